@@ -1,0 +1,648 @@
+/* glia.h - Glia: deep learning in C17. The core of the public API.
+ *
+ *   1  status, dtypes, shapes        5  layers and initialisers     9  models: save, load, summary
+ *   2  graphs and tensors            6  losses and metrics         10  data
+ *   3  operations                    7  optimisers                 11  fit, evaluate, predict
+ *   4  gradients                     8  programs and sessions
+ *
+ * Model code builds a graph of tensors once; gradients and optimiser updates are more graph; glia_compile() turns it
+ * into a program with a fixed memory plan that runs many times and never allocates.
+ *
+ * Building needs no checks: the first mistake is kept in the graph and the next action reports it. Actions return a
+ * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts or
+ * keeps global state. Options are structs by value; a field left zero means the default that its comment names.
+ *
+ * Shapes in comments are by letter: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
+ */
+#ifndef GLIA_GLIA_H
+#define GLIA_GLIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GLIA_API __attribute__((visibility("default")))
+
+#define GLIA_VERSION_MAJOR 0
+#define GLIA_VERSION_MINOR 1
+#define GLIA_VERSION_PATCH 0
+#define GLIA_VERSION "0.1.0"
+
+GLIA_API const char *glia_version(void); /* of the library that runs, which may differ from GLIA_VERSION */
+
+/* ==== 1. status, dtypes, shapes ============================================================= */
+
+typedef enum glia_status {
+    GLIA_OK,
+    GLIA_E_NOMEM,       /* memory ran out; everything is as it was before the call */
+    GLIA_E_ARGUMENT,    /* a value outside its domain */
+    GLIA_E_SHAPE,       /* shapes or dtypes that do not fit together */
+    GLIA_E_NOT_FOUND,   /* no such file, data set, tensor, ... */
+    GLIA_E_IO,          /* the operating system refused */
+    GLIA_E_FORMAT,      /* a file that is not what it claims; the message has the offset */
+    GLIA_E_UNSUPPORTED, /* known, but not on this backend or in this build */
+    GLIA_E_INTERRUPTED, /* a callback asked to stop */
+    GLIA_E_INTERNAL     /* a mistake in Glia */
+} glia_status;
+
+typedef struct glia_error {
+    glia_status status;
+    char message[512];
+} glia_error;
+
+GLIA_API const char *glia_status_name(glia_status status);
+
+typedef enum glia_dtype {
+    GLIA_F32, /* zero: what you get when you do not say */
+    GLIA_F64,
+    GLIA_BF16, /* storage: cast before arithmetic */
+    GLIA_F16,  /* storage: cast before arithmetic */
+    GLIA_I32,
+    GLIA_I64,
+    GLIA_U8,
+    GLIA_BOOL, /* one byte, 0 or 1 */
+    GLIA_DTYPE_COUNT
+} glia_dtype;
+
+GLIA_API const char *glia_dtype_name(glia_dtype dtype); /* "f32", "f64", "bf16", "f16", "i32", "i64", "u8", "bool" */
+GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element */
+
+enum { GLIA_MAX_RANK = 8 };
+
+/* Row-major. A negative dimension -k stands for k times the batch size, which compiling fixes: GLIA_SHAPE(GLIA_BATCH, 10)
+ * is ten numbers for each sample. */
+typedef struct glia_shape {
+    int rank; /* 0: a scalar */
+    int64_t dim[GLIA_MAX_RANK];
+} glia_shape;
+
+#define GLIA_BATCH (-1)
+#define GLIA_SCALAR ((glia_shape){ 0 })
+#define GLIA_SHAPE(...)                                                                  \
+    ((glia_shape){ .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
+                   .dim = { __VA_ARGS__ } })
+
+GLIA_API bool glia_shape_equal(glia_shape a, glia_shape b);
+GLIA_API int64_t glia_shape_count(glia_shape shape); /* elements; negative: that many for each sample */
+
+/* ==== 2. graphs and tensors ================================================================= */
+
+typedef struct glia_graph glia_graph;
+typedef struct glia_node *glia_tensor; /* a value in a graph; immutable, owned by the graph */
+
+/* A new empty graph; NULL when memory ran out (building on NULL is allowed, and compiling it reports the cause). */
+GLIA_API glia_graph *glia_graph_create(void);
+GLIA_API void glia_graph_free(glia_graph *graph);
+
+/* GLIA_OK, or the first mistake made while building. */
+GLIA_API glia_status glia_graph_check(const glia_graph *graph, glia_error *error);
+
+GLIA_API glia_dtype glia_tensor_dtype(glia_tensor x);
+GLIA_API glia_shape glia_tensor_shape(glia_tensor x);
+GLIA_API glia_graph *glia_tensor_graph(glia_tensor x);
+
+/* Values given before each run. Names are unique among inputs. */
+GLIA_API glia_tensor glia_input(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape);
+
+/* A constant. `values` has one double for each element; it is copied. */
+GLIA_API glia_tensor glia_constant(glia_graph *graph, glia_dtype dtype, glia_shape shape, const double *values);
+GLIA_API glia_tensor glia_scalar(glia_graph *graph, glia_dtype dtype, double value);
+/* A scalar of x's dtype broadcast to x's shape: glia_like(x, 0) is zeros, glia_like(x, 1) ones. */
+GLIA_API glia_tensor glia_like(glia_tensor x, double value);
+
+/* How a parameter begins. fan_in and fan_out of a kernel are computed from its shape: (units, F) for dense,
+ * (K, C/groups, spatial...) for convolutions. */
+typedef enum glia_init_kind {
+    GLIA_INIT_DEFAULT,           /* what the layer takes: Glorot uniform for kernels, zeros for biases (as Keras does) */
+    GLIA_INIT_ZEROS,
+    GLIA_INIT_CONSTANT,          /* value */
+    GLIA_INIT_UNIFORM,           /* [low, high) */
+    GLIA_INIT_NORMAL,            /* mean, stddev */
+    GLIA_INIT_TRUNCATED_NORMAL,  /* mean, stddev; redrawn beyond two standard deviations */
+    GLIA_INIT_GLOROT_UNIFORM,    /* Glorot and Bengio 2010: U(-a, a), a = sqrt(6 / (fan_in + fan_out)) */
+    GLIA_INIT_GLOROT_NORMAL,     /* stddev sqrt(2 / (fan_in + fan_out)) */
+    GLIA_INIT_HE_UNIFORM,        /* He et al. 2015: a = sqrt(6 / fan_in) */
+    GLIA_INIT_HE_NORMAL,         /* stddev sqrt(2 / fan_in) */
+    GLIA_INIT_LECUN_UNIFORM,     /* LeCun et al. 1998, "Efficient BackProp": a = sqrt(3 / fan_in) */
+    GLIA_INIT_LECUN_NORMAL,      /* stddev sqrt(1 / fan_in) */
+    GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1) */
+    GLIA_INIT_FAN_IN_UNIFORM     /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
+} glia_init_kind;
+
+typedef struct glia_init {
+    glia_init_kind kind;
+    double value, low, high, mean, stddev; /* as the kind says; stddev 0: 1 */
+    double fan_in;                         /* 0: from the shape; a bias has none of its own */
+} glia_init;
+
+/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking for an
+ * existing name with the same dtype and shape returns the same leaf, so weights are shared by name. */
+GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape, glia_init init);
+GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape, glia_init init);
+
+/* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or takes them back.
+ * Returns how many matched. */
+GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
+
+/* After each run of a program that includes it, `leaf` takes `value`. `group` names updates that a program may choose
+ * alone (NULL: "train"). */
+GLIA_API void glia_update(glia_tensor leaf, glia_tensor value, const char *group);
+
+/* ==== 3. operations ========================================================================= */
+/* Elementwise operations of two tensors broadcast as NumPy does. Negative axes count from the end. A mistake gives a
+ * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table. */
+
+GLIA_API glia_tensor glia_add(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_sub(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_mul(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_div(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_pow(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_maximum(glia_tensor a, glia_tensor b); /* gradient of ties: half each */
+GLIA_API glia_tensor glia_minimum(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_add_scalar(glia_tensor x, double value);
+GLIA_API glia_tensor glia_mul_scalar(glia_tensor x, double value);
+
+GLIA_API glia_tensor glia_equal(glia_tensor a, glia_tensor b); /* comparisons give GLIA_BOOL */
+GLIA_API glia_tensor glia_not_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_less(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_less_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_greater(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_greater_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_and(glia_tensor a, glia_tensor b); /* of GLIA_BOOL */
+GLIA_API glia_tensor glia_or(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_not(glia_tensor x);
+GLIA_API glia_tensor glia_select(glia_tensor condition, glia_tensor yes, glia_tensor no);
+
+GLIA_API glia_tensor glia_neg(glia_tensor x);
+GLIA_API glia_tensor glia_abs(glia_tensor x);  /* gradient at 0: 0 */
+GLIA_API glia_tensor glia_sign(glia_tensor x); /* gradient 0 */
+GLIA_API glia_tensor glia_exp(glia_tensor x);
+GLIA_API glia_tensor glia_expm1(glia_tensor x);
+GLIA_API glia_tensor glia_log(glia_tensor x);
+GLIA_API glia_tensor glia_log1p(glia_tensor x);
+GLIA_API glia_tensor glia_sqrt(glia_tensor x);
+GLIA_API glia_tensor glia_rsqrt(glia_tensor x);
+GLIA_API glia_tensor glia_square(glia_tensor x);
+GLIA_API glia_tensor glia_reciprocal(glia_tensor x);
+GLIA_API glia_tensor glia_sin(glia_tensor x);
+GLIA_API glia_tensor glia_cos(glia_tensor x);
+GLIA_API glia_tensor glia_tanh(glia_tensor x);
+GLIA_API glia_tensor glia_sigmoid(glia_tensor x);
+GLIA_API glia_tensor glia_erf(glia_tensor x);
+GLIA_API glia_tensor glia_floor(glia_tensor x); /* gradient 0 */
+GLIA_API glia_tensor glia_ceil(glia_tensor x);  /* gradient 0 */
+GLIA_API glia_tensor glia_round(glia_tensor x); /* to even; gradient 0 */
+GLIA_API glia_tensor glia_is_finite(glia_tensor x);
+
+/* Activations (composites of the above). */
+GLIA_API glia_tensor glia_relu(glia_tensor x);
+GLIA_API glia_tensor glia_leaky_relu(glia_tensor x, double slope); /* slope for x < 0, e.g. 0.01 */
+GLIA_API glia_tensor glia_elu(glia_tensor x, double alpha);        /* Clevert 2016; alpha, e.g. 1 */
+GLIA_API glia_tensor glia_selu(glia_tensor x);                     /* Klambauer 2017 */
+GLIA_API glia_tensor glia_gelu(glia_tensor x);                     /* Hendrycks 2016, exact, by erf */
+GLIA_API glia_tensor glia_gelu_tanh(glia_tensor x);                /* its tanh approximation, as GPT-2 uses */
+GLIA_API glia_tensor glia_silu(glia_tensor x);                     /* x sigmoid(x) */
+GLIA_API glia_tensor glia_softplus(glia_tensor x);
+GLIA_API glia_tensor glia_softmax(glia_tensor x, int axis);
+GLIA_API glia_tensor glia_log_softmax(glia_tensor x, int axis);
+
+GLIA_API glia_tensor glia_cast(glia_tensor x, glia_dtype dtype);
+GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
+
+/* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions stay, as 1. */
+GLIA_API glia_tensor glia_sum(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_mean(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
+GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, the axis removed; the first of ties */
+GLIA_API glia_tensor glia_cumsum(glia_tensor x, int axis, bool exclusive, bool reverse);
+
+GLIA_API glia_tensor glia_reshape(glia_tensor x, glia_shape shape); /* one dimension may be 0: computed */
+GLIA_API glia_tensor glia_flatten(glia_tensor x);                   /* (N, ...) -> (N, F) */
+GLIA_API glia_tensor glia_permute(glia_tensor x, glia_shape order); /* output axis i is input axis order.dim[i] */
+GLIA_API glia_tensor glia_transpose(glia_tensor x);                 /* the last two axes swapped */
+GLIA_API glia_tensor glia_broadcast(glia_tensor x, glia_shape shape);
+/* x[start : stop : step] on every axis; steps of rank 0 mean 1; a stop of INT64_MAX means the end. */
+GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step);
+/* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
+GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
+GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
+GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis); /* as numpy.take */
+/* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
+GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
+GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
+GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis); /* 0, 1, 2, ... along axis */
+
+/* (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. transpose_a: a is (..., K, M). */
+GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
+
+/* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the place in the graph, on any number of threads. */
+GLIA_API glia_tensor glia_random_uniform(glia_graph *graph, glia_shape shape);
+GLIA_API glia_tensor glia_random_normal(glia_graph *graph, glia_shape shape);
+
+/* Convolution (cross-correlation, as every framework has it). x (N, C, spatial...), kernel (K, C/groups, spatial...),
+ * result (N, K, spatial...); one to three spatial axes, taken from x's rank. */
+typedef enum glia_padding {
+    GLIA_VALID,   /* none */
+    GLIA_SAME,    /* ceil(size / stride) outputs, the odd zero at the end (TensorFlow's rule) */
+    GLIA_EXPLICIT /* pad and pad_after */
+} glia_padding;
+
+typedef struct glia_conv_window {
+    glia_padding padding;
+    int stride, dilation;                                /* for every axis; 0: 1 */
+    int pad;                                             /* with GLIA_EXPLICIT: both sides of every axis */
+    int strides[3], dilations[3], pads[3], pads_after[3]; /* by axis; override the above where an entry is not 0 */
+    int groups;                                          /* 0: 1; C: depthwise */
+} glia_conv_window;
+
+GLIA_API glia_tensor glia_conv(glia_tensor x, glia_tensor kernel, glia_conv_window window);
+/* The adjoint of glia_conv in x ("deconvolution"). x (N, K, spatial...), kernel (K, C/groups, spatial...), result
+ * (N, C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) + 1. */
+GLIA_API glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_window window, glia_shape output);
+
+typedef struct glia_pool_opts {
+    int size;          /* of the window, every axis; 0: 2 */
+    int stride;        /* 0: size */
+    glia_padding padding;
+    int pad;           /* with GLIA_EXPLICIT */
+    int sizes[3], strides[3], pads[3], pads_after[3]; /* by axis, where not 0 */
+    bool count_padding; /* average pooling divides by the whole window, not by the part inside (PyTorch's default) */
+} glia_pool_opts;
+
+/* Pooling of (N, C, spatial...), one to three spatial axes. Gradient of ties in max: to the first. */
+GLIA_API glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts);
+GLIA_API glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts);
+GLIA_API glia_tensor glia_global_max_pool(glia_tensor x); /* (N, C, ...) -> (N, C) */
+GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
+
+/* ==== 4. gradients ========================================================================== */
+
+/* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x that y
+ * does not depend on gets zeros. */
+GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
+/* The same from a given dL/dy (a vector-Jacobian product). */
+GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);
+
+/* ==== 5. layers ============================================================================= */
+/* A layer makes named parameters ("name/kernel", "name/bias") and the operations that use them. Names may contain "/". */
+
+typedef enum glia_activation {
+    GLIA_LINEAR,
+    GLIA_RELU,
+    GLIA_LEAKY_RELU, /* slope 0.01 */
+    GLIA_ELU,
+    GLIA_SELU,
+    GLIA_GELU,
+    GLIA_SILU,
+    GLIA_SIGMOID,
+    GLIA_TANH,
+    GLIA_SOFTPLUS,
+    GLIA_SOFTMAX, /* over the channels (axis 1) */
+    GLIA_LOG_SOFTMAX,
+    GLIA_ACTIVATION_COUNT
+} glia_activation;
+
+GLIA_API glia_tensor glia_activate(glia_tensor x, glia_activation activation);
+
+typedef struct glia_dense_opts {
+    int units;
+    glia_activation activation;
+    bool no_bias;
+    glia_init kernel_init, bias_init;
+} glia_dense_opts;
+
+/* (N, ..., F) -> (N, ..., units). kernel (units, F), bias (units). */
+GLIA_API glia_tensor glia_dense(glia_tensor x, const char *name, glia_dense_opts opts);
+
+typedef struct glia_conv_opts {
+    int filters;
+    int kernel;     /* size on every axis */
+    int kernels[3]; /* by axis, where not 0 */
+    int stride, dilation, groups, pad;
+    glia_padding padding; /* pad without it means GLIA_EXPLICIT */
+    glia_conv_window window; /* for what the fields above cannot say */
+    glia_activation activation;
+    bool no_bias;
+    glia_init kernel_init, bias_init;
+} glia_conv_opts;
+
+/* (N, C, W), (N, C, H, W), (N, C, D, H, W) -> filters for C. kernel (filters, C/groups, ...), bias (filters). */
+GLIA_API glia_tensor glia_conv1d(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv2d(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv3d(glia_tensor x, const char *name, glia_conv_opts opts);
+/* kernel (C, filters/groups, ...). GLIA_SAME gives size * stride. */
+GLIA_API glia_tensor glia_conv1d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv2d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv3d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+
+GLIA_API glia_tensor glia_max_pool2d(glia_tensor x, glia_pool_opts opts); /* checks the rank, then glia_max_pool */
+GLIA_API glia_tensor glia_avg_pool2d(glia_tensor x, glia_pool_opts opts);
+
+typedef struct glia_norm_opts {
+    double epsilon;      /* 0: 1e-5 */
+    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1 */
+    bool no_scale, no_shift;
+} glia_norm_opts;
+
+/* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space when training, running ones
+ * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). */
+GLIA_API glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+/* Ba et al. 2016, over the last axis F. Parameters scale, shift (F). */
+GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+
+/* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
+GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
+
+/* ==== 6. losses and metrics ================================================================= */
+/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). */
+
+GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);  /* (N, K), i32 (N) */
+GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing); /* (N, K) x2 */
+GLIA_API glia_tensor glia_nll(glia_tensor log_probabilities, glia_tensor labels);     /* (N, K), i32 (N) */
+GLIA_API glia_tensor glia_binary_cross_entropy(glia_tensor logits, glia_tensor target); /* same shapes; target in [0, 1] */
+GLIA_API glia_tensor glia_mse(glia_tensor prediction, glia_tensor target);
+GLIA_API glia_tensor glia_mae(glia_tensor prediction, glia_tensor target);
+GLIA_API glia_tensor glia_huber(glia_tensor prediction, glia_tensor target, double delta); /* 0: 1 */
+GLIA_API glia_tensor glia_hinge(glia_tensor score, glia_tensor target);              /* target -1 or 1: mean max(0, 1 - ts) */
+GLIA_API glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p);           /* (N, K): mean over N of sum p (log p - log q) */
+GLIA_API glia_tensor glia_accuracy(glia_tensor scores, glia_tensor labels);          /* (N, K), i32 (N): share of argmax hits */
+
+typedef enum glia_loss {
+    GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels, MSE for others */
+    GLIA_CROSS_ENTROPY,
+    GLIA_CROSS_ENTROPY_ONE_HOT,
+    GLIA_BINARY_CROSS_ENTROPY,
+    GLIA_MSE,
+    GLIA_MAE,
+    GLIA_HUBER,
+    GLIA_HINGE,
+    GLIA_NLL,
+    GLIA_KL,
+    GLIA_LOSS_COUNT
+} glia_loss;
+
+/* ==== 7. optimisers ========================================================================= */
+
+typedef enum glia_optimizer_kind {
+    GLIA_SGD,     /* momentum, nesterov (Sutskever et al. 2013); velocity = momentum velocity + gradient */
+    GLIA_ADAM,    /* Kingma and Ba 2015; weight decay, if any, joins the gradient (L2) */
+    GLIA_ADAMW,   /* Loshchilov and Hutter 2019: decay apart from the gradient */
+    GLIA_ADAGRAD, /* Duchi et al. 2011 */
+    GLIA_RMSPROP, /* Tieleman and Hinton 2012; momentum optional */
+    GLIA_OPTIMIZER_COUNT
+} glia_optimizer_kind;
+
+typedef struct glia_optimizer {
+    glia_optimizer_kind kind;
+    double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam and AdamW */
+    double momentum;           /* SGD, RMSProp */
+    bool nesterov;
+    double beta1, beta2;       /* Adam; 0: 0.9, 0.999 */
+    double rho;                /* RMSProp; 0: 0.9 */
+    double epsilon;            /* 0: 1e-8, RMSProp and AdaGrad 1e-8 and 1e-10 */
+    double weight_decay;       /* 0: none */
+    double l1;                 /* adds l1 sign(w) to the gradient */
+    const char *decay_pattern; /* which parameters weight_decay and l1 touch; NULL: "*" */
+    double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
+    double clip_value;         /* each element into [-v, v]; 0: never */
+} glia_optimizer;
+
+/* The learning rate is an input of the graph, "lr" followed by the group if that is not "train", so that it may change
+ * from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the gradients of
+ * `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters and optimiser
+ * states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train"). */
+GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
+
+/* ==== 8. programs and sessions ============================================================== */
+
+/* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3, v4,
+ * neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's definition. */
+typedef struct glia_backend glia_backend;
+GLIA_API glia_backend *glia_backend_open(const char *name, int threads, glia_error *error); /* threads 0: all cores */
+GLIA_API void glia_backend_close(glia_backend *backend);
+GLIA_API const char *glia_backend_describe(const glia_backend *backend); /* "cpu, v4 (AVX-512), 2 threads" */
+
+/* Named tensors: the values of a graph's parameters and states. Trainable parameters lie in one flat buffer. */
+typedef struct glia_store glia_store;
+GLIA_API glia_store *glia_store_create(const glia_graph *graph, uint64_t seed, glia_error *error); /* initialised */
+GLIA_API void glia_store_free(glia_store *store);
+/* Adds the leaves of `graph` that the store does not have yet, initialised. */
+GLIA_API glia_status glia_store_add(glia_store *store, const glia_graph *graph, uint64_t seed, glia_error *error);
+
+typedef struct glia_array {
+    const char *name;
+    glia_dtype dtype;
+    glia_shape shape;
+    void *data;
+    bool parameter; /* false: a state */
+} glia_array;
+GLIA_API int glia_store_count(const glia_store *store);
+GLIA_API glia_array glia_store_at(const glia_store *store, int index);
+GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
+
+typedef enum glia_mode {
+    GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are left out */
+    GLIA_TRAIN
+} glia_mode;
+
+typedef struct glia_compile_opts {
+    const glia_tensor *outputs; /* what to compute; at least one output or update */
+    int n_outputs;
+    glia_mode mode;
+    const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all */
+    int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
+    bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
+} glia_compile_opts;
+
+typedef struct glia_program glia_program;
+GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts, glia_error *error);
+GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
+
+typedef struct glia_program_info {
+    size_t activation_bytes; /* what a session allocates, scratch included */
+    size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
+    size_t unplanned_bytes;  /* what the activations would need without reuse */
+    int launches;            /* kernels started by a run */
+    int nodes;
+    double flops;            /* multiplications and additions of matrix products and convolutions in a run */
+} glia_program_info;
+GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
+/* The program as text, a launch a line, for reading. Release with free(). */
+GLIA_API char *glia_program_print(const glia_program *program);
+
+/* A running instance: its own activations, the store's parameters (shared). One thread at a time. */
+typedef struct glia_session glia_session;
+GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
+GLIA_API void glia_session_free(glia_session *session);
+/* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: no such input (or not needed). */
+GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array);
+GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
+GLIA_API glia_array glia_session_output(const glia_session *session, int index); /* valid until the next run */
+
+/* The value of x, computed at once on the ref backend, for looking while building: batch 1, parameters as initialised
+ * with seed 0, inputs zero. `values` has room for `capacity` doubles. */
+GLIA_API glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error);
+
+/* ==== 9. models ============================================================================= */
+
+/* A graph with named inputs and outputs, its parameters, and what is known about it. */
+typedef struct glia_model glia_model;
+GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
+GLIA_API void glia_model_free(glia_model *model);
+GLIA_API glia_graph *glia_model_graph(glia_model *model);
+/* An input for samples of this shape; the batch axis is put before it. */
+GLIA_API glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample);
+/* What the model computes; the first output is what losses and predictions use. */
+GLIA_API void glia_model_output(glia_model *model, const char *name, glia_tensor y);
+/* Initialises the parameters. Called by the first action that needs them with seed 0 if you have not. */
+GLIA_API glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error);
+GLIA_API glia_store *glia_model_store(glia_model *model); /* NULL before glia_model_init */
+GLIA_API int64_t glia_model_parameter_count(const glia_model *model, bool trainable_only);
+
+/* Metadata: short texts by key, saved with the model ("name", "classes", "mean", ...). */
+GLIA_API glia_status glia_model_set(glia_model *model, const char *key, const char *value, glia_error *error);
+GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /* NULL: not set */
+
+/* One safetensors file: the values by name, the graph as text and the rest in its metadata. */
+GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
+GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
+/* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be NULL) gets
+ * their number. A name in both with another shape is an error. */
+GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
+
+/* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */
+GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error);
+
+/* ==== 10. data ============================================================================== */
+
+/* Samples x with targets y: images, rows, sequences, with labels or values. */
+typedef struct glia_dataset glia_dataset;
+
+/* By name or address: "mnist", "fashion-mnist", "cifar10", "strokes", "idx:IMAGES,LABELS", "csv:FILE?label=COLUMN",
+ * "cifar:FILE,FILE". Named data are looked for in `folder`, $GLIA_DATA, ./data and ~/.cache/glia. split: "train" or
+ * "test". Pixels come as bytes and are scaled to [0, 1] when they are read. */
+GLIA_API glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error);
+
+/* Arrays in memory; copied unless `borrow`. n samples; y may be NULL. */
+typedef struct glia_arrays {
+    int64_t n;
+    const void *x;
+    glia_dtype x_dtype;
+    glia_shape x_shape; /* of one sample */
+    const void *y;
+    glia_dtype y_dtype; /* i32 labels; anything else is a value */
+    glia_shape y_shape; /* of one target; rank 0: a number */
+    int classes;        /* 0: 1 + the largest label */
+    bool borrow;
+} glia_arrays;
+GLIA_API glia_dataset *glia_data_arrays(glia_arrays arrays, glia_error *error);
+/* Handwriting-like digits drawn by the library: n samples of (1, 28, 28) bytes, labels 0-9; the same for the same seed. */
+GLIA_API glia_dataset *glia_data_strokes(int64_t n, uint64_t seed, glia_error *error);
+/* Samples [begin, end) of another, which must outlive it. */
+GLIA_API glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error);
+GLIA_API void glia_data_free(glia_dataset *data);
+
+GLIA_API int64_t glia_data_count(const glia_dataset *data);
+GLIA_API glia_shape glia_data_x_shape(const glia_dataset *data); /* of a sample */
+GLIA_API glia_shape glia_data_y_shape(const glia_dataset *data);
+GLIA_API glia_dtype glia_data_y_dtype(const glia_dataset *data);
+GLIA_API int glia_data_classes(const glia_dataset *data); /* 0: not a classification */
+GLIA_API const char *glia_data_class_name(const glia_dataset *data, int label);
+GLIA_API const char *glia_data_name(const glia_dataset *data);
+
+/* x becomes (x - mean[c]) / stddev[c], after bytes were scaled to [0, 1]. One value for each channel (the first axis of a
+ * sample of rank 3) or a single one for all: n says how many. */
+GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n, glia_error *error);
+/* Computes the channels' mean and standard deviation; `mean` and `stddev` have room for `capacity`; returns how many. */
+GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
+/* Sample `index`, as a model would see it: x as f32, y of its own dtype. Either may be NULL. */
+GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
+
+/* Batches of a data set, prepared ahead by worker threads. The order depends on the seed and the epoch alone. */
+typedef struct glia_loader_opts {
+    int64_t batch;    /* 0: 32 */
+    bool shuffle;
+    bool drop_last;   /* leave out the last batch if it is smaller */
+    uint64_t seed;
+    int workers;      /* 0: 1; -1: none, prepared by the caller */
+} glia_loader_opts;
+typedef struct glia_batch {
+    int64_t n;              /* samples in this batch */
+    const float *x;         /* (n, sample) */
+    const void *y;          /* (n, target) of the data's dtype */
+    const int64_t *indices; /* which samples */
+} glia_batch;
+typedef struct glia_loader glia_loader;
+GLIA_API glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error);
+GLIA_API void glia_loader_free(glia_loader *loader);
+GLIA_API glia_status glia_loader_start(glia_loader *loader, int64_t epoch, glia_error *error); /* from its first batch */
+GLIA_API bool glia_loader_next(glia_loader *loader, glia_batch *batch); /* false: the epoch is over; valid until the next */
+GLIA_API int64_t glia_loader_batches(const glia_loader *loader);        /* in an epoch */
+
+/* ==== 11. fit, evaluate, predict ============================================================ */
+
+typedef struct glia_scores {
+    double loss, accuracy; /* accuracy is NaN where there are no classes */
+    int64_t samples;
+    double seconds;
+} glia_scores;
+
+/* What a callback is told. */
+typedef struct glia_progress {
+    glia_model *model;
+    int64_t epoch, epochs; /* from 1 */
+    int64_t step, steps;   /* in this epoch, from 1 */
+    int64_t samples;       /* seen in this epoch */
+    double seconds;        /* since the epoch began */
+    glia_scores train;     /* means since the epoch began */
+    bool epoch_end;        /* then validation is filled in, if there is validation data */
+    glia_scores validation;
+    size_t activation_bytes, parameter_bytes; /* of the training step, planned */
+} glia_progress;
+/* Called before the first step (step 0), after every step and at the end of an epoch; false: stop here, with what there is. */
+typedef bool (*glia_progress_fn)(const glia_progress *progress, void *context);
+
+typedef struct glia_fit_opts {
+    int64_t epochs; /* 0: 1 */
+    int64_t batch;  /* 0: 32 */
+    glia_loss loss;
+    double label_smoothing;
+    glia_optimizer optimizer; /* zero: SGD */
+    const glia_dataset *validation;
+    uint64_t seed;         /* of the parameters (if not yet initialised), the order and dropout */
+    glia_backend *backend; /* NULL: "cpu" with `threads` */
+    int threads;           /* 0: all cores */
+    int workers;           /* of the loader; 0: 1 */
+    int64_t max_steps;     /* stop after so many steps in all; 0: no limit */
+    glia_progress_fn progress;
+    void *context;
+} glia_fit_opts;
+
+/* Trains the model's first output on the data. GLIA_E_INTERRUPTED when the callback stopped it: the model is usable. */
+GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
+
+typedef struct glia_evaluate_opts {
+    int64_t batch; /* 0: 256 */
+    glia_loss loss;
+    glia_backend *backend;
+    int threads;
+    int64_t *confusion; /* may be NULL: (classes, classes) counts, rows the truth */
+    int32_t *predicted; /* may be NULL: the predicted class of each sample */
+} glia_evaluate_opts;
+GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts, glia_scores *scores,
+                                   glia_error *error);
+
+/* The first output for n samples x (n, sample) -> y (n, output), f32. */
+GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend, glia_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,137 @@
+/* base.h - what every room stands on: memory, errors, randomness, threads, files.
+ *
+ * Nothing here knows about tensors. Needs libc and pthreads only.
+ *
+ *   arena    memory that is freed all at once; graphs live in one
+ *   error    glia_fail() fills the caller's glia_error and returns the status
+ *   rng      Philox4x32-10: a value is a pure function of (key, counter)
+ *   pool     a fixed set of threads that share numbered pieces of work
+ *   file     whole files as (bytes, length), mapped or read; atomic replacement
+ *   cpu      which instruction sets this machine has
+ *   text     growing strings, glob patterns, nearest names
+ */
+#ifndef GLIA_BASE_H
+#define GLIA_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "glia/glia.h"
+
+#define GLIA_COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+#define GLIA_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define GLIA_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+enum { GLIA_ALIGN = 64 }; /* bytes; every tensor buffer starts on such a boundary */
+
+/* Zeroed memory on a GLIA_ALIGN boundary; NULL when there is none. Release with free(). */
+void *glia_alloc_aligned(size_t bytes);
+
+/* a * b, or false when it does not fit. */
+static inline bool glia_mul_fits(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+
+typedef struct glia_arena {
+    struct glia_arena_chunk *chunks;
+} glia_arena;
+
+/* Zeroed memory, 16-byte aligned, that lives until glia_arena_free(); NULL when there is none. */
+void *glia_arena_alloc(glia_arena *arena, size_t bytes);
+char *glia_arena_strdup(glia_arena *arena, const char *text);
+char *glia_arena_printf(glia_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void glia_arena_free(glia_arena *arena);
+
+/* Grows *items (count in use, *capacity allocated) so that one more fits. false: out of memory, nothing changed. */
+bool glia_grow(void **items, int count, int *capacity, size_t item_size);
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+/* Writes the message (if error is not NULL) and returns status, so that callers can `return glia_fail(...)`. */
+glia_status glia_fail(glia_error *error, glia_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+glia_status glia_fail_nomem(glia_error *error);
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+/* A string that grows. After a failed allocation it stays as it was and `failed` is set. */
+typedef struct glia_text {
+    char *bytes; /* NUL-terminated once something was appended; release with free() */
+    size_t length, capacity;
+    bool failed;
+} glia_text;
+
+void glia_text_append(glia_text *text, const char *bytes, size_t length);
+void glia_text_printf(glia_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
+bool glia_glob(const char *pattern, const char *name);
+
+/* The candidate nearest to `name` by edit distance if it is near enough to be a slip, else NULL. */
+const char *glia_nearest(const char *name, const char *const *candidates, int n);
+
+/* ---- randomness --------------------------------------------------------------------------- */
+
+/* Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). */
+void glia_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]);
+
+/* A sequential reader of one Philox stream; (seed, stream) name it. Copyable, comparable, saved as it is. */
+typedef struct glia_rng {
+    uint64_t seed, stream, position;
+} glia_rng;
+
+uint32_t glia_rng_u32(glia_rng *rng);
+uint64_t glia_rng_below(glia_rng *rng, uint64_t bound); /* uniform in [0, bound), without bias; bound > 0 */
+double glia_rng_uniform(glia_rng *rng);                 /* [0, 1) with 53 bits */
+double glia_rng_normal(glia_rng *rng);                  /* N(0, 1), Box-Muller */
+
+uint64_t glia_hash_bytes(const void *bytes, size_t length, uint64_t seed); /* FNV-1a, then mixed */
+
+/* ---- threads ------------------------------------------------------------------------------ */
+
+/* A pool of n threads (the caller is one of them). Work is cut into pieces whose number must not depend on the number
+ * of threads: that is how results stay the same, bit for bit, on any machine. Which thread runs which piece is open. */
+typedef struct glia_pool glia_pool;
+typedef void (*glia_piece_fn)(void *context, int64_t piece, int worker); /* worker in [0, glia_pool_size) */
+
+glia_pool *glia_pool_create(int threads, glia_error *error); /* threads <= 0: as many as the machine has cores */
+void glia_pool_free(glia_pool *pool);
+int glia_pool_size(const glia_pool *pool); /* 1 for NULL */
+
+/* Runs fn(context, i, worker) for every i in [0, pieces); returns when all are done. NULL pool: here, in order.
+ * Costs about a microsecond. Not reentrant: one parallel_for at a time in a pool. */
+void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context);
+
+int glia_cpu_cores(void);
+
+/* ---- cpu features ------------------------------------------------------------------------- */
+
+typedef enum glia_isa { GLIA_ISA_GENERIC, GLIA_ISA_V2, GLIA_ISA_V3, GLIA_ISA_V4, GLIA_ISA_NEON, GLIA_ISA_COUNT } glia_isa;
+
+const char *glia_isa_name(glia_isa isa);                            /* "generic", "v2", "v3", "v4", "neon" */
+glia_status glia_isa_choose(glia_isa *isa, glia_error *error);      /* best of this CPU, or what GLIA_ISA names */
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+typedef struct glia_file {
+    const uint8_t *bytes;
+    size_t length;
+    void *mapping; /* private */
+    size_t mapped;
+} glia_file;
+
+/* The whole file, read-only (mapped where possible). Error: GLIA_E_IO naming path and reason. */
+glia_status glia_file_open(glia_file *file, const char *path, glia_error *error);
+void glia_file_close(glia_file *file);
+
+/* Replaces `path` so that a kill at any moment leaves the old file or the new one: writes path.tmp, syncs, renames.
+ * The pieces are written one after the other. */
+typedef struct glia_span {
+    const void *bytes;
+    size_t length;
+} glia_span;
+glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error);
+
+#endif

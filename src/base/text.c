@@ -1,0 +1,103 @@
+/* text.c - growing strings, glob patterns, and the nearest name to a slip. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static bool reserve(glia_text *t, size_t more) {
+    if (t->failed || more > SIZE_MAX / 4) return false;
+    size_t need = t->length + more + 1;
+    if (need <= t->capacity) return true;
+    size_t capacity = GLIA_MAX(need, t->capacity * 2);
+    char *grown = realloc(t->bytes, capacity);
+    if (!grown) {
+        t->failed = true;
+        return false;
+    }
+    t->bytes = grown;
+    t->capacity = capacity;
+    return true;
+}
+
+void glia_text_append(glia_text *t, const char *bytes, size_t length) {
+    if (!reserve(t, length)) return;
+    if (length) memcpy(t->bytes + t->length, bytes, length);
+    t->length += length;
+    t->bytes[t->length] = 0;
+}
+
+void glia_text_printf(glia_text *t, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    if (n >= 0 && reserve(t, (size_t)n)) {
+        vsnprintf(t->bytes + t->length, (size_t)n + 1, format, again);
+        t->length += (size_t)n;
+    }
+    va_end(again);
+    va_end(args);
+}
+
+/* One alternative, pattern[0, end), against the whole name: the greedy walk that backs up to the last star. */
+static bool glob_one(const char *p, const char *end, const char *s) {
+    const char *star = NULL, *mark = NULL;
+    while (*s) {
+        if (p < end && *p == '*') {
+            star = p++;
+            mark = s;
+        } else if (p < end && (*p == '?' || *p == *s)) {
+            p++, s++;
+        } else if (star) {
+            p = star + 1;
+            s = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < end && *p == '*') p++;
+    return p == end;
+}
+
+bool glia_glob(const char *pattern, const char *name) {
+    for (;;) {
+        const char *comma = strchr(pattern, ',');
+        const char *end = comma ? comma : pattern + strlen(pattern);
+        if (glob_one(pattern, end, name)) return true;
+        if (!comma) return false;
+        pattern = comma + 1;
+    }
+}
+
+/* Edit distance with swaps of neighbours (optimal string alignment); names longer than the table are not compared. */
+static int distance(const char *a, const char *b) {
+    enum { MOST = 48 };
+    size_t n = strlen(a), m = strlen(b);
+    if (n >= MOST || m >= MOST) return MOST;
+    int d[MOST][MOST];
+    for (size_t i = 0; i <= n; i++) d[i][0] = (int)i;
+    for (size_t j = 0; j <= m; j++) d[0][j] = (int)j;
+    for (size_t i = 1; i <= n; i++) {
+        for (size_t j = 1; j <= m; j++) {
+            int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            best = GLIA_MIN(best, GLIA_MIN(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) best = GLIA_MIN(best, d[i - 2][j - 2] + 1);
+            d[i][j] = best;
+        }
+    }
+    return d[n][m];
+}
+
+const char *glia_nearest(const char *name, const char *const *candidates, int n) {
+    const char *best = NULL;
+    int best_distance = 1 + GLIA_MAX(2, (int)strlen(name) / 3);
+    for (int i = 0; i < n; i++) {
+        int d = distance(name, candidates[i]);
+        if (d < best_distance) {
+            best_distance = d;
+            best = candidates[i];
+        }
+    }
+    return best;
+}

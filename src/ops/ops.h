@@ -1,0 +1,64 @@
+/* ops.h - what the pages of this room share.
+ *
+ * A page holds one op or a close family: its attribute struct, `infer`, `eval` (the definition, in double), `vjp` (the
+ * gradient, as graph), samples for the tests, the record, and the public constructor. A row in ops.def registers it, and
+ * that is all: printing, saving, differentiating, testing and documenting walk the table.
+ *
+ * Attribute structs that backends read are declared here.
+ */
+#ifndef GLIA_OPS_H
+#define GLIA_OPS_H
+
+#include "graph/graph.h"
+
+#define GLIA_OP(name) extern const glia_op glia_op_##name;
+#include "ops/ops.def"
+#undef GLIA_OP
+
+/* ---- attribute structs ---------------------------------------------------------------------- */
+
+typedef struct glia_cast_attrs { glia_dtype dtype; } glia_cast_attrs;
+typedef struct glia_shape_attrs { glia_shape shape; } glia_shape_attrs;   /* reshape, broadcast: the result's shape */
+typedef struct glia_reduce_attrs { glia_shape axes; bool keep; } glia_reduce_attrs; /* sum, max, prod, mean; sorted axes */
+typedef struct glia_axis_attrs { int64_t axis; } glia_axis_attrs;         /* argmax, concat, gather, softmax */
+typedef struct glia_cumsum_attrs { int64_t axis; bool exclusive, reverse; } glia_cumsum_attrs;
+typedef struct glia_permute_attrs { glia_shape order; } glia_permute_attrs;
+typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_attrs; /* INTS start, step; SHAPE stop; stop may not exceed the size */
+typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
+typedef struct glia_scatter_attrs { int64_t axis; int64_t size; } glia_scatter_attrs;
+typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
+typedef struct glia_matmul_attrs { bool transpose_a, transpose_b; } glia_matmul_attrs;
+typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
+
+/* conv, conv_input_grad, conv_kernel_grad. Lists have one entry for each spatial axis. */
+typedef struct glia_conv_attrs {
+    glia_shape stride, dilation, pad, pad_after; /* INTS */
+    int64_t groups;
+    glia_shape size; /* SHAPE: conv_input_grad: x's full shape (N, C, ...); conv_kernel_grad: the kernel's full shape; conv: rank 0 */
+} glia_conv_attrs;
+
+/* max_pool, max_pool_scatter, max_pool_gather, avg_pool, avg_pool_grad. */
+typedef struct glia_pool_attrs {
+    glia_shape window, stride, pad, pad_after; /* INTS, one entry for each spatial axis */
+    bool count_padding;
+    glia_shape size; /* SHAPE: avg_pool_grad: x's full shape (N, C, ...) */
+} glia_pool_attrs;
+
+/* ---- helpers for pages ------------------------------------------------------------------------ */
+
+/* infer: the shape and dtype of input 0. */
+bool glia_infer_same(glia_node *node);
+/* infer for elementwise ops of floats: all inputs have one float dtype (f32 or f64) and one shape. */
+bool glia_infer_float(glia_node *node);
+
+/* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
+glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);
+/* Broadcasts a and b to their common shape. Reports a mistake as `what`. false: it did. */
+bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b);
+/* x with reduced axes put back as 1 and broadcast to `shape`. */
+glia_tensor glia_expand_reduced(glia_tensor x, const glia_reduce_attrs *attrs, glia_shape shape);
+/* Zeros or ones without a gradient, of x's dtype and shape: glia_like(). Element count as a scalar of x's dtype, which
+ * stands also while the batch is symbolic: the op `count` over these axes. */
+glia_tensor glia_count_of(glia_tensor x, glia_shape axes);
+
+#endif

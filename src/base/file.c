@@ -1,0 +1,139 @@
+/* file.c - whole files in, whole files out.
+ *
+ * Reading maps a regular file and falls back to read() for what cannot be mapped (pipes, devices, odd file systems).
+ * Writing never touches the old file: the new one grows beside it as PATH.tmp, is synced, and takes its place by
+ * rename(), which POSIX makes atomic; then the folder is synced so that the rename itself survives a loss of power.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+static glia_status fail_errno(glia_error *error, const char *path, int code) {
+    glia_status status = code == ENOENT || code == ENOTDIR ? GLIA_E_NOT_FOUND : code == ENOMEM ? GLIA_E_NOMEM : GLIA_E_IO;
+    return glia_fail(error, status, "%s: %s", path, strerror(code));
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* read() to the end, for files whose size is not known before. 0, or errno. */
+static int read_all(int fd, uint8_t **bytes, size_t *length) {
+    uint8_t *buffer = NULL;
+    size_t used = 0, capacity = 0;
+    for (;;) {
+        if (used == capacity) {
+            size_t wanted = capacity ? capacity * 2 : 65536;
+            uint8_t *grown = wanted > SIZE_MAX / 2 ? NULL : realloc(buffer, wanted);
+            if (!grown) {
+                free(buffer);
+                return ENOMEM;
+            }
+            buffer = grown;
+            capacity = wanted;
+        }
+        ssize_t n = read(fd, buffer + used, capacity - used);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            int code = errno;
+            free(buffer);
+            return code;
+        }
+        if (n == 0) break;
+        used += (size_t)n;
+    }
+    *bytes = buffer;
+    *length = used;
+    return 0;
+}
+
+glia_status glia_file_open(glia_file *file, const char *path, glia_error *error) {
+    *file = (glia_file){ 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(error, path, errno);
+    struct stat info;
+    int code = 0;
+    if (fstat(fd, &info)) {
+        code = errno;
+    } else if (S_ISDIR(info.st_mode)) {
+        code = EISDIR;
+    } else if (S_ISREG(info.st_mode) && info.st_size > 0 && (uintmax_t)info.st_size <= SIZE_MAX / 2) {
+        size_t size = (size_t)info.st_size;
+        void *mapping = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (mapping != MAP_FAILED) *file = (glia_file){ .bytes = mapping, .length = size, .mapping = mapping, .mapped = size };
+    }
+    if (!code && !file->mapping) {
+        uint8_t *bytes = NULL;
+        code = read_all(fd, &bytes, &file->length);
+        file->bytes = file->mapping = bytes;
+    }
+    close(fd);
+    return code ? fail_errno(error, path, code) : GLIA_OK;
+}
+
+void glia_file_close(glia_file *file) {
+    if (file->mapped) {
+        munmap(file->mapping, file->mapped);
+    } else {
+        free(file->mapping);
+    }
+    *file = (glia_file){ 0 };
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* All of the pieces; 0, or errno. */
+static int write_all(int fd, const glia_span *pieces, int n) {
+    for (int i = 0; i < n; i++) {
+        const uint8_t *p = pieces[i].bytes;
+        size_t rest = pieces[i].length;
+        while (rest) {
+            ssize_t written = write(fd, p, GLIA_MIN(rest, (size_t)1 << 30));
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) return errno;
+            p += written;
+            rest -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+/* Makes the rename durable. Not every file system lets a folder be synced, so a refusal is no error. */
+static void sync_folder(char *path) {
+    char *slash = strrchr(path, '/');
+    if (slash == path) slash++;
+    if (slash) *slash = 0;
+    int fd = open(slash ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
+}
+
+glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error) {
+    size_t room = strlen(path) + 5;
+    char *temporary = malloc(room);
+    if (!temporary) return glia_fail_nomem(error);
+    snprintf(temporary, room, "%s.tmp", path);
+
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int code = fd < 0 ? errno : 0;
+    if (fd >= 0) {
+        struct stat old;
+        bool keep_mode = !stat(path, &old) && S_ISREG(old.st_mode);
+        code = write_all(fd, pieces, n);
+        if (!code && keep_mode && fchmod(fd, old.st_mode & 07777)) code = errno;
+        if (!code && fsync(fd) && errno != EINVAL && errno != ENOSYS) code = errno;
+        if (close(fd) && !code) code = errno;
+        if (!code && rename(temporary, path)) code = errno;
+        if (code) unlink(temporary);
+    }
+    glia_status status = code ? fail_errno(error, path, code) : GLIA_OK;
+    if (!code) sync_folder(temporary);
+    free(temporary);
+    return status;
+}

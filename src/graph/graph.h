@@ -77,6 +77,9 @@ typedef struct glia_sample_input {
 
 enum { GLIA_SAMPLE_INPUTS = 6 };
 
+/* GLIA_SHAPE for static tables. */
+#define GLIA_DIMS(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
+
 typedef struct glia_sample {
     const char *name; /* unique within the op; NULL ends a table */
     int n;

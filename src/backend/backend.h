@@ -1,0 +1,78 @@
+/* backend.h - what a place to run programs must be able to do.
+ *
+ * The passes cut a graph into groups, give every value that crosses a group's border an address, and ask the backend to
+ * prepare one launch for each group. Running a program is a walk over its launches; nothing is decided or allocated then.
+ *
+ *   graph ── fuse ──► groups ── plan ──► addresses ── prepare ──► launches ── run, run, run ...
+ *
+ * A group is one of three kinds:
+ *
+ *   SINGLE    one node of any op.
+ *   LOOP      elementwise nodes over one shape, `space`, as a single pass over it; at the end there may be reductions
+ *             (sum, max) of values of that shape, all over the same axes: nothing else in the group reads a reduction.
+ *   EPILOGUE  `anchor` (a matrix product, a convolution) and elementwise nodes of its shape that follow it, done on each
+ *             tile of the anchor's result while it is in cache.
+ *
+ * In LOOP and EPILOGUE groups `nodes` also holds what is never materialised there: scalar constants (immediates) and
+ * broadcast nodes whose source is one of the group's inputs or such a constant. Other groups may hold the same node.
+ * A group's elementwise nodes may mix dtypes as far as the backend said `fusable` for each.
+ */
+#ifndef GLIA_BACKEND_H
+#define GLIA_BACKEND_H
+
+#include "graph/graph.h"
+
+typedef enum glia_group_kind { GLIA_GROUP_SINGLE, GLIA_GROUP_LOOP, GLIA_GROUP_EPILOGUE } glia_group_kind;
+
+typedef struct glia_group {
+    glia_group_kind kind;
+    glia_shape space;     /* LOOP, EPILOGUE: shape of every elementwise node */
+    glia_node **nodes;    /* in topological order */
+    int n_nodes;
+    glia_node *anchor;    /* SINGLE: the node; EPILOGUE: the product, nodes[0]; LOOP: NULL */
+    glia_node **inputs;   /* values read from outside, each once: sources of broadcasts, not the broadcasts */
+    int n_inputs;
+    glia_node **outputs;  /* values needed outside: these are written, others stay in registers */
+    int n_outputs;
+} glia_group;
+
+typedef struct glia_backend_kind glia_backend_kind;
+
+struct glia_backend {
+    const glia_backend_kind *kind;
+    glia_pool *pool;      /* NULL: one thread */
+    glia_isa isa;
+    const void *kernels;  /* the backend's own table */
+    char description[96];
+};
+
+/* One kernel start, with its pointers. Derived structs put this first. */
+typedef struct glia_launch glia_launch;
+struct glia_launch {
+    void (*run)(const glia_launch *launch, glia_pool *pool);
+    const char *kernel; /* what runs, for printing: "gemm_f32", "loop", "ref" */
+};
+
+struct glia_backend_kind {
+    const char *name;
+    glia_status (*open)(glia_backend *backend, int threads, glia_error *error);
+    /* Composites only: true keeps the node whole because there is a kernel for it. */
+    bool (*has_kernel)(const glia_backend *backend, const glia_node *node);
+    /* May this elementwise node (or cast) be part of a LOOP or EPILOGUE? May this node be an EPILOGUE's anchor? May this
+     * reduction end a LOOP? NULL: never. */
+    bool (*fusable)(const glia_backend *backend, const glia_node *node);
+    bool (*anchors)(const glia_backend *backend, const glia_node *node);
+    bool (*reduces)(const glia_backend *backend, const glia_node *node);
+    /* May an output of the group lie where one of its inputs of the same shape and element size lies? */
+    bool (*in_place)(const glia_backend *backend, const glia_group *group);
+    /* Bytes that a run of the group needs besides its inputs and outputs. Shared by all groups of a session. */
+    size_t (*scratch)(const glia_backend *backend, const glia_group *group);
+    /* The launch, allocated in the arena; address[id] is where the value of the node with that id lies. NULL and error
+     * when it cannot be done. */
+    glia_launch *(*prepare)(const glia_backend *backend, const glia_group *group, void *const *address, void *scratch,
+                            glia_arena *arena, glia_error *error);
+};
+
+extern const glia_backend_kind glia_backend_ref, glia_backend_cpu; /* rows of the table in backend.c */
+
+#endif

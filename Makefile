@@ -1,0 +1,44 @@
+# The short way in. `make help` lists the targets; CMakeLists.txt and CMakePresets.json are the long way.
+
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+CMAKE := env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS cmake
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench bench-quick install clean
+
+help:
+	@echo 'make demo         install what is missing, build, train a CNN on digits, write glia-demo.html'
+	@echo 'make test         install what is missing, build, run every test'
+	@echo 'make build        build only: build/release/glia, libglia.a, libglia.so'
+	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
+	@echo 'make bench        measure against PyTorch; prints a table and writes docs/performance.md'
+	@echo 'make bench-quick  the same in a few minutes: fewer blocks, installed PyTorch only, writes nothing'
+	@echo 'make clean        remove build/'
+	@echo
+	@echo 'JOBS=$(JOBS) compilers at a time. Debug, sanitizers, clang, fuzzing: cmake --list-presets'
+
+build:
+	@$(CMAKE) --preset release
+	@$(CMAKE) --build --preset release --parallel $(JOBS)
+
+demo:
+	@sh scripts/install_dependencies.sh
+	@$(MAKE) --no-print-directory build
+	@build/release/glia demo
+
+test:
+	@sh scripts/install_dependencies.sh test
+	@$(MAKE) --no-print-directory build
+	@ctest --preset release --no-tests=error
+
+bench bench-quick:
+	@sh scripts/install_dependencies.sh bench
+	@$(CMAKE) --preset bench
+	@$(CMAKE) --build --preset bench --parallel $(JOBS)
+	@python3 bench/bench.py --build build/bench $(if $(filter bench-quick,$@),--quick,--write docs/performance.md)
+
+install: build
+	@$(CMAKE) --install build/release --prefix $(PREFIX)
+
+clean:
+	rm -rf build

@@ -1,0 +1,71 @@
+# How C is compiled here: glia_compile(TARGET) for ordinary code, glia_take_kernels() for the vector kernels.
+
+set(GLIA_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(GLIA_WERROR)
+    list(APPEND GLIA_WARNINGS -Werror)
+endif()
+
+# -O2 is as fast as -O3 outside the kernels, and half the size.
+if(NOT CMAKE_C_FLAGS_RELEASE OR CMAKE_C_FLAGS_RELEASE STREQUAL "-O3 -DNDEBUG")
+    set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG" CACHE STRING "Flags of release builds" FORCE)
+endif()
+
+set(GLIA_INSTRUMENT)
+if(GLIA_SANITIZE)
+    list(APPEND GLIA_INSTRUMENT -fsanitize=${GLIA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+endif()
+if(GLIA_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "GLIA_FUZZ needs clang: cmake --preset fuzz")
+    endif()
+    list(APPEND GLIA_INSTRUMENT -fsanitize=fuzzer-no-link)
+endif()
+
+function(glia_compile target)
+    target_compile_options(${target} PRIVATE ${GLIA_WARNINGS} ${GLIA_INSTRUMENT})
+    target_link_options(${target} PRIVATE ${GLIA_INSTRUMENT})
+    set_target_properties(${target} PROPERTIES
+        C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
+        C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+endfunction()
+
+# The instruction sets that kernels are compiled for, and the flags of each.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(GLIA_ISAS v2 v3 v4)
+    set(GLIA_ISA_FLAGS_v2 -march=x86-64-v2)
+    set(GLIA_ISA_FLAGS_v3 -march=x86-64-v3)
+    set(GLIA_ISA_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(GLIA_ISAS neon)
+else()
+    set(GLIA_ISAS generic)
+endif()
+
+# Takes the files that KERNELS.txt names out of the list `sources` and compiles each once per instruction set, as
+# -DGLIA_KERNEL_ISA=v3 and so on. `objects` becomes the list of their objects.
+function(glia_take_kernels sources objects)
+    set(list ${PROJECT_SOURCE_DIR}/src/backend/cpu/KERNELS.txt)
+    set(kernels)
+    set(result)
+    if(EXISTS ${list})
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
+        file(STRINGS ${list} lines REGEX "^[A-Za-z0-9_]")
+        foreach(line ${lines})
+            string(STRIP ${line} line)
+            string(REGEX REPLACE "\\.c$" "" line ${line})
+            list(APPEND kernels ${PROJECT_SOURCE_DIR}/src/backend/cpu/${line}.c)
+        endforeach()
+        list(REMOVE_ITEM ${sources} ${kernels})
+        foreach(isa ${GLIA_ISAS})
+            add_library(glia_kernels_${isa} OBJECT ${kernels})
+            glia_compile(glia_kernels_${isa})
+            target_include_directories(glia_kernels_${isa} PRIVATE include src)
+            target_compile_definitions(glia_kernels_${isa} PRIVATE GLIA_KERNEL_ISA=${isa})
+            target_compile_options(glia_kernels_${isa} PRIVATE
+                ${GLIA_ISA_FLAGS_${isa}} -O3 -ffp-contract=fast -fno-math-errno)
+            list(APPEND result $<TARGET_OBJECTS:glia_kernels_${isa}>)
+        endforeach()
+    endif()
+    set(${sources} ${${sources}} PARENT_SCOPE)
+    set(${objects} ${result} PARENT_SCOPE)
+endfunction()

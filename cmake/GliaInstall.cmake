@@ -1,0 +1,21 @@
+# Headers, libraries, the command, a pkg-config file and a CMake package (glia::glia shared, glia::static).
+
+include(CMakePackageConfigHelpers)
+
+install(DIRECTORY include/glia TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(TARGETS glia_static glia_shared EXPORT gliaTargets)
+install(EXPORT gliaTargets NAMESPACE glia:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
+
+list(JOIN GLIA_CMAKE_PACKAGES " " GLIA_CONFIG_PACKAGES)
+configure_package_config_file(cmake/gliaConfig.cmake.in ${PROJECT_BINARY_DIR}/gliaConfig.cmake
+    INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/gliaConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/gliaConfig.cmake ${PROJECT_BINARY_DIR}/gliaConfigVersion.cmake
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
+
+# The .pc file finds the folders from its own place, so that an installed tree can be moved.
+list(JOIN GLIA_PACKAGE_REQUIRES " " GLIA_PC_REQUIRES)
+cmake_path(SET pc_folder NORMALIZE "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${pc_folder} OUTPUT_VARIABLE GLIA_PC_UP)
+configure_file(cmake/glia.pc.in ${PROJECT_BINARY_DIR}/glia.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/glia.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,39 @@
+# Packages around the core. Each is optional: what needs one answers GLIA_E_UNSUPPORTED without it.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+set(GLIA_PACKAGE_DEFINITIONS)
+set(GLIA_PACKAGE_LIBRARIES)
+set(GLIA_PACKAGE_REQUIRES) # names for pkg-config
+set(GLIA_CMAKE_PACKAGES)   # names for find_package
+set(GLIA_PACKAGE_REPORT)
+
+# glia_package(OPTION NAME TARGET PKG-CONFIG-NAME PURPOSE): defines GLIA_HAVE_<OPTION> where the package is found.
+macro(glia_package option name target pc purpose)
+    if(GLIA_${option})
+        find_package(${name} QUIET)
+    endif()
+    if(NOT GLIA_${option})
+        list(APPEND GLIA_PACKAGE_REPORT "${name}: switched off (${purpose})")
+    elseif(${name}_FOUND)
+        list(APPEND GLIA_PACKAGE_DEFINITIONS GLIA_HAVE_${option}=1)
+        list(APPEND GLIA_PACKAGE_LIBRARIES ${target})
+        list(APPEND GLIA_PACKAGE_REQUIRES ${pc})
+        list(APPEND GLIA_CMAKE_PACKAGES ${name})
+        list(APPEND GLIA_PACKAGE_REPORT "${name}: found (${purpose})")
+    else()
+        list(APPEND GLIA_PACKAGE_REPORT "${name}: not found, built without (${purpose})")
+    endif()
+endmacro()
+
+glia_package(ZLIB ZLIB ZLIB::ZLIB zlib ".gz and .npz files")
+glia_package(PNG PNG PNG::PNG libpng "PNG images")
+glia_package(JPEG JPEG JPEG::JPEG libjpeg "JPEG images")
+
+function(glia_report_packages)
+    message(STATUS "Glia ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, kernels for ${GLIA_ISAS}")
+    foreach(line ${GLIA_PACKAGE_REPORT})
+        message(STATUS "  ${line}")
+    endforeach()
+endfunction()

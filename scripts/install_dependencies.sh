@@ -1,0 +1,91 @@
+#!/bin/sh
+# install_dependencies.sh [test] [bench] [ci] - makes sure that what a build needs is here; instant when it is.
+#
+#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg (optional: Glia builds without them)
+#   test     cmocka
+#   bench    python3 with venv, Debian's PyTorch
+#   ci       clang with its sanitizer and fuzzer run-time, python3 with venv
+#
+# Where there is apt-get it installs what is missing (as root, or with sudo). Elsewhere it says what to install, and
+# stops only for what a build cannot do without.
+set -eu
+
+has_command() { command -v "$1" >/dev/null 2>&1; }
+has_module() { has_command pkg-config && pkg-config --exists "$1"; }
+has_compiler() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c - -o /dev/null 2>/dev/null; }
+has_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
+has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.util as u; exit(not u.find_spec("torch"))'; }
+has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+    clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; }
+
+missing=    # Debian packages
+essential=0 # of them that a build cannot do without
+
+# need HOW PACKAGES CHECK...: notes the packages as missing if the check fails. HOW: essential, optional.
+need() {
+    how=$1 packages=$2
+    shift 2
+    if ! "$@"; then
+        missing="$missing $packages"
+        if [ "$how" = essential ]; then essential=1; fi
+    fi
+}
+
+find_missing() {
+    missing= essential=0
+    need essential "gcc libc6-dev" has_compiler
+    need essential cmake has_command cmake
+    need essential make has_command make
+    need essential pkg-config has_command pkg-config
+    need optional zlib1g-dev has_module zlib
+    need optional libpng-dev has_module libpng
+    need optional libjpeg-dev has_module libjpeg
+    for group in "$@"; do
+        case $group in
+        test) need essential libcmocka-dev has_module cmocka ;;
+        bench)
+            need essential python3 has_command python3
+            need optional python3-venv has_venv
+            need optional python3-torch has_torch ;;
+        ci)
+            need essential clang has_command clang
+            need essential "$(fuzzer_package)" has_fuzzer
+            need optional "python3 python3-venv" has_venv ;;
+        *) echo "install_dependencies.sh: unknown group $group (test, bench, ci)" >&2; exit 2 ;;
+        esac
+    done
+}
+
+# The package of clang's run-time: libclang-rt-14-dev for clang 14, libclang-rt-dev if clang is not here yet.
+fuzzer_package() {
+    version=$(clang -dumpversion 2>/dev/null | cut -d. -f1) || version=
+    echo "libclang-rt-${version:+$version-}dev"
+}
+
+find_missing "$@"
+[ -n "$missing" ] || exit 0
+
+if has_command apt-get; then
+    if [ "$(id -u)" = 0 ]; then root=; elif has_command sudo; then root=sudo; else root=none; fi
+    if [ "$root" != none ]; then
+        echo "installing:$missing"
+        # shellcheck disable=SC2086 # lists of words
+        { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+            --no-install-recommends $missing >/dev/null </dev/null; } || echo "apt-get failed" >&2
+        find_missing "$@"
+        [ -n "$missing" ] || exit 0
+    fi
+    echo "Missing packages. Install them with:" >&2
+    echo "    apt-get install$missing" >&2
+else
+    cat >&2 <<END
+Missing (by their Debian names):$missing
+They are called
+    Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libcmocka-devel clang compiler-rt
+    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo cmocka clang compiler-rt
+    Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev cmocka-dev clang compiler-rt
+    openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libcmocka-devel clang
+END
+fi
+[ "$essential" = 0 ] || exit 1
+echo "Going on without them." >&2

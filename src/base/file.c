@@ -114,26 +114,50 @@ static void sync_folder(char *path) {
     close(fd);
 }
 
-glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error) {
-    size_t room = strlen(path) + 5;
-    char *temporary = malloc(room);
-    if (!temporary) return glia_fail_nomem(error);
-    snprintf(temporary, room, "%s.tmp", path);
-
+/* Writes `target`.tmp and renames it over `target`; a new file keeps the old one's permissions. 0, or errno. */
+static int replace(const char *target, const struct stat *old, char *temporary, const glia_span *pieces, int n) {
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int code = fd < 0 ? errno : 0;
-    if (fd >= 0) {
-        struct stat old;
-        bool keep_mode = !stat(path, &old) && S_ISREG(old.st_mode);
-        code = write_all(fd, pieces, n);
-        if (!code && keep_mode && fchmod(fd, old.st_mode & 07777)) code = errno;
-        if (!code && fsync(fd) && errno != EINVAL && errno != ENOSYS) code = errno;
-        if (close(fd) && !code) code = errno;
-        if (!code && rename(temporary, path)) code = errno;
-        if (code) unlink(temporary);
+    if (fd < 0) return errno;
+    int code = write_all(fd, pieces, n);
+    if (!code && old && fchmod(fd, old->st_mode & 07777)) code = errno;
+    if (!code && fsync(fd) && errno != EINVAL && errno != ENOSYS) code = errno;
+    if (close(fd) && !code) code = errno;
+    if (!code && rename(temporary, target)) code = errno;
+    if (code) {
+        unlink(temporary);
+    } else {
+        sync_folder(temporary);
     }
-    glia_status status = code ? fail_errno(error, path, code) : GLIA_OK;
-    if (!code) sync_folder(temporary);
+    return code;
+}
+
+/* What is no regular file (a device, a pipe) has nothing to replace: it is written to. 0, or errno. */
+static int write_device(const char *path, const glia_span *pieces, int n) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    int code = write_all(fd, pieces, n);
+    if (close(fd) && !code) code = errno;
+    return code;
+}
+
+glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error) {
+    struct stat old;
+    bool exists = !stat(path, &old);
+    if (exists && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)) {
+        int code = write_device(path, pieces, n);
+        return code ? fail_errno(error, path, code) : GLIA_OK;
+    }
+    char *real = exists ? realpath(path, NULL) : NULL; /* a symbolic link stays one; its target is replaced */
+    const char *target = real ? real : path;
+    size_t room = strlen(target) + 5;
+    char *temporary = malloc(room);
+    if (!temporary) {
+        free(real);
+        return glia_fail_nomem(error);
+    }
+    snprintf(temporary, room, "%s.tmp", target);
+    int code = replace(target, exists ? &old : NULL, temporary, pieces, n);
     free(temporary);
-    return status;
+    free(real);
+    return code ? fail_errno(error, path, code) : GLIA_OK;
 }

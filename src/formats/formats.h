@@ -1,0 +1,196 @@
+/* formats.h - files and what is in them.
+ *
+ * Every parser takes (bytes, length), checks every bound, allocates nothing on the file's word alone, and reports the
+ * byte offset of what is wrong. The caller, who knows the path, puts it before the message with glia_fail_at_path().
+ *
+ *   values       an array of numbers out of a file
+ *   gzip         deflate with a limit
+ *   idx          MNIST's format
+ *   cifar        CIFAR-10's binary batches
+ *   csv          tables
+ *   image        PNG, JPEG, PGM, PPM
+ *   json         a strict reader, into a tree
+ *   safetensors  named tensors
+ */
+#ifndef GLIA_FORMATS_H
+#define GLIA_FORMATS_H
+
+#include "base/base.h"
+
+/* ---- common ------------------------------------------------------------------------------- */
+
+/* Puts "path: " before the message that `status` left in error, and returns status. GLIA_OK passes. */
+glia_status glia_fail_at_path(glia_error *error, const char *path, glia_status status);
+
+/* Numbers read from a file. */
+typedef struct glia_values {
+    glia_dtype dtype;
+    glia_shape shape;
+    void *data; /* dense, row-major, machine byte order */
+} glia_values;
+void glia_values_free(glia_values *values);
+
+/* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
+ * false: something else (also for "nan", "inf" and numbers beyond a double). */
+bool glia_number_parse(const char *text, const char *end, double *value);
+
+/* ---- gzip (RFC 1952; needs zlib) ---------------------------------------------------------- */
+
+bool glia_gzip_is(const uint8_t *bytes, size_t length); /* starts with gzip's magic */
+
+/* Inflates all members, at most `limit` bytes; memory grows with what really comes. *out is malloc()ed. Errors:
+ * GLIA_E_FORMAT (damage, cut short, a wrong checksum, more than `limit`, trailing bytes), GLIA_E_UNSUPPORTED without
+ * zlib. */
+glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
+                        glia_error *error);
+
+/* The first `capacity` bytes (fewer if there are no more; *got) without inflating the rest. */
+glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got,
+                             glia_error *error);
+
+/* A text file that may be gzipped: *text points into `bytes` or at malloc()ed *owned (NULL if not needed). What expands
+ * by more than a factor of 256 beyond 64 MiB is refused as a bomb. */
+glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length, uint8_t **owned,
+                             glia_error *error);
+
+/* ---- IDX (LeCun 1998), plain or gzipped --------------------------------------------------- */
+
+/* u8 stays, i8, i16 and i32 become i32, f32 and f64 stay. Rank 1 to 8, no empty dimension, no byte too many or few. */
+glia_status glia_idx_parse(const uint8_t *bytes, size_t length, glia_values *values, glia_error *error);
+
+/* ---- CIFAR-10 binary batches -------------------------------------------------------------- */
+
+enum { GLIA_CIFAR_PIXELS = 3 * 32 * 32, GLIA_CIFAR_RECORD = 1 + GLIA_CIFAR_PIXELS };
+extern const char *const glia_cifar_classes[10];
+
+/* How many records of a label and (3, 32, 32) bytes; GLIA_E_FORMAT for a part of a record or a label above 9. */
+glia_status glia_cifar_parse(const uint8_t *bytes, size_t length, int64_t *n, glia_error *error);
+/* Copies them out: pixels (n, 3, 32, 32), labels (n). */
+void glia_cifar_copy(const uint8_t *bytes, int64_t n, uint8_t *pixels, int32_t *labels);
+
+/* ---- CSV (RFC 4180), plain or gzipped ----------------------------------------------------- */
+
+typedef struct glia_csv_opts {
+    char separator;     /* 0: the one of comma, semicolon, tab that the first line has most of */
+    int header;         /* 1: the first line names the columns, -1: it does not, 0: look at it */
+    const char *label;  /* column of the class, by name or by index from 0 (negative: from the end); NULL: the last */
+    const char *target; /* instead of label: column of the value to predict */
+    const char *drop;   /* columns to leave out, separated by commas */
+} glia_csv_opts;
+
+/* n rows of numbers x (n, columns) and a label or a value y (n). */
+typedef struct glia_csv {
+    int64_t n;
+    int columns; /* of x */
+    float *x;
+    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
+    void *y;
+    int classes;        /* 0: values */
+    char **class_names; /* NULL: labels are the integers in the file */
+    char **names;       /* of x's columns; NULL without a header */
+    glia_arena arena;   /* of the names */
+} glia_csv;
+
+/* Labels that are all integers in [0, 65535] are taken as they are; otherwise they are words, numbered in byte order.
+ * Errors name line and column. */
+glia_status glia_csv_parse(const uint8_t *bytes, size_t length, glia_csv_opts opts, glia_csv *csv, glia_error *error);
+void glia_csv_free(glia_csv *csv);
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+typedef struct glia_image {
+    int channels, height, width; /* 1: grey, 3: red, green, blue */
+    uint8_t *pixels;             /* (C, H, W); release with glia_image_free() */
+} glia_image;
+
+/* PNG, JPEG, PGM or PPM, by what the bytes say. Transparent pixels are laid on white; 16 bits become 8. */
+glia_status glia_image_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_image_open(const char *path, glia_image *image, glia_error *error);
+void glia_image_free(glia_image *image);
+
+/* Into new images. Resizing averages over areas along an axis that shrinks and is bilinear along one that grows
+ * (pixels are areas: sample i of n lies at (i + 1/2) / n). Grey is ITU-R BT.601 luma. */
+glia_status glia_image_resize(const glia_image *image, int height, int width, glia_image *out, glia_error *error);
+glia_status glia_image_convert(const glia_image *image, int channels, glia_image *out, glia_error *error);
+
+/* By the name's ending: .png (needs libpng), .pgm (grey), .ppm. */
+glia_status glia_image_write(const char *path, const glia_image *image, glia_error *error);
+
+/* One decoder for each library; glia_image_decode() chooses. */
+glia_status glia_png_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_png_encode(const glia_image *image, uint8_t **bytes, size_t *length, glia_error *error);
+glia_status glia_jpeg_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+
+/* Allocates pixels for an image of this size, at most GLIA_IMAGE_MOST of them. */
+enum { GLIA_IMAGE_MOST = 1 << 28 };
+glia_status glia_image_create(int channels, int height, int width, glia_image *image, glia_error *error);
+
+/* ---- JSON (RFC 8259) ---------------------------------------------------------------------- */
+
+typedef enum glia_json_kind {
+    GLIA_JSON_NULL,
+    GLIA_JSON_BOOL,
+    GLIA_JSON_NUMBER,
+    GLIA_JSON_STRING,
+    GLIA_JSON_ARRAY,
+    GLIA_JSON_OBJECT
+} glia_json_kind;
+
+typedef struct glia_json {
+    glia_json_kind kind;
+    size_t offset;           /* of its first byte */
+    const char *key;         /* of a member of an object, NUL-terminated; else NULL */
+    size_t key_offset;
+    const char *text;        /* of a string, decoded; of a number, as written; NUL-terminated */
+    double number;           /* of a number; of a bool 0 or 1 */
+    int count;               /* of elements or members */
+    struct glia_json *first; /* of them, in the order of the file */
+    struct glia_json *next;  /* the next sibling */
+} glia_json;
+
+/* The one value that fills the text, spaces around it apart; in the arena. `base` is added to the offsets in messages.
+ * Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
+const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base, glia_error *error);
+const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or no object */
+bool glia_json_int(const glia_json *value, int64_t *number);                 /* an integer, written as one, that fits */
+/* Appends the text as a JSON string, quotes included. */
+void glia_json_write_string(glia_text *out, const char *text);
+
+/* ---- safetensors -------------------------------------------------------------------------- */
+
+typedef struct glia_pair {
+    const char *key, *value;
+} glia_pair;
+
+typedef struct glia_safetensor {
+    const char *name;
+    glia_dtype dtype;
+    glia_shape shape;  /* a dimension may be 0 */
+    const void *data;  /* in the caller's bytes; not aligned in general: memcpy from it */
+    size_t offset;     /* of data in the file */
+    size_t bytes;
+} glia_safetensor;
+
+typedef struct glia_safetensors {
+    int n;
+    glia_safetensor *tensors; /* in the order of their data */
+    int n_metadata;
+    glia_pair *metadata;
+    glia_arena arena;
+} glia_safetensors;
+
+/* Tensors and metadata of a file in memory, which must outlive `file`. Strict: the header is one JSON object, names are
+ * unique, every tensor has exactly the bytes that dtype and shape say, and together they fill the file without gaps. A dtype
+ * that Glia does not have is GLIA_E_UNSUPPORTED. Release with glia_safetensors_free() when it succeeded. */
+glia_status glia_safetensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
+void glia_safetensors_free(glia_safetensors *file);
+const glia_safetensor *glia_safetensors_find(const glia_safetensors *file, const char *name); /* NULL: none */
+const char *glia_safetensors_get(const glia_safetensors *file, const char *key);              /* metadata; NULL: none */
+
+/* Replaces the file at `path`. Data start on a 64-byte boundary and every tensor on one of its dtype. Names must be unique
+ * valid UTF-8. */
+glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata,
+                                   int n_metadata, glia_error *error);
+
+#endif

@@ -1,0 +1,84 @@
+/* number.c - decimal text to double, and what else all parsers share.
+ *
+ * Most numbers in files are short: up to 15 digits or so and a small power of ten. Both are then exact doubles, and one
+ * multiplication or division rounds once, hence correctly (Clinger 1990, "How to read floating point numbers
+ * accurately"). The rest goes to strtod() under the "C" locale, because a host program may have set a decimal comma.
+ */
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/formats.h"
+
+glia_status glia_fail_at_path(glia_error *error, const char *path, glia_status status) {
+    if (status == GLIA_OK || !error) return status;
+    glia_error inner = *error;
+    return glia_fail(error, status, "%s: %s", path, inner.message);
+}
+
+void glia_values_free(glia_values *values) {
+    free(values->data);
+    *values = (glia_values){ 0 };
+}
+
+/* strtod() of [text, end) in the "C" locale; NAN where that is not to be had. */
+static double slow_parse(const char *text, const char *end) {
+    size_t n = (size_t)(end - text);
+    char *copy = malloc(n + 1);
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double value = NAN;
+    if (copy && c != (locale_t)0) {
+        memcpy(copy, text, n);
+        copy[n] = 0;
+        locale_t before = uselocale(c);
+        value = strtod(copy, NULL);
+        uselocale(before);
+    }
+    if (c != (locale_t)0) freelocale(c);
+    free(copy);
+    return value;
+}
+
+bool glia_number_parse(const char *text, const char *end, double *value) {
+    static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    const char *p = text;
+    bool negative = p < end && *p == '-';
+    if (p < end && (*p == '-' || *p == '+')) p++;
+    uint64_t mantissa = 0;
+    int digits = 0, significant = 0, exponent = 0;
+    for (bool point = false; p < end && ((*p >= '0' && *p <= '9') || (*p == '.' && !point)); p++) {
+        if (*p == '.') {
+            point = true;
+            continue;
+        }
+        digits++;
+        if (digits > 10000) return false;
+        significant += mantissa != 0 || *p != '0';
+        if (significant <= 18) mantissa = mantissa * 10 + (uint64_t)(*p - '0');
+        exponent -= point;
+    }
+    if (!digits) return false;
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        bool minus = p < end && *p == '-';
+        if (p < end && (*p == '-' || *p == '+')) p++;
+        if (p == end) return false;
+        int e = 0;
+        for (; p < end && *p >= '0' && *p <= '9'; p++) e = GLIA_MIN(e * 10 + (*p - '0'), 100000);
+        exponent += minus ? -e : e;
+    }
+    if (p != end) return false;
+
+    double magnitude;
+    if (significant <= 18 && mantissa <= (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) {
+        magnitude = exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
+    } else {
+        magnitude = fabs(slow_parse(text, end));
+    }
+    if (!isfinite(magnitude)) return false;
+    *value = negative ? -magnitude : magnitude;
+    return true;
+}

@@ -242,7 +242,8 @@ glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_ten
 void glia_graph_mark_live(const glia_graph *graph, bool *live);
 
 /* Evaluates nodes in double from their definitions: values[id] must be set for inputs, parameters and states and is
- * computed (malloc'ed) for every live node else. Composites are not allowed: expand first. */
+ * computed (malloc'ed) for every live node else that is NULL. Composites are not allowed: expand first. After a failure
+ * the values computed so far stay; they are the caller's to free. */
 glia_status glia_graph_eval(const glia_graph *graph, double **values, glia_error *error);
 
 #endif

@@ -56,7 +56,8 @@ typedef enum glia_op_flags {
     GLIA_OP_ALIAS = 4,        /* the same bytes under another shape: reshape */
     GLIA_OP_COMPOSITE = 8,    /* has `expand`, which is its definition */
     GLIA_OP_COMMUTES = 16,    /* of two inputs, the order does not matter */
-    GLIA_OP_MODAL = 32        /* expands differently when training: dropout, batch norm */
+    GLIA_OP_MODAL = 32,       /* expands differently when training: dropout, batch norm */
+    GLIA_OP_STATIC = 64       /* known from shapes and attributes alone: count, iota */
 } glia_op_flags;
 
 /* An input of a sample. Kinds keep tests away from kinks (max, abs, relu at 0) and poles (log, division). */

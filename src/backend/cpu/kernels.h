@@ -1,0 +1,87 @@
+/* kernels.h - the table of f32 kernels of the CPU backend.
+ *
+ * Every kernel source named in KERNELS.txt is compiled once for each instruction set, with GLIA_KERNEL_ISA naming it
+ * (see simd.h). table.c, one of them, fills a glia_cpu_kernels with the functions of its instruction set; select.c,
+ * compiled once, returns the table for a glia_isa.
+ *
+ * Kernels are functions on pointers. They allocate nothing: a kernel that needs scratch memory has a companion that says
+ * how many bytes for so many workers, and takes a pointer to them on a GLIA_ALIGN boundary. They share work through the
+ * pool given (NULL: one thread); results are the same bits at any number of threads. Sizes and strides count elements.
+ */
+#ifndef GLIA_CPU_KERNELS_H
+#define GLIA_CPU_KERNELS_H
+
+#include "base/base.h"
+
+/* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
+ * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap
+ * and cover the result. May run on several workers at once. fn NULL: nothing to do. */
+typedef struct glia_epilogue {
+    void (*fn)(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col, int64_t cols, float *c,
+               int64_t ldc);
+    void *context;
+} glia_epilogue;
+
+/* C = A B, or C += A B, for batch[0] x batch[1] matrices: A (M, K), B (K, N), C (M, N), rows lda, ldb, ldc apart.
+ * Transposed, A is stored (K, M) and B (N, K). Matrix (i, j) of A begins at a + i a_stride[0] + j a_stride[1]; a stride of
+ * 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. */
+typedef struct glia_gemm {
+    int64_t batch[2], m, n, k;
+    bool transpose_a, transpose_b, accumulate;
+    const float *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc;
+    int64_t a_stride[2], b_stride[2], c_stride[2];
+    glia_epilogue epilogue;
+} glia_gemm;
+
+/* Convolution of x (N, C, D, H, W) with a kernel (K, C/groups, kernel...) to y (N, K, out...). One or two spatial axes
+ * are the last ones of three, the others have size, kernel, stride and dilation 1. Element o of an axis of y reads
+ * x[o stride - pad + i dilation], i < kernel; what lies outside x is 0. Padding after the end follows from `out`. */
+typedef struct glia_conv_shape {
+    int64_t n, c, k;
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+    int64_t groups;
+} glia_conv_shape;
+
+/* Pooling of x (N, C, in...) to y (N, C, out...), windows as in glia_conv_shape. Padding is never a maximum; a window
+ * without any element has maximum -inf. The average is over the elements inside x, or the whole window: count_padding. */
+typedef struct glia_pool_shape {
+    int64_t n, c;
+    int64_t in[3], out[3], size[3], stride[3], pad[3];
+    bool count_padding;
+} glia_pool_shape;
+
+typedef struct glia_cpu_kernels {
+    glia_isa isa;
+
+    size_t (*gemm_f32_scratch)(const glia_gemm *gemm, int workers);
+    void (*gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
+
+    /* y = conv(x, kernel). The epilogue's batch is the sample, its row the channel of y, its column the pixel. */
+    size_t (*conv_f32_scratch)(const glia_conv_shape *shape, int workers);
+    void (*conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel, float *y,
+                     glia_epilogue epilogue, void *scratch);
+    /* dx, the adjoint in x (also the transposed convolution of dy). Row: the channel of x, column: its pixel. */
+    size_t (*conv_input_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
+    void (*conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
+                                float *dx, glia_epilogue epilogue, void *scratch);
+    /* dkernel, the adjoint in the kernel. */
+    size_t (*conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
+    void (*conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
+                                 float *dkernel, void *scratch);
+
+    /* The first maximum of a window in row-major order counts; NaN counts as a maximum and stays. */
+    void (*max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
+    /* dx: zero, but for dy added where x has its window's maximum. */
+    void (*max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy, float *dx);
+    /* v (N, C, out...): u (N, C, in...) where x has its window's maximum; 0 for a window without elements. */
+    void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u, float *v);
+    void (*avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
+    void (*avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
+} glia_cpu_kernels;
+
+/* The table of an instruction set, or of the best one below it that this build has. */
+const glia_cpu_kernels *glia_cpu_kernels_for(glia_isa isa);
+
+#endif

@@ -1,0 +1,11 @@
+/* builders.h - the builders that models.def names, as the files beside it define them. */
+#ifndef GLIA_BUILDERS_H
+#define GLIA_BUILDERS_H
+
+#include "models.h"
+
+#define MODEL(name, builder, ...) glia_tensor glia_build_##builder(glia_tensor x, int outputs);
+#include "models.def"
+#undef MODEL
+
+#endif

@@ -1,0 +1,84 @@
+/* registry.c - the table of models.def and looking things up in it by name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "builders.h"
+
+
+#define SHAPE(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
+#define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, ...)             \
+    { .name = name_, .summary = summary_, .build = glia_build_##builder_, .sample = sample_, .outputs = outputs_,       \
+      .data = data_, .epochs = epochs_, .batch = batch_, .loss = loss_, .normalize = normalize_,                        \
+      .optimizer = { __VA_ARGS__ } },
+static const glia_recipe recipes[] = {
+#include "models.def"
+};
+
+int glia_recipe_count(void) { return (int)(sizeof recipes / sizeof recipes[0]); }
+
+const glia_recipe *glia_recipe_at(int index) { return &recipes[index]; }
+
+const glia_recipe *glia_recipe_find(const char *name) {
+    for (int i = 0; i < glia_recipe_count(); i++)
+        if (strcmp(recipes[i].name, name) == 0) return &recipes[i];
+    return NULL;
+}
+
+enum { LONGEST = 64 }; /* longer names are nobody's slip */
+
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+/* Damerau 1964, with neighbours swapped at most once: rows i, i-1 and i-2 of the table are kept. */
+static int edit_distance(const char *a, const char *b) {
+    int n = (int)strlen(a), m = (int)strlen(b);
+    int row[3][LONGEST + 1];
+    for (int j = 0; j <= m; j++) row[0][j] = j;
+    for (int i = 1; i <= n; i++) {
+        int *now = row[i % 3];
+        const int *before = row[(i - 1) % 3], *earlier = row[(i + 1) % 3];
+        now[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int replaced = before[j - 1] + (a[i - 1] != b[j - 1]);
+            now[j] = smaller(replaced, smaller(before[j], now[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = smaller(now[j], earlier[j - 2] + 1);
+        }
+    }
+    return row[n % 3][m];
+}
+
+const char *glia_name_nearest(const char *name, const char *const *candidates, int n) {
+    size_t length = strlen(name);
+    if (length == 0 || length > LONGEST) return NULL;
+    const char *best = NULL;
+    int least = 1 + (int)length / 3; /* more changes than this is another word */
+    for (int i = 0; i < n; i++) {
+        if (strlen(candidates[i]) > LONGEST) continue;
+        int distance = edit_distance(name, candidates[i]);
+        if (distance < least || (distance == least && !best)) {
+            best = candidates[i];
+            least = distance;
+        }
+    }
+    if (best) return best;
+    for (int i = 0; i < n; i++) /* the beginning of a name: "keras" */
+        if (length >= 3 && strncmp(name, candidates[i], length) == 0) return candidates[i];
+    return NULL;
+}
+
+const char *glia_recipe_nearest(const char *name) {
+    const char *names[sizeof recipes / sizeof recipes[0]];
+    for (int i = 0; i < glia_recipe_count(); i++) names[i] = recipes[i].name;
+    return glia_name_nearest(name, names, glia_recipe_count());
+}
+
+glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
+    glia_model *model = glia_model_create(recipe->name, error);
+    if (!model) return NULL;
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_model_output(model, "logits", recipe->build(x, outputs));
+    if (glia_graph_check(glia_model_graph(model), error) != GLIA_OK) {
+        glia_model_free(model);
+        return NULL;
+    }
+    return model;
+}

@@ -1,0 +1,258 @@
+/* threads.c - the pool of threads.
+ *
+ * The caller of glia_parallel_for() opens a gate, and every worker that notices walks in, takes pieces from a shared
+ * counter until none are left, and walks out. The caller takes pieces as well; when the counter has run out it closes the
+ * gate and waits for those inside only. So a worker that sleeps, or whose core was taken away, delays nobody: it finds the
+ * gate closed.
+ *
+ *     gate:  | generation, 48 bits | open | workers inside, 15 bits |
+ *
+ * Workers spin for some tens of microseconds before they sleep, because launches follow each other closely; then they
+ * wait on a condition variable. The job itself (fn, context, pieces) is plain memory: it is written while nobody is
+ * inside and read after entering, and the gate's acquire and release order the two.
+ */
+#if defined(__linux__)
+#define _GNU_SOURCE 1
+#endif
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+enum {
+    MAX_THREADS = 4096,
+    SPINS = 4000, /* pauses, of 10 to 40 ns each */
+    CACHE_LINE = 64
+};
+
+static const uint64_t OPEN = 1 << 15, INSIDE = OPEN - 1, GENERATION = 1 << 16;
+
+typedef struct worker {
+    glia_pool *pool;
+    pthread_t thread;
+    int index; /* 1 ... size - 1; the caller is 0 */
+} worker;
+
+struct glia_pool {
+    _Alignas(CACHE_LINE) _Atomic uint64_t gate;
+    _Alignas(CACHE_LINE) _Atomic int64_t next; /* piece to be taken */
+    _Alignas(CACHE_LINE) glia_piece_fn fn;
+    void *context;
+    int64_t pieces;
+
+    _Alignas(CACHE_LINE) _Atomic int sleepers; /* workers that wait on `wake`, or are about to */
+    _Atomic bool caller_sleeps;                /* the caller waits on `left`, or is about to */
+    _Atomic bool stop;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake, left;
+
+    int size, started, spins;
+    worker *workers; /* [size - 1] */
+};
+
+static void pause_cpu(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+/* ---- cores -------------------------------------------------------------------------------- */
+
+#if defined(__linux__)
+/* The cores that this process may run on; false: unknown. */
+static bool allowed_cores(cpu_set_t *set) {
+    CPU_ZERO(set);
+    return sched_getaffinity(0, sizeof *set, set) == 0 && CPU_COUNT(set) > 0;
+}
+#endif
+
+int glia_cpu_cores(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (allowed_cores(&set)) return CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : (int)GLIA_MIN(n, (long)MAX_THREADS);
+}
+
+/* Keeps each worker on a core of its own if the pool is as large as the machine; the caller's thread is not ours to
+ * pin. Best effort. */
+static void pin(glia_pool *pool) {
+#if defined(__linux__)
+    cpu_set_t all;
+    if (!allowed_cores(&all) || CPU_COUNT(&all) != pool->size) return;
+    int w = -1; /* the first core is left to the caller */
+    for (int core = 0; core < CPU_SETSIZE && w < pool->started; core++) {
+        if (!CPU_ISSET(core, &all)) continue;
+        if (w >= 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(core, &one);
+            pthread_setaffinity_np(pool->workers[w].thread, sizeof one, &one);
+        }
+        w++;
+    }
+#else
+    (void)pool;
+#endif
+}
+
+/* ---- workers ------------------------------------------------------------------------------ */
+
+static void take_pieces(glia_pool *pool, int index) {
+    glia_piece_fn fn = pool->fn;
+    void *context = pool->context;
+    int64_t pieces = pool->pieces, i;
+    while ((i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pieces) fn(context, i, index);
+}
+
+/* Waits until there is a gate that this worker has not seen closed; false: the pool is going away. */
+static bool wait_for_work(glia_pool *pool, uint64_t seen) {
+    for (int spin = 0; spin < pool->spins; spin++) {
+        if (atomic_load(&pool->gate) / GENERATION != seen) return true;
+        pause_cpu();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&pool->gate) / GENERATION == seen && !atomic_load(&pool->stop)) {
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    }
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->mutex);
+    return !atomic_load(&pool->stop);
+}
+
+static void leave(glia_pool *pool) {
+    uint64_t before = atomic_fetch_sub(&pool->gate, 1);
+    if ((before & (OPEN | INSIDE)) != 1 || !atomic_load(&pool->caller_sleeps)) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->left);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *work(void *context) {
+    worker *self = context;
+    glia_pool *pool = self->pool;
+    uint64_t seen = 0;
+    while (wait_for_work(pool, seen)) {
+        uint64_t gate = atomic_load(&pool->gate);
+        while (gate & OPEN && !atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) {}
+        seen = gate / GENERATION;
+        if (!(gate & OPEN)) continue;
+        take_pieces(pool, self->index);
+        leave(pool);
+    }
+    return NULL;
+}
+
+static void wait_for_leavers(glia_pool *pool) {
+    for (int spin = 0; spin < pool->spins; spin++) {
+        if (!(atomic_load(&pool->gate) & INSIDE)) return;
+        pause_cpu();
+    }
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->caller_sleeps, true);
+    while (atomic_load(&pool->gate) & INSIDE) pthread_cond_wait(&pool->left, &pool->mutex);
+    atomic_store(&pool->caller_sleeps, false);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context) {
+    if (!pool || pool->size == 1 || pieces <= 1) {
+        for (int64_t i = 0; i < pieces; i++) fn(context, i, 0);
+        return;
+    }
+    pool->fn = fn;
+    pool->context = context;
+    pool->pieces = pieces;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    uint64_t generation = atomic_load_explicit(&pool->gate, memory_order_relaxed) / GENERATION + 1;
+    atomic_store(&pool->gate, generation * GENERATION | OPEN);
+    if (atomic_load(&pool->sleepers)) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    take_pieces(pool, 0);
+    atomic_fetch_and(&pool->gate, ~OPEN);
+    wait_for_leavers(pool);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static void stop_workers(glia_pool *pool) {
+    pthread_mutex_lock(&pool->mutex);
+    atomic_store(&pool->stop, true);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+    for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
+}
+
+/* Starts the workers; a status other than GLIA_OK when one cannot be had. */
+static glia_status start_workers(glia_pool *pool, glia_error *error) {
+    for (int i = 0; i < pool->size - 1; i++) {
+        pool->workers[i] = (worker){ .pool = pool, .index = i + 1 };
+        int failure = pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
+        if (failure) {
+            stop_workers(pool);
+            return glia_fail(error, GLIA_E_NOMEM, "thread %d of %d cannot be started (error %d)", i + 2, pool->size, failure);
+        }
+        pool->started++;
+    }
+    pin(pool);
+    return GLIA_OK;
+}
+
+glia_pool *glia_pool_create(int threads, glia_error *error) {
+    int cores = glia_cpu_cores();
+    if (threads <= 0) threads = GLIA_MIN(cores, (int)MAX_THREADS);
+    if (threads > MAX_THREADS) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%d threads: at most %d", threads, MAX_THREADS);
+        return NULL;
+    }
+    glia_pool *pool = glia_alloc_aligned(sizeof *pool);
+    worker *workers = calloc((size_t)threads, sizeof *workers);
+    if (!pool || !workers) {
+        glia_fail_nomem(error);
+        goto no_memory;
+    }
+    pool->size = threads;
+    pool->workers = workers;
+    pool->spins = threads <= cores ? SPINS : 0; /* with fewer cores than threads, spinning would stand in the way */
+    if (pthread_mutex_init(&pool->mutex, NULL)) goto no_mutex;
+    if (pthread_cond_init(&pool->wake, NULL)) goto no_wake;
+    if (pthread_cond_init(&pool->left, NULL)) goto no_left;
+    if (start_workers(pool, error) == GLIA_OK) return pool;
+    pthread_cond_destroy(&pool->left);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    goto no_memory;
+
+no_left:
+    pthread_cond_destroy(&pool->wake);
+no_wake:
+    pthread_mutex_destroy(&pool->mutex);
+no_mutex:
+    glia_fail_nomem(error);
+no_memory:
+    free(workers);
+    free(pool);
+    return NULL;
+}
+
+void glia_pool_free(glia_pool *pool) {
+    if (!pool) return;
+    stop_workers(pool);
+    pthread_cond_destroy(&pool->left);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->workers);
+    free(pool);
+}
+
+int glia_pool_size(const glia_pool *pool) { return pool ? pool->size : 1; }

@@ -1,0 +1,16 @@
+/* program.h - a compiled program from the inside; program.c makes it, session.c runs it. */
+#ifndef GLIA_PROGRAM_H
+#define GLIA_PROGRAM_H
+
+#include "passes/passes.h"
+
+struct glia_program {
+    glia_backend *backend;
+    glia_graph *graph; /* lowered, concrete */
+    glia_schedule schedule;
+    glia_plan plan;
+    void *constants;
+    glia_program_info info;
+};
+
+#endif

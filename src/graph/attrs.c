@@ -12,7 +12,7 @@ static size_t field_size(glia_field_type type) {
     case GLIA_FIELD_SHAPE:
     case GLIA_FIELD_INTS: return sizeof(glia_shape);
     case GLIA_FIELD_STRING: return sizeof(const char *);
-    case GLIA_FIELD_VALUES: return sizeof(glia_values);
+    case GLIA_FIELD_VALUES: return sizeof(glia_numbers);
     }
     return 0;
 }
@@ -30,7 +30,7 @@ void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, i
             if (!text) return NULL;
             *(const char **)at = text;
         } else if (f->type == GLIA_FIELD_VALUES) {
-            glia_values *values = at;
+            glia_numbers *values = at;
             size_t bytes = (size_t)values->n * sizeof(double);
             double *v = glia_arena_alloc(arena, bytes);
             if (!v) return NULL;
@@ -50,7 +50,7 @@ static bool field_equal(const glia_field *f, const void *a, const void *b) {
         return s == t || (s && t && !strcmp(s, t));
     }
     case GLIA_FIELD_VALUES: {
-        const glia_values *v = a, *w = b;
+        const glia_numbers *v = a, *w = b;
         return v->n == w->n && (v->n == 0 || !memcmp(v->v, w->v, (size_t)v->n * sizeof(double)));
     }
     default: return !memcmp(a, b, field_size(f->type));
@@ -80,7 +80,7 @@ uint64_t glia_attrs_hash(const glia_op *op, const void *attrs, uint64_t hash) {
             break;
         }
         case GLIA_FIELD_VALUES: {
-            const glia_values *v = at;
+            const glia_numbers *v = at;
             hash = v->n ? glia_hash_bytes(v->v, (size_t)v->n * sizeof(double), hash) : hash;
             break;
         }

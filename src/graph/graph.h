@@ -31,13 +31,13 @@ typedef enum glia_field_type {
     GLIA_FIELD_SHAPE,  /* glia_shape; symbolic dimensions are fixed with the batch */
     GLIA_FIELD_INTS,   /* glia_shape used as a list of integers: axes, strides */
     GLIA_FIELD_STRING, /* const char *, in the arena; may be NULL */
-    GLIA_FIELD_VALUES  /* glia_values: the numbers of a constant */
+    GLIA_FIELD_VALUES  /* glia_numbers: the numbers of a constant */
 } glia_field_type;
 
-typedef struct glia_values {
+typedef struct glia_numbers {
     const double *v; /* in the arena */
     int64_t n;
-} glia_values;
+} glia_numbers;
 
 typedef struct glia_field {
     const char *name; /* NULL ends a table */
@@ -204,7 +204,7 @@ static inline bool glia_is_input(const glia_node *n) { return n->op == &glia_op_
 typedef struct glia_constant_attrs {
     glia_dtype dtype;
     glia_shape shape;
-    glia_values values;
+    glia_numbers values;
 } glia_constant_attrs;
 /* True for a constant whose elements are all the same; *value is that. */
 bool glia_is_constant_scalar(const glia_node *node, double *value);

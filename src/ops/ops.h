@@ -23,9 +23,12 @@ typedef struct glia_reduce_attrs { glia_shape axes; bool keep; } glia_reduce_att
 typedef struct glia_axis_attrs { int64_t axis; } glia_axis_attrs;         /* argmax, concat, gather, softmax */
 typedef struct glia_cumsum_attrs { int64_t axis; bool exclusive, reverse; } glia_cumsum_attrs;
 typedef struct glia_permute_attrs { glia_shape order; } glia_permute_attrs;
-typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_attrs; /* INTS start, step; SHAPE stop; stop may not exceed the size */
+/* x[start : stop : step], one entry for each axis; stop is at most the size. start and stop are SHAPEs: on a symbolic axis
+ * they are 0 or multiples of the batch too. */
+typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_attrs;
+/* One entry for each axis; before and after are SHAPEs, as in slice. */
 typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
-typedef struct glia_scatter_attrs { int64_t axis; int64_t size; } glia_scatter_attrs;
+typedef struct glia_scatter_attrs { int64_t axis; glia_shape size; } glia_scatter_attrs; /* size: a SHAPE of rank 1 */
 typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
 typedef struct glia_matmul_attrs { bool transpose_a, transpose_b; } glia_matmul_attrs;
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
@@ -51,6 +54,15 @@ bool glia_infer_same(glia_node *node);
 /* infer for elementwise ops of floats: all inputs have one float dtype (f32 or f64) and one shape. */
 bool glia_infer_float(glia_node *node);
 
+/* infer for arithmetic: as glia_infer_float, but i32 and i64 will do as well. */
+bool glia_infer_numeric(glia_node *node);
+/* True if all inputs have one dtype and one shape; reports the mistake otherwise. */
+bool glia_infer_alike(glia_node *node);
+/* The graph of the first tensor that has one. */
+glia_graph *glia_graph_of(const glia_tensor *xs, int n);
+/* An elementwise op of two tensors, broadcast to one shape. */
+glia_tensor glia_node2_broadcast(const glia_op *op, glia_tensor a, glia_tensor b);
+
 /* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
 glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);
 /* Broadcasts a and b to their common shape. Reports a mistake as `what`. false: it did. */
@@ -58,7 +70,23 @@ bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b);
 /* x with reduced axes put back as 1 and broadcast to `shape`. */
 glia_tensor glia_expand_reduced(glia_tensor x, const glia_reduce_attrs *attrs, glia_shape shape);
 /* Zeros or ones without a gradient, of x's dtype and shape: glia_like(). Element count as a scalar of x's dtype, which
- * stands also while the batch is symbolic: the op `count` over these axes. */
+ * stands also while the batch is symbolic: the op `count_of` over these axes. */
 glia_tensor glia_count_of(glia_tensor x, glia_shape axes);
+
+/* A walk over the elements of a shape in row-major order, with the offset of each in a buffer that has strides of its
+ * own (0: a broadcast or reduced axis). Begin with { .shape, .stride, .offset }, index zero. */
+typedef struct glia_walk {
+    glia_shape shape;
+    int64_t stride[GLIA_MAX_RANK], index[GLIA_MAX_RANK], offset;
+} glia_walk;
+
+static inline void glia_walk_step(glia_walk *w) {
+    for (int i = w->shape.rank - 1; i >= 0; i--) {
+        w->offset += w->stride[i];
+        if (++w->index[i] < w->shape.dim[i]) return;
+        w->offset -= w->stride[i] * w->shape.dim[i];
+        w->index[i] = 0;
+    }
+}
 
 #endif

@@ -525,10 +525,23 @@ GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *
 /* Samples x with targets y: images, rows, sequences, with labels or values. */
 typedef struct glia_dataset glia_dataset;
 
-/* By name or address: "mnist", "fashion-mnist", "cifar10", "strokes", "idx:IMAGES,LABELS", "csv:FILE?label=COLUMN",
- * "cifar:FILE,FILE". Named data are looked for in `folder`, $GLIA_DATA, ./data and ~/.cache/glia. split: "train" or
- * "test". Pixels come as bytes and are scaled to [0, 1] when they are read. */
+/* By name or address: "mnist", "fashion-mnist", "cifar10", "strokes", "strokes?n=5000&seed=3", "idx:IMAGES,LABELS",
+ * "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE". Named data are looked for in `folder` (may
+ * be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An address of files is one set, the
+ * same for both splits, unless it says "test=0.2" (and "seed=1"): then a fifth of the samples, drawn by the seed, is the
+ * test split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
 GLIA_API glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error);
+
+/* The data sets that have names. */
+typedef struct glia_data_info {
+    const char *name, *what; /* what: a line for people */
+    const char *source;      /* where to get it */
+    int64_t train, test;     /* samples */
+    glia_shape x_shape;
+    int classes;
+} glia_data_info;
+GLIA_API int glia_data_list(glia_data_info *out, int capacity); /* fills at most `capacity`; returns how many there are */
+GLIA_API bool glia_data_available(const char *name, const char *folder); /* glia_data_open() would find its files */
 
 /* Arrays in memory; copied unless `borrow`. n samples; y may be NULL. */
 typedef struct glia_arrays {
@@ -539,7 +552,7 @@ typedef struct glia_arrays {
     const void *y;
     glia_dtype y_dtype; /* i32 labels; anything else is a value */
     glia_shape y_shape; /* of one target; rank 0: a number */
-    int classes;        /* 0: 1 + the largest label */
+    int classes;        /* 0: 1 + the largest label (below 2^20) */
     bool borrow;
 } glia_arrays;
 GLIA_API glia_dataset *glia_data_arrays(glia_arrays arrays, glia_error *error);
@@ -558,9 +571,11 @@ GLIA_API const char *glia_data_class_name(const glia_dataset *data, int label);
 GLIA_API const char *glia_data_name(const glia_dataset *data);
 
 /* x becomes (x - mean[c]) / stddev[c], after bytes were scaled to [0, 1]. One value for each channel (the first axis of a
- * sample of rank 3) or a single one for all: n says how many. */
+ * sample of rank 3) or column (of rank 1), or a single one for all: n says how many. A stddev of 0 counts as 1. Replaces an
+ * earlier normalisation. */
 GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n, glia_error *error);
-/* Computes the channels' mean and standard deviation; `mean` and `stddev` have room for `capacity`; returns how many. */
+/* Computes the channels' (columns') mean and standard deviation before normalisation; `mean` and `stddev` have room for
+ * `capacity`, and if that is not enough get a single value for all. Returns how many; 0: a sample could not be read. */
 GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
 /* Sample `index`, as a model would see it: x as f32, y of its own dtype. Either may be NULL. */
 GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
@@ -584,6 +599,8 @@ GLIA_API glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_o
 GLIA_API void glia_loader_free(glia_loader *loader);
 GLIA_API glia_status glia_loader_start(glia_loader *loader, int64_t epoch, glia_error *error); /* from its first batch */
 GLIA_API bool glia_loader_next(glia_loader *loader, glia_batch *batch); /* false: the epoch is over; valid until the next */
+/* GLIA_OK, or why an epoch ended early: a sample that could not be read. */
+GLIA_API glia_status glia_loader_check(const glia_loader *loader, glia_error *error);
 GLIA_API int64_t glia_loader_batches(const glia_loader *loader);        /* in an epoch */
 
 /* ==== 11. fit, evaluate, predict ============================================================ */

@@ -34,6 +34,9 @@ void glia_values_free(glia_values *values);
  * false: something else (also for "nan", "inf" and numbers beyond a double). */
 bool glia_number_parse(const char *text, const char *end, double *value);
 
+/* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. rest > 0. */
+size_t glia_utf8_length(const uint8_t *p, size_t rest);
+
 /* ---- gzip (RFC 1952; needs zlib) ---------------------------------------------------------- */
 
 bool glia_gzip_is(const uint8_t *bytes, size_t length); /* starts with gzip's magic */

@@ -66,8 +66,7 @@ static size_t put_utf8(char *out, uint32_t u) {
     return 4;
 }
 
-/* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. */
-static size_t utf8_length(const uint8_t *p, size_t rest) {
+size_t glia_utf8_length(const uint8_t *p, size_t rest) {
     uint8_t c = p[0];
     if (c < 0x80) return 1;
     size_t n = c >= 0xC2 && c <= 0xDF ? 2 : c >= 0xE0 && c <= 0xEF ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 0;
@@ -117,7 +116,7 @@ static char *string(reader *r) {
             n += written;
             continue;
         }
-        size_t size = c < 0x20 ? 0 : utf8_length(r->bytes + r->at, end - r->at);
+        size_t size = c < 0x20 ? 0 : glia_utf8_length(r->bytes + r->at, end - r->at);
         if (!size) return fail(r, c < 0x20 ? "a control character in a string" : "invalid UTF-8");
         memcpy(text + n, r->bytes + r->at, size);
         n += size;

@@ -1,0 +1,136 @@
+/* named.c - the data sets that have names: what they are, where their files may lie, where to get them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "data/data.h"
+
+enum { FILES_MOST = 5, FOLDERS_MOST = 3 };
+
+static const char *const fashion_classes[] = { "T-shirt/top", "trouser", "pullover", "dress", "coat",
+                                               "sandal", "shirt", "sneaker", "bag", "ankle boot" };
+
+typedef struct named {
+    glia_data_info info;
+    const char *folders[FOLDERS_MOST];             /* tried under each place, until NULL */
+    const char *train[FILES_MOST], *test[FILES_MOST]; /* until NULL; with or without .gz */
+    bool cifar;                                    /* binary batches; else images and labels in IDX */
+    const char *const *class_names;
+} named;
+
+#define IMAGE_SHAPE(...) { .rank = 3, .dim = { __VA_ARGS__ } }
+#define MNIST_FILES                                                  \
+    .train = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte" }, \
+    .test = { "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" }
+
+static const named table[] = {
+    { { "mnist", "handwritten digits (LeCun et al. 1998)", "https://ossci-datasets.s3.amazonaws.com/mnist/", 60000, 10000,
+        IMAGE_SHAPE(1, 28, 28), 10 },
+      { "mnist", "MNIST/raw" }, MNIST_FILES },
+    { { "fashion-mnist", "photographs of clothes (Xiao et al. 2017)", "https://github.com/zalandoresearch/fashion-mnist", 60000, 10000,
+        IMAGE_SHAPE(1, 28, 28), 10 },
+      { "fashion-mnist", "fashion_mnist", "FashionMNIST/raw" }, MNIST_FILES, .class_names = fashion_classes },
+    { { "cifar10", "small photographs of ten things (Krizhevsky 2009)", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 50000, 10000,
+        IMAGE_SHAPE(3, 32, 32), 10 },
+      { "cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin" },
+      .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" },
+      .test = { "test_batch.bin" }, .cifar = true },
+    { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000, IMAGE_SHAPE(1, 28, 28), 10 }, { NULL },
+      .train = { NULL } },
+};
+
+int glia_data_list(glia_data_info *out, int capacity) {
+    for (int i = 0; i < GLIA_COUNT(table) && i < capacity; i++) out[i] = table[i].info;
+    return GLIA_COUNT(table);
+}
+
+/* ---- searching ---------------------------------------------------------------------------- */
+
+/* Where the files of a split are; paths live in the arena. */
+typedef struct search {
+    glia_arena arena;
+    const char *paths[FILES_MOST];
+    int n;
+    glia_text tried; /* the folders without them */
+} search;
+
+/* "PATH" or "PATH.gz", whichever there is. */
+static const char *find_file(search *s, const char *folder, const char *name) {
+    for (int gz = 0; gz < 2; gz++) {
+        const char *path = glia_arena_printf(&s->arena, "%s/%s%s", folder, name, gz ? ".gz" : "");
+        if (path && !access(path, R_OK)) return path;
+    }
+    return NULL;
+}
+
+/* Whether all files are in this folder. */
+static bool look_in(search *s, const char *folder, const char *const files[FILES_MOST]) {
+    s->n = 0;
+    while (s->n < FILES_MOST && files[s->n]) {
+        s->paths[s->n] = find_file(s, folder, files[s->n]);
+        if (!s->paths[s->n]) break;
+        s->n++;
+    }
+    if (s->n == FILES_MOST || !files[s->n]) return true;
+    glia_text_printf(&s->tried, "%s%s", s->tried.length ? ", " : "", folder);
+    return false;
+}
+
+static bool find(search *s, const named *d, bool test, const char *folder) {
+    const char *const *files = test ? d->test : d->train;
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache) {
+        cache = glia_arena_printf(&s->arena, "%s/glia", cache);
+    } else {
+        cache = home ? glia_arena_printf(&s->arena, "%s/.cache/glia", home) : NULL;
+    }
+    const char *roots[] = { folder, getenv("GLIA_DATA"), "data", cache };
+    if (folder && *folder && look_in(s, folder, files)) return true;
+    for (int i = 0; i < GLIA_COUNT(roots); i++) {
+        for (int k = 0; roots[i] && *roots[i] && k < FOLDERS_MOST && d->folders[k]; k++) {
+            const char *path = glia_arena_printf(&s->arena, "%s/%s", roots[i], d->folders[k]);
+            if (path && look_in(s, path, files)) return true;
+        }
+    }
+    return false;
+}
+
+static const named *lookup(const char *name) {
+    for (int i = 0; i < GLIA_COUNT(table); i++) {
+        if (!strcmp(table[i].info.name, name)) return &table[i];
+    }
+    return NULL;
+}
+
+static void search_free(search *s) {
+    glia_arena_free(&s->arena);
+    free(s->tried.bytes);
+}
+
+bool glia_data_available(const char *name, const char *folder) {
+    const named *d = lookup(name);
+    if (!d || !d->train[0]) return d != NULL;
+    search train = { 0 }, test = { 0 };
+    bool there = find(&train, d, false, folder) && find(&test, d, true, folder);
+    search_free(&train);
+    search_free(&test);
+    return there;
+}
+
+glia_dataset *glia_data_open_named(const char *name, bool test, const char *folder, glia_error *error) {
+    const named *d = lookup(name);
+    if (!d || !d->train[0]) return glia_fail(error, GLIA_E_INTERNAL, "%s has no files", name), NULL;
+    search s = { 0 };
+    glia_dataset *data = NULL;
+    if (!find(&s, d, test, folder)) {
+        glia_fail(error, GLIA_E_NOT_FOUND, "%s: no %s%s here; get it from %s and put it into one of the folders that were tried: %s", name,
+                  (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", d->info.source, s.tried.bytes ? s.tried.bytes : "(none)");
+    } else if (d->cifar) {
+        data = glia_data_open_cifar(s.paths, s.n, name, error);
+    } else {
+        data = glia_data_open_idx(s.paths[0], s.paths[1], name, d->class_names, d->info.classes, error);
+    }
+    search_free(&s);
+    return data;
+}

@@ -1,0 +1,345 @@
+/* open.c - data sets by address: NAME or SCHEME:FILES, then ?OPTION=VALUE&OPTION=VALUE.
+ *
+ * The schemes are the rows of formats/formats.def; each has an open_SCHEME() here.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/data.h"
+
+enum { OPTIONS_MOST = 12, PATHS_MOST = 64, NAMES_MOST = 32 };
+
+/* An address taken apart. */
+typedef struct request {
+    const char *address;
+    char *rest; /* the files: between the colon and the question mark */
+    const char *keys[OPTIONS_MOST], *values[OPTIONS_MOST];
+    int n_options;
+    bool test;
+    const char *folder;
+} request;
+
+/* ---- options ------------------------------------------------------------------------------ */
+
+static const char *option(const request *r, const char *key) {
+    for (int i = 0; i < r->n_options; i++) {
+        if (!strcmp(r->keys[i], key)) return r->values[i];
+    }
+    return NULL;
+}
+
+/* Cuts "KEY=VALUE&KEY=VALUE" apart, in place. */
+static glia_status split_options(request *r, char *text, glia_error *error) {
+    while (*text) {
+        char *next = text + strcspn(text, "&"), *value = memchr(text, '=', (size_t)(next - text));
+        if (!value) return glia_fail(error, GLIA_E_ARGUMENT, "%s: an option is written NAME=VALUE, not \"%s\"", r->address, text);
+        if (r->n_options == OPTIONS_MOST) return glia_fail(error, GLIA_E_ARGUMENT, "%s: too many options", r->address);
+        if (*next) *next++ = 0;
+        *value++ = 0;
+        if (option(r, text)) return glia_fail(error, GLIA_E_ARGUMENT, "%s: option %s is given twice", r->address, text);
+        r->keys[r->n_options] = text;
+        r->values[r->n_options++] = value;
+        text = next;
+    }
+    return GLIA_OK;
+}
+
+/* An error for the first option that is not in known. */
+static glia_status check_options(const request *r, const char *const *known, int n, glia_error *error) {
+    for (int i = 0; i < r->n_options; i++) {
+        bool found = false;
+        for (int k = 0; k < n; k++) found |= !strcmp(r->keys[i], known[k]);
+        if (found) continue;
+        const char *near = glia_nearest(r->keys[i], known, n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no option \"%s\" here%s%s%s", r->address, r->keys[i],
+                         near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    return GLIA_OK;
+}
+
+/* The option as an integer in [low, high], or what it already holds if it is not given. */
+static glia_status integer_option(const request *r, const char *key, int64_t low, int64_t high, int64_t *value, glia_error *error) {
+    const char *text = option(r, key);
+    double number;
+    if (!text) return GLIA_OK;
+    bool good = glia_number_parse(text, text + strlen(text), &number) && number == floor(number);
+    if (!good || number < (double)low || number > (double)high) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s should be an integer from %lld to %lld", r->address, key, text,
+                         (long long)low, (long long)high);
+    }
+    *value = (int64_t)number;
+    return GLIA_OK;
+}
+
+/* ---- schemes ------------------------------------------------------------------------------ */
+
+/* Cuts "FILE,FILE" apart, in place; returns how many. */
+static int split_paths(char *text, const char **paths, int capacity) {
+    int n = 0;
+    for (char *next; n < capacity; text = next) {
+        next = text + strcspn(text, ",");
+        bool last = !*next;
+        *next++ = 0;
+        paths[n++] = text;
+        if (last) return n;
+    }
+    return capacity + 1;
+}
+
+static glia_status read_idx(const char *path, glia_values *values, glia_error *error) {
+    glia_file file;
+    glia_status status = glia_file_open(&file, path, error);
+    if (status) return status;
+    status = glia_fail_at_path(error, path, glia_idx_parse(file.bytes, file.length, values, error));
+    glia_file_close(&file);
+    return status;
+}
+
+/* Labels of any integer type become i32. */
+static glia_status widen_labels(glia_values *labels, glia_error *error) {
+    if (labels->dtype != GLIA_U8) return GLIA_OK;
+    int64_t n = glia_shape_count(labels->shape);
+    int32_t *wide = malloc((size_t)n * sizeof *wide);
+    if (!wide) return glia_fail_nomem(error);
+    for (int64_t i = 0; i < n; i++) wide[i] = ((const uint8_t *)labels->data)[i];
+    free(labels->data);
+    labels->data = wide;
+    labels->dtype = GLIA_I32;
+    return GLIA_OK;
+}
+
+/* A sample's shape: that of the array without its first axis; (H, W) bytes are grey images (1, H, W). */
+static glia_shape sample_shape(const glia_values *v) {
+    glia_shape s = { .rank = v->shape.rank - 1 };
+    memcpy(s.dim, v->shape.dim + 1, (size_t)s.rank * sizeof *s.dim);
+    if (s.rank == 0) return GLIA_SHAPE(1);
+    return s.rank == 2 && v->dtype == GLIA_U8 ? GLIA_SHAPE(1, s.dim[0], s.dim[1]) : s;
+}
+
+glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name, const char *const *class_names,
+                                 int classes, glia_error *error) {
+    glia_values x = { 0 }, y = { 0 };
+    glia_status status = read_idx(images_path, &x, error);
+    if (!status && labels_path) status = read_idx(labels_path, &y, error);
+    if (!status && labels_path) status = widen_labels(&y, error);
+    if (!status && labels_path && x.shape.dim[0] != y.shape.dim[0]) {
+        status = glia_fail(error, GLIA_E_FORMAT, "%s has %lld samples, %s %lld labels", images_path, (long long)x.shape.dim[0], labels_path,
+                           (long long)y.shape.dim[0]);
+    }
+    if (status) {
+        glia_values_free(&x);
+        glia_values_free(&y);
+        return NULL;
+    }
+    glia_arrays arrays = { .n = x.shape.dim[0], .x = x.data, .x_dtype = x.dtype, .x_shape = sample_shape(&x), .y = y.data, .y_dtype = y.dtype,
+                           .classes = classes };
+    if (y.data && y.shape.rank > 1) arrays.y_shape = sample_shape(&y);
+    return glia_data_take(arrays, name, class_names, error);
+}
+
+static glia_dataset *open_idx(const request *r, glia_error *error) {
+    const char *paths[2];
+    int n = split_paths(r->rest, paths, 2);
+    if (n > 2) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write idx:IMAGES,LABELS", r->address);
+        return NULL;
+    }
+    return glia_data_open_idx(paths[0], n == 2 ? paths[1] : NULL, r->address, NULL, 0, error);
+}
+
+/* The records of one file, behind those before. */
+static glia_status append_cifar(const char *path, uint8_t **pixels, int32_t **labels, int64_t *n, glia_error *error) {
+    glia_file file;
+    int64_t more;
+    glia_status status = glia_file_open(&file, path, error);
+    if (status) return status;
+    status = glia_fail_at_path(error, path, glia_cifar_parse(file.bytes, file.length, &more, error));
+    if (!status) {
+        uint8_t *p = realloc(*pixels, (size_t)(*n + more) * GLIA_CIFAR_PIXELS);
+        if (p) *pixels = p;
+        int32_t *l = p ? realloc(*labels, (size_t)(*n + more) * sizeof *l) : NULL;
+        if (l) {
+            *labels = l;
+            glia_cifar_copy(file.bytes, more, p + *n * GLIA_CIFAR_PIXELS, l + *n);
+            *n += more;
+        } else {
+            status = glia_fail_nomem(error);
+        }
+    }
+    glia_file_close(&file);
+    return status;
+}
+
+glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const char *name, glia_error *error) {
+    uint8_t *pixels = NULL;
+    int32_t *labels = NULL;
+    int64_t n = 0;
+    for (int i = 0; i < n_paths; i++) {
+        if (!append_cifar(paths[i], &pixels, &labels, &n, error)) continue;
+        free(pixels);
+        free(labels);
+        return NULL;
+    }
+    glia_arrays arrays = { .n = n, .x = pixels, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 32, 32), .y = labels, .y_dtype = GLIA_I32,
+                           .classes = 10 };
+    return glia_data_take(arrays, name, glia_cifar_classes, error);
+}
+
+static glia_dataset *open_cifar(const request *r, glia_error *error) {
+    const char *paths[PATHS_MOST];
+    int n = split_paths(r->rest, paths, PATHS_MOST);
+    if (n > PATHS_MOST) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than %d files", r->address, PATHS_MOST);
+        return NULL;
+    }
+    return glia_data_open_cifar(paths, n, r->address, error);
+}
+
+/* sep= is a character or its name. */
+static glia_status separator_option(const request *r, char *separator, glia_error *error) {
+    static const struct {
+        const char *name;
+        char character;
+    } names[] = { { "comma", ',' }, { "semicolon", ';' }, { "tab", '\t' }, { "space", ' ' }, { "bar", '|' } };
+    const char *text = option(r, "sep");
+    if (!text) return GLIA_OK;
+    for (int i = 0; i < GLIA_COUNT(names); i++) {
+        if (!strcmp(text, names[i].name)) return *separator = names[i].character, GLIA_OK;
+    }
+    if (strlen(text) != 1 || strchr("\"\r\n.-+0123456789", text[0])) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: sep=%s should be a character, or comma, semicolon, tab, space, bar", r->address, text);
+    }
+    *separator = text[0];
+    return GLIA_OK;
+}
+
+static glia_dataset *open_csv(const request *r, glia_error *error) {
+    glia_csv_opts opts = { .label = option(r, "label"), .target = option(r, "target"), .drop = option(r, "drop") };
+    int64_t header = -1;
+    glia_file file;
+    if (separator_option(r, &opts.separator, error) || integer_option(r, "header", 0, 1, &header, error)) return NULL;
+    opts.header = header == 1 ? 1 : header == 0 ? -1 : 0;
+    if (glia_file_open(&file, r->rest, error)) return NULL;
+    glia_csv csv;
+    glia_status status = glia_fail_at_path(error, r->rest, glia_csv_parse(file.bytes, file.length, opts, &csv, error));
+    glia_file_close(&file);
+    if (status) return NULL;
+    glia_arrays arrays = { .n = csv.n, .x = csv.x, .x_dtype = GLIA_F32, .x_shape = GLIA_SHAPE(csv.columns), .y = csv.y, .y_dtype = csv.y_dtype,
+                           .classes = csv.classes };
+    csv.x = NULL; /* glia_data_take() has them now */
+    csv.y = NULL;
+    glia_dataset *data = glia_data_take(arrays, r->address, (const char *const *)csv.class_names, error);
+    glia_csv_free(&csv);
+    return data;
+}
+
+/* ---- addresses ---------------------------------------------------------------------------- */
+
+static const struct {
+    const char *scheme, *syntax;
+    glia_dataset *(*open)(const request *, glia_error *);
+} schemes[] = {
+#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme },
+#include "formats/formats.def"
+#undef GLIA_FORMAT
+};
+
+/* The part of `data` that split asks for when the address says test=FRACTION. Takes over data. */
+static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error *error) {
+    const char *text = option(r, "test");
+    if (!data || !text) return data;
+    double fraction;
+    int64_t seed = 0;
+    glia_status status = GLIA_OK;
+    if (!glia_number_parse(text, text + strlen(text), &fraction) || fraction <= 0 || fraction >= 1) {
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction between 0 and 1", r->address, text);
+    }
+    if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
+    int64_t n_test = status ? 0 : (int64_t)llround(fraction * (double)data->n);
+    n_test = GLIA_MIN(GLIA_MAX(n_test, 1), data->n - 1);
+    if (!status && n_test < 1) status = glia_fail(error, GLIA_E_ARGUMENT, "%s: one sample cannot be split", r->address);
+    int64_t *order = status ? NULL : malloc((size_t)data->n * sizeof *order);
+    if (!order) {
+        if (!status) glia_fail_nomem(error);
+        glia_data_free(data);
+        return NULL;
+    }
+    glia_data_shuffle(order, data->n, (uint64_t)seed, UINT64_MAX);
+    int64_t n = r->test ? n_test : data->n - n_test;
+    if (r->test) memmove(order, order + data->n - n_test, (size_t)n_test * sizeof *order);
+    return glia_data_view(data, order, 0, n, true, error);
+}
+
+static glia_dataset *open_scheme(request *r, glia_error *error) {
+    static const char *const known[] = { "test", "seed", "label", "target", "header", "sep", "drop" };
+    for (int i = 0; i < GLIA_COUNT(schemes); i++) {
+        size_t n = strlen(schemes[i].scheme);
+        if (strncmp(r->address, schemes[i].scheme, n) || r->address[n] != ':') continue;
+        if (check_options(r, known, schemes[i].open == open_csv ? GLIA_COUNT(known) : 2, error)) return NULL;
+        if (!*r->rest) {
+            glia_fail(error, GLIA_E_ARGUMENT, "%s: no file is named; write %s", r->address, schemes[i].syntax);
+            return NULL;
+        }
+        return split_data(r, schemes[i].open(r, error), error);
+    }
+    glia_text list = { 0 };
+    for (int i = 0; i < GLIA_COUNT(schemes); i++) glia_text_printf(&list, "%s%s", i ? ", " : "", schemes[i].syntax);
+    glia_fail(error, GLIA_E_NOT_FOUND, "%s: no such kind of data; there are %s", r->address, list.bytes ? list.bytes : "");
+    free(list.bytes);
+    return NULL;
+}
+
+/* "strokes" takes options: how many drawings, and which. */
+static glia_dataset *open_strokes(const request *r, const glia_data_info *info, glia_error *error) {
+    static const char *const known[] = { "n", "seed" };
+    int64_t n = info->train, seed = 0;
+    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
+    if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
+    if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
+    if (!r->test) return glia_strokes_create(0, n, (uint64_t)seed, r->address, error);
+    return glia_strokes_create((int64_t)1 << 40, GLIA_MAX(n / 5, 1), (uint64_t)seed, r->address, error);
+}
+
+static glia_dataset *open_name(const request *r, const char *name, glia_error *error) {
+    glia_data_info infos[NAMES_MOST];
+    const char *names[NAMES_MOST];
+    int n = GLIA_MIN(glia_data_list(infos, NAMES_MOST), NAMES_MOST);
+    for (int i = 0; i < n; i++) {
+        names[i] = infos[i].name;
+        if (strcmp(name, names[i])) continue;
+        if (!strcmp(name, "strokes")) return open_strokes(r, &infos[i], error);
+        if (check_options(r, NULL, 0, error)) return NULL;
+        return glia_data_open_named(name, r->test, r->folder, error);
+    }
+    const char *near = glia_nearest(name, names, n);
+    size_t length = strlen(name);
+    bool table = strstr(name, ".csv") != NULL || (length > 4 && !strcmp(name + length - 4, ".tsv"));
+    glia_text list = { 0 };
+    for (int i = 0; i < n; i++) glia_text_printf(&list, "%s, ", names[i]);
+    for (int i = 0; i < GLIA_COUNT(schemes); i++) glia_text_printf(&list, "%s%s:...", i ? ", " : "", schemes[i].scheme);
+    glia_fail(error, GLIA_E_NOT_FOUND, "there is no data set \"%s\"%s%s%s; there are %s", name,
+              table ? "; did you mean \"csv:" : near ? "; did you mean \"" : "", table ? name : near ? near : "", table || near ? "\"?" : "",
+              list.bytes ? list.bytes : "");
+    free(list.bytes);
+    return NULL;
+}
+
+glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
+    request r = { .address = address, .folder = folder, .test = split && !strcmp(split, "test") };
+    if (split && !r.test && strcmp(split, "train")) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\", only \"train\" and \"test\"", address, split);
+        return NULL;
+    }
+    char *copy = strdup(address);
+    if (!copy) return glia_fail_nomem(error), NULL;
+    char *options = strchr(copy, '?');
+    if (options) *options++ = 0;
+    char *colon = strchr(copy, ':');
+    r.rest = colon ? colon + 1 : copy;
+    glia_dataset *data = NULL;
+    if (!options || !split_options(&r, options, error)) data = colon ? open_scheme(&r, error) : open_name(&r, copy, error);
+    free(copy);
+    return data;
+}

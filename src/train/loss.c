@@ -1,0 +1,148 @@
+/* loss.c - from an enum, a prediction and targets as data sets give them to a loss and a measure of success.
+ *
+ * Models often end in the activation that makes probabilities, while the losses are computed from what is before it,
+ * because log(softmax(x)) loses digits and then overflows. So where the output is a softmax (or a sigmoid, or a
+ * log-softmax) the loss takes its input, and a logarithm of probabilities is taken of the same: what Keras does when it
+ * meets probabilities that it has made itself.
+ *
+ * Targets come as integers or as numbers and are brought to the form that the loss wants:
+ *
+ *     wants LABELS     integer (N)
+ *     wants DENSE      numbers like the prediction; integers (N) for (N, K) become one-hot, for (N, 1) 0 and 1
+ *     wants SIGNS      the same; from integers 0 becomes -1
+ */
+#include <math.h>
+
+#include "ops/ops.h"
+#include "train/task.h"
+
+typedef enum target_form { LABELS, DENSE, SIGNS } target_form;
+typedef enum prediction_form { LOGITS, ODDS, LOGS, PLAIN } prediction_form;
+
+typedef struct loss_row {
+    const char *name;
+    target_form target;
+    prediction_form prediction;
+    glia_tensor (*build)(glia_tensor y, glia_tensor t, double smoothing);
+} loss_row;
+
+#define GLIA_LOSS_ROW(kind, name, target, prediction, call)                      \
+    static glia_tensor build_##kind(glia_tensor y, glia_tensor t, double smoothing) { \
+        (void)smoothing;                                                              \
+        return call;                                                                  \
+    }
+#include "train/losses.def"
+#undef GLIA_LOSS_ROW
+
+static const loss_row rows[GLIA_LOSS_COUNT] = {
+#define GLIA_LOSS_ROW(kind, name, target, prediction, call) [kind] = { name, target, prediction, build_##kind },
+#include "train/losses.def"
+#undef GLIA_LOSS_ROW
+};
+
+const char *glia_loss_text(glia_loss loss) {
+    return (unsigned)loss < GLIA_LOSS_COUNT && rows[loss].name ? rows[loss].name : "default";
+}
+
+/* ---- the prediction ----------------------------------------------------------------------- */
+
+/* The output as the loss wants it: seen before its last activation, or as logarithms. */
+static glia_tensor strip(glia_tensor output, prediction_form form) {
+    bool softmax = output->op == &glia_op_softmax, log_softmax = output->op == &glia_op_log_softmax;
+    switch (form) {
+    case LOGITS: return softmax || log_softmax ? output->in[0] : output;
+    case ODDS: return output->op == &glia_op_sigmoid ? output->in[0] : output;
+    case LOGS: return softmax ? glia_log_softmax(output->in[0], (int)((const glia_axis_attrs *)output->attrs)->axis) : output;
+    case PLAIN: return output;
+    }
+    return output;
+}
+
+/* Does this score mean class 1 of two from here on? */
+static double threshold(glia_loss loss) { return loss == GLIA_BINARY_CROSS_ENTROPY || loss == GLIA_HINGE ? 0 : 0.5; }
+
+/* ---- targets ------------------------------------------------------------------------------ */
+
+static bool is_integer(glia_tensor t) { return !glia_dtype_is_float(t->dtype); }
+
+static glia_tensor as_labels(glia_tensor t) {
+    if (t->shape.rank == 2 && t->shape.dim[1] == 1) t = glia_reshape(t, GLIA_SHAPE(t->shape.dim[0]));
+    return t->dtype == GLIA_I32 ? t : glia_cast(t, GLIA_I32);
+}
+
+static glia_tensor as_dense(glia_tensor t, glia_tensor y) {
+    bool integer = is_integer(t);
+    if (integer && t->shape.rank == 1 && y->shape.rank == 2 && y->shape.dim[1] > 1) {
+        return glia_one_hot(as_labels(t), (int)y->shape.dim[1], y->dtype);
+    }
+    if (t->dtype != y->dtype) t = glia_cast(t, y->dtype);
+    if (!glia_shape_equal(t->shape, y->shape) && glia_shape_count(t->shape) == glia_shape_count(y->shape)) {
+        t = glia_reshape(t, y->shape);
+    }
+    return t;
+}
+
+static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
+    glia_tensor dense = as_dense(t, y);
+    return is_integer(t) ? glia_add_scalar(glia_mul_scalar(dense, 2), -1) : dense;
+}
+
+/* ---- together ----------------------------------------------------------------------------- */
+
+static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
+    if (loss != GLIA_LOSS_DEFAULT) return loss;
+    if (!is_integer(t)) return GLIA_MSE;
+    return y->shape.rank == 2 && y->shape.dim[1] == 1 ? GLIA_BINARY_CROSS_ENTROPY : GLIA_CROSS_ENTROPY;
+}
+
+/* Do prediction and targets go together? Says so if not. */
+static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor t) {
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    bool labels = is_integer(t) && (t->shape.rank == 1 || (t->shape.rank == 2 && t->shape.dim[1] == 1));
+    bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
+    bool ok = row->target == LABELS ? labels && y->shape.rank == 2 : same || (labels && y->shape.rank == 2);
+    if (ok) return true;
+    glia_graph_fail(g, GLIA_E_SHAPE, "%s cannot compare the output %s%s with targets %s%s; %s", row->name,
+                    glia_dtype_name(y->dtype), glia_shape_format(y->shape, a), glia_dtype_name(t->dtype),
+                    glia_shape_format(t->shape, b),
+                    row->target == LABELS ? "it takes (N, K) and integer labels (N)" : "it takes a target for each value");
+    return false;
+}
+
+/* The class of each sample by prediction, i32 (N), and what it should be; NULL where there are no classes. */
+static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_tensor t, glia_tensor *predicted,
+                       glia_tensor *truth) {
+    *predicted = *truth = NULL;
+    if (y->shape.rank == 2 && y->shape.dim[1] > 1) {
+        bool distribution = loss == GLIA_CROSS_ENTROPY_ONE_HOT || loss == GLIA_KL;
+        if (!is_integer(t) && !distribution) return;
+        *predicted = glia_argmax(y, 1);
+        *truth = is_integer(t) && t->shape.rank == 1 ? as_labels(t) : glia_argmax(as_dense(t, y), 1);
+    } else if (is_integer(t) && row->target != LABELS && glia_shape_count(y->shape) == -1) {
+        glia_shape flat = GLIA_SHAPE(GLIA_BATCH);
+        glia_tensor middle = glia_scalar(y->graph, y->dtype, threshold(loss));
+        *predicted = glia_cast(glia_greater_equal(glia_reshape(y, flat), middle), GLIA_I32);
+        *truth = glia_cast(glia_reshape(t, flat), GLIA_I32);
+    }
+}
+
+bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, double smoothing, glia_measures *m) {
+    glia_graph *g = output->graph;
+    *m = (glia_measures){ .kind = choose(loss, output, target) };
+    if ((unsigned)m->kind >= GLIA_LOSS_COUNT) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)loss);
+        return false;
+    }
+    const loss_row *row = &rows[m->kind];
+    if (!fits(g, row, output, target)) return false;
+    glia_tensor y = strip(output, row->prediction);
+    glia_tensor t = row->target == LABELS ? as_labels(target) : row->target == DENSE ? as_dense(target, y) : as_signs(target, y);
+    m->loss = row->build(y, t, smoothing);
+    glia_tensor truth;
+    classes_of(m->kind, row, y, target, &m->predicted, &truth);
+    if (m->predicted) {
+        glia_tensor hits = glia_cast(glia_equal(m->predicted, truth), GLIA_F32);
+        m->accuracy = glia_mean(hits, GLIA_SCALAR, false);
+    }
+    return g->error.status == GLIA_OK;
+}

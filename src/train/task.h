@@ -1,0 +1,87 @@
+/* task.h - a model put to work on data: what fit, evaluate and predict share.
+ *
+ *     model's graph ── copy ──► + target input, loss, accuracy, optimiser ──► one program for each batch size
+ *                                                                              (the full one, and the rest's)
+ *
+ * The programs share the model's store for parameters, and a store that stands on it for what the task adds.
+ */
+#ifndef GLIA_TASK_H
+#define GLIA_TASK_H
+
+#include "train/train.h"
+
+/* ---- losses (loss.c) ---------------------------------------------------------------------- */
+
+typedef struct glia_measures {
+    glia_loss kind;        /* with the default resolved */
+    glia_tensor loss;      /* scalar */
+    glia_tensor accuracy;  /* scalar f32, or NULL where there are no classes */
+    glia_tensor predicted; /* i32 (N), the class; or NULL */
+} glia_measures;
+
+/* Adds to the graph the loss of `output` against `target` (both (N, ...)) and what tells of success. false: a mistake is
+ * in the graph. */
+bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, double smoothing, glia_measures *measures);
+const char *glia_loss_text(glia_loss loss);
+
+/* ---- tasks (task.c) ----------------------------------------------------------------------- */
+
+/* A program for one batch size, ready to run. */
+typedef struct glia_lane {
+    int64_t batch;
+    glia_program *program;
+    glia_session *session;
+    glia_array x, y; /* where the batch goes; y.data NULL without targets */
+} glia_lane;
+
+enum { GLIA_TASK_OUTPUTS = 3 };
+
+typedef struct glia_task {
+    glia_model *model;
+    const glia_dataset *data; /* NULL for predictions */
+    glia_mode mode;
+    glia_graph *graph;
+    glia_node *x, *y; /* inputs */
+    glia_measures measures;
+    glia_tensor outputs[GLIA_TASK_OUTPUTS];
+    int n_outputs;
+    int loss_at, accuracy_at, predicted_at; /* indices in outputs; -1: not there */
+    glia_store *store;
+    glia_backend *backend;
+    bool owns_backend;
+    glia_lane lanes[2];
+    int n_lanes;
+} glia_task;
+
+/* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release with
+ * glia_task_end() whatever the status. */
+glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
+                            glia_error *error);
+void glia_task_end(glia_task *task);
+
+/* Checks that the data fit the model's input and adds targets, loss and accuracy. */
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing, glia_error *error);
+/* The index under which lanes give this tensor. */
+int glia_task_output(glia_task *task, glia_tensor y);
+
+/* The lane for batches of n, compiled when it is first asked for; at most two sizes in a task. NULL: see error. */
+glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error);
+/* Compiles all lanes that an epoch of `samples` in batches of `batch` needs. */
+glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error);
+
+/* Puts n samples where the session reads them, and runs it. y may be NULL. */
+glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error);
+/* A scalar output; NaN for index -1. */
+double glia_lane_scalar(const glia_lane *lane, int index);
+
+/* Sums over batches, weighted by their samples. */
+typedef struct glia_tally {
+    double loss, accuracy;
+    int64_t samples;
+} glia_tally;
+void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane);
+glia_scores glia_tally_mean(const glia_tally *tally, double seconds);
+
+double glia_seconds(void); /* of a clock that only goes forward */
+
+#endif

@@ -1,0 +1,38 @@
+/* train.h - what the files of this room share.
+ *
+ *   store      values of parameters and states by name
+ *   program    a compiled graph
+ *   session    a running instance of a program
+ *   model      a graph, its inputs and outputs, its store, metadata
+ *   task       a model's graph with a loss, metrics and an optimiser added, and the sessions that run it
+ *   fit, evaluate, summary
+ */
+#ifndef GLIA_TRAIN_H
+#define GLIA_TRAIN_H
+
+#include "graph/graph.h"
+
+/* ---- store -------------------------------------------------------------------------------- */
+
+/* An empty store; what it lacks is looked up in `base` (may be NULL), which must outlive it. Pointers that
+ * glia_store_find() gives stay good for the life of the store that owns the tensor. */
+glia_store *glia_store_create_over(const glia_store *base, glia_error *error);
+
+/* As glia_store_add(), but the new tensors are zeros: for values that come from a file. */
+glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_error *error);
+
+/* ---- model -------------------------------------------------------------------------------- */
+
+struct glia_model {
+    glia_graph *graph; /* its outputs are the model's */
+    glia_store *store; /* NULL before glia_model_init */
+    struct glia_model_meta {
+        char *key, *value;
+    } *meta;
+    int n_meta, meta_capacity;
+};
+
+/* Reports what building left, and initialises with `seed` if nobody has. */
+glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error);
+
+#endif

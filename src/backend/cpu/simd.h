@@ -47,4 +47,30 @@ GLIA_INLINE vf vf_load(const float *p) { return *(const vf_any *)p; }
 GLIA_INLINE void vf_store(float *p, vf v) { *(vf_any *)p = v; }
 GLIA_INLINE vf vf_set(float x) { return x - (vf){ 0 }; }
 
+/* even(a, b), odd(a, b): the lanes 0, 2, 4 ... and 1, 3, 5 ... of a followed by b. low(a, b), high(a, b): the first and the
+ * last VLEN of a0 b0 a1 b1 ... */
+#if VLEN == 16
+#define VF_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define VF_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define VF_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define VF_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif VLEN == 8
+#define VF_EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define VF_ODD 1, 3, 5, 7, 9, 11, 13, 15
+#define VF_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define VF_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define VF_EVEN 0, 2, 4, 6
+#define VF_ODD 1, 3, 5, 7
+#define VF_LOW 0, 4, 1, 5
+#define VF_HIGH 2, 6, 3, 7
+#endif
+GLIA_INLINE vf vf_even(vf a, vf b) { return __builtin_shufflevector(a, b, VF_EVEN); }
+GLIA_INLINE vf vf_odd(vf a, vf b) { return __builtin_shufflevector(a, b, VF_ODD); }
+GLIA_INLINE vf vf_low(vf a, vf b) { return __builtin_shufflevector(a, b, VF_LOW); }
+GLIA_INLINE vf vf_high(vf a, vf b) { return __builtin_shufflevector(a, b, VF_HIGH); }
+
+/* mask ? a : b, lane by lane; a mask is all ones or all zeros, as comparisons give it. */
+GLIA_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+
 #endif

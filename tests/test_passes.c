@@ -1,0 +1,313 @@
+/* test_passes.c - passes keep what a graph means; the plan never lets two living values share memory. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ops/ops.h"
+#include "passes/passes.h"
+#include "train/program.h"
+
+#define ALL ((glia_shape){ 0 })
+
+static glia_backend *open_backend(const char *name) {
+    glia_error error;
+    glia_backend *b = glia_backend_open(name, 2, &error);
+    if (!b) fail_msg("%s", error.message);
+    return b;
+}
+
+static glia_program *compile(glia_graph *g, glia_backend *b, glia_compile_opts opts) {
+    glia_error error;
+    glia_program *p = glia_compile(g, b, opts, &error);
+    if (!p) fail_msg("%s", error.message);
+    return p;
+}
+
+static int count_op(const glia_graph *g, const glia_op *op) {
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) n += g->nodes[i]->op == op;
+    return n;
+}
+
+/* ---- fold and cse ------------------------------------------------------------------------------ */
+
+static void constants_fold_and_identities_vanish(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 3));
+    glia_tensor two = glia_add(glia_scalar(g, GLIA_F32, 0.5), glia_scalar(g, GLIA_F32, 1.5));
+    glia_tensor y = glia_mul(glia_add(glia_mul(x, glia_like(x, 1)), glia_like(x, 0)), two);
+    y = glia_reshape(glia_reshape(y, GLIA_SHAPE(6)), GLIA_SHAPE(3, 2));
+    y = glia_permute(glia_permute(y, GLIA_SHAPE(1, 0)), GLIA_SHAPE(1, 0));
+    y = glia_cast(y, GLIA_F32);
+    glia_graph_output(g, "y", y);
+    glia_error error;
+    glia_graph *folded = glia_pass_fold(g, &error);
+    assert_non_null(folded);
+    glia_graph *again = glia_pass_fold(folded, &error);
+    assert_int_equal(count_op(again, &glia_op_add), 0);
+    assert_int_equal(count_op(again, &glia_op_mul), 1);
+    assert_int_equal(count_op(again, &glia_op_reshape), 1);
+    assert_int_equal(count_op(again, &glia_op_permute), 0);
+    assert_int_equal(count_op(again, &glia_op_cast), 0);
+    for (int i = 0; i < again->n_nodes; i++) {
+        double value;
+        if (glia_is_constant_scalar(again->nodes[i], &value)) assert_true(value == 2);
+    }
+    glia_graph_free(again);
+    glia_graph_free(folded);
+    glia_graph_free(g);
+}
+
+static void zero_times_nan_is_not_folded(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    double nan = NAN, value = 1;
+    glia_tensor x = glia_constant(g, GLIA_F32, GLIA_SHAPE(1), &nan);
+    glia_tensor y = glia_mul(x, glia_like(x, 0));
+    assert_int_equal(glia_eval(y, &value, 1, NULL), GLIA_OK);
+    assert_true(isnan(value));
+    glia_graph_free(g);
+}
+
+static void equal_computations_merge(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(4)), w = glia_input(g, "w", GLIA_F32, GLIA_SHAPE(4));
+    glia_tensor a = glia_exp(glia_add(x, w)), b = glia_exp(glia_add(w, x)); /* add commutes */
+    glia_tensor c = glia_sub(x, w), d = glia_sub(w, x);                     /* sub does not */
+    glia_graph_output(g, "y", glia_add(glia_mul(a, b), glia_mul(c, d)));
+    glia_error error;
+    glia_graph *merged = glia_pass_cse(g, &error);
+    assert_non_null(merged);
+    assert_int_equal(count_op(merged, &glia_op_exp), 1);
+    assert_int_equal(count_op(merged, &glia_op_sub), 2);
+    glia_graph_free(merged);
+    glia_graph_free(g);
+}
+
+/* ---- a training graph with everything -------------------------------------------------------------- */
+
+static glia_tensor small_net(glia_graph *g, glia_tensor *loss) {
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 2, 8, 8));
+    glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor y = glia_conv2d(x, "conv", (glia_conv_opts){ .filters = 5, .kernel = 3, .padding = GLIA_SAME, .activation = GLIA_RELU });
+    y = glia_batch_norm(y, "bn", (glia_norm_opts){ 0 });
+    y = glia_add(glia_conv2d(y, "conv2", (glia_conv_opts){ .filters = 5, .kernel = 3, .padding = GLIA_SAME }), y);
+    y = glia_max_pool(glia_gelu(y), (glia_pool_opts){ 0 });
+    y = glia_dropout(glia_flatten(y), 0.25);
+    y = glia_dense(y, "fc", (glia_dense_opts){ .units = 7, .activation = GLIA_TANH });
+    y = glia_dense(glia_layer_norm(y, "ln", (glia_norm_opts){ 0 }), "out", (glia_dense_opts){ .units = 3 });
+    *loss = glia_cross_entropy(y, labels, 0.1);
+    return y;
+}
+
+static void fill(glia_session *s) {
+    glia_array x, labels;
+    glia_session_input(s, "x", &x);
+    glia_session_input(s, "labels", &labels);
+    glia_rng rng = { .seed = 5 };
+    for (int64_t i = 0; i < glia_shape_count(x.shape); i++) ((float *)x.data)[i] = (float)glia_rng_normal(&rng);
+    for (int64_t i = 0; i < glia_shape_count(labels.shape); i++) ((int32_t *)labels.data)[i] = (int32_t)(i % 3);
+}
+
+/* Trains for some steps; writes the losses. */
+static void train(const char *backend_name, bool fused, double *losses, int steps) {
+    glia_error error;
+    glia_graph *g = glia_graph_create();
+    glia_tensor loss;
+    small_net(g, &loss);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.01, .clip_norm = 1 }, NULL, NULL);
+    if (glia_graph_check(g, &error) != GLIA_OK) fail_msg("%s", error.message);
+    glia_backend *b = open_backend(backend_name);
+    glia_store *store = glia_store_create(g, 3, &error);
+    assert_non_null(store);
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6, .no_fusion = !fused });
+    glia_session *s = glia_session_create(p, store, &error);
+    if (!s) fail_msg("%s", error.message);
+    fill(s);
+    for (int i = 0; i < steps; i++) {
+        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+        losses[i] = ((float *)glia_session_output(s, 0).data)[0];
+    }
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_store_free(store);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+static void fusion_changes_nothing(void **state) {
+    (void)state;
+    enum { STEPS = 12 };
+    double ref[STEPS], plain[STEPS], fused[STEPS];
+    train("ref", true, ref, STEPS);
+    train("cpu", false, plain, STEPS);
+    train("cpu", true, fused, STEPS);
+    for (int i = 0; i < STEPS; i++) {
+        assert_true(fabs(plain[i] - ref[i]) < 1e-4);
+        assert_true(fabs(fused[i] - ref[i]) < 1e-4);
+    }
+    assert_true(ref[STEPS - 1] < ref[0] - 0.05);
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------------- */
+
+/* Every pair of materialised values that live at the same time must not overlap, but for in-place heirs: an heir is born
+ * in the group in which the other dies. */
+static void check_plan(const glia_program *p) {
+    const glia_schedule *s = &p->schedule;
+    int n = p->graph->n_nodes;
+    int *born = malloc((size_t)n * sizeof *born), *dies = malloc((size_t)n * sizeof *dies);
+    for (int i = 0; i < n; i++) {
+        born[i] = s->group_of[i] >= 0 ? s->group_of[i] : 0;
+        dies[i] = glia_is_input(p->graph->nodes[i]) ? s->n_groups : -1;
+    }
+    for (int i = 0; i < s->n_groups; i++) {
+        for (int j = 0; j < s->groups[i].n_outputs; j++) dies[s->groups[i].outputs[j]->id] = GLIA_MAX(i, dies[s->groups[i].outputs[j]->id]);
+        for (int j = 0; j < s->groups[i].n_inputs; j++) {
+            int id = s->root[s->groups[i].inputs[j]->id]->id;
+            dies[id] = GLIA_MAX(i, dies[id]);
+            assert_true(s->group_of[id] < i); /* computed before */
+        }
+    }
+    for (int i = 0; i < p->graph->n_outputs; i++) dies[s->root[p->graph->outputs[i].node->id]->id] = s->n_groups;
+    for (int i = 0; i < n; i++) {
+        if (s->root[i]->id != i || p->plan.place[i].kind != GLIA_PLACE_ACTIVATION || dies[i] < 0) continue;
+        size_t a = p->plan.place[i].offset, a_end = a + glia_shape_bytes(p->graph->nodes[i]->shape, p->graph->nodes[i]->dtype);
+        assert_true(a_end <= p->plan.scratch_offset && a % GLIA_ALIGN == 0);
+        for (int j = 0; j < i; j++) {
+            if (s->root[j]->id != j || p->plan.place[j].kind != GLIA_PLACE_ACTIVATION || dies[j] < 0) continue;
+            size_t c = p->plan.place[j].offset, c_end = c + glia_shape_bytes(p->graph->nodes[j]->shape, p->graph->nodes[j]->dtype);
+            if (a_end <= c || c_end <= a) continue;
+            bool apart = dies[i] < born[j] || dies[j] < born[i];
+            bool heir = (dies[j] == born[i] || dies[i] == born[j]) && a == c;
+            if (!apart && !heir) fail_msg("values %d and %d share memory while both live", i, j);
+        }
+    }
+    free(born);
+    free(dies);
+}
+
+static void living_values_never_overlap(void **state) {
+    (void)state;
+    const char *const backends[] = { "ref", "cpu" };
+    for (int k = 0; k < 4; k++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor loss;
+        glia_tensor y = small_net(g, &loss);
+        glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9, .nesterov = true }, NULL, NULL);
+        glia_backend *b = open_backend(backends[k / 2]);
+        glia_tensor outputs[] = { loss, y };
+        glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = 2, .mode = GLIA_TRAIN, .batch = 4, .no_fusion = k % 2 });
+        check_plan(p);
+        assert_true(glia_program_inspect(p).activation_bytes < glia_program_inspect(p).unplanned_bytes);
+        glia_program_free(p);
+        glia_backend_close(b);
+        glia_graph_free(g);
+    }
+}
+
+static void a_chain_needs_two_buffers(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(32, 32)), y = x;
+    for (int i = 0; i < 50; i++) y = glia_matmul(y, x);
+    glia_backend *b = open_backend("ref");
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &y, .n_outputs = 1 });
+    assert_int_equal(p->plan.scratch_offset, 3 * 32 * 32 * sizeof(float)); /* the input and two that take turns */
+    glia_program_free(p);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+/* ---- updates --------------------------------------------------------------------------------------------- */
+
+static double store_value(const glia_store *store, const char *name) {
+    glia_array a;
+    assert_true(glia_store_find(store, name, &a));
+    return ((float *)a.data)[0];
+}
+
+static glia_init constant(double v) { return (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = v }; }
+
+static void run_once(glia_graph *g, glia_store **store, glia_tensor *outputs, int n_outputs, float *first) {
+    glia_error error;
+    glia_backend *b = open_backend("cpu");
+    *store = glia_store_create(g, 0, &error);
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = n_outputs, .mode = GLIA_TRAIN });
+    check_plan(p);
+    glia_session *s = glia_session_create(p, *store, &error);
+    assert_non_null(s);
+    assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+    if (first) *first = ((float *)glia_session_output(s, 0).data)[0];
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_backend_close(b);
+}
+
+static void leaves_can_change_places(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(3), constant(1)), b = glia_state(g, "b", GLIA_F32, GLIA_SHAPE(3), constant(2));
+    glia_update(a, b, NULL);
+    glia_update(b, a, NULL);
+    glia_store *store;
+    run_once(g, &store, NULL, 0, NULL);
+    assert_true(store_value(store, "a") == 2 && store_value(store, "b") == 1);
+    glia_store_free(store);
+    glia_graph_free(g);
+}
+
+static void readers_see_the_value_before_the_update(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(4, 4), constant(3));
+    glia_tensor b = glia_state(g, "b", GLIA_F32, GLIA_SHAPE(4, 4), constant(5));
+    glia_update(a, glia_mul_scalar(a, 2), NULL);
+    glia_update(b, glia_add(glia_matmul(a, b), a), NULL); /* both the product and the sum read the old a, and the old b */
+    glia_tensor out[] = { glia_matmul(a, a), a };
+    glia_store *store;
+    float first;
+    run_once(g, &store, out, 2, &first);
+    assert_true(first == 36);
+    assert_true(store_value(store, "a") == 6);
+    assert_true(store_value(store, "b") == 63);
+    glia_store_free(store);
+    glia_graph_free(g);
+}
+
+static void sgd_updates_in_place(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor loss;
+    small_net(g, &loss);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM }, NULL, NULL);
+    glia_backend *b = open_backend("cpu");
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 });
+    for (int u = 0; u < p->graph->n_updates; u++) {
+        if (!p->schedule.in_place[u]) fail_msg("%s is copied", glia_leaf_of(p->graph->updates[u].leaf)->name);
+    }
+    glia_program_free(p);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(constants_fold_and_identities_vanish),
+        cmocka_unit_test(zero_times_nan_is_not_folded),
+        cmocka_unit_test(equal_computations_merge),
+        cmocka_unit_test(fusion_changes_nothing),
+        cmocka_unit_test(living_values_never_overlap),
+        cmocka_unit_test(a_chain_needs_two_buffers),
+        cmocka_unit_test(leaves_can_change_places),
+        cmocka_unit_test(readers_see_the_value_before_the_update),
+        cmocka_unit_test(sgd_updates_in_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -97,7 +97,6 @@ static void max_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     const glia_reduce_attrs *a = attrs_of(y);
     glia_tensor wins = glia_equal(x, glia_expand_reduced(y, a, x->shape));
     glia_tensor ties = glia_sum(glia_cast(wins, x->dtype), a->axes, a->keep);
-    if (a->axes.rank == 0) ties = glia_like(y, 1);
     glia_tensor share = glia_expand_reduced(glia_div(dy, ties), a, x->shape);
     dx[0] = glia_select(wins, share, glia_like(share, 0));
 }

@@ -501,6 +501,9 @@ GLIA_API glia_graph *glia_model_graph(glia_model *model);
 GLIA_API glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample);
 /* What the model computes; the first output is what losses and predictions use. */
 GLIA_API void glia_model_output(glia_model *model, const char *name, glia_tensor y);
+/* The inputs and outputs in the order of their making; NULL: none at this index. `name` (may be NULL) gets its name. */
+GLIA_API glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name);
+GLIA_API glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name);
 /* Initialises the parameters. Called by the first action that needs them with seed 0 if you have not. */
 GLIA_API glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error);
 GLIA_API glia_store *glia_model_store(glia_model *model); /* NULL before glia_model_init */
@@ -579,6 +582,10 @@ GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean,
 GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
 /* Sample `index`, as a model would see it: x as f32, y of its own dtype. Either may be NULL. */
 GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
+
+/* Reads a PNG, JPEG, PGM or PPM picture as a model takes it, x (C, H, W): made grey (C = 1) or coloured (3), resized, and
+ * scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
+GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error);
 
 /* Batches of a data set, prepared ahead by worker threads. The order depends on the seed and the epoch alone. */
 typedef struct glia_loader_opts {

@@ -70,6 +70,22 @@ void glia_model_output(glia_model *model, const char *name, glia_tensor y) {
     glia_graph_output(g, name, y);
 }
 
+glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name) {
+    for (int i = 0; model && index >= 0 && i < model->graph->n_nodes; i++) {
+        glia_node *n = model->graph->nodes[i];
+        if (!glia_is_input(n) || index-- > 0) continue;
+        if (name) *name = glia_leaf_of(n)->name;
+        return n;
+    }
+    return NULL;
+}
+
+glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name) {
+    if (!model || index < 0 || index >= model->graph->n_outputs) return NULL;
+    if (name) *name = model->graph->outputs[index].name;
+    return model->graph->outputs[index].node;
+}
+
 /* ---- parameters --------------------------------------------------------------------------- */
 
 glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error) {

@@ -1,0 +1,43 @@
+/* options.h - a subcommand's options as a table.
+ *
+ * --name VALUE or --name=VALUE; a switch is --name or --no-name; "--" ends the options; what is left are arguments. An
+ * unknown option, a value that is no number or lies outside its domain, too few or too many arguments: a line that says so,
+ * with the nearest name, and exit status 2.
+ */
+#ifndef GLIA_OPTIONS_H
+#define GLIA_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum option_kind {
+    OPTION_FLAG,   /* bool: given or not */
+    OPTION_SWITCH, /* int: 1 after --name, 0 after --no-name */
+    OPTION_INT,    /* int64_t */
+    OPTION_REAL,   /* double */
+    OPTION_TEXT    /* const char * */
+} option_kind;
+
+typedef struct option {
+    const char *name; /* NULL: a heading of the help text */
+    option_kind kind;
+    void *value;
+    const char *argument; /* of the help text: "N", "FILE" */
+    const char *help;
+    double least, most; /* of numbers, both included; both 0: any */
+} option;
+
+typedef struct options {
+    const char *command; /* a row of commands.def */
+    const option *table;
+    int n;
+    int least, most; /* arguments; most -1: any number */
+    const char *missing; /* what to call the first missing argument */
+} options;
+
+/* Fills the values and leaves the arguments in argv[1 .. *count]. Returns -1 to go on, else the exit status: 0 after
+ * --help, 2 after a mistake. */
+int options_parse(const options *what, int argc, char **argv, int *count);
+void options_help(const options *what);
+
+#endif

@@ -1,0 +1,217 @@
+/* progress.c - the live bar, the line of an epoch, the curve's points, and Ctrl-C. */
+#include "progress.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+
+/* ---- Ctrl-C ------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal_number) {
+    (void)signal_number;
+    stop_asked = 1;
+}
+
+void interrupt_catch(void) {
+    struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESETHAND | SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool interrupted(void) { return stop_asked != 0; }
+
+/* ---- the curve ---------------------------------------------------------------------------- */
+
+enum { POINTS = 24 }; /* of the curve, in an epoch */
+
+static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
+    if (n < *capacity) return items;
+    *capacity = *capacity ? 2 * *capacity : 32;
+    void *larger = realloc(items, (size_t)*capacity * size);
+    if (!larger) exit(fail("memory ran out"));
+    return larger;
+}
+
+/* now->train has means since the epoch began; the mark has them times steps at the last point, so that the difference
+ * belongs to the stretch between. */
+static void record_point(progress *p, const glia_progress *now) {
+    double step = (double)now->step, share = step / (double)(now->steps > 0 ? now->steps : 1);
+    if (now->step == 1) p->mark = (curve_point){ 0 };
+    bool due = floor(share * POINTS) > floor((step - 1) / (double)(now->steps > 0 ? now->steps : 1) * POINTS);
+    if (!due && now->step < now->steps) return;
+    double steps = step - p->mark.epoch;
+    if (steps <= 0) return;
+    history *h = &p->history;
+    h->points = grow(h->points, h->n_points, &h->points_capacity, sizeof *h->points);
+    h->points[h->n_points++] = (curve_point){
+        .epoch = (double)(now->epoch - 1) + share,
+        .loss = (now->train.loss * step - p->mark.loss) / steps,
+        .accuracy = (now->train.accuracy * step - p->mark.accuracy) / steps,
+    };
+    p->mark = (curve_point){ .epoch = step, .loss = now->train.loss * step, .accuracy = now->train.accuracy * step };
+}
+
+static void record_epoch(progress *p, const glia_progress *now) {
+    history *h = &p->history;
+    h->epochs = grow(h->epochs, h->n_epochs, &h->epochs_capacity, sizeof *h->epochs);
+    h->epochs[h->n_epochs++] = (epoch_row){ .epoch = now->epoch, .samples = now->samples, .seconds = now->train.seconds > 0 ? now->train.seconds : now->seconds,
+                                            .train = now->train, .validation = now->validation };
+}
+
+/* ---- what people see ---------------------------------------------------------------------- */
+
+typedef struct style {
+    const char *dim, *bold, *good, *bar, *off;
+} style;
+
+static style style_of(const progress *p) {
+    if (!p->colours) return (style){ "", "", "", "", "" };
+    return (style){ "\x1b[2m", "\x1b[1m", "\x1b[32m", "\x1b[36m", "\x1b[0m" };
+}
+
+static void scores_text(text *t, const glia_scores *scores, style s) {
+    text_add(t, "%sloss%s %.4f", s.dim, s.off, scores->loss);
+    if (!isnan(scores->accuracy)) text_add(t, "  %saccuracy%s %6.2f %%", s.dim, s.off, 100 * scores->accuracy);
+}
+
+static void draw_bar(text *t, const progress *p, int width, double share, style s) {
+    static const char *const full[] = { "#", "\u2501" }, *const half[] = { "-", "\u257a" }, *const rest[] = { "-", "\u2501" };
+    int filled = (int)(share * width);
+    text_add(t, "%s", s.bar);
+    for (int i = 0; i < filled; i++) text_add(t, "%s", full[p->utf8]);
+    text_add(t, "%s%s", s.off, s.dim);
+    if (filled < width) text_add(t, "%s", half[p->utf8]);
+    for (int i = filled + 1; i < width; i++) text_add(t, "%s", rest[p->utf8]);
+    text_add(t, "%s", s.off);
+}
+
+/* epoch 2/10 ━━━━━━━━━╺━━━━━━━━━━  46 %  5,120/s  0:08 left  loss 0.0712  accuracy  97.81 %
+ *
+ * The words right of the bar have a fixed width so that it does not tremble; the narrower the terminal, the fewer. */
+static void show_bar(progress *p, const glia_progress *now) {
+    double clock = seconds_now();
+    if (clock - p->drawn < 0.08 && now->step > 1 && now->step < now->steps) return;
+    p->drawn = clock;
+    style s = style_of(p);
+    double share = now->steps > 0 ? (double)now->step / (double)now->steps : 0;
+    double rate = now->seconds > 0 ? (double)now->samples / now->seconds : 0;
+    double left = share > 0 ? now->seconds * (1 - share) / share : 0;
+    int columns = terminal_columns() - 1;
+
+    char number[SHORT], time[SHORT], words[256];
+    int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
+    int head = snprintf(words, sizeof words, "epoch %*lld/%lld ", digits, (long long)now->epoch, (long long)now->epochs);
+    text line = { 0 };
+    text_add(&line, "\r\x1b[K%s", words);
+
+    char percent[SHORT], speed[SHORT], eta[SHORT], loss[SHORT], accuracy[SHORT];
+    snprintf(percent, sizeof percent, " %3.0f %%", 100 * share);
+    snprintf(speed, sizeof speed, "  %7s/s", grouped((int64_t)rate, number));
+    snprintf(eta, sizeof eta, "  %5s left", duration(left, time));
+    snprintf(loss, sizeof loss, "  loss %.4f", now->train.loss);
+    bool classes = !isnan(now->train.accuracy);
+    snprintf(accuracy, sizeof accuracy, "  accuracy %6.2f %%", 100 * (classes ? now->train.accuracy : 0));
+    const char *parts[] = { percent, loss, classes ? accuracy : "", eta, speed }; /* the last ones go first */
+    const int order[] = { 0, 4, 3, 1, 2 };                                       /* as they are shown */
+    enum { BAR = 10 };
+    int used = head, shown = 0;
+    while (shown < 5 && used + (int)strlen(parts[shown]) + BAR <= columns) used += (int)strlen(parts[shown++]);
+    int width = columns - used;
+    if (width > 60) width = 60;
+    if (width > 0) draw_bar(&line, p, width, share, s);
+    for (int i = 0; i < 5; i++)
+        if (order[i] < shown) text_add(&line, "%s", parts[order[i]]);
+    fwrite(line.bytes, 1, line.length, stdout);
+    fflush(stdout);
+    free(line.bytes);
+}
+
+static void show_epoch(const progress *p, const glia_progress *now) {
+    style s = style_of(p);
+    char number[SHORT], time[SHORT];
+    int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
+    const epoch_row *row = &p->history.epochs[p->history.n_epochs - 1];
+    text line = { 0 };
+    if (p->bar) text_add(&line, "\r\x1b[K");
+    text_add(&line, "epoch %*lld/%lld  %7s  ", digits, (long long)now->epoch, (long long)now->epochs, duration(row->seconds, time));
+    double rate = row->seconds > 0 ? (double)row->samples / row->seconds : 0;
+    text_add(&line, "%7s/s   ", grouped((int64_t)rate, number));
+    scores_text(&line, &now->train, s);
+    if (p->history.validated) {
+        text_add(&line, "   %s%s%s ", s.good, "validation", s.off);
+        scores_text(&line, &now->validation, s);
+    }
+    printf("%s\n", line.bytes);
+    fflush(stdout);
+    free(line.bytes);
+}
+
+static void show_json(const progress *p, const glia_progress *now) {
+    const epoch_row *row = &p->history.epochs[p->history.n_epochs - 1];
+    text out = { 0 };
+    json j = { .out = &out };
+    json_open(&j, NULL, '{');
+    json_int(&j, "epoch", now->epoch);
+    json_int(&j, "epochs", now->epochs);
+    json_real(&j, "loss", now->train.loss);
+    json_real(&j, "accuracy", now->train.accuracy);
+    if (p->history.validated) {
+        json_real(&j, "validation_loss", now->validation.loss);
+        json_real(&j, "validation_accuracy", now->validation.accuracy);
+    }
+    json_real(&j, "seconds", row->seconds);
+    json_real(&j, "samples_per_second", row->seconds > 0 ? (double)row->samples / row->seconds : NAN);
+    json_close(&j, '}');
+    printf("%s\n", out.bytes);
+    fflush(stdout);
+    free(out.bytes);
+}
+
+/* ---- the callback ------------------------------------------------------------------------- */
+
+void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated) {
+    bool people = how == VOICE_PEOPLE;
+    *p = (progress){ .voice = how, .samples = samples_per_epoch, .bar = people && isatty(STDOUT_FILENO),
+                     .colours = people && terminal_colours(), .utf8 = terminal_utf8(), .began = seconds_now() };
+    p->history.validated = validated;
+}
+
+bool progress_step(const glia_progress *now, void *context) {
+    progress *p = context;
+    history *h = &p->history;
+    h->activation_bytes = now->activation_bytes;
+    h->parameter_bytes = now->parameter_bytes;
+    h->seconds = seconds_now() - p->began;
+    if (now->epoch_end) {
+        record_epoch(p, now);
+        if (p->voice == VOICE_PEOPLE) show_epoch(p, now);
+        if (p->voice == VOICE_JSON) show_json(p, now);
+    } else if (now->step > 0) {
+        p->epoch = now->epoch;
+        p->step = now->step;
+        h->steps++;
+        record_point(p, now);
+        if (p->bar) show_bar(p, now);
+    }
+    return !interrupted();
+}
+
+void progress_end(progress *p) {
+    if (!p->bar) return;
+    printf("\r\x1b[K");
+    fflush(stdout);
+}
+
+void progress_free(progress *p) {
+    free(p->history.epochs);
+    free(p->history.points);
+    *p = (progress){ 0 };
+}

@@ -225,6 +225,39 @@ static void a_chain_needs_two_buffers(void **state) {
     glia_graph_free(g);
 }
 
+/* Two results of one loop, one of which lies over the operand that the other still needs. */
+static void an_heir_waits_for_the_last_reader(void **state) {
+    (void)state;
+    for (int swapped = 0; swapped < 2; swapped++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(40, 50));
+        glia_tensor t = glia_transpose(x); /* dies in the loop below */
+        glia_tensor a = glia_add_scalar(t, 1), b = glia_mul(t, glia_tanh(swapped ? t : a));
+        glia_tensor out[] = { glia_transpose(a), glia_transpose(b) };
+        glia_backend *backend = open_backend("cpu");
+        glia_program *p = compile(g, backend, (glia_compile_opts){ .outputs = out, .n_outputs = 2 });
+        check_plan(p);
+        glia_error error;
+        glia_store *store = glia_store_create(g, 0, &error);
+        glia_session *s = glia_session_create(p, store, &error);
+        assert_non_null(s);
+        float *in = glia_session_input(s, "x", NULL);
+        for (int i = 0; i < 2000; i++) in[i] = (float)(i % 97) / 50 - 1;
+        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+        const float *ya = glia_session_output(s, 0).data, *yb = glia_session_output(s, 1).data;
+        for (int i = 0; i < 2000; i++) {
+            double v = (double)in[i];
+            assert_true(fabs((double)ya[i] - (v + 1)) < 1e-6);
+            assert_true(fabs((double)yb[i] - v * tanh(swapped ? v : v + 1)) < 1e-6);
+        }
+        glia_session_free(s);
+        glia_store_free(store);
+        glia_program_free(p);
+        glia_backend_close(backend);
+        glia_graph_free(g);
+    }
+}
+
 /* ---- updates --------------------------------------------------------------------------------------------- */
 
 static double store_value(const glia_store *store, const char *name) {
@@ -305,6 +338,7 @@ int main(void) {
         cmocka_unit_test(fusion_changes_nothing),
         cmocka_unit_test(living_values_never_overlap),
         cmocka_unit_test(a_chain_needs_two_buffers),
+        cmocka_unit_test(an_heir_waits_for_the_last_reader),
         cmocka_unit_test(leaves_can_change_places),
         cmocka_unit_test(readers_see_the_value_before_the_update),
         cmocka_unit_test(sgd_updates_in_place),

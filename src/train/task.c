@@ -218,3 +218,18 @@ glia_scores glia_tally_mean(const glia_tally *tally, double seconds) {
                           .samples = tally->samples,
                           .seconds = seconds };
 }
+
+glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, glia_tally *tally, glia_batch_fn each,
+                           void *context, glia_error *error) {
+    glia_batch batch;
+    glia_status status = glia_loader_start(loader, epoch, error);
+    while (status == GLIA_OK && glia_loader_next(loader, &batch)) {
+        glia_lane *lane = glia_task_lane(task, batch.n, error);
+        if (!lane) return GLIA_E_INTERNAL;
+        status = glia_lane_run(lane, batch.x, batch.y, error);
+        if (status != GLIA_OK) break;
+        glia_tally_add(tally, task, lane);
+        if (each) each(context, lane, &batch);
+    }
+    return status == GLIA_OK ? glia_loader_check(loader, error) : status;
+}

@@ -82,6 +82,11 @@ typedef struct glia_tally {
 void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane);
 glia_scores glia_tally_mean(const glia_tally *tally, double seconds);
 
+/* One pass over the loader's data, its programs in inference; `each` (may be NULL) sees every batch after its run. */
+typedef void (*glia_batch_fn)(void *context, const glia_lane *lane, const glia_batch *batch);
+glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, glia_tally *tally, glia_batch_fn each,
+                           void *context, glia_error *error);
+
 double glia_seconds(void); /* of a clock that only goes forward */
 
 #endif

@@ -40,11 +40,11 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
     return GLIA_OK;
 }
 
-/* Dropout draws from the state "rng": {seed, step}. */
+/* Dropout draws from the state "rng": {seed, step}. A seed of 53 bits is the same on a backend that computes in double. */
 static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_array rng;
     if (!glia_store_find(model->store, "rng", &rng) || rng.dtype != GLIA_I64) return;
-    memcpy(rng.data, &seed, sizeof seed);
+    *(int64_t *)rng.data = (int64_t)(seed & (((uint64_t)1 << 53) - 1));
 }
 
 static glia_status begin_training(fit *f, glia_model *model, const glia_dataset *data, glia_error *error) {

@@ -139,17 +139,3 @@ glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis,
     glia_scatter_attrs attrs = { inside < 0 ? axis : inside, GLIA_SHAPE(size) };
     return glia_node_create(glia_graph_of(in, 2), &glia_op_scatter_add, in, 2, &attrs);
 }
-
-/* ---- one_hot -------------------------------------------------------------------------------- */
-
-/* Made of others: where the index equals 0, 1, 2, ... An index outside gives a row of zeros. */
-glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype) {
-    if (glia_is_bad(indices)) return indices;
-    glia_shape column = indices->shape;
-    if (column.rank == GLIA_MAX_RANK || (indices->dtype != GLIA_I32 && indices->dtype != GLIA_I64)) {
-        return glia_graph_fail(indices->graph, GLIA_E_SHAPE, "one_hot: the indices must be i32 or i64, of rank below %d", GLIA_MAX_RANK);
-    }
-    column.dim[column.rank++] = 1;
-    glia_tensor hit = glia_equal(glia_reshape(indices, column), glia_iota(indices->graph, indices->dtype, GLIA_SHAPE(classes), 0));
-    return glia_cast(hit, dtype);
-}

@@ -33,6 +33,9 @@ typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axi
 typedef struct glia_matmul_attrs { bool transpose_a, transpose_b; } glia_matmul_attrs;
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
 
+typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
+typedef struct glia_dropout_attrs { double rate; int64_t stream; } glia_dropout_attrs;
+
 /* conv, conv_input_grad, conv_kernel_grad. Lists have one entry for each spatial axis. */
 typedef struct glia_conv_attrs {
     glia_shape stride, dilation, pad, pad_after; /* INTS */
@@ -62,6 +65,10 @@ bool glia_infer_alike(glia_node *node);
 glia_graph *glia_graph_of(const glia_tensor *xs, int n);
 /* An elementwise op of two tensors, broadcast to one shape. */
 glia_tensor glia_node2_broadcast(const glia_op *op, glia_tensor a, glia_tensor b);
+
+/* What layers make of leaves. in: x, scale, shift, running_mean, running_var. */
+glia_tensor glia_layer_norm_of(glia_tensor x, glia_tensor scale, glia_tensor shift, double epsilon);
+glia_tensor glia_batch_norm_of(const glia_tensor in[5], glia_batch_norm_attrs attrs);
 
 /* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
 glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);

@@ -18,7 +18,7 @@ has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.u
 has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; }
 
-missing=    # Debian packages
+missing=''  # Debian packages
 essential=0 # of them that a build cannot do without
 
 # need HOW PACKAGES CHECK...: notes the packages as missing if the check fails. HOW: essential, optional.
@@ -32,7 +32,7 @@ need() {
 }
 
 find_missing() {
-    missing= essential=0
+    missing='' essential=0
     need essential "gcc libc6-dev" has_compiler
     need essential cmake has_command cmake
     need essential make has_command make

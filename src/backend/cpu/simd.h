@@ -70,6 +70,21 @@ GLIA_INLINE vf vf_odd(vf a, vf b) { return __builtin_shufflevector(a, b, VF_ODD)
 GLIA_INLINE vf vf_low(vf a, vf b) { return __builtin_shufflevector(a, b, VF_LOW); }
 GLIA_INLINE vf vf_high(vf a, vf b) { return __builtin_shufflevector(a, b, VF_HIGH); }
 
+/* The sum of all lanes, by halves. */
+GLIA_INLINE float vf_sum(vf v) {
+    typedef float v4 __attribute__((vector_size(16)));
+    v4 part[VLEN / 4], sum;
+    memcpy(part, &v, sizeof v);
+    sum = part[0];
+#if VLEN == 16
+    sum = (part[0] + part[2]) + (part[1] + part[3]);
+#elif VLEN == 8
+    sum = part[0] + part[1];
+#endif
+    sum += __builtin_shufflevector(sum, sum, 2, 3, 0, 1);
+    return sum[0] + sum[1];
+}
+
 /* mask ? a : b, lane by lane; a mask is all ones or all zeros, as comparisons give it. */
 GLIA_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
 

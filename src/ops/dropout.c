@@ -14,6 +14,9 @@ static bool dropout_infer(glia_node *n) {
     n->shape = x->shape;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "x must be f32 or f64");
     if (rng->dtype != GLIA_I64 || rng->shape.rank != 1 || rng->shape.dim[0] != 2) return glia_node_fail(n, "the state must be i64(2)");
+    int64_t stream = attrs_of(n)->stream;
+    if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
+    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* the next random node takes another */
     double rate = attrs_of(n)->rate;
     return (rate >= 0 && rate < 1) || glia_node_fail(n, "the rate must be in [0, 1), not %g", rate);
 }

@@ -1,0 +1,142 @@
+/* init.c - how parameters and states begin.
+ *
+ * Every leaf draws from a Philox stream of its own, named by (seed, hash of the leaf's name): its values do not depend on
+ * what else is in the graph, nor on the order in which it was built, and adding a layer leaves the others as they were.
+ *
+ * The orthogonal initialiser (Saxe, McClelland, Ganguli 2014) takes the kernel as a matrix of dim[0] rows, fills it with
+ * N(0, 1) and orthonormalises whichever of rows and columns are fewer, by modified Gram-Schmidt done twice ("twice is
+ * enough", Giraud et al. 2005). That is the Q of a QR decomposition whose R has a positive diagonal, so Q is uniformly
+ * distributed over the orthogonal matrices (Mezzadri 2007) without further change of signs.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "layers/layers.h"
+
+glia_fans glia_fans_of(glia_shape shape) {
+    if (shape.rank == 0) return (glia_fans){ 1, 1 };
+    if (shape.rank == 1) return (glia_fans){ (double)shape.dim[0], (double)shape.dim[0] };
+    double taps = 1;
+    for (int i = 2; i < shape.rank; i++) taps *= (double)shape.dim[i];
+    return (glia_fans){ (double)shape.dim[1] * taps, (double)shape.dim[0] * taps };
+}
+
+/* What a leaf's values are drawn from. */
+typedef struct draw {
+    enum { CONSTANT, UNIFORM, NORMAL, TRUNCATED } from;
+    double a, b; /* the constant; low and high; mean and standard deviation */
+} draw;
+
+static draw uniform(double limit) { return (draw){ UNIFORM, -limit, limit }; }
+static draw normal(double stddev) { return (draw){ NORMAL, 0, stddev }; }
+
+/* What the initialiser means for this shape; orthogonal is not among these. */
+static draw draw_of(const glia_leaf *leaf, glia_init_kind kind, glia_shape shape) {
+    glia_fans fan = glia_fans_of(shape);
+    if (leaf->fan_in > 0) fan.in = leaf->fan_in;
+    if (leaf->fan_out > 0) fan.out = leaf->fan_out;
+    double stddev = leaf->stddev == 0 ? 1 : leaf->stddev;
+    switch (kind) {
+    case GLIA_INIT_CONSTANT: return (draw){ CONSTANT, leaf->value, 0 };
+    case GLIA_INIT_UNIFORM: return (draw){ UNIFORM, leaf->low, leaf->high };
+    case GLIA_INIT_NORMAL: return (draw){ NORMAL, leaf->mean, stddev };
+    case GLIA_INIT_TRUNCATED_NORMAL: return (draw){ TRUNCATED, leaf->mean, stddev };
+    case GLIA_INIT_GLOROT_UNIFORM: return uniform(sqrt(6 / (fan.in + fan.out)));
+    case GLIA_INIT_GLOROT_NORMAL: return normal(sqrt(2 / (fan.in + fan.out)));
+    case GLIA_INIT_HE_UNIFORM: return uniform(sqrt(6 / fan.in));
+    case GLIA_INIT_HE_NORMAL: return normal(sqrt(2 / fan.in));
+    case GLIA_INIT_LECUN_UNIFORM: return uniform(sqrt(3 / fan.in));
+    case GLIA_INIT_LECUN_NORMAL: return normal(sqrt(1 / fan.in));
+    case GLIA_INIT_FAN_IN_UNIFORM: return uniform(1 / sqrt(fan.in));
+    default: return (draw){ CONSTANT, 0, 0 };
+    }
+}
+
+static double next(draw d, glia_rng *rng) {
+    switch (d.from) {
+    case UNIFORM: return d.a + (d.b - d.a) * glia_rng_uniform(rng);
+    case NORMAL: return d.a + d.b * glia_rng_normal(rng);
+    case TRUNCATED: {
+        double z = glia_rng_normal(rng);
+        while (fabs(z) > 2) z = glia_rng_normal(rng); /* one in 22 */
+        return d.a + d.b * z;
+    }
+    default: return d.a;
+    }
+}
+
+static void fill(draw d, glia_rng rng, glia_dtype dtype, char *data, int64_t count) {
+    double chunk[256];
+    for (int64_t i = 0; i < count;) {
+        int64_t n = GLIA_MIN(count - i, GLIA_COUNT(chunk));
+        for (int64_t j = 0; j < n; j++) chunk[j] = next(d, &rng);
+        glia_from_double(dtype, chunk, data + (size_t)i * glia_dtype_size(dtype), n);
+        i += n;
+    }
+}
+
+/* ---- orthogonal ----------------------------------------------------------------------------- */
+
+static double dot(const double *a, const double *b, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+/* Makes `count` vectors of length n >= count, one after the other in v, orthonormal. */
+static void orthonormalize(double *v, int64_t count, int64_t n) {
+    for (int64_t i = 0; i < count; i++) {
+        double *vi = v + i * n;
+        for (int pass = 0; pass < 2; pass++) {
+            for (int64_t j = 0; j < i; j++) {
+                const double *vj = v + j * n;
+                double c = dot(vi, vj, n);
+                for (int64_t k = 0; k < n; k++) vi[k] -= c * vj[k];
+            }
+            double norm = sqrt(dot(vi, vi, n));
+            for (int64_t k = 0; k < n; k++) vi[k] /= norm;
+        }
+    }
+}
+
+static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia_rng rng, char *data, glia_error *error) {
+    if (shape.rank < 2) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: an orthogonal initialiser needs a matrix or a kernel", leaf->name);
+    }
+    int64_t rows = shape.dim[0], columns = glia_shape_count(shape) / rows;
+    int64_t count = GLIA_MIN(rows, columns), n = GLIA_MAX(rows, columns);
+    double *v = malloc((size_t)rows * (size_t)columns * sizeof *v), *row = malloc((size_t)columns * sizeof *row);
+    if (v && row) {
+        double gain = leaf->value == 0 ? 1 : leaf->value;
+        for (int64_t i = 0; i < count * n; i++) v[i] = glia_rng_normal(&rng);
+        orthonormalize(v, count, n);
+        for (int64_t r = 0; r < rows; r++) {
+            for (int64_t c = 0; c < columns; c++) row[c] = gain * (rows <= columns ? v[r * n + c] : v[c * n + r]);
+            glia_from_double(leaf->dtype, row, data + (size_t)(r * columns) * glia_dtype_size(leaf->dtype), columns);
+        }
+    }
+    glia_status status = v && row ? GLIA_OK : glia_fail_nomem(error);
+    free(v);
+    free(row);
+    return status;
+}
+
+glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t seed, void *data, glia_error *error) {
+    if (!glia_shape_valid(shape) || glia_shape_symbolic(shape)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: a parameter or state needs a fixed shape", leaf->name);
+    }
+    if (leaf->init < GLIA_INIT_DEFAULT || leaf->init > GLIA_INIT_SEED) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no initialiser %lld", leaf->name, (long long)leaf->init);
+    }
+    glia_init_kind kind = (glia_init_kind)leaf->init;
+    if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
+    glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(leaf->name, strlen(leaf->name), 0) };
+    if (kind == GLIA_INIT_ORTHOGONAL) return fill_orthogonal(leaf, shape, rng, data, error);
+    fill(draw_of(leaf, kind, shape), rng, leaf->dtype, data, glia_shape_count(shape));
+    if (kind == GLIA_INIT_SEED) {
+        double low = (double)(seed & (((uint64_t)1 << 53) - 1));
+        glia_from_double(leaf->dtype, &low, data, 1);
+    }
+    return GLIA_OK;
+}

@@ -40,29 +40,29 @@ static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
     return larger;
 }
 
-/* now->train has means since the epoch began; the mark has them times steps at the last point, so that the difference
+/* now->train has means since the epoch began; the mark has them times samples at the last point, so that the difference
  * belongs to the stretch between. */
 static void record_point(progress *p, const glia_progress *now) {
-    double step = (double)now->step, share = step / (double)(now->steps > 0 ? now->steps : 1);
+    double steps = (double)(now->steps > 0 ? now->steps : 1), share = (double)now->step / steps;
     if (now->step == 1) p->mark = (curve_point){ 0 };
-    bool due = floor(share * POINTS) > floor((step - 1) / (double)(now->steps > 0 ? now->steps : 1) * POINTS);
-    if (!due && now->step < now->steps) return;
-    double steps = step - p->mark.epoch;
-    if (steps <= 0) return;
+    bool due = floor(share * POINTS) > floor((double)(now->step - 1) / steps * POINTS);
+    double samples = (double)now->samples, stretch = samples - p->mark.epoch;
+    if (!due || stretch <= 0) return;
     history *h = &p->history;
+    curve_point total = { .epoch = samples, .loss = now->train.loss * samples, .accuracy = now->train.accuracy * samples };
     h->points = grow(h->points, h->n_points, &h->points_capacity, sizeof *h->points);
     h->points[h->n_points++] = (curve_point){
         .epoch = (double)(now->epoch - 1) + share,
-        .loss = (now->train.loss * step - p->mark.loss) / steps,
-        .accuracy = (now->train.accuracy * step - p->mark.accuracy) / steps,
+        .loss = (total.loss - p->mark.loss) / stretch,
+        .accuracy = (total.accuracy - p->mark.accuracy) / stretch,
     };
-    p->mark = (curve_point){ .epoch = step, .loss = now->train.loss * step, .accuracy = now->train.accuracy * step };
+    p->mark = total;
 }
 
 static void record_epoch(progress *p, const glia_progress *now) {
     history *h = &p->history;
     h->epochs = grow(h->epochs, h->n_epochs, &h->epochs_capacity, sizeof *h->epochs);
-    h->epochs[h->n_epochs++] = (epoch_row){ .epoch = now->epoch, .samples = now->samples, .seconds = now->train.seconds > 0 ? now->train.seconds : now->seconds,
+    h->epochs[h->n_epochs++] = (epoch_row){ .epoch = now->epoch, .samples = now->samples, .seconds = now->train.seconds,
                                             .train = now->train, .validation = now->validation };
 }
 
@@ -106,7 +106,7 @@ static void show_bar(progress *p, const glia_progress *now) {
     double left = share > 0 ? now->seconds * (1 - share) / share : 0;
     int columns = terminal_columns() - 1;
 
-    char number[SHORT], time[SHORT], words[256];
+    char number[SHORT], time[SHORT], words[2 * SHORT];
     int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
     int head = snprintf(words, sizeof words, "epoch %*lld/%lld ", digits, (long long)now->epoch, (long long)now->epochs);
     text line = { 0 };

@@ -38,7 +38,7 @@ typedef struct progress {
     bool bar, colours, utf8; /* what stdout can show */
     history history;
     double drawn, began;            /* when the bar was drawn last, when training began */
-    curve_point mark;               /* totals at the last point of the curve */
+    curve_point mark;               /* samples, and sums over them, at the last point of the curve */
     int64_t epoch, step;            /* of the last step */
 } progress;
 

@@ -1,0 +1,140 @@
+/* data.c - `glia data`: which data sets there are, and what is in one. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+#include "picture.h"
+#include "tool.h"
+
+typedef struct request {
+    const char *split, *folder, *sheet;
+    int64_t samples;
+} request;
+
+static int list(const request *q) {
+    enum { MOST = 64 };
+    glia_data_info infos[MOST];
+    int n = glia_data_list(infos, MOST);
+    printf("%-14s %-8s %8s %8s %8s  %-9s  %s\n", "data", "sample", "classes", "train", "test", "", "what it is");
+    for (int i = 0; i < n && i < MOST; i++) {
+        char shape[SHORT], train[SHORT], test[SHORT];
+        bool here = glia_data_available(infos[i].name, q->folder);
+        printf("%-14s %-8s %8d %8s %8s  %-9s  %s\n", infos[i].name, shape_text(infos[i].x_shape, shape), infos[i].classes,
+               grouped(infos[i].train, train), grouped(infos[i].test, test), here ? "here" : "not here", infos[i].what);
+        if (!here) printf("%14s from %s\n", "", infos[i].source);
+    }
+    printf("\nAn address names files:  idx:IMAGES,LABELS   csv:FILE?label=COLUMN   cifar:FILE,FILE\n"
+           "Data by name are looked for in --data-folder, $GLIA_DATA, ./data and ~/.cache/glia.\n");
+    return EXIT_OK;
+}
+
+/* How many samples each class has. */
+static void count_classes(const glia_dataset *data) {
+    int classes = glia_data_classes(data);
+    int64_t *counts = allocate((size_t)classes, sizeof *counts), most = 1;
+    for (int64_t i = 0; i < glia_data_count(data); i++) {
+        int32_t label = -1;
+        if (glia_data_get(data, i, NULL, &label, NULL) == GLIA_OK && label >= 0 && label < classes) counts[label]++;
+    }
+    for (int i = 0; i < classes; i++)
+        if (counts[i] > most) most = counts[i];
+    enum { BAR = 40, MOST = 40 };
+    for (int i = 0; i < classes && i < MOST; i++) {
+        char number[SHORT];
+        printf("  %-14s %8s  ", glia_data_class_name(data, i), grouped(counts[i], number));
+        for (int64_t k = 0; k < BAR * counts[i] / most; k++) fputs(terminal_utf8() ? "\u2588" : "#", stdout);
+        putchar('\n');
+    }
+    if (classes > MOST) printf("  ... and %d more\n", classes - MOST);
+    free(counts);
+}
+
+static void print_statistics(const glia_dataset *data) {
+    enum { MOST = 16 };
+    double mean[MOST], stddev[MOST];
+    int n = glia_data_statistics(data, mean, stddev, MOST);
+    printf("mean %s", n > 1 ? "(" : "");
+    for (int i = 0; i < n; i++) printf("%s%.4g", i ? ", " : "", mean[i]);
+    printf("%s, deviation %s", n > 1 ? ")" : "", n > 1 ? "(" : "");
+    for (int i = 0; i < n; i++) printf("%s%.4g", i ? ", " : "", stddev[i]);
+    printf("%s\n", n > 1 ? ")" : "");
+}
+
+/* The first samples as one PNG file. */
+static int write_sheet(const glia_dataset *data, const request *q) {
+    glia_shape shape = glia_data_x_shape(data);
+    if (!picture_possible(shape)) return fail("--sheet: samples of %s are no pictures", shape_text(shape, (char[SHORT]){ 0 }));
+    int n = (int)(q->samples < glia_data_count(data) ? q->samples : glia_data_count(data));
+    picture *samples = allocate((size_t)n, sizeof *samples);
+    float *x = allocate((size_t)glia_shape_count(shape), sizeof *x);
+    glia_error error;
+    int status = -1;
+    for (int i = 0; i < n && status < 0; i++) {
+        if (glia_data_get(data, i, x, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
+        else samples[i] = picture_of_sample(x, shape);
+    }
+    if (status < 0) {
+        text png = { 0 };
+        picture sheet = picture_sheet(samples, n, (int)ceil(sqrt(2.0 * n)), 2, 2, 96);
+        picture_png(&sheet, &png);
+        if (write_file(q->sheet, png.bytes, png.length)) printf("%d samples drawn into %s\n", n, q->sheet);
+        else status = fail("%s: %s", q->sheet, strerror(errno));
+        free(png.bytes);
+        free(sheet.pixels);
+    }
+    for (int i = 0; i < n; i++) free(samples[i].pixels);
+    free(samples);
+    free(x);
+    return status;
+}
+
+/* Three samples in letters. */
+static void print_samples(const glia_dataset *data) {
+    glia_shape shape = glia_data_x_shape(data);
+    if (!picture_possible(shape) || shape.dim[0] != 1 || shape.dim[2] > 40) return;
+    enum { SHOWN = 2 };
+    float *x = allocate((size_t)glia_shape_count(shape), sizeof *x);
+    for (int i = 0; i < SHOWN; i++) {
+        int32_t label = 0;
+        bool classes = glia_data_classes(data) > 0;
+        if (glia_data_get(data, i, x, classes ? &label : NULL, NULL) != GLIA_OK) break;
+        printf("\nsample %d%s%s\n", i, classes ? ": " : "", classes ? glia_data_class_name(data, label) : "");
+        picture_print(x, shape, 2);
+    }
+    free(x);
+}
+
+static int describe(const char *address, const request *q) {
+    glia_error error;
+    glia_dataset *data = glia_data_open(address, q->split, q->folder, &error);
+    if (!data) return fail("%s", error.message);
+    char shape[SHORT], number[SHORT];
+    printf("%s, %s: %s samples of %s\n", address, q->split, grouped(glia_data_count(data), number),
+           shape_text(glia_data_x_shape(data), shape));
+    print_statistics(data);
+    if (glia_data_classes(data)) count_classes(data);
+    else printf("targets: %s %s\n", shape_text(glia_data_y_shape(data), shape), glia_dtype_name(glia_data_y_dtype(data)));
+    int status = -1;
+    if (q->sheet) status = write_sheet(data, q);
+    else print_samples(data);
+    glia_data_free(data);
+    return status < 0 ? EXIT_OK : status;
+}
+
+int command_data(int argc, char **argv) {
+    request q = { .split = "train", .samples = 128 };
+    const option table[] = {
+        { .help = "options" },
+        { "split", OPTION_TEXT, &q.split, "NAME", "train or test; train", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
+        { "sheet", OPTION_TEXT, &q.sheet, "FILE", "draw the first samples into a PNG file", 0, 0 },
+        { "samples", OPTION_INT, &q.samples, "N", "how many of them; 128", 1, 10000 },
+    };
+    const options what = { "data", table, sizeof table / sizeof table[0], 0, 1, NULL };
+    int n, status = options_parse(&what, argc, argv, &n);
+    if (status >= 0) return status;
+    return n ? describe(argv[1], &q) : list(&q);
+}

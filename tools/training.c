@@ -1,0 +1,367 @@
+/* training.c - one run of training. */
+#include "training.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "json.h"
+#include "report.h"
+#include "saved.h"
+
+static const char *const optimizer_names[GLIA_OPTIMIZER_COUNT] = {
+    [GLIA_SGD] = "sgd", [GLIA_ADAM] = "adam", [GLIA_ADAMW] = "adamw", [GLIA_ADAGRAD] = "adagrad", [GLIA_RMSPROP] = "rmsprop"
+};
+
+const char *optimizer_name(glia_optimizer_kind kind) { return optimizer_names[kind]; }
+
+const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
+
+settings settings_default(void) {
+    return (settings){ .lr = NAN, .momentum = NAN, .weight_decay = NAN, .clip_norm = NAN, .label_smoothing = NAN,
+                       .validation = NAN, .normalize = -1 };
+}
+
+/* ---- what to train ------------------------------------------------------------------------ */
+
+static int find_recipe(training *t) {
+    t->recipe = glia_recipe_find(t->asked.model);
+    if (t->recipe) return -1;
+    const char *near = glia_recipe_nearest(t->asked.model);
+    if (near) return misuse("there is no model \"%s\"; did you mean %s?", t->asked.model, near);
+    return misuse("there is no model \"%s\"; `glia models` lists them", t->asked.model);
+}
+
+static int choose_optimizer(training *t) {
+    settings *a = &t->asked;
+    t->optimizer = t->recipe->optimizer;
+    if (a->optimizer) {
+        int kind = 0;
+        while (kind < GLIA_OPTIMIZER_COUNT && strcmp(optimizer_names[kind], a->optimizer) != 0) kind++;
+        if (kind == GLIA_OPTIMIZER_COUNT) {
+            const char *near = glia_name_nearest(a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT);
+            return misuse("there is no optimizer \"%s\"%s%s%s; there are sgd, adam, adamw, adagrad, rmsprop", a->optimizer,
+                          near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        }
+        if (t->optimizer.kind != (glia_optimizer_kind)kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
+    }
+    if (!isnan(a->lr)) t->optimizer.lr = a->lr;
+    if (!isnan(a->momentum)) t->optimizer.momentum = a->momentum;
+    if (!isnan(a->weight_decay)) t->optimizer.weight_decay = a->weight_decay;
+    if (!isnan(a->clip_norm)) t->optimizer.clip_norm = a->clip_norm;
+    if (a->nesterov) t->optimizer.nesterov = true;
+    bool adaptive = t->optimizer.kind == GLIA_ADAM || t->optimizer.kind == GLIA_ADAMW;
+    if (t->optimizer.lr == 0) t->optimizer.lr = adaptive ? 0.001 : 0.01;
+    return -1;
+}
+
+/* ---- data --------------------------------------------------------------------------------- */
+
+/* An address of files is one set; a fifth of it is set aside for the test if the address does not say. */
+static char *address_with_test(const char *address) {
+    text t = { 0 };
+    text_add(&t, "%s", address);
+    const char *question = strchr(address, '?');
+    bool said = question && (strstr(question, "?test=") || strstr(question, "&test="));
+    if (strchr(address, ':') && !said) text_add(&t, "%stest=0.2", question ? "&" : "?");
+    return t.bytes;
+}
+
+static int open_data(training *t) {
+    settings *a = &t->asked;
+    const char *named = a->data ? a->data : t->recipe->data;
+    if (!named) return misuse("%s wants --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
+    a->data = t->address = address_with_test(named);
+    glia_error error;
+    t->all = glia_data_open(a->data, "train", a->data_folder, &error);
+    if (t->all) t->test = glia_data_open(a->data, "test", a->data_folder, &error);
+    if (t->all && t->test) return -1;
+    return fail("%s%s", error.message, strcmp(named, "mnist") == 0 ? " (--data strokes needs no file)" : "");
+}
+
+/* Holds out the last samples for validation. */
+static int hold_out(training *t) {
+    int64_t n = glia_data_count(t->all), held = 0;
+    double asked = t->asked.validation;
+    if (isnan(asked)) held = n / 10 < 5000 ? n / 10 : 5000;
+    else held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
+    if (held >= n) return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
+    if (held < 1) return -1;
+    glia_error error;
+    t->train = glia_data_range(t->all, 0, n - held, &error);
+    t->validation = t->train ? glia_data_range(t->all, n - held, n, &error) : NULL;
+    return t->validation ? -1 : fail("%s", error.message);
+}
+
+/* Statistics of what is trained on, for all. */
+static int normalize(training *t) {
+    int wanted = t->asked.normalize;
+    t->asked.normalize = wanted < 0 ? t->recipe->normalize : wanted;
+    if (!t->asked.normalize) return -1;
+    glia_shape shape = glia_data_x_shape(t->all);
+    int capacity = shape.rank == 1 || shape.rank == 3 ? (int)shape.dim[0] : 1;
+    t->mean = allocate((size_t)capacity, sizeof *t->mean);
+    t->stddev = allocate((size_t)capacity, sizeof *t->stddev);
+    t->n_normal = glia_data_statistics(training_data(t), t->mean, t->stddev, capacity);
+    glia_error error = { .message = "the training data cannot be read" };
+    if (t->n_normal > 0 && glia_data_normalize(t->all, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK &&
+        glia_data_normalize(t->test, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK)
+        return -1;
+    return fail("%s", error.message);
+}
+
+/* ---- the model ---------------------------------------------------------------------------- */
+
+static int build_model(training *t) {
+    const settings *a = &t->asked;
+    t->classes = glia_data_classes(t->all);
+    int64_t outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
+    glia_error error;
+    t->model = glia_recipe_build(t->recipe, glia_data_x_shape(t->all), (int)outputs, &error);
+    char shape[SHORT], made[SHORT];
+    if (!t->model)
+        return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made), a->data,
+                    shape_text(glia_data_x_shape(t->all), shape), error.message);
+    if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
+    int loaded = 0;
+    if (a->from && glia_model_load_weights(t->model, a->from, &loaded, &error) != GLIA_OK) return fail("%s", error.message);
+    if (a->from && loaded == 0) return fail("%s has no tensor with a name of %s's", a->from, t->recipe->name);
+    if (a->freeze && glia_freeze(glia_model_graph(t->model), a->freeze, true) == 0)
+        return fail("--freeze %s matches no parameter; `glia summary %s` lists them", a->freeze, t->recipe->name);
+    t->loss = t->classes ? t->recipe->loss : GLIA_LOSS_DEFAULT;
+    return -1;
+}
+
+int training_open(training *t, settings asked, voice how) {
+    *t = (training){ .asked = asked };
+    time_t now = time(NULL);
+    struct tm day;
+    if (localtime_r(&now, &day)) strftime(t->started, sizeof t->started, "%Y-%m-%d %H:%M", &day);
+    int status = find_recipe(t);
+    if (status < 0) status = choose_optimizer(t);
+    if (status >= 0) return status;
+    settings *a = &t->asked;
+    if (!a->epochs) a->epochs = t->recipe->epochs;
+    if (!a->batch) a->batch = t->recipe->batch;
+    if (isnan(a->label_smoothing)) a->label_smoothing = 0;
+    status = open_data(t);
+    if (status < 0) status = hold_out(t);
+    if (status < 0) status = build_model(t);
+    if (status >= 0) return status;
+    bool dark = paper_is_dark(t->test); /* before they are normalised */
+    status = normalize(t);
+    if (status >= 0) return status;
+    status = saved_describe(t->model, &(saved_about){ .data = t->all, .address = a->data, .mean = t->mean, .stddev = t->stddev,
+                                                      .n_normal = t->n_normal, .classes = t->classes > 0, .dark_paper = dark });
+    if (status >= 0) return status;
+    glia_error error;
+    t->backend = glia_backend_open("cpu", (int)a->threads, &error);
+    if (!t->backend) return fail("%s", error.message);
+    progress_begin(&t->progress, how, glia_data_count(training_data(t)), t->validation != NULL);
+    return -1;
+}
+
+void training_close(training *t) {
+    progress_free(&t->progress);
+    glia_backend_close(t->backend);
+    glia_model_free(t->model);
+    glia_data_free(t->train);
+    glia_data_free(t->validation);
+    glia_data_free(t->all);
+    glia_data_free(t->test);
+    free(t->address);
+    free(t->mean);
+    free(t->stddev);
+    free(t->confusion);
+    free(t->predicted);
+    free(t->folder);
+}
+
+void training_headline(const training *t) {
+    char a[SHORT], b[SHORT], c[SHORT], d[SHORT];
+    printf("%s on %s: %s parameters; %s samples to train on", t->recipe->name, t->asked.data,
+           grouped(glia_model_parameter_count(t->model, false), a), grouped(glia_data_count(training_data(t)), b));
+    if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), c));
+    printf(", %s to test at the end\n", grouped(glia_data_count(t->test), d));
+    printf("%s, learning rate %g, batches of %lld; %s\n", optimizer_name(t->optimizer.kind), t->optimizer.lr,
+           (long long)t->asked.batch, glia_backend_describe(t->backend));
+    fflush(stdout);
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+int training_run(training *t) {
+    const settings *a = &t->asked;
+    interrupt_catch();
+    glia_error error;
+    glia_status status = glia_fit(t->model, training_data(t),
+                                  (glia_fit_opts){ .epochs = a->epochs, .batch = a->batch, .loss = t->loss,
+                                                   .label_smoothing = a->label_smoothing, .optimizer = t->optimizer,
+                                                   .validation = t->validation, .seed = (uint64_t)a->seed,
+                                                   .backend = t->backend, .workers = (int)a->workers,
+                                                   .max_steps = a->max_steps, .progress = progress_step,
+                                                   .context = &t->progress },
+                                  &error);
+    progress_end(&t->progress);
+    t->stopped = status == GLIA_E_INTERRUPTED;
+    return status == GLIA_OK || t->stopped ? -1 : fail("%s", error.message);
+}
+
+int training_test(training *t) {
+    int64_t n = glia_data_count(t->test);
+    if (t->classes) {
+        t->confusion = allocate((size_t)t->classes * (size_t)t->classes, sizeof *t->confusion);
+        t->predicted = allocate((size_t)n, sizeof *t->predicted);
+    }
+    glia_error error;
+    glia_evaluate_opts opts = { .loss = t->loss, .backend = t->backend, .confusion = t->confusion, .predicted = t->predicted };
+    return glia_evaluate(t->model, t->test, opts, &t->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+}
+
+/* ---- keeping ------------------------------------------------------------------------------ */
+
+static bool make_folders(char *path) {
+    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0';
+        int status = mkdir(path, 0777);
+        *slash = '/';
+        if (status != 0 && errno != EEXIST) return false;
+    }
+    return true;
+}
+
+/* --out FOLDER, made if it is not there; or the first free runs/MODEL-DATE-N. */
+int training_folder(training *t) {
+    text path = { 0 };
+    if (t->asked.out) {
+        text_add(&path, "%s", t->asked.out);
+        while (path.length > 1 && path.bytes[path.length - 1] == '/') path.bytes[--path.length] = '\0';
+        t->folder = path.bytes;
+        struct stat info;
+        bool made = make_folders(path.bytes) && (mkdir(path.bytes, 0777) == 0 || errno == EEXIST);
+        if (made && stat(path.bytes, &info) == 0 && S_ISDIR(info.st_mode)) return -1;
+        return fail("cannot make the folder %s: %s", path.bytes, made ? "there is a file of that name" : strerror(errno));
+    }
+    for (int n = 1; n < 10000; n++) {
+        path.length = 0;
+        text_add(&path, "runs/%s-%.10s-%d", t->recipe->name, t->started, n);
+        if (!make_folders(path.bytes)) break;
+        if (mkdir(path.bytes, 0777) == 0) {
+            t->folder = path.bytes;
+            return -1;
+        }
+        if (errno != EEXIST) break;
+    }
+    int status = fail("cannot make the folder %s: %s", path.bytes, strerror(errno));
+    free(path.bytes);
+    return status;
+}
+
+static void scores_json(json *j, const char *key, const glia_scores *s) {
+    json_open(j, key, '{');
+    json_real(j, "loss", s->loss);
+    json_real(j, "accuracy", s->accuracy);
+    json_int(j, "samples", s->samples);
+    json_close(j, '}');
+}
+
+static void options_json(json *j, const training *t) {
+    const settings *a = &t->asked;
+    json_open(j, "options", '{');
+    json_int(j, "epochs", a->epochs);
+    json_int(j, "batch", a->batch);
+    json_text(j, "optimizer", optimizer_name(t->optimizer.kind));
+    json_real(j, "lr", t->optimizer.lr);
+    json_real(j, "momentum", t->optimizer.momentum);
+    json_bool(j, "nesterov", t->optimizer.nesterov);
+    json_real(j, "weight_decay", t->optimizer.weight_decay);
+    json_real(j, "clip_norm", t->optimizer.clip_norm);
+    json_real(j, "label_smoothing", a->label_smoothing);
+    json_int(j, "seed", a->seed);
+    json_bool(j, "normalize", a->normalize > 0);
+    json_text(j, "freeze", a->freeze);
+    json_text(j, "from", a->from);
+    json_close(j, '}');
+}
+
+void training_json(const training *t, text *out, bool epochs) {
+    const history *h = &t->progress.history;
+    json j = { .out = out };
+    json_open(&j, NULL, '{');
+    json_text(&j, "glia", glia_version());
+    json_text(&j, "model", t->recipe->name);
+    json_text(&j, "data", t->asked.data);
+    json_text(&j, "run", t->folder);
+    json_text(&j, "started", t->started);
+    json_text(&j, "backend", glia_backend_describe(t->backend));
+    json_int(&j, "parameters", glia_model_parameter_count(t->model, false));
+    json_int(&j, "train_samples", glia_data_count(training_data(t)));
+    json_int(&j, "validation_samples", t->validation ? glia_data_count(t->validation) : 0);
+    options_json(&j, t);
+    json_int(&j, "epochs_done", h->n_epochs);
+    json_int(&j, "steps", h->steps);
+    json_real(&j, "seconds", h->seconds);
+    json_int(&j, "activation_bytes", (int64_t)h->activation_bytes);
+    json_bool(&j, "interrupted", t->stopped);
+    if (epochs) {
+        json_open(&j, "epochs", '[');
+        for (int64_t i = 0; i < h->n_epochs; i++) {
+            json_open(&j, NULL, '{');
+            json_int(&j, "epoch", h->epochs[i].epoch);
+            json_real(&j, "seconds", h->epochs[i].seconds);
+            scores_json(&j, "train", &h->epochs[i].train);
+            if (t->validation) scores_json(&j, "validation", &h->epochs[i].validation);
+            json_close(&j, '}');
+        }
+        json_close(&j, ']');
+    }
+    scores_json(&j, "test", &t->scores);
+    json_close(&j, '}');
+    text_append(out, "\n", 1);
+}
+
+static void curves_csv(const training *t, text *out) {
+    const history *h = &t->progress.history;
+    text_add(out, "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second\n");
+    for (int64_t i = 0; i < h->n_epochs; i++) {
+        const epoch_row *row = &h->epochs[i];
+        double values[] = { row->train.loss, row->train.accuracy, row->validation.loss, row->validation.accuracy, row->seconds,
+                            row->seconds > 0 ? (double)row->samples / row->seconds : NAN };
+        text_add(out, "%lld", (long long)row->epoch);
+        for (int k = 0; k < 6; k++) {
+            bool there = !isnan(values[k]) && (t->validation || (k != 2 && k != 3));
+            text_add(out, there ? ",%.6g" : ",", values[k]);
+        }
+        text_add(out, "\n");
+    }
+}
+
+static int keep_text(const training *t, const char *name, text *content) {
+    text path = { 0 };
+    text_add(&path, "%s/%s", t->folder, name);
+    int status = write_file(path.bytes, content->bytes, content->length) ? -1 : fail("%s: %s", path.bytes, strerror(errno));
+    free(path.bytes);
+    free(content->bytes);
+    return status;
+}
+
+int training_keep(training *t) {
+    text path = { 0 }, run = { 0 }, curves = { 0 }, html = { 0 };
+    text_add(&path, "%s/model.safetensors", t->folder);
+    glia_error error;
+    int status = glia_model_save(t->model, path.bytes, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    free(path.bytes);
+    if (status >= 0) return status;
+    training_json(t, &run, true);
+    status = keep_text(t, "run.json", &run);
+    if (status >= 0) return status;
+    curves_csv(t, &curves);
+    status = keep_text(t, "curves.csv", &curves);
+    if (status >= 0) return status;
+    report_html(t, &html);
+    return keep_text(t, "report.html", &html);
+}

@@ -9,7 +9,7 @@
  *     pressure -> blurred a little, with paper and ink uneven
  *
  * All of it is a pure function of (seed, index): the stream of random words is Philox's with the index in its counter, and
- * only sums, products and square roots touch them, so the same drawings come from any machine and any number of threads.
+ * nothing but sums, products, quotients and square roots touches them: no library's idea of a sine is in a drawing.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -41,7 +41,8 @@ static glia_status want_classes(glia_task *task, const glia_dataset *data, const
     *c = (classes){ .confusion = o->confusion, .predicted = o->predicted, .n = glia_data_classes(data),
                     .dtype = glia_data_y_dtype(data), .at = -1 };
     if (!o->confusion && !o->predicted) return GLIA_OK;
-    if (!task->measures.predicted || (o->confusion && c->n == 0)) {
+    bool one = task->measures.predicted && glia_shape_count(task->measures.predicted->shape) == -1;
+    if (!one || (o->confusion && c->n == 0)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes that could be counted", glia_data_name(data));
     }
     c->at = glia_task_output(task, task->measures.predicted);

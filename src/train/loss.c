@@ -7,8 +7,8 @@
  *
  * Targets come as integers or as numbers and are brought to the form that the loss wants:
  *
- *     wants LABELS     integer (N)
- *     wants DENSE      numbers like the prediction; integers (N) for (N, K) become one-hot, for (N, 1) 0 and 1
+ *     wants LABELS     integers (N) for (N, K), (N, T) for (N, T, K)
+ *     wants DENSE      numbers like the prediction; such integers become one-hot, or 0 and 1 where K is 1
  *     wants SIGNS      the same; from integers 0 becomes -1
  */
 #include <math.h>
@@ -34,14 +34,14 @@ typedef struct loss_row {
 #include "train/losses.def"
 #undef GLIA_LOSS_ROW
 
-static const loss_row rows[GLIA_LOSS_COUNT] = {
+static const loss_row losses[GLIA_LOSS_COUNT] = {
 #define GLIA_LOSS_ROW(kind, name, target, prediction, call) [kind] = { name, target, prediction, build_##kind },
 #include "train/losses.def"
 #undef GLIA_LOSS_ROW
 };
 
 const char *glia_loss_text(glia_loss loss) {
-    return (unsigned)loss < GLIA_LOSS_COUNT && rows[loss].name ? rows[loss].name : "default";
+    return (unsigned)loss < GLIA_LOSS_COUNT && losses[loss].name ? losses[loss].name : "default";
 }
 
 /* ---- the prediction ----------------------------------------------------------------------- */
@@ -65,16 +65,24 @@ static double threshold(glia_loss loss) { return loss == GLIA_BINARY_CROSS_ENTRO
 
 static bool is_integer(glia_tensor t) { return !glia_dtype_is_float(t->dtype); }
 
-static glia_tensor as_labels(glia_tensor t) {
-    if (t->shape.rank == 2 && t->shape.dim[1] == 1) t = glia_reshape(t, GLIA_SHAPE(t->shape.dim[0]));
+/* Is there one integer for each row of scores, (N) for (N, K) or (N, T) for (N, T, K)? */
+static bool are_labels(glia_tensor t, glia_tensor y) {
+    if (!is_integer(t) || y->shape.rank < 2) return false;
+    glia_shape rows = y->shape;
+    rows.rank--;
+    return glia_shape_count(t->shape) == glia_shape_count(rows);
+}
+
+static glia_tensor as_labels(glia_tensor t, glia_tensor y) {
+    glia_shape rows = y->shape;
+    rows.rank--;
+    if (!glia_shape_equal(t->shape, rows)) t = glia_reshape(t, rows);
     return t->dtype == GLIA_I32 ? t : glia_cast(t, GLIA_I32);
 }
 
 static glia_tensor as_dense(glia_tensor t, glia_tensor y) {
-    bool integer = is_integer(t);
-    if (integer && t->shape.rank == 1 && y->shape.rank == 2 && y->shape.dim[1] > 1) {
-        return glia_one_hot(as_labels(t), (int)y->shape.dim[1], y->dtype);
-    }
+    int64_t classes = y->shape.rank ? y->shape.dim[y->shape.rank - 1] : 1;
+    if (are_labels(t, y) && classes > 1) return glia_one_hot(as_labels(t, y), (int)classes, y->dtype);
     if (t->dtype != y->dtype) t = glia_cast(t, y->dtype);
     if (!glia_shape_equal(t->shape, y->shape) && glia_shape_count(t->shape) == glia_shape_count(y->shape)) {
         t = glia_reshape(t, y->shape);
@@ -98,10 +106,13 @@ static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
 /* Do prediction and targets go together? Says so if not. */
 static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor t) {
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-    bool labels = is_integer(t) && (t->shape.rank == 1 || (t->shape.rank == 2 && t->shape.dim[1] == 1));
     bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
-    bool ok = row->target == LABELS ? labels && y->shape.rank == 2 : same || (labels && y->shape.rank == 2);
-    if (ok) return true;
+    if (row->target == LABELS && y->shape.rank > 1 && y->shape.dim[y->shape.rank - 1] == 1) {
+        glia_graph_fail(g, GLIA_E_SHAPE, "%s of an output %s with one class is always zero; GLIA_BINARY_CROSS_ENTROPY takes one score",
+                        row->name, glia_shape_format(y->shape, a));
+        return false;
+    }
+    if (are_labels(t, y) || (same && row->target != LABELS)) return true;
     glia_graph_fail(g, GLIA_E_SHAPE, "%s cannot compare the output %s%s with targets %s%s; %s", row->name,
                     glia_dtype_name(y->dtype), glia_shape_format(y->shape, a), glia_dtype_name(t->dtype),
                     glia_shape_format(t->shape, b),
@@ -109,15 +120,16 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     return false;
 }
 
-/* The class of each sample by prediction, i32 (N), and what it should be; NULL where there are no classes. */
+/* The class of each sample by prediction and what it should be, i32; NULL where there are no classes. */
 static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_tensor t, glia_tensor *predicted,
                        glia_tensor *truth) {
     *predicted = *truth = NULL;
-    if (y->shape.rank == 2 && y->shape.dim[1] > 1) {
+    int last = y->shape.rank - 1;
+    if (last > 0 && y->shape.dim[last] > 1) {
         bool distribution = loss == GLIA_CROSS_ENTROPY_ONE_HOT || loss == GLIA_KL;
-        if (!is_integer(t) && !distribution) return;
-        *predicted = glia_argmax(y, 1);
-        *truth = is_integer(t) && t->shape.rank == 1 ? as_labels(t) : glia_argmax(as_dense(t, y), 1);
+        if (!are_labels(t, y) && !distribution) return;
+        *predicted = glia_argmax(y, last);
+        *truth = are_labels(t, y) ? as_labels(t, y) : glia_argmax(as_dense(t, y), last);
     } else if (is_integer(t) && row->target != LABELS && glia_shape_count(y->shape) == -1) {
         glia_shape flat = GLIA_SHAPE(GLIA_BATCH);
         glia_tensor middle = glia_scalar(y->graph, y->dtype, threshold(loss));
@@ -133,10 +145,10 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, doubl
         glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)loss);
         return false;
     }
-    const loss_row *row = &rows[m->kind];
+    const loss_row *row = &losses[m->kind];
     if (!fits(g, row, output, target)) return false;
     glia_tensor y = strip(output, row->prediction);
-    glia_tensor t = row->target == LABELS ? as_labels(target) : row->target == DENSE ? as_dense(target, y) : as_signs(target, y);
+    glia_tensor t = row->target == LABELS ? as_labels(target, y) : row->target == DENSE ? as_dense(target, y) : as_signs(target, y);
     m->loss = row->build(y, t, smoothing);
     glia_tensor truth;
     classes_of(m->kind, row, y, target, &m->predicted, &truth);

@@ -77,25 +77,35 @@ static glia_status check_samples(const glia_task *task, const glia_dataset *data
                      glia_shape_format(wanted, b));
 }
 
-/* Integer targets of a classification must be classes that the output has. */
+/* How many classes integer targets of this count choose from; 0: they are no classes. */
+static int64_t classes_of(glia_shape output, int64_t targets) {
+    int64_t last = output.rank > 1 ? output.dim[output.rank - 1] : 1;
+    if (-glia_shape_count(output) != targets * last) return 0;
+    return last > 1 ? last : 2;
+}
+
+/* Integer targets must be classes that the output has. */
 static glia_status check_labels(const glia_task *task, const glia_dataset *data, glia_error *error) {
+    enum { MOST = 4096 }; /* bytes of a sample's targets; longer ones are left to the loss, which passes over bad labels */
     const glia_named *output = &task->graph->outputs[0];
     glia_dtype dtype = glia_data_y_dtype(data);
-    glia_shape target = glia_data_y_shape(data), shape = output->node->shape;
-    bool one = glia_shape_count(target) == 1;
-    if (glia_dtype_is_float(dtype) || !one || shape.rank != 2) return GLIA_OK;
-    int64_t classes = shape.dim[1] > 1 ? shape.dim[1] : 2;
+    int64_t targets = glia_shape_count(glia_data_y_shape(data)), classes = classes_of(output->node->shape, targets);
+    size_t size = glia_dtype_size(dtype);
+    if (glia_dtype_is_float(dtype) || classes == 0 || (size_t)targets > MOST / size) return GLIA_OK;
     char text[GLIA_SHAPE_TEXT];
     for (int64_t i = 0; i < glia_data_count(data); i++) {
-        unsigned char bytes[16];
-        double label;
+        _Alignas(16) unsigned char bytes[MOST];
         glia_status status = glia_data_get(data, i, NULL, bytes, error);
         if (status != GLIA_OK) return status;
-        glia_to_double(dtype, bytes, &label, 1);
-        if (label >= 0 && label < (double)classes) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",
-                         (long long)i, glia_data_name(data), label, output->name, glia_shape_format(shape, text),
-                         (long long)classes);
+        for (int64_t j = 0; j < targets; j++) {
+            double label;
+            glia_to_double(dtype, bytes + (size_t)j * size, &label, 1);
+            if (label >= 0 && label < (double)classes) continue;
+            return glia_fail(error, GLIA_E_ARGUMENT,
+                             "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",
+                             (long long)i, glia_data_name(data), label, output->name,
+                             glia_shape_format(output->node->shape, text), (long long)classes);
+        }
     }
     return GLIA_OK;
 }

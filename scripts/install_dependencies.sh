@@ -3,7 +3,7 @@
 #
 #   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg (optional: Glia builds without them)
 #   test     cmocka
-#   bench    python3 with venv, Debian's PyTorch
+#   bench    Debian's PyTorch with both builds of OpenBLAS; python3 with venv and a C++ compiler for the newest PyTorch
 #   ci       clang with its sanitizer and fuzzer run-time, python3 with venv
 #
 # Where there is apt-get it installs what is missing (as root, or with sudo). Elsewhere it says what to install, and
@@ -15,6 +15,7 @@ has_module() { has_command pkg-config && pkg-config --exists "$1"; }
 has_compiler() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c - -o /dev/null 2>/dev/null; }
 has_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.util as u; exit(not u.find_spec("torch"))'; }
+has_openblas() { ls /usr/lib/*/openblas-openmp/libblas.so.3 /usr/lib/*/openblas-pthread/libblas.so.3; } >/dev/null 2>&1
 has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; }
 
@@ -46,7 +47,9 @@ find_missing() {
         bench)
             need essential python3 has_command python3
             need optional python3-venv has_venv
-            need optional python3-torch has_torch ;;
+            need optional python3-torch has_torch
+            need optional "libopenblas0-pthread libopenblas0-openmp" has_openblas
+            need optional "g++ python3-dev" has_command g++ ;;
         ci)
             need essential clang has_command clang
             need essential "$(fuzzer_package)" has_fuzzer

@@ -11,7 +11,8 @@
 #ifndef GLIA_CPU_KERNELS_H
 #define GLIA_CPU_KERNELS_H
 
-#include "base/base.h"
+#include "backend/cpu/loop.h"
+#include "backend/cpu/move.h"
 
 /* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
  * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap
@@ -79,6 +80,18 @@ typedef struct glia_cpu_kernels {
     void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u, float *v);
     void (*avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
     void (*avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
+
+    /* The tile function of an op, or of a step that lowering makes; NULL: none. */
+    const glia_tile *(*tile_named)(const char *op);
+    /* Runs n loop programs that do not depend on each other. */
+    void (*loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
+
+    void (*copy)(glia_pool *pool, const glia_copy *copy);
+    void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */
+    void (*gather)(glia_pool *pool, const glia_pick *pick);
+    void (*scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
+    void (*argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
+    void (*random_uniform_f32)(glia_pool *pool, const glia_random *random);
 } glia_cpu_kernels;
 
 /* The table of an instruction set, or of the best one below it that this build has. */

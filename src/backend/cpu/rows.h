@@ -39,4 +39,14 @@ void GLIA_KERNEL(max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *sh
 void GLIA_KERNEL(avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
 void GLIA_KERNEL(avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
 
+const glia_tile *GLIA_KERNEL(tile_named)(const char *op);
+void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
+
+void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
+void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);
+void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick);
+void GLIA_KERNEL(scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
+void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
+void GLIA_KERNEL(random_uniform_f32)(glia_pool *pool, const glia_random *random);
+
 #endif

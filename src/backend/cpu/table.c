@@ -16,4 +16,12 @@ const glia_cpu_kernels GLIA_KERNEL(cpu_table) = {
     .max_pool_gather_f32 = GLIA_KERNEL(max_pool_gather_f32),
     .avg_pool_f32 = GLIA_KERNEL(avg_pool_f32),
     .avg_pool_grad_f32 = GLIA_KERNEL(avg_pool_grad_f32),
+    .tile_named = GLIA_KERNEL(tile_named),
+    .loop_f32 = GLIA_KERNEL(loop_f32),
+    .copy = GLIA_KERNEL(copy),
+    .fill = GLIA_KERNEL(fill),
+    .gather = GLIA_KERNEL(gather),
+    .scatter_add_f32 = GLIA_KERNEL(scatter_add_f32),
+    .argmax_f32 = GLIA_KERNEL(argmax_f32),
+    .random_uniform_f32 = GLIA_KERNEL(random_uniform_f32),
 };

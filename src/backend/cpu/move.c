@@ -1,0 +1,325 @@
+/* move.c - the kernels of move.h: memory traffic and nothing else.
+ *
+ * Every kernel cuts its work by its shape into pieces of about GRAIN bytes. A copy whose innermost elements lie next to
+ * each other on both sides is a series of memcpy; one that lies the other way round on the other side (a transposition)
+ * goes by square blocks, so that both sides use whole cache lines.
+ */
+#include "backend/cpu/rows.h"
+
+enum { GRAIN = 64 << 10, BLOCK = 16, MOST_PIECES = 64 };
+
+static int64_t pieces_for(int64_t bytes, int64_t units) {
+    int64_t pieces = bytes / GRAIN;
+    pieces = pieces < 1 ? 1 : pieces > MOST_PIECES ? MOST_PIECES : pieces;
+    return pieces > units ? units : pieces;
+}
+
+/* Units [*from, *to) of piece p. */
+static void share(int64_t units, int64_t pieces, int64_t p, int64_t *from, int64_t *to) {
+    *from = units * p / pieces;
+    *to = units * (p + 1) / pieces;
+}
+
+static void run_pieces(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context) {
+    glia_parallel_for(pieces > 1 ? pool : NULL, pieces, fn, context);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------ */
+
+typedef struct copy_job {
+    glia_copy c;
+    int turned;     /* the dimension contiguous in `from`, if it is not the last; -1: none is */
+    int64_t outer;  /* product of the dimensions before the last, without `turned` */
+    int64_t pieces;
+} copy_job;
+
+#define COPY_LINE(type)                                                                                                  \
+    static void copy_line_##type(type *to, const type *from, int64_t n, int64_t to_step, int64_t from_step) {          \
+        if (to_step == 1 && from_step == 0) {                                                                           \
+            const type x = *from;                                                                                      \
+            for (int64_t i = 0; i < n; i++) to[i] = x;                                                                  \
+        } else {                                                                                                       \
+            for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * from_step];                                      \
+        }                                                                                                              \
+    }                                                                                                                  \
+    /* to[j * to_step + i] = from[i * from_step + j], i < n, j < m */                                                   \
+    static void turn_##type(type *to, const type *from, int64_t n, int64_t m, int64_t to_step, int64_t from_step) {    \
+        for (int64_t i0 = 0; i0 < n; i0 += BLOCK) {                                                                     \
+            const int64_t i1 = GLIA_MIN(n, i0 + BLOCK);                                                                 \
+            for (int64_t j0 = 0; j0 < m; j0 += BLOCK) {                                                                 \
+                const int64_t j1 = GLIA_MIN(m, j0 + BLOCK);                                                             \
+                for (int64_t j = j0; j < j1; j++) {                                                                     \
+                    for (int64_t i = i0; i < i1; i++) to[j * to_step + i] = from[i * from_step + j];                    \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+COPY_LINE(uint8_t)
+COPY_LINE(uint16_t)
+COPY_LINE(uint32_t)
+COPY_LINE(uint64_t)
+
+static void copy_line(const copy_job *j, char *to, const char *from) {
+    const glia_copy *c = &j->c;
+    const int last = c->rank - 1;
+    const int64_t n = c->dim[last], ts = c->to_stride[last], fs = c->from_stride[last];
+    if (ts == 1 && fs == 1) memcpy(to, from, (size_t)(n * c->size));
+    else if (c->size == 1) copy_line_uint8_t((uint8_t *)to, (const uint8_t *)from, n, ts, fs);
+    else if (c->size == 2) copy_line_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, ts, fs);
+    else if (c->size == 4) copy_line_uint32_t((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, n, ts, fs);
+    else copy_line_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, ts, fs);
+}
+
+static void turn(const copy_job *j, char *to, const char *from) {
+    const glia_copy *c = &j->c;
+    const int last = c->rank - 1, t = j->turned;
+    const int64_t n = c->dim[last], m = c->dim[t], ts = c->to_stride[t], fs = c->from_stride[last];
+    if (c->size == 1) turn_uint8_t((uint8_t *)to, (const uint8_t *)from, n, m, ts, fs);
+    else if (c->size == 2) turn_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, m, ts, fs);
+    else if (c->size == 4) turn_uint32_t((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, n, m, ts, fs);
+    else turn_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, m, ts, fs);
+}
+
+static void copy_piece(void *context, int64_t piece, int worker) {
+    const copy_job *j = context;
+    const glia_copy *c = &j->c;
+    int64_t unit, end, index[GLIA_MAX_RANK] = { 0 }, from = 0, to = 0;
+    (void)worker;
+    share(j->outer, j->pieces, piece, &unit, &end);
+    for (int64_t k = c->rank - 2, rest = unit; k >= 0; k--) {
+        if (k == j->turned) continue;
+        index[k] = rest % c->dim[k];
+        rest /= c->dim[k];
+        from += index[k] * c->from_stride[k];
+        to += index[k] * c->to_stride[k];
+    }
+    for (; unit < end; unit++) {
+        if (j->turned >= 0) turn(j, c->to + to * c->size, c->from + from * c->size);
+        else copy_line(j, c->to + to * c->size, c->from + from * c->size);
+        for (int k = c->rank - 2; k >= 0; k--) {
+            if (k == j->turned) continue;
+            from += c->from_stride[k];
+            to += c->to_stride[k];
+            if (++index[k] < c->dim[k]) break;
+            from -= c->from_stride[k] * c->dim[k];
+            to -= c->to_stride[k] * c->dim[k];
+            index[k] = 0;
+        }
+    }
+}
+
+/* A long dimension that no piece can share is cut in two. */
+static void split_dimension(glia_copy *c, int k, int64_t inner) {
+    for (int i = c->rank; i > k; i--) {
+        c->dim[i] = c->dim[i - 1];
+        c->from_stride[i] = c->from_stride[i - 1];
+        c->to_stride[i] = c->to_stride[i - 1];
+    }
+    c->rank++;
+    c->dim[k] = c->dim[k] / inner;
+    c->dim[k + 1] = inner;
+    c->from_stride[k] *= inner;
+    c->to_stride[k] *= inner;
+}
+
+/* A divisor of n between low and 4 low; 0: none. */
+static int64_t divisor_near(int64_t n, int64_t low) {
+    for (int64_t d = low; d <= 4 * low && d < n; d++) {
+        if (n % d == 0) return d;
+    }
+    return 0;
+}
+
+void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy) {
+    copy_job j = { .c = *copy, .turned = -1, .outer = 1 };
+    glia_copy *c = &j.c;
+    int64_t total = 1;
+    for (int k = 0; k < c->rank; k++) total *= c->dim[k];
+    const int64_t part = divisor_near(c->dim[c->rank - 1], GRAIN / 4 / c->size);
+    if (part && c->rank < GLIA_MAX_RANK) split_dimension(c, c->rank - 1, part);
+    const int last = c->rank - 1;
+    for (int k = 0; k < last && c->to_stride[last] == 1 && c->from_stride[last] != 1; k++) {
+        if (c->from_stride[k] == 1 && c->dim[k] >= 4 && c->dim[last] >= 4) j.turned = k;
+    }
+    if (j.turned >= 0 && c->rank < GLIA_MAX_RANK) { /* strips of the turned dimension can be shared */
+        const int64_t strip = divisor_near(c->dim[j.turned], BLOCK);
+        if (strip) split_dimension(c, j.turned++, strip);
+    }
+    for (int k = 0; k < c->rank - 1; k++) j.outer *= k == j.turned ? 1 : c->dim[k];
+    j.pieces = pieces_for(total * c->size, j.outer);
+    run_pieces(pool, j.pieces, copy_piece, &j);
+}
+
+typedef struct fill_job {
+    char *to;
+    int64_t n, pieces;
+    int size;
+    uint64_t bits;
+} fill_job;
+
+static void fill_piece(void *context, int64_t piece, int worker) {
+    const fill_job *j = context;
+    int64_t from, to;
+    (void)worker;
+    share(j->n, j->pieces, piece, &from, &to);
+    char *at = j->to + from * j->size;
+    const int64_t n = to - from;
+    if (j->bits == 0) memset(at, 0, (size_t)(n * j->size));
+    else if (j->size == 1) memset(at, (int)j->bits, (size_t)n);
+    else if (j->size == 2) copy_line_uint16_t((uint16_t *)(void *)at, &(uint16_t){ (uint16_t)j->bits }, n, 1, 0);
+    else if (j->size == 4) copy_line_uint32_t((uint32_t *)(void *)at, &(uint32_t){ (uint32_t)j->bits }, n, 1, 0);
+    else copy_line_uint64_t((uint64_t *)(void *)at, &j->bits, n, 1, 0);
+}
+
+void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits) {
+    fill_job j = { .to = to, .n = n, .size = size, .bits = bits, .pieces = pieces_for(n * size, n) };
+    run_pieces(pool, j.pieces, fill_piece, &j);
+}
+
+/* ---- by index ---------------------------------------------------------------------------------- */
+
+typedef struct pick_job {
+    glia_pick p;
+    int64_t pieces;
+} pick_job;
+
+static int64_t index_at(const glia_pick *p, int64_t i) {
+    const int64_t k = p->wide ? ((const int64_t *)p->index)[i] : ((const int32_t *)p->index)[i];
+    return k < 0 ? 0 : k >= p->size ? p->size - 1 : k;
+}
+
+static void gather_piece(void *context, int64_t piece, int worker) {
+    const pick_job *j = context;
+    const glia_pick *p = &j->p;
+    const int64_t row = p->inner * p->bytes;
+    int64_t unit, end;
+    (void)worker;
+    share(p->outer * p->picks, j->pieces, piece, &unit, &end);
+    for (; unit < end; unit++) {
+        const int64_t a = unit / p->picks, k = index_at(p, unit % p->picks);
+        const char *from = p->from + (a * p->size + k) * row;
+        char *to = p->to + unit * row;
+        if (row == 4) memcpy(to, from, 4);
+        else memcpy(to, from, (size_t)row);
+    }
+}
+
+void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick) {
+    const int64_t rows = pick->outer * pick->picks;
+    pick_job j = { .p = *pick, .pieces = pieces_for(rows * (pick->inner * pick->bytes + 16), rows) };
+    run_pieces(pool, j.pieces, gather_piece, &j);
+}
+
+/* A piece owns rows of the result: it looks at all indices and adds, in their order, those that are its own. */
+static void scatter_piece(void *context, int64_t piece, int worker) {
+    const pick_job *j = context;
+    const glia_pick *p = &j->p;
+    const int64_t n = p->inner;
+    int64_t unit, end;
+    (void)worker;
+    share(p->outer * p->size, j->pieces, piece, &unit, &end);
+    float *to = (float *)(void *)p->to;
+    const float *from = (const float *)(const void *)p->from;
+    memset(to + unit * n, 0, (size_t)((end - unit) * n) * sizeof(float));
+    for (int64_t a = unit / p->size; a * p->size < end; a++) {
+        for (int64_t i = 0; i < p->picks; i++) {
+            const int64_t row = a * p->size + index_at(p, i);
+            if (row < unit || row >= end) continue;
+            float *restrict y = to + row * n;
+            const float *restrict x = from + (a * p->picks + i) * n;
+            for (int64_t b = 0; b < n; b++) y[b] += x[b];
+        }
+    }
+}
+
+void GLIA_KERNEL(scatter_add_f32)(glia_pool *pool, const glia_pick *pick) {
+    const int64_t rows = pick->outer * pick->size, work = pick->outer * (pick->size + pick->picks) * pick->inner * 4;
+    int64_t pieces = pieces_for(work, rows);
+    if (pick->outer == 1) pieces = GLIA_MIN(pieces, 16); /* each looks at all indices */
+    pick_job j = { .p = *pick, .pieces = pieces };
+    run_pieces(pool, j.pieces, scatter_piece, &j);
+}
+
+/* ---- the first maximum --------------------------------------------------------------------------- */
+
+typedef struct argmax_job {
+    glia_argmax_rows a;
+    int64_t pieces;
+} argmax_job;
+
+static void argmax_piece(void *context, int64_t piece, int worker) {
+    const argmax_job *j = context;
+    const glia_argmax_rows *a = &j->a;
+    int64_t unit, end;
+    (void)worker;
+    share(a->outer * a->inner, j->pieces, piece, &unit, &end);
+    for (; unit < end; unit++) {
+        const float *x = a->from + unit / a->inner * a->inner * a->length + unit % a->inner;
+        int64_t best = 0;
+        for (int64_t k = 1; k < a->length; k++) {
+            if (x[k * a->inner] > x[best * a->inner]) best = k;
+        }
+        a->to[unit] = (int32_t)best;
+    }
+}
+
+void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows) {
+    const int64_t units = rows->outer * rows->inner;
+    argmax_job j = { .a = *rows, .pieces = pieces_for(units * rows->length * 4, units) };
+    run_pieces(pool, j.pieces, argmax_piece, &j);
+}
+
+/* ---- random bits --------------------------------------------------------------------------------- */
+
+enum { LANES = 16 }; /* blocks of four words computed together */
+
+typedef struct random_job {
+    glia_random r;
+    int64_t pieces;
+} random_job;
+
+/* Philox4x32-10 (base/rng.c) of LANES counters from `block` on: word[w][lane]. */
+static void philox_lanes(uint32_t k0, uint32_t k1, uint64_t block, uint32_t c2, uint32_t c3, uint32_t word[4][LANES]) {
+    for (int i = 0; i < LANES; i++) {
+        word[0][i] = (uint32_t)(block + (uint64_t)i);
+        word[1][i] = (uint32_t)((block + (uint64_t)i) >> 32);
+        word[2][i] = c2;
+        word[3][i] = c3;
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+        for (int i = 0; i < LANES; i++) {
+            const uint64_t p0 = (uint64_t)0xD2511F53u * word[0][i], p1 = (uint64_t)0xCD9E8D57u * word[2][i];
+            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
+            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
+            word[1][i] = (uint32_t)p1;
+            word[3][i] = (uint32_t)p0;
+        }
+    }
+}
+
+static void random_piece(void *context, int64_t piece, int worker) {
+    const random_job *j = context;
+    const glia_random *r = &j->r;
+    const uint64_t seed = (uint64_t)r->rng[0], step = (uint64_t)r->rng[1];
+    const int64_t groups = (r->n + 4 * LANES - 1) / (4 * LANES);
+    int64_t group, end;
+    (void)worker;
+    share(groups, j->pieces, piece, &group, &end);
+    for (; group < end; group++) {
+        uint32_t word[4][LANES];
+        float value[4 * LANES];
+        philox_lanes((uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)(step >> 32), (uint64_t)group * LANES,
+                     (uint32_t)r->stream, (uint32_t)step, word);
+        for (int i = 0; i < LANES; i++) {
+            for (int w = 0; w < 4; w++) value[4 * i + w] = (float)(int32_t)(word[w][i] >> 8) * 0x1p-24f;
+        }
+        const int64_t at = group * 4 * LANES;
+        memcpy(r->to + at, value, (size_t)GLIA_MIN(r->n - at, 4 * LANES) * sizeof(float));
+    }
+}
+
+void GLIA_KERNEL(random_uniform_f32)(glia_pool *pool, const glia_random *random) {
+    const int64_t groups = (random->n + 4 * LANES - 1) / (4 * LANES);
+    random_job j = { .r = *random, .pieces = pieces_for(random->n * 16, groups) };
+    run_pieces(pool, j.pieces, random_piece, &j);
+}

@@ -27,15 +27,16 @@ typedef struct row {
 typedef struct table {
     row *rows;
     int n, capacity;
-    bool *counted; /* by node id: parameters that are in some row */
+    bool *moving;            /* by node id: depends on an input; the others only prepare parameters */
+    bool *counted;           /* by node id: parameters, and what is made of them, that are in some row */
+    const glia_node **stack; /* room for every node */
 } table;
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-/* Does the node do something worth a word? Constants, parameters and what only spreads them do not. */
-static bool worth(const glia_node *n) {
-    if (n->op->flags & GLIA_OP_LEAF) return glia_is_input(n);
-    return n->op != &glia_op_broadcast && n->op != &glia_op_count_of;
+/* Does the node do something worth a word? */
+static bool worth(const table *t, const glia_node *n) {
+    return glia_is_input(n) || (t->moving[n->id] && n->op != &glia_op_broadcast && n->op != &glia_op_count_of);
 }
 
 static void add_word(row *r, const char *word) {
@@ -52,16 +53,20 @@ static bool same_layer(const row *r, const glia_node *n) {
     return r->layer && n->label && !strcmp(r->layer, n->label);
 }
 
-/* The parameters that the node reads, through broadcasts and reshapes, and that no row has yet. */
+/* The parameters that the node reads, as they are or prepared, and that no row has yet. */
 static int64_t take_parameters(table *t, const glia_node *n) {
     int64_t count = 0;
-    for (int i = 0; i < n->n_in; i++) {
-        const glia_node *in = n->in[i];
-        while (in->n_in == 1 && !worth(in)) in = in->in[0];
-        while (in->n_in == 1 && (in->op->flags & GLIA_OP_ALIAS)) in = in->in[0];
-        if (!glia_is_parameter(in) || t->counted[in->id]) continue;
-        t->counted[in->id] = true;
-        count += glia_shape_count(in->shape);
+    int depth = 0;
+    t->stack[depth++] = n;
+    while (depth) {
+        const glia_node *node = t->stack[--depth];
+        if (glia_is_parameter(node)) count += glia_shape_count(node->shape);
+        for (int i = 0; i < node->n_in; i++) {
+            const glia_node *in = node->in[i];
+            if (t->moving[in->id] || t->counted[in->id]) continue;
+            t->counted[in->id] = true;
+            t->stack[depth++] = in;
+        }
     }
     return count;
 }
@@ -80,12 +85,18 @@ static bool add_node(table *t, const glia_node *n) {
 }
 
 static bool fill(table *t, const glia_graph *g) {
-    bool *live = malloc((size_t)g->n_nodes + 1);
-    t->counted = calloc((size_t)g->n_nodes + 1, sizeof *t->counted);
-    bool ok = live && t->counted;
+    size_t n = (size_t)g->n_nodes + 1;
+    bool *live = malloc(n);
+    t->moving = calloc(n, sizeof *t->moving);
+    t->counted = calloc(n, sizeof *t->counted);
+    t->stack = malloc(n * sizeof *t->stack);
+    bool ok = live && t->moving && t->counted && t->stack;
     if (ok) glia_graph_mark_live(g, live);
     for (int i = 0; ok && i < g->n_nodes; i++) {
-        if (live[i] && worth(g->nodes[i])) ok = add_node(t, g->nodes[i]);
+        const glia_node *node = g->nodes[i];
+        t->moving[i] = glia_is_input(node);
+        for (int j = 0; j < node->n_in; j++) t->moving[i] |= t->moving[node->in[j]->id];
+        if (live[i] && worth(t, node)) ok = add_node(t, node);
     }
     free(live);
     return ok;
@@ -240,7 +251,9 @@ char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error) {
         status = glia_fail_nomem(error);
     }
     free(t.rows);
+    free(t.moving);
     free(t.counted);
+    free(t.stack);
     if (status == GLIA_OK && out.failed) status = glia_fail_nomem(error);
     if (status == GLIA_OK) return out.bytes;
     free(out.bytes);

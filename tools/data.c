@@ -128,10 +128,10 @@ int command_data(int argc, char **argv) {
     request q = { .split = "train", .samples = 128 };
     const option table[] = {
         { .help = "options" },
-        { "split", OPTION_TEXT, &q.split, "NAME", "train or test; train", 0, 0 },
+        { "split", OPTION_TEXT, &q.split, "NAME", "train or test (train)", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "sheet", OPTION_TEXT, &q.sheet, "FILE", "draw the first samples into a PNG file", 0, 0 },
-        { "samples", OPTION_INT, &q.samples, "N", "how many of them; 128", 1, 10000 },
+        { "samples", OPTION_INT, &q.samples, "N", "how many of them (128)", 1, 10000 },
     };
     const options what = { "data", table, sizeof table / sizeof table[0], 0, 1, NULL };
     int n, status = options_parse(&what, argc, argv, &n);

@@ -56,9 +56,9 @@ int command_demo(int argc, char **argv) {
     s.epochs = 3;
     const option table[] = {
         { .help = "options" },
-        { "out", OPTION_TEXT, &path, "FILE", "where the report goes; glia-demo.html", 0, 0 },
-        { "epochs", OPTION_INT, &s.epochs, "N", "passes over the drawings; 3", 1, 1000 },
-        { "threads", OPTION_INT, &s.threads, "N", "all cores", 1, 1024 },
+        { "out", OPTION_TEXT, &path, "FILE", "where the report goes (glia-demo.html)", 0, 0 },
+        { "epochs", OPTION_INT, &s.epochs, "N", "passes over the drawings (3)", 1, 1000 },
+        { "threads", OPTION_INT, &s.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
     };
     const options what = { "demo", table, sizeof table / sizeof table[0], 0, 0, NULL };
     int n, status = options_parse(&what, argc, argv, &n);

@@ -134,11 +134,11 @@ int command_eval(int argc, char **argv) {
     request q = { .split = "test" };
     const option table[] = {
         { .help = "options" },
-        { "data", OPTION_TEXT, &q.data, "DATA", "a name or an address; what the model was trained on", 0, 0 },
+        { "data", OPTION_TEXT, &q.data, "DATA", "a name or an address (what the model was trained on)", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
-        { "split", OPTION_TEXT, &q.split, "NAME", "train or test; test", 0, 0 },
-        { "batch", OPTION_INT, &q.batch, "N", "samples at a time; 256", 1, 1 << 20 },
-        { "threads", OPTION_INT, &q.threads, "N", "the result does not depend on it; all cores", 1, 1024 },
+        { "split", OPTION_TEXT, &q.split, "NAME", "train or test (test)", 0, 0 },
+        { "batch", OPTION_INT, &q.batch, "N", "samples at a time (256)", 1, 1 << 20 },
+        { "threads", OPTION_INT, &q.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
         { "json", OPTION_FLAG, &q.json, NULL, "one object", 0, 0 },
     };
     const options what = { "eval", table, sizeof table / sizeof table[0], 1, 1, "a run folder or a .safetensors file" };

@@ -237,7 +237,7 @@ int command_predict(int argc, char **argv) {
     request q = { .top = 3 };
     const option table[] = {
         { .help = "an input is a picture (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
-        { "top", OPTION_INT, &q.top, "N", "how many classes to tell; 3", 1, 1 << 20 },
+        { "top", OPTION_INT, &q.top, "N", "how many classes to tell (3)", 1, 1 << 20 },
         { "as-is", OPTION_FLAG, &q.as_is, NULL, "pictures are only resized, not inverted and centred", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "json", OPTION_FLAG, &q.json, NULL, "an object for each input", 0, 0 },

@@ -25,7 +25,7 @@ static const char style[] =
     "main{max-width:1040px;margin:0 auto;padding:48px 24px 64px}"
     "h1{font-size:30px;line-height:1.2;letter-spacing:-.02em;margin:0 0 4px;font-weight:650}h1 span{color:var(--soft);font-weight:400}"
     "h2{font-size:17px;letter-spacing:-.01em;margin:48px 0 4px;font-weight:650}p{margin:0;color:var(--soft)}"
-    "h2+p{margin-bottom:16px;max-width:68ch}"
+    "h2+p{margin-bottom:16px;max-width:84ch;text-wrap:pretty}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:28px}"
     ".tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px}.tile{padding:14px 16px 12px}"
     ".tile b{display:block;font-size:25px;line-height:1.25;letter-spacing:-.02em;font-weight:620}.tile span{color:var(--soft);font-size:13px}"
@@ -94,7 +94,7 @@ static void tiles(const training *t, text *out) {
         seconds += h->epochs[i].seconds;
     }
     if (seconds > 0) {
-        snprintf(more, sizeof more, "to train, %s samples/s", grouped((int64_t)((double)samples / seconds), number));
+        snprintf(more, sizeof more, "of training, %s/s", grouped((int64_t)((double)samples / seconds), number));
         tile(out, duration(seconds, value), more);
     }
     tile(out, grouped(glia_model_parameter_count(t->model, false), value), "parameters");
@@ -174,7 +174,7 @@ static bool image(const training *t, const glia_dataset *data, int64_t index, in
 }
 
 static void mistakes(const training *t, text *out) {
-    enum { SHOWN = 30 };
+    enum { SHOWN = 27 };
     mistake worst[SHOWN];
     int n = picture_possible(glia_data_x_shape(t->test)) ? worst_mistakes(t, worst, SHOWN) : 0;
     if (n == 0) return;
@@ -256,7 +256,7 @@ static void settings_table(const training *t, text *out) {
     if (a->from) row(out, "weights from", "%s", a->from);
     if (a->freeze) row(out, "frozen", "%s", a->freeze);
     row(out, "steps", "%s", grouped(h->steps, number));
-    row(out, "memory of a step", "%s and %s of parameters and states", byte_size(h->activation_bytes, other),
+    row(out, "memory of a step", "%s, and %s of values that stay", byte_size(h->activation_bytes, other),
         byte_size(h->parameter_bytes, third));
     row(out, "backend", "%s", glia_backend_describe(t->backend));
     text_add(out, "</table></div></div>");

@@ -33,7 +33,7 @@ int command_summary(int argc, char **argv) {
     bool program = false;
     const option table[] = {
         { .help = "options" },
-        { "batch", OPTION_INT, &batch, "N", "samples in a step, for the memory; the model's own", 1, 1 << 20 },
+        { "batch", OPTION_INT, &batch, "N", "samples in a step, for the memory (the model's own)", 1, 1 << 20 },
         { "program", OPTION_FLAG, &program, NULL, "what the inference compiles to, a launch a line", 0, 0 },
     };
     const options what = { "summary", table, sizeof table / sizeof table[0], 1, 1, "a model, a run folder or a .safetensors file" };

@@ -1,0 +1,502 @@
+/* test_fit.c - training, evaluating and predicting through the public API. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+enum { SAMPLES = 130, FEATURES = 4, CLASSES = 3 };
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+/* ---- data and models ---------------------------------------------------------------------- */
+
+typedef struct problem {
+    float x[SAMPLES * FEATURES];
+    int32_t label[SAMPLES];
+    float one_hot[SAMPLES * CLASSES], value[SAMPLES], sign[SAMPLES];
+} problem;
+
+static double noise(uint32_t *state) { /* [-1, 1) */
+    *state = *state * 1664525u + 1013904223u;
+    return (double)(*state >> 8) / 8388608.0 - 1;
+}
+
+/* Three clouds of points, far enough apart to be told apart by planes. */
+static const problem *clouds(void) {
+    static const double centre[CLASSES][FEATURES] = { { 2, 0, 0, 1 }, { 0, 2, 0, -1 }, { 0, 0, 2, 0 } };
+    static problem p;
+    uint32_t state = 12345;
+    p = (problem){ 0 };
+    for (int i = 0; i < SAMPLES; i++) {
+        p.label[i] = i * 7 % CLASSES;
+        p.one_hot[i * CLASSES + p.label[i]] = 1;
+        p.sign[i] = p.label[i] == 1 ? 1 : -1;
+        for (int j = 0; j < FEATURES; j++) p.x[i * FEATURES + j] = (float)(centre[p.label[i]][j] + 0.5 * noise(&state));
+        p.value[i] = 2 * p.x[i * FEATURES] - p.x[i * FEATURES + 1] + 0.5f;
+    }
+    return &p;
+}
+
+static glia_dataset *dataset(const void *y, glia_dtype dtype, glia_shape shape) {
+    glia_error error = { 0 };
+    glia_arrays arrays = { .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(FEATURES), .y = y, .y_dtype = dtype, .y_shape = shape };
+    glia_dataset *data = glia_data_arrays(arrays, &error);
+    if (!data) fail_msg("%s", error.message);
+    return data;
+}
+
+static glia_dataset *labelled(void) { return dataset(clouds()->label, GLIA_I32, GLIA_SCALAR); }
+
+/* One dense layer. */
+static glia_model *linear(int units, glia_activation activation) {
+    glia_model *model = glia_model_create("linear", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(FEATURES));
+    glia_model_output(model, "y", glia_dense(x, "fc", (glia_dense_opts){ .units = units, .activation = activation }));
+    return model;
+}
+
+static void fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts) {
+    glia_error error = { 0 };
+    opts.threads = 1;
+    if (glia_fit(model, data, opts, &error) != GLIA_OK) fail_msg("%s", error.message);
+}
+
+static glia_scores evaluate(glia_model *model, const glia_dataset *data, glia_loss loss) {
+    glia_error error = { 0 };
+    glia_scores scores;
+    if (glia_evaluate(model, data, (glia_evaluate_opts){ .loss = loss, .threads = 1 }, &scores, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return scores;
+}
+
+static glia_array tensor(glia_model *model, const char *name) {
+    glia_array a = { 0 };
+    if (!glia_store_find(glia_model_store(model), name, &a)) fail_msg("no tensor '%s'", name);
+    return a;
+}
+
+/* ---- learning ----------------------------------------------------------------------------- */
+
+static void test_learns_classes(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+    glia_scores before = evaluate(model, data, GLIA_LOSS_DEFAULT);
+    fit(model, data, (glia_fit_opts){ .epochs = 20, .batch = 16, .optimizer = { .lr = 0.1 }, .seed = 1 });
+    glia_scores after = evaluate(model, data, GLIA_LOSS_DEFAULT);
+    assert_int_equal(after.samples, SAMPLES);
+    assert_true(after.loss < before.loss / 2);
+    assert_true(after.accuracy > 0.98);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* Every loss learns what it is for, from targets in the form that it takes. */
+static void test_every_loss(void **state) {
+    (void)state;
+    const problem *p = clouds();
+    const struct {
+        glia_loss loss;
+        int units;
+        glia_activation activation;
+        const void *y;
+        glia_dtype dtype;
+        glia_shape shape;
+        bool classes;
+    } cases[] = {
+        { GLIA_CROSS_ENTROPY, CLASSES, GLIA_LINEAR, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_CROSS_ENTROPY, CLASSES, GLIA_SOFTMAX, p->label, GLIA_I32, GLIA_SHAPE(1), true },
+        { GLIA_CROSS_ENTROPY_ONE_HOT, CLASSES, GLIA_LINEAR, p->one_hot, GLIA_F32, GLIA_SHAPE(CLASSES), true },
+        { GLIA_CROSS_ENTROPY_ONE_HOT, CLASSES, GLIA_SOFTMAX, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_BINARY_CROSS_ENTROPY, CLASSES, GLIA_LINEAR, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_BINARY_CROSS_ENTROPY, CLASSES, GLIA_SIGMOID, p->one_hot, GLIA_F32, GLIA_SHAPE(CLASSES), false },
+        { GLIA_MSE, 1, GLIA_LINEAR, p->value, GLIA_F32, GLIA_SCALAR, false },
+        { GLIA_MSE, CLASSES, GLIA_LINEAR, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_MAE, 1, GLIA_LINEAR, p->value, GLIA_F32, GLIA_SHAPE(1), false },
+        { GLIA_HUBER, 1, GLIA_LINEAR, p->value, GLIA_F32, GLIA_SCALAR, false },
+        { GLIA_HINGE, 1, GLIA_LINEAR, p->sign, GLIA_F32, GLIA_SCALAR, false },
+        { GLIA_HINGE, CLASSES, GLIA_LINEAR, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_NLL, CLASSES, GLIA_LOG_SOFTMAX, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_NLL, CLASSES, GLIA_SOFTMAX, p->label, GLIA_I32, GLIA_SCALAR, true },
+        { GLIA_KL, CLASSES, GLIA_LOG_SOFTMAX, p->one_hot, GLIA_F32, GLIA_SHAPE(CLASSES), true },
+    };
+    for (int i = 0; i < COUNT(cases); i++) {
+        glia_dataset *data = dataset(cases[i].y, cases[i].dtype, cases[i].shape);
+        glia_model *model = linear(cases[i].units, cases[i].activation);
+        assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+        glia_scores before = evaluate(model, data, cases[i].loss);
+        fit(model, data, (glia_fit_opts){ .epochs = 30, .batch = 16, .loss = cases[i].loss, .optimizer = { .lr = 0.1 } });
+        glia_scores after = evaluate(model, data, cases[i].loss);
+        if (!(after.loss < 0.75 * before.loss)) fail_msg("case %d: from %g to %g", i, before.loss, after.loss);
+        if (cases[i].classes ? !(after.accuracy > 0.95) : !isnan(after.accuracy)) fail_msg("case %d: accuracy %g", i, after.accuracy);
+        glia_model_free(model);
+        glia_data_free(data);
+    }
+}
+
+/* Two classes by one score. */
+static void test_binary(void **state) {
+    (void)state;
+    int32_t truth[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++) truth[i] = clouds()->label[i] == 1;
+    glia_dataset *data = dataset(truth, GLIA_I32, GLIA_SCALAR);
+    for (int sigmoid = 0; sigmoid < 2; sigmoid++) {
+        glia_model *model = linear(1, sigmoid ? GLIA_SIGMOID : GLIA_LINEAR);
+        fit(model, data, (glia_fit_opts){ .epochs = 20, .batch = 16, .optimizer = { .lr = 0.2 } });
+        int32_t predicted[SAMPLES];
+        int64_t confusion[4], hits = 0;
+        glia_scores scores;
+        glia_evaluate_opts opts = { .predicted = predicted, .confusion = confusion, .threads = 1 };
+        assert_int_equal(glia_evaluate(model, data, opts, &scores, NULL), GLIA_OK);
+        for (int i = 0; i < SAMPLES; i++) hits += predicted[i] == truth[i];
+        assert_true(scores.accuracy > 0.95);
+        assert_true(fabs(scores.accuracy - (double)hits / SAMPLES) < 1e-6);
+        assert_int_equal(confusion[0] + confusion[3], hits);
+        glia_model_free(model);
+    }
+    glia_data_free(data);
+}
+
+/* Cross-entropy from probabilities is cross-entropy from their logits, bit for bit. */
+static void test_softmax_is_seen_through(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *a = linear(CLASSES, GLIA_LINEAR), *b = linear(CLASSES, GLIA_SOFTMAX);
+    glia_fit_opts opts = { .epochs = 2, .optimizer = { .lr = 0.1 }, .seed = 5 };
+    fit(a, data, opts);
+    fit(b, data, opts);
+    assert_memory_equal(tensor(a, "fc/kernel").data, tensor(b, "fc/kernel").data, CLASSES * FEATURES * sizeof(float));
+    float y[CLASSES], sum = 0;
+    assert_int_equal(glia_predict(b, clouds()->x, 1, y, NULL, NULL), GLIA_OK); /* predictions are still probabilities */
+    for (int i = 0; i < CLASSES; i++) sum += y[i];
+    assert_true(fabsf(sum - 1) < 1e-5f);
+    glia_model_free(a);
+    glia_model_free(b);
+    glia_data_free(data);
+}
+
+/* One step over all samples is w - lr dL/dw, computed here by hand for mean squared error. */
+static void test_one_step_by_hand(void **state) {
+    (void)state;
+    const problem *p = clouds();
+    glia_dataset *data = dataset(p->value, GLIA_F32, GLIA_SCALAR);
+    glia_model *model = linear(1, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 3, NULL), GLIA_OK);
+    float w[FEATURES];
+    memcpy(w, tensor(model, "fc/kernel").data, sizeof w);
+    double gradient[FEATURES] = { 0 };
+    for (int i = 0; i < SAMPLES; i++) {
+        double y = 0;
+        for (int j = 0; j < FEATURES; j++) y += (double)w[j] * (double)p->x[i * FEATURES + j];
+        for (int j = 0; j < FEATURES; j++) gradient[j] += 2 * (y - (double)p->value[i]) * (double)p->x[i * FEATURES + j] / SAMPLES;
+    }
+    fit(model, data, (glia_fit_opts){ .batch = SAMPLES, .optimizer = { .lr = 0.125 } });
+    const float *after = tensor(model, "fc/kernel").data;
+    for (int j = 0; j < FEATURES; j++) assert_true(fabs((double)after[j] - ((double)w[j] - 0.125 * gradient[j])) < 1e-5);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* ---- progress ----------------------------------------------------------------------------- */
+
+typedef struct diary {
+    int calls, stop_at; /* stop at this call, from 1; 0: never */
+    glia_progress seen[64];
+} diary;
+
+static bool note(const glia_progress *p, void *context) {
+    diary *l = context;
+    if (l->calls < COUNT(l->seen)) l->seen[l->calls] = *p;
+    l->calls++;
+    return l->calls != l->stop_at;
+}
+
+/* Step 0, then every step, and the end of each epoch with validation; batches of 50, 50 and 30. */
+static void test_progress(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_dataset *held_out = glia_data_range(data, 0, 40, NULL);
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    diary l = { 0 };
+    fit(model, data, (glia_fit_opts){ .epochs = 2, .batch = 50, .validation = held_out, .progress = note, .context = &l });
+    const struct {
+        int epoch, step, samples;
+        bool end;
+    } wanted[] = { { 1, 0, 0, false },   { 1, 1, 50, false },  { 1, 2, 100, false }, { 1, 3, 130, false }, { 1, 3, 130, true },
+                   { 2, 1, 50, false },  { 2, 2, 100, false }, { 2, 3, 130, false }, { 2, 3, 130, true } };
+    assert_int_equal(l.calls, COUNT(wanted));
+    for (int i = 0; i < COUNT(wanted); i++) {
+        const glia_progress *p = &l.seen[i];
+        assert_ptr_equal(p->model, model);
+        assert_int_equal(p->epoch, wanted[i].epoch);
+        assert_int_equal(p->epochs, 2);
+        assert_int_equal(p->step, wanted[i].step);
+        assert_int_equal(p->steps, 3);
+        assert_int_equal(p->samples, wanted[i].samples);
+        assert_int_equal(p->epoch_end, wanted[i].end);
+        assert_true(p->activation_bytes > 0 && p->parameter_bytes >= (CLASSES * FEATURES + CLASSES) * sizeof(float));
+        assert_true(p->seconds >= 0);
+        if (i) assert_true(p->train.loss > 0 && p->train.accuracy >= 0 && p->train.samples == p->samples);
+        if (p->epoch_end) assert_int_equal(p->validation.samples, 40);
+    }
+    glia_scores now = evaluate(model, held_out, GLIA_LOSS_DEFAULT); /* what was told at the end is what is so */
+    assert_true(fabs(now.loss - l.seen[8].validation.loss) < 1e-6);
+    assert_true(now.accuracy == l.seen[8].validation.accuracy);
+    glia_model_free(model);
+    glia_data_free(held_out);
+    glia_data_free(data);
+}
+
+static void test_stopping(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    for (int call = 1; call <= 9; call++) {
+        glia_model *model = linear(CLASSES, GLIA_LINEAR);
+        diary l = { .stop_at = call };
+        glia_error error = { 0 };
+        glia_fit_opts opts = { .epochs = 2, .batch = 50, .threads = 1, .progress = note, .context = &l };
+        assert_int_equal(glia_fit(model, data, opts, &error), GLIA_E_INTERRUPTED);
+        assert_int_equal(error.status, GLIA_E_INTERRUPTED);
+        assert_int_equal(l.calls, call);
+        evaluate(model, data, GLIA_LOSS_DEFAULT); /* the model is usable */
+        glia_model_free(model);
+    }
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    diary l = { 0 };
+    fit(model, data, (glia_fit_opts){ .epochs = 100, .batch = 50, .max_steps = 5, .progress = note, .context = &l });
+    assert_int_equal(l.calls, 1 + 3 + 1 + 2 + 1);
+    assert_int_equal(l.seen[l.calls - 1].step, 2);
+    assert_int_equal(l.seen[l.calls - 1].steps, 2);
+    assert_true(l.seen[l.calls - 1].epoch_end);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* ---- what training may not touch ---------------------------------------------------------- */
+
+static void test_frozen(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+    float kernel[CLASSES * FEATURES];
+    memcpy(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
+    glia_freeze(glia_model_graph(model), "*/kernel", true);
+    fit(model, data, (glia_fit_opts){ .epochs = 1, .optimizer = { .lr = 0.1 } });
+    assert_memory_equal(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
+    assert_true(((float *)tensor(model, "fc/bias").data)[0] != 0);
+    glia_freeze(glia_model_graph(model), "*", false);
+    fit(model, data, (glia_fit_opts){ .epochs = 1, .optimizer = { .lr = 0.1 } }); /* fitted twice, now all of it */
+    assert_memory_not_equal(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* After any number of fits a model holds and saves what it is, not how it was trained. */
+static void test_model_stays_clean(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+    assert_int_equal(glia_model_save(model, "before.safetensors", NULL), GLIA_OK);
+    for (int i = 0; i < 2; i++) fit(model, data, (glia_fit_opts){ .optimizer = { .kind = GLIA_ADAM, .lr = 0.01 } });
+    assert_int_equal(glia_store_count(glia_model_store(model)), 2);
+    glia_freeze(glia_model_graph(model), "nothing", true);
+    assert_int_equal(glia_model_save(model, "after.safetensors", NULL), GLIA_OK);
+    FILE *a = fopen("before.safetensors", "rb"), *b = fopen("after.safetensors", "rb");
+    assert_non_null(a);
+    assert_non_null(b);
+    fseek(a, 0, SEEK_END);
+    fseek(b, 0, SEEK_END);
+    assert_int_equal(ftell(a), ftell(b)); /* the same leaves and the same graph, other values */
+    fclose(a);
+    fclose(b);
+    glia_model_free(model);
+    glia_data_free(data);
+    unlink("before.safetensors");
+    unlink("after.safetensors");
+}
+
+/* A loss that is no number any more ends the fit; the model is as the epoch found it. */
+static void test_divergence(void **state) {
+    (void)state;
+    glia_dataset *data = dataset(clouds()->value, GLIA_F32, GLIA_SCALAR);
+    glia_model *model = linear(1, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+    float kernel[FEATURES];
+    memcpy(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
+    glia_error error = { 0 };
+    glia_fit_opts opts = { .epochs = 3, .batch = 1, .threads = 1, .optimizer = { .lr = 1e6 } };
+    assert_int_equal(glia_fit(model, data, opts, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "epoch 1, step"));
+    assert_non_null(strstr(error.message, "learning rate"));
+    assert_memory_equal(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* ---- evaluate and predict ----------------------------------------------------------------- */
+
+/* Batches of any size give the same scores and classes; the table of confusion adds up. */
+static void test_evaluate(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *model = linear(CLASSES, GLIA_SOFTMAX);
+    fit(model, data, (glia_fit_opts){ .epochs = 2, .optimizer = { .lr = 0.05 } });
+    float y[SAMPLES * CLASSES];
+    assert_int_equal(glia_predict(model, clouds()->x, SAMPLES, y, NULL, NULL), GLIA_OK);
+    double loss = 0;
+    int hits = 0, best[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++) {
+        best[i] = 0;
+        for (int k = 1; k < CLASSES; k++) best[i] = y[i * CLASSES + k] > y[i * CLASSES + best[i]] ? k : best[i];
+        loss -= log((double)y[i * CLASSES + clouds()->label[i]]) / SAMPLES;
+        hits += best[i] == clouds()->label[i];
+    }
+    const int64_t batches[] = { 0, 1, 7, 64, SAMPLES, 1000 };
+    for (int b = 0; b < COUNT(batches); b++) {
+        int32_t predicted[SAMPLES];
+        int64_t confusion[CLASSES * CLASSES], right = 0, all = 0;
+        glia_scores scores;
+        glia_evaluate_opts opts = { .batch = batches[b], .predicted = predicted, .confusion = confusion, .threads = 1 };
+        assert_int_equal(glia_evaluate(model, data, opts, &scores, NULL), GLIA_OK);
+        assert_int_equal(scores.samples, SAMPLES);
+        assert_true(fabs(scores.loss - loss) < 1e-5);
+        assert_true(fabs(scores.accuracy - (double)hits / SAMPLES) < 1e-6);
+        for (int i = 0; i < SAMPLES; i++) assert_int_equal(predicted[i], best[i]);
+        for (int i = 0; i < CLASSES * CLASSES; i++) all += confusion[i];
+        for (int i = 0; i < CLASSES; i++) right += confusion[i * CLASSES + i];
+        assert_int_equal(all, SAMPLES);
+        assert_int_equal(right, hits);
+    }
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* More samples than a batch holds, and a part of one. */
+static void test_predict(void **state) {
+    (void)state;
+    enum { MANY = 600 };
+    glia_model *model = linear(2, GLIA_LINEAR);
+    static float x[MANY * FEATURES], y[MANY * 2];
+    uint32_t rng = 1;
+    for (int i = 0; i < MANY * FEATURES; i++) x[i] = (float)noise(&rng);
+    assert_int_equal(glia_predict(model, x, MANY, y, NULL, NULL), GLIA_OK);
+    const float *w = tensor(model, "fc/kernel").data;
+    for (int i = 0; i < MANY; i++) {
+        for (int k = 0; k < 2; k++) {
+            double sum = 0;
+            for (int j = 0; j < FEATURES; j++) sum += (double)w[k * FEATURES + j] * (double)x[i * FEATURES + j];
+            assert_true(fabs((double)y[i * 2 + k] - sum) < 1e-5);
+        }
+    }
+    assert_int_equal(glia_predict(model, NULL, 0, NULL, NULL, NULL), GLIA_OK);
+    assert_int_equal(glia_predict(model, NULL, 1, y, NULL, NULL), GLIA_E_ARGUMENT);
+    glia_model_free(model);
+}
+
+/* An input of another dtype is converted; a row takes samples of any shape. */
+static void test_inputs(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_model *model = glia_model_create("f64", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F64, GLIA_SHAPE(FEATURES));
+    glia_model_output(model, "y", glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }));
+    fit(model, data, (glia_fit_opts){ .epochs = 10, .optimizer = { .lr = 0.1 } });
+    assert_int_equal(tensor(model, "fc/kernel").dtype, GLIA_F64);
+    assert_true(evaluate(model, data, GLIA_LOSS_DEFAULT).accuracy > 0.9);
+    glia_model_free(model);
+    glia_data_free(data);
+
+    glia_arrays squares = { .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(1, 2, 2), .y = clouds()->label, .y_dtype = GLIA_I32 };
+    data = glia_data_arrays(squares, NULL);
+    model = linear(CLASSES, GLIA_LINEAR);
+    fit(model, data, (glia_fit_opts){ .epochs = 1 });
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* ---- mistakes ----------------------------------------------------------------------------- */
+
+static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_status status, const char *a, const char *b) {
+    glia_error error = { 0 };
+    opts.threads = 1;
+    glia_status got = glia_fit(model, data, opts, &error);
+    if (got != status || error.status != status) fail_msg("expected '%s', got: %s", glia_status_name(status), error.message);
+    if (!strstr(error.message, a) || !strstr(error.message, b)) fail_msg("'%s' and '%s' are not both in '%s'", a, b, error.message);
+    glia_model_free(model);
+}
+
+static void test_mistakes(void **state) {
+    (void)state;
+    glia_dataset *data = labelled(), *rows = dataset(clouds()->value, GLIA_F32, GLIA_SCALAR);
+
+    glia_model *model = glia_model_create(NULL, NULL);
+    glia_tensor x = glia_model_input(model, "image", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    glia_model_output(model, "y", glia_dense(glia_flatten(x), "fc", (glia_dense_opts){ .units = 3 }));
+    expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_SHAPE, "(4)", "(1, 28, 28)");
+
+    expect(linear(2, GLIA_LINEAR), data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "label 2", "2 classes");
+    expect(linear(1, GLIA_LINEAR), data, (glia_fit_opts){ .loss = GLIA_BINARY_CROSS_ENTROPY }, GLIA_E_ARGUMENT, "label 2", "2 classes");
+    expect(linear(3, GLIA_LINEAR), rows, (glia_fit_opts){ .loss = GLIA_CROSS_ENTROPY }, GLIA_E_SHAPE, "cross-entropy", "f32");
+    expect(linear(3, GLIA_LINEAR), rows, (glia_fit_opts){ .loss = GLIA_MSE }, GLIA_E_SHAPE, "(N, 3)", "(N)");
+    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .loss = GLIA_LOSS_COUNT }, GLIA_E_ARGUMENT, "loss", "");
+    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .epochs = -1 }, GLIA_E_ARGUMENT, "epochs", "");
+    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .label_smoothing = 1.5 }, GLIA_E_ARGUMENT, "label_smoothing", "");
+    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .optimizer = { .lr = -1 } }, GLIA_E_ARGUMENT, "lr", "-1");
+    expect(linear(0, GLIA_LINEAR), data, (glia_fit_opts){ 0 }, GLIA_E_SHAPE, "fc", "units");
+    expect(NULL, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "model", "");
+
+    model = glia_model_create(NULL, NULL);
+    glia_tensor a = glia_model_input(model, "left", GLIA_F32, GLIA_SHAPE(4)), b = glia_model_input(model, "right", GLIA_F32, GLIA_SHAPE(4));
+    glia_model_output(model, "y", glia_dense(glia_add(a, b), "fc", (glia_dense_opts){ .units = 3 }));
+    expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "left", "right");
+
+    model = linear(3, GLIA_LINEAR);
+    glia_freeze(glia_model_graph(model), "*", true);
+    expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "trainable", "");
+
+    model = linear(1, GLIA_LINEAR);
+    glia_scores scores;
+    int64_t confusion[9];
+    glia_error error = { 0 };
+    assert_int_equal(glia_evaluate(model, rows, (glia_evaluate_opts){ .confusion = confusion }, &scores, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "classes"));
+    assert_int_equal(glia_evaluate(NULL, rows, (glia_evaluate_opts){ 0 }, &scores, NULL), GLIA_E_ARGUMENT);
+    glia_model_free(model);
+    glia_data_free(data);
+    glia_data_free(rows);
+}
+
+/* A label that the model has no class for is found wherever it hides. */
+static void test_label_out_of_range(void **state) {
+    (void)state;
+    int32_t label[SAMPLES];
+    memcpy(label, clouds()->label, sizeof label);
+    label[97] = 3;
+    glia_dataset *data = dataset(label, GLIA_I32, GLIA_SCALAR);
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    glia_error error = { 0 };
+    assert_int_equal(glia_evaluate(model, data, (glia_evaluate_opts){ .threads = 1 }, NULL, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "sample 97"));
+    expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "sample 97", "label 3");
+    glia_data_free(data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns_classes), cmocka_unit_test(test_every_loss),  cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_softmax_is_seen_through), cmocka_unit_test(test_one_step_by_hand), cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_stopping),       cmocka_unit_test(test_frozen),      cmocka_unit_test(test_model_stays_clean),
+        cmocka_unit_test(test_divergence),     cmocka_unit_test(test_evaluate),    cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_inputs),         cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_label_out_of_range),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

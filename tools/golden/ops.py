@@ -1,0 +1,331 @@
+#!/usr/bin/python3
+"""Computes every sample of every operation by PyTorch or NumPy and writes the results that Glia's definitions must give.
+
+    cc -std=gnu17 -Iinclude -Isrc -Itests tests/golden/dump_samples.c build/libglia.a -lm -lpthread -o build/dump_samples
+    build/dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
+
+Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below; it
+takes the inputs, then the attributes as keywords. Gradients of windows (conv_input_grad, max_pool_scatter, ...) come from
+PyTorch's own differentiation of the forward operation. Nothing here shares a formula with the C sources on purpose: where
+PyTorch has the operation, it is PyTorch's.
+
+A file holds, for each sample:
+
+    sample NAME            followed by " / train" or " / infer" where the operation has modes
+    inputs CHECKSUM        of the inputs that were used, as the dump gave it
+    shape 2 3              of the result
+    values 0.5 ...         17 significant digits, row-major
+"""
+import json
+import math
+import os
+import sys
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tests", "golden", "ops")
+ops = {}
+
+
+def op(function):
+    ops[function.__name__.rstrip("_")] = function
+    return function
+
+
+def define(**functions):
+    ops.update(functions)
+
+
+# ---- elementwise ---------------------------------------------------------------------------------
+
+for name in ("neg sign abs exp expm1 log log1p sqrt rsqrt sin cos tanh sigmoid erf floor ceil round "
+             "add sub mul div pow maximum minimum").split():
+    ops[name] = getattr(torch, name)
+
+define(
+    is_finite=torch.isfinite,
+    equal=torch.eq, not_equal=torch.ne, less=torch.lt, less_equal=torch.le, greater=torch.gt, greater_equal=torch.ge,
+    logical_and=torch.logical_and,
+    select=lambda c, yes, no: torch.where(c.bool(), yes, no),
+    stop_gradient=lambda x: x.detach(),
+    **{"and": lambda a, b: a.bool() & b.bool(), "or": lambda a, b: a.bool() | b.bool(), "not": lambda x: ~x.bool()},
+)
+del ops["logical_and"]
+
+TORCH = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16, "i32": torch.int32,
+         "i64": torch.int64, "u8": torch.uint8, "bool": torch.bool}
+
+
+@op
+def cast(x, dtype):
+    return x.to(torch.float32).to(TORCH[dtype])
+
+
+# ---- over axes -----------------------------------------------------------------------------------
+
+@op
+def sum_(x, axes, keep):
+    return torch.sum(x, dim=axes, keepdim=keep)
+
+
+@op
+def max_(x, axes, keep):
+    return torch.amax(x, dim=axes, keepdim=keep)
+
+
+@op
+def prod(x, axes, keep):
+    return np.prod(x.numpy(), axis=tuple(axes), keepdims=keep)
+
+
+@op
+def mean(x, axes, keep):
+    return torch.mean(x, dim=axes, keepdim=keep)
+
+
+@op
+def argmax(x, axis):
+    return np.argmax(x.numpy(), axis=axis)  # the first of ties, which PyTorch does not promise
+
+
+@op
+def cumsum(x, axis, exclusive, reverse):
+    a = x.numpy()
+    a = np.flip(a, axis) if reverse else a
+    total = np.cumsum(a, axis)
+    total = total - a if exclusive else total
+    return np.flip(total, axis) if reverse else total
+
+
+@op
+def count_of(x, axes):
+    return np.array(float(math.prod(x.shape[i] for i in axes)))
+
+
+# ---- shape and place -----------------------------------------------------------------------------
+
+define(
+    reshape=lambda x, shape: x.reshape(shape),
+    permute=lambda x, order: x.permute(order),
+    broadcast=lambda x, shape: x.expand(shape),
+    concat=lambda *xs, axis: torch.cat(xs, axis),
+    gather=lambda x, i, axis: np.take(x.numpy(), i.numpy().astype(int), axis=axis),
+    slice=lambda x, start, stop, step: x.numpy()[tuple(slice(*s) for s in zip(start, stop, step))],
+)
+
+
+@op
+def pad(x, before, after, between, value):
+    size = [b + a + n + g * (n - 1) for b, a, g, n in zip(before, after, between, x.shape)]
+    y = np.full(size, float(value))
+    y[tuple(slice(b, b + (g + 1) * (n - 1) + 1, g + 1) for b, g, n in zip(before, between, x.shape))] = x.numpy()
+    return y
+
+
+@op
+def scatter_add(updates, indices, axis, size):
+    rank = indices.dim()
+    shape = list(updates.shape[:axis]) + size + list(updates.shape[axis + rank:])
+    rows = updates.flatten(axis, axis + rank - 1)
+    return torch.zeros(shape).index_add(axis, indices.flatten().long(), rows)
+
+
+@op
+def iota(dtype, shape, axis):
+    along = [1] * len(shape)
+    along[axis] = shape[axis]
+    return np.broadcast_to(np.arange(shape[axis]).reshape(along), shape)
+
+
+def philox(key, counter):
+    """Philox4x32-10 of Salmon et al. 2011, in whole numbers of any size."""
+    k, c = list(key), list(counter)
+    for _ in range(10):
+        p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(q >> 32) ^ c[1] ^ k[0], q & 0xFFFFFFFF, (p >> 32) ^ c[3] ^ k[1], p & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+@op
+def random_uniform(state, shape, stream):
+    seed, step = (int(v) for v in state)
+    low, high = (lambda v: v & 0xFFFFFFFF), (lambda v: v >> 32)
+    n = math.prod(shape)
+    words = []
+    for b in range((n + 3) // 4):
+        words += philox((low(seed), high(seed) ^ high(step)), (low(b), high(b), low(stream), low(step)))
+    return np.array([(w >> 8) / 2**24 for w in words[:n]]).reshape(shape)
+
+
+@op
+def one_hot(indices, classes, dtype):
+    return (indices.long()[..., None] == torch.arange(classes)).double()
+
+
+# ---- products, convolution, pooling --------------------------------------------------------------
+
+@op
+def matmul(a, b, transpose_a, transpose_b):
+    return torch.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
+
+
+def pads(before, after):
+    """F.pad's order: the last axis first."""
+    return [v for pair in reversed(list(zip(before, after))) for v in pair]
+
+
+@op
+def conv(x, w, stride, dilation, pad, pad_after, groups, size=None):
+    function = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
+    return function(F.pad(x, pads(pad, pad_after)), w, None, stride, 0, dilation, groups)
+
+
+def gradient(function, shape, dy):
+    """Of sum(function(x) dy) in x, of this shape; for functions that are linear in x."""
+    x = torch.zeros(shape, requires_grad=True)
+    (function(x) * dy).sum().backward()
+    return x.grad
+
+
+define(
+    conv_input_grad=lambda dy, w, size, **a: gradient(lambda x: conv(x, w, **a), size, dy),
+    conv_kernel_grad=lambda x, dy, size, **a: gradient(lambda w: conv(x, w, **a), size, dy),
+)
+
+
+def maxima(x, window, stride, pad, pad_after):
+    """The maxima of the windows and their places in the flattened, padded planes."""
+    function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.dim() - 3]
+    return function(F.pad(x, pads(pad, pad_after), value=-math.inf), window, stride, return_indices=True)
+
+
+@op
+def max_pool(x, window, stride, pad, pad_after, count_padding, size):
+    return maxima(x, window, stride, pad, pad_after)[0]
+
+
+@op
+def max_pool_scatter(x, dy, window, stride, pad, pad_after, count_padding, size):
+    x.requires_grad_()
+    (maxima(x, window, stride, pad, pad_after)[0] * dy).sum().backward()
+    return x.grad
+
+
+@op
+def max_pool_gather(x, u, window, stride, pad, pad_after, count_padding, size):
+    places = maxima(x, window, stride, pad, pad_after)[1]
+    planes = F.pad(u, pads(pad, pad_after)).flatten(2)
+    return planes.gather(2, places.flatten(2)).reshape(places.shape)
+
+
+@op
+def avg_pool(x, window, stride, pad, pad_after, count_padding, size=None):
+    function = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[x.dim() - 3]
+    mean_of = lambda t, value: function(F.pad(t, pads(pad, pad_after), value=value), window, stride)
+    inside = mean_of(torch.ones_like(x), 1.0 if count_padding else 0.0)
+    return mean_of(x, 0.0) / inside
+
+
+define(avg_pool_grad=lambda dy, size, **a: gradient(lambda x: avg_pool(x, **a), size, dy))
+
+# ---- activations, normalisation ------------------------------------------------------------------
+
+define(
+    relu=F.relu, selu=F.selu, silu=F.silu, softplus=F.softplus, gelu=F.gelu,
+    gelu_tanh=lambda x: F.gelu(x, approximate="tanh"),
+    leaky_relu=lambda x, slope: F.leaky_relu(x, slope),
+    elu=lambda x, alpha: F.elu(x, alpha),
+    softmax=lambda x, axis: F.softmax(x, axis),
+    log_softmax=lambda x, axis: F.log_softmax(x, axis),
+    layer_norm=lambda x, scale, shift, epsilon: F.layer_norm(x, x.shape[-1:], scale, shift, epsilon),
+)
+
+
+@op
+def batch_norm(x, scale, shift, mean, var, epsilon, momentum, mode):
+    return F.batch_norm(x, mean.clone(), var.clone(), scale, shift, mode == "train", momentum, epsilon)
+
+
+@op
+def batch_norm_dx(x, dy, scale, mean, var, mode, **a):
+    x.requires_grad_()
+    (batch_norm(x, scale, torch.zeros_like(scale), mean, var, mode=mode, **a) * dy).sum().backward()
+    return x.grad
+
+
+@op
+def batch_norm_dscale(x, dy, mean, var, mode, **a):
+    return gradient(lambda scale: batch_norm(x, scale, torch.zeros_like(scale), mean, var, mode=mode, **a), mean.shape, dy)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+def known(labels, classes):
+    """Flat labels with PyTorch's mark for those to be left out."""
+    labels = labels.long().flatten()
+    return torch.where((labels >= 0) & (labels < classes), labels, torch.tensor(-100))
+
+
+@op
+def cross_entropy(logits, labels, smoothing):
+    k = logits.shape[-1]
+    each = F.cross_entropy(logits.reshape(-1, k), known(labels, k), reduction="none", label_smoothing=smoothing)
+    return each.mean()
+
+
+@op
+def nll(log_p, labels):
+    k = log_p.shape[-1]
+    return F.nll_loss(log_p.reshape(-1, k), known(labels, k), reduction="none").mean()
+
+
+define(
+    cross_entropy_one_hot=lambda logits, target, smoothing: F.cross_entropy(logits, target, label_smoothing=smoothing),
+    kl_divergence=lambda log_q, p: F.kl_div(log_q, p, reduction="batchmean"),
+    binary_cross_entropy=F.binary_cross_entropy_with_logits,
+    mse=F.mse_loss, mae=F.l1_loss,
+    huber=lambda x, t, delta: F.huber_loss(x, t, delta=delta),
+    hinge=lambda s, t: np.mean(np.maximum(0, 1 - s.numpy() * t.numpy())),
+    accuracy=lambda scores, labels: np.mean(np.argmax(scores.numpy(), 1) == labels.numpy()),
+)
+
+# ---- the files -----------------------------------------------------------------------------------
+
+def result_of(row):
+    inputs = []
+    for x in row["inputs"]:
+        inputs.append(torch.tensor(x["values"], dtype=torch.float64).reshape(x["shape"]))
+    arguments = dict(row["attrs"])
+    if "mode" in row:
+        arguments["mode"] = row["mode"]
+    y = ops[row["op"]](*inputs, **arguments)
+    y = y.detach().double().numpy() if isinstance(y, torch.Tensor) else np.asarray(y, dtype=np.float64)
+    if list(y.shape) != row["shape"]:
+        raise ValueError(f"{row['op']} {row['sample']}: shape {list(y.shape)}, the graph says {row['shape']}")
+    return y
+
+
+def main():
+    os.makedirs(FOLDER, exist_ok=True)
+    texts = {}
+    for line in sys.stdin:
+        row = json.loads(line)
+        if row["op"] not in ops:
+            raise KeyError(f"{row['op']} has no function here")
+        name = row["sample"] + (f" / {row['mode']}" if "mode" in row else "")
+        values = " ".join(f"{v:.17g}" for v in result_of(row).flatten())
+        text = f"sample {name}\ninputs {row['checksum']}\nshape {' '.join(map(str, row['shape']))}".rstrip()
+        texts.setdefault(row["op"], []).append(f"{text}\nvalues {values}\n")
+    for name, samples in texts.items():
+        with open(os.path.join(FOLDER, name + ".txt"), "w") as f:
+            f.write(f"# {name}: written by tools/golden/ops.py with PyTorch {torch.__version__.split('+')[0]}, "
+                    f"NumPy {np.__version__}\n" + "\n".join(samples))
+    print(f"{sum(map(len, texts.values()))} samples of {len(texts)} operations")
+
+
+if __name__ == "__main__":
+    main()

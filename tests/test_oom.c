@@ -1,0 +1,297 @@
+/* test_oom.c - memory that runs out, anywhere.
+ *
+ * Linked with --wrap for every function that allocates or starts a thread. A scenario from building a model to loading it
+ * again runs once to count its allocations, then again and again, the first, second, third, ... allocation failing: alone,
+ * or with all that follow. Each time the library must say GLIA_E_NOMEM (or manage without, or GLIA_E_IO where the system
+ * refused a thread) and give back every block; under AddressSanitizer it must not touch what it should not either.
+ *
+ * The same counter shows that a step allocates nothing.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+/* ---- the allocator that fails ------------------------------------------------------------- */
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t n, size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+int __real_posix_memalign(void **out, size_t alignment, size_t bytes);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *context);
+void __real_free(void *block);
+
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *context);
+char *__wrap_strdup(const char *text);
+void __wrap_free(void *block);
+
+static atomic_long calls, live; /* allocations asked for since the scenario began; blocks not given back */
+static atomic_long fail_at;     /* the call that fails, from 1; 0: none */
+static atomic_bool fail_on;     /* and every one after it */
+static atomic_bool no_thread;   /* what failed was a thread's start */
+
+static bool fails(void) {
+    long call = atomic_fetch_add(&calls, 1) + 1, at = atomic_load(&fail_at);
+    return at && (call == at || (call > at && atomic_load(&fail_on)));
+}
+
+static void *count(void *block) {
+    if (block) atomic_fetch_add(&live, 1);
+    return block;
+}
+
+void *__wrap_malloc(size_t bytes) { return fails() ? NULL : count(__real_malloc(bytes)); }
+void *__wrap_calloc(size_t n, size_t bytes) { return fails() ? NULL : count(__real_calloc(n, bytes)); }
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes) { return fails() ? NULL : count(__real_aligned_alloc(alignment, bytes)); }
+
+void *__wrap_realloc(void *old, size_t bytes) {
+    if (fails()) return NULL;
+    void *block = __real_realloc(old, bytes);
+    return old ? block : count(block);
+}
+
+int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes) {
+    if (fails()) return 12; /* ENOMEM */
+    int status = __real_posix_memalign(out, alignment, bytes);
+    if (status == 0) count(*out);
+    return status;
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *context) {
+    if (!fails()) return __real_pthread_create(thread, attr, run, context);
+    atomic_store(&no_thread, true);
+    return 11; /* EAGAIN */
+}
+
+char *__wrap_strdup(const char *text) {
+    size_t bytes = strlen(text) + 1;
+    char *copy = __wrap_malloc(bytes);
+    return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+void __wrap_free(void *block) {
+    if (block) atomic_fetch_sub(&live, 1);
+    __real_free(block);
+}
+
+/* ---- scenarios ---------------------------------------------------------------------------- */
+
+enum { SAMPLES = 6, SIDE = 4, CLASSES = 3, BATCH = 4 };
+
+static glia_dataset *dataset(glia_error *error) {
+    static float x[SAMPLES * SIDE * SIDE];
+    static const int32_t label[SAMPLES] = { 0, 1, 2, 0, 1, 2 };
+    for (int i = 0; i < SAMPLES * SIDE * SIDE; i++) x[i] = (float)(i * 7 % 11) / 11;
+    glia_arrays arrays = { .n = SAMPLES, .x = x, .x_shape = GLIA_SHAPE(1, SIDE, SIDE), .y = label, .y_dtype = GLIA_I32 };
+    return glia_data_arrays(arrays, error);
+}
+
+static glia_model *build(glia_error *error) {
+    glia_model *model = glia_model_create("tiny", error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, SIDE, SIDE));
+    x = glia_conv2d(x, "conv", (glia_conv_opts){ .filters = 2, .kernel = 3, .activation = GLIA_RELU });
+    x = glia_batch_norm(x, "bn", (glia_norm_opts){ 0 });
+    x = glia_dropout(glia_flatten(x), 0.25);
+    glia_model_output(model, "y", glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES, .activation = GLIA_SOFTMAX }));
+    return model;
+}
+
+/* A step by hand: build, compile, session, run. */
+static glia_status compile_and_run(glia_error *error) {
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3)), y = glia_input(g, "y", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor loss = glia_cross_entropy(glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }), y, 0);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9 }, NULL, NULL);
+    glia_backend *backend = glia_backend_open("cpu", 2, error);
+    glia_store *store = backend ? glia_store_create(g, 1, error) : NULL;
+    glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 2 };
+    glia_program *program = store ? glia_compile(g, backend, opts, error) : NULL;
+    glia_session *session = program ? glia_session_create(program, store, error) : NULL;
+    glia_status status = session ? glia_session_run(session, error) : error->status;
+    char *text = session ? glia_program_print(program) : NULL;
+    free(text);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_graph_free(g);
+    return status;
+}
+
+/* Two steps of training with everything on, validation, and an evaluation. */
+static glia_status train(glia_error *error) {
+    glia_dataset *data = dataset(error);
+    glia_model *model = data ? build(error) : NULL;
+    glia_fit_opts opts = { .batch = BATCH, .validation = data, .threads = 2, .optimizer = { .kind = GLIA_ADAM, .clip_norm = 1, .weight_decay = 0.01 } };
+    glia_status status = model ? glia_fit(model, data, opts, error) : error->status;
+    int64_t confusion[CLASSES * CLASSES];
+    glia_evaluate_opts how = { .batch = BATCH, .threads = 2, .confusion = confusion };
+    if (status == GLIA_OK) status = glia_evaluate(model, data, how, NULL, error);
+    glia_model_free(model);
+    glia_data_free(data);
+    return status;
+}
+
+/* To a file and back, and a look at it. */
+static glia_status save_and_load(glia_error *error) {
+    glia_model *model = build(error), *again = NULL;
+    char *summary = NULL;
+    glia_status status = model ? glia_model_set(model, "classes", "a\nb\nc", error) : error->status;
+    if (status == GLIA_OK) status = glia_model_save(model, "oom.safetensors", error);
+    if (status == GLIA_OK) {
+        again = glia_model_load("oom.safetensors", error);
+        if (!again) status = error->status;
+    }
+    if (status == GLIA_OK) status = glia_model_load_weights(again, "oom.safetensors", NULL, error);
+    if (status == GLIA_OK) {
+        summary = glia_model_summary(again, 2, error);
+        if (!summary) status = error->status;
+    }
+    float x[SIDE * SIDE] = { 0 }, y[CLASSES];
+    if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error);
+    free(summary);
+    glia_model_free(again);
+    glia_model_free(model);
+    unlink("oom.safetensors");
+    unlink("oom.safetensors.tmp");
+    return status;
+}
+
+/* ---- every allocation in turn ------------------------------------------------------------- */
+
+typedef glia_status (*scenario)(glia_error *error);
+
+/* Runs with call `at` failing; returns how many there were. */
+static long run(scenario play, long at, bool on, const char *name) {
+    glia_error error = { 0 };
+    atomic_store(&calls, 0);
+    atomic_store(&live, 0);
+    atomic_store(&fail_on, on);
+    atomic_store(&no_thread, false);
+    atomic_store(&fail_at, at);
+    glia_status status = play(&error);
+    atomic_store(&fail_at, 0);
+    if (at == 0 && status != GLIA_OK) fail_msg("%s: %s", name, error.message);
+    if (status != GLIA_OK && status != GLIA_E_NOMEM && !(status == GLIA_E_IO && atomic_load(&no_thread))) {
+        fail_msg("%s, allocation %ld: '%s' instead of NOMEM: %s", name, at, glia_status_name(status), error.message);
+    }
+    if (status != GLIA_OK && !error.message[0]) fail_msg("%s, allocation %ld: no message", name, at);
+    if (atomic_load(&live) != 0) fail_msg("%s, allocation %ld%s: %ld blocks leaked", name, at, on ? " and on" : "", atomic_load(&live));
+    return atomic_load(&calls);
+}
+
+static void every_allocation(scenario play, const char *name) {
+    long n = run(play, 0, false, name);
+    assert_true(n > 10);
+    for (long at = 1; at <= n; at++) run(play, at, false, name);
+    for (long at = 1; at <= n; at += 7) run(play, at, true, name);
+    run(play, 0, false, name); /* and then all is well again */
+}
+
+static void test_compile_and_run(void **state) {
+    (void)state;
+    every_allocation(compile_and_run, "compile and run");
+}
+
+static void test_train(void **state) {
+    (void)state;
+    every_allocation(train, "train");
+}
+
+static void test_save_and_load(void **state) {
+    (void)state;
+    every_allocation(save_and_load, "save and load");
+}
+
+/* Drawing, shuffling and handing out samples. */
+static glia_status load_data(glia_error *error) {
+    glia_dataset *data = glia_data_strokes(20, 1, error);
+    glia_dataset *part = data ? glia_data_range(data, 2, 18, error) : NULL;
+    glia_loader *loader = part ? glia_loader_create(part, (glia_loader_opts){ .batch = 5, .shuffle = true, .workers = 2 }, error) : NULL;
+    glia_status status = loader ? glia_loader_start(loader, 0, error) : error->status;
+    glia_batch batch;
+    while (status == GLIA_OK && glia_loader_next(loader, &batch)) continue;
+    if (status == GLIA_OK) status = glia_loader_check(loader, error);
+    glia_loader_free(loader);
+    glia_data_free(part);
+    glia_data_free(data);
+    return status;
+}
+
+static void test_load_data(void **state) {
+    (void)state;
+    every_allocation(load_data, "load data");
+}
+
+/* ---- steps -------------------------------------------------------------------------------- */
+
+static void count_steps(const char *backend_name) {
+    glia_model *model = build(NULL);
+    glia_graph *g = glia_model_graph(model);
+    glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor loss = glia_nll(glia_log(glia_model_output_at(model, 0, NULL)), labels);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .clip_norm = 1 }, NULL, NULL);
+    glia_error error = { 0 };
+    glia_backend *backend = glia_backend_open(backend_name, 2, &error);
+    glia_store *store = glia_store_create(g, 1, &error);
+    glia_program *program = glia_compile(g, backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 }, &error);
+    glia_session *session = program ? glia_session_create(program, store, &error) : NULL;
+    if (!session) fail_msg("%s", error.message);
+    atomic_store(&calls, 0);
+    for (int i = 0; i < 10; i++) assert_int_equal(glia_session_run(session, NULL), GLIA_OK);
+    assert_int_equal(atomic_load(&calls), 0);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_model_free(model);
+}
+
+static void test_steps_allocate_nothing(void **state) {
+    (void)state;
+    count_steps("ref");
+    count_steps("cpu");
+}
+
+/* Nor does the loop around them: a hundred epochs ask for no more memory than one. */
+static void test_epochs_allocate_nothing(void **state) {
+    (void)state;
+    long asked[2];
+    for (int i = 0; i < 2; i++) {
+        glia_dataset *data = dataset(NULL);
+        glia_model *model = build(NULL);
+        atomic_store(&calls, 0);
+        glia_fit_opts opts = { .epochs = i ? 100 : 1, .batch = BATCH, .threads = 2, .validation = data };
+        assert_int_equal(glia_fit(model, data, opts, NULL), GLIA_OK);
+        asked[i] = atomic_load(&calls);
+        glia_model_free(model);
+        glia_data_free(data);
+    }
+    assert_int_equal(asked[0], asked[1]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps_allocate_nothing),
+        cmocka_unit_test(test_epochs_allocate_nothing),
+        cmocka_unit_test(test_compile_and_run),
+        cmocka_unit_test(test_load_data),
+        cmocka_unit_test(test_train),
+        cmocka_unit_test(test_save_and_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -50,6 +50,7 @@ static glia_tensor softmax(glia_tensor logits) {
 
 /* x where the label is, else 0. */
 static glia_tensor at_label(glia_tensor x, glia_tensor labels) {
+    if (glia_is_bad(x)) return x;
     return glia_select(glia_class_hits(labels, classes_of(x)), x, glia_like(x, 0));
 }
 

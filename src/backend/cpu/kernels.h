@@ -85,6 +85,8 @@ typedef struct glia_cpu_kernels {
     const glia_tile *(*tile_named)(const char *op);
     /* Runs n loop programs that do not depend on each other. */
     void (*loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
+    /* Runs a program without reductions on a block of its space, taken as a matrix whose columns are the last dimension. */
+    void (*loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
     void (*copy)(glia_pool *pool, const glia_copy *copy);
     void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */

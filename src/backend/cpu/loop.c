@@ -391,3 +391,12 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n) {
         if (loops[i].way == GLIA_LOOP_PARTS) combine(&loops[i]);
     }
 }
+
+void GLIA_KERNEL(loop_block)(const glia_loop *l, int number, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+    worker w = worker_at(l, number);
+    const int64_t length = l->dim[l->rank - 1];
+    for (int i = 0; i < l->n_operands; i++) {
+        if (l->operands[i].mode == GLIA_LOOP_SCALAR) w.slot[l->operands[i].slot] = l->operands[i].base;
+    }
+    for (int64_t end = row + rows; row < end; row++) walk_long(&w, row * length + col, row * length + col + cols);
+}

@@ -49,13 +49,12 @@ typedef struct draft_step {
     const glia_tile *tile;
     int d, in[3]; /* values; -1: none */
     bool single;
-    bool stores;  /* d is an operand: an output */
 } draft_step;
 
 typedef struct builder {
+    const glia_program_plan *plan;
     const glia_cpu_kernels *kernels;
     const glia_group *group;
-    void *const *address;
     glia_arena *arena;
     glia_loop *loop;
     value *values;
@@ -64,9 +63,11 @@ typedef struct builder {
     int n_steps;
     int *of_node;     /* value of group->nodes[i]; -1: none yet */
     int *of_input;    /* value of group->inputs[i] */
+    int of_anchor;
+    int *output_values;
+    bool lost;        /* a node reads what is in neither list: a mistake in the group */
     bool *swallowed;  /* group->nodes[i], a product, is computed by the step of its only user */
-    int reduced[GLIA_MAX_RANK];
-    int last_step;    /* when reductions read */
+    bool apart[GLIA_MAX_RANK]; /* reduced dimensions, or columns: not to be joined with others */
 } builder;
 
 static int new_value(builder *b, value v) {
@@ -98,8 +99,8 @@ static void broadcast_strides(glia_shape shape, glia_shape space, int64_t stride
 static int new_operand(builder *b, const glia_node *source) {
     glia_loop *l = b->loop;
     glia_loop_operand *o = &l->operands[l->n_operands];
-    *o = (glia_loop_operand){ .size = (uint16_t)glia_dtype_size(source->dtype),
-                              .base = b->address ? b->address[source->id] : NULL };
+    *o = (glia_loop_operand){ .size = (uint16_t)glia_dtype_size(source->dtype), .base = b->plan->address[source->id] };
+    if (source == b->group->anchor) o->base = b->plan->anchor;
     broadcast_strides(source->shape, b->group->space, o->stride);
     return l->n_operands++;
 }
@@ -111,7 +112,7 @@ static bool contiguous(const int64_t *stride, const int64_t *dim, int k) { retur
 
 static bool may_join(const builder *b, int k) {
     const glia_loop *l = b->loop;
-    if (b->reduced[k] != b->reduced[k + 1]) return false;
+    if (b->apart[k] != b->apart[k + 1]) return false;
     for (int i = 0; i < l->n_operands; i++) {
         if (!contiguous(l->operands[i].stride, l->dim, k)) return false;
     }
@@ -122,18 +123,20 @@ static void drop_dimension(builder *b, int k) {
     glia_loop *l = b->loop;
     for (int j = k; j + 1 < l->rank; j++) {
         l->dim[j] = l->dim[j + 1];
-        b->reduced[j] = b->reduced[j + 1];
+        b->apart[j] = b->apart[j + 1];
         for (int i = 0; i < l->n_operands; i++) l->operands[i].stride[j] = l->operands[i].stride[j + 1];
     }
     l->rank--;
 }
 
-/* Joins dimensions, drops those of size 1, finds each operand's mode. */
+/* Joins dimensions, drops those of size 1. */
 static void collapse(builder *b) {
     glia_loop *l = b->loop;
+    const bool columns = b->plan->columns > 0;
     l->rank = b->group->space.rank;
     l->total = glia_shape_count(b->group->space);
     memcpy(l->dim, b->group->space.dim, sizeof l->dim);
+    for (int k = l->rank - b->plan->columns; k < l->rank; k++) b->apart[k] = true;
     for (int k = l->rank - 1; k >= 0; k--) {
         if (l->dim[k] == 1) drop_dimension(b, k);
     }
@@ -142,13 +145,23 @@ static void collapse(builder *b) {
         l->dim[k + 1] *= l->dim[k];
         drop_dimension(b, k);
     }
-    if (l->rank == 0) {
-        l->rank = 1;
-        l->dim[0] = 1;
-        for (int i = 0; i < l->n_operands; i++) l->operands[i].stride[0] = 1;
-        b->reduced[0] = false;
+    if (l->rank == 0 || (columns && !b->apart[l->rank - 1])) { /* a dimension of size 1, along which all are contiguous */
+        for (int i = 0; i < l->n_operands; i++) l->operands[i].stride[l->rank] = 1;
+        b->apart[l->rank] = columns;
+        l->dim[l->rank++] = 1;
     }
-    l->short_rows = l->rank > 1 && l->dim[l->rank - 1] < GLIA_LOOP_ROW;
+    l->short_rows = !columns && l->rank > 1 && l->dim[l->rank - 1] < GLIA_LOOP_ROW;
+}
+
+bool glia_program_has_columns(const glia_program_plan *plan, const glia_loop *l) {
+    int64_t columns = 1;
+    for (int k = 0; k < plan->columns; k++) columns *= plan->group->space.dim[plan->group->space.rank - 1 - k];
+    return l->dim[l->rank - 1] == columns;
+}
+
+/* How each operand is to be read. */
+static void choose_modes(builder *b) {
+    glia_loop *l = b->loop;
     for (int i = 0; i < l->n_operands; i++) {
         glia_loop_operand *o = &l->operands[i];
         bool full = o->stride[l->rank - 1] == 1, scalar = o->stride[l->rank - 1] == 0, repeats = true;
@@ -164,7 +177,7 @@ static void collapse(builder *b) {
 
 /* ---- 2. steps ---------------------------------------------------------------------------------- */
 
-static int emit_to(builder *b, const char *name, int d, bool stores, int a, int bb, int c);
+static int emit_to(builder *b, const char *name, int d, int a, int bb, int c);
 
 /* A step and its new value. */
 static int emit(builder *b, const char *name, int a, int bb, int c) {
@@ -172,7 +185,7 @@ static int emit(builder *b, const char *name, int a, int bb, int c) {
     const int in[3] = { a, bb, c };
     for (int i = 0; i < 3; i++) single = single && (in[i] < 0 || b->values[in[i]].single);
     int d = new_value(b, (value){ .kind = RESULT, .index = -1, .single = single });
-    return emit_to(b, name, d, false, a, bb, c);
+    return emit_to(b, name, d, a, bb, c);
 }
 
 /* The value spread over a tile. */
@@ -183,8 +196,8 @@ static int spread(builder *b, int v) {
     return d;
 }
 
-static int emit_to(builder *b, const char *name, int d, bool stores, int a, int bb, int c) {
-    draft_step s = { .tile = b->kernels->tile_named(name), .d = d, .in = { a, bb, c }, .stores = stores };
+static int emit_to(builder *b, const char *name, int d, int a, int bb, int c) {
+    draft_step s = { .tile = b->kernels->tile_named(name), .d = d, .in = { a, bb, c } };
     s.single = b->values[d].single;
     for (int i = 0; !s.single; i++) { /* spreads operands until there is such a form; there is one for none */
         unsigned form = 0;
@@ -196,23 +209,6 @@ static int emit_to(builder *b, const char *name, int d, bool stores, int a, int 
     return d;
 }
 
-/* The value of a node that a step reads, as floats. */
-static int read(builder *b, const glia_node *n) {
-    const glia_group *g = b->group;
-    int v = -1;
-    int *place = NULL;
-    for (int i = 0; i < g->n_inputs && !place; i++) {
-        if (g->inputs[i] == n) place = &b->of_input[i];
-    }
-    for (int i = 0; i < g->n_nodes && !place; i++) {
-        if (g->nodes[i] == n) place = &b->of_node[i];
-    }
-    v = *place;
-    const char *load = b->values[v].dtype == GLIA_I32 ? "load_i32" : b->values[v].dtype != GLIA_F32 ? "load_u8" : NULL;
-    if (load) *place = v = emit(b, load, v, -1, -1);
-    return v;
-}
-
 static int index_of(glia_node *const *nodes, int n, const glia_node *node) {
     for (int i = 0; i < n; i++) {
         if (nodes[i] == node) return i;
@@ -220,7 +216,33 @@ static int index_of(glia_node *const *nodes, int n, const glia_node *node) {
     return -1;
 }
 
-/* How many steps, outputs and reductions of the group read nodes[i]. */
+/* The value of a node that a step reads, as floats. */
+static int read(builder *b, const glia_node *n) {
+    const glia_group *g = b->group;
+    double x;
+    int at = index_of(g->nodes, g->n_nodes, n);
+    int *place = at >= 0 ? &b->of_node[at] : NULL;
+    if (n == g->anchor) place = &b->of_anchor;
+    if (!place && (at = index_of(g->inputs, g->n_inputs, n)) >= 0) place = &b->of_input[at];
+    if (!place || *place < 0) {
+        b->lost = b->lost || !glia_is_constant_scalar(n, &x);
+        return new_immediate(b, b->lost ? 0 : (float)x);
+    }
+    const glia_dtype dtype = b->values[*place].dtype;
+    if (dtype == GLIA_I32) *place = emit(b, "load_i32", *place, -1, -1);
+    else if (dtype != GLIA_F32) *place = emit(b, "load_u8", *place, -1, -1);
+    return *place;
+}
+
+/* True if a step or a reduction of the group reads the node. */
+static bool is_read(const glia_group *g, const glia_node *node) {
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i] != g->anchor && index_of(g->nodes[i]->in, g->nodes[i]->n_in, node) >= 0) return true;
+    }
+    return false;
+}
+
+/* How many steps, outputs and reductions of the group read the node. */
 static int uses_of(const glia_group *g, const glia_node *node) {
     int uses = index_of(g->outputs, g->n_outputs, node) >= 0;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -234,10 +256,11 @@ static int uses_of(const glia_group *g, const glia_node *node) {
 static bool is_single(const builder *b, const glia_node *n) {
     double x;
     if (glia_is_constant_scalar(n, &x)) return true;
-    int i = index_of(b->group->inputs, b->group->n_inputs, n);
-    if (i >= 0) return b->values[b->of_input[i]].single;
-    i = index_of(b->group->nodes, b->group->n_nodes, n);
-    if (i >= 0 && b->of_node[i] >= 0) return b->values[b->of_node[i]].single;
+    if (n == b->group->anchor) return false;
+    int i = index_of(b->group->nodes, b->group->n_nodes, n);
+    if (i < 0 && (i = index_of(b->group->inputs, b->group->n_inputs, n)) >= 0) return b->values[b->of_input[i]].single;
+    if (i < 0) return false;
+    if (b->of_node[i] >= 0) return b->values[b->of_node[i]].single;
     for (int k = 0; k < n->n_in; k++) {
         if (!is_single(b, n->in[k])) return false;
     }
@@ -325,7 +348,7 @@ static void emit_output(builder *b, int v, int output) {
     const glia_loop_operand *o = &b->loop->operands[output];
     int d = new_value(b, (value){ .kind = OPERAND, .index = output });
     if (o->size != sizeof(float)) {
-        emit_to(b, "store_bool", d, true, spread(b, v), -1, -1);
+        emit_to(b, "store_bool", d, spread(b, v), -1, -1);
         return;
     }
     int made = -1;
@@ -335,9 +358,8 @@ static void emit_output(builder *b, int v, int output) {
     bool direct = made >= 0 && !b->values[v].single && b->values[v].index < 0 && !is_read_later(b, o->base, made + 1);
     if (direct) {
         b->values[v].index = output;
-        b->steps[made].stores = true;
     } else {
-        emit_to(b, b->values[v].single ? "fill" : "copy", d, true, v, -1, -1);
+        emit_to(b, b->values[v].single ? "fill" : "copy", d, v, -1, -1);
     }
 }
 
@@ -435,8 +457,8 @@ static void choose_kept_strides(builder *b) {
     glia_loop *l = b->loop;
     l->n_results = 1;
     for (int k = l->rank - 1; k >= 0; k--) {
-        l->kept_stride[k] = b->reduced[k] ? 0 : l->n_results;
-        if (!b->reduced[k]) l->n_results *= l->dim[k];
+        l->kept_stride[k] = b->apart[k] ? 0 : l->n_results;
+        if (!b->apart[k]) l->n_results *= l->dim[k];
     }
 }
 
@@ -454,12 +476,12 @@ static void split_reduction(builder *b, int64_t pieces) {
     const int last = l->short_rows ? l->rank - 2 : l->rank - 1; /* short rows are not cut */
     int kept = -1, reduced = -1, n_outer_kept = 0;
     for (int k = 0; k <= last; k++) {
-        if (!b->reduced[k] && kept < 0) kept = k;
-        if (b->reduced[k] && (reduced < 0 || l->dim[k] > l->dim[reduced])) reduced = k;
+        if (!b->apart[k] && kept < 0) kept = k;
+        if (b->apart[k] && (reduced < 0 || l->dim[k] > l->dim[reduced])) reduced = k;
     }
-    while (n_outer_kept < l->rank && !b->reduced[n_outer_kept]) n_outer_kept++;
+    while (n_outer_kept < l->rank && !b->apart[n_outer_kept]) n_outer_kept++;
     const int64_t rows = l->total / l->dim[l->rank - 1];
-    if (n_outer_kept == l->rank - 1 && l->rank > 1 && b->reduced[l->rank - 1] && (rows >= pieces || rows >= 16)) {
+    if (n_outer_kept == l->rank - 1 && l->rank > 1 && b->apart[l->rank - 1] && (rows >= pieces || rows >= 16)) {
         l->way = GLIA_LOOP_ROWS;
         l->chunk = ceil_div(rows, pieces);
         l->pieces = ceil_div(rows, l->chunk);
@@ -512,17 +534,18 @@ static bool allocate(builder *b) {
     const glia_group *g = b->group;
     glia_loop *l = b->loop;
     size_t nodes = (size_t)g->n_nodes + 1, inputs = (size_t)g->n_inputs + 1, outputs = (size_t)g->n_outputs + 1;
-    size_t values = 6 * nodes + 3 * inputs + 3 * outputs + 8;
+    size_t values = 6 * nodes + 3 * inputs + 3 * outputs + 16;
     b->values = glia_arena_alloc(b->arena, values * sizeof *b->values);
     b->steps = glia_arena_alloc(b->arena, values * sizeof *b->steps);
     b->of_node = glia_arena_alloc(b->arena, nodes * sizeof *b->of_node);
     b->of_input = glia_arena_alloc(b->arena, inputs * sizeof *b->of_input);
+    b->output_values = glia_arena_alloc(b->arena, outputs * sizeof *b->output_values);
     b->swallowed = glia_arena_alloc(b->arena, nodes * sizeof *b->swallowed);
     l->steps = glia_arena_alloc(b->arena, values * sizeof *l->steps);
-    l->operands = glia_arena_alloc(b->arena, (nodes + inputs + outputs) * sizeof *l->operands);
+    l->operands = glia_arena_alloc(b->arena, (nodes + inputs + outputs + 1) * sizeof *l->operands);
     l->reductions = glia_arena_alloc(b->arena, nodes * sizeof *l->reductions);
     l->immediates = glia_arena_alloc(b->arena, (2 * nodes + 2) * sizeof *l->immediates);
-    return b->values && b->steps && b->of_node && b->of_input && b->swallowed && l->steps && l->operands && l->reductions &&
+    return b->values && b->steps && b->of_node && b->of_input && b->output_values && b->swallowed && l->steps && l->operands && l->reductions &&
            l->immediates;
 }
 
@@ -531,19 +554,22 @@ static void add_operands(builder *b, int *outputs) {
     const glia_group *g = b->group;
     double x;
     for (int i = 0; i < g->n_inputs; i++) {
-        bool whole = glia_shape_equal(g->inputs[i]->shape, g->space);
-        b->of_input[i] = whole ? new_operand(b, g->inputs[i]) : -1;
+        bool read = is_read(g, g->inputs[i]) && glia_shape_equal(g->inputs[i]->shape, g->space);
+        b->of_input[i] = read ? new_operand(b, g->inputs[i]) : -1;
     }
+    b->of_anchor = g->kind == GLIA_GROUP_EPILOGUE ? new_operand(b, g->anchor) : -1;
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
         b->of_node[i] = -1;
+        if (n == g->anchor) continue;
         if (n->op == &glia_op_broadcast && !glia_is_constant_scalar(n->in[0], &x)) b->of_node[i] = new_operand(b, n->in[0]);
         const glia_reduce_attrs *attrs = n->attrs;
-        if (!glia_program_reduces(n) || n == g->anchor) continue;
-        for (int k = 0; k < g->space.rank; k++) b->reduced[k] = glia_axes_contain(&attrs->axes, k);
+        if (!glia_program_reduces(n)) continue;
+        for (int k = 0; k < g->space.rank; k++) b->apart[k] = glia_axes_contain(&attrs->axes, k);
     }
     for (int i = 0; i < g->n_outputs; i++) {
-        outputs[i] = glia_program_reduces(g->outputs[i]) ? -1 : new_operand(b, g->outputs[i]);
+        const glia_node *n = g->outputs[i];
+        outputs[i] = n == g->anchor || glia_program_reduces(n) ? -1 : new_operand(b, n);
     }
 }
 
@@ -560,12 +586,25 @@ static void add_values(builder *b) {
     for (int i = 0; i < g->n_inputs; i++) {
         if (b->of_input[i] >= 0) b->of_input[i] = operand_value(b, b->of_input[i], g->inputs[i]->dtype);
     }
+    if (b->of_anchor >= 0) b->of_anchor = operand_value(b, b->of_anchor, GLIA_F32);
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
         const glia_node *source = n->op == &glia_op_broadcast ? n->in[0] : n;
+        if (n == g->anchor) continue;
         if (b->of_node[i] >= 0) b->of_node[i] = operand_value(b, b->of_node[i], source->dtype);
         else if (glia_is_constant_scalar(source, &x)) b->of_node[i] = new_immediate(b, (float)x);
     }
+}
+
+/* A value that is read when outputs are being written, or after: it must not lie where one of them does. */
+static int late_value(builder *b, const glia_node *n, const int *outputs) {
+    int v = read(b, n);
+    const value *x = &b->values[v];
+    for (int i = 0; i < b->group->n_outputs && x->kind == OPERAND; i++) {
+        const glia_loop_operand *o = b->loop->operands;
+        if (outputs[i] >= 0 && o[outputs[i]].base == o[x->index].base) return emit(b, "copy", v, -1, -1);
+    }
+    return v;
 }
 
 static void add_steps(builder *b, const int *outputs) {
@@ -580,11 +619,14 @@ static void add_steps(builder *b, const int *outputs) {
             continue;
         }
         glia_loop_sum kind = n->op == &glia_op_sum ? GLIA_LOOP_SUM : n->op == &glia_op_max ? GLIA_LOOP_MAX : GLIA_LOOP_PROD;
-        l->reductions[l->n_reductions++] = (glia_loop_reduction){
-            .kind = kind, .slot = (uint16_t)spread(b, read(b, n->in[0])), .out = b->address ? b->address[n->id] : NULL };
+        int v = spread(b, late_value(b, n->in[0], outputs));
+        l->reductions[l->n_reductions++] = (glia_loop_reduction){ .kind = kind, .slot = (uint16_t)v,
+                                                                  .out = b->plan->address[n->id] };
     }
+    int *values = b->output_values;
+    for (int i = 0; i < g->n_outputs; i++) values[i] = outputs[i] < 0 ? -1 : late_value(b, g->outputs[i], outputs);
     for (int i = 0; i < g->n_outputs; i++) {
-        if (outputs[i] >= 0) emit_output(b, read(b, g->outputs[i]), outputs[i]);
+        if (outputs[i] >= 0) emit_output(b, values[i], outputs[i]);
     }
 }
 
@@ -596,16 +638,18 @@ static void place_scratch(glia_loop *l, void *scratch) {
     l->worker_bytes = aligned(glia_loop_worker_bytes(l));
 }
 
-glia_status glia_program_build(const glia_cpu_kernels *kernels, const glia_group *group, void *const *address,
-                               void *scratch, glia_arena *arena, glia_loop *loop, glia_error *error) {
-    builder b = { .kernels = kernels, .group = group, .address = address, .arena = arena, .loop = loop };
+glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop *loop, glia_error *error) {
+    const glia_group *group = plan->group;
+    builder b = { .plan = plan, .kernels = plan->kernels, .group = group, .arena = arena, .loop = loop };
     *loop = (glia_loop){ 0 };
     int *outputs = glia_arena_alloc(arena, ((size_t)group->n_outputs + 1) * sizeof *outputs);
     if (!outputs || !allocate(&b)) return glia_fail_nomem(error);
     add_operands(&b, outputs);
     collapse(&b);
+    choose_modes(&b);
     add_values(&b);
     add_steps(&b, outputs);
+    if (b.lost) return glia_fail(error, GLIA_E_INTERNAL, "a group reads a value that is not among its inputs");
     find_last_uses(&b);
     bool *busy = glia_arena_alloc(arena, (size_t)b.n_values + 1);
     if (!busy) return glia_fail_nomem(error);
@@ -613,6 +657,6 @@ glia_status glia_program_build(const glia_cpu_kernels *kernels, const glia_group
     finish_steps(&b);
     choose_tile(loop);
     cut(&b);
-    place_scratch(loop, scratch);
+    place_scratch(loop, plan->scratch);
     return GLIA_OK;
 }

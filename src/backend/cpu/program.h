@@ -13,9 +13,22 @@ bool glia_program_reduces(const glia_node *node);
 /* Bytes of scratch that the group's program needs at most. */
 size_t glia_program_scratch(const glia_group *group, int workers);
 
+/* How to lower a group: address is by node id; `anchor` is where the anchor's result lies (EPILOGUE). columns: 0 for a
+ * loop over the whole space; else so many of the last dimensions are the columns of a matrix whose blocks
+ * glia_cpu_kernels.loop_block will be called for. */
+typedef struct glia_program_plan {
+    const glia_cpu_kernels *kernels;
+    const glia_group *group;
+    void *const *address;
+    void *anchor, *scratch;
+    int columns;
+} glia_program_plan;
+
 /* Fills `loop` for the group: elementwise nodes, broadcasts and scalar constants over group->space, reductions at the
- * end. An anchor is taken for an input. address is by node id. GLIA_E_NOMEM is the only failure. */
-glia_status glia_program_build(const glia_cpu_kernels *kernels, const glia_group *group, void *const *address,
-                               void *scratch, glia_arena *arena, glia_loop *loop, glia_error *error);
+ * end. With columns: check glia_program_has_columns afterwards. */
+glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop *loop, glia_error *error);
+
+/* False if an operand's strides along the columns cannot be said by one number, so that no block can be done alone. */
+bool glia_program_has_columns(const glia_program_plan *plan, const glia_loop *loop);
 
 #endif

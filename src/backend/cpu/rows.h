@@ -41,6 +41,7 @@ void GLIA_KERNEL(avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shap
 
 const glia_tile *GLIA_KERNEL(tile_named)(const char *op);
 void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
+void GLIA_KERNEL(loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);

@@ -18,6 +18,7 @@ const glia_cpu_kernels GLIA_KERNEL(cpu_table) = {
     .avg_pool_grad_f32 = GLIA_KERNEL(avg_pool_grad_f32),
     .tile_named = GLIA_KERNEL(tile_named),
     .loop_f32 = GLIA_KERNEL(loop_f32),
+    .loop_block = GLIA_KERNEL(loop_block),
     .copy = GLIA_KERNEL(copy),
     .fill = GLIA_KERNEL(fill),
     .gather = GLIA_KERNEL(gather),

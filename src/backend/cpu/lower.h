@@ -1,0 +1,43 @@
+/* lower.h - from a node to the kernel that computes it. lower.c has the table and the backend's record; the rows are by
+ * family: products.c (matrix products, convolutions, pooling), moves.c (data movement, random bits). */
+#ifndef GLIA_CPU_LOWER_H
+#define GLIA_CPU_LOWER_H
+
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+
+/* All that preparing a launch needs. */
+typedef struct glia_lowering {
+    const glia_cpu_kernels *kernels;
+    const glia_node *node;
+    void *const *address;
+    void *scratch;
+    glia_arena *arena;
+    glia_error *error;
+} glia_lowering;
+
+/* How one op is run. `fits`: is there a kernel for this node's dtypes and attributes? scratch NULL: none is needed. */
+typedef struct glia_cpu_row {
+    const glia_op *op;
+    bool (*fits)(const glia_node *node);
+    size_t (*scratch)(const glia_cpu_kernels *kernels, const glia_node *node, int workers);
+    glia_launch *(*prepare)(const glia_lowering *lowering);
+} glia_cpu_row;
+
+extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[]; /* ended by a NULL op */
+
+/* The product of a group with an epilogue: writes to c, and calls the epilogue for blocks of the result, taken as a matrix
+ * of (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of one call are consecutive. */
+typedef struct glia_cpu_rows_fn {
+    void (*fn)(const void *context, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
+    const void *context;
+} glia_cpu_rows_fn;
+glia_launch *glia_cpu_product_prepare(const glia_lowering *lowering, float *c, glia_cpu_rows_fn epilogue);
+
+/* The last dimensions of the product's result that are its columns: 1, or a convolution's spatial axes. 0: not a product. */
+int glia_cpu_product_columns(const glia_node *node);
+
+/* A zeroed launch, or NULL and the error. */
+void *glia_lowering_alloc(const glia_lowering *lowering, size_t bytes);
+
+#endif

@@ -1,0 +1,261 @@
+/* moves.c - data movement: from nodes to the arguments of the kernels in move.h. */
+#include <string.h>
+
+#include "backend/cpu/lower.h"
+#include "ops/ops.h"
+
+static bool always(const glia_node *n) {
+    (void)n;
+    return true;
+}
+
+static bool is_f32(const glia_node *n) { return n->dtype == GLIA_F32; }
+static bool from_f32(const glia_node *n) { return n->in[0]->dtype == GLIA_F32; }
+
+/* ---- copies ------------------------------------------------------------------------------------------ */
+
+/* A fill, if there is anything around what is copied, and copies. */
+typedef struct copy_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_copy *copies;
+    int n_copies;
+    bool fills;
+    uint64_t bits;
+    void *whole; /* the result, of `count` elements */
+    int64_t count;
+} copy_launch;
+
+static void copy_run(const glia_launch *launch, glia_pool *pool) {
+    const copy_launch *l = (const copy_launch *)launch;
+    if (l->fills) l->kernels->fill(pool, l->whole, l->count, l->copies[0].size, l->bits);
+    for (int i = 0; i < l->n_copies; i++) l->kernels->copy(pool, &l->copies[i]);
+}
+
+/* Joins neighbouring dimensions that both sides walk as one, drops those of size 1. */
+static void collapse(glia_copy *c) {
+    int rank = 0;
+    for (int k = 0; k < c->rank; k++) {
+        if (c->dim[k] == 1) continue;
+        const int p = rank - 1;
+        const bool joins = p >= 0 && c->from_stride[p] == c->from_stride[k] * c->dim[k] &&
+                           c->to_stride[p] == c->to_stride[k] * c->dim[k];
+        const int at = joins ? p : rank++;
+        c->dim[at] = (joins ? c->dim[at] : 1) * c->dim[k];
+        c->from_stride[at] = c->from_stride[k];
+        c->to_stride[at] = c->to_stride[k];
+    }
+    if (rank == 0) c->dim[0] = c->from_stride[0] = c->to_stride[0] = 1, rank = 1;
+    c->rank = rank;
+}
+
+/* A launch with n copies, each of a box of the shape given, dense on both sides: the caller bends it. */
+static copy_launch *copy_launch_create(const glia_lowering *w, int n, const char *kernel) {
+    copy_launch *l = glia_lowering_alloc(w, sizeof *l);
+    glia_copy *copies = glia_lowering_alloc(w, (size_t)n * sizeof *copies);
+    if (!l || !copies) return NULL;
+    *l = (copy_launch){ .base = { copy_run, kernel }, .kernels = w->kernels, .copies = copies, .n_copies = n,
+                        .whole = w->address[w->node->id], .count = glia_shape_count(w->node->shape) };
+    return l;
+}
+
+static glia_copy box(const glia_lowering *w, const glia_node *from, glia_shape shape) {
+    glia_copy c = { .rank = shape.rank, .size = (int)glia_dtype_size(w->node->dtype), .from = w->address[from->id],
+                    .to = w->address[w->node->id] };
+    memcpy(c.dim, shape.dim, sizeof c.dim);
+    glia_shape_strides(shape, c.from_stride);
+    glia_shape_strides(shape, c.to_stride);
+    return c;
+}
+
+static glia_launch *prepare_reshape(const glia_lowering *w) {
+    copy_launch *l = copy_launch_create(w, 1, "copy");
+    if (!l) return NULL;
+    l->copies[0] = box(w, w->node->in[0], w->node->shape);
+    collapse(&l->copies[0]);
+    return &l->base;
+}
+
+static glia_launch *prepare_permute(const glia_lowering *w) {
+    const glia_permute_attrs *attrs = w->node->attrs;
+    copy_launch *l = copy_launch_create(w, 1, "permute");
+    if (!l) return NULL;
+    glia_copy *c = &l->copies[0];
+    *c = box(w, w->node->in[0], w->node->shape);
+    int64_t own[GLIA_MAX_RANK];
+    glia_shape_strides(w->node->in[0]->shape, own);
+    for (int k = 0; k < c->rank; k++) c->from_stride[k] = own[attrs->order.dim[k]];
+    collapse(c);
+    return &l->base;
+}
+
+static glia_launch *prepare_broadcast(const glia_lowering *w) {
+    const glia_shape from = w->node->in[0]->shape, to = w->node->shape;
+    copy_launch *l = copy_launch_create(w, 1, "broadcast");
+    if (!l) return NULL;
+    glia_copy *c = &l->copies[0];
+    *c = box(w, w->node->in[0], to);
+    int64_t own[GLIA_MAX_RANK];
+    glia_shape_strides(from, own);
+    for (int k = 0; k < to.rank; k++) {
+        const int at = k - (to.rank - from.rank);
+        c->from_stride[k] = at < 0 || from.dim[at] == 1 ? 0 : own[at];
+    }
+    collapse(c);
+    return &l->base;
+}
+
+static glia_launch *prepare_slice(const glia_lowering *w) {
+    const glia_slice_attrs *attrs = w->node->attrs;
+    copy_launch *l = copy_launch_create(w, 1, "slice");
+    if (!l) return NULL;
+    glia_copy *c = &l->copies[0];
+    *c = box(w, w->node->in[0], w->node->shape);
+    int64_t own[GLIA_MAX_RANK];
+    glia_shape_strides(w->node->in[0]->shape, own);
+    for (int k = 0; k < c->rank; k++) {
+        c->from_stride[k] = own[k] * attrs->step.dim[k];
+        c->from += own[k] * attrs->start.dim[k] * c->size;
+    }
+    collapse(c);
+    return &l->base;
+}
+
+static glia_launch *prepare_pad(const glia_lowering *w) {
+    const glia_pad_attrs *attrs = w->node->attrs;
+    copy_launch *l = copy_launch_create(w, 1, "pad");
+    if (!l) return NULL;
+    l->fills = true;
+    glia_from_double(w->node->dtype, &attrs->value, &l->bits, 1);
+    glia_copy *c = &l->copies[0];
+    *c = box(w, w->node->in[0], w->node->in[0]->shape);
+    int64_t own[GLIA_MAX_RANK];
+    glia_shape_strides(w->node->shape, own);
+    for (int k = 0; k < c->rank; k++) {
+        c->to_stride[k] = own[k] * (1 + attrs->between.dim[k]);
+        c->to += own[k] * attrs->before.dim[k] * c->size;
+    }
+    collapse(c);
+    return &l->base;
+}
+
+static glia_launch *prepare_concat(const glia_lowering *w) {
+    const glia_axis_attrs *attrs = w->node->attrs;
+    copy_launch *l = copy_launch_create(w, w->node->n_in, "concat");
+    if (!l) return NULL;
+    int64_t own[GLIA_MAX_RANK], offset = 0;
+    glia_shape_strides(w->node->shape, own);
+    for (int i = 0; i < w->node->n_in; i++) {
+        glia_copy *c = &l->copies[i];
+        *c = box(w, w->node->in[i], w->node->in[i]->shape);
+        memcpy(c->to_stride, own, sizeof own);
+        c->to += offset * c->size;
+        offset += own[attrs->axis] * w->node->in[i]->shape.dim[attrs->axis];
+        collapse(c);
+    }
+    return &l->base;
+}
+
+/* ---- by index ------------------------------------------------------------------------------------------ */
+
+typedef struct pick_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_pick pick;
+} pick_launch;
+
+static void gather_run(const glia_launch *launch, glia_pool *pool) {
+    const pick_launch *l = (const pick_launch *)launch;
+    l->kernels->gather(pool, &l->pick);
+}
+
+static void scatter_run(const glia_launch *launch, glia_pool *pool) {
+    const pick_launch *l = (const pick_launch *)launch;
+    l->kernels->scatter_add_f32(pool, &l->pick);
+}
+
+/* whole: the shape (A, K, B), which gather reads and scatter_add writes. */
+static pick_launch *pick_launch_create(const glia_lowering *w, glia_shape whole, int64_t axis) {
+    const glia_node *n = w->node;
+    pick_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    glia_pick p = { .outer = 1, .size = whole.dim[axis], .picks = glia_shape_count(n->in[1]->shape), .inner = 1,
+                    .wide = n->in[1]->dtype == GLIA_I64, .bytes = (int)glia_dtype_size(n->dtype),
+                    .index = w->address[n->in[1]->id], .from = w->address[n->in[0]->id], .to = w->address[n->id] };
+    for (int k = 0; k < whole.rank; k++) *(k < axis ? &p.outer : &p.inner) *= k == axis ? 1 : whole.dim[k];
+    *l = (pick_launch){ .kernels = w->kernels, .pick = p };
+    return l;
+}
+
+static glia_launch *prepare_gather(const glia_lowering *w) {
+    pick_launch *l = pick_launch_create(w, w->node->in[0]->shape, ((const glia_axis_attrs *)w->node->attrs)->axis);
+    if (!l) return NULL;
+    l->base = (glia_launch){ gather_run, "gather" };
+    return &l->base;
+}
+
+static glia_launch *prepare_scatter_add(const glia_lowering *w) {
+    pick_launch *l = pick_launch_create(w, w->node->shape, ((const glia_scatter_attrs *)w->node->attrs)->axis);
+    if (!l) return NULL;
+    l->base = (glia_launch){ scatter_run, "scatter_add_f32" };
+    return &l->base;
+}
+
+typedef struct argmax_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_argmax_rows rows;
+} argmax_launch;
+
+static void argmax_run(const glia_launch *launch, glia_pool *pool) {
+    const argmax_launch *l = (const argmax_launch *)launch;
+    l->kernels->argmax_f32(pool, &l->rows);
+}
+
+static glia_launch *prepare_argmax(const glia_lowering *w) {
+    const glia_shape from = w->node->in[0]->shape;
+    const int64_t axis = ((const glia_axis_attrs *)w->node->attrs)->axis;
+    argmax_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    *l = (argmax_launch){ .base = { argmax_run, "argmax_f32" }, .kernels = w->kernels,
+                          .rows = { 1, from.dim[axis], 1, w->address[w->node->in[0]->id], w->address[w->node->id] } };
+    for (int k = 0; k < from.rank; k++) *(k < axis ? &l->rows.outer : &l->rows.inner) *= k == axis ? 1 : from.dim[k];
+    return &l->base;
+}
+
+/* ---- random bits --------------------------------------------------------------------------------------- */
+
+typedef struct random_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_random random;
+} random_launch;
+
+static void random_run(const glia_launch *launch, glia_pool *pool) {
+    const random_launch *l = (const random_launch *)launch;
+    l->kernels->random_uniform_f32(pool, &l->random);
+}
+
+static glia_launch *prepare_random(const glia_lowering *w) {
+    const glia_random_attrs *attrs = w->node->attrs;
+    random_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    *l = (random_launch){ .base = { random_run, "random_uniform_f32" }, .kernels = w->kernels,
+                          .random = { w->address[w->node->in[0]->id], (uint64_t)attrs->stream, w->address[w->node->id],
+                                      glia_shape_count(w->node->shape) } };
+    return &l->base;
+}
+
+const glia_cpu_row glia_cpu_moves[] = {
+    { &glia_op_reshape, always, NULL, prepare_reshape },
+    { &glia_op_permute, always, NULL, prepare_permute },
+    { &glia_op_broadcast, always, NULL, prepare_broadcast },
+    { &glia_op_slice, always, NULL, prepare_slice },
+    { &glia_op_pad, always, NULL, prepare_pad },
+    { &glia_op_concat, always, NULL, prepare_concat },
+    { &glia_op_gather, always, NULL, prepare_gather },
+    { &glia_op_scatter_add, is_f32, NULL, prepare_scatter_add },
+    { &glia_op_argmax, from_f32, NULL, prepare_argmax },
+    { &glia_op_random_uniform, is_f32, NULL, prepare_random },
+    { NULL, NULL, NULL, NULL },
+};

@@ -137,8 +137,10 @@ static bool take_string(parser *s, const char **string) {
     while (s->p < s->end && *s->p != '"') {
         if (!take_character(s, c++)) return false;
     }
+    if (s->p == s->end) return fail(s, "the string does not end");
+    s->p++;
     *string = copy;
-    return expect(s, '"');
+    return true;
 }
 
 /* A list of whole numbers between these brackets. With `symbolic`, N and kN stand for -1 and -k. */

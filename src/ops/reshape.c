@@ -9,6 +9,9 @@ static bool reshape_infer(glia_node *n) {
     n->dtype = n->in[0]->dtype;
     n->shape = a->shape;
     char s[GLIA_SHAPE_TEXT];
+    for (int i = 0; i < a->shape.rank && i < GLIA_MAX_RANK; i++) {
+        if (a->shape.dim[i] == 0) return glia_node_fail(n, "no size in place of the 0 fits: %s", glia_shape_format(a->shape, s));
+    }
     if (!glia_shape_valid(a->shape)) return glia_node_fail(n, "%s is not a shape", glia_shape_format(a->shape, s));
     if (had == wanted && (had != INT64_MIN || glia_shape_equal(n->in[0]->shape, a->shape))) return true;
     return glia_node_fail(n, "%s has another number of elements", glia_shape_format(a->shape, s));

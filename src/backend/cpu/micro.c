@@ -3,19 +3,21 @@
 
 GLIA_INLINE void tile(const int mode, const int rows, const int nv, int64_t k, const float *p, int64_t p_step,
                       const float *q, int64_t q_step, const int64_t *q_at, float *c, int64_t ldc, bool add) {
+    const bool by_rows = mode == TILE_ROWS || mode == TILE_ROWS_TABLE;
+    const bool by_table = mode == TILE_TABLE || mode == TILE_ROWS_TABLE;
     vf acc[MR][4];
     GLIA_UNROLL for (int i = 0; i < rows; i++) {
         GLIA_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (vf){ 0 };
     }
     for (int64_t step = 0; step < k; step++) {
-        const float *row = mode == TILE_TABLE ? q + q_at[step] : q;
+        const float *row = by_table ? q + q_at[step] : q;
         vf b[4];
         GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(row + v * VLEN);
         GLIA_UNROLL for (int i = 0; i < rows; i++) {
-            vf a = vf_set(p[mode == TILE_ROWS ? i * p_step : i]);
+            vf a = vf_set(p[by_rows ? i * p_step : i]);
             GLIA_UNROLL for (int v = 0; v < nv; v++) acc[i][v] += a * b[v];
         }
-        p += mode == TILE_ROWS ? 1 : p_step;
+        p += by_rows ? 1 : p_step;
         q += q_step;
     }
     GLIA_UNROLL for (int i = 0; i < rows; i++) {
@@ -52,6 +54,7 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, int64_t k, c
 MODE(TILE, TILE_COLS)
 MODE(TILE, TILE_ROWS)
 MODE(TILE, TILE_TABLE)
+MODE(TILE, TILE_ROWS_TABLE)
 
 #define WIDTHS(mode)                                     \
     [mode] = {                                           \
@@ -59,4 +62,6 @@ MODE(TILE, TILE_TABLE)
         [TILE_FULL] = { ROWS(TILE_NAME, mode, 2) },      \
         [TILE_WIDE] = { WIDE_ROWS(TILE_NAME, mode, 4) }, \
     },
-const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS) WIDTHS(TILE_TABLE) };
+const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = {
+    WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS) WIDTHS(TILE_TABLE) WIDTHS(TILE_ROWS_TABLE)
+};

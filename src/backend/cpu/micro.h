@@ -9,7 +9,7 @@
  *
  *     TILE_COLS    P(i, k) = p[i + k p_step]      packed P, or a transposed matrix as it lies
  *     TILE_ROWS    P(i, k) = p[i p_step + k]      a row-major matrix as it lies
- *     TILE_TABLE   as TILE_COLS, with Q(k, j) = q[q_at[k] + j]
+ *     TILE_TABLE, TILE_ROWS_TABLE    the same with Q(k, j) = q[q_at[k] + j]
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -36,7 +36,7 @@ enum {
     WIDE_MR = MR / 2    /* rows of a wide tile at most */
 };
 
-enum { TILE_COLS, TILE_ROWS, TILE_TABLE, TILE_MODES };
+enum { TILE_COLS, TILE_ROWS, TILE_TABLE, TILE_ROWS_TABLE, TILE_MODES };
 enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR columns */
 
 /* Writes the tile to c, rows ldc apart, or adds it to what is there. */

@@ -1,0 +1,195 @@
+/* Convolution and its adjoints of every instruction set against sums in double; the same bits on any number of threads. */
+#include "kernel_cases.h"
+
+typedef enum what { FORWARD, INPUT_GRAD, KERNEL_GRAD } what;
+
+static int64_t volume(const int64_t d[3]) { return d[0] * d[1] * d[2]; }
+
+typedef struct sums {
+    const float *x, *w, *dy;
+    double *y, *dx, *dw;
+} sums;
+
+/* Adds every product of the convolution to y, dx and dw. */
+static void walk(const glia_conv_shape *s, const sums *t) {
+    int64_t cg = s->c / s->groups, kg = s->k / s->groups;
+    int64_t outs = volume(s->out), taps = volume(s->kernel), ins = volume(s->in);
+    for (int64_t o = 0; o < outs; o++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+            const int64_t at[3] = { o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2] };
+            const int64_t in_kernel[3] = { tap / (s->kernel[1] * s->kernel[2]), tap / s->kernel[2] % s->kernel[1],
+                                           tap % s->kernel[2] };
+            int64_t i = 0;
+            bool inside = true;
+            for (int a = 0; a < 3; a++) {
+                int64_t p = at[a] * s->stride[a] - s->pad[a] + in_kernel[a] * s->dilation[a];
+                inside = inside && p >= 0 && p < s->in[a];
+                i = i * s->in[a] + p;
+            }
+            for (int64_t n = 0; n < s->n && inside; n++) {
+                for (int64_t k = 0; k < s->k; k++) {
+                    for (int64_t c = 0; c < cg; c++) {
+                        int64_t x = (n * s->c + k / kg * cg + c) * ins + i, w = (k * cg + c) * taps + tap;
+                        int64_t y = (n * s->k + k) * outs + o;
+                        t->y[y] += (double)t->x[x] * (double)t->w[w];
+                        t->dx[x] += (double)t->dy[y] * (double)t->w[w];
+                        t->dw[w] += (double)t->x[x] * (double)t->dy[y];
+                    }
+                }
+            }
+        }
+    }
+}
+
+static size_t scratch_of(const glia_cpu_kernels *t, what kind, const glia_conv_shape *s, int workers) {
+    return kind == FORWARD      ? t->conv_f32_scratch(s, workers)
+           : kind == INPUT_GRAD ? t->conv_input_grad_f32_scratch(s, workers)
+                                : t->conv_kernel_grad_f32_scratch(s, workers);
+}
+
+/* Runs one kernel on 1, 2, 3 and 8 threads. */
+static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv_shape *s, const sums *t, const double *expected,
+                       int64_t count, const char *name) {
+    const int threads[] = { 1, 2, 3, 8 };
+    float *result = random_floats(count, 9), *first = malloc((size_t)count * sizeof(float) + 1);
+    assert_non_null(first);
+    for (int i = 0; i < GLIA_COUNT(threads); i++) {
+        glia_pool *pool = threads[i] == 1 ? NULL : glia_pool_create(threads[i], NULL);
+        size_t bytes = scratch_of(table, kind, s, threads[i]);
+        unsigned char *scratch = scratch_alloc(bytes);
+        for (int64_t e = 0; e < count; e++) result[e] = NAN;
+        glia_epilogue epilogue = { double_plus_one, result };
+        if (kind == FORWARD) table->conv_f32(pool, s, t->x, t->w, result, epilogue, scratch);
+        if (kind == INPUT_GRAD) table->conv_input_grad_f32(pool, s, t->dy, t->w, result, epilogue, scratch);
+        if (kind == KERNEL_GRAD) table->conv_kernel_grad_f32(pool, s, t->x, t->dy, result, scratch);
+        scratch_free(scratch, bytes);
+        glia_pool_free(pool);
+        if (i == 0) {
+            int64_t terms = kind == FORWARD      ? s->c / s->groups * volume(s->kernel)
+                            : kind == INPUT_GRAD ? s->k / s->groups * volume(s->kernel)
+                                                 : s->n * volume(s->out);
+            assert_close(result, expected, count, 2e-5 * (8 + sqrt((double)terms)), name);
+            memcpy(first, result, (size_t)count * sizeof(float));
+        } else if (memcmp(first, result, (size_t)count * sizeof(float))) {
+            fail_msg("%s: %d threads give other bits", name, threads[i]);
+        }
+    }
+    free(result), free(first);
+}
+
+/* What double_plus_one makes of (N, channels, pixels). */
+static void apply_epilogue(double *y, int64_t n, int64_t channels, int64_t pixels) {
+    for (int64_t i = 0; i < n * channels * pixels; i++) {
+        int64_t batch = i / (channels * pixels), row = i / pixels % channels, col = i % pixels;
+        y[i] = 2 * y[i] + 1 + (double)((batch * 7 + row * 3 + col) % 11);
+    }
+}
+
+static void check(glia_conv_shape s) {
+    for (int a = 0; a < 3; a++) {
+        s.stride[a] = GLIA_MAX(s.stride[a], 1), s.dilation[a] = GLIA_MAX(s.dilation[a], 1);
+        s.in[a] = GLIA_MAX(s.in[a], 1), s.kernel[a] = GLIA_MAX(s.kernel[a], 1);
+        if (!s.out[a]) s.out[a] = (s.in[a] + 2 * s.pad[a] - s.dilation[a] * (s.kernel[a] - 1) - 1) / s.stride[a] + 1;
+        assert_true(s.out[a] > 0);
+    }
+    s.groups = GLIA_MAX(s.groups, 1);
+    int64_t xs = s.n * s.c * volume(s.in), ys = s.n * s.k * volume(s.out), ws = s.k * s.c / s.groups * volume(s.kernel);
+    float *x = random_floats(xs, 1), *w = random_floats(ws, 2), *dy = random_floats(ys, 3);
+    sums t = { x, w, dy, calloc((size_t)ys, 8), calloc((size_t)xs, 8), calloc((size_t)ws, 8) };
+    assert_true(t.y && t.dx && t.dw);
+    walk(&s, &t);
+    apply_epilogue(t.y, s.n, s.k, volume(s.out));
+    apply_epilogue(t.dx, s.n, s.c, volume(s.in));
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n = tables_of_machine(tables);
+    for (int i = 0; i < n; i++) {
+        for (int kind = FORWARD; kind <= KERNEL_GRAD; kind++) {
+            char name[200];
+            snprintf(name, sizeof name, "%s conv %d: n %lld c %lld k %lld groups %lld in %lldx%lldx%lld kernel %lldx%lldx%lld",
+                     glia_isa_name(tables[i]->isa), kind, (long long)s.n, (long long)s.c, (long long)s.k, (long long)s.groups,
+                     (long long)s.in[0], (long long)s.in[1], (long long)s.in[2], (long long)s.kernel[0],
+                     (long long)s.kernel[1], (long long)s.kernel[2]);
+            const double *expected = kind == FORWARD ? t.y : kind == INPUT_GRAD ? t.dx : t.dw;
+            check_kind(tables[i], (what)kind, &s, &t, expected, kind == FORWARD ? ys : kind == INPUT_GRAD ? xs : ws, name);
+        }
+    }
+    free(x), free(w), free(dy), free(t.y), free(t.dx), free(t.dw);
+}
+
+static glia_conv_shape square(int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel, int64_t stride, int64_t pad,
+                              int64_t groups) {
+    return (glia_conv_shape){ .n = n, .c = c, .k = k, .in = { 1, size, size }, .kernel = { 1, kernel, kernel },
+                              .stride = { 1, stride, stride }, .dilation = { 1, 1, 1 }, .pad = { 0, pad, pad },
+                              .groups = groups };
+}
+
+static void test_networks(void **state) {
+    (void)state;
+    check(square(3, 1, 32, 28, 3, 1, 0, 1));
+    check(square(5, 32, 64, 13, 3, 1, 0, 1));
+    check(square(9, 64, 64, 5, 3, 1, 0, 1));
+    check(square(2, 3, 6, 32, 5, 1, 0, 1));
+    check(square(5, 6, 16, 14, 5, 1, 0, 1));
+    check(square(2, 16, 16, 32, 3, 1, 1, 1));
+    check(square(2, 16, 32, 32, 3, 2, 1, 1));
+    check(square(1, 3, 8, 63, 7, 2, 3, 1));
+    check(square(9, 40, 24, 8, 1, 1, 0, 1));
+    check(square(3, 20, 30, 9, 1, 2, 0, 1));
+}
+
+static void test_odd_shapes(void **state) {
+    (void)state;
+    check(square(1, 1, 1, 1, 1, 1, 0, 1));
+    check(square(1, 2, 3, 4, 4, 1, 0, 1));
+    check(square(2, 5, 7, 11, 3, 3, 2, 1));
+    check(square(2, 5, 7, 10, 2, 3, 0, 1));
+    check(square(3, 4, 5, 7, 5, 1, 4, 1));
+    check(square(1, 130, 70, 6, 3, 1, 1, 1));
+    check(square(1, 3, 300, 5, 3, 1, 1, 1));
+    check(square(17, 3, 5, 3, 3, 1, 1, 1));
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 5, .in = { 1, 9, 23 }, .kernel = { 1, 3, 2 }, .stride = { 1, 2, 1 },
+                             .dilation = { 1, 1, 3 }, .pad = { 0, 1, 2 } });
+    check((glia_conv_shape){ .n = 2, .c = 4, .k = 3, .in = { 1, 17, 19 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 3 },
+                             .dilation = { 1, 2, 2 }, .pad = { 0, 3, 1 } });
+    check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 8, 8 }, .kernel = { 1, 2, 2 }, .stride = { 1, 4, 4 },
+                             .dilation = { 1, 2, 2 } });
+    /* Out sizes that leave the end of x unread, and that reach beyond it (padding at the end only). */
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 2 },
+                             .out = { 1, 3, 3 } });
+}
+
+static void test_groups(void **state) {
+    (void)state;
+    check(square(2, 6, 4, 9, 3, 1, 1, 2));
+    check(square(2, 8, 8, 14, 3, 1, 1, 8));
+    check(square(2, 8, 16, 15, 3, 2, 1, 8));
+    check(square(1, 48, 96, 7, 3, 1, 1, 3));
+}
+
+static void test_axes(void **state) {
+    (void)state;
+    check((glia_conv_shape){ .n = 3, .c = 5, .k = 6, .in = { 1, 1, 50 }, .kernel = { 1, 1, 7 }, .pad = { 0, 0, 3 } });
+    check((glia_conv_shape){ .n = 2, .c = 5, .k = 6, .in = { 1, 1, 50 }, .kernel = { 1, 1, 5 }, .stride = { 1, 1, 2 },
+                             .dilation = { 1, 1, 3 }, .pad = { 0, 0, 2 } });
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 40, 1 }, .kernel = { 1, 4, 1 }, .pad = { 0, 1, 0 } });
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 5, 6, 7 }, .kernel = { 3, 2, 3 }, .pad = { 1, 0, 1 } });
+    check((glia_conv_shape){ .n = 2, .c = 18, .k = 4, .in = { 7, 6, 9 }, .kernel = { 3, 3, 3 }, .stride = { 2, 1, 2 },
+                             .dilation = { 1, 2, 1 }, .pad = { 1, 2, 1 } });
+    check((glia_conv_shape){ .n = 1, .c = 2, .k = 40, .in = { 20, 20, 20 }, .kernel = { 2, 2, 2 } });
+}
+
+static void test_large_image(void **state) {
+    (void)state;
+    check(square(1, 20, 17, 70, 3, 1, 1, 1));
+    check(square(1, 3, 5, 80, 3, 1, 0, 1));
+    check(square(2, 33, 40, 40, 3, 2, 1, 1));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_networks), cmocka_unit_test(test_odd_shapes),  cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_axes),     cmocka_unit_test(test_large_image),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -231,7 +231,7 @@ static void fit(path *p, const hand *h, chance *c) {
     }
     float x0 = SIZE / 2.0f + about(c, 0.7f) - scale * mx / GLIA_MAX(mass, 1.0f);
     float y0 = SIZE / 2.0f + about(c, 0.7f) - scale * my / GLIA_MAX(mass, 1.0f);
-    float near = 0.8f + h->radius, far = SIZE - 0.8f - h->radius; /* nothing is cut off */
+    float near = 1.5f + 1.2f * h->radius, far = SIZE - near; /* nothing is cut off */
     x0 += GLIA_MAX(near - (x0 + scale * left), 0) - GLIA_MAX(x0 + scale * right - far, 0);
     y0 += GLIA_MAX(near - (y0 + scale * top), 0) - GLIA_MAX(y0 + scale * bottom - far, 0);
     for (int i = 0; i < p->n; i++) p->spots[i].x = x0 + scale * p->spots[i].x, p->spots[i].y = y0 + scale * p->spots[i].y;

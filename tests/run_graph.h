@@ -19,13 +19,15 @@ typedef struct runner {
 } runner;
 
 /* Compiles outputs (and, when training, all updates). The store begins with this seed. */
-static inline runner runner_open(glia_graph *g, const glia_tensor *outputs, int n, glia_mode mode, int64_t batch, uint64_t seed) {
+static inline runner runner_open(glia_graph *g, const glia_tensor *outputs, int n, glia_mode mode, int64_t batch,
+                                 uint64_t seed) {
     glia_error error = { 0 };
     runner r = { .backend = glia_backend_open("ref", 1, &error) };
     if (!r.backend) fail_msg("%s", error.message);
     r.store = glia_store_create(g, seed, &error);
     if (!r.store) fail_msg("%s", error.message);
-    r.program = glia_compile(g, r.backend, (glia_compile_opts){ .outputs = outputs, .n_outputs = n, .mode = mode, .batch = batch }, &error);
+    r.program = glia_compile(
+        g, r.backend, (glia_compile_opts){ .outputs = outputs, .n_outputs = n, .mode = mode, .batch = batch }, &error);
     if (!r.program) fail_msg("%s", error.message);
     r.session = glia_session_create(r.program, r.store, &error);
     if (!r.session) fail_msg("%s", error.message);

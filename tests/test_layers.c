@@ -103,9 +103,11 @@ static void convolutions_have_their_frameworks_shapes(void **state) {
     glia_conv_window two = { .stride = 2 };
     assert_shape(glia_conv_transposed(x, kernel, two, GLIA_SHAPE(58, 56)), GLIA_SHAPE(GLIA_BATCH, 8, 58, 56));
     glia_tensor line = glia_input(g, "line", GLIA_F64, GLIA_SHAPE(GLIA_BATCH, 2, 9));
-    assert_shape(glia_conv1d(line, "line", (glia_conv_opts){ .filters = 3, .kernel = 4 }), GLIA_SHAPE(GLIA_BATCH, 3, 6));
+    assert_shape(glia_conv1d(line, "line", (glia_conv_opts){ .filters = 3, .kernel = 4 }),
+                 GLIA_SHAPE(GLIA_BATCH, 3, 6));
     glia_tensor volume = glia_input(g, "volume", GLIA_F32, GLIA_SHAPE(2, 2, 5, 6, 7));
-    assert_shape(glia_conv3d(volume, "volume", (glia_conv_opts){ .filters = 3, .kernel = 2 }), GLIA_SHAPE(2, 3, 4, 5, 6));
+    assert_shape(glia_conv3d(volume, "volume", (glia_conv_opts){ .filters = 3, .kernel = 2 }),
+                 GLIA_SHAPE(2, 3, 4, 5, 6));
     assert_int_equal(glia_graph_find_leaf(g, "line/kernel")->dtype, GLIA_F64);
     glia_graph_free(g);
 }
@@ -116,7 +118,8 @@ static void pooling_shapes(void **state) {
     glia_tensor x = image_input(g, 4, 7, 9);
     assert_shape(glia_max_pool2d(x, (glia_pool_opts){ 0 }), GLIA_SHAPE(GLIA_BATCH, 4, 3, 4));
     assert_shape(glia_max_pool2d(x, (glia_pool_opts){ .padding = GLIA_SAME }), GLIA_SHAPE(GLIA_BATCH, 4, 4, 5));
-    assert_shape(glia_avg_pool2d(x, (glia_pool_opts){ .size = 3, .stride = 1, .pad = 1 }), GLIA_SHAPE(GLIA_BATCH, 4, 7, 9));
+    assert_shape(glia_avg_pool2d(x, (glia_pool_opts){ .size = 3, .stride = 1, .pad = 1 }),
+                 GLIA_SHAPE(GLIA_BATCH, 4, 7, 9));
     assert_shape(glia_max_pool2d(x, (glia_pool_opts){ .sizes = { 1, 3 } }), GLIA_SHAPE(GLIA_BATCH, 4, 7, 3));
     assert_shape(glia_global_max_pool(x), GLIA_SHAPE(GLIA_BATCH, 4));
     assert_shape(glia_global_avg_pool(x), GLIA_SHAPE(GLIA_BATCH, 4));
@@ -127,7 +130,8 @@ static void a_name_is_shared_weights(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 5));
-    glia_tensor y = glia_dense(glia_dense(x, "fc", (glia_dense_opts){ .units = 5 }), "fc", (glia_dense_opts){ .units = 5 });
+    glia_tensor y =
+        glia_dense(glia_dense(x, "fc", (glia_dense_opts){ .units = 5 }), "fc", (glia_dense_opts){ .units = 5 });
     assert_shape(y, GLIA_SHAPE(GLIA_BATCH, 5));
     assert_int_equal(parameter_count(g), 30);
     assert_int_equal(leaf_count(g), 2);
@@ -141,8 +145,16 @@ typedef struct moments {
 } moments;
 
 static double *filled(const char *name, glia_shape shape, glia_init init, uint64_t seed) {
-    glia_leaf leaf = { .name = name, .dtype = GLIA_F64, .shape = shape, .init = init.kind, .value = init.value, .low = init.low,
-                       .high = init.high, .mean = init.mean, .stddev = init.stddev, .fan_in = init.fan_in };
+    glia_leaf leaf = { .name = name,
+                       .dtype = GLIA_F64,
+                       .shape = shape,
+                       .init = init.kind,
+                       .value = init.value,
+                       .low = init.low,
+                       .high = init.high,
+                       .mean = init.mean,
+                       .stddev = init.stddev,
+                       .fan_in = init.fan_in };
     double *values = malloc((size_t)glia_shape_count(shape) * sizeof *values);
     glia_error error;
     assert_non_null(values);
@@ -154,7 +166,8 @@ static moments moments_of(glia_init init, glia_shape shape) {
     double *v = filled("w", shape, init, 7);
     int64_t n = glia_shape_count(shape);
     moments m = { .least = INFINITY, .most = -INFINITY };
-    for (int64_t i = 0; i < n; i++) m.mean += v[i] / (double)n, m.least = fmin(m.least, v[i]), m.most = fmax(m.most, v[i]);
+    for (int64_t i = 0; i < n; i++)
+        m.mean += v[i] / (double)n, m.least = fmin(m.least, v[i]), m.most = fmax(m.most, v[i]);
     for (int64_t i = 0; i < n; i++) m.variance += (v[i] - m.mean) * (v[i] - m.mean) / (double)n;
     free(v);
     return m;
@@ -218,7 +231,8 @@ static void orthogonal_rows_or_columns(void **state) {
     glia_shape shapes[] = { GLIA_SHAPE(20, 50), GLIA_SHAPE(50, 20), GLIA_SHAPE(30, 30), GLIA_SHAPE(16, 8, 3, 3) };
     for (int s = 0; s < GLIA_COUNT(shapes); s++) {
         int64_t r = shapes[s].dim[0], c = glia_shape_count(shapes[s]) / r;
-        double gain = s == 1 ? 2 : 1, *m = filled("q", shapes[s], (glia_init){ .kind = GLIA_INIT_ORTHOGONAL, .value = s == 1 ? 2 : 0 }, 3);
+        double gain = s == 1 ? 2 : 1,
+               *m = filled("q", shapes[s], (glia_init){ .kind = GLIA_INIT_ORTHOGONAL, .value = s == 1 ? 2 : 0 }, 3);
         bool rows = r <= c;
         for (int64_t i = 0; i < GLIA_MIN(r, c); i++) {
             for (int64_t j = 0; j <= i; j++) {
@@ -243,7 +257,8 @@ static void values_depend_on_seed_and_name_alone(void **state) {
     glia_parameter(one, "a", GLIA_F32, shape, init), glia_parameter(one, "b", GLIA_F32, shape, init);
     glia_parameter(two, "b", GLIA_F32, shape, init), glia_parameter(two, "other", GLIA_F64, GLIA_SHAPE(9), init);
     glia_parameter(two, "a", GLIA_F32, shape, init);
-    glia_store *s[] = { glia_store_create(one, 11, NULL), glia_store_create(two, 11, NULL), glia_store_create(two, 12, NULL) };
+    glia_store *s[] = { glia_store_create(one, 11, NULL), glia_store_create(two, 11, NULL),
+                        glia_store_create(two, 12, NULL) };
     glia_array a[3], b[3];
     for (int i = 0; i < 3; i++) assert_true(glia_store_find(s[i], "a", &a[i]) && glia_store_find(s[i], "b", &b[i]));
     assert_memory_equal(a[0].data, a[1].data, 15 * sizeof(float));
@@ -287,7 +302,8 @@ static void assert_mistake(glia_graph *g, glia_tensor result, glia_status status
     glia_error error = { 0 };
     assert_int_equal(glia_graph_check(g, &error), status);
     assert_true(glia_is_bad(result));
-    if (!strstr(error.message, one) || !strstr(error.message, two)) fail_msg("'%s' lacks '%s' or '%s'", error.message, one, two);
+    if (!strstr(error.message, one) || !strstr(error.message, two))
+        fail_msg("'%s' lacks '%s' or '%s'", error.message, one, two);
     assert_null(g->label);
     glia_graph_free(g);
 }
@@ -302,27 +318,47 @@ static void assert_mistake(glia_graph *g, glia_tensor result, glia_status status
 static void mistakes_name_the_layer_and_the_shapes(void **state) {
     (void)state;
     glia_shape image = GLIA_SHAPE(GLIA_BATCH, 3, 4, 4), row = GLIA_SHAPE(GLIA_BATCH, 7);
-    MISTAKE(GLIA_E_SHAPE, "stem: conv2d of (N, 7)", "(N, C, H, W)", GLIA_F32, row, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 3 }))
-    MISTAKE(GLIA_E_SHAPE, "stem: conv of f32(N, 3, 4, 4), f32(2, 3, 5, 5)", "kernel 5x5 does not fit 4x4", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 5 }))
-    MISTAKE(GLIA_E_SHAPE, "stem", "kernel 3x3 with dilation 3x3 does not fit 4x4 padded to 6x6", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 3, .dilation = 3, .pad = 1 }))
-    MISTAKE(GLIA_E_SHAPE, "stem: conv2d of (N, 3, 4, 4)", "3 channels and 4 filters do not both divide into 2 groups", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 4, .kernel = 1, .groups = 2 }))
-    MISTAKE(GLIA_E_SHAPE, "stem: conv2d", "filters must be at least 1", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .kernel = 3 }))
-    MISTAKE(GLIA_E_SHAPE, "stem: conv2d", "kernel's size must be at least 1", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3 }))
-    MISTAKE(GLIA_E_SHAPE, "stem: conv", "stride cannot be -1", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 1, .stride = -1 }))
-    MISTAKE(GLIA_E_ARGUMENT, "GLIA_SAME computes the padding", "conv", GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 3, .padding = GLIA_SAME, .pad = 1 }))
-    MISTAKE(GLIA_E_SHAPE, "conv_input_grad of f32(N, 3, 5, 4)", "gives (N, 3, 4, 4), which does not match", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3, 5, 4), glia_conv_transposed(x, glia_parameter(g, "up", GLIA_F32, GLIA_SHAPE(3, 2, 3, 3), (glia_init){ 0 }), (glia_conv_window){ .stride = 2 }, GLIA_SHAPE(9, 9)))
-    MISTAKE(GLIA_E_SHAPE, "fc: dense of (N)", "(N, ..., F)", GLIA_F32, GLIA_SHAPE(GLIA_BATCH), glia_dense(x, "fc", (glia_dense_opts){ .units = 3 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv2d of (N, 7)", "(N, C, H, W)", GLIA_F32, row,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 3 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv of f32(N, 3, 4, 4), f32(2, 3, 5, 5)", "kernel 5x5 does not fit 4x4", GLIA_F32,
+            image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 5 }))
+    MISTAKE(GLIA_E_SHAPE, "stem", "kernel 3x3 with dilation 3x3 does not fit 4x4 padded to 6x6", GLIA_F32, image,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 2, .kernel = 3, .dilation = 3, .pad = 1 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv2d of (N, 3, 4, 4)", "3 channels and 4 filters do not both divide into 2 groups",
+            GLIA_F32, image, glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 4, .kernel = 1, .groups = 2 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv2d", "filters must be at least 1", GLIA_F32, image,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .kernel = 3 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv2d", "kernel's size must be at least 1", GLIA_F32, image,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3 }))
+    MISTAKE(GLIA_E_SHAPE, "stem: conv", "stride cannot be -1", GLIA_F32, image,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 1, .stride = -1 }))
+    MISTAKE(GLIA_E_ARGUMENT, "GLIA_SAME computes the padding", "conv", GLIA_F32, image,
+            glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 3, .padding = GLIA_SAME, .pad = 1 }))
+    MISTAKE(GLIA_E_SHAPE, "conv_input_grad of f32(N, 3, 5, 4)", "gives (N, 3, 4, 4), which does not match", GLIA_F32,
+            GLIA_SHAPE(GLIA_BATCH, 3, 5, 4),
+            glia_conv_transposed(x, glia_parameter(g, "up", GLIA_F32, GLIA_SHAPE(3, 2, 3, 3), (glia_init){ 0 }),
+                                 (glia_conv_window){ .stride = 2 }, GLIA_SHAPE(9, 9)))
+    MISTAKE(GLIA_E_SHAPE, "fc: dense of (N)", "(N, ..., F)", GLIA_F32, GLIA_SHAPE(GLIA_BATCH),
+            glia_dense(x, "fc", (glia_dense_opts){ .units = 3 }))
     MISTAKE(GLIA_E_SHAPE, "fc: dense of (N, 7)", "units", GLIA_F32, row, glia_dense(x, "fc", (glia_dense_opts){ 0 }))
-    MISTAKE(GLIA_E_SHAPE, "fc: dense of (N, 7)", "cast", GLIA_I32, row, glia_dense(x, "fc", (glia_dense_opts){ .units = 3 }))
-    MISTAKE(GLIA_E_ARGUMENT, "dense", "name is needed", GLIA_F32, row, glia_dense(x, "", (glia_dense_opts){ .units = 3 }))
+    MISTAKE(GLIA_E_SHAPE, "fc: dense of (N, 7)", "cast", GLIA_I32, row,
+            glia_dense(x, "fc", (glia_dense_opts){ .units = 3 }))
+    MISTAKE(GLIA_E_ARGUMENT, "dense", "name is needed", GLIA_F32, row,
+            glia_dense(x, "", (glia_dense_opts){ .units = 3 }))
     MISTAKE(GLIA_E_ARGUMENT, "there is no activation", "99", GLIA_F32, row, glia_activate(x, (glia_activation)99))
-    MISTAKE(GLIA_E_SHAPE, "max_pool2d of (N, 7)", "(N, C, H, W)", GLIA_F32, row, glia_max_pool2d(x, (glia_pool_opts){ 0 }))
-    MISTAKE(GLIA_E_SHAPE, "max_pool", "window 5x5 does not fit 4x4", GLIA_F32, image, glia_max_pool2d(x, (glia_pool_opts){ .size = 5 }))
-    MISTAKE(GLIA_E_SHAPE, "max_pool", "padding must be smaller than the window", GLIA_F32, image, glia_max_pool2d(x, (glia_pool_opts){ .size = 2, .pad = 2 }))
-    MISTAKE(GLIA_E_SHAPE, "bn: batch_norm of (7)", "(N, C, ...)", GLIA_F32, GLIA_SHAPE(7), glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }))
+    MISTAKE(GLIA_E_SHAPE, "max_pool2d of (N, 7)", "(N, C, H, W)", GLIA_F32, row,
+            glia_max_pool2d(x, (glia_pool_opts){ 0 }))
+    MISTAKE(GLIA_E_SHAPE, "max_pool", "window 5x5 does not fit 4x4", GLIA_F32, image,
+            glia_max_pool2d(x, (glia_pool_opts){ .size = 5 }))
+    MISTAKE(GLIA_E_SHAPE, "max_pool", "padding must be smaller than the window", GLIA_F32, image,
+            glia_max_pool2d(x, (glia_pool_opts){ .size = 2, .pad = 2 }))
+    MISTAKE(GLIA_E_SHAPE, "bn: batch_norm of (7)", "(N, C, ...)", GLIA_F32, GLIA_SHAPE(7),
+            glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }))
     MISTAKE(GLIA_E_ARGUMENT, "dropout", "[0, 1)", GLIA_F32, row, glia_dropout(x, 1))
-    MISTAKE(GLIA_E_SHAPE, "cross_entropy", "labels should be (N)", GLIA_F32, row, glia_cross_entropy(x, glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 1)), 0))
-    MISTAKE(GLIA_E_SHAPE, "mse", "shapes differ", GLIA_F32, row, glia_mse(x, glia_input(g, "t", GLIA_F32, GLIA_SHAPE(GLIA_BATCH))))
+    MISTAKE(GLIA_E_SHAPE, "cross_entropy", "labels should be (N)", GLIA_F32, row,
+            glia_cross_entropy(x, glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 1)), 0))
+    MISTAKE(GLIA_E_SHAPE, "mse", "shapes differ", GLIA_F32, row,
+            glia_mse(x, glia_input(g, "t", GLIA_F32, GLIA_SHAPE(GLIA_BATCH))))
 }
 
 /* A mistake travels through every layer, and the first one stays. NULL does no harm. */
@@ -331,8 +367,10 @@ static void mistakes_pass_through(void **state) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_conv2d(image_input(g, 1, 2, 2), "stem", (glia_conv_opts){ .filters = 1, .kernel = 3 });
     x = glia_batch_norm(glia_max_pool2d(x, (glia_pool_opts){ 0 }), "bn", (glia_norm_opts){ 0 });
-    x = glia_global_avg_pool(glia_global_max_pool(glia_conv2d_transposed(x, "up", (glia_conv_opts){ .filters = 2, .kernel = 2 })));
-    x = glia_dense(glia_dropout(glia_layer_norm(x, "ln", (glia_norm_opts){ 0 }), 0.5), "fc", (glia_dense_opts){ .units = 1 });
+    x = glia_global_avg_pool(
+        glia_global_max_pool(glia_conv2d_transposed(x, "up", (glia_conv_opts){ .filters = 2, .kernel = 2 })));
+    x = glia_dense(glia_dropout(glia_layer_norm(x, "ln", (glia_norm_opts){ 0 }), 0.5), "fc",
+                   (glia_dense_opts){ .units = 1 });
     x = glia_softmax(glia_activate(x, GLIA_GELU), -1);
     x = glia_cross_entropy(x, glia_input(g, "t", GLIA_I32, GLIA_SHAPE(1)), 0.1);
     assert_mistake(g, x, GLIA_E_SHAPE, "stem", "kernel 3x3 does not fit 2x2");
@@ -366,7 +404,8 @@ static void dense_works_on_sequences(void **state) {
     assert_int_equal(runner_get(&r, 0, out), 8);
     for (int i = 0; i < 8; i++) assert_true(fabs(out[i] - (9 * (i / 2) + 4)) < 1e-12);
     assert_int_equal(runner_get(&r, 1, prob), 16);
-    for (int i = 0; i < 4; i++) assert_true(fabs(prob[4 * i] + prob[4 * i + 1] + prob[4 * i + 2] + prob[4 * i + 3] - 1) < 1e-12);
+    for (int i = 0; i < 4; i++)
+        assert_true(fabs(prob[4 * i] + prob[4 * i + 1] + prob[4 * i + 2] + prob[4 * i + 3] - 1) < 1e-12);
     runner_close(&r);
     glia_graph_free(g);
 }
@@ -386,11 +425,19 @@ static void every_activation_is_there(void **state) {
         double e[3] = { exp(-1.5), 1, exp(2) }, total = e[0] + e[1] + e[2];
         for (int i = 0; i < 3; i++) {
             double v = in[i], below = exp(fmin(v, 0)) - 1, s = 1 / (1 + exp(-v));
-            const double expected[GLIA_ACTIVATION_COUNT] = {
-                [GLIA_LINEAR] = v, [GLIA_RELU] = fmax(v, 0), [GLIA_LEAKY_RELU] = v > 0 ? v : 0.01 * v, [GLIA_ELU] = v > 0 ? v : below,
-                [GLIA_SELU] = 1.0507009873554805 * (v > 0 ? v : 1.6732632423543772 * below), [GLIA_GELU] = v * 0.5 * erfc(-v / sqrt(2)),
-                [GLIA_SILU] = v * s, [GLIA_SIGMOID] = s, [GLIA_TANH] = tanh(v), [GLIA_SOFTPLUS] = log(1 + exp(v)),
-                [GLIA_SOFTMAX] = e[i] / total, [GLIA_LOG_SOFTMAX] = v - log(total) };
+            const double expected[GLIA_ACTIVATION_COUNT] = { [GLIA_LINEAR] = v,
+                                                             [GLIA_RELU] = fmax(v, 0),
+                                                             [GLIA_LEAKY_RELU] = v > 0 ? v : 0.01 * v,
+                                                             [GLIA_ELU] = v > 0 ? v : below,
+                                                             [GLIA_SELU] = 1.0507009873554805 *
+                                                                           (v > 0 ? v : 1.6732632423543772 * below),
+                                                             [GLIA_GELU] = v * 0.5 * erfc(-v / sqrt(2)),
+                                                             [GLIA_SILU] = v * s,
+                                                             [GLIA_SIGMOID] = s,
+                                                             [GLIA_TANH] = tanh(v),
+                                                             [GLIA_SOFTPLUS] = log(1 + exp(v)),
+                                                             [GLIA_SOFTMAX] = e[i] / total,
+                                                             [GLIA_LOG_SOFTMAX] = v - log(total) };
             assert_true(fabs(out[i] - expected[a]) < 1e-12);
         }
         runner_close(&r);

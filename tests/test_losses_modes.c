@@ -14,10 +14,12 @@ static void near(double value, double expected) {
 typedef glia_tensor (*loss_fn)(glia_tensor x, glia_tensor t);
 
 /* The loss of x and t, both (rows, k) but t (rows) if it is of labels, and its gradient in x. */
-static double loss_of(loss_fn loss, int64_t rows, int64_t k, const double *x, glia_dtype t_dtype, const double *t, double *gradient) {
+static double loss_of(loss_fn loss, int64_t rows, int64_t k, const double *x, glia_dtype t_dtype, const double *t,
+                      double *gradient) {
     glia_graph *g = glia_graph_create();
     glia_tensor xs = glia_input(g, "x", GLIA_F64, GLIA_SHAPE(GLIA_BATCH, k));
-    glia_tensor ts = glia_input(g, "t", t_dtype, t_dtype == GLIA_I32 ? GLIA_SHAPE(GLIA_BATCH) : GLIA_SHAPE(GLIA_BATCH, k));
+    glia_tensor ts =
+        glia_input(g, "t", t_dtype, t_dtype == GLIA_I32 ? GLIA_SHAPE(GLIA_BATCH) : GLIA_SHAPE(GLIA_BATCH, k));
     glia_tensor out[2] = { loss(xs, ts) };
     glia_grad(out[0], &xs, 1, &out[1]);
     runner r = runner_open(g, out, 2, GLIA_TRAIN, rows, 0);
@@ -158,7 +160,8 @@ static const double batch[ROWS * CHANNELS] = { 1, -2, 3, 0, 2, 4, 6, 10 };
 static void column(int c, double *mean, double *variance) {
     *mean = *variance = 0;
     for (int i = 0; i < ROWS; i++) *mean += batch[i * CHANNELS + c] / ROWS;
-    for (int i = 0; i < ROWS; i++) *variance += (batch[i * CHANNELS + c] - *mean) * (batch[i * CHANNELS + c] - *mean) / ROWS;
+    for (int i = 0; i < ROWS; i++)
+        *variance += (batch[i * CHANNELS + c] - *mean) * (batch[i * CHANNELS + c] - *mean) / ROWS;
 }
 
 typedef struct normed {
@@ -178,7 +181,8 @@ static void training_uses_the_batch_and_moves_the_averages(void **state) {
     (void)state;
     normed n = normed_open((glia_norm_opts){ .momentum = 0.25, .epsilon = 0.01 });
     runner r = runner_open(n.g, n.out, 2, GLIA_TRAIN, ROWS, 0);
-    double y[ROWS * CHANNELS], mean[CHANNELS], var[CHANNELS], expected_mean[CHANNELS] = { 0 }, expected_var[CHANNELS] = { 1, 1 };
+    double y[ROWS * CHANNELS], mean[CHANNELS], var[CHANNELS], expected_mean[CHANNELS] = { 0 },
+                                                              expected_var[CHANNELS] = { 1, 1 };
     runner_set(&r, "x", batch);
     for (int step = 0; step < 3; step++) {
         runner_run(&r);

@@ -39,31 +39,47 @@ static glia_tensor conv_layer(glia_tensor x, const char *name, glia_conv_opts o,
     static const char *const shapes[3] = { "(N, C, W)", "(N, C, H, W)", "(N, C, D, H, W)" };
     glia_layer layer;
     if (!glia_layer_begin(&layer, kinds[transposed][axes - 1], name, x)) return glia_layer_bad(x);
-    if (x->shape.rank != axes + 2 || x->shape.dim[1] < 1) return glia_layer_fail(&layer, "x must be %s", shapes[axes - 1]);
+    if (x->shape.rank != axes + 2 || x->shape.dim[1] < 1) {
+        return glia_layer_fail(&layer, "x must be %s", shapes[axes - 1]);
+    }
     if (o.filters < 1) return glia_layer_fail(&layer, "filters must be at least 1, not %d", o.filters);
     glia_conv_window window = window_of(&o);
     int64_t channels = x->shape.dim[1];
     if (window.groups < 1 || channels % window.groups != 0 || o.filters % window.groups != 0) {
-        return glia_layer_fail(&layer, "%lld channels and %d filters do not both divide into %d groups", (long long)channels,
-                               o.filters, window.groups);
+        return glia_layer_fail(&layer, "%lld channels and %d filters do not both divide into %d groups",
+                               (long long)channels, o.filters, window.groups);
     }
-    glia_shape shape = { .dim = { transposed ? channels : o.filters, (transposed ? o.filters : channels) / window.groups } };
+    glia_shape shape = { .dim = { transposed ? channels : o.filters,
+                                  (transposed ? o.filters : channels) / window.groups } };
     double taps = take_kernel(&layer, &o, axes, &shape);
     if (taps == 0) return glia_layer_bad(x);
     glia_tensor kernel = glia_layer_parameter(&layer, "kernel", shape, o.kernel_init, GLIA_INIT_GLOROT_UNIFORM, 0);
     glia_tensor y = transposed ? glia_conv_transposed(x, kernel, window, GLIA_SCALAR) : glia_conv(x, kernel, window);
     if (!o.no_bias) {
         double fan_in = (double)shape.dim[1] * taps;
-        glia_tensor bias = glia_layer_parameter(&layer, "bias", GLIA_SHAPE(o.filters), o.bias_init, GLIA_INIT_ZEROS, fan_in);
+        glia_tensor bias =
+            glia_layer_parameter(&layer, "bias", GLIA_SHAPE(o.filters), o.bias_init, GLIA_INIT_ZEROS, fan_in);
         y = glia_layer_add_bias(y, bias, 1);
     }
     return glia_layer_end(&layer, glia_layer_activate(y, o.activation, 1));
 }
 
-glia_tensor glia_conv1d(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 1, false); }
-glia_tensor glia_conv2d(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 2, false); }
-glia_tensor glia_conv3d(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 3, false); }
+glia_tensor glia_conv1d(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 1, false);
+}
+glia_tensor glia_conv2d(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 2, false);
+}
+glia_tensor glia_conv3d(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 3, false);
+}
 
-glia_tensor glia_conv1d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 1, true); }
-glia_tensor glia_conv2d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 2, true); }
-glia_tensor glia_conv3d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) { return conv_layer(x, name, opts, 3, true); }
+glia_tensor glia_conv1d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 1, true);
+}
+glia_tensor glia_conv2d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 2, true);
+}
+glia_tensor glia_conv3d_transposed(glia_tensor x, const char *name, glia_conv_opts opts) {
+    return conv_layer(x, name, opts, 3, true);
+}

@@ -1,12 +1,13 @@
 /* init.c - how parameters and states begin.
  *
- * Every leaf draws from a Philox stream of its own, named by (seed, hash of the leaf's name): its values do not depend on
- * what else is in the graph, nor on the order in which it was built, and adding a layer leaves the others as they were.
+ * Every leaf draws from a Philox stream of its own, named by (seed, hash of the leaf's name): its values do not depend
+ * on what else is in the graph, nor on the order in which it was built, and adding a layer leaves the others as they
+ * were.
  *
- * The orthogonal initialiser (Saxe, McClelland, Ganguli 2014) takes the kernel as a matrix of dim[0] rows, fills it with
- * N(0, 1) and orthonormalises whichever of rows and columns are fewer, by modified Gram-Schmidt done twice ("twice is
- * enough", Giraud et al. 2005). That is the Q of a QR decomposition whose R has a positive diagonal, so Q is uniformly
- * distributed over the orthogonal matrices (Mezzadri 2007) without further change of signs.
+ * The orthogonal initialiser (Saxe, McClelland, Ganguli 2014) takes the kernel as a matrix of dim[0] rows, fills it
+ * with N(0, 1) and orthonormalises whichever of rows and columns are fewer, by modified Gram-Schmidt done twice
+ * ("twice is enough", Giraud et al. 2005). That is the Q of a QR decomposition whose R has a positive diagonal, so Q is
+ * uniformly distributed over the orthogonal matrices (Mezzadri 2007) without further change of signs.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -100,9 +101,11 @@ static void orthonormalize(double *v, int64_t count, int64_t n) {
     }
 }
 
-static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia_rng rng, char *data, glia_error *error) {
+static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia_rng rng, char *data,
+                                   glia_error *error) {
     if (shape.rank < 2) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: an orthogonal initialiser needs a matrix or a kernel", leaf->name);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: an orthogonal initialiser needs a matrix or a kernel",
+                         leaf->name);
     }
     int64_t rows = shape.dim[0], columns = glia_shape_count(shape) / rows;
     int64_t count = GLIA_MIN(rows, columns), n = GLIA_MAX(rows, columns);

@@ -42,8 +42,8 @@ static const char *leaf_name(const glia_layer *layer, const char *what) {
     return name;
 }
 
-glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape shape, glia_init init, glia_init_kind otherwise,
-                                 double fan_in) {
+glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape shape, glia_init init,
+                                 glia_init_kind otherwise, double fan_in) {
     const char *name = leaf_name(layer, what);
     if (!name) return layer->graph->bad;
     if (init.kind == GLIA_INIT_DEFAULT) init = (glia_init){ .kind = otherwise, .value = 1 };
@@ -54,7 +54,8 @@ glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape
 glia_tensor glia_layer_state(glia_layer *layer, const char *what, glia_shape shape, double value) {
     const char *name = leaf_name(layer, what);
     if (!name) return layer->graph->bad;
-    return glia_state(layer->graph, name, layer->x->dtype, shape, (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = value });
+    return glia_state(layer->graph, name, layer->x->dtype, shape,
+                      (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = value });
 }
 
 glia_tensor glia_layer_add_bias(glia_tensor x, glia_tensor bias, int axis) {

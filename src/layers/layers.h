@@ -15,11 +15,11 @@ typedef struct glia_fans {
     double in, out;
 } glia_fans;
 
-/* (units, F): F and units. (K, C/groups, spatial...): C/groups and K, each times the taps. A vector: its size, twice. */
+/* (units, F): F and units. (K, C/groups, spatial...): C/groups and K, each times the taps. (n): n and n. */
 glia_fans glia_fans_of(glia_shape shape);
 
-/* Fills `data`, a dense buffer of the leaf's dtype and this shape, with what the leaf's initialiser says. The values are a
- * function of the seed and the leaf's name alone, not of the order in which leaves were made.
+/* Fills `data`, a dense buffer of the leaf's dtype and this shape, with what the leaf's initialiser says. The values
+ * are a function of the seed and the leaf's name alone, not of the order in which leaves were made.
  * GLIA_E_ARGUMENT: the initialiser does not go with the shape or dtype. */
 glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t seed, void *data, glia_error *error);
 
@@ -33,8 +33,8 @@ typedef struct glia_layer {
     const char *label_before;
 } glia_layer;
 
-/* Checks the name, that x is f32 or f64, and labels what comes next. false: a mistake is in the graph (if there is one),
- * and the caller returns x's graph's bad node, glia_layer_bad(). */
+/* Checks the name, that x is f32 or f64, and labels what comes next. false: a mistake is in the graph (if there is
+ * one), and the caller returns x's graph's bad node, glia_layer_bad(). */
 bool glia_layer_begin(glia_layer *layer, const char *kind, const char *name, glia_tensor x);
 glia_tensor glia_layer_end(glia_layer *layer, glia_tensor y); /* puts the label back; returns y */
 glia_tensor glia_layer_bad(glia_tensor x);
@@ -43,8 +43,8 @@ glia_tensor glia_layer_fail(glia_layer *layer, const char *format, ...) __attrib
 
 /* The parameter "NAME/what" of x's dtype. With `init` at its default it takes `otherwise`; a GLIA_INIT_FAN_IN_UNIFORM
  * without a fan_in of its own takes `fan_in`. */
-glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape shape, glia_init init, glia_init_kind otherwise,
-                                 double fan_in);
+glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape shape, glia_init init,
+                                 glia_init_kind otherwise, double fan_in);
 glia_tensor glia_layer_state(glia_layer *layer, const char *what, glia_shape shape, double value);
 
 /* x + bias (K), where K is x's dimension `axis`. */

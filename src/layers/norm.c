@@ -13,7 +13,8 @@ glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts
     if (!glia_layer_begin(&layer, "batch_norm", name, x)) return glia_layer_bad(x);
     if (x->shape.rank < 2 || x->shape.dim[1] < 1) return glia_layer_fail(&layer, "x must be (N, C, ...)");
     int64_t channels = x->shape.dim[1];
-    glia_tensor in[5] = { x, affine(&layer, "scale", channels, opts.no_scale, 1), affine(&layer, "shift", channels, opts.no_shift, 0),
+    glia_tensor in[5] = { x, affine(&layer, "scale", channels, opts.no_scale, 1),
+                          affine(&layer, "shift", channels, opts.no_shift, 0),
                           glia_layer_state(&layer, "running_mean", GLIA_SHAPE(channels), 0),
                           glia_layer_state(&layer, "running_var", GLIA_SHAPE(channels), 1) };
     glia_batch_norm_attrs attrs = { opts.epsilon == 0 ? 1e-5 : opts.epsilon, opts.momentum == 0 ? 0.1 : opts.momentum };
@@ -33,7 +34,9 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
 glia_tensor glia_dropout(glia_tensor x, double rate) {
     if (glia_is_bad(x)) return x;
     glia_graph *g = x->graph;
-    if (!(rate >= 0 && rate < 1)) return glia_graph_fail(g, GLIA_E_ARGUMENT, "dropout: the rate must be in [0, 1), not %g", rate);
+    if (!(rate >= 0 && rate < 1)) {
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "dropout: the rate must be in [0, 1), not %g", rate);
+    }
     if (rate == 0) return x;
     glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
     return glia_node2(&glia_op_dropout, x, rng, &(glia_dropout_attrs){ rate, g->n_streams });

@@ -4,7 +4,8 @@
 static bool is_image(glia_tensor x, const char *what) {
     if (glia_is_bad(x) || x->shape.rank == 4) return true;
     char text[GLIA_SHAPE_TEXT];
-    glia_graph_fail(x->graph, GLIA_E_SHAPE, "%s of %s: x must be (N, C, H, W)", what, glia_shape_format(x->shape, text));
+    glia_graph_fail(x->graph, GLIA_E_SHAPE, "%s of %s: x must be (N, C, H, W)", what,
+                    glia_shape_format(x->shape, text));
     return false;
 }
 

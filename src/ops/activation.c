@@ -1,7 +1,7 @@
 /* activation.c - the nonlinearities that are more than one elementary function.
  *
- * Each page part has the definition (`expand`), written so that no intermediate value overflows where the result does not,
- * and the derivative in the form that is cheapest and keeps its digits. Where the derivative can be told from the result
+ * Each has its definition (`expand`), written so that no intermediate value overflows where the result does not, and
+ * its derivative in the form that is cheapest and keeps its digits. Where the derivative can be told from the result
  * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. At the kink at zero
  * the derivative is the one from the left, as in PyTorch: relu'(0) = 0.
  */
@@ -65,7 +65,9 @@ const glia_sample glia_samples_leaky_relu[] = {
     { .name = "falling", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -2, 2), .attrs = &(const slope_attrs){ -0.25 } },
     { 0 },
 };
-glia_tensor glia_leaky_relu(glia_tensor x, double slope) { return glia_node1(&glia_op_leaky_relu, x, &(slope_attrs){ slope }); }
+glia_tensor glia_leaky_relu(glia_tensor x, double slope) {
+    return glia_node1(&glia_op_leaky_relu, x, &(slope_attrs){ slope });
+}
 
 /* ---- exponential below zero ----------------------------------------------------------------- */
 
@@ -88,8 +90,11 @@ glia_tensor glia_elu(glia_tensor x, double alpha) { return glia_node1(&glia_op_e
 /* Klambauer et al. 2017, "Self-normalizing neural networks": these constants keep mean 0 and variance 1. */
 static const double selu_alpha = 1.6732632423543772848170429916717, selu_scale = 1.0507009873554804934193349852946;
 
-EXPAND(selu, glia_select(positive(x), glia_mul_scalar(x, selu_scale), glia_mul_scalar(expm1_below(x), selu_scale * selu_alpha)))
-VJP(selu, glia_select(positive(y), glia_mul_scalar(dy, selu_scale), glia_mul(dy, glia_add_scalar(y, selu_scale * selu_alpha))))
+static glia_tensor selu_above(glia_tensor x) { return glia_mul_scalar(x, selu_scale); }
+static glia_tensor selu_below(glia_tensor x) { return glia_mul_scalar(expm1_below(x), selu_scale * selu_alpha); }
+
+EXPAND(selu, glia_select(positive(x), selu_above(x), selu_below(x)))
+VJP(selu, glia_select(positive(y), selu_above(dy), glia_mul(dy, glia_add_scalar(y, selu_scale * selu_alpha))))
 RECORD(selu, "1.0507 x if x > 0, else 1.0507 1.6733 (e^x - 1)", .attr_size = 0)
 SAMPLE(selu, GLIA_SAMPLE_NONZERO, -4, 4)
 glia_tensor glia_selu(glia_tensor x) { return glia_node1(&glia_op_selu, x, NULL); }
@@ -124,7 +129,8 @@ static glia_tensor gelu_gate(glia_tensor x) {
 /* s + x s (1 - s) 2u'. */
 static glia_tensor gelu_tanh_slope(glia_tensor x) {
     glia_tensor s = gelu_gate(x);
-    glia_tensor inner = glia_mul_scalar(glia_add_scalar(glia_mul_scalar(glia_mul(x, x), 3 * gelu_cubic), 1), gelu_linear);
+    glia_tensor inner =
+        glia_mul_scalar(glia_add_scalar(glia_mul_scalar(glia_mul(x, x), 3 * gelu_cubic), 1), gelu_linear);
     return glia_add(s, glia_mul(glia_mul(x, inner), glia_mul(s, one_minus(s))));
 }
 

@@ -106,8 +106,10 @@ RECORD(avg_pool_grad, "dy's elements spread evenly over their windows: avg_pool'
                                  id##_grad_attrs = { LIST w, LIST s, LIST p, LIST q, count, LIST x };
 CASES(ATTRS)
 
-#define OF_POOL(id, w, s, p, q, count, x, y) { .name = #id, .n = 1, .in = { { .shape = LIST x } }, .attrs = &id##_attrs },
-#define OF_GRAD(id, w, s, p, q, count, x, y) { .name = #id, .n = 1, .in = { { .shape = LIST y } }, .attrs = &id##_grad_attrs },
+#define OF_POOL(id, w, s, p, q, count, x, y)                                                                           \
+    { .name = #id, .n = 1, .in = { { .shape = LIST x } }, .attrs = &id##_attrs },
+#define OF_GRAD(id, w, s, p, q, count, x, y)                                                                           \
+    { .name = #id, .n = 1, .in = { { .shape = LIST y } }, .attrs = &id##_grad_attrs },
 
 const glia_sample glia_samples_avg_pool[] = { CASES(OF_POOL) { 0 } };
 const glia_sample glia_samples_avg_pool_grad[] = { CASES(OF_GRAD) { 0 } };

@@ -27,9 +27,13 @@ bool glia_class_infer(glia_node *n) {
     n->dtype = scores->dtype;
     n->shape = GLIA_SCALAR;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "the scores must be f32 or f64");
-    if (labels->dtype != GLIA_I32) return glia_node_fail(n, "the labels must be i32, not %s", glia_dtype_name(labels->dtype));
+    if (labels->dtype != GLIA_I32) {
+        return glia_node_fail(n, "the labels must be i32, not %s", glia_dtype_name(labels->dtype));
+    }
     if (expected.rank < 1) return glia_node_fail(n, "the scores need an axis of classes");
-    if (expected.dim[--expected.rank] < 1) return glia_node_fail(n, "the last axis is the classes and cannot be the batch");
+    if (expected.dim[--expected.rank] < 1) {
+        return glia_node_fail(n, "the last axis is the classes and cannot be the batch");
+    }
     char text[GLIA_SHAPE_TEXT];
     if (glia_shape_equal(labels->shape, expected)) return true;
     return glia_node_fail(n, "the labels should be %s: a class for each row", glia_shape_format(expected, text));

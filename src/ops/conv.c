@@ -9,9 +9,9 @@
  *     conv_input_grad   x from y and w       x = sum over k, o, t of y w     ("transposed convolution")
  *     conv_kernel_grad  w from x and y       w = sum over n, o of x y
  *
- * Each holds two and sums into the third. The form is linear in all three, so the gradient of any of them is another two
- * of them, and derivatives of every order stay within the family. (Dumoulin and Visin 2016, "A guide to convolution
- * arithmetic for deep learning", has pictures.)
+ * Each holds two and sums into the third. The form is linear in all three, so the gradient of any of them is another
+ * two of them, and derivatives of every order stay within the family. (Dumoulin and Visin 2016, "A guide to
+ * convolution arithmetic for deep learning", has pictures.)
  */
 #include <string.h>
 
@@ -31,29 +31,38 @@ static const glia_field conv_fields[] = {
 static bool conv_shape(glia_node *n, const glia_shape *x, const glia_shape *kernel, glia_shape *y) {
     const glia_conv_attrs *a = n->attrs;
     int axes = x->rank - 2;
-    if (axes < 1 || axes > GLIA_SPATIAL_AXES) return glia_node_fail(n, "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
-    if (kernel->rank != x->rank) return glia_node_fail(n, "the kernel has %d spatial axes, x has %d", kernel->rank - 2, axes);
+    if (axes < 1 || axes > GLIA_SPATIAL_AXES) {
+        return glia_node_fail(n, "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
+    }
+    if (kernel->rank != x->rank) {
+        return glia_node_fail(n, "the kernel has %d spatial axes, x has %d", kernel->rank - 2, axes);
+    }
     int64_t filters = kernel->dim[0], channels = x->dim[1];
     if (a->groups < 1) return glia_node_fail(n, "groups cannot be %lld", (long long)a->groups);
     if (filters < 1 || filters % a->groups != 0) {
-        return glia_node_fail(n, "%lld filters do not divide into %lld groups", (long long)filters, (long long)a->groups);
+        return glia_node_fail(n, "%lld filters do not divide into %lld groups", (long long)filters,
+                              (long long)a->groups);
     }
     if (channels < 1 || channels % a->groups != 0) {
-        return glia_node_fail(n, "%lld channels do not divide into %lld groups", (long long)channels, (long long)a->groups);
+        return glia_node_fail(n, "%lld channels do not divide into %lld groups", (long long)channels,
+                              (long long)a->groups);
     }
     if (kernel->dim[1] != channels / a->groups) {
         return glia_node_fail(n, "the kernel takes %lld channels, x has %lld in each of %lld groups",
                               (long long)kernel->dim[1], (long long)(channels / a->groups), (long long)a->groups);
     }
     *y = (glia_shape){ .rank = x->rank, .dim = { x->dim[0], filters } };
-    glia_window window = { "kernel", axes, x->dim + 2, kernel->dim + 2, &a->stride, &a->dilation, &a->pad, &a->pad_after };
+    glia_window window = { "kernel", axes, x->dim + 2, kernel->dim + 2, .stride = &a->stride, .dilation = &a->dilation,
+                           .pad = &a->pad, .pad_after = &a->pad_after };
     return glia_window_places(n, &window, y->dim + 2);
 }
 
 /* Both inputs have the same dtype, f32 or f64; it is the result's. */
 static bool conv_dtype(glia_node *n) {
     glia_dtype t = n->in[0]->dtype;
-    if (t != n->in[1]->dtype || (t != GLIA_F32 && t != GLIA_F64)) return glia_node_fail(n, "both must be f32, or both f64");
+    if (t != n->in[1]->dtype || (t != GLIA_F32 && t != GLIA_F64)) {
+        return glia_node_fail(n, "both must be f32, or both f64");
+    }
     n->dtype = t;
     return true;
 }
@@ -64,7 +73,8 @@ static bool conv_gives(glia_node *n, const glia_shape *x, const glia_shape *kern
     if (!conv_shape(n, x, kernel, &y)) return false;
     if (glia_shape_equal(y, *dy)) return true;
     char xs[GLIA_SHAPE_TEXT], ys[GLIA_SHAPE_TEXT];
-    return glia_node_fail(n, "an input %s gives %s, which does not match", glia_shape_format(*x, xs), glia_shape_format(y, ys));
+    return glia_node_fail(n, "an input %s gives %s, which does not match", glia_shape_format(*x, xs),
+                          glia_shape_format(y, ys));
 }
 
 static bool conv_infer(glia_node *n) {
@@ -93,7 +103,9 @@ typedef struct geometry {
 } geometry;
 
 static geometry geometry_of(const glia_conv_attrs *a, glia_shape x, glia_shape kernel, glia_shape y) {
-    geometry g = { x.dim[0], a->groups, kernel.dim[1], kernel.dim[0] / a->groups, { 0 }, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
+    geometry g = { .samples = x.dim[0], .groups = a->groups };
+    g.channels = kernel.dim[1];
+    g.filters = kernel.dim[0] / a->groups;
     int axes = x.rank - 2;
     glia_spatial_three(x.dim + 2, axes, 1, g.size);
     glia_spatial_three(y.dim + 2, axes, 1, g.out);
@@ -222,35 +234,37 @@ static void conv_kernel_grad_vjp(glia_node *kernel, glia_tensor dkernel, glia_te
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-#define RECORD(op_name, text)                                                                                            \
-    const glia_op glia_op_##op_name = { .name = #op_name, .summary = text, .arity = 2, .attr_size = sizeof(glia_conv_attrs), \
-                                        .fields = conv_fields, .infer = op_name##_infer, .eval = op_name##_eval,         \
-                                        .vjp = op_name##_vjp, .flops = op_name##_flops };
+#define RECORD(op_name, text)                                                                                      \
+    const glia_op glia_op_##op_name = { .name = #op_name, .summary = text, .arity = 2,                             \
+                                        .attr_size = sizeof(glia_conv_attrs), .fields = conv_fields,               \
+                                        .infer = op_name##_infer, .eval = op_name##_eval, .vjp = op_name##_vjp,    \
+                                        .flops = op_name##_flops };
 
 RECORD(conv, "y[n,k,o] = sum of x[n,c,o s + t d - p] w[k,c,t] over c and t")
 RECORD(conv_input_grad, "x[n,c,i] = sum of y[n,k,o] w[k,c,t] over k and o s + t d - p = i: transposed convolution")
 RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n and o")
 
 /* Each case is a sample of all three. Columns: stride, dilation, pad, pad_after, groups, x, kernel, y. */
-#define CASES(CASE)                                                                                                  \
-    CASE(line, (1), (1), (0), (0), 1, (2, 3, 7), (4, 3, 3), (2, 4, 5))                                               \
-    CASE(line_strided, (2), (1), (1), (1), 1, (2, 2, 8), (3, 2, 3), (2, 3, 4))                                       \
-    CASE(line_causal, (1), (2), (4), (0), 1, (1, 2, 6), (2, 2, 3), (1, 2, 6))                                        \
-    CASE(plain, (1, 1), (1, 1), (0, 0), (0, 0), 1, (2, 3, 5, 6), (4, 3, 3, 2), (2, 4, 3, 5))                         \
-    CASE(pointwise, (1, 1), (1, 1), (0, 0), (0, 0), 1, (2, 3, 3, 4), (5, 3, 1, 1), (2, 5, 3, 4))                     \
-    CASE(strided, (2, 2), (1, 1), (1, 1), (1, 1), 1, (2, 2, 7, 6), (3, 2, 3, 3), (2, 3, 4, 3))                       \
-    CASE(uneven_strides, (3, 2), (1, 1), (0, 1), (2, 0), 1, (1, 2, 6, 7), (2, 2, 3, 2), (1, 2, 2, 4))                \
-    CASE(skipping, (3, 3), (1, 1), (0, 0), (0, 0), 1, (1, 1, 8, 7), (2, 1, 2, 1), (1, 2, 3, 3))                      \
-    CASE(row_padding, (1, 1), (1, 1), (2, 0), (2, 0), 1, (2, 2, 4, 5), (3, 2, 3, 3), (2, 3, 6, 3))                   \
-    CASE(column_padding, (1, 1), (1, 1), (0, 2), (0, 2), 1, (2, 2, 4, 5), (3, 2, 3, 3), (2, 3, 2, 7))                \
-    CASE(odd_padding, (2, 2), (1, 1), (0, 0), (1, 1), 1, (2, 2, 6, 6), (3, 2, 3, 3), (2, 3, 3, 3))                   \
-    CASE(dilated, (1, 1), (2, 3), (1, 2), (1, 2), 1, (1, 2, 7, 8), (3, 2, 3, 3), (1, 3, 5, 6))                       \
-    CASE(grouped, (1, 1), (1, 1), (1, 1), (1, 1), 2, (2, 4, 4, 4), (6, 2, 3, 3), (2, 6, 4, 4))                       \
-    CASE(depthwise, (2, 1), (1, 1), (1, 1), (1, 1), 3, (2, 3, 5, 4), (3, 1, 3, 3), (2, 3, 3, 4))                     \
-    CASE(multiplier, (1, 1), (1, 2), (0, 1), (0, 1), 2, (1, 2, 4, 6), (4, 1, 2, 3), (1, 4, 3, 4))                    \
-    CASE(whole, (1, 1), (1, 1), (0, 0), (0, 0), 1, (3, 2, 4, 3), (5, 2, 4, 3), (3, 5, 1, 1))                         \
-    CASE(volume, (1, 1, 1), (1, 1, 1), (0, 0, 0), (0, 0, 0), 1, (1, 2, 3, 4, 3), (2, 2, 2, 2, 2), (1, 2, 2, 3, 2))   \
-    CASE(volume_strided, (2, 1, 2), (1, 2, 1), (1, 0, 0), (1, 0, 1), 1, (1, 2, 4, 5, 4), (2, 2, 3, 2, 2), (1, 2, 2, 3, 2))
+#define CASES(CASE)                                                                                                    \
+    CASE(line, (1), (1), (0), (0), 1, (2, 3, 7), (4, 3, 3), (2, 4, 5))                                                 \
+    CASE(line_strided, (2), (1), (1), (1), 1, (2, 2, 8), (3, 2, 3), (2, 3, 4))                                         \
+    CASE(line_causal, (1), (2), (4), (0), 1, (1, 2, 6), (2, 2, 3), (1, 2, 6))                                          \
+    CASE(plain, (1, 1), (1, 1), (0, 0), (0, 0), 1, (2, 3, 5, 6), (4, 3, 3, 2), (2, 4, 3, 5))                           \
+    CASE(pointwise, (1, 1), (1, 1), (0, 0), (0, 0), 1, (2, 3, 3, 4), (5, 3, 1, 1), (2, 5, 3, 4))                       \
+    CASE(strided, (2, 2), (1, 1), (1, 1), (1, 1), 1, (2, 2, 7, 6), (3, 2, 3, 3), (2, 3, 4, 3))                         \
+    CASE(uneven_strides, (3, 2), (1, 1), (0, 1), (2, 0), 1, (1, 2, 6, 7), (2, 2, 3, 2), (1, 2, 2, 4))                  \
+    CASE(skipping, (3, 3), (1, 1), (0, 0), (0, 0), 1, (1, 1, 8, 7), (2, 1, 2, 1), (1, 2, 3, 3))                        \
+    CASE(row_padding, (1, 1), (1, 1), (2, 0), (2, 0), 1, (2, 2, 4, 5), (3, 2, 3, 3), (2, 3, 6, 3))                     \
+    CASE(column_padding, (1, 1), (1, 1), (0, 2), (0, 2), 1, (2, 2, 4, 5), (3, 2, 3, 3), (2, 3, 2, 7))                  \
+    CASE(odd_padding, (2, 2), (1, 1), (0, 0), (1, 1), 1, (2, 2, 6, 6), (3, 2, 3, 3), (2, 3, 3, 3))                     \
+    CASE(dilated, (1, 1), (2, 3), (1, 2), (1, 2), 1, (1, 2, 7, 8), (3, 2, 3, 3), (1, 3, 5, 6))                         \
+    CASE(grouped, (1, 1), (1, 1), (1, 1), (1, 1), 2, (2, 4, 4, 4), (6, 2, 3, 3), (2, 6, 4, 4))                         \
+    CASE(depthwise, (2, 1), (1, 1), (1, 1), (1, 1), 3, (2, 3, 5, 4), (3, 1, 3, 3), (2, 3, 3, 4))                       \
+    CASE(multiplier, (1, 1), (1, 2), (0, 1), (0, 1), 2, (1, 2, 4, 6), (4, 1, 2, 3), (1, 4, 3, 4))                      \
+    CASE(whole, (1, 1), (1, 1), (0, 0), (0, 0), 1, (3, 2, 4, 3), (5, 2, 4, 3), (3, 5, 1, 1))                           \
+    CASE(volume, (1, 1, 1), (1, 1, 1), (0, 0, 0), (0, 0, 0), 1, (1, 2, 3, 4, 3), (2, 2, 2, 2, 2), (1, 2, 2, 3, 2))     \
+    CASE(volume_strided, (2, 1, 2), (1, 2, 1), (1, 0, 0), (1, 0, 1), 1, (1, 2, 4, 5, 4), (2, 2, 3, 2, 2),              \
+         (1, 2, 2, 3, 2))
 
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
 
@@ -260,7 +274,8 @@ RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n
                                  name##_k_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST k };
 CASES(ATTRS)
 
-#define SAMPLE(case, a, b, attributes) { .name = #case, .n = 2, .in = { { .shape = LIST a }, { .shape = LIST b } }, .attrs = &attributes },
+#define SAMPLE(case, a, b, attributes)                                                                                 \
+    { .name = #case, .n = 2, .in = { { .shape = LIST a }, { .shape = LIST b } }, .attrs = &attributes },
 #define OF_CONV(name, s, d, p, q, g, x, k, y) SAMPLE(name, x, k, name##_attrs)
 #define OF_INPUT_GRAD(name, s, d, p, q, g, x, k, y) SAMPLE(name, y, k, name##_x_attrs)
 #define OF_KERNEL_GRAD(name, s, d, p, q, g, x, k, y) SAMPLE(name, x, y, name##_k_attrs)
@@ -271,8 +286,8 @@ const glia_sample glia_samples_conv_kernel_grad[] = { CASES(OF_KERNEL_GRAD) { 0 
 
 /* ---- constructors --------------------------------------------------------------------------- */
 
-/* The attributes that a user's window means for a kernel with these taps over x of these sizes (with GLIA_SAME the padding
- * depends on them). Values out of range are left for infer to report. */
+/* The attributes that a user's window means for a kernel with these taps over x of these sizes (with GLIA_SAME the
+ * padding depends on them). Values out of range are left for infer to report. */
 static bool resolve(glia_graph *g, const char *what, const glia_conv_window *w, int axes, const int64_t *size,
                     const int64_t *taps, glia_conv_attrs *a) {
     bool pads = w->pad != 0;
@@ -289,7 +304,8 @@ static bool resolve(glia_graph *g, const char *what, const glia_conv_window *w, 
         a->pad.dim[i] = w->pads[i] ? w->pads[i] : w->pad;
         a->pad_after.dim[i] = w->pads_after[i] ? w->pads_after[i] : w->pad;
         if (w->padding == GLIA_SAME) {
-            glia_window_same(size[i], taps[i], a->stride.dim[i], a->dilation.dim[i], &a->pad.dim[i], &a->pad_after.dim[i]);
+            glia_window_same(size[i], taps[i], a->stride.dim[i], a->dilation.dim[i], &a->pad.dim[i],
+                             &a->pad_after.dim[i]);
         }
     }
     return true;
@@ -312,12 +328,14 @@ glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_wi
     glia_conv_attrs a = { .groups = 1 };
     if (glia_is_bad(x) || glia_is_bad(kernel)) return glia_node2(&glia_op_conv_input_grad, x, kernel, &a);
     if (!spatial(x, kernel)) {
-        return glia_graph_fail(x->graph, GLIA_E_SHAPE, "conv_transposed: x (N, K, spatial...) has rank %d, the kernel %d",
-                               x->shape.rank, kernel->shape.rank);
+        return glia_graph_fail(x->graph, GLIA_E_SHAPE,
+                               "conv_transposed: x (N, K, spatial...) has rank %d, the kernel %d", x->shape.rank,
+                               kernel->shape.rank);
     }
     int axes = x->shape.rank - 2;
     if (output.rank != 0 && output.rank != axes) {
-        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "conv_transposed: %d output sizes for %d spatial axes", output.rank, axes);
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "conv_transposed: %d output sizes for %d spatial axes",
+                               output.rank, axes);
     }
     const int64_t *taps = kernel->shape.dim + 2, most = INT32_MAX;
     int64_t in[GLIA_SPATIAL_AXES], size[GLIA_SPATIAL_AXES];
@@ -331,7 +349,8 @@ glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_wi
     for (int i = 0; i < axes; i++) {
         int64_t extent = a.dilation.dim[i] * (GLIA_MIN(taps[i], most) - 1) + 1;
         bool computed = !output.rank && window.padding != GLIA_SAME;
-        a.size.dim[i + 2] = computed ? (in[i] - 1) * a.stride.dim[i] - a.pad.dim[i] - a.pad_after.dim[i] + extent : size[i];
+        a.size.dim[i + 2] =
+            computed ? (in[i] - 1) * a.stride.dim[i] - a.pad.dim[i] - a.pad_after.dim[i] + extent : size[i];
     }
     return glia_node2(&glia_op_conv_input_grad, x, kernel, &a);
 }

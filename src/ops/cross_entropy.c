@@ -1,8 +1,10 @@
-/* cross_entropy.c - losses of class scores: cross-entropy of logits, by label or by distribution, and negative log-likelihood.
+/* cross_entropy.c - losses of class scores: cross-entropy of logits, by label or by distribution, negative
+ * log-likelihood, and the Kullback-Leibler divergence.
  *
- * With p = softmax(logits) and a target distribution t over the K classes, the loss of a sample is -sum t log p, and its
- * gradient in the logits is p sum(t) - t: no division, no logarithm of something small. Labels mean t = 1 at the label;
- * label smoothing e (Szegedy et al. 2016, section 7) makes it (1 - e) t + e / K. The result is the mean over samples.
+ * With p = softmax(logits) and a target distribution t over the K classes, the loss of a sample is -sum t log p, and
+ * its gradient in the logits is p sum(t) - t: no division, no logarithm of something small. Labels mean t = 1 at the
+ * label; label smoothing e (Szegedy et al. 2016, section 7) makes it (1 - e) t + e / K. The result is the mean over
+ * samples.
  *
  * A label outside [0, K) means t = 0: the sample adds nothing to the loss or the gradient (it is counted in the mean).
  * The label is found by comparing with 0 ... K-1 and choosing, not multiplying, so that a log-probability of -inf at
@@ -32,7 +34,8 @@ static glia_shape sample_axes(glia_tensor scores) {
 
 /* How many samples, as a scalar. */
 static glia_tensor samples_of(glia_tensor scores) {
-    return scores->shape.rank == 1 ? glia_scalar(scores->graph, scores->dtype, 1) : glia_count_of(scores, sample_axes(scores));
+    return scores->shape.rank == 1 ? glia_scalar(scores->graph, scores->dtype, 1)
+                                   : glia_count_of(scores, sample_axes(scores));
 }
 
 /* -sum(x) / samples, of x (..., K). */
@@ -66,7 +69,8 @@ static glia_tensor cross_entropy_expand(const glia_node *n, const glia_tensor *i
     if (glia_is_bad(log_p)) return log_p;
     glia_tensor taken = at_label(log_p, in[1]);
     if (e > 0) {
-        glia_tensor spread = glia_mul(glia_mul_scalar(log_p, e / (double)classes), glia_class_known(in[1], classes, log_p->dtype));
+        glia_tensor spread =
+            glia_mul(glia_mul_scalar(log_p, e / (double)classes), glia_class_known(in[1], classes, log_p->dtype));
         taken = glia_add(glia_mul_scalar(taken, 1 - e), spread);
     }
     return minus_mean(taken);
@@ -90,7 +94,9 @@ const glia_op glia_op_cross_entropy = {
     .infer = cross_entropy_infer, .vjp = cross_entropy_vjp, .expand = cross_entropy_expand };
 
 #define SCORES(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -3, .high = 3 }
-#define LABELS(from, to, ...) { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = to, .constant = true }
+#define LABELS(from, to, ...)                                                                                        \
+    { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = to,      \
+      .constant = true }
 #define SMOOTHING(e) .attrs = &(const smoothing_attrs){ e }
 
 const glia_sample glia_samples_cross_entropy[] = {
@@ -112,7 +118,9 @@ glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double la
 static bool distribution_infer(glia_node *n) {
     if (!glia_infer_float(n)) return false;
     if (n->shape.rank < 1) return glia_node_fail(n, "needs an axis of classes");
-    if (n->shape.dim[n->shape.rank - 1] < 1) return glia_node_fail(n, "the last axis is the classes and cannot be the batch");
+    if (n->shape.dim[n->shape.rank - 1] < 1) {
+        return glia_node_fail(n, "the last axis is the classes and cannot be the batch");
+    }
     n->shape = GLIA_SCALAR;
     return true;
 }
@@ -166,8 +174,13 @@ static void nll_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[0] = at_label(glia_broadcast(each, log_p->shape), y->in[1]);
 }
 
-const glia_op glia_op_nll = { .name = "nll", .summary = "mean over samples of -log p at the label", .arity = 2,
-                              .flags = GLIA_OP_COMPOSITE, .infer = glia_class_infer, .vjp = nll_vjp, .expand = nll_expand };
+const glia_op glia_op_nll = { .name = "nll",
+                              .summary = "mean over samples of -log p at the label",
+                              .arity = 2,
+                              .flags = GLIA_OP_COMPOSITE,
+                              .infer = glia_class_infer,
+                              .vjp = nll_vjp,
+                              .expand = nll_expand };
 
 const glia_sample glia_samples_nll[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), LABELS(0, 4, 5) } },
@@ -182,7 +195,9 @@ glia_tensor glia_nll(glia_tensor log_probabilities, glia_tensor labels) {
 /* ---- kl_divergence(log_q, p) ---------------------------------------------------------------- */
 
 /* p where p > 0, else 1: its logarithm is 0 where the term is left out anyway. */
-static glia_tensor log_positive(glia_tensor p, glia_tensor is_positive) { return glia_log(glia_select(is_positive, p, glia_like(p, 1))); }
+static glia_tensor log_positive(glia_tensor p, glia_tensor is_positive) {
+    return glia_log(glia_select(is_positive, p, glia_like(p, 1)));
+}
 
 /* Terms with p = 0 are 0, whatever q is. */
 static glia_tensor kl_divergence_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
@@ -206,8 +221,13 @@ const glia_op glia_op_kl_divergence = {
 
 const glia_sample glia_samples_kl_divergence[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), TARGET(5, 4) } },
-    { .name = "some_zero", .n = 2, .in = { SCORES(4, 3), { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 3, .constant = true } } },
+    { .name = "some_zero",
+      .n = 2,
+      .in = { SCORES(4, 3),
+              { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 3, .constant = true } } },
     { 0 },
 };
 
-glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p) { return glia_node2(&glia_op_kl_divergence, log_q, p, NULL); }
+glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p) {
+    return glia_node2(&glia_op_kl_divergence, log_q, p, NULL);
+}

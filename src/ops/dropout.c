@@ -1,4 +1,4 @@
-/* dropout.c - dropout (Srivastava et al. 2014), inverted: what is kept is divided by 1 - rate, so nothing changes later.
+/* dropout.c - dropout (Srivastava et al. 2014), inverted: what is kept is divided by 1 - rate.
  *
  * When training, an element is dropped where a uniform random number is below the rate. Those numbers are a function of
  * the state "rng" (seed and step) and this node's stream, so the gradient is the same operation with the same stream
@@ -13,7 +13,9 @@ static bool dropout_infer(glia_node *n) {
     n->dtype = x->dtype;
     n->shape = x->shape;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "x must be f32 or f64");
-    if (rng->dtype != GLIA_I64 || rng->shape.rank != 1 || rng->shape.dim[0] != 2) return glia_node_fail(n, "the state must be i64(2)");
+    if (rng->dtype != GLIA_I64 || rng->shape.rank != 1 || rng->shape.dim[0] != 2) {
+        return glia_node_fail(n, "the state must be i64(2)");
+    }
     int64_t stream = attrs_of(n)->stream;
     if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
     n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* the next random node takes another */
@@ -37,13 +39,28 @@ static void dropout_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 static const glia_field dropout_fields[] = { GLIA_FIELD(FLOAT, glia_dropout_attrs, rate),
                                              GLIA_FIELD(INT, glia_dropout_attrs, stream), GLIA_FIELDS_END };
 
-const glia_op glia_op_dropout = { .name = "dropout", .summary = "x / (1 - rate) with probability 1 - rate, else 0; x in inference",
-                                  .arity = 2, .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL, .attr_size = sizeof(glia_dropout_attrs),
-                                  .fields = dropout_fields, .infer = dropout_infer, .vjp = dropout_vjp, .expand = dropout_expand };
+const glia_op glia_op_dropout = { .name = "dropout",
+                                  .summary = "x / (1 - rate) with probability 1 - rate, else 0; x in inference",
+                                  .arity = 2,
+                                  .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
+                                  .attr_size = sizeof(glia_dropout_attrs),
+                                  .fields = dropout_fields,
+                                  .infer = dropout_infer,
+                                  .vjp = dropout_vjp,
+                                  .expand = dropout_expand };
 
-#define STATE { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1000, .constant = true }
+#define STATE                                                                                                          \
+    { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1000, .constant = true }
 const glia_sample glia_samples_dropout[] = {
-    { .name = "half", .n = 2, .in = { { .shape = GLIA_DIMS(4, 5) }, STATE }, .attrs = &(const glia_dropout_attrs){ 0.5, 3 }, .no_golden = true },
-    { .name = "none", .n = 2, .in = { { .shape = GLIA_DIMS(4, 5) }, STATE }, .attrs = &(const glia_dropout_attrs){ 0, 0 }, .no_golden = true },
+    { .name = "half",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(4, 5) }, STATE },
+      .attrs = &(const glia_dropout_attrs){ 0.5, 3 },
+      .no_golden = true },
+    { .name = "none",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(4, 5) }, STATE },
+      .attrs = &(const glia_dropout_attrs){ 0, 0 },
+      .no_golden = true },
     { 0 },
 };

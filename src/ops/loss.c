@@ -30,7 +30,8 @@ static void opposite(glia_tensor gradient, glia_tensor *dx) {
 
 #define OF(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
 /* Two inputs whose differences stay away from 0 and 1. */
-#define APART(low_a, high_a, low_b, high_b) { { .shape = GLIA_DIMS(4, 3), .low = low_a, .high = high_a }, { .shape = GLIA_DIMS(4, 3), .low = low_b, .high = high_b } }
+#define BETWEEN(from, to) { .shape = GLIA_DIMS(4, 3), .low = from, .high = to }
+#define APART(low_a, high_a, low_b, high_b) { BETWEEN(low_a, high_a), BETWEEN(low_b, high_b) }
 
 /* ---- mean squared error --------------------------------------------------------------------- */
 
@@ -52,7 +53,9 @@ const glia_sample glia_samples_mse[] = {
     { .name = "scalar", .n = 2, .in = { { .shape = { 0 } }, { .shape = { 0 } } } },
     { 0 },
 };
-glia_tensor glia_mse(glia_tensor prediction, glia_tensor target) { return glia_node2(&glia_op_mse, prediction, target, NULL); }
+glia_tensor glia_mse(glia_tensor prediction, glia_tensor target) {
+    return glia_node2(&glia_op_mse, prediction, target, NULL);
+}
 
 /* ---- mean absolute error -------------------------------------------------------------------- */
 
@@ -73,7 +76,9 @@ const glia_sample glia_samples_mae[] = {
     { .name = "below", .n = 2, .in = APART(-2, 0, 0.5, 1) },
     { 0 },
 };
-glia_tensor glia_mae(glia_tensor prediction, glia_tensor target) { return glia_node2(&glia_op_mae, prediction, target, NULL); }
+glia_tensor glia_mae(glia_tensor prediction, glia_tensor target) {
+    return glia_node2(&glia_op_mae, prediction, target, NULL);
+}
 
 /* ---- Huber ---------------------------------------------------------------------------------- */
 
@@ -99,7 +104,8 @@ static void huber_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     opposite(glia_mul(clipped, each_of(y, dy)), dx);
 }
 
-RECORD(huber, "mean of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)", .attr_size = sizeof(huber_attrs), .fields = huber_fields)
+RECORD(huber, "mean of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)", .attr_size = sizeof(huber_attrs),
+       .fields = huber_fields)
 const glia_sample glia_samples_huber[] = {
     { .name = "near", .n = 2, .in = APART(0.1, 0.4, -0.4, 0), .attrs = &(const huber_attrs){ 1 } },
     { .name = "far", .n = 2, .in = APART(2, 3, -1, 0.5), .attrs = &(const huber_attrs){ 1 } },
@@ -140,7 +146,9 @@ const glia_sample glia_samples_hinge[] = {
     { .name = "wrong", .n = 2, .in = APART(0.5, 2, -2, -1) },
     { 0 },
 };
-glia_tensor glia_hinge(glia_tensor score, glia_tensor target) { return glia_node2(&glia_op_hinge, score, target, NULL); }
+glia_tensor glia_hinge(glia_tensor score, glia_tensor target) {
+    return glia_node2(&glia_op_hinge, score, target, NULL);
+}
 
 /* ---- binary cross-entropy of logits --------------------------------------------------------- */
 
@@ -160,8 +168,14 @@ static void binary_cross_entropy_vjp(glia_node *y, glia_tensor dy, glia_tensor *
 
 RECORD(binary_cross_entropy, "mean of log(1 + e^x) - x target", .attr_size = 0)
 const glia_sample glia_samples_binary_cross_entropy[] = {
-    { .name = "plain", .n = 2, .in = { { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_NONZERO, .low = -3, .high = 3 }, { .shape = GLIA_DIMS(4, 3), .low = 0, .high = 1 } } },
-    { .name = "large", .n = 2, .in = { { .shape = GLIA_DIMS(2, 3), .low = 700, .high = 900 }, { .shape = GLIA_DIMS(2, 3), .low = 0, .high = 1 } } },
+    { .name = "plain",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_NONZERO, .low = -3, .high = 3 },
+              { .shape = GLIA_DIMS(4, 3), .low = 0, .high = 1 } } },
+    { .name = "large",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(2, 3), .low = 700, .high = 900 },
+              { .shape = GLIA_DIMS(2, 3), .low = 0, .high = 1 } } },
     { 0 },
 };
 glia_tensor glia_binary_cross_entropy(glia_tensor logits, glia_tensor target) {

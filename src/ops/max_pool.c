@@ -7,8 +7,8 @@
  *     max_pool_scatter(x, dy)[i] = sum of dy[w] over the windows with m(w) = i      its derivative in x, applied to dy
  *     max_pool_gather(x, u)[w]   = u[m(w)]                                          the adjoint of scatter in dy
  *
- * are linear in dy and u and have no derivative in x besides: the family is closed under differentiation. Places are not
- * stored but found again from x, which is as cheap as reading them.
+ * are linear in dy and u and have no derivative in x besides: the family is closed under differentiation. Places are
+ * not stored but found again from x, which is as cheap as reading them.
  */
 #include <math.h>
 #include <string.h>
@@ -29,7 +29,8 @@ static bool max_pool_scatter_infer(glia_node *n) {
     n->shape = n->in[0]->shape;
     if (!without_size(n) || !glia_pool_dtype(n) || !glia_pool_shape(n, &n->in[0]->shape, &y)) return false;
     char text[GLIA_SHAPE_TEXT];
-    return glia_shape_equal(y, n->in[1]->shape) || glia_node_fail(n, "the pooling of x is %s", glia_shape_format(y, text));
+    return glia_shape_equal(y, n->in[1]->shape) ||
+           glia_node_fail(n, "the pooling of x is %s", glia_shape_format(y, text));
 }
 
 static bool max_pool_gather_infer(glia_node *n) {
@@ -53,7 +54,8 @@ static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64
 }
 
 /* max_pool and max_pool_gather: what lies in `values` at the maxima of x. */
-static void take(const glia_pool_attrs *a, glia_shape x_shape, glia_shape y_shape, const double *x, const double *values, double *y) {
+static void take(const glia_pool_attrs *a, glia_shape x_shape, glia_shape y_shape, const double *x,
+                 const double *values, double *y) {
     glia_pool_range r = glia_pool_range_of(a, x_shape, y_shape);
     int64_t size = r.size[0] * r.size[1] * r.size[2], out = r.out[0] * r.out[1] * r.out[2];
     for (int64_t p = 0; p < r.planes; p++) {
@@ -109,13 +111,16 @@ RECORD(max_pool_gather, 2, "u where x has the maxima of its windows: max_pool_sc
     CASE(volume, (2, 2, 3), (1, 2, 2), (0, 1, 1), (1, 0, 1), (1, 2, 3, 4, 5), (1, 2, 3, 2, 3))
 
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
-#define ATTRS(id, w, s, p, q, x, y) static const glia_pool_attrs id##_attrs = { LIST w, LIST s, LIST p, LIST q, false, { 0 } };
+#define ATTRS(id, w, s, p, q, x, y)                                                                                    \
+    static const glia_pool_attrs id##_attrs = { LIST w, LIST s, LIST p, LIST q, false, { 0 } };
 CASES(ATTRS)
 
 #define DISTINCT(dims) { .shape = LIST dims, .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
 #define OF_POOL(id, w, s, p, q, x, y) { .name = #id, .n = 1, .in = { DISTINCT(x) }, .attrs = &id##_attrs },
-#define OF_SCATTER(id, w, s, p, q, x, y) { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST y } }, .attrs = &id##_attrs },
-#define OF_GATHER(id, w, s, p, q, x, y) { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST x } }, .attrs = &id##_attrs },
+#define OF_SCATTER(id, w, s, p, q, x, y)                                                                               \
+    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST y } }, .attrs = &id##_attrs },
+#define OF_GATHER(id, w, s, p, q, x, y)                                                                                \
+    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST x } }, .attrs = &id##_attrs },
 
 const glia_sample glia_samples_max_pool[] = { CASES(OF_POOL) { 0 } };
 const glia_sample glia_samples_max_pool_scatter[] = { CASES(OF_SCATTER) { 0 } };

@@ -79,15 +79,26 @@ static void layer_norm_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[2] = glia_sum_to(dy, y->in[2]->shape);
 }
 
-const glia_op glia_op_layer_norm = { .name = "layer_norm", .summary = "(x - mean) / sqrt(var + epsilon) scale + shift over the last axis",
-                                     .arity = 3, .flags = GLIA_OP_COMPOSITE, .attr_size = sizeof(layer_norm_attrs),
-                                     .fields = layer_norm_fields, .infer = layer_norm_infer, .vjp = layer_norm_vjp,
+const glia_op glia_op_layer_norm = { .name = "layer_norm",
+                                     .summary = "(x - mean) / sqrt(var + epsilon) scale + shift over the last axis",
+                                     .arity = 3,
+                                     .flags = GLIA_OP_COMPOSITE,
+                                     .attr_size = sizeof(layer_norm_attrs),
+                                     .fields = layer_norm_fields,
+                                     .infer = layer_norm_infer,
+                                     .vjp = layer_norm_vjp,
                                      .expand = layer_norm_expand };
 
 #define VALUES(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
 const glia_sample glia_samples_layer_norm[] = {
-    { .name = "rows", .n = 3, .in = { VALUES(4, 6), VALUES(6), VALUES(6) }, .attrs = &(const layer_norm_attrs){ 1e-5 } },
-    { .name = "sequence", .n = 3, .in = { VALUES(2, 3, 5), VALUES(5), VALUES(5) }, .attrs = &(const layer_norm_attrs){ 0.1 } },
+    { .name = "rows",
+      .n = 3,
+      .in = { VALUES(4, 6), VALUES(6), VALUES(6) },
+      .attrs = &(const layer_norm_attrs){ 1e-5 } },
+    { .name = "sequence",
+      .n = 3,
+      .in = { VALUES(2, 3, 5), VALUES(5), VALUES(5) },
+      .attrs = &(const layer_norm_attrs){ 0.1 } },
     { 0 },
 };
 
@@ -103,11 +114,13 @@ static bool is_batch(glia_node *n) {
     const glia_batch_norm_attrs *a = n->attrs;
     if (!is_float(n) || !epsilon_fits(n, a->epsilon)) return false;
     if (n->shape.rank < 2 || n->shape.dim[1] < 1) return glia_node_fail(n, "x must be (N, C, ...)");
-    return (a->momentum >= 0 && a->momentum <= 1) || glia_node_fail(n, "momentum must be in [0, 1], not %g", a->momentum);
+    return (a->momentum >= 0 && a->momentum <= 1) ||
+           glia_node_fail(n, "momentum must be in [0, 1], not %g", a->momentum);
 }
 
 static bool is_like_x(glia_node *n, int i) {
-    return (n->in[i]->dtype == n->dtype && glia_shape_equal(n->in[i]->shape, n->shape)) || glia_node_fail(n, "dy must be as x");
+    return (n->in[i]->dtype == n->dtype && glia_shape_equal(n->in[i]->shape, n->shape)) ||
+           glia_node_fail(n, "dy must be as x");
 }
 
 /* All axes of x but the channels. */
@@ -159,7 +172,8 @@ static void move_running(glia_tensor leaf, glia_tensor value, double momentum) {
     for (int i = 0; i < g->n_updates; i++) {
         if (g->updates[i].leaf == leaf) return;
     }
-    glia_tensor moved = glia_add(glia_mul_scalar(leaf, 1 - momentum), glia_mul_scalar(glia_reshape(value, leaf->shape), momentum));
+    glia_tensor moved =
+        glia_add(glia_mul_scalar(leaf, 1 - momentum), glia_mul_scalar(glia_reshape(value, leaf->shape), momentum));
     glia_update(leaf, moved, "train");
 }
 
@@ -183,7 +197,8 @@ static glia_tensor batch_norm_expand(const glia_node *n, const glia_tensor *in, 
         return glia_add(glia_mul(xhat, by_channel(scale, x)), by_channel(shift, x));
     }
     /* x a + b, where a = scale r and b = shift - mean a are vectors. */
-    glia_tensor a = glia_mul(scale, glia_rsqrt(glia_add_scalar(var, epsilon_of(n)))), b = glia_sub(shift, glia_mul(mean, a));
+    glia_tensor a = glia_mul(scale, glia_rsqrt(glia_add_scalar(var, epsilon_of(n)))),
+                b = glia_sub(shift, glia_mul(mean, a));
     return glia_add(glia_mul(x, by_channel(a, x)), by_channel(b, x));
 }
 
@@ -196,10 +211,17 @@ static void batch_norm_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 
 const glia_op glia_op_batch_norm = {
-    .name = "batch_norm", .arity = 5, .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
-    .summary = "(x - mean) / sqrt(var + epsilon) scale + shift for each channel; statistics of the batch or running ones",
-    .attr_size = sizeof(glia_batch_norm_attrs), .fields = batch_norm_fields, .infer = batch_norm_infer,
-    .vjp = batch_norm_vjp, .expand = batch_norm_expand };
+    .name = "batch_norm",
+    .arity = 5,
+    .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
+    .summary =
+        "(x - mean) / sqrt(var + epsilon) scale + shift for each channel; statistics of the batch or running ones",
+    .attr_size = sizeof(glia_batch_norm_attrs),
+    .fields = batch_norm_fields,
+    .infer = batch_norm_infer,
+    .vjp = batch_norm_vjp,
+    .expand = batch_norm_expand
+};
 
 /* ---- batch normalisation: gradients --------------------------------------------------------- */
 
@@ -215,10 +237,15 @@ static glia_tensor batch_norm_dx_expand(const glia_node *n, const glia_tensor *i
     return normalized_grad(xhat, r, g, batch_axes(x));
 }
 
-const glia_op glia_op_batch_norm_dx = { .name = "batch_norm_dx", .summary = "batch_norm's gradient in x, from x, dy, scale and running statistics",
-                                        .arity = 5, .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
-                                        .attr_size = sizeof(glia_batch_norm_attrs), .fields = batch_norm_fields,
-                                        .infer = batch_norm_dx_infer, .expand = batch_norm_dx_expand };
+const glia_op glia_op_batch_norm_dx = { .name = "batch_norm_dx",
+                                        .summary =
+                                            "batch_norm's gradient in x, from x, dy, scale and running statistics",
+                                        .arity = 5,
+                                        .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
+                                        .attr_size = sizeof(glia_batch_norm_attrs),
+                                        .fields = batch_norm_fields,
+                                        .infer = batch_norm_dx_infer,
+                                        .expand = batch_norm_dx_expand };
 
 static bool batch_norm_dscale_infer(glia_node *n) {
     if (!is_batch(n) || !is_like_x(n, 1) || !is_vector(n, 2, "running_mean", n->shape.dim[1]) ||
@@ -234,10 +261,15 @@ static glia_tensor batch_norm_dscale_expand(const glia_node *n, const glia_tenso
     return sum_by_channel(glia_mul(in[1], batch_normalized(in[0], in[2], in[3], epsilon_of(n), mode, &r)));
 }
 
-const glia_op glia_op_batch_norm_dscale = { .name = "batch_norm_dscale", .summary = "batch_norm's gradient in scale, from x, dy and running statistics",
-                                            .arity = 4, .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
-                                            .attr_size = sizeof(glia_batch_norm_attrs), .fields = batch_norm_fields,
-                                            .infer = batch_norm_dscale_infer, .expand = batch_norm_dscale_expand };
+const glia_op glia_op_batch_norm_dscale = { .name = "batch_norm_dscale",
+                                            .summary =
+                                                "batch_norm's gradient in scale, from x, dy and running statistics",
+                                            .arity = 4,
+                                            .flags = GLIA_OP_COMPOSITE | GLIA_OP_MODAL,
+                                            .attr_size = sizeof(glia_batch_norm_attrs),
+                                            .fields = batch_norm_fields,
+                                            .infer = batch_norm_dscale_infer,
+                                            .expand = batch_norm_dscale_expand };
 
 #define MEANS(c) { .shape = GLIA_DIMS(c), .constant = true }
 #define VARIANCES(c) { .shape = GLIA_DIMS(c), .low = 0.5, .high = 2, .constant = true }
@@ -249,7 +281,10 @@ const glia_sample glia_samples_batch_norm[] = {
 };
 const glia_sample glia_samples_batch_norm_dx[] = {
     { .name = "rows", .n = 5, .in = { VALUES(6, 3), VALUES(6, 3), VALUES(3), MEANS(3), VARIANCES(3) }, ATTRS },
-    { .name = "images", .n = 5, .in = { VALUES(2, 3, 3, 2), VALUES(2, 3, 3, 2), VALUES(3), MEANS(3), VARIANCES(3) }, ATTRS },
+    { .name = "images",
+      .n = 5,
+      .in = { VALUES(2, 3, 3, 2), VALUES(2, 3, 3, 2), VALUES(3), MEANS(3), VARIANCES(3) },
+      ATTRS },
     { 0 },
 };
 const glia_sample glia_samples_batch_norm_dscale[] = {

@@ -16,8 +16,12 @@ static bool one_hot_infer(glia_node *n) {
     n->shape = n->in[0]->shape;
     if (n->in[0]->dtype != GLIA_I32) return glia_node_fail(n, "the indices must be i32");
     if ((unsigned)a->dtype >= GLIA_DTYPE_COUNT) return glia_node_fail(n, "has no such dtype");
-    if (a->classes < 1 || a->classes > INT32_MAX) return glia_node_fail(n, "there cannot be %lld classes", (long long)a->classes);
-    if (n->shape.rank == GLIA_MAX_RANK) return glia_node_fail(n, "the result would have more than %d axes", GLIA_MAX_RANK);
+    if (a->classes < 1 || a->classes > INT32_MAX) {
+        return glia_node_fail(n, "there cannot be %lld classes", (long long)a->classes);
+    }
+    if (n->shape.rank == GLIA_MAX_RANK) {
+        return glia_node_fail(n, "the result would have more than %d axes", GLIA_MAX_RANK);
+    }
     n->shape.dim[n->shape.rank++] = a->classes;
     return true;
 }
@@ -28,14 +32,25 @@ static glia_tensor one_hot_expand(const glia_node *n, const glia_tensor *in, gli
     return glia_cast(glia_class_hits(in[0], a->classes), a->dtype);
 }
 
-static const glia_field one_hot_fields[] = { GLIA_FIELD(INT, one_hot_attrs, classes), GLIA_FIELD(DTYPE, one_hot_attrs, dtype),
-                                             GLIA_FIELDS_END };
+static const glia_field one_hot_fields[] = { GLIA_FIELD(INT, one_hot_attrs, classes),
+                                             GLIA_FIELD(DTYPE, one_hot_attrs, dtype), GLIA_FIELDS_END };
 
-const glia_op glia_op_one_hot = { .name = "one_hot", .summary = "1 where the index is the place along a new last axis, else 0",
-                                  .arity = 1, .flags = GLIA_OP_COMPOSITE, .attr_size = sizeof(one_hot_attrs),
-                                  .fields = one_hot_fields, .infer = one_hot_infer, .expand = one_hot_expand };
+const glia_op glia_op_one_hot = { .name = "one_hot",
+                                  .summary = "1 where the index is the place along a new last axis, else 0",
+                                  .arity = 1,
+                                  .flags = GLIA_OP_COMPOSITE,
+                                  .attr_size = sizeof(one_hot_attrs),
+                                  .fields = one_hot_fields,
+                                  .infer = one_hot_infer,
+                                  .expand = one_hot_expand };
 
-#define INDICES(...) { { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -1, .high = 6, .constant = true } }
+#define INDICES(...)                                                                                                   \
+    {                                                                                                                  \
+        {                                                                                                              \
+            .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -1, .high = 6,     \
+            .constant = true                                                                                           \
+        }                                                                                                              \
+    }
 const glia_sample glia_samples_one_hot[] = {
     { .name = "row", .n = 1, .in = INDICES(7), .attrs = &(const one_hot_attrs){ 5, GLIA_F32 } },
     { .name = "table", .n = 1, .in = INDICES(2, 3), .attrs = &(const one_hot_attrs){ 4, GLIA_F64 } },

@@ -11,7 +11,9 @@ const glia_field glia_pool_fields[] = {
 bool glia_pool_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
     const glia_pool_attrs *a = n->attrs;
     int axes = x->rank - 2;
-    if (axes < 1 || axes > GLIA_SPATIAL_AXES) return glia_node_fail(n, "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
+    if (axes < 1 || axes > GLIA_SPATIAL_AXES) {
+        return glia_node_fail(n, "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
+    }
     if (a->window.rank != axes) return glia_node_fail(n, "the window has %d axes, x has %d", a->window.rank, axes);
     *y = (glia_shape){ .rank = x->rank, .dim = { x->dim[0], x->dim[1] } };
     glia_window window = { "window", axes, x->dim + 2, a->window.dim, &a->stride, NULL, &a->pad, &a->pad_after };
@@ -42,7 +44,8 @@ glia_pool_range glia_pool_range_of(const glia_pool_attrs *a, glia_shape x, glia_
     return r;
 }
 
-void glia_pool_bounds(const glia_pool_range *r, int64_t place, int64_t from[GLIA_SPATIAL_AXES], int64_t to[GLIA_SPATIAL_AXES]) {
+void glia_pool_bounds(const glia_pool_range *r, int64_t place, int64_t from[GLIA_SPATIAL_AXES],
+                      int64_t to[GLIA_SPATIAL_AXES]) {
     int64_t o[3] = { place / (r->out[1] * r->out[2]), place / r->out[2] % r->out[1], place % r->out[2] };
     for (int i = 0; i < GLIA_SPATIAL_AXES; i++) {
         int64_t start = o[i] * r->stride[i] - r->pad[i], end = start + r->taps[i];
@@ -56,7 +59,8 @@ bool glia_pool_resolve(const char *what, glia_tensor x, const glia_pool_opts *o,
     bool pads = o->pad != 0;
     for (int i = 0; i < 3; i++) pads = pads || o->pads[i] || o->pads_after[i];
     if (pads && o->padding == GLIA_SAME) {
-        glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s: GLIA_SAME computes the padding; it cannot be given as well", what);
+        glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s: GLIA_SAME computes the padding; it cannot be given as well",
+                        what);
         return false;
     }
     int axes = GLIA_MIN(GLIA_MAX(x->shape.rank - 2, 0), GLIA_SPATIAL_AXES);
@@ -68,7 +72,8 @@ bool glia_pool_resolve(const char *what, glia_tensor x, const glia_pool_opts *o,
         a->pad.dim[i] = o->pads[i] ? o->pads[i] : o->pad;
         a->pad_after.dim[i] = o->pads_after[i] ? o->pads_after[i] : o->pad;
         if (o->padding == GLIA_SAME) {
-            glia_window_same(x->shape.dim[i + 2], a->window.dim[i], a->stride.dim[i], 1, &a->pad.dim[i], &a->pad_after.dim[i]);
+            glia_window_same(x->shape.dim[i + 2], a->window.dim[i], a->stride.dim[i], 1, &a->pad.dim[i],
+                             &a->pad_after.dim[i]);
         }
     }
     return true;

@@ -7,8 +7,8 @@
 
 extern const glia_field glia_pool_fields[];
 
-/* Checks x against the node's attributes; fills the shape of its pooling. Every window covers at least one element of x,
- * because padding is required to be smaller than the window. */
+/* Checks x against the node's attributes; fills the shape of its pooling. Every window covers at least one element of
+ * x, because padding is required to be smaller than the window. */
 bool glia_pool_shape(glia_node *node, const glia_shape *x, glia_shape *y);
 /* Input 0 is f32 or f64 (and so is the result); input `i` if any has its dtype. */
 bool glia_pool_dtype(glia_node *node);
@@ -21,7 +21,8 @@ typedef struct glia_pool_range {
 } glia_pool_range;
 glia_pool_range glia_pool_range_of(const glia_pool_attrs *attrs, glia_shape x, glia_shape y);
 /* First element and the one after the last, along each axis, of the window at `place` (counted row-major). */
-void glia_pool_bounds(const glia_pool_range *range, int64_t place, int64_t from[GLIA_SPATIAL_AXES], int64_t to[GLIA_SPATIAL_AXES]);
+void glia_pool_bounds(const glia_pool_range *range, int64_t place, int64_t from[GLIA_SPATIAL_AXES],
+                      int64_t to[GLIA_SPATIAL_AXES]);
 
 /* The attributes that a user's options mean for x; false after reporting a mistake as `what`. */
 bool glia_pool_resolve(const char *what, glia_tensor x, const glia_pool_opts *opts, glia_pool_attrs *attrs);

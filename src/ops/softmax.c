@@ -1,7 +1,7 @@
 /* softmax.c - softmax and its logarithm along one axis.
  *
- * Both subtract the maximum m first, which changes nothing in the result and keeps every exponential in [0, 1]. m carries
- * no gradient, for the same reason.
+ * Both subtract the maximum m first, which changes nothing in the result and keeps every exponential in [0, 1]. m
+ * carries no gradient, for the same reason.
  *
  *     z = x - m        softmax = e^z / sum e^z        log_softmax = z - log sum e^z
  */
@@ -17,7 +17,9 @@ static bool softmax_infer(glia_node *n) {
     return (axis >= 0 && axis < n->shape.rank) || glia_node_fail(n, "there is no axis %lld", (long long)axis);
 }
 
-static glia_tensor shifted(glia_tensor x, glia_shape axis) { return glia_sub(x, glia_stop_gradient(glia_max(x, axis, true))); }
+static glia_tensor shifted(glia_tensor x, glia_shape axis) {
+    return glia_sub(x, glia_stop_gradient(glia_max(x, axis, true)));
+}
 
 static glia_tensor softmax_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)mode;
@@ -47,14 +49,18 @@ static void log_softmax_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
                                         .infer = softmax_infer, .vjp = op_name##_vjp, .expand = op_name##_expand }; \
     glia_tensor glia_##op_name(glia_tensor x, int axis) { return along(&glia_op_##op_name, x, axis); }
 
-#define ALONG(n) .attrs = &(const glia_axis_attrs){ n }
-#define SAMPLES(op_name)                                                                                          \
-    const glia_sample glia_samples_##op_name[] = {                                                                \
-        { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(3, 5), .kind = GLIA_SAMPLE_DISTINCT, .low = -3, .high = 3 } }, ALONG(1) },       \
-        { .name = "channels", .n = 1, .in = { { .shape = GLIA_DIMS(2, 4, 3), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 } }, ALONG(1) }, \
-        { .name = "first", .n = 1, .in = { { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 } }, ALONG(0) },      \
-        { .name = "far", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3), .kind = GLIA_SAMPLE_DISTINCT, .low = 800, .high = 810 } }, ALONG(1) },     \
-        { 0 },                                                                                                    \
+#define CASE(id, from, to, along, ...)                                                                               \
+    { .name = id,                                                                                                    \
+      .n = 1,                                                                                                        \
+      .in = { { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = from, .high = to } },          \
+      .attrs = &(const glia_axis_attrs){ along } }
+#define SAMPLES(op_name)                                                                                             \
+    const glia_sample glia_samples_##op_name[] = {                                                                   \
+        CASE("last", -3, 3, 1, 3, 5),                                                                                \
+        CASE("channels", -2, 2, 1, 2, 4, 3),                                                                         \
+        CASE("first", -2, 2, 0, 4, 3),                                                                               \
+        CASE("far", 800, 810, 1, 2, 3),                                                                              \
+        { 0 },                                                                                                       \
     };
 
 static glia_tensor along(const glia_op *op, glia_tensor x, int axis) {

@@ -51,8 +51,8 @@ bool glia_window_places(glia_node *n, const glia_window *w, int64_t *out) {
     if (fits) return true;
     char dilation[GLIA_SIZES_TEXT] = "";
     if (dilated) glia_sizes_format(w->dilation->dim, w->axes, dilation);
-    return glia_node_fail(n, "%s %s%s%s does not fit %s%s%s", w->name, taps, dilated ? " with dilation " : "", dilation, size,
-                          pads ? " padded to " : "", pads ? glia_sizes_format(padded, w->axes, padded_text) : "");
+    return glia_node_fail(n, "%s %s%s%s does not fit %s%s%s", w->name, taps, dilated ? " with dilation " : "", dilation,
+                          size, pads ? " padded to " : "", pads ? glia_sizes_format(padded, w->axes, padded_text) : "");
 }
 
 void glia_window_same(int64_t size, int64_t taps, int64_t stride, int64_t dilation, int64_t *pad, int64_t *pad_after) {

@@ -144,7 +144,7 @@ static void print_group(const glia_program *p, int index, glia_text *text) {
     glia_text_printf(text, "%4d  %s", index, kinds[g->kind]);
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
-        if (p->schedule.group_of[n->id] == index) glia_text_printf(text, "%s%s", i && text->bytes[text->length - 1] != ' ' ? " " : "", n->op->name);
+        if (p->schedule.group_of[n->id] == index) glia_text_printf(text, "%s%s", i && text->length && text->bytes[text->length - 1] != ' ' ? " " : "", n->op->name);
     }
     glia_text_printf(text, "  <-");
     for (int i = 0; i < g->n_inputs; i++) glia_text_printf(text, " %%%d", g->inputs[i]->id);

@@ -1,0 +1,284 @@
+"""The glia command from outside: exit codes, hints, JSON, a run's files, Ctrl-C. Usage: test_command.py PATH-TO-GLIA"""
+import csv
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+GLIA = None
+DATA = "strokes?n=400"
+TRAIN = ["train", "perceptron", "--data", DATA, "--epochs", "2"]
+
+
+def glia(*arguments, folder=None):
+    return subprocess.run([GLIA, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=600)
+
+
+def tensors(path):
+    """The bytes of each tensor of a safetensors file."""
+    content = path.read_bytes()
+    length, = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8:8 + length])
+    header.pop("__metadata__", None)
+    return {name: content[8 + length:][slice(*about["data_offsets"])] for name, about in header.items()}
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.folder = pathlib.Path(self.temporary.name)
+
+    def glia(self, *arguments, code=0):
+        done = glia(*arguments, folder=self.folder)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def refused(self, *arguments, code=2, says=""):
+        """One line on stderr that begins with "glia: " and says so, nothing on stdout."""
+        done = self.glia(*arguments, code=code)
+        self.assertTrue(done.stderr.startswith("glia: "), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn(says, done.stderr)
+        return done
+
+
+class Usage(Folder):
+    def test_nothing_is_a_mistake_but_help_is_not(self):
+        self.assertIn("usage: glia", self.glia(code=2).stdout)
+        self.assertIn("usage: glia", self.glia("help").stdout)
+        self.assertIn("usage: glia", self.glia("--help").stdout)
+        self.assertRegex(self.glia("--version").stdout, r"^glia \d+\.\d+\.\d+\n")
+
+    def test_every_command_has_help(self):
+        listed = re.findall(r"^  (\w+) +\w", self.glia("help").stdout.split("`glia help")[0], re.MULTILINE)
+        self.assertGreaterEqual(len(listed), 9)
+        for command in listed:
+            with self.subTest(command):
+                by_name = self.glia("help", command).stdout
+                self.assertIn("usage: glia " + command, by_name)
+                self.assertEqual(by_name, self.glia(command, "--help").stdout)
+
+    def test_hints(self):
+        for arguments, hint in [
+            (["trian"], "did you mean `glia train`?"),
+            (["xyzzy"], "`glia help` lists them"),
+            (["train", "lenet"], "did you mean lenet5?"),
+            (["train", "keras-cmn"], "did you mean keras-cnn?"),
+            (["train", "xyzzy"], "`glia models` lists them"),
+            (["train", "mlp", "--epocs", "3"], "did you mean --epochs?"),
+            (["train", "mlp", "--no-normalise"], "did you mean --no-normalize?"),
+            (["train", "mlp", "--xyzzy"], "`glia help train` lists them"),
+            (["train", "mlp", "-e", "3"], "`glia help train` lists them"),
+            (["train", "mlp", "--optimizer", "adamm", "--data", DATA], "did you mean adam"),
+            (["train", "dnn"], "wants --data"),
+            (["summary", "lenet6"], "did you mean lenet5?"),
+            (["eval", "lenet5"], "not trained yet"),
+        ]:
+            with self.subTest(arguments):
+                self.refused(*arguments, says=hint)
+
+    def test_values(self):
+        for arguments, hint in [
+            (["--epochs"], "wants a value"),
+            (["--epochs", "three"], "whole number"),
+            (["--epochs", "3x"], "whole number"),
+            (["--epochs", "99999999999999999999"], "whole number"),
+            (["--epochs=0"], "at least 1"),
+            (["--lr", "fast"], "a number"),
+            (["--lr", "nan"], "a number"),
+            (["--momentum", "2"], "between 0 and 1"),
+            (["--json=yes"], "takes no value"),
+            (["--json", "--quiet"], "exclude each other"),
+            (["--validation-split", "400"], "leaves nothing"),
+            (["mlp"], "takes no argument"),
+        ]:
+            with self.subTest(arguments):
+                self.refused("train", "perceptron", "--data", DATA, *arguments, says=hint)
+        self.refused("train", says="wants the name of a model")
+
+    def test_data_that_is_not_there(self):
+        self.refused("train", "mlp", "--data", "strokse", code=1, says="strokes")
+        self.refused("train", "mlp", "--data", "idx:nothing,here", code=1, says="nothing")
+        self.refused("train", "cifar-net", "--data", DATA, "--epochs", "1", "--from", "none.safetensors", code=1)
+        self.refused("eval", "no-such-run", code=1, says="no-such-run")
+        self.refused("predict", "no-such-run", "x.png", code=1, says="no-such-run")
+
+    def test_a_folder_that_cannot_be_made(self):
+        (self.folder / "file").write_text("")
+        self.refused(*TRAIN, "--out", "file", code=1, says="file")
+        self.refused(*TRAIN, "--out", "file/run", code=1, says="file/run")
+
+    def test_lists(self):
+        models = self.glia("models").stdout
+        self.assertRegex(models, r"keras-cnn +1x28x28 +93,322")
+        self.assertRegex(models, r"cifar-net +3x32x32 +62,006")
+        self.assertRegex(models, r"lenet5 +1x28x28 +61,706")
+        self.assertIn("strokes", self.glia("data").stdout)
+        self.assertIn("93,322", self.glia("summary", "keras-cnn").stdout)
+
+
+class Runs(Folder):
+    def test_train_eval_predict(self):
+        done = self.glia(*TRAIN, "--out", "run")
+        self.assertEqual(done.stdout.count("epoch "), 2)
+        self.assertNotIn("\x1b", done.stdout)
+        for name in ["model.safetensors", "run.json", "curves.csv", "report.html"]:
+            self.assertTrue((self.folder / "run" / name).is_file(), name)
+
+        run = json.loads((self.folder / "run/run.json").read_text())
+        self.assertEqual((run["model"], run["data"], run["parameters"]), ("perceptron", DATA, 7850))
+        self.assertEqual(len(run["epochs"]), 2)
+        rows = list(csv.DictReader((self.folder / "run/curves.csv").read_text().splitlines()))
+        self.assertEqual([row["epoch"] for row in rows], ["1", "2"])
+        self.assertLess(float(rows[1]["loss"]), float(rows[0]["loss"]))
+        report = (self.folder / "run/report.html").read_text()
+        self.assertIn("<svg", report)
+        self.assertIn("data:image/png;base64,", report)
+        self.assertNotRegex(report, r"https?://|<script")
+
+        measured = json.loads(self.glia("eval", "run", "--json").stdout)
+        self.assertAlmostEqual(measured["accuracy"], run["test"]["accuracy"], places=9)
+        self.assertEqual(sum(map(sum, measured["confusion"])), measured["samples"])
+        hits = sum(measured["confusion"][i][i] for i in range(10))
+        self.assertAlmostEqual(hits / measured["samples"], measured["accuracy"], places=6)
+        self.assertIn("truth", self.glia("eval", "run/model.safetensors").stdout)
+
+        told = json.loads(self.glia("predict", "run", "strokes#3", "--json", "--top", 10).stdout)
+        shares = [answer["probability"] for answer in told["classes"]]
+        self.assertEqual(len(shares), 10)
+        self.assertAlmostEqual(sum(shares), 1, places=5)
+        self.assertEqual(shares, sorted(shares, reverse=True))
+        self.assertIn("truth: " + told["truth"], self.glia("predict", "run", "strokes#3").stdout)
+        self.refused("predict", "run", "strokes#99999999", code=1)
+        self.refused("predict", "run", "nothing.png", code=1, says="nothing.png")
+        self.assertIn("7,850", self.glia("summary", "run").stdout)
+
+    def test_json_is_all_there_is(self):
+        done = self.glia(*TRAIN, "--json", "--out", "run")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([line.get("epoch") for line in lines], [1, 2, None])
+        self.assertEqual(lines[-1]["run"], "run")
+        self.assertGreater(lines[-1]["test"]["accuracy"], 0.3)
+        self.assertEqual(done.stderr, "")
+
+    def test_quiet_is_quiet(self):
+        done = self.glia(*TRAIN, "--quiet")
+        self.assertEqual(done.stdout + done.stderr, "")
+        self.glia(*TRAIN, "--quiet")
+        self.assertEqual(len(list((self.folder / "runs").iterdir())), 2)
+
+    def test_same_seed_same_bits_on_any_number_of_threads(self):
+        for threads in 1, 2, 3:
+            self.glia("train", "mlp", "--data", DATA, "--max-steps", 5, "--threads", threads, "--workers", threads, "--quiet",
+                      "--out", "threads%d" % threads)
+        files = [(self.folder / ("threads%d" % n) / "model.safetensors").read_bytes() for n in (1, 2, 3)]
+        self.assertTrue(files[0] == files[1] == files[2])
+        self.glia("train", "mlp", "--data", DATA, "--max-steps", 5, "--seed", 1, "--quiet", "--out", "other")
+        self.assertNotEqual(files[0], (self.folder / "other/model.safetensors").read_bytes())
+
+    def test_from_and_freeze(self):
+        self.glia(*TRAIN, "--quiet", "--out", "first")
+        self.glia(*TRAIN, "--quiet", "--out", "second", "--from", "first/model.safetensors", "--freeze", "*kernel")
+        first, second = (tensors(self.folder / run / "model.safetensors") for run in ("first", "second"))
+        self.assertEqual(first["units/kernel"], second["units/kernel"])
+        self.assertNotEqual(first["units/bias"], second["units/bias"])
+        self.refused(*TRAIN, "--freeze", "conv*", code=1, says="matches no parameter")
+
+    def test_a_table(self):
+        rows = ["a,b,kind"] + ["%d,%d,%s" % (i % 17, i % 5, "low" if i % 17 < 8 else "high") for i in range(300)]
+        (self.folder / "table.csv").write_text("\n".join(rows) + "\n")
+        self.glia("train", "dnn", "--data", "csv:table.csv?label=kind", "--epochs", 30, "--lr", 0.01, "--quiet", "--out", "run")
+        run = json.loads((self.folder / "run/run.json").read_text())
+        self.assertEqual(run["test"]["samples"], 60)
+        self.assertGreater(run["test"]["accuracy"], 0.95)
+        told = json.loads(self.glia("predict", "run", "csv:table.csv?label=kind#3", "--json").stdout)
+        self.assertEqual((told["truth"], told["classes"][0]["class"]), ("low", "low"))
+
+    def test_pictures_of_ink_on_paper(self):
+        self.glia("train", "mlp", "--data", "strokes?n=2000", "--epochs", 3, "--quiet", "--out", "run")
+        side, rows = 96, []
+        for y in range(side):  # a black upright bar on white paper, off the middle
+            rows.append(b"\0" + bytes(0 if 60 <= x < 68 and 12 <= y < 80 else 255 for x in range(side)))
+        chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        (self.folder / "one.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+                                              + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b""))
+        done = glia("predict", "run", "one.png", folder=self.folder)
+        if done.returncode and "libpng" in done.stderr:
+            self.skipTest("built without libpng")
+        self.assertIn("inverted", done.stdout)
+        self.assertEqual(json.loads(self.glia("predict", "run", "one.png", "--json").stdout)["classes"][0]["class"], "1")
+
+    def test_a_sheet_is_a_png_that_others_can_read(self):
+        self.glia("data", DATA, "--sheet", "sheet.png", "--samples", 8)
+        png = (self.folder / "sheet.png").read_bytes()
+        self.assertEqual(png[:8], b"\x89PNG\r\n\x1a\n")
+        at, pixels, size = 8, b"", None
+        while at < len(png):
+            length, = struct.unpack(">I", png[at:at + 4])
+            body = png[at + 4:at + 8 + length]
+            self.assertEqual(struct.unpack(">I", png[at + 8 + length:at + 12 + length])[0], zlib.crc32(body))
+            if body[:4] == b"IHDR":
+                size = struct.unpack(">II", body[4:12])
+            if body[:4] == b"IDAT":
+                pixels += body[4:]
+            at += 12 + length
+        self.assertEqual(len(zlib.decompress(pixels)), size[1] * (size[0] + 1))
+
+
+class Interrupt(Folder):
+    LONG = ["train", "perceptron", "--data", DATA, "--epochs", "1000000", "--out", "run"]
+
+    def check_saved(self):
+        self.assertTrue(json.loads((self.folder / "run/run.json").read_text())["interrupted"])
+        json.loads(self.glia("eval", "run", "--json").stdout)
+
+    def test_ctrl_c_keeps_what_there_is(self):
+        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while not process.stdout.readline().startswith("epoch"):
+            pass
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("interrupted in epoch", complaint)
+        self.assertIn("run", complaint)
+        self.check_saved()
+
+    def test_the_bar_on_a_terminal(self):
+        leader, follower = pty.openpty()
+        environment = dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8")
+        environment.pop("NO_COLOR", None)
+        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=follower, stderr=follower, stdin=follower,
+                                   env=environment)
+        os.close(follower)
+        seen = b""
+        while seen.count(b"validation") < 3 and select.select([leader], [], [], 300)[0]:
+            seen += os.read(leader, 4096)
+        process.send_signal(signal.SIGINT)
+        try:
+            while select.select([leader], [], [], 300)[0]:
+                more = os.read(leader, 4096)
+                if not more:
+                    break
+                seen += more
+        except OSError:  # the other side has gone
+            pass
+        self.assertEqual(process.wait(timeout=300), 1)
+        os.close(leader)
+        self.assertIn("\u2501".encode(), seen)
+        self.assertIn(b"\r\x1b[K", seen)
+        self.check_saved()
+
+
+if __name__ == "__main__":
+    GLIA = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

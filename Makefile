@@ -4,12 +4,13 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 CMAKE := env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS cmake
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-quick install clean
+.PHONY: help build demo test docs bench bench-quick install clean
 
 help:
 	@echo 'make demo         install what is missing, build, train a CNN on digits, write glia-demo.html'
 	@echo 'make test         install what is missing, build, run every test'
 	@echo 'make build        build only: build/release/glia, libglia.a, libglia.so'
+	@echo 'make docs         build and write docs/ops.md, the table of operations'
 	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make bench        measure against PyTorch; prints a table and writes docs/performance.md'
 	@echo 'make bench-quick  the same in a few minutes: fewer blocks, installed PyTorch only, writes nothing'
@@ -30,6 +31,9 @@ test:
 	@sh scripts/install_dependencies.sh test
 	@$(MAKE) --no-print-directory build
 	@ctest --preset release --no-tests=error
+
+docs: build
+	@GLIA_WRITE_DOCS=1 build/release/tests/test_ops_docs
 
 bench bench-quick:
 	@sh scripts/install_dependencies.sh bench

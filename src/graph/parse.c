@@ -275,7 +275,7 @@ static bool node_line(parser *s) {
     if (!at_line_end(s) && !take_string(s, &label)) return false;
     take_label(s->g, label);
     glia_tensor made = glia_node_create(s->g, op, s->in, s->n_in, attrs);
-    if (s->g->error.status == GLIA_E_NOMEM && (op->flags & GLIA_OP_LEAF)) return fail_nomem(s);
+    if (s->g->error.status == GLIA_E_NOMEM) return fail_nomem(s);
     if (s->g->error.status != GLIA_OK) return fail(s, "%s", s->g->error.message);
     if (made->dtype == dtype && glia_shape_equal(made->shape, shape)) return true;
     char is[GLIA_SHAPE_TEXT];

@@ -101,7 +101,8 @@ static void gradients_may_have_symbolic_batches(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = input(g, 0, GLIA_SHAPE(GLIA_BATCH, 3)), w = input(g, 1, GLIA_SHAPE(2, 3)), dw;
-    glia_tensor both = glia_concat((glia_tensor[]){ glia_matmul_transposed(x, false, w, true), glia_matmul_transposed(x, false, w, true) }, 2, 0);
+    glia_tensor both = glia_concat(
+        (glia_tensor[]){ glia_matmul_transposed(x, false, w, true), glia_matmul_transposed(x, false, w, true) }, 2, 0);
     assert_int_equal(both->shape.dim[0], 2 * GLIA_BATCH);
     glia_grad(glia_mean(both, ALL, false), &w, 1, &dw);
     glia_graph_output(g, "dw", dw);
@@ -159,7 +160,8 @@ static void products_differentiate_at_zero(void **state) {
 /* ---- Hessians ------------------------------------------------------------------------------- */
 
 /* H v as the gradient of <gradient, v> (Pearlmutter 1994, "Fast exact multiplication by the Hessian"). */
-static void hessian_vector(glia_tensor loss, const glia_tensor *xs, const glia_tensor *vs, int n, glia_tensor *gradients, glia_tensor *products) {
+static void hessian_vector(glia_tensor loss, const glia_tensor *xs, const glia_tensor *vs, int n,
+                           glia_tensor *gradients, glia_tensor *products) {
     glia_grad(loss, xs, n, gradients);
     glia_tensor along = glia_scalar(loss->graph, loss->dtype, 0);
     for (int i = 0; i < n; i++) along = glia_add(along, glia_sum(glia_mul(gradients[i], vs[i]), ALL, false));
@@ -174,10 +176,12 @@ static void hessian_of_a_quadratic_is_its_matrix(void **state) {
     glia_tensor x = input(g, 0, GLIA_SHAPE(N, 1)), a = input(g, 1, GLIA_SHAPE(N, N)), b = input(g, 2, GLIA_SHAPE(N, 1));
     glia_tensor v = input(g, 3, GLIA_SHAPE(N, 1)), gradient, product;
     glia_tensor form = glia_matmul_transposed(x, true, glia_matmul(a, x), false);
-    glia_tensor loss = glia_sum(glia_add(glia_mul_scalar(form, 0.5), glia_matmul_transposed(b, true, x, false)), ALL, false);
+    glia_tensor loss =
+        glia_sum(glia_add(glia_mul_scalar(form, 0.5), glia_matmul_transposed(b, true, x, false)), ALL, false);
     hessian_vector(loss, &x, &v, 1, &gradient, &product);
     glia_graph_output(g, "hv", product);
-    double *values[] = { numbers(N, 0), numbers(N * N, 1), numbers(N, 2), numbers(N, 3) }, *hv = evaluate(g, 0, 4, values);
+    double *values[] = { numbers(N, 0), numbers(N * N, 1), numbers(N, 2), numbers(N, 3) },
+           *hv = evaluate(g, 0, 4, values);
     for (int i = 0; i < N; i++) {
         double should = 0;
         for (int k = 0; k < N; k++) should += (values[1][i * N + k] + values[1][k * N + i]) / 2 * values[3][k];
@@ -205,7 +209,8 @@ static glia_tensor mlp_loss(glia_tensor x, const glia_tensor *w) {
 static void hessian_vector_product_of_a_network(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
-    glia_tensor x = input(g, 0, mlp_shapes[0]), w[PARAMETERS], v[PARAMETERS], gradients[PARAMETERS], products[PARAMETERS];
+    glia_tensor x = input(g, 0, mlp_shapes[0]), w[PARAMETERS], v[PARAMETERS], gradients[PARAMETERS],
+                products[PARAMETERS];
     double *values[1 + PARAMETERS], *direction[PARAMETERS];
     values[0] = numbers(glia_shape_count(mlp_shapes[0]), 0);
     for (int i = 0; i < PARAMETERS; i++) {
@@ -227,12 +232,16 @@ static void hessian_vector_product_of_a_network(void **state) {
             for (int j = 0; j < PARAMETERS; j++) {
                 int64_t count = glia_shape_count(mlp_shapes[j + 1]);
                 moved[j + 1] = malloc((size_t)count * sizeof(double));
-                for (int64_t k = 0; k < count; k++) moved[j + 1][k] = values[j + 1][k] + (sign ? -h : h) * direction[j][k];
+                for (int64_t k = 0; k < count; k++) {
+                    moved[j + 1][k] = values[j + 1][k] + (sign ? -h : h) * direction[j][k];
+                }
             }
             side[sign] = evaluate(g, i, 1 + PARAMETERS, moved);
             for (int j = 0; j < PARAMETERS; j++) free(moved[j + 1]);
         }
-        for (int64_t k = 0; k < glia_shape_count(mlp_shapes[i + 1]); k++) assert_near(hv[k], (side[0][k] - side[1][k]) / (2 * h), 1e-7);
+        for (int64_t k = 0; k < glia_shape_count(mlp_shapes[i + 1]); k++) {
+            assert_near(hv[k], (side[0][k] - side[1][k]) / (2 * h), 1e-7);
+        }
         free(hv), free(side[0]), free(side[1]);
     }
     for (int i = 0; i <= PARAMETERS; i++) free(values[i]);

@@ -19,7 +19,8 @@
 static glia_graph *example(void) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3));
-    glia_tensor w = glia_parameter(g, "fc/kernel", GLIA_F32, GLIA_SHAPE(2, 3), (glia_init){ .kind = GLIA_INIT_NORMAL, .stddev = 0.1 });
+    glia_tensor w = glia_parameter(g, "fc/kernel", GLIA_F32, GLIA_SHAPE(2, 3),
+                                   (glia_init){ .kind = GLIA_INIT_NORMAL, .stddev = 0.1 });
     glia_graph_label(g, "fc");
     glia_tensor y = glia_add_scalar(glia_matmul_transposed(x, false, w, true), 1);
     glia_graph_label(g, NULL);
@@ -113,14 +114,17 @@ static void assert_shape(glia_tensor x, glia_shape shape) {
     char is[GLIA_SHAPE_TEXT], should[GLIA_SHAPE_TEXT];
     glia_error error = { 0 };
     if (glia_graph_check(x->graph, &error) != GLIA_OK) fail_msg("%s", error.message);
-    if (!glia_shape_equal(x->shape, shape)) fail_msg("%s, should be %s", glia_shape_format(x->shape, is), glia_shape_format(shape, should));
+    if (!glia_shape_equal(x->shape, shape)) {
+        fail_msg("%s, should be %s", glia_shape_format(x->shape, is), glia_shape_format(shape, should));
+    }
 }
 
 /* Shapes with the batch in them, which -1 stands for. */
 static void symbolic_shapes_are_inferred(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
-    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(-1, 4, 6)), bias = glia_input(g, "b", GLIA_F32, GLIA_SHAPE(6));
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(-1, 4, 6)),
+                bias = glia_input(g, "b", GLIA_F32, GLIA_SHAPE(6));
     assert_shape(glia_add(x, bias), GLIA_SHAPE(-1, 4, 6));
     assert_shape(glia_flatten(x), GLIA_SHAPE(-1, 24));
     assert_shape(glia_reshape(x, GLIA_SHAPE(0, 6)), GLIA_SHAPE(-4, 6));
@@ -130,7 +134,8 @@ static void symbolic_shapes_are_inferred(void **state) {
     assert_shape(glia_transpose(x), GLIA_SHAPE(-1, 6, 4));
     glia_tensor two = glia_concat((glia_tensor[]){ x, x }, 2, 0);
     assert_shape(two, GLIA_SHAPE(-2, 4, 6));
-    assert_shape(glia_slice(two, GLIA_SHAPE(-1, 0, 1), GLIA_SHAPE(-2, 4, 6), GLIA_SHAPE(1, 2, 1)), GLIA_SHAPE(-1, 2, 5));
+    assert_shape(glia_slice(two, GLIA_SHAPE(-1, 0, 1), GLIA_SHAPE(-2, 4, 6), GLIA_SHAPE(1, 2, 1)),
+                 GLIA_SHAPE(-1, 2, 5));
     assert_shape(glia_pad(x, GLIA_SHAPE(-1, 0, 1), GLIA_SHAPE(0, 0, 1), ALL, 0), GLIA_SHAPE(-2, 4, 8));
     assert_shape(glia_matmul(x, glia_input(g, "w", GLIA_F32, GLIA_SHAPE(6, 5))), GLIA_SHAPE(-1, 4, 5));
     assert_shape(glia_matmul_transposed(glia_flatten(x), true, glia_flatten(x), false), GLIA_SHAPE(24, 24));
@@ -145,13 +150,16 @@ static void symbolic_shapes_are_inferred(void **state) {
 static void mistakes_say_what_is_wrong(void **state) {
     (void)state;
     enum { CASES = 13 };
-    static const char *const says[CASES] = { "in place of the 0", "inner sizes differ", "every axis once", "not in axis 1",
-                                             "other axes differ", "cannot be added", "must be i32 or i64", "does not broadcast to (2, 5)",
-                                             "an axis is outside", "too large", "must be bool", "belongs to another graph",
-                                             "another number of elements" };
+    static const char *const says[CASES] = {
+        "in place of the 0",         "inner sizes differ", "every axis once",    "not in axis 1",
+        "other axes differ",         "cannot be added",    "must be i32 or i64", "does not broadcast to (2, 5)",
+        "an axis is outside",        "too large",          "must be bool",       "belongs to another graph",
+        "another number of elements"
+    };
     for (int i = 0; i < CASES; i++) {
         glia_graph *g = glia_graph_create(), *other = glia_graph_create();
-        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 3)), n = glia_input(g, "n", GLIA_F32, GLIA_SHAPE(-1, 3));
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 3)),
+                    n = glia_input(g, "n", GLIA_F32, GLIA_SHAPE(-1, 3));
         glia_tensor pair[2] = { x, i == 4 ? glia_transpose(x) : n };
         glia_error error;
         switch (i) {
@@ -182,7 +190,8 @@ static void indices_outside_count_as_the_nearest(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     const double at[] = { -5, 0, 2, 99, 1e18 }, values[] = { 10, 20, 30 }, should[] = { 10, 10, 30, 30, 30 };
-    glia_tensor i = glia_constant(g, GLIA_I64, GLIA_SHAPE(5), at), x = glia_constant(g, GLIA_F32, GLIA_SHAPE(3), values);
+    glia_tensor i = glia_constant(g, GLIA_I64, GLIA_SHAPE(5), at),
+                x = glia_constant(g, GLIA_F32, GLIA_SHAPE(3), values);
     glia_tensor taken = glia_gather(x, i, 0), added = glia_scatter_add(taken, i, 0, 3);
     glia_graph_output(g, "taken", taken);
     glia_graph_output(g, "added", added);
@@ -256,7 +265,8 @@ static void dead_nodes_go_and_the_batch_is_fixed(void **state) {
     glia_exp(glia_graph_find_leaf(g, "x"));
     glia_input(g, "unused", GLIA_F32, GLIA_SHAPE(1));
     glia_error error;
-    glia_graph *small = glia_graph_rewrite(g, NULL, NULL, 5, false, &error), *kept = glia_graph_rewrite(g, NULL, NULL, 5, true, &error);
+    glia_graph *small = glia_graph_rewrite(g, NULL, NULL, 5, false, &error),
+               *kept = glia_graph_rewrite(g, NULL, NULL, 5, true, &error);
     assert_int_equal(small->n_nodes, g->n_nodes - 2);
     assert_int_equal(kept->n_nodes, g->n_nodes - 1);
     assert_true(glia_shape_equal(small->outputs[0].node->shape, GLIA_SHAPE(5, 2)));
@@ -380,7 +390,8 @@ static void text_is_as_documented(void **state) {
 /* Every double comes back bit for bit, and every byte of a string, under a locale with a decimal comma too. */
 static void numbers_and_strings_survive(void **state) {
     (void)state;
-    const double values[] = { 0.1, -0.0, 1e-300, 5e-324, 1.7976931348623157e308, 1.0 / 3, -123456789.123, INFINITY, -INFINITY, NAN, 3 };
+    const double values[] = { 0.1,      -0.0,      1e-300, 5e-324, 1.7976931348623157e308, 1.0 / 3, -123456789.123,
+                              INFINITY, -INFINITY, NAN,    3 };
     const int n = GLIA_COUNT(values);
     setlocale(LC_ALL, "de_DE.UTF-8"); /* if there is one */
     glia_graph *g = glia_graph_create();

@@ -35,7 +35,10 @@ static void walk(void (*check)(const trial *)) {
             bool modal = (op->flags & GLIA_OP_MODAL) != 0;
             for (int m = modal ? 0 : 1; m < 2; m++) {
                 trial t = { .op = op, .sample = s, .mode = m ? GLIA_TRAIN : GLIA_INFER };
-                snprintf(t.what, sizeof t.what, "%s, sample %s%s", op->name, s->name, !modal ? "" : m ? " / train" : " / infer");
+                snprintf(t.what, sizeof t.what, "%s, sample %s%s", op->name, s->name,
+                         !modal ? ""
+                         : m    ? " / train"
+                                : " / infer");
                 check(&t);
             }
         }
@@ -145,11 +148,15 @@ static char *golden_of(char *text, const trial *t) {
 static void compare_golden(char *record, const glia_graph *g, const sample_case *c, const trial *t) {
     char *inputs = line_of(record, "inputs"), *shape = line_of(record, "shape"), *values = line_of(record, "values");
     assert_true(inputs && shape && values);
-    if (strtoull(inputs, NULL, 16) != sample_checksum(c)) fail_msg("%s: the golden result is of other inputs; run tools/golden/ops.py", t->what);
+    if (strtoull(inputs, NULL, 16) != sample_checksum(c)) {
+        fail_msg("%s: the golden result is of other inputs; run tools/golden/ops.py", t->what);
+    }
     const glia_node *y = g->outputs[0].node;
     char *end = shape;
     for (int i = 0; i < y->shape.rank; i++) {
-        if (strtoll(end, &end, 10) != y->shape.dim[i]) fail_msg("%s: the shape is not that of the golden result", t->what);
+        if (strtoll(end, &end, 10) != y->shape.dim[i]) {
+            fail_msg("%s: the shape is not that of the golden result", t->what);
+        }
     }
     assert_int_equal(*end, '\n');
     double *is = evaluate(g, 0, c->sample->n, c->x, t);
@@ -254,7 +261,8 @@ static double objective(const glia_graph *forward, point p, int input, double *x
 }
 
 /* (f(x + h v) - f(x - h v)) / 2h in one input. */
-static double difference(const glia_graph *forward, const point *p, int input, const double *v, int64_t count, const trial *t) {
+static double difference(const glia_graph *forward, const point *p, int input, const double *v, int64_t count,
+                         const trial *t) {
     double *above = moved(p->x[input], v, STEP, count), *below = moved(p->x[input], v, -STEP, count);
     double slope = (objective(forward, *p, input, above, t) - objective(forward, *p, input, below, t)) / (2 * STEP);
     free(above);
@@ -263,7 +271,8 @@ static double difference(const glia_graph *forward, const point *p, int input, c
 }
 
 /* One input's gradient against differences: of each element, and of all in a random direction. */
-static void compare_differences(const glia_graph *forward, const double *gradient, const point *p, int input, int64_t count, const trial *t) {
+static void compare_differences(const glia_graph *forward, const double *gradient, const point *p, int input,
+                                int64_t count, const trial *t) {
     double *direction = normals(count, 11), *axis = calloc((size_t)count, sizeof *axis);
     for (int64_t i = 0; i < count && count <= EACH_ELEMENT; i++) {
         char part[64];
@@ -310,7 +319,8 @@ static void gradients_agree_with_differences(void **state) {
 
 /* ---- second derivatives --------------------------------------------------------------------- */
 
-/* f = sum over i of <v_i, dx_i(x, dy)> for random constants v, and the gradient of f in all x and dy, become the outputs. */
+/* f = sum over i of <v_i, dx_i(x, dy)> for random constants v, and the gradient of f in all x and dy, become the
+ * outputs. */
 static void build_second(gradient_graph *d) {
     glia_graph *g = d->g;
     glia_tensor f = glia_scalar(g, d->y->dtype, 0), second[GLIA_SAMPLE_INPUTS + 1];
@@ -327,8 +337,11 @@ static void build_second(gradient_graph *d) {
 }
 
 /* f with all its inputs moved along their directions. */
-static double second_at(const glia_graph *e, const gradient_graph *d, point p, double *const *along, double step, const trial *t) {
-    for (int i = 0; i <= d->n; i++) p.x[d->of[i]] = moved(p.x[d->of[i]], along[i], step, glia_shape_count(d->x[i]->shape));
+static double second_at(const glia_graph *e, const gradient_graph *d, point p, double *const *along, double step,
+                        const trial *t) {
+    for (int i = 0; i <= d->n; i++) {
+        p.x[d->of[i]] = moved(p.x[d->of[i]], along[i], step, glia_shape_count(d->x[i]->shape));
+    }
     double *f = evaluate(e, 0, p.n, p.x, t), value = *f;
     for (int i = 0; i <= d->n; i++) free(p.x[d->of[i]]);
     free(f);
@@ -380,7 +393,9 @@ static void check_composite(const trial *t) {
         glia_graph *e = expanded(d.g, t);
         for (int i = 0; i < d.n; i++) {
             double *own = evaluate(e, 1 + i, p.n, p.x, t), *other = evaluate(e, 1 + d.n + i, p.n, p.x, t);
-            for (int64_t k = 0; k < glia_shape_count(d.x[i]->shape); k++) assert_near(own[k], other[k], 1e-11, t, "its own gradient");
+            for (int64_t k = 0; k < glia_shape_count(d.x[i]->shape); k++) {
+                assert_near(own[k], other[k], 1e-11, t, "its own gradient");
+            }
             free(own);
             free(other);
         }
@@ -414,7 +429,9 @@ static void check_text(const trial *t) {
     for (int i = 0; i < read->n_nodes; i++) {
         const glia_node *a = read->nodes[i], *b = d.g->nodes[i];
         assert_ptr_equal(a->op, b->op);
-        if (b->attrs && !glia_attrs_equal(b->op, a->attrs, b->attrs)) fail_msg("%s: the attributes of %s differ", t->what, b->op->name);
+        if (b->attrs && !glia_attrs_equal(b->op, a->attrs, b->attrs)) {
+            fail_msg("%s: the attributes of %s differ", t->what, b->op->name);
+        }
     }
     free(once.bytes);
     free(twice.bytes);

@@ -22,7 +22,8 @@ static char *read_file(const char *path) {
 
 /* ---- a row ---------------------------------------------------------------------------------- */
 
-/* Would the op take its first sample with this dtype for that sample's floats (or, if it has none, for its integers)? */
+/* Would the op take its first sample with this dtype for that sample's floats (or, if it has none, for its
+ * integers)? */
 static bool takes(const glia_op *op, const glia_sample *s, glia_dtype dtype) {
     glia_graph *g = glia_graph_create();
     glia_tensor x[GLIA_SAMPLE_INPUTS];
@@ -58,7 +59,9 @@ static void dtypes(const glia_op *op, const glia_sample *s, glia_text *text) {
 }
 
 static void attributes(const glia_op *op, glia_text *text) {
-    for (const glia_field *f = op->fields; f && f->name; f++) glia_text_printf(text, "%s%s", f == op->fields ? "" : ", ", f->name);
+    for (const glia_field *f = op->fields; f && f->name; f++) {
+        glia_text_printf(text, "%s%s", f == op->fields ? "" : ", ", f->name);
+    }
 }
 
 static void row(int index, glia_text *text) {
@@ -85,9 +88,9 @@ static const char introduction[] =
     "Written by `make docs` from the records in `src/ops`; a test compares it with them.\n\n"
     "A primitive is defined in double by its record (`eval`), a composite by how it expands into others. *dtypes* are\n"
     "those of its floats, or of its integers if it takes no floats. *gradient*: by a rule of its own, that of its\n"
-    "expansion, or none (whole numbers, piecewise constants). *golden / samples*: how many of its samples are compared\n"
-    "with PyTorch or NumPy; those of differentiable operations are also checked against differences, in the first and in\n"
-    "the second derivative.\n";
+    "expansion, or none (whole numbers, piecewise constants). *golden / samples*: how many of its samples are\n"
+    "compared with PyTorch or NumPy; those of differentiable operations are also checked against differences, in\n"
+    "the first and in the second derivative.\n";
 
 static const char columns[] = "| op | what | inputs | attributes | dtypes | gradient | golden / samples |\n"
                               "|---|---|---|---|---|---|---|\n";

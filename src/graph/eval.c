@@ -12,7 +12,9 @@ static glia_status eval_node(const glia_node *n, double **values, const double *
     if ((n->op->flags & GLIA_OP_LEAF) && !n->op->eval) {
         return glia_fail(error, GLIA_E_ARGUMENT, "evaluating: no value for the %s '%s'", n->op->name, label);
     }
-    if (!n->op->eval) return glia_fail(error, GLIA_E_INTERNAL, "evaluating: %s %s must be expanded first", n->op->name, label);
+    if (!n->op->eval) {
+        return glia_fail(error, GLIA_E_INTERNAL, "evaluating: %s %s must be expanded first", n->op->name, label);
+    }
     if (glia_shape_symbolic(n->shape)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "evaluating: %s %s %s has no fixed batch size", n->op->name, label,
                          glia_shape_format(n->shape, text));

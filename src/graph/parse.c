@@ -1,8 +1,9 @@
 /* parse.c - a graph from its text; print.c describes the form.
  *
- * The text may come from anyone. Nothing is trusted: a node's number must be the next one, its inputs must be older, its
- * op and fields known, and it is made by glia_node_create(), so that `infer` checks it as it would check a program's own
- * calls; the dtype and shape that the line claims must be what infer says. Memory is bounded by the text's length.
+ * The text may come from anyone. Nothing is trusted: a node's number must be the next one, its inputs must be
+ * older, its op and fields known, and it is made by glia_node_create(), so that `infer` checks it as it would check
+ * a program's own calls; the dtype and shape that the line claims must be what infer says. Memory is bounded by the
+ * text's length.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static bool fail(parser *s, const char *format, ...) {
     va_start(args, format);
     vsnprintf(reason, sizeof reason, format, args);
     va_end(args);
-    glia_fail(s->error, GLIA_E_FORMAT, "graph text, line %d, column %lld: %s", s->line, (long long)(s->p - s->line_start) + 1, reason);
+    glia_fail(s->error, GLIA_E_FORMAT, "graph text, line %d, column %lld: %s", s->line,
+              (long long)(s->p - s->line_start) + 1, reason);
     return false;
 }
 
@@ -70,7 +72,9 @@ static bool take(parser *s, char c) {
 
 static bool expect(parser *s, char c) { return take(s, c) || fail(s, "'%c' is expected here", c); }
 
-static bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
 
 /* A word of letters, digits and _, NUL-terminated. */
 static bool take_word(parser *s, char word[MOST_NAME]) {
@@ -89,7 +93,9 @@ static bool take_int(parser *s, int64_t *value) {
     int64_t v = 0;
     if (s->p == s->end || *s->p < '0' || *s->p > '9') return fail(s, "a whole number is expected here");
     for (; s->p < s->end && *s->p >= '0' && *s->p <= '9'; s->p++) {
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s->p - '0', &v)) return fail(s, "this number is too large");
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *s->p - '0', &v)) {
+            return fail(s, "this number is too large");
+        }
     }
     if (!negative && v == INT64_MIN) return fail(s, "this number is too large"); /* v is minus the number */
     *value = negative ? v : -v;
@@ -121,7 +127,9 @@ static bool take_character(parser *s, char *c) {
         *c = *s->p++;
         return true;
     }
-    if (s->end - s->p < 3 || *s->p != 'x' || hex_digit(s->p[1]) < 0 || hex_digit(s->p[2]) < 0) return fail(s, "an unknown escape");
+    if (s->end - s->p < 3 || *s->p != 'x' || hex_digit(s->p[1]) < 0 || hex_digit(s->p[2]) < 0) {
+        return fail(s, "an unknown escape");
+    }
     *c = (char)(hex_digit(s->p[1]) * 16 + hex_digit(s->p[2]));
     s->p += 3;
     return *c != 0 || fail(s, "a string cannot hold a NUL");
@@ -296,7 +304,9 @@ static bool update_line(parser *s) {
     glia_graph *g = s->g;
     if (!take_node(s, &leaf) || !expect(s, '=') || !take_node(s, &value) || !take_string(s, &group)) return false;
     char *copy = glia_arena_strdup(&g->arena, group);
-    if (!copy || !glia_grow((void **)&g->updates, g->n_updates, &g->update_capacity, sizeof *g->updates)) return fail_nomem(s);
+    if (!copy || !glia_grow((void **)&g->updates, g->n_updates, &g->update_capacity, sizeof *g->updates)) {
+        return fail_nomem(s);
+    }
     g->updates[g->n_updates++] = (glia_change){ leaf, value, copy };
     return true;
 }
@@ -321,7 +331,9 @@ static bool word_line(parser *s) {
 static bool header(parser *s) {
     static const char first[] = "glia graph 1";
     size_t n = sizeof first - 1;
-    if ((size_t)(s->end - s->p) < n || memcmp(s->p, first, n)) return fail(s, "the text does not begin with '%s'", first);
+    if ((size_t)(s->end - s->p) < n || memcmp(s->p, first, n)) {
+        return fail(s, "the text does not begin with '%s'", first);
+    }
     s->p += n;
     return at_line_end(s) || fail(s, "the text does not begin with '%s'", first);
 }
@@ -344,7 +356,9 @@ static bool lines(parser *s) {
 }
 
 glia_graph *glia_graph_parse(const char *text, size_t length, glia_error *error) {
-    parser s = { .p = text, .end = text + length, .line_start = text, .line = 1, .error = error, .g = glia_graph_create() };
+    parser s = {
+        .p = text, .end = text + length, .line_start = text, .line = 1, .error = error, .g = glia_graph_create()
+    };
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); /* a decimal point, whatever the host program has set */
     bool ok = false;
     if (!s.g || c == (locale_t)0) {

@@ -8,10 +8,10 @@
  *     update %1 = %9 "train"
  *     streams 1
  *
- * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its layer's
- * label. A dimension of N, 2N, ... is one or more batches. Numbers are decimal, with as many digits as bring back the same
- * double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH). `streams` counts the random
- * nodes. Blank lines and lines that begin with # mean nothing.
+ * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its
+ * layer's label. A dimension of N, 2N, ... is one or more batches. Numbers are decimal, with as many digits as
+ * bring back the same double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH).
+ * `streams` counts the random nodes. Blank lines and lines that begin with # mean nothing.
  */
 #include <locale.h>
 #include <stdio.h>

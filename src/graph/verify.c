@@ -27,8 +27,8 @@ static void neighbourhood(const glia_graph *g, const glia_node *n, glia_text *te
 static glia_status wrong(const glia_graph *g, const glia_node *n, glia_error *error, const char *what) {
     glia_text around = { 0 };
     neighbourhood(g, n, &around);
-    glia_status status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: %%%d, %s: %s%s", n->id, n->op->name, what,
-                                   around.bytes ? around.bytes : "");
+    glia_status status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: %%%d, %s: %s%s", n->id, n->op->name,
+                                   what, around.bytes ? around.bytes : "");
     free(around.bytes);
     return status;
 }
@@ -100,7 +100,8 @@ static glia_status verify_names(const glia_graph *g, glia_error *error) {
 
 static int by_leaf_and_group(const void *a, const void *b) {
     const glia_change *x = a, *y = b;
-    return x->leaf->id != y->leaf->id ? (x->leaf->id > y->leaf->id) - (x->leaf->id < y->leaf->id) : strcmp(x->group, y->group);
+    return x->leaf->id != y->leaf->id ? (x->leaf->id > y->leaf->id) - (x->leaf->id < y->leaf->id)
+                                      : strcmp(x->group, y->group);
 }
 
 static glia_status verify_updates(const glia_graph *g, glia_error *error) {
@@ -124,7 +125,9 @@ static glia_status verify_updates(const glia_graph *g, glia_error *error) {
     }
     glia_status status = GLIA_OK;
     for (int i = 1; status == GLIA_OK && i < g->n_updates; i++) {
-        if (!by_leaf_and_group(&sorted[i - 1], &sorted[i])) status = wrong(g, sorted[i].leaf, error, "one group updates it twice");
+        if (!by_leaf_and_group(&sorted[i - 1], &sorted[i])) {
+            status = wrong(g, sorted[i].leaf, error, "one group updates it twice");
+        }
     }
     free(sorted);
     return status;
@@ -143,7 +146,8 @@ glia_status glia_graph_verify(const glia_graph *g, glia_error *error) {
     glia_graph_free(spare);
     for (int i = 0; status == GLIA_OK && i < g->n_outputs; i++) {
         if (of_graph(g, g->outputs[i].node)) continue;
-        status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: output '%s' is not of this graph", g->outputs[i].name);
+        status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: output '%s' is not of this graph",
+                           g->outputs[i].name);
     }
     if (status == GLIA_OK) status = verify_names(g, error);
     return status == GLIA_OK ? verify_updates(g, error) : status;

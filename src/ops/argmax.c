@@ -31,15 +31,22 @@ static void argmax_eval(const glia_node *n, const double *const *in, double *out
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
-const glia_op glia_op_argmax = { .name = "argmax", .summary = "index of the largest along an axis, the first of ties; i32",
-                                 .arity = 1, .attr_size = sizeof(glia_axis_attrs), .fields = axis_fields,
-                                 .infer = argmax_infer, .eval = argmax_eval };
+const glia_op glia_op_argmax = { .name = "argmax",
+                                 .summary = "index of the largest along an axis, the first of ties; i32",
+                                 .arity = 1,
+                                 .attr_size = sizeof(glia_axis_attrs),
+                                 .fields = axis_fields,
+                                 .infer = argmax_infer,
+                                 .eval = argmax_eval };
 
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
 const glia_sample glia_samples_argmax[] = {
     { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(4, 7), .kind = GLIA_SAMPLE_DISTINCT } }, AXIS(1) },
     { .name = "middle", .n = 1, .in = { { .shape = GLIA_DIMS(2, 5, 3), .kind = GLIA_SAMPLE_DISTINCT } }, AXIS(1) },
-    { .name = "ties", .n = 1, .in = { { .shape = GLIA_DIMS(5, 8), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 3 } }, AXIS(1) },
+    { .name = "ties",
+      .n = 1,
+      .in = { { .shape = GLIA_DIMS(5, 8), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 3 } },
+      AXIS(1) },
     { 0 },
 };
 

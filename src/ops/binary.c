@@ -35,7 +35,8 @@
 
 #define IN(from, to, ...) { .shape = GLIA_DIMS(__VA_ARGS__), .low = from, .high = to }
 #define DISTINCT(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -3, .high = 3 }
-#define WHOLE(...) { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -9, .high = 9 }
+#define WHOLE(...)                                                                                                     \
+    { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -9, .high = 9 }
 
 EVAL(add, a + b)
 VJP(add, dy, dy)
@@ -74,7 +75,8 @@ const glia_sample glia_samples_div[] = {
     { 0 },
 };
 
-/* In the base: b a^(b-1), and 0 where b is 0, also at a = 0. In the exponent: y log a, and 0 where a is not positive. */
+/* In the base: b a^(b-1), and 0 where b is 0, also at a = 0. In the exponent: y log a, and 0 where a is not
+ * positive. */
 static void pow_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor a = y->in[0], b = y->in[1];
     glia_tensor zero = glia_like(a, 0), one = glia_like(a, 1);
@@ -102,7 +104,10 @@ EVAL(maximum, a > b || a != a ? a : b) /* NaN if one is */
 VJP(maximum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
 RECORD(maximum, "the larger of a and b; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
 const glia_sample glia_samples_maximum[] = {
-    { .name = "plain", .n = 2, .in = { DISTINCT(2, 3, 5), { .shape = GLIA_DIMS(2, 3, 5), .kind = GLIA_SAMPLE_DISTINCT, .low = -2.95, .high = 3.11 } } },
+    { .name = "plain",
+      .n = 2,
+      .in = { DISTINCT(2, 3, 5),
+              { .shape = GLIA_DIMS(2, 3, 5), .kind = GLIA_SAMPLE_DISTINCT, .low = -2.95, .high = 3.11 } } },
     { .name = "integers", .n = 2, .in = { WHOLE(4, 3), WHOLE(4, 3) } },
     { 0 },
 };
@@ -111,7 +116,10 @@ EVAL(minimum, a < b || a != a ? a : b)
 VJP(minimum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
 RECORD(minimum, "the smaller of a and b; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
 const glia_sample glia_samples_minimum[] = {
-    { .name = "plain", .n = 2, .in = { DISTINCT(2, 3, 5), { .shape = GLIA_DIMS(2, 3, 5), .kind = GLIA_SAMPLE_DISTINCT, .low = -2.95, .high = 3.11 } } },
+    { .name = "plain",
+      .n = 2,
+      .in = { DISTINCT(2, 3, 5),
+              { .shape = GLIA_DIMS(2, 3, 5), .kind = GLIA_SAMPLE_DISTINCT, .low = -2.95, .high = 3.11 } } },
     { .name = "integers", .n = 2, .in = { WHOLE(4, 3), WHOLE(4, 3) } },
     { 0 },
 };

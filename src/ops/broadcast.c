@@ -1,5 +1,5 @@
-/* broadcast.c - a smaller shape repeated to a larger one, by NumPy's rule: shapes are aligned at their ends, and an axis
- * of 1, or a missing one, repeats. Its adjoint is the sum over those axes. */
+/* broadcast.c - a smaller shape repeated to a larger one, by NumPy's rule: shapes are aligned at their ends, and an
+ * axis of 1, or a missing one, repeats. Its adjoint is the sum over those axes. */
 #include "ops/ops.h"
 
 static bool broadcast_infer(glia_node *n) {
@@ -25,9 +25,14 @@ static void broadcast_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { dx[0]
 
 static const glia_field shape_fields[] = { GLIA_FIELD(SHAPE, glia_shape_attrs, shape), GLIA_FIELDS_END };
 
-const glia_op glia_op_broadcast = { .name = "broadcast", .summary = "repeated along axes of 1 and missing leading ones", .arity = 1,
-                                    .attr_size = sizeof(glia_shape_attrs), .fields = shape_fields,
-                                    .infer = broadcast_infer, .eval = broadcast_eval, .vjp = broadcast_vjp };
+const glia_op glia_op_broadcast = { .name = "broadcast",
+                                    .summary = "repeated along axes of 1 and missing leading ones",
+                                    .arity = 1,
+                                    .attr_size = sizeof(glia_shape_attrs),
+                                    .fields = shape_fields,
+                                    .infer = broadcast_infer,
+                                    .eval = broadcast_eval,
+                                    .vjp = broadcast_vjp };
 
 #define SHAPE(...) .attrs = &(const glia_shape_attrs){ GLIA_DIMS(__VA_ARGS__) }
 const glia_sample glia_samples_broadcast[] = {

@@ -1,7 +1,8 @@
 /* cast.c - the same numbers in another dtype.
  *
- * To a float: rounded to nearest even. To a whole number: truncated toward zero, wrapped to the width, NaN becomes 0.
- * To bool: whether it is not 0. The gradient of a cast between floats is cast back; through whole numbers there is none.
+ * To a float: rounded to nearest even. To a whole number: truncated toward zero, wrapped to the width, NaN becomes
+ * 0. To bool: whether it is not 0. The gradient of a cast between floats is cast back; through whole numbers there
+ * is none.
  */
 #include "ops/ops.h"
 
@@ -23,9 +24,15 @@ static void cast_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field cast_fields[] = { GLIA_FIELD(DTYPE, glia_cast_attrs, dtype), GLIA_FIELDS_END };
 
-const glia_op glia_op_cast = { .name = "cast", .summary = "x in another dtype, rounded or truncated", .arity = 1,
-                               .flags = GLIA_OP_ELEMENTWISE, .attr_size = sizeof(glia_cast_attrs), .fields = cast_fields,
-                               .infer = cast_infer, .eval = cast_eval, .vjp = cast_vjp };
+const glia_op glia_op_cast = { .name = "cast",
+                               .summary = "x in another dtype, rounded or truncated",
+                               .arity = 1,
+                               .flags = GLIA_OP_ELEMENTWISE,
+                               .attr_size = sizeof(glia_cast_attrs),
+                               .fields = cast_fields,
+                               .infer = cast_infer,
+                               .eval = cast_eval,
+                               .vjp = cast_vjp };
 
 #define FROM(type, from, to) { .dtype = type, .shape = GLIA_DIMS(3, 7), .low = from, .high = to }
 #define TO(type) .attrs = &(const glia_cast_attrs){ type }
@@ -37,12 +44,18 @@ const glia_sample glia_samples_cast[] = {
     { .name = "to u8", .n = 1, .in = { FIXED(GLIA_F32, 0, 255) }, TO(GLIA_U8) },
     { .name = "to bf16", .n = 1, .in = { FIXED(GLIA_F32, -3, 3) }, TO(GLIA_BF16) },
     { .name = "to f16", .n = 1, .in = { FIXED(GLIA_F32, -3, 3) }, TO(GLIA_F16) },
-    { .name = "to bool", .n = 1,
-      .in = { { .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = -1, .high = 2, .constant = true } }, TO(GLIA_BOOL) },
-    { .name = "from i32", .n = 1,
-      .in = { { .dtype = GLIA_I32, .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = -99, .high = 99 } }, TO(GLIA_F32) },
-    { .name = "from bool", .n = 1,
-      .in = { { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 } }, TO(GLIA_F32) },
+    { .name = "to bool",
+      .n = 1,
+      .in = { { .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = -1, .high = 2, .constant = true } },
+      TO(GLIA_BOOL) },
+    { .name = "from i32",
+      .n = 1,
+      .in = { { .dtype = GLIA_I32, .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = -99, .high = 99 } },
+      TO(GLIA_F32) },
+    { .name = "from bool",
+      .n = 1,
+      .in = { { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(3, 7), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 } },
+      TO(GLIA_F32) },
     { 0 },
 };
 

@@ -25,7 +25,8 @@ static bool logic_infer(glia_node *n) {
     glia_tensor glia_##op_name(glia_tensor a, glia_tensor b) { return glia_node2_broadcast(&glia_op_##op_name, a, b); }
 
 /* Whole numbers, so that equal ones occur. */
-#define WHOLE(type, ...) { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -2, .high = 3 }
+#define WHOLE(type, ...)                                                                                               \
+    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -2, .high = 3 }
 #define COMPARE_SAMPLES(op_name)                                                            \
     const glia_sample glia_samples_##op_name[] = {                                          \
         { .name = "floats", .n = 2, .in = { WHOLE(GLIA_F32, 4, 6), WHOLE(GLIA_F32, 4, 6) } },   \
@@ -46,7 +47,8 @@ COMPARE_SAMPLES(greater)
 OP(greater_equal, "a >= b", a >= b, compare_infer, 0)
 COMPARE_SAMPLES(greater_equal)
 
-#define FLAGS(...) { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 }
+#define FLAGS(...)                                                                                                     \
+    { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 }
 #define LOGIC_SAMPLES(op_name)                                               \
     const glia_sample glia_samples_##op_name[] = {                           \
         { .name = "plain", .n = 2, .in = { FLAGS(4, 6), FLAGS(4, 6) } },     \

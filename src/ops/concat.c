@@ -13,7 +13,9 @@ static bool concat_infer(glia_node *n) {
         if (s.rank == first.rank && (s.dim[axis] < 0) != (first.dim[axis] < 0)) {
             return glia_node_fail(n, "sizes with and without the batch cannot be added");
         }
-        if (s.rank != first.rank || __builtin_add_overflow(size, s.dim[axis], &size)) return glia_node_fail(n, "the ranks differ");
+        if (s.rank != first.rank || __builtin_add_overflow(size, s.dim[axis], &size)) {
+            return glia_node_fail(n, "the ranks differ");
+        }
         s.dim[axis] = first.dim[axis];
         if (!glia_shape_equal(s, first)) return glia_node_fail(n, "the other axes differ");
     }
@@ -52,7 +54,10 @@ const glia_op glia_op_concat = { .name = "concat", .summary = "tensors one after
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
 const glia_sample glia_samples_concat[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(2, 3) }, { .shape = GLIA_DIMS(4, 3) } }, AXIS(0) },
-    { .name = "channels", .n = 3, .in = { { .shape = GLIA_DIMS(2, 1, 3) }, { .shape = GLIA_DIMS(2, 2, 3) }, { .shape = GLIA_DIMS(2, 3, 3) } }, AXIS(1) },
+    { .name = "channels",
+      .n = 3,
+      .in = { { .shape = GLIA_DIMS(2, 1, 3) }, { .shape = GLIA_DIMS(2, 2, 3) }, { .shape = GLIA_DIMS(2, 3, 3) } },
+      AXIS(1) },
     { .name = "one", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3) } }, AXIS(1) },
     { 0 },
 };

@@ -25,11 +25,18 @@ static void count_eval(const glia_node *n, const double *const *in, double *out)
 
 static const glia_field count_fields[] = { GLIA_FIELD(INTS, glia_reduce_attrs, axes), GLIA_FIELDS_END };
 
-const glia_op glia_op_count_of = { .name = "count_of", .summary = "the number of elements over axes, as a scalar of x's dtype",
-                                   .arity = 1, .attr_size = sizeof(glia_reduce_attrs), .fields = count_fields,
-                                   .infer = count_infer, .eval = count_eval };
+const glia_op glia_op_count_of = { .name = "count_of",
+                                   .summary = "the number of elements over axes, as a scalar of x's dtype",
+                                   .arity = 1,
+                                   .attr_size = sizeof(glia_reduce_attrs),
+                                   .fields = count_fields,
+                                   .infer = count_infer,
+                                   .eval = count_eval };
 
 const glia_sample glia_samples_count_of[] = {
-    { .name = "outer two", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 5) } }, .attrs = &(const glia_reduce_attrs){ .axes = GLIA_DIMS(0, 2) } },
+    { .name = "outer two",
+      .n = 1,
+      .in = { { .shape = GLIA_DIMS(2, 3, 5) } },
+      .attrs = &(const glia_reduce_attrs){ .axes = GLIA_DIMS(0, 2) } },
     { 0 },
 };

@@ -3,7 +3,9 @@
 
 static bool cumsum_infer(glia_node *n) {
     const glia_cumsum_attrs *a = n->attrs;
-    if (a->axis < 0 || a->axis >= n->in[0]->shape.rank) return glia_node_fail(n, "the axis %lld is outside", (long long)a->axis);
+    if (a->axis < 0 || a->axis >= n->in[0]->shape.rank) {
+        return glia_node_fail(n, "the axis %lld is outside", (long long)a->axis);
+    }
     return glia_infer_numeric(n);
 }
 
@@ -29,12 +31,20 @@ static void cumsum_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[0] = glia_cumsum(dy, (int)a->axis, a->exclusive, !a->reverse);
 }
 
-static const glia_field cumsum_fields[] = { GLIA_FIELD(INT, glia_cumsum_attrs, axis), GLIA_FIELD(BOOL, glia_cumsum_attrs, exclusive),
+static const glia_field cumsum_fields[] = { GLIA_FIELD(INT, glia_cumsum_attrs, axis),
+                                            GLIA_FIELD(BOOL, glia_cumsum_attrs, exclusive),
                                             GLIA_FIELD(BOOL, glia_cumsum_attrs, reverse), GLIA_FIELDS_END };
 
-const glia_op glia_op_cumsum = { .name = "cumsum", .arity = 1, .attr_size = sizeof(glia_cumsum_attrs), .fields = cumsum_fields,
-                                 .summary = "running sum along an axis; exclusive: without the element itself; reverse: from the end",
-                                 .infer = cumsum_infer, .eval = cumsum_eval, .vjp = cumsum_vjp };
+const glia_op glia_op_cumsum = {
+    .name = "cumsum",
+    .arity = 1,
+    .attr_size = sizeof(glia_cumsum_attrs),
+    .fields = cumsum_fields,
+    .summary = "running sum along an axis; exclusive: without the element itself; reverse: from the end",
+    .infer = cumsum_infer,
+    .eval = cumsum_eval,
+    .vjp = cumsum_vjp
+};
 
 #define ATTRS(...) .attrs = &(const glia_cumsum_attrs){ __VA_ARGS__ }
 const glia_sample glia_samples_cumsum[] = {

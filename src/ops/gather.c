@@ -1,9 +1,10 @@
 /* gather.c - rows picked by index, and their adjoint, rows added by index: embeddings, labels, message passing.
  *
- *     gather       x (A..., K, B...), indices (I...)          ->  (A..., I..., B...)     y[a, i, b] = x[a, indices[i], b]
- *     scatter_add  updates (A..., I..., B...), indices (I...) ->  (A..., size, B...)     y[a, indices[i], b] += updates[a, i, b]
+ *     gather       x (A..., K, B...), indices (I...) -> (A..., I..., B...)      y[a, i, b]  = x[a, indices[i], b]
+ *     scatter_add  u (A..., I..., B...), indices (I...) -> (A..., size, B...)   y[a, indices[i], b] += u[a, i, b]
  *
- * An index outside [0, K) counts as the nearest one inside, in both: no input can make a kernel read or write elsewhere.
+ * An index outside [0, K) counts as the nearest one inside, in both: no input can make a kernel read or write
+ * elsewhere.
  */
 #include "ops/ops.h"
 
@@ -25,7 +26,9 @@ static bool gather_infer(glia_node *n) {
     int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis;
     glia_shape x = n->in[0]->shape, at = n->in[1]->shape;
     if (!check_indices(n, axis, x.rank)) return false;
-    if (x.rank - 1 + at.rank > GLIA_MAX_RANK) return glia_node_fail(n, "the result has more than %d axes", GLIA_MAX_RANK);
+    if (x.rank - 1 + at.rank > GLIA_MAX_RANK) {
+        return glia_node_fail(n, "the result has more than %d axes", GLIA_MAX_RANK);
+    }
     n->dtype = n->in[0]->dtype;
     n->shape.rank = 0;
     for (int i = 0; i < axis; i++) n->shape.dim[n->shape.rank++] = x.dim[i];
@@ -59,7 +62,9 @@ const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along
                                  .infer = gather_infer, .eval = gather_eval, .vjp = gather_vjp };
 
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
-#define INDICES(type, below, ...) { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = below, .constant = true }
+#define INDICES(type, below, ...)                                                                   \
+    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .high = below, \
+      .constant = true }
 const glia_sample glia_samples_gather[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(5, 3) }, INDICES(GLIA_I32, 5, 4) }, AXIS(0) },
     { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(3, 5) }, INDICES(GLIA_I64, 5, 2, 3) }, AXIS(1) },
@@ -88,7 +93,9 @@ static bool scatter_add_infer(glia_node *n) {
     if (!check_indices(n, a->axis, rank)) return false;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "the updates must be f32 or f64");
     for (int i = 0; i < at.rank; i++) {
-        if (from.dim[a->axis + i] != at.dim[i]) return glia_node_fail(n, "the updates do not have the indices' shape at axis %d", (int)a->axis);
+        if (from.dim[a->axis + i] != at.dim[i]) {
+            return glia_node_fail(n, "the updates do not have the indices' shape at axis %d", (int)a->axis);
+        }
     }
     n->shape.rank = rank;
     for (int i = 0; i < rank; i++) {
@@ -117,12 +124,17 @@ static void scatter_add_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[0] = glia_gather(dy, y->in[1], (int)((const glia_scatter_attrs *)y->attrs)->axis);
 }
 
-static const glia_field scatter_fields[] = { GLIA_FIELD(INT, glia_scatter_attrs, axis), GLIA_FIELD(SHAPE, glia_scatter_attrs, size),
-                                             GLIA_FIELDS_END };
+static const glia_field scatter_fields[] = { GLIA_FIELD(INT, glia_scatter_attrs, axis),
+                                             GLIA_FIELD(SHAPE, glia_scatter_attrs, size), GLIA_FIELDS_END };
 
-const glia_op glia_op_scatter_add = { .name = "scatter_add", .summary = "zeros to which slices are added, placed by index", .arity = 2,
-                                      .attr_size = sizeof(glia_scatter_attrs), .fields = scatter_fields,
-                                      .infer = scatter_add_infer, .eval = scatter_add_eval, .vjp = scatter_add_vjp };
+const glia_op glia_op_scatter_add = { .name = "scatter_add",
+                                      .summary = "zeros to which slices are added, placed by index",
+                                      .arity = 2,
+                                      .attr_size = sizeof(glia_scatter_attrs),
+                                      .fields = scatter_fields,
+                                      .infer = scatter_add_infer,
+                                      .eval = scatter_add_eval,
+                                      .vjp = scatter_add_vjp };
 
 #define INTO(k, n) .attrs = &(const glia_scatter_attrs){ k, GLIA_DIMS(n) }
 const glia_sample glia_samples_scatter_add[] = {

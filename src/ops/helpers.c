@@ -41,9 +41,9 @@ bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b) {
     char s[GLIA_SHAPE_TEXT], t[GLIA_SHAPE_TEXT];
     const char *label = g->label ? g->label : "", *colon = g->label ? ": " : "";
     if ((*a)->dtype != (*b)->dtype) {
-        glia_graph_fail(g, GLIA_E_SHAPE, "%s%s%s of %s%s and %s%s: the dtypes differ; glia_cast() makes them one", label, colon,
-                        what, glia_dtype_name((*a)->dtype), glia_shape_format((*a)->shape, s), glia_dtype_name((*b)->dtype),
-                        glia_shape_format((*b)->shape, t));
+        glia_graph_fail(g, GLIA_E_SHAPE, "%s%s%s of %s%s and %s%s: the dtypes differ; glia_cast() makes them one",
+                        label, colon, what, glia_dtype_name((*a)->dtype), glia_shape_format((*a)->shape, s),
+                        glia_dtype_name((*b)->dtype), glia_shape_format((*b)->shape, t));
         return false;
     }
     glia_shape both;
@@ -85,7 +85,8 @@ glia_tensor glia_count_of(glia_tensor x, glia_shape axes) {
     if (glia_is_bad(x)) return x;
     glia_reduce_attrs attrs = { .keep = false };
     if (!glia_axes_normalize(axes, x->shape.rank, &attrs.axes)) {
-        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "count: an axis is outside the tensor's rank, %d", x->shape.rank);
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "count: an axis is outside the tensor's rank, %d",
+                               x->shape.rank);
     }
     int64_t count = 1;
     bool fixed = true;

@@ -5,8 +5,11 @@ static bool iota_infer(glia_node *n) {
     const glia_iota_attrs *a = n->attrs;
     n->dtype = a->dtype;
     n->shape = a->shape;
-    if ((unsigned)a->dtype >= GLIA_DTYPE_COUNT || a->dtype == GLIA_BOOL) return glia_node_fail(n, "it needs a dtype of numbers");
-    return (a->axis >= 0 && a->axis < a->shape.rank) || glia_node_fail(n, "the axis %lld is outside", (long long)a->axis);
+    if ((unsigned)a->dtype >= GLIA_DTYPE_COUNT || a->dtype == GLIA_BOOL) {
+        return glia_node_fail(n, "it needs a dtype of numbers");
+    }
+    return (a->axis >= 0 && a->axis < a->shape.rank) ||
+           glia_node_fail(n, "the axis %lld is outside", (long long)a->axis);
 }
 
 static void iota_eval(const glia_node *n, const double *const *in, double *out) {
@@ -19,7 +22,8 @@ static void iota_eval(const glia_node *n, const double *const *in, double *out) 
     }
 }
 
-static const glia_field iota_fields[] = { GLIA_FIELD(DTYPE, glia_iota_attrs, dtype), GLIA_FIELD(SHAPE, glia_iota_attrs, shape),
+static const glia_field iota_fields[] = { GLIA_FIELD(DTYPE, glia_iota_attrs, dtype),
+                                          GLIA_FIELD(SHAPE, glia_iota_attrs, shape),
                                           GLIA_FIELD(INT, glia_iota_attrs, axis), GLIA_FIELDS_END };
 
 const glia_op glia_op_iota = { .name = "iota", .summary = "0, 1, 2, ... along an axis", .arity = 0,

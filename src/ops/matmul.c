@@ -1,13 +1,17 @@
 /* matmul.c - matrix products: (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast as NumPy's do.
  *
- * Either factor may be read transposed, so the gradients of a product are products again and nothing is ever copied to be
- * transposed:  y = A B   gives   dA = dy B^T,   dB = A^T dy.
+ * Either factor may be read transposed, so the gradients of a product are products again and nothing is ever copied
+ * to be transposed:  y = A B   gives   dA = dy B^T,   dB = A^T dy.
  */
 #include "ops/ops.h"
 
 /* Rows and columns of a factor as the product sees them. */
-static int64_t rows_of(const glia_node *x, bool transposed) { return x->shape.dim[x->shape.rank - (transposed ? 1 : 2)]; }
-static int64_t columns_of(const glia_node *x, bool transposed) { return x->shape.dim[x->shape.rank - (transposed ? 2 : 1)]; }
+static int64_t rows_of(const glia_node *x, bool transposed) {
+    return x->shape.dim[x->shape.rank - (transposed ? 1 : 2)];
+}
+static int64_t columns_of(const glia_node *x, bool transposed) {
+    return x->shape.dim[x->shape.rank - (transposed ? 2 : 1)];
+}
 
 static bool matmul_infer(glia_node *n) {
     const glia_matmul_attrs *t = n->attrs;
@@ -78,9 +82,15 @@ static double matmul_flops(const glia_node *n) {
 static const glia_field matmul_fields[] = { GLIA_FIELD(BOOL, glia_matmul_attrs, transpose_a),
                                             GLIA_FIELD(BOOL, glia_matmul_attrs, transpose_b), GLIA_FIELDS_END };
 
-const glia_op glia_op_matmul = { .name = "matmul", .summary = "(..., M, K) x (..., K, N) -> (..., M, N), leading axes broadcast", .arity = 2,
-                                 .attr_size = sizeof(glia_matmul_attrs), .fields = matmul_fields, .infer = matmul_infer,
-                                 .eval = matmul_eval, .vjp = matmul_vjp, .flops = matmul_flops };
+const glia_op glia_op_matmul = { .name = "matmul",
+                                 .summary = "(..., M, K) x (..., K, N) -> (..., M, N), leading axes broadcast",
+                                 .arity = 2,
+                                 .attr_size = sizeof(glia_matmul_attrs),
+                                 .fields = matmul_fields,
+                                 .infer = matmul_infer,
+                                 .eval = matmul_eval,
+                                 .vjp = matmul_vjp,
+                                 .flops = matmul_flops };
 
 #define FACTORS(...) .n = 2, .in = { __VA_ARGS__ }
 #define OF(...) { .shape = GLIA_DIMS(__VA_ARGS__) }
@@ -113,7 +123,8 @@ glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor 
         a->shape.dim[a->shape.rank - 1] == rows_of(b, transpose_b)) {
         return tall(a, b, transpose_b);
     }
-    return glia_node_create(glia_graph_of(in, 2), &glia_op_matmul, in, 2, &(glia_matmul_attrs){ transpose_a, transpose_b });
+    return glia_node_create(glia_graph_of(in, 2), &glia_op_matmul, in, 2,
+                            &(glia_matmul_attrs){ transpose_a, transpose_b });
 }
 
 glia_tensor glia_matmul(glia_tensor a, glia_tensor b) { return glia_matmul_transposed(a, false, b, false); }

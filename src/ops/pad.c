@@ -17,12 +17,13 @@ static bool pad_infer(glia_node *n) {
     for (int i = 0; i < rank; i++) {
         int64_t size = n->shape.dim[i], before = a->before.dim[i], after = a->after.dim[i], between = a->between.dim[i];
         bool symbolic = size < 0;
-        if (before < -most || after < -most || before > most || after > most || between > most / (size > 0 ? size : 1)) {
+        if (before < -most || after < -most || before > most || after > most ||
+            between > most / (size > 0 ? size : 1)) {
             return glia_node_fail(n, "axis %d becomes too large", i);
         }
         if (symbolic ? before > 0 || after > 0 || between != 0 : before < 0 || after < 0 || between < 0) {
-            return glia_node_fail(n, "axis %d cannot take %lld before, %lld after and %lld between", i, (long long)before,
-                                  (long long)after, (long long)between);
+            return glia_node_fail(n, "axis %d cannot take %lld before, %lld after and %lld between", i,
+                                  (long long)before, (long long)after, (long long)between);
         }
         n->shape.dim[i] = size + before + after + (symbolic ? 0 : between * (size - 1));
     }
@@ -54,13 +55,19 @@ static void pad_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[0] = glia_slice(dy, a->before, stop, step);
 }
 
-static const glia_field pad_fields[] = { GLIA_FIELD(SHAPE, glia_pad_attrs, before), GLIA_FIELD(SHAPE, glia_pad_attrs, after),
-                                         GLIA_FIELD(INTS, glia_pad_attrs, between), GLIA_FIELD(FLOAT, glia_pad_attrs, value),
-                                         GLIA_FIELDS_END };
+static const glia_field pad_fields[] = { GLIA_FIELD(SHAPE, glia_pad_attrs, before),
+                                         GLIA_FIELD(SHAPE, glia_pad_attrs, after),
+                                         GLIA_FIELD(INTS, glia_pad_attrs, between),
+                                         GLIA_FIELD(FLOAT, glia_pad_attrs, value), GLIA_FIELDS_END };
 
-const glia_op glia_op_pad = { .name = "pad", .summary = "elements of one value before, after and between those of x", .arity = 1,
-                              .attr_size = sizeof(glia_pad_attrs), .fields = pad_fields,
-                              .infer = pad_infer, .eval = pad_eval, .vjp = pad_vjp };
+const glia_op glia_op_pad = { .name = "pad",
+                              .summary = "elements of one value before, after and between those of x",
+                              .arity = 1,
+                              .attr_size = sizeof(glia_pad_attrs),
+                              .fields = pad_fields,
+                              .infer = pad_infer,
+                              .eval = pad_eval,
+                              .vjp = pad_vjp };
 
 const glia_sample glia_samples_pad[] = {
     { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3) } },

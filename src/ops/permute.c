@@ -33,9 +33,14 @@ static void permute_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field permute_fields[] = { GLIA_FIELD(INTS, glia_permute_attrs, order), GLIA_FIELDS_END };
 
-const glia_op glia_op_permute = { .name = "permute", .summary = "axes in another order; output axis i is input axis order[i]",
-                                  .arity = 1, .attr_size = sizeof(glia_permute_attrs), .fields = permute_fields,
-                                  .infer = permute_infer, .eval = permute_eval, .vjp = permute_vjp };
+const glia_op glia_op_permute = { .name = "permute",
+                                  .summary = "axes in another order; output axis i is input axis order[i]",
+                                  .arity = 1,
+                                  .attr_size = sizeof(glia_permute_attrs),
+                                  .fields = permute_fields,
+                                  .infer = permute_infer,
+                                  .eval = permute_eval,
+                                  .vjp = permute_vjp };
 
 #define ORDER(...) .attrs = &(const glia_permute_attrs){ GLIA_DIMS(__VA_ARGS__) }
 const glia_sample glia_samples_permute[] = {
@@ -58,7 +63,9 @@ glia_tensor glia_permute(glia_tensor x, glia_shape order) {
 glia_tensor glia_transpose(glia_tensor x) {
     if (glia_is_bad(x)) return glia_node1(&glia_op_permute, x, NULL);
     int rank = x->shape.rank;
-    if (rank < 2) return glia_graph_fail(x->graph, GLIA_E_SHAPE, "transpose: it takes a rank of 2 or more, not %d", rank);
+    if (rank < 2) {
+        return glia_graph_fail(x->graph, GLIA_E_SHAPE, "transpose: it takes a rank of 2 or more, not %d", rank);
+    }
     glia_shape order = { .rank = rank };
     for (int i = 0; i < rank; i++) order.dim[i] = i;
     order.dim[rank - 1] = rank - 2;

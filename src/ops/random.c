@@ -1,14 +1,14 @@
 /* random.c - random bits, as a pure function of (seed, step, place in the graph, element).
  *
- * The state "rng", i64 (2), holds the seed and the step; whoever runs a program adds one to the step after each run. Both
- * are taken below 2^53, which a double holds. Every random node has a stream of its own, numbered as it was made, which
- * passes carry along. Elements come in blocks of four, in row-major order; the block b of a node is
+ * The state "rng", i64 (2), holds the seed and the step; whoever runs a program adds one to the step after each
+ * run. Both are taken below 2^53, which a double holds. Every random node has a stream of its own, numbered as it
+ * was made, which passes carry along. Elements come in blocks of four, in row-major order; the block b of a node is
  *
  *     word[0..3] = Philox4x32-10( key     = { low(seed), high(seed) ^ high(step) },
  *                                 counter = { low(b), high(b), low(stream), low(step) } )
  *
- * with low and high the two 32-bit halves, and element 4b + i is (word[i] >> 8) * 2^-24: f32 in [0, 1), exactly. A kernel
- * that follows this gives the same bits, in any order, on any number of threads.
+ * with low and high the two 32-bit halves, and element 4b + i is (word[i] >> 8) * 2^-24: f32 in [0, 1), exactly. A
+ * kernel that follows this gives the same bits, in any order, on any number of threads.
  */
 #include "ops/ops.h"
 
@@ -40,15 +40,21 @@ static void random_uniform_eval(const glia_node *n, const double *const *in, dou
     }
 }
 
-static const glia_field random_fields[] = { GLIA_FIELD(SHAPE, glia_random_attrs, shape), GLIA_FIELD(INT, glia_random_attrs, stream),
-                                            GLIA_FIELDS_END };
+static const glia_field random_fields[] = { GLIA_FIELD(SHAPE, glia_random_attrs, shape),
+                                            GLIA_FIELD(INT, glia_random_attrs, stream), GLIA_FIELDS_END };
 
-const glia_op glia_op_random_uniform = { .name = "random_uniform", .summary = "U[0, 1) from Philox, by seed, step and stream", .arity = 1,
-                                         .attr_size = sizeof(glia_random_attrs), .fields = random_fields,
-                                         .infer = random_uniform_infer, .eval = random_uniform_eval };
+const glia_op glia_op_random_uniform = { .name = "random_uniform",
+                                         .summary = "U[0, 1) from Philox, by seed, step and stream",
+                                         .arity = 1,
+                                         .attr_size = sizeof(glia_random_attrs),
+                                         .fields = random_fields,
+                                         .infer = random_uniform_infer,
+                                         .eval = random_uniform_eval };
 
 const glia_sample glia_samples_random_uniform[] = {
-    { .name = "plain", .n = 1, .in = { { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1e9 } },
+    { .name = "plain",
+      .n = 1,
+      .in = { { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1e9 } },
       .attrs = &(const glia_random_attrs){ GLIA_DIMS(3, 5, 2), 7 } },
     { 0 },
 };

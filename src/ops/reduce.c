@@ -45,33 +45,43 @@ static glia_walk walk_reduced(const glia_node *n) {
             const double x = in[0][i], y = out[w.offset];                                  \
             out[w.offset] = (joined);                                                      \
         }                                                                                  \
-        for (int64_t i = 0; i < count && !glia_dtype_is_float(n->dtype); i++) out[i] = glia_round_to(n->dtype, out[i]); \
+        if (glia_dtype_is_float(n->dtype)) return;                                         \
+        for (int64_t i = 0; i < count; i++) out[i] = glia_round_to(n->dtype, out[i]);      \
     }
 
 static const glia_field reduce_fields[] = { GLIA_FIELD(INTS, glia_reduce_attrs, axes),
                                             GLIA_FIELD(BOOL, glia_reduce_attrs, keep), GLIA_FIELDS_END };
 
-#define RECORD(op_name, formula)                                                                                \
-    const glia_op glia_op_##op_name = { .name = #op_name, .summary = formula, .arity = 1,                       \
-                                        .attr_size = sizeof(glia_reduce_attrs), .fields = reduce_fields,        \
-                                        .infer = reduce_infer, .eval = op_name##_eval, .vjp = op_name##_vjp };  \
-    glia_tensor glia_##op_name(glia_tensor x, glia_shape axes, bool keep) { return reduce(&glia_op_##op_name, x, axes, keep); }
+#define RECORD(op_name, formula)                                                                                       \
+    const glia_op glia_op_##op_name = { .name = #op_name,                                                              \
+                                        .summary = formula,                                                            \
+                                        .arity = 1,                                                                    \
+                                        .attr_size = sizeof(glia_reduce_attrs),                                        \
+                                        .fields = reduce_fields,                                                       \
+                                        .infer = reduce_infer,                                                         \
+                                        .eval = op_name##_eval,                                                        \
+                                        .vjp = op_name##_vjp };                                                        \
+    glia_tensor glia_##op_name(glia_tensor x, glia_shape axes, bool keep) {                                            \
+        return reduce(&glia_op_##op_name, x, axes, keep);                                                              \
+    }
 
-#define AXES(is_kept, ...) .attrs = &(const glia_reduce_attrs){ GLIA_DIMS(__VA_ARGS__), is_kept }
-#define SAMPLES(op_name, sample_kind, from, to)                                                                             \
-    const glia_sample glia_samples_##op_name[] = {                                                                          \
-        { .name = "all", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4), .kind = sample_kind, .low = from, .high = to } }, AXES(false, 0, 1, 2) }, \
-        { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 5), .kind = sample_kind, .low = from, .high = to } }, AXES(false, 2) },      \
-        { .name = "first, kept", .n = 1, .in = { { .shape = GLIA_DIMS(4, 3, 2), .kind = sample_kind, .low = from, .high = to } }, AXES(true, 0) }, \
-        { .name = "outer two", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4), .kind = sample_kind, .low = from, .high = to } }, AXES(false, 0, 2) }, \
-        { 0 },                                                                                                              \
+#define OF(kind_, from, to, ...) { { .shape = GLIA_DIMS(__VA_ARGS__), .kind = kind_, .low = from, .high = to } }
+#define OVER(is_kept, ...) &(const glia_reduce_attrs){ GLIA_DIMS(__VA_ARGS__), is_kept }
+#define SAMPLES(name_, kind_, from, to)                                                                           \
+    const glia_sample glia_samples_##name_[] = {                                                                  \
+        { .name = "all", .n = 1, .in = OF(kind_, from, to, 2, 3, 4), .attrs = OVER(false, 0, 1, 2) },             \
+        { .name = "last", .n = 1, .in = OF(kind_, from, to, 2, 3, 5), .attrs = OVER(false, 2) },                  \
+        { .name = "first, kept", .n = 1, .in = OF(kind_, from, to, 4, 3, 2), .attrs = OVER(true, 0) },            \
+        { .name = "outer two", .n = 1, .in = OF(kind_, from, to, 2, 3, 4), .attrs = OVER(false, 0, 2) },          \
+        { 0 },                                                                                                    \
     };
 
 static glia_tensor reduce(const glia_op *op, glia_tensor x, glia_shape axes, bool keep) {
     glia_reduce_attrs attrs = { .keep = keep };
     if (!glia_is_bad(x) && !glia_axes_normalize(axes, x->shape.rank, &attrs.axes)) {
         char s[GLIA_SHAPE_TEXT];
-        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s of %s: an axis is outside", op->name, glia_shape_format(x->shape, s));
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s of %s: an axis is outside", op->name,
+                               glia_shape_format(x->shape, s));
     }
     return glia_node1(op, x, &attrs);
 }
@@ -110,9 +120,9 @@ glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep) { return glia_ne
 
 EVAL(prod, 1, y * x)
 
-/* dx[k] = dy times the product of all x[i] but x[k], taken without dividing by x[k], so that it is right where x[k] is 0
- * and may be differentiated again there: for K factors a (K, K) matrix of them whose diagonal is 1, multiplied along rows.
- * Costs K times the memory of x; products are short. */
+/* dx[k] = dy times the product of all x[i] but x[k], taken without dividing by x[k], so that it is right where x[k]
+ * is 0 and may be differentiated again there: for K factors a (K, K) matrix of them whose diagonal is 1, multiplied
+ * along rows. Costs K times the memory of x; products are short. */
 static void prod_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor x = y->in[0];
     const glia_reduce_attrs *a = attrs_of(y);
@@ -130,7 +140,8 @@ static void prod_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor moved = glia_permute(x, order);
     glia_tensor row = glia_reshape(moved, GLIA_SHAPE(outer, 1, factors));
     glia_shape square = GLIA_SHAPE(factors, factors);
-    glia_tensor diagonal = glia_equal(glia_iota(x->graph, GLIA_I32, square, 0), glia_iota(x->graph, GLIA_I32, square, 1));
+    glia_tensor diagonal =
+        glia_equal(glia_iota(x->graph, GLIA_I32, square, 0), glia_iota(x->graph, GLIA_I32, square, 1));
     glia_tensor others = glia_select(diagonal, glia_scalar(x->graph, x->dtype, 1), row);
     glia_tensor slope = glia_mul(glia_prod(others, GLIA_SHAPE(2), false), glia_reshape(dy, GLIA_SHAPE(outer, 1)));
     dx[0] = glia_permute(glia_reshape(slope, glia_tensor_shape(moved)), back);

@@ -10,7 +10,9 @@ static bool reshape_infer(glia_node *n) {
     n->shape = a->shape;
     char s[GLIA_SHAPE_TEXT];
     for (int i = 0; i < a->shape.rank && i < GLIA_MAX_RANK; i++) {
-        if (a->shape.dim[i] == 0) return glia_node_fail(n, "no size in place of the 0 fits: %s", glia_shape_format(a->shape, s));
+        if (a->shape.dim[i] == 0) {
+            return glia_node_fail(n, "no size in place of the 0 fits: %s", glia_shape_format(a->shape, s));
+        }
     }
     if (!glia_shape_valid(a->shape)) return glia_node_fail(n, "%s is not a shape", glia_shape_format(a->shape, s));
     if (had == wanted && (had != INT64_MIN || glia_shape_equal(n->in[0]->shape, a->shape))) return true;
@@ -30,8 +32,14 @@ const glia_op glia_op_reshape = { .name = "reshape", .summary = "the same elemen
                                   .infer = reshape_infer, .eval = reshape_eval, .vjp = reshape_vjp };
 
 const glia_sample glia_samples_reshape[] = {
-    { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4) } }, .attrs = &(const glia_shape_attrs){ GLIA_DIMS(6, 4) } },
-    { .name = "to rank 5", .n = 1, .in = { { .shape = GLIA_DIMS(8, 3) } }, .attrs = &(const glia_shape_attrs){ GLIA_DIMS(2, 1, 4, 3, 1) } },
+    { .name = "plain",
+      .n = 1,
+      .in = { { .shape = GLIA_DIMS(2, 3, 4) } },
+      .attrs = &(const glia_shape_attrs){ GLIA_DIMS(6, 4) } },
+    { .name = "to rank 5",
+      .n = 1,
+      .in = { { .shape = GLIA_DIMS(8, 3) } },
+      .attrs = &(const glia_shape_attrs){ GLIA_DIMS(2, 1, 4, 3, 1) } },
     { 0 },
 };
 
@@ -52,7 +60,8 @@ static glia_shape completed(glia_shape shape, int64_t count) {
 glia_tensor glia_reshape(glia_tensor x, glia_shape shape) {
     if (glia_is_bad(x)) return glia_node1(&glia_op_reshape, x, NULL);
     if (shape.rank < 0 || shape.rank > GLIA_MAX_RANK) {
-        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "reshape: a rank of %d is outside 0 to %d", shape.rank, GLIA_MAX_RANK);
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "reshape: a rank of %d is outside 0 to %d", shape.rank,
+                               GLIA_MAX_RANK);
     }
     shape = completed(shape, glia_shape_count(x->shape));
     return glia_shape_equal(shape, x->shape) ? x : glia_node1(&glia_op_reshape, x, &(glia_shape_attrs){ shape });

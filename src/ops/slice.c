@@ -1,7 +1,8 @@
 /* slice.c - a box cut out of a tensor, every step-th element along each axis: x[start : stop : step].
  *
- * On a symbolic axis (a multiple of the batch) start and stop are 0 or multiples of the batch too, and the step is 1: that
- * is what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as zeros between.
+ * On a symbolic axis (a multiple of the batch) start and stop are 0 or multiples of the batch too, and the step is
+ * 1: that is what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as
+ * zeros between.
  */
 #include "ops/ops.h"
 
@@ -43,12 +44,14 @@ static void slice_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_shape after = a->start, between = a->step, x = y->in[0]->shape;
     for (int i = 0; i < x.rank; i++) {
         between.dim[i]--;
-        after.dim[i] = x.dim[i] - a->start.dim[i] - (y->shape.dim[i] < 0 ? y->shape.dim[i] : (y->shape.dim[i] - 1) * a->step.dim[i] + 1);
+        after.dim[i] = x.dim[i] - a->start.dim[i] -
+                       (y->shape.dim[i] < 0 ? y->shape.dim[i] : (y->shape.dim[i] - 1) * a->step.dim[i] + 1);
     }
     dx[0] = glia_pad(dy, a->start, after, between, 0);
 }
 
-static const glia_field slice_fields[] = { GLIA_FIELD(SHAPE, glia_slice_attrs, start), GLIA_FIELD(SHAPE, glia_slice_attrs, stop),
+static const glia_field slice_fields[] = { GLIA_FIELD(SHAPE, glia_slice_attrs, start),
+                                           GLIA_FIELD(SHAPE, glia_slice_attrs, stop),
                                            GLIA_FIELD(INTS, glia_slice_attrs, step), GLIA_FIELDS_END };
 
 const glia_op glia_op_slice = { .name = "slice", .summary = "x[start : stop : step] along every axis", .arity = 1,

@@ -28,10 +28,12 @@
     glia_tensor glia_##op_name(glia_tensor x) { return glia_node1(&glia_op_##op_name, x, NULL); }
 
 /* One sample of 2 x 3 x 5 in [from, to). */
-#define SAMPLE(op_name, sample_kind, from, to)                                                                     \
-    const glia_sample glia_samples_##op_name[] = {                                                                 \
-        { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 5), .kind = sample_kind, .low = from, .high = to } } }, \
-        { 0 },                                                                                                     \
+#define SAMPLE(op_name, kind_, from, to)                                                         \
+    const glia_sample glia_samples_##op_name[] = {                                               \
+        { .name = "plain",                                                                       \
+          .n = 1,                                                                                \
+          .in = { { .shape = GLIA_DIMS(2, 3, 5), .kind = kind_, .low = from, .high = to } } },   \
+        { 0 },                                                                                   \
     };
 
 /* ---- signs ---------------------------------------------------------------------------------- */
@@ -146,7 +148,9 @@ static bool not_infer(glia_node *n) {
 EVAL(not, x == 0 ? 1 : 0)
 RECORD(not, "true where x is false", not_infer, NULL)
 const glia_sample glia_samples_not[] = {
-    { .name = "plain", .n = 1, .in = { { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(3, 5), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 } } },
+    { .name = "plain",
+      .n = 1,
+      .in = { { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(3, 5), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 } } },
     { 0 },
 };
 

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""Computes every sample of every operation by PyTorch or NumPy and writes the results that Glia's definitions must give.
+"""Computes every sample of every operation by PyTorch or NumPy: the results that Glia's definitions must give.
 
-    cc -std=gnu17 -Iinclude -Isrc -Itests tests/golden/dump_samples.c build/libglia.a -lm -lpthread -o build/dump_samples
-    build/dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
+    cc -std=gnu17 -Iinclude -Isrc -Itests tests/golden/dump_samples.c build/release/libglia.a -lm -o dump_samples
+    ./dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
 
-Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below; it
-takes the inputs, then the attributes as keywords. Gradients of windows (conv_input_grad, max_pool_scatter, ...) come from
-PyTorch's own differentiation of the forward operation. Nothing here shares a formula with the C sources on purpose: where
-PyTorch has the operation, it is PyTorch's.
+Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below;
+it takes the inputs, then the attributes as keywords. Gradients of windows (conv_input_grad, max_pool_scatter, ...) come
+from PyTorch's own differentiation of the forward operation. Nothing here shares a formula with the C sources on
+purpose: where PyTorch has the operation, it is PyTorch's.
 
 A file holds, for each sample:
 
@@ -259,7 +259,8 @@ def batch_norm_dx(x, dy, scale, mean, var, mode, **a):
 
 @op
 def batch_norm_dscale(x, dy, mean, var, mode, **a):
-    return gradient(lambda scale: batch_norm(x, scale, torch.zeros_like(scale), mean, var, mode=mode, **a), mean.shape, dy)
+    scaled = lambda scale: batch_norm(x, scale, torch.zeros_like(scale), mean, var, mode=mode, **a)
+    return gradient(scaled, mean.shape, dy)
 
 
 # ---- losses --------------------------------------------------------------------------------------

@@ -211,6 +211,16 @@ static void tell(const saved *s, const request *q, const char *input, const floa
     free(taken);
 }
 
+/* Whether a model's output already is a softmax. */
+static bool are_shares(const float *y, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (!(y[i] >= 0)) return false;
+        sum += (double)y[i];
+    }
+    return fabs(sum - 1) < 1e-4;
+}
+
 static int predict(const saved *s, const request *q, const char *input) {
     float *x = allocate((size_t)glia_shape_count(s->sample), sizeof *x), *y = allocate((size_t)s->outputs, sizeof *y);
     char *truth = NULL, *address = duplicate(input);
@@ -222,7 +232,7 @@ static int predict(const saved *s, const request *q, const char *input) {
     glia_error error;
     if (status < 0 && glia_predict(s->model, x, 1, y, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
     if (status < 0) {
-        if (s->classes) softmax(y, s->outputs);
+        if (s->classes && !are_shares(y, s->outputs)) softmax(y, s->outputs);
         if (q->json) tell_json(s, q, input, y, truth);
         else tell(s, q, input, y, truth, note);
     }

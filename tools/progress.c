@@ -78,9 +78,13 @@ static style style_of(const progress *p) {
     return (style){ "\x1b[2m", "\x1b[1m", "\x1b[32m", "\x1b[36m", "\x1b[0m" };
 }
 
-static void scores_text(text *t, const glia_scores *scores, style s) {
+typedef enum breadth { NARROW = 72, MIDDLE = 108, BROAD } breadth; /* of an epoch's line: columns that it needs */
+
+static void scores_text(text *t, const glia_scores *scores, style s, breadth room) {
     text_add(t, "%sloss%s %.4f", s.dim, s.off, scores->loss);
-    if (!isnan(scores->accuracy)) text_add(t, "  %saccuracy%s %6.2f %%", s.dim, s.off, 100 * scores->accuracy);
+    if (isnan(scores->accuracy)) return;
+    if (room == BROAD) text_add(t, "  %saccuracy%s", s.dim, s.off);
+    text_add(t, " %6.2f %%", 100 * scores->accuracy);
 }
 
 static void draw_bar(text *t, const progress *p, int width, double share, style s) {
@@ -135,20 +139,27 @@ static void show_bar(progress *p, const glia_progress *now) {
     free(line.bytes);
 }
 
+/* epoch 2/10   12 s   5,120/s   loss 0.0712  accuracy  97.81 %   validation loss 0.0601  accuracy  98.20 % */
 static void show_epoch(const progress *p, const glia_progress *now) {
     style s = style_of(p);
+    int columns = p->bar ? terminal_columns() : 1000;
+    breadth room = columns < NARROW ? NARROW : columns < MIDDLE ? MIDDLE : BROAD;
     char number[SHORT], time[SHORT];
     int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
     const epoch_row *row = &p->history.epochs[p->history.n_epochs - 1];
+    double rate = row->seconds > 0 ? (double)row->samples / row->seconds : 0;
     text line = { 0 };
     if (p->bar) text_add(&line, "\r\x1b[K");
-    text_add(&line, "epoch %*lld/%lld  %7s  ", digits, (long long)now->epoch, (long long)now->epochs, duration(row->seconds, time));
-    double rate = row->seconds > 0 ? (double)row->samples / row->seconds : 0;
-    text_add(&line, "%7s/s   ", grouped((int64_t)rate, number));
-    scores_text(&line, &now->train, s);
+    text_add(&line, "epoch %*lld/%lld", digits, (long long)now->epoch, (long long)now->epochs);
+    if (room != NARROW) text_add(&line, "  %6s", duration(row->seconds, time));
+    if (room == BROAD) text_add(&line, "  %7s/s ", grouped((int64_t)rate, number));
+    if (room != NARROW || !p->history.validated) {
+        text_add(&line, "  ");
+        scores_text(&line, &now->train, s, room);
+    }
     if (p->history.validated) {
-        text_add(&line, "   %s%s%s ", s.good, "validation", s.off);
-        scores_text(&line, &now->validation, s);
+        text_add(&line, "%s%svalidation%s ", room == BROAD ? "   " : "  ", s.good, s.off);
+        scores_text(&line, &now->validation, s, room);
     }
     printf("%s\n", line.bytes);
     fflush(stdout);

@@ -182,13 +182,14 @@ void training_close(training *t) {
 }
 
 void training_headline(const training *t) {
-    char a[SHORT], b[SHORT], c[SHORT], d[SHORT];
-    printf("%s on %s: %s parameters; %s samples to train on", t->recipe->name, t->asked.data,
-           grouped(glia_model_parameter_count(t->model, false), a), grouped(glia_data_count(training_data(t)), b));
-    if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), c));
-    printf(", %s to test at the end\n", grouped(glia_data_count(t->test), d));
-    printf("%s, learning rate %g, batches of %lld; %s\n", optimizer_name(t->optimizer.kind), t->optimizer.lr,
-           (long long)t->asked.batch, glia_backend_describe(t->backend));
+    char number[SHORT];
+    printf("model    %s, %s parameters; %s, learning rate %g, batches of %lld\n", t->recipe->name,
+           grouped(glia_model_parameter_count(t->model, false), number), optimizer_name(t->optimizer.kind), t->optimizer.lr,
+           (long long)t->asked.batch);
+    printf("data     %s, %s samples to train on", t->asked.data, grouped(glia_data_count(training_data(t)), number));
+    if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), number));
+    printf(", %s to test\n", grouped(glia_data_count(t->test), number));
+    printf("machine  %s\n", glia_backend_describe(t->backend));
     fflush(stdout);
 }
 

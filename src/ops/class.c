@@ -8,13 +8,21 @@ static glia_shape column_of(glia_tensor labels) {
     return column;
 }
 
+/* Labels as floats where that loses nothing: up to 2^24 they are exact, and larger ones stay too large. Comparing floats
+ * fuses with the arithmetic around it; comparing integers does not. */
+static glia_tensor comparable(glia_tensor labels, int64_t classes) {
+    return classes <= 1 << 24 ? glia_cast(labels, GLIA_F32) : labels;
+}
+
 glia_tensor glia_class_hits(glia_tensor labels, int64_t classes) {
+    labels = comparable(labels, classes);
     if (glia_is_bad(labels)) return labels;
     glia_tensor numbers = glia_iota(labels->graph, labels->dtype, GLIA_SHAPE(classes), 0);
     return glia_equal(glia_reshape(labels, column_of(labels)), numbers);
 }
 
 glia_tensor glia_class_known(glia_tensor labels, int64_t classes, glia_dtype dtype) {
+    labels = comparable(labels, classes);
     if (glia_is_bad(labels)) return labels;
     glia_tensor below = glia_less(labels, glia_like(labels, (double)classes));
     glia_tensor known = glia_and(glia_greater_equal(labels, glia_like(labels, 0)), below);

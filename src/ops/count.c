@@ -28,6 +28,7 @@ static const glia_field count_fields[] = { GLIA_FIELD(INTS, glia_reduce_attrs, a
 const glia_op glia_op_count_of = { .name = "count_of",
                                    .summary = "the number of elements over axes, as a scalar of x's dtype",
                                    .arity = 1,
+                                   .flags = GLIA_OP_STATIC,
                                    .attr_size = sizeof(glia_reduce_attrs),
                                    .fields = count_fields,
                                    .infer = count_infer,

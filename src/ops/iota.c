@@ -27,6 +27,7 @@ static const glia_field iota_fields[] = { GLIA_FIELD(DTYPE, glia_iota_attrs, dty
                                           GLIA_FIELD(INT, glia_iota_attrs, axis), GLIA_FIELDS_END };
 
 const glia_op glia_op_iota = { .name = "iota", .summary = "0, 1, 2, ... along an axis", .arity = 0,
+                               .flags = GLIA_OP_STATIC,
                                .attr_size = sizeof(glia_iota_attrs), .fields = iota_fields,
                                .infer = iota_infer, .eval = iota_eval };
 

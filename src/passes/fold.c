@@ -38,7 +38,7 @@ static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_te
     glia_node one = *node;
     if (uniform) one.shape = GLIA_SCALAR;
     int64_t count = glia_shape_count(one.shape);
-    if (fixed ? count > 1 : !uniform && largest > MOST_FOLDED) return NULL;
+    if (!uniform && largest > MOST_FOLDED) return NULL;
     if (!fixed && node->n_in == 0) return NULL;
 
     const double *values[MOST_INPUTS] = { NULL };

@@ -2,7 +2,7 @@
  *
  * Groups run when what they read is ready; of several, the one whose newest node is oldest goes first, which is the order
  * in which the model was written: forward, then backward. Groups that make new values of leaves go first of all, so that a
- * gradient is used and forgotten at once.
+ * gradient is used and forgotten at once; so do those that make single numbers, which take no room and may be waited for.
  *
  * A new value is written straight over its leaf if everyone else who reads the old value has run before. That is a
  * wish, granted as extra order (reader before writer) unless it would close a circle.
@@ -149,7 +149,10 @@ static bool try_in_place(const glia_schedule *s, const glia_backend *backend, in
 }
 
 static void rank_groups(const glia_schedule *s, order *o) {
-    for (int i = 0; i < s->n_groups; i++) o->rank[i] = s->groups[i].nodes[s->groups[i].n_nodes - 1]->id;
+    for (int i = 0; i < s->n_groups; i++) {
+        const glia_node *newest = s->groups[i].nodes[s->groups[i].n_nodes - 1];
+        o->rank[i] = glia_shape_count(newest->shape) == 1 ? -1 : newest->id;
+    }
     for (int u = 0; u < s->graph->n_updates; u++) {
         int writer = s->group_of[s->root[s->graph->updates[u].value->id]->id];
         if (writer >= 0) o->rank[writer] = -1;

@@ -1,4 +1,5 @@
-/* fuzz_csv.c - tables; the first byte chooses the options. A libFuzzer harness: fuzz_csv [CORPUS FOLDER] [-max_total_time=60]. */
+/* fuzz_csv.c - tables; the first byte chooses the options. A libFuzzer harness: fuzz_csv [CORPUS FOLDER]
+ * [-max_total_time=60]. */
 #include "formats/formats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -6,7 +7,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     glia_error error;
     static const glia_csv_opts all[] = {
-        { 0 }, { .header = 1 }, { .header = -1, .label = "0" }, { .target = "-1" }, { .separator = ';', .label = "a" }, { .drop = "0,b" },
+        { 0 },
+        { .header = 1 },
+        { .header = -1, .label = "0" },
+        { .target = "-1" },
+        { .separator = ';', .label = "a" },
+        { .drop = "0,b" },
     };
     glia_csv csv;
     if (length == 0) return 0;

@@ -1,4 +1,5 @@
-/* fuzz_safetensors.c - safetensors files. The JSON reader is fuzzed with them, and alone. A libFuzzer harness: fuzz_safetensors [CORPUS FOLDER] [-max_total_time=60]. */
+/* fuzz_safetensors.c - safetensors files. The JSON reader is fuzzed with them, and alone. A libFuzzer harness:
+ * fuzz_safetensors [CORPUS FOLDER] [-max_total_time=60]. */
 #include "formats/formats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -9,7 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     if (!glia_safetensors_parse(bytes, length, &file, &error)) {
         volatile uint8_t sum = 0; /* every byte that the file claims can be read */
         for (int i = 0; i < file.n; i++) {
-            for (size_t k = 0; k < file.tensors[i].bytes; k++) sum = (uint8_t)(sum + ((const uint8_t *)file.tensors[i].data)[k]);
+            for (size_t k = 0; k < file.tensors[i].bytes; k++) {
+                sum = (uint8_t)(sum + ((const uint8_t *)file.tensors[i].data)[k]);
+            }
         }
         glia_safetensors_free(&file);
     }

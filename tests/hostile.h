@@ -17,7 +17,8 @@
 /* Parses and frees what came of it. */
 typedef glia_status (*hostile_parser)(const uint8_t *bytes, size_t length, glia_error *error);
 
-/* Parses a copy that ends where its memory ends, so that a checker sees a byte read too far. A refusal must name a place. */
+/* Parses a copy that ends where its memory ends, so that a checker sees a byte read too far. A refusal must name a
+ * place. */
 static inline glia_status hostile_try(hostile_parser parse, const uint8_t *bytes, size_t length) {
     uint8_t *copy = malloc(length ? length : 1);
     assert_non_null(copy);
@@ -28,7 +29,8 @@ static inline glia_status hostile_try(hostile_parser parse, const uint8_t *bytes
     free(copy);
     assert_int_equal(error.status, status);
     if (status == GLIA_OK) return status;
-    bool placed = strstr(error.message, "offset ") || strstr(error.message, "line ") || strstr(error.message, "pixels is not possible");
+    bool placed = strstr(error.message, "offset ") || strstr(error.message, "line ") ||
+                  strstr(error.message, "pixels is not possible");
     if (!placed) fail_msg("no place in \"%s\"", error.message);
     return status;
 }

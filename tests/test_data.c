@@ -1,4 +1,5 @@
-/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches whoever prepares them. */
+/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches whoever prepares
+ * them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +17,9 @@
 
 static glia_error error;
 
-#define ASSERT_SAYS(part)                                                                            \
-    do {                                                                                             \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part); \
+#define ASSERT_SAYS(part)                                                                                              \
+    do {                                                                                                               \
+        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
     } while (0)
 
 static glia_dataset *need(glia_dataset *data) {
@@ -35,8 +36,10 @@ static glia_dataset *make_bytes(int64_t n) {
     assert_true(x && y);
     for (int64_t i = 0; i < n * 12; i++) x[i] = (uint8_t)(7 * (i / 12) + i % 12);
     for (int64_t i = 0; i < n; i++) y[i] = (int32_t)(i % 5);
-    glia_dataset *data = need(glia_data_arrays((glia_arrays){ .n = n, .x = x, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 2, 2), .y = y,
-                                                              .y_dtype = GLIA_I32 }, &error));
+    glia_dataset *data = need(glia_data_arrays(
+        (glia_arrays){
+            .n = n, .x = x, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 2, 2), .y = y, .y_dtype = GLIA_I32 },
+        &error));
     free(x); /* it was copied */
     free(y);
     return data;
@@ -61,7 +64,13 @@ static void test_arrays(void **state) {
     glia_data_free(data);
 
     double values[] = { 1, -2, 3, 4 }, targets[] = { 0.5, 0.25 };
-    glia_arrays arrays = { .n = 2, .x = values, .x_dtype = GLIA_F64, .x_shape = GLIA_SHAPE(2), .y = targets, .y_dtype = GLIA_F64, .borrow = true };
+    glia_arrays arrays = { .n = 2,
+                           .x = values,
+                           .x_dtype = GLIA_F64,
+                           .x_shape = GLIA_SHAPE(2),
+                           .y = targets,
+                           .y_dtype = GLIA_F64,
+                           .borrow = true };
     data = need(glia_data_arrays(arrays, &error));
     double target;
     assert_int_equal(glia_data_get(data, 1, x, &target, &error), GLIA_OK);
@@ -105,7 +114,8 @@ static void test_array_refusals(void **state) {
 
 static void test_ranges(void **state) {
     (void)state;
-    glia_dataset *data = make_bytes(10), *part = need(glia_data_range(data, 3, 8, &error)), *inner = need(glia_data_range(part, 1, 2, &error));
+    glia_dataset *data = make_bytes(10), *part = need(glia_data_range(data, 3, 8, &error)),
+                 *inner = need(glia_data_range(part, 1, 2, &error));
     float a[12], b[12];
     int32_t y;
     assert_int_equal(glia_data_count(part), 5);
@@ -116,7 +126,8 @@ static void test_ranges(void **state) {
     assert_int_equal(glia_data_get(inner, 0, b, &y, &error), GLIA_OK); /* a range sees what its parent gives */
     assert_memory_equal(a, b, sizeof a);
     assert_int_equal(y, 4);
-    assert_int_equal(glia_data_normalize(inner, (double[]){ 1 }, (double[]){ 2 }, 1, &error), GLIA_OK); /* and its own on top */
+    assert_int_equal(glia_data_normalize(inner, (double[]){ 1 }, (double[]){ 2 }, 1, &error),
+                     GLIA_OK); /* and its own on top */
     assert_int_equal(glia_data_get(inner, 0, b, NULL, &error), GLIA_OK);
     for (int k = 0; k < 12; k++) assert_true(b[k] == (a[k] - 1) * 0.5f);
     assert_int_equal(glia_data_get(inner, 1, b, NULL, &error), GLIA_E_ARGUMENT);
@@ -153,7 +164,8 @@ static void test_normalize(void **state) {
     assert_int_equal(glia_data_normalize(data, mean, deviation, 2, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_data_normalize(data, mean, (double[]){ -1 }, 1, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_data_normalize(data, (double[]){ (double)NAN }, deviation, 1, &error), GLIA_E_ARGUMENT);
-    assert_int_equal(glia_data_normalize(data, (double[]){ 0 }, (double[]){ 0 }, 1, &error), GLIA_OK); /* 0 counts as 1 */
+    assert_int_equal(glia_data_normalize(data, (double[]){ 0 }, (double[]){ 0 }, 1, &error),
+                     GLIA_OK); /* 0 counts as 1 */
     assert_int_equal(glia_data_get(data, 0, x, NULL, &error), GLIA_OK);
     assert_true(x[3] == (float)(3 / 255.0));
     glia_data_free(data);
@@ -168,7 +180,8 @@ static void write_file(const char *path, const void *bytes, size_t length) {
 static void test_files(void **state) {
     (void)state;
     static const char table[] = "a,b,kind\n1,2,no\n3,4,yes\n5,6,no\n7,8,no\n9,10,yes\n";
-    static const uint8_t images[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255 }, labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 9, 4 };
+    static const uint8_t images[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255 },
+                         labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 9, 4 };
     write_file("t.csv", table, sizeof table - 1);
     write_file("x.idx", images, sizeof images);
     write_file("y.idx", labels, sizeof labels);
@@ -176,7 +189,8 @@ static void test_files(void **state) {
     int32_t y;
 
     glia_dataset *data = need(glia_data_open("idx:x.idx,y.idx", "train", NULL, &error));
-    assert_true(glia_data_count(data) == 2 && glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(1, 1, 3)) && glia_data_classes(data) == 10);
+    assert_true(glia_data_count(data) == 2 && glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(1, 1, 3)) &&
+                glia_data_classes(data) == 10);
     assert_int_equal(glia_data_get(data, 1, x, &y, &error), GLIA_OK);
     assert_true(x[2] == 1 && y == 4);
     glia_data_free(data);
@@ -264,7 +278,8 @@ static void test_cifar(void **state) {
     assert_true(glia_data_count(data) == 2 && glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(3, 32, 32)));
     assert_string_equal(glia_data_class_name(data, 9), "truck");
     glia_data_free(data);
-    data = need(glia_data_open("cifar:cifar-10-batches-bin/test_batch.bin,cifar-10-batches-bin/test_batch.bin", NULL, NULL, &error));
+    data = need(glia_data_open("cifar:cifar-10-batches-bin/test_batch.bin,cifar-10-batches-bin/test_batch.bin", NULL,
+                               NULL, &error));
     static float x[3 * 32 * 32];
     int32_t y;
     assert_int_equal(glia_data_get(data, 3, x, &y, &error), GLIA_OK);
@@ -319,7 +334,7 @@ static void test_shuffle(void **state) {
         fixed += a[i] == i;
         sum += i * a[i];
     }
-    assert_true(fixed < 10); /* one is expected */
+    assert_true(fixed < 10);                        /* one is expected */
     assert_true(llabs(sum - 249500250) < 12000000); /* no trace of the old order: five deviations */
     int counts[6] = { 0 }; /* all orders of three are as likely: 20,000 draws, 3333 +- 53 each */
     for (uint64_t seed = 0; seed < 20000; seed++) {
@@ -330,7 +345,8 @@ static void test_shuffle(void **state) {
 }
 
 /* A hash of everything in an epoch; checks counts on the way. */
-static uint64_t read_epoch(glia_loader *loader, const glia_dataset *data, int64_t epoch, int64_t batch, int64_t samples) {
+static uint64_t read_epoch(glia_loader *loader, const glia_dataset *data, int64_t epoch, int64_t batch,
+                           int64_t samples) {
     uint64_t hash = 0;
     int64_t total = 0, batches = 0;
     glia_batch b;
@@ -463,10 +479,12 @@ static void test_loader_failure(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arrays),         cmocka_unit_test(test_array_refusals), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_normalize),      cmocka_unit_test(test_files),          cmocka_unit_test(test_names),
-        cmocka_unit_test(test_cifar),          cmocka_unit_test(test_mnist),          cmocka_unit_test(test_shuffle),
-        cmocka_unit_test(test_loader_workers), cmocka_unit_test(test_loader_sizes),   cmocka_unit_test(test_loader_left),
+        cmocka_unit_test(test_arrays),         cmocka_unit_test(test_array_refusals),
+        cmocka_unit_test(test_ranges),         cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_files),          cmocka_unit_test(test_names),
+        cmocka_unit_test(test_cifar),          cmocka_unit_test(test_mnist),
+        cmocka_unit_test(test_shuffle),        cmocka_unit_test(test_loader_workers),
+        cmocka_unit_test(test_loader_sizes),   cmocka_unit_test(test_loader_left),
         cmocka_unit_test(test_loader_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,19 +12,40 @@
 
 static glia_error error;
 
-#define ASSERT_SAYS(part)                                                                            \
-    do {                                                                                             \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part); \
+#define ASSERT_SAYS(part)                                                                                              \
+    do {                                                                                                               \
+        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
     } while (0)
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
 static void test_numbers(void **state) {
     (void)state;
-    static const char *const good[] = { "0", "-0", "1", "+7", "3.25", ".5", "5.", "1e3", "1E-3", "-12.5e+2", "0.1", "123456789012345678",
-                                        "1234567890123456789012", "9007199254740993", "1.7976931348623157e308", "5e-324", "2.2250738585072011e-308",
-                                        "0.000000000000000000000000000000123", "1e22", "1e23", "8.5e-23", "179769313486231580793e287", "1e-400" };
-    static const char *const bad[] = { "", "-", ".", "e5", "1e", "1e+", "1.2.3", "0x10", "nan", "inf", "1e999", "1 ", " 1", "1,5", "--1" };
+    static const char *const good[] = { "0",
+                                        "-0",
+                                        "1",
+                                        "+7",
+                                        "3.25",
+                                        ".5",
+                                        "5.",
+                                        "1e3",
+                                        "1E-3",
+                                        "-12.5e+2",
+                                        "0.1",
+                                        "123456789012345678",
+                                        "1234567890123456789012",
+                                        "9007199254740993",
+                                        "1.7976931348623157e308",
+                                        "5e-324",
+                                        "2.2250738585072011e-308",
+                                        "0.000000000000000000000000000000123",
+                                        "1e22",
+                                        "1e23",
+                                        "8.5e-23",
+                                        "179769313486231580793e287",
+                                        "1e-400" };
+    static const char *const bad[] = { "",    "-",   ".",     "e5", "1e", "1e+", "1.2.3", "0x10",
+                                       "nan", "inf", "1e999", "1 ", " 1", "1,5", "--1" };
     for (int i = 0; i < GLIA_COUNT(good); i++) {
         double value = -1;
         assert_true(glia_number_parse(good[i], good[i] + strlen(good[i]), &value));
@@ -33,7 +54,9 @@ static void test_numbers(void **state) {
     }
     for (int i = 0; i < GLIA_COUNT(bad); i++) {
         double value;
-        if (glia_number_parse(bad[i], bad[i] + strlen(bad[i]), &value)) fail_msg("\"%s\" is taken for %g", bad[i], value);
+        if (glia_number_parse(bad[i], bad[i] + strlen(bad[i]), &value)) {
+            fail_msg("\"%s\" is taken for %g", bad[i], value);
+        }
     }
     glia_rng rng = { .seed = 1 };
     for (int i = 0; i < 20000; i++) {
@@ -67,7 +90,11 @@ static void test_idx_types(void **state) {
         { { 0, 0, 0x0B, 1, 0, 0, 0, 2, 1, 2, 255, 254 }, 12, GLIA_I32, 258, -2 },
         { { 0, 0, 0x0C, 1, 0, 0, 0, 2, 0, 1, 0, 2, 255, 255, 255, 253 }, 16, GLIA_I32, 65538, -3 },
         { { 0, 0, 0x0D, 1, 0, 0, 0, 2, 0x3F, 0xC0, 0, 0, 0xC0, 0, 0, 0 }, 16, GLIA_F32, 1.5, -2 },
-        { { 0, 0, 0x0E, 1, 0, 0, 0, 2, 0x3F, 0xF8, 0, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0 }, 24, GLIA_F64, 1.5, -2 },
+        { { 0, 0, 0x0E, 1, 0, 0, 0, 2, 0x3F, 0xF8, 0, 0, 0, 0, 0, 0, 0xC0, 0, 0, 0, 0, 0, 0, 0 },
+          24,
+          GLIA_F64,
+          1.5,
+          -2 },
     };
     for (int i = 0; i < GLIA_COUNT(files); i++) {
         glia_values v;
@@ -100,7 +127,9 @@ static void test_idx_refusals(void **state) {
         { { 0, 0, 8, 0 }, 4, "offset 3" },
         { { 0, 0, 8, 9 }, 40, "offset 3" },
         { { 0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 0 }, 12, "offset 8: an IDX dimension of 0" },
-        { { 0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3 }, 15, "offset 15: 3 bytes of IDX data where the header promises 4" },
+        { { 0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3 },
+          15,
+          "offset 15: 3 bytes of IDX data where the header promises 4" },
         { { 0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3 }, 15, "offset 14" },
         { { 0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1 }, 17, "offset 8" },
         { { 0, 0, 0x0E, 2, 255, 255, 255, 255, 15, 255, 255, 255, 1 }, 13, "offset 13" },
@@ -257,7 +286,9 @@ static void refuse_csv(const char *text, glia_csv_opts opts, glia_status wanted,
 
 static void test_csv_words(void **state) {
     (void)state;
-    glia_csv csv = read_csv("\xEF\xBB\xBFlength,\"wid\"\"th\",kind\r\n1.5,2,setosa\r\n\r\n-3e1,\"4\",\"a, b\"\r\n5,6,setosa", (glia_csv_opts){ 0 });
+    glia_csv csv =
+        read_csv("\xEF\xBB\xBFlength,\"wid\"\"th\",kind\r\n1.5,2,setosa\r\n\r\n-3e1,\"4\",\"a, b\"\r\n5,6,setosa",
+                 (glia_csv_opts){ 0 });
     const float x[] = { 1.5f, 2, -30, 4, 5, 6 };
     const int32_t y[] = { 1, 0, 1 };
     assert_true(csv.n == 3 && csv.columns == 2 && csv.classes == 2 && csv.y_dtype == GLIA_I32);
@@ -274,19 +305,22 @@ static void test_csv_columns(void **state) {
     (void)state;
     glia_csv csv = read_csv("y;a;when;b\n2;1;mon;2\n0;3;tue;4\n", (glia_csv_opts){ .label = "y", .drop = "when" });
     assert_true(csv.n == 2 && csv.columns == 2 && csv.classes == 3 && !csv.class_names);
-    assert_true(csv.x[0] == 1 && csv.x[1] == 2 && csv.x[2] == 3 && ((int32_t *)csv.y)[0] == 2 && ((int32_t *)csv.y)[1] == 0);
+    assert_true(csv.x[0] == 1 && csv.x[1] == 2 && csv.x[2] == 3 && ((int32_t *)csv.y)[0] == 2 &&
+                ((int32_t *)csv.y)[1] == 0);
     assert_string_equal(csv.names[1], "b");
     glia_csv_free(&csv);
 
     csv = read_csv("1\t2\t0.5\n3\t4\t-1\n", (glia_csv_opts){ .target = "-1" });
-    assert_true(csv.n == 2 && csv.columns == 2 && csv.classes == 0 && csv.y_dtype == GLIA_F32 && ((float *)csv.y)[1] == -1 && !csv.names);
+    assert_true(csv.n == 2 && csv.columns == 2 && csv.classes == 0 && csv.y_dtype == GLIA_F32 &&
+                ((float *)csv.y)[1] == -1 && !csv.names);
     glia_csv_free(&csv);
 
     csv = read_csv("1,2,0\n3,4,1\n", (glia_csv_opts){ .header = 1 }); /* told that numbers are names */
     assert_true(csv.n == 1 && csv.columns == 2 && !strcmp(csv.names[0], "1"));
     glia_csv_free(&csv);
 
-    csv = read_csv("5.1,3.5,Iris-setosa\n4.9,3.0,Iris-virginica\n", (glia_csv_opts){ 0 }); /* a word is no header by itself */
+    csv = read_csv("5.1,3.5,Iris-setosa\n4.9,3.0,Iris-virginica\n",
+                   (glia_csv_opts){ 0 }); /* a word is no header by itself */
     assert_true(csv.n == 2 && csv.classes == 2);
     glia_csv_free(&csv);
 
@@ -399,12 +433,17 @@ static void test_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_idx_types),
-        cmocka_unit_test(test_idx_refusals),   cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_idx_types),
+        cmocka_unit_test(test_idx_refusals),
+        cmocka_unit_test(test_gzip),
         cmocka_unit_test(test_gzip_members_and_bombs),
-        cmocka_unit_test(test_cifar),          cmocka_unit_test(test_csv_words),
-        cmocka_unit_test(test_csv_columns),    cmocka_unit_test(test_csv_many_words),
-        cmocka_unit_test(test_csv_refusals),   cmocka_unit_test(test_csv_hostile),
+        cmocka_unit_test(test_cifar),
+        cmocka_unit_test(test_csv_words),
+        cmocka_unit_test(test_csv_columns),
+        cmocka_unit_test(test_csv_many_words),
+        cmocka_unit_test(test_csv_refusals),
+        cmocka_unit_test(test_csv_hostile),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

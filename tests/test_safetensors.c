@@ -5,9 +5,9 @@
 
 static glia_error error;
 
-#define ASSERT_SAYS(part)                                                                            \
-    do {                                                                                             \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part); \
+#define ASSERT_SAYS(part)                                                                                              \
+    do {                                                                                                               \
+        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
     } while (0)
 
 /* ---- JSON --------------------------------------------------------------------------------- */
@@ -23,7 +23,8 @@ static glia_status parse_json(const uint8_t *bytes, size_t length, glia_error *e
 
 static void test_json_values(void **state) {
     (void)state;
-    static const char text[] = " {\"a\": [1, -2.5e1, true, false, null], \"b\\u00e9\\ud83d\\ude00\": \"x\\n\\\"\\/\\\\\", \"c\": {}, \"\": []} \n";
+    static const char text[] = " {\"a\": [1, -2.5e1, true, false, null], \"b\\u00e9\\ud83d\\ude00\": "
+                               "\"x\\n\\\"\\/\\\\\", \"c\": {}, \"\": []} \n";
     glia_arena arena = { 0 };
     const glia_json *root = glia_json_parse(&arena, (const uint8_t *)text, sizeof text - 1, 100, &error);
     assert_non_null(root);
@@ -35,7 +36,8 @@ static void test_json_values(void **state) {
     int64_t n;
     assert_true(glia_json_int(a->first, &n) && n == 1);
     assert_false(glia_json_int(a->first->next, &n));
-    assert_true(a->first->next->number == -25 && a->first->next->next->number == 1 && a->first->next->next->next->next->kind == GLIA_JSON_NULL);
+    assert_true(a->first->next->number == -25 && a->first->next->next->number == 1 &&
+                a->first->next->next->next->next->kind == GLIA_JSON_NULL);
     assert_string_equal(b->text, "x\n\"/\\");
     assert_null(glia_json_member(root, "d"));
     assert_int_equal(glia_json_member(root, "")->kind, GLIA_JSON_ARRAY);
@@ -64,14 +66,68 @@ static void test_json_integers(void **state) {
 static void test_json_refusals(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "", " ", "{", "[", "[1", "[1,", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "[1 2]", "01", "-", "-01", "1.",
-        ".5", "1e", "1e+", "+1", "0x1", "nan", "NaN", "Infinity", "1e999", "tru", "truex", "nul", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u12\"",
-        "\"\\u12g4\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\\u0000\"", "\"a\nb\"", "\"\x01\"", "\"\x80\"",
-        "\"\xC0\xAF\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xC3\"", "1 2", "[] x", "{\"a\":1,\"a\":2}",
-        "{\"a\":1,\"b\":2,\"\\u0061\":3}", "//x\n1", "[1]//", "\xEF\xBB\xBF{}", "]", "}",
+        "",
+        " ",
+        "{",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{'a':1}",
+        "[1 2]",
+        "01",
+        "-",
+        "-01",
+        "1.",
+        ".5",
+        "1e",
+        "1e+",
+        "+1",
+        "0x1",
+        "nan",
+        "NaN",
+        "Infinity",
+        "1e999",
+        "tru",
+        "truex",
+        "nul",
+        "\"",
+        "\"a",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\udc00\"",
+        "\"\\u0000\"",
+        "\"a\nb\"",
+        "\"\x01\"",
+        "\"\x80\"",
+        "\"\xC0\xAF\"",
+        "\"\xE0\x80\x80\"",
+        "\"\xED\xA0\x80\"",
+        "\"\xF4\x90\x80\x80\"",
+        "\"\xC3\"",
+        "1 2",
+        "[] x",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,\"b\":2,\"\\u0061\":3}",
+        "//x\n1",
+        "[1]//",
+        "\xEF\xBB\xBF{}",
+        "]",
+        "}",
     };
     for (int i = 0; i < GLIA_COUNT(bad); i++) {
-        if (hostile_try(parse_json, (const uint8_t *)bad[i], strlen(bad[i])) != GLIA_E_FORMAT) fail_msg("accepted: %s", bad[i]);
+        if (hostile_try(parse_json, (const uint8_t *)bad[i], strlen(bad[i])) != GLIA_E_FORMAT) {
+            fail_msg("accepted: %s", bad[i]);
+        }
     }
     assert_int_equal(hostile_try(parse_json, (const uint8_t *)"1\0", 2), GLIA_E_FORMAT);
     char deep[200] = { 0 };
@@ -87,31 +143,34 @@ static void test_json_refusals(void **state) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* Written by safetensors 0.8.0 for Python: a to g of every dtype that NumPy has too, an empty tensor with a name to escape,
- * metadata beyond ASCII. */
+/* Written by safetensors 0.8.0 for Python: a to g of every dtype that NumPy has too, an empty tensor with a name to
+ * escape, metadata beyond ASCII. */
 static const uint8_t python_file[] = {
-    0, 2, 0, 0, 0, 0, 0, 0, 123, 34, 95, 95, 109, 101, 116, 97, 100, 97, 116, 97, 95, 95, 34, 58, 123, 34, 102, 111,
-    114, 109, 97, 116, 34, 58, 34, 110, 112, 34, 44, 34, 110, 111, 116, 101, 34, 58, 34, 99, 97, 102, 195, 169, 32,
-    228, 184, 173, 32, 240, 159, 152, 128, 32, 92, 34, 113, 92, 34, 92, 110, 34, 125, 44, 34, 100, 34, 58, 123, 34,
-    100, 116, 121, 112, 101, 34, 58, 34, 73, 54, 52, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 93, 44, 34, 100,
-    97, 116, 97, 95, 111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 48, 44, 56, 93, 125, 44, 34, 98, 34, 58, 123, 34,
-    100, 116, 121, 112, 101, 34, 58, 34, 70, 54, 52, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 49, 93, 44, 34,
-    100, 97, 116, 97, 95, 111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 56, 44, 49, 54, 93, 125, 44, 34, 97, 34, 58,
-    123, 34, 100, 116, 121, 112, 101, 34, 58, 34, 70, 51, 50, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 50, 44,
-    50, 93, 44, 34, 100, 97, 116, 97, 95, 111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 49, 54, 44, 51, 50, 93, 125,
-    44, 34, 195, 169, 92, 34, 92, 110, 34, 58, 123, 34, 100, 116, 121, 112, 101, 34, 58, 34, 70, 51, 50, 34, 44, 34,
-    115, 104, 97, 112, 101, 34, 58, 91, 48, 44, 51, 93, 44, 34, 100, 97, 116, 97, 95, 111, 102, 102, 115, 101, 116,
-    115, 34, 58, 91, 51, 50, 44, 51, 50, 93, 125, 44, 34, 99, 34, 58, 123, 34, 100, 116, 121, 112, 101, 34, 58, 34,
-    73, 51, 50, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 51, 93, 44, 34, 100, 97, 116, 97, 95, 111, 102, 102,
-    115, 101, 116, 115, 34, 58, 91, 51, 50, 44, 52, 52, 93, 125, 44, 34, 103, 34, 58, 123, 34, 100, 116, 121, 112,
-    101, 34, 58, 34, 70, 49, 54, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 50, 93, 44, 34, 100, 97, 116, 97, 95,
-    111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 52, 52, 44, 52, 56, 93, 125, 44, 34, 101, 34, 58, 123, 34, 100,
-    116, 121, 112, 101, 34, 58, 34, 85, 56, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 50, 93, 44, 34, 100, 97,
-    116, 97, 95, 111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 52, 56, 44, 53, 48, 93, 125, 44, 34, 102, 34, 58, 123,
-    34, 100, 116, 121, 112, 101, 34, 58, 34, 66, 79, 79, 76, 34, 44, 34, 115, 104, 97, 112, 101, 34, 58, 91, 51, 93,
-    44, 34, 100, 97, 116, 97, 95, 111, 102, 102, 115, 101, 116, 115, 34, 58, 91, 53, 48, 44, 53, 51, 93, 125, 125, 32,
-    32, 32, 251, 255, 255, 255, 255, 255, 255, 255, 89, 243, 248, 194, 31, 110, 165, 1, 0, 0, 192, 63, 0, 0, 0, 192,
-    0, 0, 128, 62, 230, 177, 97, 127, 1, 0, 0, 0, 254, 255, 255, 255, 112, 17, 1, 0, 0, 62, 0, 184, 0, 255, 1, 0, 1,
+    0,   2,   0,   0,   0,   0,   0,   0,   123, 34,  95,  95,  109, 101, 116, 97,  100, 97,  116, 97,  95,  95,  34,
+    58,  123, 34,  102, 111, 114, 109, 97,  116, 34,  58,  34,  110, 112, 34,  44,  34,  110, 111, 116, 101, 34,  58,
+    34,  99,  97,  102, 195, 169, 32,  228, 184, 173, 32,  240, 159, 152, 128, 32,  92,  34,  113, 92,  34,  92,  110,
+    34,  125, 44,  34,  100, 34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,  34,  73,  54,  52,  34,  44,  34,
+    115, 104, 97,  112, 101, 34,  58,  91,  93,  44,  34,  100, 97,  116, 97,  95,  111, 102, 102, 115, 101, 116, 115,
+    34,  58,  91,  48,  44,  56,  93,  125, 44,  34,  98,  34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,  34,
+    70,  54,  52,  34,  44,  34,  115, 104, 97,  112, 101, 34,  58,  91,  49,  93,  44,  34,  100, 97,  116, 97,  95,
+    111, 102, 102, 115, 101, 116, 115, 34,  58,  91,  56,  44,  49,  54,  93,  125, 44,  34,  97,  34,  58,  123, 34,
+    100, 116, 121, 112, 101, 34,  58,  34,  70,  51,  50,  34,  44,  34,  115, 104, 97,  112, 101, 34,  58,  91,  50,
+    44,  50,  93,  44,  34,  100, 97,  116, 97,  95,  111, 102, 102, 115, 101, 116, 115, 34,  58,  91,  49,  54,  44,
+    51,  50,  93,  125, 44,  34,  195, 169, 92,  34,  92,  110, 34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,
+    34,  70,  51,  50,  34,  44,  34,  115, 104, 97,  112, 101, 34,  58,  91,  48,  44,  51,  93,  44,  34,  100, 97,
+    116, 97,  95,  111, 102, 102, 115, 101, 116, 115, 34,  58,  91,  51,  50,  44,  51,  50,  93,  125, 44,  34,  99,
+    34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,  34,  73,  51,  50,  34,  44,  34,  115, 104, 97,  112, 101,
+    34,  58,  91,  51,  93,  44,  34,  100, 97,  116, 97,  95,  111, 102, 102, 115, 101, 116, 115, 34,  58,  91,  51,
+    50,  44,  52,  52,  93,  125, 44,  34,  103, 34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,  34,  70,  49,
+    54,  34,  44,  34,  115, 104, 97,  112, 101, 34,  58,  91,  50,  93,  44,  34,  100, 97,  116, 97,  95,  111, 102,
+    102, 115, 101, 116, 115, 34,  58,  91,  52,  52,  44,  52,  56,  93,  125, 44,  34,  101, 34,  58,  123, 34,  100,
+    116, 121, 112, 101, 34,  58,  34,  85,  56,  34,  44,  34,  115, 104, 97,  112, 101, 34,  58,  91,  50,  93,  44,
+    34,  100, 97,  116, 97,  95,  111, 102, 102, 115, 101, 116, 115, 34,  58,  91,  52,  56,  44,  53,  48,  93,  125,
+    44,  34,  102, 34,  58,  123, 34,  100, 116, 121, 112, 101, 34,  58,  34,  66,  79,  79,  76,  34,  44,  34,  115,
+    104, 97,  112, 101, 34,  58,  91,  51,  93,  44,  34,  100, 97,  116, 97,  95,  111, 102, 102, 115, 101, 116, 115,
+    34,  58,  91,  53,  48,  44,  53,  51,  93,  125, 125, 32,  32,  32,  251, 255, 255, 255, 255, 255, 255, 255, 89,
+    243, 248, 194, 31,  110, 165, 1,   0,   0,   192, 63,  0,   0,   0,   192, 0,   0,   128, 62,  230, 177, 97,  127,
+    1,   0,   0,   0,   254, 255, 255, 255, 112, 17,  1,   0,   0,   62,  0,   184, 0,   255, 1,   0,   1,
 };
 
 static glia_status parse_file(const uint8_t *bytes, size_t length, glia_error *e) {
@@ -121,7 +180,8 @@ static glia_status parse_file(const uint8_t *bytes, size_t length, glia_error *e
     return status;
 }
 
-static void expect(const glia_safetensors *file, const char *name, glia_dtype dtype, glia_shape shape, const void *data, size_t bytes) {
+static void expect(const glia_safetensors *file, const char *name, glia_dtype dtype, glia_shape shape, const void *data,
+                   size_t bytes) {
     const glia_safetensor *t = glia_safetensors_find(file, name);
     assert_non_null(t);
     assert_int_equal(t->dtype, dtype);
@@ -168,7 +228,8 @@ static glia_status parse_header(const char *json, size_t n) {
     return status;
 }
 
-#define TENSOR(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define TENSOR(name, dtype, shape, offsets)                                                                            \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static void test_refusals(void **state) {
     (void)state;
@@ -204,9 +265,12 @@ static void test_refusals(void **state) {
         { "{" TENSOR("a", "U8", "[1]", "[-1,0]") "}", 1, GLIA_E_FORMAT, "outside" },
         { "{" TENSOR("a", "U8", "[1]", "[0,1,2]") "}", 1, GLIA_E_FORMAT, "outside" },
         { "{" TENSOR("a", "U8", "[1]", "[1,2]") "}", 2, GLIA_E_FORMAT, "gap" },
-        { "{" TENSOR("a", "U8", "[2]", "[0,2]") "," TENSOR("b", "U8", "[2]", "[1,3]") "}", 3, GLIA_E_FORMAT, "overlaps" },
-        { "{" TENSOR("a", "U8", "[1]", "[0,1]") "," TENSOR("b", "U8", "[1]", "[0,1]") "}", 1, GLIA_E_FORMAT, "overlaps" },
-        { "{" TENSOR("a", "U8", "[1]", "[0,1]") "," TENSOR("a", "U8", "[1]", "[1,2]") "}", 2, GLIA_E_FORMAT, "a second \"a\"" },
+        { "{" TENSOR("a", "U8", "[2]", "[0,2]") "," TENSOR("b", "U8", "[2]", "[1,3]") "}", 3, GLIA_E_FORMAT,
+          "overlaps" },
+        { "{" TENSOR("a", "U8", "[1]", "[0,1]") "," TENSOR("b", "U8", "[1]", "[0,1]") "}", 1, GLIA_E_FORMAT,
+          "overlaps" },
+        { "{" TENSOR("a", "U8", "[1]", "[0,1]") "," TENSOR("a", "U8", "[1]", "[1,2]") "}", 2, GLIA_E_FORMAT,
+          "a second \"a\"" },
     };
     for (int i = 0; i < GLIA_COUNT(files); i++) {
         glia_status status = parse_header(files[i].json, files[i].bytes);
@@ -237,10 +301,14 @@ static void test_write_and_read(void **state) {
     int32_t ints[] = { -7, 8 };
     int64_t longs[] = { INT64_MIN };
     glia_array arrays[] = {
-        { "bytes", GLIA_U8, GLIA_SHAPE(3), bytes, true },          { "layer/kernel", GLIA_F32, GLIA_SHAPE(1, 2), floats, true },
-        { "flags", GLIA_BOOL, GLIA_SHAPE(2), flags, false },       { "d\xC3\xA9j\xC3\xA0 \"vu\"\\", GLIA_F64, GLIA_SCALAR, doubles, false },
-        { "brain", GLIA_BF16, GLIA_SHAPE(1), brains, true },       { "half", GLIA_F16, GLIA_SHAPE(1), halves, true },
-        { "ints", GLIA_I32, GLIA_SHAPE(2), ints, false },          { "longs", GLIA_I64, GLIA_SHAPE(1, 1), longs, false },
+        { "bytes", GLIA_U8, GLIA_SHAPE(3), bytes, true },
+        { "layer/kernel", GLIA_F32, GLIA_SHAPE(1, 2), floats, true },
+        { "flags", GLIA_BOOL, GLIA_SHAPE(2), flags, false },
+        { "d\xC3\xA9j\xC3\xA0 \"vu\"\\", GLIA_F64, GLIA_SCALAR, doubles, false },
+        { "brain", GLIA_BF16, GLIA_SHAPE(1), brains, true },
+        { "half", GLIA_F16, GLIA_SHAPE(1), halves, true },
+        { "ints", GLIA_I32, GLIA_SHAPE(2), ints, false },
+        { "longs", GLIA_I64, GLIA_SHAPE(1, 1), longs, false },
         { "none", GLIA_F32, GLIA_SHAPE(0), floats, false },
     };
     glia_pair metadata[] = { { "graph", "line 1\nline \"2\"\t\x01" }, { "\xE4\xB8\xAD", "" } };
@@ -300,11 +368,11 @@ static void test_write_nothing(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json_values),    cmocka_unit_test(test_json_integers),
-        cmocka_unit_test(test_json_refusals),  cmocka_unit_test(test_python_file),
-        cmocka_unit_test(test_python_file_damaged),
-        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_write_and_read),
-        cmocka_unit_test(test_write_refusals), cmocka_unit_test(test_write_nothing),
+        cmocka_unit_test(test_json_values),         cmocka_unit_test(test_json_integers),
+        cmocka_unit_test(test_json_refusals),       cmocka_unit_test(test_python_file),
+        cmocka_unit_test(test_python_file_damaged), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_write_and_read),      cmocka_unit_test(test_write_refusals),
+        cmocka_unit_test(test_write_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

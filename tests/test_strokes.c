@@ -1,5 +1,5 @@
-/* The digits that the library draws: always the same for a seed, on any number of threads, clean, centred, all different, and
- * neither too easy nor too hard to tell apart. */
+/* The digits that the library draws: always the same for a seed, on any number of threads, clean, centred, all
+ * different, and neither too easy nor too hard to tell apart. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,8 @@ static void test_function_of_seed_and_index(void **state) {
 static void test_data_set(void **state) {
     (void)state;
     glia_error error;
-    glia_dataset *data = glia_data_strokes(1000, 9, &error), *train = glia_data_open("strokes?n=50&seed=9", "train", NULL, &error);
+    glia_dataset *data = glia_data_strokes(1000, 9, &error),
+                 *train = glia_data_open("strokes?n=50&seed=9", "train", NULL, &error);
     glia_dataset *test = glia_data_open("strokes?n=50&seed=9", "test", NULL, &error);
     assert_true(data && train && test);
     assert_int_equal(glia_data_count(test), 10);
@@ -81,11 +82,13 @@ static void test_looks(void **state) {
         assert_true(brightest > 120);
         assert_true(mass > 20 * 255 && mass < 330 * 255);
         assert_true(fabs(mx / mass - 14) < 4.5 && fabs(my / mass - 14) < 4.5);
-        for (int k = 0; k < 28; k++) assert_true(p[k] < 128 && p[27 * 28 + k] < 128 && p[28 * k] < 128 && p[28 * k + 27] < 128);
+        for (int k = 0; k < 28; k++) {
+            assert_true(p[k] < 128 && p[27 * 28 + k] < 128 && p[28 * k] < 128 && p[28 * k + 27] < 128);
+        }
         total += mass / 255 / PIXELS;
     }
     for (int d = 0; d < 10; d++) assert_in_range(counts[d], N / 10 - 100, N / 10 + 100); /* five deviations */
-    assert_true(total / N > 0.10 && total / N < 0.16); /* MNIST: 0.131 */
+    assert_true(total / N > 0.10 && total / N < 0.16);                                   /* MNIST: 0.131 */
 }
 
 /* The nearest of 1,500 drawings names 85 to 99 of 100 right: they vary, but they are digits. */

@@ -16,7 +16,9 @@
 #include "base/base.h"
 
 static glia_status fail_errno(glia_error *error, const char *path, int code) {
-    glia_status status = code == ENOENT || code == ENOTDIR ? GLIA_E_NOT_FOUND : code == ENOMEM ? GLIA_E_NOMEM : GLIA_E_IO;
+    glia_status status = code == ENOENT || code == ENOTDIR ? GLIA_E_NOT_FOUND
+                         : code == ENOMEM                  ? GLIA_E_NOMEM
+                                                           : GLIA_E_IO;
     return glia_fail(error, status, "%s: %s", path, strerror(code));
 }
 
@@ -65,7 +67,9 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
     } else if (S_ISREG(info.st_mode) && info.st_size > 0 && (uintmax_t)info.st_size <= SIZE_MAX / 2) {
         size_t size = (size_t)info.st_size;
         void *mapping = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (mapping != MAP_FAILED) *file = (glia_file){ .bytes = mapping, .length = size, .mapping = mapping, .mapped = size };
+        if (mapping != MAP_FAILED) {
+            *file = (glia_file){ .bytes = mapping, .length = size, .mapping = mapping, .mapped = size };
+        }
     }
     if (!code && !file->mapping) {
         uint8_t *bytes = NULL;

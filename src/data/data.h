@@ -1,8 +1,8 @@
 /* data.h - inside of data sets, for the kinds of them.
  *
- * A data set is a header that all share and a kind, which knows how to read a sample. Arrays in memory are one kind, views
- * of other data sets (ranges, splits) another; folders of images or augmented views are a struct that begins with
- * glia_dataset and one more table of functions.
+ * A data set is a header that all share and a kind, which knows how to read a sample. Arrays in memory are one kind,
+ * views of other data sets (ranges, splits) another; folders of images or augmented views are a struct that begins
+ * with glia_dataset and one more table of functions.
  */
 #ifndef GLIA_DATA_H
 #define GLIA_DATA_H
@@ -11,8 +11,8 @@
 #include "tensor/tensor.h"
 
 typedef struct glia_data_kind {
-    /* Sample `index` (in range): x as f32, y of its dtype; either may be NULL. raw: without the set's own normalisation.
-     * Called from several threads at once. */
+    /* Sample `index` (in range): x as f32, y of its dtype; either may be NULL. raw: without the set's own
+     * normalisation. Called from several threads at once. */
     glia_status (*read)(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *error);
     void (*close)(glia_dataset *data); /* frees what the kind added, not the struct */
 } glia_data_kind;
@@ -44,9 +44,10 @@ void glia_data_apply_normal(const glia_dataset *data, float *x);
 /* glia_data_arrays() that takes over arrays.x and arrays.y, which came from malloc(); frees them if it fails. */
 glia_dataset *glia_data_take(glia_arrays arrays, const char *name, const char *const *class_names, glia_error *error);
 
-/* A view of n samples of `data`, indices[i] each (NULL: begin + i). Takes over indices (malloc()ed), and with `own` the data
- * too, also when it fails. */
-glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin, int64_t n, bool own, glia_error *error);
+/* A view of n samples of `data`, indices[i] each (NULL: begin + i). Takes over indices (malloc()ed), and with `own`
+ * the data too, also when it fails. */
+glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin, int64_t n, bool own,
+                             glia_error *error);
 
 /* 0 .. n-1 in the order of (seed, epoch): Fisher and Yates's shuffle (Knuth 1969, algorithm P) driven by Philox. */
 void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoch);
@@ -55,8 +56,8 @@ void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoc
 glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const char *name, glia_error *error);
 
 /* IDX, CIFAR batches (`n_paths` of them, one after the other), by path. labels_path may be NULL: all targets are 0. */
-glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name, const char *const *class_names,
-                                 int classes, glia_error *error);
+glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name,
+                                 const char *const *class_names, int classes, glia_error *error);
 glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const char *name, glia_error *error);
 
 /* A data set of named.c. The name must be one of glia_data_list(). */

@@ -1,7 +1,7 @@
 /* dataset.c - data sets: arrays in memory, views of other data sets, normalisation, statistics.
  *
- * Bytes stay bytes in memory. Reading a sample sends each through a table of 256 floats that holds scaling to [0, 1] and
- * normalisation at once, one table for each channel, so that a normalised image costs as much as a plain one.
+ * Bytes stay bytes in memory. Reading a sample sends each through a table of 256 floats that holds scaling to [0, 1]
+ * and normalisation at once, one table for each channel, so that a normalised image costs as much as a plain one.
  */
 #include <math.h>
 #include <stdio.h>
@@ -70,7 +70,8 @@ const char *glia_data_class_name(const glia_dataset *data, int label) {
 
 glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error) {
     if (index < 0 || index >= data->n) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld of \"%s\", which has %lld", (long long)index, data->name, (long long)data->n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld of \"%s\", which has %lld", (long long)index, data->name,
+                         (long long)data->n);
     }
     return data->kind->read(data, index, x, y, false, error);
 }
@@ -83,9 +84,9 @@ typedef struct array_set {
     glia_dataset base;
     const uint8_t *x, *y; /* y NULL: zeros */
     glia_dtype x_dtype;
-    size_t x_bytes;         /* of a sample */
-    float *table;           /* (max(1, normal_n), 256): what each byte becomes; NULL unless x is u8 */
-    float plain[256];       /* what it is without normalisation */
+    size_t x_bytes;   /* of a sample */
+    float *table;     /* (max(1, normal_n), 256): what each byte becomes; NULL unless x is u8 */
+    float plain[256]; /* what it is without normalisation */
     void *owned_x, *owned_y;
 } array_set;
 
@@ -102,7 +103,8 @@ static void convert(glia_dtype from, const void *src, float *dst, size_t n) {
     }
 }
 
-static glia_status arrays_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *error) {
+static glia_status arrays_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw,
+                               glia_error *error) {
     const array_set *set = (const array_set *)data;
     (void)error;
     if (x && set->table) {
@@ -153,7 +155,9 @@ static glia_status count_classes(array_set *set, int classes, glia_error *error)
 
 static glia_status copy_array(const uint8_t **array, void **owned, int64_t n, size_t bytes, glia_error *error) {
     size_t total;
-    if (!glia_mul_fits((size_t)n, bytes, &total)) return glia_fail(error, GLIA_E_SHAPE, "an array larger than any memory");
+    if (!glia_mul_fits((size_t)n, bytes, &total)) {
+        return glia_fail(error, GLIA_E_SHAPE, "an array larger than any memory");
+    }
     *owned = malloc(total);
     if (!*owned) return glia_fail_nomem(error);
     memcpy(*owned, *array, total);
@@ -161,10 +165,13 @@ static glia_status copy_array(const uint8_t **array, void **owned, int64_t n, si
     return GLIA_OK;
 }
 
-static glia_status fill_arrays(array_set *set, const glia_arrays *a, const char *const *class_names, glia_error *error) {
+static glia_status fill_arrays(array_set *set, const glia_arrays *a, const char *const *class_names,
+                               glia_error *error) {
     glia_status status = glia_data_init(&set->base, error);
     if (status) return status;
-    if (!a->x || a->classes < 0) return glia_fail(error, GLIA_E_ARGUMENT, a->x ? "a negative number of classes" : "a data set needs x");
+    if (!a->x || a->classes < 0) {
+        return glia_fail(error, GLIA_E_ARGUMENT, a->x ? "a negative number of classes" : "a data set needs x");
+    }
     set->x_bytes = glia_shape_bytes(a->x_shape, a->x_dtype);
     if (!set->x_bytes || !glia_mul_fits((size_t)a->n, GLIA_MAX(set->x_bytes, set->base.y_bytes), &(size_t){ 0 })) {
         return glia_fail(error, GLIA_E_SHAPE, "an array larger than any memory");
@@ -183,10 +190,13 @@ static glia_status fill_arrays(array_set *set, const glia_arrays *a, const char 
     return GLIA_OK;
 }
 
-static glia_dataset *create_arrays(const glia_arrays *a, const char *name, const char *const *class_names, glia_error *error) {
+static glia_dataset *create_arrays(const glia_arrays *a, const char *name, const char *const *class_names,
+                                   glia_error *error) {
     array_set *set = calloc(1, sizeof *set);
     if (!set) return glia_fail_nomem(error), NULL;
-    set->base = (glia_dataset){ .kind = &arrays_kind, .n = a->n, .x_shape = a->x_shape, .y_shape = a->y_shape, .y_dtype = a->y_dtype };
+    set->base = (glia_dataset){
+        .kind = &arrays_kind, .n = a->n, .x_shape = a->x_shape, .y_shape = a->y_shape, .y_dtype = a->y_dtype
+    };
     set->base.name = (char *)(uintptr_t)name; /* glia_data_init copies it */
     set->x = a->x;
     set->y = a->y;
@@ -198,12 +208,15 @@ static glia_dataset *create_arrays(const glia_arrays *a, const char *name, const
     return &set->base;
 }
 
-glia_dataset *glia_data_arrays(glia_arrays arrays, glia_error *error) { return create_arrays(&arrays, NULL, NULL, error); }
+glia_dataset *glia_data_arrays(glia_arrays arrays, glia_error *error) {
+    return create_arrays(&arrays, NULL, NULL, error);
+}
 
 glia_dataset *glia_data_take(glia_arrays arrays, const char *name, const char *const *class_names, glia_error *error) {
     arrays.borrow = true;
     glia_dataset *data = create_arrays(&arrays, name, class_names, error);
-    void *x = (void *)(uintptr_t)arrays.x, *y = (void *)(uintptr_t)arrays.y; /* the caller's malloc(), ours to free now */
+    void *x = (void *)(uintptr_t)arrays.x,
+         *y = (void *)(uintptr_t)arrays.y; /* the caller's malloc(), ours to free now */
     if (!data) {
         free(x);
         free(y);
@@ -240,7 +253,8 @@ static void view_close(glia_dataset *data) {
 
 static const glia_data_kind view_kind = { view_read, view_close };
 
-glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin, int64_t n, bool own, glia_error *error) {
+glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin, int64_t n, bool own,
+                             glia_error *error) {
     view_set *view = calloc(1, sizeof *view);
     if (!view) {
         glia_fail_nomem(error);
@@ -249,8 +263,14 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
         return NULL;
     }
     *view = (view_set){ .of = data, .indices = indices, .begin = begin, .own = own };
-    view->base = (glia_dataset){ .kind = &view_kind, .name = data->name, .n = n, .x_shape = data->x_shape, .y_shape = data->y_shape,
-                                 .y_dtype = data->y_dtype, .classes = data->classes, .class_names = data->class_names };
+    view->base = (glia_dataset){ .kind = &view_kind,
+                                 .name = data->name,
+                                 .n = n,
+                                 .x_shape = data->x_shape,
+                                 .y_shape = data->y_shape,
+                                 .y_dtype = data->y_dtype,
+                                 .classes = data->classes,
+                                 .class_names = data->class_names };
     if (glia_data_init(&view->base, error)) {
         glia_data_free(&view->base);
         return NULL;
@@ -260,8 +280,8 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
 
 glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error) {
     if (begin < 0 || begin >= end || end > data->n) {
-        glia_fail(error, GLIA_E_ARGUMENT, "samples [%lld, %lld) of \"%s\", which has %lld", (long long)begin, (long long)end, data->name,
-                  (long long)data->n);
+        glia_fail(error, GLIA_E_ARGUMENT, "samples [%lld, %lld) of \"%s\", which has %lld", (long long)begin,
+                  (long long)end, data->name, (long long)data->n);
         return NULL;
     }
     return glia_data_view(data, NULL, begin, end - begin, false, error);
@@ -269,13 +289,16 @@ glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, gl
 
 /* ---- normalisation and statistics --------------------------------------------------------- */
 
-glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n, glia_error *error) {
+glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n,
+                                glia_error *error) {
     if (n != 1 && n != data->channels) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%d means for data of %d channels; 1 or %d are possible", n, data->channels, data->channels);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%d means for data of %d channels; 1 or %d are possible", n,
+                         data->channels, data->channels);
     }
     for (int i = 0; i < n; i++) {
         if (isfinite(mean[i]) && isfinite(stddev[i]) && stddev[i] >= 0) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "channel %d cannot have mean %g and standard deviation %g", i, mean[i], stddev[i]);
+        return glia_fail(error, GLIA_E_ARGUMENT, "channel %d cannot have mean %g and standard deviation %g", i, mean[i],
+                         stddev[i]);
     }
     array_set *bytes = data->kind == &arrays_kind && ((array_set *)data)->table ? (array_set *)data : NULL;
     float *means = malloc((size_t)n * sizeof *means), *scales = malloc((size_t)n * sizeof *scales);
@@ -337,7 +360,9 @@ static bool read_statistics(const glia_dataset *data, int n, double *mean, doubl
     for (int c = 0; c < n; c++) mean[c] /= total;
     for (int64_t i = 0; i < data->n && done; i++) {
         done = !data->kind->read(data, i, x, NULL, true, NULL);
-        for (size_t k = 0; k < data->x_count && done; k++) stddev[k / plane] += (x[k] - mean[k / plane]) * (x[k] - mean[k / plane]);
+        for (size_t k = 0; k < data->x_count && done; k++) {
+            stddev[k / plane] += (x[k] - mean[k / plane]) * (x[k] - mean[k / plane]);
+        }
     }
     for (int c = 0; c < n; c++) stddev[c] = sqrt(stddev[c] / total);
     free(x);

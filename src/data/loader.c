@@ -1,14 +1,15 @@
 /* loader.c - batches prepared ahead by worker threads.
  *
- * An epoch is a shuffled list of sample numbers, cut into batches; about a megabyte of consecutive batches is a job. Job j
- * is prepared in slot j mod S of a ring of S slots:
+ * An epoch is a shuffled list of sample numbers, cut into batches; about a megabyte of consecutive batches is a job.
+ * Job j is prepared in slot j mod S of a ring of S slots:
  *
  *     jobs    0 ......... consumed ......... claimed ......... jobs
  *                given back  |   ready or in work  |   to come
  *
- * Workers claim jobs in order while claimed - consumed < S; the caller takes them in order and gives a slot back when it
- * asks for the first batch behind it. Threads meet once a job, not once a batch, so batches of four samples cost next to
- * nothing. What is in a batch depends on the data, the seed and the epoch; the workers only decide when it is there.
+ * Workers claim jobs in order while claimed - consumed < S; the caller takes them in order and gives a slot back
+ * when it asks for the first batch behind it. Threads meet once a job, not once a batch, so batches of four samples
+ * cost next to nothing. What is in a batch depends on the data, the seed and the epoch; the workers only decide when
+ * it is there.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -53,7 +54,8 @@ struct glia_loader {
 /* ---- order -------------------------------------------------------------------------------- */
 
 void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoch) {
-    const uint32_t key[2] = { (uint32_t)seed ^ 0x5348554Fu, (uint32_t)(seed >> 32) }; /* apart from other uses of the seed */
+    const uint32_t key[2] = { (uint32_t)seed ^ 0x5348554Fu,
+                              (uint32_t)(seed >> 32) }; /* apart from other uses of the seed */
     uint32_t counter[4] = { 0, 0, (uint32_t)epoch, (uint32_t)(epoch >> 32) }, word[4];
     int left = 0;
     for (int64_t i = 0; i < n; i++) indices[i] = i;
@@ -143,23 +145,28 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
 /* Sizes of batches, jobs and the ring. */
 static glia_status plan(glia_loader *l, glia_error *error) {
     const glia_dataset *data = l->data;
-    if (l->opts.batch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "a loader with batches of %lld", (long long)l->opts.batch);
+    if (l->opts.batch < 0) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "a loader with batches of %lld", (long long)l->opts.batch);
+    }
     if (l->opts.workers < -1 || l->opts.workers > WORKERS_MOST) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "a loader with %d workers; -1 to %d are possible", l->opts.workers, WORKERS_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "a loader with %d workers; -1 to %d are possible", l->opts.workers,
+                         WORKERS_MOST);
     }
     if (data->n > UINT32_MAX) return glia_fail(error, GLIA_E_UNSUPPORTED, "more than 2^32 samples");
     if (l->opts.batch == 0) l->opts.batch = 32;
     l->batches = (data->n - 1) / l->opts.batch + 1;
     if (l->opts.drop_last) l->batches = data->n / l->opts.batch;
     if (l->batches == 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "drop_last leaves nothing: a batch of %lld from %lld samples", (long long)l->opts.batch,
-                         (long long)data->n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "drop_last leaves nothing: a batch of %lld from %lld samples",
+                         (long long)l->opts.batch, (long long)data->n);
     }
     l->opts.batch = GLIA_MIN(l->opts.batch, data->n);
     l->samples = GLIA_MIN(l->batches * l->opts.batch, data->n);
 
     size_t sample = data->x_count * sizeof(float) + data->y_bytes, batch;
-    if (!glia_mul_fits(sample, (size_t)l->opts.batch, &batch)) return glia_fail(error, GLIA_E_SHAPE, "a batch larger than any memory");
+    if (!glia_mul_fits(sample, (size_t)l->opts.batch, &batch)) {
+        return glia_fail(error, GLIA_E_SHAPE, "a batch larger than any memory");
+    }
     bool alone = l->opts.workers == -1;
     l->group = alone ? 1 : (int64_t)GLIA_MIN(GLIA_MAX(SLOT_BYTES / batch, (size_t)1), (size_t)GROUP_MOST);
     l->group = GLIA_MIN(l->group, l->batches);

@@ -9,34 +9,43 @@
 enum { FILES_MOST = 5, FOLDERS_MOST = 3 };
 
 static const char *const fashion_classes[] = { "T-shirt/top", "trouser", "pullover", "dress", "coat",
-                                               "sandal", "shirt", "sneaker", "bag", "ankle boot" };
+                                               "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot" };
 
 typedef struct named {
     glia_data_info info;
-    const char *folders[FOLDERS_MOST];             /* tried under each place, until NULL */
+    const char *folders[FOLDERS_MOST];                /* tried under each place, until NULL */
     const char *train[FILES_MOST], *test[FILES_MOST]; /* until NULL; with or without .gz */
-    bool cifar;                                    /* binary batches; else images and labels in IDX */
+    bool cifar;                                       /* binary batches; else images and labels in IDX */
     const char *const *class_names;
 } named;
 
-#define IMAGE_SHAPE(...) { .rank = 3, .dim = { __VA_ARGS__ } }
-#define MNIST_FILES                                                  \
-    .train = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte" }, \
+#define IMAGE_SHAPE(...)                                                                                               \
+    {                                                                                                                  \
+        .rank = 3, .dim = { __VA_ARGS__ }                                                                              \
+    }
+#define MNIST_FILES                                                                                                    \
+    .train = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte" },                                                 \
     .test = { "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" }
 
 static const named table[] = {
-    { { "mnist", "handwritten digits (LeCun et al. 1998)", "https://ossci-datasets.s3.amazonaws.com/mnist/", 60000, 10000,
-        IMAGE_SHAPE(1, 28, 28), 10 },
-      { "mnist", "MNIST/raw" }, MNIST_FILES },
-    { { "fashion-mnist", "photographs of clothes (Xiao et al. 2017)", "https://github.com/zalandoresearch/fashion-mnist", 60000, 10000,
-        IMAGE_SHAPE(1, 28, 28), 10 },
-      { "fashion-mnist", "fashion_mnist", "FashionMNIST/raw" }, MNIST_FILES, .class_names = fashion_classes },
-    { { "cifar10", "small photographs of ten things (Krizhevsky 2009)", "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 50000, 10000,
-        IMAGE_SHAPE(3, 32, 32), 10 },
+    { { "mnist", "handwritten digits (LeCun et al. 1998)", "https://ossci-datasets.s3.amazonaws.com/mnist/", 60000,
+        10000, IMAGE_SHAPE(1, 28, 28), 10 },
+      { "mnist", "MNIST/raw" },
+      MNIST_FILES },
+    { { "fashion-mnist", "photographs of clothes (Xiao et al. 2017)",
+        "https://github.com/zalandoresearch/fashion-mnist", 60000, 10000, IMAGE_SHAPE(1, 28, 28), 10 },
+      { "fashion-mnist", "fashion_mnist", "FashionMNIST/raw" },
+      MNIST_FILES,
+      .class_names = fashion_classes },
+    { { "cifar10", "small photographs of ten things (Krizhevsky 2009)",
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 50000, 10000, IMAGE_SHAPE(3, 32, 32), 10 },
       { "cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin" },
       .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" },
-      .test = { "test_batch.bin" }, .cifar = true },
-    { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000, IMAGE_SHAPE(1, 28, 28), 10 }, { NULL },
+      .test = { "test_batch.bin" },
+      .cifar = true },
+    { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000,
+        IMAGE_SHAPE(1, 28, 28), 10 },
+      { NULL },
       .train = { NULL } },
 };
 
@@ -124,8 +133,10 @@ glia_dataset *glia_data_open_named(const char *name, bool test, const char *fold
     search s = { 0 };
     glia_dataset *data = NULL;
     if (!find(&s, d, test, folder)) {
-        glia_fail(error, GLIA_E_NOT_FOUND, "%s: no %s%s here; get it from %s and put it into one of the folders that were tried: %s", name,
-                  (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", d->info.source, s.tried.bytes ? s.tried.bytes : "(none)");
+        glia_fail(error, GLIA_E_NOT_FOUND,
+                  "%s: no %s%s here; get it from %s and put it into one of the folders that were tried: %s", name,
+                  (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", d->info.source,
+                  s.tried.bytes ? s.tried.bytes : "(none)");
     } else if (d->cifar) {
         data = glia_data_open_cifar(s.paths, s.n, name, error);
     } else {

@@ -34,7 +34,10 @@ static const char *option(const request *r, const char *key) {
 static glia_status split_options(request *r, char *text, glia_error *error) {
     while (*text) {
         char *next = text + strcspn(text, "&"), *value = memchr(text, '=', (size_t)(next - text));
-        if (!value) return glia_fail(error, GLIA_E_ARGUMENT, "%s: an option is written NAME=VALUE, not \"%s\"", r->address, text);
+        if (!value) {
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: an option is written NAME=VALUE, not \"%s\"", r->address,
+                             text);
+        }
         if (r->n_options == OPTIONS_MOST) return glia_fail(error, GLIA_E_ARGUMENT, "%s: too many options", r->address);
         if (*next) *next++ = 0;
         *value++ = 0;
@@ -60,14 +63,15 @@ static glia_status check_options(const request *r, const char *const *known, int
 }
 
 /* The option as an integer in [low, high], or what it already holds if it is not given. */
-static glia_status integer_option(const request *r, const char *key, int64_t low, int64_t high, int64_t *value, glia_error *error) {
+static glia_status integer_option(const request *r, const char *key, int64_t low, int64_t high, int64_t *value,
+                                  glia_error *error) {
     const char *text = option(r, key);
     double number;
     if (!text) return GLIA_OK;
     bool good = glia_number_parse(text, text + strlen(text), &number) && number == floor(number);
     if (!good || number < (double)low || number > (double)high) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s should be an integer from %lld to %lld", r->address, key, text,
-                         (long long)low, (long long)high);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s should be an integer from %lld to %lld", r->address, key,
+                         text, (long long)low, (long long)high);
     }
     *value = (int64_t)number;
     return GLIA_OK;
@@ -118,22 +122,27 @@ static glia_shape sample_shape(const glia_values *v) {
     return s.rank == 2 && v->dtype == GLIA_U8 ? GLIA_SHAPE(1, s.dim[0], s.dim[1]) : s;
 }
 
-glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name, const char *const *class_names,
-                                 int classes, glia_error *error) {
+glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name,
+                                 const char *const *class_names, int classes, glia_error *error) {
     glia_values x = { 0 }, y = { 0 };
     glia_status status = read_idx(images_path, &x, error);
     if (!status && labels_path) status = read_idx(labels_path, &y, error);
     if (!status && labels_path) status = widen_labels(&y, error);
     if (!status && labels_path && x.shape.dim[0] != y.shape.dim[0]) {
-        status = glia_fail(error, GLIA_E_FORMAT, "%s has %lld samples, %s %lld labels", images_path, (long long)x.shape.dim[0], labels_path,
-                           (long long)y.shape.dim[0]);
+        status = glia_fail(error, GLIA_E_FORMAT, "%s has %lld samples, %s %lld labels", images_path,
+                           (long long)x.shape.dim[0], labels_path, (long long)y.shape.dim[0]);
     }
     if (status) {
         glia_values_free(&x);
         glia_values_free(&y);
         return NULL;
     }
-    glia_arrays arrays = { .n = x.shape.dim[0], .x = x.data, .x_dtype = x.dtype, .x_shape = sample_shape(&x), .y = y.data, .y_dtype = y.dtype,
+    glia_arrays arrays = { .n = x.shape.dim[0],
+                           .x = x.data,
+                           .x_dtype = x.dtype,
+                           .x_shape = sample_shape(&x),
+                           .y = y.data,
+                           .y_dtype = y.dtype,
                            .classes = classes };
     if (y.data && y.shape.rank > 1) arrays.y_shape = sample_shape(&y);
     return glia_data_take(arrays, name, class_names, error);
@@ -182,7 +191,12 @@ glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const 
         free(labels);
         return NULL;
     }
-    glia_arrays arrays = { .n = n, .x = pixels, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 32, 32), .y = labels, .y_dtype = GLIA_I32,
+    glia_arrays arrays = { .n = n,
+                           .x = pixels,
+                           .x_dtype = GLIA_U8,
+                           .x_shape = GLIA_SHAPE(3, 32, 32),
+                           .y = labels,
+                           .y_dtype = GLIA_I32,
                            .classes = 10 };
     return glia_data_take(arrays, name, glia_cifar_classes, error);
 }
@@ -209,7 +223,8 @@ static glia_status separator_option(const request *r, char *separator, glia_erro
         if (!strcmp(text, names[i].name)) return *separator = names[i].character, GLIA_OK;
     }
     if (strlen(text) != 1 || strchr("\"\r\n.-+0123456789", text[0])) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: sep=%s should be a character, or comma, semicolon, tab, space, bar", r->address, text);
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "%s: sep=%s should be a character, or comma, semicolon, tab, space, bar", r->address, text);
     }
     *separator = text[0];
     return GLIA_OK;
@@ -226,7 +241,12 @@ static glia_dataset *open_csv(const request *r, glia_error *error) {
     glia_status status = glia_fail_at_path(error, r->rest, glia_csv_parse(file.bytes, file.length, opts, &csv, error));
     glia_file_close(&file);
     if (status) return NULL;
-    glia_arrays arrays = { .n = csv.n, .x = csv.x, .x_dtype = GLIA_F32, .x_shape = GLIA_SHAPE(csv.columns), .y = csv.y, .y_dtype = csv.y_dtype,
+    glia_arrays arrays = { .n = csv.n,
+                           .x = csv.x,
+                           .x_dtype = GLIA_F32,
+                           .x_shape = GLIA_SHAPE(csv.columns),
+                           .y = csv.y,
+                           .y_dtype = csv.y_dtype,
                            .classes = csv.classes };
     csv.x = NULL; /* glia_data_take() has them now */
     csv.y = NULL;
@@ -254,7 +274,8 @@ static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error
     int64_t seed = 0;
     glia_status status = GLIA_OK;
     if (!glia_number_parse(text, text + strlen(text), &fraction) || fraction <= 0 || fraction >= 1) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction between 0 and 1", r->address, text);
+        status =
+            glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction between 0 and 1", r->address, text);
     }
     if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
     int64_t n_test = status ? 0 : (int64_t)llround(fraction * (double)data->n);
@@ -286,7 +307,8 @@ static glia_dataset *open_scheme(request *r, glia_error *error) {
     }
     glia_text list = { 0 };
     for (int i = 0; i < GLIA_COUNT(schemes); i++) glia_text_printf(&list, "%s%s", i ? ", " : "", schemes[i].syntax);
-    glia_fail(error, GLIA_E_NOT_FOUND, "%s: no such kind of data; there are %s", r->address, list.bytes ? list.bytes : "");
+    glia_fail(error, GLIA_E_NOT_FOUND, "%s: no such kind of data; there are %s", r->address,
+              list.bytes ? list.bytes : "");
     free(list.bytes);
     return NULL;
 }
@@ -320,8 +342,13 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) glia_text_printf(&list, "%s, ", names[i]);
     for (int i = 0; i < GLIA_COUNT(schemes); i++) glia_text_printf(&list, "%s%s:...", i ? ", " : "", schemes[i].scheme);
     glia_fail(error, GLIA_E_NOT_FOUND, "there is no data set \"%s\"%s%s%s; there are %s", name,
-              table ? "; did you mean \"csv:" : near ? "; did you mean \"" : "", table ? name : near ? near : "", table || near ? "\"?" : "",
-              list.bytes ? list.bytes : "");
+              table  ? "; did you mean \"csv:"
+              : near ? "; did you mean \""
+                     : "",
+              table  ? name
+              : near ? near
+                     : "",
+              table || near ? "\"?" : "", list.bytes ? list.bytes : "");
     free(list.bytes);
     return NULL;
 }
@@ -339,7 +366,9 @@ glia_dataset *glia_data_open(const char *address, const char *split, const char 
     char *colon = strchr(copy, ':');
     r.rest = colon ? colon + 1 : copy;
     glia_dataset *data = NULL;
-    if (!options || !split_options(&r, options, error)) data = colon ? open_scheme(&r, error) : open_name(&r, copy, error);
+    if (!options || !split_options(&r, options, error)) {
+        data = colon ? open_scheme(&r, error) : open_name(&r, copy, error);
+    }
     free(copy);
     return data;
 }

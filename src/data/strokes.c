@@ -1,15 +1,16 @@
 /* strokes.c - digits drawn as a hand would, for machines without files or a network.
  *
- * A drawing begins as one of a few ways to write its digit: strokes, each a list of points that the pen passes, on a grid of
- * 100 x 100. Then everything that differs from hand to hand and from time to time is drawn at random:
+ * A drawing begins as one of a few ways to write its digit: strokes, each a list of points that the pen passes, on a
+ * grid of 100 x 100. Then everything that differs from hand to hand and from time to time is drawn at random:
  *
- *     points jittered -> smooth curves (Catmull and Rom 1974) -> ends cut short or drawn out -> a smooth random field moves
- *     all of it (elastic distortion; Simard, Steinkraus and Platt 2003) -> width, slant, rotation -> fitted into about 20 x 20
- *     pixels of 28 x 28 around the centre of mass (as MNIST is) -> inked by distance to the pen's path, whose width follows
- *     pressure -> blurred a little, with paper and ink uneven
+ *     points jittered -> smooth curves (Catmull and Rom 1974) -> ends cut short or drawn out -> a smooth random
+ *     field moves all of it (elastic distortion; Simard, Steinkraus and Platt 2003) -> width, slant, rotation ->
+ *     fitted into about 20 x 20 pixels of 28 x 28 around the centre of mass (as MNIST is) -> inked by distance to
+ *     the pen's path, whose width follows pressure -> blurred a little, with paper and ink uneven
  *
- * All of it is a pure function of (seed, index): the stream of random words is Philox's with the index in its counter, and
- * nothing but sums, products, quotients and square roots touches them: no library's idea of a sine is in a drawing.
+ * All of it is a pure function of (seed, index): the stream of random words is Philox's with the index in its
+ * counter, and nothing but sums, products, quotients and square roots touches them: no library's idea of a sine is
+ * in a drawing.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -58,7 +59,9 @@ static const way ways[] = {
     { 7, 2, { 12, 24, 14, 6, 14, 6, 50, 7, 90, 5, 90, 5, 62, 48, 50, 100, END } },
     { 7, 3, { 8, 14, 40, 4, 78, 6, 84, 18, 60, 56, 46, 100, END } },
     { 8, 4, { 74, 14, 46, 0, 20, 16, 34, 40, 66, 58, 80, 80, 50, 100, 18, 82, 36, 56, 68, 36, 80, 16, 64, 4, END } },
-    { 8, 2, { 52, 46, 24, 34, 28, 8, 54, 0, 78, 14, 74, 36, 52, 46, 22, 64, 20, 90, 50, 100, 82, 88, 80, 62, 50, 45, END } },
+    { 8,
+      2,
+      { 52, 46, 24, 34, 28, 8, 54, 0, 78, 14, 74, 36, 52, 46, 22, 64, 20, 90, 50, 100, 82, 88, 80, 62, 50, 45, END } },
     { 8, 2, { 82, 10, 54, 4, 28, 18, 36, 42, 64, 60, 70, 84, 44, 100, 22, 82, 40, 58, 66, 38, 86, 8, END } },
     { 9, 4, { 80, 16, 54, 2, 22, 14, 18, 38, 44, 50, 74, 36, 84, 12, 84, 12, 80, 55, 72, 100, END } },
     { 9, 3, { 80, 20, 52, 0, 20, 18, 24, 42, 52, 48, 80, 26, 82, 42, 74, 78, 50, 100, 20, 92, END } },
@@ -104,11 +107,11 @@ typedef struct path {
 
 /* How this hand writes. */
 typedef struct hand {
-    float jitter, tension;     /* of the points; of the curves: 0.5 is Catmull-Rom's, less is angular */
-    float xx, xy, yx, yy;      /* width, slant and rotation as one matrix */
-    float size, radius, edge;  /* pixels: of the digit, of the pen, how soft its edge is */
-    float pressure;            /* deviation along a stroke */
-    float gain, blur, grain;   /* of the ink */
+    float jitter, tension;       /* of the points; of the curves: 0.5 is Catmull-Rom's, less is angular */
+    float xx, xy, yx, yy;        /* width, slant and rotation as one matrix */
+    float size, radius, edge;    /* pixels: of the digit, of the pen, how soft its edge is */
+    float pressure;              /* deviation along a stroke */
+    float gain, blur, grain;     /* of the ink */
     float field[2][GRID * GRID]; /* elastic displacement at the knots of a B-spline */
 } hand;
 
@@ -145,7 +148,8 @@ static void spline_weights(float t, float w[4]) {
 /* Moves a spot by the field, which spans [0, 100] x [0, 100]. */
 static void displace(const hand *h, spot *p) {
     const float cells = GRID - 3;
-    float u = GLIA_MIN(GLIA_MAX(p->x * (cells / 100), 0), cells - 0.001f), v = GLIA_MIN(GLIA_MAX(p->y * (cells / 100), 0), cells - 0.001f);
+    float u = GLIA_MIN(GLIA_MAX(p->x * (cells / 100), 0), cells - 0.001f),
+          v = GLIA_MIN(GLIA_MAX(p->y * (cells / 100), 0), cells - 0.001f);
     int iu = (int)u, iv = (int)v;
     float wu[4], wv[4], dx = 0, dy = 0;
     spline_weights(u - (float)iu, wu);
@@ -165,12 +169,13 @@ static void add_spot(path *p, spot s) {
     if (p->n < PATH_MOST) p->spots[p->n++] = s;
 }
 
-/* The curve through n points, in PARTS pieces between each two. Cubic Hermite; the tangent at a point is `tension` times
- * what lies between its neighbours. A point that repeats ends one curve and begins the next. */
+/* The curve through n points, in PARTS pieces between each two. Cubic Hermite; the tangent at a point is `tension`
+ * times what lies between its neighbours. A point that repeats ends one curve and begins the next. */
 static void add_curve(path *p, const spot *points, int n, float tension) {
     add_spot(p, (spot){ points[0].x, points[0].y, points[0].pressure, false });
     for (int i = 0; i + 1 < n; i++) {
-        const spot *a = &points[i], *b = &points[i + 1], *before = &points[GLIA_MAX(i - 1, 0)], *after = &points[GLIA_MIN(i + 2, n - 1)];
+        const spot *a = &points[i], *b = &points[i + 1], *before = &points[GLIA_MAX(i - 1, 0)],
+                   *after = &points[GLIA_MIN(i + 2, n - 1)];
         if (a->x == b->x && a->y == b->y) continue;
         float ax = tension * (b->x - before->x), ay = tension * (b->y - before->y);
         float bx = tension * (after->x - a->x), by = tension * (after->y - a->y);
@@ -191,7 +196,8 @@ static const int8_t *add_stroke(path *p, const int8_t *at, const hand *h, chance
         if (at > start && at[0] == at[-2] && at[1] == at[-1]) {
             points[n] = points[n - 1];
         } else {
-            points[n] = (spot){ at[0] + about(c, h->jitter), at[1] + about(c, h->jitter), 1 + about(c, h->pressure), true };
+            points[n] =
+                (spot){ at[0] + about(c, h->jitter), at[1] + about(c, h->jitter), 1 + about(c, h->pressure), true };
         }
         n++;
     }
@@ -234,7 +240,9 @@ static void fit(path *p, const hand *h, chance *c) {
     float near = 1.5f + 1.2f * h->radius, far = SIZE - near; /* nothing is cut off */
     x0 += GLIA_MAX(near - (x0 + scale * left), 0) - GLIA_MAX(x0 + scale * right - far, 0);
     y0 += GLIA_MAX(near - (y0 + scale * top), 0) - GLIA_MAX(y0 + scale * bottom - far, 0);
-    for (int i = 0; i < p->n; i++) p->spots[i].x = x0 + scale * p->spots[i].x, p->spots[i].y = y0 + scale * p->spots[i].y;
+    for (int i = 0; i < p->n; i++) {
+        p->spots[i].x = x0 + scale * p->spots[i].x, p->spots[i].y = y0 + scale * p->spots[i].y;
+    }
 }
 
 /* ---- ink ---------------------------------------------------------------------------------- */
@@ -244,8 +252,8 @@ typedef struct paper {
     float ink[SIZE + 2 * MARGIN][STRIDE];
 } paper;
 
-/* Inks what is within `radius` of the line from a to b. For a pixel at distance d the signed distance to the edge is taken as
- * (r^2 - d^2) / 2r, which is r - d where it matters and needs no root. */
+/* Inks what is within `radius` of the line from a to b. For a pixel at distance d the signed distance to the edge is
+ * taken as (r^2 - d^2) / 2r, which is r - d where it matters and needs no root. */
 static void ink_line(paper *page, const spot *a, const spot *b, float radius, float edge) {
     float reach = radius + edge / 2;
     int top = (int)(GLIA_MIN(a->y, b->y) - reach), bottom = (int)(GLIA_MAX(a->y, b->y) + reach);
@@ -293,7 +301,8 @@ static void finish(paper *page, const hand *h, chance *c, uint8_t pixels[SIZE * 
 }
 
 int glia_strokes_draw(uint64_t seed, uint64_t index, uint8_t pixels[SIZE * SIZE]) {
-    chance c = { .key = { (uint32_t)seed ^ 0x4B525453u, (uint32_t)(seed >> 32) }, /* apart from other uses of the seed */
+    chance c = { .key = { (uint32_t)seed ^ 0x4B525453u,
+                          (uint32_t)(seed >> 32) }, /* apart from other uses of the seed */
                  .counter = { 0, 0, (uint32_t)index, (uint32_t)(index >> 32) } };
     int digit = (int)((uint64_t)bits(&c) * 10 >> 32);
     const way *w = choose_way(digit, &c);
@@ -341,8 +350,13 @@ glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const
     glia_dataset *data = NULL;
     if (b.pixels && b.labels) {
         glia_parallel_for(pool, (n + PIECE - 1) / PIECE, draw_piece, &b);
-        glia_arrays arrays = { .n = n, .x = b.pixels, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(1, SIZE, SIZE), .y = b.labels,
-                               .y_dtype = GLIA_I32, .classes = 10 };
+        glia_arrays arrays = { .n = n,
+                               .x = b.pixels,
+                               .x_dtype = GLIA_U8,
+                               .x_shape = GLIA_SHAPE(1, SIZE, SIZE),
+                               .y = b.labels,
+                               .y_dtype = GLIA_I32,
+                               .classes = 10 };
         data = glia_data_take(arrays, name, NULL, error);
     } else {
         glia_fail_nomem(error);
@@ -353,4 +367,6 @@ glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const
     return data;
 }
 
-glia_dataset *glia_data_strokes(int64_t n, uint64_t seed, glia_error *error) { return glia_strokes_create(0, n, seed, "strokes", error); }
+glia_dataset *glia_data_strokes(int64_t n, uint64_t seed, glia_error *error) {
+    return glia_strokes_create(0, n, seed, "strokes", error);
+}

@@ -6,14 +6,16 @@
 
 #include "formats/formats.h"
 
-const char *const glia_cifar_classes[10] = { "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck" };
+const char *const glia_cifar_classes[10] = { "airplane", "automobile", "bird",  "cat",  "deer",
+                                             "dog",      "frog",       "horse", "ship", "truck" };
 
 glia_status glia_cifar_parse(const uint8_t *bytes, size_t length, int64_t *n, glia_error *error) {
     size_t records = length / GLIA_CIFAR_RECORD;
     for (size_t i = 0; i < records; i++) {
         uint8_t label = bytes[i * GLIA_CIFAR_RECORD];
         if (label <= 9) continue;
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: label %d; CIFAR-10 has 0 to 9", i * GLIA_CIFAR_RECORD, label);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: label %d; CIFAR-10 has 0 to 9", i * GLIA_CIFAR_RECORD,
+                         label);
     }
     if (records == 0 || length % GLIA_CIFAR_RECORD) {
         return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes are no record of %d", records * GLIA_CIFAR_RECORD,

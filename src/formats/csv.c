@@ -1,8 +1,9 @@
 /* csv.c - tables of numbers with a class or a value in each row (RFC 4180).
  *
- * Three passes over the text, none of which needs memory but for results: the first line tells the separator, the first two rows whether there is
- * a header and how many columns there are, and then every row becomes numbers. Label words go through a hash table and get
- * their number when all are known, in byte order, so that the same words give the same classes in any order of rows.
+ * Three passes over the text, which need memory for their results only: the first line tells the separator, the
+ * first two rows whether there is a header and how many columns there are, and then every row becomes numbers. Label
+ * words go through a hash table and get their number when all are known, in byte order, so that the same words give
+ * the same classes in any order of rows.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,18 +28,21 @@ typedef struct scan {
 typedef struct field {
     const char *text, *end; /* valid until the next field */
     int64_t line;
-    int column; /* from 1 */
+    int column;        /* from 1 */
     bool quoted, last; /* the last of its row */
 } field;
 
 static glia_status fail_in(const scan *s, const field *f, const char *what) {
-    return glia_fail(s->error, GLIA_E_FORMAT, "line %lld, column %d (offset %zu): %s", (long long)f->line, f->column, s->at, what);
+    return glia_fail(s->error, GLIA_E_FORMAT, "line %lld, column %d (offset %zu): %s", (long long)f->line, f->column,
+                     s->at, what);
 }
 
 /* Skips a line break at s->at; false if there is none. The end of the text counts as one. */
 static bool line_break(scan *s) {
     if (s->at == s->length) return true;
-    size_t n = s->text[s->at] == '\n' ? 1 : s->length - s->at > 1 && s->text[s->at] == '\r' && s->text[s->at + 1] == '\n' ? 2 : 0;
+    size_t n = s->text[s->at] == '\n'                                                          ? 1
+               : s->length - s->at > 1 && s->text[s->at] == '\r' && s->text[s->at + 1] == '\n' ? 2
+                                                                                               : 0;
     s->at += n;
     s->line += n > 0;
     return n > 0;
@@ -202,14 +206,16 @@ static glia_status find_column(const table *t, const char *what, const char *nam
     if (end != name && !*end) {
         if (index < 0) index += t->columns;
         if (index >= 0 && index < t->columns) return *column = (int)index, GLIA_OK;
-        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "%s=%s: there are %d columns, 0 to %d", what, name, t->columns, t->columns - 1);
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "%s=%s: there are %d columns, 0 to %d", what, name, t->columns,
+                         t->columns - 1);
     }
     if (!t->header) {
-        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "%s=%s: the file has no header; name the column by its number, from 0", what, name);
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT,
+                         "%s=%s: the file has no header; name the column by its number, from 0", what, name);
     }
     const char *near = glia_nearest(name, (const char *const *)t->names, t->columns);
-    return glia_fail(t->scan.error, GLIA_E_NOT_FOUND, "%s=%s: no such column%s%s%s", what, name, near ? "; did you mean \"" : "",
-                     near ? near : "", near ? "\"?" : "");
+    return glia_fail(t->scan.error, GLIA_E_NOT_FOUND, "%s=%s: no such column%s%s%s", what, name,
+                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 /* The roles of all columns. */
@@ -218,7 +224,9 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
     t->dropped = glia_arena_alloc(&t->csv->arena, (size_t)t->columns);
     if (!t->dropped) return glia_fail_nomem(t->scan.error);
     t->y = t->columns - 1;
-    if (opts->label && opts->target) return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "either label= or target=, not both");
+    if (opts->label && opts->target) {
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "either label= or target=, not both");
+    }
     if (opts->label) status = find_column(t, "label", opts->label, &t->y);
     if (opts->target) status = find_column(t, "target", opts->target, &t->y);
     for (const char *p = opts->drop; p && *p && !status;) {
@@ -231,15 +239,21 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
         p += n + (p[n] == ',');
     }
     if (status) return status;
-    if (t->dropped[t->y]) return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "drop= leaves out the column of the %s", opts->target ? "target" : "label");
-    t->csv->names = t->header ? glia_arena_alloc(&t->csv->arena, ((size_t)t->columns + 1) * sizeof *t->csv->names) : NULL;
+    if (t->dropped[t->y]) {
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "drop= leaves out the column of the %s",
+                         opts->target ? "target" : "label");
+    }
+    t->csv->names =
+        t->header ? glia_arena_alloc(&t->csv->arena, ((size_t)t->columns + 1) * sizeof *t->csv->names) : NULL;
     if (t->header && !t->csv->names) return glia_fail_nomem(t->scan.error);
     for (int c = 0; c < t->columns; c++) {
         if (c == t->y || t->dropped[c]) continue;
         if (t->header) t->csv->names[t->csv->columns] = t->names[c];
         t->csv->columns++;
     }
-    if (!t->csv->columns) return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset 0: no column is left to learn from (of %d)", t->columns);
+    if (!t->csv->columns) {
+        return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset 0: no column is left to learn from (of %d)", t->columns);
+    }
     return GLIA_OK;
 }
 
@@ -344,8 +358,8 @@ static glia_status fail_number(const table *t, const field *f) {
     char what[200];
     const char *name = t->header ? t->names[f->column - 1] : "";
     int shown = (int)GLIA_MIN(f->end - f->text, 40);
-    snprintf(what, sizeof what, "%s%.60s%s\"%.*s\" is no number (leave the column out with drop=)", t->header ? "in \"" : "", name,
-             t->header ? "\": " : "", shown, f->text);
+    snprintf(what, sizeof what, "%s%.60s%s\"%.*s\" is no number (leave the column out with drop=)",
+             t->header ? "in \"" : "", name, t->header ? "\": " : "", shown, f->text);
     return fail_in(&t->scan, f, what);
 }
 
@@ -392,13 +406,15 @@ static glia_status read_row(table *t, words *w) {
         if (status) return status;
     } while (!f.last);
     if (f.column == t->columns) return GLIA_OK;
-    return glia_fail(t->scan.error, GLIA_E_FORMAT, "line %lld (offset %zu): %s than the %d columns of the first line", (long long)f.line,
-                     t->scan.at, f.column < t->columns ? "fewer" : "more", t->columns);
+    return glia_fail(t->scan.error, GLIA_E_FORMAT, "line %lld (offset %zu): %s than the %d columns of the first line",
+                     (long long)f.line, t->scan.at, f.column < t->columns ? "fewer" : "more", t->columns);
 }
 
 static glia_status parse(table *t, const glia_csv_opts *opts, words *w) {
     if (t->scan.length >= 3 && !memcmp(t->scan.text, "\xEF\xBB\xBF", 3)) t->scan.at = 3; /* a byte order mark */
-    if (!more_rows(&t->scan)) return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset %zu: the table is empty", t->scan.at);
+    if (!more_rows(&t->scan)) {
+        return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset %zu: the table is empty", t->scan.at);
+    }
     t->scan.separator = opts->separator ? opts->separator : find_separator(&t->scan);
     glia_status status = look(t, opts->header);
     if (!status && t->header) status = read_header(t);

@@ -53,8 +53,8 @@ glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head,
 
 /* A text file that may be gzipped: *text points into `bytes` or at malloc()ed *owned (NULL if not needed). What expands
  * by more than a factor of 256 beyond 64 MiB is refused as a bomb. */
-glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length, uint8_t **owned,
-                             glia_error *error);
+glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length,
+                             uint8_t **owned, glia_error *error);
 
 /* ---- IDX (LeCun 1998), plain or gzipped --------------------------------------------------- */
 
@@ -142,8 +142,8 @@ typedef enum glia_json_kind {
 
 typedef struct glia_json {
     glia_json_kind kind;
-    size_t offset;           /* of its first byte */
-    const char *key;         /* of a member of an object, NUL-terminated; else NULL */
+    size_t offset;   /* of its first byte */
+    const char *key; /* of a member of an object, NUL-terminated; else NULL */
     size_t key_offset;
     const char *text;        /* of a string, decoded; of a number, as written; NUL-terminated */
     double number;           /* of a number; of a bool 0 or 1 */
@@ -154,7 +154,8 @@ typedef struct glia_json {
 
 /* The one value that fills the text, spaces around it apart; in the arena. `base` is added to the offsets in messages.
  * Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
-const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base, glia_error *error);
+const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
+                                 glia_error *error);
 const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or no object */
 bool glia_json_int(const glia_json *value, int64_t *number);                 /* an integer, written as one, that fits */
 /* Appends the text as a JSON string, quotes included. */
@@ -169,9 +170,9 @@ typedef struct glia_pair {
 typedef struct glia_safetensor {
     const char *name;
     glia_dtype dtype;
-    glia_shape shape;  /* a dimension may be 0 */
-    const void *data;  /* in the caller's bytes; not aligned in general: memcpy from it */
-    size_t offset;     /* of data in the file */
+    glia_shape shape; /* a dimension may be 0 */
+    const void *data; /* in the caller's bytes; not aligned in general: memcpy from it */
+    size_t offset;    /* of data in the file */
     size_t bytes;
 } glia_safetensor;
 
@@ -183,16 +184,17 @@ typedef struct glia_safetensors {
     glia_arena arena;
 } glia_safetensors;
 
-/* Tensors and metadata of a file in memory, which must outlive `file`. Strict: the header is one JSON object, names are
- * unique, every tensor has exactly the bytes that dtype and shape say, and together they fill the file without gaps. A dtype
- * that Glia does not have is GLIA_E_UNSUPPORTED. Release with glia_safetensors_free() when it succeeded. */
+/* Tensors and metadata of a file in memory, which must outlive `file`. Strict: the header is one JSON object, names
+ * are unique, every tensor has exactly the bytes that dtype and shape say, and together they fill the file without
+ * gaps. A dtype that Glia does not have is GLIA_E_UNSUPPORTED. Release with glia_safetensors_free() when it
+ * succeeded. */
 glia_status glia_safetensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
 void glia_safetensors_free(glia_safetensors *file);
 const glia_safetensor *glia_safetensors_find(const glia_safetensors *file, const char *name); /* NULL: none */
 const char *glia_safetensors_get(const glia_safetensors *file, const char *key);              /* metadata; NULL: none */
 
-/* Replaces the file at `path`. Data start on a 64-byte boundary and every tensor on one of its dtype. Names must be unique
- * valid UTF-8. */
+/* Replaces the file at `path`. Data start on a 64-byte boundary and every tensor on one of its dtype. Names must be
+ * unique valid UTF-8. */
 glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata,
                                    int n_metadata, glia_error *error);
 

@@ -16,10 +16,10 @@ bool glia_gzip_is(const uint8_t *bytes, size_t length) { return length >= 2 && b
 
 enum { STEP = 1 << 28 }; /* zlib counts in unsigned int: feed it pieces */
 
-/* Fills out[0, room) and returns how much came. *done: the last member has ended. Takes one inflate() run after another,
- * restarting at each member. */
-static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t *at, uint8_t *out, size_t room, size_t *got, bool *done,
-                        glia_error *error) {
+/* Fills out[0, room) and returns how much came. *done: the last member has ended. Takes one inflate() run after
+ * another, restarting at each member. */
+static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t *at, uint8_t *out, size_t room,
+                        size_t *got, bool *done, glia_error *error) {
     *got = 0;
     *done = false;
     while (*got < room) {
@@ -35,14 +35,16 @@ static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t
         if (code == Z_STREAM_END) {
             if (*at == length) return *done = true, GLIA_OK;
             if (!glia_gzip_is(bytes + *at, length - *at)) {
-                return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes after the end of the gzip data", *at, length - *at);
+                return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes after the end of the gzip data", *at,
+                                 length - *at);
             }
             if (inflateReset(z) != Z_OK) return glia_fail(error, GLIA_E_INTERNAL, "zlib cannot restart");
             continue;
         }
         bool stuck = in == z->avail_in && space == z->avail_out;
         if (code != Z_OK && code != Z_BUF_ERROR) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: gzip data damaged: %s", *at, z->msg ? z->msg : "no dictionary");
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: gzip data damaged: %s", *at,
+                             z->msg ? z->msg : "no dictionary");
         }
         if (stuck) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data end too early", *at);
     }
@@ -56,7 +58,8 @@ static glia_status begin(z_stream *z, glia_error *error) {
     return code == Z_OK ? GLIA_OK : glia_fail(error, GLIA_E_INTERNAL, "zlib does not start: its version differs");
 }
 
-glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length, glia_error *error) {
+glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
+                        glia_error *error) {
     z_stream z;
     glia_status status = begin(&z, error);
     if (status) return status;
@@ -65,7 +68,8 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
     limit = GLIA_MIN(limit, SIZE_MAX / 4);
     for (bool done = false; !status && !done;) {
         if (used > limit) {
-            status = glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
+            status = glia_fail(error, GLIA_E_FORMAT,
+                               "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
             break;
         }
         size_t wanted = capacity ? capacity * 2 : GLIA_MAX(length * 4, (size_t)4096);
@@ -82,7 +86,10 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
         used += got;
     }
     inflateEnd(&z);
-    if (!status && used > limit) status = glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
+    if (!status && used > limit) {
+        status = glia_fail(error, GLIA_E_FORMAT,
+                           "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
+    }
     if (status) {
         free(buffer);
         return status;
@@ -92,7 +99,8 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
     return GLIA_OK;
 }
 
-glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got, glia_error *error) {
+glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got,
+                             glia_error *error) {
     z_stream z;
     glia_status status = begin(&z, error);
     if (status) return status;
@@ -106,23 +114,26 @@ glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head,
 #else
 
 static glia_status missing(glia_error *error) {
-    return glia_fail(error, GLIA_E_UNSUPPORTED, "gzip: this build of Glia has no zlib; decompress the file first (gunzip FILE)");
+    return glia_fail(error, GLIA_E_UNSUPPORTED,
+                     "gzip: this build of Glia has no zlib; decompress the file first (gunzip FILE)");
 }
 
-glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length, glia_error *error) {
+glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
+                        glia_error *error) {
     (void)bytes, (void)length, (void)limit, (void)out, (void)out_length;
     return missing(error);
 }
 
-glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got, glia_error *error) {
+glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got,
+                             glia_error *error) {
     (void)bytes, (void)length, (void)head, (void)capacity, (void)got;
     return missing(error);
 }
 
 #endif
 
-glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length, uint8_t **owned,
-                             glia_error *error) {
+glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length,
+                             uint8_t **owned, glia_error *error) {
     *owned = NULL;
     *text = bytes;
     *text_length = length;

@@ -22,23 +22,30 @@ typedef struct head {
     glia_values values; /* dtype and shape */
 } head;
 
-static uint32_t big32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+static uint32_t big32(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 /* Reads and checks the header; the sizes still have to be held against the file. */
 static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_error *error) {
     static const struct {
         uint8_t type, element;
         glia_dtype dtype;
-    } types[] = { { 0x08, 1, GLIA_U8 }, { 0x09, 1, GLIA_I32 }, { 0x0B, 2, GLIA_I32 },
+    } types[] = { { 0x08, 1, GLIA_U8 },  { 0x09, 1, GLIA_I32 }, { 0x0B, 2, GLIA_I32 },
                   { 0x0C, 4, GLIA_I32 }, { 0x0D, 4, GLIA_F32 }, { 0x0E, 8, GLIA_F64 } };
     if (length < 4) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX header ends too early", length);
-    if (bytes[0] || bytes[1]) return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an IDX file: it should begin with two zero bytes");
+    if (bytes[0] || bytes[1]) {
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an IDX file: it should begin with two zero bytes");
+    }
     int row = 0;
     while (row < GLIA_COUNT(types) && types[row].type != bytes[2]) row++;
-    if (row == GLIA_COUNT(types)) return glia_fail(error, GLIA_E_FORMAT, "offset 2: IDX type 0x%02X does not exist", bytes[2]);
+    if (row == GLIA_COUNT(types)) {
+        return glia_fail(error, GLIA_E_FORMAT, "offset 2: IDX type 0x%02X does not exist", bytes[2]);
+    }
     int rank = bytes[3];
     if (rank < 1 || rank > GLIA_MAX_RANK) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 3: an IDX array of rank %d; 1 to %d are possible", rank, GLIA_MAX_RANK);
+        return glia_fail(error, GLIA_E_FORMAT, "offset 3: an IDX array of rank %d; 1 to %d are possible", rank,
+                         GLIA_MAX_RANK);
     }
     *h = (head){ .type = bytes[2], .element = types[row].element, .bytes = 4 + 4 * (size_t)rank, .count = 1 };
     h->values = (glia_values){ .dtype = types[row].dtype, .shape.rank = rank };
@@ -58,12 +65,20 @@ static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_
 static void convert(const head *h, const uint8_t *from, void *to) {
     switch (h->type) {
     case 0x08: memcpy(to, from, h->count); break;
-    case 0x09: for (size_t i = 0; i < h->count; i++) ((int32_t *)to)[i] = (int8_t)from[i]; break;
-    case 0x0B: for (size_t i = 0; i < h->count; i++) ((int32_t *)to)[i] = (int16_t)(from[2 * i] << 8 | from[2 * i + 1]); break;
-    case 0x0E:
-        for (size_t i = 0; i < h->count; i++) ((uint64_t *)to)[i] = (uint64_t)big32(from + 8 * i) << 32 | big32(from + 8 * i + 4);
+    case 0x09:
+        for (size_t i = 0; i < h->count; i++) ((int32_t *)to)[i] = (int8_t)from[i];
         break;
-    default: for (size_t i = 0; i < h->count; i++) ((uint32_t *)to)[i] = big32(from + 4 * i); break;
+    case 0x0B:
+        for (size_t i = 0; i < h->count; i++) ((int32_t *)to)[i] = (int16_t)(from[2 * i] << 8 | from[2 * i + 1]);
+        break;
+    case 0x0E:
+        for (size_t i = 0; i < h->count; i++) {
+            ((uint64_t *)to)[i] = (uint64_t)big32(from + 8 * i) << 32 | big32(from + 8 * i + 4);
+        }
+        break;
+    default:
+        for (size_t i = 0; i < h->count; i++) ((uint32_t *)to)[i] = big32(from + 4 * i);
+        break;
     }
 }
 
@@ -74,7 +89,8 @@ static glia_status parse_plain(const uint8_t *bytes, size_t length, glia_values 
     size_t wanted = h.count * h.element, there = length - h.bytes;
     if (there != wanted) {
         size_t at = there < wanted ? length : h.bytes + wanted;
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of IDX data where the header promises %zu", at, there, wanted);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of IDX data where the header promises %zu", at,
+                         there, wanted);
     }
     void *data = malloc(h.count * glia_dtype_size(h.values.dtype));
     if (!data) return glia_fail_nomem(error);

@@ -1,7 +1,7 @@
 /* image.c - images as (C, H, W) bytes: choosing the decoder, resizing, colour, PGM and PPM, writing.
  *
- * Netpbm's formats need no library: "P5" (grey) or "P6" (colour), width, height and the largest value as text, one space,
- * then the samples; "P2" and "P3" have the samples as text too. '#' starts a comment in the text part.
+ * Netpbm's formats need no library: "P5" (grey) or "P6" (colour), width, height and the largest value as text, one
+ * space, then the samples; "P2" and "P3" have the samples as text too. '#' starts a comment in the text part.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,10 @@
 
 glia_status glia_image_create(int channels, int height, int width, glia_image *image, glia_error *error) {
     *image = (glia_image){ 0 };
-    if ((channels != 1 && channels != 3) || height < 1 || width < 1 || (int64_t)height * width > GLIA_IMAGE_MOST / channels) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "an image of %d channels, %d x %d pixels is not possible", channels, width, height);
+    if ((channels != 1 && channels != 3) || height < 1 || width < 1 ||
+        (int64_t)height * width > GLIA_IMAGE_MOST / channels) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "an image of %d channels, %d x %d pixels is not possible", channels,
+                         width, height);
     }
     uint8_t *pixels = calloc((size_t)channels * (size_t)height, (size_t)width);
     if (!pixels) return glia_fail_nomem(error);
@@ -78,15 +80,20 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
     size_t at = 2;
     bool text = bytes[1] == '2' || bytes[1] == '3';
     int channels = bytes[1] == '2' || bytes[1] == '5' ? 1 : 3;
-    int width = pnm_number(bytes, length, &at, 1 << 24), height = width < 1 ? -1 : pnm_number(bytes, length, &at, 1 << 24);
+    int width = pnm_number(bytes, length, &at, 1 << 24),
+        height = width < 1 ? -1 : pnm_number(bytes, length, &at, 1 << 24);
     int maximum = height < 1 ? -1 : pnm_number(bytes, length, &at, 65535);
-    if (maximum < 1 || at >= length) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the PGM or PPM header should have width, height and maximum", at);
+    if (maximum < 1 || at >= length) {
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset %zu: the PGM or PPM header should have width, height and maximum", at);
+    }
     at++; /* the one space behind the header */
     size_t count, bytes_each = maximum > 255 ? 2 : 1, there = length - at;
     bool fits = glia_mul_fits((size_t)width * (size_t)height, (size_t)channels, &count) && count <= GLIA_IMAGE_MOST;
     /* As text a sample takes a digit and a space, the last one a digit. */
     if (!fits || (text ? there + 1 < count * 2 : there != count * bytes_each)) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of pixels cannot be %d x %d of %d channels", at, there, width, height, channels);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of pixels cannot be %d x %d of %d channels", at,
+                         there, width, height, channels);
     }
     glia_status status = glia_image_create(channels, height, width, image, error);
     if (status) return status;
@@ -97,7 +104,8 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
             glia_image_free(image);
             return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a pixel that is no number up to %d", at, maximum);
         }
-        image->pixels[i % (size_t)channels * plane + i / (size_t)channels] = (uint8_t)((value * 255 + maximum / 2) / maximum);
+        image->pixels[i % (size_t)channels * plane + i / (size_t)channels] =
+            (uint8_t)((value * 255 + maximum / 2) / maximum);
     }
     while (text && at < length && bytes[at] && strchr(" \t\r\n\v\f", bytes[at])) at++;
     if (at == length) return GLIA_OK;
@@ -139,8 +147,8 @@ static void plan_axis(int m, int n, taps *rows, float *weights) {
 }
 
 /* Rows first into `across` (height_in, width), then columns. */
-static void resize_plane(const uint8_t *in, int width_in, int height_in, const taps *tx, int width, const taps *ty, int height, float *across,
-                         uint8_t *out) {
+static void resize_plane(const uint8_t *in, int width_in, int height_in, const taps *tx, int width, const taps *ty,
+                         int height, float *across, uint8_t *out) {
     for (int y = 0; y < height_in; y++) {
         for (int x = 0; x < width; x++) {
             float sum = 0;
@@ -196,7 +204,8 @@ glia_status glia_image_convert(const glia_image *image, int channels, glia_image
     }
     if (image->channels == 3 && channels == 1) { /* BT.601: 0.299 R + 0.587 G + 0.114 B, in 65,536ths */
         for (size_t i = 0; i < plane; i++) {
-            out->pixels[i] = (uint8_t)((19595u * p[i] + 38470u * p[plane + i] + 7471u * p[2 * plane + i] + 32768u) >> 16);
+            out->pixels[i] =
+                (uint8_t)((19595u * p[i] + 38470u * p[plane + i] + 7471u * p[2 * plane + i] + 32768u) >> 16);
         }
     }
     return GLIA_OK;
@@ -206,7 +215,8 @@ glia_status glia_image_convert(const glia_image *image, int channels, glia_image
 
 static glia_status write_pnm(const char *path, const glia_image *image, glia_error *error) {
     char header[64];
-    int n = snprintf(header, sizeof header, "P%d\n%d %d\n255\n", image->channels == 1 ? 5 : 6, image->width, image->height);
+    int n =
+        snprintf(header, sizeof header, "P%d\n%d %d\n255\n", image->channels == 1 ? 5 : 6, image->width, image->height);
     size_t plane = (size_t)image->height * (size_t)image->width, channels = (size_t)image->channels;
     uint8_t *mixed = malloc(plane * channels);
     if (!mixed) return glia_fail_nomem(error);
@@ -228,7 +238,9 @@ glia_status glia_image_write(const char *path, const glia_image *image, glia_err
         return status;
     }
     if (wanted) return write_pnm(path, image, error);
-    if (!end || strcasecmp(end, ".png")) return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: images are written as .png, .pgm or .ppm", path);
+    if (!end || strcasecmp(end, ".png")) {
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: images are written as .png, .pgm or .ppm", path);
+    }
     uint8_t *bytes;
     size_t length;
     glia_status status = glia_fail_at_path(error, path, glia_png_encode(image, &bytes, &length, error));

@@ -1,7 +1,8 @@
 /* jpeg.c - JPEG by libjpeg-turbo, where the build has it.
  *
- * libjpeg ends the program on an error unless told otherwise, and paints what is missing from a damaged file grey with a
- * warning. Here an error jumps back, and a warning about damage is an error: a picture that is not what it was is no data.
+ * libjpeg ends the program on an error unless told otherwise, and paints what is missing from a damaged file grey
+ * with a warning. Here an error jumps back, and a warning about damage is an error: a picture that is not what it
+ * was is no data.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -71,7 +72,9 @@ static void read_image(job *j, const uint8_t *bytes) {
     while (j->jpeg.output_scanline < j->jpeg.output_height) {
         uint8_t *to = j->image->pixels + (size_t)j->jpeg.output_scanline * (size_t)width;
         jpeg_read_scanlines(&j->jpeg, &j->row, 1);
-        for (size_t i = 0; i < (size_t)width * (size_t)channels; i++) to[i % (size_t)channels * plane + i / (size_t)channels] = j->row[i];
+        for (size_t i = 0; i < (size_t)width * (size_t)channels; i++) {
+            to[i % (size_t)channels * plane + i / (size_t)channels] = j->row[i];
+        }
     }
     jpeg_finish_decompress(&j->jpeg);
 }

@@ -23,7 +23,8 @@ typedef struct reader {
 static glia_json *value(reader *r);
 
 static void *fail_at(reader *r, size_t at, const char *what) {
-    glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: %s", r->base + at, at < r->length ? what : "the text ends too early");
+    glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: %s", r->base + at,
+              at < r->length ? what : "the text ends too early");
     return NULL;
 }
 
@@ -46,7 +47,10 @@ static int hex4(const reader *r, size_t at) {
     if (r->length - at < 4) return -1;
     int v = 0;
     for (size_t i = at; i < at + 4; i++) {
-        int c = r->bytes[i], d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int c = r->bytes[i], d = c >= '0' && c <= '9'   ? c - '0'
+                                 : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                 : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                        : -1;
         if (d < 0) return -1;
         v = v * 16 + d;
     }
@@ -74,7 +78,10 @@ size_t glia_utf8_length(const uint8_t *p, size_t rest) {
     for (size_t i = 1; i < n; i++) {
         if ((p[i] & 0xC0) != 0x80) return 0;
     }
-    if ((c == 0xE0 && p[1] < 0xA0) || (c == 0xED && p[1] > 0x9F) || (c == 0xF0 && p[1] < 0x90) || (c == 0xF4 && p[1] > 0x8F)) return 0;
+    if ((c == 0xE0 && p[1] < 0xA0) || (c == 0xED && p[1] > 0x9F) || (c == 0xF0 && p[1] < 0x90) ||
+        (c == 0xF4 && p[1] > 0x8F)) {
+        return 0;
+    }
     return n;
 }
 
@@ -88,7 +95,9 @@ static size_t escape(reader *r, char *out) {
     if (simple) return out[0] = to[simple - from], 1;
     if (c != 'u') return fail_at(r, start, "an unknown escape"), (size_t)0;
     int u = hex4(r, r->at);
-    if (u <= 0) return fail_at(r, start, u ? "\\u without four hexadecimal digits" : "\\u0000 is not allowed"), (size_t)0;
+    if (u <= 0) {
+        return fail_at(r, start, u ? "\\u without four hexadecimal digits" : "\\u0000 is not allowed"), (size_t)0;
+    }
     r->at += 4;
     if (u < 0xD800 || u > 0xDFFF) return put_utf8(out, (uint32_t)u);
     bool pair = u < 0xDC00 && r->length - r->at >= 6 && r->bytes[r->at] == '\\' && r->bytes[r->at + 1] == 'u';
@@ -98,7 +107,7 @@ static size_t escape(reader *r, char *out) {
     return put_utf8(out, 0x10000 + ((uint32_t)(u - 0xD800) << 10) + (uint32_t)(low - 0xDC00));
 }
 
-/* A string at r->at, decoded; NULL with an error set. Escapes only ever shrink, so the source's length is enough room. */
+/* A string at r->at, decoded; NULL with an error set. Escapes only shrink: the source's length is enough. */
 static char *string(reader *r) {
     size_t start = r->at;
     if (!take(r, '"')) return fail(r, "a string should begin here");
@@ -174,8 +183,8 @@ static bool keys_differ(reader *r, const glia_json *object) {
     bool differ = true;
     for (int i = 1; i < n && differ; i++) {
         if (strcmp(members[i - 1]->key, members[i]->key)) continue;
-        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: a second \"%s\" in one object", r->base + members[i]->key_offset,
-                  members[i]->key);
+        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: a second \"%s\" in one object",
+                  r->base + members[i]->key_offset, members[i]->key);
         differ = false;
     }
     free(members);
@@ -245,7 +254,8 @@ static glia_json *value(reader *r) {
     return number(r, v);
 }
 
-const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base, glia_error *error) {
+const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
+                                 glia_error *error) {
     reader r = { .arena = arena, .bytes = bytes, .length = length, .base = base, .error = error };
     skip_space(&r);
     glia_json *v = value(&r);

@@ -1,7 +1,7 @@
 /* png.c - PNG by libpng, where the build has it.
  *
- * libpng reports errors by longjmp(). Everything that must survive the jump lives in a struct that the caller owns, so the
- * function that calls setjmp() has no locals to lose.
+ * libpng reports errors by longjmp(). Everything that must survive the jump lives in a struct that the caller owns,
+ * so the function that calls setjmp() has no locals to lose.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +61,9 @@ static void store_row(job *j, const uint8_t *row, int y, int parts) {
     bool alpha = parts == 2 || parts == 4;
     for (int x = 0; x < im->width; x++, row += parts) {
         unsigned a = alpha ? row[parts - 1] : 255;
-        for (int c = 0; c < im->channels; c++) to[(size_t)c * plane + (size_t)x] = (uint8_t)((row[c] * a + 255 * (255 - a) + 127) / 255);
+        for (int c = 0; c < im->channels; c++) {
+            to[(size_t)c * plane + (size_t)x] = (uint8_t)((row[c] * a + 255 * (255 - a) + 127) / 255);
+        }
     }
 }
 
@@ -128,8 +130,9 @@ static void write_image(job *j) {
     size_t plane = (size_t)im->height * (size_t)im->width, channels = (size_t)im->channels;
     png_set_write_fn(j->png, j, write_bytes, flush);
     png_set_user_limits(j->png, 0x7FFFFFFF, 0x7FFFFFFF);
-    png_set_IHDR(j->png, j->info, (png_uint_32)im->width, (png_uint_32)im->height, 8, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(j->png, j->info, (png_uint_32)im->width, (png_uint_32)im->height, 8,
+                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(j->png, j->info);
     for (int y = 0; y < im->height; y++) {
         const uint8_t *from = im->pixels + (size_t)y * (size_t)im->width;

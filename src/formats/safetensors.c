@@ -5,9 +5,9 @@
  *                      "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...} and spaces
  *     the rest  the tensors' bytes, little-endian, row-major; offsets count from here
  *
- * The reader believes nothing: it holds every entry against its dtype and shape, and all of them against each other and
- * the file's length, so a file has exactly one meaning. It copies no data. The writer sorts tensors by the size of their
- * elements and pads the header, so that a mapped file can be read in place. Little-endian machines only.
+ * The reader believes nothing: it holds every entry against its dtype and shape, and all of them against each other
+ * and the file's length, so a file has exactly one meaning. It copies no data. The writer sorts tensors by the size
+ * of their elements and pads the header, so that a mapped file can be read in place. Little-endian machines only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +29,19 @@ static const char *const dtype_names[GLIA_DTYPE_COUNT] = {
 /* shape and, from it and the dtype, bytes. */
 static glia_status read_shape(glia_safetensor *t, const glia_json *shape, glia_error *error) {
     if (shape->count > GLIA_MAX_RANK) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has rank %d; Glia goes to %d", shape->offset,
-                         t->name, shape->count, GLIA_MAX_RANK);
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has rank %d; Glia goes to %d",
+                         shape->offset, t->name, shape->count, GLIA_MAX_RANK);
     }
     size_t bytes = glia_dtype_size(t->dtype);
     for (const glia_json *d = shape->first; d; d = d->next) {
         int64_t size;
         if (!glia_json_int(d, &size) || size < 0) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has a dimension that is no size", d->offset, t->name);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has a dimension that is no size",
+                             d->offset, t->name);
         }
         if (!glia_mul_fits(bytes, (size_t)size, &bytes)) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" is larger than any memory", d->offset, t->name);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" is larger than any memory", d->offset,
+                             t->name);
         }
         t->shape.dim[t->shape.rank++] = size;
     }
@@ -48,34 +50,39 @@ static glia_status read_shape(glia_safetensor *t, const glia_json *shape, glia_e
 }
 
 /* One entry of the header. `start` is where data begin in the file, `room` how many bytes of them there are. */
-static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const uint8_t *bytes, size_t start, size_t room,
-                               glia_error *error) {
+static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const uint8_t *bytes, size_t start,
+                               size_t room, glia_error *error) {
     *t = (glia_safetensor){ .name = entry->key };
     const glia_json *dtype = glia_json_member(entry, "dtype"), *shape = glia_json_member(entry, "shape");
     const glia_json *offsets = glia_json_member(entry, "data_offsets");
     bool whole = dtype && shape && offsets && dtype->kind == GLIA_JSON_STRING && shape->kind == GLIA_JSON_ARRAY &&
                  offsets->kind == GLIA_JSON_ARRAY;
     if (!whole || entry->count != 3) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" should have dtype, shape and data_offsets, and no more",
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset %zu: tensor \"%s\" should have dtype, shape and data_offsets, and no more",
                          entry->offset, t->name);
     }
     while (t->dtype < GLIA_DTYPE_COUNT && strcmp(dtype->text, dtype_names[t->dtype])) t->dtype++;
     if (t->dtype == GLIA_DTYPE_COUNT) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has dtype %.32s, which Glia does not have",
-                         dtype->offset, t->name, dtype->text);
+        return glia_fail(error, GLIA_E_UNSUPPORTED,
+                         "offset %zu: tensor \"%s\" has dtype %.32s, which Glia does not have", dtype->offset, t->name,
+                         dtype->text);
     }
     glia_status status = read_shape(t, shape, error);
     if (status) return status;
 
     int64_t begin, end;
-    bool pair = offsets->count == 2 && glia_json_int(offsets->first, &begin) && glia_json_int(offsets->first->next, &end);
+    bool pair =
+        offsets->count == 2 && glia_json_int(offsets->first, &begin) && glia_json_int(offsets->first->next, &end);
     if (!pair || begin < 0 || end < begin || (uint64_t)end > room) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has data_offsets outside the %zu bytes of data",
-                         offsets->offset, t->name, room);
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset %zu: tensor \"%s\" has data_offsets outside the %zu bytes of data", offsets->offset,
+                         t->name, room);
     }
     if ((uint64_t)(end - begin) != t->bytes) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has %lld bytes where its dtype and shape need %zu",
-                         offsets->offset, t->name, (long long)(end - begin), t->bytes);
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset %zu: tensor \"%s\" has %lld bytes where its dtype and shape need %zu", offsets->offset,
+                         t->name, (long long)(end - begin), t->bytes);
     }
     t->offset = start + (size_t)begin;
     t->data = bytes + t->offset;
@@ -105,7 +112,8 @@ static int by_offset(const void *a, const void *b) {
 }
 
 /* After sorting: one tensor begins where the one before ends, from the first byte of data to the last. */
-static glia_status check_layout(const glia_safetensors *file, const uint8_t *bytes, size_t start, size_t length, glia_error *error) {
+static glia_status check_layout(const glia_safetensors *file, const uint8_t *bytes, size_t start, size_t length,
+                                glia_error *error) {
     size_t at = start;
     for (int i = 0; i < file->n; i++) {
         const glia_safetensor *t = &file->tensors[i];
@@ -115,24 +123,32 @@ static glia_status check_layout(const glia_safetensors *file, const uint8_t *byt
         }
         for (size_t k = 0; t->dtype == GLIA_BOOL && k < t->bytes; k++) {
             if (bytes[at + k] <= 1) continue;
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a bool of tensor \"%s\" is neither 0 nor 1", at + k, t->name);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a bool of tensor \"%s\" is neither 0 nor 1", at + k,
+                             t->name);
         }
         at += t->bytes;
     }
-    if (at != length) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes that belong to no tensor", at, length - at);
+    if (at != length) {
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes that belong to no tensor", at, length - at);
+    }
     return GLIA_OK;
 }
 
 static glia_status parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error) {
     uint64_t header = 0;
-    if (length < sizeof header) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the file ends before the header's length", length);
+    if (length < sizeof header) {
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the file ends before the header's length", length);
+    }
     memcpy(&header, bytes, sizeof header);
     if (header > HEADER_MOST || header > length - sizeof header) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 0: a header of %llu bytes in a file of %zu (at most %d are allowed)",
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset 0: a header of %llu bytes in a file of %zu (at most %d are allowed)",
                          (unsigned long long)header, length, HEADER_MOST);
     }
     size_t start = sizeof header + (size_t)header;
-    if (header == 0 || bytes[8] != '{') return glia_fail(error, GLIA_E_FORMAT, "offset 8: the header should begin with {");
+    if (header == 0 || bytes[8] != '{') {
+        return glia_fail(error, GLIA_E_FORMAT, "offset 8: the header should begin with {");
+    }
     const glia_json *root = glia_json_parse(&file->arena, bytes + 8, (size_t)header, 8, error);
     if (!root) return error ? error->status : GLIA_E_FORMAT;
 
@@ -140,8 +156,9 @@ static glia_status parse(const uint8_t *bytes, size_t length, glia_safetensors *
     if (!file->tensors) return glia_fail_nomem(error);
     for (const glia_json *entry = root->first; entry; entry = entry->next) {
         bool metadata = !strcmp(entry->key, "__metadata__");
-        glia_status status = metadata ? read_metadata(file, entry, error)
-                                      : read_tensor(&file->tensors[file->n], entry, bytes, start, length - start, error);
+        glia_status status = metadata
+                                 ? read_metadata(file, entry, error)
+                                 : read_tensor(&file->tensors[file->n], entry, bytes, start, length - start, error);
         if (status) return status;
         file->n += !metadata;
     }
@@ -195,8 +212,8 @@ static size_t array_bytes(const glia_array *a) {
 }
 
 /* The header as JSON, padded. Each array's bytes become a piece. */
-static glia_status write_header(glia_text *json, const glia_array *const *order, int n, const glia_pair *metadata, int n_metadata,
-                                glia_span *pieces, glia_error *error) {
+static glia_status write_header(glia_text *json, const glia_array *const *order, int n, const glia_pair *metadata,
+                                int n_metadata, glia_span *pieces, glia_error *error) {
     size_t at = 0;
     glia_text_printf(json, "{");
     if (n_metadata) {
@@ -232,8 +249,8 @@ static glia_status write_header(glia_text *json, const glia_array *const *order,
     return json->failed ? glia_fail_nomem(error) : GLIA_OK;
 }
 
-glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata, int n_metadata,
-                                   glia_error *error) {
+glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata,
+                                   int n_metadata, glia_error *error) {
     const glia_array **order = malloc(((size_t)n + 1) * sizeof *order);
     glia_span *pieces = malloc(((size_t)n + 2) * sizeof *pieces);
     glia_text json = { 0 };
@@ -244,11 +261,14 @@ glia_status glia_safetensors_write(const char *path, const glia_array *arrays, i
         qsort(order, (size_t)n, sizeof *order, by_element_size);
         status = write_header(&json, order, n, metadata, n_metadata, pieces + 2, error);
     }
-    if (!status && json.length > HEADER_MOST) status = glia_fail(error, GLIA_E_ARGUMENT, "the header is longer than the format allows");
+    if (!status && json.length > HEADER_MOST) {
+        status = glia_fail(error, GLIA_E_ARGUMENT, "the header is longer than the format allows");
+    }
     glia_error why = { 0 };
     if (!status && !glia_json_parse(&arena, (const uint8_t *)json.bytes, json.length, 8, &why)) {
         /* What the reader refuses is not written: names that repeat or are no UTF-8. */
-        status = glia_fail(error, why.status == GLIA_E_FORMAT ? GLIA_E_ARGUMENT : why.status, "%s: cannot be written: %s", path, why.message);
+        status = glia_fail(error, why.status == GLIA_E_FORMAT ? GLIA_E_ARGUMENT : why.status,
+                           "%s: cannot be written: %s", path, why.message);
     }
     if (!status) {
         uint64_t header = json.length;

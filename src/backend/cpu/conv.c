@@ -53,20 +53,9 @@ typedef struct job {
 
 /* ---- geometry ----------------------------------------------------------------------------- */
 
-/* A field whose step matters only where there are several outputs. */
-static void straighten(field *f) {
-    for (int a = 0; a < 3; a++) {
-        if (f->out[a] == 1) f->step[a] = 1;
-    }
-}
-
 static core forward_core(const job *j) {
     const glia_conv_shape *s = j->s;
-    core c = { 0 };
-    for (int a = 0; a < 3; a++) {
-        c.f.in[a] = s->in[a], c.f.out[a] = s->out[a], c.f.step[a] = s->stride[a];
-        c.f.low[a] = -s->pad[a], c.f.taps[a] = s->kernel[a], c.f.gap[a] = s->dilation[a];
-    }
+    core c = { .f = field_of(s) };
     c.w_t[2] = 1, c.w_t[1] = s->kernel[2], c.w_t[0] = s->kernel[1] * s->kernel[2];
     c.w_c = volume(s->kernel), c.w_k = j->c * c.w_c;
     c.y_step[2] = 1, c.y_step[1] = s->out[2], c.y_step[0] = s->out[1] * s->out[2];
@@ -113,7 +102,6 @@ static core core_of(const job *j, int64_t phase) {
     const int64_t *stride = j->s->stride;
     const int64_t at[3] = { phase / (stride[1] * stride[2]), phase / stride[2] % stride[1], phase % stride[2] };
     core c = j->adjoint ? adjoint_core(j, at) : forward_core(j);
-    straighten(&c.f);
     c.taps = volume(c.f.taps);
     c.kdim = c.taps * j->c;
     c.ready = lies_ready(&c.f);

@@ -41,6 +41,24 @@ GLIA_INLINE int64_t span(const field *f, int axis, int64_t outputs) {
     return (outputs - 1) * f->step[axis] + (f->taps[axis] - 1) * f->gap[axis] + 1;
 }
 
+/* A step matters only where there are several outputs. */
+static inline void straighten(field *f) {
+    for (int a = 0; a < 3; a++) {
+        if (f->out[a] == 1) f->step[a] = 1;
+    }
+}
+
+/* What a convolution reads. */
+static inline field field_of(const glia_conv_shape *s) {
+    field f;
+    for (int a = 0; a < 3; a++) {
+        f.in[a] = s->in[a], f.out[a] = s->out[a], f.step[a] = s->stride[a];
+        f.low[a] = -s->pad[a], f.taps[a] = s->kernel[a], f.gap[a] = s->dilation[a];
+    }
+    straighten(&f);
+    return f;
+}
+
 /* May the input be read where it lies? */
 static inline bool lies_ready(const field *f) {
     for (int a = 0; a < 3; a++) {
@@ -116,7 +134,10 @@ static inline view copy_window(float *dst, const field *f, const region *r, cons
         for (int64_t c = 0; c < channels; c++) {
             for (int64_t p = 0; p < phases(f); p++, dst += plane) {
                 int64_t pd = p / (f->step[1] * f->step[2]), ph = p / f->step[2] % f->step[1], pw = p % f->step[2];
-                if (!phase_used(f, 0, pd) || !phase_used(f, 1, ph) || !phase_used(f, 2, pw)) continue;
+                if (!phase_used(f, 0, pd) || !phase_used(f, 1, ph) || !phase_used(f, 2, pw)) {
+                    memset(dst, 0, (size_t)plane * sizeof(float));
+                    continue;
+                }
                 const int64_t origin[3] = { f->low[0] + r->d0 * f->step[0] + pd, f->low[1] + r->h0 * f->step[1] + ph,
                                             f->low[2] + pw };
                 copy_phase(dst, f, extents, origin, x + (n * total + c0 + c) * in);

@@ -20,17 +20,18 @@
 
 #include "backend/cpu/simd.h"
 
-/* Rows of a tile: as many as leave registers for one broadcast and the vectors of Q. */
+/* MR, rows of a tile: as many as leave registers for one broadcast and the vectors of Q. MR_HALF is for #if. */
 #if VLEN == 16
-enum { MR = 12 };
+#define MR_HALF 6
 #elif VLEN == 8
-enum { MR = 6 };
+#define MR_HALF 3
 #elif defined(__aarch64__)
-enum { MR = 8 };
+#define MR_HALF 4
 #else
-enum { MR = 4 };
+#define MR_HALF 2
 #endif
 enum {
+    MR = 2 * MR_HALF,
     NR = 2 * VLEN,      /* columns of an ordinary tile, and of a packed panel of Q */
     WIDE_NR = 4 * VLEN, /* columns of a wide tile */
     WIDE_MR = MR / 2    /* rows of a wide tile at most */

@@ -1,0 +1,260 @@
+/* bench_kernels.c - what the matrix product and convolution kernels reach, in GFLOP/s and as a share of the peak that a
+ * loop of fused multiply-adds in registers reaches on the same threads at the same moment.
+ *
+ *   bench_kernels [threads]       GLIA_ISA chooses the instruction set
+ *
+ * Every figure is the best of several medians; other programs on the machine spoil it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/cpu/kernels.h"
+
+enum { MEDIAN_OF = 9, TRIALS = 3 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- peak --------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define PEAK_LOOP(name, isa, bytes)                                                                       \
+    typedef float name##_vector __attribute__((vector_size(bytes)));                                      \
+    __attribute__((target(isa))) static float name(int64_t steps) {                                       \
+        name##_vector acc[12] = { { 0 } }, a = { 1e-9f }, b = { 1e-9f };                                   \
+        __asm__ volatile("" : "+x"(a), "+x"(b));                                                          \
+        for (int64_t i = 0; i < steps; i++) {                                                             \
+            _Pragma("GCC unroll 12") for (int j = 0; j < 12; j++) {                                       \
+                acc[j] += a * b;                                                                          \
+                __asm__ volatile("" : "+x"(acc[j]));                                                      \
+            }                                                                                             \
+        }                                                                                                 \
+        for (int j = 1; j < 12; j++) acc[0] += acc[j];                                                    \
+        return acc[0][0];                                                                                 \
+    }
+PEAK_LOOP(peak_v3, "avx2,fma", 32)
+#endif
+
+typedef struct peak_job {
+    int64_t steps;
+    float sum;
+} peak_job;
+
+static void peak_piece(void *context, int64_t piece, int worker) {
+    (void)worker;
+    peak_job *j = context;
+#if defined(__x86_64__)
+    float sum = peak_v3(j->steps);
+    if (piece == 0) j->sum = sum;
+#else
+    (void)piece;
+    (void)j;
+#endif
+}
+
+/* GFLOP/s of the pool; 0 where there is no loop for the instruction set. */
+static double measure_peak(glia_pool *pool, glia_isa isa) {
+    if (isa != GLIA_ISA_V3) return 0;
+    double best = 1e9;
+    peak_job j = { .steps = 1000000 };
+    int threads = glia_pool_size(pool);
+    for (int i = 0; i < 7; i++) {
+        double t = now();
+        glia_parallel_for(pool, threads, peak_piece, &j);
+        double seconds = now() - t;
+        if (seconds < best) best = seconds;
+    }
+    return (double)threads * (double)j.steps * 12 * 8 * 2 / best * 1e-9;
+}
+
+/* ---- timing ------------------------------------------------------------------------------- */
+
+typedef void (*launch_fn)(void *context);
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds of a launch. */
+static double measure(launch_fn launch, void *context) {
+    launch(context);
+    double t = now();
+    launch(context);
+    double once = now() - t;
+    int repeat = (int)(2e-3 / (once + 1e-9)) + 1;
+    double best = 1e9;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double seconds[MEDIAN_OF];
+        for (int i = 0; i < MEDIAN_OF; i++) {
+            t = now();
+            for (int r = 0; r < repeat; r++) launch(context);
+            seconds[i] = (now() - t) / repeat;
+        }
+        qsort(seconds, MEDIAN_OF, sizeof *seconds, by_value);
+        if (seconds[MEDIAN_OF / 2] < best) best = seconds[MEDIAN_OF / 2];
+    }
+    return best;
+}
+
+static void report(const char *what, double seconds, double flops, double peak) {
+    printf("%-46s %9.1f us %8.1f GFLOP/s", what, seconds * 1e6, flops / seconds * 1e-9);
+    if (peak > 0) printf(" %5.0f %%", 100 * flops / seconds * 1e-9 / peak);
+    printf("\n");
+    fflush(stdout);
+}
+
+static float *floats(int64_t n) {
+    float *x = glia_alloc_aligned((size_t)n * sizeof(float));
+    if (!x) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(i % 17 - 8) / 8;
+    return x;
+}
+
+/* ---- launches ----------------------------------------------------------------------------- */
+
+typedef struct bench {
+    const glia_cpu_kernels *table;
+    glia_pool *pool;
+    double peak;
+    glia_gemm gemm;
+    glia_conv_shape conv;
+    glia_pool_shape pooling;
+    float *x, *w, *y, *dx;
+    void *scratch;
+} bench;
+
+static void launch_gemm(void *context) {
+    bench *b = context;
+    b->table->gemm_f32(b->pool, &b->gemm, b->scratch);
+}
+
+static void bench_gemm(bench *b, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b) {
+    glia_gemm g = { .batch = { 1, 1 }, .m = m, .n = n, .k = k, .transpose_a = transpose_a, .transpose_b = transpose_b };
+    g.lda = transpose_a ? m : k, g.ldb = transpose_b ? k : n, g.ldc = n;
+    float *x = floats(m * k), *w = floats(k * n), *y = floats(m * n);
+    g.a = x, g.b = w, g.c = y;
+    b->gemm = g;
+    b->scratch = floats((int64_t)b->table->gemm_f32_scratch(&g, glia_pool_size(b->pool)) / 4 + 16);
+    char what[80];
+    snprintf(what, sizeof what, "gemm %s%s %lld,%lld,%lld", transpose_a ? "T" : "N", transpose_b ? "T" : "N", (long long)m,
+             (long long)n, (long long)k);
+    report(what, measure(launch_gemm, b), 2.0 * (double)m * (double)n * (double)k, b->peak);
+    free(x), free(w), free(y), free(b->scratch);
+}
+
+static void launch_conv(void *context) {
+    bench *b = context;
+    b->table->conv_f32(b->pool, &b->conv, b->x, b->w, b->y, (glia_epilogue){ 0 }, b->scratch);
+}
+
+static void launch_input_grad(void *context) {
+    bench *b = context;
+    b->table->conv_input_grad_f32(b->pool, &b->conv, b->y, b->w, b->dx, (glia_epilogue){ 0 }, b->scratch);
+}
+
+static void launch_kernel_grad(void *context) {
+    bench *b = context;
+    b->table->conv_kernel_grad_f32(b->pool, &b->conv, b->x, b->y, b->w, b->scratch);
+}
+
+static void bench_conv(bench *b, const char *name, int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel,
+                       int64_t stride, int64_t pad, int64_t groups) {
+    int64_t out = (size + 2 * pad - kernel) / stride + 1;
+    b->conv = (glia_conv_shape){ .n = n, .c = c, .k = k, .in = { 1, size, size }, .out = { 1, out, out },
+                                 .kernel = { 1, kernel, kernel }, .stride = { 1, stride, stride }, .dilation = { 1, 1, 1 },
+                                 .pad = { 0, pad, pad }, .groups = groups };
+    int workers = glia_pool_size(b->pool);
+    size_t bytes[3] = { b->table->conv_f32_scratch(&b->conv, workers),
+                        b->table->conv_input_grad_f32_scratch(&b->conv, workers),
+                        b->table->conv_kernel_grad_f32_scratch(&b->conv, workers) };
+    const launch_fn launches[3] = { launch_conv, launch_input_grad, launch_kernel_grad };
+    const char *const kinds[3] = { "conv", "dx", "dw" };
+    b->x = floats(n * c * size * size), b->dx = floats(n * c * size * size), b->y = floats(n * k * out * out);
+    b->w = floats(k * c / groups * kernel * kernel);
+    double flops = 2.0 * (double)(n * k * out * out) * (double)(c / groups * kernel * kernel);
+    for (int i = 0; i < 3; i++) {
+        b->scratch = floats((int64_t)bytes[i] / 4 + 16);
+        char what[80];
+        snprintf(what, sizeof what, "%-4s %-12s n%lld %lld->%lld %lldx%lld on %lldx%lld", kinds[i], name, (long long)n,
+                 (long long)c, (long long)k, (long long)kernel, (long long)kernel, (long long)size, (long long)size);
+        report(what, measure(launches[i], b), flops, b->peak);
+        free(b->scratch);
+    }
+    free(b->x), free(b->dx), free(b->y), free(b->w);
+}
+
+static void launch_max_pool(void *context) {
+    bench *b = context;
+    b->table->max_pool_f32(b->pool, &b->pooling, b->x, b->y);
+}
+
+static void launch_max_scatter(void *context) {
+    bench *b = context;
+    b->table->max_pool_scatter_f32(b->pool, &b->pooling, b->x, b->y, b->dx);
+}
+
+static void bench_pool(bench *b, int64_t n, int64_t c, int64_t size) {
+    int64_t out = size / 2, elements = n * c * size * size;
+    b->pooling = (glia_pool_shape){ .n = n, .c = c, .in = { 1, size, size }, .out = { 1, out, out }, .size = { 1, 2, 2 },
+                                    .stride = { 1, 2, 2 } };
+    b->x = floats(elements), b->dx = floats(elements), b->y = floats(n * c * out * out);
+    double bytes = 4.0 * (double)(elements + n * c * out * out);
+    double forward = measure(launch_max_pool, b), backward = measure(launch_max_scatter, b);
+    printf("max pool 2x2 n%lld c%lld %lldx%lld: %.1f us, %.1f GB/s; scatter %.1f us, %.1f GB/s\n", (long long)n, (long long)c,
+           (long long)size, (long long)size, forward * 1e6, bytes / forward * 1e-9, backward * 1e6,
+           (bytes + 4.0 * (double)elements) / backward * 1e-9);
+    free(b->x), free(b->dx), free(b->y);
+}
+
+int main(int argc, char **argv) {
+    glia_error error;
+    glia_isa isa;
+    bench b = { 0 };
+    if (glia_isa_choose(&isa, &error) || !(b.pool = glia_pool_create(argc > 1 ? atoi(argv[1]) : 0, &error))) {
+        fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
+    b.table = glia_cpu_kernels_for(isa);
+    b.peak = measure_peak(b.pool, isa);
+    printf("%s, %d threads, peak %.0f GFLOP/s\n", glia_isa_name(isa), glia_pool_size(b.pool), b.peak);
+
+    const int64_t squares[] = { 64, 128, 256, 512, 1024 };
+    for (int i = 0; i < GLIA_COUNT(squares); i++) bench_gemm(&b, squares[i], squares[i], squares[i], false, false);
+    const int64_t shapes[][3] = { { 64, 128, 784 }, { 64, 512, 512 },     { 4, 120, 400 }, { 128, 512, 784 }, { 64, 64, 576 },
+                                  { 64, 10, 64 },   { 256, 1024, 1024 }, { 1, 512, 784 }, { 128, 10, 512 },  { 4096, 64, 288 } };
+    for (int i = 0; i < GLIA_COUNT(shapes); i++) {
+        int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
+        bench_gemm(&b, m, n, k, false, false);
+        bench_gemm(&b, m, n, k, false, true); /* a dense layer: x W^T, */
+        bench_gemm(&b, m, k, n, false, false); /* its dx = dy W, */
+        bench_gemm(&b, n, k, m, true, false);  /* its dW = dy^T x */
+    }
+    bench_conv(&b, "keras 1", 64, 1, 32, 28, 3, 1, 0, 1);
+    bench_conv(&b, "keras 2", 64, 32, 64, 13, 3, 1, 0, 1);
+    bench_conv(&b, "keras 3", 64, 64, 64, 5, 3, 1, 0, 1);
+    bench_conv(&b, "lenet 1", 4, 3, 6, 32, 5, 1, 0, 1);
+    bench_conv(&b, "lenet 2", 4, 6, 16, 14, 5, 1, 0, 1);
+    bench_conv(&b, "lenet 1", 128, 3, 6, 32, 5, 1, 0, 1);
+    bench_conv(&b, "lenet 2", 128, 6, 16, 14, 5, 1, 0, 1);
+    bench_conv(&b, "resnet20 a", 32, 16, 16, 32, 3, 1, 1, 1);
+    bench_conv(&b, "resnet20 b", 32, 32, 64, 16, 3, 2, 1, 1);
+    bench_conv(&b, "resnet20 c", 32, 64, 64, 8, 3, 1, 1, 1);
+    bench_conv(&b, "resnet18 1", 2, 3, 64, 224, 7, 2, 3, 1);
+    bench_conv(&b, "resnet18 2", 8, 64, 64, 56, 3, 1, 1, 1);
+    bench_conv(&b, "resnet18 5", 8, 512, 512, 7, 3, 1, 1, 1);
+    bench_conv(&b, "pointwise", 8, 64, 128, 28, 1, 1, 0, 1);
+    bench_conv(&b, "depthwise", 8, 64, 64, 28, 3, 1, 1, 64);
+    bench_pool(&b, 64, 32, 26);
+    bench_pool(&b, 64, 64, 11);
+    glia_pool_free(b.pool);
+    return 0;
+}

@@ -258,7 +258,7 @@ typedef enum glia_padding {
 typedef struct glia_conv_window {
     glia_padding padding;
     int stride, dilation;                                /* for every axis; 0: 1 */
-    int pad;                                             /* with GLIA_EXPLICIT: both sides of every axis */
+    int pad;                                             /* both sides of every axis; means GLIA_EXPLICIT */
     int strides[3], dilations[3], pads[3], pads_after[3]; /* by axis; override the above where an entry is not 0 */
     int groups;                                          /* 0: 1; C: depthwise */
 } glia_conv_window;
@@ -272,7 +272,7 @@ typedef struct glia_pool_opts {
     int size;          /* of the window, every axis; 0: 2 */
     int stride;        /* 0: size */
     glia_padding padding;
-    int pad;           /* with GLIA_EXPLICIT */
+    int pad;           /* both sides of every axis, smaller than the window; means GLIA_EXPLICIT */
     int sizes[3], strides[3], pads[3], pads_after[3]; /* by axis, where not 0 */
     bool count_padding; /* average pooling divides by the whole window, not by the part inside (PyTorch's default) */
 } glia_pool_opts;
@@ -362,7 +362,8 @@ GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
 
 /* ==== 6. losses and metrics ================================================================= */
-/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). */
+/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). Labels and logits may have more axes,
+ * (..., K) and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
 
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);  /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing); /* (N, K) x2 */
@@ -415,7 +416,7 @@ typedef struct glia_optimizer {
     double clip_value;         /* each element into [-v, v]; 0: never */
 } glia_optimizer;
 
-/* The learning rate is an input of the graph, "lr" followed by the group if that is not "train", so that it may change
+/* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may change
  * from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the gradients of
  * `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters and optimiser
  * states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train"). */

@@ -28,27 +28,19 @@ static double sum_of(const float *x, int64_t n) {
         for (int k = 0; k < 4; k++) s[k] += vf_load(x + i + k * VLEN);
     }
     for (; i + VLEN <= n; i += VLEN) s[0] += vf_load(x + i);
-    s[0] = (s[0] + s[1]) + (s[2] + s[3]);
     float total = 0;
     for (; i < n; i++) total += x[i];
-    for (int half = VLEN / 2; half; half /= 2) {
-        for (int k = 0; k < half; k++) s[0][k] += s[0][k + half];
-    }
-    return (double)total + s[0][0];
+    return (double)total + vf_sum((s[0] + s[1]) + (s[2] + s[3]));
 }
-
-GLIA_INLINE vf larger_lanes(vf a, vf b) { return vf_pick((b > a) | (b != b), b, a); }
 
 static double max_of(const float *x, int64_t n) {
     vf m[2] = { vf_set(-__builtin_inff()), vf_set(-__builtin_inff()) };
     int64_t i = 0;
     for (; i + 2 * VLEN <= n; i += 2 * VLEN) {
-        for (int k = 0; k < 2; k++) m[k] = larger_lanes(m[k], vf_load(x + i + k * VLEN));
+        for (int k = 0; k < 2; k++) m[k] = vf_larger(m[k], vf_load(x + i + k * VLEN));
     }
-    for (; i + VLEN <= n; i += VLEN) m[0] = larger_lanes(m[0], vf_load(x + i));
-    m[0] = larger_lanes(m[0], m[1]);
-    double most = m[0][0];
-    for (int k = 1; k < VLEN; k++) most = larger(most, m[0][k]);
+    for (; i + VLEN <= n; i += VLEN) m[0] = vf_larger(m[0], vf_load(x + i));
+    double most = vf_largest(vf_larger(m[0], m[1]));
     for (; i < n; i++) most = larger(most, x[i]);
     return most;
 }
@@ -61,6 +53,18 @@ static double prod_of(const float *x, int64_t n) {
 
 static double reduce(glia_loop_sum kind, const float *x, int64_t n) {
     return kind == GLIA_LOOP_SUM ? sum_of(x, n) : kind == GLIA_LOOP_MAX ? max_of(x, n) : prod_of(x, n);
+}
+
+/* VLEN rows of `length` elements, one after the other: a lane for each. For rows too short for vectors of their own. */
+static void reduce_rows(glia_loop_sum kind, const float *x, int64_t length, float results[VLEN]) {
+    vf r = vf_set((float)first_of(kind));
+    for (int64_t j = 0; j < length; j++) {
+        vf column;
+        GLIA_UNROLL
+        for (int k = 0; k < VLEN; k++) column[k] = x[k * length + j];
+        r = kind == GLIA_LOOP_SUM ? r + column : kind == GLIA_LOOP_MAX ? vf_larger(r, column) : r * column;
+    }
+    vf_store(results, r);
 }
 
 /* to[i] joined with x[i]. */
@@ -235,13 +239,24 @@ static void reduce_short(worker *w, int64_t row, int64_t rows) {
         }
         return;
     }
+    if (l->way == GLIA_LOOP_ROWS) {
+        for (int r = 0; r < l->n_reductions; r++) {
+            const glia_loop_reduction *reduction = &l->reductions[r];
+            const float *x = w->slot[reduction->slot];
+            int64_t i = 0;
+            for (; length <= 2 * VLEN && i + VLEN <= rows; i += VLEN) {
+                reduce_rows(reduction->kind, x + i * length, length, reduction->out + row + i);
+            }
+            for (; i < rows; i++) reduction->out[row + i] = (float)reduce(reduction->kind, x + i * length, length);
+        }
+        return;
+    }
     for (int64_t i = 0; i < rows; i++, next_row(w)) {
         for (int r = 0; r < l->n_reductions; r++) {
             const glia_loop_reduction *reduction = &l->reductions[r];
             const float *x = (const float *)w->slot[reduction->slot] + i * length;
             double *result = w->results + r * w->result_step + w->kept;
-            if (l->way == GLIA_LOOP_ROWS) reduction->out[row + i] = (float)reduce(reduction->kind, x, length);
-            else if (kept_inner) join_lanes(reduction->kind, result, x, length);
+            if (kept_inner) join_lanes(reduction->kind, result, x, length);
             else *result = join(reduction->kind, *result, reduce(reduction->kind, x, length));
         }
     }
@@ -271,7 +286,7 @@ static void walk_short(worker *w, int64_t from, int64_t to) {
     for (int64_t at = from, n; at < to; at += n) {
         n = GLIA_MIN(l->tile, to - at);
         const int64_t row = at / length, rows = n / length;
-        bool moves = l->n_reductions && !w->by_column; /* reduce_short will go on to the next tile's row */
+        bool moves = l->n_reductions && !w->by_column && l->way != GLIA_LOOP_ROWS; /* reduce_short goes on to the next row */
         for (int i = 0; i < l->n_operands; i++) {
             const glia_loop_operand *o = &l->operands[i];
             if (o->mode == GLIA_LOOP_FULL) w->slot[o->slot] = o->base + at * o->size;
@@ -392,11 +407,36 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n) {
     }
 }
 
+/* Rows differ by a step that is the same for all while the index of the last row dimension does not run over. */
 void GLIA_KERNEL(loop_block)(const glia_loop *l, int number, int64_t row, int64_t rows, int64_t col, int64_t cols) {
     worker w = worker_at(l, number);
-    const int64_t length = l->dim[l->rank - 1];
+    const int inner = l->rank - 1;
+    const int64_t length = l->dim[inner];
     for (int i = 0; i < l->n_operands; i++) {
         if (l->operands[i].mode == GLIA_LOOP_SCALAR) w.slot[l->operands[i].slot] = l->operands[i].base;
     }
-    for (int64_t end = row + rows; row < end; row++) walk_long(&w, row * length + col, row * length + col + cols);
+    if (cols > l->tile) {
+        for (int64_t end = row + rows; row < end; row++) walk_long(&w, row * length + col, row * length + col + cols);
+        return;
+    }
+    while (rows > 0) {
+        seek_row(&w, row);
+        const int64_t run = l->rank > 1 ? GLIA_MIN(rows, l->dim[inner - 1] - w.index[inner - 1]) : 1;
+        for (int i = 0; i < l->n_operands; i++) { /* offset becomes the step in bytes */
+            const glia_loop_operand *o = &l->operands[i];
+            const bool full = o->mode == GLIA_LOOP_FULL;
+            const int64_t at = full ? row * length + col : w.offset[i] + col * o->stride[inner];
+            w.slot[o->slot] = o->base + at * o->size;
+            w.offset[i] = (full ? length : l->rank > 1 ? o->stride[inner - 1] : 0) * o->size;
+        }
+        for (int64_t k = 0; k < run; k++) {
+            run_steps(l, w.slot, cols);
+            for (int i = 0; i < l->n_operands; i++) {
+                const int slot = l->operands[i].slot;
+                w.slot[slot] = (char *)w.slot[slot] + w.offset[i];
+            }
+        }
+        rows -= run;
+        row += run;
+    }
 }

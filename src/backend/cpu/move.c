@@ -1,8 +1,8 @@
 /* move.c - the kernels of move.h: memory traffic and nothing else.
  *
  * Every kernel cuts its work by its shape into pieces of about GRAIN bytes. A copy whose innermost elements lie next to
- * each other on both sides is a series of memcpy; one that lies the other way round on the other side (a transposition)
- * goes by square blocks, so that both sides use whole cache lines.
+ * each other on both sides is a series of memcpy; one where they do so on one side along another dimension (a
+ * transposition) goes by square blocks that are turned in registers, so that both sides use whole cache lines.
  */
 #include "backend/cpu/rows.h"
 
@@ -46,11 +46,8 @@ typedef struct copy_job {
     static void turn_##type(type *to, const type *from, int64_t n, int64_t m, int64_t to_step, int64_t from_step) {    \
         for (int64_t i0 = 0; i0 < n; i0 += BLOCK) {                                                                     \
             const int64_t i1 = GLIA_MIN(n, i0 + BLOCK);                                                                 \
-            for (int64_t j0 = 0; j0 < m; j0 += BLOCK) {                                                                 \
-                const int64_t j1 = GLIA_MIN(m, j0 + BLOCK);                                                             \
-                for (int64_t j = j0; j < j1; j++) {                                                                     \
-                    for (int64_t i = i0; i < i1; i++) to[j * to_step + i] = from[i * from_step + j];                    \
-                }                                                                                                      \
+            for (int64_t j = 0; j < m; j++) {                                                                           \
+                for (int64_t i = i0; i < i1; i++) to[j * to_step + i] = from[i * from_step + j];                        \
             }                                                                                                          \
         }                                                                                                              \
     }
@@ -58,6 +55,46 @@ COPY_LINE(uint8_t)
 COPY_LINE(uint16_t)
 COPY_LINE(uint32_t)
 COPY_LINE(uint64_t)
+
+/* VLEN x VLEN: in each round line i meets line i + VLEN/2; after log2(VLEN) rounds every element has changed its place. */
+GLIA_INLINE void turn_square(float *to, const float *from, int64_t to_step, int64_t from_step) {
+    vf a[VLEN], b[VLEN];
+    GLIA_UNROLL
+    for (int i = 0; i < VLEN; i++) a[i] = vf_load(from + i * from_step);
+    GLIA_UNROLL
+    for (int round = 1; round < VLEN; round *= 2) {
+        GLIA_UNROLL
+        for (int i = 0; i < VLEN / 2; i++) {
+            b[2 * i] = vf_low(a[i], a[i + VLEN / 2]);
+            b[2 * i + 1] = vf_high(a[i], a[i + VLEN / 2]);
+        }
+        memcpy(a, b, sizeof a);
+    }
+    GLIA_UNROLL
+    for (int i = 0; i < VLEN; i++) vf_store(to + i * to_step, a[i]);
+}
+
+/* turn_uint32_t by squares of vectors, in blocks of whole cache lines; the lines of the block after are on their way. */
+static void turn_vectors(float *to, const float *from, int64_t n, int64_t m, int64_t to_step, int64_t from_step) {
+    const int64_t n_whole = n / BLOCK * BLOCK, m_whole = m / BLOCK * BLOCK;
+    for (int64_t j = 0; j < m_whole; j += BLOCK) {
+        for (int64_t i = 0; i < n_whole; i += BLOCK) {
+            for (int k = 0; k < BLOCK; k++) __builtin_prefetch(from + (i + BLOCK + k) * from_step + j);
+            for (int di = 0; di < BLOCK; di += VLEN) {
+                for (int dj = 0; dj < BLOCK; dj += VLEN) {
+                    turn_square(to + (j + dj) * to_step + i + di, from + (i + di) * from_step + j + dj, to_step, from_step);
+                }
+            }
+        }
+    }
+    if (m_whole < m) {
+        turn_uint32_t((uint32_t *)to + m_whole * to_step, (const uint32_t *)from + m_whole, n, m - m_whole, to_step, from_step);
+    }
+    if (n_whole < n) {
+        turn_uint32_t((uint32_t *)to + n_whole, (const uint32_t *)from + n_whole * from_step, n - n_whole, m_whole, to_step,
+                      from_step);
+    }
+}
 
 static void copy_line(const copy_job *j, char *to, const char *from) {
     const glia_copy *c = &j->c;
@@ -76,7 +113,7 @@ static void turn(const copy_job *j, char *to, const char *from) {
     const int64_t n = c->dim[last], m = c->dim[t], ts = c->to_stride[t], fs = c->from_stride[last];
     if (c->size == 1) turn_uint8_t((uint8_t *)to, (const uint8_t *)from, n, m, ts, fs);
     else if (c->size == 2) turn_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, m, ts, fs);
-    else if (c->size == 4) turn_uint32_t((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, n, m, ts, fs);
+    else if (c->size == 4) turn_vectors((float *)(void *)to, (const float *)(const void *)from, n, m, ts, fs);
     else turn_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, m, ts, fs);
 }
 

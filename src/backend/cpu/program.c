@@ -13,7 +13,7 @@
 
 #include "ops/ops.h"
 
-enum { L1_BYTES = 28 << 10, SHORTEST_TILE = 256, MOST_PIECES = 128, MOST_PARTS = 4096 };
+enum { L1_BYTES = 28 << 10, SHORTEST_TILE = 256, MOST_PIECES = 128, MOST_PARTS = 4096, FEW_PARTS = 16 };
 
 /* ---- what can be fused ----------------------------------------------------------------------- */
 
@@ -477,7 +477,8 @@ static void split_reduction(builder *b, int64_t pieces) {
     int kept = -1, reduced = -1, n_outer_kept = 0;
     for (int k = 0; k <= last; k++) {
         if (!b->apart[k] && kept < 0) kept = k;
-        if (b->apart[k] && (reduced < 0 || l->dim[k] > l->dim[reduced])) reduced = k;
+        bool better = reduced < 0 || (l->dim[reduced] < FEW_PARTS && l->dim[k] > l->dim[reduced]);
+        if (b->apart[k] && better) reduced = k; /* the outermost that can be shared well, or the longest */
     }
     while (n_outer_kept < l->rank && !b->apart[n_outer_kept]) n_outer_kept++;
     const int64_t rows = l->total / l->dim[l->rank - 1];

@@ -1,7 +1,8 @@
 #!/bin/sh
 # check_includes.sh [ROOT] - tells who includes what it may not. Exit status 1 if anybody does.
 #
-# The house: a room may include itself and the rooms of its row, nothing else. System headers are free.
+# The house: a room may include itself and what its row lists, rooms or single headers, nothing else. System headers are
+# free.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
@@ -11,7 +12,7 @@ src/tensor    base glia
 src/graph     tensor base glia
 src/ops       graph tensor base glia
 src/autodiff  ops graph tensor base glia
-src/passes    ops graph tensor base glia
+src/passes    backend/backend.h ops graph tensor base glia
 src/layers    ops graph tensor base glia
 src/optim     ops graph tensor base glia
 src/formats   graph tensor base glia
@@ -50,7 +51,7 @@ find src models tools examples -name '*.[ch]' -o -name '*.def' | sort | xargs aw
         if (path !~ /\//) next
         to = path
         sub(/\/.*/, "", to)
-        if (to == own || (room, to) in allowed) next
+        if (to == own || (room, to) in allowed || (room, path) in allowed) next
         print FILENAME ":" FNR ": " room " may not include " path
         bad = 1
     }

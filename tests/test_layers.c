@@ -112,6 +112,23 @@ static void convolutions_have_their_frameworks_shapes(void **state) {
     glia_graph_free(g);
 }
 
+/* TensorFlow's rule: an odd zero goes to the end. 28 with kernel 3, stride 2: (14 - 1) 2 + 3 - 28 = 1 zero. */
+static void same_puts_the_odd_zero_at_the_end(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = image_input(g, 2, 28, 27);
+    glia_tensor kernel = glia_parameter(g, "kernel", GLIA_F32, GLIA_SHAPE(2, 2, 3, 4), (glia_init){ 0 });
+    glia_conv_window window = { .padding = GLIA_SAME, .stride = 2 };
+    const glia_conv_attrs *conv = glia_conv(x, kernel, window)->attrs;
+    assert_true(glia_shape_equal(conv->pad, GLIA_SHAPE(0, 1)) && glia_shape_equal(conv->pad_after, GLIA_SHAPE(1, 2)));
+    const glia_conv_attrs *back = glia_conv_transposed(x, kernel, window, GLIA_SHAPE(55, 54))->attrs;
+    assert_true(glia_shape_equal(back->pad, GLIA_SHAPE(1, 1)) && glia_shape_equal(back->pad_after, GLIA_SHAPE(1, 1)));
+    glia_pool_opts opts = { .padding = GLIA_SAME };
+    const glia_pool_attrs *pool = glia_max_pool(x, opts)->attrs;
+    assert_true(glia_shape_equal(pool->pad, GLIA_SHAPE(0, 0)) && glia_shape_equal(pool->pad_after, GLIA_SHAPE(0, 1)));
+    glia_graph_free(g);
+}
+
 static void pooling_shapes(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -450,6 +467,7 @@ int main(void) {
         cmocka_unit_test(keras_cnn_has_93322_parameters),
         cmocka_unit_test(cifar_net_has_62006_parameters),
         cmocka_unit_test(convolutions_have_their_frameworks_shapes),
+        cmocka_unit_test(same_puts_the_odd_zero_at_the_end),
         cmocka_unit_test(pooling_shapes),
         cmocka_unit_test(a_name_is_shared_weights),
         cmocka_unit_test(initialisers_have_their_moments),

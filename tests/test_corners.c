@@ -132,6 +132,17 @@ static void casts_between_floats_pass_gradients(void **state) {
     slope_at(through_i32, 2, LIST(1, 2.5), LIST(0, 0));
 }
 
+/* A table stored in bf16: rows taken twice get both gradients, added in f32. */
+static void storage_dtypes_pass_gradients(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor table = row(g, GLIA_BF16, LIST(1, 2, 3), 3), picks = row(g, GLIA_I32, LIST(2, 0, 2, 2), 4), dx;
+    glia_tensor rows = glia_cast(glia_gather(glia_broadcast(table, GLIA_SHAPE(2, 3)), picks, 1), GLIA_F32);
+    glia_grad(glia_mul_scalar(rows, 5), &table, 1, &dx);
+    assert_int_equal(glia_tensor_dtype(dx), GLIA_BF16);
+    assert_values(dx, LIST(10, 0, 30), true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ties_share_the_gradient),
@@ -141,6 +152,7 @@ int main(void) {
         cmocka_unit_test(rounding_goes_to_even),
         cmocka_unit_test(casts_round_truncate_and_wrap),
         cmocka_unit_test(casts_between_floats_pass_gradients),
+        cmocka_unit_test(storage_dtypes_pass_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

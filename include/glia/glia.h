@@ -228,12 +228,13 @@ GLIA_API glia_tensor glia_flatten(glia_tensor x);                   /* (N, ...) 
 GLIA_API glia_tensor glia_permute(glia_tensor x, glia_shape order); /* output axis i is input axis order.dim[i] */
 GLIA_API glia_tensor glia_transpose(glia_tensor x);                 /* the last two axes swapped */
 GLIA_API glia_tensor glia_broadcast(glia_tensor x, glia_shape shape);
-/* x[start : stop : step] on every axis; steps of rank 0 mean 1; a stop of INT64_MAX means the end. */
+/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the end and
+ * negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
 GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step);
 /* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
 GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
 GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
-GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis); /* as numpy.take */
+GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis); /* as numpy.take; outside: the nearest inside */
 /* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
@@ -651,7 +652,11 @@ typedef struct glia_fit_opts {
     void *context;
 } glia_fit_opts;
 
-/* Trains the model's first output on the data. GLIA_E_INTERRUPTED when the callback stopped it: the model is usable. */
+/* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model may be
+ * fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid, cross-entropies are computed
+ * from what is before it. A sample of any shape fits an input (N, F) of as many numbers. Integer targets are classes.
+ * GLIA_E_INTERRUPTED when the callback stopped it: the model is usable. GLIA_E_ARGUMENT when the loss stops being finite: the
+ * model has again the values with which that epoch began. */
 GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
 
 typedef struct glia_evaluate_opts {
@@ -659,7 +664,7 @@ typedef struct glia_evaluate_opts {
     glia_loss loss;
     glia_backend *backend;
     int threads;
-    int64_t *confusion; /* may be NULL: (classes, classes) counts, rows the truth */
+    int64_t *confusion; /* may be NULL: (classes, classes) counts, rows the truth; classes as the data have */
     int32_t *predicted; /* may be NULL: the predicted class of each sample */
 } glia_evaluate_opts;
 GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts, glia_scores *scores,

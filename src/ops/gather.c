@@ -52,7 +52,9 @@ static void gather_eval(const glia_node *n, const double *const *in, double *out
 
 static void gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     int64_t axis = ((const glia_axis_attrs *)y->attrs)->axis;
-    dx[0] = glia_scatter_add(dy, y->in[1], (int)axis, y->in[0]->shape.dim[axis]);
+    bool storage = y->dtype == GLIA_BF16 || y->dtype == GLIA_F16; /* added up in f32 */
+    glia_tensor updates = storage ? glia_cast(dy, GLIA_F32) : dy;
+    dx[0] = glia_cast(glia_scatter_add(updates, y->in[1], (int)axis, y->in[0]->shape.dim[axis]), y->dtype);
 }
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };

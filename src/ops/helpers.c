@@ -70,8 +70,10 @@ glia_tensor glia_sum_to(glia_tensor x, glia_shape shape) {
     for (int i = 0; i < x->shape.rank; i++) {
         if (i < lead || (shape.dim[i - lead] == 1 && x->shape.dim[i] != 1)) axes.dim[axes.rank++] = i;
     }
-    glia_tensor sum = axes.rank ? glia_sum(x, axes, false) : x;
-    return glia_reshape(sum, shape);
+    if (axes.rank == 0) return glia_reshape(x, shape);
+    bool storage = x->dtype == GLIA_BF16 || x->dtype == GLIA_F16; /* added up in f32 */
+    glia_tensor sum = glia_sum(storage ? glia_cast(x, GLIA_F32) : x, axes, false);
+    return glia_reshape(storage ? glia_cast(sum, x->dtype) : sum, shape);
 }
 
 glia_tensor glia_expand_reduced(glia_tensor x, const glia_reduce_attrs *attrs, glia_shape shape) {

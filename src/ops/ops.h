@@ -76,8 +76,8 @@ glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);
 bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b);
 /* x with reduced axes put back as 1 and broadcast to `shape`. */
 glia_tensor glia_expand_reduced(glia_tensor x, const glia_reduce_attrs *attrs, glia_shape shape);
-/* Zeros or ones without a gradient, of x's dtype and shape: glia_like(). Element count as a scalar of x's dtype, which
- * stands also while the batch is symbolic: the op `count_of` over these axes. */
+/* The number of elements over these axes as a scalar of x's dtype: a constant, or while the batch is symbolic the op
+ * count_of, which stands for it. */
 glia_tensor glia_count_of(glia_tensor x, glia_shape axes);
 
 /* A walk over the elements of a shape in row-major order, with the offset of each in a buffer that has strides of its

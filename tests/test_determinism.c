@@ -41,7 +41,12 @@ typedef struct run {
 static glia_model *train(const glia_dataset *data, run r, glia_scores *scores) {
     glia_model *model = build();
     glia_error error = { 0 };
-    glia_fit_opts opts = { .epochs = EPOCHS, .batch = BATCH, .optimizer = r.optimizer, .seed = r.seed, .threads = r.threads, .workers = r.workers };
+    glia_fit_opts opts = { .epochs = EPOCHS,
+                           .batch = BATCH,
+                           .optimizer = r.optimizer,
+                           .seed = r.seed,
+                           .threads = r.threads,
+                           .workers = r.workers };
     if (glia_fit(model, data, opts, &error) != GLIA_OK) fail_msg("%s", error.message);
     glia_evaluate_opts how = { .batch = 32, .threads = r.threads };
     if (glia_evaluate(model, data, how, scores, &error) != GLIA_OK) fail_msg("%s", error.message);
@@ -78,7 +83,8 @@ static void test_threads(void **state) {
         glia_model *one = train(data, (run){ .threads = 1, .seed = 7, .optimizer = *optimizers[k] }, &first);
         const int threads[] = { 1, 2, 3, 8 };
         for (int i = 0; i < 4; i++) {
-            glia_model *other = train(data, (run){ .threads = threads[i], .seed = 7, .optimizer = *optimizers[k] }, &scores);
+            glia_model *other =
+                train(data, (run){ .threads = threads[i], .seed = 7, .optimizer = *optimizers[k] }, &scores);
             const char *name = difference(one, other);
             if (name) fail_msg("on %d threads '%s' differs", threads[i], name);
             assert_memory_equal(&scores.loss, &first.loss, sizeof first.loss);
@@ -97,7 +103,8 @@ static void test_workers(void **state) {
     glia_model *none = train(data, (run){ .threads = 2, .workers = -1, .seed = 7, .optimizer = adam }, &first);
     const int workers[] = { 0, 1, 2, 5 };
     for (int i = 0; i < 4; i++) {
-        glia_model *other = train(data, (run){ .threads = 2, .workers = workers[i], .seed = 7, .optimizer = adam }, &scores);
+        glia_model *other =
+            train(data, (run){ .threads = 2, .workers = workers[i], .seed = 7, .optimizer = adam }, &scores);
         const char *name = difference(none, other);
         if (name) fail_msg("with %d workers '%s' differs", workers[i], name);
         glia_model_free(other);
@@ -121,7 +128,9 @@ static void test_seeds(void **state) {
     for (int i = 0; i < 2; i++) {
         starts[i] = build();
         assert_int_equal(glia_model_init(starts[i], 7, NULL), GLIA_OK);
-        glia_fit_opts opts = { .epochs = EPOCHS, .batch = BATCH, .optimizer = adam, .seed = 7 + (uint64_t)i, .threads = 2 };
+        glia_fit_opts opts = {
+            .epochs = EPOCHS, .batch = BATCH, .optimizer = adam, .seed = 7 + (uint64_t)i, .threads = 2
+        };
         assert_int_equal(glia_fit(starts[i], data, opts, NULL), GLIA_OK);
     }
     assert_null(difference(a, starts[0]));
@@ -140,7 +149,8 @@ static void test_dropout_moves_on(void **state) {
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open("cpu", 2, &error);
     glia_store *store = glia_store_create(g, 0, &error);
-    glia_program *program = glia_compile(g, backend, (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
+    glia_program *program =
+        glia_compile(g, backend, (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
     glia_session *session = glia_session_create(program, store, &error);
     if (!session) fail_msg("%s", error.message);
     float *in = glia_session_input(session, "x", NULL), seen[3][1000];

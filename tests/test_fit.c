@@ -46,7 +46,9 @@ static const problem *clouds(void) {
 
 static glia_dataset *dataset(const void *y, glia_dtype dtype, glia_shape shape) {
     glia_error error = { 0 };
-    glia_arrays arrays = { .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(FEATURES), .y = y, .y_dtype = dtype, .y_shape = shape };
+    glia_arrays arrays = {
+        .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(FEATURES), .y = y, .y_dtype = dtype, .y_shape = shape
+    };
     glia_dataset *data = glia_data_arrays(arrays, &error);
     if (!data) fail_msg("%s", error.message);
     return data;
@@ -71,7 +73,8 @@ static void fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts)
 static glia_scores evaluate(glia_model *model, const glia_dataset *data, glia_loss loss) {
     glia_error error = { 0 };
     glia_scores scores;
-    if (glia_evaluate(model, data, (glia_evaluate_opts){ .loss = loss, .threads = 1 }, &scores, &error) != GLIA_OK) fail_msg("%s", error.message);
+    if (glia_evaluate(model, data, (glia_evaluate_opts){ .loss = loss, .threads = 1 }, &scores, &error) != GLIA_OK)
+        fail_msg("%s", error.message);
     return scores;
 }
 
@@ -132,10 +135,12 @@ static void test_every_loss(void **state) {
         glia_model *model = linear(cases[i].units, cases[i].activation);
         assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
         glia_scores before = evaluate(model, data, cases[i].loss);
-        fit(model, data, (glia_fit_opts){ .epochs = 30, .batch = 16, .loss = cases[i].loss, .optimizer = { .lr = 0.1 } });
+        fit(model, data,
+            (glia_fit_opts){ .epochs = 30, .batch = 16, .loss = cases[i].loss, .optimizer = { .lr = 0.1 } });
         glia_scores after = evaluate(model, data, cases[i].loss);
         if (!(after.loss < 0.75 * before.loss)) fail_msg("case %d: from %g to %g", i, before.loss, after.loss);
-        if (cases[i].classes ? !(after.accuracy > 0.95) : !isnan(after.accuracy)) fail_msg("case %d: accuracy %g", i, after.accuracy);
+        if (cases[i].classes ? !(after.accuracy > 0.95) : !isnan(after.accuracy))
+            fail_msg("case %d: accuracy %g", i, after.accuracy);
         glia_model_free(model);
         glia_data_free(data);
     }
@@ -195,11 +200,13 @@ static void test_one_step_by_hand(void **state) {
     for (int i = 0; i < SAMPLES; i++) {
         double y = 0;
         for (int j = 0; j < FEATURES; j++) y += (double)w[j] * (double)p->x[i * FEATURES + j];
-        for (int j = 0; j < FEATURES; j++) gradient[j] += 2 * (y - (double)p->value[i]) * (double)p->x[i * FEATURES + j] / SAMPLES;
+        for (int j = 0; j < FEATURES; j++)
+            gradient[j] += 2 * (y - (double)p->value[i]) * (double)p->x[i * FEATURES + j] / SAMPLES;
     }
     fit(model, data, (glia_fit_opts){ .batch = SAMPLES, .optimizer = { .lr = 0.125 } });
     const float *after = tensor(model, "fc/kernel").data;
-    for (int j = 0; j < FEATURES; j++) assert_true(fabs((double)after[j] - ((double)w[j] - 0.125 * gradient[j])) < 1e-5);
+    for (int j = 0; j < FEATURES; j++)
+        assert_true(fabs((double)after[j] - ((double)w[j] - 0.125 * gradient[j])) < 1e-5);
     glia_model_free(model);
     glia_data_free(data);
 }
@@ -225,12 +232,14 @@ static void test_progress(void **state) {
     glia_dataset *held_out = glia_data_range(data, 0, 40, NULL);
     glia_model *model = linear(CLASSES, GLIA_LINEAR);
     diary l = { 0 };
-    fit(model, data, (glia_fit_opts){ .epochs = 2, .batch = 50, .validation = held_out, .progress = note, .context = &l });
+    fit(model, data,
+        (glia_fit_opts){ .epochs = 2, .batch = 50, .validation = held_out, .progress = note, .context = &l });
     const struct {
         int epoch, step, samples;
         bool end;
-    } wanted[] = { { 1, 0, 0, false },   { 1, 1, 50, false },  { 1, 2, 100, false }, { 1, 3, 130, false }, { 1, 3, 130, true },
-                   { 2, 1, 50, false },  { 2, 2, 100, false }, { 2, 3, 130, false }, { 2, 3, 130, true } };
+    } wanted[] = { { 1, 0, 0, false },   { 1, 1, 50, false },  { 1, 2, 100, false },
+                   { 1, 3, 130, false }, { 1, 3, 130, true },  { 2, 1, 50, false },
+                   { 2, 2, 100, false }, { 2, 3, 130, false }, { 2, 3, 130, true } };
     assert_int_equal(l.calls, COUNT(wanted));
     for (int i = 0; i < COUNT(wanted); i++) {
         const glia_progress *p = &l.seen[i];
@@ -415,7 +424,9 @@ static void test_inputs(void **state) {
     glia_model_free(model);
     glia_data_free(data);
 
-    glia_arrays squares = { .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(1, 2, 2), .y = clouds()->label, .y_dtype = GLIA_I32 };
+    glia_arrays squares = {
+        .n = SAMPLES, .x = clouds()->x, .x_shape = GLIA_SHAPE(1, 2, 2), .y = clouds()->label, .y_dtype = GLIA_I32
+    };
     data = glia_data_arrays(squares, NULL);
     model = linear(CLASSES, GLIA_LINEAR);
     fit(model, data, (glia_fit_opts){ .epochs = 1 });
@@ -425,12 +436,15 @@ static void test_inputs(void **state) {
 
 /* ---- mistakes ----------------------------------------------------------------------------- */
 
-static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_status status, const char *a, const char *b) {
+static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_status status, const char *a,
+                   const char *b) {
     glia_error error = { 0 };
     opts.threads = 1;
     glia_status got = glia_fit(model, data, opts, &error);
-    if (got != status || error.status != status) fail_msg("expected '%s', got: %s", glia_status_name(status), error.message);
-    if (!strstr(error.message, a) || !strstr(error.message, b)) fail_msg("'%s' and '%s' are not both in '%s'", a, b, error.message);
+    if (got != status || error.status != status)
+        fail_msg("expected '%s', got: %s", glia_status_name(status), error.message);
+    if (!strstr(error.message, a) || !strstr(error.message, b))
+        fail_msg("'%s' and '%s' are not both in '%s'", a, b, error.message);
     glia_model_free(model);
 }
 
@@ -444,18 +458,22 @@ static void test_mistakes(void **state) {
     expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_SHAPE, "(4)", "(1, 28, 28)");
 
     expect(linear(2, GLIA_LINEAR), data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "label 2", "2 classes");
-    expect(linear(1, GLIA_LINEAR), data, (glia_fit_opts){ .loss = GLIA_BINARY_CROSS_ENTROPY }, GLIA_E_ARGUMENT, "label 2", "2 classes");
-    expect(linear(3, GLIA_LINEAR), rows, (glia_fit_opts){ .loss = GLIA_CROSS_ENTROPY }, GLIA_E_SHAPE, "cross-entropy", "f32");
+    expect(linear(1, GLIA_LINEAR), data, (glia_fit_opts){ .loss = GLIA_BINARY_CROSS_ENTROPY }, GLIA_E_ARGUMENT,
+           "label 2", "2 classes");
+    expect(linear(3, GLIA_LINEAR), rows, (glia_fit_opts){ .loss = GLIA_CROSS_ENTROPY }, GLIA_E_SHAPE, "cross-entropy",
+           "f32");
     expect(linear(3, GLIA_LINEAR), rows, (glia_fit_opts){ .loss = GLIA_MSE }, GLIA_E_SHAPE, "(N, 3)", "(N)");
     expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .loss = GLIA_LOSS_COUNT }, GLIA_E_ARGUMENT, "loss", "");
     expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .epochs = -1 }, GLIA_E_ARGUMENT, "epochs", "");
-    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .label_smoothing = 1.5 }, GLIA_E_ARGUMENT, "label_smoothing", "");
+    expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .label_smoothing = 1.5 }, GLIA_E_ARGUMENT, "label_smoothing",
+           "");
     expect(linear(3, GLIA_LINEAR), data, (glia_fit_opts){ .optimizer = { .lr = -1 } }, GLIA_E_ARGUMENT, "lr", "-1");
     expect(linear(0, GLIA_LINEAR), data, (glia_fit_opts){ 0 }, GLIA_E_SHAPE, "fc", "units");
     expect(NULL, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "model", "");
 
     model = glia_model_create(NULL, NULL);
-    glia_tensor a = glia_model_input(model, "left", GLIA_F32, GLIA_SHAPE(4)), b = glia_model_input(model, "right", GLIA_F32, GLIA_SHAPE(4));
+    glia_tensor a = glia_model_input(model, "left", GLIA_F32, GLIA_SHAPE(4)),
+                b = glia_model_input(model, "right", GLIA_F32, GLIA_SHAPE(4));
     glia_model_output(model, "y", glia_dense(glia_add(a, b), "fc", (glia_dense_opts){ .units = 3 }));
     expect(model, data, (glia_fit_opts){ 0 }, GLIA_E_ARGUMENT, "left", "right");
 
@@ -467,7 +485,8 @@ static void test_mistakes(void **state) {
     glia_scores scores;
     int64_t confusion[9];
     glia_error error = { 0 };
-    assert_int_equal(glia_evaluate(model, rows, (glia_evaluate_opts){ .confusion = confusion }, &scores, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_evaluate(model, rows, (glia_evaluate_opts){ .confusion = confusion }, &scores, &error),
+                     GLIA_E_ARGUMENT);
     assert_non_null(strstr(error.message, "classes"));
     assert_int_equal(glia_evaluate(NULL, rows, (glia_evaluate_opts){ 0 }, &scores, NULL), GLIA_E_ARGUMENT);
     glia_model_free(model);
@@ -492,11 +511,21 @@ static void test_label_out_of_range(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns_classes), cmocka_unit_test(test_every_loss),  cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_softmax_is_seen_through), cmocka_unit_test(test_one_step_by_hand), cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_stopping),       cmocka_unit_test(test_frozen),      cmocka_unit_test(test_model_stays_clean),
-        cmocka_unit_test(test_divergence),     cmocka_unit_test(test_evaluate),    cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_inputs),         cmocka_unit_test(test_mistakes),    cmocka_unit_test(test_label_out_of_range),
+        cmocka_unit_test(test_learns_classes),
+        cmocka_unit_test(test_every_loss),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_softmax_is_seen_through),
+        cmocka_unit_test(test_one_step_by_hand),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_stopping),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_model_stays_clean),
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_label_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,8 @@ static void test_store_seeds(void **state) {
     parameter(small, "w", 100);
     parameter(large, "v", 100);
     parameter(large, "w", 100);
-    glia_store *a = glia_store_create(small, 5, NULL), *b = glia_store_create(large, 5, NULL), *c = glia_store_create(small, 6, NULL);
+    glia_store *a = glia_store_create(small, 5, NULL), *b = glia_store_create(large, 5, NULL),
+               *c = glia_store_create(small, 6, NULL);
     assert_memory_equal(data_of(a, "w"), data_of(b, "w"), 400);
     assert_memory_not_equal(data_of(a, "w"), data_of(c, "w"), 400);
     assert_memory_not_equal(data_of(b, "w"), data_of(b, "v"), 400);
@@ -286,7 +287,8 @@ static void test_save_is_clean(void **state) {
 /* Writes a file with this graph and one tensor "w", and expects that loading it fails so. */
 static void expect_bad(const char *graph, glia_array w, glia_status status, const char *words) {
     glia_pair pair = { "glia.graph", graph };
-    assert_int_equal(glia_safetensors_write("bad.safetensors", &w, w.name ? 1 : 0, &pair, graph ? 1 : 0, NULL), GLIA_OK);
+    assert_int_equal(glia_safetensors_write("bad.safetensors", &w, w.name ? 1 : 0, &pair, graph ? 1 : 0, NULL),
+                     GLIA_OK);
     glia_error error = { 0 };
     assert_null(glia_model_load("bad.safetensors", &error));
     if (error.status != status || !strstr(error.message, words) || !strstr(error.message, "bad.safetensors")) {
@@ -304,10 +306,13 @@ static void test_hostile_files(void **state) {
     const glia_array f64 = { "w", GLIA_F64, GLIA_SHAPE(4), wide, true };
     const glia_array v = { "v", GLIA_F32, GLIA_SHAPE(4), values, true };
     const char *good = "glia graph 1\n%0 = parameter() {name=\"w\", shape=(4), init=1} : f32(4)\noutput \"y\" = %0\n";
-    const char *huge = "glia graph 1\n%0 = parameter() {name=\"w\", shape=(1000000000000), init=1} : f32(1000000000000)\noutput \"y\" = %0\n";
-    const char *symbolic = "glia graph 1\n%0 = parameter() {name=\"w\", shape=(N), init=1} : f32(N)\noutput \"y\" = %0\n";
+    const char *huge = "glia graph 1\n%0 = parameter() {name=\"w\", shape=(1000000000000), init=1} : "
+                       "f32(1000000000000)\noutput \"y\" = %0\n";
+    const char *symbolic =
+        "glia graph 1\n%0 = parameter() {name=\"w\", shape=(N), init=1} : f32(N)\noutput \"y\" = %0\n";
 
-    assert_int_equal(glia_safetensors_write("good.safetensors", &w, 1, &(glia_pair){ "glia.graph", good }, 1, NULL), GLIA_OK);
+    assert_int_equal(glia_safetensors_write("good.safetensors", &w, 1, &(glia_pair){ "glia.graph", good }, 1, NULL),
+                     GLIA_OK);
     glia_error error = { 0 };
     glia_model *model = glia_model_load("good.safetensors", &error);
     if (!model) fail_msg("%s", error.message);
@@ -334,7 +339,8 @@ static void test_load_weights(void **state) {
     glia_model *model = build(), *other = build();
     assert_int_equal(glia_model_init(model, 3, NULL), GLIA_OK);
     assert_int_equal(glia_model_init(other, 4, NULL), GLIA_OK);
-    float *kernel = data_of(glia_model_store(model), "fc/kernel"), *others = data_of(glia_model_store(other), "fc/kernel");
+    float *kernel = data_of(glia_model_store(model), "fc/kernel"),
+          *others = data_of(glia_model_store(other), "fc/kernel");
     assert_memory_not_equal(kernel, others, 36 * 3 * sizeof *kernel);
     assert_int_equal(glia_model_save(model, "weights.safetensors", NULL), GLIA_OK);
     int loaded = -1;
@@ -344,7 +350,8 @@ static void test_load_weights(void **state) {
 
     /* Some names only; and a shape that disagrees, which must change nothing. */
     float bias[3] = { 7, 8, 9 }, scale[2] = { 1, 1 };
-    const glia_array some[] = { { "fc/bias", GLIA_F32, GLIA_SHAPE(3), bias, true }, { "else", GLIA_F32, GLIA_SHAPE(2), scale, true } };
+    const glia_array some[] = { { "fc/bias", GLIA_F32, GLIA_SHAPE(3), bias, true },
+                                { "else", GLIA_F32, GLIA_SHAPE(2), scale, true } };
     assert_int_equal(glia_safetensors_write("weights.safetensors", some, 2, NULL, 0, NULL), GLIA_OK);
     assert_int_equal(glia_model_load_weights(other, "weights.safetensors", &loaded, NULL), GLIA_OK);
     assert_int_equal(loaded, 1);
@@ -370,8 +377,9 @@ static void test_summary(void **state) {
     glia_model *model = build();
     char *text = glia_model_summary(model, 16, &error);
     if (!text) fail_msg("%s", error.message);
-    const char *const words[] = { "small", "conv1", "(N, 4, 6, 6)", "bn1", "fc", "(N, 3)", "111", "Parameters  159", "trainable 155",
-                                  "frozen 4", "Inference", "Training", "batches of 16" };
+    const char *const words[] = { "small",     "conv1",    "(N, 4, 6, 6)",    "bn1",           "fc",
+                                  "(N, 3)",    "111",      "Parameters  159", "trainable 155", "frozen 4",
+                                  "Inference", "Training", "batches of 16" };
     for (int i = 0; i < GLIA_COUNT(words); i++) {
         if (!strstr(text, words[i])) fail_msg("'%s' is not in\n%s", words[i], text);
     }
@@ -395,11 +403,13 @@ static void test_version(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_store_layout),   cmocka_unit_test(test_store_grows),   cmocka_unit_test(test_store_seeds),
-        cmocka_unit_test(test_store_mistakes), cmocka_unit_test(test_store_over),    cmocka_unit_test(test_model_parts),
-        cmocka_unit_test(test_metadata),       cmocka_unit_test(test_model_mistakes), cmocka_unit_test(test_save_and_load),
-        cmocka_unit_test(test_save_is_clean),  cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_load_weights),
-        cmocka_unit_test(test_summary),        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_store_layout),  cmocka_unit_test(test_store_grows),
+        cmocka_unit_test(test_store_seeds),   cmocka_unit_test(test_store_mistakes),
+        cmocka_unit_test(test_store_over),    cmocka_unit_test(test_model_parts),
+        cmocka_unit_test(test_metadata),      cmocka_unit_test(test_model_mistakes),
+        cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_save_is_clean),
+        cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_load_weights),
+        cmocka_unit_test(test_summary),       cmocka_unit_test(test_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

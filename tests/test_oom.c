@@ -1,9 +1,10 @@
 /* test_oom.c - memory that runs out, anywhere.
  *
- * Linked with --wrap for every function that allocates or starts a thread. A scenario from building a model to loading it
- * again runs once to count its allocations, then again and again, the first, second, third, ... allocation failing: alone,
- * or with all that follow. Each time the library must say GLIA_E_NOMEM (or manage without, or GLIA_E_IO where the system
- * refused a thread) and give back every block; under AddressSanitizer it must not touch what it should not either.
+ * Linked with --wrap for every function that allocates or starts a thread. A scenario from building a model to
+ * loading it again runs once to count its allocations, then again and again, the first, second, third, ... allocation
+ * failing: alone, or with all that follow. Each time the library must say GLIA_E_NOMEM (or manage without, or
+ * GLIA_E_IO where the system refused a thread) and give back every block; under AddressSanitizer it must not touch
+ * what it should not either.
  *
  * The same counter shows that a step allocates nothing.
  */
@@ -56,7 +57,9 @@ static void *count(void *block) {
 
 void *__wrap_malloc(size_t bytes) { return fails() ? NULL : count(__real_malloc(bytes)); }
 void *__wrap_calloc(size_t n, size_t bytes) { return fails() ? NULL : count(__real_calloc(n, bytes)); }
-void *__wrap_aligned_alloc(size_t alignment, size_t bytes) { return fails() ? NULL : count(__real_aligned_alloc(alignment, bytes)); }
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes) {
+    return fails() ? NULL : count(__real_aligned_alloc(alignment, bytes));
+}
 
 void *__wrap_realloc(void *old, size_t bytes) {
     if (fails()) return NULL;
@@ -96,7 +99,9 @@ static glia_dataset *dataset(glia_error *error) {
     static float x[SAMPLES * SIDE * SIDE];
     static const int32_t label[SAMPLES] = { 0, 1, 2, 0, 1, 2 };
     for (int i = 0; i < SAMPLES * SIDE * SIDE; i++) x[i] = (float)(i * 7 % 11) / 11;
-    glia_arrays arrays = { .n = SAMPLES, .x = x, .x_shape = GLIA_SHAPE(1, SIDE, SIDE), .y = label, .y_dtype = GLIA_I32 };
+    glia_arrays arrays = {
+        .n = SAMPLES, .x = x, .x_shape = GLIA_SHAPE(1, SIDE, SIDE), .y = label, .y_dtype = GLIA_I32
+    };
     return glia_data_arrays(arrays, error);
 }
 
@@ -106,14 +111,16 @@ static glia_model *build(glia_error *error) {
     x = glia_conv2d(x, "conv", (glia_conv_opts){ .filters = 2, .kernel = 3, .activation = GLIA_RELU });
     x = glia_batch_norm(x, "bn", (glia_norm_opts){ 0 });
     x = glia_dropout(glia_flatten(x), 0.25);
-    glia_model_output(model, "y", glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES, .activation = GLIA_SOFTMAX }));
+    glia_model_output(model, "y",
+                      glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES, .activation = GLIA_SOFTMAX }));
     return model;
 }
 
 /* A step by hand: build, compile, session, run. */
 static glia_status compile_and_run(glia_error *error) {
     glia_graph *g = glia_graph_create();
-    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3)), y = glia_input(g, "y", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3)),
+                y = glia_input(g, "y", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
     glia_tensor loss = glia_cross_entropy(glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }), y, 0);
     glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9 }, NULL, NULL);
     glia_backend *backend = glia_backend_open("cpu", 2, error);
@@ -136,7 +143,10 @@ static glia_status compile_and_run(glia_error *error) {
 static glia_status train(glia_error *error) {
     glia_dataset *data = dataset(error);
     glia_model *model = data ? build(error) : NULL;
-    glia_fit_opts opts = { .batch = BATCH, .validation = data, .threads = 2, .optimizer = { .kind = GLIA_ADAM, .clip_norm = 1, .weight_decay = 0.01 } };
+    glia_fit_opts opts = { .batch = BATCH,
+                           .validation = data,
+                           .threads = 2,
+                           .optimizer = { .kind = GLIA_ADAM, .clip_norm = 1, .weight_decay = 0.01 } };
     glia_status status = model ? glia_fit(model, data, opts, error) : error->status;
     int64_t confusion[CLASSES * CLASSES];
     glia_evaluate_opts how = { .batch = BATCH, .threads = 2, .confusion = confusion };
@@ -190,7 +200,8 @@ static long run(scenario play, long at, bool on, const char *name) {
         fail_msg("%s, allocation %ld: '%s' instead of NOMEM: %s", name, at, glia_status_name(status), error.message);
     }
     if (status != GLIA_OK && !error.message[0]) fail_msg("%s, allocation %ld: no message", name, at);
-    if (atomic_load(&live) != 0) fail_msg("%s, allocation %ld%s: %ld blocks leaked", name, at, on ? " and on" : "", atomic_load(&live));
+    if (atomic_load(&live) != 0)
+        fail_msg("%s, allocation %ld%s: %ld blocks leaked", name, at, on ? " and on" : "", atomic_load(&live));
     return atomic_load(&calls);
 }
 
@@ -221,7 +232,8 @@ static void test_save_and_load(void **state) {
 static glia_status load_data(glia_error *error) {
     glia_dataset *data = glia_data_strokes(20, 1, error);
     glia_dataset *part = data ? glia_data_range(data, 2, 18, error) : NULL;
-    glia_loader *loader = part ? glia_loader_create(part, (glia_loader_opts){ .batch = 5, .shuffle = true, .workers = 2 }, error) : NULL;
+    glia_loader *loader =
+        part ? glia_loader_create(part, (glia_loader_opts){ .batch = 5, .shuffle = true, .workers = 2 }, error) : NULL;
     glia_status status = loader ? glia_loader_start(loader, 0, error) : error->status;
     glia_batch batch;
     while (status == GLIA_OK && glia_loader_next(loader, &batch)) continue;
@@ -248,7 +260,8 @@ static void count_steps(const char *backend_name) {
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open(backend_name, 2, &error);
     glia_store *store = glia_store_create(g, 1, &error);
-    glia_program *program = glia_compile(g, backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 }, &error);
+    glia_program *program = glia_compile(
+        g, backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 }, &error);
     glia_session *session = program ? glia_session_create(program, store, &error) : NULL;
     if (!session) fail_msg("%s", error.message);
     atomic_store(&calls, 0);

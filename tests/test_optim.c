@@ -1,8 +1,8 @@
 /* test_optim.c - optimisers beside PyTorch, and what glia_minimize promises.
  *
- * tools/golden/optimizers.py documents the problem that both sides solve and wrote tests/golden/optimizers.txt: parameters
- * after 1, 5 and 20 steps of each optimiser with each of its options. Followed in f64 on the reference backend to 1e-6 and
- * in f32 on both backends to 1e-5.
+ * tools/golden/optimizers.py documents the problem that both sides solve and wrote tests/golden/optimizers.txt:
+ * parameters after 1, 5 and 20 steps of each optimiser with each of its options. Followed in f64 on the reference
+ * backend to 1e-6 and in f32 on both backends to 1e-5.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -75,7 +75,8 @@ static void start(problem *p, const char *backend) {
     if (!p->backend) fail_msg("%s", error.message);
     p->store = glia_store_create(p->graph, 1, &error);
     if (!p->store) fail_msg("%s", error.message);
-    p->program = glia_compile(p->graph, p->backend, (glia_compile_opts){ .outputs = &p->loss, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
+    p->program = glia_compile(p->graph, p->backend,
+                              (glia_compile_opts){ .outputs = &p->loss, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
     if (!p->program) fail_msg("%s", error.message);
     p->session = glia_session_create(p->program, p->store, &error);
     if (!p->session) fail_msg("%s", error.message);
@@ -108,7 +109,8 @@ static const struct {
     { "sgd_l1", { .kind = GLIA_SGD, .lr = 0.125, .l1 = 0.03 } },
     { "sgd_clip_norm", { .kind = GLIA_SGD, .lr = 0.25, .clip_norm = 0.2 } },
     { "sgd_clip_value", { .kind = GLIA_SGD, .lr = 0.25, .clip_value = 0.04 } },
-    { "sgd_clip_both", { .kind = GLIA_SGD, .lr = 0.25, .momentum = 0.9, .weight_decay = 0.1, .clip_norm = 0.1, .clip_value = 0.04 } },
+    { "sgd_clip_both",
+      { .kind = GLIA_SGD, .lr = 0.25, .momentum = 0.9, .weight_decay = 0.1, .clip_norm = 0.1, .clip_value = 0.04 } },
     { "adam", { .kind = GLIA_ADAM, .lr = 0.0625 } },
     { "adam_betas", { .kind = GLIA_ADAM, .lr = 0.0625, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 0.01 } },
     { "adam_decay", { .kind = GLIA_ADAM, .lr = 0.0625, .weight_decay = 0.1 } },
@@ -117,7 +119,8 @@ static const struct {
     { "adagrad", { .kind = GLIA_ADAGRAD, .lr = 0.125 } },
     { "adagrad_decay", { .kind = GLIA_ADAGRAD, .lr = 0.125, .epsilon = 0.001, .weight_decay = 0.1 } },
     { "rmsprop", { .kind = GLIA_RMSPROP, .lr = 0.03125 } },
-    { "rmsprop_momentum", { .kind = GLIA_RMSPROP, .lr = 0.015625, .rho = 0.95, .momentum = 0.9, .epsilon = 0.001, .weight_decay = 0.1 } },
+    { "rmsprop_momentum",
+      { .kind = GLIA_RMSPROP, .lr = 0.015625, .rho = 0.95, .momentum = 0.9, .epsilon = 0.001, .weight_decay = 0.1 } },
 };
 
 /* Reads the row of a case and step. */
@@ -137,7 +140,8 @@ static void read_golden(const char *name, int step, double values[COUNT]) {
     if (!found) fail_msg("optimizers.txt has no row '%s'", key);
 }
 
-static void follow(const char *name, glia_optimizer optimizer, glia_dtype dtype, const char *backend, double tolerance) {
+static void follow(const char *name, glia_optimizer optimizer, glia_dtype dtype, const char *backend,
+                   double tolerance) {
     problem p = build(dtype);
     optimizer.decay_pattern = "w";
     glia_minimize(p.loss, optimizer, NULL, NULL);
@@ -151,8 +155,8 @@ static void follow(const char *name, glia_optimizer optimizer, glia_dtype dtype,
         for (int i = 0; i < COUNT; i++) {
             double ours = i < W_COUNT ? get(p.store, "w", i) : get(p.store, "b", i - W_COUNT);
             if (!(fabs(ours - golden[i]) <= tolerance)) {
-                fail_msg("%s, %s on %s, step %d, number %d: %.12g, PyTorch has %.12g", name, glia_dtype_name(dtype), backend, step, i,
-                         ours, golden[i]);
+                fail_msg("%s, %s on %s, step %d, number %d: %.12g, PyTorch has %.12g", name, glia_dtype_name(dtype),
+                         backend, step, i, ours, golden[i]);
             }
         }
     }
@@ -300,8 +304,12 @@ static void test_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),        cmocka_unit_test(test_adam_correction), cmocka_unit_test(test_learning_rate),
-        cmocka_unit_test(test_default_rates), cmocka_unit_test(test_frozen_and_pattern), cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_adam_correction),
+        cmocka_unit_test(test_learning_rate),
+        cmocka_unit_test(test_default_rates),
+        cmocka_unit_test(test_frozen_and_pattern),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,12 +4,12 @@
  *     v = beta2 v + (1 - beta2) g^2              c2 = 1 - beta2^t       t = 1, 2, ...
  *     w = w - lr (m / c1) / (sqrt(v / c2) + epsilon)
  *
- * Epsilon is added after the root of the corrected v, as in the paper and in PyTorch (TensorFlow's "epsilon hat" is added
- * before the correction). The two differ in weight decay alone (optim.c): in Adam it joins the gradient, in AdamW it
- * shrinks w first. States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step.
+ * Epsilon is added after the root of the corrected v, as in the paper and in PyTorch (TensorFlow's "epsilon hat" is
+ * added before the correction). The two differ in weight decay alone (optim.c): in Adam it joins the gradient, in
+ * AdamW it shrinks w first. States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step.
  *
- * The corrections are scalars: 1 - beta^t = -expm1(t log beta), in f64, which keeps all digits where beta^t is near 1 as
- * well as where it vanishes; a product carried from step to step would drift.
+ * The corrections are scalars: 1 - beta^t = -expm1(t log beta), in f64, which keeps all digits where beta^t is near 1
+ * as well as where it vanishes; a product carried from step to step would drift.
  */
 #include <math.h>
 

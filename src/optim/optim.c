@@ -9,8 +9,8 @@
  *     w_i = the rule's formula (sgd.c, adam.c, adagrad.c, rmsprop.c)
  *
  * This is the order of torch.nn.utils.clip_grad_value_, clip_grad_norm_ and the torch.optim classes, whose results
- * tests/golden/optimizers.txt holds. Where decay is apart from the gradient (AdamW), w_i (1 - lr weight_decay) takes the
- * place of w_i in the formula.
+ * tests/golden/optimizers.txt holds. Where decay is apart from the gradient (AdamW), w_i (1 - lr weight_decay) takes
+ * the place of w_i in the formula.
  */
 #include <math.h>
 #include <string.h>
@@ -54,9 +54,15 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
         const char *name;
         double value, below; /* must lie in [0, below) */
     } ranges[] = {
-        { "lr", o->lr, HUGE_VAL },           { "momentum", o->momentum, HUGE_VAL }, { "beta1", o->beta1, 1 },
-        { "beta2", o->beta2, 1 },            { "rho", o->rho, 1 },                  { "epsilon", o->epsilon, HUGE_VAL },
-        { "weight_decay", o->weight_decay, HUGE_VAL }, { "l1", o->l1, HUGE_VAL },   { "clip_norm", o->clip_norm, HUGE_VAL },
+        { "lr", o->lr, HUGE_VAL },
+        { "momentum", o->momentum, HUGE_VAL },
+        { "beta1", o->beta1, 1 },
+        { "beta2", o->beta2, 1 },
+        { "rho", o->rho, 1 },
+        { "epsilon", o->epsilon, HUGE_VAL },
+        { "weight_decay", o->weight_decay, HUGE_VAL },
+        { "l1", o->l1, HUGE_VAL },
+        { "clip_norm", o->clip_norm, HUGE_VAL },
         { "clip_value", o->clip_value, HUGE_VAL },
     };
     for (int i = 0; i < GLIA_COUNT(ranges); i++) {

@@ -1,8 +1,9 @@
 /* optim.h - what an optimiser's page says about it.
  *
- * glia_minimize() (optim.c) does what all of them share: gradients, clipping, decay, names. A page gives the formula for
- * one parameter. The chain of operations and its constants are the same for every parameter, and what is the same for
- * all of them (the learning rate, bias corrections) is a scalar computed once, so a backend may run the chains as one.
+ * glia_minimize() (optim.c) does what all of them share: gradients, clipping, decay, names. A page gives the formula
+ * for one parameter. The chain of operations and its constants are the same for every parameter, and what is the same
+ * for all of them (the learning rate, bias corrections) is a scalar computed once, so a backend may run the chains as
+ * one.
  */
 #ifndef GLIA_OPTIM_H
 #define GLIA_OPTIM_H
@@ -14,16 +15,16 @@ typedef struct glia_rule_scope {
     glia_graph *graph;
     const glia_optimizer *opt; /* defaults filled in */
     const char *group;
-    glia_dtype dtype;          /* arithmetic and states: f64 for f64 parameters, f32 for others */
-    glia_tensor lr;            /* scalar */
-    glia_tensor rate, scale;   /* scalars that the page's `share` prepared; else NULL */
+    glia_dtype dtype;        /* arithmetic and states: f64 for f64 parameters, f32 for others */
+    glia_tensor lr;          /* scalar */
+    glia_tensor rate, scale; /* scalars that the page's `share` prepared; else NULL */
 } glia_rule_scope;
 
 typedef struct glia_rule {
     const char *name;
     double lr, epsilon; /* what zero in glia_optimizer means */
     bool decoupled;     /* weight decay acts on the parameter, not through the gradient */
-    /* Once for each dtype, before any parameter; `steps` is the number of the step, from 1, as f64. NULL: needs nothing. */
+    /* Once for each dtype, before any parameter; `steps`: the step's number, from 1, as f64. NULL: needs nothing. */
     void (*share)(glia_rule_scope *scope, glia_tensor steps);
     /* The parameter's next value, of scope->dtype and w's shape. */
     glia_tensor (*next)(const glia_rule_scope *scope, const char *name, glia_tensor w, glia_tensor g);

@@ -1,7 +1,7 @@
 /* evaluate.c - a trained model on data: scores, predicted classes, raw outputs.
  *
- * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. The last, smaller batch
- * has a program of its own, so no padding enters any mean.
+ * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. The last, smaller
+ * batch has a program of its own, so no padding enters any mean.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@ typedef struct classes {
     int64_t *confusion; /* (n, n), or NULL */
     int32_t *predicted; /* by sample, or NULL */
     int n;
-    int at;             /* the output that holds the predicted classes */
-    glia_dtype dtype;   /* of the targets */
+    int at;           /* the output that holds the predicted classes */
+    glia_dtype dtype; /* of the targets */
 } classes;
 
 /* Predictions of a class that the data do not have are in no cell of the table. */
@@ -38,12 +38,16 @@ static void count_classes(void *context, const glia_lane *lane, const glia_batch
 /* Adds what the caller wants to know about classes. */
 static glia_status want_classes(glia_task *task, const glia_dataset *data, const glia_evaluate_opts *o, classes *c,
                                 glia_error *error) {
-    *c = (classes){ .confusion = o->confusion, .predicted = o->predicted, .n = glia_data_classes(data),
-                    .dtype = glia_data_y_dtype(data), .at = -1 };
+    *c = (classes){ .confusion = o->confusion,
+                    .predicted = o->predicted,
+                    .n = glia_data_classes(data),
+                    .dtype = glia_data_y_dtype(data),
+                    .at = -1 };
     if (!o->confusion && !o->predicted) return GLIA_OK;
     bool one = task->measures.predicted && glia_shape_count(task->measures.predicted->shape) == -1;
     if (!one || (o->confusion && c->n == 0)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes that could be counted", glia_data_name(data));
+        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes that could be counted",
+                         glia_data_name(data));
     }
     c->at = glia_task_output(task, task->measures.predicted);
     if (c->confusion) memset(c->confusion, 0, (size_t)c->n * (size_t)c->n * sizeof *c->confusion);
@@ -72,7 +76,8 @@ glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_eval
                           glia_error *error) {
     if (scores) *scores = (glia_scores){ .loss = NAN, .accuracy = NAN };
     if (!model || !data || opts.batch < 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_evaluate: needs a model, data, and a batch size that is not negative");
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_evaluate: needs a model, data, and a batch size that is not negative");
     }
     if (!opts.batch) opts.batch = 256;
     glia_status status = glia_model_ready(model, 0, error);
@@ -115,7 +120,8 @@ static glia_status predict(glia_task *task, const float *x, int64_t n, float *y,
     return GLIA_OK;
 }
 
-glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend, glia_error *error) {
+glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
+                         glia_error *error) {
     if (!model || n < 0 || (n > 0 && (!x || !y))) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict: needs a model, samples and room for their outputs");
     }

@@ -1,6 +1,6 @@
 /* fit.c - supervised training: epochs of steps, each one run of one program.
  *
- *     model's graph ── copy ──► + target, loss, accuracy, glia_minimize ──► program (full batches), program (the last one)
+ *     model's graph ── copy ──► + target, loss, accuracy, glia_minimize ──► programs for full batches and the last
  *     loader ──► x, y into the session's inputs ──► run ──► loss, accuracy
  *
  * Parameters are the model's own and change in place; the optimiser's states live as long as the fit. A step allocates
@@ -33,14 +33,15 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: epochs, batch and max_steps cannot be negative");
     }
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)", o->label_smoothing);
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
+                         o->label_smoothing);
     }
     if (!o->epochs) o->epochs = 1;
     if (!o->batch) o->batch = 32;
     return GLIA_OK;
 }
 
-/* Dropout draws from the state "rng": {seed, step}. A seed of 53 bits is the same on a backend that computes in double. */
+/* Dropout draws from the state "rng": {seed, step}. A backend that computes in double keeps 53 bits. */
 static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_array rng;
     if (!glia_store_find(model->store, "rng", &rng) || rng.dtype != GLIA_I64) return;
@@ -71,7 +72,8 @@ static glia_status begin_validation(fit *f, glia_model *model, glia_error *error
     if (status == GLIA_OK) status = glia_task_prepare(&f->validation, glia_data_count(o->validation), BATCH, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    f->validation_loader = glia_loader_create(o->validation, (glia_loader_opts){ .batch = BATCH, .workers = o->workers }, &reason);
+    f->validation_loader =
+        glia_loader_create(o->validation, (glia_loader_opts){ .batch = BATCH, .workers = o->workers }, &reason);
     return f->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
@@ -122,11 +124,12 @@ static glia_status interrupted(const fit *f, glia_error *error) {
 
 static glia_status diverged(fit *f, double loss, int64_t step, glia_error *error) {
     back_up(f, f->train.model->store, true);
-    return glia_fail(error, GLIA_E_ARGUMENT,
-                     "the loss became %g in epoch %lld, step %lld of %lld. The model has again the values with which this epoch "
-                     "began. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
-                     "nan or huge numbers in the data",
-                     loss, (long long)f->progress.epoch, (long long)step, (long long)f->progress.steps);
+    return glia_fail(
+        error, GLIA_E_ARGUMENT,
+        "the loss became %g in epoch %lld, step %lld of %lld. The model has again the values with which this epoch "
+        "began. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
+        "nan or huge numbers in the data",
+        loss, (long long)f->progress.epoch, (long long)step, (long long)f->progress.steps);
 }
 
 /* One pass over the validation data. */
@@ -173,7 +176,9 @@ static glia_status run_epoch(fit *f, int64_t epoch, glia_error *error) {
 
 static void describe(fit *f, glia_model *model) {
     glia_program_info info = glia_program_inspect(f->train.lanes[0].program);
-    f->progress = (glia_progress){ .model = model, .epochs = f->opts.epochs, .activation_bytes = info.activation_bytes,
+    f->progress = (glia_progress){ .model = model,
+                                   .epochs = f->opts.epochs,
+                                   .activation_bytes = info.activation_bytes,
                                    .parameter_bytes = info.parameter_bytes,
                                    .validation = { .loss = NAN, .accuracy = NAN } };
 }

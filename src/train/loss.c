@@ -26,10 +26,10 @@ typedef struct loss_row {
     glia_tensor (*build)(glia_tensor y, glia_tensor t, double smoothing);
 } loss_row;
 
-#define GLIA_LOSS_ROW(kind, name, target, prediction, call)                      \
-    static glia_tensor build_##kind(glia_tensor y, glia_tensor t, double smoothing) { \
-        (void)smoothing;                                                              \
-        return call;                                                                  \
+#define GLIA_LOSS_ROW(kind, name, target, prediction, call)                                                            \
+    static glia_tensor build_##kind(glia_tensor y, glia_tensor t, double smoothing) {                                  \
+        (void)smoothing;                                                                                               \
+        return call;                                                                                                   \
     }
 #include "train/losses.def"
 #undef GLIA_LOSS_ROW
@@ -48,11 +48,13 @@ const char *glia_loss_text(glia_loss loss) {
 
 /* The output as the loss wants it: seen before its last activation, or as logarithms. */
 static glia_tensor strip(glia_tensor output, prediction_form form) {
-    bool softmax = output->op == &glia_op_softmax, log_softmax = output->op == &glia_op_log_softmax;
+    const glia_axis_attrs *last = output->attrs;
+    bool softmax = output->op == &glia_op_softmax && last->axis == output->shape.rank - 1;
+    bool log_softmax = output->op == &glia_op_log_softmax && last->axis == output->shape.rank - 1;
     switch (form) {
     case LOGITS: return softmax || log_softmax ? output->in[0] : output;
     case ODDS: return output->op == &glia_op_sigmoid ? output->in[0] : output;
-    case LOGS: return softmax ? glia_log_softmax(output->in[0], (int)((const glia_axis_attrs *)output->attrs)->axis) : output;
+    case LOGS: return softmax ? glia_log_softmax(output->in[0], output->shape.rank - 1) : output;
     case PLAIN: return output;
     }
     return output;
@@ -108,7 +110,8 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
     if (row->target == LABELS && y->shape.rank > 1 && y->shape.dim[y->shape.rank - 1] == 1) {
-        glia_graph_fail(g, GLIA_E_SHAPE, "%s of an output %s with one class is always zero; GLIA_BINARY_CROSS_ENTROPY takes one score",
+        glia_graph_fail(g, GLIA_E_SHAPE,
+                        "%s of an output %s with one class is always zero; GLIA_BINARY_CROSS_ENTROPY takes one score",
                         row->name, glia_shape_format(y->shape, a));
         return false;
     }
@@ -116,7 +119,8 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     glia_graph_fail(g, GLIA_E_SHAPE, "%s cannot compare the output %s%s with targets %s%s; %s", row->name,
                     glia_dtype_name(y->dtype), glia_shape_format(y->shape, a), glia_dtype_name(t->dtype),
                     glia_shape_format(t->shape, b),
-                    row->target == LABELS ? "it takes (N, K) and integer labels (N)" : "it takes a target for each value");
+                    row->target == LABELS ? "it takes (N, K) and integer labels (N)"
+                                          : "it takes a target for each value");
     return false;
 }
 
@@ -148,13 +152,16 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, doubl
     const loss_row *row = &losses[m->kind];
     if (!fits(g, row, output, target)) return false;
     glia_tensor y = strip(output, row->prediction);
-    glia_tensor t = row->target == LABELS ? as_labels(target, y) : row->target == DENSE ? as_dense(target, y) : as_signs(target, y);
+    glia_tensor t = row->target == LABELS  ? as_labels(target, y)
+                    : row->target == DENSE ? as_dense(target, y)
+                                           : as_signs(target, y);
     m->loss = row->build(y, t, smoothing);
     glia_tensor truth;
     classes_of(m->kind, row, y, target, &m->predicted, &truth);
-    if (m->predicted) {
-        glia_tensor hits = glia_cast(glia_equal(m->predicted, truth), GLIA_F32);
-        m->accuracy = glia_mean(hits, GLIA_SCALAR, false);
+    if (m->predicted && y->shape.dim[y->shape.rank - 1] > 1) {
+        m->accuracy = glia_accuracy(y, truth);
+    } else if (m->predicted) {
+        m->accuracy = glia_mean(glia_cast(glia_equal(m->predicted, truth), GLIA_F32), GLIA_SCALAR, false);
     }
     return g->error.status == GLIA_OK;
 }

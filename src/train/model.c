@@ -43,8 +43,8 @@ glia_store *glia_model_store(glia_model *model) { return model ? model->store : 
 glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample) {
     if (!model) return NULL;
     if (sample.rank < 0 || sample.rank >= GLIA_MAX_RANK) {
-        return glia_graph_fail(model->graph, GLIA_E_SHAPE, "input '%s': a sample's rank is 0 to %d, not %d", name ? name : "",
-                               GLIA_MAX_RANK - 1, sample.rank);
+        return glia_graph_fail(model->graph, GLIA_E_SHAPE, "input '%s': a sample's rank is 0 to %d, not %d",
+                               name ? name : "", GLIA_MAX_RANK - 1, sample.rank);
     }
     glia_shape shape = { .rank = sample.rank + 1, .dim = { GLIA_BATCH } };
     for (int i = 0; i < sample.rank; i++) shape.dim[i + 1] = sample.dim[i];
@@ -141,7 +141,8 @@ glia_status glia_model_set(glia_model *model, const char *key, const char *value
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_set: needs a model, a key and a value");
     }
     if (!strncmp(key, "glia.", 5)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_set: keys that begin with 'glia.' are Glia's own: '%s'", key);
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_set: keys that begin with 'glia.' are Glia's own: '%s'",
+                         key);
     }
     struct glia_model_meta *found = find_meta(model, key);
     char *copy = strdup(value);

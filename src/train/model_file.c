@@ -24,7 +24,8 @@ static bool stored(const glia_node *n) { return glia_is_parameter(n) || glia_is_
 /* The names of inputs, or of outputs. */
 static void list_inputs(const glia_graph *g, glia_text *text) {
     for (int i = 0; i < g->n_nodes; i++) {
-        if (glia_is_input(g->nodes[i])) glia_text_printf(text, "%s%s", text->length ? "," : "", glia_leaf_of(g->nodes[i])->name);
+        if (glia_is_input(g->nodes[i]))
+            glia_text_printf(text, "%s%s", text->length ? "," : "", glia_leaf_of(g->nodes[i])->name);
     }
 }
 
@@ -82,8 +83,8 @@ static glia_status check_leaf(const glia_node *leaf, const glia_safetensor *t, g
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     const char *name = glia_leaf_of(leaf)->name;
     if (!t) {
-        return glia_fail(error, GLIA_E_FORMAT, "the graph has %s '%s' %s%s, but the file has no such tensor", leaf->op->name, name,
-                         glia_dtype_name(leaf->dtype), glia_shape_format(leaf->shape, a));
+        return glia_fail(error, GLIA_E_FORMAT, "the graph has %s '%s' %s%s, but the file has no such tensor",
+                         leaf->op->name, name, glia_dtype_name(leaf->dtype), glia_shape_format(leaf->shape, a));
     }
     if (t->dtype == leaf->dtype && glia_shape_equal(t->shape, leaf->shape)) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the graph wants %s%s", t->offset, name,
@@ -115,7 +116,8 @@ static glia_status load(glia_model *model, const glia_safetensors *file, glia_er
     const char *text = glia_safetensors_get(file, "glia.graph");
     if (!text) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "holds tensors but no graph ('glia.graph' in its metadata): build the model, then glia_model_load_weights()");
+                         "holds tensors but no graph ('glia.graph' in its metadata): build the model, then "
+                         "glia_model_load_weights()");
     }
     glia_error reason = { 0 };
     glia_graph *graph = glia_graph_parse(text, strlen(text), &reason);
@@ -160,9 +162,9 @@ static glia_status take_weights(glia_model *model, const glia_safetensors *file,
             const glia_safetensor *from = glia_safetensors_find(file, to.name);
             if (!from) continue;
             if (from->dtype != to.dtype || !glia_shape_equal(from->shape, to.shape)) {
-                return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the model has %s%s", from->offset, to.name,
-                                 glia_dtype_name(from->dtype), glia_shape_format(from->shape, b), glia_dtype_name(to.dtype),
-                                 glia_shape_format(to.shape, a));
+                return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the model has %s%s",
+                                 from->offset, to.name, glia_dtype_name(from->dtype), glia_shape_format(from->shape, b),
+                                 glia_dtype_name(to.dtype), glia_shape_format(to.shape, a));
             }
             if (pass == 0) continue;
             memcpy(to.data, from->data, from->bytes);

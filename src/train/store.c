@@ -124,10 +124,12 @@ static glia_status add_leaves(glia_store *s, glia_node *const *leaves, int n, gl
         if (!names[i]) return glia_fail_nomem(error);
     }
     while (s->capacity < s->n + n) {
-        if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays)) return glia_fail_nomem(error);
+        if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays))
+            return glia_fail_nomem(error);
     }
     if (!rehash(s, s->n + n)) return glia_fail_nomem(error);
-    if (!glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers)) return glia_fail_nomem(error);
+    if (!glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers))
+        return glia_fail_nomem(error);
     void *buffer = glia_alloc_aligned(bytes);
     if (!buffer) return glia_fail(error, GLIA_E_NOMEM, "out of memory for %zu bytes of parameters and states", bytes);
     s->buffers[s->n_buffers++] = buffer;

@@ -5,9 +5,9 @@
  *     conv1    conv add relu     (N, 32, 26, 26)         320
  *              max_pool          (N, 32, 13, 13)
  *
- * Nodes that were made under one label, which is the layer's name, are one row; nodes without a label have rows of their
- * own. A parameter counts where it is used first. Below the table stand the bytes that programs for this batch size take,
- * from the very plans that would run, before anything does.
+ * Nodes that were made under one label, which is the layer's name, are one row; nodes without a label have rows of
+ * their own. A parameter counts where it is used first. Below the table stand the bytes that programs for this batch
+ * size take, from the very plans that would run, before anything does.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +49,7 @@ static void add_word(row *r, const char *word) {
     memcpy(r->operations + used, word, strlen(word) + 1);
 }
 
-static bool same_layer(const row *r, const glia_node *n) {
-    return r->layer && n->label && !strcmp(r->layer, n->label);
-}
+static bool same_layer(const row *r, const glia_node *n) { return r->layer && n->label && !strcmp(r->layer, n->label); }
 
 /* The parameters that the node reads, as they are or prepared, and that no row has yet. */
 static int64_t take_parameters(table *t, const glia_node *n) {
@@ -142,7 +140,8 @@ static void print_table(glia_text *out, const table *t) {
         output = GLIA_MAX(output, (int)strlen(glia_shape_format(r->shape, shape)));
     }
     const int width = layer + operations + output + 6 + 14;
-    glia_text_printf(out, "%-*s  %-*s  %-*s  %14s\n", layer, "Layer", operations, "Operations", output, "Output", "Parameters");
+    glia_text_printf(out, "%-*s  %-*s  %-*s  %14s\n", layer, "Layer", operations, "Operations", output, "Output",
+                     "Parameters");
     print_line(out, width);
     for (int i = 0; i < t->n; i++) {
         const row *r = &t->rows[i];
@@ -177,7 +176,8 @@ static glia_status add_training(glia_task *task, glia_error *error) {
     glia_graph *g = task->graph;
     glia_tensor y = g->outputs[0].node;
     bool classes = y->shape.rank == 2 && y->shape.dim[1] > 1;
-    glia_tensor target = glia_input(g, "summary/target", classes ? GLIA_I32 : y->dtype, classes ? GLIA_SHAPE(GLIA_BATCH) : y->shape);
+    glia_tensor target =
+        glia_input(g, "summary/target", classes ? GLIA_I32 : y->dtype, classes ? GLIA_SHAPE(GLIA_BATCH) : y->shape);
     if (!glia_is_bad(target) && glia_loss_add(y, target, GLIA_LOSS_DEFAULT, 0, &task->measures)) {
         glia_task_output(task, task->measures.loss);
         glia_minimize(task->measures.loss, (glia_optimizer){ 0 }, NULL, NULL);

@@ -36,7 +36,9 @@ static glia_status find_input(glia_task *task, glia_error *error) {
 
 glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
                             glia_error *error) {
-    *task = (glia_task){ .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1 };
+    *task = (glia_task){
+        .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1
+    };
     glia_error reason = { 0 };
     task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);
     if (!task->graph) return glia_fail(error, reason.status, "%s", reason.message);
@@ -86,7 +88,9 @@ static int64_t classes_of(glia_shape output, int64_t targets) {
 
 /* Integer targets must be classes that the output has. */
 static glia_status check_labels(const glia_task *task, const glia_dataset *data, glia_error *error) {
-    enum { MOST = 4096 }; /* bytes of a sample's targets; longer ones are left to the loss, which passes over bad labels */
+    enum {
+        MOST = 4096
+    }; /* bytes of a sample's targets; longer ones are left to the loss, which passes over bad labels */
     const glia_named *output = &task->graph->outputs[0];
     glia_dtype dtype = glia_data_y_dtype(data);
     int64_t targets = glia_shape_count(glia_data_y_shape(data)), classes = classes_of(output->node->shape, targets);
@@ -101,10 +105,11 @@ static glia_status check_labels(const glia_task *task, const glia_dataset *data,
             double label;
             glia_to_double(dtype, bytes + (size_t)j * size, &label, 1);
             if (label >= 0 && label < (double)classes) continue;
-            return glia_fail(error, GLIA_E_ARGUMENT,
-                             "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",
-                             (long long)i, glia_data_name(data), label, output->name,
-                             glia_shape_format(output->node->shape, text), (long long)classes);
+            return glia_fail(
+                error, GLIA_E_ARGUMENT,
+                "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",
+                (long long)i, glia_data_name(data), label, output->name, glia_shape_format(output->node->shape, text),
+                (long long)classes);
         }
     }
     return GLIA_OK;
@@ -133,9 +138,11 @@ int glia_task_output(glia_task *task, glia_tensor y) {
     return task->n_outputs++;
 }
 
-glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing, glia_error *error) {
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
+                              glia_error *error) {
     task->data = data;
-    if (glia_data_count(data) == 0) return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' are empty", glia_data_name(data));
+    if (glia_data_count(data) == 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' are empty", glia_data_name(data));
     glia_status status = check_samples(task, data, error);
     if (status == GLIA_OK) status = check_labels(task, data, error);
     if (status != GLIA_OK) return status;

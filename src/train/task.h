@@ -15,12 +15,12 @@
 typedef struct glia_measures {
     glia_loss kind;        /* with the default resolved */
     glia_tensor loss;      /* scalar */
-    glia_tensor accuracy;  /* scalar f32, or NULL where there are no classes */
+    glia_tensor accuracy;  /* scalar, or NULL where there are no classes */
     glia_tensor predicted; /* i32 (N), the class; or NULL */
 } glia_measures;
 
-/* Adds to the graph the loss of `output` against `target` (both (N, ...)) and what tells of success. false: a mistake is
- * in the graph. */
+/* Adds to the graph the loss of `output` against `target` (both (N, ...)) and what tells of success. false: a mistake
+ * is in the graph. */
 bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, double smoothing, glia_measures *measures);
 const char *glia_loss_text(glia_loss loss);
 
@@ -53,14 +53,15 @@ typedef struct glia_task {
     int n_lanes;
 } glia_task;
 
-/* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release with
- * glia_task_end() whatever the status. */
+/* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release
+ * with glia_task_end() whatever the status. */
 glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
                             glia_error *error);
 void glia_task_end(glia_task *task);
 
 /* Checks that the data fit the model's input and adds targets, loss and accuracy. */
-glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing, glia_error *error);
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
+                              glia_error *error);
 /* The index under which lanes give this tensor. */
 int glia_task_output(glia_task *task, glia_tensor y);
 

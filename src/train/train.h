@@ -28,7 +28,7 @@ struct glia_model {
     glia_store *store; /* NULL before glia_model_init */
     struct glia_model_meta {
         char *key, *value;
-    } *meta;
+    } * meta;
     int n_meta, meta_capacity;
 };
 

@@ -629,6 +629,7 @@ typedef struct glia_progress {
     int64_t samples;       /* seen in this epoch */
     double seconds;        /* since the epoch began */
     glia_scores train;     /* means since the epoch began */
+    double lr;             /* learning rate of this step */
     bool epoch_end;        /* then validation is filled in, if there is validation data */
     glia_scores validation;
     size_t activation_bytes, parameter_bytes; /* of the training step, planned */
@@ -636,12 +637,22 @@ typedef struct glia_progress {
 /* Called before the first step (step 0), after every step and at the end of an epoch; false: stop here, with what there is. */
 typedef bool (*glia_progress_fn)(const glia_progress *progress, void *context);
 
+/* How the learning rate changes over all steps of a fit. */
+typedef enum glia_lr_schedule {
+    GLIA_LR_CONSTANT,
+    GLIA_LR_LINEAR, /* in a line to lr_end */
+    GLIA_LR_COSINE  /* along half a cosine to lr_end (Loshchilov and Hutter 2017, without restarts) */
+} glia_lr_schedule;
+
 typedef struct glia_fit_opts {
     int64_t epochs; /* 0: 1 */
     int64_t batch;  /* 0: 32 */
     glia_loss loss;
     double label_smoothing;
     glia_optimizer optimizer; /* zero: SGD */
+    glia_lr_schedule schedule;
+    double lr_end;  /* where the schedule leads to */
+    int64_t warmup; /* steps in which the rate first rises in a line to optimizer.lr; 0: none */
     const glia_dataset *validation;
     uint64_t seed;         /* of the parameters (if not yet initialised), the order and dropout */
     glia_backend *backend; /* NULL: "cpu" with `threads` */

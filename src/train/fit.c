@@ -21,7 +21,9 @@ typedef struct fit {
     glia_loader *train_loader, *validation_loader;
     char *backup; /* of the model's store, as the epoch began */
     size_t backup_bytes;
-    int64_t done; /* steps in all */
+    int64_t done;   /* steps in all */
+    int64_t total;  /* steps that there will be */
+    double full_lr; /* what the schedule begins with */
     glia_progress progress;
 } fit;
 
@@ -31,6 +33,9 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
     if (!model || !data) return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: needs a model and data");
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: epochs, batch and max_steps cannot be negative");
+    }
+    if (o->warmup < 0 || !(o->lr_end >= 0) || !isfinite(o->lr_end)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: warmup and lr_end cannot be negative");
     }
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
@@ -105,6 +110,27 @@ static void end(fit *f) {
     free(f->backup);
 }
 
+/* ---- the learning rate ---------------------------------------------------------------------- */
+
+/* In step 0, 1, ..., total - 1. */
+static double rate_at(const fit *f, int64_t step) {
+    const glia_fit_opts *o = &f->opts;
+    if (step < o->warmup) return f->full_lr * (double)(step + 1) / (double)o->warmup;
+    double share = (double)(step - o->warmup) / (double)GLIA_MAX(f->total - o->warmup, 1);
+    switch (o->schedule) {
+    case GLIA_LR_LINEAR: return f->full_lr + (o->lr_end - f->full_lr) * share;
+    case GLIA_LR_COSINE: return o->lr_end + (f->full_lr - o->lr_end) * (1 + cos(M_PI * share)) / 2;
+    default: return f->full_lr;
+    }
+}
+
+/* Gives the step that comes its learning rate. */
+static void set_rate(fit *f, const glia_lane *lane) {
+    float *lr = glia_session_input(lane->session, "lr", NULL);
+    f->progress.lr = rate_at(f, f->done);
+    if (lr) *lr = (float)f->progress.lr;
+}
+
 /* ---- running ------------------------------------------------------------------------------ */
 
 /* Tells the callback. false: it wants to stop. */
@@ -161,6 +187,7 @@ static glia_status run_epoch(fit *f, int64_t epoch, glia_error *error) {
     for (int64_t step = 1; step <= p->steps && glia_loader_next(f->train_loader, &batch); step++, f->done++) {
         glia_lane *lane = glia_task_lane(&f->train, batch.n, error);
         if (!lane) return GLIA_E_INTERNAL;
+        set_rate(f, lane);
         status = glia_lane_run(lane, batch.x, batch.y, error);
         if (status != GLIA_OK) return status;
         glia_tally_add(&tally, &f->train, lane);
@@ -175,9 +202,14 @@ static glia_status run_epoch(fit *f, int64_t epoch, glia_error *error) {
 }
 
 static void describe(fit *f, glia_model *model) {
+    const float *lr = glia_session_input(f->train.lanes[0].session, "lr", NULL);
+    f->full_lr = lr ? (double)*lr : 0;
+    f->total = f->opts.epochs * glia_loader_batches(f->train_loader);
+    if (f->opts.max_steps > 0) f->total = GLIA_MIN(f->total, f->opts.max_steps);
     glia_program_info info = glia_program_inspect(f->train.lanes[0].program);
     f->progress = (glia_progress){ .model = model,
                                    .epochs = f->opts.epochs,
+                                   .lr = rate_at(f, 0),
                                    .activation_bytes = info.activation_bytes,
                                    .parameter_bytes = info.parameter_bytes,
                                    .validation = { .loss = NAN, .accuracy = NAN } };

@@ -1,0 +1,111 @@
+/* test_lr_schedule.c - the learning rate over a fit: what is told, and what the weights say. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+enum { SAMPLES = 10, BATCH = 4, STEPS = 3, EPOCHS = 4, MOST = 64 }; /* batches of 4, 4, 2 */
+
+typedef struct record {
+    int n;
+    double lr[MOST], weight[MOST + 1];
+} record;
+
+static double weight_of(glia_model *model) {
+    glia_array w;
+    assert_true(glia_store_find(glia_model_store(model), "w/kernel", &w));
+    return *(const float *)w.data;
+}
+
+static bool note(const glia_progress *p, void *context) {
+    record *r = context;
+    if (p->epoch_end) return true;
+    if (p->step > 0) r->lr[r->n++] = p->lr;
+    r->weight[r->n] = weight_of(p->model);
+    return true;
+}
+
+/* The loss is |w - 1000|, so a step of plain descent moves w by the learning rate. */
+static record fit(glia_fit_opts opts) {
+    static const float ones[SAMPLES] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    static float far[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++) far[i] = 1000;
+    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES, .x = ones, .x_shape = GLIA_SHAPE(1), .y = far,
+                                                         .y_shape = GLIA_SHAPE(1) }, NULL);
+    glia_model *model = glia_model_create("line", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1));
+    glia_model_output(model, "y", glia_dense(x, "w", (glia_dense_opts){ .units = 1, .no_bias = true }));
+    record r = { 0 };
+    opts.epochs = EPOCHS;
+    opts.batch = BATCH;
+    opts.loss = GLIA_MAE;
+    opts.optimizer = (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.5 };
+    opts.threads = 1;
+    opts.progress = note;
+    opts.context = &r;
+    glia_error error = { 0 };
+    glia_status status = glia_fit(model, data, opts, &error);
+    if (status != GLIA_OK) fail_msg("%s", error.message);
+    glia_model_free(model);
+    glia_data_free(data);
+    return r;
+}
+
+static void check(const record *r, int n, const double *expected) {
+    assert_int_equal(r->n, n);
+    for (int i = 0; i < n; i++) {
+        assert_true(fabs(r->lr[i] - expected[i]) < 1e-7);
+        assert_true(fabs(r->weight[i + 1] - r->weight[i] - expected[i]) < 1e-5);
+    }
+}
+
+static void constant(void **state) {
+    (void)state;
+    double expected[EPOCHS * STEPS];
+    for (int i = 0; i < EPOCHS * STEPS; i++) expected[i] = 0.5;
+    record r = fit((glia_fit_opts){ 0 });
+    check(&r, EPOCHS * STEPS, expected);
+}
+
+static void linear_after_warmup(void **state) {
+    (void)state;
+    const double expected[] = { 0.125, 0.25, 0.375, 0.5, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15 };
+    record r = fit((glia_fit_opts){ .schedule = GLIA_LR_LINEAR, .lr_end = 0.1, .warmup = 4 });
+    check(&r, 12, expected);
+}
+
+static void cosine_ends_with_the_steps_that_there_are(void **state) {
+    (void)state;
+    const double root = 0.70710678118654752; /* cos of 45 degrees */
+    const double expected[] = { 0.5, 0.25 * (1 + root), 0.25, 0.25 * (1 - root) };
+    record r = fit((glia_fit_opts){ .schedule = GLIA_LR_COSINE, .max_steps = 4 });
+    check(&r, 4, expected);
+}
+
+static void nonsense_is_refused(void **state) {
+    (void)state;
+    glia_dataset *data = glia_data_strokes(4, 0, NULL);
+    glia_model *model = glia_model_create("m", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    glia_model_output(model, "y", glia_dense(glia_flatten(x), "d", (glia_dense_opts){ .units = 10 }));
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .warmup = -1 }, NULL), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .lr_end = -1 }, NULL), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .lr_end = NAN }, NULL), GLIA_E_ARGUMENT);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(constant),
+        cmocka_unit_test(linear_after_warmup),
+        cmocka_unit_test(cosine_ends_with_the_steps_that_there_are),
+        cmocka_unit_test(nonsense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -6,9 +6,18 @@
 
 
 #define SHAPE(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
-#define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, ...)             \
-    { .name = name_, .summary = summary_, .build = glia_build_##builder_, .sample = sample_, .outputs = outputs_,       \
-      .data = data_, .epochs = epochs_, .batch = batch_, .loss = loss_, .normalize = normalize_,                        \
+#define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
+    { .name = name_,                                                                                                   \
+      .summary = summary_,                                                                                             \
+      .build = glia_build_##builder_,                                                                                  \
+      .sample = sample_,                                                                                               \
+      .outputs = outputs_,                                                                                             \
+      .data = data_,                                                                                                   \
+      .epochs = epochs_,                                                                                               \
+      .batch = batch_,                                                                                                 \
+      .loss = loss_,                                                                                                   \
+      .normalize = normalize_,                                                                                         \
+      .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
 static const glia_recipe recipes[] = {
 #include "models.def"

@@ -80,6 +80,7 @@ class Usage(Folder):
             (["train", "mlp", "--xyzzy"], "`glia help train` lists them"),
             (["train", "mlp", "-e", "3"], "`glia help train` lists them"),
             (["train", "mlp", "--optimizer", "adamm", "--data", DATA], "did you mean adam"),
+            (["train", "mlp", "--schedule", "cosin", "--data", DATA], "did you mean cosine?"),
             (["train", "dnn"], "wants --data"),
             (["summary", "lenet6"], "did you mean lenet5?"),
             (["eval", "lenet5"], "not trained yet"),

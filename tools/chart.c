@@ -68,11 +68,15 @@ static void y_axis(text *out, const chart *c, const axes *a) {
         for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step);
         return;
     }
-    bool dense = a->high - a->low < 2.2; /* decades: then 2 and 5 have room between them */
+    static const struct {
+        double decades; /* on an axis shorter than this ... */
+        double steps[4]; /* ... each decade has ticks at these */
+    } densities[] = { { 1.6, { 1, 2, 5 } }, { 3.2, { 1, 3 } }, { INFINITY, { 1 } } };
+    int density = 0;
+    while (a->high - a->low >= densities[density].decades) density++;
     for (int power = (int)floor(a->low); power <= (int)ceil(a->high); power++) {
-        const double steps[] = { 1, 2, 5 };
-        for (int i = 0; i < (dense ? 3 : 1); i++) {
-            double y = steps[i] * pow(10, power), at = log10(y);
+        for (const double *step = densities[density].steps; *step > 0; step++) {
+            double y = *step * pow(10, power), at = log10(y);
             if (at >= a->low && at <= a->high) y_tick(out, c, a, y);
         }
     }

@@ -25,7 +25,7 @@ static const char style[] =
     "main{max-width:1040px;margin:0 auto;padding:48px 24px 64px}"
     "h1{font-size:30px;line-height:1.2;letter-spacing:-.02em;margin:0 0 4px;font-weight:650}h1 span{color:var(--soft);font-weight:400}"
     "h2{font-size:17px;letter-spacing:-.01em;margin:48px 0 4px;font-weight:650}p{margin:0;color:var(--soft)}"
-    "h2+p{margin-bottom:16px;max-width:84ch;text-wrap:pretty}"
+    "h2+p{margin-bottom:16px;max-width:96ch;text-wrap:pretty}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:28px}"
     ".tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px}.tile{padding:14px 16px 12px}"
     ".tile b{display:block;font-size:25px;line-height:1.25;letter-spacing:-.02em;font-weight:620}.tile span{color:var(--soft);font-size:13px}"
@@ -248,7 +248,8 @@ static void settings_table(const training *t, text *out) {
     row(out, "seed", "%lld", (long long)a->seed);
     text_add(out, "</table></div><div class=card><table class=settings>");
     row(out, "optimizer", "%s", optimizer_name(t->optimizer.kind));
-    row(out, "learning rate", "%g", t->optimizer.lr);
+    row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule_name(t->schedule));
+    if (a->warmup > 0) row(out, "warm-up", "%s steps", grouped(a->warmup, number));
     if (t->optimizer.momentum != 0) row(out, "momentum", "%g%s", t->optimizer.momentum, t->optimizer.nesterov ? ", Nesterov" : "");
     row(out, "weight decay", "%g", t->optimizer.weight_decay);
     if (t->optimizer.clip_norm != 0) row(out, "gradient norm at most", "%g", t->optimizer.clip_norm);

@@ -17,6 +17,12 @@ static const char *const optimizer_names[GLIA_OPTIMIZER_COUNT] = {
     [GLIA_SGD] = "sgd", [GLIA_ADAM] = "adam", [GLIA_ADAMW] = "adamw", [GLIA_ADAGRAD] = "adagrad", [GLIA_RMSPROP] = "rmsprop"
 };
 
+static const char *const schedule_names[] = { [GLIA_LR_CONSTANT] = "constant", [GLIA_LR_LINEAR] = "linear",
+                                              [GLIA_LR_COSINE] = "cosine" };
+enum { SCHEDULES = sizeof schedule_names / sizeof schedule_names[0] };
+
+const char *schedule_name(glia_lr_schedule schedule) { return schedule_names[schedule]; }
+
 const char *optimizer_name(glia_optimizer_kind kind) { return optimizer_names[kind]; }
 
 const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
@@ -36,19 +42,28 @@ static int find_recipe(training *t) {
     return misuse("there is no model \"%s\"; `glia models` lists them", t->asked.model);
 }
 
+/* The index of `name`, or -1 after saying that there is no such `what`. */
+static int choose(const char *what, const char *name, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0) return i;
+    const char *near = glia_name_nearest(name, names, n);
+    text list = { 0 };
+    for (int i = 0; i < n; i++) text_add(&list, "%s%s", i ? ", " : "", names[i]);
+    misuse("there is no %s \"%s\"%s%s%s; there are %s", what, name, near ? "; did you mean " : "", near ? near : "",
+           near ? "?" : "", list.bytes);
+    free(list.bytes);
+    return -1;
+}
+
 static int choose_optimizer(training *t) {
     settings *a = &t->asked;
     t->optimizer = t->recipe->optimizer;
-    if (a->optimizer) {
-        int kind = 0;
-        while (kind < GLIA_OPTIMIZER_COUNT && strcmp(optimizer_names[kind], a->optimizer) != 0) kind++;
-        if (kind == GLIA_OPTIMIZER_COUNT) {
-            const char *near = glia_name_nearest(a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT);
-            return misuse("there is no optimizer \"%s\"%s%s%s; there are sgd, adam, adamw, adagrad, rmsprop", a->optimizer,
-                          near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
-        }
-        if (t->optimizer.kind != (glia_optimizer_kind)kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
-    }
+    t->schedule = t->recipe->schedule;
+    int kind = a->optimizer ? choose("optimizer", a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;
+    int schedule = a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
+    if (kind < 0 || schedule < 0) return EXIT_USAGE;
+    if (kind != (int)t->optimizer.kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
+    t->schedule = (glia_lr_schedule)schedule;
     if (!isnan(a->lr)) t->optimizer.lr = a->lr;
     if (!isnan(a->momentum)) t->optimizer.momentum = a->momentum;
     if (!isnan(a->weight_decay)) t->optimizer.weight_decay = a->weight_decay;
@@ -183,8 +198,9 @@ void training_close(training *t) {
 
 void training_headline(const training *t) {
     char number[SHORT];
-    printf("model    %s, %s parameters; %s, learning rate %g, batches of %lld\n", t->recipe->name,
+    printf("model    %s, %s parameters; %s, learning rate %g%s%s, batches of %lld\n", t->recipe->name,
            grouped(glia_model_parameter_count(t->model, false), number), optimizer_name(t->optimizer.kind), t->optimizer.lr,
+           t->schedule == GLIA_LR_CONSTANT ? "" : " ", t->schedule == GLIA_LR_CONSTANT ? "" : schedule_name(t->schedule),
            (long long)t->asked.batch);
     printf("data     %s, %s samples to train on", t->asked.data, grouped(glia_data_count(training_data(t)), number));
     if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), number));
@@ -202,6 +218,7 @@ int training_run(training *t) {
     glia_status status = glia_fit(t->model, training_data(t),
                                   (glia_fit_opts){ .epochs = a->epochs, .batch = a->batch, .loss = t->loss,
                                                    .label_smoothing = a->label_smoothing, .optimizer = t->optimizer,
+                                                   .schedule = t->schedule, .lr_end = a->lr_end, .warmup = a->warmup,
                                                    .validation = t->validation, .seed = (uint64_t)a->seed,
                                                    .backend = t->backend, .workers = (int)a->workers,
                                                    .max_steps = a->max_steps, .progress = progress_step,
@@ -277,6 +294,9 @@ static void options_json(json *j, const training *t) {
     json_int(j, "batch", a->batch);
     json_text(j, "optimizer", optimizer_name(t->optimizer.kind));
     json_real(j, "lr", t->optimizer.lr);
+    json_text(j, "schedule", schedule_name(t->schedule));
+    json_real(j, "lr_end", t->schedule == GLIA_LR_CONSTANT ? t->optimizer.lr : a->lr_end);
+    json_int(j, "warmup", a->warmup);
     json_real(j, "momentum", t->optimizer.momentum);
     json_bool(j, "nesterov", t->optimizer.nesterov);
     json_real(j, "weight_decay", t->optimizer.weight_decay);

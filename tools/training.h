@@ -9,8 +9,9 @@
 typedef struct settings {
     const char *model, *data, *data_folder;
     int64_t epochs, batch, seed, threads, workers, max_steps;
-    const char *optimizer;
-    double lr, momentum, weight_decay, clip_norm, label_smoothing;
+    const char *optimizer, *schedule;
+    double lr, lr_end, momentum, weight_decay, clip_norm, label_smoothing;
+    int64_t warmup;
     bool nesterov;
     double validation; /* below 1: share of the training data; else samples; NaN: a tenth, at most 5,000 */
     int normalize;     /* -1: the model's default */
@@ -26,6 +27,7 @@ typedef struct training {
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;
+    glia_lr_schedule schedule;
     glia_loss loss;
     double *mean, *stddev;
     int n_normal;
@@ -49,6 +51,7 @@ void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* what is trained on */
 const char *optimizer_name(glia_optimizer_kind kind);
+const char *schedule_name(glia_lr_schedule schedule);
 void training_json(const training *t, text *out, bool epochs); /* the figures of a run as an object */
 void training_headline(const training *t);                     /* prints what is about to happen */
 

@@ -107,7 +107,7 @@ static void every_op_is_its_definition(void **state) {
 
 /* ---- random graphs --------------------------------------------------------------------------------- */
 
-enum { MOST_INPUTS = 12, MOST_VALUES = 40 };
+enum { MOST_INPUTS = 16, MOST_VALUES = 40 };
 
 typedef struct random_graph {
     glia_graph *g;
@@ -163,7 +163,12 @@ static glia_tensor any_value(random_graph *r) {
 }
 
 static glia_tensor condition(random_graph *r) {
-    if (r->n_x < 8) return glia_broadcast(new_input(r, GLIA_BOOL, some_shape(r)), r->space);
+    if (r->n_x < 8 && draw(r, 2)) return glia_broadcast(new_input(r, GLIA_BOOL, some_shape(r)), r->space);
+    if (r->n_x < 8) {
+        glia_tensor x = glia_broadcast(new_input(r, GLIA_I32, some_shape(r)), r->space);
+        if (draw(r, 2)) return glia_less(x, glia_scalar(r->g, GLIA_I32, 10));
+        return glia_greater_equal(glia_broadcast(new_input(r, GLIA_I32, some_shape(r)), r->space), x);
+    }
     return glia_greater(glia_like(r->value[0], 0.3), glia_like(r->value[0], draw(r, 2)));
 }
 

@@ -167,11 +167,49 @@ static void every_elementwise_op_has_one(void **state) {
     }
 }
 
+/* ---- softmax --------------------------------------------------------------------------------------- */
+
+static void check_softmax(const glia_cpu_kernels *table, int length, float special) {
+    float x[8 * 200], y[8 * 200];
+    glia_rng rng = { .seed = 3, .stream = (uint64_t)length };
+    for (int i = 0; i < 8 * length; i++) x[i] = (float)(glia_rng_uniform(&rng) * 40 - 20);
+    x[3 * length + length - 1] = special;
+    table->softmax_f32(NULL, 8, length, x, y);
+    for (int row = 0; row < 8; row++) {
+        double most = -INFINITY, sum = 0;
+        bool lost = false;
+        for (int i = 0; i < length; i++) most = fmax(most, x[row * length + i]), lost |= isnan(x[row * length + i]);
+        for (int i = 0; i < length; i++) sum += exp(x[row * length + i] - most);
+        for (int i = 0; i < length; i++) {
+            const double want = exp(x[row * length + i] - most) / sum, got = y[row * length + i];
+            if (lost ? !isnan(got) : !(fabs(got - want) <= 4e-6 * want + 1e-37)) {
+                fail_msg("softmax on %s, length %d: [%d, %d] is %g, not %g", glia_isa_name(table->isa), length, row, i, got, want);
+            }
+        }
+    }
+    table->softmax_f32(NULL, 8, length, x, x);
+    assert_memory_equal(x, y, (size_t)(8 * length) * sizeof(float));
+}
+
+static void softmax_of_every_length(void **state) {
+    (void)state;
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n = tables_of_machine(tables);
+    for (int t = 0; t < n; t++) {
+        for (int length = 16; length < 200; length += length < 70 ? 1 : 13) {
+            check_softmax(tables[t], length, 5);
+            check_softmax(tables[t], length, -INFINITY);
+            check_softmax(tables[t], length, NAN);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_bounds),
         cmocka_unit_test(every_form_and_length),
         cmocka_unit_test(every_elementwise_op_has_one),
+        cmocka_unit_test(softmax_of_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,9 @@ typedef struct glia_cpu_kernels {
     /* Runs a program without reductions on a block of its space, taken as a matrix whose columns are the last dimension. */
     void (*loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
+    /* Each row of x (rows, length) by its softmax; length >= 16; y may be x. */
+    void (*softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+
     void (*copy)(glia_pool *pool, const glia_copy *copy);
     void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */
     void (*gather)(glia_pool *pool, const glia_pick *pick);

@@ -38,13 +38,6 @@ static bool cpu_reduces(const glia_backend *backend, const glia_node *node) {
     return glia_program_reduces(node);
 }
 
-/* A product accumulates in the memory of a result: nothing may be read from there afterwards. */
-static bool cpu_in_place(const glia_backend *backend, const glia_group *group) {
-    (void)backend;
-    if (group->kind == GLIA_GROUP_SINGLE) return group->anchor->op->flags & GLIA_OP_ELEMENTWISE;
-    return group->kind == GLIA_GROUP_LOOP;
-}
-
 /* ---- single nodes ------------------------------------------------------------------------------------- */
 
 static const glia_cpu_row *row_in(const glia_cpu_row *rows, const glia_node *node) {
@@ -57,6 +50,19 @@ static const glia_cpu_row *row_in(const glia_cpu_row *rows, const glia_node *nod
 static const glia_cpu_row *row_of(const glia_node *node) {
     const glia_cpu_row *row = row_in(glia_cpu_products, node);
     return row ? row : row_in(glia_cpu_moves, node);
+}
+
+/* A product accumulates in the memory of a result: nothing may be read from there afterwards. */
+static bool cpu_in_place(const glia_backend *backend, const glia_group *group) {
+    (void)backend;
+    if (group->kind != GLIA_GROUP_SINGLE) return group->kind == GLIA_GROUP_LOOP;
+    const glia_cpu_row *row = row_of(group->anchor);
+    return row ? row->in_place : group->anchor->op->flags & GLIA_OP_ELEMENTWISE;
+}
+
+static bool cpu_has_kernel(const glia_backend *backend, const glia_node *node) {
+    (void)backend;
+    return row_of(node) != NULL;
 }
 
 /* True if the node alone makes a loop program; then `loop` is that group. */
@@ -219,6 +225,7 @@ static glia_status cpu_open(glia_backend *backend, int threads, glia_error *erro
 const glia_backend_kind glia_backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
+    .has_kernel = cpu_has_kernel,
     .fusable = cpu_fusable,
     .anchors = cpu_anchors,
     .reduces = cpu_reduces,

@@ -16,12 +16,14 @@ typedef struct glia_lowering {
     glia_error *error;
 } glia_lowering;
 
-/* How one op is run. `fits`: is there a kernel for this node's dtypes and attributes? scratch NULL: none is needed. */
+/* How one op is run. `fits`: is there a kernel for this node's dtypes and attributes? scratch NULL: none is needed.
+ * in_place: the result may lie where input 0 does. A composite with a row is kept whole if the row fits. */
 typedef struct glia_cpu_row {
     const glia_op *op;
     bool (*fits)(const glia_node *node);
     size_t (*scratch)(const glia_cpu_kernels *kernels, const glia_node *node, int workers);
     glia_launch *(*prepare)(const glia_lowering *lowering);
+    bool in_place;
 } glia_cpu_row;
 
 extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[]; /* ended by a NULL op */

@@ -246,16 +246,48 @@ static glia_launch *prepare_random(const glia_lowering *w) {
     return &l->base;
 }
 
+/* ---- whole rows ---------------------------------------------------------------------------------------- */
+
+/* Short rows are better off as loops, whose tiles hold several. */
+static bool is_long_row(const glia_node *n) {
+    const int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis;
+    return n->dtype == GLIA_F32 && axis == n->shape.rank - 1 && n->shape.dim[axis] >= 32;
+}
+
+typedef struct softmax_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    int64_t rows, length;
+    const float *x;
+    float *y;
+} softmax_launch;
+
+static void softmax_run(const glia_launch *launch, glia_pool *pool) {
+    const softmax_launch *l = (const softmax_launch *)launch;
+    l->kernels->softmax_f32(pool, l->rows, l->length, l->x, l->y);
+}
+
+static glia_launch *prepare_softmax(const glia_lowering *w) {
+    softmax_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    const int64_t length = w->node->shape.dim[w->node->shape.rank - 1];
+    *l = (softmax_launch){ .base = { softmax_run, "softmax_f32" }, .kernels = w->kernels, .length = length,
+                           .rows = glia_shape_count(w->node->shape) / length, .x = w->address[w->node->in[0]->id],
+                           .y = w->address[w->node->id] };
+    return &l->base;
+}
+
 const glia_cpu_row glia_cpu_moves[] = {
-    { &glia_op_reshape, always, NULL, prepare_reshape },
-    { &glia_op_permute, always, NULL, prepare_permute },
-    { &glia_op_broadcast, always, NULL, prepare_broadcast },
-    { &glia_op_slice, always, NULL, prepare_slice },
-    { &glia_op_pad, always, NULL, prepare_pad },
-    { &glia_op_concat, always, NULL, prepare_concat },
-    { &glia_op_gather, always, NULL, prepare_gather },
-    { &glia_op_scatter_add, is_f32, NULL, prepare_scatter_add },
-    { &glia_op_argmax, from_f32, NULL, prepare_argmax },
-    { &glia_op_random_uniform, is_f32, NULL, prepare_random },
-    { NULL, NULL, NULL, NULL },
+    { &glia_op_reshape, always, NULL, prepare_reshape, false },
+    { &glia_op_permute, always, NULL, prepare_permute, false },
+    { &glia_op_broadcast, always, NULL, prepare_broadcast, false },
+    { &glia_op_slice, always, NULL, prepare_slice, false },
+    { &glia_op_pad, always, NULL, prepare_pad, false },
+    { &glia_op_concat, always, NULL, prepare_concat, false },
+    { &glia_op_gather, always, NULL, prepare_gather, false },
+    { &glia_op_scatter_add, is_f32, NULL, prepare_scatter_add, false },
+    { &glia_op_argmax, from_f32, NULL, prepare_argmax, false },
+    { &glia_op_random_uniform, is_f32, NULL, prepare_random, false },
+    { &glia_op_softmax, is_long_row, NULL, prepare_softmax, true },
+    { NULL, NULL, NULL, NULL, false },
 };

@@ -299,14 +299,14 @@ static glia_launch *prepare_alone(const glia_lowering *w) {
 }
 
 const glia_cpu_row glia_cpu_products[] = {
-    { &glia_op_matmul, is_f32, matmul_scratch, prepare_alone },
-    { &glia_op_conv, is_f32, conv_scratch, prepare_alone },
-    { &glia_op_conv_input_grad, is_f32, conv_input_grad_scratch, prepare_alone },
-    { &glia_op_conv_kernel_grad, is_f32, conv_kernel_grad_scratch, prepare_alone },
-    { &glia_op_max_pool, is_f32, NULL, prepare_pool },
-    { &glia_op_max_pool_scatter, is_f32, NULL, prepare_pool },
-    { &glia_op_max_pool_gather, is_f32, NULL, prepare_pool },
-    { &glia_op_avg_pool, is_f32, NULL, prepare_pool },
-    { &glia_op_avg_pool_grad, is_f32, NULL, prepare_pool },
-    { NULL, NULL, NULL, NULL },
+    { &glia_op_matmul, is_f32, matmul_scratch, prepare_alone, false },
+    { &glia_op_conv, is_f32, conv_scratch, prepare_alone, false },
+    { &glia_op_conv_input_grad, is_f32, conv_input_grad_scratch, prepare_alone, false },
+    { &glia_op_conv_kernel_grad, is_f32, conv_kernel_grad_scratch, prepare_alone, false },
+    { &glia_op_max_pool, is_f32, NULL, prepare_pool, false },
+    { &glia_op_max_pool_scatter, is_f32, NULL, prepare_pool, false },
+    { &glia_op_max_pool_gather, is_f32, NULL, prepare_pool, false },
+    { &glia_op_avg_pool, is_f32, NULL, prepare_pool, false },
+    { &glia_op_avg_pool_grad, is_f32, NULL, prepare_pool, false },
+    { NULL, NULL, NULL, NULL, false },
 };

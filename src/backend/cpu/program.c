@@ -17,7 +17,21 @@ enum { L1_BYTES = 28 << 10, SHORTEST_TILE = 256, MOST_PIECES = 128, MOST_PARTS =
 
 /* ---- what can be fused ----------------------------------------------------------------------- */
 
+/* The tile function that compares whole numbers as this node does; NULL: it is no such comparison. */
+static const glia_tile *compares_i32(const glia_cpu_kernels *kernels, const glia_node *node) {
+    if (node->dtype != GLIA_BOOL || node->n_in != 2 || node->in[0]->dtype != GLIA_I32) return NULL;
+    static const glia_op *const ops[] = { &glia_op_equal, &glia_op_not_equal, &glia_op_less, &glia_op_less_equal,
+                                          &glia_op_greater, &glia_op_greater_equal };
+    static const char *const names[] = { "equal_i32", "not_equal_i32", "less_i32", "less_equal_i32", "greater_i32",
+                                         "greater_equal_i32" };
+    for (int i = 0; i < GLIA_COUNT(ops); i++) {
+        if (node->op == ops[i]) return kernels->tile_named(names[i]);
+    }
+    return NULL;
+}
+
 bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node) {
+    if (compares_i32(kernels, node)) return true;
     if (node->dtype != GLIA_F32 && node->dtype != GLIA_BOOL) return false;
     bool widens = node->op == &glia_op_cast && node->dtype == GLIA_F32;
     for (int i = 0; i < node->n_in; i++) {
@@ -77,13 +91,16 @@ static int new_value(builder *b, value v) {
     return b->n_values++;
 }
 
-static int new_immediate(builder *b, float x) {
+/* dtype: F32, or I32 for the bits of a whole number. */
+static int new_immediate(builder *b, double number, glia_dtype dtype) {
     glia_loop *l = b->loop;
+    float x = (float)number;
+    if (dtype == GLIA_I32) glia_from_double(dtype, &number, &x, 1);
     for (int i = 0; i < b->n_values; i++) {
-        if (b->values[i].kind == IMMEDIATE && memcmp(&l->immediates[b->values[i].index], &x, sizeof x) == 0) return i;
+        if (b->values[i].kind == IMMEDIATE && b->values[i].dtype == dtype && memcmp(&l->immediates[b->values[i].index], &x, sizeof x) == 0) return i;
     }
     l->immediates[l->n_immediates] = x;
-    return new_value(b, (value){ .kind = IMMEDIATE, .index = l->n_immediates++, .single = true });
+    return new_value(b, (value){ .kind = IMMEDIATE, .index = l->n_immediates++, .single = true, .dtype = dtype });
 }
 
 /* The strides of a value of `shape` broadcast to the space, in the uncollapsed space. */
@@ -177,15 +194,19 @@ static void choose_modes(builder *b) {
 
 /* ---- 2. steps ---------------------------------------------------------------------------------- */
 
-static int emit_to(builder *b, const char *name, int d, int a, int bb, int c);
+static int emit_to(builder *b, const glia_tile *tile, int d, int a, int bb, int c);
 
 /* A step and its new value. */
-static int emit(builder *b, const char *name, int a, int bb, int c) {
+static int emit_tile(builder *b, const glia_tile *tile, int a, int bb, int c) {
     bool single = true;
     const int in[3] = { a, bb, c };
     for (int i = 0; i < 3; i++) single = single && (in[i] < 0 || b->values[in[i]].single);
     int d = new_value(b, (value){ .kind = RESULT, .index = -1, .single = single });
-    return emit_to(b, name, d, a, bb, c);
+    return emit_to(b, tile, d, a, bb, c);
+}
+
+static int emit(builder *b, const char *name, int a, int bb, int c) {
+    return emit_tile(b, b->kernels->tile_named(name), a, bb, c);
 }
 
 /* The value spread over a tile. */
@@ -196,8 +217,8 @@ static int spread(builder *b, int v) {
     return d;
 }
 
-static int emit_to(builder *b, const char *name, int d, int a, int bb, int c) {
-    draft_step s = { .tile = b->kernels->tile_named(name), .d = d, .in = { a, bb, c } };
+static int emit_to(builder *b, const glia_tile *tile, int d, int a, int bb, int c) {
+    draft_step s = { .tile = tile, .d = d, .in = { a, bb, c } };
     s.single = b->values[d].single;
     for (int i = 0; !s.single; i++) { /* spreads operands until there is such a form; there is one for none */
         unsigned form = 0;
@@ -216,23 +237,26 @@ static int index_of(glia_node *const *nodes, int n, const glia_node *node) {
     return -1;
 }
 
-/* The value of a node that a step reads, as floats. */
-static int read(builder *b, const glia_node *n) {
+/* The value of a node that a step reads: as it lies in memory, i32 for instance, or as floats. */
+static int read_as(builder *b, const glia_node *n, bool raw) {
     const glia_group *g = b->group;
-    double x;
+    double x = 0;
     int at = index_of(g->nodes, g->n_nodes, n);
     int *place = at >= 0 ? &b->of_node[at] : NULL;
     if (n == g->anchor) place = &b->of_anchor;
     if (!place && (at = index_of(g->inputs, g->n_inputs, n)) >= 0) place = &b->of_input[at];
     if (!place || *place < 0) {
         b->lost = b->lost || !glia_is_constant_scalar(n, &x);
-        return new_immediate(b, b->lost ? 0 : (float)x);
+        return new_immediate(b, x, raw ? n->dtype : GLIA_F32);
     }
     const glia_dtype dtype = b->values[*place].dtype;
-    if (dtype == GLIA_I32) *place = emit(b, "load_i32", *place, -1, -1);
-    else if (dtype != GLIA_F32) *place = emit(b, "load_u8", *place, -1, -1);
+    if (raw) return *place;
+    if (dtype == GLIA_I32) return emit(b, "load_i32", *place, -1, -1);
+    if (dtype != GLIA_F32) *place = emit(b, "load_u8", *place, -1, -1);
     return *place;
 }
+
+static int read(builder *b, const glia_node *n) { return read_as(b, n, false); }
 
 /* True if a step or a reduction of the group reads the node. */
 static bool is_read(const glia_group *g, const glia_node *node) {
@@ -306,7 +330,7 @@ static int emit_pow(builder *b, const glia_node *n) {
         float exponent = b->loop->immediates[b->values[y].index];
         if (exponent == 2) return emit(b, "mul", x, x, -1);
         if (exponent == 1) return x;
-        if (exponent == -1) return emit(b, "div", new_immediate(b, 1), x, -1);
+        if (exponent == -1) return emit(b, "div", new_immediate(b, 1, GLIA_F32), x, -1);
     }
     return emit(b, "pow", x, y, -1);
 }
@@ -319,11 +343,12 @@ static int emit_node(builder *b, const glia_node *n) {
     if (n->op == &glia_op_cast) {
         int x = read(b, n->in[0]);
         bool truth = n->dtype == GLIA_BOOL && n->in[0]->dtype != GLIA_BOOL;
-        return truth ? emit(b, "not_equal", x, new_immediate(b, 0), -1) : x;
+        return truth ? emit(b, "not_equal", x, new_immediate(b, 0, GLIA_F32), -1) : x;
     }
+    const glia_tile *compare = compares_i32(b->kernels, n);
     int in[3] = { -1, -1, -1 };
-    for (int i = 0; i < n->n_in; i++) in[i] = read(b, n->in[i]);
-    return emit(b, n->op->name, in[0], in[1], in[2]);
+    for (int i = 0; i < n->n_in; i++) in[i] = read_as(b, n->in[i], compare != NULL);
+    return emit_tile(b, compare ? compare : b->kernels->tile_named(n->op->name), in[0], in[1], in[2]);
 }
 
 /* True if an operand in memory at this address is read by step `from` or later: reductions read last of all. */
@@ -348,7 +373,7 @@ static void emit_output(builder *b, int v, int output) {
     const glia_loop_operand *o = &b->loop->operands[output];
     int d = new_value(b, (value){ .kind = OPERAND, .index = output });
     if (o->size != sizeof(float)) {
-        emit_to(b, "store_bool", d, spread(b, v), -1, -1);
+        emit_to(b, b->kernels->tile_named("store_bool"), d, spread(b, v), -1, -1);
         return;
     }
     int made = -1;
@@ -359,7 +384,7 @@ static void emit_output(builder *b, int v, int output) {
     if (direct) {
         b->values[v].index = output;
     } else {
-        emit_to(b, b->values[v].single ? "fill" : "copy", d, v, -1, -1);
+        emit_to(b, b->kernels->tile_named(b->values[v].single ? "fill" : "copy"), d, v, -1, -1);
     }
 }
 
@@ -383,7 +408,15 @@ static void find_last_uses(builder *b) {
     for (int r = 0; r < b->loop->n_reductions; r++) b->values[b->loop->reductions[r].slot].last_use = b->n_steps;
 }
 
-/* A register for each value that lies in none of the operands. Loads read other sizes than they write: not in place. */
+/* May the step's result lie where an operand does that it reads last? Not if it reads anything but floats. */
+static bool works_in_place(const builder *b, const draft_step *step) {
+    for (int k = 0; k < 3; k++) {
+        if (step->in[k] >= 0 && b->values[step->in[k]].dtype != GLIA_F32) return false;
+    }
+    return true;
+}
+
+/* A register for each value that lies in none of the operands. */
 static void give_registers(builder *b, bool *busy) {
     glia_loop *l = b->loop;
     for (int v = 0; v < b->n_values; v++) {
@@ -393,7 +426,7 @@ static void give_registers(builder *b, bool *busy) {
     for (int s = 0; s < b->n_steps; s++) {
         draft_step *step = &b->steps[s];
         value *d = &b->values[step->d];
-        bool in_place = strncmp(step->tile->op, "load_", 5) != 0, needs = d->kind == RESULT && d->index < 0;
+        bool in_place = works_in_place(b, step), needs = d->kind == RESULT && d->index < 0;
         if (needs && !in_place) d->reg = take_register(busy, l);
         for (int k = 0; k < 3; k++) {
             value *x = step->in[k] < 0 ? NULL : &b->values[step->in[k]];
@@ -593,7 +626,7 @@ static void add_values(builder *b) {
         const glia_node *source = n->op == &glia_op_broadcast ? n->in[0] : n;
         if (n == g->anchor) continue;
         if (b->of_node[i] >= 0) b->of_node[i] = operand_value(b, b->of_node[i], source->dtype);
-        else if (glia_is_constant_scalar(source, &x)) b->of_node[i] = new_immediate(b, (float)x);
+        else if (glia_is_constant_scalar(source, &x)) b->of_node[i] = new_immediate(b, x, source->dtype == GLIA_I32 ? GLIA_I32 : GLIA_F32);
     }
 }
 

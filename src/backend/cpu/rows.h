@@ -43,6 +43,7 @@ const glia_tile *GLIA_KERNEL(tile_named)(const char *op);
 void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
 void GLIA_KERNEL(loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
+void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);
 void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick);

@@ -19,6 +19,7 @@ const glia_cpu_kernels GLIA_KERNEL(cpu_table) = {
     .tile_named = GLIA_KERNEL(tile_named),
     .loop_f32 = GLIA_KERNEL(loop_f32),
     .loop_block = GLIA_KERNEL(loop_block),
+    .softmax_f32 = GLIA_KERNEL(softmax_f32),
     .copy = GLIA_KERNEL(copy),
     .fill = GLIA_KERNEL(fill),
     .gather = GLIA_KERNEL(gather),

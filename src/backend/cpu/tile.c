@@ -151,6 +151,26 @@ FORMS3(muladd, a * b + c)
 FORMS3(mulsub, a * b - c)
 FORMS3(submul, c - a * b)
 
+/* Comparisons of whole numbers: a and b are i32, or one of them is a single i32. */
+#define COMPARE_I32(name, form, a_step, b_step, operator)                                                        \
+    static void name##_i32_##form(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {         \
+        float *restrict d = dp;                                                                                  \
+        const int32_t *restrict a = ap, *restrict b = bp;                                                        \
+        (void)cp;                                                                                                \
+        for (int64_t i = 0; i < n; i++) d[i] = a[i * a_step] operator b[i * b_step] ? 1.0f : 0.0f;                \
+    }
+#define FORMS_I32(name, operator)              \
+    COMPARE_I32(name, vv, 1, 1, operator)      \
+    COMPARE_I32(name, sv, 0, 1, operator)      \
+    COMPARE_I32(name, vs, 1, 0, operator)
+#define ROW_I32(name) { #name "_i32", 2, { name##_i32_vv, name##_i32_sv, name##_i32_vs } }
+FORMS_I32(equal, ==)
+FORMS_I32(not_equal, !=)
+FORMS_I32(less, <)
+FORMS_I32(less_equal, <=)
+FORMS_I32(greater, >)
+FORMS_I32(greater_equal, >=)
+
 /* One float to n. */
 static void fill_s(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {
     float *restrict d = dp;
@@ -191,6 +211,7 @@ static const glia_tile tiles[] = {
     /* not ops, but steps that lowering makes of them */
     ROW1(copy), ROW1(load_u8), ROW1(load_i32), ROW1(store_bool), { "fill", 1, { NULL, fill_s } },
     ROW3(muladd), ROW3(mulsub), ROW3(submul),
+    ROW_I32(equal), ROW_I32(not_equal), ROW_I32(less), ROW_I32(less_equal), ROW_I32(greater), ROW_I32(greater_equal),
 };
 
 const glia_tile *GLIA_KERNEL(tile_named)(const char *op) {

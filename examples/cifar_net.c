@@ -7,8 +7,8 @@
  *             loss.backward()
  *             optimizer.step()
  *
- * zero_grad, forward, backward and step are one compiled program here; glia_fit() would run this loop, too. On CIFAR-10 if
- * its binary files are found, else on coloured stand-ins. --quick: 500 steps.
+ * zero_grad, forward, backward and step are one compiled program here; glia_fit() would run this loop, too. On
+ * CIFAR-10 if its binary files are found, else on coloured stand-ins. --quick: 500 steps.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -35,7 +35,9 @@ static glia_dataset *stand_in(int n, glia_error *error) {
             x[(size_t)i * PIXELS + k] = (uint8_t)(rand() % 100 + (inside && ((label % 5 + 1) >> c & 1) ? 150 : 0));
         }
     }
-    glia_arrays arrays = { .n = n, .x = x, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 32, 32), .y = y, .y_dtype = GLIA_I32, .classes = 10 };
+    glia_arrays arrays = {
+        .n = n, .x = x, .x_dtype = GLIA_U8, .x_shape = GLIA_SHAPE(3, 32, 32), .y = y, .y_dtype = GLIA_I32, .classes = 10
+    };
     glia_dataset *data = glia_data_arrays(arrays, error);
     free(x);
     free(y);
@@ -55,11 +57,14 @@ static glia_tensor net(glia_tensor x) {
 int main(int argc, char **argv) {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0, cifar = !quick && glia_data_available("cifar10", NULL);
     glia_error error;
-    glia_dataset *train = cifar ? glia_data_open("cifar10", "train", NULL, &error) : stand_in(quick ? 2000 : 20000, &error);
-    glia_dataset *test = train ? cifar ? glia_data_open("cifar10", "test", NULL, &error) : stand_in(1000, &error) : NULL;
+    glia_dataset *train =
+        cifar ? glia_data_open("cifar10", "train", NULL, &error) : stand_in(quick ? 2000 : 20000, &error);
+    glia_dataset *test =
+        train ? cifar ? glia_data_open("cifar10", "test", NULL, &error) : stand_in(1000, &error) : NULL;
     if (!test) die(&error);
     const double half[] = { 0.5, 0.5, 0.5 };
-    if (glia_data_normalize(train, half, half, 3, &error) || glia_data_normalize(test, half, half, 3, &error)) die(&error);
+    if (glia_data_normalize(train, half, half, 3, &error) || glia_data_normalize(test, half, half, 3, &error))
+        die(&error);
 
     glia_graph *graph = glia_graph_create();
     glia_tensor images = glia_input(graph, "images", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3, 32, 32));
@@ -70,14 +75,19 @@ int main(int argc, char **argv) {
 
     glia_backend *backend = glia_backend_open("cpu", 0, &error);
     if (!backend) die(&error);
-    glia_program *step = glia_compile(graph, backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = BATCH }, &error);
+    glia_program *step = glia_compile(
+        graph, backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = BATCH },
+        &error);
     if (!step) die(&error);
-    glia_program *check = glia_compile(graph, backend, (glia_compile_opts){ .outputs = &accuracy, .n_outputs = 1, .batch = BATCH }, &error);
+    glia_program *check = glia_compile(
+        graph, backend, (glia_compile_opts){ .outputs = &accuracy, .n_outputs = 1, .batch = BATCH }, &error);
     if (!check) die(&error);
     glia_store *weights = glia_store_create(graph, 0, &error);
     if (!weights) die(&error);
-    glia_session *training = glia_session_create(step, weights, &error), *testing = glia_session_create(check, weights, &error);
-    glia_loader *loader = glia_loader_create(train, (glia_loader_opts){ .batch = BATCH, .shuffle = true, .drop_last = true, .workers = 2 }, &error);
+    glia_session *training = glia_session_create(step, weights, &error),
+                 *testing = glia_session_create(check, weights, &error);
+    glia_loader *loader = glia_loader_create(
+        train, (glia_loader_opts){ .batch = BATCH, .shuffle = true, .drop_last = true, .workers = 2 }, &error);
     glia_loader *tests = glia_loader_create(test, (glia_loader_opts){ .batch = BATCH, .drop_last = true }, &error);
     if (!training || !testing || !loader || !tests) die(&error);
 
@@ -105,7 +115,8 @@ int main(int argc, char **argv) {
         if (glia_session_run(testing, &error)) die(&error);
         correct += *(const float *)glia_session_output(testing, 0).data;
     }
-    printf("accuracy on %lld test images: %.1f %%\n", (long long)glia_data_count(test), 100 * correct / (double)glia_loader_batches(tests));
+    printf("accuracy on %lld test images: %.1f %%\n", (long long)glia_data_count(test),
+           100 * correct / (double)glia_loader_batches(tests));
 
     glia_loader_free(tests);
     glia_loader_free(loader);

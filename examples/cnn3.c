@@ -27,12 +27,17 @@ static glia_model *create_cnn_model(glia_shape input_shape, int num_classes, gli
 
 static bool report(const glia_progress *p, void *context) {
     (void)context;
-    if (p->epoch_end) printf("epoch %d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss, p->train.accuracy);
+    if (p->epoch_end)
+        printf("epoch %d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss,
+               p->train.accuracy);
     return true;
 }
 
-static glia_status train_cnn_model(glia_model *model, const glia_dataset *data, int epochs, int batch_size, glia_error *error) {
-    glia_fit_opts opts = { .epochs = epochs, .batch = batch_size, .optimizer = { .kind = GLIA_ADAM }, .progress = report };
+static glia_status train_cnn_model(glia_model *model, const glia_dataset *data, int epochs, int batch_size,
+                                   glia_error *error) {
+    glia_fit_opts opts = {
+        .epochs = epochs, .batch = batch_size, .optimizer = { .kind = GLIA_ADAM }, .progress = report
+    };
     return glia_fit(model, data, opts, error);
 }
 
@@ -46,8 +51,10 @@ int main(int argc, char **argv) {
     glia_scores scores = { 0 };
     glia_status status = data && held_out ? train_cnn_model(model, data, quick ? 1 : 3, 64, &error) : error.status;
     if (status == GLIA_OK) status = glia_evaluate(model, held_out, (glia_evaluate_opts){ 0 }, &scores, &error);
-    if (status == GLIA_OK) printf("on drawings that it has not seen: accuracy %.4f\n", scores.accuracy);
-    else fprintf(stderr, "cnn3: %s\n", error.message);
+    if (status == GLIA_OK)
+        printf("on drawings that it has not seen: accuracy %.4f\n", scores.accuracy);
+    else
+        fprintf(stderr, "cnn3: %s\n", error.message);
     glia_model_free(model);
     glia_data_free(data);
     glia_data_free(held_out);

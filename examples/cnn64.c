@@ -34,13 +34,20 @@ int main(int argc, char **argv) {
     for (int i = 0; i < SAMPLES; i++) {
         labels[i] = rand() % CLASSES;
         for (int c = 0; c < 3; c++)
-            for (int k = 0; k < SIDE * SIDE; k++) pictures[i][c][k] = (uint8_t)(rand() % 200 + (c == labels[i] ? 20 : 0));
+            for (int k = 0; k < SIDE * SIDE; k++)
+                pictures[i][c][k] = (uint8_t)(rand() % 200 + (c == labels[i] ? 20 : 0));
     }
 
     glia_error error = { 0 };
-    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES, .x = pictures, .x_dtype = GLIA_U8, .borrow = true,
-                                                         .x_shape = GLIA_SHAPE(3, SIDE, SIDE), .y = labels,
-                                                         .y_dtype = GLIA_I32, .classes = CLASSES }, &error);
+    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES,
+                                                         .x = pictures,
+                                                         .x_dtype = GLIA_U8,
+                                                         .borrow = true,
+                                                         .x_shape = GLIA_SHAPE(3, SIDE, SIDE),
+                                                         .y = labels,
+                                                         .y_dtype = GLIA_I32,
+                                                         .classes = CLASSES },
+                                          &error);
     glia_model *model = glia_model_create("cnn64", &error);
     glia_tensor x = glia_model_input(model, "image", GLIA_F32, GLIA_SHAPE(3, SIDE, SIDE));
     x = glia_conv2d(x, "conv1", (glia_conv_opts){ .filters = 32, .kernel = 3, .activation = GLIA_RELU });

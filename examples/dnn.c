@@ -18,7 +18,8 @@ enum { SAMPLES = 100, INPUTS = 10, CLASSES = 3 };
 static bool report(const glia_progress *p, void *context) {
     (void)context;
     if (p->epoch_end)
-        printf("epoch %2d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss, p->train.accuracy);
+        printf("epoch %2d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss,
+               p->train.accuracy);
     return true;
 }
 
@@ -33,8 +34,13 @@ int main(int argc, char **argv) {
     }
 
     glia_error error = { 0 };
-    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES, .x = x_train, .x_shape = GLIA_SHAPE(INPUTS),
-                                                         .y = y_train, .y_dtype = GLIA_I32, .classes = CLASSES }, &error);
+    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES,
+                                                         .x = x_train,
+                                                         .x_shape = GLIA_SHAPE(INPUTS),
+                                                         .y = y_train,
+                                                         .y_dtype = GLIA_I32,
+                                                         .classes = CLASSES },
+                                          &error);
     glia_model *model = glia_model_create("dnn", &error);
     glia_tensor x = glia_model_input(model, "row", GLIA_F32, GLIA_SHAPE(INPUTS));
     x = glia_dense(x, "dense1", (glia_dense_opts){ .units = 64, .activation = GLIA_RELU });

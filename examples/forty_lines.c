@@ -24,7 +24,9 @@ int main(void) {
     x = glia_dense(glia_flatten(x), "logits", (glia_dense_opts){ .units = 10 });
     glia_model_output(model, "logits", x);
 
-    glia_fit_opts how = { .epochs = 3, .batch = 64, .optimizer = { .kind = GLIA_ADAM }, .validation = test, .progress = watch };
+    glia_fit_opts how = {
+        .epochs = 3, .batch = 64, .optimizer = { .kind = GLIA_ADAM }, .validation = test, .progress = watch
+    };
     glia_status status = error.status;
     if (status == GLIA_OK) status = glia_fit(model, train, how, &error);
     if (status == GLIA_OK) status = glia_model_save(model, "digits.safetensors", &error);

@@ -15,8 +15,8 @@ static void learn(const char *name, const int labels[4], int64_t epochs) {
         return;
     }
     printf("%-3s  %s after %lld epochs and %lld mistakes: w = (%g, %g), b = %g\n", name,
-           result.converged ? "learned" : "not learned", (long long)result.epochs, (long long)result.mistakes, weights[0],
-           weights[1], unit.bias);
+           result.converged ? "learned" : "not learned", (long long)result.epochs, (long long)result.mistakes,
+           weights[0], weights[1], unit.bias);
 }
 
 int main(int argc, char **argv) {
@@ -24,12 +24,13 @@ int main(int argc, char **argv) {
     printf("McCulloch and Pitts 1943: connections set by hand\n  a b   and or  not a\n");
     for (int i = 0; i < 4; i++) {
         const bool in[] = { i & 2, i & 1 };
-        printf("  %d %d    %d  %d     %d\n", in[0], in[1], glia_mp_fires(glia_mp_and(2), in), glia_mp_fires(glia_mp_or(2), in),
-               glia_mp_fires(glia_mp_not(), in));
+        printf("  %d %d    %d  %d     %d\n", in[0], in[1], glia_mp_fires(glia_mp_and(2), in),
+               glia_mp_fires(glia_mp_or(2), in), glia_mp_fires(glia_mp_not(), in));
     }
     printf("\nRosenblatt 1958: connections learned from mistakes\n");
     learn("and", (const int[]){ -1, -1, -1, 1 }, 0);
     learn("or", (const int[]){ -1, 1, 1, 1 }, 0);
-    learn("xor", (const int[]){ -1, 1, 1, -1 }, argc > 1 ? 1000 : 1000000); /* no line separates it: it goes in circles */
+    learn("xor", (const int[]){ -1, 1, 1, -1 },
+          argc > 1 ? 1000 : 1000000); /* no line separates it: it goes in circles */
     return 0;
 }

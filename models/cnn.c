@@ -42,14 +42,20 @@ static glia_init uniform_bias(int64_t fan_in) {
 
 static glia_tensor torch_conv(glia_tensor x, const char *name, int filters, int kernel) {
     int64_t fan_in = glia_tensor_shape(x).dim[1] * kernel * kernel;
-    return glia_conv2d(x, name, (glia_conv_opts){ .filters = filters, .kernel = kernel, .activation = GLIA_RELU,
-                                                  .kernel_init = uniform, .bias_init = uniform_bias(fan_in) });
+    return glia_conv2d(x, name,
+                       (glia_conv_opts){ .filters = filters,
+                                         .kernel = kernel,
+                                         .activation = GLIA_RELU,
+                                         .kernel_init = uniform,
+                                         .bias_init = uniform_bias(fan_in) });
 }
 
 static glia_tensor torch_dense(glia_tensor x, const char *name, int units, glia_activation activation) {
     int64_t fan_in = glia_tensor_shape(x).dim[1];
-    return glia_dense(x, name, (glia_dense_opts){ .units = units, .activation = activation,
-                                                  .kernel_init = uniform, .bias_init = uniform_bias(fan_in) });
+    return glia_dense(
+        x, name,
+        (glia_dense_opts){
+            .units = units, .activation = activation, .kernel_init = uniform, .bias_init = uniform_bias(fan_in) });
 }
 
 /* (3, 32, 32) -> 6@28x28 -> 6@14x14 -> 16@10x10 -> 16@5x5 -> 120 -> 84 -> 10. Parameters: 62,006. */

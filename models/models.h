@@ -29,8 +29,8 @@ int glia_recipe_count(void);
 const glia_recipe *glia_recipe_at(int index);
 const glia_recipe *glia_recipe_find(const char *name); /* NULL: no such model */
 
-/* The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours), if it is near enough to be
- * a slip; else NULL. */
+/* The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours), if it is near enough
+ * to be a slip; else NULL. */
 const char *glia_name_nearest(const char *name, const char *const *candidates, int n);
 const char *glia_recipe_nearest(const char *name);
 

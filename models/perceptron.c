@@ -1,8 +1,8 @@
 /* perceptron.c - one layer of units, each a weighted sum of the whole picture.
  *
  * Rosenblatt 1958 trained such units by correcting mistakes (glia/perceptron.h has his rule); here the units share a
- * softmax and follow the gradient of the cross-entropy, which also works where the classes are not separable. On MNIST it
- * is the classic baseline: 7 to 8 % of the test digits wrong.
+ * softmax and follow the gradient of the cross-entropy, which also works where the classes are not separable. On
+ * MNIST it is the classic baseline: 7 to 8 % of the test digits wrong.
  */
 #include "builders.h"
 

@@ -4,8 +4,10 @@
 
 #include "builders.h"
 
-
-#define SHAPE(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
+#define SHAPE(...)                                                                                                     \
+    {                                                                                                                  \
+        .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ }                    \
+    }
 #define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
@@ -49,7 +51,8 @@ static int edit_distance(const char *a, const char *b) {
         for (int j = 1; j <= m; j++) {
             int replaced = before[j - 1] + (a[i - 1] != b[j - 1]);
             now[j] = smaller(replaced, smaller(before[j], now[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = smaller(now[j], earlier[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                now[j] = smaller(now[j], earlier[j - 2] + 1);
         }
     }
     return row[n % 3][m];

@@ -32,6 +32,14 @@ def tensors(path):
     return {name: content[8 + length:][slice(*about["data_offsets"])] for name, about in header.items()}
 
 
+def png(width, height, rows):
+    """A grey picture; rows: each with a 0 before its pixels."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 class Folder(unittest.TestCase):
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory()
@@ -180,8 +188,8 @@ class Runs(Folder):
 
     def test_same_seed_same_bits_on_any_number_of_threads(self):
         for threads in 1, 2, 3:
-            self.glia("train", "mlp", "--data", DATA, "--max-steps", 5, "--threads", threads, "--workers", threads, "--quiet",
-                      "--out", "threads%d" % threads)
+            self.glia("train", "mlp", "--data", DATA, "--max-steps", 5, "--threads", threads, "--workers", threads,
+                      "--quiet", "--out", "threads%d" % threads)
         files = [(self.folder / ("threads%d" % n) / "model.safetensors").read_bytes() for n in (1, 2, 3)]
         self.assertTrue(files[0] == files[1] == files[2])
         self.glia("train", "mlp", "--data", DATA, "--max-steps", 5, "--seed", 1, "--quiet", "--out", "other")
@@ -198,7 +206,8 @@ class Runs(Folder):
     def test_a_table(self):
         rows = ["a,b,kind"] + ["%d,%d,%s" % (i % 17, i % 5, "low" if i % 17 < 8 else "high") for i in range(300)]
         (self.folder / "table.csv").write_text("\n".join(rows) + "\n")
-        self.glia("train", "dnn", "--data", "csv:table.csv?label=kind", "--epochs", 30, "--lr", 0.01, "--quiet", "--out", "run")
+        self.glia("train", "dnn", "--data", "csv:table.csv?label=kind", "--epochs", 30, "--lr", 0.01, "--quiet",
+                  "--out", "run")
         run = json.loads((self.folder / "run/run.json").read_text())
         self.assertEqual(run["test"]["samples"], 60)
         self.assertGreater(run["test"]["accuracy"], 0.95)
@@ -210,14 +219,13 @@ class Runs(Folder):
         side, rows = 96, []
         for y in range(side):  # a black upright bar on white paper, off the middle
             rows.append(b"\0" + bytes(0 if 60 <= x < 68 and 12 <= y < 80 else 255 for x in range(side)))
-        chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        (self.folder / "one.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
-                                              + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b""))
+        (self.folder / "one.png").write_bytes(png(side, side, b"".join(rows)))
         done = glia("predict", "run", "one.png", folder=self.folder)
         if done.returncode and "libpng" in done.stderr:
             self.skipTest("built without libpng")
         self.assertIn("inverted", done.stdout)
-        self.assertEqual(json.loads(self.glia("predict", "run", "one.png", "--json").stdout)["classes"][0]["class"], "1")
+        told = json.loads(self.glia("predict", "run", "one.png", "--json").stdout)
+        self.assertEqual(told["classes"][0]["class"], "1")
 
     def test_a_sheet_is_a_png_that_others_can_read(self):
         self.glia("data", DATA, "--sheet", "sheet.png", "--samples", 8)
@@ -244,7 +252,8 @@ class Interrupt(Folder):
         json.loads(self.glia("eval", "run", "--json").stdout)
 
     def test_ctrl_c_keeps_what_there_is(self):
-        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
         while not process.stdout.readline().startswith("epoch"):
             pass
         process.send_signal(signal.SIGINT)
@@ -258,8 +267,8 @@ class Interrupt(Folder):
         leader, follower = pty.openpty()
         environment = dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8")
         environment.pop("NO_COLOR", None)
-        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=follower, stderr=follower, stdin=follower,
-                                   env=environment)
+        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=follower, stderr=follower,
+                                   stdin=follower, env=environment)
         os.close(follower)
         seen = b""
         while seen.count(b"validation") < 3 and select.select([leader], [], [], 300)[0]:

@@ -35,8 +35,8 @@ static record fit(glia_fit_opts opts) {
     static const float ones[SAMPLES] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
     static float far[SAMPLES];
     for (int i = 0; i < SAMPLES; i++) far[i] = 1000;
-    glia_dataset *data = glia_data_arrays((glia_arrays){ .n = SAMPLES, .x = ones, .x_shape = GLIA_SHAPE(1), .y = far,
-                                                         .y_shape = GLIA_SHAPE(1) }, NULL);
+    glia_dataset *data = glia_data_arrays(
+        (glia_arrays){ .n = SAMPLES, .x = ones, .x_shape = GLIA_SHAPE(1), .y = far, .y_shape = GLIA_SHAPE(1) }, NULL);
     glia_model *model = glia_model_create("line", NULL);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1));
     glia_model_output(model, "y", glia_dense(x, "w", (glia_dense_opts){ .units = 1, .no_bias = true }));

@@ -65,8 +65,8 @@ static void learns_and_or(void **state) {
         double weights[2] = { 0 };
         glia_perceptron unit = { .inputs = 2, .weights = weights };
         glia_perceptron_result result;
-        assert_int_equal(glia_perceptron_train(&unit, corners, targets[k], 4, (glia_perceptron_opts){ 0 }, &result, NULL),
-                         GLIA_OK);
+        assert_int_equal(
+            glia_perceptron_train(&unit, corners, targets[k], 4, (glia_perceptron_opts){ 0 }, &result, NULL), GLIA_OK);
         assert_true(result.converged);
         for (int i = 0; i < 4; i++) assert_int_equal(glia_perceptron_predict(&unit, corners + 2 * i), targets[k][i]);
     }
@@ -108,12 +108,13 @@ static void bound_is_as_computed_by_hand(void **state) {
     (void)state;
     double w = 1, bound = 0;
     const glia_perceptron unit = { .inputs = 1, .weights = &w };
-    assert_int_equal(glia_perceptron_bound(&unit, (const double[]){ 1, -1 }, (const int[]){ 1, -1 }, 2, &bound, NULL), GLIA_OK);
+    assert_int_equal(glia_perceptron_bound(&unit, (const double[]){ 1, -1 }, (const int[]){ 1, -1 }, 2, &bound, NULL),
+                     GLIA_OK);
     assert_true(bound == 2);
 }
 
-/* The weights stay integers, so that they are compared exactly. An epoch depends on nothing but the weights that it starts
- * from; once those come back, everything repeats for ever, and no epoch of the circle was free of mistakes. */
+/* The weights stay integers, so that they are compared exactly. An epoch depends on nothing but the weights that it
+ * starts from; once those come back, everything repeats for ever, and no epoch of the circle was free of mistakes. */
 static void xor_goes_round_for_ever(void **state) {
     (void)state;
     enum { EPOCHS = 64 };
@@ -146,9 +147,11 @@ static void refuses_nonsense(void **state) {
     assert_int_equal(glia_perceptron_train(&unit, corners, zero_one, 4, (glia_perceptron_opts){ 0 }, NULL, &error),
                      GLIA_E_ARGUMENT);
     assert_non_null(strstr(error.message, "sample 0 is 0"));
-    assert_int_equal(glia_perceptron_train(&unit, corners, labels, 0, (glia_perceptron_opts){ 0 }, NULL, NULL), GLIA_E_ARGUMENT);
-    assert_int_equal(glia_perceptron_train(&unit, corners, labels, 4, (glia_perceptron_opts){ .rate = NAN }, NULL, NULL),
+    assert_int_equal(glia_perceptron_train(&unit, corners, labels, 0, (glia_perceptron_opts){ 0 }, NULL, NULL),
                      GLIA_E_ARGUMENT);
+    assert_int_equal(
+        glia_perceptron_train(&unit, corners, labels, 4, (glia_perceptron_opts){ .rate = NAN }, NULL, NULL),
+        GLIA_E_ARGUMENT);
     assert_int_equal(glia_perceptron_bound(&unit, corners, labels, 4, &bound, &error), GLIA_E_ARGUMENT);
     assert_non_null(strstr(error.message, "wrong side"));
     assert_true(weights[0] == 0 && weights[1] == 0);

@@ -69,7 +69,7 @@ static void y_axis(text *out, const chart *c, const axes *a) {
         return;
     }
     static const struct {
-        double decades; /* on an axis shorter than this ... */
+        double decades;  /* on an axis shorter than this ... */
         double steps[4]; /* ... each decade has ticks at these */
     } densities[] = { { 1.6, { 1, 2, 5 } }, { 3.2, { 1, 3 } }, { INFINITY, { 1 } } };
     int density = 0;
@@ -85,7 +85,8 @@ static void y_axis(text *out, const chart *c, const axes *a) {
 static void x_axis(text *out, const chart *c, const axes *a) {
     double step = fmax(nice_step(a->x_most, 8), a->x_most >= 1 ? 1 : 0);
     for (double k = 0; k * step <= a->x_most + 1e-9; k++)
-        text_add(out, "<text x=%.1f y=%d text-anchor=middle>%g</text>", place_x(a, k * step), HEIGHT - BOTTOM + 18, k * step);
+        text_add(out, "<text x=%.1f y=%d text-anchor=middle>%g</text>", place_x(a, k * step), HEIGHT - BOTTOM + 18,
+                 k * step);
     text_add(out, "<text x=%d y=%d text-anchor=end>%s</text>", WIDTH - RIGHT, HEIGHT + 4, c->x_name);
 }
 
@@ -99,8 +100,9 @@ static void line(text *out, const char *class, const chart_point *points, int n,
 static void dots(text *out, const char *class, const chart_point *points, int n, const chart *c, const axes *a) {
     for (int i = 0; i < n; i++) {
         if (!isfinite(points[i].y)) continue;
-        text_add(out, "<circle class='%s' r=%s cx=%.1f cy=%.1f><title>%s %g: %.4g%s</title></circle>", class, n > 40 ? "2.5" : "4",
-                 place_x(a, points[i].x), place_y(a, points[i].y), c->x_name, points[i].x, points[i].y, c->unit);
+        text_add(out, "<circle class='%s' r=%s cx=%.1f cy=%.1f><title>%s %g: %.4g%s</title></circle>", class,
+                 n > 40 ? "2.5" : "4", place_x(a, points[i].x), place_y(a, points[i].y), c->x_name, points[i].x,
+                 points[i].y, c->unit);
     }
 }
 

@@ -8,8 +8,8 @@ typedef struct chart_point {
     double x, y;
 } chart_point;
 
-/* A line through the points of training, another with dots through those of validation. x begins at 0. Where y spans more
- * than a factor of 8 the axis is logarithmic. */
+/* A line through the points of training, another with dots through those of validation. x begins at 0. Where y spans
+ * more than a factor of 8 the axis is logarithmic. */
 typedef struct chart {
     const chart_point *train, *validation;
     int n_train, n_validation;

@@ -22,8 +22,9 @@ static int list(const request *q) {
     for (int i = 0; i < n && i < MOST; i++) {
         char shape[SHORT], train[SHORT], test[SHORT];
         bool here = glia_data_available(infos[i].name, q->folder);
-        printf("%-14s %-8s %8d %8s %8s  %-9s  %s\n", infos[i].name, shape_text(infos[i].x_shape, shape), infos[i].classes,
-               grouped(infos[i].train, train), grouped(infos[i].test, test), here ? "here" : "not here", infos[i].what);
+        printf("%-14s %-8s %8d %8s %8s  %-9s  %s\n", infos[i].name, shape_text(infos[i].x_shape, shape),
+               infos[i].classes, grouped(infos[i].train, train), grouped(infos[i].test, test),
+               here ? "here" : "not here", infos[i].what);
         if (!here) printf("%14s from %s\n", "", infos[i].source);
     }
     printf("\nAn address names files:  idx:IMAGES,LABELS   csv:FILE?label=COLUMN   cifar:FILE,FILE\n"
@@ -66,22 +67,27 @@ static void print_statistics(const glia_dataset *data) {
 /* The first samples as one PNG file. */
 static int write_sheet(const glia_dataset *data, const request *q) {
     glia_shape shape = glia_data_x_shape(data);
-    if (!picture_possible(shape)) return fail("--sheet: samples of %s are no pictures", shape_text(shape, (char[SHORT]){ 0 }));
+    if (!picture_possible(shape))
+        return fail("--sheet: samples of %s are no pictures", shape_text(shape, (char[SHORT]){ 0 }));
     int n = (int)(q->samples < glia_data_count(data) ? q->samples : glia_data_count(data));
     picture *samples = allocate((size_t)n, sizeof *samples);
     float *x = allocate((size_t)glia_shape_count(shape), sizeof *x);
     glia_error error;
     int status = -1;
     for (int i = 0; i < n && status < 0; i++) {
-        if (glia_data_get(data, i, x, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
-        else samples[i] = picture_of_sample(x, shape);
+        if (glia_data_get(data, i, x, NULL, &error) != GLIA_OK)
+            status = fail("%s", error.message);
+        else
+            samples[i] = picture_of_sample(x, shape);
     }
     if (status < 0) {
         text png = { 0 };
         picture sheet = picture_sheet(samples, n, (int)ceil(sqrt(2.0 * n)), 2, 2, 96);
         picture_png(&sheet, &png);
-        if (write_file(q->sheet, png.bytes, png.length)) printf("%d samples drawn into %s\n", n, q->sheet);
-        else status = fail("%s: %s", q->sheet, strerror(errno));
+        if (write_file(q->sheet, png.bytes, png.length))
+            printf("%d samples drawn into %s\n", n, q->sheet);
+        else
+            status = fail("%s: %s", q->sheet, strerror(errno));
         free(png.bytes);
         free(sheet.pixels);
     }
@@ -115,11 +121,16 @@ static int describe(const char *address, const request *q) {
     printf("%s, %s: %s samples of %s\n", address, q->split, grouped(glia_data_count(data), number),
            shape_text(glia_data_x_shape(data), shape));
     print_statistics(data);
-    if (glia_data_classes(data)) count_classes(data);
-    else printf("targets: %s %s\n", shape_text(glia_data_y_shape(data), shape), glia_dtype_name(glia_data_y_dtype(data)));
+    if (glia_data_classes(data))
+        count_classes(data);
+    else
+        printf("targets: %s %s\n", shape_text(glia_data_y_shape(data), shape),
+               glia_dtype_name(glia_data_y_dtype(data)));
     int status = -1;
-    if (q->sheet) status = write_sheet(data, q);
-    else print_samples(data);
+    if (q->sheet)
+        status = write_sheet(data, q);
+    else
+        print_samples(data);
     glia_data_free(data);
     return status < 0 ? EXIT_OK : status;
 }

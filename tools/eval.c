@@ -70,11 +70,15 @@ static void print_confusion(const glia_dataset *data, const result *r) {
         int64_t total = 0;
         for (int k = 0; k < r->classes; k++) {
             total += confused(r, i, k);
-            if (confused(r, i, k)) printf("%*lld", width, (long long)confused(r, i, k));
-            else printf("%*s", width, ".");
+            if (confused(r, i, k))
+                printf("%*lld", width, (long long)confused(r, i, k));
+            else
+                printf("%*s", width, ".");
         }
-        if (total > 0) printf("  %5.1f %%\n", 100 * (double)confused(r, i, i) / (double)total);
-        else printf("        -\n");
+        if (total > 0)
+            printf("  %5.1f %%\n", 100 * (double)confused(r, i, i) / (double)total);
+        else
+            printf("        -\n");
     }
 }
 

@@ -8,9 +8,12 @@
 static void quote(text *out, const char *value) {
     text_append(out, "\"", 1);
     for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
-        if (*c == '"' || *c == '\\') text_add(out, "\\%c", *c);
-        else if (*c < 0x20) text_add(out, "\\u%04x", *c);
-        else text_append(out, c, 1);
+        if (*c == '"' || *c == '\\')
+            text_add(out, "\\%c", *c);
+        else if (*c < 0x20)
+            text_add(out, "\\u%04x", *c);
+        else
+            text_append(out, c, 1);
     }
     text_append(out, "\"", 1);
 }
@@ -37,8 +40,10 @@ void json_close(json *j, char bracket) {
 
 void json_text(json *j, const char *key, const char *value) {
     begin(j, key);
-    if (value) quote(j->out, value);
-    else text_add(j->out, "null");
+    if (value)
+        quote(j->out, value);
+    else
+        text_add(j->out, "null");
 }
 
 void json_int(json *j, const char *key, int64_t value) {

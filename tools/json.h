@@ -10,8 +10,8 @@ typedef struct json {
 } json;
 
 /* key NULL: an element of an array, or the outermost value. */
-void json_open(json *j, const char *key, char bracket); /* '{' or '[' */
-void json_close(json *j, char bracket);                 /* '}' or ']' */
+void json_open(json *j, const char *key, char bracket);      /* '{' or '[' */
+void json_close(json *j, char bracket);                      /* '}' or ']' */
 void json_text(json *j, const char *key, const char *value); /* NULL: null */
 void json_int(json *j, const char *key, int64_t value);
 void json_real(json *j, const char *key, double value); /* not finite: null */

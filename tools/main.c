@@ -7,7 +7,7 @@
 #include "tool.h"
 
 static const command commands[] = {
-#define COMMAND(name_, arguments_, summary_) \
+#define COMMAND(name_, arguments_, summary_)                                                                           \
     { .name = #name_, .run = command_##name_, .arguments = arguments_, .summary = summary_ },
 #include "commands.def"
 #undef COMMAND

@@ -47,7 +47,8 @@ int worst_mistakes(const training *t, mistake *worst, int capacity) {
     int m = 0;
     for (int64_t i = 0; i < glia_data_count(t->test) && m < MOST; i++) {
         int32_t label = 0;
-        if (glia_data_get(t->test, i, x + (size_t)m * size, &label, NULL) != GLIA_OK || label == t->predicted[i]) continue;
+        if (glia_data_get(t->test, i, x + (size_t)m * size, &label, NULL) != GLIA_OK || label == t->predicted[i])
+            continue;
         wrong[m++] = (mistake){ .index = i, .truth = label, .answer = t->predicted[i] };
     }
     if (m > 0 && !weigh(t, x, wrong, m)) m = 0;

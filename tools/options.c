@@ -19,8 +19,8 @@ void options_help(const options *what) {
             continue;
         }
         char left[SHORT];
-        snprintf(left, sizeof left, "--%s%s%s%s", o->kind == OPTION_SWITCH ? "[no-]" : "", o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "");
+        snprintf(left, sizeof left, "--%s%s%s%s", o->kind == OPTION_SWITCH ? "[no-]" : "", o->name,
+                 o->argument ? " " : "", o->argument ? o->argument : "");
         printf("  %-26s %s\n", left, o->help);
     }
 }
@@ -100,8 +100,10 @@ static int read_option(const options *what, int argc, char **argv, int *i) {
     if (!o) return unknown(what, name, length);
     if (o->kind == OPTION_FLAG || o->kind == OPTION_SWITCH) {
         if (equals) return misuse("--%s takes no value", o->name);
-        if (o->kind == OPTION_FLAG) *(bool *)o->value = true;
-        else *(int *)o->value = !negated;
+        if (o->kind == OPTION_FLAG)
+            *(bool *)o->value = true;
+        else
+            *(int *)o->value = !negated;
         return -1;
     }
     if (!equals && *i + 1 == argc) return misuse("--%s wants a value: %s", o->name, o->argument);
@@ -128,8 +130,10 @@ int options_parse(const options *what, int argc, char **argv, int *count) {
         }
     }
     *count = n;
-    if (n < what->least) return misuse("%s wants %s; `glia help %s` says more", what->command, what->missing, what->command);
+    if (n < what->least)
+        return misuse("%s wants %s; `glia help %s` says more", what->command, what->missing, what->command);
     if (what->most >= 0 && n > what->most)
-        return misuse("%s takes no argument \"%s\"; `glia help %s` says more", what->command, argv[what->most + 1], what->command);
+        return misuse("%s takes no argument \"%s\"; `glia help %s` says more", what->command, argv[what->most + 1],
+                      what->command);
     return -1;
 }

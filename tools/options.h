@@ -1,8 +1,8 @@
 /* options.h - a subcommand's options as a table.
  *
  * --name VALUE or --name=VALUE; a switch is --name or --no-name; "--" ends the options; what is left are arguments. An
- * unknown option, a value that is no number or lies outside its domain, too few or too many arguments: a line that says so,
- * with the nearest name, and exit status 2.
+ * unknown option, a value that is no number or lies outside its domain, too few or too many arguments: a line that
+ * says so, with the nearest name, and exit status 2.
  */
 #ifndef GLIA_OPTIONS_H
 #define GLIA_OPTIONS_H
@@ -31,7 +31,7 @@ typedef struct options {
     const char *command; /* a row of commands.def */
     const option *table;
     int n;
-    int least, most; /* arguments; most -1: any number */
+    int least, most;     /* arguments; most -1: any number */
     const char *missing; /* what to call the first missing argument */
 } options;
 

@@ -19,7 +19,8 @@ picture picture_of_sample(const float *x, glia_shape shape) {
     size_t plane = (size_t)p.height * (size_t)p.width, channels = (size_t)p.channels;
     p.pixels = allocate(plane, channels);
     for (size_t c = 0; c < channels; c++)
-        for (size_t i = 0; i < plane; i++) p.pixels[i * channels + c] = (unsigned char)lrintf(255 * unit(x[c * plane + i]));
+        for (size_t i = 0; i < plane; i++)
+            p.pixels[i * channels + c] = (unsigned char)lrintf(255 * unit(x[c * plane + i]));
     return p;
 }
 
@@ -77,7 +78,8 @@ void picture_png(const picture *p, text *out) {
     text header = { 0 }, rows = { 0 }, data = { 0 };
     big_endian(&header, (uint32_t)p->width);
     big_endian(&header, (uint32_t)p->height);
-    const unsigned char kind[] = { 8, p->channels == 3 ? 2 : 0, 0, 0, 0 }; /* bits, colour; the rest is the only choice */
+    const unsigned char kind[] = { 8, p->channels == 3 ? 2 : 0, 0, 0,
+                                   0 }; /* bits, colour; the rest is the only choice */
     text_append(&header, kind, sizeof kind);
 
     size_t stride = (size_t)p->width * (size_t)p->channels;
@@ -116,7 +118,9 @@ void picture_base64(const picture *p, text *out) {
 picture picture_sheet(const picture *samples, int n, int columns, int gap, int scale, unsigned char paper) {
     int rows = (n + columns - 1) / columns, channels = samples[0].channels;
     int width = samples[0].width * scale, height = samples[0].height * scale;
-    picture sheet = { .width = columns * (width + gap) + gap, .height = rows * (height + gap) + gap, .channels = channels };
+    picture sheet = { .width = columns * (width + gap) + gap,
+                      .height = rows * (height + gap) + gap,
+                      .channels = channels };
     size_t stride = (size_t)sheet.width * (size_t)channels;
     sheet.pixels = allocate((size_t)sheet.height, stride);
     memset(sheet.pixels, paper, (size_t)sheet.height * stride);
@@ -137,7 +141,8 @@ static void print_colours(const float *x, int width, int height, int indent) {
         printf("%*s", indent, "");
         for (int i = 0; i < width; i++) {
             float below = y + 1 < height ? x[(y + 1) * width + i] : 0;
-            printf("\x1b[38;5;%dm\x1b[48;5;%dm\u2580", 232 + (int)(23 * unit(x[y * width + i])), 232 + (int)(23 * unit(below)));
+            printf("\x1b[38;5;%dm\x1b[48;5;%dm\u2580", 232 + (int)(23 * unit(x[y * width + i])),
+                   232 + (int)(23 * unit(below)));
         }
         printf("\x1b[0m\n");
     }

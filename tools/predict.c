@@ -1,9 +1,10 @@
 /* predict.c - `glia predict`: what a trained model makes of single inputs.
  *
- * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test split
- * where there is one). A picture is made grey or coloured and resized. For models of light ink on dark paper, as MNIST's
- * digits are, a picture on light paper is inverted, its ink is cut out, and laid into the middle as the digits of MNIST
- * were: 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998, section III.A).
+ * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test
+ * split where there is one). A picture is made grey or coloured and resized. For models of light ink on dark paper,
+ * as MNIST's digits are, a picture on light paper is inverted, its ink is cut out, and laid into the middle as the
+ * digits of MNIST were: 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998,
+ * section III.A).
  */
 #include <math.h>
 #include <stdio.h>
@@ -91,7 +92,8 @@ static void lay_ink(const float *fine, float *out, int height, int width) {
     double top = row / mass - pixel * height / 2, left = column / mass - pixel * width / 2;
     for (int r = 0; r < height; r++)
         for (int c = 0; c < width; c++)
-            out[r * width + c] = (float)fmin(1, area(fine, top + r * pixel, left + c * pixel, top + (r + 1) * pixel, left + (c + 1) * pixel) / most);
+            out[r * width + c] = (float)fmin(
+                1, area(fine, top + r * pixel, left + c * pixel, top + (r + 1) * pixel, left + (c + 1) * pixel) / most);
 }
 
 /* -1: x is read. `note` tells what was done to it. */
@@ -137,10 +139,12 @@ static int read_sample(const saved *s, const request *q, const char *address, in
     bool classes = glia_data_classes(data) > 0;
     int status = -1;
     if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
-        status = fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has), shape_text(s->sample, takes));
+        status = fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
+                      shape_text(s->sample, takes));
     else if (glia_data_get(data, index, x, classes ? &label : NULL, &error) != GLIA_OK)
         status = fail("%s", error.message);
-    if (status < 0 && classes && glia_data_class_name(data, label)) *truth = duplicate(glia_data_class_name(data, label));
+    if (status < 0 && classes && glia_data_class_name(data, label))
+        *truth = duplicate(glia_data_class_name(data, label));
     if (status < 0) saved_normalize_sample(s, x);
     glia_data_free(data);
     return status;
@@ -190,7 +194,8 @@ static void tell_json(const saved *s, const request *q, const char *input, const
     free(taken);
 }
 
-static void tell(const saved *s, const request *q, const char *input, const float *y, const char *truth, const char *note) {
+static void tell(const saved *s, const request *q, const char *input, const float *y, const char *truth,
+                 const char *note) {
     enum { BAR = 30 };
     printf("%s%s%s%s%s\n", input, truth ? "  truth: " : "", truth ? truth : "", note ? "  " : "", note ? note : "");
     if (!s->classes) {
@@ -233,8 +238,10 @@ static int predict(const saved *s, const request *q, const char *input) {
     if (status < 0 && glia_predict(s->model, x, 1, y, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
     if (status < 0) {
         if (s->classes && !are_shares(y, s->outputs)) softmax(y, s->outputs);
-        if (q->json) tell_json(s, q, input, y, truth);
-        else tell(s, q, input, y, truth, note);
+        if (q->json)
+            tell_json(s, q, input, y, truth);
+        else
+            tell(s, q, input, y, truth, note);
     }
     free(x);
     free(y);
@@ -252,7 +259,8 @@ int command_predict(int argc, char **argv) {
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "json", OPTION_FLAG, &q.json, NULL, "an object for each input", 0, 0 },
     };
-    const options what = { "predict", table, sizeof table / sizeof table[0], 2, -1, "a run folder or a .safetensors file, and inputs" };
+    const options what = { "predict", table, sizeof table / sizeof table[0],
+                           2,         -1,    "a run folder or a .safetensors file, and inputs" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     saved s;

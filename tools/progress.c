@@ -50,7 +50,9 @@ static void record_point(progress *p, const glia_progress *now) {
     double samples = (double)now->samples, stretch = samples - p->mark.epoch;
     if (!due || stretch <= 0) return;
     history *h = &p->history;
-    curve_point total = { .epoch = samples, .loss = now->train.loss * samples, .accuracy = now->train.accuracy * samples };
+    curve_point total = { .epoch = samples,
+                          .loss = now->train.loss * samples,
+                          .accuracy = now->train.accuracy * samples };
     h->points = grow(h->points, h->n_points, &h->points_capacity, sizeof *h->points);
     h->points[h->n_points++] = (curve_point){
         .epoch = (double)(now->epoch - 1) + share,
@@ -63,8 +65,11 @@ static void record_point(progress *p, const glia_progress *now) {
 static void record_epoch(progress *p, const glia_progress *now) {
     history *h = &p->history;
     h->epochs = grow(h->epochs, h->n_epochs, &h->epochs_capacity, sizeof *h->epochs);
-    h->epochs[h->n_epochs++] = (epoch_row){ .epoch = now->epoch, .samples = now->samples, .seconds = now->train.seconds,
-                                            .train = now->train, .validation = now->validation };
+    h->epochs[h->n_epochs++] = (epoch_row){ .epoch = now->epoch,
+                                            .samples = now->samples,
+                                            .seconds = now->train.seconds,
+                                            .train = now->train,
+                                            .validation = now->validation };
 }
 
 /* ---- what people see ---------------------------------------------------------------------- */
@@ -88,7 +93,8 @@ static void scores_text(text *t, const glia_scores *scores, style s, breadth roo
 }
 
 static void draw_bar(text *t, const progress *p, int width, double share, style s) {
-    static const char *const full[] = { "#", "\u2501" }, *const half[] = { "-", "\u257a" }, *const rest[] = { "-", "\u2501" };
+    static const char *const full[] = { "#", "\u2501" }, *const half[] = { "-", "\u257a" },
+                             *const rest[] = { "-", "\u2501" };
     int filled = (int)(share * width);
     text_add(t, "%s", s.bar);
     for (int i = 0; i < filled; i++) text_add(t, "%s", full[p->utf8]);
@@ -113,7 +119,8 @@ static void show_bar(progress *p, const glia_progress *now) {
 
     char number[SHORT], time[SHORT], words[2 * SHORT];
     int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
-    int head = snprintf(words, sizeof words, "epoch %*lld/%lld ", digits, (long long)now->epoch, (long long)now->epochs);
+    int head =
+        snprintf(words, sizeof words, "epoch %*lld/%lld ", digits, (long long)now->epoch, (long long)now->epochs);
     text line = { 0 };
     text_add(&line, "\r\x1b[K%s", words);
 
@@ -125,7 +132,7 @@ static void show_bar(progress *p, const glia_progress *now) {
     bool classes = !isnan(now->train.accuracy);
     snprintf(accuracy, sizeof accuracy, "  accuracy %6.2f %%", 100 * (classes ? now->train.accuracy : 0));
     const char *parts[] = { percent, loss, classes ? accuracy : "", eta, speed }; /* the last ones go first */
-    const int order[] = { 0, 4, 3, 1, 2 };                                       /* as they are shown */
+    const int order[] = { 0, 4, 3, 1, 2 };                                        /* as they are shown */
     enum { BAR = 10 };
     int used = head, shown = 0;
     while (shown < 5 && used + (int)strlen(parts[shown]) + BAR <= columns) used += (int)strlen(parts[shown++]);
@@ -191,8 +198,12 @@ static void show_json(const progress *p, const glia_progress *now) {
 
 void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated) {
     bool people = how == VOICE_PEOPLE;
-    *p = (progress){ .voice = how, .samples = samples_per_epoch, .bar = people && isatty(STDOUT_FILENO),
-                     .colours = people && terminal_colours(), .utf8 = terminal_utf8(), .began = seconds_now() };
+    *p = (progress){ .voice = how,
+                     .samples = samples_per_epoch,
+                     .bar = people && isatty(STDOUT_FILENO),
+                     .colours = people && terminal_colours(),
+                     .utf8 = terminal_utf8(),
+                     .began = seconds_now() };
     p->history.validated = validated;
 }
 

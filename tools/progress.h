@@ -1,7 +1,7 @@
 /* progress.h - training, as it is watched.
  *
- * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only the
- * lines; with --json an object for each epoch, and nothing else. Also records what the curves are drawn from.
+ * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only
+ * the lines; with --json an object for each epoch, and nothing else. Also records what the curves are drawn from.
  */
 #ifndef GLIA_TOOL_PROGRESS_H
 #define GLIA_TOOL_PROGRESS_H
@@ -34,17 +34,17 @@ typedef struct history {
 
 typedef struct progress {
     voice voice;
-    int64_t samples; /* in an epoch */
+    int64_t samples;         /* in an epoch */
     bool bar, colours, utf8; /* what stdout can show */
     history history;
-    double drawn, began;            /* when the bar was drawn last, when training began */
-    curve_point mark;               /* samples, and sums over them, at the last point of the curve */
-    int64_t epoch, step;            /* of the last step */
+    double drawn, began; /* when the bar was drawn last, when training began */
+    curve_point mark;    /* samples, and sums over them, at the last point of the curve */
+    int64_t epoch, step; /* of the last step */
 } progress;
 
 void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated);
 bool progress_step(const glia_progress *now, void *context); /* a glia_progress_fn; context is the progress */
-void progress_end(progress *p); /* clears the bar */
+void progress_end(progress *p);                              /* clears the bar */
 void progress_free(progress *p);
 
 /* From here on Ctrl-C ends training after the step in progress; a second one ends the program as usual. */

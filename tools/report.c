@@ -1,8 +1,8 @@
 /* report.c - a run as one HTML file.
  *
- * From top to bottom: what it is, the figures, two curves, the confusion matrix, the worst mistakes, a sheet of samples,
- * the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's light or dark
- * preference through the variables at the head of the style.
+ * From top to bottom: what it is, the figures, two curves, the confusion matrix, the worst mistakes, a sheet of
+ * samples, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
+ * light or dark preference through the variables at the head of the style.
  */
 #include "report.h"
 
@@ -15,37 +15,49 @@
 #include "chart.h"
 #include "picture.h"
 
+/* clang-format off */
 static const char style[] =
-    ":root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#6b7178;--line:#e6e6e3;--a:#2f6fde;"
-    "--b:#d9730d;--hit:47,111,222;--miss:214,69,51}"
-    "@media(prefers-color-scheme:dark){:root{--paper:#141517;--card:#1c1e21;--ink:#e9e9e7;--soft:#9aa0a6;--line:#2d3034;"
-    "--a:#7fa9ff;--b:#f2a65a;--hit:110,155,255;--miss:255,110,92}}"
-    "*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"
-    "'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-variant-numeric:tabular-nums}"
-    "main{max-width:1040px;margin:0 auto;padding:48px 24px 64px}"
-    "h1{font-size:30px;line-height:1.2;letter-spacing:-.02em;margin:0 0 4px;font-weight:650}h1 span{color:var(--soft);font-weight:400}"
+    ":root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#6b7178;--line:#e6e6e3;"
+    "--a:#2f6fde;--b:#d9730d;--hit:47,111,222;--miss:214,69,51}"
+    "@media(prefers-color-scheme:dark){:root{--paper:#141517;--card:#1c1e21;--ink:#e9e9e7;--soft:#9aa0a6;"
+    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;--hit:110,155,255;--miss:255,110,92}}*{box-sizing:border-box}"
+    "body{margin:0;background:var(--paper);color:var(--ink);"
+    "font:15px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;"
+    "font-variant-numeric:tabular-nums}main{max-width:1040px;margin:0 auto;padding:48px 24px 64px}"
+    "h1{font-size:30px;line-height:1.2;letter-spacing:-.02em;margin:0 0 4px;font-weight:650}"
+    "h1 span{color:var(--soft);font-weight:400}"
     "h2{font-size:17px;letter-spacing:-.01em;margin:48px 0 4px;font-weight:650}p{margin:0;color:var(--soft)}"
     "h2+p{margin-bottom:16px;max-width:96ch;text-wrap:pretty}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:28px}"
-    ".tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px}.tile{padding:14px 16px 12px}"
-    ".tile b{display:block;font-size:25px;line-height:1.25;letter-spacing:-.02em;font-weight:620}.tile span{color:var(--soft);font-size:13px}"
-    ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}.card{padding:16px 18px}"
-    "figure{margin:0}figcaption{font-weight:600;display:flex;justify-content:space-between;gap:16px;flex-wrap:wrap}"
-    ".key{font-weight:400;color:var(--soft);font-size:13px}.key i{display:inline-block;width:14px;height:3px;border-radius:2px;"
-    "margin:0 6px 3px 12px}svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--soft);font-size:12px}"
-    ".grid{stroke:var(--line)}.train,.validation{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
-    ".train{stroke:var(--a)}.validation{stroke:var(--b)}.dot{fill:var(--b);stroke:var(--card);stroke-width:1.5}.dot.a{fill:var(--a)}"
-    ".scroll{overflow-x:auto}table{border-collapse:collapse}.matrix{margin:0 auto}.matrix td,.matrix th{min-width:44px;height:36px;padding:0 6px;"
-    "text-align:center;font-weight:400;font-size:13px;border-radius:6px}.matrix{border-collapse:separate;border-spacing:3px}"
-    ".matrix th{color:var(--soft)}.matrix th.row{text-align:right;padding-right:10px}.matrix .axis{font-size:12px}"
+    ".tile,.card{background:var(--card);border:1px solid var(--line);border-radius:12px}"
+    ".tile{padding:14px 16px 12px}"
+    ".tile b{display:block;font-size:25px;line-height:1.25;letter-spacing:-.02em;font-weight:620}"
+    ".tile span{color:var(--soft);font-size:13px}"
+    ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}"
+    ".card{padding:16px 18px}figure{margin:0}"
+    "figcaption{font-weight:600;display:flex;justify-content:space-between;gap:16px;flex-wrap:wrap}"
+    ".key{font-weight:400;color:var(--soft);font-size:13px}"
+    ".key i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 12px}"
+    "svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--soft);font-size:12px}"
+    ".grid{stroke:var(--line)}"
+    ".train,.validation{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
+    ".train{stroke:var(--a)}.validation{stroke:var(--b)}.dot{fill:var(--b);stroke:var(--card);stroke-width:1.5}"
+    ".dot.a{fill:var(--a)}.scroll{overflow-x:auto}table{border-collapse:collapse}.matrix{margin:0 auto}"
+    ".matrix td,.matrix th{min-width:44px;height:36px;padding:0 6px;text-align:center;font-weight:400;"
+    "font-size:13px;border-radius:6px}.matrix{border-collapse:separate;border-spacing:3px}"
+    ".matrix th{color:var(--soft)}.matrix th.row{text-align:right;padding-right:10px}"
+    ".matrix .axis{font-size:12px}"
     ".samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(92px,1fr));gap:12px}"
     ".samples img,.sheet img{image-rendering:pixelated;display:block;border-radius:8px;width:100%}"
     ".samples figcaption{display:block;text-align:center;font-weight:500;font-size:13px;margin-top:6px}"
-    ".samples small{display:block;color:var(--soft);font-weight:400}.wrong{color:rgb(var(--miss));font-weight:650}"
-    ".settings{width:100%;font-size:14px}.settings td{padding:5px 0;border-bottom:1px solid var(--line);vertical-align:top}"
-    ".settings td+td{text-align:right;overflow-wrap:anywhere}.settings tr:last-child td{border:0}.settings td:first-child{color:var(--soft)}"
+    ".samples small{display:block;color:var(--soft);font-weight:400}"
+    ".wrong{color:rgb(var(--miss));font-weight:650}.settings{width:100%;font-size:14px}"
+    ".settings td{padding:5px 0;border-bottom:1px solid var(--line);vertical-align:top}"
+    ".settings td+td{text-align:right;overflow-wrap:anywhere}.settings tr:last-child td{border:0}"
+    ".settings td:first-child{color:var(--soft)}"
     "pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-x:auto}"
     "footer{margin-top:48px;color:var(--soft);font-size:13px}";
+/* clang-format on */
 
 /* Appends text with what HTML gives a meaning replaced. */
 static void escape(text *out, const char *words) {
@@ -105,9 +117,13 @@ static void tiles(const training *t, text *out) {
 
 typedef enum curve { CURVE_LOSS, CURVE_ERROR } curve;
 
-static double of_point(const curve_point *p, curve which) { return which == CURVE_LOSS ? p->loss : 100 * (1 - p->accuracy); }
+static double of_point(const curve_point *p, curve which) {
+    return which == CURVE_LOSS ? p->loss : 100 * (1 - p->accuracy);
+}
 
-static double of_scores(const glia_scores *s, curve which) { return which == CURVE_LOSS ? s->loss : 100 * (1 - s->accuracy); }
+static double of_scores(const glia_scores *s, curve which) {
+    return which == CURVE_LOSS ? s->loss : 100 * (1 - s->accuracy);
+}
 
 static void curves(const training *t, text *out, curve which, const char *title) {
     const history *h = &t->progress.history;
@@ -117,11 +133,15 @@ static void curves(const training *t, text *out, curve which, const char *title)
         train[i] = (chart_point){ h->points[i].epoch, of_point(&h->points[i], which) };
     for (int64_t i = 0; i < h->n_epochs; i++)
         validation[i] = (chart_point){ (double)h->epochs[i].epoch, of_scores(&h->epochs[i].validation, which) };
-    text_add(out, "<figure class=card><figcaption>%s<span class=key><i style='background:var(--a)'></i>training", title);
+    text_add(out, "<figure class=card><figcaption>%s<span class=key><i style='background:var(--a)'></i>training",
+             title);
     if (h->validated) text_add(out, "<i style='background:var(--b)'></i>validation");
     text_add(out, "</span></figcaption>");
-    chart_svg(out, &(chart){ .train = train, .n_train = (int)h->n_points, .validation = validation,
-                             .n_validation = h->validated ? (int)h->n_epochs : 0, .x_name = "epoch",
+    chart_svg(out, &(chart){ .train = train,
+                             .n_train = (int)h->n_points,
+                             .validation = validation,
+                             .n_validation = h->validated ? (int)h->n_epochs : 0,
+                             .x_name = "epoch",
                              .unit = which == CURVE_ERROR ? " %" : "" });
     text_add(out, "</figure>");
     free(train);
@@ -137,7 +157,8 @@ static void matrix(const training *t, text *out) {
     int64_t most = 1;
     for (int i = 0; i < n * n; i++)
         if (i / n != i % n && t->confusion[i] > most) most = t->confusion[i];
-    text_add(out, "<h2>Confusion</h2><p>Rows are the truth, columns the answers. Mistakes are red, the deeper the more of them.</p>"
+    text_add(out, "<h2>Confusion</h2><p>Rows are the truth, columns the answers. Mistakes are red, the deeper the more "
+                  "of them.</p>"
                   "<div class='card scroll'><table class=matrix><tr><th>");
     for (int c = 0; c < n; c++) {
         text_add(out, "<th>");
@@ -152,8 +173,11 @@ static void matrix(const training *t, text *out) {
             int64_t count = t->confusion[r * n + c];
             double share = r == c ? 0.1 + 0.3 * (double)count / (double)(total > 0 ? total : 1)
                                   : 0.12 + 0.6 * sqrt((double)count / (double)most);
-            if (count == 0) text_add(out, "<td style='color:var(--line)'>&middot;");
-            else text_add(out, "<td style='background:rgba(var(--%s),%.2f)'>%lld", r == c ? "hit" : "miss", share, (long long)count);
+            if (count == 0)
+                text_add(out, "<td style='color:var(--line)'>&middot;");
+            else
+                text_add(out, "<td style='background:rgba(var(--%s),%.2f)'>%lld", r == c ? "hit" : "miss", share,
+                         (long long)count);
         }
     }
     text_add(out, "</table></div>");
@@ -178,8 +202,10 @@ static void mistakes(const training *t, text *out) {
     mistake worst[SHOWN];
     int n = picture_possible(glia_data_x_shape(t->test)) ? worst_mistakes(t, worst, SHOWN) : 0;
     if (n == 0) return;
-    text_add(out, "<h2>Worst mistakes</h2><p>The test samples whose truth the model thought least likely: the truth, then its "
-                  "answer and how sure it was.</p><div class='card samples'>");
+    text_add(
+        out,
+        "<h2>Worst mistakes</h2><p>The test samples whose truth the model thought least likely: the truth, then its "
+        "answer and how sure it was.</p><div class='card samples'>");
     for (int i = 0; i < n; i++) {
         int32_t label;
         text_add(out, "<figure>");
@@ -210,7 +236,9 @@ static void sheet(const training *t, text *out) {
     }
     if (read > 0) {
         picture all = picture_sheet(samples, read, COLUMNS, 0, 1, 0);
-        text_add(out, "<h2>Data</h2><p>The first of %s training samples.</p><div class='card sheet'><img alt='' src='data:image/png;base64,",
+        text_add(out,
+                 "<h2>Data</h2><p>The first of %s training samples.</p><div class='card sheet'><img alt='' "
+                 "src='data:image/png;base64,",
                  grouped(glia_data_count(data), (char[SHORT]){ 0 }));
         picture_base64(&all, out);
         text_add(out, "'></div>");
@@ -236,7 +264,8 @@ static void settings_table(const training *t, text *out) {
     const settings *a = &t->asked;
     const history *h = &t->progress.history;
     char number[SHORT], other[SHORT], third[SHORT];
-    text_add(out, "<h2>Settings</h2><p>What it takes to repeat this run.</p><div class=two><div class=card><table class=settings>");
+    text_add(out, "<h2>Settings</h2><p>What it takes to repeat this run.</p><div class=two><div class=card><table "
+                  "class=settings>");
     row(out, "model", "%s", t->recipe->name);
     row(out, "data", "%s", a->data);
     row(out, "samples to train on", "%s", grouped(glia_data_count(training_data(t)), number));
@@ -250,7 +279,8 @@ static void settings_table(const training *t, text *out) {
     row(out, "optimizer", "%s", optimizer_name(t->optimizer.kind));
     row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule_name(t->schedule));
     if (a->warmup > 0) row(out, "warm-up", "%s steps", grouped(a->warmup, number));
-    if (t->optimizer.momentum != 0) row(out, "momentum", "%g%s", t->optimizer.momentum, t->optimizer.nesterov ? ", Nesterov" : "");
+    if (t->optimizer.momentum != 0)
+        row(out, "momentum", "%g%s", t->optimizer.momentum, t->optimizer.nesterov ? ", Nesterov" : "");
     row(out, "weight decay", "%g", t->optimizer.weight_decay);
     if (t->optimizer.clip_norm != 0) row(out, "gradient norm at most", "%g", t->optimizer.clip_norm);
     if (a->label_smoothing != 0) row(out, "label smoothing", "%g", a->label_smoothing);
@@ -271,15 +301,19 @@ static void settings_table(const training *t, text *out) {
 }
 
 void report_html(const training *t, text *out) {
-    text_add(out, "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>");
+    text_add(
+        out,
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>");
     text_add(out, "%s on ", t->recipe->name);
     escape(out, t->asked.data);
     text_add(out, "</title><style>%s</style><main><h1>%s <span>on ", style, t->recipe->name);
     escape(out, t->asked.data);
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; stopped before its end" : "");
     tiles(t, out);
-    text_add(out, "<h2>Learning</h2><p>Training values are means over stretches of an epoch, taken while the weights change; "
-                  "validation is measured when an epoch ends.</p><div class=two>");
+    text_add(
+        out,
+        "<h2>Learning</h2><p>Training values are means over stretches of an epoch, taken while the weights change; "
+        "validation is measured when an epoch ends.</p><div class=two>");
     curves(t, out, CURVE_LOSS, "Loss");
     if (t->classes) curves(t, out, CURVE_ERROR, "Error");
     text_add(out, "</div>");

@@ -109,7 +109,8 @@ static int read_normal(saved *s) {
     s->mean = split_numbers(mean, &s->n_normal);
     s->stddev = split_numbers(stddev, &n);
     bool ranked = s->sample.rank == 1 || s->sample.rank == 3;
-    if (!s->mean || !s->stddev || n != s->n_normal || (n != 1 && !(ranked && n == s->sample.dim[0]))) return bad(s, "mean");
+    if (!s->mean || !s->stddev || n != s->n_normal || (n != 1 && !(ranked && n == s->sample.dim[0])))
+        return bad(s, "mean");
     for (int i = 0; i < n; i++)
         if (s->stddev[i] == 0) s->stddev[i] = 1;
     return -1;
@@ -129,7 +130,8 @@ int saved_open(saved *s, const char *path) {
     *s = (saved){ 0 };
     struct stat info;
     if (stat(path, &info) != 0) {
-        if (glia_recipe_find(path)) return misuse("%s is a model that is not trained yet: `glia train %s` makes a run of it", path, path);
+        if (glia_recipe_find(path))
+            return misuse("%s is a model that is not trained yet: `glia train %s` makes a run of it", path, path);
         return fail("%s: %s; a run folder or a .safetensors file is wanted", path, strerror(errno));
     }
     text file = { 0 };
@@ -164,7 +166,8 @@ void saved_close(saved *s) {
 int saved_normalize(const saved *s, glia_dataset *data) {
     if (s->n_normal == 0) return -1;
     glia_error error;
-    return glia_data_normalize(data, s->mean, s->stddev, s->n_normal, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    return glia_data_normalize(data, s->mean, s->stddev, s->n_normal, &error) == GLIA_OK ? -1
+                                                                                         : fail("%s", error.message);
 }
 
 void saved_normalize_sample(const saved *s, float *x) {

@@ -11,13 +11,13 @@
 
 typedef struct saved {
     glia_model *model;
-    char *path;          /* of the file */
-    glia_shape sample;   /* of the input, without the batch axis */
-    int outputs;         /* numbers in an output */
-    char **classes;      /* outputs of them, or NULL: not a classification */
+    char *path;        /* of the file */
+    glia_shape sample; /* of the input, without the batch axis */
+    int outputs;       /* numbers in an output */
+    char **classes;    /* outputs of them, or NULL: not a classification */
     double *mean, *stddev;
-    int n_normal;        /* 0: inputs are taken as they are */
-    const char *data;    /* NULL: unknown */
+    int n_normal;     /* 0: inputs are taken as they are */
+    const char *data; /* NULL: unknown */
     bool dark_paper;
 } saved;
 

@@ -36,7 +36,8 @@ int command_summary(int argc, char **argv) {
         { "batch", OPTION_INT, &batch, "N", "samples in a step, for the memory (the model's own)", 1, 1 << 20 },
         { "program", OPTION_FLAG, &program, NULL, "what the inference compiles to, a launch a line", 0, 0 },
     };
-    const options what = { "summary", table, sizeof table / sizeof table[0], 1, 1, "a model, a run folder or a .safetensors file" };
+    const options what = { "summary", table, sizeof table / sizeof table[0],
+                           1,         1,     "a model, a run folder or a .safetensors file" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     const glia_recipe *recipe = glia_recipe_find(argv[1]);

@@ -99,11 +99,16 @@ char *grouped(int64_t n, char out[SHORT]) {
 char *duration(double seconds, char out[SHORT]) {
     if (!(seconds >= 0)) seconds = 0;
     long long whole = (long long)(seconds + 0.5);
-    if (seconds < 0.9995) snprintf(out, SHORT, "%.0f ms", 1e3 * seconds);
-    else if (seconds < 9.95) snprintf(out, SHORT, "%.1f s", seconds);
-    else if (whole < 60) snprintf(out, SHORT, "%lld s", whole);
-    else if (whole < 3600) snprintf(out, SHORT, "%lld:%02lld", whole / 60, whole % 60);
-    else snprintf(out, SHORT, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+    if (seconds < 0.9995)
+        snprintf(out, SHORT, "%.0f ms", 1e3 * seconds);
+    else if (seconds < 9.95)
+        snprintf(out, SHORT, "%.1f s", seconds);
+    else if (whole < 60)
+        snprintf(out, SHORT, "%lld s", whole);
+    else if (whole < 3600)
+        snprintf(out, SHORT, "%lld:%02lld", whole / 60, whole % 60);
+    else
+        snprintf(out, SHORT, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
     return out;
 }
 

@@ -17,7 +17,8 @@ static int read_request(request *r, int argc, char **argv) {
         { .help = "what to train on; what is not said is as the model wants it" },
         { "data", OPTION_TEXT, &s->data, "DATA", "a name or an address, as `glia data` lists them", 0, 0 },
         { "data-folder", OPTION_TEXT, &s->data_folder, "FOLDER", "where named data are looked for first", 0, 0 },
-        { "validation-split", OPTION_REAL, &s->validation, "X", "a share, or a number of samples (a tenth, at most 5,000)", 0, INFINITY },
+        { "validation-split", OPTION_REAL, &s->validation, "X",
+          "a share, or a number of samples (a tenth, at most 5,000)", 0, INFINITY },
         { "no-validation", OPTION_FLAG, &r->no_validation, NULL, "train on all samples", 0, 0 },
         { "normalize", OPTION_SWITCH, &s->normalize, NULL, "inputs to mean 0, deviation 1", 0, 0 },
         { .help = "how" },
@@ -31,10 +32,10 @@ static int read_request(request *r, int argc, char **argv) {
         { "momentum", OPTION_REAL, &s->momentum, "X", "of sgd and rmsprop", 0, 1 },
         { "nesterov", OPTION_FLAG, &s->nesterov, NULL, "sgd looks ahead", 0, 0 },
         { "weight-decay", OPTION_REAL, &s->weight_decay, "X", "pull of the weights to zero (0)", 0, INFINITY },
-        { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longest gradient; longer ones are scaled down (0: never)", 0, INFINITY },
-        { "label-smoothing", OPTION_REAL, &s->label_smoothing, "X", "share of a target spread over all classes (0)", 0, 1 },
+        { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longer gradients are scaled down to this (0: never)", 0, INFINITY },
+        { "label-smoothing", OPTION_REAL, &s->label_smoothing, "X", "share of a target spread over all (0)", 0, 1 },
         { "from", OPTION_TEXT, &s->from, "FILE", "begin with the weights in a .safetensors file", 0, 0 },
-        { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave as they are: \"conv*,dense1/bias\"", 0, 0 },
+        { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave alone: \"conv*,dense1/bias\"", 0, 0 },
         { "seed", OPTION_INT, &s->seed, "N", "of weights, order and dropout (0)", 0, INFINITY },
         { "max-steps", OPTION_INT, &s->max_steps, "N", "stop after so many steps", 1, INFINITY },
         { "threads", OPTION_INT, &s->threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
@@ -48,7 +49,8 @@ static int read_request(request *r, int argc, char **argv) {
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     if (r->json && r->quiet) return misuse("--json and --quiet exclude each other");
-    if (r->no_validation && !isnan(s->validation)) return misuse("--no-validation and --validation-split exclude each other");
+    if (r->no_validation && !isnan(s->validation))
+        return misuse("--no-validation and --validation-split exclude each other");
     if (r->no_validation) s->validation = 0;
     s->model = argv[1];
     return -1;
@@ -83,8 +85,8 @@ static int run(training *t, const request *r) {
         free(out.bytes);
     }
     if (!t->stopped) return EXIT_OK;
-    return fail("interrupted in epoch %lld, after step %lld; the model so far is kept in %s", (long long)t->progress.epoch,
-                (long long)t->progress.step, t->folder);
+    return fail("interrupted in epoch %lld, after step %lld; the model so far is kept in %s",
+                (long long)t->progress.epoch, (long long)t->progress.step, t->folder);
 }
 
 int command_train(int argc, char **argv) {

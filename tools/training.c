@@ -13,12 +13,15 @@
 #include "report.h"
 #include "saved.h"
 
-static const char *const optimizer_names[GLIA_OPTIMIZER_COUNT] = {
-    [GLIA_SGD] = "sgd", [GLIA_ADAM] = "adam", [GLIA_ADAMW] = "adamw", [GLIA_ADAGRAD] = "adagrad", [GLIA_RMSPROP] = "rmsprop"
-};
+static const char *const optimizer_names[GLIA_OPTIMIZER_COUNT] = { [GLIA_SGD] = "sgd",
+                                                                   [GLIA_ADAM] = "adam",
+                                                                   [GLIA_ADAMW] = "adamw",
+                                                                   [GLIA_ADAGRAD] = "adagrad",
+                                                                   [GLIA_RMSPROP] = "rmsprop" };
 
-static const char *const schedule_names[] = { [GLIA_LR_CONSTANT] = "constant", [GLIA_LR_LINEAR] = "linear",
-                                              [GLIA_LR_COSINE] = "cosine" };
+static const char *const schedule_names[] = {
+    [GLIA_LR_CONSTANT] = "constant", [GLIA_LR_LINEAR] = "linear", [GLIA_LR_COSINE] = "cosine"
+};
 enum { SCHEDULES = sizeof schedule_names / sizeof schedule_names[0] };
 
 const char *schedule_name(glia_lr_schedule schedule) { return schedule_names[schedule]; }
@@ -28,8 +31,13 @@ const char *optimizer_name(glia_optimizer_kind kind) { return optimizer_names[ki
 const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
 
 settings settings_default(void) {
-    return (settings){ .lr = NAN, .momentum = NAN, .weight_decay = NAN, .clip_norm = NAN, .label_smoothing = NAN,
-                       .validation = NAN, .normalize = -1 };
+    return (settings){ .lr = NAN,
+                       .momentum = NAN,
+                       .weight_decay = NAN,
+                       .clip_norm = NAN,
+                       .label_smoothing = NAN,
+                       .validation = NAN,
+                       .normalize = -1 };
 }
 
 /* ---- what to train ------------------------------------------------------------------------ */
@@ -59,8 +67,10 @@ static int choose_optimizer(training *t) {
     settings *a = &t->asked;
     t->optimizer = t->recipe->optimizer;
     t->schedule = t->recipe->schedule;
-    int kind = a->optimizer ? choose("optimizer", a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;
-    int schedule = a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
+    int kind = a->optimizer ? choose("optimizer", a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT)
+                            : (int)t->optimizer.kind;
+    int schedule =
+        a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
     if (kind < 0 || schedule < 0) return EXIT_USAGE;
     if (kind != (int)t->optimizer.kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
     t->schedule = (glia_lr_schedule)schedule;
@@ -102,9 +112,12 @@ static int open_data(training *t) {
 static int hold_out(training *t) {
     int64_t n = glia_data_count(t->all), held = 0;
     double asked = t->asked.validation;
-    if (isnan(asked)) held = n / 10 < 5000 ? n / 10 : 5000;
-    else held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
-    if (held >= n) return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
+    if (isnan(asked))
+        held = n / 10 < 5000 ? n / 10 : 5000;
+    else
+        held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
+    if (held >= n)
+        return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
     if (held < 1) return -1;
     glia_error error;
     t->train = glia_data_range(t->all, 0, n - held, &error);
@@ -139,11 +152,12 @@ static int build_model(training *t) {
     t->model = glia_recipe_build(t->recipe, glia_data_x_shape(t->all), (int)outputs, &error);
     char shape[SHORT], made[SHORT];
     if (!t->model)
-        return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made), a->data,
-                    shape_text(glia_data_x_shape(t->all), shape), error.message);
+        return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
+                    a->data, shape_text(glia_data_x_shape(t->all), shape), error.message);
     if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
     int loaded = 0;
-    if (a->from && glia_model_load_weights(t->model, a->from, &loaded, &error) != GLIA_OK) return fail("%s", error.message);
+    if (a->from && glia_model_load_weights(t->model, a->from, &loaded, &error) != GLIA_OK)
+        return fail("%s", error.message);
     if (a->from && loaded == 0) return fail("%s has no tensor with a name of %s's", a->from, t->recipe->name);
     if (a->freeze && glia_freeze(glia_model_graph(t->model), a->freeze, true) == 0)
         return fail("--freeze %s matches no parameter; `glia summary %s` lists them", a->freeze, t->recipe->name);
@@ -170,8 +184,13 @@ int training_open(training *t, settings asked, voice how) {
     bool dark = paper_is_dark(t->test); /* before they are normalised */
     status = normalize(t);
     if (status >= 0) return status;
-    status = saved_describe(t->model, &(saved_about){ .data = t->all, .address = a->data, .mean = t->mean, .stddev = t->stddev,
-                                                      .n_normal = t->n_normal, .classes = t->classes > 0, .dark_paper = dark });
+    status = saved_describe(t->model, &(saved_about){ .data = t->all,
+                                                      .address = a->data,
+                                                      .mean = t->mean,
+                                                      .stddev = t->stddev,
+                                                      .n_normal = t->n_normal,
+                                                      .classes = t->classes > 0,
+                                                      .dark_paper = dark });
     if (status >= 0) return status;
     glia_error error;
     t->backend = glia_backend_open("cpu", (int)a->threads, &error);
@@ -199,9 +218,9 @@ void training_close(training *t) {
 void training_headline(const training *t) {
     char number[SHORT];
     printf("model    %s, %s parameters; %s, learning rate %g%s%s, batches of %lld\n", t->recipe->name,
-           grouped(glia_model_parameter_count(t->model, false), number), optimizer_name(t->optimizer.kind), t->optimizer.lr,
-           t->schedule == GLIA_LR_CONSTANT ? "" : " ", t->schedule == GLIA_LR_CONSTANT ? "" : schedule_name(t->schedule),
-           (long long)t->asked.batch);
+           grouped(glia_model_parameter_count(t->model, false), number), optimizer_name(t->optimizer.kind),
+           t->optimizer.lr, t->schedule == GLIA_LR_CONSTANT ? "" : " ",
+           t->schedule == GLIA_LR_CONSTANT ? "" : schedule_name(t->schedule), (long long)t->asked.batch);
     printf("data     %s, %s samples to train on", t->asked.data, grouped(glia_data_count(training_data(t)), number));
     if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), number));
     printf(", %s to test\n", grouped(glia_data_count(t->test), number));
@@ -216,12 +235,20 @@ int training_run(training *t) {
     interrupt_catch();
     glia_error error;
     glia_status status = glia_fit(t->model, training_data(t),
-                                  (glia_fit_opts){ .epochs = a->epochs, .batch = a->batch, .loss = t->loss,
-                                                   .label_smoothing = a->label_smoothing, .optimizer = t->optimizer,
-                                                   .schedule = t->schedule, .lr_end = a->lr_end, .warmup = a->warmup,
-                                                   .validation = t->validation, .seed = (uint64_t)a->seed,
-                                                   .backend = t->backend, .workers = (int)a->workers,
-                                                   .max_steps = a->max_steps, .progress = progress_step,
+                                  (glia_fit_opts){ .epochs = a->epochs,
+                                                   .batch = a->batch,
+                                                   .loss = t->loss,
+                                                   .label_smoothing = a->label_smoothing,
+                                                   .optimizer = t->optimizer,
+                                                   .schedule = t->schedule,
+                                                   .lr_end = a->lr_end,
+                                                   .warmup = a->warmup,
+                                                   .validation = t->validation,
+                                                   .seed = (uint64_t)a->seed,
+                                                   .backend = t->backend,
+                                                   .workers = (int)a->workers,
+                                                   .max_steps = a->max_steps,
+                                                   .progress = progress_step,
                                                    .context = &t->progress },
                                   &error);
     progress_end(&t->progress);
@@ -236,7 +263,9 @@ int training_test(training *t) {
         t->predicted = allocate((size_t)n, sizeof *t->predicted);
     }
     glia_error error;
-    glia_evaluate_opts opts = { .loss = t->loss, .backend = t->backend, .confusion = t->confusion, .predicted = t->predicted };
+    glia_evaluate_opts opts = {
+        .loss = t->loss, .backend = t->backend, .confusion = t->confusion, .predicted = t->predicted
+    };
     return glia_evaluate(t->model, t->test, opts, &t->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);
 }
 
@@ -262,7 +291,8 @@ int training_folder(training *t) {
         struct stat info;
         bool made = make_folders(path.bytes) && (mkdir(path.bytes, 0777) == 0 || errno == EEXIST);
         if (made && stat(path.bytes, &info) == 0 && S_ISDIR(info.st_mode)) return -1;
-        return fail("cannot make the folder %s: %s", path.bytes, made ? "there is a file of that name" : strerror(errno));
+        return fail("cannot make the folder %s: %s", path.bytes,
+                    made ? "there is a file of that name" : strerror(errno));
     }
     for (int n = 1; n < 10000; n++) {
         path.length = 0;
@@ -350,8 +380,9 @@ static void curves_csv(const training *t, text *out) {
     text_add(out, "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second\n");
     for (int64_t i = 0; i < h->n_epochs; i++) {
         const epoch_row *row = &h->epochs[i];
-        double values[] = { row->train.loss, row->train.accuracy, row->validation.loss, row->validation.accuracy, row->seconds,
-                            row->seconds > 0 ? (double)row->samples / row->seconds : NAN };
+        double values[] = { row->train.loss,      row->train.accuracy,
+                            row->validation.loss, row->validation.accuracy,
+                            row->seconds,         row->seconds > 0 ? (double)row->samples / row->seconds : NAN };
         text_add(out, "%lld", (long long)row->epoch);
         for (int k = 0; k < 6; k++) {
             bool there = !isnan(values[k]) && (t->validation || (k != 2 && k != 3));
@@ -364,7 +395,8 @@ static void curves_csv(const training *t, text *out) {
 static int keep_text(const training *t, const char *name, text *content) {
     text path = { 0 };
     text_add(&path, "%s/%s", t->folder, name);
-    int status = write_file(path.bytes, content->bytes, content->length) ? -1 : fail("%s: %s", path.bytes, strerror(errno));
+    int status =
+        write_file(path.bytes, content->bytes, content->length) ? -1 : fail("%s: %s", path.bytes, strerror(errno));
     free(path.bytes);
     free(content->bytes);
     return status;

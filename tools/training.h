@@ -5,7 +5,8 @@
 #include "progress.h"
 #include "tool.h"
 
-/* What was asked for; settings_default() first. Numbers that are NaN or 0 and texts that are NULL: the model's default. */
+/* What was asked for; settings_default() first. Numbers that are NaN or 0 and texts that are NULL: the model's
+ * default. */
 typedef struct settings {
     const char *model, *data, *data_folder;
     int64_t epochs, batch, seed, threads, workers, max_steps;
@@ -34,11 +35,11 @@ typedef struct training {
     char started[SHORT]; /* "2026-01-31 12:00" */
     char *folder;        /* of the run; NULL: none */
     progress progress;
-    bool stopped;        /* by Ctrl-C */
-    glia_scores scores;  /* on the test data */
-    int classes;         /* 0: not a classification */
-    int64_t *confusion;  /* (classes, classes), rows the truth */
-    int32_t *predicted;  /* of each test sample */
+    bool stopped;       /* by Ctrl-C */
+    glia_scores scores; /* on the test data */
+    int classes;        /* 0: not a classification */
+    int64_t *confusion; /* (classes, classes), rows the truth */
+    int32_t *predicted; /* of each test sample */
 } training;
 
 /* These return -1 to go on, or the exit status after saying what is wrong. In order: */

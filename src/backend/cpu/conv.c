@@ -21,7 +21,7 @@ enum {
     REGION_PIXELS = 1024,
     WINDOW_FLOATS = 1 << 17, /* of a region's window, if one image or row is not more */
     PIECE_FLOPS = 400000,
-    MAX_PIECES = 32
+    MIN_PIECES = 8 /* if there is work for them */
 };
 
 /* One convolution without groups' offsets: filter (k, c, t) is w[w_first + k w_k + c w_c + t . w_t], and pixel o of the output is
@@ -154,9 +154,9 @@ static void choose_regions(job *j, const core *c) {
 static void choose_parts(job *j) {
     double flops = 2.0 * (double)j->n * (double)j->groups * (double)(j->k * j->c) * (double)volume(j->s->kernel) *
                    (double)volume(j->s->out);
-    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MAX_PIECES - 1.0);
+    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
     int64_t units = j->groups > 1 ? j->groups : (j->k_panels + 1) / 2;
-    j->parts = GLIA_MAX(1, GLIA_MIN(want / GLIA_MAX(j->regions, 1), units));
+    j->parts = GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
 }
 
 /* Rows of X that are packed at a time, in channels. */
@@ -194,7 +194,7 @@ static void measure(job *j) {
         if (!c.ready) {
             j->window_floats = GLIA_MAX(j->window_floats, window_floats(&c.f, r.n1, j->c, r.d1, r.h1));
         }
-        int64_t q_floats = c.grid ? c.kdim * c.width : panels_together(j, &c) * k * NR;
+        int64_t q_floats = c.grid ? c.kdim * c.width : k * NR;
         j->q_floats = GLIA_MAX(j->q_floats, round_up(q_floats, 16) + WIDE_NR);
         j->tile_floats = GLIA_MAX(j->tile_floats, panels_of(&c, &v, r.n1, r.d1, r.h1) * c.width *
                                                       GLIA_MIN(j->k, ROW_PANELS * MR));
@@ -354,9 +354,8 @@ static void run_packed(const work *w, const float *filters, int64_t p0, int64_t 
             if (few && straight && safe) {
                 run_panel(w, filters, w->v.data + chunks[0].from, true, p, i0, i1, k0, k1);
             } else {
-                float *q = w->q + (p - p0) * (k1 - k0) * NR;
-                pack_pixels(w, q, chunks, n, safe, c0, c1);
-                run_panel(w, filters, q, false, p, i0, i1, k0, k1);
+                pack_pixels(w, w->q, chunks, n, safe, c0, c1);
+                run_panel(w, filters, w->q, false, p, i0, i1, k0, k1);
             }
         }
     }
@@ -455,6 +454,9 @@ static void run_region(const job *j, const core *c, const region *r, int worker,
     int64_t total = j->c * j->groups;
     w.v = c->ready ? view_of(&c->f, r, j->x, j->n, total, group * j->c)
                    : copy_window(w.window, &c->f, r, j->x, total, group * j->c, j->c);
+    if (c->ready && j->images) {
+        for (int64_t n = 0; n < r->n1 - r->n0; n++) fetch(w.v.data + n * w.v.image, w.v.channel * j->c);
+    }
     w.tap_most = tap_offsets(&c->f, &w.v, w.tap_at);
     for (int64_t k = 0; k < c->kdim; k++) w.q_at[k] = k / c->taps * w.v.channel + w.tap_at[k % c->taps];
     int64_t images = r->n1 - r->n0, depths = r->d1 - r->d0, rows = r->h1 - r->h0;

@@ -8,8 +8,9 @@
  * added before the correction). The two differ in weight decay alone (optim.c): in Adam it joins the gradient, in
  * AdamW it shrinks w first. States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step.
  *
- * The corrections are scalars: 1 - beta^t = -expm1(t log beta), in f64, which keeps all digits where beta^t is near 1
- * as well as where it vanishes; a product carried from step to step would drift.
+ * The corrections are scalars: 1 - beta^t = -expm1(t log beta), which keeps all digits where beta^t is near 1 as well as
+ * where it vanishes (from where on it does not matter that f32 cannot tell t from t + 1); a product carried from step to
+ * step would drift.
  */
 #include <math.h>
 
@@ -21,10 +22,8 @@ static glia_tensor correction(glia_tensor steps, double beta) {
 
 /* rate = lr / c1, scale = 1 / sqrt(c2). */
 static void share(glia_rule_scope *s, glia_tensor steps) {
-    glia_tensor rate = glia_div(glia_cast(s->lr, GLIA_F64), correction(steps, s->opt->beta1));
-    glia_tensor scale = glia_rsqrt(correction(steps, s->opt->beta2));
-    s->rate = glia_cast(rate, s->dtype);
-    s->scale = glia_cast(scale, s->dtype);
+    s->rate = glia_div(s->lr, correction(steps, s->opt->beta1));
+    s->scale = glia_rsqrt(correction(steps, s->opt->beta2));
 }
 
 static glia_tensor next(const glia_rule_scope *s, const char *name, glia_tensor w, glia_tensor g) {

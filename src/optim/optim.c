@@ -136,14 +136,14 @@ static void clip_by_norm(glia_tensor *grads, int n, double limit) {
 
 /* ---- the update --------------------------------------------------------------------------- */
 
-/* The step's number from 1 as f64, from the state "GROUP/step" (i64). */
+/* The step's number from 1, from the state "GROUP/step" (i64). */
 static glia_tensor count_steps(glia_graph *g, const char *group) {
     const char *name = glia_arena_printf(&g->arena, "%s/step", group);
     if (!name) return glia_graph_fail_nomem(g);
     glia_tensor before = glia_state(g, name, GLIA_I64, GLIA_SCALAR, (glia_init){ 0 });
     glia_tensor now = glia_add(before, glia_scalar(g, GLIA_I64, 1));
     glia_update(before, now, group);
-    return glia_cast(now, GLIA_F64);
+    return now;
 }
 
 static void update_one(const glia_rule_scope *s, const glia_rule *rule, glia_tensor leaf, glia_tensor gradient) {
@@ -204,7 +204,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
             if (arithmetic(ws[i]) != s->dtype) continue;
             if (!shared) {
                 s->lr = as(lr, s->dtype);
-                if (rule->share) rule->share(s, steps);
+                if (rule->share) rule->share(s, as(steps, s->dtype));
                 shared = true;
             }
             update_one(s, rule, ws[i], grads[i]);

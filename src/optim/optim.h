@@ -24,7 +24,7 @@ typedef struct glia_rule {
     const char *name;
     double lr, epsilon; /* what zero in glia_optimizer means */
     bool decoupled;     /* weight decay acts on the parameter, not through the gradient */
-    /* Once for each dtype, before any parameter; `steps`: the step's number, from 1, as f64. NULL: needs nothing. */
+    /* Once for each dtype, before any parameter; `steps`: the step's number, from 1. NULL: needs nothing. */
     void (*share)(glia_rule_scope *scope, glia_tensor steps);
     /* The parameter's next value, of scope->dtype and w's shape. */
     glia_tensor (*next)(const glia_rule_scope *scope, const char *name, glia_tensor w, glia_tensor g);

@@ -204,12 +204,35 @@ static void softmax_of_every_length(void **state) {
     }
 }
 
+/* ---- random bits ------------------------------------------------------------------------------------ */
+
+static void random_bits_are_philox(void **state) {
+    (void)state;
+    enum { COUNT = 1003 };
+    const int64_t rng[2] = { 0x123456789abcde, 0x1f00000007 };
+    const uint32_t key[2] = { 0x789abcde, 0x00123456 ^ 0x1f };
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n = tables_of_machine(tables);
+    for (int t = 0; t < n; t++) {
+        float x[COUNT + 1];
+        x[COUNT] = 7;
+        tables[t]->random_uniform_f32(NULL, &(glia_random){ .rng = rng, .stream = 9, .to = x, .n = COUNT });
+        for (int i = 0; i < COUNT; i++) {
+            uint32_t word[4];
+            glia_philox(key, (const uint32_t[]){ (uint32_t)i / 4, 0, 9, 7 }, word);
+            assert_true(x[i] == (float)(word[i % 4] >> 8) * 0x1p-24f);
+        }
+        assert_true(x[COUNT] == 7);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_bounds),
         cmocka_unit_test(every_form_and_length),
         cmocka_unit_test(every_elementwise_op_has_one),
         cmocka_unit_test(softmax_of_every_length),
+        cmocka_unit_test(random_bits_are_philox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,9 @@ struct glia_backend_kind {
      * when it cannot be done. */
     glia_launch *(*prepare)(const glia_backend *backend, const glia_group *group, void *const *address, void *scratch,
                             glia_arena *arena, glia_error *error);
+    /* One launch that does what `first` and then `second` do, at less cost, because neither touches what the other one
+     * writes; NULL: there is none. Both are from prepare or merge, with the same scratch, and not run any more. */
+    glia_launch *(*merge)(glia_launch *first, glia_launch *second, glia_arena *arena);
 };
 
 extern const glia_backend_kind glia_backend_ref, glia_backend_cpu; /* rows of the table in backend.c */

@@ -18,7 +18,8 @@ struct glia_session {
     const glia_program *program;
     void **address; /* by node id; NULL: not materialised */
     char *activations;
-    glia_launch **launches;
+    glia_launch **launches; /* fewer than groups where the backend merges some */
+    int n_launches;
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -80,10 +81,15 @@ static void fill_inputs(glia_session *s) {
 
 static glia_status prepare(glia_session *s, glia_error *error) {
     const glia_program *p = s->program;
+    const glia_backend_kind *kind = p->backend->kind;
     void *scratch = s->activations + p->plan.scratch_offset;
     for (int i = 0; i < p->schedule.n_groups; i++) {
-        s->launches[i] = p->backend->kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, &s->arena, error);
-        if (!s->launches[i]) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
+        glia_launch *launch = kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, &s->arena, error);
+        if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
+        glia_launch **next = &s->launches[s->n_launches];
+        glia_launch *merged = s->n_launches && kind->merge ? kind->merge(next[-1], launch, &s->arena) : NULL;
+        if (merged) next[-1] = merged;
+        else *next = launch, s->n_launches++;
     }
     return GLIA_OK;
 }
@@ -138,7 +144,7 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
 glia_status glia_session_run(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
     const glia_program *p = s->program;
-    for (int i = 0; i < p->schedule.n_groups; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
+    for (int i = 0; i < s->n_launches; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
     if (s->rng) s->rng[1]++;
     return GLIA_OK;

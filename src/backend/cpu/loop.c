@@ -8,6 +8,8 @@
 #include "backend/cpu/rows.h"
 #include "backend/cpu/vmath.h"
 
+enum { LEAST_SHARED = 8192 }; /* elements for which it is worth waking other threads */
+
 /* ---- reducing a tile ------------------------------------------------------------------------- */
 
 static double first_of(glia_loop_sum kind) {
@@ -399,9 +401,10 @@ static void run_batch_piece(void *context, int64_t piece, int number) {
 
 void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n) {
     batch b = { .loops = loops, .n = n };
-    int64_t pieces = 0;
-    for (int i = 0; i < n; i++) pieces += loops[i].pieces;
-    glia_parallel_for(pieces > 1 ? pool : NULL, pieces, run_batch_piece, &b);
+    int64_t pieces = 0, elements = 0;
+    for (int i = 0; i < n; i++) pieces += loops[i].pieces, elements += loops[i].total;
+    const bool shared = pieces > 1 && elements >= LEAST_SHARED;
+    glia_parallel_for(shared ? pool : NULL, pieces, run_batch_piece, &b);
     for (int i = 0; i < n; i++) {
         if (loops[i].way == GLIA_LOOP_PARTS) combine(&loops[i]);
     }

@@ -54,6 +54,7 @@ typedef struct glia_loop_operand {
     glia_loop_mode mode;
     uint16_t slot;
     uint16_t size;                 /* bytes of an element */
+    bool written;                  /* an output */
     char *base;
     int64_t stride[GLIA_MAX_RANK]; /* elements, for each dimension of the collapsed space */
 } glia_loop_operand;

@@ -6,6 +6,7 @@
  *   SINGLE    the kernel of the op's row (products.c, moves.c); without one that fits, its definition in double
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/cpu/lower.h"
 #include "backend/cpu/program.h"
@@ -118,22 +119,80 @@ static size_t cpu_scratch(const glia_backend *backend, const glia_group *group) 
 
 /* ---- loops -------------------------------------------------------------------------------------------- */
 
+/* Loops that do not depend on each other. */
 typedef struct loop_launch {
     glia_launch base;
     const glia_cpu_kernels *kernels;
-    glia_loop loop;
+    glia_loop *loops;
+    int n, capacity;
 } loop_launch;
 
 static void loop_run(const glia_launch *launch, glia_pool *pool) {
     const loop_launch *l = (const loop_launch *)launch;
-    l->kernels->loop_f32(pool, &l->loop, 1);
+    l->kernels->loop_f32(pool, l->loops, l->n);
 }
 
 static glia_launch *prepare_loop(const glia_lowering *w, const glia_program_plan *plan) {
     loop_launch *l = glia_lowering_alloc(w, sizeof *l);
-    if (!l) return NULL;
-    *l = (loop_launch){ .base = { loop_run, "loop" }, .kernels = w->kernels };
-    return glia_program_build(plan, w->arena, &l->loop, w->error) == GLIA_OK ? &l->base : NULL;
+    glia_loop *loop = glia_lowering_alloc(w, sizeof *loop);
+    if (!l || !loop) return NULL;
+    *l = (loop_launch){ .base = { loop_run, "loop" }, .kernels = w->kernels, .loops = loop, .n = 1, .capacity = 1 };
+    return glia_program_build(plan, w->arena, loop, w->error) == GLIA_OK ? &l->base : NULL;
+}
+
+/* ---- several loops in one launch -------------------------------------------------------------------------- */
+
+/* The bytes from the first to the last one that an operand touches. */
+typedef struct extent {
+    const char *from, *to;
+} extent;
+
+static extent extent_of(const glia_loop *l, const glia_loop_operand *o) {
+    int64_t last = 0;
+    for (int k = 0; k < l->rank; k++) last += (l->dim[k] - 1) * o->stride[k];
+    return (extent){ o->base, o->base + (last + 1) * o->size };
+}
+
+static bool meet(extent x, extent y) { return x.from < y.to && y.from < x.to; }
+
+/* True if x writes where y reads or writes. */
+static bool disturbs(const glia_loop *x, const glia_loop *y) {
+    for (int i = 0; i < x->n_operands; i++) {
+        if (!x->operands[i].written) continue;
+        const extent written = extent_of(x, &x->operands[i]);
+        for (int k = 0; k < y->n_operands; k++) {
+            if (meet(written, extent_of(y, &y->operands[k]))) return true;
+        }
+    }
+    return false;
+}
+
+/* Loops without reductions, which share nothing but the workers' scratch. */
+static glia_launch *cpu_merge(glia_launch *first, glia_launch *second, glia_arena *arena) {
+    if (first->run != loop_run || second->run != loop_run) return NULL;
+    loop_launch *a = (loop_launch *)first, *b = (loop_launch *)second;
+    for (int i = 0; i < a->n + b->n; i++) {
+        const glia_loop *x = i < a->n ? &a->loops[i] : &b->loops[i - a->n];
+        if (x->n_reductions || x->workers != a->loops[0].workers) return NULL;
+        for (int k = 0; i < a->n && k < b->n; k++) {
+            if (disturbs(x, &b->loops[k]) || disturbs(&b->loops[k], x)) return NULL;
+        }
+    }
+    if (a->n + b->n > a->capacity) {
+        const int capacity = 2 * (a->n + b->n);
+        glia_loop *loops = glia_arena_alloc(arena, (size_t)capacity * sizeof *loops);
+        if (!loops) return NULL;
+        memcpy(loops, a->loops, (size_t)a->n * sizeof *loops);
+        a->loops = loops;
+        a->capacity = capacity;
+    }
+    memcpy(a->loops + a->n, b->loops, (size_t)b->n * sizeof *b->loops);
+    a->n += b->n;
+    size_t bytes = 0; /* a worker has one place, whichever loop it is at */
+    for (int i = 0; i < a->n; i++) bytes = GLIA_MAX(bytes, a->loops[i].worker_bytes);
+    for (int i = 0; i < a->n; i++) a->loops[i].worker_bytes = bytes;
+    a->base.kernel = "loops";
+    return first;
 }
 
 /* ---- products with epilogues --------------------------------------------------------------------------- */
@@ -232,4 +291,5 @@ const glia_backend_kind glia_backend_cpu = {
     .in_place = cpu_in_place,
     .scratch = cpu_scratch,
     .prepare = cpu_prepare,
+    .merge = cpu_merge,
 };

@@ -6,6 +6,10 @@
  */
 #include "backend/cpu/rows.h"
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 enum { GRAIN = 64 << 10, BLOCK = 16, MOST_PIECES = 64 };
 
 static int64_t pieces_for(int64_t bytes, int64_t units) {
@@ -308,48 +312,87 @@ void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows) {
 
 /* ---- random bits --------------------------------------------------------------------------------- */
 
-enum { LANES = 16 }; /* blocks of four words computed together */
+/* Lanes of 64 bits; Philox's words are in their lower halves. Enough vectors together to hide what a product takes. */
+typedef uint64_t vq __attribute__((vector_size(VLEN * 4)));
+enum { QLEN = VLEN / 2, VECTORS = 4, LANES = QLEN * VECTORS };
+
+#if VLEN == 16
+#define VQ_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define VQ_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif VLEN == 8
+#define VQ_LOW 0, 4, 1, 5
+#define VQ_HIGH 2, 6, 3, 7
+#else
+#define VQ_LOW 0, 2
+#define VQ_HIGH 1, 3
+#endif
+
+/* The products of the lower halves. */
+GLIA_INLINE vq multiply(vq a, vq b) {
+#if defined(__AVX512F__) && VLEN == 16
+    return (vq)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__) && VLEN == 8
+    return (vq)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__) && VLEN == 4
+    return (vq)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+    return (a & 0xffffffff) * (b & 0xffffffff);
+#endif
+}
 
 typedef struct random_job {
     glia_random r;
     int64_t pieces;
 } random_job;
 
-/* Philox4x32-10 (base/rng.c) of LANES counters from `block` on: word[w][lane]. */
-static void philox_lanes(uint32_t k0, uint32_t k1, uint64_t block, uint32_t c2, uint32_t c3, uint32_t word[4][LANES]) {
-    for (int i = 0; i < LANES; i++) {
-        word[0][i] = (uint32_t)(block + (uint64_t)i);
-        word[1][i] = (uint32_t)((block + (uint64_t)i) >> 32);
-        word[2][i] = c2;
-        word[3][i] = c3;
-    }
+/* Ten rounds of Philox4x32 (base/rng.c) on VECTORS vectors of counters. */
+GLIA_INLINE void philox(uint32_t k0, uint32_t k1, vq c[4][VECTORS]) {
+    const vq m0 = (vq){ 0 } + 0xD2511F53u, m1 = (vq){ 0 } + 0xCD9E8D57u;
     for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        for (int i = 0; i < LANES; i++) {
-            const uint64_t p0 = (uint64_t)0xD2511F53u * word[0][i], p1 = (uint64_t)0xCD9E8D57u * word[2][i];
-            word[0][i] = (uint32_t)(p1 >> 32) ^ word[1][i] ^ k0;
-            word[2][i] = (uint32_t)(p0 >> 32) ^ word[3][i] ^ k1;
-            word[1][i] = (uint32_t)p1;
-            word[3][i] = (uint32_t)p0;
+        GLIA_UNROLL
+        for (int i = 0; i < VECTORS; i++) {
+            const vq p0 = multiply(c[0][i], m0), p1 = multiply(c[2][i], m1);
+            c[0][i] = (p1 >> 32) ^ c[1][i] ^ k0;
+            c[2][i] = (p0 >> 32) ^ c[3][i] ^ k1;
+            c[1][i] = p1 & 0xffffffff;
+            c[3][i] = p0 & 0xffffffff;
         }
+    }
+}
+
+/* Words as numbers in [0, 1). */
+GLIA_INLINE vf unit_floats(vq words) { return __builtin_convertvector((vi)((vu)words >> 8), vf) * 0x1p-24f; }
+
+/* The 4 LANES numbers of the blocks from `block` on. */
+static void random_lanes(const glia_random *r, uint64_t block, float value[4 * LANES]) {
+    const uint64_t seed = (uint64_t)r->rng[0], step = (uint64_t)r->rng[1];
+    vq c[4][VECTORS], lane;
+    for (int k = 0; k < QLEN; k++) lane[k] = (uint64_t)k;
+    for (int i = 0; i < VECTORS; i++) {
+        const vq number = lane + (block + (uint64_t)(i * QLEN));
+        c[0][i] = number & 0xffffffff;
+        c[1][i] = number >> 32;
+        c[2][i] = (vq){ 0 } + (r->stream & 0xffffffff);
+        c[3][i] = (vq){ 0 } + (step & 0xffffffff);
+    }
+    philox((uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)(step >> 32), c);
+    for (int i = 0; i < VECTORS; i++) {
+        const vq first = c[0][i] | c[1][i] << 32, second = c[2][i] | c[3][i] << 32;
+        vf_store(value + i * 2 * VLEN, unit_floats(__builtin_shufflevector(first, second, VQ_LOW)));
+        vf_store(value + i * 2 * VLEN + VLEN, unit_floats(__builtin_shufflevector(first, second, VQ_HIGH)));
     }
 }
 
 static void random_piece(void *context, int64_t piece, int worker) {
     const random_job *j = context;
     const glia_random *r = &j->r;
-    const uint64_t seed = (uint64_t)r->rng[0], step = (uint64_t)r->rng[1];
     const int64_t groups = (r->n + 4 * LANES - 1) / (4 * LANES);
     int64_t group, end;
     (void)worker;
     share(groups, j->pieces, piece, &group, &end);
     for (; group < end; group++) {
-        uint32_t word[4][LANES];
         float value[4 * LANES];
-        philox_lanes((uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)(step >> 32), (uint64_t)group * LANES,
-                     (uint32_t)r->stream, (uint32_t)step, word);
-        for (int i = 0; i < LANES; i++) {
-            for (int w = 0; w < 4; w++) value[4 * i + w] = (float)(int32_t)(word[w][i] >> 8) * 0x1p-24f;
-        }
+        random_lanes(r, (uint64_t)group * LANES, value);
         const int64_t at = group * 4 * LANES;
         memcpy(r->to + at, value, (size_t)GLIA_MIN(r->n - at, 4 * LANES) * sizeof(float));
     }

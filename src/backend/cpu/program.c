@@ -604,6 +604,7 @@ static void add_operands(builder *b, int *outputs) {
     for (int i = 0; i < g->n_outputs; i++) {
         const glia_node *n = g->outputs[i];
         outputs[i] = n == g->anchor || glia_program_reduces(n) ? -1 : new_operand(b, n);
+        if (outputs[i] >= 0) b->loop->operands[outputs[i]].written = true;
     }
 }
 

@@ -150,6 +150,7 @@ static glia_tensor new_leaf(random_graph *r) {
     glia_tensor x = new_input(r, kind == 0 ? GLIA_U8 : kind == 1 ? GLIA_I32 : kind == 2 ? GLIA_BOOL : GLIA_F32, s);
     if (kind == 0 || kind == 1) x = glia_mul_scalar(glia_cast(x, GLIA_F32), 0.01);
     if (kind == 2) x = glia_cast(x, GLIA_F32);
+    if (draw(r, 2)) x = glia_mul(glia_tanh(x), x); /* an intermediate value: its memory is used again */
     return glia_broadcast(x, r->space);
 }
 
@@ -229,6 +230,7 @@ static const glia_shape spaces[] = {
     GLIA_DIMS(64, 10),     GLIA_DIMS(1500, 10),    GLIA_DIMS(3, 700),      GLIA_DIMS(130, 257),  GLIA_DIMS(2, 6000),
     GLIA_DIMS(6000, 2),    GLIA_DIMS(3, 5, 67),    GLIA_DIMS(4, 3, 14, 14), GLIA_DIMS(8, 6, 27, 27), GLIA_DIMS(2, 1, 3, 1, 5),
     GLIA_DIMS(3, 4, 5, 6), GLIA_DIMS(16, 9, 200),  GLIA_DIMS(9, 1, 300),   GLIA_DIMS(20, 3000),  GLIA_DIMS(1, 1),
+    GLIA_DIMS(30, 30),     GLIA_DIMS(300, 300),    GLIA_DIMS(12, 12, 12),  GLIA_DIMS(5, 200, 200),
 };
 
 static random_graph random_graph_open(uint64_t seed) {

@@ -528,13 +528,28 @@ static void split_reduction(builder *b, int64_t pieces) {
     }
 }
 
+/* True if a result takes the place of an operand that other pieces, or later rows, may still read: an operand that is
+ * walked otherwise than the results are. */
+static bool overwrites(const glia_loop *l) {
+    for (int r = 0; r < l->n_reductions; r++) {
+        for (int i = 0; i < l->n_operands; i++) {
+            const glia_loop_operand *o = &l->operands[i];
+            const bool same_walk = memcmp(o->stride, l->kept_stride, (size_t)l->rank * sizeof *o->stride) == 0;
+            if (o->base == (char *)l->reductions[r].out && !same_walk) return true;
+        }
+    }
+    return false;
+}
+
 static void cut(builder *b) {
     glia_loop *l = b->loop;
     int64_t grain = (int64_t)65536 / (l->n_steps + 3);
     grain = GLIA_MAX(4096, GLIA_MIN(16384, grain));
     const int64_t pieces = GLIA_MIN(MOST_PIECES, GLIA_MAX(1, l->total / grain));
     choose_kept_strides(b);
-    if (l->n_reductions) {
+    if (l->n_reductions && overwrites(l)) {
+        split_at(l, GLIA_LOOP_PARTS, 0, 1); /* all results at the very end */
+    } else if (l->n_reductions) {
         split_reduction(b, pieces);
     } else {
         l->way = GLIA_LOOP_NONE;

@@ -275,6 +275,24 @@ static void test_groups(void **state) {
     finish(&p);
 }
 
+/* Parameters kept in a narrow dtype are updated in f32, with states in f32. */
+static void test_narrow_parameters(void **state) {
+    (void)state;
+    problem p = { .graph = glia_graph_create() };
+    p.w = glia_parameter(p.graph, "w", GLIA_BF16, GLIA_SHAPE(OUT, IN), (glia_init){ 0 });
+    glia_parameter(p.graph, "b", GLIA_BF16, GLIA_SHAPE(OUT), (glia_init){ 0 });
+    glia_tensor error = glia_add_scalar(glia_cast(p.w, GLIA_F32), -1);
+    p.loss = glia_sum(glia_square(error), GLIA_SCALAR, false);
+    glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.125, .momentum = 0.5 }, "w", NULL);
+    start(&p, "ref");
+    run(&p, 40);
+    glia_array velocity;
+    assert_true(glia_store_find(p.store, "train/momentum/w", &velocity));
+    assert_int_equal(velocity.dtype, GLIA_F32);
+    for (int i = 0; i < W_COUNT; i++) assert_true(fabs(get(p.store, "w", i) - 1) < 0.02);
+    finish(&p);
+}
+
 static void expect_mistake(glia_optimizer optimizer, const char *pattern, glia_status status, const char *words) {
     problem p = build(GLIA_F32);
     glia_minimize(p.loss, optimizer, pattern, NULL);
@@ -310,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_default_rates),
         cmocka_unit_test(test_frozen_and_pattern),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_narrow_parameters),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

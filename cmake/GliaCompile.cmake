@@ -21,8 +21,9 @@ if(GLIA_FUZZ)
     list(APPEND GLIA_INSTRUMENT -fsanitize=fuzzer-no-link)
 endif()
 
+# Outside the kernels a product and a sum stay two roundings: drawings, samples and losses are the same on every machine.
 function(glia_compile target)
-    target_compile_options(${target} PRIVATE ${GLIA_WARNINGS} ${GLIA_INSTRUMENT})
+    target_compile_options(${target} PRIVATE ${GLIA_WARNINGS} ${GLIA_INSTRUMENT} -ffp-contract=off)
     target_link_options(${target} PRIVATE ${GLIA_INSTRUMENT})
     set_target_properties(${target} PROPERTIES
         C_STANDARD 17 C_STANDARD_REQUIRED ON C_EXTENSIONS ON
@@ -69,6 +70,8 @@ function(glia_take_kernels sources objects)
                 ${GLIA_ISA_FLAGS_${isa}} -O3 -ffp-contract=fast -fno-math-errno)
             if(GLIA_FUZZ) # parsers are fuzzed, and instrumented kernels take minutes to compile
                 target_compile_options(glia_kernels_${isa} PRIVATE -fno-sanitize=all)
+            elseif(GLIA_SANITIZE) # so do unrolled ones
+                target_compile_options(glia_kernels_${isa} PRIVATE -O1)
             endif()
             list(APPEND result $<TARGET_OBJECTS:glia_kernels_${isa}>)
         endforeach()

@@ -22,17 +22,17 @@ static void die(const glia_error *error) {
     exit(1);
 }
 
-/* A square of a class's own colour and size somewhere on noise. */
+/* A faint square of a class's own colour and size somewhere on noise. */
 static glia_dataset *stand_in(int n, glia_error *error) {
     uint8_t *x = malloc((size_t)n * PIXELS);
     int32_t *y = malloc((size_t)n * sizeof *y);
     for (int i = 0; x && y && i < n; i++) {
-        int label = rand() % 10, side = label < 5 ? 8 : 14, top = rand() % (32 - side), left = rand() % (32 - side);
+        int label = rand() % 10, side = label < 5 ? 8 : 12, top = rand() % (32 - side), left = rand() % (32 - side);
         y[i] = label;
         for (int k = 0; k < PIXELS; k++) {
             int c = k / 1024, row = k / 32 % 32 - top, column = k % 32 - left;
             bool inside = row >= 0 && row < side && column >= 0 && column < side;
-            x[(size_t)i * PIXELS + k] = (uint8_t)(rand() % 100 + (inside && ((label % 5 + 1) >> c & 1) ? 150 : 0));
+            x[(size_t)i * PIXELS + k] = (uint8_t)(rand() % 200 + (inside && ((label % 5 + 1) >> c & 1) ? 25 : 0));
         }
     }
     glia_arrays arrays = {

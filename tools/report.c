@@ -34,7 +34,7 @@ static const char style[] =
     ".tile b{display:block;font-size:25px;line-height:1.25;letter-spacing:-.02em;font-weight:620}"
     ".tile span{color:var(--soft);font-size:13px}"
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px}"
-    ".card{padding:16px 18px}figure{margin:0}"
+    ".card{padding:16px 18px}figure{margin:0}.two>figure:only-child{max-width:520px}"
     "figcaption{font-weight:600;display:flex;justify-content:space-between;gap:16px;flex-wrap:wrap}"
     ".key{font-weight:400;color:var(--soft);font-size:13px}"
     ".key i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 12px}"

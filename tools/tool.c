@@ -100,7 +100,7 @@ char *duration(double seconds, char out[SHORT]) {
     if (!(seconds >= 0)) seconds = 0;
     long long whole = (long long)(seconds + 0.5);
     if (seconds < 0.9995)
-        snprintf(out, SHORT, "%.0f ms", 1e3 * seconds);
+        snprintf(out, SHORT, seconds < 0.00995 ? "%.1f ms" : "%.0f ms", 1e3 * seconds);
     else if (seconds < 9.95)
         snprintf(out, SHORT, "%.1f s", seconds);
     else if (whole < 60)

@@ -9,7 +9,8 @@
  *
  * The adjoint, dx from dy, is the same sum seen from x: pixel i of x gets dy[o] W[t] for o stride - pad + t dilation = i.
  * Pixels with the same i modulo stride (a phase) use the same taps, and o moves with i one by one: each phase is a
- * convolution of dy without stride by some of the taps in reverse order.
+ * convolution of dy without stride by some of the taps in reverse order. Near the borders whole rows of taps fall outside
+ * dy. So X has the taps' rows outermost there, and bands of pixels that see the same rows leave out the others.
  */
 #include "backend/cpu/conv.h"
 
@@ -30,7 +31,8 @@ typedef struct core {
     field f;
     int64_t w_first, w_k, w_c, w_t[3];
     int64_t y_first, y_step[3];
-    int64_t taps, kdim; /* in all; C/groups taps */
+    int64_t taps, kdim;           /* in all; C/groups taps */
+    int64_t tap_rows, row_taps;   /* rows of X are [tap_rows][C/groups][row_taps] */
     bool ready, grid, scattered;
     int64_t width; /* of a panel */
     float *packed; /* filters: [groups][k_panels][kdim][MR] */
@@ -104,6 +106,8 @@ static core core_of(const job *j, int64_t phase) {
     core c = j->adjoint ? adjoint_core(j, at) : forward_core(j);
     c.taps = volume(c.f.taps);
     c.kdim = c.taps * j->c;
+    c.tap_rows = j->adjoint ? c.f.taps[1] : 1;
+    c.row_taps = c.tap_rows ? c.taps / c.tap_rows : 0;
     c.ready = lies_ready(&c.f);
     c.grid = prefers_grid(j, &c);
     c.scattered = j->n_phases > 1;
@@ -159,13 +163,13 @@ static void choose_parts(job *j) {
     j->parts = GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
 }
 
-/* Rows of X that are packed at a time, in channels. */
+/* Into how many blocks the channels are cut, to pack one block's rows of X at a time. */
 static int64_t channel_blocks(const job *j, const core *c) {
-    return divide_up(j->c, GLIA_MAX(1, K_BLOCK / GLIA_MAX(c->taps, 1)));
+    return divide_up(j->c, GLIA_MAX(1, K_BLOCK / GLIA_MAX(c->row_taps, 1)));
 }
 
 static int64_t panels_together(const job *j, const core *c) {
-    int64_t k = divide_up(j->c, channel_blocks(j, c)) * c->taps;
+    int64_t k = divide_up(j->c, channel_blocks(j, c)) * c->row_taps;
     return GLIA_MAX(1, GLIA_MIN(Q_FLOATS / GLIA_MAX(1, k * NR), MAX_PANELS));
 }
 
@@ -189,7 +193,7 @@ static void measure(job *j) {
         int64_t extents[3];
         window_extents(&c.f, r.d1, r.h1, extents);
         view v = { .row = c.ready ? c.f.in[2] : extents[2] };
-        int64_t k = divide_up(j->c, channel_blocks(j, &c)) * c.taps;
+        int64_t k = divide_up(j->c, channel_blocks(j, &c)) * c.row_taps;
         j->packed_floats += j->groups * j->k_panels * c.kdim * MR;
         if (!c.ready) {
             j->window_floats = GLIA_MAX(j->window_floats, window_floats(&c.f, r.n1, j->c, r.d1, r.h1));
@@ -243,15 +247,13 @@ static void pack_filters(void *context, int64_t piece, int worker) {
         pack_p(dst, w, c->w_k, 1, rows, c->kdim);
         return;
     }
-    for (int64_t ch = 0; ch < j->c; ch++, dst += c->taps * MR) {
-        for (int64_t r = 0; r < rows; r++) {
-            const float *filter = w + r * c->w_k + ch * c->w_c;
-            float *to = dst + r;
-            for (int64_t t0 = 0; t0 < c->f.taps[0]; t0++) {
-                for (int64_t t1 = 0; t1 < c->f.taps[1]; t1++) {
-                    for (int64_t t2 = 0; t2 < c->f.taps[2]; t2++, to += MR) {
-                        *to = filter[t0 * c->w_t[0] + t1 * c->w_t[1] + t2 * c->w_t[2]];
-                    }
+    for (int64_t t1 = 0; t1 < c->f.taps[1]; t1++) {
+        for (int64_t ch = 0; ch < j->c; ch++, dst += c->row_taps * MR) {
+            for (int64_t r = 0; r < rows; r++) {
+                const float *filter = w + r * c->w_k + ch * c->w_c + t1 * c->w_t[1];
+                float *to = dst + r;
+                for (int64_t t0 = 0; t0 < c->f.taps[0]; t0++) {
+                    for (int64_t t2 = 0; t2 < c->f.taps[2]; t2++, to += MR) *to = filter[t0 * c->w_t[0] + t2 * c->w_t[2]];
                 }
             }
         }
@@ -265,7 +267,8 @@ typedef struct work {
     region r;
     view v;
     int64_t pixels, panels;       /* of the region; pixels of the output */
-    int64_t *tap_at, *q_at;       /* [taps], [kdim] */
+    int64_t *tap_at, *q_at;       /* [tap_rows][row_taps], [kdim] */
+    int64_t t0, t1;               /* rows of taps that the pixels see */
     int64_t tap_most;
     float *window, *q, *tiles;    /* private memory */
     float *y;                     /* the group's channels of image n0 */
@@ -295,15 +298,39 @@ static int find_chunks(const work *w, int64_t p, int64_t channels, chunk *chunks
     return n;
 }
 
-/* Rows of X for channels [c0, c1), NR pixels wide. */
-static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, bool safe, int64_t c0, int64_t c1) {
+/* Rows of X for channels [c0, c1) and one row of taps, NR pixels wide, of n chunks that may be read as vectors. */
+GLIA_INLINE void pack_vectors(const work *w, float *dst, const chunk *chunks, const int n, int64_t tap_row, int64_t c0,
+                              int64_t c1) {
+    int64_t from[8], to[8], taps = w->c->row_taps, channel = w->v.channel;
+    const int64_t *at = w->tap_at + tap_row * taps;
+    for (int i = 0; i < n; i++) from[i] = chunks[i].from, to[i] = chunks[i].to;
     for (int64_t ch = c0; ch < c1; ch++) {
-        for (int64_t t = 0; t < w->c->taps; t++, dst += NR) {
-            const float *src = w->v.data + ch * w->v.channel + w->tap_at[t];
-            if (safe) {
-                for (int i = 0; i < n; i++) vf_store(dst + chunks[i].to, vf_load(src + chunks[i].from));
-            } else {
-                for (int i = 0; i < n; i++) memcpy(dst + chunks[i].to, src + chunks[i].from, (size_t)chunks[i].length * 4);
+        const float *src = w->v.data + ch * channel;
+        for (int64_t t = 0; t < taps; t++, dst += NR) {
+            GLIA_UNROLL for (int i = 0; i < n; i++) vf_store(dst + to[i], vf_load(src + at[t] + from[i]));
+        }
+    }
+}
+
+/* The same of any number of chunks. exact: nothing beyond a chunk may be read. */
+static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, bool exact, int64_t tap_row, int64_t c0,
+                        int64_t c1) {
+    switch (exact ? 0 : n) {
+    case 1: pack_vectors(w, dst, chunks, 1, tap_row, c0, c1); return;
+    case 2: pack_vectors(w, dst, chunks, 2, tap_row, c0, c1); return;
+    case 3: pack_vectors(w, dst, chunks, 3, tap_row, c0, c1); return;
+    case 4: pack_vectors(w, dst, chunks, 4, tap_row, c0, c1); return;
+    case 5: pack_vectors(w, dst, chunks, 5, tap_row, c0, c1); return;
+    case 6: pack_vectors(w, dst, chunks, 6, tap_row, c0, c1); return;
+    default: break;
+    }
+    int64_t taps = w->c->row_taps;
+    for (int64_t ch = c0; ch < c1; ch++) {
+        for (int64_t t = 0; t < taps; t++, dst += NR) {
+            const float *src = w->v.data + ch * w->v.channel + w->tap_at[tap_row * taps + t];
+            for (int i = 0; i < n; i++) {
+                if (exact) memcpy(dst + chunks[i].to, src + chunks[i].from, (size_t)chunks[i].length * sizeof(float));
+                else vf_store(dst + chunks[i].to, vf_load(src + chunks[i].from));
             }
         }
     }
@@ -313,7 +340,7 @@ static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, b
 
 /* Tiles of one panel of pixels for filters of panels [i0, i1), rows [k0, k1) of X, at q or through the table. */
 static void run_panel(const work *w, const float *filters, const float *q, bool table, int64_t panel, int64_t i0, int64_t i1,
-                      int64_t k0, int64_t k1) {
+                      int64_t k0, int64_t k1, bool add) {
     const job *j = w->j;
     int64_t width = w->c->width, first = panel * width;
     int64_t cols = w->direct ? GLIA_MIN(width, w->pixels - first) : width;
@@ -327,35 +354,42 @@ static void run_panel(const work *w, const float *filters, const float *q, bool 
                              : w->tiles + (row - base) * w->tile_step + first;
         int64_t step = w->direct ? j->y_plane : w->tile_step;
         if (cols == full || !w->direct) {
-            fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, c, step, k0 > 0);
+            fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, c, step, add);
             continue;
         }
         _Alignas(GLIA_ALIGN) float tile[MR * WIDE_NR];
         memset(tile, 0, sizeof tile);
-        if (k0 > 0) copy_rows(tile, WIDE_NR, c, step, rows, cols);
-        fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, tile, WIDE_NR, k0 > 0);
+        if (add) copy_rows(tile, WIDE_NR, c, step, rows, cols);
+        fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, tile, WIDE_NR, add);
         copy_rows(c, step, tile, WIDE_NR, rows, cols);
     }
 }
 
-/* Panels [p0, p1) of pixels, packed block after block of channels. */
-static void run_packed(const work *w, const float *filters, int64_t p0, int64_t p1, int64_t i0, int64_t i1) {
-    const job *j = w->j;
-    int64_t blocks = channel_blocks(j, w->c), taps = w->c->taps;
-    bool few = j->k <= 3 * MR;
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t c0 = j->c * b / blocks, c1 = j->c * (b + 1) / blocks, k0 = c0 * taps, k1 = c1 * taps;
-        for (int64_t p = p0; p < p1; p++) {
-            chunk chunks[NR];
-            bool safe;
-            int n = find_chunks(w, p * NR, j->c, chunks, &safe);
-            bool straight = n == 2 && chunks[0].length == VLEN && chunks[1].length == VLEN &&
-                            chunks[1].from == chunks[0].from + VLEN;
-            if (few && straight && safe) {
-                run_panel(w, filters, w->v.data + chunks[0].from, true, p, i0, i1, k0, k1);
-            } else {
-                pack_pixels(w, w->q, chunks, n, safe, c0, c1);
-                run_panel(w, filters, w->q, false, p, i0, i1, k0, k1);
+/* One panel of pixels for rows of X of channels [c0, c1) and one row of taps. */
+static void run_packed(const work *w, const float *filters, int64_t panel, int64_t i0, int64_t i1, int64_t tap_row, int64_t c0,
+                       int64_t c1) {
+    chunk chunks[NR];
+    bool safe, few = w->j->k <= 3 * MR;
+    int n = find_chunks(w, panel * NR, w->j->c, chunks, &safe);
+    bool straight = n == 2 && chunks[0].length == VLEN && chunks[1].length == VLEN && chunks[1].from == chunks[0].from + VLEN;
+    int64_t k0 = (tap_row * w->j->c + c0) * w->c->row_taps, k1 = k0 + (c1 - c0) * w->c->row_taps;
+    bool add = tap_row > w->t0 || c0 > 0;
+    if (few && straight && safe) {
+        run_panel(w, filters, w->v.data + chunks[0].from, true, panel, i0, i1, k0, k1, add);
+    } else {
+        pack_pixels(w, w->q, chunks, n, !safe, tap_row, c0, c1);
+        run_panel(w, filters, w->q, false, panel, i0, i1, k0, k1, add);
+    }
+}
+
+/* All panels of a band, some of them together for block after block of X. */
+static void run_band(const work *w, const float *filters, int64_t i0, int64_t i1) {
+    int64_t blocks = channel_blocks(w->j, w->c), together = panels_together(w->j, w->c);
+    for (int64_t p0 = 0; p0 < w->panels; p0 += together) {
+        for (int64_t t = w->t0; t < w->t1; t++) {
+            for (int64_t b = 0; b < blocks; b++) {
+                int64_t c0 = w->j->c * b / blocks, c1 = w->j->c * (b + 1) / blocks;
+                for (int64_t p = p0; p < GLIA_MIN(p0 + together, w->panels); p++) run_packed(w, filters, p, i0, i1, t, c0, c1);
             }
         }
     }
@@ -370,7 +404,7 @@ static void run_grid(const work *w, const float *filters, int64_t i0, int64_t i1
         int64_t from = p / per_image * w->v.image + p % per_image * c->width;
         int64_t back = GLIA_MAX(0, from - limit); /* the last panel must not read beyond the input */
         if (back == 0) {
-            run_panel(w, filters, w->v.data + from, true, p, i0, i1, 0, c->kdim);
+            run_panel(w, filters, w->v.data + from, true, p, i0, i1, 0, c->kdim, false);
             continue;
         }
         for (int64_t k = 0; k < c->kdim; k++) {
@@ -378,7 +412,7 @@ static void run_grid(const work *w, const float *filters, int64_t i0, int64_t i1
             memset(w->q + k * c->width, 0, (size_t)c->width * sizeof(float));
             if (there) memcpy(w->q + k * c->width, w->v.data + at, (size_t)there * sizeof(float));
         }
-        run_panel(w, filters, w->q, false, p, i0, i1, 0, c->kdim);
+        run_panel(w, filters, w->q, false, p, i0, i1, 0, c->kdim, false);
     }
 }
 
@@ -443,10 +477,62 @@ static void clear_phase(const job *j, const core *c, const region *r, int64_t gr
     }
 }
 
+/* Rows of taps that fall inside the input for a row of the output: [*t0, *t1), at least one. */
+static void tap_rows_of(const core *c, int64_t h, int64_t *t0, int64_t *t1) {
+    *t0 = 0, *t1 = c->tap_rows;
+    if (c->tap_rows == 1) return;
+    int64_t first = h * c->f.step[1] + c->f.low[1];
+    while (*t1 > 1 && first + (*t1 - 1) * c->f.gap[1] >= c->f.in[1]) --*t1;
+    while (*t0 < *t1 - 1 && first + *t0 * c->f.gap[1] < 0) ++*t0;
+}
+
+/* The last row + 1 of the band that begins with row h. */
+static int64_t band_end(const core *c, const region *r, int64_t h) {
+    int64_t t0, t1, u0, u1;
+    tap_rows_of(c, h, &t0, &t1);
+    for (h++; h < r->h1; h++) {
+        tap_rows_of(c, h, &u0, &u1);
+        if (u0 != t0 || u1 != t1) break;
+    }
+    return h;
+}
+
+/* Do bands spare more than they waste in panels that they do not fill? */
+static bool prefers_bands(const core *c, const region *r) {
+    if (c->tap_rows == 1 || c->grid || r->d1 - r->d0 > 1) return false;
+    int64_t row = (r->n1 - r->n0) * c->f.out[2], cost = 0, t0, t1;
+    for (int64_t h = r->h0, end; h < r->h1; h = end) {
+        end = band_end(c, r, h);
+        tap_rows_of(c, h, &t0, &t1);
+        cost += divide_up((end - h) * row, NR) * (t1 - t0);
+    }
+    return cost < divide_up((r->h1 - r->h0) * row, NR) * c->tap_rows;
+}
+
+/* Filters of panels [i0, i1) for rows [h0, h1) of a region. */
+static void run_rows(work w, int worker, int64_t group, int64_t h0, int64_t h1, int64_t i0, int64_t i1) {
+    const job *j = w.j;
+    const core *c = w.c;
+    int64_t skipped = (h0 - w.r.h0) * w.v.row, images = w.r.n1 - w.r.n0, depths = w.r.d1 - w.r.d0;
+    w.v.data += skipped, w.v.floats -= skipped;
+    w.r.h0 = h0, w.r.h1 = h1;
+    w.pixels = images * depths * (h1 - h0) * c->f.out[2];
+    w.panels = panels_of(c, &w.v, images, depths, h1 - h0);
+    w.tile_step = w.panels * c->width;
+    const float *filters = c->packed + group * j->k_panels * c->kdim * MR;
+    for (int64_t stop; i0 < i1; i0 = stop) {
+        stop = GLIA_MIN(i0 + ROW_PANELS, i1);
+        if (c->grid) run_grid(&w, filters, i0, stop);
+        else run_band(&w, filters, i0, stop);
+        if (!w.direct) spread_tiles(&w, panel_row(j, i0), panel_row(j, stop));
+        if (!c->scattered) finish(j, &w.r, worker, group, panel_row(j, i0), panel_row(j, stop), false);
+    }
+}
+
 /* Filters of panels [i0, i1) of a group over a region, for one phase. */
 static void run_region(const job *j, const core *c, const region *r, int worker, int64_t group, int64_t i0, int64_t i1) {
     float *private = j->private + worker * j->worker_floats;
-    work w = { .j = j, .c = c, .r = *r, .window = private };
+    work w = { .j = j, .c = c, .r = *r, .window = private, .t1 = c->tap_rows };
     w.q = w.window + j->window_floats;
     w.tiles = w.q + j->q_floats;
     w.q_at = (int64_t *)(void *)(w.tiles + round_up(j->tile_floats, 16));
@@ -457,24 +543,21 @@ static void run_region(const job *j, const core *c, const region *r, int worker,
     if (c->ready && j->images) {
         for (int64_t n = 0; n < r->n1 - r->n0; n++) fetch(w.v.data + n * w.v.image, w.v.channel * j->c);
     }
-    w.tap_most = tap_offsets(&c->f, &w.v, w.tap_at);
-    for (int64_t k = 0; k < c->kdim; k++) w.q_at[k] = k / c->taps * w.v.channel + w.tap_at[k % c->taps];
-    int64_t images = r->n1 - r->n0, depths = r->d1 - r->d0, rows = r->h1 - r->h0;
-    w.pixels = images * depths * rows * c->f.out[2];
-    w.panels = panels_of(c, &w.v, images, depths, rows);
-    w.tile_step = w.panels * c->width;
-    w.direct = images == 1 && !c->grid && !c->scattered;
+    w.tap_most = tap_offsets(&c->f, &w.v, j->adjoint, w.tap_at);
+    for (int64_t k = 0; k < c->kdim; k++) {
+        int64_t tap = k / (c->row_taps * j->c) * c->row_taps + k % c->row_taps;
+        w.q_at[k] = k / c->row_taps % j->c * w.v.channel + w.tap_at[tap];
+    }
+    w.direct = r->n1 - r->n0 == 1 && !c->grid && !c->scattered;
     w.y = j->y + (r->n0 * j->groups + group) * j->k * j->y_plane;
-    const float *filters = c->packed + group * j->k_panels * c->kdim * MR;
-    int64_t together = panels_together(j, c);
-    for (int64_t stop; i0 < i1; i0 = stop) {
-        stop = GLIA_MIN(i0 + ROW_PANELS, i1);
-        if (c->grid) run_grid(&w, filters, i0, stop);
-        for (int64_t p = 0; p < w.panels && !c->grid; p += together) {
-            run_packed(&w, filters, p, GLIA_MIN(p + together, w.panels), i0, stop);
-        }
-        if (!w.direct) spread_tiles(&w, panel_row(j, i0), panel_row(j, stop));
-        if (!c->scattered) finish(j, r, worker, group, panel_row(j, i0), panel_row(j, stop), false);
+    if (!prefers_bands(c, r)) {
+        run_rows(w, worker, group, r->h0, r->h1, i0, i1);
+        return;
+    }
+    for (int64_t h = r->h0, end; h < r->h1; h = end) {
+        end = band_end(c, r, h);
+        tap_rows_of(c, h, &w.t0, &w.t1);
+        run_rows(w, worker, group, h, end, i0, i1);
     }
 }
 

@@ -160,17 +160,18 @@ static inline view view_of(const field *f, const region *r, const float *x, int6
     return (view){ x + start, total * in, in, 0, plane, f->in[2], images * total * in - start };
 }
 
-/* at[t] = where tap t reads, for the first output; taps in row-major order. Returns the largest. */
-static inline int64_t tap_offsets(const field *f, const view *v, int64_t *at) {
+/* at[t] = where tap t reads, for the first output; taps in row-major order, or those of a row of the kernel together, over
+ * all depths. Returns the largest. */
+static inline int64_t tap_offsets(const field *f, const view *v, bool by_rows, int64_t *at) {
     int64_t most = 0;
     for (int64_t a = 0; a < f->taps[0]; a++) {
         for (int64_t b = 0; b < f->taps[1]; b++) {
             for (int64_t c = 0; c < f->taps[2]; c++) {
                 int64_t d = a * f->gap[0], h = b * f->gap[1], w = c * f->gap[2];
                 int64_t phase = (d % f->step[0] * f->step[1] + h % f->step[1]) * f->step[2] + w % f->step[2];
-                *at = phase * v->phase + d / f->step[0] * v->plane + h / f->step[1] * v->row + w / f->step[2];
-                most = GLIA_MAX(most, *at);
-                at++;
+                int64_t tap = by_rows ? (b * f->taps[0] + a) * f->taps[2] + c : (a * f->taps[1] + b) * f->taps[2] + c;
+                at[tap] = phase * v->phase + d / f->step[0] * v->plane + h / f->step[1] * v->row + w / f->step[2];
+                most = GLIA_MAX(most, at[tap]);
             }
         }
     }

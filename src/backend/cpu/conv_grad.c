@@ -229,7 +229,7 @@ static void sum_by_pixels(const job *j, const region *r, int64_t group, int64_t 
     int64_t *at = (int64_t *)(void *)(dy + round_up(j->k * j->dy_step, 16)), *tap_at = at + j->c * j->taps;
     int64_t rows = r->h1 - r->h0, depths = r->d1 - r->d0, ow = f->out[2], out = volume(f->out), terms = j->c * j->taps;
     view v = copy_window(window, f, r, j->x, j->s->c, group * j->c, j->c);
-    tap_offsets(f, &v, tap_at);
+    tap_offsets(f, &v, false, tap_at);
     for (int64_t e = 0; e < terms; e++) at[e] = e / j->taps * v.channel + tap_at[e % j->taps];
 
     int64_t length = round_up((depths - 1) * v.plane + (rows - 1) * v.row + ow, VLEN);

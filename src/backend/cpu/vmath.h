@@ -33,12 +33,12 @@ GLIA_INLINE vf exp_tail(vf r) {
 GLIA_INLINE vf exp_reduce(vf x, vi *n) {
     const vf t = x * 0x1.715476p+0f + 0x1.8p23f;
     const vf whole = t - 0x1.8p23f;
-    *n = (vi)t - 0x4b400000;
+    *n = (vi)((vu)t - 0x4b400000u);
     return (x - whole * 0x1.62e400p-1f) - whole * 0x1.7f7d1cp-20f;
 }
 
 /* 2^n, n in [-126, 127]. */
-GLIA_INLINE vf exp2_whole(vi n) { return (vf)((n + 127) << 23); }
+GLIA_INLINE vf exp2_whole(vi n) { return (vf)(((vu)n + 127u) << 23); }
 
 /* e^x. 1.1 ulp. */
 GLIA_INLINE vf vf_exp(vf x) {
@@ -83,7 +83,7 @@ GLIA_INLINE vf log_core(vf m, vf e, vf c) {
 /* x = m 2^e with m as log_core wants it; x positive and finite. */
 GLIA_INLINE vf log_reduce(vf x, vf *e) {
     const vi tiny = x < 0x1p-126f;
-    const vi bits = (vi)vf_select(tiny, x * 0x1p25f, x) - 0x3f3504f3; /* sqrt(1/2) */
+    const vi bits = (vi)((vu)vf_select(tiny, x * 0x1p25f, x) - 0x3f3504f3u); /* sqrt(1/2) */
     *e = __builtin_convertvector((bits >> 23) - (tiny & 25), vf);
     return (vf)((bits & 0x007fffff) + 0x3f3504f3);
 }
@@ -188,6 +188,7 @@ GLIA_INLINE vf vf_round(vf x) {
 
 typedef double vd __attribute__((vector_size(VLEN * 4)));
 typedef int64_t vl __attribute__((vector_size(VLEN * 4)));
+typedef uint64_t vul __attribute__((vector_size(VLEN * 4)));
 typedef float vh __attribute__((vector_size(VLEN * 2)));
 
 GLIA_INLINE vd vd_pick(vl mask, vd x, vd y) { return (vd)((mask & (vl)x) | (~mask & (vl)y)); }
@@ -257,7 +258,7 @@ GLIA_INLINE vd pow_wide(vd a, vd y) {
     q = q * r + 0.5;
     q = q * r + 1.0;
     q = q * r + 1.0;
-    return q * (vd)(((vl)near - 0x4338000000000000 + 1023) << 52);
+    return q * (vd)(((vul)near - 0x4338000000000000u + 1023u) << 52);
 }
 
 /* x^y with C's special cases. 0.51 ulp. */

@@ -42,8 +42,7 @@ static int run(training *t, const char *path) {
     if (worst_mistakes(t, &worst, 1) == 1) show(t, worst.index);
     char wrong[SHORT], samples[SHORT];
     printf("\n%.2f %% of the drawings that it never saw are right (%s of %s wrong).\n", 100 * t->scores.accuracy,
-           grouped(t->scores.samples - llround(t->scores.accuracy * (double)t->scores.samples), wrong),
-           grouped(t->scores.samples, samples));
+           grouped(training_mistakes(t), wrong), grouped(t->scores.samples, samples));
     printf("The whole story: %s\n", path);
     return t->stopped ? fail("interrupted; the report shows how far it came") : EXIT_OK;
 }

@@ -16,7 +16,7 @@ typedef struct request {
 
 typedef struct result {
     glia_scores scores;
-    int64_t *confusion; /* NULL: not a classification */
+    int64_t *confusion; /* NULL: not a classification, or one of very many classes */
     int classes;
 } result;
 
@@ -88,14 +88,12 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
     printf("%s on %s: %s samples in %s\n", name ? name : s->path, address, grouped(r->scores.samples, number),
            duration(r->scores.seconds, time));
     printf("loss %.4f", r->scores.loss);
-    if (r->confusion) {
-        int64_t wrong = r->scores.samples;
-        for (int i = 0; i < r->classes; i++) wrong -= confused(r, i, i);
-        printf(", accuracy %.2f %%, %s wrong\n", 100 * r->scores.accuracy, grouped(wrong, errors));
-        print_confusion(data, r);
-    } else {
-        printf("\n");
+    if (!isnan(r->scores.accuracy)) {
+        int64_t wrong = r->scores.samples - llround(r->scores.accuracy * (double)r->scores.samples);
+        printf(", accuracy %.2f %%, %s wrong", 100 * r->scores.accuracy, grouped(wrong, errors));
     }
+    printf("\n");
+    if (r->confusion) print_confusion(data, r);
 }
 
 static int check_fit(const saved *s, const glia_dataset *data, const char *address) {
@@ -109,11 +107,12 @@ static int check_fit(const saved *s, const glia_dataset *data, const char *addre
 }
 
 static int measure(const saved *s, glia_dataset *data, const request *q, result *r) {
+    enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
     glia_error error;
     int status = saved_normalize(s, data);
     if (status >= 0) return status;
     r->classes = glia_data_classes(data) ? s->outputs : 0;
-    if (r->classes && r->classes == glia_data_classes(data))
+    if (r->classes && r->classes <= MOST_CONFUSED && r->classes == glia_data_classes(data))
         r->confusion = allocate((size_t)r->classes * (size_t)r->classes, sizeof *r->confusion);
     glia_evaluate_opts opts = { .batch = q->batch, .threads = (int)q->threads, .confusion = r->confusion };
     return glia_evaluate(s->model, data, opts, &r->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "json.h"
 
@@ -200,7 +199,7 @@ void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool vali
     bool people = how == VOICE_PEOPLE;
     *p = (progress){ .voice = how,
                      .samples = samples_per_epoch,
-                     .bar = people && isatty(STDOUT_FILENO),
+                     .bar = people && terminal_live(),
                      .colours = people && terminal_colours(),
                      .utf8 = terminal_utf8(),
                      .began = seconds_now() };

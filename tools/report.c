@@ -80,21 +80,14 @@ static void tile(text *out, const char *value, const char *what) {
     text_add(out, "</span></div>");
 }
 
-static int64_t count_errors(const training *t) {
-    int64_t errors = 0;
-    for (int64_t i = 0; i < (int64_t)t->classes * t->classes; i++)
-        if (i / t->classes != i % t->classes) errors += t->confusion[i];
-    return errors;
-}
-
 static void tiles(const training *t, text *out) {
     char value[SHORT], more[2 * SHORT], number[SHORT];
     text_add(out, "<div class=tiles>");
-    if (t->confusion) {
+    if (t->classes) {
         snprintf(value, sizeof value, "%.2f&thinsp;%%", 100 * t->scores.accuracy);
         tile(out, value, "right on the test data");
         snprintf(more, sizeof more, "mistakes in %s", grouped(t->scores.samples, number));
-        tile(out, grouped(count_errors(t), value), more);
+        tile(out, grouped(training_mistakes(t), value), more);
     }
     snprintf(value, sizeof value, "%.4f", t->scores.loss);
     tile(out, value, "loss on the test data");

@@ -128,9 +128,14 @@ char *shape_text(glia_shape shape, char out[SHORT]) {
     return out;
 }
 
+bool terminal_live(void) {
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
+}
+
 bool terminal_colours(void) {
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+    const char *no = getenv("NO_COLOR");
+    return terminal_live() && !(no && *no);
 }
 
 bool terminal_utf8(void) { return strcmp(nl_langinfo(CODESET), "UTF-8") == 0; }

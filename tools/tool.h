@@ -53,6 +53,7 @@ char *byte_size(size_t bytes, char out[SHORT]);      /* "1.4 MiB" */
 char *shape_text(glia_shape shape, char out[SHORT]); /* "1x28x28" */
 
 /* Whether stdout can show what a terminal can. */
+bool terminal_live(void);    /* a terminal whose lines can be drawn again */
 bool terminal_colours(void); /* a terminal, and NO_COLOR is not set */
 bool terminal_utf8(void);    /* the locale's encoding */
 int terminal_columns(void);  /* 80 where nobody knows */

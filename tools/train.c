@@ -32,7 +32,8 @@ static int read_request(request *r, int argc, char **argv) {
         { "momentum", OPTION_REAL, &s->momentum, "X", "of sgd and rmsprop", 0, 1 },
         { "nesterov", OPTION_FLAG, &s->nesterov, NULL, "sgd looks ahead", 0, 0 },
         { "weight-decay", OPTION_REAL, &s->weight_decay, "X", "pull of the weights to zero (0)", 0, INFINITY },
-        { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longer gradients are scaled down to this (0: never)", 0, INFINITY },
+        { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longer gradients are scaled down to this (0: never)", 0,
+          INFINITY },
         { "label-smoothing", OPTION_REAL, &s->label_smoothing, "X", "share of a target spread over all (0)", 0, 1 },
         { "from", OPTION_TEXT, &s->from, "FILE", "begin with the weights in a .safetensors file", 0, 0 },
         { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave alone: \"conv*,dense1/bias\"", 0, 0 },
@@ -61,8 +62,7 @@ static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
     printf("test: loss %.4f", t->scores.loss);
     if (t->classes) {
-        int64_t wrong = t->scores.samples - llround(t->scores.accuracy * (double)t->scores.samples);
-        printf(", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy, grouped(wrong, errors),
+        printf(", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy, grouped(training_mistakes(t), errors),
                grouped(t->scores.samples, samples));
     }
     printf("\nkept in %s: model.safetensors, run.json, curves.csv, report.html\n", t->folder);

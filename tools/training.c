@@ -257,16 +257,21 @@ int training_run(training *t) {
 }
 
 int training_test(training *t) {
+    enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
     int64_t n = glia_data_count(t->test);
-    if (t->classes) {
+    if (t->classes) t->predicted = allocate((size_t)n, sizeof *t->predicted);
+    if (t->classes && t->classes <= MOST_CONFUSED) {
         t->confusion = allocate((size_t)t->classes * (size_t)t->classes, sizeof *t->confusion);
-        t->predicted = allocate((size_t)n, sizeof *t->predicted);
     }
     glia_error error;
     glia_evaluate_opts opts = {
         .loss = t->loss, .backend = t->backend, .confusion = t->confusion, .predicted = t->predicted
     };
     return glia_evaluate(t->model, t->test, opts, &t->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+}
+
+int64_t training_mistakes(const training *t) {
+    return t->scores.samples - llround(t->scores.accuracy * (double)t->scores.samples);
 }
 
 /* ---- keeping ------------------------------------------------------------------------------ */

@@ -26,53 +26,56 @@ static double now(void) {
 /* ---- peak --------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
-#define PEAK_LOOP(name, isa, bytes)                                                                       \
-    typedef float name##_vector __attribute__((vector_size(bytes)));                                      \
-    __attribute__((target(isa))) static float name(int64_t steps) {                                       \
-        name##_vector acc[12] = { { 0 } }, a = { 1e-9f }, b = { 1e-9f };                                   \
-        __asm__ volatile("" : "+x"(a), "+x"(b));                                                          \
-        for (int64_t i = 0; i < steps; i++) {                                                             \
-            _Pragma("GCC unroll 12") for (int j = 0; j < 12; j++) {                                       \
-                acc[j] += a * b;                                                                          \
-                __asm__ volatile("" : "+x"(acc[j]));                                                      \
-            }                                                                                             \
-        }                                                                                                 \
-        for (int j = 1; j < 12; j++) acc[0] += acc[j];                                                    \
-        return acc[0][0];                                                                                 \
-    }
-PEAK_LOOP(peak_v3, "avx2,fma", 32)
+#define PEAK_STEP(r) "vfmadd231ps %%" r "0, %%" r "0, %%" r "1\n vfmadd231ps %%" r "0, %%" r "0, %%" r "2\n"                 \
+                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "3\n vfmadd231ps %%" r "0, %%" r "0, %%" r "4\n"                 \
+                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "5\n vfmadd231ps %%" r "0, %%" r "0, %%" r "6\n"                 \
+                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "7\n vfmadd231ps %%" r "0, %%" r "0, %%" r "8\n"                 \
+                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "9\n vfmadd231ps %%" r "0, %%" r "0, %%" r "10\n"                \
+                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "11\n vfmadd231ps %%" r "0, %%" r "0, %%" r "12\n"
+#define PEAK_CLEAR                                                                                                     \
+    "vxorps %%xmm0, %%xmm0, %%xmm0\n vxorps %%xmm1, %%xmm1, %%xmm1\n vxorps %%xmm2, %%xmm2, %%xmm2\n"                   \
+    "vxorps %%xmm3, %%xmm3, %%xmm3\n vxorps %%xmm4, %%xmm4, %%xmm4\n vxorps %%xmm5, %%xmm5, %%xmm5\n"                   \
+    "vxorps %%xmm6, %%xmm6, %%xmm6\n vxorps %%xmm7, %%xmm7, %%xmm7\n vxorps %%xmm8, %%xmm8, %%xmm8\n"                   \
+    "vxorps %%xmm9, %%xmm9, %%xmm9\n vxorps %%xmm10, %%xmm10, %%xmm10\n vxorps %%xmm11, %%xmm11, %%xmm11\n"             \
+    "vxorps %%xmm12, %%xmm12, %%xmm12\n"
+#define PEAK_LOOP(r)                                                                                                   \
+    __asm__ volatile(PEAK_CLEAR "1:\n" PEAK_STEP(r) "dec %0\n jnz 1b\n vzeroupper\n"                                   \
+                     : "+r"(steps)                                                                                     \
+                     :                                                                                                 \
+                     : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",  \
+                       "xmm11", "xmm12")
 #endif
 
 typedef struct peak_job {
-    int64_t steps;
-    float sum;
+    int64_t steps; /* of twelve independent multiply-adds */
+    glia_isa isa;
 } peak_job;
 
 static void peak_piece(void *context, int64_t piece, int worker) {
-    (void)worker;
-    peak_job *j = context;
-#if defined(__x86_64__)
-    float sum = peak_v3(j->steps);
-    if (piece == 0) j->sum = sum;
-#else
     (void)piece;
-    (void)j;
+    (void)worker;
+    const peak_job *j = context;
+    int64_t steps = j->steps;
+#if defined(__x86_64__)
+    if (j->isa == GLIA_ISA_V4) PEAK_LOOP("zmm");
+    else PEAK_LOOP("ymm");
 #endif
+    (void)steps;
 }
 
 /* GFLOP/s of the pool; 0 where there is no loop for the instruction set. */
 static double measure_peak(glia_pool *pool, glia_isa isa) {
-    if (isa != GLIA_ISA_V3) return 0;
+    if (isa != GLIA_ISA_V3 && isa != GLIA_ISA_V4) return 0;
     double best = 1e9;
-    peak_job j = { .steps = 1000000 };
+    peak_job j = { .steps = 300000, .isa = isa };
     int threads = glia_pool_size(pool);
-    for (int i = 0; i < 15; i++) {
+    for (int i = 0; i < 30; i++) {
         double t = now();
         glia_parallel_for(pool, threads, peak_piece, &j);
         double seconds = now() - t;
         if (seconds < best) best = seconds;
     }
-    return (double)threads * (double)j.steps * 12 * 8 * 2 / best * 1e-9;
+    return (double)threads * (double)j.steps * 12 * (isa == GLIA_ISA_V4 ? 16 : 8) * 2 / best * 1e-9;
 }
 
 /* ---- timing ------------------------------------------------------------------------------- */

@@ -400,19 +400,20 @@ static void run_grid(const work *w, const float *filters, int64_t i0, int64_t i1
     const core *c = w->c;
     int64_t per_image = w->panels / (w->r.n1 - w->r.n0);
     int64_t limit = w->v.floats - c->width - w->tap_most - (w->j->c - 1) * w->v.channel;
+    int64_t k0 = w->t0 * w->j->c * c->row_taps, k1 = w->t1 * w->j->c * c->row_taps;
     for (int64_t p = 0; p < w->panels; p++) {
         int64_t from = p / per_image * w->v.image + p % per_image * c->width;
         int64_t back = GLIA_MAX(0, from - limit); /* the last panel must not read beyond the input */
         if (back == 0) {
-            run_panel(w, filters, w->v.data + from, true, p, i0, i1, 0, c->kdim, false);
+            run_panel(w, filters, w->v.data + from, true, p, i0, i1, k0, k1, false);
             continue;
         }
-        for (int64_t k = 0; k < c->kdim; k++) {
+        for (int64_t k = k0; k < k1; k++) {
             int64_t at = from + w->q_at[k], there = GLIA_MAX(0, GLIA_MIN(c->width, w->v.floats - at));
-            memset(w->q + k * c->width, 0, (size_t)c->width * sizeof(float));
-            if (there) memcpy(w->q + k * c->width, w->v.data + at, (size_t)there * sizeof(float));
+            memset(w->q + (k - k0) * c->width, 0, (size_t)c->width * sizeof(float));
+            if (there) memcpy(w->q + (k - k0) * c->width, w->v.data + at, (size_t)there * sizeof(float));
         }
-        run_panel(w, filters, w->q, false, p, i0, i1, 0, c->kdim, false);
+        run_panel(w, filters, w->q, false, p, i0, i1, k0, k1, false);
     }
 }
 
@@ -498,15 +499,15 @@ static int64_t band_end(const core *c, const region *r, int64_t h) {
 }
 
 /* Do bands spare more than they waste in panels that they do not fill? */
-static bool prefers_bands(const core *c, const region *r) {
-    if (c->tap_rows == 1 || c->grid || r->d1 - r->d0 > 1) return false;
-    int64_t row = (r->n1 - r->n0) * c->f.out[2], cost = 0, t0, t1;
+static bool prefers_bands(const core *c, const view *v, const region *r) {
+    if (c->tap_rows == 1 || r->d1 - r->d0 > 1) return false;
+    int64_t images = r->n1 - r->n0, cost = 0, t0, t1;
     for (int64_t h = r->h0, end; h < r->h1; h = end) {
         end = band_end(c, r, h);
         tap_rows_of(c, h, &t0, &t1);
-        cost += divide_up((end - h) * row, NR) * (t1 - t0);
+        cost += panels_of(c, v, images, 1, end - h) * (t1 - t0);
     }
-    return cost < divide_up((r->h1 - r->h0) * row, NR) * c->tap_rows;
+    return cost < panels_of(c, v, images, 1, r->h1 - r->h0) * c->tap_rows;
 }
 
 /* Filters of panels [i0, i1) for rows [h0, h1) of a region. */
@@ -550,7 +551,7 @@ static void run_region(const job *j, const core *c, const region *r, int worker,
     }
     w.direct = r->n1 - r->n0 == 1 && !c->grid && !c->scattered;
     w.y = j->y + (r->n0 * j->groups + group) * j->k * j->y_plane;
-    if (!prefers_bands(c, r)) {
+    if (!prefers_bands(c, &w.v, r)) {
         run_rows(w, worker, group, r->h0, r->h1, i0, i1);
         return;
     }

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "op_samples.h"
 #include "backend/backend.h"
+#include "op_samples.h"
 
 static const char *const isas[] = { "v2", "v3", "v4", "neon", "generic" };
 
@@ -26,7 +26,8 @@ static glia_backend *open_cpu(const char *isa, int threads) {
 /* ---- running a graph of primitives --------------------------------------------------------------- */
 
 /* Outputs of the graph, whose inputs "x0", ... are given as doubles: one buffer each, rounded to the output's dtype. */
-static void run_cpu(glia_backend *backend, glia_graph *g, int n, double *const *given, bool no_fusion, double **results) {
+static void run_cpu(glia_backend *backend, glia_graph *g, int n, double *const *given, bool no_fusion,
+                    double **results) {
     glia_error error = { 0 };
     glia_tensor outputs[32];
     for (int i = 0; i < g->n_outputs; i++) outputs[i] = g->outputs[i].node;
@@ -128,7 +129,9 @@ static glia_tensor new_input(random_graph *r, glia_dtype dtype, glia_shape shape
     double *x = malloc((size_t)n * sizeof *x);
     for (int64_t i = 0; i < n; i++) {
         double u = glia_rng_uniform(&r->rng);
-        x[i] = dtype == GLIA_F32 ? glia_round_to(GLIA_F32, 2 * u - 1) : dtype == GLIA_BOOL ? u < 0.5 : floor(u * 200) - (dtype == GLIA_I32 ? 100 : 0);
+        x[i] = dtype == GLIA_F32    ? glia_round_to(GLIA_F32, 2 * u - 1)
+               : dtype == GLIA_BOOL ? u < 0.5
+                                    : floor(u * 200) - (dtype == GLIA_I32 ? 100 : 0);
     }
     r->x[r->n_x++] = x;
     return glia_input(r->g, name, dtype, shape);
@@ -177,22 +180,22 @@ static glia_tensor condition(random_graph *r) {
 static glia_tensor new_value(random_graph *r) {
     glia_tensor a = any_value(r), b = any_value(r);
     switch (draw(r, 16)) {
-        case 0: return glia_tanh(glia_add(a, b));
-        case 1: return glia_mul_scalar(glia_sub(a, b), 0.5);
-        case 2: return glia_tanh(glia_mul(a, b));
-        case 3: return glia_sigmoid(a);
-        case 4: return glia_maximum(a, b);
-        case 5: return glia_minimum(a, glia_like(a, 0.25));
-        case 6: return glia_select(condition(r), a, b);
-        case 7: return glia_select(condition(r), a, glia_like(a, 0));
-        case 8: return glia_exp(glia_neg(glia_abs(a)));
-        case 9: return glia_sqrt(glia_add_scalar(glia_abs(a), 0.1));
-        case 10: return glia_log1p(glia_mul(a, a));
-        case 11: return glia_erf(glia_add(glia_mul_scalar(a, 0.5), b));
-        case 12: return glia_div(a, glia_add_scalar(glia_mul(b, b), 1));
-        case 13: return glia_tanh(glia_sub(glia_mul(a, b), glia_mul_scalar(a, 0.7)));
-        case 14: return glia_select(glia_and(condition(r), glia_not(condition(r))), b, a);
-        default: return glia_pow(glia_add_scalar(glia_abs(a), 0.2), glia_like(a, draw(r, 4) - 1));
+    case 0: return glia_tanh(glia_add(a, b));
+    case 1: return glia_mul_scalar(glia_sub(a, b), 0.5);
+    case 2: return glia_tanh(glia_mul(a, b));
+    case 3: return glia_sigmoid(a);
+    case 4: return glia_maximum(a, b);
+    case 5: return glia_minimum(a, glia_like(a, 0.25));
+    case 6: return glia_select(condition(r), a, b);
+    case 7: return glia_select(condition(r), a, glia_like(a, 0));
+    case 8: return glia_exp(glia_neg(glia_abs(a)));
+    case 9: return glia_sqrt(glia_add_scalar(glia_abs(a), 0.1));
+    case 10: return glia_log1p(glia_mul(a, a));
+    case 11: return glia_erf(glia_add(glia_mul_scalar(a, 0.5), b));
+    case 12: return glia_div(a, glia_add_scalar(glia_mul(b, b), 1));
+    case 13: return glia_tanh(glia_sub(glia_mul(a, b), glia_mul_scalar(a, 0.7)));
+    case 14: return glia_select(glia_and(condition(r), glia_not(condition(r))), b, a);
+    default: return glia_pow(glia_add_scalar(glia_abs(a), 0.2), glia_like(a, draw(r, 4) - 1));
     }
 }
 
@@ -226,19 +229,40 @@ static glia_tensor new_reduction(random_graph *r, glia_tensor x) {
 }
 
 static const glia_shape spaces[] = {
-    GLIA_DIMS(1),          GLIA_DIMS(7),           GLIA_DIMS(3001),        GLIA_DIMS(40000),     GLIA_DIMS(7, 33),
-    GLIA_DIMS(64, 10),     GLIA_DIMS(1500, 10),    GLIA_DIMS(3, 700),      GLIA_DIMS(130, 257),  GLIA_DIMS(2, 6000),
-    GLIA_DIMS(6000, 2),    GLIA_DIMS(3, 5, 67),    GLIA_DIMS(4, 3, 14, 14), GLIA_DIMS(8, 6, 27, 27), GLIA_DIMS(2, 1, 3, 1, 5),
-    GLIA_DIMS(3, 4, 5, 6), GLIA_DIMS(16, 9, 200),  GLIA_DIMS(9, 1, 300),   GLIA_DIMS(20, 3000),  GLIA_DIMS(1, 1),
-    GLIA_DIMS(30, 30),     GLIA_DIMS(300, 300),    GLIA_DIMS(12, 12, 12),  GLIA_DIMS(5, 200, 200),
+    GLIA_DIMS(1),
+    GLIA_DIMS(7),
+    GLIA_DIMS(3001),
+    GLIA_DIMS(40000),
+    GLIA_DIMS(7, 33),
+    GLIA_DIMS(64, 10),
+    GLIA_DIMS(1500, 10),
+    GLIA_DIMS(3, 700),
+    GLIA_DIMS(130, 257),
+    GLIA_DIMS(2, 6000),
+    GLIA_DIMS(6000, 2),
+    GLIA_DIMS(3, 5, 67),
+    GLIA_DIMS(4, 3, 14, 14),
+    GLIA_DIMS(8, 6, 27, 27),
+    GLIA_DIMS(2, 1, 3, 1, 5),
+    GLIA_DIMS(3, 4, 5, 6),
+    GLIA_DIMS(16, 9, 200),
+    GLIA_DIMS(9, 1, 300),
+    GLIA_DIMS(20, 3000),
+    GLIA_DIMS(1, 1),
+    GLIA_DIMS(30, 30),
+    GLIA_DIMS(300, 300),
+    GLIA_DIMS(12, 12, 12),
+    GLIA_DIMS(5, 200, 200),
 };
 
 static random_graph random_graph_open(uint64_t seed) {
     random_graph r = { .g = glia_graph_create(), .rng = { .seed = seed } };
     r.space = spaces[draw(&r, GLIA_COUNT(spaces))];
     const glia_shape s = r.space;
-    if (s.rank >= 2 && draw(&r, 2)) r.value[r.n_values++] = new_product(&r);
-    else if (s.rank >= 3 && s.rank <= 4 && draw(&r, 2)) r.value[r.n_values++] = new_convolution(&r);
+    if (s.rank >= 2 && draw(&r, 2))
+        r.value[r.n_values++] = new_product(&r);
+    else if (s.rank >= 3 && s.rank <= 4 && draw(&r, 2))
+        r.value[r.n_values++] = new_convolution(&r);
     int steps = 1 + draw(&r, 14), outputs = 1 + draw(&r, 3);
     for (int i = 0; i < steps && r.n_values < MOST_VALUES; i++) {
         glia_tensor v = new_value(&r);

@@ -31,36 +31,58 @@ static double greater(double a, double b) { return a > b; }
 static double greater_equal(double a, double b) { return a >= b; }
 
 static const bound bounds[] = {
-    { "neg", neg, NULL, 0 },         { "abs", fabs, NULL, 0 },         { "sign", sign, NULL, 0 },
-    { "floor", floor, NULL, 0 },     { "ceil", ceil, NULL, 0 },        { "round", rint, NULL, 0 },
-    { "is_finite", is_finite, NULL, 0 }, { "not", logical_not, NULL, 0 }, { "sqrt", sqrt, NULL, 0.5 },
-    { "rsqrt", rsqrt, NULL, 1.5 },   { "exp", exp, NULL, 1.1 },        { "expm1", expm1, NULL, 1.6 },
-    { "log", log, NULL, 0.9 },       { "log1p", log1p, NULL, 0.9 },    { "sin", sin, NULL, 0.53 },
-    { "cos", cos, NULL, 0.53 },      { "tanh", tanh, NULL, 1.5 },      { "sigmoid", sigmoid, NULL, 2.3 },
-    { "erf", erf, NULL, 1.9 },       { "add", NULL, plus, 0.5 },       { "sub", NULL, minus, 0.5 },
-    { "mul", NULL, times, 0.5 },     { "div", NULL, over, 0.5 },       { "pow", NULL, pow, 0.51 },
-    { "maximum", NULL, larger, 0 },  { "minimum", NULL, smaller, 0 },  { "equal", NULL, equal, 0 },
-    { "not_equal", NULL, not_equal, 0 }, { "less", NULL, less, 0 },    { "less_equal", NULL, less_equal, 0 },
-    { "greater", NULL, greater, 0 }, { "greater_equal", NULL, greater_equal, 0 },
+    { "neg", neg, NULL, 0 },
+    { "abs", fabs, NULL, 0 },
+    { "sign", sign, NULL, 0 },
+    { "floor", floor, NULL, 0 },
+    { "ceil", ceil, NULL, 0 },
+    { "round", rint, NULL, 0 },
+    { "is_finite", is_finite, NULL, 0 },
+    { "not", logical_not, NULL, 0 },
+    { "sqrt", sqrt, NULL, 0.5 },
+    { "rsqrt", rsqrt, NULL, 1.5 },
+    { "exp", exp, NULL, 1.1 },
+    { "expm1", expm1, NULL, 1.6 },
+    { "log", log, NULL, 0.9 },
+    { "log1p", log1p, NULL, 0.9 },
+    { "sin", sin, NULL, 0.53 },
+    { "cos", cos, NULL, 0.53 },
+    { "tanh", tanh, NULL, 1.5 },
+    { "sigmoid", sigmoid, NULL, 2.3 },
+    { "erf", erf, NULL, 1.9 },
+    { "add", NULL, plus, 0.5 },
+    { "sub", NULL, minus, 0.5 },
+    { "mul", NULL, times, 0.5 },
+    { "div", NULL, over, 0.5 },
+    { "pow", NULL, pow, 0.51 },
+    { "maximum", NULL, larger, 0 },
+    { "minimum", NULL, smaller, 0 },
+    { "equal", NULL, equal, 0 },
+    { "not_equal", NULL, not_equal, 0 },
+    { "less", NULL, less, 0 },
+    { "less_equal", NULL, less_equal, 0 },
+    { "greater", NULL, greater, 0 },
+    { "greater_equal", NULL, greater_equal, 0 },
 };
 
 enum { N = 1000, ROUNDS = 400 };
 
 /* Floats of every kind: any bits, moderate numbers, numbers near 0 and 1, whole ones, and the special ones. */
 static float draw(glia_rng *rng) {
-    static const float special[] = { 0, -0.0f, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1.fffffep127f };
+    static const float special[] = { 0,   -0.0f,     1,          -1,        INFINITY,       -INFINITY,
+                                     NAN, 0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1.fffffep127f };
     const uint32_t bits = glia_rng_u32(rng);
     const double u = 2 * glia_rng_uniform(rng) - 1;
     float x;
     switch (glia_rng_below(rng, 8)) {
-        case 0: memcpy(&x, &bits, sizeof x); return x;
-        case 1: return (float)(u * 100);
-        case 2: return (float)(u * 10);
-        case 3: return (float)u;
-        case 4: return (float)(1 + u * 0.01);
-        case 5: return (float)(u * ldexp(1, -(int)(bits % 40)));
-        case 6: return (float)floor(u * 20);
-        default: return special[bits % GLIA_COUNT(special)];
+    case 0: memcpy(&x, &bits, sizeof x); return x;
+    case 1: return (float)(u * 100);
+    case 2: return (float)(u * 10);
+    case 3: return (float)u;
+    case 4: return (float)(1 + u * 0.01);
+    case 5: return (float)(u * ldexp(1, -(int)(bits % 40)));
+    case 6: return (float)floor(u * 20);
+    default: return special[bits % GLIA_COUNT(special)];
     }
 }
 
@@ -125,8 +147,8 @@ static void check_form(const glia_cpu_kernels *table, const glia_tile *tile, uns
     tile->form[form](to, in[0], tile->n_in > 1 ? in[1] : NULL, tile->n_in > 2 ? in[2] : NULL, n);
     for (int i = 0; i < n; i++) {
         if (memcmp(&to[i], &want[i], sizeof(float)) && fabsf(to[i] - want[i]) > 1e-6f) {
-            fail_msg("%s on %s, form %u, %d elements: element %d is %g, not %g", tile->op, glia_isa_name(table->isa), form, n, i,
-                     (double)to[i], (double)want[i]);
+            fail_msg("%s on %s, form %u, %d elements: element %d is %g, not %g", tile->op, glia_isa_name(table->isa),
+                     form, n, i, (double)to[i], (double)want[i]);
         }
     }
     assert_true(to[n] == behind);
@@ -183,7 +205,8 @@ static void check_softmax(const glia_cpu_kernels *table, int length, float speci
         for (int i = 0; i < length; i++) {
             const double want = exp(x[row * length + i] - most) / sum, got = y[row * length + i];
             if (lost ? !isnan(got) : !(fabs(got - want) <= 4e-6 * want + 1e-37)) {
-                fail_msg("softmax on %s, length %d: [%d, %d] is %g, not %g", glia_isa_name(table->isa), length, row, i, got, want);
+                fail_msg("softmax on %s, length %d: [%d, %d] is %g, not %g", glia_isa_name(table->isa), length, row, i,
+                         got, want);
             }
         }
     }
@@ -228,10 +251,8 @@ static void random_bits_are_philox(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(functions_keep_their_bounds),
-        cmocka_unit_test(every_form_and_length),
-        cmocka_unit_test(every_elementwise_op_has_one),
-        cmocka_unit_test(softmax_of_every_length),
+        cmocka_unit_test(functions_keep_their_bounds),  cmocka_unit_test(every_form_and_length),
+        cmocka_unit_test(every_elementwise_op_has_one), cmocka_unit_test(softmax_of_every_length),
         cmocka_unit_test(random_bits_are_philox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,8 +97,8 @@ typedef struct worker {
     size_t column_step; /* floats from one of these tiles to the next */
     double *results;    /* of the first reduction; others lie result_step further */
     int64_t result_step;
-    int64_t kept;       /* offset of the current row's results */
-    bool by_column;     /* sums by column are kept in `columns` */
+    int64_t kept;   /* offset of the current row's results */
+    bool by_column; /* sums by column are kept in `columns` */
     int64_t index[GLIA_MAX_RANK];
 } worker;
 
@@ -192,13 +192,17 @@ static void walk_long(worker *w, int64_t from, int64_t to) {
 /* ---- short rows -------------------------------------------------------------------------------- */
 
 static void copy_row_4(uint32_t *restrict to, const uint32_t *restrict from, int64_t stride, int64_t length) {
-    if (stride) memcpy(to, from, (size_t)length * 4);
-    else for (int64_t j = 0; j < length; j++) to[j] = *from;
+    if (stride)
+        memcpy(to, from, (size_t)length * 4);
+    else
+        for (int64_t j = 0; j < length; j++) to[j] = *from;
 }
 
 static void copy_row_1(uint8_t *restrict to, const uint8_t *restrict from, int64_t stride, int64_t length) {
-    if (stride) memcpy(to, from, (size_t)length);
-    else memset(to, *from, (size_t)length);
+    if (stride)
+        memcpy(to, from, (size_t)length);
+    else
+        memset(to, *from, (size_t)length);
 }
 
 /* Rows from the current one on of an operand, each spread out, into its register. */
@@ -214,8 +218,10 @@ static void expand(const worker *w, const glia_loop_operand *o, int64_t offset, 
         const char *from = o->base + offset * o->size;
         const int64_t step = o->stride[last] * o->size;
         for (int64_t i = 0; i < run; i++, from += step, to += length * o->size) {
-            if (o->size == 4) copy_row_4((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, stride, length);
-            else copy_row_1((uint8_t *)to, (const uint8_t *)from, stride, length);
+            if (o->size == 4)
+                copy_row_4((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, stride, length);
+            else
+                copy_row_1((uint8_t *)to, (const uint8_t *)from, stride, length);
         }
         rows -= run;
         offset += (run - 1) * o->stride[last];
@@ -258,8 +264,10 @@ static void reduce_short(worker *w, int64_t row, int64_t rows) {
             const glia_loop_reduction *reduction = &l->reductions[r];
             const float *x = (const float *)w->slot[reduction->slot] + i * length;
             double *result = w->results + r * w->result_step + w->kept;
-            if (kept_inner) join_lanes(reduction->kind, result, x, length);
-            else *result = join(reduction->kind, *result, reduce(reduction->kind, x, length));
+            if (kept_inner)
+                join_lanes(reduction->kind, result, x, length);
+            else
+                *result = join(reduction->kind, *result, reduce(reduction->kind, x, length));
         }
     }
 }
@@ -288,7 +296,8 @@ static void walk_short(worker *w, int64_t from, int64_t to) {
     for (int64_t at = from, n; at < to; at += n) {
         n = GLIA_MIN(l->tile, to - at);
         const int64_t row = at / length, rows = n / length;
-        bool moves = l->n_reductions && !w->by_column && l->way != GLIA_LOOP_ROWS; /* reduce_short goes on to the next row */
+        bool moves =
+            l->n_reductions && !w->by_column && l->way != GLIA_LOOP_ROWS; /* reduce_short goes on to the next row */
         for (int i = 0; i < l->n_operands; i++) {
             const glia_loop_operand *o = &l->operands[i];
             if (o->mode == GLIA_LOOP_FULL) w->slot[o->slot] = o->base + at * o->size;

@@ -53,8 +53,8 @@ typedef enum glia_loop_mode {
 typedef struct glia_loop_operand {
     glia_loop_mode mode;
     uint16_t slot;
-    uint16_t size;                 /* bytes of an element */
-    bool written;                  /* an output */
+    uint16_t size; /* bytes of an element */
+    bool written;  /* an output */
     char *base;
     int64_t stride[GLIA_MAX_RANK]; /* elements, for each dimension of the collapsed space */
 } glia_loop_operand;
@@ -89,19 +89,19 @@ typedef struct glia_loop {
 
     int rank; /* at least 1 */
     int64_t dim[GLIA_MAX_RANK];
-    int64_t total;        /* elements of the space */
+    int64_t total; /* elements of the space */
     bool short_rows;
-    int64_t tile;         /* elements of a tile at most; short rows: a multiple of the row */
+    int64_t tile; /* elements of a tile at most; short rows: a multiple of the row */
 
     glia_loop_way way;
-    int split;            /* the dimension that pieces are ranges of; NONE: the whole space as one line */
-    int64_t chunk;        /* of it, for a piece */
+    int split;     /* the dimension that pieces are ranges of; NONE: the whole space as one line */
+    int64_t chunk; /* of it, for a piece */
     int64_t pieces;
     int64_t kept_stride[GLIA_MAX_RANK]; /* of results, 0 for reduced dimensions */
     int64_t n_results;
 
-    double *sums;         /* n_reductions x (PARTS: pieces, SLICES: 1) x n_results; scratch */
-    char *workers;        /* scratch: each worker's slots, offsets, row sums and registers */
+    double *sums;  /* n_reductions x (PARTS: pieces, SLICES: 1) x n_results; scratch */
+    char *workers; /* scratch: each worker's slots, offsets, row sums and registers */
     size_t worker_bytes;
 } glia_loop;
 

@@ -76,8 +76,13 @@ static bool as_loop(const glia_backend *backend, glia_node *node, single_loop *s
     const bool reduces = glia_program_reduces(node);
     if (!reduces && !((node->op->flags & GLIA_OP_ELEMENTWISE) && cpu_fusable(backend, node))) return false;
     s->node = node;
-    s->group = (glia_group){ .kind = GLIA_GROUP_LOOP, .space = reduces ? node->in[0]->shape : node->shape,
-                             .nodes = &s->node, .n_nodes = 1, .inputs = s->inputs, .outputs = &s->node, .n_outputs = 1 };
+    s->group = (glia_group){ .kind = GLIA_GROUP_LOOP,
+                             .space = reduces ? node->in[0]->shape : node->shape,
+                             .nodes = &s->node,
+                             .n_nodes = 1,
+                             .inputs = s->inputs,
+                             .outputs = &s->node,
+                             .n_outputs = 1 };
     for (int i = 0; i < node->n_in; i++) {
         bool known = false;
         for (int k = 0; k < s->group.n_inputs; k++) known = known || s->inputs[k] == node->in[i];
@@ -233,7 +238,10 @@ static glia_launch *prepare_epilogue(const glia_lowering *w, const glia_backend 
     char *scratch = (char *)w->scratch + aligned(anchor_scratch(backend, group->anchor));
     const glia_node *place = place_of_anchor(group);
     char *behind = scratch + aligned(glia_program_scratch(group, glia_pool_size(backend->pool)));
-    glia_program_plan plan = { .kernels = w->kernels, .group = group, .address = w->address, .scratch = scratch,
+    glia_program_plan plan = { .kernels = w->kernels,
+                               .group = group,
+                               .address = w->address,
+                               .scratch = scratch,
                                .anchor = place ? w->address[place->id] : behind,
                                .columns = glia_cpu_product_columns(group->anchor) };
     epilogue_context *e = glia_lowering_alloc(w, sizeof *e);
@@ -246,10 +254,14 @@ static glia_launch *prepare_epilogue(const glia_lowering *w, const glia_backend 
 
 /* ---- the backend --------------------------------------------------------------------------------------- */
 
-static glia_launch *cpu_prepare(const glia_backend *backend, const glia_group *group, void *const *address, void *scratch,
-                                glia_arena *arena, glia_error *error) {
-    glia_lowering w = { .kernels = kernels_of(backend), .node = group->anchor, .address = address, .scratch = scratch,
-                        .arena = arena, .error = error };
+static glia_launch *cpu_prepare(const glia_backend *backend, const glia_group *group, void *const *address,
+                                void *scratch, glia_arena *arena, glia_error *error) {
+    glia_lowering w = { .kernels = kernels_of(backend),
+                        .node = group->anchor,
+                        .address = address,
+                        .scratch = scratch,
+                        .arena = arena,
+                        .error = error };
     glia_program_plan plan = { .kernels = w.kernels, .group = group, .address = address, .scratch = scratch };
     if (group->kind == GLIA_GROUP_LOOP) return prepare_loop(&w, &plan);
     if (group->kind == GLIA_GROUP_EPILOGUE) return prepare_epilogue(&w, backend, group);

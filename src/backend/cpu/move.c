@@ -32,26 +32,26 @@ static void run_pieces(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
 
 typedef struct copy_job {
     glia_copy c;
-    int turned;     /* the dimension contiguous in `from`, if it is not the last; -1: none is */
-    int64_t outer;  /* product of the dimensions before the last, without `turned` */
+    int turned;    /* the dimension contiguous in `from`, if it is not the last; -1: none is */
+    int64_t outer; /* product of the dimensions before the last, without `turned` */
     int64_t pieces;
 } copy_job;
 
-#define COPY_LINE(type)                                                                                                  \
+#define COPY_LINE(type)                                                                                                \
     static void copy_line_##type(type *to, const type *from, int64_t n, int64_t to_step, int64_t from_step) {          \
-        if (to_step == 1 && from_step == 0) {                                                                           \
+        if (to_step == 1 && from_step == 0) {                                                                          \
             const type x = *from;                                                                                      \
-            for (int64_t i = 0; i < n; i++) to[i] = x;                                                                  \
+            for (int64_t i = 0; i < n; i++) to[i] = x;                                                                 \
         } else {                                                                                                       \
-            for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * from_step];                                      \
+            for (int64_t i = 0; i < n; i++) to[i * to_step] = from[i * from_step];                                     \
         }                                                                                                              \
     }                                                                                                                  \
-    /* to[j * to_step + i] = from[i * from_step + j], i < n, j < m */                                                   \
+    /* to[j * to_step + i] = from[i * from_step + j], i < n, j < m */                                                  \
     static void turn_##type(type *to, const type *from, int64_t n, int64_t m, int64_t to_step, int64_t from_step) {    \
-        for (int64_t i0 = 0; i0 < n; i0 += BLOCK) {                                                                     \
-            const int64_t i1 = GLIA_MIN(n, i0 + BLOCK);                                                                 \
-            for (int64_t j = 0; j < m; j++) {                                                                           \
-                for (int64_t i = i0; i < i1; i++) to[j * to_step + i] = from[i * from_step + j];                        \
+        for (int64_t i0 = 0; i0 < n; i0 += BLOCK) {                                                                    \
+            const int64_t i1 = GLIA_MIN(n, i0 + BLOCK);                                                                \
+            for (int64_t j = 0; j < m; j++) {                                                                          \
+                for (int64_t i = i0; i < i1; i++) to[j * to_step + i] = from[i * from_step + j];                       \
             }                                                                                                          \
         }                                                                                                              \
     }
@@ -86,17 +86,19 @@ static void turn_vectors(float *to, const float *from, int64_t n, int64_t m, int
             for (int k = 0; k < BLOCK; k++) __builtin_prefetch(from + (i + BLOCK + k) * from_step + j);
             for (int di = 0; di < BLOCK; di += VLEN) {
                 for (int dj = 0; dj < BLOCK; dj += VLEN) {
-                    turn_square(to + (j + dj) * to_step + i + di, from + (i + di) * from_step + j + dj, to_step, from_step);
+                    turn_square(to + (j + dj) * to_step + i + di, from + (i + di) * from_step + j + dj, to_step,
+                                from_step);
                 }
             }
         }
     }
     if (m_whole < m) {
-        turn_uint32_t((uint32_t *)to + m_whole * to_step, (const uint32_t *)from + m_whole, n, m - m_whole, to_step, from_step);
+        turn_uint32_t((uint32_t *)to + m_whole * to_step, (const uint32_t *)from + m_whole, n, m - m_whole, to_step,
+                      from_step);
     }
     if (n_whole < n) {
-        turn_uint32_t((uint32_t *)to + n_whole, (const uint32_t *)from + n_whole * from_step, n - n_whole, m_whole, to_step,
-                      from_step);
+        turn_uint32_t((uint32_t *)to + n_whole, (const uint32_t *)from + n_whole * from_step, n - n_whole, m_whole,
+                      to_step, from_step);
     }
 }
 
@@ -104,21 +106,30 @@ static void copy_line(const copy_job *j, char *to, const char *from) {
     const glia_copy *c = &j->c;
     const int last = c->rank - 1;
     const int64_t n = c->dim[last], ts = c->to_stride[last], fs = c->from_stride[last];
-    if (ts == 1 && fs == 1) memcpy(to, from, (size_t)(n * c->size));
-    else if (c->size == 1) copy_line_uint8_t((uint8_t *)to, (const uint8_t *)from, n, ts, fs);
-    else if (c->size == 2) copy_line_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, ts, fs);
-    else if (c->size == 4) copy_line_uint32_t((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, n, ts, fs);
-    else copy_line_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, ts, fs);
+    if (ts == 1 && fs == 1)
+        memcpy(to, from, (size_t)(n * c->size));
+    else if (c->size == 1)
+        copy_line_uint8_t((uint8_t *)to, (const uint8_t *)from, n, ts, fs);
+    else if (c->size == 2)
+        copy_line_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, ts, fs);
+    else if (c->size == 4)
+        copy_line_uint32_t((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, n, ts, fs);
+    else
+        copy_line_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, ts, fs);
 }
 
 static void turn(const copy_job *j, char *to, const char *from) {
     const glia_copy *c = &j->c;
     const int last = c->rank - 1, t = j->turned;
     const int64_t n = c->dim[last], m = c->dim[t], ts = c->to_stride[t], fs = c->from_stride[last];
-    if (c->size == 1) turn_uint8_t((uint8_t *)to, (const uint8_t *)from, n, m, ts, fs);
-    else if (c->size == 2) turn_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, m, ts, fs);
-    else if (c->size == 4) turn_vectors((float *)(void *)to, (const float *)(const void *)from, n, m, ts, fs);
-    else turn_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, m, ts, fs);
+    if (c->size == 1)
+        turn_uint8_t((uint8_t *)to, (const uint8_t *)from, n, m, ts, fs);
+    else if (c->size == 2)
+        turn_uint16_t((uint16_t *)(void *)to, (const uint16_t *)(const void *)from, n, m, ts, fs);
+    else if (c->size == 4)
+        turn_vectors((float *)(void *)to, (const float *)(const void *)from, n, m, ts, fs);
+    else
+        turn_uint64_t((uint64_t *)(void *)to, (const uint64_t *)(const void *)from, n, m, ts, fs);
 }
 
 static void copy_piece(void *context, int64_t piece, int worker) {
@@ -135,8 +146,10 @@ static void copy_piece(void *context, int64_t piece, int worker) {
         to += index[k] * c->to_stride[k];
     }
     for (; unit < end; unit++) {
-        if (j->turned >= 0) turn(j, c->to + to * c->size, c->from + from * c->size);
-        else copy_line(j, c->to + to * c->size, c->from + from * c->size);
+        if (j->turned >= 0)
+            turn(j, c->to + to * c->size, c->from + from * c->size);
+        else
+            copy_line(j, c->to + to * c->size, c->from + from * c->size);
         for (int k = c->rank - 2; k >= 0; k--) {
             if (k == j->turned) continue;
             from += c->from_stride[k];
@@ -205,11 +218,16 @@ static void fill_piece(void *context, int64_t piece, int worker) {
     share(j->n, j->pieces, piece, &from, &to);
     char *at = j->to + from * j->size;
     const int64_t n = to - from;
-    if (j->bits == 0) memset(at, 0, (size_t)(n * j->size));
-    else if (j->size == 1) memset(at, (int)j->bits, (size_t)n);
-    else if (j->size == 2) copy_line_uint16_t((uint16_t *)(void *)at, &(uint16_t){ (uint16_t)j->bits }, n, 1, 0);
-    else if (j->size == 4) copy_line_uint32_t((uint32_t *)(void *)at, &(uint32_t){ (uint32_t)j->bits }, n, 1, 0);
-    else copy_line_uint64_t((uint64_t *)(void *)at, &j->bits, n, 1, 0);
+    if (j->bits == 0)
+        memset(at, 0, (size_t)(n * j->size));
+    else if (j->size == 1)
+        memset(at, (int)j->bits, (size_t)n);
+    else if (j->size == 2)
+        copy_line_uint16_t((uint16_t *)(void *)at, &(uint16_t){ (uint16_t)j->bits }, n, 1, 0);
+    else if (j->size == 4)
+        copy_line_uint32_t((uint32_t *)(void *)at, &(uint32_t){ (uint32_t)j->bits }, n, 1, 0);
+    else
+        copy_line_uint64_t((uint64_t *)(void *)at, &j->bits, n, 1, 0);
 }
 
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits) {
@@ -240,8 +258,10 @@ static void gather_piece(void *context, int64_t piece, int worker) {
         const int64_t a = unit / p->picks, k = index_at(p, unit % p->picks);
         const char *from = p->from + (a * p->size + k) * row;
         char *to = p->to + unit * row;
-        if (row == 4) memcpy(to, from, 4);
-        else memcpy(to, from, (size_t)row);
+        if (row == 4)
+            memcpy(to, from, 4);
+        else
+            memcpy(to, from, (size_t)row);
     }
 }
 
@@ -317,13 +337,13 @@ typedef uint64_t vq __attribute__((vector_size(VLEN * 4)));
 enum { QLEN = VLEN / 2, VECTORS = 4, LANES = QLEN * VECTORS };
 
 #if VLEN == 16
-#define VQ_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define VQ_LOW  0, 8, 1, 9, 2, 10, 3, 11
 #define VQ_HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #elif VLEN == 8
-#define VQ_LOW 0, 4, 1, 5
+#define VQ_LOW  0, 4, 1, 5
 #define VQ_HIGH 2, 6, 3, 7
 #else
-#define VQ_LOW 0, 2
+#define VQ_LOW  0, 2
 #define VQ_HIGH 1, 3
 #endif
 

@@ -18,8 +18,8 @@ typedef struct glia_copy {
 /* Rows picked (or added) by index: the shapes are those of ops/gather.c, (A, K, B), (I) and (A, I, B), as bytes apart. */
 typedef struct glia_pick {
     int64_t outer, size, picks, inner;
-    bool wide;     /* the indices are i64, not i32 */
-    int bytes;     /* of an element; scatter_add: f32 */
+    bool wide; /* the indices are i64, not i32 */
+    int bytes; /* of an element; scatter_add: f32 */
     const void *index;
     const char *from;
     char *to;

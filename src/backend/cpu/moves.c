@@ -54,13 +54,19 @@ static copy_launch *copy_launch_create(const glia_lowering *w, int n, const char
     copy_launch *l = glia_lowering_alloc(w, sizeof *l);
     glia_copy *copies = glia_lowering_alloc(w, (size_t)n * sizeof *copies);
     if (!l || !copies) return NULL;
-    *l = (copy_launch){ .base = { copy_run, kernel }, .kernels = w->kernels, .copies = copies, .n_copies = n,
-                        .whole = w->address[w->node->id], .count = glia_shape_count(w->node->shape) };
+    *l = (copy_launch){ .base = { copy_run, kernel },
+                        .kernels = w->kernels,
+                        .copies = copies,
+                        .n_copies = n,
+                        .whole = w->address[w->node->id],
+                        .count = glia_shape_count(w->node->shape) };
     return l;
 }
 
 static glia_copy box(const glia_lowering *w, const glia_node *from, glia_shape shape) {
-    glia_copy c = { .rank = shape.rank, .size = (int)glia_dtype_size(w->node->dtype), .from = w->address[from->id],
+    glia_copy c = { .rank = shape.rank,
+                    .size = (int)glia_dtype_size(w->node->dtype),
+                    .from = w->address[from->id],
                     .to = w->address[w->node->id] };
     memcpy(c.dim, shape.dim, sizeof c.dim);
     glia_shape_strides(shape, c.from_stride);
@@ -179,9 +185,15 @@ static pick_launch *pick_launch_create(const glia_lowering *w, glia_shape whole,
     const glia_node *n = w->node;
     pick_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    glia_pick p = { .outer = 1, .size = whole.dim[axis], .picks = glia_shape_count(n->in[1]->shape), .inner = 1,
-                    .wide = n->in[1]->dtype == GLIA_I64, .bytes = (int)glia_dtype_size(n->dtype),
-                    .index = w->address[n->in[1]->id], .from = w->address[n->in[0]->id], .to = w->address[n->id] };
+    glia_pick p = { .outer = 1,
+                    .size = whole.dim[axis],
+                    .picks = glia_shape_count(n->in[1]->shape),
+                    .inner = 1,
+                    .wide = n->in[1]->dtype == GLIA_I64,
+                    .bytes = (int)glia_dtype_size(n->dtype),
+                    .index = w->address[n->in[1]->id],
+                    .from = w->address[n->in[0]->id],
+                    .to = w->address[n->id] };
     for (int k = 0; k < whole.rank; k++) *(k < axis ? &p.outer : &p.inner) *= k == axis ? 1 : whole.dim[k];
     *l = (pick_launch){ .kernels = w->kernels, .pick = p };
     return l;
@@ -217,7 +229,8 @@ static glia_launch *prepare_argmax(const glia_lowering *w) {
     const int64_t axis = ((const glia_axis_attrs *)w->node->attrs)->axis;
     argmax_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (argmax_launch){ .base = { argmax_run, "argmax_f32" }, .kernels = w->kernels,
+    *l = (argmax_launch){ .base = { argmax_run, "argmax_f32" },
+                          .kernels = w->kernels,
                           .rows = { 1, from.dim[axis], 1, w->address[w->node->in[0]->id], w->address[w->node->id] } };
     for (int k = 0; k < from.rank; k++) *(k < axis ? &l->rows.outer : &l->rows.inner) *= k == axis ? 1 : from.dim[k];
     return &l->base;
@@ -240,7 +253,8 @@ static glia_launch *prepare_random(const glia_lowering *w) {
     const glia_random_attrs *attrs = w->node->attrs;
     random_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (random_launch){ .base = { random_run, "random_uniform_f32" }, .kernels = w->kernels,
+    *l = (random_launch){ .base = { random_run, "random_uniform_f32" },
+                          .kernels = w->kernels,
                           .random = { w->address[w->node->in[0]->id], (uint64_t)attrs->stream, w->address[w->node->id],
                                       glia_shape_count(w->node->shape) } };
     return &l->base;
@@ -271,8 +285,11 @@ static glia_launch *prepare_softmax(const glia_lowering *w) {
     softmax_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
     const int64_t length = w->node->shape.dim[w->node->shape.rank - 1];
-    *l = (softmax_launch){ .base = { softmax_run, "softmax_f32" }, .kernels = w->kernels, .length = length,
-                           .rows = glia_shape_count(w->node->shape) / length, .x = w->address[w->node->in[0]->id],
+    *l = (softmax_launch){ .base = { softmax_run, "softmax_f32" },
+                           .kernels = w->kernels,
+                           .length = length,
+                           .rows = glia_shape_count(w->node->shape) / length,
+                           .x = w->address[w->node->in[0]->id],
                            .y = w->address[w->node->id] };
     return &l->base;
 }

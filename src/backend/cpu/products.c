@@ -102,8 +102,8 @@ typedef struct block_context {
     int64_t before, rows; /* rows of one matrix */
 } block_context;
 
-static void product_block(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                          float *c, int64_t ldc) {
+static void product_block(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col,
+                          int64_t cols, float *c, int64_t ldc) {
     const block_context *b = context;
     (void)c, (void)ldc;
     b->epilogue.fn(b->epilogue.context, worker, (b->before + batch) * b->rows + row, rows, col, cols);
@@ -136,8 +136,12 @@ static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n
 static glia_launch *prepare_matmul(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
     product_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (product_launch){ .base = { product_run, epilogue.fn ? "gemm_f32+" : "gemm_f32" }, .kernels = w->kernels,
-                           .p = describe(w->node), .calls = 1, .scratch = w->scratch, .epilogue = epilogue };
+    *l = (product_launch){ .base = { product_run, epilogue.fn ? "gemm_f32+" : "gemm_f32" },
+                           .kernels = w->kernels,
+                           .p = describe(w->node),
+                           .calls = 1,
+                           .scratch = w->scratch,
+                           .epilogue = epilogue };
     for (int k = 0; k < l->p.rank; k++) l->calls *= l->p.dim[k];
     l->p.gemm.a = w->address[w->node->in[0]->id];
     l->p.gemm.b = w->address[w->node->in[1]->id];
@@ -222,12 +226,20 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
     const glia_node *n = w->node;
     conv_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (conv_launch){ .kernels = w->kernels, .shape = conv_shape_of(n), .a = w->address[n->in[0]->id],
-                        .b = w->address[n->in[1]->id], .c = c, .scratch = w->scratch, .epilogue = epilogue,
+    *l = (conv_launch){ .kernels = w->kernels,
+                        .shape = conv_shape_of(n),
+                        .a = w->address[n->in[0]->id],
+                        .b = w->address[n->in[1]->id],
+                        .c = c,
+                        .scratch = w->scratch,
+                        .epilogue = epilogue,
                         .rows = n->shape.dim[1] };
-    if (n->op == &glia_op_conv) l->base = (glia_launch){ conv_run, epilogue.fn ? "conv_f32+" : "conv_f32" };
-    else if (n->op == &glia_op_conv_kernel_grad) l->base = (glia_launch){ conv_kernel_grad_run, "conv_kernel_grad_f32" };
-    else l->base = (glia_launch){ conv_input_grad_run, epilogue.fn ? "conv_input_grad_f32+" : "conv_input_grad_f32" };
+    if (n->op == &glia_op_conv)
+        l->base = (glia_launch){ conv_run, epilogue.fn ? "conv_f32+" : "conv_f32" };
+    else if (n->op == &glia_op_conv_kernel_grad)
+        l->base = (glia_launch){ conv_kernel_grad_run, "conv_kernel_grad_f32" };
+    else
+        l->base = (glia_launch){ conv_input_grad_run, epilogue.fn ? "conv_input_grad_f32+" : "conv_input_grad_f32" };
     return &l->base;
 }
 
@@ -253,10 +265,10 @@ static glia_pool_shape pool_shape(const glia_pool_attrs *a, glia_shape x, glia_s
     return s;
 }
 
-#define POOL_RUN(name, ...)                                              \
-    static void name##_run(const glia_launch *launch, glia_pool *pool) { \
-        const pool_launch *l = (const pool_launch *)launch;              \
-        l->kernels->name##_f32(pool, &l->shape, __VA_ARGS__);            \
+#define POOL_RUN(name, ...)                                                                                            \
+    static void name##_run(const glia_launch *launch, glia_pool *pool) {                                               \
+        const pool_launch *l = (const pool_launch *)launch;                                                            \
+        l->kernels->name##_f32(pool, &l->shape, __VA_ARGS__);                                                          \
     }
 POOL_RUN(max_pool, l->a, l->c)
 POOL_RUN(max_pool_scatter, l->a, l->b, l->c)
@@ -271,14 +283,21 @@ static glia_launch *prepare_pool(const glia_lowering *w) {
     const glia_shape in = n->in[0]->shape;
     const bool to_y = n->op == &glia_op_max_pool || n->op == &glia_op_avg_pool || n->op == &glia_op_max_pool_gather;
     const glia_shape y = to_y ? n->shape : n->op == &glia_op_max_pool_scatter ? n->in[1]->shape : in;
-    *l = (pool_launch){ .kernels = w->kernels, .a = w->address[n->in[0]->id], .c = w->address[n->id],
+    *l = (pool_launch){ .kernels = w->kernels,
+                        .a = w->address[n->in[0]->id],
+                        .c = w->address[n->id],
                         .b = n->n_in > 1 ? w->address[n->in[1]->id] : NULL,
                         .shape = pool_shape(n->attrs, n->op == &glia_op_avg_pool_grad ? n->shape : in, y) };
-    if (n->op == &glia_op_max_pool) l->base = (glia_launch){ max_pool_run, "max_pool_f32" };
-    else if (n->op == &glia_op_max_pool_scatter) l->base = (glia_launch){ max_pool_scatter_run, "max_pool_scatter_f32" };
-    else if (n->op == &glia_op_max_pool_gather) l->base = (glia_launch){ max_pool_gather_run, "max_pool_gather_f32" };
-    else if (n->op == &glia_op_avg_pool) l->base = (glia_launch){ avg_pool_run, "avg_pool_f32" };
-    else l->base = (glia_launch){ avg_pool_grad_run, "avg_pool_grad_f32" };
+    if (n->op == &glia_op_max_pool)
+        l->base = (glia_launch){ max_pool_run, "max_pool_f32" };
+    else if (n->op == &glia_op_max_pool_scatter)
+        l->base = (glia_launch){ max_pool_scatter_run, "max_pool_scatter_f32" };
+    else if (n->op == &glia_op_max_pool_gather)
+        l->base = (glia_launch){ max_pool_gather_run, "max_pool_gather_f32" };
+    else if (n->op == &glia_op_avg_pool)
+        l->base = (glia_launch){ avg_pool_run, "avg_pool_f32" };
+    else
+        l->base = (glia_launch){ avg_pool_grad_run, "avg_pool_grad_f32" };
     return &l->base;
 }
 

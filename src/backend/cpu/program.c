@@ -20,10 +20,10 @@ enum { L1_BYTES = 28 << 10, SHORTEST_TILE = 256, MOST_PIECES = 128, MOST_PARTS =
 /* The tile function that compares whole numbers as this node does; NULL: it is no such comparison. */
 static const glia_tile *compares_i32(const glia_cpu_kernels *kernels, const glia_node *node) {
     if (node->dtype != GLIA_BOOL || node->n_in != 2 || node->in[0]->dtype != GLIA_I32) return NULL;
-    static const glia_op *const ops[] = { &glia_op_equal, &glia_op_not_equal, &glia_op_less, &glia_op_less_equal,
-                                          &glia_op_greater, &glia_op_greater_equal };
-    static const char *const names[] = { "equal_i32", "not_equal_i32", "less_i32", "less_equal_i32", "greater_i32",
-                                         "greater_equal_i32" };
+    static const glia_op *const ops[] = { &glia_op_equal,      &glia_op_not_equal, &glia_op_less,
+                                          &glia_op_less_equal, &glia_op_greater,   &glia_op_greater_equal };
+    static const char *const names[] = { "equal_i32",      "not_equal_i32", "less_i32",
+                                         "less_equal_i32", "greater_i32",   "greater_equal_i32" };
     for (int i = 0; i < GLIA_COUNT(ops); i++) {
         if (node->op == ops[i]) return kernels->tile_named(names[i]);
     }
@@ -52,11 +52,11 @@ bool glia_program_reduces(const glia_node *node) {
 /* What a step computes or reads: an immediate, an operand in memory, or the result of a step. */
 typedef struct value {
     enum { IMMEDIATE, OPERAND, RESULT } kind;
-    int index;      /* of the immediate or operand; RESULT: of the output it is written to, or -1 */
-    bool single;    /* one float, not a tile */
+    int index;        /* of the immediate or operand; RESULT: of the output it is written to, or -1 */
+    bool single;      /* one float, not a tile */
     glia_dtype dtype; /* as it lies in its slot: F32, or what a load step must make floats of */
-    int last_use;   /* step */
-    int reg;        /* -1: none */
+    int last_use;     /* step */
+    int reg;          /* -1: none */
 } value;
 
 typedef struct draft_step {
@@ -75,12 +75,12 @@ typedef struct builder {
     int n_values;
     draft_step *steps;
     int n_steps;
-    int *of_node;     /* value of group->nodes[i]; -1: none yet */
-    int *of_input;    /* value of group->inputs[i] */
+    int *of_node;  /* value of group->nodes[i]; -1: none yet */
+    int *of_input; /* value of group->inputs[i] */
     int of_anchor;
     int *output_values;
-    bool lost;        /* a node reads what is in neither list: a mistake in the group */
-    bool *swallowed;  /* group->nodes[i], a product, is computed by the step of its only user */
+    bool lost;                 /* a node reads what is in neither list: a mistake in the group */
+    bool *swallowed;           /* group->nodes[i], a product, is computed by the step of its only user */
     bool apart[GLIA_MAX_RANK]; /* reduced dimensions, or columns: not to be joined with others */
 } builder;
 
@@ -97,7 +97,9 @@ static int new_immediate(builder *b, double number, glia_dtype dtype) {
     float x = (float)number;
     if (dtype == GLIA_I32) glia_from_double(dtype, &number, &x, 1);
     for (int i = 0; i < b->n_values; i++) {
-        if (b->values[i].kind == IMMEDIATE && b->values[i].dtype == dtype && memcmp(&l->immediates[b->values[i].index], &x, sizeof x) == 0) return i;
+        if (b->values[i].kind == IMMEDIATE && b->values[i].dtype == dtype &&
+            memcmp(&l->immediates[b->values[i].index], &x, sizeof x) == 0)
+            return i;
     }
     l->immediates[l->n_immediates] = x;
     return new_value(b, (value){ .kind = IMMEDIATE, .index = l->n_immediates++, .single = true, .dtype = dtype });
@@ -125,7 +127,9 @@ static int new_operand(builder *b, const glia_node *source) {
 /* ---- 1. the space ------------------------------------------------------------------------------ */
 
 /* True if dimension k and the next one are as good as one for this walk. */
-static bool contiguous(const int64_t *stride, const int64_t *dim, int k) { return stride[k] == stride[k + 1] * dim[k + 1]; }
+static bool contiguous(const int64_t *stride, const int64_t *dim, int k) {
+    return stride[k] == stride[k + 1] * dim[k + 1];
+}
 
 static bool may_join(const builder *b, int k) {
     const glia_loop *l = b->loop;
@@ -162,7 +166,8 @@ static void collapse(builder *b) {
         l->dim[k + 1] *= l->dim[k];
         drop_dimension(b, k);
     }
-    if (l->rank == 0 || (columns && !b->apart[l->rank - 1])) { /* a dimension of size 1, along which all are contiguous */
+    if (l->rank == 0 ||
+        (columns && !b->apart[l->rank - 1])) { /* a dimension of size 1, along which all are contiguous */
         for (int i = 0; i < l->n_operands; i++) l->operands[i].stride[l->rank] = 1;
         b->apart[l->rank] = columns;
         l->dim[l->rank++] = 1;
@@ -187,8 +192,11 @@ static void choose_modes(builder *b) {
             scalar = scalar && o->stride[k] == 0;
             repeats = repeats && o->stride[k] == 0;
         }
-        o->mode = full ? GLIA_LOOP_FULL : scalar ? GLIA_LOOP_SCALAR : !l->short_rows ? GLIA_LOOP_POINT
-                : repeats ? GLIA_LOOP_REPEAT : GLIA_LOOP_EXPAND;
+        o->mode = full             ? GLIA_LOOP_FULL
+                  : scalar         ? GLIA_LOOP_SCALAR
+                  : !l->short_rows ? GLIA_LOOP_POINT
+                  : repeats        ? GLIA_LOOP_REPEAT
+                                   : GLIA_LOOP_EXPAND;
     }
 }
 
@@ -461,8 +469,11 @@ static void finish_steps(builder *b) {
         for (int k = 0; k < 3 && !from->single; k++) {
             form |= (unsigned)(from->in[k] >= 0 && b->values[from->in[k]].single) << k;
         }
-        l->steps[s] = (glia_loop_step){ .fn = from->tile->form[form], .single = from->single, .d = slot_of(b, from->d),
-                                        .a = slot_of(b, from->in[0]), .b = slot_of(b, from->in[1]),
+        l->steps[s] = (glia_loop_step){ .fn = from->tile->form[form],
+                                        .single = from->single,
+                                        .d = slot_of(b, from->d),
+                                        .a = slot_of(b, from->in[0]),
+                                        .b = slot_of(b, from->in[1]),
                                         .c = slot_of(b, from->in[2]) };
     }
     for (int r = 0; r < l->n_reductions; r++) l->reductions[r].slot = slot_of(b, l->reductions[r].slot);
@@ -569,7 +580,8 @@ size_t glia_program_scratch(const glia_group *g, int workers) {
         if (!glia_program_reduces(g->nodes[i])) continue;
         size_t results = (size_t)glia_shape_count(g->nodes[i]->shape);
         reductions++;
-        sums += aligned(results * sizeof(double) * (results <= MOST_PARTS ? MOST_PIECES : 1)) + MOST_PIECES * sizeof(double);
+        sums += aligned(results * sizeof(double) * (results <= MOST_PARTS ? MOST_PIECES : 1)) +
+                MOST_PIECES * sizeof(double);
     }
     size_t registers = 3 * nodes + 2 * inputs + reductions + 4;
     size_t tiles = GLIA_MAX((size_t)L1_BYTES, registers * SHORTEST_TILE * sizeof(float));
@@ -594,8 +606,8 @@ static bool allocate(builder *b) {
     l->operands = glia_arena_alloc(b->arena, (nodes + inputs + outputs + 1) * sizeof *l->operands);
     l->reductions = glia_arena_alloc(b->arena, nodes * sizeof *l->reductions);
     l->immediates = glia_arena_alloc(b->arena, (2 * nodes + 2) * sizeof *l->immediates);
-    return b->values && b->steps && b->of_node && b->of_input && b->output_values && b->swallowed && l->steps && l->operands && l->reductions &&
-           l->immediates;
+    return b->values && b->steps && b->of_node && b->of_input && b->output_values && b->swallowed && l->steps &&
+           l->operands && l->reductions && l->immediates;
 }
 
 /* Operands for all that is read from memory or written to it, so that the space can be collapsed. */
@@ -611,7 +623,8 @@ static void add_operands(builder *b, int *outputs) {
         const glia_node *n = g->nodes[i];
         b->of_node[i] = -1;
         if (n == g->anchor) continue;
-        if (n->op == &glia_op_broadcast && !glia_is_constant_scalar(n->in[0], &x)) b->of_node[i] = new_operand(b, n->in[0]);
+        if (n->op == &glia_op_broadcast && !glia_is_constant_scalar(n->in[0], &x))
+            b->of_node[i] = new_operand(b, n->in[0]);
         const glia_reduce_attrs *attrs = n->attrs;
         if (!glia_program_reduces(n)) continue;
         for (int k = 0; k < g->space.rank; k++) b->apart[k] = glia_axes_contain(&attrs->axes, k);
@@ -626,7 +639,8 @@ static void add_operands(builder *b, int *outputs) {
 /* From operands to values that steps read. */
 static int operand_value(builder *b, int operand, glia_dtype dtype) {
     const glia_loop_operand *o = &b->loop->operands[operand];
-    const bool single = o->mode == GLIA_LOOP_SCALAR || (o->mode == GLIA_LOOP_POINT && o->stride[b->loop->rank - 1] == 0);
+    const bool single =
+        o->mode == GLIA_LOOP_SCALAR || (o->mode == GLIA_LOOP_POINT && o->stride[b->loop->rank - 1] == 0);
     return new_value(b, (value){ .kind = OPERAND, .index = operand, .single = single, .dtype = dtype });
 }
 
@@ -641,8 +655,10 @@ static void add_values(builder *b) {
         const glia_node *n = g->nodes[i];
         const glia_node *source = n->op == &glia_op_broadcast ? n->in[0] : n;
         if (n == g->anchor) continue;
-        if (b->of_node[i] >= 0) b->of_node[i] = operand_value(b, b->of_node[i], source->dtype);
-        else if (glia_is_constant_scalar(source, &x)) b->of_node[i] = new_immediate(b, x, source->dtype == GLIA_I32 ? GLIA_I32 : GLIA_F32);
+        if (b->of_node[i] >= 0)
+            b->of_node[i] = operand_value(b, b->of_node[i], source->dtype);
+        else if (glia_is_constant_scalar(source, &x))
+            b->of_node[i] = new_immediate(b, x, source->dtype == GLIA_I32 ? GLIA_I32 : GLIA_F32);
     }
 }
 
@@ -668,10 +684,12 @@ static void add_steps(builder *b, const int *outputs) {
             b->of_node[i] = emit_node(b, n);
             continue;
         }
-        glia_loop_sum kind = n->op == &glia_op_sum ? GLIA_LOOP_SUM : n->op == &glia_op_max ? GLIA_LOOP_MAX : GLIA_LOOP_PROD;
+        glia_loop_sum kind = n->op == &glia_op_sum   ? GLIA_LOOP_SUM
+                             : n->op == &glia_op_max ? GLIA_LOOP_MAX
+                                                     : GLIA_LOOP_PROD;
         int v = spread(b, late_value(b, n->in[0], outputs));
-        l->reductions[l->n_reductions++] = (glia_loop_reduction){ .kind = kind, .slot = (uint16_t)v,
-                                                                  .out = b->plan->address[n->id] };
+        l->reductions[l->n_reductions++] =
+            (glia_loop_reduction){ .kind = kind, .slot = (uint16_t)v, .out = b->plan->address[n->id] };
     }
     int *values = b->output_values;
     for (int i = 0; i < g->n_outputs; i++) values[i] = outputs[i] < 0 ? -1 : late_value(b, g->outputs[i], outputs);

@@ -20,6 +20,7 @@ typedef struct softmax_job {
 
 /* All ones in the last n lanes. */
 GLIA_INLINE vi last_lanes(int64_t n) {
+    /* clang-format off */
     static const int32_t steps[2 * VLEN] = {
 #if VLEN == 16
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1
@@ -29,6 +30,7 @@ GLIA_INLINE vi last_lanes(int64_t n) {
         0, 0, 0, 0, -1, -1, -1, -1
 #endif
     };
+    /* clang-format on */
     return *(const vi_any *)(steps + n);
 }
 

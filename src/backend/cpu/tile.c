@@ -12,7 +12,8 @@
 #include "backend/cpu/vmath.h"
 
 /* Fewer elements than a vector has: in padded copies. A scalar operand is used as it is. */
-static void run_few(glia_tile_fn fn, unsigned scalars, void *d, const void *a, const void *b, const void *c, int64_t n) {
+static void run_few(glia_tile_fn fn, unsigned scalars, void *d, const void *a, const void *b, const void *c,
+                    int64_t n) {
     float in[3][VLEN], out[VLEN];
     const void *from[3] = { a, b, c };
     for (int i = 0; i < 3; i++) {
@@ -27,84 +28,93 @@ static void run_few(glia_tile_fn fn, unsigned scalars, void *d, const void *a, c
 /* Operand k at element i: a vector of them, or one float everywhere. */
 #define V(p, splat, i) vf_load((p) + (i))
 #define S(p, splat, i) (splat)
-#define SPLAT_V(p) vf_set(0.0f)
-#define SPLAT_S(p) vf_set(*(p))
-#define BIT_V 0u
-#define BIT_S 1u
+#define SPLAT_V(p)     vf_set(0.0f)
+#define SPLAT_S(p)     vf_set(*(p))
+#define BIT_V          0u
+#define BIT_S          1u
 
 /* A tile function of one, two or three operands; `expression` is of the vectors a, b, c. */
-#define TILE1(name, expression)                                                                        \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {            \
-        (void)bp, (void)cp;                                                                            \
-        if (n < VLEN) {                                                                                \
-            run_few(name, 0, dp, ap, NULL, NULL, n);                                                   \
-            return;                                                                                    \
-        }                                                                                              \
-        float *d = dp;                                                                                 \
-        const float *pa = ap;                                                                          \
-        vf a = vf_load(pa + n - VLEN);                                                                 \
-        const vf last = (expression);                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                 \
-            a = vf_load(pa + i);                                                                       \
-            vf_store(d + i, (expression));                                                             \
-        }                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                  \
+#define TILE1(name, expression)                                                                                        \
+    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
+        (void)bp, (void)cp;                                                                                            \
+        if (n < VLEN) {                                                                                                \
+            run_few(name, 0, dp, ap, NULL, NULL, n);                                                                   \
+            return;                                                                                                    \
+        }                                                                                                              \
+        float *d = dp;                                                                                                 \
+        const float *pa = ap;                                                                                          \
+        vf a = vf_load(pa + n - VLEN);                                                                                 \
+        const vf last = (expression);                                                                                  \
+        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
+            a = vf_load(pa + i);                                                                                       \
+            vf_store(d + i, (expression));                                                                             \
+        }                                                                                                              \
+        vf_store(d + n - VLEN, last);                                                                                  \
     }
 
-#define TILE2(name, A, B, expression)                                                                  \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {            \
-        (void)cp;                                                                                      \
-        if (n < VLEN) {                                                                                \
-            run_few(name, BIT_##A | BIT_##B << 1, dp, ap, bp, NULL, n);                                \
-            return;                                                                                    \
-        }                                                                                              \
-        float *d = dp;                                                                                 \
-        const float *pa = ap, *pb = bp;                                                                \
-        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb);                                               \
-        (void)sa, (void)sb;                                                                            \
-        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN);                                           \
-        const vf last = (expression);                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                 \
-            a = A(pa, sa, i), b = B(pb, sb, i);                                                        \
-            vf_store(d + i, (expression));                                                             \
-        }                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                  \
+#define TILE2(name, A, B, expression)                                                                                  \
+    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
+        (void)cp;                                                                                                      \
+        if (n < VLEN) {                                                                                                \
+            run_few(name, BIT_##A | BIT_##B << 1, dp, ap, bp, NULL, n);                                                \
+            return;                                                                                                    \
+        }                                                                                                              \
+        float *d = dp;                                                                                                 \
+        const float *pa = ap, *pb = bp;                                                                                \
+        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb);                                                               \
+        (void)sa, (void)sb;                                                                                            \
+        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN);                                                           \
+        const vf last = (expression);                                                                                  \
+        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
+            a = A(pa, sa, i), b = B(pb, sb, i);                                                                        \
+            vf_store(d + i, (expression));                                                                             \
+        }                                                                                                              \
+        vf_store(d + n - VLEN, last);                                                                                  \
     }
 
-#define TILE3(name, A, B, C, expression)                                                               \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {            \
-        if (n < VLEN) {                                                                                \
-            run_few(name, BIT_##A | BIT_##B << 1 | BIT_##C << 2, dp, ap, bp, cp, n);                   \
-            return;                                                                                    \
-        }                                                                                              \
-        float *d = dp;                                                                                 \
-        const float *pa = ap, *pb = bp, *pc = cp;                                                      \
-        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb), sc = SPLAT_##C(pc);                           \
-        (void)sa, (void)sb, (void)sc;                                                                  \
-        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN), c = C(pc, sc, n - VLEN);                  \
-        const vf last = (expression);                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                 \
-            a = A(pa, sa, i), b = B(pb, sb, i), c = C(pc, sc, i);                                      \
-            vf_store(d + i, (expression));                                                             \
-        }                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                  \
+#define TILE3(name, A, B, C, expression)                                                                               \
+    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
+        if (n < VLEN) {                                                                                                \
+            run_few(name, BIT_##A | BIT_##B << 1 | BIT_##C << 2, dp, ap, bp, cp, n);                                   \
+            return;                                                                                                    \
+        }                                                                                                              \
+        float *d = dp;                                                                                                 \
+        const float *pa = ap, *pb = bp, *pc = cp;                                                                      \
+        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb), sc = SPLAT_##C(pc);                                           \
+        (void)sa, (void)sb, (void)sc;                                                                                  \
+        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN), c = C(pc, sc, n - VLEN);                                  \
+        const vf last = (expression);                                                                                  \
+        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
+            a = A(pa, sa, i), b = B(pb, sb, i), c = C(pc, sc, i);                                                      \
+            vf_store(d + i, (expression));                                                                             \
+        }                                                                                                              \
+        vf_store(d + n - VLEN, last);                                                                                  \
     }
 
 /* All forms of a function of two operands. */
-#define FORMS2(name, expression)          \
-    TILE2(name##_vv, V, V, expression)    \
-    TILE2(name##_sv, S, V, expression)    \
+#define FORMS2(name, expression)                                                                                       \
+    TILE2(name##_vv, V, V, expression)                                                                                 \
+    TILE2(name##_sv, S, V, expression)                                                                                 \
     TILE2(name##_vs, V, S, expression)
-#define ROW2(name) { #name, 2, { name##_vv, name##_sv, name##_vs } }
+#define ROW2(name)                                                                                                     \
+    {                                                                                                                  \
+#name, 2, { name##_vv, name##_sv, name##_vs }                                                                  \
+    }
 
 /* Of three: all but those where only a, or a and others, are scalars. */
-#define FORMS3(name, expression)              \
-    TILE3(name##_vvv, V, V, V, expression)    \
-    TILE3(name##_vsv, V, S, V, expression)    \
-    TILE3(name##_vvs, V, V, S, expression)    \
+#define FORMS3(name, expression)                                                                                       \
+    TILE3(name##_vvv, V, V, V, expression)                                                                             \
+    TILE3(name##_vsv, V, S, V, expression)                                                                             \
+    TILE3(name##_vvs, V, V, S, expression)                                                                             \
     TILE3(name##_vss, V, S, S, expression)
-#define ROW3(name) { #name, 3, { name##_vvv, NULL, name##_vsv, NULL, name##_vvs, NULL, name##_vss } }
-#define ROW1(name) { #name, 1, { name##_v } }
+#define ROW3(name)                                                                                                     \
+    {                                                                                                                  \
+#name, 3, { name##_vvv, NULL, name##_vsv, NULL, name##_vvs, NULL, name##_vss }                                 \
+    }
+#define ROW1(name)                                                                                                     \
+    {                                                                                                                  \
+#name, 1, { name##_v }                                                                                         \
+    }
 
 /* 1 where the mask holds, else 0. */
 #define TRUTH(mask) ((vf)((mask) & (vi)vf_set(1.0f)))
@@ -132,7 +142,7 @@ TILE1(copy_v, a)
 
 FORMS2(add, a + b)
 FORMS2(sub, a - b)
-FORMS2(mul, a * b)
+FORMS2(mul, a *b)
 FORMS2(div, a / b)
 FORMS2(pow, vf_pow(a, b))
 FORMS2(maximum, vf_select((a > b) | (a != a), a, b))
@@ -147,23 +157,26 @@ FORMS2(and, vf_select(a != 0.0f, b, a))
 FORMS2(or, vf_select(a != 0.0f, a, b))
 
 FORMS3(select, vf_select(a != 0.0f, b, c))
-FORMS3(muladd, a * b + c)
-FORMS3(mulsub, a * b - c)
+FORMS3(muladd, a *b + c)
+FORMS3(mulsub, a *b - c)
 FORMS3(submul, c - a * b)
 
 /* Comparisons of whole numbers: a and b are i32, or one of them is a single i32. */
-#define COMPARE_I32(name, form, a_step, b_step, operator)                                                        \
-    static void name##_i32_##form(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {         \
-        float *restrict d = dp;                                                                                  \
-        const int32_t *restrict a = ap, *restrict b = bp;                                                        \
-        (void)cp;                                                                                                \
-        for (int64_t i = 0; i < n; i++) d[i] = a[i * a_step] operator b[i * b_step] ? 1.0f : 0.0f;                \
+#define COMPARE_I32(name, form, a_step, b_step, operator)                                                              \
+    static void name##_i32_##form(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {               \
+        float *restrict d = dp;                                                                                        \
+        const int32_t *restrict a = ap, *restrict b = bp;                                                              \
+        (void)cp;                                                                                                      \
+        for (int64_t i = 0; i < n; i++) d[i] = a[i * a_step] operator b[i * b_step] ? 1.0f : 0.0f;                     \
     }
-#define FORMS_I32(name, operator)              \
-    COMPARE_I32(name, vv, 1, 1, operator)      \
-    COMPARE_I32(name, sv, 0, 1, operator)      \
+#define FORMS_I32(name, operator)                                                                                      \
+    COMPARE_I32(name, vv, 1, 1, operator)                                                                              \
+    COMPARE_I32(name, sv, 0, 1, operator)                                                                              \
     COMPARE_I32(name, vs, 1, 0, operator)
-#define ROW_I32(name) { #name "_i32", 2, { name##_i32_vv, name##_i32_sv, name##_i32_vs } }
+#define ROW_I32(name)                                                                                                  \
+    {                                                                                                                  \
+#name "_i32", 2, { name##_i32_vv, name##_i32_sv, name##_i32_vs }                                               \
+    }
 FORMS_I32(equal, ==)
 FORMS_I32(not_equal, !=)
 FORMS_I32(less, <)
@@ -202,16 +215,57 @@ static void store_bool_v(void *dp, const void *ap, const void *bp, const void *c
 }
 
 static const glia_tile tiles[] = {
-    ROW1(neg), ROW1(abs), ROW1(sign), ROW1(exp), ROW1(expm1), ROW1(log), ROW1(log1p), ROW1(sqrt), ROW1(rsqrt), ROW1(sin),
-    ROW1(cos), ROW1(tanh), ROW1(sigmoid), ROW1(erf), ROW1(floor), ROW1(ceil), ROW1(round), ROW1(is_finite), ROW1(not),
-    ROW2(add), ROW2(sub), ROW2(mul), ROW2(div), ROW2(pow), ROW2(maximum), ROW2(minimum),
-    ROW2(equal), ROW2(not_equal), ROW2(less), ROW2(less_equal), ROW2(greater), ROW2(greater_equal), ROW2(and), ROW2(or),
+    ROW1(neg),
+    ROW1(abs),
+    ROW1(sign),
+    ROW1(exp),
+    ROW1(expm1),
+    ROW1(log),
+    ROW1(log1p),
+    ROW1(sqrt),
+    ROW1(rsqrt),
+    ROW1(sin),
+    ROW1(cos),
+    ROW1(tanh),
+    ROW1(sigmoid),
+    ROW1(erf),
+    ROW1(floor),
+    ROW1(ceil),
+    ROW1(round),
+    ROW1(is_finite),
+    ROW1(not ),
+    ROW2(add),
+    ROW2(sub),
+    ROW2(mul),
+    ROW2(div),
+    ROW2(pow),
+    ROW2(maximum),
+    ROW2(minimum),
+    ROW2(equal),
+    ROW2(not_equal),
+    ROW2(less),
+    ROW2(less_equal),
+    ROW2(greater),
+    ROW2(greater_equal),
+    ROW2(and),
+    ROW2(or),
     ROW3(select),
     { "stop_gradient", 1, { copy_v } },
     /* not ops, but steps that lowering makes of them */
-    ROW1(copy), ROW1(load_u8), ROW1(load_i32), ROW1(store_bool), { "fill", 1, { NULL, fill_s } },
-    ROW3(muladd), ROW3(mulsub), ROW3(submul),
-    ROW_I32(equal), ROW_I32(not_equal), ROW_I32(less), ROW_I32(less_equal), ROW_I32(greater), ROW_I32(greater_equal),
+    ROW1(copy),
+    ROW1(load_u8),
+    ROW1(load_i32),
+    ROW1(store_bool),
+    { "fill", 1, { NULL, fill_s } },
+    ROW3(muladd),
+    ROW3(mulsub),
+    ROW3(submul),
+    ROW_I32(equal),
+    ROW_I32(not_equal),
+    ROW_I32(less),
+    ROW_I32(less_equal),
+    ROW_I32(greater),
+    ROW_I32(greater_equal),
 };
 
 const glia_tile *GLIA_KERNEL(tile_named)(const char *op) {

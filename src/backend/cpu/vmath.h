@@ -171,7 +171,8 @@ GLIA_INLINE vf vf_erf(vf x) {
 
 /* The largest whole number not above x. Exact. */
 GLIA_INLINE vf vf_floor(vf x) {
-    const vf whole = __builtin_convertvector(__builtin_convertvector(vf_select(vf_abs(x) < 0x1p23f, x, vf_set(0)), vi), vf);
+    const vf whole =
+        __builtin_convertvector(__builtin_convertvector(vf_select(vf_abs(x) < 0x1p23f, x, vf_set(0)), vi), vf);
     const vf y = whole - vf_select(whole > x, vf_set(1.0f), vf_set(0.0f));
     return vf_select(vf_abs(x) < 0x1p23f, vf_sign_of(y, x), x); /* floor(-0) is -0; others have x's sign or are 0 */
 }
@@ -181,7 +182,8 @@ GLIA_INLINE vf vf_ceil(vf x) { return -vf_floor(-x); }
 /* The nearest whole number, ties to even. Exact. */
 GLIA_INLINE vf vf_round(vf x) {
     const vf a = vf_abs(x);
-    return vf_select(a < 0x1p22f, vf_sign_of(vf_near(a), x), vf_select(a < 0x1p23f, vf_sign_of((a + 0x1p23f) - 0x1p23f, x), x));
+    return vf_select(a < 0x1p22f, vf_sign_of(vf_near(a), x),
+                     vf_select(a < 0x1p23f, vf_sign_of((a + 0x1p23f) - 0x1p23f, x), x));
 }
 
 /* ---- in double, half a vector at a time -------------------------------------------------------- */
@@ -270,7 +272,8 @@ GLIA_INLINE vf vf_pow(vf x, vf y) {
         const size_t at = (size_t)i * sizeof base;
         memcpy(&base, (const char *)&a + at, sizeof base);
         memcpy(&exponent, (const char *)&y + at, sizeof base);
-        base = __builtin_convertvector(pow_wide(__builtin_convertvector(base, vd), __builtin_convertvector(exponent, vd)), vh);
+        base = __builtin_convertvector(
+            pow_wide(__builtin_convertvector(base, vd), __builtin_convertvector(exponent, vd)), vh);
         memcpy((char *)&value + at, &base, sizeof base);
     }
     value = vf_select(a == 0.0f, vf_select(y < 0.0f, infinity, zero), value);

@@ -51,7 +51,8 @@ size_t glia_ref_scratch(const glia_node *node) {
 glia_launch *glia_ref_prepare(const glia_node *node, void *const *address, void *scratch, glia_arena *arena,
                               glia_error *error) {
     if (!node->op->eval) {
-        glia_fail(error, GLIA_E_INTERNAL, "%s has no definition to evaluate: it must be expanded first", node->op->name);
+        glia_fail(error, GLIA_E_INTERNAL, "%s has no definition to evaluate: it must be expanded first",
+                  node->op->name);
         return NULL;
     }
     ref_launch *r = glia_arena_alloc(arena, sizeof *r);
@@ -66,13 +67,19 @@ glia_launch *glia_ref_prepare(const glia_node *node, void *const *address, void 
     for (size_t i = 0; i < n; i++) {
         const glia_node *x = node->in[i];
         size_t bytes = wide_bytes(x);
-        in[i] = (ref_input){ .bytes = address[x->id], .dtype = x->dtype, .count = glia_shape_count(x->shape),
+        in[i] = (ref_input){ .bytes = address[x->id],
+                             .dtype = x->dtype,
+                             .count = glia_shape_count(x->shape),
                              .wide = bytes ? (double *)(void *)free_bytes : NULL };
         value[i] = bytes ? in[i].wide : address[x->id];
         free_bytes += bytes;
     }
-    *r = (ref_launch){ .base = { .run = ref_run, .kernel = "ref" }, .node = node, .in = in, .value = value,
-                       .count = glia_shape_count(node->shape), .out = address[node->id],
+    *r = (ref_launch){ .base = { .run = ref_run, .kernel = "ref" },
+                       .node = node,
+                       .in = in,
+                       .value = value,
+                       .count = glia_shape_count(node->shape),
+                       .out = address[node->id],
                        .wide = wide_bytes(node) ? (double *)(void *)free_bytes : NULL };
     return &r->base;
 }

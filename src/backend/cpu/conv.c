@@ -21,7 +21,7 @@ enum {
     ROW_PANELS = 128 / MR, /* panels of filters for which a packed panel is used */
     REGION_PIXELS = 1024,
     WINDOW_FLOATS = 1 << 17, /* of a region's window, if one image or row is not more */
-    PIECE_FLOPS = 400000,
+    PART_FLOPS = 1500000, /* work worth packing its pixels again for */
     MIN_PIECES = 8 /* if there is work for them */
 };
 
@@ -158,7 +158,7 @@ static void choose_regions(job *j, const core *c) {
 static void choose_parts(job *j) {
     double flops = 2.0 * (double)j->n * (double)j->groups * (double)(j->k * j->c) * (double)volume(j->s->kernel) *
                    (double)volume(j->s->out);
-    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
+    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PART_FLOPS, MIN_PIECES - 1.0);
     int64_t units = j->groups > 1 ? j->groups : (j->k_panels + 1) / 2;
     j->parts = GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
 }
@@ -545,9 +545,11 @@ static void run_region(const job *j, const core *c, const region *r, int worker,
         for (int64_t n = 0; n < r->n1 - r->n0; n++) fetch(w.v.data + n * w.v.image, w.v.channel * j->c);
     }
     w.tap_most = tap_offsets(&c->f, &w.v, j->adjoint, w.tap_at);
-    for (int64_t k = 0; k < c->kdim; k++) {
-        int64_t tap = k / (c->row_taps * j->c) * c->row_taps + k % c->row_taps;
-        w.q_at[k] = k / c->row_taps % j->c * w.v.channel + w.tap_at[tap];
+    int64_t *q_at = w.q_at;
+    for (int64_t row = 0; row < c->tap_rows; row++) {
+        for (int64_t ch = 0; ch < j->c; ch++) {
+            for (int64_t t = 0; t < c->row_taps; t++) *q_at++ = ch * w.v.channel + w.tap_at[row * c->row_taps + t];
+        }
     }
     w.direct = r->n1 - r->n0 == 1 && !c->grid && !c->scattered;
     w.y = j->y + (r->n0 * j->groups + group) * j->k * j->y_plane;

@@ -51,7 +51,7 @@ static uint16_t to_f16(double value) {
     frexp(a, &e);             /* a = m 2^e, m in [0.5, 1) */
     e = GLIA_MAX(e, -13);     /* below 2^-14 numbers are subnormal: spacing stays 2^-24 */
     double units = nearbyint(ldexp(a, 11 - e)); /* in units of the spacing 2^(e-11) */
-    uint16_t magnitude = a == 0 ? 0 : (uint16_t)((int)units + ((e + 13) << 10));
+    uint16_t magnitude = (uint16_t)(a == 0 ? 0 : (int)units + ((e + 13) << 10));
     return (uint16_t)(sign | magnitude);
 }
 

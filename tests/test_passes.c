@@ -258,6 +258,40 @@ static void an_heir_waits_for_the_last_reader(void **state) {
     }
 }
 
+/* What was planned is what is used: a step writes up to the last value of the plan, and nothing behind the scratch (which
+ * the address sanitizer would see: a session allocates exactly the planned bytes). */
+static void planned_bytes_are_used_bytes(void **state) {
+    (void)state;
+    enum { MARK = 0xA5 };
+    glia_error error;
+    glia_graph *g = glia_graph_create();
+    glia_tensor loss;
+    small_net(g, &loss);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM }, NULL, NULL);
+    glia_backend *b = open_backend("cpu");
+    glia_store *store = glia_store_create(g, 0, &error);
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6 });
+    glia_session *s = glia_session_create(p, store, &error);
+    assert_non_null(s);
+    assert_int_equal(glia_program_inspect(p).activation_bytes, p->plan.activation_bytes);
+    const glia_node *x = glia_graph_find_leaf(p->graph, "x");
+    unsigned char *base = (unsigned char *)glia_session_input(s, "x", NULL) - p->plan.place[x->id].offset;
+    memset(base, MARK, p->plan.activation_bytes);
+    fill(s);
+    *(float *)glia_session_input(s, "lr", NULL) = 0.001f;
+    assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+    size_t touched = 0;
+    for (size_t i = 0; i < p->plan.scratch_offset; i++) {
+        if (base[i] != MARK) touched = i + 1;
+    }
+    assert_true(touched + GLIA_ALIGN > p->plan.scratch_offset);
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_store_free(store);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
 /* ---- updates --------------------------------------------------------------------------------------------- */
 
 static double store_value(const glia_store *store, const char *name) {
@@ -338,6 +372,7 @@ int main(void) {
         cmocka_unit_test(fusion_changes_nothing),
         cmocka_unit_test(living_values_never_overlap),
         cmocka_unit_test(a_chain_needs_two_buffers),
+        cmocka_unit_test(planned_bytes_are_used_bytes),
         cmocka_unit_test(an_heir_waits_for_the_last_reader),
         cmocka_unit_test(leaves_can_change_places),
         cmocka_unit_test(readers_see_the_value_before_the_update),

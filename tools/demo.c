@@ -32,7 +32,6 @@ static int write_report(const training *t, const char *path) {
 static int run(training *t, const char *path) {
     printf("Glia draws digits with random pens and distortions, and learns to read them.\n\n");
     training_headline(t);
-    printf("\n");
     int status = training_run(t);
     if (status < 0) status = training_test(t);
     if (status < 0) status = write_report(t, path);

@@ -193,6 +193,14 @@ static void show_json(const progress *p, const glia_progress *now) {
     free(out.bytes);
 }
 
+/* The planned bytes, before the first step. */
+static void show_memory(const history *h) {
+    char step[SHORT], values[SHORT];
+    printf("memory   %s for a step, %s of parameters and states\n", byte_size(h->activation_bytes, step),
+           byte_size(h->parameter_bytes, values));
+    fflush(stdout);
+}
+
 /* ---- the callback ------------------------------------------------------------------------- */
 
 void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated) {
@@ -216,7 +224,9 @@ bool progress_step(const glia_progress *now, void *context) {
         record_epoch(p, now);
         if (p->voice == VOICE_PEOPLE) show_epoch(p, now);
         if (p->voice == VOICE_JSON) show_json(p, now);
-    } else if (now->step > 0) {
+    } else if (now->step == 0) {
+        if (p->voice == VOICE_PEOPLE) show_memory(h);
+    } else {
         p->epoch = now->epoch;
         p->step = now->step;
         h->steps++;

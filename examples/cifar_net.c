@@ -32,7 +32,7 @@ static glia_dataset *stand_in(int n, glia_error *error) {
         for (int k = 0; k < PIXELS; k++) {
             int c = k / 1024, row = k / 32 % 32 - top, column = k % 32 - left;
             bool inside = row >= 0 && row < side && column >= 0 && column < side;
-            x[(size_t)i * PIXELS + k] = (uint8_t)(rand() % 200 + (inside && ((label % 5 + 1) >> c & 1) ? 25 : 0));
+            x[(size_t)i * PIXELS + k] = (uint8_t)(rand() % 200 + (inside && ((label % 5 + 1) >> c & 1) ? 55 : 0));
         }
     }
     glia_arrays arrays = {
@@ -52,6 +52,11 @@ static glia_tensor net(glia_tensor x) {
     x = glia_dense(x, "fc1", (glia_dense_opts){ .units = 120, .activation = GLIA_RELU });
     x = glia_dense(x, "fc2", (glia_dense_opts){ .units = 84, .activation = GLIA_RELU });
     return glia_dense(x, "fc3", (glia_dense_opts){ .units = 10 });
+}
+
+static void feed(glia_session *session, const glia_batch *batch) {
+    memcpy(glia_session_input(session, "images", NULL), batch->x, sizeof(float) * BATCH * PIXELS);
+    memcpy(glia_session_input(session, "labels", NULL), batch->y, sizeof(int32_t) * BATCH);
 }
 
 int main(int argc, char **argv) {
@@ -97,8 +102,7 @@ int main(int argc, char **argv) {
         double running_loss = 0;
         if (glia_loader_start(loader, epoch, &error)) die(&error);
         while (glia_loader_next(loader, &batch)) {
-            memcpy(glia_session_input(training, "images", NULL), batch.x, sizeof(float) * BATCH * PIXELS);
-            memcpy(glia_session_input(training, "labels", NULL), batch.y, sizeof(int32_t) * BATCH);
+            feed(training, &batch);
             if (glia_session_run(training, &error)) die(&error);
             running_loss += *(const float *)glia_session_output(training, 0).data;
             if (++i % every) continue;
@@ -110,8 +114,7 @@ int main(int argc, char **argv) {
     double correct = 0;
     if (glia_loader_start(tests, 0, &error)) die(&error);
     while (glia_loader_next(tests, &batch)) {
-        memcpy(glia_session_input(testing, "images", NULL), batch.x, sizeof(float) * BATCH * PIXELS);
-        memcpy(glia_session_input(testing, "labels", NULL), batch.y, sizeof(int32_t) * BATCH);
+        feed(testing, &batch);
         if (glia_session_run(testing, &error)) die(&error);
         correct += *(const float *)glia_session_output(testing, 0).data;
     }

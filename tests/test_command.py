@@ -197,7 +197,7 @@ class Runs(Folder):
 
     def test_from_and_freeze(self):
         self.glia(*TRAIN, "--quiet", "--out", "first")
-        self.glia(*TRAIN, "--quiet", "--out", "second", "--from", "first/model.safetensors", "--freeze", "*kernel")
+        self.glia(*TRAIN, "--quiet", "--out", "second", "--from", "first", "--freeze", "*kernel")
         first, second = (tensors(self.folder / run / "model.safetensors") for run in ("first", "second"))
         self.assertEqual(first["units/kernel"], second["units/kernel"])
         self.assertNotEqual(first["units/bias"], second["units/bias"])

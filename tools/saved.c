@@ -126,6 +126,13 @@ static bool without_batch(glia_tensor x, glia_shape *sample) {
     return count > 0 && count <= 1 << 28;
 }
 
+char *saved_path(const char *path) {
+    struct stat info;
+    text file = { 0 };
+    text_add(&file, stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? "%s/model.safetensors" : "%s", path);
+    return file.bytes;
+}
+
 int saved_open(saved *s, const char *path) {
     *s = (saved){ 0 };
     struct stat info;
@@ -134,9 +141,7 @@ int saved_open(saved *s, const char *path) {
             return misuse("%s is a model that is not trained yet: `glia train %s` makes a run of it", path, path);
         return fail("%s: %s; a run folder or a .safetensors file is wanted", path, strerror(errno));
     }
-    text file = { 0 };
-    text_add(&file, S_ISDIR(info.st_mode) ? "%s/model.safetensors" : "%s", path);
-    s->path = file.bytes;
+    s->path = saved_path(path);
     glia_error error;
     s->model = glia_model_load(s->path, &error);
     if (!s->model) return fail("%s", error.message);

@@ -21,6 +21,9 @@ typedef struct saved {
     bool dark_paper;
 } saved;
 
+/* The model's file: in a run folder, or the path itself. To be freed. */
+char *saved_path(const char *path);
+
 /* A run folder or a safetensors file. Returns -1, or the exit status after saying what is wrong. */
 int saved_open(saved *s, const char *path);
 void saved_close(saved *s);

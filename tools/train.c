@@ -35,7 +35,7 @@ static int read_request(request *r, int argc, char **argv) {
         { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longer gradients are scaled down to this (0: never)", 0,
           INFINITY },
         { "label-smoothing", OPTION_REAL, &s->label_smoothing, "X", "share of a target spread over all (0)", 0, 1 },
-        { "from", OPTION_TEXT, &s->from, "FILE", "begin with the weights in a .safetensors file", 0, 0 },
+        { "from", OPTION_TEXT, &s->from, "RUN|FILE", "begin with the weights of a run or a .safetensors file", 0, 0 },
         { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave alone: \"conv*,dense1/bias\"", 0, 0 },
         { "seed", OPTION_INT, &s->seed, "N", "of weights, order and dropout (0)", 0, INFINITY },
         { "max-steps", OPTION_INT, &s->max_steps, "N", "stop after so many steps", 1, INFINITY },

@@ -26,17 +26,18 @@ static double now(void) {
 /* ---- peak --------------------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
-#define PEAK_STEP(r) "vfmadd231ps %%" r "0, %%" r "0, %%" r "1\n vfmadd231ps %%" r "0, %%" r "0, %%" r "2\n"                 \
-                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "3\n vfmadd231ps %%" r "0, %%" r "0, %%" r "4\n"                 \
-                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "5\n vfmadd231ps %%" r "0, %%" r "0, %%" r "6\n"                 \
-                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "7\n vfmadd231ps %%" r "0, %%" r "0, %%" r "8\n"                 \
-                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "9\n vfmadd231ps %%" r "0, %%" r "0, %%" r "10\n"                \
-                     "vfmadd231ps %%" r "0, %%" r "0, %%" r "11\n vfmadd231ps %%" r "0, %%" r "0, %%" r "12\n"
+#define PEAK_STEP(r)                                                                                                   \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "1\n vfmadd231ps %%" r "0, %%" r "0, %%" r "2\n"                            \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "3\n vfmadd231ps %%" r "0, %%" r "0, %%" r "4\n"                            \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "5\n vfmadd231ps %%" r "0, %%" r "0, %%" r "6\n"                            \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "7\n vfmadd231ps %%" r "0, %%" r "0, %%" r "8\n"                            \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "9\n vfmadd231ps %%" r "0, %%" r "0, %%" r "10\n"                           \
+    "vfmadd231ps %%" r "0, %%" r "0, %%" r "11\n vfmadd231ps %%" r "0, %%" r "0, %%" r "12\n"
 #define PEAK_CLEAR                                                                                                     \
-    "vxorps %%xmm0, %%xmm0, %%xmm0\n vxorps %%xmm1, %%xmm1, %%xmm1\n vxorps %%xmm2, %%xmm2, %%xmm2\n"                   \
-    "vxorps %%xmm3, %%xmm3, %%xmm3\n vxorps %%xmm4, %%xmm4, %%xmm4\n vxorps %%xmm5, %%xmm5, %%xmm5\n"                   \
-    "vxorps %%xmm6, %%xmm6, %%xmm6\n vxorps %%xmm7, %%xmm7, %%xmm7\n vxorps %%xmm8, %%xmm8, %%xmm8\n"                   \
-    "vxorps %%xmm9, %%xmm9, %%xmm9\n vxorps %%xmm10, %%xmm10, %%xmm10\n vxorps %%xmm11, %%xmm11, %%xmm11\n"             \
+    "vxorps %%xmm0, %%xmm0, %%xmm0\n vxorps %%xmm1, %%xmm1, %%xmm1\n vxorps %%xmm2, %%xmm2, %%xmm2\n"                  \
+    "vxorps %%xmm3, %%xmm3, %%xmm3\n vxorps %%xmm4, %%xmm4, %%xmm4\n vxorps %%xmm5, %%xmm5, %%xmm5\n"                  \
+    "vxorps %%xmm6, %%xmm6, %%xmm6\n vxorps %%xmm7, %%xmm7, %%xmm7\n vxorps %%xmm8, %%xmm8, %%xmm8\n"                  \
+    "vxorps %%xmm9, %%xmm9, %%xmm9\n vxorps %%xmm10, %%xmm10, %%xmm10\n vxorps %%xmm11, %%xmm11, %%xmm11\n"            \
     "vxorps %%xmm12, %%xmm12, %%xmm12\n"
 #define PEAK_LOOP(r)                                                                                                   \
     __asm__ volatile(PEAK_CLEAR "1:\n" PEAK_STEP(r) "dec %0\n jnz 1b\n vzeroupper\n"                                   \
@@ -57,8 +58,10 @@ static void peak_piece(void *context, int64_t piece, int worker) {
     const peak_job *j = context;
     int64_t steps = j->steps;
 #if defined(__x86_64__)
-    if (j->isa == GLIA_ISA_V4) PEAK_LOOP("zmm");
-    else PEAK_LOOP("ymm");
+    if (j->isa == GLIA_ISA_V4)
+        PEAK_LOOP("zmm");
+    else
+        PEAK_LOOP("ymm");
 #endif
     (void)steps;
 }
@@ -151,8 +154,8 @@ static void bench_gemm(bench *b, int64_t m, int64_t n, int64_t k, bool transpose
     b->gemm = g;
     b->scratch = floats((int64_t)b->table->gemm_f32_scratch(&g, glia_pool_size(b->pool)) / 4 + 16);
     char what[80];
-    snprintf(what, sizeof what, "gemm %s%s %lld,%lld,%lld", transpose_a ? "T" : "N", transpose_b ? "T" : "N", (long long)m,
-             (long long)n, (long long)k);
+    snprintf(what, sizeof what, "gemm %s%s %lld,%lld,%lld", transpose_a ? "T" : "N", transpose_b ? "T" : "N",
+             (long long)m, (long long)n, (long long)k);
     report(what, measure(launch_gemm, b), 2.0 * (double)m * (double)n * (double)k, b->peak);
     free(x), free(w), free(y), free(b->scratch);
 }
@@ -175,9 +178,16 @@ static void launch_kernel_grad(void *context) {
 static void bench_conv(bench *b, const char *name, int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel,
                        int64_t stride, int64_t pad, int64_t groups) {
     int64_t out = (size + 2 * pad - kernel) / stride + 1;
-    b->conv = (glia_conv_shape){ .n = n, .c = c, .k = k, .in = { 1, size, size }, .out = { 1, out, out },
-                                 .kernel = { 1, kernel, kernel }, .stride = { 1, stride, stride }, .dilation = { 1, 1, 1 },
-                                 .pad = { 0, pad, pad }, .groups = groups };
+    b->conv = (glia_conv_shape){ .n = n,
+                                 .c = c,
+                                 .k = k,
+                                 .in = { 1, size, size },
+                                 .out = { 1, out, out },
+                                 .kernel = { 1, kernel, kernel },
+                                 .stride = { 1, stride, stride },
+                                 .dilation = { 1, 1, 1 },
+                                 .pad = { 0, pad, pad },
+                                 .groups = groups };
     int workers = glia_pool_size(b->pool);
     size_t bytes[3] = { b->table->conv_f32_scratch(&b->conv, workers),
                         b->table->conv_input_grad_f32_scratch(&b->conv, workers),
@@ -210,13 +220,14 @@ static void launch_max_scatter(void *context) {
 
 static void bench_pool(bench *b, int64_t n, int64_t c, int64_t size) {
     int64_t out = size / 2, elements = n * c * size * size;
-    b->pooling = (glia_pool_shape){ .n = n, .c = c, .in = { 1, size, size }, .out = { 1, out, out }, .size = { 1, 2, 2 },
-                                    .stride = { 1, 2, 2 } };
+    b->pooling = (glia_pool_shape){
+        .n = n, .c = c, .in = { 1, size, size }, .out = { 1, out, out }, .size = { 1, 2, 2 }, .stride = { 1, 2, 2 }
+    };
     b->x = floats(elements), b->dx = floats(elements), b->y = floats(n * c * out * out);
     double bytes = 4.0 * (double)(elements + n * c * out * out);
     double forward = measure(launch_max_pool, b), backward = measure(launch_max_scatter, b);
-    printf("max pool 2x2 n%lld c%lld %lldx%lld: %.1f us, %.1f GB/s; scatter %.1f us, %.1f GB/s\n", (long long)n, (long long)c,
-           (long long)size, (long long)size, forward * 1e6, bytes / forward * 1e-9, backward * 1e6,
+    printf("max pool 2x2 n%lld c%lld %lldx%lld: %.1f us, %.1f GB/s; scatter %.1f us, %.1f GB/s\n", (long long)n,
+           (long long)c, (long long)size, (long long)size, forward * 1e6, bytes / forward * 1e-9, backward * 1e6,
            (bytes + 4.0 * (double)elements) / backward * 1e-9);
     free(b->x), free(b->dx), free(b->y);
 }
@@ -236,12 +247,13 @@ int main(int argc, char **argv) {
 
     const int64_t squares[] = { 64, 128, 256, 512, 1024 };
     for (int i = 0; i < GLIA_COUNT(squares); i++) bench_gemm(&b, squares[i], squares[i], squares[i], false, false);
-    const int64_t shapes[][3] = { { 64, 128, 784 }, { 64, 512, 512 },     { 4, 120, 400 }, { 128, 512, 784 }, { 64, 64, 576 },
-                                  { 64, 10, 64 },   { 256, 1024, 1024 }, { 1, 512, 784 }, { 128, 10, 512 },  { 4096, 64, 288 } };
+    const int64_t shapes[][3] = { { 64, 128, 784 }, { 64, 512, 512 }, { 4, 120, 400 },     { 128, 512, 784 },
+                                  { 64, 64, 576 },  { 64, 10, 64 },   { 256, 1024, 1024 }, { 1, 512, 784 },
+                                  { 128, 10, 512 }, { 4096, 64, 288 } };
     for (int i = 0; i < GLIA_COUNT(shapes); i++) {
         int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
         bench_gemm(&b, m, n, k, false, false);
-        bench_gemm(&b, m, n, k, false, true); /* a dense layer: x W^T, */
+        bench_gemm(&b, m, n, k, false, true);  /* a dense layer: x W^T, */
         bench_gemm(&b, m, k, n, false, false); /* its dx = dy W, */
         bench_gemm(&b, n, k, m, true, false);  /* its dW = dy^T x */
     }

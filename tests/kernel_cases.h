@@ -55,7 +55,8 @@ static inline void scratch_free(unsigned char *scratch, size_t bytes) {
     free(scratch);
 }
 
-static inline void assert_close(const float *actual, const double *expected, int64_t n, double tolerance, const char *what) {
+static inline void assert_close(const float *actual, const double *expected, int64_t n, double tolerance,
+                                const char *what) {
     for (int64_t i = 0; i < n; i++) {
         if (!(fabs(actual[i] - expected[i]) <= tolerance)) {
             fail_msg("%s: element %lld is %g, should be %g", what, (long long)i, (double)actual[i], expected[i]);

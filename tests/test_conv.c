@@ -48,8 +48,8 @@ static size_t scratch_of(const glia_cpu_kernels *t, what kind, const glia_conv_s
 }
 
 /* Runs one kernel on 1, 2, 3 and 8 threads. */
-static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv_shape *s, const sums *t, const double *expected,
-                       int64_t count, const char *name) {
+static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv_shape *s, const sums *t,
+                       const double *expected, int64_t count, const char *name) {
     const int threads[] = { 1, 2, 3, 8 };
     float *result = random_floats(count, 9), *first = malloc((size_t)count * sizeof(float) + 1);
     assert_non_null(first);
@@ -105,21 +105,32 @@ static void check(glia_conv_shape s) {
     for (int i = 0; i < n; i++) {
         for (int kind = FORWARD; kind <= KERNEL_GRAD; kind++) {
             char name[200];
-            snprintf(name, sizeof name, "%s conv %d: n %lld c %lld k %lld groups %lld in %lldx%lldx%lld kernel %lldx%lldx%lld",
-                     glia_isa_name(tables[i]->isa), kind, (long long)s.n, (long long)s.c, (long long)s.k, (long long)s.groups,
-                     (long long)s.in[0], (long long)s.in[1], (long long)s.in[2], (long long)s.kernel[0],
-                     (long long)s.kernel[1], (long long)s.kernel[2]);
+            snprintf(name, sizeof name,
+                     "%s conv %d: n %lld c %lld k %lld groups %lld in %lldx%lldx%lld kernel %lldx%lldx%lld",
+                     glia_isa_name(tables[i]->isa), kind, (long long)s.n, (long long)s.c, (long long)s.k,
+                     (long long)s.groups, (long long)s.in[0], (long long)s.in[1], (long long)s.in[2],
+                     (long long)s.kernel[0], (long long)s.kernel[1], (long long)s.kernel[2]);
             const double *expected = kind == FORWARD ? t.y : kind == INPUT_GRAD ? t.dx : t.dw;
-            check_kind(tables[i], (what)kind, &s, &t, expected, kind == FORWARD ? ys : kind == INPUT_GRAD ? xs : ws, name);
+            check_kind(tables[i], (what)kind, &s, &t, expected,
+                       kind == FORWARD      ? ys
+                       : kind == INPUT_GRAD ? xs
+                                            : ws,
+                       name);
         }
     }
     free(x), free(w), free(dy), free(t.y), free(t.dx), free(t.dw);
 }
 
-static glia_conv_shape square(int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel, int64_t stride, int64_t pad,
-                              int64_t groups) {
-    return (glia_conv_shape){ .n = n, .c = c, .k = k, .in = { 1, size, size }, .kernel = { 1, kernel, kernel },
-                              .stride = { 1, stride, stride }, .dilation = { 1, 1, 1 }, .pad = { 0, pad, pad },
+static glia_conv_shape square(int64_t n, int64_t c, int64_t k, int64_t size, int64_t kernel, int64_t stride,
+                              int64_t pad, int64_t groups) {
+    return (glia_conv_shape){ .n = n,
+                              .c = c,
+                              .k = k,
+                              .in = { 1, size, size },
+                              .kernel = { 1, kernel, kernel },
+                              .stride = { 1, stride, stride },
+                              .dilation = { 1, 1, 1 },
+                              .pad = { 0, pad, pad },
                               .groups = groups };
 }
 
@@ -147,16 +158,33 @@ static void test_odd_shapes(void **state) {
     check(square(1, 130, 70, 6, 3, 1, 1, 1));
     check(square(1, 3, 300, 5, 3, 1, 1, 1));
     check(square(17, 3, 5, 3, 3, 1, 1, 1));
-    check((glia_conv_shape){ .n = 2, .c = 3, .k = 5, .in = { 1, 9, 23 }, .kernel = { 1, 3, 2 }, .stride = { 1, 2, 1 },
-                             .dilation = { 1, 1, 3 }, .pad = { 0, 1, 2 } });
-    check((glia_conv_shape){ .n = 2, .c = 4, .k = 3, .in = { 1, 17, 19 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 3 },
-                             .dilation = { 1, 2, 2 }, .pad = { 0, 3, 1 } });
-    check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 8, 8 }, .kernel = { 1, 2, 2 }, .stride = { 1, 4, 4 },
+    check((glia_conv_shape){ .n = 2,
+                             .c = 3,
+                             .k = 5,
+                             .in = { 1, 9, 23 },
+                             .kernel = { 1, 3, 2 },
+                             .stride = { 1, 2, 1 },
+                             .dilation = { 1, 1, 3 },
+                             .pad = { 0, 1, 2 } });
+    check((glia_conv_shape){ .n = 2,
+                             .c = 4,
+                             .k = 3,
+                             .in = { 1, 17, 19 },
+                             .kernel = { 1, 3, 3 },
+                             .stride = { 1, 2, 3 },
+                             .dilation = { 1, 2, 2 },
+                             .pad = { 0, 3, 1 } });
+    check((glia_conv_shape){ .n = 1,
+                             .c = 2,
+                             .k = 2,
+                             .in = { 1, 8, 8 },
+                             .kernel = { 1, 2, 2 },
+                             .stride = { 1, 4, 4 },
                              .dilation = { 1, 2, 2 } });
     /* Out sizes that leave the end of x unread, and that reach beyond it (padding at the end only). */
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
-    check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 2 },
-                             .out = { 1, 3, 3 } });
+    check((glia_conv_shape){
+        .n = 2, .c = 3, .k = 4, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 2 }, .out = { 1, 3, 3 } });
 }
 
 static void test_groups(void **state) {
@@ -170,12 +198,24 @@ static void test_groups(void **state) {
 static void test_axes(void **state) {
     (void)state;
     check((glia_conv_shape){ .n = 3, .c = 5, .k = 6, .in = { 1, 1, 50 }, .kernel = { 1, 1, 7 }, .pad = { 0, 0, 3 } });
-    check((glia_conv_shape){ .n = 2, .c = 5, .k = 6, .in = { 1, 1, 50 }, .kernel = { 1, 1, 5 }, .stride = { 1, 1, 2 },
-                             .dilation = { 1, 1, 3 }, .pad = { 0, 0, 2 } });
+    check((glia_conv_shape){ .n = 2,
+                             .c = 5,
+                             .k = 6,
+                             .in = { 1, 1, 50 },
+                             .kernel = { 1, 1, 5 },
+                             .stride = { 1, 1, 2 },
+                             .dilation = { 1, 1, 3 },
+                             .pad = { 0, 0, 2 } });
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 40, 1 }, .kernel = { 1, 4, 1 }, .pad = { 0, 1, 0 } });
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 5, 6, 7 }, .kernel = { 3, 2, 3 }, .pad = { 1, 0, 1 } });
-    check((glia_conv_shape){ .n = 2, .c = 18, .k = 4, .in = { 7, 6, 9 }, .kernel = { 3, 3, 3 }, .stride = { 2, 1, 2 },
-                             .dilation = { 1, 2, 1 }, .pad = { 1, 2, 1 } });
+    check((glia_conv_shape){ .n = 2,
+                             .c = 18,
+                             .k = 4,
+                             .in = { 7, 6, 9 },
+                             .kernel = { 3, 3, 3 },
+                             .stride = { 2, 1, 2 },
+                             .dilation = { 1, 2, 1 },
+                             .pad = { 1, 2, 1 } });
     check((glia_conv_shape){ .n = 1, .c = 2, .k = 40, .in = { 20, 20, 20 }, .kernel = { 2, 2, 2 } });
 }
 

@@ -16,8 +16,13 @@ typedef struct gemm_data {
 
 /* Rows are a few elements further apart than they need to be, and what lies between must stay untouched. */
 static gemm_data make_data(gemm_case t) {
-    gemm_data d = { .g = { .batch = { t.batch[0], t.batch[1] }, .m = t.m, .n = t.n, .k = t.k, .transpose_a = t.transpose_a,
-                           .transpose_b = t.transpose_b, .accumulate = t.accumulate } };
+    gemm_data d = { .g = { .batch = { t.batch[0], t.batch[1] },
+                           .m = t.m,
+                           .n = t.n,
+                           .k = t.k,
+                           .transpose_a = t.transpose_a,
+                           .transpose_b = t.transpose_b,
+                           .accumulate = t.accumulate } };
     glia_gemm *g = &d.g;
     int64_t batches = t.batch[0] * t.batch[1];
     int64_t a_rows = t.transpose_a ? t.k : t.m, b_rows = t.transpose_b ? t.n : t.k;
@@ -61,7 +66,8 @@ static void check(const glia_cpu_kernels *table, gemm_case t) {
     char what[160];
     snprintf(what, sizeof what, "%s gemm %lldx(%lld,%lld,%lld)%s%s%s", glia_isa_name(table->isa),
              (long long)(t.batch[0] * t.batch[1]), (long long)t.m, (long long)t.n, (long long)t.k,
-             t.transpose_a ? " transpose_a" : "", t.transpose_b ? " transpose_b" : "", t.accumulate ? " accumulate" : "");
+             t.transpose_a ? " transpose_a" : "", t.transpose_b ? " transpose_b" : "",
+             t.accumulate ? " accumulate" : "");
     gemm_data d = make_data(t);
     if (t.epilogue) d.g.epilogue = (glia_epilogue){ double_plus_one, d.a };
     expect(&d, t.epilogue);
@@ -99,10 +105,10 @@ static void check_layouts(const glia_cpu_kernels *table, int64_t m, int64_t n, i
 static void test_shapes(void **state) {
     (void)state;
     const int64_t shapes[][3] = {
-        { 1, 1, 1 },    { 1, 10, 64 },   { 1, 120, 401 }, { 4, 120, 400 }, { 4, 10, 84 },   { 3, 5, 0 },     { 64, 10, 64 },
-        { 10, 64, 64 }, { 120, 400, 4 }, { 13, 33, 17 },  { 64, 64, 64 },  { 65, 130, 300 }, { 7, 1, 50 },   { 100, 1, 7 },
-        { 12, 32, 257 }, { 5, 16, 600 }, { 37, 48, 1 },   { 2, 3, 20000 }, { 10, 10, 5000 }, { 200, 70, 90 }, { 24, 500, 31 },
-        { 16, 16, 16 }, { 17, 15, 16 },  { 9, 300, 513 },
+        { 1, 1, 1 },      { 1, 10, 64 },   { 1, 120, 401 }, { 4, 120, 400 }, { 4, 10, 84 },  { 3, 5, 0 },
+        { 64, 10, 64 },   { 10, 64, 64 },  { 120, 400, 4 }, { 13, 33, 17 },  { 64, 64, 64 }, { 65, 130, 300 },
+        { 7, 1, 50 },     { 100, 1, 7 },   { 12, 32, 257 }, { 5, 16, 600 },  { 37, 48, 1 },  { 2, 3, 20000 },
+        { 10, 10, 5000 }, { 200, 70, 90 }, { 24, 500, 31 }, { 16, 16, 16 },  { 17, 15, 16 }, { 9, 300, 513 },
     };
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     int n = tables_of_machine(tables);
@@ -119,8 +125,13 @@ static void test_every_small_shape(void **state) {
         for (int64_t m = 1; m <= 14; m++) {
             for (int64_t cols = 1; cols <= 70; cols += m % 3 + 5) {
                 int flags = (int)(m + cols) % 4;
-                check(tables[i], (gemm_case){ .m = m, .n = cols, .k = 9 + m, .batch = { 1, 1 }, .transpose_a = flags & 1,
-                                              .transpose_b = flags & 2, .epilogue = cols % 2 });
+                check(tables[i], (gemm_case){ .m = m,
+                                              .n = cols,
+                                              .k = 9 + m,
+                                              .batch = { 1, 1 },
+                                              .transpose_a = flags & 1,
+                                              .transpose_b = flags & 2,
+                                              .epilogue = cols % 2 });
             }
         }
     }
@@ -132,8 +143,15 @@ static void test_batches(void **state) {
     int n = tables_of_machine(tables);
     for (int i = 0; i < n; i++) {
         for (int flags = 0; flags < 16; flags++) {
-            gemm_case t = { .m = 19, .n = 35, .k = 23, .batch = { 3, 4 }, .transpose_a = flags & 1, .transpose_b = flags & 2,
-                            .repeat_b = flags & 4, .accumulate = flags & 8, .epilogue = true };
+            gemm_case t = { .m = 19,
+                            .n = 35,
+                            .k = 23,
+                            .batch = { 3, 4 },
+                            .transpose_a = flags & 1,
+                            .transpose_b = flags & 2,
+                            .repeat_b = flags & 4,
+                            .accumulate = flags & 8,
+                            .epilogue = true };
             check(tables[i], t);
             t.m = 64, t.n = 64, t.k = 32, t.batch[0] = 1;
             check(tables[i], t);
@@ -147,10 +165,20 @@ static void test_larger(void **state) {
     int n = tables_of_machine(tables);
     for (int i = 0; i < n; i++) {
         for (int flags = 0; flags < 4; flags++) {
-            check(tables[i], (gemm_case){ .m = 250, .n = 270, .k = 530, .batch = { 1, 1 }, .transpose_a = flags & 1,
-                                          .transpose_b = flags & 2, .epilogue = true });
-            check(tables[i], (gemm_case){ .m = 400, .n = 40, .k = 300, .batch = { 1, 1 }, .transpose_a = flags & 1,
-                                          .transpose_b = flags & 2, .epilogue = true });
+            check(tables[i], (gemm_case){ .m = 250,
+                                          .n = 270,
+                                          .k = 530,
+                                          .batch = { 1, 1 },
+                                          .transpose_a = flags & 1,
+                                          .transpose_b = flags & 2,
+                                          .epilogue = true });
+            check(tables[i], (gemm_case){ .m = 400,
+                                          .n = 40,
+                                          .k = 300,
+                                          .batch = { 1, 1 },
+                                          .transpose_a = flags & 1,
+                                          .transpose_b = flags & 2,
+                                          .epilogue = true });
         }
     }
 }

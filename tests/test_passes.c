@@ -95,7 +95,8 @@ static void equal_computations_merge(void **state) {
 static glia_tensor small_net(glia_graph *g, glia_tensor *loss) {
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 2, 8, 8));
     glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
-    glia_tensor y = glia_conv2d(x, "conv", (glia_conv_opts){ .filters = 5, .kernel = 3, .padding = GLIA_SAME, .activation = GLIA_RELU });
+    glia_tensor y = glia_conv2d(
+        x, "conv", (glia_conv_opts){ .filters = 5, .kernel = 3, .padding = GLIA_SAME, .activation = GLIA_RELU });
     y = glia_batch_norm(y, "bn", (glia_norm_opts){ 0 });
     y = glia_add(glia_conv2d(y, "conv2", (glia_conv_opts){ .filters = 5, .kernel = 3, .padding = GLIA_SAME }), y);
     y = glia_max_pool(glia_gelu(y), (glia_pool_opts){ 0 });
@@ -126,7 +127,9 @@ static void train(const char *backend_name, bool fused, double *losses, int step
     glia_backend *b = open_backend(backend_name);
     glia_store *store = glia_store_create(g, 3, &error);
     assert_non_null(store);
-    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6, .no_fusion = !fused });
+    glia_program *p = compile(
+        g, b,
+        (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6, .no_fusion = !fused });
     glia_session *s = glia_session_create(p, store, &error);
     if (!s) fail_msg("%s", error.message);
     fill(s);
@@ -168,7 +171,8 @@ static void check_plan(const glia_program *p) {
         dies[i] = glia_is_input(p->graph->nodes[i]) ? s->n_groups : -1;
     }
     for (int i = 0; i < s->n_groups; i++) {
-        for (int j = 0; j < s->groups[i].n_outputs; j++) dies[s->groups[i].outputs[j]->id] = GLIA_MAX(i, dies[s->groups[i].outputs[j]->id]);
+        for (int j = 0; j < s->groups[i].n_outputs; j++)
+            dies[s->groups[i].outputs[j]->id] = GLIA_MAX(i, dies[s->groups[i].outputs[j]->id]);
         for (int j = 0; j < s->groups[i].n_inputs; j++) {
             int id = s->root[s->groups[i].inputs[j]->id]->id;
             dies[id] = GLIA_MAX(i, dies[id]);
@@ -178,11 +182,13 @@ static void check_plan(const glia_program *p) {
     for (int i = 0; i < p->graph->n_outputs; i++) dies[s->root[p->graph->outputs[i].node->id]->id] = s->n_groups;
     for (int i = 0; i < n; i++) {
         if (s->root[i]->id != i || p->plan.place[i].kind != GLIA_PLACE_ACTIVATION || dies[i] < 0) continue;
-        size_t a = p->plan.place[i].offset, a_end = a + glia_shape_bytes(p->graph->nodes[i]->shape, p->graph->nodes[i]->dtype);
+        size_t a = p->plan.place[i].offset,
+               a_end = a + glia_shape_bytes(p->graph->nodes[i]->shape, p->graph->nodes[i]->dtype);
         assert_true(a_end <= p->plan.scratch_offset && a % GLIA_ALIGN == 0);
         for (int j = 0; j < i; j++) {
             if (s->root[j]->id != j || p->plan.place[j].kind != GLIA_PLACE_ACTIVATION || dies[j] < 0) continue;
-            size_t c = p->plan.place[j].offset, c_end = c + glia_shape_bytes(p->graph->nodes[j]->shape, p->graph->nodes[j]->dtype);
+            size_t c = p->plan.place[j].offset,
+                   c_end = c + glia_shape_bytes(p->graph->nodes[j]->shape, p->graph->nodes[j]->dtype);
             if (a_end <= c || c_end <= a) continue;
             bool apart = dies[i] < born[j] || dies[j] < born[i];
             bool heir = (dies[j] == born[i] || dies[i] == born[j]) && a == c;
@@ -203,7 +209,10 @@ static void living_values_never_overlap(void **state) {
         glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9, .nesterov = true }, NULL, NULL);
         glia_backend *b = open_backend(backends[k / 2]);
         glia_tensor outputs[] = { loss, y };
-        glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = 2, .mode = GLIA_TRAIN, .batch = 4, .no_fusion = k % 2 });
+        glia_program *p =
+            compile(g, b,
+                    (glia_compile_opts){
+                        .outputs = outputs, .n_outputs = 2, .mode = GLIA_TRAIN, .batch = 4, .no_fusion = k % 2 });
         check_plan(p);
         assert_true(glia_program_inspect(p).activation_bytes < glia_program_inspect(p).unplanned_bytes);
         glia_program_free(p);
@@ -270,7 +279,8 @@ static void planned_bytes_are_used_bytes(void **state) {
     glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM }, NULL, NULL);
     glia_backend *b = open_backend("cpu");
     glia_store *store = glia_store_create(g, 0, &error);
-    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6 });
+    glia_program *p =
+        compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 6 });
     glia_session *s = glia_session_create(p, store, &error);
     assert_non_null(s);
     assert_int_equal(glia_program_inspect(p).activation_bytes, p->plan.activation_bytes);
@@ -306,7 +316,8 @@ static void run_once(glia_graph *g, glia_store **store, glia_tensor *outputs, in
     glia_error error;
     glia_backend *b = open_backend("cpu");
     *store = glia_store_create(g, 0, &error);
-    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = n_outputs, .mode = GLIA_TRAIN });
+    glia_program *p =
+        compile(g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = n_outputs, .mode = GLIA_TRAIN });
     check_plan(p);
     glia_session *s = glia_session_create(p, *store, &error);
     assert_non_null(s);
@@ -320,7 +331,8 @@ static void run_once(glia_graph *g, glia_store **store, glia_tensor *outputs, in
 static void leaves_can_change_places(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
-    glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(3), constant(1)), b = glia_state(g, "b", GLIA_F32, GLIA_SHAPE(3), constant(2));
+    glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(3), constant(1)),
+                b = glia_state(g, "b", GLIA_F32, GLIA_SHAPE(3), constant(2));
     glia_update(a, b, NULL);
     glia_update(b, a, NULL);
     glia_store *store;
@@ -336,7 +348,8 @@ static void readers_see_the_value_before_the_update(void **state) {
     glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(4, 4), constant(3));
     glia_tensor b = glia_state(g, "b", GLIA_F32, GLIA_SHAPE(4, 4), constant(5));
     glia_update(a, glia_mul_scalar(a, 2), NULL);
-    glia_update(b, glia_add(glia_matmul(a, b), a), NULL); /* both the product and the sum read the old a, and the old b */
+    glia_update(b, glia_add(glia_matmul(a, b), a),
+                NULL); /* both the product and the sum read the old a, and the old b */
     glia_tensor out[] = { glia_matmul(a, a), a };
     glia_store *store;
     float first;
@@ -355,7 +368,8 @@ static void sgd_updates_in_place(void **state) {
     small_net(g, &loss);
     glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM }, NULL, NULL);
     glia_backend *b = open_backend("cpu");
-    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 });
+    glia_program *p =
+        compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 4 });
     for (int u = 0; u < p->graph->n_updates; u++) {
         if (!p->schedule.in_place[u]) fail_msg("%s is copied", glia_leaf_of(p->graph->updates[u].leaf)->name);
     }

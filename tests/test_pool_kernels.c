@@ -8,14 +8,15 @@ typedef struct sums {
 } sums;
 
 /* One window of one plane. */
-static void pool_window(const glia_pool_shape *s, int64_t plane, int64_t o, const float *x, const float *u, const float *dy,
-                        sums *t) {
+static void pool_window(const glia_pool_shape *s, int64_t plane, int64_t o, const float *x, const float *u,
+                        const float *dy, sums *t) {
     const int64_t at[3] = { o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2] };
     const int64_t cells = volume(s->size), in = volume(s->in), y = plane * volume(s->out) + o;
     int64_t best = -1, inside[4096], count = 0;
     double sum = 0;
     for (int64_t cell = 0; cell < cells; cell++) {
-        const int64_t offset[3] = { cell / (s->size[1] * s->size[2]), cell / s->size[2] % s->size[1], cell % s->size[2] };
+        const int64_t offset[3] = { cell / (s->size[1] * s->size[2]), cell / s->size[2] % s->size[1],
+                                    cell % s->size[2] };
         int64_t i = 0;
         bool ok = true;
         for (int a = 0; a < 3; a++) {
@@ -44,13 +45,14 @@ static bool same(double a, double b, double tolerance) {
 static void assert_same(const float *actual, const double *expected, int64_t n, const char *what, const char *isa) {
     for (int64_t i = 0; i < n; i++) {
         if (!same((double)actual[i], expected[i], 1e-5)) {
-            fail_msg("%s %s: element %lld is %g, should be %g", isa, what, (long long)i, (double)actual[i], expected[i]);
+            fail_msg("%s %s: element %lld is %g, should be %g", isa, what, (long long)i, (double)actual[i],
+                     expected[i]);
         }
     }
 }
 
-static void check_table(const glia_cpu_kernels *t, int threads, const glia_pool_shape *s, const float *x, const float *u,
-                        const float *dy, const sums *expected, bool average) {
+static void check_table(const glia_cpu_kernels *t, int threads, const glia_pool_shape *s, const float *x,
+                        const float *u, const float *dy, const sums *expected, bool average) {
     int64_t xs = s->n * s->c * volume(s->in), ys = s->n * s->c * volume(s->out);
     float *y = random_floats(ys, 4), *dx = random_floats(xs, 5);
     const char *isa = glia_isa_name(t->isa);
@@ -83,7 +85,8 @@ static void check(glia_pool_shape s, int levels, bool nans) {
         if (levels) x[i] = floorf(x[i] * (float)levels);
         if (nans && i % 7 == 3) x[i] = NAN;
     }
-    sums t = { calloc((size_t)ys, 8), calloc((size_t)ys, 8), calloc((size_t)ys, 8), calloc((size_t)xs, 8), calloc((size_t)xs, 8) };
+    sums t = { calloc((size_t)ys, 8), calloc((size_t)ys, 8), calloc((size_t)ys, 8), calloc((size_t)xs, 8),
+               calloc((size_t)xs, 8) };
     assert_true(t.most && t.picked && t.mean && t.scattered && t.spread);
     for (int64_t p = 0; p < planes; p++) {
         for (int64_t o = 0; o < volume(s.out); o++) pool_window(&s, p, o, x, u, dy, &t);
@@ -98,7 +101,11 @@ static void check(glia_pool_shape s, int levels, bool nans) {
 }
 
 static glia_pool_shape square(int64_t n, int64_t c, int64_t h, int64_t w, int64_t size, int64_t stride, int64_t pad) {
-    return (glia_pool_shape){ .n = n, .c = c, .in = { 1, h, w }, .size = { 1, size, size }, .stride = { 1, stride, stride },
+    return (glia_pool_shape){ .n = n,
+                              .c = c,
+                              .in = { 1, h, w },
+                              .size = { 1, size, size },
+                              .stride = { 1, stride, stride },
                               .pad = { 0, pad, pad } };
 }
 

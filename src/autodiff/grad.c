@@ -18,8 +18,8 @@
 /* The state of one walk. Arrays are indexed by node id, for the nodes that existed when the walk began. */
 typedef struct walk {
     int n;
-    bool *relevant;  /* on a path from some x */
-    bool *target;    /* is one of the xs */
+    bool *relevant; /* on a path from some x */
+    bool *target;   /* is one of the xs */
     glia_tensor *adjoint;
 } walk;
 
@@ -60,7 +60,8 @@ static bool contribute(walk *w, const glia_node *node, glia_tensor dx) {
     return !glia_is_bad(*sum);
 }
 
-static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients, bool stop_at_xs);
+static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients,
+                    bool stop_at_xs);
 
 /* The gradients of one node in its inputs: by its vjp, or through its expansion. */
 static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
@@ -86,7 +87,8 @@ static bool propagate(walk *w, glia_node *node) {
     bool ok = node_vjp(node, w->adjoint[node->id], dx);
     for (int i = 0; ok && i < node->n_in; i++) {
         const glia_node *in = node->in[i];
-        if (dx[i] && in->id < w->n && w->relevant[in->id] && glia_dtype_is_float(in->dtype)) ok = contribute(w, in, dx[i]);
+        if (dx[i] && in->id < w->n && w->relevant[in->id] && glia_dtype_is_float(in->dtype))
+            ok = contribute(w, in, dx[i]);
     }
     if (dx != few) free(dx);
     return ok;
@@ -94,7 +96,8 @@ static bool propagate(walk *w, glia_node *node) {
 
 /* gradients[i] = adjoint of xs[i], or NULL where y does not depend on it. With stop_at_xs the xs are independent
  * variables even where one is computed from another. */
-static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients, bool stop_at_xs) {
+static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients,
+                    bool stop_at_xs) {
     glia_graph *g = y->graph;
     walk w;
     const char *label = g->label;

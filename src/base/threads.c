@@ -200,7 +200,8 @@ static glia_status start_workers(glia_pool *pool, glia_error *error) {
         int failure = pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
         if (failure) {
             stop_workers(pool);
-            return glia_fail(error, GLIA_E_NOMEM, "thread %d of %d cannot be started (error %d)", i + 2, pool->size, failure);
+            return glia_fail(error, GLIA_E_NOMEM, "thread %d of %d cannot be started (error %d)", i + 2, pool->size,
+                             failure);
         }
         pool->started++;
     }

@@ -45,7 +45,9 @@ glia_tensor glia_graph_fail(glia_graph *g, glia_status status, const char *forma
     return g->bad;
 }
 
-glia_tensor glia_graph_fail_nomem(glia_graph *g) { return glia_graph_fail(g, GLIA_E_NOMEM, "out of memory while building"); }
+glia_tensor glia_graph_fail_nomem(glia_graph *g) {
+    return glia_graph_fail(g, GLIA_E_NOMEM, "out of memory while building");
+}
 
 bool glia_node_fail(glia_node *n, const char *format, ...) {
     glia_graph *g = n->graph;
@@ -61,8 +63,8 @@ bool glia_node_fail(glia_node *n, const char *format, ...) {
                              glia_shape_format(n->in[i]->shape, one));
         at += (size_t)GLIA_MAX(wrote, 0);
     }
-    glia_graph_fail(g, GLIA_E_SHAPE, "%s%s%s of %s: %s", n->label ? n->label : "", n->label ? ": " : "", n->op->name, shapes,
-                    reason);
+    glia_graph_fail(g, GLIA_E_SHAPE, "%s%s%s of %s: %s", n->label ? n->label : "", n->label ? ": " : "", n->op->name,
+                    shapes, reason);
     return false;
 }
 
@@ -78,7 +80,8 @@ glia_tensor glia_node_create(glia_graph *g, const glia_op *op, const glia_tensor
     if (g->error.status != GLIA_OK) return g->bad;
     for (int i = 0; i < n_in; i++) {
         if (glia_is_bad(in[i])) return glia_graph_fail(g, GLIA_E_NOMEM, "%s: input %d is NULL", op->name, i);
-        if (in[i]->graph != g) return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: input %d belongs to another graph", op->name, i);
+        if (in[i]->graph != g)
+            return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: input %d belongs to another graph", op->name, i);
     }
     if (op->arity >= 0 ? n_in != op->arity : n_in < 1) {
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s takes %d inputs, not %d", op->name, op->arity, n_in);
@@ -138,7 +141,8 @@ void glia_update(glia_tensor leaf, glia_tensor value, const char *group) {
     if (!g || glia_is_bad(leaf) || glia_is_bad(value)) return;
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (value->graph != g || (!glia_is_parameter(leaf) && !glia_is_state(leaf))) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_update: the first tensor must be a parameter or state of the same graph");
+        glia_graph_fail(g, GLIA_E_ARGUMENT,
+                        "glia_update: the first tensor must be a parameter or state of the same graph");
         return;
     }
     if (leaf->dtype != value->dtype || !glia_shape_equal(leaf->shape, value->shape)) {
@@ -150,7 +154,8 @@ void glia_update(glia_tensor leaf, glia_tensor value, const char *group) {
     group = group ? group : "train";
     for (int i = 0; i < g->n_updates; i++) {
         if (g->updates[i].leaf == leaf && !strcmp(g->updates[i].group, group)) {
-            glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_update: group '%s' changes %s twice", group, glia_leaf_of(leaf)->name);
+            glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_update: group '%s' changes %s twice", group,
+                            glia_leaf_of(leaf)->name);
             return;
         }
     }

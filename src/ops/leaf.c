@@ -17,25 +17,41 @@ static bool leaf_infer(glia_node *n) {
     return true;
 }
 
-static const glia_field leaf_fields[] = {
-    GLIA_FIELD(STRING, glia_leaf, name), GLIA_FIELD(DTYPE, glia_leaf, dtype), GLIA_FIELD(SHAPE, glia_leaf, shape),
-    GLIA_FIELD(BOOL, glia_leaf, frozen), GLIA_FIELD(INT, glia_leaf, init),    GLIA_FIELD(FLOAT, glia_leaf, value),
-    GLIA_FIELD(FLOAT, glia_leaf, low),   GLIA_FIELD(FLOAT, glia_leaf, high),  GLIA_FIELD(FLOAT, glia_leaf, mean),
-    GLIA_FIELD(FLOAT, glia_leaf, stddev), GLIA_FIELD(FLOAT, glia_leaf, fan_in), GLIA_FIELD(FLOAT, glia_leaf, fan_out),
-    GLIA_FIELDS_END
-};
+static const glia_field leaf_fields[] = { GLIA_FIELD(STRING, glia_leaf, name),
+                                          GLIA_FIELD(DTYPE, glia_leaf, dtype),
+                                          GLIA_FIELD(SHAPE, glia_leaf, shape),
+                                          GLIA_FIELD(BOOL, glia_leaf, frozen),
+                                          GLIA_FIELD(INT, glia_leaf, init),
+                                          GLIA_FIELD(FLOAT, glia_leaf, value),
+                                          GLIA_FIELD(FLOAT, glia_leaf, low),
+                                          GLIA_FIELD(FLOAT, glia_leaf, high),
+                                          GLIA_FIELD(FLOAT, glia_leaf, mean),
+                                          GLIA_FIELD(FLOAT, glia_leaf, stddev),
+                                          GLIA_FIELD(FLOAT, glia_leaf, fan_in),
+                                          GLIA_FIELD(FLOAT, glia_leaf, fan_out),
+                                          GLIA_FIELDS_END };
 
-static const glia_field input_fields[] = {
-    GLIA_FIELD(STRING, glia_leaf, name), GLIA_FIELD(DTYPE, glia_leaf, dtype), GLIA_FIELD(SHAPE, glia_leaf, shape),
-    GLIA_FIELDS_END
-};
+static const glia_field input_fields[] = { GLIA_FIELD(STRING, glia_leaf, name), GLIA_FIELD(DTYPE, glia_leaf, dtype),
+                                           GLIA_FIELD(SHAPE, glia_leaf, shape), GLIA_FIELDS_END };
 
-const glia_op glia_op_input = { .name = "input", .summary = "a value given before each run", .flags = GLIA_OP_LEAF,
-                                .attr_size = sizeof(glia_leaf), .fields = input_fields, .infer = leaf_infer };
-const glia_op glia_op_parameter = { .name = "parameter", .summary = "a named value that training changes", .flags = GLIA_OP_LEAF,
-                                    .attr_size = sizeof(glia_leaf), .fields = leaf_fields, .infer = leaf_infer };
-const glia_op glia_op_state = { .name = "state", .summary = "a named value that updates change", .flags = GLIA_OP_LEAF,
-                                .attr_size = sizeof(glia_leaf), .fields = leaf_fields, .infer = leaf_infer };
+const glia_op glia_op_input = { .name = "input",
+                                .summary = "a value given before each run",
+                                .flags = GLIA_OP_LEAF,
+                                .attr_size = sizeof(glia_leaf),
+                                .fields = input_fields,
+                                .infer = leaf_infer };
+const glia_op glia_op_parameter = { .name = "parameter",
+                                    .summary = "a named value that training changes",
+                                    .flags = GLIA_OP_LEAF,
+                                    .attr_size = sizeof(glia_leaf),
+                                    .fields = leaf_fields,
+                                    .infer = leaf_infer };
+const glia_op glia_op_state = { .name = "state",
+                                .summary = "a named value that updates change",
+                                .flags = GLIA_OP_LEAF,
+                                .attr_size = sizeof(glia_leaf),
+                                .fields = leaf_fields,
+                                .infer = leaf_infer };
 
 /* One leaf for one name: the same again if it agrees in everything that matters, a mistake if not. */
 static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *name, glia_leaf leaf) {
@@ -44,11 +60,13 @@ static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *nam
     if (!name || !name[0]) return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: a name is needed", op->name);
     glia_node *old = glia_graph_find_leaf(g, name);
     if (old) {
-        if (old->op == op && op != &glia_op_input && old->dtype == leaf.dtype && glia_shape_equal(old->shape, leaf.shape)) return old;
+        if (old->op == op && op != &glia_op_input && old->dtype == leaf.dtype &&
+            glia_shape_equal(old->shape, leaf.shape))
+            return old;
         char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-        return glia_graph_fail(g, GLIA_E_ARGUMENT, "the name '%s' is taken by %s %s%s and cannot be %s %s%s as well", name,
-                               old->op->name, glia_dtype_name(old->dtype), glia_shape_format(old->shape, a), op->name,
-                               glia_dtype_name(leaf.dtype), glia_shape_format(leaf.shape, b));
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "the name '%s' is taken by %s %s%s and cannot be %s %s%s as well",
+                               name, old->op->name, glia_dtype_name(old->dtype), glia_shape_format(old->shape, a),
+                               op->name, glia_dtype_name(leaf.dtype), glia_shape_format(leaf.shape, b));
     }
     leaf.name = name;
     return glia_node_create(g, op, NULL, 0, &leaf);
@@ -59,8 +77,15 @@ glia_tensor glia_input(glia_graph *g, const char *name, glia_dtype dtype, glia_s
 }
 
 static glia_leaf with_init(glia_dtype dtype, glia_shape shape, glia_init init) {
-    return (glia_leaf){ .dtype = dtype,   .shape = shape,     .init = init.kind, .value = init.value,  .low = init.low,
-                        .high = init.high, .mean = init.mean, .stddev = init.stddev, .fan_in = init.fan_in };
+    return (glia_leaf){ .dtype = dtype,
+                        .shape = shape,
+                        .init = init.kind,
+                        .value = init.value,
+                        .low = init.low,
+                        .high = init.high,
+                        .mean = init.mean,
+                        .stddev = init.stddev,
+                        .fan_in = init.fan_in };
 }
 
 glia_tensor glia_parameter(glia_graph *g, const char *name, glia_dtype dtype, glia_shape shape, glia_init init) {
@@ -78,7 +103,8 @@ static bool constant_infer(glia_node *n) {
     const glia_constant_attrs *a = n->attrs;
     n->dtype = a->dtype;
     n->shape = a->shape;
-    if (a->values.n != 1 && a->values.n != glia_shape_count(a->shape)) return glia_node_fail(n, "has %lld values", (long long)a->values.n);
+    if (a->values.n != 1 && a->values.n != glia_shape_count(a->shape))
+        return glia_node_fail(n, "has %lld values", (long long)a->values.n);
     return true;
 }
 
@@ -93,9 +119,13 @@ static const glia_field constant_fields[] = { GLIA_FIELD(DTYPE, glia_constant_at
                                               GLIA_FIELD(SHAPE, glia_constant_attrs, shape),
                                               GLIA_FIELD(VALUES, glia_constant_attrs, values), GLIA_FIELDS_END };
 
-const glia_op glia_op_constant = { .name = "constant", .summary = "numbers known while building", .flags = GLIA_OP_LEAF,
-                                   .attr_size = sizeof(glia_constant_attrs), .fields = constant_fields,
-                                   .infer = constant_infer, .eval = constant_eval };
+const glia_op glia_op_constant = { .name = "constant",
+                                   .summary = "numbers known while building",
+                                   .flags = GLIA_OP_LEAF,
+                                   .attr_size = sizeof(glia_constant_attrs),
+                                   .fields = constant_fields,
+                                   .infer = constant_infer,
+                                   .eval = constant_eval };
 
 bool glia_is_constant_scalar(const glia_node *n, double *value) {
     if (!glia_is_constant(n)) return false;

@@ -29,7 +29,8 @@ static bool same(const glia_node *old, const glia_node *node, const glia_tensor 
     if (node->attrs && !glia_attrs_equal(node->op, old->attrs, node->attrs)) return false;
     bool straight = true;
     for (int i = 0; i < node->n_in; i++) straight &= old->in[i] == in[i];
-    return straight || ((node->op->flags & GLIA_OP_COMMUTES) && node->n_in == 2 && old->in[0] == in[1] && old->in[1] == in[0]);
+    return straight ||
+           ((node->op->flags & GLIA_OP_COMMUTES) && node->n_in == 2 && old->in[0] == in[1] && old->in[1] == in[0]);
 }
 
 static glia_tensor merge(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context) {

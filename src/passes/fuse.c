@@ -44,7 +44,7 @@ typedef struct builder {
     bool *in_place_broadcast; /* by id: read by elementwise nodes only, never materialised */
     bool *fusable, *wanted;
     bool *for_update; /* by id: elementwise work that ends in new values of leaves and nowhere else */
-    int search; /* number of the current search */
+    int search;       /* number of the current search */
     int *stack;
 } builder;
 
@@ -171,7 +171,9 @@ static bool may_join(builder *b, const glia_node *n, int group) {
     for (int i = 0; i < n->n_in; i++) {
         const glia_node *from = source(b, n->in[i]);
         int other = b->group_of[from->id];
-        if (other == group ? n->in[i] != from || !handed_over(b, from, n->shape) : other >= 0 && waits_for(b, other, group)) return false;
+        if (other == group ? n->in[i] != from || !handed_over(b, from, n->shape)
+                           : other >= 0 && waits_for(b, other, group))
+            return false;
     }
     return true;
 }
@@ -200,8 +202,10 @@ static void place_elementwise(builder *b, const glia_node *n) {
         int other = b->group_of[n->in[i]->id];
         if (other < 0 || other == group || !handed_over(b, n->in[i], n->shape)) continue;
         forming *x = &b->groups[group], *y = &b->groups[other];
-        if (y->kind != GLIA_GROUP_LOOP || x->n_members + y->n_members >= MOST_MEMBERS || !same_reductions(x, y)) continue;
-        if (!waits_for(b, group, other) && !waits_for(b, other, group) && may_join(b, n, other)) group_merge(b, group, other);
+        if (y->kind != GLIA_GROUP_LOOP || x->n_members + y->n_members >= MOST_MEMBERS || !same_reductions(x, y))
+            continue;
+        if (!waits_for(b, group, other) && !waits_for(b, other, group) && may_join(b, n, other))
+            group_merge(b, group, other);
     }
     group_add(b, group, n);
 }
@@ -254,16 +258,17 @@ static void add_once(glia_node **list, int *n, glia_node *node) {
     list[(*n)++] = node;
 }
 
-static int by_id(const void *a, const void *b) {
-    return (*(glia_node *const *)a)->id - (*(glia_node *const *)b)->id;
-}
+static int by_id(const void *a, const void *b) { return (*(glia_node *const *)a)->id - (*(glia_node *const *)b)->id; }
 
 static bool finish(const builder *b, const forming *f, glia_group *out, glia_arena *arena) {
     int operands = 0;
     for (int id = f->first; id >= 0; id = b->next[id]) operands += b->graph->nodes[id]->n_in;
     size_t most = (size_t)(f->n_members + 2 * operands) * sizeof(glia_node *);
-    *out = (glia_group){ .kind = f->kind, .space = f->space, .nodes = glia_arena_alloc(arena, most),
-                         .inputs = glia_arena_alloc(arena, most), .outputs = glia_arena_alloc(arena, most) };
+    *out = (glia_group){ .kind = f->kind,
+                         .space = f->space,
+                         .nodes = glia_arena_alloc(arena, most),
+                         .inputs = glia_arena_alloc(arena, most),
+                         .outputs = glia_arena_alloc(arena, most) };
     if (!out->nodes || !out->inputs || !out->outputs) return false;
     int group = b->group_of[f->first];
     for (int id = f->first; id >= 0; id = b->next[id]) {
@@ -335,7 +340,8 @@ static bool build(builder *b, glia_schedule *s) {
         s->n_groups++;
     }
     for (int i = 0; i < b->graph->n_nodes; i++) {
-        if (b->group_of[i] >= 0) b->group_of[i] -= b->n_groups; /* final numbers, shifted above while both were in use */
+        if (b->group_of[i] >= 0)
+            b->group_of[i] -= b->n_groups; /* final numbers, shifted above while both were in use */
     }
     return true;
 }

@@ -19,7 +19,9 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
     (void)to;
     if (node->op == &glia_op_stop_gradient) return in[0];
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return NULL;
-    if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel && c->backend->kind->has_kernel(c->backend, node)) return NULL;
+    if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel &&
+        c->backend->kind->has_kernel(c->backend, node))
+        return NULL;
     c->again = true;
     return node->op->expand(node, in, c->mode);
 }

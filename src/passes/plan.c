@@ -67,7 +67,8 @@ static void place_leaves(planner *p) {
     }
     for (int i = 0; i < g->n_updates; i++) {
         if (!p->s->in_place[i]) continue;
-        p->plan->place[p->s->root[g->updates[i].value->id]->id] = (glia_place){ .kind = GLIA_PLACE_LEAF, .leaf = g->updates[i].leaf };
+        p->plan->place[p->s->root[g->updates[i].value->id]->id] =
+            (glia_place){ .kind = GLIA_PLACE_LEAF, .leaf = g->updates[i].leaf };
     }
 }
 
@@ -94,7 +95,8 @@ static bool read_elementwise(const glia_schedule *s, const glia_group *g, const 
         const glia_node *n = g->nodes[i];
         for (int j = 0; j < n->n_in; j++) {
             if (s->root[n->in[j]->id] != input) continue;
-            bool element = n->in[j] == input && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, input->shape);
+            bool element =
+                n->in[j] == input && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, input->shape);
             if (!element) return false;
         }
     }
@@ -111,7 +113,8 @@ static int inheritance(const planner *p, int group, const glia_node *out, const 
         const glia_node *in = s->root[g->inputs[i]->id];
         int b = p->block_of[in->id];
         if (b < 0 || last[in->id] != group || p->blocks[b].to != group) continue;
-        if (glia_dtype_size(in->dtype) != glia_dtype_size(out->dtype) || !glia_shape_equal(in->shape, out->shape)) continue;
+        if (glia_dtype_size(in->dtype) != glia_dtype_size(out->dtype) || !glia_shape_equal(in->shape, out->shape))
+            continue;
         if (read_elementwise(s, g, in)) return b;
     }
     return -1;
@@ -188,7 +191,11 @@ static void place_aliases(planner *p) {
 glia_status glia_pass_plan(const glia_schedule *s, const glia_backend *backend, glia_plan *plan, glia_error *error) {
     size_t n = (size_t)s->graph->n_nodes + 1;
     *plan = (glia_plan){ .place = calloc(n, sizeof *plan->place) };
-    planner p = { .s = s, .backend = backend, .plan = plan, .blocks = calloc(n, sizeof *p.blocks), .block_of = calloc(n, sizeof(int)) };
+    planner p = { .s = s,
+                  .backend = backend,
+                  .plan = plan,
+                  .blocks = calloc(n, sizeof *p.blocks),
+                  .block_of = calloc(n, sizeof(int)) };
     int *last = calloc(n, sizeof *last);
     block **order = calloc(2 * n, sizeof(block *));
     bool ok = plan->place && p.blocks && p.block_of && last && order;

@@ -40,9 +40,9 @@ static bool data_edges(const glia_schedule *s, edges *x) {
 }
 
 typedef struct order {
-    int *at;       /* position -> group, in the making */
-    int *waiting;  /* by group: edges from groups that have not run */
-    int *rank;     /* by group: lower goes first among those ready */
+    int *at;          /* position -> group, in the making */
+    int *waiting;     /* by group: edges from groups that have not run */
+    int *rank;        /* by group: lower goes first among those ready */
     int *head, *link; /* adjacency: edges by their first group */
 } order;
 
@@ -110,14 +110,16 @@ static bool reads_leaf(const glia_schedule *s, const glia_group *g, const glia_n
 }
 
 /* May the group write over the leaf although it reads it itself? Only element by element, at the leaf's own shape. */
-static bool overwrites_safely(const glia_schedule *s, const glia_backend *backend, const glia_group *g, const glia_node *leaf) {
+static bool overwrites_safely(const glia_schedule *s, const glia_backend *backend, const glia_group *g,
+                              const glia_node *leaf) {
     if (!reads_leaf(s, g, leaf)) return true;
     if (!backend->kind->in_place || !backend->kind->in_place(backend, g)) return false;
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
         for (int j = 0; j < n->n_in; j++) {
             if (s->root[n->in[j]->id] != leaf) continue;
-            bool element = n->in[j] == leaf && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, leaf->shape);
+            bool element =
+                n->in[j] == leaf && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, leaf->shape);
             if (!element) return false;
         }
     }
@@ -131,7 +133,8 @@ static bool try_in_place(const glia_schedule *s, const glia_backend *backend, in
     int writer = s->group_of[value->id];
     if (writer < 0) return false;
     for (int v = 0; v < s->graph->n_updates; v++) {
-        if (v != u && s->root[s->graph->updates[v].value->id] == value) return false; /* one place cannot be two leaves */
+        if (v != u && s->root[s->graph->updates[v].value->id] == value)
+            return false; /* one place cannot be two leaves */
     }
     for (int i = 0; i < s->graph->n_outputs; i++) {
         const glia_node *out = s->root[s->graph->outputs[i].node->id];
@@ -196,7 +199,8 @@ static glia_status arrange(glia_schedule *s, const glia_backend *backend, edges 
             failed = !data_edges(s, x);
             for (int u = 0; !failed && u < s->graph->n_updates; u++) {
                 sure = x->n;
-                if (s->in_place[u]) s->in_place[u] = try_in_place(s, backend, u, x, &failed) && sort(s, x, &o, heap) == s->n_groups;
+                if (s->in_place[u])
+                    s->in_place[u] = try_in_place(s, backend, u, x, &failed) && sort(s, x, &o, heap) == s->n_groups;
                 if (!s->in_place[u]) x->n = sure;
             }
             done = failed ? 0 : sort(s, x, &o, heap);

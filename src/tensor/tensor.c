@@ -48,8 +48,8 @@ static uint16_t to_f16(double value) {
     if (a != a) return (uint16_t)(sign | 0x7E00);
     if (a >= 65520) return (uint16_t)(sign | 0x7C00); /* half way past the largest, 65504 */
     int e;
-    frexp(a, &e);             /* a = m 2^e, m in [0.5, 1) */
-    e = GLIA_MAX(e, -13);     /* below 2^-14 numbers are subnormal: spacing stays 2^-24 */
+    frexp(a, &e);                               /* a = m 2^e, m in [0.5, 1) */
+    e = GLIA_MAX(e, -13);                       /* below 2^-14 numbers are subnormal: spacing stays 2^-24 */
     double units = nearbyint(ldexp(a, 11 - e)); /* in units of the spacing 2^(e-11) */
     uint16_t magnitude = (uint16_t)(a == 0 ? 0 : (int)units + ((e + 13) << 10));
     return (uint16_t)(sign | magnitude);
@@ -73,26 +73,52 @@ static int64_t to_int(double v) {
 
 void glia_to_double(glia_dtype from, const void *src, double *dst, int64_t n) {
     switch (from) {
-    case GLIA_F32: for (int64_t i = 0; i < n; i++) dst[i] = ((const float *)src)[i]; break;
+    case GLIA_F32:
+        for (int64_t i = 0; i < n; i++) dst[i] = ((const float *)src)[i];
+        break;
     case GLIA_F64: memcpy(dst, src, (size_t)n * sizeof *dst); break;
-    case GLIA_BF16: for (int64_t i = 0; i < n; i++) dst[i] = from_bf16(((const uint16_t *)src)[i]); break;
-    case GLIA_F16: for (int64_t i = 0; i < n; i++) dst[i] = from_f16(((const uint16_t *)src)[i]); break;
-    case GLIA_I32: for (int64_t i = 0; i < n; i++) dst[i] = ((const int32_t *)src)[i]; break;
-    case GLIA_I64: for (int64_t i = 0; i < n; i++) dst[i] = (double)((const int64_t *)src)[i]; break;
-    default: for (int64_t i = 0; i < n; i++) dst[i] = ((const uint8_t *)src)[i]; break;
+    case GLIA_BF16:
+        for (int64_t i = 0; i < n; i++) dst[i] = from_bf16(((const uint16_t *)src)[i]);
+        break;
+    case GLIA_F16:
+        for (int64_t i = 0; i < n; i++) dst[i] = from_f16(((const uint16_t *)src)[i]);
+        break;
+    case GLIA_I32:
+        for (int64_t i = 0; i < n; i++) dst[i] = ((const int32_t *)src)[i];
+        break;
+    case GLIA_I64:
+        for (int64_t i = 0; i < n; i++) dst[i] = (double)((const int64_t *)src)[i];
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++) dst[i] = ((const uint8_t *)src)[i];
+        break;
     }
 }
 
 void glia_from_double(glia_dtype to, const double *src, void *dst, int64_t n) {
     switch (to) {
-    case GLIA_F32: for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)src[i]; break;
+    case GLIA_F32:
+        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)src[i];
+        break;
     case GLIA_F64: memcpy(dst, src, (size_t)n * sizeof *src); break;
-    case GLIA_BF16: for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = to_bf16(src[i]); break;
-    case GLIA_F16: for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = to_f16(src[i]); break;
-    case GLIA_I32: for (int64_t i = 0; i < n; i++) ((int32_t *)dst)[i] = (int32_t)(uint32_t)(uint64_t)to_int(src[i]); break;
-    case GLIA_I64: for (int64_t i = 0; i < n; i++) ((int64_t *)dst)[i] = to_int(src[i]); break;
-    case GLIA_U8: for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = (uint8_t)(uint64_t)to_int(src[i]); break;
-    default: for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = src[i] != 0; break;
+    case GLIA_BF16:
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = to_bf16(src[i]);
+        break;
+    case GLIA_F16:
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = to_f16(src[i]);
+        break;
+    case GLIA_I32:
+        for (int64_t i = 0; i < n; i++) ((int32_t *)dst)[i] = (int32_t)(uint32_t)(uint64_t)to_int(src[i]);
+        break;
+    case GLIA_I64:
+        for (int64_t i = 0; i < n; i++) ((int64_t *)dst)[i] = to_int(src[i]);
+        break;
+    case GLIA_U8:
+        for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = (uint8_t)(uint64_t)to_int(src[i]);
+        break;
+    default:
+        for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = src[i] != 0;
+        break;
     }
 }
 

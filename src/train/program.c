@@ -82,8 +82,10 @@ static glia_status write_constants(glia_program *p, glia_error *error) {
 }
 
 static void count_figures(glia_program *p) {
-    p->info = (glia_program_info){ .activation_bytes = p->plan.activation_bytes, .unplanned_bytes = p->plan.unplanned_bytes,
-                                   .launches = p->schedule.n_groups, .nodes = p->graph->n_nodes };
+    p->info = (glia_program_info){ .activation_bytes = p->plan.activation_bytes,
+                                   .unplanned_bytes = p->plan.unplanned_bytes,
+                                   .launches = p->schedule.n_groups,
+                                   .nodes = p->graph->n_nodes };
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const glia_node *n = p->graph->nodes[i];
         if (glia_is_parameter(n) || glia_is_state(n)) p->info.parameter_bytes += glia_shape_bytes(n->shape, n->dtype);
@@ -94,7 +96,8 @@ static void count_figures(glia_program *p) {
 glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts, glia_error *error) {
     if (glia_graph_check(graph, error) != GLIA_OK) return NULL;
     if (!backend || opts.batch < 0 || opts.n_outputs < 0 || (opts.n_outputs && !opts.outputs)) {
-        glia_fail(error, GLIA_E_ARGUMENT, "glia_compile: needs a backend, a batch size that is not negative, and outputs");
+        glia_fail(error, GLIA_E_ARGUMENT,
+                  "glia_compile: needs a backend, a batch size that is not negative, and outputs");
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);
@@ -144,7 +147,9 @@ static void print_group(const glia_program *p, int index, glia_text *text) {
     glia_text_printf(text, "%4d  %s", index, kinds[g->kind]);
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
-        if (p->schedule.group_of[n->id] == index) glia_text_printf(text, "%s%s", i && text->length && text->bytes[text->length - 1] != ' ' ? " " : "", n->op->name);
+        if (p->schedule.group_of[n->id] == index)
+            glia_text_printf(text, "%s%s", i && text->length && text->bytes[text->length - 1] != ' ' ? " " : "",
+                             n->op->name);
     }
     glia_text_printf(text, "  <-");
     for (int i = 0; i < g->n_inputs; i++) glia_text_printf(text, " %%%d", g->inputs[i]->id);

@@ -54,13 +54,15 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
         if (status != GLIA_OK) return status;
         if (!strcmp(glia_leaf_of(place->leaf)->name, "rng") && place->leaf->dtype == GLIA_I64) s->rng = s->address[i];
     }
-    for (int u = 0; u < p->graph->n_updates; u++) { /* a leaf that is only written has no node in the graph's reading order */
+    for (int u = 0; u < p->graph->n_updates;
+         u++) { /* a leaf that is only written has no node in the graph's reading order */
         const glia_change *change = &p->graph->updates[u];
         void *to;
         glia_status status = leaf_address(store, change->leaf, &to, error);
         if (status != GLIA_OK) return status;
         if (p->schedule.in_place[u]) continue;
-        s->copies[s->n_copies++] = (copy){ to, s->address[change->value->id], glia_shape_bytes(change->leaf->shape, change->leaf->dtype) };
+        s->copies[s->n_copies++] =
+            (copy){ to, s->address[change->value->id], glia_shape_bytes(change->leaf->shape, change->leaf->dtype) };
     }
     return GLIA_OK;
 }
@@ -88,8 +90,10 @@ static glia_status prepare(glia_session *s, glia_error *error) {
         if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
         glia_launch **next = &s->launches[s->n_launches];
         glia_launch *merged = s->n_launches && kind->merge ? kind->merge(next[-1], launch, &s->arena) : NULL;
-        if (merged) next[-1] = merged;
-        else *next = launch, s->n_launches++;
+        if (merged)
+            next[-1] = merged;
+        else
+            *next = launch, s->n_launches++;
     }
     return GLIA_OK;
 }
@@ -173,8 +177,8 @@ glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_erro
         if (n <= capacity) {
             glia_to_double(y.dtype, y.data, values, n);
         } else {
-            glia_fail(error, GLIA_E_ARGUMENT, "glia_eval: the value has %lld elements, there is room for %lld", (long long)n,
-                      (long long)capacity);
+            glia_fail(error, GLIA_E_ARGUMENT, "glia_eval: the value has %lld elements, there is room for %lld",
+                      (long long)n, (long long)capacity);
         }
     }
     glia_session_free(session);

@@ -15,14 +15,14 @@
 #include "backend/cpu/conv.h"
 
 enum {
-    K_BLOCK = 320,       /* rows of a panel at most, if one channel's taps are not more */
-    Q_FLOATS = 49152,    /* of panels packed at a time: for the second-level cache */
-    MAX_PANELS = 16,     /* the same in panels */
+    K_BLOCK = 320,         /* rows of a panel at most, if one channel's taps are not more */
+    Q_FLOATS = 49152,      /* of panels packed at a time: for the second-level cache */
+    MAX_PANELS = 16,       /* the same in panels */
     ROW_PANELS = 128 / MR, /* panels of filters for which a packed panel is used */
     REGION_PIXELS = 1024,
     WINDOW_FLOATS = 1 << 17, /* of a region's window, if one image or row is not more */
-    PART_FLOPS = 1500000, /* work worth packing its pixels again for */
-    MIN_PIECES = 8 /* if there is work for them */
+    PART_FLOPS = 1500000,    /* work worth packing its pixels again for */
+    MIN_PIECES = 8           /* if there is work for them */
 };
 
 /* One convolution without groups' offsets: filter (k, c, t) is w[w_first + k w_k + c w_c + t . w_t], and pixel o of the output is
@@ -31,8 +31,8 @@ typedef struct core {
     field f;
     int64_t w_first, w_k, w_c, w_t[3];
     int64_t y_first, y_step[3];
-    int64_t taps, kdim;           /* in all; C/groups taps */
-    int64_t tap_rows, row_taps;   /* rows of X are [tap_rows][C/groups][row_taps] */
+    int64_t taps, kdim;         /* in all; C/groups taps */
+    int64_t tap_rows, row_taps; /* rows of X are [tap_rows][C/groups][row_taps] */
     bool ready, grid, scattered;
     int64_t width; /* of a panel */
     float *packed; /* filters: [groups][k_panels][kdim][MR] */
@@ -42,11 +42,11 @@ typedef struct core {
 typedef struct job {
     const glia_conv_shape *s;
     bool adjoint;
-    int64_t n, groups, c, k;        /* c, k: in a group */
-    int64_t y_extents[3], y_plane;  /* of an output plane */
+    int64_t n, groups, c, k;       /* c, k: in a group */
+    int64_t y_extents[3], y_plane; /* of an output plane */
     int64_t n_phases, k_panels, w_group;
-    int64_t images, rows, regions;  /* images in a region; or 0, and rows in a region */
-    int64_t parts;                  /* of groups, or of filters if there is one group */
+    int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
+    int64_t parts;                 /* of groups, or of filters if there is one group */
     int64_t packed_floats, window_floats, q_floats, tile_floats, worker_floats, at_count;
     const float *x, *w;
     float *y, *packed, *private;
@@ -146,7 +146,8 @@ static void choose_regions(job *j, const core *c) {
         int64_t parts = divide_up(c->f.out[1], h), rows_in = (h - 1) * c->f.step[1] + c->f.taps[1];
         if (h > 1 && (h * c->f.out[2] > REGION_PIXELS || window_floats(&c->f, 1, j->c, 1, h) > WINDOW_FLOATS)) break;
         double halo = c->ready ? 1 : 1 - 0.1 * (double)(rows_in - h * c->f.step[1]) / (double)rows_in;
-        double score = fit(h * c->f.out[2], j->n * c->f.out[0] * parts) * halo * (double)c->f.out[1] / (double)(parts * h);
+        double score =
+            fit(h * c->f.out[2], j->n * c->f.out[0] * parts) * halo * (double)c->f.out[1] / (double)(parts * h);
         if (best_images == 1 && pixels > REGION_PIXELS && !best_rows) best = -1;
         if (score > best * 1.001) best = score, best_rows = h;
     }
@@ -160,7 +161,8 @@ static void choose_parts(job *j) {
                    (double)volume(j->s->out);
     int64_t want = 1 + (int64_t)GLIA_MIN(flops / PART_FLOPS, MIN_PIECES - 1.0);
     int64_t units = j->groups > 1 ? j->groups : (j->k_panels + 1) / 2;
-    j->parts = GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
+    j->parts =
+        GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
 }
 
 /* Into how many blocks the channels are cut, to pack one block's rows of X at a time. */
@@ -200,8 +202,8 @@ static void measure(job *j) {
         }
         int64_t q_floats = c.grid ? c.kdim * c.width : k * NR;
         j->q_floats = GLIA_MAX(j->q_floats, round_up(q_floats, 16) + WIDE_NR);
-        j->tile_floats = GLIA_MAX(j->tile_floats, panels_of(&c, &v, r.n1, r.d1, r.h1) * c.width *
-                                                      GLIA_MIN(j->k, ROW_PANELS * MR));
+        j->tile_floats =
+            GLIA_MAX(j->tile_floats, panels_of(&c, &v, r.n1, r.d1, r.h1) * c.width * GLIA_MIN(j->k, ROW_PANELS * MR));
         j->at_count = GLIA_MAX(j->at_count, c.kdim + c.taps);
     }
     j->packed_floats = round_up(j->packed_floats, 16);
@@ -253,7 +255,8 @@ static void pack_filters(void *context, int64_t piece, int worker) {
                 const float *filter = w + r * c->w_k + ch * c->w_c + t1 * c->w_t[1];
                 float *to = dst + r;
                 for (int64_t t0 = 0; t0 < c->f.taps[0]; t0++) {
-                    for (int64_t t2 = 0; t2 < c->f.taps[2]; t2++, to += MR) *to = filter[t0 * c->w_t[0] + t2 * c->w_t[2]];
+                    for (int64_t t2 = 0; t2 < c->f.taps[2]; t2++, to += MR)
+                        *to = filter[t0 * c->w_t[0] + t2 * c->w_t[2]];
                 }
             }
         }
@@ -266,14 +269,14 @@ typedef struct work {
     const core *c;
     region r;
     view v;
-    int64_t pixels, panels;       /* of the region; pixels of the output */
-    int64_t *tap_at, *q_at;       /* [tap_rows][row_taps], [kdim] */
-    int64_t t0, t1;               /* rows of taps that the pixels see */
+    int64_t pixels, panels; /* of the region; pixels of the output */
+    int64_t *tap_at, *q_at; /* [tap_rows][row_taps], [kdim] */
+    int64_t t0, t1;         /* rows of taps that the pixels see */
     int64_t tap_most;
-    float *window, *q, *tiles;    /* private memory */
-    float *y;                     /* the group's channels of image n0 */
-    int64_t tile_step;            /* rows of `tiles` are so far apart */
-    bool direct;                  /* tiles are written to y itself */
+    float *window, *q, *tiles; /* private memory */
+    float *y;                  /* the group's channels of image n0 */
+    int64_t tile_step;         /* rows of `tiles` are so far apart */
+    bool direct;               /* tiles are written to y itself */
 } work;
 
 /* Reads runs of pixels from pixel p of the region; at most NR. Returns their number. safe: a whole vector may be read
@@ -329,8 +332,10 @@ static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, b
         for (int64_t t = 0; t < taps; t++, dst += NR) {
             const float *src = w->v.data + ch * w->v.channel + w->tap_at[tap_row * taps + t];
             for (int i = 0; i < n; i++) {
-                if (exact) memcpy(dst + chunks[i].to, src + chunks[i].from, (size_t)chunks[i].length * sizeof(float));
-                else vf_store(dst + chunks[i].to, vf_load(src + chunks[i].from));
+                if (exact)
+                    memcpy(dst + chunks[i].to, src + chunks[i].from, (size_t)chunks[i].length * sizeof(float));
+                else
+                    vf_store(dst + chunks[i].to, vf_load(src + chunks[i].from));
             }
         }
     }
@@ -339,12 +344,14 @@ static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, b
 /* ---- a block ------------------------------------------------------------------------------ */
 
 /* Tiles of one panel of pixels for filters of panels [i0, i1), rows [k0, k1) of X, at q or through the table. */
-static void run_panel(const work *w, const float *filters, const float *q, bool table, int64_t panel, int64_t i0, int64_t i1,
-                      int64_t k0, int64_t k1, bool add) {
+static void run_panel(const work *w, const float *filters, const float *q, bool table, int64_t panel, int64_t i0,
+                      int64_t i1, int64_t k0, int64_t k1, bool add) {
     const job *j = w->j;
     int64_t width = w->c->width, first = panel * width;
     int64_t cols = w->direct ? GLIA_MIN(width, w->pixels - first) : width;
-    int mode = table ? TILE_TABLE : TILE_COLS, size = width == WIDE_NR ? TILE_WIDE : cols > VLEN ? TILE_FULL : TILE_HALF;
+    int mode = table ? TILE_TABLE : TILE_COLS, size = width == WIDE_NR ? TILE_WIDE
+                                                      : cols > VLEN    ? TILE_FULL
+                                                                       : TILE_HALF;
     int64_t full = width == WIDE_NR ? WIDE_NR : cols > VLEN ? NR : VLEN, base = panel_row(j, i0);
     for (int64_t i = i0; i < i1; i++) {
         int64_t row = panel_row(j, i), rows = panel_row(j, i + 1) - row;
@@ -366,12 +373,13 @@ static void run_panel(const work *w, const float *filters, const float *q, bool 
 }
 
 /* One panel of pixels for rows of X of channels [c0, c1) and one row of taps. */
-static void run_packed(const work *w, const float *filters, int64_t panel, int64_t i0, int64_t i1, int64_t tap_row, int64_t c0,
-                       int64_t c1) {
+static void run_packed(const work *w, const float *filters, int64_t panel, int64_t i0, int64_t i1, int64_t tap_row,
+                       int64_t c0, int64_t c1) {
     chunk chunks[NR];
     bool safe, few = w->j->k <= 3 * MR;
     int n = find_chunks(w, panel * NR, w->j->c, chunks, &safe);
-    bool straight = n == 2 && chunks[0].length == VLEN && chunks[1].length == VLEN && chunks[1].from == chunks[0].from + VLEN;
+    bool straight =
+        n == 2 && chunks[0].length == VLEN && chunks[1].length == VLEN && chunks[1].from == chunks[0].from + VLEN;
     int64_t k0 = (tap_row * w->j->c + c0) * w->c->row_taps, k1 = k0 + (c1 - c0) * w->c->row_taps;
     bool add = tap_row > w->t0 || c0 > 0;
     if (few && straight && safe) {
@@ -389,7 +397,8 @@ static void run_band(const work *w, const float *filters, int64_t i0, int64_t i1
         for (int64_t t = w->t0; t < w->t1; t++) {
             for (int64_t b = 0; b < blocks; b++) {
                 int64_t c0 = w->j->c * b / blocks, c1 = w->j->c * (b + 1) / blocks;
-                for (int64_t p = p0; p < GLIA_MIN(p0 + together, w->panels); p++) run_packed(w, filters, p, i0, i1, t, c0, c1);
+                for (int64_t p = p0; p < GLIA_MIN(p0 + together, w->panels); p++)
+                    run_packed(w, filters, p, i0, i1, t, c0, c1);
             }
         }
     }
@@ -427,14 +436,16 @@ static void spread_tiles(const work *w, int64_t row0, int64_t row1) {
     int64_t line = whole ? ow * rows * depths : ow, lines = whole ? 1 : rows * depths;
     for (int64_t n = w->r.n0; n < w->r.n1; n++) {
         for (int64_t row = row0; row < row1; row++) {
-            const float *image = w->tiles + (row - row0) * w->tile_step +
-                                 (n - w->r.n0) * (c->grid ? per_image : ow * rows * depths);
+            const float *image =
+                w->tiles + (row - row0) * w->tile_step + (n - w->r.n0) * (c->grid ? per_image : ow * rows * depths);
             float *plane = w->y + ((n - w->r.n0) * j->groups * j->k + row) * j->y_plane + c->y_first;
             for (int64_t l = 0; l < lines; l++) {
                 const float *src = image + l * (c->grid ? w->v.row : ow);
                 float *dst = plane + (w->r.d0 + l / rows) * c->y_step[0] + (w->r.h0 + l % rows) * c->y_step[1];
-                if (c->y_step[2] == 1) memcpy(dst, src, (size_t)line * sizeof(float));
-                else for (int64_t i = 0; i < line; i++) dst[i * c->y_step[2]] = src[i];
+                if (c->y_step[2] == 1)
+                    memcpy(dst, src, (size_t)line * sizeof(float));
+                else
+                    for (int64_t i = 0; i < line; i++) dst[i * c->y_step[2]] = src[i];
             }
         }
     }
@@ -523,15 +534,18 @@ static void run_rows(work w, int worker, int64_t group, int64_t h0, int64_t h1, 
     const float *filters = c->packed + group * j->k_panels * c->kdim * MR;
     for (int64_t stop; i0 < i1; i0 = stop) {
         stop = GLIA_MIN(i0 + ROW_PANELS, i1);
-        if (c->grid) run_grid(&w, filters, i0, stop);
-        else run_band(&w, filters, i0, stop);
+        if (c->grid)
+            run_grid(&w, filters, i0, stop);
+        else
+            run_band(&w, filters, i0, stop);
         if (!w.direct) spread_tiles(&w, panel_row(j, i0), panel_row(j, stop));
         if (!c->scattered) finish(j, &w.r, worker, group, panel_row(j, i0), panel_row(j, stop), false);
     }
 }
 
 /* Filters of panels [i0, i1) of a group over a region, for one phase. */
-static void run_region(const job *j, const core *c, const region *r, int worker, int64_t group, int64_t i0, int64_t i1) {
+static void run_region(const job *j, const core *c, const region *r, int worker, int64_t group, int64_t i0,
+                       int64_t i1) {
     float *private = j->private + worker * j->worker_floats;
     work w = { .j = j, .c = c, .r = *r, .window = private, .t1 = c->tap_rows };
     w.q = w.window + j->window_floats;
@@ -610,7 +624,9 @@ static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, int workers)
     return (size_t)(j.packed_floats + workers * j.worker_floats) * sizeof(float);
 }
 
-size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, int workers) { return scratch_bytes(shape, false, workers); }
+size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, int workers) {
+    return scratch_bytes(shape, false, workers);
+}
 
 size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, int workers) {
     return scratch_bytes(shape, true, workers);
@@ -623,8 +639,8 @@ void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const 
     run(pool, &j, scratch);
 }
 
-void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
-                                      float *dx, glia_epilogue epilogue, void *scratch) {
+void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy,
+                                      const float *kernel, float *dx, glia_epilogue epilogue, void *scratch) {
     job j = make_job(shape, true);
     j.x = dy, j.w = kernel, j.y = dx, j.epilogue = epilogue;
     run(pool, &j, scratch);

@@ -28,11 +28,11 @@ typedef struct job {
     const glia_conv_shape *s;
     field f;
     bool by_channels;
-    int64_t c, k, taps;                 /* channels and filters of a group */
-    int64_t width;                      /* floats of one partial result for a filter and tap, or filter, channel and tap */
-    int64_t images, rows, regions;      /* images in a region; or 0, and rows in a region */
-    int64_t chunks, parts, k_panels;    /* pieces: chunks by parts of the groups, or of the filters if there is one */
-    int64_t partial_floats;             /* of one chunk: [groups][taps][k][width] or [groups][k][c][taps][VLEN] */
+    int64_t c, k, taps;              /* channels and filters of a group */
+    int64_t width;                   /* floats of one partial result for a filter and tap, or filter, channel and tap */
+    int64_t images, rows, regions;   /* images in a region; or 0, and rows in a region */
+    int64_t chunks, parts, k_panels; /* pieces: chunks by parts of the groups, or of the filters if there is one */
+    int64_t partial_floats;          /* of one chunk: [groups][taps][k][width] or [groups][k][c][taps][VLEN] */
     int64_t window_floats, dy_step, at_count, worker_floats;
     const float *x, *dy;
     float *dw, *partial, *private;
@@ -54,7 +54,8 @@ static void choose_regions(job *j) {
 
 static region region_of(const job *j, int64_t index) {
     if (j->images) {
-        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s->n), 0, j->f.out[0], 0, j->f.out[1] };
+        return (
+            region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s->n), 0, j->f.out[0], 0, j->f.out[1] };
     }
     int64_t parts = divide_up(j->f.out[1], j->rows), part = index % parts, depth = index / parts % j->f.out[0];
     int64_t n = index / parts / j->f.out[0];
@@ -119,7 +120,8 @@ static void copy_channels_last(const job *j, const region *r, int64_t group, con
                 memset(dst, 0, (size_t)(extents[2] * w) * sizeof(float));
             }
             if (inside && stop > first) {
-                transpose(dst + first * w, w, image + (z * f->in[1] + y) * f->in[2] + x0 + first, in, j->c, stop - first);
+                transpose(dst + first * w, w, image + (z * f->in[1] + y) * f->in[2] + x0 + first, in, j->c,
+                          stop - first);
             }
         }
     }
@@ -164,8 +166,8 @@ static void sum_by_channels(const job *j, const region *r, int64_t group, int64_
             for (int64_t i = i0; i < i1; i++) {
                 int64_t k = j->k * i / j->k_panels, n_rows = j->k * (i + 1) / j->k_panels - k;
                 glia_micro_fn fn = GLIA_KERNEL(micro)[TILE_ROWS_TABLE][cols == NR ? TILE_FULL : TILE_HALF][n_rows - 1];
-                fn(pixels, dy + (k - k0) * j->dy_step, j->dy_step, window + tap + c, 0, at, partial + (t * j->k + k) * w + c,
-                   w, !first);
+                fn(pixels, dy + (k - k0) * j->dy_step, j->dy_step, window + tap + c, 0, at,
+                   partial + (t * j->k + k) * w + c, w, !first);
             }
         }
     }
@@ -174,8 +176,8 @@ static void sum_by_channels(const job *j, const region *r, int64_t group, int64_
 /* ---- by pixels ---------------------------------------------------------------------------- */
 
 /* Adds to sums[i][j] the products of line i of dy and the line of the window that begins at[j]. */
-GLIA_INLINE void line_tile(const int rows, const int cols, int64_t length, const float *dy, int64_t dy_step, const float *x,
-                           const int64_t *at, float *sums, int64_t sums_step) {
+GLIA_INLINE void line_tile(const int rows, const int cols, int64_t length, const float *dy, int64_t dy_step,
+                           const float *x, const int64_t *at, float *sums, int64_t sums_step) {
     vf acc[LINE_ROWS][LINE_COLS];
     const float *line[LINE_COLS];
     GLIA_UNROLL for (int j = 0; j < cols; j++) {
@@ -195,11 +197,13 @@ GLIA_INLINE void line_tile(const int rows, const int cols, int64_t length, const
     }
 }
 
-#define LINE_CASE(rows)                                                                             \
-    case rows:                                                                                      \
-        if (cols == LINE_COLS) line_tile(rows, LINE_COLS, length, dy, dy_step, x, at, sums, step);  \
-        else                                                                                        \
-            for (int64_t j = 0; j < cols; j++) line_tile(rows, 1, length, dy, dy_step, x, at + j, sums + j * VLEN, step); \
+#define LINE_CASE(rows)                                                                                                \
+    case rows:                                                                                                         \
+        if (cols == LINE_COLS)                                                                                         \
+            line_tile(rows, LINE_COLS, length, dy, dy_step, x, at, sums, step);                                        \
+        else                                                                                                           \
+            for (int64_t j = 0; j < cols; j++)                                                                         \
+                line_tile(rows, 1, length, dy, dy_step, x, at + j, sums + j * VLEN, step);                             \
         break;
 
 static void line_tiles(int64_t rows, int64_t cols, int64_t length, const float *dy, int64_t dy_step, const float *x,
@@ -245,8 +249,8 @@ static void sum_by_pixels(const job *j, const region *r, int64_t group, int64_t 
     for (int64_t i = i0; i < i1; i++) {
         int64_t k = j->k * i / j->k_panels, n_rows = j->k * (i + 1) / j->k_panels - k;
         for (int64_t e = 0; e < terms; e += LINE_COLS) {
-            line_tiles(n_rows, GLIA_MIN(LINE_COLS, terms - e), length, dy + (k - k0) * j->dy_step, j->dy_step, window, at + e,
-                       partial + (k * terms + e) * VLEN, terms * VLEN);
+            line_tiles(n_rows, GLIA_MIN(LINE_COLS, terms - e), length, dy + (k - k0) * j->dy_step, j->dy_step, window,
+                       at + e, partial + (k * terms + e) * VLEN, terms * VLEN);
         }
     }
 }
@@ -271,8 +275,10 @@ static void sum_piece(void *context, int64_t piece, int worker) {
         }
         for (int64_t i = r0; i < r1; i++) {
             region r = region_of(j, i);
-            if (j->by_channels) sum_by_channels(j, &r, g, i0, i1, memory, of_group, i == r0);
-            else sum_by_pixels(j, &r, g, i0, i1, memory, of_group);
+            if (j->by_channels)
+                sum_by_channels(j, &r, g, i0, i1, memory, of_group, i == r0);
+            else
+                sum_by_pixels(j, &r, g, i0, i1, memory, of_group);
         }
     }
 }

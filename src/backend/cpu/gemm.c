@@ -25,9 +25,9 @@ enum {
     PIECE_FLOPS = 400000,      /* work worth a piece of its own */
     MAX_PIECES = 32,
     DOT_ROWS = 4,
-    SPLIT_K = 2048,            /* the least K that is cut into parts, and the length of a part */
+    SPLIT_K = 2048, /* the least K that is cut into parts, and the length of a part */
     SPLIT_PARTS = 16,
-    SPLIT_OUTPUTS = 4096       /* C is tiny up to so many elements */
+    SPLIT_OUTPUTS = 4096 /* C is tiny up to so many elements */
 };
 
 typedef enum q_mode { Q_DIRECT, Q_SHARED, Q_PRIVATE } q_mode;
@@ -41,9 +41,9 @@ typedef struct plan {
     const float *p, *q;
     int64_t p_i, p_k, q_k, q_j, p_stride[2], q_stride[2];
 
-    int64_t m_panels, n_panels;                  /* of MR and NR */
-    int64_t m_parts, n_parts, together;          /* pieces: parts of a matrix, or matrices together */
-    int64_t nc;                                  /* columns packed at a time, Q_SHARED */
+    int64_t m_panels, n_panels;         /* of MR and NR */
+    int64_t m_parts, n_parts, together; /* pieces: parts of a matrix, or matrices together */
+    int64_t nc;                         /* columns packed at a time, Q_SHARED */
     int64_t shared_floats, p_floats, worker_floats;
     float *shared, *private;
     int workers;
@@ -65,8 +65,8 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     const glia_gemm *g = s->g;
     bool dots = g->k >= VLEN && !transpose_a && transpose_b;
     s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS;
-    s->swapped = s->dot ? g->n < g->m
-                        : cost(g->n, g->m, g->k, transpose_a, true) < cost(g->m, g->n, g->k, !transpose_b, false);
+    s->swapped =
+        s->dot ? g->n < g->m : cost(g->n, g->m, g->k, transpose_a, true) < cost(g->m, g->n, g->k, !transpose_b, false);
     int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
     int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
     bool w = s->swapped;
@@ -124,8 +124,9 @@ static plan make_plan(const glia_gemm *g) {
     int64_t columns = s.n_panels * NR;
     s.nc = s.mode == Q_SHARED ? GLIA_MIN(columns, GLIA_MAX(8, Q_SHARED_FLOATS / k_outer / NR) * NR) : columns;
     s.shared_floats = s.mode == Q_SHARED ? s.nc * k_outer : 0;
-    int64_t q_floats = s.mode == Q_PRIVATE ? (s.n_panels / s.n_parts + 1) * NR * k_block
-                       : s.mode == Q_DIRECT ? NR * k_block : 0;
+    int64_t q_floats = s.mode == Q_PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
+                       : s.mode == Q_DIRECT ? NR * k_block
+                                            : 0;
     s.p_floats = s.pack_p ? round_up(P_PANELS * MR * k_block, 16) : 0;
     s.worker_floats = round_up(s.p_floats + q_floats, 16);
     return s;
@@ -155,13 +156,17 @@ static float *c_at(const plan *s, float *c, int64_t i, int64_t j) {
 
 /* rows x cols of C, at c, from or to a tile whose rows are WIDE_NR apart. */
 static void tile_load(const plan *s, float *tile, const float *c, int64_t rows, int64_t cols) {
-    if (s->swapped) transpose(tile, WIDE_NR, c, s->g->ldc, cols, rows);
-    else copy_rows(tile, WIDE_NR, c, s->g->ldc, rows, cols);
+    if (s->swapped)
+        transpose(tile, WIDE_NR, c, s->g->ldc, cols, rows);
+    else
+        copy_rows(tile, WIDE_NR, c, s->g->ldc, rows, cols);
 }
 
 static void tile_store(const plan *s, const float *tile, float *c, int64_t rows, int64_t cols) {
-    if (s->swapped) transpose(c, s->g->ldc, tile, WIDE_NR, rows, cols);
-    else copy_rows(c, s->g->ldc, tile, WIDE_NR, rows, cols);
+    if (s->swapped)
+        transpose(c, s->g->ldc, tile, WIDE_NR, rows, cols);
+    else
+        copy_rows(c, s->g->ldc, tile, WIDE_NR, rows, cols);
 }
 
 typedef struct panel { /* of P or of Q: data and step from one k to the next (P in rows: from one i to the next) */
@@ -170,8 +175,8 @@ typedef struct panel { /* of P or of Q: data and step from one k to the next (P 
 } panel;
 
 /* One tile of C: rows of P from i, columns of Q from j. `full`: the columns of Q that may be read. */
-static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64_t i, int64_t rows, int64_t j, int64_t cols,
-                     int64_t full, bool add) {
+static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64_t i, int64_t rows, int64_t j,
+                     int64_t cols, int64_t full, bool add) {
     int mode = s->pack_p || s->p_i == 1 ? TILE_COLS : TILE_ROWS;
     int width = cols > NR ? TILE_WIDE : cols > VLEN ? TILE_FULL : TILE_HALF;
     glia_micro_fn fn = GLIA_KERNEL(micro)[mode][width][rows - 1];
@@ -204,8 +209,10 @@ static void run_column(const plan *s, const matrices *m, const block *b, const f
     for (int64_t panel_index = b->i0; panel_index < b->i1; panel_index++) {
         int64_t i = panel_row(s, panel_index), rows = panel_row(s, panel_index + 1) - i;
         panel p = { m->p + i * s->p_i + b->k0 * s->p_k, s->p_k == 1 ? s->p_i : s->p_k };
-        if (s->pack_p) p = (panel){ packed_p + (panel_index - b->i0) * MR * k, MR };
-        else if (s->p_i == 1) p.step = s->p_k;
+        if (s->pack_p)
+            p = (panel){ packed_p + (panel_index - b->i0) * MR * k, MR };
+        else if (s->p_i == 1)
+            p.step = s->p_k;
         run_tile(s, m->c, p, q, k, i, rows, j, cols, full, b->add);
     }
 }
@@ -215,8 +222,10 @@ static void finish(const plan *s, const matrices *m, const block *b, int worker,
     if (!b->last || !e->fn) return;
     int64_t i0 = panel_row(s, b->i0), i1 = panel_row(s, b->i1);
     float *c = c_at(s, m->c, i0, j0);
-    if (s->swapped) e->fn(e->context, worker, m->batch, j0, j1 - j0, i0, i1 - i0, c, s->g->ldc);
-    else e->fn(e->context, worker, m->batch, i0, i1 - i0, j0, j1 - j0, c, s->g->ldc);
+    if (s->swapped)
+        e->fn(e->context, worker, m->batch, j0, j1 - j0, i0, i1 - i0, c, s->g->ldc);
+    else
+        e->fn(e->context, worker, m->batch, i0, i1 - i0, j0, j1 - j0, c, s->g->ldc);
 }
 
 /* The columns of a block, panel by panel, with Q as the plan says. q_block: private memory; shared Q begins at column c0
@@ -276,7 +285,8 @@ static void pack_piece(void *context, int64_t piece, int worker) {
 static void pack_private(const plan *s, const matrices *m, const block *b, float *q_block) {
     int64_t k = b->k1 - b->k0;
     for (int64_t j = b->j0; j < b->j1; j += NR) {
-        pack_q(q_block + (j - b->j0) * k, m->q + b->k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, k, GLIA_MIN(NR, b->j1 - j));
+        pack_q(q_block + (j - b->j0) * k, m->q + b->k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, k,
+               GLIA_MIN(NR, b->j1 - j));
     }
 }
 
@@ -291,8 +301,10 @@ static void run_part(const phase *f, const matrices *m, int worker, int64_t m_pa
     j1 = GLIA_MIN(j1, f->j1);
     if (j0 >= j1) return;
     for (int64_t kb = 0; kb < blocks; kb++) {
-        block b = { .k0 = f->k0 + (f->k1 - f->k0) * kb / blocks, .k1 = f->k0 + (f->k1 - f->k0) * (kb + 1) / blocks,
-                    .j0 = j0, .j1 = j1 };
+        block b = { .k0 = f->k0 + (f->k1 - f->k0) * kb / blocks,
+                    .k1 = f->k0 + (f->k1 - f->k0) * (kb + 1) / blocks,
+                    .j0 = j0,
+                    .j1 = j1 };
         b.add = s->g->accumulate || b.k0 > 0;
         b.last = b.k1 == s->k;
         if (s->mode == Q_PRIVATE) pack_private(s, m, &b, q_block);
@@ -345,9 +357,7 @@ GLIA_INLINE vi tail_mask(int64_t k) {
 GLIA_INLINE void dot_tile(const int rows, const int cols, int64_t k, const float *p, int64_t p_i, const float *q,
                           int64_t q_j, float *sums) {
     vf acc[DOT_ROWS][4], a[DOT_ROWS];
-    GLIA_UNROLL for (int i = 0; i < rows; i++) {
-        GLIA_UNROLL for (int j = 0; j < cols; j++) acc[i][j] = (vf){ 0 };
-    }
+    GLIA_UNROLL for (int i = 0; i < rows; i++) { GLIA_UNROLL for (int j = 0; j < cols; j++) acc[i][j] = (vf){ 0 }; }
     int64_t t = 0;
     for (; t + VLEN <= k; t += VLEN) {
         GLIA_UNROLL for (int i = 0; i < rows; i++) a[i] = vf_load(p + i * p_i + t);
@@ -386,8 +396,10 @@ static void dot_matrix(const plan *s, const matrices *m, int worker, int64_t j0,
     for (int64_t j = j0, cols; j < j1; j += cols) {
         float sums[DOT_ROWS * 4];
         cols = j1 - j >= 4 ? 4 : 1;
-        if (cols == 4) dot_4(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, s->q_j, sums);
-        else dot_1(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, sums);
+        if (cols == 4)
+            dot_4(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, s->q_j, sums);
+        else
+            dot_1(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, sums);
         for (int64_t i = 0; i < s->m; i++) {
             for (int64_t l = 0; l < cols; l++) {
                 float *c = c_at(s, m->c, i, j + l);
@@ -436,8 +448,10 @@ static void run_plan(glia_pool *pool, const glia_gemm *g, float *scratch) {
     plan s = make_plan(g);
     s.shared = scratch;
     s.private = scratch + s.shared_floats;
-    if (s.dot) glia_parallel_for(pool, (s.batches + s.together - 1) / s.together * s.n_parts, dot_piece, &s);
-    else run_phases(pool, &s);
+    if (s.dot)
+        glia_parallel_for(pool, (s.batches + s.together - 1) / s.together * s.n_parts, dot_piece, &s);
+    else
+        run_phases(pool, &s);
 }
 
 static int64_t plan_floats(const glia_gemm *g, int workers) {
@@ -461,7 +475,8 @@ static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float 
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
             float *c = g->c + i * g->ldc + j, sum = g->accumulate ? *c : 0;
-            for (int64_t part_index = 0; part_index < parts; part_index++) sum += partial[(part_index * g->m + i) * g->n + j];
+            for (int64_t part_index = 0; part_index < parts; part_index++)
+                sum += partial[(part_index * g->m + i) * g->n + j];
             *c = sum;
         }
     }
@@ -482,6 +497,8 @@ size_t GLIA_KERNEL(gemm_f32_scratch)(const glia_gemm *g, int workers) {
 
 void GLIA_KERNEL(gemm_f32)(glia_pool *pool, const glia_gemm *g, void *scratch) {
     int64_t parts = split_parts(g);
-    if (parts > 1) run_split(pool, g, parts, scratch);
-    else run_plan(pool, g, scratch);
+    if (parts > 1)
+        run_split(pool, g, parts, scratch);
+    else
+        run_plan(pool, g, scratch);
 }

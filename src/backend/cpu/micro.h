@@ -42,7 +42,7 @@ enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR colu
 
 /* Writes the tile to c, rows ldc apart, or adds it to what is there. */
 typedef void (*glia_micro_fn)(int64_t k, const float *p, int64_t p_step, const float *q, int64_t q_step,
-                             const int64_t *q_at, float *c, int64_t ldc, bool add);
+                              const int64_t *q_at, float *c, int64_t ldc, bool add);
 
 /* [mode][width][rows - 1]; wide tiles exist for up to WIDE_MR rows. */
 extern const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR];
@@ -65,7 +65,8 @@ GLIA_INLINE void transpose_4x4(float *dst, int64_t dst_step, const float *src, i
 }
 
 /* dst[j dst_step + i] = src[i src_step + j] for i < rows, j < cols. The last blocks overlap those before them. */
-static inline void transpose(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t rows, int64_t cols) {
+static inline void transpose(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t rows,
+                             int64_t cols) {
     if (rows < 4 || cols < 4) {
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t j = 0; j < cols; j++) dst[j * dst_step + i] = src[i * src_step + j];
@@ -82,7 +83,8 @@ static inline void transpose(float *dst, int64_t dst_step, const float *src, int
 }
 
 /* dst[i dst_step + j] = src[i src_step + j] for i < rows, j < cols. */
-static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t rows, int64_t cols) {
+static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t rows,
+                             int64_t cols) {
     if (cols == NR) {
         for (int64_t i = 0; i < rows; i++, dst += dst_step, src += src_step) {
             vf a = vf_load(src), b = vf_load(src + VLEN);
@@ -103,15 +105,19 @@ static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int
 
 /* Packs P(i, k) = src[i step_i + k step_k], one of the steps being 1, so that dst[k MR + i] holds it. rows <= MR. */
 static inline void pack_p(float *dst, const float *src, int64_t step_i, int64_t step_k, int64_t rows, int64_t k) {
-    if (step_i == 1) copy_rows(dst, MR, src, step_k, k, rows);
-    else transpose(dst, MR, src, step_i, rows, k);
+    if (step_i == 1)
+        copy_rows(dst, MR, src, step_k, k, rows);
+    else
+        transpose(dst, MR, src, step_i, rows, k);
 }
 
 /* Packs Q(k, j) = src[k step_k + j step_j], one of the steps being 1, so that dst[k NR + j] holds it; cols <= NR, the
  * others become 0. */
 static inline void pack_q(float *dst, const float *src, int64_t step_k, int64_t step_j, int64_t k, int64_t cols) {
-    if (step_j == 1) copy_rows(dst, NR, src, step_k, k, cols);
-    else transpose(dst, NR, src, step_j, cols, k);
+    if (step_j == 1)
+        copy_rows(dst, NR, src, step_k, k, cols);
+    else
+        transpose(dst, NR, src, step_j, cols, k);
     if (cols == NR) return;
     for (int64_t i = 0; i < k; i++) {
         for (int64_t j = cols; j < NR; j++) dst[i * NR + j] = 0;

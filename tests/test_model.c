@@ -185,7 +185,7 @@ static void test_metadata(void **state) {
     assert_string_equal(glia_model_get(model, "name"), "one");
     assert_null(glia_model_get(model, "classes"));
     for (int i = 0; i < 40; i++) {
-        char key[16], value[16];
+        char key[24], value[24];
         snprintf(key, sizeof key, "key%d", i);
         snprintf(value, sizeof value, "value %d", i);
         assert_int_equal(glia_model_set(model, key, "first", NULL), GLIA_OK);

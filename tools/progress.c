@@ -29,7 +29,11 @@ bool interrupted(void) { return stop_asked != 0; }
 
 /* ---- the curve ---------------------------------------------------------------------------- */
 
-enum { POINTS = 24, STRETCH = 1000 }; /* points of the curve in an epoch at most; samples between two at least */
+enum {
+    POINTS = 24,
+    ALL_POINTS = 120,
+    STRETCH = 1000
+}; /* of the curve: in an epoch and in all at most; samples between */
 
 static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
     if (n < *capacity) return items;
@@ -44,7 +48,8 @@ static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
 static void record_point(progress *p, const glia_progress *now) {
     double steps = (double)(now->steps > 0 ? now->steps : 1), share = (double)now->step / steps;
     if (now->step == 1) p->mark = (curve_point){ 0 };
-    double points = fmin(POINTS, fmax(1, floor((double)p->samples / STRETCH)));
+    double points = fmin(POINTS, floor((double)ALL_POINTS / (double)now->epochs));
+    points = fmax(1, fmin(points, floor((double)p->samples / STRETCH)));
     bool due = floor(share * points) > floor((double)(now->step - 1) / steps * points);
     double samples = (double)now->samples, stretch = samples - p->mark.epoch;
     if (!due || stretch <= 0) return;

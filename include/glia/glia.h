@@ -9,8 +9,8 @@
  * into a program with a fixed memory plan that runs many times and never allocates.
  *
  * Building needs no checks: the first mistake is kept in the graph and the next action reports it. Actions return a
- * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts or
- * keeps global state. Options are structs by value; a field left zero means the default that its comment names.
+ * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts
+ * or keeps global state. Options are structs by value; a field left zero means the default that its comment names.
  *
  * Shapes in comments are by letter: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
  */
@@ -73,8 +73,8 @@ GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element 
 
 enum { GLIA_MAX_RANK = 8 };
 
-/* Row-major. A negative dimension -k stands for k times the batch size, which compiling fixes: GLIA_SHAPE(GLIA_BATCH, 10)
- * is ten numbers for each sample. */
+/* Row-major. A negative dimension -k stands for k times the batch size, which compiling fixes:
+ * GLIA_SHAPE(GLIA_BATCH, 10) is ten numbers for each sample. */
 typedef struct glia_shape {
     int rank; /* 0: a scalar */
     int64_t dim[GLIA_MAX_RANK];
@@ -117,7 +117,7 @@ GLIA_API glia_tensor glia_like(glia_tensor x, double value);
 /* How a parameter begins. fan_in and fan_out of a kernel are computed from its shape: (units, F) for dense,
  * (K, C/groups, spatial...) for convolutions. */
 typedef enum glia_init_kind {
-    GLIA_INIT_DEFAULT,           /* what the layer takes: Glorot uniform for kernels, zeros for biases (as Keras does) */
+    GLIA_INIT_DEFAULT,           /* what the layer takes: Glorot uniform for kernels, zeros for biases, as Keras does */
     GLIA_INIT_ZEROS,
     GLIA_INIT_CONSTANT,          /* value */
     GLIA_INIT_UNIFORM,           /* [low, high) */
@@ -140,10 +140,12 @@ typedef struct glia_init {
     double fan_in;                         /* 0: from the shape; a bias has none of its own */
 } glia_init;
 
-/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking for an
- * existing name with the same dtype and shape returns the same leaf, so weights are shared by name. */
-GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape, glia_init init);
-GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape, glia_init init);
+/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking
+ * for an existing name with the same dtype and shape returns the same leaf, so weights are shared by name. */
+GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
+                                    glia_init init);
+GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
+                                glia_init init);
 
 /* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or takes them back.
  * Returns how many matched. */
@@ -228,17 +230,19 @@ GLIA_API glia_tensor glia_flatten(glia_tensor x);                   /* (N, ...) 
 GLIA_API glia_tensor glia_permute(glia_tensor x, glia_shape order); /* output axis i is input axis order.dim[i] */
 GLIA_API glia_tensor glia_transpose(glia_tensor x);                 /* the last two axes swapped */
 GLIA_API glia_tensor glia_broadcast(glia_tensor x, glia_shape shape);
-/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the end and
- * negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
+/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the
+ * end and negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
 GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step);
 /* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
 GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
 GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
-GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis); /* as numpy.take; outside: the nearest inside */
+/* As numpy.take; outside: the nearest inside */
+GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
 /* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
-GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis); /* 0, 1, 2, ... along axis */
+/* 0, 1, 2, ... along axis */
+GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis);
 
 /* (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. transpose_a: a is (..., K, M). */
 GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
@@ -266,8 +270,10 @@ typedef struct glia_conv_window {
 
 GLIA_API glia_tensor glia_conv(glia_tensor x, glia_tensor kernel, glia_conv_window window);
 /* The adjoint of glia_conv in x ("deconvolution"). x (N, K, spatial...), kernel (K, C/groups, spatial...), result
- * (N, C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) + 1. */
-GLIA_API glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_window window, glia_shape output);
+ * (N, C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) +
+ * 1. */
+GLIA_API glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_window window,
+                                          glia_shape output);
 
 typedef struct glia_pool_opts {
     int size;          /* of the window, every axis; 0: 2 */
@@ -286,14 +292,15 @@ GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
 
 /* ==== 4. gradients ========================================================================== */
 
-/* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x that y
- * does not depend on gets zeros. */
+/* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x
+ * that y does not depend on gets zeros. */
 GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
 /* The same from a given dL/dy (a vector-Jacobian product). */
 GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);
 
 /* ==== 5. layers ============================================================================= */
-/* A layer makes named parameters ("name/kernel", "name/bias") and the operations that use them. Names may contain "/". */
+/* A layer makes named parameters ("name/kernel", "name/bias") and the operations that use them. Names may contain
+ * "/". */
 
 typedef enum glia_activation {
     GLIA_LINEAR,
@@ -363,19 +370,25 @@ GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
 
 /* ==== 6. losses and metrics ================================================================= */
-/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). Labels and logits may have more axes,
- * (..., K) and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
+/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). Labels and logits may have more
+ * axes, (..., K) and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
 
-GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);  /* (N, K), i32 (N) */
-GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing); /* (N, K) x2 */
+/* (N, K), i32 (N) */
+GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);
+/* (N, K) x2 */
+GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing);
 GLIA_API glia_tensor glia_nll(glia_tensor log_probabilities, glia_tensor labels);     /* (N, K), i32 (N) */
-GLIA_API glia_tensor glia_binary_cross_entropy(glia_tensor logits, glia_tensor target); /* same shapes; target in [0, 1] */
+/* Same shapes; target in [0, 1] */
+GLIA_API glia_tensor glia_binary_cross_entropy(glia_tensor logits, glia_tensor target);
 GLIA_API glia_tensor glia_mse(glia_tensor prediction, glia_tensor target);
 GLIA_API glia_tensor glia_mae(glia_tensor prediction, glia_tensor target);
 GLIA_API glia_tensor glia_huber(glia_tensor prediction, glia_tensor target, double delta); /* 0: 1 */
-GLIA_API glia_tensor glia_hinge(glia_tensor score, glia_tensor target);              /* target -1 or 1: mean max(0, 1 - ts) */
-GLIA_API glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p);           /* (N, K): mean over N of sum p (log p - log q) */
-GLIA_API glia_tensor glia_accuracy(glia_tensor scores, glia_tensor labels);          /* (N, K), i32 (N): share of argmax hits */
+/* target -1 or 1: mean max(0, 1 - ts) */
+GLIA_API glia_tensor glia_hinge(glia_tensor score, glia_tensor target);
+/* (N, K): mean over N of sum p (log p - log q) */
+GLIA_API glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p);
+/* (N, K), i32 (N): share of argmax hits */
+GLIA_API glia_tensor glia_accuracy(glia_tensor scores, glia_tensor labels);
 
 typedef enum glia_loss {
     GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels, MSE for others */
@@ -417,16 +430,17 @@ typedef struct glia_optimizer {
     double clip_value;         /* each element into [-v, v]; 0: never */
 } glia_optimizer;
 
-/* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may change
- * from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the gradients of
- * `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters and optimiser
- * states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train"). */
+/* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
+ * change from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the
+ * gradients of `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters
+ * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train"). */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
 /* ==== 8. programs and sessions ============================================================== */
 
-/* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3, v4,
- * neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's definition. */
+/* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3,
+ * v4, neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's
+ * definition. */
 typedef struct glia_backend glia_backend;
 GLIA_API glia_backend *glia_backend_open(const char *name, int threads, glia_error *error); /* threads 0: all cores */
 GLIA_API void glia_backend_close(glia_backend *backend);
@@ -465,7 +479,8 @@ typedef struct glia_compile_opts {
 } glia_compile_opts;
 
 typedef struct glia_program glia_program;
-GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts, glia_error *error);
+GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts,
+                                    glia_error *error);
 GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
@@ -519,8 +534,8 @@ GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /
 /* One safetensors file: the values by name, the graph as text and the rest in its metadata. */
 GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
 GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
-/* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be NULL) gets
- * their number. A name in both with another shape is an error. */
+/* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be
+ * NULL) gets their number. A name in both with another shape is an error. */
 GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
 
 /* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */
@@ -532,10 +547,10 @@ GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *
 typedef struct glia_dataset glia_dataset;
 
 /* By name or address: "mnist", "fashion-mnist", "cifar10", "strokes", "strokes?n=5000&seed=3", "idx:IMAGES,LABELS",
- * "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE". Named data are looked for in `folder` (may
- * be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An address of files is one set, the
- * same for both splits, unless it says "test=0.2" (and "seed=1"): then a fifth of the samples, drawn by the seed, is the
- * test split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
+ * "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE". Named data are looked for in
+ * `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An address
+ * of files is one set, the same for both splits, unless it says "test=0.2" (and "seed=1"): then a fifth of the
+ * samples, drawn by the seed, is the test split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
 GLIA_API glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error);
 
 /* The data sets that have names. */
@@ -546,7 +561,8 @@ typedef struct glia_data_info {
     glia_shape x_shape;
     int classes;
 } glia_data_info;
-GLIA_API int glia_data_list(glia_data_info *out, int capacity); /* fills at most `capacity`; returns how many there are */
+/* Fills at most `capacity`; returns how many there are */
+GLIA_API int glia_data_list(glia_data_info *out, int capacity);
 GLIA_API bool glia_data_available(const char *name, const char *folder); /* glia_data_open() would find its files */
 
 /* Arrays in memory; copied unless `borrow`. n samples; y may be NULL. */
@@ -562,7 +578,8 @@ typedef struct glia_arrays {
     bool borrow;
 } glia_arrays;
 GLIA_API glia_dataset *glia_data_arrays(glia_arrays arrays, glia_error *error);
-/* Handwriting-like digits drawn by the library: n samples of (1, 28, 28) bytes, labels 0-9; the same for the same seed. */
+/* Handwriting-like digits drawn by the library: n samples of (1, 28, 28) bytes, labels 0-9; the same for the same
+ * seed. */
 GLIA_API glia_dataset *glia_data_strokes(int64_t n, uint64_t seed, glia_error *error);
 /* Samples [begin, end) of another, which must outlive it. */
 GLIA_API glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error);
@@ -576,18 +593,19 @@ GLIA_API int glia_data_classes(const glia_dataset *data); /* 0: not a classifica
 GLIA_API const char *glia_data_class_name(const glia_dataset *data, int label);
 GLIA_API const char *glia_data_name(const glia_dataset *data);
 
-/* x becomes (x - mean[c]) / stddev[c], after bytes were scaled to [0, 1]. One value for each channel (the first axis of a
- * sample of rank 3) or column (of rank 1), or a single one for all: n says how many. A stddev of 0 counts as 1. Replaces an
- * earlier normalisation. */
-GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n, glia_error *error);
+/* x becomes (x - mean[c]) / stddev[c], after bytes were scaled to [0, 1]. One value for each channel (the first
+ * axis of a sample of rank 3) or column (of rank 1), or a single one for all: n says how many. A stddev of 0 counts
+ * as 1. Replaces an earlier normalisation. */
+GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n,
+                                         glia_error *error);
 /* Computes the channels' (columns') mean and standard deviation before normalisation; `mean` and `stddev` have room for
  * `capacity`, and if that is not enough get a single value for all. Returns how many; 0: a sample could not be read. */
 GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
 /* Sample `index`, as a model would see it: x as f32, y of its own dtype. Either may be NULL. */
 GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
 
-/* Reads a PNG, JPEG, PGM or PPM picture as a model takes it, x (C, H, W): made grey (C = 1) or coloured (3), resized, and
- * scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
+/* Reads a PNG, JPEG, PGM or PPM picture as a model takes it, x (C, H, W): made grey (C = 1) or coloured (3),
+ * resized, and scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
 GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error);
 
 /* Batches of a data set, prepared ahead by worker threads. The order depends on the seed and the epoch alone. */
@@ -607,8 +625,10 @@ typedef struct glia_batch {
 typedef struct glia_loader glia_loader;
 GLIA_API glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error);
 GLIA_API void glia_loader_free(glia_loader *loader);
-GLIA_API glia_status glia_loader_start(glia_loader *loader, int64_t epoch, glia_error *error); /* from its first batch */
-GLIA_API bool glia_loader_next(glia_loader *loader, glia_batch *batch); /* false: the epoch is over; valid until the next */
+/* From its first batch */
+GLIA_API glia_status glia_loader_start(glia_loader *loader, int64_t epoch, glia_error *error);
+/* False: the epoch is over; valid until the next */
+GLIA_API bool glia_loader_next(glia_loader *loader, glia_batch *batch);
 /* GLIA_OK, or why an epoch ended early: a sample that could not be read. */
 GLIA_API glia_status glia_loader_check(const glia_loader *loader, glia_error *error);
 GLIA_API int64_t glia_loader_batches(const glia_loader *loader);        /* in an epoch */
@@ -634,7 +654,8 @@ typedef struct glia_progress {
     glia_scores validation;
     size_t activation_bytes, parameter_bytes; /* of the training step, planned */
 } glia_progress;
-/* Called before the first step (step 0), after every step and at the end of an epoch; false: stop here, with what there is. */
+/* Called before the first step (step 0), after every step and at the end of an epoch; false: stop here, with what
+ * there is. */
 typedef bool (*glia_progress_fn)(const glia_progress *progress, void *context);
 
 /* How the learning rate changes over all steps of a fit. */
@@ -663,11 +684,11 @@ typedef struct glia_fit_opts {
     void *context;
 } glia_fit_opts;
 
-/* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model may be
- * fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid, cross-entropies are computed
- * from what is before it. A sample of any shape fits an input (N, F) of as many numbers. Integer targets are classes.
- * GLIA_E_INTERRUPTED when the callback stopped it: the model is usable. GLIA_E_ARGUMENT when the loss stops being finite: the
- * model has again the values with which that epoch began. */
+/* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model
+ * may be fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid,
+ * cross-entropies are computed from what is before it. A sample of any shape fits an input (N, F) of as many
+ * numbers. Integer targets are classes. GLIA_E_INTERRUPTED when the callback stopped it: the model is usable.
+ * GLIA_E_ARGUMENT when the loss stops being finite: the model has again the values with which that epoch began. */
 GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
 
 typedef struct glia_evaluate_opts {
@@ -678,11 +699,12 @@ typedef struct glia_evaluate_opts {
     int64_t *confusion; /* may be NULL: (classes, classes) counts, rows the truth; classes as the data have */
     int32_t *predicted; /* may be NULL: the predicted class of each sample */
 } glia_evaluate_opts;
-GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts, glia_scores *scores,
-                                   glia_error *error);
+GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts,
+                                   glia_scores *scores, glia_error *error);
 
 /* The first output for n samples x (n, sample) -> y (n, output), f32. */
-GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend, glia_error *error);
+GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
+                                  glia_error *error);
 
 #ifdef __cplusplus
 }

@@ -30,10 +30,10 @@ bool interrupted(void) { return stop_asked != 0; }
 /* ---- the curve ---------------------------------------------------------------------------- */
 
 enum {
-    POINTS = 24,
-    ALL_POINTS = 120,
-    STRETCH = 1000
-}; /* of the curve: in an epoch and in all at most; samples between */
+    POINTS = 24,      /* of the curve in an epoch, at most */
+    ALL_POINTS = 120, /* of the curve, about at most */
+    STRETCH = 1000    /* samples between two, at least */
+};
 
 static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
     if (n < *capacity) return items;

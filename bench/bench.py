@@ -223,8 +223,10 @@ def measure(workload, options, settings):
             row["agree"] &= losses_agree(side.ready["losses"], sides["glia"].ready["losses"])
             row["losses_" + name] = side.ready["losses"]
         row["rss_" + name] = side.close()
-    if best and best is installed:
-        row["best"], row["about_best"], row["rss_best"] = row["installed"], row["about_installed"], row["rss_installed"]
+    if installed and row["installed"] > row.get("best", 0):
+        row["setting"] = installed.name
+        for what in ("", "spread_", "about_", "rss_", "losses_"):
+            row[what + "best"] = row[what + "installed"]
     return row
 
 

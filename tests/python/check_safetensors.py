@@ -1,6 +1,6 @@
 """Reads the file that tests/test_safetensors.c wrote with Python's safetensors: every dtype, odd names, metadata.
 
-    PYTHON tests/python/check_safetensors.py build/release/tests/work/test_safetensors/written.safetensors
+    PYTHON tests/python/check_safetensors.py build/release/tests/scratch/test_safetensors/written.safetensors
 
 Needs safetensors and numpy. bfloat16 is not in NumPy, so of that tensor only the header is looked at.
 """

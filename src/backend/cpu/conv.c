@@ -356,7 +356,7 @@ static void run_panel(const work *w, const float *filters, const float *q, bool 
     for (int64_t i = i0; i < i1; i++) {
         int64_t row = panel_row(j, i), rows = panel_row(j, i + 1) - row;
         const float *p = filters + (i * w->c->kdim + k0) * MR;
-        glia_micro_fn fn = GLIA_KERNEL(micro)[mode][size][rows - 1];
+        glia_conv_micro_fn fn = GLIA_KERNEL(conv_micro)[mode][size][rows - 1];
         float *c = w->direct ? w->y + row * j->y_plane + (w->r.d0 * j->y_extents[1] + w->r.h0) * j->y_extents[2] + first
                              : w->tiles + (row - base) * w->tile_step + first;
         int64_t step = w->direct ? j->y_plane : w->tile_step;

@@ -13,7 +13,7 @@
 #ifndef GLIA_CPU_CONV_H
 #define GLIA_CPU_CONV_H
 
-#include "backend/cpu/micro.h"
+#include "backend/cpu/conv_micro.h"
 #include "backend/cpu/rows.h"
 
 typedef struct field {

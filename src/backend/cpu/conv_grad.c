@@ -165,7 +165,8 @@ static void sum_by_channels(const job *j, const region *r, int64_t group, int64_
             int64_t tap = ((t0 * f->gap[0] * extents[1] + t1 * f->gap[1]) * extents[2] + t2 * f->gap[2]) * w;
             for (int64_t i = i0; i < i1; i++) {
                 int64_t k = j->k * i / j->k_panels, n_rows = j->k * (i + 1) / j->k_panels - k;
-                glia_micro_fn fn = GLIA_KERNEL(micro)[TILE_ROWS_TABLE][cols == NR ? TILE_FULL : TILE_HALF][n_rows - 1];
+                glia_conv_micro_fn fn =
+                    GLIA_KERNEL(conv_micro)[TILE_ROWS_TABLE][cols == NR ? TILE_FULL : TILE_HALF][n_rows - 1];
                 fn(pixels, dy + (k - k0) * j->dy_step, j->dy_step, window + tap + c, 0, at,
                    partial + (t * j->k + k) * w + c, w, !first);
             }

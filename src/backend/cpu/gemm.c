@@ -181,8 +181,21 @@ static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64
     int width = cols > NR ? TILE_WIDE : cols > VLEN ? TILE_FULL : TILE_HALF;
     glia_micro_fn fn = GLIA_KERNEL(micro)[mode][width][rows - 1];
     float *at = c_at(s, c, i, j);
-    if (!s->swapped && cols == full) {
-        fn(k, p.data, p.step, q.data, q.step, NULL, at, s->g->ldc, add);
+    bool in_place = !s->swapped && cols == full;
+    int64_t p_at[MR], to[MR];
+    for (int64_t r = 0; r < rows; r++) p_at[r] = r * p.step, to[r] = r * (in_place ? s->g->ldc : WIDE_NR);
+    glia_micro_args args = { .outer = 1,
+                             .inner = k,
+                             .p = p.data,
+                             .p_step = mode == TILE_COLS ? p.step : 1,
+                             .p_at = p_at,
+                             .q = q.data,
+                             .q_step = q.step,
+                             .c = at,
+                             .c_at = to,
+                             .add = add };
+    if (in_place) {
+        fn(&args);
         return;
     }
     _Alignas(GLIA_ALIGN) float tile[MR * WIDE_NR];
@@ -190,7 +203,8 @@ static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64
         memset(tile, 0, sizeof tile);
         tile_load(s, tile, at, rows, cols);
     }
-    fn(k, p.data, p.step, q.data, q.step, NULL, tile, WIDE_NR, add);
+    args.c = tile;
+    fn(&args);
     tile_store(s, tile, at, rows, cols);
 }
 

@@ -1,36 +1,38 @@
 /* micro.c - the tiles of micro.h, one function for each mode, number of rows and width. */
 #include "backend/cpu/micro.h"
 
-GLIA_INLINE void tile(const int mode, const int rows, const int nv, int64_t k, const float *p, int64_t p_step,
-                      const float *q, int64_t q_step, const int64_t *q_at, float *c, int64_t ldc, bool add) {
-    const bool by_rows = mode == TILE_ROWS || mode == TILE_ROWS_TABLE;
-    const bool by_table = mode == TILE_TABLE || mode == TILE_ROWS_TABLE;
+GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_micro_args *t) {
     vf acc[MR][4];
-    GLIA_UNROLL for (int i = 0; i < rows; i++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[i][v] = (vf){ 0 }; }
-    for (int64_t step = 0; step < k; step++) {
-        const float *row = by_table ? q + q_at[step] : q;
-        vf b[4];
-        GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(row + v * VLEN);
-        GLIA_UNROLL for (int i = 0; i < rows; i++) {
-            vf a = vf_set(p[by_rows ? i * p_step : i]);
-            GLIA_UNROLL for (int v = 0; v < nv; v++) acc[i][v] += a * b[v];
-        }
-        p += by_rows ? 1 : p_step;
-        q += q_step;
+    const float *row[MR];
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        row[r] = t->p + (mode == TILE_ROWS ? t->p_at[r] : r);
+        GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 };
     }
-    GLIA_UNROLL for (int i = 0; i < rows; i++) {
-        float *row = c + i * ldc;
+    const int64_t p_step = t->p_step, q_step = t->q_step;
+    for (int64_t o = 0; o < t->outer; o++) {
+        const float *q = t->q + o * t->q_outer;
+        int64_t at = o * t->p_outer;
+        for (int64_t i = 0; i < t->inner; i++) {
+            vf b[4];
+            GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
+            GLIA_UNROLL for (int r = 0; r < rows; r++) {
+                vf a = vf_set(row[r][at]);
+                GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
+            }
+            at += p_step;
+            q += q_step;
+        }
+    }
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        float *c = t->c + t->c_at[r];
         GLIA_UNROLL for (int v = 0; v < nv; v++) {
-            vf_store(row + v * VLEN, add ? vf_load(row + v * VLEN) + acc[i][v] : acc[i][v]);
+            vf_store(c + v * VLEN, t->add ? vf_load(c + v * VLEN) + acc[r][v] : acc[r][v]);
         }
     }
 }
 
 #define TILE(mode, rows, nv)                                                                                           \
-    static void mode##_##rows##x##nv(int64_t k, const float *p, int64_t p_step, const float *q, int64_t q_step,        \
-                                     const int64_t *q_at, float *c, int64_t ldc, bool add) {                           \
-        tile(mode, rows, nv, k, p, p_step, q, q_step, q_at, c, ldc, add);                                              \
-    }
+    static void mode##_##rows##x##nv(const glia_micro_args *t) { tile(mode, rows, nv, t); }
 #define TILE_NAME(mode, rows, nv) [rows - 1] = mode##_##rows##x##nv,
 
 #if VLEN == 16
@@ -51,8 +53,6 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, int64_t k, c
 #define MODE(X, mode) ROWS(X, mode, 1) ROWS(X, mode, 2) WIDE_ROWS(X, mode, 4)
 MODE(TILE, TILE_COLS)
 MODE(TILE, TILE_ROWS)
-MODE(TILE, TILE_TABLE)
-MODE(TILE, TILE_ROWS_TABLE)
 
 #define WIDTHS(mode)                                                                                                   \
     [mode] = {                                                                                                         \
@@ -60,6 +60,4 @@ MODE(TILE, TILE_ROWS_TABLE)
         [TILE_FULL] = { ROWS(TILE_NAME, mode, 2) },                                                                    \
         [TILE_WIDE] = { WIDE_ROWS(TILE_NAME, mode, 4) },                                                               \
     },
-const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS)
-                                                                            WIDTHS(TILE_TABLE)
-                                                                                WIDTHS(TILE_ROWS_TABLE) };
+const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS) };

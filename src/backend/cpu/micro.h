@@ -2,14 +2,14 @@
  *
  * A tile is `rows` <= MR rows by 1, 2 or 4 vectors of columns of a product P Q, kept in registers while k runs:
  *
- *     tile[i][j] = sum over k of P(i, k) Q(k, j)        P is broadcast, Q is loaded in vectors along j
+ *     tile[r][j] = sum over k of P(r, k) Q(k, j)        P is broadcast, Q is loaded in vectors along j
  *
- * Rows of Q are contiguous in j and lie q_step apart, or at offsets from a table. P is read in one of two orders, so that
- * neither operand has to be packed where packing would not pay:
+ * k is a pair (o, i), o < outer, i < inner, so that what lies in lines of memory (the taps of a convolution, the pixels of
+ * an image's rows) is read where it is. Columns of Q are contiguous. Rows of the tile are written at offsets from a table.
+ * P is read in one of two orders:
  *
- *     TILE_COLS    P(i, k) = p[i + k p_step]      packed P, or a transposed matrix as it lies
- *     TILE_ROWS    P(i, k) = p[i p_step + k]      a row-major matrix as it lies
- *     TILE_TABLE, TILE_ROWS_TABLE    the same with Q(k, j) = q[q_at[k] + j]
+ *     TILE_COLS    P(r, (o, i)) = p[r        + o p_outer + i p_step]      packed P, or a transposed matrix as it lies
+ *     TILE_ROWS    P(r, (o, i)) = p[p_at[r]  + o p_outer + i p_step]      rows anywhere
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -37,12 +37,23 @@ enum {
     WIDE_MR = MR / 2    /* rows of a wide tile at most */
 };
 
-enum { TILE_COLS, TILE_ROWS, TILE_TABLE, TILE_ROWS_TABLE, TILE_MODES };
+enum { TILE_COLS, TILE_ROWS, TILE_MODES };
 enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR columns */
 
-/* Writes the tile to c, rows ldc apart, or adds it to what is there. */
-typedef void (*glia_micro_fn)(int64_t k, const float *p, int64_t p_step, const float *q, int64_t q_step,
-                              const int64_t *q_at, float *c, int64_t ldc, bool add);
+/* What a tile is computed from, and where to. */
+typedef struct glia_micro_args {
+    int64_t outer, inner;
+    const float *p;
+    int64_t p_step, p_outer;
+    const int64_t *p_at; /* TILE_ROWS: by row */
+    const float *q;
+    int64_t q_step, q_outer;
+    float *c;
+    const int64_t *c_at; /* by row */
+    bool add;            /* to what is there */
+} glia_micro_args;
+
+typedef void (*glia_micro_fn)(const glia_micro_args *args);
 
 /* [mode][width][rows - 1]; wide tiles exist for up to WIDE_MR rows. */
 extern const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR];

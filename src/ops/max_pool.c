@@ -38,15 +38,16 @@ static bool max_pool_gather_infer(glia_node *n) {
     return glia_shape_equal(n->in[0]->shape, n->in[1]->shape) || glia_node_fail(n, "both must have the same shape");
 }
 
-/* m(w): the index in its plane of the maximum of the window at `place`. */
-static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64_t place) {
+/* m(w): the place in its plane of the maximum of the window at `place`; elements of the plane lie `step` apart. */
+static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64_t step, int64_t place) {
     int64_t from[3], to[3], best = -1;
     glia_pool_bounds(r, place, from, to);
     for (int64_t d = from[0]; d < to[0]; d++) {
         for (int64_t h = from[1]; h < to[1]; h++) {
             for (int64_t w = from[2]; w < to[2]; w++) {
                 int64_t i = (d * r->size[1] + h) * r->size[2] + w;
-                if (best < 0 || plane[i] > plane[best] || (isnan(plane[i]) && !isnan(plane[best]))) best = i;
+                double x = plane[i * step], most = best < 0 ? 0 : plane[best * step];
+                if (best < 0 || x > most || (isnan(x) && !isnan(most))) best = i;
             }
         }
     }
@@ -57,9 +58,11 @@ static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64
 static void take(const glia_pool_attrs *a, glia_shape x_shape, glia_shape y_shape, const double *x,
                  const double *values, double *y) {
     glia_pool_range r = glia_pool_range_of(a, x_shape, y_shape);
-    int64_t size = r.size[0] * r.size[1] * r.size[2], out = r.out[0] * r.out[1] * r.out[2];
+    int64_t size = r.size[0] * r.size[1] * r.size[2], out = r.out[0] * r.out[1] * r.out[2], step = glia_pool_step(&r);
     for (int64_t p = 0; p < r.planes; p++) {
-        for (int64_t o = 0; o < out; o++) y[p * out + o] = values[p * size + place_of_max(&r, x + p * size, o)];
+        int64_t at_x = glia_pool_plane(&r, p, size), at_y = glia_pool_plane(&r, p, out);
+        for (int64_t o = 0; o < out; o++)
+            y[at_y + o * step] = values[at_x + place_of_max(&r, x + at_x, step, o) * step];
     }
 }
 
@@ -73,10 +76,12 @@ static void max_pool_gather_eval(const glia_node *n, const double *const *in, do
 
 static void max_pool_scatter_eval(const glia_node *n, const double *const *in, double *dx) {
     glia_pool_range r = glia_pool_range_of(n->attrs, n->shape, n->in[1]->shape);
-    int64_t size = r.size[0] * r.size[1] * r.size[2], out = r.out[0] * r.out[1] * r.out[2];
+    int64_t size = r.size[0] * r.size[1] * r.size[2], out = r.out[0] * r.out[1] * r.out[2], step = glia_pool_step(&r);
     memset(dx, 0, (size_t)(r.planes * size) * sizeof *dx);
     for (int64_t p = 0; p < r.planes; p++) {
-        for (int64_t o = 0; o < out; o++) dx[p * size + place_of_max(&r, in[0] + p * size, o)] += in[1][p * out + o];
+        int64_t at_x = glia_pool_plane(&r, p, size), at_y = glia_pool_plane(&r, p, out);
+        for (int64_t o = 0; o < out; o++)
+            dx[at_x + place_of_max(&r, in[0] + at_x, step, o) * step] += in[1][at_y + o * step];
     }
 }
 
@@ -92,39 +97,51 @@ static void max_pool_gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[1] = glia_node2(&glia_op_max_pool_scatter, y->in[0], dy, y->attrs);
 }
 
-#define RECORD(op_name, inputs, text)                                                                               \
-    const glia_op glia_op_##op_name = { .name = #op_name, .summary = text, .arity = inputs,                         \
-                                        .attr_size = sizeof(glia_pool_attrs), .fields = glia_pool_fields,           \
-                                        .infer = op_name##_infer, .eval = op_name##_eval, .vjp = op_name##_vjp };
+#define RECORD(op_name, inputs, text)                                                                                  \
+    const glia_op glia_op_##op_name = { .name = #op_name,                                                              \
+                                        .summary = text,                                                               \
+                                        .arity = inputs,                                                               \
+                                        .attr_size = sizeof(glia_pool_attrs),                                          \
+                                        .fields = glia_pool_fields,                                                    \
+                                        .infer = op_name##_infer,                                                      \
+                                        .eval = op_name##_eval,                                                        \
+                                        .vjp = op_name##_vjp };
 
 RECORD(max_pool, 1, "largest element of each window; of equal ones the first counts")
 RECORD(max_pool_scatter, 2, "dy added where x has the maxima of its windows: max_pool's gradient")
 RECORD(max_pool_gather, 2, "u where x has the maxima of its windows: max_pool_scatter's gradient")
 
-/* Columns: window, stride, pad, pad_after, x, y. Overlapping windows share maxima, so that gradients add up. */
-#define CASES(CASE)                                                                          \
-    CASE(plain, (2, 2), (2, 2), (0, 0), (0, 0), (2, 3, 4, 6), (2, 3, 2, 3))                  \
-    CASE(rest, (2, 2), (2, 2), (0, 0), (0, 0), (1, 2, 5, 7), (1, 2, 2, 3))                   \
-    CASE(overlapping, (3, 3), (2, 2), (1, 1), (1, 1), (2, 2, 7, 6), (2, 2, 4, 3))            \
-    CASE(uneven, (3, 2), (1, 3), (0, 1), (2, 0), (1, 2, 5, 6), (1, 2, 5, 2))                 \
-    CASE(line, (3), (2), (1), (1), (2, 2, 7), (2, 2, 4))                                     \
-    CASE(volume, (2, 2, 3), (1, 2, 2), (0, 1, 1), (1, 0, 1), (1, 2, 3, 4, 5), (1, 2, 3, 2, 3))
+/* Columns: channels last, window, stride, pad, pad_after, x, y. Overlapping windows share maxima, so that gradients add up. */
+#define CASES(CASE)                                                                                                    \
+    CASE(plain, false, (2, 2), (2, 2), (0, 0), (0, 0), (2, 3, 4, 6), (2, 3, 2, 3))                                     \
+    CASE(rest, false, (2, 2), (2, 2), (0, 0), (0, 0), (1, 2, 5, 7), (1, 2, 2, 3))                                      \
+    CASE(overlapping, false, (3, 3), (2, 2), (1, 1), (1, 1), (2, 2, 7, 6), (2, 2, 4, 3))                               \
+    CASE(uneven, false, (3, 2), (1, 3), (0, 1), (2, 0), (1, 2, 5, 6), (1, 2, 5, 2))                                    \
+    CASE(line, false, (3), (2), (1), (1), (2, 2, 7), (2, 2, 4))                                                        \
+    CASE(volume, false, (2, 2, 3), (1, 2, 2), (0, 1, 1), (1, 0, 1), (1, 2, 3, 4, 5), (1, 2, 3, 2, 3))                  \
+    CASE(plain_last, true, (2, 2), (2, 2), (0, 0), (0, 0), (2, 5, 6, 3), (2, 2, 3, 3))                                 \
+    CASE(overlapping_last, true, (3, 3), (2, 2), (1, 1), (1, 1), (2, 7, 6, 2), (2, 4, 3, 2))                           \
+    CASE(wide_last, true, (3, 2), (1, 3), (0, 1), (2, 0), (1, 5, 6, 19), (1, 5, 2, 19))                                \
+    CASE(line_last, true, (3), (2), (1), (1), (2, 7, 2), (2, 4, 2))                                                    \
+    CASE(volume_last, true, (2, 2, 3), (1, 2, 2), (0, 1, 1), (1, 0, 1), (1, 3, 4, 5, 2), (1, 3, 2, 3, 2))
 
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
-#define ATTRS(id, w, s, p, q, x, y)                                                                                    \
-    static const glia_pool_attrs id##_attrs = { LIST w, LIST s, LIST p, LIST q, false, { 0 } };
+#define ATTRS(id, last, w, s, p, q, x, y)                                                                              \
+    static const glia_pool_attrs id##_attrs = { LIST w, LIST s, LIST p, LIST q, false, { 0 }, last };
 CASES(ATTRS)
 
-#define DISTINCT(dims) { .shape = LIST dims, .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
-#define OF_POOL(id, w, s, p, q, x, y) { .name = #id, .n = 1, .in = { DISTINCT(x) }, .attrs = &id##_attrs },
-#define OF_SCATTER(id, w, s, p, q, x, y)                                                                               \
-    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST y } }, .attrs = &id##_attrs },
-#define OF_GATHER(id, w, s, p, q, x, y)                                                                                \
-    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST x } }, .attrs = &id##_attrs },
+#define DISTINCT(dims)                                                                                                 \
+    { .shape = LIST dims, .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
+#define OF_POOL(id, last, w, s, p, q, x, y)                                                                            \
+    { .name = #id, .n = 1, .in = { DISTINCT(x) }, .attrs = &id##_attrs, .no_golden = last },
+#define OF_SCATTER(id, last, w, s, p, q, x, y)                                                                         \
+    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST y } }, .attrs = &id##_attrs, .no_golden = last },
+#define OF_GATHER(id, last, w, s, p, q, x, y)                                                                          \
+    { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST x } }, .attrs = &id##_attrs, .no_golden = last },
 
-const glia_sample glia_samples_max_pool[] = { CASES(OF_POOL) { 0 } };
-const glia_sample glia_samples_max_pool_scatter[] = { CASES(OF_SCATTER) { 0 } };
-const glia_sample glia_samples_max_pool_gather[] = { CASES(OF_GATHER) { 0 } };
+const glia_sample glia_samples_max_pool[] = { CASES(OF_POOL){ 0 } };
+const glia_sample glia_samples_max_pool_scatter[] = { CASES(OF_SCATTER){ 0 } };
+const glia_sample glia_samples_max_pool_gather[] = { CASES(OF_GATHER){ 0 } };
 
 glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts) {
     glia_pool_attrs a = { 0 };

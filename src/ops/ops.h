@@ -41,6 +41,7 @@ typedef struct glia_conv_attrs {
     glia_shape stride, dilation, pad, pad_after; /* INTS */
     int64_t groups;
     glia_shape size; /* SHAPE: conv_input_grad: x's full shape (N, C, ...); conv_kernel_grad: the kernel's full shape; conv: rank 0 */
+    bool channels_last; /* x and y are (N, spatial..., C); the kernel stays (K, C/groups, spatial...) */
 } glia_conv_attrs;
 
 /* max_pool, max_pool_scatter, max_pool_gather, avg_pool, avg_pool_grad. */
@@ -48,6 +49,7 @@ typedef struct glia_pool_attrs {
     glia_shape window, stride, pad, pad_after; /* INTS, one entry for each spatial axis */
     bool count_padding;
     glia_shape size; /* SHAPE: avg_pool_grad: x's full shape (N, C, ...) */
+    bool channels_last; /* x and y are (N, spatial..., C) */
 } glia_pool_attrs;
 
 /* ---- helpers for pages ------------------------------------------------------------------------ */

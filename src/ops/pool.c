@@ -5,14 +5,15 @@ const glia_field glia_pool_fields[] = {
     GLIA_FIELD(INTS, glia_pool_attrs, window),        GLIA_FIELD(INTS, glia_pool_attrs, stride),
     GLIA_FIELD(INTS, glia_pool_attrs, pad),           GLIA_FIELD(INTS, glia_pool_attrs, pad_after),
     GLIA_FIELD(BOOL, glia_pool_attrs, count_padding), GLIA_FIELD(SHAPE, glia_pool_attrs, size),
-    GLIA_FIELDS_END,
+    GLIA_FIELD(BOOL, glia_pool_attrs, channels_last), GLIA_FIELDS_END,
 };
 
-bool glia_pool_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
+static bool pool_shape_first(glia_node *n, const glia_shape *x, glia_shape *y) {
     const glia_pool_attrs *a = n->attrs;
     int axes = x->rank - 2;
     if (axes < 1 || axes > GLIA_SPATIAL_AXES) {
-        return glia_node_fail(n, "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
+        return glia_node_fail(n, a->channels_last ? "x must be (N, W, C), (N, H, W, C) or (N, D, H, W, C)"
+                                                  : "x must be (N, C, W), (N, C, H, W) or (N, C, D, H, W)");
     }
     if (a->window.rank != axes) return glia_node_fail(n, "the window has %d axes, x has %d", a->window.rank, axes);
     *y = (glia_shape){ .rank = x->rank, .dim = { x->dim[0], x->dim[1] } };
@@ -26,6 +27,14 @@ bool glia_pool_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
     return true;
 }
 
+bool glia_pool_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
+    bool last = ((const glia_pool_attrs *)n->attrs)->channels_last;
+    glia_shape first = glia_channels_first(*x, last);
+    if (!pool_shape_first(n, &first, y)) return false;
+    *y = glia_channels_last(*y, last);
+    return true;
+}
+
 bool glia_pool_dtype(glia_node *n) {
     n->dtype = n->in[0]->dtype;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "needs f32 or f64");
@@ -34,7 +43,9 @@ bool glia_pool_dtype(glia_node *n) {
 }
 
 glia_pool_range glia_pool_range_of(const glia_pool_attrs *a, glia_shape x, glia_shape y) {
-    glia_pool_range r = { .planes = x.dim[0] * x.dim[1] };
+    x = glia_channels_first(x, a->channels_last);
+    y = glia_channels_first(y, a->channels_last);
+    glia_pool_range r = { .planes = x.dim[0] * x.dim[1], .channels = x.dim[1], .channels_last = a->channels_last };
     int axes = x.rank - 2;
     glia_spatial_three(x.dim + 2, axes, 1, r.size);
     glia_spatial_three(y.dim + 2, axes, 1, r.out);

@@ -70,3 +70,19 @@ void glia_spatial_three(const int64_t *from, int axes, int64_t fill, int64_t to[
     for (int i = 0; i < GLIA_SPATIAL_AXES; i++) to[i] = fill;
     memcpy(to + GLIA_SPATIAL_AXES - axes, from, (size_t)axes * sizeof *from);
 }
+
+glia_shape glia_channels_first(glia_shape shape, bool last) {
+    if (!last || shape.rank < 3) return shape;
+    glia_shape first = shape;
+    first.dim[1] = shape.dim[shape.rank - 1];
+    for (int i = 2; i < shape.rank; i++) first.dim[i] = shape.dim[i - 1];
+    return first;
+}
+
+glia_shape glia_channels_last(glia_shape shape, bool last) {
+    if (!last || shape.rank < 3) return shape;
+    glia_shape result = shape;
+    result.dim[shape.rank - 1] = shape.dim[1];
+    for (int i = 2; i < shape.rank; i++) result.dim[i - 1] = shape.dim[i];
+    return result;
+}

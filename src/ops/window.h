@@ -29,6 +29,10 @@ bool glia_window_places(glia_node *node, const glia_window *window, int64_t *out
  * the arguments are out of range, which glia_window_places() will report. */
 void glia_window_same(int64_t size, int64_t taps, int64_t stride, int64_t dilation, int64_t *pad, int64_t *pad_after);
 
+/* A shape (N, spatial..., C) as (N, C, spatial...), and the other way; as it is if not `last`, or below rank 3. */
+glia_shape glia_channels_first(glia_shape shape, bool last);
+glia_shape glia_channels_last(glia_shape shape, bool last);
+
 /* "5x3" from n sizes; at most GLIA_SIZES_TEXT bytes; returns text. */
 enum { GLIA_SIZES_TEXT = 72 };
 char *glia_sizes_format(const int64_t *sizes, int n, char *text);

@@ -14,6 +14,10 @@ static bool is_f32(const glia_node *n) {
     return n->dtype == GLIA_F32;
 }
 
+/* Convolutions and pooling whose kernels want (N, C, spatial...). */
+static bool is_conv(const glia_node *n) { return is_f32(n) && !((const glia_conv_attrs *)n->attrs)->channels_last; }
+static bool is_pool(const glia_node *n) { return is_f32(n) && !((const glia_pool_attrs *)n->attrs)->channels_last; }
+
 /* ---- matrix products ----------------------------------------------------------------------------- */
 
 typedef struct product {
@@ -306,7 +310,8 @@ static glia_launch *prepare_pool(const glia_lowering *w) {
 int glia_cpu_product_columns(const glia_node *n) {
     if (!is_f32(n)) return 0;
     if (n->op == &glia_op_matmul) return 1;
-    return n->op == &glia_op_conv || n->op == &glia_op_conv_input_grad ? n->shape.rank - 2 : 0;
+    if (n->op != &glia_op_conv && n->op != &glia_op_conv_input_grad) return 0;
+    return is_conv(n) ? n->shape.rank - 2 : 0;
 }
 
 glia_launch *glia_cpu_product_prepare(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
@@ -319,13 +324,13 @@ static glia_launch *prepare_alone(const glia_lowering *w) {
 
 const glia_cpu_row glia_cpu_products[] = {
     { &glia_op_matmul, is_f32, matmul_scratch, prepare_alone, false },
-    { &glia_op_conv, is_f32, conv_scratch, prepare_alone, false },
-    { &glia_op_conv_input_grad, is_f32, conv_input_grad_scratch, prepare_alone, false },
-    { &glia_op_conv_kernel_grad, is_f32, conv_kernel_grad_scratch, prepare_alone, false },
-    { &glia_op_max_pool, is_f32, NULL, prepare_pool, false },
-    { &glia_op_max_pool_scatter, is_f32, NULL, prepare_pool, false },
-    { &glia_op_max_pool_gather, is_f32, NULL, prepare_pool, false },
-    { &glia_op_avg_pool, is_f32, NULL, prepare_pool, false },
-    { &glia_op_avg_pool_grad, is_f32, NULL, prepare_pool, false },
+    { &glia_op_conv, is_conv, conv_scratch, prepare_alone, false },
+    { &glia_op_conv_input_grad, is_conv, conv_input_grad_scratch, prepare_alone, false },
+    { &glia_op_conv_kernel_grad, is_conv, conv_kernel_grad_scratch, prepare_alone, false },
+    { &glia_op_max_pool, is_pool, NULL, prepare_pool, false },
+    { &glia_op_max_pool_scatter, is_pool, NULL, prepare_pool, false },
+    { &glia_op_max_pool_gather, is_pool, NULL, prepare_pool, false },
+    { &glia_op_avg_pool, is_pool, NULL, prepare_pool, false },
+    { &glia_op_avg_pool_grad, is_pool, NULL, prepare_pool, false },
     { NULL, NULL, NULL, NULL, false },
 };

@@ -34,6 +34,7 @@ typedef struct glia_group {
     int n_inputs;
     glia_node **outputs;  /* values needed outside: these are written, others stay in registers */
     int n_outputs;
+    const bool *fixed;    /* by node id: the value stays what it is when a launch's setup has run; NULL: none does */
 } glia_group;
 
 typedef struct glia_backend_kind glia_backend_kind;
@@ -51,6 +52,9 @@ typedef struct glia_launch glia_launch;
 struct glia_launch {
     void (*run)(const glia_launch *launch, glia_pool *pool);
     const char *kernel; /* what runs, for printing: "gemm_f32", "loop", "ref" */
+    /* What need not be done in every run because it depends on the group's fixed values alone, such as packing weights.
+     * Called when those are there, before the first run, and again when they have changed. NULL: nothing. */
+    void (*setup)(const glia_launch *launch, glia_pool *pool);
 };
 
 struct glia_backend_kind {

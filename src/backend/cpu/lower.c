@@ -141,7 +141,11 @@ static glia_launch *prepare_loop(const glia_lowering *w, const glia_program_plan
     loop_launch *l = glia_lowering_alloc(w, sizeof *l);
     glia_loop *loop = glia_lowering_alloc(w, sizeof *loop);
     if (!l || !loop) return NULL;
-    *l = (loop_launch){ .base = { loop_run, "loop" }, .kernels = w->kernels, .loops = loop, .n = 1, .capacity = 1 };
+    *l = (loop_launch){ .base = { .run = loop_run, .kernel = "loop" },
+                        .kernels = w->kernels,
+                        .loops = loop,
+                        .n = 1,
+                        .capacity = 1 };
     return glia_program_build(plan, w->arena, loop, w->error) == GLIA_OK ? &l->base : NULL;
 }
 
@@ -228,7 +232,7 @@ static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan)
     pair_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
     plan.columns = 0;
-    *l = (pair_launch){ .base = { pair_run, "product, loop" } };
+    *l = (pair_launch){ .base = { .run = pair_run, .kernel = "product, loop" } };
     l->first = glia_cpu_product_prepare(w, plan.anchor, (glia_cpu_rows_fn){ 0 });
     l->second = l->first ? prepare_loop(w, &plan) : NULL;
     return l->second ? &l->base : NULL;

@@ -54,7 +54,7 @@ static copy_launch *copy_launch_create(const glia_lowering *w, int n, const char
     copy_launch *l = glia_lowering_alloc(w, sizeof *l);
     glia_copy *copies = glia_lowering_alloc(w, (size_t)n * sizeof *copies);
     if (!l || !copies) return NULL;
-    *l = (copy_launch){ .base = { copy_run, kernel },
+    *l = (copy_launch){ .base = { .run = copy_run, .kernel = kernel },
                         .kernels = w->kernels,
                         .copies = copies,
                         .n_copies = n,
@@ -202,14 +202,14 @@ static pick_launch *pick_launch_create(const glia_lowering *w, glia_shape whole,
 static glia_launch *prepare_gather(const glia_lowering *w) {
     pick_launch *l = pick_launch_create(w, w->node->in[0]->shape, ((const glia_axis_attrs *)w->node->attrs)->axis);
     if (!l) return NULL;
-    l->base = (glia_launch){ gather_run, "gather" };
+    l->base = (glia_launch){ .run = gather_run, .kernel = "gather" };
     return &l->base;
 }
 
 static glia_launch *prepare_scatter_add(const glia_lowering *w) {
     pick_launch *l = pick_launch_create(w, w->node->shape, ((const glia_scatter_attrs *)w->node->attrs)->axis);
     if (!l) return NULL;
-    l->base = (glia_launch){ scatter_run, "scatter_add_f32" };
+    l->base = (glia_launch){ .run = scatter_run, .kernel = "scatter_add_f32" };
     return &l->base;
 }
 
@@ -229,7 +229,7 @@ static glia_launch *prepare_argmax(const glia_lowering *w) {
     const int64_t axis = ((const glia_axis_attrs *)w->node->attrs)->axis;
     argmax_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (argmax_launch){ .base = { argmax_run, "argmax_f32" },
+    *l = (argmax_launch){ .base = { .run = argmax_run, .kernel = "argmax_f32" },
                           .kernels = w->kernels,
                           .rows = { 1, from.dim[axis], 1, w->address[w->node->in[0]->id], w->address[w->node->id] } };
     for (int k = 0; k < from.rank; k++) *(k < axis ? &l->rows.outer : &l->rows.inner) *= k == axis ? 1 : from.dim[k];
@@ -253,7 +253,7 @@ static glia_launch *prepare_random(const glia_lowering *w) {
     const glia_random_attrs *attrs = w->node->attrs;
     random_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (random_launch){ .base = { random_run, "random_uniform_f32" },
+    *l = (random_launch){ .base = { .run = random_run, .kernel = "random_uniform_f32" },
                           .kernels = w->kernels,
                           .random = { w->address[w->node->in[0]->id], (uint64_t)attrs->stream, w->address[w->node->id],
                                       glia_shape_count(w->node->shape) } };
@@ -285,7 +285,7 @@ static glia_launch *prepare_softmax(const glia_lowering *w) {
     softmax_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
     const int64_t length = w->node->shape.dim[w->node->shape.rank - 1];
-    *l = (softmax_launch){ .base = { softmax_run, "softmax_f32" },
+    *l = (softmax_launch){ .base = { .run = softmax_run, .kernel = "softmax_f32" },
                            .kernels = w->kernels,
                            .length = length,
                            .rows = glia_shape_count(w->node->shape) / length,

@@ -140,7 +140,7 @@ static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n
 static glia_launch *prepare_matmul(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
     product_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (product_launch){ .base = { product_run, epilogue.fn ? "gemm_f32+" : "gemm_f32" },
+    *l = (product_launch){ .base = { .run = product_run, .kernel = epilogue.fn ? "gemm_f32+" : "gemm_f32" },
                            .kernels = w->kernels,
                            .p = describe(w->node),
                            .calls = 1,
@@ -239,11 +239,12 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
                         .epilogue = epilogue,
                         .rows = n->shape.dim[1] };
     if (n->op == &glia_op_conv)
-        l->base = (glia_launch){ conv_run, epilogue.fn ? "conv_f32+" : "conv_f32" };
+        l->base = (glia_launch){ .run = conv_run, .kernel = epilogue.fn ? "conv_f32+" : "conv_f32" };
     else if (n->op == &glia_op_conv_kernel_grad)
-        l->base = (glia_launch){ conv_kernel_grad_run, "conv_kernel_grad_f32" };
+        l->base = (glia_launch){ .run = conv_kernel_grad_run, .kernel = "conv_kernel_grad_f32" };
     else
-        l->base = (glia_launch){ conv_input_grad_run, epilogue.fn ? "conv_input_grad_f32+" : "conv_input_grad_f32" };
+        l->base = (glia_launch){ .run = conv_input_grad_run,
+                                 .kernel = epilogue.fn ? "conv_input_grad_f32+" : "conv_input_grad_f32" };
     return &l->base;
 }
 
@@ -293,15 +294,15 @@ static glia_launch *prepare_pool(const glia_lowering *w) {
                         .b = n->n_in > 1 ? w->address[n->in[1]->id] : NULL,
                         .shape = pool_shape(n->attrs, n->op == &glia_op_avg_pool_grad ? n->shape : in, y) };
     if (n->op == &glia_op_max_pool)
-        l->base = (glia_launch){ max_pool_run, "max_pool_f32" };
+        l->base = (glia_launch){ .run = max_pool_run, .kernel = "max_pool_f32" };
     else if (n->op == &glia_op_max_pool_scatter)
-        l->base = (glia_launch){ max_pool_scatter_run, "max_pool_scatter_f32" };
+        l->base = (glia_launch){ .run = max_pool_scatter_run, .kernel = "max_pool_scatter_f32" };
     else if (n->op == &glia_op_max_pool_gather)
-        l->base = (glia_launch){ max_pool_gather_run, "max_pool_gather_f32" };
+        l->base = (glia_launch){ .run = max_pool_gather_run, .kernel = "max_pool_gather_f32" };
     else if (n->op == &glia_op_avg_pool)
-        l->base = (glia_launch){ avg_pool_run, "avg_pool_f32" };
+        l->base = (glia_launch){ .run = avg_pool_run, .kernel = "avg_pool_f32" };
     else
-        l->base = (glia_launch){ avg_pool_grad_run, "avg_pool_grad_f32" };
+        l->base = (glia_launch){ .run = avg_pool_grad_run, .kernel = "avg_pool_grad_f32" };
     return &l->base;
 }
 

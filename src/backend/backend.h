@@ -59,6 +59,7 @@ struct glia_launch {
 
 struct glia_backend_kind {
     const char *name;
+    bool channels_last; /* convolution and pooling want (N, spatial..., C): see passes/layout.c */
     glia_status (*open)(glia_backend *backend, int threads, glia_error *error);
     /* Composites only: true keeps the node whole because there is a kernel for it. */
     bool (*has_kernel)(const glia_backend *backend, const glia_node *node);

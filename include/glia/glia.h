@@ -476,6 +476,11 @@ typedef struct glia_compile_opts {
     const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all */
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
+    /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
+     * What depends on them alone is computed in that run and kept: scales behind a product (batch norm) become part of
+     * its weights, which rounds differently, and the weights are packed as the kernels read them. It takes memory for
+     * the new weights. When the promise was broken, glia_session_refresh(). */
+    bool frozen;
 } glia_compile_opts;
 
 typedef struct glia_program glia_program;
@@ -488,6 +493,7 @@ typedef struct glia_program_info {
     size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
     size_t unplanned_bytes;  /* what the activations would need without reuse */
     int launches;            /* kernels started by a run */
+    int launches_once;       /* frozen: kernels that the first run starts besides */
     int nodes;
     double flops;            /* multiplications and additions of matrix products and convolutions in a run */
 } glia_program_info;
@@ -502,7 +508,11 @@ GLIA_API void glia_session_free(glia_session *session);
 /* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: no such input (or not needed). */
 GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array);
 GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
-GLIA_API glia_array glia_session_output(const glia_session *session, int index); /* valid until the next run */
+/* Computes again what a frozen program's session keeps of the store's values; for after they have changed, or before the
+ * first run, which then is as quick as the others. Other sessions have nothing to refresh. */
+GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *error);
+/* Valid until the next run or refresh. */
+GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
 /* The value of x, computed at once on the ref backend, for looking while building: batch 1, parameters as initialised
  * with seed 0, inputs zero. `values` has room for `capacity` doubles. */

@@ -11,6 +11,8 @@
  * elementwise nodes read is not computed at all: each group that reads it holds a copy of the node and reads its source
  * with stride zero.
  *
+ * In a frozen program fixed values (fixed.c) keep to themselves: what runs once and what runs always are never one group.
+ *
  *       x   w        before: conv | add | max | mul | sum     five passes over memory
  *        conv        after:  conv+add+max | mul+sum           two
  *         │ b
@@ -29,6 +31,7 @@ typedef struct forming {
     glia_group_kind kind;
     glia_shape space, axes; /* axes: of its reductions, when it has some */
     bool reduces;
+    bool fixed; /* frozen: so are its members */
     int first, n_members;
     int mark; /* of the search that saw it last */
 } forming;
@@ -36,11 +39,12 @@ typedef struct forming {
 typedef struct builder {
     const glia_graph *graph;
     const glia_backend *backend;
-    bool fusion;
+    bool fusion, frozen;
     forming *groups;
     int n_groups;
     int *group_of, *next;
     glia_node **root;
+    bool *fixed;
     bool *in_place_broadcast; /* by id: read by elementwise nodes only, never materialised */
     bool *fusable, *wanted;
     bool *for_update; /* by id: elementwise work that ends in new values of leaves and nowhere else */
@@ -110,8 +114,8 @@ static void find_broadcasts(builder *b) {
 
 /* ---- groups and what they wait for ----------------------------------------------------------- */
 
-static int group_create(builder *b, glia_group_kind kind, glia_shape space) {
-    b->groups[b->n_groups] = (forming){ .kind = kind, .space = space, .first = -1 };
+static int group_create(builder *b, glia_group_kind kind, glia_shape space, const glia_node *first) {
+    b->groups[b->n_groups] = (forming){ .kind = kind, .space = space, .fixed = b->fixed[first->id], .first = -1 };
     return b->n_groups++;
 }
 
@@ -167,6 +171,7 @@ static bool handed_over(const builder *b, const glia_node *operand, glia_shape s
 /* May node n become a member of the group? Its operands from there must be handed over, the others must not wait. */
 static bool may_join(builder *b, const glia_node *n, int group) {
     const forming *f = &b->groups[group];
+    if (f->fixed != b->fixed[n->id]) return false;
     if (f->n_members >= MOST_MEMBERS || (f->kind == GLIA_GROUP_EPILOGUE && b->for_update[n->id])) return false;
     for (int i = 0; i < n->n_in; i++) {
         const glia_node *from = source(b, n->in[i]);
@@ -197,7 +202,7 @@ static int choose(builder *b, const glia_node *n) {
 
 static void place_elementwise(builder *b, const glia_node *n) {
     int group = choose(b, n);
-    if (group < 0) group = group_create(b, GLIA_GROUP_LOOP, n->shape);
+    if (group < 0) group = group_create(b, GLIA_GROUP_LOOP, n->shape, n);
     for (int i = 0; i < n->n_in && b->groups[group].kind == GLIA_GROUP_LOOP; i++) {
         int other = b->group_of[n->in[i]->id];
         if (other < 0 || other == group || !handed_over(b, n->in[i], n->shape)) continue;
@@ -217,7 +222,7 @@ static void place_reduction(builder *b, const glia_node *n) {
     forming wanted = { .reduces = true, .axes = attrs->axes };
     bool joins = handed_over(b, x, x->shape) && b->groups[group].kind == GLIA_GROUP_LOOP &&
                  b->groups[group].n_members < MOST_MEMBERS && same_reductions(&b->groups[group], &wanted);
-    if (!joins) group = group_create(b, GLIA_GROUP_LOOP, x->shape);
+    if (!joins) group = group_create(b, GLIA_GROUP_LOOP, x->shape, n);
     b->groups[group].reduces = true;
     b->groups[group].axes = attrs->axes;
     group_add(b, group, n);
@@ -230,7 +235,7 @@ static void place(builder *b, const glia_node *n) {
     } else if (is_reduction(b, n)) {
         place_reduction(b, n);
     } else {
-        group_add(b, group_create(b, is_anchor(b, n) ? GLIA_GROUP_EPILOGUE : GLIA_GROUP_SINGLE, n->shape), n);
+        group_add(b, group_create(b, is_anchor(b, n) ? GLIA_GROUP_EPILOGUE : GLIA_GROUP_SINGLE, n->shape, n), n);
     }
 }
 
@@ -266,6 +271,7 @@ static bool finish(const builder *b, const forming *f, glia_group *out, glia_are
     size_t most = (size_t)(f->n_members + 2 * operands) * sizeof(glia_node *);
     *out = (glia_group){ .kind = f->kind,
                          .space = f->space,
+                         .fixed = b->frozen && !f->fixed ? b->fixed : NULL,
                          .nodes = glia_arena_alloc(arena, most),
                          .inputs = glia_arena_alloc(arena, most),
                          .outputs = glia_arena_alloc(arena, most) };
@@ -311,8 +317,9 @@ static bool builder_create(builder *b, glia_schedule *s) {
     s->group_of = b->group_of = calloc(n, sizeof *b->group_of);
     s->root = b->root = calloc(n, sizeof(glia_node *));
     s->in_place = calloc((size_t)b->graph->n_updates + 1, sizeof(bool));
+    s->fixed = b->fixed = calloc(n, sizeof(bool));
     return b->groups && b->next && b->stack && b->in_place_broadcast && b->fusable && b->for_update && b->wanted &&
-           b->group_of && b->root && s->in_place;
+           b->group_of && b->root && s->in_place && b->fixed;
 }
 
 static void builder_free(builder *b) {
@@ -346,11 +353,13 @@ static bool build(builder *b, glia_schedule *s) {
     return true;
 }
 
-glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, bool fusion, glia_schedule *schedule,
-                           glia_error *error) {
+glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, glia_fuse_opts opts,
+                           glia_schedule *schedule, glia_error *error) {
     *schedule = (glia_schedule){ .graph = graph };
-    builder b = { .graph = graph, .backend = backend, .fusion = fusion };
-    bool ok = builder_create(&b, schedule) && build(&b, schedule);
+    builder b = { .graph = graph, .backend = backend, .fusion = !opts.no_fusion, .frozen = opts.frozen };
+    bool ok = builder_create(&b, schedule);
+    if (ok && b.frozen) glia_find_fixed(graph, b.fixed);
+    ok = ok && build(&b, schedule);
     builder_free(&b);
     if (ok) return GLIA_OK;
     glia_schedule_free(schedule);
@@ -362,6 +371,7 @@ void glia_schedule_free(glia_schedule *s) {
     free(s->group_of);
     free(s->root);
     free(s->in_place);
+    free(s->fixed);
     glia_arena_free(&s->arena);
     *s = (glia_schedule){ 0 };
 }

@@ -4,6 +4,7 @@
  *   layout    images with their channels last, if the backend wants them so              graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
+ *   absorb    frozen: scales and shifts after a product become its weights and bias      graph -> graph
  *   fuse      nodes gathered into groups, one launch each                                graph -> schedule
  *   schedule  groups put in order; updates as soon as nobody needs the old value         schedule -> schedule
  *   plan      an offset for each value, from its lifetime                                schedule -> plan
@@ -21,6 +22,15 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);
+glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
+
+/* ---- what never changes -------------------------------------------------------------------------- */
+
+/* The state "rng", in which a session counts its runs. */
+bool glia_is_random_state(const glia_node *node);
+/* fixed[id] = whether the value is the same in every run of a frozen program: it follows from parameters, states and
+ * constants alone. */
+void glia_find_fixed(const glia_graph *graph, bool *fixed);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
@@ -31,13 +41,19 @@ typedef struct glia_schedule {
     int *group_of;      /* by node id: the group that computes it; -1: leaves, aliases, broadcasts and constants in place */
     glia_node **root;   /* by node id: the node whose bytes these are, through aliases */
     bool *in_place;     /* by index in graph->updates: the new value may be written over the leaf */
+    bool *fixed;        /* by node id: glia_find_fixed()'s answer if the program is frozen, else false */
+    int n_once;         /* the first groups compute fixed values: a session runs them once */
     glia_arena arena;
 } glia_schedule;
 
-/* Cuts the graph into groups as the backend allows (fusion false: one node each). */
-glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, bool fusion, glia_schedule *schedule,
-                           glia_error *error);
-/* Orders the groups, and decides which updates are made in place. */
+/* Cuts the graph into groups as the backend allows. */
+typedef struct glia_fuse_opts {
+    bool no_fusion; /* one node each */
+    bool frozen;    /* fixed values have groups of their own */
+} glia_fuse_opts;
+glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, glia_fuse_opts opts,
+                           glia_schedule *schedule, glia_error *error);
+/* Orders the groups, those that run once first, and decides which updates are made in place. */
 glia_status glia_pass_schedule(glia_schedule *schedule, const glia_backend *backend, glia_error *error);
 void glia_schedule_free(glia_schedule *schedule);
 

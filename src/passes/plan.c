@@ -3,7 +3,8 @@
  * A value lives from the group that makes it to the last one that reads it; inputs and outputs live throughout. Values
  * whose lives do not overlap may share memory. They are placed largest first, each at the lowest offset that is free
  * during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is laid over an input of its
- * group that dies there, where the backend can work in place.
+ * group that dies there, where the backend can work in place. What the groups that run once leave to the others stays
+ * for ever.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -52,6 +53,12 @@ static void find_last_readers(const glia_schedule *s, int *last) {
     for (int i = 0; i < s->graph->n_outputs; i++) last[s->root[s->graph->outputs[i].node->id]->id] = s->n_groups;
     for (int i = 0; i < s->graph->n_updates; i++) {
         if (!s->in_place[i]) last[s->root[s->graph->updates[i].value->id]->id] = s->n_groups;
+    }
+    for (int i = 0; i < s->n_once; i++) {
+        for (int j = 0; j < s->groups[i].n_outputs; j++) {
+            int *until = &last[s->groups[i].outputs[j]->id];
+            if (*until >= s->n_once) *until = s->n_groups;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
  * Groups run when what they read is ready; of several, the one whose newest node is oldest goes first, which is the order
  * in which the model was written: forward, then backward. Groups that make new values of leaves go first of all, so that a
  * gradient is used and forgotten at once; so do those that make single numbers, which take no room and may be waited for.
+ * In a frozen program those that compute fixed values, which run once, come before all others.
  *
  * A new value is written straight over its leaf if everyone else who reads the old value has run before. That is a
  * wish, granted as extra order (reader before writer) unless it would close a circle.
@@ -154,7 +155,7 @@ static bool try_in_place(const glia_schedule *s, const glia_backend *backend, in
 static void rank_groups(const glia_schedule *s, order *o) {
     for (int i = 0; i < s->n_groups; i++) {
         const glia_node *newest = s->groups[i].nodes[s->groups[i].n_nodes - 1];
-        o->rank[i] = glia_shape_count(newest->shape) == 1 ? -1 : newest->id;
+        o->rank[i] = s->fixed[newest->id] ? -2 : glia_shape_count(newest->shape) == 1 ? -1 : newest->id;
     }
     for (int u = 0; u < s->graph->n_updates; u++) {
         int writer = s->group_of[s->root[s->graph->updates[u].value->id]->id];
@@ -168,6 +169,8 @@ static bool apply(glia_schedule *s, const order *o, glia_group *sorted) {
     for (int i = 0; i < s->n_groups; i++) {
         sorted[i] = s->groups[o->at[i]];
         position[o->at[i]] = i;
+        const glia_group *g = &sorted[i];
+        s->n_once += s->fixed[g->nodes[g->n_nodes - 1]->id];
     }
     for (int i = 0; i < s->graph->n_nodes; i++) {
         if (s->group_of[i] >= 0) s->group_of[i] = position[s->group_of[i]];

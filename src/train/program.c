@@ -57,8 +57,10 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_layout(p->graph, p->backend, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_cse(p->graph, error), error);
+    if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
-    if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, !opts.no_fusion, &p->schedule, error);
+    glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
+    if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);
     if (status == GLIA_OK) status = glia_pass_schedule(&p->schedule, p->backend, error);
     if (status == GLIA_OK) status = glia_pass_plan(&p->schedule, p->backend, &p->plan, error);
     return status;
@@ -85,7 +87,8 @@ static glia_status write_constants(glia_program *p, glia_error *error) {
 static void count_figures(glia_program *p) {
     p->info = (glia_program_info){ .activation_bytes = p->plan.activation_bytes,
                                    .unplanned_bytes = p->plan.unplanned_bytes,
-                                   .launches = p->schedule.n_groups,
+                                   .launches = p->schedule.n_groups - p->schedule.n_once,
+                                   .launches_once = p->schedule.n_once,
                                    .nodes = p->graph->n_nodes };
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const glia_node *n = p->graph->nodes[i];
@@ -99,6 +102,12 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
     if (!backend || opts.batch < 0 || opts.n_outputs < 0 || (opts.n_outputs && !opts.outputs)) {
         glia_fail(error, GLIA_E_ARGUMENT,
                   "glia_compile: needs a backend, a batch size that is not negative, and outputs");
+        return NULL;
+    }
+    if (opts.frozen && opts.mode == GLIA_TRAIN) {
+        glia_fail(error, GLIA_E_ARGUMENT,
+                  "glia_compile: a frozen program cannot train: frozen promises that parameters and states stay, and "
+                  "GLIA_TRAIN changes them");
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);
@@ -145,7 +154,7 @@ static void print_place(const glia_program *p, const glia_node *n, glia_text *te
 static void print_group(const glia_program *p, int index, glia_text *text) {
     static const char *const kinds[] = { "", "loop:", "epilogue:" };
     const glia_group *g = &p->schedule.groups[index];
-    glia_text_printf(text, "%4d  %s", index, kinds[g->kind]);
+    glia_text_printf(text, "%4d  %s%s", index, index < p->schedule.n_once ? "once " : "", kinds[g->kind]);
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
         if (p->schedule.group_of[n->id] == index)
@@ -171,7 +180,7 @@ char *glia_program_print(const glia_program *p) {
         glia_text_printf(&text, glia_is_input(n) ? " = %s\n" : "\n", glia_is_input(n) ? glia_leaf_of(n)->name : "");
     }
     for (int i = 0; i < p->schedule.n_groups; i++) print_group(p, i, &text);
-    glia_text_printf(&text, "      %d launches, %zu bytes of activations (%zu without sharing)\n", p->schedule.n_groups,
+    glia_text_printf(&text, "      %d launches, %zu bytes of activations (%zu without sharing)\n", p->info.launches,
                      p->plan.activation_bytes, p->plan.unplanned_bytes);
     if (!text.failed) return text.bytes;
     free(text.bytes);

@@ -2,6 +2,9 @@
  *
  * Everything that can fail happens in glia_session_create(). A run walks the launches, copies the few new values that
  * could not be computed in place, and advances the random state; it neither allocates nor decides.
+ *
+ * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
+ * or by glia_session_refresh(), and then whatever the others do ahead.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +23,8 @@ struct glia_session {
     char *activations;
     glia_launch **launches; /* fewer than groups where the backend merges some */
     int n_launches;
+    int n_once; /* the first ones compute what is fixed */
+    bool fresh; /* that has been computed */
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -52,7 +57,7 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
         if (place->kind != GLIA_PLACE_LEAF) continue;
         glia_status status = leaf_address(store, place->leaf, &s->address[i], error);
         if (status != GLIA_OK) return status;
-        if (!strcmp(glia_leaf_of(place->leaf)->name, "rng") && place->leaf->dtype == GLIA_I64) s->rng = s->address[i];
+        if (glia_is_random_state(place->leaf)) s->rng = s->address[i];
     }
     for (int u = 0; u < p->graph->n_updates;
          u++) { /* a leaf that is only written has no node in the graph's reading order */
@@ -89,12 +94,15 @@ static glia_status prepare(glia_session *s, glia_error *error) {
         glia_launch *launch = kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, &s->arena, error);
         if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
         glia_launch **next = &s->launches[s->n_launches];
-        glia_launch *merged = s->n_launches && kind->merge ? kind->merge(next[-1], launch, &s->arena) : NULL;
+        if (i == p->schedule.n_once) s->n_once = s->n_launches;
+        bool follows = i != p->schedule.n_once && s->n_launches > 0;
+        glia_launch *merged = follows && kind->merge ? kind->merge(next[-1], launch, &s->arena) : NULL;
         if (merged)
             next[-1] = merged;
         else
             *next = launch, s->n_launches++;
     }
+    if (p->schedule.n_once == p->schedule.n_groups) s->n_once = s->n_launches;
     return GLIA_OK;
 }
 
@@ -145,10 +153,22 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
     return s->address[n->id];
 }
 
+glia_status glia_session_refresh(glia_session *s, glia_error *error) {
+    if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_refresh: the session is NULL");
+    glia_pool *pool = s->program->backend->pool;
+    for (int i = 0; i < s->n_once; i++) s->launches[i]->run(s->launches[i], pool);
+    for (int i = s->n_once; i < s->n_launches; i++) {
+        if (s->launches[i]->setup) s->launches[i]->setup(s->launches[i], pool);
+    }
+    s->fresh = true;
+    return GLIA_OK;
+}
+
 glia_status glia_session_run(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
+    if (!s->fresh) glia_session_refresh(s, error);
     const glia_program *p = s->program;
-    for (int i = 0; i < s->n_launches; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
+    for (int i = s->n_once; i < s->n_launches; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
     if (s->rng) s->rng[1]++;
     return GLIA_OK;

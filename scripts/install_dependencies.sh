@@ -4,7 +4,7 @@
 #   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg (optional: Glia builds without them)
 #   test     cmocka
 #   bench    Debian's PyTorch with both builds of OpenBLAS; python3 with venv and a C++ compiler for the newest PyTorch
-#   ci       clang with its sanitizer and fuzzer run-time, python3 with venv
+#   ci       clang with its sanitizer and fuzzer run-time, python3 with venv; on x86 a compiler for 64-bit ARM, and QEMU
 #
 # Where there is apt-get it installs what is missing (as root, or with sudo). Elsewhere it says what to install, and
 # stops only for what a build cannot do without.
@@ -16,9 +16,12 @@ has_compiler() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c - -o /de
 has_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.util as u; exit(not u.find_spec("torch"))'; }
 has_openblas() { ls /usr/lib/*/openblas-openmp/libblas.so.3 /usr/lib/*/openblas-pthread/libblas.so.3; } >/dev/null 2>&1
+has_arm() { { has_command aarch64-linux-gnu-gcc && has_command qemu-aarch64-static &&
+    ls /usr/lib/aarch64-linux-gnu/pkgconfig/cmocka.pc; } >/dev/null 2>&1; }
 has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; }
 
+arm_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static libcmocka-dev:arm64"
 missing=''  # Debian packages
 essential=0 # of them that a build cannot do without
 
@@ -53,7 +56,8 @@ find_missing() {
         ci)
             need essential clang has_command clang
             need essential "$(fuzzer_package)" has_fuzzer
-            need optional "python3 python3-venv" has_venv ;;
+            need optional "python3 python3-venv" has_venv
+            if [ "$(uname -m)" = x86_64 ]; then need optional "$arm_packages" has_arm; fi ;;
         *) echo "install_dependencies.sh: unknown group $group (test, bench, ci)" >&2; exit 2 ;;
         esac
     done
@@ -72,6 +76,7 @@ if has_command apt-get; then
     if [ "$(id -u)" = 0 ]; then root=; elif has_command sudo; then root=sudo; else root=none; fi
     if [ "$root" != none ]; then
         echo "installing:$missing"
+        case $missing in *:arm64*) $root dpkg --add-architecture arm64 ;; esac
         # shellcheck disable=SC2086 # lists of words
         { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
             --no-install-recommends $missing >/dev/null </dev/null; } || echo "apt-get failed" >&2

@@ -1,9 +1,11 @@
-/* test_parity.c - trains the Keras CNN for 50 steps beside PyTorch and follows its losses.
+/* test_parity.c - trains nets of models.def beside PyTorch and follows their losses.
  *
- * tools/golden/train_keras_cnn.py documents the recipe that both sides follow (splitmix64 draws, the network, Adam) and
- * wrote tests/golden/keras_cnn_losses.txt in double precision. Every piece of the library takes part: convolution and
- * pooling with their gradients, dense layers, cross-entropy, Adam, the passes and the planner. A slip in any of them moves
- * the losses by far more than the 1e-4 allowed; rounding alone moves them by 1e-6.
+ * tools/golden/train_models.py trains the same nets from the same draws (draws.h) in double precision and writes the
+ * tests/golden/MODEL_losses.txt. Every piece of the library takes part: convolution and pooling with their gradients, batch
+ * norm with its running statistics, dense layers, cross-entropy, Adam and momentum, the passes and the planner. A slip in
+ * any of them moves the losses by far more than what is allowed. Rounding alone moves them by some 1e-6, and in the deep
+ * nets by as much as a few 1e-4: among their hundred thousands of relus one may lie so near to 0 that rounding decides
+ * whether it lets its gradient pass.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -14,153 +16,190 @@
 
 #include <cmocka.h>
 
-#include "glia/glia.h"
+#include "draws.h"
+#include "models/models.h"
 
-enum { STEPS = 50, BATCH = 16, SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, COARSE = 7, CELL = SIDE / COARSE };
+enum { MOST_STEPS = 50 };
 
-/* ---- the recipe's random numbers, parameters and images ----------------------------------- */
+typedef struct parity_case {
+    const char *model;
+    glia_shape sample;
+    int64_t batch;
+    int steps;
+    double allowed; /* difference of a loss */
+    glia_optimizer optimizer;
+} parity_case;
 
-static double uniform(uint64_t *state) { /* splitmix64, 24 bits: [0, 1) */
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    z = z ^ (z >> 31);
-    return (double)(z >> 40) / 16777216.0;
+/* The same table as in tools/golden/train_models.py. */
+static const parity_case keras_cnn = { "keras-cnn", { 3, { 1, 28, 28 } },
+                                       16,          50,
+                                       1e-4,        { .kind = GLIA_ADAM, .lr = 1e-3, .epsilon = 1e-8 } };
+static const parity_case resnet20 = { "resnet20", { 3, { 3, 32, 32 } },
+                                      16,         6,
+                                      1e-3,       { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
+static const parity_case resnet18 = { "resnet18", { 3, { 3, 64, 64 } },
+                                      8,          3,
+                                      5e-3,       { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
+
+/* ---- training ----------------------------------------------------------------------------- */
+
+typedef struct how {
+    const char *backend;
+    int threads, steps;
+    bool no_fusion;
+} how;
+
+static void check(glia_status status, const glia_error *error) {
+    if (status != GLIA_OK) fail_msg("%s", error->message);
 }
 
-static void draw_parameter(glia_store *store, const char *name, uint64_t *rng) {
-    glia_array array;
-    assert_true(glia_store_find(store, name, &array));
-    assert_int_equal(array.dtype, GLIA_F32);
-    double a = 0.1;
-    if (array.shape.rank > 1) {
-        double window = array.shape.rank == 4 ? (double)(array.shape.dim[2] * array.shape.dim[3]) : 1;
-        a = sqrt(6 / (window * (double)(array.shape.dim[0] + array.shape.dim[1])));
-    }
-    float *values = array.data;
-    for (int64_t i = 0; i < glia_shape_count(array.shape); i++) values[i] = (float)(a * (2 * uniform(rng) - 1));
-}
-
-static void draw_parameters(glia_store *store, uint64_t *rng) {
-    static const char *const layers[] = { "conv1", "conv2", "conv3", "dense1", "dense2" };
-    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "%s/kernel", layers[i]);
-        draw_parameter(store, name, rng);
-        snprintf(name, sizeof name, "%s/bias", layers[i]);
-        draw_parameter(store, name, rng);
-    }
-}
-
-static void draw_batch(double pattern[CLASSES][COARSE][COARSE], uint64_t *rng, float *x, int32_t *labels) {
-    for (int i = 0; i < BATCH; i++) {
-        labels[i] = (int32_t)(10 * uniform(rng));
-        for (int p = 0; p < PIXELS; p++) {
-            double cell = pattern[labels[i]][p / SIDE / CELL][p % SIDE / CELL];
-            x[i * PIXELS + p] = (float)((cell + uniform(rng)) / 2);
-        }
-    }
-}
-
-/* ---- the network -------------------------------------------------------------------------- */
-
-static glia_tensor keras_cnn(glia_tensor x) {
-    x = glia_conv2d(x, "conv1", (glia_conv_opts){ .filters = 32, .kernel = 3, .activation = GLIA_RELU });
-    x = glia_max_pool2d(x, (glia_pool_opts){ .size = 2 });
-    x = glia_conv2d(x, "conv2", (glia_conv_opts){ .filters = 64, .kernel = 3, .activation = GLIA_RELU });
-    x = glia_max_pool2d(x, (glia_pool_opts){ .size = 2 });
-    x = glia_conv2d(x, "conv3", (glia_conv_opts){ .filters = 64, .kernel = 3, .activation = GLIA_RELU });
-    x = glia_dense(glia_flatten(x), "dense1", (glia_dense_opts){ .units = 64, .activation = GLIA_RELU });
-    return glia_dense(x, "dense2", (glia_dense_opts){ .units = CLASSES });
-}
-
-/* Trains on the backend for `steps` steps and keeps each step's loss. */
-static void train(const char *backend_name, int threads, bool no_fusion, int steps, double *losses) {
+static glia_session *start(glia_model *model, glia_backend *backend, glia_compile_opts opts, glia_program **program) {
     glia_error error = { 0 };
-    glia_backend *backend = glia_backend_open(backend_name, threads, &error);
-    assert_non_null(backend);
-    glia_graph *graph = glia_graph_create();
-    glia_tensor x = glia_input(graph, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, SIDE, SIDE));
-    glia_tensor labels = glia_input(graph, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
-    glia_tensor loss = glia_cross_entropy(keras_cnn(x), labels, 0);
-    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 1e-3, .epsilon = 1e-8 }, NULL, NULL);
-    glia_compile_opts opts = {
-        .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = BATCH, .no_fusion = no_fusion
-    };
-    glia_program *program = glia_compile(graph, backend, opts, &error);
-    if (!program) fail_msg("%s", error.message);
-    glia_store *store = glia_store_create(graph, 0, &error);
-    assert_non_null(store);
-    glia_session *session = glia_session_create(program, store, &error);
+    *program = glia_compile(glia_model_graph(model), backend, opts, &error);
+    if (!*program) fail_msg("%s", error.message);
+    glia_session *session = glia_session_create(*program, glia_model_store(model), &error);
     if (!session) fail_msg("%s", error.message);
+    return session;
+}
 
-    uint64_t rng = 1;
-    draw_parameters(store, &rng);
-    double pattern[CLASSES][COARSE][COARSE];
-    for (int i = 0; i < CLASSES * COARSE * COARSE; i++) pattern[i / 49][i / 7 % 7][i % 7] = uniform(&rng);
-    for (int step = 0; step < steps; step++) {
-        draw_batch(pattern, &rng, glia_session_input(session, "x", NULL), glia_session_input(session, "labels", NULL));
-        glia_status status = glia_session_run(session, &error);
-        if (status != GLIA_OK) fail_msg("%s", error.message);
-        losses[step] = *(const float *)glia_session_output(session, 0).data;
+static double run(glia_session *session) {
+    glia_error error = { 0 };
+    check(glia_session_run(session, &error), &error);
+    return *(const float *)glia_session_output(session, 0).data;
+}
+
+/* Keeps each step's loss in `losses` and, after them, the last batch's as inference has it. */
+static void train(const parity_case *c, how h, double *losses) {
+    glia_error error = { 0 };
+    glia_backend *backend = glia_backend_open(h.backend, h.threads, &error);
+    assert_non_null(backend);
+    glia_model *model = glia_recipe_build(glia_recipe_find(c->model), c->sample, DRAWN_CLASSES, &error);
+    if (!model) fail_msg("%s", error.message);
+    glia_graph *graph = glia_model_graph(model);
+    glia_tensor labels = glia_input(graph, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor loss = glia_cross_entropy(glia_model_output_at(model, 0, NULL), labels, 0);
+    uint64_t state = 1;
+    check(glia_model_init(model, 0, &error), &error);
+    draw_parameters(glia_model_store(model), &state);
+    glia_minimize(loss, c->optimizer, NULL, NULL);
+    check(glia_store_add(glia_model_store(model), graph, 0, &error), &error);
+
+    glia_program *programs[2];
+    glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .batch = c->batch, .no_fusion = h.no_fusion };
+    glia_session *inference = start(model, backend, opts, &programs[0]);
+    opts.mode = GLIA_TRAIN;
+    glia_session *session = start(model, backend, opts, &programs[1]);
+
+    int64_t sample = glia_shape_count(c->sample);
+    double *patterns = malloc(sizeof *patterns * (size_t)(DRAWN_CLASSES * sample));
+    assert_non_null(patterns);
+    draw_patterns(c->sample, patterns, &state);
+    float *x = glia_session_input(session, "x", NULL);
+    int32_t *y = glia_session_input(session, "labels", NULL);
+    for (int step = 0; step < h.steps; step++) {
+        draw_batch(c->sample, c->batch, patterns, x, y, &state);
+        memcpy(glia_session_input(inference, "x", NULL), x, sizeof *x * (size_t)(c->batch * sample));
+        memcpy(glia_session_input(inference, "labels", NULL), y, sizeof *y * (size_t)c->batch);
+        losses[step] = run(session);
     }
+    losses[h.steps] = run(inference);
+    free(patterns);
     glia_session_free(session);
-    glia_store_free(store);
-    glia_program_free(program);
-    glia_graph_free(graph);
+    glia_session_free(inference);
+    glia_program_free(programs[0]);
+    glia_program_free(programs[1]);
+    glia_model_free(model);
     glia_backend_close(backend);
 }
 
-/* ---- the tests ---------------------------------------------------------------------------- */
+/* ---- following ---------------------------------------------------------------------------- */
 
-static double golden[STEPS];
-
-static int read_golden(void **state) {
-    (void)state;
-    FILE *file = fopen(GLIA_GOLDEN_DIR "/keras_cnn_losses.txt", "r");
-    if (!file) return -1;
-    char line[256];
+/* The losses that PyTorch had, and the one after them; returns its number of parameters. */
+static int64_t read_golden(const parity_case *c, double *golden) {
+    char path[512], line[256];
+    snprintf(path, sizeof path, GLIA_GOLDEN_DIR "/%s_losses.txt", c->model);
+    FILE *file = fopen(path, "r");
+    if (!file) fail_msg("%s is missing", path);
     int n = 0;
-    while (n < STEPS && fgets(line, sizeof line, file))
-        if (line[0] != '#') golden[n++] = strtod(line, NULL);
+    long long parameters = 0;
+    while (fgets(line, sizeof line, file)) {
+        if (line[0] == '#')
+            sscanf(line, "# %lld parameters", &parameters);
+        else if (n <= c->steps)
+            golden[n++] = strtod(line, NULL);
+    }
     fclose(file);
-    return n == STEPS ? 0 : -1;
+    assert_int_equal(n, c->steps + 1);
+    return parameters;
 }
 
-static void follow(const double *losses, int steps) {
-    for (int step = 0; step < steps; step++)
-        if (!(fabs(losses[step] - golden[step]) <= 1e-4))
-            fail_msg("step %d: loss %.7f, PyTorch has %.7f", step + 1, losses[step], golden[step]);
+static void follow(const parity_case *c, how h) {
+    double golden[MOST_STEPS + 1], losses[MOST_STEPS + 1];
+    read_golden(c, golden);
+    train(c, h, losses);
+    for (int step = 0; step < h.steps; step++) {
+        if (!(fabs(losses[step] - golden[step]) <= c->allowed))
+            fail_msg("%s, step %d: loss %.7f, PyTorch has %.7f", c->model, step + 1, losses[step], golden[step]);
+    }
+    if (h.steps == c->steps && !(fabs(losses[h.steps] - golden[h.steps]) <= c->allowed))
+        fail_msg("%s, inference: loss %.7f, PyTorch has %.7f", c->model, losses[h.steps], golden[h.steps]);
 }
 
 static void test_cpu_follows_pytorch(void **state) {
     (void)state;
-    double losses[STEPS];
-    train("cpu", 2, false, STEPS, losses);
-    follow(losses, STEPS);
+    follow(&keras_cnn, (how){ "cpu", 2, keras_cnn.steps, false });
 }
 
 static void test_without_fusion(void **state) {
     (void)state;
-    double losses[STEPS];
-    train("cpu", 1, true, STEPS, losses);
-    follow(losses, STEPS);
+    follow(&keras_cnn, (how){ "cpu", 1, keras_cnn.steps, true });
 }
 
 /* The definition computes in double, but keeps f32 between operations; it is slow, so a few steps must do. */
 static void test_ref_follows_pytorch(void **state) {
     (void)state;
-    double losses[STEPS];
-    train("ref", 1, false, 3, losses);
-    follow(losses, 3);
+    follow(&keras_cnn, (how){ "ref", 1, 3, false });
 }
 
 static void test_same_bits_with_any_number_of_threads(void **state) {
     (void)state;
-    double one[STEPS], three[STEPS];
-    train("cpu", 1, false, STEPS, one);
-    train("cpu", 3, false, STEPS, three);
+    double one[MOST_STEPS + 1], three[MOST_STEPS + 1];
+    train(&keras_cnn, (how){ "cpu", 1, keras_cnn.steps, false }, one);
+    train(&keras_cnn, (how){ "cpu", 3, keras_cnn.steps, false }, three);
     assert_memory_equal(one, three, sizeof one);
+}
+
+static void test_resnet20(void **state) {
+    (void)state;
+    follow(&resnet20, (how){ "cpu", 2, resnet20.steps, false });
+}
+
+static void test_resnet18(void **state) {
+    (void)state;
+    follow(&resnet18, (how){ "cpu", 2, resnet18.steps, false });
+}
+
+/* ---- sizes -------------------------------------------------------------------------------- */
+
+static int64_t parameters_of(const char *name, glia_shape sample, int outputs) {
+    glia_error error;
+    glia_model *model = glia_recipe_build(glia_recipe_find(name), sample, outputs, &error);
+    if (!model) fail_msg("%s", error.message);
+    int64_t count = glia_model_parameter_count(model, false);
+    glia_model_free(model);
+    return count;
+}
+
+/* PyTorch's twins have as many; and so do the nets that are known by their sizes: He et al. 2016, table 6, gives 0.27
+ * million for ResNet-20, and torchvision 11,689,512 for ResNet-18 with a thousand classes. */
+static void test_parameter_counts(void **state) {
+    (void)state;
+    const parity_case *const all[] = { &keras_cnn, &resnet20, &resnet18 };
+    double golden[MOST_STEPS + 1];
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(parameters_of(all[i]->model, all[i]->sample, DRAWN_CLASSES), read_golden(all[i], golden));
+    assert_int_equal(parameters_of("resnet20", GLIA_SHAPE(3, 32, 32), 10), 269722);
+    assert_int_equal(parameters_of("resnet18", GLIA_SHAPE(3, 224, 224), 1000), 11689512);
 }
 
 int main(void) {
@@ -169,6 +208,9 @@ int main(void) {
         cmocka_unit_test(test_without_fusion),
         cmocka_unit_test(test_ref_follows_pytorch),
         cmocka_unit_test(test_same_bits_with_any_number_of_threads),
+        cmocka_unit_test(test_resnet20),
+        cmocka_unit_test(test_resnet18),
+        cmocka_unit_test(test_parameter_counts),
     };
-    return cmocka_run_group_tests(tests, read_golden, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

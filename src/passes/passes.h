@@ -1,6 +1,7 @@
 /* passes.h - from a graph as it was written to launches and addresses.
  *
  *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
+ *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
  *   layout    images with their channels last, if the backend wants them so              graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
@@ -19,6 +20,7 @@
 
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
                             glia_error *error);
+glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);

@@ -1,4 +1,5 @@
-/* test_layout.c - the layout pass keeps what a graph means, and leaves no permutation where none is needed.
+/* test_image_passes.c - the passes for images keep what a graph means: the layout pass leaves no permutation where none is
+ * needed, and what sinks below a max pool is done on what is left there.
  *
  * The reference is the graph as it was: its definitions have golden results, those of the other layout follow from here.
  */
@@ -175,6 +176,57 @@ static void what_does_not_move_is_reshaped(void **state) {
     glia_graph_free(t.g);
 }
 
+static double *evaluated(const glia_graph *g, int k, int n, double *const *x) {
+    glia_error error;
+    double *y = sample_evaluate(g, k, n, x, &error);
+    if (!y) fail_msg("%s", error.message);
+    return y;
+}
+
+/* relu, its gradient and the bias' gradient after pooling: the same bits, but for the sum's order; with ties, windows
+ * without a positive element, and overlapping windows. */
+static void relu_and_sums_sink_below_max_pooling(void **state) {
+    (void)state;
+    const glia_pool_opts pools[] = { { .size = 2 }, { .size = 3, .stride = 2, .pad = 1 } };
+    for (int p = 0; p < 2; p++) {
+        net t = { .g = glia_graph_create() };
+        glia_tensor x = new_input(&t, GLIA_SHAPE(2, 3, 6, 6)), bias = new_input(&t, GLIA_SHAPE(3)), dx[2];
+        glia_tensor r = glia_relu(glia_add(x, glia_reshape(bias, GLIA_SHAPE(3, 1, 1))));
+        glia_tensor y = glia_max_pool(r, pools[p]);
+        glia_grad(glia_sum(glia_mul(y, glia_tanh(y)), GLIA_SHAPE(0, 1, 2, 3), false), t.in, 2, dx);
+        glia_graph_output(t.g, "y", y);
+        glia_graph_output(t.g, "dx", dx[0]);
+        glia_graph_output(t.g, "dbias", dx[1]);
+        glia_error error;
+        glia_graph *plain = sample_expanded(t.g, GLIA_TRAIN, &error), *sunk = glia_pass_sink(plain, &error);
+        if (!sunk || glia_graph_verify(sunk, &error) != GLIA_OK) fail_msg("%s", error.message);
+        bool live[256];
+        assert_true(sunk->n_nodes < 256);
+        glia_graph_mark_live(sunk, live);
+        for (int i = 0; i < sunk->n_nodes; i++) {
+            const glia_node *n = sunk->nodes[i];
+            bool whole = live[i] && n->n_in && glia_shape_equal(n->in[0]->shape, x->shape);
+            assert_false(whole && (n->op == &glia_op_maximum || n->op == &glia_op_greater || n->op == &glia_op_sum));
+        }
+        double **values = draw(&t);
+        for (int64_t i = 0; i < 216; i++) values[0][i] = round(2 * values[0][i]) / 2 - 0.5; /* many ties and zeros */
+        for (int64_t i = 0; i < 3; i++) values[1][i] = 0.5;
+        for (int k = 0; k < 2; k++) {
+            double *is = evaluated(sunk, k, 2, values), *should = evaluated(plain, k, 2, values);
+            size_t bytes = (size_t)glia_shape_count(plain->outputs[k].node->shape) * sizeof *is;
+            assert_memory_equal(is, should, bytes);
+            free(is);
+            free(should);
+        }
+        assert_same(plain, sunk, 2, 2, values, "gradient of the bias");
+        for (int i = 0; i < t.n; i++) free(values[i]);
+        free(values);
+        glia_graph_free(sunk);
+        glia_graph_free(plain);
+        glia_graph_free(t.g);
+    }
+}
+
 /* f64 has no kernels; a backend may not want it. */
 static void others_are_left_alone(void **state) {
     (void)state;
@@ -203,6 +255,7 @@ int main(void) {
         cmocka_unit_test(a_net_and_its_gradients_keep_their_meaning),
         cmocka_unit_test(what_does_not_move_is_reshaped),
         cmocka_unit_test(others_are_left_alone),
+        cmocka_unit_test(relu_and_sums_sink_below_max_pooling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,6 +234,24 @@ static void a_chain_needs_two_buffers(void **state) {
     glia_graph_free(g);
 }
 
+/* tanh of the product of a (2, 3) and a (3, 4), on a backend that fuses nothing: every operand counts once a kernel. */
+static void figures_of_a_program(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3));
+    glia_tensor w = glia_input(g, "w", GLIA_F32, GLIA_SHAPE(3, 4));
+    glia_tensor y = glia_tanh(glia_matmul(x, w));
+    glia_backend *b = open_backend("ref");
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .batch = 2 });
+    glia_program_info info = glia_program_inspect(p);
+    assert_int_equal(info.launches, 2);
+    assert_true(info.flops == 2 * 2 * 3 * 4);
+    assert_true(info.bytes == 4 * ((6 + 12 + 8) + (8 + 8)));
+    glia_program_free(p);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
 /* Two results of one loop, one of which lies over the operand that the other still needs. */
 static void an_heir_waits_for_the_last_reader(void **state) {
     (void)state;
@@ -387,6 +405,7 @@ int main(void) {
         cmocka_unit_test(living_values_never_overlap),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),
+        cmocka_unit_test(figures_of_a_program),
         cmocka_unit_test(an_heir_waits_for_the_last_reader),
         cmocka_unit_test(leaves_can_change_places),
         cmocka_unit_test(readers_see_the_value_before_the_update),

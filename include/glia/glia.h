@@ -496,6 +496,7 @@ typedef struct glia_program_info {
     int launches_once;       /* frozen: kernels that the first run starts besides */
     int nodes;
     double flops;            /* multiplications and additions of matrix products and convolutions in a run */
+    double bytes;            /* what the kernels of a run read and write, each operand of each of them once */
 } glia_program_info;
 GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
 /* The program as text, a launch a line, for reading. Release with free(). */

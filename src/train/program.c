@@ -96,6 +96,13 @@ static void count_figures(glia_program *p) {
         if (glia_is_parameter(n) || glia_is_state(n)) p->info.parameter_bytes += glia_shape_bytes(n->shape, n->dtype);
         if (n->op->flops) p->info.flops += n->op->flops(n);
     }
+    for (int i = p->schedule.n_once; i < p->schedule.n_groups; i++) {
+        const glia_group *g = &p->schedule.groups[i];
+        for (int j = 0; j < g->n_inputs; j++)
+            p->info.bytes += (double)glia_shape_bytes(g->inputs[j]->shape, g->inputs[j]->dtype);
+        for (int j = 0; j < g->n_outputs; j++)
+            p->info.bytes += (double)glia_shape_bytes(g->outputs[j]->shape, g->outputs[j]->dtype);
+    }
 }
 
 glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts, glia_error *error) {

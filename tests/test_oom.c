@@ -139,6 +139,24 @@ static glia_status compile_and_run(glia_error *error) {
     return status;
 }
 
+/* A frozen program, run and refreshed. */
+static glia_status freeze_and_run(glia_error *error) {
+    glia_model *model = build(error);
+    glia_status status = model ? glia_model_init(model, 1, error) : error->status;
+    glia_backend *backend = status == GLIA_OK ? glia_backend_open("cpu", 2, error) : NULL;
+    glia_tensor y = glia_model_output_at(model, 0, NULL);
+    glia_compile_opts opts = { .outputs = &y, .n_outputs = 1, .batch = 2, .frozen = true };
+    glia_program *program = backend ? glia_compile(glia_model_graph(model), backend, opts, error) : NULL;
+    glia_session *session = program ? glia_session_create(program, glia_model_store(model), error) : NULL;
+    status = session ? glia_session_run(session, error) : error->status;
+    if (session && status == GLIA_OK) status = glia_session_refresh(session, error);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_backend_close(backend);
+    glia_model_free(model);
+    return status;
+}
+
 /* Two steps of training with everything on, validation, and an evaluation. */
 static glia_status train(glia_error *error) {
     glia_dataset *data = dataset(error);
@@ -173,6 +191,7 @@ static glia_status save_and_load(glia_error *error) {
     }
     float x[SIDE * SIDE] = { 0 }, y[CLASSES];
     if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error);
+    if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error); /* with the program of the first */
     free(summary);
     glia_model_free(again);
     glia_model_free(model);
@@ -216,6 +235,7 @@ static void every_allocation(scenario play, const char *name) {
 static void test_compile_and_run(void **state) {
     (void)state;
     every_allocation(compile_and_run, "compile and run");
+    every_allocation(freeze_and_run, "freeze and run");
 }
 
 static void test_train(void **state) {
@@ -280,6 +300,18 @@ static void test_steps_allocate_nothing(void **state) {
     count_steps("cpu");
 }
 
+/* Nor do predictions after the first of their size. */
+static void test_predictions_allocate_nothing(void **state) {
+    (void)state;
+    float x[BATCH * SIDE * SIDE] = { 0 }, y[BATCH * CLASSES];
+    glia_model *model = build(NULL);
+    for (int64_t n = 1; n <= BATCH; n += BATCH - 1) assert_int_equal(glia_predict(model, x, n, y, NULL, NULL), GLIA_OK);
+    atomic_store(&calls, 0);
+    for (int i = 0; i < 10; i++) assert_int_equal(glia_predict(model, x, i % 2 ? 1 : BATCH, y, NULL, NULL), GLIA_OK);
+    assert_int_equal(atomic_load(&calls), 0);
+    glia_model_free(model);
+}
+
 /* Nor does the loop around them: a hundred epochs ask for no more memory than one. */
 static void test_epochs_allocate_nothing(void **state) {
     (void)state;
@@ -300,6 +332,7 @@ static void test_epochs_allocate_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps_allocate_nothing),
+        cmocka_unit_test(test_predictions_allocate_nothing),
         cmocka_unit_test(test_epochs_allocate_nothing),
         cmocka_unit_test(test_compile_and_run),
         cmocka_unit_test(test_load_data),

@@ -461,8 +461,12 @@ typedef struct glia_array {
     bool parameter; /* false: a state */
 } glia_array;
 GLIA_API int glia_store_count(const glia_store *store);
+/* `data` may be read and written at any time between runs, as long as the store lives. */
 GLIA_API glia_array glia_store_at(const glia_store *store, int index);
 GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
+/* A promise that nobody writes through what these two have given so far. Before it, predictions with a model whose
+ * store was looked into compute anew, in every call, what depends on the values alone: right, but slower. */
+GLIA_API void glia_store_settle(glia_store *store);
 
 typedef enum glia_mode {
     GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are left out */
@@ -713,7 +717,10 @@ typedef struct glia_evaluate_opts {
 GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts,
                                    glia_scores *scores, glia_error *error);
 
-/* The first output for n samples x (n, sample) -> y (n, output), f32. */
+/* The first output for n samples x (n, sample) -> y (n, output), f32. Like glia_evaluate() it computes with the values
+ * that the model has at that moment. The model keeps the compiled program, frozen (glia_compile_opts), and a backend if
+ * none is given, so a second call costs little more than its run. Several threads may call it at once; each makes a
+ * program of its own then. */
 GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
                                   glia_error *error);
 

@@ -47,6 +47,16 @@ struct glia_backend {
     char description[96];
 };
 
+/* What programs depend on: one that was compiled for a backend runs on any other with the same traits. */
+typedef struct glia_backend_traits {
+    const glia_backend_kind *kind;
+    const void *kernels;
+    int workers;
+} glia_backend_traits;
+static inline glia_backend_traits glia_backend_traits_of(const glia_backend *b) {
+    return (glia_backend_traits){ b->kind, b->kernels, glia_pool_size(b->pool) };
+}
+
 /* One kernel start, with its pointers. Derived structs put this first. */
 typedef struct glia_launch glia_launch;
 struct glia_launch {

@@ -49,8 +49,9 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
 /* Dropout draws from the state "rng": {seed, step}. A backend that computes in double keeps 53 bits. */
 static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_array rng;
-    if (!glia_store_find(model->store, "rng", &rng) || rng.dtype != GLIA_I64) return;
+    if (!glia_store_look(model->store, "rng", &rng) || rng.dtype != GLIA_I64) return;
     *(int64_t *)rng.data = (int64_t)(seed & (((uint64_t)1 << 53) - 1));
+    glia_store_touch(model->store);
 }
 
 static glia_status begin_training(fit *f, glia_model *model, const glia_dataset *data, glia_error *error) {
@@ -85,8 +86,9 @@ static glia_status begin_validation(fit *f, glia_model *model, glia_error *error
 /* Copies the model's values to the backup, or back. */
 static void back_up(fit *f, const glia_store *store, bool restore) {
     char *at = f->backup;
+    if (restore) glia_store_touch(store);
     for (int i = 0; i < glia_store_count(store); i++) {
-        glia_array a = glia_store_at(store, i);
+        glia_array a = glia_store_entry(store, i);
         size_t bytes = glia_shape_bytes(a.shape, a.dtype);
         memcpy(restore ? a.data : at, restore ? at : a.data, bytes);
         at += bytes;
@@ -95,7 +97,7 @@ static void back_up(fit *f, const glia_store *store, bool restore) {
 
 static glia_status make_backup(fit *f, const glia_store *store, glia_error *error) {
     for (int i = 0; i < glia_store_count(store); i++) {
-        glia_array a = glia_store_at(store, i);
+        glia_array a = glia_store_entry(store, i);
         f->backup_bytes += glia_shape_bytes(a.shape, a.dtype);
     }
     f->backup = malloc(f->backup_bytes + 1);
@@ -164,6 +166,7 @@ static glia_status validate(fit *f, int64_t epoch, glia_error *error) {
     if (!f->validation_loader) return GLIA_OK;
     double began = glia_seconds();
     glia_tally tally = { 0 };
+    glia_task_look(&f->validation);
     glia_status status = glia_task_pass(&f->validation, f->validation_loader, epoch, &tally, NULL, NULL, error);
     if (status == GLIA_OK) f->progress.validation = glia_tally_mean(&tally, glia_seconds() - began);
     return status;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/train.h"
+#include "train/task.h"
 
 glia_model *glia_model_create(const char *name, glia_error *error) {
     glia_model *model = calloc(1, sizeof *model);
@@ -25,6 +25,7 @@ glia_model *glia_model_create(const char *name, glia_error *error) {
 
 void glia_model_free(glia_model *model) {
     if (!model) return;
+    glia_model_forget(model);
     for (int i = 0; i < model->n_meta; i++) {
         free(model->meta[i].key);
         free(model->meta[i].value);
@@ -97,6 +98,7 @@ glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error)
         glia_store_free(store);
         return status;
     }
+    glia_model_forget(model);
     glia_store_free(model->store);
     model->store = store;
     return GLIA_OK;

@@ -49,7 +49,7 @@ static glia_status write_file(const glia_model *model, const glia_graph *g, cons
     }
     for (int i = 0; status == GLIA_OK && i < g->n_nodes; i++) {
         if (!stored(g->nodes[i])) continue;
-        if (!glia_store_find(model->store, glia_leaf_of(g->nodes[i])->name, &arrays[n++])) {
+        if (!glia_store_look(model->store, glia_leaf_of(g->nodes[i])->name, &arrays[n++])) {
             status = glia_fail(error, GLIA_E_INTERNAL, "the store lacks '%s'", glia_leaf_of(g->nodes[i])->name);
         }
     }
@@ -105,7 +105,7 @@ static glia_status bind(glia_model *model, const glia_safetensors *file, glia_er
     if (!model->store) return GLIA_E_NOMEM;
     status = glia_store_reserve(model->store, g, error);
     for (int i = 0; status == GLIA_OK && i < glia_store_count(model->store); i++) {
-        glia_array a = glia_store_at(model->store, i);
+        glia_array a = glia_store_entry(model->store, i);
         const glia_safetensor *t = glia_safetensors_find(file, a.name);
         memcpy(a.data, t->data, t->bytes);
     }
@@ -158,7 +158,7 @@ static glia_status take_weights(glia_model *model, const glia_safetensors *file,
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 0; i < glia_store_count(model->store); i++) {
-            glia_array to = glia_store_at(model->store, i);
+            glia_array to = glia_store_entry(model->store, i);
             const glia_safetensor *from = glia_safetensors_find(file, to.name);
             if (!from) continue;
             if (from->dtype != to.dtype || !glia_shape_equal(from->shape, to.shape)) {
@@ -171,6 +171,7 @@ static glia_status take_weights(glia_model *model, const glia_safetensors *file,
             ++*loaded;
         }
     }
+    glia_store_touch(model->store);
     return GLIA_OK;
 }
 

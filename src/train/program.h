@@ -13,4 +13,7 @@ struct glia_program {
     glia_program_info info;
 };
 
+/* The next run begins with glia_session_refresh(). */
+void glia_session_outdate(glia_session *session);
+
 #endif

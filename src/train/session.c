@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "train/program.h"
+#include "train/train.h"
 
 typedef struct copy {
     void *to;
@@ -19,6 +20,7 @@ typedef struct copy {
 
 struct glia_session {
     const glia_program *program;
+    const glia_store *store;
     void **address; /* by node id; NULL: not materialised */
     char *activations;
     glia_launch **launches; /* fewer than groups where the backend merges some */
@@ -35,7 +37,7 @@ struct glia_session {
 static glia_status leaf_address(const glia_store *store, const glia_node *leaf, void **address, glia_error *error) {
     const char *name = glia_leaf_of(leaf)->name;
     glia_array array;
-    if (!store || !glia_store_find(store, name, &array)) {
+    if (!store || !glia_store_look(store, name, &array)) {
         return glia_fail(error, GLIA_E_NOT_FOUND, "the store has no tensor '%s'", name);
     }
     if (array.dtype != leaf->dtype || !glia_shape_equal(array.shape, leaf->shape)) {
@@ -117,6 +119,7 @@ glia_session *glia_session_create(glia_program *program, glia_store *store, glia
         return NULL;
     }
     s->program = program;
+    s->store = store;
     s->address = calloc((size_t)program->graph->n_nodes + 1, sizeof *s->address);
     s->launches = calloc((size_t)program->schedule.n_groups + 1, sizeof(glia_launch *));
     s->copies = calloc((size_t)program->graph->n_updates + 1, sizeof *s->copies);
@@ -164,12 +167,15 @@ glia_status glia_session_refresh(glia_session *s, glia_error *error) {
     return GLIA_OK;
 }
 
+void glia_session_outdate(glia_session *s) { s->fresh = false; }
+
 glia_status glia_session_run(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
     if (!s->fresh) glia_session_refresh(s, error);
     const glia_program *p = s->program;
     for (int i = s->n_once; i < s->n_launches; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
+    if (p->graph->n_updates) glia_store_touch(s->store);
     if (s->rng) s->rng[1]++;
     return GLIA_OK;
 }

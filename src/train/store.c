@@ -9,15 +9,26 @@
  *
  * Names are found by a hash table with linear probing. A store may stand on another (`base`): what it does not have
  * itself it finds there. That is how a run of training keeps its optimiser's states apart from the model.
+ *
+ * Whoever computes something from the values and keeps it (kept.c) asks whether they may have changed since: what the
+ * library writes is counted, and after a pointer to values has been given away anything may happen at any time.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "layers/layers.h"
 #include "train/train.h"
 
+/* What readers may change too. */
+typedef struct marks {
+    atomic_ullong writes; /* by the library */
+    atomic_bool lent;     /* pointers to values are outside */
+} marks;
+
 struct glia_store {
     const glia_store *base;
+    marks *marks;
     glia_arena arena; /* names */
     glia_array *arrays;
     int n, capacity;
@@ -50,19 +61,62 @@ static bool rehash(glia_store *s, int n) {
     return true;
 }
 
-bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {
+/* The store that has it, s or what it stands on; NULL: none. */
+static const glia_store *owner_of(const glia_store *s, const char *name, int *index) {
     for (; s; s = s->base) {
-        int index = s->n_slots ? s->slots[slot_of(s, name)] : -1;
-        if (index < 0) continue;
-        if (array) *array = s->arrays[index];
-        return true;
+        *index = s->n_slots ? s->slots[slot_of(s, name)] : -1;
+        if (*index >= 0) return s;
     }
-    return false;
+    return NULL;
+}
+
+bool glia_store_look(const glia_store *s, const char *name, glia_array *array) {
+    int index;
+    s = owner_of(s, name, &index);
+    if (s && array) *array = s->arrays[index];
+    return s != NULL;
+}
+
+glia_array glia_store_entry(const glia_store *s, int i) {
+    return s && i >= 0 && i < s->n ? s->arrays[i] : (glia_array){ 0 };
 }
 
 int glia_store_count(const glia_store *s) { return s ? s->n : 0; }
+
+/* ---- who may have written -------------------------------------------------------------------- */
+
+bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {
+    int index;
+    s = owner_of(s, name, &index);
+    if (!s) return false;
+    if (array) {
+        *array = s->arrays[index];
+        atomic_store(&s->marks->lent, true);
+    }
+    return true;
+}
+
 glia_array glia_store_at(const glia_store *s, int i) {
-    return s && i >= 0 && i < s->n ? s->arrays[i] : (glia_array){ 0 };
+    glia_array array = glia_store_entry(s, i);
+    if (array.data) atomic_store(&s->marks->lent, true);
+    return array;
+}
+
+void glia_store_settle(glia_store *s) {
+    if (!s) return;
+    glia_store_touch(s);
+    atomic_store(&s->marks->lent, false);
+}
+
+void glia_store_touch(const glia_store *s) {
+    for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
+}
+
+bool glia_store_same(const glia_store *s, uint64_t *writes) {
+    const uint64_t now = atomic_load(&s->marks->writes);
+    const bool same = now == *writes && !atomic_load(&s->marks->lent);
+    *writes = now;
+    return same;
 }
 
 /* ---- adding ------------------------------------------------------------------------------- */
@@ -80,7 +134,7 @@ static glia_status is_new(const glia_store *s, const glia_node *node, bool *new,
     const glia_leaf *leaf = glia_leaf_of(node);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     glia_array old;
-    if (glia_store_find(s, leaf->name, &old)) {
+    if (glia_store_look(s, leaf->name, &old)) {
         if (old.dtype == node->dtype && glia_shape_equal(old.shape, node->shape)) return GLIA_OK;
         return glia_fail(error, GLIA_E_SHAPE, "'%s' is %s%s in the graph but %s%s in the store", leaf->name,
                          glia_dtype_name(node->dtype), glia_shape_format(node->shape, a), glia_dtype_name(old.dtype),
@@ -180,7 +234,9 @@ glia_status glia_store_add(glia_store *s, const glia_graph *graph, uint64_t seed
 
 glia_store *glia_store_create_over(const glia_store *base, glia_error *error) {
     glia_store *s = calloc(1, sizeof *s);
-    if (!s) {
+    if (s) s->marks = calloc(1, sizeof *s->marks);
+    if (!s || !s->marks) {
+        free(s);
         glia_fail_nomem(error);
         return NULL;
     }
@@ -203,6 +259,7 @@ void glia_store_free(glia_store *s) {
     free(s->buffers);
     free(s->arrays);
     free(s->slots);
+    free(s->marks);
     glia_arena_free(&s->arena);
     free(s);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "train/program.h"
 #include "train/task.h"
 
 double glia_seconds(void) {
@@ -54,11 +55,13 @@ glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *ba
     return GLIA_OK;
 }
 
+static void lane_free(glia_lane *lane) {
+    glia_session_free(lane->session);
+    glia_program_free(lane->program);
+}
+
 void glia_task_end(glia_task *task) {
-    for (int i = 0; i < task->n_lanes; i++) {
-        glia_session_free(task->lanes[i].session);
-        glia_program_free(task->lanes[i].program);
-    }
+    for (int i = 0; i < task->n_lanes; i++) lane_free(&task->lanes[i]);
     glia_store_free(task->store);
     glia_graph_free(task->graph);
     if (task->owns_backend) glia_backend_close(task->backend);
@@ -138,13 +141,16 @@ int glia_task_output(glia_task *task, glia_tensor y) {
     return task->n_outputs++;
 }
 
-glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
-                              glia_error *error) {
-    task->data = data;
+glia_status glia_task_check(const glia_task *task, const glia_dataset *data, glia_error *error) {
     if (glia_data_count(data) == 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' are empty", glia_data_name(data));
     glia_status status = check_samples(task, data, error);
-    if (status == GLIA_OK) status = check_labels(task, data, error);
+    return status == GLIA_OK ? check_labels(task, data, error) : status;
+}
+
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
+                              glia_error *error) {
+    glia_status status = glia_task_check(task, data, error);
     if (status != GLIA_OK) return status;
     glia_graph *g = task->graph;
     const char *label = glia_graph_label(g, "loss");
@@ -160,25 +166,50 @@ glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_lo
 
 /* ---- lanes -------------------------------------------------------------------------------- */
 
+void glia_task_drop(glia_task *task, int index) {
+    lane_free(&task->lanes[index]);
+    task->lanes[index] = task->lanes[--task->n_lanes];
+}
+
+/* The lane that has not been asked for longest. */
+static int oldest_lane(const glia_task *task) {
+    int oldest = 0;
+    for (int i = 1; i < task->n_lanes; i++) {
+        if (task->lanes[i].used < task->lanes[oldest].used) oldest = i;
+    }
+    return oldest;
+}
+
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
+    task->asked++;
     for (int i = 0; i < task->n_lanes; i++) {
+        task->lanes[i].used = task->lanes[i].batch == n ? task->asked : task->lanes[i].used;
         if (task->lanes[i].batch == n) return &task->lanes[i];
     }
-    if (task->n_lanes == GLIA_COUNT(task->lanes)) {
-        glia_fail(error, GLIA_E_INTERNAL, "a batch of %lld samples was not expected", (long long)n);
-        return NULL;
-    }
-    glia_compile_opts opts = { .outputs = task->outputs, .n_outputs = task->n_outputs, .mode = task->mode, .batch = n };
+    if (task->n_lanes == GLIA_COUNT(task->lanes)) glia_task_drop(task, oldest_lane(task));
+    glia_compile_opts opts = { .outputs = task->outputs,
+                               .n_outputs = task->n_outputs,
+                               .mode = task->mode,
+                               .batch = n,
+                               .frozen = task->mode == GLIA_INFER };
     glia_lane *lane = &task->lanes[task->n_lanes];
-    *lane = (glia_lane){ .batch = n };
+    *lane = (glia_lane){ .batch = n, .used = task->asked };
     lane->program = glia_compile(task->graph, task->backend, opts, error);
     if (!lane->program) return NULL;
-    task->n_lanes++; /* from here on glia_task_end() frees it */
     lane->session = glia_session_create(lane->program, task->store, error);
-    if (!lane->session) return NULL;
+    if (!lane->session) {
+        lane_free(lane);
+        return NULL;
+    }
+    task->n_lanes++;
     glia_session_input(lane->session, glia_leaf_of(task->x)->name, &lane->x);
     if (task->y) glia_session_input(lane->session, glia_leaf_of(task->y)->name, &lane->y);
     return lane;
+}
+
+void glia_task_look(glia_task *task) {
+    if (glia_store_same(task->model->store, &task->writes)) return;
+    for (int i = 0; i < task->n_lanes; i++) glia_session_outdate(task->lanes[i].session);
 }
 
 glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error) {

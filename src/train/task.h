@@ -3,11 +3,13 @@
  *     model's graph ── copy ──► + target input, loss, accuracy, optimiser ──► one program for each batch size
  *                                                                              (the full one, and the rest's)
  *
- * The programs share the model's store for parameters, and a store that stands on it for what the task adds.
+ * The programs share the model's store for parameters, and a store that stands on it for what the task adds. Inference is
+ * frozen: what depends on parameters alone is computed when they may have changed.
  */
 #ifndef GLIA_TASK_H
 #define GLIA_TASK_H
 
+#include "backend/backend.h"
 #include "train/train.h"
 
 /* ---- losses (loss.c) ---------------------------------------------------------------------- */
@@ -32,13 +34,13 @@ typedef struct glia_lane {
     glia_program *program;
     glia_session *session;
     glia_array x, y; /* where the batch goes; y.data NULL without targets */
+    int64_t used;    /* when it was last asked for */
 } glia_lane;
 
 enum { GLIA_TASK_OUTPUTS = 3 };
 
 typedef struct glia_task {
     glia_model *model;
-    const glia_dataset *data; /* NULL for predictions */
     glia_mode mode;
     glia_graph *graph;
     glia_node *x, *y; /* inputs */
@@ -51,6 +53,8 @@ typedef struct glia_task {
     bool owns_backend;
     glia_lane lanes[2];
     int n_lanes;
+    int64_t asked;   /* for lanes, so far */
+    uint64_t writes; /* of the model's store, when it was last looked at */
 } glia_task;
 
 /* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release
@@ -59,14 +63,21 @@ glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *ba
                             glia_error *error);
 void glia_task_end(glia_task *task);
 
-/* Checks that the data fit the model's input and adds targets, loss and accuracy. */
+/* Checks that the data fit the model's input and output. */
+glia_status glia_task_check(const glia_task *task, const glia_dataset *data, glia_error *error);
+/* Checks that, and adds targets, loss and accuracy. */
 glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
                               glia_error *error);
 /* The index under which lanes give this tensor. */
 int glia_task_output(glia_task *task, glia_tensor y);
 
-/* The lane for batches of n, compiled when it is first asked for; at most two sizes in a task. NULL: see error. */
+/* The lane for batches of n, compiled when it is first asked for; two stay, and a third takes the place of the one that
+ * has not been asked for longer. NULL: see error. */
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error);
+/* Frees the lane at this index; the last one takes its place. */
+void glia_task_drop(glia_task *task, int index);
+/* From here on runs compute with the model's values as they are now. Before each pass of inference. */
+void glia_task_look(glia_task *task);
 /* Compiles all lanes that an epoch of `samples` in batches of `batch` needs. */
 glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error);
 
@@ -89,5 +100,33 @@ glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, 
                            void *context, glia_error *error);
 
 double glia_seconds(void); /* of a clock that only goes forward */
+
+/* ---- tasks that a model keeps (kept.c) --------------------------------------------------------- */
+
+typedef enum glia_purpose { GLIA_PREDICT, GLIA_EVALUATE } glia_purpose;
+
+typedef struct glia_kept {
+    glia_task task;
+    glia_backend_traits traits;
+    int threads;           /* asked for, of a backend of its own */
+    const glia_store *store;
+    int n_nodes, n_outputs; /* of the model's graph */
+    /* GLIA_EVALUATE: what the task measures */
+    glia_loss loss;
+    glia_dtype y_dtype;
+    glia_shape y_shape;
+    bool classes;
+} glia_kept;
+
+/* What the model keeps for this purpose, if it serves the model as it is and this backend (NULL: one of its own); else
+ * NULL. It is the caller's until he gives it back, so that calls at the same time do not share it. */
+glia_kept *glia_model_take(glia_model *model, glia_purpose purpose, glia_backend *backend, int threads);
+/* A new one, its task begun for inference; NULL: see error. */
+glia_kept *glia_kept_create(glia_model *model, glia_backend *backend, int threads, glia_error *error);
+void glia_kept_free(glia_kept *kept);
+/* The model keeps it, but for programs so large that running takes much longer than compiling. */
+void glia_model_give(glia_model *model, glia_purpose purpose, glia_kept *kept);
+/* Frees what the model keeps. */
+void glia_model_forget(glia_model *model);
 
 #endif

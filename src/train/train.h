@@ -5,6 +5,7 @@
  *   session    a running instance of a program
  *   model      a graph, its inputs and outputs, its store, metadata
  *   task       a model's graph with a loss, metrics and an optimiser added, and the sessions that run it
+ *   kept       tasks that a model keeps from one prediction or evaluation to the next
  *   fit, evaluate, summary
  */
 #ifndef GLIA_TRAIN_H
@@ -21,11 +22,20 @@ glia_store *glia_store_create_over(const glia_store *base, glia_error *error);
 /* As glia_store_add(), but the new tensors are zeros: for values that come from a file. */
 glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_error *error);
 
+/* glia_store_find() and glia_store_at() for the library, which says by glia_store_touch() when it has written. */
+bool glia_store_look(const glia_store *store, const char *name, glia_array *array);
+glia_array glia_store_entry(const glia_store *store, int index);
+/* The values of this store, and of what it stands on, have changed. */
+void glia_store_touch(const glia_store *store);
+/* Are the store's own values for sure what they were when *writes was filled by this function? Fills it. */
+bool glia_store_same(const glia_store *store, uint64_t *writes);
+
 /* ---- model -------------------------------------------------------------------------------- */
 
 struct glia_model {
     glia_graph *graph; /* its outputs are the model's */
     glia_store *store; /* NULL before glia_model_init */
+    _Atomic(struct glia_kept *) kept[2]; /* by glia_purpose (task.h) */
     struct glia_model_meta {
         char *key, *value;
     } * meta;

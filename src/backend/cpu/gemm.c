@@ -5,9 +5,9 @@
  * better, by counting cycles roughly. Products with few rows whose operands are both contiguous along K (a dense layer on
  * a small batch) are dot products instead, and need no packing at all.
  *
- * Q is read where it lies if it is used by few tiles or small; else panels of NR columns are packed, by all threads
- * together before the product if every batch uses the same Q, otherwise by each piece for itself. P is packed by each
- * piece, block after block, where enough columns share the cost. K is cut into blocks whose panels stay in cache.
+ * Each side is read where it lies if few tiles use it; else it is packed, Q in panels of NR columns, P in panels of up to
+ * MR rows: by all threads together before the product, if every batch uses the same matrix and several pieces share it,
+ * otherwise by each piece for itself, block after block. K is cut into blocks whose panels stay in cache.
  *
  * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where C is tiny
  * and K is long, K is cut into a fixed number of parts that are added in order.
@@ -16,40 +16,46 @@
 #include "backend/cpu/rows.h"
 
 enum {
-    K_BLOCK = 320,             /* k of a packed panel at most: NR of these columns stay in the first-level cache */
-    K_OUTER = 4096,            /* k packed at a time */
-    Q_SHARED_FLOATS = 1 << 20, /* of Q packed at a time */
-    P_PANELS = 96 / MR,        /* panels of P packed at a time: a block for the second-level cache */
-    STRIPE = 4 * NR,           /* columns between two epilogues */
-    DIRECT_FLOATS = 8192,      /* a Q so small is not packed */
-    PIECE_FLOPS = 400000,      /* work worth a piece of its own */
+    K_BLOCK = 320,           /* k of a packed panel at most: NR of these columns stay in the first-level cache */
+    PACKED_FLOATS = 1 << 18, /* of both sides packed at a time: what stays in the second-level cache */
+    SHARED_FLOATS = 1 << 20, /* of a side packed at a time by all threads */
+    BLOCK_PANELS = 192 / MR, /* panels of P at a time: a block for the second-level cache */
+    STRIPE = 4 * NR,         /* columns between two epilogues */
+    PART_PANELS = 6,         /* panels of P in a part at least, where there are several: they share the copy of Q */
+    COPIED_PANELS = 3,       /* panels of P for which Q is copied from where it lies */
+    SCATTERED = 1024,        /* rows of P that are multiples of this apart are packed: they share lines of the cache */
+    PIECE_FLOPS = 1000000,   /* work worth a piece of its own */
     MAX_PIECES = 32,
+    PREFETCHED_K = 32, /* a tile so deep hides the way of its part of C to the first-level cache */
     DOT_ROWS = 4,
     SPLIT_K = 2048, /* the least K that is cut into parts, and the length of a part */
     SPLIT_PARTS = 16,
     SPLIT_OUTPUTS = 4096 /* C is tiny up to so many elements */
 };
 
-typedef enum q_mode { Q_DIRECT, Q_SHARED, Q_PRIVATE } q_mode;
+typedef enum side { DIRECT, SHARED, PRIVATE } side;
 
 /* P(i, k) = p[i p_i + k p_k], Q(k, j) = q[k q_k + j q_j]; one step of each is 1. */
 typedef struct plan {
     const glia_gemm *g;
-    bool swapped, dot, pack_p;
-    q_mode mode;
+    bool swapped, dot;
+    side p_side, q_side;
     int64_t m, n, k, batches;
     const float *p, *q;
     int64_t p_i, p_k, q_k, q_j, p_stride[2], q_stride[2];
 
     int64_t m_panels, n_panels;         /* of MR and NR */
     int64_t m_parts, n_parts, together; /* pieces: parts of a matrix, or matrices together */
-    int64_t nc;                         /* columns packed at a time, Q_SHARED */
-    int64_t shared_floats, p_floats, worker_floats;
-    float *shared, *private;
-    int workers;
+    int64_t k_outer;                    /* k packed at a time */
+    int64_t nc;                         /* columns packed at a time, if Q is shared */
+    int64_t shared_q_floats, shared_p_floats, p_floats, worker_floats;
+    float *shared_q, *shared_p, *private;
 } plan;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+/* Of a packed panel of P. */
+static int64_t panel_floats(int64_t k) { return MR * round_up(k, K_CHUNK); }
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
@@ -82,21 +88,25 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
 /* How the work is cut; depends on the sizes only. */
 static void choose_pieces(plan *s) {
     double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k;
-    int64_t want = 1 + (int64_t)GLIA_MIN(flops * (double)s->batches / PIECE_FLOPS, MAX_PIECES - 1.0);
+    int64_t want = 1;
+    while (want < MAX_PIECES && (double)want * PIECE_FLOPS < flops * (double)s->batches) want *= 2;
     s->m_parts = s->n_parts = s->together = 1;
     if (s->batches >= want) {
         s->together = s->batches / want;
         return;
     }
     int64_t parts = (want + s->batches - 1) / s->batches;
-    bool along_n = s->mode == Q_PRIVATE || s->m_panels < 4 * s->n_panels / GLIA_MAX(parts, 1) || s->dot;
-    if (along_n) {
-        s->n_parts = GLIA_MIN(parts, s->n_panels);
-        s->m_parts = s->dot ? 1 : GLIA_MIN((parts + s->n_parts - 1) / s->n_parts, s->m_panels);
-    } else {
-        s->m_parts = GLIA_MIN(parts, (s->m_panels + 1) / 2);
-        s->n_parts = GLIA_MIN((parts + s->m_parts - 1) / s->m_parts, (s->n_panels + 7) / 8);
-    }
+    if (!s->dot) s->m_parts = GLIA_MIN(parts, (s->m_panels + PART_PANELS - 1) / PART_PANELS);
+    s->n_parts = GLIA_MIN((parts + s->m_parts - 1) / s->m_parts, s->n_panels);
+    s->m_panels = round_up(s->m_panels, s->m_parts);
+}
+
+static bool is_same(const plan *s, const int64_t stride[2]) { return s->batches == 1 || (!stride[0] && !stride[1]); }
+
+/* Of k packed at a time: what stays in the second-level cache with all of M and N, but no less than a block. */
+static int64_t choose_k_outer(const glia_gemm *g) {
+    int64_t blocks = GLIA_MAX(1, PACKED_FLOATS / (g->m + g->n) / K_BLOCK);
+    return GLIA_MAX(1, GLIA_MIN(g->k, blocks * K_BLOCK));
 }
 
 static plan make_plan(const glia_gemm *g) {
@@ -111,28 +121,29 @@ static plan make_plan(const glia_gemm *g) {
     choose_sides(&s, transpose_a, transpose_b);
     s.g = g;
 
+    int64_t k_outer = s.k_outer = choose_k_outer(g), k_block = GLIA_MIN(s.k, K_BLOCK);
     s.m_panels = (s.m + MR - 1) / MR;
     s.n_panels = (s.n + NR - 1) / NR;
-    bool same_q = s.batches == 1 || (!s.q_stride[0] && !s.q_stride[1]);
-    bool direct = s.q_j == 1 && (s.m_panels <= 3 || s.k * s.n <= DIRECT_FLOATS);
-    s.mode = direct || s.dot ? Q_DIRECT : same_q ? Q_SHARED : Q_PRIVATE;
-    s.pack_p = s.n > 4 * NR || (s.n > NR && s.p_k != 1 && s.p_k * (int64_t)sizeof(float) >= 1024);
+    s.q_side = s.q_j == 1 || s.dot ? DIRECT : is_same(&s, s.q_stride) ? SHARED : PRIVATE;
     choose_pieces(&s);
     if (s.dot) return s;
+    bool p_shareable = is_same(&s, s.p_stride) && s.m * k_outer <= SHARED_FLOATS;
+    bool scattered = s.p_k != 1 || (s.p_i % SCATTERED == 0 && s.n > 8 * NR);
+    s.p_side = !scattered ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
 
-    int64_t k_outer = GLIA_MAX(1, GLIA_MIN(s.k, K_OUTER)), k_block = GLIA_MIN(s.k, K_BLOCK);
     int64_t columns = s.n_panels * NR;
-    s.nc = s.mode == Q_SHARED ? GLIA_MIN(columns, GLIA_MAX(8, Q_SHARED_FLOATS / k_outer / NR) * NR) : columns;
-    s.shared_floats = s.mode == Q_SHARED ? s.nc * k_outer : 0;
-    int64_t q_floats = s.mode == Q_PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
-                       : s.mode == Q_DIRECT ? NR * k_block
+    s.nc = s.q_side == SHARED ? GLIA_MIN(columns, GLIA_MAX(8, SHARED_FLOATS / k_outer / NR) * NR) : columns;
+    s.shared_q_floats = s.q_side == SHARED ? s.nc * k_outer : 0;
+    s.shared_p_floats = s.p_side == SHARED ? round_up(s.m_panels * panel_floats(k_outer), 16) : 0;
+    int64_t q_floats = s.q_side == PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
+                       : s.q_side == DIRECT ? NR * k_block
                                             : 0;
-    s.p_floats = s.pack_p ? round_up(P_PANELS * MR * k_block, 16) : 0;
+    s.p_floats = s.p_side == PRIVATE ? round_up(BLOCK_PANELS * panel_floats(k_block), 16) : 0;
     s.worker_floats = round_up(s.p_floats + q_floats, 16);
     return s;
 }
 
-/* ---- one block of C ----------------------------------------------------------------------- */
+/* ---- blocks of C -------------------------------------------------------------------------- */
 
 /* Where the matrices of a batch begin. */
 typedef struct matrices {
@@ -169,31 +180,48 @@ static void tile_store(const plan *s, const float *tile, float *c, int64_t rows,
         copy_rows(c, s->g->ldc, tile, WIDE_NR, rows, cols);
 }
 
-typedef struct panel { /* of P or of Q: data and step from one k to the next (P in rows: from one i to the next) */
+typedef struct panel { /* of Q: data and step from one k to the next */
     const float *data;
     int64_t step;
 } panel;
 
-/* One tile of C: rows of P from i, columns of Q from j. `full`: the columns of Q that may be read. */
-static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64_t i, int64_t rows, int64_t j,
-                     int64_t cols, int64_t full, bool add) {
-    int mode = s->pack_p || s->p_i == 1 ? TILE_COLS : TILE_ROWS;
-    int width = cols > NR ? TILE_WIDE : cols > VLEN ? TILE_FULL : TILE_HALF;
-    glia_micro_fn fn = GLIA_KERNEL(micro)[mode][width][rows - 1];
-    float *at = c_at(s, c, i, j);
-    bool in_place = !s->swapped && cols == full;
-    int64_t p_at[MR], to[MR];
-    for (int64_t r = 0; r < rows; r++) p_at[r] = r * p.step, to[r] = r * (in_place ? s->g->ldc : WIDE_NR);
+/* Columns [j, j + cols) of Q. A tile computes `full` columns from j - skip, the first at q.data, and keeps these. */
+typedef struct columns {
+    int64_t j, cols, full, skip;
+    panel q;
+    float *copy; /* where the first tile puts them for the others, or NULL */
+} columns;
+
+/* Asks for a tile's part of C, rows x cols at c. */
+static void prefetch_c(const plan *s, const float *c, int64_t rows, int64_t cols) {
+    int64_t lines = s->swapped ? cols : rows, length = s->swapped ? rows : cols;
+    for (int64_t i = 0; i < lines; i++, c += s->g->ldc) {
+        for (int64_t j = 0; j < length; j += 16) __builtin_prefetch(c + j, 1);
+        __builtin_prefetch(c + length - 1, 1);
+    }
+}
+
+/* One tile of C: rows of P from i, some columns of Q. */
+static void run_tile(const plan *s, float *c, const float *p, const columns *x, int64_t k, int64_t i, int64_t rows,
+                     bool add) {
+    int width = x->full > NR ? TILE_WIDE : x->full > VLEN ? TILE_FULL : TILE_HALF;
+    glia_micro_fn fn = GLIA_KERNEL(micro)[TILE_LINES][width][rows - 1];
+    float *at = c_at(s, c, i, x->j);
+    bool in_place = !s->swapped && x->cols == x->full, direct = s->p_side == DIRECT;
+    int64_t to[MR];
+    for (int64_t r = 0; r < rows; r++) to[r] = r * (in_place ? s->g->ldc : WIDE_NR);
     glia_micro_args args = { .outer = 1,
                              .inner = k,
-                             .p = p.data,
-                             .p_step = mode == TILE_COLS ? p.step : 1,
-                             .p_at = p_at,
-                             .q = q.data,
-                             .q_step = q.step,
+                             .p = p,
+                             .p_row = direct ? s->p_i : K_CHUNK,
+                             .p_chunk = direct ? K_CHUNK : K_CHUNK * MR,
+                             .q = x->q.data,
+                             .q_step = x->q.step,
+                             .q_copy = x->copy,
                              .c = at,
                              .c_at = to,
                              .add = add };
+    if (k >= PREFETCHED_K) prefetch_c(s, at, rows, x->cols);
     if (in_place) {
         fn(&args);
         return;
@@ -201,33 +229,34 @@ static void run_tile(const plan *s, float *c, panel p, panel q, int64_t k, int64
     _Alignas(GLIA_ALIGN) float tile[MR * WIDE_NR];
     if (add) {
         memset(tile, 0, sizeof tile);
-        tile_load(s, tile, at, rows, cols);
+        tile_load(s, tile + x->skip, at, rows, x->cols);
     }
     args.c = tile;
     fn(&args);
-    tile_store(s, tile, at, rows, cols);
+    tile_store(s, tile + x->skip, at, rows, x->cols);
 }
 
 /* A block of work: k in [k0, k1), panels of P in [i0, i1), columns in [j0, j1). */
 typedef struct block {
     int64_t k0, k1, i0, i1, j0, j1;
     bool add, last;
+    const float *packed_p; /* panels of P from i0 */
+    const float *packed_q; /* panels of Q from j0, packed_step apart */
+    int64_t packed_step;
+    float *private_q; /* for Q that is packed here */
 } block;
 
 static int64_t panel_row(const plan *s, int64_t panel_index) { return s->m * panel_index / s->m_panels; }
 
-/* Columns [j, j + cols) for all of the block's rows. q holds them, `full` columns wide. */
-static void run_column(const plan *s, const matrices *m, const block *b, const float *packed_p, panel q, int64_t j,
-                       int64_t cols, int64_t full) {
+/* Some columns for all of the block's rows. */
+static void run_columns(const plan *s, const matrices *m, const block *b, columns x) {
     int64_t k = b->k1 - b->k0;
     for (int64_t panel_index = b->i0; panel_index < b->i1; panel_index++) {
         int64_t i = panel_row(s, panel_index), rows = panel_row(s, panel_index + 1) - i;
-        panel p = { m->p + i * s->p_i + b->k0 * s->p_k, s->p_k == 1 ? s->p_i : s->p_k };
-        if (s->pack_p)
-            p = (panel){ packed_p + (panel_index - b->i0) * MR * k, MR };
-        else if (s->p_i == 1)
-            p.step = s->p_k;
-        run_tile(s, m->c, p, q, k, i, rows, j, cols, full, b->add);
+        const float *p =
+            s->p_side == DIRECT ? m->p + i * s->p_i + b->k0 : b->packed_p + (panel_index - b->i0) * panel_floats(k);
+        run_tile(s, m->c, p, &x, k, i, rows, b->add);
+        if (x.copy) x.q = (panel){ x.copy, NR }, x.copy = NULL;
     }
 }
 
@@ -242,39 +271,52 @@ static void finish(const plan *s, const matrices *m, const block *b, int worker,
         e->fn(e->context, worker, m->batch, i0, i1 - i0, j0, j1 - j0, c, s->g->ldc);
 }
 
-/* The columns of a block, panel by panel, with Q as the plan says. q_block: private memory; shared Q begins at column c0
- * and row k_base. */
-static void run_block(const plan *s, const matrices *m, const block *b, int worker, float *packed_p, float *q_block,
-                      int64_t c0, int64_t k_base, int64_t k_outer) {
-    int64_t k = b->k1 - b->k0;
-    if (s->pack_p) {
-        for (int64_t i = b->i0; i < b->i1; i++) {
-            int64_t row = panel_row(s, i);
-            pack_p(packed_p + (i - b->i0) * MR * k, m->p + row * s->p_i + b->k0 * s->p_k, s->p_i, s->p_k,
-                   panel_row(s, i + 1) - row, k);
-        }
+/* Packs panel `panel_index` of P, k in [k0, k0 + k). */
+static void pack_p_panel(const plan *s, const float *p, float *dst, int64_t panel_index, int64_t k0, int64_t k) {
+    int64_t i = panel_row(s, panel_index), rows = panel_row(s, panel_index + 1) - i;
+    pack_chunks(dst, p + i * s->p_i + k0 * s->p_k, s->p_i, s->p_k, rows, k);
+}
+
+/* Packs columns [j, j + NR) of Q, fewer at the end, k in [k0, k0 + k). */
+static void pack_q_panel(const plan *s, const float *q, float *dst, int64_t j, int64_t k0, int64_t k) {
+    pack_q(dst, q + k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, k, GLIA_MIN(NR, s->n - j));
+}
+
+/* The next columns from j where Q is read in place: vectors that would reach beyond the matrix begin earlier instead. Only
+ * a matrix of less than a vector is packed. */
+static columns direct_columns(const plan *s, const matrices *m, const block *b, int64_t j) {
+    int64_t left = b->j1 - j, k = b->k1 - b->k0;
+    bool wide = s->m <= WIDE_MR && left > NR && s->n >= WIDE_NR;
+    columns x = { .j = j, .full = wide ? WIDE_NR : left > VLEN && s->n >= NR ? NR : VLEN };
+    x.cols = GLIA_MIN(left, x.full);
+    x.skip = GLIA_MAX(0, GLIA_MIN(j, j + x.full - s->n));
+    x.q = (panel){ m->q + b->k0 * s->q_k + j - x.skip, s->q_k };
+    if (s->n < x.full) {
+        pack_q_panel(s, m->q, b->private_q, 0, b->k0, k);
+        x.q = (panel){ b->private_q, NR };
+    } else if (b->i1 - b->i0 >= COPIED_PANELS && !wide && s->q_k != NR) {
+        x.copy = b->private_q;
     }
-    /* Wide tiles where rows are few and Q lies as it is. */
-    bool wide = s->mode == Q_DIRECT && s->m <= WIDE_MR;
+    return x;
+}
+
+static columns packed_columns(const block *b, int64_t j) {
+    int64_t cols = GLIA_MIN(b->j1 - j, NR);
+    return (columns){ .j = j,
+                      .cols = cols,
+                      .full = cols > VLEN ? NR : VLEN,
+                      .q = { b->packed_q + (j - b->j0) / NR * b->packed_step, NR } };
+}
+
+static void run_block(const plan *s, const matrices *m, const block *b, int worker) {
     int64_t finished = b->j0;
-    for (int64_t j = b->j0, cols; j < b->j1; j += cols) {
-        panel q;
-        cols = GLIA_MIN(b->j1 - j, wide && b->j1 - j >= WIDE_NR ? WIDE_NR : NR);
-        int64_t full = cols > NR ? WIDE_NR : cols > VLEN ? NR : VLEN;
-        if (s->mode == Q_SHARED) {
-            q = (panel){ s->shared + (j - c0) * k_outer + (b->k0 - k_base) * NR, NR };
-        } else if (s->mode == Q_PRIVATE) {
-            q = (panel){ q_block + (j - b->j0) * k, NR };
-        } else if (cols == full) {
-            q = (panel){ m->q + b->k0 * s->q_k + j, s->q_k };
-        } else {
-            pack_q(q_block, m->q + b->k0 * s->q_k + j, s->q_k, 1, k, cols);
-            q = (panel){ q_block, NR };
-        }
-        run_column(s, m, b, packed_p, q, j, cols, full);
-        if (j + cols - finished >= STRIPE || j + cols == b->j1) {
-            finish(s, m, b, worker, finished, j + cols);
-            finished = j + cols;
+    columns x;
+    for (int64_t j = b->j0; j < b->j1; j += x.cols) {
+        x = s->q_side == DIRECT ? direct_columns(s, m, b, j) : packed_columns(b, j);
+        run_columns(s, m, b, x);
+        if (j + x.cols - finished >= STRIPE || j + x.cols == b->j1) {
+            finish(s, m, b, worker, finished, j + x.cols);
+            finished = j + x.cols;
         }
     }
 }
@@ -285,46 +327,83 @@ static void run_block(const plan *s, const matrices *m, const block *b, int work
 typedef struct phase {
     const plan *s;
     int64_t k0, k1, j0, j1;
+    int64_t q_panels; /* to be packed */
 } phase;
 
+static int64_t k_blocks(const phase *f) { return GLIA_MAX(1, (f->k1 - f->k0 + K_BLOCK - 1) / K_BLOCK); }
+
+/* Where block `kb` begins. */
+static int64_t k_cut(const phase *f, int64_t kb) {
+    int64_t k = f->k1 - f->k0, blocks = k_blocks(f);
+    return kb == blocks ? f->k1 : f->k0 + k * kb / blocks / K_CHUNK * K_CHUNK;
+}
+
+/* Shared panels of P: all of a block of k, then of the next. */
+static float *shared_p_panel(const phase *f, int64_t panel_index, int64_t k0, int64_t k) {
+    return f->s->shared_p + (k0 - f->k0) * f->s->m_panels * MR + panel_index * panel_floats(k);
+}
+
+/* Packs a panel of Q, or one of P. */
 static void pack_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const phase *f = context;
     const plan *s = f->s;
-    int64_t j = f->j0 + piece * NR;
-    pack_q(s->shared + piece * NR * (f->k1 - f->k0), s->q + f->k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, f->k1 - f->k0,
-           GLIA_MIN(NR, s->n - j));
+    if (piece < f->q_panels) {
+        pack_q_panel(s, s->q, s->shared_q + piece * NR * (f->k1 - f->k0), f->j0 + piece * NR, f->k0, f->k1 - f->k0);
+        return;
+    }
+    for (int64_t kb = 0; kb < k_blocks(f); kb++) {
+        int64_t k0 = k_cut(f, kb), k = k_cut(f, kb + 1) - k0, panel_index = piece - f->q_panels;
+        pack_p_panel(s, s->p, shared_p_panel(f, panel_index, k0, k), panel_index, k0, k);
+    }
 }
 
-static void pack_private(const plan *s, const matrices *m, const block *b, float *q_block) {
+/* Gives the block its panels of Q. */
+static void take_q(const phase *f, const matrices *m, block *b, float *private_q) {
+    const plan *s = f->s;
     int64_t k = b->k1 - b->k0;
-    for (int64_t j = b->j0; j < b->j1; j += NR) {
-        pack_q(q_block + (j - b->j0) * k, m->q + b->k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, k,
-               GLIA_MIN(NR, b->j1 - j));
+    b->private_q = private_q;
+    if (s->q_side == SHARED) {
+        b->packed_step = (f->k1 - f->k0) * NR;
+        b->packed_q = s->shared_q + (b->j0 - f->j0) / NR * b->packed_step + (b->k0 - f->k0) * NR;
+    } else if (s->q_side == PRIVATE) {
+        b->packed_step = k * NR;
+        b->packed_q = private_q;
+        for (int64_t j = b->j0; j < b->j1; j += NR) pack_q_panel(s, m->q, private_q + (j - b->j0) * k, j, b->k0, k);
+    }
+}
+
+/* Gives the block its panels of P. */
+static void take_p(const phase *f, const matrices *m, block *b, float *private_p) {
+    const plan *s = f->s;
+    int64_t k = b->k1 - b->k0;
+    if (s->p_side == SHARED) {
+        b->packed_p = shared_p_panel(f, b->i0, b->k0, k);
+    } else if (s->p_side == PRIVATE) {
+        b->packed_p = private_p;
+        for (int64_t i = b->i0; i < b->i1; i++)
+            pack_p_panel(s, m->p, private_p + (i - b->i0) * panel_floats(k), i, b->k0, k);
     }
 }
 
 /* Part (m_part, n_part) of one matrix. */
 static void run_part(const phase *f, const matrices *m, int worker, int64_t m_part, int64_t n_part) {
     const plan *s = f->s;
-    float *packed_p = s->private + worker * s->worker_floats, *q_block = packed_p + s->p_floats;
-    int64_t columns = (f->j1 - f->j0 + NR - 1) / NR;
-    int64_t j0 = f->j0 + columns * n_part / s->n_parts * NR, j1 = f->j0 + columns * (n_part + 1) / s->n_parts * NR;
+    float *private_p = s->private + worker * s->worker_floats, *private_q = private_p + s->p_floats;
+    int64_t panels = (f->j1 - f->j0 + NR - 1) / NR;
+    int64_t j0 = f->j0 + panels * n_part / s->n_parts * NR, j1 = f->j0 + panels * (n_part + 1) / s->n_parts * NR;
     int64_t i_low = s->m_panels * m_part / s->m_parts, i_high = s->m_panels * (m_part + 1) / s->m_parts;
-    int64_t blocks = GLIA_MAX(1, (f->k1 - f->k0 + K_BLOCK - 1) / K_BLOCK);
     j1 = GLIA_MIN(j1, f->j1);
     if (j0 >= j1) return;
-    for (int64_t kb = 0; kb < blocks; kb++) {
-        block b = { .k0 = f->k0 + (f->k1 - f->k0) * kb / blocks,
-                    .k1 = f->k0 + (f->k1 - f->k0) * (kb + 1) / blocks,
-                    .j0 = j0,
-                    .j1 = j1 };
+    for (int64_t kb = 0; kb < k_blocks(f); kb++) {
+        block b = { .k0 = k_cut(f, kb), .k1 = k_cut(f, kb + 1), .j0 = j0, .j1 = j1 };
         b.add = s->g->accumulate || b.k0 > 0;
         b.last = b.k1 == s->k;
-        if (s->mode == Q_PRIVATE) pack_private(s, m, &b, q_block);
+        take_q(f, m, &b, private_q);
         for (b.i0 = i_low; b.i0 < i_high; b.i0 = b.i1) {
-            b.i1 = GLIA_MIN(b.i0 + P_PANELS, i_high);
-            run_block(s, m, &b, worker, packed_p, q_block, f->j0, f->k0, f->k1 - f->k0);
+            b.i1 = GLIA_MIN(b.i0 + BLOCK_PANELS, i_high);
+            take_p(f, m, &b, private_p);
+            run_block(s, m, &b, worker);
         }
     }
 }
@@ -342,16 +421,18 @@ static void product_piece(void *context, int64_t piece, int worker) {
 static void run_phases(glia_pool *pool, const plan *s) {
     int64_t pieces = (s->batches + s->together - 1) / s->together * s->m_parts * s->n_parts;
     phase f = { .s = s, .k1 = s->k };
-    if (s->mode != Q_SHARED) {
-        f.j1 = s->n;
+    f.j1 = s->n;
+    if (s->q_side != SHARED && s->p_side != SHARED) {
         glia_parallel_for(pool, pieces, product_piece, &f);
         return;
     }
     for (f.j0 = 0; f.j0 < s->n; f.j0 = f.j1) {
         f.j1 = GLIA_MIN(f.j0 + s->nc, s->n);
+        f.q_panels = s->q_side == SHARED ? (f.j1 - f.j0 + NR - 1) / NR : 0;
         for (f.k0 = 0; f.k0 < s->k || f.k0 == 0; f.k0 = f.k1) {
-            f.k1 = GLIA_MIN(f.k0 + K_OUTER, s->k);
-            glia_parallel_for(pieces > 1 ? pool : NULL, (f.j1 - f.j0 + NR - 1) / NR, pack_piece, &f);
+            f.k1 = GLIA_MIN(f.k0 + s->k_outer, s->k);
+            int64_t panels = f.q_panels + (s->p_side == SHARED ? s->m_panels : 0);
+            glia_parallel_for(pieces > 1 ? pool : NULL, panels, pack_piece, &f);
             glia_parallel_for(pool, pieces, product_piece, &f);
             if (f.k1 == s->k) break;
         }
@@ -460,8 +541,9 @@ static glia_gemm split_gemm(const glia_gemm *g, int64_t parts, float *partial) {
 static void run_plan(glia_pool *pool, const glia_gemm *g, float *scratch) {
     if (g->m < 1 || g->n < 1 || g->batch[0] * g->batch[1] < 1) return;
     plan s = make_plan(g);
-    s.shared = scratch;
-    s.private = scratch + s.shared_floats;
+    s.shared_q = scratch;
+    s.shared_p = s.shared_q + s.shared_q_floats;
+    s.private = s.shared_p + s.shared_p_floats;
     if (s.dot)
         glia_parallel_for(pool, (s.batches + s.together - 1) / s.together * s.n_parts, dot_piece, &s);
     else
@@ -470,7 +552,7 @@ static void run_plan(glia_pool *pool, const glia_gemm *g, float *scratch) {
 
 static int64_t plan_floats(const glia_gemm *g, int workers) {
     plan s = make_plan(g);
-    return round_up(s.shared_floats + workers * s.worker_floats, 16);
+    return round_up(s.shared_q_floats + s.shared_p_floats + workers * s.worker_floats, 16);
 }
 
 static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float *scratch) {

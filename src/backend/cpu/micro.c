@@ -1,6 +1,79 @@
 /* micro.c - the tiles of micro.h, one function for each mode, number of rows and width. */
 #include "backend/cpu/micro.h"
 
+enum { COPIED_AHEAD = 16 /* rows of Q that are asked for before they are copied */ };
+
+/* Adds one step of k: P's elements are `at` from their rows' places, Q's row is at q. */
+GLIA_INLINE void step(const int rows, const int nv, vf acc[MR][4], const float *const row[MR], int64_t at,
+                      const float *q) {
+    vf b[4];
+    GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        vf a = vf_set(row[r][at]);
+        GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
+    }
+}
+
+/* k steps over panels of P and Q packed column by column. Counting takes the ports of multiply-adds, so it is done once
+ * for several steps. */
+GLIA_INLINE void run_packed(const int rows, const int nv, vf acc[MR][4], const float *p, const float *q, int64_t k) {
+    const float *row[MR];
+    for (; k >= K_CHUNK; k -= K_CHUNK, p += K_CHUNK * MR, q += K_CHUNK * NR) {
+        GLIA_UNROLL for (int r = 0; r < rows; r++) row[r] = p + r;
+        GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++) step(rows, nv, acc, row, u * MR, q + u * NR);
+    }
+    for (; k > 0; k--, p += MR, q += NR) {
+        GLIA_UNROLL for (int r = 0; r < rows; r++) row[r] = p + r;
+        step(rows, nv, acc, row, 0, q);
+    }
+}
+
+/* The step for evenly spaced rows: four of them are addressed from one pointer. s3: three times s. */
+GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf acc[MR][4],
+                            const float *const p[(MR + 3) / 4], int64_t s, int64_t s3, int u, const float *q,
+                            float *q_copy) {
+    vf b[4];
+    GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
+    if (copy) {
+        GLIA_UNROLL for (int v = 0; v < nv; v++) vf_store(q_copy + v * VLEN, b[v]);
+    }
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        vf a = vf_set(p[r / 4][(r % 4 == 3 ? s3 : r % 4 * s) + u]);
+        GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
+    }
+}
+
+/* Keeps the compiler from computing ahead what it could not keep in registers. */
+#define OPAQUE(x) __asm__("" : "+r"(x))
+
+GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc[MR][4], const glia_micro_args *t) {
+    const float *p[(MR + 3) / 4], *q = t->q;
+    float *q_copy = t->q_copy;
+    int64_t s = t->p_row, s3 = 3 * s, chunk = t->p_chunk, q_step = t->q_step, ahead = COPIED_AHEAD * q_step;
+    OPAQUE(s3);
+    GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] = t->p + 4 * i * s;
+    int64_t k = t->inner;
+    for (; k >= K_CHUNK; k -= K_CHUNK) {
+        GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++, q += q_step) {
+            if (copy) {
+                __builtin_prefetch(q + ahead);
+                __builtin_prefetch(q + ahead + nv * VLEN - 1);
+            }
+            lines_step(rows, nv, copy, acc, p, s, s3, u, q, q_copy + u * NR);
+        }
+        if (copy) q_copy += K_CHUNK * NR;
+        GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) {
+            p[i] += chunk;
+            OPAQUE(p[i]);
+        }
+    }
+    for (; k > 0; k--, q += q_step) {
+        lines_step(rows, nv, copy, acc, p, s, s3, 0, q, q_copy);
+        if (copy) q_copy += NR;
+        GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i]++;
+    }
+}
+
 GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_micro_args *t) {
     vf acc[MR][4];
     const float *row[MR];
@@ -8,26 +81,30 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_m
         row[r] = t->p + (mode == TILE_ROWS ? t->p_at[r] : r);
         GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 };
     }
-    const int64_t p_step = t->p_step, q_step = t->q_step;
-    for (int64_t o = 0; o < t->outer; o++) {
-        const float *q = t->q + o * t->q_outer;
-        int64_t at = o * t->p_outer;
-        for (int64_t i = 0; i < t->inner; i++) {
-            vf b[4];
-            GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
-            GLIA_UNROLL for (int r = 0; r < rows; r++) {
-                vf a = vf_set(row[r][at]);
-                GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
-            }
-            at += p_step;
-            q += q_step;
+    if (mode == TILE_LINES) {
+        if (nv <= 2 && t->q_copy)
+            run_lines(rows, nv, true, acc, t);
+        else
+            run_lines(rows, nv, false, acc, t);
+    } else if (mode == TILE_COLS && t->outer == 1 && t->p_step == MR && t->q_step == NR) {
+        run_packed(rows, nv, acc, t->p, t->q, t->inner);
+    } else {
+        const int64_t p_step = t->p_step, q_step = t->q_step;
+        for (int64_t o = 0; o < t->outer; o++) {
+            const float *q = t->q + o * t->q_outer;
+            int64_t at = o * t->p_outer;
+            for (int64_t i = 0; i < t->inner; i++, at += p_step, q += q_step) step(rows, nv, acc, row, at, q);
+        }
+    }
+    if (t->add) {
+        GLIA_UNROLL for (int r = 0; r < rows; r++) {
+            const float *c = t->c + t->c_at[r];
+            GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += vf_load(c + v * VLEN);
         }
     }
     GLIA_UNROLL for (int r = 0; r < rows; r++) {
         float *c = t->c + t->c_at[r];
-        GLIA_UNROLL for (int v = 0; v < nv; v++) {
-            vf_store(c + v * VLEN, t->add ? vf_load(c + v * VLEN) + acc[r][v] : acc[r][v]);
-        }
+        GLIA_UNROLL for (int v = 0; v < nv; v++) vf_store(c + v * VLEN, acc[r][v]);
     }
 }
 
@@ -53,6 +130,7 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_m
 #define MODE(X, mode) ROWS(X, mode, 1) ROWS(X, mode, 2) WIDE_ROWS(X, mode, 4)
 MODE(TILE, TILE_COLS)
 MODE(TILE, TILE_ROWS)
+MODE(TILE, TILE_LINES)
 
 #define WIDTHS(mode)                                                                                                   \
     [mode] = {                                                                                                         \
@@ -60,4 +138,5 @@ MODE(TILE, TILE_ROWS)
         [TILE_FULL] = { ROWS(TILE_NAME, mode, 2) },                                                                    \
         [TILE_WIDE] = { WIDE_ROWS(TILE_NAME, mode, 4) },                                                               \
     },
-const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS) };
+const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS)
+                                                                            WIDTHS(TILE_LINES) };

@@ -6,10 +6,13 @@
  *
  * k is a pair (o, i), o < outer, i < inner, so that what lies in lines of memory (the taps of a convolution, the pixels of
  * an image's rows) is read where it is. Columns of Q are contiguous. Rows of the tile are written at offsets from a table.
- * P is read in one of two orders:
+ * P is read in one of three orders:
  *
  *     TILE_COLS    P(r, (o, i)) = p[r        + o p_outer + i p_step]      packed P, or a transposed matrix as it lies
  *     TILE_ROWS    P(r, (o, i)) = p[p_at[r]  + o p_outer + i p_step]      rows anywhere
+ *     TILE_LINES   P(r, k) = p[r p_row + k / K_CHUNK p_chunk + k % K_CHUNK]   a matrix as it lies, or packed in chunks
+ *
+ * Lines have one k only. While a tile of lines runs, it can also put the rows of Q it reads next to each other.
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -34,10 +37,11 @@ enum {
     MR = 2 * MR_HALF,
     NR = 2 * VLEN,      /* columns of an ordinary tile, and of a packed panel of Q */
     WIDE_NR = 4 * VLEN, /* columns of a wide tile */
-    WIDE_MR = MR / 2    /* rows of a wide tile at most */
+    WIDE_MR = MR / 2,   /* rows of a wide tile at most */
+    K_CHUNK = 4         /* elements of a row of P that stay together when it is packed */
 };
 
-enum { TILE_COLS, TILE_ROWS, TILE_MODES };
+enum { TILE_COLS, TILE_ROWS, TILE_LINES, TILE_MODES };
 enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR columns */
 
 /* What a tile is computed from, and where to. */
@@ -45,8 +49,10 @@ typedef struct glia_micro_args {
     int64_t outer, inner;
     const float *p;
     int64_t p_step, p_outer;
-    const int64_t *p_at; /* TILE_ROWS: by row */
+    const int64_t *p_at;    /* TILE_ROWS: by row */
+    int64_t p_row, p_chunk; /* TILE_LINES */
     const float *q;
+    float *q_copy; /* TILE_LINES of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
     int64_t q_step, q_outer;
     float *c;
     const int64_t *c_at; /* by row */
@@ -63,7 +69,45 @@ extern const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR];
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* dst[j dst_step + i] = src[i src_step + j] for i, j < 4. */
+/* Four elements of the rows src, src + step, ... (VLEN / 4 of them), one after another. */
+#if VLEN == 16
+GLIA_INLINE vf load_fours(const float *src, int64_t step) {
+    typedef float v8 __attribute__((vector_size(32)));
+    v4 a = *(const v4_any *)src, b = *(const v4_any *)(src + step);
+    v4 c = *(const v4_any *)(src + 2 * step), d = *(const v4_any *)(src + 3 * step);
+    v8 ab = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7),
+       cd = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7);
+    return __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+#elif VLEN == 8
+GLIA_INLINE vf load_fours(const float *src, int64_t step) {
+    return __builtin_shufflevector(*(const v4_any *)src, *(const v4_any *)(src + step), 0, 1, 2, 3, 4, 5, 6, 7);
+}
+#else
+GLIA_INLINE vf load_fours(const float *src, int64_t step) {
+    (void)step;
+    return vf_load(src);
+}
+#endif
+
+/* dst[j dst_step + i] = src[i src_step + j] for i, j < VLEN: fours of rows that are 4 apart, transposed where they are. */
+GLIA_INLINE void transpose_block(float *dst, int64_t dst_step, const float *src, int64_t src_step) {
+    vf a[4][VLEN / 4];
+    GLIA_UNROLL for (int i = 0; i < 4; i++) {
+        GLIA_UNROLL for (int j = 0; j < VLEN / 4; j++) a[i][j] = load_fours(src + i * src_step + 4 * j, 4 * src_step);
+    }
+    GLIA_UNROLL for (int j = 0; j < VLEN / 4; j++) {
+        vf ab0 = vf_low_4(a[0][j], a[1][j]), ab1 = vf_high_4(a[0][j], a[1][j]);
+        vf cd0 = vf_low_4(a[2][j], a[3][j]), cd1 = vf_high_4(a[2][j], a[3][j]);
+        float *to = dst + 4 * j * dst_step;
+        vf_store(to, vf_low_pairs_4(ab0, cd0));
+        vf_store(to + dst_step, vf_high_pairs_4(ab0, cd0));
+        vf_store(to + 2 * dst_step, vf_low_pairs_4(ab1, cd1));
+        vf_store(to + 3 * dst_step, vf_high_pairs_4(ab1, cd1));
+    }
+}
+
+/* The same for i, j < 4. */
 GLIA_INLINE void transpose_4x4(float *dst, int64_t dst_step, const float *src, int64_t src_step) {
     v4 a = *(const v4_any *)src, b = *(const v4_any *)(src + src_step);
     v4 c = *(const v4_any *)(src + 2 * src_step), d = *(const v4_any *)(src + 3 * src_step);
@@ -84,7 +128,18 @@ static inline void transpose(float *dst, int64_t dst_step, const float *src, int
         }
         return;
     }
-    for (int64_t i = 0; i < rows; i += 4) {
+    int64_t i = 0;
+    for (; i + VLEN <= rows && cols >= VLEN; i += VLEN) {
+        const float *from = src + i * src_step;
+        int64_t j = 0;
+        for (; j < cols - VLEN; j += VLEN) {
+            for (int r = 0; r < VLEN; r++) __builtin_prefetch(from + r * src_step + j + 2 * VLEN);
+            transpose_block(dst + j * dst_step + i, dst_step, from + j, src_step);
+        }
+        j = cols - VLEN;
+        transpose_block(dst + j * dst_step + i, dst_step, from + j, src_step);
+    }
+    for (; i < rows; i += 4) {
         if (i > rows - 4) i = rows - 4;
         int64_t j = 0;
         for (; j < cols - 4; j += 4) transpose_4x4(dst + j * dst_step + i, dst_step, src + i * src_step + j, src_step);
@@ -120,6 +175,42 @@ static inline void pack_p(float *dst, const float *src, int64_t step_i, int64_t 
         copy_rows(dst, MR, src, step_k, k, rows);
     else
         transpose(dst, MR, src, step_i, rows, k);
+}
+
+GLIA_INLINE void pack_lines(float *dst, const float *src, int64_t step_i, int64_t rows, int64_t k) {
+    const float *next = src + rows * step_i;
+    for (int64_t at = 0; at + K_CHUNK <= k; at += K_CHUNK, dst += MR * K_CHUNK) {
+        GLIA_UNROLL for (int64_t i = 0; i < rows; i++) {
+            *(v4_any *)(dst + i * K_CHUNK) = *(const v4_any *)(src + i * step_i + at);
+        }
+        if (at % 16) continue;
+        for (int64_t i = 0; i < rows; i++) __builtin_prefetch(next + i * step_i + at, 0, 2);
+    }
+}
+
+/* Packs P for TILE_LINES in chunks: dst[k / K_CHUNK K_CHUNK MR + i K_CHUNK + k % K_CHUNK] holds P(i, k), one of whose steps
+ * is 1. The next lines of the matrix are asked for. */
+static inline void pack_chunks(float *dst, const float *src, int64_t step_i, int64_t step_k, int64_t rows, int64_t k) {
+    int64_t whole = k / K_CHUNK * K_CHUNK;
+    if (step_k != 1) {
+        for (int64_t at = 0; at < whole; at += K_CHUNK) {
+            float *to = dst + at * MR;
+            const float *from = src + at * step_k;
+            int64_t i = 0;
+            for (; i + 4 <= rows; i += 4) transpose_4x4(to + i * K_CHUNK, K_CHUNK, from + i, step_k);
+            for (; i < rows; i++) {
+                for (int u = 0; u < K_CHUNK; u++) to[i * K_CHUNK + u] = from[i + u * step_k];
+            }
+        }
+    } else if (rows == MR) {
+        pack_lines(dst, src, step_i, MR, k);
+    } else {
+        pack_lines(dst, src, step_i, rows, k);
+    }
+    dst += whole * MR;
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t at = whole; at < k; at++) dst[i * K_CHUNK + at - whole] = src[i * step_i + at * step_k];
+    }
 }
 
 /* Packs Q(k, j) = src[k step_k + j step_j], one of the steps being 1, so that dst[k NR + j] holds it; cols <= NR, the

@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define GLIA_KERNEL_JOIN(name, isa) glia_##name##_##isa
+#define GLIA_KERNEL_JOIN(name, isa)   glia_##name##_##isa
 #define GLIA_KERNEL_EXPAND(name, isa) GLIA_KERNEL_JOIN(name, isa)
-#define GLIA_KERNEL(name) GLIA_KERNEL_EXPAND(name, GLIA_KERNEL_ISA)
+#define GLIA_KERNEL(name)             GLIA_KERNEL_EXPAND(name, GLIA_KERNEL_ISA)
 
 #ifndef VLEN
 #if defined(__AVX512F__)
@@ -51,24 +51,39 @@ GLIA_INLINE vf vf_set(float x) { return x - (vf){ 0 }; }
  * last VLEN of a0 b0 a1 b1 ... */
 #if VLEN == 16
 #define VF_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define VF_ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#define VF_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define VF_ODD  1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#define VF_LOW  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define VF_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #elif VLEN == 8
 #define VF_EVEN 0, 2, 4, 6, 8, 10, 12, 14
-#define VF_ODD 1, 3, 5, 7, 9, 11, 13, 15
-#define VF_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define VF_ODD  1, 3, 5, 7, 9, 11, 13, 15
+#define VF_LOW  0, 8, 1, 9, 2, 10, 3, 11
 #define VF_HIGH 4, 12, 5, 13, 6, 14, 7, 15
 #else
 #define VF_EVEN 0, 2, 4, 6
-#define VF_ODD 1, 3, 5, 7
-#define VF_LOW 0, 4, 1, 5
+#define VF_ODD  1, 3, 5, 7
+#define VF_LOW  0, 4, 1, 5
 #define VF_HIGH 2, 6, 3, 7
 #endif
 GLIA_INLINE vf vf_even(vf a, vf b) { return __builtin_shufflevector(a, b, VF_EVEN); }
 GLIA_INLINE vf vf_odd(vf a, vf b) { return __builtin_shufflevector(a, b, VF_ODD); }
 GLIA_INLINE vf vf_low(vf a, vf b) { return __builtin_shufflevector(a, b, VF_LOW); }
 GLIA_INLINE vf vf_high(vf a, vf b) { return __builtin_shufflevector(a, b, VF_HIGH); }
+
+/* low_4, high_4: low and high within each four lanes of a and b: a0 b0 a1 b1 and a2 b2 a3 b3 of the first four, and so on.
+ * low_pairs_4, high_pairs_4: a0 a1 b0 b1 and a2 a3 b2 b3 of each four. */
+#if VLEN == 16
+#define VF_FOURS(w, x, y, z)                                                                                           \
+    w, x, y, z, w + 4, x + 4, y + 4, z + 4, w + 8, x + 8, y + 8, z + 8, w + 12, x + 12, y + 12, z + 12
+#elif VLEN == 8
+#define VF_FOURS(w, x, y, z) w, x, y, z, w + 4, x + 4, y + 4, z + 4
+#else
+#define VF_FOURS(w, x, y, z) w, x, y, z
+#endif
+GLIA_INLINE vf vf_low_4(vf a, vf b) { return __builtin_shufflevector(a, b, VF_FOURS(0, VLEN, 1, VLEN + 1)); }
+GLIA_INLINE vf vf_high_4(vf a, vf b) { return __builtin_shufflevector(a, b, VF_FOURS(2, VLEN + 2, 3, VLEN + 3)); }
+GLIA_INLINE vf vf_low_pairs_4(vf a, vf b) { return __builtin_shufflevector(a, b, VF_FOURS(0, 1, VLEN, VLEN + 1)); }
+GLIA_INLINE vf vf_high_pairs_4(vf a, vf b) { return __builtin_shufflevector(a, b, VF_FOURS(2, 3, VLEN + 2, VLEN + 3)); }
 
 /* The sum of all lanes, by halves. */
 GLIA_INLINE float vf_sum(vf v) {

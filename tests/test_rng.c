@@ -101,6 +101,27 @@ static void readers_follow_their_distributions(void **state) {
     free(x);
 }
 
+/* Many at once are the numbers that one after the other gives, from any position. */
+static void runs_of_numbers_are_the_same_numbers(void **state) {
+    (void)state;
+    enum { MOST = 150 };
+    void (*const many[])(glia_rng *, double *, int64_t) = { glia_rng_uniforms, glia_rng_normals };
+    double (*const one[])(glia_rng *) = { glia_rng_uniform, glia_rng_normal };
+    double out[MOST + 1];
+    for (int kind = 0; kind < 2; kind++) {
+        for (uint64_t position = 0; position < 8; position++) {
+            for (int64_t n = 0; n <= MOST; n += n < 9 ? 1 : 47) {
+                glia_rng a = { 3, 5, position + ((uint64_t)1 << 34) - 4 }, b = a;
+                out[n] = -7;
+                many[kind](&a, out, n);
+                for (int64_t i = 0; i < n; i++) assert_true(out[i] == one[kind](&b));
+                assert_true(out[n] == -7);
+                assert_true(a.position == b.position);
+            }
+        }
+    }
+}
+
 static void below_is_in_range(void **state) {
     (void)state;
     glia_rng rng = { .seed = 2 };
@@ -206,6 +227,7 @@ int main(void) {
         cmocka_unit_test(philox_gives_the_published_answers),
         cmocka_unit_test(a_reader_is_its_three_numbers),
         cmocka_unit_test(readers_follow_their_distributions),
+        cmocka_unit_test(runs_of_numbers_are_the_same_numbers),
         cmocka_unit_test(below_is_in_range),
         cmocka_unit_test(graphs_follow_their_distributions),
         cmocka_unit_test(numbers_depend_on_seed_step_and_stream),

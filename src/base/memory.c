@@ -3,10 +3,16 @@
  * An arena is a list of chunks, newest first. A request is served from the newest chunk if it fits, else from a new one
  * at least as large as all requests so far deserve (doubling up to 1 MiB), so a graph of ten thousand nodes is a dozen
  * calls to malloc and one walk to free.
+ *
+ * Large blocks ask for large pages, where the system has some to give on request: a page of 2 MiB is had in a fraction of
+ * the time that 512 small ones take, and addresses in it are translated faster.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "base/base.h"
 
@@ -63,11 +69,17 @@ void glia_arena_free(glia_arena *arena) {
     arena->chunks = NULL;
 }
 
+enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
+
 void *glia_alloc_aligned(size_t bytes) {
     if (bytes > SIZE_MAX / 2) return NULL;
     size_t rounded = GLIA_MAX((bytes + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1), (size_t)GLIA_ALIGN);
-    void *p = aligned_alloc(GLIA_ALIGN, rounded);
-    if (p) memset(p, 0, rounded);
+    void *p = aligned_alloc(rounded >= LARGE_BLOCK ? LARGE_PAGE : GLIA_ALIGN, rounded);
+    if (!p) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (rounded >= LARGE_BLOCK) madvise(p, rounded, MADV_HUGEPAGE); /* a wish */
+#endif
+    memset(p, 0, rounded);
     return p;
 }
 

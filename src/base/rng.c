@@ -23,13 +23,19 @@ void glia_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-uint32_t glia_rng_u32(glia_rng *rng) {
+/* The block in which the reader is. */
+static void block_at(const glia_rng *rng, uint32_t word[4]) {
     uint64_t block = rng->position >> 2;
     uint32_t key[2] = { (uint32_t)rng->seed, (uint32_t)(rng->seed >> 32) };
-    uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)rng->stream, (uint32_t)(rng->stream >> 32) };
-    uint32_t out[4];
-    glia_philox(key, counter, out);
-    return out[rng->position++ & 3];
+    uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)rng->stream,
+                            (uint32_t)(rng->stream >> 32) };
+    glia_philox(key, counter, word);
+}
+
+uint32_t glia_rng_u32(glia_rng *rng) {
+    uint32_t word[4];
+    block_at(rng, word);
+    return word[rng->position++ & 3];
 }
 
 uint64_t glia_rng_below(glia_rng *rng, uint64_t bound) {
@@ -40,14 +46,40 @@ uint64_t glia_rng_below(glia_rng *rng, uint64_t bound) {
     }
 }
 
+static double unit(uint32_t high, uint32_t low) { return (double)(((uint64_t)high << 32 | low) >> 11) * 0x1p-53; }
+
 double glia_rng_uniform(glia_rng *rng) {
-    uint64_t high = glia_rng_u32(rng), bits = high << 32 | glia_rng_u32(rng);
-    return (double)(bits >> 11) * 0x1p-53;
+    uint32_t high = glia_rng_u32(rng);
+    return unit(high, glia_rng_u32(rng));
 }
 
+void glia_rng_uniforms(glia_rng *rng, double *out, int64_t n) {
+    for (; n > 0 && rng->position & 3; n--) *out++ = glia_rng_uniform(rng);
+    for (; n > 1; n -= 2, out += 2) { /* a whole block */
+        uint32_t word[4];
+        block_at(rng, word);
+        out[0] = unit(word[0], word[1]);
+        out[1] = unit(word[2], word[3]);
+        rng->position += 4;
+    }
+    if (n > 0) *out = glia_rng_uniform(rng);
+}
+
+/* Box and Muller 1958. 1 - u is in (0, 1]: its logarithm is finite. */
+static double normal(double u, double v) { return sqrt(-2 * log(1 - u)) * cos(6.283185307179586 * v); }
+
 double glia_rng_normal(glia_rng *rng) {
-    double u = 1 - glia_rng_uniform(rng), v = glia_rng_uniform(rng); /* u in (0, 1]: its logarithm is finite */
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+    double u = glia_rng_uniform(rng);
+    return normal(u, glia_rng_uniform(rng));
+}
+
+void glia_rng_normals(glia_rng *rng, double *out, int64_t n) {
+    double pairs[64][2];
+    for (int64_t i = 0; i < n; i += GLIA_COUNT(pairs)) {
+        const int64_t m = GLIA_MIN(n - i, (int64_t)GLIA_COUNT(pairs));
+        glia_rng_uniforms(rng, pairs[0], 2 * m);
+        for (int64_t j = 0; j < m; j++) out[i + j] = normal(pairs[j][0], pairs[j][1]);
+    }
 }
 
 uint64_t glia_hash_bytes(const void *bytes, size_t length, uint64_t seed) {

@@ -54,24 +54,35 @@ static draw draw_of(const glia_leaf *leaf, glia_init_kind kind, glia_shape shape
     }
 }
 
-static double next(draw d, glia_rng *rng) {
+static double truncated(glia_rng *rng) {
+    double z = glia_rng_normal(rng);
+    while (fabs(z) > 2) z = glia_rng_normal(rng); /* one in 22 */
+    return z;
+}
+
+static void draw_values(draw d, glia_rng *rng, double *out, int64_t n) {
+    double scale = d.b;
     switch (d.from) {
-    case UNIFORM: return d.a + (d.b - d.a) * glia_rng_uniform(rng);
-    case NORMAL: return d.a + d.b * glia_rng_normal(rng);
-    case TRUNCATED: {
-        double z = glia_rng_normal(rng);
-        while (fabs(z) > 2) z = glia_rng_normal(rng); /* one in 22 */
-        return d.a + d.b * z;
+    case CONSTANT:
+        for (int64_t i = 0; i < n; i++) out[i] = d.a;
+        return;
+    case UNIFORM:
+        scale = d.b - d.a;
+        glia_rng_uniforms(rng, out, n);
+        break;
+    case NORMAL: glia_rng_normals(rng, out, n); break;
+    case TRUNCATED:
+        for (int64_t i = 0; i < n; i++) out[i] = truncated(rng);
+        break;
     }
-    default: return d.a;
-    }
+    for (int64_t i = 0; i < n; i++) out[i] = d.a + scale * out[i];
 }
 
 static void fill(draw d, glia_rng rng, glia_dtype dtype, char *data, int64_t count) {
     double chunk[256];
     for (int64_t i = 0; i < count;) {
         int64_t n = GLIA_MIN(count - i, GLIA_COUNT(chunk));
-        for (int64_t j = 0; j < n; j++) chunk[j] = next(d, &rng);
+        draw_values(d, &rng, chunk, n);
         glia_from_double(dtype, chunk, data + (size_t)i * glia_dtype_size(dtype), n);
         i += n;
     }
@@ -112,7 +123,7 @@ static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia
     double *v = malloc((size_t)rows * (size_t)columns * sizeof *v), *row = malloc((size_t)columns * sizeof *row);
     if (v && row) {
         double gain = leaf->value == 0 ? 1 : leaf->value;
-        for (int64_t i = 0; i < count * n; i++) v[i] = glia_rng_normal(&rng);
+        glia_rng_normals(&rng, v, count * n);
         orthonormalize(v, count, n);
         for (int64_t r = 0; r < rows; r++) {
             for (int64_t c = 0; c < columns; c++) row[c] = gain * (rows <= columns ? v[r * n + c] : v[c * n + r]);

@@ -318,6 +318,10 @@ static void convolutions_absorb(void **state) {
         glia_tensor y = glia_relu(normalized(x));
         check_absorbed(cases[i].what, g, &y, 1, 0, 1);
     }
+    glia_graph *g = glia_graph_create(); /* before what moves beyond the pooling */
+    glia_tensor y = normalized(glia_conv2d(image(g, 3), "conv", (glia_conv_opts){ .filters = 4, .kernel = 3 }));
+    y = glia_max_pool2d(glia_relu(y), (glia_pool_opts){ 0 });
+    check_absorbed("and pooling", g, &y, 1, 0, 1);
 }
 
 static void matrix_products_absorb(void **state) {

@@ -1,11 +1,11 @@
 /* passes.h - from a graph as it was written to launches and addresses.
  *
  *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
+ *   absorb    frozen: scales and shifts after a product become its weights and bias      graph -> graph
  *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
  *   layout    images with their channels last, if the backend wants them so              graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
- *   absorb    frozen: scales and shifts after a product become its weights and bias      graph -> graph
  *   fuse      nodes gathered into groups, one launch each                                graph -> schedule
  *   schedule  groups put in order; updates as soon as nobody needs the old value         schedule -> schedule
  *   plan      an offset for each value, from its lifetime                                schedule -> plan
@@ -20,11 +20,11 @@
 
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
                             glia_error *error);
+glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);
-glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
 
 /* ---- what never changes -------------------------------------------------------------------------- */
 

@@ -54,11 +54,11 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     error->status = GLIA_OK;
     int64_t batch = opts.batch ? opts.batch : 1;
     glia_status status = advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, batch, error), error);
+    if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_sink(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_layout(p->graph, p->backend, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_cse(p->graph, error), error);
-    if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
     if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);

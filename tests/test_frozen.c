@@ -387,6 +387,106 @@ static void what_is_read_elsewhere_stays(void **state) {
     check_absorbed("changing weights", g, &y, 1, 1, 0);
 }
 
+/* ---- what launches pack ------------------------------------------------------------------------------ */
+
+/* The ref backend, but its products keep their second factor upside down, the last number first. */
+typedef struct packing {
+    glia_launch base;
+    glia_launch *product;
+    const float *weights;
+    float *kept, *unpacked;
+    int64_t count;
+} packing;
+
+static int setups;
+
+static void pack(const glia_launch *launch, glia_pool *pool) {
+    const packing *l = (const packing *)launch;
+    (void)pool;
+    for (int64_t i = 0; i < l->count; i++) l->kept[l->count - 1 - i] = l->weights[i];
+    setups++;
+}
+
+static void run_packed(const glia_launch *launch, glia_pool *pool) {
+    const packing *l = (const packing *)launch;
+    for (int64_t i = 0; i < l->count; i++) l->unpacked[i] = l->kept[l->count - 1 - i];
+    l->product->run(l->product, pool);
+}
+
+static size_t packing_keeps(const glia_backend *b, const glia_group *g, const glia_node **from, int *operand) {
+    (void)b;
+    const glia_node *n = g->anchor;
+    if (n->op != &glia_op_matmul && n->op != &glia_op_conv) return 0;
+    *from = n, *operand = 1;
+    return g->fixed && g->fixed[n->in[1]->id] ? glia_shape_bytes(n->in[1]->shape, n->dtype) : 0;
+}
+
+static glia_launch *packing_prepare(const glia_backend *b, const glia_group *g, void *const *address, void *scratch,
+                                    void *kept, glia_arena *arena, glia_error *error) {
+    const glia_node *from, *n = g->anchor;
+    int operand;
+    if (!packing_keeps(b, g, &from, &operand))
+        return glia_backend_ref.prepare(b, g, address, scratch, NULL, arena, error);
+    packing *l = glia_arena_alloc(arena, sizeof *l);
+    void **other = glia_arena_alloc(arena, (size_t)n->graph->n_nodes * sizeof *other);
+    float *unpacked = glia_arena_alloc(arena, glia_shape_bytes(n->in[1]->shape, n->dtype));
+    if (!l || !other || !unpacked) return NULL;
+    memcpy(other, address, (size_t)n->graph->n_nodes * sizeof *other);
+    other[n->in[1]->id] = unpacked;
+    *l = (packing){ .base = { .run = run_packed, .kernel = "packed", .setup = pack },
+                    .product = glia_backend_ref.prepare(b, g, other, scratch, NULL, arena, error),
+                    .weights = address[n->in[1]->id],
+                    .kept = kept,
+                    .unpacked = unpacked,
+                    .count = glia_shape_count(n->in[1]->shape) };
+    return l->product ? &l->base : NULL;
+}
+
+static void weights_are_packed_once(void **state) {
+    (void)state;
+    glia_backend_kind kind = glia_backend_ref;
+    kind.keeps = packing_keeps;
+    kind.prepare = packing_prepare;
+    glia_backend backend = { .kind = &kind };
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor y = residual_net(g);
+    glia_store *store = make_store(g);
+    glia_compile_opts opts = { .outputs = &y, .n_outputs = 1, .batch = 2, .frozen = true };
+    machine ref = machine_open(g, store, &y, 1, "ref", 1, opts);
+    machine m = { .program = glia_compile(g, &backend, opts, &error) };
+    m.session = glia_session_create(m.program, store, &error);
+    assert_non_null(m.session);
+    setups = 0;
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        machine_run(&ref, seed);
+        machine_run(&m, seed);
+        assert_same("packed", &ref, &m, 0);
+    }
+    assert_int_equal(setups, 5); /* three convolutions and two dense layers */
+    disturb(store, 9);
+    for (int i = 0; i < 2; i++) {
+        machine *each = i ? &m : &ref;
+        assert_int_equal(glia_session_refresh(each->session, NULL), GLIA_OK);
+        machine_run(each, 1);
+    }
+    assert_same("packed again", &ref, &m, 0);
+    assert_int_equal(setups, 10);
+    /* Weights that are only packed make room for activations: keeping both would take twice as much. */
+    size_t packed = 0;
+    for (int i = 0; i < m.program->schedule.n_groups; i++) {
+        const glia_node *from;
+        int operand;
+        packed += packing_keeps(&backend, &m.program->schedule.groups[i], &from, &operand);
+    }
+    assert_true(m.program->plan.activation_bytes < ref.program->plan.activation_bytes + packed);
+    glia_session_free(m.session);
+    glia_program_free(m.program);
+    machine_close(&ref);
+    glia_store_free(store);
+    glia_graph_free(g);
+}
+
 /* ---- what runs once -------------------------------------------------------------------------------- */
 
 static void random_numbers_are_drawn_in_every_run(void **state) {
@@ -445,6 +545,7 @@ int main(void) {
         cmocka_unit_test(matrix_products_absorb),
         cmocka_unit_test(all_forms_are_absorbed),
         cmocka_unit_test(what_is_read_elsewhere_stays),
+        cmocka_unit_test(weights_are_packed_once),
         cmocka_unit_test(random_numbers_are_drawn_in_every_run),
         cmocka_unit_test(fixed_values_are_outputs_too),
     };

@@ -82,10 +82,14 @@ struct glia_backend_kind {
     bool (*in_place)(const glia_backend *backend, const glia_group *group);
     /* Bytes that a run of the group needs besides its inputs and outputs. Shared by all groups of a session. */
     size_t (*scratch)(const glia_backend *backend, const glia_group *group);
-    /* The launch, allocated in the arena; address[id] is where the value of the node with that id lies. NULL and error
-     * when it cannot be done. */
+    /* Bytes that the group's launch fills in its setup from a fixed value, which it does not read in its runs, and keeps
+     * between them: packed weights. *from becomes the node that reads that value, *operand its index there. 0: none;
+     * NULL: never. */
+    size_t (*keeps)(const glia_backend *backend, const glia_group *group, const glia_node **from, int *operand);
+    /* The launch, allocated in the arena; address[id] is where the value of the node with that id lies, kept where the
+     * bytes are that it keeps. NULL and error when it cannot be done. */
     glia_launch *(*prepare)(const glia_backend *backend, const glia_group *group, void *const *address, void *scratch,
-                            glia_arena *arena, glia_error *error);
+                            void *kept, glia_arena *arena, glia_error *error);
     /* One launch that does what `first` and then `second` do, at less cost, because neither touches what the other one
      * writes; NULL: there is none. Both are from prepare or merge, with the same scratch, and not run any more. */
     glia_launch *(*merge)(glia_launch *first, glia_launch *second, glia_arena *arena);

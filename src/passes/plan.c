@@ -4,7 +4,7 @@
  * whose lives do not overlap may share memory. They are placed largest first, each at the lowest offset that is free
  * during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is laid over an input of its
  * group that dies there, where the backend can work in place. What the groups that run once leave to the others stays
- * for ever.
+ * for ever, but for what those only pack into memory of their own: that happens when the last group that runs once has.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -44,11 +44,28 @@ static void block_create(planner *p, const glia_node *n, int from, int to) {
     p->plan->unplanned_bytes += padded(value_bytes(n));
 }
 
+/* The value that group i packs before all runs and reads at no other time, or NULL. */
+static const glia_node *packed_by(const glia_schedule *s, const glia_backend *backend, int i) {
+    const glia_group *g = &s->groups[i];
+    const glia_node *from;
+    int operand, reads = 0;
+    if (!backend->kind->keeps || backend->kind->keeps(backend, g, &from, &operand) == 0) return NULL;
+    const glia_node *packed = s->root[from->in[operand]->id];
+    for (int j = 0; j < g->n_nodes; j++) {
+        for (int k = 0; k < g->nodes[j]->n_in; k++) reads += s->root[g->nodes[j]->in[k]->id] == packed;
+    }
+    return reads == 1 ? packed : NULL;
+}
+
 /* The last group that reads each value, by root id; n_groups for outputs and for new values copied at the end. */
-static void find_last_readers(const glia_schedule *s, int *last) {
+static void find_last_readers(const glia_schedule *s, const glia_backend *backend, int *last) {
     for (int i = 0; i < s->n_groups; i++) {
+        const glia_node *packed = packed_by(s, backend, i);
         for (int j = 0; j < s->groups[i].n_outputs; j++) last[s->groups[i].outputs[j]->id] = i;
-        for (int j = 0; j < s->groups[i].n_inputs; j++) last[s->root[s->groups[i].inputs[j]->id]->id] = i;
+        for (int j = 0; j < s->groups[i].n_inputs; j++) {
+            const glia_node *in = s->root[s->groups[i].inputs[j]->id];
+            last[in->id] = in == packed ? GLIA_MAX(last[in->id], s->n_once - 1) : i;
+        }
     }
     for (int i = 0; i < s->graph->n_outputs; i++) last[s->root[s->graph->outputs[i].node->id]->id] = s->n_groups;
     for (int i = 0; i < s->graph->n_updates; i++) {
@@ -186,6 +203,20 @@ static bool place_scratch(planner *p) {
     return !__builtin_add_overflow(p->plan->activation_bytes, padded(most), &p->plan->activation_bytes);
 }
 
+static bool place_kept(planner *p) {
+    const glia_backend_kind *kind = p->backend->kind;
+    const glia_node *from;
+    int operand;
+    size_t *end = &p->plan->activation_bytes;
+    for (int i = 0; i < p->s->n_groups && kind->keeps; i++) {
+        const size_t bytes = padded(kind->keeps(p->backend, &p->s->groups[i], &from, &operand));
+        p->plan->kept_offset[i] = *end;
+        p->plan->unplanned_bytes += bytes;
+        if (__builtin_add_overflow(*end, bytes, end)) return false;
+    }
+    return true;
+}
+
 /* Aliases lie where their roots lie. */
 static void place_aliases(planner *p) {
     for (int i = 0; i < p->s->graph->n_nodes; i++) {
@@ -197,7 +228,8 @@ static void place_aliases(planner *p) {
 
 glia_status glia_pass_plan(const glia_schedule *s, const glia_backend *backend, glia_plan *plan, glia_error *error) {
     size_t n = (size_t)s->graph->n_nodes + 1;
-    *plan = (glia_plan){ .place = calloc(n, sizeof *plan->place) };
+    *plan = (glia_plan){ .place = calloc(n, sizeof *plan->place),
+                         .kept_offset = calloc((size_t)s->n_groups + 1, sizeof *plan->kept_offset) };
     planner p = { .s = s,
                   .backend = backend,
                   .plan = plan,
@@ -205,16 +237,16 @@ glia_status glia_pass_plan(const glia_schedule *s, const glia_backend *backend, 
                   .block_of = calloc(n, sizeof(int)) };
     int *last = calloc(n, sizeof *last);
     block **order = calloc(2 * n, sizeof(block *));
-    bool ok = plan->place && p.blocks && p.block_of && last && order;
+    bool ok = plan->place && plan->kept_offset && p.blocks && p.block_of && last && order;
     if (ok) {
         for (size_t i = 0; i < n; i++) p.block_of[i] = last[i] = -1;
-        find_last_readers(s, last);
+        find_last_readers(s, backend, last);
         place_leaves(&p);
         place_constants(&p);
         place_results(&p, last);
         plan->activation_bytes = assign_offsets(p.blocks, p.n_blocks, order, order + n);
         place_aliases(&p);
-        ok = place_scratch(&p);
+        ok = place_scratch(&p) && place_kept(&p);
     }
     free(p.blocks);
     free(p.block_of);
@@ -227,5 +259,6 @@ glia_status glia_pass_plan(const glia_schedule *s, const glia_backend *backend, 
 
 void glia_plan_free(glia_plan *plan) {
     free(plan->place);
+    free(plan->kept_offset);
     *plan = (glia_plan){ 0 };
 }

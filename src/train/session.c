@@ -93,7 +93,9 @@ static glia_status prepare(glia_session *s, glia_error *error) {
     const glia_backend_kind *kind = p->backend->kind;
     void *scratch = s->activations + p->plan.scratch_offset;
     for (int i = 0; i < p->schedule.n_groups; i++) {
-        glia_launch *launch = kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, &s->arena, error);
+        void *kept = s->activations + p->plan.kept_offset[i];
+        glia_launch *launch =
+            kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, kept, &s->arena, error);
         if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
         glia_launch **next = &s->launches[s->n_launches];
         if (i == p->schedule.n_once) s->n_once = s->n_launches;

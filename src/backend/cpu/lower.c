@@ -141,11 +141,9 @@ static glia_launch *prepare_loop(const glia_lowering *w, const glia_program_plan
     loop_launch *l = glia_lowering_alloc(w, sizeof *l);
     glia_loop *loop = glia_lowering_alloc(w, sizeof *loop);
     if (!l || !loop) return NULL;
-    *l = (loop_launch){ .base = { .run = loop_run, .kernel = "loop" },
-                        .kernels = w->kernels,
-                        .loops = loop,
-                        .n = 1,
-                        .capacity = 1 };
+    *l = (loop_launch){
+        .base = { .run = loop_run, .kernel = "loop" }, .kernels = w->kernels, .loops = loop, .n = 1, .capacity = 1
+    };
     return glia_program_build(plan, w->arena, loop, w->error) == GLIA_OK ? &l->base : NULL;
 }
 
@@ -227,6 +225,11 @@ static void pair_run(const glia_launch *launch, glia_pool *pool) {
     l->second->run(l->second, pool);
 }
 
+static void pair_setup(const glia_launch *launch, glia_pool *pool) {
+    const pair_launch *l = (const pair_launch *)launch;
+    l->first->setup(l->first, pool);
+}
+
 /* The product, then a loop over its result. */
 static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan) {
     pair_launch *l = glia_lowering_alloc(w, sizeof *l);
@@ -235,6 +238,7 @@ static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan)
     *l = (pair_launch){ .base = { .run = pair_run, .kernel = "product, loop" } };
     l->first = glia_cpu_product_prepare(w, plan.anchor, (glia_cpu_rows_fn){ 0 });
     l->second = l->first ? prepare_loop(w, &plan) : NULL;
+    if (l->second && l->first->setup) l->base.setup = pair_setup;
     return l->second ? &l->base : NULL;
 }
 
@@ -259,11 +263,12 @@ static glia_launch *prepare_epilogue(const glia_lowering *w, const glia_backend 
 /* ---- the backend --------------------------------------------------------------------------------------- */
 
 static glia_launch *cpu_prepare(const glia_backend *backend, const glia_group *group, void *const *address,
-                                void *scratch, glia_arena *arena, glia_error *error) {
+                                void *scratch, void *kept, glia_arena *arena, glia_error *error) {
     glia_lowering w = { .kernels = kernels_of(backend),
                         .node = group->anchor,
                         .address = address,
                         .scratch = scratch,
+                        .kept = kept,
                         .arena = arena,
                         .error = error };
     glia_program_plan plan = { .kernels = w.kernels, .group = group, .address = address, .scratch = scratch };

@@ -12,6 +12,7 @@ typedef struct glia_lowering {
     const glia_node *node;
     void *const *address;
     void *scratch;
+    void *kept; /* for what a launch packs once */
     glia_arena *arena;
     glia_error *error;
 } glia_lowering;

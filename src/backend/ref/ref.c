@@ -101,8 +101,8 @@ static size_t ref_group_scratch(const glia_backend *backend, const glia_group *g
 }
 
 static glia_launch *ref_group_prepare(const glia_backend *backend, const glia_group *group, void *const *address,
-                                      void *scratch, glia_arena *arena, glia_error *error) {
-    (void)backend;
+                                      void *scratch, void *kept, glia_arena *arena, glia_error *error) {
+    (void)backend, (void)kept;
     return glia_ref_prepare(group->anchor, address, scratch, arena, error);
 }
 

@@ -162,12 +162,12 @@ static void bench_gemm(bench *b, int64_t m, int64_t n, int64_t k, bool transpose
 
 static void launch_conv(void *context) {
     bench *b = context;
-    b->table->conv_f32(b->pool, &b->conv, b->x, b->w, b->y, (glia_epilogue){ 0 }, b->scratch);
+    b->table->conv_f32(b->pool, &b->conv, b->x, b->w, NULL, b->y, (glia_epilogue){ 0 }, b->scratch);
 }
 
 static void launch_input_grad(void *context) {
     bench *b = context;
-    b->table->conv_input_grad_f32(b->pool, &b->conv, b->y, b->w, b->dx, (glia_epilogue){ 0 }, b->scratch);
+    b->table->conv_input_grad_f32(b->pool, &b->conv, b->y, b->w, NULL, b->dx, (glia_epilogue){ 0 }, b->scratch);
 }
 
 static void launch_kernel_grad(void *context) {
@@ -189,8 +189,8 @@ static void bench_conv(bench *b, const char *name, int64_t n, int64_t c, int64_t
                                  .pad = { 0, pad, pad },
                                  .groups = groups };
     int workers = glia_pool_size(b->pool);
-    size_t bytes[3] = { b->table->conv_f32_scratch(&b->conv, workers),
-                        b->table->conv_input_grad_f32_scratch(&b->conv, workers),
+    size_t bytes[3] = { b->table->conv_f32_scratch(&b->conv, false, workers),
+                        b->table->conv_input_grad_f32_scratch(&b->conv, false, workers),
                         b->table->conv_kernel_grad_f32_scratch(&b->conv, workers) };
     const launch_fn launches[3] = { launch_conv, launch_input_grad, launch_kernel_grad };
     const char *const kinds[3] = { "conv", "dx", "dw" };

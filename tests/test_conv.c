@@ -1,4 +1,5 @@
-/* Convolution and its adjoints of every instruction set against sums in double; the same bits on any number of threads. */
+/* Convolution and its adjoints of every instruction set against sums in double; the same bits on any number of
+ * threads. */
 #include "kernel_cases.h"
 
 typedef enum what { FORWARD, INPUT_GRAD, KERNEL_GRAD } what;
@@ -29,8 +30,8 @@ static void walk(const glia_conv_shape *s, const sums *t) {
             for (int64_t n = 0; n < s->n && inside; n++) {
                 for (int64_t k = 0; k < s->k; k++) {
                     for (int64_t c = 0; c < cg; c++) {
-                        int64_t x = (n * s->c + k / kg * cg + c) * ins + i, w = (k * cg + c) * taps + tap;
-                        int64_t y = (n * s->k + k) * outs + o;
+                        int64_t x = (n * ins + i) * s->c + k / kg * cg + c, w = (k * cg + c) * taps + tap;
+                        int64_t y = (n * outs + o) * s->k + k;
                         t->y[y] += (double)t->x[x] * (double)t->w[w];
                         t->dx[x] += (double)t->dy[y] * (double)t->w[w];
                         t->dw[w] += (double)t->x[x] * (double)t->dy[y];
@@ -41,29 +42,46 @@ static void walk(const glia_conv_shape *s, const sums *t) {
     }
 }
 
-static size_t scratch_of(const glia_cpu_kernels *t, what kind, const glia_conv_shape *s, int workers) {
-    return kind == FORWARD      ? t->conv_f32_scratch(s, workers)
-           : kind == INPUT_GRAD ? t->conv_input_grad_f32_scratch(s, workers)
+static size_t scratch_of(const glia_cpu_kernels *t, what kind, const glia_conv_shape *s, bool packed, int workers) {
+    return kind == FORWARD      ? t->conv_f32_scratch(s, packed, workers)
+           : kind == INPUT_GRAD ? t->conv_input_grad_f32_scratch(s, packed, workers)
                                 : t->conv_kernel_grad_f32_scratch(s, workers);
 }
 
-/* Runs one kernel on 1, 2, 3 and 8 threads. */
+/* The kernel packed before; NULL: not. */
+static float *packed_kernel(const glia_cpu_kernels *t, what kind, const glia_conv_shape *s, const float *w,
+                            glia_pool *pool) {
+    bool forward = kind == FORWARD;
+    size_t bytes = forward ? t->conv_f32_packed(s) : t->conv_input_grad_f32_packed(s);
+    unsigned char *packed = scratch_alloc(bytes);
+    if (forward)
+        t->conv_f32_pack(pool, s, w, (float *)(void *)packed);
+    else
+        t->conv_input_grad_f32_pack(pool, s, w, (float *)(void *)packed);
+    for (int i = 0; i < GUARD; i++) assert_int_equal(packed[bytes + (size_t)i], 0xFF);
+    return (float *)(void *)packed;
+}
+
+/* Runs one kernel, on 1, 2, 3 and 8 threads, and with its weights packed before. */
 static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv_shape *s, const sums *t,
                        const double *expected, int64_t count, const char *name) {
-    const int threads[] = { 1, 2, 3, 8 };
+    const int threads[] = { 1, 2, 3, 8, 1, 2 };
     float *result = random_floats(count, 9), *first = malloc((size_t)count * sizeof(float) + 1);
     assert_non_null(first);
-    for (int i = 0; i < GLIA_COUNT(threads); i++) {
+    for (int i = 0; i < (kind == KERNEL_GRAD ? 4 : 6); i++) {
         glia_pool *pool = threads[i] == 1 ? NULL : glia_pool_create(threads[i], NULL);
-        size_t bytes = scratch_of(table, kind, s, threads[i]);
+        float *packed = i < 4 ? NULL : packed_kernel(table, kind, s, t->w, pool);
+        const float *w = packed ? NULL : t->w;
+        size_t bytes = scratch_of(table, kind, s, packed, threads[i]);
         unsigned char *scratch = scratch_alloc(bytes);
         for (int64_t e = 0; e < count; e++) result[e] = NAN;
         glia_epilogue epilogue = { double_plus_one, result };
-        if (kind == FORWARD) table->conv_f32(pool, s, t->x, t->w, result, epilogue, scratch);
-        if (kind == INPUT_GRAD) table->conv_input_grad_f32(pool, s, t->dy, t->w, result, epilogue, scratch);
+        if (kind == FORWARD) table->conv_f32(pool, s, t->x, w, packed, result, epilogue, scratch);
+        if (kind == INPUT_GRAD) table->conv_input_grad_f32(pool, s, t->dy, w, packed, result, epilogue, scratch);
         if (kind == KERNEL_GRAD) table->conv_kernel_grad_f32(pool, s, t->x, t->dy, result, scratch);
         scratch_free(scratch, bytes);
         glia_pool_free(pool);
+        free(packed);
         if (i == 0) {
             int64_t terms = kind == FORWARD      ? s->c / s->groups * volume(s->kernel)
                             : kind == INPUT_GRAD ? s->k / s->groups * volume(s->kernel)
@@ -77,11 +95,10 @@ static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv
     free(result), free(first);
 }
 
-/* What double_plus_one makes of (N, channels, pixels). */
-static void apply_epilogue(double *y, int64_t n, int64_t channels, int64_t pixels) {
-    for (int64_t i = 0; i < n * channels * pixels; i++) {
-        int64_t batch = i / (channels * pixels), row = i / pixels % channels, col = i % pixels;
-        y[i] = 2 * y[i] + 1 + (double)((batch * 7 + row * 3 + col) % 11);
+/* What double_plus_one makes of (N pixels, channels). */
+static void apply_epilogue(double *y, int64_t pixels, int64_t channels) {
+    for (int64_t i = 0; i < pixels * channels; i++) {
+        y[i] = 2 * y[i] + 1 + (double)((i / channels * 3 + i % channels) % 11);
     }
 }
 
@@ -98,8 +115,8 @@ static void check(glia_conv_shape s) {
     sums t = { x, w, dy, calloc((size_t)ys, 8), calloc((size_t)xs, 8), calloc((size_t)ws, 8) };
     assert_true(t.y && t.dx && t.dw);
     walk(&s, &t);
-    apply_epilogue(t.y, s.n, s.k, volume(s.out));
-    apply_epilogue(t.dx, s.n, s.c, volume(s.in));
+    apply_epilogue(t.y, s.n * volume(s.out), s.k);
+    apply_epilogue(t.dx, s.n * volume(s.in), s.c);
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     int n = tables_of_machine(tables);
     for (int i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* Pooling of every instruction set against a walk over windows in double; ties, NaN, odd sizes, any number of threads. */
+/* Pooling of every instruction set against a walk over windows in double; ties, NaN, odd sizes, any number of
+ * threads. */
 #include "kernel_cases.h"
 
 static int64_t volume(const int64_t d[3]) { return d[0] * d[1] * d[2]; }
@@ -7,11 +8,12 @@ typedef struct sums {
     double *most, *picked, *mean, *scattered, *spread;
 } sums;
 
-/* One window of one plane. */
+/* One window of one channel of one sample. */
 static void pool_window(const glia_pool_shape *s, int64_t plane, int64_t o, const float *x, const float *u,
                         const float *dy, sums *t) {
     const int64_t at[3] = { o / (s->out[1] * s->out[2]), o / s->out[2] % s->out[1], o % s->out[2] };
-    const int64_t cells = volume(s->size), in = volume(s->in), y = plane * volume(s->out) + o;
+    const int64_t cells = volume(s->size), in = volume(s->in), n = plane / s->c, c = plane % s->c;
+    const int64_t y = (n * volume(s->out) + o) * s->c + c;
     int64_t best = -1, inside[4096], count = 0;
     double sum = 0;
     for (int64_t cell = 0; cell < cells; cell++) {
@@ -25,7 +27,7 @@ static void pool_window(const glia_pool_shape *s, int64_t plane, int64_t o, cons
             i = i * s->in[a] + p;
         }
         if (!ok) continue;
-        i += plane * in;
+        i = (n * in + i) * s->c + c;
         inside[count++] = i;
         sum += (double)x[i];
         if (best < 0 || (!isnan(x[best]) && (isnan(x[i]) || x[i] > x[best]))) best = i;

@@ -1,451 +1,459 @@
-/* conv.c - convolution and its adjoint in the input, as implicit matrix products.
+/* conv.c - convolution of channels-last images, and its adjoint in the input.
  *
- * y = W X for each group: W (K/groups, C/groups taps) are the filters, packed once, and X (C/groups taps, pixels) is what
- * the taps see at every output pixel. X never exists as a whole: panels of NR pixels by some hundred rows are packed from
- * the input just before they are used, a short run of pixels at a time. Pixels of all images of a region stand in one
- * line, so that images of a few pixels still fill vectors. A run that is shorter than a vector is copied as a whole
- * vector; the next run overwrites what was too much. With few filters packing does not pay: then pixels are counted along
- * the rows of the input, the columns between rows being computed for nothing, and tiles read the input itself.
+ * Either is a sum of matrix products over taps: rows of one image, contiguous in the channels, times what a tap says,
+ * go to rows of the other one. The kernel is packed in panels of columns; pixels stand in lists of offsets, so that
+ * tiles of MR pixels run across lines and images. There are three ways, and the one that multiplies least is taken:
  *
- * The adjoint, dx from dy, is the same sum seen from x: pixel i of x gets dy[o] W[t] for o stride - pad + t dilation = i.
- * Pixels with the same i modulo stride (a phase) use the same taps, and o moves with i one by one: each phase is a
- * convolution of dy without stride by some of the taps in reverse order. Near the borders whole rows of taps fall outside
- * dy. So X has the taps' rows outermost there, and bands of pixels that see the same rows leave out the others.
+ *   ROWS    what a row of the kernel sees of a pixel's surroundings is one run of neighbouring floats, and k runs over
+ *           several such. Borders are multiplied, too: the input is copied into a window with zeros around it, unless
+ *           it has none. The adjoint is done so if it has no stride: a convolution by the flipped kernel.
+ *   TAPS    tap after tap, for those pixels only that it joins. Nothing is copied, no border is multiplied, strides and
+ *           dilations leave no gaps; but the result is read and written again for each tap, which many channels
+ *           outweigh.
+ *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring results,
+ *           which is added to a window. Pixels of one tile are taken so far apart that their runs do not overlap.
+ *
+ * With less filters than a vector has lanes, neighbouring pixels are taken together for one with several times the
+ * filters; their taps reach over all of them. Each element is summed by one thread in an order that follows from the
+ * shape.
  */
 #include "backend/cpu/conv.h"
 
 enum {
-    K_BLOCK = 320,         /* rows of a panel at most, if one channel's taps are not more */
-    Q_FLOATS = 49152,      /* of panels packed at a time: for the second-level cache */
-    MAX_PANELS = 16,       /* the same in panels */
-    ROW_PANELS = 128 / MR, /* panels of filters for which a packed panel is used */
-    REGION_PIXELS = 1024,
-    WINDOW_FLOATS = 1 << 17, /* of a region's window, if one image or row is not more */
-    PART_FLOPS = 1500000,    /* work worth packing its pixels again for */
-    MIN_PIECES = 8           /* if there is work for them */
+    K_FLOATS = 6144,         /* of a panel that stays in the first-level cache while pixels go by */
+    REGION_PIXELS = 512,     /* of the result, worked on together */
+    REGION_FLOATS = 1 << 18, /* that a region reads and writes: for the second-level cache */
+    LIST_ENTRIES = 1 << 15,  /* of all lists of a region, if they are to be kept */
+    PIECE_FLOPS = 1000000,   /* work worth a piece of its own */
+    MIN_PIECES = 8,          /* if there is work for them */
+    SERIAL_FLOATS = 16384    /* a kernel so small is packed by one thread */
 };
 
-/* One convolution without groups' offsets: filter (k, c, t) is w[w_first + k w_k + c w_c + t . w_t], and pixel o of the output is
- * y_first + o . y_step of a plane. */
-typedef struct core {
-    field f;
-    int64_t w_first, w_k, w_c, w_t[3];
-    int64_t y_first, y_step[3];
-    int64_t taps, kdim;         /* in all; C/groups taps */
-    int64_t tap_rows, row_taps; /* rows of X are [tap_rows][C/groups][row_taps] */
-    bool ready, grid, scattered;
-    int64_t width; /* of a panel */
-    float *packed; /* filters: [groups][k_panels][kdim][MR] */
-} core;
+typedef enum method { ROWS, TAPS, SPREAD } method;
 
-/* A whole launch. Channels are those of the sum: in an adjoint c is what the convolution calls k. */
+/* Images [n0, n1), depths [d0, d1) and rows [h0, h1) of the result; either whole images, or one depth of one image. */
+typedef struct region {
+    int64_t n0, n1, d0, d1, h0, h1;
+} region;
+
+/* Floats from one image, plane, row and pixel to the next. */
+typedef struct steps {
+    int64_t image, plane, row, pixel;
+} steps;
+
+/* Pixels of one tap, or of all: row i of a product is read at p_at[i] and goes to c_at[i]. */
+typedef struct list {
+    int64_t count, *p_at, *c_at;
+} list;
+
+/* A part of the sum: rows of k [q, q + outer inner) of a chunk of a panel, for the pixels of a list; p: where these
+ * begin. */
+typedef struct block {
+    int64_t list, p, q, outer, inner, p_outer;
+} block;
+
+/* A whole launch. "Input" is what is summed over, x or in an adjoint dy; the other one is the result. */
 typedef struct job {
-    const glia_conv_shape *s;
+    glia_conv_shape s; /* with pixels together */
     bool adjoint;
-    int64_t n, groups, c, k;       /* c, k: in a group */
-    int64_t y_extents[3], y_plane; /* of an output plane */
-    int64_t n_phases, k_panels, w_group;
+    method method;
+    packing pack;
+    int64_t together;
+    int64_t in[3], out[3];         /* of the input and the result */
+    int64_t c, k;                  /* channels of a pixel of the input, of the result */
+    int64_t step[3], low[3];       /* ROWS: pixel o reads positions o step + low + t dilation of the input */
+    bool window;                   /* is there one? */
+    steps from, to;                /* of what is read and written: the tensor or the window */
+    int64_t every;                 /* SPREAD: pixels of a tile are so far apart */
+    int64_t lists, blocks;         /* blocks of one chunk */
+    int64_t first_tap;             /* TAPS: one that joins all pixels of the result, or -1 */
     int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
-    int64_t parts;                 /* of groups, or of filters if there is one group */
-    int64_t packed_floats, window_floats, q_floats, tile_floats, worker_floats, at_count;
+    int64_t units, parts;          /* groups by panels, and the pieces they are cut into */
+    int64_t slots, pixels;         /* lists that are kept, and their length */
+    int64_t window_floats, panel_floats, worker_floats, block_floats;
+    bool shared; /* the kernel is packed before, for all */
     const float *x, *w;
     float *y, *packed, *private;
+    block *block;
     glia_epilogue epilogue;
 } job;
 
 /* ---- geometry ----------------------------------------------------------------------------- */
 
-static core forward_core(const job *j) {
-    const glia_conv_shape *s = j->s;
-    core c = { .f = field_of(s) };
-    c.w_t[2] = 1, c.w_t[1] = s->kernel[2], c.w_t[0] = s->kernel[1] * s->kernel[2];
-    c.w_c = volume(s->kernel), c.w_k = j->c * c.w_c;
-    c.y_step[2] = 1, c.y_step[1] = s->out[2], c.y_step[0] = s->out[1] * s->out[2];
-    return c;
+static steps steps_of(const int64_t extents[3], int64_t channels) {
+    int64_t row = extents[2] * channels, plane = extents[1] * row;
+    return (steps){ extents[0] * plane, plane, row, channels };
 }
 
-static int64_t gcd(int64_t a, int64_t b) { return b ? gcd(b, a % b) : a; }
+/* Positions along an axis that `outputs` pixels read, from first to last. */
+static int64_t span(const job *j, int axis, int64_t outputs) {
+    return (outputs - 1) * j->step[axis] + (j->s.kernel[axis] - 1) * j->s.dilation[axis] + 1;
+}
 
-/* The pixels of x that are `phase` modulo stride on every axis. */
-static core adjoint_core(const job *j, const int64_t phase[3]) {
-    const glia_conv_shape *s = j->s;
-    const int64_t plane_step[3] = { s->in[1] * s->in[2], s->in[2], 1 };
-    const int64_t tap_step[3] = { s->kernel[1] * s->kernel[2], s->kernel[2], 1 };
-    core c = { .w_k = volume(s->kernel), .w_c = j->k * volume(s->kernel) };
-    for (int a = 0; a < 3; a++) {
-        int64_t stride = s->stride[a], dilation = s->dilation[a], every = stride / gcd(stride, dilation);
-        int64_t offset = phase[a] + s->pad[a], first = 0;
-        while (first < every && (offset - first * dilation) % stride) first++;
-        c.f.taps[a] = first < every && first < s->kernel[a] ? (s->kernel[a] - 1 - first) / every + 1 : 0;
-        int64_t last = first + (c.f.taps[a] - 1) * every;
-        c.f.in[a] = s->out[a], c.f.out[a] = divide_up(s->in[a] - phase[a], stride), c.f.step[a] = 1;
-        c.f.gap[a] = every * dilation / stride;
-        c.f.low[a] = c.f.taps[a] ? (offset - last * dilation) / stride : 0;
-        c.w_t[a] = -every * tap_step[a];
-        c.w_first += c.f.taps[a] ? last * tap_step[a] : 0;
-        c.y_first += phase[a] * plane_step[a];
-        c.y_step[a] = stride * plane_step[a];
+/* Along one axis: pairs of pixels that taps join; and a tap that reaches every pixel of the result, or -1. */
+static int64_t count_pairs(const job *j, int axis, int64_t *reaching) {
+    int64_t pairs = 0;
+    *reaching = -1;
+    for (int64_t t = 0; t < j->s.kernel[axis]; t++) {
+        int64_t from, to;
+        joined(&j->s, axis, t, 0, j->s.in[axis], 0, j->s.out[axis], &from, &to);
+        pairs += to - from;
+        if (to - from == j->out[axis] && *reaching < 0) *reaching = t;
     }
-    return c;
+    return pairs;
 }
 
-/* Cycles for a row of a panel: copying runs of pixels, or computing columns between rows. */
-static bool prefers_grid(const job *j, const core *c) {
-    if (j->k > 3 * MR || c->f.out[0] > 1 || c->taps == 1) return false;
-    int64_t extents[3];
-    window_extents(&c->f, 1, 1, extents);
-    int64_t row = c->ready ? c->f.in[2] : extents[2];
-    double waste = (double)j->k * ((double)row / (double)c->f.out[2] - 1);
-    double copies = GLIA_MIN((double)NR, 1.5 + (double)NR / (double)GLIA_MIN(c->f.out[2], VLEN));
-    return waste < copies && c->f.out[2] * c->f.out[1] >= VLEN;
+static bool has_borders(const job *j) {
+    for (int a = 0; a < 3; a++) {
+        if (j->low[a] < 0 || j->low[a] + span(j, a, j->out[a]) > j->in[a]) return true;
+    }
+    return false;
 }
 
-static core core_of(const job *j, int64_t phase) {
-    const int64_t *stride = j->s->stride;
-    const int64_t at[3] = { phase / (stride[1] * stride[2]), phase / stride[2] % stride[1], phase % stride[2] };
-    core c = j->adjoint ? adjoint_core(j, at) : forward_core(j);
-    c.taps = volume(c.f.taps);
-    c.kdim = c.taps * j->c;
-    c.tap_rows = j->adjoint ? c.f.taps[1] : 1;
-    c.row_taps = c.tap_rows ? c.taps / c.tap_rows : 0;
-    c.ready = lies_ready(&c.f);
-    c.grid = prefers_grid(j, &c);
-    c.scattered = j->n_phases > 1;
-    c.width = c.grid && j->k <= WIDE_MR ? WIDE_NR : NR;
-    c.packed = j->packed;
-    return c;
+/* ---- choosing ----------------------------------------------------------------------------- */
+
+static int64_t k_block(void) { return K_FLOATS / NR; }
+
+/* The cost of each way in cycles for one image and group. A tile costs about 5 cycles a row besides its products. */
+static void choose_method(job *j) {
+    const packing *p = &j->pack;
+    const int64_t *taps = j->s.kernel;
+    const double chunks = (double)divide_up(p->c, k_block()), columns = panel_cost(j->together * p->k) / 2;
+    const double pixels = (double)volume(j->out);
+    int64_t reaching, pairs[3];
+    for (int a = 0; a < 3; a++) pairs[a] = count_pairs(j, a, &reaching);
+    double by_taps = (double)volume(pairs) * ((double)p->c + 5 * chunks) * columns;
+    j->method = TAPS;
+
+    bool strided = j->adjoint && volume(j->s.stride) > 1;
+    double runs = (double)(taps[0] * divide_up(taps[1] * taps[2] * p->c, k_block()));
+    double by_rows = pixels * ((double)(volume(taps) * p->c) + 5 * runs) * columns;
+    for (int a = 0; a < 3 && !strided; a++) {
+        j->step[a] = j->adjoint ? 1 : j->s.stride[a];
+        j->low[a] = j->adjoint ? j->s.pad[a] - (taps[a] - 1) * j->s.dilation[a] : -j->s.pad[a];
+    }
+    j->window = !strided && has_borders(j);
+    if (j->window)
+        by_rows += 0.15 * (double)(span(j, 0, j->out[0]) * span(j, 1, j->out[1]) * span(j, 2, j->out[2]) * p->c);
+    if (j->together > 1 || (!strided && by_rows < by_taps)) j->method = ROWS;
+
+    double least = j->method == ROWS ? by_rows : by_taps;
+    double by_runs =
+        (double)(pairs[0] * pairs[1] * j->in[2]) * ((double)p->c + 9 * chunks) * panel_cost(p->k * taps[2]) / 2;
+    bool gaps = j->s.dilation[2] > 1 || taps[2] == 1 || !j->adjoint;
+    if (!gaps && by_runs + 0.5 * pixels * (double)p->k < least) j->method = SPREAD;
 }
 
-/* Panels of a region. */
-static int64_t panels_of(const core *c, const view *v, int64_t images, int64_t depths, int64_t rows) {
-    if (c->grid) return images * divide_up((rows - 1) * v->row + c->f.out[2], c->width);
-    return divide_up(images * depths * rows * c->f.out[2], c->width);
+/* How many tiles and threads pieces of so many pixels fill, at most 1. */
+static double fit(const job *j, int64_t pixels, int64_t regions, int64_t want) {
+    int64_t pieces = regions * GLIA_MIN(divide_up(want, regions), j->units);
+    double tiles = (double)pixels / (double)(pixels + 8);
+    return tiles * (pieces < 64 ? (double)pieces / (double)round_up(pieces, want) : 1);
+}
+
+/* Floats that a pixel of the result stands for. */
+static double floats_of_pixel(const job *j) {
+    return (double)(volume(j->in) * j->c) / (double)volume(j->out) + (double)j->k;
+}
+
+/* Cuts the result into regions, and the columns into parts. */
+static void choose_regions(job *j) {
+    const int64_t pixels = volume(j->out), n = j->s.n;
+    double flops =
+        2.0 * (double)(n * volume(j->s.out) * volume(j->s.kernel)) * (double)(j->c * j->k) / (double)j->s.groups;
+    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
+    int64_t most = GLIA_MIN(REGION_PIXELS, (int64_t)(REGION_FLOATS / floats_of_pixel(j)));
+    double best = -1;
+    for (int64_t i = 1; i <= n && (i == 1 || i * pixels <= most); i++) {
+        int64_t regions = divide_up(n, i);
+        double score = fit(j, i * pixels, regions, want) * (double)n / (double)(regions * i);
+        if (score > best * 1.001) best = score, j->images = i;
+    }
+    if (pixels > most) best = -1;
+    for (int64_t h = 1; h < j->out[1] && (best < 0 || n < want); h++) {
+        if (h > 1 && h * j->out[2] > most) break;
+        int64_t cuts = divide_up(j->out[1], h);
+        double halo = j->method == TAPS ? 1 : 1 - 0.05 * (double)j->s.kernel[1] / (double)(h + j->s.kernel[1]);
+        double score =
+            fit(j, h * j->out[2], n * j->out[0] * cuts, want) * halo * (double)j->out[1] / (double)(cuts * h);
+        if (score > best * 1.001) best = score, j->rows = h, j->images = 0;
+    }
+    j->regions = j->images ? divide_up(n, j->images) : n * j->out[0] * divide_up(j->out[1], j->rows);
+    j->parts = GLIA_MIN(divide_up(want, j->regions), j->units);
 }
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
-/* How well pieces of so many pixels fill panels and threads, at most 1. */
-static double fit(int64_t pixels, int64_t pieces) {
-    double panels = (double)pixels / (double)(divide_up(pixels, NR) * NR);
-    double threads = pieces < 64 ? (double)pieces / (double)round_up(pieces, 8) : 1;
-    return panels * threads;
+static void make_packing(job *j) {
+    const glia_conv_shape *s = &j->s;
+    packing *p = &j->pack;
+    const int64_t kernel_row = s->kernel[2], taps = volume(s->kernel);
+    p->groups = s->groups;
+    p->c = (j->adjoint ? s->k : s->c) / s->groups, p->k = (j->adjoint ? s->c : s->k) / s->groups;
+    p->c_step = (j->adjoint ? p->k : 1) * taps, p->k_step = (j->adjoint ? 1 : p->c) * taps;
+    p->group_step = p->c * p->k * taps;
+    p->kernel_row = kernel_row, p->stride = s->stride[2];
+    j->together = j->adjoint ? 1 : choose_together(s);
+    take_together(&j->s, j->together);
 }
 
-/* Cuts the images into regions. */
-static void choose_regions(job *j, const core *c) {
-    int64_t pixels = volume(c->f.out), best_rows = 0, best_images = 0;
-    double best = -1;
-    int64_t per_image = GLIA_MAX(1, window_floats(&c->f, 1, j->c, c->f.out[0], c->f.out[1]));
-    int64_t most = GLIA_MAX(1, GLIA_MIN(REGION_PIXELS / pixels, WINDOW_FLOATS / per_image));
-    for (int64_t i = 1; i <= GLIA_MIN(most, j->n); i++) {
-        double score = fit(i * pixels, divide_up(j->n, i)) * (double)j->n / (double)(divide_up(j->n, i) * i);
-        if (score > best * 1.001) best = score, best_images = i;
-    }
-    bool large = pixels > REGION_PIXELS || per_image > WINDOW_FLOATS || j->n < 8;
-    for (int64_t h = 1; h <= c->f.out[1] && large && j->n_phases == 1; h++) {
-        int64_t parts = divide_up(c->f.out[1], h), rows_in = (h - 1) * c->f.step[1] + c->f.taps[1];
-        if (h > 1 && (h * c->f.out[2] > REGION_PIXELS || window_floats(&c->f, 1, j->c, 1, h) > WINDOW_FLOATS)) break;
-        double halo = c->ready ? 1 : 1 - 0.1 * (double)(rows_in - h * c->f.step[1]) / (double)rows_in;
-        double score =
-            fit(h * c->f.out[2], j->n * c->f.out[0] * parts) * halo * (double)c->f.out[1] / (double)(parts * h);
-        if (best_images == 1 && pixels > REGION_PIXELS && !best_rows) best = -1;
-        if (score > best * 1.001) best = score, best_rows = h;
-    }
-    j->rows = best_rows;
-    j->images = best_rows ? 0 : best_images;
-    j->regions = best_rows ? j->n * c->f.out[0] * divide_up(c->f.out[1], best_rows) : divide_up(j->n, best_images);
+/* What follows from the way chosen: the panels' columns and taps, lists and blocks. */
+static void arrange(job *j) {
+    packing *p = &j->pack;
+    const int64_t *taps = j->s.kernel;
+    p->row = taps[2];
+    p->cols = j->method == SPREAD ? taps[2] * p->k : j->together * p->k;
+    p->taps = j->method == SPREAD ? taps[0] * taps[1] : volume(taps);
+    p->order = j->together > 1       ? PACK_TOGETHER
+               : j->method == SPREAD ? PACK_SPREAD
+               : j->method == TAPS   ? PACK_TAPS
+               : j->adjoint          ? PACK_FLIPPED
+                                     : PACK_TAPS;
+    p->chunk = j->method == ROWS ? p->c : round_up(divide_up(p->c, divide_up(p->c, k_block())), 16);
+    j->every = j->method == SPREAD ? divide_up(taps[2], j->s.stride[2]) : 1;
+    j->lists = j->method == ROWS ? 1 : p->taps * j->every;
+    j->units = j->method == SPREAD ? p->groups : p->groups * panels_of(p->cols);
 }
 
-static void choose_parts(job *j) {
-    double flops = 2.0 * (double)j->n * (double)j->groups * (double)(j->k * j->c) * (double)volume(j->s->kernel) *
-                   (double)volume(j->s->out);
-    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PART_FLOPS, MIN_PIECES - 1.0);
-    int64_t units = j->groups > 1 ? j->groups : (j->k_panels + 1) / 2;
-    j->parts =
-        GLIA_MIN(divide_up(want, GLIA_MAX(j->regions, 1)), units); /* each part packs the region's pixels again */
-}
-
-/* Into how many blocks the channels are cut, to pack one block's rows of X at a time. */
-static int64_t channel_blocks(const job *j, const core *c) {
-    return divide_up(j->c, GLIA_MAX(1, K_BLOCK / GLIA_MAX(c->row_taps, 1)));
-}
-
-static int64_t panels_together(const job *j, const core *c) {
-    int64_t k = divide_up(j->c, channel_blocks(j, c)) * c->row_taps;
-    return GLIA_MAX(1, GLIA_MIN(Q_FLOATS / GLIA_MAX(1, k * NR), MAX_PANELS));
-}
-
-/* The largest region's extents for a core: whole images, or one depth and some rows. */
-static region largest_region(const job *j, const core *c) {
-    return (region){ 0, GLIA_MAX(j->images, 1), 0, j->images ? c->f.out[0] : 1, 0, j->images ? c->f.out[1] : j->rows };
-}
-
-static int64_t int64_floats(int64_t count) { return round_up(count * 2, 16); }
-
-typedef struct chunk { /* a run of pixels within a vector: from the view, to a place in the panel */
-    int64_t from;
-    int32_t to, length;
-} chunk;
-
+/* Strides of what is read and written, and memory. */
 static void measure(job *j) {
-    for (int64_t p = 0; p < j->n_phases; p++) {
-        core c = core_of(j, p);
-        if (volume(c.f.out) == 0 || c.taps == 0) continue;
-        region r = largest_region(j, &c);
-        int64_t extents[3];
-        window_extents(&c.f, r.d1, r.h1, extents);
-        view v = { .row = c.ready ? c.f.in[2] : extents[2] };
-        int64_t k = divide_up(j->c, channel_blocks(j, &c)) * c.row_taps;
-        j->packed_floats += j->groups * j->k_panels * c.kdim * MR;
-        if (!c.ready) {
-            j->window_floats = GLIA_MAX(j->window_floats, window_floats(&c.f, r.n1, j->c, r.d1, r.h1));
-        }
-        int64_t q_floats = c.grid ? c.kdim * c.width : k * NR;
-        j->q_floats = GLIA_MAX(j->q_floats, round_up(q_floats, 16) + WIDE_NR);
-        j->tile_floats =
-            GLIA_MAX(j->tile_floats, panels_of(&c, &v, r.n1, r.d1, r.h1) * c.width * GLIA_MIN(j->k, ROW_PANELS * MR));
-        j->at_count = GLIA_MAX(j->at_count, c.kdim + c.taps);
+    const packing *p = &j->pack;
+    const int64_t images = GLIA_MAX(j->images, 1), depths = j->images ? j->out[0] : 1;
+    const int64_t rows = j->images ? j->out[1] : j->rows;
+    j->from = steps_of(j->in, j->c), j->to = steps_of(j->out, j->k);
+    j->pixels = images * depths * rows * (j->method == SPREAD ? j->in[2] : j->out[2]);
+    if (j->method == ROWS && j->window) {
+        const int64_t extents[3] = { span(j, 0, depths), span(j, 1, rows), span(j, 2, j->out[2]) };
+        j->from = steps_of(extents, p->c);
+        j->window_floats = images * j->from.image;
+    } else if (j->method == SPREAD) {
+        int64_t reach = (j->in[2] - 1) * j->s.stride[2] + j->s.kernel[2];
+        const int64_t extents[3] = { depths, rows, GLIA_MAX(j->out[2] + j->s.pad[2], reach) };
+        j->to = steps_of(extents, p->k);
+        j->window_floats = images * j->to.image;
     }
-    j->packed_floats = round_up(j->packed_floats, 16);
-    j->worker_floats = j->window_floats + j->q_floats + round_up(j->tile_floats, 16) + int64_floats(j->at_count);
+    j->window_floats = round_up(j->window_floats, 16);
+    j->panel_floats = j->shared ? 0 : panel_width(GLIA_MIN(p->cols, NR)) * p->taps * GLIA_MIN(p->chunk, p->c);
+    j->panel_floats = round_up(j->panel_floats, 16);
+    j->slots = j->lists * j->pixels <= LIST_ENTRIES ? j->lists : 1;
+    j->worker_floats = j->window_floats + j->panel_floats + round_up(4 * j->slots * (j->pixels + 1), 16);
+    j->block_floats = round_up(j->blocks * divide_up(p->c, p->chunk) * (int64_t)(sizeof(block) / sizeof(float)), 16);
 }
 
-static job make_job(const glia_conv_shape *s, bool adjoint) {
-    job j = { .s = s, .adjoint = adjoint, .n = s->n, .groups = s->groups, .n_phases = 1 };
-    j.c = (adjoint ? s->k : s->c) / s->groups;
-    j.k = (adjoint ? s->c : s->k) / s->groups;
-    for (int a = 0; a < 3; a++) j.y_extents[a] = adjoint ? s->in[a] : s->out[a];
-    j.y_plane = volume(j.y_extents);
-    j.w_group = s->k / s->groups * (s->c / s->groups) * volume(s->kernel);
-    j.k_panels = divide_up(j.k, MR);
-    if (adjoint) j.n_phases = volume(s->stride);
-    if (j.n < 1 || j.c < 1 || j.k < 1 || j.y_plane < 1) return j;
-    core c = core_of(&j, 0);
-    choose_regions(&j, &c);
-    choose_parts(&j);
-    measure(&j);
-    return j;
-}
-
-/* ---- packing ------------------------------------------------------------------------------ */
-
-static int64_t panel_row(const job *j, int64_t i) { return j->k * i / j->k_panels; }
-
-typedef struct packing {
-    const job *j;
-    const core *c;
-} packing;
-
-/* The filters of one panel of one group, [kdim][MR]. */
-static void pack_filters(void *context, int64_t piece, int worker) {
-    (void)worker;
-    const packing *p = context;
-    const job *j = p->j;
-    const core *c = p->c;
-    int64_t i = piece % j->k_panels, row = panel_row(j, i), rows = panel_row(j, i + 1) - row;
-    const float *w = j->w + c->w_first + piece / j->k_panels * j->w_group + row * c->w_k;
-    float *dst = c->packed + piece * c->kdim * MR;
-    if (!j->adjoint) {
-        pack_p(dst, w, c->w_k, 1, rows, c->kdim);
-        return;
-    }
-    for (int64_t t1 = 0; t1 < c->f.taps[1]; t1++) {
-        for (int64_t ch = 0; ch < j->c; ch++, dst += c->row_taps * MR) {
-            for (int64_t r = 0; r < rows; r++) {
-                const float *filter = w + r * c->w_k + ch * c->w_c + t1 * c->w_t[1];
-                float *to = dst + r;
-                for (int64_t t0 = 0; t0 < c->f.taps[0]; t0++) {
-                    for (int64_t t2 = 0; t2 < c->f.taps[2]; t2++, to += MR)
-                        *to = filter[t0 * c->w_t[0] + t2 * c->w_t[2]];
-                }
-            }
-        }
-    }
-}
-
-/* What a worker uses for one region. */
-typedef struct work {
-    const job *j;
-    const core *c;
-    region r;
-    view v;
-    int64_t pixels, panels; /* of the region; pixels of the output */
-    int64_t *tap_at, *q_at; /* [tap_rows][row_taps], [kdim] */
-    int64_t t0, t1;         /* rows of taps that the pixels see */
-    int64_t tap_most;
-    float *window, *q, *tiles; /* private memory */
-    float *y;                  /* the group's channels of image n0 */
-    int64_t tile_step;         /* rows of `tiles` are so far apart */
-    bool direct;               /* tiles are written to y itself */
-} work;
-
-/* Reads runs of pixels from pixel p of the region; at most NR. Returns their number. safe: a whole vector may be read
- * from each. */
-static int find_chunks(const work *w, int64_t p, int64_t channels, chunk *chunks, bool *safe) {
-    int64_t ow = w->c->f.out[2], rows = w->r.h1 - w->r.h0, depths = w->r.d1 - w->r.d0;
-    int64_t limit = w->v.floats - VLEN - w->tap_most - (channels - 1) * w->v.channel;
-    int64_t stop = GLIA_MIN(p + NR, w->pixels), to = 0;
-    int n = 0;
-    *safe = true;
-    while (p < stop) {
-        int64_t x = p % ow, h = p / ow % rows, d = p / (ow * rows) % depths, image = p / (ow * rows * depths);
-        int64_t from = image * w->v.image + d * w->v.plane + h * w->v.row + x;
-        int64_t length = GLIA_MIN(stop - p, w->v.row == ow ? ow * (rows - h) - x : ow - x);
-        p += length;
-        for (int64_t part; length > 0; length -= part, from += part, to += part) {
-            part = GLIA_MIN(length, VLEN);
-            chunks[n++] = (chunk){ from, (int32_t)to, (int32_t)part };
-            *safe = *safe && from <= limit;
+/* Blocks for `count` runs of k, p_outer apart in the input; NULL: only counts. */
+static int64_t put_runs(block *b, int64_t p, int64_t q, int64_t count, int64_t p_outer, int64_t run) {
+    int64_t n = 0, together = GLIA_MAX(1, k_block() / run), parts = divide_up(run, k_block());
+    int64_t part = parts > 1 ? round_up(divide_up(run, parts), 16) : run;
+    for (int64_t i = 0; i < count; i += together) {
+        for (int64_t at = 0; at < run; at += part, n++) {
+            if (!b) continue;
+            b[n] = (block){
+                0,      p + i * p_outer + at, q + i * run + at, GLIA_MIN(together, count - i), GLIA_MIN(part, run - at),
+                p_outer
+            };
         }
     }
     return n;
 }
 
-/* Rows of X for channels [c0, c1) and one row of taps, NR pixels wide, of n chunks that may be read as vectors. */
-GLIA_INLINE void pack_vectors(const work *w, float *dst, const chunk *chunks, const int n, int64_t tap_row, int64_t c0,
-                              int64_t c1) {
-    int64_t from[8], to[8], taps = w->c->row_taps, channel = w->v.channel;
-    const int64_t *at = w->tap_at + tap_row * taps;
-    for (int i = 0; i < n; i++) from[i] = chunks[i].from, to[i] = chunks[i].to;
-    for (int64_t ch = c0; ch < c1; ch++) {
-        const float *src = w->v.data + ch * channel;
-        for (int64_t t = 0; t < taps; t++, dst += NR) {
-            GLIA_UNROLL for (int i = 0; i < n; i++) vf_store(dst + to[i], vf_load(src + at[t] + from[i]));
+/* Blocks of ROWS; returns their number. */
+static int64_t put_rows(const job *j, block *b) {
+    const int64_t *taps = j->s.kernel, *gap = j->s.dilation, c = j->pack.c;
+    bool joined_rows = taps[2] == 1 || gap[2] * j->from.pixel == c;
+    int64_t n = 0, run = taps[2] * c;
+    for (int64_t d = 0; d < taps[0]; d++) {
+        const int64_t p = d * gap[0] * j->from.plane, q = d * taps[1] * run;
+        if (joined_rows) {
+            n += put_runs(b ? b + n : NULL, p, q, taps[1], gap[1] * j->from.row, run);
+            continue;
+        }
+        for (int64_t h = 0; h < taps[1]; h++) {
+            n += put_runs(b ? b + n : NULL, p + h * gap[1] * j->from.row, q + h * run, taps[2], gap[2] * j->from.pixel,
+                          c);
+        }
+    }
+    return n;
+}
+
+/* Blocks of TAPS and SPREAD: one for each list and chunk, the first tap first. */
+static void put_taps(const job *j, block *b) {
+    for (int64_t c = 0; c < j->pack.c; c += j->pack.chunk) {
+        const int64_t n = GLIA_MIN(j->pack.chunk, j->pack.c - c), first = GLIA_MAX(j->first_tap, 0);
+        for (int64_t i = 0; i < j->lists; i++) {
+            int64_t of = i == 0 ? first : i <= first ? i - 1 : i;
+            *b++ = (block){ of, c, of / j->every * n, 1, n, 0 };
         }
     }
 }
 
-/* The same of any number of chunks. exact: nothing beyond a chunk may be read. */
-static void pack_pixels(const work *w, float *dst, const chunk *chunks, int n, bool exact, int64_t tap_row, int64_t c0,
-                        int64_t c1) {
-    switch (exact ? 0 : n) {
-    case 1: pack_vectors(w, dst, chunks, 1, tap_row, c0, c1); return;
-    case 2: pack_vectors(w, dst, chunks, 2, tap_row, c0, c1); return;
-    case 3: pack_vectors(w, dst, chunks, 3, tap_row, c0, c1); return;
-    case 4: pack_vectors(w, dst, chunks, 4, tap_row, c0, c1); return;
-    case 5: pack_vectors(w, dst, chunks, 5, tap_row, c0, c1); return;
-    case 6: pack_vectors(w, dst, chunks, 6, tap_row, c0, c1); return;
-    default: break;
+static job make_job(const glia_conv_shape *s, bool adjoint, bool packed) {
+    job j = { .s = *s, .adjoint = adjoint };
+    if (s->n < 1 || s->c < 1 || s->k < 1 || volume(s->in) < 1 || volume(s->out) < 1) return j;
+    make_packing(&j);
+    for (int a = 0; a < 3; a++) {
+        j.in[a] = adjoint ? j.s.out[a] : j.s.in[a], j.out[a] = adjoint ? j.s.in[a] : j.s.out[a];
     }
-    int64_t taps = w->c->row_taps;
-    for (int64_t ch = c0; ch < c1; ch++) {
-        for (int64_t t = 0; t < taps; t++, dst += NR) {
-            const float *src = w->v.data + ch * w->v.channel + w->tap_at[tap_row * taps + t];
-            for (int i = 0; i < n; i++) {
-                if (exact)
-                    memcpy(dst + chunks[i].to, src + chunks[i].from, (size_t)chunks[i].length * sizeof(float));
-                else
-                    vf_store(dst + chunks[i].to, vf_load(src + chunks[i].from));
+    j.c = adjoint ? j.s.k : j.s.c, j.k = adjoint ? j.s.c : j.s.k;
+    choose_method(&j);
+    arrange(&j);
+    choose_regions(&j);
+    j.shared = packed || j.regions > 1;
+    j.blocks = j.lists;
+    measure(&j);
+    if (j.method == ROWS) {
+        j.blocks = put_rows(&j, NULL);
+        measure(&j);
+    }
+    int64_t reaching[3];
+    for (int a = 0; a < 3; a++) count_pairs(&j, a, &reaching[a]);
+    bool whole = j.method == TAPS && reaching[0] >= 0 && reaching[1] >= 0 && reaching[2] >= 0;
+    j.first_tap = whole ? (reaching[0] * j.s.kernel[1] + reaching[1]) * j.s.kernel[2] + reaching[2] : -1;
+    return j;
+}
+
+/* ---- lists -------------------------------------------------------------------------------- */
+
+/* What a worker uses for one region. */
+typedef struct work {
+    const job *j;
+    region r;
+    int worker;
+    float *window, *panel;
+    int64_t *at, *built; /* lists; which one a slot holds, -1: none */
+    int64_t *counts;
+} work;
+
+static region region_of(const job *j, int64_t index) {
+    const int64_t *out = j->out;
+    if (j->images)
+        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s.n), 0, out[0], 0, out[1] };
+    int64_t cuts = divide_up(out[1], j->rows), cut = index % cuts, depth = index / cuts % out[0];
+    int64_t n = index / cuts / out[0];
+    return (region){ n, n + 1, depth, depth + 1, out[1] * cut / cuts, out[1] * (cut + 1) / cuts };
+}
+
+/* All pixels of the region. */
+static int64_t list_pixels(const work *w, int64_t *p_at, int64_t *c_at) {
+    const job *j = w->j;
+    const region *r = &w->r;
+    int64_t n0 = j->window ? r->n0 : 0, base[3] = { 0 }, count = 0;
+    const int64_t first[3] = { r->d0, r->h0, 0 };
+    for (int a = 0; a < 3; a++) base[a] = j->low[a] - (j->window ? j->low[a] + first[a] * j->step[a] : 0);
+    for (int64_t n = r->n0; n < r->n1; n++) {
+        for (int64_t d = r->d0; d < r->d1; d++) {
+            for (int64_t h = r->h0; h < r->h1; h++) {
+                int64_t p = (n - n0) * j->from.image + (d * j->step[0] + base[0]) * j->from.plane +
+                            (h * j->step[1] + base[1]) * j->from.row + base[2] * j->from.pixel;
+                int64_t c = n * j->to.image + d * j->to.plane + h * j->to.row, p_step = j->step[2] * j->from.pixel;
+                for (int64_t x = 0; x < j->out[2]; x++, count++) {
+                    p_at[count] = p + x * p_step;
+                    c_at[count] = c + x * j->to.pixel;
+                }
+            }
+        }
+    }
+    return count;
+}
+
+/* Pixels that a tap joins; in SPREAD some of those of a row of taps, with the first of their results in the window. */
+static int64_t list_joined(const work *w, int64_t index, int64_t *p_at, int64_t *c_at) {
+    const job *j = w->j;
+    const region *r = &w->r;
+    const bool spread = j->method == SPREAD;
+    const int64_t tap_extents[3] = { j->s.kernel[0], j->s.kernel[1], spread ? 1 : j->s.kernel[2] };
+    const int64_t low[3] = { r->d0, r->h0, 0 }, high[3] = { r->d1, r->h1, j->out[2] };
+    const steps x = j->adjoint ? j->to : j->from, y = j->adjoint ? j->from : j->to;
+    int64_t t[3], from[3], to[3], shift[3], count = 0;
+    place_of(tap_extents, index / j->every, t);
+    for (int a = 0; a < 3; a++) {
+        shift[a] = t[a] * j->s.dilation[a] - j->s.pad[a];
+        if (j->adjoint)
+            joined(&j->s, a, t[a], low[a], high[a], 0, j->in[a], &from[a], &to[a]);
+        else
+            joined(&j->s, a, t[a], 0, j->in[a], low[a], high[a], &from[a], &to[a]);
+    }
+    int64_t x0[3] = { 0 }, x_n0 = 0, phase = index % j->every;
+    if (spread) {
+        from[2] = 0, to[2] = j->in[2], shift[2] = 0;
+        x_n0 = r->n0, x0[0] = r->d0, x0[1] = r->h0;
+    }
+    int64_t *x_at = j->adjoint ? c_at : p_at, *y_at = j->adjoint ? p_at : c_at;
+    for (int64_t n = r->n0; n < r->n1; n++) {
+        for (int64_t d = from[0]; d < to[0]; d++) {
+            for (int64_t h = from[1]; h < to[1]; h++) {
+                int64_t at_y = n * y.image + d * y.plane + h * y.row;
+                int64_t at_x = (n - x_n0) * x.image + (d * j->s.stride[0] + shift[0] - x0[0]) * x.plane +
+                               (h * j->s.stride[1] + shift[1] - x0[1]) * x.row + shift[2] * x.pixel;
+                for (int64_t o = from[2] + phase; o < to[2]; o += j->every, count++) {
+                    x_at[count] = at_x + o * j->s.stride[2] * x.pixel;
+                    y_at[count] = at_y + o * y.pixel;
+                }
+            }
+        }
+    }
+    return count;
+}
+
+/* A list, which is made when it is first needed. */
+static list list_of(work *w, int64_t index) {
+    const job *j = w->j;
+    int64_t slot = j->slots > 1 ? index : 0, *p_at = w->at + 2 * slot * j->pixels, *c_at = p_at + j->pixels;
+    if (w->built[slot] != index) {
+        w->counts[slot] = j->method == ROWS ? list_pixels(w, p_at, c_at) : list_joined(w, index, p_at, c_at);
+        w->built[slot] = index;
+    }
+    return (list){ w->counts[slot], p_at, c_at };
+}
+
+/* ---- windows ------------------------------------------------------------------------------ */
+
+/* n pixels of c floats, src_step apart. */
+static void copy_pixels(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t n, int64_t c) {
+    if (dst_step == c && src_step == c) {
+        memcpy(dst, src, (size_t)(n * c) * sizeof(float));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) copy_floats(dst + i * dst_step, src + i * src_step, c);
+}
+
+/* A group's channels of the input that the region reads, with zeros around. */
+static void fill_window(const work *w, int64_t group) {
+    const job *j = w->j;
+    const region *r = &w->r;
+    const int64_t c = j->pack.c, width = j->from.row / c, x0 = j->low[2];
+    const int64_t left = GLIA_MIN(GLIA_MAX(0, -x0), width), stop = GLIA_MAX(left, GLIA_MIN(width, j->in[2] - x0));
+    const int64_t depths = span(j, 0, r->d1 - r->d0), rows = span(j, 1, r->h1 - r->h0);
+    const steps in = steps_of(j->in, j->c);
+    for (int64_t n = r->n0; n < r->n1; n++) {
+        for (int64_t d = 0; d < depths; d++) {
+            for (int64_t h = 0; h < rows; h++) {
+                float *dst = w->window + (n - r->n0) * j->from.image + d * j->from.plane + h * j->from.row;
+                int64_t z = r->d0 * j->step[0] + j->low[0] + d, y = r->h0 * j->step[1] + j->low[1] + h;
+                if (z < 0 || z >= j->in[0] || y < 0 || y >= j->in[1]) {
+                    memset(dst, 0, (size_t)(width * c) * sizeof(float));
+                    continue;
+                }
+                const float *src = j->x + n * in.image + z * in.plane + y * in.row + (x0 + left) * in.pixel + group * c;
+                memset(dst, 0, (size_t)(left * c) * sizeof(float));
+                copy_pixels(dst + left * c, c, src, in.pixel, stop - left, c);
+                memset(dst + stop * c, 0, (size_t)((width - stop) * c) * sizeof(float));
             }
         }
     }
 }
 
-/* ---- a block ------------------------------------------------------------------------------ */
-
-/* Tiles of one panel of pixels for filters of panels [i0, i1), rows [k0, k1) of X, at q or through the table. */
-static void run_panel(const work *w, const float *filters, const float *q, bool table, int64_t panel, int64_t i0,
-                      int64_t i1, int64_t k0, int64_t k1, bool add) {
+/* The window of a result to its place. */
+static void empty_window(const work *w, int64_t group) {
     const job *j = w->j;
-    int64_t width = w->c->width, first = panel * width;
-    int64_t cols = w->direct ? GLIA_MIN(width, w->pixels - first) : width;
-    int mode = table ? TILE_TABLE : TILE_COLS, size = width == WIDE_NR ? TILE_WIDE
-                                                      : cols > VLEN    ? TILE_FULL
-                                                                       : TILE_HALF;
-    int64_t full = width == WIDE_NR ? WIDE_NR : cols > VLEN ? NR : VLEN, base = panel_row(j, i0);
-    for (int64_t i = i0; i < i1; i++) {
-        int64_t row = panel_row(j, i), rows = panel_row(j, i + 1) - row;
-        const float *p = filters + (i * w->c->kdim + k0) * MR;
-        glia_conv_micro_fn fn = GLIA_KERNEL(conv_micro)[mode][size][rows - 1];
-        float *c = w->direct ? w->y + row * j->y_plane + (w->r.d0 * j->y_extents[1] + w->r.h0) * j->y_extents[2] + first
-                             : w->tiles + (row - base) * w->tile_step + first;
-        int64_t step = w->direct ? j->y_plane : w->tile_step;
-        if (cols == full || !w->direct) {
-            fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, c, step, add);
-            continue;
-        }
-        _Alignas(GLIA_ALIGN) float tile[MR * WIDE_NR];
-        memset(tile, 0, sizeof tile);
-        if (add) copy_rows(tile, WIDE_NR, c, step, rows, cols);
-        fn(k1 - k0, p, MR, q, table ? 0 : width, w->q_at + k0, tile, WIDE_NR, add);
-        copy_rows(c, step, tile, WIDE_NR, rows, cols);
-    }
-}
-
-/* One panel of pixels for rows of X of channels [c0, c1) and one row of taps. */
-static void run_packed(const work *w, const float *filters, int64_t panel, int64_t i0, int64_t i1, int64_t tap_row,
-                       int64_t c0, int64_t c1) {
-    chunk chunks[NR];
-    bool safe, few = w->j->k <= 3 * MR;
-    int n = find_chunks(w, panel * NR, w->j->c, chunks, &safe);
-    bool straight =
-        n == 2 && chunks[0].length == VLEN && chunks[1].length == VLEN && chunks[1].from == chunks[0].from + VLEN;
-    int64_t k0 = (tap_row * w->j->c + c0) * w->c->row_taps, k1 = k0 + (c1 - c0) * w->c->row_taps;
-    bool add = tap_row > w->t0 || c0 > 0;
-    if (few && straight && safe) {
-        run_panel(w, filters, w->v.data + chunks[0].from, true, panel, i0, i1, k0, k1, add);
-    } else {
-        pack_pixels(w, w->q, chunks, n, !safe, tap_row, c0, c1);
-        run_panel(w, filters, w->q, false, panel, i0, i1, k0, k1, add);
-    }
-}
-
-/* All panels of a band, some of them together for block after block of X. */
-static void run_band(const work *w, const float *filters, int64_t i0, int64_t i1) {
-    int64_t blocks = channel_blocks(w->j, w->c), together = panels_together(w->j, w->c);
-    for (int64_t p0 = 0; p0 < w->panels; p0 += together) {
-        for (int64_t t = w->t0; t < w->t1; t++) {
-            for (int64_t b = 0; b < blocks; b++) {
-                int64_t c0 = w->j->c * b / blocks, c1 = w->j->c * (b + 1) / blocks;
-                for (int64_t p = p0; p < GLIA_MIN(p0 + together, w->panels); p++)
-                    run_packed(w, filters, p, i0, i1, t, c0, c1);
-            }
-        }
-    }
-}
-
-/* All panels of a region whose pixels are counted along the rows of the view. */
-static void run_grid(const work *w, const float *filters, int64_t i0, int64_t i1) {
-    const core *c = w->c;
-    int64_t per_image = w->panels / (w->r.n1 - w->r.n0);
-    int64_t limit = w->v.floats - c->width - w->tap_most - (w->j->c - 1) * w->v.channel;
-    int64_t k0 = w->t0 * w->j->c * c->row_taps, k1 = w->t1 * w->j->c * c->row_taps;
-    for (int64_t p = 0; p < w->panels; p++) {
-        int64_t from = p / per_image * w->v.image + p % per_image * c->width;
-        int64_t back = GLIA_MAX(0, from - limit); /* the last panel must not read beyond the input */
-        if (back == 0) {
-            run_panel(w, filters, w->v.data + from, true, p, i0, i1, k0, k1, false);
-            continue;
-        }
-        for (int64_t k = k0; k < k1; k++) {
-            int64_t at = from + w->q_at[k], there = GLIA_MAX(0, GLIA_MIN(c->width, w->v.floats - at));
-            memset(w->q + (k - k0) * c->width, 0, (size_t)c->width * sizeof(float));
-            if (there) memcpy(w->q + (k - k0) * c->width, w->v.data + at, (size_t)there * sizeof(float));
-        }
-        run_panel(w, filters, w->q, false, p, i0, i1, k0, k1, false);
-    }
-}
-
-/* Copies finished tiles of rows [row0, row1) to y, from line to line. */
-static void spread_tiles(const work *w, int64_t row0, int64_t row1) {
-    const job *j = w->j;
-    const core *c = w->c;
-    int64_t ow = c->f.out[2], rows = w->r.h1 - w->r.h0, depths = w->r.d1 - w->r.d0;
-    int64_t per_image = w->panels / (w->r.n1 - w->r.n0) * c->width;
-    bool whole = !c->grid && !c->scattered; /* then an image's pixels are contiguous on both sides */
-    int64_t line = whole ? ow * rows * depths : ow, lines = whole ? 1 : rows * depths;
-    for (int64_t n = w->r.n0; n < w->r.n1; n++) {
-        for (int64_t row = row0; row < row1; row++) {
-            const float *image =
-                w->tiles + (row - row0) * w->tile_step + (n - w->r.n0) * (c->grid ? per_image : ow * rows * depths);
-            float *plane = w->y + ((n - w->r.n0) * j->groups * j->k + row) * j->y_plane + c->y_first;
-            for (int64_t l = 0; l < lines; l++) {
-                const float *src = image + l * (c->grid ? w->v.row : ow);
-                float *dst = plane + (w->r.d0 + l / rows) * c->y_step[0] + (w->r.h0 + l % rows) * c->y_step[1];
-                if (c->y_step[2] == 1)
-                    memcpy(dst, src, (size_t)line * sizeof(float));
-                else
-                    for (int64_t i = 0; i < line; i++) dst[i * c->y_step[2]] = src[i];
+    const region *r = &w->r;
+    const int64_t k = j->pack.k;
+    const steps out = steps_of(j->out, j->k);
+    for (int64_t n = r->n0; n < r->n1; n++) {
+        for (int64_t d = r->d0; d < r->d1; d++) {
+            for (int64_t h = r->h0; h < r->h1; h++) {
+                const float *src = w->window + (n - r->n0) * j->to.image + (d - r->d0) * j->to.plane +
+                                   (h - r->h0) * j->to.row + j->s.pad[2] * k;
+                copy_pixels(j->y + n * out.image + d * out.plane + h * out.row + group * k, j->k, src, k, j->out[2], k);
             }
         }
     }
@@ -453,195 +461,162 @@ static void spread_tiles(const work *w, int64_t row0, int64_t row1) {
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-static region region_of(const job *j, const core *c, int64_t index) {
-    if (j->images) {
-        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->n), 0, c->f.out[0], 0, c->f.out[1] };
-    }
-    int64_t parts = divide_up(c->f.out[1], j->rows), part = index % parts, depth = index / parts % c->f.out[0];
-    int64_t n = index / parts / c->f.out[0];
-    return (region){ n, n + 1, depth, depth + 1, c->f.out[1] * part / parts, c->f.out[1] * (part + 1) / parts };
-}
-
-static void finish(const job *j, const region *r, int worker, int64_t group, int64_t row0, int64_t row1, bool all) {
-    if (!j->epilogue.fn) return;
-    int64_t plane = j->y_extents[1] * j->y_extents[2], col = 0, cols = j->y_plane, channels = j->groups * j->k;
-    if (!all) col = r->d0 * plane + r->h0 * j->y_extents[2], cols = (r->d1 - r->d0) * (r->h1 - r->h0) * j->y_extents[2];
-    int64_t row = group * j->k + row0;
-    for (int64_t n = r->n0; n < r->n1; n++) {
-        j->epilogue.fn(j->epilogue.context, worker, n, row, row1 - row0, col, cols,
-                       j->y + (n * channels + row) * j->y_plane + col, j->y_plane);
-    }
-}
-
-/* The output pixels of a phase that no tap reaches. */
-static void clear_phase(const job *j, const core *c, const region *r, int64_t group, int64_t row0, int64_t row1) {
-    for (int64_t n = r->n0; n < r->n1; n++) {
-        for (int64_t row = group * j->k + row0; row < group * j->k + row1; row++) {
-            float *plane = j->y + (n * j->groups * j->k + row) * j->y_plane + c->y_first;
-            for (int64_t d = r->d0; d < r->d1; d++) {
-                for (int64_t h = r->h0; h < r->h1; h++) {
-                    for (int64_t x = 0; x < c->f.out[2]; x++) {
-                        plane[d * c->y_step[0] + h * c->y_step[1] + x * c->y_step[2]] = 0;
-                    }
-                }
-            }
+/* One panel of columns for all pixels of the region. */
+static void run_panel(work *w, int64_t group, int64_t panel) {
+    const job *j = w->j;
+    const packing *p = &j->pack;
+    const int64_t cols = panel_cols(p->cols, panel), width = panel_width(cols);
+    glia_conv_tile a = { .add = j->method == SPREAD || (j->method == TAPS && j->first_tap < 0) };
+    const float *from = j->method == ROWS && j->window ? w->window : j->x + group * p->c;
+    float *to = j->method == SPREAD ? w->window + panel * NR : j->y + group * p->k + panel * NR;
+    const block *b = j->block;
+    for (int64_t c0 = 0; c0 < p->c; c0 += p->chunk) {
+        const float *q = j->packed + packed_at(p, group, panel) + p->taps * c0 * width;
+        if (!j->shared) {
+            GLIA_KERNEL(conv_pack)(p, j->w, group, panel, c0, w->panel);
+            q = w->panel;
+        }
+        for (int64_t i = 0; i < j->blocks; i++, b++, a.add = true) {
+            list l = list_of(w, b->list);
+            a.outer = b->outer, a.inner = b->inner;
+            a.p = from + b->p, a.p_at = l.p_at, a.p_outer = b->p_outer;
+            a.q = q + b->q * width, a.q_outer = b->inner * width;
+            a.c = to, a.c_at = l.c_at;
+            sweep(a, CONV_RUNS, l.count, cols);
         }
     }
 }
 
-/* Rows of taps that fall inside the input for a row of the output: [*t0, *t1), at least one. */
-static void tap_rows_of(const core *c, int64_t h, int64_t *t0, int64_t *t1) {
-    *t0 = 0, *t1 = c->tap_rows;
-    if (c->tap_rows == 1) return;
-    int64_t first = h * c->f.step[1] + c->f.low[1];
-    while (*t1 > 1 && first + (*t1 - 1) * c->f.gap[1] >= c->f.in[1]) --*t1;
-    while (*t0 < *t1 - 1 && first + *t0 * c->f.gap[1] < 0) ++*t0;
-}
-
-/* The last row + 1 of the band that begins with row h. */
-static int64_t band_end(const core *c, const region *r, int64_t h) {
-    int64_t t0, t1, u0, u1;
-    tap_rows_of(c, h, &t0, &t1);
-    for (h++; h < r->h1; h++) {
-        tap_rows_of(c, h, &u0, &u1);
-        if (u0 != t0 || u1 != t1) break;
-    }
-    return h;
-}
-
-/* Do bands spare more than they waste in panels that they do not fill? */
-static bool prefers_bands(const core *c, const view *v, const region *r) {
-    if (c->tap_rows == 1 || r->d1 - r->d0 > 1) return false;
-    int64_t images = r->n1 - r->n0, cost = 0, t0, t1;
-    for (int64_t h = r->h0, end; h < r->h1; h = end) {
-        end = band_end(c, r, h);
-        tap_rows_of(c, h, &t0, &t1);
-        cost += panels_of(c, v, images, 1, end - h) * (t1 - t0);
-    }
-    return cost < panels_of(c, v, images, 1, r->h1 - r->h0) * c->tap_rows;
-}
-
-/* Filters of panels [i0, i1) for rows [h0, h1) of a region. */
-static void run_rows(work w, int worker, int64_t group, int64_t h0, int64_t h1, int64_t i0, int64_t i1) {
-    const job *j = w.j;
-    const core *c = w.c;
-    int64_t skipped = (h0 - w.r.h0) * w.v.row, images = w.r.n1 - w.r.n0, depths = w.r.d1 - w.r.d0;
-    w.v.data += skipped, w.v.floats -= skipped;
-    w.r.h0 = h0, w.r.h1 = h1;
-    w.pixels = images * depths * (h1 - h0) * c->f.out[2];
-    w.panels = panels_of(c, &w.v, images, depths, h1 - h0);
-    w.tile_step = w.panels * c->width;
-    const float *filters = c->packed + group * j->k_panels * c->kdim * MR;
-    for (int64_t stop; i0 < i1; i0 = stop) {
-        stop = GLIA_MIN(i0 + ROW_PANELS, i1);
-        if (c->grid)
-            run_grid(&w, filters, i0, stop);
-        else
-            run_band(&w, filters, i0, stop);
-        if (!w.direct) spread_tiles(&w, panel_row(j, i0), panel_row(j, stop));
-        if (!c->scattered) finish(j, &w.r, worker, group, panel_row(j, i0), panel_row(j, stop), false);
-    }
-}
-
-/* Filters of panels [i0, i1) of a group over a region, for one phase. */
-static void run_region(const job *j, const core *c, const region *r, int worker, int64_t group, int64_t i0,
-                       int64_t i1) {
-    float *private = j->private + worker * j->worker_floats;
-    work w = { .j = j, .c = c, .r = *r, .window = private, .t1 = c->tap_rows };
-    w.q = w.window + j->window_floats;
-    w.tiles = w.q + j->q_floats;
-    w.q_at = (int64_t *)(void *)(w.tiles + round_up(j->tile_floats, 16));
-    w.tap_at = w.q_at + c->kdim;
-    int64_t total = j->c * j->groups;
-    w.v = c->ready ? view_of(&c->f, r, j->x, j->n, total, group * j->c)
-                   : copy_window(w.window, &c->f, r, j->x, total, group * j->c, j->c);
-    if (c->ready && j->images) {
-        for (int64_t n = 0; n < r->n1 - r->n0; n++) fetch(w.v.data + n * w.v.image, w.v.channel * j->c);
-    }
-    w.tap_most = tap_offsets(&c->f, &w.v, j->adjoint, w.tap_at);
-    int64_t *q_at = w.q_at;
-    for (int64_t row = 0; row < c->tap_rows; row++) {
-        for (int64_t ch = 0; ch < j->c; ch++) {
-            for (int64_t t = 0; t < c->row_taps; t++) *q_at++ = ch * w.v.channel + w.tap_at[row * c->row_taps + t];
-        }
-    }
-    w.direct = r->n1 - r->n0 == 1 && !c->grid && !c->scattered;
-    w.y = j->y + (r->n0 * j->groups + group) * j->k * j->y_plane;
-    if (!prefers_bands(c, &w.v, r)) {
-        run_rows(w, worker, group, r->h0, r->h1, i0, i1);
-        return;
-    }
-    for (int64_t h = r->h0, end; h < r->h1; h = end) {
-        end = band_end(c, r, h);
-        tap_rows_of(c, h, &w.t0, &w.t1);
-        run_rows(w, worker, group, h, end, i0, i1);
-    }
+/* Columns [col, col + cols) of the region's pixels: zeros, if tiles only add. */
+static void clear(const work *w, float *y, int64_t pixels, int64_t cols) {
+    const job *j = w->j;
+    if (j->method == SPREAD) memset(w->window, 0, (size_t)((w->r.n1 - w->r.n0) * j->to.image) * sizeof(float));
+    if (j->method != TAPS || j->first_tap >= 0) return;
+    if (cols == j->k)
+        memset(y, 0, (size_t)(pixels * cols) * sizeof(float));
+    else
+        for (int64_t i = 0; i < pixels; i++) memset(y + i * j->k, 0, (size_t)cols * sizeof(float));
 }
 
 static void run_piece(void *context, int64_t piece, int worker) {
     const job *j = context;
-    int64_t part = piece % j->parts, index = piece / j->parts;
-    bool by_group = j->groups > 1;
-    int64_t g0 = by_group ? j->groups * part / j->parts : 0, g1 = by_group ? j->groups * (part + 1) / j->parts : 1;
-    int64_t i0 = by_group ? 0 : j->k_panels * part / j->parts;
-    int64_t i1 = by_group ? j->k_panels : j->k_panels * (part + 1) / j->parts;
-    for (int64_t g = g0; g < g1; g++) {
-        region r = { 0 };
-        float *packed = j->packed;
-        for (int64_t p = 0; p < j->n_phases; p++) {
-            core c = core_of(j, p);
-            c.packed = packed;
-            r = region_of(j, &c, index);
-            if (volume(c.f.out) == 0) continue;
-            if (c.taps == 0) {
-                clear_phase(j, &c, &r, g, panel_row(j, i0), panel_row(j, i1));
-                continue;
-            }
-            run_region(j, &c, &r, worker, g, i0, i1);
-            packed += j->groups * j->k_panels * c.kdim * MR;
-        }
-        if (j->n_phases > 1) finish(j, &r, worker, g, panel_row(j, i0), panel_row(j, i1), true);
+    const packing *p = &j->pack;
+    float *memory = j->private + worker * j->worker_floats;
+    work w = { .j = j, .r = region_of(j, piece / j->parts), .worker = worker, .window = memory };
+    w.panel = w.window + j->window_floats;
+    w.at = (int64_t *)(void *)(w.panel + j->panel_floats);
+    w.built = w.at + 2 * j->slots * j->pixels;
+    w.counts = w.built + j->slots;
+    for (int64_t i = 0; i < j->slots; i++) w.built[i] = -1;
+    const region *r = &w.r;
+    const int64_t row = ((r->n0 * j->out[0] + r->d0) * j->out[1] + r->h0) * j->out[2];
+    const int64_t pixels = (r->n1 - r->n0) * (r->d1 - r->d0) * (r->h1 - r->h0) * j->out[2];
+    const int64_t panels = j->units / p->groups, part = piece % j->parts;
+    const int64_t end = j->units * (part + 1) / j->parts;
+    for (int64_t u = j->units * part / j->parts, stop; u < end; u = stop) {
+        const int64_t group = u / panels, first = u % panels;
+        stop = GLIA_MIN(end, (group + 1) * panels);
+        const bool spread = j->method == SPREAD;
+        const int64_t last = spread ? panels_of(p->cols) : stop - group * panels;
+        const int64_t col = spread ? 0 : first * NR, cols = spread ? p->k : GLIA_MIN(p->cols, last * NR) - col;
+        float *y = j->y + row * j->k + group * p->k + col;
+        if (j->method == ROWS && j->window) fill_window(&w, group);
+        clear(&w, y, pixels, cols);
+        for (int64_t panel = first; panel < last; panel++) run_panel(&w, group, panel);
+        if (spread) empty_window(&w, group);
+        if (!j->epilogue.fn) continue;
+        const int64_t g = j->together;
+        j->epilogue.fn(j->epilogue.context, worker, 0, row * g, pixels * g, group * p->k + col, cols / g, y, j->k / g);
     }
 }
 
-static void run(glia_pool *pool, job *j, float *scratch) {
-    if (j->n < 1 || j->c < 1 || j->k < 1 || j->y_plane < 1) return;
-    j->packed = scratch;
-    j->private = scratch + j->packed_floats;
-    for (int64_t p = 0; p < j->n_phases; p++) {
-        core c = core_of(j, p);
-        if (volume(c.f.out) == 0 || c.taps == 0) continue;
-        packing f = { j, &c };
-        c.packed = scratch;
-        glia_parallel_for(j->w_group * j->groups > 16384 ? pool : NULL, j->groups * j->k_panels, pack_filters, &f);
-        scratch += j->groups * j->k_panels * c.kdim * MR;
+/* ---- entries ------------------------------------------------------------------------------ */
+
+/* One chunk of one panel of the kernel packed for all. */
+static void pack_piece(void *context, int64_t piece, int worker) {
+    (void)worker;
+    const job *j = context;
+    const packing *p = &j->pack;
+    const int64_t panels = panels_of(p->cols), chunks = divide_up(p->c, p->chunk);
+    const int64_t c0 = piece % chunks * p->chunk, panel = piece / chunks % panels, group = piece / chunks / panels;
+    GLIA_KERNEL(conv_pack)
+    (p, j->w, group, panel, c0,
+     j->packed + packed_at(p, group, panel) + p->taps * c0 * panel_width(panel_cols(p->cols, panel)));
+}
+
+static void pack(glia_pool *pool, job *j) {
+    const packing *p = &j->pack;
+    const int64_t pieces = p->groups * panels_of(p->cols) * divide_up(p->c, p->chunk);
+    glia_parallel_for(packed_floats(p) > SERIAL_FLOATS ? pool : NULL, pieces, pack_piece, j);
+}
+
+static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
+    job j = make_job(s, adjoint, true);
+    return j.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
+}
+
+static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *kernel, float *packed) {
+    job j = make_job(s, adjoint, true);
+    j.w = kernel, j.packed = packed;
+    if (j.regions) pack(pool, &j);
+}
+
+static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed, int workers) {
+    job j = make_job(s, adjoint, packed);
+    if (!j.regions) return 0;
+    int64_t shared = j.shared && !packed ? round_up(packed_floats(&j.pack), 16) : 0;
+    return (size_t)(shared + j.block_floats + workers * j.worker_floats) * sizeof(float);
+}
+
+static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
+    if (!j->regions) return;
+    if (packed) {
+        j->packed = (float *)(uintptr_t)packed;
+    } else if (j->shared) {
+        j->packed = scratch;
+        scratch += round_up(packed_floats(&j->pack), 16);
+        pack(pool, j);
     }
+    j->block = (block *)(void *)scratch;
+    j->private = scratch + j->block_floats;
+    if (j->method == ROWS)
+        put_rows(j, j->block);
+    else
+        put_taps(j, j->block);
     glia_parallel_for(pool, j->regions * j->parts, run_piece, j);
 }
 
-static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, int workers) {
-    job j = make_job(s, adjoint);
-    return (size_t)(j.packed_floats + workers * j.worker_floats) * sizeof(float);
+size_t GLIA_KERNEL(conv_f32_packed)(const glia_conv_shape *shape) { return packed_bytes(shape, false); }
+size_t GLIA_KERNEL(conv_input_grad_f32_packed)(const glia_conv_shape *shape) { return packed_bytes(shape, true); }
+
+void GLIA_KERNEL(conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed) {
+    pack_only(pool, shape, false, kernel, packed);
 }
 
-size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, int workers) {
-    return scratch_bytes(shape, false, workers);
+void GLIA_KERNEL(conv_input_grad_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel,
+                                           float *packed) {
+    pack_only(pool, shape, true, kernel, packed);
 }
 
-size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, int workers) {
-    return scratch_bytes(shape, true, workers);
+size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers) {
+    return scratch_bytes(shape, false, packed, workers);
 }
 
-void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel, float *y,
-                           glia_epilogue epilogue, void *scratch) {
-    job j = make_job(shape, false);
+size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers) {
+    return scratch_bytes(shape, true, packed, workers);
+}
+
+void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
+                           const float *packed, float *y, glia_epilogue epilogue, void *scratch) {
+    job j = make_job(shape, false, packed);
     j.x = x, j.w = kernel, j.y = y, j.epilogue = epilogue;
-    run(pool, &j, scratch);
+    run(pool, &j, packed, scratch);
 }
 
 void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy,
-                                      const float *kernel, float *dx, glia_epilogue epilogue, void *scratch) {
-    job j = make_job(shape, true);
+                                      const float *kernel, const float *packed, float *dx, glia_epilogue epilogue,
+                                      void *scratch) {
+    job j = make_job(shape, true, packed);
     j.x = dy, j.w = kernel, j.y = dx, j.epilogue = epilogue;
-    run(pool, &j, scratch);
+    run(pool, &j, packed, scratch);
 }

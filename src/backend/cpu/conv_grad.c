@@ -1,329 +1,414 @@
 /* conv_grad.c - the adjoint of convolution in the kernel.
  *
- * dkernel[k, c, t] is the sum over images and output pixels o of dy[k, o] x[c, o stride - pad + t dilation]. The pixels are
- * cut into regions (conv.h), and a fixed number of chunks of regions, whatever the threads, each sum into a partial result
- * of their own; in the end these are added in order. Within a region there are two ways:
+ * dkernel[k, c, t] is the sum over pixels o of y of dy[o, k] x[i, c], i = o stride - pad + t dilation: for each tap a
+ * product of x, transposed, and dy. The pixels are cut into regions that fit the first-level cache, together with what
+ * they read:
  *
- *   by channels   where they fill vectors: the region's input is copied with the channels last, so that every pixel is a
- *                 row of vectors. For each tap this is a product of dy (K, pixels) and rows that a table points at.
- *   by pixels     otherwise: dy is laid out in rows as long as those of the input's window, zeros between, so that dy and
- *                 the input under any tap are two straight lines; vectors run along them. Partial results stay vectors,
- *                 one for each element of dkernel, until the end.
+ *     x     window  [depth][height][phase][width][image][channel]      zeros around it; phases: columns modulo stride
+ *     dy    panels  [panel][depth][height][width][image][NR]
+ *
+ * Then the pixels of a row, of all images of the region, lie in a line for both, at every stride, and k runs over rows
+ * and pixels. Rows of the product are (tap, channel) pairs at offsets from a table. Where borders are a large part,
+ * only those pixels are taken that the tap joins, tap by tap.
+ *
+ * Channels of x and of y are cut into blocks whose sums fit the second-level cache; a fixed number of chunks of
+ * regions, whatever the threads, sum for themselves, and are added in order.
  */
 #include "backend/cpu/conv.h"
 
 enum {
-    CHANNEL_PIXELS = 256, /* of a region, by channels: as long as a packed panel of a matrix product */
-    LINE_PIXELS = 1536,   /* of a region, by pixels */
-    CHUNKS = 8,
-    PARTIAL_FLOATS = 1 << 20, /* of all chunks, unless one alone is larger */
-    PIECE_FLOPS = 400000,
-    MAX_PIECES = 16
+    REGION_PIXELS = 144,
+    SUM_FLOATS = 40960,       /* of a block */
+    PARTIAL_FLOATS = 1 << 20, /* of all chunks but the first */
+    PIECE_FLOPS = 1000000,
+    MIN_PIECES = 8,
+    COMBINE_FLOATS = 4096 /* added by a piece */
 };
 
-/* Filters and taps of a tile that sums by pixels: MR / 2 by 4 vectors are as many as MR by 2. */
-enum { LINE_ROWS = MR / 2, LINE_COLS = 4 };
+/* Images [n0, n1), depths [d0, d1) and rows [h0, h1) of y; either whole images, or one depth of one image. */
+typedef struct region {
+    int64_t n0, n1, d0, d1, h0, h1;
+} region;
 
 typedef struct job {
-    const glia_conv_shape *s;
-    field f;
-    bool by_channels;
-    int64_t c, k, taps;              /* channels and filters of a group */
-    int64_t width;                   /* floats of one partial result for a filter and tap, or filter, channel and tap */
-    int64_t images, rows, regions;   /* images in a region; or 0, and rows in a region */
-    int64_t chunks, parts, k_panels; /* pieces: chunks by parts of the groups, or of the filters if there is one */
-    int64_t partial_floats;          /* of one chunk: [groups][taps][k][width] or [groups][k][c][taps][VLEN] */
-    int64_t window_floats, dy_step, at_count, worker_floats;
+    const glia_conv_shape *shape;
+    glia_conv_shape s; /* with pixels together */
+    int64_t together;
+    int64_t c, k, taps;            /* channels and columns of a group; k counts pixels together */
+    bool by_taps;                  /* only joined pixels */
+    int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
+    int64_t chunks, c_blocks, k_blocks;
+    int64_t c_block, k_panels; /* most channels and panels in a block */
+    int64_t pixels;            /* most in a region */
+    int64_t window_floats, dy_floats, sum_floats, worker_floats, partial_floats;
     const float *x, *dy;
     float *dw, *partial, *private;
 } job;
 
+/* A block of channels [c0, c0 + c) of x and panels [p0, p1) of y in a group. */
+typedef struct unit {
+    int64_t group, c0, c, p0, p1;
+} unit;
+
+/* What a worker uses for one unit. */
+typedef struct work {
+    const job *j;
+    unit u;
+    float *window, *dy, *sums;
+    int64_t *p_at, *c_at;
+    int64_t width_of; /* the panels' width that c_at stands for */
+} work;
+
 /* ---- planning ----------------------------------------------------------------------------- */
 
+static int64_t span(const job *j, int axis, int64_t outputs) {
+    return (outputs - 1) * j->s.stride[axis] + (j->s.kernel[axis] - 1) * j->s.dilation[axis] + 1;
+}
+
 static void choose_regions(job *j) {
-    int64_t pixels = volume(j->f.out), target = j->by_channels ? CHANNEL_PIXELS : LINE_PIXELS;
-    if (pixels <= target) {
-        j->images = j->by_channels ? GLIA_MIN(target / pixels, j->s->n) : 1;
-        j->regions = divide_up(j->s->n, j->images);
+    const int64_t *out = j->s.out, pixels = volume(out);
+    if (pixels <= REGION_PIXELS) {
+        int64_t most = GLIA_MIN(REGION_PIXELS / pixels, j->s.n);
+        j->images = divide_up(j->s.n, divide_up(j->s.n, most));
+        j->regions = divide_up(j->s.n, j->images);
+        j->pixels = j->images * pixels;
         return;
     }
-    int64_t parts = divide_up(j->f.out[1], GLIA_MAX(1, target / j->f.out[2]));
-    j->rows = divide_up(j->f.out[1], parts);
-    j->regions = j->s->n * j->f.out[0] * divide_up(j->f.out[1], j->rows);
+    int64_t parts = divide_up(out[1], GLIA_MAX(1, REGION_PIXELS / out[2]));
+    j->rows = divide_up(out[1], parts);
+    j->regions = j->s.n * out[0] * divide_up(out[1], j->rows);
+    j->pixels = j->rows * out[2];
 }
 
-static region region_of(const job *j, int64_t index) {
-    if (j->images) {
-        return (
-            region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s->n), 0, j->f.out[0], 0, j->f.out[1] };
+static void choose_blocks(job *j) {
+    const int64_t panels = panels_of(j->k);
+    j->k_panels = GLIA_MIN(panels, 2);
+    j->c_block = GLIA_MIN(j->c, GLIA_MAX(1, SUM_FLOATS / (j->taps * j->k_panels * NR)));
+    if (j->c_block < j->c && j->c_block > 16) j->c_block = j->c_block / 16 * 16;
+    j->c_blocks = divide_up(j->c, j->c_block);
+    if (j->c_blocks == 1) j->k_panels = GLIA_MIN(panels, GLIA_MAX(2, SUM_FLOATS / (j->taps * j->c * NR)));
+    j->k_blocks = divide_up(panels, j->k_panels);
+    j->k_panels = divide_up(panels, j->k_blocks);
+}
+
+/* Are borders so large that it pays to leave them out, tap by tap? */
+static bool prefers_taps(const job *j) {
+    double part = 1;
+    for (int a = 0; a < 3; a++) {
+        int64_t pairs = 0, from, to;
+        for (int64_t t = 0; t < j->s.kernel[a]; t++) {
+            joined(&j->s, a, t, 0, j->s.in[a], 0, j->s.out[a], &from, &to);
+            pairs += to - from;
+        }
+        part *= (double)pairs / (double)(j->s.kernel[a] * j->s.out[a]);
     }
-    int64_t parts = divide_up(j->f.out[1], j->rows), part = index % parts, depth = index / parts % j->f.out[0];
-    int64_t n = index / parts / j->f.out[0];
-    return (region){ n, n + 1, depth, depth + 1, part * j->rows, GLIA_MIN((part + 1) * j->rows, j->f.out[1]) };
+    return part < 0.92 && j->c_block >= 2 * MR;
 }
 
-/* Extents of the window that a region reads, channels last: without phases. */
-static void pixel_extents(const job *j, int64_t depths, int64_t rows, int64_t extents[3]) {
-    extents[0] = span(&j->f, 0, depths), extents[1] = span(&j->f, 1, rows), extents[2] = span(&j->f, 2, j->f.out[2]);
+static void choose_pieces(job *j) {
+    const int64_t units = j->s.groups * j->c_blocks * j->k_blocks, all = j->s.groups * j->c * j->k * j->taps;
+    double flops = 2.0 * (double)all * (double)(j->s.n * volume(j->s.out));
+    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
+    j->partial_floats = round_up(volume(j->shape->kernel) * j->shape->k * j->c, 16);
+    j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->regions, 1 + PARTIAL_FLOATS / j->partial_floats));
 }
 
 static void choose_memory(job *j) {
-    int64_t depths = j->images ? j->f.out[0] : 1, rows = j->images ? j->f.out[1] : j->rows, extents[3];
-    int64_t images = GLIA_MAX(j->images, 1);
-    if (j->by_channels) {
-        pixel_extents(j, depths, rows, extents);
-        j->window_floats = round_up(images * volume(extents) * j->width, 16);
-        j->at_count = images * depths * rows * j->f.out[2];
-        j->dy_step = round_up(j->at_count, 16) + 16; /* not a power of two */
-    } else {
-        window_extents(&j->f, depths, rows, extents);
-        j->window_floats = window_floats(&j->f, 1, j->c, depths, rows);
-        j->at_count = j->c * j->taps + j->taps;
-        j->dy_step = round_up(volume(extents), 16);
-    }
-    j->worker_floats = j->window_floats + round_up(j->k * j->dy_step, 16) + round_up(2 * j->at_count, 16);
+    const int64_t images = GLIA_MAX(j->images, 1), depths = j->images ? j->s.out[0] : 1;
+    const int64_t rows = j->images ? j->s.out[1] : j->rows, stride = j->s.stride[2];
+    int64_t line = divide_up(span(j, 2, j->s.out[2]), stride) * stride * images * j->c_block;
+    j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line, 16);
+    j->dy_floats = round_up(j->k_panels * NR * j->pixels, 16);
+    j->sum_floats = round_up(j->k_panels * NR * j->taps * j->c_block, 16);
+    j->worker_floats = j->window_floats + j->dy_floats + j->sum_floats + round_up(4 * j->taps * j->c_block, 16);
 }
 
 static job make_job(const glia_conv_shape *s) {
-    job j = { .s = s, .f = field_of(s), .c = s->c / s->groups, .k = s->k / s->groups, .taps = volume(s->kernel) };
-    if (s->n < 1 || j.c < 1 || j.k < 1 || volume(s->out) < 1) return j;
-    j.by_channels = j.c >= VLEN - VLEN / 4;
-    j.width = j.by_channels ? round_up(j.c, VLEN) : VLEN;
-    j.k_panels = divide_up(j.k, j.by_channels ? MR : LINE_ROWS);
+    job j = { .shape = s, .s = *s };
+    if (s->n < 1 || s->c < 1 || s->k < 1 || volume(s->out) < 1 || volume(s->in) < 1) return j;
+    j.together = choose_together(s);
+    take_together(&j.s, j.together);
+    j.c = j.s.c / s->groups, j.k = j.s.k / s->groups, j.taps = volume(j.s.kernel);
     choose_regions(&j);
-    j.partial_floats = round_up(s->groups * j.k * j.taps * j.width * (j.by_channels ? 1 : j.c), 16);
-    double flops = 2.0 * (double)(s->n * s->groups) * (double)(j.k * j.c) * (double)j.taps * (double)volume(s->out);
-    int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MAX_PIECES - 1.0);
-    int64_t fitting = GLIA_MAX(1, PARTIAL_FLOATS / j.partial_floats);
-    j.chunks = GLIA_MIN(GLIA_MIN(want, CHUNKS), GLIA_MIN(fitting, j.regions));
-    j.parts = GLIA_MIN(divide_up(want, j.chunks), s->groups > 1 ? s->groups : j.k_panels);
-    if (j.chunks == CHUNKS) j.parts = 1;
+    choose_blocks(&j);
+    choose_pieces(&j);
     choose_memory(&j);
+    j.by_taps = prefers_taps(&j);
     return j;
 }
 
-/* ---- by channels -------------------------------------------------------------------------- */
+/* ---- copying ------------------------------------------------------------------------------ */
 
-/* The region's input with channels last: [image][depth][height][width][j->width], zeros outside. */
-static void copy_channels_last(const job *j, const region *r, int64_t group, const int64_t extents[3], float *dst) {
-    const field *f = &j->f;
-    const int64_t in = volume(f->in), w = j->width;
-    int64_t x0 = f->low[2], first = GLIA_MIN(GLIA_MAX(0, -x0), extents[2]);
-    int64_t stop = GLIA_MAX(first, GLIA_MIN(extents[2], f->in[2] - x0));
-    for (int64_t n = r->n0; n < r->n1; n++) {
-        const float *image = j->x + (n * j->s->c + group * j->c) * in;
-        for (int64_t row = 0; row < extents[0] * extents[1]; row++, dst += extents[2] * w) {
-            int64_t z = f->low[0] + r->d0 * f->step[0] + row / extents[1];
-            int64_t y = f->low[1] + r->h0 * f->step[1] + row % extents[1];
-            bool inside = z >= 0 && z < f->in[0] && y >= 0 && y < f->in[1];
-            if (!inside || first > 0 || stop < extents[2] || w > j->c) {
-                memset(dst, 0, (size_t)(extents[2] * w) * sizeof(float));
-            }
-            if (inside && stop > first) {
-                transpose(dst + first * w, w, image + (z * f->in[1] + y) * f->in[2] + x0 + first, in, j->c,
-                          stop - first);
-            }
-        }
-    }
+static region region_of(const job *j, int64_t index) {
+    const int64_t *out = j->s.out;
+    if (j->images)
+        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s.n), 0, out[0], 0, out[1] };
+    int64_t cuts = divide_up(out[1], j->rows), cut = index % cuts, depth = index / cuts % out[0];
+    int64_t n = index / cuts / out[0];
+    return (region){ n, n + 1, depth, depth + 1, out[1] * cut / cuts, out[1] * (cut + 1) / cuts };
 }
 
-/* The filters' dy over the region, one line of pixels each. */
-static void copy_dy(const job *j, const region *r, int64_t group, int64_t k0, int64_t k1, float *dst) {
-    int64_t out = volume(j->f.out), start = (r->d0 * j->f.out[1] + r->h0) * j->f.out[2];
-    int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * j->f.out[2];
-    for (int64_t k = k0; k < k1; k++) {
-        for (int64_t n = r->n0; n < r->n1; n++) {
-            const float *src = j->dy + (n * j->s->k + group * j->k + k) * out + start;
-            memcpy(dst + (k - k0) * j->dy_step + (n - r->n0) * pixels, src, (size_t)pixels * sizeof(float));
-        }
+/* Is there a tap that reads this position of an axis? */
+static bool is_read(const job *j, int axis, int64_t position) {
+    for (int64_t t = 0; t < j->s.kernel[axis]; t++) {
+        if ((position - t * j->s.dilation[axis]) % j->s.stride[axis] == 0) return true;
     }
+    return false;
 }
 
-/* Adds (or writes: first) a region's products for filters of panels [i0, i1) to partial [taps][k][width]. */
-static void sum_by_channels(const job *j, const region *r, int64_t group, int64_t i0, int64_t i1, float *memory,
-                            float *partial, bool first) {
-    const field *f = &j->f;
-    float *window = memory, *dy = window + j->window_floats;
-    int64_t *at = (int64_t *)(void *)(dy + round_up(j->k * j->dy_step, 16));
-    int64_t extents[3], rows = r->h1 - r->h0, depths = r->d1 - r->d0, w = j->width, pixels = 0;
-    int64_t k0 = j->k * i0 / j->k_panels, k1 = j->k * i1 / j->k_panels;
-    pixel_extents(j, depths, rows, extents);
-    copy_channels_last(j, r, group, extents, window);
-    copy_dy(j, r, group, k0, k1, dy);
-    for (int64_t n = 0; n < r->n1 - r->n0; n++) {
-        for (int64_t d = 0; d < depths; d++) {
-            for (int64_t h = 0; h < rows; h++) {
-                int64_t line = (n * extents[0] + d * f->step[0]) * extents[1] + h * f->step[1];
-                for (int64_t x = 0; x < f->out[2]; x++) at[pixels++] = (line * extents[2] + x * f->step[2]) * w;
-            }
-        }
-    }
-    for (int64_t c = 0, cols; c < w; c += cols) {
-        cols = GLIA_MIN(w - c, NR);
-        for (int64_t t = 0; t < j->taps; t++) {
-            int64_t t0 = t / (f->taps[1] * f->taps[2]), t1 = t / f->taps[2] % f->taps[1], t2 = t % f->taps[2];
-            int64_t tap = ((t0 * f->gap[0] * extents[1] + t1 * f->gap[1]) * extents[2] + t2 * f->gap[2]) * w;
-            for (int64_t i = i0; i < i1; i++) {
-                int64_t k = j->k * i / j->k_panels, n_rows = j->k * (i + 1) / j->k_panels - k;
-                glia_conv_micro_fn fn =
-                    GLIA_KERNEL(conv_micro)[TILE_ROWS_TABLE][cols == NR ? TILE_FULL : TILE_HALF][n_rows - 1];
-                fn(pixels, dy + (k - k0) * j->dy_step, j->dy_step, window + tap + c, 0, at,
-                   partial + (t * j->k + k) * w + c, w, !first);
+/* Columns of one row of the window, for all images: from x, or zeros. */
+static void copy_line(const work *w, const region *r, float *dst, int64_t z, int64_t y) {
+    const job *j = w->j;
+    const int64_t stride = j->s.stride[2], width = divide_up(span(j, 2, j->s.out[2]), stride), c = w->u.c;
+    const int64_t images = r->n1 - r->n0, image = volume(j->s.in) * j->s.c;
+    const float *line = j->x + r->n0 * image + (z * j->s.in[1] + y) * j->s.in[2] * j->s.c + w->u.group * j->c + w->u.c0;
+    const bool inside = z >= 0 && z < j->s.in[0] && y >= 0 && y < j->s.in[1];
+    for (int64_t phase = 0; phase < stride; phase++, dst += width * images * c) {
+        if (!is_read(j, 2, phase)) continue;
+        for (int64_t i = 0; i < width; i++) {
+            int64_t at = i * stride + phase - j->s.pad[2];
+            float *to = dst + i * images * c;
+            if (!inside || at < 0 || at >= j->s.in[2]) {
+                memset(to, 0, (size_t)(images * c) * sizeof(float));
+            } else if (images == 1 && stride == 1 && c == j->s.c) { /* the rest of the line at once */
+                int64_t run = GLIA_MIN(width - i, j->s.in[2] - at);
+                memcpy(to, line + at * c, (size_t)(run * c) * sizeof(float));
+                i += run - 1;
+            } else {
+                for (int64_t n = 0; n < images; n++) copy_floats(to + n * c, line + n * image + at * j->s.c, c);
             }
         }
     }
 }
 
-/* ---- by pixels ---------------------------------------------------------------------------- */
+/* Floats of a row of the window. */
+static int64_t line_floats(const work *w, const region *r) {
+    const int64_t stride = w->j->s.stride[2];
+    return divide_up(span(w->j, 2, w->j->s.out[2]), stride) * stride * (r->n1 - r->n0) * w->u.c;
+}
 
-/* Adds to sums[i][j] the products of line i of dy and the line of the window that begins at[j]. */
-GLIA_INLINE void line_tile(const int rows, const int cols, int64_t length, const float *dy, int64_t dy_step,
-                           const float *x, const int64_t *at, float *sums, int64_t sums_step) {
-    vf acc[LINE_ROWS][LINE_COLS];
-    const float *line[LINE_COLS];
-    GLIA_UNROLL for (int j = 0; j < cols; j++) {
-        line[j] = x + at[j];
-        GLIA_UNROLL for (int i = 0; i < rows; i++) acc[i][j] = vf_load(sums + i * sums_step + j * VLEN);
-    }
-    for (int64_t p = 0; p < length; p += VLEN) {
-        vf a[LINE_ROWS];
-        GLIA_UNROLL for (int i = 0; i < rows; i++) a[i] = vf_load(dy + i * dy_step + p);
-        GLIA_UNROLL for (int j = 0; j < cols; j++) {
-            vf b = vf_load(line[j] + p);
-            GLIA_UNROLL for (int i = 0; i < rows; i++) acc[i][j] += a[i] * b;
+static void copy_x(const work *w, const region *r) {
+    const job *j = w->j;
+    const int64_t depths = span(j, 0, r->d1 - r->d0), rows = span(j, 1, r->h1 - r->h0), line = line_floats(w, r);
+    for (int64_t d = 0; d < depths; d++) {
+        for (int64_t h = 0; h < rows; h++) {
+            if (!is_read(j, 0, d) || !is_read(j, 1, h)) continue;
+            copy_line(w, r, w->window + (d * rows + h) * line, r->d0 * j->s.stride[0] - j->s.pad[0] + d,
+                      r->h0 * j->s.stride[1] - j->s.pad[1] + h);
         }
-    }
-    GLIA_UNROLL for (int j = 0; j < cols; j++) {
-        GLIA_UNROLL for (int i = 0; i < rows; i++) vf_store(sums + i * sums_step + j * VLEN, acc[i][j]);
     }
 }
 
-#define LINE_CASE(rows)                                                                                                \
-    case rows:                                                                                                         \
-        if (cols == LINE_COLS)                                                                                         \
-            line_tile(rows, LINE_COLS, length, dy, dy_step, x, at, sums, step);                                        \
-        else                                                                                                           \
-            for (int64_t j = 0; j < cols; j++)                                                                         \
-                line_tile(rows, 1, length, dy, dy_step, x, at + j, sums + j * VLEN, step);                             \
-        break;
-
-static void line_tiles(int64_t rows, int64_t cols, int64_t length, const float *dy, int64_t dy_step, const float *x,
-                       const int64_t *at, float *sums, int64_t step) {
-    switch (rows) {
-        LINE_CASE(1)
-        LINE_CASE(2)
-#if MR_HALF >= 3
-        LINE_CASE(3)
-#endif
-#if MR_HALF >= 4
-        LINE_CASE(4)
-#endif
-#if MR_HALF >= 6
-        LINE_CASE(5)
-        LINE_CASE(6)
-#endif
-    default: break;
+static void copy_dy(const work *w, const region *r) {
+    const job *j = w->j;
+    const int64_t *out = j->s.out, images = r->n1 - r->n0, image = volume(out) * j->s.k;
+    const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * out[2];
+    const float *first = j->dy + r->n0 * image + (r->d0 * out[1] + r->h0) * out[2] * j->s.k + w->u.group * j->k;
+    for (int64_t p = w->u.p0; p < w->u.p1; p++) {
+        const int64_t cols = panel_cols(j->k, p), width = panel_width(cols);
+        float *dst = w->dy + (p - w->u.p0) * NR * pixels * images;
+        for (int64_t i = 0; i < pixels; i++) {
+            for (int64_t n = 0; n < images; n++, dst += width) {
+                copy_floats(dst, first + n * image + i * j->s.k + p * NR, cols);
+                for (int64_t o = cols; o < width; o++) dst[o] = 0;
+            }
+        }
     }
 }
 
-/* Adds a region's products for filters of panels [i0, i1) to partial [k][c taps][VLEN]. */
-static void sum_by_pixels(const job *j, const region *r, int64_t group, int64_t i0, int64_t i1, float *memory,
-                          float *partial) {
-    const field *f = &j->f;
-    float *window = memory, *dy = window + j->window_floats;
-    int64_t *at = (int64_t *)(void *)(dy + round_up(j->k * j->dy_step, 16)), *tap_at = at + j->c * j->taps;
-    int64_t rows = r->h1 - r->h0, depths = r->d1 - r->d0, ow = f->out[2], out = volume(f->out), terms = j->c * j->taps;
-    view v = copy_window(window, f, r, j->x, j->s->c, group * j->c, j->c);
-    tap_offsets(f, &v, false, tap_at);
-    for (int64_t e = 0; e < terms; e++) at[e] = e / j->taps * v.channel + tap_at[e % j->taps];
+/* ---- sums --------------------------------------------------------------------------------- */
 
-    int64_t length = round_up((depths - 1) * v.plane + (rows - 1) * v.row + ow, VLEN);
-    int64_t k0 = j->k * i0 / j->k_panels, k1 = j->k * i1 / j->k_panels;
-    for (int64_t k = k0; k < k1; k++) {
-        const float *src = j->dy + (r->n0 * j->s->k + group * j->k + k) * out + (r->d0 * f->out[1] + r->h0) * ow;
-        float *line = dy + (k - k0) * j->dy_step;
-        memset(line, 0, (size_t)length * sizeof(float));
-        for (int64_t l = 0; l < depths * rows; l++, src += ow) {
-            memcpy(line + l / rows * v.plane + l % rows * v.row, src, (size_t)ow * sizeof(float));
+/* Where (tap, channel) pairs are read in a region's window, and where their sums are. */
+static void list_rows(const work *w, const region *r, int64_t width) {
+    const job *j = w->j;
+    const int64_t images = r->n1 - r->n0, rows = span(j, 1, r->h1 - r->h0), line = line_floats(w, r);
+    const int64_t stride = j->s.stride[2], phase = line / stride;
+    int64_t n = 0;
+    for (int64_t t = 0; t < j->taps; t++) {
+        int64_t tap[3];
+        place_of(j->s.kernel, t, tap);
+        int64_t d = tap[0] * j->s.dilation[0], h = tap[1] * j->s.dilation[1], x = tap[2] * j->s.dilation[2];
+        int64_t at = (d * rows + h) * line + x % stride * phase + x / stride * images * w->u.c;
+        for (int64_t c = 0; c < w->u.c; c++, n++) w->p_at[n] = at + c, w->c_at[n] = n * width;
+    }
+}
+
+/* Rows of P that are neighbours in the window: a pixel's channels, or those of all taps of a row. */
+static int64_t run_of(const work *w, int64_t images) {
+    const glia_conv_shape *s = &w->j->s;
+    bool joined_taps = images == 1 && s->stride[2] == 1 && s->dilation[2] == 1;
+    return joined_taps ? s->kernel[2] * w->u.c : w->u.c;
+}
+
+/* All taps, or one, for one panel: pixels [from, to) of the region's rows and columns, at one depth. */
+static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t depth, int64_t first, int64_t rows,
+                       const int64_t from[3], const int64_t to[3]) {
+    const job *j = w->j;
+    const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
+    const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), ow = j->s.out[2];
+    const int64_t pixel = ((depth * (r->h1 - r->h0) + from[1]) * ow + from[2]) * images;
+    const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * ow * images;
+    const int64_t at =
+        (depth * j->s.stride[0] * window_rows + from[1] * j->s.stride[1]) * line + from[2] * images * w->u.c;
+    if (to[1] <= from[1] || to[2] <= from[2]) return;
+    glia_conv_tile a = { .outer = to[1] - from[1],
+                         .inner = (to[2] - from[2]) * images,
+                         .p = w->window + at,
+                         .p_step = w->u.c,
+                         .p_outer = j->s.stride[1] * line,
+                         .p_at = w->p_at + first,
+                         .q = w->dy + (panel - w->u.p0) * NR * pixels + pixel * width,
+                         .q_outer = ow * images * width,
+                         .c = w->sums + (panel - w->u.p0) * NR * j->taps * w->u.c,
+                         .c_at = w->c_at + first,
+                         .add = true };
+    const int64_t run = run_of(w, images);
+    if (run < MR) {
+        sweep(a, CONV_STEPS, rows, width);
+        return;
+    }
+    const float *window = a.p;
+    for (int64_t i = 0; i < rows; i += run, a.c_at += run) {
+        a.p = window + a.p_at[i];
+        sweep(a, CONV_COLS, GLIA_MIN(run, rows - i), width);
+    }
+}
+
+static void sum_region(const work *w, const region *r) {
+    const job *j = w->j;
+    copy_x(w, r);
+    copy_dy(w, r);
+    for (int64_t p = w->u.p0; p < w->u.p1; p++) {
+        list_rows(w, r, panel_width(panel_cols(j->k, p)));
+        for (int64_t d = 0; d < r->d1 - r->d0; d++) {
+            int64_t from[3] = { 0 }, to[3] = { 0, r->h1 - r->h0, j->s.out[2] }, tap[3];
+            if (!j->by_taps) {
+                sum_pixels(w, r, p, d, 0, j->taps * w->u.c, from, to);
+                continue;
+            }
+            for (int64_t t = 0; t < j->taps; t++) {
+                place_of(j->s.kernel, t, tap);
+                joined(&j->s, 0, tap[0], 0, j->s.in[0], r->d0 + d, r->d0 + d + 1, &from[0], &to[0]);
+                joined(&j->s, 1, tap[1], 0, j->s.in[1], r->h0, r->h1, &from[1], &to[1]);
+                joined(&j->s, 2, tap[2], 0, j->s.in[2], 0, j->s.out[2], &from[2], &to[2]);
+                from[1] -= r->h0, to[1] -= r->h0;
+                if (to[0] > from[0]) sum_pixels(w, r, p, d, t * w->u.c, w->u.c, from, to);
+            }
         }
     }
-    for (int64_t i = i0; i < i1; i++) {
-        int64_t k = j->k * i / j->k_panels, n_rows = j->k * (i + 1) / j->k_panels - k;
-        for (int64_t e = 0; e < terms; e += LINE_COLS) {
-            line_tiles(n_rows, GLIA_MIN(LINE_COLS, terms - e), length, dy + (k - k0) * j->dy_step, j->dy_step, window,
-                       at + e, partial + (k * terms + e) * VLEN, terms * VLEN);
+}
+
+/* ---- results ------------------------------------------------------------------------------ */
+
+/* Sums of one panel, [tap][channel][column], to dw (k, channel, tap), where channel and tap run on in memory. */
+static void store_panel(const work *w, const float *sums, int64_t cols, float *dw) {
+    const job *j = w->j;
+    const int64_t width = panel_width(cols), elements = w->u.c * j->taps, filter = j->c * j->taps;
+    for (int64_t k = 0; k < cols; k += VLEN) {
+        int64_t c = 0, t = 0;
+        for (int64_t e = 0; e < elements; e += VLEN) {
+            const int64_t there = GLIA_MIN(VLEN, elements - e);
+            vf v[VLEN];
+            for (int64_t i = 0; i < VLEN; i++) {
+                v[i] = i < there ? vf_load(sums + (t * w->u.c + c) * width + k) : (vf){ 0 };
+                if (++t == j->taps) t = 0, c++;
+            }
+            transpose_vectors(v);
+            for (int64_t i = 0; i < GLIA_MIN(VLEN, cols - k); i++) {
+                float *to = dw + (k + i) * filter + e;
+                vf_store_some(to, v[i], there);
+            }
         }
+    }
+}
+
+/* The same with pixels together: each has seen the kernel's taps at a place of its own. */
+static void store_together(const work *w, float *dw) {
+    const job *j = w->j;
+    const int64_t k = j->shape->k, run = j->shape->kernel[2], taps = volume(j->shape->kernel);
+    const int64_t width = panel_width(j->k);
+    for (int64_t f = 0; f < k; f++) {
+        for (int64_t c = 0; c < w->u.c; c++) {
+            for (int64_t t = 0; t < taps; t++) {
+                float sum = 0;
+                for (int64_t g = 0; g < j->together; g++) {
+                    int64_t at = t / run * j->s.kernel[2] + t % run + g * j->shape->stride[2];
+                    sum += w->sums[(at * w->u.c + c) * width + g * k + f];
+                }
+                dw[(f * j->c + w->u.c0 + c) * taps + t] = sum;
+            }
+        }
+    }
+}
+
+static void store(const work *w, float *dw) {
+    const job *j = w->j;
+    if (j->together > 1) {
+        store_together(w, dw);
+        return;
+    }
+    for (int64_t p = w->u.p0; p < w->u.p1; p++) {
+        store_panel(w, w->sums + (p - w->u.p0) * NR * j->taps * w->u.c, panel_cols(j->k, p),
+                    dw + ((w->u.group * j->k + p * NR) * j->c + w->u.c0) * j->taps);
     }
 }
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-static void sum_piece(void *context, int64_t piece, int worker) {
-    const job *j = context;
-    int64_t part = piece % j->parts, chunk = piece / j->parts, groups = j->s->groups;
-    bool by_group = groups > 1;
-    int64_t g0 = by_group ? groups * part / j->parts : 0, g1 = by_group ? groups * (part + 1) / j->parts : 1;
-    int64_t i0 = by_group ? 0 : j->k_panels * part / j->parts;
-    int64_t i1 = by_group ? j->k_panels : j->k_panels * (part + 1) / j->parts;
-    int64_t r0 = j->regions * chunk / j->chunks, r1 = j->regions * (chunk + 1) / j->chunks;
-    float *memory = j->private + worker * j->worker_floats, *sums = j->partial + chunk * j->partial_floats;
-    for (int64_t g = g0; g < g1; g++) {
-        int64_t of_filter = j->c * j->taps * VLEN;
-        float *of_group = sums + g * j->k * (j->by_channels ? j->taps * j->width : of_filter);
-        if (!j->by_channels) {
-            int64_t k0 = j->k * i0 / j->k_panels, k1 = j->k * i1 / j->k_panels;
-            memset(of_group + k0 * of_filter, 0, (size_t)((k1 - k0) * of_filter) * sizeof(float));
-        }
-        for (int64_t i = r0; i < r1; i++) {
-            region r = region_of(j, i);
-            if (j->by_channels)
-                sum_by_channels(j, &r, g, i0, i1, memory, of_group, i == r0);
-            else
-                sum_by_pixels(j, &r, g, i0, i1, memory, of_group);
-        }
-    }
+static unit unit_of(const job *j, int64_t index) {
+    const int64_t kb = index % j->k_blocks, cb = index / j->k_blocks % j->c_blocks, panels = panels_of(j->k);
+    unit u = { .group = index / j->k_blocks / j->c_blocks };
+    u.c0 = cb * j->c_block, u.c = GLIA_MIN(j->c_block, j->c - u.c0);
+    u.p0 = panels * kb / j->k_blocks, u.p1 = panels * (kb + 1) / j->k_blocks;
+    return u;
 }
 
-/* Adds the chunks for one filter. */
-static void combine_piece(void *context, int64_t filter, int worker) {
+static void sum_piece(void *context, int64_t piece, int worker) {
+    const job *j = context;
+    const int64_t units = j->s.groups * j->c_blocks * j->k_blocks, chunk = piece / units;
+    work w = { .j = j, .u = unit_of(j, piece % units), .window = j->private + worker * j->worker_floats };
+    w.dy = w.window + j->window_floats;
+    w.sums = w.dy + j->dy_floats;
+    w.p_at = (int64_t *)(void *)(w.sums + j->sum_floats);
+    w.c_at = w.p_at + j->taps * j->c_block;
+    memset(w.sums, 0, (size_t)j->sum_floats * sizeof(float));
+    for (int64_t i = j->regions * chunk / j->chunks; i < j->regions * (chunk + 1) / j->chunks; i++) {
+        region r = region_of(j, i);
+        sum_region(&w, &r);
+    }
+    store(&w, chunk ? j->partial + (chunk - 1) * j->partial_floats : j->dw);
+}
+
+/* Adds the chunks for some elements. */
+static void combine_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const job *j = context;
-    int64_t group = filter / j->k, k = filter % j->k, terms = j->c * j->taps;
-    float *dw = j->dw + filter * terms;
-    if (j->by_channels) {
-        for (int64_t t = 0; t < j->taps; t++) {
-            const float *sums = j->partial + ((group * j->taps + t) * j->k + k) * j->width;
-            for (int64_t c = 0; c < j->width; c += VLEN) {
-                vf sum = vf_load(sums + c);
-                for (int64_t i = 1; i < j->chunks; i++) sum += vf_load(sums + c + i * j->partial_floats);
-                for (int64_t l = 0; l < GLIA_MIN(VLEN, j->c - c); l++) dw[(c + l) * j->taps + t] = sum[l];
-            }
-        }
-        return;
-    }
-    const float *sums = j->partial + filter * terms * VLEN;
-    for (int64_t e = 0; e < terms; e++) {
-        vf sum = vf_load(sums + e * VLEN);
-        for (int64_t i = 1; i < j->chunks; i++) sum += vf_load(sums + e * VLEN + i * j->partial_floats);
-        dw[e] = vf_sum(sum);
+    const int64_t n = volume(j->shape->kernel) * j->shape->k * j->c, end = GLIA_MIN(n, (piece + 1) * COMBINE_FLOATS);
+    for (int64_t chunk = 1; chunk < j->chunks; chunk++) {
+        const float *sums = j->partial + (chunk - 1) * j->partial_floats;
+        int64_t i = piece * COMBINE_FLOATS;
+        for (; i + VLEN <= end; i += VLEN) vf_store(j->dw + i, vf_load(j->dw + i) + vf_load(sums + i));
+        for (; i < end; i++) j->dw[i] += sums[i];
     }
 }
 
 size_t GLIA_KERNEL(conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers) {
     job j = make_job(shape);
-    return (size_t)(j.chunks * j.partial_floats + workers * j.worker_floats) * sizeof(float);
+    return j.regions ? (size_t)((j.chunks - 1) * j.partial_floats + workers * j.worker_floats) * sizeof(float) : 0;
 }
 
 void GLIA_KERNEL(conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
                                        float *dkernel, void *scratch) {
     job j = make_job(shape);
-    if (j.regions < 1) {
-        memset(dkernel, 0, (size_t)(shape->k * j.c * j.taps) * sizeof(float));
+    if (!j.regions) {
+        memset(dkernel, 0, (size_t)(shape->k * (shape->c / shape->groups) * volume(shape->kernel)) * sizeof(float));
         return;
     }
     j.x = x, j.dy = dy, j.dw = dkernel;
     j.partial = scratch;
-    j.private = j.partial + j.chunks * j.partial_floats;
-    glia_parallel_for(pool, j.chunks * j.parts, sum_piece, &j);
-    glia_parallel_for(j.chunks * j.partial_floats > 16384 ? pool : NULL, shape->k, combine_piece, &j);
+    j.private = j.partial + (j.chunks - 1) * j.partial_floats;
+    glia_parallel_for(pool, j.chunks * j.s.groups * j.c_blocks * j.k_blocks, sum_piece, &j);
+    if (j.chunks == 1) return;
+    glia_parallel_for(j.chunks * j.partial_floats > 65536 ? pool : NULL, divide_up(j.partial_floats, COMBINE_FLOATS),
+                      combine_piece, &j);
 }

@@ -36,7 +36,7 @@ typedef struct glia_gemm {
     glia_epilogue epilogue;
 } glia_gemm;
 
-/* Convolution of x (N, C, D, H, W) with a kernel (K, C/groups, kernel...) to y (N, K, out...). One or two spatial axes
+/* Convolution of x (N, D, H, W, C) with a kernel (K, C/groups, kernel...) to y (N, out..., K). One or two spatial axes
  * are the last ones of three, the others have size, kernel, stride and dilation 1. Element o of an axis of y reads
  * x[o stride - pad + i dilation], i < kernel; what lies outside x is 0. Padding after the end follows from `out`. */
 typedef struct glia_conv_shape {
@@ -45,7 +45,7 @@ typedef struct glia_conv_shape {
     int64_t groups;
 } glia_conv_shape;
 
-/* Pooling of x (N, C, in...) to y (N, C, out...), windows as in glia_conv_shape. Padding is never a maximum; a window
+/* Pooling of x (N, in..., C) to y (N, out..., C), windows as in glia_conv_shape. Padding is never a maximum; a window
  * without any element has maximum -inf. The average is over the elements inside x, or the whole window: count_padding. */
 typedef struct glia_pool_shape {
     int64_t n, c;
@@ -59,14 +59,19 @@ typedef struct glia_cpu_kernels {
     size_t (*gemm_f32_scratch)(const glia_gemm *gemm, int workers);
     void (*gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
 
-    /* y = conv(x, kernel). The epilogue's batch is the sample, its row the channel of y, its column the pixel. */
-    size_t (*conv_f32_scratch)(const glia_conv_shape *shape, int workers);
-    void (*conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel, float *y,
-                     glia_epilogue epilogue, void *scratch);
-    /* dx, the adjoint in x (also the transposed convolution of dy). Row: the channel of x, column: its pixel. */
-    size_t (*conv_input_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
+    /* y = conv(x, kernel). The epilogue's rows are the pixels of y, all samples' one after the other, its columns are
+     * their channels. packed: the kernel, packed before for the same shape (a kernel that stays as it is), or NULL. */
+    size_t (*conv_f32_packed)(const glia_conv_shape *shape); /* bytes */
+    void (*conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
+    size_t (*conv_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
+    void (*conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
+                     const float *packed, float *y, glia_epilogue epilogue, void *scratch);
+    /* dx, the adjoint in x (also the transposed convolution of dy). Rows: the pixels of x. */
+    size_t (*conv_input_grad_f32_packed)(const glia_conv_shape *shape);
+    void (*conv_input_grad_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
+    size_t (*conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
     void (*conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
-                                float *dx, glia_epilogue epilogue, void *scratch);
+                                const float *packed, float *dx, glia_epilogue epilogue, void *scratch);
     /* dkernel, the adjoint in the kernel. */
     size_t (*conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
     void (*conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
@@ -75,9 +80,11 @@ typedef struct glia_cpu_kernels {
     /* The first maximum of a window in row-major order counts; NaN counts as a maximum and stays. */
     void (*max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
     /* dx: zero, but for dy added where x has its window's maximum. */
-    void (*max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy, float *dx);
-    /* v (N, C, out...): u (N, C, in...) where x has its window's maximum; 0 for a window without elements. */
-    void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u, float *v);
+    void (*max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy,
+                                 float *dx);
+    /* v (N, out..., C): u (N, in..., C) where x has its window's maximum; 0 for a window without elements. */
+    void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u,
+                                float *v);
     void (*avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
     void (*avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
 

@@ -304,6 +304,7 @@ static glia_status cpu_open(glia_backend *backend, int threads, glia_error *erro
 
 const glia_backend_kind glia_backend_cpu = {
     .name = "cpu",
+    .channels_last = true,
     .open = cpu_open,
     .has_kernel = cpu_has_kernel,
     .fusable = cpu_fusable,

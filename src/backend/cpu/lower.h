@@ -37,7 +37,8 @@ typedef struct glia_cpu_rows_fn {
 } glia_cpu_rows_fn;
 glia_launch *glia_cpu_product_prepare(const glia_lowering *lowering, float *c, glia_cpu_rows_fn epilogue);
 
-/* The last dimensions of the product's result that are its columns: 1, or a convolution's spatial axes. 0: not a product. */
+/* How many of the last dimensions of the product's result are its columns: 1, a convolution has its channels last; 0: it
+ * is not a product. */
 int glia_cpu_product_columns(const glia_node *node);
 
 /* A zeroed launch, or NULL and the error. */

@@ -1,347 +1,199 @@
 /* pool.c - max and average pooling over one to three spatial axes, with their adjoints.
  *
- * Planes (one channel of one sample) are independent; a piece is as many of them as make some thousand elements. The
- * general path walks each window, clipped to the plane. Windows of 2 x 2 at stride 2 without padding, which most networks
- * use, are vectorised over outputs: two rows are loaded, even and odd columns parted, and compared in row-major order.
- *
- * A row's last vector may reach beyond it. Rows are written in ascending order, so the next row repairs what was spilt,
- * and near the end of a piece, where nobody would, the scalar path takes over.
+ * Channels are last, so vectors run along them for every window, stride and padding; a pixel's last channels are a
+ * vector of which some lanes only are read and written. What computes y is cut into rows of pixels; what adds to dx,
+ * where windows may overlap, into images and blocks of channels.
  */
 #include <math.h>
 
 #include "backend/cpu/rows.h"
 
-enum { PIECE_ELEMENTS = 16384 };
+enum { PIECE_ELEMENTS = 16384, MIN_PIECES = 8 };
 
 typedef struct job {
     glia_pool_shape s;
-    int64_t in, out;          /* elements of a plane */
-    int64_t planes, together; /* planes, and planes in a piece */
-    bool pairs;               /* the 2 x 2 path */
-    const float *x, *u, *dy;  /* planes of in, in, out elements */
-    float *y, *dx;            /* out, in */
+    int64_t in, out;         /* floats of an image */
+    int64_t rows, together;  /* of pixels of y in all images, and in a piece; if pieces are images: of one */
+    int64_t blocks;          /* of channels, if pieces are images */
+    const float *x, *u, *dy; /* images of in, in, out floats */
+    float *y, *dx;           /* out, in */
 } job;
 
-/* Works on planes [first, last). */
-typedef void (*planes_fn)(const job *j, int64_t first, int64_t last);
-
-static job job_of(const glia_pool_shape *s) {
-    job j = { .s = *s, .planes = s->n * s->c };
-    j.in = s->in[0] * s->in[1] * s->in[2];
-    j.out = s->out[0] * s->out[1] * s->out[2];
-    j.together = GLIA_MAX(1, PIECE_ELEMENTS / GLIA_MAX(1, GLIA_MAX(j.in, j.out)));
-    j.pairs = s->size[0] == 1 && s->stride[0] == 1 && s->pad[0] == 0 && s->in[0] == s->out[0];
-    for (int a = 1; a < 3; a++) {
-        j.pairs = j.pairs && s->size[a] == 2 && s->stride[a] == 2 && s->pad[a] == 0 && 2 * s->out[a] <= s->in[a];
-    }
-    return j;
-}
-
-typedef struct task {
-    const job *j;
-    planes_fn fn;
-} task;
-
-static void run_piece(void *context, int64_t piece, int worker) {
-    (void)worker;
-    const task *t = context;
-    int64_t first = piece * t->j->together;
-    t->fn(t->j, first, GLIA_MIN(first + t->j->together, t->j->planes));
-}
-
-static void run(glia_pool *pool, const job *j, planes_fn fn) {
-    task t = { j, fn };
-    glia_parallel_for(pool, (j->planes + j->together - 1) / j->together, run_piece, &t);
-}
-
-/* ---- windows ------------------------------------------------------------------------------ */
-
+/* A pixel of y and the part of its window inside the image; places of their first channels. */
 typedef struct window {
-    int64_t low[3], high[3]; /* the part inside the plane */
+    int64_t low[3], high[3];
+    int64_t x, y;
 } window;
 
-static window window_of(const glia_pool_shape *s, int64_t od, int64_t oh, int64_t ow) {
-    const int64_t o[3] = { od, oh, ow };
-    window w;
-    for (int a = 0; a < 3; a++) {
-        int64_t start = o[a] * s->stride[a] - s->pad[a];
-        w.low[a] = GLIA_MAX(start, 0);
-        w.high[a] = GLIA_MIN(start + s->size[a], s->in[a]);
-    }
-    return w;
+/* Works on channels [c0, c1) of a pixel. */
+typedef void (*pixel_fn)(const job *j, const window *w, int64_t c0, int64_t c1);
+
+/* ---- walking ------------------------------------------------------------------------------ */
+
+GLIA_INLINE void clip(const glia_pool_shape *s, window *w, int axis, int64_t o) {
+    int64_t start = o * s->stride[axis] - s->pad[axis];
+    w->low[axis] = GLIA_MAX(start, 0);
+    w->high[axis] = GLIA_MIN(start + s->size[axis], s->in[axis]);
 }
 
-/* The place of the first maximum in a plane, NaN above all; -1 for an empty window. */
-static int64_t first_maximum(const glia_pool_shape *s, const window *w, const float *x) {
-    int64_t best = -1;
-    float most = 0;
-    for (int64_t d = w->low[0]; d < w->high[0]; d++) {
-        for (int64_t h = w->low[1]; h < w->high[1]; h++) {
-            int64_t row = (d * s->in[1] + h) * s->in[2];
-            for (int64_t i = row + w->low[2]; i < row + w->high[2]; i++) {
-                if (best < 0 || (most == most && !(x[i] <= most))) {
-                    best = i;
-                    most = x[i];
-                }
-            }
-        }
-    }
-    return best;
-}
-
-/* ---- max, any window ---------------------------------------------------------------------- */
-
-static void max_planes(const job *j, int64_t first, int64_t last) {
+/* Rows [row0, row1) of pixels, counted over all images. */
+GLIA_INLINE void walk(const job *j, int64_t row0, int64_t row1, int64_t c0, int64_t c1, pixel_fn fn) {
     const glia_pool_shape *s = &j->s;
-    float *y = j->y + first * j->out;
-    for (int64_t p = first; p < last; p++) {
-        const float *x = j->x + p * j->in;
-        for (int64_t od = 0; od < s->out[0]; od++) {
-            for (int64_t oh = 0; oh < s->out[1]; oh++) {
-                for (int64_t ow = 0; ow < s->out[2]; ow++) {
-                    window w = window_of(s, od, oh, ow);
-                    int64_t at = first_maximum(s, &w, x);
-                    *y++ = at < 0 ? -INFINITY : x[at];
-                }
-            }
+    for (int64_t row = row0; row < row1; row++) {
+        window w = { .x = row / (s->out[0] * s->out[1]) * j->in, .y = row * s->out[2] * s->c };
+        clip(s, &w, 0, row / s->out[1] % s->out[0]);
+        clip(s, &w, 1, row % s->out[1]);
+        for (int64_t o = 0; o < s->out[2]; o++, w.y += s->c) {
+            clip(s, &w, 2, o);
+            fn(j, &w, c0, c1);
         }
     }
 }
 
-static void gather_planes(const job *j, int64_t first, int64_t last) {
-    const glia_pool_shape *s = &j->s;
-    float *y = j->y + first * j->out;
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t od = 0; od < s->out[0]; od++) {
-            for (int64_t oh = 0; oh < s->out[1]; oh++) {
-                for (int64_t ow = 0; ow < s->out[2]; ow++) {
-                    window w = window_of(s, od, oh, ow);
-                    int64_t at = first_maximum(s, &w, j->x + p * j->in);
-                    *y++ = at < 0 ? 0 : j->u[p * j->in + at];
-                }
-            }
-        }
-    }
-}
+/* For every element of a window: `at` is the place of its channel 0. */
+#define EACH_ELEMENT(j, w, at)                                                                                         \
+    for (int64_t d_ = (w)->low[0]; d_ < (w)->high[0]; d_++)                                                            \
+        for (int64_t h_ = (w)->low[1]; h_ < (w)->high[1]; h_++)                                                        \
+            for (int64_t line_ = (w)->x + (d_ * (j)->s.in[1] + h_) * (j)->s.in[2] * (j)->s.c,                          \
+                         at = line_ + (w)->low[2] * (j)->s.c;                                                          \
+                 at < line_ + (w)->high[2] * (j)->s.c; at += (j)->s.c)
 
-static void scatter_planes(const job *j, int64_t first, int64_t last) {
-    const glia_pool_shape *s = &j->s;
-    const float *dy = j->dy + first * j->out;
-    memset(j->dx + first * j->in, 0, (size_t)((last - first) * j->in) * sizeof(float));
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t od = 0; od < s->out[0]; od++) {
-            for (int64_t oh = 0; oh < s->out[1]; oh++) {
-                for (int64_t ow = 0; ow < s->out[2]; ow++, dy++) {
-                    window w = window_of(s, od, oh, ow);
-                    int64_t at = first_maximum(s, &w, j->x + p * j->in);
-                    if (at >= 0) j->dx[p * j->in + at] += *dy;
-                }
-            }
-        }
-    }
-}
+/* ---- maxima ------------------------------------------------------------------------------- */
 
-/* ---- max, 2 x 2 --------------------------------------------------------------------------- */
-
-/* Where b replaces a as the maximum so far. */
+/* Where b replaces a as the maximum so far: NaN is above all, of equal ones the first stays. */
 GLIA_INLINE vi beats(vf b, vf a) { return ~(b <= a) & (a == a); }
 
-typedef struct pair_rows {
-    vf v[4];  /* the four elements of each window, in row-major order */
-    vi is[4]; /* which of them is the first maximum */
-    vf most;
-} pair_rows;
-
-GLIA_INLINE void load_pairs(const float *top, const float *bottom, vf v[4]) {
-    vf a = vf_load(top), b = vf_load(top + VLEN), c = vf_load(bottom), d = vf_load(bottom + VLEN);
-    v[0] = vf_even(a, b), v[1] = vf_odd(a, b), v[2] = vf_even(c, d), v[3] = vf_odd(c, d);
-}
-
-GLIA_INLINE pair_rows find_pairs(const float *top, const float *bottom) {
-    pair_rows r;
-    load_pairs(top, bottom, r.v);
-    vi b1 = beats(r.v[1], r.v[0]);
-    vf m1 = vf_select(b1, r.v[1], r.v[0]);
-    vi b2 = beats(r.v[2], m1);
-    vf m2 = vf_select(b2, r.v[2], m1);
-    r.is[3] = beats(r.v[3], m2);
-    r.most = vf_select(r.is[3], r.v[3], m2);
-    r.is[2] = b2 & ~r.is[3];
-    r.is[1] = b1 & ~(b2 | r.is[3]);
-    r.is[0] = ~(b1 | b2 | r.is[3]);
-    return r;
-}
-
-/* Which of the four elements of window i is its first maximum: 0 ... 3. */
-static int pair_winner(const float *top, const float *bottom, int64_t i) {
-    const float v[4] = { top[2 * i], top[2 * i + 1], bottom[2 * i], bottom[2 * i + 1] };
-    int best = 0;
-    for (int e = 1; e < 4; e++) {
-        if (v[best] == v[best] && !(v[e] <= v[best])) best = e;
+GLIA_INLINE void max_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
+    for (int64_t c = c0; c < c1; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, c1 - c);
+        vf most = vf_set(-INFINITY);
+        EACH_ELEMENT(j, w, at) {
+            vf x = vf_load_some(j->x + at + c, n);
+            most = vf_select(beats(x, most), x, most);
+        }
+        vf_store_some(j->y + w->y + c, most, n);
     }
-    return best;
 }
 
-/* Vectors begin at 0, VLEN, ...; the last of a row of at least VLEN ends with the row. */
-GLIA_INLINE int64_t next_vector(int64_t i, int64_t ow) {
-    return i + VLEN < ow && i + 2 * VLEN > ow ? ow - VLEN : i + VLEN;
+GLIA_INLINE void gather_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
+    for (int64_t c = c0; c < c1; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, c1 - c);
+        vf most = vf_set(-INFINITY), picked = { 0 };
+        vi first = ~(vi){ 0 };
+        EACH_ELEMENT(j, w, at) {
+            vf x = vf_load_some(j->x + at + c, n);
+            vi better = beats(x, most) | first;
+            most = vf_select(better, x, most);
+            picked = vf_select(better, vf_load_some(j->u + at + c, n), picked);
+            first = (vi){ 0 };
+        }
+        vf_store_some(j->y + w->y + c, picked, n);
+    }
 }
 
-/* Where row pair r of a plane begins. */
-GLIA_INLINE int64_t pair_start(const glia_pool_shape *s, int64_t r) {
-    return (r / s->out[1] * s->in[1] + r % s->out[1] * 2) * s->in[2];
-}
-
-static void max_pairs(const job *j, int64_t first, int64_t last) {
-    const int64_t w = j->s.in[2], ow = j->s.out[2], rows = j->s.in[0] * j->s.out[1];
-    const float *x_end = j->x + j->planes * j->in;
-    float *y = j->y + first * j->out, *y_end = j->y + last * j->out;
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t r = 0; r < rows; r++, y += ow) {
-            const float *top = j->x + p * j->in + pair_start(&j->s, r), *bottom = top + w;
-            if (ow >= VLEN || (x_end - bottom >= 2 * VLEN && y_end - y >= VLEN)) {
-                for (int64_t i = 0; i < ow; i = next_vector(i, ow)) {
-                    vf_store(y + i, find_pairs(top + 2 * i, bottom + 2 * i).most);
-                }
-            } else {
-                for (int64_t i = 0; i < ow; i++) {
-                    int e = pair_winner(top, bottom, i);
-                    y[i] = (e < 2 ? top : bottom)[2 * i + (e & 1)];
-                }
-            }
+GLIA_INLINE void scatter_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
+    for (int64_t c = c0; c < c1; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, c1 - c);
+        const vi g = (vi)vf_load_some(j->dy + w->y + c, n);
+        vf most = vf_set(-INFINITY);
+        vi best = { 0 }, element = { 0 };
+        EACH_ELEMENT(j, w, at) {
+            vf x = vf_load_some(j->x + at + c, n);
+            vi better = beats(x, most);
+            most = vf_select(better, x, most);
+            best = (best & ~better) | (element & better);
+            element += 1;
+        }
+        element = (vi){ 0 };
+        EACH_ELEMENT(j, w, at) {
+            vf dx = vf_load_some(j->dx + at + c, n);
+            vf_store_some(j->dx + at + c, dx + (vf)(g & (best == element)), n);
+            element += 1;
         }
     }
 }
 
-static void gather_pairs(const job *j, int64_t first, int64_t last) {
-    const int64_t w = j->s.in[2], ow = j->s.out[2], rows = j->s.in[0] * j->s.out[1];
-    const float *x_end = j->x + j->planes * j->in;
-    float *y = j->y + first * j->out, *y_end = j->y + last * j->out;
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t r = 0; r < rows; r++, y += ow) {
-            int64_t at = p * j->in + pair_start(&j->s, r);
-            const float *top = j->x + at, *bottom = top + w, *u = j->u + at;
-            if (ow >= VLEN || (x_end - bottom >= 2 * VLEN && y_end - y >= VLEN)) {
-                for (int64_t i = 0; i < ow; i = next_vector(i, ow)) {
-                    pair_rows f = find_pairs(top + 2 * i, bottom + 2 * i);
-                    vf v[4];
-                    load_pairs(u + 2 * i, u + w + 2 * i, v);
-                    vf_store(y + i, vf_select(f.is[0], v[0], vf_select(f.is[1], v[1], vf_select(f.is[2], v[2], v[3]))));
-                }
-            } else {
-                for (int64_t i = 0; i < ow; i++) {
-                    int e = pair_winner(top, bottom, i);
-                    y[i] = u[(e < 2 ? 0 : w) + 2 * i + (e & 1)];
-                }
-            }
-        }
-    }
-}
-
-/* One pair of rows of dx from one row of dy; vectors only if they may reach beyond the rows or need not. */
-static void scatter_pair(const float *top, int64_t w, int64_t ow, const float *dy, float *dx, bool vectors) {
-    const float *bottom = top + w;
-    if (vectors) {
-        for (int64_t i = 0; i < ow; i = next_vector(i, ow)) {
-            pair_rows f = find_pairs(top + 2 * i, bottom + 2 * i);
-            vi g = (vi)vf_load(dy + i);
-            vf a = (vf)(g & f.is[0]), b = (vf)(g & f.is[1]), c = (vf)(g & f.is[2]), d = (vf)(g & f.is[3]);
-            vf_store(dx + 2 * i, vf_low(a, b));
-            vf_store(dx + 2 * i + VLEN, vf_high(a, b));
-            vf_store(dx + w + 2 * i, vf_low(c, d));
-            vf_store(dx + w + 2 * i + VLEN, vf_high(c, d));
-        }
-    } else {
-        for (int64_t i = 0; i < ow; i++) {
-            int best = pair_winner(top, bottom, i);
-            for (int e = 0; e < 4; e++) dx[(e < 2 ? 0 : w) + 2 * i + (e & 1)] = e == best ? dy[i] : 0;
-        }
-    }
-    for (int64_t i = 2 * ow; i < w; i++) dx[i] = dx[w + i] = 0;
-}
-
-static void scatter_pairs(const job *j, int64_t first, int64_t last) {
-    const glia_pool_shape *s = &j->s;
-    const int64_t w = s->in[2], ow = s->out[2], rows = s->in[0] * s->out[1];
-    const float *x_end = j->x + j->planes * j->in, *dy_end = j->dy + j->planes * j->out, *dx_end = j->dx + last * j->in;
-    const float *dy = j->dy + first * j->out;
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t r = 0; r < rows; r++, dy += ow) {
-            const float *top = j->x + p * j->in + pair_start(s, r);
-            float *dx = j->dx + p * j->in + pair_start(s, r);
-            bool fits = x_end - top >= w + 2 * VLEN && dy_end - dy >= VLEN && dx_end - dx >= w + 2 * VLEN;
-            scatter_pair(top, w, ow, dy, dx, ow >= VLEN || fits);
-            if (r % s->out[1] == s->out[1] - 1) {
-                memset(dx + 2 * w, 0, (size_t)((s->in[1] - 2 * s->out[1]) * w) * sizeof(float));
-            }
-        }
-    }
-}
-
-/* ---- average ------------------------------------------------------------------------------ */
+/* ---- averages ----------------------------------------------------------------------------- */
 
 /* 1 / elements that the average of a window counts; 0 for a window without any. */
-static float window_share(const glia_pool_shape *s, const window *w) {
+GLIA_INLINE float share_of(const glia_pool_shape *s, const window *w) {
     int64_t count = 1;
     for (int a = 0; a < 3; a++) count *= s->count_padding ? s->size[a] : GLIA_MAX(w->high[a] - w->low[a], 0);
     return count ? 1 / (float)count : 0;
 }
 
-static float window_sum(const glia_pool_shape *s, const window *w, const float *x) {
-    float sum = 0;
-    for (int64_t d = w->low[0]; d < w->high[0]; d++) {
-        for (int64_t h = w->low[1]; h < w->high[1]; h++) {
-            const float *row = x + (d * s->in[1] + h) * s->in[2];
-            int64_t i = w->low[2];
-            if (w->high[2] - i >= 2 * VLEN) {
-                vf part = { 0 };
-                for (; i + VLEN <= w->high[2]; i += VLEN) part += vf_load(row + i);
-                for (int l = 0; l < VLEN; l++) sum += part[l];
-            }
-            for (; i < w->high[2]; i++) sum += row[i];
-        }
-    }
-    return sum;
-}
-
-static void avg_planes(const job *j, int64_t first, int64_t last) {
-    const glia_pool_shape *s = &j->s;
-    float *y = j->y + first * j->out;
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t od = 0; od < s->out[0]; od++) {
-            for (int64_t oh = 0; oh < s->out[1]; oh++) {
-                for (int64_t ow = 0; ow < s->out[2]; ow++) {
-                    window w = window_of(s, od, oh, ow);
-                    *y++ = window_sum(s, &w, j->x + p * j->in) * window_share(s, &w);
-                }
-            }
-        }
+GLIA_INLINE void avg_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
+    const float share = share_of(&j->s, w);
+    for (int64_t c = c0; c < c1; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, c1 - c);
+        vf sum = { 0 };
+        EACH_ELEMENT(j, w, at) sum += vf_load_some(j->x + at + c, n);
+        vf_store_some(j->y + w->y + c, sum * share, n);
     }
 }
 
-static void spread(const glia_pool_shape *s, const window *w, float share, float *dx) {
-    for (int64_t d = w->low[0]; d < w->high[0]; d++) {
-        for (int64_t h = w->low[1]; h < w->high[1]; h++) {
-            float *row = dx + (d * s->in[1] + h) * s->in[2];
-            for (int64_t i = w->low[2]; i < w->high[2]; i++) row[i] += share;
-        }
+GLIA_INLINE void avg_grad_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
+    const float share = share_of(&j->s, w);
+    for (int64_t c = c0; c < c1; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, c1 - c);
+        const vf g = vf_load_some(j->dy + w->y + c, n) * share;
+        EACH_ELEMENT(j, w, at) vf_store_some(j->dx + at + c, vf_load_some(j->dx + at + c, n) + g, n);
     }
 }
 
-static void avg_grad_planes(const job *j, int64_t first, int64_t last) {
-    const glia_pool_shape *s = &j->s;
-    const float *dy = j->dy + first * j->out;
-    memset(j->dx + first * j->in, 0, (size_t)((last - first) * j->in) * sizeof(float));
-    for (int64_t p = first; p < last; p++) {
-        for (int64_t od = 0; od < s->out[0]; od++) {
-            for (int64_t oh = 0; oh < s->out[1]; oh++) {
-                for (int64_t ow = 0; ow < s->out[2]; ow++) {
-                    window w = window_of(s, od, oh, ow);
-                    spread(s, &w, *dy++ * window_share(s, &w), j->dx + p * j->in);
-                }
-            }
-        }
+/* ---- pieces ------------------------------------------------------------------------------- */
+
+static job job_of(const glia_pool_shape *s) {
+    job j = { .s = *s, .rows = s->n * s->out[0] * s->out[1] };
+    j.in = s->in[0] * s->in[1] * s->in[2] * s->c;
+    j.out = s->out[0] * s->out[1] * s->out[2] * s->c;
+    int64_t of_row = GLIA_MAX(1, GLIA_MAX(j.out, j.in) / GLIA_MAX(1, s->out[0] * s->out[1]));
+    j.together = GLIA_MAX(1, PIECE_ELEMENTS / of_row);
+    int64_t want = GLIA_MIN(MIN_PIECES, s->n * j.in / PIECE_ELEMENTS);
+    j.blocks = GLIA_MAX(1, GLIA_MIN((want + s->n - 1) / GLIA_MAX(1, s->n), (s->c + VLEN - 1) / VLEN));
+    return j;
+}
+
+#define BY_ROWS(name)                                                                                                  \
+    static void name##_rows(void *context, int64_t piece, int worker) {                                                \
+        (void)worker;                                                                                                  \
+        const job *j = context;                                                                                        \
+        int64_t first = piece * j->together;                                                                           \
+        walk(j, first, GLIA_MIN(first + j->together, j->rows), 0, j->s.c, name##_pixel);                               \
     }
+BY_ROWS(max)
+BY_ROWS(gather)
+BY_ROWS(avg)
+
+static void run_rows(glia_pool *pool, job *j, glia_piece_fn fn) {
+    glia_parallel_for(pool, (j->rows + j->together - 1) / j->together, fn, j);
+}
+
+/* Some channels of one image of dx become zero. */
+static void clear(const job *j, int64_t n, int64_t c0, int64_t c1) {
+    float *dx = j->dx + n * j->in, *end = dx + j->in;
+    if (c1 - c0 == j->s.c)
+        memset(dx, 0, (size_t)j->in * sizeof(float));
+    else
+        for (; dx < end; dx += j->s.c) memset(dx + c0, 0, (size_t)(c1 - c0) * sizeof(float));
+}
+
+#define BY_IMAGES(name)                                                                                                \
+    static void name##_images(void *context, int64_t piece, int worker) {                                              \
+        (void)worker;                                                                                                  \
+        const job *j = context;                                                                                        \
+        const int64_t vectors = (j->s.c + VLEN - 1) / VLEN, n = piece / j->blocks, block = piece % j->blocks;          \
+        const int64_t rows = j->s.out[0] * j->s.out[1], c0 = vectors * block / j->blocks * VLEN;                       \
+        const int64_t c1 = GLIA_MIN(vectors * (block + 1) / j->blocks * VLEN, j->s.c);                                 \
+        clear(j, n, c0, c1);                                                                                           \
+        walk(j, n *rows, (n + 1) * rows, c0, c1, name##_pixel);                                                        \
+    }
+BY_IMAGES(scatter)
+BY_IMAGES(avg_grad)
+
+static void run_images(glia_pool *pool, job *j, glia_piece_fn fn) {
+    bool small = j->s.n * j->in < 2 * PIECE_ELEMENTS;
+    glia_parallel_for(small ? NULL : pool, j->s.n * j->blocks, fn, j);
 }
 
 /* ---- entries ------------------------------------------------------------------------------ */
@@ -349,31 +201,31 @@ static void avg_grad_planes(const job *j, int64_t first, int64_t last) {
 void GLIA_KERNEL(max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y) {
     job j = job_of(shape);
     j.x = x, j.y = y;
-    run(pool, &j, j.pairs ? max_pairs : max_planes);
+    run_rows(pool, &j, max_rows);
 }
 
 void GLIA_KERNEL(max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy,
                                        float *dx) {
     job j = job_of(shape);
     j.x = x, j.dy = dy, j.dx = dx;
-    run(pool, &j, j.pairs ? scatter_pairs : scatter_planes);
+    run_images(pool, &j, scatter_images);
 }
 
 void GLIA_KERNEL(max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u,
                                       float *v) {
     job j = job_of(shape);
     j.x = x, j.u = u, j.y = v;
-    run(pool, &j, j.pairs ? gather_pairs : gather_planes);
+    run_rows(pool, &j, gather_rows);
 }
 
 void GLIA_KERNEL(avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y) {
     job j = job_of(shape);
     j.x = x, j.y = y;
-    run(pool, &j, avg_planes);
+    run_rows(pool, &j, avg_rows);
 }
 
 void GLIA_KERNEL(avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx) {
     job j = job_of(shape);
     j.dy = dy, j.dx = dx;
-    run(pool, &j, avg_grad_planes);
+    run_images(pool, &j, avg_grad_images);
 }

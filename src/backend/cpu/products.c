@@ -14,9 +14,9 @@ static bool is_f32(const glia_node *n) {
     return n->dtype == GLIA_F32;
 }
 
-/* Convolutions and pooling whose kernels want (N, C, spatial...). */
-static bool is_conv(const glia_node *n) { return is_f32(n) && !((const glia_conv_attrs *)n->attrs)->channels_last; }
-static bool is_pool(const glia_node *n) { return is_f32(n) && !((const glia_pool_attrs *)n->attrs)->channels_last; }
+/* Convolutions and pooling whose kernels want (N, spatial..., C). */
+static bool is_conv(const glia_node *n) { return is_f32(n) && ((const glia_conv_attrs *)n->attrs)->channels_last; }
+static bool is_pool(const glia_node *n) { return is_f32(n) && ((const glia_pool_attrs *)n->attrs)->channels_last; }
 
 /* ---- matrix products ----------------------------------------------------------------------------- */
 
@@ -163,7 +163,6 @@ typedef struct conv_launch {
     float *c;
     void *scratch;
     glia_cpu_rows_fn epilogue;
-    int64_t rows; /* channels of the result */
 } conv_launch;
 
 /* Spatial sizes as the last of three. */
@@ -173,9 +172,9 @@ static void put_three(int64_t three[3], const int64_t *dim, int n, int64_t missi
 
 static glia_conv_shape conv_shape(const glia_conv_attrs *a, glia_shape x, glia_shape kernel, glia_shape y) {
     const int axes = x.rank - 2;
-    glia_conv_shape s = { .n = x.dim[0], .c = x.dim[1], .k = y.dim[1], .groups = a->groups };
-    put_three(s.in, x.dim + 2, axes, 1);
-    put_three(s.out, y.dim + 2, axes, 1);
+    glia_conv_shape s = { .n = x.dim[0], .c = x.dim[axes + 1], .k = y.dim[axes + 1], .groups = a->groups };
+    put_three(s.in, x.dim + 1, axes, 1);
+    put_three(s.out, y.dim + 1, axes, 1);
     put_three(s.kernel, kernel.dim + 2, axes, 1);
     put_three(s.stride, a->stride.dim, axes, 1);
     put_three(s.dilation, a->dilation.dim, axes, 1);
@@ -192,18 +191,18 @@ static glia_conv_shape conv_shape_of(const glia_node *n) {
 
 static void conv_run(const glia_launch *launch, glia_pool *pool) {
     const conv_launch *l = (const conv_launch *)launch;
-    block_context block = { l->epilogue, 0, l->rows };
+    block_context block = { l->epilogue, 0, 0 };
     glia_epilogue e = { 0 };
     if (l->epilogue.fn) e = (glia_epilogue){ product_block, &block };
-    l->kernels->conv_f32(pool, &l->shape, l->a, l->b, l->c, e, l->scratch);
+    l->kernels->conv_f32(pool, &l->shape, l->a, l->b, NULL, l->c, e, l->scratch);
 }
 
 static void conv_input_grad_run(const glia_launch *launch, glia_pool *pool) {
     const conv_launch *l = (const conv_launch *)launch;
-    block_context block = { l->epilogue, 0, l->rows };
+    block_context block = { l->epilogue, 0, 0 };
     glia_epilogue e = { 0 };
     if (l->epilogue.fn) e = (glia_epilogue){ product_block, &block };
-    l->kernels->conv_input_grad_f32(pool, &l->shape, l->a, l->b, l->c, e, l->scratch);
+    l->kernels->conv_input_grad_f32(pool, &l->shape, l->a, l->b, NULL, l->c, e, l->scratch);
 }
 
 static void conv_kernel_grad_run(const glia_launch *launch, glia_pool *pool) {
@@ -213,12 +212,12 @@ static void conv_kernel_grad_run(const glia_launch *launch, glia_pool *pool) {
 
 static size_t conv_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
     const glia_conv_shape s = conv_shape_of(n);
-    return kernels->conv_f32_scratch(&s, workers);
+    return kernels->conv_f32_scratch(&s, false, workers);
 }
 
 static size_t conv_input_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
     const glia_conv_shape s = conv_shape_of(n);
-    return kernels->conv_input_grad_f32_scratch(&s, workers);
+    return kernels->conv_input_grad_f32_scratch(&s, false, workers);
 }
 
 static size_t conv_kernel_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
@@ -236,8 +235,7 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
                         .b = w->address[n->in[1]->id],
                         .c = c,
                         .scratch = w->scratch,
-                        .epilogue = epilogue,
-                        .rows = n->shape.dim[1] };
+                        .epilogue = epilogue };
     if (n->op == &glia_op_conv)
         l->base = (glia_launch){ .run = conv_run, .kernel = epilogue.fn ? "conv_f32+" : "conv_f32" };
     else if (n->op == &glia_op_conv_kernel_grad)
@@ -261,9 +259,9 @@ typedef struct pool_launch {
 /* x and y are the shapes before and after pooling. */
 static glia_pool_shape pool_shape(const glia_pool_attrs *a, glia_shape x, glia_shape y) {
     const int axes = x.rank - 2;
-    glia_pool_shape s = { .n = x.dim[0], .c = x.dim[1], .count_padding = a->count_padding };
-    put_three(s.in, x.dim + 2, axes, 1);
-    put_three(s.out, y.dim + 2, axes, 1);
+    glia_pool_shape s = { .n = x.dim[0], .c = x.dim[axes + 1], .count_padding = a->count_padding };
+    put_three(s.in, x.dim + 1, axes, 1);
+    put_three(s.out, y.dim + 1, axes, 1);
     put_three(s.size, a->window.dim, axes, 1);
     put_three(s.stride, a->stride.dim, axes, 1);
     put_three(s.pad, a->pad.dim, axes, 0);
@@ -311,8 +309,7 @@ static glia_launch *prepare_pool(const glia_lowering *w) {
 int glia_cpu_product_columns(const glia_node *n) {
     if (!is_f32(n)) return 0;
     if (n->op == &glia_op_matmul) return 1;
-    if (n->op != &glia_op_conv && n->op != &glia_op_conv_input_grad) return 0;
-    return is_conv(n) ? n->shape.rank - 2 : 0;
+    return (n->op == &glia_op_conv || n->op == &glia_op_conv_input_grad) && is_conv(n) ? 1 : 0;
 }
 
 glia_launch *glia_cpu_product_prepare(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {

@@ -7,30 +7,35 @@
 #include "backend/cpu/simd.h"
 
 /* GLIA_ISA_V4 for v4, and so on. */
-#define GLIA_ISA_OF_generic GLIA_ISA_GENERIC
-#define GLIA_ISA_OF_v2 GLIA_ISA_V2
-#define GLIA_ISA_OF_v3 GLIA_ISA_V3
-#define GLIA_ISA_OF_v4 GLIA_ISA_V4
-#define GLIA_ISA_OF_neon GLIA_ISA_NEON
+#define GLIA_ISA_OF_generic   GLIA_ISA_GENERIC
+#define GLIA_ISA_OF_v2        GLIA_ISA_V2
+#define GLIA_ISA_OF_v3        GLIA_ISA_V3
+#define GLIA_ISA_OF_v4        GLIA_ISA_V4
+#define GLIA_ISA_OF_neon      GLIA_ISA_NEON
 #define GLIA_ISA_OF_JOIN(isa) GLIA_ISA_OF_##isa
-#define GLIA_ISA_OF(isa) GLIA_ISA_OF_JOIN(isa)
-#define GLIA_KERNEL_ISA_ID GLIA_ISA_OF(GLIA_KERNEL_ISA)
+#define GLIA_ISA_OF(isa)      GLIA_ISA_OF_JOIN(isa)
+#define GLIA_KERNEL_ISA_ID    GLIA_ISA_OF(GLIA_KERNEL_ISA)
 
 extern const glia_cpu_kernels GLIA_KERNEL(cpu_table);
 
 size_t GLIA_KERNEL(gemm_f32_scratch)(const glia_gemm *gemm, int workers);
 void GLIA_KERNEL(gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
 
-size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, int workers);
-void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel, float *y,
-                           glia_epilogue epilogue, void *scratch);
-size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
-void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
-                                      float *dx, glia_epilogue epilogue, void *scratch);
+size_t GLIA_KERNEL(conv_f32_packed)(const glia_conv_shape *shape);
+void GLIA_KERNEL(conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
+size_t GLIA_KERNEL(conv_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
+void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
+                           const float *packed, float *y, glia_epilogue epilogue, void *scratch);
+size_t GLIA_KERNEL(conv_input_grad_f32_packed)(const glia_conv_shape *shape);
+void GLIA_KERNEL(conv_input_grad_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel,
+                                           float *packed);
+size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
+void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy,
+                                      const float *kernel, const float *packed, float *dx, glia_epilogue epilogue,
+                                      void *scratch);
 size_t GLIA_KERNEL(conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
 void GLIA_KERNEL(conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
                                        float *dkernel, void *scratch);
-
 void GLIA_KERNEL(max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
 void GLIA_KERNEL(max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy,
                                        float *dx);

@@ -66,6 +66,7 @@ static void options_json(json *j, const training *t) {
     json_text(j, "schedule", schedule_name(t->schedule));
     json_real(j, "lr_end", t->schedule == GLIA_LR_CONSTANT ? t->optimizer.lr : a->lr_end);
     json_int(j, "warmup", a->warmup);
+    json_text(j, "precision", precision_name(t->precision));
     json_real(j, "momentum", t->optimizer.momentum);
     json_bool(j, "nesterov", t->optimizer.nesterov);
     json_real(j, "weight_decay", t->optimizer.weight_decay);

@@ -39,6 +39,7 @@ static int read_request(request *r, int argc, char **argv) {
         { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave alone: \"conv*,dense1/bias\"", 0, 0 },
         { "seed", OPTION_INT, &s->seed, "N", "of weights, order and dropout (0)", 0, INFINITY },
         { "max-steps", OPTION_INT, &s->max_steps, "N", "stop after so many steps", 1, INFINITY },
+        { "precision", OPTION_TEXT, &s->precision, "NAME", "of products: f32 or bf16 (f32)", 0, 0 },
         { "threads", OPTION_INT, &s->threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
         { "workers", OPTION_INT, &s->workers, "N", "threads that prepare batches (1)", 1, 1024 },
         { .help = "what comes out" },

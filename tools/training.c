@@ -20,6 +20,9 @@ static const char *const schedule_names[] = {
 };
 enum { SCHEDULES = sizeof schedule_names / sizeof schedule_names[0] };
 
+static const char *const precision_names[] = { "f32", "bf16" };
+const char *precision_name(glia_precision precision) { return precision_names[precision]; }
+
 const char *schedule_name(glia_lr_schedule schedule) { return schedule_names[schedule]; }
 
 const char *optimizer_name(glia_optimizer_kind kind) { return optimizer_names[kind]; }
@@ -67,7 +70,9 @@ static int choose_optimizer(training *t) {
                             : (int)t->optimizer.kind;
     int schedule =
         a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
-    if (kind < 0 || schedule < 0) return EXIT_USAGE;
+    int precision = a->precision && schedule >= 0 ? choose("precision", a->precision, precision_names, 2) : 0;
+    if (kind < 0 || schedule < 0 || precision < 0) return EXIT_USAGE;
+    t->precision = (glia_precision)precision;
     if (kind != (int)t->optimizer.kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
     t->schedule = (glia_lr_schedule)schedule;
     if (!isnan(a->lr)) t->optimizer.lr = a->lr;
@@ -251,6 +256,7 @@ int training_run(training *t) {
                                                    .seed = (uint64_t)a->seed,
                                                    .backend = t->backend,
                                                    .workers = (int)a->workers,
+                                                   .precision = t->precision,
                                                    .max_steps = a->max_steps,
                                                    .progress = progress_step,
                                                    .context = &t->progress },

@@ -10,7 +10,7 @@
 typedef struct settings {
     const char *model, *data, *data_folder;
     int64_t epochs, batch, seed, threads, workers, max_steps;
-    const char *optimizer, *schedule;
+    const char *optimizer, *schedule, *precision;
     double lr, lr_end, momentum, weight_decay, clip_norm, label_smoothing;
     int64_t warmup;
     bool nesterov;
@@ -29,6 +29,7 @@ typedef struct training {
     glia_backend *backend;
     glia_optimizer optimizer;
     glia_lr_schedule schedule;
+    glia_precision precision;
     glia_loss loss;
     double *mean, *stddev;
     int n_normal;
@@ -54,6 +55,7 @@ const glia_dataset *training_data(const training *t); /* what is trained on */
 int64_t training_mistakes(const training *t);         /* on the test data */
 const char *optimizer_name(glia_optimizer_kind kind);
 const char *schedule_name(glia_lr_schedule schedule);
+const char *precision_name(glia_precision precision);
 void training_json(const training *t, text *out, bool epochs); /* the figures of a run as an object */
 void training_headline(const training *t);                     /* prints what is about to happen */
 

@@ -473,12 +473,19 @@ typedef enum glia_mode {
     GLIA_TRAIN
 } glia_mode;
 
+/* In what precision matrix products and convolutions multiply. Values, sums and parameters are f32 in any case. */
+typedef enum glia_precision {
+    GLIA_PRECISION_F32,
+    GLIA_PRECISION_BF16 /* operands are rounded to bf16 (8 bits of mantissa) on their way into a product */
+} glia_precision;
+
 typedef struct glia_compile_opts {
     const glia_tensor *outputs; /* what to compute; at least one output or update */
     int n_outputs;
     glia_mode mode;
     const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all */
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
+    glia_precision precision;
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
     /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
      * What depends on them alone is computed in that run and kept: scales behind a product (batch norm) become part of
@@ -694,6 +701,7 @@ typedef struct glia_fit_opts {
     glia_backend *backend; /* NULL: "cpu" with `threads` */
     int threads;           /* 0: all cores */
     int workers;           /* of the loader; 0: 1 */
+    glia_precision precision;
     int64_t max_steps;     /* stop after so many steps in all; 0: no limit */
     glia_progress_fn progress;
     void *context;

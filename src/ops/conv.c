@@ -22,7 +22,8 @@ static const glia_field conv_fields[] = {
     GLIA_FIELD(INTS, glia_conv_attrs, stride),        GLIA_FIELD(INTS, glia_conv_attrs, dilation),
     GLIA_FIELD(INTS, glia_conv_attrs, pad),           GLIA_FIELD(INTS, glia_conv_attrs, pad_after),
     GLIA_FIELD(INT, glia_conv_attrs, groups),         GLIA_FIELD(SHAPE, glia_conv_attrs, size),
-    GLIA_FIELD(BOOL, glia_conv_attrs, channels_last), GLIA_FIELDS_END,
+    GLIA_FIELD(BOOL, glia_conv_attrs, channels_last), GLIA_FIELD(BOOL, glia_conv_attrs, bf16),
+    GLIA_FIELDS_END,
 };
 
 /* ---- shapes --------------------------------------------------------------------------------- */
@@ -117,10 +118,11 @@ typedef struct geometry {
     int64_t samples, groups, channels, filters; /* the last two in each group */
     int64_t size[3], out[3], taps[3], stride[3], dilation[3], pad[3];
     int64_t x_channel, x_place, y_channel, y_place; /* from one channel, one place to the next */
+    bool bf16;
 } geometry;
 
 static geometry geometry_of(const glia_conv_attrs *a, glia_shape x, glia_shape kernel, glia_shape y) {
-    geometry g = { .samples = x.dim[0], .groups = a->groups };
+    geometry g = { .samples = x.dim[0], .groups = a->groups, .bf16 = a->bf16 };
     x = glia_channels_first(x, a->channels_last);
     y = glia_channels_first(y, a->channels_last);
     g.channels = kernel.dim[1];
@@ -145,6 +147,10 @@ typedef struct operands {
     double *sum;
 } operands;
 
+static double product(const geometry *g, double a, double b) {
+    return g->bf16 ? glia_round_to(GLIA_BF16, a) * glia_round_to(GLIA_BF16, b) : a * b;
+}
+
 /* One filter k of sample n, one of its channels c, one place o: the products over the kernel's taps. x, w and y are the
  * indices of x[n, c, 0...], w[k, c, 0...] and y[n, k, o]. */
 static void sum_taps(const geometry *g, operands t, const int64_t o[3], int64_t x, int64_t w, int64_t y) {
@@ -160,11 +166,11 @@ static void sum_taps(const geometry *g, operands t, const int64_t o[3], int64_t 
                 int64_t at_x = x + ((d * g->size[1] + r) * g->size[2] + c) * g->x_place;
                 int64_t at_w = w + (i * g->taps[1] + j) * g->taps[2] + k;
                 if (!t.y) {
-                    t.sum[y] += t.x[at_x] * t.w[at_w];
+                    t.sum[y] += product(g, t.x[at_x], t.w[at_w]);
                 } else if (!t.x) {
-                    t.sum[at_x] += t.y[y] * t.w[at_w];
+                    t.sum[at_x] += product(g, t.y[y], t.w[at_w]);
                 } else {
-                    t.sum[at_w] += t.x[at_x] * t.y[y];
+                    t.sum[at_w] += product(g, t.x[at_x], t.y[y]);
                 }
             }
         }
@@ -311,9 +317,9 @@ RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
 
 #define ATTRS(name, last, s, d, p, q, g, x, k, y)                                                                      \
-    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last },                    \
-                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last },                 \
-                                 name##_k_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST k, last };
+    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last, false },                    \
+                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last, false },                 \
+                                 name##_k_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST k, last, false };
 CASES(ATTRS)
 
 #define SAMPLE(case, last, a, b, attributes)                                                                           \

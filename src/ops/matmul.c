@@ -56,7 +56,10 @@ static void matmul_eval(const glia_node *n, const double *const *in, double *out
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t j = 0; j < columns; j++) {
                 double sum = 0;
-                for (int64_t k = 0; k < inner; k++) sum += a[i * a_row + k * a_step] * b[k * b_step + j * b_column];
+                for (int64_t k = 0; k < inner; k++) {
+                    double x = a[i * a_row + k * a_step], y = b[k * b_step + j * b_column];
+                    sum += t->bf16 ? glia_round_to(GLIA_BF16, x) * glia_round_to(GLIA_BF16, y) : x * y;
+                }
                 *out++ = sum;
             }
         }
@@ -80,7 +83,8 @@ static double matmul_flops(const glia_node *n) {
 }
 
 static const glia_field matmul_fields[] = { GLIA_FIELD(BOOL, glia_matmul_attrs, transpose_a),
-                                            GLIA_FIELD(BOOL, glia_matmul_attrs, transpose_b), GLIA_FIELDS_END };
+                                            GLIA_FIELD(BOOL, glia_matmul_attrs, transpose_b),
+                                            GLIA_FIELD(BOOL, glia_matmul_attrs, bf16), GLIA_FIELDS_END };
 
 const glia_op glia_op_matmul = { .name = "matmul",
                                  .summary = "(..., M, K) x (..., K, N) -> (..., M, N), leading axes broadcast",
@@ -94,7 +98,7 @@ const glia_op glia_op_matmul = { .name = "matmul",
 
 #define FACTORS(...) .n = 2, .in = { __VA_ARGS__ }
 #define OF(...) { .shape = GLIA_DIMS(__VA_ARGS__) }
-#define TRANSPOSED(a, b) .attrs = &(const glia_matmul_attrs){ a, b }
+#define TRANSPOSED(a, b) .attrs = &(const glia_matmul_attrs){ a, b, false }
 const glia_sample glia_samples_matmul[] = {
     { .name = "plain", FACTORS(OF(3, 4), OF(4, 5)), TRANSPOSED(false, false) },
     { .name = "first transposed", FACTORS(OF(4, 3), OF(4, 5)), TRANSPOSED(true, false) },
@@ -124,7 +128,7 @@ glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor 
         return tall(a, b, transpose_b);
     }
     return glia_node_create(glia_graph_of(in, 2), &glia_op_matmul, in, 2,
-                            &(glia_matmul_attrs){ transpose_a, transpose_b });
+                            &(glia_matmul_attrs){ transpose_a, transpose_b, false });
 }
 
 glia_tensor glia_matmul(glia_tensor a, glia_tensor b) { return glia_matmul_transposed(a, false, b, false); }

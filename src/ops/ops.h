@@ -30,7 +30,8 @@ typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_att
 typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
 typedef struct glia_scatter_attrs { int64_t axis; glia_shape size; } glia_scatter_attrs; /* size: a SHAPE of rank 1 */
 typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
-typedef struct glia_matmul_attrs { bool transpose_a, transpose_b; } glia_matmul_attrs;
+/* bf16 (here and in convolutions): f32 operands are rounded to bf16 before they are multiplied; sums stay f32. */
+typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; } glia_matmul_attrs;
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
 
 typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
@@ -42,6 +43,7 @@ typedef struct glia_conv_attrs {
     int64_t groups;
     glia_shape size; /* SHAPE: conv_input_grad: x's full shape (N, C, ...); conv_kernel_grad: the kernel's full shape; conv: rank 0 */
     bool channels_last; /* x and y are (N, spatial..., C); the kernel stays (K, C/groups, spatial...) */
+    bool bf16;          /* as in glia_matmul_attrs */
 } glia_conv_attrs;
 
 /* max_pool, max_pool_scatter, max_pool_gather, avg_pool, avg_pool_grad. */

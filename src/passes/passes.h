@@ -2,6 +2,7 @@
  *
  *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
  *   absorb    frozen: scales and shifts after a product become its weights and bias      graph -> graph
+ *   precision products marked that round their operands to bf16                          graph -> graph
  *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
  *   layout    images with their channels last, if the backend wants them so              graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
@@ -21,6 +22,7 @@
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
                             glia_error *error);
 glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
+glia_graph *glia_pass_precision(const glia_graph *graph, glia_precision precision, glia_error *error);
 glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);

@@ -59,6 +59,7 @@ static glia_status begin_training(fit *f, glia_model *model, const glia_dataset 
     glia_status status = glia_task_begin(&f->train, model, o->backend, o->threads, GLIA_TRAIN, error);
     if (status == GLIA_OK) status = glia_task_measure(&f->train, data, o->loss, o->label_smoothing, error);
     if (status != GLIA_OK) return status;
+    f->train.precision = o->precision;
     glia_minimize(f->train.measures.loss, o->optimizer, NULL, NULL);
     status = glia_graph_check(f->train.graph, error);
     if (status == GLIA_OK) status = glia_task_prepare(&f->train, glia_data_count(data), o->batch, error);

@@ -55,6 +55,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     int64_t batch = opts.batch ? opts.batch : 1;
     glia_status status = advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, batch, error), error);
     if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
+    if (status == GLIA_OK) status = advance(&p->graph, glia_pass_precision(p->graph, opts.precision, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_sink(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_layout(p->graph, p->backend, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);

@@ -191,7 +191,8 @@ glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
                                .n_outputs = task->n_outputs,
                                .mode = task->mode,
                                .batch = n,
-                               .frozen = task->mode == GLIA_INFER };
+                               .frozen = task->mode == GLIA_INFER,
+                               .precision = task->precision };
     glia_lane *lane = &task->lanes[task->n_lanes];
     *lane = (glia_lane){ .batch = n, .used = task->asked };
     lane->program = glia_compile(task->graph, task->backend, opts, error);

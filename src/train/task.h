@@ -42,6 +42,7 @@ enum { GLIA_TASK_OUTPUTS = 3 };
 typedef struct glia_task {
     glia_model *model;
     glia_mode mode;
+    glia_precision precision; /* f32 unless changed before a lane is made */
     glia_graph *graph;
     glia_node *x, *y; /* inputs */
     glia_measures measures;

@@ -100,6 +100,7 @@ typedef struct glia_cpu_kernels {
 
     void (*copy)(glia_pool *pool, const glia_copy *copy);
     void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */
+    void (*round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y); /* to the nearest bf16, ties to even */
     void (*gather)(glia_pool *pool, const glia_pick *pick);
     void (*scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
     void (*argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);

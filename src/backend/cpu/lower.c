@@ -96,7 +96,8 @@ static bool as_loop(const glia_backend *backend, glia_node *node, single_loop *s
 static size_t anchor_scratch(const glia_backend *backend, const glia_node *anchor) {
     const glia_cpu_row *row = row_of(anchor);
     if (!row) return glia_ref_scratch(anchor);
-    return row->scratch ? row->scratch(kernels_of(backend), anchor, glia_pool_size(backend->pool)) : 0;
+    const size_t rounding = glia_cpu_rounding_scratch(anchor);
+    return rounding + (row->scratch ? row->scratch(kernels_of(backend), anchor, glia_pool_size(backend->pool)) : 0);
 }
 
 /* An output of the group where the anchor's result can be made: the anchor itself, or one of its size. NULL: none. */

@@ -37,6 +37,11 @@ typedef struct glia_cpu_rows_fn {
 } glia_cpu_rows_fn;
 glia_launch *glia_cpu_product_prepare(const glia_lowering *lowering, float *c, glia_cpu_rows_fn epilogue);
 
+/* A product with its attribute bf16: the bytes of scratch that it needs before those of its row (0 for others), and its
+ * launch. */
+size_t glia_cpu_rounding_scratch(const glia_node *node);
+glia_launch *glia_cpu_rounded_prepare(const glia_lowering *lowering, float *c, glia_cpu_rows_fn epilogue);
+
 /* How many of the last dimensions of the product's result are its columns: 1, a convolution has its channels last; 0: it
  * is not a product. */
 int glia_cpu_product_columns(const glia_node *node);

@@ -235,6 +235,33 @@ void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t 
     run_pieces(pool, j.pieces, fill_piece, &j);
 }
 
+/* ---- rounding ------------------------------------------------------------------------------------------ */
+
+typedef struct round_job {
+    const float *x;
+    float *y;
+    int64_t n, pieces;
+} round_job;
+
+static void round_piece(void *context, int64_t piece, int worker) {
+    const round_job *j = context;
+    int64_t from, to;
+    (void)worker;
+    share(j->n, j->pieces, piece, &from, &to);
+    for (int64_t i = from; i < to; i++) {
+        uint32_t bits;
+        memcpy(&bits, &j->x[i], sizeof bits);
+        uint32_t rounded = bits + 0x7fff + ((bits >> 16) & 1), nan = bits | 0x400000;
+        bits = ((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded) & 0xffff0000;
+        memcpy(&j->y[i], &bits, sizeof bits);
+    }
+}
+
+void GLIA_KERNEL(round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y) {
+    round_job j = { .x = x, .y = y, .n = n, .pieces = pieces_for(2 * n * (int64_t)sizeof *x, n) };
+    run_pieces(pool, j.pieces, round_piece, &j);
+}
+
 /* ---- by index ---------------------------------------------------------------------------------- */
 
 typedef struct pick_job {

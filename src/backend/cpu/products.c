@@ -313,6 +313,7 @@ int glia_cpu_product_columns(const glia_node *n) {
 }
 
 glia_launch *glia_cpu_product_prepare(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
+    if (glia_cpu_rounding_scratch(w->node)) return glia_cpu_rounded_prepare(w, c, epilogue);
     return w->node->op == &glia_op_matmul ? prepare_matmul(w, c, epilogue) : prepare_conv(w, c, epilogue);
 }
 

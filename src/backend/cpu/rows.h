@@ -51,6 +51,7 @@ void GLIA_KERNEL(loop_block)(const glia_loop *loop, int worker, int64_t row, int
 void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);
+void GLIA_KERNEL(round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y);
 void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick);
 void GLIA_KERNEL(scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
 void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);

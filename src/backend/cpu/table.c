@@ -26,6 +26,7 @@ const glia_cpu_kernels GLIA_KERNEL(cpu_table) = {
     .softmax_f32 = GLIA_KERNEL(softmax_f32),
     .copy = GLIA_KERNEL(copy),
     .fill = GLIA_KERNEL(fill),
+    .round_bf16_f32 = GLIA_KERNEL(round_bf16_f32),
     .gather = GLIA_KERNEL(gather),
     .scatter_add_f32 = GLIA_KERNEL(scatter_add_f32),
     .argmax_f32 = GLIA_KERNEL(argmax_f32),

@@ -106,7 +106,7 @@ static void check_bound(const glia_cpu_kernels *table, const bound *b) {
     float x[N], y[N], z[N];
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < N; i++) x[i] = draw(&rng), y[i] = draw(&rng);
-        tile->form[0](z, x, y, NULL, N);
+        tile->form[0](&(glia_tile_args){ .rows = 1, .n = N, .d = z, .in = { x, y } });
         for (int i = 0; i < N; i++) {
             const double want = b->one ? b->one(x[i]) : b->two(x[i], y[i]);
             const double error = error_of(z[i], want);
@@ -127,52 +127,189 @@ static void functions_keep_their_bounds(void **state) {
     }
 }
 
-/* ---- forms, lengths, places ------------------------------------------------------------------------ */
+/* ---- forms, shapes, places --------------------------------------------------------------------------- */
 
-/* One form on n elements: the same as element by element, nothing behind the end written; also in the place of `over`. */
-static void check_form(const glia_cpu_kernels *table, const glia_tile *tile, unsigned form, int n, int in_place) {
-    float in[3][96], d[96], want[96];
-    glia_rng rng = { .seed = 5, .stream = (uint64_t)n };
-    for (int k = 0; k < 3; k++) {
-        for (int i = 0; i < 96; i++) in[k][i] = (float)floor(glia_rng_uniform(&rng) * 6) / 4;
-    }
-    for (int i = 0; i < 96; i++) d[i] = 77;
-    for (int i = 0; i < n; i++) {
-        const float *p[3];
-        for (int k = 0; k < 3; k++) p[k] = in[k] + ((form >> k & 1) ? 0 : i);
-        tile->form[0](&want[i], p[0], p[1], p[2], 1);
-    }
-    float *to = in_place < 0 ? d : in[in_place];
-    const float behind = to[n];
-    tile->form[form](to, in[0], tile->n_in > 1 ? in[1] : NULL, tile->n_in > 2 ? in[2] : NULL, n);
-    for (int i = 0; i < n; i++) {
-        if (memcmp(&to[i], &want[i], sizeof(float)) && fabsf(to[i] - want[i]) > 1e-6f) {
-            fail_msg("%s on %s, form %u, %d elements: element %d is %g, not %g", tile->op, glia_isa_name(table->isa),
-                     form, n, i, (double)to[i], (double)want[i]);
-        }
-    }
-    assert_true(to[n] == behind);
+/* What the compounds compute, on numbers so small that every way to round them is exact. */
+static float muladd(const float *x) { return x[0] * x[1] + x[2]; }
+static float mulsub(const float *x) { return x[0] * x[1] - x[2]; }
+static float submul(const float *x) { return x[2] - x[0] * x[1]; }
+static float choice(const float *x) { return x[0] != 0 ? x[1] : x[2]; }
+static float addmax(const float *x) { return fmaxf(x[0] + x[1], x[2]); }
+static float scaleshift(const float *x) { return (x[0] - x[1]) * x[2] + x[3]; }
+static float mix(const float *x) { return x[0] * x[2] + x[1] * x[3]; }
+static float mixsquare(const float *x) { return x[0] * x[2] + x[1] * x[1] * x[3]; }
+static float rootadd(const float *x) { return sqrtf(x[0]) * x[1] + x[2]; }
+static float subdiv(const float *x) { return x[0] - x[1] * x[3] / x[2]; }
+static float both(const float *x) { return x[0] != 0 ? x[1] : x[0]; }
+static float either(const float *x) { return x[0] != 0 ? x[0] : x[1]; }
+static float same(const float *x) { return x[0]; }
+
+static const struct {
+    const char *name;
+    float (*of)(const float *x);
+} steps[] = {
+    { "select", choice },   { "muladd", muladd },         { "mulsub", mulsub }, { "submul", submul },
+    { "addmax", addmax },   { "scaleshift", scaleshift }, { "mix", mix },       { "mixsquare", mixsquare },
+    { "rootadd", rootadd }, { "subdiv", subdiv },         { "and", both },      { "or", either },
+    { "copy", same },       { "stop_gradient", same },    { "fill", same },
+};
+
+enum { MOST_ROWS = 3, PITCH = 96 };
+
+typedef struct form_case {
+    const glia_cpu_kernels *table;
+    const char *name;
+    const bound *bound; /* or */
+    float (*of)(const float *x);
+    unsigned form;
+    int64_t rows, n;
+    int in_place; /* the operand whose place the result takes; -1: none */
+} form_case;
+
+static double wanted(const form_case *c, const float *x) {
+    if (c->of) return c->of(x);
+    return c->bound->one ? c->bound->one(x[0]) : c->bound->two(x[0], x[1]);
 }
 
-static void every_form_and_length(void **state) {
+/* One form on rows of n elements: as defined, and nothing beside them written. Odd operands repeat one row. */
+static void check_form(const form_case *c) {
+    const glia_tile *tile = c->table->tile_named(c->name);
+    float in[GLIA_TILE_OPERANDS][MOST_ROWS][PITCH], d[MOST_ROWS][PITCH], want[MOST_ROWS][PITCH];
+    for (int i = 0; i < GLIA_COUNT(in) * MOST_ROWS * PITCH; i++) { /* quarters from 0 to 5/4 */
+        in[i / (MOST_ROWS * PITCH)][i / PITCH % MOST_ROWS][i % PITCH] =
+            (float)(((uint32_t)(i + 1) * 2654435761u >> 20) % 6) / 4;
+    }
+    glia_tile_args t = { .rows = c->rows, .n = c->n, .d = d, .d_step = sizeof d[0] };
+    for (int k = 0; k < tile->n_in; k++) {
+        t.in[k] = in[k];
+        t.step[k] = k % 2 && k != c->in_place ? 0 : sizeof in[k][0];
+    }
+    if (c->in_place >= 0) t.d = in[c->in_place];
+    float(*to)[PITCH] = t.d;
+    for (int64_t r = 0; r < MOST_ROWS; r++) {
+        for (int64_t i = 0; i < PITCH; i++) {
+            float x[GLIA_TILE_OPERANDS];
+            for (int k = 0; k < tile->n_in; k++) x[k] = in[k][t.step[k] ? r : 0][c->form >> k & 1 ? 0 : i];
+            if (c->in_place < 0) d[r][i] = 77;
+            want[r][i] = r < c->rows && i < c->n ? (float)wanted(c, x) : to[r][i];
+        }
+    }
+    tile->form[c->form](&t);
+    for (int64_t r = 0; r < MOST_ROWS; r++) {
+        for (int64_t i = 0; i < PITCH; i++) {
+            const float got = to[r][i];
+            if (memcmp(&got, &want[r][i], sizeof got) && !(fabsf(got - want[r][i]) <= 1e-6f * (1 + fabsf(got)))) {
+                fail_msg("%s on %s, form %u, %d x %d: [%d, %d] is %g, not %g", c->name, glia_isa_name(c->table->isa),
+                         c->form, (int)c->rows, (int)c->n, (int)r, (int)i, (double)got, (double)want[r][i]);
+            }
+        }
+    }
+}
+
+static void every_form_and_shape(void **state) {
     (void)state;
-    static const char *const steps[] = { "select", "muladd", "mulsub", "submul", "and", "or", "copy", "stop_gradient" };
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     int n_tables = tables_of_machine(tables);
-    for (int t = 0; t < n_tables; t++) {
-        for (int i = 0; i < GLIA_COUNT(bounds) + GLIA_COUNT(steps); i++) {
-            const char *op = i < GLIA_COUNT(bounds) ? bounds[i].op : steps[i - GLIA_COUNT(bounds)];
-            const glia_tile *tile = tables[t]->tile_named(op);
-            assert_non_null(tile);
-            for (unsigned form = 0; form < 8; form++) {
-                if (!tile->form[form]) continue;
-                for (int n = 1; n < 90; n += n < 40 ? 1 : 7) {
-                    check_form(tables[t], tile, form, n, -1);
-                    for (int k = 0; k < tile->n_in; k++) {
-                        if (!(form >> k & 1)) check_form(tables[t], tile, form, n, k);
-                    }
+    for (int i = 0; i < n_tables * (GLIA_COUNT(bounds) + GLIA_COUNT(steps)); i++) {
+        const int at = i / n_tables;
+        form_case c = { .table = tables[i % n_tables] };
+        if (at < GLIA_COUNT(bounds)) c.bound = &bounds[at];
+        if (at >= GLIA_COUNT(bounds)) c.of = steps[at - GLIA_COUNT(bounds)].of;
+        c.name = c.of ? steps[at - GLIA_COUNT(bounds)].name : c.bound->op;
+        const glia_tile *tile = c.table->tile_named(c.name);
+        assert_non_null(tile);
+        for (c.form = 0; c.form < 1 << GLIA_TILE_OPERANDS; c.form++) {
+            for (c.n = 1; c.n < 90 && tile->form[c.form]; c.n += c.n < 40 ? 1 : 7) {
+                c.rows = 1 + c.n % MOST_ROWS;
+                for (c.in_place = -1; c.in_place < tile->n_in; c.in_place++) {
+                    if (c.in_place < 0 || !(c.form >> c.in_place & 1)) check_form(&c);
                 }
             }
+        }
+    }
+}
+
+/* Steps that read or write bytes or whole numbers. */
+static void bytes_and_numbers(void **state) {
+    (void)state;
+    enum { ROWS = 2, WIDTH = 70 };
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n_tables = tables_of_machine(tables);
+    for (int i = 0; i < n_tables * 50; i++) {
+        const glia_cpu_kernels *table = tables[i % n_tables];
+        const int64_t n = 1 + i / n_tables;
+        uint8_t bytes[ROWS][WIDTH], truth[ROWS][WIDTH];
+        float x[ROWS][WIDTH], y[ROWS][WIDTH], z[ROWS][WIDTH];
+        int32_t whole[ROWS][WIDTH];
+        for (int k = 0; k < ROWS * WIDTH; k++) {
+            bytes[k / WIDTH][k % WIDTH] = (uint8_t)(k % 3 ? k : 0);
+            whole[k / WIDTH][k % WIDTH] = 5 - k % 9;
+            x[k / WIDTH][k % WIDTH] = (float)(k % 7), y[k / WIDTH][k % WIDTH] = (float)(k % 5);
+            z[k / WIDTH][k % WIDTH] = 77, truth[k / WIDTH][k % WIDTH] = 77;
+        }
+        glia_tile_args t = { .rows = ROWS, .n = n, .d = z, .d_step = sizeof z[0] };
+        t.in[0] = bytes, t.step[0] = sizeof bytes[0];
+        table->tile_named("load_u8")->form[0](&t);
+        for (int k = 0; k < ROWS * WIDTH; k++) {
+            assert_true(z[k / WIDTH][k % WIDTH] == (k % WIDTH < n ? bytes[k / WIDTH][k % WIDTH] : 77));
+        }
+        t.in[1] = x, t.step[1] = sizeof x[0], t.in[2] = y, t.step[2] = sizeof y[0];
+        table->tile_named("select_u8")->form[0](&t);
+        for (int r = 0; r < ROWS; r++) {
+            for (int k = 0; k < n; k++) assert_true(z[r][k] == (bytes[r][k] ? x[r][k] : y[r][k]));
+        }
+        t.in[0] = whole, t.step[0] = sizeof whole[0];
+        table->tile_named("load_i32")->form[0](&t);
+        for (int r = 0; r < ROWS; r++) {
+            for (int k = 0; k < n; k++) assert_true(z[r][k] == (float)whole[r][k]);
+        }
+        t.in[1] = &whole[0][3], t.step[1] = 0;
+        table->tile_named("less_i32")->form[2](&t);
+        for (int r = 0; r < ROWS; r++) {
+            for (int k = 0; k < n; k++) assert_true(z[r][k] == (whole[r][k] < whole[0][3]));
+        }
+        t.d = truth, t.d_step = sizeof truth[0], t.in[0] = x, t.step[0] = sizeof x[0], t.in[1] = y,
+        t.step[1] = sizeof y[0];
+        table->tile_named("greater_bool")->form[0](&t);
+        for (int k = 0; k < ROWS * WIDTH; k++) {
+            const int r = k / WIDTH, j = k % WIDTH;
+            assert_int_equal(truth[r][j], j < n ? x[r][j] > y[r][j] : 77);
+        }
+        table->tile_named("store_bool")->form[0](&t);
+        for (int r = 0; r < ROWS; r++) {
+            for (int k = 0; k < n; k++) assert_int_equal(truth[r][k], x[r][k] != 0);
+        }
+    }
+}
+
+/* Sums, maxima and products of rows of every length. */
+static void rows_to_floats(void **state) {
+    (void)state;
+    enum { ROWS = 37, WIDTH = 150 };
+    static float x[ROWS][WIDTH];
+    glia_rng rng = { .seed = 2 };
+    for (int i = 0; i < ROWS * WIDTH; i++) x[i / WIDTH][i % WIDTH] = 1 + 0.1f * (float)glia_rng_uniform(&rng);
+    x[5][0] = NAN;
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n_tables = tables_of_machine(tables);
+    for (int i = 0; i < n_tables * WIDTH; i++) {
+        const int64_t n = 1 + i / n_tables;
+        static const char *const names[] = { "row_sum", "row_max", "row_prod" };
+        for (int k = 0; k < 3; k++) {
+            float got[ROWS + 1] = { [ROWS] = 77 };
+            const glia_tile *tile = tables[i % n_tables]->tile_named(names[k]);
+            tile->form[0](&(glia_tile_args){
+                .rows = ROWS, .n = n, .d = got, .d_step = sizeof(float), .in = { x }, .step = { sizeof x[0] } });
+            for (int r = 0; r < ROWS; r++) {
+                double want = k == 0 ? 0 : k == 1 ? -INFINITY : 1;
+                for (int j = 0; j < n; j++)
+                    want = k == 0 ? want + x[r][j] : k == 1 ? fmax(want, x[r][j]) : want * x[r][j];
+                if (r == 5 ? !isnan(got[r]) : !(fabs(got[r] - want) <= 1e-5 * want)) {
+                    fail_msg("%s on %s of %d: row %d is %g, not %g", names[k], glia_isa_name(tables[i % n_tables]->isa),
+                             (int)n, r, (double)got[r], want);
+                }
+            }
+            assert_true(got[ROWS] == 77);
         }
     }
 }
@@ -251,8 +388,12 @@ static void random_bits_are_philox(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(functions_keep_their_bounds),  cmocka_unit_test(every_form_and_length),
-        cmocka_unit_test(every_elementwise_op_has_one), cmocka_unit_test(softmax_of_every_length),
+        cmocka_unit_test(functions_keep_their_bounds),
+        cmocka_unit_test(every_form_and_shape),
+        cmocka_unit_test(bytes_and_numbers),
+        cmocka_unit_test(rows_to_floats),
+        cmocka_unit_test(every_elementwise_op_has_one),
+        cmocka_unit_test(softmax_of_every_length),
         cmocka_unit_test(random_bits_are_philox),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,9 @@
  * The space is cut into pieces that depend on its shape alone; a worker takes a piece, walks its tiles and, for each, the
  * steps. Reductions take the steps' results while they are in cache: a tile's sum is made of vector lanes in float, what
  * has come together of tiles and pieces is kept in double, and pieces are combined in their order. So the result is the
- * same on any number of threads, and about as exact as its rounding to float.
+ * same on any number of threads, and about as exact as its rounding to float. A variance is taken from sums of x and x^2
+ * that are in double from the first element on: what the mean's square cancels then is nothing that a float would show
+ * until the mean is a million deviations away.
  */
 #include "backend/cpu/rows.h"
 #include "backend/cpu/vmath.h"
@@ -13,14 +15,14 @@ enum { LEAST_SHARED = 8192 }; /* elements for which it is worth waking other thr
 /* ---- reducing a tile ------------------------------------------------------------------------- */
 
 static double first_of(glia_loop_sum kind) {
-    return kind == GLIA_LOOP_SUM ? 0 : kind == GLIA_LOOP_PROD ? 1 : -__builtin_inf();
+    return kind == GLIA_LOOP_MAX ? -__builtin_inf() : kind == GLIA_LOOP_PROD ? 1 : 0;
 }
 
 /* The larger one; NaN if there is any. */
 static double larger(double a, double b) { return b > a || b != b ? b : a; }
 
 static double join(glia_loop_sum kind, double a, double b) {
-    return kind == GLIA_LOOP_SUM ? a + b : kind == GLIA_LOOP_PROD ? a * b : larger(a, b);
+    return kind == GLIA_LOOP_MAX ? larger(a, b) : kind == GLIA_LOOP_PROD ? a * b : a + b;
 }
 
 static double sum_of(const float *x, int64_t n) {
@@ -30,9 +32,19 @@ static double sum_of(const float *x, int64_t n) {
         for (int k = 0; k < 4; k++) s[k] += vf_load(x + i + k * VLEN);
     }
     for (; i + VLEN <= n; i += VLEN) s[0] += vf_load(x + i);
-    float total = 0;
-    for (; i < n; i++) total += x[i];
-    return (double)total + vf_sum((s[0] + s[1]) + (s[2] + s[3]));
+    if (i < n) s[1] += vf_load_first(x + i, n - i);
+    return vf_sum((s[0] + s[1]) + (s[2] + s[3]));
+}
+
+static double sum_of_rows(const float *x, int64_t step, int64_t rows, int64_t n) {
+    if (step == n || rows == 1) return sum_of(x, rows * n);
+    vf s = { 0 };
+    for (int64_t row = 0; row < rows; row++, x += step) {
+        int64_t i = 0;
+        for (; i + VLEN <= n; i += VLEN) s += vf_load(x + i);
+        if (i < n) s += vf_load_first(x + i, n - i);
+    }
+    return vf_sum(s);
 }
 
 static double max_of(const float *x, int64_t n) {
@@ -53,37 +65,71 @@ static double prod_of(const float *x, int64_t n) {
     return product;
 }
 
-static double reduce(glia_loop_sum kind, const float *x, int64_t n) {
-    return kind == GLIA_LOOP_SUM ? sum_of(x, n) : kind == GLIA_LOOP_MAX ? max_of(x, n) : prod_of(x, n);
+/* A vector in double, as halves. */
+GLIA_INLINE void widen(vf x, vd half[2]) {
+    vh part[2];
+    memcpy(part, &x, sizeof part);
+    for (int k = 0; k < 2; k++) half[k] = __builtin_convertvector(part[k], vd);
 }
 
-/* VLEN rows of `length` elements, one after the other: a lane for each. For rows too short for vectors of their own. */
-static void reduce_rows(glia_loop_sum kind, const float *x, int64_t length, float results[VLEN]) {
-    vf r = vf_set((float)first_of(kind));
-    for (int64_t j = 0; j < length; j++) {
-        vf column;
-        GLIA_UNROLL
-        for (int k = 0; k < VLEN; k++) column[k] = x[k * length + j];
-        r = kind == GLIA_LOOP_SUM ? r + column : kind == GLIA_LOOP_MAX ? vf_larger(r, column) : r * column;
-    }
-    vf_store(results, r);
+GLIA_INLINE double vd_sum(vd x) {
+    double sum = 0;
+    for (int k = 0; k < VLEN / 2; k++) sum += x[k];
+    return sum;
 }
 
-/* to[i] joined with x[i]. */
-static void join_lanes(glia_loop_sum kind, double *to, const float *x, int64_t n) {
-    if (kind == GLIA_LOOP_SUM) {
-        for (int64_t i = 0; i < n; i++) to[i] += x[i];
-    } else {
-        for (int64_t i = 0; i < n; i++) to[i] = join(kind, to[i], x[i]);
+/* Adds the sum of x and of its squares, in double. */
+static void add_moments(const float *x, int64_t n, double *sum, double *squares) {
+    vd s[2] = { { 0 } }, q[2] = { { 0 } }, half[2];
+    for (int64_t i = 0; i < n; i += VLEN) {
+        widen(i + VLEN <= n ? vf_load(x + i) : vf_load_first(x + i, n - i), half);
+        for (int k = 0; k < 2; k++) s[k] += half[k], q[k] += half[k] * half[k];
+    }
+    *sum += vd_sum(s[0] + s[1]);
+    *squares += vd_sum(q[0] + q[1]);
+}
+
+/* ---- columns of a tile ------------------------------------------------------------------------------ */
+
+GLIA_INLINE vf column_part(const float *x, int64_t n) { return n >= VLEN ? vf_load(x) : vf_load_first(x, n); }
+
+/* to[k] += half[k] for the first n lanes of a vector in double. */
+GLIA_INLINE void add_wide(double *to, const vd half[2], int64_t n) {
+    if (n >= VLEN) {
+        for (int k = 0; k < 2; k++) vd_store(to + k * (VLEN / 2), vd_load(to + k * (VLEN / 2)) + half[k]);
+        return;
+    }
+    double lanes[VLEN];
+    memcpy(lanes, half, sizeof lanes);
+    for (int64_t k = 0; k < n; k++) to[k] += lanes[k];
+}
+
+/* sums[j] += the sum of column j; a vector of columns at a time, down all rows. */
+static void add_columns(const float *x, int64_t step, int64_t rows, int64_t n, double *sums) {
+    for (int64_t j = 0; j < n; j += VLEN) {
+        vf s[4] = { { 0 } };
+        vd half[2];
+        const float *at = x + j;
+        int64_t row = 0;
+        for (; row + 4 <= rows && n - j >= VLEN; row += 4, at += 4 * step) {
+            for (int k = 0; k < 4; k++) s[k] += vf_load(at + k * step);
+        }
+        for (; row < rows; row++, at += step) s[0] += column_part(at, n - j);
+        widen((s[0] + s[1]) + (s[2] + s[3]), half);
+        add_wide(sums + j, half, n - j);
     }
 }
 
-static void join_floats(glia_loop_sum kind, float *to, const float *x, int64_t n) {
-    int64_t i = 0;
-    if (kind == GLIA_LOOP_SUM) {
-        for (; i + VLEN <= n; i += VLEN) vf_store(to + i, vf_load(to + i) + vf_load(x + i));
+static void add_column_moments(const float *x, int64_t step, int64_t rows, int64_t n, double *sums, double *squares) {
+    for (int64_t j = 0; j < n; j += VLEN) {
+        vd s[2] = { { 0 } }, q[2] = { { 0 } }, half[2];
+        for (int64_t row = 0; row < rows; row++) {
+            widen(column_part(x + row * step + j, n - j), half);
+            for (int k = 0; k < 2; k++) s[k] += half[k], q[k] += half[k] * half[k];
+        }
+        add_wide(sums + j, s, n - j);
+        add_wide(squares + j, q, n - j);
     }
-    for (; i < n; i++) to[i] = (float)join(kind, to[i], x[i]);
 }
 
 /* ---- a worker ---------------------------------------------------------------------------------- */
@@ -91,221 +137,193 @@ static void join_floats(glia_loop_sum kind, float *to, const float *x, int64_t n
 typedef struct worker {
     const glia_loop *loop;
     void **slot;
-    int64_t *offset;    /* by operand, in elements: of the current row */
-    double *row;        /* by reduction: what the current row gave so far */
-    float *columns;     /* a tile for each reduction: sums by column, of short rows */
-    size_t column_step; /* floats from one of these tiles to the next */
-    double *results;    /* of the first reduction; others lie result_step further */
+    int64_t *pace;   /* by glia_loop_pace: bytes from a row of the tile to the next */
+    int64_t *offset; /* by operand, in elements: of the current row */
+    double *row;     /* by array of partial results: what the current row gave so far */
+    double *results; /* partial results of the first array; others lie result_step further */
     int64_t result_step;
-    int64_t kept;   /* offset of the current row's results */
-    bool by_column; /* sums by column are kept in `columns` */
+    int64_t kept; /* offset of the current row's results */
     int64_t index[GLIA_MAX_RANK];
 } worker;
 
-static float *column_of(const worker *w, int reduction) { return w->columns + (size_t)reduction * w->column_step; }
-
-static void run_steps(const glia_loop *l, void **slot, int64_t n) {
+/* One tile: rows x n elements. contiguous: so are all operands of it that are not repeated. */
+static void run_steps(const worker *w, int64_t rows, int64_t n, bool contiguous) {
+    const glia_loop *l = w->loop;
+    w->pace[GLIA_LOOP_DENSE] = n * (int64_t)sizeof(float);
     for (const glia_loop_step *s = l->steps, *end = s + l->n_steps; s < end; s++) {
-        s->fn(slot[s->d], slot[s->a], slot[s->b], slot[s->c], s->single ? 1 : n);
+        glia_tile_args t = { .rows = rows, .n = n, .d = w->slot[s->d], .d_step = w->pace[s->d_pace] };
+        for (int k = 0; k < s->n_in; k++) t.in[k] = w->slot[s->in[k]], t.step[k] = w->pace[s->pace[k]];
+        if (s->span == GLIA_LOOP_ONE) {
+            t.rows = t.n = 1;
+        } else if (s->span == GLIA_LOOP_ROWS) {
+            t.rows = 1, t.n = rows;
+        } else if (s->flat && (contiguous || s->in_registers)) {
+            t.rows = 1, t.n = rows * n;
+        }
+        s->fn(&t);
     }
 }
 
 /* Puts index, offsets and kept at this row. */
 static void seek_row(worker *w, int64_t row) {
     const glia_loop *l = w->loop;
-    for (int k = l->rank - 2; k >= 0; k--) {
-        w->index[k] = row % l->dim[k];
-        row /= l->dim[k];
-    }
     w->kept = 0;
-    for (int k = 0; k < l->rank - 1; k++) w->kept += w->index[k] * l->kept_stride[k];
-    for (int i = 0; i < l->n_operands; i++) {
-        w->offset[i] = 0;
-        for (int k = 0; k < l->rank - 1; k++) w->offset[i] += w->index[k] * l->operands[i].stride[k];
-    }
-}
-
-/* The same for the row after. */
-static void next_row(worker *w) {
-    const glia_loop *l = w->loop;
+    for (int i = 0; i < l->n_operands; i++) w->offset[i] = 0;
     for (int k = l->rank - 2; k >= 0; k--) {
-        int64_t back = 0;
-        if (++w->index[k] == l->dim[k]) w->index[k] = 0, back = l->dim[k];
-        w->kept += (1 - back) * l->kept_stride[k];
-        for (int i = 0; i < l->n_operands; i++) w->offset[i] += (1 - back) * l->operands[i].stride[k];
-        if (!back) return;
+        const int64_t at = k ? row % l->dim[k] : row;
+        row /= l->dim[k];
+        w->index[k] = at;
+        w->kept += at * l->kept_stride[k];
+        for (int i = 0; i < l->n_operands; i++) w->offset[i] += at * l->operands[i].stride[k];
     }
 }
 
-/* ---- long rows --------------------------------------------------------------------------------- */
-
-/* Takes a tile, elements [j, j + n) of the current row, into the results. */
-static void reduce_long(worker *w, int64_t j, int64_t n) {
+/* The same for the row that comes so many rows later, all but the last of which have the same outer indices. */
+static void pass_rows(worker *w, int64_t rows) {
     const glia_loop *l = w->loop;
-    for (int r = 0; r < l->n_reductions; r++) {
-        const glia_loop_reduction *reduction = &l->reductions[r];
-        const float *x = w->slot[reduction->slot];
-        double *results = w->results + r * w->result_step;
-        if (l->way == GLIA_LOOP_ROWS) {
-            w->row[r] = join(reduction->kind, w->row[r], reduce(reduction->kind, x, n));
-        } else if (l->kept_stride[l->rank - 1] == 0) {
-            results[w->kept] = join(reduction->kind, results[w->kept], reduce(reduction->kind, x, n));
-        } else {
-            join_lanes(reduction->kind, results + w->kept + j, x, n);
+    for (int k = l->rank - 2; k >= 0; k--, rows = 1) {
+        int64_t move = rows;
+        w->index[k] += rows;
+        const bool wraps = w->index[k] == l->dim[k];
+        if (wraps) move -= l->dim[k], w->index[k] = 0;
+        w->kept += move * l->kept_stride[k];
+        for (int i = 0; i < l->n_operands; i++) w->offset[i] += move * l->operands[i].stride[k];
+        if (!wraps) return;
+    }
+}
+
+/* Steps from row to row in memory; `columns` is how far rows of the space are apart. */
+static void set_paces(worker *w) {
+    const glia_loop *l = w->loop;
+    w->pace[GLIA_LOOP_STILL] = 0;
+    w->pace[GLIA_LOOP_FLOAT] = sizeof(float);
+    for (int i = 0; i < l->n_operands; i++) {
+        const glia_loop_operand *o = &l->operands[i];
+        w->pace[GLIA_LOOP_MEMORY + i] = l->rank > 1 ? o->stride[l->rank - 2] * o->size : 0;
+    }
+}
+
+static void set_slots(worker *w, int64_t j) {
+    const glia_loop *l = w->loop;
+    for (int i = 0; i < l->n_operands; i++) {
+        const glia_loop_operand *o = &l->operands[i];
+        w->slot[o->slot] = o->base + (w->offset[i] + j * o->stride[l->rank - 1]) * o->size;
+    }
+}
+
+/* ---- taking a tile into the results ---------------------------------------------------------------- */
+
+typedef struct tile {
+    int64_t row, rows, j, n; /* rows of the space from `row` on, elements [j, j + n) of each */
+} tile;
+
+/* Joins what n elements from x on give into *into, and into *squares. */
+static void reduce_line(glia_loop_sum kind, const float *x, int64_t n, double *into, double *squares) {
+    if (kind == GLIA_LOOP_VARIANCE)
+        add_moments(x, n, into, squares);
+    else
+        *into = join(kind, *into,
+                     kind == GLIA_LOOP_SUM   ? sum_of(x, n)
+                     : kind == GLIA_LOOP_MAX ? max_of(x, n)
+                                             : prod_of(x, n));
+}
+
+/* Joins each of n elements into its own result. */
+static void reduce_lanes(glia_loop_sum kind, const float *x, int64_t n, double *into, double *squares) {
+    for (int64_t i = 0; i < n; i++) {
+        into[i] = join(kind, into[i], x[i]);
+        if (kind == GLIA_LOOP_VARIANCE) squares[i] += (double)x[i] * x[i];
+    }
+}
+
+/* n elements with this sum (and sum of squares) become one result. */
+static float finished(glia_loop_sum kind, double result, double squares, int64_t n) {
+    if (kind != GLIA_LOOP_VARIANCE) return (float)result;
+    const double mean = result / (double)n, variance = squares / (double)n - mean * mean;
+    return variance < 0 ? 0 : (float)variance;
+}
+
+/* EACH_ROW: a row's result is finished when its last tile is. */
+static void reduce_each_row(worker *w, const glia_loop_reduction *r, const tile *t, const char *x, int64_t step) {
+    const int64_t length = w->loop->dim[w->loop->rank - 1];
+    if (t->n == length && r->of_rows) {
+        r->of_rows(&(glia_tile_args){
+            .rows = t->rows, .n = t->n, .d = r->out + t->row, .d_step = sizeof(float), .in = { x }, .step = { step } });
+        return;
+    }
+    double *result = &w->row[r->first], *squares = &w->row[r->first + (r->kind == GLIA_LOOP_VARIANCE)];
+    for (int64_t i = 0; i < t->rows; i++, x += step) {
+        if (t->j == 0) *result = *squares = first_of(r->kind);
+        reduce_line(r->kind, (const float *)(const void *)x, t->n, result, squares);
+        if (t->j + t->n == length) r->out[t->row + i] = finished(r->kind, *result, *squares, length);
+    }
+}
+
+static void reduce_kept(const worker *w, const glia_loop_reduction *r, const tile *t, const char *x, int64_t step) {
+    const glia_loop *l = w->loop;
+    const int64_t apart = l->rank > 1 ? l->kept_stride[l->rank - 2] : 0; /* results of a row and the next */
+    const int64_t floats = step / (int64_t)sizeof(float);
+    const float *from = (const float *)(const void *)x;
+    double *result = w->results + r->first * w->result_step + w->kept, *squares = result;
+    if (r->kind == GLIA_LOOP_VARIANCE) squares += w->result_step;
+    if (l->kept_stride[l->rank - 1] == 0 && apart == 0 && r->kind == GLIA_LOOP_SUM) {
+        *result += sum_of_rows(from, floats, t->rows, t->n);
+        return;
+    }
+    if (l->kept_stride[l->rank - 1] == 0) {
+        for (int64_t i = 0; i < t->rows; i++) {
+            reduce_line(r->kind, from + i * floats, t->n, result + i * apart, squares + i * apart);
+        }
+        return;
+    }
+    result += t->j, squares += t->j;
+    if (apart == 0 && r->kind == GLIA_LOOP_SUM) {
+        add_columns(from, floats, t->rows, t->n, result);
+    } else if (apart == 0 && r->kind == GLIA_LOOP_VARIANCE) {
+        add_column_moments(from, floats, t->rows, t->n, result, squares);
+    } else {
+        for (int64_t i = 0; i < t->rows; i++) {
+            reduce_lanes(r->kind, from + i * floats, t->n, result + i * apart, squares + i * apart);
         }
     }
 }
 
-static void begin_row(worker *w) {
-    for (int r = 0; r < w->loop->n_reductions; r++) w->row[r] = first_of(w->loop->reductions[r].kind);
-}
-
-static void end_row(worker *w, int64_t row) {
-    for (int r = 0; r < w->loop->n_reductions; r++) w->loop->reductions[r].out[row] = (float)w->row[r];
+static void reduce(worker *w, const tile *t) {
+    const glia_loop *l = w->loop;
+    for (int i = 0; i < l->n_reductions; i++) {
+        const glia_loop_reduction *r = &l->reductions[i];
+        if (l->way == GLIA_LOOP_EACH_ROW)
+            reduce_each_row(w, r, t, w->slot[r->slot], w->pace[r->pace]);
+        else
+            reduce_kept(w, r, t, w->slot[r->slot], w->pace[r->pace]);
+    }
 }
 
 /* Elements [from, to) of the space. */
-static void walk_long(worker *w, int64_t from, int64_t to) {
-    const glia_loop *l = w->loop;
-    const int inner = l->rank - 1;
-    const int64_t length = l->dim[inner];
-    int64_t row = from / length, j = from - row * length;
-    seek_row(w, row);
-    for (int64_t at = from; at < to; row++, j = 0) {
-        const int64_t end = GLIA_MIN(length, j + to - at);
-        if (l->way == GLIA_LOOP_ROWS) begin_row(w);
-        for (int64_t n; j < end; j += n, at += n) {
-            n = GLIA_MIN(l->tile, end - j);
-            for (int i = 0; i < l->n_operands; i++) {
-                const glia_loop_operand *o = &l->operands[i];
-                const int64_t element = o->mode == GLIA_LOOP_FULL ? at : w->offset[i] + j * o->stride[inner];
-                w->slot[o->slot] = o->base + element * o->size; /* GLIA_LOOP_SCALAR: every offset is 0 */
-            }
-            run_steps(l, w->slot, n);
-            reduce_long(w, j, n);
-        }
-        if (l->way == GLIA_LOOP_ROWS) end_row(w, row);
-        next_row(w);
-    }
-}
-
-/* ---- short rows -------------------------------------------------------------------------------- */
-
-static void copy_row_4(uint32_t *restrict to, const uint32_t *restrict from, int64_t stride, int64_t length) {
-    if (stride)
-        memcpy(to, from, (size_t)length * 4);
-    else
-        for (int64_t j = 0; j < length; j++) to[j] = *from;
-}
-
-static void copy_row_1(uint8_t *restrict to, const uint8_t *restrict from, int64_t stride, int64_t length) {
-    if (stride)
-        memcpy(to, from, (size_t)length);
-    else
-        memset(to, *from, (size_t)length);
-}
-
-/* Rows from the current one on of an operand, each spread out, into its register. */
-static void expand(const worker *w, const glia_loop_operand *o, int64_t offset, int64_t rows) {
-    const glia_loop *l = w->loop;
-    const int inner = l->rank - 1, last = l->rank - 2;
-    const int64_t length = l->dim[inner], stride = o->stride[inner];
-    int64_t index[GLIA_MAX_RANK];
-    memcpy(index, w->index, sizeof index);
-    char *to = w->slot[o->slot];
-    while (rows > 0) {
-        const int64_t run = GLIA_MIN(rows, l->dim[last] - index[last]);
-        const char *from = o->base + offset * o->size;
-        const int64_t step = o->stride[last] * o->size;
-        for (int64_t i = 0; i < run; i++, from += step, to += length * o->size) {
-            if (o->size == 4)
-                copy_row_4((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, stride, length);
-            else
-                copy_row_1((uint8_t *)to, (const uint8_t *)from, stride, length);
-        }
-        rows -= run;
-        offset += (run - 1) * o->stride[last];
-        index[last] += run - 1;
-        for (int k = last; k >= 0; k--) {
-            offset += o->stride[k];
-            if (++index[k] < l->dim[k]) break;
-            offset -= o->stride[k] * l->dim[k];
-            index[k] = 0;
-        }
-    }
-}
-
-/* Takes a tile of whole rows, the current one first, into the results; moves on behind it. */
-static void reduce_short(worker *w, int64_t row, int64_t rows) {
-    const glia_loop *l = w->loop;
-    const int inner = l->rank - 1;
-    const int64_t length = l->dim[inner];
-    const bool kept_inner = l->kept_stride[inner] != 0;
-    if (w->by_column) {
-        for (int r = 0; r < l->n_reductions; r++) {
-            join_floats(l->reductions[r].kind, column_of(w, r), w->slot[l->reductions[r].slot], rows * length);
-        }
-        return;
-    }
-    if (l->way == GLIA_LOOP_ROWS) {
-        for (int r = 0; r < l->n_reductions; r++) {
-            const glia_loop_reduction *reduction = &l->reductions[r];
-            const float *x = w->slot[reduction->slot];
-            int64_t i = 0;
-            for (; length <= 2 * VLEN && i + VLEN <= rows; i += VLEN) {
-                reduce_rows(reduction->kind, x + i * length, length, reduction->out + row + i);
-            }
-            for (; i < rows; i++) reduction->out[row + i] = (float)reduce(reduction->kind, x + i * length, length);
-        }
-        return;
-    }
-    for (int64_t i = 0; i < rows; i++, next_row(w)) {
-        for (int r = 0; r < l->n_reductions; r++) {
-            const glia_loop_reduction *reduction = &l->reductions[r];
-            const float *x = (const float *)w->slot[reduction->slot] + i * length;
-            double *result = w->results + r * w->result_step + w->kept;
-            if (kept_inner)
-                join_lanes(reduction->kind, result, x, length);
-            else
-                *result = join(reduction->kind, *result, reduce(reduction->kind, x, length));
-        }
-    }
-}
-
-static void begin_columns(worker *w) {
-    for (int r = 0; r < w->loop->n_reductions; r++) {
-        float *column = column_of(w, r);
-        for (int64_t i = 0; i < w->loop->tile; i++) column[i] = (float)first_of(w->loop->reductions[r].kind);
-    }
-}
-
-static void end_columns(worker *w) {
-    const int64_t length = w->loop->dim[w->loop->rank - 1];
-    for (int r = 0; r < w->loop->n_reductions; r++) {
-        for (int64_t i = 0; i + length <= w->loop->tile; i += length) {
-            join_lanes(w->loop->reductions[r].kind, w->results + r * w->result_step, column_of(w, r) + i, length);
-        }
-    }
-}
-
-/* Elements [from, to) of the space: whole rows. */
-static void walk_short(worker *w, int64_t from, int64_t to) {
+static void walk(worker *w, int64_t from, int64_t to) {
     const glia_loop *l = w->loop;
     const int64_t length = l->dim[l->rank - 1];
-    seek_row(w, from / length);
-    for (int64_t at = from, n; at < to; at += n) {
-        n = GLIA_MIN(l->tile, to - at);
-        const int64_t row = at / length, rows = n / length;
-        bool moves =
-            l->n_reductions && !w->by_column && l->way != GLIA_LOOP_ROWS; /* reduce_short goes on to the next row */
-        for (int i = 0; i < l->n_operands; i++) {
-            const glia_loop_operand *o = &l->operands[i];
-            if (o->mode == GLIA_LOOP_FULL) w->slot[o->slot] = o->base + at * o->size;
-            if (o->mode == GLIA_LOOP_EXPAND) expand(w, o, w->offset[i], rows);
+    tile t = { .row = from / length, .rows = 1, .j = from % length };
+    seek_row(w, t.row);
+    while (from < to) {
+        const bool begins = t.j == 0 && to - from >= length;
+        if (begins && length <= l->tile) {
+            t.n = length;
+            t.rows = GLIA_MIN(GLIA_MAX(1, l->tile / length), (to - from) / length);
+            if (l->rank > 1) t.rows = GLIA_MIN(t.rows, l->dim[l->rank - 2] - w->index[l->rank - 2]);
+        } else {
+            t.n = GLIA_MIN(l->tile, GLIA_MIN(length - t.j, to - from));
+            t.rows = 1;
         }
-        run_steps(l, w->slot, n);
-        if (l->n_reductions) reduce_short(w, row, rows);
-        if (!moves && at + n < to) seek_row(w, row + rows);
+        set_slots(w, t.j);
+        run_steps(w, t.rows, t.n, true);
+        reduce(w, &t);
+        from += t.rows * t.n;
+        t.j += t.n;
+        if (t.j < length) continue;
+        pass_rows(w, t.rows);
+        t.row += t.rows;
+        t.j = 0;
     }
 }
 
@@ -313,59 +331,50 @@ static void walk_short(worker *w, int64_t from, int64_t to) {
 
 static worker worker_at(const glia_loop *l, int number) {
     char *bytes = l->workers + (size_t)number * l->worker_bytes;
-    const size_t tile = glia_loop_register_bytes(l);
-    worker w = { .loop = l, .slot = (void **)(void *)bytes, .column_step = tile / sizeof(float) };
-    w.offset = (int64_t *)(void *)(w.slot + l->n_slots);
+    worker w = { .loop = l, .slot = (void **)(void *)bytes };
+    w.pace = (int64_t *)(void *)(w.slot + l->n_slots);
+    w.offset = w.pace + GLIA_LOOP_MEMORY + l->n_operands;
     w.row = (double *)(w.offset + l->n_operands);
     bytes += glia_loop_head_bytes(l);
-    for (int i = 0; i < l->n_registers; i++, bytes += tile) w.slot[i] = bytes;
+    for (int i = 0; i < l->n_registers; i++, bytes += glia_loop_register_bytes(l)) w.slot[i] = bytes;
     for (int i = 0; i < l->n_immediates; i++) w.slot[l->n_registers + i] = &l->immediates[i];
-    w.columns = (float *)(void *)bytes;
+    set_paces(&w);
     return w;
 }
 
-static bool sums_by_column(const glia_loop *l) {
-    if (!l->short_rows || l->way == GLIA_LOOP_ROWS || l->kept_stride[l->rank - 1] == 0) return false;
-    for (int k = 0; k < l->rank - 1; k++) {
-        if (l->kept_stride[k]) return false;
-    }
-    return true;
-}
+static int arrays_of(const glia_loop_reduction *r) { return r->kind == GLIA_LOOP_VARIANCE ? 2 : 1; }
 
 /* The results that a piece alone computes, or its parts of all: set to the neutral element. */
 static void begin_results(worker *w, int64_t piece, int64_t first, int64_t last) {
     const glia_loop *l = w->loop;
-    w->by_column = sums_by_column(l);
     const int64_t parts = l->way == GLIA_LOOP_PARTS ? l->pieces : 1;
     w->result_step = parts * l->n_results;
     w->results = l->sums + (l->way == GLIA_LOOP_PARTS ? piece * l->n_results : 0);
     for (int r = 0; r < l->n_reductions; r++) {
-        const double neutral = first_of(l->reductions[r].kind);
-        for (int64_t i = first; i < last; i++) w->results[r * w->result_step + i] = neutral;
+        for (int k = 0; k < arrays_of(&l->reductions[r]); k++) {
+            double *results = w->results + (l->reductions[r].first + k) * w->result_step;
+            for (int64_t i = first; i < last; i++) results[i] = first_of(l->reductions[r].kind);
+        }
     }
-    if (w->by_column) begin_columns(w);
 }
 
-static void end_results(worker *w, int64_t first, int64_t last) {
-    const glia_loop *l = w->loop;
-    if (w->by_column) end_columns(w);
-    if (l->way != GLIA_LOOP_SLICES) return;
+/* Writes results [first, last), whose partial ones are all together. */
+static void write_results(const glia_loop *l, const double *results, int64_t step, int64_t first, int64_t last) {
     for (int r = 0; r < l->n_reductions; r++) {
-        for (int64_t i = first; i < last; i++) l->reductions[r].out[i] = (float)w->results[r * w->result_step + i];
+        const glia_loop_reduction *reduction = &l->reductions[r];
+        const double *from = results + reduction->first * step, *squares = from;
+        if (reduction->kind == GLIA_LOOP_VARIANCE) squares += step;
+        for (int64_t i = first; i < last; i++) {
+            reduction->out[i] = finished(reduction->kind, from[i], squares[i], l->total / l->n_results);
+        }
     }
 }
 
 static void run_piece(const glia_loop *l, int64_t piece, int number) {
     worker w = worker_at(l, number);
-    void (*walk)(worker *, int64_t, int64_t) = l->short_rows ? walk_short : walk_long;
-    const int64_t length = l->dim[l->rank - 1];
-    for (int i = 0; i < l->n_operands; i++) {
-        if (l->operands[i].mode == GLIA_LOOP_SCALAR) w.slot[l->operands[i].slot] = l->operands[i].base;
-        if (l->operands[i].mode == GLIA_LOOP_REPEAT) expand(&w, &l->operands[i], 0, l->tile / length);
-    }
-    int64_t from = piece * l->chunk;
-    if (l->way == GLIA_LOOP_NONE || l->way == GLIA_LOOP_ROWS) {
-        const int64_t unit = l->way == GLIA_LOOP_ROWS ? length : 1;
+    const int64_t length = l->dim[l->rank - 1], from = piece * l->chunk;
+    if (l->way == GLIA_LOOP_NONE || l->way == GLIA_LOOP_EACH_ROW) {
+        const int64_t unit = l->way == GLIA_LOOP_EACH_ROW ? length : 1;
         walk(&w, from * unit, GLIA_MIN(l->total, (from + l->chunk) * unit));
         return;
     }
@@ -380,20 +389,23 @@ static void run_piece(const glia_loop *l, int64_t piece, int number) {
     const int64_t last = l->way == GLIA_LOOP_SLICES ? to * step : l->n_results;
     begin_results(&w, piece, first, last);
     for (int64_t o = 0; o < outer; o++) walk(&w, (o * size + from) * inner, (o * size + to) * inner);
-    end_results(&w, first, last);
+    if (l->way == GLIA_LOOP_SLICES) write_results(l, w.results, w.result_step, first, last);
 }
 
 /* Adds up the pieces' parts, in their order. */
 static void combine(const glia_loop *l) {
+    const int64_t step = l->pieces * l->n_results;
     for (int r = 0; r < l->n_reductions; r++) {
         const glia_loop_reduction *reduction = &l->reductions[r];
-        double *all = l->sums + r * l->pieces * l->n_results;
-        for (int64_t piece = 1; piece < l->pieces; piece++) {
-            const double *part = all + piece * l->n_results;
-            for (int64_t i = 0; i < l->n_results; i++) all[i] = join(reduction->kind, all[i], part[i]);
+        for (int k = 0; k < arrays_of(reduction); k++) {
+            double *all = l->sums + (reduction->first + k) * step;
+            for (int64_t piece = 1; piece < l->pieces; piece++) {
+                const double *part = all + piece * l->n_results;
+                for (int64_t i = 0; i < l->n_results; i++) all[i] = join(reduction->kind, all[i], part[i]);
+            }
         }
-        for (int64_t i = 0; i < l->n_results; i++) reduction->out[i] = (float)all[i];
     }
+    write_results(l, l->sums, step, 0, l->n_results);
 }
 
 typedef struct batch {
@@ -419,36 +431,19 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n) {
     }
 }
 
-/* Rows differ by a step that is the same for all while the index of the last row dimension does not run over. */
 void GLIA_KERNEL(loop_block)(const glia_loop *l, int number, int64_t row, int64_t rows, int64_t col, int64_t cols) {
     worker w = worker_at(l, number);
-    const int inner = l->rank - 1;
-    const int64_t length = l->dim[inner];
-    for (int i = 0; i < l->n_operands; i++) {
-        if (l->operands[i].mode == GLIA_LOOP_SCALAR) w.slot[l->operands[i].slot] = l->operands[i].base;
-    }
-    if (cols > l->tile) {
-        for (int64_t end = row + rows; row < end; row++) walk_long(&w, row * length + col, row * length + col + cols);
-        return;
-    }
+    const int64_t length = l->dim[l->rank - 1];
+    seek_row(&w, row);
     while (rows > 0) {
-        seek_row(&w, row);
-        const int64_t run = l->rank > 1 ? GLIA_MIN(rows, l->dim[inner - 1] - w.index[inner - 1]) : 1;
-        for (int i = 0; i < l->n_operands; i++) { /* offset becomes the step in bytes */
-            const glia_loop_operand *o = &l->operands[i];
-            const bool full = o->mode == GLIA_LOOP_FULL;
-            const int64_t at = full ? row * length + col : w.offset[i] + col * o->stride[inner];
-            w.slot[o->slot] = o->base + at * o->size;
-            w.offset[i] = (full ? length : l->rank > 1 ? o->stride[inner - 1] : 0) * o->size;
+        int64_t run = GLIA_MIN(rows, GLIA_MAX(1, l->tile / cols));
+        if (l->rank > 1) run = GLIA_MIN(run, l->dim[l->rank - 2] - w.index[l->rank - 2]);
+        for (int64_t j = 0, n; j < cols; j += n) {
+            n = GLIA_MIN(cols - j, l->tile);
+            set_slots(&w, col + j);
+            run_steps(&w, run, n, cols == length);
         }
-        for (int64_t k = 0; k < run; k++) {
-            run_steps(l, w.slot, cols);
-            for (int i = 0; i < l->n_operands; i++) {
-                const int slot = l->operands[i].slot;
-                w.slot[slot] = (char *)w.slot[slot] + w.offset[i];
-            }
-        }
+        pass_rows(&w, run);
         rows -= run;
-        row += run;
     }
 }

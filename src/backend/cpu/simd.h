@@ -75,6 +75,42 @@ GLIA_INLINE void vf_store_some(float *p, vf v, int64_t n) {
 
 GLIA_INLINE vf vf_set(float x) { return x - (vf){ 0 }; }
 
+/* A mask of the first n <= VLEN lanes. */
+GLIA_INLINE vi vi_first(int64_t n) {
+#if VLEN == 16
+    static const int32_t lanes[2 * VLEN] = { -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 };
+#elif VLEN == 8
+    static const int32_t lanes[2 * VLEN] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+#else
+    static const int32_t lanes[2 * VLEN] = { -1, -1, -1, -1 };
+#endif
+    return *(const vi_any *)(lanes + VLEN - n);
+}
+
+/* The first n < VLEN lanes of a vector in memory; the others are not touched there, and 0 in a loaded one. */
+#if defined(__AVX512F__)
+GLIA_INLINE vf vf_load_first(const float *p, int64_t n) {
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined(__AVX2__) && VLEN == 8
+GLIA_INLINE vf vf_load_first(const float *p, int64_t n) { return (vf)_mm256_maskload_ps(p, (__m256i)vi_first(n)); }
+GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
+    _mm256_maskstore_ps(p, (__m256i)vi_first(n), (__m256)v);
+}
+#else
+GLIA_INLINE vf vf_load_first(const float *p, int64_t n) {
+    vf v = { 0 };
+    for (int k = 0; k < VLEN; k++) v[k] = k < n ? p[k] : 0;
+    return v;
+}
+GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
+    for (int k = 0; k < n; k++) p[k] = v[k];
+}
+#endif
+
 /* even(a, b), odd(a, b): the lanes 0, 2, 4 ... and 1, 3, 5 ... of a followed by b. low(a, b), high(a, b): the first and the
  * last VLEN of a0 b0 a1 b1 ... */
 #if VLEN == 16
@@ -130,5 +166,44 @@ GLIA_INLINE float vf_sum(vf v) {
 
 /* mask ? a : b, lane by lane; a mask is all ones or all zeros, as comparisons give it. */
 GLIA_INLINE vf vf_select(vi mask, vf a, vf b) { return (vf)(((vi)a & mask) | ((vi)b & ~mask)); }
+
+/* a where it is larger than b, else b: b if one is not a number. */
+#if defined(__AVX512F__)
+GLIA_INLINE vf vf_upper(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__) && VLEN == 8
+GLIA_INLINE vf vf_upper(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+#else
+GLIA_INLINE vf vf_upper(vf a, vf b) { return vf_select(a > b, a, b); }
+#endif
+
+/* Bytes to and from lanes. As convertvector compilers do it lane by lane. */
+GLIA_INLINE vi vi_load_bytes(const uint8_t *p) {
+    int32_t lanes[VLEN];
+    vi v;
+    for (int k = 0; k < VLEN; k++) lanes[k] = p[k];
+    memcpy(&v, lanes, sizeof v);
+    return v;
+}
+
+/* The lowest byte of each lane. */
+GLIA_INLINE void vi_store_bytes(uint8_t *p, vi v) {
+#if defined(__AVX512F__)
+    int32_t lanes[VLEN];
+    memcpy(lanes, &v, sizeof v);
+    for (int k = 0; k < VLEN; k++) p[k] = (uint8_t)lanes[k];
+#else
+    typedef uint8_t all __attribute__((vector_size(VLEN * 4)));
+    typedef uint8_t lowest __attribute__((vector_size(VLEN)));
+#if VLEN == 16
+    const lowest bytes =
+        __builtin_shufflevector((all)v, (all)v, 0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60);
+#elif VLEN == 8
+    const lowest bytes = __builtin_shufflevector((all)v, (all)v, 0, 4, 8, 12, 16, 20, 24, 28);
+#else
+    const lowest bytes = __builtin_shufflevector((all)v, (all)v, 0, 4, 8, 12);
+#endif
+    memcpy(p, &bytes, sizeof bytes);
+#endif
+}
 
 #endif

@@ -1,116 +1,84 @@
-/* tile.c - the tile functions: elementwise operations on a few hundred floats at a time (loop.h).
+/* tile.c - the tile functions: elementwise operations, and sums of rows, on a few hundred floats at a time (loop.h).
  *
- * A tile function computes its last vector first, from operands that nothing has changed yet, then the others, then
- * stores it: so there is no tail, nothing outside the tile is touched, and the result may lie where an operand does.
+ * A row is walked a vector at a time; what is left at its end is loaded and stored by as many lanes as there are elements.
+ * So nothing outside the tile is touched, and the result may lie where an operand does.
  *
- *     n = 20:   | 0..7 | 8..15 |
- *                          | 12..19 |      the last vector overlaps and is stored last
+ *     n = 20:   | 0..7 | 8..15 | 16..19 |
  *
  * A new elementwise operation needs a row in the table at the end, of the op's name and its forms.
  */
 #include "backend/cpu/rows.h"
 #include "backend/cpu/vmath.h"
 
-/* Fewer elements than a vector has: in padded copies. A scalar operand is used as it is. */
-static void run_few(glia_tile_fn fn, unsigned scalars, void *d, const void *a, const void *b, const void *c,
-                    int64_t n) {
-    float in[3][VLEN], out[VLEN];
-    const void *from[3] = { a, b, c };
-    for (int i = 0; i < 3; i++) {
-        if (!from[i] || (scalars >> i & 1)) continue;
-        for (int k = 0; k < VLEN; k++) in[i][k] = ((const float *)from[i])[k < n ? k : 0];
-        from[i] = in[i];
-    }
-    fn(out, from[0], from[1], from[2], VLEN);
-    memcpy(d, out, (size_t)n * sizeof(float));
+/* ---- kinds of operands and results ------------------------------------------------------------- */
+
+/* Bytes as floats, masks as bytes of 0 and 1. */
+GLIA_INLINE vf bytes_load(const char *p) { return __builtin_convertvector(vi_load_bytes((const uint8_t *)p), vf); }
+GLIA_INLINE vf bytes_load_first(const char *p, int64_t n) {
+    uint8_t bytes[VLEN] = { 0 };
+    for (int64_t k = 0; k < n; k++) bytes[k] = ((const uint8_t *)p)[k];
+    return __builtin_convertvector(vi_load_bytes(bytes), vf);
+}
+GLIA_INLINE void bytes_store(char *p, vi mask) { vi_store_bytes((uint8_t *)p, mask & 1); }
+GLIA_INLINE void bytes_store_first(char *p, vi mask, int64_t n) {
+    uint8_t bytes[VLEN];
+    vi_store_bytes(bytes, mask & 1);
+    for (int64_t k = 0; k < n; k++) ((uint8_t *)p)[k] = bytes[k];
 }
 
-/* Operand k at element i: a vector of them, or one float everywhere. */
-#define V(p, splat, i) vf_load((p) + (i))
-#define S(p, splat, i) (splat)
-#define SPLAT_V(p)     vf_set(0.0f)
-#define SPLAT_S(p)     vf_set(*(p))
-#define BIT_V          0u
-#define BIT_S          1u
+/* Kinds of operands: a vector of floats, one float for the row, one i32 for the row, bytes (bool, u8), none. ROW is what a
+ * kind takes from the beginning of a row, AT its vector at element i, END its first lanes there. */
+#define ROW_V(p)         vf_set(0.0f)
+#define ROW_S(p)         vf_set(*(const float *)(const void *)(p))
+#define ROW_J(p)         ((vf)((vi){ 0 } + *(const int32_t *)(const void *)(p)))
+#define ROW_B(p)         vf_set(0.0f)
+#define ROW_N(p)         vf_set(0.0f)
+#define AT_V(p, row, i)  vf_load((const float *)(const void *)(p) + (i))
+#define AT_S(p, row, i)  (row)
+#define AT_J(p, row, i)  (row)
+#define AT_B(p, row, i)  bytes_load((p) + (i))
+#define AT_N(p, row, i)  (row)
+#define END_V(p, row, i) vf_load_first((const float *)(const void *)(p) + (i), n - (i))
+#define END_S(p, row, i) (row)
+#define END_J(p, row, i) (row)
+#define END_B(p, row, i) bytes_load_first((p) + (i), n - (i))
+#define END_N(p, row, i) (row)
 
-/* A tile function of one, two or three operands; `expression` is of the vectors a, b, c. */
-#define TILE1(name, expression)                                                                                        \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
-        (void)bp, (void)cp;                                                                                            \
-        if (n < VLEN) {                                                                                                \
-            run_few(name, 0, dp, ap, NULL, NULL, n);                                                                   \
-            return;                                                                                                    \
+/* Kinds of results: floats, and masks that become bytes of 0 and 1. */
+#define STORE_V(d, i, y)     vf_store((float *)(void *)(d) + (i), y)
+#define STORE_B(d, i, y)     bytes_store((d) + (i), y)
+#define STORE_END_V(d, i, y) vf_store_first((float *)(void *)(d) + (i), y, n - (i))
+#define STORE_END_B(d, i, y) bytes_store_first((d) + (i), y, n - (i))
+
+/* A tile function of operands of kinds A, B, C, E with a result of kind D; `expression` is of the vectors a, b, c, e. */
+#define TILE(name, D, A, B, C, E, expression)                                                                          \
+    static void name(const glia_tile_args *t) {                                                                        \
+        const int64_t n = t->n, rows = t->rows, d_step = t->d_step;                                                    \
+        const int64_t a_step = t->step[0], b_step = t->step[1], c_step = t->step[2], e_step = t->step[3];              \
+        const char *pa = t->in[0], *pb = t->in[1], *pc = t->in[2], *pe = t->in[3];                                     \
+        char *d = t->d;                                                                                                \
+        for (int64_t row = 0; row < rows; row++) {                                                                     \
+            const vf ra = ROW_##A(pa), rb = ROW_##B(pb), rc = ROW_##C(pc), re = ROW_##E(pe);                           \
+            int64_t i = 0;                                                                                             \
+            for (; i + VLEN <= n; i += VLEN) {                                                                         \
+                const vf a = AT_##A(pa, ra, i), b = AT_##B(pb, rb, i), c = AT_##C(pc, rc, i), e = AT_##E(pe, re, i);   \
+                (void)a, (void)b, (void)c, (void)e;                                                                    \
+                STORE_##D(d, i, (expression));                                                                         \
+            }                                                                                                          \
+            if (i < n) {                                                                                               \
+                const vf a = END_##A(pa, ra, i), b = END_##B(pb, rb, i), c = END_##C(pc, rc, i),                       \
+                         e = END_##E(pe, re, i);                                                                       \
+                (void)a, (void)b, (void)c, (void)e;                                                                    \
+                STORE_END_##D(d, i, (expression));                                                                     \
+            }                                                                                                          \
+            (void)ra, (void)rb, (void)rc, (void)re;                                                                    \
+            d += d_step, pa += a_step, pb += b_step, pc += c_step, pe += e_step;                                       \
         }                                                                                                              \
-        float *d = dp;                                                                                                 \
-        const float *pa = ap;                                                                                          \
-        vf a = vf_load(pa + n - VLEN);                                                                                 \
-        const vf last = (expression);                                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
-            a = vf_load(pa + i);                                                                                       \
-            vf_store(d + i, (expression));                                                                             \
-        }                                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                                  \
     }
 
-#define TILE2(name, A, B, expression)                                                                                  \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
-        (void)cp;                                                                                                      \
-        if (n < VLEN) {                                                                                                \
-            run_few(name, BIT_##A | BIT_##B << 1, dp, ap, bp, NULL, n);                                                \
-            return;                                                                                                    \
-        }                                                                                                              \
-        float *d = dp;                                                                                                 \
-        const float *pa = ap, *pb = bp;                                                                                \
-        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb);                                                               \
-        (void)sa, (void)sb;                                                                                            \
-        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN);                                                           \
-        const vf last = (expression);                                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
-            a = A(pa, sa, i), b = B(pb, sb, i);                                                                        \
-            vf_store(d + i, (expression));                                                                             \
-        }                                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                                  \
-    }
+/* ---- one operand --------------------------------------------------------------------------------- */
 
-#define TILE3(name, A, B, C, expression)                                                                               \
-    static void name(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {                            \
-        if (n < VLEN) {                                                                                                \
-            run_few(name, BIT_##A | BIT_##B << 1 | BIT_##C << 2, dp, ap, bp, cp, n);                                   \
-            return;                                                                                                    \
-        }                                                                                                              \
-        float *d = dp;                                                                                                 \
-        const float *pa = ap, *pb = bp, *pc = cp;                                                                      \
-        const vf sa = SPLAT_##A(pa), sb = SPLAT_##B(pb), sc = SPLAT_##C(pc);                                           \
-        (void)sa, (void)sb, (void)sc;                                                                                  \
-        vf a = A(pa, sa, n - VLEN), b = B(pb, sb, n - VLEN), c = C(pc, sc, n - VLEN);                                  \
-        const vf last = (expression);                                                                                  \
-        for (int64_t i = 0; i < n - VLEN; i += VLEN) {                                                                 \
-            a = A(pa, sa, i), b = B(pb, sb, i), c = C(pc, sc, i);                                                      \
-            vf_store(d + i, (expression));                                                                             \
-        }                                                                                                              \
-        vf_store(d + n - VLEN, last);                                                                                  \
-    }
-
-/* All forms of a function of two operands. */
-#define FORMS2(name, expression)                                                                                       \
-    TILE2(name##_vv, V, V, expression)                                                                                 \
-    TILE2(name##_sv, S, V, expression)                                                                                 \
-    TILE2(name##_vs, V, S, expression)
-#define ROW2(name)                                                                                                     \
-    {                                                                                                                  \
-#name, 2, { name##_vv, name##_sv, name##_vs }                                                                  \
-    }
-
-/* Of three: all but those where only a, or a and others, are scalars. */
-#define FORMS3(name, expression)                                                                                       \
-    TILE3(name##_vvv, V, V, V, expression)                                                                             \
-    TILE3(name##_vsv, V, S, V, expression)                                                                             \
-    TILE3(name##_vvs, V, V, S, expression)                                                                             \
-    TILE3(name##_vss, V, S, S, expression)
-#define ROW3(name)                                                                                                     \
-    {                                                                                                                  \
-#name, 3, { name##_vvv, NULL, name##_vsv, NULL, name##_vvs, NULL, name##_vss }                                 \
-    }
+#define TILE1(name, expression) TILE(name, V, V, N, N, N, expression)
 #define ROW1(name)                                                                                                     \
     {                                                                                                                  \
 #name, 1, { name##_v }                                                                                         \
@@ -140,79 +108,142 @@ TILE1(is_finite_v, TRUTH(vf_abs(a) < GLIA_INF))
 TILE1(not_v, TRUTH(a == 0.0f))
 TILE1(copy_v, a)
 
+/* Whole numbers and bytes to floats, truth values to bytes, a float to a row. */
+TILE(load_i32_v, V, V, N, N, N, __builtin_convertvector((vi)a, vf))
+TILE(load_u8_v, V, B, N, N, N, a)
+TILE(store_bool_v, B, V, N, N, N, a != 0.0f)
+TILE(fill_s, V, S, N, N, N, a)
+
+/* ---- two operands -------------------------------------------------------------------------------- */
+
+/* Both vectors, the first or the second one a scalar. */
+#define FORMS2(name, expression)                                                                                       \
+    TILE(name##_vv, V, V, V, N, N, expression)                                                                         \
+    TILE(name##_sv, V, S, V, N, N, expression)                                                                         \
+    TILE(name##_vs, V, V, S, N, N, expression)
+#define ROW2(name)                                                                                                     \
+    {                                                                                                                  \
+#name, 2, { name##_vv, name##_sv, name##_vs }                                                                  \
+    }
+
 FORMS2(add, a + b)
 FORMS2(sub, a - b)
 FORMS2(mul, a *b)
 FORMS2(div, a / b)
 FORMS2(pow, vf_pow(a, b))
-FORMS2(maximum, vf_select((a > b) | (a != a), a, b))
+FORMS2(maximum, vf_larger(a, b))
 FORMS2(minimum, vf_select((a < b) | (a != a), a, b))
-FORMS2(equal, TRUTH(a == b))
-FORMS2(not_equal, TRUTH(a != b))
-FORMS2(less, TRUTH(a < b))
-FORMS2(less_equal, TRUTH(a <= b))
-FORMS2(greater, TRUTH(a > b))
-FORMS2(greater_equal, TRUTH(a >= b))
 FORMS2(and, vf_select(a != 0.0f, b, a))
 FORMS2(or, vf_select(a != 0.0f, a, b))
+
+/* Comparisons: of floats, the result as floats or as bytes, and of i32. */
+#define FORMS_COMPARE(name, operator)                                                                                  \
+    FORMS2(name, TRUTH(a operator b))                                                                                  \
+    TILE(name##_bool_vv, B, V, V, N, N, a operator b)                                                                  \
+    TILE(name##_bool_sv, B, S, V, N, N, a operator b)                                                                  \
+    TILE(name##_bool_vs, B, V, S, N, N, a operator b)                                                                  \
+    TILE(name##_i32_vv, V, V, V, N, N, TRUTH((vi)a operator(vi) b))                                                    \
+    TILE(name##_i32_sv, V, J, V, N, N, TRUTH((vi)a operator(vi) b))                                                    \
+    TILE(name##_i32_vs, V, V, J, N, N, TRUTH((vi)a operator(vi) b))
+#define ROW_COMPARE(name)                                                                                              \
+    ROW2(name), { #name "_bool", 2, { name##_bool_vv, name##_bool_sv, name##_bool_vs } }, {                            \
+#name "_i32", 2, { name##_i32_vv, name##_i32_sv, name##_i32_vs }                                               \
+    }
+
+FORMS_COMPARE(equal, ==)
+FORMS_COMPARE(not_equal, !=)
+FORMS_COMPARE(less, <)
+FORMS_COMPARE(less_equal, <=)
+FORMS_COMPARE(greater, >)
+FORMS_COMPARE(greater_equal, >=)
+
+/* ---- three and four ------------------------------------------------------------------------------ */
+
+/* All but those where a is a scalar. */
+#define FORMS3(name, expression)                                                                                       \
+    TILE(name##_vvv, V, V, V, V, N, expression)                                                                        \
+    TILE(name##_vsv, V, V, S, V, N, expression)                                                                        \
+    TILE(name##_vvs, V, V, V, S, N, expression)                                                                        \
+    TILE(name##_vss, V, V, S, S, N, expression)
+#define ROW3(name)                                                                                                     \
+    {                                                                                                                  \
+#name, 3, { [0] = name##_vvv, [2] = name##_vsv, [4] = name##_vvs, [6] = name##_vss }                           \
+    }
 
 FORMS3(select, vf_select(a != 0.0f, b, c))
 FORMS3(muladd, a *b + c)
 FORMS3(mulsub, a *b - c)
 FORMS3(submul, c - a * b)
 
-/* Comparisons of whole numbers: a and b are i32, or one of them is a single i32. */
-#define COMPARE_I32(name, form, a_step, b_step, operator)                                                              \
-    static void name##_i32_##form(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {               \
-        float *restrict d = dp;                                                                                        \
-        const int32_t *restrict a = ap, *restrict b = bp;                                                              \
-        (void)cp;                                                                                                      \
-        for (int64_t i = 0; i < n; i++) d[i] = a[i * a_step] operator b[i * b_step] ? 1.0f : 0.0f;                     \
+/* select with a condition of bytes. */
+TILE(select_u8_bvv, V, B, V, V, N, vf_select(a != 0.0f, b, c))
+TILE(select_u8_bsv, V, B, S, V, N, vf_select(a != 0.0f, b, c))
+TILE(select_u8_bvs, V, B, V, S, N, vf_select(a != 0.0f, b, c))
+
+/* What layers and optimisers are made of (program.c says of which operations): a step instead of two to five. */
+TILE(addmax_vvs, V, V, V, S, N, vf_larger(a + b, c))
+TILE(addmax_vss, V, V, S, S, N, vf_larger(a + b, c))
+TILE(scaleshift_vvvv, V, V, V, V, V, (a - b) * c + e)
+TILE(scaleshift_vsss, V, V, S, S, S, (a - b) * c + e)
+TILE(mix_vvss, V, V, V, S, S, a *c + b * e)
+TILE(mixsquare_vvss, V, V, V, S, S, a *c + b * b * e)
+TILE(rootadd_vss, V, V, S, S, N, vf_sqrt(a) * b + c)
+TILE(subdiv_vvvs, V, V, V, V, S, a - b * e / c)
+
+/* ---- rows to floats ------------------------------------------------------------------------------ */
+
+GLIA_INLINE vf joined(glia_loop_sum kind, vf a, vf b) {
+    return kind == GLIA_LOOP_SUM ? a + b : kind == GLIA_LOOP_MAX ? vf_larger(a, b) : a * b;
+}
+
+GLIA_INLINE vf neutral_of(glia_loop_sum kind) {
+    return vf_set(kind == GLIA_LOOP_SUM ? 0.0f : kind == GLIA_LOOP_PROD ? 1.0f : -GLIA_INF);
+}
+
+/* A vector that has what n elements give all together when its lanes are joined. */
+GLIA_INLINE vf lanes_of(glia_loop_sum kind, const float *x, int64_t n) {
+    const vf neutral = neutral_of(kind);
+    vf part[4] = { neutral, neutral, neutral, neutral };
+    int64_t i = 0;
+    for (; i + 4 * VLEN <= n; i += 4 * VLEN) {
+        for (int k = 0; k < 4; k++) part[k] = joined(kind, part[k], vf_load(x + i + k * VLEN));
     }
-#define FORMS_I32(name, operator)                                                                                      \
-    COMPARE_I32(name, vv, 1, 1, operator)                                                                              \
-    COMPARE_I32(name, sv, 0, 1, operator)                                                                              \
-    COMPARE_I32(name, vs, 1, 0, operator)
-#define ROW_I32(name)                                                                                                  \
-    {                                                                                                                  \
-#name "_i32", 2, { name##_i32_vv, name##_i32_sv, name##_i32_vs }                                               \
+    for (; i + VLEN <= n; i += VLEN) part[0] = joined(kind, part[0], vf_load(x + i));
+    if (i < n) part[1] = joined(kind, part[1], vf_select(vi_first(n - i), vf_load_first(x + i, n - i), neutral));
+    return joined(kind, joined(kind, part[0], part[1]), joined(kind, part[2], part[3]));
+}
+
+/* d[r] = the sum, the maximum (NaN if there is one), the product of row r. As many rows as a vector has lanes are joined
+ * together: neighbouring lanes of pairs of vectors become one vector, until there is a single one with a lane for each row.
+ */
+GLIA_INLINE void reduce_rows(glia_loop_sum kind, const glia_tile_args *t) {
+    const char *x = t->in[0];
+    char *d = t->d;
+    for (int64_t row = 0; row < t->rows; row += VLEN) {
+        const int64_t rows = GLIA_MIN(VLEN, t->rows - row);
+        vf v[VLEN], results;
+        for (int64_t r = 0; r < VLEN; r++) {
+            const char *at = x + (row + r) * t->step[0];
+            v[r] = r < rows ? lanes_of(kind, (const float *)(const void *)at, t->n) : vf_set(0.0f);
+        }
+        GLIA_UNROLL
+        for (int n = VLEN; n > 1; n /= 2) {
+            GLIA_UNROLL
+            for (int r = 0; r < n / 2; r++) {
+                v[r] = joined(kind, vf_even(v[2 * r], v[2 * r + 1]), vf_odd(v[2 * r], v[2 * r + 1]));
+            }
+        }
+        results = v[0];
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(d + (row + r) * t->d_step, (const float *)&results + r, sizeof(float));
     }
-FORMS_I32(equal, ==)
-FORMS_I32(not_equal, !=)
-FORMS_I32(less, <)
-FORMS_I32(less_equal, <=)
-FORMS_I32(greater, >)
-FORMS_I32(greater_equal, >=)
-
-/* One float to n. */
-static void fill_s(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {
-    float *restrict d = dp;
-    const float x = *(const float *)ap;
-    (void)bp, (void)cp;
-    for (int64_t i = 0; i < n; i++) d[i] = x;
 }
 
-/* Bytes (u8, bool) and i32 to floats, and truth values to bytes. */
-static void load_u8_v(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {
-    float *restrict d = dp;
-    const uint8_t *restrict a = ap;
-    (void)bp, (void)cp;
-    for (int64_t i = 0; i < n; i++) d[i] = a[i];
-}
+static void row_sum(const glia_tile_args *t) { reduce_rows(GLIA_LOOP_SUM, t); }
+static void row_max(const glia_tile_args *t) { reduce_rows(GLIA_LOOP_MAX, t); }
+static void row_prod(const glia_tile_args *t) { reduce_rows(GLIA_LOOP_PROD, t); }
 
-static void load_i32_v(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {
-    float *restrict d = dp;
-    const int32_t *restrict a = ap;
-    (void)bp, (void)cp;
-    for (int64_t i = 0; i < n; i++) d[i] = (float)a[i];
-}
-
-static void store_bool_v(void *dp, const void *ap, const void *bp, const void *cp, int64_t n) {
-    uint8_t *restrict d = dp;
-    const float *restrict a = ap;
-    (void)bp, (void)cp;
-    for (int64_t i = 0; i < n; i++) d[i] = a[i] != 0;
-}
+/* ---- the table ------------------------------------------------------------------------------------ */
 
 static const glia_tile tiles[] = {
     ROW1(neg),
@@ -241,14 +272,14 @@ static const glia_tile tiles[] = {
     ROW2(pow),
     ROW2(maximum),
     ROW2(minimum),
-    ROW2(equal),
-    ROW2(not_equal),
-    ROW2(less),
-    ROW2(less_equal),
-    ROW2(greater),
-    ROW2(greater_equal),
     ROW2(and),
     ROW2(or),
+    ROW_COMPARE(equal),
+    ROW_COMPARE(not_equal),
+    ROW_COMPARE(less),
+    ROW_COMPARE(less_equal),
+    ROW_COMPARE(greater),
+    ROW_COMPARE(greater_equal),
     ROW3(select),
     { "stop_gradient", 1, { copy_v } },
     /* not ops, but steps that lowering makes of them */
@@ -260,17 +291,22 @@ static const glia_tile tiles[] = {
     ROW3(muladd),
     ROW3(mulsub),
     ROW3(submul),
-    ROW_I32(equal),
-    ROW_I32(not_equal),
-    ROW_I32(less),
-    ROW_I32(less_equal),
-    ROW_I32(greater),
-    ROW_I32(greater_equal),
+    { "select_u8", 3, { [0] = select_u8_bvv, [2] = select_u8_bsv, [4] = select_u8_bvs } },
+    { "addmax", 3, { [4] = addmax_vvs, [6] = addmax_vss } },
+    { "scaleshift", 4, { [0] = scaleshift_vvvv, [14] = scaleshift_vsss } },
+    { "mix", 4, { [12] = mix_vvss } },
+    { "mixsquare", 4, { [12] = mixsquare_vvss } },
+    { "rootadd", 3, { [6] = rootadd_vss } },
+    { "subdiv", 4, { [8] = subdiv_vvvs } },
+    /* from rows to floats */
+    { "row_sum", 1, { row_sum } },
+    { "row_max", 1, { row_max } },
+    { "row_prod", 1, { row_prod } },
 };
 
-const glia_tile *GLIA_KERNEL(tile_named)(const char *op) {
+const glia_tile *GLIA_KERNEL(tile_named)(const char *name) {
     for (int i = 0; i < GLIA_COUNT(tiles); i++) {
-        if (!strcmp(tiles[i].op, op)) return &tiles[i];
+        if (!strcmp(tiles[i].name, name)) return &tiles[i];
     }
     return NULL;
 }

@@ -111,7 +111,7 @@ GLIA_INLINE vf vf_log1p(vf x) {
 }
 
 /* The larger of each lane; NaN if one is. */
-GLIA_INLINE vf vf_larger(vf a, vf b) { return vf_select((b > a) | (b != b), b, a); }
+GLIA_INLINE vf vf_larger(vf a, vf b) { return vf_select(a != a, a, vf_upper(a, b)); }
 
 /* The largest of the lanes; NaN if one is. */
 GLIA_INLINE float vf_largest(vf v) {
@@ -192,6 +192,11 @@ typedef double vd __attribute__((vector_size(VLEN * 4)));
 typedef int64_t vl __attribute__((vector_size(VLEN * 4)));
 typedef uint64_t vul __attribute__((vector_size(VLEN * 4)));
 typedef float vh __attribute__((vector_size(VLEN * 2)));
+
+typedef double vd_any __attribute__((vector_size(VLEN * 4), aligned(8), may_alias));
+
+GLIA_INLINE vd vd_load(const double *p) { return *(const vd_any *)p; }
+GLIA_INLINE void vd_store(double *p, vd v) { *(vd_any *)p = v; }
 
 GLIA_INLINE vd vd_pick(vl mask, vd x, vd y) { return (vd)((mask & (vl)x) | (~mask & (vl)y)); }
 

@@ -209,6 +209,18 @@ static void test_groups(void **state) {
     check(square(2, 6, 4, 9, 3, 1, 1, 2));
     check(square(2, 8, 8, 14, 3, 1, 1, 8));
     check(square(2, 8, 16, 15, 3, 2, 1, 8));
+    check(square(3, 37, 37, 12, 3, 1, 1, 37));
+    check(square(2, 70, 70, 13, 5, 2, 2, 70));
+    check(square(2, 3, 3, 20, 2, 3, 0, 3));
+    check((glia_conv_shape){ .n = 2,
+                             .c = 20,
+                             .k = 20,
+                             .in = { 5, 11, 14 },
+                             .kernel = { 2, 3, 4 },
+                             .stride = { 1, 2, 3 },
+                             .dilation = { 2, 2, 2 },
+                             .pad = { 1, 2, 5 },
+                             .groups = 20 });
     check(square(1, 48, 96, 7, 3, 1, 1, 3));
 }
 

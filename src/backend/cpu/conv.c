@@ -551,17 +551,23 @@ static void pack(glia_pool *pool, job *j) {
 }
 
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
+    if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
     job j = make_job(s, adjoint, true);
     return j.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
 }
 
 static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *kernel, float *packed) {
+    if (is_depthwise(s)) {
+        GLIA_KERNEL(depthwise_pack)(s, kernel, packed);
+        return;
+    }
     job j = make_job(s, adjoint, true);
     j.w = kernel, j.packed = packed;
     if (j.regions) pack(pool, &j);
 }
 
 static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed, int workers) {
+    if (is_depthwise(s)) return packed ? 0 : (size_t)depthwise_floats(s) * sizeof(float);
     job j = make_job(s, adjoint, packed);
     if (!j.regions) return 0;
     int64_t shared = j.shared && !packed ? round_up(packed_floats(&j.pack), 16) : 0;
@@ -586,6 +592,18 @@ static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
     glia_parallel_for(pool, j->regions * j->parts, run_piece, j);
 }
 
+static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x, const float *kernel,
+                     const float *packed, float *y, glia_epilogue epilogue, float *scratch) {
+    if (is_depthwise(s)) {
+        if (!packed) GLIA_KERNEL(depthwise_pack)(s, kernel, scratch);
+        GLIA_KERNEL(depthwise_f32)(pool, s, adjoint, x, packed ? packed : scratch, y, epilogue);
+        return;
+    }
+    job j = make_job(s, adjoint, packed);
+    j.x = x, j.w = kernel, j.y = y, j.epilogue = epilogue;
+    run(pool, &j, packed, scratch);
+}
+
 size_t GLIA_KERNEL(conv_f32_packed)(const glia_conv_shape *shape) { return packed_bytes(shape, false); }
 size_t GLIA_KERNEL(conv_input_grad_f32_packed)(const glia_conv_shape *shape) { return packed_bytes(shape, true); }
 
@@ -608,15 +626,11 @@ size_t GLIA_KERNEL(conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bo
 
 void GLIA_KERNEL(conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
                            const float *packed, float *y, glia_epilogue epilogue, void *scratch) {
-    job j = make_job(shape, false, packed);
-    j.x = x, j.w = kernel, j.y = y, j.epilogue = epilogue;
-    run(pool, &j, packed, scratch);
+    convolve(pool, shape, false, x, kernel, packed, y, epilogue, scratch);
 }
 
 void GLIA_KERNEL(conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy,
                                       const float *kernel, const float *packed, float *dx, glia_epilogue epilogue,
                                       void *scratch) {
-    job j = make_job(shape, true, packed);
-    j.x = dy, j.w = kernel, j.y = dx, j.epilogue = epilogue;
-    run(pool, &j, packed, scratch);
+    convolve(pool, shape, true, dy, kernel, packed, dx, epilogue, scratch);
 }

@@ -161,4 +161,15 @@ GLIA_INLINE int64_t packed_at(const packing *p, int64_t group, int64_t panel) {
 void GLIA_KERNEL(conv_pack)(const packing *p, const float *kernel, int64_t group, int64_t panel, int64_t c0,
                             float *dst);
 
+/* ---- a filter for each channel ------------------------------------------------------------ */
+
+GLIA_INLINE bool is_depthwise(const glia_conv_shape *s) { return s->groups == s->c && s->groups == s->k && s->c > 1; }
+
+GLIA_INLINE int64_t depthwise_floats(const glia_conv_shape *s) { return round_up(s->c * volume(s->kernel), 16); }
+
+/* The kernel as [tap][channel]; and y = conv(x) or, adjoint, dx from dy. */
+void GLIA_KERNEL(depthwise_pack)(const glia_conv_shape *s, const float *kernel, float *packed);
+void GLIA_KERNEL(depthwise_f32)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x,
+                                const float *packed, float *y, glia_epilogue epilogue);
+
 #endif

@@ -22,7 +22,9 @@ enum {
     PARTIAL_FLOATS = 1 << 20, /* of all chunks but the first */
     PIECE_FLOPS = 1000000,
     MIN_PIECES = 8,
-    COMBINE_FLOATS = 4096 /* added by a piece */
+    COMBINE_FLOATS = 4096, /* added by a piece */
+    DEPTHWISE_CHANNELS = 64,
+    DEPTHWISE_TAPS = 9 /* summed together */
 };
 
 /* Images [n0, n1), depths [d0, d1) and rows [h0, h1) of y; either whole images, or one depth of one image. */
@@ -34,6 +36,7 @@ typedef struct job {
     const glia_conv_shape *shape;
     glia_conv_shape s; /* with pixels together */
     int64_t together;
+    bool depthwise;                /* one group of all channels, each with a filter of its own */
     int64_t c, k, taps;            /* channels and columns of a group; k counts pixels together */
     bool by_taps;                  /* only joined pixels */
     int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
@@ -82,6 +85,12 @@ static void choose_regions(job *j) {
 
 static void choose_blocks(job *j) {
     const int64_t panels = panels_of(j->k);
+    if (j->depthwise) {
+        j->c_blocks = divide_up(j->c, DEPTHWISE_CHANNELS);
+        j->c_block = GLIA_MIN(j->c, DEPTHWISE_CHANNELS);
+        j->k_blocks = 1;
+        return;
+    }
     j->k_panels = GLIA_MIN(panels, 2);
     j->c_block = GLIA_MIN(j->c, GLIA_MAX(1, SUM_FLOATS / (j->taps * j->k_panels * NR)));
     if (j->c_block < j->c && j->c_block > 16) j->c_block = j->c_block / 16 * 16;
@@ -105,11 +114,16 @@ static bool prefers_taps(const job *j) {
     return part < 0.92 && j->c_block >= 2 * MR;
 }
 
+static int64_t kernel_floats(const job *j) {
+    return j->shape->k * (j->shape->c / j->shape->groups) * volume(j->shape->kernel);
+}
+
 static void choose_pieces(job *j) {
-    const int64_t units = j->s.groups * j->c_blocks * j->k_blocks, all = j->s.groups * j->c * j->k * j->taps;
+    const int64_t units = j->s.groups * j->c_blocks * j->k_blocks;
+    const int64_t all = j->s.k * (j->depthwise ? 1 : j->c) * j->taps;
     double flops = 2.0 * (double)all * (double)(j->s.n * volume(j->s.out));
     int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
-    j->partial_floats = round_up(volume(j->shape->kernel) * j->shape->k * j->c, 16);
+    j->partial_floats = round_up(kernel_floats(j), 16);
     j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->regions, 1 + PARTIAL_FLOATS / j->partial_floats));
 }
 
@@ -118,8 +132,9 @@ static void choose_memory(job *j) {
     const int64_t rows = j->images ? j->s.out[1] : j->rows, stride = j->s.stride[2];
     int64_t line = divide_up(span(j, 2, j->s.out[2]), stride) * stride * images * j->c_block;
     j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line, 16);
-    j->dy_floats = round_up(j->k_panels * NR * j->pixels, 16);
-    j->sum_floats = round_up(j->k_panels * NR * j->taps * j->c_block, 16);
+    const int64_t cols = j->depthwise ? j->c_block : j->k_panels * NR;
+    j->dy_floats = round_up(cols * j->pixels, 16);
+    j->sum_floats = round_up((j->depthwise ? 1 : cols) * j->taps * j->c_block, 16);
     j->worker_floats = j->window_floats + j->dy_floats + j->sum_floats + round_up(4 * j->taps * j->c_block, 16);
 }
 
@@ -128,12 +143,14 @@ static job make_job(const glia_conv_shape *s) {
     if (s->n < 1 || s->c < 1 || s->k < 1 || volume(s->out) < 1 || volume(s->in) < 1) return j;
     j.together = choose_together(s);
     take_together(&j.s, j.together);
-    j.c = j.s.c / s->groups, j.k = j.s.k / s->groups, j.taps = volume(j.s.kernel);
+    j.depthwise = is_depthwise(s);
+    if (j.depthwise) j.s.groups = 1;
+    j.c = j.s.c / j.s.groups, j.k = j.s.k / j.s.groups, j.taps = volume(j.s.kernel);
     choose_regions(&j);
     choose_blocks(&j);
     choose_pieces(&j);
     choose_memory(&j);
-    j.by_taps = prefers_taps(&j);
+    j.by_taps = !j.depthwise && prefers_taps(&j);
     return j;
 }
 
@@ -204,6 +221,15 @@ static void copy_dy(const work *w, const region *r) {
     const int64_t *out = j->s.out, images = r->n1 - r->n0, image = volume(out) * j->s.k;
     const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * out[2];
     const float *first = j->dy + r->n0 * image + (r->d0 * out[1] + r->h0) * out[2] * j->s.k + w->u.group * j->k;
+    if (j->depthwise) {
+        float *to = w->dy;
+        for (int64_t i = 0; i < pixels; i++) {
+            for (int64_t n = 0; n < images; n++, to += w->u.c) {
+                copy_floats(to, first + n * image + i * j->s.k + w->u.c0, w->u.c);
+            }
+        }
+        return;
+    }
     for (int64_t p = w->u.p0; p < w->u.p1; p++) {
         const int64_t cols = panel_cols(j->k, p), width = panel_width(cols);
         float *dst = w->dy + (p - w->u.p0) * NR * pixels * images;
@@ -274,10 +300,50 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
     }
 }
 
+/* Some taps of a filter for each channel; dy times what each of them reads. */
+GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_t first, int64_t c, const int64_t n) {
+    const job *j = w->j;
+    const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
+    const int64_t run = j->s.out[2] * images, next = w->u.c;
+    const float *dy = w->dy + c, *x[DEPTHWISE_TAPS];
+    vf sum[DEPTHWISE_TAPS];
+    GLIA_UNROLL for (int t = 0; t < taps; t++) sum[t] = vf_load_some(w->sums + (first + t) * w->u.c + c, n);
+    for (int64_t d = 0; d < r->d1 - r->d0; d++) {
+        for (int64_t h = 0; h < r->h1 - r->h0; h++) {
+            const float *row = w->window + (d * j->s.stride[0] * window_rows + h * j->s.stride[1]) * line + c;
+            GLIA_UNROLL for (int t = 0; t < taps; t++) x[t] = row + w->p_at[(first + t) * w->u.c];
+            for (int64_t p = 0; p < run; p++, dy += next) {
+                const vf g = n == VLEN ? vf_load(dy) : vf_load_some(dy, n);
+                GLIA_UNROLL for (int t = 0; t < taps; t++) {
+                    const float *at = x[t] + p * next;
+                    sum[t] += g * (n == VLEN ? vf_load(at) : vf_load_some(at, n));
+                }
+            }
+        }
+    }
+    GLIA_UNROLL for (int t = 0; t < taps; t++) vf_store_some(w->sums + (first + t) * w->u.c + c, sum[t], n);
+}
+
+static void sum_depthwise(const work *w, const region *r) {
+    const int64_t taps = w->j->taps;
+    list_rows(w, r, 1);
+    for (int64_t c = 0; c < w->u.c; c += VLEN) {
+        const int64_t n = GLIA_MIN(VLEN, w->u.c - c);
+        int64_t t = 0;
+        for (; t + DEPTHWISE_TAPS <= taps && n == VLEN; t += DEPTHWISE_TAPS) sum_taps(w, r, DEPTHWISE_TAPS, t, c, VLEN);
+        for (; t + 3 <= taps; t += 3) sum_taps(w, r, 3, t, c, n);
+        for (; t < taps; t++) sum_taps(w, r, 1, t, c, n);
+    }
+}
+
 static void sum_region(const work *w, const region *r) {
     const job *j = w->j;
     copy_x(w, r);
     copy_dy(w, r);
+    if (j->depthwise) {
+        sum_depthwise(w, r);
+        return;
+    }
     for (int64_t p = w->u.p0; p < w->u.p1; p++) {
         list_rows(w, r, panel_width(panel_cols(j->k, p)));
         for (int64_t d = 0; d < r->d1 - r->d0; d++) {
@@ -341,15 +407,24 @@ static void store_together(const work *w, float *dw) {
     }
 }
 
+static void store_depthwise(const work *w, float *dw) {
+    const int64_t taps = w->j->taps;
+    for (int64_t c = 0; c < w->u.c; c++) {
+        for (int64_t t = 0; t < taps; t++) dw[(w->u.c0 + c) * taps + t] = w->sums[t * w->u.c + c];
+    }
+}
+
 static void store(const work *w, float *dw) {
     const job *j = w->j;
-    if (j->together > 1) {
+    if (j->depthwise) {
+        store_depthwise(w, dw);
+    } else if (j->together > 1) {
         store_together(w, dw);
-        return;
-    }
-    for (int64_t p = w->u.p0; p < w->u.p1; p++) {
-        store_panel(w, w->sums + (p - w->u.p0) * NR * j->taps * w->u.c, panel_cols(j->k, p),
-                    dw + ((w->u.group * j->k + p * NR) * j->c + w->u.c0) * j->taps);
+    } else {
+        for (int64_t p = w->u.p0; p < w->u.p1; p++) {
+            store_panel(w, w->sums + (p - w->u.p0) * NR * j->taps * w->u.c, panel_cols(j->k, p),
+                        dw + ((w->u.group * j->k + p * NR) * j->c + w->u.c0) * j->taps);
+        }
     }
 }
 
@@ -383,7 +458,7 @@ static void sum_piece(void *context, int64_t piece, int worker) {
 static void combine_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const job *j = context;
-    const int64_t n = volume(j->shape->kernel) * j->shape->k * j->c, end = GLIA_MIN(n, (piece + 1) * COMBINE_FLOATS);
+    const int64_t end = GLIA_MIN(kernel_floats(j), (piece + 1) * COMBINE_FLOATS);
     for (int64_t chunk = 1; chunk < j->chunks; chunk++) {
         const float *sums = j->partial + (chunk - 1) * j->partial_floats;
         int64_t i = piece * COMBINE_FLOATS;

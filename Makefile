@@ -12,8 +12,8 @@ help:
 	@echo 'make build        build only: build/release/glia, libglia.a, libglia.so'
 	@echo 'make docs         build and write docs/ops.md, the table of operations'
 	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
-	@echo 'make bench        measure against PyTorch; prints a table and writes docs/performance.md'
-	@echo 'make bench-quick  the same in a few minutes: fewer blocks, installed PyTorch only, writes nothing'
+	@echo 'make bench        measure against PyTorch and oneDNN, 15 minutes; prints a table, writes docs/performance.md'
+	@echo 'make bench-quick  the same in two minutes: fewer and shorter blocks, few settings of PyTorch, writes nothing'
 	@echo 'make clean        remove build/'
 	@echo
 	@echo 'JOBS=$(JOBS) compilers at a time. Debug, sanitizers, clang, fuzzing: cmake --list-presets'

@@ -1,10 +1,15 @@
-/* peak.c - how many multiplications and additions a second this machine can do at most, in f32.
+/* peak.c - what this machine can do at most: multiplications and additions in f32, and bytes to and from memory.
  *
  *     bench_peak [THREADS]
  *
- * Each thread multiplies and adds twelve independent vectors that stay in registers: no memory, no dependencies that the
- * latency of an FMA would show. Everything that a benchmark reports as "% of peak" is a share of this, measured in the same
- * minute on the same machine. A worker of bench.py: prints a line of JSON for each "run SECONDS" that it reads.
+ * A worker of bench.py: prints a line of JSON for each line that it reads.
+ *
+ *     run SECONDS         GFLOP/s. Each thread multiplies and adds twelve independent vectors that stay in registers:
+ *                         no memory, no dependencies that the latency of an FMA would show. Everything that is reported
+ *                         as "% of peak" is a share of this, measured in the same minute on the same machine.
+ *     triad MIB SECONDS   GB/s of a[i] = b[i] + s c[i] (McCalpin's STREAM), the three arrays being MIB together, a part
+ *                         for each thread: two reads and a write each. Some MiB are in the caches, some hundred are
+ *                         not.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,19 +21,19 @@
 enum { ROUNDS = 100000, CHAINS = 12, MAX_THREADS = 256 };
 
 /* ROUNDS times CHAINS vectors of `lanes` floats; the sum is returned so that nothing can be left out. */
-#define DEFINE_LOOP(name, lanes, target)                                                        \
-    typedef float name##_vector __attribute__((vector_size((lanes) * 4)));                      \
-    target static float name(float seed) {                                                      \
-        name##_vector sum[CHAINS], a = seed + (name##_vector){ 0 }, b = a * 0.5f;                \
-        for (int i = 0; i < CHAINS; i++) sum[i] = a + (float)i;                                 \
-        for (int round = 0; round < ROUNDS; round++) {                                          \
-            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = sum[i] * a + b; \
-            __asm__ volatile("");                                                               \
-        }                                                                                       \
-        float total = 0;                                                                        \
-        for (int i = 0; i < CHAINS; i++)                                                        \
-            for (int j = 0; j < (lanes); j++) total += sum[i][j];                               \
-        return total;                                                                           \
+#define DEFINE_LOOP(name, lanes, target)                                                                               \
+    typedef float name##_vector __attribute__((vector_size((lanes)*4)));                                               \
+    target static float name(float seed) {                                                                             \
+        name##_vector sum[CHAINS], a = seed + (name##_vector){ 0 }, b = a * 0.5f;                                      \
+        for (int i = 0; i < CHAINS; i++) sum[i] = a + (float)i;                                                        \
+        for (int round = 0; round < ROUNDS; round++) {                                                                 \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = sum[i] * a + b;                         \
+            __asm__ volatile("");                                                                                      \
+        }                                                                                                              \
+        float total = 0;                                                                                               \
+        for (int i = 0; i < CHAINS; i++)                                                                               \
+            for (int j = 0; j < (lanes); j++) total += sum[i][j];                                                      \
+        return total;                                                                                                  \
     }
 
 #if defined(__x86_64__)
@@ -64,9 +69,11 @@ typedef struct job {
     double until;
     int64_t loops;
     float result;
+    float *a, *b, *c; /* triad: `n` numbers each */
+    size_t n;
 } job;
 
-static void *work(void *argument) {
+static void *multiply(void *argument) {
     job *j = argument;
     while (now() < j->until) {
         j->result += j->kind.loop(0.25f);
@@ -75,20 +82,61 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* GFLOP/s of all threads together during `seconds`. */
-static double measure(loop_kind kind, int threads, double seconds) {
-    pthread_t thread[MAX_THREADS];
-    static job jobs[MAX_THREADS];
-    double start = now(), flops = 0;
-    for (int i = 0; i < threads; i++) {
-        jobs[i] = (job){ .kind = kind, .until = start + seconds };
-        if (i && pthread_create(&thread[i], NULL, work, &jobs[i])) exit(1);
+static void *triad(void *argument) {
+    typedef float vector __attribute__((vector_size(64), aligned(64)));
+    job *j = argument;
+    while (now() < j->until) {
+        vector *a = (vector *)j->a;
+        const vector *b = (const vector *)j->b, *c = (const vector *)j->c;
+        for (size_t i = 0; i < j->n / 16; i++) a[i] = b[i] + 3 * c[i];
+        __asm__ volatile("" : : "r"(a) : "memory");
+        j->loops++;
     }
-    work(&jobs[0]);
+    return NULL;
+}
+
+/* Lets all threads do their jobs during `seconds`; returns how long it took. */
+static double run(void *(*what)(void *), job *jobs, int threads, double seconds) {
+    pthread_t thread[MAX_THREADS];
+    double start = now();
+    for (int i = 0; i < threads; i++) {
+        jobs[i].until = start + seconds;
+        if (i && pthread_create(&thread[i], NULL, what, &jobs[i])) exit(1);
+    }
+    what(&jobs[0]);
     for (int i = 1; i < threads; i++) pthread_join(thread[i], NULL);
-    double elapsed = now() - start;
+    return now() - start;
+}
+
+/* GFLOP/s of all threads together. */
+static double measure_peak(loop_kind kind, int threads, double seconds) {
+    static job jobs[MAX_THREADS];
+    double flops = 0;
+    for (int i = 0; i < threads; i++) jobs[i] = (job){ .kind = kind };
+    double elapsed = run(multiply, jobs, threads, seconds);
     for (int i = 0; i < threads; i++) flops += 2.0 * ROUNDS * CHAINS * kind.lanes * (double)jobs[i].loops;
     return flops / elapsed * 1e-9;
+}
+
+/* GB/s of all threads together, on arrays of so many MiB together. */
+static double measure_triad(int threads, double mib, double seconds) {
+    static job jobs[MAX_THREADS];
+    double bytes = 0;
+    size_t n = (size_t)(mib * 1048576 / threads / 3 / sizeof(float)) / 16 * 16;
+    for (int i = 0; i < threads; i++) {
+        float *room = n ? aligned_alloc(64, 3 * n * sizeof *room) : NULL;
+        if (!room) exit(1);
+        for (size_t k = 0; k < 3 * n; k++) room[k] = 1;
+        jobs[i] = (job){ .a = room, .b = room + n, .c = room + 2 * n, .n = n };
+    }
+    run(triad, jobs, threads, seconds / 10);
+    for (int i = 0; i < threads; i++) jobs[i].loops = 0;
+    double elapsed = run(triad, jobs, threads, seconds);
+    for (int i = 0; i < threads; i++) {
+        bytes += 3.0 * sizeof(float) * (double)n * (double)jobs[i].loops;
+        free(jobs[i].a);
+    }
+    return bytes / elapsed * 1e-9;
 }
 
 int main(int argc, char **argv) {
@@ -101,8 +149,14 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     printf("{\"description\": \"%s, %d threads\"}\n", kind.name, threads);
     char line[64];
-    double seconds;
-    while (fgets(line, sizeof line, stdin) && sscanf(line, "run %lf", &seconds) == 1)
-        printf("{\"gflops\": %.2f}\n", measure(kind, threads, seconds));
+    double seconds, mib;
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "run %lf", &seconds) == 1)
+            printf("{\"gflops\": %.2f}\n", measure_peak(kind, threads, seconds));
+        else if (sscanf(line, "triad %lf %lf", &mib, &seconds) == 2)
+            printf("{\"gbytes\": %.2f}\n", measure_triad(threads, mib, seconds));
+        else
+            break;
+    }
     return 0;
 }

@@ -72,8 +72,8 @@ glia_tensor glia_build_resnet20(glia_tensor x, int outputs) {
     return stages(x, 3, 3, 16, false, outputs);
 }
 
-/* Table 1: (3, 224, 224) -> 64@112x112 -> 64@56x56 -> 2 blocks each of 64@56x56, 128@28x28, 256@14x14, 512@7x7 -> 512 ->
- * 1000. Parameters: 11,689,512. Smaller pictures are taken as they are. */
+/* Table 1: (3, 224, 224) -> 64@112x112 -> 64@56x56 -> 2 blocks each of 64@56x56, 128@28x28, 256@14x14, 512@7x7 -> 512
+ * -> 1000. Parameters: 11,689,512. Smaller pictures are taken as they are. */
 glia_tensor glia_build_resnet18(glia_tensor x, int outputs) {
     x = glia_relu(conv_norm(x, "stem", 64, 7, 2));
     x = glia_max_pool2d(x, (glia_pool_opts){ .size = 3, .stride = 2, .pad = 1 });

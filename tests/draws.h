@@ -1,5 +1,5 @@
-/* draws.h - random numbers, parameters and images that another program can draw bit by bit: tools/golden/draws.py, which
- * describes them, is the same in Python. */
+/* draws.h - random numbers, parameters and images that another program can draw bit by bit: tools/golden/draws.py,
+ * which describes them, is the same in Python. */
 #ifndef GLIA_TESTS_DRAWS_H
 #define GLIA_TESTS_DRAWS_H
 

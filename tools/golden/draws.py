@@ -7,12 +7,12 @@ Random numbers   one splitmix64 stream (Steele, Lea and Flood 2014), state 1 at 
                      z =  z ^ (z >> 31)
                      u = (z >> 40) / 2^24                     in [0, 1), exact in f32
 Parameters       drawn first, in the order of the layers, row-major, in double, then rounded to f32:
-                     kernels (K, C, window...) and (units, F): a (2u - 1), a = sqrt(6 / (fan_in + fan_out)), where the fans
-                     of a convolution are C and K times the window; a batch norm's scale: 1 + 0.1 (2u - 1); biases and
-                     shifts: 0.1 (2u - 1)
-Images           drawn next: for each of ten classes and each channel a pattern of cells of 4x4 pixels, a u each. Then, for
-                 each sample: a u, the label being floor(10 u); then a u for each channel and pixel (y, x), which is
-                 (pattern[label][channel][y / 4][x / 4] + u) / 2
+                     kernels (K, C, window...) and (units, F): a (2u - 1), a = sqrt(6 / (fan_in + fan_out)), where the
+                     fans of a convolution are C and K times the window; a batch norm's scale: 1 + 0.1 (2u - 1);
+                     biases and shifts: 0.1 (2u - 1)
+Images           drawn next: for each of ten classes and each channel a pattern of cells of 4x4 pixels, a u each. Then,
+                 for each sample: a u, the label being floor(10 u); then a u for each channel and pixel (y, x), which
+                 is (pattern[label][channel][y / 4][x / 4] + u) / 2
 """
 import math
 

@@ -1,14 +1,16 @@
 """PyTorch's twins of the nets in models/: the same layers, with their parameters in the same order.
 
-golden files are made with them (train_models.py), and the benchmark's peer (bench/peer_torch.py) is one of them.
+Golden files are made with them (train_models.py), and the benchmark's peer (bench/peer_torch.py) trains them.
 """
+import math
+
 import torch
 from torch import nn
 
 
 def mlp_512(sample, outputs):
-    inputs = sample[0] * sample[1] * sample[2]
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(),
+    """Takes samples as rows."""
+    return nn.Sequential(nn.Linear(math.prod(sample), 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(),
                          nn.Linear(512, outputs))
 
 

@@ -67,7 +67,8 @@ def main():
         gap = max(abs(a - b) for a, b in zip(truth, single))
         path = os.path.join(os.path.dirname(__file__), "..", "..", "tests", "golden", name + "_losses.txt")
         with open(path, "w") as file:
-            file.write(f"# tools/golden/train_models.py, PyTorch {torch.__version__}, f64; its f32 differs by {gap:.1e}\n")
+            file.write(f"# tools/golden/train_models.py, PyTorch {torch.__version__}, f64; ")
+            file.write(f"its f32 differs by {gap:.1e}\n")
             file.write(f"# {count} parameters\n")
             file.writelines(f"{loss:.9g}\n" for loss in truth)
         print(f"{os.path.normpath(path)}: {truth[0]:.6f} ... {truth[-1]:.6f}, f32 differs by {gap:.1e}")

@@ -1,0 +1,219 @@
+"""The benchmark's results as text: the table, what one needs to know to read it, and docs/performance.md around."""
+import datetime
+import statistics
+
+from peers import machine
+
+HEAD = ["workload", "Glia", "PyTorch as installed", "best peer", "Glia / best", "target", "GFLOP/s", "% of peak",
+        "memory", "PyTorch's", "agrees"]
+MIB = 2**20
+
+
+# ---- figures of a row -----------------------------------------------------------------------------------------------
+
+
+def seconds_of(row, side):
+    """Of one step or one run."""
+    return row["workload"].batch / row[side]["rate"]
+
+
+def gflops_of(row):
+    return row["glia"]["ready"]["flops"] / seconds_of(row, "glia") * 1e-9
+
+
+def ratio_of(row, side="best"):
+    return row["glia"]["rate"] / row[side]["rate"] if side in row else None
+
+
+def torch_memory(row):
+    """The smaller one of the two PyTorches."""
+    sizes = [row[side]["memory"] for side in ("installed", "best") if side in row and row[side]["memory"]]
+    return min(sizes) if sizes else None
+
+
+def peers_agree(row):
+    return all(row[side]["agrees"] for side in ("installed", "best", "kann", *row["workload"].isas) if side in row)
+
+
+def all_agree(results):
+    return all(peers_agree(row) for row in results["rows"])
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def speed(row, side):
+    if side not in row:
+        return "–"
+    if row["workload"].kind == "train":
+        return f"{row[side]['rate']:,.0f} /s" if row[side]["rate"] >= 100 else f"{row[side]['rate']:.1f} /s"
+    micros = 1e6 * seconds_of(row, side)
+    return f"{micros:,.0f} µs" if micros >= 100 else f"{micros:.1f} µs"
+
+
+def mebibytes(size):
+    return f"{size / MIB:,.0f} MiB" if size else "–"
+
+
+def ratio_text(ratio, digits=2):
+    return f"{ratio:.{digits}f}" if ratio is not None else "–"
+
+
+def model_cells(row, name=None, peer="best", target=None):
+    gflops = gflops_of(row)
+    return [name or row["workload"].name, speed(row, "glia"), speed(row, "installed"), speed(row, peer),
+            ratio_text(ratio_of(row, peer)), f"{target:g}" if target else "", f"{gflops:.0f}",
+            f"{100 * gflops / row['peak']:.0f}", mebibytes(row["glia"]["memory"]), mebibytes(torch_memory(row)),
+            "yes" if peers_agree(row) else "NO"]
+
+
+def product_cells(row):
+    target = "1" + (f", {100 * row['share']:.0f} %" if row["share"] else "")
+    ratio = row["glia"] / row["onednn"] if "onednn" in row else None
+    return ["gemm " + ", ".join(map(str, row["shape"])), f"{row['glia']:.0f}", "–",
+            f"{row['onednn']:.0f}" if "onednn" in row else "–", ratio_text(ratio), target, f"{row['glia']:.0f}",
+            f"{100 * row['glia'] / row['peak']:.0f}", "–", "–", "yes"]
+
+
+def table_of(results):
+    lines = [HEAD]
+    for row in results["rows"]:
+        lines.append(model_cells(row, target=row["workload"].target))
+        if "kann" in row:
+            lines.append(model_cells(row, row["workload"].name + ", beside kann", "kann", 1.5))
+    lines += [model_cells(row, f"{row['workload'].name}, GLIA_ISA={row['isa']}") for row in results["isas"]]
+    lines += [product_cells(row) for row in results["products"]]
+    head, *body = ["| " + " | ".join(cells) + " |" for cells in lines]
+    return "\n".join([head, "|---" + "|---:" * (len(HEAD) - 2) + "|---|", *body])
+
+
+# ---- what limits the rows that miss their targets -------------------------------------------------------------------
+
+
+def short(x):
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def roofline(name, flops, moved, seconds, peak, bandwidth):
+    """Operations and bytes, what was achieved of each, and how long each alone would take at the measured limits."""
+    return (f"- {name}: {short(flops * 1e-9)} GFLOP and {short(moved * 1e-6)} MB in {short(seconds * 1e3)} ms. "
+            f"{flops / seconds * 1e-9:,.0f} of {peak:,.0f} GFLOP/s; {moved / seconds * 1e-9:,.1f} of "
+            f"{bandwidth['cache']:,.0f} (cache) and {bandwidth['memory']:,.0f} GB/s (memory). The operations alone "
+            f"need {short(flops / peak * 1e-6)} ms, the bytes {short(moved / bandwidth['cache'] * 1e-6)} to "
+            f"{short(moved / bandwidth['memory'] * 1e-6)} ms.")
+
+
+def missed_models(results):
+    for row in results["rows"]:
+        ready, what = row["glia"]["ready"], []
+        ratio, memory = ratio_of(row), torch_memory(row)
+        if ratio is not None and ratio < row["workload"].target:
+            what.append(f"{ratio:.2f} of {row['workload'].target:g}")
+        if memory and row["glia"]["memory"] > memory / 3:
+            what.append(f"memory {row['glia']['memory'] / memory:.2f} of PyTorch's, to be a third; the program's plan "
+                        f"is {ready['planned'] / MIB:,.0f} MiB")
+        if what:
+            line = roofline(f"{row['workload'].name} ({'; '.join(what)})", ready["flops"], ready["bytes"],
+                            seconds_of(row, "glia"), row["peak"], results["bandwidth"])
+            yield f"{line} {ready['launches']} kernels."
+
+
+def missed_products(results):
+    for row in results["products"]:
+        what = []
+        if "onednn" in row and row["glia"] < row["onednn"]:
+            what.append(f"{row['glia'] / row['onednn']:.2f} of oneDNN's")
+        if row["glia"] < row["share"] * row["peak"]:
+            what.append(f"{100 * row['glia'] / row['peak']:.0f} of {100 * row['share']:.0f} % of the peak")
+        if what:
+            m, n, k = row["shape"]
+            flops = 2 * m * n * k
+            yield roofline(f"gemm {m}, {n}, {k} ({'; '.join(what)})", flops, 4 * (m * k + k * n + m * n),
+                           flops / row["glia"] * 1e-9, row["peak"], results["bandwidth"])
+
+
+# ---- notes ----------------------------------------------------------------------------------------------------------
+
+
+def value_text(values, kind):
+    return f"{values[-1]:.5f}" if kind == "train" else ", ".join(f"{v:.4f}" for v in values[:3])
+
+
+def note_of(row):
+    kind, shown = row["workload"].kind, []
+    for side, name in (("glia", "Glia"), ("installed", "as installed"), ("best", "best"), ("kann", "kann")):
+        if side in row:
+            shown.append(f"{name} {value_text(row[side]['ready']['values'], kind)}")
+    text = f"- {row['workload'].name}: {row['data']}. "
+    if "best" in row:
+        text += f"Best: {row['best']['ready']['description']}; {row['setting']}. "
+    text += ("Loss of step 5: " if kind == "train" else "First outputs: ") + "; ".join(shown) + ". "
+    spreads = [f"{name} {100 * row[side]['spread']:.0f} %" for side, name in (("glia", "Glia"), ("best", "best"))
+               if side in row]
+    return text + f"Spread of the blocks: {', '.join(spreads)}."
+
+
+def extras_of(results):
+    first, lines = results["first"], []
+    if first:
+        beside = f"; PyTorch as installed {first['installed']:,.0f} ms" if "installed" in first else ""
+        lines.append(f"- From the start of the process to the end of keras-cnn's first training step: "
+                     f"{first['glia']:.1f} ms (target 50){beside}.")
+    if results["size"]:
+        lines.append(f"- The stripped command: {results['size'] / 1e6:.2f} MB (target 5).")
+    bandwidth = results["bandwidth"]
+    lines.append(f"- Triad: {bandwidth['cache']:.0f} GB/s in 12 MiB, {bandwidth['memory']:.0f} in 1 GiB.")
+    return lines
+
+
+def text_of(results):
+    rows, options = results["rows"] + results["products"], results["options"]
+    about = next((row["glia"]["ready"]["description"] for row in results["rows"]),
+                 next((row["about"]["glia"] for row in results["products"]), "Glia"))
+    peak = f"; peak {statistics.median(row['peak'] for row in rows):.0f} GFLOP/s" if rows else ""
+    parts = [f"{machine()}{peak}. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} "
+             f"interleaved blocks of {options.seconds:g} s ({3 * options.seconds:g} s for training ResNets, "
+             f"{options.seconds / 4:g} s for products).", table_of(results)]
+    if results["products"]:
+        about = results["products"][0]["about"]
+        parts.append(f"Products beside {about['onednn']}." if "onednn" in about else "")
+    parts.append("\n".join(extras_of(results) + [note_of(row) for row in results["rows"]]
+                           + [f"- {problem}" for problem in results["problems"]]))
+    missed = [*missed_models(results), *missed_products(results)]
+    if missed:
+        parts.append(LIMITS + "\n".join(missed))
+    return "\n\n".join(part for part in parts if part)
+
+
+LIMITS = """### What limits the rows that miss their targets
+
+Operations are those of products and convolutions, bytes what the kernels of a step read and write, each operand of each
+of them once.
+
+"""
+
+PAGE = """# Performance
+
+Printed by `make bench`; [bench/bench.py](../bench/bench.py) says how it measures, [bench/peers.py](../bench/peers.py)
+what the peers are. "As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for
+that row, the newest PyTorch, eager and compiled, among them; beside products it is oneDNN. Training is in samples a
+second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the peak of the whole process;
+PyTorch's is the smaller one of the two. All in f32.
+
+{text}
+
+### The workloads
+
+The networks are Glia's own, by the names of [models.def](../models/models.def), through the public API: training is a
+program of the loss with `glia_minimize`, inference a frozen program. PyTorch's twins begin with the same weights and
+get the same data.
+
+| name | model | optimizer | batch |
+|---|---|---|---:|
+| train-keras-cnn | keras-cnn: 28×28×1; conv 32, 64, 64 (3×3, relu), two max pools; dense 64, 10 | Adam | 64 |
+| train-lenet-b4, -b128 | cifar-net: 32×32×3; conv 6, 16 (5×5, relu), max pools; dense 120, 84, 10 | SGD, momentum 0.9 | 4, 128 |
+| train-mlp | mlp-512: 784; dense 512, 512 (relu), 10 | Adam | 128 |
+| train-resnet20 | resnet20: 32×32×3, batch norm, shortcuts without parameters | SGD, momentum 0.9 | 128 |
+| train-resnet18 | resnet18: 224×224×3, batch norm, projections, 1000 classes | SGD, momentum 0.9 | 8 |
+| infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
+"""

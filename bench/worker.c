@@ -1,0 +1,309 @@
+/* worker.c - Glia's side of the benchmark: a process that does what bench.py tells it, through the public API alone.
+ *
+ *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL as models.def names it
+ *
+ *     prepare   writes what both sides begin with into the folder: weights.bin, the parameters in the order of the
+ *               layers; x.bin and labels.bin, batches of data
+ *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
+ *     infer     the same with single samples through the model, frozen
+ *     first     one training step, to see how long it takes from the start of the process
+ *
+ *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn
+ *     optimizer=adam|sgd lr=0.001 momentum=0
+ *     threads=0                0: all cores
+ *     precision=f32            of the arithmetic
+ *
+ * It answers in lines of JSON: one when it is ready, with the losses of the first steps or the outputs for the first
+ * sample, which must be the peers'; one for each "run"; and at the end of input its peak resident memory. Each step
+ * copies its batch into the session, as a loader would.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "models/models.h"
+
+enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };
+
+typedef struct settings {
+    const glia_recipe *recipe;
+    const char *folder;
+    int64_t batch, batches;
+    glia_optimizer optimizer;
+    int threads;
+} settings;
+
+static void fail(const char *what) {
+    fprintf(stderr, "bench_worker: %s\n", what);
+    exit(1);
+}
+
+static void check(glia_status status, const glia_error *error) {
+    if (status != GLIA_OK) fail(error->message);
+}
+
+static void *allocate(int64_t bytes) {
+    void *memory = malloc((size_t)bytes);
+    if (!memory) fail("out of memory");
+    return memory;
+}
+
+/* ---- settings ----------------------------------------------------------------------------- */
+
+static const char *value_of(const char *word, const char *name) {
+    size_t length = strlen(name);
+    return strncmp(word, name, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
+}
+
+static void set(settings *s, const char *word) {
+    const char *value;
+    if ((value = value_of(word, "folder")))
+        s->folder = value;
+    else if ((value = value_of(word, "batch")))
+        s->batch = atoll(value);
+    else if ((value = value_of(word, "batches")))
+        s->batches = atoll(value);
+    else if ((value = value_of(word, "optimizer")))
+        s->optimizer.kind = strcmp(value, "adam") == 0 ? GLIA_ADAM : GLIA_SGD;
+    else if ((value = value_of(word, "lr")))
+        s->optimizer.lr = atof(value);
+    else if ((value = value_of(word, "momentum")))
+        s->optimizer.momentum = atof(value);
+    else if ((value = value_of(word, "threads")))
+        s->threads = atoi(value);
+    else if (!(value = value_of(word, "precision")) || strcmp(value, "f32") != 0)
+        fail(word);
+}
+
+static settings read_settings(int argc, char **argv) {
+    settings s = { .batch = 1, .batches = 1, .optimizer.lr = 0.001 };
+    s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
+    if (!s.recipe || s.recipe->sample.rank != 3)
+        fail("usage: bench_worker prepare|train|infer|first MODEL folder=FOLDER [NAME=VALUE...]");
+    for (int i = 3; i < argc; i++) set(&s, argv[i]);
+    if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
+    return s;
+}
+
+/* ---- files that both sides read ----------------------------------------------------------- */
+
+static FILE *open_file(const settings *s, const char *name, const char *mode) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", s->folder, name);
+    FILE *file = fopen(path, mode);
+    if (!file) fail(path);
+    return file;
+}
+
+static void write_file(FILE *file, const void *values, int64_t bytes) {
+    if (fwrite(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("a file could not be written");
+}
+
+static void *read_file(const settings *s, const char *name, int64_t bytes) {
+    FILE *file = open_file(s, name, "rb");
+    void *values = allocate(bytes);
+    if (fread(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("a file is too short");
+    fclose(file);
+    return values;
+}
+
+/* ---- prepare ------------------------------------------------------------------------------ */
+
+static glia_dataset *noise(const settings *s, int64_t n, glia_error *error) {
+    int64_t bytes = n * glia_shape_count(s->recipe->sample);
+    uint8_t *x = allocate(bytes);
+    int32_t *y = allocate(n * (int64_t)sizeof *y);
+    for (int64_t i = 0; i < bytes; i++) x[i] = (uint8_t)(rand() >> 8);
+    for (int64_t i = 0; i < n; i++) y[i] = (int32_t)((rand() >> 8) % s->recipe->outputs);
+    glia_arrays arrays = { .n = n,
+                           .x = x,
+                           .x_dtype = GLIA_U8,
+                           .x_shape = s->recipe->sample,
+                           .y = y,
+                           .y_dtype = GLIA_I32,
+                           .classes = s->recipe->outputs };
+    glia_dataset *data = glia_data_arrays(arrays, error);
+    free(x);
+    free(y);
+    return data;
+}
+
+/* What the recipe says, if it is here and fits; else drawn digits for pictures of their size, else noise. */
+static glia_dataset *open_data(const settings *s, int64_t n, const char **name, glia_error *error) {
+    const glia_shape sample = s->recipe->sample;
+    *name = s->recipe->data;
+    if (*name && glia_data_available(*name, NULL)) {
+        glia_dataset *data = glia_data_open(*name, "train", NULL, error);
+        if (data && glia_shape_equal(glia_data_x_shape(data), sample)) return data;
+        glia_data_free(data);
+    }
+    bool digits = glia_shape_equal(sample, GLIA_SHAPE(1, 28, 28));
+    *name = digits ? "drawn digits" : "noise";
+    return digits ? glia_data_strokes(n, SEED, error) : noise(s, n, error);
+}
+
+static void normalize(glia_dataset *data) {
+    glia_error error = { .message = "the data cannot be read" };
+    double mean[16], stddev[16];
+    int n = glia_data_statistics(data, mean, stddev, 16);
+    check(n > 0 ? glia_data_normalize(data, mean, stddev, n, &error) : GLIA_E_IO, &error);
+}
+
+static void write_weights(const settings *s, glia_model *model) {
+    glia_error error;
+    check(glia_model_init(model, SEED, &error), &error);
+    glia_store *store = glia_model_store(model);
+    FILE *file = open_file(s, "weights.bin", "wb");
+    for (int i = 0; i < glia_store_count(store); i++) {
+        glia_array array = glia_store_at(store, i);
+        if (array.parameter) write_file(file, array.data, glia_shape_count(array.shape) * (int64_t)sizeof(float));
+    }
+    if (fclose(file)) fail("weights.bin could not be written");
+}
+
+static void prepare(const settings *s, glia_model *model) {
+    glia_error error = { .message = "there are too few samples" };
+    const char *name;
+    int64_t n = s->batch * s->batches, sample = glia_shape_count(s->recipe->sample);
+    glia_dataset *data = open_data(s, n, &name, &error);
+    check(data && glia_data_count(data) >= n ? GLIA_OK : GLIA_E_NOT_FOUND, &error);
+    if (s->recipe->normalize) normalize(data);
+    FILE *xs = open_file(s, "x.bin", "wb"), *labels = open_file(s, "labels.bin", "wb");
+    float *x = allocate(sample * (int64_t)sizeof *x);
+    for (int64_t i = 0; i < n; i++) {
+        int32_t label;
+        check(glia_data_get(data, i, x, &label, &error), &error);
+        write_file(xs, x, sample * (int64_t)sizeof *x);
+        write_file(labels, &label, sizeof label);
+    }
+    if (fclose(xs) || fclose(labels)) fail("the data could not be written");
+    free(x);
+    glia_data_free(data);
+    write_weights(s, model);
+    const int64_t *d = s->recipe->sample.dim;
+    printf("{\"data\": \"%s\", \"sample\": [%lld, %lld, %lld], \"outputs\": %d}\n", name, (long long)d[0],
+           (long long)d[1], (long long)d[2], s->recipe->outputs);
+}
+
+/* ---- train and infer ---------------------------------------------------------------------- */
+
+/* A session with the data that it takes in turn. What it holds lives as long as the process. */
+typedef struct runner {
+    glia_backend *backend;
+    glia_program *program;
+    glia_session *session;
+    float *x, *x_input;
+    int32_t *labels, *labels_input; /* NULL when inferring */
+    int64_t batch, batches, sample; /* samples in a batch, batches, floats in a sample */
+    int64_t runs;                   /* done so far */
+} runner;
+
+static runner make_runner(const settings *s, glia_model *model, bool train) {
+    glia_error error = { 0 };
+    runner r = { .batch = s->batch, .batches = s->batches, .sample = glia_shape_count(s->recipe->sample) };
+    r.backend = glia_backend_open("cpu", s->threads, &error);
+    check(error.status, &error);
+    glia_graph *graph = glia_model_graph(model);
+    glia_tensor output = glia_model_output_at(model, 0, NULL);
+    check(glia_model_init(model, SEED, &error), &error);
+    if (train) {
+        glia_tensor labels = glia_input(graph, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+        output = glia_cross_entropy(output, labels, 0);
+        glia_minimize(output, s->optimizer, NULL, NULL);
+        check(glia_store_add(glia_model_store(model), graph, 0, &error), &error);
+    }
+    glia_compile_opts opts = {
+        .outputs = &output, .n_outputs = 1, .batch = s->batch, .mode = train ? GLIA_TRAIN : GLIA_INFER, .frozen = !train
+    };
+    r.program = glia_compile(graph, r.backend, opts, &error);
+    check(error.status, &error);
+    r.session = glia_session_create(r.program, glia_model_store(model), &error);
+    check(error.status, &error);
+    r.x_input = glia_session_input(r.session, "x", NULL);
+    r.x = read_file(s, "x.bin", r.batches * r.batch * r.sample * (int64_t)sizeof *r.x);
+    if (train) {
+        r.labels_input = glia_session_input(r.session, "labels", NULL);
+        r.labels = read_file(s, "labels.bin", r.batches * r.batch * (int64_t)sizeof *r.labels);
+    }
+    return r;
+}
+
+/* Runs the next batch; returns the output: the loss, or the logits. */
+static const float *run(runner *r) {
+    int64_t b = r->runs++ % r->batches;
+    memcpy(r->x_input, r->x + b * r->batch * r->sample, sizeof *r->x * (size_t)(r->batch * r->sample));
+    if (r->labels) memcpy(r->labels_input, r->labels + b * r->batch, sizeof *r->labels * (size_t)r->batch);
+    glia_error error;
+    check(glia_session_run(r->session, &error), &error);
+    return glia_session_output(r->session, 0).data;
+}
+
+/* The losses of the first steps, or the outputs of the first run. */
+static void print_values(runner *r, int steps) {
+    const float *values = run(r);
+    for (int i = 0; i < steps; i++) {
+        if (i) values = r->labels ? run(r) : values + 1;
+        printf("%s%.7g", i ? ", " : "", (double)*values);
+    }
+}
+
+static void print_ready(runner *r, int values) {
+    glia_program_info info = glia_program_inspect(r->program);
+    printf("{\"description\": \"Glia %s, %s\", \"flops\": %.0f, \"bytes\": %.0f, \"launches\": %d, \"planned\": %zu, ",
+           glia_version(), glia_backend_describe(r->backend), info.flops, info.bytes, info.launches,
+           info.activation_bytes + info.parameter_bytes);
+    printf("\"values\": [");
+    print_values(r, values);
+    printf("]}\n");
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Runs for about this long, after a tenth of it to warm up, and says how far it came. */
+static void run_block(runner *r, double seconds) {
+    for (double start = now(); now() < start + seconds / 10;) run(r);
+    int64_t before = r->runs;
+    double start = now(), end;
+    do run(r);
+    while ((end = now()) < start + seconds);
+    printf("{\"runs\": %lld, \"seconds\": %.6f}\n", (long long)(r->runs - before), end - start);
+}
+
+/* Peak resident memory of this program; ru_maxrss would include that of the process that started it. */
+static long peak_kib(void) {
+    char line[256];
+    long kib = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %ld", &kib) != 1) continue;
+    if (file) fclose(file);
+    struct rusage usage;
+    if (!kib && getrusage(RUSAGE_SELF, &usage) == 0) kib = usage.ru_maxrss;
+    return kib;
+}
+
+int main(int argc, char **argv) {
+    settings s = read_settings(argc, argv);
+    const char *mode = argv[1];
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    glia_error error;
+    glia_model *model = glia_recipe_build(s.recipe, s.recipe->sample, s.recipe->outputs, &error);
+    if (!model) fail(error.message);
+    if (strcmp(mode, "prepare") == 0) {
+        prepare(&s, model);
+        return 0;
+    }
+    bool infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
+    runner r = make_runner(&s, model, !infer);
+    print_ready(&r, infer ? SHOWN_OUTPUTS : first ? 1 : FIRST_STEPS);
+    char line[64];
+    double seconds;
+    while (!first && fgets(line, sizeof line, stdin) && sscanf(line, "run %lf", &seconds) == 1) run_block(&r, seconds);
+    printf("{\"peak_kib\": %ld}\n", peak_kib());
+    return 0;
+}

@@ -4,7 +4,7 @@
 typedef struct gemm_case {
     int64_t m, n, k;
     int64_t batch[2];
-    bool transpose_a, transpose_b, accumulate, repeat_b, epilogue;
+    bool transpose_a, transpose_b, accumulate, repeat_b, epilogue, pack_b;
 } gemm_case;
 
 typedef struct gemm_data {
@@ -64,10 +64,10 @@ static void expect(gemm_data *d, bool epilogue) {
 
 static void check(const glia_cpu_kernels *table, gemm_case t) {
     char what[160];
-    snprintf(what, sizeof what, "%s gemm %lldx(%lld,%lld,%lld)%s%s%s", glia_isa_name(table->isa),
+    snprintf(what, sizeof what, "%s gemm %lldx(%lld,%lld,%lld)%s%s%s%s", glia_isa_name(table->isa),
              (long long)(t.batch[0] * t.batch[1]), (long long)t.m, (long long)t.n, (long long)t.k,
              t.transpose_a ? " transpose_a" : "", t.transpose_b ? " transpose_b" : "",
-             t.accumulate ? " accumulate" : "");
+             t.accumulate ? " accumulate" : "", t.pack_b ? " pack_b" : "");
     gemm_data d = make_data(t);
     if (t.epilogue) d.g.epilogue = (glia_epilogue){ double_plus_one, d.a };
     expect(&d, t.epilogue);
@@ -80,7 +80,15 @@ static void check(const glia_cpu_kernels *table, gemm_case t) {
         size_t bytes = table->gemm_f32_scratch(&d.g, threads[i]);
         unsigned char *scratch = scratch_alloc(bytes);
         memcpy(d.c, d.start, (size_t)d.c_count * sizeof(float));
-        table->gemm_f32(pool, &d.g, scratch);
+        glia_gemm g = d.g;
+        size_t packed_bytes = t.pack_b ? table->gemm_f32_pack_bytes(&g) : 0;
+        unsigned char *packed = packed_bytes ? scratch_alloc(packed_bytes) : NULL;
+        if (packed) {
+            table->gemm_f32_pack(pool, &g, packed);
+            g.packed_b = packed, g.b = NULL;
+        }
+        table->gemm_f32(pool, &g, scratch);
+        if (packed) scratch_free(packed, packed_bytes);
         scratch_free(scratch, bytes);
         glia_pool_free(pool);
         if (i == 0) {
@@ -99,6 +107,20 @@ static void check_layouts(const glia_cpu_kernels *table, int64_t m, int64_t n, i
         check(table, t);
         t.accumulate = t.epilogue = true;
         check(table, t);
+        t.pack_b = true;
+        check(table, t);
+    }
+}
+
+static void test_packing_pays(void **state) {
+    (void)state;
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n = tables_of_machine(tables);
+    for (int i = 0; i < n; i++) {
+        glia_gemm g = { .batch = { 1, 1 }, .m = 64, .n = 128, .k = 784, .lda = 784, .ldb = 784, .transpose_b = true };
+        assert_true(tables[i]->gemm_f32_pack_bytes(&g) >= 128 * 784 * sizeof(float));
+        g.m = 1; /* B is read in place */
+        assert_int_equal(tables[i]->gemm_f32_pack_bytes(&g), 0);
     }
 }
 
@@ -153,6 +175,8 @@ static void test_batches(void **state) {
                             .accumulate = flags & 8,
                             .epilogue = true };
             check(tables[i], t);
+            t.pack_b = true;
+            check(tables[i], t);
             t.m = 64, t.n = 64, t.k = 32, t.batch[0] = 1;
             check(tables[i], t);
         }
@@ -185,9 +209,8 @@ static void test_larger(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_every_small_shape),
-        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_shapes),       cmocka_unit_test(test_every_small_shape),
+        cmocka_unit_test(test_packing_pays), cmocka_unit_test(test_batches),
         cmocka_unit_test(test_larger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

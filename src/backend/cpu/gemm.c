@@ -16,15 +16,15 @@
 #include "backend/cpu/rows.h"
 
 enum {
-    K_BLOCK = 320,           /* k of a packed panel at most: NR of these columns stay in the first-level cache */
-    PACKED_FLOATS = 1 << 18, /* of both sides packed at a time: what stays in the second-level cache */
-    SHARED_FLOATS = 1 << 20, /* of a side packed at a time by all threads */
-    BLOCK_PANELS = 192 / MR, /* panels of P at a time: a block for the second-level cache */
-    STRIPE = 4 * NR,         /* columns between two epilogues */
-    PART_PANELS = 6,         /* panels of P in a part at least, where there are several: they share the copy of Q */
-    COPIED_PANELS = 3,       /* panels of P for which Q is copied from where it lies */
-    SCATTERED = 1024,        /* rows of P that are multiples of this apart are packed: they share lines of the cache */
-    PIECE_FLOPS = 1000000,   /* work worth a piece of its own */
+    K_BLOCK = 384,             /* k of a packed panel at most: NR of these columns stay in the first-level cache */
+    PACKED_FLOATS = 1 << 18,   /* of both sides packed at a time: what stays in the second-level cache */
+    SHARED_FLOATS = 1 << 20,   /* of a side packed at a time by all threads */
+    BLOCK_PANELS = 192 / MR,   /* panels of P at a time: a block for the second-level cache */
+    STRIPE = 4 * NR,           /* columns between two epilogues */
+    PART_PANELS = 16,          /* panels of P in a part at least, where there are several: they share the copy of Q */
+    COLUMNS_IN_PLACE = 2 * NR, /* columns of Q for which a P that lies in columns is not packed */
+    COPIED_PANELS = 3,         /* panels of P for which Q is copied from where it lies */
+    PIECE_FLOPS = 1000000,     /* work worth a piece of its own */
     MAX_PIECES = 32,
     PREFETCHED_K = 32, /* a tile so deep hides the way of its part of C to the first-level cache */
     DOT_ROWS = 4,
@@ -45,6 +45,7 @@ typedef struct plan {
     int64_t p_i, p_k, q_k, q_j, p_stride[2], q_stride[2];
 
     int64_t m_panels, n_panels;         /* of MR and NR */
+    int64_t panel_rows, longer_panels;  /* rows of a panel of P; how many have one more */
     int64_t m_parts, n_parts, together; /* pieces: parts of a matrix, or matrices together */
     int64_t k_outer;                    /* k packed at a time */
     int64_t nc;                         /* columns packed at a time, if Q is shared */
@@ -70,9 +71,10 @@ static double cost(int64_t m, int64_t n, int64_t k, bool contiguous, bool swappe
 static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     const glia_gemm *g = s->g;
     bool dots = g->k >= VLEN && !transpose_a && transpose_b;
-    s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS;
-    s->swapped =
-        s->dot ? g->n < g->m : cost(g->n, g->m, g->k, transpose_a, true) < cost(g->m, g->n, g->k, !transpose_b, false);
+    s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS && !g->packed_b;
+    s->swapped = g->packed_b ? false
+                 : s->dot    ? g->n < g->m
+                             : cost(g->n, g->m, g->k, transpose_a, true) < cost(g->m, g->n, g->k, !transpose_b, false);
     int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
     int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
     bool w = s->swapped;
@@ -124,16 +126,18 @@ static plan make_plan(const glia_gemm *g) {
     int64_t k_outer = s.k_outer = choose_k_outer(g), k_block = GLIA_MIN(s.k, K_BLOCK);
     s.m_panels = (s.m + MR - 1) / MR;
     s.n_panels = (s.n + NR - 1) / NR;
-    s.q_side = s.q_j == 1 || s.dot ? DIRECT : is_same(&s, s.q_stride) ? SHARED : PRIVATE;
+    s.q_side = g->packed_b ? SHARED : s.q_j == 1 || s.dot ? DIRECT : is_same(&s, s.q_stride) ? SHARED : PRIVATE;
     choose_pieces(&s);
+    s.panel_rows = s.m / s.m_panels, s.longer_panels = s.m % s.m_panels;
     if (s.dot) return s;
     bool p_shareable = is_same(&s, s.p_stride) && s.m * k_outer <= SHARED_FLOATS;
-    bool scattered = s.p_k != 1 || (s.p_i % SCATTERED == 0 && s.n > 8 * NR);
-    s.p_side = !scattered ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
+    bool in_place = s.p_k == 1 || s.n <= COLUMNS_IN_PLACE;
+    s.p_side = in_place ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
 
     int64_t columns = s.n_panels * NR;
     s.nc = s.q_side == SHARED ? GLIA_MIN(columns, GLIA_MAX(8, SHARED_FLOATS / k_outer / NR) * NR) : columns;
-    s.shared_q_floats = s.q_side == SHARED ? s.nc * k_outer : 0;
+    if (g->packed_b) s.nc = columns;
+    s.shared_q_floats = s.q_side == SHARED && !g->packed_b ? s.nc * k_outer : 0;
     s.shared_p_floats = s.p_side == SHARED ? round_up(s.m_panels * panel_floats(k_outer), 16) : 0;
     int64_t q_floats = s.q_side == PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
                        : s.q_side == DIRECT ? NR * k_block
@@ -189,7 +193,8 @@ typedef struct panel { /* of Q: data and step from one k to the next */
 typedef struct columns {
     int64_t j, cols, full, skip;
     panel q;
-    float *copy; /* where the first tile puts them for the others, or NULL */
+    float *copy;       /* where the first tile puts them for the others, or NULL */
+    const float *next; /* what will be copied after these, or NULL */
 } columns;
 
 /* Asks for a tile's part of C, rows x cols at c. */
@@ -201,39 +206,18 @@ static void prefetch_c(const plan *s, const float *c, int64_t rows, int64_t cols
     }
 }
 
-/* One tile of C: rows of P from i, some columns of Q. */
-static void run_tile(const plan *s, float *c, const float *p, const columns *x, int64_t k, int64_t i, int64_t rows,
-                     bool add) {
-    int width = x->full > NR ? TILE_WIDE : x->full > VLEN ? TILE_FULL : TILE_HALF;
-    glia_micro_fn fn = GLIA_KERNEL(micro)[TILE_LINES][width][rows - 1];
-    float *at = c_at(s, c, i, x->j);
-    bool in_place = !s->swapped && x->cols == x->full, direct = s->p_side == DIRECT;
-    int64_t to[MR];
-    for (int64_t r = 0; r < rows; r++) to[r] = r * (in_place ? s->g->ldc : WIDE_NR);
-    glia_micro_args args = { .outer = 1,
-                             .inner = k,
-                             .p = p,
-                             .p_row = direct ? s->p_i : K_CHUNK,
-                             .p_chunk = direct ? K_CHUNK : K_CHUNK * MR,
-                             .q = x->q.data,
-                             .q_step = x->q.step,
-                             .q_copy = x->copy,
-                             .c = at,
-                             .c_at = to,
-                             .add = add };
-    if (k >= PREFETCHED_K) prefetch_c(s, at, rows, x->cols);
-    if (in_place) {
-        fn(&args);
-        return;
+/* One tile of C at c, by way of memory of its own. */
+static void run_aside(const plan *s, glia_micro_fn fn, glia_micro_args *args, const columns *x, float *c,
+                      int64_t rows) {
+    _Alignas(GLIA_ALIGN) float tile[GLIA_MAX(MR, VLEN) * WIDE_NR];
+    if (s->swapped && args->inner >= PREFETCHED_K) prefetch_c(s, c, rows, x->cols);
+    if (args->add) {
+        memset(tile, 0, (size_t)(rows * WIDE_NR) * sizeof(float));
+        tile_load(s, tile + x->skip, c, rows, x->cols);
     }
-    _Alignas(GLIA_ALIGN) float tile[MR * WIDE_NR];
-    if (add) {
-        memset(tile, 0, sizeof tile);
-        tile_load(s, tile + x->skip, at, rows, x->cols);
-    }
-    args.c = tile;
-    fn(&args);
-    tile_store(s, tile + x->skip, at, rows, x->cols);
+    args->c = tile;
+    fn(args);
+    tile_store(s, tile + x->skip, c, rows, x->cols);
 }
 
 /* A block of work: k in [k0, k1), panels of P in [i0, i1), columns in [j0, j1). */
@@ -246,17 +230,48 @@ typedef struct block {
     float *private_q; /* for Q that is packed here */
 } block;
 
-static int64_t panel_row(const plan *s, int64_t panel_index) { return s->m * panel_index / s->m_panels; }
+/* The row where a panel of P begins: the first panels have one row more if the rows do not go up evenly. */
+static int64_t panel_row(const plan *s, int64_t panel_index) {
+    return panel_index * s->panel_rows + GLIA_MIN(panel_index, s->longer_panels);
+}
 
-/* Some columns for all of the block's rows. */
-static void run_columns(const plan *s, const matrices *m, const block *b, columns x) {
-    int64_t k = b->k1 - b->k0;
+static const float *panel_of_p(const plan *s, const matrices *m, const block *b, int64_t panel_index, int64_t row) {
+    if (s->p_side == DIRECT) return m->p + row * s->p_i + b->k0 * s->p_k;
+    return b->packed_p + (panel_index - b->i0) * panel_floats(b->k1 - b->k0);
+}
+
+/* Some columns for all of the block's rows. The first tile may copy them for the others; these ask for the next ones. */
+static void run_columns(const plan *s, const matrices *m, const block *b, const columns *x) {
+    const int mode = s->p_side == DIRECT && s->p_k != 1 ? TILE_COLS : TILE_LINES;
+    const int width = x->full > NR ? TILE_WIDE : x->full > VLEN ? TILE_FULL : TILE_HALF;
+    const bool in_place = !s->swapped && x->cols == x->full, direct = s->p_side == DIRECT;
+    const int64_t k = b->k1 - b->k0, chunks = k / K_CHUNK, step = in_place ? s->g->ldc : WIDE_NR;
+    int64_t c_row[MR], asked = 0;
+    for (int64_t r = 0; r < MR; r++) c_row[r] = r * step;
+    glia_micro_args args = { .outer = 1,
+                             .inner = k,
+                             .p_step = s->p_k,
+                             .p_row = direct ? s->p_i : K_CHUNK,
+                             .p_chunk = direct ? K_CHUNK : K_CHUNK * MR,
+                             .q = x->q.data,
+                             .q_step = x->q.step,
+                             .q_copy = x->copy,
+                             .next_step = s->q_k,
+                             .c_at = c_row,
+                             .add = b->add };
     for (int64_t panel_index = b->i0; panel_index < b->i1; panel_index++) {
         int64_t i = panel_row(s, panel_index), rows = panel_row(s, panel_index + 1) - i;
-        const float *p =
-            s->p_side == DIRECT ? m->p + i * s->p_i + b->k0 : b->packed_p + (panel_index - b->i0) * panel_floats(k);
-        run_tile(s, m->c, p, &x, k, i, rows, b->add);
-        if (x.copy) x.q = (panel){ x.copy, NR }, x.copy = NULL;
+        glia_micro_fn fn = GLIA_KERNEL(micro)[mode][width][rows - 1];
+        float *c = c_at(s, m->c, i, x->j);
+        args.p = panel_of_p(s, m, b, panel_index, i);
+        args.c = c;
+        if (in_place)
+            fn(&args);
+        else
+            run_aside(s, fn, &args, x, c, rows);
+        if (args.q_copy) args.q = x->copy, args.q_step = NR, args.q_copy = NULL;
+        args.next = x->next && asked < k ? x->next + asked * s->q_k : NULL;
+        asked += chunks;
     }
 }
 
@@ -294,8 +309,10 @@ static columns direct_columns(const plan *s, const matrices *m, const block *b, 
     if (s->n < x.full) {
         pack_q_panel(s, m->q, b->private_q, 0, b->k0, k);
         x.q = (panel){ b->private_q, NR };
-    } else if (b->i1 - b->i0 >= COPIED_PANELS && !wide && s->q_k != NR) {
+    } else if (b->i1 - b->i0 >= COPIED_PANELS && !wide && s->q_k != NR && (s->p_side != DIRECT || s->p_k == 1)) {
         x.copy = b->private_q;
+        bool more = j + x.cols < b->j1;
+        x.next = more ? x.q.data + NR : b->last ? NULL : m->q + b->k1 * s->q_k + b->j0;
     }
     return x;
 }
@@ -313,7 +330,7 @@ static void run_block(const plan *s, const matrices *m, const block *b, int work
     columns x;
     for (int64_t j = b->j0; j < b->j1; j += x.cols) {
         x = s->q_side == DIRECT ? direct_columns(s, m, b, j) : packed_columns(b, j);
-        run_columns(s, m, b, x);
+        run_columns(s, m, b, &x);
         if (j + x.cols - finished >= STRIPE || j + x.cols == b->j1) {
             finish(s, m, b, worker, finished, j + x.cols);
             finished = j + x.cols;
@@ -364,8 +381,10 @@ static void take_q(const phase *f, const matrices *m, block *b, float *private_q
     int64_t k = b->k1 - b->k0;
     b->private_q = private_q;
     if (s->q_side == SHARED) {
-        b->packed_step = (f->k1 - f->k0) * NR;
-        b->packed_q = s->shared_q + (b->j0 - f->j0) / NR * b->packed_step + (b->k0 - f->k0) * NR;
+        const float *before = s->g->packed_b;
+        b->packed_step = (before ? s->k : f->k1 - f->k0) * NR;
+        b->packed_q =
+            (before ? before + b->k0 * NR : s->shared_q + (b->k0 - f->k0) * NR) + (b->j0 - f->j0) / NR * b->packed_step;
     } else if (s->q_side == PRIVATE) {
         b->packed_step = k * NR;
         b->packed_q = private_q;
@@ -422,13 +441,13 @@ static void run_phases(glia_pool *pool, const plan *s) {
     int64_t pieces = (s->batches + s->together - 1) / s->together * s->m_parts * s->n_parts;
     phase f = { .s = s, .k1 = s->k };
     f.j1 = s->n;
-    if (s->q_side != SHARED && s->p_side != SHARED) {
+    if ((s->q_side != SHARED || s->g->packed_b) && s->p_side != SHARED) {
         glia_parallel_for(pool, pieces, product_piece, &f);
         return;
     }
     for (f.j0 = 0; f.j0 < s->n; f.j0 = f.j1) {
         f.j1 = GLIA_MIN(f.j0 + s->nc, s->n);
-        f.q_panels = s->q_side == SHARED ? (f.j1 - f.j0 + NR - 1) / NR : 0;
+        f.q_panels = s->q_side == SHARED && !s->g->packed_b ? (f.j1 - f.j0 + NR - 1) / NR : 0;
         for (f.k0 = 0; f.k0 < s->k || f.k0 == 0; f.k0 = f.k1) {
             f.k1 = GLIA_MIN(f.k0 + s->k_outer, s->k);
             int64_t panels = f.q_panels + (s->p_side == SHARED ? s->m_panels : 0);
@@ -579,6 +598,25 @@ static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float 
     if (g->epilogue.fn) g->epilogue.fn(g->epilogue.context, 0, 0, 0, g->m, 0, g->n, g->c, g->ldc);
 }
 
+/* ---- B packed before ---------------------------------------------------------------------- */
+
+size_t GLIA_KERNEL(gemm_f32_pack_bytes)(const glia_gemm *g) {
+    bool same = g->batch[0] * g->batch[1] == 1 || (!g->b_stride[0] && !g->b_stride[1]);
+    if (!same || g->m <= WIDE_MR || g->n < 1 || g->k < 1 || split_parts(g) > 1) return 0;
+    return (size_t)(round_up(g->n, NR) * g->k) * sizeof(float);
+}
+
+void GLIA_KERNEL(gemm_f32_pack)(glia_pool *pool, const glia_gemm *g, void *packed) {
+    glia_gemm packing = *g;
+    packing.packed_b = packed;
+    plan s = make_plan(&packing);
+    s.shared_q = packed;
+    phase f = { .s = &s, .k1 = s.k, .j1 = s.n, .q_panels = s.n_panels };
+    glia_parallel_for(pool, f.q_panels, pack_piece, &f);
+}
+
+/* ---- entry -------------------------------------------------------------------------------- */
+
 size_t GLIA_KERNEL(gemm_f32_scratch)(const glia_gemm *g, int workers) {
     int64_t parts = split_parts(g), floats;
     if (parts > 1) {
@@ -587,6 +625,11 @@ size_t GLIA_KERNEL(gemm_f32_scratch)(const glia_gemm *g, int workers) {
         floats = round_up(parts * g->m * g->n, 16) + GLIA_MAX(plan_floats(&part, workers), plan_floats(&last, 1));
     } else {
         floats = plan_floats(g, workers);
+        if (GLIA_KERNEL(gemm_f32_pack_bytes)(g)) {
+            glia_gemm packed = *g;
+            packed.packed_b = g; /* any address */
+            floats = GLIA_MAX(floats, plan_floats(&packed, workers));
+        }
     }
     return (size_t)floats * sizeof(float);
 }

@@ -25,11 +25,13 @@ typedef struct glia_epilogue {
 
 /* C = A B, or C += A B, for batch[0] x batch[1] matrices: A (M, K), B (K, N), C (M, N), rows lda, ldb, ldc apart.
  * Transposed, A is stored (K, M) and B (N, K). Matrix (i, j) of A begins at a + i a_stride[0] + j a_stride[1]; a stride of
- * 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. */
+ * 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. packed_b: NULL, or B as gemm_f32_pack left
+ * it, of which `b` is then not read. */
 typedef struct glia_gemm {
     int64_t batch[2], m, n, k;
     bool transpose_a, transpose_b, accumulate;
     const float *a, *b;
+    const void *packed_b;
     float *c;
     int64_t lda, ldb, ldc;
     int64_t a_stride[2], b_stride[2], c_stride[2];
@@ -58,6 +60,11 @@ typedef struct glia_cpu_kernels {
 
     size_t (*gemm_f32_scratch)(const glia_gemm *gemm, int workers);
     void (*gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
+    /* B that stays the same from product to product can be packed once: into so many bytes, GLIA_ALIGN aligned; 0: it
+     * would not pay. The products may differ from `gemm` in the addresses of matrices, lda, ldc and strides of A and C
+     * only. The scratch that gemm_f32_scratch asks for without packed_b serves as well. */
+    size_t (*gemm_f32_pack_bytes)(const glia_gemm *gemm);
+    void (*gemm_f32_pack)(glia_pool *pool, const glia_gemm *gemm, void *packed);
 
     /* y = conv(x, kernel). The epilogue's rows are the pixels of y, all samples' one after the other, its columns are
      * their channels. packed: the kernel, packed before for the same shape (a kernel that stays as it is), or NULL. */

@@ -43,25 +43,38 @@ GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf ac
     }
 }
 
-/* Keeps the compiler from computing ahead what it could not keep in registers. */
+/* The compiler may not know x: else it would compute sums with it ahead, more than there are registers. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
 
 GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc[MR][4], const glia_micro_args *t) {
     const float *p[(MR + 3) / 4], *q = t->q;
     float *q_copy = t->q_copy;
     int64_t s = t->p_row, s3 = 3 * s, chunk = t->p_chunk, q_step = t->q_step, ahead = COPIED_AHEAD * q_step;
-    OPAQUE(s3);
     GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] = t->p + 4 * i * s;
+    const float *next = t->c + t->c_at[0];
+    int64_t next_step = rows > 1 ? t->c_at[1] - t->c_at[0] : 0, chunks = 0;
     int64_t k = t->inner;
     for (; k >= K_CHUNK; k -= K_CHUNK) {
         GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++, q += q_step) {
             if (copy) {
+                OPAQUE(ahead);
                 __builtin_prefetch(q + ahead);
                 __builtin_prefetch(q + ahead + nv * VLEN - 1);
             }
             lines_step(rows, nv, copy, acc, p, s, s3, u, q, q_copy + u * NR);
+            OPAQUE(s);
+            OPAQUE(s3);
+            OPAQUE(q_step);
         }
         if (copy) q_copy += K_CHUNK * NR;
+        __builtin_prefetch(next);
+        __builtin_prefetch(next + VLEN);
+        __builtin_prefetch(next + NR - 1);
+        next += next_step;
+        if (++chunks == rows) {
+            next = t->next ? t->next : t->c;
+            next_step = t->next ? t->next_step : 0;
+        }
         GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) {
             p[i] += chunk;
             OPAQUE(p[i]);

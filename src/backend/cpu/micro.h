@@ -54,6 +54,8 @@ typedef struct glia_micro_args {
     const float *q;
     float *q_copy; /* TILE_LINES of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
     int64_t q_step, q_outer;
+    const float *next; /* TILE_LINES: NULL, or rows of Q to ask for, one for K_CHUNK steps; first, C's rows are */
+    int64_t next_step;
     float *c;
     const int64_t *c_at; /* by row */
     bool add;            /* to what is there */

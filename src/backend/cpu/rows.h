@@ -20,6 +20,8 @@ extern const glia_cpu_kernels GLIA_KERNEL(cpu_table);
 
 size_t GLIA_KERNEL(gemm_f32_scratch)(const glia_gemm *gemm, int workers);
 void GLIA_KERNEL(gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
+size_t GLIA_KERNEL(gemm_f32_pack_bytes)(const glia_gemm *gemm);
+void GLIA_KERNEL(gemm_f32_pack)(glia_pool *pool, const glia_gemm *gemm, void *packed);
 
 size_t GLIA_KERNEL(conv_f32_packed)(const glia_conv_shape *shape);
 void GLIA_KERNEL(conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);

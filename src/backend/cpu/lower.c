@@ -93,11 +93,29 @@ static bool as_loop(const glia_backend *backend, glia_node *node, single_loop *s
 
 /* ---- scratch ------------------------------------------------------------------------------------------ */
 
-static size_t anchor_scratch(const glia_backend *backend, const glia_node *anchor) {
+/* Products with fixed weights keep them packed. */
+static size_t cpu_keeps(const glia_backend *backend, const glia_group *group, const glia_node **from, int *operand) {
+    const glia_node *n = group->anchor;
+    if (!n || glia_cpu_product_columns(n) == 0 || !group->fixed || !group->fixed[n->in[1]->id]) return 0;
+    *from = n;
+    *operand = 1;
+    return glia_cpu_product_keeps(kernels_of(backend), n);
+}
+
+static bool is_packed(const glia_backend *backend, const glia_group *group) {
+    const glia_node *from;
+    int operand;
+    return cpu_keeps(backend, group, &from, &operand) > 0;
+}
+
+static size_t anchor_scratch(const glia_backend *backend, const glia_group *group) {
+    const glia_node *anchor = group->anchor;
     const glia_cpu_row *row = row_of(anchor);
     if (!row) return glia_ref_scratch(anchor);
     const size_t rounding = glia_cpu_rounding_scratch(anchor);
-    return rounding + (row->scratch ? row->scratch(kernels_of(backend), anchor, glia_pool_size(backend->pool)) : 0);
+    if (!row->scratch) return rounding;
+    return rounding +
+           row->scratch(kernels_of(backend), anchor, is_packed(backend, group), glia_pool_size(backend->pool));
 }
 
 /* An output of the group where the anchor's result can be made: the anchor itself, or one of its size. NULL: none. */
@@ -115,12 +133,12 @@ static size_t cpu_scratch(const glia_backend *backend, const glia_group *group) 
     const int workers = glia_pool_size(backend->pool);
     if (group->kind == GLIA_GROUP_LOOP) return glia_program_scratch(group, workers);
     if (group->kind == GLIA_GROUP_EPILOGUE) {
-        size_t bytes = aligned(anchor_scratch(backend, group->anchor)) + aligned(glia_program_scratch(group, workers));
+        size_t bytes = aligned(anchor_scratch(backend, group)) + aligned(glia_program_scratch(group, workers));
         return bytes + (place_of_anchor(group) ? 0 : glia_shape_bytes(group->space, GLIA_F32));
     }
     single_loop s;
     if (as_loop(backend, group->anchor, &s)) return glia_program_scratch(&s.group, workers);
-    return anchor_scratch(backend, group->anchor);
+    return anchor_scratch(backend, group);
 }
 
 /* ---- loops -------------------------------------------------------------------------------------------- */
@@ -244,7 +262,7 @@ static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan)
 }
 
 static glia_launch *prepare_epilogue(const glia_lowering *w, const glia_backend *backend, const glia_group *group) {
-    char *scratch = (char *)w->scratch + aligned(anchor_scratch(backend, group->anchor));
+    char *scratch = (char *)w->scratch + aligned(anchor_scratch(backend, group));
     const glia_node *place = place_of_anchor(group);
     char *behind = scratch + aligned(glia_program_scratch(group, glia_pool_size(backend->pool)));
     glia_program_plan plan = { .kernels = w->kernels,
@@ -269,7 +287,7 @@ static glia_launch *cpu_prepare(const glia_backend *backend, const glia_group *g
                         .node = group->anchor,
                         .address = address,
                         .scratch = scratch,
-                        .kept = kept,
+                        .kept = is_packed(backend, group) ? kept : NULL,
                         .arena = arena,
                         .error = error };
     glia_program_plan plan = { .kernels = w.kernels, .group = group, .address = address, .scratch = scratch };
@@ -313,6 +331,7 @@ const glia_backend_kind glia_backend_cpu = {
     .reduces = cpu_reduces,
     .in_place = cpu_in_place,
     .scratch = cpu_scratch,
+    .keeps = cpu_keeps,
     .prepare = cpu_prepare,
     .merge = cpu_merge,
 };

@@ -12,17 +12,17 @@ typedef struct glia_lowering {
     const glia_node *node;
     void *const *address;
     void *scratch;
-    void *kept; /* for what a launch packs once */
+    void *kept; /* where a product packs its second factor once (glia_cpu_product_keeps); NULL: it does not */
     glia_arena *arena;
     glia_error *error;
 } glia_lowering;
 
-/* How one op is run. `fits`: is there a kernel for this node's dtypes and attributes? scratch NULL: none is needed.
- * in_place: the result may lie where input 0 does. A composite with a row is kept whole if the row fits. */
+/* How one op is run. `fits`: is there a kernel for this node's dtypes and attributes? scratch NULL: none is needed;
+ * packed: with `kept`. in_place: the result may lie where input 0 does. A composite with a row is kept whole if the row fits. */
 typedef struct glia_cpu_row {
     const glia_op *op;
     bool (*fits)(const glia_node *node);
-    size_t (*scratch)(const glia_cpu_kernels *kernels, const glia_node *node, int workers);
+    size_t (*scratch)(const glia_cpu_kernels *kernels, const glia_node *node, bool packed, int workers);
     glia_launch *(*prepare)(const glia_lowering *lowering);
     bool in_place;
 } glia_cpu_row;
@@ -36,6 +36,9 @@ typedef struct glia_cpu_rows_fn {
     const void *context;
 } glia_cpu_rows_fn;
 glia_launch *glia_cpu_product_prepare(const glia_lowering *lowering, float *c, glia_cpu_rows_fn epilogue);
+
+/* Bytes that a product keeps of its second factor, in[1], if that is fixed; 0: it is read where it lies. */
+size_t glia_cpu_product_keeps(const glia_cpu_kernels *kernels, const glia_node *node);
 
 /* A product with its attribute bf16: the bytes of scratch that it needs before those of its row (0 for others), and its
  * launch. */

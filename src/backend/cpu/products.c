@@ -132,7 +132,8 @@ static void product_run(const glia_launch *launch, glia_pool *pool) {
     }
 }
 
-static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
+static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
+    (void)packed;
     product p = describe(n);
     return kernels->gemm_f32_scratch(&p.gemm, workers);
 }
@@ -160,6 +161,7 @@ typedef struct conv_launch {
     const glia_cpu_kernels *kernels;
     glia_conv_shape shape;
     const float *a, *b;
+    float *packed; /* b, packed by the setup; NULL: in every run */
     float *c;
     void *scratch;
     glia_cpu_rows_fn epilogue;
@@ -194,7 +196,7 @@ static void conv_run(const glia_launch *launch, glia_pool *pool) {
     block_context block = { l->epilogue, 0, 0 };
     glia_epilogue e = { 0 };
     if (l->epilogue.fn) e = (glia_epilogue){ product_block, &block };
-    l->kernels->conv_f32(pool, &l->shape, l->a, l->b, NULL, l->c, e, l->scratch);
+    l->kernels->conv_f32(pool, &l->shape, l->a, l->b, l->packed, l->c, e, l->scratch);
 }
 
 static void conv_input_grad_run(const glia_launch *launch, glia_pool *pool) {
@@ -202,7 +204,17 @@ static void conv_input_grad_run(const glia_launch *launch, glia_pool *pool) {
     block_context block = { l->epilogue, 0, 0 };
     glia_epilogue e = { 0 };
     if (l->epilogue.fn) e = (glia_epilogue){ product_block, &block };
-    l->kernels->conv_input_grad_f32(pool, &l->shape, l->a, l->b, NULL, l->c, e, l->scratch);
+    l->kernels->conv_input_grad_f32(pool, &l->shape, l->a, l->b, l->packed, l->c, e, l->scratch);
+}
+
+static void conv_setup(const glia_launch *launch, glia_pool *pool) {
+    const conv_launch *l = (const conv_launch *)launch;
+    l->kernels->conv_f32_pack(pool, &l->shape, l->b, l->packed);
+}
+
+static void conv_input_grad_setup(const glia_launch *launch, glia_pool *pool) {
+    const conv_launch *l = (const conv_launch *)launch;
+    l->kernels->conv_input_grad_f32_pack(pool, &l->shape, l->b, l->packed);
 }
 
 static void conv_kernel_grad_run(const glia_launch *launch, glia_pool *pool) {
@@ -210,18 +222,19 @@ static void conv_kernel_grad_run(const glia_launch *launch, glia_pool *pool) {
     l->kernels->conv_kernel_grad_f32(pool, &l->shape, l->a, l->b, l->c, l->scratch);
 }
 
-static size_t conv_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
+static size_t conv_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
     const glia_conv_shape s = conv_shape_of(n);
-    return kernels->conv_f32_scratch(&s, false, workers);
+    return kernels->conv_f32_scratch(&s, packed, workers);
 }
 
-static size_t conv_input_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
+static size_t conv_input_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
     const glia_conv_shape s = conv_shape_of(n);
-    return kernels->conv_input_grad_f32_scratch(&s, false, workers);
+    return kernels->conv_input_grad_f32_scratch(&s, packed, workers);
 }
 
-static size_t conv_kernel_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, int workers) {
+static size_t conv_kernel_grad_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
     const glia_conv_shape s = conv_shape_of(n);
+    (void)packed;
     return kernels->conv_kernel_grad_f32_scratch(&s, workers);
 }
 
@@ -233,6 +246,7 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
                         .shape = conv_shape_of(n),
                         .a = w->address[n->in[0]->id],
                         .b = w->address[n->in[1]->id],
+                        .packed = w->kept,
                         .c = c,
                         .scratch = w->scratch,
                         .epilogue = epilogue };
@@ -243,6 +257,7 @@ static glia_launch *prepare_conv(const glia_lowering *w, float *c, glia_cpu_rows
     else
         l->base = (glia_launch){ .run = conv_input_grad_run,
                                  .kernel = epilogue.fn ? "conv_input_grad_f32+" : "conv_input_grad_f32" };
+    if (l->packed) l->base.setup = n->op == &glia_op_conv ? conv_setup : conv_input_grad_setup;
     return &l->base;
 }
 
@@ -310,6 +325,12 @@ int glia_cpu_product_columns(const glia_node *n) {
     if (!is_f32(n)) return 0;
     if (n->op == &glia_op_matmul) return 1;
     return (n->op == &glia_op_conv || n->op == &glia_op_conv_input_grad) && is_conv(n) ? 1 : 0;
+}
+
+size_t glia_cpu_product_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
+    if (n->op == &glia_op_matmul) return 0;
+    const glia_conv_shape s = conv_shape_of(n);
+    return n->op == &glia_op_conv ? kernels->conv_f32_packed(&s) : kernels->conv_input_grad_f32_packed(&s);
 }
 
 glia_launch *glia_cpu_product_prepare(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {

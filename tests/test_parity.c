@@ -6,6 +6,7 @@
  * A slip in any of them moves the losses by far more than what is allowed. Rounding alone moves them by some 1e-6,
  * and in the deep nets by as much as a few 1e-4: among their hundred thousands of relus one may lie so near to 0 that
  * rounding decides whether it lets its gradient pass.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,9 +27,8 @@ typedef struct parity_case {
     int64_t batch;
     int steps;
     double allowed; /* difference of a loss */
-glia_optimizer optimizer;
-}
-parity_case;
+    glia_optimizer optimizer;
+} parity_case;
 
 /* The same table as in tools/golden/train_models.py. */
 static const parity_case keras_cnn = { "keras-cnn", { 3, { 1, 28, 28 } },

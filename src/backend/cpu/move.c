@@ -10,7 +10,7 @@
 #include <immintrin.h>
 #endif
 
-enum { GRAIN = 64 << 10, BLOCK = 16, MOST_PIECES = 64 };
+enum { GRAIN = 64 << 10, BLOCK = 16, MOST_PIECES = 64, SHORT = 8 };
 
 static int64_t pieces_for(int64_t bytes, int64_t units) {
     int64_t pieces = bytes / GRAIN;
@@ -184,11 +184,23 @@ static int64_t divisor_near(int64_t n, int64_t low) {
     return 0;
 }
 
+/* A short last dimension (the colours of a picture) changes places with a long one before it: lines are long then. */
+static void lengthen_lines(glia_copy *c) {
+    const int last = c->rank - 1, before = last - 1;
+    if (last < 1 || c->dim[last] >= SHORT || c->dim[before] < 4 * SHORT) return;
+    if (c->to_stride[last] == 1 && c->from_stride[last] == 1) return;
+    const int64_t dim = c->dim[last], from = c->from_stride[last], to = c->to_stride[last];
+    c->dim[last] = c->dim[before], c->from_stride[last] = c->from_stride[before],
+    c->to_stride[last] = c->to_stride[before];
+    c->dim[before] = dim, c->from_stride[before] = from, c->to_stride[before] = to;
+}
+
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy) {
     copy_job j = { .c = *copy, .turned = -1, .outer = 1 };
     glia_copy *c = &j.c;
     int64_t total = 1;
     for (int k = 0; k < c->rank; k++) total *= c->dim[k];
+    lengthen_lines(c);
     const int64_t part = divisor_near(c->dim[c->rank - 1], GRAIN / 4 / c->size);
     if (part && c->rank < GLIA_MAX_RANK) split_dimension(c, c->rank - 1, part);
     const int last = c->rank - 1;

@@ -124,7 +124,7 @@ static void frozen_programs_compute_the_same(void **state) {
     glia_graph *g = glia_graph_create();
     glia_tensor y = residual_net(g);
     glia_store *store = make_store(g);
-    for (int64_t batch = 1; batch <= 5; batch += 2) {
+    for (int64_t batch = 1; batch <= 65; batch *= batch == 1 ? 5 : 13) {
         glia_compile_opts plain = { .batch = batch }, frozen = { .batch = batch, .frozen = true };
         glia_compile_opts apart = { .batch = batch, .frozen = true, .no_fusion = true };
         machine ref = machine_open(g, store, &y, 1, "ref", 1, plain);
@@ -507,6 +507,46 @@ static void weights_are_packed_once(void **state) {
     glia_graph_free(g);
 }
 
+static int packed_launches(const glia_program *p) {
+    int n = 0;
+    for (int i = 0; i < p->schedule.n_groups; i++) n += packed_bytes(p, i) > 0;
+    return n;
+}
+
+/* The CPU's products of many rows, by fixed factors on the right, plain, transposed, and for several matrices. */
+static void matrix_products_are_packed(void **state) {
+    (void)state;
+    const struct {
+        glia_shape x, w;
+        bool transpose, packed;
+    } cases[] = {
+        { GLIA_SHAPE(70, 50), GLIA_SHAPE(50, 37), false, true },
+        { GLIA_SHAPE(70, 50), GLIA_SHAPE(37, 50), true, true },
+        { GLIA_SHAPE(400, 300), GLIA_SHAPE(128, 300), true, true },
+        { GLIA_SHAPE(2, 3, 70, 50), GLIA_SHAPE(50, 37), false, true },
+        { GLIA_SHAPE(2, 3, 40, 50), GLIA_SHAPE(3, 37, 50), true, false }, /* another factor for each */
+        { GLIA_SHAPE(1, 50), GLIA_SHAPE(37, 50), true, false },           /* read once, where it lies */
+    };
+    for (int i = 0; i < GLIA_COUNT(cases); i++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor x = glia_input(g, "x", GLIA_F32, cases[i].x), w = parameter(g, "w", cases[i].w);
+        glia_tensor y = glia_tanh(glia_matmul_transposed(x, false, w, cases[i].transpose));
+        glia_store *store = make_store(g);
+        machine ref = machine_open(g, store, &y, 1, "ref", 1, (glia_compile_opts){ 0 });
+        machine cpu = machine_open(g, store, &y, 1, "cpu", 2, (glia_compile_opts){ .frozen = true });
+        assert_int_equal(packed_launches(cpu.program), cases[i].packed);
+        for (uint64_t seed = 1; seed < 3; seed++) {
+            machine_run(&ref, seed);
+            machine_run(&cpu, seed);
+            assert_same("packed", &ref, &cpu, 1e-4);
+        }
+        machine_close(&ref);
+        machine_close(&cpu);
+        glia_store_free(store);
+        glia_graph_free(g);
+    }
+}
+
 /* ---- what runs once -------------------------------------------------------------------------------- */
 
 static void random_numbers_are_drawn_in_every_run(void **state) {
@@ -566,6 +606,7 @@ int main(void) {
         cmocka_unit_test(all_forms_are_absorbed),
         cmocka_unit_test(what_is_read_elsewhere_stays),
         cmocka_unit_test(weights_are_packed_once),
+        cmocka_unit_test(matrix_products_are_packed),
         cmocka_unit_test(random_numbers_are_drawn_in_every_run),
         cmocka_unit_test(fixed_values_are_outputs_too),
     };

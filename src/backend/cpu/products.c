@@ -96,6 +96,7 @@ typedef struct product_launch {
     const glia_cpu_kernels *kernels;
     product p;
     int64_t calls;
+    void *packed; /* B, packed by the setup; NULL: it is read where it lies */
     void *scratch;
     glia_cpu_rows_fn epilogue;
 } product_launch;
@@ -116,6 +117,7 @@ static void product_block(void *context, int worker, int64_t batch, int64_t row,
 static void product_run(const glia_launch *launch, glia_pool *pool) {
     const product_launch *l = (const product_launch *)launch;
     glia_gemm g = l->p.gemm;
+    g.packed_b = l->packed;
     for (int64_t call = 0; call < l->calls; call++) {
         int64_t a = 0, b = 0, c = 0, rest = call;
         for (int k = l->p.rank - 1; k >= 0; k--) {
@@ -138,6 +140,19 @@ static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n
     return kernels->gemm_f32_scratch(&p.gemm, workers);
 }
 
+static size_t matmul_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
+    product p = describe(n);
+    for (int k = 0; k < p.rank; k++) {
+        if (p.b_step[k]) return 0; /* each call has another B */
+    }
+    return kernels->gemm_f32_pack_bytes(&p.gemm);
+}
+
+static void product_setup(const glia_launch *launch, glia_pool *pool) {
+    const product_launch *l = (const product_launch *)launch;
+    l->kernels->gemm_f32_pack(pool, &l->p.gemm, l->packed);
+}
+
 static glia_launch *prepare_matmul(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
     product_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
@@ -145,12 +160,14 @@ static glia_launch *prepare_matmul(const glia_lowering *w, float *c, glia_cpu_ro
                            .kernels = w->kernels,
                            .p = describe(w->node),
                            .calls = 1,
+                           .packed = w->kept,
                            .scratch = w->scratch,
                            .epilogue = epilogue };
     for (int k = 0; k < l->p.rank; k++) l->calls *= l->p.dim[k];
     l->p.gemm.a = w->address[w->node->in[0]->id];
     l->p.gemm.b = w->address[w->node->in[1]->id];
     l->p.gemm.c = c;
+    if (l->packed) l->base.setup = product_setup;
     return &l->base;
 }
 
@@ -328,7 +345,7 @@ int glia_cpu_product_columns(const glia_node *n) {
 }
 
 size_t glia_cpu_product_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
-    if (n->op == &glia_op_matmul) return 0;
+    if (n->op == &glia_op_matmul) return matmul_keeps(kernels, n);
     const glia_conv_shape s = conv_shape_of(n);
     return n->op == &glia_op_conv ? kernels->conv_f32_packed(&s) : kernels->conv_input_grad_f32_packed(&s);
 }

@@ -16,15 +16,17 @@
 #include "backend/cpu/rows.h"
 
 enum {
-    K_BLOCK = 384,             /* k of a packed panel at most: NR of these columns stay in the first-level cache */
-    PACKED_FLOATS = 1 << 18,   /* of both sides packed at a time: what stays in the second-level cache */
-    SHARED_FLOATS = 1 << 20,   /* of a side packed at a time by all threads */
-    BLOCK_PANELS = 192 / MR,   /* panels of P at a time: a block for the second-level cache */
-    STRIPE = 4 * NR,           /* columns between two epilogues */
-    PART_PANELS = 16,          /* panels of P in a part at least, where there are several: they share the copy of Q */
-    COLUMNS_IN_PLACE = 2 * NR, /* columns of Q for which a P that lies in columns is not packed */
-    COPIED_PANELS = 3,         /* panels of P for which Q is copied from where it lies */
-    PIECE_FLOPS = 1000000,     /* work worth a piece of its own */
+    K_BLOCK = 384,              /* k of a packed panel at most: NR of these columns stay in the first-level cache */
+    PACKED_FLOATS = 1 << 18,    /* of both sides packed at a time: what stays in the second-level cache */
+    SHARED_FLOATS = 1 << 20,    /* of a side packed at a time by all threads */
+    BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
+    STRIPE = 4 * NR,            /* columns between two epilogues */
+    PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
+    COLUMNS_IN_PLACE = 2 * NR,  /* columns of Q for which a P that lies in columns is not packed */
+    COPIED_PANELS = 3,          /* panels of P for which Q is copied from where it lies */
+    PIECE_FLOPS = 1000000,      /* work worth a piece of its own, */
+    FEW_PIECES = 8,             /* up to so many, */
+    LONG_PIECE_FLOPS = 4000000, /* and beyond */
     MAX_PIECES = 32,
     PREFETCHED_K = 32, /* a tile so deep hides the way of its part of C to the first-level cache */
     DOT_ROWS = 4,
@@ -89,9 +91,9 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
 
 /* How the work is cut; depends on the sizes only. */
 static void choose_pieces(plan *s) {
-    double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k;
+    double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k * (double)s->batches;
     int64_t want = 1;
-    while (want < MAX_PIECES && (double)want * PIECE_FLOPS < flops * (double)s->batches) want *= 2;
+    while (want < MAX_PIECES && (double)want * (want < FEW_PIECES ? PIECE_FLOPS : LONG_PIECE_FLOPS) < flops) want *= 2;
     s->m_parts = s->n_parts = s->together = 1;
     if (s->batches >= want) {
         s->together = s->batches / want;

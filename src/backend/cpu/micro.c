@@ -1,7 +1,10 @@
 /* micro.c - the tiles of micro.h, one function for each mode, number of rows and width. */
 #include "backend/cpu/micro.h"
 
-enum { COPIED_AHEAD = 16 /* rows of Q that are asked for before they are copied */ };
+enum {
+    ASKS = VLEN > 4,  /* whether memory is asked for ahead: beside few multiply-adds it costs more than it saves */
+    COPIED_AHEAD = 16 /* rows of Q that are asked for before they are copied */
+};
 
 /* Adds one step of k: P's elements are `at` from their rows' places, Q's row is at q. */
 GLIA_INLINE void step(const int rows, const int nv, vf acc[MR][4], const float *const row[MR], int64_t at,
@@ -56,7 +59,7 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
     int64_t k = t->inner;
     for (; k >= K_CHUNK; k -= K_CHUNK) {
         GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++, q += q_step) {
-            if (copy) {
+            if (copy && ASKS) {
                 OPAQUE(ahead);
                 __builtin_prefetch(q + ahead);
                 __builtin_prefetch(q + ahead + nv * VLEN - 1);
@@ -67,13 +70,15 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
             OPAQUE(q_step);
         }
         if (copy) q_copy += K_CHUNK * NR;
-        __builtin_prefetch(next);
-        __builtin_prefetch(next + VLEN);
-        __builtin_prefetch(next + NR - 1);
-        next += next_step;
-        if (++chunks == rows) {
-            next = t->next ? t->next : t->c;
-            next_step = t->next ? t->next_step : 0;
+        if (ASKS) {
+            __builtin_prefetch(next);
+            __builtin_prefetch(next + VLEN);
+            __builtin_prefetch(next + NR - 1);
+            next += next_step;
+            if (++chunks == rows) {
+                next = t->next ? t->next : t->c;
+                next_step = t->next ? t->next_step : 0;
+            }
         }
         GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) {
             p[i] += chunk;

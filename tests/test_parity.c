@@ -31,15 +31,24 @@ typedef struct parity_case {
 } parity_case;
 
 /* The same table as in tools/golden/train_models.py. */
-static const parity_case keras_cnn = { "keras-cnn", { 3, { 1, 28, 28 } },
-                                       16,          50,
-                                       1e-4,        { .kind = GLIA_ADAM, .lr = 1e-3, .epsilon = 1e-8 } };
-static const parity_case resnet20 = { "resnet20", { 3, { 3, 32, 32 } },
-                                      16,         6,
-                                      1e-3,       { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
-static const parity_case resnet18 = { "resnet18", { 3, { 3, 64, 64 } },
-                                      8,          3,
-                                      5e-3,       { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
+static const parity_case keras_cnn = { .model = "keras-cnn",
+                                       .sample = { 3, { 1, 28, 28 } },
+                                       .batch = 16,
+                                       .steps = 50,
+                                       .allowed = 1e-4,
+                                       .optimizer = { .kind = GLIA_ADAM, .lr = 1e-3, .epsilon = 1e-8 } };
+static const parity_case resnet20 = { .model = "resnet20",
+                                      .sample = { 3, { 3, 32, 32 } },
+                                      .batch = 16,
+                                      .steps = 6,
+                                      .allowed = 1e-3,
+                                      .optimizer = { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
+static const parity_case resnet18 = { .model = "resnet18",
+                                      .sample = { 3, { 3, 64, 64 } },
+                                      .batch = 8,
+                                      .steps = 3,
+                                      .allowed = 2e-3,
+                                      .optimizer = { .kind = GLIA_SGD, .lr = 1e-4, .momentum = 0.9 } };
 
 /* ---- training ----------------------------------------------------------------------------- */
 

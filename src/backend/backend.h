@@ -62,8 +62,8 @@ typedef struct glia_launch glia_launch;
 struct glia_launch {
     void (*run)(const glia_launch *launch, glia_pool *pool);
     const char *kernel; /* what runs, for printing: "gemm_f32", "loop", "ref" */
-    /* What need not be done in every run because it depends on the group's fixed values alone, such as packing weights.
-     * Called when those are there, before the first run, and again when they have changed. NULL: nothing. */
+    /* Packs the fixed value of `keeps`. Called as soon as that is there, before the first run, and again when it has
+     * changed. NULL: nothing is packed. */
     void (*setup)(const glia_launch *launch, glia_pool *pool);
 };
 

@@ -80,7 +80,7 @@ typedef struct glia_plan {
     glia_place *place;       /* by node id */
     size_t activation_bytes; /* inputs, intermediate values, scratch, and what launches keep */
     size_t scratch_offset;   /* in the activations */
-    size_t *kept_offset;     /* there too, by group: what its launch keeps */
+    size_t *kept_offset;     /* there too, by group: what its launch keeps; behind all else */
     size_t constant_bytes;
     size_t unplanned_bytes;  /* the activations, had each value a place of its own */
 } glia_plan;

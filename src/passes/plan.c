@@ -4,7 +4,7 @@
  * whose lives do not overlap may share memory. They are placed largest first, each at the lowest offset that is free
  * during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is laid over an input of its
  * group that dies there, where the backend can work in place. What the groups that run once leave to the others stays
- * for ever, but for what those only pack into memory of their own: that happens when the last group that runs once has.
+ * for ever, but for what those only pack into memory of their own: that is done before the next group runs.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -64,7 +64,7 @@ static void find_last_readers(const glia_schedule *s, const glia_backend *backen
         for (int j = 0; j < s->groups[i].n_outputs; j++) last[s->groups[i].outputs[j]->id] = i;
         for (int j = 0; j < s->groups[i].n_inputs; j++) {
             const glia_node *in = s->root[s->groups[i].inputs[j]->id];
-            last[in->id] = in == packed ? GLIA_MAX(last[in->id], s->n_once - 1) : i;
+            if (in != packed) last[in->id] = i;
         }
     }
     for (int i = 0; i < s->graph->n_outputs; i++) last[s->root[s->graph->outputs[i].node->id]->id] = s->n_groups;
@@ -208,11 +208,13 @@ static bool place_kept(planner *p) {
     const glia_node *from;
     int operand;
     size_t *end = &p->plan->activation_bytes;
-    for (int i = 0; i < p->s->n_groups && kind->keeps; i++) {
-        const size_t bytes = padded(kind->keeps(p->backend, &p->s->groups[i], &from, &operand));
-        p->plan->kept_offset[i] = *end;
+    p->plan->kept_offset[0] = *end;
+    for (int i = 0; i < p->s->n_groups; i++) {
+        const glia_group *g = &p->s->groups[i];
+        const size_t bytes = kind->keeps ? padded(kind->keeps(p->backend, g, &from, &operand)) : 0;
         p->plan->unplanned_bytes += bytes;
         if (__builtin_add_overflow(*end, bytes, end)) return false;
+        p->plan->kept_offset[i + 1] = *end;
     }
     return true;
 }

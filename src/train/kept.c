@@ -14,7 +14,7 @@
 #include "train/program.h"
 #include "train/task.h"
 
-enum { KEPT_MOST = 64 << 20 }; /* bytes of activations */
+enum { KEPT_MOST = 64 << 20 }; /* bytes of a session's memory, packed weights aside */
 
 void glia_kept_free(glia_kept *kept) {
     if (!kept) return;
@@ -65,8 +65,8 @@ glia_kept *glia_model_take(glia_model *model, glia_purpose purpose, glia_backend
 
 void glia_model_give(glia_model *model, glia_purpose purpose, glia_kept *kept) {
     for (int i = kept->task.n_lanes - 1; i >= 0; i--) {
-        if (glia_program_inspect(kept->task.lanes[i].program).activation_bytes > KEPT_MOST)
-            glia_task_drop(&kept->task, i);
+        const glia_program *p = kept->task.lanes[i].program;
+        if (p->plan.kept_offset[0] > KEPT_MOST) glia_task_drop(&kept->task, i);
     }
     glia_kept_free(atomic_exchange(&model->kept[purpose], kept));
 }

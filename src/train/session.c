@@ -4,7 +4,8 @@
  * could not be computed in place, and advances the random state; it neither allocates nor decides.
  *
  * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
- * or by glia_session_refresh(), and then whatever the others do ahead.
+ * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
+ * because the plan may need their memory for the next one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ struct glia_session {
     glia_launch **launches; /* fewer than groups where the backend merges some */
     int n_launches;
     int n_once; /* the first ones compute what is fixed */
-    bool fresh; /* that has been computed */
+    int *after; /* by launch: its setup follows this one of those; -1: none of them */
+    bool fresh; /* all that has been done */
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -88,7 +90,17 @@ static void fill_inputs(glia_session *s) {
     }
 }
 
-static glia_status prepare(glia_session *s, glia_error *error) {
+/* The launch that makes what group i packs; -1: there is none. launch_of is by group. */
+static int maker_of_packed(const glia_program *p, int i, const int *launch_of) {
+    const glia_backend_kind *kind = p->backend->kind;
+    const glia_node *from;
+    int operand;
+    if (!kind->keeps || kind->keeps(p->backend, &p->schedule.groups[i], &from, &operand) == 0) return -1;
+    const int maker = p->schedule.group_of[p->schedule.root[from->in[operand]->id]->id];
+    return maker < 0 ? -1 : launch_of[maker];
+}
+
+static glia_status prepare(glia_session *s, int *launch_of, glia_error *error) {
     const glia_program *p = s->program;
     const glia_backend_kind *kind = p->backend->kind;
     void *scratch = s->activations + p->plan.scratch_offset;
@@ -105,6 +117,8 @@ static glia_status prepare(glia_session *s, glia_error *error) {
             next[-1] = merged;
         else
             *next = launch, s->n_launches++;
+        launch_of[i] = s->n_launches - 1;
+        s->after[launch_of[i]] = maker_of_packed(p, i, launch_of);
     }
     if (p->schedule.n_once == p->schedule.n_groups) s->n_once = s->n_launches;
     return GLIA_OK;
@@ -124,14 +138,18 @@ glia_session *glia_session_create(glia_program *program, glia_store *store, glia
     s->store = store;
     s->address = calloc((size_t)program->graph->n_nodes + 1, sizeof *s->address);
     s->launches = calloc((size_t)program->schedule.n_groups + 1, sizeof(glia_launch *));
+    s->after = calloc((size_t)program->schedule.n_groups + 1, sizeof *s->after);
     s->copies = calloc((size_t)program->graph->n_updates + 1, sizeof *s->copies);
     s->activations = glia_alloc_aligned(program->plan.activation_bytes);
-    glia_status status = s->address && s->launches && s->copies && s->activations ? GLIA_OK : glia_fail_nomem(error);
+    int *launch_of = calloc((size_t)program->schedule.n_groups + 1, sizeof *launch_of);
+    bool ok = s->address && s->launches && s->after && s->copies && s->activations && launch_of;
+    glia_status status = ok ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) status = bind(s, store, error);
     if (status == GLIA_OK) {
         fill_inputs(s);
-        status = prepare(s, error);
+        status = prepare(s, launch_of, error);
     }
+    free(launch_of);
     if (status == GLIA_OK) return s;
     glia_session_free(s);
     return NULL;
@@ -141,6 +159,7 @@ void glia_session_free(glia_session *s) {
     if (!s) return;
     free(s->address);
     free(s->launches);
+    free(s->after);
     free(s->copies);
     free(s->activations);
     glia_arena_free(&s->arena);
@@ -158,12 +177,19 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
     return s->address[n->id];
 }
 
+static void set_up_after(const glia_session *s, int once) {
+    for (int i = s->n_once; i < s->n_launches; i++) {
+        const glia_launch *l = s->launches[i];
+        if (s->after[i] == once && l->setup) l->setup(l, s->program->backend->pool);
+    }
+}
+
 glia_status glia_session_refresh(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_refresh: the session is NULL");
-    glia_pool *pool = s->program->backend->pool;
-    for (int i = 0; i < s->n_once; i++) s->launches[i]->run(s->launches[i], pool);
-    for (int i = s->n_once; i < s->n_launches; i++) {
-        if (s->launches[i]->setup) s->launches[i]->setup(s->launches[i], pool);
+    set_up_after(s, -1);
+    for (int i = 0; i < s->n_once; i++) {
+        s->launches[i]->run(s->launches[i], s->program->backend->pool);
+        set_up_after(s, i);
     }
     s->fresh = true;
     return GLIA_OK;

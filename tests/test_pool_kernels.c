@@ -116,6 +116,10 @@ static void test_pairs(void **state) {
     for (int64_t w = 2; w <= 70; w += 1 + w / 12) {
         check(square(2, 3, 2 + w % 5, w, 2, 2, 0), (int)(w % 3), w % 4 == 0);
     }
+    for (int64_t c = 1; c <= 70; c += 1 + c / 4) {
+        check(square(2, c, 4 + c % 3, 6 + c % 2, 2, 2, 0), (int)(c % 3), c % 4 == 0);
+    }
+    check(square(1, 40, 60, 62, 2, 2, 0), 2, false);
     check(square(5, 32, 26, 26, 2, 2, 0), 2, false);
     check(square(9, 64, 11, 11, 2, 2, 0), 0, true);
     glia_pool_shape deep = square(2, 3, 9, 13, 2, 2, 0);
@@ -128,6 +132,7 @@ static void test_windows(void **state) {
     for (int count_padding = 0; count_padding < 2; count_padding++) {
         const glia_pool_shape shapes[] = {
             square(2, 3, 9, 9, 3, 2, 1),
+            square(1, 37, 30, 31, 3, 2, 1),
             square(2, 3, 12, 10, 3, 3, 0),
             square(1, 2, 8, 8, 2, 1, 1),
             square(2, 5, 7, 7, 7, 1, 0),

@@ -482,7 +482,7 @@ static void run_panel(work *w, int64_t group, int64_t panel) {
             a.p = from + b->p, a.p_at = l.p_at, a.p_outer = b->p_outer;
             a.q = q + b->q * width, a.q_outer = b->inner * width;
             a.c = to, a.c_at = l.c_at;
-            sweep(a, CONV_RUNS, l.count, cols);
+            sweep(&a, CONV_RUNS, l.count, cols);
         }
     }
 }

@@ -58,8 +58,8 @@ typedef struct work {
     const job *j;
     unit u;
     float *window, *dy, *sums;
+    const float *q; /* dy in panels: the copy, or as it lies */
     int64_t *p_at, *c_at;
-    int64_t width_of; /* the panels' width that c_at stands for */
 } work;
 
 /* ---- planning ----------------------------------------------------------------------------- */
@@ -127,10 +127,13 @@ static void choose_pieces(job *j) {
     j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->regions, 1 + PARTIAL_FLOATS / j->partial_floats));
 }
 
+/* Columns of the window are parted by phase if pixels of several images stand in one line. */
+static int64_t phases_of(const job *j, int64_t images) { return images > 1 ? j->s.stride[2] : 1; }
+
 static void choose_memory(job *j) {
     const int64_t images = GLIA_MAX(j->images, 1), depths = j->images ? j->s.out[0] : 1;
-    const int64_t rows = j->images ? j->s.out[1] : j->rows, stride = j->s.stride[2];
-    int64_t line = divide_up(span(j, 2, j->s.out[2]), stride) * stride * images * j->c_block;
+    const int64_t rows = j->images ? j->s.out[1] : j->rows;
+    int64_t line = round_up(span(j, 2, j->s.out[2]), phases_of(j, images)) * images * j->c_block;
     j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line, 16);
     const int64_t cols = j->depthwise ? j->c_block : j->k_panels * NR;
     j->dy_floats = round_up(cols * j->pixels, 16);
@@ -165,6 +168,9 @@ static region region_of(const job *j, int64_t index) {
     return (region){ n, n + 1, depth, depth + 1, out[1] * cut / cuts, out[1] * (cut + 1) / cuts };
 }
 
+/* Floats from one pixel of y to the next, in the window. */
+static int64_t pixel_step(const work *w, int64_t images) { return (images > 1 ? 1 : w->j->s.stride[2]) * w->u.c; }
+
 /* Is there a tap that reads this position of an axis? */
 static bool is_read(const job *j, int axis, int64_t position) {
     for (int64_t t = 0; t < j->s.kernel[axis]; t++) {
@@ -173,26 +179,41 @@ static bool is_read(const job *j, int axis, int64_t position) {
     return false;
 }
 
-/* Columns of one row of the window, for all images: from x, or zeros. */
+/* One row of the window of one image: from x, or zeros. */
+static void copy_whole_line(const work *w, float *dst, const float *line, int64_t width) {
+    const job *j = w->j;
+    const int64_t c = w->u.c, x0 = -j->s.pad[2];
+    const int64_t left = GLIA_MIN(GLIA_MAX(0, -x0), width), stop = GLIA_MAX(left, GLIA_MIN(width, j->s.in[2] - x0));
+    memset(dst, 0, (size_t)(left * c) * sizeof(float));
+    line += (x0 + left) * j->s.c, dst += left * c;
+    if (c == j->s.c)
+        memcpy(dst, line, (size_t)((stop - left) * c) * sizeof(float));
+    else
+        for (int64_t i = 0; i < stop - left; i++) copy_floats(dst + i * c, line + i * j->s.c, c);
+    memset(dst + (stop - left) * c, 0, (size_t)((width - stop) * c) * sizeof(float));
+}
+
+/* Columns of one row of the window, for all images. */
 static void copy_line(const work *w, const region *r, float *dst, int64_t z, int64_t y) {
     const job *j = w->j;
-    const int64_t stride = j->s.stride[2], width = divide_up(span(j, 2, j->s.out[2]), stride), c = w->u.c;
-    const int64_t images = r->n1 - r->n0, image = volume(j->s.in) * j->s.c;
+    const int64_t images = r->n1 - r->n0, image = volume(j->s.in) * j->s.c, phases = phases_of(j, images);
+    const int64_t width = divide_up(span(j, 2, j->s.out[2]), phases), c = w->u.c;
     const float *line = j->x + r->n0 * image + (z * j->s.in[1] + y) * j->s.in[2] * j->s.c + w->u.group * j->c + w->u.c0;
-    const bool inside = z >= 0 && z < j->s.in[0] && y >= 0 && y < j->s.in[1];
-    for (int64_t phase = 0; phase < stride; phase++, dst += width * images * c) {
-        if (!is_read(j, 2, phase)) continue;
-        for (int64_t i = 0; i < width; i++) {
-            int64_t at = i * stride + phase - j->s.pad[2];
-            float *to = dst + i * images * c;
-            if (!inside || at < 0 || at >= j->s.in[2]) {
-                memset(to, 0, (size_t)(images * c) * sizeof(float));
-            } else if (images == 1 && stride == 1 && c == j->s.c) { /* the rest of the line at once */
-                int64_t run = GLIA_MIN(width - i, j->s.in[2] - at);
-                memcpy(to, line + at * c, (size_t)(run * c) * sizeof(float));
-                i += run - 1;
+    if (z < 0 || z >= j->s.in[0] || y < 0 || y >= j->s.in[1]) {
+        memset(dst, 0, (size_t)(phases * width * images * c) * sizeof(float));
+        return;
+    }
+    if (images == 1) {
+        copy_whole_line(w, dst, line, width);
+        return;
+    }
+    for (int64_t phase = 0; phase < phases; phase++) {
+        for (int64_t i = 0; i < width; i++, dst += images * c) {
+            const int64_t at = i * phases + phase - j->s.pad[2];
+            if (at < 0 || at >= j->s.in[2]) {
+                memset(dst, 0, (size_t)(images * c) * sizeof(float));
             } else {
-                for (int64_t n = 0; n < images; n++) copy_floats(to + n * c, line + n * image + at * j->s.c, c);
+                for (int64_t n = 0; n < images; n++) copy_floats(dst + n * c, line + n * image + at * j->s.c, c);
             }
         }
     }
@@ -200,8 +221,8 @@ static void copy_line(const work *w, const region *r, float *dst, int64_t z, int
 
 /* Floats of a row of the window. */
 static int64_t line_floats(const work *w, const region *r) {
-    const int64_t stride = w->j->s.stride[2];
-    return divide_up(span(w->j, 2, w->j->s.out[2]), stride) * stride * (r->n1 - r->n0) * w->u.c;
+    const int64_t images = r->n1 - r->n0, phases = phases_of(w->j, images);
+    return divide_up(span(w->j, 2, w->j->s.out[2]), phases) * phases * images * w->u.c;
 }
 
 static void copy_x(const work *w, const region *r) {
@@ -216,11 +237,18 @@ static void copy_x(const work *w, const region *r) {
     }
 }
 
-static void copy_dy(const work *w, const region *r) {
+/* Is a pixel of dy all of one panel as it lies? */
+static bool lies_packed(const job *j, int64_t images) {
+    return images == 1 && !j->depthwise && panels_of(j->k) == 1 && panel_width(j->k) == j->s.k;
+}
+
+static void copy_dy(work *w, const region *r) {
     const job *j = w->j;
     const int64_t *out = j->s.out, images = r->n1 - r->n0, image = volume(out) * j->s.k;
     const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * out[2];
     const float *first = j->dy + r->n0 * image + (r->d0 * out[1] + r->h0) * out[2] * j->s.k + w->u.group * j->k;
+    w->q = lies_packed(j, images) ? first : w->dy;
+    if (w->q == first) return;
     if (j->depthwise) {
         float *to = w->dy;
         for (int64_t i = 0; i < pixels; i++) {
@@ -235,8 +263,11 @@ static void copy_dy(const work *w, const region *r) {
         float *dst = w->dy + (p - w->u.p0) * NR * pixels * images;
         for (int64_t i = 0; i < pixels; i++) {
             for (int64_t n = 0; n < images; n++, dst += width) {
-                copy_floats(dst, first + n * image + i * j->s.k + p * NR, cols);
-                for (int64_t o = cols; o < width; o++) dst[o] = 0;
+                const float *src = first + n * image + i * j->s.k + p * NR;
+                for (int64_t v = 0; v < width; v += VLEN) {
+                    vf_store(dst + v,
+                             cols - v >= VLEN ? vf_load(src + v) : vf_load_some(src + v, GLIA_MAX(0, cols - v)));
+                }
             }
         }
     }
@@ -248,13 +279,13 @@ static void copy_dy(const work *w, const region *r) {
 static void list_rows(const work *w, const region *r, int64_t width) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, rows = span(j, 1, r->h1 - r->h0), line = line_floats(w, r);
-    const int64_t stride = j->s.stride[2], phase = line / stride;
+    const int64_t phases = phases_of(j, images), phase = line / phases;
     int64_t n = 0;
     for (int64_t t = 0; t < j->taps; t++) {
         int64_t tap[3];
         place_of(j->s.kernel, t, tap);
         int64_t d = tap[0] * j->s.dilation[0], h = tap[1] * j->s.dilation[1], x = tap[2] * j->s.dilation[2];
-        int64_t at = (d * rows + h) * line + x % stride * phase + x / stride * images * w->u.c;
+        int64_t at = (d * rows + h) * line + x % phases * phase + x / phases * images * w->u.c;
         for (int64_t c = 0; c < w->u.c; c++, n++) w->p_at[n] = at + c, w->c_at[n] = n * width;
     }
 }
@@ -262,7 +293,7 @@ static void list_rows(const work *w, const region *r, int64_t width) {
 /* Rows of P that are neighbours in the window: a pixel's channels, or those of all taps of a row. */
 static int64_t run_of(const work *w, int64_t images) {
     const glia_conv_shape *s = &w->j->s;
-    bool joined_taps = images == 1 && s->stride[2] == 1 && s->dilation[2] == 1;
+    bool joined_taps = images == 1 && s->dilation[2] == 1;
     return joined_taps ? s->kernel[2] * w->u.c : w->u.c;
 }
 
@@ -274,29 +305,28 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
     const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), ow = j->s.out[2];
     const int64_t pixel = ((depth * (r->h1 - r->h0) + from[1]) * ow + from[2]) * images;
     const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * ow * images;
-    const int64_t at =
-        (depth * j->s.stride[0] * window_rows + from[1] * j->s.stride[1]) * line + from[2] * images * w->u.c;
+    const int64_t at = (depth * j->s.stride[0] * window_rows + from[1] * j->s.stride[1]) * line +
+                       from[2] * images * pixel_step(w, images);
     if (to[1] <= from[1] || to[2] <= from[2]) return;
     glia_conv_tile a = { .outer = to[1] - from[1],
                          .inner = (to[2] - from[2]) * images,
                          .p = w->window + at,
-                         .p_step = w->u.c,
+                         .p_step = pixel_step(w, images),
                          .p_outer = j->s.stride[1] * line,
                          .p_at = w->p_at + first,
-                         .q = w->dy + (panel - w->u.p0) * NR * pixels + pixel * width,
+                         .q = w->q + (panel - w->u.p0) * NR * pixels + pixel * width,
                          .q_outer = ow * images * width,
                          .c = w->sums + (panel - w->u.p0) * NR * j->taps * w->u.c,
                          .c_at = w->c_at + first,
                          .add = true };
     const int64_t run = run_of(w, images);
     if (run < MR) {
-        sweep(a, CONV_STEPS, rows, width);
+        sweep(&a, CONV_STEPS, rows, width);
         return;
     }
-    const float *window = a.p;
-    for (int64_t i = 0; i < rows; i += run, a.c_at += run) {
-        a.p = window + a.p_at[i];
-        sweep(a, CONV_COLS, GLIA_MIN(run, rows - i), width);
+    for (int64_t i = 0; i < rows; i += run) {
+        a.p = w->window + at + *a.p_at;
+        sweep(&a, CONV_COLS, GLIA_MIN(run, rows - i), width);
     }
 }
 
@@ -304,7 +334,7 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
 GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_t first, int64_t c, const int64_t n) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
-    const int64_t run = j->s.out[2] * images, next = w->u.c;
+    const int64_t run = j->s.out[2] * images, next = w->u.c, step = pixel_step(w, images);
     const float *dy = w->dy + c, *x[DEPTHWISE_TAPS];
     vf sum[DEPTHWISE_TAPS];
     GLIA_UNROLL for (int t = 0; t < taps; t++) sum[t] = vf_load_some(w->sums + (first + t) * w->u.c + c, n);
@@ -315,7 +345,7 @@ GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_
             for (int64_t p = 0; p < run; p++, dy += next) {
                 const vf g = n == VLEN ? vf_load(dy) : vf_load_some(dy, n);
                 GLIA_UNROLL for (int t = 0; t < taps; t++) {
-                    const float *at = x[t] + p * next;
+                    const float *at = x[t] + p * step;
                     sum[t] += g * (n == VLEN ? vf_load(at) : vf_load_some(at, n));
                 }
             }
@@ -336,7 +366,7 @@ static void sum_depthwise(const work *w, const region *r) {
     }
 }
 
-static void sum_region(const work *w, const region *r) {
+static void sum_region(work *w, const region *r) {
     const job *j = w->j;
     copy_x(w, r);
     copy_dy(w, r);

@@ -52,12 +52,17 @@ GLIA_INLINE void run_cols(const int rows, const int nv, vf acc[MR][2], const gli
 }
 
 GLIA_INLINE void run_steps(const int rows, const int nv, vf acc[MR][2], const glia_conv_tile *t) {
-    const float *p[MR];
-    GLIA_UNROLL for (int r = 0; r < rows; r++) p[r] = t->p + t->p_at[r];
+    const int64_t s = t->p_step;
     for (int64_t o = 0; o < t->outer; o++) {
-        const float *q = t->q + o * t->q_outer;
-        int64_t at = o * t->p_outer;
-        for (int64_t k = 0; k < t->inner; k++, at += t->p_step, q += nv * VLEN) step(rows, nv, acc, p, at, q);
+        const float *p[MR], *q = t->q + o * t->q_outer, *line = t->p + o * t->p_outer;
+        GLIA_UNROLL for (int r = 0; r < rows; r++) p[r] = line + t->p_at[r];
+        for (int64_t k = t->inner; k > 0; k--, q += nv * VLEN) {
+            step(rows, nv, acc, p, 0, q);
+            GLIA_UNROLL for (int r = 0; r < rows; r++) {
+                p[r] += s;
+                OPAQUE(p[r]);
+            }
+        }
     }
 }
 

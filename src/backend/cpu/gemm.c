@@ -22,7 +22,7 @@ enum {
     BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
     STRIPE = 4 * NR,            /* columns between two epilogues */
     PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
-    COLUMNS_IN_PLACE = 2 * NR,  /* columns of Q for which a P that lies in columns is not packed */
+    IN_PLACE_FLOATS = 1 << 16,  /* a P so small is read in columns as it lies, half as large where N is long */
     COPIED_PANELS = 3,          /* panels of P for which Q is copied from where it lies */
     PIECE_FLOPS = 1000000,      /* work worth a piece of its own, */
     FEW_PIECES = 8,             /* up to so many, */
@@ -62,11 +62,12 @@ static int64_t panel_floats(int64_t k) { return MR * round_up(k, K_CHUNK); }
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
-/* Roughly the cycles that a product takes with Q packed from a contiguous or a strided matrix. */
-static double cost(int64_t m, int64_t n, int64_t k, bool contiguous, bool swapped) {
+/* Roughly the cycles that a product takes. p_lies, q_lies: whether P's rows are contiguous along k, and Q's along columns, so
+ * that they need not be packed. */
+static double cost(int64_t m, int64_t n, int64_t k, bool p_lies, bool q_lies, bool swapped) {
     double product = (double)m * (double)round_up(n, VLEN) * (double)k / (2 * VLEN);
-    double packing = (double)n * (double)k * (contiguous ? 0.1 : 0.35);
-    double scatter = swapped ? 0.5 * (double)m * (double)n * (double)((k + K_BLOCK - 1) / K_BLOCK) : 0;
+    double packing = (p_lies ? 0 : 0.6) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
+    double scatter = swapped ? (double)m * (double)n * (double)((k + K_BLOCK - 1) / K_BLOCK) : 0;
     return product + packing + scatter;
 }
 
@@ -74,9 +75,11 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     const glia_gemm *g = s->g;
     bool dots = g->k >= VLEN && !transpose_a && transpose_b;
     s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS && !g->packed_b;
-    s->swapped = g->packed_b ? false
-                 : s->dot    ? g->n < g->m
-                             : cost(g->n, g->m, g->k, transpose_a, true) < cost(g->m, g->n, g->k, !transpose_b, false);
+    if (s->dot)
+        s->swapped = g->n < g->m;
+    else if (!g->packed_b)
+        s->swapped = cost(g->n, g->m, g->k, transpose_b, transpose_a, true) <
+                     cost(g->m, g->n, g->k, !transpose_a, !transpose_b, false);
     int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
     int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
     bool w = s->swapped;
@@ -133,7 +136,7 @@ static plan make_plan(const glia_gemm *g) {
     s.panel_rows = s.m / s.m_panels, s.longer_panels = s.m % s.m_panels;
     if (s.dot) return s;
     bool p_shareable = is_same(&s, s.p_stride) && s.m * k_outer <= SHARED_FLOATS;
-    bool in_place = s.p_k == 1 || s.n <= COLUMNS_IN_PLACE;
+    bool in_place = s.p_k == 1 || s.m * s.k <= (s.n <= 4 * NR ? IN_PLACE_FLOATS : IN_PLACE_FLOATS / 2);
     s.p_side = in_place ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
 
     int64_t columns = s.n_panels * NR;

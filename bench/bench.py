@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 import page
-from peers import HERE, Peers, choose, has_avx512, installed_python, newest_python
+from peers import HERE, Peers, choose, has_avx512, installed_python, kann_settings, newest_python
 from workers import CORES, Worker, interleave
 
 ROOT = os.path.dirname(HERE)
@@ -66,9 +66,13 @@ PRODUCTS = [(64, 64, 64, 0), (128, 128, 128, 0), (256, 256, 256, 0), (512, 512, 
             (4096, 64, 288, 0)]
 
 
-def agree(a, b):
+# How far losses and outputs of two sides may be apart, relatively
+TOLERANCE = {"f32": 1e-3, "bf16": 3e-2}
+
+
+def agree(a, b, tolerance):
     scale = max(map(abs, b), default=0)
-    return len(a) == len(b) and all(abs(x - y) <= 1e-3 * max(abs(y), 1e-2 * scale) for x, y in zip(a, b))
+    return len(a) == len(b) and all(abs(x - y) <= tolerance * max(abs(y), 1e-2 * scale) for x, y in zip(a, b))
 
 
 # ---- training and inference -----------------------------------------------------------------------------------------
@@ -86,6 +90,11 @@ class Bench:
                 self.problems.append("No PyTorch is installed (Debian: apt-get install python3-torch).")
             if problem:
                 self.problems.append(f"The newest PyTorch could not take part: {problem}.")
+        self.kann = []
+        if not options.no_peers:
+            self.kann, problem = kann_settings(options.kann, options.build, not options.quick)
+            if problem:
+                self.problems.append(f"kann could not take part: {problem}.")
         self.peers = Peers(installed, newest, os.path.join(os.path.abspath(options.build), "inductor"))
 
     def program(self, name):
@@ -133,9 +142,12 @@ class Bench:
             sides["best"], row["setting"] = worker, setting.name
             worker.rates.clear()
         sides["glia"] = self.glia(workload.kind, workload)
-        if workload.name == "train-mlp" and options.kann:
-            sides["kann"] = Worker([options.kann, self.folder(workload), str(workload.batch), str(workload.batches)],
-                                   self.peers.old)
+        if workload.name == "train-mlp":
+            _, worker = choose(self.kann, lambda s: s.start(self.folder(workload), workload.batch, workload.batches),
+                               seconds / 2, 1)
+            if worker:
+                sides["kann"] = worker
+                worker.rates.clear()
         for isa in workload.isas:
             if platform.machine() == "x86_64" and (isa != "v3" or has_avx512()):
                 sides[isa] = self.glia(workload.kind, workload, {"GLIA_ISA": isa})
@@ -145,7 +157,8 @@ class Bench:
         for name, side in sides.items():
             row[name] = {"rate": side.rate() * workload.batch, "spread": side.spread(), "ready": side.ready,
                          "memory": side.close(),
-                         "agrees": agree(side.ready.get("values", []), sides["glia"].ready["values"])}
+                         "agrees": agree(side.ready.get("values", []), sides["glia"].ready["values"],
+                                         TOLERANCE[workload.precision])}
         if "installed" in row and row["installed"]["rate"] > row.get("best", {"rate": 0})["rate"]:
             row["best"], row["setting"] = row["installed"], installed.name
         return row
@@ -231,11 +244,11 @@ def main():
     parser.add_argument("--seconds", type=float, help="of a block (0.5; quick: 0.1)")
     parser.add_argument("--no-peers", action="store_true", help="Glia alone")
     parser.add_argument("--venv", default=os.path.join(ROOT, "build", "bench-venv"), help="the newest PyTorch's place")
+    parser.add_argument("--kann", default=os.path.join(ROOT, "build", "kann"), help="the place of kann's sources")
     parser.add_argument("--write", metavar="FILE", help="write the page there as well")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
     options.seconds = options.seconds or (0.1 if options.quick else 0.5)
-    options.kann = None
 
     def wanted(name):
         return not options.only or any(name.startswith(word) for word in options.only.split(","))
@@ -243,8 +256,8 @@ def main():
     load = os.getloadavg()[0]
     bench = Bench(options)
     if load > CORES / 2:
-        bench.problems.append(f"The machine was busy: a load of {load:.1f} on {CORES} cores before the first row. Peers "
-                              "whose threads spin suffer most from that.")
+        bench.problems.append(f"The machine was busy: a load of {load:.1f} on {CORES} cores before the first row. "
+                              "Peers whose threads spin suffer most from that.")
     try:
         results = {"rows": [bench.measure(w) for w in WORKLOADS if wanted(w.name)]}
         results["isas"] = [isa for row in results["rows"] for isa in bench.isas(row)]

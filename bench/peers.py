@@ -12,6 +12,7 @@ import sys
 
 from workers import CORES, Worker, interleave, start_all
 
+KANN = "https://github.com/attractivechaos/kann"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -147,6 +148,42 @@ class Peers:
         if not pictures:
             variants += [("new" + one, "compiled, max-autotune", TUNED)]
         return self.of(variants)
+
+
+# ---- kann -----------------------------------------------------------------------------------------------------------
+
+
+class KannSetting:
+    def __init__(self, name, program, environment, threads):
+        self.name, self.program, self.environment, self.threads = name, program, environment, threads
+
+    def start(self, folder, batch, batches):
+        return Worker([self.program, folder, str(batch), str(batches), str(self.threads)], self.environment)
+
+
+def kann_settings(sources, build, download):
+    """kann with OpenBLAS, threaded by the one or by the other; or none and why not. Its sources are looked for in the
+    folder, and fetched into it if they may be."""
+    if not os.path.exists(os.path.join(sources, "kann.c")):
+        if not download:
+            return [], "its sources are not there yet; `make bench` fetches them"
+        result = subprocess.run(["git", "clone", "--quiet", "--depth", "1", KANN, sources], capture_output=True,
+                                text=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
+        if result.returncode:
+            return [], (result.stderr.strip().splitlines() or ["git clone failed"])[-1]
+    program = os.path.join(os.path.abspath(build), "peer_kann")
+    files = [os.path.join(HERE, "peer_kann.c"), *(os.path.join(sources, name) for name in ("kann.c", "kautodiff.c"))]
+    command = ["cc", "-O3", "-march=native", "-w", "-DHAVE_CBLAS", "-DHAVE_PTHREAD", "-I", sources, *files, "-o", program,
+               "-lopenblas", "-lpthread", "-lm"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        return [], (result.stderr.strip().splitlines() or ["it does not compile"])[0]
+    forced = {"OPENBLAS_CORETYPE": "SkylakeX"} if has_avx512() else {}
+    return [KannSetting("kann, its own threads", program, {"OPENBLAS_NUM_THREADS": "1", **forced}, CORES),
+            KannSetting("kann, OpenBLAS's threads", program, {"OPENBLAS_NUM_THREADS": str(CORES), **forced}, 1)], None
+
+
+# ---- the choice -----------------------------------------------------------------------------------------------------
 
 
 def choose(settings, start, seconds, blocks):

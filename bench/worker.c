@@ -11,7 +11,7 @@
  *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn
  *     optimizer=adam|sgd lr=0.001 momentum=0
  *     threads=0                0: all cores
- *     precision=f32            of the arithmetic
+ *     precision=f32|bf16       of products and convolutions
  *
  * It answers in lines of JSON: one when it is ready, with the losses of the first steps or the outputs for the first
  * sample, which must be the peers'; one for each "run"; and at the end of input its peak resident memory. Each step
@@ -32,6 +32,7 @@ typedef struct settings {
     const char *folder;
     int64_t batch, batches;
     glia_optimizer optimizer;
+    glia_precision precision;
     int threads;
 } settings;
 
@@ -73,7 +74,9 @@ static void set(settings *s, const char *word) {
         s->optimizer.momentum = atof(value);
     else if ((value = value_of(word, "threads")))
         s->threads = atoi(value);
-    else if (!(value = value_of(word, "precision")) || strcmp(value, "f32") != 0)
+    else if ((value = value_of(word, "precision")))
+        s->precision = strcmp(value, "bf16") == 0 ? GLIA_PRECISION_BF16 : GLIA_PRECISION_F32;
+    else
         fail(word);
 }
 
@@ -214,9 +217,12 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
         glia_minimize(output, s->optimizer, NULL, NULL);
         check(glia_store_add(glia_model_store(model), graph, 0, &error), &error);
     }
-    glia_compile_opts opts = {
-        .outputs = &output, .n_outputs = 1, .batch = s->batch, .mode = train ? GLIA_TRAIN : GLIA_INFER, .frozen = !train
-    };
+    glia_compile_opts opts = { .outputs = &output,
+                               .n_outputs = 1,
+                               .batch = s->batch,
+                               .mode = train ? GLIA_TRAIN : GLIA_INFER,
+                               .frozen = !train,
+                               .precision = s->precision };
     r.program = glia_compile(graph, r.backend, opts, &error);
     check(error.status, &error);
     r.session = glia_session_create(r.program, glia_model_store(model), &error);

@@ -3,8 +3,8 @@
 #
 #   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg (optional: Glia builds without them)
 #   test     cmocka
-#   bench    Debian's PyTorch with both builds of OpenBLAS; oneDNN; python3 with venv and a C++ compiler for the newest
-#            PyTorch
+#   bench    Debian's PyTorch with both builds of OpenBLAS; oneDNN; OpenBLAS's headers, for kann; python3 with venv
+#            and a C++ compiler for the newest PyTorch
 #   ci       clang with its sanitizer and fuzzer run-time, python3 with venv; on x86 a compiler for 64-bit ARM, and QEMU
 #
 # Where there is apt-get it installs what is missing (as root, or with sudo). Elsewhere it says what to install, and
@@ -19,6 +19,7 @@ has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.u
 has_openblas() { ls /usr/lib/*/openblas-openmp/libblas.so.3 /usr/lib/*/openblas-pthread/libblas.so.3; } >/dev/null 2>&1
 has_arm() { { has_command aarch64-linux-gnu-gcc && has_command qemu-aarch64-static &&
     ls /usr/lib/aarch64-linux-gnu/pkgconfig/cmocka.pc; } >/dev/null 2>&1; }
+has_cblas() { echo '#include <cblas.h>' | "${CC:-cc}" -E - >/dev/null 2>&1; }
 has_dnnl() { ls /usr/lib/*/libdnnl.so.[23] >/dev/null 2>&1; }
 has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null; }
@@ -55,6 +56,7 @@ find_missing() {
             need optional python3-torch has_torch
             need optional "libopenblas0-pthread libopenblas0-openmp" has_openblas
             need optional libdnnl-dev has_dnnl
+            need optional libopenblas-dev has_cblas
             need optional "g++ python3-dev" has_command g++ ;;
         ci)
             need essential clang has_command clang

@@ -174,6 +174,8 @@ static void test_odd_shapes(void **state) {
     check(square(3, 4, 5, 7, 5, 1, 4, 1));
     check(square(1, 130, 70, 6, 3, 1, 1, 1));
     check(square(1, 3, 300, 5, 3, 1, 1, 1));
+    check(square(2, 200, 70, 5, 3, 1, 1, 1));
+    check(square(1, 40, 20, 22, 9, 1, 8, 1)); /* more taps than lists that are kept */
     check(square(17, 3, 5, 3, 3, 1, 1, 1));
     check((glia_conv_shape){ .n = 2,
                              .c = 3,

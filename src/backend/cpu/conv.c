@@ -72,8 +72,8 @@ typedef struct job {
     int64_t slots, pixels;         /* lists that are kept, and their length */
     int64_t window_floats, panel_floats, worker_floats, block_floats;
     bool shared; /* the kernel is packed before, for all */
-    const float *x, *w;
-    float *y, *packed, *private;
+    const float *x, *w, *packed;
+    float *y, *private;
     block *block;
     glia_epilogue epilogue;
 } job;
@@ -471,11 +471,11 @@ static void run_panel(work *w, int64_t group, int64_t panel) {
     float *to = j->method == SPREAD ? w->window + panel * NR : j->y + group * p->k + panel * NR;
     const block *b = j->block;
     for (int64_t c0 = 0; c0 < p->c; c0 += p->chunk) {
-        const float *q = j->packed + packed_at(p, group, panel) + p->taps * c0 * width;
-        if (!j->shared) {
+        const float *q = w->panel;
+        if (j->shared)
+            q = j->packed + packed_at(p, group, panel) + p->taps * c0 * width;
+        else
             GLIA_KERNEL(conv_pack)(p, j->w, group, panel, c0, w->panel);
-            q = w->panel;
-        }
         for (int64_t i = 0; i < j->blocks; i++, b++, a.add = true) {
             list l = list_of(w, b->list);
             a.outer = b->outer, a.inner = b->inner;
@@ -532,22 +532,27 @@ static void run_piece(void *context, int64_t piece, int worker) {
 
 /* ---- entries ------------------------------------------------------------------------------ */
 
+typedef struct pack_task {
+    const job *j;
+    float *packed;
+} pack_task;
+
 /* One chunk of one panel of the kernel packed for all. */
 static void pack_piece(void *context, int64_t piece, int worker) {
     (void)worker;
-    const job *j = context;
-    const packing *p = &j->pack;
+    const pack_task *task = context;
+    const packing *p = &task->j->pack;
     const int64_t panels = panels_of(p->cols), chunks = divide_up(p->c, p->chunk);
     const int64_t c0 = piece % chunks * p->chunk, panel = piece / chunks % panels, group = piece / chunks / panels;
-    GLIA_KERNEL(conv_pack)
-    (p, j->w, group, panel, c0,
-     j->packed + packed_at(p, group, panel) + p->taps * c0 * panel_width(panel_cols(p->cols, panel)));
+    const int64_t at = packed_at(p, group, panel) + p->taps * c0 * panel_width(panel_cols(p->cols, panel));
+    GLIA_KERNEL(conv_pack)(p, task->j->w, group, panel, c0, task->packed + at);
 }
 
-static void pack(glia_pool *pool, job *j) {
+static void pack(glia_pool *pool, const job *j, float *packed) {
     const packing *p = &j->pack;
     const int64_t pieces = p->groups * panels_of(p->cols) * divide_up(p->c, p->chunk);
-    glia_parallel_for(packed_floats(p) > SERIAL_FLOATS ? pool : NULL, pieces, pack_piece, j);
+    pack_task task = { j, packed };
+    glia_parallel_for(packed_floats(p) > SERIAL_FLOATS ? pool : NULL, pieces, pack_piece, &task);
 }
 
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
@@ -562,8 +567,8 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
         return;
     }
     job j = make_job(s, adjoint, true);
-    j.w = kernel, j.packed = packed;
-    if (j.regions) pack(pool, &j);
+    j.w = kernel;
+    if (j.regions) pack(pool, &j, packed);
 }
 
 static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed, int workers) {
@@ -576,12 +581,11 @@ static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed,
 
 static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
     if (!j->regions) return;
-    if (packed) {
-        j->packed = (float *)(uintptr_t)packed;
-    } else if (j->shared) {
+    j->packed = packed;
+    if (!packed && j->shared) {
+        pack(pool, j, scratch);
         j->packed = scratch;
         scratch += round_up(packed_floats(&j->pack), 16);
-        pack(pool, j);
     }
     j->block = (block *)(void *)scratch;
     j->private = scratch + j->block_floats;

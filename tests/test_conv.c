@@ -248,6 +248,32 @@ static void test_axes(void **state) {
                              .dilation = { 1, 2, 1 },
                              .pad = { 1, 2, 1 } });
     check((glia_conv_shape){ .n = 1, .c = 2, .k = 40, .in = { 20, 20, 20 }, .kernel = { 2, 2, 2 } });
+    /* Rows that are cut into parts. */
+    check(
+        (glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 1, 1500 }, .kernel = { 1, 1, 5 }, .pad = { 0, 0, 2 } });
+    check((glia_conv_shape){ .n = 1,
+                             .c = 33,
+                             .k = 7,
+                             .in = { 1, 2, 1203 },
+                             .kernel = { 1, 2, 4 },
+                             .stride = { 1, 1, 2 },
+                             .pad = { 0, 1, 3 } });
+    check((glia_conv_shape){ .n = 1,
+                             .c = 24,
+                             .k = 24,
+                             .in = { 1, 1, 1111 },
+                             .kernel = { 1, 1, 3 },
+                             .stride = { 1, 1, 2 },
+                             .dilation = { 1, 1, 300 },
+                             .pad = { 0, 0, 290 },
+                             .groups = 24 });
+    check((glia_conv_shape){ .n = 1,
+                             .c = 40,
+                             .k = 40,
+                             .in = { 1, 1, 2100 },
+                             .kernel = { 1, 1, 3 },
+                             .dilation = { 1, 1, 900 },
+                             .pad = { 0, 0, 900 } });
 }
 
 static void test_large_image(void **state) {

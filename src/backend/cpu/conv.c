@@ -31,11 +31,6 @@ enum {
 
 typedef enum method { ROWS, TAPS, SPREAD } method;
 
-/* Images [n0, n1), depths [d0, d1) and rows [h0, h1) of the result; either whole images, or one depth of one image. */
-typedef struct region {
-    int64_t n0, n1, d0, d1, h0, h1;
-} region;
-
 /* Floats from one image, plane, row and pixel to the next. */
 typedef struct steps {
     int64_t image, plane, row, pixel;
@@ -59,17 +54,17 @@ typedef struct job {
     method method;
     packing pack;
     int64_t together;
-    int64_t in[3], out[3];         /* of the input and the result */
-    int64_t c, k;                  /* channels of a pixel of the input, of the result */
-    int64_t step[3], low[3];       /* ROWS: pixel o reads positions o step + low + t dilation of the input */
-    bool window;                   /* is there one? */
-    steps from, to;                /* of what is read and written: the tensor or the window */
-    int64_t every;                 /* SPREAD: pixels of a tile are so far apart */
-    int64_t lists, blocks;         /* blocks of one chunk */
-    int64_t first_tap;             /* TAPS: one that joins all pixels of the result, or -1 */
-    int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
-    int64_t units, parts;          /* groups by panels, and the pieces they are cut into */
-    int64_t slots, pixels;         /* lists that are kept, and their length */
+    int64_t in[3], out[3];   /* of the input and the result */
+    int64_t c, k;            /* channels of a pixel of the input, of the result */
+    int64_t step[3], low[3]; /* ROWS: pixel o reads positions o step + low + t dilation of the input */
+    bool window;             /* is there one? */
+    steps from, to;          /* of what is read and written: the tensor or the window */
+    int64_t every;           /* SPREAD: pixels of a tile are so far apart */
+    int64_t lists, blocks;   /* blocks of one chunk */
+    int64_t first_tap;       /* TAPS: one that joins all pixels of the result, or -1 */
+    cuts cut;                /* of the result */
+    int64_t units, parts;    /* groups by panels, and the pieces they are cut into */
+    int64_t slots, pixels;   /* lists that are kept, and their length */
     int64_t window_floats, panel_floats, worker_floats, block_floats;
     bool shared; /* the kernel is packed before, for all */
     const float *x, *w, *packed;
@@ -162,24 +157,29 @@ static void choose_regions(job *j) {
     double flops =
         2.0 * (double)(n * volume(j->s.out) * volume(j->s.kernel)) * (double)(j->c * j->k) / (double)j->s.groups;
     int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
-    int64_t most = GLIA_MIN(REGION_PIXELS, (int64_t)(REGION_FLOATS / floats_of_pixel(j)));
+    int64_t most = GLIA_MAX(MR, GLIA_MIN(REGION_PIXELS, (int64_t)(REGION_FLOATS / floats_of_pixel(j))));
     double best = -1;
     for (int64_t i = 1; i <= n && (i == 1 || i * pixels <= most); i++) {
         int64_t regions = divide_up(n, i);
         double score = fit(j, i * pixels, regions, want) * (double)n / (double)(regions * i);
-        if (score > best * 1.001) best = score, j->images = i;
+        if (score > best * 1.001) best = score, j->cut.images = i;
     }
     if (pixels > most) best = -1;
     for (int64_t h = 1; h < j->out[1] && (best < 0 || n < want); h++) {
         if (h > 1 && h * j->out[2] > most) break;
-        int64_t cuts = divide_up(j->out[1], h);
+        int64_t parts = divide_up(j->out[1], h);
         double halo = j->method == TAPS ? 1 : 1 - 0.05 * (double)j->s.kernel[1] / (double)(h + j->s.kernel[1]);
         double score =
-            fit(j, h * j->out[2], n * j->out[0] * cuts, want) * halo * (double)j->out[1] / (double)(cuts * h);
-        if (score > best * 1.001) best = score, j->rows = h, j->images = 0;
+            fit(j, h * j->out[2], n * j->out[0] * parts, want) * halo * (double)j->out[1] / (double)(parts * h);
+        if (score > best * 1.001) best = score, j->cut.rows = h, j->cut.images = 0;
     }
-    j->regions = j->images ? divide_up(n, j->images) : n * j->out[0] * divide_up(j->out[1], j->rows);
-    j->parts = GLIA_MIN(divide_up(want, j->regions), j->units);
+    j->cut.columns = j->out[2];
+    if (j->out[2] > most && j->method != SPREAD) { /* a row is too long */
+        j->cut.images = 0, j->cut.rows = 1;
+        j->cut.columns = divide_up(j->out[2], divide_up(j->out[2], most));
+    }
+    j->cut.regions = count_regions(&j->cut, j->out, n);
+    j->parts = GLIA_MIN(divide_up(want, j->cut.regions), j->units);
 }
 
 /* ---- planning ----------------------------------------------------------------------------- */
@@ -218,12 +218,12 @@ static void arrange(job *j) {
 /* Strides of what is read and written, and memory. */
 static void measure(job *j) {
     const packing *p = &j->pack;
-    const int64_t images = GLIA_MAX(j->images, 1), depths = j->images ? j->out[0] : 1;
-    const int64_t rows = j->images ? j->out[1] : j->rows;
+    const int64_t images = GLIA_MAX(j->cut.images, 1), depths = j->cut.images ? j->out[0] : 1;
+    const int64_t rows = j->cut.images ? j->out[1] : j->cut.rows;
     j->from = steps_of(j->in, j->c), j->to = steps_of(j->out, j->k);
-    j->pixels = images * depths * rows * (j->method == SPREAD ? j->in[2] : j->out[2]);
+    j->pixels = images * depths * rows * (j->method == SPREAD ? j->in[2] : j->cut.columns);
     if (j->method == ROWS && j->window) {
-        const int64_t extents[3] = { span(j, 0, depths), span(j, 1, rows), span(j, 2, j->out[2]) };
+        const int64_t extents[3] = { span(j, 0, depths), span(j, 1, rows), span(j, 2, j->cut.columns) };
         j->from = steps_of(extents, p->c);
         j->window_floats = images * j->from.image;
     } else if (j->method == SPREAD) {
@@ -297,7 +297,7 @@ static job make_job(const glia_conv_shape *s, bool adjoint, bool packed) {
     choose_method(&j);
     arrange(&j);
     choose_regions(&j);
-    j.shared = packed || j.regions > 1;
+    j.shared = packed || j.cut.regions > 1;
     j.blocks = j.lists;
     measure(&j);
     if (j.method == ROWS) {
@@ -323,21 +323,12 @@ typedef struct work {
     int64_t *counts;
 } work;
 
-static region region_of(const job *j, int64_t index) {
-    const int64_t *out = j->out;
-    if (j->images)
-        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s.n), 0, out[0], 0, out[1] };
-    int64_t cuts = divide_up(out[1], j->rows), cut = index % cuts, depth = index / cuts % out[0];
-    int64_t n = index / cuts / out[0];
-    return (region){ n, n + 1, depth, depth + 1, out[1] * cut / cuts, out[1] * (cut + 1) / cuts };
-}
-
 /* All pixels of the region. */
 static int64_t list_pixels(const work *w, int64_t *p_at, int64_t *c_at) {
     const job *j = w->j;
     const region *r = &w->r;
     int64_t n0 = j->window ? r->n0 : 0, base[3] = { 0 }, count = 0;
-    const int64_t first[3] = { r->d0, r->h0, 0 };
+    const int64_t first[3] = { r->d0, r->h0, r->w0 };
     for (int a = 0; a < 3; a++) base[a] = j->low[a] - (j->window ? j->low[a] + first[a] * j->step[a] : 0);
     for (int64_t n = r->n0; n < r->n1; n++) {
         for (int64_t d = r->d0; d < r->d1; d++) {
@@ -345,7 +336,7 @@ static int64_t list_pixels(const work *w, int64_t *p_at, int64_t *c_at) {
                 int64_t p = (n - n0) * j->from.image + (d * j->step[0] + base[0]) * j->from.plane +
                             (h * j->step[1] + base[1]) * j->from.row + base[2] * j->from.pixel;
                 int64_t c = n * j->to.image + d * j->to.plane + h * j->to.row, p_step = j->step[2] * j->from.pixel;
-                for (int64_t x = 0; x < j->out[2]; x++, count++) {
+                for (int64_t x = r->w0; x < r->w1; x++, count++) {
                     p_at[count] = p + x * p_step;
                     c_at[count] = c + x * j->to.pixel;
                 }
@@ -361,7 +352,7 @@ static int64_t list_joined(const work *w, int64_t index, int64_t *p_at, int64_t 
     const region *r = &w->r;
     const bool spread = j->method == SPREAD;
     const int64_t tap_extents[3] = { j->s.kernel[0], j->s.kernel[1], spread ? 1 : j->s.kernel[2] };
-    const int64_t low[3] = { r->d0, r->h0, 0 }, high[3] = { r->d1, r->h1, j->out[2] };
+    const int64_t low[3] = { r->d0, r->h0, r->w0 }, high[3] = { r->d1, r->h1, r->w1 };
     const steps x = j->adjoint ? j->to : j->from, y = j->adjoint ? j->from : j->to;
     int64_t t[3], from[3], to[3], shift[3], count = 0;
     place_of(tap_extents, index / j->every, t);
@@ -420,7 +411,7 @@ static void copy_pixels(float *dst, int64_t dst_step, const float *src, int64_t 
 static void fill_window(const work *w, int64_t group) {
     const job *j = w->j;
     const region *r = &w->r;
-    const int64_t c = j->pack.c, width = j->from.row / c, x0 = j->low[2];
+    const int64_t c = j->pack.c, width = span(j, 2, r->w1 - r->w0), x0 = r->w0 * j->step[2] + j->low[2];
     const int64_t left = GLIA_MIN(GLIA_MAX(0, -x0), width), stop = GLIA_MAX(left, GLIA_MIN(width, j->in[2] - x0));
     const int64_t depths = span(j, 0, r->d1 - r->d0), rows = span(j, 1, r->h1 - r->h0);
     const steps in = steps_of(j->in, j->c);
@@ -502,15 +493,15 @@ static void run_piece(void *context, int64_t piece, int worker) {
     const job *j = context;
     const packing *p = &j->pack;
     float *memory = j->private + worker * j->worker_floats;
-    work w = { .j = j, .r = region_of(j, piece / j->parts), .worker = worker, .window = memory };
+    work w = { .j = j, .r = region_of(&j->cut, j->out, j->s.n, piece / j->parts), .worker = worker, .window = memory };
     w.panel = w.window + j->window_floats;
     w.at = (int64_t *)(void *)(w.panel + j->panel_floats);
     w.built = w.at + 2 * j->slots * j->pixels;
     w.counts = w.built + j->slots;
     for (int64_t i = 0; i < j->slots; i++) w.built[i] = -1;
     const region *r = &w.r;
-    const int64_t row = ((r->n0 * j->out[0] + r->d0) * j->out[1] + r->h0) * j->out[2];
-    const int64_t pixels = (r->n1 - r->n0) * (r->d1 - r->d0) * (r->h1 - r->h0) * j->out[2];
+    const int64_t row = ((r->n0 * j->out[0] + r->d0) * j->out[1] + r->h0) * j->out[2] + r->w0;
+    const int64_t pixels = (r->n1 - r->n0) * (r->d1 - r->d0) * (r->h1 - r->h0) * (r->w1 - r->w0);
     const int64_t panels = j->units / p->groups, part = piece % j->parts;
     const int64_t end = j->units * (part + 1) / j->parts;
     for (int64_t u = j->units * part / j->parts, stop; u < end; u = stop) {
@@ -558,7 +549,7 @@ static void pack(glia_pool *pool, const job *j, float *packed) {
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
     if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
     job j = make_job(s, adjoint, true);
-    return j.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
+    return j.cut.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
 }
 
 static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *kernel, float *packed) {
@@ -568,19 +559,19 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
     }
     job j = make_job(s, adjoint, true);
     j.w = kernel;
-    if (j.regions) pack(pool, &j, packed);
+    if (j.cut.regions) pack(pool, &j, packed);
 }
 
 static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed, int workers) {
     if (is_depthwise(s)) return packed ? 0 : (size_t)depthwise_floats(s) * sizeof(float);
     job j = make_job(s, adjoint, packed);
-    if (!j.regions) return 0;
+    if (!j.cut.regions) return 0;
     int64_t shared = j.shared && !packed ? round_up(packed_floats(&j.pack), 16) : 0;
     return (size_t)(shared + j.block_floats + workers * j.worker_floats) * sizeof(float);
 }
 
 static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
-    if (!j->regions) return;
+    if (!j->cut.regions) return;
     j->packed = packed;
     if (!packed && j->shared) {
         pack(pool, j, scratch);
@@ -593,7 +584,7 @@ static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
         put_rows(j, j->block);
     else
         put_taps(j, j->block);
-    glia_parallel_for(pool, j->regions * j->parts, run_piece, j);
+    glia_parallel_for(pool, j->cut.regions * j->parts, run_piece, j);
 }
 
 static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x, const float *kernel,

@@ -117,6 +117,34 @@ static inline void take_together(glia_conv_shape *s, int64_t pixels) {
     s->stride[2] *= pixels;
 }
 
+/* ---- regions ------------------------------------------------------------------------------ */
+
+/* Images [n0, n1), depths [d0, d1), rows [h0, h1) and columns [w0, w1): whole images, or of one image whole rows of one
+ * depth, or a part of one row. Its pixels follow each other in memory. */
+typedef struct region {
+    int64_t n0, n1, d0, d1, h0, h1, w0, w1;
+} region;
+
+/* How images are cut into regions: so many images each; or, images being 0, so many rows and columns. */
+typedef struct cuts {
+    int64_t images, rows, columns, regions;
+} cuts;
+
+GLIA_INLINE int64_t count_regions(const cuts *c, const int64_t out[3], int64_t n) {
+    return c->images ? divide_up(n, c->images)
+                     : n * out[0] * divide_up(out[1], c->rows) * divide_up(out[2], c->columns);
+}
+
+static inline region region_of(const cuts *c, const int64_t out[3], int64_t n, int64_t index) {
+    if (c->images) {
+        return (region){ index * c->images, GLIA_MIN((index + 1) * c->images, n), 0, out[0], 0, out[1], 0, out[2] };
+    }
+    const int64_t rows = divide_up(out[1], c->rows), columns = divide_up(out[2], c->columns);
+    const int64_t x = index % columns, y = index / columns % rows, plane = index / columns / rows;
+    return (region){ plane / out[0],    plane / out[0] + 1,      plane % out[0],       plane % out[0] + 1,
+                     out[1] * y / rows, out[1] * (y + 1) / rows, out[2] * x / columns, out[2] * (x + 1) / columns };
+}
+
 /* ---- transposing -------------------------------------------------------------------------- */
 
 /* v[i][j] and v[j][i] change places. */

@@ -27,19 +27,14 @@ enum {
     DEPTHWISE_TAPS = 9 /* summed together */
 };
 
-/* Images [n0, n1), depths [d0, d1) and rows [h0, h1) of y; either whole images, or one depth of one image. */
-typedef struct region {
-    int64_t n0, n1, d0, d1, h0, h1;
-} region;
-
 typedef struct job {
     const glia_conv_shape *shape;
     glia_conv_shape s; /* with pixels together */
     int64_t together;
-    bool depthwise;                /* one group of all channels, each with a filter of its own */
-    int64_t c, k, taps;            /* channels and columns of a group; k counts pixels together */
-    bool by_taps;                  /* only joined pixels */
-    int64_t images, rows, regions; /* images in a region; or 0, and rows in a region */
+    bool depthwise;     /* one group of all channels, each with a filter of its own */
+    int64_t c, k, taps; /* channels and columns of a group; k counts pixels together */
+    bool by_taps;       /* only joined pixels */
+    cuts cut;           /* of y */
     int64_t chunks, c_blocks, k_blocks;
     int64_t c_block, k_panels; /* most channels and panels in a block */
     int64_t pixels;            /* most in a region */
@@ -70,17 +65,20 @@ static int64_t span(const job *j, int axis, int64_t outputs) {
 
 static void choose_regions(job *j) {
     const int64_t *out = j->s.out, pixels = volume(out);
+    j->cut.columns = out[2];
     if (pixels <= REGION_PIXELS) {
         int64_t most = GLIA_MIN(REGION_PIXELS / pixels, j->s.n);
-        j->images = divide_up(j->s.n, divide_up(j->s.n, most));
-        j->regions = divide_up(j->s.n, j->images);
-        j->pixels = j->images * pixels;
-        return;
+        j->cut.images = divide_up(j->s.n, divide_up(j->s.n, most));
+        j->pixels = j->cut.images * pixels;
+    } else if (out[2] <= 2 * REGION_PIXELS) {
+        int64_t parts = divide_up(out[1], GLIA_MAX(1, REGION_PIXELS / out[2]));
+        j->cut.rows = divide_up(out[1], parts);
+        j->pixels = j->cut.rows * out[2];
+    } else { /* a row is too long */
+        j->cut.rows = 1;
+        j->cut.columns = j->pixels = divide_up(out[2], divide_up(out[2], REGION_PIXELS));
     }
-    int64_t parts = divide_up(out[1], GLIA_MAX(1, REGION_PIXELS / out[2]));
-    j->rows = divide_up(out[1], parts);
-    j->regions = j->s.n * out[0] * divide_up(out[1], j->rows);
-    j->pixels = j->rows * out[2];
+    j->cut.regions = count_regions(&j->cut, out, j->s.n);
 }
 
 static void choose_blocks(job *j) {
@@ -124,16 +122,16 @@ static void choose_pieces(job *j) {
     double flops = 2.0 * (double)all * (double)(j->s.n * volume(j->s.out));
     int64_t want = 1 + (int64_t)GLIA_MIN(flops / PIECE_FLOPS, MIN_PIECES - 1.0);
     j->partial_floats = round_up(kernel_floats(j), 16);
-    j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->regions, 1 + PARTIAL_FLOATS / j->partial_floats));
+    j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->cut.regions, 1 + PARTIAL_FLOATS / j->partial_floats));
 }
 
 /* Columns of the window are parted by phase if pixels of several images stand in one line. */
 static int64_t phases_of(const job *j, int64_t images) { return images > 1 ? j->s.stride[2] : 1; }
 
 static void choose_memory(job *j) {
-    const int64_t images = GLIA_MAX(j->images, 1), depths = j->images ? j->s.out[0] : 1;
-    const int64_t rows = j->images ? j->s.out[1] : j->rows;
-    int64_t line = round_up(span(j, 2, j->s.out[2]), phases_of(j, images)) * images * j->c_block;
+    const int64_t images = GLIA_MAX(j->cut.images, 1), depths = j->cut.images ? j->s.out[0] : 1;
+    const int64_t rows = j->cut.images ? j->s.out[1] : j->cut.rows;
+    int64_t line = round_up(span(j, 2, j->cut.columns), phases_of(j, images)) * images * j->c_block;
     j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line, 16);
     const int64_t cols = j->depthwise ? j->c_block : j->k_panels * NR;
     j->dy_floats = round_up(cols * j->pixels, 16);
@@ -159,15 +157,6 @@ static job make_job(const glia_conv_shape *s) {
 
 /* ---- copying ------------------------------------------------------------------------------ */
 
-static region region_of(const job *j, int64_t index) {
-    const int64_t *out = j->s.out;
-    if (j->images)
-        return (region){ index * j->images, GLIA_MIN((index + 1) * j->images, j->s.n), 0, out[0], 0, out[1] };
-    int64_t cuts = divide_up(out[1], j->rows), cut = index % cuts, depth = index / cuts % out[0];
-    int64_t n = index / cuts / out[0];
-    return (region){ n, n + 1, depth, depth + 1, out[1] * cut / cuts, out[1] * (cut + 1) / cuts };
-}
-
 /* Floats from one pixel of y to the next, in the window. */
 static int64_t pixel_step(const work *w, int64_t images) { return (images > 1 ? 1 : w->j->s.stride[2]) * w->u.c; }
 
@@ -180,9 +169,9 @@ static bool is_read(const job *j, int axis, int64_t position) {
 }
 
 /* One row of the window of one image: from x, or zeros. */
-static void copy_whole_line(const work *w, float *dst, const float *line, int64_t width) {
+static void copy_whole_line(const work *w, const region *r, float *dst, const float *line, int64_t width) {
     const job *j = w->j;
-    const int64_t c = w->u.c, x0 = -j->s.pad[2];
+    const int64_t c = w->u.c, x0 = r->w0 * j->s.stride[2] - j->s.pad[2];
     const int64_t left = GLIA_MIN(GLIA_MAX(0, -x0), width), stop = GLIA_MAX(left, GLIA_MIN(width, j->s.in[2] - x0));
     memset(dst, 0, (size_t)(left * c) * sizeof(float));
     line += (x0 + left) * j->s.c, dst += left * c;
@@ -197,14 +186,14 @@ static void copy_whole_line(const work *w, float *dst, const float *line, int64_
 static void copy_line(const work *w, const region *r, float *dst, int64_t z, int64_t y) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, image = volume(j->s.in) * j->s.c, phases = phases_of(j, images);
-    const int64_t width = divide_up(span(j, 2, j->s.out[2]), phases), c = w->u.c;
+    const int64_t width = divide_up(span(j, 2, r->w1 - r->w0), phases), c = w->u.c;
     const float *line = j->x + r->n0 * image + (z * j->s.in[1] + y) * j->s.in[2] * j->s.c + w->u.group * j->c + w->u.c0;
     if (z < 0 || z >= j->s.in[0] || y < 0 || y >= j->s.in[1]) {
         memset(dst, 0, (size_t)(phases * width * images * c) * sizeof(float));
         return;
     }
     if (images == 1) {
-        copy_whole_line(w, dst, line, width);
+        copy_whole_line(w, r, dst, line, width);
         return;
     }
     for (int64_t phase = 0; phase < phases; phase++) {
@@ -222,7 +211,7 @@ static void copy_line(const work *w, const region *r, float *dst, int64_t z, int
 /* Floats of a row of the window. */
 static int64_t line_floats(const work *w, const region *r) {
     const int64_t images = r->n1 - r->n0, phases = phases_of(w->j, images);
-    return divide_up(span(w->j, 2, w->j->s.out[2]), phases) * phases * images * w->u.c;
+    return round_up(span(w->j, 2, r->w1 - r->w0), phases) * images * w->u.c;
 }
 
 static void copy_x(const work *w, const region *r) {
@@ -245,8 +234,9 @@ static bool lies_packed(const job *j, int64_t images) {
 static void copy_dy(work *w, const region *r) {
     const job *j = w->j;
     const int64_t *out = j->s.out, images = r->n1 - r->n0, image = volume(out) * j->s.k;
-    const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * out[2];
-    const float *first = j->dy + r->n0 * image + (r->d0 * out[1] + r->h0) * out[2] * j->s.k + w->u.group * j->k;
+    const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * (r->w1 - r->w0);
+    const float *first =
+        j->dy + r->n0 * image + ((r->d0 * out[1] + r->h0) * out[2] + r->w0) * j->s.k + w->u.group * j->k;
     w->q = lies_packed(j, images) ? first : w->dy;
     if (w->q == first) return;
     if (j->depthwise) {
@@ -302,7 +292,7 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
                        const int64_t from[3], const int64_t to[3]) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
-    const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), ow = j->s.out[2];
+    const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), ow = r->w1 - r->w0;
     const int64_t pixel = ((depth * (r->h1 - r->h0) + from[1]) * ow + from[2]) * images;
     const int64_t pixels = (r->d1 - r->d0) * (r->h1 - r->h0) * ow * images;
     const int64_t at = (depth * j->s.stride[0] * window_rows + from[1] * j->s.stride[1]) * line +
@@ -334,7 +324,7 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
 GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_t first, int64_t c, const int64_t n) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
-    const int64_t run = j->s.out[2] * images, next = w->u.c, step = pixel_step(w, images);
+    const int64_t run = (r->w1 - r->w0) * images, next = w->u.c, step = pixel_step(w, images);
     const float *dy = w->dy + c, *x[DEPTHWISE_TAPS];
     vf sum[DEPTHWISE_TAPS];
     GLIA_UNROLL for (int t = 0; t < taps; t++) sum[t] = vf_load_some(w->sums + (first + t) * w->u.c + c, n);
@@ -377,7 +367,7 @@ static void sum_region(work *w, const region *r) {
     for (int64_t p = w->u.p0; p < w->u.p1; p++) {
         list_rows(w, r, panel_width(panel_cols(j->k, p)));
         for (int64_t d = 0; d < r->d1 - r->d0; d++) {
-            int64_t from[3] = { 0 }, to[3] = { 0, r->h1 - r->h0, j->s.out[2] }, tap[3];
+            int64_t from[3] = { 0 }, to[3] = { 0, r->h1 - r->h0, r->w1 - r->w0 }, tap[3];
             if (!j->by_taps) {
                 sum_pixels(w, r, p, d, 0, j->taps * w->u.c, from, to);
                 continue;
@@ -386,8 +376,8 @@ static void sum_region(work *w, const region *r) {
                 place_of(j->s.kernel, t, tap);
                 joined(&j->s, 0, tap[0], 0, j->s.in[0], r->d0 + d, r->d0 + d + 1, &from[0], &to[0]);
                 joined(&j->s, 1, tap[1], 0, j->s.in[1], r->h0, r->h1, &from[1], &to[1]);
-                joined(&j->s, 2, tap[2], 0, j->s.in[2], 0, j->s.out[2], &from[2], &to[2]);
-                from[1] -= r->h0, to[1] -= r->h0;
+                joined(&j->s, 2, tap[2], 0, j->s.in[2], r->w0, r->w1, &from[2], &to[2]);
+                from[1] -= r->h0, to[1] -= r->h0, from[2] -= r->w0, to[2] -= r->w0;
                 if (to[0] > from[0]) sum_pixels(w, r, p, d, t * w->u.c, w->u.c, from, to);
             }
         }
@@ -477,8 +467,8 @@ static void sum_piece(void *context, int64_t piece, int worker) {
     w.p_at = (int64_t *)(void *)(w.sums + j->sum_floats);
     w.c_at = w.p_at + j->taps * j->c_block;
     memset(w.sums, 0, (size_t)j->sum_floats * sizeof(float));
-    for (int64_t i = j->regions * chunk / j->chunks; i < j->regions * (chunk + 1) / j->chunks; i++) {
-        region r = region_of(j, i);
+    for (int64_t i = j->cut.regions * chunk / j->chunks; i < j->cut.regions * (chunk + 1) / j->chunks; i++) {
+        region r = region_of(&j->cut, j->s.out, j->s.n, i);
         sum_region(&w, &r);
     }
     store(&w, chunk ? j->partial + (chunk - 1) * j->partial_floats : j->dw);
@@ -499,13 +489,13 @@ static void combine_piece(void *context, int64_t piece, int worker) {
 
 size_t GLIA_KERNEL(conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers) {
     job j = make_job(shape);
-    return j.regions ? (size_t)((j.chunks - 1) * j.partial_floats + workers * j.worker_floats) * sizeof(float) : 0;
+    return j.cut.regions ? (size_t)((j.chunks - 1) * j.partial_floats + workers * j.worker_floats) * sizeof(float) : 0;
 }
 
 void GLIA_KERNEL(conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
                                        float *dkernel, void *scratch) {
     job j = make_job(shape);
-    if (!j.regions) {
+    if (!j.cut.regions) {
         memset(dkernel, 0, (size_t)(shape->k * (shape->c / shape->groups) * volume(shape->kernel)) * sizeof(float));
         return;
     }

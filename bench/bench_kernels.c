@@ -3,8 +3,8 @@
  *
  *   bench_kernels [threads]       GLIA_ISA chooses the instruction set
  *
- * Every figure is the best of several medians. With one thread it is processor time, which other programs on the machine
- * disturb less; with more it is time on the clock.
+ * Every figure is the best of several medians. With one thread it is processor time, which other programs on the
+ * machine disturb less; with more it is time on the clock.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,7 +156,17 @@ static void bench_gemm(bench *b, int64_t m, int64_t n, int64_t k, bool transpose
     char what[80];
     snprintf(what, sizeof what, "gemm %s%s %lld,%lld,%lld", transpose_a ? "T" : "N", transpose_b ? "T" : "N",
              (long long)m, (long long)n, (long long)k);
-    report(what, measure(launch_gemm, b), 2.0 * (double)m * (double)n * (double)k, b->peak);
+    double flops = 2.0 * (double)m * (double)n * (double)k;
+    report(what, measure(launch_gemm, b), flops, b->peak);
+    size_t bytes = transpose_b ? b->table->gemm_f32_pack_bytes(&g) : 0;
+    if (bytes) {
+        float *packed = floats((int64_t)(bytes / sizeof(float)));
+        b->table->gemm_f32_pack(b->pool, &g, packed);
+        b->gemm.packed_b = packed;
+        strcat(what, ", B packed before");
+        report(what, measure(launch_gemm, b), flops, b->peak);
+        free(packed);
+    }
     free(x), free(w), free(y), free(b->scratch);
 }
 
@@ -245,7 +255,7 @@ int main(int argc, char **argv) {
     b.peak = measure_peak(b.pool, isa);
     printf("%s, %d threads, peak %.0f GFLOP/s\n", glia_isa_name(isa), glia_pool_size(b.pool), b.peak);
 
-    const int64_t squares[] = { 64, 128, 256, 512, 1024 };
+    const int64_t squares[] = { 64, 128, 256, 512, 1024, 2048 };
     for (int i = 0; i < GLIA_COUNT(squares); i++) bench_gemm(&b, squares[i], squares[i], squares[i], false, false);
     const int64_t shapes[][3] = { { 64, 128, 784 }, { 64, 512, 512 }, { 4, 120, 400 },     { 128, 512, 784 },
                                   { 64, 64, 576 },  { 64, 10, 64 },   { 256, 1024, 1024 }, { 1, 512, 784 },

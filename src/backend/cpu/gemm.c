@@ -1,22 +1,23 @@
 /* gemm.c - matrix products.
  *
- * The product is seen as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B; `swapped`, P is B
- * and Q is A, both transposed, and tiles are written to C transposed. That is chosen when it packs less or fills vectors
- * better, by counting cycles roughly. Products with few rows whose operands are both contiguous along K (a dense layer on
- * a small batch) are dot products instead, and need no packing at all.
+ * The product is seen as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B; `swapped`, P is
+ * B and Q is A, both transposed, and tiles are written to C transposed. That is chosen when it packs less or fills
+ * vectors better, by counting cycles roughly. Products with few rows whose operands are both contiguous along K (a
+ * dense layer on a small batch) are dot products instead, and need no packing at all.
  *
- * Each side is read where it lies if few tiles use it; else it is packed, Q in panels of NR columns, P in panels of up to
- * MR rows: by all threads together before the product, if every batch uses the same matrix and several pieces share it,
- * otherwise by each piece for itself, block after block. K is cut into blocks whose panels stay in cache.
+ * Rows of P and rows of Q are read where they lie; the first tile that reads a panel of Q, NR columns, copies it next
+ * to each other for those that follow, and these ask for the next panel. A side that lies the other way is packed: by
+ * all threads together before the product, if every batch uses the same matrix and several pieces share it, otherwise
+ * by each piece for itself, block after block. A B that stays the same can be packed once. K is cut into blocks.
  *
- * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where C is tiny
- * and K is long, K is cut into a fixed number of parts that are added in order.
+ * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where C is
+ * tiny and K is long, K is cut into a fixed number of parts that are added in order.
  */
 #include "backend/cpu/micro.h"
 #include "backend/cpu/rows.h"
 
 enum {
-    K_BLOCK = 384,              /* k of a packed panel at most: NR of these columns stay in the first-level cache */
+    K_BLOCK = 384,              /* k of a tile at most */
     PACKED_FLOATS = 1 << 18,    /* of both sides packed at a time: what stays in the second-level cache */
     SHARED_FLOATS = 1 << 20,    /* of a side packed at a time by all threads */
     BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
@@ -62,8 +63,8 @@ static int64_t panel_floats(int64_t k) { return MR * round_up(k, K_CHUNK); }
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
-/* Roughly the cycles that a product takes. p_lies, q_lies: whether P's rows are contiguous along k, and Q's along columns, so
- * that they need not be packed. */
+/* Roughly the cycles that a product takes. p_lies, q_lies: whether P's rows are contiguous along k, and Q's along
+ * columns, so that they need not be packed. */
 static double cost(int64_t m, int64_t n, int64_t k, bool p_lies, bool q_lies, bool swapped) {
     double product = (double)m * (double)round_up(n, VLEN) * (double)k / (2 * VLEN);
     double packing = (p_lies ? 0 : 0.6) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
@@ -245,7 +246,8 @@ static const float *panel_of_p(const plan *s, const matrices *m, const block *b,
     return b->packed_p + (panel_index - b->i0) * panel_floats(b->k1 - b->k0);
 }
 
-/* Some columns for all of the block's rows. The first tile may copy them for the others; these ask for the next ones. */
+/* Some columns for all of the block's rows. The first tile may copy them for the others; these ask for the next ones.
+ * */
 static void run_columns(const plan *s, const matrices *m, const block *b, const columns *x) {
     const int mode = s->p_side == DIRECT && s->p_k != 1 ? TILE_COLS : TILE_LINES;
     const int width = x->full > NR ? TILE_WIDE : x->full > VLEN ? TILE_FULL : TILE_HALF;
@@ -302,8 +304,8 @@ static void pack_q_panel(const plan *s, const float *q, float *dst, int64_t j, i
     pack_q(dst, q + k0 * s->q_k + j * s->q_j, s->q_k, s->q_j, k, GLIA_MIN(NR, s->n - j));
 }
 
-/* The next columns from j where Q is read in place: vectors that would reach beyond the matrix begin earlier instead. Only
- * a matrix of less than a vector is packed. */
+/* The next columns from j where Q is read in place: vectors that would reach beyond the matrix begin earlier instead.
+ * Only a matrix of less than a vector is packed. */
 static columns direct_columns(const plan *s, const matrices *m, const block *b, int64_t j) {
     int64_t left = b->j1 - j, k = b->k1 - b->k0;
     bool wide = s->m <= WIDE_MR && left > NR && s->n >= WIDE_NR;

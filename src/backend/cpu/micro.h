@@ -4,9 +4,9 @@
  *
  *     tile[r][j] = sum over k of P(r, k) Q(k, j)        P is broadcast, Q is loaded in vectors along j
  *
- * k is a pair (o, i), o < outer, i < inner, so that what lies in lines of memory (the taps of a convolution, the pixels of
- * an image's rows) is read where it is. Columns of Q are contiguous. Rows of the tile are written at offsets from a table.
- * P is read in one of three orders:
+ * k is a pair (o, i), o < outer, i < inner, so that what lies in lines of memory (the taps of a convolution, the pixels
+ * of an image's rows) is read where it is. Columns of Q are contiguous. Rows of the tile are written at offsets from a
+ * table. P is read in one of three orders:
  *
  *     TILE_COLS    P(r, (o, i)) = p[r        + o p_outer + i p_step]      packed P, or a transposed matrix as it lies
  *     TILE_ROWS    P(r, (o, i)) = p[p_at[r]  + o p_outer + i p_step]      rows anywhere
@@ -92,7 +92,8 @@ GLIA_INLINE vf load_fours(const float *src, int64_t step) {
 }
 #endif
 
-/* dst[j dst_step + i] = src[i src_step + j] for i, j < VLEN: fours of rows that are 4 apart, transposed where they are. */
+/* dst[j dst_step + i] = src[i src_step + j] for i, j < VLEN: fours of rows that are 4 apart, transposed where they are.
+ * */
 GLIA_INLINE void transpose_block(float *dst, int64_t dst_step, const float *src, int64_t src_step) {
     vf a[4][VLEN / 4];
     GLIA_UNROLL for (int i = 0; i < 4; i++) {
@@ -182,7 +183,7 @@ static inline void pack_p(float *dst, const float *src, int64_t step_i, int64_t 
 GLIA_INLINE void pack_lines(float *dst, const float *src, int64_t step_i, int64_t rows, int64_t k) {
     const float *next = src + rows * step_i;
     for (int64_t at = 0; at + K_CHUNK <= k; at += K_CHUNK, dst += MR * K_CHUNK) {
-        GLIA_UNROLL for (int64_t i = 0; i < rows; i++) {
+        for (int64_t i = 0; i < rows; i++) {
             *(v4_any *)(dst + i * K_CHUNK) = *(const v4_any *)(src + i * step_i + at);
         }
         if (at % 16) continue;
@@ -190,8 +191,8 @@ GLIA_INLINE void pack_lines(float *dst, const float *src, int64_t step_i, int64_
     }
 }
 
-/* Packs P for TILE_LINES in chunks: dst[k / K_CHUNK K_CHUNK MR + i K_CHUNK + k % K_CHUNK] holds P(i, k), one of whose steps
- * is 1. The next lines of the matrix are asked for. */
+/* Packs P for TILE_LINES in chunks: dst[k / K_CHUNK K_CHUNK MR + i K_CHUNK + k % K_CHUNK] holds P(i, k), one of whose
+ * steps is 1. The next lines of the matrix are asked for. */
 static inline void pack_chunks(float *dst, const float *src, int64_t step_i, int64_t step_k, int64_t rows, int64_t k) {
     int64_t whole = k / K_CHUNK * K_CHUNK;
     if (step_k != 1) {

@@ -97,9 +97,7 @@ GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
 }
 #elif defined(__AVX2__) && VLEN == 8
 GLIA_INLINE vf vf_load_first(const float *p, int64_t n) { return (vf)_mm256_maskload_ps(p, (__m256i)vi_first(n)); }
-GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
-    _mm256_maskstore_ps(p, (__m256i)vi_first(n), (__m256)v);
-}
+GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) { _mm256_maskstore_ps(p, (__m256i)vi_first(n), (__m256)v); }
 #else
 GLIA_INLINE vf vf_load_first(const float *p, int64_t n) {
     vf v = { 0 };
@@ -111,8 +109,8 @@ GLIA_INLINE void vf_store_first(float *p, vf v, int64_t n) {
 }
 #endif
 
-/* even(a, b), odd(a, b): the lanes 0, 2, 4 ... and 1, 3, 5 ... of a followed by b. low(a, b), high(a, b): the first and the
- * last VLEN of a0 b0 a1 b1 ... */
+/* even(a, b), odd(a, b): the lanes 0, 2, 4 ... and 1, 3, 5 ... of a followed by b. low(a, b), high(a, b): the first and
+ * the last VLEN of a0 b0 a1 b1 ... */
 #if VLEN == 16
 #define VF_EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
 #define VF_ODD  1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
@@ -134,8 +132,8 @@ GLIA_INLINE vf vf_odd(vf a, vf b) { return __builtin_shufflevector(a, b, VF_ODD)
 GLIA_INLINE vf vf_low(vf a, vf b) { return __builtin_shufflevector(a, b, VF_LOW); }
 GLIA_INLINE vf vf_high(vf a, vf b) { return __builtin_shufflevector(a, b, VF_HIGH); }
 
-/* low_4, high_4: low and high within each four lanes of a and b: a0 b0 a1 b1 and a2 b2 a3 b3 of the first four, and so on.
- * low_pairs_4, high_pairs_4: a0 a1 b0 b1 and a2 a3 b2 b3 of each four. */
+/* low_4, high_4: low and high within each four lanes of a and b: a0 b0 a1 b1 and a2 b2 a3 b3 of the first four, and so
+ * on. low_pairs_4, high_pairs_4: a0 a1 b0 b1 and a2 a3 b2 b3 of each four. */
 #if VLEN == 16
 #define VF_FOURS(w, x, y, z)                                                                                           \
     w, x, y, z, w + 4, x + 4, y + 4, z + 4, w + 8, x + 8, y + 8, z + 8, w + 12, x + 12, y + 12, z + 12

@@ -176,10 +176,31 @@ static glia_tensor condition(random_graph *r) {
     return glia_greater(glia_like(r->value[0], 0.3), glia_like(r->value[0], draw(r, 2)));
 }
 
+/* Something that all elements of a row have in common: along the last axis or others. */
+static glia_tensor new_statistic(random_graph *r, glia_tensor x) {
+    glia_shape axes = GLIA_SHAPE(r->space.rank - 1);
+    for (int i = r->space.rank - 2; i >= 0 && draw(r, 3) == 0; i--) axes.dim[axes.rank++] = i;
+    glia_tensor y = draw(r, 3)   ? glia_mean(x, axes, true)
+                    : draw(r, 2) ? glia_max(x, axes, true)
+                                 : glia_variance(x, axes, true);
+    return draw(r, 2) ? y : glia_exp(glia_neg(glia_abs(y)));
+}
+
 /* Any operation that stays within about [-2, 2] and is smooth enough to be compared. */
 static glia_tensor new_value(random_graph *r) {
-    glia_tensor a = any_value(r), b = any_value(r);
-    switch (draw(r, 16)) {
+    glia_tensor a = any_value(r), b = any_value(r), c = any_value(r);
+    switch (draw(r, 24)) {
+    case 16: return glia_mul_scalar(glia_sub(a, new_statistic(r, a)), 0.5);
+    case 17: return glia_mul(glia_tanh(b), new_statistic(r, a));
+    case 18: return glia_softmax(a, -1);
+    case 19: return glia_tanh(glia_add(glia_mul(glia_sub(a, new_statistic(r, b)), b), c));
+    case 20: return glia_relu(glia_add(a, new_statistic(r, b)));
+    case 21: return glia_add(glia_mul_scalar(a, 0.9), glia_mul_scalar(glia_square(b), 0.1));
+    case 22: return glia_add(glia_mul_scalar(a, 0.3), glia_mul_scalar(b, 0.7));
+    case 23: {
+        glia_tensor root = glia_add_scalar(glia_mul_scalar(glia_sqrt(glia_add_scalar(glia_square(b), 0.1)), 2), 0.5);
+        return glia_sub(a, glia_div(glia_mul_scalar(c, 0.4), root));
+    }
     case 0: return glia_tanh(glia_add(a, b));
     case 1: return glia_mul_scalar(glia_sub(a, b), 0.5);
     case 2: return glia_tanh(glia_mul(a, b));
@@ -225,6 +246,7 @@ static glia_tensor new_reduction(random_graph *r, glia_tensor x) {
     for (int i = 0; i < r->space.rank; i++) {
         if (draw(r, 2)) axes.dim[axes.rank++] = i;
     }
+    if (draw(r, 3) == 0) return glia_variance(x, axes, draw(r, 2));
     return draw(r, 3) ? glia_mean(x, axes, draw(r, 2)) : glia_max(x, axes, draw(r, 2));
 }
 
@@ -346,6 +368,56 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
     for (int k = 0; k < GLIA_COUNT(threads); k++) glia_backend_close(backends[k]);
 }
 
+/* ---- statistics ----------------------------------------------------------------------------------------- */
+
+/* A batch whose mean is a thousand deviations from zero is normalised as exactly as its floats permit. */
+static void check_far_from_zero(glia_backend *backend, const char *isa, glia_shape shape) {
+    char what[100];
+    snprintf(what, sizeof what, "(%lld, %lld, ...) on %s", (long long)shape.dim[0], (long long)shape.dim[1], isa);
+    const int64_t n = glia_shape_count(shape), channels = shape.dim[1], inner = n / shape.dim[0] / channels;
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x0", GLIA_F32, shape), y = glia_batch_norm(x, "norm", (glia_norm_opts){ 0 });
+    glia_store *store = glia_store_create(g, 0, &error);
+    glia_compile_opts opts = { .outputs = &y, .n_outputs = 1, .mode = GLIA_TRAIN };
+    glia_program *program = glia_compile(g, backend, opts, &error);
+    if (!program) fail_msg("%s", error.message);
+    glia_session *session = glia_session_create(program, store, &error);
+    float *in = glia_session_input(session, "x0", NULL);
+    glia_rng rng = { .seed = 8 };
+    for (int64_t i = 0; i < n; i++) in[i] = (float)(1000 + glia_rng_normal(&rng));
+    assert_int_equal(glia_session_run(session, &error), GLIA_OK);
+    const float *out = glia_session_output(session, 0).data;
+    for (int64_t c = 0; c < channels; c++) {
+        double mean = 0, variance = 0;
+        const double count = (double)(n / channels);
+#define EACH_OF_CHANNEL(i)                                                                                             \
+    for (int64_t i = c * inner, k = 0; k < n / channels; k++, i = (k / inner * channels + c) * inner + k % inner)
+        EACH_OF_CHANNEL(i) mean += in[i] / count;
+        EACH_OF_CHANNEL(i) variance += (in[i] - mean) * (in[i] - mean) / count;
+        EACH_OF_CHANNEL(i) {
+            const double want = (in[i] - mean) / sqrt(variance + 1e-5);
+            if (!(fabs(out[i] - want) <= 1e-4)) fail_msg("%s: %g, not %g", what, (double)out[i], want);
+        }
+    }
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_graph_free(g);
+}
+
+static void norms_far_from_zero(void **state) {
+    (void)state;
+    for (int k = 0; k < GLIA_COUNT(isas); k++) {
+        glia_backend *backend = open_cpu(isas[k], 2);
+        if (!backend) continue;
+        check_far_from_zero(backend, isas[k], GLIA_SHAPE(2000, 5));
+        check_far_from_zero(backend, isas[k], GLIA_SHAPE(7, 40, 9));
+        check_far_from_zero(backend, isas[k], GLIA_SHAPE(16, 24, 12, 13));
+        glia_backend_close(backend);
+    }
+}
+
 /* ---- opening ----------------------------------------------------------------------------------------- */
 
 static void names_are_checked(void **state) {
@@ -368,6 +440,7 @@ int main(void) {
         cmocka_unit_test(every_op_is_its_definition),
         cmocka_unit_test(random_graphs_are_their_definitions),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(norms_far_from_zero),
         cmocka_unit_test(names_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

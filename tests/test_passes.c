@@ -158,6 +158,54 @@ static void fusion_changes_nothing(void **state) {
     assert_true(ref[STEPS - 1] < ref[0] - 0.05);
 }
 
+/* ---- groups ---------------------------------------------------------------------------------------------- */
+
+/* How often the loops of a program walk over values as large as `shape`, and what they read and write of that size. */
+typedef struct walks {
+    int loops, reads, writes, masks;
+} walks;
+
+static bool is_large(const glia_node *n, int64_t count) { return glia_shape_count(n->shape) == count; }
+
+static walks walks_of(const glia_program *p, int64_t count) {
+    walks w = { 0 };
+    for (int i = 0; i < p->schedule.n_groups; i++) {
+        const glia_group *g = &p->schedule.groups[i];
+        if (g->kind != GLIA_GROUP_LOOP || glia_shape_count(g->space) != count) continue;
+        w.loops++;
+        for (int k = 0; k < g->n_inputs; k++) w.reads += is_large(g->inputs[k], count);
+        for (int k = 0; k < g->n_outputs; k++) {
+            if (is_large(g->outputs[k], count)) *(g->outputs[k]->dtype == GLIA_BOOL ? &w.masks : &w.writes) += 1;
+        }
+    }
+    return w;
+}
+
+/* A block of a residual net, trained: each of its two norms reads its input for the statistics, again to be normalised
+ * (with relu, and with what is added, in the same walk), and twice more for its gradients, each time beside that of its
+ * result. Nothing else is as large. */
+static void norms_take_four_walks(void **state) {
+    (void)state;
+    glia_conv_opts same = { .filters = 6, .kernel = 3, .padding = GLIA_SAME, .no_bias = true };
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_conv2d(glia_input(g, "x", GLIA_F32, GLIA_SHAPE(4, 3, 9, 9)), "stem", same);
+    glia_tensor y = glia_relu(glia_batch_norm(glia_conv2d(x, "conv1", same), "norm1", (glia_norm_opts){ 0 }));
+    y = glia_batch_norm(glia_conv2d(y, "conv2", same), "norm2", (glia_norm_opts){ 0 });
+    y = glia_conv2d(glia_relu(glia_add(y, x)), "conv3", (glia_conv_opts){ .filters = 2, .kernel = 9 });
+    glia_tensor loss = glia_mean(glia_square(y), ALL, false);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD }, NULL, NULL);
+    glia_backend *b = open_backend("cpu");
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN });
+    const walks w = walks_of(p, 4 * 6 * 9 * 9);
+    assert_int_equal(w.loops, 8);
+    assert_int_equal(w.reads, 2 * (1 + 1 + 2 + 2) + 1);
+    assert_int_equal(w.writes, 2 * (1 + 1));
+    assert_int_equal(w.masks, 2);
+    glia_program_free(p);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
 /* ---- the plan ------------------------------------------------------------------------------------------- */
 
 /* Every pair of materialised values that live at the same time must not overlap, but for in-place heirs: an heir is born
@@ -402,6 +450,7 @@ int main(void) {
         cmocka_unit_test(zero_times_nan_is_not_folded),
         cmocka_unit_test(equal_computations_merge),
         cmocka_unit_test(fusion_changes_nothing),
+        cmocka_unit_test(norms_take_four_walks),
         cmocka_unit_test(living_values_never_overlap),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),

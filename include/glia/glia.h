@@ -219,6 +219,7 @@ GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
 /* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions stay, as 1. */
 GLIA_API glia_tensor glia_sum(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_mean(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_variance(glia_tensor x, glia_shape axes, bool keep); /* mean of (x - mean)^2 */
 GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
 GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);

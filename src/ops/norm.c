@@ -140,18 +140,22 @@ static glia_tensor by_channel(glia_tensor vector, glia_tensor x) {
 
 static glia_tensor sum_by_channel(glia_tensor x) { return glia_is_bad(x) ? x : glia_sum(x, batch_axes(x), false); }
 
-/* 1 / sqrt(running_var + epsilon), (1, C, 1, ...). */
-static glia_tensor running_r(glia_tensor x, glia_tensor running_var, double epsilon) {
-    return by_channel(glia_rsqrt(glia_add_scalar(running_var, epsilon)), x);
+/* x less the mean of this mode, which is of the batch or running; *r gets 1 / sqrt(variance + epsilon), (1, C, 1, ...).
+ * Whatever a channel's elements have in common is a vector, so that two operations on each element are left. */
+static glia_tensor batch_centred(glia_tensor x, glia_tensor running_mean, glia_tensor running_var, double epsilon,
+                                 glia_mode mode, glia_tensor *r) {
+    if (glia_is_bad(x)) return *r = x;
+    glia_shape axes = batch_axes(x);
+    const bool train = mode == GLIA_TRAIN;
+    glia_tensor mean = train ? glia_mean(x, axes, true) : by_channel(running_mean, x);
+    glia_tensor variance = train ? glia_variance(x, axes, true) : by_channel(running_var, x);
+    *r = glia_rsqrt(glia_add_scalar(variance, epsilon));
+    return glia_sub(x, mean);
 }
 
-/* xhat by this mode's statistics. */
-static glia_tensor batch_normalized(glia_tensor x, glia_tensor running_mean, glia_tensor running_var, double epsilon,
-                                    glia_mode mode, glia_tensor *r) {
-    if (glia_is_bad(x)) return *r = x;
-    if (mode == GLIA_TRAIN) return normalized(x, batch_axes(x), epsilon, r);
-    *r = running_r(x, running_var, epsilon);
-    return glia_mul(glia_sub(x, by_channel(running_mean, x)), *r);
+/* A vector (1, C, 1, ...) as (C). */
+static glia_tensor as_vector(glia_tensor x) {
+    return glia_is_bad(x) ? x : glia_reshape(x, GLIA_SHAPE(x->shape.dim[1]));
 }
 
 /* ---- batch normalisation: forward ----------------------------------------------------------- */
@@ -182,8 +186,8 @@ static void update_running(const glia_node *n, glia_tensor x, glia_tensor runnin
     double momentum = ((const glia_batch_norm_attrs *)n->attrs)->momentum;
     if (glia_is_bad(x)) return;
     glia_shape axes = batch_axes(x);
-    glia_tensor mean = glia_mean(x, axes, true), d = glia_sub(x, mean);
-    glia_tensor variance = glia_mean(glia_mul(d, d), axes, true), count = glia_count_of(x, axes);
+    glia_tensor mean = glia_mean(x, axes, true), variance = glia_variance(x, axes, true),
+                count = glia_count_of(x, axes);
     glia_tensor others = glia_maximum(glia_add_scalar(count, -1), glia_like(count, 1));
     move_running(running_mean, mean, momentum);
     move_running(running_var, glia_mul(variance, glia_div(count, others)), momentum);
@@ -192,9 +196,9 @@ static void update_running(const glia_node *n, glia_tensor x, glia_tensor runnin
 static glia_tensor batch_norm_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     glia_tensor x = in[0], scale = in[1], shift = in[2], mean = in[3], var = in[4], r;
     if (mode == GLIA_TRAIN) {
-        glia_tensor xhat = batch_normalized(x, mean, var, epsilon_of(n), mode, &r);
+        glia_tensor d = batch_centred(x, mean, var, epsilon_of(n), mode, &r);
         update_running(n, x, mean, var);
-        return glia_add(glia_mul(xhat, by_channel(scale, x)), by_channel(shift, x));
+        return glia_add(glia_mul(d, glia_mul(by_channel(scale, x), r)), by_channel(shift, x));
     }
     /* x a + b, where a = scale r and b = shift - mean a are vectors. */
     glia_tensor a = glia_mul(scale, glia_rsqrt(glia_add_scalar(var, epsilon_of(n)))),
@@ -230,11 +234,16 @@ static bool batch_norm_dx_infer(glia_node *n) {
            is_vector(n, 3, "running_mean", n->shape.dim[1]) && is_vector(n, 4, "running_var", n->shape.dim[1]);
 }
 
+/* With d = x - mean, a = scale r and the sums over a channel's m elements: a dy - d a r^2 sum(dy d) / m - a sum(dy) / m. The
+ * sums are those that the gradients of scale and shift are, too. */
 static glia_tensor batch_norm_dx_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
-    glia_tensor x = in[0], r, g = glia_mul(in[1], by_channel(in[2], x));
-    glia_tensor xhat = batch_normalized(x, in[3], in[4], epsilon_of(n), mode, &r);
-    if (mode == GLIA_INFER || glia_is_bad(x)) return glia_mul(g, r);
-    return normalized_grad(xhat, r, g, batch_axes(x));
+    glia_tensor x = in[0], dy = in[1], r, d = batch_centred(x, in[3], in[4], epsilon_of(n), mode, &r);
+    glia_tensor a = glia_mul(by_channel(in[2], x), r);
+    if (mode == GLIA_INFER || glia_is_bad(x)) return glia_mul(dy, a);
+    glia_tensor share = glia_div(a, glia_count_of(x, batch_axes(x)));
+    glia_tensor along = glia_mul(glia_mul(share, glia_square(r)), by_channel(sum_by_channel(glia_mul(dy, d)), x));
+    glia_tensor level = glia_mul(share, by_channel(sum_by_channel(dy), x));
+    return glia_add(glia_mul(dy, a), glia_add(glia_mul(d, glia_neg(along)), glia_neg(level)));
 }
 
 const glia_op glia_op_batch_norm_dx = { .name = "batch_norm_dx",
@@ -257,8 +266,8 @@ static bool batch_norm_dscale_infer(glia_node *n) {
 }
 
 static glia_tensor batch_norm_dscale_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
-    glia_tensor r;
-    return sum_by_channel(glia_mul(in[1], batch_normalized(in[0], in[2], in[3], epsilon_of(n), mode, &r)));
+    glia_tensor r, d = batch_centred(in[0], in[2], in[3], epsilon_of(n), mode, &r);
+    return glia_mul(sum_by_channel(glia_mul(in[1], d)), as_vector(r));
 }
 
 const glia_op glia_op_batch_norm_dscale = { .name = "batch_norm_dscale",

@@ -47,8 +47,8 @@ typedef struct builder {
     bool *fixed;
     bool *in_place_broadcast; /* by id: read by elementwise nodes only, never materialised */
     bool *fusable, *wanted;
-    bool *for_update; /* by id: elementwise work that ends in new values of leaves and nowhere else */
-    int search;       /* number of the current search */
+    bool *stays_out; /* by id: elementwise work that is not to be an epilogue */
+    int search;      /* number of the current search */
     int *stack;
 } builder;
 
@@ -89,15 +89,17 @@ static void find_roots(builder *b) {
     }
 }
 
-/* An optimiser's arithmetic reads a gradient several times and writes several leaves. As an epilogue of the product that
- * makes the gradient it would store every intermediate result; in a loop of its own it stores none, and runs in place. */
-static void find_update_work(builder *b) {
+/* Work that ends in new values of leaves or in reductions, and nowhere else. An optimiser's arithmetic reads a gradient
+ * several times and writes several leaves: as an epilogue of the product that makes the gradient it would store every
+ * intermediate result; in a loop of its own it stores none, and runs in place. What is reduced cannot be reduced in an
+ * epilogue, so it would have to be stored. */
+static void find_loop_work(builder *b) {
     const glia_graph *g = b->graph;
-    for (int i = 0; i < g->n_nodes; i++) b->for_update[i] = b->fusable[i];
-    for (int i = 0; i < g->n_outputs; i++) b->for_update[g->outputs[i].node->id] = false;
+    for (int i = 0; i < g->n_nodes; i++) b->stays_out[i] = b->fusable[i];
+    for (int i = 0; i < g->n_outputs; i++) b->stays_out[g->outputs[i].node->id] = false;
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         const glia_node *n = g->nodes[i];
-        for (int j = 0; j < n->n_in && !b->for_update[i]; j++) b->for_update[n->in[j]->id] = false;
+        for (int j = 0; j < n->n_in && !b->stays_out[i] && !is_reduction(b, n); j++) b->stays_out[n->in[j]->id] = false;
     }
 }
 
@@ -172,7 +174,7 @@ static bool handed_over(const builder *b, const glia_node *operand, glia_shape s
 static bool may_join(builder *b, const glia_node *n, int group) {
     const forming *f = &b->groups[group];
     if (f->fixed != b->fixed[n->id]) return false;
-    if (f->n_members >= MOST_MEMBERS || (f->kind == GLIA_GROUP_EPILOGUE && b->for_update[n->id])) return false;
+    if (f->n_members >= MOST_MEMBERS || (f->kind == GLIA_GROUP_EPILOGUE && b->stays_out[n->id])) return false;
     for (int i = 0; i < n->n_in; i++) {
         const glia_node *from = source(b, n->in[i]);
         int other = b->group_of[from->id];
@@ -200,8 +202,35 @@ static int choose(builder *b, const glia_node *n) {
     return best;
 }
 
+/* Does a member of the group read what operand `in` comes from, at this shape? */
+static bool reads(const builder *b, int group, const glia_node *in, glia_shape space) {
+    if (!glia_shape_equal(in->shape, space) || b->in_place_broadcast[in->id] || is_immediate(in)) return false;
+    for (int id = b->groups[group].first; id >= 0; id = b->next[id]) {
+        const glia_node *n = b->graph->nodes[id];
+        for (int i = 0; i < n->n_in; i++) {
+            if (n->in[i] == in) return true;
+        }
+    }
+    return false;
+}
+
+/* A LOOP group over the same space that n, which is reduced or reduces, may join because it reads one of n's operands, too:
+ * then one walk does for both. -1: none. */
+static int sibling(builder *b, const glia_node *n, const forming *wanted) {
+    for (int group = b->n_groups - 1; group >= 0; group--) {
+        const forming *f = &b->groups[group];
+        if (f->kind != GLIA_GROUP_LOOP || f->n_members == 0 || !glia_shape_equal(f->space, wanted->space)) continue;
+        if (!same_reductions(f, wanted)) continue;
+        bool shares = false;
+        for (int i = 0; i < n->n_in; i++) shares = shares || reads(b, group, n->in[i], wanted->space);
+        if (shares && may_join(b, n, group)) return group;
+    }
+    return -1;
+}
+
 static void place_elementwise(builder *b, const glia_node *n) {
     int group = choose(b, n);
+    if (group < 0 && b->stays_out[n->id]) group = sibling(b, n, &(forming){ .space = n->shape });
     if (group < 0) group = group_create(b, GLIA_GROUP_LOOP, n->shape, n);
     for (int i = 0; i < n->n_in && b->groups[group].kind == GLIA_GROUP_LOOP; i++) {
         int other = b->group_of[n->in[i]->id];
@@ -219,10 +248,11 @@ static void place_reduction(builder *b, const glia_node *n) {
     const glia_reduce_attrs *attrs = n->attrs;
     const glia_node *x = n->in[0];
     int group = b->group_of[x->id];
-    forming wanted = { .reduces = true, .axes = attrs->axes };
+    forming wanted = { .reduces = true, .space = x->shape, .axes = attrs->axes };
     bool joins = handed_over(b, x, x->shape) && b->groups[group].kind == GLIA_GROUP_LOOP &&
                  b->groups[group].n_members < MOST_MEMBERS && same_reductions(&b->groups[group], &wanted);
-    if (!joins) group = group_create(b, GLIA_GROUP_LOOP, x->shape, n);
+    if (!joins) group = sibling(b, n, &wanted);
+    if (group < 0) group = group_create(b, GLIA_GROUP_LOOP, x->shape, n);
     b->groups[group].reduces = true;
     b->groups[group].axes = attrs->axes;
     group_add(b, group, n);
@@ -312,13 +342,13 @@ static bool builder_create(builder *b, glia_schedule *s) {
     b->stack = calloc(n, sizeof *b->stack);
     b->in_place_broadcast = calloc(n, sizeof(bool));
     b->fusable = calloc(n, sizeof(bool));
-    b->for_update = calloc(n, sizeof(bool));
+    b->stays_out = calloc(n, sizeof(bool));
     b->wanted = calloc(n, sizeof(bool));
     s->group_of = b->group_of = calloc(n, sizeof *b->group_of);
     s->root = b->root = calloc(n, sizeof(glia_node *));
     s->in_place = calloc((size_t)b->graph->n_updates + 1, sizeof(bool));
     s->fixed = b->fixed = calloc(n, sizeof(bool));
-    return b->groups && b->next && b->stack && b->in_place_broadcast && b->fusable && b->for_update && b->wanted &&
+    return b->groups && b->next && b->stack && b->in_place_broadcast && b->fusable && b->stays_out && b->wanted &&
            b->group_of && b->root && s->in_place && b->fixed;
 }
 
@@ -328,14 +358,14 @@ static void builder_free(builder *b) {
     free(b->stack);
     free(b->in_place_broadcast);
     free(b->fusable);
-    free(b->for_update);
+    free(b->stays_out);
     free(b->wanted);
 }
 
 static bool build(builder *b, glia_schedule *s) {
     find_roots(b);
     find_broadcasts(b);
-    find_update_work(b);
+    find_loop_work(b);
     for (int i = 0; i < b->graph->n_nodes; i++) place(b, b->graph->nodes[i]);
     find_wanted(b);
     s->groups = calloc((size_t)b->n_groups + 1, sizeof *s->groups);

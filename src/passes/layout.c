@@ -174,7 +174,8 @@ static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *i
     for (int i = 0; i < n->n_in; i++) any = any || lies_last(in[i]);
     if (!any) return NULL;
     if (follows(n)) return as_first(follow(n, in, DEEPEST));
-    return op == &glia_op_sum || op == &glia_op_max || op == &glia_op_prod ? reduce_rule(n, in) : NULL;
+    bool reduces = op == &glia_op_sum || op == &glia_op_max || op == &glia_op_prod || op == &glia_op_variance;
+    return reduces ? reduce_rule(n, in) : NULL;
 }
 
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error) {

@@ -8,6 +8,7 @@
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
  *   fuse      nodes gathered into groups, one launch each                                graph -> schedule
+ *   recompute values that are cheaper to compute again than to store                     schedule -> schedule
  *   schedule  groups put in order; updates as soon as nobody needs the old value         schedule -> schedule
  *   plan      an offset for each value, from its lifetime                                schedule -> plan
  *
@@ -57,6 +58,8 @@ typedef struct glia_fuse_opts {
 } glia_fuse_opts;
 glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, glia_fuse_opts opts,
                            glia_schedule *schedule, glia_error *error);
+/* Lets groups compute what others would have to store for them, where that is cheaper. */
+glia_status glia_pass_recompute(glia_schedule *schedule, const glia_backend *backend, glia_error *error);
 /* Orders the groups, those that run once first, and decides which updates are made in place. */
 glia_status glia_pass_schedule(glia_schedule *schedule, const glia_backend *backend, glia_error *error);
 void glia_schedule_free(glia_schedule *schedule);

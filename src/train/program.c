@@ -63,6 +63,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
     if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);
+    if (status == GLIA_OK) status = glia_pass_recompute(&p->schedule, p->backend, error);
     if (status == GLIA_OK) status = glia_pass_schedule(&p->schedule, p->backend, error);
     if (status == GLIA_OK) status = glia_pass_plan(&p->schedule, p->backend, &p->plan, error);
     return status;

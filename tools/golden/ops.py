@@ -87,6 +87,11 @@ def mean(x, axes, keep):
 
 
 @op
+def variance(x, axes, keep):
+    return torch.var(x, dim=axes, unbiased=False, keepdim=keep)
+
+
+@op
 def argmax(x, axis):
     return np.argmax(x.numpy(), axis=axis)  # the first of ties, which PyTorch does not promise
 

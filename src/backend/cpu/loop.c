@@ -292,6 +292,7 @@ static void reduce(worker *w, const tile *t) {
     const glia_loop *l = w->loop;
     for (int i = 0; i < l->n_reductions; i++) {
         const glia_loop_reduction *r = &l->reductions[i];
+        if (r->shared) continue;
         if (l->way == GLIA_LOOP_EACH_ROW)
             reduce_each_row(w, r, t, w->slot[r->slot], w->pace[r->pace]);
         else
@@ -397,7 +398,7 @@ static void combine(const glia_loop *l) {
     const int64_t step = l->pieces * l->n_results;
     for (int r = 0; r < l->n_reductions; r++) {
         const glia_loop_reduction *reduction = &l->reductions[r];
-        for (int k = 0; k < arrays_of(reduction); k++) {
+        for (int k = 0; k < arrays_of(reduction) && !reduction->shared; k++) {
             double *all = l->sums + (reduction->first + k) * step;
             for (int64_t piece = 1; piece < l->pieces; piece++) {
                 const double *part = all + piece * l->n_results;

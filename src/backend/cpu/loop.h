@@ -81,6 +81,7 @@ typedef struct glia_loop_reduction {
     glia_loop_sum kind;
     uint16_t slot, pace;
     uint16_t first;       /* of the arrays of partial results: VARIANCE has two, sums and sums of squares */
+    bool shared;          /* a SUM that is the first array of a VARIANCE */
     glia_tile_fn of_rows; /* the tile function that reduces whole rows so; NULL: there is none */
     float *out;
 } glia_loop_reduction;

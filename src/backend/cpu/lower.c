@@ -63,7 +63,7 @@ static bool cpu_in_place(const glia_backend *backend, const glia_group *group) {
 
 static bool cpu_has_kernel(const glia_backend *backend, const glia_node *node) {
     (void)backend;
-    return row_of(node) != NULL;
+    return row_of(node) || glia_program_reduces(node);
 }
 
 /* True if the node alone makes a loop program; then `loop` is that group. */

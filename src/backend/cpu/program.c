@@ -14,7 +14,15 @@
 #include "backend/cpu/draft.h"
 #include "ops/ops.h"
 
-enum { L1_BYTES = 28 << 10, SHORTEST_TILE = 256, MOST_PIECES = 128, MOST_PARTS = 4096, FEW_PARTS = 16 };
+enum {
+    L1_BYTES = 28 << 10,
+    SHORTEST_TILE = 256,
+    MOST_PIECES = 128,
+    MOST_PARTS = 4096,
+    FEW_PARTS = 16,
+    SHORT_ROW = 256,
+    MANY_ROWS = 64
+};
 
 typedef glia_draft_value value;
 
@@ -46,11 +54,15 @@ bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node
 
 bool glia_program_reduces(const glia_node *node) {
     if (node->dtype != GLIA_F32) return false;
-    return node->op == &glia_op_sum || node->op == &glia_op_max || node->op == &glia_op_prod;
+    return node->op == &glia_op_sum || node->op == &glia_op_max || node->op == &glia_op_prod ||
+           node->op == &glia_op_variance;
 }
 
 glia_loop_sum glia_draft_reduction(const glia_node *node) {
-    return node->op == &glia_op_sum ? GLIA_LOOP_SUM : node->op == &glia_op_max ? GLIA_LOOP_MAX : GLIA_LOOP_PROD;
+    return node->op == &glia_op_sum    ? GLIA_LOOP_SUM
+           : node->op == &glia_op_max  ? GLIA_LOOP_MAX
+           : node->op == &glia_op_prod ? GLIA_LOOP_PROD
+                                       : GLIA_LOOP_VARIANCE;
 }
 
 /* ---- operands ---------------------------------------------------------------------------------- */
@@ -375,6 +387,20 @@ static bool overwrites(const glia_loop *l) {
     return false;
 }
 
+/* A variance has summed what it is of: nobody else has to. */
+static void share_sums(glia_loop *l) {
+    if (l->way == GLIA_LOOP_EACH_ROW) return;
+    for (int i = 0; i < l->n_reductions; i++) {
+        for (int k = 0; k < l->n_reductions; k++) {
+            const glia_loop_reduction *v = &l->reductions[k];
+            glia_loop_reduction *r = &l->reductions[i];
+            if (v->kind != GLIA_LOOP_VARIANCE || r->kind != GLIA_LOOP_SUM || v->slot != r->slot) continue;
+            r->shared = true;
+            r->first = v->first;
+        }
+    }
+}
+
 static void cut(glia_draft *b) {
     glia_loop *l = b->loop;
     int64_t grain = (int64_t)65536 / (l->n_steps + 3);
@@ -391,6 +417,7 @@ static void cut(glia_draft *b) {
         l->chunk = ceil_div(ceil_div(l->total, pieces), unit) * unit;
         l->pieces = ceil_div(l->total, l->chunk);
     }
+    share_sums(l);
 }
 
 /* ---- all together -------------------------------------------------------------------------------- */

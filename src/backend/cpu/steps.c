@@ -47,7 +47,7 @@ static bool is_read_inside(const glia_group *g, const glia_node *node) {
 bool glia_draft_reduces_rows(const glia_group *g, const glia_node *node) {
     if (g->kind != GLIA_GROUP_LOOP || !glia_program_reduces(node)) return false;
     const glia_reduce_attrs *attrs = node->attrs;
-    for (int i = 0; i < g->n_nodes; i++) {
+    for (int i = 0; i < g->n_nodes && node->op != &glia_op_variance; i++) {
         if (!glia_program_reduces(g->nodes[i]) || !is_read_inside(g, g->nodes[i])) continue;
         return attrs->keep && glia_shape_equal(attrs->axes, ((const glia_reduce_attrs *)g->nodes[i]->attrs)->axes);
     }

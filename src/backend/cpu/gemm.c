@@ -24,7 +24,7 @@ enum {
     STRIPE = 4 * NR,            /* columns between two epilogues */
     PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
     IN_PLACE_FLOATS = 1 << 16,  /* a P so small is read in columns as it lies, half as large where N is long */
-    COPIED_PANELS = 3,          /* panels of P for which Q is copied from where it lies */
+    COPIED_PANELS = 2,          /* panels of P for which Q is copied from where it lies */
     PIECE_FLOPS = 1000000,      /* work worth a piece of its own, */
     FEW_PIECES = 8,             /* up to so many, */
     LONG_PIECE_FLOPS = 4000000, /* and beyond */

@@ -2,8 +2,9 @@
 #include "backend/cpu/micro.h"
 
 enum {
-    ASKS = VLEN > 4,  /* whether memory is asked for ahead: beside few multiply-adds it costs more than it saves */
-    COPIED_AHEAD = 16 /* rows of Q that are asked for before they are copied */
+    ASKS = VLEN > 4,   /* whether memory is asked for ahead: beside few multiply-adds it costs more than it saves */
+    COPIED_AHEAD = 16, /* rows of Q that are asked for before they are copied, */
+    WIDE_AHEAD = 8     /* or read by a wide tile of several rows: one row alone is as fast as its cache */
 };
 
 /* Adds one step of k: P's elements are `at` from their rows' places, Q's row is at q. */
@@ -52,16 +53,18 @@ GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf ac
 GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc[MR][4], const glia_micro_args *t) {
     const float *p[(MR + 3) / 4], *q = t->q;
     float *q_copy = t->q_copy;
-    int64_t s = t->p_row, s3 = 3 * s, chunk = t->p_chunk, q_step = t->q_step, ahead = COPIED_AHEAD * q_step;
+    int64_t s = t->p_row, s3 = 3 * s, chunk = t->p_chunk, q_step = t->q_step,
+            ahead = (copy ? COPIED_AHEAD : WIDE_AHEAD) * q_step;
+    const bool asks = copy || (nv == 4 && rows > 2);
     GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] = t->p + 4 * i * s;
     const float *next = t->c + t->c_at[0];
     int64_t next_step = rows > 1 ? t->c_at[1] - t->c_at[0] : 0, chunks = 0;
     int64_t k = t->inner;
     for (; k >= K_CHUNK; k -= K_CHUNK) {
         GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++, q += q_step) {
-            if (copy && ASKS) {
+            if (ASKS && asks) {
                 OPAQUE(ahead);
-                __builtin_prefetch(q + ahead);
+                GLIA_UNROLL for (int v = 0; v < nv; v++) __builtin_prefetch(q + ahead + v * VLEN);
                 __builtin_prefetch(q + ahead + nv * VLEN - 1);
             }
             lines_step(rows, nv, copy, acc, p, s, s3, u, q, q_copy + u * NR);

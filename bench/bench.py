@@ -267,7 +267,7 @@ def main():
         results["size"] = bench.command_size() if wanted("extra") else None
     finally:
         shutil.rmtree(bench.folders, ignore_errors=True)
-    results.update(problems=bench.problems, options=options)
+    results.update(problems=bench.problems, options=options, command=" ".join(["bench/bench.py", *sys.argv[1:]]))
     text = page.text_of(results)
     print(f"\n{text}")
     if options.write:

@@ -178,7 +178,7 @@ def text_of(results):
     peak = f"; peak {statistics.median(row['peak'] for row in rows):.0f} GFLOP/s" if rows else ""
     parts = [f"{machine()}{peak}. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} "
              f"interleaved blocks of {options.seconds:g} s ({3 * options.seconds:g} s for training ResNets, "
-             f"{options.seconds / 4:g} s for products).", table_of(results)]
+             f"{options.seconds / 4:g} s for products). The command: `python3 {results['command']}`.", table_of(results)]
     if results["products"]:
         about = results["products"][0]["about"]
         parts.append(f"Products beside {about['onednn']}." if "onednn" in about else "")

@@ -74,8 +74,8 @@ enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
 void *glia_alloc_aligned(size_t bytes) {
     if (bytes > SIZE_MAX / 2) return NULL;
     size_t rounded = GLIA_MAX((bytes + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1), (size_t)GLIA_ALIGN);
-    void *p = aligned_alloc(rounded >= LARGE_BLOCK ? LARGE_PAGE : GLIA_ALIGN, rounded);
-    if (!p) return NULL;
+    void *p;
+    if (posix_memalign(&p, rounded >= LARGE_BLOCK ? LARGE_PAGE : GLIA_ALIGN, rounded)) return NULL;
 #ifdef MADV_HUGEPAGE
     if (rounded >= LARGE_BLOCK) madvise(p, rounded, MADV_HUGEPAGE); /* a wish */
 #endif

@@ -216,7 +216,7 @@ static void prefetch_c(const plan *s, const float *c, int64_t rows, int64_t cols
 static void run_aside(const plan *s, glia_micro_fn fn, glia_micro_args *args, const columns *x, float *c,
                       int64_t rows) {
     _Alignas(GLIA_ALIGN) float tile[GLIA_MAX(MR, VLEN) * WIDE_NR];
-    if (s->swapped && args->inner >= PREFETCHED_K) prefetch_c(s, c, rows, x->cols);
+    if (s->swapped && args->k >= PREFETCHED_K) prefetch_c(s, c, rows, x->cols);
     if (args->add) {
         memset(tile, 0, (size_t)(rows * WIDE_NR) * sizeof(float));
         tile_load(s, tile + x->skip, c, rows, x->cols);
@@ -255,8 +255,7 @@ static void run_columns(const plan *s, const matrices *m, const block *b, const 
     const int64_t k = b->k1 - b->k0, chunks = k / K_CHUNK, step = in_place ? s->g->ldc : WIDE_NR;
     int64_t c_row[MR], asked = 0;
     for (int64_t r = 0; r < MR; r++) c_row[r] = r * step;
-    glia_micro_args args = { .outer = 1,
-                             .inner = k,
+    glia_micro_args args = { .k = k,
                              .p_step = s->p_k,
                              .p_row = direct ? s->p_i : K_CHUNK,
                              .p_chunk = direct ? K_CHUNK : K_CHUNK * MR,

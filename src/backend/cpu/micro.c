@@ -7,28 +7,13 @@ enum {
     WIDE_AHEAD = 8     /* or read by a wide tile of several rows: one row alone is as fast as its cache */
 };
 
-/* Adds one step of k: P's elements are `at` from their rows' places, Q's row is at q. */
-GLIA_INLINE void step(const int rows, const int nv, vf acc[MR][4], const float *const row[MR], int64_t at,
-                      const float *q) {
+/* Adds one step of k: P's elements lie side by side at p, Q's row at q. */
+GLIA_INLINE void cols_step(const int rows, const int nv, vf acc[MR][4], const float *p, const float *q) {
     vf b[4];
     GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
     GLIA_UNROLL for (int r = 0; r < rows; r++) {
-        vf a = vf_set(row[r][at]);
+        vf a = vf_set(p[r]);
         GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
-    }
-}
-
-/* k steps over panels of P and Q packed column by column. Counting takes the ports of multiply-adds, so it is done once
- * for several steps. */
-GLIA_INLINE void run_packed(const int rows, const int nv, vf acc[MR][4], const float *p, const float *q, int64_t k) {
-    const float *row[MR];
-    for (; k >= K_CHUNK; k -= K_CHUNK, p += K_CHUNK * MR, q += K_CHUNK * NR) {
-        GLIA_UNROLL for (int r = 0; r < rows; r++) row[r] = p + r;
-        GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++) step(rows, nv, acc, row, u * MR, q + u * NR);
-    }
-    for (; k > 0; k--, p += MR, q += NR) {
-        GLIA_UNROLL for (int r = 0; r < rows; r++) row[r] = p + r;
-        step(rows, nv, acc, row, 0, q);
     }
 }
 
@@ -59,7 +44,7 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
     GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] = t->p + 4 * i * s;
     const float *next = t->c + t->c_at[0];
     int64_t next_step = rows > 1 ? t->c_at[1] - t->c_at[0] : 0, chunks = 0;
-    int64_t k = t->inner;
+    int64_t k = t->k;
     for (; k >= K_CHUNK; k -= K_CHUNK) {
         GLIA_UNROLL for (int u = 0; u < K_CHUNK; u++, q += q_step) {
             if (ASKS && asks) {
@@ -97,25 +82,15 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
 
 GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_micro_args *t) {
     vf acc[MR][4];
-    const float *row[MR];
-    GLIA_UNROLL for (int r = 0; r < rows; r++) {
-        row[r] = t->p + (mode == TILE_ROWS ? t->p_at[r] : r);
-        GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 };
-    }
+    GLIA_UNROLL for (int r = 0; r < rows; r++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 }; }
     if (mode == TILE_LINES) {
         if (nv <= 2 && t->q_copy)
             run_lines(rows, nv, true, acc, t);
         else
             run_lines(rows, nv, false, acc, t);
-    } else if (mode == TILE_COLS && t->outer == 1 && t->p_step == MR && t->q_step == NR) {
-        run_packed(rows, nv, acc, t->p, t->q, t->inner);
     } else {
-        const int64_t p_step = t->p_step, q_step = t->q_step;
-        for (int64_t o = 0; o < t->outer; o++) {
-            const float *q = t->q + o * t->q_outer;
-            int64_t at = o * t->p_outer;
-            for (int64_t i = 0; i < t->inner; i++, at += p_step, q += q_step) step(rows, nv, acc, row, at, q);
-        }
+        const float *p = t->p, *q = t->q;
+        for (int64_t k = t->k; k > 0; k--, p += t->p_step, q += t->q_step) cols_step(rows, nv, acc, p, q);
     }
     if (t->add) {
         GLIA_UNROLL for (int r = 0; r < rows; r++) {
@@ -150,7 +125,6 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_m
 
 #define MODE(X, mode) ROWS(X, mode, 1) ROWS(X, mode, 2) WIDE_ROWS(X, mode, 4)
 MODE(TILE, TILE_COLS)
-MODE(TILE, TILE_ROWS)
 MODE(TILE, TILE_LINES)
 
 #define WIDTHS(mode)                                                                                                   \
@@ -159,5 +133,4 @@ MODE(TILE, TILE_LINES)
         [TILE_FULL] = { ROWS(TILE_NAME, mode, 2) },                                                                    \
         [TILE_WIDE] = { WIDE_ROWS(TILE_NAME, mode, 4) },                                                               \
     },
-const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_ROWS)
-                                                                            WIDTHS(TILE_LINES) };
+const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR] = { WIDTHS(TILE_COLS) WIDTHS(TILE_LINES) };

@@ -1,18 +1,15 @@
-/* micro.h - the inner loops of matrix products and convolutions, and packing for them.
+/* micro.h - the inner loops of matrix products, and packing for them.
  *
  * A tile is `rows` <= MR rows by 1, 2 or 4 vectors of columns of a product P Q, kept in registers while k runs:
  *
  *     tile[r][j] = sum over k of P(r, k) Q(k, j)        P is broadcast, Q is loaded in vectors along j
  *
- * k is a pair (o, i), o < outer, i < inner, so that what lies in lines of memory (the taps of a convolution, the pixels
- * of an image's rows) is read where it is. Columns of Q are contiguous. Rows of the tile are written at offsets from a
- * table. P is read in one of three orders:
+ * Columns of Q are contiguous. Rows of the tile are written at offsets from a table. P is read in one of two orders:
  *
- *     TILE_COLS    P(r, (o, i)) = p[r        + o p_outer + i p_step]      packed P, or a transposed matrix as it lies
- *     TILE_ROWS    P(r, (o, i)) = p[p_at[r]  + o p_outer + i p_step]      rows anywhere
+ *     TILE_COLS    P(r, k) = p[r + k p_step]                                  a transposed matrix as it lies
  *     TILE_LINES   P(r, k) = p[r p_row + k / K_CHUNK p_chunk + k % K_CHUNK]   a matrix as it lies, or packed in chunks
  *
- * Lines have one k only. While a tile of lines runs, it can also put the rows of Q it reads next to each other.
+ * While a tile of lines runs, it can also put the rows of Q it reads next to each other.
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -41,19 +38,18 @@ enum {
     K_CHUNK = 4         /* elements of a row of P that stay together when it is packed */
 };
 
-enum { TILE_COLS, TILE_ROWS, TILE_LINES, TILE_MODES };
+enum { TILE_COLS, TILE_LINES, TILE_MODES };
 enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR columns */
 
 /* What a tile is computed from, and where to. */
 typedef struct glia_micro_args {
-    int64_t outer, inner;
+    int64_t k;
     const float *p;
-    int64_t p_step, p_outer;
-    const int64_t *p_at;    /* TILE_ROWS: by row */
+    int64_t p_step;         /* TILE_COLS */
     int64_t p_row, p_chunk; /* TILE_LINES */
     const float *q;
     float *q_copy; /* TILE_LINES of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
-    int64_t q_step, q_outer;
+    int64_t q_step;
     const float *next; /* TILE_LINES: NULL, or rows of Q to ask for, one for K_CHUNK steps; first, C's rows are */
     int64_t next_step;
     float *c;

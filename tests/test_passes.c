@@ -181,6 +181,11 @@ static walks walks_of(const glia_program *p, int64_t count) {
     return w;
 }
 
+static glia_program *compile_training(glia_graph *g, glia_backend *b, glia_tensor loss, int64_t batch) {
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD }, NULL, NULL);
+    return compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = batch });
+}
+
 /* A block of a residual net, trained: each of its two norms reads its input for the statistics, again to be normalised
  * (with relu, and with what is added, in the same walk), and twice more for its gradients, each time beside that of its
  * result. Nothing else is as large. */
@@ -193,14 +198,54 @@ static void norms_take_four_walks(void **state) {
     y = glia_batch_norm(glia_conv2d(y, "conv2", same), "norm2", (glia_norm_opts){ 0 });
     y = glia_conv2d(glia_relu(glia_add(y, x)), "conv3", (glia_conv_opts){ .filters = 2, .kernel = 9 });
     glia_tensor loss = glia_mean(glia_square(y), ALL, false);
-    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD }, NULL, NULL);
     glia_backend *b = open_backend("cpu");
-    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN });
+    glia_program *p = compile_training(g, b, loss, 1);
     const walks w = walks_of(p, 4 * 6 * 9 * 9);
     assert_int_equal(w.loops, 8);
     assert_int_equal(w.reads, 2 * (1 + 1 + 2 + 2) + 1);
     assert_int_equal(w.writes, 2 * (1 + 1));
     assert_int_equal(w.masks, 2);
+    glia_program_free(p);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+/* Cross-entropy and its gradient: the scores are read once, the gradient is written. For few classes and for many. */
+static void a_loss_takes_one_walk(void **state) {
+    (void)state;
+    static const int64_t classes[] = { 10, 1000 };
+    for (int k = 0; k < GLIA_COUNT(classes); k++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 7));
+        glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+        glia_tensor y = glia_dense(x, "dense", (glia_dense_opts){ .units = (int)classes[k], .no_bias = true });
+        glia_backend *b = open_backend("cpu");
+        glia_program *p = compile_training(g, b, glia_cross_entropy(y, labels, 0), 12);
+        const walks w = walks_of(p, 12 * classes[k]);
+        assert_int_equal(w.loops, 1);
+        assert_int_equal(w.reads, 1);
+        assert_int_equal(w.writes, 1);
+        int exponentials = 0;
+        for (int i = 0; i < p->graph->n_nodes; i++) exponentials += p->graph->nodes[i]->op == &glia_op_exp;
+        assert_int_equal(exponentials, 1);
+        glia_program_free(p);
+        glia_backend_close(b);
+        glia_graph_free(g);
+    }
+}
+
+/* Layer norm between two products: a walk forward and one back, sums for scale and shift included. */
+static void layer_norm_takes_two_walks(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor y = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(20, 5));
+    y = glia_dense(y, "dense1", (glia_dense_opts){ .units = 64 });
+    y = glia_layer_norm(y, "norm", (glia_norm_opts){ 0 });
+    y = glia_dense(y, "dense2", (glia_dense_opts){ .units = 3 });
+    glia_backend *b = open_backend("cpu");
+    glia_program *p = compile_training(g, b, glia_mean(glia_square(y), ALL, false), 1);
+    const walks w = walks_of(p, 20 * 64);
+    assert_int_equal(w.loops, 2);
     glia_program_free(p);
     glia_backend_close(b);
     glia_graph_free(g);
@@ -451,6 +496,8 @@ int main(void) {
         cmocka_unit_test(equal_computations_merge),
         cmocka_unit_test(fusion_changes_nothing),
         cmocka_unit_test(norms_take_four_walks),
+        cmocka_unit_test(a_loss_takes_one_walk),
+        cmocka_unit_test(layer_norm_takes_two_walks),
         cmocka_unit_test(living_values_never_overlap),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),

@@ -9,7 +9,9 @@
  *
  *   SINGLE    one node of any op.
  *   LOOP      elementwise nodes over one shape, `space`, as a single pass over it; at the end there may be reductions
- *             (sum, max) of values of that shape, all over the same axes: nothing else in the group reads a reduction.
+ *             (sum, max) of values of that shape, all over the same axes: nothing else in the group reads one of these.
+ *             Reductions of rows, over the last axis alone, are an exception: members may read them, through a broadcast
+ *             or as elementwise nodes of their shape, a value for each row.
  *   EPILOGUE  `anchor` (a matrix product, a convolution) and elementwise nodes of its shape that follow it, done on each
  *             tile of the anchor's result while it is in cache.
  *
@@ -78,6 +80,8 @@ struct glia_backend_kind {
     bool (*fusable)(const glia_backend *backend, const glia_node *node);
     bool (*anchors)(const glia_backend *backend, const glia_node *node);
     bool (*reduces)(const glia_backend *backend, const glia_node *node);
+    /* May members of the LOOP read this reduction's result? It is over the last axis, which stays as 1. NULL: never. */
+    bool (*reduces_rows)(const glia_backend *backend, const glia_node *node);
     /* May an output of the group lie where one of its inputs of the same shape and element size lies? */
     bool (*in_place)(const glia_backend *backend, const glia_group *group);
     /* Bytes that a run of the group needs besides its inputs and outputs. Shared by all groups of a session. */

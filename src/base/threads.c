@@ -7,9 +7,11 @@
  *
  *     gate:  | generation, 48 bits | open | workers inside, 15 bits |
  *
- * Workers spin for some tens of microseconds before they sleep, because launches follow each other closely; then they
- * wait on a condition variable. The job itself (fn, context, pieces) is plain memory: it is written while nobody is
- * inside and read after entering, and the gate's acquire and release order the two.
+ * Who waits spins for some time before it sleeps on a condition variable, because launches follow each other closely. When
+ * others want the cores as well, the system may put a worker on the caller's core, where they keep each other from
+ * working: a worker that notices moves away, and a caller that waits for such a one sleeps. The job itself (fn, context,
+ * pieces) is plain memory: it is written while nobody is inside and read after entering, and the gate's acquire and
+ * release order the two.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE 1
@@ -18,26 +20,32 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/base.h"
 
 enum {
     MAX_THREADS = 4096,
-    SPINS = 4000, /* pauses, of 10 to 40 ns each */
+    PAUSES = 32,  /* between two looks at the clock */
+    NOWHERE = -2, /* instead of a core's number */
     CACHE_LINE = 64
 };
+
+static const int64_t SPIN_NS = 500000;
 
 static const uint64_t OPEN = 1 << 15, INSIDE = OPEN - 1, GENERATION = 1 << 16;
 
 typedef struct worker {
     glia_pool *pool;
     pthread_t thread;
-    int index; /* 1 ... size - 1; the caller is 0 */
+    int index;        /* 1 ... size - 1; the caller is 0 */
+    _Atomic int core; /* where it works; NOWHERE */
 } worker;
 
 struct glia_pool {
     _Alignas(CACHE_LINE) _Atomic uint64_t gate;
+    _Atomic int core;                          /* where the caller ran when it opened the gate */
     _Alignas(CACHE_LINE) _Atomic int64_t next; /* piece to be taken */
     _Alignas(CACHE_LINE) glia_piece_fn fn;
     void *context;
@@ -49,7 +57,11 @@ struct glia_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake, left;
 
-    int size, started, spins;
+    int size, started;
+#if defined(__linux__)
+    cpu_set_t allowed; /* cores */
+#endif
+    bool crowded;    /* fewer cores than threads: waiting would stand in the way of working */
     worker *workers; /* [size - 1] */
 };
 
@@ -59,6 +71,12 @@ static void pause_cpu(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("isb");
 #endif
+}
+
+static int64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* ---- cores -------------------------------------------------------------------------------- */
@@ -80,26 +98,54 @@ int glia_cpu_cores(void) {
     return n < 1 ? 1 : (int)GLIA_MIN(n, (long)MAX_THREADS);
 }
 
-/* Keeps each worker on a core of its own if the pool is as large as the machine; the caller's thread is not ours to
- * pin. Best effort. */
-static void pin(glia_pool *pool) {
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+/* The core that this thread runs on; -1: unknown. */
+static int core_here(void) {
 #if defined(__linux__)
-    cpu_set_t all;
-    if (!allowed_cores(&all) || CPU_COUNT(&all) != pool->size) return;
-    int w = -1; /* the first core is left to the caller */
-    for (int core = 0; core < CPU_SETSIZE && w < pool->started; core++) {
-        if (!CPU_ISSET(core, &all)) continue;
-        if (w >= 0) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(core, &one);
-            pthread_setaffinity_np(pool->workers[w].thread, sizeof one, &one);
-        }
-        w++;
-    }
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+/* Moves this thread, a worker, away from the core that the caller runs on; false: it cannot, or need not. */
+static bool leave_core(const glia_pool *pool, int core) {
+#if defined(__linux__)
+    cpu_set_t others = pool->allowed;
+    CPU_CLR(core, &others);
+    return CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0;
 #else
     (void)pool;
+    (void)core;
+    return false;
 #endif
+}
+
+/* Does this thread keep the one that it waits for from running, the caller (self NULL) a worker or a worker the caller? */
+static bool stands_in_the_way(const glia_pool *pool, const worker *self) {
+    const int here = core_here();
+    if (here < 0) return false;
+    if (self) return atomic_load_explicit(&pool->core, memory_order_relaxed) == here && !leave_core(pool, here);
+    for (int i = 0; i < pool->started; i++) {
+        if (atomic_load_explicit(&pool->workers[i].core, memory_order_relaxed) == here) return true;
+    }
+    return false;
+}
+
+/* Watches the gate until (gate & mask) is, or is not, this value; false: it is better to sleep. */
+static bool watch(const glia_pool *pool, const worker *self, uint64_t mask, uint64_t value, bool equal) {
+    int64_t begin = 0, waited = 0;
+    do {
+        for (int i = 0; i < PAUSES; i++) {
+            if (((atomic_load(&pool->gate) & mask) == value) == equal) return true;
+            pause_cpu();
+        }
+        if (pool->crowded || stands_in_the_way(pool, self)) return false;
+        if (begin == 0) begin = now_ns();
+        waited = now_ns() - begin;
+    } while (waited < SPIN_NS);
+    return false;
 }
 
 /* ---- workers ------------------------------------------------------------------------------ */
@@ -112,11 +158,9 @@ static void take_pieces(glia_pool *pool, int index) {
 }
 
 /* Waits until there is a gate that this worker has not seen closed; false: the pool is going away. */
-static bool wait_for_work(glia_pool *pool, uint64_t seen) {
-    for (int spin = 0; spin < pool->spins; spin++) {
-        if (atomic_load(&pool->gate) / GENERATION != seen) return true;
-        pause_cpu();
-    }
+static bool wait_for_work(const worker *self, uint64_t seen) {
+    glia_pool *pool = self->pool;
+    if (watch(pool, self, ~(GENERATION - 1), seen * GENERATION, false)) return !atomic_load(&pool->stop);
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleepers, 1);
     while (atomic_load(&pool->gate) / GENERATION == seen && !atomic_load(&pool->stop)) {
@@ -139,22 +183,21 @@ static void *work(void *context) {
     worker *self = context;
     glia_pool *pool = self->pool;
     uint64_t seen = 0;
-    while (wait_for_work(pool, seen)) {
+    while (wait_for_work(self, seen)) {
         uint64_t gate = atomic_load(&pool->gate);
         while (gate & OPEN && !atomic_compare_exchange_weak(&pool->gate, &gate, gate + 1)) {}
         seen = gate / GENERATION;
         if (!(gate & OPEN)) continue;
+        atomic_store_explicit(&self->core, core_here(), memory_order_relaxed);
         take_pieces(pool, self->index);
+        atomic_store_explicit(&self->core, NOWHERE, memory_order_relaxed);
         leave(pool);
     }
     return NULL;
 }
 
 static void wait_for_leavers(glia_pool *pool) {
-    for (int spin = 0; spin < pool->spins; spin++) {
-        if (!(atomic_load(&pool->gate) & INSIDE)) return;
-        pause_cpu();
-    }
+    if (watch(pool, NULL, INSIDE, 0, true)) return;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, true);
     while (atomic_load(&pool->gate) & INSIDE) pthread_cond_wait(&pool->left, &pool->mutex);
@@ -171,6 +214,7 @@ void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
     pool->context = context;
     pool->pieces = pieces;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->core, core_here(), memory_order_relaxed);
     uint64_t generation = atomic_load_explicit(&pool->gate, memory_order_relaxed) / GENERATION + 1;
     atomic_store(&pool->gate, generation * GENERATION | OPEN);
     if (atomic_load(&pool->sleepers)) {
@@ -188,6 +232,7 @@ void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
 static void stop_workers(glia_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
+    atomic_fetch_add(&pool->gate, GENERATION); /* closed, but a change, which those awake see */
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
@@ -196,7 +241,9 @@ static void stop_workers(glia_pool *pool) {
 /* Starts the workers; a status other than GLIA_OK when one cannot be had. */
 static glia_status start_workers(glia_pool *pool, glia_error *error) {
     for (int i = 0; i < pool->size - 1; i++) {
-        pool->workers[i] = (worker){ .pool = pool, .index = i + 1 };
+        pool->workers[i].pool = pool;
+        pool->workers[i].index = i + 1;
+        atomic_init(&pool->workers[i].core, NOWHERE);
         int failure = pthread_create(&pool->workers[i].thread, NULL, work, &pool->workers[i]);
         if (failure) {
             stop_workers(pool);
@@ -205,7 +252,6 @@ static glia_status start_workers(glia_pool *pool, glia_error *error) {
         }
         pool->started++;
     }
-    pin(pool);
     return GLIA_OK;
 }
 
@@ -224,7 +270,11 @@ glia_pool *glia_pool_create(int threads, glia_error *error) {
     }
     pool->size = threads;
     pool->workers = workers;
-    pool->spins = threads <= cores ? SPINS : 0; /* with fewer cores than threads, spinning would stand in the way */
+    pool->crowded = threads > cores;
+#if defined(__linux__)
+    allowed_cores(&pool->allowed);
+#endif
+    atomic_init(&pool->core, NOWHERE);
     if (pthread_mutex_init(&pool->mutex, NULL)) goto no_mutex;
     if (pthread_cond_init(&pool->wake, NULL)) goto no_wake;
     if (pthread_cond_init(&pool->left, NULL)) goto no_left;

@@ -47,8 +47,9 @@ static glia_tensor minus_mean(glia_tensor x) {
 static glia_tensor log_softmax(glia_tensor logits) {
     return glia_is_bad(logits) ? logits : glia_log_softmax(logits, logits->shape.rank - 1);
 }
+/* In parts, which the loss has computed. */
 static glia_tensor softmax(glia_tensor logits) {
-    return glia_is_bad(logits) ? logits : glia_softmax(logits, logits->shape.rank - 1);
+    return glia_is_bad(logits) ? logits : glia_softmax_parts(logits, logits->shape.rank - 1);
 }
 
 /* x where the label is, else 0. */

@@ -100,4 +100,7 @@ static inline void glia_walk_step(glia_walk *w) {
     }
 }
 
+/* softmax(x) as it expands, so that what else is computed from e^(x - max) is computed once (softmax.c). */
+glia_tensor glia_softmax_parts(glia_tensor x, int64_t axis);
+
 #endif

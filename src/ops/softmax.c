@@ -21,10 +21,14 @@ static glia_tensor shifted(glia_tensor x, glia_shape axis) {
     return glia_sub(x, glia_stop_gradient(glia_max(x, axis, true)));
 }
 
+glia_tensor glia_softmax_parts(glia_tensor x, int64_t axis) {
+    glia_tensor e = glia_exp(shifted(x, GLIA_SHAPE(axis)));
+    return glia_div(e, glia_sum(e, GLIA_SHAPE(axis), true));
+}
+
 static glia_tensor softmax_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)mode;
-    glia_tensor e = glia_exp(shifted(in[0], axis_of(n)));
-    return glia_div(e, glia_sum(e, axis_of(n), true));
+    return glia_softmax_parts(in[0], axis_of(n).dim[0]);
 }
 
 /* y (dy - sum of dy y). */

@@ -23,15 +23,21 @@ static glia_tensor constant_of(glia_graph *g, glia_dtype dtype, glia_shape shape
     return glia_node_create(g, &glia_op_constant, NULL, 0, &attrs);
 }
 
+/* A broadcast of a constant is as good as one, but stays: whoever reads it reads the smaller constant, many times. */
+static const glia_node *known(const glia_node *n) {
+    if (n->op == &glia_op_broadcast) n = n->in[0];
+    return glia_is_constant(n) ? n : NULL;
+}
+
 /* Evaluates a node on constant inputs. An elementwise op of filled constants needs one element only. */
 static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_tensor *in) {
     enum { MOST_INPUTS = 8 };
-    if (!node->op->eval || node->n_in > MOST_INPUTS) return NULL;
+    if (!node->op->eval || node->n_in > MOST_INPUTS || node->op == &glia_op_broadcast) return NULL;
     bool uniform = node->op->flags & GLIA_OP_ELEMENTWISE, fixed = node->op->flags & GLIA_OP_STATIC;
     double scalar[MOST_INPUTS];
     int64_t largest = glia_shape_count(node->shape);
     for (int i = 0; i < node->n_in && !fixed; i++) {
-        if (!glia_is_constant(in[i])) return NULL;
+        if (!known(in[i])) return NULL;
         uniform = uniform && glia_is_constant_scalar(in[i], &scalar[i]);
         largest = GLIA_MAX(largest, glia_shape_count(in[i]->shape));
     }
@@ -42,14 +48,16 @@ static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_te
     if (!fixed && node->n_in == 0) return NULL;
 
     const double *values[MOST_INPUTS] = { NULL };
-    double *buffer = calloc((size_t)count + (uniform || fixed ? 0 : (size_t)(largest * node->n_in)), sizeof *buffer);
+    double *buffer = calloc((size_t)count + (uniform || fixed ? 0 : (size_t)(largest * (node->n_in + 1))), sizeof *buffer);
     if (!buffer) return glia_graph_fail_nomem(to);
     for (int i = 0; i < node->n_in && !fixed; i++) {
         double *at = buffer + count + i * largest;
         if (uniform) {
             values[i] = &scalar[i];
         } else {
-            glia_op_constant.eval(in[i], NULL, at);
+            double *source = in[i] == known(in[i]) ? at : buffer + count + node->n_in * largest;
+            glia_op_constant.eval(known(in[i]), NULL, source);
+            if (source != at) in[i]->op->eval(in[i], (const double *const[]){ source }, at);
             values[i] = at;
         }
     }

@@ -7,7 +7,8 @@
  *   - no other operand comes from a group that waits for this one: groups must stay free of cycles.
  *
  * If it reads from several LOOP groups that do not wait for each other, they become one. A reduction ends the LOOP group
- * that computes what it reduces. A matrix product or convolution opens an EPILOGUE group. A broadcast that only
+ * that computes what it reduces; one of rows may be read in it, if the backend can: a row's sum is known before the row
+ * leaves the cache, and softmax is one group. A matrix product or convolution opens an EPILOGUE group. A broadcast that only
  * elementwise nodes read is not computed at all: each group that reads it holds a copy of the node and reads its source
  * with stride zero.
  *
@@ -29,7 +30,7 @@ enum { MOST_MEMBERS = 64 };
 /* A group while it grows. Members hang on a list through builder.next, newest first. */
 typedef struct forming {
     glia_group_kind kind;
-    glia_shape space, axes; /* axes: of its reductions, when it has some */
+    glia_shape space, axes; /* axes: of its reductions other than those of rows, when it has some */
     bool reduces;
     bool fixed; /* frozen: so are its members */
     int first, n_members;
@@ -65,6 +66,11 @@ static bool is_anchor(const builder *b, const glia_node *n) {
 static bool is_reduction(const builder *b, const glia_node *n) {
     const glia_backend_kind *k = b->backend->kind;
     return b->fusion && k->reduces && k->reduces(b->backend, n);
+}
+
+static bool is_row_reduction(const builder *b, const glia_node *n) {
+    const glia_backend_kind *k = b->backend->kind;
+    return is_reduction(b, n) && k->reduces_rows && k->reduces_rows(b->backend, n);
 }
 
 static bool is_immediate(const glia_node *n) {
@@ -170,6 +176,22 @@ static bool handed_over(const builder *b, const glia_node *operand, glia_shape s
     return element && glia_shape_equal(operand->shape, space) && glia_shape_equal(b->groups[group].space, space);
 }
 
+/* The LOOP group that hands a value for each row over to n, itself or through a broadcast: a reduction of rows, or elementwise
+ * work on such. -1: none. */
+static int hands_rows(const builder *b, const glia_node *n, const glia_node *operand) {
+    const bool broadcast = b->in_place_broadcast[operand->id];
+    const glia_node *from = broadcast ? operand->in[0] : operand;
+    const int group = b->group_of[from->id];
+    if (group < 0 || b->groups[group].kind != GLIA_GROUP_LOOP) return -1;
+    const glia_shape space = b->groups[group].space;
+    glia_shape rows = space;
+    if (space.rank == 0 || (!b->fusable[from->id] && !is_row_reduction(b, from))) return -1;
+    rows.dim[rows.rank - 1] = 1;
+    if (!glia_shape_equal(from->shape, rows) || glia_shape_equal(rows, space)) return -1;
+    return glia_shape_equal(n->shape, broadcast ? space : rows) && glia_shape_equal(operand->shape, n->shape) ? group
+                                                                                                              : -1;
+}
+
 /* May node n become a member of the group? Its operands from there must be handed over, the others must not wait. */
 static bool may_join(builder *b, const glia_node *n, int group) {
     const forming *f = &b->groups[group];
@@ -178,9 +200,12 @@ static bool may_join(builder *b, const glia_node *n, int group) {
     for (int i = 0; i < n->n_in; i++) {
         const glia_node *from = source(b, n->in[i]);
         int other = b->group_of[from->id];
-        if (other == group ? n->in[i] != from || !handed_over(b, from, n->shape)
-                           : other >= 0 && waits_for(b, other, group))
+        if (other == group) {
+            const bool element = n->in[i] == from && handed_over(b, from, n->shape);
+            if (!element && hands_rows(b, n, n->in[i]) != group) return false;
+        } else if (other >= 0 && waits_for(b, other, group)) {
             return false;
+        }
     }
     return true;
 }
@@ -193,8 +218,8 @@ static bool same_reductions(const forming *x, const forming *y) {
 static int choose(builder *b, const glia_node *n) {
     int best = -1;
     for (int i = 0; i < n->n_in; i++) {
-        if (!handed_over(b, n->in[i], n->shape)) continue;
-        int group = b->group_of[n->in[i]->id];
+        int group = handed_over(b, n->in[i], n->shape) ? b->group_of[n->in[i]->id] : hands_rows(b, n, n->in[i]);
+        if (group < 0) continue;
         bool better = best < 0 || b->groups[group].kind > b->groups[best].kind ||
                       (b->groups[group].kind == b->groups[best].kind && group > best);
         if (better && may_join(b, n, group)) best = group;
@@ -236,6 +261,7 @@ static void place_elementwise(builder *b, const glia_node *n) {
         int other = b->group_of[n->in[i]->id];
         if (other < 0 || other == group || !handed_over(b, n->in[i], n->shape)) continue;
         forming *x = &b->groups[group], *y = &b->groups[other];
+        if (!glia_shape_equal(x->space, y->space)) continue;
         if (y->kind != GLIA_GROUP_LOOP || x->n_members + y->n_members >= MOST_MEMBERS || !same_reductions(x, y))
             continue;
         if (!waits_for(b, group, other) && !waits_for(b, other, group) && may_join(b, n, other))
@@ -248,13 +274,13 @@ static void place_reduction(builder *b, const glia_node *n) {
     const glia_reduce_attrs *attrs = n->attrs;
     const glia_node *x = n->in[0];
     int group = b->group_of[x->id];
-    forming wanted = { .reduces = true, .space = x->shape, .axes = attrs->axes };
+    const bool ends = !is_row_reduction(b, n);
+    forming wanted = { .reduces = ends, .space = x->shape, .axes = attrs->axes };
     bool joins = handed_over(b, x, x->shape) && b->groups[group].kind == GLIA_GROUP_LOOP &&
                  b->groups[group].n_members < MOST_MEMBERS && same_reductions(&b->groups[group], &wanted);
     if (!joins) group = sibling(b, n, &wanted);
     if (group < 0) group = group_create(b, GLIA_GROUP_LOOP, x->shape, n);
-    b->groups[group].reduces = true;
-    b->groups[group].axes = attrs->axes;
+    if (ends) b->groups[group].reduces = true, b->groups[group].axes = attrs->axes;
     group_add(b, group, n);
 }
 

@@ -64,7 +64,7 @@ glia_loop_span glia_draft_operand_span(const glia_loop *loop, const glia_loop_op
 const glia_tile *glia_draft_compares_i32(const glia_cpu_kernels *kernels, const glia_node *node);
 /* Which reduction a node is that glia_program_reduces. */
 glia_loop_sum glia_draft_reduction(const glia_node *node);
-/* Is this member a reduction of rows that other members read? */
+/* Is this member a reduction of rows to be done as a step, because others read it or reduce over other axes? */
 bool glia_draft_reduces_rows(const glia_group *group, const glia_node *node);
 int glia_index_of(glia_node *const *nodes, int n, const glia_node *node);
 

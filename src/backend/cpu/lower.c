@@ -39,6 +39,11 @@ static bool cpu_reduces(const glia_backend *backend, const glia_node *node) {
     return glia_program_reduces(node);
 }
 
+static bool cpu_reduces_rows(const glia_backend *backend, const glia_node *node) {
+    (void)backend;
+    return glia_program_reduces_rows(node);
+}
+
 /* ---- single nodes ------------------------------------------------------------------------------------- */
 
 static const glia_cpu_row *row_in(const glia_cpu_row *rows, const glia_node *node) {
@@ -329,6 +334,7 @@ const glia_backend_kind glia_backend_cpu = {
     .fusable = cpu_fusable,
     .anchors = cpu_anchors,
     .reduces = cpu_reduces,
+    .reduces_rows = cpu_reduces_rows,
     .in_place = cpu_in_place,
     .scratch = cpu_scratch,
     .keeps = cpu_keeps,

@@ -17,11 +17,10 @@
 enum {
     L1_BYTES = 28 << 10,
     SHORTEST_TILE = 256,
+    LONGEST_ROW = 4096, /* that tiles hold whole */
     MOST_PIECES = 128,
     MOST_PARTS = 4096,
-    FEW_PARTS = 16,
-    SHORT_ROW = 256,
-    MANY_ROWS = 64
+    FEW_PARTS = 16
 };
 
 typedef glia_draft_value value;
@@ -56,6 +55,14 @@ bool glia_program_reduces(const glia_node *node) {
     if (node->dtype != GLIA_F32) return false;
     return node->op == &glia_op_sum || node->op == &glia_op_max || node->op == &glia_op_prod ||
            node->op == &glia_op_variance;
+}
+
+bool glia_program_reduces_rows(const glia_node *node) {
+    if (!glia_program_reduces(node) || node->op == &glia_op_variance || node->in[0]->shape.rank == 0) return false;
+    const glia_reduce_attrs *attrs = node->attrs;
+    const int last = node->in[0]->shape.rank - 1;
+    return attrs->keep && attrs->axes.rank == 1 && attrs->axes.dim[0] == last &&
+           node->in[0]->shape.dim[last] <= LONGEST_ROW;
 }
 
 glia_loop_sum glia_draft_reduction(const glia_node *node) {

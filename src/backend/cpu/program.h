@@ -9,6 +9,8 @@
 bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node);
 /* True if the node is a reduction that a loop program can end with. */
 bool glia_program_reduces(const glia_node *node);
+/* True if it is a reduction of rows, over the last axis and with it kept, that steps can read. */
+bool glia_program_reduces_rows(const glia_node *node);
 
 /* Bytes of scratch that the group's program needs at most. */
 size_t glia_program_scratch(const glia_group *group, int workers);

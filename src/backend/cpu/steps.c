@@ -45,11 +45,13 @@ static bool is_read_inside(const glia_group *g, const glia_node *node) {
 }
 
 bool glia_draft_reduces_rows(const glia_group *g, const glia_node *node) {
-    if (g->kind != GLIA_GROUP_LOOP || !glia_program_reduces(node)) return false;
+    if (g->kind != GLIA_GROUP_LOOP || !glia_program_reduces_rows(node)) return false;
     const glia_reduce_attrs *attrs = node->attrs;
-    for (int i = 0; i < g->n_nodes && node->op != &glia_op_variance; i++) {
-        if (!glia_program_reduces(g->nodes[i]) || !is_read_inside(g, g->nodes[i])) continue;
-        return attrs->keep && glia_shape_equal(attrs->axes, ((const glia_reduce_attrs *)g->nodes[i]->attrs)->axes);
+    for (int i = 0; i < g->n_nodes; i++) {
+        const glia_node *n = g->nodes[i];
+        if (!glia_program_reduces(n)) continue;
+        if (glia_program_reduces_rows(n) && is_read_inside(g, n)) return true;
+        if (!glia_shape_equal(((const glia_reduce_attrs *)n->attrs)->axes, attrs->axes)) return true;
     }
     return false;
 }

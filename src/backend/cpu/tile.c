@@ -203,6 +203,7 @@ GLIA_INLINE vf neutral_of(glia_loop_sum kind) {
 /* A vector that has what n elements give all together when its lanes are joined. */
 GLIA_INLINE vf lanes_of(glia_loop_sum kind, const float *x, int64_t n) {
     const vf neutral = neutral_of(kind);
+    if (n < VLEN) return vf_select(vi_first(n), vf_load_first(x, n), neutral);
     vf part[4] = { neutral, neutral, neutral, neutral };
     int64_t i = 0;
     for (; i + 4 * VLEN <= n; i += 4 * VLEN) {

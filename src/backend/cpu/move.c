@@ -33,6 +33,7 @@ static void run_pieces(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
 typedef struct copy_job {
     glia_copy c;
     int turned;    /* the dimension contiguous in `from`, if it is not the last; -1: none is */
+    bool threes;   /* so it is, and the last one, of three floats, is contiguous in `to` right below it */
     int64_t outer; /* product of the dimensions before the last, without `turned` */
     int64_t pieces;
 } copy_job;
@@ -102,6 +103,36 @@ static void turn_vectors(float *to, const float *from, int64_t n, int64_t m, int
     }
 }
 
+/* Element p of x0 y0 z0 x1 y1 z1 ...: of x or y where it is one of these, of z or else lane l. */
+#define OF_XY(p)      ((p) % 3 == 2 ? 0 : (p) / 3 + (p) % 3 * VLEN)
+#define OF_Z(p, l)    ((p) % 3 == 2 ? VLEN + (p) / 3 : (l))
+#define LANES_4(f, l) f(l), f((l) + 1), f((l) + 2), f((l) + 3)
+#if VLEN == 16
+#define LANES(f) LANES_4(f, 0), LANES_4(f, 4), LANES_4(f, 8), LANES_4(f, 12)
+#elif VLEN == 8
+#define LANES(f) LANES_4(f, 0), LANES_4(f, 4)
+#else
+#define LANES(f) LANES_4(f, 0)
+#endif
+#define XY_0(l) OF_XY(l)
+#define XY_1(l) OF_XY((l) + VLEN)
+#define XY_2(l) OF_XY((l) + 2 * VLEN)
+#define Z_0(l)  OF_Z(l, l)
+#define Z_1(l)  OF_Z((l) + VLEN, l)
+#define Z_2(l)  OF_Z((l) + 2 * VLEN, l)
+
+/* to[3 i + k] = from[i + k step], i < n, k < 3: the colours of a picture's pixels side by side. */
+static void interleave_3(float *to, const float *from, int64_t n, int64_t step) {
+    int64_t i = 0;
+    for (; i + VLEN <= n; i += VLEN, to += 3 * VLEN) {
+        const vf x = vf_load(from + i), y = vf_load(from + i + step), z = vf_load(from + i + 2 * step);
+        vf_store(to, __builtin_shufflevector(__builtin_shufflevector(x, y, LANES(XY_0)), z, LANES(Z_0)));
+        vf_store(to + VLEN, __builtin_shufflevector(__builtin_shufflevector(x, y, LANES(XY_1)), z, LANES(Z_1)));
+        vf_store(to + 2 * VLEN, __builtin_shufflevector(__builtin_shufflevector(x, y, LANES(XY_2)), z, LANES(Z_2)));
+    }
+    for (; i < n; i++, to += 3) to[0] = from[i], to[1] = from[i + step], to[2] = from[i + 2 * step];
+}
+
 static void copy_line(const copy_job *j, char *to, const char *from) {
     const glia_copy *c = &j->c;
     const int last = c->rank - 1;
@@ -121,6 +152,10 @@ static void copy_line(const copy_job *j, char *to, const char *from) {
 static void turn(const copy_job *j, char *to, const char *from) {
     const glia_copy *c = &j->c;
     const int last = c->rank - 1, t = j->turned;
+    if (j->threes) {
+        interleave_3((float *)(void *)to, (const float *)(const void *)from, c->dim[t], c->from_stride[last]);
+        return;
+    }
     const int64_t n = c->dim[last], m = c->dim[t], ts = c->to_stride[t], fs = c->from_stride[last];
     if (c->size == 1)
         turn_uint8_t((uint8_t *)to, (const uint8_t *)from, n, m, ts, fs);
@@ -195,20 +230,27 @@ static void lengthen_lines(glia_copy *c) {
     c->dim[before] = dim, c->from_stride[before] = from, c->to_stride[before] = to;
 }
 
+static bool is_threes(const glia_copy *c) {
+    const int last = c->rank - 1;
+    return last > 0 && c->size == 4 && c->dim[last] == 3 && c->to_stride[last] == 1 && c->to_stride[last - 1] == 3 &&
+           c->from_stride[last - 1] == 1;
+}
+
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy) {
     copy_job j = { .c = *copy, .turned = -1, .outer = 1 };
     glia_copy *c = &j.c;
     int64_t total = 1;
     for (int k = 0; k < c->rank; k++) total *= c->dim[k];
-    lengthen_lines(c);
+    j.threes = is_threes(c);
+    if (!j.threes) lengthen_lines(c);
     const int64_t part = divisor_near(c->dim[c->rank - 1], GRAIN / 4 / c->size);
     if (part && c->rank < GLIA_MAX_RANK) split_dimension(c, c->rank - 1, part);
     const int last = c->rank - 1;
     for (int k = 0; k < last && c->to_stride[last] == 1 && c->from_stride[last] != 1; k++) {
-        if (c->from_stride[k] == 1 && c->dim[k] >= 4 && c->dim[last] >= 4) j.turned = k;
+        if (c->from_stride[k] == 1 && c->dim[k] >= 4 && (c->dim[last] >= 4 || j.threes)) j.turned = k;
     }
     if (j.turned >= 0 && c->rank < GLIA_MAX_RANK) { /* strips of the turned dimension can be shared */
-        const int64_t strip = divisor_near(c->dim[j.turned], BLOCK);
+        const int64_t strip = divisor_near(c->dim[j.turned], j.threes ? 512 : BLOCK);
         if (strip) split_dimension(c, j.turned++, strip);
     }
     for (int k = 0; k < c->rank - 1; k++) j.outer *= k == j.turned ? 1 : c->dim[k];

@@ -412,7 +412,8 @@ static void cut(glia_draft *b) {
     glia_loop *l = b->loop;
     int64_t grain = (int64_t)65536 / (l->n_steps + 3);
     grain = GLIA_MAX(4096, GLIA_MIN(16384, grain));
-    const int64_t pieces = GLIA_MIN(MOST_PIECES, GLIA_MAX(1, l->total / grain)), row = l->dim[l->rank - 1];
+    int64_t pieces = GLIA_MIN(MOST_PIECES, GLIA_MAX(1, l->total / grain)), row = l->dim[l->rank - 1];
+    if (pieces > 1) pieces += pieces % 2; /* for two threads to share alike */
     choose_kept_strides(b);
     if (l->n_reductions && overwrites(l)) {
         split_at(b, GLIA_LOOP_PARTS, 0, 1); /* all results at the very end */

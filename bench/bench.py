@@ -54,6 +54,8 @@ WORKLOADS = [
     Workload("train", "mlp", "mlp-512", 2.8, batch=128, optimizer="adam", isas=("v3", "v2")),
     Workload("train", "resnet20", "resnet20", 1.3, batch=128, momentum=0.9, batches=4, block=3),
     Workload("train", "resnet18", "resnet18", 1.3, batch=8, momentum=0.9, batches=2, block=3),
+    Workload("train", "keras-cnn-bf16", "keras-cnn", 0, batch=64, optimizer="adam", precision="bf16"),
+    Workload("train", "mlp-bf16", "mlp-512", 0, batch=128, optimizer="adam", precision="bf16"),
     Workload("infer", "keras-cnn", "keras-cnn", 3, small=True),
     Workload("infer", "lenet", "cifar-net", 6, small=True),
     Workload("infer", "mlp", "mlp-512", 1.5, small=True),

@@ -207,7 +207,20 @@ static void set_slots(worker *w, int64_t j) {
     const glia_loop *l = w->loop;
     for (int i = 0; i < l->n_operands; i++) {
         const glia_loop_operand *o = &l->operands[i];
-        w->slot[o->slot] = o->base + (w->offset[i] + j * o->stride[l->rank - 1]) * o->size;
+        if (!o->repeats) w->slot[o->slot] = o->base + (w->offset[i] + j * o->stride[l->rank - 1]) * o->size;
+    }
+}
+
+/* Fills the registers of operands that repeat with elements [j, j + n) of their row: once, then with all there is so far. */
+static void repeat_rows(const worker *w, int64_t j, int64_t n, int64_t rows) {
+    const glia_loop *l = w->loop;
+    const size_t row = (size_t)n * sizeof(float), whole = row * (size_t)rows;
+    for (int i = 0; i < l->n_operands; i++) {
+        const glia_loop_operand *o = &l->operands[i];
+        if (!o->repeats) continue;
+        char *to = w->slot[o->slot];
+        memcpy(to, o->base + j * o->size, row);
+        for (size_t done = row; done < whole; done *= 2) memcpy(to + done, to, GLIA_MIN(done, whole - done));
     }
 }
 
@@ -374,6 +387,7 @@ static void write_results(const glia_loop *l, const double *results, int64_t ste
 static void run_piece(const glia_loop *l, int64_t piece, int number) {
     worker w = worker_at(l, number);
     const int64_t length = l->dim[l->rank - 1], from = piece * l->chunk;
+    repeat_rows(&w, 0, length, l->tile / length);
     if (l->way == GLIA_LOOP_NONE || l->way == GLIA_LOOP_EACH_ROW) {
         const int64_t unit = l->way == GLIA_LOOP_EACH_ROW ? length : 1;
         walk(&w, from * unit, GLIA_MIN(l->total, (from + l->chunk) * unit));
@@ -436,6 +450,7 @@ void GLIA_KERNEL(loop_block)(const glia_loop *l, int number, int64_t row, int64_
     worker w = worker_at(l, number);
     const int64_t length = l->dim[l->rank - 1];
     seek_row(&w, row);
+    repeat_rows(&w, col, cols, GLIA_MIN(rows, l->tile / cols));
     while (rows > 0) {
         int64_t run = GLIA_MIN(rows, GLIA_MAX(1, l->tile / cols));
         if (l->rank > 1) run = GLIA_MIN(run, l->dim[l->rank - 2] - w.index[l->rank - 2]);

@@ -70,6 +70,7 @@ typedef struct glia_loop_operand {
     uint16_t slot;
     uint16_t size; /* bytes of an element */
     bool written;  /* an output */
+    bool repeats;  /* the same short row for all rows: its slot is a register that holds as many as a tile has */
     char *base;
     int64_t stride[GLIA_MAX_RANK]; /* elements, for each dimension of the collapsed space */
 } glia_loop_operand;

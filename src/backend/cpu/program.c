@@ -20,7 +20,8 @@ enum {
     LONGEST_ROW = 4096, /* that tiles hold whole */
     MOST_PIECES = 128,
     MOST_PARTS = 4096,
-    FEW_PARTS = 16
+    FEW_PARTS = 16,
+    SHORT_ROW = 16 /* shorter ones do not fill a vector */
 };
 
 typedef glia_draft_value value;
@@ -241,13 +242,29 @@ static void release(glia_draft *b, bool *busy, int s, bool replaceable) {
     const glia_draft_step *step = &b->steps[s];
     for (int k = 0; k < GLIA_TILE_OPERANDS; k++) {
         const value *x = step->in[k] < 0 ? NULL : &b->values[step->in[k]];
-        if (!x || x->reg < 0 || x->last_use != s) continue;
+        if (!x || x->reg < 0 || x->last_use != s || x->kind == GLIA_OPERAND) continue;
         if ((x->span == b->values[step->d].span && !step->reduces) == replaceable) busy[x->reg] = false;
     }
 }
 
-/* A register for each value that lies in none of the operands. */
+/* Is the operand a row that each of many short rows reads? */
+static bool repeats(const glia_draft *b, const glia_loop_operand *o) {
+    const glia_loop *l = b->loop;
+    if (l->rank < 2 || l->dim[l->rank - 1] >= SHORT_ROW || o->written || o->size != sizeof(float)) return false;
+    for (int k = 0; k < l->rank - 1; k++) {
+        if (o->stride[k]) return false;
+    }
+    return o->stride[l->rank - 1] != 0;
+}
+
+/* A register for each value that lies in none of the operands, and for each operand that repeats. */
 static void give_registers(glia_draft *b, bool *busy) {
+    for (int v = 0; v < b->n_values; v++) {
+        value *x = &b->values[v];
+        if (x->kind != GLIA_OPERAND || !repeats(b, &b->loop->operands[x->index])) continue;
+        x->reg = take_register(busy, b->loop);
+        b->loop->operands[x->index].repeats = true;
+    }
     for (int s = 0; s < b->n_steps; s++) {
         value *d = &b->values[b->steps[s].d];
         release(b, busy, s, true);
@@ -288,6 +305,10 @@ static void finish_steps(glia_draft *b) {
     glia_loop *l = b->loop;
     l->n_slots = l->n_registers + l->n_immediates + l->n_operands;
     for (int i = 0; i < l->n_operands; i++) l->operands[i].slot = (uint16_t)(l->n_registers + l->n_immediates + i);
+    for (int v = 0; v < b->n_values; v++) {
+        if (b->values[v].kind == GLIA_OPERAND && b->values[v].reg >= 0)
+            l->operands[b->values[v].index].slot = slot_of(b, v);
+    }
     l->n_steps = b->n_steps;
     for (int s = 0; s < b->n_steps; s++) {
         const glia_draft_step *from = &b->steps[s];

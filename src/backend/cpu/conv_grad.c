@@ -226,9 +226,9 @@ static void copy_x(const work *w, const region *r) {
     }
 }
 
-/* Is a pixel of dy all of one panel as it lies? */
+/* Is a pixel of dy all of one panel as it lies? (A group's part is not: its last vector would reach past dy.) */
 static bool lies_packed(const job *j, int64_t images) {
-    return images == 1 && !j->depthwise && panels_of(j->k) == 1 && panel_width(j->k) == j->s.k;
+    return images == 1 && !j->depthwise && j->s.groups == 1 && panels_of(j->k) == 1 && panel_width(j->k) == j->k;
 }
 
 static void copy_dy(work *w, const region *r) {

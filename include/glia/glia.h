@@ -416,6 +416,13 @@ typedef enum glia_optimizer_kind {
     GLIA_OPTIMIZER_COUNT
 } glia_optimizer_kind;
 
+/* What is different for the parameters whose names match. 0: as the optimiser says; less than 0: none. */
+typedef struct glia_parameter_group {
+    const char *pattern; /* glob, as for glia_freeze(); the first group that matches a parameter has it */
+    double lr_scale;     /* its learning rate is so many times the optimiser's; 0: 1 */
+    double weight_decay, l1, l2, max_norm;
+} glia_parameter_group;
+
 typedef struct glia_optimizer {
     glia_optimizer_kind kind;
     double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam and AdamW */
@@ -424,17 +431,28 @@ typedef struct glia_optimizer {
     double beta1, beta2;       /* Adam; 0: 0.9, 0.999 */
     double rho;                /* RMSProp; 0: 0.9 */
     double epsilon;            /* 0: 1e-8, RMSProp and AdaGrad 1e-8 and 1e-10 */
-    double weight_decay;       /* 0: none */
-    double l1;                 /* adds l1 sign(w) to the gradient */
-    const char *decay_pattern; /* which parameters weight_decay and l1 touch; NULL: "*" */
+    double weight_decay;       /* adds weight_decay w to the gradient, or is apart from it, as the kind says; 0: none */
+    double l1, l2;             /* adds l1 sign(w) + l2 w to the gradient, whatever the kind: the gradient of a penalty
+                                * l1 |w| + l2/2 w^2 */
+    double max_norm;           /* Srivastava et al. 2014: after a step each unit's incoming weights (w[i, ...] of a
+                                * kernel of rank 2 or more) are scaled down to this norm; 0: never */
+    const glia_parameter_group *groups; /* exceptions, n_groups of them: "no decay of biases" is
+                                         * { .pattern = "*bias", .weight_decay = -1 }; read during the call only */
+    int n_groups;
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
+    int64_t accumulate;        /* a step is made of the gradients of so many batches (see glia_minimize); 0: 1 */
+    double ema;                /* keeps averages of the parameters, average = ema average + (1 - ema) w after each step,
+                                * in states "GROUP/ema/NAME"; e.g. 0.99; 0: none (Polyak and Juditsky 1992) */
 } glia_optimizer;
 
 /* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
  * change from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the
  * gradients of `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters
- * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train"). */
+ * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
+ * With accumulate > 1 there is a second update group, "GROUP.hold", that only adds its batch's gradients to the states
+ * "GROUP/sum/NAME". Run accumulate - 1 times a program with the updates "GROUP.hold", then once one with "GROUP": it
+ * takes the step for the mean gradient of all these batches, however many they were, and begins anew. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
 /* ==== 8. programs and sessions ============================================================== */
@@ -484,7 +502,7 @@ typedef struct glia_compile_opts {
     const glia_tensor *outputs; /* what to compute; at least one output or update */
     int n_outputs;
     glia_mode mode;
-    const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all */
+    const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all; no two may change the same leaf */
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
     glia_precision precision;
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */

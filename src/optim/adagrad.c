@@ -2,12 +2,12 @@
  *
  *     s = s + g^2;   w = w - lr g / (sqrt(s) + epsilon)
  *
- * State: GROUP/sum/NAME, from zero.
+ * State: GROUP/square/NAME, from zero.
  */
 #include "optim/optim.h"
 
 static glia_tensor next(const glia_rule_scope *s, const char *name, glia_tensor w, glia_tensor g) {
-    glia_tensor sum = glia_rule_state(s, "sum", name, w);
+    glia_tensor sum = glia_rule_state(s, "square", name, w);
     sum = glia_rule_keep(s, sum, glia_add(sum, glia_square(g)));
     return glia_sub(w, glia_div(glia_mul(g, s->lr), glia_add_scalar(glia_sqrt(sum), s->opt->epsilon)));
 }

@@ -5,12 +5,21 @@
  *     g_i = d loss / d w_i
  *     g_i = clip(g_i, -clip_value, clip_value)                                    if asked for
  *     g_i = g_i min(1, clip_norm / (norm + 1e-6)),  norm = |(g_1, ..., g_n)|_2      if asked for (Pascanu et al. 2013)
- *     g_i = g_i + weight_decay w_i + l1 sign(w_i)                                 where decay_pattern matches
- *     w_i = the rule's formula (sgd.c, adam.c, adagrad.c, rmsprop.c)
+ *     g_i = g_i + (weight_decay + l2) w_i + l1 sign(w_i)
+ *     w_i = the rule's formula (the pages of this folder)
+ *     w_i = w_i min(1, max_norm / |w_i|) for each unit's incoming weights      (Srivastava et al. 2014, section 5.1)
+ *     ema_i = ema ema_i + (1 - ema) w_i, which begins as w_i was before the first step   (Polyak and Juditsky 1992)
  *
  * This is the order of torch.nn.utils.clip_grad_value_, clip_grad_norm_ and the torch.optim classes, whose results
  * tests/golden/optimizers.txt holds. Where decay is apart from the gradient (AdamW), w_i (1 - lr weight_decay) takes
  * the place of w_i in the formula.
+ *
+ * Accumulation has two update groups. GROUP.hold adds the gradients to sums and counts; GROUP adds its own, divides by
+ * the count, takes the step and sets the count to zero. A sum is not cleared: it is not read where the count is zero.
+ *
+ *     both         sum = (held > 0 ? sum : 0) + g
+ *     GROUP.hold   held = held + 1
+ *     GROUP        g = sum / (held + 1);  held = 0
  */
 #include <math.h>
 #include <string.h>
@@ -36,6 +45,32 @@ glia_tensor glia_rule_keep(const glia_rule_scope *s, glia_tensor state, glia_ten
 
 /* ---- what is asked for -------------------------------------------------------------------- */
 
+static bool is_within(glia_graph *g, const char *who, const char *name, double value, double below) {
+    if (value >= 0 && value < below) return true;
+    glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: %s is %g, which is not in [0, %g)", who, name, value, below);
+    return false;
+}
+
+/* Is the group's pattern that of some parameter, and are its numbers numbers? */
+static bool check_group(glia_graph *g, const glia_parameter_group *p, int index) {
+    const double terms[] = { p->weight_decay, p->l1, p->l2, p->max_norm };
+    bool found = false;
+    for (int i = 0; p->pattern && i < g->n_nodes && !found; i++)
+        found = glia_is_parameter(g->nodes[i]) && glia_glob(p->pattern, glia_leaf_of(g->nodes[i])->name);
+    if (!found) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: parameter group %d: no parameter matches '%s'", index,
+                        p->pattern ? p->pattern : "");
+        return false;
+    }
+    for (int i = 0; i < GLIA_COUNT(terms); i++) {
+        if (isfinite(terms[i])) continue;
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: parameter group '%s': %g is no amount", p->pattern,
+                        terms[i]);
+        return false;
+    }
+    return is_within(g, p->pattern, "lr_scale", p->lr_scale, HUGE_VAL);
+}
+
 /* Fills in the defaults. false: a mistake is in the graph. */
 static bool resolve(glia_graph *g, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
@@ -48,7 +83,7 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     if (o->beta1 == 0) o->beta1 = 0.9;
     if (o->beta2 == 0) o->beta2 = 0.999;
     if (o->rho == 0) o->rho = 0.9;
-    if (!o->decay_pattern) o->decay_pattern = "*";
+    if (o->accumulate == 0) o->accumulate = 1;
 
     const struct {
         const char *name;
@@ -62,14 +97,22 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
         { "epsilon", o->epsilon, HUGE_VAL },
         { "weight_decay", o->weight_decay, HUGE_VAL },
         { "l1", o->l1, HUGE_VAL },
+        { "l2", o->l2, HUGE_VAL },
+        { "max_norm", o->max_norm, HUGE_VAL },
         { "clip_norm", o->clip_norm, HUGE_VAL },
         { "clip_value", o->clip_value, HUGE_VAL },
+        { "ema", o->ema, 1 },
     };
     for (int i = 0; i < GLIA_COUNT(ranges); i++) {
-        if (ranges[i].value >= 0 && ranges[i].value < ranges[i].below) continue;
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: %s is %g, which is not in [0, %g)", rule->name, ranges[i].name,
-                        ranges[i].value, ranges[i].below);
+        if (!is_within(g, rule->name, ranges[i].name, ranges[i].value, ranges[i].below)) return false;
+    }
+    if (o->accumulate < 0 || o->n_groups < 0 || (o->n_groups && !o->groups)) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: accumulate is %lld, and there are %d parameter groups", rule->name,
+                        (long long)o->accumulate, o->n_groups);
         return false;
+    }
+    for (int i = 0; i < o->n_groups; i++) {
+        if (!check_group(g, &o->groups[i], i)) return false;
     }
     if (o->nesterov && o->momentum == 0) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: nesterov needs momentum, e.g. 0.9", rule->name);
@@ -134,7 +177,42 @@ static void clip_by_norm(glia_tensor *grads, int n, double limit) {
     for (int i = 0; i < n; i++) grads[i] = glia_mul(grads[i], as(scale, grads[i]->dtype));
 }
 
+/* ---- accumulation ------------------------------------------------------------------------- */
+
+/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. */
+static void accumulate(glia_graph *g, const char *group, glia_tensor *ws, int n, glia_tensor *grads) {
+    const char *hold = glia_arena_printf(&g->arena, "%s.hold", group);
+    const char *count = glia_arena_printf(&g->arena, "%s/held", group);
+    if (!hold || !count) {
+        glia_graph_fail_nomem(g);
+        return;
+    }
+    glia_tensor held = glia_state(g, count, GLIA_I64, GLIA_SCALAR, (glia_init){ 0 });
+    glia_tensor zero = glia_scalar(g, GLIA_I64, 0), more = glia_add(held, glia_scalar(g, GLIA_I64, 1));
+    glia_tensor any = glia_greater(held, zero);
+    glia_update(held, more, hold);
+    glia_update(held, zero, group);
+    glia_rule_scope s = { .graph = g, .group = group };
+    for (int i = 0; i < n; i++) {
+        s.dtype = arithmetic(ws[i]);
+        glia_tensor sum = glia_rule_state(&s, "sum", glia_leaf_of(ws[i])->name, ws[i]);
+        glia_tensor total = glia_add(glia_select(any, sum, glia_scalar(g, s.dtype, 0)), as(grads[i], s.dtype));
+        glia_update(sum, total, hold);
+        grads[i] = glia_mul(total, glia_reciprocal(as(more, s.dtype)));
+    }
+}
+
 /* ---- the update --------------------------------------------------------------------------- */
+
+/* A call of glia_minimize(). */
+typedef struct work {
+    glia_graph *graph;
+    const glia_rule *rule;
+    const glia_optimizer *opt; /* defaults filled in */
+    const char *group;
+    glia_tensor lr, steps;
+    glia_rule_scope *scopes; /* by parameter group (the last: of none) and dtype; graph NULL: not yet needed */
+} work;
 
 /* The step's number from 1, from the state "GROUP/step" (i64). */
 static glia_tensor count_steps(glia_graph *g, const char *group) {
@@ -146,20 +224,70 @@ static glia_tensor count_steps(glia_graph *g, const char *group) {
     return now;
 }
 
-static void update_one(const glia_rule_scope *s, const glia_rule *rule, glia_tensor leaf, glia_tensor gradient) {
-    const glia_optimizer *o = s->opt;
+/* The index of the parameter group that has this parameter; n_groups: none. */
+static int group_of(const glia_optimizer *o, const char *name) {
+    int i = 0;
+    while (i < o->n_groups && !glia_glob(o->groups[i].pattern, name)) i++;
+    return i;
+}
+
+/* What holds for the parameters of a group: its own word, or the optimiser's. */
+static glia_parameter_group terms_of(const glia_optimizer *o, int group) {
+    const glia_parameter_group none = { 0 }, *own = group < o->n_groups ? &o->groups[group] : &none;
+#define OF(term) (own->term != 0 ? GLIA_MAX(own->term, 0) : o->term)
+    return (glia_parameter_group){ .lr_scale = own->lr_scale != 0 ? own->lr_scale : 1,
+                                   .weight_decay = OF(weight_decay),
+                                   .l1 = OF(l1),
+                                   .l2 = OF(l2),
+                                   .max_norm = OF(max_norm) };
+#undef OF
+}
+
+static const glia_rule_scope *scope_of(const work *k, int group, glia_dtype dtype) {
+    glia_rule_scope *s = &k->scopes[2 * group + (dtype == GLIA_F64)];
+    if (s->graph) return s;
+    *s = (glia_rule_scope){ .graph = k->graph, .opt = k->opt, .group = k->group, .dtype = dtype };
+    s->terms = terms_of(k->opt, group);
+    s->lr = as(k->lr, dtype);
+    if (s->terms.lr_scale != 1) s->lr = glia_mul_scalar(s->lr, s->terms.lr_scale);
+    if (k->rule->share) k->rule->share(s, as(k->steps, dtype));
+    return s;
+}
+
+/* The kernel with each unit's weights, what its first axis counts, scaled down to this norm. */
+static glia_tensor bounded(glia_tensor w, double norm) {
+    if (glia_is_bad(w) || w->shape.rank < 2) return w;
+    glia_shape axes = { .rank = w->shape.rank - 1 };
+    for (int i = 0; i < axes.rank; i++) axes.dim[i] = i + 1;
+    glia_tensor limit = glia_scalar(w->graph, w->dtype, norm);
+    glia_tensor size = glia_sqrt(glia_sum(glia_square(w), axes, true));
+    return glia_mul(w, glia_div(limit, glia_maximum(size, limit)));
+}
+
+/* The state "GROUP/ema/NAME" follows what the parameter becomes. */
+static void average(const work *k, const glia_rule_scope *s, const char *name, glia_tensor before, glia_tensor after) {
+    double m = k->opt->ema;
+    glia_tensor ema = glia_rule_state(s, "ema", name, before);
+    glia_tensor first = glia_equal(k->steps, glia_scalar(k->graph, GLIA_I64, 1));
+    glia_tensor from = glia_select(first, before, ema);
+    glia_rule_keep(s, ema, glia_add(glia_mul_scalar(from, m), glia_mul_scalar(after, 1 - m)));
+}
+
+static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient) {
     const char *name = glia_leaf_of(leaf)->name;
-    glia_tensor w = as(leaf, s->dtype), g = as(gradient, s->dtype);
-    bool decays = glia_glob(o->decay_pattern, name);
-    if (decays && o->weight_decay > 0) {
-        if (rule->decoupled) {
-            w = glia_mul(w, glia_add_scalar(glia_mul_scalar(s->lr, -o->weight_decay), 1));
-        } else {
-            g = glia_add(g, glia_mul_scalar(w, o->weight_decay));
-        }
-    }
-    if (decays && o->l1 > 0) g = glia_add(g, glia_mul_scalar(glia_sign(w), o->l1));
-    glia_update(leaf, as(rule->next(s, name, w, g), leaf->dtype), s->group);
+    const glia_rule_scope *s = scope_of(k, group_of(k->opt, name), arithmetic(leaf));
+    const glia_parameter_group *terms = &s->terms;
+    glia_tensor before = as(leaf, s->dtype), w = before, g = as(gradient, s->dtype);
+    const double pull = terms->l2 + (k->rule->decoupled ? 0 : terms->weight_decay);
+    if (k->rule->decoupled && terms->weight_decay > 0)
+        w = glia_mul(w, glia_add_scalar(glia_mul_scalar(s->lr, -terms->weight_decay), 1));
+    if (pull > 0) g = glia_add(g, glia_mul_scalar(before, pull));
+    if (terms->l1 > 0) g = glia_add(g, glia_mul_scalar(glia_sign(before), terms->l1));
+    glia_tensor next = k->rule->next(s, name, w, g);
+    if (terms->max_norm > 0) next = bounded(next, terms->max_norm);
+    next = as(next, leaf->dtype);
+    if (k->opt->ema > 0) average(k, s, name, before, as(next, s->dtype));
+    glia_update(leaf, next, s->group);
 }
 
 void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group) {
@@ -175,9 +303,11 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
         return;
     }
     int n;
+    work k = { .graph = g, .rule = rules[optimizer.kind], .opt = &optimizer, .group = group };
+    k.scopes = glia_arena_alloc(&g->arena, 2 * ((size_t)optimizer.n_groups + 1) * sizeof *k.scopes);
     glia_tensor *ws = matching(g, pattern, &n);
     glia_tensor *grads = ws ? glia_arena_alloc(&g->arena, (size_t)n * sizeof *grads) : NULL;
-    if (!grads) {
+    if (!grads || !k.scopes) {
         glia_graph_fail_nomem(g);
         return;
     }
@@ -187,28 +317,11 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     }
     const char *label = glia_graph_label(g, group);
     glia_grad(loss, ws, n, grads);
+    if (optimizer.accumulate > 1) accumulate(g, group, ws, n, grads);
     if (optimizer.clip_value > 0) clip_by_value(grads, n, optimizer.clip_value);
     if (optimizer.clip_norm > 0) clip_by_norm(grads, n, optimizer.clip_norm);
-
-    const glia_rule *rule = rules[optimizer.kind];
-    glia_tensor lr = rate_input(g, group, optimizer.lr);
-    glia_tensor steps = rule->share ? count_steps(g, group) : NULL;
-    glia_rule_scope scopes[] = { { .dtype = GLIA_F32 }, { .dtype = GLIA_F64 } };
-    for (int k = 0; k < 2; k++) {
-        glia_rule_scope *s = &scopes[k];
-        bool shared = false;
-        s->graph = g;
-        s->opt = &optimizer;
-        s->group = group;
-        for (int i = 0; i < n; i++) {
-            if (arithmetic(ws[i]) != s->dtype) continue;
-            if (!shared) {
-                s->lr = as(lr, s->dtype);
-                if (rule->share) rule->share(s, as(steps, s->dtype));
-                shared = true;
-            }
-            update_one(s, rule, ws[i], grads[i]);
-        }
-    }
+    k.lr = rate_input(g, group, optimizer.lr);
+    if (k.rule->share || optimizer.ema > 0) k.steps = count_steps(g, group);
+    for (int i = 0; i < n; i++) update_one(&k, ws[i], grads[i]);
     glia_graph_label(g, label);
 }

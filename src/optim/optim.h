@@ -10,21 +10,22 @@
 
 #include "ops/ops.h"
 
-/* What the formulas for parameters of one dtype share. */
+/* What the formulas for the parameters of one group and dtype share. */
 typedef struct glia_rule_scope {
     glia_graph *graph;
     const glia_optimizer *opt; /* defaults filled in */
     const char *group;
-    glia_dtype dtype;        /* arithmetic and states: f64 for f64 parameters, f32 for others */
-    glia_tensor lr;          /* scalar */
-    glia_tensor rate, scale; /* scalars that the page's `share` prepared; else NULL */
+    glia_dtype dtype;           /* arithmetic and states: f64 for f64 parameters, f32 for others */
+    glia_parameter_group terms; /* of these parameters; nothing is left unsaid */
+    glia_tensor lr;             /* scalar, scaled for the group */
+    glia_tensor rate, scale;    /* scalars that the page's `share` prepared; else NULL */
 } glia_rule_scope;
 
 typedef struct glia_rule {
     const char *name;
     double lr, epsilon; /* what zero in glia_optimizer means */
     bool decoupled;     /* weight decay acts on the parameter, not through the gradient */
-    /* Once for each dtype, before any parameter; `steps`: the step's number, from 1. NULL: needs nothing. */
+    /* Once for each group and dtype, before any parameter; `steps`: the step's number, from 1. NULL: needs nothing. */
     void (*share)(glia_rule_scope *scope, glia_tensor steps);
     /* The parameter's next value, of scope->dtype and w's shape. */
     glia_tensor (*next)(const glia_rule_scope *scope, const char *name, glia_tensor w, glia_tensor g);

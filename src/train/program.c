@@ -10,6 +10,23 @@
 
 #include "train/program.h"
 
+/* A leaf can become one value only: of two groups that change it a program has one. */
+static glia_status check_updates(const glia_graph *view, glia_error *error) {
+    const char **by = calloc((size_t)view->n_nodes + 1, sizeof *by);
+    if (!by) return glia_fail_nomem(error);
+    glia_status status = GLIA_OK;
+    for (int i = 0; status == GLIA_OK && i < view->n_updates; i++) {
+        const glia_change *u = &view->updates[i];
+        if (by[u->leaf->id])
+            status = glia_fail(error, GLIA_E_ARGUMENT,
+                               "glia_compile: the groups '%s' and '%s' both change '%s': choose with opts.updates",
+                               by[u->leaf->id], u->group, glia_leaf_of(u->leaf)->name);
+        by[u->leaf->id] = u->group;
+    }
+    free(by);
+    return status;
+}
+
 /* The graph as the options want it: a view that shares the nodes and has outputs and updates of its own. */
 static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_compile_opts opts, glia_error *error) {
     *view = *graph;
@@ -33,7 +50,7 @@ static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_c
                          opts.mode == GLIA_TRAIN ? " and no update" : "", opts.updates ? " in group " : "",
                          opts.updates ? opts.updates : "");
     }
-    return GLIA_OK;
+    return check_updates(view, error);
 }
 
 /* Runs a pass and lets its result take the place of *graph. */

@@ -649,30 +649,40 @@ GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, floa
  * resized, and scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
 GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error);
 
-/* Batches of a data set, prepared ahead by worker threads. The order depends on the seed and the epoch alone. */
+/* Random changes of samples; see glia/augment.h. */
+typedef struct glia_augment glia_augment;
+
+/* Batches of a data set, prepared ahead by worker threads. What is in them depends on the seed and the epoch alone. */
 typedef struct glia_loader_opts {
     int64_t batch;    /* 0: 32 */
     bool shuffle;
     bool drop_last;   /* leave out the last batch if it is smaller */
     uint64_t seed;
     int workers;      /* 0: 1; -1: none, prepared by the caller */
+    const glia_augment *augment; /* NULL: none; must outlive the loader */
+    const double *weights; /* one for each sample, or NULL: samples are drawn with replacement in proportion to them */
+    bool stratified;       /* shuffled so that every batch has the classes' shares */
 } glia_loader_opts;
 typedef struct glia_batch {
     int64_t n;              /* samples in this batch */
     const float *x;         /* (n, sample) */
-    const void *y;          /* (n, target) of the data's dtype */
+    const void *y;          /* (n, target) of glia_loader_y_dtype() */
     const int64_t *indices; /* which samples */
 } glia_batch;
 typedef struct glia_loader glia_loader;
 GLIA_API glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error);
 GLIA_API void glia_loader_free(glia_loader *loader);
-/* From its first batch */
+/* From its first batch, or from any: what comes then is what would have come. `batch` may be the number of batches. */
 GLIA_API glia_status glia_loader_start(glia_loader *loader, int64_t epoch, glia_error *error);
+GLIA_API glia_status glia_loader_start_at(glia_loader *loader, int64_t epoch, int64_t batch, glia_error *error);
 /* False: the epoch is over; valid until the next */
 GLIA_API bool glia_loader_next(glia_loader *loader, glia_batch *batch);
 /* GLIA_OK, or why an epoch ended early: a sample that could not be read. */
 GLIA_API glia_status glia_loader_check(const glia_loader *loader, glia_error *error);
 GLIA_API int64_t glia_loader_batches(const glia_loader *loader);        /* in an epoch */
+/* Of a batch's targets: as the data have them, unless the augmentation mixes samples. */
+GLIA_API glia_dtype glia_loader_y_dtype(const glia_loader *loader);
+GLIA_API glia_shape glia_loader_y_shape(const glia_loader *loader); /* of one target */
 
 /* ==== 11. fit, evaluate, predict ============================================================ */
 

@@ -41,6 +41,13 @@ glia_status glia_data_name_classes(glia_dataset *data, const char *const *names,
 /* x = (x - mean) scale, where the set has a normalisation. */
 void glia_data_apply_normal(const glia_dataset *data, float *x);
 
+/* A sample without any normalisation, where views have their own and those of what they look at; and all of them. */
+glia_status glia_data_read_raw(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
+void glia_data_apply_normals(const glia_dataset *data, float *x);
+
+/* The label of every sample; GLIA_E_ARGUMENT without classes. */
+glia_status glia_data_labels(const glia_dataset *data, int32_t *labels, glia_error *error);
+
 /* glia_data_arrays() that takes over arrays.x and arrays.y, which came from malloc(); frees them if it fails. */
 glia_dataset *glia_data_take(glia_arrays arrays, const char *name, const char *const *class_names, glia_error *error);
 
@@ -51,6 +58,12 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
 
 /* 0 .. n-1 in the order of (seed, epoch): Fisher and Yates's shuffle (Knuth 1969, algorithm P) driven by Philox. */
 void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoch);
+
+/* Which samples an epoch goes through, as a loader's options want it. An order is used by one thread at a time. */
+typedef struct glia_order glia_order;
+glia_order *glia_order_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error);
+void glia_order_free(glia_order *order);
+void glia_order_fill(const glia_order *order, uint64_t epoch, int64_t batch, int64_t *indices); /* data->n of them */
 
 /* Drawings [first, first + n) of `seed`. */
 glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const char *name, glia_error *error);

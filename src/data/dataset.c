@@ -253,6 +253,20 @@ static void view_close(glia_dataset *data) {
 
 static const glia_data_kind view_kind = { view_read, view_close };
 
+glia_status glia_data_read_raw(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error) {
+    while (data->kind == &view_kind) {
+        const view_set *view = (const view_set *)data;
+        index = view->indices ? view->indices[index] : view->begin + index;
+        data = view->of;
+    }
+    return data->kind->read(data, index, x, y, true, error);
+}
+
+void glia_data_apply_normals(const glia_dataset *data, float *x) {
+    if (data->kind == &view_kind) glia_data_apply_normals(((const view_set *)data)->of, x);
+    glia_data_apply_normal(data, x);
+}
+
 glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin, int64_t n, bool own,
                              glia_error *error) {
     view_set *view = calloc(1, sizeof *view);

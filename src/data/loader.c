@@ -9,14 +9,14 @@
  * Workers claim jobs in order while claimed - consumed < S; the caller takes them in order and gives a slot back
  * when it asks for the first batch behind it. Threads meet once a job, not once a batch, so batches of four samples
  * cost next to nothing. What is in a batch depends on the data, the seed and the epoch; the workers only decide when
- * it is there.
+ * it is there. So an epoch can be begun at any of its batches, at the job that has it.
  */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/data.h"
+#include "data/augment.h"
 
 enum { SLOT_BYTES = 1 << 20, GROUP_MOST = 256, WORKERS_MOST = 256 };
 
@@ -28,20 +28,34 @@ typedef struct slot {
     glia_error error;
 } slot;
 
+typedef struct worker {
+    glia_loader *loader;
+    pthread_t thread;
+    int index;
+} worker;
+
 struct glia_loader {
     const glia_dataset *data;
     glia_loader_opts opts;
     int64_t samples, batches; /* in an epoch */
     int64_t group;            /* batches in a job */
-    int64_t *order;           /* sample numbers of this epoch */
+    glia_order *plan;
+    int64_t *order; /* sample numbers of this epoch */
+    uint64_t key;   /* of this epoch's augmentation */
+    glia_shape y_shape;
+    glia_dtype y_dtype;
+    size_t y_bytes;
+    float *scratch; /* of the augmentation, scratch_count numbers for each worker */
+    size_t scratch_count;
     slot *slots;
     int n_slots;
 
-    int64_t at; /* the next batch; touched by the caller only, as is `status` */
+    int64_t at;   /* the next batch; touched by the caller only, as are `held` and `status` */
+    int64_t held; /* the job that the caller has; -1: none */
     glia_status status;
     glia_error error;
 
-    pthread_t *threads;
+    worker *workers;
     int n_threads;
     bool locks; /* mutex and conditions exist */
     pthread_mutex_t mutex;
@@ -51,49 +65,38 @@ struct glia_loader {
     bool stop;
 };
 
-/* ---- order -------------------------------------------------------------------------------- */
-
-void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoch) {
-    const uint32_t key[2] = { (uint32_t)seed ^ 0x5348554Fu,
-                              (uint32_t)(seed >> 32) }; /* apart from other uses of the seed */
-    uint32_t counter[4] = { 0, 0, (uint32_t)epoch, (uint32_t)(epoch >> 32) }, word[4];
-    int left = 0;
-    for (int64_t i = 0; i < n; i++) indices[i] = i;
-    for (int64_t i = n - 1; i > 0; i--) {
-        uint64_t bound = (uint64_t)i + 1, product;
-        do { /* Lemire 2019: the high half of word * bound is uniform once a few low halves are rejected */
-            if (left == 0) {
-                glia_philox(key, counter, word);
-                counter[0]++;
-                counter[1] += counter[0] == 0;
-                left = 4;
-            }
-            product = word[--left] * bound;
-        } while ((uint32_t)product < (uint32_t)(0 - bound) % bound);
-        int64_t j = (int64_t)(product >> 32), swap = indices[i];
-        indices[i] = indices[j];
-        indices[j] = swap;
-    }
-}
-
 /* ---- preparing ---------------------------------------------------------------------------- */
 
+/* The sample at a place in the epoch. A sample that is drawn several times is another one each time: its place stands
+ * for it then. */
+static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, float *scratch, glia_error *error) {
+    const glia_dataset *data = l->data;
+    const int64_t index = l->order[place];
+    if (!l->opts.augment) return data->kind->read(data, index, x, y, false, error);
+    glia_status status = glia_data_read_raw(data, index, x, y, error);
+    if (status) return status;
+    glia_augment_run(l->opts.augment, data->x_shape, l->key, l->opts.weights ? place : index, x, scratch);
+    glia_data_apply_normals(data, x);
+    return GLIA_OK;
+}
+
 /* Reads the samples of job j into its slot. */
-static void prepare(const glia_loader *l, int64_t job, slot *s) {
+static void prepare(const glia_loader *l, int64_t job, slot *s, int by) {
     int64_t first = job * l->group * l->opts.batch;
     int64_t last = GLIA_MIN(first + l->group * l->opts.batch, l->samples);
     float *x = s->x;
     uint8_t *y = s->y;
     s->status = GLIA_OK;
     for (int64_t i = first; i < last && !s->status; i++) {
-        s->status = l->data->kind->read(l->data, l->order[i], x, y, false, &s->error);
+        s->status = read(l, i, x, y, l->scratch + (size_t)by * l->scratch_count, &s->error);
         x += l->data->x_count;
-        y += l->data->y_bytes;
+        y += l->y_bytes;
     }
 }
 
 static void *work(void *context) {
-    glia_loader *l = context;
+    const worker *self = context;
+    glia_loader *l = self->loader;
     pthread_mutex_lock(&l->mutex);
     while (!l->stop) {
         if (l->claimed >= l->jobs || l->claimed - l->consumed >= l->n_slots) {
@@ -104,7 +107,7 @@ static void *work(void *context) {
         slot *s = &l->slots[job % l->n_slots];
         l->busy++;
         pthread_mutex_unlock(&l->mutex);
-        prepare(l, job, s);
+        prepare(l, job, s, self->index);
         pthread_mutex_lock(&l->mutex);
         l->busy--;
         s->ready = job;
@@ -128,14 +131,17 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
         return glia_fail_nomem(error);
     }
     l->locks = true;
-    l->threads = malloc((size_t)workers * sizeof *l->threads);
-    if (!l->threads) return glia_fail_nomem(error);
+    l->workers = malloc((size_t)workers * sizeof *l->workers);
+    if (!l->workers) return glia_fail_nomem(error);
     sigset_t all, before; /* signals are the program's business, not the workers' */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = 0;
     while (l->n_threads < workers && !code) {
-        code = pthread_create(&l->threads[l->n_threads], NULL, work, l);
+        worker *next = &l->workers[l->n_threads];
+        next->loader = l;
+        next->index = l->n_threads;
+        code = pthread_create(&next->thread, NULL, work, next);
         l->n_threads += !code;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -163,7 +169,10 @@ static glia_status plan(glia_loader *l, glia_error *error) {
     l->opts.batch = GLIA_MIN(l->opts.batch, data->n);
     l->samples = GLIA_MIN(l->batches * l->opts.batch, data->n);
 
-    size_t sample = data->x_count * sizeof(float) + data->y_bytes, batch;
+    l->y_shape = data->y_shape;
+    l->y_dtype = data->y_dtype;
+    l->y_bytes = data->y_bytes;
+    size_t sample = data->x_count * sizeof(float) + l->y_bytes, batch;
     if (!glia_mul_fits(sample, (size_t)l->opts.batch, &batch)) {
         return glia_fail(error, GLIA_E_SHAPE, "a batch larger than any memory");
     }
@@ -176,12 +185,22 @@ static glia_status plan(glia_loader *l, glia_error *error) {
 
 static glia_status allocate(glia_loader *l, glia_error *error) {
     size_t samples = (size_t)(l->group * l->opts.batch);
+    if (l->opts.augment) {
+        glia_status status = glia_augment_check(l->opts.augment, l->data->x_shape, error);
+        if (status) return status;
+        size_t workers = (size_t)GLIA_MAX(l->opts.workers, 1);
+        l->scratch_count = glia_augment_scratch(l->opts.augment, l->data->x_shape);
+        l->scratch = malloc(workers * l->scratch_count * sizeof *l->scratch);
+        if (!l->scratch) return glia_fail_nomem(error);
+    }
+    l->plan = glia_order_create(l->data, l->opts, error);
+    if (!l->plan) return error ? error->status : GLIA_E_NOMEM;
     l->order = malloc((size_t)l->data->n * sizeof *l->order);
     l->slots = calloc((size_t)l->n_slots, sizeof *l->slots);
     if (!l->order || !l->slots) return glia_fail_nomem(error);
     for (int i = 0; i < l->n_slots; i++) {
         l->slots[i].x = glia_alloc_aligned(samples * l->data->x_count * sizeof(float));
-        l->slots[i].y = glia_alloc_aligned(samples * l->data->y_bytes);
+        l->slots[i].y = glia_alloc_aligned(samples * l->y_bytes);
         if (!l->slots[i].x || !l->slots[i].y) return glia_fail_nomem(error);
     }
     return GLIA_OK;
@@ -210,7 +229,7 @@ void glia_loader_free(glia_loader *l) {
         l->stop = true;
         pthread_cond_broadcast(&l->work);
         pthread_mutex_unlock(&l->mutex);
-        for (int i = 0; i < l->n_threads; i++) pthread_join(l->threads[i], NULL);
+        for (int i = 0; i < l->n_threads; i++) pthread_join(l->workers[i].thread, NULL);
         pthread_cond_destroy(&l->done);
         pthread_cond_destroy(&l->work);
         pthread_mutex_destroy(&l->mutex);
@@ -219,9 +238,11 @@ void glia_loader_free(glia_loader *l) {
         free(l->slots[i].x);
         free(l->slots[i].y);
     }
-    free(l->threads);
+    free(l->workers);
     free(l->slots);
+    free(l->scratch);
     free(l->order);
+    glia_order_free(l->plan);
     free(l);
 }
 
@@ -229,25 +250,34 @@ void glia_loader_free(glia_loader *l) {
 
 int64_t glia_loader_batches(const glia_loader *loader) { return loader->batches; }
 
+glia_dtype glia_loader_y_dtype(const glia_loader *loader) { return loader->y_dtype; }
+glia_shape glia_loader_y_shape(const glia_loader *loader) { return loader->y_shape; }
+
 glia_status glia_loader_start(glia_loader *l, int64_t epoch, glia_error *error) {
+    return glia_loader_start_at(l, epoch, 0, error);
+}
+
+glia_status glia_loader_start_at(glia_loader *l, int64_t epoch, int64_t batch, glia_error *error) {
     if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
+    if (batch < 0 || batch > l->batches) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "batch %lld of an epoch that has %lld", (long long)batch,
+                         (long long)l->batches);
+    }
     if (l->locks) { /* let the workers come to rest: an epoch may be left in its middle */
         pthread_mutex_lock(&l->mutex);
         l->jobs = 0;
         while (l->busy) pthread_cond_wait(&l->done, &l->mutex);
         pthread_mutex_unlock(&l->mutex);
     }
-    if (l->opts.shuffle) {
-        glia_data_shuffle(l->order, l->data->n, l->opts.seed, (uint64_t)epoch);
-    } else {
-        for (int64_t i = 0; i < l->data->n; i++) l->order[i] = i;
-    }
+    glia_order_fill(l->plan, (uint64_t)epoch, l->opts.batch, l->order);
+    l->key = glia_augment_key(l->opts.seed, (uint64_t)epoch);
     for (int i = 0; i < l->n_slots; i++) l->slots[i].ready = -1;
-    l->at = 0;
+    l->at = batch;
+    l->held = -1;
     l->status = GLIA_OK;
     if (l->locks) {
         pthread_mutex_lock(&l->mutex);
-        l->claimed = l->consumed = 0;
+        l->claimed = l->consumed = batch / l->group;
         l->jobs = (l->batches - 1) / l->group + 1;
         pthread_cond_broadcast(&l->work);
         pthread_mutex_unlock(&l->mutex);
@@ -259,7 +289,7 @@ glia_status glia_loader_start(glia_loader *l, int64_t epoch, glia_error *error) 
 static slot *take_job(glia_loader *l, int64_t job) {
     slot *s = &l->slots[job % l->n_slots];
     if (!l->locks) {
-        prepare(l, job, s);
+        prepare(l, job, s, 0);
         return s;
     }
     pthread_mutex_lock(&l->mutex);
@@ -273,7 +303,8 @@ static slot *take_job(glia_loader *l, int64_t job) {
 bool glia_loader_next(glia_loader *l, glia_batch *batch) {
     if (l->at >= l->batches || l->status) return false;
     int64_t job = l->at / l->group, inside = l->at % l->group;
-    slot *s = inside ? &l->slots[job % l->n_slots] : take_job(l, job);
+    slot *s = job == l->held ? &l->slots[job % l->n_slots] : take_job(l, job);
+    l->held = job;
     if (s->status) {
         l->status = s->status;
         l->error = s->error;
@@ -283,7 +314,7 @@ bool glia_loader_next(glia_loader *l, glia_batch *batch) {
     *batch = (glia_batch){
         .n = GLIA_MIN(l->opts.batch, l->samples - first),
         .x = s->x + (size_t)from * l->data->x_count,
-        .y = s->y + (size_t)from * l->data->y_bytes,
+        .y = s->y + (size_t)from * l->y_bytes,
         .indices = l->order + first,
     };
     l->at++;

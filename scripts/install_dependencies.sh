@@ -1,7 +1,8 @@
 #!/bin/sh
 # install_dependencies.sh [test] [bench] [ci] - makes sure that what a build needs is here; instant when it is.
 #
-#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg (optional: Glia builds without them)
+#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, libcurl (optional:
+#            Glia builds without them)
 #   test     cmocka
 #   bench    Debian's PyTorch with both builds of OpenBLAS; oneDNN; OpenBLAS's headers, for kann; python3 with venv
 #            and a C++ compiler for the newest PyTorch
@@ -47,6 +48,8 @@ find_missing() {
     need optional zlib1g-dev has_module zlib
     need optional libpng-dev has_module libpng
     need optional libjpeg-dev has_module libjpeg
+    need optional libarchive-dev has_module libarchive
+    need optional libcurl4-openssl-dev has_module libcurl
     for group in "$@"; do
         case $group in
         test) need essential libcmocka-dev has_module cmocka ;;
@@ -94,10 +97,13 @@ else
     cat >&2 <<END
 Missing (by their Debian names):$missing
 They are called
-    Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libcmocka-devel clang compiler-rt
-    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo cmocka clang compiler-rt
-    Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev cmocka-dev clang compiler-rt
-    openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libcmocka-devel clang
+    Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel libcurl-devel
+              libcmocka-devel clang compiler-rt
+    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive curl cmocka clang compiler-rt
+    Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev libarchive-dev curl-dev
+              cmocka-dev clang compiler-rt
+    openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libarchive-devel libcurl-devel
+              libcmocka-devel clang
 END
 fi
 [ "$essential" = 0 ] || exit 1

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/data.h"
+#include "data/sources.h"
 
-enum { FILES_MOST = 5, FOLDERS_MOST = 3 };
+enum { FILES_MOST = 5, FOLDERS_MOST = 3, ARCHIVES_MOST = 4 };
 
 static const char *const fashion_classes[] = { "T-shirt/top", "trouser", "pullover", "dress", "coat",
                                                "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot" };
@@ -16,6 +16,8 @@ typedef struct named {
     const char *folders[FOLDERS_MOST];                /* tried under each place, until NULL */
     const char *train[FILES_MOST], *test[FILES_MOST]; /* until NULL; with or without .gz */
     bool cifar;                                       /* binary batches; else images and labels in IDX */
+    const char *archive;                              /* that has those files */
+    const char *images[ARCHIVES_MOST];                /* archives and folders of pictures instead, until NULL */
     const char *const *class_names;
 } named;
 
@@ -42,7 +44,9 @@ static const named table[] = {
       { "cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin" },
       .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" },
       .test = { "test_batch.bin" },
-      .cifar = true },
+      .cifar = true,
+      .archive = "cifar-10-binary.tar.gz",
+      .images = { "cifar10-jpeg.tar.xz", "cifar10-jpeg.tar", "cifar10-jpeg.zip", "cifar10-images" } },
     { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000,
         IMAGE_SHAPE(1, 28, 28), 10 },
       { NULL },
@@ -61,7 +65,8 @@ typedef struct search {
     glia_arena arena;
     const char *paths[FILES_MOST];
     int n;
-    glia_text tried; /* the folders without them */
+    const char *archive, *images; /* what was found instead of the files */
+    glia_text tried;              /* the folders without them */
 } search;
 
 /* "PATH" or "PATH.gz", whichever there is. */
@@ -73,8 +78,15 @@ static const char *find_file(search *s, const char *folder, const char *name) {
     return NULL;
 }
 
-/* Whether all files are in this folder. */
-static bool look_in(search *s, const char *folder, const char *const files[FILES_MOST]) {
+/* FOLDER/NAME if there is one. */
+static const char *find_archive(search *s, const char *folder, const char *name) {
+    const char *path = name ? glia_arena_printf(&s->arena, "%s/%s", folder, name) : NULL;
+    return path && !access(path, R_OK) ? path : NULL;
+}
+
+/* Whether all files are in this folder, or an archive of them. */
+static bool look_in(search *s, const char *folder, const named *d, bool test) {
+    const char *const *files = test ? d->test : d->train;
     s->n = 0;
     while (s->n < FILES_MOST && files[s->n]) {
         s->paths[s->n] = find_file(s, folder, files[s->n]);
@@ -82,12 +94,16 @@ static bool look_in(search *s, const char *folder, const char *const files[FILES
         s->n++;
     }
     if (s->n == FILES_MOST || !files[s->n]) return true;
+    s->archive = find_archive(s, folder, d->archive);
+    for (int i = 0; i < ARCHIVES_MOST && !s->archive && !s->images; i++) {
+        s->images = find_archive(s, folder, d->images[i]);
+    }
+    if (s->archive || s->images) return true;
     glia_text_printf(&s->tried, "%s%s", s->tried.length ? ", " : "", folder);
     return false;
 }
 
 static bool find(search *s, const named *d, bool test, const char *folder) {
-    const char *const *files = test ? d->test : d->train;
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache && *cache) {
         cache = glia_arena_printf(&s->arena, "%s/glia", cache);
@@ -95,11 +111,11 @@ static bool find(search *s, const named *d, bool test, const char *folder) {
         cache = home ? glia_arena_printf(&s->arena, "%s/.cache/glia", home) : NULL;
     }
     const char *roots[] = { folder, getenv("GLIA_DATA"), "data", cache };
-    if (folder && *folder && look_in(s, folder, files)) return true;
+    if (folder && *folder && look_in(s, folder, d, test)) return true;
     for (int i = 0; i < GLIA_COUNT(roots); i++) {
         for (int k = 0; roots[i] && *roots[i] && k < FOLDERS_MOST && d->folders[k]; k++) {
             const char *path = glia_arena_printf(&s->arena, "%s/%s", roots[i], d->folders[k]);
-            if (path && look_in(s, path, files)) return true;
+            if (path && look_in(s, path, d, test)) return true;
         }
     }
     return false;
@@ -137,6 +153,16 @@ glia_dataset *glia_data_open_named(const char *name, bool test, const char *fold
                   "%s: no %s%s here; get it from %s and put it into one of the folders that were tried: %s", name,
                   (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", d->info.source,
                   s.tried.bytes ? s.tried.bytes : "(none)");
+    } else if (s.archive) {
+        const char *const *files = test ? d->test : d->train;
+        int n = 0;
+        while (n < FILES_MOST && files[n]) n++;
+        data = glia_data_open_cifar_archive(s.archive, files, n, name, error);
+    } else if (s.images) {
+        glia_image_opts opts = { .channels = (int)d->info.x_shape.dim[0],
+                                 .height = (int)d->info.x_shape.dim[1],
+                                 .width = (int)d->info.x_shape.dim[2] };
+        data = glia_data_open_images(s.images, test ? TREE_TEST : TREE_TRAIN, opts, name, error);
     } else if (d->cifar) {
         data = glia_data_open_cifar(s.paths, s.n, name, error);
     } else {

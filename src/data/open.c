@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/data.h"
+#include "data/sources.h"
 
-enum { OPTIONS_MOST = 12, PATHS_MOST = 64, NAMES_MOST = 32 };
+enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
 
 /* An address taken apart. */
 typedef struct request {
@@ -18,6 +18,7 @@ typedef struct request {
     const char *keys[OPTIONS_MOST], *values[OPTIONS_MOST];
     int n_options;
     bool test;
+    int split; /* TREE_TRAIN, ... */
     const char *folder;
 } request;
 
@@ -158,47 +159,86 @@ static glia_dataset *open_idx(const request *r, glia_error *error) {
     return glia_data_open_idx(paths[0], n == 2 ? paths[1] : NULL, r->address, NULL, 0, error);
 }
 
-/* The records of one file, behind those before. */
-static glia_status append_cifar(const char *path, uint8_t **pixels, int32_t **labels, int64_t *n, glia_error *error) {
-    glia_file file;
+typedef struct records {
+    uint8_t *pixels;
+    int32_t *labels;
+    int64_t n;
+} records;
+
+/* The records of one batch, behind those before. */
+static glia_status append_cifar(records *r, const uint8_t *bytes, size_t length, glia_error *error) {
     int64_t more;
-    glia_status status = glia_file_open(&file, path, error);
+    glia_status status = glia_cifar_parse(bytes, length, &more, error);
     if (status) return status;
-    status = glia_fail_at_path(error, path, glia_cifar_parse(file.bytes, file.length, &more, error));
-    if (!status) {
-        uint8_t *p = realloc(*pixels, (size_t)(*n + more) * GLIA_CIFAR_PIXELS);
-        if (p) *pixels = p;
-        int32_t *l = p ? realloc(*labels, (size_t)(*n + more) * sizeof *l) : NULL;
-        if (l) {
-            *labels = l;
-            glia_cifar_copy(file.bytes, more, p + *n * GLIA_CIFAR_PIXELS, l + *n);
-            *n += more;
-        } else {
-            status = glia_fail_nomem(error);
-        }
-    }
-    glia_file_close(&file);
-    return status;
+    uint8_t *p = realloc(r->pixels, (size_t)(r->n + more) * GLIA_CIFAR_PIXELS);
+    if (p) r->pixels = p;
+    int32_t *l = p ? realloc(r->labels, (size_t)(r->n + more) * sizeof *l) : NULL;
+    if (!l) return glia_fail_nomem(error);
+    r->labels = l;
+    glia_cifar_copy(bytes, more, p + r->n * GLIA_CIFAR_PIXELS, l + r->n);
+    r->n += more;
+    return GLIA_OK;
 }
 
-glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const char *name, glia_error *error) {
-    uint8_t *pixels = NULL;
-    int32_t *labels = NULL;
-    int64_t n = 0;
-    for (int i = 0; i < n_paths; i++) {
-        if (!append_cifar(paths[i], &pixels, &labels, &n, error)) continue;
-        free(pixels);
-        free(labels);
+/* Takes over the records. */
+static glia_dataset *finish_cifar(records r, glia_status status, const char *name, glia_error *error) {
+    if (status) {
+        free(r.pixels);
+        free(r.labels);
         return NULL;
     }
-    glia_arrays arrays = { .n = n,
-                           .x = pixels,
+    glia_arrays arrays = { .n = r.n,
+                           .x = r.pixels,
                            .x_dtype = GLIA_U8,
                            .x_shape = GLIA_SHAPE(3, 32, 32),
-                           .y = labels,
+                           .y = r.labels,
                            .y_dtype = GLIA_I32,
                            .classes = 10 };
     return glia_data_take(arrays, name, glia_cifar_classes, error);
+}
+
+glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const char *name, glia_error *error) {
+    records r = { 0 };
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < n_paths && !status; i++) {
+        glia_file file;
+        status = glia_file_open(&file, paths[i], error);
+        if (status) break;
+        status = glia_fail_at_path(error, paths[i], append_cifar(&r, file.bytes, file.length, error));
+        glia_file_close(&file);
+    }
+    return finish_cifar(r, status, name, error);
+}
+
+/* The member of this name in whatever folder; -1: none. */
+static int find_member(const glia_archive *archive, const char *name) {
+    for (int i = 0; i < archive->n; i++) {
+        const char *slash = strrchr(archive->members[i].name, '/');
+        if (!strcmp(slash ? slash + 1 : archive->members[i].name, name)) return i;
+    }
+    return -1;
+}
+
+glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
+                                           glia_error *error) {
+    records r = { 0 };
+    glia_archive archive;
+    glia_status status = glia_archive_open(path, &archive, error);
+    if (status) return NULL;
+    for (int i = 0; i < n && !status; i++) {
+        int member = find_member(&archive, names[i]);
+        if (member < 0) {
+            status = glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no %s in it", path, names[i]);
+            break;
+        }
+        glia_blob blob;
+        status = glia_archive_read(&archive, member, &blob, error);
+        if (!status) status = append_cifar(&r, blob.bytes, blob.length, error);
+        glia_blob_free(&blob);
+        status = glia_archive_fail(&archive, member, error, status);
+    }
+    glia_archive_free(&archive);
+    return finish_cifar(r, status, name, error);
 }
 
 static glia_dataset *open_cifar(const request *r, glia_error *error) {
@@ -255,13 +295,50 @@ static glia_dataset *open_csv(const request *r, glia_error *error) {
     return data;
 }
 
+/* size= is HEIGHTxWIDTH, or a number for both. */
+static glia_status size_option(const request *r, glia_image_opts *opts, glia_error *error) {
+    const char *text = option(r, "size");
+    if (!text) return GLIA_OK;
+    const char *cross = strchr(text, 'x'), *end = text + strlen(text);
+    double height, width;
+    bool good = glia_number_parse(text, cross ? cross : end, &height);
+    width = height;
+    if (good && cross) good = glia_number_parse(cross + 1, end, &width);
+    if (!good || height < 1 || width < 1 || height > 65535 || width > 65535 || height != floor(height) ||
+        width != floor(width)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: size=%s should be HEIGHTxWIDTH, as 32x32", r->address, text);
+    }
+    opts->height = (int)height;
+    opts->width = (int)width;
+    return GLIA_OK;
+}
+
+static glia_dataset *open_images(const request *r, glia_error *error) {
+    glia_image_opts opts = { .whole = option(r, "test") != NULL };
+    int64_t channels = 0;
+    if (size_option(r, &opts, error) || integer_option(r, "channels", 1, 3, &channels, error)) return NULL;
+    if (channels == 2) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: channels=2; pictures have 1 (grey) or 3 (colours)", r->address);
+        return NULL;
+    }
+    opts.channels = (int)channels;
+    return glia_data_open_images(r->rest, r->split, opts, r->address, error);
+}
+
 /* ---- addresses ---------------------------------------------------------------------------- */
+
+/* The options of each scheme, besides test= and seed=, which all have. */
+static const char *const options_idx[] = { NULL };
+static const char *const options_cifar[] = { NULL };
+static const char *const options_csv[] = { "label", "target", "header", "sep", "drop", NULL };
+static const char *const options_images[] = { "size", "channels", NULL };
 
 static const struct {
     const char *scheme, *syntax;
     glia_dataset *(*open)(const request *, glia_error *);
+    const char *const *options;
 } schemes[] = {
-#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme },
+#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme, options_##scheme },
 #include "formats/formats.def"
 #undef GLIA_FORMAT
 };
@@ -294,11 +371,13 @@ static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error
 }
 
 static glia_dataset *open_scheme(request *r, glia_error *error) {
-    static const char *const known[] = { "test", "seed", "label", "target", "header", "sep", "drop" };
+    const char *known[OPTIONS_MOST] = { "test", "seed" };
     for (int i = 0; i < GLIA_COUNT(schemes); i++) {
         size_t n = strlen(schemes[i].scheme);
         if (strncmp(r->address, schemes[i].scheme, n) || r->address[n] != ':') continue;
-        if (check_options(r, known, schemes[i].open == open_csv ? GLIA_COUNT(known) : 2, error)) return NULL;
+        int options = 2;
+        for (int k = 0; schemes[i].options[k]; k++) known[options++] = schemes[i].options[k];
+        if (check_options(r, known, options, error)) return NULL;
         if (!*r->rest) {
             glia_fail(error, GLIA_E_ARGUMENT, "%s: no file is named; write %s", r->address, schemes[i].syntax);
             return NULL;
@@ -355,6 +434,7 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
 
 glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
     request r = { .address = address, .folder = folder, .test = split && !strcmp(split, "test") };
+    r.split = r.test ? TREE_TEST : TREE_TRAIN;
     if (split && !r.test && strcmp(split, "train")) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\", only \"train\" and \"test\"", address, split);
         return NULL;

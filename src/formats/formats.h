@@ -9,6 +9,7 @@
  *   cifar        CIFAR-10's binary batches
  *   csv          tables
  *   image        PNG, JPEG, PGM, PPM
+ *   archive      zip, tar, compressed tar, folders
  *   json         a strict reader, into a tree
  *   safetensors  named tensors
  */
@@ -128,6 +129,54 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
 /* Allocates pixels for an image of this size, at most GLIA_IMAGE_MOST of them. */
 enum { GLIA_IMAGE_MOST = 1 << 28 };
 glia_status glia_image_create(int channels, int height, int width, glia_image *image, glia_error *error);
+
+/* ---- archives: zip, tar, compressed tar, and folders -------------------------------------- */
+
+/* A regular file in an archive. */
+typedef struct glia_member {
+    const char *name;      /* "train/cat/1.jpg": relative, valid UTF-8, without "." and ".." */
+    size_t offset;         /* where its bytes are (tar) or its header (zip) */
+    size_t packed, length; /* bytes there, and when unpacked; 0 in a folder */
+    uint32_t crc;          /* of a zip's file */
+    uint8_t method;        /* of a zip's file: 0 stored, 8 deflated */
+    int order;             /* in which they came */
+} glia_member;
+
+typedef enum glia_archive_kind { GLIA_ARCHIVE_FOLDER, GLIA_ARCHIVE_ZIP, GLIA_ARCHIVE_TAR } glia_archive_kind;
+
+typedef struct glia_archive {
+    glia_archive_kind kind;
+    const char *path; /* NULL: it was in memory */
+    int n;
+    glia_member *members; /* by name, as strcmp() orders them: the same order everywhere */
+    const uint8_t *bytes; /* of the whole archive */
+    size_t length;
+    glia_file file;
+    uint8_t *owned;
+    glia_arena arena; /* of the names */
+} glia_archive;
+
+/* Bytes of one file; release with glia_blob_free(). */
+typedef struct glia_blob {
+    const uint8_t *bytes;
+    size_t length;
+    void *owned; /* private, as is file */
+    glia_file file;
+} glia_blob;
+
+/* The index of an archive in memory, which must outlive it; of a file or a folder. A compressed tar is unpacked into
+ * memory. Links, devices and hidden files of folders are left out. Release with glia_archive_free() when it
+ * succeeded. */
+glia_status glia_archive_parse(const uint8_t *bytes, size_t length, glia_archive *archive, glia_error *error);
+glia_status glia_archive_open(const char *path, glia_archive *archive, glia_error *error);
+void glia_archive_free(glia_archive *archive);
+int glia_archive_find(const glia_archive *archive, const char *name); /* -1: none */
+
+/* The bytes of a file, in place or unpacked alone. Several threads may call it at once. */
+glia_status glia_archive_read(const glia_archive *archive, int member, glia_blob *blob, glia_error *error);
+void glia_blob_free(glia_blob *blob);
+/* Puts "archive: member: " before the message, as glia_fail_at_path() does. */
+glia_status glia_archive_fail(const glia_archive *archive, int member, glia_error *error, glia_status status);
 
 /* ---- JSON (RFC 8259) ---------------------------------------------------------------------- */
 

@@ -72,8 +72,8 @@ static void read_image(job *j, const uint8_t *bytes) {
     while (j->jpeg.output_scanline < j->jpeg.output_height) {
         uint8_t *to = j->image->pixels + (size_t)j->jpeg.output_scanline * (size_t)width;
         jpeg_read_scanlines(&j->jpeg, &j->row, 1);
-        for (size_t i = 0; i < (size_t)width * (size_t)channels; i++) {
-            to[i % (size_t)channels * plane + i / (size_t)channels] = j->row[i];
+        for (int c = 0; c < channels; c++, to += plane) {
+            for (int x = 0; x < width; x++) to[x] = j->row[x * channels + c];
         }
     }
     jpeg_finish_decompress(&j->jpeg);

@@ -7,6 +7,7 @@ set(GLIA_PACKAGE_DEFINITIONS)
 set(GLIA_PACKAGE_LIBRARIES)
 set(GLIA_PACKAGE_REQUIRES) # names for pkg-config
 set(GLIA_CMAKE_PACKAGES)   # names for find_package
+set(GLIA_PACKAGE_PRIVATE)  # flags for those whose own pkg-config file asks for more than they need
 set(GLIA_PACKAGE_REPORT)
 
 # glia_package(OPTION NAME TARGET PKG-CONFIG-NAME PURPOSE): defines GLIA_HAVE_<OPTION> where the package is found.
@@ -31,6 +32,11 @@ glia_package(ZLIB ZLIB ZLIB::ZLIB zlib ".gz and .npz files")
 glia_package(PNG PNG PNG::PNG libpng "PNG images")
 glia_package(JPEG JPEG JPEG::JPEG libjpeg "JPEG images")
 glia_package(ARCHIVE LibArchive LibArchive::LibArchive libarchive ".tar.xz, .tar.zst and the like")
+
+list(REMOVE_ITEM GLIA_PACKAGE_REQUIRES libarchive)
+if(LibArchive_FOUND AND GLIA_ARCHIVE)
+    list(APPEND GLIA_PACKAGE_PRIVATE -larchive)
+endif()
 
 # The command alone downloads, so the library is not linked with this one.
 set(GLIA_CURL_FOUND OFF)

@@ -12,6 +12,7 @@ src/tensor    base glia
 src/graph     tensor base glia
 src/ops       graph tensor base glia
 src/autodiff  ops graph tensor base glia
+src/metrics   tensor base glia
 src/passes    backend/backend.h ops graph tensor base glia
 src/layers    ops graph tensor base glia
 src/optim     ops graph tensor base glia

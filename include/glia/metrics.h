@@ -1,0 +1,81 @@
+/* metrics.h - how good predictions are: figures that are gathered batch by batch, and exact.
+ *
+ * A metric is made from a text, `NAME` or `NAME(OPTION, ...)`:
+ *
+ *     accuracy  top5  topk(3)  f1(macro)  precision(threshold=0.3)  roc-auc(weighted)  ece(bins=10)  perplexity(logits)
+ *
+ * Counts are whole numbers and sums are exact, rounded once at the end; curves keep every score. So a figure does not
+ * depend on how the samples were cut into batches, nor on their order, and metrics that saw a part each can be merged.
+ * docs/metrics.md has the formulas and the conventions.
+ *
+ * Scores are (n, classes). One score for each sample (classes 1) speaks of class 1 of two: its probability, or with
+ * `logits` a number that is positive for class 1. Several scores are a probability for each class, or with `logits`
+ * numbers whose softmax is that; logarithms of probabilities count as logits. A metric of values (mae, r2) compares
+ * (n, classes) numbers with as many targets.
+ */
+#ifndef GLIA_METRICS_H
+#define GLIA_METRICS_H
+
+#include "glia/glia.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== metrics =============================================================================== */
+
+typedef struct glia_metric glia_metric;
+
+/* classes: how many scores, or values, a sample has. Options, each for the metrics that it means something to:
+ *
+ *   logits, probabilities            what scores are; probabilities unless said
+ *   macro, micro, weighted, binary   average=..., over classes; binary: class 1 alone
+ *   threshold=0.5                    of one score: the probability from which a sample counts as class 1
+ *   k=5, bins=15                     or the number alone
+ *   linear, quadratic                weights=..., of disagreements (cohen-kappa)
+ *   ignore=-1                        samples with this label do not count
+ */
+GLIA_API glia_metric *glia_metric_create(const char *text, int64_t classes, glia_error *error);
+GLIA_API void glia_metric_free(glia_metric *metric);
+
+/* What scores are where the text did not say: for a caller who knows the model. Before the first update. */
+GLIA_API void glia_metric_assume_logits(glia_metric *metric, bool logits);
+
+/* Adds n samples: scores (n, classes), and targets (n) of int32_t labels from 0 to classes - 1 (0 and 1 for one score),
+ * or (n, classes) of float where glia_metric_takes_values(). A label outside is GLIA_E_ARGUMENT, and none of n counts.
+ * A NaN among the scores or values makes the result NaN until the metric is reset: it is never left out in silence. */
+GLIA_API glia_status glia_metric_update(glia_metric *metric, const float *scores, const void *targets, int64_t n,
+                                        glia_error *error);
+/* Adds what `other` has seen; both must come from the same text and number of classes. */
+GLIA_API glia_status glia_metric_merge(glia_metric *metric, const glia_metric *other, glia_error *error);
+/* As it was when it was made. */
+GLIA_API void glia_metric_reset(glia_metric *metric);
+
+/* The figure of all samples since the beginning; NaN where it is not defined (no sample yet, one class alone in a ROC
+ * curve). */
+GLIA_API double glia_metric_result(const glia_metric *metric);
+/* The part of it that concerns one class: its precision, its area. NaN where the metric has none. */
+GLIA_API double glia_metric_of_class(const glia_metric *metric, int64_t label);
+/* "confusion": the counts, (labels, labels), rows the truth; NULL for others. `labels` (may be NULL) gets how many. */
+GLIA_API const int64_t *glia_metric_confusion(const glia_metric *metric, int64_t *labels);
+
+GLIA_API const char *glia_metric_name(const glia_metric *metric); /* its text, without spaces */
+GLIA_API int64_t glia_metric_samples(const glia_metric *metric);  /* seen, without ignored ones */
+GLIA_API bool glia_metric_larger_is_better(const glia_metric *metric);
+GLIA_API bool glia_metric_takes_values(const glia_metric *metric); /* targets are float values, not labels */
+
+/* Takes the first text off a list with commas ("accuracy, topk(k=3), f1"); false: the list is over. */
+GLIA_API bool glia_metric_next(const char **list, char *text, size_t size);
+
+typedef struct glia_metric_info {
+    const char *name, *what; /* what: a line for people */
+    const char *options;     /* that it takes, in words; "" if none */
+    bool larger_is_better, takes_values;
+} glia_metric_info;
+/* Fills at most `capacity`; returns how many there are. */
+GLIA_API int glia_metric_list(glia_metric_info *out, int capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -20,6 +20,12 @@ static glia_error error;
         if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
     } while (0)
 
+#define ASSERT_NEAR(a, b, most)                                                                                        \
+    do {                                                                                                               \
+        double near_a = (double)(a), near_b = (double)(b);                                                             \
+        if (!(fabs(near_a - near_b) <= (most))) fail_msg("%s is %g, not %g", #a, near_a, near_b);                      \
+    } while (0)
+
 static glia_augment *need(const char *text) {
     glia_augment *augment = glia_augment_parse(text, &error);
     if (!augment) fail_msg("\"%s\": %s", text, error.message);
@@ -30,8 +36,13 @@ static glia_augment *need(const char *text) {
 
 static void test_text(void **state) {
     (void)state;
-    static const char *const same[] = { "", "flip", "crop(pad=2, edge=reflect, p=0.25) flip vflip(p=0.125)",
-                                        "crop(fill=-0.1) crop(pad=1, edge=wrap) crop(edge=edge)" };
+    static const char *const same[] = { "",
+                                        "flip",
+                                        "crop(pad=2, edge=reflect, p=0.25) flip vflip(p=0.125)",
+                                        "crop(fill=-0.1) crop(pad=1, edge=wrap) crop(edge=edge)",
+                                        "rotate(degrees=30) scale(by=0.5..1.5) translate(y=-1) shear(y=3)",
+                                        "resized_crop(scale=0.2..1) elastic(sigma=3) jitter(brightness=0.2, hue=0.1)",
+                                        "grayscale(p=1) blur(sigma=0.1..1) erase(noise=1) noise(sigma=0.1) normalize" };
     for (int i = 0; i < GLIA_COUNT(same); i++) {
         glia_augment *augment = need(same[i]);
         char *text = glia_augment_print(augment);
@@ -77,6 +88,13 @@ static void test_text_refusals(void **state) {
         { "flip,flip", "blank" },
         { "crop(pad=4,)", "constant" },
         { "crop(pad=99999999999)", "whole" },
+        { "scale(by=2)", "LOW..HIGH" },
+        { "scale(by=2..1)", "begins" },
+        { "scale(1..2..3)", "LOW..HIGH" },
+        { "scale(0..1)", "0.01" },
+        { "normalize(1/2/3/4/5/6/7/8/9)", "A/B/C" },
+        { "normalize(stddev=0)", "1e-09" },
+        { "jitter(hue=0.6)", "0.5" },
     };
     for (int i = 0; i < GLIA_COUNT(cases); i++) {
         assert_null(glia_augment_parse(cases[i].text, NULL));
@@ -120,7 +138,7 @@ static void test_move(void **state) {
     for (int edge = 0; edge < 4; edge++)
         for (int top = -2; top <= 2; top++)
             for (int left = -2; left <= 2; left++) {
-                glia_augment_move(in, out, small, top, left, (glia_edge)edge, -9);
+                glia_augment_shift(in, out, small, top, left, (glia_edge)edge, -9);
                 for (int c = 0; c < 2; c++)
                     for (int y = 0; y < 3; y++)
                         for (int x = 0; x < 4; x++) {
@@ -129,9 +147,9 @@ static void test_move(void **state) {
                             assert_true(out[c * 12 + y * 4 + x] == want);
                         }
             }
-    glia_augment_move(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far beyond */
+    glia_augment_shift(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far beyond */
     for (int i = 0; i < 24; i++) assert_true(out[i] == in[i / 4 * 4]);
-    glia_augment_move(in, out, small, 100, 0, GLIA_EDGE_CONSTANT, 3);
+    glia_augment_shift(in, out, small, 100, 0, GLIA_EDGE_CONSTANT, 3);
     for (int i = 0; i < 24; i++) assert_true(out[i] == 3);
 }
 
@@ -144,6 +162,135 @@ static void test_flips(void **state) {
     count_up(x, 24);
     glia_augment_overturn(x, small);
     for (int i = 0; i < 24; i++) assert_true(x[i] == (float)(i / 12 * 12 + (2 - i / 4 % 3) * 4 + i % 4 + 1));
+}
+
+/* ---- results of torchvision and SciPy ------------------------------------------------------- */
+
+static void made(float *x, size_t n, uint32_t start) {
+    for (size_t i = 0; i < n; i++) x[i] = (float)((double)((start + (uint32_t)i) * 2654435761u) / 4294967296.0);
+}
+
+static float deg(double degrees) { return (float)(degrees * 3.14159265358979323846 / 180); }
+
+/* x as the case of this name changes it. */
+static void change(const char *name, const double *p, glia_frame frame, float *x) {
+    float out[1024], extra[2048 + 1024];
+    const float v = (float)p[0];
+    if (!strcmp(name, "affine")) {
+        const glia_edge none = GLIA_EDGE_CONSTANT;
+        const double pi = 3.14159265358979323846;
+        glia_motion m = glia_motion_shear(tan(p[4] * pi / 180), tan(p[5] * pi / 180), none, 0);
+        m = glia_motion_join(m, glia_motion_rotate(p[0] * pi / 180, none, 0));
+        m = glia_motion_join(m, glia_motion_scale(p[3], none, 0));
+        m = glia_motion_join(m, glia_motion_translate(p[1], p[2], none, 0));
+        glia_augment_move(x, out, frame, &m);
+    } else if (!strcmp(name, "edge")) {
+        glia_motion m = glia_motion_rotate(deg(35), (glia_edge)p[0], 0.375);
+        m.m[2] = -1.25, m.m[5] = 2.5;
+        glia_augment_move(x, out, frame, &m);
+    } else if (!strcmp(name, "resize")) {
+        glia_augment_resize(x, out, frame, (int)p[0], (int)p[1], (int)p[2], (int)p[3]);
+    } else if (!strcmp(name, "elastic")) {
+        const size_t plane = (size_t)frame.height * (size_t)frame.width;
+        float *field = calloc(2 * plane, sizeof *field);
+        assert_non_null(field);
+        made(field, 2 * plane, 1000);
+        for (size_t i = 0; i < 2 * plane; i++) field[i] = (float)(p[0] * (2 * (double)field[i] - 1));
+        glia_augment_gauss(field, 2, frame.height, frame.width, p[1], (int)(4 * p[1] + 0.5), GLIA_EDGE_CONSTANT, extra);
+        glia_augment_displace(x, out, frame, field, field + plane, GLIA_EDGE_CONSTANT, 0);
+        free(field);
+    } else {
+        if (!strcmp(name, "brightness"))
+            glia_augment_brightness(x, frame, v);
+        else if (!strcmp(name, "contrast"))
+            glia_augment_contrast(x, frame, v);
+        else if (!strcmp(name, "saturation"))
+            glia_augment_saturation(x, frame, v);
+        else if (!strcmp(name, "hue"))
+            glia_augment_hue(x, frame, v);
+        else if (!strcmp(name, "grey"))
+            glia_augment_grey(x, frame);
+        else if (!strcmp(name, "blur"))
+            glia_augment_gauss(x, frame.channels, frame.height, frame.width, p[0], (int)ceil(3 * p[0]),
+                               GLIA_EDGE_REFLECT, extra);
+        else
+            fail_msg("no case %s", name);
+        return;
+    }
+    memcpy(x, out, frame.count * sizeof *x);
+}
+
+static void test_golden(void **state) {
+    (void)state;
+    FILE *file = fopen(GLIA_GOLDEN_DIR "/augment.txt", "r");
+    assert_non_null(file);
+    static char line[1 << 16];
+    int cases = 0;
+    while (fgets(line, sizeof line, file)) {
+        char name[32];
+        glia_frame frame;
+        int used = 0;
+        assert_int_equal(sscanf(line, "%31s %d %d %d%n", name, &frame.channels, &frame.height, &frame.width, &used), 4);
+        double p[8] = { 0 };
+        char *at = line + used;
+        for (int k = 0; k < 8; k++) p[k] = strtod(at, &at);
+        frame.count = (size_t)frame.channels * (size_t)frame.height * (size_t)frame.width;
+        assert_true(frame.count <= 1024);
+        float x[1024];
+        made(x, frame.count, 0);
+        change(name, p, frame, x);
+        assert_non_null(fgets(line, sizeof line, file));
+        at = line;
+        for (size_t i = 0; i < frame.count; i++) {
+            double want = strtod(at, &at);
+            if (!(fabs((double)x[i] - want) <= 2e-5)) {
+                fail_msg("%s, parameter %g: value %zu is %g, not %g", name, p[0], i, (double)x[i], want);
+            }
+        }
+        cases++;
+    }
+    fclose(file);
+    assert_in_range(cases, 30, 1000);
+}
+
+/* Neighbours are one motion, drawn from the streams of their places, flips between them included. */
+static void test_joined(void **state) {
+    (void)state;
+    glia_augment *augment = need("rotate(20) flip(p=1) shear(5, edge=constant) noise(1e-9) translate(0.3) vflip(p=1)");
+    const glia_frame frame = { 1, 9, 8, 72 };
+    float x[72], y[72], out[72];
+    made(x, 72, 0);
+    memcpy(y, x, sizeof x);
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 9, 8), 3, 2, 17, x, &error), GLIA_OK);
+    const uint64_t key = glia_augment_key(3, 2);
+    glia_motion whole[2] = { { .m = { 1, 0, 0, 0, 1, 0 } }, { .m = { 1, 0, 0, 0, 1, 0 } } };
+    for (int i = 0; i < augment->n; i++) {
+        glia_motion next = { .m = { 1, 0, 0, 0, 1, 0 } };
+        glia_rng rng = glia_augment_rng(key, 17, i);
+        if (augment->steps[i].kind->move) {
+            augment->steps[i].kind->move(augment->steps[i].opts, frame, &rng, &next);
+            whole[i > 3] = glia_motion_join(whole[i > 3], next);
+        }
+    }
+    assert_true(fabs(whole[0].m[1]) > 1e-3 && whole[0].m[0] < 0);
+    glia_augment_move(y, out, frame, &whole[0]);
+    glia_augment_move(out, y, frame, &whole[1]);
+    for (int i = 0; i < 72; i++) ASSERT_NEAR(x[i], y[i], 1e-6);
+    glia_augment_free(augment);
+
+    augment = need("scale(0.5..0.5, fill=1) scale(0.5..0.5)"); /* other fills: not joined, so there is a ring of 1 */
+    for (int i = 0; i < 72; i++) x[i] = 0.5f;
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 9, 8), 3, 2, 17, x, &error), GLIA_OK);
+    float most = 0;
+    for (int i = 0; i < 72; i++) most = fmaxf(most, x[i]);
+    assert_true(x[0] == 0 && most == 1);
+    glia_augment_free(augment);
+    augment = need("flip(p=1) vflip(p=1)"); /* without sampling */
+    made(x, 72, 0);
+    memcpy(y, x, sizeof x);
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 9, 8), 3, 2, 17, x, &error), GLIA_OK);
+    for (int i = 0; i < 72; i++) assert_true(x[i] == y[71 - i]);
+    glia_augment_free(augment);
 }
 
 /* ---- draws -------------------------------------------------------------------------------- */
@@ -174,6 +321,205 @@ static void test_crop_draws(void **state) {
         flipped += x[0] == 1;
     }
     assert_in_range(flipped, 2500 - 220, 2500 + 220);
+    glia_augment_free(augment);
+}
+
+/* What a motion's parameters are, from its matrix, over many samples: mean, deviation, and the ends of their range. */
+typedef struct spread {
+    double mean, deviation, least, most;
+} spread;
+
+static spread spread_of(const double *values, int n) {
+    spread s = { .least = values[0], .most = values[0] };
+    for (int i = 0; i < n; i++) s.mean += values[i] / n;
+    for (int i = 0; i < n; i++) s.deviation += (values[i] - s.mean) * (values[i] - s.mean) / n;
+    s.deviation = sqrt(s.deviation);
+    for (int i = 0; i < n; i++) s.least = fmin(s.least, values[i]), s.most = fmax(s.most, values[i]);
+    return s;
+}
+
+enum { DRAWS = 4000 };
+
+/* U(low, high), within what DRAWS tell. */
+static void assert_uniform(const double *values, double low, double high) {
+    spread s = spread_of(values, DRAWS);
+    const double range = high - low;
+    assert_true(s.least >= low - 1e-5 * range && s.most <= high + 1e-5 * range);
+    assert_true(s.least < low + 0.01 * range && s.most > high - 0.01 * range);
+    ASSERT_NEAR(s.mean, (low + high) / 2, 0.025 * range);
+    ASSERT_NEAR(s.deviation, range / sqrt(12), 0.015 * range);
+}
+
+static void test_motion_draws(void **state) {
+    (void)state;
+    static double a[DRAWS], b[DRAWS], c[DRAWS], d[DRAWS], e[DRAWS];
+    glia_augment *augment = need("rotate(40) scale(0.5..2) translate(0.5, 0.25) shear(30, 20) translate(0.5, -1)");
+    const glia_frame frame = { 1, 4000, 2000, 8000000 };
+    for (int i = 0; i < DRAWS; i++) {
+        glia_motion m[5];
+        for (int k = 0; k < 5; k++) {
+            glia_rng rng = glia_augment_rng(glia_augment_key(7, 0), i, k);
+            augment->steps[k].kind->move(augment->steps[k].opts, frame, &rng, &m[k]);
+        }
+        a[i] = atan2(m[0].m[1], m[0].m[0]) * 180 / 3.14159265358979;
+        b[i] = 1 / m[1].m[0];
+        c[i] = m[2].m[2];
+        d[i] = m[2].m[5];
+        e[i] = atan(m[3].m[1]) * 180 / 3.14159265358979;
+        ASSERT_NEAR(m[0].m[0] * m[0].m[4] - m[0].m[1] * m[0].m[3], 1, 1e-12);
+        ASSERT_NEAR(m[3].m[0] * m[3].m[4] - m[3].m[1] * m[3].m[3], 1, 1e-12);
+        assert_true(m[4].m[5] == 0 && c[i] == rint(c[i]));
+    }
+    assert_uniform(a, -40, 40);
+    assert_uniform(b, 0.5, 2);
+    assert_uniform(c, -1000, 1000);
+    assert_uniform(d, -1000, 1000);
+    assert_uniform(e, -30, 30);
+    glia_augment_free(augment);
+}
+
+/* A part's area and ratio are of their ranges, and it lies anywhere in the frame. */
+static void test_part_draws(void **state) {
+    (void)state;
+    const glia_frame frame = { 3, 600, 600, 1080000 };
+    const double scale[2] = { 0.1, 0.4 }, ratio[2] = { 0.5, 2 };
+    static double share[DRAWS], aspect[DRAWS], place[DRAWS];
+    for (int i = 0; i < DRAWS; i++) {
+        glia_rng rng = { .seed = 1, .stream = (uint64_t)i };
+        glia_part part = { 0 };
+        assert_true(glia_augment_draw_part(frame, scale, ratio, &rng, &part));
+        assert_true(part.top >= 0 && part.left >= 0 && part.top + part.height <= 600 && part.left + part.width <= 600);
+        share[i] = part.width * part.height / 360000.0;
+        aspect[i] = log((double)part.width / part.height);
+        place[i] = part.left / (600.0 - part.width);
+    }
+    spread s = spread_of(share, DRAWS); /* ends are moved a little by whole pixels */
+    ASSERT_NEAR(s.mean, 0.25, 0.01);
+    ASSERT_NEAR(s.least, 0.1, 0.003);
+    ASSERT_NEAR(s.most, 0.4, 0.003);
+    s = spread_of(aspect, DRAWS);
+    ASSERT_NEAR(s.mean, 0, 0.04);
+    ASSERT_NEAR(s.deviation, 2 * log(2) / sqrt(12), 0.02);
+    assert_uniform(place, 0, 1);
+    glia_rng rng = { .seed = 1 };
+    glia_part part;
+    assert_false(glia_augment_draw_part((glia_frame){ 1, 1, 100, 100 }, (double[]){ 0.9, 1 }, ratio, &rng, &part));
+    glia_augment *augment = need("resized_crop(0.9..1, 0.5..2)"); /* falls back to the middle */
+    float x[100];
+    for (int i = 0; i < 100; i++) x[i] = (float)i;
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 1, 100), 1, 0, 0, x, &error), GLIA_OK);
+    assert_true(x[0] == 49 && x[99] == 50); /* 2 wide, from 49 */
+    glia_augment_free(augment);
+}
+
+static void test_value_draws(void **state) {
+    (void)state;
+    static double factor[DRAWS], turn[DRAWS];
+    glia_augment *bright = need("jitter(brightness=0.4)"), *hue = need("jitter(hue=0.1)");
+    for (int i = 0; i < DRAWS; i++) {
+        float x[3] = { 0.5f, 0.5f, 0.5f }, red[3] = { 1, 0, 0 };
+        assert_int_equal(glia_augment_apply(bright, GLIA_SHAPE(3, 1, 1), 2, 0, i, x, &error), GLIA_OK);
+        assert_int_equal(glia_augment_apply(hue, GLIA_SHAPE(3, 1, 1), 2, 0, i, red, &error), GLIA_OK);
+        factor[i] = (double)x[0] / 0.5;
+        turn[i] = (double)(red[1] - red[2]) / 6; /* red turns to yellow or to magenta, in a line */
+    }
+    assert_uniform(factor, 0.6, 1.4);
+    assert_uniform(turn, -0.1, 0.1);
+    glia_augment_free(bright);
+    glia_augment_free(hue);
+
+    glia_augment *noise = need("noise(0.2)");
+    static float x[DRAWS];
+    for (int i = 0; i < DRAWS; i++) x[i] = 1;
+    assert_int_equal(glia_augment_apply(noise, GLIA_SHAPE(DRAWS), 2, 0, 0, x, &error), GLIA_OK);
+    for (int i = 0; i < DRAWS; i++) factor[i] = (double)x[i];
+    spread s = spread_of(factor, DRAWS);
+    ASSERT_NEAR(s.mean, 1, 0.016); /* 5 deviations */
+    ASSERT_NEAR(s.deviation, 0.2, 0.012);
+    glia_augment_free(noise);
+}
+
+/* The field of an elastic distortion has the deviation that sums of uniform numbers have. */
+static void test_elastic_draws(void **state) {
+    (void)state;
+    enum { SIZE = 64 };
+    static float x[SIZE * SIZE];
+    const double alpha = 20, sigma = 3;
+    double sum = 0, squares = 0, expected = 0, moved = 0;
+    for (int k = -12; k <= 12; k++) sum += exp(-0.5 * k * k / (sigma * sigma));
+    for (int k = -12; k <= 12; k++) squares += pow(exp(-0.5 * k * k / (sigma * sigma)) / sum, 2);
+    expected = alpha / sqrt(3) * squares;
+    glia_augment *augment = need("elastic(alpha=20, sigma=3)");
+    int64_t n = 0;
+    for (int i = 0; i < 60; i++) {
+        for (int k = 0; k < SIZE * SIZE; k++) x[k] = (float)(k % SIZE);
+        assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, SIZE, SIZE), 2, 0, i, x, &error), GLIA_OK);
+        for (int y = 16; y < SIZE - 16; y++)
+            for (int k = 16; k < SIZE - 16; k++, n++) moved += pow((double)x[y * SIZE + k] - (double)k, 2);
+    }
+    ASSERT_NEAR(sqrt(moved / (double)n), expected, 0.08 * expected);
+    glia_augment_free(augment);
+}
+
+/* A rectangle, erased in every channel, as often and as large as its options say. */
+static void test_erase(void **state) {
+    (void)state;
+    enum { SIZE = 50, COUNT = 2 * SIZE * SIZE };
+    static float x[COUNT];
+    glia_augment *augment = need("erase(p=0.75, scale=0.1..0.3, ratio=0.5..2, value=-1)");
+    double area = 0;
+    int hit = 0;
+    for (int i = 0; i < 2000; i++) {
+        for (int k = 0; k < COUNT; k++) x[k] = 1;
+        assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(2, SIZE, SIZE), 2, 0, i, x, &error), GLIA_OK);
+        int rows = 0, columns = 0, cells = 0;
+        for (int r = 0; r < SIZE; r++) {
+            bool row = false, column = false;
+            for (int k = 0; k < SIZE; k++) {
+                assert_true(x[r * SIZE + k] == x[SIZE * SIZE + r * SIZE + k]);
+                row = row || x[r * SIZE + k] == -1;
+                column = column || x[k * SIZE + r] == -1;
+                cells += x[r * SIZE + k] == -1;
+            }
+            rows += row;
+            columns += column;
+        }
+        assert_int_equal(cells, rows * columns);
+        hit += cells > 0;
+        area += cells;
+    }
+    assert_in_range(hit, 1500 - 100, 1500 + 100);
+    ASSERT_NEAR(area / hit / (SIZE * SIZE), 0.2, 0.01);
+    glia_augment_free(augment);
+
+    augment = need("erase(p=1, scale=0.99..1, ratio=1..1, noise=1)");
+    for (int k = 0; k < COUNT; k++) x[k] = 7;
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(2, SIZE, SIZE), 2, 0, 0, x, &error), GLIA_OK);
+    double mean = 0;
+    for (int k = 0; k < COUNT; k++) {
+        assert_true(x[k] >= 0 && x[k] < 1);
+        mean += (double)x[k] / (double)COUNT;
+    }
+    ASSERT_NEAR(mean, 0.5, 0.03);
+    glia_augment_free(augment);
+}
+
+static void test_normalize(void **state) {
+    (void)state;
+    float x[6] = { 0, 1, 2, 3, 4, 5 };
+    glia_augment *augment = need("normalize(1/2/3, stddev=0.5/1/2)");
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(3, 1, 2), 0, 0, 0, x, &error), GLIA_OK);
+    const float want[] = { -2, 0, 0, 1, 0.5f, 1 };
+    assert_memory_equal(x, want, sizeof want);
+    assert_int_equal(glia_augment_check(augment, GLIA_SHAPE(2, 1, 2), &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("3 means");
+    char *text = glia_augment_print(augment);
+    assert_string_equal(text, "normalize(mean=1/2/3, stddev=0.5/1/2)");
+    free(text);
+    glia_augment_free(augment);
+    augment = need("normalize");
+    assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(2), 0, 0, 0, x, &error), GLIA_OK);
+    assert_true(x[0] == -5 && x[1] == -1);
     glia_augment_free(augment);
 }
 
@@ -254,6 +600,8 @@ static void test_loader_workers(void **state) {
     static double weights[N];
     for (int i = 0; i < N; i++) weights[i] = i % 5;
     same_batches("crop(pad=2, edge=reflect) flip vflip(0.1)", (glia_loader_opts){ .batch = 3, .shuffle = true });
+    same_batches("rotate shear elastic(alpha=4, sigma=1) jitter(0.2, 0.2, 0.2, 0.1) resized_crop blur erase noise",
+                 (glia_loader_opts){ .batch = 60, .shuffle = true });
     same_batches("crop flip", (glia_loader_opts){ .batch = 100, .stratified = true, .drop_last = true });
     same_batches("crop flip", (glia_loader_opts){ .batch = 8, .weights = weights, .seed = 3 });
 }
@@ -278,7 +626,7 @@ static void test_loader_values(void **state) {
             assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(3, 6, 5), 9, 4, b.indices[i], x, &error), GLIA_OK);
             for (int k = 0; k < 90; k++) {
                 double want = ((x[k] - mean[k / 30]) / stddev[k / 30] - 1) / 0.5;
-                assert_float_equal(b.x[i * 90 + k], want, 1e-5);
+                ASSERT_NEAR(b.x[i * 90 + k], want, 1e-5);
             }
         }
     }
@@ -379,7 +727,11 @@ int main(void) {
         cmocka_unit_test(test_move),          cmocka_unit_test(test_flips),
         cmocka_unit_test(test_crop_draws),    cmocka_unit_test(test_loader_workers),
         cmocka_unit_test(test_loader_values), cmocka_unit_test(test_weighted),
-        cmocka_unit_test(test_stratified),
+        cmocka_unit_test(test_stratified),    cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_joined),        cmocka_unit_test(test_motion_draws),
+        cmocka_unit_test(test_part_draws),    cmocka_unit_test(test_value_draws),
+        cmocka_unit_test(test_elastic_draws), cmocka_unit_test(test_erase),
+        cmocka_unit_test(test_normalize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

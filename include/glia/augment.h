@@ -65,6 +65,114 @@ typedef struct glia_augment_flip_opts {
 GLIA_API void glia_augment_flip(glia_augment *augment, glia_augment_flip_opts opts);
 GLIA_API void glia_augment_vflip(glia_augment *augment, glia_augment_flip_opts opts);
 
+/* Rotation, scaling, translation and shear about the middle, sampled bilinearly. Neighbours in a pipeline, flips between
+ * them too, are one motion and sampled once. */
+
+/* "rotate": by an angle of [-degrees, degrees]. */
+typedef struct glia_augment_rotate_opts {
+    double degrees; /* 0: 15 */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_rotate_opts;
+GLIA_API void glia_augment_rotate(glia_augment *augment, glia_augment_rotate_opts opts);
+
+/* "scale": by a factor out of a range; above 1 makes larger. */
+typedef struct glia_augment_scale_opts {
+    double by[2]; /* 0: 0.9..1.1 */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_scale_opts;
+GLIA_API void glia_augment_scale(glia_augment *augment, glia_augment_scale_opts opts);
+
+/* "translate": by whole pixels, at most these shares of the width and the height. */
+typedef struct glia_augment_translate_opts {
+    double x; /* 0: 0.1 */
+    double y; /* 0: as x; negative: none */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_translate_opts;
+GLIA_API void glia_augment_translate(glia_augment *augment, glia_augment_translate_opts opts);
+
+/* "shear": by angles of [-x, x] along rows and [-y, y] along columns. */
+typedef struct glia_augment_shear_opts {
+    double x, y; /* degrees; x 0: 10 */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_shear_opts;
+GLIA_API void glia_augment_shear(glia_augment *augment, glia_augment_shear_opts opts);
+
+/* "resized_crop" (Szegedy et al. 2015): cuts out a part of this share of the area and this ratio of width to height, and
+ * resizes it to (H, W). */
+typedef struct glia_augment_resized_crop_opts {
+    double scale[2]; /* 0: 0.08..1 */
+    double ratio[2]; /* 0: 3/4..4/3 */
+    double p;
+} glia_augment_resized_crop_opts;
+GLIA_API void glia_augment_resized_crop(glia_augment *augment, glia_augment_resized_crop_opts opts);
+
+/* "elastic" (Simard, Steinkraus and Platt 2003): every pixel moves by alpha times a field drawn from U(-1, 1) and
+ * smoothed by a Gaussian of sigma pixels. */
+typedef struct glia_augment_elastic_opts {
+    double alpha; /* 0: 34, the paper's for 29 x 29 */
+    double sigma; /* 0: 4 */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_elastic_opts;
+GLIA_API void glia_augment_elastic(glia_augment *augment, glia_augment_elastic_opts opts);
+
+/* "jitter": colours, in an order that is drawn too. Brightness, contrast and saturation are multiplied by a factor of
+ * [1 - v, 1 + v], not below 0; the hue turns by [-hue, hue] of a circle. Saturation and hue need three channels and leave
+ * grey images alone. Values are cut off at [0, 1]. The formulas are torchvision's. */
+typedef struct glia_augment_jitter_opts {
+    double brightness, contrast, saturation, hue, p;
+} glia_augment_jitter_opts;
+GLIA_API void glia_augment_jitter(glia_augment *augment, glia_augment_jitter_opts opts);
+
+/* "grayscale": the channels become their luma. p 0: 0.1. */
+typedef struct glia_augment_grayscale_opts {
+    double p;
+} glia_augment_grayscale_opts;
+GLIA_API void glia_augment_grayscale(glia_augment *augment, glia_augment_grayscale_opts opts);
+
+/* "blur": a Gaussian whose sigma, in pixels, is of this range. */
+typedef struct glia_augment_blur_opts {
+    double sigma[2]; /* 0: 0.1..2 */
+    double p;
+} glia_augment_blur_opts;
+GLIA_API void glia_augment_blur(glia_augment *augment, glia_augment_blur_opts opts);
+
+/* "erase" (Zhong et al. 2017): a rectangle of this share of the area and this ratio of height to width becomes `value`,
+ * or noise of [0, 1). p 0: 0.5. */
+typedef struct glia_augment_erase_opts {
+    double p;
+    double scale[2]; /* 0: 0.02..0.33 */
+    double ratio[2]; /* 0: 0.3..3.3 */
+    double value;
+    int noise; /* 1: noise */
+} glia_augment_erase_opts;
+GLIA_API void glia_augment_erase(glia_augment *augment, glia_augment_erase_opts opts);
+
+/* ==== samples of any shape ================================================================== */
+
+/* "noise": adds N(0, sigma^2) to every value. */
+typedef struct glia_augment_noise_opts {
+    double sigma; /* 0: 0.05 */
+    double p;
+} glia_augment_noise_opts;
+GLIA_API void glia_augment_noise(glia_augment *augment, glia_augment_noise_opts opts);
+
+/* "normalize": (x - mean) / stddev, one of each, or one for each channel. What the data set's own normalisation does
+ * (glia_data_normalize) comes after the pipeline. */
+enum { GLIA_AUGMENT_LIST = 8 };
+typedef struct glia_augment_list {
+    int n;
+    double at[GLIA_AUGMENT_LIST];
+} glia_augment_list;
+typedef struct glia_augment_normalize_opts {
+    glia_augment_list mean, stddev; /* n 0: 0.5 */
+} glia_augment_normalize_opts;
+GLIA_API void glia_augment_normalize(glia_augment *augment, glia_augment_normalize_opts opts);
+
 #ifdef __cplusplus
 }
 #endif

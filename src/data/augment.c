@@ -27,6 +27,7 @@ static double field_at(const void *opts, const glia_augment_field *field, int wh
     switch (field->kind) {
     case GLIA_AUGMENT_WHOLE: return *(const int *)at;
     case GLIA_AUGMENT_EDGE: return *(const glia_edge *)at;
+    case GLIA_AUGMENT_LIST_OF: return ((const glia_augment_list *)at)->at[which];
     default: return ((const double *)at)[which];
     }
 }
@@ -36,11 +37,21 @@ static void set_field(void *opts, const glia_augment_field *field, int which, do
     switch (field->kind) {
     case GLIA_AUGMENT_WHOLE: *(int *)at = (int)value; break;
     case GLIA_AUGMENT_EDGE: *(glia_edge *)at = (glia_edge)value; break;
+    case GLIA_AUGMENT_LIST_OF: ((glia_augment_list *)at)->at[which] = value; break;
     default: ((double *)at)[which] = value;
     }
 }
 
-static int field_width(const glia_augment_field *field) { return field->kind == GLIA_AUGMENT_RANGE ? 2 : 1; }
+static glia_augment_list *list_of(const void *opts, const glia_augment_field *field) {
+    return (glia_augment_list *)((char *)(uintptr_t)opts + field->offset);
+}
+
+/* How many values it has. */
+static int field_width(const void *opts, const glia_augment_field *field) {
+    if (field->kind == GLIA_AUGMENT_LIST_OF) return list_of(opts, field)->n;
+    return field->kind == GLIA_AUGMENT_RANGE ? 2 : 1;
+}
+
 static double fallback_of(const glia_augment_field *field, int which) {
     return which == 1 ? field->upper : field->fallback;
 }
@@ -49,8 +60,11 @@ static double fallback_of(const glia_augment_field *field, int which) {
 static void fill_defaults(const glia_augment_kind *kind, void *opts) {
     for (int f = 0; f < kind->n_fields; f++) {
         const glia_augment_field *field = &kind->fields[f];
-        const int width = field_width(field);
+        const int width = field_width(opts, field);
         bool zero = true;
+        if (field->kind == GLIA_AUGMENT_LIST_OF && width != 0) continue;
+        if (field->kind == GLIA_AUGMENT_LIST_OF)
+            list_of(opts, field)->n = 1, list_of(opts, field)->at[0] = field->fallback;
         for (int i = 0; i < width; i++) zero = zero && field_at(opts, field, i) == 0;
         for (int i = 0; zero && i < width; i++) set_field(opts, field, i, fallback_of(field, i));
     }
@@ -59,7 +73,12 @@ static void fill_defaults(const glia_augment_kind *kind, void *opts) {
 static glia_status check_fields(const glia_augment_kind *kind, const void *opts, glia_error *error) {
     for (int f = 0; f < kind->n_fields; f++) {
         const glia_augment_field *field = &kind->fields[f];
-        for (int i = 0; i < field_width(field); i++) {
+        const int width = field_width(opts, field);
+        if (field->kind == GLIA_AUGMENT_LIST_OF && (width < 1 || width > GLIA_AUGMENT_LIST)) {
+            return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s has %d values; 1 to %d are possible",
+                             kind->name, field->name, width, GLIA_AUGMENT_LIST);
+        }
+        for (int i = 0; i < width; i++) {
             double value = field_at(opts, field, i);
             if (value >= field->least && value <= field->most) continue; /* not so for nan */
             return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s is %g; %g to %g are possible", kind->name,
@@ -152,7 +171,10 @@ glia_status glia_augment_check(const glia_augment *augment, glia_shape sample, g
 static void print_number(double value, glia_text *text) {
     char digits[40];
     for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
+        if (value == rint(value) && fabs(value) < 1e15)
+            snprintf(digits, sizeof digits, "%.0f", value);
+        else
+            snprintf(digits, sizeof digits, "%.*g", precision, value);
         for (char *p = digits; *p; p++) *p = *p == ',' ? '.' : *p; /* some locales' point */
         double back;
         if (glia_number_parse(digits, digits + strlen(digits), &back) && back == value) break;
@@ -161,8 +183,9 @@ static void print_number(double value, glia_text *text) {
 }
 
 static bool is_default(const void *opts, const glia_augment_field *field) {
-    bool same = true;
-    for (int i = 0; i < field_width(field); i++) same = same && field_at(opts, field, i) == fallback_of(field, i);
+    bool same = field->kind != GLIA_AUGMENT_LIST_OF || list_of(opts, field)->n == 1;
+    for (int i = 0; same && i < field_width(opts, field); i++)
+        same = same && field_at(opts, field, i) == fallback_of(field, i);
     return same;
 }
 
@@ -177,8 +200,8 @@ static void print_step(const glia_augment_step *step, glia_text *text) {
             glia_text_printf(text, "%s", edges[(int)field_at(step->opts, field, 0)]);
             continue;
         }
-        for (int i = 0; i < field_width(field); i++) {
-            if (i) glia_text_append(text, "..", 2);
+        for (int i = 0; i < field_width(step->opts, field); i++) {
+            if (i) glia_text_printf(text, "%s", field->kind == GLIA_AUGMENT_RANGE ? ".." : "/");
             print_number(field_at(step->opts, field, i), text);
         }
     }
@@ -225,33 +248,45 @@ static glia_status parse_edge(const reader *r, const char *end, double *value) {
                     r->at);
 }
 
+/* Numbers in [at, end), `separator` between them; how many, 0: none, or too many, or something else. */
+static int parse_numbers(const char *at, const char *end, const char *separator, double *out, int most) {
+    const size_t gap = strlen(separator);
+    for (int n = 0; n < most; n++) {
+        const char *stop = at;
+        while (stop < end && !((size_t)(end - stop) >= gap && !strncmp(stop, separator, gap))) stop++;
+        if (!glia_number_parse(at, stop, &out[n])) return 0;
+        if (stop == end) return n + 1;
+        at = stop + gap;
+    }
+    return 0;
+}
+
 /* The value in [r->at, end). */
 static glia_status parse_value(reader *r, const char *end, const glia_augment_kind *kind,
                                const glia_augment_field *field, void *opts) {
-    double value[2] = { 0 };
-    const char *dots = NULL;
-    for (const char *p = r->at; field->kind == GLIA_AUGMENT_RANGE && p + 1 < end && !dots; p++)
-        if (p[0] == '.' && p[1] == '.') dots = p;
-    bool right = true;
-    if (field->kind == GLIA_AUGMENT_EDGE) {
+    static const char *const what[] = { "a number", "a range LOW..HIGH", "a whole number", "", "numbers A/B/C" };
+    const glia_augment_field_kind is = field->kind;
+    double value[GLIA_AUGMENT_LIST] = { 0 };
+    int n = 1;
+    if (is == GLIA_AUGMENT_EDGE) {
         glia_status status = parse_edge(r, end, value);
         if (status) return status;
-    } else if (field->kind == GLIA_AUGMENT_RANGE) {
-        right = dots && glia_number_parse(r->at, dots, &value[0]) && glia_number_parse(dots + 2, end, &value[1]);
     } else {
-        right = glia_number_parse(r->at, end, &value[0]);
+        const int most = is == GLIA_AUGMENT_LIST_OF ? GLIA_AUGMENT_LIST : is == GLIA_AUGMENT_RANGE ? 2 : 1;
+        n = parse_numbers(r->at, end, is == GLIA_AUGMENT_RANGE ? ".." : "/", value, most);
     }
-    if (!right || (field->kind == GLIA_AUGMENT_WHOLE && (value[0] != floor(value[0]) || fabs(value[0]) > 1e9))) {
+    bool right = n > 0 && (is != GLIA_AUGMENT_RANGE || n == 2);
+    if (is == GLIA_AUGMENT_WHOLE && (value[0] != floor(value[0]) || fabs(value[0]) > 1e9)) right = false;
+    if (!right) {
         return complain(r, r->at, "%s's %s cannot be \"%.*s\"; it is %s", kind->name, field->name,
-                        (int)GLIA_MIN(end - r->at, 40), r->at,
-                        field->kind == GLIA_AUGMENT_RANGE   ? "a range LOW..HIGH"
-                        : field->kind == GLIA_AUGMENT_WHOLE ? "a whole number"
-                                                            : "a number");
+                        (int)GLIA_MIN(end - r->at, 40), r->at, what[is]);
     }
-    if (value[0] == 0 && value[1] == 0 && (field->fallback != 0 || field->upper != 0)) {
+    if (is == GLIA_AUGMENT_LIST_OF) {
+        list_of(opts, field)->n = n;
+    } else if (value[0] == 0 && value[1] == 0 && (field->fallback != 0 || field->upper != 0)) {
         return complain(r, r->at, "%s's %s cannot be 0", kind->name, field->name);
     }
-    for (int i = 0; i < field_width(field); i++) set_field(opts, field, i, value[i]);
+    for (int i = 0; i < n; i++) set_field(opts, field, i, value[i]);
     r->at = end;
     return GLIA_OK;
 }
@@ -360,16 +395,51 @@ glia_rng glia_augment_rng(uint64_t key, int64_t index, int step) {
     return (glia_rng){ .seed = key, .stream = ((uint64_t)step << 40) + (uint64_t)index };
 }
 
+static const glia_motion stay = { .m = { 1, 0, 0, 0, 1, 0 } };
+
+/* Brings what has gathered about. */
+static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *work) {
+    const double *m = motion->m;
+    if (motion->sampled && memcmp(m, stay.m, sizeof stay.m)) {
+        glia_augment_move(work->x, work->spare, frame, motion);
+        glia_augment_exchange(work);
+    } else if (!motion->sampled) {
+        if (m[0] < 0) glia_augment_mirror(work->x, frame);
+        if (m[4] < 0) glia_augment_overturn(work->x, frame);
+    }
+    *motion = stay;
+}
+
+/* Adds a step to the motion that gathers. */
+static void gather(const glia_augment_step *step, glia_frame frame, glia_rng *rng, glia_motion *motion,
+                   glia_augment_work *work) {
+    glia_motion next = stay;
+    step->kind->move(step->opts, frame, rng, &next);
+    const bool other = next.edge != motion->edge || next.fill != motion->fill;
+    if (motion->sampled && next.sampled && other) settle(motion, frame, work);
+    *motion = glia_motion_join(*motion, next);
+}
+
 void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t key, int64_t index, float *x,
                       float *scratch) {
     const size_t count = (size_t)glia_shape_count(sample);
     glia_augment_work work = { .x = x, .spare = scratch, .extra = scratch + count };
+    glia_motion motion = stay;
+    glia_frame moved = { 0 };
     for (int i = 0; i < augment->n; i++) {
         const glia_augment_step *step = &augment->steps[i];
         glia_rng rng = glia_augment_rng(key, index, i);
         if (step->p < 1 && glia_rng_uniform(&rng) >= step->p) continue;
-        step->kind->run(step->opts, glia_augment_frame(step->kind, sample), &rng, &work);
+        const glia_frame frame = glia_augment_frame(step->kind, sample);
+        if (step->kind->move) {
+            moved = frame;
+            gather(step, frame, &rng, &motion, &work);
+        } else {
+            settle(&motion, moved, &work);
+            step->kind->run(step->opts, frame, &rng, &work);
+        }
     }
+    settle(&motion, moved, &work);
     if (work.x != x) memcpy(x, work.x, count * sizeof *x);
 }
 

@@ -13,10 +13,11 @@
 /* ---- transformations ---------------------------------------------------------------------- */
 
 typedef enum glia_augment_field_kind {
-    GLIA_AUGMENT_REAL,  /* double */
-    GLIA_AUGMENT_RANGE, /* double[2], low and high */
-    GLIA_AUGMENT_WHOLE, /* int */
-    GLIA_AUGMENT_EDGE,  /* glia_edge */
+    GLIA_AUGMENT_REAL,   /* double */
+    GLIA_AUGMENT_RANGE,  /* double[2], low and high */
+    GLIA_AUGMENT_WHOLE,  /* int */
+    GLIA_AUGMENT_EDGE,   /* glia_edge */
+    GLIA_AUGMENT_LIST_OF /* glia_augment_list */
 } glia_augment_field_kind;
 
 typedef struct glia_augment_field {
@@ -48,6 +49,15 @@ typedef struct glia_augment_work {
 } glia_augment_work;
 void glia_augment_exchange(glia_augment_work *work);
 
+/* A motion of the plane: the pixel at (x, y) comes from (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]), both counted
+ * from the middle. */
+typedef struct glia_motion {
+    double m[6];
+    bool sampled; /* false: flips alone, which move whole pixels */
+    glia_edge edge;
+    float fill;
+} glia_motion;
+
 typedef struct glia_augment_kind {
     const char *name;
     enum { GLIA_AUGMENT_ANY, GLIA_AUGMENT_IMAGE, GLIA_AUGMENT_SERIES } of;
@@ -56,7 +66,9 @@ typedef struct glia_augment_kind {
     size_t opts_bytes;
     glia_status (*check)(const void *opts, glia_frame frame, glia_error *error); /* or NULL */
     size_t (*extra)(const void *opts, glia_frame frame);                         /* or NULL: none */
+    /* One of the two: run changes the sample; move says where pixels come from, *motion being that they stay. */
     void (*run)(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work);
+    void (*move)(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion);
 } glia_augment_kind;
 
 #define AUGMENT(name) extern const glia_augment_kind glia_augment_##name##_kind;
@@ -108,8 +120,49 @@ static inline int64_t glia_edge_source(glia_edge edge, int64_t i, int64_t n) {
 }
 
 /* out(y, x) = in(y + top, x + left). */
-void glia_augment_move(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill);
+void glia_augment_shift(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill);
 void glia_augment_mirror(float *x, glia_frame frame);   /* left to right */
 void glia_augment_overturn(float *x, glia_frame frame); /* top to bottom */
+
+/* Clockwise by radians; larger by a factor; along rows and columns, by tangents; right and down by pixels. */
+glia_motion glia_motion_rotate(double angle, glia_edge edge, double fill);
+glia_motion glia_motion_scale(double factor, glia_edge edge, double fill);
+glia_motion glia_motion_shear(double x, double y, glia_edge edge, double fill);
+glia_motion glia_motion_translate(double x, double y, glia_edge edge, double fill);
+/* first, then second. */
+glia_motion glia_motion_join(glia_motion first, glia_motion second);
+void glia_augment_move(const float *in, float *out, glia_frame frame, const glia_motion *motion);
+
+/* The part [top, top + height) x [left, left + width), resized to the frame: bilinear, pixels are areas. */
+void glia_augment_resize(const float *in, float *out, glia_frame frame, int top, int left, int height, int width);
+
+/* out(y, x) = in(y + dy(y, x), x + dx(y, x)), bilinear. */
+void glia_augment_displace(const float *in, float *out, glia_frame frame, const float *dx, const float *dy,
+                           glia_edge edge, float fill);
+
+/* Convolves planes (n, height, width) with a Gaussian cut off at `radius`, in place; scratch as below. Beyond the edge
+ * are zeros (GLIA_EDGE_CONSTANT) or what `edge` says. */
+enum { GLIA_BLUR_RADIUS = 128 };
+void glia_augment_gauss(float *x, int n, int height, int width, double sigma, int radius, glia_edge edge,
+                        float *scratch);
+size_t glia_augment_gauss_scratch(int height, int width);
+
+/* torchvision's: cut off at [0, 1]; images of one channel or three. */
+void glia_augment_brightness(float *x, glia_frame frame, float factor);
+void glia_augment_contrast(float *x, glia_frame frame, float factor);
+void glia_augment_saturation(float *x, glia_frame frame, float factor);
+void glia_augment_hue(float *x, glia_frame frame, float turn);
+void glia_augment_grey(float *x, glia_frame frame);
+
+/* A rectangle drawn as Szegedy et al. and Zhong et al. do: share and ratio (across : down) in ranges, inside the frame. */
+typedef struct glia_part {
+    int top, left, height, width;
+} glia_part;
+bool glia_augment_draw_part(glia_frame frame, const double scale[2], const double ratio[2], glia_rng *rng,
+                            glia_part *part); /* false: ten trials did not fit */
+
+static inline double glia_rng_between(glia_rng *rng, double low, double high) {
+    return low + (high - low) * glia_rng_uniform(rng);
+}
 
 #endif

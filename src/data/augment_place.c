@@ -5,7 +5,7 @@
 
 /* ---- cropping ----------------------------------------------------------------------------- */
 
-void glia_augment_move(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill) {
+void glia_augment_shift(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill) {
     const int width = frame.width, height = frame.height;
     const int from = GLIA_MIN(GLIA_MAX(-left, 0), width), to = GLIA_MAX(GLIA_MIN(width - left, width), from);
     for (int c = 0; c < frame.channels; c++, in += (size_t)height * (size_t)width) {
@@ -32,7 +32,7 @@ static void crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_aug
     const uint64_t places = 2 * (uint64_t)o->pad + 1;
     int top = (int)glia_rng_below(rng, places) - o->pad, left = (int)glia_rng_below(rng, places) - o->pad;
     if (!top && !left) return;
-    glia_augment_move(work->x, work->spare, frame, top, left, o->edge, (float)o->fill);
+    glia_augment_shift(work->x, work->spare, frame, top, left, o->edge, (float)o->fill);
     glia_augment_exchange(work);
 }
 
@@ -80,14 +80,14 @@ void glia_augment_overturn(float *x, glia_frame frame) {
     }
 }
 
-static void flip_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
-    (void)opts, (void)rng;
-    glia_augment_mirror(work->x, frame);
+static void flip_move(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
+    (void)opts, (void)frame, (void)rng;
+    motion->m[0] = -1;
 }
 
-static void vflip_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
-    (void)opts, (void)rng;
-    glia_augment_overturn(work->x, frame);
+static void vflip_move(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
+    (void)opts, (void)frame, (void)rng;
+    motion->m[4] = -1;
 }
 
 static const glia_augment_field flip_fields[] = { AUGMENT_FIELD(glia_augment_flip_opts, REAL, p, 0, 1, 0.5, 0) };
@@ -97,7 +97,7 @@ const glia_augment_kind glia_augment_flip_kind = {
     .fields = flip_fields,
     .n_fields = GLIA_COUNT(flip_fields),
     .opts_bytes = sizeof(glia_augment_flip_opts),
-    .run = flip_run,
+    .move = flip_move,
 };
 const glia_augment_kind glia_augment_vflip_kind = {
     .name = "vflip",
@@ -105,7 +105,7 @@ const glia_augment_kind glia_augment_vflip_kind = {
     .fields = flip_fields,
     .n_fields = GLIA_COUNT(flip_fields),
     .opts_bytes = sizeof(glia_augment_flip_opts),
-    .run = vflip_run,
+    .move = vflip_move,
 };
 
 void glia_augment_flip(glia_augment *augment, glia_augment_flip_opts opts) {

@@ -35,7 +35,8 @@ class Docs(unittest.TestCase):
             for i, snippet in enumerate(snippets):
                 with self.subTest(snippet.splitlines()[0]):
                     source, program = pathlib.Path(folder, "snippet%d.c" % i), pathlib.Path(folder, "snippet%d" % i)
-                    source.write_text(BEGIN + snippet + END)
+                    include = re.compile(r"^#include .*\n", re.MULTILINE)
+                    source.write_text("".join(include.findall(snippet)) + BEGIN + include.sub("", snippet) + END)
                     run(COMPILER, *FLAGS, "-I", SOURCE / "include", source, "-o", program, "-L", BUILD, "-lglia",
                         "-Wl,-rpath," + str(BUILD), "-lm")
                     told = run(program, folder=folder)

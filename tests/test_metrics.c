@@ -391,11 +391,28 @@ static void test_lists(void **state) {
     assert_false(glia_metric_next(&list, text, sizeof text));
 }
 
+/* docs/metrics.md has them all. */
+static void test_page(void **state) {
+    (void)state;
+    glia_file page;
+    assert_int_equal(glia_file_open(&page, GLIA_SOURCE_DIR "/docs/metrics.md", NULL), GLIA_OK);
+    char *text = calloc(page.length + 1, 1), name[64];
+    assert_non_null(text);
+    memcpy(text, page.bytes, page.length);
+    glia_file_close(&page);
+    glia_metric_info info[64];
+    for (int i = 0, n = glia_metric_list(info, 64); i < n; i++) {
+        snprintf(name, sizeof name, "| `%s", info[i].name);
+        if (!strstr(text, name)) fail_msg("docs/metrics.md lacks %s", info[i].name);
+    }
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_scikit_learn), cmocka_unit_test(test_exact_sums),     cmocka_unit_test(test_by_hand),
         cmocka_unit_test(test_nothing_to_say),  cmocka_unit_test(test_labels_outside), cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_lists),           cmocka_unit_test(test_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

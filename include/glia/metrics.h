@@ -75,6 +75,55 @@ typedef struct glia_metric_info {
 /* Fills at most `capacity`; returns how many there are. */
 GLIA_API int glia_metric_list(glia_metric_info *out, int capacity);
 
+/* ==== BLEU ================================================================================== */
+/* Translations compared with references by the words and sequences of words that they share (Papineni et al. 2002), as
+ * sacreBLEU computes it (Post 2018). Texts are UTF-8. */
+
+typedef enum glia_bleu_tokens {
+    GLIA_BLEU_13A,    /* mteval-v13a's: punctuation and symbols are words of their own */
+    GLIA_BLEU_SPACES, /* words are what white space separates: the texts are tokenised already */
+    GLIA_BLEU_CHARACTERS
+} glia_bleu_tokens;
+
+/* What becomes of sequences without a match (Chen and Cherry 2014). */
+typedef enum glia_bleu_smoothing {
+    GLIA_BLEU_EXP,   /* the precision is 1 / (2^i total) for the i-th length without one (mteval-v13a) */
+    GLIA_BLEU_FLOOR, /* as many matches as `smooth_value`, 0.1 unless said */
+    GLIA_BLEU_ADD_K, /* `smooth_value`, 1 unless said, more matches and sequences, but for single words */
+    GLIA_BLEU_NONE   /* then the score is 0 */
+} glia_bleu_smoothing;
+
+enum { GLIA_BLEU_ORDERS = 4 };
+
+typedef struct glia_bleu_opts {
+    glia_bleu_tokens tokens;
+    glia_bleu_smoothing smoothing;
+    double smooth_value;  /* 0: the method's */
+    bool lowercase;       /* letters of ASCII */
+    bool effective_order; /* leave out lengths that no translation has: for single sentences */
+    int order;            /* the longest sequence of words; 0: 4 */
+} glia_bleu_opts;
+
+/* What is known of all sentences so far; zero in the beginning. Add two to merge them. */
+typedef struct glia_bleu {
+    int64_t matches[GLIA_BLEU_ORDERS], totals[GLIA_BLEU_ORDERS]; /* sequences of 1, 2, ... words */
+    int64_t length, reference_length;                            /* words; of the references nearest in length */
+} glia_bleu;
+
+/* Adds a translation and its references, one or more. */
+GLIA_API glia_status glia_bleu_update(glia_bleu *bleu, const char *translation, const char *const *references,
+                                      int n_references, glia_bleu_opts opts, glia_error *error);
+
+typedef struct glia_bleu_score {
+    double score;                        /* 0 to 100 */
+    double precisions[GLIA_BLEU_ORDERS]; /* in percent, smoothed */
+    double brevity;                      /* the penalty for being shorter than the references */
+} glia_bleu_score;
+GLIA_API glia_bleu_score glia_bleu_result(const glia_bleu *bleu, glia_bleu_opts opts);
+
+/* The words as BLEU counts them, separated by single spaces. Release with free(). NULL: memory ran out. */
+GLIA_API char *glia_bleu_tokenize(const char *text, glia_bleu_opts opts);
+
 #ifdef __cplusplus
 }
 #endif

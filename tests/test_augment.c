@@ -603,7 +603,8 @@ static void test_loader_workers(void **state) {
     same_batches("rotate shear elastic(alpha=4, sigma=1) jitter(0.2, 0.2, 0.2, 0.1) resized_crop blur erase noise",
                  (glia_loader_opts){ .batch = 60, .shuffle = true });
     same_batches("crop flip", (glia_loader_opts){ .batch = 100, .stratified = true, .drop_last = true });
-    same_batches("crop flip", (glia_loader_opts){ .batch = 8, .weights = weights, .seed = 3 });
+    same_batches("crop mixup(p=0.5) flip cutmix(p=0.4)", (glia_loader_opts){ .batch = 9, .shuffle = true });
+    same_batches("crop flip mixup", (glia_loader_opts){ .batch = 8, .weights = weights, .seed = 3 });
 }
 
 /* A batch has what glia_augment_apply() makes of the raw samples, normalised by the set and by the view of it. */
@@ -638,6 +639,147 @@ static void test_loader_values(void **state) {
     ASSERT_SAYS("flip");
     glia_augment_free(augment);
     glia_data_free(part);
+    glia_data_free(data);
+}
+
+/* n images of (2, 6, 5): all pixels of image i are (i + 1) / 128; class i mod 4. */
+static glia_dataset *make_flat(int n) {
+    float *x = malloc((size_t)n * 60 * sizeof *x);
+    int32_t *y = malloc((size_t)n * sizeof *y);
+    assert_true(x && y);
+    for (int i = 0; i < n * 60; i++) x[i] = (float)(i / 60 + 1) / 128;
+    for (int i = 0; i < n; i++) y[i] = i % 4;
+    glia_arrays arrays = { .n = n, .x = x, .x_shape = GLIA_SHAPE(2, 6, 5), .y = y, .y_dtype = GLIA_I32 };
+    glia_dataset *data = glia_data_arrays(arrays, &error);
+    if (!data) fail_msg("%s", error.message);
+    free(x);
+    free(y);
+    return data;
+}
+
+static glia_loader *mixing_loader(const glia_dataset *data, const glia_augment *augment) {
+    glia_loader *loader = glia_loader_create(
+        data, (glia_loader_opts){ .batch = 16, .shuffle = true, .seed = 4, .augment = augment }, &error);
+    if (!loader) fail_msg("%s", error.message);
+    assert_int_equal(glia_loader_y_dtype(loader), GLIA_F32);
+    assert_true(glia_shape_equal(glia_loader_y_shape(loader), GLIA_SHAPE(4)));
+    return loader;
+}
+
+/* What Beta(alpha, alpha) says of the shares: they are around 1/2, with variance 1 / (4 (2 alpha + 1)). */
+static void test_beta(void **state) {
+    (void)state;
+    static const double alphas[] = { 0.05, 0.2, 1, 4 };
+    static double drawn[DRAWS];
+    for (int a = 0; a < GLIA_COUNT(alphas); a++) {
+        glia_rng rng = { .seed = 8 };
+        for (int i = 0; i < DRAWS; i++) drawn[i] = glia_rng_beta(&rng, alphas[a]);
+        spread s = spread_of(drawn, DRAWS);
+        const double deviation = sqrt(1 / (4 * (2 * alphas[a] + 1)));
+        ASSERT_NEAR(s.mean, 0.5, 5 * deviation / sqrt(DRAWS));
+        ASSERT_NEAR(s.deviation, deviation, 0.03 * deviation);
+        assert_true(s.least >= 0 && s.most <= 1);
+        int below = 0; /* a quarter: for alpha = 1 the quarter of them, for 0.2 0.41406 (SciPy's betainc) */
+        for (int i = 0; i < DRAWS; i++) below += drawn[i] < 0.25;
+        if (alphas[a] == 1) assert_in_range(below, 1000 - 140, 1000 + 140);
+        if (alphas[a] == 0.2) ASSERT_NEAR(below / (double)DRAWS, 0.41406, 0.04);
+    }
+}
+
+/* Pixels tell with whom an image was mixed; its target must say the same. */
+static void test_mixup(void **state) {
+    (void)state;
+    enum { COUNT = 100 };
+    glia_dataset *data = make_flat(COUNT);
+    assert_int_equal(glia_data_normalize(data, (double[]){ 0.5 }, (double[]){ 0.25 }, 1, &error), GLIA_OK);
+    glia_augment *augment = need("flip mixup(alpha=1, p=0.5)");
+    glia_loader *loader = mixing_loader(data, augment);
+    const uint64_t key = glia_augment_key(4, 0);
+    int mixed = 0, partners[COUNT] = { 0 };
+    glia_batch b;
+    assert_int_equal(glia_loader_start(loader, 0, &error), GLIA_OK);
+    while (glia_loader_next(loader, &b)) {
+        for (int64_t i = 0; i < b.n; i++) {
+            glia_mix mix;
+            const bool is = glia_augment_draw_mix(augment, GLIA_SHAPE(2, 6, 5), key, b.indices[i], COUNT, &mix);
+            double own = (double)(b.indices[i] + 1) / 128, want[4] = { 0 };
+            if (is) own = mix.share * own + (1 - mix.share) * ((double)mix.partner + 1) / 128;
+            want[b.indices[i] % 4] += is ? mix.share : 1;
+            if (is) want[mix.partner % 4] += 1 - mix.share;
+            for (int k = 0; k < 60; k++) ASSERT_NEAR(b.x[i * 60 + k], (own - 0.5) / 0.25, 1e-5);
+            for (int c = 0; c < 4; c++) ASSERT_NEAR(((const float *)b.y)[i * 4 + c], want[c], 1e-6);
+            mixed += is;
+            if (is) partners[mix.partner]++;
+        }
+    }
+    assert_in_range(mixed, 50 - 25, 50 + 25);
+    int most = 0;
+    for (int i = 0; i < COUNT; i++) most = GLIA_MAX(most, partners[i]);
+    assert_in_range(most, 1, 6); /* all over the data */
+    glia_loader_free(loader);
+    glia_augment_free(augment);
+    glia_data_free(data);
+}
+
+static void test_cutmix(void **state) {
+    (void)state;
+    enum { COUNT = 100 };
+    glia_dataset *data = make_flat(COUNT);
+    glia_augment *augment = need("cutmix");
+    glia_loader *loader = mixing_loader(data, augment);
+    double kept = 0;
+    glia_batch b;
+    for (int epoch = 0; epoch < 40; epoch++) {
+        assert_int_equal(glia_loader_start(loader, epoch, &error), GLIA_OK);
+        while (glia_loader_next(loader, &b)) {
+            for (int64_t i = 0; i < b.n; i++) {
+                const float *x = b.x + i * 60, *y = (const float *)b.y + i * 4, own = (float)(b.indices[i] + 1) / 128;
+                int mine = 0, top = 6, left = 5, bottom = -1, right = -1;
+                float other = own;
+                for (int k = 0; k < 30; k++) {
+                    assert_true(x[k] == x[k + 30]); /* the same part in both channels */
+                    mine += x[k] == own;
+                    if (x[k] == own) continue;
+                    assert_true(other == own || other == x[k]);
+                    other = x[k];
+                    top = GLIA_MIN(top, k / 5), bottom = GLIA_MAX(bottom, k / 5);
+                    left = GLIA_MIN(left, k % 5), right = GLIA_MAX(right, k % 5);
+                }
+                if (mine < 30) assert_int_equal(30 - mine, (bottom - top + 1) * (right - left + 1)); /* a rectangle */
+                const double share = mine / 30.0;
+                const int partner = (int)lrintf(other * 128) - 1;
+                float want[4] = { 0 };
+                want[b.indices[i] % 4] += (float)share;
+                want[partner % 4] += (float)(1 - share);
+                for (int c = 0; c < 4; c++) ASSERT_NEAR(y[c], want[c], 1e-6);
+                kept += share / (40 * COUNT);
+            }
+        }
+    }
+    assert_true(kept > 0.6 && kept < 0.9); /* half and more: the part is cut off at edges */
+    glia_loader_free(loader);
+    glia_augment_free(augment);
+
+    /* Of both, a sample gets one; each in its share. */
+    augment = need("mixup(alpha=100, p=0.25) cutmix(p=0.5)");
+    int counts[3] = { 0 };
+    for (int i = 0; i < 4000; i++) {
+        glia_mix mix = { .pasted = false };
+        bool is = glia_augment_draw_mix(augment, GLIA_SHAPE(2, 6, 5), 99, i, 10, &mix);
+        counts[!is ? 0 : mix.pasted ? 2 : 1]++;
+    }
+    for (int k = 0; k < 3; k++)
+        assert_in_range(counts[k], 4000 * (k == 2 ? 0.5 : 0.25) - 160, 4000 * (k == 2 ? 0.5 : 0.25) + 160);
+    glia_augment_free(augment);
+    glia_data_free(data);
+
+    float x[4] = { 0 }, y[2] = { 0 };
+    data = glia_data_arrays((glia_arrays){ .n = 2, .x = x, .x_shape = GLIA_SHAPE(2), .y = y, .y_dtype = GLIA_F32 },
+                            &error);
+    augment = need("mixup");
+    assert_null(glia_loader_create(data, (glia_loader_opts){ .augment = augment }, &error));
+    ASSERT_SAYS("needs classes");
+    glia_augment_free(augment);
     glia_data_free(data);
 }
 
@@ -731,7 +873,8 @@ int main(void) {
         cmocka_unit_test(test_joined),        cmocka_unit_test(test_motion_draws),
         cmocka_unit_test(test_part_draws),    cmocka_unit_test(test_value_draws),
         cmocka_unit_test(test_elastic_draws), cmocka_unit_test(test_erase),
-        cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_normalize),     cmocka_unit_test(test_beta),
+        cmocka_unit_test(test_mixup),         cmocka_unit_test(test_cutmix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

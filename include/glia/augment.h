@@ -29,7 +29,8 @@ GLIA_API glia_augment *glia_augment_create(glia_error *error); /* an empty one: 
 GLIA_API glia_augment *glia_augment_parse(const char *text, glia_error *error);
 GLIA_API void glia_augment_free(glia_augment *augment);
 
-/* As text that glia_augment_parse() takes; only what differs from the defaults. Release with free(); NULL: no memory. */
+/* As text that glia_augment_parse() takes; only what differs from the defaults. Release with free(); NULL: memory
+ * ran out. */
 GLIA_API char *glia_augment_print(const glia_augment *augment);
 
 /* GLIA_OK, or the first mistake made while adding, or why samples of this shape cannot be changed so (rank 0: any). */
@@ -65,8 +66,8 @@ typedef struct glia_augment_flip_opts {
 GLIA_API void glia_augment_flip(glia_augment *augment, glia_augment_flip_opts opts);
 GLIA_API void glia_augment_vflip(glia_augment *augment, glia_augment_flip_opts opts);
 
-/* Rotation, scaling, translation and shear about the middle, sampled bilinearly. Neighbours in a pipeline, flips between
- * them too, are one motion and sampled once. */
+/* Rotation, scaling, translation and shear about the middle, sampled bilinearly. Neighbours in a pipeline, also flips
+ * between them, are one motion and sampled once. */
 
 /* "rotate": by an angle of [-degrees, degrees]. */
 typedef struct glia_augment_rotate_opts {
@@ -101,8 +102,8 @@ typedef struct glia_augment_shear_opts {
 } glia_augment_shear_opts;
 GLIA_API void glia_augment_shear(glia_augment *augment, glia_augment_shear_opts opts);
 
-/* "resized_crop" (Szegedy et al. 2015): cuts out a part of this share of the area and this ratio of width to height, and
- * resizes it to (H, W). */
+/* "resized_crop" (Szegedy et al. 2015): cuts out a part of this share of the area and this ratio of width to height,
+ * and resizes it to (H, W). */
 typedef struct glia_augment_resized_crop_opts {
     double scale[2]; /* 0: 0.08..1 */
     double ratio[2]; /* 0: 3/4..4/3 */
@@ -121,8 +122,8 @@ typedef struct glia_augment_elastic_opts {
 GLIA_API void glia_augment_elastic(glia_augment *augment, glia_augment_elastic_opts opts);
 
 /* "jitter": colours, in an order that is drawn too. Brightness, contrast and saturation are multiplied by a factor of
- * [1 - v, 1 + v], not below 0; the hue turns by [-hue, hue] of a circle. Saturation and hue need three channels and leave
- * grey images alone. Values are cut off at [0, 1]. The formulas are torchvision's. */
+ * [1 - v, 1 + v], not below 0; the hue turns by [-hue, hue] of a circle. Saturation and hue leave grey images alone.
+ * Values are cut off at [0, 1]. The formulas are torchvision's. One channel or three. */
 typedef struct glia_augment_jitter_opts {
     double brightness, contrast, saturation, hue, p;
 } glia_augment_jitter_opts;
@@ -172,6 +173,27 @@ typedef struct glia_augment_normalize_opts {
     glia_augment_list mean, stddev; /* n 0: 0.5 */
 } glia_augment_normalize_opts;
 GLIA_API void glia_augment_normalize(glia_augment *augment, glia_augment_normalize_opts opts);
+
+/* ==== samples mixed with others ============================================================= */
+/* For data with classes, after everything else in the pipeline; a batch's targets are shares of the classes then, f32
+ * (n, classes), for a cross-entropy of distributions. The partner is drawn among all samples and changed as it would be
+ * by itself. Of several of these a sample gets at most one, each by its p; where these are together above 1, in
+ * proportion to them. */
+
+/* "mixup" (Zhang et al. 2018): x = l x + (1 - l) x', y alike, l drawn from Beta(alpha, alpha). */
+typedef struct glia_augment_mixup_opts {
+    double alpha; /* 0: 0.2 */
+    double p;
+} glia_augment_mixup_opts;
+GLIA_API void glia_augment_mixup(glia_augment *augment, glia_augment_mixup_opts opts);
+
+/* "cutmix" (Yun et al. 2019), images: a rectangle of 1 - l of the area, cut off at the edges, comes from the partner;
+ * the target has the shares of the areas. */
+typedef struct glia_augment_cutmix_opts {
+    double alpha; /* 0: 1 */
+    double p;
+} glia_augment_cutmix_opts;
+GLIA_API void glia_augment_cutmix(glia_augment *augment, glia_augment_cutmix_opts opts);
 
 #ifdef __cplusplus
 }

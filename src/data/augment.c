@@ -1,8 +1,8 @@
 /* augment.c - pipelines of augmentation: building, text, running.
  *
- * Everything about a transformation is in its record, so defaults, checks, printing and parsing are walks over tables of
- * fields. A step draws from a Philox stream of its own, named by (seed, epoch, sample, place of the step): what one step
- * draws moves no other, and nothing depends on who runs it.
+ * Everything about a transformation is in its record, so defaults, checks, printing and parsing are walks over tables
+ * of fields. A step draws from a Philox stream of its own, named by (seed, epoch, sample, place of the step): what one
+ * step draws moves no other, and nothing depends on who runs it.
  */
 #include "data/augment.h"
 
@@ -428,6 +428,7 @@ void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t k
     glia_frame moved = { 0 };
     for (int i = 0; i < augment->n; i++) {
         const glia_augment_step *step = &augment->steps[i];
+        if (step->kind->mix) continue;
         glia_rng rng = glia_augment_rng(key, index, i);
         if (step->p < 1 && glia_rng_uniform(&rng) >= step->p) continue;
         const glia_frame frame = glia_augment_frame(step->kind, sample);

@@ -58,6 +58,18 @@ typedef struct glia_motion {
     float fill;
 } glia_motion;
 
+typedef struct glia_part {
+    int top, left, height, width;
+} glia_part;
+
+/* With whom a sample is mixed, and how. */
+typedef struct glia_mix {
+    int64_t partner;
+    double share; /* that the sample keeps */
+    bool pasted;  /* a part comes from the partner; false: values are blended */
+    glia_part part;
+} glia_mix;
+
 typedef struct glia_augment_kind {
     const char *name;
     enum { GLIA_AUGMENT_ANY, GLIA_AUGMENT_IMAGE, GLIA_AUGMENT_SERIES } of;
@@ -66,9 +78,11 @@ typedef struct glia_augment_kind {
     size_t opts_bytes;
     glia_status (*check)(const void *opts, glia_frame frame, glia_error *error); /* or NULL */
     size_t (*extra)(const void *opts, glia_frame frame);                         /* or NULL: none */
-    /* One of the two: run changes the sample; move says where pixels come from, *motion being that they stay. */
+    /* One of the three: run changes the sample; move says where pixels come from, *motion being that they stay; mix
+     * says what share of the sample stays, *mix having the partner. */
     void (*run)(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work);
     void (*move)(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion);
+    void (*mix)(const void *opts, glia_frame frame, glia_rng *rng, glia_mix *mix);
 } glia_augment_kind;
 
 #define AUGMENT(name) extern const glia_augment_kind glia_augment_##name##_kind;
@@ -106,6 +120,13 @@ glia_rng glia_augment_rng(uint64_t key, int64_t index, int step);
 /* Changes x in place; never fails. */
 void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t key, int64_t index, float *x,
                       float *scratch);
+
+bool glia_augment_mixes(const glia_augment *augment); /* targets are shares of classes; NULL: false */
+
+/* With which of n samples it is mixed; false: it is not. */
+bool glia_augment_draw_mix(const glia_augment *augment, glia_shape sample, uint64_t key, int64_t index, int64_t n,
+                           glia_mix *mix);
+void glia_augment_mix(const glia_mix *mix, glia_shape sample, float *x, const float *partner);
 
 /* ---- applying ----------------------------------------------------------------------------- */
 
@@ -154,15 +175,14 @@ void glia_augment_saturation(float *x, glia_frame frame, float factor);
 void glia_augment_hue(float *x, glia_frame frame, float turn);
 void glia_augment_grey(float *x, glia_frame frame);
 
-/* A rectangle drawn as Szegedy et al. and Zhong et al. do: share and ratio (across : down) in ranges, inside the frame. */
-typedef struct glia_part {
-    int top, left, height, width;
-} glia_part;
+/* Draws a part as Szegedy et al. and Zhong et al. do: its share and its ratio (across : down) in ranges. */
 bool glia_augment_draw_part(glia_frame frame, const double scale[2], const double ratio[2], glia_rng *rng,
                             glia_part *part); /* false: ten trials did not fit */
 
 static inline double glia_rng_between(glia_rng *rng, double low, double high) {
     return low + (high - low) * glia_rng_uniform(rng);
 }
+
+double glia_rng_beta(glia_rng *rng, double alpha); /* Beta(alpha, alpha) */
 
 #endif

@@ -2,7 +2,7 @@
  * distortion.
  *
  * Rotation, scaling, translation and shear only say where a pixel comes from. The pipeline joins neighbours into one
- * motion, so an image is sampled, and softened by that, once. Sampling is bilinear: four pixels, whichever the edge says.
+ * motion, so an image is sampled, and softened by that, once. Sampling is bilinear: four pixels, by the edge's rule.
  */
 #include <math.h>
 

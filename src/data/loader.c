@@ -45,6 +45,7 @@ struct glia_loader {
     glia_shape y_shape;
     glia_dtype y_dtype;
     size_t y_bytes;
+    bool mixes;
     float *scratch; /* of the augmentation, scratch_count numbers for each worker */
     size_t scratch_count;
     slot *slots;
@@ -67,17 +68,52 @@ struct glia_loader {
 
 /* ---- preparing ---------------------------------------------------------------------------- */
 
-/* The sample at a place in the epoch. A sample that is drawn several times is another one each time: its place stands
- * for it then. */
-static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, float *scratch, glia_error *error) {
-    const glia_dataset *data = l->data;
-    const int64_t index = l->order[place];
-    if (!l->opts.augment) return data->kind->read(data, index, x, y, false, error);
-    glia_status status = glia_data_read_raw(data, index, x, y, error);
-    if (status) return status;
-    glia_augment_run(l->opts.augment, data->x_shape, l->key, l->opts.weights ? place : index, x, scratch);
-    glia_data_apply_normals(data, x);
+/* Sample `index`, changed by all but mixing. `stream` names its draws. */
+static glia_status read_changed(const glia_loader *l, int64_t index, int64_t stream, float *x, void *y, float *scratch,
+                                glia_error *error) {
+    glia_status status = glia_data_read_raw(l->data, index, x, y, error);
+    if (!status) glia_augment_run(l->opts.augment, l->data->x_shape, l->key, stream, x, scratch);
+    return status;
+}
+
+/* Adds `share` to the class of the label. */
+static glia_status add_share(const glia_loader *l, int32_t label, double share, float *y, glia_error *error) {
+    if (label < 0 || label >= l->data->classes) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "label %d of \"%s\" is none of %d classes", (int)label, l->data->name,
+                         l->data->classes);
+    }
+    y[label] += (float)share;
     return GLIA_OK;
+}
+
+/* Sample `index` mixed with another, perhaps; y gets shares of the classes. */
+static glia_status read_mixed(const glia_loader *l, int64_t index, int64_t stream, float *x, float *y, float *scratch,
+                              glia_error *error) {
+    const glia_dataset *data = l->data;
+    int32_t label;
+    glia_mix mix = { .share = 1 };
+    const bool mixed = glia_augment_draw_mix(l->opts.augment, data->x_shape, l->key, stream, data->n, &mix);
+    memset(y, 0, l->y_bytes);
+    glia_status status = read_changed(l, index, stream, x, &label, scratch, error);
+    if (!status) status = add_share(l, label, mix.share, y, error);
+    if (status || !mixed) return status;
+    float *other = scratch + l->scratch_count - data->x_count;
+    const int64_t from = l->opts.weights ? l->order[mix.partner] : mix.partner;
+    status = read_changed(l, from, mix.partner, other, &label, scratch, error);
+    if (!status) status = add_share(l, label, 1 - mix.share, y, error);
+    if (!status) glia_augment_mix(&mix, data->x_shape, x, other);
+    return status;
+}
+
+/* The sample at a place in the epoch. One that is drawn by weight, perhaps several times, is another one each time: its
+ * place stands for it then. */
+static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, float *scratch, glia_error *error) {
+    const int64_t index = l->order[place], stream = l->opts.weights ? place : index;
+    if (!l->opts.augment) return l->data->kind->read(l->data, index, x, y, false, error);
+    glia_status status = l->mixes ? read_mixed(l, index, stream, x, y, scratch, error)
+                                  : read_changed(l, index, stream, x, y, scratch, error);
+    if (!status) glia_data_apply_normals(l->data, x);
+    return status;
 }
 
 /* Reads the samples of job j into its slot. */
@@ -148,6 +184,29 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
     return code ? glia_fail(error, GLIA_E_IO, "the system gives no thread to a loader: %s", strerror(code)) : GLIA_OK;
 }
 
+/* What targets are, and whether the augmentation fits the data. */
+static glia_status describe(glia_loader *l, glia_error *error) {
+    const glia_dataset *data = l->data;
+    const glia_augment *augment = l->opts.augment;
+    l->y_shape = data->y_shape;
+    l->y_dtype = data->y_dtype;
+    l->y_bytes = data->y_bytes;
+    if (!augment) return GLIA_OK;
+    glia_status status = glia_augment_check(augment, data->x_shape, error);
+    if (status) return status;
+    l->scratch_count = glia_augment_scratch(augment, data->x_shape);
+    l->mixes = glia_augment_mixes(augment);
+    if (!l->mixes) return GLIA_OK;
+    if (data->classes < 1 || data->y_dtype != GLIA_I32 || data->y_shape.rank != 0) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "mixing samples needs classes, and \"%s\" has none", data->name);
+    }
+    l->scratch_count += data->x_count; /* the partner */
+    l->y_shape = GLIA_SHAPE(data->classes);
+    l->y_dtype = GLIA_F32;
+    l->y_bytes = glia_shape_bytes(l->y_shape, GLIA_F32);
+    return GLIA_OK;
+}
+
 /* Sizes of batches, jobs and the ring. */
 static glia_status plan(glia_loader *l, glia_error *error) {
     const glia_dataset *data = l->data;
@@ -169,9 +228,6 @@ static glia_status plan(glia_loader *l, glia_error *error) {
     l->opts.batch = GLIA_MIN(l->opts.batch, data->n);
     l->samples = GLIA_MIN(l->batches * l->opts.batch, data->n);
 
-    l->y_shape = data->y_shape;
-    l->y_dtype = data->y_dtype;
-    l->y_bytes = data->y_bytes;
     size_t sample = data->x_count * sizeof(float) + l->y_bytes, batch;
     if (!glia_mul_fits(sample, (size_t)l->opts.batch, &batch)) {
         return glia_fail(error, GLIA_E_SHAPE, "a batch larger than any memory");
@@ -185,12 +241,8 @@ static glia_status plan(glia_loader *l, glia_error *error) {
 
 static glia_status allocate(glia_loader *l, glia_error *error) {
     size_t samples = (size_t)(l->group * l->opts.batch);
-    if (l->opts.augment) {
-        glia_status status = glia_augment_check(l->opts.augment, l->data->x_shape, error);
-        if (status) return status;
-        size_t workers = (size_t)GLIA_MAX(l->opts.workers, 1);
-        l->scratch_count = glia_augment_scratch(l->opts.augment, l->data->x_shape);
-        l->scratch = malloc(workers * l->scratch_count * sizeof *l->scratch);
+    if (l->scratch_count) {
+        l->scratch = malloc((size_t)GLIA_MAX(l->opts.workers, 1) * l->scratch_count * sizeof *l->scratch);
         if (!l->scratch) return glia_fail_nomem(error);
     }
     l->plan = glia_order_create(l->data, l->opts, error);
@@ -211,7 +263,8 @@ glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts,
     if (!l) return glia_fail_nomem(error), NULL;
     l->data = data;
     l->opts = opts;
-    glia_status status = plan(l, error);
+    glia_status status = describe(l, error);
+    if (!status) status = plan(l, error);
     if (!status) status = allocate(l, error);
     if (!status && opts.workers >= 0) status = start_threads(l, opts.workers ? opts.workers : 1, error);
     if (status) {

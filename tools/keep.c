@@ -61,7 +61,7 @@ static void options_json(json *j, const training *t) {
     json_open(j, "options", '{');
     json_int(j, "epochs", a->epochs);
     json_int(j, "batch", a->batch);
-    json_text(j, "optimizer", optimizer_name(t->optimizer.kind));
+    json_text(j, "optimizer", glia_optimizer_name(t->optimizer.kind));
     json_real(j, "lr", t->optimizer.lr);
     json_text(j, "schedule", schedule_name(t->schedule));
     json_real(j, "lr_end", t->schedule == GLIA_LR_CONSTANT ? t->optimizer.lr : a->lr_end);

@@ -269,7 +269,7 @@ static void settings_table(const training *t, text *out) {
     row(out, "batch", "%lld", (long long)a->batch);
     row(out, "seed", "%lld", (long long)a->seed);
     text_add(out, "</table></div><div class=card><table class=settings>");
-    row(out, "optimizer", "%s", optimizer_name(t->optimizer.kind));
+    row(out, "optimizer", "%s", glia_optimizer_name(t->optimizer.kind));
     row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule_name(t->schedule));
     if (a->warmup > 0) row(out, "warm-up", "%s steps", grouped(a->warmup, number));
     if (t->optimizer.momentum != 0)

@@ -9,12 +9,6 @@
 
 #include "saved.h"
 
-static const char *const optimizer_names[GLIA_OPTIMIZER_COUNT] = { [GLIA_SGD] = "sgd",
-                                                                   [GLIA_ADAM] = "adam",
-                                                                   [GLIA_ADAMW] = "adamw",
-                                                                   [GLIA_ADAGRAD] = "adagrad",
-                                                                   [GLIA_RMSPROP] = "rmsprop" };
-
 static const char *const schedule_names[] = {
     [GLIA_LR_CONSTANT] = "constant", [GLIA_LR_LINEAR] = "linear", [GLIA_LR_COSINE] = "cosine"
 };
@@ -24,8 +18,6 @@ static const char *const precision_names[] = { "f32", "bf16" };
 const char *precision_name(glia_precision precision) { return precision_names[precision]; }
 
 const char *schedule_name(glia_lr_schedule schedule) { return schedule_names[schedule]; }
-
-const char *optimizer_name(glia_optimizer_kind kind) { return optimizer_names[kind]; }
 
 const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
 
@@ -66,8 +58,9 @@ static int choose_optimizer(training *t) {
     settings *a = &t->asked;
     t->optimizer = t->recipe->optimizer;
     t->schedule = t->recipe->schedule;
-    int kind = a->optimizer ? choose("optimizer", a->optimizer, optimizer_names, GLIA_OPTIMIZER_COUNT)
-                            : (int)t->optimizer.kind;
+    const char *names[GLIA_OPTIMIZER_COUNT];
+    for (int i = 0; i < GLIA_OPTIMIZER_COUNT; i++) names[i] = glia_optimizer_name((glia_optimizer_kind)i);
+    int kind = a->optimizer ? choose("optimizer", a->optimizer, names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;
     int schedule =
         a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
     int precision = a->precision && schedule >= 0 ? choose("precision", a->precision, precision_names, 2) : 0;
@@ -80,8 +73,7 @@ static int choose_optimizer(training *t) {
     if (!isnan(a->weight_decay)) t->optimizer.weight_decay = a->weight_decay;
     if (!isnan(a->clip_norm)) t->optimizer.clip_norm = a->clip_norm;
     if (a->nesterov) t->optimizer.nesterov = true;
-    bool adaptive = t->optimizer.kind == GLIA_ADAM || t->optimizer.kind == GLIA_ADAMW;
-    if (t->optimizer.lr == 0) t->optimizer.lr = adaptive ? 0.001 : 0.01;
+    t->optimizer.lr = glia_optimizer_resolved(t->optimizer).lr;
     return -1;
 }
 
@@ -227,7 +219,7 @@ void training_close(training *t) {
 void training_headline(const training *t) {
     char number[SHORT];
     printf("model    %s, %s parameters; %s, learning rate %g%s%s, batches of %lld\n", t->recipe->name,
-           grouped(glia_model_parameter_count(t->model, false), number), optimizer_name(t->optimizer.kind),
+           grouped(glia_model_parameter_count(t->model, false), number), glia_optimizer_name(t->optimizer.kind),
            t->optimizer.lr, t->schedule == GLIA_LR_CONSTANT ? "" : " ",
            t->schedule == GLIA_LR_CONSTANT ? "" : schedule_name(t->schedule), (long long)t->asked.batch);
     printf("data     %s, %s samples to train on", t->asked.data, grouped(glia_data_count(training_data(t)), number));

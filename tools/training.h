@@ -53,7 +53,6 @@ void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* what is trained on */
 int64_t training_mistakes(const training *t);         /* on the test data */
-const char *optimizer_name(glia_optimizer_kind kind);
 const char *schedule_name(glia_lr_schedule schedule);
 const char *precision_name(glia_precision precision);
 void training_json(const training *t, text *out, bool epochs); /* the figures of a run as an object */

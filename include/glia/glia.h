@@ -408,11 +408,17 @@ typedef enum glia_loss {
 /* ==== 7. optimisers ========================================================================= */
 
 typedef enum glia_optimizer_kind {
-    GLIA_SGD,     /* momentum, nesterov (Sutskever et al. 2013); velocity = momentum velocity + gradient */
-    GLIA_ADAM,    /* Kingma and Ba 2015; weight decay, if any, joins the gradient (L2) */
-    GLIA_ADAMW,   /* Loshchilov and Hutter 2019: decay apart from the gradient */
-    GLIA_ADAGRAD, /* Duchi et al. 2011 */
-    GLIA_RMSPROP, /* Tieleman and Hinton 2012; momentum optional */
+    GLIA_SGD,      /* momentum, nesterov (Sutskever et al. 2013); velocity = momentum velocity + gradient */
+    GLIA_ADAM,     /* Kingma and Ba 2015; weight decay, if any, joins the gradient (L2) */
+    GLIA_ADAMW,    /* Loshchilov and Hutter 2019: decay apart from the gradient */
+    GLIA_ADAGRAD,  /* Duchi et al. 2011 */
+    GLIA_RMSPROP,  /* Tieleman and Hinton 2012; momentum optional */
+    GLIA_ADADELTA, /* Zeiler 2012 */
+    GLIA_ADAMAX,   /* Kingma and Ba 2015: Adam by the largest gradient */
+    GLIA_NADAM,    /* Dozat 2016: Adam with Nesterov's momentum */
+    GLIA_RADAM,    /* Liu et al. 2020: Adam with a rectified beginning */
+    GLIA_LION,     /* Chen et al. 2023: signs; decay apart from the gradient */
+    GLIA_LAMB,     /* You et al. 2020: Adam, each parameter's step as long as the parameter; for large batches */
     GLIA_OPTIMIZER_COUNT
 } glia_optimizer_kind;
 
@@ -425,12 +431,14 @@ typedef struct glia_parameter_group {
 
 typedef struct glia_optimizer {
     glia_optimizer_kind kind;
-    double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam and AdamW */
+    double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam, AdamW, RAdam and
+                                * LAMB, 0.002 for Adamax and NAdam, 1 for Adadelta, 0.0001 for Lion */
     double momentum;           /* SGD, RMSProp */
     bool nesterov;
-    double beta1, beta2;       /* Adam; 0: 0.9, 0.999 */
-    double rho;                /* RMSProp; 0: 0.9 */
-    double epsilon;            /* 0: 1e-8, RMSProp and AdaGrad 1e-8 and 1e-10 */
+    double beta1, beta2;       /* Adam and its kin, Lion, LAMB; 0: 0.9, 0.999 (Lion: 0.99) */
+    bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */
+    double rho;                /* RMSProp, Adadelta; 0: 0.9 */
+    double epsilon;            /* 0: 1e-8; AdaGrad 1e-10, Adadelta and LAMB 1e-6 */
     double weight_decay;       /* adds weight_decay w to the gradient, or is apart from it, as the kind says; 0: none */
     double l1, l2;             /* adds l1 sign(w) + l2 w to the gradient, whatever the kind: the gradient of a penalty
                                 * l1 |w| + l2/2 w^2 */
@@ -445,6 +453,10 @@ typedef struct glia_optimizer {
     double ema;                /* keeps averages of the parameters, average = ema average + (1 - ema) w after each step,
                                 * in states "GROUP/ema/NAME"; e.g. 0.99; 0: none (Polyak and Juditsky 1992) */
 } glia_optimizer;
+
+GLIA_API const char *glia_optimizer_name(glia_optimizer_kind kind); /* "sgd", "adam", ...; NULL: there is none */
+/* With what zeros of it mean, for its kind, in their places. */
+GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
 
 /* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
  * change from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the

@@ -6,36 +6,34 @@
  *
  * Epsilon is added after the root of the corrected v, as in the paper and in PyTorch (TensorFlow's "epsilon hat" is
  * added before the correction). The two differ in weight decay alone (optim.c): in Adam it joins the gradient, in
- * AdamW it shrinks w first. States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step.
+ * AdamW it shrinks w first. With `amsgrad` (Reddi et al. 2018, algorithm 2) the largest v so far takes the place of v
+ * in the last line; it is corrected like v, which the paper does not and PyTorch does.
  *
- * The corrections are scalars: 1 - beta^t = -expm1(t log beta), which keeps all digits where beta^t is near 1 as well as
- * where it vanishes (from where on it does not matter that f32 cannot tell t from t + 1); a product carried from step to
- * step would drift.
+ * States: GROUP/m/NAME, GROUP/v/NAME, GROUP/vmax/NAME, GROUP/step.
  */
-#include <math.h>
-
 #include "optim/optim.h"
 
-static glia_tensor correction(glia_tensor steps, double beta) {
-    return glia_neg(glia_expm1(glia_mul_scalar(steps, log(beta))));
-}
+enum { RATE, SCALE }; /* lr / c1, 1 / sqrt(c2) */
 
-/* rate = lr / c1, scale = 1 / sqrt(c2). */
-static void share(glia_rule_scope *s, glia_tensor steps) {
-    s->rate = glia_div(s->lr, correction(steps, s->opt->beta1));
-    s->scale = glia_rsqrt(correction(steps, s->opt->beta2));
+static void share(glia_rule_scope *s, glia_tensor steps, glia_tensor carried) {
+    (void)carried;
+    s->common[RATE] = glia_div(s->lr, glia_rule_correction(steps, s->dtype, s->opt->beta1));
+    s->common[SCALE] = glia_rsqrt(glia_rule_correction(steps, s->dtype, s->opt->beta2));
 }
 
 static glia_tensor next(const glia_rule_scope *s, const char *name, glia_tensor w, glia_tensor g) {
     const glia_optimizer *o = s->opt;
-    glia_tensor m = glia_rule_state(s, "m", name, w), v = glia_rule_state(s, "v", name, w);
-    m = glia_rule_keep(s, m, glia_add(glia_mul_scalar(m, o->beta1), glia_mul_scalar(g, 1 - o->beta1)));
-    v = glia_rule_keep(s, v, glia_add(glia_mul_scalar(v, o->beta2), glia_mul_scalar(glia_square(g), 1 - o->beta2)));
-    glia_tensor root = glia_add_scalar(glia_mul(glia_sqrt(v), s->scale), o->epsilon);
-    return glia_sub(w, glia_div(glia_mul(m, s->rate), root));
+    glia_tensor m = glia_rule_mean(s, "m", name, o->beta1, g);
+    glia_tensor v = glia_rule_mean(s, "v", name, o->beta2, glia_square(g));
+    if (o->amsgrad) {
+        glia_tensor largest = glia_rule_state(s, "vmax", name, w);
+        v = glia_rule_keep(s, largest, glia_maximum(largest, v));
+    }
+    glia_tensor root = glia_add_scalar(glia_mul(glia_sqrt(v), s->common[SCALE]), o->epsilon);
+    return glia_sub(w, glia_div(glia_mul(m, s->common[RATE]), root));
 }
 
 const glia_rule glia_rule_adam = { .name = "adam", .lr = 0.001, .epsilon = 1e-8, .share = share, .next = next };
 const glia_rule glia_rule_adamw = {
-    .name = "adamw", .lr = 0.001, .epsilon = 1e-8, .decoupled = true, .share = share, .next = next
+    .name = "adamw", .lr = 0.001, .epsilon = 1e-8, .decay = GLIA_DECAY_APART, .share = share, .next = next
 };

@@ -43,6 +43,18 @@ glia_tensor glia_rule_keep(const glia_rule_scope *s, glia_tensor state, glia_ten
     return value;
 }
 
+glia_tensor glia_rule_mean(const glia_rule_scope *s, const char *kind, const char *name, double beta, glia_tensor x) {
+    if (glia_is_bad(x)) return x;
+    glia_tensor mean = glia_rule_state(s, kind, name, x);
+    return glia_rule_keep(s, mean, glia_add(glia_mul_scalar(mean, beta), glia_mul_scalar(x, 1 - beta)));
+}
+
+/* -expm1(t log beta) keeps all digits where beta^t is near 1 as well as where it vanishes (from where on it does not
+ * matter that f32 cannot tell t from t + 1); a product carried from step to step would drift. */
+glia_tensor glia_rule_correction(glia_tensor steps, glia_dtype dtype, double beta) {
+    return glia_neg(glia_expm1(glia_mul_scalar(glia_cast(steps, dtype), log(beta))));
+}
+
 /* ---- what is asked for -------------------------------------------------------------------- */
 
 static bool is_within(glia_graph *g, const char *who, const char *name, double value, double below) {
@@ -71,6 +83,23 @@ static bool check_group(glia_graph *g, const glia_parameter_group *p, int index)
     return is_within(g, p->pattern, "lr_scale", p->lr_scale, HUGE_VAL);
 }
 
+const char *glia_optimizer_name(glia_optimizer_kind kind) {
+    return (unsigned)kind < GLIA_OPTIMIZER_COUNT ? rules[kind]->name : NULL;
+}
+
+glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
+    if ((unsigned)o.kind >= GLIA_OPTIMIZER_COUNT) return o;
+    const glia_rule *rule = rules[o.kind];
+    if (o.lr == 0) o.lr = rule->lr;
+    if (o.momentum == 0) o.momentum = rule->momentum;
+    if (o.epsilon == 0) o.epsilon = rule->epsilon;
+    if (o.beta1 == 0) o.beta1 = 0.9;
+    if (o.beta2 == 0) o.beta2 = rule->beta2 > 0 ? rule->beta2 : 0.999;
+    if (o.rho == 0) o.rho = 0.9;
+    if (o.accumulate == 0) o.accumulate = 1;
+    return o;
+}
+
 /* Fills in the defaults. false: a mistake is in the graph. */
 static bool resolve(glia_graph *g, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
@@ -78,13 +107,7 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
         return false;
     }
     const glia_rule *rule = rules[o->kind];
-    if (o->lr == 0) o->lr = rule->lr;
-    if (o->epsilon == 0) o->epsilon = rule->epsilon;
-    if (o->beta1 == 0) o->beta1 = 0.9;
-    if (o->beta2 == 0) o->beta2 = 0.999;
-    if (o->rho == 0) o->rho = 0.9;
-    if (o->accumulate == 0) o->accumulate = 1;
-
+    *o = glia_optimizer_resolved(*o);
     const struct {
         const char *name;
         double value, below; /* must lie in [0, below) */
@@ -105,6 +128,10 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     };
     for (int i = 0; i < GLIA_COUNT(ranges); i++) {
         if (!is_within(g, rule->name, ranges[i].name, ranges[i].value, ranges[i].below)) return false;
+    }
+    if (o->amsgrad && o->kind != GLIA_ADAM && o->kind != GLIA_ADAMW) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: amsgrad is for adam and adamw", rule->name);
+        return false;
     }
     if (o->accumulate < 0 || o->n_groups < 0 || (o->n_groups && !o->groups)) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: accumulate is %lld, and there are %d parameter groups", rule->name,
@@ -210,7 +237,7 @@ typedef struct work {
     const glia_rule *rule;
     const glia_optimizer *opt; /* defaults filled in */
     const char *group;
-    glia_tensor lr, steps;
+    glia_tensor lr, steps, carried;
     glia_rule_scope *scopes; /* by parameter group (the last: of none) and dtype; graph NULL: not yet needed */
 } work;
 
@@ -250,7 +277,7 @@ static const glia_rule_scope *scope_of(const work *k, int group, glia_dtype dtyp
     s->terms = terms_of(k->opt, group);
     s->lr = as(k->lr, dtype);
     if (s->terms.lr_scale != 1) s->lr = glia_mul_scalar(s->lr, s->terms.lr_scale);
-    if (k->rule->share) k->rule->share(s, as(k->steps, dtype));
+    if (k->rule->share) k->rule->share(s, k->steps, k->carried);
     return s;
 }
 
@@ -278,8 +305,8 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient) {
     const glia_rule_scope *s = scope_of(k, group_of(k->opt, name), arithmetic(leaf));
     const glia_parameter_group *terms = &s->terms;
     glia_tensor before = as(leaf, s->dtype), w = before, g = as(gradient, s->dtype);
-    const double pull = terms->l2 + (k->rule->decoupled ? 0 : terms->weight_decay);
-    if (k->rule->decoupled && terms->weight_decay > 0)
+    const double pull = terms->l2 + (k->rule->decay == GLIA_DECAY_JOINS ? terms->weight_decay : 0);
+    if (k->rule->decay == GLIA_DECAY_APART && terms->weight_decay > 0)
         w = glia_mul(w, glia_add_scalar(glia_mul_scalar(s->lr, -terms->weight_decay), 1));
     if (pull > 0) g = glia_add(g, glia_mul_scalar(before, pull));
     if (terms->l1 > 0) g = glia_add(g, glia_mul_scalar(glia_sign(before), terms->l1));
@@ -322,6 +349,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     if (optimizer.clip_norm > 0) clip_by_norm(grads, n, optimizer.clip_norm);
     k.lr = rate_input(g, group, optimizer.lr);
     if (k.rule->share || optimizer.ema > 0) k.steps = count_steps(g, group);
+    if (k.rule->carry) k.carried = k.rule->carry(g, &optimizer, group, k.steps);
     for (int i = 0; i < n; i++) update_one(&k, ws[i], grads[i]);
     glia_graph_label(g, label);
 }

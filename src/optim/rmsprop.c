@@ -10,9 +10,7 @@
 
 static glia_tensor next(const glia_rule_scope *s, const char *name, glia_tensor w, glia_tensor g) {
     const glia_optimizer *o = s->opt;
-    glia_tensor square = glia_rule_state(s, "square", name, w);
-    square = glia_rule_keep(s, square,
-                            glia_add(glia_mul_scalar(square, o->rho), glia_mul_scalar(glia_square(g), 1 - o->rho)));
+    glia_tensor square = glia_rule_mean(s, "square", name, o->rho, glia_square(g));
     glia_tensor direction = glia_div(g, glia_add_scalar(glia_sqrt(square), o->epsilon));
     if (o->momentum > 0) {
         glia_tensor velocity = glia_rule_state(s, "momentum", name, w);

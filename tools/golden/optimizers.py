@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Runs every optimiser of Glia for 20 steps in PyTorch and writes the parameters that Glia must follow.
 
-    /usr/bin/python3 tools/golden/optimizers.py          needs torch; rewrites tests/golden/optimizers.txt
+    python3 tools/golden/optimizers.py          needs torch; rewrites tests/golden/optimizers.txt
+
+It should be PyTorch 2: the NAdam of 1.13 takes the momentum of a step twice into the product for the next one.
 
 The problem, which tests/test_optim.c builds in C: a kernel W (3, 4) and a bias b (3),
 
@@ -41,6 +43,7 @@ def loss_of(w, b):
 
 SGD, ADAM, ADAMW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 ADAGRAD, RMSPROP = torch.optim.Adagrad, torch.optim.RMSprop
+ADADELTA, ADAMAX, NADAM, RADAM = torch.optim.Adadelta, torch.optim.Adamax, torch.optim.NAdam, torch.optim.RAdam
 
 # name, optimiser, its options, weight decay of W, and what is done to gradients first
 CASES = [
@@ -57,10 +60,21 @@ CASES = [
     ("adam_decay", ADAM, dict(lr=0.0625), 0.1, {}),
     ("adam_clip", ADAM, dict(lr=0.0625), 0, dict(norm=0.1)),
     ("adamw", ADAMW, dict(lr=0.0625, weight_decay=0), 0.1, {}),
+    ("amsgrad", ADAM, dict(lr=0.25, betas=(0.5, 0.75), amsgrad=True), 0, {}),
+    ("amsgradw", ADAMW, dict(lr=0.25, betas=(0.5, 0.75), amsgrad=True, weight_decay=0), 0.1, {}),
     ("adagrad", ADAGRAD, dict(lr=0.125), 0, {}),
     ("adagrad_decay", ADAGRAD, dict(lr=0.125, eps=0.001), 0.1, {}),
     ("rmsprop", RMSPROP, dict(lr=0.03125, alpha=0.9), 0, {}),
     ("rmsprop_momentum", RMSPROP, dict(lr=0.015625, alpha=0.95, momentum=0.9, eps=0.001), 0.1, {}),
+    ("adadelta", ADADELTA, dict(lr=1), 0, {}),
+    ("adadelta_decay", ADADELTA, dict(lr=4, rho=0.95, eps=0.001), 0.1, {}),
+    ("adamax", ADAMAX, dict(lr=0.0625), 0, {}),
+    ("adamax_decay", ADAMAX, dict(lr=0.0625, betas=(0.8, 0.75), eps=0.01), 0.1, {}),
+    ("nadam", NADAM, dict(lr=0.0625), 0, {}),
+    ("nadam_decay", NADAM, dict(lr=0.0625, betas=(0.8, 0.95), eps=0.01), 0.1, {}),
+    ("radam", RADAM, dict(lr=0.0625), 0, {}),
+    ("radam_decay", RADAM, dict(lr=0.0625, betas=(0.8, 0.95), eps=0.01), 0.1, {}),
+    ("radam_never", RADAM, dict(lr=0.0625, betas=(0.8, 0.6)), 0, {}),
 ]
 
 

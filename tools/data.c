@@ -121,7 +121,7 @@ static int describe(const char *address, const request *q) {
     printf("%s, %s: %s samples of %s\n", address, q->split, grouped(glia_data_count(data), number),
            shape_text(glia_data_x_shape(data), shape));
     print_statistics(data);
-    if (glia_data_classes(data))
+    if (glia_data_classes(data) && glia_data_y_shape(data).rank == 0)
         count_classes(data);
     else
         printf("targets: %s %s\n", shape_text(glia_data_y_shape(data), shape),

@@ -325,6 +325,271 @@ static glia_dataset *open_images(const request *r, glia_error *error) {
     return glia_data_open_images(r->rest, r->split, opts, r->address, error);
 }
 
+/* ---- arrays of NumPy ---------------------------------------------------------------------- */
+
+/* dst[i] = value i of src as i32 labels, or as f32; false: a label that i32 does not hold. */
+static bool convert_values(const glia_values *v, glia_dtype to, void *dst, int64_t n) {
+    size_t size = glia_dtype_size(v->dtype);
+    for (int64_t i = 0; i < n; i++) {
+        double value;
+        glia_to_double(v->dtype, (const uint8_t *)v->data + (size_t)i * size, &value, 1);
+        if (to == GLIA_F32) {
+            ((float *)dst)[i] = (float)value;
+        } else if (value >= INT32_MIN && value <= INT32_MAX) {
+            ((int32_t *)dst)[i] = (int32_t)value;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Integers become i32 labels, or with `target` f32 values; floats f32 values. */
+static glia_status convert_targets(glia_values *y, bool target, glia_error *error) {
+    glia_dtype to = target || glia_dtype_is_float(y->dtype) ? GLIA_F32 : GLIA_I32;
+    if (y->dtype == to) return GLIA_OK;
+    int64_t n = glia_shape_count(y->shape);
+    void *data = malloc((size_t)n * 4);
+    if (!data) return glia_fail_nomem(error);
+    if (!convert_values(y, to, data, n)) {
+        free(data);
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: a label beyond 32 bits; target=1 takes integers as values");
+    }
+    free(y->data);
+    y->data = data;
+    y->dtype = to;
+    return GLIA_OK;
+}
+
+/* (N, H, W, C) becomes (N, C, H, W). */
+static glia_status channels_first(glia_values *x, glia_error *error) {
+    if (x->shape.rank != 4) {
+        return glia_fail(error, GLIA_E_SHAPE, "layout=hwc is for arrays (N, height, width, channels)");
+    }
+    size_t size = glia_dtype_size(x->dtype);
+    int64_t n = x->shape.dim[0], plane = x->shape.dim[1] * x->shape.dim[2], channels = x->shape.dim[3];
+    uint8_t *data = malloc((size_t)glia_shape_count(x->shape) * size), *to = data;
+    if (!data) return glia_fail_nomem(error);
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t *from = (const uint8_t *)x->data + (size_t)(i * plane * channels) * size;
+        for (int64_t c = 0; c < channels; c++) {
+            for (int64_t k = 0; k < plane; k++, to += size) memcpy(to, from + (size_t)(k * channels + c) * size, size);
+        }
+    }
+    free(x->data);
+    x->data = data;
+    x->shape = GLIA_SHAPE(n, channels, x->shape.dim[1], x->shape.dim[2]);
+    return GLIA_OK;
+}
+
+/* A data set of both arrays (y.data may be NULL), which it takes over, also when it fails. */
+static glia_dataset *join_values(const request *r, glia_values x, glia_values y, glia_error *error) {
+    const char *layout = option(r, "layout");
+    int64_t target = 0;
+    glia_status status = integer_option(r, "target", 0, 1, &target, error);
+    if (!status && layout && strcmp(layout, "hwc") && strcmp(layout, "chw")) {
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: layout=%s should be hwc or chw", r->address, layout);
+    }
+    if (!status && x.shape.rank == 0) {
+        status = glia_fail(error, GLIA_E_SHAPE, "%s: x is a number, not an array of samples", r->address);
+    }
+    if (!status && y.data && (y.shape.rank == 0 || y.shape.dim[0] != x.shape.dim[0])) {
+        char xs[GLIA_SHAPE_TEXT], ys[GLIA_SHAPE_TEXT];
+        status = glia_fail(error, GLIA_E_SHAPE, "%s: x %s and y %s have different numbers of samples", r->address,
+                           glia_shape_format(x.shape, xs), glia_shape_format(y.shape, ys));
+    }
+    if (!status && layout && !strcmp(layout, "hwc")) status = channels_first(&x, error);
+    if (!status && y.data) status = convert_targets(&y, target, error);
+    if (status) {
+        glia_values_free(&x);
+        glia_values_free(&y);
+        return NULL;
+    }
+    glia_arrays arrays = { .n = x.shape.dim[0],
+                           .x = x.data,
+                           .x_dtype = x.dtype,
+                           .x_shape = sample_shape(&x),
+                           .y = y.data,
+                           .y_dtype = y.dtype };
+    bool column = y.data && glia_shape_count(y.shape) == y.shape.dim[0]; /* (N) and (N, 1) are numbers */
+    if (y.data && !column) arrays.y_shape = sample_shape(&y);
+    return glia_data_take(arrays, r->address, NULL, error);
+}
+
+static glia_status read_npy(const char *path, glia_values *values, glia_error *error) {
+    glia_file file;
+    glia_status status = glia_file_open(&file, path, error);
+    if (status) return status;
+    status = glia_fail_at_path(error, path, glia_npy_parse(file.bytes, file.length, values, error));
+    glia_file_close(&file);
+    return status;
+}
+
+static glia_dataset *open_npy(const request *r, glia_error *error) {
+    const char *paths[2];
+    glia_values x = { 0 }, y = { 0 };
+    int n = split_paths(r->rest, paths, 2);
+    if (n > 2) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write npy:X,Y", r->address);
+        return NULL;
+    }
+    glia_status status = read_npy(paths[0], &x, error);
+    if (!status && n == 2) status = read_npy(paths[1], &y, error);
+    if (!status) return join_values(r, x, y, error);
+    glia_values_free(&x);
+    return NULL;
+}
+
+/* The array that is called so in an .npz file, or one of the usual names. */
+static int find_array(const glia_archive *archive, const char *name, const char *const *usual) {
+    char file[300];
+    const char *const given[] = { name, NULL };
+    for (const char *const *try = name ? given : usual; *try; try++) {
+        snprintf(file, sizeof file, "%.200s.npy", *try);
+        int member = glia_archive_find(archive, file);
+        if (member >= 0) return member;
+    }
+    return -1;
+}
+
+static glia_status read_member(const glia_archive *archive, int member, glia_values *values, glia_error *error) {
+    glia_blob blob;
+    glia_status status = glia_archive_read(archive, member, &blob, error);
+    if (!status) status = glia_npy_parse(blob.bytes, blob.length, values, error);
+    glia_blob_free(&blob);
+    return glia_archive_fail(archive, member, error, status);
+}
+
+static glia_status fail_no_array(const request *r, const glia_archive *archive, const char *name, glia_error *error) {
+    glia_text list = { 0 };
+    for (int i = 0; i < archive->n && i < 20; i++) {
+        const char *member = archive->members[i].name;
+        glia_text_printf(&list, "%s%.*s", i ? ", " : "", (int)strcspn(member, "."), member);
+    }
+    glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no array %s; there are %s", r->address, name,
+              list.bytes ? list.bytes : "none");
+    free(list.bytes);
+    return GLIA_E_NOT_FOUND;
+}
+
+static glia_dataset *open_npz(const request *r, glia_error *error) {
+    static const char *const xs[2][7] = { { "x_train", "X_train", "train_images", "x", "X", "data", "arr_0" },
+                                          { "x_test", "X_test", "test_images", "x", "X", "data", "arr_0" } };
+    static const char *const ys[2][7] = { { "y_train", "Y_train", "train_labels", "y", "Y", "target", "arr_1" },
+                                          { "y_test", "Y_test", "test_labels", "y", "Y", "target", "arr_1" } };
+    const char *usual_x[8] = { NULL }, *usual_y[8] = { NULL };
+    memcpy(usual_x, xs[r->test], sizeof xs[0]);
+    memcpy(usual_y, ys[r->test], sizeof ys[0]);
+    glia_archive archive;
+    if (glia_archive_open(r->rest, &archive, error)) return NULL;
+    glia_values x = { 0 }, y = { 0 };
+    glia_status status = GLIA_OK;
+    int at_x = find_array(&archive, option(r, "x"), usual_x), at_y = find_array(&archive, option(r, "y"), usual_y);
+    if (at_x < 0) status = fail_no_array(r, &archive, option(r, "x") ? option(r, "x") : "x", error);
+    if (!status && at_y < 0 && option(r, "y")) status = fail_no_array(r, &archive, option(r, "y"), error);
+    if (!status) status = read_member(&archive, at_x, &x, error);
+    if (!status && at_y >= 0) status = read_member(&archive, at_y, &y, error);
+    glia_archive_free(&archive);
+    if (!status) return join_values(r, x, y, error);
+    glia_values_free(&x);
+    return NULL;
+}
+
+/* ---- rows, records, texts ----------------------------------------------------------------- */
+
+static glia_dataset *open_libsvm(const request *r, glia_error *error) {
+    int64_t features = 0, first = -1, target = 0;
+    if (integer_option(r, "features", 1, 1 << 30, &features, error) ||
+        integer_option(r, "first", 0, 1, &first, error) || integer_option(r, "target", 0, 1, &target, error)) {
+        return NULL;
+    }
+    glia_file file;
+    glia_sparse rows;
+    glia_libsvm_opts opts = { .features = (int)features, .first = (int)first, .target = target };
+    if (glia_file_open(&file, r->rest, error)) return NULL;
+    glia_status status =
+        glia_fail_at_path(error, r->rest, glia_libsvm_parse(file.bytes, file.length, opts, &rows, error));
+    glia_file_close(&file);
+    return status ? NULL : glia_data_take_sparse(rows, r->address, error);
+}
+
+/* The option as a type of numbers. */
+static glia_status element_option(const request *r, const char *key, glia_element *element, glia_error *error) {
+    const char *text = option(r, key), *endian = option(r, "endian");
+    if (text && !glia_element_named(text, element)) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "%s: %s=%s should be u8, i8, u16, i16, ..., i64, f16, f32, f64 or bool", r->address, key,
+                         text);
+    }
+    if (endian && strcmp(endian, "big") && strcmp(endian, "little")) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: endian=%s should be big or little", r->address, endian);
+    }
+    element->big = endian && !strcmp(endian, "big");
+    return GLIA_OK;
+}
+
+/* shape= is sizes with an x between them. */
+static glia_status shape_option(const request *r, glia_shape *shape, glia_error *error) {
+    const char *text = option(r, "shape");
+    if (!text) return glia_fail(error, GLIA_E_ARGUMENT, "%s: shape= is missing, as in shape=3x32x32", r->address);
+    for (const char *p = text;; p++) {
+        const char *end = p + strcspn(p, "x");
+        double size;
+        bool good = glia_number_parse(p, end, &size) && size >= 1 && size <= INT32_MAX && size == floor(size);
+        if (!good || shape->rank == GLIA_MAX_RANK) {
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: shape=%s should be sizes, as 3x32x32", r->address, text);
+        }
+        shape->dim[shape->rank++] = (int64_t)size;
+        if (!*end) return GLIA_OK;
+        p = end;
+    }
+}
+
+static glia_dataset *open_raw(const request *r, glia_error *error) {
+    const char *paths[2];
+    int n = split_paths(r->rest, paths, 2);
+    glia_record_opts opts = { .element = { .kind = 'u', .size = 1 } };
+    if (n > 2) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write raw:SAMPLES,LABELS", r->address);
+        return NULL;
+    }
+    if (n == 2) opts.label = (glia_element){ .kind = 'u', .size = 1 };
+    if (element_option(r, "dtype", &opts.element, error) || shape_option(r, &opts.shape, error) ||
+        integer_option(r, "header", 0, (int64_t)1 << 53, &opts.header, error) ||
+        element_option(r, "label", &opts.label, error)) {
+        return NULL;
+    }
+    return glia_data_open_records(paths, n, opts, r->address, error);
+}
+
+static glia_status text_options(const request *r, glia_text_opts *opts, glia_error *error) {
+    const char *label = option(r, "label");
+    *opts = (glia_text_opts){ .separator = '\t', .whole = option(r, "test") != NULL };
+    if (label && strcmp(label, "first") && strcmp(label, "last")) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: label=%s should be first or last", r->address, label);
+    }
+    opts->label = !label ? 0 : !strcmp(label, "first") ? -1 : 1;
+    glia_status status = separator_option(r, &opts->separator, error);
+    if (!status) status = integer_option(r, "length", 1, 1 << 20, &opts->length, error);
+    if (!status) status = integer_option(r, "step", 1, (int64_t)1 << 53, &opts->step, error);
+    return status;
+}
+
+static glia_dataset *open_lines(const request *r, glia_error *error) {
+    glia_text_opts opts;
+    return text_options(r, &opts, error) ? NULL : glia_data_open_lines(r->rest, opts, r->address, error);
+}
+
+static glia_dataset *open_text(const request *r, glia_error *error) {
+    glia_text_opts opts;
+    return text_options(r, &opts, error) ? NULL : glia_data_open_text(r->rest, opts, r->address, error);
+}
+
+static glia_dataset *open_texts(const request *r, glia_error *error) {
+    glia_text_opts opts;
+    return text_options(r, &opts, error) ? NULL : glia_data_open_texts(r->rest, r->split, opts, r->address, error);
+}
+
 /* ---- addresses ---------------------------------------------------------------------------- */
 
 /* The options of each scheme, besides test= and seed=, which all have. */
@@ -332,6 +597,13 @@ static const char *const options_idx[] = { NULL };
 static const char *const options_cifar[] = { NULL };
 static const char *const options_csv[] = { "label", "target", "header", "sep", "drop", NULL };
 static const char *const options_images[] = { "size", "channels", NULL };
+static const char *const options_npy[] = { "layout", "target", NULL };
+static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };
+static const char *const options_libsvm[] = { "features", "first", "target", NULL };
+static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
+static const char *const options_lines[] = { "length", "label", "sep", NULL };
+static const char *const options_text[] = { "length", "step", NULL };
+static const char *const options_texts[] = { "length", NULL };
 
 static const struct {
     const char *scheme, *syntax;

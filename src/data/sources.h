@@ -35,6 +35,35 @@ typedef struct glia_image_opts {
 glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts opts, const char *name,
                                     glia_error *error);
 
+/* ---- rows, records, texts ----------------------------------------------------------------- */
+
+/* Takes over the rows, also when it fails. */
+glia_dataset *glia_data_take_sparse(glia_sparse rows, const char *name, glia_error *error);
+
+typedef struct glia_record_opts {
+    glia_element element; /* of the numbers */
+    glia_shape shape;     /* of a sample */
+    int64_t header;       /* bytes before the first record */
+    glia_element label;   /* before each sample, or in the second file; size 0: no labels */
+} glia_record_opts;
+
+/* Equal records in one file, or samples in one and labels in another. */
+glia_dataset *glia_data_open_records(const char *const *paths, int n, glia_record_opts opts, const char *name,
+                                     glia_error *error);
+
+typedef struct glia_text_opts {
+    int64_t length,
+        step;  /* of a sample, 0: of the longest up to 1,024, or 64 of a window; between windows, 0: length */
+    int label; /* of a line: -1 before the first separator, 1 behind the last, 0 none */
+    char separator;
+    bool whole; /* as of pictures */
+} glia_text_opts;
+
+glia_dataset *glia_data_open_lines(const char *path, glia_text_opts opts, const char *name, glia_error *error);
+glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const char *name, glia_error *error);
+glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts opts, const char *name,
+                                   glia_error *error);
+
 /* CIFAR's batches of these names, wherever they lie in the archive. */
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
                                            glia_error *error);

@@ -9,6 +9,9 @@
  *   cifar        CIFAR-10's binary batches
  *   csv          tables
  *   image        PNG, JPEG, PGM, PPM
+ *   element      numbers of any width and byte order
+ *   npy          NumPy's arrays
+ *   libsvm       sparse rows
  *   archive      zip, tar, compressed tar, folders
  *   json         a strict reader, into a tree
  *   safetensors  named tensors
@@ -129,6 +132,52 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
 /* Allocates pixels for an image of this size, at most GLIA_IMAGE_MOST of them. */
 enum { GLIA_IMAGE_MOST = 1 << 28 };
 glia_status glia_image_create(int channels, int height, int width, glia_image *image, glia_error *error);
+
+/* ---- numbers of any width and byte order -------------------------------------------------- */
+
+typedef struct glia_element {
+    char kind;    /* 'u' unsigned, 'i' signed, 'f' float, 'b' bool */
+    uint8_t size; /* bytes */
+    bool big;     /* big-endian */
+} glia_element;
+
+/* "u8", "i16", "f32", "bool", ...; false: no such type. */
+bool glia_element_named(const char *name, glia_element *element);
+glia_dtype glia_element_dtype(glia_element element); /* that holds all its values, but for u64: i64 */
+/* One number into a variable of that dtype; false: beyond i64. */
+bool glia_element_store(glia_element element, const uint8_t *from, void *to);
+double glia_element_value(glia_element element, const uint8_t *from);
+
+/* ---- NPY (NumPy) -------------------------------------------------------------------------- */
+
+/* Versions 1 to 3, both byte orders, both axis orders; numbers and bool. A rank of 0 is a number. */
+glia_status glia_npy_parse(const uint8_t *bytes, size_t length, glia_values *values, glia_error *error);
+
+/* ---- sparse rows: LIBSVM's text, plain or gzipped ----------------------------------------- */
+
+typedef struct glia_libsvm_opts {
+    int features; /* columns; 0: as many as the largest index says */
+    int first;    /* what the first column is called: 0 or 1; -1: 0 if an index of 0 occurs, else 1 */
+    bool target;  /* labels are values, integers too */
+} glia_libsvm_opts;
+
+/* Row i has values[k] in columns[k] for k in [starts[i], starts[i + 1]), columns rising. */
+typedef struct glia_sparse {
+    int64_t n;
+    int features;
+    int64_t *starts; /* n + 1 */
+    int32_t *columns;
+    float *values;
+    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
+    void *y;
+    int classes;        /* 0: values */
+    char **class_names; /* NULL: labels are the integers in the file */
+    glia_arena arena;   /* of the names */
+} glia_sparse;
+
+glia_status glia_libsvm_parse(const uint8_t *bytes, size_t length, glia_libsvm_opts opts, glia_sparse *rows,
+                              glia_error *error);
+void glia_sparse_free(glia_sparse *rows);
 
 /* ---- archives: zip, tar, compressed tar, and folders -------------------------------------- */
 

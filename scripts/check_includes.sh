@@ -16,6 +16,7 @@ src/metrics   tensor base glia
 src/passes    backend/backend.h ops graph tensor base glia
 src/layers    ops graph tensor base glia
 src/optim     ops graph tensor base glia
+src/events    graph tensor base glia
 src/formats   graph tensor base glia
 src/backend   ops graph tensor base glia
 src/data      formats graph tensor base glia

@@ -1,0 +1,50 @@
+/* events.h - event files for TensorBoard: curves, distributions, pictures, the graph of a model.
+ *
+ * Each writer makes a file of its own in a folder, which TensorBoard shows as a run if it lies below its --logdir. Tags
+ * with a slash are grouped ("loss/train", "loss/validation"). The format is TFRecord with protocol buffers, written by
+ * hand: nothing of TensorFlow is needed. One thread at a time.
+ */
+#ifndef GLIA_EVENTS_H
+#define GLIA_EVENTS_H
+
+#include "glia/glia.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct glia_events glia_events;
+
+/* Begins a file in the folder, which is made if it is not there (its parent must be). */
+GLIA_API glia_events *glia_events_open(const char *folder, glia_error *error);
+/* Writes what is pending and frees the writer even if that fails; NULL is allowed. */
+GLIA_API glia_status glia_events_close(glia_events *events, glia_error *error);
+/* What was added so far can be read by others from here on. */
+GLIA_API glia_status glia_events_flush(glia_events *events, glia_error *error);
+
+GLIA_API glia_status glia_events_scalar(glia_events *events, const char *tag, int64_t step, double value,
+                                        glia_error *error);
+/* The distribution of n values, in 30 equal bins from the least to the largest. What is not finite is left out. */
+GLIA_API glia_status glia_events_histogram(glia_events *events, const char *tag, int64_t step, const float *values,
+                                           int64_t n, glia_error *error);
+/* A picture: the bytes of a PNG file. GLIA_E_FORMAT if they are not. */
+GLIA_API glia_status glia_events_image(glia_events *events, const char *tag, int64_t step, const void *png,
+                                       size_t length, glia_error *error);
+/* A text, which TensorBoard shows as Markdown. */
+GLIA_API glia_status glia_events_text(glia_events *events, const char *tag, int64_t step, const char *text,
+                                      glia_error *error);
+/* The graph: layers are boxes that open. At most once in a folder. */
+GLIA_API glia_status glia_events_graph(glia_events *events, const glia_graph *graph, glia_error *error);
+
+/* A hyper-parameter: a text, or a number where that is NULL. */
+typedef struct glia_hparam {
+    const char *name, *text;
+    double number;
+} glia_hparam;
+/* What the run was asked for, for TensorBoard's table of runs; the scalars are its figures. Once in a folder. */
+GLIA_API glia_status glia_events_hparams(glia_events *events, const glia_hparam *hparams, int n, glia_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

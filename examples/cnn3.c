@@ -25,18 +25,17 @@ static glia_model *create_cnn_model(glia_shape input_shape, int num_classes, gli
     return model;
 }
 
-static bool report(const glia_progress *p, void *context) {
-    (void)context;
-    if (p->epoch_end)
-        printf("epoch %d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss,
-               p->train.accuracy);
-    return true;
+static glia_status report(const glia_progress *p, void *context, glia_error *error) {
+    (void)context, (void)error;
+    printf("epoch %d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss, p->train.accuracy);
+    return GLIA_OK;
 }
 
 static glia_status train_cnn_model(glia_model *model, const glia_dataset *data, int epochs, int batch_size,
                                    glia_error *error) {
+    glia_callback watch = { .epoch_end = report };
     glia_fit_opts opts = {
-        .epochs = epochs, .batch = batch_size, .optimizer = { .kind = GLIA_ADAM }, .progress = report
+        .epochs = epochs, .batch = batch_size, .optimizer = { .kind = GLIA_ADAM }, .callbacks = &watch, .n_callbacks = 1
     };
     return glia_fit(model, data, opts, error);
 }

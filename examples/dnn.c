@@ -15,12 +15,10 @@
 
 enum { SAMPLES = 100, INPUTS = 10, CLASSES = 3 };
 
-static bool report(const glia_progress *p, void *context) {
-    (void)context;
-    if (p->epoch_end)
-        printf("epoch %2d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss,
-               p->train.accuracy);
-    return true;
+static glia_status report(const glia_progress *p, void *context, glia_error *error) {
+    (void)context, (void)error;
+    printf("epoch %2d/%d  loss %.4f  accuracy %.4f\n", (int)p->epoch, (int)p->epochs, p->train.loss, p->train.accuracy);
+    return GLIA_OK;
 }
 
 int main(int argc, char **argv) {
@@ -48,7 +46,10 @@ int main(int argc, char **argv) {
     x = glia_dense(x, "dense3", (glia_dense_opts){ .units = CLASSES });
     glia_model_output(model, "logits", x);
 
-    glia_fit_opts opts = { .epochs = quick ? 2 : 10, .optimizer = { .kind = GLIA_ADAM }, .progress = report };
+    glia_callback watch = { .epoch_end = report };
+    glia_fit_opts opts = {
+        .epochs = quick ? 2 : 10, .optimizer = { .kind = GLIA_ADAM }, .callbacks = &watch, .n_callbacks = 1
+    };
     glia_status status = data ? glia_fit(model, data, opts, &error) : error.status;
     if (status != GLIA_OK) fprintf(stderr, "dnn: %s\n", error.message);
     glia_model_free(model);

@@ -2,12 +2,11 @@
 #include <glia/glia.h>
 #include <stdio.h>
 
-static bool watch(const glia_progress *p, void *context) {
-    (void)context;
-    if (p->epoch_end)
-        printf("epoch %d: loss %.4f, %.2f %% of the validation right\n", (int)p->epoch, p->train.loss,
-               100 * p->validation.accuracy);
-    return true; /* false would stop here */
+static glia_status watch(const glia_progress *p, void *context, glia_error *error) {
+    (void)context, (void)error;
+    printf("epoch %d: loss %.4f, %.2f %% of the validation right\n", (int)p->epoch, p->train.loss,
+           100 * p->validation.accuracy);
+    return GLIA_OK; /* GLIA_E_INTERRUPTED would stop here */
 }
 
 int main(void) {
@@ -24,9 +23,9 @@ int main(void) {
     x = glia_dense(glia_flatten(x), "logits", (glia_dense_opts){ .units = 10 });
     glia_model_output(model, "logits", x);
 
-    glia_fit_opts how = {
-        .epochs = 3, .batch = 64, .optimizer = { .kind = GLIA_ADAM }, .validation = test, .progress = watch
-    };
+    glia_fit_opts how = { .epochs = 3, .batch = 64, .optimizer = { .kind = GLIA_ADAM }, .validation = test };
+    how.callbacks = &(glia_callback){ .epoch_end = watch };
+    how.n_callbacks = 1;
     glia_status status = error.status;
     if (status == GLIA_OK) status = glia_fit(model, train, how, &error);
     if (status == GLIA_OK) status = glia_model_save(model, "digits.safetensors", &error);

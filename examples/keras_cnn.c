@@ -16,13 +16,12 @@ static void die(const glia_error *error) {
     exit(1);
 }
 
-static bool report(const glia_progress *p, void *context) {
-    (void)context;
-    if (p->epoch_end)
-        printf("epoch %2d/%d  %5.1f s  loss %.4f  accuracy %.4f  val_loss %.4f  val_accuracy %.4f\n", (int)p->epoch,
-               (int)p->epochs, p->train.seconds, p->train.loss, p->train.accuracy, p->validation.loss,
-               p->validation.accuracy);
-    return true;
+static glia_status report(const glia_progress *p, void *context, glia_error *error) {
+    (void)context, (void)error;
+    printf("epoch %2d/%d  %5.1f s  loss %.4f  accuracy %.4f  val_loss %.4f  val_accuracy %.4f\n", (int)p->epoch,
+           (int)p->epochs, p->train.seconds, p->train.loss, p->train.accuracy, p->validation.loss,
+           p->validation.accuracy);
+    return GLIA_OK;
 }
 
 int main(int argc, char **argv) {
@@ -48,12 +47,14 @@ int main(int argc, char **argv) {
     glia_model_output(model, "logits", x);
 
     printf("keras-cnn on %s, %lld parameters\n", name, (long long)glia_model_parameter_count(model, false));
+    glia_callback watch = { .epoch_end = report };
     glia_fit_opts opts = { .epochs = quick ? 1 : 10,
                            .batch = 64,
                            .loss = GLIA_CROSS_ENTROPY,
                            .optimizer = { .kind = GLIA_ADAM },
                            .validation = test,
-                           .progress = report };
+                           .callbacks = &watch,
+                           .n_callbacks = 1 };
     if (glia_fit(model, train, opts, &error) != GLIA_OK) die(&error);
 
     glia_model_free(model);

@@ -216,13 +216,25 @@ static void test_one_step_by_hand(void **state) {
 typedef struct diary {
     int calls, stop_at; /* stop at this call, from 1; 0: never */
     glia_progress seen[64];
+    bool ends[64]; /* of an epoch */
 } diary;
 
-static bool note(const glia_progress *p, void *context) {
+static glia_status note(const glia_progress *p, void *context, glia_error *error) {
+    (void)error;
     diary *l = context;
     if (l->calls < COUNT(l->seen)) l->seen[l->calls] = *p;
     l->calls++;
-    return l->calls != l->stop_at;
+    return l->calls == l->stop_at ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+static glia_status note_end(const glia_progress *p, void *context, glia_error *error) {
+    diary *l = context;
+    if (l->calls < COUNT(l->seen)) l->ends[l->calls] = true;
+    return note(p, context, error);
+}
+
+static glia_callback keep(diary *l) {
+    return (glia_callback){ .train_begin = note, .step_end = note, .epoch_end = note_end, .context = l };
 }
 
 /* Step 0, then every step, and the end of each epoch with validation; batches of 50, 50 and 30. */
@@ -232,8 +244,9 @@ static void test_progress(void **state) {
     glia_dataset *held_out = glia_data_range(data, 0, 40, NULL);
     glia_model *model = linear(CLASSES, GLIA_LINEAR);
     diary l = { 0 };
+    glia_callback watch = keep(&l);
     fit(model, data,
-        (glia_fit_opts){ .epochs = 2, .batch = 50, .validation = held_out, .progress = note, .context = &l });
+        (glia_fit_opts){ .epochs = 2, .batch = 50, .validation = held_out, .callbacks = &watch, .n_callbacks = 1 });
     const struct {
         int epoch, step, samples;
         bool end;
@@ -249,11 +262,11 @@ static void test_progress(void **state) {
         assert_int_equal(p->step, wanted[i].step);
         assert_int_equal(p->steps, 3);
         assert_int_equal(p->samples, wanted[i].samples);
-        assert_int_equal(p->epoch_end, wanted[i].end);
+        assert_int_equal(l.ends[i], wanted[i].end);
         assert_true(p->activation_bytes > 0 && p->parameter_bytes >= (CLASSES * FEATURES + CLASSES) * sizeof(float));
         assert_true(p->seconds >= 0);
         if (i) assert_true(p->train.loss > 0 && p->train.accuracy >= 0 && p->train.samples == p->samples);
-        if (p->epoch_end) assert_int_equal(p->validation.samples, 40);
+        if (l.ends[i]) assert_int_equal(p->validation.samples, 40);
     }
     glia_scores now = evaluate(model, held_out, GLIA_LOSS_DEFAULT); /* what was told at the end is what is so */
     assert_true(fabs(now.loss - l.seen[8].validation.loss) < 1e-6);
@@ -270,7 +283,8 @@ static void test_stopping(void **state) {
         glia_model *model = linear(CLASSES, GLIA_LINEAR);
         diary l = { .stop_at = call };
         glia_error error = { 0 };
-        glia_fit_opts opts = { .epochs = 2, .batch = 50, .threads = 1, .progress = note, .context = &l };
+        glia_callback watch = keep(&l);
+        glia_fit_opts opts = { .epochs = 2, .batch = 50, .threads = 1, .callbacks = &watch, .n_callbacks = 1 };
         assert_int_equal(glia_fit(model, data, opts, &error), GLIA_E_INTERRUPTED);
         assert_int_equal(error.status, GLIA_E_INTERRUPTED);
         assert_int_equal(l.calls, call);
@@ -279,11 +293,13 @@ static void test_stopping(void **state) {
     }
     glia_model *model = linear(CLASSES, GLIA_LINEAR);
     diary l = { 0 };
-    fit(model, data, (glia_fit_opts){ .epochs = 100, .batch = 50, .max_steps = 5, .progress = note, .context = &l });
+    glia_callback watch = keep(&l);
+    fit(model, data,
+        (glia_fit_opts){ .epochs = 100, .batch = 50, .max_steps = 5, .callbacks = &watch, .n_callbacks = 1 });
     assert_int_equal(l.calls, 1 + 3 + 1 + 2 + 1);
     assert_int_equal(l.seen[l.calls - 1].step, 2);
     assert_int_equal(l.seen[l.calls - 1].steps, 2);
-    assert_true(l.seen[l.calls - 1].epoch_end);
+    assert_true(l.ends[l.calls - 1]);
     glia_model_free(model);
     glia_data_free(data);
 }

@@ -22,12 +22,12 @@ static double weight_of(glia_model *model) {
     return *(const float *)w.data;
 }
 
-static bool note(const glia_progress *p, void *context) {
+static glia_status note(const glia_progress *p, void *context, glia_error *error) {
+    (void)error;
     record *r = context;
-    if (p->epoch_end) return true;
     if (p->step > 0) r->lr[r->n++] = p->lr;
     r->weight[r->n] = weight_of(p->model);
-    return true;
+    return GLIA_OK;
 }
 
 /* The loss is |w - 1000|, so a step of plain descent moves w by the learning rate. */
@@ -46,8 +46,9 @@ static record fit(glia_fit_opts opts) {
     opts.loss = GLIA_MAE;
     opts.optimizer = (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.5 };
     opts.threads = 1;
-    opts.progress = note;
-    opts.context = &r;
+    glia_callback watch = { .train_begin = note, .step_end = note, .context = &r };
+    opts.callbacks = &watch;
+    opts.n_callbacks = 1;
     glia_error error = { 0 };
     glia_status status = glia_fit(model, data, opts, &error);
     if (status != GLIA_OK) fail_msg("%s", error.message);
@@ -75,7 +76,7 @@ static void constant(void **state) {
 static void linear_after_warmup(void **state) {
     (void)state;
     const double expected[] = { 0.125, 0.25, 0.375, 0.5, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15 };
-    record r = fit((glia_fit_opts){ .schedule = GLIA_LR_LINEAR, .lr_end = 0.1, .warmup = 4 });
+    record r = fit((glia_fit_opts){ .schedule = { .kind = GLIA_LR_LINEAR, .low = 0.1, .warmup = 4 } });
     check(&r, 12, expected);
 }
 
@@ -83,7 +84,7 @@ static void cosine_ends_with_the_steps_that_there_are(void **state) {
     (void)state;
     const double root = 0.70710678118654752; /* cos of 45 degrees */
     const double expected[] = { 0.5, 0.25 * (1 + root), 0.25, 0.25 * (1 - root) };
-    record r = fit((glia_fit_opts){ .schedule = GLIA_LR_COSINE, .max_steps = 4 });
+    record r = fit((glia_fit_opts){ .schedule = { .kind = GLIA_LR_COSINE }, .max_steps = 4 });
     check(&r, 4, expected);
 }
 
@@ -93,9 +94,9 @@ static void nonsense_is_refused(void **state) {
     glia_model *model = glia_model_create("m", NULL);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
     glia_model_output(model, "y", glia_dense(glia_flatten(x), "d", (glia_dense_opts){ .units = 10 }));
-    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .warmup = -1 }, NULL), GLIA_E_ARGUMENT);
-    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .lr_end = -1 }, NULL), GLIA_E_ARGUMENT);
-    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .lr_end = NAN }, NULL), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .schedule = { .warmup = -1 } }, NULL), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .schedule = { .low = -1 } }, NULL), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .schedule = { .low = NAN } }, NULL), GLIA_E_ARGUMENT);
     glia_model_free(model);
     glia_data_free(data);
 }

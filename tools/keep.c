@@ -63,9 +63,9 @@ static void options_json(json *j, const training *t) {
     json_int(j, "batch", a->batch);
     json_text(j, "optimizer", glia_optimizer_name(t->optimizer.kind));
     json_real(j, "lr", t->optimizer.lr);
-    json_text(j, "schedule", schedule_name(t->schedule));
-    json_real(j, "lr_end", t->schedule == GLIA_LR_CONSTANT ? t->optimizer.lr : a->lr_end);
-    json_int(j, "warmup", a->warmup);
+    char schedule[256];
+    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
+    json_text(j, "schedule", schedule);
     json_text(j, "precision", precision_name(t->precision));
     json_real(j, "momentum", t->optimizer.momentum);
     json_bool(j, "nesterov", t->optimizer.nesterov);

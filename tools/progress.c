@@ -219,26 +219,41 @@ void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool vali
     p->history.validated = validated;
 }
 
-bool progress_step(const glia_progress *now, void *context) {
+static glia_status watch_begin(const glia_progress *now, void *context, glia_error *error) {
+    (void)error;
     progress *p = context;
-    history *h = &p->history;
-    h->activation_bytes = now->activation_bytes;
-    h->parameter_bytes = now->parameter_bytes;
-    h->seconds = seconds_now() - p->began;
-    if (now->epoch_end) {
-        record_epoch(p, now);
-        if (p->voice == VOICE_PEOPLE) show_epoch(p, now);
-        if (p->voice == VOICE_JSON) show_json(p, now);
-    } else if (now->step == 0) {
-        if (p->voice == VOICE_PEOPLE) show_memory(h);
-    } else {
-        p->epoch = now->epoch;
-        p->step = now->step;
-        h->steps++;
-        record_point(p, now);
-        if (p->bar) show_bar(p, now);
-    }
-    return !interrupted();
+    p->history.activation_bytes = now->activation_bytes;
+    p->history.parameter_bytes = now->parameter_bytes;
+    if (p->voice == VOICE_PEOPLE) show_memory(&p->history);
+    return GLIA_OK;
+}
+
+static glia_status watch_step(const glia_progress *now, void *context, glia_error *error) {
+    (void)error;
+    progress *p = context;
+    p->history.seconds = seconds_now() - p->began;
+    p->epoch = now->epoch;
+    p->step = now->step;
+    p->history.steps++;
+    record_point(p, now);
+    if (p->bar) show_bar(p, now);
+    return interrupted() ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+static glia_status watch_epoch(const glia_progress *now, void *context, glia_error *error) {
+    (void)error;
+    progress *p = context;
+    p->history.seconds = seconds_now() - p->began;
+    record_epoch(p, now);
+    if (p->voice == VOICE_PEOPLE) show_epoch(p, now);
+    if (p->voice == VOICE_JSON) show_json(p, now);
+    return interrupted() ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+glia_callback progress_watch(progress *p) {
+    return (glia_callback){
+        .name = "progress", .train_begin = watch_begin, .step_end = watch_step, .epoch_end = watch_epoch, .context = p
+    };
 }
 
 void progress_end(progress *p) {

@@ -43,7 +43,7 @@ typedef struct progress {
 } progress;
 
 void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated);
-bool progress_step(const glia_progress *now, void *context); /* a glia_progress_fn; context is the progress */
+glia_callback progress_watch(progress *p);
 void progress_end(progress *p);                              /* clears the bar */
 void progress_free(progress *p);
 

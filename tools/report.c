@@ -256,7 +256,7 @@ static void row(text *out, const char *name, const char *format, ...) {
 static void settings_table(const training *t, text *out) {
     const settings *a = &t->asked;
     const history *h = &t->progress.history;
-    char number[SHORT], other[SHORT], third[SHORT];
+    char schedule[256], number[SHORT], other[SHORT], third[SHORT];
     text_add(out, "<h2>Settings</h2><p>What it takes to repeat this run.</p><div class=two><div class=card><table "
                   "class=settings>");
     row(out, "model", "%s", t->recipe->name);
@@ -270,8 +270,8 @@ static void settings_table(const training *t, text *out) {
     row(out, "seed", "%lld", (long long)a->seed);
     text_add(out, "</table></div><div class=card><table class=settings>");
     row(out, "optimizer", "%s", glia_optimizer_name(t->optimizer.kind));
-    row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule_name(t->schedule));
-    if (a->warmup > 0) row(out, "warm-up", "%s steps", grouped(a->warmup, number));
+    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
+    row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule);
     if (t->optimizer.momentum != 0)
         row(out, "momentum", "%g%s", t->optimizer.momentum, t->optimizer.nesterov ? ", Nesterov" : "");
     row(out, "weight decay", "%g", t->optimizer.weight_decay);

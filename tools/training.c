@@ -9,15 +9,8 @@
 
 #include "saved.h"
 
-static const char *const schedule_names[] = {
-    [GLIA_LR_CONSTANT] = "constant", [GLIA_LR_LINEAR] = "linear", [GLIA_LR_COSINE] = "cosine"
-};
-enum { SCHEDULES = sizeof schedule_names / sizeof schedule_names[0] };
-
 static const char *const precision_names[] = { "f32", "bf16" };
 const char *precision_name(glia_precision precision) { return precision_names[precision]; }
-
-const char *schedule_name(glia_lr_schedule schedule) { return schedule_names[schedule]; }
 
 const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
 
@@ -57,17 +50,18 @@ static int choose(const char *what, const char *name, const char *const *names, 
 static int choose_optimizer(training *t) {
     settings *a = &t->asked;
     t->optimizer = t->recipe->optimizer;
-    t->schedule = t->recipe->schedule;
+    t->schedule = (glia_lr_schedule){ .kind = t->recipe->schedule };
     const char *names[GLIA_OPTIMIZER_COUNT];
     for (int i = 0; i < GLIA_OPTIMIZER_COUNT; i++) names[i] = glia_optimizer_name((glia_optimizer_kind)i);
     int kind = a->optimizer ? choose("optimizer", a->optimizer, names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;
-    int schedule =
-        a->schedule && kind >= 0 ? choose("schedule", a->schedule, schedule_names, SCHEDULES) : (int)t->schedule;
-    int precision = a->precision && schedule >= 0 ? choose("precision", a->precision, precision_names, 2) : 0;
-    if (kind < 0 || schedule < 0 || precision < 0) return EXIT_USAGE;
+    glia_error error;
+    if (kind >= 0 && a->schedule && glia_lr_schedule_parse(a->schedule, &t->schedule, &error) != GLIA_OK)
+        return misuse("%s", error.message);
+    if (a->warmup) t->schedule.warmup = (double)a->warmup;
+    int precision = a->precision && kind >= 0 ? choose("precision", a->precision, precision_names, 2) : 0;
+    if (kind < 0 || precision < 0) return EXIT_USAGE;
     t->precision = (glia_precision)precision;
     if (kind != (int)t->optimizer.kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
-    t->schedule = (glia_lr_schedule)schedule;
     if (!isnan(a->lr)) t->optimizer.lr = a->lr;
     if (!isnan(a->momentum)) t->optimizer.momentum = a->momentum;
     if (!isnan(a->weight_decay)) t->optimizer.weight_decay = a->weight_decay;
@@ -217,11 +211,12 @@ void training_close(training *t) {
 }
 
 void training_headline(const training *t) {
-    char number[SHORT];
+    char number[SHORT], schedule[256];
+    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
+    const bool constant = strcmp(schedule, "constant") == 0;
     printf("model    %s, %s parameters; %s, learning rate %g%s%s, batches of %lld\n", t->recipe->name,
            grouped(glia_model_parameter_count(t->model, false), number), glia_optimizer_name(t->optimizer.kind),
-           t->optimizer.lr, t->schedule == GLIA_LR_CONSTANT ? "" : " ",
-           t->schedule == GLIA_LR_CONSTANT ? "" : schedule_name(t->schedule), (long long)t->asked.batch);
+           t->optimizer.lr, constant ? "" : " ", constant ? "" : schedule, (long long)t->asked.batch);
     printf("data     %s, %s samples to train on", t->asked.data, grouped(glia_data_count(training_data(t)), number));
     if (t->validation) printf(", %s to validate", grouped(glia_data_count(t->validation), number));
     printf(", %s to test\n", grouped(glia_data_count(t->test), number));
@@ -233,6 +228,7 @@ void training_headline(const training *t) {
 
 int training_run(training *t) {
     const settings *a = &t->asked;
+    glia_callback watch = progress_watch(&t->progress);
     interrupt_catch();
     glia_error error;
     glia_status status = glia_fit(t->model, training_data(t),
@@ -242,16 +238,14 @@ int training_run(training *t) {
                                                    .label_smoothing = a->label_smoothing,
                                                    .optimizer = t->optimizer,
                                                    .schedule = t->schedule,
-                                                   .lr_end = a->lr_end,
-                                                   .warmup = a->warmup,
                                                    .validation = t->validation,
                                                    .seed = (uint64_t)a->seed,
                                                    .backend = t->backend,
                                                    .workers = (int)a->workers,
                                                    .precision = t->precision,
                                                    .max_steps = a->max_steps,
-                                                   .progress = progress_step,
-                                                   .context = &t->progress },
+                                                   .callbacks = &watch,
+                                                   .n_callbacks = 1 },
                                   &error);
     progress_end(&t->progress);
     t->stopped = status == GLIA_E_INTERRUPTED;

@@ -11,7 +11,7 @@ typedef struct settings {
     const char *model, *data, *data_folder;
     int64_t epochs, batch, seed, threads, workers, max_steps;
     const char *optimizer, *schedule, *precision;
-    double lr, lr_end, momentum, weight_decay, clip_norm, label_smoothing;
+    double lr, momentum, weight_decay, clip_norm, label_smoothing;
     int64_t warmup;
     bool nesterov;
     double validation; /* below 1: share of the training data; else samples; NaN: a tenth, at most 5,000 */
@@ -53,7 +53,6 @@ void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* what is trained on */
 int64_t training_mistakes(const training *t);         /* on the test data */
-const char *schedule_name(glia_lr_schedule schedule);
 const char *precision_name(glia_precision precision);
 void training_json(const training *t, text *out, bool epochs); /* the figures of a run as an object */
 void training_headline(const training *t);                     /* prints what is about to happen */

@@ -467,6 +467,55 @@ GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
  * takes the step for the mean gradient of all these batches, however many they were, and begins anew. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
+/* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,
+ * for `warmup` steps, it rises in a line: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,
+ * inverse sqrt) counts s from the beginning of training; what fills the time that is left, or is periodic, begins
+ * after the warm-up: t = s - warmup, and ends after T - warmup steps. Lengths are steps, or epochs with `in_epochs`, and
+ * may be fractions. */
+typedef enum glia_lr_schedule_kind {
+    GLIA_LR_CONSTANT,
+    GLIA_LR_LINEAR,       /* to `low` in a line */
+    GLIA_LR_POLYNOMIAL,   /* low + (lr - low) (1 - t/T)^power */
+    GLIA_LR_COSINE,       /* low + (lr - low) (1 + cos(pi t/T)) / 2; with a `period`, restarts (Loshchilov and Hutter
+                           * 2017): after period, period growth, period growth^2, ... */
+    GLIA_LR_STEP,         /* lr gamma^floor(s / period) */
+    GLIA_LR_MULTISTEP,    /* lr gamma^(how many milestones are <= s) */
+    GLIA_LR_EXPONENTIAL,  /* lr gamma^(s / period) */
+    GLIA_LR_INVERSE_SQRT, /* lr sqrt(w / max(s + 1, w)), w = max(warmup, 1) (Vaswani et al. 2017) */
+    GLIA_LR_TRIANGULAR,   /* Smith 2017: from `low` up to lr and back, in a line each, every `period` */
+    GLIA_LR_TRIANGULAR2,  /* the same, lr - low halved after each cycle */
+    GLIA_LR_EXP_RANGE,    /* the same, lr - low times gamma^t */
+    GLIA_LR_ONE_CYCLE,    /* Smith and Topin 2018: from lr / divide up to lr in `rise` of the time, then down to
+                           * lr / (divide divide_end), along half cosines */
+    GLIA_LR_SCHEDULE_COUNT
+} glia_lr_schedule_kind;
+
+enum { GLIA_MILESTONES = 16 };
+
+typedef struct glia_lr_schedule {
+    glia_lr_schedule_kind kind;
+    double low;    /* the lowest rate; 0 */
+    double power;  /* 0: 1 */
+    double gamma;  /* step, multistep 0: 0.1; exponential, exp-range: needed, per period, per step */
+    double period; /* step, exponential 0: 1; the cyclical ones: needed (twice Smith's stepsize); cosine 0: no restarts */
+    double growth; /* of cosine's period at each restart; 0: 1 */
+    double milestones[GLIA_MILESTONES]; /* rising; 0: no more */
+    double rise, divide, divide_end;    /* one-cycle; 0: 0.3, 25, 10,000 */
+    double warmup;                      /* 0: none; from where the other lengths begin see above */
+    bool in_epochs;                     /* warmup, period and milestones are epochs */
+} glia_lr_schedule;
+
+/* The rate in step `step` of `total`, `epoch_steps` of them in an epoch. */
+GLIA_API double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double lr, int64_t step, int64_t total,
+                                   int64_t epoch_steps);
+/* As text, and back: "cosine(low=1e-5, warmup=500)", "step(period=30, gamma=0.1, in-epochs)",
+ * "multistep(milestones=100:150, in-epochs)". */
+GLIA_API glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule, glia_error *error);
+GLIA_API void glia_lr_schedule_print(const glia_lr_schedule *schedule, char *out, size_t capacity);
+GLIA_API const char *glia_lr_schedule_name(glia_lr_schedule_kind kind); /* "constant", "cosine", "exp-range", ... */
+/* GLIA_OK, or which number does not lie in its domain. */
+GLIA_API glia_status glia_lr_schedule_check(const glia_lr_schedule *schedule, glia_error *error);
+
 /* ==== 8. programs and sessions ============================================================== */
 
 /* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3,
@@ -704,54 +753,80 @@ typedef struct glia_scores {
     double seconds;
 } glia_scores;
 
-/* What a callback is told. */
+/* A training in progress, for callbacks (callbacks.h): stopping it, its learning rate, checkpoints. */
+typedef struct glia_training glia_training;
+
+/* A figure by name: "loss", "accuracy", "val_loss", "val_accuracy", "lr", and metrics as "f1" and "val_f1". */
+typedef struct glia_value {
+    const char *name;
+    double value;
+} glia_value;
+
+/* What callbacks are told. */
 typedef struct glia_progress {
+    glia_training *training;
     glia_model *model;
     int64_t epoch, epochs; /* from 1 */
     int64_t step, steps;   /* in this epoch, from 1 */
+    int64_t done, total;   /* steps since training began, and those that there will be */
     int64_t samples;       /* seen in this epoch */
     double seconds;        /* since the epoch began */
+    double loss;           /* of this step's batch */
     glia_scores train;     /* means since the epoch began */
+    glia_scores validation; /* in epoch_end, if there is validation data; else NaN */
     double lr;             /* learning rate of this step */
-    bool epoch_end;        /* then validation is filled in, if there is validation data */
-    glia_scores validation;
+    const glia_value *values; /* the figures so far in this epoch; at its end all that there are */
+    int n_values;
     size_t activation_bytes, parameter_bytes; /* of the training step, planned */
 } glia_progress;
-/* Called before the first step (step 0), after every step and at the end of an epoch; false: stop here, with what
- * there is. */
-typedef bool (*glia_progress_fn)(const glia_progress *progress, void *context);
 
-/* How the learning rate changes over all steps of a fit. */
-typedef enum glia_lr_schedule {
-    GLIA_LR_CONSTANT,
-    GLIA_LR_LINEAR, /* in a line to lr_end */
-    GLIA_LR_COSINE  /* along half a cosine to lr_end (Loshchilov and Hutter 2017, without restarts) */
-} glia_lr_schedule;
+/* Something that watches a training and may steer it: functions that are called at its moments, any of them NULL. A
+ * status other than GLIA_OK ends the training with it; GLIA_E_INTERRUPTED is the one for "stop here, with what there
+ * is". callbacks.h has the usual ones, under Keras's names; this struct, filled in by hand, is Keras's LambdaCallback. */
+typedef glia_status (*glia_callback_fn)(const glia_progress *progress, void *context, glia_error *error);
+typedef struct glia_callback {
+    const char *name;
+    glia_callback_fn train_begin; /* before the first step: step 0 */
+    glia_callback_fn epoch_begin;
+    glia_callback_fn step_end;
+    glia_callback_fn validation_begin, validation_end; /* around the pass over the validation data */
+    glia_callback_fn epoch_end;
+    glia_callback_fn train_end; /* also after an error or an interruption, if train_begin succeeded */
+    void *context;
+    void (*free)(void *context); /* glia_fit() calls it at its very end; may be NULL */
+    /* What a checkpoint keeps of the callback: `bytes` of plain memory that stay in their place from train_begin on;
+     * NULL: nothing. */
+    void *(*state)(void *context, size_t *bytes);
+    bool after_others; /* its turn comes when the others have had theirs: for what saves their states */
+} glia_callback;
 
 typedef struct glia_fit_opts {
     int64_t epochs; /* 0: 1 */
     int64_t batch;  /* 0: 32 */
     glia_loss loss;
     double label_smoothing;
-    glia_optimizer optimizer; /* zero: SGD */
-    glia_lr_schedule schedule;
-    double lr_end;  /* where the schedule leads to */
-    int64_t warmup; /* steps in which the rate first rises in a line to optimizer.lr; 0: none */
+    const double *class_weights; /* (classes): a sample's loss counts as many times as its class says; NULL: once */
+    glia_optimizer optimizer;    /* zero: SGD */
+    glia_lr_schedule schedule;      /* of its rate; zero: constant */
     const glia_dataset *validation;
-    uint64_t seed;         /* of the parameters (if not yet initialised), the order and dropout */
+    const char *metrics;         /* of metrics.h, comma-separated, beside loss and accuracy: "f1,roc-auc"; NULL: none */
+    const glia_augment *augment; /* of augment.h, for the training data; NULL: none */
+    const double *sample_weights; /* one for each sample: draws them with replacement, in proportion; NULL: each once */
+    bool stratified;             /* each batch has the classes in their shares */
+    const glia_callback *callbacks; /* in this order; copied, and freed by their `free` whatever comes */
+    int n_callbacks;
+    uint64_t seed;         /* of the parameters (if not yet initialised), the order, augmentation and dropout */
     glia_backend *backend; /* NULL: "cpu" with `threads` */
     int threads;           /* 0: all cores */
     int workers;           /* of the loader; 0: 1 */
     glia_precision precision;
     int64_t max_steps;     /* stop after so many steps in all; 0: no limit */
-    glia_progress_fn progress;
-    void *context;
 } glia_fit_opts;
 
 /* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model
  * may be fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid,
  * cross-entropies are computed from what is before it. A sample of any shape fits an input (N, F) of as many
- * numbers. Integer targets are classes. GLIA_E_INTERRUPTED when the callback stopped it: the model is usable.
+ * numbers. Integer targets are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable.
  * GLIA_E_ARGUMENT when the loss stops being finite: the model has again the values with which that epoch began. */
 GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
 

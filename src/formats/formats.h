@@ -37,6 +37,9 @@ void glia_values_free(glia_values *values);
 /* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
  * false: something else (also for "nan", "inf" and numbers beyond a double). */
 bool glia_number_parse(const char *text, const char *end, double *value);
+/* The shortest decimal that reads back as the same number; returns `out`. */
+enum { GLIA_NUMBER_TEXT = 32 };
+char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]);
 
 /* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. rest > 0. */
 size_t glia_utf8_length(const uint8_t *p, size_t rest);

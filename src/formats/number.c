@@ -82,3 +82,17 @@ bool glia_number_parse(const char *text, const char *end, double *value) {
     *value = negative ? -magnitude : magnitude;
     return true;
 }
+
+char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]) {
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0), before = (locale_t)0;
+    if (c != (locale_t)0) before = uselocale(c);
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(out, GLIA_NUMBER_TEXT, "%.*g", precision, value);
+        if (strtod(out, NULL) == value) break;
+    }
+    if (c != (locale_t)0) {
+        uselocale(before);
+        freelocale(c);
+    }
+    return out;
+}

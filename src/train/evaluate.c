@@ -66,7 +66,7 @@ static glia_status begin(glia_kept *kept, const glia_dataset *data, const glia_e
     kept->y_dtype = glia_data_y_dtype(data);
     kept->y_shape = glia_data_y_shape(data);
     kept->classes = o->confusion || o->predicted;
-    return glia_task_measure(&kept->task, data, o->loss, 0, error);
+    return glia_task_measure(&kept->task, data, NULL, (glia_loss_opts){ .loss = o->loss }, error);
 }
 
 static glia_status evaluate(glia_task *task, const glia_dataset *data, glia_evaluate_opts o, glia_scores *scores,

@@ -4,28 +4,20 @@
  *     loader ──► x, y into the session's inputs ──► run ──► loss, accuracy
  *
  * Parameters are the model's own and change in place; the optimiser's states live as long as the fit. A step allocates
- * nothing and takes no lock but the loader's.
+ * nothing and takes no lock but the loader's. Callbacks are called between steps; what they may change is the learning
+ * rate, the place (by restoring a checkpoint, before the first step) and whether to go on.
+ *
+ * With an optimiser that accumulates, most steps run a program that only adds up gradients, and each k-th one the program
+ * that applies them: they are two groups of updates of one graph (optim.h).
  *
  * When the loss stops being a finite number the parameters are lost too, usually. A copy of them, made when each epoch
  * begins, is what the model gets back then.
  */
+#include "train/fit.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "train/task.h"
-
-typedef struct fit {
-    glia_fit_opts opts; /* defaults filled in */
-    glia_task train, validation;
-    glia_loader *train_loader, *validation_loader;
-    char *backup; /* of the model's store, as the epoch began */
-    size_t backup_bytes;
-    int64_t done;   /* steps in all */
-    int64_t total;  /* steps that there will be */
-    double full_lr; /* what the schedule begins with */
-    glia_progress progress;
-} fit;
 
 /* ---- preparing ---------------------------------------------------------------------------- */
 
@@ -34,16 +26,22 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: epochs, batch and max_steps cannot be negative");
     }
-    if (o->warmup < 0 || !(o->lr_end >= 0) || !isfinite(o->lr_end)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: warmup and lr_end cannot be negative");
+    if (o->n_callbacks < 0 || (o->n_callbacks > 0 && !o->callbacks)) {
+        const int n = o->n_callbacks;
+        o->n_callbacks = 0;
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: %d callbacks, but no list of them", n);
     }
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
                          o->label_smoothing);
     }
+    if (o->metrics && !o->validation) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_fit: metrics are measured on validation data, and there are none");
+    }
     if (!o->epochs) o->epochs = 1;
     if (!o->batch) o->batch = 32;
-    return GLIA_OK;
+    return glia_lr_schedule_check(&o->schedule, error);
 }
 
 /* Dropout draws from the state "rng": {seed, step}. A backend that computes in double keeps 53 bits. */
@@ -54,187 +52,356 @@ static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_store_touch(model->store);
 }
 
-static glia_status begin_training(fit *f, glia_model *model, const glia_dataset *data, glia_error *error) {
-    glia_fit_opts *o = &f->opts;
-    glia_status status = glia_task_begin(&f->train, model, o->backend, o->threads, GLIA_TRAIN, error);
-    if (status == GLIA_OK) status = glia_task_measure(&f->train, data, o->loss, o->label_smoothing, error);
-    if (status != GLIA_OK) return status;
-    f->train.precision = o->precision;
-    glia_minimize(f->train.measures.loss, o->optimizer, NULL, NULL);
-    status = glia_graph_check(f->train.graph, error);
-    if (status == GLIA_OK) status = glia_task_prepare(&f->train, glia_data_count(data), o->batch, error);
-    if (status != GLIA_OK) return status;
-    glia_loader_opts how = { .batch = o->batch, .shuffle = true, .seed = o->seed, .workers = o->workers };
+static bool accumulates(const glia_training *t) { return t->opts.optimizer.accumulate > 1; }
+
+static glia_status begin_training(glia_training *t, glia_model *model, glia_error *error) {
+    glia_fit_opts *o = &t->opts;
     glia_error reason = { 0 };
-    f->train_loader = glia_loader_create(data, how, &reason);
-    return f->train_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    glia_loader_opts how = { .batch = o->batch,
+                             .shuffle = true,
+                             .seed = o->seed,
+                             .workers = o->workers,
+                             .augment = o->augment,
+                             .weights = o->sample_weights,
+                             .stratified = o->stratified };
+    glia_status status = glia_task_begin(&t->train, model, o->backend, o->threads, GLIA_TRAIN, error);
+    if (status != GLIA_OK) return status;
+    t->train_loader = glia_loader_create(t->data, how, &reason);
+    if (!t->train_loader) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_arrays y = { .y_dtype = glia_loader_y_dtype(t->train_loader),
+                      .y_shape = glia_loader_y_shape(t->train_loader) };
+    glia_loss_opts loss = { o->loss, o->label_smoothing, o->class_weights };
+    status = glia_task_measure(&t->train, t->data, &y, loss, error);
+    if (status != GLIA_OK) return status;
+    t->train.precision = o->precision;
+    glia_minimize(t->train.measures.loss, o->optimizer, NULL, NULL);
+    t->train.updates = "train";
+    status = glia_graph_check(t->train.graph, error);
+    if (status == GLIA_OK) status = glia_task_prepare(&t->train, glia_data_count(t->data), o->batch, error);
+    if (status != GLIA_OK || !accumulates(t)) return status;
+    t->train.updates = "train.hold";
+    return glia_task_prepare(&t->train, glia_data_count(t->data), o->batch, error);
 }
 
-static glia_status begin_validation(fit *f, glia_model *model, glia_error *error) {
+/* The metrics that were asked for by name. */
+static glia_status make_metrics(glia_training *t, glia_error *error) {
+    const char *at = t->opts.metrics;
+    t->scores_at = -1;
+    if (!at) return GLIA_OK;
+    const glia_named *output = &t->validation.graph->outputs[0];
+    const int64_t classes = -glia_shape_count(output->node->shape);
+    if (output->node->shape.rank > 2 || classes < 1) {
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "metrics take an output (N, K), and '%s' is none", output->name);
+    }
+    for (int depth = 0; *at; at += *at == ',') {
+        const char *end = at;
+        for (; *end && (*end != ',' || depth); end++) depth += (*end == '(') - (*end == ')');
+        char text[64];
+        const size_t length = (size_t)(end - at);
+        if (t->n_metrics == GLIA_FIT_METRICS || length >= sizeof text - 4) {
+            return glia_fail(error, GLIA_E_ARGUMENT, "too many or too long metrics: '%.64s'", at);
+        }
+        memcpy(text, at, length);
+        text[length] = 0;
+        glia_metric *metric = glia_metric_create(text + strspn(text, " "), classes, error);
+        if (!metric) return GLIA_E_ARGUMENT;
+        glia_metric_assume_logits(metric, t->validation.measures.logits);
+        memcpy(t->names[t->n_metrics], "val_", 4);
+        memcpy(t->names[t->n_metrics] + 4, text + strspn(text, " "), length + 1 - strspn(text, " "));
+        t->metrics[t->n_metrics++] = metric;
+        at = end;
+    }
+    t->scores_at = glia_task_output(&t->validation, output->node);
+    return GLIA_OK;
+}
+
+static glia_status begin_validation(glia_training *t, glia_model *model, glia_error *error) {
     enum { BATCH = 256 };
-    const glia_fit_opts *o = &f->opts;
+    const glia_fit_opts *o = &t->opts;
     if (!o->validation) return GLIA_OK;
-    glia_status status = glia_task_begin(&f->validation, model, f->train.backend, 0, GLIA_INFER, error);
-    if (status == GLIA_OK) status = glia_task_measure(&f->validation, o->validation, o->loss, 0, error);
-    if (status == GLIA_OK) status = glia_task_prepare(&f->validation, glia_data_count(o->validation), BATCH, error);
+    glia_status status = glia_task_begin(&t->validation, model, t->train.backend, 0, GLIA_INFER, error);
+    if (status == GLIA_OK)
+        status = glia_task_measure(&t->validation, o->validation, NULL, (glia_loss_opts){ .loss = o->loss }, error);
+    if (status == GLIA_OK) status = make_metrics(t, error);
+    if (status == GLIA_OK) status = glia_task_prepare(&t->validation, glia_data_count(o->validation), BATCH, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    f->validation_loader =
+    t->validation_loader =
         glia_loader_create(o->validation, (glia_loader_opts){ .batch = BATCH, .workers = o->workers }, &reason);
-    return f->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    return t->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
-/* Copies the model's values to the backup, or back. */
-static void back_up(fit *f, const glia_store *store, bool restore) {
-    char *at = f->backup;
-    if (restore) glia_store_touch(store);
-    for (int i = 0; i < glia_store_count(store); i++) {
-        glia_array a = glia_store_entry(store, i);
-        size_t bytes = glia_shape_bytes(a.shape, a.dtype);
-        memcpy(restore ? a.data : at, restore ? at : a.data, bytes);
-        at += bytes;
-    }
-}
-
-static glia_status make_backup(fit *f, const glia_store *store, glia_error *error) {
-    for (int i = 0; i < glia_store_count(store); i++) {
-        glia_array a = glia_store_entry(store, i);
-        f->backup_bytes += glia_shape_bytes(a.shape, a.dtype);
-    }
-    f->backup = malloc(f->backup_bytes + 1);
-    return f->backup ? GLIA_OK : glia_fail_nomem(error);
-}
-
-static void end(fit *f) {
-    glia_loader_free(f->train_loader);
-    glia_loader_free(f->validation_loader);
-    glia_task_end(&f->validation); /* it borrows the backend of the other */
-    glia_task_end(&f->train);
-    free(f->backup);
-}
-
-/* ---- the learning rate ---------------------------------------------------------------------- */
-
-/* In step 0, 1, ..., total - 1. */
-static double rate_at(const fit *f, int64_t step) {
-    const glia_fit_opts *o = &f->opts;
-    if (step < o->warmup) return f->full_lr * (double)(step + 1) / (double)o->warmup;
-    double share = (double)(step - o->warmup) / (double)GLIA_MAX(f->total - o->warmup, 1);
-    switch (o->schedule) {
-    case GLIA_LR_LINEAR: return f->full_lr + (o->lr_end - f->full_lr) * share;
-    case GLIA_LR_COSINE: return o->lr_end + (f->full_lr - o->lr_end) * (1 + cos(M_PI * share)) / 2;
-    default: return f->full_lr;
-    }
-}
-
-/* Gives the step that comes its learning rate. */
-static void set_rate(fit *f, const glia_lane *lane) {
-    float *lr = glia_session_input(lane->session, "lr", NULL);
-    f->progress.lr = rate_at(f, f->done);
-    if (lr) *lr = (float)f->progress.lr;
-}
-
-/* ---- running ------------------------------------------------------------------------------ */
-
-/* Tells the callback. false: it wants to stop. */
-static bool report(fit *f, const glia_tally *tally, int64_t step, double began) {
-    glia_progress *p = &f->progress;
-    p->step = step;
-    p->samples = tally->samples;
-    p->seconds = glia_seconds() - began;
-    p->train = glia_tally_mean(tally, p->seconds);
-    return !f->opts.progress || f->opts.progress(p, f->opts.context);
-}
-
-static glia_status interrupted(const fit *f, glia_error *error) {
-    return glia_fail(error, GLIA_E_INTERRUPTED, "training was stopped in epoch %lld after step %lld of %lld",
-                     (long long)f->progress.epoch, (long long)f->progress.step, (long long)f->progress.steps);
-}
-
-static glia_status diverged(fit *f, double loss, int64_t step, glia_error *error) {
-    back_up(f, f->train.model->store, true);
-    return glia_fail(
-        error, GLIA_E_ARGUMENT,
-        "the loss became %g in epoch %lld, step %lld of %lld. The model has again the values with which this epoch "
-        "began. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
-        "nan or huge numbers in the data",
-        loss, (long long)f->progress.epoch, (long long)step, (long long)f->progress.steps);
-}
-
-/* One pass over the validation data. */
-static glia_status validate(fit *f, int64_t epoch, glia_error *error) {
-    f->progress.validation = (glia_scores){ .loss = NAN, .accuracy = NAN };
-    if (!f->validation_loader) return GLIA_OK;
-    double began = glia_seconds();
-    glia_tally tally = { 0 };
-    glia_task_look(&f->validation);
-    glia_status status = glia_task_pass(&f->validation, f->validation_loader, epoch, &tally, NULL, NULL, error);
-    if (status == GLIA_OK) f->progress.validation = glia_tally_mean(&tally, glia_seconds() - began);
-    return status;
-}
-
-static glia_status run_epoch(fit *f, int64_t epoch, glia_error *error) {
-    glia_progress *p = &f->progress;
-    const bool limited = f->opts.max_steps > 0;
-    double began = glia_seconds();
-    glia_tally tally = { 0 };
-    p->epoch = epoch + 1;
-    p->steps = glia_loader_batches(f->train_loader);
-    if (limited) p->steps = GLIA_MIN(p->steps, f->opts.max_steps - f->done);
-    p->epoch_end = false;
-    back_up(f, f->train.model->store, false);
-    glia_status status = glia_loader_start(f->train_loader, epoch, error);
-    if (status != GLIA_OK) return status;
-    if (epoch == 0 && !report(f, &tally, 0, began)) return interrupted(f, error);
-
-    glia_batch batch;
-    for (int64_t step = 1; step <= p->steps && glia_loader_next(f->train_loader, &batch); step++, f->done++) {
-        glia_lane *lane = glia_task_lane(&f->train, batch.n, error);
-        if (!lane) return GLIA_E_INTERNAL;
-        set_rate(f, lane);
-        status = glia_lane_run(lane, batch.x, batch.y, error);
-        if (status != GLIA_OK) return status;
-        glia_tally_add(&tally, &f->train, lane);
-        if (!isfinite(tally.loss)) return diverged(f, glia_lane_scalar(lane, f->train.loss_at), step, error);
-        if (f->opts.progress && !report(f, &tally, step, began)) return interrupted(f, error);
-    }
-    status = glia_loader_check(f->train_loader, error);
-    if (status == GLIA_OK) status = validate(f, epoch, error);
-    if (status != GLIA_OK) return status;
-    p->epoch_end = true;
-    return report(f, &tally, p->steps, began) ? GLIA_OK : interrupted(f, error);
-}
-
-static void describe(fit *f, glia_model *model) {
-    const float *lr = glia_session_input(f->train.lanes[0].session, "lr", NULL);
-    f->full_lr = lr ? (double)*lr : 0;
-    f->total = f->opts.epochs * glia_loader_batches(f->train_loader);
-    if (f->opts.max_steps > 0) f->total = GLIA_MIN(f->total, f->opts.max_steps);
-    glia_program_info info = glia_program_inspect(f->train.lanes[0].program);
-    f->progress = (glia_progress){ .model = model,
-                                   .epochs = f->opts.epochs,
-                                   .lr = rate_at(f, 0),
+static void describe(glia_training *t, glia_model *model) {
+    const float *lr = glia_session_input(t->train.lanes[0].session, "lr", NULL);
+    t->full_lr = lr ? (double)*lr : 0;
+    t->scale = 1;
+    t->fixed_lr = NAN;
+    t->epoch_steps = glia_loader_batches(t->train_loader);
+    t->total = t->opts.epochs * t->epoch_steps;
+    if (t->opts.max_steps > 0) t->total = GLIA_MIN(t->total, t->opts.max_steps);
+    glia_program_info info = glia_program_inspect(t->train.lanes[0].program);
+    t->progress = (glia_progress){ .training = t,
+                                   .model = model,
+                                   .epochs = t->opts.epochs,
+                                   .epoch = 1,
+                                   .steps = GLIA_MIN(t->epoch_steps, t->total),
+                                   .total = t->total,
+                                   .loss = NAN,
+                                   .values = t->values,
                                    .activation_bytes = info.activation_bytes,
                                    .parameter_bytes = info.parameter_bytes,
                                    .validation = { .loss = NAN, .accuracy = NAN } };
 }
 
-glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error) {
-    fit f = { .opts = opts };
-    glia_status status = check_opts(model, data, &f.opts, error);
-    if (status == GLIA_OK) status = glia_model_ready(model, opts.seed, error);
+/* ---- the backup --------------------------------------------------------------------------- */
+
+/* Bytes of a store's values; copies them from or to `at` if that is not NULL. */
+static size_t copy_store(const glia_store *store, char *at, bool restore) {
+    size_t total = 0;
+    for (int i = 0; i < glia_store_count(store); i++) {
+        glia_array a = glia_store_entry(store, i);
+        size_t bytes = glia_shape_bytes(a.shape, a.dtype);
+        if (at) memcpy(restore ? a.data : at + total, restore ? at + total : a.data, bytes);
+        total += bytes;
+    }
+    return total;
+}
+
+size_t glia_training_backup_bytes(const glia_training *t) {
+    return copy_store(t->train.model->store, NULL, false) +
+           (t->keeps_states ? copy_store(t->train.store, NULL, false) : 0);
+}
+
+void glia_training_back_up(glia_training *t, bool restore) {
+    const size_t first = copy_store(t->train.model->store, t->backup, restore);
+    if (t->keeps_states) copy_store(t->train.store, t->backup + first, restore);
+    if (restore) glia_store_touch(t->train.store);
+}
+
+/* ---- callbacks ---------------------------------------------------------------------------- */
+
+/* Brings the progress up to date: figures of the epoch so far, and with `validated` those of the validation. */
+static void tell(glia_training *t, double began, bool validated) {
+    glia_progress *p = &t->progress;
+    p->epoch = t->epoch + 1;
+    p->step = t->step;
+    p->done = t->done;
+    p->samples = t->tally.samples;
+    p->seconds = glia_seconds() - began;
+    p->train = glia_tally_mean(&t->tally, p->seconds);
+    int n = 0;
+    t->values[n++] = (glia_value){ "loss", p->train.loss };
+    if (t->train.accuracy_at >= 0) t->values[n++] = (glia_value){ "accuracy", p->train.accuracy };
+    if (validated) {
+        t->values[n++] = (glia_value){ "val_loss", p->validation.loss };
+        if (t->validation.accuracy_at >= 0) t->values[n++] = (glia_value){ "val_accuracy", p->validation.accuracy };
+        for (int i = 0; i < t->n_metrics; i++) {
+            t->values[n++] = (glia_value){ t->names[i], glia_metric_result(t->metrics[i]) };
+        }
+    }
+    t->values[n++] = (glia_value){ "lr", p->lr };
+    p->n_values = n;
+}
+
+/* A copy of the list, those behind the others that want to be. */
+static glia_status order_callbacks(glia_training *t, glia_error *error) {
+    const int n = t->opts.n_callbacks;
+    t->callbacks = malloc(((size_t)n + 1) * sizeof *t->callbacks);
+    if (!t->callbacks) return glia_fail_nomem(error);
+    int at = 0;
+    for (int last = 0; last < 2; last++) {
+        for (int i = 0; i < n; i++) {
+            if (t->opts.callbacks[i].after_others == last) t->callbacks[at++] = t->opts.callbacks[i];
+        }
+    }
+    return GLIA_OK;
+}
+
+/* Calls one function of each callback whose training has begun, found at this offset. */
+static glia_status call(glia_training *t, size_t offset, glia_error *error) {
+    const bool first = offset == offsetof(glia_callback, train_begin);
+    for (int i = 0; first ? t->begun < t->opts.n_callbacks : i < t->begun; i++) {
+        const glia_callback *c = &t->callbacks[i];
+        glia_callback_fn fn = *(const glia_callback_fn *)(const void *)((const char *)c + offset);
+        glia_error reason = { 0 };
+        glia_status status = fn ? fn(&t->progress, c->context, &reason) : GLIA_OK;
+        t->begun += first && status == GLIA_OK;
+        if (status == GLIA_OK) continue;
+        if (reason.message[0]) return glia_fail(error, status, "%s", reason.message);
+        if (status != GLIA_E_INTERRUPTED) {
+            return glia_fail(error, status, "the callback %s: %s", c->name ? c->name : "without a name",
+                             glia_status_name(status));
+        }
+        return glia_fail(error, status, "training was stopped in epoch %lld after step %lld of %lld",
+                         (long long)t->progress.epoch, (long long)t->progress.step, (long long)t->progress.steps);
+    }
+    return GLIA_OK;
+}
+#define CALL(t, moment, error) call(t, offsetof(glia_callback, moment), error)
+
+double glia_progress_value(const glia_progress *p, const char *name) {
+    for (int i = 0; i < p->n_values; i++) {
+        if (strcmp(p->values[i].name, name) == 0) return p->values[i].value;
+    }
+    return NAN;
+}
+
+void glia_training_stop(glia_training *t) { t->stop = true; }
+void glia_training_scale_lr(glia_training *t, double factor) { t->scale = factor; }
+double glia_training_lr_scale(const glia_training *t) { return t->scale; }
+void glia_training_set_lr(glia_training *t, double lr) { t->fixed_lr = lr; }
+glia_store *glia_training_states(glia_training *t) { return t->train.store; }
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* Of the step that comes. */
+static double rate(const glia_training *t) {
+    if (!isnan(t->fixed_lr)) return t->fixed_lr;
+    return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, t->done, t->total, t->epoch_steps);
+}
+
+glia_lane *glia_training_lane(glia_training *t, int64_t batch, glia_error *error) {
+    const int64_t k = t->opts.optimizer.accumulate;
+    t->train.updates = accumulates(t) && (t->done + 1) % k ? "train.hold" : "train";
+    glia_lane *lane = glia_task_lane(&t->train, batch, error);
+    if (!lane) return NULL;
+    float *lr = glia_session_input(lane->session, "lr", NULL);
+    t->progress.lr = rate(t);
+    if (lr) *lr = (float)t->progress.lr;
+    return lane;
+}
+
+glia_status glia_training_start_loader(glia_training *t, int64_t epoch, int64_t step, glia_error *error) {
+    return glia_loader_start_at(t->train_loader, epoch, step, error);
+}
+
+static glia_status diverged(glia_training *t, double loss, glia_error *error) {
+    char origin[360] = "";
+    glia_status status = GLIA_OK;
+    const int64_t step = t->step + 1;
+    if (t->diagnoses) status = glia_training_diagnose(t, step, origin, sizeof origin, error);
     if (status != GLIA_OK) return status;
-    status = begin_training(&f, model, data, error);
-    if (status == GLIA_OK) status = begin_validation(&f, model, error);
-    if (status == GLIA_OK) status = make_backup(&f, model->store, error);
+    glia_training_back_up(t, true);
+    return glia_fail(
+        error, GLIA_E_ARGUMENT,
+        "the loss became %g in epoch %lld, step %lld of %lld%s%s. The model has again the values with which this epoch "
+        "began. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
+        "nan or huge numbers in the data",
+        loss, (long long)t->progress.epoch, (long long)step, (long long)t->progress.steps, origin[0] ? ": " : "",
+        origin);
+}
+
+/* One pass over the validation data. */
+static void gather_scores(void *context, const glia_lane *lane, const glia_batch *batch) {
+    glia_training *t = context;
+    glia_array scores = glia_session_output(lane->session, t->scores_at);
+    for (int i = 0; i < t->n_metrics; i++) {
+        /* Labels were checked when training began. */
+        if (scores.dtype == GLIA_F32) glia_metric_update(t->metrics[i], scores.data, batch->y, batch->n, NULL);
+    }
+}
+
+static glia_status validate(glia_training *t, glia_error *error) {
+    t->progress.validation = (glia_scores){ .loss = NAN, .accuracy = NAN };
+    if (!t->validation_loader) return GLIA_OK;
+    double began = glia_seconds();
+    glia_tally tally = { 0 };
+    glia_status status = CALL(t, validation_begin, error);
+    if (status != GLIA_OK) return status;
+    for (int i = 0; i < t->n_metrics; i++) glia_metric_reset(t->metrics[i]);
+    glia_task_look(&t->validation);
+    status =
+        glia_task_pass(&t->validation, t->validation_loader, 0, &tally, t->n_metrics ? gather_scores : NULL, t, error);
+    if (status == GLIA_OK) t->progress.validation = glia_tally_mean(&tally, glia_seconds() - began);
+    glia_status after = CALL(t, validation_end, status == GLIA_OK ? error : NULL);
+    return status == GLIA_OK ? after : status;
+}
+
+/* Steps from where the training stands to the end of the epoch. */
+static glia_status run_steps(glia_training *t, double began, glia_error *error) {
+    glia_batch batch;
+    glia_status status = glia_training_start_loader(t, t->epoch, t->step, error);
+    while (status == GLIA_OK && !t->stop && t->step < t->progress.steps && glia_loader_next(t->train_loader, &batch)) {
+        glia_lane *lane = glia_training_lane(t, batch.n, error);
+        if (!lane) return GLIA_E_INTERNAL;
+        status = glia_lane_run(lane, batch.x, batch.y, error);
+        if (status != GLIA_OK) return status;
+        glia_tally_add(&t->tally, &t->train, lane);
+        t->progress.loss = glia_lane_scalar(lane, t->train.loss_at);
+        if (!isfinite(t->progress.loss)) return diverged(t, t->progress.loss, error);
+        t->step++;
+        t->done++;
+        if (t->opts.n_callbacks == 0) continue;
+        tell(t, began, false);
+        status = CALL(t, step_end, error);
+    }
+    return status == GLIA_OK ? glia_loader_check(t->train_loader, error) : status;
+}
+
+static glia_status run_epoch(glia_training *t, glia_error *error) {
+    double began = glia_seconds();
+    const bool whole = t->step == 0; /* else it goes on where a checkpoint was made */
+    if (whole) t->tally = (glia_tally){ 0 };
+    t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
+    t->progress.lr = rate(t);
+    tell(t, began, false);
+    glia_training_back_up(t, false);
+    t->began_at = t->step;
+    glia_status status = whole ? CALL(t, epoch_begin, error) : GLIA_OK;
+    if (status == GLIA_OK) status = run_steps(t, began, error);
+    const bool over = t->step == t->progress.steps;
+    if (status == GLIA_OK && over) status = validate(t, error);
+    if (status != GLIA_OK || !over) return status;
+    tell(t, began, t->validation_loader != NULL);
+    if (t->step == t->epoch_steps)
+        t->epoch++, t->step = 0; /* before a checkpoint is made; max_steps may cut it short */
+    return CALL(t, epoch_end, error);
+}
+
+/* Begins with the callbacks, the first of which may restore a checkpoint. */
+static glia_status run(glia_training *t, glia_error *error) {
+    t->progress.lr = rate(t);
+    tell(t, glia_seconds(), false);
+    glia_status status = order_callbacks(t, error);
+    if (status == GLIA_OK) status = CALL(t, train_begin, error);
+    if (status == GLIA_OK) status = glia_training_restore_callbacks(t, error);
+    if (status == GLIA_OK) {
+        t->backup = malloc(glia_training_backup_bytes(t) + 1);
+        status = t->backup ? GLIA_OK : glia_fail_nomem(error);
+    }
+    while (status == GLIA_OK && !t->stop && t->epoch < t->opts.epochs && t->done < t->total)
+        status = run_epoch(t, error);
+    glia_error late = { 0 };
+    glia_status ended = CALL(t, train_end, &late);
+    if (status == GLIA_OK && ended != GLIA_OK) status = glia_fail(error, ended, "%s", late.message);
+    return status;
+}
+
+static void end(glia_training *t) {
+    glia_loader_free(t->train_loader);
+    glia_loader_free(t->validation_loader);
+    glia_task_end(&t->validation); /* it borrows the backend of the other */
+    glia_task_end(&t->train);
+    for (int i = 0; i < t->n_metrics; i++) glia_metric_free(t->metrics[i]);
+    glia_restored_free(t->restored);
+    free(t->backup);
+    free(t->callbacks);
+    for (int i = 0; i < t->opts.n_callbacks; i++) {
+        if (t->opts.callbacks[i].free) t->opts.callbacks[i].free(t->opts.callbacks[i].context);
+    }
+}
+
+glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error) {
+    glia_training t = { .opts = opts, .data = data };
+    glia_status status = check_opts(model, data, &t.opts, error);
+    if (status == GLIA_OK) status = glia_model_ready(model, opts.seed, error);
+    if (status == GLIA_OK) status = begin_training(&t, model, error);
+    if (status == GLIA_OK) status = begin_validation(&t, model, error);
     if (status == GLIA_OK) {
         seed_dropout(model, opts.seed);
-        describe(&f, model);
+        describe(&t, model);
+        status = run(&t, error);
     }
-    for (int64_t epoch = 0; status == GLIA_OK && epoch < f.opts.epochs; epoch++) {
-        if (opts.max_steps > 0 && f.done >= opts.max_steps) break;
-        status = run_epoch(&f, epoch, error);
-    }
-    end(&f);
+    end(&t);
     return status;
 }

@@ -97,6 +97,37 @@ static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
     return is_integer(t) ? glia_add_scalar(glia_mul_scalar(dense, 2), -1) : dense;
 }
 
+/* ---- weights of classes ------------------------------------------------------------------------ */
+
+/* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number of
+ * labels, not over the sum of their weights). */
+static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing) {
+    const int last = y->shape.rank - 1;
+    const int64_t classes = y->shape.dim[last];
+    glia_tensor target = glia_is_bad(t) || !is_integer(t) ? t : glia_one_hot(t, (int)classes, y->dtype);
+    glia_tensor weight = glia_constant(y->graph, y->dtype, GLIA_SHAPE(classes), weights);
+    glia_tensor counts = glia_sum(glia_mul(target, weight), GLIA_SHAPE(last), true);
+    target = glia_add_scalar(glia_mul_scalar(target, 1 - smoothing), smoothing / (double)classes);
+    glia_tensor rows = glia_sum(glia_mul(glia_mul(target, counts), glia_log_softmax(y, last)), GLIA_SHAPE(last), false);
+    return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
+}
+
+/* The loss where classes have weights; NULL: a mistake is in the graph. */
+static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const glia_loss_opts *o) {
+    glia_graph *g = y->graph;
+    const int last = y->shape.rank - 1;
+    if ((loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
+        glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights go with cross-entropy, not with %s", losses[loss].name);
+        return NULL;
+    }
+    for (int64_t i = 0; i < y->shape.dim[last]; i++) {
+        if (o->class_weights[i] >= 0 && isfinite(o->class_weights[i])) continue;
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "the weight of class %lld is %g", (long long)i, o->class_weights[i]);
+        return NULL;
+    }
+    return weighted_cross_entropy(y, t, o->class_weights, o->smoothing);
+}
+
 /* ---- together ----------------------------------------------------------------------------- */
 
 static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
@@ -142,11 +173,11 @@ static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_
     }
 }
 
-bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, double smoothing, glia_measures *m) {
+bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, glia_measures *m) {
     glia_graph *g = output->graph;
-    *m = (glia_measures){ .kind = choose(loss, output, target) };
+    *m = (glia_measures){ .kind = choose(o.loss, output, target) };
     if ((unsigned)m->kind >= GLIA_LOSS_COUNT) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)loss);
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)o.loss);
         return false;
     }
     const loss_row *row = &losses[m->kind];
@@ -155,7 +186,9 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, doubl
     glia_tensor t = row->target == LABELS  ? as_labels(target, y)
                     : row->target == DENSE ? as_dense(target, y)
                                            : as_signs(target, y);
-    m->loss = row->build(y, t, smoothing);
+    m->loss = o.class_weights ? weigh(m->kind, y, t, &o) : row->build(y, t, o.smoothing);
+    if (!m->loss) return false;
+    m->logits = row->prediction != PLAIN && output->op != &glia_op_softmax && output->op != &glia_op_sigmoid;
     glia_tensor truth;
     classes_of(m->kind, row, y, target, &m->predicted, &truth);
     if (m->predicted && y->shape.dim[y->shape.rank - 1] > 1) {

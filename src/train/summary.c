@@ -178,7 +178,7 @@ static glia_status add_training(glia_task *task, glia_error *error) {
     bool classes = y->shape.rank == 2 && y->shape.dim[1] > 1;
     glia_tensor target =
         glia_input(g, "summary/target", classes ? GLIA_I32 : y->dtype, classes ? GLIA_SHAPE(GLIA_BATCH) : y->shape);
-    if (!glia_is_bad(target) && glia_loss_add(y, target, GLIA_LOSS_DEFAULT, 0, &task->measures)) {
+    if (!glia_is_bad(target) && glia_loss_add(y, target, (glia_loss_opts){ 0 }, &task->measures)) {
         glia_task_output(task, task->measures.loss);
         glia_minimize(task->measures.loss, (glia_optimizer){ 0 }, NULL, NULL);
     }

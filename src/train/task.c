@@ -119,10 +119,10 @@ static glia_status check_labels(const glia_task *task, const glia_dataset *data,
 }
 
 /* An input for the targets under a name that the model does not use. */
-static glia_node *add_target(glia_graph *g, const glia_dataset *data) {
-    glia_shape y = glia_data_y_shape(data), shape = { .rank = y.rank + 1, .dim = { GLIA_BATCH } };
+static glia_node *add_target(glia_graph *g, glia_dtype dtype, glia_shape y, const char *data) {
+    glia_shape shape = { .rank = y.rank + 1, .dim = { GLIA_BATCH } };
     if (y.rank >= GLIA_MAX_RANK) {
-        glia_graph_fail(g, GLIA_E_SHAPE, "the data '%s' have targets of rank %d", glia_data_name(data), y.rank);
+        glia_graph_fail(g, GLIA_E_SHAPE, "the data '%s' have targets of rank %d", data, y.rank);
         return NULL;
     }
     for (int i = 0; i < y.rank; i++) shape.dim[i + 1] = y.dim[i];
@@ -132,7 +132,7 @@ static glia_node *add_target(glia_graph *g, const glia_dataset *data) {
         glia_graph_fail_nomem(g);
         return NULL;
     }
-    glia_tensor input = glia_input(g, name, glia_data_y_dtype(data), shape);
+    glia_tensor input = glia_input(g, name, dtype, shape);
     return glia_is_bad(input) ? NULL : input;
 }
 
@@ -148,14 +148,19 @@ glia_status glia_task_check(const glia_task *task, const glia_dataset *data, gli
     return status == GLIA_OK ? check_labels(task, data, error) : status;
 }
 
-glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const glia_arrays *y, glia_loss_opts loss,
                               glia_error *error) {
     glia_status status = glia_task_check(task, data, error);
     if (status != GLIA_OK) return status;
     glia_graph *g = task->graph;
+    const glia_dtype dtype = y ? y->y_dtype : glia_data_y_dtype(data);
+    const bool mixed = glia_dtype_is_float(dtype) && !glia_dtype_is_float(glia_data_y_dtype(data));
+    if (mixed && (loss.loss == GLIA_LOSS_DEFAULT || loss.loss == GLIA_CROSS_ENTROPY)) {
+        loss.loss = GLIA_CROSS_ENTROPY_ONE_HOT;
+    }
     const char *label = glia_graph_label(g, "loss");
-    task->y = add_target(g, data);
-    bool added = task->y && glia_loss_add(g->outputs[0].node, task->y, loss, smoothing, &task->measures);
+    task->y = add_target(g, dtype, y ? y->y_shape : glia_data_y_shape(data), glia_data_name(data));
+    bool added = task->y && glia_loss_add(g->outputs[0].node, task->y, loss, &task->measures);
     glia_graph_label(g, label);
     status = glia_graph_check(g, error);
     if (status != GLIA_OK || !added) return status;
@@ -171,30 +176,36 @@ void glia_task_drop(glia_task *task, int index) {
     task->lanes[index] = task->lanes[--task->n_lanes];
 }
 
-/* The lane that has not been asked for longest. */
-static int oldest_lane(const glia_task *task) {
-    int oldest = 0;
-    for (int i = 1; i < task->n_lanes; i++) {
-        if (task->lanes[i].used < task->lanes[oldest].used) oldest = i;
+/* The lane of the task's updates that has not been asked for longest if there are two, else -1. */
+static int surplus_lane(const glia_task *task) {
+    int oldest = -1, n = 0;
+    for (int i = 0; i < task->n_lanes; i++) {
+        if (task->lanes[i].updates != task->updates) continue;
+        n++;
+        if (oldest < 0 || task->lanes[i].used < task->lanes[oldest].used) oldest = i;
     }
-    return oldest;
+    return n < 2 ? -1 : oldest;
 }
 
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
     task->asked++;
     for (int i = 0; i < task->n_lanes; i++) {
-        task->lanes[i].used = task->lanes[i].batch == n ? task->asked : task->lanes[i].used;
-        if (task->lanes[i].batch == n) return &task->lanes[i];
+        glia_lane *lane = &task->lanes[i];
+        if (lane->batch != n || lane->updates != task->updates) continue;
+        lane->used = task->asked;
+        return lane;
     }
-    if (task->n_lanes == GLIA_COUNT(task->lanes)) glia_task_drop(task, oldest_lane(task));
+    int surplus = surplus_lane(task);
+    if (surplus >= 0) glia_task_drop(task, surplus);
     glia_compile_opts opts = { .outputs = task->outputs,
                                .n_outputs = task->n_outputs,
                                .mode = task->mode,
+                               .updates = task->updates,
                                .batch = n,
                                .frozen = task->mode == GLIA_INFER,
                                .precision = task->precision };
     glia_lane *lane = &task->lanes[task->n_lanes];
-    *lane = (glia_lane){ .batch = n, .used = task->asked };
+    *lane = (glia_lane){ .batch = n, .updates = task->updates, .used = task->asked };
     lane->program = glia_compile(task->graph, task->backend, opts, error);
     if (!lane->program) return NULL;
     lane->session = glia_session_create(lane->program, task->store, error);

@@ -16,14 +16,21 @@
 
 typedef struct glia_measures {
     glia_loss kind;        /* with the default resolved */
+    bool logits;           /* the output is scores, or logarithms, not probabilities */
     glia_tensor loss;      /* scalar */
     glia_tensor accuracy;  /* scalar, or NULL where there are no classes */
     glia_tensor predicted; /* i32 (N), the class; or NULL */
 } glia_measures;
 
+typedef struct glia_loss_opts {
+    glia_loss loss;
+    double smoothing;
+    const double *class_weights; /* one for each class, or NULL */
+} glia_loss_opts;
+
 /* Adds to the graph the loss of `output` against `target` (both (N, ...)) and what tells of success. false: a mistake
  * is in the graph. */
-bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss loss, double smoothing, glia_measures *measures);
+bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts opts, glia_measures *measures);
 const char *glia_loss_text(glia_loss loss);
 
 /* ---- tasks (task.c) ----------------------------------------------------------------------- */
@@ -34,15 +41,17 @@ typedef struct glia_lane {
     glia_program *program;
     glia_session *session;
     glia_array x, y; /* where the batch goes; y.data NULL without targets */
-    int64_t used;    /* when it was last asked for */
+    const char *updates; /* the task's, when it was made */
+    int64_t used;        /* when it was last asked for */
 } glia_lane;
 
-enum { GLIA_TASK_OUTPUTS = 3 };
+enum { GLIA_TASK_OUTPUTS = 4, GLIA_TASK_LANES = 4 };
 
 typedef struct glia_task {
     glia_model *model;
     glia_mode mode;
     glia_precision precision; /* f32 unless changed before a lane is made */
+    const char *updates;      /* which group of them lanes include that are asked for from now on; NULL: all */
     glia_graph *graph;
     glia_node *x, *y; /* inputs */
     glia_measures measures;
@@ -52,7 +61,7 @@ typedef struct glia_task {
     glia_store *store;
     glia_backend *backend;
     bool owns_backend;
-    glia_lane lanes[2];
+    glia_lane lanes[GLIA_TASK_LANES]; /* two for each group of updates in use */
     int n_lanes;
     int64_t asked;   /* for lanes, so far */
     uint64_t writes; /* of the model's store, when it was last looked at */
@@ -66,14 +75,15 @@ void glia_task_end(glia_task *task);
 
 /* Checks that the data fit the model's input and output. */
 glia_status glia_task_check(const glia_task *task, const glia_dataset *data, glia_error *error);
-/* Checks that, and adds targets, loss and accuracy. */
-glia_status glia_task_measure(glia_task *task, const glia_dataset *data, glia_loss loss, double smoothing,
+/* Checks that, and adds targets, loss and accuracy. y: the targets' dtype and shape as batches bring them, where that is
+ * not what the data say (mixed labels are a number for each class); NULL: as the data say. */
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const glia_arrays *y, glia_loss_opts loss,
                               glia_error *error);
 /* The index under which lanes give this tensor. */
 int glia_task_output(glia_task *task, glia_tensor y);
 
-/* The lane for batches of n, compiled when it is first asked for; two stay, and a third takes the place of the one that
- * has not been asked for longer. NULL: see error. */
+/* The lane for batches of n and the task's updates, compiled when it is first asked for; two for these updates stay, and
+ * a third takes the place of the one that has not been asked for longer. NULL: see error. */
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error);
 /* Frees the lane at this index; the last one takes its place. */
 void glia_task_drop(glia_task *task, int index);
@@ -101,6 +111,12 @@ glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, 
                            void *context, glia_error *error);
 
 double glia_seconds(void); /* of a clock that only goes forward */
+
+/* ---- batch norm (norms.c) -------------------------------------------------------------------- */
+
+/* Measures the running statistics anew, from batches of the data in training mode. */
+glia_status glia_norms_measure(glia_model *model, const glia_dataset *data, int64_t batch, glia_backend *backend,
+                               glia_error *error);
 
 /* ---- tasks that a model keeps (kept.c) --------------------------------------------------------- */
 

@@ -372,6 +372,9 @@ static void mistakes_name_the_layer_and_the_shapes(void **state) {
     MISTAKE(GLIA_E_SHAPE, "bn: batch_norm of (7)", "(N, C, ...)", GLIA_F32, GLIA_SHAPE(7),
             glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }))
     MISTAKE(GLIA_E_ARGUMENT, "dropout", "[0, 1)", GLIA_F32, row, glia_dropout(x, 1))
+    MISTAKE(GLIA_E_ARGUMENT, "alpha_dropout", "[0, 1)", GLIA_F32, row, glia_alpha_dropout(x, -0.1))
+    MISTAKE(GLIA_E_SHAPE, "spatial_dropout of (N, 7)", "(N, C, ...)", GLIA_F32, row, glia_spatial_dropout(x, 0.5))
+    MISTAKE(GLIA_E_SHAPE, "drop_path of (7)", "(N, ...)", GLIA_F32, GLIA_SHAPE(7), glia_drop_path(x, 0.5))
     MISTAKE(GLIA_E_SHAPE, "cross_entropy", "labels should be (N)", GLIA_F32, row,
             glia_cross_entropy(x, glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 1)), 0))
     MISTAKE(GLIA_E_SHAPE, "mse", "shapes differ", GLIA_F32, row,
@@ -398,6 +401,9 @@ static void mistakes_pass_through(void **state) {
     assert_null(glia_global_avg_pool(NULL));
     assert_null(glia_conv_transposed(NULL, NULL, (glia_conv_window){ 0 }, GLIA_SCALAR));
     assert_null(glia_dropout(NULL, 0.5));
+    assert_null(glia_spatial_dropout(NULL, 0.5));
+    assert_null(glia_drop_path(NULL, 0.5));
+    assert_null(glia_alpha_dropout(NULL, 0.5));
     assert_null(glia_activate(NULL, GLIA_SOFTMAX));
     assert_null(glia_cross_entropy(NULL, NULL, 0));
 }

@@ -369,6 +369,12 @@ GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_
 
 /* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
+/* The same for whole channels of (N, C, ...): neighbours tell each other's values (Tompson et al. 2015). */
+GLIA_API glia_tensor glia_spatial_dropout(glia_tensor x, double rate);
+/* The same for whole samples of (N, ...): stochastic depth, x + glia_drop_path(branch(x), rate) (Huang et al. 2016). */
+GLIA_API glia_tensor glia_drop_path(glia_tensor x, double rate);
+/* After glia_selu(): drops to selu's lower limit and keeps mean 0 and variance 1 (Klambauer et al. 2017). */
+GLIA_API glia_tensor glia_alpha_dropout(glia_tensor x, double rate);
 
 /* ==== 6. losses and metrics ================================================================= */
 /* A loss is a scalar: the mean over the batch (and over what else the shapes hold). Labels and logits may have more

@@ -31,13 +31,31 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
     return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, opts.epsilon == 0 ? 1e-5 : opts.epsilon));
 }
 
-glia_tensor glia_dropout(glia_tensor x, double rate) {
+/* The operation with a stream of its own; `name` is for the message. */
+static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, double rate, int axes) {
     if (glia_is_bad(x)) return x;
     glia_graph *g = x->graph;
     if (!(rate >= 0 && rate < 1)) {
-        return glia_graph_fail(g, GLIA_E_ARGUMENT, "dropout: the rate must be in [0, 1), not %g", rate);
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: the rate must be in [0, 1), not %g", name, rate);
+    }
+    if (x->shape.rank < axes + (axes > 0)) {
+        char text[GLIA_SHAPE_TEXT];
+        return glia_graph_fail(g, GLIA_E_SHAPE, "%s of %s: x must be %s", name, glia_shape_format(x->shape, text),
+                               axes == 1 ? "(N, ...)" : "(N, C, ...) with something after the channels");
     }
     if (rate == 0) return x;
     glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
-    return glia_node2(&glia_op_dropout, x, rng, &(glia_dropout_attrs){ rate, g->n_streams });
+    return glia_node2(op, x, rng, &(glia_dropout_attrs){ .rate = rate, .stream = g->n_streams, .axes = axes });
+}
+
+glia_tensor glia_dropout(glia_tensor x, double rate) { return dropped(x, &glia_op_dropout, "dropout", rate, 0); }
+
+glia_tensor glia_spatial_dropout(glia_tensor x, double rate) {
+    return dropped(x, &glia_op_dropout, "spatial_dropout", rate, 2);
+}
+
+glia_tensor glia_drop_path(glia_tensor x, double rate) { return dropped(x, &glia_op_dropout, "drop_path", rate, 1); }
+
+glia_tensor glia_alpha_dropout(glia_tensor x, double rate) {
+    return dropped(x, &glia_op_alpha_dropout, "alpha_dropout", rate, 0);
 }

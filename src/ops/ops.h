@@ -35,7 +35,7 @@ typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; } glia_m
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
 
 typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
-typedef struct glia_dropout_attrs { double rate; int64_t stream; } glia_dropout_attrs;
+typedef struct glia_dropout_attrs { double rate; int64_t stream, axes; bool gradient; } glia_dropout_attrs;
 
 /* conv, conv_input_grad, conv_kernel_grad. Lists have one entry for each spatial axis. */
 typedef struct glia_conv_attrs {

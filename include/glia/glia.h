@@ -693,6 +693,24 @@ GLIA_API glia_dataset *glia_data_strokes(int64_t n, uint64_t seed, glia_error *e
 GLIA_API glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error);
 GLIA_API void glia_data_free(glia_dataset *data);
 
+/* Parts of the data, which must outlive them; every sample is in one of them. The same seed, the same parts. */
+typedef struct glia_split_opts {
+    double validation; /* share of the samples; 0: 0.1 unless there is a test split */
+    double test;       /* share; 0: none */
+    bool stratified;   /* every part has the classes' shares */
+    uint64_t seed;
+} glia_split_opts;
+/* `test` may be NULL where its share is 0. A part without a share is NULL. */
+GLIA_API glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_dataset **train,
+                                     glia_dataset **validation, glia_dataset **test, glia_error *error);
+/* Fold `fold` (from 0) of k-fold cross-validation: the fold is the validation data, the others train. */
+GLIA_API glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratified, uint64_t seed,
+                                    glia_dataset **train, glia_dataset **validation, glia_error *error);
+/* Weights with which all classes count the same: samples / (classes * samples of the class), 0 for one that has none.
+ * One for each class; or for each sample the one of its class, as glia_loader_opts.weights takes them. */
+GLIA_API glia_status glia_data_class_weights(const glia_dataset *data, double *weights, glia_error *error);
+GLIA_API glia_status glia_data_sample_weights(const glia_dataset *data, double *weights, glia_error *error);
+
 GLIA_API int64_t glia_data_count(const glia_dataset *data);
 GLIA_API glia_shape glia_data_x_shape(const glia_dataset *data); /* of a sample */
 GLIA_API glia_shape glia_data_y_shape(const glia_dataset *data);

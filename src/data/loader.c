@@ -246,7 +246,7 @@ static glia_status allocate(glia_loader *l, glia_error *error) {
         if (!l->scratch) return glia_fail_nomem(error);
     }
     l->plan = glia_order_create(l->data, l->opts, error);
-    if (!l->plan) return error ? error->status : GLIA_E_NOMEM;
+    if (!l->plan) return error->status;
     l->order = malloc((size_t)l->data->n * sizeof *l->order);
     l->slots = calloc((size_t)l->n_slots, sizeof *l->slots);
     if (!l->order || !l->slots) return glia_fail_nomem(error);
@@ -259,6 +259,8 @@ static glia_status allocate(glia_loader *l, glia_error *error) {
 }
 
 glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error) {
+    glia_error reason;
+    error = error ? error : &reason;
     glia_loader *l = calloc(1, sizeof *l);
     if (!l) return glia_fail_nomem(error), NULL;
     l->data = data;

@@ -200,6 +200,24 @@ static void test_odd_shapes(void **state) {
                              .kernel = { 1, 2, 2 },
                              .stride = { 1, 4, 4 },
                              .dilation = { 1, 2, 2 } });
+    /* Few channels of x, so runs of results: rows with gaps, with a stride, with less rows than taps; three axes. */
+    check((glia_conv_shape){ .n = 3,
+                             .c = 3,
+                             .k = 24,
+                             .in = { 1, 12, 15 },
+                             .kernel = { 1, 4, 5 },
+                             .stride = { 1, 1, 2 },
+                             .dilation = { 1, 2, 1 },
+                             .pad = { 0, 3, 1 } });
+    check((glia_conv_shape){ .n = 2,
+                             .c = 2,
+                             .k = 20,
+                             .in = { 1, 13, 12 },
+                             .kernel = { 1, 3, 5 },
+                             .stride = { 1, 2, 1 },
+                             .pad = { 0, 1, 0 } });
+    check((glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 2, 14 }, .kernel = { 1, 5, 5 }, .pad = { 0, 3, 0 } });
+    check((glia_conv_shape){ .n = 2, .c = 4, .k = 40, .in = { 5, 6, 11 }, .kernel = { 3, 3, 4 }, .pad = { 1, 1, 0 } });
     /* Out sizes that leave the end of x unread, and that reach beyond it (padding at the end only). */
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
     check((glia_conv_shape){

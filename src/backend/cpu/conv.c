@@ -11,7 +11,8 @@
  *           dilations leave no gaps; but the result is read and written again for each tap, which many channels
  *           outweigh.
  *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring results,
- *           which is added to a window. Pixels of one tile are taken so far apart that their runs do not overlap.
+ *           which is added to a window; without a stride, all rows of the kernel that reach the same results are summed
+ *           before. Pixels are taken so far apart that the runs of one tile hardly ever overlap.
  *
  * With less filters than a vector has lanes, neighbouring pixels are taken together for one with several times the
  * filters; their taps reach over all of them. Each element is summed by one thread in an order that follows from the
@@ -41,10 +42,22 @@ typedef struct list {
     int64_t count, *p_at, *c_at;
 } list;
 
+/* SPREAD: neighbouring rows [from, to) of the result that get something from the same rows of the kernel, [first, first +
+ * count). */
+typedef struct band {
+    int64_t from, to, first, count;
+} band;
+
+/* Where a list is kept; which one, or -1. */
+typedef struct slot {
+    int64_t list, count, at;
+} slot;
+
 /* A part of the sum: rows of k [q, q + outer inner) of a chunk of a panel, for the pixels of a list; p: where these
  * begin. */
 typedef struct block {
     int64_t list, p, q, outer, inner, p_outer;
+    band rows;
 } block;
 
 /* A whole launch. "Input" is what is summed over, x or in an adjoint dy; the other one is the result. */
@@ -59,12 +72,14 @@ typedef struct job {
     int64_t step[3], low[3]; /* ROWS: pixel o reads positions o step + low + t dilation of the input */
     bool window;             /* is there one? */
     steps from, to;          /* of what is read and written: the tensor or the window */
-    int64_t every;           /* SPREAD: pixels of a tile are so far apart */
+    int64_t every;           /* SPREAD: pixels that follow each other are so far apart, */
+    int64_t bands;           /* and with no stride along rows, there are so many bands of rows */
     int64_t lists, blocks;   /* blocks of one chunk */
     int64_t first_tap;       /* TAPS: one that joins all pixels of the result, or -1 */
     cuts cut;                /* of the result */
     int64_t units, parts;    /* groups by panels, and the pieces they are cut into */
-    int64_t slots, pixels;   /* lists that are kept, and their length */
+    int64_t slots, pixels;   /* lists that are kept, and their length at most */
+    int64_t entries;         /* of all of them */
     int64_t window_floats, panel_floats, worker_floats, block_floats;
     bool shared; /* the kernel is packed before, for all */
     const float *x, *w, *packed;
@@ -96,6 +111,23 @@ static int64_t count_pairs(const job *j, int axis, int64_t *reaching) {
         if (to - from == j->out[axis] && *reaching < 0) *reaching = t;
     }
     return pairs;
+}
+
+/* The rows of the kernel that reach row `row` of the result. */
+static band band_of(const job *j, int64_t row) {
+    const int64_t gap = j->s.dilation[1], at = row + j->s.pad[1];
+    int64_t first = GLIA_MAX(0, divide_up(at - j->in[1] + 1, gap));
+    return (band){ row, row + 1, first, GLIA_MAX(0, GLIA_MIN(j->s.kernel[1] - 1, at / gap) - first + 1) };
+}
+
+/* The band behind b, first {0}; false: there is none. */
+static bool next_band(const job *j, band *b) {
+    if (b->to >= j->out[1]) return false;
+    for (*b = band_of(j, b->to); b->to < j->out[1]; b->to++) {
+        const band next = band_of(j, b->to);
+        if (next.first != b->first || next.count != b->count) break;
+    }
+    return true;
 }
 
 static bool has_borders(const job *j) {
@@ -133,8 +165,9 @@ static void choose_method(job *j) {
     if (j->together > 1 || (!strided && by_rows < by_taps)) j->method = ROWS;
 
     double least = j->method == ROWS ? by_rows : by_taps;
+    const double sums = (double)(pairs[0] * (j->s.stride[1] > 1 ? pairs[1] : j->out[1]) * j->in[2]);
     double by_runs =
-        (double)(pairs[0] * pairs[1] * j->in[2]) * ((double)p->c + 9 * chunks) * panel_cost(p->k * taps[2]) / 2;
+        ((double)(volume(pairs) / pairs[2] * j->in[2] * p->c) + 9 * sums * chunks) * panel_cost(p->k * taps[2]) / 2;
     bool gaps = j->s.dilation[2] > 1 || taps[2] == 1 || !j->adjoint;
     if (!gaps && by_runs + 0.5 * pixels * (double)p->k < least) j->method = SPREAD;
 }
@@ -211,7 +244,10 @@ static void arrange(job *j) {
                                      : PACK_TAPS;
     p->chunk = j->method == ROWS ? p->c : round_up(divide_up(p->c, divide_up(p->c, k_block())), 16);
     j->every = j->method == SPREAD ? divide_up(taps[2], j->s.stride[2]) : 1;
-    j->lists = j->method == ROWS ? 1 : p->taps * j->every;
+    if (j->method == SPREAD && j->s.stride[1] == 1) {
+        for (band b = { 0 }; next_band(j, &b);) j->bands++;
+    }
+    j->lists = j->method == ROWS ? 1 : j->bands ? taps[0] * j->bands : p->taps;
     j->units = j->method == SPREAD ? p->groups : p->groups * panels_of(p->cols);
 }
 
@@ -235,8 +271,10 @@ static void measure(job *j) {
     j->window_floats = round_up(j->window_floats, 16);
     j->panel_floats = j->shared ? 0 : panel_width(GLIA_MIN(p->cols, NR)) * p->taps * GLIA_MIN(p->chunk, p->c);
     j->panel_floats = round_up(j->panel_floats, 16);
-    j->slots = j->lists * j->pixels <= LIST_ENTRIES ? j->lists : 1;
-    j->worker_floats = j->window_floats + j->panel_floats + round_up(4 * j->slots * (j->pixels + 1), 16);
+    j->slots = j->bands || j->lists * j->pixels <= LIST_ENTRIES ? j->lists : 1;
+    j->entries = (j->bands ? j->s.kernel[0] : j->slots) * j->pixels; /* bands have no pixels in common */
+    const int64_t integers = 2 * j->entries + j->slots * (int64_t)(sizeof(slot) / sizeof(int64_t));
+    j->worker_floats = j->window_floats + j->panel_floats + round_up(2 * integers, 16);
     j->block_floats = round_up(j->blocks * divide_up(p->c, p->chunk) * (int64_t)(sizeof(block) / sizeof(float)), 16);
 }
 
@@ -247,10 +285,13 @@ static int64_t put_runs(block *b, int64_t p, int64_t q, int64_t count, int64_t p
     for (int64_t i = 0; i < count; i += together) {
         for (int64_t at = 0; at < run; at += part, n++) {
             if (!b) continue;
-            b[n] = (block){
-                0,      p + i * p_outer + at, q + i * run + at, GLIA_MIN(together, count - i), GLIA_MIN(part, run - at),
-                p_outer
-            };
+            b[n] = (block){ 0,
+                            p + i * p_outer + at,
+                            q + i * run + at,
+                            GLIA_MIN(together, count - i),
+                            GLIA_MIN(part, run - at),
+                            p_outer,
+                            { 0 } };
         }
     }
     return n;
@@ -281,7 +322,21 @@ static void put_taps(const job *j, block *b) {
         const int64_t n = GLIA_MIN(j->pack.chunk, j->pack.c - c), first = GLIA_MAX(j->first_tap, 0);
         for (int64_t i = 0; i < j->lists; i++) {
             int64_t of = i == 0 ? first : i <= first ? i - 1 : i;
-            *b++ = (block){ of, c, of / j->every * n, 1, n, 0 };
+            *b++ = (block){ of, c, of * n, 1, n, 0, { 0 } };
+        }
+    }
+}
+
+/* Blocks of SPREAD in bands, the same way. */
+static void put_bands(const job *j, block *b) {
+    for (int64_t c = 0; c < j->pack.c; c += j->pack.chunk) {
+        const int64_t n = GLIA_MIN(j->pack.chunk, j->pack.c - c);
+        int64_t index = 0;
+        for (int64_t d = 0; d < j->s.kernel[0]; d++) {
+            for (band rows = { 0 }; next_band(j, &rows);) {
+                const int64_t q = (d * j->s.kernel[1] + rows.first) * n, step = -j->s.dilation[1] * j->from.row;
+                *b++ = (block){ index++, c, q, rows.count, n, step, rows };
+            }
         }
     }
 }
@@ -319,8 +374,9 @@ typedef struct work {
     region r;
     int worker;
     float *window, *panel;
-    int64_t *at, *built; /* lists; which one a slot holds, -1: none */
-    int64_t *counts;
+    int64_t *p_at, *c_at; /* of lists */
+    slot *slots;
+    int64_t listed; /* entries of all bands so far */
 } work;
 
 /* All pixels of the region. */
@@ -346,16 +402,21 @@ static int64_t list_pixels(const work *w, int64_t *p_at, int64_t *c_at) {
     return count;
 }
 
-/* Pixels that a tap joins; in SPREAD some of those of a row of taps, with the first of their results in the window. */
-static int64_t list_joined(const work *w, int64_t index, int64_t *p_at, int64_t *c_at) {
+/* Pixels that a tap joins; in SPREAD those of a row of taps, or of a band's first, with the first of their results in
+ * the window. */
+static int64_t list_joined(const work *w, const block *b, int64_t *p_at, int64_t *c_at) {
     const job *j = w->j;
     const region *r = &w->r;
     const bool spread = j->method == SPREAD;
     const int64_t tap_extents[3] = { j->s.kernel[0], j->s.kernel[1], spread ? 1 : j->s.kernel[2] };
-    const int64_t low[3] = { r->d0, r->h0, r->w0 }, high[3] = { r->d1, r->h1, r->w1 };
+    int64_t low[3] = { r->d0, r->h0, r->w0 }, high[3] = { r->d1, r->h1, r->w1 };
     const steps x = j->adjoint ? j->to : j->from, y = j->adjoint ? j->from : j->to;
     int64_t t[3], from[3], to[3], shift[3], count = 0;
-    place_of(tap_extents, index / j->every, t);
+    place_of(tap_extents, b->list, t);
+    if (j->bands) {
+        t[0] = b->list / j->bands, t[1] = b->rows.first;
+        low[1] = GLIA_MAX(low[1], b->rows.from), high[1] = b->rows.count > 0 ? GLIA_MIN(high[1], b->rows.to) : low[1];
+    }
     for (int a = 0; a < 3; a++) {
         shift[a] = t[a] * j->s.dilation[a] - j->s.pad[a];
         if (j->adjoint)
@@ -363,21 +424,23 @@ static int64_t list_joined(const work *w, int64_t index, int64_t *p_at, int64_t 
         else
             joined(&j->s, a, t[a], 0, j->in[a], low[a], high[a], &from[a], &to[a]);
     }
-    int64_t x0[3] = { 0 }, x_n0 = 0, phase = index % j->every;
+    int64_t x0[3] = { 0 }, x_n0 = 0;
     if (spread) {
         from[2] = 0, to[2] = j->in[2], shift[2] = 0;
         x_n0 = r->n0, x0[0] = r->d0, x0[1] = r->h0;
     }
     int64_t *x_at = j->adjoint ? c_at : p_at, *y_at = j->adjoint ? p_at : c_at;
-    for (int64_t n = r->n0; n < r->n1; n++) {
-        for (int64_t d = from[0]; d < to[0]; d++) {
-            for (int64_t h = from[1]; h < to[1]; h++) {
-                int64_t at_y = n * y.image + d * y.plane + h * y.row;
-                int64_t at_x = (n - x_n0) * x.image + (d * j->s.stride[0] + shift[0] - x0[0]) * x.plane +
-                               (h * j->s.stride[1] + shift[1] - x0[1]) * x.row + shift[2] * x.pixel;
-                for (int64_t o = from[2] + phase; o < to[2]; o += j->every, count++) {
-                    x_at[count] = at_x + o * j->s.stride[2] * x.pixel;
-                    y_at[count] = at_y + o * y.pixel;
+    for (int64_t first = from[2]; first < GLIA_MIN(from[2] + j->every, to[2]); first++) {
+        for (int64_t n = r->n0; n < r->n1; n++) {
+            for (int64_t d = from[0]; d < to[0]; d++) {
+                for (int64_t h = from[1]; h < to[1]; h++) {
+                    int64_t at_y = n * y.image + d * y.plane + h * y.row;
+                    int64_t at_x = (n - x_n0) * x.image + (d * j->s.stride[0] + shift[0] - x0[0]) * x.plane +
+                                   (h * j->s.stride[1] + shift[1] - x0[1]) * x.row + shift[2] * x.pixel;
+                    for (int64_t o = first; o < to[2]; o += j->every, count++) {
+                        x_at[count] = at_x + o * j->s.stride[2] * x.pixel;
+                        y_at[count] = at_y + o * y.pixel;
+                    }
                 }
             }
         }
@@ -385,15 +448,18 @@ static int64_t list_joined(const work *w, int64_t index, int64_t *p_at, int64_t 
     return count;
 }
 
-/* A list, which is made when it is first needed. */
-static list list_of(work *w, int64_t index) {
+/* A block's list, which is made when it is first needed. */
+static list list_of(work *w, const block *b) {
     const job *j = w->j;
-    int64_t slot = j->slots > 1 ? index : 0, *p_at = w->at + 2 * slot * j->pixels, *c_at = p_at + j->pixels;
-    if (w->built[slot] != index) {
-        w->counts[slot] = j->method == ROWS ? list_pixels(w, p_at, c_at) : list_joined(w, index, p_at, c_at);
-        w->built[slot] = index;
+    const int64_t index = j->slots > 1 ? b->list : 0;
+    slot *kept = w->slots + index;
+    if (kept->list != b->list) {
+        kept->list = b->list, kept->at = j->bands ? w->listed : index * j->pixels;
+        int64_t *p_at = w->p_at + kept->at, *c_at = w->c_at + kept->at;
+        kept->count = j->method == ROWS ? list_pixels(w, p_at, c_at) : list_joined(w, b, p_at, c_at);
+        w->listed += kept->count;
     }
-    return (list){ w->counts[slot], p_at, c_at };
+    return (list){ kept->count, w->p_at + kept->at, w->c_at + kept->at };
 }
 
 /* ---- windows ------------------------------------------------------------------------------ */
@@ -468,7 +534,7 @@ static void run_panel(work *w, int64_t group, int64_t panel) {
         else
             GLIA_KERNEL(conv_pack)(p, j->w, group, panel, c0, w->panel);
         for (int64_t i = 0; i < j->blocks; i++, b++, a.add = true) {
-            list l = list_of(w, b->list);
+            list l = list_of(w, b);
             a.outer = b->outer, a.inner = b->inner;
             a.p = from + b->p, a.p_at = l.p_at, a.p_outer = b->p_outer;
             a.q = q + b->q * width, a.q_outer = b->inner * width;
@@ -495,10 +561,10 @@ static void run_piece(void *context, int64_t piece, int worker) {
     float *memory = j->private + worker * j->worker_floats;
     work w = { .j = j, .r = region_of(&j->cut, j->out, j->s.n, piece / j->parts), .worker = worker, .window = memory };
     w.panel = w.window + j->window_floats;
-    w.at = (int64_t *)(void *)(w.panel + j->panel_floats);
-    w.built = w.at + 2 * j->slots * j->pixels;
-    w.counts = w.built + j->slots;
-    for (int64_t i = 0; i < j->slots; i++) w.built[i] = -1;
+    w.p_at = (int64_t *)(void *)(w.panel + j->panel_floats);
+    w.c_at = w.p_at + j->entries;
+    w.slots = (slot *)(void *)(w.c_at + j->entries);
+    for (int64_t i = 0; i < j->slots; i++) w.slots[i].list = -1;
     const region *r = &w.r;
     const int64_t row = ((r->n0 * j->out[0] + r->d0) * j->out[1] + r->h0) * j->out[2] + r->w0;
     const int64_t pixels = (r->n1 - r->n0) * (r->d1 - r->d0) * (r->h1 - r->h0) * (r->w1 - r->w0);
@@ -582,6 +648,8 @@ static void run(glia_pool *pool, job *j, const float *packed, float *scratch) {
     j->private = scratch + j->block_floats;
     if (j->method == ROWS)
         put_rows(j, j->block);
+    else if (j->bands)
+        put_bands(j, j->block);
     else
         put_taps(j, j->block);
     glia_parallel_for(pool, j->cut.regions * j->parts, run_piece, j);

@@ -53,36 +53,16 @@ static inline void copy_floats(float *dst, const float *src, int64_t n) {
     if (i < n) vf_store_some(dst + i, vf_load_some(src + i, n - i), n - i);
 }
 
-/* A tile of which only `cols` columns exist in c. */
-static inline void ragged_tile(glia_conv_tile *t, glia_conv_tile_fn fn, int64_t rows, int64_t cols) {
-    _Alignas(GLIA_ALIGN) float tile[MR * NR];
-    int64_t to[MR];
-    float *c = t->c;
-    const int64_t *c_at = t->c_at;
-    for (int64_t r = 0; r < rows; r++) {
-        to[r] = r * NR;
-        for (int64_t v = 0; t->add && v < cols; v += VLEN) {
-            vf_store(tile + to[r] + v, vf_load_some(c + c_at[r] + v, GLIA_MIN(VLEN, cols - v)));
-        }
-    }
-    t->c = tile, t->c_at = to;
-    fn(t);
-    t->c = c, t->c_at = c_at;
-    for (int64_t r = 0; r < rows; r++) copy_floats(c + c_at[r], tile + to[r], cols);
-}
-
 /* The product of `rows` rows of P, listed at t->p_at, with one panel of `cols` columns, to rows at t->c_at. Moves t's
  * tables, and in CONV_COLS its p. */
 static inline void sweep(glia_conv_tile *t, int mode, int64_t rows, int64_t cols) {
     const glia_conv_tile_fn *fns = GLIA_KERNEL(conv_tiles)[mode][cols > VLEN ? CONV_FULL : CONV_HALF];
     if (rows < 1) return;
     int64_t tiles = divide_up(rows, MR), less = rows / tiles, more = rows % tiles;
+    t->cols = cols;
     for (int64_t i = 0, n; i < tiles; i++, t->p_at += n, t->c_at += n) {
         n = less + (i < more);
-        if (cols == panel_width(cols))
-            fns[n - 1](t);
-        else
-            ragged_tile(t, fns[n - 1], n, cols);
+        fns[n - 1](t);
         if (mode == CONV_COLS) t->p += n;
     }
 }

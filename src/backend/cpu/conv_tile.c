@@ -66,15 +66,7 @@ GLIA_INLINE void run_steps(const int rows, const int nv, vf acc[MR][2], const gl
     }
 }
 
-GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_conv_tile *t) {
-    vf acc[MR][2];
-    GLIA_UNROLL for (int r = 0; r < rows; r++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 }; }
-    if (mode == CONV_RUNS)
-        run_runs(rows, nv, acc, t);
-    else if (mode == CONV_COLS)
-        run_cols(rows, nv, acc, t);
-    else
-        run_steps(rows, nv, acc, t);
+GLIA_INLINE void store_whole(const int rows, const int nv, vf acc[MR][2], const glia_conv_tile *t) {
     if (t->add) {
         GLIA_UNROLL for (int r = 0; r < rows; r++) {
             float *c = t->c + t->c_at[r];
@@ -86,6 +78,30 @@ GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_c
         float *c = t->c + t->c_at[r];
         GLIA_UNROLL for (int v = 0; v < nv; v++) vf_store(c + v * VLEN, acc[r][v]);
     }
+}
+
+/* The same where the last vector has `last` columns. */
+GLIA_INLINE void store_part(const int rows, const int nv, vf acc[MR][2], const glia_conv_tile *t, int64_t last) {
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        float *c = t->c + t->c_at[r], *end = c + (nv - 1) * VLEN;
+        if (nv > 1) vf_store(c, t->add ? vf_load(c) + acc[r][0] : acc[r][0]);
+        vf_store_some(end, t->add ? vf_load_some(end, last) + acc[r][nv - 1] : acc[r][nv - 1], last);
+    }
+}
+
+GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_conv_tile *t) {
+    vf acc[MR][2];
+    GLIA_UNROLL for (int r = 0; r < rows; r++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 }; }
+    if (mode == CONV_RUNS)
+        run_runs(rows, nv, acc, t);
+    else if (mode == CONV_COLS)
+        run_cols(rows, nv, acc, t);
+    else
+        run_steps(rows, nv, acc, t);
+    if (t->cols < nv * VLEN)
+        store_part(rows, nv, acc, t, t->cols - (nv - 1) * VLEN);
+    else
+        store_whole(rows, nv, acc, t);
 }
 
 #define TILE(mode, rows, nv)                                                                                           \

@@ -2,7 +2,8 @@
  *
  * A tile is `rows` <= MR rows by 1 or 2 vectors of columns of a product P Q, kept in registers while k runs over outer
  * x inner steps (o, i). Q is a packed panel, as wide as the tile: its row for step (o, i) is at q + o q_outer + i
- * width. Rows of the tile are written at offsets from a table, and P is read in one of three orders:
+ * width. Rows of the tile are written at offsets from a table, `cols` columns of each, and P is read in one of three
+ * orders:
  *
  *     CONV_RUNS    P(r, (o, i)) = p[p_at[r] + o p_outer + i]           rows anywhere, each a few runs of floats
  *     CONV_COLS    P(r, (o, i)) = p[r + o p_outer + i p_step]          rows next to each other
@@ -25,6 +26,7 @@ typedef struct glia_conv_tile {
     int64_t q_outer;
     float *c;
     const int64_t *c_at; /* by row */
+    int64_t cols;        /* of c: more than all vectors but the last hold, at most what all of them do */
     bool add;            /* to what is there */
 } glia_conv_tile;
 

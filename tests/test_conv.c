@@ -218,6 +218,26 @@ static void test_odd_shapes(void **state) {
                              .pad = { 0, 1, 0 } });
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 2, 14 }, .kernel = { 1, 5, 5 }, .pad = { 0, 3, 0 } });
     check((glia_conv_shape){ .n = 2, .c = 4, .k = 40, .in = { 5, 6, 11 }, .kernel = { 3, 3, 4 }, .pad = { 1, 1, 0 } });
+    /* Few filters: from one to a tile's rows of them, planes that are cut, strides and gaps beside the row, groups. */
+    for (int64_t k = 1; k <= 12; k++) check(square(1 + k % 2, 1 + k % 4, k, 17 + k, 3 + k % 3, 1, k % 2, 1));
+    check(square(1, 3, 2, 70, 3, 1, 1, 1));
+    check((glia_conv_shape){ .n = 2,
+                             .c = 3,
+                             .k = 4,
+                             .in = { 4, 21, 19 },
+                             .kernel = { 2, 3, 5 },
+                             .stride = { 1, 2, 1 },
+                             .dilation = { 2, 1, 1 },
+                             .pad = { 1, 2, 4 } });
+    check((glia_conv_shape){ .n = 2,
+                             .c = 10,
+                             .k = 4,
+                             .in = { 3, 21, 39 },
+                             .kernel = { 2, 3, 3 },
+                             .stride = { 1, 2, 2 },
+                             .dilation = { 1, 3, 1 },
+                             .pad = { 1, 2, 1 },
+                             .groups = 2 });
     /* Out sizes that leave the end of x unread, and that reach beyond it (padding at the end only). */
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
     check((glia_conv_shape){

@@ -42,8 +42,8 @@ typedef struct list {
     int64_t count, *p_at, *c_at;
 } list;
 
-/* SPREAD: neighbouring rows [from, to) of the result that get something from the same rows of the kernel, [first, first +
- * count). */
+/* SPREAD: neighbouring rows [from, to) of the result that get something from the same rows of the kernel, `count` from
+ * `first` on. */
 typedef struct band {
     int64_t from, to, first, count;
 } band;
@@ -614,6 +614,7 @@ static void pack(glia_pool *pool, const job *j, float *packed) {
 
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
     if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
+    if (!adjoint && is_few(s)) return (size_t)few_floats(s) * sizeof(float);
     job j = make_job(s, adjoint, true);
     return j.cut.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
 }
@@ -623,6 +624,10 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
         GLIA_KERNEL(depthwise_pack)(s, kernel, packed);
         return;
     }
+    if (!adjoint && is_few(s)) {
+        GLIA_KERNEL(few_pack)(s, kernel, packed);
+        return;
+    }
     job j = make_job(s, adjoint, true);
     j.w = kernel;
     if (j.cut.regions) pack(pool, &j, packed);
@@ -630,6 +635,9 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
 
 static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed, int workers) {
     if (is_depthwise(s)) return packed ? 0 : (size_t)depthwise_floats(s) * sizeof(float);
+    if (!adjoint && is_few(s)) {
+        return GLIA_KERNEL(few_scratch)(s, workers) + (packed ? 0 : (size_t)few_floats(s) * sizeof(float));
+    }
     job j = make_job(s, adjoint, packed);
     if (!j.cut.regions) return 0;
     int64_t shared = j.shared && !packed ? round_up(packed_floats(&j.pack), 16) : 0;
@@ -660,6 +668,14 @@ static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, co
     if (is_depthwise(s)) {
         if (!packed) GLIA_KERNEL(depthwise_pack)(s, kernel, scratch);
         GLIA_KERNEL(depthwise_f32)(pool, s, adjoint, x, packed ? packed : scratch, y, epilogue);
+        return;
+    }
+    if (!adjoint && is_few(s)) {
+        if (!packed) {
+            GLIA_KERNEL(few_pack)(s, kernel, scratch);
+            packed = scratch, scratch += few_floats(s);
+        }
+        GLIA_KERNEL(few_f32)(pool, s, x, packed, y, epilogue, scratch);
         return;
     }
     job j = make_job(s, adjoint, packed);

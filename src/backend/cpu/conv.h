@@ -171,6 +171,27 @@ GLIA_INLINE int64_t packed_at(const packing *p, int64_t group, int64_t panel) {
 void GLIA_KERNEL(conv_pack)(const packing *p, const float *kernel, int64_t group, int64_t panel, int64_t c0,
                             float *dst);
 
+/* ---- few filters -------------------------------------------------------------------------- */
+
+/* Is it less work if vectors run along pixels instead of filters, parting channels and joining them included? */
+static inline bool is_few(const glia_conv_shape *s) {
+    if (s->n < 1 || volume(s->in) < 1 || volume(s->out) < 1 || s->c < 1 || s->k < 1 || s->k > MR) return false;
+    if (s->groups > 1 || s->stride[2] > 1 || s->dilation[1] > 1 || s->dilation[2] > 1) return false;
+    const int64_t together = choose_together(s), taps = volume(s->kernel) * s->c;
+    const double full = (double)s->out[2] / (double)round_up(s->out[2], VLEN), all = (double)(taps * s->k);
+    const double reach = (double)(s->kernel[2] + together - 1) / (double)(s->kernel[2] * together);
+    const double pixels = all / (2 * VLEN) / full + (double)(s->c == 1 ? 0 : s->c == 3 ? 0.3 : 2.0 * (double)s->c);
+    return pixels + 2.0 * (double)divide_up(s->k, 4) < (double)taps * reach * panel_cost(together * s->k) / 2;
+}
+
+GLIA_INLINE int64_t few_floats(const glia_conv_shape *s) { return round_up(s->c * s->k * volume(s->kernel), 16); }
+
+/* The kernel packed for it; y = conv(x). */
+void GLIA_KERNEL(few_pack)(const glia_conv_shape *s, const float *kernel, float *packed);
+size_t GLIA_KERNEL(few_scratch)(const glia_conv_shape *s, int workers);
+void GLIA_KERNEL(few_f32)(glia_pool *pool, const glia_conv_shape *s, const float *x, const float *packed, float *y,
+                          glia_epilogue epilogue, float *scratch);
+
 /* ---- a filter for each channel ------------------------------------------------------------ */
 
 GLIA_INLINE bool is_depthwise(const glia_conv_shape *s) { return s->groups == s->c && s->groups == s->k && s->c > 1; }

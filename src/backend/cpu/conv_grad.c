@@ -11,6 +11,9 @@
  * and pixels. Rows of the product are (tap, channel) pairs at offsets from a table. Where borders are a large part,
  * only those pixels are taken that the tap joins, tap by tap.
  *
+ * With few filters they are the rows, dy is read where it lies, and the columns are vectors over the window: over the
+ * channels of all taps of a row, which lie in a line.
+ *
  * Channels of x and of y are cut into blocks whose sums fit the second-level cache; a fixed number of chunks of
  * regions, whatever the threads, sum for themselves, and are added in order.
  */
@@ -24,7 +27,8 @@ enum {
     MIN_PIECES = 8,
     COMBINE_FLOATS = 4096, /* added by a piece */
     DEPTHWISE_CHANNELS = 64,
-    DEPTHWISE_TAPS = 9 /* summed together */
+    DEPTHWISE_TAPS = 9,  /* summed together */
+    STRIP_FLOATS = 12288 /* of a region */
 };
 
 typedef struct job {
@@ -34,6 +38,7 @@ typedef struct job {
     bool depthwise;     /* one group of all channels, each with a filter of its own */
     int64_t c, k, taps; /* channels and columns of a group; k counts pixels together */
     bool by_taps;       /* only joined pixels */
+    bool in_strips;     /* filters are rows */
     cuts cut;           /* of y */
     int64_t chunks, c_blocks, k_blocks;
     int64_t c_block, k_panels; /* most channels and panels in a block */
@@ -63,26 +68,47 @@ static int64_t span(const job *j, int axis, int64_t outputs) {
     return (outputs - 1) * j->s.stride[axis] + (j->s.kernel[axis] - 1) * j->s.dilation[axis] + 1;
 }
 
+/* In strips, a row of taps: rows of the kernel, and the vectors that one takes. */
+static int64_t tap_rows(const job *j) { return j->s.kernel[0] * j->s.kernel[1]; }
+static int64_t row_vectors(const job *j) { return divide_up(j->s.kernel[2] * j->c, VLEN); }
+
+/* Does it multiply less if filters are rows? */
+static bool prefers_strips(const job *j, const glia_conv_shape *s) {
+    if (is_depthwise(s) || s->dilation[2] > 1) return false;
+    const int64_t c = s->c / s->groups, k = s->k / s->groups;
+    const double rows = (double)(j->taps * c) * panel_cost(j->k) / (double)j->together;
+    const int64_t vectors = s->kernel[0] * s->kernel[1] * divide_up(s->kernel[2] * c, VLEN);
+    return k * vectors * VLEN <= SUM_FLOATS && 1.1 * (double)(k * vectors) < rows;
+}
+
 static void choose_regions(job *j) {
     const int64_t *out = j->s.out, pixels = volume(out);
+    const int64_t most_pixels =
+        j->in_strips ? GLIA_MAX(REGION_PIXELS, STRIP_FLOATS / (j->c * volume(j->s.stride) + j->k)) : REGION_PIXELS;
     j->cut.columns = out[2];
-    if (pixels <= REGION_PIXELS) {
-        int64_t most = GLIA_MIN(REGION_PIXELS / pixels, j->s.n);
+    if (j->in_strips && pixels <= most_pixels) {
+        j->cut.images = 1, j->pixels = pixels;
+    } else if (pixels <= most_pixels) {
+        int64_t most = GLIA_MIN(most_pixels / pixels, j->s.n);
         j->cut.images = divide_up(j->s.n, divide_up(j->s.n, most));
         j->pixels = j->cut.images * pixels;
-    } else if (out[2] <= 2 * REGION_PIXELS) {
-        int64_t parts = divide_up(out[1], GLIA_MAX(1, REGION_PIXELS / out[2]));
+    } else if (out[2] <= 2 * most_pixels) {
+        int64_t parts = divide_up(out[1], GLIA_MAX(1, most_pixels / out[2]));
         j->cut.rows = divide_up(out[1], parts);
         j->pixels = j->cut.rows * out[2];
     } else { /* a row is too long */
         j->cut.rows = 1;
-        j->cut.columns = j->pixels = divide_up(out[2], divide_up(out[2], REGION_PIXELS));
+        j->cut.columns = j->pixels = divide_up(out[2], divide_up(out[2], most_pixels));
     }
     j->cut.regions = count_regions(&j->cut, out, j->s.n);
 }
 
 static void choose_blocks(job *j) {
     const int64_t panels = panels_of(j->k);
+    if (j->in_strips) {
+        j->c_blocks = j->k_blocks = 1, j->c_block = j->c;
+        return;
+    }
     if (j->depthwise) {
         j->c_blocks = divide_up(j->c, DEPTHWISE_CHANNELS);
         j->c_block = GLIA_MIN(j->c, DEPTHWISE_CHANNELS);
@@ -132,7 +158,12 @@ static void choose_memory(job *j) {
     const int64_t images = GLIA_MAX(j->cut.images, 1), depths = j->cut.images ? j->s.out[0] : 1;
     const int64_t rows = j->cut.images ? j->s.out[1] : j->cut.rows;
     int64_t line = round_up(span(j, 2, j->cut.columns), phases_of(j, images)) * images * j->c_block;
-    j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line, 16);
+    j->window_floats = round_up(span(j, 0, depths) * span(j, 1, rows) * line + VLEN, 16);
+    if (j->in_strips) {
+        j->sum_floats = j->k * tap_rows(j) * row_vectors(j) * VLEN;
+        j->worker_floats = j->window_floats + j->sum_floats;
+        return;
+    }
     const int64_t cols = j->depthwise ? j->c_block : j->k_panels * NR;
     j->dy_floats = round_up(cols * j->pixels, 16);
     j->sum_floats = round_up((j->depthwise ? 1 : cols) * j->taps * j->c_block, 16);
@@ -147,11 +178,13 @@ static job make_job(const glia_conv_shape *s) {
     j.depthwise = is_depthwise(s);
     if (j.depthwise) j.s.groups = 1;
     j.c = j.s.c / j.s.groups, j.k = j.s.k / j.s.groups, j.taps = volume(j.s.kernel);
+    j.in_strips = prefers_strips(&j, s);
+    if (j.in_strips) j.s = *s, j.together = 1, j.k = s->k / s->groups, j.taps = volume(s->kernel);
     choose_regions(&j);
     choose_blocks(&j);
     choose_pieces(&j);
     choose_memory(&j);
-    j.by_taps = !j.depthwise && prefers_taps(&j);
+    j.by_taps = !j.depthwise && !j.in_strips && prefers_taps(&j);
     return j;
 }
 
@@ -356,9 +389,47 @@ static void sum_depthwise(const work *w, const region *r) {
     }
 }
 
+/* All filters by all taps and channels of the region. */
+static void sum_strips(const work *w, const region *r) {
+    const job *j = w->j;
+    const int64_t *stride = j->s.stride, *out = j->s.out, rows = span(j, 1, r->h1 - r->h0), line = line_floats(w, r);
+    const int64_t per_row = row_vectors(j), vectors = tap_rows(j) * per_row, parts = divide_up(vectors, STRIP_VECTORS);
+    const int64_t row = ((r->n0 * out[0] + r->d0) * out[1] + r->h0) * out[2] + r->w0;
+    const float *dy = j->dy + row * j->s.k + w->u.group * j->k;
+    glia_conv_strip a = { .outer = r->h1 - r->h0,
+                          .inner = r->w1 - r->w0,
+                          .p_step = j->s.k,
+                          .p_outer = out[2] * j->s.k,
+                          .q_step = stride[2] * w->u.c,
+                          .q_outer = stride[1] * line,
+                          .c_step = vectors * VLEN,
+                          .add = true };
+    for (int64_t d = 0; d < r->d1 - r->d0; d++) {
+        for (int64_t part = 0; part < parts; part++) {
+            const int64_t first = vectors * part / parts, n = vectors * (part + 1) / parts - first;
+            int64_t at[STRIP_VECTORS];
+            for (int64_t i = 0; i < n; i++) {
+                const int64_t t = (first + i) / per_row, z = t / j->s.kernel[1], y = t % j->s.kernel[1];
+                at[i] = (z * j->s.dilation[0] * rows + y * j->s.dilation[1]) * line + (first + i) % per_row * VLEN;
+            }
+            a.q = w->window + d * stride[0] * rows * line, a.q_at = at;
+            for (int64_t k = 0, k_parts = divide_up(j->k, strip_rows(n)); k < k_parts; k++) {
+                const int64_t from = j->k * k / k_parts, to = j->k * (k + 1) / k_parts;
+                a.p = dy + d * out[1] * out[2] * j->s.k + from;
+                a.c = w->sums + from * a.c_step + first * VLEN;
+                GLIA_KERNEL(conv_strips)[n - 1][to - from - 1](&a);
+            }
+        }
+    }
+}
+
 static void sum_region(work *w, const region *r) {
     const job *j = w->j;
     copy_x(w, r);
+    if (j->in_strips) {
+        sum_strips(w, r);
+        return;
+    }
     copy_dy(w, r);
     if (j->depthwise) {
         sum_depthwise(w, r);
@@ -434,9 +505,26 @@ static void store_depthwise(const work *w, float *dw) {
     }
 }
 
+/* Sums in strips, [filter][row of taps][tap][channel]. */
+static void store_strips(const work *w, float *dw) {
+    const job *j = w->j;
+    const int64_t rows = tap_rows(j), run = row_vectors(j) * VLEN, taps = j->s.kernel[2];
+    dw += w->u.group * j->k * j->c * j->taps;
+    for (int64_t k = 0; k < j->k; k++) {
+        for (int64_t c = 0; c < j->c; c++) {
+            for (int64_t t = 0; t < rows; t++) {
+                const float *sums = w->sums + (k * rows + t) * run + c;
+                for (int64_t i = 0; i < taps; i++) *dw++ = sums[i * j->c];
+            }
+        }
+    }
+}
+
 static void store(const work *w, float *dw) {
     const job *j = w->j;
-    if (j->depthwise) {
+    if (j->in_strips) {
+        store_strips(w, dw);
+    } else if (j->depthwise) {
         store_depthwise(w, dw);
     } else if (j->together > 1) {
         store_together(w, dw);
@@ -465,7 +553,7 @@ static void sum_piece(void *context, int64_t piece, int worker) {
     w.dy = w.window + j->window_floats;
     w.sums = w.dy + j->dy_floats;
     w.p_at = (int64_t *)(void *)(w.sums + j->sum_floats);
-    w.c_at = w.p_at + j->taps * j->c_block;
+    w.c_at = w.p_at + (j->in_strips ? 0 : j->taps * j->c_block);
     memset(w.sums, 0, (size_t)j->sum_floats * sizeof(float));
     for (int64_t i = j->cut.regions * chunk / j->chunks; i < j->cut.regions * (chunk + 1) / j->chunks; i++) {
         region r = region_of(&j->cut, j->s.out, j->s.n, i);

@@ -1,4 +1,4 @@
-/* conv_tile.c - the tiles of conv_tile.h, one function for each mode, number of rows and width. */
+/* conv_tile.c - the tiles of conv_tile.h, one function for each mode, number of rows and width; and the strips. */
 #include "backend/cpu/conv_tile.h"
 
 enum { UNROLL = 4 };
@@ -130,3 +130,56 @@ MODE(TILE, CONV_STEPS)
 #define WIDTHS(mode) [mode] = { { ROWS(TILE_NAME, mode, 1) }, { ROWS(TILE_NAME, mode, 2) } },
 const glia_conv_tile_fn GLIA_KERNEL(conv_tiles)[CONV_MODES][CONV_WIDTHS][MR] = { WIDTHS(CONV_RUNS) WIDTHS(CONV_COLS)
                                                                                      WIDTHS(CONV_STEPS) };
+
+/* ---- strips ------------------------------------------------------------------------------- */
+
+GLIA_INLINE void strip(const int nv, const int rows, const glia_conv_strip *t) {
+    vf acc[MR][STRIP_VECTORS];
+    GLIA_UNROLL for (int r = 0; r < rows; r++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 }; }
+    const int64_t p_step = t->p_step, q_step = t->q_step;
+    for (int64_t o = 0; o < t->outer; o++) {
+        const float *p = t->p + o * t->p_outer, *q[STRIP_VECTORS];
+        GLIA_UNROLL for (int v = 0; v < nv; v++) q[v] = t->q + o * t->q_outer + t->q_at[v];
+        for (int64_t i = t->inner; i > 0; i--, p += p_step) {
+            vf b[STRIP_VECTORS];
+            GLIA_UNROLL for (int v = 0; v < nv; v++) {
+                b[v] = vf_load(q[v]);
+                q[v] += q_step;
+            }
+            GLIA_UNROLL for (int r = 0; r < rows; r++) {
+                const vf a = vf_set(p[r]);
+                GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
+            }
+        }
+    }
+    GLIA_UNROLL for (int r = 0; r < rows; r++) {
+        float *c = t->c + r * t->c_step;
+        GLIA_UNROLL for (int v = 0; v < nv; v++) {
+            vf_store(c + v * VLEN, t->add ? vf_load(c + v * VLEN) + acc[r][v] : acc[r][v]);
+        }
+    }
+}
+
+#define STRIP(vectors, rows, unused)                                                                                   \
+    static void strip_##vectors##x##rows(const glia_conv_strip *t) { strip(vectors, rows, t); }
+#define STRIP_NAME(vectors, rows, unused) [rows - 1] = strip_##vectors##x##rows,
+#if MR_HALF == 6
+#define WIDE_ROWS(X, vectors)                                                                                          \
+    ROWS_4(X, vectors, 0)                                                                                              \
+    X(vectors, 5, 0) X(vectors, 6, 0)
+#elif MR_HALF == 4
+#define WIDE_ROWS(X, vectors) ROWS_4(X, vectors, 0)
+#elif MR_HALF == 3
+#define WIDE_ROWS(X, vectors) X(vectors, 1, 0) X(vectors, 2, 0) X(vectors, 3, 0)
+#else
+#define WIDE_ROWS(X, vectors) X(vectors, 1, 0) X(vectors, 2, 0)
+#endif
+
+ROWS(STRIP, 1, 0)
+ROWS(STRIP, 2, 0)
+WIDE_ROWS(STRIP, 3)
+WIDE_ROWS(STRIP, 4)
+
+const glia_conv_strip_fn GLIA_KERNEL(conv_strips)[STRIP_VECTORS][MR] = {
+    { ROWS(STRIP_NAME, 1, 0) }, { ROWS(STRIP_NAME, 2, 0) }, { WIDE_ROWS(STRIP_NAME, 3) }, { WIDE_ROWS(STRIP_NAME, 4) }
+};

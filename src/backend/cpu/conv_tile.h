@@ -35,4 +35,30 @@ typedef void (*glia_conv_tile_fn)(const glia_conv_tile *tile);
 /* [mode][width][rows - 1] */
 extern const glia_conv_tile_fn GLIA_KERNEL(conv_tiles)[CONV_MODES][CONV_WIDTHS][MR];
 
+/* A strip is a product of few rows, whose columns are vectors that lie anywhere:
+ *
+ *     C(r, v) = sum over (o, i) of p[r + o p_outer + i p_step] Q(v), a vector at q + q_at[v] + o q_outer + i q_step
+ *
+ * C(r, v) is at c + r c_step + v VLEN. */
+enum { STRIP_VECTORS = 4 };
+
+typedef struct glia_conv_strip {
+    int64_t outer, inner;
+    const float *p;
+    int64_t p_step, p_outer;
+    const float *q;
+    int64_t q_step, q_outer;
+    const int64_t *q_at; /* by vector */
+    float *c;
+    int64_t c_step;
+    bool add; /* to what is there */
+} glia_conv_strip;
+
+typedef void (*glia_conv_strip_fn)(const glia_conv_strip *strip);
+
+/* [vectors - 1][rows - 1]; up to WIDE_MR rows of more than two vectors, MR else */
+extern const glia_conv_strip_fn GLIA_KERNEL(conv_strips)[STRIP_VECTORS][MR];
+
+GLIA_INLINE int64_t strip_rows(int64_t vectors) { return vectors > 2 ? WIDE_MR : MR; }
+
 #endif

@@ -1,9 +1,11 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
+docs/data.md: so are its ```c blocks, and its ```sh blocks line by line; a line prints what the comment at its end says.
 docs/add-an-op.md: each ```c page block is a file of src/ops, compiled only.
 README.md: its program is examples/forty_lines.c.
 """
+import os
 import pathlib
 import re
 import subprocess
@@ -29,8 +31,8 @@ def run(*arguments, folder=None):
 
 class Docs(unittest.TestCase):
     def test_api(self):
-        snippets = blocks("docs/api.md", "c")
-        self.assertGreater(len(snippets), 5)
+        snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c")
+        self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):
                 with self.subTest(snippet.splitlines()[0]):
@@ -42,6 +44,18 @@ class Docs(unittest.TestCase):
                     told = run(program, folder=folder)
                     for promised in re.findall(r'printf\(.*/\* (.*?) \*/$', snippet, re.MULTILINE):
                         self.assertIn(promised, told)
+
+    def test_data(self):
+        lines = "".join(blocks("docs/data.md", "sh")).splitlines()
+        self.assertGreater(len(lines), 10)
+        path = {**os.environ, "PATH": "%s:%s" % (BUILD, os.environ["PATH"])}
+        with tempfile.TemporaryDirectory() as folder:
+            for line in lines:
+                with self.subTest(line):
+                    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, env=path)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    if line.startswith("glia data"):
+                        self.assertIn(line.split("  # ")[1], done.stdout)
 
     def test_add_an_op(self):
         pages = blocks("docs/add-an-op.md", "c page")

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "options.h"
 #include "picture.h"
 #include "tool.h"
@@ -25,10 +26,13 @@ static int list(const request *q) {
         printf("%-14s %-8s %8d %8s %8s  %-9s  %s\n", infos[i].name, shape_text(infos[i].x_shape, shape),
                infos[i].classes, grouped(infos[i].train, train), grouped(infos[i].test, test),
                here ? "here" : "not here", infos[i].what);
-        if (!here) printf("%14s from %s\n", "", infos[i].source);
+        if (!here) printf("%14s from %s; glia data fetch %s\n", "", infos[i].source, infos[i].name);
     }
-    printf("\nAn address names files:  idx:IMAGES,LABELS   csv:FILE?label=COLUMN   cifar:FILE,FILE\n"
-           "Data by name are looked for in --data-folder, $GLIA_DATA, ./data and ~/.cache/glia.\n");
+    printf("\nAn address names files (all take ?test=0.2 for a test split; docs/data.md says more):\n");
+    glia_data_format formats[MOST];
+    n = glia_data_formats(formats, MOST);
+    for (int i = 0; i < n && i < MOST; i++) printf("  %s\n      %s\n", formats[i].syntax, formats[i].what);
+    printf("\nData by name are looked for in --data-folder, $GLIA_DATA, ./data and ~/.cache/glia.\n");
     return EXIT_OK;
 }
 
@@ -137,15 +141,29 @@ static int describe(const char *address, const request *q) {
 
 int command_data(int argc, char **argv) {
     request q = { .split = "train", .samples = 128 };
+    fetch_opts f = { 0 };
     const option table[] = {
         { .help = "options" },
         { "split", OPTION_TEXT, &q.split, "NAME", "train or test (train)", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "sheet", OPTION_TEXT, &q.sheet, "FILE", "draw the first samples into a PNG file", 0, 0 },
         { "samples", OPTION_INT, &q.samples, "N", "how many of them (128)", 1, 10000 },
+        { .help = "fetching (without --to into ~/.cache/glia, where data are looked for)" },
+        { "to", OPTION_TEXT, &f.to, "FOLDER", "put it into FOLDER/NAME", 0, 0 },
+        { "mirror", OPTION_TEXT, &f.mirror, "URL", "take it from URL/NAME/FILE", 0, 0 },
+        { "sha256", OPTION_TEXT, &f.sha256, "HEX", "what the file at an address must be", 0, 0 },
     };
-    const options what = { "data", table, sizeof table / sizeof table[0], 0, 1, NULL };
+    const options what = { "data", table, sizeof table / sizeof table[0], 0, 2, NULL };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
-    return n ? describe(argv[1], &q) : list(&q);
+    bool fetching = n > 0 && strcmp(argv[1], "fetch") == 0;
+    if (!fetching && n == 2) return misuse("data takes one data set, not \"%s\" too", argv[2]);
+    if (!fetching && (f.to || f.mirror || f.sha256)) return misuse("--to, --mirror and --sha256 are for `data fetch`");
+    if (!fetching) return n ? describe(argv[1], &q) : list(&q);
+    if (n == 2) return fetch(argv[2], f);
+    text names = { 0 };
+    fetch_names(&names);
+    status = misuse("fetch wants a name (%s) or an address", names.bytes);
+    free(names.bytes);
+    return status;
 }

@@ -654,8 +654,10 @@ GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *
 /* Samples x with targets y: images, rows, sequences, with labels or values. */
 typedef struct glia_dataset glia_dataset;
 
-/* By name or address: "mnist", "fashion-mnist", "cifar10", "strokes", "strokes?n=5000&seed=3", "idx:IMAGES,LABELS",
- * "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE". Named data are looked for in
+/* By name or address: "mnist", "fashion-mnist", "kmnist", "cifar10", "strokes", "strokes?n=5000&seed=3",
+ * "idx:IMAGES,LABELS", "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE",
+ * "images:FOLDER|ARCHIVE", "npy:X,Y", "npz:FILE", "libsvm:FILE", "raw:FILE?shape=3x32x32", "lines:FILE", "text:FILE",
+ * "texts:FOLDER|ARCHIVE": glia_data_formats() lists them with their options, docs/data.md explains them. Named data are looked for in
  * `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An address
  * of files is one set, the same for both splits, unless it says "test=0.2" (and "seed=1"): then a fifth of the
  * samples, drawn by the seed, is the test split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
@@ -672,6 +674,13 @@ typedef struct glia_data_info {
 /* Fills at most `capacity`; returns how many there are */
 GLIA_API int glia_data_list(glia_data_info *out, int capacity);
 GLIA_API bool glia_data_available(const char *name, const char *folder); /* glia_data_open() would find its files */
+
+/* The kinds of addresses. */
+typedef struct glia_data_format {
+    const char *syntax, *what; /* "images:FOLDER|ARCHIVE?size=32x32&channels=3"; what: a line for people */
+} glia_data_format;
+/* Fills at most `capacity`; returns how many there are */
+GLIA_API int glia_data_formats(glia_data_format *out, int capacity);
 
 /* Arrays in memory; copied unless `borrow`. n samples; y may be NULL. */
 typedef struct glia_arrays {

@@ -11,6 +11,8 @@ enum { FILES_MOST = 5, FOLDERS_MOST = 3, ARCHIVES_MOST = 4 };
 static const char *const fashion_classes[] = { "T-shirt/top", "trouser", "pullover", "dress", "coat",
                                                "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot" };
 
+static const char *const kmnist_classes[] = { "o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo" };
+
 typedef struct named {
     glia_data_info info;
     const char *folders[FOLDERS_MOST];                /* tried under each place, until NULL */
@@ -39,6 +41,11 @@ static const named table[] = {
       { "fashion-mnist", "fashion_mnist", "FashionMNIST/raw" },
       MNIST_FILES,
       .class_names = fashion_classes },
+    { { "kmnist", "handwritten hiragana (Clanuwat et al. 2018)", "https://codh.rois.ac.jp/kmnist/", 60000, 10000,
+        IMAGE_SHAPE(1, 28, 28), 10 },
+      { "kmnist", "KMNIST/raw" },
+      MNIST_FILES,
+      .class_names = kmnist_classes },
     { { "cifar10", "small photographs of ten things (Krizhevsky 2009)",
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 50000, 10000, IMAGE_SHAPE(3, 32, 32), 10 },
       { "cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin" },

@@ -609,11 +609,19 @@ static const struct {
     const char *scheme, *syntax;
     glia_dataset *(*open)(const request *, glia_error *);
     const char *const *options;
+    const char *what;
 } schemes[] = {
-#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme, options_##scheme },
+#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme, options_##scheme, what },
 #include "formats/formats.def"
 #undef GLIA_FORMAT
 };
+
+int glia_data_formats(glia_data_format *out, int capacity) {
+    for (int i = 0; i < GLIA_COUNT(schemes) && i < capacity; i++) {
+        out[i] = (glia_data_format){ schemes[i].syntax, schemes[i].what };
+    }
+    return GLIA_COUNT(schemes);
+}
 
 /* The part of `data` that split asks for when the address says test=FRACTION. Takes over data. */
 static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error *error) {

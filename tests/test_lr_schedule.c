@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -101,12 +104,89 @@ static void nonsense_is_refused(void **state) {
     glia_data_free(data);
 }
 
+/* ---- closed forms ------------------------------------------------------------------------------- */
+
+/* Every rate of every row of PyTorch's (tools/golden/lr_schedules.py). */
+static void as_pytorch_has_them(void **state) {
+    (void)state;
+    FILE *f = fopen(GLIA_GOLDEN_DIR "/lr_schedules.txt", "r");
+    assert_non_null(f);
+    static char line[8192];
+    int rows = 0;
+    while (fgets(line, sizeof line, f)) {
+        char *middle = strstr(line, " | "), *numbers = middle ? strstr(middle + 3, " | ") : NULL;
+        if (line[0] == '#' || !numbers) continue;
+        *middle = *numbers = 0;
+        glia_lr_schedule schedule;
+        glia_error error;
+        if (glia_lr_schedule_parse(line, &schedule, &error) != GLIA_OK) fail_msg("%s", error.message);
+        double lr;
+        int total, epoch;
+        assert_int_equal(sscanf(middle + 3, "%lf %d %d", &lr, &total, &epoch), 3);
+        char *at = numbers + 3;
+        for (int step = 0; step < total; step++) {
+            double expected = strtod(at, &at), is = glia_lr_schedule_rate(&schedule, lr, step, total, epoch);
+            if (!(fabs(is - expected) <= 1e-12)) fail_msg("%s, step %d: %.15g, not %.15g", line, step, is, expected);
+        }
+        char printed[256], again[256];
+        glia_lr_schedule_print(&schedule, printed, sizeof printed);
+        assert_int_equal(glia_lr_schedule_parse(printed, &schedule, &error), GLIA_OK);
+        glia_lr_schedule_print(&schedule, again, sizeof again);
+        assert_string_equal(printed, line); /* the rows are written as they are printed */
+        assert_string_equal(printed, again);
+        rows++;
+    }
+    fclose(f);
+    assert_int_equal(rows, 18);
+}
+
+/* Smith 2017 has the stepsize, half a period, as a whole number of steps; here anything goes, and never leaves the band. */
+static void cycles_stay_in_their_band(void **state) {
+    (void)state;
+    for (double period = 1.5; period < 40; period *= 1.37) {
+        glia_lr_schedule s = { .kind = GLIA_LR_TRIANGULAR, .low = 0.1, .period = period };
+        for (int64_t i = 0; i < 200; i++) {
+            double r = glia_lr_schedule_rate(&s, 1, i, 200, 10);
+            assert_true(r >= 0.1 - 1e-12 && r <= 1 + 1e-12);
+        }
+    }
+}
+
+static void bad_texts_are_named(void **state) {
+    (void)state;
+    const struct {
+        const char *text, *message;
+    } rows[] = {
+        { "cosin", "did you mean cosine?" },
+        { "cosine(lo=1)", "did you mean low?" },
+        { "cosine(low=x)", "expected a number" },
+        { "cosine(low=0.1", "expected ')'" },
+        { "cosine) ", "expected the end" },
+        { "step(period=-1)", "period is -1" },
+        { "one-cycle(rise=2)", "rise is 2" },
+        { "multistep", "needs milestones" },
+        { "multistep(milestones=5:3)", "do not rise" },
+        { "triangular(low=0.1)", "needs period" },
+        { "exponential", "needs gamma" },
+        { "", "there is no schedule" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        glia_lr_schedule s;
+        glia_error error = { 0 };
+        assert_int_equal(glia_lr_schedule_parse(rows[i].text, &s, &error), GLIA_E_ARGUMENT);
+        if (!strstr(error.message, rows[i].message)) fail_msg("'%s': %s", rows[i].text, error.message);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant),
         cmocka_unit_test(linear_after_warmup),
         cmocka_unit_test(cosine_ends_with_the_steps_that_there_are),
         cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(as_pytorch_has_them),
+        cmocka_unit_test(cycles_stay_in_their_band),
+        cmocka_unit_test(bad_texts_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

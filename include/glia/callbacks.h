@@ -145,7 +145,7 @@ typedef struct glia_lr_point {
 } glia_lr_point;
 /* Trains with a rate that grows exponentially and looks at the loss (Smith 2017, section 3.3); the model has its values
  * again afterwards. Fills at most `steps` points, *n of them; *suggested (may be NULL) is the rate where the smoothed loss
- * falls most steeply. `fit` says all the rest (its schedule, validation and callbacks are not used). */
+ * falls most steeply; NaN where it never falls. `fit` says all the rest (its schedule, validation and callbacks are not used). */
 GLIA_API glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_opts fit,
                                   glia_lr_find_opts opts, glia_lr_point *points, int64_t *n, double *suggested,
                                   glia_error *error);

@@ -27,18 +27,21 @@ static glia_status step_end(const glia_progress *p, void *context, glia_error *e
     return GLIA_OK;
 }
 
-/* Where the smoothed loss falls most steeply, up to its minimum. */
+/* Where the smoothed loss falls most steeply, up to its minimum. Slopes are taken over a tenth of all points, since a
+ * batch's noise is steep on its own. */
 static double steepest(const glia_lr_point *points, int64_t n) {
-    int64_t lowest = 0, at = 0;
+    const int64_t half = GLIA_MAX(n / 20, 1);
+    int64_t lowest = 0, at = -1;
     double slope = 0;
     for (int64_t i = 1; i < n; i++) {
         if (points[i].smooth < points[lowest].smooth) lowest = i;
     }
-    for (int64_t i = 1; i < lowest; i++) {
-        double s = (points[i + 1].smooth - points[i - 1].smooth) / log(points[i + 1].lr / points[i - 1].lr);
+    for (int64_t i = half; i + half <= lowest; i++) {
+        const glia_lr_point *a = &points[i - half], *b = &points[i + half];
+        double s = (b->smooth - a->smooth) / log(b->lr / a->lr);
         if (s < slope) slope = s, at = i;
     }
-    return n ? points[at].lr : NAN;
+    return at < 0 ? NAN : points[at].lr;
 }
 
 glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_opts fit, glia_lr_find_opts o,

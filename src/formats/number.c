@@ -88,7 +88,8 @@ char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]) {
     if (c != (locale_t)0) before = uselocale(c);
     for (int precision = 1; precision <= 17; precision++) {
         snprintf(out, GLIA_NUMBER_TEXT, "%.*g", precision, value);
-        if (strtod(out, NULL) == value) break;
+        const bool plain = !strchr(out, 'e') || fabs(value) < 1e-4 || fabs(value) >= 1e6; /* 10 rather than 1e+01 */
+        if (plain && strtod(out, NULL) == value) break;
     }
     if (c != (locale_t)0) {
         uselocale(before);

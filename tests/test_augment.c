@@ -138,7 +138,7 @@ static void test_move(void **state) {
     for (int edge = 0; edge < 4; edge++)
         for (int top = -2; top <= 2; top++)
             for (int left = -2; left <= 2; left++) {
-                glia_augment_shift(in, out, small, top, left, (glia_edge)edge, -9);
+                glia_augment_shift_pixels(in, out, small, top, left, (glia_edge)edge, -9);
                 for (int c = 0; c < 2; c++)
                     for (int y = 0; y < 3; y++)
                         for (int x = 0; x < 4; x++) {
@@ -147,9 +147,9 @@ static void test_move(void **state) {
                             assert_true(out[c * 12 + y * 4 + x] == want);
                         }
             }
-    glia_augment_shift(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far beyond */
+    glia_augment_shift_pixels(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far beyond */
     for (int i = 0; i < 24; i++) assert_true(out[i] == in[i / 4 * 4]);
-    glia_augment_shift(in, out, small, 100, 0, GLIA_EDGE_CONSTANT, 3);
+    glia_augment_shift_pixels(in, out, small, 100, 0, GLIA_EDGE_CONSTANT, 3);
     for (int i = 0; i < 24; i++) assert_true(out[i] == 3);
 }
 
@@ -190,6 +190,14 @@ static void change(const char *name, const double *p, glia_frame frame, float *x
         glia_augment_move(x, out, frame, &m);
     } else if (!strcmp(name, "resize")) {
         glia_augment_resize(x, out, frame, (int)p[0], (int)p[1], (int)p[2], (int)p[3]);
+    } else if (!strcmp(name, "warp")) {
+        float drawn[GLIA_WARP_POINTS];
+        double speed[GLIA_WARP_POINTS];
+        made(drawn, (size_t)p[0], 500);
+        for (int i = 0; i < (int)p[0]; i++) speed[i] = 1 + p[1] * (2 * (double)drawn[i] - 1);
+        glia_augment_warp(x, out, frame, speed, (int)p[0]);
+    } else if (!strcmp(name, "slice")) {
+        glia_augment_slice_window(x, out, frame, (int)p[0], (int)p[1]);
     } else if (!strcmp(name, "elastic")) {
         const size_t plane = (size_t)frame.height * (size_t)frame.width;
         float *field = calloc(2 * plane, sizeof *field);
@@ -502,6 +510,50 @@ static void test_erase(void **state) {
     }
     ASSERT_NEAR(mean, 0.5, 0.03);
     glia_augment_free(augment);
+}
+
+static void test_series_draws(void **state) {
+    (void)state;
+    static double by[DRAWS], factor[DRAWS], begin[DRAWS];
+    glia_augment *shift = need("shift(0.2, edge=edge)"), *magnitude = need("magnitude(0.3)"),
+                 *slice = need("slice(0.25)");
+    for (int i = 0; i < DRAWS; i++) {
+        float x[400], y[2] = { 1, 1 };
+        for (int t = 0; t < 400; t++) x[t] = (float)t;
+        assert_int_equal(glia_augment_apply(shift, GLIA_SHAPE(400), 1, 0, i, x, &error), GLIA_OK);
+        by[i] = 200 - (double)x[200];
+        assert_true(x[0] == (by[i] >= 0 ? 0 : -(float)by[i])); /* the first value again */
+        for (int t = 0; t < 400; t++) x[t] = (float)t;
+        assert_int_equal(glia_augment_apply(slice, GLIA_SHAPE(1, 400), 1, 0, i, x, &error), GLIA_OK);
+        begin[i] = (double)x[0];
+        ASSERT_NEAR(x[399] - x[0], 99, 1e-3);
+        assert_int_equal(glia_augment_apply(magnitude, GLIA_SHAPE(2, 1), 1, 0, i, y, &error), GLIA_OK);
+        assert_true(y[0] != y[1]);
+        factor[i] = (double)y[0];
+    }
+    assert_uniform(by, -80, 80);
+    assert_uniform(begin, 0, 300);
+    spread s = spread_of(factor, DRAWS);
+    ASSERT_NEAR(s.mean, 1, 0.025);
+    ASSERT_NEAR(s.deviation, 0.3, 0.018);
+    glia_augment_free(shift);
+    glia_augment_free(magnitude);
+    glia_augment_free(slice);
+
+    /* A warp keeps the order of what happens, and its end; so strong a one, too. */
+    glia_augment *warp = need("time_warp(0.5, knots=6)");
+    bool moved = false;
+    for (int i = 0; i < 50; i++) {
+        float x[100];
+        for (int t = 0; t < 100; t++) x[t] = (float)t;
+        assert_int_equal(glia_augment_apply(warp, GLIA_SHAPE(100), 1, 0, i, x, &error), GLIA_OK);
+        for (int t = 1; t < 100; t++) assert_true(x[t] >= x[t - 1]);
+        ASSERT_NEAR(x[99], 99, 1e-3);
+        moved = moved || fabsf(x[50] - 50) > 2;
+    }
+    assert_true(moved);
+    assert_int_equal(glia_augment_check(warp, GLIA_SHAPE(1, 5, 5), &error), GLIA_E_SHAPE);
+    glia_augment_free(warp);
 }
 
 static void test_normalize(void **state) {
@@ -873,8 +925,9 @@ int main(void) {
         cmocka_unit_test(test_joined),        cmocka_unit_test(test_motion_draws),
         cmocka_unit_test(test_part_draws),    cmocka_unit_test(test_value_draws),
         cmocka_unit_test(test_elastic_draws), cmocka_unit_test(test_erase),
-        cmocka_unit_test(test_normalize),     cmocka_unit_test(test_beta),
-        cmocka_unit_test(test_mixup),         cmocka_unit_test(test_cutmix),
+        cmocka_unit_test(test_series_draws),  cmocka_unit_test(test_normalize),
+        cmocka_unit_test(test_beta),          cmocka_unit_test(test_mixup),
+        cmocka_unit_test(test_cutmix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,6 +153,39 @@ typedef struct glia_augment_erase_opts {
 } glia_augment_erase_opts;
 GLIA_API void glia_augment_erase(glia_augment *augment, glia_augment_erase_opts opts);
 
+/* ==== series (T) or (C, T) ================================================================== */
+
+/* "shift": to earlier or later, by at most this share of T. */
+typedef struct glia_augment_shift_opts {
+    double by; /* 0: 0.1 */
+    glia_edge edge;
+    double fill, p;
+} glia_augment_shift_opts;
+GLIA_API void glia_augment_shift(glia_augment *augment, glia_augment_shift_opts opts);
+
+/* "magnitude" (scaling; Um et al. 2017): every channel times a number of N(1, sigma^2). */
+typedef struct glia_augment_magnitude_opts {
+    double sigma; /* 0: 0.1 */
+    double p;
+} glia_augment_magnitude_opts;
+GLIA_API void glia_augment_magnitude(glia_augment *augment, glia_augment_magnitude_opts opts);
+
+/* "time_warp" (Um et al. 2017): time goes faster and slower, along a cubic spline through speeds of N(1, sigma^2) at the
+ * ends and at `knots` places between them; the same for all channels. */
+typedef struct glia_augment_time_warp_opts {
+    double sigma; /* 0: 0.2 */
+    int knots;    /* 0: 4 */
+    double p;
+} glia_augment_time_warp_opts;
+GLIA_API void glia_augment_time_warp(glia_augment *augment, glia_augment_time_warp_opts opts);
+
+/* "slice" (Le Guennec et al. 2016): a window of this share of T, anywhere, stretched to T. */
+typedef struct glia_augment_slice_opts {
+    double share; /* 0: 0.9 */
+    double p;
+} glia_augment_slice_opts;
+GLIA_API void glia_augment_slice(glia_augment *augment, glia_augment_slice_opts opts);
+
 /* ==== samples of any shape ================================================================== */
 
 /* "noise": adds N(0, sigma^2) to every value. */
@@ -194,6 +227,32 @@ typedef struct glia_augment_cutmix_opts {
     double p;
 } glia_augment_cutmix_opts;
 GLIA_API void glia_augment_cutmix(glia_augment *augment, glia_augment_cutmix_opts opts);
+
+/* ==== text ================================================================================== */
+/* EDA (Wei and Zou 2019) on UTF-8 text whose words are separated by blanks. */
+
+typedef struct glia_synonyms glia_synonyms;
+
+/* A file of lines "word: synonym, synonym" (# begins a remark), or a folder with WordNet's data.noun, data.verb, data.adj
+ * and data.adv. */
+GLIA_API glia_synonyms *glia_synonyms_open(const char *path, glia_error *error);
+GLIA_API void glia_synonyms_free(glia_synonyms *synonyms);
+/* Those of a word in small letters, in alphabetical order, at most `capacity`; returns how many there are. */
+GLIA_API int glia_synonyms_find(const glia_synonyms *synonyms, const char *word, const char **out, int capacity);
+
+/* Shares of the words: at least one, where a share is not 0. All four 0: one of the operations, drawn, with 0.1; those
+ * that need synonyms only if there are any. */
+typedef struct glia_text_augment_opts {
+    const glia_synonyms *synonyms; /* may be NULL */
+    double replace;                /* by synonyms; stop words of English are left alone */
+    double insert;                 /* synonyms of words of the text, anywhere */
+    double swap;                   /* places of two words */
+    double remove;                 /* each word with this probability; one remains */
+    uint64_t seed;
+    int64_t epoch, index; /* of the text: what is drawn is a function of the three */
+} glia_text_augment_opts;
+/* The changed text, a blank between words. Release with free(). */
+GLIA_API char *glia_text_augment(const char *text, glia_text_augment_opts opts, glia_error *error);
 
 #ifdef __cplusplus
 }

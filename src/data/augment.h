@@ -141,7 +141,8 @@ static inline int64_t glia_edge_source(glia_edge edge, int64_t i, int64_t n) {
 }
 
 /* out(y, x) = in(y + top, x + left). */
-void glia_augment_shift(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill);
+void glia_augment_shift_pixels(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge,
+                               float fill);
 void glia_augment_mirror(float *x, glia_frame frame);   /* left to right */
 void glia_augment_overturn(float *x, glia_frame frame); /* top to bottom */
 
@@ -178,6 +179,12 @@ void glia_augment_grey(float *x, glia_frame frame);
 /* Draws a part as Szegedy et al. and Zhong et al. do: its share and its ratio (across : down) in ranges. */
 bool glia_augment_draw_part(glia_frame frame, const double scale[2], const double ratio[2], glia_rng *rng,
                             glia_part *part); /* false: ten trials did not fit */
+
+/* Each sample of the series lasts as long as a cubic spline through `points` speeds says, all together as long as
+ * before; then sampled again in even steps, linearly. The window [begin, begin + length) stretched to the whole. */
+enum { GLIA_WARP_POINTS = 66 };
+void glia_augment_warp(const float *in, float *out, glia_frame frame, const double *speed, int points);
+void glia_augment_slice_window(const float *in, float *out, glia_frame frame, int begin, int length);
 
 static inline double glia_rng_between(glia_rng *rng, double low, double high) {
     return low + (high - low) * glia_rng_uniform(rng);

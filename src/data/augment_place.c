@@ -5,7 +5,8 @@
 
 /* ---- cropping ----------------------------------------------------------------------------- */
 
-void glia_augment_shift(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge, float fill) {
+void glia_augment_shift_pixels(const float *in, float *out, glia_frame frame, int top, int left, glia_edge edge,
+                               float fill) {
     const int width = frame.width, height = frame.height;
     const int from = GLIA_MIN(GLIA_MAX(-left, 0), width), to = GLIA_MAX(GLIA_MIN(width - left, width), from);
     for (int c = 0; c < frame.channels; c++, in += (size_t)height * (size_t)width) {
@@ -32,7 +33,7 @@ static void crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_aug
     const uint64_t places = 2 * (uint64_t)o->pad + 1;
     int top = (int)glia_rng_below(rng, places) - o->pad, left = (int)glia_rng_below(rng, places) - o->pad;
     if (!top && !left) return;
-    glia_augment_shift(work->x, work->spare, frame, top, left, o->edge, (float)o->fill);
+    glia_augment_shift_pixels(work->x, work->spare, frame, top, left, o->edge, (float)o->fill);
     glia_augment_exchange(work);
 }
 

@@ -76,3 +76,17 @@ case("grey", (3, 4, 5), [], F.rgb_to_grayscale(torch_image((3, 4, 5)), 3))
 for shape, sigma in [((3, 8, 9), 0.6), ((1, 9, 8), 1.3), ((1, 10, 10), 2.0)]:
     size = 2 * math.ceil(3 * sigma) + 1
     case("blur", shape, [sigma], F.gaussian_blur(torch_image(shape), [size, size], [sigma, sigma]))
+
+# Um et al.'s warp of time: a spline of speeds, summed up to new times, and back to even ones.
+for shape, knots, sigma in [((1, 1, 40), 4, 0.2), ((3, 1, 25), 1, 0.4), ((2, 1, 30), 2, 0.3), ((1, 1, 33), 9, 0.25)]:
+    n, points = shape[2], knots + 2
+    speed = 1 + sigma * (2 * made((points,), 500) - 1)
+    curve = np.maximum(CubicSpline(np.linspace(0, n - 1, points), speed)(np.arange(n)), 0.01)
+    times = np.cumsum(curve)
+    times *= (n - 1) / times[-1]
+    case("warp", shape, [points, sigma], [np.interp(np.arange(n), times, x[0]) for x in made(shape)])
+
+for shape, begin, length in [((2, 1, 20), 3, 14), ((1, 1, 9), 0, 9), ((1, 1, 7), 6, 1)]:
+    n = shape[2]
+    window = [np.interp(np.linspace(0, length - 1, n), np.arange(length), x[0, begin:begin + length]) for x in made(shape)]
+    case("slice", shape, [begin, length], window)

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
         { .target = "-1" },
         { .separator = ';', .label = "a" },
         { .drop = "0,b" },
+        { .sparse = true },
     };
     glia_csv csv;
     if (length == 0) return 0;

@@ -31,7 +31,10 @@ static inline void tar_claim(glia_text *out, char type, const char *name, unsign
     memcpy(h + 124, octal, 11);
     memset(h + 148, ' ', 8);
     h[156] = type;
-    memcpy(h + 257, "ustar\0" "00", 8);
+    memcpy(h + 257,
+           "ustar\0"
+           "00",
+           8);
     for (int i = 0; i < 512; i++) sum += (unsigned char)h[i];
     snprintf(h + 148, 8, "%06o", sum);
     glia_text_append(out, h, 512);

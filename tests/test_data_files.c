@@ -1,4 +1,5 @@
-/* NPY and NPZ, libsvm, raw records, text: what NumPy and scikit-learn wrote is read back, and nothing else gets through.
+/* NPY and NPZ, libsvm, raw records, text: what NumPy and scikit-learn wrote is read back, and nothing else gets
+ * through.
  *
  * The files of tests/golden/data are written by tools/golden/data_files.py, by the rule that number() repeats.
  */
@@ -280,6 +281,46 @@ static void test_libsvm_refusals(void **state) {
     ASSERT_SAYS("count from 1");
 }
 
+/* A table that is kept sparse says the same as one that is not. */
+static void test_sparse_csv(void **state) {
+    (void)state;
+    static const char dense[] = "a,b,c,kind\n0,1.5,0,x\n0,0,0,y\n2,0,-3,x\n",
+                      empty[] = "a,b,c,kind\n,1.5,,x\n,,,y\n2,,-3,x\n";
+    save("dense.csv", dense, sizeof dense - 1);
+    save("empty.csv", empty, sizeof empty - 1);
+    glia_dataset *whole = need(glia_data_open("csv:dense.csv", NULL, NULL, &error));
+    static const char *const addresses[] = { "csv:dense.csv?sparse=1", "csv:empty.csv?sparse=1" };
+    for (int k = 0; k < 2; k++) {
+        glia_dataset *data = need(glia_data_open(addresses[k], NULL, NULL, &error));
+        assert_true(glia_data_count(data) == 3 && glia_data_classes(data) == 2);
+        assert_string_equal(glia_data_class_name(data, 1), "y");
+        for (int i = 0; i < 3; i++) {
+            float x[3], wanted[3];
+            int32_t y, label;
+            assert_int_equal(glia_data_get(data, i, x, &y, &error), GLIA_OK);
+            assert_int_equal(glia_data_get(whole, i, wanted, &label, &error), GLIA_OK);
+            assert_memory_equal(x, wanted, sizeof x);
+            assert_int_equal(y, label);
+        }
+        glia_data_free(data);
+    }
+    glia_data_free(whole);
+    assert_null(glia_data_open("csv:empty.csv", NULL, NULL, &error));
+    ASSERT_SAYS("no number");
+    glia_text many = { 0 }; /* many rows: everything grows */
+    for (int i = 0; i < 3000; i++) glia_text_printf(&many, "%d,,%d,%d\n", i % 2, i, i % 3);
+    save("dense.csv", many.bytes, many.length);
+    whole = need(glia_data_open("csv:dense.csv?sparse=1&header=0&target=-1", NULL, NULL, &error));
+    for (int i = 0; i < 3000; i++) {
+        float x[3], y;
+        assert_int_equal(glia_data_get(whole, i, x, &y, &error), GLIA_OK);
+        assert_true(x[0] == (float)(i % 2) && x[1] == 0 && x[2] == (float)i && y == (float)(i % 3));
+    }
+    glia_data_free(whole);
+    free(many.bytes);
+    assert_true(!unlink("dense.csv") && !unlink("empty.csv"));
+}
+
 /* Cora, where GLIA_DATA has it: 2,708 papers of 1,433 words in seven classes, 49,216 words in all. */
 static void test_cora(void **state) {
     (void)state;
@@ -448,10 +489,10 @@ static void test_texts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_npy_types),  cmocka_unit_test(test_npy_hostile), cmocka_unit_test(test_npy_data),
-        cmocka_unit_test(test_npz),        cmocka_unit_test(test_libsvm),      cmocka_unit_test(test_libsvm_refusals),
-        cmocka_unit_test(test_cora),       cmocka_unit_test(test_raw),         cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_lines_next), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_npy_types), cmocka_unit_test(test_npy_hostile), cmocka_unit_test(test_npy_data),
+        cmocka_unit_test(test_npz),       cmocka_unit_test(test_libsvm),      cmocka_unit_test(test_libsvm_refusals),
+        cmocka_unit_test(test_cora),      cmocka_unit_test(test_sparse_csv),  cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_lines),     cmocka_unit_test(test_lines_next),  cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

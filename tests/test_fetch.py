@@ -75,7 +75,8 @@ class Archives(Folder):
         for split, count in ("train", 6), ("test", 2):
             for kind in "cat", "dog", "owl é":
                 for i in range(count):
-                    yield "%s/%s/%d.pgm" % (split, kind, i), b"P5 4 3 255\n" + bytes((i * 40 + k) % 256 for k in range(12))
+                    pixels = bytes((i * 40 + k) % 256 for k in range(12))
+                    yield "%s/%s/%d.pgm" % (split, kind, i), b"P5 4 3 255\n" + pixels
 
     def test_all_say_the_same(self):
         for name, content in self.pictures():

@@ -157,8 +157,9 @@ glia_dataset *glia_data_open_named(const char *name, bool test, const char *fold
     glia_dataset *data = NULL;
     if (!find(&s, d, test, folder)) {
         glia_fail(error, GLIA_E_NOT_FOUND,
-                  "%s: no %s%s here; get it from %s and put it into one of the folders that were tried: %s", name,
-                  (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", d->info.source,
+                  "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of the "
+                  "folders that were tried: %s",
+                  name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
                   s.tried.bytes ? s.tried.bytes : "(none)");
     } else if (s.archive) {
         const char *const *files = test ? d->test : d->train;

@@ -270,17 +270,37 @@ static glia_status separator_option(const request *r, char *separator, glia_erro
     return GLIA_OK;
 }
 
+/* Moves sparse rows with their labels out of the table, and frees the rest. */
+static glia_dataset *take_sparse_csv(glia_csv *csv, const char *name, glia_error *error) {
+    glia_sparse rows = csv->rows;
+    rows.n = csv->n;
+    rows.features = csv->columns;
+    rows.y_dtype = csv->y_dtype;
+    rows.y = csv->y;
+    rows.classes = csv->classes;
+    rows.class_names = csv->class_names;
+    rows.arena = csv->arena;
+    free(csv->x);
+    *csv = (glia_csv){ 0 };
+    return glia_data_take_sparse(rows, name, error);
+}
+
 static glia_dataset *open_csv(const request *r, glia_error *error) {
     glia_csv_opts opts = { .label = option(r, "label"), .target = option(r, "target"), .drop = option(r, "drop") };
-    int64_t header = -1;
+    int64_t header = -1, sparse = 0;
     glia_file file;
-    if (separator_option(r, &opts.separator, error) || integer_option(r, "header", 0, 1, &header, error)) return NULL;
+    if (separator_option(r, &opts.separator, error) || integer_option(r, "header", 0, 1, &header, error) ||
+        integer_option(r, "sparse", 0, 1, &sparse, error)) {
+        return NULL;
+    }
+    opts.sparse = sparse;
     opts.header = header == 1 ? 1 : header == 0 ? -1 : 0;
     if (glia_file_open(&file, r->rest, error)) return NULL;
     glia_csv csv;
     glia_status status = glia_fail_at_path(error, r->rest, glia_csv_parse(file.bytes, file.length, opts, &csv, error));
     glia_file_close(&file);
     if (status) return NULL;
+    if (opts.sparse) return take_sparse_csv(&csv, r->address, error);
     glia_arrays arrays = { .n = csv.n,
                            .x = csv.x,
                            .x_dtype = GLIA_F32,
@@ -595,7 +615,7 @@ static glia_dataset *open_texts(const request *r, glia_error *error) {
 /* The options of each scheme, besides test= and seed=, which all have. */
 static const char *const options_idx[] = { NULL };
 static const char *const options_cifar[] = { NULL };
-static const char *const options_csv[] = { "label", "target", "header", "sep", "drop", NULL };
+static const char *const options_csv[] = { "label", "target", "header", "sep", "drop", "sparse", NULL };
 static const char *const options_images[] = { "size", "channels", NULL };
 static const char *const options_npy[] = { "layout", "target", NULL };
 static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };

@@ -112,8 +112,9 @@ typedef struct table {
     char **names; /* by column; NULL without a header */
     int y;        /* the label's or the target's column, from 0 */
     bool *dropped;
-    bool header;
+    bool header, sparse;
     size_t rows, capacity;
+    size_t kept, kept_capacity; /* numbers of sparse rows */
 } table;
 
 /* The separator that the first line has most of. */
@@ -343,14 +344,39 @@ static glia_status number_classes(table *t, words *w) {
 static bool reserve_row(table *t) {
     if (t->rows < t->capacity) return true;
     size_t wanted = t->capacity ? t->capacity * 2 : 256, bytes;
-    if (!glia_mul_fits(wanted, (size_t)t->csv->columns * sizeof(float), &bytes)) return false;
+    if (!glia_mul_fits(t->sparse ? 1 : wanted, (size_t)t->csv->columns * sizeof(float), &bytes)) return false;
     float *x = realloc(t->csv->x, bytes);
     if (!x) return false;
     t->csv->x = x;
     void *y = realloc(t->csv->y, wanted * 4);
     if (!y) return false;
     t->csv->y = y;
+    int64_t *starts = t->sparse ? realloc(t->csv->rows.starts, (wanted + 1) * sizeof *starts) : NULL;
+    if (starts) t->csv->rows.starts = starts;
+    if (t->sparse && !starts) return false;
     t->capacity = wanted;
+    return true;
+}
+
+/* Keeps what is not zero of the row in x. */
+static bool keep_row(table *t) {
+    glia_sparse *s = &t->csv->rows;
+    if (t->kept_capacity - t->kept < (size_t)t->csv->columns) {
+        size_t wanted = 2 * t->kept_capacity + (size_t)t->csv->columns + 1024;
+        int32_t *columns = realloc(s->columns, wanted * sizeof *columns);
+        if (columns) s->columns = columns;
+        float *values = columns ? realloc(s->values, wanted * sizeof *values) : NULL;
+        if (!values) return false;
+        s->values = values;
+        t->kept_capacity = wanted;
+    }
+    s->starts[t->rows] = (int64_t)t->kept;
+    for (int c = 0; c < t->csv->columns; c++) {
+        if (t->csv->x[c] == 0) continue;
+        s->columns[t->kept] = c;
+        s->values[t->kept++] = t->csv->x[c];
+    }
+    s->starts[t->rows + 1] = (int64_t)t->kept;
     return true;
 }
 
@@ -365,6 +391,7 @@ static glia_status fail_number(const table *t, const field *f) {
 
 static glia_status read_number(const table *t, const field *f, float *out) {
     double value;
+    if (t->sparse && f->text == f->end) return *out = 0, GLIA_OK;
     if (!glia_number_parse(f->text, f->end, &value)) return fail_number(t, f);
     *out = (float)value;
     return isfinite(*out) ? GLIA_OK : fail_in(&t->scan, f, "a number too large for f32");
@@ -389,7 +416,7 @@ static glia_status read_label(const table *t, const field *f, words *w, int32_t 
 
 static glia_status read_row(table *t, words *w) {
     field f = { 0 };
-    float *x = t->csv->x + t->rows * (size_t)t->csv->columns;
+    float *x = t->csv->x + (t->sparse ? 0 : t->rows * (size_t)t->csv->columns);
     do {
         glia_status status = next_field(&t->scan, &f);
         if (status) return status;
@@ -405,7 +432,7 @@ static glia_status read_row(table *t, words *w) {
         }
         if (status) return status;
     } while (!f.last);
-    if (f.column == t->columns) return GLIA_OK;
+    if (f.column == t->columns) return !t->sparse || keep_row(t) ? GLIA_OK : glia_fail_nomem(t->scan.error);
     return glia_fail(t->scan.error, GLIA_E_FORMAT, "line %lld (offset %zu): %s than the %d columns of the first line",
                      (long long)f.line, t->scan.at, f.column < t->columns ? "fewer" : "more", t->columns);
 }
@@ -436,7 +463,9 @@ glia_status glia_csv_parse(const uint8_t *bytes, size_t length, glia_csv_opts op
     const uint8_t *text;
     glia_status status = glia_gunzip_text(bytes, length, &text, &length, &owned, error);
     if (status) return status;
-    table t = { .scan = { .text = (const char *)text, .length = length, .line = 1, .error = error }, .csv = csv };
+    table t = { .scan = { .text = (const char *)text, .length = length, .line = 1, .error = error },
+                .csv = csv,
+                .sparse = opts.sparse };
     words w = { 0 };
     status = parse(&t, &opts, &w);
     free(w.items);
@@ -450,6 +479,7 @@ glia_status glia_csv_parse(const uint8_t *bytes, size_t length, glia_csv_opts op
 void glia_csv_free(glia_csv *csv) {
     free(csv->x);
     free(csv->y);
+    glia_sparse_free(&csv->rows);
     glia_arena_free(&csv->arena);
     *csv = (glia_csv){ 0 };
 }

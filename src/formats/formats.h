@@ -34,6 +34,22 @@ typedef struct glia_values {
 } glia_values;
 void glia_values_free(glia_values *values);
 
+/* Rows that are mostly zeros.
+ * Row i has values[k] in columns[k] for k in [starts[i], starts[i + 1]), columns rising. */
+typedef struct glia_sparse {
+    int64_t n;
+    int features;
+    int64_t *starts; /* n + 1 */
+    int32_t *columns;
+    float *values;
+    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
+    void *y;
+    int classes;        /* 0: values */
+    char **class_names; /* NULL: labels are the integers in the file */
+    glia_arena arena;   /* of the names */
+} glia_sparse;
+void glia_sparse_free(glia_sparse *rows);
+
 /* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
  * false: something else (also for "nan", "inf" and numbers beyond a double). */
 bool glia_number_parse(const char *text, const char *end, double *value);
@@ -86,13 +102,15 @@ typedef struct glia_csv_opts {
     const char *label;  /* column of the class, by name or by index from 0 (negative: from the end); NULL: the last */
     const char *target; /* instead of label: column of the value to predict */
     const char *drop;   /* columns to leave out, separated by commas */
+    bool sparse;        /* keep what is not zero; an empty field is zero */
 } glia_csv_opts;
 
 /* n rows of numbers x (n, columns) and a label or a value y (n). */
 typedef struct glia_csv {
     int64_t n;
     int columns; /* of x */
-    float *x;
+    float *x;         /* of sparse rows: one row, of no meaning */
+    glia_sparse rows; /* with opts.sparse: features, starts, columns, values */
     glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
     void *y;
     int classes;        /* 0: values */
@@ -164,23 +182,8 @@ typedef struct glia_libsvm_opts {
     bool target;  /* labels are values, integers too */
 } glia_libsvm_opts;
 
-/* Row i has values[k] in columns[k] for k in [starts[i], starts[i + 1]), columns rising. */
-typedef struct glia_sparse {
-    int64_t n;
-    int features;
-    int64_t *starts; /* n + 1 */
-    int32_t *columns;
-    float *values;
-    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
-    void *y;
-    int classes;        /* 0: values */
-    char **class_names; /* NULL: labels are the integers in the file */
-    glia_arena arena;   /* of the names */
-} glia_sparse;
-
 glia_status glia_libsvm_parse(const uint8_t *bytes, size_t length, glia_libsvm_opts opts, glia_sparse *rows,
                               glia_error *error);
-void glia_sparse_free(glia_sparse *rows);
 
 /* ---- archives: zip, tar, compressed tar, and folders -------------------------------------- */
 

@@ -227,6 +227,14 @@ class Runs(Folder):
         told = json.loads(self.glia("predict", "run", "one.png", "--json").stdout)
         self.assertEqual(told["classes"][0]["class"], "1")
 
+    def test_a_sheet_of_augmented_samples(self):
+        told = self.glia("data", DATA, "--sheet", "sheet.png", "--samples", 3, "--augment", "rotate(20) mixup").stdout
+        self.assertIn("3 samples drawn into sheet.png, each in 11 forms", told)
+        width, height = struct.unpack(">II", (self.folder / "sheet.png").read_bytes()[16:24])
+        self.assertEqual((width, height), (2 + 12 * (2 * 28 + 2), 2 + 3 * (2 * 28 + 2)))
+        self.refused("data", DATA, "--augment", "flip", says="--sheet")
+        self.refused("data", DATA, "--sheet", "x.png", "--augment", "flop", code=1, says="did you mean flip?")
+
     def test_a_sheet_is_a_png_that_others_can_read(self):
         self.glia("data", DATA, "--sheet", "sheet.png", "--samples", 8)
         png = (self.folder / "sheet.png").read_bytes()

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "fetch.h"
+#include "glia/augment.h"
 #include "options.h"
 #include "picture.h"
 #include "tool.h"
 
 typedef struct request {
-    const char *split, *folder, *sheet;
+    const char *split, *folder, *sheet, *augment;
     int64_t samples;
 } request;
 
@@ -68,13 +69,52 @@ static void print_statistics(const glia_dataset *data) {
     printf("%s\n", n > 1 ? ")" : "");
 }
 
-/* The first samples as one PNG file. */
-static int write_sheet(const glia_dataset *data, const request *q) {
+/* The pictures, in rows of `columns`, as one PNG file. */
+static int write_pictures(const picture *samples, int n, int columns, const char *path) {
+    text png = { 0 };
+    picture sheet = picture_sheet(samples, n, columns, 2, 2, 96);
+    picture_png(&sheet, &png);
+    bool written = write_file(path, png.bytes, png.length);
+    free(png.bytes);
+    free(sheet.pixels);
+    return written ? -1 : fail("%s: %s", path, strerror(errno));
+}
+
+/* The first samples, and what each of a few epochs would make of them, a row for each sample. Returns the exit status,
+ * -1 to go on. */
+static int augment_pictures(glia_dataset *data, const request *q, picture *samples, int rows, int columns) {
+    const glia_shape shape = glia_data_x_shape(data);
+    const size_t count = (size_t)glia_shape_count(shape);
+    glia_error error;
+    glia_augment *augment = glia_augment_parse(q->augment, &error);
+    glia_dataset *first = augment ? glia_data_range(data, 0, rows, &error) : NULL;
+    const glia_loader_opts opts = { .batch = rows, .workers = -1, .augment = augment };
+    glia_loader *loader = first ? glia_loader_create(first, opts, &error) : NULL;
+    int status = loader ? -1 : fail("%s", error.message);
+    for (int c = 1; c < columns && status < 0; c++) {
+        glia_batch batch;
+        if (glia_loader_start(loader, c - 1, &error) || !glia_loader_next(loader, &batch)) {
+            glia_loader_check(loader, &error);
+            status = fail("%s", error.message);
+        }
+        for (int r = 0; r < rows && status < 0; r++)
+            samples[r * columns + c] = picture_of_sample(batch.x + (size_t)r * count, shape);
+    }
+    glia_loader_free(loader);
+    glia_data_free(first);
+    glia_augment_free(augment);
+    return status;
+}
+
+/* The first samples as one PNG file; augmented, if wanted. */
+static int write_sheet(glia_dataset *data, const request *q) {
     glia_shape shape = glia_data_x_shape(data);
     if (!picture_possible(shape))
         return fail("--sheet: samples of %s are no pictures", shape_text(shape, (char[SHORT]){ 0 }));
-    int n = (int)(q->samples < glia_data_count(data) ? q->samples : glia_data_count(data));
-    picture *samples = allocate((size_t)n, sizeof *samples);
+    enum { VARIANTS = 12 };
+    int64_t most = q->samples ? q->samples : q->augment ? 8 : 128;
+    int n = (int)(most < glia_data_count(data) ? most : glia_data_count(data)), each = q->augment ? VARIANTS : 1;
+    picture *samples = allocate((size_t)n * (size_t)each, sizeof *samples);
     float *x = allocate((size_t)glia_shape_count(shape), sizeof *x);
     glia_error error;
     int status = -1;
@@ -82,20 +122,15 @@ static int write_sheet(const glia_dataset *data, const request *q) {
         if (glia_data_get(data, i, x, NULL, &error) != GLIA_OK)
             status = fail("%s", error.message);
         else
-            samples[i] = picture_of_sample(x, shape);
+            samples[i * each] = picture_of_sample(x, shape);
     }
-    if (status < 0) {
-        text png = { 0 };
-        picture sheet = picture_sheet(samples, n, (int)ceil(sqrt(2.0 * n)), 2, 2, 96);
-        picture_png(&sheet, &png);
-        if (write_file(q->sheet, png.bytes, png.length))
-            printf("%d samples drawn into %s\n", n, q->sheet);
-        else
-            status = fail("%s: %s", q->sheet, strerror(errno));
-        free(png.bytes);
-        free(sheet.pixels);
-    }
-    for (int i = 0; i < n; i++) free(samples[i].pixels);
+    if (status < 0 && q->augment) status = augment_pictures(data, q, samples, n, each);
+    if (status < 0) status = write_pictures(samples, n * each, each > 1 ? each : (int)ceil(sqrt(2.0 * n)), q->sheet);
+    if (status < 0 && q->augment)
+        printf("%d samples drawn into %s, each in %d forms behind the first\n", n, q->sheet, each - 1);
+    else if (status < 0)
+        printf("%d samples drawn into %s\n", n, q->sheet);
+    for (int i = 0; i < n * each; i++) free(samples[i].pixels);
     free(samples);
     free(x);
     return status;
@@ -140,14 +175,15 @@ static int describe(const char *address, const request *q) {
 }
 
 int command_data(int argc, char **argv) {
-    request q = { .split = "train", .samples = 128 };
+    request q = { .split = "train" };
     fetch_opts f = { 0 };
     const option table[] = {
         { .help = "options" },
         { "split", OPTION_TEXT, &q.split, "NAME", "train or test (train)", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "sheet", OPTION_TEXT, &q.sheet, "FILE", "draw the first samples into a PNG file", 0, 0 },
-        { "samples", OPTION_INT, &q.samples, "N", "how many of them (128)", 1, 10000 },
+        { "samples", OPTION_INT, &q.samples, "N", "how many of them (128; augmented 8)", 1, 10000 },
+        { "augment", OPTION_TEXT, &q.augment, "TEXT", "with --sheet: changed as \"crop(pad=4) flip\" says", 0, 0 },
         { .help = "fetching (without --to into ~/.cache/glia, where data are looked for)" },
         { "to", OPTION_TEXT, &f.to, "FOLDER", "put it into FOLDER/NAME", 0, 0 },
         { "mirror", OPTION_TEXT, &f.mirror, "URL", "take it from URL/NAME/FILE", 0, 0 },
@@ -159,6 +195,7 @@ int command_data(int argc, char **argv) {
     bool fetching = n > 0 && strcmp(argv[1], "fetch") == 0;
     if (!fetching && n == 2) return misuse("data takes one data set, not \"%s\" too", argv[2]);
     if (!fetching && (f.to || f.mirror || f.sha256)) return misuse("--to, --mirror and --sha256 are for `data fetch`");
+    if (q.augment && (!q.sheet || !n)) return misuse("--augment shows samples of a data set with --sheet FILE");
     if (!fetching) return n ? describe(argv[1], &q) : list(&q);
     if (n == 2) return fetch(argv[2], f);
     text names = { 0 };

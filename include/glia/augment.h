@@ -170,8 +170,8 @@ typedef struct glia_augment_magnitude_opts {
 } glia_augment_magnitude_opts;
 GLIA_API void glia_augment_magnitude(glia_augment *augment, glia_augment_magnitude_opts opts);
 
-/* "time_warp" (Um et al. 2017): time goes faster and slower, along a cubic spline through speeds of N(1, sigma^2) at the
- * ends and at `knots` places between them; the same for all channels. */
+/* "time_warp" (Um et al. 2017): time goes faster and slower, along a cubic spline through speeds of N(1, sigma^2) at
+ * the ends and at `knots` places between them; the same for all channels. */
 typedef struct glia_augment_time_warp_opts {
     double sigma; /* 0: 0.2 */
     int knots;    /* 0: 4 */
@@ -233,8 +233,8 @@ GLIA_API void glia_augment_cutmix(glia_augment *augment, glia_augment_cutmix_opt
 
 typedef struct glia_synonyms glia_synonyms;
 
-/* A file of lines "word: synonym, synonym" (# begins a remark), or a folder with WordNet's data.noun, data.verb, data.adj
- * and data.adv. */
+/* A file of lines "word: synonym, synonym" (# begins a remark), or a folder with WordNet's data.noun, data.verb,
+ * data.adj and data.adv. */
 GLIA_API glia_synonyms *glia_synonyms_open(const char *path, glia_error *error);
 GLIA_API void glia_synonyms_free(glia_synonyms *synonyms);
 /* Those of a word in small letters, in alphabetical order, at most `capacity`; returns how many there are. */

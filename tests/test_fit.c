@@ -9,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "glia/augment.h"
 #include "glia/glia.h"
+#include "glia/metrics.h"
 
 enum { SAMPLES = 130, FEATURES = 4, CLASSES = 3 };
 
@@ -216,7 +218,9 @@ static void test_one_step_by_hand(void **state) {
 typedef struct diary {
     int calls, stop_at; /* stop at this call, from 1; 0: never */
     glia_progress seen[64];
-    bool ends[64]; /* of an epoch */
+    bool ends[64];     /* of an epoch */
+    double values[16]; /* the figures of the last call */
+    char names[16][32];
 } diary;
 
 static glia_status note(const glia_progress *p, void *context, glia_error *error) {
@@ -224,6 +228,10 @@ static glia_status note(const glia_progress *p, void *context, glia_error *error
     diary *l = context;
     if (l->calls < COUNT(l->seen)) l->seen[l->calls] = *p;
     l->calls++;
+    for (int i = 0; i < p->n_values && i < COUNT(l->values); i++) {
+        l->values[i] = p->values[i].value;
+        snprintf(l->names[i], sizeof l->names[i], "%s", p->values[i].name);
+    }
     return l->calls == l->stop_at ? GLIA_E_INTERRUPTED : GLIA_OK;
 }
 
@@ -301,6 +309,111 @@ static void test_stopping(void **state) {
     assert_int_equal(l.seen[l.calls - 1].steps, 2);
     assert_true(l.ends[l.calls - 1]);
     glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* ---- what else may be asked for ------------------------------------------------------------ */
+
+/* With logits of zero each sample's loss is log K times the weight of its class. */
+static void test_class_weights(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    double weights[CLASSES], mean = 0;
+    for (int k = 0; k < CLASSES; k++) weights[k] = 0.25 + k;
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        int32_t label;
+        assert_int_equal(glia_data_get(data, i, NULL, &label, NULL), GLIA_OK);
+        mean += weights[label] / SAMPLES;
+    }
+    for (int smooth = 0; smooth < 2; smooth++) {
+        glia_model *model = linear(CLASSES, GLIA_LINEAR);
+        assert_int_equal(glia_model_init(model, 0, NULL), GLIA_OK);
+        glia_array w = tensor(model, "fc/kernel");
+        memset(w.data, 0, CLASSES * FEATURES * sizeof(float));
+        diary l = { 0 };
+        glia_callback watch = keep(&l);
+        fit(model, data,
+            (glia_fit_opts){ .batch = SAMPLES,
+                             .class_weights = weights,
+                             .label_smoothing = smooth ? 0.25 : 0,
+                             .callbacks = &watch,
+                             .n_callbacks = 1 });
+        assert_true(fabs(l.seen[1].loss - mean * log(CLASSES)) < 1e-5);
+        glia_model_free(model);
+    }
+    for (int k = 0; k < CLASSES; k++) weights[k] = 1; /* as if there were none, gradients too */
+    glia_model *with = linear(CLASSES, GLIA_LINEAR), *without = linear(CLASSES, GLIA_LINEAR);
+    fit(with, data, (glia_fit_opts){ .epochs = 3, .class_weights = weights, .label_smoothing = 0.1 });
+    fit(without, data, (glia_fit_opts){ .epochs = 3, .label_smoothing = 0.1 });
+    const float *a = tensor(with, "fc/kernel").data, *b = tensor(without, "fc/kernel").data;
+    for (int i = 0; i < CLASSES * FEATURES; i++) assert_true(fabsf(a[i] - b[i]) < 1e-5f);
+    weights[1] = -1;
+    glia_error error;
+    assert_int_equal(glia_fit(with, data, (glia_fit_opts){ .class_weights = weights }, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "class 1"));
+    glia_model_free(with);
+    glia_model_free(without);
+    glia_data_free(data);
+}
+
+/* What the callbacks are told is what the metrics make of the predictions. */
+static void test_metrics(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_dataset *held_out = glia_data_range(data, 10, 90, NULL);
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    diary l = { 0 };
+    glia_callback watch = keep(&l);
+    fit(model, data,
+        (glia_fit_opts){ .epochs = 2,
+                         .validation = held_out,
+                         .metrics = "f1, topk(2),ece(bins=5)",
+                         .callbacks = &watch,
+                         .n_callbacks = 1 });
+    const glia_progress *last = &l.seen[l.calls - 1];
+    static float x[80][FEATURES], y[80][CLASSES];
+    int32_t labels[80];
+    for (int i = 0; i < 80; i++) assert_int_equal(glia_data_get(held_out, i, x[i], &labels[i], NULL), GLIA_OK);
+    assert_int_equal(glia_predict(model, &x[0][0], 80, &y[0][0], NULL, NULL), GLIA_OK);
+    const char *const texts[] = { "f1", "topk(2)", "ece(bins=5)" }, *const names[] = { "val_f1", "val_topk(2)",
+                                                                                       "val_ece(bins=5)" };
+    assert_int_equal(last->n_values, 8);
+    for (int i = 0; i < 3; i++) {
+        glia_metric *m = glia_metric_create(texts[i], CLASSES, NULL);
+        glia_metric_assume_logits(m, true);
+        assert_int_equal(glia_metric_update(m, &y[0][0], labels, 80, NULL), GLIA_OK);
+        assert_string_equal(l.names[4 + i], names[i]);
+        assert_true(fabs(l.values[4 + i] - glia_metric_result(m)) < 1e-6);
+        glia_metric_free(m);
+    }
+    glia_error error;
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .validation = held_out, .metrics = "f2" }, &error),
+                     GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "f2"));
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .metrics = "f1" }, &error), GLIA_E_ARGUMENT);
+    glia_model_free(model);
+    glia_data_free(held_out);
+    glia_data_free(data);
+}
+
+/* Mixed labels sum to one, so logits of zero cost log K however samples are mixed. */
+static void test_mixed_labels(void **state) {
+    (void)state;
+    glia_dataset *data = labelled();
+    glia_error error;
+    glia_augment *mix = glia_augment_parse("mixup(alpha=1)", &error);
+    assert_non_null(mix);
+    glia_model *model = linear(CLASSES, GLIA_LINEAR);
+    assert_int_equal(glia_model_init(model, 0, NULL), GLIA_OK);
+    memset(tensor(model, "fc/kernel").data, 0, CLASSES * FEATURES * sizeof(float));
+    diary l = { 0 };
+    glia_callback watch = keep(&l);
+    fit(model, data,
+        (glia_fit_opts){ .batch = SAMPLES, .epochs = 2, .augment = mix, .callbacks = &watch, .n_callbacks = 1 });
+    assert_true(fabs(l.seen[1].loss - log(CLASSES)) < 1e-5);
+    assert_true(l.seen[3].loss < l.seen[1].loss);
+    glia_model_free(model);
+    glia_augment_free(mix);
     glia_data_free(data);
 }
 
@@ -527,21 +640,15 @@ static void test_label_out_of_range(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns_classes),
-        cmocka_unit_test(test_every_loss),
-        cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_softmax_is_seen_through),
-        cmocka_unit_test(test_one_step_by_hand),
-        cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_stopping),
-        cmocka_unit_test(test_frozen),
-        cmocka_unit_test(test_model_stays_clean),
-        cmocka_unit_test(test_divergence),
-        cmocka_unit_test(test_evaluate),
-        cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_inputs),
-        cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_label_out_of_range),
+        cmocka_unit_test(test_learns_classes),   cmocka_unit_test(test_every_loss),
+        cmocka_unit_test(test_binary),           cmocka_unit_test(test_softmax_is_seen_through),
+        cmocka_unit_test(test_one_step_by_hand), cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_stopping),         cmocka_unit_test(test_class_weights),
+        cmocka_unit_test(test_metrics),          cmocka_unit_test(test_mixed_labels),
+        cmocka_unit_test(test_frozen),           cmocka_unit_test(test_model_stays_clean),
+        cmocka_unit_test(test_divergence),       cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),          cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_mistakes),         cmocka_unit_test(test_label_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

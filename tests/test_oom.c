@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "archives.h"
+#include "glia/augment.h"
 #include "glia/glia.h"
 
 /* ---- the allocator that fails ------------------------------------------------------------- */
@@ -326,6 +327,86 @@ static void test_open_files(void **state) {
     assert_true(!unlink("all.tar") && !unlink("some.txt") && !unlink("some.csv"));
 }
 
+/* Augmenting, mixing, splitting; text with synonyms. */
+static glia_status augment_data(glia_error *error) {
+    glia_augment *augment = glia_augment_parse("rotate elastic(3, 2) noise normalize(mean=0.1) mixup", error);
+    glia_dataset *data = augment ? glia_data_strokes(20, 1, error) : NULL, *train = NULL, *rest = NULL;
+    glia_status status = data ? glia_data_fold(data, 4, 1, true, 3, &train, &rest, error) : error->status;
+    double weights[20];
+    if (status == GLIA_OK) status = glia_data_sample_weights(train, weights, error);
+    for (int way = 0; way < 2 && status == GLIA_OK; way++) {
+        const glia_loader_opts opts = {
+            .batch = 4, .augment = augment, .weights = way ? weights : NULL, .stratified = !way
+        };
+        glia_loader *loader = glia_loader_create(train, opts, error);
+        status = loader ? glia_loader_start_at(loader, 1, 2, error) : error->status;
+        glia_batch batch;
+        while (status == GLIA_OK && glia_loader_next(loader, &batch)) continue;
+        if (status == GLIA_OK) status = glia_loader_check(loader, error);
+        glia_loader_free(loader);
+    }
+    if (status == GLIA_OK) {
+        char *text = glia_augment_print(augment);
+        if (!text) status = glia_fail_nomem(error);
+        free(text);
+    }
+    glia_data_free(rest);
+    glia_data_free(train);
+    glia_data_free(data);
+    glia_augment_free(augment);
+    return status;
+}
+
+static void test_augment_data(void **state) {
+    (void)state;
+    every_allocation(augment_data, "augment data");
+}
+
+/* An epoch of augmented samples, on workers and without. */
+static void test_loading_allocates_nothing(void **state) {
+    (void)state;
+    glia_error error;
+    glia_augment *augment = glia_augment_parse(
+        "crop flip rotate shear elastic jitter(0.1, 0.1) resized_crop blur erase noise mixup cutmix", &error);
+    glia_dataset *data = glia_data_strokes(60, 1, &error);
+    assert_true(augment && data);
+    for (int workers = -1; workers <= 2; workers += 3) {
+        const glia_loader_opts opts = { .batch = 4, .augment = augment, .stratified = true, .workers = workers };
+        glia_loader *loader = glia_loader_create(data, opts, &error);
+        if (!loader) fail_msg("%s", error.message);
+        atomic_store(&calls, 0);
+        for (int epoch = 0; epoch < 2; epoch++) {
+            glia_batch batch;
+            assert_int_equal(glia_loader_start(loader, epoch, &error), GLIA_OK);
+            while (glia_loader_next(loader, &batch)) continue;
+        }
+        assert_int_equal(atomic_load(&calls), 0);
+        glia_loader_free(loader);
+    }
+    glia_data_free(data);
+    glia_augment_free(augment);
+}
+
+static glia_status augment_text(glia_error *error) {
+    glia_synonyms *synonyms = glia_synonyms_open("synonyms.txt", error);
+    if (!synonyms) return error->status;
+    const glia_text_augment_opts opts = { .synonyms = synonyms, .replace = 0.5, .insert = 0.5, .swap = 0.2 };
+    char *text = glia_text_augment("A quick fox, and a Quick one.", opts, error);
+    const glia_status status = text ? GLIA_OK : error->status;
+    free(text);
+    glia_synonyms_free(synonyms);
+    return status;
+}
+
+static void test_augment_text(void **state) {
+    (void)state;
+    FILE *file = fopen("synonyms.txt", "w");
+    assert_non_null(file);
+    fputs("quick: fast, rapid\nfox: vixen\n", file);
+    fclose(file);
+    every_allocation(augment_text, "augment text");
+}
+
 /* ---- steps -------------------------------------------------------------------------------- */
 
 static void count_steps(const char *backend_name) {
@@ -393,6 +474,9 @@ int main(void) {
         cmocka_unit_test(test_epochs_allocate_nothing),
         cmocka_unit_test(test_compile_and_run),
         cmocka_unit_test(test_load_data),
+        cmocka_unit_test(test_augment_data),
+        cmocka_unit_test(test_augment_text),
+        cmocka_unit_test(test_loading_allocates_nothing),
         cmocka_unit_test(test_open_files),
         cmocka_unit_test(test_train),
         cmocka_unit_test(test_save_and_load),

@@ -220,7 +220,7 @@ class Fetching(Folder):
         self.assertIn("does not answer: is there a network?", told)
         told = self.glia("data", "fetch", "http://no-such-host.invalid/x.bin", "--to", "to", code=1)
         self.assertIn("is there a network?", told)
-        self.assertFalse(self.target.exists())
+        self.assertEqual(list((self.folder / "to").iterdir()), [])
 
 
 if __name__ == "__main__":

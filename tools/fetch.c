@@ -102,8 +102,8 @@ static void draw(job *j, int64_t total, bool last) {
     if (total > 0) text_add(&tail, " of %s", byte_size((size_t)total, all));
     text_add(&tail, "  %s/s", byte_size((size_t)speed, rate));
     if (total > j->at && speed > 0) text_add(&tail, "  %s left", duration((double)(total - j->at) / speed, left));
-    int bar = terminal_columns() - (int)strlen(j->label) - (int)tail.length - 6;
-    if (bar > 40) bar = 40;
+    int bar = terminal_columns() - (int)strlen(j->label) - 48; /* what stands behind it changes in length */
+    if (bar > 30) bar = 30;
     printf("\r\x1b[K%s ", j->label);
     for (int i = 0; i < bar && total > 0; i++) {
         bool full = (double)i + 0.5 < (double)bar * (double)j->at / (double)total;
@@ -184,6 +184,7 @@ static CURLcode fetch_rest(job *j, const char *address) {
     if (answer == 416 && j->resumed > 0) code = CURLE_OK; /* nothing is left; the checksum will tell */
     if (code == CURLE_OK && fsync(j->fd) && errno != EINVAL) code = CURLE_WRITE_ERROR, j->trouble = errno;
     close(j->fd);
+    if (code != CURLE_OK && j->at == 0) unlink(j->part);
     if (terminal_live()) printf("\r\x1b[K");
     return code;
 }

@@ -52,6 +52,18 @@ else()
     list(APPEND GLIA_PACKAGE_REPORT "CURL: not found, built without (glia data fetch)")
 endif()
 
+# The command's own; the library does not know it. Runs are asked for in JSON, which SQLite reads since 3.38.
+if(GLIA_SQLITE)
+    find_package(SQLite3 3.38 QUIET)
+endif()
+if(NOT GLIA_SQLITE)
+    list(APPEND GLIA_PACKAGE_REPORT "SQLite3: switched off (the history of runs)")
+elseif(SQLite3_FOUND)
+    list(APPEND GLIA_PACKAGE_REPORT "SQLite3: found (the history of runs)")
+else()
+    list(APPEND GLIA_PACKAGE_REPORT "SQLite3: not found, built without (the history of runs)")
+endif()
+
 function(glia_report_packages)
     message(STATUS "Glia ${PROJECT_VERSION}: ${CMAKE_BUILD_TYPE}, kernels for ${GLIA_ISAS}")
     foreach(line ${GLIA_PACKAGE_REPORT})

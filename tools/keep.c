@@ -21,7 +21,7 @@ static bool make_folders(char *path) {
 }
 
 /* --out FOLDER, made if it is not there; or the first free runs/MODEL-DATE-N. */
-int training_folder(training *t) {
+static int find_folder(training *t) {
     text path = { 0 };
     if (t->asked.out) {
         text_add(&path, "%s", t->asked.out);
@@ -56,9 +56,9 @@ static void scores_json(json *j, const char *key, const glia_scores *s) {
     json_close(j, '}');
 }
 
-static void options_json(json *j, const training *t) {
+static void options_json(json *j, const char *key, const training *t) {
     const settings *a = &t->asked;
-    json_open(j, "options", '{');
+    json_open(j, key, '{');
     json_int(j, "epochs", a->epochs);
     json_int(j, "batch", a->batch);
     json_text(j, "optimizer", glia_optimizer_name(t->optimizer.kind));
@@ -79,6 +79,22 @@ static void options_json(json *j, const training *t) {
     json_close(j, '}');
 }
 
+int training_folder(training *t) {
+    int status = find_folder(t);
+    if (status >= 0) return status;
+    text options = { 0 };
+    json j = { .out = &options };
+    options_json(&j, NULL, t);
+    history_about about = { .folder = t->folder,
+                            .model = t->recipe->name,
+                            .data = t->asked.data,
+                            .started = t->started,
+                            .settings = options.bytes };
+    t->log = history_begin(&about);
+    free(options.bytes);
+    return -1;
+}
+
 void training_json(const training *t, text *out, bool epochs) {
     const history *h = &t->progress.history;
     json j = { .out = out };
@@ -92,7 +108,7 @@ void training_json(const training *t, text *out, bool epochs) {
     json_int(&j, "parameters", glia_model_parameter_count(t->model, false));
     json_int(&j, "train_samples", glia_data_count(training_data(t)));
     json_int(&j, "validation_samples", t->validation ? glia_data_count(t->validation) : 0);
-    options_json(&j, t);
+    options_json(&j, "options", t);
     json_int(&j, "epochs_done", h->n_epochs);
     json_int(&j, "steps", h->steps);
     json_real(&j, "seconds", h->seconds);
@@ -156,5 +172,10 @@ int training_keep(training *t) {
     status = keep_text(t, "curves.csv", &curves);
     if (status >= 0) return status;
     report_html(t, &html);
-    return keep_text(t, "report.html", &html);
+    status = keep_text(t, "report.html", &html);
+    if (status >= 0) return status;
+    const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
+    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, 2);
+    t->log = NULL;
+    return -1;
 }

@@ -195,6 +195,7 @@ int training_open(training *t, settings asked, voice how) {
 }
 
 void training_close(training *t) {
+    history_end(t->log, "failed", t->progress.history.seconds, NULL, 0);
     progress_free(&t->progress);
     glia_backend_close(t->backend);
     glia_model_free(t->model);
@@ -228,7 +229,7 @@ void training_headline(const training *t) {
 
 int training_run(training *t) {
     const settings *a = &t->asked;
-    glia_callback watch = progress_watch(&t->progress);
+    glia_callback watch[] = { progress_watch(&t->progress), history_watch(t->log) };
     interrupt_catch();
     glia_error error;
     glia_status status = glia_fit(t->model, training_data(t),
@@ -244,8 +245,8 @@ int training_run(training *t) {
                                                    .workers = (int)a->workers,
                                                    .precision = t->precision,
                                                    .max_steps = a->max_steps,
-                                                   .callbacks = &watch,
-                                                   .n_callbacks = 1 },
+                                                   .callbacks = watch,
+                                                   .n_callbacks = 2 },
                                   &error);
     progress_end(&t->progress);
     t->stopped = status == GLIA_E_INTERRUPTED;

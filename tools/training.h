@@ -2,6 +2,7 @@
 #ifndef GLIA_TOOL_TRAINING_H
 #define GLIA_TOOL_TRAINING_H
 
+#include "history.h"
 #include "progress.h"
 #include "tool.h"
 
@@ -35,6 +36,7 @@ typedef struct training {
     int n_normal;
     char started[SHORT]; /* "2026-01-31 12:00" */
     char *folder;        /* of the run; NULL: none */
+    history_log *log;    /* in the history of runs; NULL: it is not kept */
     progress progress;
     bool stopped;       /* by Ctrl-C */
     glia_scores scores; /* on the test data */

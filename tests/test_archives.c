@@ -370,6 +370,30 @@ static void test_loader(void **state) {
     free(tar.bytes);
 }
 
+/* CIFAR-10 as it is downloaded: its batches in an archive. */
+static void test_batches(void **state) {
+    (void)state;
+    glia_text tar = { 0 };
+    char *record = calloc(1, GLIA_CIFAR_RECORD);
+    assert_non_null(record);
+    record[0] = 7;
+    record[1] = 51;
+    tar_put(&tar, '0', "cifar-10-batches-bin/test_batch.bin", record, GLIA_CIFAR_RECORD);
+    tar_end(&tar);
+    save("cifar-10-binary.tar.gz", tar.bytes, tar.length); /* what it is, the bytes say */
+    glia_dataset *data = need(glia_data_open("cifar10", "test", ".", &error));
+    static float x[GLIA_CIFAR_PIXELS];
+    int32_t y;
+    assert_int_equal(glia_data_get(data, 0, x, &y, &error), GLIA_OK);
+    assert_true(glia_data_count(data) == 1 && y == 7 && x[0] == (float)(51 / 255.0) && x[1] == 0);
+    glia_data_free(data);
+    assert_null(glia_data_open("cifar10", "train", ".", &error));
+    ASSERT_SAYS("data_batch_1.bin");
+    assert_int_equal(unlink("cifar-10-binary.tar.gz"), 0);
+    free(record);
+    free(tar.bytes);
+}
+
 /* The pictures of CIFAR-10, where GLIA_DATA has them: all 50,000 in their classes. */
 static void test_cifar(void **state) {
     (void)state;
@@ -405,7 +429,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tar),          cmocka_unit_test(test_tar_refusals),   cmocka_unit_test(test_zip),
         cmocka_unit_test(test_zip_refusals), cmocka_unit_test(test_compressed_tar), cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_loader),       cmocka_unit_test(test_cifar),
+        cmocka_unit_test(test_loader),       cmocka_unit_test(test_batches),        cmocka_unit_test(test_cifar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

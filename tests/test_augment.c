@@ -884,7 +884,7 @@ static void test_stratified(void **state) {
         glia_loader *loader =
             glia_loader_create(data, (glia_loader_opts){ .batch = sizes[s], .stratified = true, .seed = 5 }, &error);
         assert_non_null(loader);
-        int64_t first[2] = { 0 };
+        uint64_t first[2] = { 0 };
         for (int epoch = 0; epoch < 2; epoch++) {
             bool seen[N] = { 0 };
             glia_batch b;
@@ -896,7 +896,7 @@ static void test_stratified(void **state) {
                     seen[b.indices[i]] = true;
                     counts[((const int32_t *)b.y)[i]]++;
                     assert_int_equal(((const int32_t *)b.y)[i], b.indices[i] % 7 % 3);
-                    first[epoch] = first[epoch] * 31 + b.indices[i];
+                    first[epoch] = first[epoch] * 31 + (uint64_t)b.indices[i];
                 }
                 for (int c = 0; c < 3; c++) /* cut into pieces, each end rounds */
                     assert_true(fabs(counts[c] - (double)b.n * totals[c] / N) < 2);

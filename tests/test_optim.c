@@ -49,6 +49,9 @@ static const struct {
     { "radam_never", { .kind = GLIA_RADAM, .lr = 0.0625, .beta1 = 0.8, .beta2 = 0.6 } },
     { "lion", { .kind = GLIA_LION, .lr = 0.03125 } },
     { "lion_decay", { .kind = GLIA_LION, .lr = 0.03125, .beta1 = 0.8, .beta2 = 0.75, .weight_decay = 0.5 } },
+    { "muon", { .kind = GLIA_MUON, .lr = 0.0625 } },
+    { "muon_decay",
+      { .kind = GLIA_MUON, .lr = 0.03125, .momentum = 0.5, .beta1 = 0.8, .epsilon = 0.01, .weight_decay = 0.1 } },
     { "lamb", { .kind = GLIA_LAMB, .lr = 0.0625 } },
     { "lamb_decay",
       { .kind = GLIA_LAMB, .lr = 0.0625, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 0.01, .weight_decay = 0.1 } },
@@ -143,6 +146,45 @@ static void test_adam_correction(void **state) {
     for (int i = 0; i < GLIA_COUNT(steps); i++) check_correction(steps[i]);
 }
 
+/* ---- Muon ---------------------------------------------------------------------------------- */
+
+/* A kernel's step is nearly orthogonal, wide, tall or a filter bank: with X the step over lr 0.2 sqrt(max), the singular
+ * values of X are near 1, so |X|^2 is near their number, and a zero gradient does nothing. */
+static void check_orthogonal(glia_shape shape, const char *backend) {
+    problem p = { .graph = glia_graph_create() };
+    p.w = glia_parameter(p.graph, "w", GLIA_F32, shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
+    p.b = glia_parameter(p.graph, "b", GLIA_F32, shape, (glia_init){ .kind = GLIA_INIT_NORMAL });
+    glia_tensor c = glia_parameter(p.graph, "c", GLIA_F32, shape, (glia_init){ .kind = GLIA_INIT_NORMAL });
+    glia_freeze(p.graph, "b", true);
+    p.loss = glia_sum(glia_add(glia_mul(p.w, p.b), glia_mul_scalar(c, 0)), GLIA_SCALAR, false);
+    glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_MUON, .lr = 1 }, NULL, NULL);
+    glia_error error = { 0 };
+    p.backend = glia_backend_open(backend, 1, &error);
+    p.store = glia_store_create(p.graph, 1, &error);
+    glia_compile_opts opts = { .outputs = &p.loss, .n_outputs = 1, .mode = GLIA_TRAIN };
+    p.program = glia_compile(p.graph, p.backend, opts, &error);
+    if (!p.program) fail_msg("%s", error.message);
+    p.session = glia_session_create(p.program, p.store, &error);
+    double still = get(p.store, "c", 0);
+    run(&p, 1);
+    const int rows = (int)shape.dim[0], count = (int)glia_shape_count(shape), columns = count / rows;
+    double square = 0, scale = 0.2 * sqrt(GLIA_MAX(rows, columns));
+    for (int i = 0; i < count; i++) square += pow(get(p.store, "w", i) / scale, 2) / GLIA_MIN(rows, columns);
+    if (!(square > 0.7 * 0.7 && square < 1.2 * 1.2)) fail_msg("a mean square of singular values of %g", square);
+    assert_true(get(p.store, "c", 0) == still);
+    assert_false(glia_store_find(p.store, "train/v/w", NULL));
+    finish(&p);
+}
+
+static void test_muon_is_orthogonal(void **state) {
+    (void)state;
+    const glia_shape shapes[] = { GLIA_SHAPE(3, 20), GLIA_SHAPE(20, 3), GLIA_SHAPE(8, 8), GLIA_SHAPE(4, 3, 5, 5) };
+    for (int i = 0; i < GLIA_COUNT(shapes); i++) {
+        check_orthogonal(shapes[i], "ref");
+        check_orthogonal(shapes[i], "cpu");
+    }
+}
+
 /* ---- what the contract says --------------------------------------------------------------- */
 
 static void test_learning_rate(void **state) {
@@ -167,8 +209,8 @@ static void test_learning_rate(void **state) {
 
 static void test_defaults(void **state) {
     (void)state;
-    const float rates[GLIA_OPTIMIZER_COUNT] = { 0.01f,  0.001f, 0.001f, 0.01f,   0.01f, 1,
-                                                0.002f, 0.002f, 0.001f, 0.0001f, 0.001f };
+    const float rates[GLIA_OPTIMIZER_COUNT] = { 0.01f,  0.001f, 0.001f, 0.01f,   0.01f,  1,
+                                                0.002f, 0.002f, 0.001f, 0.0001f, 0.001f, 0.001f };
     for (int kind = 0; kind < GLIA_OPTIMIZER_COUNT; kind++) {
         problem p = build(GLIA_F32);
         glia_minimize(p.loss, (glia_optimizer){ .kind = (glia_optimizer_kind)kind }, NULL, NULL);
@@ -271,6 +313,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_adam_correction),
+        cmocka_unit_test(test_muon_is_orthogonal),
         cmocka_unit_test(test_learning_rate),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_frozen_and_pattern),

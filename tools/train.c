@@ -25,7 +25,7 @@ static int read_request(request *r, int argc, char **argv) {
         { "epochs", OPTION_INT, &s->epochs, "N", "passes over the data", 1, INFINITY },
         { "batch", OPTION_INT, &s->batch, "N", "samples in a step", 1, INFINITY },
         { "optimizer", OPTION_TEXT, &s->optimizer, "NAME",
-          "sgd, adam, adamw, nadam, radam, adamax, adagrad, adadelta, rmsprop, lion or lamb", 0, 0 },
+          "sgd, adam, adamw, nadam, radam, adamax, adagrad, adadelta, rmsprop, lion, lamb or muon", 0, 0 },
         { "lr", OPTION_REAL, &s->lr, "X", "learning rate", 1e-12, INFINITY },
         { "schedule", OPTION_TEXT, &s->schedule, "TEXT",
           "of the learning rate: \"cosine\", \"step(period=30, in-epochs)\"", 0, 0 },

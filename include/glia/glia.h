@@ -425,6 +425,7 @@ typedef enum glia_optimizer_kind {
     GLIA_RADAM,    /* Liu et al. 2020: Adam with a rectified beginning */
     GLIA_LION,     /* Chen et al. 2023: signs; decay apart from the gradient */
     GLIA_LAMB,     /* You et al. 2020: Adam, each parameter's step as long as the parameter; for large batches */
+    GLIA_MUON,     /* Jordan et al. 2024: orthogonal momentum for kernels, AdamW for the rest; costly for wide ones */
     GLIA_OPTIMIZER_COUNT
 } glia_optimizer_kind;
 
@@ -437,9 +438,9 @@ typedef struct glia_parameter_group {
 
 typedef struct glia_optimizer {
     glia_optimizer_kind kind;
-    double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam, AdamW, RAdam and
-                                * LAMB, 0.002 for Adamax and NAdam, 1 for Adadelta, 0.0001 for Lion */
-    double momentum;           /* SGD, RMSProp */
+    double lr;                 /* learning rate; 0: 0.01 for SGD, AdaGrad and RMSProp, 0.001 for Adam, AdamW, RAdam,
+                                * LAMB and Muon, 0.002 for Adamax and NAdam, 1 for Adadelta, 0.0001 for Lion */
+    double momentum;           /* SGD, RMSProp; Muon (0: 0.95) */
     bool nesterov;
     double beta1, beta2;       /* Adam and its kin, Lion, LAMB; 0: 0.9, 0.999 (Lion: 0.99) */
     bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */

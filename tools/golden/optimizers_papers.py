@@ -72,11 +72,37 @@ class Lamb:
         return w - self.lr * (size / step if size > 0 and step > 0 else 1) * u
 
 
+class Muon:
+    """Jordan et al. 2024 for matrices, with the rate of Liu et al. 2025; AdamW for vectors."""
+
+    def __init__(self, lr, momentum=0.95, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        self.lr, self.momentum, self.beta1, self.beta2, self.epsilon = lr, momentum, beta1, beta2, epsilon
+        self.m, self.v, self.t = 0.0, 0.0, 0
+
+    def step(self, w, g, decay):
+        self.t += 1
+        w = w * (1 - self.lr * decay)
+        if w.ndim < 2:
+            self.m = self.beta1 * self.m + (1 - self.beta1) * g
+            self.v = self.beta2 * self.v + (1 - self.beta2) * g**2
+            m_hat, v_hat = self.m / (1 - self.beta1**self.t), self.v / (1 - self.beta2**self.t)
+            return w - self.lr * m_hat / (np.sqrt(v_hat) + self.epsilon)
+        self.m = self.momentum * self.m + (1 - self.momentum) * g
+        u = (1 - self.momentum) * g + self.momentum * self.m
+        # The iteration acts on singular values alone: here on them, there on matrices.
+        left, sigma, right = np.linalg.svd(u / (np.linalg.norm(u) + 1e-7), full_matrices=False)
+        for _ in range(5):
+            sigma = 3.4445 * sigma - 4.7750 * sigma**3 + 2.0315 * sigma**5
+        return w - self.lr * 0.2 * np.sqrt(max(w.shape)) * (left * sigma) @ right
+
+
 # name, optimiser, its options, weight decay of W
 CASES = [
     ("lion", Lion, dict(lr=0.03125), 0),
     ("lion_decay", Lion, dict(lr=0.03125, beta1=0.8, beta2=0.75), 0.5),
     ("lamb", Lamb, dict(lr=0.0625), 0),
+    ("muon", Muon, dict(lr=0.0625), 0),
+    ("muon_decay", Muon, dict(lr=0.03125, momentum=0.5, beta1=0.8, epsilon=0.01), 0.1),
     ("lamb_decay", Lamb, dict(lr=0.0625, beta1=0.8, beta2=0.95, epsilon=0.01), 0.1),
 ]
 

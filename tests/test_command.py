@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 import unittest
 import zlib
 
@@ -108,8 +109,18 @@ class Usage(Folder):
             (["--lr", "fast"], "a number"),
             (["--lr", "nan"], "a number"),
             (["--momentum", "2"], "between 0 and 1"),
-            (["--json=yes"], "takes no value"),
-            (["--json", "--quiet"], "exclude each other"),
+            (["--no-validation=yes"], "takes no value"),
+            (["--log", "json", "--quiet"], "exclude each other"),
+            (["--log", "jsn"], "bar, lines, json or quiet"),
+            (["--augment", "crop(pda=4)"], "pda"),
+            (["--groups", "*bias(wieght-decay=0)"], "did you mean weight-decay?"),
+            (["--class-weights", "1,2"], "10 numbers"),
+            (["--metrics", "f1", "--no-validation"], "validation data"),
+            (["--set", "optimizer.rl=1"], "did you mean optimizer.lr?"),
+            (["--set", "lr=1"], "did you mean optimizer.lr?"),
+            (["--set", "optimizer.lr"], "NAME=VALUE"),
+            (["--set", "training.epochs=0"], "at least 1"),
+            (["--loss", "msee"], "did you mean mse?"),
             (["--validation-split", "400"], "leaves nothing"),
             (["mlp"], "takes no argument"),
         ]:
@@ -143,12 +154,15 @@ class Runs(Folder):
         done = self.glia(*TRAIN, "--out", "run")
         self.assertEqual(done.stdout.count("epoch "), 2)
         self.assertNotIn("\x1b", done.stdout)
-        for name in ["model.safetensors", "run.json", "curves.csv", "report.html"]:
-            self.assertTrue((self.folder / "run" / name).is_file(), name)
+        self.assertEqual(sorted(path.name for path in (self.folder / "run").iterdir()),
+                         ["best.safetensors", "config.json", "curves.csv", "model.safetensors", "report.html",
+                          "run.json", "steps.csv"])
 
         run = json.loads((self.folder / "run/run.json").read_text())
         self.assertEqual((run["model"], run["data"], run["parameters"]), ("perceptron", DATA, 7850))
-        self.assertEqual(len(run["epochs"]), 2)
+        self.assertEqual((len(run["epochs"]), run["state"]), (2, "done"))
+        steps = list(csv.DictReader((self.folder / "run/steps.csv").read_text().splitlines()))
+        self.assertEqual([int(row["step"]) for row in steps], list(range(1, run["steps"] + 1)))
         rows = list(csv.DictReader((self.folder / "run/curves.csv").read_text().splitlines()))
         self.assertEqual([row["epoch"] for row in rows], ["1", "2"])
         self.assertLess(float(rows[1]["loss"]), float(rows[0]["loss"]))
@@ -175,7 +189,7 @@ class Runs(Folder):
         self.assertIn("7,850", self.glia("summary", "run").stdout)
 
     def test_json_is_all_there_is(self):
-        done = self.glia(*TRAIN, "--json", "--out", "run")
+        done = self.glia(*TRAIN, "--log", "json", "--out", "run")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([line.get("epoch") for line in lines], [1, 2, None])
         self.assertEqual(lines[-1]["run"], "run")
@@ -254,11 +268,98 @@ class Runs(Folder):
         self.assertEqual(len(zlib.decompress(pixels)), size[1] * (size[0] + 1))
 
 
+class Configurations(Folder):
+    MUCH = ["train", "mlp", "--data", "strokes?n=300", "--epochs", "3", "--optimizer", "adamw", "--lr", "0.003",
+            "--schedule", "one-cycle(rise=0.2)", "--augment", "translate(0.1) rotate(10) mixup(0.2)", "--stratified",
+            "--label-smoothing", "0.1", "--groups", "*bias(weight-decay=0)", "--clip-norm", "1", "--accumulate", "2",
+            "--ema", "0.9", "--metrics", "f1,top5", "--early-stopping", "5", "--class-weights", "balanced", "--quiet"]
+
+    def bytes(self, run, name="model.safetensors"):
+        return (self.folder / run / name).read_bytes()
+
+    def test_a_run_runs_again_exactly(self):
+        self.glia(*self.MUCH, "--out", "first")
+        self.glia("train", "--config", "first/config.json", "--quiet", "--out", "second")
+        self.glia("train", "--config", "first", "--quiet", "--threads", 1, "--workers", 3, "--out", "third")
+        for run in "second", "third":
+            self.assertEqual(self.bytes("first"), self.bytes(run))
+            self.assertEqual(self.bytes("first", "best.safetensors"), self.bytes(run, "best.safetensors"))
+        first, second = (json.loads(self.bytes(run, "config.json")) for run in ("first", "second"))
+        for config in first, second:
+            config.pop("about")
+        self.assertEqual(first, second)
+
+    def test_settings_by_their_names(self):
+        self.glia(*self.MUCH, "--out", "first")
+        self.glia("train", "--config", "first", "--set", "optimizer.lr=0.001", "--set", "data.augment=null", "--epochs",
+                  1, "--no-stratified", "--quiet", "--out", "second")
+        config = json.loads(self.bytes("second", "config.json"))
+        self.assertEqual((config["optimizer"]["lr"], config["data"]["augment"]), (0.001, None))
+        self.assertEqual((config["training"]["epochs"], config["data"]["stratified"]), (1, False))
+        self.assertEqual(config["optimizer"]["kind"], "adamw")
+        self.assertEqual(config["training"]["label_smoothing"], 0.1)
+
+    def test_what_is_wrong_in_a_configuration(self):
+        for content, code, says in [
+            ("{\"model\": \"mlp\"", 1, "line 1: a comma or }"),
+            ("{\n\"model\": mlp}", 1, "line 2: a value"),
+            ("{} {}", 1, "something follows"),
+            ("{\"model\": \"mlp\", \"optimizer\": {\"ler\": 1}}", 2, "did you mean optimizer.lr?"),
+            ("{\"model\": \"mlp\", \"optimizer\": {\"lr\": \"1\"}}", 2, "without quotes"),
+            ("{\"model\": \"mlp\", \"training\": {\"epochs\": 0.5}}", 2, "whole number"),
+            ("{\"model\": \"mlp\", \"training\": {\"epochs\": -3}}", 2, "at least 1"),
+            ("{}", 2, "names no model"),
+        ]:
+            with self.subTest(content):
+                (self.folder / "run.json").write_text(content)
+                self.refused("train", "--config", "run.json", code=code, says=says)
+        self.refused("train", "--config", "nothing.json", code=1, says="nothing.json")
+
+    def test_a_killed_run_goes_on(self):
+        much = [*self.MUCH, "--set", "training.epochs=40", "--tensorboard", "--checkpoint-every", "7"]
+        self.glia(*much, "--out", "whole")
+        kills = 0
+        for delay in (0.02, 0.05, 0.08, 0.12, 0.17, 0.25):
+            process = subprocess.Popen([GLIA, *much, "--out", "broken"], cwd=self.folder)
+            time.sleep(delay)
+            process.kill()
+            process.wait(timeout=300)
+            if not (self.folder / "broken/config.json").is_file():
+                continue
+            if (self.folder / "broken/report.html").is_file():
+                break  # it was faster
+            kills += 1
+            state = json.loads(self.bytes("broken", "run.json"))["state"]
+            self.assertEqual(state, "running")
+            self.glia("train", "--resume", "broken", "--quiet")
+            for name in "model.safetensors", "best.safetensors":
+                self.assertEqual(self.bytes("whole", name), self.bytes("broken", name))
+            for name, last in ("curves.csv", 3), ("steps.csv", 1):  # columns of time may differ
+                whole, broken = ([line.rsplit(",", last)[0] for line in self.bytes(run, name).decode().splitlines()]
+                                 for run in ("whole", "broken"))
+                self.assertEqual(whole, broken)
+            self.assertFalse((self.folder / "broken/checkpoint.safetensors").exists())
+            self.refused("train", "--resume", "broken", code=1, says="is finished")
+        self.assertGreater(kills, 0)
+
+    def test_everything_else_is_taken(self):
+        for more in [["--swa", "0.5"], ["--plateau", "1", "--plateau-factor", "0.5"], ["--balanced"],
+                     ["--optimizer", "lion"], ["--optimizer", "lamb", "--max-norm", "3", "--l1", "1e-5"],
+                     ["--max-steps", "3", "--no-checkpoint"], ["--no-validation", "--warmup", "4"],
+                     ["--optimizer", "adam", "--amsgrad", "--beta1", "0.8", "--clip-value", "0.1"],
+                     ["--class-weights", "1,1,1,1,1,2,1,1,1,1", "--monitor", "val_accuracy"]]:
+            with self.subTest(more):
+                self.glia(*TRAIN, *more, "--quiet", "--out", "run")
+                self.assertTrue(self.bytes("run"))
+
+
 class Interrupt(Folder):
     LONG = ["train", "perceptron", "--data", DATA, "--epochs", "1000000", "--out", "run"]
 
     def check_saved(self):
-        self.assertTrue(json.loads((self.folder / "run/run.json").read_text())["interrupted"])
+        run = json.loads((self.folder / "run/run.json").read_text())
+        self.assertEqual((run["interrupted"], run["state"]), (True, "interrupted"))
+        self.assertTrue((self.folder / "run/checkpoint.safetensors").is_file())
         json.loads(self.glia("eval", "run", "--json").stdout)
 
     def test_ctrl_c_keeps_what_there_is(self):
@@ -273,33 +374,51 @@ class Interrupt(Folder):
         self.assertIn("run", complaint)
         self.check_saved()
 
-    def test_the_bar_on_a_terminal(self):
+    def on_a_terminal(self, arguments, columns, until=None):
+        """Runs the command on a terminal of so many columns; interrupts it after `until` is seen thrice. (code, bytes)"""
         try:
             leader, follower = pty.openpty()
         except OSError as error: # a container without /dev/pts
             self.skipTest(f"no pseudo-terminal here: {error}")
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         environment = dict(os.environ, TERM="xterm", LC_ALL="C.UTF-8")
         environment.pop("NO_COLOR", None)
-        process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=follower, stderr=follower,
+        process = subprocess.Popen([GLIA, *arguments], cwd=self.folder, stdout=follower, stderr=follower,
                                    stdin=follower, env=environment)
         os.close(follower)
         seen = b""
-        while seen.count(b"validation") < 3 and select.select([leader], [], [], 300)[0]:
-            seen += os.read(leader, 4096)
-        process.send_signal(signal.SIGINT)
         try:
             while select.select([leader], [], [], 300)[0]:
                 more = os.read(leader, 4096)
+                seen += more
+                if until and seen.count(until) >= 3:
+                    process.send_signal(signal.SIGINT)
+                    until = None
                 if not more:
                     break
-                seen += more
         except OSError:  # the other side has gone
             pass
-        self.assertEqual(process.wait(timeout=300), 1)
         os.close(leader)
+        return process.wait(timeout=300), seen
+
+    def test_the_bar_on_a_terminal(self):
+        code, seen = self.on_a_terminal(self.LONG, 120, b"validation")
+        self.assertEqual(code, 1)
         self.assertIn("\u2501".encode(), seen)
         self.assertIn(b"\r\x1b[K", seen)
         self.check_saved()
+
+    def test_nothing_wraps_at_any_width(self):
+        for columns in 30, 40, 60, 80, 120, 200:
+            with self.subTest(columns):
+                code, seen = self.on_a_terminal(["train", "perceptron", "--data", DATA, "--epochs", "12", "--metrics",
+                                                 "f1,top5", "--schedule", "cosine", "--out", "run"], columns)
+                self.assertEqual(code, 0)
+                plain = re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", seen.decode())
+                lines = re.split("[\r\n]+", plain)
+                self.assertGreater(len(lines), 12)
+                self.assertLess(max(map(len, lines)), columns)
+                self.assertEqual("\u2588" in plain, columns >= 120)  # the small curve
 
 
 class History(Folder):
@@ -323,7 +442,7 @@ class History(Folder):
         self.train("--lr", "0.125", "--epochs", "4")
         slow, fast = self.runs()
         self.assertEqual((slow["status"], slow["epochs_done"], fast["epochs_done"]), ("done", 2, 4))
-        self.assertEqual(fast["options"]["lr"], 0.125)
+        self.assertEqual(fast["options"]["optimizer"]["lr"], 0.125)
         kept = json.loads((self.folder / fast["run"] / "run.json").read_text())
         for epoch, figures in zip(kept["epochs"], fast["epochs"]):
             self.assertAlmostEqual(epoch["train"]["loss"], figures["loss"], places=6)

@@ -32,7 +32,9 @@ static int write_report(const training *t, const char *path) {
 static int run(training *t, const char *path) {
     printf("Glia draws digits with random pens and distortions, and learns to read them.\n\n");
     training_headline(t);
-    int status = training_run(t);
+    voice how;
+    voice_parse(NULL, &how);
+    int status = training_run(t, how);
     if (status < 0) status = training_test(t);
     if (status < 0) status = write_report(t, path);
     if (status >= 0) return status;
@@ -62,7 +64,7 @@ int command_demo(int argc, char **argv) {
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     training t;
-    status = training_open(&t, s, VOICE_PEOPLE);
+    status = training_open(&t, s);
     if (status < 0) status = run(&t, path);
     training_close(&t);
     return status;

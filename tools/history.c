@@ -72,7 +72,7 @@ static const char tables[] =
 static const char *const imports[] = {
     "INSERT OR IGNORE INTO runs (folder, model, data, started, seconds, status, settings)"
     "  SELECT ?1, ?2 ->> '$.model', ?2 ->> '$.data', ?2 ->> '$.started', ?2 ->> '$.seconds',"
-    "         iif(?2 ->> '$.interrupted', 'interrupted', 'done'), ?2 -> '$.options'",
+    "         ?2 ->> '$.state', ?2 -> '$.options'",
     "INSERT OR IGNORE INTO epochs"
     "  SELECT runs.id, e.value ->> '$.epoch', iif(f.path = '$.validation', 'val_', '') || f.key, f.atom"
     "  FROM runs, json_each(?2, '$.epochs') AS e, json_tree(e.value) AS f"

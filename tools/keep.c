@@ -1,10 +1,21 @@
-/* keep.c - what a run of training leaves behind: a folder with the model, its figures, its curves, and a page. */
+/* keep.c - what a run of training leaves behind, in a folder:
+ *
+ *     config.json                  all settings, from the beginning on; `glia train --config` does it again
+ *     run.json                     state and figures
+ *     curves.csv, steps.csv        figures of epochs and steps, as they come (record.c)
+ *     checkpoint.safetensors       where it stands, until it is over
+ *     best.safetensors             the model at the best end of an epoch
+ *     model.safetensors            the model at the end
+ *     report.html                  all of it to look at
+ *     tensorboard/                 if asked for
+ */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "report.h"
@@ -20,19 +31,31 @@ static bool make_folders(char *path) {
     return true;
 }
 
-/* --out FOLDER, made if it is not there; or the first free runs/MODEL-DATE-N. */
-static int find_folder(training *t) {
+char *training_file(const training *t, const char *name) {
     text path = { 0 };
-    if (t->asked.out) {
-        text_add(&path, "%s", t->asked.out);
-        while (path.length > 1 && path.bytes[path.length - 1] == '/') path.bytes[--path.length] = '\0';
-        t->folder = path.bytes;
-        struct stat info;
-        bool made = make_folders(path.bytes) && (mkdir(path.bytes, 0777) == 0 || errno == EEXIST);
-        if (made && stat(path.bytes, &info) == 0 && S_ISDIR(info.st_mode)) return -1;
-        return fail("cannot make the folder %s: %s", path.bytes,
-                    made ? "there is a file of that name" : strerror(errno));
+    text_add(&path, "%s/%s", t->folder, name);
+    return path.bytes;
+}
+
+static int keep_text(const training *t, const char *name, text *content) {
+    char *path = training_file(t, name);
+    int status = write_file(path, content->bytes, content->length) ? -1 : fail("%s: %s", path, strerror(errno));
+    free(path);
+    free(content->bytes);
+    return status;
+}
+
+static void remove_files(const training *t, const char *const *names) {
+    for (; *names; names++) {
+        char *path = training_file(t, *names);
+        unlink(path);
+        free(path);
     }
+}
+
+/* The first free runs/MODEL-DATE-N. */
+static int make_folder(training *t) {
+    text path = { 0 };
     for (int n = 1; n < 10000; n++) {
         path.length = 0;
         text_add(&path, "runs/%s-%.10s-%d", t->recipe->name, t->started, n);
@@ -48,6 +71,58 @@ static int find_folder(training *t) {
     return status;
 }
 
+/* `out`, made if it is not there. */
+static int take_folder(training *t, const char *out) {
+    text path = { 0 };
+    text_add(&path, "%s", out);
+    while (path.length > 1 && path.bytes[path.length - 1] == '/') path.bytes[--path.length] = '\0';
+    t->folder = path.bytes;
+    struct stat info;
+    bool made = make_folders(path.bytes) && (mkdir(path.bytes, 0777) == 0 || errno == EEXIST);
+    if (made && stat(path.bytes, &info) == 0 && S_ISDIR(info.st_mode)) return -1;
+    return fail("cannot make the folder %s: %s", path.bytes, made ? "there is a file of that name" : strerror(errno));
+}
+
+static int keep_config(const training *t) {
+    text out = { 0 };
+    json j = { .out = &out, .lines = true };
+    json_open(&j, NULL, '{');
+    json_open(&j, "about", '{');
+    json_text(&j, "glia", glia_version());
+    json_text(&j, "started", t->started);
+    json_text(&j, "backend", glia_backend_describe(t->backend));
+    json_close(&j, '}');
+    settings_write(&t->asked, &j);
+    json_close(&j, '}');
+    text_append(&out, "\n", 1);
+    return keep_text(t, "config.json", &out);
+}
+
+int training_folder(training *t, const char *out, bool resume) {
+    int status = out ? take_folder(t, out) : make_folder(t);
+    if (status >= 0) return status;
+    if (!resume) { /* what an earlier run has left in the same folder would belong to nobody */
+        remove_files(t, (const char *const[]){ "checkpoint.safetensors", "checkpoint.safetensors.previous", "run.json",
+                                               "curves.csv", "steps.csv", "best.safetensors", "model.safetensors",
+                                               "report.html", NULL });
+        status = keep_config(t);
+    }
+    if (status < 0) status = training_note(t, RUN_RUNNING);
+    if (status >= 0) return status;
+    text asked = { 0 };
+    json j = { .out = &asked };
+    json_open(&j, NULL, '{');
+    settings_write(&t->asked, &j);
+    json_close(&j, '}');
+    t->log = history_begin(&(history_about){ .folder = t->folder,
+                                             .model = t->recipe->name,
+                                             .data = t->asked.data,
+                                             .started = t->started,
+                                             .settings = asked.bytes });
+    free(asked.bytes);
+    return -1;
+}
+
 static void scores_json(json *j, const char *key, const glia_scores *s) {
     json_open(j, key, '{');
     json_real(j, "loss", s->loss);
@@ -56,46 +131,20 @@ static void scores_json(json *j, const char *key, const glia_scores *s) {
     json_close(j, '}');
 }
 
-static void options_json(json *j, const char *key, const training *t) {
-    const settings *a = &t->asked;
-    json_open(j, key, '{');
-    json_int(j, "epochs", a->epochs);
-    json_int(j, "batch", a->batch);
-    json_text(j, "optimizer", glia_optimizer_name(t->optimizer.kind));
-    json_real(j, "lr", t->optimizer.lr);
-    char schedule[256];
-    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
-    json_text(j, "schedule", schedule);
-    json_text(j, "precision", precision_name(t->precision));
-    json_real(j, "momentum", t->optimizer.momentum);
-    json_bool(j, "nesterov", t->optimizer.nesterov);
-    json_real(j, "weight_decay", t->optimizer.weight_decay);
-    json_real(j, "clip_norm", t->optimizer.clip_norm);
-    json_real(j, "label_smoothing", a->label_smoothing);
-    json_int(j, "seed", a->seed);
-    json_bool(j, "normalize", a->normalize > 0);
-    json_text(j, "freeze", a->freeze);
-    json_text(j, "from", a->from);
+static void epoch_json(json *j, const training *t, const epoch_row *row) {
+    const history *h = &t->progress.history;
+    json_open(j, NULL, '{');
+    json_int(j, "epoch", row->epoch);
+    json_real(j, "seconds", row->seconds);
+    json_real(j, "lr", row->lr);
+    scores_json(j, "train", &row->train);
+    if (t->validation) scores_json(j, "validation", &row->validation);
+    for (int i = 0; i < h->n_metrics; i++) json_real(j, h->metrics[i], row->metrics[i]);
     json_close(j, '}');
 }
 
-int training_folder(training *t) {
-    int status = find_folder(t);
-    if (status >= 0) return status;
-    text options = { 0 };
-    json j = { .out = &options };
-    options_json(&j, NULL, t);
-    history_about about = { .folder = t->folder,
-                            .model = t->recipe->name,
-                            .data = t->asked.data,
-                            .started = t->started,
-                            .settings = options.bytes };
-    t->log = history_begin(&about);
-    free(options.bytes);
-    return -1;
-}
-
-void training_json(const training *t, text *out, bool epochs) {
+void training_json(const training *t, run_state state, text *out, bool epochs) {
+    static const char *const states[] = { "running", "done", "interrupted", "failed" };
     const history *h = &t->progress.history;
     json j = { .out = out };
     json_open(&j, NULL, '{');
@@ -108,7 +157,10 @@ void training_json(const training *t, text *out, bool epochs) {
     json_int(&j, "parameters", glia_model_parameter_count(t->model, false));
     json_int(&j, "train_samples", glia_data_count(training_data(t)));
     json_int(&j, "validation_samples", t->validation ? glia_data_count(t->validation) : 0);
-    options_json(&j, "options", t);
+    json_text(&j, "state", states[state]);
+    json_open(&j, "options", '{');
+    settings_write(&t->asked, &j);
+    json_close(&j, '}');
     json_int(&j, "epochs_done", h->n_epochs);
     json_int(&j, "steps", h->steps);
     json_real(&j, "seconds", h->seconds);
@@ -116,66 +168,36 @@ void training_json(const training *t, text *out, bool epochs) {
     json_bool(&j, "interrupted", t->stopped);
     if (epochs) {
         json_open(&j, "epochs", '[');
-        for (int64_t i = 0; i < h->n_epochs; i++) {
-            json_open(&j, NULL, '{');
-            json_int(&j, "epoch", h->epochs[i].epoch);
-            json_real(&j, "seconds", h->epochs[i].seconds);
-            scores_json(&j, "train", &h->epochs[i].train);
-            if (t->validation) scores_json(&j, "validation", &h->epochs[i].validation);
-            json_close(&j, '}');
-        }
+        for (int64_t i = 0; i < h->n_epochs; i++) epoch_json(&j, t, &h->epochs[i]);
         json_close(&j, ']');
     }
-    scores_json(&j, "test", &t->scores);
+    if (t->tested) scores_json(&j, "test", &t->scores);
     json_close(&j, '}');
     text_append(out, "\n", 1);
 }
 
-static void curves_csv(const training *t, text *out) {
-    const history *h = &t->progress.history;
-    text_add(out, "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds,samples_per_second\n");
-    for (int64_t i = 0; i < h->n_epochs; i++) {
-        const epoch_row *row = &h->epochs[i];
-        double values[] = { row->train.loss,      row->train.accuracy,
-                            row->validation.loss, row->validation.accuracy,
-                            row->seconds,         row->seconds > 0 ? (double)row->samples / row->seconds : NAN };
-        text_add(out, "%lld", (long long)row->epoch);
-        for (int k = 0; k < 6; k++) {
-            bool there = !isnan(values[k]) && (t->validation || (k != 2 && k != 3));
-            text_add(out, there ? ",%.6g" : ",", values[k]);
-        }
-        text_add(out, "\n");
-    }
-}
-
-static int keep_text(const training *t, const char *name, text *content) {
-    text path = { 0 };
-    text_add(&path, "%s/%s", t->folder, name);
-    int status =
-        write_file(path.bytes, content->bytes, content->length) ? -1 : fail("%s: %s", path.bytes, strerror(errno));
-    free(path.bytes);
-    free(content->bytes);
-    return status;
+int training_note(const training *t, run_state state) {
+    text run = { 0 };
+    training_json(t, state, &run, true);
+    return keep_text(t, "run.json", &run);
 }
 
 int training_keep(training *t) {
-    text path = { 0 }, run = { 0 }, curves = { 0 }, html = { 0 };
-    text_add(&path, "%s/model.safetensors", t->folder);
+    char *path = training_file(t, "model.safetensors");
     glia_error error;
-    int status = glia_model_save(t->model, path.bytes, &error) == GLIA_OK ? -1 : fail("%s", error.message);
-    free(path.bytes);
-    if (status >= 0) return status;
-    training_json(t, &run, true);
-    status = keep_text(t, "run.json", &run);
-    if (status >= 0) return status;
-    curves_csv(t, &curves);
-    status = keep_text(t, "curves.csv", &curves);
-    if (status >= 0) return status;
-    report_html(t, &html);
-    status = keep_text(t, "report.html", &html);
+    int status = glia_model_save(t->model, path, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    free(path);
+    if (status < 0) {
+        text html = { 0 };
+        report_html(t, &html);
+        status = keep_text(t, "report.html", &html);
+    }
+    if (status < 0) status = training_note(t, t->stopped ? RUN_STOPPED : RUN_FINISHED);
     if (status >= 0) return status;
     const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
     history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, 2);
     t->log = NULL;
+    if (!t->stopped)
+        remove_files(t, (const char *const[]){ "checkpoint.safetensors", "checkpoint.safetensors.previous", NULL });
     return -1;
 }

@@ -62,32 +62,47 @@ static int unknown(const options *what, const char *name, size_t length) {
     return status;
 }
 
-static int out_of_range(const option *o, const char *value) {
-    if (isinf(o->most)) return misuse("--%s must be at least %g, not %s", o->name, o->least, value);
-    return misuse("--%s must be between %g and %g, not %s", o->name, o->least, o->most, value);
+static int out_of_range(const option *o, const char *label, const char *value) {
+    if (isinf(o->most)) return misuse("%s must be at least %g, not %s", label, o->least, value);
+    return misuse("%s must be between %g and %g, not %s", label, o->least, o->most, value);
 }
 
-/* -1: taken. */
-static int take(const option *o, const char *value) {
-    char *end = NULL;
-    errno = 0;
-    double number = 0;
+static int take_text(const option *o, const char *label, const char *value) {
+    option_list *list = o->value;
     if (o->kind == OPTION_TEXT) {
         *(const char **)o->value = value;
         return -1;
     }
+    if (list->n == (int)(sizeof list->items / sizeof list->items[0])) return misuse("%s is given too often", label);
+    list->items[list->n++] = value;
+    return -1;
+}
+
+static int take_switch(const option *o, const char *label, const char *value) {
+    bool yes = strcmp(value, "true") == 0;
+    if (!yes && strcmp(value, "false") != 0) return misuse("%s is true or false, not \"%s\"", label, value);
+    *(int *)o->value = yes;
+    return -1;
+}
+
+int option_take(const option *o, const char *label, const char *value) {
+    char *end = NULL;
+    errno = 0;
+    double number = 0;
+    if (o->kind == OPTION_TEXT || o->kind == OPTION_LIST) return take_text(o, label, value);
+    if (o->kind == OPTION_SWITCH) return take_switch(o, label, value);
     if (o->kind == OPTION_INT) {
         long long integer = strtoll(value, &end, 10);
-        if (end == value || *end || errno) return misuse("--%s wants a whole number, not \"%s\"", o->name, value);
+        if (end == value || *end || errno) return misuse("%s wants a whole number, not \"%s\"", label, value);
         *(int64_t *)o->value = integer;
         number = (double)integer;
     } else {
         number = strtod(value, &end);
-        if (end == value || *end || !isfinite(number)) return misuse("--%s wants a number, not \"%s\"", o->name, value);
+        if (end == value || *end || !isfinite(number)) return misuse("%s wants a number, not \"%s\"", label, value);
         *(double *)o->value = number;
     }
     bool bounded = o->least != 0 || o->most != 0;
-    return bounded && (number < o->least || number > o->most) ? out_of_range(o, value) : -1;
+    return bounded && (number < o->least || number > o->most) ? out_of_range(o, label, value) : -1;
 }
 
 /* Reads the option at argv[*i]. -1: go on. */
@@ -107,7 +122,9 @@ static int read_option(const options *what, int argc, char **argv, int *i) {
         return -1;
     }
     if (!equals && *i + 1 == argc) return misuse("--%s wants a value: %s", o->name, o->argument);
-    return take(o, equals ? equals + 1 : argv[++*i]);
+    char label[2 * SHORT];
+    snprintf(label, sizeof label, "--%s", o->name);
+    return option_take(o, label, equals ? equals + 1 : argv[++*i]);
 }
 
 int options_parse(const options *what, int argc, char **argv, int *count) {

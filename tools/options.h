@@ -15,8 +15,14 @@ typedef enum option_kind {
     OPTION_SWITCH, /* int: 1 after --name, 0 after --no-name */
     OPTION_INT,    /* int64_t */
     OPTION_REAL,   /* double */
-    OPTION_TEXT    /* const char * */
+    OPTION_TEXT,   /* const char * */
+    OPTION_LIST    /* option_list: may be given several times */
 } option_kind;
+
+typedef struct option_list {
+    const char *items[64];
+    int n;
+} option_list;
 
 typedef struct option {
     const char *name; /* NULL: a heading of the help text */
@@ -38,6 +44,8 @@ typedef struct options {
 /* Fills the values and leaves the arguments in argv[1 .. *count]. Returns -1 to go on, else the exit status: 0 after
  * --help, 2 after a mistake. */
 int options_parse(const options *what, int argc, char **argv, int *count);
+/* Gives an option that takes a value this one; `label` is what messages call it. -1: taken. */
+int option_take(const option *o, const char *label, const char *value);
 void options_help(const options *what);
 
 #endif

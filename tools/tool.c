@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -73,14 +74,40 @@ void text_add(text *t, const char *format, ...) {
     va_end(again);
 }
 
-bool write_file(const char *path, const void *bytes, size_t length) {
-    FILE *file = fopen(path, "wb");
+bool read_file(const char *path, text *content) {
+    FILE *file = fopen(path, "rb");
     if (!file) return false;
-    bool written = fwrite(bytes, 1, length, file) == length;
+    char block[1 << 16];
+    size_t n;
+    errno = 0;
+    while ((n = fread(block, 1, sizeof block, file)) > 0) text_append(content, block, n);
+    bool read = !ferror(file);
     int reason = errno;
-    bool closed = fclose(file) == 0;
-    if (!written) errno = reason;
-    return written && closed;
+    fclose(file);
+    errno = reason;
+    return read;
+}
+
+bool write_file(const char *path, const void *bytes, size_t length) {
+    struct stat info;
+    bool device = stat(path, &info) == 0 && !S_ISREG(info.st_mode); /* /dev/stdout has no place beside it */
+    text beside = { 0 };
+    text_add(&beside, device ? "%s" : "%s.tmp", path);
+    FILE *file = fopen(beside.bytes, "wb");
+    bool written = file && fwrite(bytes, 1, length, file) == length;
+    int reason = errno;
+    if (file && fclose(file) != 0 && written) {
+        written = false;
+        reason = errno;
+    }
+    if (written && !device && rename(beside.bytes, path) != 0) {
+        written = false;
+        reason = errno;
+    }
+    if (!written && file && !device) remove(beside.bytes);
+    free(beside.bytes);
+    errno = reason;
+    return written;
 }
 
 char *grouped(int64_t n, char out[SHORT]) {

@@ -42,7 +42,9 @@ typedef struct text {
 void text_append(text *t, const void *bytes, size_t length);
 void text_add(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes a whole file; false: errno says why. */
+/* Appends a file's bytes; false: errno says why. */
+bool read_file(const char *path, text *content);
+/* Writes a whole file: beside its place, then renamed, so that nobody sees half of it. False: errno says why. */
 bool write_file(const char *path, const void *bytes, size_t length);
 
 /* Numbers for people, in the caller's buffer, which they return. */

@@ -1,102 +1,144 @@
 /* train.c - `glia train`: a model on data, kept in a run folder. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "options.h"
 #include "training.h"
 
 typedef struct request {
     settings settings;
-    bool json, quiet, no_validation;
+    const char *config, *resume, *out, *log;
+    option_list set;
+    bool quiet, no_validation;
+    voice voice;
 } request;
 
-static int read_request(request *r, int argc, char **argv) {
-    settings *s = &r->settings;
-    const option table[] = {
-        { .help = "what to train on; what is not said is as the model wants it" },
-        { "data", OPTION_TEXT, &s->data, "DATA", "a name or an address, as `glia data` lists them", 0, 0 },
-        { "data-folder", OPTION_TEXT, &s->data_folder, "FOLDER", "where named data are looked for first", 0, 0 },
-        { "validation-split", OPTION_REAL, &s->validation, "X",
-          "a share, or a number of samples (a tenth, at most 5,000)", 0, INFINITY },
+/* Reads the command line over what the settings already hold. */
+static int read_options(request *r, int argc, char **argv, int *n) {
+    const option own[] = {
+        { .help = "where settings come from, and what comes out" },
+        { "config", OPTION_TEXT, &r->config, "FILE|RUN", "all settings of a run; options change some of them", 0, 0 },
+        { "set", OPTION_LIST, &r->set, "NAME=VALUE", "one of config.json's settings, by its name there", 0, 0 },
+        { "resume", OPTION_TEXT, &r->resume, "RUN", "go on with a run that was interrupted, in its folder", 0, 0 },
         { "no-validation", OPTION_FLAG, &r->no_validation, NULL, "train on all samples", 0, 0 },
-        { "normalize", OPTION_SWITCH, &s->normalize, NULL, "inputs to mean 0, deviation 1", 0, 0 },
-        { .help = "how" },
-        { "epochs", OPTION_INT, &s->epochs, "N", "passes over the data", 1, INFINITY },
-        { "batch", OPTION_INT, &s->batch, "N", "samples in a step", 1, INFINITY },
-        { "optimizer", OPTION_TEXT, &s->optimizer, "NAME",
-          "sgd, adam, adamw, nadam, radam, adamax, adagrad, adadelta, rmsprop, lion, lamb or muon", 0, 0 },
-        { "lr", OPTION_REAL, &s->lr, "X", "learning rate", 1e-12, INFINITY },
-        { "schedule", OPTION_TEXT, &s->schedule, "TEXT",
-          "of the learning rate: \"cosine\", \"step(period=30, in-epochs)\"", 0, 0 },
-        { "warmup", OPTION_INT, &s->warmup, "N", "steps in which the learning rate first rises (0)", 0, INFINITY },
-        { "momentum", OPTION_REAL, &s->momentum, "X", "of sgd and rmsprop", 0, 1 },
-        { "nesterov", OPTION_FLAG, &s->nesterov, NULL, "sgd looks ahead", 0, 0 },
-        { "weight-decay", OPTION_REAL, &s->weight_decay, "X", "pull of the weights to zero (0)", 0, INFINITY },
-        { "clip-norm", OPTION_REAL, &s->clip_norm, "X", "longer gradients are scaled down to this (0: never)", 0,
-          INFINITY },
-        { "label-smoothing", OPTION_REAL, &s->label_smoothing, "X", "share of a target spread over all (0)", 0, 1 },
-        { "from", OPTION_TEXT, &s->from, "RUN|FILE", "begin with the weights of a run or a .safetensors file", 0, 0 },
-        { "freeze", OPTION_TEXT, &s->freeze, "PATTERN", "parameters to leave alone: \"conv*,dense1/bias\"", 0, 0 },
-        { "seed", OPTION_INT, &s->seed, "N", "of weights, order and dropout (0)", 0, INFINITY },
-        { "max-steps", OPTION_INT, &s->max_steps, "N", "stop after so many steps", 1, INFINITY },
-        { "precision", OPTION_TEXT, &s->precision, "NAME", "of products: f32 or bf16 (f32)", 0, 0 },
-        { "threads", OPTION_INT, &s->threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
-        { "workers", OPTION_INT, &s->workers, "N", "threads that prepare batches (1)", 1, 1024 },
-        { .help = "what comes out" },
-        { "out", OPTION_TEXT, &s->out, "FOLDER", "of the run (runs/MODEL-DATE-N)", 0, 0 },
-        { "json", OPTION_FLAG, &r->json, NULL, "an object for each epoch and one at the end, nothing else", 0, 0 },
+        { "out", OPTION_TEXT, &r->out, "FOLDER", "of the run (runs/MODEL-DATE-N)", 0, 0 },
+        { "log", OPTION_TEXT, &r->log, "HOW", "bar, lines, json (an object for each epoch) or quiet", 0, 0 },
         { "quiet", OPTION_FLAG, &r->quiet, NULL, "print nothing but errors", 0, 0 },
     };
-    const options what = { "train", table, sizeof table / sizeof table[0], 1, 1, "the name of a model" };
-    int n, status = options_parse(&what, argc, argv, &n);
-    if (status >= 0) return status;
-    if (r->json && r->quiet) return misuse("--json and --quiet exclude each other");
-    if (r->no_validation && !isnan(s->validation))
-        return misuse("--no-validation and --validation-split exclude each other");
-    if (r->no_validation) s->validation = 0;
-    s->model = argv[1];
+    option table[SETTINGS_OPTIONS];
+    int rows = settings_options(&r->settings, table);
+    memcpy(table + rows, own, sizeof own);
+    rows += (int)(sizeof own / sizeof own[0]);
+    const options what = { "train", table, rows, 0, 1, "the name of a model" };
+    return options_parse(&what, argc, argv, n);
+}
+
+static int check_request(request *r) {
+    if (r->log && r->quiet) return misuse("--log and --quiet exclude each other");
+    if (!voice_parse(r->quiet ? "quiet" : r->log, &r->voice))
+        return misuse("--log is %s, not \"%s\"", VOICE_NAMES, r->log);
+    if (r->resume && (r->config || r->out)) return misuse("--resume takes the run's own settings and folder");
     return -1;
+}
+
+/* Settings are, in this order and the later over the earlier: the configuration, options, --set. So the options are read
+ * twice, first only to know which configuration. */
+static int read_request(request *r, int argc, char **argv) {
+    request first = { .settings = settings_default() };
+    char **copy = allocate((size_t)argc + 1, sizeof *copy); /* reading shuffles them */
+    memcpy(copy, argv, (size_t)argc * sizeof *copy);
+    int n, status = read_options(&first, argc, copy, &n);
+    free(copy);
+    settings_free(&first.settings);
+    if (status < 0) status = check_request(&first);
+    if (status >= 0) return status;
+    const char *from = first.resume ? first.resume : first.config;
+    if (!from && n == 0) return misuse("train wants the name of a model; `glia help train` says more");
+    if (from) status = settings_read(&r->settings, from);
+    if (status < 0) status = read_options(r, argc, argv, &n);
+    if (status < 0) status = check_request(r);
+    if (status >= 0) return status;
+    if (r->no_validation) r->settings.validation = 0;
+    if (n == 1) r->settings.model = argv[1];
+    for (int i = 0; i < r->set.n; i++) {
+        status = settings_set(&r->settings, r->set.items[i]);
+        if (status >= 0) return status;
+    }
+    return r->settings.model ? -1 : misuse("%s names no model", from);
 }
 
 /* What came out of it, for people. */
 static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
-    printf("test: loss %.4f", t->scores.loss);
+    text words = { 0 };
+    text_add(&words, "test: loss %.4f", t->scores.loss);
     if (t->classes) {
-        printf(", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy, grouped(training_mistakes(t), errors),
-               grouped(t->scores.samples, samples));
+        text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
+                 grouped(training_mistakes(t), errors), grouped(t->scores.samples, samples));
     }
-    printf("\nkept in %s: model.safetensors, run.json, curves.csv, report.html\n", t->folder);
+    progress_say("", words.bytes);
+    words.length = 0;
+    text_add(&words, "kept in %s: model.safetensors, config.json, run.json, curves.csv, steps.csv, report.html",
+             t->folder);
+    progress_say("", words.bytes);
+    free(words.bytes);
+}
+
+static bool is_state(void *context, const char *path, json_kind kind, const char *value) {
+    (void)kind;
+    if (strcmp(path, "state") == 0 && strcmp(value, "done") == 0) *(bool *)context = true;
+    return true;
+}
+
+/* Is there anything left to do for a run? */
+static int check_resume(const char *folder) {
+    text path = { 0 }, content = { 0 };
+    text_add(&path, "%s/run.json", folder);
+    bool finished = false;
+    char problem[2 * SHORT];
+    if (read_file(path.bytes, &content) && content.bytes)
+        json_read(content.bytes, content.length, is_state, &finished, problem);
+    free(path.bytes);
+    free(content.bytes);
+    return finished ? fail("%s is finished; `glia train --config %s` does it again", folder, folder) : -1;
 }
 
 static int run(training *t, const request *r) {
-    int status = training_folder(t);
+    int status = r->resume ? check_resume(r->resume) : -1;
+    if (status < 0) status = training_folder(t, r->resume ? r->resume : r->out, r->resume != NULL);
     if (status >= 0) return status;
-    bool people = t->progress.voice == VOICE_PEOPLE;
+    bool people = r->voice == VOICE_BAR || r->voice == VOICE_LINES;
     if (people) training_headline(t);
-    status = training_run(t);
+    status = training_run(t, r->voice);
+    if (status >= 0) training_note(t, RUN_FAILED);
     if (status < 0) status = training_test(t);
     if (status < 0) status = training_keep(t);
     if (status >= 0) return status;
     if (people) tell(t);
-    if (r->json) {
+    if (r->voice == VOICE_JSON) {
         text out = { 0 };
-        training_json(t, &out, false);
+        training_json(t, t->stopped ? RUN_STOPPED : RUN_FINISHED, &out, false);
         fputs(out.bytes, stdout);
         free(out.bytes);
     }
     if (!t->stopped) return EXIT_OK;
-    return fail("interrupted in epoch %lld, after step %lld; the model so far is kept in %s",
-                (long long)t->progress.epoch, (long long)t->progress.step, t->folder);
+    return fail("interrupted in epoch %lld, after step %lld; the model so far is kept in %s%s%s",
+                (long long)t->progress.epoch, (long long)t->progress.step, t->folder,
+                t->asked.checkpoint ? ", and goes on with: glia train --resume " : "",
+                t->asked.checkpoint ? t->folder : "");
 }
 
 int command_train(int argc, char **argv) {
     request r = { .settings = settings_default() };
     int status = read_request(&r, argc, argv);
-    if (status >= 0) return status;
+    if (status >= 0) {
+        settings_free(&r.settings);
+        return status;
+    }
     training t;
-    status = training_open(&t, r.settings, r.json ? VOICE_JSON : r.quiet ? VOICE_QUIET : VOICE_PEOPLE);
+    status = training_open(&t, r.settings);
     if (status < 0) status = run(&t, &r);
     training_close(&t);
     return status;

@@ -34,7 +34,7 @@ static glia_status note(const glia_progress *p, void *context, glia_error *error
 }
 
 /* The loss is |w - 1000|, so a step of plain descent moves w by the learning rate. */
-static record fit(glia_fit_opts opts) {
+static record fit_with(glia_optimizer optimizer, glia_fit_opts opts) {
     static const float ones[SAMPLES] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
     static float far[SAMPLES];
     for (int i = 0; i < SAMPLES; i++) far[i] = 1000;
@@ -47,7 +47,7 @@ static record fit(glia_fit_opts opts) {
     opts.epochs = EPOCHS;
     opts.batch = BATCH;
     opts.loss = GLIA_MAE;
-    opts.optimizer = (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.5 };
+    opts.optimizer = optimizer;
     opts.threads = 1;
     glia_callback watch = { .train_begin = note, .step_end = note, .context = &r };
     opts.callbacks = &watch;
@@ -59,6 +59,8 @@ static record fit(glia_fit_opts opts) {
     glia_data_free(data);
     return r;
 }
+
+static record fit(glia_fit_opts opts) { return fit_with((glia_optimizer){ .kind = GLIA_SGD, .lr = 0.5 }, opts); }
 
 static void check(const record *r, int n, const double *expected) {
     assert_int_equal(r->n, n);
@@ -91,6 +93,19 @@ static void cosine_ends_with_the_steps_that_there_are(void **state) {
     check(&r, 4, expected);
 }
 
+/* v = m v + g with the m of each step; the gradient is -1. */
+static void momentum_cycles_against_the_rate(void **state) {
+    (void)state;
+    glia_lr_schedule s = { .kind = GLIA_LR_ONE_CYCLE, .momentum_low = 0.5 };
+    record r =
+        fit_with((glia_optimizer){ .kind = GLIA_SGD, .lr = 0.5, .momentum = 0.9 }, (glia_fit_opts){ .schedule = s });
+    double velocity = 0;
+    for (int i = 0; i < 12; i++) {
+        velocity = glia_lr_schedule_momentum(&s, 0.9, i, 12, STEPS) * velocity + 1;
+        assert_true(fabs(r.weight[i + 1] - r.weight[i] - r.lr[i] * velocity) < 1e-4);
+    }
+}
+
 static void nonsense_is_refused(void **state) {
     (void)state;
     glia_dataset *data = glia_data_strokes(4, 0, NULL);
@@ -119,25 +134,29 @@ static void as_pytorch_has_them(void **state) {
         *middle = *numbers = 0;
         glia_lr_schedule schedule;
         glia_error error;
-        if (glia_lr_schedule_parse(line, &schedule, &error) != GLIA_OK) fail_msg("%s", error.message);
+        const bool momentum = strncmp(line, "momentum ", 9) == 0;
+        const char *text = momentum ? line + 9 : line;
+        if (glia_lr_schedule_parse(text, &schedule, &error) != GLIA_OK) fail_msg("%s", error.message);
         double lr;
         int total, epoch;
         assert_int_equal(sscanf(middle + 3, "%lf %d %d", &lr, &total, &epoch), 3);
         char *at = numbers + 3;
         for (int step = 0; step < total; step++) {
-            double expected = strtod(at, &at), is = glia_lr_schedule_rate(&schedule, lr, step, total, epoch);
+            double expected = strtod(at, &at);
+            double is = momentum ? glia_lr_schedule_momentum(&schedule, lr, step, total, epoch)
+                                 : glia_lr_schedule_rate(&schedule, lr, step, total, epoch);
             if (!(fabs(is - expected) <= 1e-12)) fail_msg("%s, step %d: %.15g, not %.15g", line, step, is, expected);
         }
         char printed[256], again[256];
         glia_lr_schedule_print(&schedule, printed, sizeof printed);
         assert_int_equal(glia_lr_schedule_parse(printed, &schedule, &error), GLIA_OK);
         glia_lr_schedule_print(&schedule, again, sizeof again);
-        assert_string_equal(printed, line); /* the rows are written as they are printed */
+        assert_string_equal(printed, text); /* the rows are written as they are printed */
         assert_string_equal(printed, again);
         rows++;
     }
     fclose(f);
-    assert_int_equal(rows, 18);
+    assert_int_equal(rows, 22);
 }
 
 /* Smith 2017 has the stepsize, half a period, as a whole number of steps; here anything goes, and never leaves the band. */
@@ -168,6 +187,7 @@ static void bad_texts_are_named(void **state) {
         { "multistep(milestones=5:3)", "do not rise" },
         { "triangular(low=0.1)", "needs period" },
         { "exponential", "needs gamma" },
+        { "cosine(momentum-low=0.8)", "no cycles" },
         { "", "there is no schedule" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -183,6 +203,7 @@ int main(void) {
         cmocka_unit_test(constant),
         cmocka_unit_test(linear_after_warmup),
         cmocka_unit_test(cosine_ends_with_the_steps_that_there_are),
+        cmocka_unit_test(momentum_cycles_against_the_rate),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(as_pytorch_has_them),
         cmocka_unit_test(cycles_stay_in_their_band),

@@ -442,6 +442,8 @@ typedef struct glia_optimizer {
                                 * LAMB and Muon, 0.002 for Adamax and NAdam, 1 for Adadelta, 0.0001 for Lion */
     double momentum;           /* SGD, RMSProp; Muon (0: 0.95) */
     bool nesterov;
+    bool momentum_input;       /* SGD: the momentum is an input of the graph as the rate is, "momentum", so that it may
+                                * change from step to step; begins with `momentum` */
     double beta1, beta2;       /* Adam and its kin, Lion, LAMB; 0: 0.9, 0.999 (Lion: 0.99) */
     bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */
     double rho;                /* RMSProp, Adadelta; 0: 0.9 */
@@ -508,6 +510,8 @@ typedef struct glia_lr_schedule {
     double growth; /* of cosine's period at each restart; 0: 1 */
     double milestones[GLIA_MILESTONES]; /* rising; 0: no more */
     double rise, divide, divide_end;    /* one-cycle; 0: 0.3, 25, 10,000 */
+    double momentum_low; /* one-cycle and the cyclical ones: SGD's momentum falls to this as the rate rises, and back (Smith
+                          * 2018, "A disciplined approach", section 4.3); e.g. 0.85; 0: it stays */
     double warmup;                      /* 0: none; from where the other lengths begin see above */
     bool in_epochs;                     /* warmup, period and milestones are epochs */
 } glia_lr_schedule;
@@ -515,6 +519,9 @@ typedef struct glia_lr_schedule {
 /* The rate in step `step` of `total`, `epoch_steps` of them in an epoch. */
 GLIA_API double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double lr, int64_t step, int64_t total,
                                    int64_t epoch_steps);
+/* SGD's momentum in that step, where it is `momentum` when the rate is lowest. */
+GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step, int64_t total,
+                                          int64_t epoch_steps);
 /* As text, and back: "cosine(low=1e-5, warmup=500)", "step(period=30, gamma=0.1, in-epochs)",
  * "multistep(milestones=100:150, in-epochs)". */
 GLIA_API glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule, glia_error *error);

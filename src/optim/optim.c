@@ -141,6 +141,11 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     for (int i = 0; i < o->n_groups; i++) {
         if (!check_group(g, &o->groups[i], i)) return false;
     }
+    if (o->momentum_input && (o->kind != GLIA_SGD || o->momentum == 0)) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT,
+                        "%s: only the momentum of sgd can change from step to step, where it has one", rule->name);
+        return false;
+    }
     if (o->nesterov && o->momentum == 0) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: nesterov needs momentum, e.g. 0.9", rule->name);
         return false;
@@ -160,12 +165,12 @@ static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
     return found;
 }
 
-/* The input that holds the learning rate. */
-static glia_tensor rate_input(glia_graph *g, const char *group, double lr) {
-    const char *name = !strcmp(group, "train") ? "lr" : glia_arena_printf(&g->arena, "lr/%s", group);
+/* The input that holds the learning rate, or another number that changes from step to step. */
+static glia_tensor number_input(glia_graph *g, const char *what, const char *group, double value) {
+    const char *name = !strcmp(group, "train") ? what : glia_arena_printf(&g->arena, "%s/%s", what, group);
     if (!name) return glia_graph_fail_nomem(g);
     glia_tensor input = glia_input(g, name, GLIA_F32, GLIA_SCALAR);
-    if (!glia_is_bad(input)) ((glia_leaf *)input->attrs)->value = lr; /* what sessions begin with */
+    if (!glia_is_bad(input)) ((glia_leaf *)input->attrs)->value = value; /* what sessions begin with */
     return input;
 }
 
@@ -237,7 +242,7 @@ typedef struct work {
     const glia_rule *rule;
     const glia_optimizer *opt; /* defaults filled in */
     const char *group;
-    glia_tensor lr, steps, carried;
+    glia_tensor lr, momentum, steps, carried;
     glia_rule_scope *scopes; /* by parameter group (the last: of none) and dtype; graph NULL: not yet needed */
 } work;
 
@@ -276,6 +281,7 @@ static const glia_rule_scope *scope_of(const work *k, int group, glia_dtype dtyp
     *s = (glia_rule_scope){ .graph = k->graph, .opt = k->opt, .group = k->group, .dtype = dtype };
     s->terms = terms_of(k->opt, group);
     s->lr = as(k->lr, dtype);
+    if (k->momentum) s->momentum = as(k->momentum, dtype);
     if (s->terms.lr_scale != 1) s->lr = glia_mul_scalar(s->lr, s->terms.lr_scale);
     if (k->rule->share) k->rule->share(s, k->steps, k->carried);
     return s;
@@ -347,7 +353,8 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     if (optimizer.accumulate > 1) accumulate(g, group, ws, n, grads);
     if (optimizer.clip_value > 0) clip_by_value(grads, n, optimizer.clip_value);
     if (optimizer.clip_norm > 0) clip_by_norm(grads, n, optimizer.clip_norm);
-    k.lr = rate_input(g, group, optimizer.lr);
+    k.lr = number_input(g, "lr", group, optimizer.lr);
+    if (optimizer.momentum_input) k.momentum = number_input(g, "momentum", group, optimizer.momentum);
     if (k.rule->share || optimizer.ema > 0) k.steps = count_steps(g, group);
     if (k.rule->carry) k.carried = k.rule->carry(g, &optimizer, group, k.steps);
     for (int i = 0; i < n; i++) update_one(&k, ws[i], grads[i]);

@@ -18,6 +18,7 @@ typedef struct glia_rule_scope {
     glia_dtype dtype;           /* arithmetic and states: f64 for f64 parameters, f32 for others */
     glia_parameter_group terms; /* of these parameters; nothing is left unsaid */
     glia_tensor lr;             /* scalar, scaled for the group */
+    glia_tensor momentum;       /* scalar; NULL: opt->momentum */
     glia_tensor common[3];      /* scalars that the page's `share` prepared; else NULL */
 } glia_rule_scope;
 

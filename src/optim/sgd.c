@@ -8,13 +8,16 @@
  */
 #include "optim/optim.h"
 
+static glia_tensor times_momentum(const glia_rule_scope *s, glia_tensor velocity) {
+    return s->momentum ? glia_mul(velocity, s->momentum) : glia_mul_scalar(velocity, s->opt->momentum);
+}
+
 static glia_tensor next(const glia_rule_scope *s, const char *name, glia_tensor w, glia_tensor g) {
-    double momentum = s->opt->momentum;
     glia_tensor direction = g;
-    if (momentum > 0) {
+    if (s->opt->momentum > 0) {
         glia_tensor velocity = glia_rule_state(s, "momentum", name, w);
-        velocity = glia_rule_keep(s, velocity, glia_add(glia_mul_scalar(velocity, momentum), g));
-        direction = s->opt->nesterov ? glia_add(g, glia_mul_scalar(velocity, momentum)) : velocity;
+        velocity = glia_rule_keep(s, velocity, glia_add(times_momentum(s, velocity), g));
+        direction = s->opt->nesterov ? glia_add(g, times_momentum(s, velocity)) : velocity;
     }
     return glia_sub(w, glia_mul(direction, s->lr));
 }

@@ -113,7 +113,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
         glia_session_input(r.session, glia_leaf_of(t->train.x)->name, &lane.x);
         if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y);
         float *lr = glia_session_input(r.session, "lr", NULL);
-        if (lr) *lr = (float)t->progress.lr;
+        if (lr) *lr = (float)t->progress.lr; /* a momentum that is an input begins with the optimiser's */
         status = glia_lane_run(&lane, batch->x, batch->y, error);
     }
     if (status == GLIA_OK) name_origin(&r, step, what, capacity);

@@ -74,6 +74,7 @@ static glia_status begin_training(glia_training *t, glia_model *model, glia_erro
     status = glia_task_measure(&t->train, t->data, &y, loss, error);
     if (status != GLIA_OK) return status;
     t->train.precision = o->precision;
+    if (o->schedule.momentum_low > 0) o->optimizer.momentum_input = true;
     glia_minimize(t->train.measures.loss, o->optimizer, NULL, NULL);
     t->train.updates = "train";
     status = glia_graph_check(t->train.graph, error);
@@ -268,6 +269,11 @@ glia_lane *glia_training_lane(glia_training *t, int64_t batch, glia_error *error
     float *lr = glia_session_input(lane->session, "lr", NULL);
     t->progress.lr = rate(t);
     if (lr) *lr = (float)t->progress.lr;
+    float *momentum = glia_session_input(lane->session, "momentum", NULL);
+    if (momentum) {
+        *momentum = (float)glia_lr_schedule_momentum(&t->opts.schedule, t->opts.optimizer.momentum, t->done, t->total,
+                                                     t->epoch_steps);
+    }
     return lane;
 }
 

@@ -43,6 +43,7 @@ static const struct {
     { "rise", offsetof(glia_lr_schedule, rise), 0, 1 },
     { "divide", offsetof(glia_lr_schedule, divide), 0, HUGE_VAL },
     { "divide-end", offsetof(glia_lr_schedule, divide_end), 0, HUGE_VAL },
+    { "momentum-low", offsetof(glia_lr_schedule, momentum_low), 0, 1 },
     { "warmup", offsetof(glia_lr_schedule, warmup), 0, HUGE_VAL },
 };
 
@@ -69,6 +70,9 @@ glia_status glia_lr_schedule_check(const glia_lr_schedule *s, glia_error *error)
         before = s->milestones[i];
     }
     const bool cyclical = s->kind >= GLIA_LR_TRIANGULAR && s->kind <= GLIA_LR_EXP_RANGE;
+    if (s->momentum_low != 0 && !cyclical && s->kind != GLIA_LR_ONE_CYCLE) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the schedule %s has no cycles for momentum-low", name);
+    }
     const char *missing = cyclical && s->period == 0                                                          ? "period"
                           : (s->kind == GLIA_LR_EXPONENTIAL || s->kind == GLIA_LR_EXP_RANGE) && s->gamma == 0 ? "gamma"
                           : s->kind == GLIA_LR_MULTISTEP && s->milestones[0] == 0 ? "milestones"
@@ -100,11 +104,11 @@ static double triangle(double t, double period, double *cycle) {
     return 1 - fabs(2 * (t / period - *cycle) - 1);
 }
 
-static double one_cycle(const glia_lr_schedule *s, double lr, double t, double length) {
-    const double start = lr / or_else(s->divide, 25), end = start / or_else(s->divide_end, 1e4);
-    const double last = fmax(length - 1, 1), peak = or_else(s->rise, 0.3) * length - 1;
-    if (t <= peak) return along_cosine(start, lr, peak > 0 ? t / peak : 1);
-    return along_cosine(lr, end, fmin((t - peak) / fmax(last - peak, 1e-9), 1));
+/* From `start` to `peak` and on to `end`, along half cosines. */
+static double one_cycle(const glia_lr_schedule *s, double start, double peak, double end, double t, double length) {
+    const double last = fmax(length - 1, 1), top = or_else(s->rise, 0.3) * length - 1;
+    if (t <= top) return along_cosine(start, peak, top > 0 ? t / top : 1);
+    return along_cosine(peak, end, fmin((t - top) / fmax(last - top, 1e-9), 1));
 }
 
 double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step, int64_t total, int64_t epoch_steps) {
@@ -135,9 +139,24 @@ double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step,
         return s->low + (lr - s->low) * height / exp2(cycle);
     }
     case GLIA_LR_EXP_RANGE: return s->low + (lr - s->low) * triangle(t, period, &cycle) * pow(s->gamma, t);
-    case GLIA_LR_ONE_CYCLE: return one_cycle(s, lr, t, length);
+    case GLIA_LR_ONE_CYCLE: {
+        const double start = lr / or_else(s->divide, 25);
+        return one_cycle(s, start, lr, start / or_else(s->divide_end, 1e4), t, length);
+    }
     default: return lr;
     }
+}
+
+double glia_lr_schedule_momentum(const glia_lr_schedule *s, double momentum, int64_t step, int64_t total,
+                                 int64_t epoch_steps) {
+    const double unit = s->in_epochs ? (double)epoch_steps : 1;
+    const double warmup = s->warmup * unit, t = fmax((double)step - warmup, 0), length = (double)total - warmup;
+    if (s->momentum_low == 0) return momentum;
+    if (s->kind == GLIA_LR_ONE_CYCLE) return one_cycle(s, momentum, s->momentum_low, momentum, t, length);
+    double cycle, height = triangle(t, s->period * unit, &cycle);
+    if (s->kind == GLIA_LR_TRIANGULAR2) height /= exp2(cycle);
+    if (s->kind == GLIA_LR_EXP_RANGE) height *= pow(s->gamma, t);
+    return momentum + (s->momentum_low - momentum) * height;
 }
 
 /* ---- text ---------------------------------------------------------------------------------- */

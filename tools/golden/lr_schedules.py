@@ -27,6 +27,17 @@ def rates(make):
     return out
 
 
+def momenta(make):
+    optimizer = torch.optim.SGD([torch.zeros(1, dtype=torch.float64, requires_grad=True)], lr=LR, momentum=0.9)
+    scheduler = make(optimizer)
+    out = []
+    for _ in range(STEPS):
+        out.append(optimizer.param_groups[0]["momentum"])
+        optimizer.step()
+        scheduler.step()
+    return out
+
+
 def cyclic(mode, **more):
     return lambda o: S.CyclicLR(o, 0.01, LR, step_size_up=6, mode=mode, cycle_momentum=False, **more)
 
@@ -67,9 +78,25 @@ CASES = [
      lambda: rates(lambda o: S.OneCycleLR(o, LR, STEPS, pct_start=0.25, div_factor=10, final_div_factor=100))),
 ]
 
+# rows that begin with "momentum " are SGD's momentum, which is 0.95 where the rate is lowest
+def cyclic_momentum(mode, **more):
+    return lambda o: S.CyclicLR(o, 0.01, LR, step_size_up=6, mode=mode, base_momentum=0.8, max_momentum=0.95, **more)
+
+
+MOMENTA = [
+    ("one-cycle(momentum-low=0.85)", lambda: momenta(lambda o: S.OneCycleLR(o, LR, STEPS))),
+    ("triangular(low=0.01, period=12, momentum-low=0.8)", lambda: momenta(cyclic_momentum("triangular"))),
+    ("triangular2(low=0.01, period=12, momentum-low=0.8)", lambda: momenta(cyclic_momentum("triangular2"))),
+    ("exp-range(low=0.01, gamma=0.97, period=12, momentum-low=0.8)",
+     lambda: momenta(cyclic_momentum("exp_range", gamma=0.97))),
+]
+
 path = os.path.join(os.path.dirname(__file__), "../../tests/golden/lr_schedules.txt")
 with open(path, "w") as f:
     f.write(f"# tools/golden/lr_schedules.py, PyTorch {torch.__version__}\n")
     for text, make in CASES:
         row = " ".join("%.15g" % r for r in make()[:STEPS])
         f.write(f"{text} | {LR} {STEPS} {EPOCH} | {row}\n")
+    for text, make in MOMENTA:
+        row = " ".join("%.15g" % r for r in make())
+        f.write(f"momentum {text} | 0.95 {STEPS} {EPOCH} | {row}\n")

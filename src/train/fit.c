@@ -345,9 +345,10 @@ static glia_status run_steps(glia_training *t, double began, glia_error *error) 
 }
 
 static glia_status run_epoch(glia_training *t, glia_error *error) {
-    double began = glia_seconds();
+    const double began = glia_seconds() - t->seconds;
     const bool whole = t->step == 0; /* else it goes on where a checkpoint was made */
     if (whole) t->tally = (glia_tally){ 0 };
+    t->seconds = 0;
     t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
     t->progress.lr = rate(t);
     tell(t, began, false);

@@ -20,6 +20,7 @@ struct glia_training {
     int64_t epoch, step; /* epochs that are over, steps of the present one that are done */
     int64_t done, total, epoch_steps;
     glia_tally tally; /* of this epoch */
+    double seconds;   /* that this epoch had taken when a checkpoint was made, if it goes on from one */
     int begun;        /* callbacks that have */
     bool stop;        /* one of them asked for it */
 

@@ -6,7 +6,7 @@
 #include "options.h"
 #include "tool.h"
 
-static const command commands[] = {
+static command commands[] = {
 #define COMMAND(name_, arguments_, summary_)                                                                           \
     { .name = #name_, .run = command_##name_, .arguments = arguments_, .summary = summary_ },
 #include "commands.def"
@@ -73,6 +73,9 @@ int command_version(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
+    for (int i = 0; i < command_count(); i++)
+        for (char *c = commands[i].name; *c; c++)
+            if (*c == '_') *c = '-';
     if (argc < 2) {
         usage();
         return EXIT_USAGE;

@@ -107,7 +107,7 @@ int option_take(const option *o, const char *label, const char *value) {
 
 /* Reads the option at argv[*i]. -1: go on. */
 static int read_option(const options *what, int argc, char **argv, int *i) {
-    const char *name = argv[*i] + 2;
+    const char *name = strcmp(argv[*i], "-o") == 0 ? "out" : argv[*i] + 2;
     const char *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     bool negated;
@@ -139,7 +139,7 @@ int options_parse(const options *what, int argc, char **argv, int *count) {
         } else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
             options_help(what);
             return EXIT_OK;
-        } else if (word[1] != '-') {
+        } else if (word[1] != '-' && strcmp(word, "-o") != 0) {
             return misuse("%s has no option %s; `glia help %s` lists them", what->command, word, what->command);
         } else {
             int status = read_option(what, argc, argv, &i);

@@ -1,6 +1,6 @@
 /* options.h - a subcommand's options as a table.
  *
- * --name VALUE or --name=VALUE; a switch is --name or --no-name; "--" ends the options; what is left are arguments. An
+ * --name VALUE or --name=VALUE (-o is --out); a switch is --name or --no-name; "--" ends the options; what is left are arguments. An
  * unknown option, a value that is no number or lies outside its domain, too few or too many arguments: a line that
  * says so, with the nearest name, and exit status 2.
  */

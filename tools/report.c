@@ -1,7 +1,7 @@
 /* report.c - a run as one HTML file.
  *
- * From top to bottom: what it is, the figures, two curves, the confusion matrix, the worst mistakes, a sheet of
- * samples, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
+ * From top to bottom: what it is, the figures, curves, the confusion matrix, the worst mistakes, a sheet of samples, the
+ * network, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
  * light or dark preference through the variables at the head of the style.
  */
 #include "report.h"
@@ -13,14 +13,12 @@
 #include <string.h>
 
 #include "chart.h"
+#include "network.h"
 #include "picture.h"
 
 /* clang-format off */
 static const char style[] =
-    ":root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#6b7178;--line:#e6e6e3;"
-    "--a:#2f6fde;--b:#d9730d;--hit:47,111,222;--miss:214,69,51}"
-    "@media(prefers-color-scheme:dark){:root{--paper:#141517;--card:#1c1e21;--ink:#e9e9e7;--soft:#9aa0a6;"
-    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;--hit:110,155,255;--miss:255,110,92}}*{box-sizing:border-box}"
+    "*{box-sizing:border-box}"
     "body{margin:0;background:var(--paper);color:var(--ink);"
     "font:15px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;"
     "font-variant-numeric:tabular-nums}main{max-width:1040px;margin:0 auto;padding:48px 24px 64px}"
@@ -38,11 +36,8 @@ static const char style[] =
     "figcaption{font-weight:600;display:flex;justify-content:space-between;gap:16px;flex-wrap:wrap}"
     ".key{font-weight:400;color:var(--soft);font-size:13px}"
     ".key i{display:inline-block;width:14px;height:3px;border-radius:2px;margin:0 6px 3px 12px}"
-    "svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--soft);font-size:12px}"
-    ".grid{stroke:var(--line)}"
-    ".train,.validation{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
-    ".train{stroke:var(--a)}.validation{stroke:var(--b)}.dot{fill:var(--b);stroke:var(--card);stroke-width:1.5}"
-    ".dot.a{fill:var(--a)}.scroll{overflow-x:auto}table{border-collapse:collapse}.matrix{margin:0 auto}"
+    "svg{display:block;width:100%;height:auto;overflow:visible}.network{margin:0 auto}"
+    ".scroll{overflow-x:auto}table{border-collapse:collapse}.matrix{margin:0 auto}"
     ".matrix td,.matrix th{min-width:44px;height:36px;padding:0 6px;text-align:center;font-weight:400;"
     "font-size:13px;border-radius:6px}.matrix{border-collapse:separate;border-spacing:3px}"
     ".matrix th{color:var(--soft)}.matrix th.row{text-align:right;padding-right:10px}"
@@ -52,25 +47,12 @@ static const char style[] =
     ".samples figcaption{display:block;text-align:center;font-weight:500;font-size:13px;margin-top:6px}"
     ".samples small{display:block;color:var(--soft);font-weight:400}"
     ".wrong{color:rgb(var(--miss));font-weight:650}.settings{width:100%;font-size:14px}"
-    ".settings td{padding:5px 0;border-bottom:1px solid var(--line);vertical-align:top}"
+    ".settings td{padding:5px 0 5px 12px;border-bottom:1px solid var(--line);vertical-align:top}"
     ".settings td+td{text-align:right;overflow-wrap:anywhere}.settings tr:last-child td{border:0}"
-    ".settings td:first-child{color:var(--soft)}"
+    ".settings td:first-child{color:var(--soft);padding-left:0}.settings{border-collapse:collapse}"
     "pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-x:auto}"
     "footer{margin-top:48px;color:var(--soft);font-size:13px}";
 /* clang-format on */
-
-/* Appends text with what HTML gives a meaning replaced. */
-static void escape(text *out, const char *words) {
-    for (; *words; words++) {
-        switch (*words) {
-        case '<': text_add(out, "&lt;"); break;
-        case '>': text_add(out, "&gt;"); break;
-        case '&': text_add(out, "&amp;"); break;
-        case '"': text_add(out, "&quot;"); break;
-        default: text_append(out, words, 1);
-        }
-    }
-}
 
 /* ---- figures ------------------------------------------------------------------------------ */
 
@@ -108,37 +90,74 @@ static void tiles(const training *t, text *out) {
 
 /* ---- curves ------------------------------------------------------------------------------- */
 
-typedef enum curve { CURVE_LOSS, CURVE_ERROR } curve;
+/* Means of at most MOST stretches of the steps. */
+enum { MOST_POINTS = 120 };
 
-static double of_point(const curve_point *p, curve which) {
-    return which == CURVE_LOSS ? p->loss : 100 * (1 - p->accuracy);
+static double loss_of(const curve_point *p) { return p->loss; }
+static double error_of(const curve_point *p) { return 100 * (1 - p->accuracy); }
+static double lr_of(const curve_point *p) { return p->lr; }
+
+static int thin(const history *h, double (*of)(const curve_point *p), chart_point *out) {
+    int n = h->n_points < MOST_POINTS ? (int)h->n_points : MOST_POINTS;
+    for (int i = 0; i < n; i++) {
+        int64_t from = i * h->n_points / n, to = (i + 1) * h->n_points / n;
+        double sum = 0;
+        for (int64_t k = from; k < to; k++) sum += of(&h->points[k]);
+        out[i] = (chart_point){ h->points[to - 1].epoch, sum / (double)(to - from) };
+    }
+    return n;
 }
 
-static double of_scores(const glia_scores *s, curve which) {
-    return which == CURVE_LOSS ? s->loss : 100 * (1 - s->accuracy);
-}
-
-static void curves(const training *t, text *out, curve which, const char *title) {
-    const history *h = &t->progress.history;
-    chart_point *train = allocate((size_t)h->n_points, sizeof *train);
-    chart_point *validation = allocate((size_t)h->n_epochs, sizeof *validation);
-    for (int64_t i = 0; i < h->n_points; i++)
-        train[i] = (chart_point){ h->points[i].epoch, of_point(&h->points[i], which) };
-    for (int64_t i = 0; i < h->n_epochs; i++)
-        validation[i] = (chart_point){ (double)h->epochs[i].epoch, of_scores(&h->epochs[i].validation, which) };
-    text_add(out, "<figure class=card><figcaption>%s<span class=key><i style='background:var(--a)'></i>training",
-             title);
-    if (h->validated) text_add(out, "<i style='background:var(--b)'></i>validation");
-    text_add(out, "</span></figcaption>");
-    chart_svg(out, &(chart){ .train = train,
-                             .n_train = (int)h->n_points,
-                             .validation = validation,
-                             .n_validation = h->validated ? (int)h->n_epochs : 0,
-                             .x_name = "epoch",
-                             .unit = which == CURVE_ERROR ? " %" : "" });
+static void figure(text *out, const char *title, const char *key, const chart *c) {
+    text_add(out, "<figure class=card><figcaption>");
+    escape(out, title);
+    text_add(out, "<span class=key>%s</span></figcaption>", key);
+    chart_svg(out, c);
     text_add(out, "</figure>");
+}
+
+#define KEY(colour, words) "<i style='background:var(--" colour ")'></i>" words
+
+/* A figure of training, and of validation where there is one. */
+static void curves(const training *t, text *out, const char *title, const char *unit,
+                   double (*of)(const curve_point *p), const chart_point *validation) {
+    const history *h = &t->progress.history;
+    chart_point *train = allocate(MOST_POINTS, sizeof *train);
+    chart_series series[] = { { .points = train, .n = thin(h, of, train), .colour = 'a' },
+                              { .points = validation, .n = (int)h->n_epochs, .colour = 'b', .dots = true } };
+    figure(
+        out, title, validation ? KEY("a", "training") KEY("b", "validation") : KEY("a", "training"),
+        &(chart){
+            .series = series, .n_series = validation ? 2 : 1, .x_name = "epoch", .unit = unit, .y_free = of == lr_of });
     free(train);
-    free(validation);
+}
+
+static void learning(const training *t, text *out) {
+    const history *h = &t->progress.history;
+    chart_point *loss = allocate((size_t)h->n_epochs, sizeof *loss),
+                *error = allocate((size_t)h->n_epochs, sizeof *error);
+    for (int64_t i = 0; i < h->n_epochs; i++) {
+        const epoch_row *row = &h->epochs[i];
+        loss[i] = (chart_point){ (double)row->epoch, row->validation.loss };
+        error[i] = (chart_point){ (double)row->epoch, 100 * (1 - row->validation.accuracy) };
+    }
+    text_add(
+        out,
+        "<h2>Learning</h2><p>Training values are means over stretches of an epoch, taken while the weights change; "
+        "validation is measured when an epoch ends.</p><div class=two>");
+    curves(t, out, "Loss", "", loss_of, h->validated ? loss : NULL);
+    if (t->classes) curves(t, out, "Error", " %", error_of, h->validated ? error : NULL);
+    for (int k = 0; k < h->n_metrics; k++) {
+        for (int64_t i = 0; i < h->n_epochs; i++) loss[i].y = h->epochs[i].metrics[k];
+        chart_series series = { .points = loss, .n = (int)h->n_epochs, .colour = 'b', .dots = true };
+        figure(out, h->metrics[k] + 4, KEY("b", "validation"),
+               &(chart){ .series = &series, .n_series = 1, .x_name = "epoch", .unit = "", .y_free = true });
+    }
+    if (strcmp(t->asked.schedule, "constant") != 0 || t->asked.plateau)
+        curves(t, out, "Learning rate", "", lr_of, NULL);
+    text_add(out, "</div>");
+    free(loss);
+    free(error);
 }
 
 /* ---- the confusion matrix ----------------------------------------------------------------- */
@@ -253,36 +272,27 @@ static void row(text *out, const char *name, const char *format, ...) {
     escape(out, value);
 }
 
+static void setting_row(void *context, const char *key, const char *value) {
+    if (strncmp(key, "machine.", 8) != 0 && strcmp(key, "watch.checkpoint") != 0) row(context, key, "%s", value);
+}
+
 static void settings_table(const training *t, text *out) {
     const settings *a = &t->asked;
     const history *h = &t->progress.history;
-    char schedule[256], number[SHORT], other[SHORT], third[SHORT];
-    text_add(out, "<h2>Settings</h2><p>What it takes to repeat this run.</p><div class=two><div class=card><table "
-                  "class=settings>");
-    row(out, "model", "%s", t->recipe->name);
-    row(out, "data", "%s", a->data);
+    char number[SHORT], other[SHORT], third[SHORT];
+    text_add(out, "<h2>Settings</h2><p>By their names in <code>config.json</code>, with which <code>glia train --config"
+                  "</code> does it again.</p><div class=two><div class=card><table class=settings>");
+    settings_each(a, setting_row, out);
+    text_add(out, "</table></div><div class=card><table class=settings>");
     row(out, "samples to train on", "%s", grouped(glia_data_count(training_data(t)), number));
     row(out, "to validate, to test", "%s, %s", grouped(t->validation ? glia_data_count(t->validation) : 0, number),
         grouped(glia_data_count(t->test), other));
-    row(out, "inputs normalised", "%s", t->n_normal ? "yes" : "no");
-    row(out, "epochs", "%lld", (long long)a->epochs);
-    row(out, "batch", "%lld", (long long)a->batch);
-    row(out, "seed", "%lld", (long long)a->seed);
-    text_add(out, "</table></div><div class=card><table class=settings>");
-    row(out, "optimizer", "%s", glia_optimizer_name(t->optimizer.kind));
-    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
-    row(out, "learning rate", "%g, %s", t->optimizer.lr, schedule);
-    if (t->optimizer.momentum != 0)
-        row(out, "momentum", "%g%s", t->optimizer.momentum, t->optimizer.nesterov ? ", Nesterov" : "");
-    row(out, "weight decay", "%g", t->optimizer.weight_decay);
-    if (t->optimizer.clip_norm != 0) row(out, "gradient norm at most", "%g", t->optimizer.clip_norm);
-    if (a->label_smoothing != 0) row(out, "label smoothing", "%g", a->label_smoothing);
-    if (a->from) row(out, "weights from", "%s", a->from);
-    if (a->freeze) row(out, "frozen", "%s", a->freeze);
     row(out, "steps", "%s", grouped(h->steps, number));
+    row(out, "time", "%s", duration(h->seconds, number));
     row(out, "memory of a step", "%s, and %s of values that stay", byte_size(h->activation_bytes, other),
         byte_size(h->parameter_bytes, third));
-    row(out, "backend", "%s", glia_backend_describe(t->backend));
+    row(out, "machine", "%s", glia_backend_describe(t->backend));
+    row(out, "Glia", "%s", glia_version());
     text_add(out, "</table></div></div>");
     char *layers = glia_model_summary(t->model, a->batch, NULL);
     if (layers) {
@@ -293,26 +303,29 @@ static void settings_table(const training *t, text *out) {
     free(layers);
 }
 
+static void network(const training *t, text *out) {
+    text_add(out, "<h2>Network</h2><p>From the input down: what each layer does, the shape that comes out of it for a "
+                  "sample, and its parameters.</p><div class='card scroll'>");
+    network_svg(out, t->model, false);
+    text_add(out, "</div>");
+}
+
 void report_html(const training *t, text *out) {
     text_add(
         out,
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>");
     text_add(out, "%s on ", t->recipe->name);
     escape(out, t->asked.data);
-    text_add(out, "</title><style>%s</style><main><h1>%s <span>on ", style, t->recipe->name);
+    text_add(out, "</title><style>%s%s%s</style><main><h1>%s <span>on ", chart_colours, chart_style, style,
+             t->recipe->name);
     escape(out, t->asked.data);
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; stopped before its end" : "");
     tiles(t, out);
-    text_add(
-        out,
-        "<h2>Learning</h2><p>Training values are means over stretches of an epoch, taken while the weights change; "
-        "validation is measured when an epoch ends.</p><div class=two>");
-    curves(t, out, CURVE_LOSS, "Loss");
-    if (t->classes) curves(t, out, CURVE_ERROR, "Error");
-    text_add(out, "</div>");
+    learning(t, out);
     matrix(t, out);
     mistakes(t, out);
     sheet(t, out);
+    network(t, out);
     settings_table(t, out);
     text_add(out, "<footer>Glia %s</footer></main></html>\n", glia_version());
 }

@@ -14,7 +14,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 typedef int (*command_fn)(int argc, char **argv); /* argv[0] is the subcommand's name */
 
 typedef struct command {
-    const char *name;
+    char name[16];
     command_fn run;
     const char *arguments, *summary;
 } command;

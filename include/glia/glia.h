@@ -654,6 +654,19 @@ GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
  * NULL) gets their number. A name in both with another shape is an error. */
 GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
 
+/* The rows of a summary: the operations that belong together by the layer's name, in the order of the graph. */
+enum { GLIA_LAYER_TEXT = 64, GLIA_LAYER_INPUTS = 8 };
+typedef struct glia_layer_info {
+    char name[GLIA_LAYER_TEXT];       /* "": operations between layers */
+    char operations[GLIA_LAYER_TEXT]; /* "conv add relu" */
+    glia_shape output;
+    int64_t parameters;
+    int inputs[GLIA_LAYER_INPUTS]; /* the rows that it reads from, at most so many */
+    int n_inputs;
+} glia_layer_info;
+/* Fills at most `capacity`; returns how many there are, -1 if memory ran out or the graph has a mistake. */
+GLIA_API int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity);
+
 /* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */
 GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error);
 

@@ -15,13 +15,12 @@
 #include "ops/ops.h"
 #include "train/task.h"
 
-enum { OPERATIONS = 64 };
-
 typedef struct row {
     const char *layer; /* NULL: none */
-    char operations[OPERATIONS];
+    char operations[GLIA_LAYER_TEXT];
     glia_shape shape;
     int64_t parameters;
+    int inputs[GLIA_LAYER_INPUTS], n_inputs;
 } row;
 
 typedef struct table {
@@ -29,6 +28,7 @@ typedef struct table {
     int n, capacity;
     bool *moving;            /* by node id: depends on an input; the others only prepare parameters */
     bool *counted;           /* by node id: parameters, and what is made of them, that are in some row */
+    int *row_of;             /* by node id: the row whose result it is; -1: none */
     const glia_node **stack; /* room for every node */
 } table;
 
@@ -69,6 +69,24 @@ static int64_t take_parameters(table *t, const glia_node *n) {
     return count;
 }
 
+/* The row that a node's value comes from, through nodes that are not worth a word; -1: none. */
+static int source_of(const table *t, const glia_node *n) {
+    while (t->moving[n->id] && t->row_of[n->id] < 0) {
+        const glia_node *next = NULL;
+        for (int i = 0; i < n->n_in && !next; i++)
+            if (t->moving[n->in[i]->id]) next = n->in[i];
+        if (!next) return -1;
+        n = next;
+    }
+    return t->row_of[n->id];
+}
+
+static void add_input(row *r, int from) {
+    for (int i = 0; i < r->n_inputs; i++)
+        if (r->inputs[i] == from) return;
+    if (r->n_inputs < GLIA_LAYER_INPUTS) r->inputs[r->n_inputs++] = from;
+}
+
 static bool add_node(table *t, const glia_node *n) {
     row *last = t->n ? &t->rows[t->n - 1] : NULL;
     if (!last || !same_layer(last, n)) {
@@ -79,6 +97,11 @@ static bool add_node(table *t, const glia_node *n) {
     add_word(last, n->op->name);
     last->shape = n->shape;
     last->parameters += take_parameters(t, n);
+    for (int i = 0; i < n->n_in; i++) {
+        const int from = source_of(t, n->in[i]);
+        if (from >= 0 && from != t->n - 1) add_input(last, from);
+    }
+    t->row_of[n->id] = t->n - 1;
     return true;
 }
 
@@ -88,16 +111,43 @@ static bool fill(table *t, const glia_graph *g) {
     t->moving = calloc(n, sizeof *t->moving);
     t->counted = calloc(n, sizeof *t->counted);
     t->stack = malloc(n * sizeof *t->stack);
-    bool ok = live && t->moving && t->counted && t->stack;
+    t->row_of = malloc(n * sizeof *t->row_of);
+    bool ok = live && t->moving && t->counted && t->stack && t->row_of;
     if (ok) glia_graph_mark_live(g, live);
     for (int i = 0; ok && i < g->n_nodes; i++) {
         const glia_node *node = g->nodes[i];
+        t->row_of[i] = -1;
         t->moving[i] = glia_is_input(node);
         for (int j = 0; j < node->n_in; j++) t->moving[i] |= t->moving[node->in[j]->id];
         if (live[i] && worth(t, node)) ok = add_node(t, node);
     }
     free(live);
     return ok;
+}
+
+static void release(table *t) {
+    free(t->rows);
+    free(t->moving);
+    free(t->counted);
+    free(t->row_of);
+    free(t->stack);
+}
+
+int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity) {
+    table t = { 0 };
+    int n = -1;
+    if (model && glia_graph_check(model->graph, NULL) == GLIA_OK && fill(&t, model->graph)) {
+        n = t.n;
+        for (int i = 0; i < GLIA_MIN(n, capacity); i++) {
+            const row *r = &t.rows[i];
+            out[i] = (glia_layer_info){ .output = r->shape, .parameters = r->parameters, .n_inputs = r->n_inputs };
+            strncpy(out[i].name, r->layer ? r->layer : "", GLIA_LAYER_TEXT - 1);
+            memcpy(out[i].operations, r->operations, sizeof r->operations);
+            memcpy(out[i].inputs, r->inputs, sizeof r->inputs);
+        }
+    }
+    release(&t);
+    return n;
 }
 
 /* ---- printing ----------------------------------------------------------------------------- */
@@ -250,10 +300,7 @@ char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error) {
     } else {
         status = glia_fail_nomem(error);
     }
-    free(t.rows);
-    free(t.moving);
-    free(t.counted);
-    free(t.stack);
+    release(&t);
     if (status == GLIA_OK && out.failed) status = glia_fail_nomem(error);
     if (status == GLIA_OK) return out.bytes;
     free(out.bytes);

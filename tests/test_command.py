@@ -362,6 +362,23 @@ class Pages(Folder):
         self.refused("lr-find", says="wants the name")
 
 
+class Documentation(Folder):
+    def test_the_page_on_training(self):
+        """Its commands, in their order, by a shell that finds this `glia`."""
+        page = (pathlib.Path(__file__).parent.parent / "docs/training.md").read_text()
+        commands = re.findall(r"^    (.+)$", page, re.MULTILINE)
+        self.assertGreater(len(commands), 12)
+        (self.folder / "bin").mkdir()
+        (self.folder / "bin/glia").symlink_to(GLIA)
+        environment = dict(os.environ, PATH="%s:%s" % (self.folder / "bin", os.environ["PATH"]))
+        for command in commands:
+            with self.subTest(command):
+                done = subprocess.run(["sh", "-c", command], cwd=self.folder, env=environment, capture_output=True,
+                                      text=True, timeout=600)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertTrue((self.folder / "watched/tensorboard/validation").is_dir())
+
+
 class Configurations(Folder):
     MUCH = ["train", "mlp", "--data", "strokes?n=300", "--epochs", "3", "--optimizer", "adamw", "--lr", "0.003",
             "--schedule", "one-cycle(rise=0.2)", "--augment", "translate(0.1) rotate(10) mixup(0.2)", "--stratified",

@@ -401,15 +401,44 @@ static void test_version(void **state) {
     assert_string_equal(glia_version(), version);
 }
 
+/* A residual block: the sum reads the layer before it and, past that one, the one before. */
+static void test_layers(void **state) {
+    (void)state;
+    glia_model *model = glia_model_create("residual", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(6));
+    glia_tensor a = glia_dense(x, "a", (glia_dense_opts){ .units = 6, .activation = GLIA_RELU });
+    glia_tensor b = glia_dense(a, "b", (glia_dense_opts){ .units = 6 });
+    glia_model_output(model, "y", glia_add(a, b));
+    glia_layer_info layers[8];
+    assert_int_equal(glia_model_layers(model, layers, 2), 4); /* the others are not written */
+    assert_int_equal(glia_model_layers(model, layers, 8), 4);
+    const char *const names[] = { "x", "a", "b", "" };
+    const int64_t parameters[] = { 0, 42, 42, 0 };
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(layers[i].name, names[i]);
+        assert_int_equal(layers[i].parameters, parameters[i]);
+        assert_true(glia_shape_equal(layers[i].output, GLIA_SHAPE(GLIA_BATCH, 6)));
+    }
+    assert_string_equal(layers[3].operations, "add");
+    assert_int_equal(layers[0].n_inputs, 0);
+    assert_int_equal(layers[1].n_inputs, 1);
+    assert_int_equal(layers[2].n_inputs, 1);
+    assert_int_equal(layers[2].inputs[0], 1);
+    assert_int_equal(layers[3].n_inputs, 2);
+    assert_int_equal(layers[3].inputs[0] + layers[3].inputs[1], 1 + 2);
+    glia_model_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_store_layout),  cmocka_unit_test(test_store_grows),
-        cmocka_unit_test(test_store_seeds),   cmocka_unit_test(test_store_mistakes),
-        cmocka_unit_test(test_store_over),    cmocka_unit_test(test_model_parts),
-        cmocka_unit_test(test_metadata),      cmocka_unit_test(test_model_mistakes),
-        cmocka_unit_test(test_save_and_load), cmocka_unit_test(test_save_is_clean),
-        cmocka_unit_test(test_hostile_files), cmocka_unit_test(test_load_weights),
-        cmocka_unit_test(test_summary),       cmocka_unit_test(test_version),
+        cmocka_unit_test(test_layers),         cmocka_unit_test(test_store_layout),
+        cmocka_unit_test(test_store_grows),    cmocka_unit_test(test_store_seeds),
+        cmocka_unit_test(test_store_mistakes), cmocka_unit_test(test_store_over),
+        cmocka_unit_test(test_model_parts),    cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_model_mistakes), cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_save_is_clean),  cmocka_unit_test(test_hostile_files),
+        cmocka_unit_test(test_load_weights),   cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,9 +147,9 @@ static void take_epoch(progress *p, const char *head, const char *line) {
 
 /* A table with what is in memory, open for more. */
 static FILE *rewrite(const char *path, text *content) {
-    if (!write_file(path, content->bytes, content->length)) return NULL;
+    bool written = write_file(path, content->bytes, content->length);
     free(content->bytes);
-    return fopen(path, "ab");
+    return written ? fopen(path, "ab") : NULL;
 }
 
 void record_open(progress *p) {

@@ -51,7 +51,7 @@ static const char style[] =
     ".settings td+td{text-align:right;overflow-wrap:anywhere}.settings tr:last-child td{border:0}"
     ".settings td:first-child{color:var(--soft);padding-left:0}.settings{border-collapse:collapse}"
     "pre{margin:0;font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-x:auto}"
-    "footer{margin-top:48px;color:var(--soft);font-size:13px}";
+    "code{white-space:nowrap}footer{margin-top:48px;color:var(--soft);font-size:13px}";
 /* clang-format on */
 
 /* ---- figures ------------------------------------------------------------------------------ */
@@ -272,8 +272,11 @@ static void row(text *out, const char *name, const char *format, ...) {
     escape(out, value);
 }
 
+/* What is 0 or off says nothing, but for the seed. */
 static void setting_row(void *context, const char *key, const char *value) {
-    if (strncmp(key, "machine.", 8) != 0 && strcmp(key, "watch.checkpoint") != 0) row(context, key, "%s", value);
+    bool off = strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
+    bool about_files = strncmp(key, "machine.", 8) == 0 || strcmp(key, "watch.checkpoint") == 0;
+    if (!about_files && (!off || strcmp(key, "training.seed") == 0)) row(context, key, "%s", value);
 }
 
 static void settings_table(const training *t, text *out) {
@@ -281,7 +284,8 @@ static void settings_table(const training *t, text *out) {
     const history *h = &t->progress.history;
     char number[SHORT], other[SHORT], third[SHORT];
     text_add(out, "<h2>Settings</h2><p>By their names in <code>config.json</code>, with which <code>glia train --config"
-                  "</code> does it again.</p><div class=two><div class=card><table class=settings>");
+                  "</code> does it again; what is 0 or off is left out.</p><div class=two><div class=card><table "
+                  "class=settings>");
     settings_each(a, setting_row, out);
     text_add(out, "</table></div><div class=card><table class=settings>");
     row(out, "samples to train on", "%s", grouped(glia_data_count(training_data(t)), number));

@@ -274,7 +274,7 @@ static int choose_watchers(training *t) {
     settings *a = &t->asked;
     if (a->metrics && !t->validation) return misuse("--metrics are of the validation data, and there are none");
     if (!a->monitor) a->monitor = t->validation ? "val_loss" : "loss";
-    if (isnan(a->plateau_factor)) a->plateau_factor = 0.1;
+    if (a->plateau && isnan(a->plateau_factor)) a->plateau_factor = 0.1;
     if (isnan(a->swa)) a->swa = 0;
     a->checkpoint = a->checkpoint != 0;
     a->tensorboard = a->tensorboard > 0;

@@ -156,7 +156,7 @@ static void show_bar(progress *p, const glia_progress *now) {
     if (used > columns) used = 0, head[0] = '\0';
     enum { PERCENT, LOSS, LEFT, ACCURACY, SMALL_CURVE, SPEED }; /* the last ones go first */
     snprintf(parts[PERCENT], sizeof parts[0], " %3.0f %%", 100 * share);
-    snprintf(parts[LOSS], sizeof parts[0], "  loss %.4f", now->train.loss);
+    snprintf(parts[LOSS], sizeof parts[0], "  loss %s", loss_text(now->train.loss, number));
     snprintf(parts[LEFT], sizeof parts[0], "  %5s left", duration(left, time));
     if (!isnan(now->train.accuracy))
         snprintf(parts[ACCURACY], sizeof parts[0], "  accuracy %6.2f %%", 100 * now->train.accuracy);
@@ -191,7 +191,8 @@ static void show_bar(progress *p, const glia_progress *now) {
 typedef enum detail { WITH_METRICS, BROAD, MIDDLE, NARROW, TINY, LEAST } detail;
 
 static void scores_text(text *t, const glia_scores *scores, style s, detail d) {
-    text_add(t, "%sloss%s %.4f", s.dim, s.off, scores->loss);
+    char loss[SHORT];
+    text_add(t, "%sloss%s %s", s.dim, s.off, loss_text(scores->loss, loss));
     if (isnan(scores->accuracy) || d == LEAST) return;
     if (d <= BROAD) text_add(t, "  %saccuracy%s", s.dim, s.off);
     text_add(t, " %6.2f %%", 100 * scores->accuracy);

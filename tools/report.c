@@ -71,8 +71,7 @@ static void tiles(const training *t, text *out) {
         snprintf(more, sizeof more, "mistakes in %s", grouped(t->scores.samples, number));
         tile(out, grouped(training_mistakes(t), value), more);
     }
-    snprintf(value, sizeof value, "%.4f", t->scores.loss);
-    tile(out, value, "loss on the test data");
+    tile(out, loss_text(t->scores.loss, value), "loss on the test data");
     const history *h = &t->progress.history;
     int64_t samples = 0;
     double seconds = 0;

@@ -148,6 +148,11 @@ char *byte_size(size_t bytes, char out[SHORT]) {
     return out;
 }
 
+char *loss_text(double loss, char out[SHORT]) {
+    snprintf(out, SHORT, fabs(loss) < 1e5 ? "%.4f" : "%.3g", loss);
+    return out;
+}
+
 char *shape_text(glia_shape shape, char out[SHORT]) {
     int length = snprintf(out, SHORT, "%s", shape.rank ? "" : "1");
     for (int i = 0; i < shape.rank && length < SHORT; i++)

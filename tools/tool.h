@@ -52,6 +52,7 @@ enum { SHORT = 48 };
 char *grouped(int64_t n, char out[SHORT]);           /* 60000 -> "60,000" */
 char *duration(double seconds, char out[SHORT]);     /* "80 ms", "1.5 s", "12 s", "1:05", "2:03:15" */
 char *byte_size(size_t bytes, char out[SHORT]);      /* "1.4 MiB" */
+char *loss_text(double loss, char out[SHORT]);       /* "0.0712", "1.95e+15" */
 char *shape_text(glia_shape shape, char out[SHORT]); /* "1x28x28" */
 
 /* Whether stdout can show what a terminal can. */

@@ -73,7 +73,7 @@ static int read_request(request *r, int argc, char **argv) {
 static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
     text words = { 0 };
-    text_add(&words, "test: loss %.4f", t->scores.loss);
+    text_add(&words, "test: loss %s", loss_text(t->scores.loss, samples));
     if (t->classes) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
                  grouped(training_mistakes(t), errors), grouped(t->scores.samples, samples));

@@ -62,7 +62,10 @@ int command_demo(int argc, char **argv) {
     };
     const options what = { "demo", table, sizeof table / sizeof table[0], 0, 0, NULL };
     int n, status = options_parse(&what, argc, argv, &n);
-    if (status >= 0) return status;
+    if (status >= 0) {
+        settings_free(&s);
+        return status;
+    }
     training t;
     status = training_open(&t, s);
     if (status < 0) status = run(&t, path);

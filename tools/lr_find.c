@@ -149,8 +149,12 @@ static int run(training *t, const request *r) {
     if (status < 0 && r->json) tell_json(&f);
     if (status < 0 && !r->json) {
         tell(&f);
-        printf("\nthe loss falls most steeply at --lr %.2g%s%s\n", f.suggested, r->out ? "; the curve: " : "",
-               r->out ? r->out : "");
+        text words = { 0 };
+        text_add(&words, "the loss falls most steeply at --lr %.2g%s%s", f.suggested, r->out ? "; the curve: " : "",
+                 r->out ? r->out : "");
+        printf("\n");
+        progress_say("", words.bytes);
+        free(words.bytes);
     }
     free(f.points);
     return status < 0 ? EXIT_OK : status;

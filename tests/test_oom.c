@@ -8,6 +8,7 @@
  *
  * The same counter shows that a step allocates nothing.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 
 #include "archives.h"
 #include "glia/augment.h"
+#include "glia/callbacks.h"
 #include "glia/glia.h"
 
 /* ---- the allocator that fails ------------------------------------------------------------- */
@@ -40,6 +42,8 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *context);
 char *__wrap_strdup(const char *text);
+char *__real_realpath(const char *path, char *out);
+char *__wrap_realpath(const char *path, char *out);
 void __wrap_free(void *block);
 
 static atomic_long calls, live; /* allocations asked for since the scenario began; blocks not given back */
@@ -86,6 +90,12 @@ char *__wrap_strdup(const char *text) {
     size_t bytes = strlen(text) + 1;
     char *copy = __wrap_malloc(bytes);
     return copy ? memcpy(copy, text, bytes) : NULL;
+}
+
+char *__wrap_realpath(const char *path, char *out) {
+    if (!fails()) return count(__real_realpath(path, out));
+    errno = ENOMEM;
+    return NULL;
 }
 
 void __wrap_free(void *block) {
@@ -176,6 +186,42 @@ static glia_status train(glia_error *error) {
     return status;
 }
 
+/* The same with everything that may watch it, checkpoints after each step, and going on from one. */
+static glia_status train_watched(glia_error *error) {
+    glia_dataset *data = dataset(error);
+    glia_model *model = data ? build(error) : NULL;
+    glia_status status = model ? GLIA_OK : error->status;
+    for (int pass = 0; pass < 2 && status == GLIA_OK; pass++) {
+        glia_callback callbacks[] = {
+            glia_early_stopping((glia_early_stopping_opts){ .monitor = "val_f1", .restore_best_weights = true }),
+            glia_reduce_lr_on_plateau((glia_reduce_lr_on_plateau_opts){ 0 }),
+            glia_csv_logger("oom.csv", false),
+            glia_swap_ema_weights(true),
+            glia_swa((glia_swa_opts){ .data = data }),
+            glia_terminate_on_nan(),
+            glia_model_checkpoint((glia_model_checkpoint_opts){ .path = "oom-{epoch}.safetensors" }),
+            glia_backup_and_restore(
+                (glia_backup_and_restore_opts){ .path = "oom.checkpoint", .save_freq = 1, .keep = pass == 0 }),
+        };
+        glia_fit_opts opts = { .epochs = pass + 1,
+                               .batch = BATCH,
+                               .validation = data,
+                               .metrics = "f1",
+                               .threads = 1,
+                               .workers = -1,
+                               .optimizer = { .kind = GLIA_ADAM, .ema = 0.9, .accumulate = 2 },
+                               .callbacks = callbacks,
+                               .n_callbacks = sizeof callbacks / sizeof callbacks[0] };
+        status = glia_fit(model, data, opts, error);
+    }
+    glia_model_free(model);
+    glia_data_free(data);
+    const char *const made[] = { "oom.csv",        "oom-1.safetensors",       "oom-2.safetensors",
+                                 "oom.checkpoint", "oom.checkpoint.previous", "oom.checkpoint.tmp" };
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) unlink(made[i]);
+    return status;
+}
+
 /* To a file and back, and a look at it. */
 static glia_status save_and_load(glia_error *error) {
     glia_model *model = build(error), *again = NULL;
@@ -243,6 +289,11 @@ static void test_compile_and_run(void **state) {
 static void test_train(void **state) {
     (void)state;
     every_allocation(train, "train");
+}
+
+static void test_train_watched(void **state) {
+    (void)state;
+    every_allocation(train_watched, "train, watched");
 }
 
 static void test_save_and_load(void **state) {
@@ -479,6 +530,7 @@ int main(void) {
         cmocka_unit_test(test_loading_allocates_nothing),
         cmocka_unit_test(test_open_files),
         cmocka_unit_test(test_train),
+        cmocka_unit_test(test_train_watched),
         cmocka_unit_test(test_save_and_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,7 @@ glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, 
         return code ? fail_errno(error, path, code) : GLIA_OK;
     }
     char *real = exists ? realpath(path, NULL) : NULL; /* a symbolic link stays one; its target is replaced */
+    if (exists && !real) return fail_errno(error, path, errno);
     const char *target = real ? real : path;
     size_t room = strlen(target) + 5;
     char *temporary = malloc(room);

@@ -6,11 +6,13 @@
 #include "callbacks/callbacks.h"
 #include "glia/metrics.h"
 
-/* Losses and errors are better small; what else has a metric's name, as the metric says. */
-static bool larger_is_better(const char *name) {
+/* Losses and errors are better small; what has a metric's name, as the metric says; what nobody knows, large. */
+static bool larger_is_better(glia_watcher *w, const char *name) {
     if (strncmp(name, "val_", 4) == 0) name += 4;
     if (strcmp(name, "loss") == 0 || strcmp(name, "lr") == 0) return false;
-    glia_metric *metric = glia_metric_create(name, 2, NULL);
+    glia_error error = { 0 };
+    glia_metric *metric = glia_metric_create(name, 2, &error);
+    if (error.status == GLIA_E_NOMEM) glia_watcher_fail(w, error.status, "%s", error.message);
     bool larger = metric ? glia_metric_larger_is_better(metric) : true;
     glia_metric_free(metric);
     return larger;
@@ -21,7 +23,7 @@ glia_monitor glia_monitor_create(glia_watcher *w, const char *name, glia_monitor
     name = glia_watcher_text(w, name ? name : "val_loss");
     return (glia_monitor){ .name = name,
                            .larger =
-                               mode == GLIA_MONITOR_AUTO ? name && larger_is_better(name) : mode == GLIA_MONITOR_MAX,
+                               mode == GLIA_MONITOR_AUTO ? name && larger_is_better(w, name) : mode == GLIA_MONITOR_MAX,
                            .min_delta = min_delta };
 }
 

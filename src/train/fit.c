@@ -104,8 +104,9 @@ static glia_status make_metrics(glia_training *t, glia_error *error) {
         }
         memcpy(text, at, length);
         text[length] = 0;
-        glia_metric *metric = glia_metric_create(text + strspn(text, " "), classes, error);
-        if (!metric) return GLIA_E_ARGUMENT;
+        glia_error reason = { 0 };
+        glia_metric *metric = glia_metric_create(text + strspn(text, " "), classes, &reason);
+        if (!metric) return glia_fail(error, reason.status, "%s", reason.message);
         glia_metric_assume_logits(metric, t->validation.measures.logits);
         memcpy(t->names[t->n_metrics], "val_", 4);
         memcpy(t->names[t->n_metrics] + 4, text + strspn(text, " "), length + 1 - strspn(text, " "));

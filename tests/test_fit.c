@@ -388,7 +388,7 @@ static void test_metrics(void **state) {
     }
     glia_error error;
     assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .validation = held_out, .metrics = "f2" }, &error),
-                     GLIA_E_ARGUMENT);
+                     GLIA_E_NOT_FOUND);
     assert_non_null(strstr(error.message, "f2"));
     assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .metrics = "f1" }, &error), GLIA_E_ARGUMENT);
     glia_model_free(model);

@@ -79,7 +79,7 @@ static int run(const task *t, int seeds, glia_error *error) {
 }
 
 int main(int argc, char **argv) {
-    task t = { .epochs = 30, .units = 800 };
+    task t = { .epochs = 40, .units = 512 };
     int seeds = 5;
     const char *data = glia_data_available("mnist", NULL) ? "mnist" : "strokes";
     for (int i = 1; i < argc; i++) {

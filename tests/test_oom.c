@@ -186,11 +186,15 @@ static glia_status train(glia_error *error) {
     return status;
 }
 
-/* The same with everything that may watch it, checkpoints after each step, and going on from one. */
+/* A layer, with everything that may watch its training, checkpoints after each step, and going on from one. */
 static glia_status train_watched(glia_error *error) {
     glia_dataset *data = dataset(error);
-    glia_model *model = data ? build(error) : NULL;
+    glia_model *model = data ? glia_model_create("layer", error) : NULL;
     glia_status status = model ? GLIA_OK : error->status;
+    if (model) {
+        glia_tensor x = glia_flatten(glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, SIDE, SIDE)));
+        glia_model_output(model, "y", glia_dense(x, "dense", (glia_dense_opts){ .units = CLASSES }));
+    }
     for (int pass = 0; pass < 2 && status == GLIA_OK; pass++) {
         glia_callback callbacks[] = {
             glia_early_stopping((glia_early_stopping_opts){ .monitor = "val_f1", .restore_best_weights = true }),
@@ -200,16 +204,15 @@ static glia_status train_watched(glia_error *error) {
             glia_swa((glia_swa_opts){ .data = data }),
             glia_terminate_on_nan(),
             glia_model_checkpoint((glia_model_checkpoint_opts){ .path = "oom-{epoch}.safetensors" }),
-            glia_backup_and_restore(
-                (glia_backup_and_restore_opts){ .path = "oom.checkpoint", .save_freq = 1, .keep = pass == 0 }),
+            glia_backup_and_restore((glia_backup_and_restore_opts){ .path = "oom.checkpoint", .keep = pass == 0 }),
         };
         glia_fit_opts opts = { .epochs = pass + 1,
-                               .batch = BATCH,
+                               .batch = glia_data_count(data),
                                .validation = data,
                                .metrics = "f1",
                                .threads = 1,
                                .workers = -1,
-                               .optimizer = { .kind = GLIA_ADAM, .ema = 0.9, .accumulate = 2 },
+                               .optimizer = { .ema = 0.9 },
                                .callbacks = callbacks,
                                .n_callbacks = sizeof callbacks / sizeof callbacks[0] };
         status = glia_fit(model, data, opts, error);

@@ -45,11 +45,4 @@ bool glia_monitor_better(const glia_monitor *monitor, double value, double best)
 glia_status glia_monitor_read(const glia_monitor *monitor, const char *who, const glia_progress *progress,
                               double *value, glia_error *error);
 
-/* ---- parameters and states (weights.c) --------------------------------------------------------- */
-
-/* Bytes of all values of a model. */
-size_t glia_weights_bytes(const glia_model *model);
-/* Copies them to `at`, or back. */
-void glia_weights_copy(const glia_model *model, void *at, bool restore);
-
 #endif

@@ -22,11 +22,11 @@ static glia_status begin(const glia_progress *p, void *context, glia_error *erro
     early_stopping *e = context;
     glia_status status = glia_watcher_begin(p, context, error);
     if (status != GLIA_OK) return status;
-    e->bytes = sizeof *e->state + (e->opts.restore_best_weights ? glia_weights_bytes(p->model) : 0);
+    e->bytes = sizeof *e->state + (e->opts.restore_best_weights ? glia_store_copy(p->model->store, NULL, false) : 0);
     e->state = malloc(e->bytes);
     if (!e->state) return glia_fail_nomem(error);
     *e->state = (early_state){ .best = glia_monitor_worst(&e->monitor) };
-    if (e->opts.restore_best_weights) glia_weights_copy(p->model, e->state + 1, false);
+    if (e->opts.restore_best_weights) glia_store_copy(p->model->store, e->state + 1, false);
     return GLIA_OK;
 }
 
@@ -41,7 +41,7 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
         s->best = value;
         s->best_epoch = p->epoch;
         if (e->opts.baseline == 0 || glia_monitor_better(&e->monitor, value, e->opts.baseline)) s->wait = 0;
-        if (e->opts.restore_best_weights) glia_weights_copy(p->model, s + 1, false);
+        if (e->opts.restore_best_weights) glia_store_copy(p->model->store, s + 1, false);
     }
     if (s->wait >= GLIA_MAX(e->opts.patience, 1) && p->epoch > 1) glia_training_stop(p->training);
     return GLIA_OK;
@@ -50,7 +50,7 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
 static glia_status end(const glia_progress *p, void *context, glia_error *error) {
     (void)error;
     early_stopping *e = context;
-    if (e->opts.restore_best_weights && e->state->best_epoch > 0) glia_weights_copy(p->model, e->state + 1, true);
+    if (e->opts.restore_best_weights && e->state->best_epoch > 0) glia_store_copy(p->model->store, e->state + 1, true);
     return GLIA_OK;
 }
 

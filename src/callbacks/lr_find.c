@@ -61,9 +61,9 @@ glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_o
     }
     glia_status status = glia_model_ready(model, fit.seed, error);
     if (status != GLIA_OK) return status;
-    void *before = malloc(glia_weights_bytes(model) + 1);
+    void *before = malloc(glia_store_copy(model->store, NULL, false) + 1);
     if (!before) return glia_fail_nomem(error);
-    glia_weights_copy(model, before, false);
+    glia_store_copy(model->store, before, false);
 
     finder f = { .opts = &o, .points = points };
     glia_callback watch = { .name = "lr_find", .step_end = step_end, .context = &f };
@@ -79,7 +79,7 @@ glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_o
     fit.epochs = o.steps; /* an epoch has a step at least */
     glia_error reason = { 0 };
     status = glia_fit(model, data, fit, &reason);
-    glia_weights_copy(model, before, true);
+    glia_store_copy(model->store, before, true);
     free(before);
     const bool overflowed = status == GLIA_E_ARGUMENT && f.n > 0; /* the loss is no number any more: far enough */
     if (status != GLIA_OK && !overflowed) return glia_fail(error, status, "%s", reason.message);

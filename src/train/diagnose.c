@@ -133,7 +133,7 @@ glia_status glia_training_diagnose(glia_training *t, int64_t steps, char *what, 
     t->done -= t->step - first;
     glia_batch batch;
     bool found = false;
-    glia_status status = glia_training_start_loader(t, t->epoch, first, error);
+    glia_status status = glia_loader_start_at(t->train_loader, t->epoch, first, error);
     for (int64_t step = first + 1; status == GLIA_OK && !found && step <= steps; step++, t->done++) {
         if (!glia_loader_next(t->train_loader, &batch)) break;
         t->backup = before;

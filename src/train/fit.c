@@ -157,27 +157,14 @@ static void describe(glia_training *t, glia_model *model) {
 
 /* ---- the backup --------------------------------------------------------------------------- */
 
-/* Bytes of a store's values; copies them from or to `at` if that is not NULL. */
-static size_t copy_store(const glia_store *store, char *at, bool restore) {
-    size_t total = 0;
-    for (int i = 0; i < glia_store_count(store); i++) {
-        glia_array a = glia_store_entry(store, i);
-        size_t bytes = glia_shape_bytes(a.shape, a.dtype);
-        if (at) memcpy(restore ? a.data : at + total, restore ? at + total : a.data, bytes);
-        total += bytes;
-    }
-    return total;
-}
-
 size_t glia_training_backup_bytes(const glia_training *t) {
-    return copy_store(t->train.model->store, NULL, false) +
-           (t->keeps_states ? copy_store(t->train.store, NULL, false) : 0);
+    return glia_store_copy(t->train.model->store, NULL, false) +
+           (t->keeps_states ? glia_store_copy(t->train.store, NULL, false) : 0);
 }
 
 void glia_training_back_up(glia_training *t, bool restore) {
-    const size_t first = copy_store(t->train.model->store, t->backup, restore);
-    if (t->keeps_states) copy_store(t->train.store, t->backup + first, restore);
-    if (restore) glia_store_touch(t->train.store);
+    const size_t first = glia_store_copy(t->train.model->store, t->backup, restore);
+    if (t->keeps_states) glia_store_copy(t->train.store, t->backup + first, restore);
 }
 
 /* ---- callbacks ---------------------------------------------------------------------------- */
@@ -278,10 +265,6 @@ glia_lane *glia_training_lane(glia_training *t, int64_t batch, glia_error *error
     return lane;
 }
 
-glia_status glia_training_start_loader(glia_training *t, int64_t epoch, int64_t step, glia_error *error) {
-    return glia_loader_start_at(t->train_loader, epoch, step, error);
-}
-
 static glia_status diverged(glia_training *t, double loss, glia_error *error) {
     char origin[360] = "";
     glia_status status = GLIA_OK;
@@ -327,7 +310,7 @@ static glia_status validate(glia_training *t, glia_error *error) {
 /* Steps from where the training stands to the end of the epoch. */
 static glia_status run_steps(glia_training *t, double began, glia_error *error) {
     glia_batch batch;
-    glia_status status = glia_training_start_loader(t, t->epoch, t->step, error);
+    glia_status status = glia_loader_start_at(t->train_loader, t->epoch, t->step, error);
     while (status == GLIA_OK && !t->stop && t->step < t->progress.steps && glia_loader_next(t->train_loader, &batch)) {
         glia_lane *lane = glia_training_lane(t, batch.n, error);
         if (!lane) return GLIA_E_INTERNAL;

@@ -52,8 +52,6 @@ glia_lane *glia_training_lane(glia_training *training, int64_t batch, glia_error
 /* Copies the model's values, and the optimiser's with keeps_states, to the backup or back. */
 void glia_training_back_up(glia_training *training, bool restore);
 size_t glia_training_backup_bytes(const glia_training *training);
-/* The loader gives the training's batches from this one on. */
-glia_status glia_training_start_loader(glia_training *training, int64_t epoch, int64_t step, glia_error *error);
 
 /* ---- checkpoint.c --------------------------------------------------------------------------- */
 

@@ -83,6 +83,19 @@ glia_array glia_store_entry(const glia_store *s, int i) {
 
 int glia_store_count(const glia_store *s) { return s ? s->n : 0; }
 
+size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
+    size_t total = 0;
+    for (int i = 0; i < glia_store_count(s); i++) {
+        const glia_array *a = &s->arrays[i];
+        const size_t bytes = glia_shape_bytes(a->shape, a->dtype);
+        char *place = at ? (char *)at + total : NULL;
+        if (place) memcpy(restore ? a->data : place, restore ? place : a->data, bytes);
+        total += bytes;
+    }
+    if (at && restore) glia_store_touch(s);
+    return total;
+}
+
 /* ---- who may have written -------------------------------------------------------------------- */
 
 bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {

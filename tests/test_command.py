@@ -440,8 +440,8 @@ class Configurations(Folder):
             if (self.folder / "broken/report.html").is_file():
                 break  # it was faster
             kills += 1
-            state = json.loads(self.bytes("broken", "run.json"))["state"]
-            self.assertEqual(state, "running")
+            if (self.folder / "broken/run.json").is_file():  # it follows config.json, which is enough to go on
+                self.assertEqual(json.loads(self.bytes("broken", "run.json"))["state"], "running")
             self.glia("train", "--resume", "broken", "--quiet")
             for name in "model.safetensors", "best.safetensors":
                 self.assertEqual(self.bytes("whole", name), self.bytes("broken", name))

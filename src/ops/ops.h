@@ -37,6 +37,34 @@ typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_rand
 typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
 typedef struct glia_dropout_attrs { double rate; int64_t stream, axes; bool gradient; } glia_dropout_attrs;
 
+/* Where attention's q, k and v are: apart, (N, T, H, D), (N, S, G, D), (N, S, G, D); in one, (N, T, (H + 2 G) D); in two,
+ * (N, T, H D) and (N, S, 2 G D). */
+enum { GLIA_ATTENTION_APART, GLIA_ATTENTION_QKV, GLIA_ATTENTION_KV };
+
+/* attention, attention_grad and their modal forms. Inputs: those that the packing says; the gradient's: y and dy; then,
+ * as far as there are any: lengths, offsets, mask, bias, and with a rate the state "rng". */
+typedef struct glia_attention_attrs {
+    int64_t packing, heads, groups;
+    double scale, softcap, rate;
+    int64_t window, stream;
+    bool causal, alibi, lengths, offsets, mask, bias;
+    bool of_bias; /* attention_grad: the gradient in the bias, else in what is packed */
+} glia_attention_attrs;
+
+/* What an attention node is about (attention.c). samples may be symbolic. */
+typedef struct glia_attention_sizes {
+    int64_t samples, queries, keys, heads, groups, size; /* N T S H G D */
+} glia_attention_sizes;
+glia_attention_sizes glia_attention_sizes_of(const glia_attention_attrs *attrs, const glia_tensor *in);
+
+/* Indices of inputs; -1: there is none. */
+typedef struct glia_attention_places {
+    int y, dy, lengths, offsets, mask, bias, rng, count;
+} glia_attention_places;
+glia_attention_places glia_attention_places_of(const glia_attention_attrs *attrs, bool gradient);
+/* The slope of ALiBi for head h of H. */
+double glia_alibi_slope(int64_t head, int64_t heads);
+
 /* conv, conv_input_grad, conv_kernel_grad. Lists have one entry for each spatial axis. */
 typedef struct glia_conv_attrs {
     glia_shape stride, dilation, pad, pad_after; /* INTS */

@@ -268,6 +268,109 @@ def batch_norm_dscale(x, dy, mean, var, mode, **a):
     return gradient(scaled, mean.shape, dy)
 
 
+# ---- attention ----------------------------------------------------------------------------------
+
+APART, QKV, KV = range(3)
+
+
+def attention_heads(inputs, packing, heads, groups):
+    """q (N, H, T, D), k and v (N, G, S, D) of what is packed."""
+    if packing == APART:
+        parts = inputs
+    elif packing == QKV:
+        d = inputs[0].shape[2] // (heads + 2 * groups)
+        parts = torch.split(inputs[0], [heads * d, groups * d, groups * d], 2)
+    else:
+        parts = [inputs[0], *torch.chunk(inputs[1], 2, 2)]
+    sizes = (heads, groups, groups)
+    return [x.reshape(x.shape[0], x.shape[1], n, -1).transpose(1, 2) for x, n in zip(parts, sizes)]
+
+
+def alibi_slopes(n):
+    """As in the authors' code (Press et al. 2022)."""
+    def power_of_2(n):
+        start = 2 ** (-(2 ** -(math.log2(n) - 3)))
+        return [start * start**i for i in range(n)]
+    if math.log2(n).is_integer():
+        return power_of_2(n)
+    closest = 2 ** math.floor(math.log2(n))
+    return power_of_2(closest) + alibi_slopes(2 * closest)[0::2][:n - closest]
+
+
+def attention_inputs(inputs, before, a):
+    """The options by name; `before` inputs come first."""
+    names = [name for name in ("lengths", "offsets", "mask", "bias") if a[name]]
+    return dict(zip(names, inputs[before:]))
+
+
+def attention_scores(q, k, a, options):
+    """What is added to the scores, -inf where a pair is not allowed; and the capped scores with it."""
+    n, h, t, s = q.shape[0], q.shape[1], q.shape[2], k.shape[2]
+    query = torch.arange(t)[None, None, :, None] + (
+        options["offsets"].long()[:, None, None, None] if "offsets" in options else s - t)
+    key = torch.arange(s)[None, None, None, :]
+    add = torch.zeros(n, h, t, s)
+    if a["alibi"]:
+        add = add - torch.tensor(alibi_slopes(h))[None, :, None, None] * (query - key).abs()
+    if "bias" in options:
+        add = add + options["bias"]
+    allowed = torch.ones(n, h, t, s, dtype=torch.bool)
+    if a["causal"]:
+        allowed = allowed & (key <= query)
+    if a["window"]:
+        allowed = allowed & ((query - key).abs() < a["window"])
+    if "lengths" in options:
+        allowed = allowed & (key < options["lengths"][:, None, None, None])
+    if "mask" in options:
+        allowed = allowed & options["mask"].bool()
+    add = add.masked_fill(~allowed, -math.inf)
+    scores = a["scale"] * q @ k.repeat_interleave(h // k.shape[1], 1).mT
+    if a["softcap"]:
+        scores = a["softcap"] * torch.tanh(scores / a["softcap"])
+    return scores + add, add, allowed.any(3, keepdim=True)
+
+
+def attention_result(packed, options, a):
+    q, k, v = attention_heads(packed, a["packing"], a["heads"], a["groups"])
+    scores, add, any_key = attention_scores(q, k, a, options)
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    if a["softcap"]:
+        y = torch.softmax(scores.masked_fill(~any_key, 0), 3) @ v
+    else:
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=add.masked_fill(~any_key, 0), scale=a["scale"])
+    y = y.masked_fill(~any_key, 0).transpose(1, 2)
+    return (y if a["packing"] == APART else y.flatten(2)), scores, any_key
+
+
+def attention_packed(packing):
+    return {APART: 3, QKV: 1, KV: 2}[packing]
+
+
+@op
+def attention(*inputs, **a):
+    n = attention_packed(a["packing"])
+    return attention_result(inputs[:n], attention_inputs(inputs, n, a), a)[0]
+
+
+@op
+def attention_grad(*inputs, of_bias, **a):
+    """The gradient is a function of y, too: for another y than the result, delta = sum y dy differs from the one that
+    differentiation has, by as much as the derivative of the logarithm of each row's sum is added."""
+    n = attention_packed(a["packing"])
+    packed, y, dy = [x.clone().requires_grad_() for x in inputs[:n]], inputs[n], inputs[n + 1]
+    options = attention_inputs(inputs, n + 2, a)
+    if "bias" in options:
+        options["bias"].requires_grad_()
+    result, scores, any_key = attention_result(packed, options, a)
+    by_head = lambda x: x.reshape(x.shape[0], x.shape[1], a["heads"], -1)
+    more = (by_head(result.detach() * dy) - by_head(y * dy)).sum(3).transpose(1, 2)
+    sums = torch.logsumexp(scores.masked_fill(~any_key, 0), 3)
+    ((result * dy).sum() + (sums * more * any_key[..., 0]).sum()).backward()
+    if of_bias:
+        return options["bias"].grad
+    return packed[0].grad if n == 1 else torch.cat([x.grad.flatten() for x in packed])
+
+
 # ---- losses --------------------------------------------------------------------------------------
 
 def known(labels, classes):

@@ -21,6 +21,7 @@ src/formats   graph tensor base glia
 src/backend   ops graph tensor base glia
 src/data      formats graph tensor base glia
 src/train     metrics data backend autodiff passes layers optim formats ops graph tensor base glia
+src/generate  train passes ops graph tensor base glia
 src/callbacks train metrics data backend formats graph tensor base glia
 models        glia
 tools         models glia

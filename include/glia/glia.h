@@ -241,6 +241,9 @@ GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
 GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
 /* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
+/* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on, which
+ * counts as the nearest one from which it fits. */
+GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
 GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
 /* 0, 1, 2, ... along axis */
 GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis);
@@ -563,7 +566,7 @@ GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_ar
 GLIA_API void glia_store_settle(glia_store *store);
 
 typedef enum glia_mode {
-    GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are left out */
+    GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are made only where asked for by name */
     GLIA_TRAIN
 } glia_mode;
 
@@ -577,7 +580,9 @@ typedef struct glia_compile_opts {
     const glia_tensor *outputs; /* what to compute; at least one output or update */
     int n_outputs;
     glia_mode mode;
-    const char *updates; /* GLIA_TRAIN: glob of the groups to include; NULL: all; no two may change the same leaf */
+    /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; no two may change the same
+     * leaf. */
+    const char *updates;
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
     glia_precision precision;
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */

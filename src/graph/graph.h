@@ -57,7 +57,8 @@ typedef enum glia_op_flags {
     GLIA_OP_COMPOSITE = 8,    /* has `expand`, which is its definition */
     GLIA_OP_COMMUTES = 16,    /* of two inputs, the order does not matter */
     GLIA_OP_MODAL = 32,       /* expands differently when training: dropout, batch norm */
-    GLIA_OP_STATIC = 64       /* known from shapes and attributes alone: count, iota */
+    GLIA_OP_STATIC = 64,      /* known from shapes and attributes alone: count, iota */
+    GLIA_OP_OVERWRITES = 128  /* input 0 with parts of it replaced, none of which is read: may run in its place */
 } glia_op_flags;
 
 /* An input of a sample. Kinds keep tests away from kinks (max, abs, relu at 0) and poles (log, division). */

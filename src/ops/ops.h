@@ -20,7 +20,7 @@
 typedef struct glia_cast_attrs { glia_dtype dtype; } glia_cast_attrs;
 typedef struct glia_shape_attrs { glia_shape shape; } glia_shape_attrs;   /* reshape, broadcast: the result's shape */
 typedef struct glia_reduce_attrs { glia_shape axes; bool keep; } glia_reduce_attrs; /* sum, max, prod, mean; sorted axes */
-typedef struct glia_axis_attrs { int64_t axis; } glia_axis_attrs;         /* argmax, concat, gather, softmax */
+typedef struct glia_axis_attrs { int64_t axis; } glia_axis_attrs;         /* argmax, concat, gather, softmax, write */
 typedef struct glia_cumsum_attrs { int64_t axis; bool exclusive, reverse; } glia_cumsum_attrs;
 typedef struct glia_permute_attrs { glia_shape order; } glia_permute_attrs;
 /* x[start : stop : step], one entry for each axis; stop is at most the size. start and stop are SHAPEs: on a symbolic axis

@@ -119,9 +119,8 @@ static bool read_elementwise(const glia_schedule *s, const glia_group *g, const 
         const glia_node *n = g->nodes[i];
         for (int j = 0; j < n->n_in; j++) {
             if (s->root[n->in[j]->id] != input) continue;
-            bool element =
-                n->in[j] == input && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, input->shape);
-            if (!element) return false;
+            bool here = n->op->flags & GLIA_OP_ELEMENTWISE || (n->op->flags & GLIA_OP_OVERWRITES && j == 0);
+            if (n->in[j] != input || !here || !glia_shape_equal(n->shape, input->shape)) return false;
         }
     }
     return true;

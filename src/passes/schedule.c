@@ -110,7 +110,8 @@ static bool reads_leaf(const glia_schedule *s, const glia_group *g, const glia_n
     return false;
 }
 
-/* May the group write over the leaf although it reads it itself? Only element by element, at the leaf's own shape. */
+/* May the group write over the leaf although it reads it itself? Only element by element, at the leaf's own shape, or
+ * where it merely replaces parts. */
 static bool overwrites_safely(const glia_schedule *s, const glia_backend *backend, const glia_group *g,
                               const glia_node *leaf) {
     if (!reads_leaf(s, g, leaf)) return true;
@@ -119,9 +120,8 @@ static bool overwrites_safely(const glia_schedule *s, const glia_backend *backen
         const glia_node *n = g->nodes[i];
         for (int j = 0; j < n->n_in; j++) {
             if (s->root[n->in[j]->id] != leaf) continue;
-            bool element =
-                n->in[j] == leaf && (n->op->flags & GLIA_OP_ELEMENTWISE) && glia_shape_equal(n->shape, leaf->shape);
-            if (!element) return false;
+            bool here = n->op->flags & GLIA_OP_ELEMENTWISE || (n->op->flags & GLIA_OP_OVERWRITES && j == 0);
+            if (n->in[j] != leaf || !here || !glia_shape_equal(n->shape, leaf->shape)) return false;
         }
     }
     return true;

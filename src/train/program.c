@@ -41,13 +41,13 @@ static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_c
         }
         view->outputs[view->n_outputs++] = (glia_named){ "output", x };
     }
-    for (int i = 0; i < graph->n_updates && opts.mode == GLIA_TRAIN; i++) {
+    for (int i = 0; i < graph->n_updates; i++) {
         const glia_change *u = &graph->updates[i];
-        if (!opts.updates || glia_glob(opts.updates, u->group)) view->updates[view->n_updates++] = *u;
+        if (opts.updates ? glia_glob(opts.updates, u->group) : opts.mode == GLIA_TRAIN) view->updates[view->n_updates++] = *u;
     }
     if (view->n_outputs + view->n_updates == 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_compile: there is nothing to compute: no output%s%s%s",
-                         opts.mode == GLIA_TRAIN ? " and no update" : "", opts.updates ? " in group " : "",
+                         opts.updates || opts.mode == GLIA_TRAIN ? " and no update" : "", opts.updates ? " in group " : "",
                          opts.updates ? opts.updates : "");
     }
     return check_updates(view, error);
@@ -131,10 +131,10 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
                   "glia_compile: needs a backend, a batch size that is not negative, and outputs");
         return NULL;
     }
-    if (opts.frozen && opts.mode == GLIA_TRAIN) {
+    if (opts.frozen && (opts.mode == GLIA_TRAIN || opts.updates)) {
         glia_fail(error, GLIA_E_ARGUMENT,
-                  "glia_compile: a frozen program cannot train: frozen promises that parameters and states stay, and "
-                  "GLIA_TRAIN changes them");
+                  "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
+                  "states stay");
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);

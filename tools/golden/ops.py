@@ -139,6 +139,13 @@ def scatter_add(updates, indices, axis, size):
 
 
 @op
+def write(x, update, position, axis):
+    at = min(max(int(position), 0), x.shape[axis] - update.shape[axis])
+    return torch.cat([x.narrow(axis, 0, at), update, x.narrow(axis, at + update.shape[axis],
+                                                              x.shape[axis] - at - update.shape[axis])], axis)
+
+
+@op
 def iota(dtype, shape, axis):
     along = [1] * len(shape)
     along[axis] = shape[axis]

@@ -162,6 +162,45 @@ static glia_launch *prepare_concat(const glia_lowering *w) {
     return &l->base;
 }
 
+/* The whole is copied first, unless it lies there already; then the stretch, whose place the position gives. */
+typedef struct write_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_copy whole, stretch; /* stretch.to: for position 0 */
+    bool in_place, wide;
+    int64_t last, stride;     /* the highest position; bytes from one to the next */
+    const void *position;
+} write_launch;
+
+static void write_run(const glia_launch *launch, glia_pool *pool) {
+    const write_launch *l = (const write_launch *)launch;
+    int64_t at = l->wide ? *(const int64_t *)l->position : *(const int32_t *)l->position;
+    if (!l->in_place) l->kernels->copy(pool, &l->whole);
+    glia_copy c = l->stretch;
+    c.to += GLIA_MAX(0, GLIA_MIN(at, l->last)) * l->stride;
+    l->kernels->copy(pool, &c);
+}
+
+static glia_launch *prepare_write(const glia_lowering *w) {
+    const glia_node *n = w->node, *x = n->in[0], *update = n->in[1], *position = n->in[2];
+    const int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis;
+    write_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    *l = (write_launch){ .base = { .run = write_run, .kernel = "write" },
+                         .kernels = w->kernels,
+                         .whole = box(w, x, n->shape),
+                         .stretch = box(w, update, update->shape),
+                         .in_place = w->address[x->id] == w->address[n->id],
+                         .wide = position->dtype == GLIA_I64,
+                         .last = n->shape.dim[axis] - update->shape.dim[axis],
+                         .position = w->address[position->id] };
+    glia_shape_strides(n->shape, l->stretch.to_stride);
+    l->stride = l->stretch.to_stride[axis] * l->stretch.size;
+    collapse(&l->whole);
+    collapse(&l->stretch);
+    return &l->base;
+}
+
 /* ---- by index ------------------------------------------------------------------------------------------ */
 
 typedef struct pick_launch {
@@ -301,6 +340,7 @@ const glia_cpu_row glia_cpu_moves[] = {
     { &glia_op_slice, always, NULL, prepare_slice, false },
     { &glia_op_pad, always, NULL, prepare_pad, false },
     { &glia_op_concat, always, NULL, prepare_concat, false },
+    { &glia_op_write, always, NULL, prepare_write, true },
     { &glia_op_gather, always, NULL, prepare_gather, false },
     { &glia_op_scatter_add, is_f32, NULL, prepare_scatter_add, false },
     { &glia_op_argmax, from_f32, NULL, prepare_argmax, false },

@@ -1,0 +1,354 @@
+/* incremental.c - from a graph over whole sequences to one over the next few tokens.
+ *
+ * In a dense tensor time is an axis, or a part of one: its index is (offset / inner) mod T, where `inner` is the number
+ * of elements from one step to the next. `inner` survives reshaping, so it alone says where time lies, and every shape can
+ * be rewritten from T steps to fewer. The pass finds it for each value, from the input on:
+ *
+ *     inner = 0    not of time: parameters, constants, positions; computed whole, as before
+ *     inner > 0    computed for the new steps only
+ *
+ * Operations that treat every step by itself stay what they are. Where a value that is not of time meets one that is,
+ * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
+ * back are told what they need from a state: attention its keys and values, a recurrent layer the last step.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "generate/incremental.h"
+#include "ops/ops.h"
+
+typedef struct walker walker;
+/* Makes the new node and sets *inner; NULL: it cannot be done, or (with an error in `to`) a mistake. */
+typedef glia_tensor (*rule)(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner);
+
+struct walker {
+    int64_t *inner; /* by id in the old graph */
+    int64_t whole, steps;
+    const glia_node *input;
+    glia_tensor position;
+    int n_states;
+    const glia_node *stuck; /* the node for which there is no way */
+};
+
+/* ---- where time lies ----------------------------------------------------------------------------------- */
+
+static int64_t suffix(glia_shape s, int axis) {
+    int64_t count = 1;
+    for (int i = axis + 1; i < s.rank; i++) count *= s.dim[i];
+    return count;
+}
+
+/* The axis that holds time. */
+static int time_axis(glia_shape s, int64_t inner) {
+    int axis = s.rank - 1;
+    while (axis > 0 && inner >= suffix(s, axis) * s.dim[axis]) axis--;
+    return axis;
+}
+
+/* Elements of the axis of time from one step to the next; 1 where the axis ends in time. */
+static int64_t time_stride(glia_shape s, int64_t inner) { return inner / suffix(s, time_axis(s, inner)); }
+
+static bool is_whole_axis(const walker *w, glia_shape s, int64_t inner) {
+    return time_stride(s, inner) == 1 && s.dim[time_axis(s, inner)] == w->whole;
+}
+
+static glia_shape resized(const walker *w, glia_shape s, int64_t inner) {
+    int axis = time_axis(s, inner);
+    s.dim[axis] = s.dim[axis] / w->whole * w->steps;
+    return s;
+}
+
+/* Where in the new shape: `inner` counts elements behind time only, which do not change. Time at axis `a` of input 0
+ * goes to axis `to` of the result. */
+static int64_t moved(const glia_node *n, int64_t inner, int to) {
+    return time_stride(n->in[0]->shape, inner) * suffix(n->shape, to);
+}
+
+/* ---- values that are not of time ------------------------------------------------------------------------- */
+
+/* position, position + 1, ... of the new steps. */
+static glia_tensor new_positions(const walker *w) {
+    glia_graph *to = w->position->graph;
+    return glia_add(glia_iota(to, GLIA_I32, GLIA_SHAPE(w->steps), 0), w->position);
+}
+
+/* The new steps' part of x, which is not of time but has all T of them at `axis`. */
+static glia_tensor part(const walker *w, glia_tensor x, int axis) {
+    if (x->op != &glia_op_broadcast) return glia_gather(x, new_positions(w), axis);
+    glia_tensor from = x->in[0];
+    glia_shape shape = x->shape;
+    int own = axis - (shape.rank - from->shape.rank);
+    shape.dim[axis] = w->steps;
+    bool spread = own < 0 || from->shape.dim[own] == 1;
+    return glia_broadcast(spread ? from : part(w, from, own), shape);
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------------- */
+
+/* Elementwise nodes and others whose result lies as their operands do. */
+static glia_tensor alike(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    glia_tensor now[GLIA_SAMPLE_INPUTS];
+    if (n->n_in > GLIA_COUNT(now)) return NULL;
+    for (int i = 0; i < n->n_in; i++) *inner = GLIA_MAX(*inner, w->inner[n->in[i]->id]);
+    for (int i = 0; i < n->n_in; i++) {
+        int64_t own = w->inner[n->in[i]->id];
+        now[i] = in[i];
+        if (own == *inner) continue;
+        if (own || !is_whole_axis(w, n->shape, *inner)) return NULL;
+        now[i] = part(w, in[i], time_axis(n->shape, *inner));
+    }
+    return glia_node_copy(to, n, now, 0);
+}
+
+static glia_tensor reshape(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    (void)to;
+    *inner = w->inner[n->in[0]->id];
+    glia_shape shape = resized(w, n->shape, *inner);
+    return glia_shape_count(shape) == glia_shape_count(in[0]->shape) ? glia_reshape(in[0], shape) : NULL;
+}
+
+static glia_tensor broadcast(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    (void)to;
+    int64_t had = w->inner[n->in[0]->id];
+    *inner = moved(n, had, time_axis(n->in[0]->shape, had) + n->shape.rank - n->in[0]->shape.rank);
+    return glia_broadcast(in[0], resized(w, n->shape, *inner));
+}
+
+static glia_tensor permute(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    const glia_permute_attrs *a = n->attrs;
+    int64_t had = w->inner[n->in[0]->id];
+    int axis = 0;
+    while (a->order.dim[axis] != time_axis(n->in[0]->shape, had)) axis++;
+    *inner = moved(n, had, axis);
+    return glia_node_copy(to, n, in, 0);
+}
+
+static bool lists(glia_shape axes, int axis) {
+    for (int i = 0; i < axes.rank; i++) {
+        if (axes.dim[i] == axis) return true;
+    }
+    return false;
+}
+
+static glia_tensor reduce(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    const glia_reduce_attrs *a = n->attrs;
+    int64_t had = w->inner[n->in[0]->id];
+    int axis = time_axis(n->in[0]->shape, had), at = axis;
+    if (lists(a->axes, axis)) return NULL;
+    for (int i = 0; !a->keep && i < axis; i++) at -= lists(a->axes, i);
+    *inner = moved(n, had, at);
+    return glia_node_copy(to, n, in, 0);
+}
+
+static glia_tensor argmax(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    int64_t along = ((const glia_axis_attrs *)n->attrs)->axis, had = w->inner[n->in[0]->id];
+    int axis = time_axis(n->in[0]->shape, had);
+    if (along == axis) return NULL;
+    *inner = moved(n, had, axis - (along < axis));
+    return glia_node_copy(to, n, in, 0);
+}
+
+/* softmax and cumsum along another axis than time's; cumsum's attributes begin with the axis too. */
+static glia_tensor along_axis(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    *inner = w->inner[n->in[0]->id];
+    return *(const int64_t *)n->attrs == time_axis(n->shape, *inner) ? NULL : glia_node_copy(to, n, in, 0);
+}
+
+/* Norms of the last axis; scale and shift have that axis alone. */
+static glia_tensor norm(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    *inner = w->inner[n->in[0]->id];
+    for (int i = 1; i < n->n_in; i++) {
+        if (w->inner[n->in[i]->id]) return NULL;
+    }
+    return time_axis(n->shape, *inner) == n->shape.rank - 1 ? NULL : glia_node_copy(to, n, in, 0);
+}
+
+static glia_tensor slice(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    glia_slice_attrs a = *(const glia_slice_attrs *)n->attrs;
+    glia_shape from = n->in[0]->shape;
+    int64_t had = w->inner[n->in[0]->id];
+    int axis = time_axis(from, had);
+    if (a.start.dim[axis] != 0 || a.stop.dim[axis] != from.dim[axis] || a.step.dim[axis] != 1) return NULL;
+    *inner = moved(n, had, axis);
+    a.stop.dim[axis] = in[0]->shape.dim[axis];
+    return glia_node_create(to, n->op, in, 1, &a);
+}
+
+static glia_tensor pad(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    const glia_pad_attrs *a = n->attrs;
+    int64_t had = w->inner[n->in[0]->id];
+    int axis = time_axis(n->in[0]->shape, had);
+    if (a->before.dim[axis] || a->after.dim[axis] || (a->between.rank && a->between.dim[axis])) return NULL;
+    *inner = moved(n, had, axis);
+    return glia_node_copy(to, n, in, 0);
+}
+
+static glia_tensor concat(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    int64_t along = ((const glia_axis_attrs *)n->attrs)->axis;
+    int axis = -1;
+    for (int i = 0; i < n->n_in; i++) {
+        int64_t own = w->inner[n->in[i]->id];
+        if (!own) continue;
+        int at = time_axis(n->in[i]->shape, own);
+        if (axis >= 0 && at != axis) return NULL;
+        axis = at;
+        *inner = time_stride(n->in[i]->shape, own) * suffix(n->shape, axis);
+    }
+    if (along == axis) return NULL;
+    glia_tensor *now = malloc((size_t)n->n_in * sizeof *now);
+    if (!now) return glia_graph_fail_nomem(to);
+    bool possible = true;
+    for (int i = 0; i < n->n_in; i++) {
+        bool of_time = w->inner[n->in[i]->id];
+        possible = possible && (of_time || is_whole_axis(w, n->shape, *inner));
+        now[i] = of_time || !possible ? in[i] : part(w, in[i], axis);
+    }
+    glia_tensor y = possible ? glia_node_copy(to, n, now, 0) : NULL;
+    free(now);
+    return y;
+}
+
+static glia_tensor gather(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    int axis = (int)((const glia_axis_attrs *)n->attrs)->axis;
+    int64_t of_x = w->inner[n->in[0]->id], of_index = w->inner[n->in[1]->id];
+    if (of_x && of_index) return NULL;
+    if (of_index) {
+        *inner = of_index * suffix(n->in[0]->shape, axis);
+        return glia_node_copy(to, n, in, 0);
+    }
+    int at = time_axis(n->in[0]->shape, of_x);
+    if (at == axis) return NULL;
+    *inner = moved(n, of_x, at < axis ? at : at - 1 + n->in[1]->shape.rank);
+    return glia_node_copy(to, n, in, 0);
+}
+
+/* Where operand i's axis of time stands in a product's result; -1: it is summed over. */
+static int product_axis(const walker *w, const glia_node *n, int i) {
+    const glia_matmul_attrs *a = n->attrs;
+    glia_shape s = n->in[i]->shape;
+    bool transposed = i ? a->transpose_b : a->transpose_a;
+    int from_end = s.rank - time_axis(s, w->inner[n->in[i]->id]); /* 1: the last */
+    if (from_end <= 2) {
+        int kept = (i == 0) != transposed ? 2 : 1; /* M of (.., M, K), N of (.., K, N) */
+        if (from_end != kept) return -1;
+        from_end = i == 0 ? 2 : 1;
+    }
+    return n->shape.rank - from_end;
+}
+
+static glia_tensor matmul(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    for (int i = 0; i < 2; i++) {
+        int64_t own = w->inner[n->in[i]->id];
+        if (!own) continue;
+        int axis = product_axis(w, n, i);
+        int64_t here = axis < 0 ? 0 : time_stride(n->in[i]->shape, own) * suffix(n->shape, axis);
+        if (axis < 0 || (*inner && here != *inner)) return NULL;
+        *inner = here;
+        const glia_node *other = n->in[1 - i];
+        int there = other->shape.rank - (n->shape.rank - axis);
+        bool meets = axis < n->shape.rank - 2 && there >= 0 && other->shape.dim[there] != 1 && !w->inner[other->id];
+        if (meets) return NULL;
+    }
+    return glia_node_copy(to, n, in, 0);
+}
+
+static const struct {
+    const glia_op *op;
+    rule rule;
+} rules[] = {
+    { &glia_op_reshape, reshape },   { &glia_op_broadcast, broadcast }, { &glia_op_permute, permute },
+    { &glia_op_sum, reduce },        { &glia_op_max, reduce },          { &glia_op_prod, reduce },
+    { &glia_op_argmax, argmax },     { &glia_op_softmax, along_axis },  { &glia_op_log_softmax, along_axis },
+    { &glia_op_cumsum, along_axis }, { &glia_op_layer_norm, norm },     { &glia_op_slice, slice },
+    { &glia_op_pad, pad },           { &glia_op_concat, concat },       { &glia_op_gather, gather },
+    { &glia_op_matmul, matmul },     { &glia_op_cast, alike },          { &glia_op_stop_gradient, alike },
+};
+
+static rule rule_of(const glia_op *op) {
+    for (int i = 0; i < GLIA_COUNT(rules); i++) {
+        if (rules[i].op == op) return rules[i].rule;
+    }
+    return op->flags & GLIA_OP_ELEMENTWISE ? alike : NULL;
+}
+
+/* ---- the walk ---------------------------------------------------------------------------------------------- */
+
+/* Composites that no rule knows, in terms of simpler operations. */
+static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
+    (void)to;
+    if (!(n->op->flags & GLIA_OP_COMPOSITE) || (rule_of(n->op) && !(n->op->flags & GLIA_OP_MODAL))) return NULL;
+    *(bool *)context = true;
+    return n->op->expand(n, in, GLIA_INFER);
+}
+
+static glia_graph *expanded(const glia_graph *model, int64_t batch, glia_error *error) {
+    glia_graph *g = NULL;
+    for (bool again = true; again;) {
+        again = false;
+        glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &again, g ? 0 : batch, false, error);
+        glia_graph_free(g);
+        if (!next) return NULL;
+        g = next;
+    }
+    return g;
+}
+
+static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
+    walker *w = context;
+    int64_t *inner = &w->inner[n->id];
+    if (!w->position) w->position = glia_input(to, "position", GLIA_I32, GLIA_SCALAR);
+    if (n == w->input) {
+        *inner = suffix(n->shape, 1);
+        return glia_input(to, "tokens", n->dtype, resized(w, n->shape, *inner));
+    }
+    bool of_time = false;
+    for (int i = 0; i < n->n_in; i++) of_time = of_time || w->inner[n->in[i]->id];
+    if (!of_time) return NULL;
+    rule make = rule_of(n->op);
+    glia_tensor y = make ? make(w, to, n, in, inner) : NULL;
+    if (y) return y;
+    w->stuck = n;
+    return glia_graph_fail(to, GLIA_E_UNSUPPORTED,
+                           "the model cannot be run token by token: %s%s%s%s mixes different times", n->op->name,
+                           n->label ? " (\"" : "", n->label ? n->label : "", n->label ? "\")" : "");
+}
+
+/* The model's first input and output alone. */
+static glia_graph *excerpt(const glia_graph *model, const glia_node *output, int64_t batch, glia_error *error) {
+    glia_graph view = *model;
+    glia_named out = { "scores", (glia_node *)output };
+    view.outputs = &out;
+    view.n_outputs = 1;
+    view.n_updates = 0;
+    return expanded(&view, batch, error);
+}
+
+glia_graph *glia_incremental(const glia_graph *model, const glia_node *input, const glia_node *output,
+                             glia_incremental_opts opts, glia_error *error) {
+    if (input->shape.rank < 2 || input->shape.dim[0] != GLIA_BATCH || output->shape.rank < 3 ||
+        output->shape.dim[0] != GLIA_BATCH || output->shape.dim[1] != input->shape.dim[1]) {
+        glia_fail(error, GLIA_E_SHAPE,
+                  "a model that writes sequences has an input (N, T, ...) and an output (N, T, V)");
+        return NULL;
+    }
+    glia_graph *whole = excerpt(model, output, opts.sequences, error);
+    if (!whole) return NULL;
+    walker w = { .whole = input->shape.dim[1], .steps = opts.steps };
+    w.inner = calloc((size_t)whole->n_nodes + 1, sizeof *w.inner);
+    w.input = glia_graph_find_leaf(whole, glia_leaf_of(input)->name);
+    glia_graph *g = NULL;
+    if (!w.inner)
+        glia_fail_nomem(error);
+    else if (!w.input)
+        glia_fail(error, GLIA_E_SHAPE, "the model's output does not depend on its input");
+    else
+        g = glia_graph_rewrite(whole, step, &w, 0, false, error);
+    if (g && !is_whole_axis(&w, whole->outputs[0].node->shape, w.inner[whole->outputs[0].node->id])) {
+        glia_fail(error, GLIA_E_SHAPE, "the second axis of the model's output is not that of its input");
+        glia_graph_free(g);
+        g = NULL;
+    }
+    free(w.inner);
+    glia_graph_free(whole);
+    return g;
+}

@@ -1,0 +1,270 @@
+/* test_generate.c - sampling, beam search, and models run token by token. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "glia/generate.h"
+
+/* ---- sampling ------------------------------------------------------------------------------- */
+
+static int32_t sample(glia_sampling how, const float *scores, int64_t vocabulary, const int32_t *past, int64_t n) {
+    glia_error error = { 0 };
+    glia_sampler *s = glia_sampler_create(vocabulary, how, &error);
+    if (!s) fail_msg("%s", error.message);
+    int32_t token = -1;
+    if (glia_sampler_next(s, scores, past, n, &token, &error) != GLIA_OK) fail_msg("%s", error.message);
+    glia_sampler_free(s);
+    return token;
+}
+
+/* How often each of `vocabulary` tokens comes in `draws` draws, which differ by how many tokens have come. */
+static void count_draws(glia_sampling how, const float *scores, int64_t vocabulary, int draws, int *counts) {
+    glia_sampler *s = glia_sampler_create(vocabulary, how, NULL);
+    int32_t *past = calloc((size_t)draws + 1, sizeof *past), token;
+    memset(past, -1, (size_t)draws * sizeof *past); /* none that there is */
+    memset(counts, 0, (size_t)vocabulary * sizeof *counts);
+    for (int i = 0; i < draws; i++) {
+        assert_int_equal(glia_sampler_next(s, scores, past, i, &token, NULL), GLIA_OK);
+        assert_in_range(token, 0, vocabulary - 1);
+        counts[token]++;
+    }
+    free(past);
+    glia_sampler_free(s);
+}
+
+static void shares_are(const int *counts, const double *shares, int n, int draws) {
+    for (int i = 0; i < n; i++) {
+        double expected = shares[i] * draws, deviation = sqrt(expected * (1 - shares[i])) + 1e-9;
+        if (fabs(counts[i] - expected) > 5 * deviation)
+            fail_msg("token %d: %d draws, not about %g", i, counts[i], expected);
+    }
+}
+
+static const float five[5] = { 1.0986123F /* log 3 */, 0, 0.69314718F /* log 2 */, -INFINITY, 1.3862944F /* log 4 */ };
+
+static void test_draws_follow_probabilities(void **state) {
+    (void)state;
+    int counts[5];
+    count_draws((glia_sampling){ .seed = 1 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 0.3, 0.1, 0.2, 0, 0.4 }, 5, 20000);
+    /* temperature 1/2 squares the odds: 9 1 4 16 */
+    count_draws((glia_sampling){ .temperature = 0.5, .seed = 2 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 9.0 / 30, 1.0 / 30, 4.0 / 30, 0, 16.0 / 30 }, 5, 20000);
+}
+
+static void test_only_some_remain(void **state) {
+    (void)state;
+    int counts[5];
+    count_draws((glia_sampling){ .top_k = 2 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 3.0 / 7, 0, 0, 0, 4.0 / 7 }, 5, 20000);
+    /* 0.4 + 0.3 do not make 0.75; 0.4 + 0.3 + 0.2 do */
+    count_draws((glia_sampling){ .top_p = 0.75 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 3.0 / 9, 0, 2.0 / 9, 0, 4.0 / 9 }, 5, 20000);
+    count_draws((glia_sampling){ .top_p = 0.65 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 3.0 / 7, 0, 0, 0, 4.0 / 7 }, 5, 20000);
+    count_draws((glia_sampling){ .top_p = 1e-9 }, five, 5, 100, counts);
+    assert_int_equal(counts[4], 100);
+    /* top_p is a share of what top_k has left: 4/7 are enough for 0.5 */
+    count_draws((glia_sampling){ .top_k = 2, .top_p = 0.5 }, five, 5, 100, counts);
+    assert_int_equal(counts[4], 100);
+    count_draws((glia_sampling){ .min_p = 0.49 }, five, 5, 20000, counts); /* of 4: 3 4 and 2 */
+    shares_are(counts, (double[]){ 3.0 / 9, 0, 2.0 / 9, 0, 4.0 / 9 }, 5, 20000);
+    count_draws((glia_sampling){ .min_p = 0.51 }, five, 5, 20000, counts);
+    shares_are(counts, (double[]){ 3.0 / 7, 0, 0, 0, 4.0 / 7 }, 5, 20000);
+}
+
+static void test_greedy_takes_the_first_highest(void **state) {
+    (void)state;
+    const float scores[6] = { -3, 2, 5, 5, -1, 4 };
+    assert_int_equal(sample((glia_sampling){ .greedy = true, .temperature = 9, .top_k = 1 }, scores, 6, NULL, 0), 2);
+    assert_int_equal(sample((glia_sampling){ .top_k = 1 }, scores, 6, NULL, 0), 2);
+}
+
+static void test_what_has_come_is_less_likely(void **state) {
+    (void)state;
+    const float scores[4] = { 4, 3, -1, -1.5F };
+    const int32_t past[4] = { 0, 0, 1, 2 };
+    glia_sampling how = { .repetition_penalty = 2, .greedy = true };
+    assert_int_equal(sample(how, scores, 4, past, 2), 1); /* 4 becomes 2, once */
+    assert_int_equal(sample(how, scores, 4, past, 3), 0); /* 2, 1.5 */
+    const float low[2] = { -1, -1.5F };
+    const int32_t zero = 0;
+    assert_int_equal(sample(how, low, 2, &zero, 1), 1); /* -1 becomes -2 */
+}
+
+static void test_same_seed_same_draw(void **state) {
+    (void)state;
+    float flat[1000] = { 0 };
+    int32_t past[8] = { 0 };
+    int differ = 0;
+    for (int i = 0; i < 8; i++) {
+        int32_t a = sample((glia_sampling){ .seed = 5 }, flat, 1000, past, i);
+        assert_int_equal(a, sample((glia_sampling){ .seed = 5 }, flat, 1000, past, i));
+        differ += a != sample((glia_sampling){ .seed = 6 }, flat, 1000, past, i);
+    }
+    assert_true(differ >= 7);
+}
+
+static void test_sampling_that_makes_no_sense(void **state) {
+    (void)state;
+    const struct {
+        glia_sampling how;
+        const char *says;
+    } rows[] = { { { .temperature = -1 }, "temperature" },
+                 { { .top_p = 1.5 }, "top_p" },
+                 { { .top_p = NAN }, "top_p" },
+                 { { .top_k = -2 }, "top_k" },
+                 { { .min_p = 2 }, "min_p" },
+                 { { .repetition_penalty = -1 }, "repetition_penalty" },
+                 { { .temperature = INFINITY }, "temperature" } };
+    glia_error error;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_null(glia_sampler_create(4, rows[i].how, &error));
+        assert_int_equal(error.status, GLIA_E_ARGUMENT);
+        assert_non_null(strstr(error.message, rows[i].says));
+    }
+    glia_sampler *s = glia_sampler_create(2, (glia_sampling){ 0 }, NULL);
+    int32_t token;
+    assert_int_equal(glia_sampler_next(s, (float[]){ NAN, 1 }, NULL, 0, &token, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_sampler_next(s, (float[]){ -INFINITY, -INFINITY }, NULL, 0, &token, &error), GLIA_E_ARGUMENT);
+    glia_sampler_free(s);
+}
+
+/* ---- beam search ------------------------------------------------------------------------------ */
+
+enum { WORDS = 5, END = 4, LONGEST = 6 };
+
+/* A language with a memory of two tokens. */
+static void language(const int32_t *tokens, int64_t length, float *scores) {
+    int32_t last = tokens[length - 1], before = length > 1 ? tokens[length - 2] : 0;
+    for (int v = 0; v < WORDS; v++)
+        scores[v] = (float)sin(1.7 * last + 3.1 * before + 2.3 * v + 0.9 * (double)v * v) * 2 - (v == END ? 0.5F : 0);
+}
+
+static glia_status next_scores(const int32_t *tokens, int n, int64_t length, const int *parents, float *scores,
+                               void *context, glia_error *error) {
+    (void)error;
+    int *calls = context;
+    assert_int_equal(parents == NULL, *calls == 0);
+    for (int i = 0; i < n; i++) {
+        if (parents) assert_in_range(parents[i], 0, 1000);
+        language(tokens + i * length, length, scores + i * WORDS);
+    }
+    ++*calls;
+    return GLIA_OK;
+}
+
+static double log_probability(const int32_t *tokens, int64_t begin, int64_t n) {
+    double sum = 0;
+    for (int64_t i = begin; i < n; i++) {
+        float scores[WORDS];
+        double total = 0;
+        language(tokens, i, scores);
+        for (int v = 0; v < WORDS; v++) total += exp(scores[v]);
+        sum += scores[tokens[i]] - log(total);
+    }
+    return sum;
+}
+
+/* The best of all sequences that end, by trying every one; those cut off at LONGEST count as they are. */
+static void best_of_all(int32_t *tokens, int64_t n, double penalty, double *best, int32_t *found, int64_t *length) {
+    int64_t more = n - 1;
+    if (more > 0 && (tokens[n - 1] == END || more == LONGEST)) {
+        double score = log_probability(tokens, 1, n) / pow((5 + (double)more) / 6, penalty);
+        if (score > *best) *best = score, *length = more, memcpy(found, tokens + 1, (size_t)more * sizeof *found);
+        return;
+    }
+    for (int32_t v = 0; v < WORDS; v++) {
+        tokens[n] = v;
+        best_of_all(tokens, n + 1, penalty, best, found, length);
+    }
+}
+
+static void test_wide_beams_find_the_best(void **state) {
+    (void)state;
+    for (int32_t first = 0; first < 4; first++) {
+        for (double penalty = 0; penalty < 1.5; penalty += 0.6) {
+            int32_t tokens[LONGEST + 2] = { first }, best[LONGEST + 1] = { 0 };
+            double score = -INFINITY;
+            int64_t n = 0;
+            best_of_all(tokens, 1, penalty, &score, best, &n);
+            glia_hypothesis found[1000];
+            int n_found = 0, calls = 0;
+            glia_beam_opts opts = {
+                .vocabulary = WORDS, .beams = 1000, .length = LONGEST, .end = END, .length_penalty = penalty
+            };
+            assert_int_equal(glia_beam_search(next_scores, &calls, &first, 1, opts, found, &n_found, NULL), GLIA_OK);
+            assert_true(n_found > 100);
+            assert_int_equal(found[0].n, n);
+            assert_memory_equal(found[0].tokens, best, (size_t)n * sizeof *best);
+            assert_true(fabs(found[0].score - score) < 1e-5);
+            for (int i = 1; i < n_found; i++) assert_true(found[i].score <= found[i - 1].score);
+            for (int i = 0; i < n_found; i++) free(found[i].tokens);
+        }
+    }
+}
+
+static void test_one_beam_is_greedy(void **state) {
+    (void)state;
+    int32_t begin[2] = { 3, 1 }, tokens[16] = { 3, 1 };
+    glia_hypothesis found[1];
+    int n_found = 0, calls = 0;
+    glia_beam_opts opts = { .vocabulary = WORDS, .beams = 1, .length = 8, .end = -1 };
+    assert_int_equal(glia_beam_search(next_scores, &calls, begin, 2, opts, found, &n_found, NULL), GLIA_OK);
+    assert_int_equal(n_found, 1);
+    assert_int_equal(found[0].n, 8);
+    for (int i = 2; i < 10; i++) {
+        float scores[WORDS];
+        language(tokens, i, scores);
+        int best = 0;
+        for (int v = 1; v < WORDS; v++) best = scores[v] > scores[best] ? v : best;
+        tokens[i] = best;
+        assert_int_equal(found[0].tokens[i - 2], best);
+    }
+    assert_true(fabs(found[0].log_probability - log_probability(tokens, 2, 10)) < 1e-5);
+    free(found[0].tokens);
+}
+
+static glia_status refuses(const int32_t *tokens, int n, int64_t length, const int *parents, float *scores,
+                           void *context, glia_error *error) {
+    (void)tokens, (void)n, (void)parents, (void)error;
+    for (int v = 0; v < WORDS * n; v++) scores[v] = length < 3 ? (float)v : NAN;
+    return length < 3 || !context ? GLIA_OK : GLIA_E_INTERRUPTED;
+}
+
+static void test_search_that_fails(void **state) {
+    (void)state;
+    glia_hypothesis found[4];
+    int32_t begin = 0;
+    int n = 7, yes = 1;
+    glia_error error;
+    glia_beam_opts opts = { .vocabulary = WORDS, .end = END };
+    assert_int_equal(glia_beam_search(refuses, NULL, &begin, 1, opts, found, &n, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(n, 0);
+    assert_int_equal(glia_beam_search(refuses, &yes, &begin, 1, opts, found, &n, &error), GLIA_E_INTERRUPTED);
+    assert_int_equal(glia_beam_search(refuses, NULL, &begin, 0, opts, found, &n, &error), GLIA_E_ARGUMENT);
+    opts.length_penalty = -1;
+    assert_int_equal(glia_beam_search(refuses, NULL, &begin, 1, opts, found, &n, &error), GLIA_E_ARGUMENT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_draws_follow_probabilities),
+        cmocka_unit_test(test_only_some_remain),
+        cmocka_unit_test(test_greedy_takes_the_first_highest),
+        cmocka_unit_test(test_what_has_come_is_less_likely),
+        cmocka_unit_test(test_same_seed_same_draw),
+        cmocka_unit_test(test_sampling_that_makes_no_sense),
+        cmocka_unit_test(test_wide_beams_find_the_best),
+        cmocka_unit_test(test_one_beam_is_greedy),
+        cmocka_unit_test(test_search_that_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -413,6 +413,48 @@ static void planned_bytes_are_used_bytes(void **state) {
     glia_graph_free(g);
 }
 
+/* A slice that is one piece of memory on a boundary is a view: no launch, no memory of its own. One that is not, or that
+ * would let a leaf out, is copied. */
+static void pieces_are_views(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(6, 32));
+    glia_tensor old = glia_state(g, "old", GLIA_F32, GLIA_SHAPE(2, 32), (glia_init){ 0 });
+    glia_tensor y = glia_matmul(x, glia_like(glia_broadcast(glia_scalar(g, GLIA_F32, 0), GLIA_SHAPE(32, 32)), 1));
+    glia_tensor rows = glia_slice(y, GLIA_SHAPE(2, 0), GLIA_SHAPE(4, 32), GLIA_SCALAR);
+    glia_tensor one = glia_slice(y, GLIA_SHAPE(5, 16), GLIA_SHAPE(6, 32), GLIA_SCALAR);
+    glia_tensor odd = glia_slice(y, GLIA_SHAPE(5, 3), GLIA_SHAPE(6, 32), GLIA_SCALAR);
+    glia_tensor columns = glia_slice(y, GLIA_SHAPE(0, 16), GLIA_SHAPE(6, 32), GLIA_SCALAR);
+    glia_tensor row = glia_slice(old, GLIA_SHAPE(1, 0), GLIA_SHAPE(2, 32), GLIA_SCALAR);
+    glia_update(old, rows, NULL);
+    glia_tensor out[] = { rows, one, odd, columns, row, glia_reshape(rows, GLIA_SHAPE(64)), y };
+    glia_error error;
+    glia_backend *b = open_backend("cpu");
+    glia_store *store = glia_store_create(g, 0, &error);
+    glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = out, .n_outputs = 7, .mode = GLIA_TRAIN });
+    glia_session *s = glia_session_create(p, store, &error);
+    assert_non_null(s);
+    const char *base = glia_session_output(s, 6).data;
+    const size_t behind[] = { 64, 5 * 32 + 16 };
+    for (int i = 0; i < 2; i++) assert_ptr_equal(glia_session_output(s, i).data, base + behind[i] * sizeof(float));
+    assert_ptr_equal(glia_session_output(s, 5).data, base + 64 * sizeof(float));
+    for (int i = 2; i < 5; i++) assert_int_equal(p->schedule.behind[p->graph->outputs[i].node->id], 0);
+    for (int i = 2; i < 5; i++)
+        assert_ptr_equal(p->schedule.root[p->graph->outputs[i].node->id], p->graph->outputs[i].node);
+    float *in = glia_session_input(s, "x", NULL);
+    for (int i = 0; i < 6 * 32; i++) in[i] = (float)(i / 32);
+    for (int run = 0; run < 2; run++) {
+        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+        const float expected[] = { 64, 160, 160, 0, run ? 96 : 0 };
+        for (int i = 0; i < 5; i++) assert_true(*(const float *)glia_session_output(s, i).data == expected[i]);
+    }
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_store_free(store);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
 /* ---- updates --------------------------------------------------------------------------------------------- */
 
 static double store_value(const glia_store *store, const char *name) {
@@ -499,6 +541,7 @@ int main(void) {
         cmocka_unit_test(a_loss_takes_one_walk),
         cmocka_unit_test(layer_norm_takes_two_walks),
         cmocka_unit_test(living_values_never_overlap),
+        cmocka_unit_test(pieces_are_views),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),
         cmocka_unit_test(figures_of_a_program),

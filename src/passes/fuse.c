@@ -45,6 +45,8 @@ typedef struct builder {
     int n_groups;
     int *group_of, *next;
     glia_node **root;
+    size_t *behind;
+    bool *alias; /* by id: its bytes are part of another value's */
     bool *fixed;
     bool *in_place_broadcast; /* by id: read by elementwise nodes only, never materialised */
     bool *fusable, *wanted;
@@ -86,10 +88,49 @@ static glia_node *source(const builder *b, const glia_node *operand) {
 
 /* ---- facts about nodes ---------------------------------------------------------------------- */
 
-static void find_roots(builder *b) {
+/* Is the slice one piece of its input's memory? Then it begins so many bytes behind it. */
+static bool is_piece(const glia_node *n, size_t *behind) {
+    const glia_slice_attrs *a = n->attrs;
+    const glia_shape from = n->in[0]->shape;
+    int64_t stride[GLIA_MAX_RANK];
+    glia_shape_strides(from, stride);
+    bool whole = true; /* the axes behind this one */
+    *behind = 0;
+    for (int i = from.rank - 1; i >= 0; i--) {
+        if (n->shape.dim[i] > 1 && (!whole || a->step.dim[i] != 1)) return false;
+        whole = whole && n->shape.dim[i] == from.dim[i];
+        *behind += (size_t)(a->start.dim[i] * stride[i]) * glia_dtype_size(n->dtype);
+    }
+    return true;
+}
+
+/* keeps[id]: an output of the graph or a new value of a leaf, or such a one is made of its bytes. */
+static void find_keeps(const builder *b, bool *keeps) {
+    const glia_graph *g = b->graph;
+    for (int i = 0; i < g->n_outputs; i++) keeps[g->outputs[i].node->id] = true;
+    for (int i = 0; i < g->n_updates; i++) keeps[g->updates[i].value->id] = true;
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        const glia_node *n = g->nodes[i];
+        const bool passes_on = (n->op->flags & GLIA_OP_ALIAS) || n->op == &glia_op_slice;
+        if (passes_on && keeps[i]) keeps[n->in[0]->id] = true;
+    }
+}
+
+/* A slice that is one piece of memory, on a boundary that kernels like, is where it is: a view. What leaves the program
+ * must not be part of a leaf, which may change under it. */
+static bool is_view(const builder *b, const glia_node *n, const bool *keeps, size_t *behind) {
+    if (n->op != &glia_op_slice || !is_piece(n, behind) || *behind % GLIA_ALIGN) return false;
+    const glia_node *root = b->root[n->in[0]->id];
+    return !keeps[n->id] || !(root->op->flags & GLIA_OP_LEAF);
+}
+
+static void find_roots(builder *b, const bool *keeps) {
     for (int i = 0; i < b->graph->n_nodes; i++) {
         glia_node *n = b->graph->nodes[i];
-        b->root[i] = n->op->flags & GLIA_OP_ALIAS ? b->root[n->in[0]->id] : n;
+        size_t behind = 0;
+        b->alias[i] = (n->op->flags & GLIA_OP_ALIAS) || is_view(b, n, keeps, &behind);
+        b->root[i] = b->alias[i] ? b->root[n->in[0]->id] : n;
+        b->behind[i] = b->alias[i] ? b->behind[n->in[0]->id] + behind : 0;
         b->fusable[i] = is_fusable(b, n);
         b->group_of[i] = b->next[i] = -1;
     }
@@ -285,7 +326,7 @@ static void place_reduction(builder *b, const glia_node *n) {
 }
 
 static void place(builder *b, const glia_node *n) {
-    if ((n->op->flags & (GLIA_OP_LEAF | GLIA_OP_ALIAS)) || b->in_place_broadcast[n->id]) return;
+    if ((n->op->flags & GLIA_OP_LEAF) || b->alias[n->id] || b->in_place_broadcast[n->id]) return;
     if (b->fusable[n->id]) {
         place_elementwise(b, n);
     } else if (is_reduction(b, n)) {
@@ -372,16 +413,19 @@ static bool builder_create(builder *b, glia_schedule *s) {
     b->wanted = calloc(n, sizeof(bool));
     s->group_of = b->group_of = calloc(n, sizeof *b->group_of);
     s->root = b->root = calloc(n, sizeof(glia_node *));
+    s->behind = b->behind = calloc(n, sizeof *b->behind);
+    b->alias = calloc(n, sizeof(bool));
     s->in_place = calloc((size_t)b->graph->n_updates + 1, sizeof(bool));
     s->fixed = b->fixed = calloc(n, sizeof(bool));
     return b->groups && b->next && b->stack && b->in_place_broadcast && b->fusable && b->stays_out && b->wanted &&
-           b->group_of && b->root && s->in_place && b->fixed;
+           b->group_of && b->root && b->behind && b->alias && s->in_place && b->fixed;
 }
 
 static void builder_free(builder *b) {
     free(b->groups);
     free(b->next);
     free(b->stack);
+    free(b->alias);
     free(b->in_place_broadcast);
     free(b->fusable);
     free(b->stays_out);
@@ -389,7 +433,9 @@ static void builder_free(builder *b) {
 }
 
 static bool build(builder *b, glia_schedule *s) {
-    find_roots(b);
+    find_keeps(b, b->wanted);
+    find_roots(b, b->wanted);
+    for (int i = 0; i < b->graph->n_nodes; i++) b->wanted[i] = false;
     find_broadcasts(b);
     find_loop_work(b);
     for (int i = 0; i < b->graph->n_nodes; i++) place(b, b->graph->nodes[i]);
@@ -426,6 +472,7 @@ void glia_schedule_free(glia_schedule *s) {
     free(s->groups);
     free(s->group_of);
     free(s->root);
+    free(s->behind);
     free(s->in_place);
     free(s->fixed);
     glia_arena_free(&s->arena);

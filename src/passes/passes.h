@@ -43,8 +43,9 @@ typedef struct glia_schedule {
     const glia_graph *graph;
     glia_group *groups; /* in the order in which they run, once scheduled */
     int n_groups;
-    int *group_of;      /* by node id: the group that computes it; -1: leaves, aliases, broadcasts and constants in place */
-    glia_node **root;   /* by node id: the node whose bytes these are, through aliases */
+    int *group_of;      /* by node id: the group that computes it; -1: leaves, aliases, views, broadcasts and constants in place */
+    glia_node **root;   /* by node id: the node whose bytes these are, through aliases and views */
+    size_t *behind;     /* by node id: so many bytes behind the root's first one */
     bool *in_place;     /* by index in graph->updates: the new value may be written over the leaf */
     bool *fixed;        /* by node id: glia_find_fixed()'s answer if the program is frozen, else false */
     int n_once;         /* the first groups compute fixed values: a session runs them once */
@@ -70,7 +71,7 @@ typedef enum glia_place_kind {
     GLIA_PLACE_NONE,       /* not materialised */
     GLIA_PLACE_ACTIVATION, /* offset into the session's activations */
     GLIA_PLACE_CONSTANT,   /* offset into the program's constants */
-    GLIA_PLACE_LEAF        /* in the store, under the name of `leaf` */
+    GLIA_PLACE_LEAF        /* offset into the store's tensor with the name of `leaf` */
 } glia_place_kind;
 
 typedef struct glia_place {

@@ -218,12 +218,13 @@ static bool place_kept(planner *p) {
     return true;
 }
 
-/* Aliases lie where their roots lie. */
+/* Aliases lie where their roots lie, views within them. */
 static void place_aliases(planner *p) {
     for (int i = 0; i < p->s->graph->n_nodes; i++) {
         const glia_node *root = p->s->root[i];
         if (p->block_of[root->id] >= 0) p->plan->place[root->id].offset = p->blocks[p->block_of[root->id]].offset;
         p->plan->place[i] = p->plan->place[root->id];
+        p->plan->place[i].offset += p->s->behind[i];
     }
 }
 

@@ -133,6 +133,8 @@ static bool try_in_place(const glia_schedule *s, const glia_backend *backend, in
     const glia_node *value = s->root[change->value->id];
     int writer = s->group_of[value->id];
     if (writer < 0) return false;
+    if (glia_shape_count(value->shape) != glia_shape_count(change->leaf->shape))
+        return false; /* a view: there is more to the value than the leaf has room for */
     for (int v = 0; v < s->graph->n_updates; v++) {
         if (v != u && s->root[s->graph->updates[v].value->id] == value)
             return false; /* one place cannot be two leaves */

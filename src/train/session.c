@@ -62,6 +62,7 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
         glia_status status = leaf_address(store, place->leaf, &s->address[i], error);
         if (status != GLIA_OK) return status;
         if (glia_is_random_state(place->leaf)) s->rng = s->address[i];
+        s->address[i] = (char *)s->address[i] + place->offset;
     }
     for (int u = 0; u < p->graph->n_updates;
          u++) { /* a leaf that is only written has no node in the graph's reading order */

@@ -77,7 +77,7 @@ typedef struct glia_sample_input {
     bool constant;    /* no gradient is checked in this input */
 } glia_sample_input;
 
-enum { GLIA_SAMPLE_INPUTS = 6 };
+enum { GLIA_SAMPLE_INPUTS = 8 };
 
 /* GLIA_SHAPE for static tables. */
 #define GLIA_DIMS(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
@@ -113,6 +113,10 @@ struct glia_op {
 
     /* The composite in terms of simpler ops, on these inputs, in the inputs' graph. mode matters for MODAL ops. */
     glia_tensor (*expand)(const glia_node *node, const glia_tensor *in, glia_mode mode);
+
+    /* A composite on the same inputs with the same attributes, a vector that begins with this one's value, a vector too,
+     * and goes on with what a gradient needs: where a program needs both, it computes that one alone. NULL: none. */
+    const glia_op *saves;
 
     /* Multiplications and additions, for programs' figures; NULL: not counted. */
     double (*flops)(const glia_node *node);

@@ -88,6 +88,15 @@ static void fill(draw d, glia_rng rng, glia_dtype dtype, char *data, int64_t cou
     }
 }
 
+/* The value from element low n to element high n, 0 elsewhere. */
+static void fill_part(const glia_leaf *leaf, char *data, int64_t n) {
+    const double from = leaf->low * (double)n, to = leaf->high * (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        const double value = (double)i >= from && (double)i < to ? leaf->value : 0;
+        glia_from_double(leaf->dtype, &value, data + (size_t)i * glia_dtype_size(leaf->dtype), 1);
+    }
+}
+
 /* ---- orthogonal ----------------------------------------------------------------------------- */
 
 static double dot(const double *a, const double *b, int64_t n) {
@@ -140,13 +149,17 @@ glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t see
     if (!glia_shape_valid(shape) || glia_shape_symbolic(shape)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: a parameter or state needs a fixed shape", leaf->name);
     }
-    if (leaf->init < GLIA_INIT_DEFAULT || leaf->init > GLIA_INIT_SEED) {
+    if (leaf->init < GLIA_INIT_DEFAULT || leaf->init > GLIA_INIT_PART) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no initialiser %lld", leaf->name, (long long)leaf->init);
     }
     glia_init_kind kind = (glia_init_kind)leaf->init;
     if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
     glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(leaf->name, strlen(leaf->name), 0) };
     if (kind == GLIA_INIT_ORTHOGONAL) return fill_orthogonal(leaf, shape, rng, data, error);
+    if (kind == GLIA_INIT_PART) {
+        fill_part(leaf, data, glia_shape_count(shape));
+        return GLIA_OK;
+    }
     fill(draw_of(leaf, kind, shape), rng, leaf->dtype, data, glia_shape_count(shape));
     if (kind == GLIA_INIT_SEED) {
         double low = (double)(seed & (((uint64_t)1 << 53) - 1));

@@ -3,7 +3,8 @@
  * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it; modal
  * ones (dropout, batch norm) always, since what they are depends on the mode. Expansions may hold composites again, so
  * the rewriting is repeated until none is left. Stopped gradients have done their work once differentiation is over and
- * vanish. Last, outputs and new values that are themselves leaves become copies: an update must not change what it reads.
+ * vanish. What is also the beginning of a value that the program computes for a gradient (glia_op.saves) is taken from
+ * there. Last, outputs and new values that are themselves leaves become copies: an update must not change what it reads.
  */
 #include "ops/ops.h"
 #include "passes/passes.h"
@@ -24,6 +25,33 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
         return NULL;
     c->again = true;
     return node->op->expand(node, in, c->mode);
+}
+
+/* Does the graph have the op that `node` is the beginning of, on the same inputs? */
+static bool is_saved(const glia_node *node) {
+    const glia_graph *g = node->graph;
+    for (int id = node->id + 1; id < g->n_nodes; id++) {
+        const glia_node *n = g->nodes[id];
+        if (n->op != node->op->saves || n->n_in != node->n_in || !glia_attrs_equal(n->op, n->attrs, node->attrs)) continue;
+        bool same = true;
+        for (int i = 0; i < n->n_in; i++) same &= n->in[i] == node->in[i];
+        if (same) return true;
+    }
+    return false;
+}
+
+static glia_tensor share(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
+    (void)user;
+    if (!node->op->saves || !is_saved(node)) return NULL;
+    glia_tensor whole = glia_node_create(to, node->op->saves, in, node->n_in, node->attrs);
+    return glia_slice(whole, GLIA_SHAPE(0), node->shape, GLIA_SCALAR);
+}
+
+static bool has_saving(const glia_graph *g) {
+    for (int id = 0; id < g->n_nodes; id++) {
+        if (g->nodes[id]->op->saves) return true;
+    }
+    return false;
 }
 
 /* The node itself, or a copy of it if it only stands for a leaf's bytes. */
@@ -57,6 +85,12 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
             glia_graph_free(lowered);
             return NULL;
         }
+    }
+    if (has_saving(lowered)) {
+        glia_graph *shared = glia_graph_rewrite(lowered, share, NULL, 0, false, error);
+        glia_graph_free(lowered);
+        if (!shared) return NULL;
+        lowered = shared;
     }
     detach_leaves(lowered);
     if (glia_graph_check(lowered, error) != GLIA_OK) {

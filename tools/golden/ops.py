@@ -275,6 +275,7 @@ def batch_norm_dscale(x, dy, mean, var, mode, **a):
     return gradient(scaled, mean.shape, dy)
 
 
+<<<<<<< HEAD
 # ---- attention ----------------------------------------------------------------------------------
 
 APART, QKV, KV = range(3)
@@ -376,6 +377,80 @@ def attention_grad(*inputs, of_bias, **a):
     if of_bias:
         return options["bias"].grad
     return packed[0].grad if n == 1 else torch.cat([x.grad.flatten() for x in packed])
+=======
+# ---- recurrent cells ------------------------------------------------------------------------------
+# PyTorch's modules where they have the cell, with the identity as kernel for z; packed sequences for lengths. Backwards
+# is forwards on sequences turned round. What PyTorch does not have is computed step by step, from the papers.
+
+LSTM, GRU, GRU_BEFORE, TANH, RELU = range(5)
+
+
+def turned(x, lengths):
+    """Each sample's valid steps in the opposite order; x (T, N, ...)."""
+    y = x.clone()
+    for n, length in enumerate(lengths):
+        y[:length, n] = x[:length, n].flip(0)
+    return y
+
+
+def by_module(cell, z, kernel, h, c, bias, projection, lengths):
+    width, outputs, units = z.shape[2], kernel.shape[1], kernel.shape[0] // (4, 3, 3, 1, 1)[cell]
+    kind = {LSTM: torch.nn.LSTM, GRU: torch.nn.GRU}.get(cell, torch.nn.RNN)
+    more = {"proj_size": outputs} if projection is not None else {}
+    if cell == RELU:
+        more["nonlinearity"] = "relu"
+    net = kind(width, units, **more)
+    values = {"weight_ih_l0": torch.eye(width), "weight_hh_l0": kernel, "bias_ih_l0": torch.zeros(width),
+              "bias_hh_l0": torch.zeros(width), "weight_hr_l0": projection}
+    if bias is not None:
+        values["bias_hh_l0"][2 * units:] = bias
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            parameter.copy_(values[name])
+        packed = torch.nn.utils.rnn.pack_padded_sequence(z, lengths, enforce_sorted=False)
+        state = (h[None], c[None]) if cell == LSTM else h[None]
+        y, last = net(packed, state)
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, total_length=z.shape[0])
+    return (y, last[0][0], last[1][0]) if cell == LSTM else (y, last[0], None)
+
+
+def by_step(cell, z, kernel, h, c, peephole):
+    """LSTM with peepholes (Gers et al. 2002, equations 1 to 6), GRU of Cho et al. 2014 (equations 5 to 8)."""
+    ys, s = [], torch.sigmoid
+    for x in z:
+        if cell == LSTM:
+            a = [x_part + h @ u.T for x_part, u in zip(x.chunk(4, 1), kernel.chunk(4))]
+            i, f = s(a[0] + peephole[0] * c), s(a[1] + peephole[1] * c)
+            c = f * c + i * torch.tanh(a[2])
+            h = s(a[3] + peephole[2] * c) * torch.tanh(c)
+        else:
+            (xr, xz, xn), (ur, uz, un) = x.chunk(3, 1), kernel.chunk(3)
+            r, keep = s(xr + h @ ur.T), s(xz + h @ uz.T)
+            h = keep * h + (1 - keep) * torch.tanh(xn + (r * h) @ un.T)
+        ys.append(h)
+    return torch.stack(ys), h, c
+
+
+@op
+def recurrent(z, kernel, *options, cell, steps, reverse, sequence, last, initial, bias, peephole, projection, lengths):
+    samples, rest = z.shape[1], list(options)
+    take = lambda there: rest.pop(0) if there else None
+    units, outputs = kernel.shape[0] // (4, 3, 3, 1, 1)[cell], kernel.shape[1]
+    h, c = take(initial), take(initial and cell == LSTM)
+    bias, peephole, projection, lengths = take(bias), take(peephole), take(projection), take(lengths)
+    h = torch.zeros(samples, outputs) if h is None else h
+    c = torch.zeros(samples, units) if c is None else c
+    lengths = torch.full((samples,), steps) if lengths is None else lengths.long()
+    if reverse:
+        z = turned(z, lengths)
+    if peephole is not None or cell == GRU_BEFORE:
+        y, h, c = by_step(cell, z, kernel, h, c, peephole)
+    else:
+        y, h, c = by_module(cell, z, kernel, h, c, bias, projection, lengths)
+    y = turned(y, lengths) if reverse else y
+    blocks = [y] * sequence + [h] * last + [c] * (last and cell == LSTM)
+    return torch.cat([block.flatten() for block in blocks])
+>>>>>>> ed580c8 (Add recurrent layers: LSTM, GRU and simple cells, by their definition)
 
 
 # ---- losses --------------------------------------------------------------------------------------

@@ -1,0 +1,88 @@
+/* recurrent.h - sequences, a step at a time: loops over time, and recurrent layers.
+ *
+ *   1  layers: simple recurrent nets, LSTM, GRU
+ *
+ * Sequences are (N, T, F): samples, steps, features.
+ */
+#ifndef GLIA_RECURRENT_H
+#define GLIA_RECURRENT_H
+
+#include "glia/glia.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== 1. layers ============================================================================= */
+/* Parameters, for F features, H units, P outputs (H, or the projection) and G gates, in this order from the first row:
+ *
+ *     LSTM   i, f, g, o     input, forget and output gate, candidate g       (PyTorch's order)
+ *     GRU    r, z, n        reset and update gate, candidate n               (PyTorch's order)
+ *     RNN    one
+ *
+ *     NAME/kernel (G H, F)   NAME/recurrent_kernel (G H, P)   NAME/bias (G H)
+ *     NAME/recurrent_bias (H)      GRU with the reset gate after the product: that of n, inside the reset
+ *     NAME/peephole (3, H)         rows i, f, o
+ *     NAME/projection (P, H)
+ *
+ * NAME is followed by /l0, /l1, ... if there are several layers, then by /forward and /backward if there are both
+ * directions. One bias stands for PyTorch's two, which are added up.
+ *
+ * LSTM (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), with x' = W x + b:
+ *     i, f, o = sigmoid(x' + U h)   g = tanh(x' + U h)   c = f c + i g   h = o tanh(c)
+ * GRU (Cho et al. 2014):
+ *     r, z = sigmoid(x' + U h)   n = tanh(x' + r (U h + b'))   h = (1 - z) n + z h
+ *     reset before the product, as in the paper: n = tanh(x' + U (r h))
+ * RNN (Elman 1990):
+ *     h = tanh(x' + U h), or relu of it */
+
+typedef enum glia_merge {
+    GLIA_MERGE_CONCAT, /* forward, then backward: (..., 2 P) */
+    GLIA_MERGE_SUM
+} glia_merge;
+
+enum { GLIA_RECURRENT_LAYERS = 8, GLIA_RECURRENT_STATES = 2 * GLIA_RECURRENT_LAYERS };
+
+/* States (N, P) and, for the LSTM, (N, H), of each layer: l0, l1, ...; with both directions l0 forward, l0 backward,
+ * l1 forward, ... */
+typedef struct glia_recurrent_states {
+    glia_tensor h[GLIA_RECURRENT_STATES], c[GLIA_RECURRENT_STATES];
+} glia_recurrent_states;
+
+typedef struct glia_recurrent_opts {
+    int units;
+    int layers;         /* one on top of the other; 0: 1; at most GLIA_RECURRENT_LAYERS */
+    double dropout;     /* between layers, when training */
+    bool bidirectional; /* both directions; `merge` says how each layer's results become one */
+    glia_merge merge;
+    bool reverse;       /* from the last step to the first; results keep the order of x */
+    bool last_only;     /* the result is the last state (N, P), not the sequence (N, T, P): of either direction its own
+                         * last, that of the backward one the state at the first step */
+    glia_tensor lengths; /* i32 (N), or NULL: steps from lengths[n] on are padding. The state stays there, results are 0,
+                          * the backward direction begins at the last valid step */
+    const glia_recurrent_states *initial; /* NULL, or entries that are NULL: zeros */
+    glia_recurrent_states *last;          /* filled with the states after the last step, unless NULL */
+    bool stateful; /* the states begin where the run before ended: they are states of the graph, "NAME/h" and "NAME/c",
+                    * updated by the group "state" in training programs. x's batch must be fixed; no gradient flows back
+                    * into the run before (truncated back-propagation through time) */
+    bool no_bias;
+    bool peephole;     /* LSTM: Gers et al. 2002, the gates see the cell: i and f the old one, o the new one */
+    int projection;    /* LSTM: Sak et al. 2014, h = P (o tanh(c)) of so many numbers; 0: none */
+    double forget_bias; /* LSTM: the bias of f begins so (Jozefowicz et al. 2015 and Keras: 1); PyTorch: 0 */
+    bool reset_before; /* GRU: the reset gate acts before the product, as Cho et al. 2014 and Keras with
+                        * reset_after=False have it; else after it, as cuDNN, PyTorch and ONNX with
+                        * linear_before_reset=1 */
+    bool relu;         /* RNN */
+    glia_init kernel_init, recurrent_init, bias_init; /* default: Glorot uniform, orthogonal, zeros */
+} glia_recurrent_opts;
+
+/* x (N, T, F) -> (N, T, P), or (N, P); twice as wide with GLIA_MERGE_CONCAT of both directions. */
+GLIA_API glia_tensor glia_lstm(glia_tensor x, const char *name, glia_recurrent_opts opts);
+GLIA_API glia_tensor glia_gru(glia_tensor x, const char *name, glia_recurrent_opts opts);
+GLIA_API glia_tensor glia_rnn(glia_tensor x, const char *name, glia_recurrent_opts opts);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -275,7 +275,6 @@ def batch_norm_dscale(x, dy, mean, var, mode, **a):
     return gradient(scaled, mean.shape, dy)
 
 
-<<<<<<< HEAD
 # ---- attention ----------------------------------------------------------------------------------
 
 APART, QKV, KV = range(3)
@@ -377,7 +376,6 @@ def attention_grad(*inputs, of_bias, **a):
     if of_bias:
         return options["bias"].grad
     return packed[0].grad if n == 1 else torch.cat([x.grad.flatten() for x in packed])
-=======
 # ---- recurrent cells ------------------------------------------------------------------------------
 # PyTorch's modules where they have the cell, with the identity as kernel for z; packed sequences for lengths. Backwards
 # is forwards on sequences turned round. What PyTorch does not have is computed step by step, from the papers.
@@ -450,7 +448,6 @@ def recurrent(z, kernel, *options, cell, steps, reverse, sequence, last, initial
     y = turned(y, lengths) if reverse else y
     blocks = [y] * sequence + [h] * last + [c] * (last and cell == LSTM)
     return torch.cat([block.flatten() for block in blocks])
->>>>>>> ed580c8 (Add recurrent layers: LSTM, GRU and simple cells, by their definition)
 
 
 # ---- losses --------------------------------------------------------------------------------------

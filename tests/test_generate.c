@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "glia/attention.h"
 #include "glia/generate.h"
 
 /* ---- sampling ------------------------------------------------------------------------------- */
@@ -254,6 +255,258 @@ static void test_search_that_fails(void **state) {
     assert_int_equal(glia_beam_search(refuses, NULL, &begin, 1, opts, found, &n, &error), GLIA_E_ARGUMENT);
 }
 
+/* ---- token by token ----------------------------------------------------------------------------- */
+
+enum { VOCABULARY = 11, CONTEXT = 48, WIDTH = 24 };
+
+/* What the tests vary in a small causal Transformer. */
+typedef struct shape_of {
+    int heads, groups, window;
+    bool alibi, mask, apart;
+} shape_of;
+
+static glia_tensor positions(glia_tensor x, const char *name) {
+    glia_shape shape = GLIA_SHAPE(CONTEXT, WIDTH);
+    glia_tensor table = glia_parameter(glia_tensor_graph(x), name, GLIA_F32, shape,
+                                       (glia_init){ .kind = GLIA_INIT_NORMAL, .stddev = 0.3 });
+    return glia_add(x, table);
+}
+
+static glia_tensor block(glia_tensor x, const char *name, shape_of how) {
+    char path[32];
+    const int64_t heads = how.heads, groups = how.groups ? how.groups : heads, size = WIDTH / heads;
+    glia_attention_opts opts = {
+        .heads = how.heads, .groups = how.groups, .causal = true, .window = how.window, .alibi = how.alibi
+    };
+    if (how.mask) { /* every third key is not seen */
+        glia_graph *g = glia_tensor_graph(x);
+        glia_tensor key = glia_iota(g, GLIA_I32, GLIA_SHAPE(CONTEXT, CONTEXT), 1),
+                    row = glia_iota(g, GLIA_I32, GLIA_SHAPE(CONTEXT, CONTEXT), 0);
+        opts.mask = glia_not_equal(glia_sub(key, row), glia_like(key, -3));
+    }
+    snprintf(path, sizeof path, "%s/norm", name);
+    glia_tensor h = glia_layer_norm(x, path, (glia_norm_opts){ 0 });
+    snprintf(path, sizeof path, "%s/qkv", name);
+    h = glia_dense(h, path, (glia_dense_opts){ .units = (int)((heads + 2 * groups) * size) });
+    if (how.apart) {
+        glia_tensor q =
+            glia_slice(h, GLIA_SHAPE(0, 0, 0), GLIA_SHAPE(GLIA_BATCH, CONTEXT, heads * size), (glia_shape){ 0 });
+        glia_tensor k = glia_slice(h, GLIA_SHAPE(0, 0, heads * size),
+                                   GLIA_SHAPE(GLIA_BATCH, CONTEXT, (heads + groups) * size), (glia_shape){ 0 });
+        glia_tensor v = glia_slice(h, GLIA_SHAPE(0, 0, (heads + groups) * size),
+                                   GLIA_SHAPE(GLIA_BATCH, CONTEXT, (heads + 2 * groups) * size), (glia_shape){ 0 });
+        h = glia_attention(glia_reshape(q, GLIA_SHAPE(GLIA_BATCH, CONTEXT, heads, size)),
+                           glia_reshape(k, GLIA_SHAPE(GLIA_BATCH, CONTEXT, groups, size)),
+                           glia_reshape(v, GLIA_SHAPE(GLIA_BATCH, CONTEXT, groups, size)), opts);
+        h = glia_reshape(h, GLIA_SHAPE(GLIA_BATCH, CONTEXT, WIDTH));
+    } else {
+        h = glia_attention_qkv(h, opts);
+    }
+    x = glia_add(x, glia_dropout(h, 0.1));
+    snprintf(path, sizeof path, "%s/mlp", name);
+    h = glia_dense(x, path, (glia_dense_opts){ .units = WIDTH, .activation = GLIA_GELU });
+    return glia_add(x, h);
+}
+
+static glia_model *writer(shape_of how) {
+    glia_model *m = glia_model_create("writer", NULL);
+    glia_tensor ids = glia_model_input(m, "ids", GLIA_I32, GLIA_SHAPE(CONTEXT));
+    glia_tensor table = glia_parameter(glia_model_graph(m), "embedding", GLIA_F32, GLIA_SHAPE(VOCABULARY, WIDTH),
+                                       (glia_init){ .kind = GLIA_INIT_NORMAL });
+    glia_tensor x = positions(glia_gather(table, ids, 0), "positions");
+    x = block(x, "a", how);
+    x = block(x, "b", how);
+    glia_tensor flat = glia_reshape(x, GLIA_SHAPE(-CONTEXT, WIDTH));
+    glia_tensor scores = glia_matmul_transposed(flat, false, table, true); /* tied */
+    glia_model_output(m, "scores", glia_reshape(scores, GLIA_SHAPE(GLIA_BATCH, CONTEXT, VOCABULARY)));
+    glia_error error;
+    if (glia_graph_check(glia_model_graph(m), &error) != GLIA_OK) fail_msg("%s", error.message);
+    if (glia_model_init(m, 3, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return m;
+}
+
+/* The scores of the whole model, (n, CONTEXT, VOCABULARY). */
+static float *whole_scores(glia_model *m, const int32_t *ids, int64_t n) {
+    glia_backend *backend = glia_backend_open("cpu", 1, NULL);
+    glia_tensor y = glia_model_output_at(m, 0, NULL);
+    glia_error error = { 0 };
+    glia_program *p = glia_compile(glia_model_graph(m), backend,
+                                   (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .batch = n }, &error);
+    if (!p) fail_msg("%s", error.message);
+    glia_session *s = glia_session_create(p, glia_model_store(m), &error);
+    memcpy(glia_session_input(s, "ids", NULL), ids, (size_t)(n * CONTEXT) * sizeof *ids);
+    assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+    size_t bytes = (size_t)(n * CONTEXT * VOCABULARY) * sizeof(float);
+    float *scores = malloc(bytes);
+    memcpy(scores, glia_session_output(s, 0).data, bytes);
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_backend_close(backend);
+    return scores;
+}
+
+static void near(const float *a, const float *b, int64_t n, const char *what) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!(fabs((double)a[i] - (double)b[i]) < 2e-5))
+            fail_msg("%s: element %d is %g, not %g", what, (int)i, a[i], b[i]);
+    }
+}
+
+static void some_ids(int32_t *ids, int64_t n, int seed) {
+    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)((i * i * 7 + i * 3 + seed * 5 + i / 4) % VOCABULARY);
+}
+
+static void check_steps(shape_of how, const char *what) {
+    enum { N = 2 };
+    glia_model *m = writer(how);
+    int32_t ids[N * CONTEXT];
+    some_ids(ids, N * CONTEXT, 1);
+    float *whole = whole_scores(m, ids, N);
+    glia_error error = { 0 };
+    glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .sequences = N, .threads = 2 }, &error);
+    if (!g) fail_msg("%s: %s", what, error.message);
+    assert_int_equal(glia_generator_context(g), CONTEXT);
+    assert_int_equal(glia_generator_vocabulary(g), VOCABULARY);
+    for (int64_t first = 1; first <= CONTEXT; first += 23) { /* some tokens at once, then one after the other */
+        glia_generator_reset(g);
+        for (int64_t t = 0, n = first; t < CONTEXT; t += n, n = 1) {
+            int32_t some[N * CONTEXT];
+            for (int i = 0; i < N; i++) memcpy(some + i * n, ids + i * CONTEXT + t, (size_t)n * sizeof *ids);
+            const float *scores;
+            if (glia_generator_read(g, some, n, &scores, &error) != GLIA_OK) fail_msg("%s: %s", what, error.message);
+            for (int i = 0; i < N; i++)
+                near(scores + i * VOCABULARY, whole + (i * CONTEXT + t + n - 1) * VOCABULARY, VOCABULARY, what);
+        }
+        assert_int_equal(glia_generator_length(g), CONTEXT);
+    }
+    glia_generator_free(g);
+    free(whole);
+    glia_model_free(m);
+}
+
+static void test_steps_give_what_the_whole_gives(void **state) {
+    (void)state;
+    check_steps((shape_of){ .heads = 1 }, "one head");
+    check_steps((shape_of){ .heads = 4 }, "heads");
+    check_steps((shape_of){ .heads = 4, .groups = 2 }, "grouped queries");
+    check_steps((shape_of){ .heads = 3, .window = 5 }, "window");
+    check_steps((shape_of){ .heads = 3, .alibi = true }, "alibi");
+    check_steps((shape_of){ .heads = 2, .mask = true }, "mask");
+    check_steps((shape_of){ .heads = 2, .groups = 1, .apart = true }, "apart");
+}
+
+/* Beyond the context the model sees the last half of it, and what came since. */
+static void test_a_full_context_lets_go(void **state) {
+    (void)state;
+    glia_model *m = writer((shape_of){ .heads = 2 });
+    int32_t ids[2 * CONTEXT], window[CONTEXT] = { 0 };
+    some_ids(ids, 2 * CONTEXT, 2);
+    glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .threads = 1 }, NULL);
+    assert_non_null(g);
+    const float *scores;
+    assert_int_equal(glia_generator_read(g, ids, CONTEXT, &scores, NULL), GLIA_OK);
+    for (int more = 1; more <= CONTEXT / 2; more++) {
+        assert_int_equal(glia_generator_read(g, ids + CONTEXT + more - 1, 1, &scores, NULL), GLIA_OK);
+        int n = CONTEXT / 2 + more;
+        memcpy(window, ids + CONTEXT / 2, (size_t)n * sizeof *ids);
+        float *whole = whole_scores(m, window, 1);
+        near(scores, whole + (n - 1) * VOCABULARY, VOCABULARY, "beyond the context");
+        free(whole);
+    }
+    assert_int_equal(glia_generator_length(g), CONTEXT + CONTEXT / 2);
+    glia_generator_free(g);
+    glia_model_free(m);
+}
+
+static void test_sequences_change_places(void **state) {
+    (void)state;
+    glia_model *m = writer((shape_of){ .heads = 2 });
+    glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .sequences = 3 }, NULL);
+    const int32_t first[6] = { 1, 2, 3, 4, 5, 6 }, next[3] = { 7, 7, 8 };
+    const float *scores;
+    assert_int_equal(glia_generator_read(g, first, 2, &scores, NULL), GLIA_OK);
+    assert_int_equal(glia_generator_reorder(g, (int[]){ 2, 0, 0 }, NULL), GLIA_OK);
+    assert_int_equal(glia_generator_read(g, next, 1, &scores, NULL), GLIA_OK);
+    int32_t ids[3 * CONTEXT] = { 0 };
+    memcpy(ids, (int32_t[]){ 5, 6, 7 }, 12);
+    memcpy(ids + CONTEXT, (int32_t[]){ 1, 2, 7 }, 12);
+    memcpy(ids + 2 * CONTEXT, (int32_t[]){ 1, 2, 8 }, 12);
+    float *whole = whole_scores(m, ids, 3);
+    for (int i = 0; i < 3; i++)
+        near(scores + i * VOCABULARY, whole + (i * CONTEXT + 2) * VOCABULARY, VOCABULARY, "moved");
+    glia_error error;
+    assert_int_equal(glia_generator_reorder(g, (int[]){ 0, 3, 0 }, &error), GLIA_E_ARGUMENT);
+    free(whole);
+    glia_generator_free(g);
+    glia_model_free(m);
+}
+
+static glia_status stop_at_third(int32_t token, void *context, glia_error *error) {
+    (void)token, (void)error;
+    return ++*(int *)context == 3 ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+static void test_generate_writes(void **state) {
+    (void)state;
+    glia_model *m = writer((shape_of){ .heads = 2 });
+    glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .threads = 1 }, NULL);
+    const int32_t prompt[3] = { 1, 2, 3 };
+    int32_t a[100], b[100], ids[CONTEXT] = { 1, 2, 3 };
+    int64_t n = 0, n_b = 0;
+    glia_generate_opts opts = { .length = 20, .sampling = { .greedy = true } };
+    assert_int_equal(glia_generate(g, prompt, 3, opts, a, &n, NULL), GLIA_OK);
+    assert_int_equal(n, 20);
+    for (int i = 0; i < 20; i++) { /* as the whole model says */
+        float *whole = whole_scores(m, ids, 1), *scores = whole + (2 + i) * VOCABULARY;
+        int best = 0;
+        for (int v = 1; v < VOCABULARY; v++) best = scores[v] > scores[best] ? v : best;
+        assert_int_equal(a[i], best);
+        ids[3 + i] = best;
+        free(whole);
+    }
+    opts.stops = &a[4];
+    opts.n_stops = 1;
+    int64_t stop = 0;
+    while (a[stop] != a[4]) stop++;
+    assert_int_equal(glia_generate(g, prompt, 3, opts, b, &n, NULL), GLIA_OK);
+    assert_int_equal(n, stop + 1);
+    int calls = 0;
+    opts = (glia_generate_opts){ .length = 90, .sampling = { .seed = 3 }, .each = stop_at_third, .context = &calls };
+    assert_int_equal(glia_generate(g, prompt, 3, opts, b, &n, NULL), GLIA_OK);
+    assert_int_equal(n, 3);
+    opts.each = NULL; /* beyond the context, twice the same */
+    assert_int_equal(glia_generate(g, prompt, 3, opts, a, &n, NULL), GLIA_OK);
+    assert_int_equal(glia_generate(g, prompt, 3, opts, b, &n_b, NULL), GLIA_OK);
+    assert_int_equal(n, 90);
+    assert_memory_equal(a, b, sizeof(int32_t) * 90);
+    glia_error error;
+    assert_int_equal(glia_generate(g, (int32_t[]){ VOCABULARY }, 1, opts, a, &n, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_generate(g, prompt, 0, opts, a, &n, &error), GLIA_E_ARGUMENT);
+    glia_generator_free(g);
+    glia_model_free(m);
+}
+
+/* An attention that looks ahead, a mean over time, and models of another kind. */
+static void test_models_that_cannot_write(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 3; kind++) {
+        glia_model *m = glia_model_create("reader", NULL);
+        glia_tensor ids = glia_model_input(m, "ids", GLIA_I32, GLIA_SHAPE(8));
+        glia_tensor table = glia_parameter(glia_model_graph(m), "table", GLIA_F32, GLIA_SHAPE(5, 12),
+                                           (glia_init){ .kind = GLIA_INIT_NORMAL });
+        glia_tensor x = glia_gather(table, ids, 0);
+        if (kind == 0) x = glia_attention_qkv(x, (glia_attention_opts){ .heads = 2 });
+        if (kind == 1) x = glia_sub(x, glia_mean(x, GLIA_SHAPE(1), true));
+        if (kind == 2) x = glia_mean(x, GLIA_SHAPE(1), false);
+        glia_model_output(m, "y", x);
+        glia_error error = { 0 };
+        assert_null(glia_generator_create(m, (glia_generator_opts){ 0 }, &error));
+        assert_int_equal(error.status, kind == 2 ? GLIA_E_SHAPE : GLIA_E_UNSUPPORTED);
+        if (kind == 0) assert_non_null(strstr(error.message, "attention"));
+        glia_model_free(m);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_draws_follow_probabilities),
@@ -265,6 +518,11 @@ int main(void) {
         cmocka_unit_test(test_wide_beams_find_the_best),
         cmocka_unit_test(test_one_beam_is_greedy),
         cmocka_unit_test(test_search_that_fails),
+        cmocka_unit_test(test_steps_give_what_the_whole_gives),
+        cmocka_unit_test(test_a_full_context_lets_go),
+        cmocka_unit_test(test_sequences_change_places),
+        cmocka_unit_test(test_generate_writes),
+        cmocka_unit_test(test_models_that_cannot_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
  * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
  * back are told what they need from a state: attention its keys and values, a recurrent layer the last step.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,16 +253,110 @@ static glia_tensor matmul(walker *w, glia_graph *to, const glia_node *n, const g
     return glia_node_copy(to, n, in, 0);
 }
 
+/* ---- operations that look back ---------------------------------------------------------------------------- */
+
+/* A state that all programs of this model and N share: the same walk gives it the same name. */
+static glia_tensor state(walker *w, glia_graph *to, const char *what, glia_dtype dtype, glia_shape shape) {
+    char name[64];
+    snprintf(name, sizeof name, "generate/%d/%s", w->n_states, what);
+    return glia_state(to, name, dtype, shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
+}
+
+/* What has been in all steps so far: the state with the new ones x (N, steps, ...) written into it. */
+static glia_tensor remembered(walker *w, const char *what, glia_tensor x) {
+    glia_shape whole = x->shape;
+    whole.dim[1] = w->whole;
+    glia_tensor before = state(w, x->graph, what, x->dtype, whole);
+    glia_tensor now = glia_write(before, x, w->position, 1);
+    glia_update(before, now, "generate");
+    return now;
+}
+
+/* Heads `from` ... `from + count - 1` of x (N, S, heads D), as (N, S, count, D). */
+static glia_tensor heads(glia_tensor x, int64_t from, int64_t count, int64_t size) {
+    glia_shape start = { .rank = 3, .dim = { 0, 0, from * size } }, stop = x->shape;
+    stop.dim[2] = (from + count) * size;
+    return glia_reshape(glia_slice(x, start, stop, (glia_shape){ 0 }),
+                        GLIA_SHAPE(x->shape.dim[0], x->shape.dim[1], count, size));
+}
+
+/* q, k and v of an attention, apart. */
+static void take_apart(const glia_attention_attrs *a, const glia_attention_sizes *s, const glia_tensor *in,
+                       glia_tensor *qkv) {
+    if (a->packing == GLIA_ATTENTION_APART) {
+        memcpy(qkv, in, 3 * sizeof *qkv);
+        return;
+    }
+    bool one = a->packing == GLIA_ATTENTION_QKV;
+    glia_tensor kv = in[one ? 0 : 1];
+    int64_t before = one ? s->heads : 0;
+    qkv[0] = heads(in[0], 0, s->heads, s->size);
+    qkv[1] = heads(kv, before, s->groups, s->size);
+    qkv[2] = heads(kv, before + s->groups, s->groups, s->size);
+}
+
+/* A mask's or bias's rows of the new queries. */
+static glia_tensor query_rows(const walker *w, const glia_node *n, int i, glia_tensor x) {
+    int axis = n->in[i]->shape.rank - 2;
+    return axis < 0 || n->in[i]->shape.dim[axis] == 1 ? x : part(w, x, axis);
+}
+
+/* Self-attention must be causal, and attends what the states remember; keys of another sequence are there as they are. */
+static glia_tensor attention(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    glia_attention_attrs a = *(const glia_attention_attrs *)n->attrs;
+    const glia_attention_sizes s = glia_attention_sizes_of(&a, n->in);
+    const glia_attention_places p = glia_attention_places_of(&a, false);
+    const int packed = a.packing == GLIA_ATTENTION_QKV ? 1 : a.packing == GLIA_ATTENTION_KV ? 2 : 3;
+    const bool self = w->inner[n->in[packed - 1]->id] > 0;
+    for (int i = 0; i < n->n_in; i++) {
+        const int64_t own = w->inner[n->in[i]->id];
+        const bool fits =
+            own ? i < packed && is_whole_axis(w, n->in[i]->shape, own) && time_axis(n->in[i]->shape, own) == 1
+                : i >= packed || (i > 0 && !self);
+        if (!fits) return NULL;
+    }
+    if (p.offsets >= 0 || (self && !(a.causal && s.keys == s.queries))) return NULL;
+    glia_tensor now[8], first = glia_add_scalar(w->position, (double)(s.keys - s.queries));
+    take_apart(&a, &s, in, now);
+    if (self) {
+        now[1] = remembered(w, "keys", now[1]);
+        now[2] = remembered(w, "values", now[2]);
+        w->n_states++;
+    }
+    int count = 3;
+    if (p.lengths >= 0) now[count++] = in[p.lengths];
+    now[count++] = glia_broadcast(first, GLIA_SHAPE(s.samples));
+    if (p.mask >= 0) now[count++] = query_rows(w, n, p.mask, in[p.mask]);
+    if (p.bias >= 0) now[count++] = query_rows(w, n, p.bias, in[p.bias]);
+    a.packing = GLIA_ATTENTION_APART;
+    a.offsets = true;
+    *inner = suffix(n->shape, 1);
+    return glia_reshape(glia_node_create(to, n->op, now, count, &a), resized(w, n->shape, *inner));
+}
+
 static const struct {
     const glia_op *op;
     rule rule;
 } rules[] = {
-    { &glia_op_reshape, reshape },   { &glia_op_broadcast, broadcast }, { &glia_op_permute, permute },
-    { &glia_op_sum, reduce },        { &glia_op_max, reduce },          { &glia_op_prod, reduce },
-    { &glia_op_argmax, argmax },     { &glia_op_softmax, along_axis },  { &glia_op_log_softmax, along_axis },
-    { &glia_op_cumsum, along_axis }, { &glia_op_layer_norm, norm },     { &glia_op_slice, slice },
-    { &glia_op_pad, pad },           { &glia_op_concat, concat },       { &glia_op_gather, gather },
-    { &glia_op_matmul, matmul },     { &glia_op_cast, alike },          { &glia_op_stop_gradient, alike },
+    { &glia_op_reshape, reshape },
+    { &glia_op_broadcast, broadcast },
+    { &glia_op_permute, permute },
+    { &glia_op_sum, reduce },
+    { &glia_op_max, reduce },
+    { &glia_op_prod, reduce },
+    { &glia_op_argmax, argmax },
+    { &glia_op_softmax, along_axis },
+    { &glia_op_log_softmax, along_axis },
+    { &glia_op_cumsum, along_axis },
+    { &glia_op_layer_norm, norm },
+    { &glia_op_slice, slice },
+    { &glia_op_pad, pad },
+    { &glia_op_concat, concat },
+    { &glia_op_gather, gather },
+    { &glia_op_attention, attention },
+    { &glia_op_matmul, matmul },
+    { &glia_op_cast, alike },
+    { &glia_op_stop_gradient, alike },
 };
 
 static rule rule_of(const glia_op *op) {
@@ -309,8 +404,8 @@ static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *i
     if (y) return y;
     w->stuck = n;
     return glia_graph_fail(to, GLIA_E_UNSUPPORTED,
-                           "the model cannot be run token by token: %s%s%s%s mixes different times", n->op->name,
-                           n->label ? " (\"" : "", n->label ? n->label : "", n->label ? "\")" : "");
+                           "the model cannot be run token by token: %s%s%s%s mixes times in a way that is not known",
+                           n->op->name, n->label ? " (\"" : "", n->label ? n->label : "", n->label ? "\")" : "");
 }
 
 /* The model's first input and output alone. */

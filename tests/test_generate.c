@@ -12,6 +12,7 @@
 
 #include "glia/attention.h"
 #include "glia/generate.h"
+#include "glia/recurrent.h"
 
 /* ---- sampling ------------------------------------------------------------------------------- */
 
@@ -395,6 +396,59 @@ static void test_steps_give_what_the_whole_gives(void **state) {
     check_steps((shape_of){ .heads = 2, .groups = 1, .apart = true }, "apart");
 }
 
+typedef glia_tensor (*layer_fn)(glia_tensor x, const char *name, glia_recurrent_opts opts);
+
+static glia_model *recurrent_writer(layer_fn layer, glia_recurrent_opts opts) {
+    glia_model *m = glia_model_create("recurrent writer", NULL);
+    glia_tensor ids = glia_model_input(m, "ids", GLIA_I32, GLIA_SHAPE(CONTEXT));
+    glia_tensor table = glia_parameter(glia_model_graph(m), "embedding", GLIA_F32, GLIA_SHAPE(VOCABULARY, WIDTH),
+                                       (glia_init){ .kind = GLIA_INIT_NORMAL });
+    opts.units = 20;
+    glia_tensor h = layer(glia_gather(table, ids, 0), "recurrent", opts);
+    glia_model_output(m, "scores", glia_dense(h, "scores", (glia_dense_opts){ .units = VOCABULARY }));
+    glia_error error;
+    if (glia_model_init(m, 3, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return m;
+}
+
+static void test_recurrent_layers_go_on(void **state) {
+    (void)state;
+    const struct {
+        layer_fn layer;
+        glia_recurrent_opts opts;
+        const char *what;
+    } rows[] = { { glia_lstm, { .layers = 2, .dropout = 0.2 }, "lstm" },
+                 { glia_lstm, { .peephole = true, .projection = 7 }, "peephole, projection" },
+                 { glia_gru, { .layers = 2 }, "gru" },
+                 { glia_gru, { .reset_before = true }, "gru, reset before" },
+                 { glia_rnn, { .relu = true }, "rnn" } };
+    int32_t ids[2 * CONTEXT];
+    some_ids(ids, 2 * CONTEXT, 4);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        glia_model *m = recurrent_writer(rows[i].layer, rows[i].opts);
+        float *whole = whole_scores(m, ids, 2);
+        glia_error error = { 0 };
+        glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .sequences = 2 }, &error);
+        if (!g) fail_msg("%s: %s", rows[i].what, error.message);
+        assert_int_equal(glia_generator_context(g), 0);
+        for (int again = 0; again < 2; again++) {
+            glia_generator_reset(g);
+            for (int64_t t = 0, n = 35; t < CONTEXT; t += n, n = 1) {
+                int32_t some[2 * CONTEXT];
+                for (int k = 0; k < 2; k++) memcpy(some + k * n, ids + k * CONTEXT + t, (size_t)n * sizeof *ids);
+                const float *scores;
+                assert_int_equal(glia_generator_read(g, some, n, &scores, NULL), GLIA_OK);
+                for (int k = 0; k < 2; k++)
+                    near(scores + k * VOCABULARY, whole + (k * CONTEXT + t + n - 1) * VOCABULARY, VOCABULARY,
+                         rows[i].what);
+            }
+        }
+        glia_generator_free(g);
+        free(whole);
+        glia_model_free(m);
+    }
+}
+
 /* Beyond the context the model sees the last half of it, and what came since. */
 static void test_a_full_context_lets_go(void **state) {
     (void)state;
@@ -519,6 +573,7 @@ int main(void) {
         cmocka_unit_test(test_one_beam_is_greedy),
         cmocka_unit_test(test_search_that_fails),
         cmocka_unit_test(test_steps_give_what_the_whole_gives),
+        cmocka_unit_test(test_recurrent_layers_go_on),
         cmocka_unit_test(test_a_full_context_lets_go),
         cmocka_unit_test(test_sequences_change_places),
         cmocka_unit_test(test_generate_writes),

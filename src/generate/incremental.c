@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "generate/incremental.h"
-#include "ops/ops.h"
+#include "ops/recurrent.h"
 
 typedef struct walker walker;
 /* Makes the new node and sets *inner; NULL: it cannot be done, or (with an error in `to`) a mistake. */
@@ -334,6 +334,39 @@ static glia_tensor attention(walker *w, glia_graph *to, const glia_node *n, cons
     return glia_reshape(glia_node_create(to, n->op, now, count, &a), resized(w, n->shape, *inner));
 }
 
+/* A block of a flat value, which follows `from` others. */
+static glia_tensor block(glia_tensor flat, int64_t from, glia_shape shape) {
+    glia_tensor part =
+        glia_slice(flat, GLIA_SHAPE(from), GLIA_SHAPE(from + glia_shape_count(shape)), (glia_shape){ 0 });
+    return glia_reshape(part, shape);
+}
+
+/* A layer that runs forward from zeros, whose sequence alone is used, goes on from the state that the run before left. */
+static glia_tensor recurrent(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    glia_recurrent_attrs a = *(const glia_recurrent_attrs *)n->attrs;
+    const glia_recurrent_view v = glia_recurrent_view_of(n, n->in);
+    const int64_t own = w->inner[n->in[0]->id];
+    bool fits = own && time_axis(n->in[0]->shape, own) == 0 && !a.last && !a.initial && !a.reverse && !a.lengths;
+    for (int i = 1; i < n->n_in; i++) fits = fits && !w->inner[n->in[i]->id];
+    glia_tensor now[8];
+    if (!fits || n->n_in + 2 > GLIA_COUNT(now)) return NULL;
+    glia_shape h = GLIA_SHAPE(v.samples, v.outputs), c = GLIA_SHAPE(v.samples, v.units);
+    int count = 2;
+    memcpy(now, in, 2 * sizeof *now);
+    glia_tensor before_h = now[count++] = state(w, to, "h", n->dtype, h), before_c = NULL;
+    if (v.cell->memory) before_c = now[count++] = state(w, to, "c", n->dtype, c);
+    for (int i = 2; i < n->n_in; i++) now[count++] = in[i];
+    w->n_states++;
+    a.steps = w->steps;
+    a.last = a.initial = true;
+    glia_tensor flat = glia_recurrent_of(now, count, a);
+    const int64_t sequence = w->steps * glia_shape_count(h);
+    glia_update(before_h, block(flat, sequence, h), "generate");
+    if (before_c) glia_update(before_c, block(flat, sequence + glia_shape_count(h), c), "generate");
+    *inner = glia_shape_count(h);
+    return block(flat, 0, GLIA_SHAPE(sequence));
+}
+
 static const struct {
     const glia_op *op;
     rule rule;
@@ -354,6 +387,7 @@ static const struct {
     { &glia_op_concat, concat },
     { &glia_op_gather, gather },
     { &glia_op_attention, attention },
+    { &glia_op_recurrent, recurrent },
     { &glia_op_matmul, matmul },
     { &glia_op_cast, alike },
     { &glia_op_stop_gradient, alike },

@@ -5,7 +5,9 @@
 #include "models.h"
 
 #define MODEL(name, builder, ...) glia_tensor glia_build_##builder(glia_tensor x, int outputs);
+#define TOKENS(name, builder, ...) glia_tensor glia_build_##builder(glia_tensor ids, int vocabulary, int outputs);
 #include "models.def"
 #undef MODEL
+#undef TOKENS
 
 #endif

@@ -11,12 +11,17 @@
 /* Adds the layers for samples of shape `sample` and `outputs` classes (or values). x is the input made for them. */
 typedef glia_tensor (*glia_build_fn)(glia_tensor x, int outputs);
 
+/* The same for samples of token ids (T), which are below `vocabulary`. */
+typedef glia_tensor (*glia_build_tokens_fn)(glia_tensor ids, int vocabulary, int outputs);
+
 typedef struct glia_recipe {
     const char *name;
     const char *summary; /* one line */
-    glia_build_fn build;
+    glia_build_fn build;               /* NULL: the samples are token ids */
+    glia_build_tokens_fn build_tokens; /* else NULL */
     glia_shape sample; /* what it was designed for; rank 1: any shape, taken as a row */
-    int outputs;
+    int outputs;    /* of nets over ids, 0: the vocabulary */
+    int vocabulary; /* how many ids there are; 0: the samples are numbers */
     const char *data; /* what it is trained on if nobody says otherwise */
     int epochs, batch;
     glia_optimizer optimizer;
@@ -35,7 +40,11 @@ const char *glia_name_nearest(const char *name, const char *const *candidates, i
 const char *glia_recipe_nearest(const char *name);
 
 /* A model of this recipe for such data, named after it, with input "x" and output "logits"; not yet initialised. Shapes
- * that do not fit are reported by the first action. NULL: see error. */
+ * that do not fit are reported by the first action. NULL: see error. Where the samples are ids there are as many as the
+ * recipe says, or as many as outputs, if its outputs are the vocabulary. */
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error);
+/* The same for sequences of `length` ids below `vocabulary`; GLIA_E_ARGUMENT if the recipe's samples are numbers. */
+glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,
+                                     glia_error *error);
 
 #endif

@@ -1,4 +1,5 @@
 /* registry.c - the table of models.def and looking things up in it by name. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,22 @@
       .normalize = normalize_,                                                                                         \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
+#define TOKENS(name_, builder_, summary_, length_, vocabulary_, outputs_, data_, epochs_, batch_, loss_, schedule_,    \
+               ...)                                                                                                    \
+    { .name = name_,                                                                                                   \
+      .summary = summary_,                                                                                             \
+      .build_tokens = glia_build_##builder_,                                                                           \
+      .sample = SHAPE(length_),                                                                                        \
+      .vocabulary = vocabulary_,                                                                                       \
+      .outputs = outputs_,                                                                                             \
+      .data = data_,                                                                                                   \
+      .epochs = epochs_,                                                                                               \
+      .batch = batch_,                                                                                                 \
+      .loss = loss_,                                                                                                   \
+      .schedule = schedule_,                                                                                           \
+      .optimizer = { __VA_ARGS__ } },
+/* nanoGPT: kernels and embeddings decay, nothing else */
+static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = -1 } };
 static const glia_recipe recipes[] = {
 #include "models.def"
 };
@@ -83,14 +100,31 @@ const char *glia_recipe_nearest(const char *name) {
     return glia_name_nearest(name, names, glia_recipe_count());
 }
 
-glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
+static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocabulary, int outputs, glia_error *error) {
     glia_model *model = glia_model_create(recipe->name, error);
     if (!model) return NULL;
-    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
-    glia_model_output(model, "logits", recipe->build(x, outputs));
+    glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, sample);
+    glia_tensor y = recipe->build ? recipe->build(x, outputs) : recipe->build_tokens(x, vocabulary, outputs);
+    glia_model_output(model, "logits", y);
     if (glia_graph_check(glia_model_graph(model), error) != GLIA_OK) {
         glia_model_free(model);
         return NULL;
     }
     return model;
+}
+
+glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
+    const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs;
+    return build(recipe, sample, vocabulary, outputs ? outputs : vocabulary, error);
+}
+
+glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,
+                                     glia_error *error) {
+    if (recipe->build_tokens)
+        return build(recipe, GLIA_SHAPE(length), vocabulary, outputs ? outputs : vocabulary, error);
+    if (error) {
+        error->status = GLIA_E_ARGUMENT;
+        snprintf(error->message, sizeof error->message, "%s takes numbers, not tokens", recipe->name);
+    }
+    return NULL;
 }

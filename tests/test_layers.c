@@ -460,7 +460,10 @@ static void every_activation_is_there(void **state) {
                                                              [GLIA_TANH] = tanh(v),
                                                              [GLIA_SOFTPLUS] = log(1 + exp(v)),
                                                              [GLIA_SOFTMAX] = e[i] / total,
-                                                             [GLIA_LOG_SOFTMAX] = v - log(total) };
+                                                             [GLIA_LOG_SOFTMAX] = v - log(total),
+                                                             [GLIA_GELU_TANH] = v * 0.5 *
+                                                                                (1 + tanh(sqrt(2 / acos(-1)) *
+                                                                                          (v + 0.044715 * v * v * v))) };
             assert_true(fabs(out[i] - expected[a]) < 1e-12);
         }
         runner_close(&r);

@@ -320,6 +320,7 @@ typedef enum glia_activation {
     GLIA_SOFTPLUS,
     GLIA_SOFTMAX, /* over the channels (axis 1) */
     GLIA_LOG_SOFTMAX,
+    GLIA_GELU_TANH,
     GLIA_ACTIVATION_COUNT
 } glia_activation;
 
@@ -386,6 +387,9 @@ GLIA_API glia_tensor glia_alpha_dropout(glia_tensor x, double rate);
 
 /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);
+/* The same, but labels outside [0, K) do not count in the mean either (PyTorch's ignore_index): padding, words that are not
+ * asked for. 0 where no label is a class. (N, T, K), i32 (N, T) */
+GLIA_API glia_tensor glia_cross_entropy_tokens(glia_tensor logits, glia_tensor labels, double label_smoothing);
 /* (N, K) x2 */
 GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing);
 GLIA_API glia_tensor glia_nll(glia_tensor log_probabilities, glia_tensor labels);     /* (N, K), i32 (N) */
@@ -400,9 +404,11 @@ GLIA_API glia_tensor glia_hinge(glia_tensor score, glia_tensor target);
 GLIA_API glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p);
 /* (N, K), i32 (N): share of argmax hits */
 GLIA_API glia_tensor glia_accuracy(glia_tensor scores, glia_tensor labels);
+/* (N, T, K), i32 (N, T): the same of the labels that are classes */
+GLIA_API glia_tensor glia_accuracy_tokens(glia_tensor scores, glia_tensor labels);
 
 typedef enum glia_loss {
-    GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels, MSE for others */
+    GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels (of tokens, where they are (N, T)), MSE for others */
     GLIA_CROSS_ENTROPY,
     GLIA_CROSS_ENTROPY_ONE_HOT,
     GLIA_BINARY_CROSS_ENTROPY,
@@ -412,6 +418,7 @@ typedef enum glia_loss {
     GLIA_HINGE,
     GLIA_NLL,
     GLIA_KL,
+    GLIA_CROSS_ENTROPY_TOKENS, /* targets (N, T); those less than 0 are none */
     GLIA_LOSS_COUNT
 } glia_loss;
 

@@ -133,7 +133,7 @@ static void arrays_close(glia_dataset *data) {
 
 static const glia_data_kind arrays_kind = { arrays_read, arrays_close };
 
-/* The classes that i32 targets speak of, each label checked. */
+/* The classes that i32 targets speak of, each label checked. Of several for a sample, those less than 0 are none. */
 static glia_status count_classes(array_set *set, int classes, glia_error *error) {
     if (set->base.y_dtype != GLIA_I32 || !set->y) {
         return classes ? glia_fail(error, GLIA_E_ARGUMENT, "classes are given without i32 labels") : GLIA_OK;
@@ -143,7 +143,7 @@ static glia_status count_classes(array_set *set, int classes, glia_error *error)
     for (size_t i = 0; i < n; i++) {
         int32_t label;
         memcpy(&label, set->y + i * sizeof label, sizeof label);
-        if (label < 0 || label >= (classes ? classes : CLASSES_MOST)) {
+        if ((label < 0 && set->base.y_shape.rank == 0) || label >= (classes ? classes : CLASSES_MOST)) {
             return glia_fail(error, GLIA_E_ARGUMENT, "label %d (number %zu) is outside [0, %d)", (int)label, i,
                              classes ? classes : CLASSES_MOST);
         }

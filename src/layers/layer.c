@@ -79,6 +79,7 @@ glia_tensor glia_layer_activate(glia_tensor x, glia_activation activation, int a
     case GLIA_SOFTPLUS: return glia_softplus(x);
     case GLIA_SOFTMAX: return glia_softmax(x, axis);
     case GLIA_LOG_SOFTMAX: return glia_log_softmax(x, axis);
+    case GLIA_GELU_TANH: return glia_gelu_tanh(x);
     case GLIA_ACTIVATION_COUNT: break;
     }
     return glia_graph_fail(glia_tensor_graph(x), GLIA_E_ARGUMENT, "there is no activation %d", (int)activation);

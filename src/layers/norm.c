@@ -1,4 +1,5 @@
 /* norm.c - normalisation and dropout layers: the leaves of the operations in ops/norm.c and ops/dropout.c. */
+#include "glia/attention.h"
 #include "layers/layers.h"
 
 /* "NAME/scale" or "NAME/shift" (n), or, if it is not wanted, a constant that changes nothing. */
@@ -29,6 +30,16 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
     glia_tensor scale = affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1);
     glia_tensor shift = affine(&layer, "shift", x->shape.dim[last], opts.no_shift, 0);
     return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, opts.epsilon == 0 ? 1e-5 : opts.epsilon));
+}
+
+glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
+    glia_layer layer;
+    if (!glia_layer_begin(&layer, "rms_norm", name, x)) return glia_layer_bad(x);
+    int last = x->shape.rank - 1;
+    if (last < 0 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (..., F) with a fixed F");
+    glia_tensor square = glia_mean(glia_square(x), GLIA_SHAPE(last), true);
+    glia_tensor y = glia_mul(x, glia_rsqrt(glia_add_scalar(square, opts.epsilon == 0 ? 1e-5 : opts.epsilon)));
+    return glia_layer_end(&layer, glia_mul(y, affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1)));
 }
 
 /* The operation with a stream of its own; `name` is for the message. */

@@ -176,6 +176,8 @@ static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_
 bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, glia_measures *m) {
     glia_graph *g = output->graph;
     *m = (glia_measures){ .kind = choose(o.loss, output, target) };
+    const bool tokens = m->kind == GLIA_CROSS_ENTROPY && target->shape.rank > 1 && output->shape.rank > 2;
+    if (tokens && o.loss == GLIA_LOSS_DEFAULT && !o.class_weights) m->kind = GLIA_CROSS_ENTROPY_TOKENS;
     if ((unsigned)m->kind >= GLIA_LOSS_COUNT) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)o.loss);
         return false;
@@ -192,7 +194,7 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, gli
     glia_tensor truth;
     classes_of(m->kind, row, y, target, &m->predicted, &truth);
     if (m->predicted && y->shape.dim[y->shape.rank - 1] > 1) {
-        m->accuracy = glia_accuracy(y, truth);
+        m->accuracy = (m->kind == GLIA_CROSS_ENTROPY_TOKENS ? glia_accuracy_tokens : glia_accuracy)(y, truth);
     } else if (m->predicted) {
         m->accuracy = glia_mean(glia_cast(glia_equal(m->predicted, truth), GLIA_F32), GLIA_SCALAR, false);
     }

@@ -89,7 +89,7 @@ static int64_t classes_of(glia_shape output, int64_t targets) {
     return last > 1 ? last : 2;
 }
 
-/* Integer targets must be classes that the output has. */
+/* Integer targets must be classes that the output has; of several for a sample, those less than 0 are none. */
 static glia_status check_labels(const glia_task *task, const glia_dataset *data, glia_error *error) {
     enum {
         MOST = 4096
@@ -107,7 +107,7 @@ static glia_status check_labels(const glia_task *task, const glia_dataset *data,
         for (int64_t j = 0; j < targets; j++) {
             double label;
             glia_to_double(dtype, bytes + (size_t)j * size, &label, 1);
-            if (label >= 0 && label < (double)classes) continue;
+            if ((label >= 0 || glia_data_y_shape(data).rank > 0) && label < (double)classes) continue;
             return glia_fail(
                 error, GLIA_E_ARGUMENT,
                 "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",

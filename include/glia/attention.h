@@ -19,7 +19,8 @@ extern "C" {
  *     y(t) = sum over s of weight(t, s) v(s)           weight(t, .) = softmax over s of score(t, .)
  *
  * A query that may attend no key gets zeros, and so do its gradients. The queries are the last T of S positions: query
- * t stands at S - T + t, so that the last query sees the last key; `offsets` say otherwise. */
+ * t stands at S - T + t, so that the last query sees the last key; `offsets` say otherwise. On the CPU, in f32, neither
+ * this nor its gradient stores the T x S matrix: memory is linear in T (Dao et al. 2022). */
 
 typedef struct glia_attention_opts {
     int heads;       /* H, where the shapes do not say: glia_attention_qkv, glia_attention_kv */

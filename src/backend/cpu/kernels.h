@@ -55,6 +55,30 @@ typedef struct glia_pool_shape {
     bool count_padding;
 } glia_pool_shape;
 
+/* Rows (time steps) of heads: head h of row i of sample n begins at at + n sample + i row + h D. */
+typedef struct glia_attention_rows {
+    float *at;
+    int64_t sample, row;
+} glia_attention_rows;
+
+/* Attention as ops/attention.c defines it: N samples, T queries, S keys, H heads that share G heads of keys, D. What may be
+ * NULL is not there. mask and bias have strides for sample, head, query and key, of which the last is 0 or 1. */
+typedef struct glia_attention {
+    int64_t samples, queries, keys, heads, groups, size;
+    float scale, softcap, rate;
+    int64_t window; /* 0: none */
+    bool causal;
+    const float *slopes; /* of ALiBi, by head */
+    const int32_t *lengths, *offsets;
+    const uint8_t *mask;
+    const float *bias;
+    int64_t mask_stride[4], bias_stride[4];
+    const int64_t *rng;
+    uint64_t stream;
+    glia_attention_rows q, k, v, y;
+    glia_attention_rows dy, dq, dk, dv; /* the gradient's */
+} glia_attention;
+
 typedef struct glia_cpu_kernels {
     glia_isa isa;
 
@@ -104,6 +128,12 @@ typedef struct glia_cpu_kernels {
 
     /* Each row of x (rows, length) by its softmax; length >= 16; y may be x. */
     void (*softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+
+    /* y; and dq, dk, dv from dy and y. Neither stores scores: scratch is linear in T and S. */
+    size_t (*attention_f32_scratch)(const glia_attention *attention, int workers);
+    void (*attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
+    size_t (*attention_grad_f32_scratch)(const glia_attention *attention, int workers);
+    void (*attention_grad_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
 
     void (*copy)(glia_pool *pool, const glia_copy *copy);
     void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */

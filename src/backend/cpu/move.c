@@ -4,11 +4,8 @@
  * each other on both sides is a series of memcpy; one where they do so on one side along another dimension (a
  * transposition) goes by square blocks that are turned in registers, so that both sides use whole cache lines.
  */
+#include "backend/cpu/philox.h"
 #include "backend/cpu/rows.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 enum { GRAIN = 64 << 10, BLOCK = 16, MOST_PIECES = 64, SHORT = 8 };
 
@@ -413,94 +410,28 @@ void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows) {
 
 /* ---- random bits --------------------------------------------------------------------------------- */
 
-/* Lanes of 64 bits; Philox's words are in their lower halves. Enough vectors together to hide what a product takes. */
-typedef uint64_t vq __attribute__((vector_size(VLEN * 4)));
-enum { QLEN = VLEN / 2, VECTORS = 4, LANES = QLEN * VECTORS };
-
-#if VLEN == 16
-#define VQ_LOW  0, 8, 1, 9, 2, 10, 3, 11
-#define VQ_HIGH 4, 12, 5, 13, 6, 14, 7, 15
-#elif VLEN == 8
-#define VQ_LOW  0, 4, 1, 5
-#define VQ_HIGH 2, 6, 3, 7
-#else
-#define VQ_LOW  0, 2
-#define VQ_HIGH 1, 3
-#endif
-
-/* The products of the lower halves. */
-GLIA_INLINE vq multiply(vq a, vq b) {
-#if defined(__AVX512F__) && VLEN == 16
-    return (vq)_mm512_mul_epu32((__m512i)a, (__m512i)b);
-#elif defined(__AVX2__) && VLEN == 8
-    return (vq)_mm256_mul_epu32((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__) && VLEN == 4
-    return (vq)_mm_mul_epu32((__m128i)a, (__m128i)b);
-#else
-    return (a & 0xffffffff) * (b & 0xffffffff);
-#endif
-}
-
 typedef struct random_job {
     glia_random r;
     int64_t pieces;
 } random_job;
 
-/* Ten rounds of Philox4x32 (base/rng.c) on VECTORS vectors of counters. */
-GLIA_INLINE void philox(uint32_t k0, uint32_t k1, vq c[4][VECTORS]) {
-    const vq m0 = (vq){ 0 } + 0xD2511F53u, m1 = (vq){ 0 } + 0xCD9E8D57u;
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
-        GLIA_UNROLL
-        for (int i = 0; i < VECTORS; i++) {
-            const vq p0 = multiply(c[0][i], m0), p1 = multiply(c[2][i], m1);
-            c[0][i] = (p1 >> 32) ^ c[1][i] ^ k0;
-            c[2][i] = (p0 >> 32) ^ c[3][i] ^ k1;
-            c[1][i] = p1 & 0xffffffff;
-            c[3][i] = p0 & 0xffffffff;
-        }
-    }
-}
-
-/* Words as numbers in [0, 1). */
-GLIA_INLINE vf unit_floats(vq words) { return __builtin_convertvector((vi)((vu)words >> 8), vf) * 0x1p-24f; }
-
-/* The 4 LANES numbers of the blocks from `block` on. */
-static void random_lanes(const glia_random *r, uint64_t block, float value[4 * LANES]) {
-    const uint64_t seed = (uint64_t)r->rng[0], step = (uint64_t)r->rng[1];
-    vq c[4][VECTORS], lane;
-    for (int k = 0; k < QLEN; k++) lane[k] = (uint64_t)k;
-    for (int i = 0; i < VECTORS; i++) {
-        const vq number = lane + (block + (uint64_t)(i * QLEN));
-        c[0][i] = number & 0xffffffff;
-        c[1][i] = number >> 32;
-        c[2][i] = (vq){ 0 } + (r->stream & 0xffffffff);
-        c[3][i] = (vq){ 0 } + (step & 0xffffffff);
-    }
-    philox((uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)(step >> 32), c);
-    for (int i = 0; i < VECTORS; i++) {
-        const vq first = c[0][i] | c[1][i] << 32, second = c[2][i] | c[3][i] << 32;
-        vf_store(value + i * 2 * VLEN, unit_floats(__builtin_shufflevector(first, second, VQ_LOW)));
-        vf_store(value + i * 2 * VLEN + VLEN, unit_floats(__builtin_shufflevector(first, second, VQ_HIGH)));
-    }
-}
-
 static void random_piece(void *context, int64_t piece, int worker) {
     const random_job *j = context;
     const glia_random *r = &j->r;
-    const int64_t groups = (r->n + 4 * LANES - 1) / (4 * LANES);
+    const int64_t groups = (r->n + 4 * PHILOX_LANES - 1) / (4 * PHILOX_LANES);
     int64_t group, end;
     (void)worker;
     share(groups, j->pieces, piece, &group, &end);
     for (; group < end; group++) {
-        float value[4 * LANES];
-        random_lanes(r, (uint64_t)group * LANES, value);
-        const int64_t at = group * 4 * LANES;
-        memcpy(r->to + at, value, (size_t)GLIA_MIN(r->n - at, 4 * LANES) * sizeof(float));
+        float value[4 * PHILOX_LANES];
+        philox_floats(r->rng, r->stream, (uint64_t)group * PHILOX_LANES, value);
+        const int64_t at = group * 4 * PHILOX_LANES;
+        memcpy(r->to + at, value, (size_t)GLIA_MIN(r->n - at, 4 * PHILOX_LANES) * sizeof(float));
     }
 }
 
 void GLIA_KERNEL(random_uniform_f32)(glia_pool *pool, const glia_random *random) {
-    const int64_t groups = (random->n + 4 * LANES - 1) / (4 * LANES);
+    const int64_t groups = (random->n + 4 * PHILOX_LANES - 1) / (4 * PHILOX_LANES);
     random_job j = { .r = *random, .pieces = pieces_for(random->n * 16, groups) };
     run_pieces(pool, j.pieces, random_piece, &j);
 }

@@ -51,6 +51,10 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
 void GLIA_KERNEL(loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
 void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+size_t GLIA_KERNEL(attention_f32_scratch)(const glia_attention *attention, int workers);
+void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
+size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention *attention, int workers);
+void GLIA_KERNEL(attention_grad_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);
 void GLIA_KERNEL(round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y);

@@ -13,6 +13,7 @@
 
 #include "backend/cpu/loop.h"
 #include "backend/cpu/move.h"
+#include "backend/cpu/recurrent.h"
 
 /* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
  * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap
@@ -134,6 +135,11 @@ typedef struct glia_cpu_kernels {
     void (*attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
     size_t (*attention_grad_f32_scratch)(const glia_attention *attention, int workers);
     void (*attention_grad_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
+    /* Recurrent cells over all steps, and their gradients. */
+    size_t (*recurrent_f32_scratch)(const glia_recurrence *r, int workers);
+    void (*recurrent_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
+    size_t (*recurrent_grad_f32_scratch)(const glia_recurrence *r, int workers);
+    void (*recurrent_grad_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
 
     void (*copy)(glia_pool *pool, const glia_copy *copy);
     void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */

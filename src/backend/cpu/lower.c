@@ -56,7 +56,8 @@ static const glia_cpu_row *row_in(const glia_cpu_row *rows, const glia_node *nod
 static const glia_cpu_row *row_of(const glia_node *node) {
     const glia_cpu_row *row = row_in(glia_cpu_products, node);
     if (!row) row = row_in(glia_cpu_moves, node);
-    return row ? row : row_in(glia_cpu_attentions, node);
+    if (!row) row = row_in(glia_cpu_attentions, node);
+    return row ? row : row_in(glia_cpu_sequences, node);
 }
 
 /* A product accumulates in the memory of a result: nothing may be read from there afterwards. */

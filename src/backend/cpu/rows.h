@@ -55,6 +55,10 @@ size_t GLIA_KERNEL(attention_f32_scratch)(const glia_attention *attention, int w
 void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
 size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention *attention, int workers);
 void GLIA_KERNEL(attention_grad_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
+size_t GLIA_KERNEL(recurrent_f32_scratch)(const glia_recurrence *r, int workers);
+void GLIA_KERNEL(recurrent_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
+size_t GLIA_KERNEL(recurrent_grad_f32_scratch)(const glia_recurrence *r, int workers);
+void GLIA_KERNEL(recurrent_grad_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
 void GLIA_KERNEL(copy)(glia_pool *pool, const glia_copy *copy);
 void GLIA_KERNEL(fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits);
 void GLIA_KERNEL(round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y);

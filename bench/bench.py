@@ -35,11 +35,12 @@ class Workload:
     """A row: a model of models.def, how it is run, and how many times as fast as the best PyTorch it is to be."""
 
     def __init__(self, kind, name, model, target, batch=1, optimizer="sgd", lr=1e-3, momentum=0.0, batches=8, block=1,
-                 small=False, isas=(), precision="f32"):
+                 small=False, isas=(), precision="f32", sample=None):
         self.kind, self.name, self.model, self.target = kind, f"{kind}-{name}", model, target
         self.batch, self.batches, self.optimizer, self.lr, self.momentum = batch, batches, optimizer, lr, momentum
         self.block, self.small, self.isas, self.precision = block, small, isas, precision
-        self.pictures = not model.startswith("mlp")
+        self.sample = sample
+        self.pictures = not model.startswith(("mlp", "lstm"))
 
     def words(self):
         return {"batch": self.batch, "batches": self.batches, "optimizer": self.optimizer, "lr": self.lr,
@@ -54,6 +55,9 @@ WORKLOADS = [
     Workload("train", "mlp", "mlp-512", 2.8, batch=128, optimizer="adam", isas=("v3", "v2")),
     Workload("train", "resnet20", "resnet20", 1.3, batch=128, momentum=0.9, batches=4, block=3),
     Workload("train", "resnet18", "resnet18", 1.3, batch=8, momentum=0.9, batches=2, block=3),
+    Workload("train", "lstm28", "lstm-rows", 2.5, batch=64, optimizer="adam"),
+    Workload("train", "lstm128", "lstm-rows", 2.5, batch=64, optimizer="adam", batches=4, block=2,
+             sample=(1, 128, 64)),
     Workload("train", "keras-cnn-bf16", "keras-cnn", 0, batch=64, optimizer="adam", precision="bf16"),
     Workload("train", "mlp-bf16", "mlp-512", 0, batch=128, optimizer="adam", precision="bf16"),
     Workload("infer", "keras-cnn", "keras-cnn", 3, small=True),
@@ -104,6 +108,8 @@ class Bench:
 
     def glia(self, mode, workload, environment=None):
         words = [f"{name}={value}" for name, value in workload.words().items()]
+        if workload.sample:
+            words.append("sample=" + "x".join(map(str, workload.sample)))
         return Worker([self.program("bench_worker"), mode, workload.model, f"folder={self.folder(workload)}",
                        f"threads={CORES}", *words], environment)
 
@@ -115,7 +121,7 @@ class Bench:
                 "--outputs", str(about["outputs"]), *words]
 
     def folder(self, workload):
-        return os.path.join(self.folders, f"{workload.model}-{workload.batch}")
+        return os.path.join(self.folders, "-".join(map(str, (workload.model, workload.batch, *(workload.sample or ())))))
 
     def prepare(self, workload):
         folder = self.folder(workload)

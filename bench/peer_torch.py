@@ -36,7 +36,7 @@ def load_model(options):
     model = NETWORKS[options.model](options.sample, options.outputs)
     weights, at = np.fromfile(os.path.join(options.folder, "weights.bin"), np.float32), 0
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in getattr(model, "ordered_parameters", model.parameters)():
             end = at + parameter.numel()
             parameter.copy_(torch.from_numpy(weights[at:end].reshape(parameter.shape)))
             at = end

@@ -12,6 +12,7 @@
  *     optimizer=adam|sgd lr=0.001 momentum=0
  *     threads=0                0: all cores
  *     precision=f32|bf16       of products and convolutions
+ *     sample=1x128x64          the shape of a sample; else what the model was designed for
  *
  * It answers in lines of JSON: one when it is ready, with the losses of the first steps or the outputs for the first
  * sample, which must be the peers'; one for each "run"; and at the end of input its peak resident memory. Each step
@@ -29,6 +30,7 @@ enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };
 
 typedef struct settings {
     const glia_recipe *recipe;
+    glia_shape sample;
     const char *folder;
     int64_t batch, batches;
     glia_optimizer optimizer;
@@ -58,6 +60,13 @@ static const char *value_of(const char *word, const char *name) {
     return strncmp(word, name, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
 }
 
+/* Three sizes; rank 0: it is something else. */
+static glia_shape read_shape(const char *text) {
+    long long d[3];
+    if (sscanf(text, "%lldx%lldx%lld", &d[0], &d[1], &d[2]) != 3) return GLIA_SCALAR;
+    return GLIA_SHAPE(d[0], d[1], d[2]);
+}
+
 static void set(settings *s, const char *word) {
     const char *value;
     if ((value = value_of(word, "folder")))
@@ -76,6 +85,8 @@ static void set(settings *s, const char *word) {
         s->threads = atoi(value);
     else if ((value = value_of(word, "precision")))
         s->precision = strcmp(value, "bf16") == 0 ? GLIA_PRECISION_BF16 : GLIA_PRECISION_F32;
+    else if ((value = value_of(word, "sample")))
+        s->sample = read_shape(value);
     else
         fail(word);
 }
@@ -83,9 +94,11 @@ static void set(settings *s, const char *word) {
 static settings read_settings(int argc, char **argv) {
     settings s = { .batch = 1, .batches = 1, .optimizer.lr = 0.001 };
     s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
-    if (!s.recipe || s.recipe->sample.rank != 3)
+    if (s.recipe) s.sample = s.recipe->sample;
+    if (!s.recipe || s.sample.rank != 3)
         fail("usage: bench_worker prepare|train|infer|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
+    if (s.sample.rank != 3) fail("sample= takes three sizes: 3x32x32");
     if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
     return s;
 }
@@ -115,7 +128,7 @@ static void *read_file(const settings *s, const char *name, int64_t bytes) {
 /* ---- prepare ------------------------------------------------------------------------------ */
 
 static glia_dataset *noise(const settings *s, int64_t n, glia_error *error) {
-    int64_t bytes = n * glia_shape_count(s->recipe->sample);
+    int64_t bytes = n * glia_shape_count(s->sample);
     uint8_t *x = allocate(bytes);
     int32_t *y = allocate(n * (int64_t)sizeof *y);
     for (int64_t i = 0; i < bytes; i++) x[i] = (uint8_t)(rand() >> 8);
@@ -123,7 +136,7 @@ static glia_dataset *noise(const settings *s, int64_t n, glia_error *error) {
     glia_arrays arrays = { .n = n,
                            .x = x,
                            .x_dtype = GLIA_U8,
-                           .x_shape = s->recipe->sample,
+                           .x_shape = s->sample,
                            .y = y,
                            .y_dtype = GLIA_I32,
                            .classes = s->recipe->outputs };
@@ -135,7 +148,7 @@ static glia_dataset *noise(const settings *s, int64_t n, glia_error *error) {
 
 /* What the recipe says, if it is here and fits; else drawn digits for pictures of their size, else noise. */
 static glia_dataset *open_data(const settings *s, int64_t n, const char **name, glia_error *error) {
-    const glia_shape sample = s->recipe->sample;
+    const glia_shape sample = s->sample;
     *name = s->recipe->data;
     if (*name && glia_data_available(*name, NULL)) {
         glia_dataset *data = glia_data_open(*name, "train", NULL, error);
@@ -169,7 +182,7 @@ static void write_weights(const settings *s, glia_model *model) {
 static void prepare(const settings *s, glia_model *model) {
     glia_error error = { .message = "there are too few samples" };
     const char *name;
-    int64_t n = s->batch * s->batches, sample = glia_shape_count(s->recipe->sample);
+    int64_t n = s->batch * s->batches, sample = glia_shape_count(s->sample);
     glia_dataset *data = open_data(s, n, &name, &error);
     check(data && glia_data_count(data) >= n ? GLIA_OK : GLIA_E_NOT_FOUND, &error);
     if (s->recipe->normalize) normalize(data);
@@ -185,7 +198,7 @@ static void prepare(const settings *s, glia_model *model) {
     free(x);
     glia_data_free(data);
     write_weights(s, model);
-    const int64_t *d = s->recipe->sample.dim;
+    const int64_t *d = s->sample.dim;
     printf("{\"data\": \"%s\", \"sample\": [%lld, %lld, %lld], \"outputs\": %d}\n", name, (long long)d[0],
            (long long)d[1], (long long)d[2], s->recipe->outputs);
 }
@@ -205,7 +218,7 @@ typedef struct runner {
 
 static runner make_runner(const settings *s, glia_model *model, bool train) {
     glia_error error = { 0 };
-    runner r = { .batch = s->batch, .batches = s->batches, .sample = glia_shape_count(s->recipe->sample) };
+    runner r = { .batch = s->batch, .batches = s->batches, .sample = glia_shape_count(s->sample) };
     r.backend = glia_backend_open("cpu", s->threads, &error);
     check(error.status, &error);
     glia_graph *graph = glia_model_graph(model);
@@ -298,7 +311,7 @@ int main(int argc, char **argv) {
     const char *mode = argv[1];
     setvbuf(stdout, NULL, _IOLBF, 0);
     glia_error error;
-    glia_model *model = glia_recipe_build(s.recipe, s.recipe->sample, s.recipe->outputs, &error);
+    glia_model *model = glia_recipe_build(s.recipe, s.sample, s.recipe->outputs, &error);
     if (!model) fail(error.message);
     if (strcmp(mode, "prepare") == 0) {
         prepare(&s, model);

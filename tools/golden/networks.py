@@ -77,6 +77,30 @@ def resnet18(sample, outputs):
                          nn.MaxPool2d(3, 2, 1), *stages(4, 2, 64, True, outputs))
 
 
+class LstmRows(nn.Module):
+    """Reads a picture row by row. Of PyTorch's two biases, which are added up, one stays at zero."""
+
+    def __init__(self, sample, outputs, units=128, layers=2):
+        super().__init__()
+        self.lstm = nn.LSTM(sample[0] * sample[2], units, layers, batch_first=True)
+        self.logits = nn.Linear(units, outputs)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                nn.init.zeros_(parameter)
+                parameter.requires_grad_(False)
+
+    def ordered_parameters(self):
+        """As Glia has them."""
+        for layer in range(self.lstm.num_layers):
+            for name in ("weight_ih", "bias_ih", "weight_hh"):
+                yield getattr(self.lstm, f"{name}_l{layer}")
+        yield from self.logits.parameters()
+
+    def forward(self, x):
+        y, _ = self.lstm(x.transpose(1, 2).flatten(2))
+        return self.logits(y[:, -1])
+
+
 # By the names of models.def: what makes the net for samples of a shape and so many outputs.
 NETWORKS = {"mlp-512": mlp_512, "keras-cnn": keras_cnn, "cifar-net": cifar_net, "resnet20": resnet20,
-            "resnet18": resnet18}
+            "resnet18": resnet18, "lstm-rows": LstmRows}

@@ -1,0 +1,25 @@
+/* recurrent.c - pictures read as sequences by recurrent nets.
+ *
+ * Rows: a picture (C, H, W) is H steps of C W numbers, from top to bottom. Le, Jaitly and Hinton 2015 made reading MNIST
+ * so, and pixel by pixel, a test of how far back a recurrent net remembers.
+ */
+#include "builders.h"
+
+#include "glia/recurrent.h"
+
+/* (N, C, H, W) -> (N, H, C W). */
+static glia_tensor rows_of(glia_tensor x) {
+    const glia_shape s = glia_tensor_shape(x);
+    if (s.rank != 4) return x;
+    x = glia_permute(x, GLIA_SHAPE(0, 2, 1, 3));
+    return glia_reshape(x, GLIA_SHAPE(s.dim[0], s.dim[2], s.dim[1] * s.dim[3]));
+}
+
+static glia_tensor logits(glia_tensor x, int outputs) {
+    return glia_dense(x, "logits", (glia_dense_opts){ .units = outputs });
+}
+
+glia_tensor glia_build_lstm_rows(glia_tensor x, int outputs) {
+    x = glia_lstm(rows_of(x), "lstm", (glia_recurrent_opts){ .units = 128, .layers = 2, .last_only = true });
+    return logits(x, outputs);
+}

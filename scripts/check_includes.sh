@@ -20,6 +20,7 @@ src/events    graph tensor base glia
 src/formats   graph tensor base glia
 src/backend   ops graph tensor base glia
 src/data      formats graph tensor base glia
+src/words     backend formats tensor base glia
 src/train     metrics data backend autodiff passes layers optim formats ops graph tensor base glia
 src/generate  train passes ops graph tensor base glia
 src/callbacks train metrics data backend formats graph tensor base glia

@@ -5,6 +5,7 @@
  *
  *   values       an array of numbers out of a file
  *   gzip         deflate with a limit
+ *   stream       a file a piece at a time
  *   idx          MNIST's format
  *   cifar        CIFAR-10's binary batches
  *   csv          tables
@@ -78,6 +79,15 @@ glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head,
  * by more than a factor of 256 beyond 64 MiB is refused as a bomb. */
 glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length,
                              uint8_t **owned, glia_error *error);
+
+/* ---- streams ------------------------------------------------------------------------------ */
+
+/* A file that need not fit into memory, plain or gzipped. Errors name the path. */
+typedef struct glia_stream glia_stream;
+glia_stream *glia_stream_open(const char *path, glia_error *error);
+/* The next bytes: fewer than `room` only at the end. */
+glia_status glia_stream_read(glia_stream *stream, void *bytes, size_t room, size_t *got, glia_error *error);
+void glia_stream_close(glia_stream *stream);
 
 /* ---- IDX (LeCun 1998), plain or gzipped --------------------------------------------------- */
 

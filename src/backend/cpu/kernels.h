@@ -80,6 +80,22 @@ typedef struct glia_attention {
     glia_attention_rows dy, dq, dk, dv; /* the gradient's */
 } glia_attention;
 
+/* A step of learning word vectors (Mikolov et al. 2013). Input rows x_i and output rows o_k with labels l_k in {0, 1}
+ * have the loss - sum over i, k of log sigmoid(o_k . x_i) where l_k = 1, log sigmoid(-o_k . x_i) where it is 0; all rows
+ * move by `rate` against its gradient. average: there is one x instead, the mean of the input rows, and each of them
+ * moves by what x would. `length` is a multiple of 16. */
+typedef struct glia_word_step {
+    int64_t length;
+    int n_in, n_out;
+    bool average;
+    float rate;
+    float *const *in, *const *out; /* rows, on GLIA_ALIGN boundaries; a row may come more than once */
+    const float *label;            /* (n_out) */
+    float *errors;                 /* scratch: n_in n_out floats and 16 more */
+    float *const *grad;            /* scratch: n_in rows, one if `average`; what x_i moved by */
+    float *hidden;                 /* scratch if `average`: a row; the mean */
+} glia_word_step;
+
 typedef struct glia_cpu_kernels {
     glia_isa isa;
 
@@ -148,6 +164,8 @@ typedef struct glia_cpu_kernels {
     void (*scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
     void (*argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
     void (*random_uniform_f32)(glia_pool *pool, const glia_random *random);
+
+    void (*word_step_f32)(const glia_word_step *step);
 } glia_cpu_kernels;
 
 /* The table of an instruction set, or of the best one below it that this build has. */

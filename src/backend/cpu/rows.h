@@ -66,5 +66,6 @@ void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick);
 void GLIA_KERNEL(scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
 void GLIA_KERNEL(argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
 void GLIA_KERNEL(random_uniform_f32)(glia_pool *pool, const glia_random *random);
+void GLIA_KERNEL(word_step_f32)(const glia_word_step *step);
 
 #endif

@@ -41,4 +41,5 @@ const glia_cpu_kernels GLIA_KERNEL(cpu_table) = {
     .scatter_add_f32 = GLIA_KERNEL(scatter_add_f32),
     .argmax_f32 = GLIA_KERNEL(argmax_f32),
     .random_uniform_f32 = GLIA_KERNEL(random_uniform_f32),
+    .word_step_f32 = GLIA_KERNEL(word_step_f32),
 };

@@ -102,7 +102,7 @@ static inline bool sample_varies(const glia_sample *sample, int i) {
 /* ---- expanding and evaluating --------------------------------------------------------------- */
 
 static inline glia_tensor sample_expand_rule(glia_graph *to, const glia_node *node, const glia_tensor *in, void *mode) {
-    (void)to;
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, sample_expand_rule, mode, 0);
     return node->op->flags & GLIA_OP_COMPOSITE ? node->op->expand(node, in, *(glia_mode *)mode) : NULL;
 }
 
@@ -115,7 +115,9 @@ static inline glia_graph *sample_expanded(const glia_graph *g, glia_mode mode, g
         if (!next) return NULL;
         now = next;
         again = false;
-        for (int i = 0; i < now->n_nodes; i++) again |= (now->nodes[i]->op->flags & GLIA_OP_COMPOSITE) != 0;
+        for (int i = 0; i < now->n_nodes; i++) {
+            again |= !(now->nodes[i]->op->flags & GLIA_OP_LEAF) && !glia_node_evaluates(now->nodes[i]);
+        }
     }
     return now;
 }

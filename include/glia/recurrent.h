@@ -1,6 +1,7 @@
 /* recurrent.h - sequences, a step at a time: loops over time, and recurrent layers.
  *
- *   1  layers: simple recurrent nets, LSTM, GRU
+ *   1  loops: custom cells in a few lines, masks, carried states
+ *   2  layers: simple recurrent nets, LSTM, GRU
  *
  * Sequences are (N, T, F): samples, steps, features.
  */
@@ -13,7 +14,55 @@
 extern "C" {
 #endif
 
-/* ==== 1. layers ============================================================================= */
+/* ==== 1. loops ============================================================================== */
+/* A loop over time: what is built between glia_loop_begin() and glia_loop_end() is its body, and is done in every step. A
+ * recurrent layer with a cell of one's own:
+ *
+ *     glia_loop *loop = glia_loop_begin(graph, (glia_loop_opts){ .lengths = lengths });
+ *     glia_tensor x_t = glia_loop_input(loop, x);                            (N, T, F) -> (N, F)
+ *     glia_tensor h = glia_loop_state_zeros(loop, GLIA_SHAPE(64));           (N, 64), carried from step to step
+ *     glia_tensor both[] = { x_t, h };
+ *     glia_tensor next = glia_dense(glia_concat(both, 2, 1), "cell",
+ *                                   (glia_dense_opts){ .units = 64, .activation = GLIA_TANH });
+ *     glia_loop_next(loop, h, next);
+ *     glia_tensor all;
+ *     glia_loop_end(loop, &next, 1, &all);                                   (N, T, 64)
+ *     glia_tensor last = glia_loop_last(loop, h);                            (N, 64)
+ *
+ * Parameters made in the body are parameters of the graph, the same in every step, and tensors of the graph that the body
+ * reads are the same in every step. Random operations draw anew in each: at step t the seed s of the graph's random state
+ * is replaced by a mixture of s and t. Loops may be within loops. The gradient of a loop is a loop in the other direction;
+ * of the forward steps it keeps the states and computes the rest again.
+ *
+ * States and what is stacked are all f32 or all f64; tokens and the like may be read, and cast. A body cannot have batch
+ * norm, whose running statistics are not of one step, nor updates. Mistakes stay in the graph, as everywhere. */
+typedef struct glia_loop glia_loop; /* of the graph; needs no freeing */
+
+typedef struct glia_loop_opts {
+    int64_t steps;       /* 0: as many as the first sequence has */
+    bool reverse;        /* from the last step to the first; what is stacked stays where its step is */
+    glia_tensor lengths; /* i32 (N), or NULL: in steps from a sample's length on, its states stay and its stacked results are
+                            zero. In reverse it so begins at its last valid step. */
+} glia_loop_opts;
+
+GLIA_API glia_loop *glia_loop_begin(glia_graph *graph, glia_loop_opts opts);
+/* The step's part (N, ...) of a sequence (N, T, ...) of any dtype. */
+GLIA_API glia_tensor glia_loop_input(glia_loop *loop, glia_tensor sequence);
+/* A state (N, ...), which begins with this value; or with zeros, `sample` being its shape without the N, which an input or
+ * another state has told, and its dtype that of the first floating-point one of those (or f32). */
+GLIA_API glia_tensor glia_loop_state(glia_loop *loop, glia_tensor initial);
+GLIA_API glia_tensor glia_loop_state_zeros(glia_loop *loop, glia_shape sample);
+/* In the next step the state is `value`. */
+GLIA_API void glia_loop_next(glia_loop *loop, glia_tensor state, glia_tensor value);
+/* Ends the body. stacked[i] becomes the (N, T, ...) of each[i] (N, ...), a tensor of the body, for n of them. */
+GLIA_API void glia_loop_end(glia_loop *loop, const glia_tensor *each, int n, glia_tensor *stacked);
+/* The state after the last step; with lengths, after each sample's own last step. Once the loop has ended. */
+GLIA_API glia_tensor glia_loop_last(glia_loop *loop, glia_tensor state);
+
+/* f32 (N, T): 1 in a sample's first `lengths` steps, then 0. */
+GLIA_API glia_tensor glia_sequence_mask(glia_tensor lengths, int64_t steps);
+
+/* ==== 2. layers ============================================================================= */
 /* Parameters, for F features, H units, P outputs (H, or the projection) and G gates, in this order from the first row:
  *
  *     LSTM   i, f, g, o     input, forget and output gate, candidate g       (PyTorch's order)

@@ -29,9 +29,11 @@ static void walk_free(walk *w) {
     free(w->adjoint);
 }
 
-static bool walk_create(walk *w, glia_tensor y, const glia_tensor *xs, int n) {
-    size_t count = (size_t)y->id + 1;
-    *w = (walk){ .n = y->id + 1,
+static bool walk_create(walk *w, const glia_tensor *ys, int n_ys, const glia_tensor *xs, int n) {
+    int newest = 0;
+    for (int i = 0; i < n_ys; i++) newest = GLIA_MAX(newest, ys[i]->id);
+    size_t count = (size_t)newest + 1;
+    *w = (walk){ .n = newest + 1,
                  .relevant = calloc(count, sizeof *w->relevant),
                  .target = calloc(count, sizeof *w->target),
                  .adjoint = calloc(count, sizeof *w->adjoint) };
@@ -40,7 +42,7 @@ static bool walk_create(walk *w, glia_tensor y, const glia_tensor *xs, int n) {
         if (xs[i]->id < w->n) w->target[xs[i]->id] = w->relevant[xs[i]->id] = true;
     }
     for (int id = 0; id < w->n; id++) {
-        const glia_node *node = y->graph->nodes[id];
+        const glia_node *node = ys[0]->graph->nodes[id];
         for (int i = 0; i < node->n_in; i++) w->relevant[id] |= w->relevant[node->in[i]->id];
     }
     return true;
@@ -60,8 +62,8 @@ static bool contribute(walk *w, const glia_node *node, glia_tensor dx) {
     return !glia_is_bad(*sum);
 }
 
-static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients,
-                    bool stop_at_xs);
+static bool reverse(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
+                    glia_tensor *gradients, bool stop_at_xs);
 
 /* The gradients of one node in its inputs: by its vjp, or through its expansion. */
 static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
@@ -72,7 +74,7 @@ static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return true; /* piecewise constant: no gradient */
     glia_tensor expanded = node->op->expand(node, node->in, GLIA_TRAIN);
     if (glia_is_bad(expanded)) return false;
-    return reverse(expanded, dy, node->in, node->n_in, dx, true);
+    return reverse(&expanded, &dy, 1, node->in, node->n_in, dx, true);
 }
 
 /* Propagates the adjoint of one node to those of its inputs that matter. */
@@ -96,15 +98,15 @@ static bool propagate(walk *w, glia_node *node) {
 
 /* gradients[i] = adjoint of xs[i], or NULL where y does not depend on it. With stop_at_xs the xs are independent
  * variables even where one is computed from another. */
-static bool reverse(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients,
-                    bool stop_at_xs) {
-    glia_graph *g = y->graph;
+static bool reverse(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
+                    glia_tensor *gradients, bool stop_at_xs) {
+    glia_graph *g = ys[0]->graph;
     walk w;
     const char *label = g->label;
-    bool ok = walk_create(&w, y, xs, n);
+    bool ok = walk_create(&w, ys, n_ys, xs, n);
     if (!ok) glia_graph_fail_nomem(g);
-    ok = ok && contribute(&w, y, dy);
-    for (int id = y->id; ok && id >= 0; id--) {
+    for (int i = 0; ok && i < n_ys; i++) ok = contribute(&w, ys[i], dys[i]);
+    for (int id = w.n - 1; ok && id >= 0; id--) {
         if (!w.adjoint[id] || !w.relevant[id] || (stop_at_xs && w.target[id])) continue;
         ok = propagate(&w, g->nodes[id]);
     }
@@ -135,10 +137,16 @@ void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_
                         glia_shape_format(dy->shape, a), glia_dtype_name(y->dtype), glia_shape_format(y->shape, b));
         return;
     }
-    reverse(y, dy, xs, n, gradients, false);
+    reverse(&y, &dy, 1, xs, n, gradients, false);
     for (int i = 0; i < n; i++) {
         if (!gradients[i]) gradients[i] = g->error.status == GLIA_OK ? glia_like(xs[i], 0) : g->bad;
     }
+}
+
+void glia_vjp_of_all(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
+                     glia_tensor *gradients) {
+    for (int i = 0; i < n; i++) gradients[i] = NULL;
+    if (n_ys > 0) reverse(ys, dys, n_ys, xs, n, gradients, false);
 }
 
 void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients) {

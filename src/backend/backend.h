@@ -24,6 +24,8 @@
 
 #include "graph/graph.h"
 
+typedef struct glia_inner glia_inner;
+
 typedef enum glia_group_kind { GLIA_GROUP_SINGLE, GLIA_GROUP_LOOP, GLIA_GROUP_EPILOGUE } glia_group_kind;
 
 typedef struct glia_group {
@@ -36,6 +38,7 @@ typedef struct glia_group {
     int n_inputs;
     glia_node **outputs;  /* values needed outside: these are written, others stay in registers */
     int n_outputs;
+    const glia_inner *inner; /* SINGLE with a body, for a backend that wants `bodies`: that, compiled; else NULL */
     const bool *fixed;    /* by node id: the value stays what it is when a launch's setup has run; NULL: none does */
 } glia_group;
 
@@ -71,6 +74,7 @@ struct glia_launch {
 
 struct glia_backend_kind {
     const char *name;
+    bool bodies;        /* loops are run launch by launch: see glia_group.inner */
     bool channels_last; /* convolution and pooling want (N, spatial..., C): see passes/layout.c */
     glia_status (*open)(glia_backend *backend, int threads, glia_error *error);
     /* Composites only: true keeps the node whole because there is a kernel for it. */
@@ -98,6 +102,8 @@ struct glia_backend_kind {
      * writes; NULL: there is none. Both are from prepare or merge, with the same scratch, and not run any more. */
     glia_launch *(*merge)(glia_launch *first, glia_launch *second, glia_arena *arena);
 };
+
+#include "backend/schedule.h"
 
 extern const glia_backend_kind glia_backend_ref, glia_backend_cpu; /* rows of the table in backend.c */
 

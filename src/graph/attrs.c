@@ -13,6 +13,7 @@ static size_t field_size(glia_field_type type) {
     case GLIA_FIELD_INTS: return sizeof(glia_shape);
     case GLIA_FIELD_STRING: return sizeof(const char *);
     case GLIA_FIELD_VALUES: return sizeof(glia_numbers);
+    case GLIA_FIELD_GRAPH: return sizeof(const glia_graph *);
     }
     return 0;
 }
@@ -36,6 +37,10 @@ void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, i
             if (!v) return NULL;
             if (bytes) memcpy(v, values->v, bytes);
             values->v = v;
+        } else if (f->type == GLIA_FIELD_GRAPH && *(const glia_graph **)at) {
+            const glia_graph *body = glia_graph_embed(*(const glia_graph **)at, arena, batch);
+            if (!body) return NULL;
+            *(const glia_graph **)at = body;
         }
     }
     return copy;
@@ -53,6 +58,7 @@ static bool field_equal(const glia_field *f, const void *a, const void *b) {
         const glia_numbers *v = a, *w = b;
         return v->n == w->n && (v->n == 0 || !memcmp(v->v, w->v, (size_t)v->n * sizeof(double)));
     }
+    case GLIA_FIELD_GRAPH: return glia_graph_equal(*(const glia_graph *const *)a, *(const glia_graph *const *)b);
     default: return !memcmp(a, b, field_size(f->type));
     }
 }
@@ -84,6 +90,7 @@ uint64_t glia_attrs_hash(const glia_op *op, const void *attrs, uint64_t hash) {
             hash = v->n ? glia_hash_bytes(v->v, (size_t)v->n * sizeof(double), hash) : hash;
             break;
         }
+        case GLIA_FIELD_GRAPH: hash = glia_graph_hash(*(const glia_graph *const *)at, hash); break;
         default: hash = glia_hash_bytes(at, field_size(f->type), hash);
         }
     }

@@ -20,7 +20,12 @@ glia_graph *glia_graph_create(void) {
 
 void glia_graph_free(glia_graph *g) {
     if (!g) return;
+    for (glia_graph *body = g->bodies, *next; body; body = next) {
+        next = body->next_body;
+        glia_graph_free(body);
+    }
     glia_arena_free(&g->arena);
+    free(g->captures);
     free(g->nodes);
     free(g->outputs);
     free(g->updates);
@@ -35,11 +40,13 @@ glia_status glia_graph_check(const glia_graph *g, glia_error *error) {
 
 glia_tensor glia_graph_fail(glia_graph *g, glia_status status, const char *format, ...) {
     if (!g) return NULL;
-    if (g->error.status == GLIA_OK) {
-        g->error.status = status;
+    for (glia_graph *keeper = g; keeper;
+         keeper = keeper->parent) { /* a body's mistakes are those of the graphs around it */
+        if (keeper->error.status != GLIA_OK) continue;
+        keeper->error.status = status;
         va_list args;
         va_start(args, format);
-        vsnprintf(g->error.message, sizeof g->error.message, format, args);
+        vsnprintf(keeper->error.message, sizeof keeper->error.message, format, args);
         va_end(args);
     }
     return g->bad;
@@ -75,14 +82,32 @@ static bool append(glia_graph *g, glia_node *n) {
     return true;
 }
 
+/* The innermost graph among the inputs', if they are around each other. */
+static glia_graph *innermost(glia_graph *g, const glia_tensor *in, int n_in) {
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i] || in[i]->graph == g) continue;
+        for (const glia_graph *around = in[i]->graph->parent; around; around = around->parent) {
+            if (around == g) g = in[i]->graph;
+        }
+    }
+    return g;
+}
+
+static glia_tensor fail_foreign(glia_graph *g, const glia_op *op, int i, const glia_node *in) {
+    const char *what = in->graph->parent && in->graph->closed
+                           ? "is of the body of a loop that has ended: ask for it with glia_loop_end()"
+                           : "belongs to another graph";
+    return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: input %d %s", op->name, i, what);
+}
+
 glia_tensor glia_node_create(glia_graph *g, const glia_op *op, const glia_tensor *in, int n_in, const void *attrs) {
     if (!g) return NULL;
+    g = innermost(g, in, n_in);
     if (g->error.status != GLIA_OK) return g->bad;
     for (int i = 0; i < n_in; i++) {
         if (glia_is_bad(in[i])) return glia_graph_fail(g, GLIA_E_NOMEM, "%s: input %d is NULL", op->name, i);
-        if (in[i]->graph != g)
-            return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: input %d belongs to another graph", op->name, i);
     }
+    if (g->closed) return fail_foreign(g, op, 0, g->bad);
     if (op->arity >= 0 ? n_in != op->arity : n_in < 1) {
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s takes %d inputs, not %d", op->name, op->arity, n_in);
     }
@@ -90,7 +115,11 @@ glia_tensor glia_node_create(glia_graph *g, const glia_op *op, const glia_tensor
     glia_node **inputs = glia_arena_alloc(&g->arena, (size_t)n_in * sizeof *inputs);
     void *copy = op->attr_size && attrs ? glia_attrs_copy(op, attrs, &g->arena, 0) : NULL;
     if (!n || !inputs || (op->attr_size && attrs && !copy)) return glia_graph_fail_nomem(g);
-    if (n_in) memcpy(inputs, in, (size_t)n_in * sizeof *inputs);
+    for (int i = 0; i < n_in; i++) {
+        inputs[i] = glia_graph_capture(g, in[i]);
+        if (!inputs[i]) return fail_foreign(g, op, i, in[i]);
+        if (glia_is_bad(inputs[i])) return g->bad;
+    }
     *n = (glia_node){ .graph = g, .op = op, .n_in = n_in, .in = inputs, .attrs = copy, .label = g->label };
     if (!op->infer(n)) return g->bad;
     char text[GLIA_SHAPE_TEXT];

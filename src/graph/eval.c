@@ -12,14 +12,14 @@ static glia_status eval_node(const glia_node *n, double **values, const double *
     if ((n->op->flags & GLIA_OP_LEAF) && !n->op->eval) {
         return glia_fail(error, GLIA_E_ARGUMENT, "evaluating: no value for the %s '%s'", n->op->name, label);
     }
-    if (!n->op->eval) {
+    if (!glia_node_evaluates(n)) {
         return glia_fail(error, GLIA_E_INTERNAL, "evaluating: %s %s must be expanded first", n->op->name, label);
     }
     if (glia_shape_symbolic(n->shape)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "evaluating: %s %s %s has no fixed batch size", n->op->name, label,
                          glia_shape_format(n->shape, text));
     }
-    double *out = malloc((size_t)glia_shape_count(n->shape) * sizeof *out); /* below 2^51 bytes: a valid shape */
+    double *out = malloc((size_t)glia_eval_count(n) * sizeof *out); /* below 2^51 bytes: a valid shape */
     if (!out) return glia_fail_nomem(error);
     for (int i = 0; i < n->n_in; i++) in[i] = values[n->in[i]->id];
     n->op->eval(n, in, out);

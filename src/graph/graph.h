@@ -31,7 +31,8 @@ typedef enum glia_field_type {
     GLIA_FIELD_SHAPE,  /* glia_shape; symbolic dimensions are fixed with the batch */
     GLIA_FIELD_INTS,   /* glia_shape used as a list of integers: axes, strides */
     GLIA_FIELD_STRING, /* const char *, in the arena; may be NULL */
-    GLIA_FIELD_VALUES  /* glia_numbers: the numbers of a constant */
+    GLIA_FIELD_VALUES, /* glia_numbers: the numbers of a constant */
+    GLIA_FIELD_GRAPH   /* const glia_graph *: a body (body.c), in the arena; may be NULL. An op has one at most */
 } glia_field_type;
 
 typedef struct glia_numbers {
@@ -105,6 +106,8 @@ struct glia_op {
     /* The definition, in double: in[i] and out are dense. Shapes are concrete. NULL for composites, which are defined
      * by expand, and for leaves but constants. */
     void (*eval)(const glia_node *node, const double *const *in, double *out);
+    /* How many doubles eval may use behind those of its result; NULL: none. */
+    int64_t (*eval_extra)(const glia_node *node);
 
     /* Given dL/dnode, fills dx[i] = dL/dinput[i], leaving NULL where there is no gradient (integers, a piecewise
      * constant). New nodes go into the same graph. NULL: not differentiable (gradient zero); a composite without one is
@@ -152,6 +155,11 @@ typedef struct glia_change {
     const char *group;
 } glia_change;
 
+/* A tensor of the surrounding graph that a body reads, and the body's input that stands for it. */
+typedef struct glia_capture {
+    glia_node *outer, *inner;
+} glia_capture;
+
 struct glia_graph {
     glia_arena arena;
     glia_node **nodes;
@@ -164,11 +172,24 @@ struct glia_graph {
     const char *label;   /* given to new nodes */
     glia_error error;    /* the first mistake; status GLIA_OK: none */
     glia_node *bad;      /* what a mistake returns; shape (), never in `nodes` */
+    glia_graph *parent;  /* of a body in the making: the graph around it */
+    bool closed;         /* it has become an attribute; nobody may build on it any more */
+    glia_node *random;   /* the body's input that is the random state, or stands for it; NULL: it draws nothing */
+    glia_capture *captures;
+    int n_captures, capture_capacity;
+    glia_graph *bodies, *next_body; /* made in this graph; freed with it */
 };
 
 /* The workhorse behind every operation: checks the inputs (NULL or bad ones give the bad node), copies the attributes
  * (deeply: strings and values go into the arena), infers, appends. */
 glia_tensor glia_node_create(glia_graph *graph, const glia_op *op, const glia_tensor *in, int n_in, const void *attrs);
+
+/* Doubles that the node's eval writes and uses: its result and what eval_extra says. */
+static inline int64_t glia_eval_count(const glia_node *node) {
+    return glia_shape_count(node->shape) + (node->op->eval_extra ? node->op->eval_extra(node) : 0);
+}
+/* Can it be evaluated? Composites cannot, nor what has one in its body; leaves need no evaluation. */
+bool glia_node_evaluates(const glia_node *node);
 
 /* Shorthands: the graph is that of the first input. */
 glia_tensor glia_node1(const glia_op *op, glia_tensor a, const void *attrs);
@@ -215,12 +236,45 @@ typedef struct glia_constant_attrs {
 bool glia_is_constant_scalar(const glia_node *node, double *value);
 static inline bool glia_is_constant(const glia_node *n) { return n->op == &glia_op_constant; }
 
+/* ---- bodies (body.c) ------------------------------------------------------------------------ */
+/* A body is a graph that an op has as an attribute: what a loop does in each step. Its inputs, in the order of their ids,
+ * stand for values that the op hands in; its outputs, in their order, for those that it takes out. It has no other leaves
+ * but constants, and no updates.
+ *
+ * While it is made it is a graph of its own, whose parent is the graph around it. A tensor of the parent that meets one of
+ * the body is captured: an input of the body stands for it from then on. Parameters and states that layers ask for are made
+ * in the outermost graph, and captured too. */
+
+glia_graph *glia_graph_create_body(glia_graph *parent); /* lives as long as the parent; NULL: out of memory */
+/* An input of a body in the making. */
+glia_tensor glia_body_input(glia_graph *body, glia_dtype dtype, glia_shape shape);
+/* What stands for x, of this graph or one around it, in this graph; NULL: x is of another one. */
+glia_tensor glia_graph_capture(glia_graph *graph, glia_tensor x);
+/* A new input of the body for x, of its parent, even if there is one already. */
+glia_tensor glia_graph_capture_apart(glia_graph *body, glia_tensor x);
+/* Captures where tensors are of different graphs, one inside the other. For constructors that look at several inputs. */
+void glia_graph_join(glia_tensor *xs, int n);
+
+/* A copy of a body in the arena, with symbolic shapes at `batch` (0: kept); NULL: out of memory. */
+const glia_graph *glia_graph_embed(const glia_graph *body, glia_arena *arena, int64_t batch);
+bool glia_graph_equal(const glia_graph *a, const glia_graph *b); /* but for labels */
+uint64_t glia_graph_hash(const glia_graph *graph, uint64_t seed);
+const glia_graph *glia_body_of(const glia_node *node); /* NULL: it has none */
+/* attrs of an op with a body, copied into `arena` with another one in its place; NULL: out of memory. */
+void *glia_attrs_with_body(const glia_op *op, const void *attrs, const glia_graph *body, glia_arena *arena);
+
 /* ---- attributes as data (attrs.c) ---------------------------------------------------------- */
 
 bool glia_attrs_equal(const glia_op *op, const void *a, const void *b);
 uint64_t glia_attrs_hash(const glia_op *op, const void *attrs, uint64_t seed);
 /* A deep copy in the arena with symbolic shapes at `batch` (0: kept); NULL: out of memory. */
 void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, int64_t batch);
+
+/* ---- gradients ------------------------------------------------------------------------------ */
+
+/* gradients[i] = sum over k of <dys[k], d ys[k] / d xs[i]>, NULL where no y depends on it (autodiff/grad.c). */
+void glia_vjp_of_all(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
+                     glia_tensor *gradients);
 
 /* ---- text (text form of a graph; the format is described in print.c) ----------------------- */
 
@@ -243,6 +297,10 @@ glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, v
                                bool keep_leaves, glia_error *error);
 /* A copy of one node into `to` with these inputs: what a rule's NULL does. */
 glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, int64_t batch);
+
+/* For rules: a copy of the node on these inputs whose body has been rewritten by the same rule. */
+glia_tensor glia_node_rewrite_body(glia_graph *to, const glia_node *node, const glia_tensor *in,
+                                   glia_rewrite_rule rule, void *context, int64_t batch);
 
 /* live[id] = true for each node that outputs and updates need. */
 void glia_graph_mark_live(const glia_graph *graph, bool *live);

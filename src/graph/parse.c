@@ -12,7 +12,7 @@
 
 #include "graph/graph.h"
 
-enum { MOST_FIELDS = 64, MOST_NAME = 64, MOST_DIGITS = 64 };
+enum { MOST_FIELDS = 64, MOST_NAME = 64, MOST_DIGITS = 64, DEEPEST = 8 };
 
 typedef struct parser {
     const char *p, *end, *line_start;
@@ -20,11 +20,13 @@ typedef struct parser {
     glia_graph *g;
     glia_error *error;
     bool failed;
-    glia_arena scratch;   /* this line's attributes and strings */
-    glia_node **in;       /* this line's inputs */
+    glia_arena scratch; /* this line's attributes and strings */
+    glia_node **in;     /* this line's inputs */
     int n_in, in_capacity;
-    double *values;       /* this line's numbers: at most one list of them is being read */
+    double *values; /* this line's numbers: at most one list of them is being read */
     int n_values, value_capacity;
+    glia_graph *body; /* this line's body; NULL: none yet */
+    int depth;        /* bodies around this text */
 } parser;
 
 /* ---- mistakes ------------------------------------------------------------------------------- */
@@ -213,6 +215,51 @@ static bool take_node(parser *s, glia_node **node) {
 
 /* ---- lines ---------------------------------------------------------------------------------- */
 
+static bool line(parser *s);
+
+static void parser_free(parser *s) {
+    glia_arena_free(&s->scratch);
+    glia_graph_free(s->body);
+    free(s->in);
+    free(s->values);
+}
+
+/* The lines up to one that begins with a closing brace, as a graph of their own. */
+static bool body_lines(parser *s) {
+    if (!at_line_end(s)) return fail(s, "the line should end here");
+    while (s->p < s->end) {
+        s->p++;
+        s->line++;
+        s->line_start = s->p;
+        if (take(s, '}')) return true;
+        if (!line(s)) return false;
+    }
+    return fail(s, "the body does not end");
+}
+
+static bool take_body(parser *s, const glia_graph **body) {
+    if (s->depth == DEEPEST) return fail(s, "bodies within bodies, more than %d deep", DEEPEST);
+    if (!expect(s, '{')) return false;
+    parser inner = { .p = s->p,
+                     .end = s->end,
+                     .line_start = s->line_start,
+                     .line = s->line,
+                     .error = s->error,
+                     .depth = s->depth + 1,
+                     .g = glia_graph_create() };
+    if (!inner.g) return fail_nomem(s);
+    bool ok = body_lines(&inner);
+    s->failed = inner.failed;
+    if (ok && glia_graph_verify(inner.g, s->error) != GLIA_OK) ok = false, s->failed = true;
+    s->p = inner.p;
+    s->line = inner.line;
+    s->line_start = inner.line_start;
+    inner.g->label = NULL;
+    *body = s->body = inner.g;
+    parser_free(&inner);
+    return ok;
+}
+
 static bool take_field(parser *s, const glia_field *f, void *at) {
     switch (f->type) {
     case GLIA_FIELD_INT: return take_int(s, at);
@@ -223,6 +270,7 @@ static bool take_field(parser *s, const glia_field *f, void *at) {
     case GLIA_FIELD_INTS: return take_list(s, '[', ']', false, at);
     case GLIA_FIELD_STRING: return take_string(s, at);
     case GLIA_FIELD_VALUES: return take_values(s, at);
+    case GLIA_FIELD_GRAPH: return take_body(s, at);
     }
     return false;
 }
@@ -338,19 +386,26 @@ static bool header(parser *s) {
     return at_line_end(s) || fail(s, "the text does not begin with '%s'", first);
 }
 
+static bool line(parser *s) {
+    if (at_line_end(s)) return true;
+    if (*s->p == '#') {
+        while (s->p < s->end && *s->p != '\n') s->p++;
+        return true;
+    }
+    bool ok = (take(s, '%') ? node_line(s) : word_line(s)) && (at_line_end(s) || fail(s, "the line should end here"));
+    glia_arena_free(&s->scratch);
+    glia_graph_free(s->body);
+    s->body = NULL;
+    return ok;
+}
+
 static bool lines(parser *s) {
     bool ok = header(s);
     while (ok && s->p < s->end) {
         s->p++; /* the end of the line before */
         s->line++;
         s->line_start = s->p;
-        if (at_line_end(s)) continue;
-        if (*s->p == '#') {
-            while (s->p < s->end && *s->p != '\n') s->p++;
-            continue;
-        }
-        ok = (take(s, '%') ? node_line(s) : word_line(s)) && (at_line_end(s) || fail(s, "the line should end here"));
-        glia_arena_free(&s->scratch);
+        ok = line(s);
     }
     return ok;
 }
@@ -370,9 +425,7 @@ glia_graph *glia_graph_parse(const char *text, size_t length, glia_error *error)
         ok = ok && glia_graph_verify(s.g, error) == GLIA_OK;
     }
     if (c != (locale_t)0) freelocale(c);
-    glia_arena_free(&s.scratch);
-    free(s.in);
-    free(s.values);
+    parser_free(&s);
     if (s.g) s.g->label = NULL;
     if (!ok) {
         glia_graph_free(s.g);

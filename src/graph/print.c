@@ -11,6 +11,14 @@
  * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its
  * layer's label. A dimension of N, 2N, ... is one or more batches. Numbers are decimal, with as many digits as
  * bring back the same double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH).
+ * A body is an attribute over several lines, between braces, with numbers of its own:
+ *
+ *     %5 = scan(%1, %4) {body={
+ *     %0 = input() {name="in0", shape=(N, 3)} : f32(N, 3)
+ *     ...
+ *     output "0" = %7
+ *     }, steps=4} : f32(12N)
+ *
  * `streams` counts the random nodes. Blank lines and lines that begin with # mean nothing.
  */
 #include <locale.h>
@@ -37,9 +45,12 @@ static void print_double(double value, glia_text *text) {
 static void print_string(const char *s, glia_text *text) {
     glia_text_append(text, "\"", 1);
     for (; s && *s; s++) {
-        if (*s == '"' || *s == '\\') glia_text_printf(text, "\\%c", *s);
-        else if ((unsigned char)*s < 32) glia_text_printf(text, "\\x%02X", (unsigned)*s);
-        else glia_text_append(text, s, 1);
+        if (*s == '"' || *s == '\\')
+            glia_text_printf(text, "\\%c", *s);
+        else if ((unsigned char)*s < 32)
+            glia_text_printf(text, "\\x%02X", (unsigned)*s);
+        else
+            glia_text_append(text, s, 1);
     }
     glia_text_append(text, "\"", 1);
 }
@@ -71,9 +82,12 @@ static bool field_zero(const glia_field *f, const void *at) {
     case GLIA_FIELD_INTS: return ((const glia_shape *)at)->rank == 0;
     case GLIA_FIELD_STRING: return !*(const char *const *)at;
     case GLIA_FIELD_VALUES: return ((const glia_numbers *)at)->n == 0;
+    case GLIA_FIELD_GRAPH: return !*(const glia_graph *const *)at;
     }
     return true;
 }
+
+static void print_lines(const glia_graph *g, glia_text *text);
 
 static void print_field(const glia_field *f, const void *at, glia_text *text) {
     char shape[GLIA_SHAPE_TEXT];
@@ -86,6 +100,11 @@ static void print_field(const glia_field *f, const void *at, glia_text *text) {
     case GLIA_FIELD_INTS: print_ints(at, text); break;
     case GLIA_FIELD_STRING: print_string(*(const char *const *)at, text); break;
     case GLIA_FIELD_VALUES: print_values(at, text); break;
+    case GLIA_FIELD_GRAPH:
+        glia_text_printf(text, "{\n");
+        print_lines(*(const glia_graph *const *)at, text);
+        glia_text_printf(text, "}");
+        break;
     }
 }
 
@@ -111,8 +130,7 @@ static void print_node(const glia_node *n, glia_text *text) {
     }
 }
 
-static void print_graph(const glia_graph *g, glia_text *text) {
-    glia_text_printf(text, "glia graph 1\n");
+static void print_lines(const glia_graph *g, glia_text *text) {
     for (int i = 0; i < g->n_nodes; i++) {
         print_node(g->nodes[i], text);
         glia_text_append(text, "\n", 1);
@@ -130,11 +148,18 @@ static void print_graph(const glia_graph *g, glia_text *text) {
     if (g->n_streams) glia_text_printf(text, "streams %d\n", g->n_streams);
 }
 
+static void print_graph(const glia_graph *g, glia_text *text) {
+    glia_text_printf(text, "glia graph 1\n");
+    print_lines(g, text);
+}
+
 /* printf() and strtod() follow the host program's decimal point; while printing, this thread's is a point. */
 static locale_t point_begin(locale_t *before, glia_text *text) {
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (c == (locale_t)0) text->failed = true;
-    else *before = uselocale(c);
+    if (c == (locale_t)0)
+        text->failed = true;
+    else
+        *before = uselocale(c);
     return c;
 }
 

@@ -23,10 +23,18 @@ static void take_label(glia_graph *to, const char *label) {
     glia_graph_label(to, label);
 }
 
+static bool body_symbolic(const glia_graph *body) {
+    for (int i = 0; body && i < body->n_nodes; i++) {
+        if (glia_shape_symbolic(body->nodes[i]->shape)) return true;
+    }
+    return false;
+}
+
 static bool attrs_symbolic(const glia_op *op, const void *attrs) {
     for (const glia_field *f = op->fields; attrs && f && f->name; f++) {
-        if (f->type != GLIA_FIELD_SHAPE) continue;
-        if (glia_shape_symbolic(*(const glia_shape *)((const char *)attrs + f->offset))) return true;
+        const void *at = (const char *)attrs + f->offset;
+        if (f->type == GLIA_FIELD_SHAPE && glia_shape_symbolic(*(const glia_shape *)at)) return true;
+        if (f->type == GLIA_FIELD_GRAPH && body_symbolic(*(const glia_graph *const *)at)) return true;
     }
     return false;
 }
@@ -75,10 +83,12 @@ static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_ru
     for (int id = 0; id < from->n_nodes; id++) {
         if (wanted[id] && !map_node(to, from->nodes[id], rule, context, batch, made, in)) return false;
     }
-    for (int i = 0; i < from->n_outputs; i++) glia_graph_output(to, from->outputs[i].name, made[from->outputs[i].node->id]);
+    for (int i = 0; i < from->n_outputs; i++)
+        glia_graph_output(to, from->outputs[i].name, made[from->outputs[i].node->id]);
     for (int i = 0; i < from->n_updates; i++) {
         const glia_change *u = &from->updates[i];
-        if (!updated_already(to, made[u->leaf->id], u->group)) glia_update(made[u->leaf->id], made[u->value->id], u->group);
+        if (!updated_already(to, made[u->leaf->id], u->group))
+            glia_update(made[u->leaf->id], made[u->value->id], u->group);
     }
     take_label(to, from->label);
     return to->error.status == GLIA_OK;

@@ -72,6 +72,9 @@ static glia_status verify_node(const glia_graph *g, const glia_node *n, glia_gra
     if (n->op->arity >= 0 ? n->n_in != n->op->arity : n->n_in < 1) return wrong(g, n, error, "the number of inputs");
     if (n->op->attr_size && !n->attrs) return wrong(g, n, error, "there are no attributes");
     if (!glia_shape_valid(n->shape)) return wrong(g, n, error, "the shape is empty or too large");
+    if (glia_body_of(n) && glia_graph_verify(glia_body_of(n), error) != GLIA_OK) {
+        return error ? error->status : GLIA_E_INTERNAL;
+    }
     return infer_again(g, n, spare, error);
 }
 

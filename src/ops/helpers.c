@@ -37,6 +37,11 @@ glia_graph *glia_graph_of(const glia_tensor *xs, int n) {
 
 bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b) {
     if (glia_is_bad(*a) || glia_is_bad(*b)) return false;
+    glia_tensor both_in_one[2] = { *a, *b };
+    glia_graph_join(both_in_one, 2);
+    *a = both_in_one[0];
+    *b = both_in_one[1];
+    if (glia_is_bad(*a) || glia_is_bad(*b)) return false;
     glia_graph *g = (*a)->graph;
     char s[GLIA_SHAPE_TEXT], t[GLIA_SHAPE_TEXT];
     const char *label = g->label ? g->label : "", *colon = g->label ? ": " : "";
@@ -97,4 +102,30 @@ glia_tensor glia_count_of(glia_tensor x, glia_shape axes) {
         count *= x->shape.dim[attrs.axes.dim[i]];
     }
     return fixed ? glia_scalar(x->graph, x->dtype, (double)count) : glia_node1(&glia_op_count_of, x, &attrs);
+}
+
+glia_tensor glia_part_of(glia_tensor packed, glia_part part) {
+    glia_tensor piece = glia_slice(packed, GLIA_SHAPE(part.start), GLIA_SHAPE(part.start + part.count), GLIA_SHAPE(1));
+    return glia_reshape(piece, part.shape);
+}
+
+glia_tensor glia_part_of_gradient(glia_tensor packed, glia_part part) {
+    double value;
+    if (glia_is_bad(packed)) return packed;
+    if (glia_is_constant_scalar(packed, &value) && value == 0) return NULL;
+    if (packed->op == &glia_op_add) {
+        glia_tensor a = glia_part_of_gradient(packed->in[0], part), b = glia_part_of_gradient(packed->in[1], part);
+        return a && b ? glia_add(a, b) : a ? a : b;
+    }
+    if (packed->op == &glia_op_pad) {
+        const glia_pad_attrs *pad = packed->attrs;
+        const int64_t sign = packed->shape.dim[0] < 0 ? -1 : 1;
+        const int64_t from = sign * pad->before.dim[0], to = from + sign * packed->in[0]->shape.dim[0];
+        const int64_t start = sign * part.start, stop = start + sign * part.count;
+        if (pad->value == 0 && pad->between.dim[0] == 0) {
+            if (to <= start || stop <= from) return NULL;
+            if (from == start && to == stop) return glia_reshape(packed->in[0], part.shape);
+        }
+    }
+    return glia_part_of(packed, part);
 }

@@ -58,6 +58,14 @@ static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *nam
     if (!g) return NULL;
     if (g->error.status != GLIA_OK) return g->bad;
     if (!name || !name[0]) return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: a name is needed", op->name);
+    if (g->parent && op == &glia_op_input) {
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_input: '%s' is made inside a loop: make it before", name);
+    }
+    if (g->parent) { /* one parameter for all steps, in the graph around the loop */
+        glia_tensor outer = leaf_create(g->parent, op, name, leaf);
+        glia_tensor inner = outer ? glia_graph_capture(g, outer) : NULL;
+        return inner ? inner : g->bad;
+    }
     glia_node *old = glia_graph_find_leaf(g, name);
     if (old) {
         if (old->op == op && op != &glia_op_input && old->dtype == leaf.dtype &&

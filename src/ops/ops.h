@@ -82,6 +82,28 @@ typedef struct glia_pool_attrs {
     bool channels_last; /* x and y are (N, spatial..., C) */
 } glia_pool_attrs;
 
+/* scan. Inputs: so many sequences (N, steps, ...), then so many states (N, ...), then what the body reads besides. The body's
+ * inputs are their parts in a step, in this order; its outputs the next states, and what is stacked. The result packs, one
+ * after the other: of the first `stacked` states all values (N, steps, ...), of the others the last (N, ...), and what is
+ * stacked (N, steps, ...). */
+typedef struct glia_scan_attrs {
+    const glia_graph *body;
+    int64_t steps, sequences, states, stacked;
+    int64_t random; /* 1 + the index of the input that is random state, i64 (2); 0: none is */
+    bool reverse;
+} glia_scan_attrs;
+/* A value in the result of a scan or of another op that packs: `count` elements from `start` on, both negative if they are
+ * for each of the batch. */
+typedef struct glia_part {
+    int64_t start, count;
+    glia_shape shape;
+} glia_part;
+/* Result number i: the states, then what is stacked. */
+glia_part glia_scan_part(const glia_node *scan, int i);
+void glia_scan_vjp(glia_node *scan, glia_tensor dy, glia_tensor *dx); /* scan_grad.c */
+/* The seed of a random state in step t. */
+int64_t glia_scan_seed(int64_t seed, int64_t t);
+
 /* ---- helpers for pages ------------------------------------------------------------------------ */
 
 /* infer: the shape and dtype of input 0. */
@@ -101,6 +123,12 @@ glia_tensor glia_node2_broadcast(const glia_op *op, glia_tensor a, glia_tensor b
 /* What layers make of leaves. in: x, scale, shift, running_mean, running_var. */
 glia_tensor glia_layer_norm_of(glia_tensor x, glia_tensor scale, glia_tensor shift, double epsilon);
 glia_tensor glia_batch_norm_of(const glia_tensor in[5], glia_batch_norm_attrs attrs);
+
+/* A value packed into the vector x (K) or (-K). */
+glia_tensor glia_part_of(glia_tensor packed, glia_part part);
+/* The same of a packed value's gradient, looking through the sums and zeros that gradients of parts arrive as; NULL: it is
+ * zero. */
+glia_tensor glia_part_of_gradient(glia_tensor packed, glia_part part);
 
 /* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
 glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);

@@ -32,7 +32,8 @@ static const glia_node *known(const glia_node *n) {
 /* Evaluates a node on constant inputs. An elementwise op of filled constants needs one element only. */
 static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_tensor *in) {
     enum { MOST_INPUTS = 8 };
-    if (!node->op->eval || node->n_in > MOST_INPUTS || node->op == &glia_op_broadcast) return NULL;
+    if (!node->op->eval || node->op->eval_extra || node->n_in > MOST_INPUTS || node->op == &glia_op_broadcast)
+        return NULL;
     bool uniform = node->op->flags & GLIA_OP_ELEMENTWISE, fixed = node->op->flags & GLIA_OP_STATIC;
     double scalar[MOST_INPUTS];
     int64_t largest = glia_shape_count(node->shape);

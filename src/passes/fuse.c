@@ -469,6 +469,13 @@ glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend,
 }
 
 void glia_schedule_free(glia_schedule *s) {
+    for (glia_inner *inner = s->inners, *next; inner; inner = next) {
+        next = inner->next;
+        glia_plan_free(&inner->plan);
+        glia_schedule_free(&inner->schedule);
+        glia_graph_free(inner->graph);
+        free(inner);
+    }
     free(s->groups);
     free(s->group_of);
     free(s->root);

@@ -12,12 +12,13 @@
 typedef struct context {
     const glia_backend *backend;
     glia_mode mode;
-    bool again; /* something was expanded */
+    int64_t batch; /* of this round: 0: it is fixed already */
+    bool again;    /* something was expanded */
 } context;
 
 static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
     context *c = user;
-    (void)to;
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, expand, c, c->batch);
     if (node->op == &glia_op_stop_gradient) return in[0];
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return NULL;
     if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel &&
@@ -63,9 +64,8 @@ static glia_node *own(glia_node *node, bool *changed) {
     return glia_stop_gradient(node);
 }
 
-static void detach_leaves(glia_graph *g) {
+void glia_detach_leaves(glia_graph *g) {
     bool changed = false;
-    if (g->n_updates == 0) return; /* nothing changes leaves: outputs may point at them */
     for (int i = 0; i < g->n_outputs; i++) g->outputs[i].node = own(g->outputs[i].node, &changed);
     for (int i = 0; i < g->n_updates; i++) g->updates[i].value = own(g->updates[i].value, &changed);
 }
@@ -76,7 +76,8 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
     glia_graph *lowered = NULL;
     for (int round = 0; c.again; round++) {
         c.again = false;
-        glia_graph *next = glia_graph_rewrite(lowered ? lowered : graph, expand, &c, round ? 0 : batch, false, error);
+        c.batch = round ? 0 : batch;
+        glia_graph *next = glia_graph_rewrite(lowered ? lowered : graph, expand, &c, c.batch, false, error);
         glia_graph_free(lowered);
         if (!next) return NULL;
         lowered = next;
@@ -92,7 +93,7 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
         if (!shared) return NULL;
         lowered = shared;
     }
-    detach_leaves(lowered);
+    if (lowered->n_updates) glia_detach_leaves(lowered); /* if nothing changes leaves, outputs may point at them */
     if (glia_graph_check(lowered, error) != GLIA_OK) {
         glia_graph_free(lowered);
         return NULL;

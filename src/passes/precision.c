@@ -8,8 +8,7 @@
 #include "passes/passes.h"
 
 static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    (void)to;
-    (void)context;
+    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, rule, context, 0);
     if (n->dtype != GLIA_F32) return NULL;
     if (n->op == &glia_op_matmul) {
         glia_matmul_attrs a = *(const glia_matmul_attrs *)n->attrs;

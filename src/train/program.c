@@ -80,6 +80,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
     if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);
+    if (status == GLIA_OK) status = glia_pass_bodies(&p->schedule, p->backend, fuse, error);
     if (status == GLIA_OK) status = glia_pass_recompute(&p->schedule, p->backend, error);
     if (status == GLIA_OK) status = glia_pass_schedule(&p->schedule, p->backend, error);
     if (status == GLIA_OK) status = glia_pass_plan(&p->schedule, p->backend, &p->plan, error);
@@ -90,17 +91,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
 static glia_status write_constants(glia_program *p, glia_error *error) {
     p->constants = glia_alloc_aligned(p->plan.constant_bytes);
     if (!p->constants) return glia_fail_nomem(error);
-    for (int i = 0; i < p->graph->n_nodes; i++) {
-        const glia_node *n = p->graph->nodes[i];
-        if (!glia_is_constant(n) || p->plan.place[i].kind != GLIA_PLACE_CONSTANT) continue;
-        const glia_constant_attrs *a = n->attrs;
-        char *at = (char *)p->constants + p->plan.place[i].offset;
-        size_t size = glia_dtype_size(n->dtype);
-        int64_t count = glia_shape_count(n->shape);
-        for (int64_t j = 0; j < count; j++) {
-            glia_from_double(n->dtype, &a->values.v[a->values.n == 1 ? 0 : j], at + (size_t)j * size, 1);
-        }
-    }
+    glia_constants_write(p->graph, &p->plan, p->constants);
     return GLIA_OK;
 }
 

@@ -24,11 +24,8 @@ struct glia_session {
     const glia_store *store;
     void **address; /* by node id; NULL: not materialised */
     char *activations;
-    glia_launch **launches; /* fewer than groups where the backend merges some */
-    int n_launches;
-    int n_once; /* the first ones compute what is fixed */
-    int *after; /* by launch: its setup follows this one of those; -1: none of them */
-    bool fresh; /* all that has been done */
+    glia_launches launches;
+    bool fresh; /* what is fixed has been computed and packed */
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -91,40 +88,6 @@ static void fill_inputs(glia_session *s) {
     }
 }
 
-/* The launch that makes what group i packs; -1: there is none. launch_of is by group. */
-static int maker_of_packed(const glia_program *p, int i, const int *launch_of) {
-    const glia_backend_kind *kind = p->backend->kind;
-    const glia_node *from;
-    int operand;
-    if (!kind->keeps || kind->keeps(p->backend, &p->schedule.groups[i], &from, &operand) == 0) return -1;
-    const int maker = p->schedule.group_of[p->schedule.root[from->in[operand]->id]->id];
-    return maker < 0 ? -1 : launch_of[maker];
-}
-
-static glia_status prepare(glia_session *s, int *launch_of, glia_error *error) {
-    const glia_program *p = s->program;
-    const glia_backend_kind *kind = p->backend->kind;
-    void *scratch = s->activations + p->plan.scratch_offset;
-    for (int i = 0; i < p->schedule.n_groups; i++) {
-        void *kept = s->activations + p->plan.kept_offset[i];
-        glia_launch *launch =
-            kind->prepare(p->backend, &p->schedule.groups[i], s->address, scratch, kept, &s->arena, error);
-        if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
-        glia_launch **next = &s->launches[s->n_launches];
-        if (i == p->schedule.n_once) s->n_once = s->n_launches;
-        bool follows = i != p->schedule.n_once && s->n_launches > 0;
-        glia_launch *merged = follows && kind->merge ? kind->merge(next[-1], launch, &s->arena) : NULL;
-        if (merged)
-            next[-1] = merged;
-        else
-            *next = launch, s->n_launches++;
-        launch_of[i] = s->n_launches - 1;
-        s->after[launch_of[i]] = maker_of_packed(p, i, launch_of);
-    }
-    if (p->schedule.n_once == p->schedule.n_groups) s->n_once = s->n_launches;
-    return GLIA_OK;
-}
-
 glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error) {
     if (!program) {
         glia_fail(error, GLIA_E_ARGUMENT, "glia_session_create: the program is NULL");
@@ -138,19 +101,16 @@ glia_session *glia_session_create(glia_program *program, glia_store *store, glia
     s->program = program;
     s->store = store;
     s->address = calloc((size_t)program->graph->n_nodes + 1, sizeof *s->address);
-    s->launches = calloc((size_t)program->schedule.n_groups + 1, sizeof(glia_launch *));
-    s->after = calloc((size_t)program->schedule.n_groups + 1, sizeof *s->after);
     s->copies = calloc((size_t)program->graph->n_updates + 1, sizeof *s->copies);
     s->activations = glia_alloc_aligned(program->plan.activation_bytes);
-    int *launch_of = calloc((size_t)program->schedule.n_groups + 1, sizeof *launch_of);
-    bool ok = s->address && s->launches && s->after && s->copies && s->activations && launch_of;
+    bool ok = s->address && s->copies && s->activations;
     glia_status status = ok ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) status = bind(s, store, error);
     if (status == GLIA_OK) {
         fill_inputs(s);
-        status = prepare(s, launch_of, error);
+        status = glia_launches_prepare(&s->launches, program->backend, &program->schedule, &program->plan, s->address,
+                                       s->activations, &s->arena, error);
     }
-    free(launch_of);
     if (status == GLIA_OK) return s;
     glia_session_free(s);
     return NULL;
@@ -159,8 +119,6 @@ glia_session *glia_session_create(glia_program *program, glia_store *store, glia
 void glia_session_free(glia_session *s) {
     if (!s) return;
     free(s->address);
-    free(s->launches);
-    free(s->after);
     free(s->copies);
     free(s->activations);
     glia_arena_free(&s->arena);
@@ -178,20 +136,9 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
     return s->address[n->id];
 }
 
-static void set_up_after(const glia_session *s, int once) {
-    for (int i = s->n_once; i < s->n_launches; i++) {
-        const glia_launch *l = s->launches[i];
-        if (s->after[i] == once && l->setup) l->setup(l, s->program->backend->pool);
-    }
-}
-
 glia_status glia_session_refresh(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_refresh: the session is NULL");
-    set_up_after(s, -1);
-    for (int i = 0; i < s->n_once; i++) {
-        s->launches[i]->run(s->launches[i], s->program->backend->pool);
-        set_up_after(s, i);
-    }
+    glia_launches_refresh(&s->launches, s->program->backend->pool);
     s->fresh = true;
     return GLIA_OK;
 }
@@ -202,7 +149,7 @@ glia_status glia_session_run(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
     if (!s->fresh) glia_session_refresh(s, error);
     const glia_program *p = s->program;
-    for (int i = s->n_once; i < s->n_launches; i++) s->launches[i]->run(s->launches[i], p->backend->pool);
+    glia_launches_run(&s->launches, p->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
     if (p->graph->n_updates) glia_store_touch(s->store);
     if (s->rng) s->rng[1]++;

@@ -244,6 +244,18 @@ def avg_pool(x, window, stride, pad, pad_after, count_padding, size=None):
 
 define(avg_pool_grad=lambda dy, size, **a: gradient(lambda x: avg_pool(x, **a), size, dy))
 
+# ---- loops ---------------------------------------------------------------------------------------
+
+@op
+def scan(x, h, w, s, body, steps, sequences, states, stacked, random, reverse):
+    """The body of the samples: h' = tanh(x w + s h), and x h' beside it."""
+    values, each = [None] * steps, [None] * steps
+    for t in reversed(range(steps)) if reverse else range(steps):
+        h = torch.tanh(x[:, t] @ w + s * h)
+        values[t], each[t] = h, x[:, t] * h
+    first = torch.stack(values, 1) if stacked else h
+    return torch.cat([first.flatten(), torch.stack(each, 1).flatten()])
+
 # ---- activations, normalisation ------------------------------------------------------------------
 
 define(

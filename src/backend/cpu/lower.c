@@ -143,6 +143,7 @@ static size_t cpu_scratch(const glia_backend *backend, const glia_group *group) 
         size_t bytes = aligned(anchor_scratch(backend, group)) + aligned(glia_program_scratch(group, workers));
         return bytes + (place_of_anchor(group) ? 0 : glia_shape_bytes(group->space, GLIA_F32));
     }
+    if (group->inner) return group->inner->plan.activation_bytes;
     single_loop s;
     if (as_loop(backend, group->anchor, &s)) return glia_program_scratch(&s.group, workers);
     return anchor_scratch(backend, group);
@@ -300,6 +301,7 @@ static glia_launch *cpu_prepare(const glia_backend *backend, const glia_group *g
     glia_program_plan plan = { .kernels = w.kernels, .group = group, .address = address, .scratch = scratch };
     if (group->kind == GLIA_GROUP_LOOP) return prepare_loop(&w, &plan);
     if (group->kind == GLIA_GROUP_EPILOGUE) return prepare_epilogue(&w, backend, group);
+    if (group->inner) return glia_cpu_scan_prepare(&w, backend, group->inner);
     single_loop s;
     if (as_loop(backend, group->anchor, &s)) {
         plan.group = &s.group;
@@ -330,6 +332,7 @@ static glia_status cpu_open(glia_backend *backend, int threads, glia_error *erro
 
 const glia_backend_kind glia_backend_cpu = {
     .name = "cpu",
+    .bodies = true,
     .channels_last = true,
     .open = cpu_open,
     .has_kernel = cpu_has_kernel,

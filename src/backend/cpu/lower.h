@@ -51,6 +51,9 @@ glia_launch *glia_cpu_rounded_prepare(const glia_lowering *lowering, float *c, g
  * is not a product. */
 int glia_cpu_product_columns(const glia_node *node);
 
+/* A loop, with its body compiled; its scratch is inner->plan.activation_bytes. */
+glia_launch *glia_cpu_scan_prepare(const glia_lowering *lowering, const glia_backend *backend, const glia_inner *inner);
+
 /* A zeroed launch, or NULL and the error. */
 void *glia_lowering_alloc(const glia_lowering *lowering, size_t bytes);
 

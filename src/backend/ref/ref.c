@@ -37,20 +37,28 @@ static void ref_run(const glia_launch *launch, glia_pool *pool) {
     if (r->wide) glia_from_double(r->node->dtype, out, r->out, r->count);
 }
 
+static size_t aligned(int64_t doubles) {
+    return ((size_t)doubles * sizeof(double) + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+}
+
 static size_t wide_bytes(const glia_node *node) {
-    if (node->dtype == GLIA_F64) return 0;
-    return ((size_t)glia_shape_count(node->shape) * sizeof(double) + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+    return node->dtype == GLIA_F64 ? 0 : aligned(glia_shape_count(node->shape));
+}
+
+/* The result is written where it belongs if it is f64 and its op needs no room behind it. */
+static size_t result_bytes(const glia_node *node) {
+    return node->op->eval_extra ? aligned(glia_eval_count(node)) : wide_bytes(node);
 }
 
 size_t glia_ref_scratch(const glia_node *node) {
-    size_t bytes = wide_bytes(node);
+    size_t bytes = result_bytes(node);
     for (int i = 0; i < node->n_in; i++) bytes += wide_bytes(node->in[i]);
     return bytes;
 }
 
 glia_launch *glia_ref_prepare(const glia_node *node, void *const *address, void *scratch, glia_arena *arena,
                               glia_error *error) {
-    if (!node->op->eval) {
+    if (!glia_node_evaluates(node)) {
         glia_fail(error, GLIA_E_INTERNAL, "%s has no definition to evaluate: it must be expanded first",
                   node->op->name);
         return NULL;
@@ -80,7 +88,7 @@ glia_launch *glia_ref_prepare(const glia_node *node, void *const *address, void 
                        .value = value,
                        .count = glia_shape_count(node->shape),
                        .out = address[node->id],
-                       .wide = wide_bytes(node) ? (double *)(void *)free_bytes : NULL };
+                       .wide = result_bytes(node) ? (double *)(void *)free_bytes : NULL };
     return &r->base;
 }
 

@@ -319,8 +319,173 @@ static void test_average(void **state) {
     check_average(GLIA_F32, "cpu", 1e-6);
 }
 
+/* ---- sparse gradients ---------------------------------------------------------------------- */
+
+enum { ROWS = 1000, WIDE = 3, PICKS = 4, UPDATES = 5 };
+
+/* The rows that step `step` picks: two places name the same one. */
+static int32_t pick_at(int step, int i) { return i == 3 ? 7 : (int32_t)((7 * i + 3 * step) % 40); }
+/* How far a picked row is pulled: the loss is sum over the picks of target * row + row^2 / 2. */
+static double target_at(int i, int k) { return 0.5 * i - 0.25 * k + 0.1; }
+
+typedef struct sparse_net {
+    glia_graph *graph;
+    glia_backend *backend;
+    glia_store *store;
+    glia_program *program;
+    glia_session *session;
+} sparse_net;
+
+static sparse_net sparse_open(glia_optimizer o, const char *backend) {
+    glia_error error = { 0 };
+    sparse_net n = { .graph = glia_graph_create(), .backend = glia_backend_open(backend, 2, &error) };
+    glia_graph *g = n.graph;
+    glia_tensor table =
+        glia_parameter(g, "words/table", GLIA_F32, GLIA_SHAPE(ROWS, WIDE), (glia_init){ .kind = GLIA_INIT_NORMAL });
+    double targets[PICKS * WIDE];
+    for (int i = 0; i < PICKS * WIDE; i++) targets[i] = target_at(i / WIDE, i % WIDE);
+    /* Picked from in two places, which is where gradients are a sum. */
+    glia_tensor two[2], ids[2], t = glia_constant(g, GLIA_F32, GLIA_SHAPE(PICKS, WIDE), targets);
+    for (int i = 0; i < 2; i++) {
+        ids[i] = glia_input(g, i ? "b" : "a", GLIA_I32, GLIA_SHAPE(PICKS / 2));
+        two[i] = glia_gather(table, ids[i], 0);
+    }
+    glia_tensor x = glia_concat(two, 2, 0);
+    glia_tensor loss = glia_sum(glia_add(glia_mul(x, t), glia_mul_scalar(glia_square(x), 0.5)), GLIA_SCALAR, false);
+    glia_minimize(loss, o, NULL, NULL);
+    if (glia_graph_check(g, &error) != GLIA_OK) fail_msg("%s", error.message);
+    n.store = glia_store_create(g, 1, &error);
+    n.program =
+        glia_compile(g, n.backend, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
+    if (!n.program) fail_msg("%s", error.message);
+    n.session = glia_session_create(n.program, n.store, &error);
+    assert_non_null(n.session);
+    return n;
+}
+
+static void sparse_step(sparse_net *n, int step) {
+    glia_error error = { 0 };
+    int32_t *a = glia_session_input(n->session, "a", NULL), *b = glia_session_input(n->session, "b", NULL);
+    for (int i = 0; i < PICKS; i++) (i < 2 ? a : b - 2)[i] = pick_at(step, i);
+    if (glia_session_run(n->session, &error) != GLIA_OK) fail_msg("%s", error.message);
+}
+
+static void sparse_close(sparse_net *n) {
+    glia_session_free(n->session);
+    glia_program_free(n->program);
+    glia_store_free(n->store);
+    glia_backend_close(n->backend);
+    glia_graph_free(n->graph);
+}
+
+static float *leaf(const sparse_net *n, const char *name) {
+    glia_array a;
+    if (!glia_store_find(n->store, name, &a)) fail_msg("there is no %s", name);
+    return a.data;
+}
+
+/* The table and the states of these optimisers, followed in double: only what a step picks moves. */
+static void sparse_follow(glia_optimizer o, const char *backend) {
+    static double w[ROWS * WIDE], m[ROWS * WIDE], v[ROWS * WIDE];
+    static float first[ROWS * WIDE];
+    o.sparse = "words*";
+    sparse_net n = sparse_open(o, backend);
+    o = glia_optimizer_resolved(o);
+    memcpy(first, leaf(&n, "words/table"), sizeof first);
+    for (int i = 0; i < ROWS * WIDE; i++) w[i] = (double)first[i], m[i] = v[i] = 0;
+    for (int step = 0; step < UPDATES; step++) {
+        double g[ROWS * WIDE] = { 0 }, square = 0;
+        bool used[ROWS] = { false };
+        for (int i = 0; i < PICKS; i++) {
+            const int row = pick_at(step, i);
+            used[row] = true;
+            for (int k = 0; k < WIDE; k++) g[row * WIDE + k] += target_at(i, k) + w[row * WIDE + k];
+        }
+        for (int i = 0; i < ROWS * WIDE; i++) square += g[i] * g[i];
+        const double clip = o.clip_norm > 0 ? fmin(1, o.clip_norm / (sqrt(square) + 1e-6)) : 1;
+        const double c1 = 1 - pow(o.beta1, step + 1), c2 = 1 - pow(o.beta2, step + 1);
+        for (int i = 0; i < ROWS * WIDE; i++) {
+            if (!used[i / WIDE]) continue;
+            const double d = g[i] * clip;
+            if (o.kind == GLIA_SGD) {
+                m[i] = o.momentum * m[i] + d;
+                w[i] -= o.lr * m[i];
+            } else if (o.kind == GLIA_ADAGRAD) {
+                v[i] += d * d;
+                w[i] -= o.lr * d / (sqrt(v[i]) + o.epsilon);
+            } else {
+                m[i] = o.beta1 * m[i] + (1 - o.beta1) * d;
+                v[i] = o.beta2 * v[i] + (1 - o.beta2) * d * d;
+                w[i] -= o.lr * (m[i] / c1) / (sqrt(v[i] / c2) + o.epsilon);
+            }
+        }
+        sparse_step(&n, step);
+    }
+    const float *table = leaf(&n, "words/table");
+    for (int i = 0; i < ROWS * WIDE; i++) {
+        expect((double)table[i], w[i], 1e-5);
+        bool used = false;
+        for (int p = 0; p < UPDATES * PICKS; p++) used |= pick_at(p / PICKS, p % PICKS) == i / WIDE;
+        if (!used) assert_memory_equal(&table[i], &first[i], sizeof first[i]);
+    }
+    if (o.kind == GLIA_ADAM) {
+        const float *moments = leaf(&n, "train/m/words/table");
+        for (int i = 0; i < ROWS * WIDE; i++) expect((double)moments[i], m[i], 1e-5);
+    }
+    sparse_close(&n);
+}
+
+static void test_sparse(void **state) {
+    (void)state;
+    const glia_optimizer all[] = { { .kind = GLIA_SGD, .lr = 0.1 },
+                                   { .kind = GLIA_SGD, .lr = 0.1, .momentum = 0.9 },
+                                   { .kind = GLIA_SGD, .lr = 0.1, .clip_norm = 0.5 },
+                                   { .kind = GLIA_ADAGRAD, .lr = 0.1 },
+                                   { .kind = GLIA_ADAM, .lr = 0.1 } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        sparse_follow(all[i], "ref");
+        sparse_follow(all[i], "cpu");
+    }
+}
+
+/* Rows are replaced where the table lies, and so are the states'. */
+static void test_sparse_in_place(void **state) {
+    (void)state;
+    sparse_net n = sparse_open((glia_optimizer){ .kind = GLIA_ADAM, .sparse = "*" }, "cpu");
+    char *text = glia_program_print(n.program);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "f32(1000, 3) = words/table"));
+    int puts = 0;
+    for (const char *line = text; (line = strstr(line, "put_rows")); line++) {
+        const char *end = strchr(line, '\n'), *place = strstr(line, "f32(1000, 3) = ");
+        assert_true(place && place < end);
+        puts++;
+    }
+    assert_int_equal(puts, 3);
+    free(text);
+    sparse_close(&n);
+}
+
+static void test_sparse_refusals(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    for (int c = 0; c < 2; c++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor table = glia_parameter(g, "t", GLIA_F32, GLIA_SHAPE(4, 2), (glia_init){ 0 });
+        glia_tensor ids = glia_input(g, "ids", GLIA_I32, GLIA_SHAPE(3)), x = glia_gather(table, ids, 0);
+        if (c == 0) x = glia_matmul_transposed(x, false, table, true); /* tied weights: every row has a gradient */
+        glia_optimizer o = { .kind = c ? GLIA_LAMB : GLIA_SGD, .sparse = "t" };
+        glia_minimize(glia_sum(x, GLIA_SCALAR, false), o, NULL, NULL);
+        assert_int_equal(glia_graph_check(g, &error), GLIA_E_UNSUPPORTED);
+        glia_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sparse),
+        cmocka_unit_test(test_sparse_in_place),
+        cmocka_unit_test(test_sparse_refusals),
         cmocka_unit_test(test_terms),
         cmocka_unit_test(test_decoupled),
         cmocka_unit_test(test_group_mistakes),

@@ -245,6 +245,12 @@ GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, 
 /* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on, which
  * counts as the nearest one from which it fits. */
 GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
+/* For work on a few rows of a table (size, B...), where glia_scatter_add() would need all of it. rows (I..., B...) plus
+ * others with the same index: what scatter_add would give the row that each is for. */
+GLIA_API glia_tensor glia_row_sums(glia_tensor rows, glia_tensor indices, int64_t size);
+/* x (K, B...) with row indices[i] replaced by rows[i], of which the last one counts. As the value of glia_update() of x
+ * itself only these rows are written. */
+GLIA_API glia_tensor glia_put_rows(glia_tensor x, glia_tensor indices, glia_tensor rows);
 GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
 /* 0, 1, 2, ... along axis */
 GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis);
@@ -470,6 +476,10 @@ typedef struct glia_optimizer {
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
     int64_t accumulate;        /* a step is made of the gradients of so many batches (see glia_minimize); 0: 1 */
+    const char *sparse;        /* glob: of parameters whose names match, "words*", a step touches only the rows that the
+                                * batch picked, by glia_embedding() or glia_gather() along axis 0; the others keep their
+                                * bits, and so do their states (as in PyTorch's SparseAdam: moments do not fade and
+                                * weights do not decay until a row is used). Not with Muon, LAMB, ema or accumulate */
     double ema;                /* keeps averages of the parameters, average = ema average + (1 - ema) w after each step,
                                 * in states "GROUP/ema/NAME"; e.g. 0.99; 0: none (Polyak and Juditsky 1992) */
 } glia_optimizer;

@@ -29,6 +29,7 @@ typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_att
 /* One entry for each axis; before and after are SHAPEs, as in slice. */
 typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
 typedef struct glia_scatter_attrs { int64_t axis; glia_shape size; } glia_scatter_attrs; /* size: a SHAPE of rank 1 */
+typedef struct glia_row_sums_attrs { int64_t size; } glia_row_sums_attrs; /* rows of the table that indices name */
 typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
 /* bf16 (here and in convolutions): f32 operands are rounded to bf16 before they are multiplied; sums stay f32. */
 typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; } glia_matmul_attrs;

@@ -35,11 +35,18 @@ static const glia_rule *const rules[GLIA_OPTIMIZER_COUNT] = {
 glia_tensor glia_rule_state(const glia_rule_scope *s, const char *kind, const char *name, glia_tensor w) {
     const char *full = glia_arena_printf(&s->graph->arena, "%s/%s/%s", s->group, kind, name);
     if (!full) return glia_graph_fail_nomem(s->graph);
-    return glia_state(s->graph, full, s->dtype, w->shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
+    const glia_shape shape = s->rows ? s->table->shape : w->shape;
+    glia_tensor state = glia_state(s->graph, full, s->dtype, shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
+    return s->rows ? glia_gather(state, s->rows, 0) : state;
+}
+
+/* leaf becomes the value, which may be rows of it. */
+static void put(const glia_rule_scope *s, glia_tensor leaf, glia_tensor value) {
+    glia_update(leaf, s->rows ? glia_put_rows(leaf, s->rows, value) : value, s->group);
 }
 
 glia_tensor glia_rule_keep(const glia_rule_scope *s, glia_tensor state, glia_tensor value) {
-    glia_update(state, value, s->group);
+    if (!glia_is_bad(state)) put(s, s->rows ? state->in[0] : state, value);
     return value;
 }
 
@@ -191,8 +198,9 @@ static void clip_by_value(glia_tensor *grads, int n, double limit) {
     }
 }
 
-/* The squares are summed in f32, or in f64 if one of the parameters is. */
-static void clip_by_norm(glia_tensor *grads, int n, double limit) {
+/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where rows
+ * with the same index are one; NULL: the gradient is that of a whole parameter. */
+static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, double limit) {
     glia_dtype widest = GLIA_F32;
     for (int i = 0; i < n; i++) {
         if (glia_is_bad(grads[i])) return;
@@ -200,7 +208,9 @@ static void clip_by_norm(glia_tensor *grads, int n, double limit) {
     }
     glia_tensor total = NULL;
     for (int i = 0; i < n; i++) {
-        glia_tensor square = as(glia_sum(glia_square(grads[i]), GLIA_SCALAR, false), widest);
+        glia_tensor squares = glia_square(grads[i]);
+        if (shares[i]) squares = glia_mul(squares, shares[i]);
+        glia_tensor square = as(glia_sum(squares, GLIA_SCALAR, false), widest);
         total = total ? glia_add(total, square) : square;
     }
     glia_graph *g = grads[0]->graph;
@@ -306,11 +316,15 @@ static void average(const work *k, const glia_rule_scope *s, const char *name, g
     glia_rule_keep(s, ema, glia_add(glia_mul_scalar(from, m), glia_mul_scalar(after, 1 - m)));
 }
 
-static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient) {
+/* rows: the indices of the rows that the gradient is of; NULL: it is of the whole parameter. */
+static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, glia_tensor rows) {
     const char *name = glia_leaf_of(leaf)->name;
-    const glia_rule_scope *s = scope_of(k, group_of(k->opt, name), arithmetic(leaf));
+    glia_rule_scope own = *scope_of(k, group_of(k->opt, name), arithmetic(leaf));
+    const glia_rule_scope *s = &own;
+    own.rows = rows;
+    own.table = leaf;
     const glia_parameter_group *terms = &s->terms;
-    glia_tensor before = as(leaf, s->dtype), w = before, g = as(gradient, s->dtype);
+    glia_tensor before = as(rows ? glia_gather(leaf, rows, 0) : leaf, s->dtype), w = before, g = as(gradient, s->dtype);
     const double pull = terms->l2 + (k->rule->decay == GLIA_DECAY_JOINS ? terms->weight_decay : 0);
     if (k->rule->decay == GLIA_DECAY_APART && terms->weight_decay > 0)
         w = glia_mul(w, glia_add_scalar(glia_mul_scalar(s->lr, -terms->weight_decay), 1));
@@ -320,7 +334,66 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient) {
     if (terms->max_norm > 0) next = bounded(next, terms->max_norm);
     next = as(next, leaf->dtype);
     if (k->opt->ema > 0) average(k, s, name, before, as(next, s->dtype));
-    glia_update(leaf, next, s->group);
+    put(s, leaf, next);
+}
+
+/* ---- sparse gradients --------------------------------------------------------------------- */
+
+enum { MOST_PICKS = 32 }; /* places of a graph that pick from one table */
+
+/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false: it
+ * is something else. */
+static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *indices, int *n) {
+    if (gradient->op == &glia_op_add) {
+        return find_picks(gradient->in[0], rows, indices, n) && find_picks(gradient->in[1], rows, indices, n);
+    }
+    if (gradient->op != &glia_op_scatter_add || ((const glia_scatter_attrs *)gradient->attrs)->axis || *n == MOST_PICKS)
+        return false;
+    glia_tensor u = gradient->in[0], at = gradient->in[1];
+    glia_shape flat = { .rank = 1, .dim = { 1 } };
+    for (int i = 0; i < at->shape.rank; i++) flat.dim[0] *= at->shape.dim[i];
+    const glia_shape picks = flat;
+    for (int i = at->shape.rank; i < u->shape.rank; i++) flat.dim[flat.rank++] = u->shape.dim[i];
+    rows[*n] = glia_reshape(u, flat);
+    indices[(*n)++] = glia_reshape(at, picks);
+    return true;
+}
+
+/* Where the parameter's name matches o->sparse: *gradient becomes a row for each index, the sum of all of this index, *rows
+ * the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph. */
+static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *gradient, glia_tensor *share,
+                        glia_tensor *rows) {
+    const char *name = glia_leaf_of(leaf)->name;
+    *share = *rows = NULL;
+    if (!o->sparse || !glia_glob(o->sparse, name)) return true;
+    glia_graph *g = leaf->graph;
+    if (o->kind == GLIA_MUON || o->kind == GLIA_LAMB || o->ema > 0 || o->accumulate > 1) {
+        glia_graph_fail(g, GLIA_E_UNSUPPORTED,
+                        "glia_minimize: sparse '%s' does not go with Muon, LAMB, ema or accumulate", o->sparse);
+        return false;
+    }
+    glia_tensor parts[MOST_PICKS], indices[MOST_PICKS];
+    int n = 0;
+    if (glia_is_bad(*gradient)) return false;
+    bool picked = find_picks(*gradient, parts, indices, &n);
+    for (int i = 0; picked && i < n; i++)
+        picked =
+            indices[i]->dtype == indices[0]->dtype && (indices[i]->shape.dim[0] < 0) == (indices[0]->shape.dim[0] < 0);
+    if (!picked) {
+        glia_graph_fail(g, GLIA_E_UNSUPPORTED,
+                        "glia_minimize: sparse '%s': '%s' is used as more than a table from which rows are picked",
+                        o->sparse, name);
+        return false;
+    }
+    glia_tensor part = n > 1 ? glia_concat(parts, n, 0) : parts[0];
+    *rows = n > 1 ? glia_concat(indices, n, 0) : indices[0];
+    *gradient = glia_row_sums(part, *rows, leaf->shape.dim[0]);
+    if (glia_is_bad(*rows)) return false;
+    glia_shape column = (*rows)->shape;
+    while (column.rank < leaf->shape.rank) column.dim[column.rank++] = 1;
+    glia_tensor ones = glia_broadcast(glia_scalar(g, (*gradient)->dtype, 1), column);
+    *share = glia_reciprocal(glia_row_sums(ones, *rows, leaf->shape.dim[0]));
+    return true;
 }
 
 void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group) {
@@ -339,7 +412,8 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     work k = { .graph = g, .rule = rules[optimizer.kind], .opt = &optimizer, .group = group };
     k.scopes = glia_arena_alloc(&g->arena, 2 * ((size_t)optimizer.n_groups + 1) * sizeof *k.scopes);
     glia_tensor *ws = matching(g, pattern, &n);
-    glia_tensor *grads = ws ? glia_arena_alloc(&g->arena, (size_t)n * sizeof *grads) : NULL;
+    glia_tensor *grads = ws ? glia_arena_alloc(&g->arena, 3 * (size_t)n * sizeof *grads) : NULL;
+    glia_tensor *shares = grads ? grads + n : NULL, *rows = grads ? shares + n : NULL; /* of sparse gradients */
     if (!grads || !k.scopes) {
         glia_graph_fail_nomem(g);
         return;
@@ -350,13 +424,18 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     }
     const char *label = glia_graph_label(g, group);
     glia_grad(loss, ws, n, grads);
+    for (int i = 0; i < n; i++) {
+        if (make_sparse(&optimizer, ws[i], &grads[i], &shares[i], &rows[i])) continue;
+        glia_graph_label(g, label);
+        return;
+    }
     if (optimizer.accumulate > 1) accumulate(g, group, ws, n, grads);
     if (optimizer.clip_value > 0) clip_by_value(grads, n, optimizer.clip_value);
-    if (optimizer.clip_norm > 0) clip_by_norm(grads, n, optimizer.clip_norm);
+    if (optimizer.clip_norm > 0) clip_by_norm(grads, shares, n, optimizer.clip_norm);
     k.lr = number_input(g, "lr", group, optimizer.lr);
     if (optimizer.momentum_input) k.momentum = number_input(g, "momentum", group, optimizer.momentum);
     if (k.rule->share || optimizer.ema > 0) k.steps = count_steps(g, group);
     if (k.rule->carry) k.carried = k.rule->carry(g, &optimizer, group, k.steps);
-    for (int i = 0; i < n; i++) update_one(&k, ws[i], grads[i]);
+    for (int i = 0; i < n; i++) update_one(&k, ws[i], grads[i], rows[i]);
     glia_graph_label(g, label);
 }

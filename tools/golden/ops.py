@@ -139,6 +139,20 @@ def scatter_add(updates, indices, axis, size):
 
 
 @op
+def row_sums(rows, indices, size):
+    wide, at = rows.flatten(0, indices.dim() - 1), indices.flatten().long().clamp(0, size - 1)
+    return torch.stack([wide[at == i].sum(0) for i in at]).view(rows.shape)
+
+
+@op
+def put_rows(x, indices, rows):
+    y = x.clone()
+    for i, row in zip(indices.flatten().long().clamp(0, len(x) - 1), rows.flatten(0, indices.dim() - 1)):
+        y[i] = row
+    return y
+
+
+@op
 def write(x, update, position, axis):
     at = min(max(int(position), 0), x.shape[axis] - update.shape[axis])
     return torch.cat([x.narrow(axis, 0, at), update, x.narrow(axis, at + update.shape[axis],

@@ -28,8 +28,8 @@ typedef struct glia_cpu_row {
     bool in_place;
 } glia_cpu_row;
 
-extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[], glia_cpu_attentions[],
-    glia_cpu_sequences[]; /* ended by a NULL op */
+extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[], glia_cpu_attentions[], glia_cpu_sequences[],
+    glia_cpu_table_rows[]; /* ended by a NULL op */
 
 /* The product of a group with an epilogue: writes to c, and calls the epilogue for blocks of the result, taken as a matrix
  * of (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of one call are consecutive. */

@@ -32,6 +32,7 @@ glia_package(ZLIB ZLIB ZLIB::ZLIB zlib ".gz and .npz files")
 glia_package(PNG PNG PNG::PNG libpng "PNG images")
 glia_package(JPEG JPEG JPEG::JPEG libjpeg "JPEG images")
 glia_package(ARCHIVE LibArchive LibArchive::LibArchive libarchive ".tar.xz, .tar.zst and the like")
+glia_package(UTF8PROC Utf8proc Utf8proc::Utf8proc libutf8proc "tokenizers")
 
 list(REMOVE_ITEM GLIA_PACKAGE_REQUIRES libarchive)
 if(LibArchive_FOUND AND GLIA_ARCHIVE)

@@ -19,7 +19,8 @@ src/optim     ops graph tensor base glia
 src/events    graph tensor base glia
 src/formats   graph tensor base glia
 src/backend   ops graph tensor base glia
-src/data      formats graph tensor base glia
+src/text      formats graph tensor base glia
+src/data      text formats graph tensor base glia
 src/words     backend formats tensor base glia
 src/train     metrics data backend autodiff passes layers optim formats ops graph tensor base glia
 src/generate  train passes ops graph tensor base glia

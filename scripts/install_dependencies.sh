@@ -1,8 +1,8 @@
 #!/bin/sh
 # install_dependencies.sh [test] [bench] [ci] - makes sure that what a build needs is here; instant when it is.
 #
-#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, libcurl, sqlite3
-#            (optional: Glia builds without them)
+#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, utf8proc, libcurl,
+#            sqlite3 (optional: Glia builds without them)
 #   test     cmocka
 #   bench    Debian's PyTorch with both builds of OpenBLAS; oneDNN; OpenBLAS's headers, for kann; python3 with venv
 #            and a C++ compiler for the newest PyTorch
@@ -50,6 +50,7 @@ find_missing() {
     need optional libjpeg-dev has_module libjpeg
     need optional libsqlite3-dev has_module sqlite3
     need optional libarchive-dev has_module libarchive
+    need optional libutf8proc-dev has_module libutf8proc
     need optional libcurl4-openssl-dev has_module libcurl
     for group in "$@"; do
         case $group in
@@ -98,13 +99,13 @@ else
     cat >&2 <<END
 Missing (by their Debian names):$missing
 They are called
-    Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel libcurl-devel sqlite-devel
-              libcmocka-devel clang compiler-rt
-    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive curl sqlite cmocka clang compiler-rt
-    Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev libarchive-dev curl-dev sqlite-dev
-              cmocka-dev clang compiler-rt
-    openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libarchive-devel libcurl-devel sqlite3-devel
-              libcmocka-devel clang
+    Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel utf8proc-devel
+              libcurl-devel sqlite-devel libcmocka-devel clang compiler-rt
+    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc curl sqlite cmocka clang compiler-rt
+    Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev libarchive-dev utf8proc-dev
+              curl-dev sqlite-dev cmocka-dev clang compiler-rt
+    openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libarchive-devel utf8proc-devel
+              libcurl-devel sqlite3-devel libcmocka-devel clang
 END
 fi
 [ "$essential" = 0 ] || exit 1

@@ -1,0 +1,190 @@
+/* test_tokenizers.c - text.h: training, files, ids and back, hard Unicode, threads, hostile files. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "glia/text.h"
+#include "hostile.h"
+
+static const char prose[] = "It was the best of times, it was the worst of times, it was the age of wisdom,\n"
+                            "it was the age of foolishness, it was the epoch of belief, it's 1859: na\xC3\xAFve, "
+                            "\xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA9\n";
+/* Joined emoji, marks, CJK, tabs, bytes that are no UTF-8. */
+static const char hard[] =
+    "e\xCC\x81\xCC\xA3 \xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7 "
+    "\xED\x95\x9C\xEA\xB5\xAD \xE4\xB8\xAD\xE6\x96\x87 \t\n\r\n  x \xFF\xC3 \xE2\x82 end\xF0\x9F";
+
+static glia_tokenizer *train(glia_tokenizer_kind kind, glia_tokenizer_opts opts) {
+    glia_error error = { 0 };
+    const glia_string text = { prose, sizeof prose - 1 };
+    glia_tokenizer *t = glia_tokenizer_train(kind, opts, &text, 1, &error);
+    if (!t) fail_msg("%s", error.message);
+    return t;
+}
+
+static glia_encoding encode(const glia_tokenizer *t, const char *text, size_t length, glia_encode_opts opts) {
+    glia_encoding e;
+    glia_error error = { 0 };
+    if (glia_tokenizer_encode(t, text, length, opts, &e, &error)) fail_msg("%s", error.message);
+    return e;
+}
+
+static void assert_decodes(const glia_tokenizer *t, const char *text, size_t length) {
+    glia_encoding e = encode(t, text, length, (glia_encode_opts){ 0 });
+    size_t n;
+    char *back = glia_tokenizer_decode(t, e.ids, e.n, false, &n);
+    assert_non_null(back);
+    assert_int_equal(n, length);
+    assert_memory_equal(back, text, length);
+    free(back);
+    glia_encoding_free(&e);
+}
+
+static void test_characters(void **state) {
+    (void)state;
+    glia_tokenizer *t = train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ 0 });
+    assert_string_equal(glia_tokenizer_token(t, 0, NULL), "\n"); /* in the order of code points */
+    assert_string_equal(glia_tokenizer_token(t, 1, NULL), " ");
+    assert_decodes(t, prose, sizeof prose - 1);
+    glia_encoding e = encode(t, "na\xC3\xAFve", 6, (glia_encode_opts){ .offsets = true });
+    assert_int_equal(e.n, 5);
+    assert_int_equal(e.ids[2], glia_tokenizer_id(t, "\xC3\xAF"));
+    assert_int_equal(e.begins[2], 2);
+    assert_int_equal(e.ends[2], 4);
+    glia_encoding_free(&e);
+    glia_error error;
+    assert_int_equal(glia_tokenizer_encode(t, "it Q", 4, (glia_encode_opts){ 0 }, &e, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "offset 3"));
+    glia_tokenizer_free(t);
+}
+
+static void test_words(void **state) {
+    (void)state;
+    glia_tokenizer *t = train(GLIA_TOKENIZER_WORDS, (glia_tokenizer_opts){ .vocabulary = 6, .minimum = 2 });
+    assert_int_equal(glia_tokenizer_size(t), 6);
+    assert_int_equal(glia_tokenizer_id(t, "[UNK]"), 0);
+    assert_int_equal(glia_tokenizer_id(t, "of"), 1); /* five times, as the others: in the order of bytes */
+    glia_encoding e = encode(t, "the dodo was", 12, (glia_encode_opts){ 0 });
+    assert_int_equal(e.n, 3);
+    assert_int_equal(e.ids[1], 0);
+    char *back = glia_tokenizer_decode(t, e.ids, e.n, true, NULL);
+    assert_string_equal(back, "the was");
+    free(back);
+    glia_encoding_free(&e);
+    glia_tokenizer_free(t);
+}
+
+static void test_bytes(void **state) {
+    (void)state;
+    glia_tokenizer *t =
+        train(GLIA_TOKENIZER_BPE, (glia_tokenizer_opts){ .vocabulary = 300, .specials = "<pad>,<eos>" });
+    assert_int_equal(glia_tokenizer_id(t, "<eos>"), 1);
+    assert_int_equal(glia_tokenizer_size(t), 300);
+    assert_decodes(t, prose, sizeof prose - 1);
+    assert_decodes(t, hard, sizeof hard - 1); /* whatever the bytes */
+    assert_decodes(t, "", 0);
+    bool special;
+    glia_encoding e = encode(t, "the<eos>", 8, (glia_encode_opts){ .offsets = true });
+    assert_int_equal(e.ids[e.n - 1], 1);
+    assert_int_equal(e.begins[e.n - 1], 3);
+    assert_non_null(glia_tokenizer_token(t, 1, &special));
+    assert_true(special);
+    char *back = glia_tokenizer_decode(t, e.ids, e.n, true, NULL);
+    assert_string_equal(back, "the");
+    free(back);
+    glia_encoding_free(&e);
+    glia_tokenizer_free(t);
+}
+
+/* All ids one by one say what they say together, and never half a character. */
+static void assert_streams(const glia_tokenizer *t, const char *text, size_t length) {
+    glia_encoding e = encode(t, text, length, (glia_encode_opts){ 0 });
+    size_t whole, n;
+    char *together = glia_tokenizer_decode(t, e.ids, e.n, false, &whole);
+    glia_text said = { 0 };
+    glia_error error;
+    glia_decoder *d = glia_decoder_create(t, false, &error);
+    assert_non_null(d);
+    for (int64_t i = 0; i < e.n; i++) {
+        const char *piece = glia_decoder_next(d, e.ids[i], &n);
+        glia_text_append(&said, piece, n);
+        if (text == prose)
+            for (size_t k = 0, step; k < n; k += step)
+                assert_true((step = glia_utf8_length((const uint8_t *)piece + k, n - k)));
+    }
+    const char *rest = glia_decoder_finish(d, &n);
+    glia_text_append(&said, rest, n);
+    assert_int_equal(said.length, whole);
+    assert_memory_equal(said.bytes, together, whole);
+    free(said.bytes);
+    free(together);
+    glia_decoder_free(d);
+    glia_encoding_free(&e);
+}
+
+static void test_streams(void **state) {
+    (void)state;
+    for (int kind = 0; glia_tokenizer_kind_name((glia_tokenizer_kind)kind); kind++) {
+        glia_tokenizer *t =
+            train((glia_tokenizer_kind)kind, (glia_tokenizer_opts){ .vocabulary = kind == 0 ? 0 : 300 });
+        assert_streams(t, prose, sizeof prose - 1);
+        if (kind == GLIA_TOKENIZER_BPE) assert_streams(t, hard, sizeof hard - 1);
+        glia_tokenizer_free(t);
+    }
+}
+
+static void test_saved(void **state) {
+    (void)state;
+    glia_error error;
+    for (int kind = 0; glia_tokenizer_kind_name((glia_tokenizer_kind)kind); kind++) {
+        glia_tokenizer *t = train((glia_tokenizer_kind)kind, (glia_tokenizer_opts){ .vocabulary = 280 });
+        assert_int_equal(glia_tokenizer_save(t, "tokenizer.json", &error), GLIA_OK);
+        glia_tokenizer *again = glia_tokenizer_load(".", &error);
+        assert_non_null(again);
+        glia_encoding a = encode(t, prose, sizeof prose - 1, (glia_encode_opts){ .specials = true });
+        glia_encoding b = encode(again, prose, sizeof prose - 1, (glia_encode_opts){ .specials = true });
+        assert_int_equal(a.n, b.n);
+        assert_memory_equal(a.ids, b.ids, (size_t)a.n * sizeof *a.ids);
+        glia_encoding_free(&a);
+        glia_encoding_free(&b);
+        glia_tokenizer_free(t);
+        glia_tokenizer_free(again);
+    }
+    unlink("tokenizer.json");
+}
+
+/* The same tokenizer, and the same ids, on any number of threads. */
+static void test_threads(void **state) {
+    (void)state;
+    enum { N = 200 };
+    glia_string texts[N];
+    glia_error error;
+    for (int i = 0; i < N; i++) texts[i] = (glia_string){ prose + i % 80, 20 + (size_t)i % 60 };
+    for (int kind = 0; glia_tokenizer_kind_name((glia_tokenizer_kind)kind); kind++) {
+        glia_tokenizer *t[2];
+        for (int k = 0; k < 2; k++) {
+            const glia_tokenizer_opts opts = { .vocabulary = 350, .threads = k ? 3 : 1 };
+            t[k] = glia_tokenizer_train((glia_tokenizer_kind)kind, opts, texts, N, &error);
+            assert_non_null(t[k]);
+        }
+        assert_string_equal(glia_tokenizer_json(t[0], NULL), glia_tokenizer_json(t[1], NULL));
+        glia_encoding all[N];
+        assert_int_equal(glia_tokenizer_encode_batch(t[0], texts, N, (glia_encode_opts){ 0 }, 3, all, &error), GLIA_OK);
+        for (int i = 0; i < N; i++) {
+            glia_encoding e = encode(t[1], texts[i].bytes, texts[i].length, (glia_encode_opts){ 0 });
+            assert_int_equal(e.n, all[i].n);
+            assert_memory_equal(e.ids, all[i].ids, (size_t)e.n * sizeof *e.ids);
+            glia_encoding_free(&e);
+            glia_encoding_free(&all[i]);
+        }
+        glia_tokenizer_free(t[0]);
+        glia_tokenizer_free(t[1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_characters), cmocka_unit_test(test_words), cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_streams),    cmocka_unit_test(test_saved), cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -357,9 +357,9 @@ static void some_ids(int32_t *ids, int64_t n, int seed) {
     for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)((i * i * 7 + i * 3 + seed * 5 + i / 4) % VOCABULARY);
 }
 
-static void check_steps(shape_of how, const char *what) {
+/* Frees the model. */
+static void check_model(glia_model *m, const char *what) {
     enum { N = 2 };
-    glia_model *m = writer(how);
     int32_t ids[N * CONTEXT];
     some_ids(ids, N * CONTEXT, 1);
     float *whole = whole_scores(m, ids, N);
@@ -387,13 +387,37 @@ static void check_steps(shape_of how, const char *what) {
 
 static void test_steps_give_what_the_whole_gives(void **state) {
     (void)state;
-    check_steps((shape_of){ .heads = 1 }, "one head");
-    check_steps((shape_of){ .heads = 4 }, "heads");
-    check_steps((shape_of){ .heads = 4, .groups = 2 }, "grouped queries");
-    check_steps((shape_of){ .heads = 3, .window = 5 }, "window");
-    check_steps((shape_of){ .heads = 3, .alibi = true }, "alibi");
-    check_steps((shape_of){ .heads = 2, .mask = true }, "mask");
-    check_steps((shape_of){ .heads = 2, .groups = 1, .apart = true }, "apart");
+    check_model(writer((shape_of){ .heads = 1 }), "one head");
+    check_model(writer((shape_of){ .heads = 4 }), "heads");
+    check_model(writer((shape_of){ .heads = 4, .groups = 2 }), "grouped queries");
+    check_model(writer((shape_of){ .heads = 3, .window = 5 }), "window");
+    check_model(writer((shape_of){ .heads = 3, .alibi = true }), "alibi");
+    check_model(writer((shape_of){ .heads = 2, .mask = true }), "mask");
+    check_model(writer((shape_of){ .heads = 2, .groups = 1, .apart = true }), "apart");
+}
+
+static glia_model *gpt_writer(glia_gpt_opts opts) {
+    glia_model *m = glia_model_create("gpt", NULL);
+    glia_tensor ids = glia_model_input(m, "ids", GLIA_I32, GLIA_SHAPE(CONTEXT));
+    opts.vocabulary = VOCABULARY;
+    opts.context = CONTEXT;
+    opts.layers = 2;
+    opts.heads = 4;
+    opts.units = 32;
+    glia_model_output(m, "scores", glia_gpt(ids, opts));
+    glia_error error;
+    if (glia_model_init(m, 3, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return m;
+}
+
+static void test_gpts_go_on(void **state) {
+    (void)state;
+    check_model(gpt_writer((glia_gpt_opts){ .dropout = 0.1 }), "gpt");
+    check_model(gpt_writer((glia_gpt_opts){ .no_bias = true, .gelu_tanh = true, .untied = true }), "untied");
+    check_model(gpt_writer((glia_gpt_opts){ .rotary = { .kind = GLIA_ROTARY_HALVES } }), "rotary, halves");
+    check_model(gpt_writer((glia_gpt_opts){ .rotary = { .kind = GLIA_ROTARY_PAIRS, .units = 4 }, .key_heads = 2 }),
+                "rotary, pairs");
+    check_model(gpt_writer((glia_gpt_opts){ .alibi = true, .key_heads = 1 }), "alibi, one key head");
 }
 
 typedef glia_tensor (*layer_fn)(glia_tensor x, const char *name, glia_recurrent_opts opts);
@@ -573,6 +597,7 @@ int main(void) {
         cmocka_unit_test(test_one_beam_is_greedy),
         cmocka_unit_test(test_search_that_fails),
         cmocka_unit_test(test_steps_give_what_the_whole_gives),
+        cmocka_unit_test(test_gpts_go_on),
         cmocka_unit_test(test_recurrent_layers_go_on),
         cmocka_unit_test(test_a_full_context_lets_go),
         cmocka_unit_test(test_sequences_change_places),

@@ -40,7 +40,7 @@ class Workload:
         self.batch, self.batches, self.optimizer, self.lr, self.momentum = batch, batches, optimizer, lr, momentum
         self.block, self.small, self.isas, self.precision = block, small, isas, precision
         self.sample = sample
-        self.pictures = not model.startswith(("mlp", "lstm"))
+        self.pictures = not model.startswith(("mlp", "lstm", "gpt", "enc-dec"))
 
     def words(self):
         return {"batch": self.batch, "batches": self.batches, "optimizer": self.optimizer, "lr": self.lr,
@@ -58,6 +58,9 @@ WORKLOADS = [
     Workload("train", "lstm28", "lstm-rows", 2.5, batch=64, optimizer="adam"),
     Workload("train", "lstm128", "lstm-rows", 2.5, batch=64, optimizer="adam", batches=4, block=2,
              sample=(1, 128, 64)),
+    Workload("train", "gpt-tiny", "gpt-tiny", 1.8, batch=12, optimizer="adam"),
+    Workload("train", "gpt-mini", "gpt-mini", 1.5, batch=64, optimizer="adam", batches=2, block=6),
+    Workload("train", "enc-dec", "enc-dec", 1.6, batch=64, optimizer="adam", batches=4, block=3),
     Workload("train", "keras-cnn-bf16", "keras-cnn", 0, batch=64, optimizer="adam", precision="bf16"),
     Workload("train", "mlp-bf16", "mlp-512", 0, batch=128, optimizer="adam", precision="bf16"),
     Workload("infer", "keras-cnn", "keras-cnn", 3, small=True),

@@ -47,8 +47,14 @@ def load_model(options):
 
 def load_batches(options):
     shape = options.sample if options.model != "mlp-512" else (int(np.prod(options.sample)),)
-    x = np.fromfile(os.path.join(options.folder, "x.bin"), np.float32).reshape(-1, options.batch, *shape)
-    labels = np.fromfile(os.path.join(options.folder, "labels.bin"), np.int32).reshape(-1, options.batch)
+    labels = np.fromfile(os.path.join(options.folder, "labels.bin"), np.int32)
+    if len(options.sample) == 1:  # ids; a source with its target is one sample
+        x = np.fromfile(os.path.join(options.folder, "x.bin"), np.int32).astype(np.int64)
+        x = x.reshape(-1, options.batch, len(x) // len(labels) * options.sample[0])
+        labels = labels.reshape(-1, options.batch, *options.sample)
+    else:
+        x = np.fromfile(os.path.join(options.folder, "x.bin"), np.float32).reshape(-1, options.batch, *shape)
+        labels = labels.reshape(-1, options.batch)
     xs = [torch.from_numpy(b) for b in x[:options.batches]]
     if options.channels_last:
         xs = [b.to(memory_format=torch.channels_last) for b in xs]
@@ -72,7 +78,7 @@ def make_step(options):
 
     def forward(x, y):
         with autocast(options):
-            return loss_of(model(x), y)
+            return loss_of(model(x).flatten(0, -2), y.flatten())
 
     if options.compile:
         forward = torch.compile(forward, mode=options.compile)

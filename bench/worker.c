@@ -3,7 +3,8 @@
  *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL as models.def names it
  *
  *     prepare   writes what both sides begin with into the folder: weights.bin, the parameters in the order of the
- *               layers; x.bin and labels.bin, batches of data
+ *               layers; x.bin and labels.bin, batches of data. Nets over tokens get random ids, and where they have an
+ *               input "target" each sample in x.bin is the source and then the target; labels are a token each
  *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
  *     infer     the same with single samples through the model, frozen
  *     first     one training step, to see how long it takes from the start of the process
@@ -95,10 +96,10 @@ static settings read_settings(int argc, char **argv) {
     settings s = { .batch = 1, .batches = 1, .optimizer.lr = 0.001 };
     s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
     if (s.recipe) s.sample = s.recipe->sample;
-    if (!s.recipe || s.sample.rank != 3)
+    if (!s.recipe || (s.sample.rank != 3 && !s.recipe->vocabulary))
         fail("usage: bench_worker prepare|train|infer|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
-    if (s.sample.rank != 3) fail("sample= takes three sizes: 3x32x32");
+    if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= takes three sizes: 3x32x32");
     if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
     return s;
 }
@@ -179,6 +180,32 @@ static void write_weights(const settings *s, glia_model *model) {
     if (fclose(file)) fail("weights.bin could not be written");
 }
 
+static bool has_target(const glia_model *model) {
+    const char *name;
+    for (int i = 0; glia_model_input_at(model, i, &name); i++) {
+        if (strcmp(name, "target") == 0) return true;
+    }
+    return false;
+}
+
+static void write_ids(const settings *s, const char *name, int64_t n) {
+    FILE *file = open_file(s, name, "wb");
+    for (int64_t i = 0; i < n; i++) {
+        int32_t id = (int32_t)((rand() >> 8) % s->recipe->vocabulary);
+        write_file(file, &id, sizeof id);
+    }
+    if (fclose(file)) fail("the data could not be written");
+}
+
+static void prepare_tokens(const settings *s, glia_model *model) {
+    const int64_t n = s->batch * s->batches * s->sample.dim[0];
+    write_ids(s, "x.bin", has_target(model) ? 2 * n : n);
+    write_ids(s, "labels.bin", n);
+    write_weights(s, model);
+    printf("{\"data\": \"random ids\", \"sample\": [%lld], \"outputs\": %d}\n", (long long)s->sample.dim[0],
+           s->recipe->vocabulary);
+}
+
 static void prepare(const settings *s, glia_model *model) {
     glia_error error = { .message = "there are too few samples" };
     const char *name;
@@ -210,23 +237,29 @@ typedef struct runner {
     glia_backend *backend;
     glia_program *program;
     glia_session *session;
-    float *x, *x_input;
+    float *x, *x_input;             /* or ids, of the same size */
+    float *target_input;            /* NULL, or of the second half of each sample */
     int32_t *labels, *labels_input; /* NULL when inferring */
-    int64_t batch, batches, sample; /* samples in a batch, batches, floats in a sample */
+    int64_t batch, batches, sample; /* samples in a batch, batches, numbers in a sample */
+    int64_t classes;                /* labels of a sample */
     int64_t runs;                   /* done so far */
 } runner;
 
 static runner make_runner(const settings *s, glia_model *model, bool train) {
     glia_error error = { 0 };
-    runner r = { .batch = s->batch, .batches = s->batches, .sample = glia_shape_count(s->sample) };
+    const bool tokens = s->recipe->vocabulary > 0;
+    runner r = { .batch = s->batch, .batches = s->batches, .sample = glia_shape_count(s->sample), .classes = 1 };
+    if (tokens) r.classes = r.sample;
+    if (has_target(model)) r.sample *= 2;
     r.backend = glia_backend_open("cpu", s->threads, &error);
     check(error.status, &error);
     glia_graph *graph = glia_model_graph(model);
     glia_tensor output = glia_model_output_at(model, 0, NULL);
     check(glia_model_init(model, SEED, &error), &error);
     if (train) {
-        glia_tensor labels = glia_input(graph, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
-        output = glia_cross_entropy(output, labels, 0);
+        glia_shape one = tokens ? GLIA_SHAPE(GLIA_BATCH, r.classes) : GLIA_SHAPE(GLIA_BATCH);
+        glia_tensor labels = glia_input(graph, "labels", GLIA_I32, one);
+        output = (tokens ? glia_cross_entropy_tokens : glia_cross_entropy)(output, labels, 0);
         glia_minimize(output, s->optimizer, NULL, NULL);
         check(glia_store_add(glia_model_store(model), graph, 0, &error), &error);
     }
@@ -244,16 +277,25 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
     r.x = read_file(s, "x.bin", r.batches * r.batch * r.sample * (int64_t)sizeof *r.x);
     if (train) {
         r.labels_input = glia_session_input(r.session, "labels", NULL);
-        r.labels = read_file(s, "labels.bin", r.batches * r.batch * (int64_t)sizeof *r.labels);
+        r.labels = read_file(s, "labels.bin", r.batches * r.batch * r.classes * (int64_t)sizeof *r.labels);
     }
+    if (has_target(model)) r.target_input = glia_session_input(r.session, "target", NULL);
+    int32_t *lengths = glia_session_input(r.session, "lengths", NULL);
+    for (int64_t i = 0; lengths && i < r.batch; i++) lengths[i] = (int32_t)s->sample.dim[0];
     return r;
 }
 
 /* Runs the next batch; returns the output: the loss, or the logits. */
 static const float *run(runner *r) {
     int64_t b = r->runs++ % r->batches;
-    memcpy(r->x_input, r->x + b * r->batch * r->sample, sizeof *r->x * (size_t)(r->batch * r->sample));
-    if (r->labels) memcpy(r->labels_input, r->labels + b * r->batch, sizeof *r->labels * (size_t)r->batch);
+    const float *x = r->x + b * r->batch * r->sample;
+    const int64_t half = r->sample / 2, labels = r->batch * r->classes;
+    if (!r->target_input) memcpy(r->x_input, x, sizeof *x * (size_t)(r->batch * r->sample));
+    for (int64_t i = 0; r->target_input && i < r->batch; i++) {
+        memcpy(r->x_input + i * half, x + i * r->sample, sizeof *x * (size_t)half);
+        memcpy(r->target_input + i * half, x + i * r->sample + half, sizeof *x * (size_t)half);
+    }
+    if (r->labels) memcpy(r->labels_input, r->labels + b * labels, sizeof *r->labels * (size_t)labels);
     glia_error error;
     check(glia_session_run(r->session, &error), &error);
     return glia_session_output(r->session, 0).data;
@@ -314,7 +356,7 @@ int main(int argc, char **argv) {
     glia_model *model = glia_recipe_build(s.recipe, s.sample, s.recipe->outputs, &error);
     if (!model) fail(error.message);
     if (strcmp(mode, "prepare") == 0) {
-        prepare(&s, model);
+        (s.recipe->vocabulary ? prepare_tokens : prepare)(&s, model);
         return 0;
     }
     bool infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;

@@ -101,6 +101,87 @@ class LstmRows(nn.Module):
         return self.logits(y[:, -1])
 
 
+class GptBlock(nn.Module):
+    def __init__(self, units, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln_1, self.ln_2 = nn.LayerNorm(units, bias=False), nn.LayerNorm(units, bias=False)
+        self.qkv, self.out = nn.Linear(units, 3 * units, bias=False), nn.Linear(units, units, bias=False)
+        self.up, self.down = nn.Linear(units, 4 * units, bias=False), nn.Linear(4 * units, units, bias=False)
+
+    def ordered_parameters(self):
+        for part in (self.ln_1, self.qkv, self.out, self.ln_2, self.up, self.down):
+            yield from part.parameters()
+
+    def forward(self, x):
+        q, k, v = (z.unflatten(-1, (self.heads, -1)).transpose(1, 2) for z in self.qkv(self.ln_1(x)).chunk(3, dim=-1))
+        y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).flatten(2))
+        return x + self.down(nn.functional.gelu(self.up(self.ln_2(x))))
+
+
+class Gpt(nn.Module):
+    """nanoGPT without biases and dropout."""
+
+    def __init__(self, sample, outputs, layers, heads, units):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(outputs, units), nn.Embedding(sample[0], units)
+        self.blocks = nn.ModuleList(GptBlock(units, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(units, bias=False)
+
+    def ordered_parameters(self):
+        yield from (self.wte.weight, self.wpe.weight)
+        for block in self.blocks:
+            yield from block.ordered_parameters()
+        yield self.norm.weight
+
+    def forward(self, ids):
+        x = self.wte(ids) + self.wpe.weight[:ids.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return nn.functional.linear(self.norm(x), self.wte.weight)
+
+
+class EncDec(nn.Module):
+    """Vaswani et al. 2017 with norms first; a sample is the source and then the target."""
+
+    def __init__(self, sample, outputs, layers=3, heads=4, units=256, between=1024):
+        super().__init__()
+        more = {"dropout": 0, "batch_first": True, "norm_first": True}
+        self.embed = nn.Embedding(outputs, units)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(units, heads, between, **more), layers,
+                                             nn.LayerNorm(units), enable_nested_tensor=False)
+        self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(units, heads, between, **more), layers,
+                                             nn.LayerNorm(units))
+        angle = torch.arange(sample[0])[:, None] / 10000 ** (torch.arange(0, units, 2, dtype=torch.float64) / units)
+        self.register_buffer("positions", torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float())
+        self.register_buffer("causal", nn.Transformer.generate_square_subsequent_mask(sample[0]))
+
+    def ordered_parameters(self):
+        def attention(part, cut):
+            rows = [slice(0, None)] if not cut else [slice(0, cut), slice(cut, None)]
+            for r in rows:
+                yield from (part.in_proj_weight[r], part.in_proj_bias[r])
+            yield from part.out_proj.parameters()
+
+        yield self.embed.weight
+        for stack in (self.encoder, self.decoder):
+            for layer in stack.layers:
+                yield from (*layer.norm1.parameters(), *attention(layer.self_attn, 0), *layer.norm2.parameters())
+                if stack is self.decoder:
+                    yield from attention(layer.multihead_attn, layer.norm1.weight.numel())
+                    yield from layer.norm3.parameters()
+                yield from (*layer.linear1.parameters(), *layer.linear2.parameters())
+            yield from stack.norm.parameters()
+
+    def forward(self, x):
+        source, target = (self.embed(ids) * self.embed.embedding_dim ** 0.5 + self.positions for ids in x.chunk(2, 1))
+        y = self.decoder(target, self.encoder(source), tgt_mask=self.causal, tgt_is_causal=True)
+        return nn.functional.linear(y, self.embed.weight)
+
+
 # By the names of models.def: what makes the net for samples of a shape and so many outputs.
 NETWORKS = {"mlp-512": mlp_512, "keras-cnn": keras_cnn, "cifar-net": cifar_net, "resnet20": resnet20,
-            "resnet18": resnet18, "lstm-rows": LstmRows}
+            "resnet18": resnet18, "lstm-rows": LstmRows, "enc-dec": EncDec,
+            "gpt-tiny": lambda sample, outputs: Gpt(sample, outputs, 4, 4, 128),
+            "gpt-mini": lambda sample, outputs: Gpt(sample, outputs, 6, 6, 384)}

@@ -2,6 +2,7 @@
  *
  *   1  loops: custom cells in a few lines, masks, carried states
  *   2  layers: simple recurrent nets, LSTM, GRU
+ *   3  additive attention, and a sequence-to-sequence LSTM with it
  *
  * Sequences are (N, T, F): samples, steps, features.
  */
@@ -129,6 +130,46 @@ typedef struct glia_recurrent_opts {
 GLIA_API glia_tensor glia_lstm(glia_tensor x, const char *name, glia_recurrent_opts opts);
 GLIA_API glia_tensor glia_gru(glia_tensor x, const char *name, glia_recurrent_opts opts);
 GLIA_API glia_tensor glia_rnn(glia_tensor x, const char *name, glia_recurrent_opts opts);
+
+/* ==== 3. additive attention ================================================================= */
+
+/* Bahdanau et al. 2015: score(q, m) = v . tanh(Q q + K m), weights = softmax of the scores over the memory, result = the sum
+ * of the memory so weighted. Parameters NAME/query/kernel Q (A, features of the query), NAME/key/kernel K (A, M),
+ * NAME/score/kernel v (1, A). */
+typedef struct glia_additive_attention_opts {
+    int units;            /* A; 0: as many as the query has */
+    glia_tensor lengths;  /* i32 (N), or NULL: memory from a sample's length on is not read */
+    glia_tensor *weights; /* becomes the weights (N, S) or (N, T, S), unless NULL */
+} glia_additive_attention_opts;
+
+/* query (N, Q) or (N, T, Q), memory (N, S, M) -> (N, M) or (N, T, M). In a loop's body the memory may be, and best is, a
+ * tensor of the graph around it: then K m is computed once. */
+GLIA_API glia_tensor glia_additive_attention(glia_tensor query, glia_tensor memory, const char *name,
+                                             glia_additive_attention_opts opts);
+
+/* The sequence-to-sequence LSTM of Bahdanau et al. 2015 and Luong et al. 2015: the encoder in both directions, the decoder
+ * with additive attention and input feeding. Parameters under source/, target/ (embed/ if the vocabulary is shared),
+ * encoder/ and decoder/. */
+typedef struct glia_lstm_seq2seq_opts {
+    int vocabulary, target_vocabulary; /* ids of source and target; 0: one table for both */
+    int units;           /* U, of each direction and of the decoder; 0: 512 */
+    int layers;          /* of the encoder; 0: 1 */
+    int embedding;       /* 0: units */
+    int attention;       /* 0: units */
+    double dropout;      /* of embeddings, between layers, and before the logits */
+    glia_tensor *weights;       /* becomes the decoder's weights over the source (N, T, S), unless NULL */
+    const glia_tensor *initial; /* the decoder's three states (N, U); NULL: from the memory */
+    glia_tensor *last;          /* become those after the last step, unless NULL; with target (N, 1): a step of decoding */
+} glia_lstm_seq2seq_opts;
+
+/* source i32 (N, S), lengths i32 (N) or NULL, target i32 (N, T), the tokens before those to be predicted (teacher forcing)
+ * -> logits (N, T, V). */
+GLIA_API glia_tensor glia_lstm_seq2seq(glia_tensor source, glia_tensor lengths, glia_tensor target,
+                                       glia_lstm_seq2seq_opts opts);
+/* Its halves: the memory (N, S, 2 U) is all that the decoder needs. */
+GLIA_API glia_tensor glia_lstm_seq2seq_encode(glia_tensor source, glia_tensor lengths, glia_lstm_seq2seq_opts opts);
+GLIA_API glia_tensor glia_lstm_seq2seq_decode(glia_tensor memory, glia_tensor lengths, glia_tensor target,
+                                              glia_lstm_seq2seq_opts opts);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,7 @@
  * dz is stacked by the loop, x is there as it stands. Where nothing of the kind is found, the gradient is added up in a
  * state of the loop; if it has no batch axis, then in the first row of one that has.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,16 @@ static glia_tensor added_up(gradient *h, glia_node *x) {
 
 static glia_tensor total(gradient *h, glia_node *v);
 
+/* Is it less work to stack what v is made of than to add v up in every step? */
+static bool is_worth_stacking(const gradient *h, const glia_node *v) {
+    double stacked = 0;
+    for (int i = 0; i < v->n_in; i++)
+        stacked += sequence_of(h, v->in[i]) ? 0 : fabs((double)glia_shape_count(v->in[i]->shape));
+    const bool batched = v->shape.rank >= 1 && v->shape.dim[0] == h->loop->rows;
+    const double added = fabs((double)glia_shape_count(v->shape)) * (batched ? 1 : fabs((double)h->loop->rows));
+    return stacked <= 2 * added;
+}
+
 /* A product of two matrices along rows that can be had of all steps. */
 static bool joins_rows(const gradient *h, const glia_node *v) {
     const glia_matmul_attrs *a = v->attrs;
@@ -263,8 +274,9 @@ static glia_tensor total(gradient *h, glia_node *v) {
     if (fixed) return h->after ? glia_mul_scalar(outside(h, v), (double)h->attrs->steps) : NULL;
     if (v->op == &glia_op_add || v->op == &glia_op_sub) return total_of_two(h, v);
     if (v->op == &glia_op_mul && (!varies(h, v->in[0]) || !varies(h, v->in[1]))) return total_of_two(h, v);
-    if (v->op == &glia_op_matmul && (joins_rows(h, v) || joins_samples(h, v))) return total_of_product(h, v);
-    if (adds_rows(h, v)) return total_of_rows(h, v);
+    if (v->op == &glia_op_matmul && (joins_rows(h, v) || joins_samples(h, v)) && is_worth_stacking(h, v))
+        return total_of_product(h, v);
+    if (adds_rows(h, v) && is_worth_stacking(h, v)) return total_of_rows(h, v);
     if (is_linear(v)) {
         glia_tensor sum = total(h, v->in[0]);
         return h->after ? glia_node_create(h->outer, v->op, &sum, 1, v->attrs) : NULL;

@@ -22,6 +22,7 @@ src/backend   ops graph tensor base glia
 src/text      formats graph tensor base glia
 src/data      text formats graph tensor base glia
 src/words     backend formats tensor base glia
+src/projection formats tensor base glia
 src/train     metrics data backend autodiff passes layers optim formats ops graph tensor base glia
 src/generate  train passes ops graph tensor base glia
 src/callbacks train metrics data backend formats graph tensor base glia

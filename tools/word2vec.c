@@ -1,12 +1,13 @@
-/* word2vec.c - `glia word2vec`: learns word vectors from text and asks them. */
-#include "glia/word2vec.h"
-
+/* word2vec.c - `glia word2vec`: learns word vectors from text, asks them, draws them. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "glia/projection.h"
+#include "glia/word2vec.h"
 #include "options.h"
 #include "tool.h"
 
@@ -19,6 +20,10 @@ typedef struct request {
     /* questions */
     const char *questions, *similarities;
     int64_t top, limit;
+    /* plot */
+    const char *method;
+    int64_t count;
+    double perplexity;
 } request;
 
 typedef int (*action_fn)(const request *r, char **arguments, int n);
@@ -45,6 +50,8 @@ static glia_status watch(const glia_word2vec_progress *p, void *context) {
     return GLIA_OK;
 }
 
+static const char *vectors_file(const request *r) { return r->out ? r->out : "vectors.txt"; }
+
 /* The texts with phrases joined, once for each pass, in files beside the result; NULL: it failed. */
 static char *join_phrases(const request *r, glia_text_source *source, const char **file) {
     char *path = NULL;
@@ -52,7 +59,7 @@ static char *join_phrases(const request *r, glia_text_source *source, const char
         text next = { 0 };
         int64_t joined;
         glia_error error;
-        text_add(&next, "%s.phrases%lld.txt", r->out, (long long)pass + 1);
+        text_add(&next, "%s.phrases%lld.txt", vectors_file(r), (long long)pass + 1);
         if (glia_word_phrases(*source, (glia_phrases_opts){ 0 }, next.bytes, &joined, &error) != GLIA_OK) {
             fail("%s", error.message);
             free(next.bytes);
@@ -87,12 +94,13 @@ static int save_groups(const request *r, const glia_vectors *vectors) {
 static int save(const request *r, const glia_vectors *vectors) {
     glia_error error;
     char words[SHORT];
-    if (glia_vectors_save(vectors, r->out, GLIA_VECTORS_DEFAULT, &error) != GLIA_OK) return fail("%s", error.message);
+    if (glia_vectors_save(vectors, vectors_file(r), GLIA_VECTORS_DEFAULT, &error) != GLIA_OK)
+        return fail("%s", error.message);
     if (r->save_vocabulary && glia_vectors_save_counts(vectors, r->save_vocabulary, &error) != GLIA_OK)
         return fail("%s", error.message);
     int status = r->groups_file ? save_groups(r, vectors) : -1;
     if (status >= 0) return status;
-    printf("%s: %s words, vectors of %lld\n", r->out, grouped(glia_vectors_words(vectors), words),
+    printf("%s: %s words, vectors of %lld\n", vectors_file(r), grouped(glia_vectors_words(vectors), words),
            (long long)glia_vectors_size(vectors));
     return EXIT_OK;
 }
@@ -205,7 +213,7 @@ static void print_share(const char *name, int64_t right, int64_t asked) {
 static int print_analogies(const request *r, const glia_vectors *vectors) {
     glia_error error;
     glia_analogies *a = allocate(1, sizeof *a);
-    glia_status status = glia_vectors_analogies(vectors, r->questions, r->limit, (int)r->threads, a, &error);
+    glia_status status = glia_vectors_analogies(vectors, r->questions, r->limit, 0, a, &error);
     for (int i = 0; i < a->n_sections && status == GLIA_OK; i++)
         print_share(a->sections[i].name, a->sections[i].right, a->sections[i].asked);
     if (status == GLIA_OK) {
@@ -241,6 +249,109 @@ static int evaluate(const request *r, char **arguments, int n) {
     return status;
 }
 
+/* ---- plot --------------------------------------------------------------------------------- */
+
+/* Words of a picture, each with a group. */
+typedef struct drawn {
+    int64_t *words, n;
+    int32_t *groups;
+} drawn;
+
+static void add_drawn(drawn *d, int64_t word, int32_t group) {
+    for (int64_t i = 0; i < d->n; i++)
+        if (d->words[i] == word) return;
+    d->words[d->n] = word;
+    d->groups[d->n++] = group;
+}
+
+/* The words asked for, each followed by those nearest to it. Returns the exit status, -1 to go on. */
+static int choose_around(const request *r, const glia_vectors *vectors, char **words, int n, drawn *d) {
+    glia_error error;
+    glia_neighbour *found = allocate((size_t)r->top, sizeof *found);
+    int status = -1;
+    for (int i = 0; i < n && status < 0; i++) {
+        const char *const word[] = { words[i] };
+        const glia_nearest_opts opts = { .plus = word, .n_plus = 1, .limit = r->limit };
+        const int near = glia_vectors_nearest(vectors, opts, found, (int)r->top, &error);
+        if (near < 0)
+            status = fail("%s", error.message);
+        else
+            add_drawn(d, glia_vectors_find(vectors, words[i]), i);
+        for (int k = 0; k < near; k++) add_drawn(d, found[k].word, i);
+    }
+    free(found);
+    return status;
+}
+
+/* The most frequent words, coloured by their groups if these are asked for. */
+static int choose_frequent(const request *r, const glia_vectors *vectors, drawn *d) {
+    glia_error error;
+    int32_t *group = allocate((size_t)glia_vectors_words(vectors), sizeof *group);
+    int status = -1;
+    if (r->groups && glia_vectors_groups(vectors, (int)r->groups, group, &error) != GLIA_OK)
+        status = fail("%s", error.message);
+    for (int64_t i = 0; i < r->count && i < glia_vectors_words(vectors) && status < 0; i++) {
+        d->words[d->n] = i;
+        d->groups[d->n++] = group[i];
+    }
+    free(group);
+    return status;
+}
+
+/* Places of the words, whose vectors are taken at unit length. */
+static int find_places(const request *r, const glia_vectors *vectors, const drawn *d, double *places) {
+    const int64_t size = glia_vectors_size(vectors);
+    float *x = allocate((size_t)(d->n * size), sizeof *x);
+    for (int64_t i = 0; i < d->n; i++) {
+        const float *vector = glia_vectors_at(vectors, d->words[i]);
+        double length = 0;
+        for (int64_t k = 0; k < size; k++) length += (double)vector[k] * (double)vector[k];
+        for (int64_t k = 0; k < size; k++) x[i * size + k] = (float)(length > 0 ? (double)vector[k] / sqrt(length) : 0);
+    }
+    glia_error error;
+    const bool tsne = !strcmp(r->method, "t-sne");
+    const glia_tsne_opts opts = { .perplexity = r->perplexity, .seed = (uint64_t)r->seed };
+    const glia_status status = tsne ? glia_tsne(x, d->n, size, opts, places, NULL, &error)
+                                    : glia_pca(x, d->n, size, 2, (glia_pca_result){ .y = places }, &error);
+    free(x);
+    return status == GLIA_OK ? -1 : fail("%s", error.message);
+}
+
+static int draw(const request *r, const glia_vectors *vectors, const drawn *d) {
+    const char *out = r->out ? r->out : "words.svg";
+    const char **labels = allocate((size_t)d->n + 1, sizeof *labels);
+    double *places = allocate(2 * (size_t)d->n + 1, sizeof *places);
+    glia_error error;
+    int status = find_places(r, vectors, d, places);
+    for (int64_t i = 0; i < d->n; i++) labels[i] = glia_vectors_word(vectors, d->words[i]);
+    char *svg = NULL;
+    if (status < 0) {
+        svg = glia_map_svg(places, d->n, (glia_map_opts){ .labels = labels, .groups = d->groups }, &error);
+        if (!svg) status = fail("%s", error.message);
+    }
+    if (svg && !write_file(out, svg, strlen(svg))) status = fail("%s: %s", out, strerror(errno));
+    if (status < 0) printf("%s: %lld words\n", out, (long long)d->n);
+    free(svg);
+    free(labels);
+    free(places);
+    return status < 0 ? EXIT_OK : status;
+}
+
+static int plot(const request *r, char **arguments, int n) {
+    if (strcmp(r->method, "t-sne") != 0 && strcmp(r->method, "pca") != 0)
+        return misuse("--method is t-sne or pca, not \"%s\"", r->method);
+    glia_vectors *vectors = load(arguments[0], 0);
+    if (!vectors) return EXIT_FAILED;
+    const size_t most = n > 1 ? (size_t)(n - 1) * (size_t)(r->top + 1) : (size_t)r->count;
+    drawn d = { .words = allocate(most, sizeof *d.words), .groups = allocate(most, sizeof *d.groups) };
+    int status = n > 1 ? choose_around(r, vectors, arguments + 1, n - 1, &d) : choose_frequent(r, vectors, &d);
+    if (status < 0) status = draw(r, vectors, &d);
+    free(d.words);
+    free(d.groups);
+    glia_vectors_free(vectors);
+    return status;
+}
+
 /* ---- the command -------------------------------------------------------------------------- */
 
 static const struct {
@@ -248,7 +359,7 @@ static const struct {
     action_fn run;
 } actions[] = {
     { "train", train },           { "nearest", nearest },   { "analogy", analogy },
-    { "similarity", similarity }, { "evaluate", evaluate },
+    { "similarity", similarity }, { "evaluate", evaluate }, { "plot", plot },
 };
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
@@ -261,7 +372,8 @@ static int unknown(const char *name) {
 }
 
 int command_word2vec(int argc, char **argv) {
-    request r = { .out = "vectors.txt",
+    request r = { .method = "t-sne",
+                  .count = 300,
                   .model = "cbow",
                   .words = "spaces",
                   .negative = -1,
@@ -272,6 +384,7 @@ int command_word2vec(int argc, char **argv) {
         { .help =
               "`glia word2vec train TEXT...` learns from files, plain or .gz; `nearest VECTORS WORD...`, `analogy" },
         { .help = "VECTORS man king woman`, `similarity VECTORS A B` and `evaluate VECTORS` ask what was learned." },
+        { .help = "`plot VECTORS [WORD...]` draws the most frequent words, or those nearest to some." },
         { .help = "train" },
         { "out", OPTION_TEXT, &r.out, "FILE", "vectors: .bin, .safetensors, else text (vectors.txt)", 0, 0 },
         { "model", OPTION_TEXT, &r.model, "NAME", "skip-gram or cbow (cbow)", 0, 0 },
@@ -302,9 +415,15 @@ int command_word2vec(int argc, char **argv) {
         { "limit", OPTION_INT, &r.limit, "N", "among the first N words (all; questions 30000)", 1, 1e9 },
         { "questions", OPTION_TEXT, &r.questions, "FILE", "evaluate: analogies as in questions-words.txt", 0, 0 },
         { "similarities", OPTION_TEXT, &r.similarities, "FILE", "evaluate: pairs of words and what people said", 0, 0 },
+        { .help = "plot (with --top, --limit, --groups, --seed, and --out, words.svg)" },
+        { "method", OPTION_TEXT, &r.method, "NAME", "t-sne or pca (t-sne)", 0, 0 },
+        { "count", OPTION_INT, &r.count, "N", "the most frequent N words (300)", 4, 10000 },
+        { "perplexity", OPTION_REAL, &r.perplexity, "X", "about how many neighbours a word has (30)", 1, 10000 },
     };
-    const options what = { "word2vec", table, sizeof table / sizeof table[0],
-                           1,          -1,    "to know what to do: train, nearest, analogy, similarity, evaluate" };
+    const options what = {
+        "word2vec", table, sizeof table / sizeof table[0],
+        1,          -1,    "to know what to do: train, nearest, analogy, similarity, evaluate, plot"
+    };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     for (int i = 0; i < ACTIONS; i++) {

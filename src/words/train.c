@@ -1,8 +1,8 @@
 /* train.c - learning word vectors from text.
  *
  * Words are counted, then the text is taken in chunks of word numbers that are cut into pieces of whole sentences;
- * while the threads train on one chunk, one of them reads the next. Each piece has random numbers of its own, so that one
- * thread always does the same. Several threads move the same rows without locks, as word2vec.c's do.
+ * while the threads train on one chunk, one of them reads the next. Each piece has random numbers of its own, so that
+ * one thread always does the same. Several threads move the same rows without locks, as word2vec.c's do.
  *
  * A step takes the words around a word, as rows of the input table, against the word itself and those drawn as
  * counter-examples, or the nodes of its path, as rows of the output tables: a small product of matrices (Ji et al.

@@ -181,10 +181,85 @@ static void test_threads(void **state) {
     }
 }
 
+/* ---- data --------------------------------------------------------------------------------- */
+
+static void write_file(const char *path, const char *text) {
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static glia_dataset *open_data(const char *address, const char *split) {
+    glia_error error = { 0 };
+    glia_dataset *data = glia_data_open(address, split, NULL, &error);
+    if (!data) fail_msg("%s", error.message);
+    return data;
+}
+
+/* Windows of ids, the targets one place on; the last tenth is the test split. */
+static void test_windows(void **state) {
+    (void)state;
+    char text[101] = { 0 };
+    for (int i = 0; i < 100; i++) text[i] = (char)('a' + i * 7 % 26);
+    write_file("text.txt", text);
+    glia_dataset *each = open_data("chars:text.txt?length=8", "train"),
+                 *every = open_data("chars:text.txt?length=8&step=1", NULL),
+                 *test = open_data("chars:text.txt?length=8", "test"),
+                 *half = open_data("chars:text.txt?length=8&step=1&test=0.5", "test");
+    assert_int_equal(glia_data_count(each), 11); /* 90 characters: windows 0, 8, ..., 80 */
+    assert_int_equal(glia_data_count(every), 82);
+    assert_int_equal(glia_data_count(test), 1);
+    assert_int_equal(glia_data_count(half), 42);
+    assert_int_equal(glia_data_classes(each), 26);
+    assert_string_equal(glia_data_class_name(each, 3), "d");
+    float x[8];
+    int32_t y[8];
+    for (int64_t i = 0; i < 11; i++) {
+        assert_int_equal(glia_data_get(each, i, x, y, NULL), GLIA_OK);
+        for (int k = 0; k < 8; k++) {
+            assert_int_equal((int)x[k], text[8 * i + k] - 'a');
+            assert_int_equal(y[k], text[8 * i + k + 1] - 'a');
+        }
+    }
+    assert_int_equal(glia_data_get(test, 0, x, y, NULL), GLIA_OK);
+    assert_int_equal((int)x[0], text[90] - 'a');
+    glia_data_free(each);
+    glia_data_free(every);
+    glia_data_free(test);
+    glia_data_free(half);
+    glia_error error;
+    assert_null(glia_data_open("chars:text.txt?length=200", NULL, NULL, &error));
+    assert_null(glia_data_open("tokens:text.txt", NULL, NULL, &error));
+    assert_non_null(strstr(error.message, "tokenizer="));
+    glia_tokenizer *t = train(GLIA_TOKENIZER_BPE, (glia_tokenizer_opts){ .vocabulary = 280 });
+    assert_int_equal(glia_tokenizer_save(t, "t.json", &error), GLIA_OK);
+    glia_dataset *tokens = open_data("tokens:text.txt?tokenizer=t.json&length=4&test=0", NULL);
+    assert_int_equal(glia_data_classes(tokens), 280);
+    glia_data_free(tokens);
+    glia_tokenizer_free(t);
+}
+
+static void test_shakespeare(void **state) {
+    (void)state;
+    if (!getenv("GLIA_DATA")) skip();
+    glia_dataset *train_data = open_data("shakespeare", "train"), *test = open_data("shakespeare?length=256", "test");
+    assert_int_equal(glia_data_count(train_data), 15685);
+    assert_int_equal(glia_data_count(test), 435);
+    assert_int_equal(glia_data_classes(train_data), 65);
+    float x[64];
+    assert_int_equal(glia_data_get(train_data, 0, x, NULL, NULL), GLIA_OK);
+    assert_string_equal(glia_data_class_name(train_data, (int)x[0]), "F"); /* First Citizen */
+    assert_string_equal(glia_data_class_name(train_data, (int)x[5]), " ");
+    glia_data_free(train_data);
+    glia_data_free(test);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_characters), cmocka_unit_test(test_words), cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_streams),    cmocka_unit_test(test_saved), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_characters), cmocka_unit_test(test_words),       cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_streams),    cmocka_unit_test(test_saved),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_windows),    cmocka_unit_test(test_shakespeare),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,12 @@ static const named table[] = {
       .cifar = true,
       .archive = "cifar-10-binary.tar.gz",
       .images = { "cifar10-jpeg.tar.xz", "cifar10-jpeg.tar", "cifar10-jpeg.zip", "cifar10-images" } },
+    { { "shakespeare", "tiny Shakespeare as characters (Karpathy 2015)",
+        "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/", 15685, 1742,
+        { .rank = 1, .dim = { 64 } }, 65 },
+      { "shakespeare", "tinyshakespeare" },
+      .train = { "input.txt" },
+      .test = { "input.txt" } },
     { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000,
         IMAGE_SHAPE(1, 28, 28), 10 },
       { NULL },
@@ -150,17 +156,35 @@ bool glia_data_available(const char *name, const char *folder) {
     return there;
 }
 
+static glia_status fail_not_here(const named *d, bool test, const search *s, glia_error *error) {
+    const char *name = d->info.name;
+    return glia_fail(error, GLIA_E_NOT_FOUND,
+                     "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of the "
+                     "folders that were tried: %s",
+                     name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
+                     s->tried.bytes ? s->tried.bytes : "(none)");
+}
+
+glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, const char *address, const char *folder,
+                                        glia_error *error) {
+    const named *d = lookup(name);
+    search s = { 0 };
+    glia_dataset *data = NULL;
+    if (!find(&s, d, false, folder))
+        fail_not_here(d, false, &s, error);
+    else
+        data = glia_data_open_tokens(s.paths[0], opts, address, error);
+    search_free(&s);
+    return data;
+}
+
 glia_dataset *glia_data_open_named(const char *name, bool test, const char *folder, glia_error *error) {
     const named *d = lookup(name);
     if (!d || !d->train[0]) return glia_fail(error, GLIA_E_INTERNAL, "%s has no files", name), NULL;
     search s = { 0 };
     glia_dataset *data = NULL;
     if (!find(&s, d, test, folder)) {
-        glia_fail(error, GLIA_E_NOT_FOUND,
-                  "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of the "
-                  "folders that were tried: %s",
-                  name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
-                  s.tried.bytes ? s.tried.bytes : "(none)");
+        fail_not_here(d, test, &s, error);
     } else if (s.archive) {
         const char *const *files = test ? d->test : d->train;
         int n = 0;

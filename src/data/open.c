@@ -584,7 +584,9 @@ static glia_dataset *open_raw(const request *r, glia_error *error) {
 
 static glia_status text_options(const request *r, glia_text_opts *opts, glia_error *error) {
     const char *label = option(r, "label");
-    *opts = (glia_text_opts){ .separator = '\t', .whole = option(r, "test") != NULL };
+    *opts = (glia_text_opts){
+        .separator = '\t', .whole = option(r, "test") != NULL, .tokenizer = option(r, "tokenizer")
+    };
     if (label && strcmp(label, "first") && strcmp(label, "last")) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: label=%s should be first or last", r->address, label);
     }
@@ -610,6 +612,30 @@ static glia_dataset *open_texts(const request *r, glia_error *error) {
     return text_options(r, &opts, error) ? NULL : glia_data_open_texts(r->rest, r->split, opts, r->address, error);
 }
 
+/* The share at the end of a text that is the test split. */
+static glia_status token_options(const request *r, glia_token_opts *opts, glia_error *error) {
+    const char *test = option(r, "test");
+    *opts = (glia_token_opts){ .tokenizer = option(r, "tokenizer"), .test = 0.1, .split_test = r->test };
+    if (test && (!glia_number_parse(test, test + strlen(test), &opts->test) || opts->test < 0 || opts->test >= 1)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, test);
+    }
+    glia_status status = integer_option(r, "length", 1, 1 << 20, &opts->length, error);
+    return status ? status : integer_option(r, "step", 1, (int64_t)1 << 53, &opts->step, error);
+}
+
+static glia_dataset *open_chars(const request *r, glia_error *error) {
+    glia_token_opts opts;
+    return token_options(r, &opts, error) ? NULL : glia_data_open_tokens(r->rest, opts, r->address, error);
+}
+
+static glia_dataset *open_tokens(const request *r, glia_error *error) {
+    glia_token_opts opts;
+    if (token_options(r, &opts, error)) return NULL;
+    if (opts.tokenizer) return glia_data_open_tokens(r->rest, opts, r->address, error);
+    glia_fail(error, GLIA_E_ARGUMENT, "%s: tokenizer= is missing, as in tokenizer=T.json", r->address);
+    return NULL;
+}
+
 /* ---- addresses ---------------------------------------------------------------------------- */
 
 /* The options of each scheme, besides test= and seed=, which all have. */
@@ -623,7 +649,9 @@ static const char *const options_libsvm[] = { "features", "first", "target", NUL
 static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
 static const char *const options_lines[] = { "length", "label", "sep", NULL };
 static const char *const options_text[] = { "length", "step", NULL };
-static const char *const options_texts[] = { "length", NULL };
+static const char *const options_texts[] = { "length", "tokenizer", NULL };
+static const char *const options_chars[] = { "length", "step", NULL };
+static const char *const options_tokens[] = { "length", "step", "tokenizer", NULL };
 
 static const struct {
     const char *scheme, *syntax;
@@ -646,7 +674,7 @@ int glia_data_formats(glia_data_format *out, int capacity) {
 /* The part of `data` that split asks for when the address says test=FRACTION. Takes over data. */
 static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error *error) {
     const char *text = option(r, "test");
-    if (!data || !text) return data;
+    if (!data || !text || glia_data_is_tokens(data)) return data; /* those are split already */
     double fraction;
     int64_t seed = 0;
     glia_status status = GLIA_OK;
@@ -703,6 +731,14 @@ static glia_dataset *open_strokes(const request *r, const glia_data_info *info, 
     return glia_strokes_create((int64_t)1 << 40, GLIA_MAX(n / 5, 1), (uint64_t)seed, r->address, error);
 }
 
+/* A text: windows of its characters, or of tokens. */
+static glia_dataset *open_named_text(const request *r, const char *name, glia_error *error) {
+    static const char *const known[] = { "length", "step", "tokenizer", "test" };
+    glia_token_opts opts;
+    if (check_options(r, known, GLIA_COUNT(known), error) || token_options(r, &opts, error)) return NULL;
+    return glia_data_open_named_text(name, opts, r->address, r->folder, error);
+}
+
 static glia_dataset *open_name(const request *r, const char *name, glia_error *error) {
     glia_data_info infos[NAMES_MOST];
     const char *names[NAMES_MOST];
@@ -711,6 +747,7 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
         if (!strcmp(name, "strokes")) return open_strokes(r, &infos[i], error);
+        if (infos[i].x_shape.rank == 1) return open_named_text(r, name, error);
         if (check_options(r, NULL, 0, error)) return NULL;
         return glia_data_open_named(name, r->test, r->folder, error);
     }

@@ -3,6 +3,7 @@
 #define GLIA_SOURCES_H
 
 #include "data/data.h"
+#include "glia/text.h"
 
 /* ---- what the folders of an archive say --------------------------------------------------- */
 
@@ -57,12 +58,27 @@ typedef struct glia_text_opts {
     int label; /* of a line: -1 before the first separator, 1 behind the last, 0 none */
     char separator;
     bool whole; /* as of pictures */
+    const char *tokenizer; /* a tokenizer's file: samples are ids, not bytes; NULL: none */
 } glia_text_opts;
 
 glia_dataset *glia_data_open_lines(const char *path, glia_text_opts opts, const char *name, glia_error *error);
 glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const char *name, glia_error *error);
 glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts opts, const char *name,
                                    glia_error *error);
+
+typedef struct glia_token_opts {
+    const char *tokenizer; /* its file; NULL: the text's characters */
+    int64_t length, step;  /* of a window, 0: 64; between windows, 0: length */
+    double test;           /* share of the text, at its end, that is the test split */
+    bool split_test;       /* which of the two */
+} glia_token_opts;
+
+/* Windows of one text as ids, with the next ones as targets. */
+glia_dataset *glia_data_open_tokens(const char *path, glia_token_opts opts, const char *name, glia_error *error);
+bool glia_data_is_tokens(const glia_dataset *data);
+/* Of a text of named.c. */
+glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, const char *address, const char *folder,
+                                        glia_error *error);
 
 /* CIFAR's batches of these names, wherever they lie in the archive. */
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,

@@ -26,17 +26,28 @@ typedef struct text_set {
     uint8_t *owned; /* what was inflated */
     piece *pieces;
     int n, capacity;
+    glia_encoding *encodings; /* of the pieces, if there is a tokenizer */
+    int32_t pad;              /* its token for nothing */
 } text_set;
 
 static void spread(const piece *p, size_t from, size_t n, float *x) {
     for (size_t i = 0; i < n; i++) x[i] = from + i < p->length ? p->bytes[from + i] : 0;
 }
 
+/* Ids; where there are too many the last one stays the last, if it is a special token. */
+static void spread_ids(const text_set *set, int64_t index, float *x) {
+    const glia_encoding *e = &set->encodings[index];
+    const int64_t n = (int64_t)set->base.x_count;
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(i < e->n ? e->ids[i] : set->pad);
+    if (e->n > n && e->types[e->n - 1]) x[n - 1] = (float)e->ids[e->n - 1]; /* see tokenize() */
+}
+
 static glia_status texts_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *error) {
     const text_set *set = (const text_set *)data;
     const piece *p = &set->pieces[index];
     (void)error;
-    if (x) spread(p, 0, data->x_count, x);
+    if (x && set->encodings) spread_ids(set, index, x);
+    if (x && !set->encodings) spread(p, 0, data->x_count, x);
     if (x && !raw) glia_data_apply_normal(data, x);
     if (y && data->y_shape.rank == 0) memcpy(y, &p->label, sizeof p->label);
     for (size_t i = 0; y && data->y_shape.rank && i < data->x_count; i++) {
@@ -54,6 +65,8 @@ static void texts_close(glia_dataset *data) {
     glia_file_close(&set->file);
     free(set->owned);
     free(set->pieces);
+    for (int i = 0; set->encodings && i < set->n; i++) glia_encoding_free(&set->encodings[i]);
+    free(set->encodings);
 }
 
 static const glia_data_kind texts_kind = { texts_read, texts_close };
@@ -223,6 +236,33 @@ glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const c
     return finish(set, status, (int64_t)window, error);
 }
 
+/* Turns the pieces into ids. The last type of each says whether its last token is a special one. */
+static glia_status tokenize(text_set *set, const char *path, int64_t *longest, glia_error *error) {
+    static const char *const pads[] = { "[PAD]", "<pad>", "<|pad|>", "<|endoftext|>" };
+    glia_tokenizer *t = glia_tokenizer_load(path, error);
+    if (!t) return error ? error->status : GLIA_E_FORMAT;
+    glia_string *texts = malloc((size_t)set->n * sizeof *texts);
+    set->encodings = calloc((size_t)set->n, sizeof *set->encodings);
+    glia_status status = texts && set->encodings ? GLIA_OK : glia_fail_nomem(error);
+    for (int i = 0; i < set->n && !status; i++)
+        texts[i] = (glia_string){ (const char *)set->pieces[i].bytes, set->pieces[i].length };
+    if (!status)
+        status = glia_tokenizer_encode_batch(t, texts, set->n, (glia_encode_opts){ .specials = true }, 0, set->encodings,
+                                             error);
+    for (int i = GLIA_COUNT(pads) - 1; i >= 0; i--)
+        if (glia_tokenizer_id(t, pads[i]) >= 0) set->pad = (int32_t)glia_tokenizer_id(t, pads[i]);
+    for (int i = 0; i < set->n && !status; i++) {
+        glia_encoding *e = &set->encodings[i];
+        bool special = false;
+        if (e->n) glia_tokenizer_token(t, e->ids[e->n - 1], &special);
+        if (e->n) e->types[e->n - 1] = special;
+        *longest = GLIA_MAX(*longest, e->n);
+    }
+    free(texts);
+    glia_tokenizer_free(t);
+    return status;
+}
+
 /* All files of the tree, in memory or mapped. */
 static glia_status read_files(text_set *set, glia_error *error) {
     glia_status status = GLIA_OK;
@@ -255,5 +295,8 @@ glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts o
         set->base.classes = set->tree.classes;
         status = glia_data_name_classes(&set->base, (const char *const *)set->tree.class_names, error);
     }
+    int64_t longest = 1;
+    if (!status && opts.tokenizer) status = tokenize(set, opts.tokenizer, &longest, error);
+    if (!status && opts.tokenizer && !opts.length) opts.length = GLIA_MIN(longest, LENGTH_USUAL);
     return finish(set, status, opts.length, error);
 }

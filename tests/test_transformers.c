@@ -86,14 +86,14 @@ static void encoder(net *n, bool post_norm) {
     glia_transformer_opts o = stack(post_norm);
     glia_tensor x = sequence(n, "x", T);
     o.lengths = lengths(n);
-    n->y[0] = glia_encoder(x, NULL, o);
+    n->y[0] = glia_encoder_stack(x, NULL, o);
 }
 
 static void decoder(net *n, bool post_norm) {
     glia_transformer_opts o = stack(post_norm);
     glia_tensor x = sequence(n, "x", T), memory = sequence(n, "memory", S);
     o.memory_lengths = lengths(n);
-    n->y[0] = glia_decoder(x, memory, NULL, o);
+    n->y[0] = glia_decoder_stack(x, memory, NULL, o);
 }
 
 static void encoder_pre(net *n) { encoder(n, false); }
@@ -350,14 +350,14 @@ static glia_tensor windowed(glia_tensor x, glia_tensor memory) {
 }
 static glia_tensor modern(glia_tensor x, glia_tensor memory) {
     (void)memory;
-    return glia_encoder(
+    return glia_encoder_stack(
         x, "stack",
         (glia_transformer_opts){
             .layers = 2, .heads = 2, .norm = GLIA_RMS_NORM, .no_bias = true, .activation = GLIA_SILU, .causal = true });
 }
 static glia_tensor translating(glia_tensor x, glia_tensor memory) {
     glia_transformer_opts o = { .layers = 1, .heads = 2, .activation = GLIA_GELU_TANH };
-    return glia_decoder(x, glia_encoder(memory, "encoder", o), "decoder", o);
+    return glia_decoder_stack(x, glia_encoder_stack(memory, "encoder", o), "decoder", o);
 }
 
 /* The derivative of a sum of squares in a random direction of all leaves, by graph and by difference. */

@@ -48,7 +48,7 @@ glia_tensor glia_bert(glia_tensor ids, glia_bert_opts opts) {
         glia_tensor word = glia_not_equal(ids, glia_like(ids, o.padding));
         how.mask = glia_reshape(word, GLIA_SHAPE(s.dim[0], 1, 1, s.dim[1]));
     }
-    return glia_encoder(embedded(ids, &o), NULL, how);
+    return glia_encoder_stack(embedded(ids, &o), NULL, how);
 }
 
 /* ---- heads --------------------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ glia_tensor glia_gpt(glia_tensor ids, glia_gpt_opts opts) {
                                   .kernel_init = init,
                                   .scale_residual = true };
     glia_tensor x = glia_dropout(embedded(ids, &o, init), o.dropout);
-    x = glia_encoder(x, NULL, how);
+    x = glia_encoder_stack(x, NULL, how);
     if (!o.untied) return glia_embedding_logits(x, "wte", o.vocabulary);
     return glia_dense(x, "head", (glia_dense_opts){ .units = o.vocabulary, .no_bias = true, .kernel_init = init });
 }

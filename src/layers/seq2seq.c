@@ -49,7 +49,7 @@ glia_tensor glia_seq2seq_encode(glia_tensor source, glia_tensor lengths, glia_se
     glia_transformer_opts how = stack_of(&o, o.layers);
     how.lengths = lengths;
     how.weights = o.source_weights;
-    return glia_encoder(embedded(source, false, &o), "encoder", how);
+    return glia_encoder_stack(embedded(source, false, &o), "encoder", how);
 }
 
 glia_tensor glia_seq2seq_decode(glia_tensor memory, glia_tensor lengths, glia_tensor target, glia_seq2seq_opts opts) {
@@ -58,7 +58,7 @@ glia_tensor glia_seq2seq_decode(glia_tensor memory, glia_tensor lengths, glia_te
     how.memory_lengths = lengths;
     how.weights = o.weights;
     how.memory_weights = o.memory_weights;
-    glia_tensor x = glia_decoder(embedded(target, true, &o), memory, "decoder", how);
+    glia_tensor x = glia_decoder_stack(embedded(target, true, &o), memory, "decoder", how);
     return glia_embedding_logits(x, table_name(&o, true), o.target_vocabulary ? o.target_vocabulary : o.vocabulary);
 }
 

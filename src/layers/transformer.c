@@ -232,12 +232,12 @@ static glia_tensor stack(glia_tensor x, glia_tensor memory, const char *name, gl
     return o.post_norm || glia_is_bad(x) ? x : normed(x, name, "norm", &o);
 }
 
-glia_tensor glia_encoder(glia_tensor x, const char *name, glia_transformer_opts o) {
+glia_tensor glia_encoder_stack(glia_tensor x, const char *name, glia_transformer_opts o) {
     if (!is_sequence(x, "encoder", name)) return glia_layer_bad(x);
     return stack(x, NULL, name, o);
 }
 
-glia_tensor glia_decoder(glia_tensor x, glia_tensor memory, const char *name, glia_transformer_opts o) {
+glia_tensor glia_decoder_stack(glia_tensor x, glia_tensor memory, const char *name, glia_transformer_opts o) {
     if (!is_sequence(x, "decoder", name) || !is_sequence(memory, "decoder's memory", name)) return glia_layer_bad(x);
     return stack(x, memory, name, o);
 }

@@ -1,0 +1,435 @@
+/* reviews.c - is a film praised? TextCNN, and a small BERT with and without pre-training on the reviews themselves.
+ *
+ *     reviews [--quick] [--epochs N] [ARCHIVE]
+ *
+ * ARCHIVE is a folder or an archive with a folder of texts for each class; else movie_reviews/movie_reviews.zip is looked
+ * for in $GLIA_DATA (Pang and Lee 2004, 2,000 reviews). A WordPiece tokenizer is trained on four fifths of the texts; the
+ * last fifth is for the tests.
+ *
+ *     TextCNN   Kim 2014, over the first 256 tokens and the last 256
+ *     BERT      two layers of 128; what it reads of a review is its first 62 tokens and its last 64
+ *               without   trained for the two classes only
+ *               with      first trained for N epochs (6) to tell the words that are masked in the training texts, 128
+ *                         tokens at a time, whole words (Devlin et al. 2019; without the next sentence)
+ *
+ * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it can.
+ */
+#include <glia/attention.h>
+#include <glia/text.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_BYTES = 16384, LONG = 512, LENGTH = 128, PLACES = 20, BATCH = 32, PADDING = 0, SPECIALS = 5 };
+
+static void die(const glia_error *error) {
+    fprintf(stderr, "reviews: %s\n", error->message);
+    exit(2);
+}
+static void check(glia_status status, const glia_error *error) {
+    if (status != GLIA_OK) die(error);
+}
+static void *allocate(size_t bytes) {
+    void *memory = calloc(1, bytes + 1);
+    if (memory) return memory;
+    fprintf(stderr, "reviews: out of memory\n");
+    exit(2);
+}
+
+static uint32_t draw(uint64_t *state, uint32_t below) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33) % below;
+}
+
+/* ---- texts --------------------------------------------------------------------------------- */
+
+/* The first n_train are for training. */
+typedef struct corpus {
+    int64_t n, n_train;
+    glia_string *texts;
+    int32_t *labels;
+    glia_tokenizer *tokenizer;
+    glia_encoding *tokens;
+    int vocabulary, begin, end, mask; /* ids */
+    bool *continues;
+} corpus;
+
+static char *copy_text(const char *text, size_t length) {
+    char *bytes = allocate(length);
+    memcpy(bytes, text, length);
+    return bytes;
+}
+
+/* What is good or bad is said once, among words that say nothing; which adjective goes with which verb can be learned
+ * without the class. */
+static void draw_texts(corpus *c) {
+    static const char *const said[2][3] = { { "dull", "weak", "tired" }, { "bright", "strong", "fresh" } };
+    static const char *const verbs[2] = { "bored", "moved" };
+    static const char *const rest[] = {
+        "the", "film", "story", "of", "a", "man", "and", "woman", "in", "city", "that"
+    };
+    uint64_t state = 1;
+    for (int64_t i = 0; i < c->n; i++) {
+        char text[400] = "";
+        c->labels[i] = (int32_t)draw(&state, 2);
+        const uint32_t at = 2 + draw(&state, 16);
+        for (uint32_t k = 0; k < 20; k++) {
+            const char *word = rest[draw(&state, sizeof rest / sizeof *rest)];
+            if (k == at) word = said[c->labels[i]][draw(&state, 3)];
+            if (k == at + 1) word = verbs[c->labels[i]];
+            strcat(strcat(text, word), " ");
+        }
+        c->texts[i] = (glia_string){ copy_text(text, strlen(text)), strlen(text) };
+    }
+}
+
+/* In a random order, the same each time. */
+static void read_texts(corpus *c, glia_dataset *data) {
+    glia_error error = { 0 };
+    float *bytes = allocate(TEXT_BYTES * sizeof *bytes);
+    char *text = allocate(TEXT_BYTES);
+    uint64_t state = 2;
+    int64_t *order = allocate((size_t)c->n * sizeof *order);
+    for (int64_t i = 0; i < c->n; i++) {
+        const int64_t j = draw(&state, (uint32_t)i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (int64_t i = 0; i < c->n; i++) {
+        check(glia_data_get(data, order[i], bytes, &c->labels[i], &error), &error);
+        size_t length = 0;
+        for (; length < TEXT_BYTES && bytes[length] != 0; length++) text[length] = (char)lround((double)bytes[length]);
+        c->texts[i] = (glia_string){ copy_text(text, length), length };
+    }
+    free(bytes);
+    free(text);
+    free(order);
+}
+
+static corpus read_corpus(const char *archive, bool quick) {
+    glia_error error = { 0 };
+    corpus c = { .n = 600 };
+    glia_dataset *data = NULL;
+    if (!quick) {
+        char address[1200];
+        const char *folder = getenv("GLIA_DATA");
+        if (archive)
+            snprintf(address, sizeof address, "texts:%s?length=%d", archive, TEXT_BYTES);
+        else
+            snprintf(address, sizeof address, "texts:%s/movie_reviews/movie_reviews.zip?length=%d",
+                     folder ? folder : ".", TEXT_BYTES);
+        data = glia_data_open(address, "train", NULL, &error);
+        if (!data) die(&error);
+        c.n = glia_data_count(data);
+    }
+    c.n_train = c.n * 4 / 5;
+    c.texts = allocate((size_t)c.n * sizeof *c.texts);
+    c.labels = allocate((size_t)c.n * sizeof *c.labels);
+    c.tokens = allocate((size_t)c.n * sizeof *c.tokens);
+    if (data)
+        read_texts(&c, data);
+    else
+        draw_texts(&c);
+    glia_data_free(data);
+    glia_tokenizer_opts opts = { .vocabulary = 8192, .minimum = 3, .lowercase = true };
+    c.tokenizer = glia_tokenizer_train(GLIA_TOKENIZER_WORDPIECE, opts, c.texts, c.n_train, &error);
+    if (!c.tokenizer) die(&error);
+    check(glia_tokenizer_encode_batch(c.tokenizer, c.texts, c.n, (glia_encode_opts){ 0 }, 0, c.tokens, &error), &error);
+    c.vocabulary = (int)glia_tokenizer_size(c.tokenizer);
+    c.begin = (int)glia_tokenizer_id(c.tokenizer, "[CLS]");
+    c.end = (int)glia_tokenizer_id(c.tokenizer, "[SEP]");
+    c.mask = (int)glia_tokenizer_id(c.tokenizer, "[MASK]");
+    c.continues = allocate((size_t)c.vocabulary * sizeof *c.continues);
+    for (int id = SPECIALS; id < c.vocabulary; id++) {
+        const char *token = glia_tokenizer_token(c.tokenizer, id, NULL);
+        c.continues[id] = token && strncmp(token, "##", 2) == 0;
+    }
+    return c;
+}
+
+static void free_corpus(corpus *c) {
+    for (int64_t i = 0; i < c->n; i++) {
+        free((void *)(uintptr_t)c->texts[i].bytes);
+        glia_encoding_free(&c->tokens[i]);
+    }
+    glia_tokenizer_free(c->tokenizer);
+    free(c->texts);
+    free(c->labels);
+    free(c->tokens);
+    free(c->continues);
+}
+
+/* The beginning of tokens and their end, `length` in all, between [CLS] and [SEP] if they are wanted. */
+static void fill_row(const corpus *c, const int32_t *tokens, int64_t n, int length, bool around, int32_t *row) {
+    const int64_t room = length - (around ? 2 : 0), head = n <= room ? n : room / 2, tail = n <= room ? 0 : room - head;
+    int at = 0;
+    if (around) row[at++] = c->begin;
+    for (int64_t i = 0; i < head; i++) row[at++] = tokens[i];
+    for (int64_t i = n - tail; i < n; i++) row[at++] = tokens[i];
+    if (around) row[at++] = c->end;
+    while (at < length) row[at++] = PADDING;
+}
+
+/* Reviews [from, to) with their classes. */
+static glia_dataset *reviews(const corpus *c, int64_t from, int64_t to, int length, bool around) {
+    glia_error error = { 0 };
+    int32_t *rows = allocate((size_t)((to - from) * length) * sizeof *rows);
+    for (int64_t i = from; i < to; i++)
+        fill_row(c, c->tokens[i].ids, c->tokens[i].n, length, around, rows + (i - from) * length);
+    glia_arrays arrays = { .n = to - from,
+                           .x = rows,
+                           .x_dtype = GLIA_I32,
+                           .x_shape = GLIA_SHAPE(length),
+                           .y = c->labels + from,
+                           .y_dtype = GLIA_I32,
+                           .classes = 2 };
+    glia_dataset *data = glia_data_arrays(arrays, &error);
+    if (!data) die(&error);
+    free(rows);
+    return data;
+}
+
+/* ---- classes ------------------------------------------------------------------------------- */
+
+/* Trains and tests; returns the share of reviews that it gets right. */
+static double classify(glia_model *model, const corpus *c, int length, bool around, glia_fit_opts opts) {
+    glia_error error = { 0 };
+    glia_dataset *train = reviews(c, 0, c->n_train, length, around),
+                 *test = reviews(c, c->n_train, c->n, length, around);
+    glia_scores scores;
+    opts.loss = GLIA_CROSS_ENTROPY;
+    check(glia_fit(model, train, opts, &error), &error);
+    check(glia_evaluate(model, test, (glia_evaluate_opts){ .batch = 50 }, &scores, &error), &error);
+    glia_data_free(train);
+    glia_data_free(test);
+    return scores.accuracy;
+}
+
+static double text_cnn(const corpus *c, bool quick) {
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("text-cnn", &error);
+    if (!model) die(&error);
+    const int length = quick ? 32 : LONG;
+    glia_tensor ids = glia_model_input(model, "ids", GLIA_I32, GLIA_SHAPE(length));
+    glia_text_cnn_opts opts = { .vocabulary = c->vocabulary, .classes = 2, .filters = quick ? 16 : 100, .pads = true };
+    glia_model_output(model, "logits", glia_text_cnn(ids, opts));
+    glia_fit_opts fit = { .epochs = quick ? 8 : 6,
+                          .batch = 50,
+                          .optimizer = { .kind = GLIA_ADAM, .lr = quick ? 5e-3 : 1e-3 } };
+    const double accuracy = classify(model, c, length, false, fit);
+    glia_model_free(model);
+    return accuracy;
+}
+
+static glia_tensor bert_of(glia_model *model, const corpus *c, bool quick) {
+    const int length = quick ? 24 : LENGTH;
+    glia_tensor ids = glia_model_input(model, "ids", GLIA_I32, GLIA_SHAPE(length));
+    return glia_bert(ids, (glia_bert_opts){ .vocabulary = c->vocabulary,
+                                            .context = length,
+                                            .layers = quick ? 1 : 2,
+                                            .heads = 4,
+                                            .units = quick ? 32 : 128,
+                                            .dropout = 0.1,
+                                            .pads = true,
+                                            .padding = PADDING });
+}
+
+/* Takes the values that both have from `from`, if there is one. */
+static double bert(const corpus *c, bool quick, const glia_store *from) {
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("bert", &error);
+    if (!model) die(&error);
+    glia_tensor x = bert_of(model, c, quick);
+    glia_model_output(model, "logits", glia_bert_classes(glia_bert_pooled(x), 2, 0.1));
+    check(glia_model_init(model, 1, &error), &error);
+    for (int i = 0; from && i < glia_store_count(glia_model_store(model)); i++) {
+        glia_array to = glia_store_at(glia_model_store(model), i), value;
+        if (to.parameter && glia_store_find(from, to.name, &value))
+            memcpy(to.data, value.data, (size_t)glia_shape_count(to.shape) * sizeof(float));
+    }
+    glia_fit_opts fit = {
+        .epochs = quick ? 6 : 5,
+        .batch = BATCH,
+        .optimizer = { .kind = GLIA_ADAMW, .lr = quick ? 2e-3 : 3e-4, .weight_decay = 0.01, .clip_norm = 1 },
+        .schedule = { .kind = GLIA_LR_LINEAR, .warmup = 20 }
+    };
+    const double accuracy = classify(model, c, quick ? 24 : LENGTH, true, fit);
+    glia_model_free(model);
+    return accuracy;
+}
+
+/* ---- masked words -------------------------------------------------------------------------- */
+
+/* Rows of so many tokens, cut from texts [from, to). */
+static int32_t *cut_rows(const corpus *c, int64_t from, int64_t to, int length, int64_t *n) {
+    const int64_t room = length - 2;
+    *n = 0;
+    for (int64_t i = from; i < to; i++) *n += (c->tokens[i].n + room - 1) / room;
+    int32_t *rows = allocate((size_t)(*n * length) * sizeof *rows), *row = rows;
+    for (int64_t i = from; i < to; i++) {
+        for (int64_t at = 0; at < c->tokens[i].n; at += room, row += length) {
+            const int64_t left = c->tokens[i].n - at;
+            fill_row(c, c->tokens[i].ids + at, left < room ? left : room, length, true, row);
+        }
+    }
+    return rows;
+}
+
+typedef struct masked_net {
+    glia_model *model;
+    glia_backend *backend;
+    glia_program *programs[2];
+    glia_session *train, *test;
+    int length;
+} masked_net;
+
+/* Words are told at PLACES places of each row, given as rows of the batch's (N T, D). */
+static masked_net build_masked(const corpus *c, bool quick) {
+    glia_error error = { 0 };
+    masked_net m = { .model = glia_model_create("masked words", &error),
+                     .backend = glia_backend_open("cpu", 0, &error),
+                     .length = quick ? 24 : LENGTH };
+    if (!m.model || !m.backend) die(&error);
+    glia_graph *g = glia_model_graph(m.model);
+    glia_tensor x = bert_of(m.model, c, quick);
+    glia_tensor places = glia_input(g, "places", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, PLACES));
+    glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, PLACES));
+    glia_shape flat = GLIA_SHAPE(-m.length, quick ? 32 : 128);
+    glia_tensor logits = glia_bert_masked_words(glia_gather(glia_reshape(x, flat), places, 0), c->vocabulary);
+    glia_tensor loss = glia_cross_entropy_tokens(logits, labels, 0);
+    glia_optimizer adam = { .kind = GLIA_ADAMW, .lr = quick ? 5e-3 : 1e-3, .weight_decay = 0.01, .clip_norm = 1 };
+    glia_minimize(loss, adam, NULL, NULL);
+    check(glia_model_init(m.model, 1, &error), &error);
+    for (int train = 0; train < 2; train++) {
+        glia_compile_opts opts = {
+            .outputs = &loss, .n_outputs = 1, .mode = train ? GLIA_TRAIN : GLIA_INFER, .batch = BATCH
+        };
+        m.programs[train] = glia_compile(g, m.backend, opts, &error);
+        if (!m.programs[train]) die(&error);
+        glia_session **session = train ? &m.train : &m.test;
+        *session = glia_session_create(m.programs[train], glia_model_store(m.model), &error);
+        if (!*session) die(&error);
+    }
+    return m;
+}
+
+static void free_masked(masked_net *m) {
+    glia_session_free(m->train);
+    glia_session_free(m->test);
+    glia_program_free(m->programs[0]);
+    glia_program_free(m->programs[1]);
+    glia_model_free(m->model);
+    glia_backend_close(m->backend);
+}
+
+/* Runs on these rows (their numbers), masked anew for this epoch; returns the loss, and how many words it is of. */
+static double run_masked(const masked_net *m, const corpus *c, glia_session *session, const int32_t *rows,
+                         const int64_t *numbers, uint64_t epoch, int *n_words) {
+    enum { MOST = BATCH * LENGTH };
+    glia_error error = { 0 };
+    static int32_t ids[MOST], labels[MOST];
+    for (int i = 0; i < BATCH; i++)
+        memcpy(ids + i * m->length, rows + numbers[i] * m->length, (size_t)m->length * sizeof *ids);
+    glia_masking_opts how = { .vocabulary = c->vocabulary,
+                              .mask = c->mask,
+                              .first = SPECIALS,
+                              .continues = c->continues,
+                              .seed = 1,
+                              .epoch = epoch };
+    int32_t *masked = glia_session_input(session, "ids", NULL), *places = glia_session_input(session, "places", NULL),
+            *words = glia_session_input(session, "labels", NULL);
+    check(glia_mask_words(ids, BATCH, m->length, numbers, how, masked, labels, &error), &error);
+    *n_words = 0;
+    for (int i = 0; i < BATCH; i++) {
+        int n = 0;
+        for (int t = 0; t < m->length && n < PLACES; t++) {
+            if (labels[i * m->length + t] < 0) continue;
+            places[i * PLACES + n] = i * m->length + t;
+            words[i * PLACES + n++] = labels[i * m->length + t];
+        }
+        *n_words += n;
+        for (; n < PLACES; n++) places[i * PLACES + n] = i * m->length, words[i * PLACES + n] = -1;
+    }
+    check(glia_session_run(session, &error), &error);
+    return (double)*(const float *)glia_session_output(session, 0).data;
+}
+
+/* e to the mean loss over the masked words of the test texts, the same words each time. */
+static double perplexity(const masked_net *m, const corpus *c) {
+    int64_t n, numbers[BATCH];
+    int32_t *rows = cut_rows(c, c->n_train, c->n, m->length, &n);
+    double sum = 0, words = 0;
+    for (int64_t at = 0; at + BATCH <= n; at += BATCH) {
+        int n_words;
+        for (int i = 0; i < BATCH; i++) numbers[i] = at + i;
+        const double loss = run_masked(m, c, m->test, rows, numbers, 1u << 30, &n_words);
+        sum += loss * n_words;
+        words += n_words;
+    }
+    free(rows);
+    return exp(sum / words);
+}
+
+static void pretrain(const masked_net *m, const corpus *c, int epochs) {
+    int64_t n, done = 0;
+    int32_t *rows = cut_rows(c, 0, c->n_train, m->length, &n);
+    int64_t *order = allocate((size_t)n * sizeof *order);
+    float *rate = glia_session_input(m->train, "lr", NULL);
+    const float full = *rate;
+    const int64_t steps = n / BATCH, total = steps * epochs, warmup = total / 20 + 1;
+    uint64_t state = 3;
+    for (int64_t i = 0; i < n; i++) order[i] = i;
+    for (int epoch = 0; epoch < epochs; epoch++) {
+        for (int64_t i = n - 1; i > 0; i--) {
+            const int64_t j = draw(&state, (uint32_t)i + 1), held = order[i];
+            order[i] = order[j];
+            order[j] = held;
+        }
+        double sum = 0;
+        for (int64_t step = 0; step < steps; step++, done++) {
+            int n_words;
+            *rate = full * (float)(done < warmup ? (double)(done + 1) / (double)warmup
+                                                 : (double)(total - done) / (double)(total - warmup));
+            sum += run_masked(m, c, m->train, rows, order + step * BATCH, (uint64_t)epoch, &n_words);
+        }
+        printf("pre-training: epoch %d of %d, loss %.4f; perplexity of masked words in the test texts %.2f\n",
+               epoch + 1, epochs, sum / (double)steps, perplexity(m, c));
+        fflush(stdout);
+    }
+    free(order);
+    free(rows);
+}
+
+int main(int argc, char **argv) {
+    bool quick = false;
+    int epochs = 6;
+    const char *archive = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0)
+            quick = true;
+        else if (strcmp(argv[i], "--epochs") == 0 && i + 1 < argc)
+            epochs = atoi(argv[++i]);
+        else
+            archive = argv[i];
+    }
+    if (quick) epochs = 10;
+    corpus c = read_corpus(archive, quick);
+    printf("%lld texts to learn from, %lld for the tests; %d tokens\n", (long long)c.n_train,
+           (long long)(c.n - c.n_train), c.vocabulary);
+    const double cnn = text_cnn(&c, quick);
+    printf("TextCNN: %.2f %% right\n", 100 * cnn);
+    fflush(stdout);
+    const double without = bert(&c, quick, NULL);
+    printf("BERT without pre-training: %.2f %% right\n", 100 * without);
+    fflush(stdout);
+    masked_net m = build_masked(&c, quick);
+    const double before = perplexity(&m, &c);
+    printf("perplexity of masked words before: %.2f\n", before);
+    pretrain(&m, &c, epochs);
+    const double after = perplexity(&m, &c), with = bert(&c, quick, glia_model_store(m.model));
+    printf("BERT with pre-training: %.2f %% right\n", 100 * with);
+    free_masked(&m);
+    free_corpus(&c);
+    return quick && (cnn < 0.95 || with < 0.9 || after > 0.6 * before);
+}

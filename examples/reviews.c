@@ -2,9 +2,9 @@
  *
  *     reviews [--quick] [--epochs N] [ARCHIVE]
  *
- * ARCHIVE is a folder or an archive with a folder of texts for each class; else movie_reviews/movie_reviews.zip is looked
- * for in $GLIA_DATA (Pang and Lee 2004, 2,000 reviews). A WordPiece tokenizer is trained on four fifths of the texts; the
- * last fifth is for the tests.
+ * ARCHIVE is a folder or an archive with a folder of texts for each class; else movie_reviews/movie_reviews.zip is
+ * looked for in $GLIA_DATA (Pang and Lee 2004, 2,000 reviews). A WordPiece tokenizer is trained on four fifths of the
+ * texts; the last fifth is for the tests.
  *
  *     TextCNN   Kim 2014, over the first 256 tokens and the last 256
  *     BERT      two layers of 128; what it reads of a review is its first 62 tokens and its last 64
@@ -12,7 +12,8 @@
  *               with      first trained for N epochs (6) to tell the words that are masked in the training texts, 128
  *                         tokens at a time, whole words (Devlin et al. 2019; without the next sentence)
  *
- * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it can.
+ * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it
+ * can.
  */
 #include <glia/attention.h>
 #include <glia/text.h>

@@ -24,6 +24,7 @@
 #include "glia/augment.h"
 #include "glia/callbacks.h"
 #include "glia/glia.h"
+#include "glia/recurrent.h"
 
 /* ---- the allocator that fails ------------------------------------------------------------- */
 
@@ -148,6 +149,45 @@ static glia_status compile_and_run(glia_error *error) {
     glia_store_free(store);
     glia_backend_close(backend);
     glia_graph_free(g);
+    return status;
+}
+
+/* A loop with all that loops may have, its gradient, steps that must not allocate, and its text back and forth. */
+static glia_status loop_and_run(glia_error *error) {
+    glia_model *model = glia_model_create("loop", error);
+    if (!model) return error->status;
+    glia_graph *g = glia_model_graph(model);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(3, 2));
+    glia_tensor lengths = glia_model_input(model, "lengths", GLIA_I32, GLIA_SCALAR), all;
+    glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ .lengths = lengths, .reverse = true });
+    glia_tensor both[] = { glia_dropout(glia_loop_input(loop, x), 0.25), glia_loop_state_zeros(loop, GLIA_SHAPE(2)) };
+    glia_tensor next = glia_dense(glia_concat(both, 2, 1), "cell", (glia_dense_opts){ .units = 2 });
+    glia_loop_next(loop, both[1], next);
+    glia_loop_end(loop, &next, 1, &all);
+    glia_model_output(model, "y", glia_loop_last(loop, both[1]));
+    glia_tensor loss = glia_mean(glia_square(all), GLIA_SCALAR, false);
+    glia_status status = glia_model_init(model, 1, error);
+    if (status == GLIA_OK) status = glia_model_save(model, "oom.safetensors", error);
+    glia_model *again = status == GLIA_OK ? glia_model_load("oom.safetensors", error) : NULL;
+    if (status == GLIA_OK && !again) status = error->status;
+    if (status == GLIA_OK) glia_minimize(loss, (glia_optimizer){ 0 }, NULL, NULL);
+    glia_backend *backend = status == GLIA_OK ? glia_backend_open("cpu", 2, error) : NULL;
+    glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 2 };
+    glia_store *store = backend ? glia_store_create(g, 1, error) : NULL;
+    glia_program *program = store ? glia_compile(g, backend, opts, error) : NULL;
+    glia_session *session = program ? glia_session_create(program, store, error) : NULL;
+    if (status == GLIA_OK) status = session ? GLIA_OK : error->status;
+    const long before = atomic_load(&calls);
+    for (int i = 0; i < 3 && status == GLIA_OK; i++) status = glia_session_run(session, error);
+    if (status == GLIA_OK) assert_int_equal(atomic_load(&calls), before);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_model_free(again);
+    glia_model_free(model);
+    unlink("oom.safetensors");
+    unlink("oom.safetensors.tmp");
     return status;
 }
 
@@ -287,6 +327,11 @@ static void test_compile_and_run(void **state) {
     (void)state;
     every_allocation(compile_and_run, "compile and run");
     every_allocation(freeze_and_run, "freeze and run");
+}
+
+static void test_loop_and_run(void **state) {
+    (void)state;
+    every_allocation(loop_and_run, "loop and run");
 }
 
 static void test_train(void **state) {
@@ -527,6 +572,7 @@ int main(void) {
         cmocka_unit_test(test_predictions_allocate_nothing),
         cmocka_unit_test(test_epochs_allocate_nothing),
         cmocka_unit_test(test_compile_and_run),
+        cmocka_unit_test(test_loop_and_run),
         cmocka_unit_test(test_load_data),
         cmocka_unit_test(test_augment_data),
         cmocka_unit_test(test_augment_text),

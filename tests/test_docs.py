@@ -1,7 +1,7 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-docs/augmentation.md, docs/data.md: so are their ```c blocks; and of docs/data.md the ```sh blocks, line by line; a line prints what the comment at its end says.
+docs/augmentation.md, docs/data.md, docs/sequences.md: so are their ```c blocks; and of docs/data.md the ```sh blocks, line by line; a line prints what the comment at its end says.
 docs/add-an-op.md: each ```c page block is a file of src/ops, compiled only.
 README.md: its program is examples/forty_lines.c.
 """
@@ -32,6 +32,7 @@ def run(*arguments, folder=None):
 class Docs(unittest.TestCase):
     def test_api(self):
         snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
+        snippets += blocks("docs/sequences.md", "c")
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):

@@ -46,8 +46,8 @@ static glia_tensor gates_of(const stack *s, glia_layer *layer, glia_tensor x, in
     glia_tensor kernel = glia_layer_parameter(layer, "kernel", GLIA_SHAPE(rows, features), s->opts->kernel_init,
                                               GLIA_INIT_GLOROT_UNIFORM, 0);
     glia_tensor z = glia_matmul_transposed(glia_reshape(x, GLIA_SHAPE(steps * samples, features)), false, kernel, true);
-    z = glia_reshape(z, GLIA_SHAPE(steps, samples, rows));
-    return s->opts->no_bias ? z : glia_layer_add_bias(z, bias_of(s, layer, rows), 2);
+    if (!s->opts->no_bias) z = glia_layer_add_bias(z, bias_of(s, layer, rows), 1);
+    return glia_reshape(z, GLIA_SHAPE(steps, samples, rows));
 }
 
 static int64_t gates_in(glia_cell_kind cell) { return glia_cells[cell].gates; }

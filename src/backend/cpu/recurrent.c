@@ -1,9 +1,10 @@
 /* recurrent.c - recurrent cells over whole sequences, forward and backward.
  *
- * Samples do not know of each other, so the batch is cut into tiles of at most MR samples, and a tile walks all steps by
+ * Samples do not know of each other, so the batch is cut into tiles of some samples, and a tile walks all steps by
  * itself: nothing waits for anything between steps. Its states stay in the first-level cache, the packed kernel in the
- * second-level one; a step is a product of the states with the kernel, by the micro-kernel of all matrix products, and a
- * pass over the gates with what is read and written of them.
+ * second-level one, from where each panel is read once in a step for all rows of the tile. A step is a product of the
+ * states with the kernel, by the micro-kernel of all matrix products, and a pass over the gates with what is read and
+ * written of them.
  *
  *     h (rows, P) x packed kernel  ──►  p (rows, G H)  ──►  gates: z, p, c  ──►  h, c, and what is wanted of them
  *
@@ -12,11 +13,12 @@
  */
 #include "backend/cpu/micro.h"
 #include "backend/cpu/rows.h"
-#include "backend/cpu/vmath.h"
 
 enum {
-    FEW_SAMPLES = 8, /* not worth two tiles */
-    PRODUCTS = 3     /* with different factors in one walk, at most */
+    FEW_SAMPLES = 8,       /* not worth two tiles */
+    TILE_SAMPLES = 3 * MR, /* at most: their states are to stay in the first-level cache with a panel of the kernel */
+    K_MOST = 192,          /* of a panel at a time */
+    PRODUCTS = 3           /* with different factors in one walk, at most */
 };
 
 /* A factor B (k, n) of a product, packed in panels of NR columns: the kernel's rows, or its columns. */
@@ -63,7 +65,7 @@ static void add_kernel(walk *w, int64_t from, int64_t to) {
 }
 
 static walk make_walk(const glia_recurrence *r, bool back) {
-    walk w = { .r = r, .back = back, .tiles = (r->samples + MR - 1) / MR };
+    walk w = { .r = r, .back = back, .tiles = (r->samples + TILE_SAMPLES - 1) / TILE_SAMPLES };
     if (r->samples >= FEW_SAMPLES) w.tiles += w.tiles % 2;
     const int64_t cut = r->cell == GLIA_CELL_GRU_BEFORE ? 2 * r->units : r->width;
     add_kernel(&w, 0, cut);
@@ -74,7 +76,7 @@ static walk make_walk(const glia_recurrence *r, bool back) {
     w.h_step = round_up(r->outputs, NR) + VLEN;
     w.u_step = round_up(r->units, NR) + VLEN;
     w.p_step = round_up(r->width, NR) + VLEN;
-    w.tile_floats = MR * (w.h_step + 2 * w.u_step + w.p_step) + GLIA_MAX(w.h_step, w.u_step);
+    w.tile_floats = TILE_SAMPLES * (w.h_step + 2 * w.u_step + w.p_step) + GLIA_MAX(w.h_step, w.u_step);
     return w;
 }
 
@@ -102,19 +104,40 @@ static void pack_piece(void *context, int64_t piece, int worker) {
     }
 }
 
+/* Some columns of a product, k in [k0, k1), for all rows: the first ones bring the panel into the first-level cache, the
+ * others ask for the next one. */
+static void multiply_panel(const tile *t, const factor *f, glia_micro_args args, int64_t k0, int64_t k1, int64_t j) {
+    const int64_t subtiles = (t->rows + MR - 1) / MR, a_step = args.p_row, out_step = args.c_at[1] - args.c_at[0];
+    const float *a = args.p + k0;
+    float *out = args.c + j;
+    int64_t asked = 0;
+    args.k = k1 - k0;
+    args.q = f->packed + j * f->k + k0 * NR;
+    args.add = args.add || k0 > 0;
+    for (int64_t s = 0; s < subtiles; s++) {
+        const int64_t row = t->rows * s / subtiles, rows = t->rows * (s + 1) / subtiles - row;
+        args.p = a + row * a_step;
+        args.c = out + row * out_step;
+        args.next = s && asked < args.k && j + NR < f->n ? args.q + f->k * NR + asked * NR : NULL;
+        args.next_step = NR;
+        if (s) asked += args.k / K_CHUNK;
+        GLIA_KERNEL(micro)[TILE_LINES][TILE_FULL][rows - 1](&args);
+    }
+}
+
 /* out (rows, n) = a (rows, k) times the factor, or that is added to out. */
 static void multiply(const tile *t, int which, const float *a, int64_t a_step, float *out, int64_t out_step, bool add) {
     const factor *f = &t->w->factors[which];
+    const int64_t blocks = (f->k + K_MOST - 1) / K_MOST;
     int64_t at[MR];
-    for (int64_t i = 0; i < t->rows; i++) at[i] = i * out_step;
-    glia_micro_args args = {
-        .k = f->k, .p = a, .p_row = a_step, .p_chunk = K_CHUNK, .q_step = NR, .c_at = at, .add = add
+    for (int64_t i = 0; i < MR; i++) at[i] = i * out_step;
+    const glia_micro_args args = {
+        .p = a, .p_row = a_step, .p_chunk = K_CHUNK, .q_step = NR, .c = out, .c_at = at, .add = add
     };
-    const glia_micro_fn fn = GLIA_KERNEL(micro)[TILE_LINES][TILE_FULL][t->rows - 1];
-    for (int64_t j = 0; j < f->n; j += NR) {
-        args.q = f->packed + j * f->k;
-        args.c = out + j;
-        fn(&args);
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t k0 = f->k * b / blocks / K_CHUNK * K_CHUNK;
+        const int64_t k1 = b + 1 == blocks ? f->k : f->k * (b + 1) / blocks / K_CHUNK * K_CHUNK;
+        for (int64_t j = 0; j < f->n; j += NR) multiply_panel(t, f, args, k0, k1, j);
     }
 }
 
@@ -149,6 +172,29 @@ static void copy(float *to, const float *from, int64_t n) { memcpy(to, from, (si
 /* Row `row` of a block with rows of n numbers; NULL if there is none. */
 static float *row_at(float *block, int64_t row, int64_t n) { return block ? block + row * n : NULL; }
 
+/* ---- gates ------------------------------------------------------------------------------------ */
+
+/* tanh(x) as x p(x^2) / q(x^2), a minimax quotient (the coefficients are those of Eigen's float tanh); beyond the limit it
+ * is 1 to the last place. Within 4e-7: as exact as a sum of gates' inputs, and much quicker than what keeps all digits
+ * of small results. */
+GLIA_INLINE vf gate_tanh(vf x) {
+    const vf limit = vf_set(7.90531110763549805f);
+    x = vf_lower(limit, vf_upper(-limit, x)); /* not a number stays so */
+    const vf z = x * x;
+    vf p = z * -2.76076847742355e-16f + 2.00018790482477e-13f;
+    p = p * z - 8.60467152213735e-11f;
+    p = p * z + 5.12229709037114e-08f;
+    p = p * z + 1.48572235717979e-05f;
+    p = p * z + 6.37261928875436e-04f;
+    p = p * z + 4.89352455891786e-03f;
+    vf q = z * 1.19825839466702e-06f + 1.18534705686654e-04f;
+    q = q * z + 2.26843463243900e-03f;
+    q = q * z + 4.89352518554385e-03f;
+    return p * x * vf_reciprocal(q);
+}
+
+GLIA_INLINE vf gate_sigmoid(vf x) { return gate_tanh(0.5f * x) * 0.5f + 0.5f; }
+
 /* ---- forward: the gates of a sample ----------------------------------------------------------- */
 
 /* c and the result, from z and the product p. kept: NULL, or room for the gates. h: where o tanh(c) goes. */
@@ -165,12 +211,12 @@ static void lstm_row(const tile *t, const float *z, const float *p, float *c, fl
             i += load(peephole + u, n) * before;
             f += load(peephole + units + u, n) * before;
         }
-        i = vf_sigmoid(i), f = vf_sigmoid(f), g = vf_tanh(g);
+        i = gate_sigmoid(i), f = gate_sigmoid(f), g = gate_tanh(g);
         const vf now = f * before + i * g;
         if (peephole) o += load(peephole + 2 * units + u, n) * now;
-        o = vf_sigmoid(o);
+        o = gate_sigmoid(o);
         vf_store(c + u, now);
-        vf_store(h + u, o * vf_tanh(now));
+        vf_store(h + u, o * gate_tanh(now));
         if (!kept) continue;
         store(kept + u, i, n);
         store(kept + units + u, f, n);
@@ -184,11 +230,11 @@ static void gru_row(const tile *t, const float *z, const float *p, float *h, flo
     const float *bias = t->r->bias;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        const vf reset = vf_sigmoid(load(z + u, n) + vf_load(p + u));
-        const vf keep = vf_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
+        const vf reset = gate_sigmoid(load(z + u, n) + vf_load(p + u));
+        const vf keep = gate_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
         vf q = vf_load(p + 2 * units + u);
         if (bias) q += load(bias + u, n);
-        const vf candidate = vf_tanh(load(z + 2 * units + u, n) + reset * q);
+        const vf candidate = gate_tanh(load(z + 2 * units + u, n) + reset * q);
         vf_store(h + u, (1.0f - keep) * candidate + keep * vf_load(h + u));
         if (!kept) continue;
         store(kept + u, reset, n);
@@ -203,8 +249,8 @@ static void gru_gates_row(const tile *t, const float *z, float *p, const float *
     const int64_t units = t->r->units;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        const vf reset = vf_sigmoid(load(z + u, n) + vf_load(p + u));
-        const vf keep = vf_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
+        const vf reset = gate_sigmoid(load(z + u, n) + vf_load(p + u));
+        const vf keep = gate_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
         store(p + u, reset, n);
         store(p + units + u, keep, n);
         vf_store(m + u, reset * vf_load(h + u));
@@ -218,7 +264,7 @@ static void gru_mix_row(const tile *t, const float *z, const float *q, const flo
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
         const vf keep = load(gates + units + u, n);
-        const vf candidate = vf_tanh(load(z + 2 * units + u, n) + vf_load(q + u));
+        const vf candidate = gate_tanh(load(z + 2 * units + u, n) + vf_load(q + u));
         vf_store(h + u, (1.0f - keep) * candidate + keep * vf_load(h + u));
         if (!kept) continue;
         store(kept + u, load(gates + u, n), n);
@@ -233,7 +279,7 @@ static void simple_row(const tile *t, const float *z, const float *p, float *h) 
     const bool relu = t->r->cell == GLIA_CELL_RELU;
     for (int64_t u = 0; u < units; u += VLEN) {
         const vf a = load(z + u, GLIA_MIN(VLEN, units - u)) + vf_load(p + u);
-        vf_store(h + u, relu ? vf_select(a > 0.0f, a, vf_select(a == a, vf_set(0.0f), a)) : vf_tanh(a));
+        vf_store(h + u, relu ? vf_select(a > 0.0f, a, vf_select(a == a, vf_set(0.0f), a)) : gate_tanh(a));
     }
 }
 
@@ -326,10 +372,10 @@ static tile tile_open(const walk *w, int64_t piece, int worker) {
     const int64_t first = r->samples * piece / w->tiles, end = r->samples * (piece + 1) / w->tiles;
     tile t = { .w = w, .r = r, .first = first, .rows = end - first };
     t.h = w->memory + worker * round_up(w->tile_floats, 16);
-    t.c = t.h + MR * w->h_step;
-    t.m = t.c + MR * w->u_step;
-    t.p = t.m + MR * w->u_step;
-    t.zeros = t.p + MR * w->p_step;
+    t.c = t.h + TILE_SAMPLES * w->h_step;
+    t.m = t.c + TILE_SAMPLES * w->u_step;
+    t.p = t.m + TILE_SAMPLES * w->u_step;
+    t.zeros = t.p + TILE_SAMPLES * w->p_step;
     return t;
 }
 
@@ -363,7 +409,7 @@ static void lstm_back_row(const tile *t, const float *kept, const float *c, cons
         const int64_t n = GLIA_MIN(VLEN, units - u);
         const vf i = load(kept + u, n), f = load(kept + units + u, n), g = load(kept + 2 * units + u, n),
                  o = load(kept + 3 * units + u, n);
-        const vf y = vf_tanh(load(c + u, n)), d = vf_load(dm + u);
+        const vf y = gate_tanh(load(c + u, n)), d = vf_load(dm + u);
         const vf da_o = sigmoid_back(d * y, o);
         vf both = vf_load(dc + u) + tanh_back(d * o, y);
         if (peephole) both += load(peephole + 2 * units + u, n) * da_o;

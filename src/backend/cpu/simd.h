@@ -174,6 +174,31 @@ GLIA_INLINE vf vf_upper(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m25
 GLIA_INLINE vf vf_upper(vf a, vf b) { return vf_select(a > b, a, b); }
 #endif
 
+/* a where it is smaller than b, else b: b if one is not a number. */
+#if defined(__AVX512F__)
+GLIA_INLINE vf vf_lower(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__) && VLEN == 8
+GLIA_INLINE vf vf_lower(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
+GLIA_INLINE vf vf_lower(vf a, vf b) { return vf_select(a < b, a, b); }
+#endif
+
+/* 1 / x to 2 ulp, for normal x whose reciprocal is normal: an estimate and a step of Newton's, which a division takes
+ * several times as long as. */
+#if defined(__AVX512F__)
+GLIA_INLINE vf vf_reciprocal(vf x) {
+    const vf r = (vf)_mm512_rcp14_ps((__m512)x);
+    return r + r * (1.0f - x * r);
+}
+#elif defined(__AVX2__) && VLEN == 8
+GLIA_INLINE vf vf_reciprocal(vf x) {
+    const vf r = (vf)_mm256_rcp_ps((__m256)x);
+    return r + r * (1.0f - x * r);
+}
+#else
+GLIA_INLINE vf vf_reciprocal(vf x) { return 1.0f / x; }
+#endif
+
 /* Bytes to and from lanes. As convertvector compilers do it lane by lane. */
 GLIA_INLINE vi vi_load_bytes(const uint8_t *p) {
     int32_t lanes[VLEN];

@@ -123,13 +123,34 @@ typedef struct glia_recurrent_opts {
                         * reset_after=False have it; else after it, as cuDNN, PyTorch and ONNX with
                         * linear_before_reset=1 */
     bool relu;         /* RNN */
-    glia_init kernel_init, recurrent_init, bias_init; /* default: Glorot uniform, orthogonal, zeros */
+    glia_init kernel_init, recurrent_init, bias_init; /* default: Glorot uniform, orthogonal, zeros; a
+                                                     * GLIA_INIT_PART of the bias is not for recurrent_bias */
 } glia_recurrent_opts;
 
 /* x (N, T, F) -> (N, T, P), or (N, P); twice as wide with GLIA_MERGE_CONCAT of both directions. */
 GLIA_API glia_tensor glia_lstm(glia_tensor x, const char *name, glia_recurrent_opts opts);
 GLIA_API glia_tensor glia_gru(glia_tensor x, const char *name, glia_recurrent_opts opts);
 GLIA_API glia_tensor glia_rnn(glia_tensor x, const char *name, glia_recurrent_opts opts);
+
+/* The gates in other houses' orders. Keras has its kernels transposed besides, (F, G H). */
+typedef enum glia_gate_order {
+    GLIA_GATES_TORCH, /* Glia's too: LSTM i, f, g, o; GRU r, z, n */
+    GLIA_GATES_ONNX,  /* LSTM i, o, f, c; GRU z, r, h */
+    GLIA_GATES_KERAS, /* LSTM i, f, c, o; GRU z, r, h */
+    GLIA_GATE_ORDER_COUNT
+} glia_gate_order;
+
+/* x (gates units, columns), a kernel of an LSTM (4 gates) or a GRU (3), with its gates in the order `from`, becomes y
+ * with those in the order `to`. A bias has one column. y may not be x. */
+GLIA_API glia_status glia_gates_reorder(int gates, int64_t units, int64_t columns, const float *x, glia_gate_order from,
+                                        float *y, glia_gate_order to, glia_error *error);
+
+/* Takes the parameters of the layer `name` (with all its layers and directions) from a safetensors file that holds the
+ * state of a torch.nn.LSTM, GRU or RNN: `prefix` (NULL: none) and "weight_ih_l0", "weight_hh_l0", "bias_ih_l0",
+ * "bias_hh_l0", "weight_hr_l0", ..., "_reverse". One that is missing there or of another shape is an error, and nothing
+ * is changed. */
+GLIA_API glia_status glia_model_load_torch_recurrent(glia_model *model, const char *name, const char *path,
+                                                     const char *prefix, glia_error *error);
 
 /* ==== 3. additive attention ================================================================= */
 

@@ -79,8 +79,9 @@ static void run_cell(const stack *s, glia_layer *layer, direction *d, glia_tenso
                                    GLIA_INIT_ORTHOGONAL, 0);
     set_initial(s, d, in, &n, &attrs);
     if (s->cell == GLIA_CELL_GRU && !o->no_bias) {
-        in[n++] = glia_layer_parameter(layer, "recurrent_bias", GLIA_SHAPE(units), o->bias_init, GLIA_INIT_ZEROS,
-                                       (double)units);
+        const glia_init init = o->bias_init.kind == GLIA_INIT_PART ? (glia_init){ 0 } : o->bias_init; /* of all gates */
+        in[n++] =
+            glia_layer_parameter(layer, "recurrent_bias", GLIA_SHAPE(units), init, GLIA_INIT_ZEROS, (double)units);
         attrs.bias = true;
     }
     if (o->peephole) {

@@ -102,22 +102,22 @@ static void assert_streams(const glia_tokenizer *t, const char *text, size_t len
     char *together = glia_tokenizer_decode(t, e.ids, e.n, false, &whole);
     glia_text said = { 0 };
     glia_error error;
-    glia_decoder *d = glia_decoder_create(t, false, &error);
+    glia_detokenizer *d = glia_detokenizer_create(t, false, &error);
     assert_non_null(d);
     for (int64_t i = 0; i < e.n; i++) {
-        const char *piece = glia_decoder_next(d, e.ids[i], &n);
+        const char *piece = glia_detokenizer_next(d, e.ids[i], &n);
         glia_text_append(&said, piece, n);
         if (text == prose)
             for (size_t k = 0, step; k < n; k += step)
                 assert_true((step = glia_utf8_length((const uint8_t *)piece + k, n - k)));
     }
-    const char *rest = glia_decoder_finish(d, &n);
+    const char *rest = glia_detokenizer_finish(d, &n);
     glia_text_append(&said, rest, n);
     assert_int_equal(said.length, whole);
     assert_memory_equal(said.bytes, together, whole);
     free(said.bytes);
     free(together);
-    glia_decoder_free(d);
+    glia_detokenizer_free(d);
     glia_encoding_free(&e);
 }
 
@@ -255,11 +255,123 @@ static void test_shakespeare(void **state) {
     glia_data_free(test);
 }
 
+/* ---- batches ------------------------------------------------------------------------------ */
+
+enum { PAIRS = 100 };
+
+static glia_pairs *make_pairs(int32_t ids[PAIRS][20], bool shuffle) {
+    glia_encoding sources[PAIRS] = { 0 }, targets[PAIRS] = { 0 };
+    for (int i = 0; i < PAIRS; i++) {
+        for (int k = 0; k < 20; k++) ids[i][k] = 100 * i + k;
+        sources[i] = (glia_encoding){ .n = 1 + i % 19, .ids = ids[i] };
+        targets[i] = (glia_encoding){ .n = 1 + i * 7 % 13, .ids = ids[i] + 1 };
+    }
+    glia_error error = { 0 };
+    const glia_pairs_opts opts = {
+        .batch = 8, .longest = 18, .multiple = 4, .begin = -7, .end = -8, .pad = -9, .shuffle = shuffle, .seed = 3
+    };
+    glia_pairs *p = glia_pairs_create(sources, targets, PAIRS, opts, &error);
+    if (!p) fail_msg("%s", error.message);
+    return p;
+}
+
+/* Every pair comes once, whole, in a batch that is not longer than it has to be. */
+static void check_pairs(glia_pairs *p, int64_t epoch, int64_t order[PAIRS]) {
+    bool seen[PAIRS] = { false };
+    int64_t n = 0;
+    glia_pair_batch b;
+    assert_int_equal(glia_pairs_start(p, epoch, NULL), GLIA_OK);
+    while (glia_pairs_next(p, &b)) {
+        assert_true(b.rows == 8 && b.n >= 1 && b.length % 4 == 0);
+        for (int64_t r = 0; r < b.rows; r++) {
+            const int64_t i = b.indices[r], s = 1 + i % 19, t = 1 + i * 7 % 13, at = r * b.length;
+            assert_int_equal(b.length, (GLIA_MAX(s, t) + 1 + 3) / 4 * 4);
+            assert_int_equal(b.source_lengths[r], s + 1);
+            for (int64_t k = 0; k < b.length; k++) {
+                assert_int_equal(b.source[at + k], k < s ? 100 * i + k : k == s ? -8 : -9);
+                assert_int_equal(b.input[at + k], k == 0 ? -7 : k <= t ? 100 * i + k : -9);
+                assert_int_equal(b.target[at + k], r >= b.n ? -1 : k < t ? 100 * i + 1 + k : k == t ? -8 : -1);
+            }
+            if (r >= b.n) continue;
+            assert_false(seen[i]);
+            seen[i] = true;
+            order[n++] = i;
+        }
+    }
+    assert_int_equal(n, glia_pairs_count(p));
+}
+
+static void test_pairs(void **state) {
+    (void)state;
+    static int32_t ids[PAIRS][20];
+    int64_t first[PAIRS], again[PAIRS], other[PAIRS];
+    glia_pairs *p = make_pairs(ids, true), *q = make_pairs(ids, true), *sorted = make_pairs(ids, false);
+    assert_int_equal(glia_pairs_count(p), PAIRS - 10); /* sides of 18 and 19 and the end are too long */
+    check_pairs(p, 0, first);
+    check_pairs(p, 1, other);
+    check_pairs(q, 0, again);
+    assert_memory_equal(first, again, sizeof first - 10 * sizeof *first);
+    assert_memory_not_equal(first, other, sizeof first - 10 * sizeof *first);
+    check_pairs(sorted, 0, other);
+    int64_t lengths[8];
+    const int n = glia_pairs_lengths(p, lengths, 8);
+    assert_true(n == 5 && lengths[0] == 4 && lengths[4] == 20);
+    glia_pairs_free(p);
+    glia_pairs_free(q);
+    glia_pairs_free(sorted);
+}
+
+static void test_sentences(void **state) {
+    (void)state;
+    enum { BATCH = 4, LENGTH = 16 };
+    glia_error error = { 0 };
+    const glia_string texts[] = { { "a b\nc d\ne f g\n\nh", 16 },
+                                  { "k l m\nn o\np", 11 },
+                                  { "q r s t u v w x y z", 19 } };
+    glia_tokenizer *t =
+        glia_tokenizer_train(GLIA_TOKENIZER_WORDPIECE, (glia_tokenizer_opts){ .vocabulary = 60 }, texts, 3, &error);
+    if (!t) fail_msg("%s", error.message);
+    const int32_t cls = (int32_t)glia_tokenizer_id(t, "[CLS]"), sep = (int32_t)glia_tokenizer_id(t, "[SEP]");
+    const glia_sentences_opts opts = { .batch = BATCH, .length = LENGTH, .cls = cls, .sep = sep, .seed = 5 };
+    glia_sentences *s = glia_sentences_create(t, texts, 3, opts, &error);
+    if (!s) fail_msg("%s", error.message);
+    assert_int_equal(glia_sentences_batches(s), 2); /* eight sentences */
+    int follows = 0, rows = 0;
+    for (int64_t epoch = 0; epoch < 50; epoch++) {
+        glia_sentence_batch b;
+        assert_int_equal(glia_sentences_start(s, epoch, &error), GLIA_OK);
+        while (glia_sentences_next(s, &b)) {
+            for (int r = 0; r < BATCH; r++, rows++) {
+                const int32_t *row = b.ids + r * LENGTH, *types = b.types + r * LENGTH;
+                int separators = 0;
+                for (int k = 0; k < LENGTH; k++) {
+                    assert_int_equal(types[k], separators == 1 && k < b.lengths[r]);
+                    separators += row[k] == sep;
+                    assert_true(k < b.lengths[r] || row[k] == 0);
+                }
+                assert_true(row[0] == cls && separators == 2 && row[b.lengths[r] - 1] == sep);
+                follows += b.follows[r];
+            }
+        }
+    }
+    assert_int_equal(rows, 400);
+    assert_true(follows > 60 && follows < 200); /* half of those that something can follow */
+    bool *continues = calloc((size_t)glia_tokenizer_size(t), sizeof *continues);
+    assert_non_null(continues);
+    glia_tokenizer_continues(t, continues);
+    for (int64_t i = 0; i < glia_tokenizer_size(t); i++)
+        assert_int_equal(continues[i], !strncmp(glia_tokenizer_token(t, i, NULL), "##", 2));
+    free(continues);
+    glia_sentences_free(s);
+    glia_tokenizer_free(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_characters), cmocka_unit_test(test_words),       cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_streams),    cmocka_unit_test(test_saved),       cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_windows),    cmocka_unit_test(test_shakespeare),
+        cmocka_unit_test(test_windows),    cmocka_unit_test(test_shakespeare), cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_sentences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

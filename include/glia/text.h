@@ -104,13 +104,84 @@ GLIA_API char *glia_tokenizer_decode(const glia_tokenizer *tokenizer, const int3
 
 /* Ids that come one at a time, as a model generates them, into text that can be shown at once: what may still become
  * part of a character is held back. All pieces together are the text of all ids. */
-typedef struct glia_decoder glia_decoder;
-GLIA_API glia_decoder *glia_decoder_create(const glia_tokenizer *tokenizer, bool skip_specials, glia_error *error);
-GLIA_API void glia_decoder_free(glia_decoder *decoder);
+typedef struct glia_detokenizer glia_detokenizer;
+GLIA_API glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *tokenizer, bool skip_specials,
+                                                   glia_error *error);
+GLIA_API void glia_detokenizer_free(glia_detokenizer *decoder);
 /* What can be said now, possibly nothing ("", never NULL unless memory ran out); valid until the next call. */
-GLIA_API const char *glia_decoder_next(glia_decoder *decoder, int32_t id, size_t *length);
+GLIA_API const char *glia_detokenizer_next(glia_detokenizer *decoder, int32_t id, size_t *length);
 /* What was held back, at the end; the decoder begins anew. */
-GLIA_API const char *glia_decoder_finish(glia_decoder *decoder, size_t *length);
+GLIA_API const char *glia_detokenizer_finish(glia_detokenizer *decoder, size_t *length);
+
+/* ==== 3. batches ============================================================================ */
+/* For loops written by hand. What is in a batch depends on the seed and the epoch alone. Where everything has one length,
+ * `texts:...?tokenizer=T.json`, `tokens:` and `chars:` (docs/data.md) are data sets for glia_fit() instead. */
+
+/* Pairs of sentences, as translation has them. Pairs of like lengths come together: a batch is (batch, length) with a
+ * length that is a multiple, so that a handful of programs serves all batches. */
+typedef struct glia_pairs_opts {
+    int64_t batch;           /* rows; 0: 32 */
+    int64_t longest;         /* pairs with a longer side (the end included) are left out; 0: 64 */
+    int64_t multiple;        /* of which the lengths of batches are; 0: 8 */
+    int32_t begin, end, pad; /* ids */
+    bool shuffle;            /* else the shorter come first, in their order */
+    uint64_t seed;
+} glia_pairs_opts;
+
+typedef struct glia_pair_batch {
+    int64_t n, rows, length;       /* n of the rows are pairs; the others repeat them, with targets of -1 alone */
+    const int32_t *source;         /* (rows, length): tokens, end, pad ... */
+    const int32_t *source_lengths; /* (rows), the end included */
+    const int32_t *input;          /* (rows, length): begin, tokens, pad ... */
+    const int32_t *target; /* (rows, length): tokens, end, -1 ..., which glia_cross_entropy_tokens() leaves out */
+    const int32_t *target_lengths; /* (rows), the end included */
+    const int64_t *indices;        /* (rows): which pairs */
+} glia_pair_batch;
+
+typedef struct glia_pairs glia_pairs;
+/* n sources and targets; copied. */
+GLIA_API glia_pairs *glia_pairs_create(const glia_encoding *sources, const glia_encoding *targets, int64_t n,
+                                       glia_pairs_opts opts, glia_error *error);
+/* Line i of one file goes with line i of the other; gzipped or not. */
+GLIA_API glia_pairs *glia_pairs_open(const char *source_path, const char *target_path, const glia_tokenizer *source,
+                                     const glia_tokenizer *target, glia_pairs_opts opts, glia_error *error);
+GLIA_API void glia_pairs_free(glia_pairs *pairs);
+GLIA_API int64_t glia_pairs_count(const glia_pairs *pairs);   /* pairs that are not too long */
+GLIA_API int64_t glia_pairs_batches(const glia_pairs *pairs); /* in an epoch that was started */
+/* Lengths that batches may have, rising: fills at most `capacity`, returns how many. */
+GLIA_API int glia_pairs_lengths(const glia_pairs *pairs, int64_t *lengths, int capacity);
+GLIA_API glia_status glia_pairs_start(glia_pairs *pairs, int64_t epoch, glia_error *error);
+/* False: the epoch is over; valid until the next call. */
+GLIA_API bool glia_pairs_next(glia_pairs *pairs, glia_pair_batch *batch);
+
+/* Rows for BERT's pre-training (Devlin et al. 2019, appendix A.2): [CLS] A [SEP] B [SEP] out of documents whose lines are
+ * sentences; B follows A in half of the rows, else it comes from another document. Words are masked by
+ * glia_mask_words() of attention.h, with `indices` and glia_tokenizer_continues(). */
+typedef struct glia_sentences_opts {
+    int64_t batch, length; /* 0: 32, 128 */
+    int32_t cls, sep, pad; /* ids */
+    uint64_t seed;
+} glia_sentences_opts;
+
+typedef struct glia_sentence_batch {
+    int64_t n;
+    const int32_t *ids, *types; /* (n, length); types are 1 in B */
+    const int32_t *lengths;     /* (n) */
+    const int32_t *follows;     /* (n): 1 if B follows A */
+    const int64_t *indices;     /* (n) */
+} glia_sentence_batch;
+
+typedef struct glia_sentences glia_sentences;
+GLIA_API glia_sentences *glia_sentences_create(const glia_tokenizer *tokenizer, const glia_string *documents, int64_t n,
+                                               glia_sentences_opts opts, glia_error *error);
+GLIA_API void glia_sentences_free(glia_sentences *sentences);
+GLIA_API int64_t glia_sentences_batches(const glia_sentences *sentences); /* full ones, in any epoch */
+GLIA_API glia_status glia_sentences_start(glia_sentences *sentences, int64_t epoch, glia_error *error);
+GLIA_API bool glia_sentences_next(glia_sentences *sentences, glia_sentence_batch *batch);
+
+/* Which ids go on with the word before them, glia_tokenizer_size() of them: "##ing" of WordPiece; of byte pairs and
+ * unigrams those that do not begin with the sign of a space. */
+GLIA_API void glia_tokenizer_continues(const glia_tokenizer *tokenizer, bool *continues);
 
 #ifdef __cplusplus
 }

@@ -254,7 +254,7 @@ char *glia_tokenizer_decode(const glia_tokenizer *t, const int32_t *ids, int64_t
 
 /* The last tokens that were said stay, since what a token becomes may depend on the one before; the text of a new one is
  * what they say with it and did not say without it. */
-struct glia_decoder {
+struct glia_detokenizer {
     const glia_tokenizer *tokenizer;
     bool skip;
     int32_t *ids;
@@ -265,15 +265,15 @@ struct glia_decoder {
 
 enum { CONTEXT = 6, WAIT_MOST = 64 }; /* ids that are kept; ids that an incomplete character is waited for */
 
-glia_decoder *glia_decoder_create(const glia_tokenizer *t, bool skip_specials, glia_error *error) {
-    glia_decoder *d = calloc(1, sizeof *d);
+glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *t, bool skip_specials, glia_error *error) {
+    glia_detokenizer *d = calloc(1, sizeof *d);
     if (!d) return glia_fail_nomem(error), NULL;
     d->tokenizer = t;
     d->skip = skip_specials;
     return d;
 }
 
-void glia_decoder_free(glia_decoder *d) {
+void glia_detokenizer_free(glia_detokenizer *d) {
     if (!d) return;
     free(d->ids);
     free(d->text);
@@ -291,7 +291,7 @@ static size_t incomplete(const char *text, size_t length) {
     return 0;
 }
 
-static const char *say(glia_decoder *d, bool all, size_t *length) {
+static const char *say(glia_detokenizer *d, bool all, size_t *length) {
     size_t total = 0;
     if (length) *length = 0;
     free(d->text);
@@ -315,13 +315,13 @@ static const char *say(glia_decoder *d, bool all, size_t *length) {
     return d->text + from;
 }
 
-const char *glia_decoder_next(glia_decoder *d, int32_t id, size_t *length) {
+const char *glia_detokenizer_next(glia_detokenizer *d, int32_t id, size_t *length) {
     if (!glia_grow((void **)&d->ids, d->n, &d->capacity, sizeof *d->ids)) return NULL;
     d->ids[d->n++] = id;
     return say(d, false, length);
 }
 
-const char *glia_decoder_finish(glia_decoder *d, size_t *length) {
+const char *glia_detokenizer_finish(glia_detokenizer *d, size_t *length) {
     const char *text = say(d, true, length);
     d->n = 0;
     d->known = 0;

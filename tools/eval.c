@@ -89,7 +89,9 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
            duration(r->scores.seconds, time));
     printf("loss %.4f", r->scores.loss);
     if (!isnan(r->scores.accuracy)) {
-        int64_t wrong = r->scores.samples - llround(r->scores.accuracy * (double)r->scores.samples);
+        int64_t answers = r->scores.samples * glia_shape_count(glia_data_y_shape(data));
+        int64_t wrong = answers - llround(r->scores.accuracy * (double)answers);
+        if (answers > r->scores.samples) printf(", perplexity %.3g", exp(r->scores.loss));
         printf(", accuracy %.2f %%, %s wrong", 100 * r->scores.accuracy, grouped(wrong, errors));
     }
     printf("\n");
@@ -111,7 +113,8 @@ static int measure(const saved *s, glia_dataset *data, const request *q, result 
     glia_error error;
     int status = saved_normalize(s, data);
     if (status >= 0) return status;
-    r->classes = glia_data_classes(data) ? s->outputs : 0;
+    bool one = glia_data_classes(data) && glia_shape_count(glia_data_y_shape(data)) == 1;
+    r->classes = one ? s->outputs : 0;
     if (r->classes && r->classes <= MOST_CONFUSED && r->classes == glia_data_classes(data))
         r->confusion = allocate((size_t)r->classes * (size_t)r->classes, sizeof *r->confusion);
     glia_evaluate_opts opts = { .batch = q->batch, .threads = (int)q->threads, .confusion = r->confusion };

@@ -68,10 +68,14 @@ static void tiles(const training *t, text *out) {
     if (t->classes) {
         snprintf(value, sizeof value, "%.2f&thinsp;%%", 100 * t->scores.accuracy);
         tile(out, value, "right on the test data");
-        snprintf(more, sizeof more, "mistakes in %s", grouped(t->scores.samples, number));
+        snprintf(more, sizeof more, "mistakes in %s", grouped(training_answers(t), number));
         tile(out, grouped(training_mistakes(t), value), more);
     }
     tile(out, loss_text(t->scores.loss, value), "loss on the test data");
+    if (training_labels(t) > 1) {
+        snprintf(value, sizeof value, "%.3g", exp(t->scores.loss));
+        tile(out, value, "perplexity");
+    }
     const history *h = &t->progress.history;
     int64_t samples = 0;
     double seconds = 0;

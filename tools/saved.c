@@ -22,8 +22,8 @@ static int set(glia_model *model, const char *key, const char *value) {
 
 int saved_describe(glia_model *model, const saved_about *about) {
     int status = set(model, "data", about->address);
-    if (status < 0) status = set(model, "loss", about->classes ? "cross-entropy" : "mse");
-    if (status < 0 && about->classes) {
+    if (status < 0) status = set(model, "loss", about->labels ? "cross-entropy" : "mse");
+    if (status < 0 && about->labels == 1) {
         text names = { 0 };
         for (int i = 0; i < glia_data_classes(about->data); i++)
             text_add(&names, "%s%s", i ? "\n" : "", glia_data_class_name(about->data, i));

@@ -38,7 +38,8 @@ typedef struct saved_about {
     const char *address;
     const double *mean, *stddev;
     int n_normal;
-    bool classes, dark_paper;
+    int64_t labels; /* of a sample: 0: it has values; 1: a class; more: a sequence of them */
+    bool dark_paper;
 } saved_about;
 int saved_describe(glia_model *model, const saved_about *about);
 

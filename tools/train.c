@@ -74,9 +74,10 @@ static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
     text words = { 0 };
     text_add(&words, "test: loss %s", loss_text(t->scores.loss, samples));
+    if (training_labels(t) > 1) text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
     if (t->classes) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
-                 grouped(training_mistakes(t), errors), grouped(t->scores.samples, samples));
+                 grouped(training_mistakes(t), errors), grouped(training_answers(t), samples));
     }
     progress_say("", words.bytes);
     words.length = 0;

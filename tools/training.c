@@ -309,7 +309,7 @@ int training_open(training *t, settings asked) {
                                                       .mean = t->mean,
                                                       .stddev = t->stddev,
                                                       .n_normal = t->n_normal,
-                                                      .classes = t->classes > 0,
+                                                      .labels = training_labels(t),
                                                       .dark_paper = dark });
     if (status >= 0) return status;
     glia_error error;
@@ -457,8 +457,9 @@ int training_run(training *t, voice how) {
 int training_test(training *t) {
     enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
     int64_t n = glia_data_count(t->test);
-    if (t->classes) t->predicted = allocate((size_t)n, sizeof *t->predicted);
-    if (t->classes && t->classes <= MOST_CONFUSED) {
+    bool one = t->classes && training_labels(t) == 1;
+    if (one) t->predicted = allocate((size_t)n, sizeof *t->predicted);
+    if (one && t->classes <= MOST_CONFUSED) {
         t->confusion = allocate((size_t)t->classes * (size_t)t->classes, sizeof *t->confusion);
     }
     glia_error error;
@@ -469,6 +470,10 @@ int training_test(training *t) {
     return t->tested ? -1 : fail("%s", error.message);
 }
 
+int64_t training_labels(const training *t) { return t->classes ? glia_shape_count(glia_data_y_shape(t->all)) : 0; }
+
+int64_t training_answers(const training *t) { return t->scores.samples * training_labels(t); }
+
 int64_t training_mistakes(const training *t) {
-    return t->scores.samples - llround(t->scores.accuracy * (double)t->scores.samples);
+    return training_answers(t) - llround(t->scores.accuracy * (double)training_answers(t));
 }

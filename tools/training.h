@@ -48,6 +48,8 @@ void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* what is trained on */
 glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
+int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence; 0: it has values */
+int64_t training_answers(const training *t); /* labels of the test data */
 int64_t training_mistakes(const training *t);         /* on the test data */
 void training_headline(const training *t);            /* prints what is about to happen */
 

@@ -37,6 +37,8 @@ int saved_describe(glia_model *model, const saved_about *about) {
         free(mean);
         free(stddev);
     }
+    const char *tokenizer = glia_data_tokenizer(about->data);
+    if (status < 0 && tokenizer) status = set(model, "tokenizer", tokenizer);
     if (status < 0 && about->dark_paper) status = set(model, "paper", "dark");
     return status;
 }

@@ -2,6 +2,7 @@
  *
  *   data       the address it was trained on          mean, stddev   of the inputs' channels, comma-separated
  *   classes    their names, one a line                loss           "cross-entropy", "mse"
+ *   tokenizer  the tokenizer.json of what it reads
  *   paper      "dark": pictures are light on dark, as MNIST's digits are
  */
 #ifndef GLIA_TOOL_SAVED_H

@@ -771,6 +771,8 @@ GLIA_API glia_dtype glia_data_y_dtype(const glia_dataset *data);
 GLIA_API int glia_data_classes(const glia_dataset *data); /* 0: not a classification */
 GLIA_API const char *glia_data_class_name(const glia_dataset *data, int label);
 GLIA_API const char *glia_data_name(const glia_dataset *data);
+/* Where samples are tokens: the tokenizer.json (text.h) that their ids are of; NULL: they are not. */
+GLIA_API const char *glia_data_tokenizer(const glia_dataset *data);
 
 /* x becomes (x - mean[c]) / stddev[c], after bytes were scaled to [0, 1]. One value for each channel (the first
  * axis of a sample of rank 3) or column (of rank 1), or a single one for all: n says how many. A stddev of 0 counts

@@ -8,6 +8,7 @@
 #define GLIA_DATA_H
 
 #include "formats/formats.h"
+#include "glia/text.h"
 #include "tensor/tensor.h"
 
 typedef struct glia_data_kind {
@@ -29,6 +30,7 @@ struct glia_dataset {
     int channels;            /* that statistics tell apart: the first axis of x of rank 1 or 3, else 1 */
     int normal_n;            /* means and deviations: 0: none, 1: one for all, channels: one for each */
     float *mean, *scale;     /* normal_n of them; scale is 1 / stddev */
+    const char *tokenizer;   /* the tokenizer.json of what samples are made of; NULL: they are not tokens */
     glia_arena arena;        /* of the names */
 };
 
@@ -37,6 +39,9 @@ glia_status glia_data_init(glia_dataset *data, glia_error *error);
 
 /* Gives the classes their names; NULL: their numbers. Call with data->classes set. */
 glia_status glia_data_name_classes(glia_dataset *data, const char *const *names, glia_error *error);
+
+/* Keeps the tokenizer's file with the data. */
+glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *tokenizer, glia_error *error);
 
 /* x = (x - mean) scale, where the set has a normalisation. */
 void glia_data_apply_normal(const glia_dataset *data, float *x);

@@ -57,6 +57,13 @@ void glia_data_free(glia_dataset *data) {
     free(data);
 }
 
+glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *tokenizer, glia_error *error) {
+    data->tokenizer = glia_arena_strdup(&data->arena, glia_tokenizer_json(tokenizer, NULL));
+    return data->tokenizer ? GLIA_OK : glia_fail_nomem(error);
+}
+
+const char *glia_data_tokenizer(const glia_dataset *data) { return data->tokenizer; }
+
 int64_t glia_data_count(const glia_dataset *data) { return data->n; }
 glia_shape glia_data_x_shape(const glia_dataset *data) { return data->x_shape; }
 glia_shape glia_data_y_shape(const glia_dataset *data) { return data->y_shape; }

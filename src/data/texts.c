@@ -258,6 +258,7 @@ static glia_status tokenize(text_set *set, const char *path, int64_t *longest, g
         if (e->n) e->types[e->n - 1] = special;
         *longest = GLIA_MAX(*longest, e->n);
     }
+    if (!status) status = glia_data_keep_tokenizer(&set->base, t, error);
     free(texts);
     glia_tokenizer_free(t);
     return status;

@@ -78,6 +78,7 @@ static glia_status fill(token_set *set, glia_string text, glia_token_opts o, gli
     set->base.x_shape = set->base.y_shape = GLIA_SHAPE(o.length);
     if (!status) status = glia_data_init(&set->base, error);
     if (!status) status = name_tokens(&set->base, t, error);
+    if (!status) status = glia_data_keep_tokenizer(&set->base, t, error);
     glia_encoding_free(&e);
     glia_tokenizer_free(t);
     return status;

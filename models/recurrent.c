@@ -1,10 +1,11 @@
-/* recurrent.c - pictures read as sequences by recurrent nets.
+/* recurrent.c - pictures and texts read as sequences by recurrent nets.
  *
  * Rows: a picture (C, H, W) is H steps of C W numbers, from top to bottom. Le, Jaitly and Hinton 2015 made reading MNIST
  * so, and pixel by pixel, a test of how far back a recurrent net remembers.
  */
 #include "builders.h"
 
+#include "glia/attention.h"
 #include "glia/recurrent.h"
 
 /* (N, C, H, W) -> (N, H, C W). */
@@ -22,4 +23,12 @@ static glia_tensor logits(glia_tensor x, int outputs) {
 glia_tensor glia_build_lstm_rows(glia_tensor x, int outputs) {
     x = glia_lstm(rows_of(x), "lstm", (glia_recurrent_opts){ .units = 128, .layers = 2, .last_only = true });
     return logits(x, outputs);
+}
+
+/* The default sizes of Karpathy's char-rnn. */
+glia_tensor glia_build_char_rnn(glia_tensor ids, int vocabulary, int outputs) {
+    (void)outputs;
+    glia_tensor x = glia_embedding(ids, "embed", (glia_embedding_opts){ .vocabulary = vocabulary, .units = 128 });
+    x = glia_lstm(x, "lstm", (glia_recurrent_opts){ .units = 128, .layers = 2, .forget_bias = 1 });
+    return logits(x, vocabulary);
 }

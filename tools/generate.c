@@ -24,7 +24,7 @@ typedef struct writer {
     glia_model *model;
     glia_tokenizer *tokenizer; /* NULL: bytes */
     glia_generator *generator;
-    glia_decoder *decoder;
+    glia_detokenizer *decoder;
     int32_t *prompt;
     int64_t n_prompt;
     text written; /* since the prompt, to look for the stop */
@@ -48,7 +48,7 @@ static int open_tokenizer(writer *w) {
     if (glia_tokenizer_size(w->tokenizer) > glia_generator_vocabulary(w->generator))
         return fail("the tokenizer has %lld tokens, the model knows %lld", (long long)glia_tokenizer_size(w->tokenizer),
                     (long long)glia_generator_vocabulary(w->generator));
-    w->decoder = glia_decoder_create(w->tokenizer, true, &error);
+    w->decoder = glia_detokenizer_create(w->tokenizer, true, &error);
     return w->decoder ? -1 : fail("%s", error.message);
 }
 
@@ -102,7 +102,7 @@ static bool show(writer *w, bool all) {
 
 static void decode(writer *w, int32_t token) {
     size_t length = 1;
-    const char byte = (char)token, *bytes = w->tokenizer ? glia_decoder_next(w->decoder, token, &length) : &byte;
+    const char byte = (char)token, *bytes = w->tokenizer ? glia_detokenizer_next(w->decoder, token, &length) : &byte;
     if (bytes) text_append(&w->written, bytes, length);
 }
 
@@ -115,7 +115,7 @@ static glia_status token_came(int32_t token, void *context, glia_error *error) {
 
 static void end_text(writer *w) {
     size_t length = 0;
-    const char *rest = w->tokenizer ? glia_decoder_finish(w->decoder, &length) : NULL;
+    const char *rest = w->tokenizer ? glia_detokenizer_finish(w->decoder, &length) : NULL;
     if (rest && length) text_append(&w->written, rest, length);
     show(w, true);
     putchar('\n');
@@ -251,7 +251,7 @@ int command_generate(int argc, char **argv) {
     status = w.generator ? write_all(&w) : fail("%s", error.message);
     free(w.prompt);
     free(w.written.bytes);
-    glia_decoder_free(w.decoder);
+    glia_detokenizer_free(w.decoder);
     glia_generator_free(w.generator);
     glia_tokenizer_free(w.tokenizer);
     glia_model_free(w.model);

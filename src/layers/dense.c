@@ -7,17 +7,10 @@ glia_tensor glia_dense(glia_tensor x, const char *name, glia_dense_opts opts) {
     int last = x->shape.rank - 1;
     if (last < 1 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (N, ..., F) with a fixed F");
     if (opts.units < 1) return glia_layer_fail(&layer, "units must be at least 1, not %d", opts.units);
-    int64_t features = x->shape.dim[last], rows = 1;
-    for (int i = 0; i < last; i++) rows *= x->shape.dim[i]; /* the batch's sign carries over */
+    int64_t features = x->shape.dim[last];
     glia_tensor kernel = glia_layer_parameter(&layer, "kernel", GLIA_SHAPE(opts.units, features), opts.kernel_init,
                                               GLIA_INIT_GLOROT_UNIFORM, 0);
-    glia_tensor flat = last == 1 ? x : glia_reshape(x, GLIA_SHAPE(rows, features));
-    glia_tensor y = glia_matmul_transposed(flat, false, kernel, true);
-    if (last > 1) {
-        glia_shape shape = x->shape;
-        shape.dim[last] = opts.units;
-        y = glia_reshape(y, shape);
-    }
+    glia_tensor y = glia_matmul_transposed(x, false, kernel, true);
     if (!opts.no_bias) {
         glia_tensor bias = glia_layer_parameter(&layer, "bias", GLIA_SHAPE(opts.units), opts.bias_init, GLIA_INIT_ZEROS,
                                                 (double)features);

@@ -47,12 +47,7 @@ glia_tensor glia_embedding_logits(glia_tensor x, const char *name, int vocabular
     int last = x->shape.rank - 1;
     if (last < 1 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (N, ..., D) with a fixed D");
     if (vocabulary < 1) return glia_layer_fail(&layer, "the vocabulary must be at least 1, not %d", vocabulary);
-    int64_t units = x->shape.dim[last], rows = 1;
-    for (int i = 0; i < last; i++) rows *= x->shape.dim[i]; /* the batch's sign carries over */
+    const int64_t units = x->shape.dim[last];
     glia_tensor table = table_of(layer.graph, name, x->dtype, vocabulary, units, (glia_init){ 0 });
-    glia_tensor flat = last == 1 ? x : glia_reshape(x, GLIA_SHAPE(rows, units));
-    glia_tensor y = glia_matmul_transposed(flat, false, table, true);
-    glia_shape shape = x->shape;
-    shape.dim[last] = vocabulary;
-    return glia_layer_end(&layer, last == 1 ? y : glia_reshape(y, shape));
+    return glia_layer_end(&layer, glia_matmul_transposed(x, false, table, true));
 }

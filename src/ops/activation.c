@@ -111,12 +111,18 @@ static glia_tensor normal_pdf(glia_tensor x) {
     return glia_mul_scalar(glia_exp(glia_mul_scalar(glia_mul(x, x), -0.5)), M_2_SQRTPI * M_SQRT1_2 / 2);
 }
 
-/* Hendrycks and Gimpel 2016, "Gaussian error linear units". */
+/* Hendrycks and Gimpel 2016, "Gaussian error linear units". Its slope is an op, so that it can have a kernel; the
+ * slope's own is (2 - x^2) times the density. */
 EXPAND(gelu, glia_mul(x, normal_cdf(x)))
-VJP(gelu, glia_mul(dy, glia_add(normal_cdf(x), glia_mul(x, normal_pdf(x)))))
+VJP(gelu, glia_mul(dy, glia_node1(&glia_op_gelu_slope, x, NULL)))
 RECORD(gelu, "x Phi(x) = x (1 + erf(x / sqrt 2)) / 2", .attr_size = 0)
 SAMPLE(gelu, GLIA_SAMPLE_UNIFORM, -4, 4)
 glia_tensor glia_gelu(glia_tensor x) { return glia_node1(&glia_op_gelu, x, NULL); }
+
+EXPAND(gelu_slope, glia_add(normal_cdf(x), glia_mul(x, normal_pdf(x))))
+VJP(gelu_slope, glia_mul(dy, glia_mul(normal_pdf(x), glia_sub(glia_like(x, 2), glia_square(x)))))
+RECORD(gelu_slope, "gelu's derivative, Phi(x) + x phi(x)", .attr_size = 0)
+SAMPLE(gelu_slope, GLIA_SAMPLE_UNIFORM, -4, 4)
 
 /* (1 + tanh u) / 2 = sigmoid(2u), which keeps its digits where tanh u is near -1. */
 static const double gelu_linear = 1.5957691216057308, gelu_cubic = 0.044715; /* 2 sqrt(2 / pi) */
@@ -126,7 +132,13 @@ static glia_tensor gelu_gate(glia_tensor x) {
     return glia_sigmoid(glia_mul_scalar(glia_mul(x, polynomial), gelu_linear));
 }
 
-/* s + x s (1 - s) 2u'. */
+EXPAND(gelu_tanh, glia_mul(x, gelu_gate(x)))
+VJP(gelu_tanh, glia_mul(dy, glia_node1(&glia_op_gelu_tanh_slope, x, NULL)))
+RECORD(gelu_tanh, "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2", .attr_size = 0)
+SAMPLE(gelu_tanh, GLIA_SAMPLE_UNIFORM, -4, 4)
+glia_tensor glia_gelu_tanh(glia_tensor x) { return glia_node1(&glia_op_gelu_tanh, x, NULL); }
+
+/* s + x s (1 - s) 2u', whose own derivative is that of its expansion. */
 static glia_tensor gelu_tanh_slope(glia_tensor x) {
     glia_tensor s = gelu_gate(x);
     glia_tensor inner =
@@ -134,11 +146,14 @@ static glia_tensor gelu_tanh_slope(glia_tensor x) {
     return glia_add(s, glia_mul(glia_mul(x, inner), glia_mul(s, one_minus(s))));
 }
 
-EXPAND(gelu_tanh, glia_mul(x, gelu_gate(x)))
-VJP(gelu_tanh, glia_mul(dy, gelu_tanh_slope(x)))
-RECORD(gelu_tanh, "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2", .attr_size = 0)
-SAMPLE(gelu_tanh, GLIA_SAMPLE_UNIFORM, -4, 4)
-glia_tensor glia_gelu_tanh(glia_tensor x) { return glia_node1(&glia_op_gelu_tanh, x, NULL); }
+EXPAND(gelu_tanh_slope, gelu_tanh_slope(x))
+const glia_op glia_op_gelu_tanh_slope = { .name = "gelu_tanh_slope",
+                                          .summary = "gelu_tanh's derivative",
+                                          .arity = 1,
+                                          .flags = GLIA_OP_ELEMENTWISE | GLIA_OP_COMPOSITE,
+                                          .infer = glia_infer_float,
+                                          .expand = gelu_tanh_slope_expand };
+SAMPLE(gelu_tanh_slope, GLIA_SAMPLE_UNIFORM, -4, 4)
 
 /* s + x s (1 - s). */
 static glia_tensor silu_slope(glia_tensor x) {

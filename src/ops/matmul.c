@@ -66,14 +66,27 @@ static void matmul_eval(const glia_node *n, const double *const *in, double *out
     }
 }
 
+/* When all matrices of the first factor meet the same second one, their rows are one tall matrix, and the gradient of
+ * the second factor is one large product instead of many that are added up. */
+static bool is_tall(const glia_node *y) {
+    const glia_shape a = y->in[0]->shape, b = y->in[1]->shape;
+    return !((const glia_matmul_attrs *)y->attrs)->transpose_a && a.rank > 2 && b.rank == 2 &&
+           a.dim[a.rank - 1] > 0 && y->shape.dim[y->shape.rank - 1] > 0 && glia_shape_count(a) != INT64_MIN;
+}
+
+static glia_tensor tall(glia_tensor x) {
+    return glia_is_bad(x) ? x : glia_reshape(x, GLIA_SHAPE(0, x->shape.dim[x->shape.rank - 1]));
+}
+
 static void matmul_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     const glia_matmul_attrs *t = y->attrs;
     glia_tensor a = y->in[0], b = y->in[1];
     glia_tensor da = t->transpose_a ? glia_matmul_transposed(b, t->transpose_b, dy, true)
                                     : glia_matmul_transposed(dy, false, b, !t->transpose_b);
+    dx[0] = glia_sum_to(da, a->shape);
+    if (is_tall(y)) a = tall(a), dy = tall(dy);
     glia_tensor db = t->transpose_b ? glia_matmul_transposed(dy, true, a, t->transpose_a)
                                     : glia_matmul_transposed(a, !t->transpose_a, dy, false);
-    dx[0] = glia_sum_to(da, a->shape);
     dx[1] = glia_sum_to(db, b->shape);
 }
 
@@ -110,23 +123,8 @@ const glia_sample glia_samples_matmul[] = {
     { 0 },
 };
 
-/* When all matrices of the first factor meet the same second one, their rows are one tall matrix: one large product
- * instead of many, here and in the gradients. Reshaping is free. */
-static glia_tensor tall(glia_tensor a, glia_tensor b, bool transpose_b) {
-    glia_shape result = a->shape;
-    int64_t inner = a->shape.dim[a->shape.rank - 1];
-    glia_tensor y = glia_matmul_transposed(glia_reshape(a, GLIA_SHAPE(0, inner)), false, b, transpose_b);
-    result.dim[result.rank - 1] = glia_is_bad(y) ? 1 : y->shape.dim[1];
-    return glia_reshape(y, result);
-}
-
 glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b) {
     glia_tensor in[2] = { a, b };
-    if (!glia_is_bad(a) && !glia_is_bad(b) && !transpose_a && a->shape.rank > 2 && b->shape.rank == 2 &&
-        a->shape.dim[a->shape.rank - 1] > 0 && glia_shape_count(a->shape) != INT64_MIN &&
-        a->shape.dim[a->shape.rank - 1] == rows_of(b, transpose_b)) {
-        return tall(a, b, transpose_b);
-    }
     return glia_node_create(glia_graph_of(in, 2), &glia_op_matmul, in, 2,
                             &(glia_matmul_attrs){ transpose_a, transpose_b, false });
 }

@@ -52,8 +52,11 @@ static bool is_elementwise(const pass *p, const glia_node *n) {
 
 /* What one operation costs an element, in bytes. */
 static int64_t price_of(const glia_node *n) {
-    static const glia_op *const slow[] = { &glia_op_exp, &glia_op_expm1, &glia_op_log, &glia_op_log1p,   &glia_op_sin,
-                                           &glia_op_cos, &glia_op_tanh,  &glia_op_erf, &glia_op_sigmoid, &glia_op_pow };
+    static const glia_op *const slow[] = {
+        &glia_op_exp,  &glia_op_expm1,      &glia_op_log,       &glia_op_log1p,          &glia_op_sin,
+        &glia_op_cos,  &glia_op_tanh,       &glia_op_erf,       &glia_op_sigmoid,        &glia_op_pow,
+        &glia_op_gelu, &glia_op_gelu_slope, &glia_op_gelu_tanh, &glia_op_gelu_tanh_slope
+    };
     static const glia_op *const medium[] = { &glia_op_div, &glia_op_sqrt, &glia_op_rsqrt };
     for (int i = 0; i < GLIA_COUNT(slow); i++) {
         if (n->op == slow[i]) return 12;

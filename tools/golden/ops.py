@@ -270,11 +270,20 @@ def scan(x, h, w, s, body, steps, sequences, states, stacked, random, reverse):
     first = torch.stack(values, 1) if stacked else h
     return torch.cat([first.flatten(), torch.stack(each, 1).flatten()])
 
+def slope(function, x):
+    """Of an elementwise function at x."""
+    x.requires_grad_()
+    function(x).sum().backward()
+    return x.grad
+
+
 # ---- activations, normalisation ------------------------------------------------------------------
 
 define(
     relu=F.relu, selu=F.selu, silu=F.silu, softplus=F.softplus, gelu=F.gelu,
     gelu_tanh=lambda x: F.gelu(x, approximate="tanh"),
+    gelu_slope=lambda x: slope(F.gelu, x),
+    gelu_tanh_slope=lambda x: slope(lambda t: F.gelu(t, approximate="tanh"), x),
     leaky_relu=lambda x, slope: F.leaky_relu(x, slope),
     elu=lambda x, alpha: F.elu(x, alpha),
     softmax=lambda x, axis: F.softmax(x, axis),

@@ -70,8 +70,7 @@ static bool cpu_in_place(const glia_backend *backend, const glia_group *group) {
 }
 
 static bool cpu_has_kernel(const glia_backend *backend, const glia_node *node) {
-    (void)backend;
-    return row_of(node) || glia_program_reduces(node);
+    return row_of(node) || glia_program_reduces(node) || cpu_fusable(backend, node);
 }
 
 /* True if the node alone makes a loop program; then `loop` is that group. */

@@ -101,6 +101,10 @@ TILE1(cos_v, vf_cos(a))
 TILE1(tanh_v, vf_tanh(a))
 TILE1(sigmoid_v, vf_sigmoid(a))
 TILE1(erf_v, vf_erf(a))
+TILE1(gelu_v, vf_gelu(a))
+TILE1(gelu_slope_v, vf_gelu_slope(a))
+TILE1(gelu_tanh_v, vf_gelu_tanh(a))
+TILE1(gelu_tanh_slope_v, vf_gelu_tanh_slope(a))
 TILE1(floor_v, vf_floor(a))
 TILE1(ceil_v, vf_ceil(a))
 TILE1(round_v, vf_round(a))
@@ -261,6 +265,10 @@ static const glia_tile tiles[] = {
     ROW1(tanh),
     ROW1(sigmoid),
     ROW1(erf),
+    ROW1(gelu),
+    ROW1(gelu_slope),
+    ROW1(gelu_tanh),
+    ROW1(gelu_tanh_slope),
     ROW1(floor),
     ROW1(ceil),
     ROW1(round),

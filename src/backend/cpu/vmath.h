@@ -51,6 +51,15 @@ GLIA_INLINE vf vf_exp(vf x) {
     return p * exp2_whole(half) * exp2_whole(n - half);
 }
 
+/* e^x for x <= 0, but 0 below -87. */
+GLIA_INLINE vf vf_exp_below(vf x) {
+    vi n;
+    const vi tiny = x < -87.0f;
+    const vf r = exp_reduce(vf_select(tiny, vf_set(-87.0f), x), &n);
+    const vf p = exp_tail(r) * (r * r) + r + 1.0f;
+    return vf_select(tiny, vf_set(0.0f), p * exp2_whole(n));
+}
+
 /* e^x - 1. 1.6 ulp. */
 GLIA_INLINE vf vf_expm1(vf x) {
     vi n;
@@ -167,6 +176,35 @@ GLIA_INLINE vf vf_erf(vf x) {
     q = q * s + 0x1.1ac326p+2f;
     q = q * s + 0x1.575b32p+2f;
     return vf_select(a < 1.0f, p * x + x, vf_sign_of(1.0f - vf_exp(-q), x));
+}
+
+/* The normal distribution function: e^-q(|x|) left of 0, which is 0 before -5.7, 1 less that on the right. Right to
+ * 1.3e-7, absolutely. */
+GLIA_INLINE vf vf_normal(vf x) {
+    const vf a = vf_abs(x);
+    vi n;
+    vf q = a * -0x1.854abep-24f + 0x1.31dbaap-19f;
+    q = q * a - 0x1.79f8dcp-16f;
+    q = q * a + 0x1.7d3f52p-14f;
+    q = q * a + 0x1.b7a168p-13f;
+    q = q * a - 0x1.4c182ap-8f;
+    q = q * a + 0x1.2b27dep-5f;
+    q = q * a + 0x1.45e3f6p-2f;
+    q = q * a + 0x1.988538p-1f;
+    q = q * a + 0x1.62e42cp-1f;
+    const vf r = exp_reduce(-q, &n);
+    const vf tail = (exp_tail(r) * (r * r) + r + 1.0f) * exp2_whole(n);
+    const vf left = vf_select(a > 5.7f, vf_set(0.0f), tail);
+    return vf_select(x < 0.0f, left, 1.0f - left);
+}
+
+/* gelu and its derivative (ops/activation.c), as right as that. */
+GLIA_INLINE vf vf_gelu(vf x) { return x * vf_normal(x); }
+GLIA_INLINE vf vf_gelu_slope(vf x) { return vf_exp_below(x * x * -0.5f) * 0x1.988454p-2f * x + vf_normal(x); }
+GLIA_INLINE vf vf_gelu_tanh(vf x) { return x * vf_sigmoid((x * x * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f); }
+GLIA_INLINE vf vf_gelu_tanh_slope(vf x) {
+    const vf z = x * x, s = vf_sigmoid((z * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f);
+    return (z * 0x1.12ba9cp-3f + 1.0f) * 0x1.988454p+0f * x * (s - s * s) + s;
 }
 
 /* The largest whole number not above x. Exact. */

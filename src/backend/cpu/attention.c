@@ -1,17 +1,18 @@
 /* attention.c - attention and its gradient without the T x S matrix (Dao et al. 2022, "FlashAttention").
  *
- * The heads of one sample that share keys are one piece of work. Its keys are packed once, transposed in panels of NR, its
- * values in rows. Then BLOCK queries at a time meet the keys, a tile of them at a time:
+ * The heads of one sample that share keys are one piece of work. A block of queries, LANES of them, lies across vectors:
+ * the block is turned once, and keys meet it one after the other, so that maxima, exponentials and sums of all its
+ * queries go along at once, and none is taken across a vector.
  *
- *     scores = q k^T  ->  row by row: masks, maximum, exponentials  ->  y += scores v
+ *     scores (keys, lanes) = k q^T  ->  masks, maximum, exponentials down the columns  ->  y += scores^T v
  *
- * With more than one tile the maximum may rise on the way; what has been summed is scaled down then (Milakov and Gimelshein
- * 2018, "Online normalizer calculation for softmax"). A row's keys are a range, from causality, window and lengths, and
- * what lies outside of all ranges of MR rows is not computed.
+ * It is done for a tile of keys at a time. With more than one the maximum may rise on the way; what has been summed is
+ * scaled down then (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). What a query sees is a
+ * range of keys, from causality, window and lengths; keys outside of all the block's ranges are not computed.
  *
- * The gradient has the same blocks and tiles: it computes the scores again, dp = dy v^T beside them, row by row what is to
- * be added where, and then dq = ds k, dk += ds^T q, dv += p^T dy. One tile holds TILE_KEYS keys; where there are more, a
- * round before finds each row's maximum and sum. Memory is linear in T and S.
+ * The gradient has the same blocks and tiles: it computes the scores again, v dy^T beside them, from both the gradient
+ * of the scores, and then dq = ds^T k, dk += ds q, dv += p dy. Where a block meets more keys than a tile has, a round
+ * before finds each query's maximum and sum. Memory is linear in T and S.
  *
  * A few queries are done one by one, with dot products along the keys as they lie (a step of generation).
  */
@@ -21,12 +22,12 @@
 #include "backend/cpu/vmath.h"
 
 enum {
-    BLOCK = 48,           /* queries at a time: a multiple of each MR */
-    TILE_KEYS = 512,      /* keys of a tile: a multiple of each NR */
-    ROW = TILE_KEYS + 16, /* floats from one row of a tile to the next: other lines of the first-level cache */
-    FEW = 3,              /* so many queries are done one by one */
+    LANES = NR, /* queries of a block */
+    TILE_KEYS = 256,
+    FEW = 3, /* so many queries are done one by one */
     WANTED_PIECES = 8,
-    Z_SPARE = 8 * PHILOX_LANES
+    Z_SPARE = 8 * PHILOX_LANES,
+    Z_ROW = TILE_KEYS + Z_SPARE
 };
 
 typedef struct job {
@@ -36,18 +37,25 @@ typedef struct job {
     size_t worker_bytes;
 } job;
 
-/* A sample's group of heads at work: its packed keys and values, and a worker's tiles. */
+/* A sample's group of heads at work, and a worker's memory. */
 typedef struct work {
     const glia_attention *a;
     int64_t sample, group, padded;
-    float *keys_t, *values_t; /* panels (D, NR) */
-    float *keys, *values;     /* rows of `padded` */
-    float *dk, *dv;           /* likewise */
-    float *q, *dy, *y;        /* rows of `padded`, BLOCK of them; y: or dq */
-    float *scores, *dp;       /* tiles */
-    float *slope, *z;         /* of a row: the derivative of the cap, dropout's factors */
-    float most[BLOCK], sum[BLOCK], delta[BLOCK];
+    float *keys, *values, *dk, *dv; /* rows of `padded` */
+    float *q, *dy, *y;              /* rows of `padded`, LANES of them; y: or dq */
+    float *q_t, *dy_t;              /* (D, LANES) */
+    float *scores, *dp;             /* tiles (keys, LANES); a row of scores where queries are few */
+    float *rows;                    /* something of the tile by rows (LANES, keys), before it is turned */
+    float *added, *z, *slope;       /* tiles: bias and mask, dropout's factors, the cap's derivative */
 } work;
+
+/* What a block's queries see: keys [from[i], to[i]) of query i. */
+typedef struct block {
+    int64_t head, query, n; /* its queries are [query, query + n) */
+    int32_t from[LANES], to[LANES];
+    float at[LANES]; /* positions */
+    vf most[2], sum[2], delta[2];
+} block;
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
@@ -74,15 +82,6 @@ static range keys_of(const glia_attention *a, int64_t sample, int64_t query) {
     return r;
 }
 
-/* e^x for x <= 0, 0 below -87. */
-GLIA_INLINE vf exp_below(vf x) {
-    vi n;
-    const vi tiny = x < -87.0f;
-    const vf r = exp_reduce(vf_select(tiny, vf_set(-87.0f), x), &n);
-    const vf p = exp_tail(r) * (r * r) + r + 1.0f;
-    return vf_select(tiny, vf_set(0.0f), p * exp2_whole(n));
-}
-
 GLIA_INLINE vi load_flags(const uint8_t *p, int64_t n) {
     uint8_t bytes[VLEN] = { 0 };
     memcpy(bytes, p, (size_t)n);
@@ -98,9 +97,8 @@ static int64_t broadcast_at(const int64_t stride[4], const work *w, place p) {
     return w->sample * stride[0] + p.head * stride[1] + p.query * stride[2];
 }
 
-/* Cap, bias, distance and mask for keys [from, to) of the row that begins at key p.first; slope: NULL, or for the cap's
- * derivative. */
-static void bend(const work *w, place p, float *x, float *slope, int64_t from, int64_t to) {
+/* Cap, bias, distance and mask for keys [from, to) of the row that begins at key p.first. */
+static void bend(const work *w, place p, float *x, int64_t from, int64_t to) {
     const glia_attention *a = w->a;
     const float *bias = a->bias ? a->bias + broadcast_at(a->bias_stride, w, p) : NULL;
     const uint8_t *mask = a->mask ? a->mask + broadcast_at(a->mask_stride, w, p) : NULL;
@@ -114,7 +112,6 @@ static void bend(const work *w, place p, float *x, float *slope, int64_t from, i
         if (a->softcap > 0) {
             const vf t = vf_tanh(v * (1 / a->softcap));
             v = t * a->softcap;
-            if (slope) vf_store_some(slope + i, 1.0f - t * t, n);
         }
         if (bias) v += a->bias_stride[3] ? vf_load_some(bias + key, n) : vf_set(bias[0]);
         if (a->slopes) v -= vf_abs(lane + (float)(key - at)) * fall;
@@ -128,13 +125,13 @@ static void bend(const work *w, place p, float *x, float *slope, int64_t from, i
 
 static bool bends(const glia_attention *a) { return a->softcap > 0 || a->bias || a->slopes || a->mask; }
 
-/* Finishes the scores of a row whose key p.first is x[0], width x's, whole vectors of them: -inf where `seen` ends. Returns
- * the largest. */
-static float finish_scores(const work *w, place p, float *x, float *slope, int64_t width, range seen) {
+/* Finishes the scores of a row whose key p.first is x[0], width x's, whole vectors of them: -inf where `seen` ends.
+ * Returns the largest. */
+static float finish_scores(const work *w, place p, float *x, int64_t width, range seen) {
     const int64_t from = GLIA_MAX(0, GLIA_MIN(width, seen.from - p.first));
     const int64_t to = GLIA_MAX(from, GLIA_MIN(width, seen.to - p.first));
     for (int64_t i = 0; i < from; i++) x[i] = -GLIA_INF;
-    if (bends(w->a)) bend(w, p, x, slope, from, to);
+    if (bends(w->a)) bend(w, p, x, from, to);
     for (int64_t i = to; i < width; i++) x[i] = -GLIA_INF;
     vf most = vf_set(-GLIA_INF), other = most;
     int64_t i = 0;
@@ -155,35 +152,35 @@ static float exponentials(float *x, int64_t width, float most) {
     }
     int64_t i = 0;
     for (; i + 2 * VLEN <= width; i += 2 * VLEN) {
-        const vf e = exp_below(vf_load(x + i) - most), f = exp_below(vf_load(x + i + VLEN) - most);
+        const vf e = vf_exp_below(vf_load(x + i) - most), f = vf_exp_below(vf_load(x + i + VLEN) - most);
         vf_store(x + i, e);
         vf_store(x + i + VLEN, f);
         sum += e;
         other += f;
     }
     if (i < width) {
-        const vf e = exp_below(vf_load(x + i) - most);
+        const vf e = vf_exp_below(vf_load(x + i) - most);
         vf_store(x + i, e);
         sum += e;
     }
     return vf_sum(sum + other);
 }
 
-/* Dropout's factors of a row's elements from key p.first on: where the definition draws them. */
-static const float *factors(const work *w, place p, int64_t width) {
+/* Dropout's factors of a row's elements from key p.first on, as the definition draws them; into: width and Z_SPARE. */
+static const float *factors(const work *w, place p, int64_t width, float *into) {
     const glia_attention *a = w->a;
     const uint64_t row =
         ((uint64_t)w->sample * (uint64_t)a->heads + (uint64_t)p.head) * (uint64_t)a->queries + (uint64_t)p.query;
     const uint64_t at = row * (uint64_t)a->keys + (uint64_t)p.first;
     const vf scale = vf_set(1 / (1 - a->rate)), none = vf_set(0), rate = vf_set(a->rate);
     for (int64_t i = 0; i < width + 4; i += 4 * PHILOX_LANES) {
-        float *z = w->z + i;
+        float *z = into + i;
         philox_floats(a->rng, a->stream, at / 4 + (uint64_t)i / 4, z);
         for (int64_t k = 0; k < 4 * PHILOX_LANES; k += VLEN) {
             vf_store(z + k, vf_select(vf_load(z + k) >= rate, scale, none));
         }
     }
-    return w->z + at % 4;
+    return into + at % 4;
 }
 
 static void multiply_row(float *x, const float *by, int64_t width) {
@@ -211,29 +208,6 @@ static void tile_product(int mode, int64_t rows, int64_t cols, glia_micro_args t
     }
 }
 
-/* x (rows, D) times packed panels [from, to), keys that are multiples of NR, into the tile c, whose first key is `first`. */
-static void times_panels(const work *w, const float *x, int64_t rows, const float *panels, int64_t from, int64_t to,
-                         int64_t first, float *c) {
-    glia_micro_args t = { .k = w->a->size, .p = x, .p_row = w->padded, .p_chunk = K_CHUNK, .q_step = NR };
-    for (int64_t key = from; key < to; key += NR) {
-        t.q = panels + key * w->a->size;
-        tile_product(TILE_LINES, rows, NR, t, c + key - first, ROW);
-    }
-}
-
-/* y (rows, D) = or += the tile's weights for keys [from, to) times rows of keys or values. */
-static void times_rows(const work *w, const float *weights, int64_t rows, const float *x, int64_t from, int64_t to,
-                       bool add, float *y) {
-    glia_micro_args t = { .k = to - from,
-                          .p = weights,
-                          .p_row = ROW,
-                          .p_chunk = K_CHUNK,
-                          .q = x + from * w->padded,
-                          .q_step = w->padded,
-                          .add = add };
-    tile_product(TILE_LINES, rows, w->padded, t, y, w->padded);
-}
-
 /* ---- packing ---------------------------------------------------------------------------------- */
 
 static float *row_at(const glia_attention *a, glia_attention_rows x, int64_t sample, int64_t head, int64_t i) {
@@ -259,64 +233,227 @@ static void put_row(const work *w, glia_attention_rows x, int64_t head, int64_t 
     if (whole < size) vf_store_some(at + whole, vf_load(row + whole) * scale, size - whole);
 }
 
-static void pack_panels(const work *w, glia_attention_rows x, float *panels) {
-    const int64_t size = w->a->size, keys = w->a->keys;
-    for (int64_t key = 0; key < keys; key += NR) {
-        pack_q(panels + key * size, row_at(w->a, x, w->sample, w->group, key), 1, x.row, size,
-               GLIA_MIN(NR, keys - key));
+/* A head's block of rows turned: (D, LANES), scaled, zeros for what is missing. */
+static void turn(const work *w, glia_attention_rows x, const block *b, float scale, float *turned) {
+    const int64_t size = w->a->size;
+    pack_q(turned, row_at(w->a, x, w->sample, b->head, b->query), 1, x.row, size, b->n);
+    for (int64_t i = 0; scale != 1 && i < size * LANES; i += VLEN) vf_store(turned + i, vf_load(turned + i) * scale);
+}
+
+/* ---- tiles ------------------------------------------------------------------------------------- */
+
+static block block_of(const work *w, int64_t head, int64_t query, int64_t end) {
+    block b = { .head = head, .query = query, .n = GLIA_MIN(LANES, end - query) };
+    for (int64_t i = 0; i < LANES; i++) {
+        const range seen = keys_of(w->a, w->sample, query + GLIA_MIN(i, b.n - 1)); /* missing ones are as the last */
+        b.from[i] = (int32_t)seen.from, b.to[i] = (int32_t)seen.to;
+        b.at[i] = (float)position_of(w->a, w->sample, query + i);
     }
+    for (int v = 0; v < 2; v++) b.most[v] = vf_set(-GLIA_INF), b.sum[v] = b.delta[v] = vf_set(0);
+    return b;
+}
+
+/* x (keys, LANES) = rows of keys or values of the tile times a turned block. */
+static void times_block(const work *w, const float *rows, range t, const float *turned, float *x) {
+    const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
+    glia_micro_args m = { .k = w->a->size, .p_row = w->padded, .p_chunk = K_CHUNK, .q = turned, .q_step = LANES };
+    for (int64_t i = 0; i < tiles; i++) {
+        const int64_t begin = keys * i / tiles, end = keys * (i + 1) / tiles;
+        m.p = rows + (t.from + begin) * w->padded;
+        tile_product(TILE_LINES, end - begin, LANES, m, x + begin * LANES, LANES);
+    }
+}
+
+/* y (queries, D) = or += x^T times rows of keys or values; what a part of the queries does not see is left out. */
+static void block_times(const work *w, const block *b, const float *x, range t, const float *rows, bool add, float *y) {
+    const int64_t parts = (b->n + MR - 1) / MR;
+    for (int64_t i = 0; i < parts; i++) {
+        const int64_t begin = b->n * i / parts, end = b->n * (i + 1) / parts;
+        const int64_t from = GLIA_MIN(t.to, GLIA_MAX(t.from, b->from[begin]));
+        const int64_t to = GLIA_MAX(from, GLIA_MIN(t.to, b->to[end - 1]));
+        glia_micro_args m = { .k = to - from,
+                              .p = x + (from - t.from) * LANES + begin,
+                              .p_step = LANES,
+                              .q = rows + from * w->padded,
+                              .q_step = w->padded,
+                              .add = add };
+        if (from < to || !add) tile_product(TILE_COLS, end - begin, w->padded, m, y + begin * w->padded, w->padded);
+    }
+}
+
+/* dk or dv of the tile's keys += x times a block's rows. */
+static void tile_times(const work *w, const block *b, const float *x, range t, const float *rows, float *sum) {
+    const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
+    int64_t begin = 0, end = 0;
+    for (int64_t i = 0; i < tiles; i++) {
+        const int64_t key = keys * i / tiles, next = keys * (i + 1) / tiles;
+        while (begin < b->n && b->to[begin] <= t.from + key) begin++;
+        while (end < b->n && b->from[end] < t.from + next) end++;
+        glia_micro_args m = { .k = end - begin,
+                              .p = x + key * LANES + begin,
+                              .p_row = LANES,
+                              .p_chunk = K_CHUNK,
+                              .q = rows + begin * w->padded,
+                              .q_step = w->padded,
+                              .add = true };
+        if (begin >= end) continue;
+        tile_product(TILE_LINES, next - key, w->padded, m, sum + (t.from + key) * w->padded, w->padded);
+    }
+}
+
+/* ---- down the columns ----------------------------------------------------------------------------- */
+
+/* Bias and mask of the tile as what is to be added, -inf where the mask is false. */
+static void find_added(const work *w, const block *b, range t) {
+    const glia_attention *a = w->a;
+    const int64_t keys = t.to - t.from;
+    for (int64_t i = 0; i < b->n; i++) {
+        const place p = { b->head, b->query + i, t.from };
+        const float *bias = a->bias ? a->bias + broadcast_at(a->bias_stride, w, p) + t.from * a->bias_stride[3] : NULL;
+        const uint8_t *mask =
+            a->mask ? a->mask + broadcast_at(a->mask_stride, w, p) + t.from * a->mask_stride[3] : NULL;
+        float *row = w->rows + i * Z_ROW;
+        for (int64_t k = 0; k < keys; k++) row[k] = bias ? bias[k * a->bias_stride[3]] : 0;
+        for (int64_t k = 0; mask && k < keys; k++) row[k] = mask[k * a->mask_stride[3]] ? row[k] : -GLIA_INF;
+    }
+    transpose(w->added, LANES, w->rows, Z_ROW, b->n, keys);
+}
+
+/* Dropout's factors of the tile. */
+static void find_factors(const work *w, const block *b, range t) {
+    const int64_t keys = t.to - t.from;
+    for (int64_t i = 0; i < b->n; i++) {
+        const place p = { b->head, b->query + i, t.from };
+        float *row = w->rows + i * Z_ROW;
+        const float *z = factors(w, p, keys, row);
+        memmove(row, z, (size_t)keys * sizeof *z);
+    }
+    transpose(w->z, LANES, w->rows, Z_ROW, b->n, keys);
+}
+
+/* Finishes a key's scores with cap, bias, distance and mask; key: its number in the tile. */
+GLIA_INLINE vf bent(const work *w, const block *b, range t, int64_t key, int v, vf x, bool with_slope) {
+    const glia_attention *a = w->a;
+    const int64_t at = key * LANES + v * VLEN;
+    if (a->softcap > 0) {
+        const vf c = vf_tanh(x * (1 / a->softcap));
+        x = c * a->softcap;
+        if (with_slope) vf_store(w->slope + at, 1.0f - c * c);
+    }
+    if (a->bias || a->mask) {
+        const vf added = vf_load(w->added + at);
+        x = vf_select(added == -GLIA_INF, added, x + added);
+    }
+    if (a->slopes) x -= vf_abs(vf_load(b->at + v * VLEN) - (float)(t.from + key)) * a->slopes[b->head];
+    return x;
+}
+
+/* Keys of the tile that all of the block's queries see: the others' scores are masked. */
+static range seen_by_all(const block *b, range t) {
+    const int64_t from = GLIA_MIN(t.to, GLIA_MAX(t.from, b->from[b->n - 1]));
+    return (range){ from, GLIA_MAX(from, GLIA_MIN(t.to, b->to[0])) };
+}
+
+/* -inf where a query does not see the key. */
+GLIA_INLINE vf masked(const block *b, int64_t key, int v, vf x) {
+    const vi from = *(const vi_any *)(b->from + v * VLEN), to = *(const vi_any *)(b->to + v * VLEN);
+    return vf_select((from <= (int32_t)key) & (to > (int32_t)key), x, vf_set(-GLIA_INF));
+}
+
+/* Finishes the scores of a tile; most[v]: the largest of each query. */
+static void finish_tile(const work *w, const block *b, range t, float *x, bool with_slope, vf most[2]) {
+    const range all = seen_by_all(b, t);
+    const bool bending = bends(w->a);
+    vf upper[4];
+    for (int i = 0; i < 4; i++) upper[i] = vf_set(-GLIA_INF);
+    for (int64_t key = t.from; key < t.to; key++) {
+        float *row = x + (key - t.from) * LANES;
+        if (bending) {
+            for (int v = 0; v < 2; v++) {
+                vf_store(row + v * VLEN, bent(w, b, t, key - t.from, v, vf_load(row + v * VLEN), with_slope));
+            }
+        }
+        if (key < all.from || key >= all.to) {
+            for (int v = 0; v < 2; v++) vf_store(row + v * VLEN, masked(b, key, v, vf_load(row + v * VLEN)));
+        }
+        vf *u = upper + 2 * (key & 1);
+        u[0] = vf_upper(u[0], vf_load(row));
+        u[1] = vf_upper(u[1], vf_load(row + VLEN));
+    }
+    for (int v = 0; v < 2; v++) most[v] = vf_upper(upper[v], upper[2 + v]);
+}
+
+/* What a maximum is subtracted as: a query without a key yet has -inf. */
+GLIA_INLINE vf shift_of(vf most) { return vf_select(most == -GLIA_INF, vf_set(0), most); }
+
+/* x becomes e^(x - most); the sums of its columns. */
+static void exponentials_of(int64_t keys, float *x, const vf most[2], vf sum[2]) {
+    const vf m0 = shift_of(most[0]), m1 = shift_of(most[1]);
+    vf s0 = vf_set(0), s1 = s0;
+    for (int64_t i = 0; i < keys; i++, x += LANES) {
+        const vf e0 = vf_exp_below(vf_load(x) - m0), e1 = vf_exp_below(vf_load(x + VLEN) - m1);
+        vf_store(x, e0);
+        vf_store(x + VLEN, e1);
+        s0 += e0;
+        s1 += e1;
+    }
+    sum[0] = s0, sum[1] = s1;
+}
+
+/* The tile's scores and their exponentials, the block's maxima and sums; what came before is to be multiplied by
+ * `shrink`. */
+static void weigh_tile(const work *w, block *b, range t, vf shrink[2]) {
+    vf most[2], added[2];
+    times_block(w, w->keys, t, w->q_t, w->scores);
+    if (w->a->bias || w->a->mask) find_added(w, b, t);
+    finish_tile(w, b, t, w->scores, false, most);
+    for (int v = 0; v < 2; v++) {
+        most[v] = vf_larger(b->most[v], most[v]);
+        shrink[v] = vf_exp_below(b->most[v] - shift_of(most[v]));
+        b->most[v] = most[v];
+    }
+    exponentials_of(t.to - t.from, w->scores, most, added);
+    for (int v = 0; v < 2; v++) b->sum[v] = b->sum[v] * shrink[v] + added[v];
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
 
-/* The part of a tile [first, first + TILE_KEYS) that rows which see `seen` need, in whole panels. */
-static range part_of(range seen, int64_t first) {
-    range p = { GLIA_MAX(first, seen.from / NR * NR), GLIA_MIN(first + TILE_KEYS, round_up(seen.to, NR)) };
-    if (p.to < p.from || seen.from == seen.to) p.to = p.from;
-    return p;
+/* Keys that some query of the block sees. */
+static range seen_by_any(const block *b) { return (range){ b->from[0], b->to[b->n - 1] }; }
+
+static range tile_from(range any, int64_t first) { return (range){ first, GLIA_MIN(any.to, first + TILE_KEYS) }; }
+
+static void multiply_tile(float *x, const float *by, int64_t keys) {
+    for (int64_t i = 0; i < keys * LANES; i += VLEN) vf_store(x + i, vf_load(x + i) * vf_load(by + i));
 }
 
-/* What queries [from, to) of a block see together. */
-static range seen_by(const glia_attention *a, int64_t sample, int64_t from, int64_t to) {
-    return (range){ keys_of(a, sample, from).from, keys_of(a, sample, to - 1).to };
+static void store_lanes(float to[LANES], const vf x[2]) {
+    vf_store(to, x[0]);
+    vf_store(to + VLEN, x[1]);
 }
 
-/* rows <= MR queries from `query` on, whose place in the block is `row`, and one tile. begun: others came before. */
-static void forward_rows(work *w, int64_t head, int64_t query, int64_t row, int64_t rows, int64_t first, bool begun) {
+static void forward_block(const work *w, int64_t head, int64_t query, int64_t end) {
     const glia_attention *a = w->a;
-    const range part = part_of(seen_by(a, w->sample, query, query + rows), first);
-    const int64_t width = part.to - part.from;
-    float *y = w->y + row * w->padded, *scores = w->scores;
-    if (width == 0 && begun) return;
-    times_panels(w, w->q + row * w->padded, rows, w->keys_t, part.from, part.to, part.from, scores);
-    for (int64_t r = 0; r < rows; r++) {
-        float *x = scores + r * ROW, *most = &w->most[row + r], *sum = &w->sum[row + r];
-        const place p = { head, query + r, part.from };
-        const float before = *most, here = finish_scores(w, p, x, NULL, width, keys_of(a, w->sample, query + r));
-        *most = before > here ? before : here;
-        const float added = exponentials(x, width, *most);
-        const float shrink = before == *most || *most == -GLIA_INF ? 1 : __builtin_expf(before - *most);
-        *sum = *sum * shrink + added;
-        if (begun && shrink != 1) scale_row(y + r * w->padded, shrink, w->padded);
-        if (a->rate > 0) multiply_row(x, factors(w, p, width), width);
-    }
-    times_rows(w, scores, rows, w->values, part.from, GLIA_MIN(part.to, a->keys), begun, y);
-}
-
-static void forward_block(work *w, int64_t head, int64_t from, int64_t to) {
-    const glia_attention *a = w->a;
-    const range seen = seen_by(a, w->sample, from, to);
-    copy_in(w, a->q, head, from, to, a->scale, w->q);
-    for (int64_t i = 0; i < to - from; i++) w->most[i] = -GLIA_INF, w->sum[i] = 0;
-    int64_t first = seen.from / TILE_KEYS * TILE_KEYS;
-    for (bool begun = false; first < seen.to || !begun; first += TILE_KEYS, begun = true) {
-        for (int64_t query = from; query < to; query += MR) {
-            forward_rows(w, head, query, query - from, GLIA_MIN(MR, to - query), first, begun);
+    block b = block_of(w, head, query, end);
+    const range any = seen_by_any(&b);
+    float lane[LANES];
+    turn(w, a->q, &b, a->scale, w->q_t);
+    bool begun = false;
+    for (int64_t first = any.from; first < any.to || !begun; first += TILE_KEYS, begun = true) {
+        const range t = tile_from(any, first);
+        vf shrink[2];
+        weigh_tile(w, &b, t, shrink);
+        store_lanes(lane, shrink);
+        for (int64_t i = 0; begun && i < b.n; i++) scale_row(w->y + i * w->padded, lane[i], w->padded);
+        if (a->rate > 0) {
+            find_factors(w, &b, t);
+            multiply_tile(w->scores, w->z, t.to - t.from);
         }
+        block_times(w, &b, w->scores, t, w->values, begun, w->y);
     }
-    for (int64_t i = from; i < to; i++) {
-        const float sum = w->sum[i - from];
-        put_row(w, a->y, head, i, sum == 0 ? 0 : 1 / sum, w->y + (i - from) * w->padded);
+    store_lanes(lane, b.sum);
+    for (int64_t i = 0; i < b.n; i++) {
+        put_row(w, a->y, head, query + i, lane[i] == 0 ? 0 : 1 / lane[i], w->y + i * w->padded);
     }
 }
 
@@ -373,9 +510,9 @@ static void one_query(work *w, int64_t head, int64_t query) {
     for (int64_t i = 0; i < n; i += VLEN) {
         vf_store(w->scores + i, dots(w, w->q, k + i * a->k.row, a->k.row, GLIA_MIN(VLEN, n - i)));
     }
-    const float most = finish_scores(w, p, w->scores, NULL, width, seen);
+    const float most = finish_scores(w, p, w->scores, width, seen);
     const float sum = exponentials(w->scores, width, most);
-    if (a->rate > 0) multiply_row(w->scores, factors(w, p, width), width);
+    if (a->rate > 0) multiply_row(w->scores, factors(w, p, width, w->z), width);
     weigh(w->scores, n, v, a->v.row, a->size, sum == 0 ? 0 : 1 / sum, row_at(a, a->y, w->sample, head, query));
 }
 
@@ -391,18 +528,28 @@ static float *take(char **at, int64_t floats) {
 }
 
 /* Places the parts of the work in a worker's scratch; returns its bytes. */
-static size_t lay_out(work *w, char *scratch) {
+static size_t lay_out(work *w, bool gradient, char *scratch) {
     const glia_attention *a = w->a;
-    const bool few = is_few(a);
-    const int64_t keys = round_up(a->keys, NR), row = few ? keys : ROW;
     char *at = scratch;
     w->padded = round_up(a->size, VLEN);
-    w->keys_t = few ? NULL : take(&at, keys * a->size);
-    w->values = few ? NULL : take(&at, keys * w->padded);
-    w->q = take(&at, (few ? 1 : BLOCK) * w->padded);
-    w->y = few ? NULL : take(&at, BLOCK * w->padded);
-    w->scores = take(&at, (few ? 1 : MR) * row);
-    w->z = a->rate > 0 ? take(&at, row + Z_SPARE) : NULL;
+    if (is_few(a) && !gradient) {
+        w->q = take(&at, w->padded);
+        w->scores = take(&at, round_up(a->keys, VLEN));
+        w->z = a->rate > 0 ? take(&at, round_up(a->keys, VLEN) + Z_SPARE) : NULL;
+        return (size_t)(at - scratch);
+    }
+    float **by_key[] = { &w->keys, &w->values, &w->dk, &w->dv }, **by_lane[] = { &w->y, &w->q, &w->dy };
+    for (int i = 0; i < (gradient ? 4 : 2); i++) *by_key[i] = take(&at, a->keys * w->padded);
+    for (int i = 0; i < (gradient ? 3 : 1); i++) *by_lane[i] = take(&at, LANES * w->padded);
+    w->q_t = take(&at, LANES * a->size);
+    w->dy_t = gradient ? take(&at, LANES * a->size) : NULL;
+    const int64_t tile = GLIA_MIN(TILE_KEYS, a->keys) * LANES;
+    w->scores = take(&at, tile);
+    w->dp = gradient ? take(&at, tile) : NULL;
+    w->rows = take(&at, LANES * Z_ROW);
+    w->added = take(&at, tile);
+    w->z = a->rate > 0 ? take(&at, tile) : NULL;
+    w->slope = a->softcap > 0 ? take(&at, tile) : NULL;
     return (size_t)(at - scratch);
 }
 
@@ -411,187 +558,102 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     const glia_attention *a = j->a;
     const int64_t cut = piece % j->cuts, shared = a->heads / a->groups;
     work w = { .a = a, .group = piece / j->cuts % a->groups, .sample = piece / j->cuts / a->groups };
-    lay_out(&w, j->scratch + (size_t)worker * j->worker_bytes);
-    const int64_t blocks = (a->queries + BLOCK - 1) / BLOCK;
-    const int64_t begin = blocks * cut / j->cuts * BLOCK,
-                  end = GLIA_MIN(a->queries, blocks * (cut + 1) / j->cuts * BLOCK);
+    lay_out(&w, false, j->scratch + (size_t)worker * j->worker_bytes);
+    const int64_t blocks = (a->queries + LANES - 1) / LANES;
+    const int64_t begin = blocks * cut / j->cuts * LANES,
+                  end = GLIA_MIN(a->queries, blocks * (cut + 1) / j->cuts * LANES);
     if (!is_few(a)) {
-        pack_panels(&w, a->k, w.keys_t);
+        copy_in(&w, a->k, w.group, 0, a->keys, 1, w.keys);
         copy_in(&w, a->v, w.group, 0, a->keys, 1, w.values);
     }
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
-        for (int64_t from = begin; from < end && !is_few(a); from += BLOCK) {
-            forward_block(&w, head, from, GLIA_MIN(end, from + BLOCK));
-        }
+        for (int64_t from = begin; from < end && !is_few(a); from += LANES) forward_block(&w, head, from, end);
         for (int64_t query = begin; query < end && is_few(a); query++) one_query(&w, head, query);
     }
 }
 
 /* Pieces of the queries of a sample's group, where the groups are too few to share. */
 static int64_t cuts_of(const glia_attention *a) {
-    const int64_t groups = a->samples * a->groups, blocks = (a->queries + BLOCK - 1) / BLOCK;
+    const int64_t groups = a->samples * a->groups, blocks = (a->queries + LANES - 1) / LANES;
     if (groups >= WANTED_PIECES) return 1;
     return GLIA_MIN(GLIA_MAX(1, blocks / 4), (WANTED_PIECES + groups - 1) / groups);
 }
 
 size_t GLIA_KERNEL(attention_f32_scratch)(const glia_attention *attention, int workers) {
     work w = { .a = attention };
-    return lay_out(&w, NULL) * (size_t)workers;
+    return lay_out(&w, false, NULL) * (size_t)workers;
 }
 
 void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch) {
     work w = { .a = attention };
-    job j = { .a = attention, .cuts = cuts_of(attention), .scratch = scratch, .worker_bytes = lay_out(&w, NULL) };
+    job j = { .a = attention, .cuts = cuts_of(attention), .scratch = scratch };
+    j.worker_bytes = lay_out(&w, false, NULL);
     glia_parallel_for(pool, attention->samples * attention->groups * j.cuts, forward_piece, &j);
 }
 
 /* ---- the gradient --------------------------------------------------------------------------------- */
 
-/* The largest score and the sum of each row of a block, over all tiles. */
-static void find_sums(work *w, int64_t head, int64_t from, int64_t to, range seen) {
-    const glia_attention *a = w->a;
-    for (int64_t first = seen.from / TILE_KEYS * TILE_KEYS; first < seen.to; first += TILE_KEYS) {
-        for (int64_t query = from; query < to; query += MR) {
-            const int64_t rows = GLIA_MIN(MR, to - query);
-            const range part = part_of(seen_by(a, w->sample, query, query + rows), first);
-            times_panels(w, w->q + (query - from) * w->padded, rows, w->keys_t, part.from, part.to, part.from,
-                         w->scores);
-            for (int64_t r = 0; r < rows; r++) {
-                float *x = w->scores + r * ROW, *most = &w->most[query - from + r], *sum = &w->sum[query - from + r];
-                const place p = { head, query + r, part.from };
-                const int64_t width = part.to - part.from;
-                const float before = *most,
-                            here = finish_scores(w, p, x, NULL, width, keys_of(a, w->sample, query + r));
-                *most = before > here ? before : here;
-                const float added = exponentials(x, width, *most);
-                *sum = *sum * (before == *most || *most == -GLIA_INF ? 1 : __builtin_expf(before - *most)) + added;
-            }
-        }
-    }
-}
-
-/* A row of scores becomes the weights that dv takes, one of dp the gradient of the scores. alone: the row has no other tile,
- * its maximum and sum are found here. */
-static void grad_row(work *w, place p, int64_t row, float *x, float *dp, int64_t width, bool alone) {
-    const glia_attention *a = w->a;
-    const bool capped = a->softcap > 0;
-    for (int64_t i = 0; capped && i < width; i += VLEN) vf_store(w->slope + i, vf_set(0));
-    const float here = finish_scores(w, p, x, w->slope, width, keys_of(a, w->sample, p.query));
-    const float most = alone ? here : w->most[row], added = exponentials(x, width, most);
-    const float sum = alone ? added : w->sum[row];
-    const vf share = vf_set(sum == 0 ? 0 : 1 / sum), delta = vf_set(w->delta[row]);
-    if (a->rate == 0 && !capped) {
-        for (int64_t i = 0; i < width; i += VLEN) {
-            const vf weight = vf_load(x + i) * share;
-            vf_store(x + i, weight);
-            vf_store(dp + i, weight * (vf_load(dp + i) - delta));
-        }
-        return;
-    }
-    const float *z = a->rate > 0 ? factors(w, p, width) : NULL;
-    for (int64_t i = 0; i < width; i += VLEN) {
-        const vf weight = vf_load(x + i) * share, factor = z ? vf_load(z + i) : vf_set(1);
-        const vf ds = weight * (vf_load(dp + i) * factor - delta);
-        vf_store(x + i, weight * factor);
-        vf_store(dp + i, capped ? ds * vf_load(w->slope + i) : ds);
-    }
-}
-
-static void clear(float *x, int64_t n) { memset(x, 0, (size_t)n * sizeof *x); }
-
-/* A tile of a block, whose keys are `whole`: the weights and the scores' gradient of rows <= MR queries, and their dq. */
-static void grad_rows(work *w, int64_t head, int64_t query, int64_t row, int64_t rows, range whole, int64_t first,
-                      bool alone, bool begun) {
-    const glia_attention *a = w->a;
-    const range part = part_of(seen_by(a, w->sample, query, query + rows), first);
-    const int64_t width = part.to - part.from, left = GLIA_MIN(part.from, whole.to) - whole.from;
-    float *scores = w->scores + row * ROW, *dp = w->dp + row * ROW, *dq = w->y + row * w->padded;
-    if (width == 0) {
-        for (int64_t r = 0; r < rows; r++) {
-            clear(scores + r * ROW, whole.to - whole.from);
-            clear(dp + r * ROW, whole.to - whole.from);
-        }
-        if (!begun) clear(dq, rows * w->padded);
-        return;
-    }
-    times_panels(w, w->q + row * w->padded, rows, w->keys_t, part.from, part.to, whole.from, scores);
-    times_panels(w, w->dy + row * w->padded, rows, w->values_t, part.from, part.to, whole.from, dp);
-    for (int64_t r = 0; r < rows; r++) {
-        float *x = scores + r * ROW, *d = dp + r * ROW;
-        clear(x, left);
-        clear(d, left);
-        grad_row(w, (place){ head, query + r, part.from }, row + r, x + left, d + left, width, alone);
-        clear(x + left + width, whole.to - part.to);
-        clear(d + left + width, whole.to - part.to);
-    }
-    times_rows(w, dp + left, rows, w->keys, part.from, GLIA_MIN(part.to, a->keys), begun, dq);
-}
-
-/* dk and dv of a tile's keys += what queries [from, to) leave. */
-static void grad_keys(work *w, int64_t from, int64_t to, range whole) {
-    const glia_attention *a = w->a;
-    int64_t begin = from, end = from;
-    for (int64_t key = whole.from; key < GLIA_MIN(whole.to, a->keys); key += MR) {
-        const int64_t rows = GLIA_MIN(MR, GLIA_MIN(whole.to, a->keys) - key);
-        while (begin < to && keys_of(a, w->sample, begin).to <= key) begin++;
-        while (end < to && keys_of(a, w->sample, end).from < key + rows) end++;
-        if (begin >= end) continue;
-        const int64_t skipped = begin - from, at = skipped * ROW + key - whole.from;
-        glia_micro_args t = { .k = end - begin, .p_step = ROW, .q_step = w->padded, .add = true };
-        t.p = w->dp + at;
-        t.q = w->q + skipped * w->padded;
-        tile_product(TILE_COLS, rows, w->padded, t, w->dk + key * w->padded, w->padded);
-        t.p = w->scores + at;
-        t.q = w->dy + skipped * w->padded;
-        tile_product(TILE_COLS, rows, w->padded, t, w->dv + key * w->padded, w->padded);
-    }
-}
-
 /* delta: y dy of each query. */
-static void find_deltas(work *w, int64_t head, int64_t from, int64_t to) {
+static void find_deltas(const work *w, block *b) {
     const int64_t size = w->a->size;
-    for (int64_t i = from; i < to; i++) {
-        const float *y = row_at(w->a, w->a->y, w->sample, head, i), *dy = w->dy + (i - from) * w->padded;
+    float delta[LANES] = { 0 };
+    for (int64_t i = 0; i < b->n; i++) {
+        const float *y = row_at(w->a, w->a->y, w->sample, b->head, b->query + i), *dy = w->dy + i * w->padded;
         vf sum = vf_set(0);
         for (int64_t k = 0; k < size; k += VLEN) sum += vf_load_some(y + k, GLIA_MIN(VLEN, size - k)) * vf_load(dy + k);
-        w->delta[i - from] = vf_sum(sum);
+        delta[i] = vf_sum(sum);
     }
+    for (int v = 0; v < 2; v++) b->delta[v] = vf_load(delta + v * VLEN);
 }
 
-static void grad_block(work *w, int64_t head, int64_t from, int64_t to) {
-    const glia_attention *a = w->a;
-    const range seen = seen_by(a, w->sample, from, to);
-    copy_in(w, a->q, head, from, to, a->scale, w->q);
-    copy_in(w, a->dy, head, from, to, 1, w->dy);
-    find_deltas(w, head, from, to);
-    for (int64_t i = 0; i < to - from; i++) w->most[i] = -GLIA_INF, w->sum[i] = 0;
-    int64_t first = seen.from / TILE_KEYS * TILE_KEYS;
-    const bool alone = first + TILE_KEYS >= seen.to;
-    if (!alone) find_sums(w, head, from, to, seen);
-    for (bool begun = false; first < seen.to || !begun; first += TILE_KEYS, begun = true) {
-        const range whole = part_of(seen, first);
-        for (int64_t query = from; query < to; query += MR) {
-            grad_rows(w, head, query, query - from, GLIA_MIN(MR, to - query), whole, first, alone, begun);
+/* Exponentials become the weights that dv takes, dp the gradient of the scores. */
+static void grad_tile(const work *w, const block *b, int64_t keys) {
+    const bool capped = w->a->softcap > 0, drops = w->a->rate > 0;
+    for (int v = 0; v < 2; v++) {
+        const vf share = vf_select(b->sum[v] == 0.0f, vf_set(0), 1.0f / b->sum[v]), delta = b->delta[v];
+        float *x = w->scores + v * VLEN, *dp = w->dp + v * VLEN;
+        for (int64_t i = 0; i < keys * LANES; i += LANES) {
+            const vf weight = vf_load(x + i) * share, factor = drops ? vf_load(w->z + v * VLEN + i) : vf_set(1);
+            const vf ds = weight * (vf_load(dp + i) * factor - delta);
+            vf_store(dp + i, capped ? ds * vf_load(w->slope + v * VLEN + i) : ds);
+            if (drops)
+                vf_store(x + i, weight * factor);
+            else
+                vf_store(x + i, weight);
         }
-        grad_keys(w, from, to, whole);
     }
-    for (int64_t i = from; i < to; i++) put_row(w, a->dq, head, i, a->scale, w->y + (i - from) * w->padded);
 }
 
-static size_t lay_out_grad(work *w, char *scratch) {
+static void grad_block(const work *w, int64_t head, int64_t query) {
     const glia_attention *a = w->a;
-    const int64_t keys = round_up(a->keys, NR);
-    char *at = scratch;
-    w->padded = round_up(a->size, VLEN);
-    float **panels[] = { &w->keys_t, &w->values_t }, **rows[] = { &w->keys, &w->dk, &w->dv };
-    float **blocks[] = { &w->q, &w->dy, &w->y }, **tiles[] = { &w->scores, &w->dp };
-    for (int i = 0; i < GLIA_COUNT(panels); i++) *panels[i] = take(&at, keys * a->size);
-    for (int i = 0; i < GLIA_COUNT(rows); i++) *rows[i] = take(&at, keys * w->padded);
-    for (int i = 0; i < GLIA_COUNT(blocks); i++) *blocks[i] = take(&at, BLOCK * w->padded);
-    for (int i = 0; i < GLIA_COUNT(tiles); i++) *tiles[i] = take(&at, BLOCK * ROW);
-    w->slope = a->softcap > 0 ? take(&at, ROW) : NULL;
-    w->z = a->rate > 0 ? take(&at, ROW + Z_SPARE) : NULL;
-    return (size_t)(at - scratch);
+    block b = block_of(w, head, query, a->queries);
+    const range any = seen_by_any(&b);
+    turn(w, a->q, &b, a->scale, w->q_t);
+    turn(w, a->dy, &b, 1, w->dy_t);
+    copy_in(w, a->q, head, query, query + b.n, a->scale, w->q);
+    copy_in(w, a->dy, head, query, query + b.n, 1, w->dy);
+    find_deltas(w, &b);
+    const bool alone = any.to - any.from <= TILE_KEYS;
+    vf shrink[2], most[2], sum[2];
+    for (int64_t first = any.from; first < any.to && !alone; first += TILE_KEYS) {
+        weigh_tile(w, &b, tile_from(any, first), shrink);
+    }
+    bool begun = false;
+    for (int64_t first = any.from; first < any.to || !begun; first += TILE_KEYS, begun = true) {
+        const range t = tile_from(any, first);
+        times_block(w, w->keys, t, w->q_t, w->scores);
+        times_block(w, w->values, t, w->dy_t, w->dp);
+        if (a->bias || a->mask) find_added(w, &b, t);
+        finish_tile(w, &b, t, w->scores, true, most);
+        exponentials_of(t.to - t.from, w->scores, alone ? most : b.most, sum);
+        for (int v = 0; v < 2 && alone; v++) b.sum[v] = sum[v];
+        if (a->rate > 0) find_factors(w, &b, t);
+        grad_tile(w, &b, t.to - t.from);
+        block_times(w, &b, w->dp, t, w->keys, begun, w->y);
+        tile_times(w, &b, w->dp, t, w->q, w->dk);
+        tile_times(w, &b, w->scores, t, w->dy, w->dv);
+    }
+    for (int64_t i = 0; i < b.n; i++) put_row(w, a->dq, head, query + i, a->scale, w->y + i * w->padded);
 }
 
 static void grad_piece(void *context, int64_t piece, int worker) {
@@ -599,16 +661,14 @@ static void grad_piece(void *context, int64_t piece, int worker) {
     const glia_attention *a = j->a;
     const int64_t shared = a->heads / a->groups;
     work w = { .a = a, .group = piece % a->groups, .sample = piece / a->groups };
-    lay_out_grad(&w, j->scratch + (size_t)worker * j->worker_bytes);
-    pack_panels(&w, a->k, w.keys_t);
-    pack_panels(&w, a->v, w.values_t);
+    lay_out(&w, true, j->scratch + (size_t)worker * j->worker_bytes);
+    const size_t bytes = (size_t)(a->keys * w.padded) * sizeof(float);
     copy_in(&w, a->k, w.group, 0, a->keys, 1, w.keys);
-    clear(w.dk, a->keys * w.padded);
-    clear(w.dv, a->keys * w.padded);
+    copy_in(&w, a->v, w.group, 0, a->keys, 1, w.values);
+    memset(w.dk, 0, bytes);
+    memset(w.dv, 0, bytes);
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
-        for (int64_t from = 0; from < a->queries; from += BLOCK) {
-            grad_block(&w, head, from, GLIA_MIN(a->queries, from + BLOCK));
-        }
+        for (int64_t query = 0; query < a->queries; query += LANES) grad_block(&w, head, query);
     }
     for (int64_t key = 0; key < a->keys; key++) {
         put_row(&w, a->dk, w.group, key, 1, w.dk + key * w.padded);
@@ -618,11 +678,11 @@ static void grad_piece(void *context, int64_t piece, int worker) {
 
 size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention *attention, int workers) {
     work w = { .a = attention };
-    return lay_out_grad(&w, NULL) * (size_t)workers;
+    return lay_out(&w, true, NULL) * (size_t)workers;
 }
 
 void GLIA_KERNEL(attention_grad_f32)(glia_pool *pool, const glia_attention *attention, void *scratch) {
     work w = { .a = attention };
-    job j = { .a = attention, .scratch = scratch, .worker_bytes = lay_out_grad(&w, NULL) };
+    job j = { .a = attention, .scratch = scratch, .worker_bytes = lay_out(&w, true, NULL) };
     glia_parallel_for(pool, attention->samples * attention->groups, grad_piece, &j);
 }

@@ -21,7 +21,7 @@ typedef struct settings {
     const char *cell;
     int64_t steps, iterations;
     int units, threads;
-    double lr;
+    double lr, open; /* the bias that keeps a gate open: sigmoid(open) of the state stays in a step */
 } settings;
 
 static void check(glia_status status, const glia_error *error) {
@@ -53,7 +53,7 @@ static void make_batch(uint64_t *state, int64_t steps, float *x, float *sum) {
 /* ---- the net -------------------------------------------------------------------------------- */
 
 static glia_tensor recurrent(glia_tensor x, const settings *s) {
-    const double open = log((double)s->steps / 2); /* a gate of sigmoid(open) forgets half in about T/3 steps */
+    const double open = s->open;
     glia_recurrent_opts opts = { .units = s->units, .last_only = true };
     if (strcmp(s->cell, "lstm") == 0) {
         opts.forget_bias = open;
@@ -127,7 +127,7 @@ static double test(glia_session *session, const settings *s) {
 }
 
 static settings read_settings(int argc, char **argv) {
-    settings s = { .cell = "lstm", .steps = 100, .iterations = 5000, .units = 64, .lr = 0.003 };
+    settings s = { .cell = "lstm", .steps = 100, .iterations = 5000, .units = 64, .lr = 0.01, .open = 1 };
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0) s.steps = 20, s.iterations = 1500, s.units = 32, s.lr = 0.01;
         if (i + 1 == argc) break;
@@ -136,6 +136,7 @@ static settings read_settings(int argc, char **argv) {
         if (strcmp(argv[i], "--iterations") == 0) s.iterations = atoll(argv[i + 1]);
         if (strcmp(argv[i], "--units") == 0) s.units = atoi(argv[i + 1]);
         if (strcmp(argv[i], "--lr") == 0) s.lr = atof(argv[i + 1]);
+        if (strcmp(argv[i], "--open") == 0) s.open = atof(argv[i + 1]);
         if (strcmp(argv[i], "--threads") == 0) s.threads = atoi(argv[i + 1]);
     }
     if (s.steps < 2) s.steps = 2;

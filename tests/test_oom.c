@@ -191,6 +191,39 @@ static glia_status loop_and_run(glia_error *error) {
     return status;
 }
 
+/* Recurrent layers with all options, their gradient, steps that must not allocate, and weights from a file. */
+static glia_status recur_and_run(glia_error *error) {
+    glia_model *model = glia_model_create("recurrent", error);
+    if (!model) return error->status;
+    glia_graph *g = glia_model_graph(model);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(4, 3));
+    glia_recurrent_opts opts = { .lengths = glia_model_input(model, "lengths", GLIA_I32, GLIA_SCALAR) };
+    opts.units = 5;
+    glia_tensor y = glia_lstm(x, "net", opts);
+    opts.layers = 2, opts.bidirectional = true, opts.dropout = 0.5;
+    y = glia_gru(y, "top", opts);
+    glia_tensor loss = glia_mean(glia_square(y), GLIA_SCALAR, false);
+    glia_model_output(model, "y", y);
+    glia_status status =
+        glia_model_load_torch_recurrent(model, "net", GLIA_GOLDEN_DIR "/recurrent/lstm.safetensors", "net.", error);
+    if (status == GLIA_OK) glia_minimize(loss, (glia_optimizer){ 0 }, NULL, NULL);
+    glia_backend *backend = status == GLIA_OK ? glia_backend_open("cpu", 2, error) : NULL;
+    glia_compile_opts how = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 2 };
+    glia_program *program = backend ? glia_compile(g, backend, how, error) : NULL;
+    if (program) status = glia_store_add(glia_model_store(model), g, 1, error);
+    glia_session *session =
+        program && status == GLIA_OK ? glia_session_create(program, glia_model_store(model), error) : NULL;
+    if (status == GLIA_OK) status = session ? GLIA_OK : error->status;
+    const long before = atomic_load(&calls);
+    for (int i = 0; i < 3 && status == GLIA_OK; i++) status = glia_session_run(session, error);
+    if (status == GLIA_OK) assert_int_equal(atomic_load(&calls), before);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_backend_close(backend);
+    glia_model_free(model);
+    return status;
+}
+
 /* A frozen program, run and refreshed. */
 static glia_status freeze_and_run(glia_error *error) {
     glia_model *model = build(error);
@@ -332,6 +365,11 @@ static void test_compile_and_run(void **state) {
 static void test_loop_and_run(void **state) {
     (void)state;
     every_allocation(loop_and_run, "loop and run");
+}
+
+static void test_recur_and_run(void **state) {
+    (void)state;
+    every_allocation(recur_and_run, "recur and run");
 }
 
 static void test_train(void **state) {
@@ -573,6 +611,7 @@ int main(void) {
         cmocka_unit_test(test_epochs_allocate_nothing),
         cmocka_unit_test(test_compile_and_run),
         cmocka_unit_test(test_loop_and_run),
+        cmocka_unit_test(test_recur_and_run),
         cmocka_unit_test(test_load_data),
         cmocka_unit_test(test_augment_data),
         cmocka_unit_test(test_augment_text),

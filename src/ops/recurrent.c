@@ -331,7 +331,8 @@ static glia_tensor product_grad(const glia_recurrent_view *v, glia_tensor d, gli
             before = flat(glia_select(inside, before, glia_reshape(v->h0, GLIA_SHAPE(1, v->samples, v->outputs))));
             before = glia_reshape(before, GLIA_SHAPE((steps - 1) * v->samples, v->outputs));
         }
-        sum = glia_matmul_transposed(rows_of(v, d, !reverse, steps - reverse, size), true, before, false);
+        sum =
+            glia_transpose(glia_matmul_transposed(before, true, rows_of(v, d, !reverse, steps - reverse, size), false));
     }
     if (v->h0) {
         glia_tensor start = glia_matmul_transposed(rows_of(v, d, first, first + 1, size), true, v->h0, false);

@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
         run(n.training, &s, &state);
         if (++i % CHECK) continue;
         mse = test(n.testing, &s);
-        if (i % (10 * CHECK) == 0 || mse < 0.01) {
+        if (i % (2 * CHECK) == 0 || mse < 0.01) {
             printf("%s, %lld steps, iteration %5lld: mean square error %.4f\n", s.cell, (long long)s.steps,
                    (long long)i, mse);
             fflush(stdout);

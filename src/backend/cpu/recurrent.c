@@ -172,6 +172,14 @@ static void copy(float *to, const float *from, int64_t n) { memcpy(to, from, (si
 /* Row `row` of a block with rows of n numbers; NULL if there is none. */
 static float *row_at(float *block, int64_t row, int64_t n) { return block ? block + row * n : NULL; }
 
+/* Asks for a vector of each of `n` gates of the next sample, which lies behind this one's. */
+GLIA_INLINE void ask_next(const float *p, int64_t gates, int64_t units, int64_t u, const int n) {
+    GLIA_UNROLL for (int k = 0; k < n; k++) __builtin_prefetch(p + gates * units + k * units + u);
+}
+GLIA_INLINE void ask_next_room(const float *p, int64_t gates, int64_t units, int64_t u, const int n) {
+    GLIA_UNROLL for (int k = 0; k < n; k++) __builtin_prefetch(p + gates * units + k * units + u, 1);
+}
+
 /* ---- gates ------------------------------------------------------------------------------------ */
 
 /* tanh(x) as x p(x^2) / q(x^2), a minimax quotient (the coefficients are those of Eigen's float tanh); beyond the limit it
@@ -203,6 +211,8 @@ static void lstm_row(const tile *t, const float *z, const float *p, float *c, fl
     const float *peephole = t->r->peephole;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
+        ask_next(z, 4, units, u, 4);
+        if (kept) ask_next_room(kept, 4, units, u, 4);
         const vf before = vf_load(c + u);
         vf i = load(z + u, n) + vf_load(p + u), f = load(z + units + u, n) + vf_load(p + units + u);
         vf g = load(z + 2 * units + u, n) + vf_load(p + 2 * units + u);
@@ -230,6 +240,8 @@ static void gru_row(const tile *t, const float *z, const float *p, float *h, flo
     const float *bias = t->r->bias;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
+        ask_next(z, 3, units, u, 3);
+        if (kept) ask_next_room(kept, 4, units, u, 4);
         const vf reset = gate_sigmoid(load(z + u, n) + vf_load(p + u));
         const vf keep = gate_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
         vf q = vf_load(p + 2 * units + u);
@@ -407,6 +419,10 @@ static void lstm_back_row(const tile *t, const float *kept, const float *c, cons
     const float *peephole = t->r->peephole;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
+        ask_next(kept, 4, units, u, 4);
+        ask_next_room(dz, 4, units, u, 4);
+        ask_next(c, 1, units, u, 1);
+        ask_next(before, 1, units, u, 1);
         const vf i = load(kept + u, n), f = load(kept + units + u, n), g = load(kept + 2 * units + u, n),
                  o = load(kept + 3 * units + u, n);
         const vf y = gate_tanh(load(c + u, n)), d = vf_load(dm + u);
@@ -429,6 +445,9 @@ static void gru_back_row(const tile *t, const float *kept, const float *h, float
     const int64_t units = t->r->units;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
+        ask_next(kept, 4, units, u, 4);
+        ask_next_room(dz, 3, units, u, 3);
+        ask_next_room(dproduct, 3, units, u, 3);
         const vf reset = load(kept + u, n), keep = load(kept + units + u, n), y = load(kept + 2 * units + u, n);
         const vf d = vf_load(dh + u);
         const vf da_z = sigmoid_back(d * (load(h + u, n) - y), keep), da_n = tanh_back(d * (1.0f - keep), y);

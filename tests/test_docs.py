@@ -1,7 +1,8 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-docs/augmentation.md, docs/data.md, docs/sequences.md: so are their ```c blocks; and of docs/data.md the ```sh blocks, line by line; a line prints what the comment at its end says.
+docs/augmentation.md, docs/data.md, docs/sequences.md, docs/word2vec.md: so are their ```c blocks; and of docs/data.md
+and docs/word2vec.md the ```sh blocks, line by line; a line prints what the comment at its end says.
 docs/add-an-op.md: each ```c page block is a file of src/ops, compiled only.
 README.md: its program is examples/forty_lines.c.
 """
@@ -32,7 +33,7 @@ def run(*arguments, folder=None):
 class Docs(unittest.TestCase):
     def test_api(self):
         snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
-        snippets += blocks("docs/sequences.md", "c")
+        snippets += blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):
@@ -47,15 +48,15 @@ class Docs(unittest.TestCase):
                         self.assertIn(promised, told)
 
     def test_data(self):
-        lines = "".join(blocks("docs/data.md", "sh")).splitlines()
-        self.assertGreater(len(lines), 10)
+        lines = "".join(blocks("docs/data.md", "sh") + blocks("docs/word2vec.md", "sh")).splitlines()
+        self.assertGreater(len(lines), 16)
         path = {**os.environ, "PATH": "%s:%s" % (BUILD, os.environ["PATH"])}
         with tempfile.TemporaryDirectory() as folder:
             for line in lines:
                 with self.subTest(line):
                     done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, env=path)
                     self.assertEqual(done.returncode, 0, done.stderr)
-                    if line.startswith("glia data"):
+                    if line.startswith(("glia data", "glia word2vec")):
                         self.assertIn(line.split("  # ")[1], done.stdout)
 
     def test_add_an_op(self):

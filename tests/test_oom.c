@@ -24,7 +24,9 @@
 #include "glia/augment.h"
 #include "glia/callbacks.h"
 #include "glia/glia.h"
+#include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/word2vec.h"
 
 /* ---- the allocator that fails ------------------------------------------------------------- */
 
@@ -569,6 +571,63 @@ static void count_steps(const char *backend_name) {
     glia_model_free(model);
 }
 
+/* Asks and draws vectors of the words a, b and more. */
+static glia_status ask_words(const glia_vectors *v, glia_error *error) {
+    enum { WORDS = 6 };
+    glia_neighbour near[3];
+    glia_analogies analogies;
+    glia_similarities similarities;
+    int32_t group[WORDS];
+    double places[2 * WORDS];
+    const char *const word[] = { "a", "b" };
+    const glia_nearest_opts opts = { .plus = word, .n_plus = 2 };
+    if (glia_vectors_nearest(v, opts, near, 3, error) < 0) return error->status;
+    glia_status status = glia_vectors_groups(v, 2, group, error);
+    if (!status) status = glia_vectors_analogies(v, "oom.questions", 0, 2, &analogies, error);
+    if (!status) status = glia_vectors_similarities(v, "oom.pairs", 0, &similarities, error);
+    if (!status) status = glia_tsne(glia_vectors_at(v, 0), WORDS, glia_vectors_size(v),
+                                    (glia_tsne_opts){ .iterations = 3, .threads = 2 }, places, NULL, error);
+    char *svg = status ? NULL : glia_map_svg(places, WORDS, (glia_map_opts){ .groups = group }, error);
+    if (!status && !svg) status = error->status;
+    free(svg);
+    return status;
+}
+
+static glia_status learn_words(glia_error *error) {
+    static const char text[] = "a b c d e f\nb a d c f e\na b c d e f\nb c a e f d\na b f\n";
+    const char *const files[] = { "oom.words" };
+    glia_text_source source = { .text = text, .length = sizeof text - 1, .rule = GLIA_WORDS_LETTERS };
+    const glia_phrases_opts rare = { .min_count = 1, .threshold = 1e9 };
+    glia_status status = glia_word_phrases(source, rare, "oom.words", NULL, error);
+    if (status) return status;
+    const glia_word2vec_opts opts = {
+        .size = 5, .min_count = 1, .hierarchical_softmax = true, .negative = 2, .threads = 2
+    };
+    glia_vectors *v = glia_word2vec_train((glia_text_source){ .files = files, .n_files = 1 }, opts, error);
+    if (!v) return error->status;
+    static const char *const paths[] = { "oom.txt", "oom.bin", "oom.safetensors" };
+    for (int i = 0; i < 3 && !status; i++) {
+        status = glia_vectors_save(v, paths[i], GLIA_VECTORS_DEFAULT, error);
+        glia_vectors *again = status ? NULL : glia_vectors_load(paths[i], GLIA_VECTORS_DEFAULT, 0, error);
+        if (!status && !again) status = error->status;
+        glia_vectors_free(again);
+        unlink(paths[i]);
+    }
+    if (!status) status = ask_words(v, error);
+    glia_vectors_free(v);
+    return status;
+}
+
+static void test_learn_words(void **state) {
+    (void)state;
+    static const char questions[] = ": x\na b c d\n", pairs[] = "a b 1\nb c 2\n";
+    FILE *file = fopen("oom.questions", "w");
+    assert_true(file && fwrite(questions, 1, sizeof questions - 1, file) && !fclose(file));
+    file = fopen("oom.pairs", "w");
+    assert_true(file && fwrite(pairs, 1, sizeof pairs - 1, file) && !fclose(file));
+    every_allocation(learn_words, "learn words");
+}
+
 static void test_steps_allocate_nothing(void **state) {
     (void)state;
     count_steps("ref");
@@ -615,6 +674,7 @@ int main(void) {
         cmocka_unit_test(test_load_data),
         cmocka_unit_test(test_augment_data),
         cmocka_unit_test(test_augment_text),
+        cmocka_unit_test(test_learn_words),
         cmocka_unit_test(test_loading_allocates_nothing),
         cmocka_unit_test(test_open_files),
         cmocka_unit_test(test_train),

@@ -134,7 +134,15 @@ static void combine_all(float *const *to, int rows, float *const *from, int n, c
     int i = 0;
     for (; i + IN_TILE <= rows; i += IN_TILE)
         combine(to + i, IN_TILE, from, n, weight + i * by_row, by_row, by_from, length, add);
-    for (; i < rows; i++) combine(to + i, 1, from, n, weight + i * by_row, by_row, by_from, length, add);
+    weight += i * by_row;
+    switch (rows - i) {
+#if VLEN == 16
+    case 3: combine(to + i, 3, from, n, weight, by_row, by_from, length, add); break;
+    case 2: combine(to + i, 2, from, n, weight, by_row, by_from, length, add); break;
+#endif
+    case 1: combine(to + i, 1, from, n, weight, by_row, by_from, length, add); break;
+    default: break;
+    }
 }
 
 static void mean(const glia_word_step *s) {

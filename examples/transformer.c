@@ -4,8 +4,8 @@
  *     ... Embedding, positional encoding, multi-head attention, Dense(vocab_size, activation='softmax')
  *     model.fit(x=[encoder_input_data, decoder_input_data], y=decoder_target_data)
  *
- * is how tutorials begin, and often put LSTMs where the attention should be. This is the net of Vaswani et al. 2017, small:
- * two layers read the digits, one writes them, one digit at a time, each seeing those before it. Then it writes 1,000
+ * is how tutorials begin, and often put LSTMs where the attention should be. This is the net of Vaswani et al. 2017,
+ * small: two layers read the digits, one writes them, one digit at a time, each seeing those before it. Then it writes 1,000
  * sequences that it has not met, and attention.svg shows which digit it looked at for each that it wrote: the
  * diagonal, the other diagonal, and for sorting the permutation that sorts.
  *
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIGITS = 10, BEGIN = DIGITS, WORDS, MOST = 8, BATCH = 128, TESTS = 1000, HEADS = 4 };
+enum { DIGITS = 10, BEGIN = DIGITS, WORDS, MOST = 8, BATCH = 128, TESTS = 1000, HEADS = 1 };
 
 static void die(const glia_error *error) {
     fprintf(stderr, "transformer: %s\n", error->message);
@@ -194,7 +194,7 @@ int main(int argc, char **argv) {
     bool good = true;
     for (task which = quick ? REVERSE : COPY; which < (quick ? SORT : TASKS); which++) {
         net n = build(length);
-        train(&n, which, length, quick ? 500 : which == SORT ? 2500 : 1000);
+        train(&n, which, length, quick ? 400 : which == SORT ? 2000 : 700);
         uint64_t state = 99;
         int right = 0, seen = 0;
         for (int i = 0; i < TESTS; i++) make(which, length, &state, questions + i * length, expected + i * length);

@@ -445,7 +445,8 @@ static void test_recurrent_layers_go_on(void **state) {
                  { glia_lstm, { .peephole = true, .projection = 7 }, "peephole, projection" },
                  { glia_gru, { .layers = 2 }, "gru" },
                  { glia_gru, { .reset_before = true }, "gru, reset before" },
-                 { glia_rnn, { .relu = true }, "rnn" } };
+                 { glia_rnn, { .relu = true }, "rnn" },
+                 { glia_lstm, { .forget_bias = 1 }, "forget bias" } };
     int32_t ids[2 * CONTEXT];
     some_ids(ids, 2 * CONTEXT, 4);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

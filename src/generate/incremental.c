@@ -84,6 +84,18 @@ static glia_tensor part(const walker *w, glia_tensor x, int axis) {
     return glia_broadcast(spread ? from : part(w, from, own), shape);
 }
 
+/* What stands for x, which is not of time, beside values whose time lies `inner` apart in x's shape; NULL: there is none. */
+static glia_tensor beside(const walker *w, glia_tensor x, int64_t inner) {
+    int axis = time_axis(x->shape, inner);
+    double value;
+    if (glia_is_constant_scalar(x, &value))
+        return glia_broadcast(glia_scalar(x->graph, x->dtype, value), resized(w, x->shape, inner));
+    if (is_whole_axis(w, x->shape, inner)) return part(w, x, axis);
+    if (x->op != &glia_op_broadcast) return NULL;
+    int own = axis - (x->shape.rank - x->in[0]->shape.rank);
+    return own < 0 || x->in[0]->shape.dim[own] == 1 ? glia_broadcast(x->in[0], resized(w, x->shape, inner)) : NULL;
+}
+
 /* ---- rules ----------------------------------------------------------------------------------------------- */
 
 /* Elementwise nodes and others whose result lies as their operands do. */
@@ -93,10 +105,8 @@ static glia_tensor alike(walker *w, glia_graph *to, const glia_node *n, const gl
     for (int i = 0; i < n->n_in; i++) *inner = GLIA_MAX(*inner, w->inner[n->in[i]->id]);
     for (int i = 0; i < n->n_in; i++) {
         int64_t own = w->inner[n->in[i]->id];
-        now[i] = in[i];
-        if (own == *inner) continue;
-        if (own || !is_whole_axis(w, n->shape, *inner)) return NULL;
-        now[i] = part(w, in[i], time_axis(n->shape, *inner));
+        now[i] = own == *inner ? in[i] : own ? NULL : beside(w, in[i], *inner);
+        if (!now[i]) return NULL;
     }
     return glia_node_copy(to, n, now, 0);
 }

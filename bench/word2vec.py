@@ -18,6 +18,7 @@ How it measures
 import argparse
 import collections
 import gzip
+import math
 import os
 import re
 import resource
@@ -96,9 +97,9 @@ def measure(options, model, text, words, folder):
         for name in {name for name, _ in spent}:
             few, many = (spent[name, epochs] for epochs in options.epochs)
             trained = words * (options.epochs[1] - options.epochs[0])
-            times[name].append([trained / max(m - f, 1e-9) for f, m in zip(few, many)])
+            times[name].append([trained / (m - f) if m > f else math.nan for f, m in zip(few, many)])
     for name, rates in times.items():
-        wall, cpu = (statistics.median(r[k] for r in rates) for k in range(2))
+        wall, cpu = (statistics.median([r[k] for r in rates if r[k] > 0] or [math.nan]) for k in range(2))
         print(f"{model:9}  {name:20} {wall:12,.0f} {cpu:12,.0f}   {'; '.join(filter(None, learned[name]))}", flush=True)
 
 

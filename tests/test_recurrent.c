@@ -372,6 +372,23 @@ static void mistakes_are_told(void **state) {
     }
 }
 
+/* As a damaged file may have it: no length of anything may overflow. */
+static void steps_beyond_counting(void **state) {
+    (void)state;
+    const int64_t steps[] = { 0, -1, INT64_MAX, INT64_MAX / 8, INT64_MAX / 64 };
+    for (int i = 0; i < GLIA_COUNT(steps); i++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor in[] = { glia_input(g, "s", GLIA_F32, GLIA_SHAPE(72)),
+                             glia_input(g, "u", GLIA_F32, GLIA_SHAPE(8, 2)),
+                             glia_input(g, "dy", GLIA_F32, GLIA_SHAPE(12)) };
+        const glia_recurrent_attrs attrs = { .cell = GLIA_CELL_LSTM, .steps = steps[i], .sequence = true };
+        glia_node_create(g, &glia_op_recurrent_grad, in, 3, &attrs);
+        glia_node_create(g, &glia_op_recurrent, in, 2, &attrs);
+        assert_int_equal(glia_graph_check(g, NULL), GLIA_E_SHAPE);
+        glia_graph_free(g);
+    }
+}
+
 static glia_session *session_of(glia_graph *g, glia_backend *backend, glia_store *store, glia_tensor y, glia_mode mode,
                                 glia_program **program) {
     glia_error error = { 0 };
@@ -464,6 +481,8 @@ int main(void) {
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(parameters_are_named),
         cmocka_unit_test(mistakes_are_told),
+        cmocka_unit_test(steps_beyond_counting),
+
         cmocka_unit_test(stateful_layers_go_on),
         cmocka_unit_test(programs_walk_once),
     };

@@ -79,6 +79,13 @@ static bool is_shaped(glia_node *n, glia_tensor x, const char *what, glia_shape 
     return glia_node_fail(n, "%s should be %s%s", what, glia_dtype_name(n->dtype), glia_shape_format(shape, text));
 }
 
+/* Do the lengths of all blocks fit into 64 bits? None is longer than eight of rows and columns in each step. */
+static bool lengths_fit(int64_t steps, int64_t rows, int64_t columns) {
+    int64_t most;
+    return !__builtin_add_overflow(rows, columns, &most) && !__builtin_mul_overflow(most, 8, &most) &&
+           !__builtin_mul_overflow(most, steps, &most);
+}
+
 /* The attributes are those of a cell, the number of inputs follows from them, the kernel is one. */
 static bool is_recurrent(glia_node *n, int more) {
     const glia_recurrent_attrs *a = n->attrs;
@@ -98,6 +105,7 @@ static bool is_recurrent(glia_node *n, int more) {
     const int64_t rows = kernel->shape.dim[0], columns = kernel->shape.dim[1];
     bool fits = kernel->dtype == n->dtype && kernel->shape.rank == 2 && rows > 0 && columns > 0 &&
                 rows % cell->gates == 0 && (a->projection || columns == rows / cell->gates);
+    if (fits && !lengths_fit(a->steps, rows, columns)) return glia_node_fail(n, "it is too long");
     return fits || glia_node_fail(n, "the kernel should be (%d units, units)", cell->gates);
 }
 

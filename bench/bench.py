@@ -59,13 +59,14 @@ WORKLOADS = [
     Workload("train", "lstm128", "lstm-rows", 2.5, batch=64, optimizer="adam", batches=4, block=2,
              sample=(1, 128, 64)),
     Workload("train", "gpt-tiny", "gpt-tiny", 1.8, batch=12, optimizer="adam"),
-    Workload("train", "gpt-mini", "gpt-mini", 1.5, batch=64, optimizer="adam", batches=2, block=6),
+    Workload("train", "gpt-mini", "gpt-mini", 1.5, batch=16, optimizer="adam", batches=4, block=3),
     Workload("train", "enc-dec", "enc-dec", 1.6, batch=64, optimizer="adam", batches=4, block=3),
     Workload("train", "keras-cnn-bf16", "keras-cnn", 0, batch=64, optimizer="adam", precision="bf16"),
     Workload("train", "mlp-bf16", "mlp-512", 0, batch=128, optimizer="adam", precision="bf16"),
     Workload("infer", "keras-cnn", "keras-cnn", 3, small=True),
     Workload("infer", "lenet", "cifar-net", 6, small=True),
     Workload("infer", "mlp", "mlp-512", 1.5, small=True),
+    Workload("generate", "gpt-mini", "gpt-mini", 5),
     Workload("infer", "resnet18", "resnet18", 1.2, batches=2),
 ]
 
@@ -142,11 +143,15 @@ class Bench:
         print(workload.name, flush=True)
         row = {"workload": workload, "data": self.prepare(workload), "setting": "–"}
         start = lambda setting: setting.start(workload.kind, self.arguments(workload))  # noqa: E731
-        find = self.peers.training if workload.kind == "train" else self.peers.inference
+        find = {"train": self.peers.training, "infer": self.peers.inference,
+                "generate": self.peers.generation}[workload.kind]
         sides = {}
         installed = self.peers.as_installed()
         if installed:
-            sides["installed"] = start(installed)
+            try:
+                sides["installed"] = start(installed)
+            except RuntimeError as error:
+                self.problems.append(f"{workload.name}: PyTorch as installed cannot run it: {error}.")
         setting, worker = choose(find(workload.pictures, workload.small, options.quick), start, seconds / 2,
                                  0 if options.quick else 3)
         if setting:

@@ -46,7 +46,7 @@ def all_agree(results):
 def speed(row, side):
     if side not in row:
         return "–"
-    if row["workload"].kind == "train":
+    if row["workload"].kind != "infer":
         return f"{row[side]['rate']:,.0f} /s" if row[side]["rate"] >= 100 else f"{row[side]['rate']:.1f} /s"
     micros = 1e6 * seconds_of(row, side)
     return f"{micros:,.0f} µs" if micros >= 100 else f"{micros:.1f} µs"
@@ -203,7 +203,7 @@ Printed by `make bench`; [bench/bench.py](../bench/bench.py) says how it measure
 what the peers are. "As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for
 that row, the newest PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C,
 here with OpenBLAS; it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training
-is in samples a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the peak of the
+is in samples a second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the peak of the
 whole process; PyTorch's is the smaller one of the two. All in f32.
 
 {text}
@@ -221,5 +221,10 @@ get the same data.
 | train-mlp | mlp-512: 784; dense 512, 512 (relu), 10 | Adam | 128 |
 | train-resnet20 | resnet20: 32×32×3, batch norm, shortcuts without parameters | SGD, momentum 0.9 | 128 |
 | train-resnet18 | resnet18: 224×224×3, batch norm, projections, 1000 classes | SGD, momentum 0.9 | 8 |
+| train-lstm28, -lstm128 | lstm-rows: two LSTM layers of 128 over 28 steps of 28 numbers, or 128 of 64; dense 10 | Adam | 64 |
+| train-gpt-tiny | gpt-tiny: 4 layers, 4 heads, 128; context 64, vocabulary 65 | Adam | 12 |
+| train-gpt-mini | gpt-mini: 6 layers, 6 heads, 384; context 256, vocabulary 65 | Adam | 16 |
+| train-enc-dec | enc-dec: Transformer of 3+3 layers, 4 heads, 256, 1024 between; 32 steps, vocabulary 1000 | Adam | 64 |
+| generate-gpt-mini | gpt-mini, a token at a time with cached keys and values, greedy, up to the context and again | – | 1 |
 | infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
 """

@@ -1,6 +1,6 @@
 """PyTorch's side of the benchmark: one worker process, the twin of worker.c (same weights, data, protocol).
 
-    PYTHON bench/peer_torch.py train|infer|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
+    PYTHON bench/peer_torch.py train|infer|generate|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
 
 --batch N --batches N         samples in a batch, batches in the folder's files
 --optimizer adam|sgd --lr X --momentum X
@@ -117,6 +117,27 @@ def make_inference(options):
     return step
 
 
+def make_generation(options):
+    """A function that reads the likeliest token after the last one, from its cached keys and values, and returns the
+    scores of what follows it."""
+    model = load_model(options).eval()
+    cache, context, count, token = model.cache(), options.sample[0], 0, torch.zeros(1, 1, dtype=torch.long)
+    forward = torch.compile(model.step, mode=options.compile) if options.compile else model.step
+    places = torch.arange(context)
+
+    def step():
+        nonlocal count, token
+        at = count % context
+        if at == 0:
+            token = torch.zeros(1, 1, dtype=torch.long)
+        count += 1
+        scores = forward(token, places[at:at + 1], cache, places <= at) if options.compile else forward(token, at, cache)
+        token = scores[:, -1].argmax(-1, keepdim=True)
+        return scores
+
+    return step
+
+
 def run_block(step, seconds):
     start = time.perf_counter()
     while time.perf_counter() < start + seconds / 10:
@@ -139,8 +160,8 @@ def work(options):
     def say(**line):
         print(json.dumps(line), flush=True)
 
-    infer = options.mode == "infer"
-    step = make_inference(options) if infer else make_step(options)
+    infer = options.mode in ("infer", "generate")
+    step = {"infer": make_inference, "generate": make_generation}.get(options.mode, make_step)(options)
     if infer:
         values = [float(v) for v in step().flatten()[:SHOWN_OUTPUTS]]
     else:
@@ -157,7 +178,7 @@ def work(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("train", "infer", "first"))
+    parser.add_argument("mode", choices=("train", "infer", "generate", "first"))
     parser.add_argument("model", choices=NETWORKS)
     parser.add_argument("--folder", required=True)
     parser.add_argument("--sample", type=lambda text: tuple(map(int, text.split(","))), required=True)
@@ -178,7 +199,7 @@ def main():
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.backends.mkldnn.enabled = not options.no_mkldnn
-    if options.mode == "infer":
+    if options.mode in ("infer", "generate"):
         # A compiler wants the newer way to do without gradients, the JIT of older versions the older one.
         with torch.no_grad() if options.jit else torch.inference_mode(), autocast(options):
             work(options)

@@ -133,6 +133,13 @@ class Peers:
             variants += [("new", "compiled, max-autotune", fused + TUNED)]
         return self.of(variants)
 
+    def generation(self, pictures, small, quick):
+        default = ["--compile", "default"]
+        if quick:
+            return self.of([("new1", "eager", [])])
+        return self.of([("new", "eager", []), ("new1", "eager", []), ("new", "compiled", default),
+                        ("new1", "compiled", default)])
+
     def inference(self, pictures, small, quick):
         last, default = ["--channels-last"], ["--compile", "default"]
         one = "1" if small else ""

@@ -7,6 +7,8 @@
  *               input "target" each sample in x.bin is the source and then the target; labels are a token each
  *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
  *     infer     the same with single samples through the model, frozen
+ *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there again
+ *               when its context is full
  *     first     one training step, to see how long it takes from the start of the process
  *
  *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn
@@ -25,6 +27,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "glia/generate.h"
 #include "models/models.h"
 
 enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };
@@ -97,7 +100,7 @@ static settings read_settings(int argc, char **argv) {
     s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
     if (s.recipe) s.sample = s.recipe->sample;
     if (!s.recipe || (s.sample.rank != 3 && !s.recipe->vocabulary))
-        fail("usage: bench_worker prepare|train|infer|first MODEL folder=FOLDER [NAME=VALUE...]");
+        fail("usage: bench_worker prepare|train|infer|generate|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
     if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= takes three sizes: 3x32x32");
     if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
@@ -243,6 +246,9 @@ typedef struct runner {
     int64_t batch, batches, sample; /* samples in a batch, batches, numbers in a sample */
     int64_t classes;                /* labels of a sample */
     int64_t runs;                   /* done so far */
+    glia_generator *generator;      /* NULL, or in the place of all the above but `runs` */
+    int32_t token;                  /* that it reads next */
+    int64_t parameters;
 } runner;
 
 static runner make_runner(const settings *s, glia_model *model, bool train) {
@@ -285,8 +291,34 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
     return r;
 }
 
+static runner make_writer(const settings *s, glia_model *model) {
+    glia_error error = { 0 };
+    runner r = { .backend = glia_backend_open("cpu", s->threads, &error) };
+    check(error.status, &error);
+    check(glia_model_init(model, SEED, &error), &error);
+    r.generator = glia_generator_create(model, (glia_generator_opts){ .backend = r.backend }, &error);
+    check(error.status, &error);
+    r.parameters = glia_model_parameter_count(model, false);
+    return r;
+}
+
+static const float *write_token(runner *r) {
+    if (r->runs++ % glia_generator_context(r->generator) == 0) {
+        glia_generator_reset(r->generator);
+        r->token = 0;
+    }
+    glia_error error;
+    const float *scores;
+    check(glia_generator_read(r->generator, &r->token, 1, &scores, &error), &error);
+    int64_t best = 0;
+    for (int64_t v = 1; v < glia_generator_vocabulary(r->generator); v++) best = scores[v] > scores[best] ? v : best;
+    r->token = (int32_t)best;
+    return scores;
+}
+
 /* Runs the next batch; returns the output: the loss, or the logits. */
 static const float *run(runner *r) {
+    if (r->generator) return write_token(r);
     int64_t b = r->runs++ % r->batches;
     const float *x = r->x + b * r->batch * r->sample;
     const int64_t half = r->sample / 2, labels = r->batch * r->classes;
@@ -311,7 +343,8 @@ static void print_values(runner *r, int steps) {
 }
 
 static void print_ready(runner *r, int values) {
-    glia_program_info info = glia_program_inspect(r->program);
+    glia_program_info info = { .flops = 2 * (double)r->parameters, .bytes = sizeof(float) * (double)r->parameters };
+    if (r->program) info = glia_program_inspect(r->program);
     printf("{\"description\": \"Glia %s, %s\", \"flops\": %.0f, \"bytes\": %.0f, \"launches\": %d, \"planned\": %zu, ",
            glia_version(), glia_backend_describe(r->backend), info.flops, info.bytes, info.launches,
            info.activation_bytes + info.parameter_bytes);
@@ -359,9 +392,9 @@ int main(int argc, char **argv) {
         (s.recipe->vocabulary ? prepare_tokens : prepare)(&s, model);
         return 0;
     }
-    bool infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
-    runner r = make_runner(&s, model, !infer);
-    print_ready(&r, infer ? SHOWN_OUTPUTS : first ? 1 : FIRST_STEPS);
+    bool write = strcmp(mode, "generate") == 0, infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
+    runner r = write ? make_writer(&s, model) : make_runner(&s, model, !infer);
+    print_ready(&r, infer || write ? SHOWN_OUTPUTS : first ? 1 : FIRST_STEPS);
     char line[64];
     double seconds;
     while (!first && fgets(line, sizeof line, stdin) && sscanf(line, "run %lf", &seconds) == 1) run_block(&r, seconds);

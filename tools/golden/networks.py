@@ -116,8 +116,23 @@ class GptBlock(nn.Module):
     def forward(self, x):
         q, k, v = (z.unflatten(-1, (self.heads, -1)).transpose(1, 2) for z in self.qkv(self.ln_1(x)).chunk(3, dim=-1))
         y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.after(x, y)
+
+    def after(self, x, y):
         x = x + self.out(y.transpose(1, 2).flatten(2))
         return x + self.down(nn.functional.gelu(self.up(self.ln_2(x))))
+
+    def step(self, x, position, keys, values, mask):
+        """x (1, 1, units) at `position`. Without a mask as many keys are looked at as there are; with one (compilers want
+        shapes that stay) all that there can be."""
+        q, k, v = (z.unflatten(-1, (self.heads, -1)).transpose(1, 2) for z in self.qkv(self.ln_1(x)).chunk(3, dim=-1))
+        if mask is None:
+            keys[:, :, position], values[:, :, position] = k[:, :, 0], v[:, :, 0]
+            keys, values = keys[:, :, :position + 1], values[:, :, :position + 1]
+        else:
+            keys.index_copy_(2, position, k)
+            values.index_copy_(2, position, v)
+        return self.after(x, nn.functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask))
 
 
 class Gpt(nn.Module):
@@ -139,6 +154,17 @@ class Gpt(nn.Module):
         x = self.wte(ids) + self.wpe.weight[:ids.shape[1]]
         for block in self.blocks:
             x = block(x)
+        return nn.functional.linear(self.norm(x), self.wte.weight)
+
+    def cache(self):
+        units, context, heads = self.wte.embedding_dim, self.wpe.num_embeddings, self.blocks[0].heads
+        return [[torch.zeros(1, heads, context, units // heads) for _ in range(2)] for _ in self.blocks]
+
+    def step(self, token, position, cache, mask=None):
+        """The scores of what follows `token` (1, 1), of which `position` others have come before."""
+        x = self.wte(token) + self.wpe.weight[position]
+        for block, (keys, values) in zip(self.blocks, cache):
+            x = block.step(x, position, keys, values, mask)
         return nn.functional.linear(self.norm(x), self.wte.weight)
 
 

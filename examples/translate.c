@@ -2,10 +2,11 @@
  *
  *     translate [--data FOLDER] [--epochs N] [--beams N] [--resume]
  *
- * FOLDER has Multi30k's train.de.gz, train.en.gz, test_2016_flickr.de.gz, test_2016_flickr.en.gz ($GLIA_DATA/multi30k). One
- * tokenizer of 6,000 byte pairs is trained for both languages; three layers encode and three decode, 256 numbers a token.
- * Sentences of like lengths share a batch. After each epoch the net is saved (translate.safetensors, translate.json); in
- * the end the test sentences are translated, greedily and by beam search, and compared with the references by BLEU.
+ * FOLDER has Multi30k's train.de.gz, train.en.gz, test_2016_flickr.de.gz, test_2016_flickr.en.gz
+ * ($GLIA_DATA/multi30k). One tokenizer of 6,000 byte pairs is trained for both languages; three layers encode and
+ * three decode, 256 numbers a token. Sentences of like lengths share a batch. After each epoch the net is saved
+ * (translate.safetensors, translate.json); in the end the test sentences are translated, greedily and by beam
+ * search, and compared with the references by BLEU.
  *
  * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here. Exit status 1 if BLEU is
  * below 90.

@@ -1,5 +1,6 @@
-/* test_tokenizer_files.c - tokenizers of others: the same ids as Hugging Face's `tokenizers` has (tests/golden/tokenizers, made
- * by tools/golden/tokenization.py), GPT-2's and BERT's files, files that are damaged, patterns.
+/* test_tokenizer_files.c - tokenizers of others: the same ids as Hugging Face's `tokenizers` has
+ * (tests/golden/tokenizers, made by tools/golden/tokenization.py), GPT-2's and BERT's files, files that are damaged,
+ * patterns.
  */
 #include "glia/text.h"
 #include "hostile.h"

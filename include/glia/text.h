@@ -57,8 +57,8 @@ GLIA_API glia_tokenizer *glia_tokenizer_train_files(glia_tokenizer_kind kind, gl
                                                     const char *const *paths, int n, glia_error *error);
 
 /* A tokenizer.json; a vocab.json of GPT-2's kind with its merges.txt beside it; a vocab.txt of BERT's, which is taken
- * for uncased unless "cased" and not "uncased" is in its path or a token has a capital letter; or a folder with one of these.
- * GLIA_E_UNSUPPORTED names the component that Glia does not have. */
+ * for uncased unless "cased" and not "uncased" is in its path or a token has a capital letter; or a folder with one
+ * of these. GLIA_E_UNSUPPORTED names the component that Glia does not have. */
 GLIA_API glia_tokenizer *glia_tokenizer_load(const char *path, glia_error *error);
 /* A tokenizer.json in memory. */
 GLIA_API glia_tokenizer *glia_tokenizer_parse(const char *bytes, size_t length, glia_error *error);
@@ -114,8 +114,8 @@ GLIA_API const char *glia_detokenizer_next(glia_detokenizer *decoder, int32_t id
 GLIA_API const char *glia_detokenizer_finish(glia_detokenizer *decoder, size_t *length);
 
 /* ==== 3. batches ============================================================================ */
-/* For loops written by hand. What is in a batch depends on the seed and the epoch alone. Where everything has one length,
- * `texts:...?tokenizer=T.json`, `tokens:` and `chars:` (docs/data.md) are data sets for glia_fit() instead. */
+/* For loops written by hand. What is in a batch depends on the seed and the epoch alone. Where everything has one
+ * length, `texts:...?tokenizer=T.json`, `tokens:` and `chars:` (docs/data.md) are data sets for glia_fit() instead. */
 
 /* Pairs of sentences, as translation has them. Pairs of like lengths come together: a batch is (batch, length) with a
  * length that is a multiple, so that a handful of programs serves all batches. */
@@ -154,8 +154,8 @@ GLIA_API glia_status glia_pairs_start(glia_pairs *pairs, int64_t epoch, glia_err
 /* False: the epoch is over; valid until the next call. */
 GLIA_API bool glia_pairs_next(glia_pairs *pairs, glia_pair_batch *batch);
 
-/* Rows for BERT's pre-training (Devlin et al. 2019, appendix A.2): [CLS] A [SEP] B [SEP] out of documents whose lines are
- * sentences; B follows A in half of the rows, else it comes from another document. Words are masked by
+/* Rows for BERT's pre-training (Devlin et al. 2019, appendix A.2): [CLS] A [SEP] B [SEP] out of documents whose
+ * lines are sentences; B follows A in half of the rows, else it comes from another document. Words are masked by
  * glia_mask_words() of attention.h, with `indices` and glia_tokenizer_continues(). */
 typedef struct glia_sentences_opts {
     int64_t batch, length; /* 0: 32, 128 */

@@ -1,9 +1,9 @@
 /* tokens.c - windows of one long text as token ids, for language models.
  *
- * A sample is `length` ids, its targets the same one place on. Windows begin every `step` ids: with a step of the length
- * each id is a target once an epoch; with a step of 1 every place is a sample, and a shuffled epoch draws windows at random
- * places without ever repeating one, so a training of so many steps sees what random offsets would give it. The last tenth
- * of the text is the test split.
+ * A sample is `length` ids, its targets the same one place on. Windows begin every `step` ids: with a step of the
+ * length each id is a target once an epoch; with a step of 1 every place is a sample, and a shuffled epoch draws
+ * windows at random places without ever repeating one, so a training of so many steps sees what random offsets would
+ * give it. The last tenth of the text is the test split.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
-/* bpe.c - byte-pair encoding (Sennrich, Haddow and Birch 2016): the pair of neighbours that was merged first in training is
- * merged first, until none is left that was.
+/* bpe.c - byte-pair encoding (Sennrich, Haddow and Birch 2016): the pair of neighbours that was merged first in
+ * training is merged first, until none is left that was.
  *
- * Short pieces, which is most of them, are an array that is searched for its best pair every time; long ones have a heap
- * of pairs, so that a text without spaces takes n log n.
+ * Short pieces, which is most of them, are an array that is searched for its best pair every time; long ones have a
+ * heap of pairs, so that a text without spaces takes n log n.
  */
 #include <stdlib.h>
 #include <string.h>

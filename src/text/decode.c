@@ -252,8 +252,8 @@ char *glia_tokenizer_decode(const glia_tokenizer *t, const int32_t *ids, int64_t
 
 /* ---- piece by piece ----------------------------------------------------------------------- */
 
-/* The last tokens that were said stay, since what a token becomes may depend on the one before; the text of a new one is
- * what they say with it and did not say without it. */
+/* The last tokens that were said stay, since what a token becomes may depend on the one before; the text of a new
+ * one is what they say with it and did not say without it. */
 struct glia_detokenizer {
     const glia_tokenizer *tokenizer;
     bool skip;

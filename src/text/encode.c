@@ -1,7 +1,7 @@
 /* encode.c - a text into ids: added tokens taken out, the rest normalised, cut into pieces, and these into tokens.
  *
- * Tokens of short pieces are remembered for the next time the piece comes, as long as one workspace lives: a text, or what
- * a thread has of a batch.
+ * Tokens of short pieces are remembered for the next time the piece comes, as long as one workspace lives: a text,
+ * or what a thread has of a batch.
  */
 #include <stdlib.h>
 #include <string.h>

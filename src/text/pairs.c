@@ -1,7 +1,7 @@
 /* pairs.c - batches of pairs of sentences, those of like lengths together.
  *
- * A pair belongs to the bucket of its longer side, rounded up. An epoch goes through the pairs in a shuffled order and puts
- * each into its bucket; a bucket that is full is a batch. The batches are shuffled once more.
+ * A pair belongs to the bucket of its longer side, rounded up. An epoch goes through the pairs in a shuffled order
+ * and puts each into its bucket; a bucket that is full is a batch. The batches are shuffled once more.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * A backtracking matcher over characters, in the order of preferences of Perl and Oniguruma: the first alternative that
  * leads to a match wins. A pattern becomes a small program (Cox 2009, "Regular Expression Matching: the Virtual Machine
  * Approach"); the places to come back to lie on an explicit stack, and a run of one class, which is most of what
- * pre-tokenizers have, is one place there with a range. Known: alternatives, groups (also (?:...), (?i:...)), classes with
- * \p{..}, \s, \d, \w, ranges and negation, ., ^, $, \A, \z, \b, the quantifiers ? * + {m,n}, lazy and possessive, look
- * ahead (?=...) (?!...), and behind by one class (?<=...) (?<!...). Captures are not kept.
+ * pre-tokenizers have, is one place there with a range. Known: alternatives, groups (also (?:...), (?i:...)),
+ * classes with \p{..}, \s, \d, \w, ranges and negation, ., ^, $, \A, \z, \b, the quantifiers ? * + {m,n}, lazy and
+ * possessive, look ahead (?=...) (?!...), and behind by one class (?<=...) (?<!...). Captures are not kept.
  */
 #include <stdlib.h>
 #include <string.h>

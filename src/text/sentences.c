@@ -1,8 +1,8 @@
 /* sentences.c - rows of two segments for BERT's pre-training (Devlin et al. 2019, appendix A.2).
  *
- * Every sentence of every document begins a row in each epoch, in a shuffled order. Segment A grows by whole sentences up to a
- * length that is drawn; B is what follows, or as much of another document. What is too long is cut at the end of the longer
- * segment.
+ * Every sentence of every document begins a row in each epoch, in a shuffled order. Segment A grows by whole
+ * sentences up to a length that is drawn; B is what follows, or as much of another document. What is too long is cut
+ * at the end of the longer segment.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -11,8 +11,8 @@
  * A tokenizer exists as the text of its tokenizer.json first: training and the readers of older files write that text,
  * and one parser makes everything else of it. Saving is writing the text again.
  *
- * Text on its way is an array of glyphs, each with the bytes of the original that it came from. So every step may change,
- * add and remove characters, and offsets stay right.
+ * Text on its way is an array of glyphs, each with the bytes of the original that it came from. So every step may
+ * change, add and remove characters, and offsets stay right.
  */
 #ifndef GLIA_TEXT_INSIDE_H
 #define GLIA_TEXT_INSIDE_H
@@ -277,8 +277,8 @@ glia_status glia_bpe_read(glia_token_model *model, const glia_json *json, glia_s
 void glia_bpe_cut(const glia_token_model *model, const glia_glyph *text, int64_t n, glia_workspace *w);
 glia_status glia_unigram_read(glia_token_model *model, const glia_json *json, glia_step_reader *reader);
 void glia_unigram_cut(const glia_token_model *model, const glia_glyph *text, int64_t n, glia_workspace *w);
-/* The likeliest pieces of bytes[0, starts[n]), characters at starts[0 .. n]: ends[k] is where the piece that ends the best
- * way to character k begins, ids[k] which it is (-1: unknown). `best` is room for the scores. */
+/* The likeliest pieces of bytes[0, starts[n]), characters at starts[0 .. n]: ends[k] is where the piece that ends
+ * the best way to character k begins, ids[k] which it is (-1: unknown). `best` is room for the scores. */
 void glia_unigram_best(const glia_token_model *model, const char *bytes, const uint32_t *starts, int64_t n,
                        double *best, int32_t *begins, int32_t *ids);
 

@@ -1,8 +1,8 @@
-/* train.c - tokenizers from texts: pieces are counted, each kind makes its model of the counts, and the whole is written as
- * a tokenizer.json, which is read again.
+/* train.c - tokenizers from texts: pieces are counted, each kind makes its model of the counts, and the whole is
+ * written as a tokenizer.json, which is read again.
  *
- * Threads count shares of the texts whose borders depend on the number of texts alone. The counts are sorted by their bytes,
- * so the order of the texts does not matter either.
+ * Threads count shares of the texts whose borders depend on the number of texts alone. The counts are sorted by
+ * their bytes, so the order of the texts does not matter either.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* train_bpe.c - training byte-pair encoding: the most frequent pair of neighbours becomes a token, again and again.
  *
  * Words are counted once. Each pair knows how often it occurs and in which words, so a merge touches only these; a heap
- * finds the most frequent pair, its entries are brought up to date when they come to the top. Of equally frequent pairs that
- * with the smaller ids comes first, as the `tokenizers` package has it. WordPiece's vocabulary is made in the same way, with
- * ## before what continues a word.
+ * finds the most frequent pair, its entries are brought up to date when they come to the top. Of equally frequent
+ * pairs that with the smaller ids comes first, as the `tokenizers` package has it. WordPiece's vocabulary is made in
+ * the same way, with ## before what continues a word.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* train_unigram.c - training a unigram model (Kudo 2018, section 3.2), as SentencePiece does it.
  *
  * It begins with the pieces that occur most, counted by length, among all parts of words. Expectation maximisation then
- * gives each its probability: the E-step runs forward and backward over all ways to cut each word, the M-step is Bayesian
- * (digamma), and pieces that are hardly expected go. Between rounds those go whose loss costs the likelihood least, a
- * quarter at a time, until a tenth more than wanted is left. Single characters stay.
+ * gives each its probability: the E-step runs forward and backward over all ways to cut each word, the M-step is
+ * Bayesian (digamma), and pieces that are hardly expected go. Between rounds those go whose loss costs the
+ * likelihood least, a quarter at a time, until a tenth more than wanted is left. Single characters stay.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -246,8 +246,8 @@ static void cut_words(const trainer *t, pruner *p) {
     }
 }
 
-/* The loss of likelihood without a piece, whose text the others would have to cut; infinite: it stays, negative infinity:
- * nobody uses it. */
+/* The loss of likelihood without a piece, whose text the others would have to cut; infinite: it stays, negative
+ * infinity: nobody uses it. */
 static double loss_without(const trainer *t, const pruner *p, int32_t id, double sum, glia_token_model *others) {
     const glia_string w = t->pieces[id].word;
     uint32_t starts[PIECE_MOST + 1];

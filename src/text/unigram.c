@@ -1,5 +1,5 @@
-/* unigram.c - the unigram model (Kudo 2018): of all ways to cut a piece into tokens, the one with the largest sum of their
- * logarithms of probabilities, by Viterbi's algorithm.
+/* unigram.c - the unigram model (Kudo 2018): of all ways to cut a piece into tokens, the one with the largest sum of
+ * their logarithms of probabilities, by Viterbi's algorithm.
  *
  * A character that no token covers counts as unknown, with ten less than the least score; unknown neighbours become one
  * token.

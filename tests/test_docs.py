@@ -33,7 +33,7 @@ def run(*arguments, folder=None):
 class Docs(unittest.TestCase):
     def test_api(self):
         snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
-        snippets += blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
+        snippets += blocks("docs/text.md", "c") + blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):
@@ -48,7 +48,7 @@ class Docs(unittest.TestCase):
                         self.assertIn(promised, told)
 
     def test_data(self):
-        lines = "".join(blocks("docs/data.md", "sh") + blocks("docs/word2vec.md", "sh")).splitlines()
+        lines = "".join(blocks("docs/data.md", "sh") + blocks("docs/word2vec.md", "sh") + blocks("docs/text.md", "sh")).splitlines()
         self.assertGreater(len(lines), 16)
         path = {**os.environ, "PATH": "%s:%s" % (BUILD, os.environ["PATH"])}
         with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +56,7 @@ class Docs(unittest.TestCase):
                 with self.subTest(line):
                     done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, env=path)
                     self.assertEqual(done.returncode, 0, done.stderr)
-                    if line.startswith(("glia data", "glia word2vec")):
+                    if line.startswith(("glia data", "glia word2vec", "glia tokenize")):
                         self.assertIn(line.split("  # ")[1], done.stdout)
 
     def test_add_an_op(self):

@@ -79,9 +79,9 @@ static void test_golden(void **state) {
         char file[64];
         snprintf(file, sizeof file, "%s.json", names[i]);
         glia_tokenizer *t = load(file);
-        /* Where is a space that was put in front, or a letter that two characters became? There the places differ. */
-        const bool vague = !strcmp(names[i], "roberta") || !strcmp(names[i], "llama") || !strcmp(names[i], "gpt4");
-        check_lines(t, names[i], !vague);
+        /* Where is a letter that two characters became, or a space that was put in front? There the places differ. */
+        const bool exact = !strcmp(names[i], "gpt2") || !strncmp(names[i], "bert", 4);
+        check_lines(t, names[i], exact);
         check_pair(t, names[i]);
         glia_tokenizer_free(t);
     }

@@ -270,6 +270,37 @@ static void odd_bodies_differentiate(void **state) {
     glia_graph_free(g);
 }
 
+/* Pictures that a convolution carries on; its kernel's gradient is one convolution over all steps. */
+static glia_tensor picture_cell(glia_tensor x, glia_tensor h) {
+    glia_tensor both[] = { x, h };
+    return glia_conv2d(glia_concat(both, 2, 1), "conv",
+                       (glia_conv_opts){ .filters = 2, .kernel = 3, .padding = GLIA_SAME, .activation = GLIA_TANH });
+}
+
+static void pictures_are_carried_on(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, T, 1, 5, 4)), y[2][4];
+    glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ .reverse = true });
+    glia_tensor part = glia_loop_input(loop, x), h = glia_loop_state_zeros(loop, GLIA_SHAPE(2, 5, 4));
+    glia_loop_next(loop, h, picture_cell(part, h));
+    glia_loop_end(loop, NULL, 0, NULL);
+    y[0][0] = glia_loop_last(loop, h);
+    h = NULL;
+    for (int t = T - 1; t >= 0; t--) {
+        glia_tensor now = step_of(x, t), none[] = { now, now };
+        h = picture_cell(now, h ? h : glia_like(glia_concat(none, 2, 1), 0));
+    }
+    y[1][0] = h;
+    glia_tensor xs[] = { x, leaf(g, "conv/kernel"), leaf(g, "conv/bias") }, outputs[8];
+    for (int k = 0; k < 2; k++) {
+        glia_grad(glia_sum(glia_square(y[k][0]), GLIA_SCALAR, false), xs, 3, y[k] + 1);
+        memcpy(outputs + 4 * k, y[k], sizeof y[k]);
+    }
+    check_pairs(g, outputs, 4, "pictures");
+    glia_graph_free(g);
+}
+
 /* ---- loops in loops -------------------------------------------------------------------------- */
 
 /* For each row of x (N, T, F), over its F numbers: c <- tanh(w c + number), and the outer state adds what comes of it. */
@@ -540,6 +571,7 @@ int main(void) {
         cmocka_unit_test(loops_are_what_they_would_be_written_out),
         cmocka_unit_test(weights_gradients_are_computed_after_the_loop),
         cmocka_unit_test(odd_bodies_differentiate),
+        cmocka_unit_test(pictures_are_carried_on),
         cmocka_unit_test(loops_nest),
         cmocka_unit_test(each_step_draws_anew),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),

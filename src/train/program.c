@@ -185,6 +185,9 @@ static void print_group(const glia_program *p, int index, glia_text *text) {
     for (int i = 0; i < g->n_outputs; i++) print_place(p, g->outputs[i], text);
     const glia_node *last = g->nodes[g->n_nodes - 1];
     if (last->label) glia_text_printf(text, "  \"%s\"", last->label);
+    if (g->inner)
+        glia_text_printf(text, "  (%d launches in each step, %d before)",
+                         g->inner->schedule.n_groups - g->inner->schedule.n_once, g->inner->schedule.n_once);
     glia_text_printf(text, "\n");
 }
 

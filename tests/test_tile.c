@@ -127,6 +127,45 @@ static void functions_keep_their_bounds(void **state) {
     }
 }
 
+/* ---- what is right absolutely --------------------------------------------------------------------------- */
+
+static double normal(double x) { return erfc(-x * M_SQRT1_2) / 2; }
+static double density(double x) { return exp(-x * x / 2) * M_2_SQRTPI * M_SQRT1_2 / 2; }
+static double gate(double x) { return sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x)); }
+static double gelu(double x) { return x * normal(x); }
+static double gelu_slope(double x) { return normal(x) + x * density(x); }
+static double gelu_tanh(double x) { return x * gate(x); }
+static double gelu_tanh_slope(double x) {
+    return gate(x) + x * gate(x) * gate(-x) * 1.5957691216057308 * (1 + 3 * 0.044715 * x * x);
+}
+
+/* To 3e-7 of the larger of 1 and |x|. */
+static void gelu_and_its_slope_are_right(void **state) {
+    (void)state;
+    static const bound functions[] = { { "gelu", gelu, NULL, 0 },
+                                       { "gelu_slope", gelu_slope, NULL, 0 },
+                                       { "gelu_tanh", gelu_tanh, NULL, 0 },
+                                       { "gelu_tanh_slope", gelu_tanh_slope, NULL, 0 } };
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    const int n = tables_of_machine(tables);
+    for (int t = 0; t < n; t++) {
+        for (int k = 0; k < GLIA_COUNT(functions); k++) {
+            const glia_tile *tile = tables[t]->tile_named(functions[k].op);
+            for (int i = -24000; i <= 24000; i += 16) {
+                float x[16], y[16];
+                for (int v = 0; v < 16; v++) x[v] = (float)(i + v) / 1200;
+                tile->form[0](&(glia_tile_args){ .rows = 1, .n = 16, .d = y, .in = { x } });
+                for (int v = 0; v < 16; v++) {
+                    const double at = (double)x[v], want = functions[k].one(at);
+                    if (fabs((double)y[v] - want) <= 3e-7 * fmax(1, fabs(at))) continue;
+                    fail_msg("%s on %s of %g is %.9g, not %.9g", functions[k].op, glia_isa_name(tables[t]->isa), at,
+                             (double)y[v], want);
+                }
+            }
+        }
+    }
+}
+
 /* ---- forms, shapes, places --------------------------------------------------------------------------- */
 
 /* What the compounds compute, on numbers so small that every way to round them is exact. */
@@ -389,6 +428,7 @@ static void random_bits_are_philox(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_bounds),
+        cmocka_unit_test(gelu_and_its_slope_are_right),
         cmocka_unit_test(every_form_and_shape),
         cmocka_unit_test(bytes_and_numbers),
         cmocka_unit_test(rows_to_floats),

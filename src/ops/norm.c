@@ -21,7 +21,7 @@
 
 /* ---- layer normalisation -------------------------------------------------------------------- */
 
-typedef struct layer_norm_attrs { double epsilon; } layer_norm_attrs;
+typedef glia_layer_norm_attrs layer_norm_attrs;
 static const glia_field layer_norm_fields[] = { GLIA_FIELD(FLOAT, layer_norm_attrs, epsilon), GLIA_FIELDS_END };
 
 /* Input `i` is a vector of `size` elements of x's dtype. */
@@ -73,10 +73,38 @@ static glia_tensor layer_norm_expand(const glia_node *n, const glia_tensor *in, 
 }
 
 static void layer_norm_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
-    glia_tensor r, xhat = layer_normalized(y, y->in[0], &r);
-    dx[0] = normalized_grad(xhat, r, glia_mul(dy, y->in[1]), GLIA_SHAPE(y->shape.rank - 1));
-    dx[1] = glia_sum_to(glia_mul(dy, xhat), y->in[1]->shape);
+    glia_tensor for_x[] = { y->in[0], y->in[1], dy };
+    dx[0] = glia_node_create(y->graph, &glia_op_layer_norm_dx, for_x, 3, y->attrs);
+    dx[1] = glia_node2(&glia_op_layer_norm_dscale, y->in[0], dy, y->attrs);
     dx[2] = glia_sum_to(dy, y->in[2]->shape);
+}
+
+/* x, its gradient's scale and dy. */
+static bool layer_norm_grad_infer(glia_node *n, bool of_scale) {
+    const int last = n->in[0]->shape.rank - 1;
+    const glia_node *x = n->in[0], *dy = n->in[n->n_in - 1];
+    if (!is_float(n)) return false;
+    if (last < 0 || n->shape.dim[last] < 1) return glia_node_fail(n, "x needs a last axis of fixed size");
+    if (dy->dtype != n->dtype || !glia_shape_equal(dy->shape, x->shape)) return glia_node_fail(n, "dy must be as x");
+    if (!of_scale && !is_vector(n, 1, "scale", n->shape.dim[last])) return false;
+    if (of_scale) n->shape = GLIA_SHAPE(x->shape.dim[last]);
+    return epsilon_fits(n, ((const layer_norm_attrs *)n->attrs)->epsilon);
+}
+
+static bool layer_norm_dx_infer(glia_node *n) { return layer_norm_grad_infer(n, false); }
+static bool layer_norm_dscale_infer(glia_node *n) { return layer_norm_grad_infer(n, true); }
+
+static glia_tensor layer_norm_dx_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
+    (void)mode;
+    glia_tensor r, xhat = layer_normalized(n, in[0], &r);
+    return normalized_grad(xhat, r, glia_mul(in[2], in[1]), GLIA_SHAPE(n->shape.rank - 1));
+}
+
+static glia_tensor layer_norm_dscale_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
+    (void)mode;
+    const int last = n->in[0]->shape.rank - 1;
+    glia_tensor r, xhat = normalized(in[0], GLIA_SHAPE(last), ((const layer_norm_attrs *)n->attrs)->epsilon, &r);
+    return glia_sum_to(glia_mul(in[1], xhat), n->shape);
 }
 
 const glia_op glia_op_layer_norm = { .name = "layer_norm",
@@ -89,6 +117,24 @@ const glia_op glia_op_layer_norm = { .name = "layer_norm",
                                      .vjp = layer_norm_vjp,
                                      .expand = layer_norm_expand };
 
+const glia_op glia_op_layer_norm_dx = { .name = "layer_norm_dx",
+                                        .summary = "layer_norm's gradient in x, from x, scale and dy",
+                                        .arity = 3,
+                                        .flags = GLIA_OP_COMPOSITE,
+                                        .attr_size = sizeof(layer_norm_attrs),
+                                        .fields = layer_norm_fields,
+                                        .infer = layer_norm_dx_infer,
+                                        .expand = layer_norm_dx_expand };
+
+const glia_op glia_op_layer_norm_dscale = { .name = "layer_norm_dscale",
+                                            .summary = "layer_norm's gradient in scale, from x and dy",
+                                            .arity = 2,
+                                            .flags = GLIA_OP_COMPOSITE,
+                                            .attr_size = sizeof(layer_norm_attrs),
+                                            .fields = layer_norm_fields,
+                                            .infer = layer_norm_dscale_infer,
+                                            .expand = layer_norm_dscale_expand };
+
 #define VALUES(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
 const glia_sample glia_samples_layer_norm[] = {
     { .name = "rows",
@@ -98,6 +144,29 @@ const glia_sample glia_samples_layer_norm[] = {
     { .name = "sequence",
       .n = 3,
       .in = { VALUES(2, 3, 5), VALUES(5), VALUES(5) },
+      .attrs = &(const layer_norm_attrs){ 0.1 } },
+    { .name = "wide",
+      .n = 3,
+      .in = { VALUES(2, 3, 37), VALUES(37), VALUES(37) },
+      .attrs = &(const layer_norm_attrs){ 1e-5 } },
+    { 0 },
+};
+const glia_sample glia_samples_layer_norm_dx[] = {
+    { .name = "rows",
+      .n = 3,
+      .in = { VALUES(4, 6), VALUES(6), VALUES(4, 6) },
+      .attrs = &(const layer_norm_attrs){ 1e-5 } },
+    { .name = "wide",
+      .n = 3,
+      .in = { VALUES(2, 3, 37), VALUES(37), VALUES(2, 3, 37) },
+      .attrs = &(const layer_norm_attrs){ 0.1 } },
+    { 0 },
+};
+const glia_sample glia_samples_layer_norm_dscale[] = {
+    { .name = "rows", .n = 2, .in = { VALUES(4, 6), VALUES(4, 6) }, .attrs = &(const layer_norm_attrs){ 1e-5 } },
+    { .name = "wide",
+      .n = 2,
+      .in = { VALUES(2, 19, 37), VALUES(2, 19, 37) },
       .attrs = &(const layer_norm_attrs){ 0.1 } },
     { 0 },
 };

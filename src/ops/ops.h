@@ -35,6 +35,7 @@ typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axi
 typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; } glia_matmul_attrs;
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs; /* input: the state "rng", i64 (2): seed, step */
 
+typedef struct glia_layer_norm_attrs { double epsilon; } glia_layer_norm_attrs; /* also its gradients' */
 typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
 typedef struct glia_dropout_attrs { double rate; int64_t stream, axes; bool gradient; } glia_dropout_attrs;
 

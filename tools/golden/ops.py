@@ -289,6 +289,9 @@ define(
     softmax=lambda x, axis: F.softmax(x, axis),
     log_softmax=lambda x, axis: F.log_softmax(x, axis),
     layer_norm=lambda x, scale, shift, epsilon: F.layer_norm(x, x.shape[-1:], scale, shift, epsilon),
+    layer_norm_dx=lambda x, scale, dy, epsilon: slope(
+        lambda t: F.layer_norm(t, t.shape[-1:], scale, None, epsilon) * dy, x),
+    layer_norm_dscale=lambda x, dy, epsilon: (F.layer_norm(x, x.shape[-1:], eps=epsilon) * dy).flatten(0, -2).sum(0),
 )
 
 

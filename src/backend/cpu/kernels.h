@@ -56,6 +56,13 @@ typedef struct glia_pool_shape {
     bool count_padding;
 } glia_pool_shape;
 
+/* Rows to be normalised: x (rows, length), scale (length). */
+typedef struct glia_norm_rows {
+    int64_t rows, length;
+    float epsilon;
+    const float *x, *scale;
+} glia_norm_rows;
+
 /* Rows (time steps) of heads: head h of row i of sample n begins at at + n sample + i row + h D. */
 typedef struct glia_attention_rows {
     float *at;
@@ -145,6 +152,13 @@ typedef struct glia_cpu_kernels {
 
     /* Each row of x (rows, length) by its softmax; length >= 16; y may be x. */
     void (*softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+
+    /* layer_norm of rows, length >= 16; y may be x. dx and dscale: its gradients; scratch of dscale: its bytes. */
+    void (*layer_norm_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *shift, float *y);
+    void (*layer_norm_dx_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dx);
+    size_t (*layer_norm_dscale_f32_scratch)(const glia_norm_rows *norm);
+    void (*layer_norm_dscale_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dscale,
+                                  void *scratch);
 
     /* y; and dq, dk, dv from dy and y. Neither stores scores: scratch is linear in T and S. */
     size_t (*attention_f32_scratch)(const glia_attention *attention, int workers);

@@ -168,7 +168,7 @@ typedef struct write_launch {
     const glia_cpu_kernels *kernels;
     glia_copy whole, stretch; /* stretch.to: for position 0 */
     bool in_place, wide;
-    int64_t last, stride;     /* the highest position; bytes from one to the next */
+    int64_t last, stride; /* the highest position; bytes from one to the next */
     const void *position;
 } write_launch;
 
@@ -333,6 +333,66 @@ static glia_launch *prepare_softmax(const glia_lowering *w) {
     return &l->base;
 }
 
+/* As softmax's rows: narrow ones are better off as loops. */
+static bool is_wide(const glia_node *n) {
+    const glia_shape x = n->in[0]->shape;
+    return n->dtype == GLIA_F32 && x.dim[x.rank - 1] >= 32;
+}
+
+typedef struct norm_launch {
+    glia_launch base;
+    const glia_cpu_kernels *kernels;
+    glia_norm_rows norm;
+    const float *other; /* shift or dy */
+    float *to;
+    void *scratch;
+} norm_launch;
+
+static void layer_norm_run(const glia_launch *launch, glia_pool *pool) {
+    const norm_launch *l = (const norm_launch *)launch;
+    l->kernels->layer_norm_f32(pool, &l->norm, l->other, l->to);
+}
+static void layer_norm_dx_run(const glia_launch *launch, glia_pool *pool) {
+    const norm_launch *l = (const norm_launch *)launch;
+    l->kernels->layer_norm_dx_f32(pool, &l->norm, l->other, l->to);
+}
+static void layer_norm_dscale_run(const glia_launch *launch, glia_pool *pool) {
+    const norm_launch *l = (const norm_launch *)launch;
+    l->kernels->layer_norm_dscale_f32(pool, &l->norm, l->other, l->to, l->scratch);
+}
+
+static glia_norm_rows norm_rows_of(const glia_node *n) {
+    const glia_shape x = n->in[0]->shape;
+    const int64_t length = x.dim[x.rank - 1];
+    return (glia_norm_rows){ .rows = glia_shape_count(x) / length,
+                             .length = length,
+                             .epsilon = (float)((const glia_layer_norm_attrs *)n->attrs)->epsilon };
+}
+
+static glia_launch *prepare_norm(const glia_lowering *w) {
+    const glia_node *n = w->node;
+    const bool of_scale = n->op == &glia_op_layer_norm_dscale;
+    norm_launch *l = glia_lowering_alloc(w, sizeof *l);
+    if (!l) return NULL;
+    *l = (norm_launch){ .kernels = w->kernels,
+                        .norm = norm_rows_of(n),
+                        .other = w->address[n->in[n->n_in - 1]->id],
+                        .to = w->address[n->id],
+                        .scratch = w->scratch };
+    l->norm.x = w->address[n->in[0]->id];
+    l->norm.scale = of_scale ? NULL : w->address[n->in[1]->id];
+    l->base = of_scale ? (glia_launch){ .run = layer_norm_dscale_run, .kernel = "layer_norm_dscale_f32" }
+              : n->op == &glia_op_layer_norm ? (glia_launch){ .run = layer_norm_run, .kernel = "layer_norm_f32" }
+                                             : (glia_launch){ .run = layer_norm_dx_run, .kernel = "layer_norm_dx_f32" };
+    return &l->base;
+}
+
+static size_t dscale_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
+    const glia_norm_rows norm = norm_rows_of(n);
+    (void)packed, (void)workers;
+    return kernels->layer_norm_dscale_f32_scratch(&norm);
+}
+
 const glia_cpu_row glia_cpu_moves[] = {
     { &glia_op_reshape, always, NULL, prepare_reshape, false },
     { &glia_op_permute, always, NULL, prepare_permute, false },
@@ -346,5 +406,8 @@ const glia_cpu_row glia_cpu_moves[] = {
     { &glia_op_argmax, from_f32, NULL, prepare_argmax, false },
     { &glia_op_random_uniform, is_f32, NULL, prepare_random, false },
     { &glia_op_softmax, is_long_row, NULL, prepare_softmax, true },
+    { &glia_op_layer_norm, is_wide, NULL, prepare_norm, true },
+    { &glia_op_layer_norm_dx, is_wide, NULL, prepare_norm, false },
+    { &glia_op_layer_norm_dscale, is_wide, dscale_scratch, prepare_norm, false },
     { NULL, NULL, NULL, NULL, false },
 };

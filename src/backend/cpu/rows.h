@@ -51,6 +51,11 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop *loops, int n);
 void GLIA_KERNEL(loop_block)(const glia_loop *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
 
 void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+void GLIA_KERNEL(layer_norm_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *shift, float *y);
+void GLIA_KERNEL(layer_norm_dx_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dx);
+size_t GLIA_KERNEL(layer_norm_dscale_f32_scratch)(const glia_norm_rows *norm);
+void GLIA_KERNEL(layer_norm_dscale_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dscale,
+                                        void *scratch);
 size_t GLIA_KERNEL(attention_f32_scratch)(const glia_attention *attention, int workers);
 void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention *attention, void *scratch);
 size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention *attention, int workers);

@@ -1,4 +1,4 @@
-/* rowwise.c - whole rows at a time: softmax along the last axis.
+/* rowwise.c - whole rows at a time: softmax along the last axis, layer normalisation.
  *
  * A row is read three times and leaves the cache once: its maximum, then e^(x - maximum) and their sum, then the division.
  * A NaN may be missed by the maximum; it comes back through the sum. The end of a row that is no whole vector is read with
@@ -72,4 +72,138 @@ void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, con
     int64_t pieces = GLIA_MIN(GLIA_MIN(rows, MOST_PIECES), rows * length / GRAIN);
     softmax_job j = { rows, length, GLIA_MAX(1, pieces), x, y };
     glia_parallel_for(j.pieces > 1 ? pool : NULL, j.pieces, softmax_piece, &j);
+}
+
+/* ---- layer normalisation ------------------------------------------------------------------------- */
+/* A row stays in the first-level cache while it is walked: for its mean, for its variance, and to be normalised. */
+
+typedef struct norm_job {
+    const glia_norm_rows *n;
+    const float *other; /* shift or dy */
+    float *to;
+    int64_t pieces;
+} norm_job;
+
+/* The first of `left` floats as a vector, zeros behind. */
+GLIA_INLINE vf load_up_to(const float *p, int64_t left) { return left >= VLEN ? vf_load(p) : vf_load_first(p, left); }
+GLIA_INLINE void store_up_to(float *p, vf v, int64_t left) {
+    if (left >= VLEN)
+        vf_store(p, v);
+    else
+        vf_store_first(p, v, left);
+}
+
+/* The mean of a row and 1 / sqrt(variance + epsilon). */
+GLIA_INLINE void row_statistics(const glia_norm_rows *n, const float *x, vf *mean, vf *r) {
+    vf sum = vf_set(0), other = sum, squares = sum, more = sum;
+    int64_t i = 0;
+    for (; i + 2 * VLEN <= n->length; i += 2 * VLEN) sum += vf_load(x + i), other += vf_load(x + i + VLEN);
+    for (; i < n->length; i += VLEN) sum += load_up_to(x + i, n->length - i);
+    *mean = vf_set(vf_sum(sum + other) / (float)n->length);
+    for (i = 0; i + 2 * VLEN <= n->length; i += 2 * VLEN) {
+        const vf a = vf_load(x + i) - *mean, b = vf_load(x + i + VLEN) - *mean;
+        squares += a * a;
+        more += b * b;
+    }
+    for (; i < n->length; i += VLEN) {
+        const vf a = load_up_to(x + i, n->length - i) - *mean;
+        squares += vf_select(vi_first(GLIA_MIN(VLEN, n->length - i)), a * a, vf_set(0));
+    }
+    *r = vf_set(1 / __builtin_sqrtf(vf_sum(squares + more) / (float)n->length + n->epsilon));
+}
+
+static void layer_norm_piece(void *context, int64_t piece, int worker) {
+    const norm_job *j = context;
+    const glia_norm_rows *n = j->n;
+    (void)worker;
+    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
+        const float *x = n->x + row * n->length;
+        float *y = j->to + row * n->length;
+        vf mean, r;
+        row_statistics(n, x, &mean, &r);
+        for (int64_t i = 0; i < n->length; i += VLEN) {
+            const int64_t left = n->length - i;
+            const vf scaled = (load_up_to(x + i, left) - mean) * r * load_up_to(n->scale + i, left);
+            store_up_to(y + i, scaled + load_up_to(j->other + i, left), left);
+        }
+    }
+}
+
+/* dx = r (g - mean(g) - xhat mean(g xhat)), g = dy scale. */
+static void layer_norm_dx_piece(void *context, int64_t piece, int worker) {
+    const norm_job *j = context;
+    const glia_norm_rows *n = j->n;
+    (void)worker;
+    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
+        const float *x = n->x + row * n->length, *dy = j->other + row * n->length;
+        float *dx = j->to + row * n->length;
+        vf mean, r, sum = vf_set(0), along = sum;
+        row_statistics(n, x, &mean, &r);
+        for (int64_t i = 0; i < n->length; i += VLEN) {
+            const int64_t left = n->length - i;
+            const vf g = load_up_to(dy + i, left) * load_up_to(n->scale + i, left);
+            sum += g;
+            along += g * (load_up_to(x + i, left) - mean);
+        }
+        const vf level = vf_set(vf_sum(sum) / (float)n->length);
+        const vf share = vf_set(vf_sum(along) / (float)n->length) * r * r;
+        for (int64_t i = 0; i < n->length; i += VLEN) {
+            const int64_t left = n->length - i;
+            const vf g = load_up_to(dy + i, left) * load_up_to(n->scale + i, left);
+            store_up_to(dx + i, r * (g - level - (load_up_to(x + i, left) - mean) * share), left);
+        }
+    }
+}
+
+/* A piece's rows of dy xhat, added up. */
+static void layer_norm_dscale_piece(void *context, int64_t piece, int worker) {
+    const norm_job *j = context;
+    const glia_norm_rows *n = j->n;
+    float *sums = j->to + piece * n->length;
+    (void)worker;
+    memset(sums, 0, (size_t)n->length * sizeof *sums);
+    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
+        const float *x = n->x + row * n->length, *dy = j->other + row * n->length;
+        vf mean, r;
+        row_statistics(n, x, &mean, &r);
+        for (int64_t i = 0; i < n->length; i += VLEN) {
+            const int64_t left = n->length - i;
+            const vf xhat = (load_up_to(x + i, left) - mean) * r;
+            store_up_to(sums + i, load_up_to(sums + i, left) + load_up_to(dy + i, left) * xhat, left);
+        }
+    }
+}
+
+static void run_rows(glia_pool *pool, norm_job *j, void (*fn)(void *, int64_t, int)) {
+    glia_parallel_for(j->pieces > 1 ? pool : NULL, j->pieces, fn, j);
+}
+
+/* So many that each has enough to do, by shape alone. */
+static int64_t pieces_of_rows(const glia_norm_rows *n, int64_t most) {
+    return GLIA_MAX(1, GLIA_MIN(GLIA_MIN(n->rows, most), n->rows * n->length / (4 * GRAIN)));
+}
+
+void GLIA_KERNEL(layer_norm_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *shift, float *y) {
+    run_rows(pool, &(norm_job){ norm, shift, y, pieces_of_rows(norm, MOST_PIECES) }, layer_norm_piece);
+}
+
+void GLIA_KERNEL(layer_norm_dx_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dx) {
+    run_rows(pool, &(norm_job){ norm, dy, dx, pieces_of_rows(norm, MOST_PIECES) }, layer_norm_dx_piece);
+}
+
+enum { DSCALE_PIECES = 16 };
+
+size_t GLIA_KERNEL(layer_norm_dscale_f32_scratch)(const glia_norm_rows *norm) {
+    return (size_t)(pieces_of_rows(norm, DSCALE_PIECES) * norm->length) * sizeof(float);
+}
+
+void GLIA_KERNEL(layer_norm_dscale_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dscale,
+                                        void *scratch) {
+    norm_job j = { norm, dy, scratch, pieces_of_rows(norm, DSCALE_PIECES) };
+    run_rows(pool, &j, layer_norm_dscale_piece);
+    for (int64_t i = 0; i < norm->length; i++) {
+        float sum = 0;
+        for (int64_t piece = 0; piece < j.pieces; piece++) sum += j.to[piece * norm->length + i];
+        dscale[i] = sum;
+    }
 }

@@ -203,8 +203,10 @@ GLIA_INLINE vf vf_gelu(vf x) { return x * vf_normal(x); }
 GLIA_INLINE vf vf_gelu_slope(vf x) { return vf_exp_below(x * x * -0.5f) * 0x1.988454p-2f * x + vf_normal(x); }
 GLIA_INLINE vf vf_gelu_tanh(vf x) { return x * vf_sigmoid((x * x * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f); }
 GLIA_INLINE vf vf_gelu_tanh_slope(vf x) {
-    const vf z = x * x, s = vf_sigmoid((z * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f);
-    return (z * 0x1.12ba9cp-3f + 1.0f) * 0x1.988454p+0f * x * (s - s * s) + s;
+    const vf z = x * x, t = (z * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f;
+    const vf e = vf_exp_below(-vf_abs(t)), share = 1.0f / (e + 1.0f); /* sigmoid' = e share^2 */
+    const vf s = vf_select(t < 0.0f, e * share, share);
+    return (z * 0x1.12ba9ep-3f + 1.0f) * 0x1.988454p+0f * x * (e * share * share) + s;
 }
 
 /* The largest whole number not above x. Exact. */

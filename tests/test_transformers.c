@@ -15,6 +15,7 @@
 
 #include "formats/formats.h"
 #include "glia/attention.h"
+#include "models/models.h"
 #include "tensor/tensor.h"
 
 static void check(glia_status status, const glia_error *error) {
@@ -617,6 +618,101 @@ static void unlabelled_tokens_do_not_count(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- families ------------------------------------------------------------------------------ */
+
+static void text_cnn_is_its_definition(void **state) {
+    (void)state;
+    enum { LONG = 5, UNITS = 3, FILTERS = 2, CLASSES = 2, WIDTH = 3 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor ids = glia_input(g, "ids", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, LONG));
+    glia_tensor y = glia_text_cnn(ids, (glia_text_cnn_opts){ .vocabulary = WORDS,
+                                                             .classes = CLASSES,
+                                                             .units = UNITS,
+                                                             .filters = FILTERS,
+                                                             .widths = { WIDTH },
+                                                             .pads = true });
+    probe p = probe_open(g, &y, 1, 1, "cpu");
+    const int32_t given[LONG] = { 3, 1, 4, 2, 0 };
+    memcpy(glia_session_input(p.session, "ids", NULL), given, sizeof given);
+    probe_run(&p);
+    const char *const names[] = { "embed/table", "conv3/kernel", "conv3/bias", "logits/kernel", "logits/bias" };
+    const float *v[5], *logits = glia_session_output(p.session, 0).data;
+    for (int i = 0; i < 5; i++) {
+        glia_array a;
+        assert_true(glia_store_find(p.store, names[i], &a));
+        v[i] = a.data;
+    }
+    for (int c = 0; c < CLASSES; c++) {
+        double score = (double)v[4][c];
+        for (int f = 0; f < FILTERS; f++) {
+            double most = 0;
+            for (int t = 0; t + WIDTH <= LONG; t++) {
+                double sum = (double)v[2][f];
+                for (int k = 0; k < WIDTH; k++) {
+                    for (int u = 0; u < UNITS && given[t + k]; u++) /* the kernel is (filters, units, width) */
+                        sum += (double)v[0][given[t + k] * UNITS + u] * (double)v[1][(f * UNITS + u) * WIDTH + k];
+                }
+                most = fmax(most, sum);
+            }
+            score += most * (double)v[3][c * FILTERS + f];
+        }
+        assert_true(fabs(score - (double)logits[c]) < 1e-6);
+    }
+    probe_close(&p);
+    glia_graph_free(g);
+}
+
+static void heads_and_models_have_their_shapes(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor ids = glia_input(g, "ids", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 6));
+    glia_bert_opts o = { .vocabulary = WORDS, .context = 6, .layers = 1, .heads = 2, .units = 8 };
+    glia_tensor x = glia_bert(ids, o), pooled = glia_bert_pooled(x);
+    assert_true(glia_shape_equal(glia_tensor_shape(glia_bert_classes(pooled, 3, 0.1)), GLIA_SHAPE(GLIA_BATCH, 3)));
+    assert_true(glia_shape_equal(glia_tensor_shape(glia_bert_question(x)), GLIA_SHAPE(GLIA_BATCH, 6, 2)));
+    check(glia_graph_check(g, &error), &error);
+    glia_graph_free(g);
+    g = glia_graph_create();
+    ids = glia_input(g, "ids", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 6));
+    x = glia_bert_tags(glia_bert(ids, o), 5, 0.1);
+    assert_true(glia_shape_equal(glia_tensor_shape(x), GLIA_SHAPE(GLIA_BATCH, 6, 5)));
+    glia_graph_free(g);
+    /* nanoGPT counts 0.80 million, and 10.65 without the positions. */
+    const struct {
+        const char *name;
+        int64_t parameters;
+    } models[] = { { "gpt-tiny", 804096 }, { "gpt-mini", 10646784 + 256 * 384 } };
+    for (int i = 0; i < 2; i++) {
+        const glia_recipe *recipe = glia_recipe_find(models[i].name);
+        assert_non_null(recipe);
+        glia_model *model = glia_recipe_build(recipe, recipe->sample, recipe->outputs, &error);
+        if (!model) fail_msg("%s", error.message);
+        assert_int_equal(glia_model_parameter_count(model, false), models[i].parameters);
+        glia_model_free(model);
+    }
+}
+
+static void mistakes_are_named(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    for (int c = 0; c < 5; c++) {
+        static const char *const said[] = { "divide", "i32 or i64", "T in [1, 4]", "a name is needed",
+                                            "heads of keys" };
+        glia_graph *g = glia_graph_create();
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 6, 8));
+        glia_tensor ids = glia_input(g, "ids", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, 6));
+        if (c == 0) glia_multihead(x, NULL, "attn", (glia_multihead_opts){ .heads = 3 });
+        if (c == 1) glia_embedding(x, "words", (glia_embedding_opts){ .vocabulary = 3, .units = 2 });
+        if (c == 2) glia_gpt(ids, (glia_gpt_opts){ .vocabulary = 3, .context = 4 });
+        if (c == 3) glia_embedding(ids, "", (glia_embedding_opts){ .vocabulary = 3, .units = 2 });
+        if (c == 4) glia_multihead(x, NULL, "attn", (glia_multihead_opts){ .heads = 4, .key_heads = 3 });
+        assert_int_not_equal(glia_graph_check(g, &error), GLIA_OK);
+        if (!strstr(error.message, said[c])) fail_msg("'%s' is not about '%s'", error.message, said[c]);
+        glia_graph_free(g);
+    }
+}
+
 /* ---- masked words -------------------------------------------------------------------------- */
 
 static void whole_words_are_masked(void **state) {
@@ -674,6 +770,9 @@ int main(void) {
         cmocka_unit_test(padding_embeds_to_zeros),
         cmocka_unit_test(unlabelled_tokens_do_not_count),
         cmocka_unit_test(whole_words_are_masked),
+        cmocka_unit_test(text_cnn_is_its_definition),
+        cmocka_unit_test(heads_and_models_have_their_shapes),
+        cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

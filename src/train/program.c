@@ -125,7 +125,7 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
     if (opts.frozen && (opts.mode == GLIA_TRAIN || opts.updates)) {
         glia_fail(error, GLIA_E_ARGUMENT,
                   "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
-                  "states stay");
+                  "states stay, and GLIA_TRAIN and updates change them");
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);

@@ -1,19 +1,21 @@
-/* translate.c - German into English by a Transformer (Vaswani et al. 2017), from raw text to BLEU.
+/* translate.c - German into English by a Transformer (Vaswani et al. 2017), from raw text to BLEU; or by LSTMs with
+ * additive attention (Bahdanau et al. 2015).
  *
- *     translate [--data FOLDER] [--epochs N] [--beams N] [--resume]
+ *     translate [--lstm] [--data FOLDER] [--epochs N] [--beams N] [--resume]
  *
  * FOLDER has Multi30k's train.de.gz, train.en.gz, test_2016_flickr.de.gz, test_2016_flickr.en.gz
  * ($GLIA_DATA/multi30k). One tokenizer of 6,000 byte pairs is trained for both languages; three layers encode and
- * three decode, 256 numbers a token. Sentences of like lengths share a batch. After each epoch the net is saved
- * (translate.safetensors, translate.json); in the end the test sentences are translated, greedily and by beam
- * search, and compared with the references by BLEU.
+ * three decode, 256 numbers a token; with --lstm an LSTM of 256 units encodes in each direction, and one decodes.
+ * Sentences of like lengths share a batch. After each epoch the net is saved (translate.safetensors, translate.json);
+ * in the end the test sentences are translated, greedily and by beam search, and compared with the references by BLEU.
  *
- * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here. Exit status 1 if BLEU is
- * below 90.
+ * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here (with --lstm such that all
+ * of them come in both places). Exit status 1 if BLEU is below 90.
  */
 #include <glia/attention.h>
 #include <glia/generate.h>
 #include <glia/metrics.h>
+#include <glia/recurrent.h>
 #include <glia/text.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,36 +114,56 @@ static void write_numbers(const char *german, const char *english, int from, int
 typedef struct net {
     glia_model *model;
     glia_backend *backend;
+    bool lstm;
     glia_seq2seq_opts opts;
+    glia_lstm_seq2seq_opts lstm_opts;
+    glia_optimizer optimizer;
     glia_graph *graphs[LENGTHS];     /* for training, by length / MULTIPLE - 1 */
     glia_program *programs[LENGTHS]; /* NULL: not needed yet */
     glia_session *sessions[LENGTHS];
 } net;
 
-static const glia_optimizer adam = { .kind = GLIA_ADAM, .lr = 1e-3, .beta2 = 0.98, .clip_norm = 1 };
+/* What the source becomes, (N, T, width_of), and the scores of what follows each token of the target. */
+static glia_tensor encoded(const net *n, glia_tensor source, glia_tensor lengths) {
+    return n->lstm ? glia_lstm_seq2seq_encode(source, lengths, n->lstm_opts)
+                   : glia_seq2seq_encode(source, lengths, n->opts);
+}
+
+static glia_tensor decoded(const net *n, glia_tensor memory, glia_tensor lengths, glia_tensor input) {
+    return n->lstm ? glia_lstm_seq2seq_decode(memory, lengths, input, n->lstm_opts)
+                   : glia_seq2seq_decode(memory, lengths, input, n->opts);
+}
+
+static int width_of(const net *n) { return n->lstm ? 2 * n->lstm_opts.units : n->opts.units; }
 
 /* The loss for sentences of this length; updates too. */
-static glia_tensor build_loss(glia_graph *graph, glia_seq2seq_opts opts, int64_t length) {
+static glia_tensor build_loss(const net *n, glia_graph *graph, int64_t length) {
     const glia_shape ids = GLIA_SHAPE(GLIA_BATCH, length);
     glia_tensor source = glia_input(graph, "source", GLIA_I32, ids), input = glia_input(graph, "input", GLIA_I32, ids),
                 target = glia_input(graph, "target", GLIA_I32, ids),
                 lengths = glia_input(graph, "lengths", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
-    glia_tensor loss = glia_cross_entropy_tokens(glia_seq2seq(source, lengths, input, opts), target, 0.1);
-    glia_minimize(loss, adam, NULL, NULL);
+    glia_tensor logits = decoded(n, encoded(n, source, lengths), lengths, input);
+    glia_tensor loss = glia_cross_entropy_tokens(logits, target, 0.1);
+    glia_minimize(loss, n->optimizer, NULL, NULL);
     return loss;
 }
 
-static net create(int vocabulary, bool quick) {
+static net create(int vocabulary, bool lstm, bool quick) {
     glia_error error = { 0 };
     net n = { .model = need(glia_model_create("translate", &error)), .backend = glia_backend_open("cpu", 0, &error) };
     if (!n.backend) die(&error);
+    n.lstm = lstm;
+    n.optimizer =
+        (glia_optimizer){ .kind = GLIA_ADAM, .lr = lstm && quick ? 5e-3 : 1e-3, .beta2 = 0.98, .clip_norm = 1 };
+    n.lstm_opts =
+        (glia_lstm_seq2seq_opts){ .vocabulary = vocabulary, .units = quick ? 64 : 256, .dropout = quick ? 0 : 0.3 };
     n.opts = (glia_seq2seq_opts){ .vocabulary = vocabulary,
                                   .layers = quick ? 1 : 3,
                                   .units = quick ? 64 : 256,
                                   .heads = 4,
                                   .feed_forward = quick ? 128 : 512,
                                   .dropout = quick ? 0 : 0.1 };
-    build_loss(glia_model_graph(n.model), n.opts, LONGEST); /* all parameters, and the optimiser's states */
+    build_loss(&n, glia_model_graph(n.model), LONGEST); /* all parameters, and the optimiser's states */
     check(glia_model_init(n.model, 1, &error), &error);
     return n;
 }
@@ -152,7 +174,7 @@ static glia_session *session_of(net *n, int64_t length) {
     glia_error error = { 0 };
     if (n->sessions[i]) return n->sessions[i];
     n->graphs[i] = need(glia_graph_create());
-    glia_tensor loss = build_loss(n->graphs[i], n->opts, length);
+    glia_tensor loss = build_loss(n, n->graphs[i], length);
     const glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = BATCH };
     check(glia_store_add(glia_model_store(n->model), n->graphs[i], 1, &error), &error);
     n->programs[i] = glia_compile(n->graphs[i], n->backend, opts, &error);
@@ -202,7 +224,7 @@ static void train(net *n, glia_pairs *pairs, int64_t epochs, bool quick) {
         const int64_t steps = glia_pairs_batches(pairs);
         glia_pair_batch b;
         while (glia_pairs_next(pairs, &b)) {
-            sum += train_step(n, &b, glia_lr_schedule_rate(&schedule, adam.lr, step, epochs * steps, steps));
+            sum += train_step(n, &b, glia_lr_schedule_rate(&schedule, n->optimizer.lr, step, epochs * steps, steps));
             step++;
         }
         printf("epoch %d of %d: loss %.4f, %.0f s\n", (int)epoch + 1, (int)epochs, sum / (double)steps, now() - start);
@@ -223,14 +245,13 @@ typedef struct writer {
 
 static writer open_writer(net *n, int rows) {
     glia_error error = { 0 };
-    writer w = { .rows = rows, .vocabulary = n->opts.vocabulary, .units = n->opts.units };
+    writer w = { .rows = rows, .vocabulary = n->opts.vocabulary, .units = width_of(n) };
     const glia_shape ids = GLIA_SHAPE(GLIA_BATCH, LONGEST), count = GLIA_SHAPE(GLIA_BATCH);
     glia_graph *a = w.graphs[0] = need(glia_graph_create()), *b = w.graphs[1] = need(glia_graph_create());
-    glia_tensor memory =
-        glia_seq2seq_encode(glia_input(a, "source", GLIA_I32, ids), glia_input(a, "lengths", GLIA_I32, count), n->opts);
+    glia_tensor memory = encoded(n, glia_input(a, "source", GLIA_I32, ids), glia_input(a, "lengths", GLIA_I32, count));
     glia_tensor held = glia_input(b, "memory", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, LONGEST, w.units));
-    glia_tensor logits = glia_seq2seq_decode(held, glia_input(b, "lengths", GLIA_I32, count),
-                                             glia_input(b, "input", GLIA_I32, ids), n->opts);
+    glia_tensor logits =
+        decoded(n, held, glia_input(b, "lengths", GLIA_I32, count), glia_input(b, "input", GLIA_I32, ids));
     glia_tensor outputs[] = { memory, logits };
     glia_session **sessions[] = { &w.encode, &w.decode };
     for (int i = 0; i < 2; i++) {
@@ -369,7 +390,7 @@ static double translate_by_beams(net *n, const glia_tokenizer *t, const glia_enc
 typedef struct request {
     const char *data;
     int64_t epochs, beams;
-    bool quick, resume;
+    bool lstm, quick, resume;
 } request;
 
 static request read_request(int argc, char **argv) {
@@ -381,6 +402,8 @@ static request read_request(int argc, char **argv) {
         const bool more = i + 1 < argc;
         if (!strcmp(argv[i], "--quick"))
             q.quick = true;
+        else if (!strcmp(argv[i], "--lstm"))
+            q.lstm = true;
         else if (!strcmp(argv[i], "--resume"))
             q.resume = true;
         else if (!strcmp(argv[i], "--data") && more)
@@ -390,7 +413,8 @@ static request read_request(int argc, char **argv) {
         else if (!strcmp(argv[i], "--beams") && more)
             q.beams = atoll(argv[++i]);
         else {
-            fprintf(stderr, "usage: translate [--data FOLDER] [--epochs N] [--beams N] [--resume] [--quick]\n");
+            fprintf(stderr,
+                    "usage: translate [--lstm] [--data FOLDER] [--epochs N] [--beams N] [--resume] [--quick]\n");
             exit(2);
         }
     }
@@ -406,7 +430,7 @@ int main(int argc, char **argv) {
         snprintf(paths[i], sizeof paths[i], "%s%s%s%s", q.quick ? "" : q.data, q.quick ? "numbers." : "/", names[i],
                  q.quick ? "" : ".gz");
     if (q.quick) {
-        write_numbers(paths[0], paths[1], 0, 72 * 72, 2);
+        write_numbers(paths[0], paths[1], 0, 72 * 72, q.lstm ? 5 : 2);
         write_numbers(paths[2], paths[3], 1, 72 * 72, 60);
     }
     const char *both[] = { paths[0], paths[1] };
@@ -424,11 +448,11 @@ int main(int argc, char **argv) {
                                       .seed = 1 };
     glia_pairs *pairs = glia_pairs_open(paths[0], paths[1], t, t, batches, &error);
     if (!pairs) die(&error);
-    net n = create((int)glia_tokenizer_size(t), q.quick);
+    net n = create((int)glia_tokenizer_size(t), q.lstm, q.quick);
     if (q.resume) check(glia_model_load_weights(n.model, "translate.safetensors", NULL, &error), &error);
     printf("%lld pairs, %lld tokens in the vocabulary\n", (long long)glia_pairs_count(pairs),
            (long long)glia_tokenizer_size(t));
-    train(&n, pairs, q.quick ? 6 : q.epochs, q.quick);
+    train(&n, pairs, !q.quick ? q.epochs : q.lstm ? 50 : 6, q.quick);
 
     lines german = read_lines(paths[2]), english = read_lines(paths[3]);
     glia_encoding *sources = need(calloc((size_t)german.n + 1, sizeof *sources));

@@ -9,8 +9,8 @@
  * Sentences of like lengths share a batch. After each epoch the net is saved (translate.safetensors, translate.json);
  * in the end the test sentences are translated, greedily and by beam search, and compared with the references by BLEU.
  *
- * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here: pairs of them, other pairs to
- * learn from than to be tested with. Exit status 1 if BLEU is below 90.
+ * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here: pairs of them, other
+ * pairs to learn from than to be tested with. Exit status 1 if BLEU is below 90.
  */
 #include <glia/attention.h>
 #include <glia/generate.h>

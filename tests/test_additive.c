@@ -1,4 +1,5 @@
-/* test_additive.c - additive attention as PyTorch computes it, and the sequence-to-sequence LSTM that learns with it. */
+/* test_additive.c - additive attention as PyTorch computes it, and the sequence-to-sequence LSTM that learns with it.
+ * */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

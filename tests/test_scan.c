@@ -303,7 +303,8 @@ static void pictures_are_carried_on(void **state) {
 
 /* ---- loops in loops -------------------------------------------------------------------------- */
 
-/* For each row of x (N, T, F), over its F numbers: c <- tanh(w c + number), and the outer state adds what comes of it. */
+/* For each row of x (N, T, F), over its F numbers: c <- tanh(w c + number), and the outer state adds what comes of it.
+ * */
 static void loops_nest(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -443,8 +444,9 @@ static void loops_are_text_like_the_rest(void **state) {
 
 /* ---- saving, state between batches ----------------------------------------------------------------- */
 
-/* The target of a step is the number now and that of two steps ago, which is in the batch before for the first two: what is
- * learnt goes back no further than a batch, what is remembered does (truncated back-propagation through time). */
+/* The target of a step is the number now and that of two steps ago, which is in the batch before for the first two:
+ * what is learnt goes back no further than a batch, what is remembered does (truncated back-propagation through time).
+ * */
 static void states_go_on_from_batch_to_batch(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

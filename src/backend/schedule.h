@@ -1,7 +1,7 @@
 /* schedule.h - a compiled graph: its groups in order, a place for every value, and the launches that run them.
  *
- * What the passes make of a graph (passes.h) and a session runs; and what they make of a loop's body, which the loop's launch
- * runs for each step. backend.h includes this.
+ * What the passes make of a graph (passes.h) and a session runs; and what they make of a loop's body, which the loop's
+ * launch runs for each step. backend.h includes this.
  */
 #ifndef GLIA_BACKEND_SCHEDULE_H
 #define GLIA_BACKEND_SCHEDULE_H
@@ -10,8 +10,7 @@ typedef struct glia_schedule {
     const glia_graph *graph;
     glia_group *groups; /* in the order in which they run, once scheduled */
     int n_groups;
-    int *
-        group_of; /* by node id: the group that computes it; -1: leaves, aliases, views, broadcasts and constants in place */
+    int *group_of;      /* by node id: the group that computes it; -1: leaves, views, constants, broadcasts in place */
     glia_node **root;   /* by node id: the node whose bytes these are, through aliases and views */
     size_t *behind;     /* by node id: so many bytes behind the root's first one */
     bool *in_place;     /* by index in graph->updates: the new value may be written over the leaf */
@@ -43,9 +42,9 @@ typedef struct glia_plan {
     size_t unplanned_bytes; /* the activations, had each value a place of its own */
 } glia_plan;
 
-/* A loop's body, compiled. Its sequences, states and random state are inputs, what it captures are states, and their names
- * are the numbers of the loop's inputs; so all that follows from what is captured is computed once, and weights are packed
- * once, each time that the loop runs. */
+/* A loop's body, compiled. Its sequences, states and random state are inputs, what it captures are states, and their
+ * names are the numbers of the loop's inputs; so all that follows from what is captured is computed once, and weights
+ * are packed once, each time that the loop runs. */
 struct glia_inner {
     glia_inner *next;
     glia_graph *graph;

@@ -1,8 +1,8 @@
 /* body.c - graphs inside graphs: what a loop does in each step.
  *
- * An op with a body keeps it as an attribute, in its graph's arena, where nothing is added to it any more; so it is copied,
- * compared, printed and freed with its node. Until then it is a graph of its own, and what happens when its tensors meet
- * those of the graph around it is decided here.
+ * An op with a body keeps it as an attribute, in its graph's arena, where nothing is added to it any more; so it is
+ * copied, compared, printed and freed with its node. Until then it is a graph of its own, and what happens when its
+ * tensors meet those of the graph around it is decided here.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,10 +2,11 @@
  *
  *     score(q, m_s) = v . tanh(Q q + K m_s)      weights = softmax over s      context = sum of weights_s m_s
  *
- * K m does not depend on the query: asked for in a loop's body, with the memory outside, it is computed before the loop.
+ * K m does not depend on the query: asked for in a loop's body, with the memory outside, it is computed before the
+ * loop.
  *
- * The decoder is a loop. Its cell reads the token before, its own state, and what it said last ("input feeding": Luong et al.
- * 2015, section 3.3):
+ * The decoder is a loop. Its cell reads the token before, its own state, and what it said last ("input feeding": Luong
+ * et al. 2015, section 3.3):
  *
  *     h_t, c_t = lstm(W e(y_t-1) + U [h_t-1, a_t-1])      a_t = tanh(C [context_t, h_t])      logits_t = O a_t
  *

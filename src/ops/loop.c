@@ -1,11 +1,11 @@
 /* loop.c - building loops: the body grows as a graph of its own, and glia_loop_end() makes it a scan.
  *
  * The body's inputs are made as they are met: parts of sequences, states, and tensors of the graph around it, which
- * glia_graph_capture() notices. The end puts them in the order that scan wants, leaves out those that nothing reads, and
- * cuts the results out of the packed one.
+ * glia_graph_capture() notices. The end puts them in the order that scan wants, leaves out those that nothing reads,
+ * and cuts the results out of the packed one.
  *
- * Lengths are nothing that scan knows. They are one more sequence, of numbers above zero in valid steps, by which every new
- * state and every result is selected in the body; so gradients of padded batches need no code of their own.
+ * Lengths are nothing that scan knows. They are one more sequence, of numbers above zero in valid steps, by which
+ * every new state and every result is selected in the body; so gradients of padded batches need no code of their own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,8 +244,8 @@ static glia_tensor finish(ending *e) {
     return glia_node_create(loop->outer, &glia_op_scan, e->in, e->n_in, &e->attrs);
 }
 
-/* The outputs that the body must have: next states, and each of the list that is not one of these. number[i] becomes the
- * result's number. */
+/* The outputs that the body must have: next states, and each of the list that is not one of these. number[i] becomes
+ * the result's number. */
 static void set_outputs(glia_loop *loop, const glia_tensor *each, int n, int *number) {
     glia_graph *body = loop->body;
     for (const glia_loop_item *i = loop->first; i; i = i->next_item) {

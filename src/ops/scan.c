@@ -3,9 +3,9 @@
  *     for t = 0 ... steps - 1 (reverse: the other way)
  *         next states, what is stacked = body(sequences[:, t], states, what else it reads)
  *
- * Node and body have their inputs in one order: sequences, states, captured values. A node has one output, so all results
- * lie in one vector, one after the other (glia_scan_part); each is a slice of it, which costs nothing. For that all are of
- * one dtype, and have the batch in front.
+ * Node and body have their inputs in one order: sequences, states, captured values. A node has one output, so all
+ * results lie in one vector, one after the other (glia_scan_part); each is a slice of it, which costs nothing. For
+ * that all are of one dtype, and have the batch in front.
  *
  * If the body draws random numbers, one captured input is the random state {seed, step}; in step t the body is given
  * {glia_scan_seed(seed, t), step} instead.
@@ -135,8 +135,8 @@ int64_t glia_scan_seed(int64_t seed, int64_t t) {
     return (int64_t)((z ^ (z >> 31)) >> 11); /* 53 bits, which a double holds */
 }
 
-/* Behind the result: the values of the body's nodes, the states of the next step, and a table of pointers to values with
- * room for the inputs of one node. */
+/* Behind the result: the values of the body's nodes, the states of the next step, and a table of pointers to values
+ * with room for the inputs of one node. */
 static int64_t scan_extra(const glia_node *n) {
     const glia_scan_attrs *a = attrs_of(n);
     int64_t count = a->body->n_nodes;

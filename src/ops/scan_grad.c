@@ -1,12 +1,12 @@
 /* scan_grad.c - the gradient of a loop: a loop in the other direction.
  *
- * Of each step, what is known is what it was given: the parts of the sequences, the states as they entered it (their values
- * are among the results of the scan), and what is captured. The rest is computed again, differentiated, in the body of the
- * new loop, whose states are the adjoints of the old one's. Being a loop too, it has a gradient of its own.
+ * Of each step, what is known is what it was given: the parts of the sequences, the states as they entered it (their
+ * values are among the results of the scan), and what is captured. The rest is computed again, differentiated, in the
+ * body of the new loop, whose states are the adjoints of the old one's. Being a loop too, it has a gradient of its own.
  *
  * What is captured gets the sum of all steps' gradients. In a step that would mean to add to something as large as all
- * weights. But sums over time commute with what is linear, so the body's gradient is followed from its end backwards, and
- * what can be done after the loop is left for then (total()):
+ * weights. But sums over time commute with what is linear, so the body's gradient is followed from its end backwards,
+ * and what can be done after the loop is left for then (total()):
  *
  *     sum over t of  dz_t^T x_t    =    dz^T x       one product over all samples and steps of dz (N T, K), x (N T, F)
  *     sum over t of  sum(dz_t)     =    sum(dz)      for biases

@@ -1,8 +1,8 @@
 /* bodies.c - what a loop does in each step, compiled.
  *
  * A body goes the way of a program, as a frozen one: what it captures does not change while the loop runs, so all that
- * follows from it is computed once before the first step, and weights are packed then. Its batch is fixed and its composites
- * are expanded already, with the graph around it.
+ * follows from it is computed once before the first step, and weights are packed then. Its batch is fixed and its
+ * composites are expanded already, with the graph around it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@ typedef struct context {
     int input; /* the number of the next one */
 } context;
 
-/* Inputs get their number for a name, since those that nothing reads vanish. What is captured becomes a state; the random
- * state changes with each step. */
+/* Inputs get their number for a name, since those that nothing reads vanish. What is captured becomes a state; the
+ * random state changes with each step. */
 static glia_tensor freeze(glia_graph *to, const glia_node *n, const glia_tensor *in, void *user) {
     context *c = user;
     (void)in;

@@ -1,8 +1,8 @@
 /* scan.c - loops over time: the launches of the body, once for each step.
  *
- * The body's values lie in scratch memory. Before a step the parts of the sequences are copied there, after it the results
- * are copied into theirs and the new states over the old ones. What follows from captured values alone, and the packing of
- * captured weights, is done once before the first step.
+ * The body's values lie in scratch memory. Before a step the parts of the sequences are copied there, after it the
+ * results are copied into theirs and the new states over the old ones. What follows from captured values alone, and
+ * the packing of captured weights, is done once before the first step.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -247,8 +247,8 @@ static glia_status tokenize(text_set *set, const char *path, int64_t *longest, g
     for (int i = 0; i < set->n && !status; i++)
         texts[i] = (glia_string){ (const char *)set->pieces[i].bytes, set->pieces[i].length };
     if (!status)
-        status = glia_tokenizer_encode_batch(t, texts, set->n, (glia_encode_opts){ .specials = true }, 0, set->encodings,
-                                             error);
+        status = glia_tokenizer_encode_batch(t, texts, set->n, (glia_encode_opts){ .specials = true }, 0,
+                                             set->encodings, error);
     for (int i = GLIA_COUNT(pads) - 1; i >= 0; i--)
         if (glia_tokenizer_id(t, pads[i]) >= 0) set->pad = (int32_t)glia_tokenizer_id(t, pads[i]);
     for (int i = 0; i < set->n && !status; i++) {

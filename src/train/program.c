@@ -43,12 +43,13 @@ static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_c
     }
     for (int i = 0; i < graph->n_updates; i++) {
         const glia_change *u = &graph->updates[i];
-        if (opts.updates ? glia_glob(opts.updates, u->group) : opts.mode == GLIA_TRAIN) view->updates[view->n_updates++] = *u;
+        if (opts.updates ? glia_glob(opts.updates, u->group) : opts.mode == GLIA_TRAIN)
+            view->updates[view->n_updates++] = *u;
     }
     if (view->n_outputs + view->n_updates == 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_compile: there is nothing to compute: no output%s%s%s",
-                         opts.updates || opts.mode == GLIA_TRAIN ? " and no update" : "", opts.updates ? " in group " : "",
-                         opts.updates ? opts.updates : "");
+                         opts.updates || opts.mode == GLIA_TRAIN ? " and no update" : "",
+                         opts.updates ? " in group " : "", opts.updates ? opts.updates : "");
     }
     return check_updates(view, error);
 }

@@ -25,7 +25,7 @@ typedef struct glia_recipe {
     const char *data; /* what it is trained on if nobody says otherwise */
     int epochs, batch;
     glia_optimizer optimizer;
-    glia_lr_schedule_kind schedule; /* to zero, if not constant */
+    glia_lr_schedule schedule;
     glia_loss loss;
     bool normalize; /* whether inputs are shifted and scaled to mean 0, deviation 1 */
 } glia_recipe;

@@ -93,7 +93,7 @@ static int choose_numbers(training *t) {
 static int choose_optimizer(training *t) {
     settings *a = &t->asked;
     t->optimizer = t->recipe->optimizer;
-    t->schedule = (glia_lr_schedule){ .kind = t->recipe->schedule };
+    t->schedule = t->recipe->schedule;
     const char *names[GLIA_OPTIMIZER_COUNT];
     for (int i = 0; i < GLIA_OPTIMIZER_COUNT; i++) names[i] = glia_optimizer_name((glia_optimizer_kind)i);
     int kind = a->optimizer ? choose("optimizer", a->optimizer, names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;

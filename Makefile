@@ -30,7 +30,7 @@ demo:
 test:
 	@sh scripts/install_dependencies.sh test
 	@$(MAKE) --no-print-directory build
-	@ctest --preset release --no-tests=error
+	@ctest --preset release --no-tests=error --parallel 2
 
 docs: build
 	@GLIA_WRITE_DOCS=1 build/release/tests/test_ops_docs

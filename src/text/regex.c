@@ -590,7 +590,7 @@ glia_regex *glia_regex_compile(glia_arena *arena, const char *pattern, glia_erro
     glia_glyphs g = { 0 };
     glia_glyphs_decode(&g, pattern, strlen(pattern));
     glia_regex *r = g.failed ? NULL : glia_arena_alloc(arena, sizeof *r);
-    parser p = { .p = g.at, .end = g.at + g.n, .arena = arena };
+    parser p = { .p = g.at, .end = g.at ? g.at + g.n : NULL, .arena = arena }; /* an empty pattern has no glyphs */
     if (!r) p.wrong = "memory";
     if (!p.wrong) alternatives(&p);
     if (!p.wrong && p.p < p.end) fail(&p, "a ) without its (");

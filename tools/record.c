@@ -38,9 +38,10 @@ static epoch_row *add_epoch(history *h) {
 
 static void add_number(text *out, double value) {
     char digits[SHORT] = "";
+    const float rounded = (float)value; /* first, so that what was read from a table is written as it stood there */
     for (int precision = 6; !isnan(value) && precision <= 9; precision++) { /* the shortest that is the same f32 */
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtof(digits, NULL) == (float)value) break;
+        snprintf(digits, sizeof digits, "%.*g", precision, (double)rounded);
+        if (strtof(digits, NULL) == rounded) break;
     }
     text_add(out, ",%s", digits);
 }

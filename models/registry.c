@@ -10,7 +10,7 @@
         .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ }                    \
     }
 #define SCHEDULE(...)                                                                                                  \
-    { __VA_ARGS__ }
+    { .kind = __VA_ARGS__ }
 #define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \

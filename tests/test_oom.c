@@ -204,6 +204,7 @@ static glia_status recur_and_run(glia_error *error) {
     glia_tensor y = glia_lstm(x, "net", opts);
     opts.layers = 2, opts.bidirectional = true, opts.dropout = 0.5;
     y = glia_gru(y, "top", opts);
+    y = glia_lstm(y, "normed", (glia_recurrent_opts){ .units = 3, .layer_norm = true, .lengths = opts.lengths });
     glia_tensor loss = glia_mean(glia_square(y), GLIA_SCALAR, false);
     glia_model_output(model, "y", y);
     glia_status status =

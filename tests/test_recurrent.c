@@ -1,5 +1,5 @@
-/* test_recurrent.c - recurrent layers against PyTorch's modules (tools/golden/recurrent.py), on every backend: outputs, last
- * states, gradients, padded batches; then what the layers promise beyond that, and how they take the steps of programs.
+/* test_recurrent.c - recurrent layers against PyTorch's modules, and layer-normalised ones against the papers' equations
+ * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then what the layers promise beyond that, and how they take the steps of programs.
  *
  * test_ops.c and test_backend.c have the operations themselves: definitions, gradients, kernels on every instruction set.
  */
@@ -15,6 +15,7 @@
 #include "formats/formats.h"
 #include "glia/recurrent.h"
 #include "ops/recurrent.h"
+#include "train/train.h"
 
 enum { SAMPLES = 5, STEPS = 7, FEATURES = 3, MOST = 64 };
 
@@ -40,6 +41,16 @@ static const torch_case cases[] = {
     { "gru_stacked", glia_gru, { .units = 9, .layers = 2, .bidirectional = true } },
     { "rnn", glia_rnn, { .units = 17 } },
     { "rnn_relu", glia_rnn, { .units = 4, .layers = 2, .relu = true } },
+    { "lstm_normed", glia_lstm, { .units = 5, .layer_norm = true } },
+    { "lstm_normed_deep",
+      glia_lstm,
+      { .units = 6, .layers = 2, .bidirectional = true, .projection = 4, .peephole = true, .layer_norm = true } },
+    { "lstm_normed_no_bias", glia_lstm, { .units = 4, .no_bias = true, .layer_norm = true } },
+    { "gru_normed", glia_gru, { .units = 5, .layer_norm = true } },
+    { "gru_normed_deep", glia_gru, { .units = 9, .layers = 2, .bidirectional = true, .layer_norm = true } },
+    { "gru_normed_before", glia_gru, { .units = 5, .reset_before = true, .reverse = true, .layer_norm = true } },
+    { "rnn_normed", glia_rnn, { .units = 17, .layers = 2, .layer_norm = true } },
+    { "rnn_normed_relu", glia_rnn, { .units = 4, .relu = true, .no_bias = true, .layer_norm = true } },
 };
 
 typedef struct golden {
@@ -93,6 +104,22 @@ static void torch_name(const char *leaf, char out[96]) {
     assert_true(out[0]);
 }
 
+/* Layer-normalised cells have Glia's names there; every parameter must be there, and nothing else. */
+static void load_named(glia_model *model, const golden *g) {
+    glia_error error = { 0 };
+    check(glia_model_init(model, 1, &error), &error);
+    const glia_store *store = glia_model_store(model);
+    int there = 0;
+    for (int i = 0; i < glia_store_count(store); i++) {
+        const glia_array a = glia_store_entry(store, i);
+        const glia_safetensor *t = golden_of(g, a.name);
+        if (!glia_shape_equal(t->shape, a.shape)) fail_msg("%s: %s has another shape", g->path, a.name);
+        memcpy(a.data, t->data, t->bytes);
+    }
+    for (int i = 0; i < g->file.n; i++) there += strncmp(g->file.tensors[i].name, "net", 3) == 0;
+    assert_int_equal(glia_store_count(store), there);
+}
+
 typedef struct subject {
     glia_model *model;
     glia_tensor outputs[MOST];
@@ -119,7 +146,10 @@ static subject subject_open(const torch_case *c, const golden *g) {
     opts.last = &last;
     glia_tensor y = c->layer(x, "net", opts);
     glia_model_output(s.model, "y", y);
-    check(glia_model_load_torch_recurrent(s.model, "net", g->path, "net.", &error), &error);
+    if (opts.layer_norm)
+        load_named(s.model, g);
+    else
+        check(glia_model_load_torch_recurrent(s.model, "net", g->path, "net.", &error), &error);
     const glia_shape shape = glia_tensor_shape(y);
     glia_tensor weights = glia_input(graph, "weights", GLIA_F32, shape);
     glia_tensor loss = glia_sum(glia_mul(y, weights), GLIA_SCALAR, false), of[MOST] = { x }, gradients[MOST];
@@ -137,7 +167,10 @@ static subject subject_open(const torch_case *c, const golden *g) {
     add_output(&s, gradients[0], "grad.x");
     for (int i = 1; i < n; i++) {
         char name[96];
-        torch_name(glia_leaf_of(of[i])->name, name);
+        if (opts.layer_norm)
+            snprintf(name, sizeof name, "grad.%s", glia_leaf_of(of[i])->name);
+        else
+            torch_name(glia_leaf_of(of[i])->name, name);
         add_output(&s, gradients[i], name);
     }
     return s;
@@ -208,6 +241,12 @@ static void torch_states_that_do_not_fit(void **state) {
     assert_int_equal(glia_model_load_torch_recurrent(model, "net", g.path, NULL, &error), GLIA_E_NOT_FOUND);
     assert_int_equal(glia_model_load_torch_recurrent(model, "net", "/nowhere", NULL, &error), GLIA_E_NOT_FOUND);
     glia_model_free(model);
+    model = glia_model_create("m", &error);
+    x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(STEPS, FEATURES));
+    glia_model_output(model, "y", glia_lstm(x, "net", (glia_recurrent_opts){ .units = 5, .layer_norm = true }));
+    assert_int_equal(glia_model_load_torch_recurrent(model, "net", g.path, "net.", &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "net is layer-normalised"));
+    glia_model_free(model);
     golden_close(&g);
 }
 
@@ -235,19 +274,23 @@ static void gates_are_reordered_both_ways(void **state) {
 
 /* ---- sizes and threads -------------------------------------------------------------------- */
 
-/* y and the gradients of sum(y^2) for a layer of any size. */
+enum { LSTM, GRU, GRU_BEFORE, RNN, LSTM_WITH_ALL, CELLS, NORMED = CELLS, ALL = 2 * CELLS };
+
+/* y and the gradients of sum(y^2) for a layer of any size; from NORMED on the same cells, layer-normalised. */
 static int64_t run_layer(const char *backend_name, int threads, int cell, int64_t batch, int64_t steps, int units,
                          bool last_only, float *values) {
     glia_error error = { 0 };
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, steps, 3));
     const layer_fn layers[] = { glia_lstm, glia_gru, glia_gru, glia_rnn, glia_lstm };
+    const int kind = cell % CELLS;
     glia_recurrent_opts opts = { .units = units,
                                  .last_only = last_only,
-                                 .reset_before = cell == 2,
-                                 .peephole = cell == 4,
-                                 .projection = cell == 4 ? (units + 1) / 2 : 0 };
-    glia_tensor y = layers[cell](x, "net", opts), of[MOST] = { x }, outputs[MOST];
+                                 .layer_norm = cell >= NORMED,
+                                 .reset_before = kind == GRU_BEFORE,
+                                 .peephole = kind == LSTM_WITH_ALL,
+                                 .projection = kind == LSTM_WITH_ALL ? (units + 1) / 2 : 0 };
+    glia_tensor y = layers[kind](x, "net", opts), of[MOST] = { x }, outputs[MOST];
     int n = 1;
     for (int i = 0; i < g->n_nodes; i++) {
         if (glia_is_parameter(g->nodes[i])) of[n++] = g->nodes[i];
@@ -287,7 +330,8 @@ static void odd_sizes_are_the_definition(void **state) {
     (void)state;
     float *is = malloc(ROOM * sizeof *is), *should = malloc(ROOM * sizeof *should);
     for (int k = 0; k < GLIA_COUNT(sizes); k++) {
-        for (int cell = 0; cell < 5; cell++) {
+        for (int cell = 0; cell < ALL; cell++) {
+            if (cell >= NORMED && sizes[k].units < 3) continue; /* what little there is has hardly any variance */
             const bool last = (k + cell) % 2;
             int64_t n = run_layer("cpu", 2, cell, sizes[k].batch, sizes[k].steps, sizes[k].units, last, is);
             run_layer("ref", 1, cell, sizes[k].batch, sizes[k].steps, sizes[k].units, last, should);
@@ -307,7 +351,7 @@ static void odd_sizes_are_the_definition(void **state) {
 static void threads_do_not_change_bits(void **state) {
     (void)state;
     float *one = malloc(ROOM * sizeof *one), *many = malloc(ROOM * sizeof *many);
-    for (int cell = 0; cell < 5; cell++) {
+    for (int cell = 0; cell < ALL; cell++) {
         const int64_t n = run_layer("cpu", 1, cell, 40, 5, 20, false, one);
         for (int threads = 2; threads <= 5; threads++) {
             run_layer("cpu", threads, cell, 40, 5, 20, false, many);
@@ -360,6 +404,8 @@ static void mistakes_are_told(void **state) {
         { 3, glia_rnn, { .units = 2, .layers = 9 }, "1 to 8 layers" },
         { 3, glia_rnn, { .units = 2, .bidirectional = true, .reverse = true }, "both" },
         { 3, glia_gru, { .units = 2, .stateful = true }, "fixed batch" },
+        { 3, glia_gru, { .units = 2, .layer_norm = true, .peephole = true }, "an option of the LSTM" },
+        { 3, glia_rnn, { .units = 1, .layer_norm = true }, "one unit" },
     };
     for (int i = 0; i < GLIA_COUNT(wrong); i++) {
         glia_graph *g = glia_graph_create();
@@ -401,9 +447,10 @@ static glia_session *session_of(glia_graph *g, glia_backend *backend, glia_store
 }
 
 /* Two halves of a sequence, one run each, are the whole one in one run. */
-static void stateful_layers_go_on(void **state) {
-    (void)state;
+static void go_on(layer_fn layer, glia_recurrent_opts opts) {
     enum { N = 2, T = 6, F = 3, H = 4 };
+    opts.units = H;
+    opts.stateful = true;
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open("cpu", 1, &error);
     float x[N * T * F], y[2][N * T * H];
@@ -412,7 +459,7 @@ static void stateful_layers_go_on(void **state) {
         const int steps = T / parts;
         glia_graph *g = glia_graph_create();
         glia_tensor in = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(N, steps, F));
-        glia_tensor out = glia_lstm(in, "net", (glia_recurrent_opts){ .units = H, .stateful = true });
+        glia_tensor out = layer(in, "net", opts);
         glia_store *store = glia_store_create(g, 1, &error);
         glia_program *program;
         glia_session *s = session_of(g, backend, store, out, GLIA_TRAIN, &program);
@@ -435,6 +482,117 @@ static void stateful_layers_go_on(void **state) {
     }
     assert_memory_equal(y[0], y[1], sizeof y[0]);
     glia_backend_close(backend);
+}
+
+static void stateful_layers_go_on(void **state) {
+    (void)state;
+    go_on(glia_lstm, (glia_recurrent_opts){ 0 });
+    go_on(glia_lstm, (glia_recurrent_opts){ .layer_norm = true });
+    go_on(glia_gru, (glia_recurrent_opts){ .layer_norm = true, .layers = 2 });
+    go_on(glia_rnn, (glia_recurrent_opts){ .layer_norm = true });
+}
+
+/* ---- layer-normalised cells ---------------------------------------------------------------- */
+
+/* A session in double, whose output 0 is the loss and output i its gradient in entry i - 1 of the store. */
+static double loss_of(glia_session *session) {
+    glia_error error = { 0 };
+    check(glia_session_run(session, &error), &error);
+    return *(const double *)glia_session_output(session, 0).data;
+}
+
+static void expect_differences(glia_session *session, const glia_array *values, int64_t of, int output) {
+    static double gradient[1 << 10];
+    const double step = 1e-5;
+    loss_of(session);
+    memcpy(gradient, glia_session_output(session, output).data, (size_t)of * sizeof *gradient);
+    double *value = values->data;
+    for (int64_t i = 0; i < of; i++) {
+        const double was = value[i];
+        value[i] = was + step;
+        const double up = loss_of(session);
+        value[i] = was - step;
+        const double down = loss_of(session), is = (up - down) / (2 * step);
+        value[i] = was;
+        if (fabs(is - gradient[i]) > 1e-6 * (1 + fabs(is))) {
+            fail_msg("%s, element %lld: the gradient is %.10g, the difference %.10g", values->name, (long long)i,
+                     gradient[i], is);
+        }
+    }
+}
+
+/* In f64, with lengths, in both directions, two layers: gradients of all parameters and of the initial states. */
+static void normed_gradients_are_differences(void **state) {
+    (void)state;
+    enum { N = 2, T = 3, F = 2 };
+    const torch_case rows[] = {
+        { "lstm", glia_lstm, { .units = 4, .projection = 3, .peephole = true } },
+        { "gru", glia_gru, { .units = 4 } },
+        { "gru, reset before", glia_gru, { .units = 4, .reset_before = true } },
+        { "rnn", glia_rnn, { .units = 4 } },
+    };
+    for (int k = 0; k < GLIA_COUNT(rows); k++) {
+        glia_error error = { 0 };
+        glia_graph *g = glia_graph_create();
+        const glia_init random = { .kind = GLIA_INIT_UNIFORM, .low = -1, .high = 1 };
+        glia_recurrent_states initial = { { NULL }, { NULL } };
+        const int64_t outputs = rows[k].opts.projection ? rows[k].opts.projection : rows[k].opts.units;
+        initial.h[1] = glia_parameter(g, "h", GLIA_F64, GLIA_SHAPE(N, outputs), random);
+        glia_tensor x = glia_parameter(g, "x", GLIA_F64, GLIA_SHAPE(N, T, F), random), of[MOST], y[MOST];
+        glia_recurrent_opts opts = rows[k].opts;
+        opts.layer_norm = opts.bidirectional = true;
+        opts.layers = 2;
+        opts.bias_init = random;
+        opts.lengths = glia_constant(g, GLIA_I32, GLIA_SHAPE(N), (const double[]){ 3, 2 });
+        opts.initial = &initial;
+        glia_tensor loss = glia_sum(glia_sin(rows[k].layer(x, "net", opts)), GLIA_SCALAR, false);
+        glia_store *store = glia_store_create(g, 5, &error);
+        check(error.status, &error);
+        const int n = glia_store_count(store);
+        for (int i = 0; i < n; i++) of[i] = glia_graph_find_leaf(g, glia_store_entry(store, i).name);
+        y[0] = loss;
+        glia_grad(loss, of, n, y + 1);
+        glia_backend *backend = glia_backend_open("ref", 1, &error);
+        glia_program *program =
+            glia_compile(g, backend, (glia_compile_opts){ .outputs = y, .n_outputs = n + 1 }, &error);
+        check(error.status, &error);
+        glia_session *session = glia_session_create(program, store, &error);
+        check(error.status, &error);
+        for (int i = 0; i < n; i++) {
+            const glia_array a = glia_store_entry(store, i);
+            expect_differences(session, &a, glia_shape_count(a.shape), i + 1);
+        }
+        glia_session_free(session);
+        glia_program_free(program);
+        glia_backend_close(backend);
+        glia_store_free(store);
+        glia_graph_free(g);
+    }
+}
+
+/* Whatever a gate's inputs are multiplied by, its value is the same. */
+static void normed_cells_do_not_mind_scales(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 5, 3));
+    const glia_recurrent_opts opts = { .units = 8, .layer_norm = true, .last_only = true };
+    glia_tensor y = glia_concat(
+        (const glia_tensor[]){ glia_lstm(x, "net", opts), glia_lstm(glia_mul_scalar(x, 1000), "net", opts) }, 2, 0);
+    glia_backend *backend = glia_backend_open("cpu", 1, &error);
+    glia_store *store = glia_store_create(g, 1, &error);
+    glia_program *program;
+    glia_session *s = session_of(g, backend, store, y, GLIA_INFER, &program);
+    float *to = glia_session_input(s, "x", NULL);
+    for (int i = 0; i < 2 * 5 * 3; i++) to[i] = 5 * cosf(2.1f * (float)i);
+    check(glia_session_run(s, &error), &error);
+    const float *out = glia_session_output(s, 0).data;
+    for (int i = 0; i < 16; i++) assert_true(fabsf(out[i] - out[16 + i]) < 1e-4f);
+    glia_session_free(s);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_graph_free(g);
 }
 
 static int count_kernels(const glia_program *program, const char *name) {
@@ -482,7 +640,8 @@ int main(void) {
         cmocka_unit_test(parameters_are_named),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(steps_beyond_counting),
-
+        cmocka_unit_test(normed_gradients_are_differences),
+        cmocka_unit_test(normed_cells_do_not_mind_scales),
         cmocka_unit_test(stateful_layers_go_on),
         cmocka_unit_test(programs_walk_once),
     };

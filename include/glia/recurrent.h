@@ -74,6 +74,8 @@ GLIA_API glia_tensor glia_sequence_mask(glia_tensor lengths, int64_t steps);
  *     NAME/recurrent_bias (H)      GRU with the reset gate after the product: that of n, inside the reset
  *     NAME/peephole (3, H)         rows i, f, o
  *     NAME/projection (P, H)
+ *     NAME/input_norm/scale (G H)   NAME/recurrent_norm/scale (G H)   NAME/cell_norm/scale, shift (H)
+ *                                  layer-normalised; the RNN has NAME/norm/scale (H)
  *
  * NAME is followed by /l0, /l1, ... if there are several layers, then by /forward and /backward if there are both
  * directions. One bias stands for PyTorch's two, which are added up.
@@ -84,7 +86,12 @@ GLIA_API glia_tensor glia_sequence_mask(glia_tensor lengths, int64_t steps);
  *     r, z = sigmoid(x' + U h)   n = tanh(x' + r (U h + b'))   h = (1 - z) n + z h
  *     reset before the product, as in the paper: n = tanh(x' + U (r h))
  * RNN (Elman 1990):
- *     h = tanh(x' + U h), or relu of it */
+ *     h = tanh(x' + U h), or relu of it
+ *
+ * Layer-normalised cells (Ba, Kiros and Hinton 2016), LN(v) = scale (v - mean) / sqrt(variance + 1e-5) over the units:
+ *     LSTM  x' = LN(W x) + b, LN(U h) in place of U h, over all gates together, and h = o tanh(LN(c) + shift)
+ *     GRU   the same, r and z together, n apart: n = tanh(x' + r (LN(U h) + b')), or tanh(x' + LN(U (r h)))
+ *     RNN   h = tanh(LN(W x + U h) + b), or relu of it */
 
 typedef enum glia_merge {
     GLIA_MERGE_CONCAT, /* forward, then backward: (..., 2 P) */
@@ -123,6 +130,7 @@ typedef struct glia_recurrent_opts {
                         * reset_after=False have it; else after it, as cuDNN, PyTorch and ONNX with
                         * linear_before_reset=1 */
     bool relu;         /* RNN */
+    bool layer_norm;   /* layer-normalised cells; no_bias takes cell_norm/shift too */
     glia_init kernel_init, recurrent_init, bias_init; /* default: Glorot uniform, orthogonal, zeros; a
                                                      * GLIA_INIT_PART of the bias is not for recurrent_bias */
 } glia_recurrent_opts;

@@ -101,6 +101,11 @@ static bool take_bias(loading *l, const pair *p) {
 }
 
 static bool take_direction(loading *l, const pair *p) {
+    glia_array norm;
+    if (find_entry(l, p, "recurrent_norm/scale", &norm) || find_entry(l, p, "norm/scale", &norm)) {
+        glia_fail(l->error, GLIA_E_ARGUMENT, "%s is layer-normalised, PyTorch's modules are not", p->name);
+        return false;
+    }
     return take_matrix(l, p, "kernel", "weight_ih") && take_matrix(l, p, "recurrent_kernel", "weight_hh") &&
            take_matrix(l, p, "projection", "weight_hr") && take_bias(l, p);
 }

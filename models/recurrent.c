@@ -16,12 +16,29 @@ static glia_tensor rows_of(glia_tensor x) {
     return glia_reshape(x, GLIA_SHAPE(s.dim[0], s.dim[2], s.dim[1] * s.dim[3]));
 }
 
+/* (N, C, H, W) -> (N, H W, C). */
+static glia_tensor pixels_of(glia_tensor x) {
+    const glia_shape s = glia_tensor_shape(x);
+    if (s.rank != 4) return x;
+    x = glia_permute(x, GLIA_SHAPE(0, 2, 3, 1));
+    return glia_reshape(x, GLIA_SHAPE(s.dim[0], s.dim[2] * s.dim[3], s.dim[1]));
+}
+
 static glia_tensor logits(glia_tensor x, int outputs) {
     return glia_dense(x, "logits", (glia_dense_opts){ .units = outputs });
 }
 
 glia_tensor glia_build_lstm_rows(glia_tensor x, int outputs) {
     x = glia_lstm(rows_of(x), "lstm", (glia_recurrent_opts){ .units = 128, .layers = 2, .last_only = true });
+    return logits(x, outputs);
+}
+
+glia_tensor glia_build_lstm_pixels(glia_tensor x, int outputs) {
+    x = pixels_of(x);
+    const double steps = (double)glia_tensor_shape(x).dim[1];
+    x = glia_lstm(x, "lstm",
+                  (glia_recurrent_opts){
+                      .units = 128, .last_only = true, .bias_init = { .kind = GLIA_INIT_CHRONO, .value = steps } });
     return logits(x, outputs);
 }
 

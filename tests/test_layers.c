@@ -266,6 +266,29 @@ static void orthogonal_rows_or_columns(void **state) {
     assert_non_null(strstr(error.message, "v: "));
 }
 
+/* Forget gates f with T = 1 / (1 - sigmoid(f)) even between 2 and `value` steps, input gates 1 - f. */
+static void chrono_biases_spread_over_the_memory(void **state) {
+    (void)state;
+    enum { UNITS = 500 };
+    double *b = filled("bias", GLIA_SHAPE(4 * UNITS), (glia_init){ .kind = GLIA_INIT_CHRONO, .value = 100 }, 5);
+    double mean = 0, low = 1e9, high = 0;
+    for (int i = 0; i < UNITS; i++) {
+        const double steps = 1 + exp(b[UNITS + i]);
+        mean += steps / UNITS, low = fmin(low, steps), high = fmax(high, steps);
+        assert_true(b[i] == -b[UNITS + i] && b[2 * UNITS + i] == 0 && b[3 * UNITS + i] == 0);
+    }
+    assert_true(low >= 2 && low < 4 && high <= 100 && high > 98 && fabs(mean - 51) < 4);
+    free(b);
+    const glia_leaf bad[] = { { .name = "b", .dtype = GLIA_F32, .init = GLIA_INIT_CHRONO, .value = 2 },
+                              { .name = "b", .dtype = GLIA_F32, .init = GLIA_INIT_CHRONO, .value = NAN } };
+    float room[8];
+    glia_error error;
+    for (int i = 0; i < GLIA_COUNT(bad); i++)
+        assert_int_equal(glia_init_fill(&bad[i], GLIA_SHAPE(8), 0, room, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_init_fill(&bad[0], GLIA_SHAPE(7), 0, room, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "b: "));
+}
+
 static void values_depend_on_seed_and_name_alone(void **state) {
     (void)state;
     glia_graph *one = glia_graph_create(), *two = glia_graph_create();
@@ -481,6 +504,7 @@ int main(void) {
         cmocka_unit_test(a_name_is_shared_weights),
         cmocka_unit_test(initialisers_have_their_moments),
         cmocka_unit_test(orthogonal_rows_or_columns),
+        cmocka_unit_test(chrono_biases_spread_over_the_memory),
         cmocka_unit_test(values_depend_on_seed_and_name_alone),
         cmocka_unit_test(a_bias_takes_the_layers_fan_in),
         cmocka_unit_test(the_random_state_begins_with_the_seed),

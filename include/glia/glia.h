@@ -132,7 +132,9 @@ typedef enum glia_init_kind {
     GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1) */
     GLIA_INIT_FAN_IN_UNIFORM,    /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
     GLIA_INIT_SEED,              /* the state of random operations: the seed (its low 53 bits), then zeros */
-    GLIA_INIT_PART               /* value in [low, high) of the elements, shares of their number; 0 in the others */
+    GLIA_INIT_PART,              /* value in [low, high) of the elements, shares of their number; 0 in the others */
+    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, the bias of an LSTM that is to remember for up to `value` > 2
+                                  * steps: log U(1, value - 1) for the forget gates, less that for the input gates */
 } glia_init_kind;
 
 typedef struct glia_init {

@@ -97,6 +97,22 @@ static void fill_part(const glia_leaf *leaf, char *data, int64_t n) {
     }
 }
 
+/* Gates in the order i, f, g, o. */
+static glia_status fill_chrono(const glia_leaf *leaf, glia_rng rng, char *data, int64_t n, glia_error *error) {
+    const size_t size = glia_dtype_size(leaf->dtype);
+    if (n % 4 || !(leaf->value > 2)) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "%s: chrono initialisation is for the bias of an LSTM and more than 2 steps", leaf->name);
+    }
+    memset(data, 0, (size_t)n * size);
+    for (int64_t i = 0; i < n / 4; i++) {
+        const double remembers = log(1 + (leaf->value - 2) * glia_rng_uniform(&rng)), ignores = -remembers;
+        glia_from_double(leaf->dtype, &ignores, data + (size_t)i * size, 1);
+        glia_from_double(leaf->dtype, &remembers, data + (size_t)(n / 4 + i) * size, 1);
+    }
+    return GLIA_OK;
+}
+
 /* ---- orthogonal ----------------------------------------------------------------------------- */
 
 static double dot(const double *a, const double *b, int64_t n) {
@@ -149,13 +165,14 @@ glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t see
     if (!glia_shape_valid(shape) || glia_shape_symbolic(shape)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: a parameter or state needs a fixed shape", leaf->name);
     }
-    if (leaf->init < GLIA_INIT_DEFAULT || leaf->init > GLIA_INIT_PART) {
+    if (leaf->init < GLIA_INIT_DEFAULT || leaf->init > GLIA_INIT_CHRONO) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no initialiser %lld", leaf->name, (long long)leaf->init);
     }
     glia_init_kind kind = (glia_init_kind)leaf->init;
     if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
     glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(leaf->name, strlen(leaf->name), 0) };
     if (kind == GLIA_INIT_ORTHOGONAL) return fill_orthogonal(leaf, shape, rng, data, error);
+    if (kind == GLIA_INIT_CHRONO) return fill_chrono(leaf, rng, data, glia_shape_count(shape), error);
     if (kind == GLIA_INIT_PART) {
         fill_part(leaf, data, glia_shape_count(shape));
         return GLIA_OK;

@@ -6,8 +6,8 @@
 #include "hostile.h"
 #include "text/text.h"
 
-static const char *const names[] = { "gpt2", "roberta",    "gpt4",    "llama", "suffix",
-                                     "bert", "bert_cased", "unigram", "words" };
+static const char *const names[] = { "gpt2", "roberta",    "gpt4",    "llama",       "suffix",
+                                     "bert", "bert_cased", "unigram", "precompiled", "words" };
 
 static glia_tokenizer *load(const char *name) {
     char path[512];
@@ -117,6 +117,16 @@ static const char bpe[] =
 static const char unigram[] =
     "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],[\"a\",-1.5]]}}";
 
+/* A double array by which ' becomes b. */
+#define CHARSMAP                                                                                                       \
+    "nAAAAAAEAAAAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"                       \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"                       \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAJ50AAGIA"
+#define OF_CHARSMAP(map)                                                                                               \
+    "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"" map "\"},\"model\":{\"type\":"             \
+    "\"WordLevel\",\"vocab\":{\"abbabs 1\":0,\"c\":1},\"unk_token\":\"c\"}}"
+static const char precompiled[] = OF_CHARSMAP(CHARSMAP);
+
 static glia_status parse_json(const uint8_t *bytes, size_t length, glia_error *error) {
     glia_tokenizer *t = glia_tokenizer_parse((const char *)bytes, length, error);
     if (!t) return error ? error->status : GLIA_E_FORMAT;
@@ -148,8 +158,27 @@ static void test_hostile(void **state) {
     (void)state;
     hostile_all(parse_damaged, (const uint8_t *)bpe, sizeof bpe - 1, true);
     hostile_all(parse_damaged, (const uint8_t *)unigram, sizeof unigram - 1, true);
+    hostile_all(parse_damaged, (const uint8_t *)precompiled, sizeof precompiled - 1, true);
     static const char words[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n##ing\n\xC3\xA9\n";
     hostile_all(parse_words, (const uint8_t *)words, sizeof words - 1, false);
+}
+
+/* What a table says is done; one without entries does nothing, and one that leads nowhere neither. */
+static void test_precompiled(void **state) {
+    (void)state;
+    static const char *const maps[] = { precompiled, OF_CHARSMAP("BAAAAAAAAAA="), OF_CHARSMAP("BAAAAAD8//8=") };
+    if (glia_unicode_ready(NULL)) skip();
+    for (int i = 0; i < GLIA_COUNT(maps); i++) {
+        glia_error error = { 0 };
+        glia_encoding e;
+        glia_tokenizer *t = glia_tokenizer_parse(maps[i], strlen(maps[i]), &error);
+        if (!t) fail_msg("%s", error.message);
+        assert_int_equal(glia_tokenizer_encode(t, "abba's 1", 8, (glia_encode_opts){ 0 }, &e, NULL), GLIA_OK);
+        assert_int_equal(e.n, 1);
+        assert_int_equal(e.ids[0], i > 0);
+        glia_encoding_free(&e);
+        glia_tokenizer_free(t);
+    }
 }
 
 static void assert_refused(const char *json, glia_status status, const char *why) {
@@ -162,7 +191,12 @@ static void test_refused(void **state) {
     (void)state;
     assert_refused("{}", GLIA_E_FORMAT, "no \"model\"");
     assert_refused("{\"model\":{\"type\":\"Neural\"}}", GLIA_E_UNSUPPORTED, "no model \"Neural\"");
-    assert_refused("{\"normalizer\":{\"type\":\"Precompiled\"},\"model\":{}}", GLIA_E_UNSUPPORTED, "offset 22");
+    assert_refused("{\"normalizer\":{\"type\":\"Neural\"},\"model\":{}}", GLIA_E_UNSUPPORTED, "offset 22");
+    assert_refused("{\"normalizer\":{\"type\":\"Precompiled\"},\"model\":{}}", GLIA_E_FORMAT, "offset 14");
+    assert_refused(OF_CHARSMAP("AAA"), GLIA_E_FORMAT, "not base64");
+    assert_refused(OF_CHARSMAP("AAA*"), GLIA_E_FORMAT, "not base64");
+    assert_refused(OF_CHARSMAP("AAAA"), GLIA_E_FORMAT, "shorter than it says");
+    assert_refused(OF_CHARSMAP("CAAAAAAAAAA="), GLIA_E_FORMAT, "shorter than it says");
     assert_refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a c\"]}}", GLIA_E_FORMAT,
                    "a merge of what");
     assert_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":0}}}", GLIA_E_FORMAT, "second token");
@@ -270,9 +304,9 @@ static void test_normal_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),       cmocka_unit_test(test_older_files), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_patterns),    cmocka_unit_test(test_endless),
-        cmocka_unit_test(test_normal_forms),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_older_files),  cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_precompiled), cmocka_unit_test(test_refused),      cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_endless),     cmocka_unit_test(test_normal_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

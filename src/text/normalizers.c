@@ -216,6 +216,7 @@ const glia_step_kind glia_normalizers[] = {
     { "StripAccents", NULL, { .normalize = strip_accents } },
     { "BertNormalizer", read_bert, { .normalize = bert } },
     { "Nmt", NULL, { .normalize = nmt } },
+    { "Precompiled", glia_precompiled_read, { .normalize = glia_precompiled_normalize } },
     { "Strip", read_strip, { .normalize = strip } },
     { "Replace", read_replace, { .normalize = replace } },
     { "Prepend", read_prepend, { .normalize = prepend } },

@@ -75,6 +75,8 @@ bool glia_unicode_word(uint32_t c);  /* \w: letters, marks, digits, connectors (
 bool glia_unicode_ascii_punctuation(uint32_t c);
 /* Small letters of c; returns how many, at most 3. */
 int glia_unicode_lower(uint32_t c, uint32_t out[3]);
+/* Does a new grapheme begin between a and b (UAX 29)? The state is 0 at the beginning of each. */
+bool glia_unicode_break(uint32_t a, uint32_t b, int32_t *state);
 size_t glia_utf8_put(uint32_t c, char out[4]);             /* raw bytes as they are */
 uint32_t glia_utf8_take(const char **at, const char *end); /* the character at *at < end, and goes on */
 
@@ -192,7 +194,7 @@ typedef struct glia_step_kind {
 
 struct glia_step {
     const glia_step_kind *kind;
-    const char *text, *content; /* a pattern or prefix, and what it becomes */
+    const char *text, *content; /* a pattern or prefix, and what it becomes; Precompiled: its double array and strings */
     size_t text_length, content_length;
     glia_glyphs pattern; /* `text` in characters, `filler`: `content` */
     glia_glyphs filler;
@@ -225,6 +227,10 @@ glia_status glia_fail_json(glia_error *error, glia_status status, const glia_jso
 /* The character that stands for a byte in GPT-2's vocabularies, and back; -1: none. */
 uint32_t glia_byte_character(uint8_t byte);
 int glia_character_byte(uint32_t c);
+
+/* SentencePiece's tables (precompiled.c). */
+glia_status glia_precompiled_read(glia_step_reader *reader, const glia_json *json, glia_step *step);
+void glia_precompiled_normalize(const glia_step *step, glia_workspace *w);
 
 /* Finds in glyphs: of a pattern or a regex from `from` on; as glia_regex_find(). */
 int glia_step_find(const glia_step *step, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,

@@ -110,6 +110,12 @@ int glia_unicode_lower(uint32_t c, uint32_t out[3]) {
     return 1;
 }
 
+bool glia_unicode_break(uint32_t a, uint32_t b, int32_t *state) {
+    if (a < 0x80 && b < 0x80) return a != '\r' || b != '\n';
+    if (a >= GLIA_RAW || b >= GLIA_RAW) return true;
+    return utf8proc_grapheme_break_stateful((int32_t)a, (int32_t)b, state);
+}
+
 /* The full decomposition of a character; returns how many. */
 static int decompose(uint32_t c, bool compatible, int32_t out[32]) {
     int boundary = 0;
@@ -141,6 +147,8 @@ glia_status glia_unicode_ready(glia_error *error) {
 static int category(uint32_t c) { return c >= 0x80 ? GLIA_LO : GLIA_CN; }
 
 int glia_unicode_lower(uint32_t c, uint32_t out[3]) { return out[0] = c >= 'A' && c <= 'Z' ? c + 32 : c, 1; }
+
+bool glia_unicode_break(uint32_t a, uint32_t b, int32_t *state) { return (void)state, a != '\r' || b != '\n'; }
 
 static int decompose(uint32_t c, bool compatible, int32_t out[32]) { return (void)compatible, out[0] = (int32_t)c, 1; }
 static int combining_class(uint32_t c) { return (void)c, 0; }

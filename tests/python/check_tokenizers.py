@@ -1,10 +1,12 @@
 """The same ids as Hugging Face's `tokenizers`, over whole corpora and hard Unicode. Usage: check_tokenizers.py LIBGLIA.SO
 
-Needs the package `tokenizers`, and GLIA_DATA for the corpora; exit status 77 where there is none. Trains tokenizers with the
+Needs the packages `tokenizers`, `sentencepiece` and `protobuf`, and GLIA_DATA for the corpora; exit status 77 where there
+is none. Trains tokenizers with the
 package, reads their files with Glia and compares ids, types and decoded texts; and trains byte pairs with both, which have to
 give the same vocabulary.
 """
 import gzip
+import io
 import json
 import os
 import pathlib
@@ -21,6 +23,8 @@ DATA = os.environ.get("GLIA_DATA")
 try:
     import tokenizers as T
     from tokenizers import decoders as D, models as M, normalizers as N, pre_tokenizers as P, processors as X, trainers as R
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
 except ImportError:
     T = None
 
@@ -87,6 +91,19 @@ def unigram(texts):
     return t
 
 
+def precompiled(texts, rule):
+    """SentencePiece's own pieces and table of normalisation, put together as T5's and XLM-R's files are."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(input=texts, model_writer=out, vocab_size=3000, minloglevel=2,
+                                             normalization_rule_name=rule)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(out.getvalue())
+    t = T.Tokenizer(M.Unigram([(p.piece, p.score) for p in model.pieces], model.trainer_spec.unk_id))
+    t.normalizer = N.Sequence([N.Precompiled(model.normalizer_spec.precompiled_charsmap), N.Replace(T.Regex(" {2,}"), " ")])
+    t.pre_tokenizer, t.decoder = P.Metaspace(), D.Metaspace()
+    return t
+
+
 def compare(name, theirs, ours, texts):
     wrong = 0
     for text in texts:
@@ -103,7 +120,7 @@ def compare(name, theirs, ours, texts):
 
 def main(library):
     if not T or not DATA:
-        print("needs the package tokenizers, and GLIA_DATA")
+        print("needs the packages tokenizers, sentencepiece and protobuf, and GLIA_DATA")
         return 77
     lib, wrong = load_library(library), 0
     train = [str(pathlib.Path(DATA, "shakespeare/input.txt"))]
@@ -115,6 +132,8 @@ def main(library):
         "bert": lambda: wordpiece(train, True),
         "bert cased": lambda: wordpiece(train, False),
         "unigram": lambda: unigram(train),
+        "nmt_nfkc": lambda: precompiled(train, "nmt_nfkc"),
+        "nmt_nfkc_cf": lambda: precompiled(train, "nmt_nfkc_cf"),
     }
     texts = list(corpora())
     with tempfile.TemporaryDirectory() as folder:

@@ -2,11 +2,17 @@
 
 Usage: tokenization.py FOLDER. NAME.json is a tokenizer, NAME.ids has a line for each text: its bytes in hexadecimal, the
 ids with special tokens, and the beginnings of the tokens in bytes. NAME.pair: the ids of the first two texts as a pair.
-gpt2/ and bert/ have vocab.json and merges.txt, vocab.txt of two of them.
+gpt2/ and bert/ have vocab.json and merges.txt, vocab.txt of two of them. Needs the packages tokenizers, sentencepiece and
+protobuf.
 """
+import io
 import json
 import pathlib
 import sys
+import tempfile
+
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 import tokenizers as T
 from tokenizers import decoders as D, models as M, normalizers as N, pre_tokenizers as P, processors as X, trainers as R
@@ -80,6 +86,31 @@ def unigram():
     return t
 
 
+RULES = {"\ufb01": "fi", "\u00bd": "1/2", "\u00df": "ss", "\u1e9e": "ss", "\u0130": "i\u0307", "e\u0301": "\u00e9", "\u00a0": " ",
+         "\u3000": " ", "\u200b": "", "\r": " ", "\n": " ", "\t": " ", "\u0085": " ", "\u2028": " ", "\x0b": "", "\u2026": "...",
+         "\u0391": "\u03b1", "\u03a3": "\u03c3", "\u2460": "1", "\ufe0f": "", "\u200d": "", "\u00ab": '"', "\u00bb": '"',
+         "\u0323": ""}
+
+
+def precompiled():
+    """SentencePiece with rules of normalisation of our own, put together as T5's and XLM-R's files are."""
+    out = io.BytesIO()
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
+        for source, target in RULES.items():
+            print(*(" ".join("%X" % ord(c) for c in text) for text in (source, target)), sep="\t", file=rules)
+        rules.flush()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(PROSE.splitlines()), model_writer=out, vocab_size=120, hard_vocab_limit=False,
+            minloglevel=2, normalization_rule_tsv=rules.name)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(out.getvalue())
+    t = T.Tokenizer(M.Unigram([(p.piece, p.score) for p in model.pieces], model.trainer_spec.unk_id))
+    t.normalizer = N.Sequence([N.Precompiled(model.normalizer_spec.precompiled_charsmap), N.Replace(T.Regex(" {2,}"), " ")])
+    t.pre_tokenizer, t.decoder = P.Metaspace(), D.Metaspace()
+    t.post_processor = X.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 2)])
+    return t
+
+
 def words():
     t = T.Tokenizer(M.WordLevel(unk_token="[UNK]"))
     t.normalizer = N.Sequence([N.NFKD(), N.StripAccents(), N.Lowercase(), N.Strip()])
@@ -99,6 +130,7 @@ CASES = {
     "bert": lambda: wordpiece(True),
     "bert_cased": lambda: wordpiece(False),
     "unigram": unigram,
+    "precompiled": precompiled,
     "words": words,
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "glia/recurrent.h"
 #include "op_samples.h"
 
 #define PAGE GLIA_SOURCE_DIR "/docs/ops.md"
@@ -41,8 +42,38 @@ static bool takes(const glia_op *op, const glia_sample *s, glia_dtype dtype) {
     return good;
 }
 
+/* Takes a loop states, or else sequences, of this dtype? */
+static bool loop_takes(glia_dtype dtype, bool state) {
+    glia_graph *g = glia_graph_create();
+    glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ .steps = 3 });
+    glia_tensor x = glia_input(g, "x", dtype, state ? GLIA_SHAPE(2, 4) : GLIA_SHAPE(2, 3, 4));
+    glia_tensor part = state ? NULL : glia_loop_input(loop, x);
+    glia_tensor h = state ? glia_loop_state(loop, x) : glia_loop_state_zeros(loop, GLIA_SHAPE(4));
+    glia_loop_next(loop, h, state || glia_is_bad(h) ? h : glia_add(h, glia_cast(part, h->dtype)));
+    glia_loop_end(loop, NULL, 0, NULL);
+    const bool good = !glia_is_bad(glia_loop_last(loop, h)) && glia_graph_check(g, NULL) == GLIA_OK;
+    glia_graph_free(g);
+    return good;
+}
+
+/* Those of a loop are its body's. */
+static void loop_dtypes(bool states, glia_text *text) {
+    int n = 0;
+    for (int t = 0; t < GLIA_DTYPE_COUNT; t++) n += loop_takes((glia_dtype)t, states);
+    if (n == GLIA_DTYPE_COUNT) glia_text_printf(text, " all");
+    for (int t = 0; t < GLIA_DTYPE_COUNT && n < GLIA_DTYPE_COUNT; t++)
+        if (loop_takes((glia_dtype)t, states)) glia_text_printf(text, " %s", glia_dtype_name((glia_dtype)t));
+}
+
 static void dtypes(const glia_op *op, const glia_sample *s, glia_text *text) {
     int n = 0;
+    if (op == &glia_op_scan) {
+        glia_text_printf(text, "states");
+        loop_dtypes(true, text);
+        glia_text_printf(text, ", sequences");
+        loop_dtypes(false, text);
+        return;
+    }
     for (int t = 0; t < GLIA_DTYPE_COUNT; t++) n += takes(op, s, (glia_dtype)t);
     if (s->n == 0) {
         glia_text_printf(text, "no inputs");

@@ -521,11 +521,17 @@ define(
 
 # ---- the files -----------------------------------------------------------------------------------
 
+OF_PASSES = ("channels_last", "bf16")  # attributes that passes set, never a sample
+
+
 def result_of(row):
     inputs = []
     for x in row["inputs"]:
         inputs.append(torch.tensor(x["values"], dtype=torch.float64).reshape(x["shape"]))
     arguments = dict(row["attrs"])
+    for name in OF_PASSES:
+        if arguments.pop(name, False):
+            raise ValueError(f"{row['op']} {row['sample']}: there is nothing here for {name}")
     if "mode" in row:
         arguments["mode"] = row["mode"]
     y = ops[row["op"]](*inputs, **arguments)

@@ -186,10 +186,22 @@ static glia_tensor new_statistic(random_graph *r, glia_tensor x) {
     return draw(r, 2) ? y : glia_exp(glia_neg(glia_abs(y)));
 }
 
+/* Both of them of one value, the one or the other first, and in memory or not. */
+static glia_tensor new_gelu(random_graph *r, glia_tensor x) {
+    static const glia_op *const ops[][2] = { { &glia_op_gelu, &glia_op_gelu_slope },
+                                             { &glia_op_gelu_tanh, &glia_op_gelu_tanh_slope } };
+    const int kind = draw(r, 2), first = draw(r, 2);
+    glia_tensor a = glia_node1(ops[kind][first], x, NULL), b = glia_node1(ops[kind][1 - first], x, NULL);
+    if (draw(r, 2) && r->n_values < MOST_VALUES) r->value[r->n_values++] = a;
+    return draw(r, 2) ? b : glia_sub(a, glia_mul_scalar(b, 0.6));
+}
+
 /* Any operation that stays within about [-2, 2] and is smooth enough to be compared. */
 static glia_tensor new_value(random_graph *r) {
     glia_tensor a = any_value(r), b = any_value(r), c = any_value(r);
-    switch (draw(r, 24)) {
+    switch (draw(r, 26)) {
+    case 24: return new_gelu(r, a);
+    case 25: return new_gelu(r, glia_mul_scalar(glia_add(a, b), 3));
     case 16: return glia_mul_scalar(glia_sub(a, new_statistic(r, a)), 0.5);
     case 17: return glia_mul(glia_tanh(b), new_statistic(r, a));
     case 18: return glia_softmax(a, -1);

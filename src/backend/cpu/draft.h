@@ -16,7 +16,7 @@ typedef struct glia_draft_value {
 
 typedef struct glia_draft_step {
     const glia_tile *tile;
-    int d, in[GLIA_TILE_OPERANDS]; /* values; -1: none */
+    int d, in[GLIA_TILE_OPERANDS], also; /* values; -1: none */
     glia_loop_span span;
     bool reduces; /* rows to floats */
 } glia_draft_step;
@@ -25,6 +25,8 @@ typedef struct glia_draft_step {
 typedef struct glia_compound {
     const glia_tile *tile; /* NULL: none */
     const glia_node *in[GLIA_TILE_OPERANDS];
+    int other;  /* of two results: which member is the other node; 0: there is one, for a pair's first node is before */
+    bool swaps; /* the other node is the first result */
 } glia_compound;
 
 typedef struct glia_draft {

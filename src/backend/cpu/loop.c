@@ -152,6 +152,7 @@ static void run_steps(const worker *w, int64_t rows, int64_t n, bool contiguous)
     w->pace[GLIA_LOOP_DENSE] = n * (int64_t)sizeof(float);
     for (const glia_loop_step *s = l->steps, *end = s + l->n_steps; s < end; s++) {
         glia_tile_args t = { .rows = rows, .n = n, .d = w->slot[s->d], .d_step = w->pace[s->d_pace] };
+        t.also = w->slot[s->also], t.also_step = w->pace[s->also_pace];
         for (int k = 0; k < s->n_in; k++) t.in[k] = w->slot[s->in[k]], t.step[k] = w->pace[s->pace[k]];
         if (s->span == GLIA_LOOP_ONE) {
             t.rows = t.n = 1;

@@ -36,6 +36,8 @@ typedef struct glia_tile_args {
     int64_t d_step;
     const void *in[GLIA_TILE_OPERANDS];
     int64_t step[GLIA_TILE_OPERANDS];
+    void *also; /* the second result, of those that have two */
+    int64_t also_step;
 } glia_tile_args;
 
 typedef void (*glia_tile_fn)(const glia_tile_args *t);
@@ -59,6 +61,7 @@ typedef enum glia_loop_pace { GLIA_LOOP_STILL, GLIA_LOOP_FLOAT, GLIA_LOOP_DENSE,
 typedef struct glia_loop_step {
     glia_tile_fn fn;
     uint16_t d, d_pace, in[GLIA_TILE_OPERANDS], pace[GLIA_TILE_OPERANDS];
+    uint16_t also, also_pace; /* the second result; d again: there is none */
     uint8_t n_in;
     uint8_t span;      /* glia_loop_span: what it is a step on */
     bool flat;         /* TILED: if all operands in memory are contiguous, so is everything: one long row */

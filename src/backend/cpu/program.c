@@ -230,6 +230,7 @@ static int take_register(bool *busy, glia_loop *l) {
 static void find_last_uses(glia_draft *b) {
     for (int s = 0; s < b->n_steps; s++) {
         b->values[b->steps[s].d].last_use = s;
+        if (b->steps[s].also >= 0) b->values[b->steps[s].also].last_use = s;
         for (int k = 0; k < GLIA_TILE_OPERANDS; k++) {
             if (b->steps[s].in[k] >= 0) b->values[b->steps[s].in[k]].last_use = s;
         }
@@ -266,11 +267,17 @@ static void give_registers(glia_draft *b, bool *busy) {
         b->loop->operands[x->index].repeats = true;
     }
     for (int s = 0; s < b->n_steps; s++) {
-        value *d = &b->values[b->steps[s].d];
+        const int made[] = { b->steps[s].d, b->steps[s].also };
         release(b, busy, s, true);
-        if (d->kind == GLIA_RESULT && d->index < 0) d->reg = take_register(busy, b->loop);
+        for (int k = 0; k < 2; k++) {
+            value *d = made[k] < 0 ? NULL : &b->values[made[k]];
+            if (d && d->kind == GLIA_RESULT && d->index < 0) d->reg = take_register(busy, b->loop);
+        }
         release(b, busy, s, false);
-        if (d->reg >= 0 && d->last_use == s) busy[d->reg] = false; /* nobody reads it */
+        for (int k = 0; k < 2; k++) {
+            const value *d = made[k] < 0 ? NULL : &b->values[made[k]];
+            if (d && d->reg >= 0 && d->last_use == s) busy[d->reg] = false; /* nobody reads it */
+        }
     }
 }
 
@@ -317,6 +324,9 @@ static void finish_steps(glia_draft *b) {
         to->d = slot_of(b, from->d);
         to->d_pace = pace_of(b, from->d);
         note_value(b, to, from->d);
+        to->also = from->also < 0 ? to->d : slot_of(b, from->also);
+        to->also_pace = from->also < 0 ? to->d_pace : pace_of(b, from->also);
+        if (from->also >= 0) note_value(b, to, from->also);
         unsigned form = 0;
         for (int k = 0; k < GLIA_TILE_OPERANDS && from->in[k] >= 0; k++) {
             to->in[k] = slot_of(b, from->in[k]);

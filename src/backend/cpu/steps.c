@@ -27,6 +27,14 @@ static const struct {
     { "submul", "sub c mul a b" },
 };
 
+/* Tile functions with two results, which are these elementwise ops of one value. */
+static const struct {
+    const char *tile, *first, *second;
+} pairs[] = {
+    { "gelu_pair", "gelu", "gelu_slope" },
+    { "gelu_tanh_pair", "gelu_tanh", "gelu_tanh_slope" },
+};
+
 /* ---- what a group's nodes are ---------------------------------------------------------------- */
 
 int glia_index_of(glia_node *const *nodes, int n, const glia_node *node) {
@@ -129,13 +137,14 @@ static unsigned form_of(const glia_draft *b, const int in[GLIA_TILE_OPERANDS], g
 static int spread(glia_draft *b, int v, glia_loop_span span) {
     if (b->values[v].span >= span) return v;
     int d = glia_draft_value_new(b, (value){ .kind = GLIA_RESULT, .index = -1, .span = span });
-    add_step(b, (glia_draft_step){ .tile = tile_named(b, "fill"), .d = d, .in = { v, -1, -1, -1 }, .span = span });
+    add_step(b, (glia_draft_step){
+                    .tile = tile_named(b, "fill"), .d = d, .in = { v, -1, -1, -1 }, .also = -1, .span = span });
     return d;
 }
 
 /* A step whose result is value d. Spreads operands until there is such a form; there is one for no scalars. */
 static int emit_to(glia_draft *b, const glia_tile *tile, int d, const int in[GLIA_TILE_OPERANDS]) {
-    glia_draft_step s = { .tile = tile, .d = d, .span = b->values[d].span };
+    glia_draft_step s = { .tile = tile, .d = d, .also = -1, .span = b->values[d].span };
     memcpy(s.in, in, sizeof s.in);
     for (int k = 0; !tile->form[form_of(b, s.in, s.span)]; k++) {
         if (s.in[k] >= 0) s.in[k] = spread(b, s.in[k], s.span);
@@ -250,8 +259,33 @@ static bool find_compound(glia_draft *b, int i) {
     return false;
 }
 
+/* Is this member an op of that name that no step or compound has yet? */
+static bool is_free(const glia_draft *b, int i, const char *op) {
+    const glia_node *n = b->group->nodes[i];
+    return n != b->group->anchor && n->dtype == GLIA_F32 && !strcmp(n->op->name, op) && b->of_node[i] < 0 &&
+           !b->swallowed[i] && !b->compounds[i].tile;
+}
+
+/* Makes member i and a later one of the same value a step with two results, if there is one. */
+static void find_pair(glia_draft *b, int i) {
+    const glia_group *g = b->group;
+    for (int p = 0; p < GLIA_COUNT(pairs); p++) {
+        const bool first = is_free(b, i, pairs[p].first);
+        if (!first && !is_free(b, i, pairs[p].second)) continue;
+        for (int k = i + 1; k < g->n_nodes; k++) {
+            if (!is_free(b, k, first ? pairs[p].second : pairs[p].first)) continue;
+            if (g->nodes[k]->in[0] != g->nodes[i]->in[0]) continue;
+            b->compounds[i] = (glia_compound){
+                .tile = tile_named(b, pairs[p].tile), .in = { g->nodes[i]->in[0] }, .other = k, .swaps = !first
+            };
+            return;
+        }
+    }
+}
+
 static void find_compounds(glia_draft *b) {
     const glia_group *g = b->group;
+    for (int i = 0; i < g->n_nodes; i++) find_pair(b, i);
     for (int i = g->n_nodes - 1; i >= 0; i--) {
         const glia_node *n = g->nodes[i];
         const bool step = n != g->anchor && n->dtype == GLIA_F32 && b->of_node[i] < 0 && !b->swallowed[i];
@@ -266,7 +300,12 @@ static int emit_compound(glia_draft *b, const glia_compound *c) {
     for (int k = 0; k < GLIA_TILE_OPERANDS; k++) {
         if (c->in[k]) in[k] = read(b, c->in[k]);
     }
-    return emit_tile(b, c->tile, in);
+    const int d = emit_tile(b, c->tile, in);
+    if (c->other == 0) return d;
+    const int also = glia_draft_value_new(b, (value){ .kind = GLIA_RESULT, .index = -1, .span = b->values[d].span });
+    b->steps[b->n_steps - 1].also = also;
+    b->of_node[c->other] = c->swaps ? d : also;
+    return c->swaps ? also : d;
 }
 
 static int emit_pow(glia_draft *b, const glia_node *n) {
@@ -303,7 +342,7 @@ static int emit_rows(glia_draft *b, const glia_node *n) {
     if (!b->sums_rows) return x; /* rows of one element */
     x = spread(b, x, GLIA_LOOP_TILED);
     int d = glia_draft_value_new(b, (value){ .kind = GLIA_RESULT, .index = -1, .span = GLIA_LOOP_ROWS });
-    glia_draft_step s = { .tile = of_rows(b, n), .d = d, .in = { x, -1, -1, -1 }, .span = GLIA_LOOP_TILED };
+    glia_draft_step s = { .tile = of_rows(b, n), .d = d, .in = { x, -1, -1, -1 }, .also = -1, .span = GLIA_LOOP_TILED };
     s.reduces = true;
     add_step(b, s);
     return d;
@@ -374,7 +413,7 @@ static void emit_output(glia_draft *b, int v, int output) {
     int d = glia_draft_value_new(b, (value){ .kind = GLIA_OPERAND, .index = output, .span = span });
     int made = -1;
     for (int s = 0; s < b->n_steps; s++) {
-        if (b->steps[s].d == v) made = s;
+        if (b->steps[s].d == v || b->steps[s].also == v) made = s;
     }
     const value *x = &b->values[v];
     const bool direct = made >= 0 && x->span == span && x->index < 0 && !is_read_later(b, o->base, made + 1);

@@ -112,6 +112,30 @@ TILE1(is_finite_v, TRUTH(vf_abs(a) < GLIA_INF))
 TILE1(not_v, TRUTH(a == 0.0f))
 TILE1(copy_v, a)
 
+/* Two results of one operand, of which each costs nearly what both do. */
+#define TILE_PAIR(name, function)                                                                                      \
+    static void name(const glia_tile_args *t) {                                                                        \
+        const char *pa = t->in[0];                                                                                     \
+        char *d = t->d, *also = t->also;                                                                               \
+        for (int64_t row = 0; row < t->rows; row++, pa += t->step[0], d += t->d_step, also += t->also_step) {          \
+            const int64_t n = t->n;                                                                                    \
+            int64_t i = 0;                                                                                             \
+            vf second;                                                                                                 \
+            for (; i + VLEN <= n; i += VLEN) {                                                                         \
+                const vf first = function(AT_V(pa, 0, i), &second);                                                    \
+                STORE_V(d, i, first);                                                                                  \
+                STORE_V(also, i, second);                                                                              \
+            }                                                                                                          \
+            if (i == n) continue;                                                                                      \
+            const vf first = function(END_V(pa, 0, i), &second);                                                       \
+            STORE_END_V(d, i, first);                                                                                  \
+            STORE_END_V(also, i, second);                                                                              \
+        }                                                                                                              \
+    }
+
+TILE_PAIR(gelu_pair_v, vf_gelu_pair)
+TILE_PAIR(gelu_tanh_pair_v, vf_gelu_tanh_pair)
+
 /* Whole numbers and bytes to floats, truth values to bytes, a float to a row. */
 TILE(load_i32_v, V, V, N, N, N, __builtin_convertvector((vi)a, vf))
 TILE(load_u8_v, V, B, N, N, N, a)
@@ -307,6 +331,8 @@ static const glia_tile tiles[] = {
     { "mixsquare", 4, { [12] = mixsquare_vvss } },
     { "rootadd", 3, { [6] = rootadd_vss } },
     { "subdiv", 4, { [8] = subdiv_vvvs } },
+    ROW1(gelu_pair),
+    ROW1(gelu_tanh_pair),
     /* from rows to floats */
     { "row_sum", 1, { row_sum } },
     { "row_max", 1, { row_max } },

@@ -178,35 +178,70 @@ GLIA_INLINE vf vf_erf(vf x) {
     return vf_select(a < 1.0f, p * x + x, vf_sign_of(1.0f - vf_exp(-q), x));
 }
 
-/* The normal distribution function: e^-q(|x|) left of 0, which is 0 before -5.7, 1 less that on the right. Right to
- * 1.3e-7, absolutely. */
-GLIA_INLINE vf vf_normal(vf x) {
-    const vf a = vf_abs(x);
-    vi n;
-    vf q = a * -0x1.854abep-24f + 0x1.31dbaap-19f;
-    q = q * a - 0x1.79f8dcp-16f;
-    q = q * a + 0x1.7d3f52p-14f;
-    q = q * a + 0x1.b7a168p-13f;
-    q = q * a - 0x1.4c182ap-8f;
-    q = q * a + 0x1.2b27dep-5f;
-    q = q * a + 0x1.45e3f6p-2f;
-    q = q * a + 0x1.988538p-1f;
-    q = q * a + 0x1.62e42cp-1f;
-    const vf r = exp_reduce(-q, &n);
-    const vf tail = (exp_tail(r) * (r * r) + r + 1.0f) * exp2_whole(n);
-    const vf left = vf_select(a > 5.7f, vf_set(0.0f), tail);
-    return vf_select(x < 0.0f, left, 1.0f - left);
+/* For gelu, Phi(-a) = e^(-a^2/2) m(a) and the density e^(-a^2/2) / sqrt(2 pi), a in [0, 13]: beyond it both are 0 for what
+ * follows. Each is right to 1e-7, absolutely: m, near Mills' ratio, needs the fewer digits the larger a is. */
+GLIA_INLINE vf normal_size(vf x) { return vf_lower(vf_set(13.0f), vf_abs(x)); }
+
+/* e^(-a^2/2), as 2^r 2^n. */
+GLIA_INLINE vf normal_bell(vf a) {
+    const vf z = a * a;
+    const vf t = z * -0x1.715476p-1f + 0x1.8p23f; /* n in its lowest bits */
+    const vf r = z * -0x1.715476p-1f - (t - 0x1.8p23f);
+    vf p = r * 0x1.5c08e6p-10f + 0x1.3d0c52p-7f;
+    p = p * r + 0x1.c6b6e4p-5f;
+    p = p * r + 0x1.ebf918p-3f;
+    p = p * r + 0x1.62e428p-1f;
+    p = p * r + 1.0f;
+    return (vf)((vu)p + ((vu)t << 23));
 }
 
-/* gelu and its derivative (ops/activation.c), as right as that. */
-GLIA_INLINE vf vf_gelu(vf x) { return x * vf_normal(x); }
-GLIA_INLINE vf vf_gelu_slope(vf x) { return vf_exp_below(x * x * -0.5f) * 0x1.988454p-2f * x + vf_normal(x); }
-GLIA_INLINE vf vf_gelu_tanh(vf x) { return x * vf_sigmoid((x * x * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f); }
-GLIA_INLINE vf vf_gelu_tanh_slope(vf x) {
+GLIA_INLINE vf normal_ratio(vf a) {
+    vf m = a * 0x1.b600f6p-20f - 0x1.275830p-15f;
+    m = m * a + 0x1.643de2p-12f;
+    m = m * a - 0x1.02d184p-9f;
+    m = m * a + 0x1.042872p-7f;
+    m = m * a - 0x1.8e5c04p-6f;
+    m = m * a + 0x1.f4fb18p-5f;
+    m = m * a - 0x1.0f6364p-3f;
+    m = m * a + 0x1.ffd460p-3f;
+    m = m * a - 0x1.9882d0p-2f;
+    return m * a + 0x1.fffffcp-2f;
+}
+
+/* gelu and its derivative (ops/activation.c), from one bell: x or 0 less |x| Phi(-|x|), and what is 1 less at -x. Right to
+ * 1.5e-7 of the larger of 1 and |x|. */
+GLIA_INLINE vf vf_gelu_pair(vf x, vf *slope) {
+    const vf a = normal_size(x), bell = normal_bell(a), m = normal_ratio(a);
+    const vf left = bell * (m - a * 0x1.988454p-2f);
+    *slope = vf_select(x < 0.0f, left, 1.0f - left);
+    return vf_upper(x, vf_set(0)) - a * (bell * m);
+}
+GLIA_INLINE vf vf_gelu(vf x) {
+    vf slope;
+    return vf_gelu_pair(x, &slope);
+}
+GLIA_INLINE vf vf_gelu_slope(vf x) {
+    vf slope;
+    vf_gelu_pair(x, &slope);
+    return slope;
+}
+
+/* The same of gelu_tanh, whose gate is a sigmoid: sigmoid' = e share^2. */
+GLIA_INLINE vf vf_gelu_tanh_pair(vf x, vf *slope) {
     const vf z = x * x, t = (z * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f;
-    const vf e = vf_exp_below(-vf_abs(t)), share = 1.0f / (e + 1.0f); /* sigmoid' = e share^2 */
+    const vf e = vf_exp_below(-vf_abs(t)), share = 1.0f / (e + 1.0f);
     const vf s = vf_select(t < 0.0f, e * share, share);
-    return (z * 0x1.12ba9ep-3f + 1.0f) * 0x1.988454p+0f * x * (e * share * share) + s;
+    *slope = (z * 0x1.12ba9ep-3f + 1.0f) * 0x1.988454p+0f * x * (e * share * share) + s;
+    return x * s;
+}
+GLIA_INLINE vf vf_gelu_tanh(vf x) {
+    vf slope;
+    return vf_gelu_tanh_pair(x, &slope);
+}
+GLIA_INLINE vf vf_gelu_tanh_slope(vf x) {
+    vf slope;
+    vf_gelu_tanh_pair(x, &slope);
+    return slope;
 }
 
 /* The largest whole number not above x. Exact. */

@@ -26,7 +26,7 @@ void glia_values_free(glia_values *values) {
 /* strtod() of [text, end) in the "C" locale; NAN where that is not to be had. */
 static double slow_parse(const char *text, const char *end) {
     size_t n = (size_t)(end - text);
-    char *copy = malloc(n + 1);
+    char few[1024], *copy = n < sizeof few ? few : malloc(n + 1);
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     double value = NAN;
     if (copy && c != (locale_t)0) {
@@ -37,7 +37,7 @@ static double slow_parse(const char *text, const char *end) {
         uselocale(before);
     }
     if (c != (locale_t)0) freelocale(c);
-    free(copy);
+    if (copy != few) free(copy);
     return value;
 }
 

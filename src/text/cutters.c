@@ -72,7 +72,7 @@ static void split(const glia_step *s, glia_workspace *w, finder find, glia_behav
         int found;
         for (int64_t from = 0; from <= p.n && (found = find(s, text, p.n, from, &w->stack, &begin, &end)) != 0;) {
             if (found < 0) {
-                w->complaint = "a pattern that backtracks without end, or no memory for it";
+                glia_give_up(w);
                 return;
             }
             join(&j, p.from + at, begin - at, invert);

@@ -168,7 +168,7 @@ static void replace(const glia_step *s, glia_workspace *w) {
         from = end > begin ? end : end + 1;
         if (from > g->n) break;
     }
-    if (found < 0) w->complaint = "a pattern that backtracks without end, or no memory for it";
+    if (found < 0) glia_give_up(w);
     glia_glyphs_append(&w->spare, g->at + at, g->n - at);
     glia_glyphs_swap(&w->text, &w->spare);
 }

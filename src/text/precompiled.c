@@ -1,12 +1,12 @@
 /* precompiled.c - SentencePiece's compiled normalisation: strings, and what becomes of each.
  *
  * The table is in base64: the number of bytes of a double array, the double array, and behind it what strings become,
- * each ending with a zero. A double array (Aoe 1989; these are Yata's, of darts-clone) is a trie whose nodes are units of
- * 32 bits: from the node at i the byte c leads to i ^ offset ^ c, if the unit there has the label c; if that has a leaf,
- * the string that ends there is known, and what it becomes begins at the place that the unit i ^ offset says.
+ * each ending with a zero. A double array (Aoe 1989; these are Yata's, of darts-clone) is a trie whose nodes are units
+ * of 32 bits: from the node at i the byte c leads to i ^ offset ^ c, if the unit there has the label c; if that has a
+ * leaf, the string that ends there is known, and what it becomes begins at the place that the unit i ^ offset says.
  *
- * As in the `tokenizers` package, a grapheme of less than six bytes is looked up as a whole, where the shortest beginning
- * that is known decides for all of it, and otherwise its characters one by one.
+ * As in the `tokenizers` package, a grapheme of less than six bytes is looked up as a whole, where the shortest
+ * beginning that is known decides for all of it, and otherwise its characters one by one.
  */
 #include <string.h>
 

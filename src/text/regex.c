@@ -477,7 +477,7 @@ typedef struct matcher {
 
 static bool push(matcher *m, struct glia_regex_frame f) {
     glia_regex_stack *s = m->stack;
-    if (!glia_grow((void **)&s->frames, s->n, &s->capacity, sizeof *s->frames)) return false;
+    if (!glia_grow((void **)&s->frames, s->n, &s->capacity, sizeof *s->frames)) return !(s->failed = true);
     s->frames[s->n++] = f;
     return true;
 }
@@ -573,6 +573,7 @@ int glia_regex_find(const glia_regex *regex, const glia_glyph *text, int64_t n, 
                     int64_t *begin, int64_t *end) {
     matcher m = { .regex = regex, .text = text, .n = n, .stack = stack };
     stack->n = 0;
+    stack->failed = false;
     for (int64_t at = from; at <= n; at++) {
         m.depth = 0;
         int64_t stop = at;

@@ -120,6 +120,13 @@ int glia_step_find(const glia_step *step, const glia_glyph *text, int64_t n, int
     return 0;
 }
 
+void glia_give_up(glia_workspace *w) {
+    if (w->stack.failed)
+        w->failed = true;
+    else
+        w->complaint = "a pattern that backtracks without end";
+}
+
 /* ---- GPT-2's characters for bytes --------------------------------------------------------- */
 
 /* Bytes that are printable in Latin-1 stand for themselves, the others for characters from U+0100 on. */

@@ -107,6 +107,7 @@ glia_regex *glia_regex_compile(glia_arena *arena, const char *pattern, glia_erro
 typedef struct glia_regex_stack {
     struct glia_regex_frame *frames;
     int n, capacity;
+    bool failed; /* the last search ended because memory ran out */
 } glia_regex_stack;
 /* The first match that begins at `from` or later, in text[0, n). 0: none, 1: found, -1: memory ran out or the pattern
  * backtracks without end. */
@@ -235,6 +236,7 @@ void glia_precompiled_normalize(const glia_step *step, glia_workspace *w);
 /* Finds in glyphs: of a pattern or a regex from `from` on; as glia_regex_find(). */
 int glia_step_find(const glia_step *step, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,
                    int64_t *begin, int64_t *end);
+void glia_give_up(glia_workspace *w); /* after a search of -1: notes why */
 
 /* Strings that decoders change. */
 struct glia_strings {

@@ -148,8 +148,9 @@ static int by_code(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The characters of all words, and all bytes where words are made of them: sorted, without doubles. */
-static uint32_t *alphabet(const trainer *t, int *n) {
+/* The characters of all words, and all bytes where words are made of them: sorted, without doubles. false: no
+ * memory. */
+static bool alphabet(const trainer *t, uint32_t **out, int *n) {
     uint32_t *codes = NULL;
     int capacity = 0;
     bool *seen = calloc(GLIA_RAW, 1);
@@ -172,19 +173,19 @@ static uint32_t *alphabet(const trainer *t, int *n) {
         if (good) codes[(*n)++] = code;
     }
     free(seen);
-    if (!good) return free(codes), NULL;
     if (*n) qsort(codes, (size_t)*n, sizeof *codes, by_code);
-    return codes;
+    *out = codes;
+    return good;
 }
 
 static void add_alphabet(trainer *t) {
     int n;
-    uint32_t *codes = alphabet(t, &n);
-    if (!codes && n) t->failed = true;
+    uint32_t *codes;
+    t->failed = !alphabet(t, &codes, &n);
     for (int i = 0; i < t->t->n_specials && !t->failed; i++)
         token_of(t, t->t->specials[i], strlen(t->t->specials[i]), NULL, 0);
     for (int prefix = 0; prefix <= t->wordpiece; prefix++) {
-        for (int i = 0; codes && i < n && !t->failed; i++) {
+        for (int i = 0; i < n && !t->failed; i++) {
             char bytes[4];
             token_of(t, "##", prefix ? 2 : 0, bytes, glia_utf8_put(codes[i], bytes));
         }

@@ -1,5 +1,6 @@
 /* test_recurrent.c - recurrent layers against PyTorch's modules, and layer-normalised ones against the papers' equations
- * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then what the layers promise beyond that, and how they take the steps of programs.
+ * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then what the layers
+ * promise beyond that, and how they take the steps of programs.
  *
  * test_ops.c and test_backend.c have the operations themselves: definitions, gradients, kernels on every instruction set.
  */

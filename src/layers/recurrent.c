@@ -189,8 +189,8 @@ static glia_tensor recalled(const normed *m, glia_tensor x, int64_t from, int64_
     return glia_layer_norm_of(z, rows_of(m, m->recurrent_scale, from, to), shift, epsilon);
 }
 
-/* The inputs' part of the gates, (N, T, G H): of the GRU r and z are normalised together, n apart; of the RNN, whose sum
- * is normalised, the product. */
+/* The inputs' part of the gates, (N, T, G H): of the GRU r and z are normalised together, n apart; of the RNN, whose
+ * sum is normalised, the product. */
 static glia_tensor normed_gates(const normed *m, glia_tensor x) {
     const int64_t gates = gates_in(m->s->cell), units = m->s->opts->units;
     const int64_t edges[] = { 0, gates == GRU_GATES ? 2 : gates, gates };

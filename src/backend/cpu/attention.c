@@ -14,6 +14,9 @@
  * of the scores, and then dq = ds^T k, dk += ds q, dv += p dy. Where a block meets more keys than a tile has, a round
  * before finds each query's maximum and sum. Memory is linear in T and S.
  *
+ * Where keys are few and rows are whole vectors, operands are read and results made where they lie; else rows are
+ * copied, next to each other and filled up with zeros.
+ *
  * A few queries are done one by one, with dot products along the keys as they lie (a step of generation).
  */
 #include "backend/cpu/micro.h"
@@ -24,7 +27,8 @@
 enum {
     LANES = NR, /* queries of a block */
     TILE_KEYS = 256,
-    FEW = 3, /* so many queries are done one by one */
+    STRAIGHT_KEYS = 128, /* so many rows of a head are used where they lie; more may collide in a cache */
+    FEW = 3,             /* so many queries are done one by one */
     WANTED_PIECES = 8,
     Z_SPARE = 8 * PHILOX_LANES,
     Z_ROW = TILE_KEYS + Z_SPARE
@@ -37,16 +41,23 @@ typedef struct job {
     size_t worker_bytes;
 } job;
 
+/* Rows of whole vectors, `step` apart. */
+typedef struct matrix {
+    float *at;
+    int64_t step;
+} matrix;
+
 /* A sample's group of heads at work, and a worker's memory. */
 typedef struct work {
     const glia_attention *a;
     int64_t sample, group, padded;
-    float *keys, *values, *dk, *dv; /* rows of `padded` */
-    float *q, *dy, *y;              /* rows of `padded`, LANES of them; y: or dq */
-    float *q_t, *dy_t;              /* (D, LANES) */
-    float *scores, *dp;             /* tiles (keys, LANES); a row of scores where queries are few */
-    float *rows;                    /* something of the tile by rows (LANES, keys), before it is turned */
-    float *added, *z, *slope;       /* tiles: bias and mask, dropout's factors, the cap's derivative */
+    bool straight;               /* matrices are where the operands and results lie, not copies */
+    matrix keys, values, dk, dv; /* of all keys */
+    matrix q, dy, y;             /* of a block of queries; y: or dq */
+    float *q_t, *dy_t;           /* (D, LANES) */
+    float *scores, *dp;          /* tiles (keys, LANES); a row of scores where queries are few */
+    float *rows;                 /* something of the tile by rows (LANES, keys), before it is turned */
+    float *added, *z, *slope;    /* tiles: bias and mask, dropout's factors, the cap's derivative */
 } work;
 
 /* What a block's queries see: keys [from[i], to[i]) of query i. */
@@ -214,23 +225,36 @@ static float *row_at(const glia_attention *a, glia_attention_rows x, int64_t sam
     return x.at + sample * x.sample + i * x.row + head * a->size;
 }
 
-/* Rows [from, to) of one head, scaled, `padded` apart with zeros behind. */
-static void copy_in(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t to, float scale,
-                    float *rows) {
+/* Rows [from, to) of one head: where they lie, or copied with zeros behind. */
+static void bring(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t to, matrix *rows) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
-    for (int64_t i = from; i < to; i++, rows += w->padded) {
-        const float *at = row_at(w->a, x, w->sample, head, i);
-        for (int64_t k = 0; k < whole; k += VLEN) vf_store(rows + k, vf_load(at + k) * scale);
-        if (whole < size) vf_store(rows + whole, vf_load_some(at + whole, size - whole) * scale);
+    const float *at = row_at(w->a, x, w->sample, head, from);
+    if (w->straight) {
+        *rows = (matrix){ row_at(w->a, x, w->sample, head, from), x.row };
+        return;
+    }
+    for (int64_t i = 0; i < to - from; i++, at += x.row) {
+        float *row = rows->at + i * rows->step;
+        for (int64_t k = 0; k < whole; k += VLEN) vf_store(row + k, vf_load(at + k));
+        if (whole < size) vf_store(row + whole, vf_load_some(at + whole, size - whole));
     }
 }
 
-/* One row of one head, scaled, to its place in a result. */
+/* Rows that become results [from, ...) of one head: there, or in the copy. */
+static void begin(const work *w, glia_attention_rows x, int64_t head, int64_t from, matrix *rows) {
+    if (w->straight) *rows = (matrix){ row_at(w->a, x, w->sample, head, from), x.row };
+}
+
+/* A row, scaled, becomes row i of a head's result. */
 static void put_row(const work *w, glia_attention_rows x, int64_t head, int64_t i, float scale, const float *row) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     float *at = row_at(w->a, x, w->sample, head, i);
     for (int64_t k = 0; k < whole; k += VLEN) vf_store(at + k, vf_load(row + k) * scale);
     if (whole < size) vf_store_some(at + whole, vf_load(row + whole) * scale, size - whole);
+}
+
+static void put_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n, matrix rows) {
+    for (int64_t i = 0; i < n && !w->straight; i++) put_row(w, x, head, from + i, 1, rows.at + i * rows.step);
 }
 
 /* A head's block of rows turned: (D, LANES), scaled, zeros for what is missing. */
@@ -254,18 +278,18 @@ static block block_of(const work *w, int64_t head, int64_t query, int64_t end) {
 }
 
 /* x (keys, LANES) = rows of keys or values of the tile times a turned block. */
-static void times_block(const work *w, const float *rows, range t, const float *turned, float *x) {
+static void times_block(const work *w, matrix rows, range t, const float *turned, float *x) {
     const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
-    glia_micro_args m = { .k = w->a->size, .p_row = w->padded, .p_chunk = K_CHUNK, .q = turned, .q_step = LANES };
+    glia_micro_args m = { .k = w->a->size, .p_row = rows.step, .p_chunk = K_CHUNK, .q = turned, .q_step = LANES };
     for (int64_t i = 0; i < tiles; i++) {
         const int64_t begin = keys * i / tiles, end = keys * (i + 1) / tiles;
-        m.p = rows + (t.from + begin) * w->padded;
+        m.p = rows.at + (t.from + begin) * rows.step;
         tile_product(TILE_LINES, end - begin, LANES, m, x + begin * LANES, LANES);
     }
 }
 
 /* y (queries, D) = or += x^T times rows of keys or values; what a part of the queries does not see is left out. */
-static void block_times(const work *w, const block *b, const float *x, range t, const float *rows, bool add, float *y) {
+static void block_times(const work *w, const block *b, const float *x, range t, matrix rows, bool add, matrix y) {
     const int64_t parts = (b->n + MR - 1) / MR;
     for (int64_t i = 0; i < parts; i++) {
         const int64_t begin = b->n * i / parts, end = b->n * (i + 1) / parts;
@@ -274,15 +298,15 @@ static void block_times(const work *w, const block *b, const float *x, range t, 
         glia_micro_args m = { .k = to - from,
                               .p = x + (from - t.from) * LANES + begin,
                               .p_step = LANES,
-                              .q = rows + from * w->padded,
-                              .q_step = w->padded,
+                              .q = rows.at + from * rows.step,
+                              .q_step = rows.step,
                               .add = add };
-        if (from < to || !add) tile_product(TILE_COLS, end - begin, w->padded, m, y + begin * w->padded, w->padded);
+        if (from < to || !add) tile_product(TILE_COLS, end - begin, w->padded, m, y.at + begin * y.step, y.step);
     }
 }
 
 /* dk or dv of the tile's keys += x times a block's rows. */
-static void tile_times(const work *w, const block *b, const float *x, range t, const float *rows, float *sum) {
+static void tile_times(const work *w, const block *b, const float *x, range t, matrix rows, matrix sum) {
     const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
     int64_t begin = 0, end = 0;
     for (int64_t i = 0; i < tiles; i++) {
@@ -293,11 +317,11 @@ static void tile_times(const work *w, const block *b, const float *x, range t, c
                               .p = x + key * LANES + begin,
                               .p_row = LANES,
                               .p_chunk = K_CHUNK,
-                              .q = rows + begin * w->padded,
-                              .q_step = w->padded,
+                              .q = rows.at + begin * rows.step,
+                              .q_step = rows.step,
                               .add = true };
         if (begin >= end) continue;
-        tile_product(TILE_LINES, next - key, w->padded, m, sum + (t.from + key) * w->padded, w->padded);
+        tile_product(TILE_LINES, next - key, w->padded, m, sum.at + (t.from + key) * sum.step, sum.step);
     }
 }
 
@@ -432,19 +456,20 @@ static void store_lanes(float to[LANES], const vf x[2]) {
     vf_store(to + VLEN, x[1]);
 }
 
-static void forward_block(const work *w, int64_t head, int64_t query, int64_t end) {
+static void forward_block(work *w, int64_t head, int64_t query, int64_t end) {
     const glia_attention *a = w->a;
     block b = block_of(w, head, query, end);
     const range any = seen_by_any(&b);
     float lane[LANES];
     turn(w, a->q, &b, a->scale, w->q_t);
+    begin(w, a->y, head, query, &w->y);
     bool begun = false;
     for (int64_t first = any.from; first < any.to || !begun; first += TILE_KEYS, begun = true) {
         const range t = tile_from(any, first);
         vf shrink[2];
         weigh_tile(w, &b, t, shrink);
         store_lanes(lane, shrink);
-        for (int64_t i = 0; begun && i < b.n; i++) scale_row(w->y + i * w->padded, lane[i], w->padded);
+        for (int64_t i = 0; begun && i < b.n; i++) scale_row(w->y.at + i * w->y.step, lane[i], w->padded);
         if (a->rate > 0) {
             find_factors(w, &b, t);
             multiply_tile(w->scores, w->z, t.to - t.from);
@@ -453,7 +478,7 @@ static void forward_block(const work *w, int64_t head, int64_t query, int64_t en
     }
     store_lanes(lane, b.sum);
     for (int64_t i = 0; i < b.n; i++) {
-        put_row(w, a->y, head, query + i, lane[i] == 0 ? 0 : 1 / lane[i], w->y + i * w->padded);
+        put_row(w, a->y, head, query + i, lane[i] == 0 ? 0 : 1 / lane[i], w->y.at + i * w->y.step);
     }
 }
 
@@ -506,9 +531,10 @@ static void one_query(work *w, int64_t head, int64_t query) {
     const float *k = row_at(a, a->k, w->sample, w->group, seen.from),
                 *v = row_at(a, a->v, w->sample, w->group, seen.from);
     const place p = { head, query, seen.from };
-    copy_in(w, a->q, head, query, query + 1, a->scale, w->q);
+    bring(w, a->q, head, query, query + 1, &w->q);
+    scale_row(w->q.at, a->scale, w->padded);
     for (int64_t i = 0; i < n; i += VLEN) {
-        vf_store(w->scores + i, dots(w, w->q, k + i * a->k.row, a->k.row, GLIA_MIN(VLEN, n - i)));
+        vf_store(w->scores + i, dots(w, w->q.at, k + i * a->k.row, a->k.row, GLIA_MIN(VLEN, n - i)));
     }
     const float most = finish_scores(w, p, w->scores, width, seen);
     const float sum = exponentials(w->scores, width, most);
@@ -532,15 +558,20 @@ static size_t lay_out(work *w, bool gradient, char *scratch) {
     const glia_attention *a = w->a;
     char *at = scratch;
     w->padded = round_up(a->size, VLEN);
+    w->straight = a->size % VLEN == 0 && a->keys <= STRAIGHT_KEYS && !(is_few(a) && !gradient);
     if (is_few(a) && !gradient) {
-        w->q = take(&at, w->padded);
+        w->q = (matrix){ take(&at, w->padded), w->padded };
         w->scores = take(&at, round_up(a->keys, VLEN));
         w->z = a->rate > 0 ? take(&at, round_up(a->keys, VLEN) + Z_SPARE) : NULL;
         return (size_t)(at - scratch);
     }
-    float **by_key[] = { &w->keys, &w->values, &w->dk, &w->dv }, **by_lane[] = { &w->y, &w->q, &w->dy };
-    for (int i = 0; i < (gradient ? 4 : 2); i++) *by_key[i] = take(&at, a->keys * w->padded);
-    for (int i = 0; i < (gradient ? 3 : 1); i++) *by_lane[i] = take(&at, LANES * w->padded);
+    matrix *by_key[] = { &w->keys, &w->values, &w->dk, &w->dv }, *by_lane[] = { &w->y, &w->q, &w->dy };
+    for (int i = 0; i < (gradient ? 4 : 2) && !w->straight; i++) {
+        *by_key[i] = (matrix){ take(&at, a->keys * w->padded), w->padded };
+    }
+    for (int i = 0; i < (gradient ? 3 : 1) && !w->straight; i++) {
+        *by_lane[i] = (matrix){ take(&at, LANES * w->padded), w->padded };
+    }
     w->q_t = take(&at, LANES * a->size);
     w->dy_t = gradient ? take(&at, LANES * a->size) : NULL;
     const int64_t tile = GLIA_MIN(TILE_KEYS, a->keys) * LANES;
@@ -563,8 +594,8 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     const int64_t begin = blocks * cut / j->cuts * LANES,
                   end = GLIA_MIN(a->queries, blocks * (cut + 1) / j->cuts * LANES);
     if (!is_few(a)) {
-        copy_in(&w, a->k, w.group, 0, a->keys, 1, w.keys);
-        copy_in(&w, a->v, w.group, 0, a->keys, 1, w.values);
+        bring(&w, a->k, w.group, 0, a->keys, &w.keys);
+        bring(&w, a->v, w.group, 0, a->keys, &w.values);
     }
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
         for (int64_t from = begin; from < end && !is_few(a); from += LANES) forward_block(&w, head, from, end);
@@ -593,67 +624,84 @@ void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention *attention
 
 /* ---- the gradient --------------------------------------------------------------------------------- */
 
-/* delta: y dy of each query. */
+/* delta: y dy of each query. VLEN of them go along at once; neighbouring lanes are joined until each has its own. */
 static void find_deltas(const work *w, block *b) {
-    const int64_t size = w->a->size;
-    float delta[LANES] = { 0 };
-    for (int64_t i = 0; i < b->n; i++) {
-        const float *y = row_at(w->a, w->a->y, w->sample, b->head, b->query + i), *dy = w->dy + i * w->padded;
-        vf sum = vf_set(0);
-        for (int64_t k = 0; k < size; k += VLEN) sum += vf_load_some(y + k, GLIA_MIN(VLEN, size - k)) * vf_load(dy + k);
-        delta[i] = vf_sum(sum);
-    }
-    for (int v = 0; v < 2; v++) b->delta[v] = vf_load(delta + v * VLEN);
-}
-
-/* Exponentials become the weights that dv takes, dp the gradient of the scores. */
-static void grad_tile(const work *w, const block *b, int64_t keys) {
-    const bool capped = w->a->softcap > 0, drops = w->a->rate > 0;
-    for (int v = 0; v < 2; v++) {
-        const vf share = vf_select(b->sum[v] == 0.0f, vf_set(0), 1.0f / b->sum[v]), delta = b->delta[v];
-        float *x = w->scores + v * VLEN, *dp = w->dp + v * VLEN;
-        for (int64_t i = 0; i < keys * LANES; i += LANES) {
-            const vf weight = vf_load(x + i) * share, factor = drops ? vf_load(w->z + v * VLEN + i) : vf_set(1);
-            const vf ds = weight * (vf_load(dp + i) * factor - delta);
-            vf_store(dp + i, capped ? ds * vf_load(w->slope + v * VLEN + i) : ds);
-            if (drops)
-                vf_store(x + i, weight * factor);
-            else
-                vf_store(x + i, weight);
+    const int64_t size = w->a->size, step = w->a->y.row;
+    for (int64_t first = 0; first < LANES; first += VLEN) {
+        vf sum[VLEN];
+        GLIA_UNROLL for (int64_t i = 0; i < VLEN; i++) {
+            const int64_t row = GLIA_MIN(first + i, b->n - 1); /* missing ones are as the last */
+            const float *y = row_at(w->a, w->a->y, w->sample, b->head, b->query) + row * step;
+            const float *dy = w->dy.at + row * w->dy.step;
+            sum[i] = vf_set(0);
+            for (int64_t k = 0; k < size; k += VLEN) {
+                sum[i] += vf_load_some(y + k, GLIA_MIN(VLEN, size - k)) * vf_load(dy + k);
+            }
         }
+        GLIA_UNROLL for (int n = VLEN; n > 1; n /= 2) {
+            GLIA_UNROLL for (int i = 0; i < n / 2; i++) {
+                sum[i] = vf_even(sum[2 * i], sum[2 * i + 1]) + vf_odd(sum[2 * i], sum[2 * i + 1]);
+            }
+        }
+        b->delta[first / VLEN] = sum[0];
     }
 }
 
-static void grad_block(const work *w, int64_t head, int64_t query) {
+/* Exponentials become the weights that dv takes, dp (with dropout's factors in it) the gradient of q^T k. */
+static void grad_tile(const work *w, const block *b, const vf share[2], int64_t keys) {
+    const bool capped = w->a->softcap > 0, drops = w->a->rate > 0;
+    const vf s0 = share[0], s1 = share[1], d0 = b->delta[0], d1 = b->delta[1];
+    const float scale = w->a->scale;
+    float *x = w->scores, *dp = w->dp;
+    for (int64_t i = 0; i < keys * LANES; i += LANES) {
+        const vf w0 = vf_load(x + i) * s0, w1 = vf_load(x + i + VLEN) * s1;
+        vf_store(x + i, w0);
+        vf_store(x + i + VLEN, w1);
+        vf_store(dp + i, w0 * scale * (vf_load(dp + i) - d0));
+        vf_store(dp + i + VLEN, w1 * scale * (vf_load(dp + i + VLEN) - d1));
+    }
+    if (capped) multiply_tile(dp, w->slope, keys);
+    if (drops) multiply_tile(x, w->z, keys);
+}
+
+static void grad_block(work *w, int64_t head, int64_t query) {
     const glia_attention *a = w->a;
     block b = block_of(w, head, query, a->queries);
     const range any = seen_by_any(&b);
     turn(w, a->q, &b, a->scale, w->q_t);
     turn(w, a->dy, &b, 1, w->dy_t);
-    copy_in(w, a->q, head, query, query + b.n, a->scale, w->q);
-    copy_in(w, a->dy, head, query, query + b.n, 1, w->dy);
-    find_deltas(w, &b);
+    bring(w, a->q, head, query, query + b.n, &w->q);
+    bring(w, a->dy, head, query, query + b.n, &w->dy);
+    begin(w, a->dq, head, query, &w->y);
     const bool alone = any.to - any.from <= TILE_KEYS;
-    vf shrink[2], most[2], sum[2];
+    vf shrink[2], most[2], sum[2], share[2];
+    find_deltas(w, &b);
     for (int64_t first = any.from; first < any.to && !alone; first += TILE_KEYS) {
         weigh_tile(w, &b, tile_from(any, first), shrink);
     }
     bool begun = false;
     for (int64_t first = any.from; first < any.to || !begun; first += TILE_KEYS, begun = true) {
         const range t = tile_from(any, first);
+        const int64_t keys = t.to - t.from;
         times_block(w, w->keys, t, w->q_t, w->scores);
         times_block(w, w->values, t, w->dy_t, w->dp);
         if (a->bias || a->mask) find_added(w, &b, t);
         finish_tile(w, &b, t, w->scores, true, most);
-        exponentials_of(t.to - t.from, w->scores, alone ? most : b.most, sum);
-        for (int v = 0; v < 2 && alone; v++) b.sum[v] = sum[v];
-        if (a->rate > 0) find_factors(w, &b, t);
-        grad_tile(w, &b, t.to - t.from);
+        exponentials_of(keys, w->scores, alone ? most : b.most, sum);
+        if (a->rate > 0) {
+            find_factors(w, &b, t);
+            multiply_tile(w->dp, w->z, keys);
+        }
+        for (int v = 0; v < 2; v++) {
+            if (alone) b.sum[v] = sum[v];
+            share[v] = vf_select(b.sum[v] == 0.0f, vf_set(0), 1.0f / b.sum[v]);
+        }
+        grad_tile(w, &b, share, keys);
         block_times(w, &b, w->dp, t, w->keys, begun, w->y);
         tile_times(w, &b, w->dp, t, w->q, w->dk);
         tile_times(w, &b, w->scores, t, w->dy, w->dv);
     }
-    for (int64_t i = 0; i < b.n; i++) put_row(w, a->dq, head, query + i, a->scale, w->y + i * w->padded);
+    put_rows(w, a->dq, head, query, b.n, w->y);
 }
 
 static void grad_piece(void *context, int64_t piece, int worker) {
@@ -662,18 +710,21 @@ static void grad_piece(void *context, int64_t piece, int worker) {
     const int64_t shared = a->heads / a->groups;
     work w = { .a = a, .group = piece % a->groups, .sample = piece / a->groups };
     lay_out(&w, true, j->scratch + (size_t)worker * j->worker_bytes);
-    const size_t bytes = (size_t)(a->keys * w.padded) * sizeof(float);
-    copy_in(&w, a->k, w.group, 0, a->keys, 1, w.keys);
-    copy_in(&w, a->v, w.group, 0, a->keys, 1, w.values);
-    memset(w.dk, 0, bytes);
-    memset(w.dv, 0, bytes);
+    bring(&w, a->k, w.group, 0, a->keys, &w.keys);
+    bring(&w, a->v, w.group, 0, a->keys, &w.values);
+    begin(&w, a->dk, w.group, 0, &w.dk);
+    begin(&w, a->dv, w.group, 0, &w.dv);
+    for (int64_t key = 0; key < a->keys; key++) {
+        for (int64_t k = 0; k < w.padded; k += VLEN) {
+            vf_store(w.dk.at + key * w.dk.step + k, vf_set(0));
+            vf_store(w.dv.at + key * w.dv.step + k, vf_set(0));
+        }
+    }
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
         for (int64_t query = 0; query < a->queries; query += LANES) grad_block(&w, head, query);
     }
-    for (int64_t key = 0; key < a->keys; key++) {
-        put_row(&w, a->dk, w.group, key, 1, w.dk + key * w.padded);
-        put_row(&w, a->dv, w.group, key, 1, w.dv + key * w.padded);
-    }
+    put_rows(&w, a->dk, w.group, 0, a->keys, w.dk);
+    put_rows(&w, a->dv, w.group, 0, a->keys, w.dv);
 }
 
 size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention *attention, int workers) {

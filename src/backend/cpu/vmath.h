@@ -51,13 +51,18 @@ GLIA_INLINE vf vf_exp(vf x) {
     return p * exp2_whole(half) * exp2_whole(n - half);
 }
 
-/* e^x for x <= 0, but 0 below -87. */
+/* e^x for x <= 0, but 0 below -87: 2^r 2^n. Right to 1e-7 of 1, which is what sums of them need. */
 GLIA_INLINE vf vf_exp_below(vf x) {
-    vi n;
-    const vi tiny = x < -87.0f;
-    const vf r = exp_reduce(vf_select(tiny, vf_set(-87.0f), x), &n);
-    const vf p = exp_tail(r) * (r * r) + r + 1.0f;
-    return vf_select(tiny, vf_set(0.0f), p * exp2_whole(n));
+    const vf y = vf_upper(vf_set(-87.0f), x);
+    const vf t = y * 0x1.715476p+0f + 0x1.8p23f; /* n in its lowest bits */
+    const vf r = y * 0x1.715476p+0f - (t - 0x1.8p23f);
+    vf p = r * 0x1.41d334p-13f + 0x1.5f456ap-10f;
+    p = p * r + 0x1.3b2dbcp-7f;
+    p = p * r + 0x1.c6aed4p-5f;
+    p = p * r + 0x1.ebfbdap-3f;
+    p = p * r + 0x1.62e430p-1f;
+    p = p * r + 1.0f;
+    return vf_select(x < -87.0f, vf_set(0.0f), (vf)((vu)p + ((vu)t << 23)));
 }
 
 /* e^x - 1. 1.6 ulp. */

@@ -638,17 +638,81 @@ static void test_label_out_of_range(void **state) {
     glia_data_free(data);
 }
 
+/* ---- labels that are none ------------------------------------------------------------------ */
+
+static glia_status keep_means(const glia_progress *p, void *context, glia_error *error) {
+    (void)error;
+    *(glia_scores *)context = p->train;
+    return GLIA_OK;
+}
+
+/* Sequences of different lengths, padded with -1: the figures of all batches together are means over all labels, however
+ * few of them a batch has. */
+static void test_means_are_over_labels(void **state) {
+    (void)state;
+    enum { N = 5, T = 6 };
+    static const int lengths[N] = { 1, 6, 2, 0, 5 };
+    float x[N * T * FEATURES], y[N * T * CLASSES];
+    int32_t label[N * T];
+    uint32_t seed = 3;
+    for (int i = 0; i < N * T * FEATURES; i++) x[i] = (float)(3 * noise(&seed));
+    for (int i = 0; i < N * T; i++) label[i] = i % T < lengths[i / T] ? i * 5 % CLASSES : -1;
+    glia_error error = { 0 };
+    glia_arrays arrays = {
+        .n = N, .x = x, .x_shape = GLIA_SHAPE(T, FEATURES), .y = label, .y_dtype = GLIA_I32, .y_shape = GLIA_SHAPE(T)
+    };
+    glia_dataset *data = glia_data_arrays(arrays, &error);
+    if (!data) fail_msg("%s", error.message);
+    glia_model *model = glia_model_create("tokens", NULL);
+    glia_tensor in = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(T, FEATURES));
+    glia_model_output(model, "y", glia_dense(in, "fc", (glia_dense_opts){ .units = CLASSES }));
+    assert_int_equal(glia_predict(model, x, N, y, NULL, &error), GLIA_OK);
+    double loss = 0, right = 0, count = 0;
+    for (int i = 0; i < N * T; i++) {
+        const float *row = y + (ptrdiff_t)i * CLASSES;
+        double sum = 0;
+        int best = 0;
+        if (label[i] < 0) continue;
+        for (int k = 0; k < CLASSES; k++) sum += exp((double)row[k]), best = row[k] > row[best] ? k : best;
+        loss += log(sum) - (double)row[label[i]];
+        right += best == label[i];
+        count++;
+    }
+    glia_scores of[2];
+    assert_int_equal(glia_evaluate(model, data, (glia_evaluate_opts){ .batch = 2 }, &of[0], &error), GLIA_OK);
+    glia_callback callback = { .epoch_end = keep_means, .context = &of[1] };
+    fit(model, data,
+        (glia_fit_opts){ .batch = 2, .optimizer = { .lr = 1e-30 }, .callbacks = &callback, .n_callbacks = 1 });
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(of[i].samples, N);
+        assert_true(fabs(of[i].loss - loss / count) < 1e-6 * loss / count);
+        assert_true(fabs(of[i].accuracy - right / count) < 1e-6);
+    }
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_learns_classes),   cmocka_unit_test(test_every_loss),
-        cmocka_unit_test(test_binary),           cmocka_unit_test(test_softmax_is_seen_through),
-        cmocka_unit_test(test_one_step_by_hand), cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_stopping),         cmocka_unit_test(test_class_weights),
-        cmocka_unit_test(test_metrics),          cmocka_unit_test(test_mixed_labels),
-        cmocka_unit_test(test_frozen),           cmocka_unit_test(test_model_stays_clean),
-        cmocka_unit_test(test_divergence),       cmocka_unit_test(test_evaluate),
-        cmocka_unit_test(test_predict),          cmocka_unit_test(test_inputs),
-        cmocka_unit_test(test_mistakes),         cmocka_unit_test(test_label_out_of_range),
+        cmocka_unit_test(test_learns_classes),
+        cmocka_unit_test(test_every_loss),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_softmax_is_seen_through),
+        cmocka_unit_test(test_one_step_by_hand),
+        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_stopping),
+        cmocka_unit_test(test_class_weights),
+        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_mixed_labels),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_model_stays_clean),
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_label_out_of_range),
+        cmocka_unit_test(test_means_are_over_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

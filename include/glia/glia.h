@@ -829,7 +829,8 @@ GLIA_API glia_shape glia_loader_y_shape(const glia_loader *loader); /* of one ta
 /* ==== 11. fit, evaluate, predict ============================================================ */
 
 typedef struct glia_scores {
-    double loss, accuracy; /* accuracy is NaN where there are no classes */
+    double loss, accuracy; /* means over all samples, of tokens over all that have a label; accuracy is NaN where there
+                              are no classes */
     int64_t samples;
     double seconds;
 } glia_scores;

@@ -3,7 +3,8 @@
  *     NAME ...                       the model's parameters and states, the random state among them
  *     train/...                      the optimiser's states
  *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means
- *     checkpoint/figures             f64: sums of loss and accuracy, factor and fixed learning rate, seconds of the epoch
+ *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
+ *                                    of the epoch
  *     checkpoint/callback/I/NAME     u8: what callback I keeps
  *
  * The metadata say what the training was asked for, as lines "key=value", and have a checksum: the sum of a hash of each
@@ -31,7 +32,7 @@ struct glia_restored {
     glia_safetensors file;
 };
 
-enum { PLACE = 4, FIGURES = 5 };
+enum { PLACE = 4, FIGURES = 6 };
 static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures";
 
 /* ---- what is saved -------------------------------------------------------------------------- */
@@ -63,8 +64,9 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     for (int i = 0; i < glia_store_count(states); i++) c->arrays[c->n++] = glia_store_entry(states, i);
     memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples }, sizeof c->place);
     const double seconds = t->step ? t->progress.seconds : 0;
-    memcpy(c->figures, (double[FIGURES]){ t->tally.loss, t->tally.accuracy, t->scale, t->fixed_lr, seconds },
-           sizeof c->figures);
+    const double figures[FIGURES] = { t->tally.loss, t->tally.accuracy, t->tally.weight,
+                                      t->scale,      t->fixed_lr,       seconds };
+    memcpy(c->figures, figures, sizeof figures);
     add(c, place_name, GLIA_I64, PLACE, c->place);
     add(c, figures_name, GLIA_F64, FIGURES, c->figures);
     for (int i = 0; i < t->opts.n_callbacks; i++) {
@@ -248,8 +250,8 @@ static glia_status take(glia_training *t, const struct glia_restored *r, glia_er
     take_store(t->train.store, r, true, NULL);
     glia_store_touch(t->train.store);
     t->epoch = at[0], t->step = at[1], t->done = at[2];
-    t->tally = (glia_tally){ .loss = sums[0], .accuracy = sums[1], .samples = at[3] };
-    t->scale = sums[2], t->fixed_lr = sums[3], t->seconds = sums[4];
+    t->tally = (glia_tally){ .loss = sums[0], .accuracy = sums[1], .weight = sums[2], .samples = at[3] };
+    t->scale = sums[3], t->fixed_lr = sums[4], t->seconds = sums[5];
     return GLIA_OK;
 }
 

@@ -13,7 +13,7 @@
  */
 #include <math.h>
 
-#include "ops/ops.h"
+#include "ops/class.h"
 #include "train/task.h"
 
 typedef enum target_form { LABELS, DENSE, SIGNS } target_form;
@@ -190,6 +190,10 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, gli
                                            : as_signs(target, y);
     m->loss = o.class_weights ? weigh(m->kind, y, t, &o) : row->build(y, t, o.smoothing);
     if (!m->loss) return false;
+    if (m->kind == GLIA_CROSS_ENTROPY_TOKENS) {
+        glia_tensor known = glia_class_known(t, y->shape.dim[y->shape.rank - 1], GLIA_F32);
+        m->weight = glia_sum(known, GLIA_SCALAR, false);
+    }
     m->logits = row->prediction != PLAIN && output->op != &glia_op_softmax && output->op != &glia_op_sigmoid;
     glia_tensor truth;
     classes_of(m->kind, row, y, target, &m->predicted, &truth);

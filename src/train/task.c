@@ -38,7 +38,7 @@ static glia_status find_input(glia_task *task, glia_error *error) {
 glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
                             glia_error *error) {
     *task = (glia_task){
-        .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1
+        .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
     };
     glia_error reason = { 0 };
     task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);
@@ -166,6 +166,7 @@ glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const g
     if (status != GLIA_OK || !added) return status;
     task->loss_at = glia_task_output(task, task->measures.loss);
     if (task->measures.accuracy) task->accuracy_at = glia_task_output(task, task->measures.accuracy);
+    if (task->measures.weight) task->weight_at = glia_task_output(task, task->measures.weight);
     return GLIA_OK;
 }
 
@@ -265,16 +266,17 @@ double glia_lane_scalar(const glia_lane *lane, int index) {
 /* ---- means -------------------------------------------------------------------------------- */
 
 void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane) {
-    double n = (double)lane->batch;
-    tally->loss += n * glia_lane_scalar(lane, task->loss_at);
-    tally->accuracy += n * glia_lane_scalar(lane, task->accuracy_at);
+    const double weight = task->weight_at >= 0 ? glia_lane_scalar(lane, task->weight_at) : (double)lane->batch;
+    tally->loss += weight * glia_lane_scalar(lane, task->loss_at);
+    tally->accuracy += weight * glia_lane_scalar(lane, task->accuracy_at);
+    tally->weight += weight;
     tally->samples += lane->batch;
 }
 
 glia_scores glia_tally_mean(const glia_tally *tally, double seconds) {
-    double n = (double)tally->samples;
-    return (glia_scores){ .loss = n > 0 ? tally->loss / n : NAN,
-                          .accuracy = n > 0 ? tally->accuracy / n : NAN,
+    const double n = tally->samples > 0 ? fmax(tally->weight, 1) : NAN; /* without any label the sums are 0 */
+    return (glia_scores){ .loss = tally->loss / n,
+                          .accuracy = tally->accuracy / n,
                           .samples = tally->samples,
                           .seconds = seconds };
 }

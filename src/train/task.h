@@ -20,6 +20,7 @@ typedef struct glia_measures {
     glia_tensor loss;      /* scalar */
     glia_tensor accuracy;  /* scalar, or NULL where there are no classes */
     glia_tensor predicted; /* i32 (N), the class; or NULL */
+    glia_tensor weight;    /* scalar: what loss and accuracy are means over, where that is not the samples; or NULL */
 } glia_measures;
 
 typedef struct glia_loss_opts {
@@ -45,7 +46,7 @@ typedef struct glia_lane {
     int64_t used;        /* when it was last asked for */
 } glia_lane;
 
-enum { GLIA_TASK_OUTPUTS = 4, GLIA_TASK_LANES = 4 };
+enum { GLIA_TASK_OUTPUTS = 5, GLIA_TASK_LANES = 4 };
 
 typedef struct glia_task {
     glia_model *model;
@@ -57,7 +58,7 @@ typedef struct glia_task {
     glia_measures measures;
     glia_tensor outputs[GLIA_TASK_OUTPUTS];
     int n_outputs;
-    int loss_at, accuracy_at, predicted_at; /* indices in outputs; -1: not there */
+    int loss_at, accuracy_at, predicted_at, weight_at; /* indices in outputs; -1: not there */
     glia_store *store;
     glia_backend *backend;
     bool owns_backend;
@@ -97,9 +98,9 @@ glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_e
 /* A scalar output; NaN for index -1. */
 double glia_lane_scalar(const glia_lane *lane, int index);
 
-/* Sums over batches, weighted by their samples. */
+/* Sums over batches, weighted by what their means are over: samples, or labels where some are left out. */
 typedef struct glia_tally {
-    double loss, accuracy;
+    double loss, accuracy, weight;
     int64_t samples;
 } glia_tally;
 void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane);

@@ -280,7 +280,7 @@ static block block_of(const work *w, int64_t head, int64_t query, int64_t end) {
 /* x (keys, LANES) = rows of keys or values of the tile times a turned block. */
 static void times_block(const work *w, matrix rows, range t, const float *turned, float *x) {
     const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
-    glia_micro_args m = { .k = w->a->size, .p_row = rows.step, .p_chunk = K_CHUNK, .q = turned, .q_step = LANES };
+    glia_micro_args m = { .k = w->a->size, .p_row = rows.step, .q = turned, .q_step = LANES };
     for (int64_t i = 0; i < tiles; i++) {
         const int64_t begin = keys * i / tiles, end = keys * (i + 1) / tiles;
         m.p = rows.at + (t.from + begin) * rows.step;
@@ -316,7 +316,7 @@ static void tile_times(const work *w, const block *b, const float *x, range t, m
         glia_micro_args m = { .k = end - begin,
                               .p = x + key * LANES + begin,
                               .p_row = LANES,
-                              .p_chunk = K_CHUNK,
+
                               .q = rows.at + begin * rows.step,
                               .q_step = rows.step,
                               .add = true };

@@ -5,7 +5,7 @@
  * vectors better, by counting cycles roughly. Products with few rows whose operands are both contiguous along K (a
  * dense layer on a small batch) are dot products instead, and need no packing at all.
  *
- * Rows of P and rows of Q are read where they lie; the first tile that reads a panel of Q, NR columns, copies it next
+ * P and the rows of Q are read where they lie; the first tile that reads a panel of Q, NR columns, copies it next
  * to each other for those that follow, and these ask for the next panel. A side that lies the other way is packed: by
  * all threads together before the product, if every batch uses the same matrix and several pieces share it, otherwise
  * by each piece for itself, block after block. A B that stays the same can be packed once. K is cut into blocks.
@@ -23,7 +23,10 @@ enum {
     BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
     STRIPE = 4 * NR,            /* columns between two epilogues */
     PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
-    IN_PLACE_FLOATS = 1 << 16,  /* a P so small is read in columns as it lies, half as large where N is long */
+    IN_PLACE_FLOATS = 1 << 15,  /* P in columns is packed if it is larger and is read often, */
+    OFTEN = 16,                 /* for more than so many panels of Q, or one step of k is */
+    FAR_STRIDE = 1024,          /* so many floats from the next, or multiples of */
+    CROWDED_STRIDE = 512,       /* so many, which crowd each other out of the cache */
     COPIED_PANELS = 2,          /* panels of P for which Q is copied from where it lies */
     PIECE_FLOPS = 1000000,      /* work worth a piece of its own, */
     FEW_PIECES = 8,             /* up to so many, */
@@ -58,16 +61,13 @@ typedef struct plan {
 
 static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
-/* Of a packed panel of P. */
-static int64_t panel_floats(int64_t k) { return MR * round_up(k, K_CHUNK); }
-
 /* ---- planning ----------------------------------------------------------------------------- */
 
 /* Roughly the cycles that a product takes. p_lies, q_lies: whether P's rows are contiguous along k, and Q's along
  * columns, so that they need not be packed. */
 static double cost(int64_t m, int64_t n, int64_t k, bool p_lies, bool q_lies, bool swapped) {
     double product = (double)m * (double)round_up(n, VLEN) * (double)k / (2 * VLEN);
-    double packing = (p_lies ? 0 : 0.6) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
+    double packing = (p_lies ? 0 : 0.4) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
     double scatter = swapped ? (double)m * (double)n * (double)((k + K_BLOCK - 1) / K_BLOCK) : 0;
     return product + packing + scatter;
 }
@@ -137,18 +137,19 @@ static plan make_plan(const glia_gemm *g) {
     s.panel_rows = s.m / s.m_panels, s.longer_panels = s.m % s.m_panels;
     if (s.dot) return s;
     bool p_shareable = is_same(&s, s.p_stride) && s.m * k_outer <= SHARED_FLOATS;
-    bool in_place = s.p_k == 1 || s.m * s.k <= (s.n <= 4 * NR ? IN_PLACE_FLOATS : IN_PLACE_FLOATS / 2);
+    bool near = s.p_k < FAR_STRIDE && s.p_k % CROWDED_STRIDE && s.n_panels <= OFTEN;
+    bool in_place = s.p_k == 1 || near || s.m * s.k <= IN_PLACE_FLOATS;
     s.p_side = in_place ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
 
     int64_t columns = s.n_panels * NR;
     s.nc = s.q_side == SHARED ? GLIA_MIN(columns, GLIA_MAX(8, SHARED_FLOATS / k_outer / NR) * NR) : columns;
     if (g->packed_b) s.nc = columns;
     s.shared_q_floats = s.q_side == SHARED && !g->packed_b ? s.nc * k_outer : 0;
-    s.shared_p_floats = s.p_side == SHARED ? round_up(s.m_panels * panel_floats(k_outer), 16) : 0;
+    s.shared_p_floats = s.p_side == SHARED ? round_up(s.m_panels * MR * k_outer, 16) : 0;
     int64_t q_floats = s.q_side == PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
                        : s.q_side == DIRECT ? NR * k_block
                                             : 0;
-    s.p_floats = s.p_side == PRIVATE ? round_up(BLOCK_PANELS * panel_floats(k_block), 16) : 0;
+    s.p_floats = s.p_side == PRIVATE ? round_up(BLOCK_PANELS * MR * k_block, 16) : 0;
     s.worker_floats = round_up(s.p_floats + q_floats, 16);
     return s;
 }
@@ -243,22 +244,21 @@ static int64_t panel_row(const plan *s, int64_t panel_index) {
 
 static const float *panel_of_p(const plan *s, const matrices *m, const block *b, int64_t panel_index, int64_t row) {
     if (s->p_side == DIRECT) return m->p + row * s->p_i + b->k0 * s->p_k;
-    return b->packed_p + (panel_index - b->i0) * panel_floats(b->k1 - b->k0);
+    return b->packed_p + (panel_index - b->i0) * MR * (b->k1 - b->k0);
 }
 
 /* Some columns for all of the block's rows. The first tile may copy them for the others; these ask for the next ones.
  * */
 static void run_columns(const plan *s, const matrices *m, const block *b, const columns *x) {
-    const int mode = s->p_side == DIRECT && s->p_k != 1 ? TILE_COLS : TILE_LINES;
+    const int mode = s->p_k != 1 ? TILE_COLS : TILE_LINES;
     const int width = x->full > NR ? TILE_WIDE : x->full > VLEN ? TILE_FULL : TILE_HALF;
     const bool in_place = !s->swapped && x->cols == x->full, direct = s->p_side == DIRECT;
     const int64_t k = b->k1 - b->k0, chunks = k / K_CHUNK, step = in_place ? s->g->ldc : WIDE_NR;
     int64_t c_row[MR], asked = 0;
     for (int64_t r = 0; r < MR; r++) c_row[r] = r * step;
     glia_micro_args args = { .k = k,
-                             .p_step = s->p_k,
-                             .p_row = direct ? s->p_i : K_CHUNK,
-                             .p_chunk = direct ? K_CHUNK : K_CHUNK * MR,
+                             .p_step = direct ? s->p_k : MR,
+                             .p_row = s->p_i,
                              .q = x->q.data,
                              .q_step = x->q.step,
                              .q_copy = x->copy,
@@ -295,7 +295,7 @@ static void finish(const plan *s, const matrices *m, const block *b, int worker,
 /* Packs panel `panel_index` of P, k in [k0, k0 + k). */
 static void pack_p_panel(const plan *s, const float *p, float *dst, int64_t panel_index, int64_t k0, int64_t k) {
     int64_t i = panel_row(s, panel_index), rows = panel_row(s, panel_index + 1) - i;
-    pack_chunks(dst, p + i * s->p_i + k0 * s->p_k, s->p_i, s->p_k, rows, k);
+    pack_cols(dst, p + i + k0 * s->p_k, s->p_k, rows, k);
 }
 
 /* Packs columns [j, j + NR) of Q, fewer at the end, k in [k0, k0 + k). */
@@ -315,7 +315,7 @@ static columns direct_columns(const plan *s, const matrices *m, const block *b, 
     if (s->n < x.full) {
         pack_q_panel(s, m->q, b->private_q, 0, b->k0, k);
         x.q = (panel){ b->private_q, NR };
-    } else if (b->i1 - b->i0 >= COPIED_PANELS && !wide && s->q_k != NR && (s->p_side != DIRECT || s->p_k == 1)) {
+    } else if (b->i1 - b->i0 >= COPIED_PANELS && !wide && s->q_k != NR) {
         x.copy = b->private_q;
         bool more = j + x.cols < b->j1;
         x.next = more ? x.q.data + NR : b->last ? NULL : m->q + b->k1 * s->q_k + b->j0;
@@ -363,7 +363,7 @@ static int64_t k_cut(const phase *f, int64_t kb) {
 
 /* Shared panels of P: all of a block of k, then of the next. */
 static float *shared_p_panel(const phase *f, int64_t panel_index, int64_t k0, int64_t k) {
-    return f->s->shared_p + (k0 - f->k0) * f->s->m_panels * MR + panel_index * panel_floats(k);
+    return f->s->shared_p + (k0 - f->k0) * f->s->m_panels * MR + panel_index * MR * k;
 }
 
 /* Packs a panel of Q, or one of P. */
@@ -406,8 +406,7 @@ static void take_p(const phase *f, const matrices *m, block *b, float *private_p
         b->packed_p = shared_p_panel(f, b->i0, b->k0, k);
     } else if (s->p_side == PRIVATE) {
         b->packed_p = private_p;
-        for (int64_t i = b->i0; i < b->i1; i++)
-            pack_p_panel(s, m->p, private_p + (i - b->i0) * panel_floats(k), i, b->k0, k);
+        for (int64_t i = b->i0; i < b->i1; i++) pack_p_panel(s, m->p, private_p + (i - b->i0) * MR * k, i, b->k0, k);
     }
 }
 

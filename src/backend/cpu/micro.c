@@ -8,9 +8,13 @@ enum {
 };
 
 /* Adds one step of k: P's elements lie side by side at p, Q's row at q. */
-GLIA_INLINE void cols_step(const int rows, const int nv, vf acc[MR][4], const float *p, const float *q) {
+GLIA_INLINE void cols_step(const int rows, const int nv, const bool copy, vf acc[MR][4], const float *p, const float *q,
+                           float *q_copy) {
     vf b[4];
     GLIA_UNROLL for (int v = 0; v < nv; v++) b[v] = vf_load(q + v * VLEN);
+    if (copy) {
+        GLIA_UNROLL for (int v = 0; v < nv; v++) vf_store(q_copy + v * VLEN, b[v]);
+    }
     GLIA_UNROLL for (int r = 0; r < rows; r++) {
         vf a = vf_set(p[r]);
         GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] += a * b[v];
@@ -35,12 +39,14 @@ GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf ac
 /* The compiler may not know x: else it would compute sums with it ahead, more than there are registers. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
 
-GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc[MR][4], const glia_micro_args *t) {
+GLIA_INLINE void run(const int mode, const int rows, const int nv, const bool copy, vf acc[MR][4],
+                     const glia_micro_args *t) {
+    const bool lines = mode == TILE_LINES;
     const float *p[(MR + 3) / 4], *q = t->q;
     float *q_copy = t->q_copy;
-    int64_t s = t->p_row, s3 = 3 * s, chunk = t->p_chunk, q_step = t->q_step,
+    int64_t s = lines ? t->p_row : 0, s3 = 3 * s, p_step = t->p_step, q_step = t->q_step, p_ahead = COLS_AHEAD * p_step,
             ahead = (copy ? COPIED_AHEAD : WIDE_AHEAD) * q_step;
-    const bool asks = copy || (nv == 4 && rows > 2);
+    const bool asks = copy || (lines && nv == 4 && rows > 2);
     GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] = t->p + 4 * i * s;
     const float *next = t->c + t->c_at[0];
     int64_t next_step = rows > 1 ? t->c_at[1] - t->c_at[0] : 0, chunks = 0;
@@ -52,9 +58,17 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
                 GLIA_UNROLL for (int v = 0; v < nv; v++) __builtin_prefetch(q + ahead + v * VLEN);
                 __builtin_prefetch(q + ahead + nv * VLEN - 1);
             }
-            lines_step(rows, nv, copy, acc, p, s, s3, u, q, q_copy + u * NR);
-            OPAQUE(s);
-            OPAQUE(s3);
+            if (lines) {
+                lines_step(rows, nv, copy, acc, p, s, s3, u, q, q_copy + u * NR);
+                OPAQUE(s);
+                OPAQUE(s3);
+            } else {
+                __builtin_prefetch(p[0] + p_ahead);
+                __builtin_prefetch(p[0] + p_ahead + rows - 1);
+                cols_step(rows, nv, copy, acc, p[0], q, q_copy + u * NR);
+                p[0] += p_step;
+                OPAQUE(p_ahead);
+            }
             OPAQUE(q_step);
         }
         if (copy) q_copy += K_CHUNK * NR;
@@ -69,29 +83,27 @@ GLIA_INLINE void run_lines(const int rows, const int nv, const bool copy, vf acc
             }
         }
         GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) {
-            p[i] += chunk;
+            if (lines) p[i] += K_CHUNK;
             OPAQUE(p[i]);
         }
     }
     for (; k > 0; k--, q += q_step) {
-        lines_step(rows, nv, copy, acc, p, s, s3, 0, q, q_copy);
+        if (lines)
+            lines_step(rows, nv, copy, acc, p, s, s3, 0, q, q_copy);
+        else
+            cols_step(rows, nv, copy, acc, p[0], q, q_copy);
         if (copy) q_copy += NR;
-        GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i]++;
+        GLIA_UNROLL for (int i = 0; 4 * i < rows; i++) p[i] += lines ? 1 : p_step;
     }
 }
 
 GLIA_INLINE void tile(const int mode, const int rows, const int nv, const glia_micro_args *t) {
     vf acc[MR][4];
     GLIA_UNROLL for (int r = 0; r < rows; r++) { GLIA_UNROLL for (int v = 0; v < nv; v++) acc[r][v] = (vf){ 0 }; }
-    if (mode == TILE_LINES) {
-        if (nv <= 2 && t->q_copy)
-            run_lines(rows, nv, true, acc, t);
-        else
-            run_lines(rows, nv, false, acc, t);
-    } else {
-        const float *p = t->p, *q = t->q;
-        for (int64_t k = t->k; k > 0; k--, p += t->p_step, q += t->q_step) cols_step(rows, nv, acc, p, q);
-    }
+    if (nv <= 2 && t->q_copy)
+        run(mode, rows, nv, true, acc, t);
+    else
+        run(mode, rows, nv, false, acc, t);
     if (t->add) {
         GLIA_UNROLL for (int r = 0; r < rows; r++) {
             const float *c = t->c + t->c_at[r];

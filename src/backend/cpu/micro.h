@@ -6,10 +6,10 @@
  *
  * Columns of Q are contiguous. Rows of the tile are written at offsets from a table. P is read in one of two orders:
  *
- *     TILE_COLS    P(r, k) = p[r + k p_step]                                  a transposed matrix as it lies
- *     TILE_LINES   P(r, k) = p[r p_row + k / K_CHUNK p_chunk + k % K_CHUNK]   a matrix as it lies, or packed in chunks
+ *     TILE_COLS    P(r, k) = p[r + k p_step]    a transposed matrix as it lies, or packed
+ *     TILE_LINES   P(r, k) = p[r p_row + k]     a matrix as it lies
  *
- * While a tile of lines runs, it can also put the rows of Q it reads next to each other.
+ * While a tile runs, it can also put the rows of Q it reads next to each other.
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -35,7 +35,8 @@ enum {
     NR = 2 * VLEN,      /* columns of an ordinary tile, and of a packed panel of Q */
     WIDE_NR = 4 * VLEN, /* columns of a wide tile */
     WIDE_MR = MR / 2,   /* rows of a wide tile at most */
-    K_CHUNK = 4         /* elements of a row of P that stay together when it is packed */
+    K_CHUNK = 4,        /* steps of k in a turn of the loop */
+    COLS_AHEAD = 8      /* rows that are asked for ahead where P is read or packed in columns */
 };
 
 enum { TILE_COLS, TILE_LINES, TILE_MODES };
@@ -45,12 +46,12 @@ enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR colu
 typedef struct glia_micro_args {
     int64_t k;
     const float *p;
-    int64_t p_step;         /* TILE_COLS */
-    int64_t p_row, p_chunk; /* TILE_LINES */
+    int64_t p_step; /* TILE_COLS */
+    int64_t p_row;  /* TILE_LINES */
     const float *q;
-    float *q_copy; /* TILE_LINES of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
+    float *q_copy; /* tiles of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
     int64_t q_step;
-    const float *next; /* TILE_LINES: NULL, or rows of Q to ask for, one for K_CHUNK steps; first, C's rows are */
+    const float *next; /* NULL, or rows of Q to ask for, one for K_CHUNK steps; first, C's rows are */
     int64_t next_step;
     float *c;
     const int64_t *c_at; /* by row */
@@ -168,47 +169,15 @@ static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int
     }
 }
 
-/* Packs P(i, k) = src[i step_i + k step_k], one of the steps being 1, so that dst[k MR + i] holds it. rows <= MR. */
-static inline void pack_p(float *dst, const float *src, int64_t step_i, int64_t step_k, int64_t rows, int64_t k) {
-    if (step_i == 1)
-        copy_rows(dst, MR, src, step_k, k, rows);
-    else
-        transpose(dst, MR, src, step_i, rows, k);
-}
-
-GLIA_INLINE void pack_lines(float *dst, const float *src, int64_t step_i, int64_t rows, int64_t k) {
-    const float *next = src + rows * step_i;
-    for (int64_t at = 0; at + K_CHUNK <= k; at += K_CHUNK, dst += MR * K_CHUNK) {
-        for (int64_t i = 0; i < rows; i++) {
-            *(v4_any *)(dst + i * K_CHUNK) = *(const v4_any *)(src + i * step_i + at);
+/* Packs P(i, k) = src[i + k step_k] for TILE_COLS: dst[k MR + i] holds it. rows <= MR. */
+static inline void pack_cols(float *dst, const float *src, int64_t step_k, int64_t rows, int64_t k) {
+    for (int64_t at = 0; at < k; at++, dst += MR, src += step_k) {
+        __builtin_prefetch(src + COLS_AHEAD * step_k);
+        if (MR < VLEN) {
+            vf_store_first(dst, vf_load_first(src, rows), rows);
+        } else {
+            for (int64_t i = 0; i < rows; i++) dst[i] = src[i];
         }
-        if (at % 16) continue;
-        for (int64_t i = 0; i < rows; i++) __builtin_prefetch(next + i * step_i + at, 0, 2);
-    }
-}
-
-/* Packs P for TILE_LINES in chunks: dst[k / K_CHUNK K_CHUNK MR + i K_CHUNK + k % K_CHUNK] holds P(i, k), one of whose
- * steps is 1. The next lines of the matrix are asked for. */
-static inline void pack_chunks(float *dst, const float *src, int64_t step_i, int64_t step_k, int64_t rows, int64_t k) {
-    int64_t whole = k / K_CHUNK * K_CHUNK;
-    if (step_k != 1) {
-        for (int64_t at = 0; at < whole; at += K_CHUNK) {
-            float *to = dst + at * MR;
-            const float *from = src + at * step_k;
-            int64_t i = 0;
-            for (; i + 4 <= rows; i += 4) transpose_4x4(to + i * K_CHUNK, K_CHUNK, from + i, step_k);
-            for (; i < rows; i++) {
-                for (int u = 0; u < K_CHUNK; u++) to[i * K_CHUNK + u] = from[i + u * step_k];
-            }
-        }
-    } else if (rows == MR) {
-        pack_lines(dst, src, step_i, MR, k);
-    } else {
-        pack_lines(dst, src, step_i, rows, k);
-    }
-    dst += whole * MR;
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t at = whole; at < k; at++) dst[i * K_CHUNK + at - whole] = src[i * step_i + at * step_k];
     }
 }
 

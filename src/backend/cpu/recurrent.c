@@ -131,9 +131,7 @@ static void multiply(const tile *t, int which, const float *a, int64_t a_step, f
     const int64_t blocks = (f->k + K_MOST - 1) / K_MOST;
     int64_t at[MR];
     for (int64_t i = 0; i < MR; i++) at[i] = i * out_step;
-    const glia_micro_args args = {
-        .p = a, .p_row = a_step, .p_chunk = K_CHUNK, .q_step = NR, .c = out, .c_at = at, .add = add
-    };
+    const glia_micro_args args = { .p = a, .p_row = a_step, .q_step = NR, .c = out, .c_at = at, .add = add };
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t k0 = f->k * b / blocks / K_CHUNK * K_CHUNK;
         const int64_t k1 = b + 1 == blocks ? f->k : f->k * (b + 1) / blocks / K_CHUNK * K_CHUNK;

@@ -36,7 +36,7 @@ static void cache_keep(struct glia_cache *cache, cached *slot, const glia_text *
     if (cache->n >= CACHE_MOST) return;
     glia_token *copy = glia_arena_alloc(&cache->arena, (size_t)n * sizeof *copy + key->length);
     if (!copy) return;
-    memcpy(copy, tokens, (size_t)n * sizeof *copy);
+    if (n) memcpy(copy, tokens, (size_t)n * sizeof *copy); /* there may be no tokens, nor a place for them */
     char *bytes = (char *)(copy + n);
     memcpy(bytes, key->bytes, key->length);
     *slot = (cached){ .bytes = bytes, .tokens = copy, .length = (uint16_t)key->length, .n = (uint16_t)n };

@@ -131,7 +131,10 @@ def make_generation(options):
         if at == 0:
             token = torch.zeros(1, 1, dtype=torch.long)
         count += 1
-        scores = forward(token, places[at:at + 1], cache, places <= at) if options.compile else forward(token, at, cache)
+        if options.compile:
+            scores = forward(token, places[at:at + 1], cache, (places <= at)[None])
+        else:
+            scores = forward(token, at, cache)
         token = scores[:, -1].argmax(-1, keepdim=True)
         return scores
 

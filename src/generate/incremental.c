@@ -73,8 +73,14 @@ static glia_tensor new_positions(const walker *w) {
     return glia_add(glia_iota(to, GLIA_I32, GLIA_SHAPE(w->steps), 0), w->position);
 }
 
+/* Whether x takes elements along `axis` out of a table, by a list of their places. */
+static bool is_taken(glia_tensor x, int axis) {
+    return x->op == &glia_op_gather && ((const glia_axis_attrs *)x->attrs)->axis == axis && x->in[1]->shape.rank == 1;
+}
+
 /* The new steps' part of x, which is not of time but has all T of them at `axis`. */
 static glia_tensor part(const walker *w, glia_tensor x, int axis) {
+    if (is_taken(x, axis)) return glia_gather(x->in[0], part(w, x->in[1], 0), axis);
     if (x->op != &glia_op_broadcast) return glia_gather(x, new_positions(w), axis);
     glia_tensor from = x->in[0];
     glia_shape shape = x->shape;

@@ -225,12 +225,21 @@ static float *row_at(const glia_attention *a, glia_attention_rows x, int64_t sam
     return x.at + sample * x.sample + i * x.row + head * a->size;
 }
 
+/* Asks memory for rows [from, from + n) of one head. */
+static void ask_for(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n) {
+    const float *at = row_at(w->a, x, w->sample, head, from);
+    for (int64_t i = 0; i < n; i++, at += x.row) {
+        for (int64_t k = 0; k < w->a->size; k += GLIA_ALIGN / 4) __builtin_prefetch(at + k);
+    }
+}
+
 /* Rows [from, to) of one head: where they lie, or copied with zeros behind. */
 static void bring(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t to, matrix *rows) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     const float *at = row_at(w->a, x, w->sample, head, from);
     if (w->straight) {
         *rows = (matrix){ row_at(w->a, x, w->sample, head, from), x.row };
+        ask_for(w, x, head, from, to - from);
         return;
     }
     for (int64_t i = 0; i < to - from; i++, at += x.row) {

@@ -93,85 +93,134 @@ GLIA_INLINE void store_up_to(float *p, vf v, int64_t left) {
         vf_store_first(p, v, left);
 }
 
-/* The mean of a row and 1 / sqrt(variance + epsilon). */
-GLIA_INLINE void row_statistics(const glia_norm_rows *n, const float *x, vf *mean, vf *r) {
-    vf sum = vf_set(0), other = sum, squares = sum, more = sum;
-    int64_t i = 0;
-    for (; i + 2 * VLEN <= n->length; i += 2 * VLEN) sum += vf_load(x + i), other += vf_load(x + i + VLEN);
-    for (; i < n->length; i += VLEN) sum += load_up_to(x + i, n->length - i);
-    *mean = vf_set(vf_sum(sum + other) / (float)n->length);
-    for (i = 0; i + 2 * VLEN <= n->length; i += 2 * VLEN) {
-        const vf a = vf_load(x + i) - *mean, b = vf_load(x + i + VLEN) - *mean;
-        squares += a * a;
-        more += b * b;
+enum { TOGETHER = 4 }; /* rows that are walked side by side, so that none waits for its own sums */
+
+/* The means of rows and 1 / sqrt(variance + epsilon). */
+typedef struct moments {
+    vf mean[TOGETHER], r[TOGETHER];
+} moments;
+
+GLIA_INLINE moments moments_of(const glia_norm_rows *n, const float *x, const int rows) {
+    const int64_t length = n->length, whole = length / VLEN * VLEN;
+    vf sum[TOGETHER] = { { 0 } }, squares[TOGETHER] = { { 0 } };
+    moments m;
+    for (int64_t i = 0; i < whole; i += VLEN) {
+        GLIA_UNROLL for (int k = 0; k < rows; k++) sum[k] += vf_load(x + k * length + i);
     }
-    for (; i < n->length; i += VLEN) {
-        const vf a = load_up_to(x + i, n->length - i) - *mean;
-        squares += vf_select(vi_first(GLIA_MIN(VLEN, n->length - i)), a * a, vf_set(0));
+    GLIA_UNROLL for (int k = 0; k < rows; k++) {
+        if (whole < length) sum[k] += vf_load_first(x + k * length + whole, length - whole);
+        m.mean[k] = vf_set(vf_sum(sum[k]) / (float)length);
     }
-    *r = vf_set(1 / __builtin_sqrtf(vf_sum(squares + more) / (float)n->length + n->epsilon));
+    for (int64_t i = 0; i < whole; i += VLEN) {
+        GLIA_UNROLL for (int k = 0; k < rows; k++) {
+            const vf a = vf_load(x + k * length + i) - m.mean[k];
+            squares[k] += a * a;
+        }
+    }
+    GLIA_UNROLL for (int k = 0; k < rows; k++) {
+        if (whole < length) {
+            const vf a = vf_load_first(x + k * length + whole, length - whole) - m.mean[k];
+            squares[k] += vf_select(vi_first(length - whole), a * a, vf_set(0));
+        }
+        m.r[k] = vf_set(1 / __builtin_sqrtf(vf_sum(squares[k]) / (float)length + n->epsilon));
+    }
+    return m;
+}
+
+static int64_t first_row(const norm_job *j, int64_t piece) { return j->n->rows * piece / j->pieces; }
+
+GLIA_INLINE void normalise(const norm_job *j, int64_t row, const int rows) {
+    const glia_norm_rows *n = j->n;
+    const int64_t length = n->length;
+    const float *x = n->x + row * length;
+    float *y = j->to + row * length;
+    const moments m = moments_of(n, x, rows);
+    for (int64_t i = 0; i < length; i += VLEN) {
+        const int64_t left = length - i;
+        const vf scale = load_up_to(n->scale + i, left), shift = load_up_to(j->other + i, left);
+        GLIA_UNROLL for (int k = 0; k < rows; k++) {
+            const vf scaled = (load_up_to(x + k * length + i, left) - m.mean[k]) * m.r[k] * scale;
+            store_up_to(y + k * length + i, scaled + shift, left);
+        }
+    }
 }
 
 static void layer_norm_piece(void *context, int64_t piece, int worker) {
     const norm_job *j = context;
-    const glia_norm_rows *n = j->n;
+    int64_t row = first_row(j, piece);
+    const int64_t end = first_row(j, piece + 1);
     (void)worker;
-    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
-        const float *x = n->x + row * n->length;
-        float *y = j->to + row * n->length;
-        vf mean, r;
-        row_statistics(n, x, &mean, &r);
-        for (int64_t i = 0; i < n->length; i += VLEN) {
-            const int64_t left = n->length - i;
-            const vf scaled = (load_up_to(x + i, left) - mean) * r * load_up_to(n->scale + i, left);
-            store_up_to(y + i, scaled + load_up_to(j->other + i, left), left);
-        }
-    }
+    for (; row + TOGETHER <= end; row += TOGETHER) normalise(j, row, TOGETHER);
+    for (; row < end; row++) normalise(j, row, 1);
 }
 
 /* dx = r (g - mean(g) - xhat mean(g xhat)), g = dy scale. */
-static void layer_norm_dx_piece(void *context, int64_t piece, int worker) {
-    const norm_job *j = context;
+GLIA_INLINE void gradient(const norm_job *j, int64_t row, const int rows) {
     const glia_norm_rows *n = j->n;
-    (void)worker;
-    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
-        const float *x = n->x + row * n->length, *dy = j->other + row * n->length;
-        float *dx = j->to + row * n->length;
-        vf mean, r, sum = vf_set(0), along = sum;
-        row_statistics(n, x, &mean, &r);
-        for (int64_t i = 0; i < n->length; i += VLEN) {
-            const int64_t left = n->length - i;
-            const vf g = load_up_to(dy + i, left) * load_up_to(n->scale + i, left);
-            sum += g;
-            along += g * (load_up_to(x + i, left) - mean);
+    const int64_t length = n->length;
+    const float *x = n->x + row * length, *dy = j->other + row * length;
+    float *dx = j->to + row * length;
+    const moments m = moments_of(n, x, rows);
+    vf sum[TOGETHER] = { { 0 } }, along[TOGETHER] = { { 0 } };
+    for (int64_t i = 0; i < length; i += VLEN) {
+        const int64_t left = length - i;
+        const vf scale = load_up_to(n->scale + i, left);
+        GLIA_UNROLL for (int k = 0; k < rows; k++) {
+            const vf g = load_up_to(dy + k * length + i, left) * scale;
+            sum[k] += g;
+            along[k] += g * (load_up_to(x + k * length + i, left) - m.mean[k]);
         }
-        const vf level = vf_set(vf_sum(sum) / (float)n->length);
-        const vf share = vf_set(vf_sum(along) / (float)n->length) * r * r;
-        for (int64_t i = 0; i < n->length; i += VLEN) {
-            const int64_t left = n->length - i;
-            const vf g = load_up_to(dy + i, left) * load_up_to(n->scale + i, left);
-            store_up_to(dx + i, r * (g - level - (load_up_to(x + i, left) - mean) * share), left);
+    }
+    GLIA_UNROLL for (int k = 0; k < rows; k++) {
+        sum[k] = vf_set(vf_sum(sum[k]) / (float)length);
+        along[k] = vf_set(vf_sum(along[k]) / (float)length) * m.r[k] * m.r[k];
+    }
+    for (int64_t i = 0; i < length; i += VLEN) {
+        const int64_t left = length - i;
+        const vf scale = load_up_to(n->scale + i, left);
+        GLIA_UNROLL for (int k = 0; k < rows; k++) {
+            const vf g = load_up_to(dy + k * length + i, left) * scale;
+            const vf other = (load_up_to(x + k * length + i, left) - m.mean[k]) * along[k];
+            store_up_to(dx + k * length + i, m.r[k] * (g - sum[k] - other), left);
         }
     }
 }
 
-/* A piece's rows of dy xhat, added up. */
+static void layer_norm_dx_piece(void *context, int64_t piece, int worker) {
+    const norm_job *j = context;
+    int64_t row = first_row(j, piece);
+    const int64_t end = first_row(j, piece + 1);
+    (void)worker;
+    for (; row + TOGETHER <= end; row += TOGETHER) gradient(j, row, TOGETHER);
+    for (; row < end; row++) gradient(j, row, 1);
+}
+
+/* sums += dy xhat of each row. */
+GLIA_INLINE void add_scaled(const norm_job *j, int64_t row, const int rows, float *sums) {
+    const glia_norm_rows *n = j->n;
+    const int64_t length = n->length;
+    const float *x = n->x + row * length, *dy = j->other + row * length;
+    const moments m = moments_of(n, x, rows);
+    for (int64_t i = 0; i < length; i += VLEN) {
+        const int64_t left = length - i;
+        vf sum = load_up_to(sums + i, left);
+        GLIA_UNROLL for (int k = 0; k < rows; k++) {
+            const vf xhat = (load_up_to(x + k * length + i, left) - m.mean[k]) * m.r[k];
+            sum += load_up_to(dy + k * length + i, left) * xhat;
+        }
+        store_up_to(sums + i, sum, left);
+    }
+}
+
 static void layer_norm_dscale_piece(void *context, int64_t piece, int worker) {
     const norm_job *j = context;
-    const glia_norm_rows *n = j->n;
-    float *sums = j->to + piece * n->length;
+    float *sums = j->to + piece * j->n->length;
+    int64_t row = first_row(j, piece);
+    const int64_t end = first_row(j, piece + 1);
     (void)worker;
-    memset(sums, 0, (size_t)n->length * sizeof *sums);
-    for (int64_t row = n->rows * piece / j->pieces; row < n->rows * (piece + 1) / j->pieces; row++) {
-        const float *x = n->x + row * n->length, *dy = j->other + row * n->length;
-        vf mean, r;
-        row_statistics(n, x, &mean, &r);
-        for (int64_t i = 0; i < n->length; i += VLEN) {
-            const int64_t left = n->length - i;
-            const vf xhat = (load_up_to(x + i, left) - mean) * r;
-            store_up_to(sums + i, load_up_to(sums + i, left) + load_up_to(dy + i, left) * xhat, left);
-        }
-    }
+    memset(sums, 0, (size_t)j->n->length * sizeof *sums);
+    for (; row + TOGETHER <= end; row += TOGETHER) add_scaled(j, row, TOGETHER, sums);
+    for (; row < end; row++) add_scaled(j, row, 1, sums);
 }
 
 static void run_rows(glia_pool *pool, norm_job *j, void (*fn)(void *, int64_t, int)) {

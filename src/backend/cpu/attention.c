@@ -119,18 +119,18 @@ static void bend(const work *w, place p, float *x, int64_t from, int64_t to) {
     for (int k = 0; k < VLEN; k++) lane[k] = (float)k;
     for (int64_t i = from; i < to; i += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, to - i), key = p.first + i;
-        vf v = vf_load_some(x + i, n);
+        vf v = vf_load_first(x + i, n);
         if (a->softcap > 0) {
             const vf t = vf_tanh(v * (1 / a->softcap));
             v = t * a->softcap;
         }
-        if (bias) v += a->bias_stride[3] ? vf_load_some(bias + key, n) : vf_set(bias[0]);
+        if (bias) v += a->bias_stride[3] ? vf_load_first(bias + key, n) : vf_set(bias[0]);
         if (a->slopes) v -= vf_abs(lane + (float)(key - at)) * fall;
         if (mask) {
             const vi seen = a->mask_stride[3] ? load_flags(mask + key, n) : (vi){ 0 } + mask[0];
             v = vf_select(seen != 0, v, vf_set(-GLIA_INF));
         }
-        vf_store_some(x + i, v, n);
+        vf_store_first(x + i, v, n);
     }
 }
 
@@ -245,7 +245,7 @@ static void bring(const work *w, glia_attention_rows x, int64_t head, int64_t fr
     for (int64_t i = 0; i < to - from; i++, at += x.row) {
         float *row = rows->at + i * rows->step;
         for (int64_t k = 0; k < whole; k += VLEN) vf_store(row + k, vf_load(at + k));
-        if (whole < size) vf_store(row + whole, vf_load_some(at + whole, size - whole));
+        if (whole < size) vf_store(row + whole, vf_load_first(at + whole, size - whole));
     }
 }
 
@@ -259,7 +259,7 @@ static void put_row(const work *w, glia_attention_rows x, int64_t head, int64_t 
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     float *at = row_at(w->a, x, w->sample, head, i);
     for (int64_t k = 0; k < whole; k += VLEN) vf_store(at + k, vf_load(row + k) * scale);
-    if (whole < size) vf_store_some(at + whole, vf_load(row + whole) * scale, size - whole);
+    if (whole < size) vf_store_first(at + whole, vf_load(row + whole) * scale, size - whole);
 }
 
 static void put_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n, matrix rows) {
@@ -500,7 +500,7 @@ static vf dots(const work *w, const float *q, const float *k, int64_t step, int6
     for (int64_t i = 0; i < VLEN; i++, k += i < n ? step : 0) {
         vf sum = vf_set(0);
         for (int64_t at = 0; at < whole; at += VLEN) sum += vf_load(q + at) * vf_load(k + at);
-        if (whole < size) sum += vf_load(q + whole) * vf_load_some(k + whole, size - whole);
+        if (whole < size) sum += vf_load(q + whole) * vf_load_first(k + whole, size - whole);
         vf_store(sums + i * VLEN, sum);
     }
     transpose_block(turned, VLEN, sums, VLEN);
@@ -522,12 +522,12 @@ static void weigh(const float *weights, int64_t n, const float *v, int64_t step,
         } else {
             for (int64_t i = 0; i < n; i++, from += step) {
                 for (int k = 0; k * VLEN < left; k++) {
-                    sum[k] += vf_load_some(from + k * VLEN, GLIA_MIN(VLEN, left - k * VLEN)) * weights[i];
+                    sum[k] += vf_load_first(from + k * VLEN, GLIA_MIN(VLEN, left - k * VLEN)) * weights[i];
                 }
             }
         }
         for (int k = 0; k * VLEN < left; k++) {
-            vf_store_some(y + at + k * VLEN, sum[k] * scale, GLIA_MIN(VLEN, left - k * VLEN));
+            vf_store_first(y + at + k * VLEN, sum[k] * scale, GLIA_MIN(VLEN, left - k * VLEN));
         }
     }
 }
@@ -644,7 +644,7 @@ static void find_deltas(const work *w, block *b) {
             const float *dy = w->dy.at + row * w->dy.step;
             sum[i] = vf_set(0);
             for (int64_t k = 0; k < size; k += VLEN) {
-                sum[i] += vf_load_some(y + k, GLIA_MIN(VLEN, size - k)) * vf_load(dy + k);
+                sum[i] += vf_load_first(y + k, GLIA_MIN(VLEN, size - k)) * vf_load(dy + k);
             }
         }
         GLIA_UNROLL for (int n = VLEN; n > 1; n /= 2) {

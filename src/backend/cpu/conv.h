@@ -50,7 +50,7 @@ static inline double panel_cost(int64_t cols) {
 static inline void copy_floats(float *dst, const float *src, int64_t n) {
     int64_t i = 0;
     for (; i + VLEN <= n; i += VLEN) vf_store(dst + i, vf_load(src + i));
-    if (i < n) vf_store_some(dst + i, vf_load_some(src + i, n - i), n - i);
+    if (i < n) vf_store_first(dst + i, vf_load_first(src + i, n - i), n - i);
 }
 
 /* The product of `rows` rows of P, listed at t->p_at, with one panel of `cols` columns, to rows at t->c_at. Moves t's

@@ -289,7 +289,7 @@ static void copy_dy(work *w, const region *r) {
                 const float *src = first + n * image + i * j->s.k + p * NR;
                 for (int64_t v = 0; v < width; v += VLEN) {
                     vf_store(dst + v,
-                             cols - v >= VLEN ? vf_load(src + v) : vf_load_some(src + v, GLIA_MAX(0, cols - v)));
+                             cols - v >= VLEN ? vf_load(src + v) : vf_load_first(src + v, GLIA_MAX(0, cols - v)));
                 }
             }
         }
@@ -360,21 +360,21 @@ GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_
     const int64_t run = (r->w1 - r->w0) * images, next = w->u.c, step = pixel_step(w, images);
     const float *dy = w->dy + c, *x[DEPTHWISE_TAPS];
     vf sum[DEPTHWISE_TAPS];
-    GLIA_UNROLL for (int t = 0; t < taps; t++) sum[t] = vf_load_some(w->sums + (first + t) * w->u.c + c, n);
+    GLIA_UNROLL for (int t = 0; t < taps; t++) sum[t] = vf_load_first(w->sums + (first + t) * w->u.c + c, n);
     for (int64_t d = 0; d < r->d1 - r->d0; d++) {
         for (int64_t h = 0; h < r->h1 - r->h0; h++) {
             const float *row = w->window + (d * j->s.stride[0] * window_rows + h * j->s.stride[1]) * line + c;
             GLIA_UNROLL for (int t = 0; t < taps; t++) x[t] = row + w->p_at[(first + t) * w->u.c];
             for (int64_t p = 0; p < run; p++, dy += next) {
-                const vf g = n == VLEN ? vf_load(dy) : vf_load_some(dy, n);
+                const vf g = n == VLEN ? vf_load(dy) : vf_load_first(dy, n);
                 GLIA_UNROLL for (int t = 0; t < taps; t++) {
                     const float *at = x[t] + p * step;
-                    sum[t] += g * (n == VLEN ? vf_load(at) : vf_load_some(at, n));
+                    sum[t] += g * (n == VLEN ? vf_load(at) : vf_load_first(at, n));
                 }
             }
         }
     }
-    GLIA_UNROLL for (int t = 0; t < taps; t++) vf_store_some(w->sums + (first + t) * w->u.c + c, sum[t], n);
+    GLIA_UNROLL for (int t = 0; t < taps; t++) vf_store_first(w->sums + (first + t) * w->u.c + c, sum[t], n);
 }
 
 static void sum_depthwise(const work *w, const region *r) {
@@ -473,7 +473,7 @@ static void store_panel(const work *w, const float *sums, int64_t cols, float *d
             transpose_vectors(v);
             for (int64_t i = 0; i < GLIA_MIN(VLEN, cols - k); i++) {
                 float *to = dw + (k + i) * filter + e;
-                vf_store_some(to, v[i], there);
+                vf_store_first(to, v[i], there);
             }
         }
     }

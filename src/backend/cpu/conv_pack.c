@@ -19,7 +19,7 @@ static void pack_filters(const packing *p, const float *kernel, int64_t cols, in
             vf v[VLEN];
             for (int64_t i = 0; i < VLEN; i++) {
                 const float *src = kernel + (k + i) * p->k_step + e;
-                v[i] = k + i >= cols ? (vf){ 0 } : vf_load_some(src, there);
+                v[i] = k + i >= cols ? (vf){ 0 } : vf_load_first(src, there);
             }
             transpose_vectors(v);
             for (int64_t i = 0; i < there; i++) {
@@ -47,7 +47,7 @@ static void pack_channels(const packing *p, const float *kernel, int64_t cols, i
                 vf v[VLEN];
                 for (int64_t i = 0; i < VLEN; i++) {
                     const float *src = kernel + c * p->c_step + (k + i) * p->k_step + t;
-                    v[i] = k + i >= cols ? (vf){ 0 } : vf_load_some(src, there);
+                    v[i] = k + i >= cols ? (vf){ 0 } : vf_load_first(src, there);
                 }
                 transpose_vectors(v);
                 for (int64_t i = 0; i < there; i++) {

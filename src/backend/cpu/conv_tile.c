@@ -85,7 +85,7 @@ GLIA_INLINE void store_part(const int rows, const int nv, vf acc[MR][2], const g
     GLIA_UNROLL for (int r = 0; r < rows; r++) {
         float *c = t->c + t->c_at[r], *end = c + (nv - 1) * VLEN;
         if (nv > 1) vf_store(c, t->add ? vf_load(c) + acc[r][0] : acc[r][0]);
-        vf_store_some(end, t->add ? vf_load_some(end, last) + acc[r][nv - 1] : acc[r][nv - 1], last);
+        vf_store_first(end, t->add ? vf_load_first(end, last) + acc[r][nv - 1] : acc[r][nv - 1], last);
     }
 }
 

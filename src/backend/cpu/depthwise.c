@@ -62,15 +62,15 @@ GLIA_INLINE void sum_vector(const job *j, const int pixels, const series q[3], c
             const float *x = image + (line * j->in[2] + q[2].at) * channels + c;
             const float *w = j->packed + (row * taps[2] + q[2].tap) * channels + c;
             for (int64_t t = 0; t < q[2].n; t++, x += x_next, w += w_next) {
-                const vf v = n == VLEN ? vf_load(w) : vf_load_some(w, n);
+                const vf v = n == VLEN ? vf_load(w) : vf_load_first(w, n);
                 GLIA_UNROLL for (int i = 0; i < pixels; i++) {
                     const float *at = x + i * x_step;
-                    sum[i] += (n == VLEN ? vf_load(at) : vf_load_some(at, n)) * v;
+                    sum[i] += (n == VLEN ? vf_load(at) : vf_load_first(at, n)) * v;
                 }
             }
         }
     }
-    GLIA_UNROLL for (int i = 0; i < pixels; i++) vf_store_some(y + i * y_step + c, sum[i], n);
+    GLIA_UNROLL for (int i = 0; i < pixels; i++) vf_store_first(y + i * y_step + c, sum[i], n);
 }
 
 GLIA_INLINE void sum_pixels(const job *j, const int pixels, const series q[3], const float *image, int64_t x_step,

@@ -70,10 +70,10 @@ GLIA_INLINE void max_pixel(const job *j, const window *w, int64_t c0, int64_t c1
         const int64_t n = GLIA_MIN(VLEN, c1 - c);
         vf most = vf_set(-INFINITY);
         EACH_ELEMENT(j, w, at) {
-            vf x = vf_load_some(j->x + at + c, n);
+            vf x = vf_load_first(j->x + at + c, n);
             most = vf_select(beats(x, most), x, most);
         }
-        vf_store_some(j->y + w->y + c, most, n);
+        vf_store_first(j->y + w->y + c, most, n);
     }
 }
 
@@ -83,24 +83,24 @@ GLIA_INLINE void gather_pixel(const job *j, const window *w, int64_t c0, int64_t
         vf most = vf_set(-INFINITY), picked = { 0 };
         vi first = ~(vi){ 0 };
         EACH_ELEMENT(j, w, at) {
-            vf x = vf_load_some(j->x + at + c, n);
+            vf x = vf_load_first(j->x + at + c, n);
             vi better = beats(x, most) | first;
             most = vf_select(better, x, most);
-            picked = vf_select(better, vf_load_some(j->u + at + c, n), picked);
+            picked = vf_select(better, vf_load_first(j->u + at + c, n), picked);
             first = (vi){ 0 };
         }
-        vf_store_some(j->y + w->y + c, picked, n);
+        vf_store_first(j->y + w->y + c, picked, n);
     }
 }
 
 GLIA_INLINE void scatter_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
     for (int64_t c = c0; c < c1; c += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, c1 - c);
-        const vi g = (vi)vf_load_some(j->dy + w->y + c, n);
+        const vi g = (vi)vf_load_first(j->dy + w->y + c, n);
         vf most = vf_set(-INFINITY);
         vi best = { 0 }, element = { 0 };
         EACH_ELEMENT(j, w, at) {
-            vf x = vf_load_some(j->x + at + c, n);
+            vf x = vf_load_first(j->x + at + c, n);
             vi better = beats(x, most);
             most = vf_select(better, x, most);
             best = (best & ~better) | (element & better);
@@ -108,8 +108,8 @@ GLIA_INLINE void scatter_pixel(const job *j, const window *w, int64_t c0, int64_
         }
         element = (vi){ 0 };
         EACH_ELEMENT(j, w, at) {
-            vf dx = vf_load_some(j->dx + at + c, n);
-            vf_store_some(j->dx + at + c, dx + (vf)(g & (best == element)), n);
+            vf dx = vf_load_first(j->dx + at + c, n);
+            vf_store_first(j->dx + at + c, dx + (vf)(g & (best == element)), n);
             element += 1;
         }
     }
@@ -129,8 +129,8 @@ GLIA_INLINE void avg_pixel(const job *j, const window *w, int64_t c0, int64_t c1
     for (int64_t c = c0; c < c1; c += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, c1 - c);
         vf sum = { 0 };
-        EACH_ELEMENT(j, w, at) sum += vf_load_some(j->x + at + c, n);
-        vf_store_some(j->y + w->y + c, sum * share, n);
+        EACH_ELEMENT(j, w, at) sum += vf_load_first(j->x + at + c, n);
+        vf_store_first(j->y + w->y + c, sum * share, n);
     }
 }
 
@@ -138,8 +138,8 @@ GLIA_INLINE void avg_grad_pixel(const job *j, const window *w, int64_t c0, int64
     const float share = share_of(&j->s, w);
     for (int64_t c = c0; c < c1; c += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, c1 - c);
-        const vf g = vf_load_some(j->dy + w->y + c, n) * share;
-        EACH_ELEMENT(j, w, at) vf_store_some(j->dx + at + c, vf_load_some(j->dx + at + c, n) + g, n);
+        const vf g = vf_load_first(j->dy + w->y + c, n) * share;
+        EACH_ELEMENT(j, w, at) vf_store_first(j->dx + at + c, vf_load_first(j->dx + at + c, n) + g, n);
     }
 }
 
@@ -155,7 +155,7 @@ typedef struct quad {
 GLIA_INLINE quad load_quad(const float *top, const float *bottom, int64_t next, const int64_t n) {
     const float *at[4] = { top, top + next, bottom, bottom + next };
     quad q;
-    GLIA_UNROLL for (int i = 0; i < 4; i++) q.v[i] = n == VLEN ? vf_load(at[i]) : vf_load_some(at[i], n);
+    GLIA_UNROLL for (int i = 0; i < 4; i++) q.v[i] = n == VLEN ? vf_load(at[i]) : vf_load_first(at[i], n);
     q.second = beats(q.v[1], q.v[0]);
     vf most = vf_select(q.second, q.v[1], q.v[0]);
     q.third = beats(q.v[2], most);
@@ -168,25 +168,25 @@ GLIA_INLINE quad load_quad(const float *top, const float *bottom, int64_t next, 
 /* n channels of a pixel: x, u, dx at the window's first element, y and dy at the pixel. */
 GLIA_INLINE void max_quad(const job *j, int64_t x, int64_t y, const int64_t n) {
     const int64_t next = j->s.c, row = j->s.in[2] * next;
-    vf_store_some(j->y + y, load_quad(j->x + x, j->x + x + row, next, n).most, n);
+    vf_store_first(j->y + y, load_quad(j->x + x, j->x + x + row, next, n).most, n);
 }
 
 GLIA_INLINE void gather_quad(const job *j, int64_t x, int64_t y, const int64_t n) {
     const int64_t next = j->s.c, row = j->s.in[2] * next;
     const quad q = load_quad(j->x + x, j->x + x + row, next, n), u = load_quad(j->u + x, j->u + x + row, next, n);
     const vf picked = vf_select(q.third, u.v[2], vf_select(q.second, u.v[1], u.v[0]));
-    vf_store_some(j->y + y, vf_select(q.fourth, u.v[3], picked), n);
+    vf_store_first(j->y + y, vf_select(q.fourth, u.v[3], picked), n);
 }
 
 GLIA_INLINE void scatter_quad(const job *j, int64_t x, int64_t y, const int64_t n) {
     const int64_t next = j->s.c, row = j->s.in[2] * next;
     const quad q = load_quad(j->x + x, j->x + x + row, next, n);
-    const vi g = (vi)vf_load_some(j->dy + y, n), late = q.third | q.fourth;
+    const vi g = (vi)vf_load_first(j->dy + y, n), late = q.third | q.fourth;
     float *dx = j->dx + x;
-    vf_store_some(dx, (vf)(g & ~(q.second | late)), n);
-    vf_store_some(dx + next, (vf)(g & q.second & ~late), n);
-    vf_store_some(dx + row, (vf)(g & q.third & ~q.fourth), n);
-    vf_store_some(dx + row + next, (vf)(g & q.fourth), n);
+    vf_store_first(dx, (vf)(g & ~(q.second | late)), n);
+    vf_store_first(dx + next, (vf)(g & q.second & ~late), n);
+    vf_store_first(dx + row, (vf)(g & q.third & ~q.fourth), n);
+    vf_store_first(dx + row + next, (vf)(g & q.fourth), n);
 }
 
 typedef void (*quad_fn)(const job *j, int64_t x, int64_t y, const int64_t n);

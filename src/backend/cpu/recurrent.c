@@ -141,13 +141,13 @@ static void multiply(const tile *t, int which, const float *a, int64_t a_step, f
 
 /* ---- rows ------------------------------------------------------------------------------------- */
 
-GLIA_INLINE vf load(const float *p, int64_t n) { return n == VLEN ? vf_load(p) : vf_load_some(p, n); }
+GLIA_INLINE vf load(const float *p, int64_t n) { return n == VLEN ? vf_load(p) : vf_load_first(p, n); }
 
 GLIA_INLINE void store(float *p, vf v, int64_t n) {
     if (n == VLEN)
         vf_store(p, v);
     else
-        vf_store_some(p, v, n);
+        vf_store_first(p, v, n);
 }
 
 static int64_t time_of(const tile *t, int64_t step) { return t->r->reverse ? t->r->steps - 1 - step : step; }

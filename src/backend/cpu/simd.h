@@ -50,29 +50,6 @@ typedef int32_t vi_any __attribute__((vector_size(VLEN * 4), aligned(4), may_ali
 GLIA_INLINE vf vf_load(const float *p) { return *(const vf_any *)p; }
 GLIA_INLINE void vf_store(float *p, vf v) { *(vf_any *)p = v; }
 
-/* The first n <= VLEN floats at p, then zeros; and stored, without touching what follows. */
-GLIA_INLINE vf vf_load_some(const float *p, int64_t n) {
-#if defined(__AVX512F__)
-    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#elif defined(__AVX2__) && VLEN == 8
-    return _mm256_maskload_ps(p, (__m256i)((int32_t)n > (vi){ 0, 1, 2, 3, 4, 5, 6, 7 }));
-#else
-    vf v = { 0 };
-    for (int64_t i = 0; i < n; i++) v[i] = p[i];
-    return v;
-#endif
-}
-
-GLIA_INLINE void vf_store_some(float *p, vf v, int64_t n) {
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v);
-#elif defined(__AVX2__) && VLEN == 8
-    _mm256_maskstore_ps(p, (__m256i)((int32_t)n > (vi){ 0, 1, 2, 3, 4, 5, 6, 7 }), v);
-#else
-    for (int64_t i = 0; i < n; i++) p[i] = v[i];
-#endif
-}
-
 GLIA_INLINE vf vf_set(float x) { return x - (vf){ 0 }; }
 
 /* A mask of the first n <= VLEN lanes. */
@@ -87,7 +64,7 @@ GLIA_INLINE vi vi_first(int64_t n) {
     return *(const vi_any *)(lanes + VLEN - n);
 }
 
-/* The first n < VLEN lanes of a vector in memory; the others are not touched there, and 0 in a loaded one. */
+/* The first n <= VLEN lanes of a vector in memory; the others are not touched there, and 0 in a loaded one. */
 #if defined(__AVX512F__)
 GLIA_INLINE vf vf_load_first(const float *p, int64_t n) {
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);

@@ -80,9 +80,15 @@ static const glia_safetensor *golden_of(const golden *g, const char *name) {
     return t;
 }
 
+/* Where a cell is normalised, gradients carry the rounding of f32 many times over: h is 0 before the first step, and what
+ * does not vary is divided by the square root of epsilon. In f64 normed_gradients_are_differences is strict. */
+static float tolerance(const golden *g, const char *what) {
+    return strstr(g->path, "normed") && strncmp(what, "grad.", 5) == 0 ? 5e-5f : 1e-5f;
+}
+
 static void expect_near(const golden *g, const char *what, const float *is, const float *should, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
-        if (fabsf(is[i] - should[i]) > 1e-5f * (1 + fabsf(should[i]))) {
+        if (fabsf(is[i] - should[i]) > tolerance(g, what) * (1 + fabsf(should[i]))) {
             fail_msg("%s, %s: element %lld of %lld is %.8g, not %.8g", g->path, what, (long long)i, (long long)n,
                      (double)is[i], (double)should[i]);
         }

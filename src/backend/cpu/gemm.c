@@ -10,8 +10,9 @@
  * all threads together before the product, if every batch uses the same matrix and several pieces share it, otherwise
  * by each piece for itself, block after block. A B that stays the same can be packed once. K is cut into blocks.
  *
- * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where C is
- * tiny and K is long, K is cut into a fixed number of parts that are added in order.
+ * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where K is
+ * long and C stays in the second-level cache, as in gradients of weights, K is cut into a fixed number of parts that are
+ * added in order: each part reads its rows of both sides once, where pieces of C would each read all of one side.
  */
 #include "backend/cpu/micro.h"
 #include "backend/cpu/rows.h"
@@ -32,11 +33,14 @@ enum {
     FEW_PIECES = 8,             /* up to so many, */
     LONG_PIECE_FLOPS = 4000000, /* and beyond */
     MAX_PIECES = 32,
-    PREFETCHED_K = 32, /* a tile so deep hides the way of its part of C to the first-level cache */
+    DOT_PIECE_FLOATS = 96 << 10, /* of Q worth a piece where it is read once: by its way here, not by its work */
+    PREFETCHED_K = 32,           /* a tile so deep hides the way of its part of C to the first-level cache */
     DOT_ROWS = 4,
+    LINE = 16,      /* floats that come from memory together */
     SPLIT_K = 2048, /* the least K that is cut into parts, and the length of a part */
     SPLIT_PARTS = 16,
-    SPLIT_OUTPUTS = 4096 /* C is tiny up to so many elements */
+    SPLIT_OUTPUTS = 1 << 18, /* where C has no more elements */
+    SUM_ROWS = 16            /* of C in a piece of their sum */
 };
 
 typedef enum side { DIRECT, SHARED, PRIVATE } side;
@@ -63,11 +67,17 @@ static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; 
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
-/* Roughly the cycles that a product takes. p_lies, q_lies: whether P's rows are contiguous along k, and Q's along
- * columns, so that they need not be packed. */
-static double cost(int64_t m, int64_t n, int64_t k, bool p_lies, bool q_lies, bool swapped) {
+/* Whether P is read where it lies: along k, or in columns near each other that are not read often, or few. */
+static bool p_in_place(int64_t m, int64_t n, int64_t k, int64_t p_k) {
+    const bool near = p_k < FAR_STRIDE && p_k % CROWDED_STRIDE && n <= OFTEN * NR;
+    return p_k == 1 || near || m * k <= IN_PLACE_FLOATS;
+}
+
+/* Roughly the cycles that P Q takes. q_lies: whether Q's rows are contiguous along columns. */
+static double cost(int64_t m, int64_t n, int64_t k, int64_t p_k, bool q_lies, bool swapped) {
     double product = (double)m * (double)round_up(n, VLEN) * (double)k / (2 * VLEN);
-    double packing = (p_lies ? 0 : 0.4) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
+    double packing =
+        (p_in_place(m, n, k, p_k) ? 0 : 0.4) * (double)m * (double)k + (q_lies ? 0.03 : 0.6) * (double)n * (double)k;
     double scatter = swapped ? (double)m * (double)n * (double)((k + K_BLOCK - 1) / K_BLOCK) : 0;
     return product + packing + scatter;
 }
@@ -76,13 +86,12 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     const glia_gemm *g = s->g;
     bool dots = g->k >= VLEN && !transpose_a && transpose_b;
     s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS && !g->packed_b;
+    int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
+    int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
     if (s->dot)
         s->swapped = g->n < g->m;
     else if (!g->packed_b)
-        s->swapped = cost(g->n, g->m, g->k, transpose_b, transpose_a, true) <
-                     cost(g->m, g->n, g->k, !transpose_a, !transpose_b, false);
-    int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
-    int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
+        s->swapped = cost(g->n, g->m, g->k, b_k, transpose_a, true) < cost(g->m, g->n, g->k, a_k, !transpose_b, false);
     bool w = s->swapped;
     s->m = w ? g->n : g->m, s->n = w ? g->m : g->n, s->k = g->k;
     s->p = w ? g->b : g->a, s->p_i = w ? b_n : a_m, s->p_k = w ? b_k : a_k;
@@ -94,10 +103,16 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
 }
 
 /* How the work is cut; depends on the sizes only. */
-static void choose_pieces(plan *s) {
-    double flops = 2.0 * (double)s->m * (double)s->n * (double)s->k * (double)s->batches;
+static int64_t wanted_pieces(const plan *s) {
+    const double floats = (double)s->n * (double)s->k * (double)s->batches, flops = 2.0 * (double)s->m * floats;
     int64_t want = 1;
     while (want < MAX_PIECES && (double)want * (want < FEW_PIECES ? PIECE_FLOPS : LONG_PIECE_FLOPS) < flops) want *= 2;
+    while (s->dot && want < FEW_PIECES && (double)want * DOT_PIECE_FLOATS < floats) want *= 2;
+    return want;
+}
+
+static void choose_pieces(plan *s) {
+    const int64_t want = wanted_pieces(s);
     s->m_parts = s->n_parts = s->together = 1;
     if (s->batches >= want) {
         s->together = s->batches / want;
@@ -137,9 +152,7 @@ static plan make_plan(const glia_gemm *g) {
     s.panel_rows = s.m / s.m_panels, s.longer_panels = s.m % s.m_panels;
     if (s.dot) return s;
     bool p_shareable = is_same(&s, s.p_stride) && s.m * k_outer <= SHARED_FLOATS;
-    bool near = s.p_k < FAR_STRIDE && s.p_k % CROWDED_STRIDE && s.n_panels <= OFTEN;
-    bool in_place = s.p_k == 1 || near || s.m * s.k <= IN_PLACE_FLOATS;
-    s.p_side = in_place ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
+    s.p_side = p_in_place(s.m, s.n, s.k, s.p_k) ? DIRECT : p_shareable && s.n_parts > 1 ? SHARED : PRIVATE;
 
     int64_t columns = s.n_panels * NR;
     s.nc = s.q_side == SHARED ? GLIA_MIN(columns, GLIA_MAX(8, SHARED_FLOATS / k_outer / NR) * NR) : columns;
@@ -482,6 +495,7 @@ GLIA_INLINE void dot_tile(const int rows, const int cols, int64_t k, const float
         GLIA_UNROLL for (int i = 0; i < rows; i++) a[i] = vf_load(p + i * p_i + t);
         GLIA_UNROLL for (int j = 0; j < cols; j++) {
             vf b = vf_load(q + j * q_j + t);
+            if (t % LINE == 0) __builtin_prefetch(q + (j + cols) * q_j + t); /* for the next tile */
             GLIA_UNROLL for (int i = 0; i < rows; i++) acc[i][j] += a[i] * b;
         }
     }
@@ -579,6 +593,28 @@ static int64_t plan_floats(const glia_gemm *g, int workers) {
     return round_up(s.shared_q_floats + s.shared_p_floats + workers * s.worker_floats, 16);
 }
 
+/* Rows of C as sums of those of all parts. */
+typedef struct addition {
+    const glia_gemm *g;
+    const float *partial;
+    int64_t parts;
+} addition;
+
+static void add_rows(void *context, int64_t piece, int worker) {
+    const addition *a = context;
+    const glia_gemm *g = a->g;
+    (void)worker;
+    for (int64_t i = piece * SUM_ROWS; i < GLIA_MIN(g->m, (piece + 1) * SUM_ROWS); i++) {
+        for (int64_t j = 0; j < g->n; j += VLEN) {
+            const int64_t n = GLIA_MIN(VLEN, g->n - j);
+            float *c = g->c + i * g->ldc + j;
+            vf sum = g->accumulate ? vf_load_first(c, n) : (vf){ 0 };
+            for (int64_t k = 0; k < a->parts; k++) sum += vf_load_first(a->partial + (k * g->m + i) * g->n + j, n);
+            vf_store_first(c, sum, n);
+        }
+    }
+}
+
 static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float *scratch) {
     float *partial = scratch, *rest = scratch + round_up(parts * g->m * g->n, 16);
     glia_gemm part = split_gemm(g, parts, partial);
@@ -592,14 +628,8 @@ static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float 
         last.accumulate = true;
         run_plan(NULL, &last, rest);
     }
-    for (int64_t i = 0; i < g->m; i++) {
-        for (int64_t j = 0; j < g->n; j++) {
-            float *c = g->c + i * g->ldc + j, sum = g->accumulate ? *c : 0;
-            for (int64_t part_index = 0; part_index < parts; part_index++)
-                sum += partial[(part_index * g->m + i) * g->n + j];
-            *c = sum;
-        }
-    }
+    const addition sum = { g, partial, parts };
+    glia_parallel_for(pool, (g->m + SUM_ROWS - 1) / SUM_ROWS, add_rows, (void *)(uintptr_t)&sum);
     if (g->epilogue.fn) g->epilogue.fn(g->epilogue.context, 0, 0, 0, g->m, 0, g->n, g->c, g->ldc);
 }
 

@@ -435,6 +435,54 @@ static glia_model *recurrent_writer(layer_fn layer, glia_recurrent_opts opts) {
     return m;
 }
 
+typedef enum loop_fault { NO_FAULT, REVERSE, LAST } loop_fault;
+
+/* A loop of one's own: a state that begins as it was learned and one of another width that begins with zeros; a sequence
+ * that is not of the tokens beside one that is; dropout inside; results of three widths. */
+static glia_model *loop_writer(loop_fault fault) {
+    enum { UNITS = 12 };
+    glia_model *m = glia_model_create("loop writer", NULL);
+    glia_graph *g = glia_model_graph(m);
+    const glia_init normal = { .kind = GLIA_INIT_NORMAL };
+    glia_tensor ids = glia_model_input(m, "ids", GLIA_I32, GLIA_SHAPE(CONTEXT));
+    glia_tensor table = glia_parameter(g, "embedding", GLIA_F32, GLIA_SHAPE(VOCABULARY, WIDTH), normal);
+    glia_tensor first = glia_parameter(g, "first", GLIA_F32, GLIA_SHAPE(UNITS), normal);
+    glia_tensor times = glia_parameter(g, "times", GLIA_F32, GLIA_SHAPE(CONTEXT, UNITS), normal);
+    glia_tensor mix = glia_parameter(g, "mix", GLIA_F32, GLIA_SHAPE(WIDTH + UNITS, UNITS), normal);
+    glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ .reverse = fault == REVERSE });
+    glia_tensor x = glia_loop_input(loop, glia_gather(table, ids, 0));
+    glia_tensor when = glia_loop_input(loop, glia_broadcast(times, GLIA_SHAPE(GLIA_BATCH, CONTEXT, UNITS)));
+    glia_tensor h = glia_loop_state(loop, glia_broadcast(first, GLIA_SHAPE(GLIA_BATCH, UNITS)));
+    glia_tensor sum = glia_loop_state_zeros(loop, GLIA_SHAPE(WIDTH)), both[] = { x, h };
+    glia_tensor a = glia_add(glia_mul_scalar(glia_matmul(glia_concat(both, 2, 1), mix), 0.3), when);
+    glia_tensor next = glia_tanh(glia_dropout(a, 0.3));
+    glia_tensor total = glia_add(glia_mul_scalar(sum, 0.9), x);
+    glia_loop_next(loop, h, next);
+    glia_loop_next(loop, sum, total);
+    glia_tensor each[] = { glia_sum(total, GLIA_SHAPE(1), true), next, total }, all[3];
+    glia_loop_end(loop, each, 3, all);
+    glia_tensor y = glia_concat(all, 3, 2);
+    if (fault == LAST)
+        y = glia_add(
+            y, glia_reshape(glia_mean(glia_loop_last(loop, h), GLIA_SHAPE(1), true), GLIA_SHAPE(GLIA_BATCH, 1, 1)));
+    glia_model_output(m, "scores", glia_dense(y, "scores", (glia_dense_opts){ .units = VOCABULARY }));
+    glia_error error;
+    if (glia_model_init(m, 3, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return m;
+}
+
+static void test_loops_go_on(void **state) {
+    (void)state;
+    check_model(loop_writer(NO_FAULT), "loop");
+    for (loop_fault fault = REVERSE; fault <= LAST; fault++) {
+        glia_model *m = loop_writer(fault);
+        glia_error error = { 0 };
+        assert_null(glia_generator_create(m, (glia_generator_opts){ 0 }, &error));
+        assert_int_equal(error.status, GLIA_E_UNSUPPORTED);
+        glia_model_free(m);
+    }
+}
+
 static void test_recurrent_layers_go_on(void **state) {
     (void)state;
     const struct {
@@ -446,6 +494,10 @@ static void test_recurrent_layers_go_on(void **state) {
                  { glia_gru, { .layers = 2 }, "gru" },
                  { glia_gru, { .reset_before = true }, "gru, reset before" },
                  { glia_rnn, { .relu = true }, "rnn" },
+                 { glia_lstm, { .layer_norm = true, .layers = 2, .dropout = 0.2 }, "normalised lstm" },
+                 { glia_lstm, { .layer_norm = true, .peephole = true, .projection = 7 }, "normalised, projection" },
+                 { glia_gru, { .layer_norm = true }, "normalised gru" },
+                 { glia_rnn, { .layer_norm = true }, "normalised rnn" },
                  { glia_lstm, { .forget_bias = 1 }, "forget bias" } };
     int32_t ids[2 * CONTEXT];
     some_ids(ids, 2 * CONTEXT, 4);
@@ -599,6 +651,7 @@ int main(void) {
         cmocka_unit_test(test_search_that_fails),
         cmocka_unit_test(test_steps_give_what_the_whole_gives),
         cmocka_unit_test(test_gpts_go_on),
+        cmocka_unit_test(test_loops_go_on),
         cmocka_unit_test(test_recurrent_layers_go_on),
         cmocka_unit_test(test_a_full_context_lets_go),
         cmocka_unit_test(test_sequences_change_places),

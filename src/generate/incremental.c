@@ -6,10 +6,11 @@
  *
  *     inner = 0    not of time: parameters, constants, positions; computed whole, as before
  *     inner > 0    computed for the new steps only
+ *     PACKED       what a loop over time gives, several results in one vector: only whole ones are taken out of it
  *
  * Operations that treat every step by itself stay what they are. Where a value that is not of time meets one that is,
  * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
- * back are told what they need from a state: attention its keys and values, a recurrent layer the last step.
+ * back are told what they need from a state: attention its keys and values, a recurrent layer or a loop the last step.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 
 #include "generate/incremental.h"
 #include "ops/recurrent.h"
+
+enum { PACKED = -1 };
 
 typedef struct walker walker;
 /* Makes the new node and sets *inner; NULL: it cannot be done, or (with an error in `to`) a mistake. */
@@ -180,10 +183,26 @@ static glia_tensor norm(walker *w, glia_graph *to, const glia_node *n, const gli
     return time_axis(n->shape, *inner) == n->shape.rank - 1 ? NULL : glia_node_copy(to, n, in, 0);
 }
 
+static bool is_stacked(const glia_scan_attrs *a, int i) { return i < a->stacked || i >= a->states; }
+
+/* The result of a loop that a slice is; it must be one that has all steps. */
+static glia_tensor loop_result(const glia_node *n, glia_tensor loop, const glia_slice_attrs *s, int64_t *inner) {
+    const glia_scan_attrs *a = n->in[0]->attrs;
+    for (int i = 0; i < a->body->n_outputs; i++) {
+        const glia_part whole = glia_scan_part(n->in[0], i), now = glia_scan_part(loop, i);
+        const bool same = s->start.dim[0] == whole.start && s->stop.dim[0] == whole.start + whole.count;
+        if (!same || s->step.dim[0] != 1 || !is_stacked(a, i)) continue;
+        *inner = suffix(whole.shape, 1);
+        return glia_slice(loop, GLIA_SHAPE(now.start), GLIA_SHAPE(now.start + now.count), GLIA_SCALAR);
+    }
+    return NULL;
+}
+
 static glia_tensor slice(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_slice_attrs a = *(const glia_slice_attrs *)n->attrs;
     glia_shape from = n->in[0]->shape;
     int64_t had = w->inner[n->in[0]->id];
+    if (had == PACKED) return loop_result(n, in[0], &a, inner);
     int axis = time_axis(from, had);
     if (a.start.dim[axis] != 0 || a.stop.dim[axis] != from.dim[axis] || a.step.dim[axis] != 1) return NULL;
     *inner = moved(n, had, axis);
@@ -383,6 +402,90 @@ static glia_tensor recurrent(walker *w, glia_graph *to, const glia_node *n, cons
     return block(flat, 0, GLIA_SHAPE(sequence));
 }
 
+/* The body's input number k; NULL: there are fewer. */
+static const glia_node *body_input(const glia_graph *body, int64_t k) {
+    for (int id = 0; id < body->n_nodes; id++) {
+        if (glia_is_input(body->nodes[id]) && k-- == 0) return body->nodes[id];
+    }
+    return NULL;
+}
+
+/* Does the body draw random numbers, after all? */
+static bool draws(const glia_scan_attrs *a) {
+    const glia_node *random = a->random ? body_input(a->body, a->random - 1) : NULL;
+    for (int id = 0; random && id < a->body->n_nodes; id++) {
+        for (int i = 0; i < a->body->nodes[id]->n_in; i++) {
+            if (a->body->nodes[id]->in[i] == random) return true;
+        }
+    }
+    return false;
+}
+
+/* A loop over time must go forward, over sequences (N, T, ...), with nothing else of time. */
+static bool is_loop_of_time(const walker *w, const glia_node *n) {
+    const glia_scan_attrs *a = n->attrs;
+    bool fits = !a->reverse && a->steps == w->whole && !draws(a);
+    for (int i = 0; i < n->n_in; i++) {
+        const glia_shape s = n->in[i]->shape;
+        const int64_t own = w->inner[n->in[i]->id];
+        if (own) fits = fits && i < a->sequences && time_axis(s, own) == 1 && is_whole_axis(w, s, own);
+    }
+    return fits;
+}
+
+/* What a state of a loop is before the new steps: what the run before left, in the first run what it begins as. Zeros need
+ * no telling, since states are zeros in the beginning. */
+static glia_tensor loop_state(glia_tensor before, glia_tensor begun, glia_tensor initial) {
+    double value;
+    if (glia_is_constant_scalar(initial, &value) && value == 0) return before;
+    glia_shape column = { .rank = initial->shape.rank, .dim = { initial->shape.dim[0] } };
+    for (int i = 1; i < column.rank; i++) column.dim[i] = 1;
+    glia_tensor zero = glia_scalar(begun->graph, begun->dtype, 0);
+    glia_tensor any = glia_broadcast(glia_reshape(glia_greater(begun, zero), column), initial->shape);
+    return glia_select(any, before, initial);
+}
+
+/* The last step of a state's values (N, S, ...); a state of which the loop gives the last value alone is that. */
+static glia_tensor last_value(glia_tensor loop, int i) {
+    const glia_scan_attrs *a = loop->attrs;
+    const glia_tensor values = glia_part_of(loop, glia_scan_part(loop, i));
+    if (!is_stacked(a, i) || glia_is_bad(values)) return values;
+    glia_shape start = { .rank = values->shape.rank }, stop = values->shape;
+    start.dim[1] = a->steps - 1;
+    return glia_reshape(glia_slice(values, start, stop, GLIA_SCALAR), a->body->outputs[i].node->shape);
+}
+
+/* A loop goes on from the states that the run before left. */
+static glia_tensor scan(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
+    glia_scan_attrs a = *(const glia_scan_attrs *)n->attrs;
+    if (!is_loop_of_time(w, n)) return NULL;
+    glia_tensor *now = malloc((size_t)(n->n_in + a.states) * sizeof *now), begun = NULL;
+    if (!now) return glia_graph_fail_nomem(to);
+    glia_tensor *kept = now + n->n_in;
+    for (int i = 0; i < n->n_in; i++) now[i] = in[i];
+    for (int i = 0; i < a.sequences; i++) {
+        if (!w->inner[n->in[i]->id]) now[i] = part(w, in[i], 1);
+    }
+    for (int i = 0; i < a.states; i++) {
+        const glia_tensor initial = in[a.sequences + i];
+        char name[32];
+        snprintf(name, sizeof name, "state%d", i);
+        kept[i] = state(w, to, name, initial->dtype, initial->shape);
+        if (!begun) begun = state(w, to, "begun", GLIA_F32, GLIA_SHAPE(initial->shape.dim[0]));
+        now[a.sequences + i] = loop_state(kept[i], begun, initial);
+    }
+    a.steps = w->steps;
+    const glia_tensor loop = glia_node_create(to, n->op, now, n->n_in, &a);
+    for (int i = 0; i < a.states && !glia_is_bad(loop); i++) glia_update(kept[i], last_value(loop, i), "generate");
+    if (begun && !glia_is_bad(loop))
+        glia_update(begun, glia_broadcast(glia_scalar(to, GLIA_F32, 1), begun->shape), "generate");
+    free(now);
+    w->n_states++;
+    const bool alone = a.body->n_outputs == 1 && is_stacked(&a, 0);
+    *inner = alone ? suffix(glia_scan_part(n, 0).shape, 1) : PACKED;
+    return loop;
+}
+
 static const struct {
     const glia_op *op;
     rule rule;
@@ -404,6 +507,7 @@ static const struct {
     { &glia_op_gather, gather },
     { &glia_op_attention, attention },
     { &glia_op_recurrent, recurrent },
+    { &glia_op_scan, scan },
     { &glia_op_matmul, matmul },
     { &glia_op_cast, alike },
     { &glia_op_stop_gradient, alike },
@@ -418,19 +522,34 @@ static rule rule_of(const glia_op *op) {
 
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
+typedef struct expansion {
+    int64_t batch; /* of this round; 0: it is fixed already */
+    bool again;
+} expansion;
+
+/* In bodies, what the mode decides. */
+static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
+    expansion *e = context;
+    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, e->batch);
+    if (!(n->op->flags & GLIA_OP_COMPOSITE) || !(n->op->flags & GLIA_OP_MODAL)) return NULL;
+    e->again = true;
+    return n->op->expand(n, in, GLIA_INFER);
+}
+
 /* Composites that no rule knows, in terms of simpler operations. */
 static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    (void)to;
-    if (!(n->op->flags & GLIA_OP_COMPOSITE) || (rule_of(n->op) && !(n->op->flags & GLIA_OP_MODAL))) return NULL;
-    *(bool *)context = true;
+    expansion *e = context;
+    if (glia_body_of(n) || (n->op->flags & GLIA_OP_MODAL)) return expand_modal(to, n, in, e);
+    if (!(n->op->flags & GLIA_OP_COMPOSITE) || rule_of(n->op)) return NULL;
+    e->again = true;
     return n->op->expand(n, in, GLIA_INFER);
 }
 
 static glia_graph *expanded(const glia_graph *model, int64_t batch, glia_error *error) {
     glia_graph *g = NULL;
-    for (bool again = true; again;) {
-        again = false;
-        glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &again, g ? 0 : batch, false, error);
+    for (expansion e = { .batch = batch, .again = true }; e.again; e.batch = 0) {
+        e.again = false;
+        glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &e, e.batch, false, error);
         glia_graph_free(g);
         if (!next) return NULL;
         g = next;
@@ -446,10 +565,13 @@ static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *i
         *inner = suffix(n->shape, 1);
         return glia_input(to, "tokens", n->dtype, resized(w, n->shape, *inner));
     }
-    bool of_time = false;
-    for (int i = 0; i < n->n_in; i++) of_time = of_time || w->inner[n->in[i]->id];
+    bool of_time = false, packed = false;
+    for (int i = 0; i < n->n_in; i++) {
+        of_time = of_time || w->inner[n->in[i]->id];
+        packed = packed || w->inner[n->in[i]->id] == PACKED;
+    }
     if (!of_time) return NULL;
-    rule make = rule_of(n->op);
+    rule make = packed && n->op != &glia_op_slice ? NULL : rule_of(n->op);
     glia_tensor y = make ? make(w, to, n, in, inner) : NULL;
     if (y) return y;
     w->stuck = n;

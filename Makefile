@@ -12,7 +12,7 @@ help:
 	@echo 'make build        build only: build/release/glia, libglia.a, libglia.so'
 	@echo 'make docs         build and write docs/ops.md, the table of operations'
 	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
-	@echo 'make bench        measure against PyTorch and oneDNN, 15 minutes; prints a table, writes docs/performance.md'
+	@echo 'make bench        measure against PyTorch and oneDNN, 40 minutes; prints a table, writes docs/performance.md'
 	@echo 'make bench-quick  the same in two minutes: fewer and shorter blocks, few settings of PyTorch, writes nothing'
 	@echo 'make clean        remove build/'
 	@echo

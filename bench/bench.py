@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains and runs Glia's models beside PyTorch, multiplies matrices beside oneDNN, and prints one table.
 
-    make bench          everything, some 15 minutes; writes docs/performance.md
+    make bench          everything, some 40 minutes; writes docs/performance.md
     make bench-quick    the same rows in two minutes: few and short blocks, few settings of PyTorch; writes nothing
     python3 bench/bench.py --build build/bench [--quick] [--only train,infer-mlp,...] [--write FILE]
 
@@ -40,7 +40,8 @@ class Workload:
         self.batch, self.batches, self.optimizer, self.lr, self.momentum = batch, batches, optimizer, lr, momentum
         self.block, self.small, self.isas, self.precision = block, small, isas, precision
         self.sample = sample
-        self.pictures = not model.startswith(("mlp", "lstm", "gpt", "enc-dec"))
+        self.sequences = model.startswith(("lstm", "gpt", "enc-dec"))
+        self.pictures = not self.sequences and not model.startswith("mlp")
 
     def words(self):
         return {"batch": self.batch, "batches": self.batches, "optimizer": self.optimizer, "lr": self.lr,
@@ -261,7 +262,7 @@ def main():
     parser.add_argument("--no-peers", action="store_true", help="Glia alone")
     parser.add_argument("--venv", default=os.path.join(ROOT, "build", "bench-venv"), help="the newest PyTorch's place")
     parser.add_argument("--kann", default=os.path.join(ROOT, "build", "kann"), help="the place of kann's sources")
-    parser.add_argument("--write", metavar="FILE", help="write the page there as well")
+    parser.add_argument("--write", metavar="FILE", help="write the page there as well; sections not measured stay")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
     options.seconds = options.seconds or (0.1 if options.quick else 0.5)
@@ -284,11 +285,15 @@ def main():
     finally:
         shutil.rmtree(bench.folders, ignore_errors=True)
     results.update(problems=bench.problems, options=options, command=" ".join(["bench/bench.py", *sys.argv[1:]]))
-    text = page.text_of(results)
-    print(f"\n{text}")
+    sections = page.sections_of(results)
+    print(f"\n{page.text_of(sections)}")
     if options.write:
+        before = ""
+        if os.path.exists(options.write):
+            with open(options.write) as file:
+                before = file.read()
         with open(options.write, "w") as file:
-            file.write(page.PAGE.format(text=text))
+            file.write(page.page_of(sections, before))
     return 0 if page.all_agree(results) else 1
 
 

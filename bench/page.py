@@ -166,19 +166,32 @@ def extras_of(results):
                      f"{first['glia']:.1f} ms (target 50){beside}.")
     if results["size"]:
         lines.append(f"- The stripped command: {results['size'] / 1e6:.2f} MB (target 5).")
-    bandwidth = results["bandwidth"]
-    lines.append(f"- Triad: {bandwidth['cache']:.0f} GB/s in 12 MiB, {bandwidth['memory']:.0f} in 1 GiB.")
     return lines
 
 
-def text_of(results):
-    rows, options = results["rows"] + results["products"], results["options"]
+# ---- sections -------------------------------------------------------------------------------------------------------
+
+NETS, SEQUENCES, PRODUCTS = SECTIONS = ("Dense and convolutional nets", "Sequences", "Products")
+
+
+def part_of(results, section):
+    """The results that belong to one section."""
+    of = {key: results[key] if section == NETS else [] for key in ("isas", "first", "size")}
+    rows = [] if section == PRODUCTS else [row for row in results["rows"]
+                                           if row["workload"].sequences == (section == SEQUENCES)]
+    return {**results, **of, "rows": rows, "products": results["products"] if section == PRODUCTS else []}
+
+
+def section_text(results):
+    rows, options, bandwidth = results["rows"] + results["products"], results["options"], results["bandwidth"]
     about = next((row["glia"]["ready"]["description"] for row in results["rows"]),
                  next((row["about"]["glia"] for row in results["products"]), "Glia"))
     peak = f"; peak {statistics.median(row['peak'] for row in rows):.0f} GFLOP/s" if rows else ""
-    parts = [f"{machine()}{peak}. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} "
-             f"interleaved blocks of {options.seconds:g} s ({3 * options.seconds:g} s for training ResNets, "
-             f"{options.seconds / 4:g} s for products). The command: `python3 {results['command']}`.", table_of(results)]
+    blocks = sorted({row["workload"].block for row in results["rows"]} | ({0.25} if results["products"] else set()))
+    seconds = ", ".join(f"{block * options.seconds:g}" for block in blocks)
+    parts = [f"{machine()}{peak}, triad {bandwidth['cache']:.0f} GB/s in 12 MiB and {bandwidth['memory']:.0f} in "
+             f"1 GiB. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} interleaved blocks of "
+             f"{seconds} s. The command: `python3 {results['command']}`.", table_of(results)]
     if results["products"]:
         about = results["products"][0]["about"]
         parts.append(f"Products beside {about['onednn']}." if "onednn" in about else "")
@@ -190,6 +203,24 @@ def text_of(results):
     return "\n\n".join(part for part in parts if part)
 
 
+def sections_of(results):
+    """The text of each section that has been measured."""
+    parts = {section: part_of(results, section) for section in SECTIONS}
+    return {name: section_text(part) for name, part in parts.items()
+            if part["rows"] or part["products"] or part["first"]}
+
+
+def text_of(sections):
+    return "\n\n".join(f"## {name}\n\n{text}" for name, text in sections.items())
+
+
+def page_of(sections, before):
+    """The page; what has not been measured stays as it was in the page before."""
+    old = {name: text.strip() for name, _, text in (part.partition("\n") for part in before.split("\n## ")[1:])}
+    joined = {name: sections.get(name) or old.get(name) for name in SECTIONS}
+    return PAGE.format(text=text_of({name: text for name, text in joined.items() if text}))
+
+
 LIMITS = """### What limits the rows that miss their targets
 
 Operations are those of products and convolutions, bytes what the kernels of a step read and write, each operand of each
@@ -199,16 +230,17 @@ of them once.
 
 PAGE = """# Performance
 
-Printed by `make bench`; [bench/bench.py](../bench/bench.py) says how it measures, [bench/peers.py](../bench/peers.py)
-what the peers are. "As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for
-that row, the newest PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C,
-here with OpenBLAS; it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training
-is in samples a second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the peak of the
-whole process; PyTorch's is the smaller one of the two. All in f32.
+Printed by `make bench`; a section that a later run did not measure keeps the figures of its own day.
+[bench/bench.py](../bench/bench.py) says how they are measured, [bench/peers.py](../bench/peers.py) what the peers are.
+"As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for that row, the newest
+PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C, here with OpenBLAS;
+it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training is in samples a
+second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the
+peak of the whole process; PyTorch's is the smaller one of the two. All in f32.
 
 {text}
 
-### The workloads
+## The workloads
 
 The networks are Glia's own, by the names of [models.def](../models/models.def), through the public API: training is a
 program of the loss with `glia_minimize`, inference a frozen program. PyTorch's twins begin with the same weights and

@@ -252,6 +252,44 @@ static void test_patterns(void **state) {
     assert_matches("\\bcat\\b", "cat concat cat", "cat|cat|");
     assert_matches("\\x41\\u0042", "AB", "AB|");
     assert_matches("[a-c&]+", "ab&cd", "ab&c|");
+    assert_matches("[[a-c]x]+", "abxd", "abx|");
+    assert_matches("[]a]+", "a]b", "a]|");
+    assert_matches("[a-z&&[^aeiou]&&a-t]+", "stay", "st|");
+    assert_matches("[^a-z&&[^aeiou]]+", "stay", "a|");
+    assert_matches("[a&&b]", "ab", "");
+    assert_matches("(?i:[a-z&&[^b]]+)", "aBbC", "a|C|");
+    assert_matches("[[:upper:][:digit:]]+", "aB1c", "B1|");
+    assert_matches("[[:^alpha:]]+", "a+1b", "+1|");
+    assert_matches("[[:punct:]]+|\\p{Punct}", "a+b", "+|"); /* in brackets symbols count too */
+    assert_matches("\\p{Punct}", "a+b,", ",|");
+    assert_matches("\\h+", "xc0ffee", "c0ffee|");
+}
+
+/* Scripts, and other properties by their names, however these are written. */
+static void test_properties(void **state) {
+    (void)state;
+    if (glia_unicode_ready(NULL)) skip();
+#define HAN  "\xE4\xB8\xAD\xE6\x96\x87"
+#define KANA "\xE3\x81\xB2\xE3\x82\xAB"
+    assert_matches("\\p{Han}+", "a" HAN KANA "b", HAN "|");
+    assert_matches("[\\p{Hiragana}\\p{Katakana}]+", "a" HAN KANA "b", KANA "|");
+    assert_matches("\\P{Han}+", "a" HAN "b", "a|b|");
+    assert_matches("\\p{^Hani}+", "a" HAN "b", "a|b|");
+    assert_matches("[\\p{L}&&[^\\p{Han}]]+", "a" HAN KANA "b", "a|" KANA "b|");
+    assert_matches("\\p{Latin}+", "e\xC3\xA9\xD0\xB6", "e\xC3\xA9|");
+    assert_matches("\\p{cyrillic}+", "e\xC3\xA9\xD0\xB6", "\xD0\xB6|");
+    assert_matches("\\p{GREEK}|\\p{Hangul}|\\p{Arabic}", "a\xCE\xB1\xEA\xB0\x80\xD8\xA8",
+                   "\xCE\xB1|\xEA\xB0\x80|\xD8\xA8|");
+    assert_matches("\\p{Old_Italic}|\\p{ital}", "\xF0\x90\x8C\x80", "\xF0\x90\x8C\x80|");
+    assert_matches("\\p{Uppercase Letter}", "aB", "B|");
+    assert_matches("\\p{Alphabetic}+", "a\xE2\x85\xA7\xE2\x92\xB6-1", "a\xE2\x85\xA7\xE2\x92\xB6|"); /* VIII, (A) */
+    assert_matches("\\p{Any}", "a", "a|");
+    assert_matches("\\w+", "m\xC2\xB2 a\xE2\x80\x8D", "m\xC2\xB2|a|"); /* as Oniguruma has it */
+    glia_property p;
+    assert_false(glia_property_find("Klingon", &p));
+    assert_false(glia_property_find("a", &p));
+    assert_false(glia_property_find("", &p));
+    assert_true(glia_property_find("ha n", &p) && p.n > 0);
 }
 
 /* A pattern that takes for ever is given up, and says so. */
@@ -304,9 +342,9 @@ static void test_normal_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_older_files),  cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_precompiled), cmocka_unit_test(test_refused),      cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_endless),     cmocka_unit_test(test_normal_forms),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_older_files), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_precompiled), cmocka_unit_test(test_refused),     cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_properties),  cmocka_unit_test(test_endless),     cmocka_unit_test(test_normal_forms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

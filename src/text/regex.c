@@ -4,7 +4,7 @@
  * leads to a match wins. A pattern becomes a small program (Cox 2009, "Regular Expression Matching: the Virtual Machine
  * Approach"); the places to come back to lie on an explicit stack, and a run of one class, which is most of what
  * pre-tokenizers have, is one place there with a range. Known: alternatives, groups (also (?:...), (?i:...)),
- * classes with \p{..}, \s, \d, \w, ranges and negation, ., ^, $, \A, \z, \b, the quantifiers ? * + {m,n}, lazy and
+ * classes with \p{..}, [:..:], \s, \d, \w, \h, ranges, negation and &&, ., ^, $, \A, \z, \b, the quantifiers ? * + {m,n}, lazy and
  * possessive, look ahead (?=...) (?!...), and behind by one class (?<=...) (?<!...). Captures are not kept.
  */
 #include <stdlib.h>
@@ -14,11 +14,11 @@
 
 enum { STEPS_MOST = 1 << 24, REPEAT_MOST = 1000, PROGRAM_MOST = 1 << 14, DEPTH_MOST = 50 };
 
-/* A class of characters: any of its items, or none of them. */
+/* A class of characters: any of its items (or every one), or what is not that. */
 typedef struct item {
     uint32_t low, high;
-    uint32_t categories;
-    enum { RANGE, CATEGORIES, SPACE, WORD, NESTED } kind;
+    glia_property property;
+    enum { RANGE, PROPERTY, SPACE, WORD, NESTED } kind;
     bool negated;
     const struct set *set;
 } item;
@@ -26,7 +26,7 @@ typedef struct item {
 typedef struct set {
     item *items;
     int n, capacity;
-    bool negated, any_case;
+    bool negated, any_case, every;
 } set;
 
 typedef enum code {
@@ -120,20 +120,23 @@ static void add_item(parser *p, set *s, item i) {
     s->items[s->n++] = i;
 }
 
-static uint32_t category_set(const char *name) {
-    static const char letters[GLIA_CATEGORIES][3] = { "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd",
-                                                      "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
-                                                      "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co" };
-    uint32_t categories = 0;
-    for (int i = 0; i < GLIA_CATEGORIES; i++) {
-        if (letters[i][0] == name[0] && (!name[1] || !strcmp(letters[i], name))) categories |= 1u << i;
+/* The set of this name; `posix`: within [: and :]. */
+static bool add_property(parser *p, set *s, const char *name, bool posix, bool negated) {
+    item i = { .kind = PROPERTY, .negated = negated };
+    if (glia_property_find(name, &i.property)) {
+        if (posix && !strcmp(name, "punct")) i.property.categories |= GLIA_SYMBOLS;
+    } else if (!strcmp(name, "word") || !strcmp(name, "Word")) {
+        i.kind = WORD;
+    } else {
+        return fail(p, "this property of characters");
     }
-    return categories;
+    add_item(p, s, i);
+    return true;
 }
 
 /* \p{Lu}, \p{^L}, \pL, behind the p. */
 static bool property(parser *p, set *s, bool negated) {
-    char name[20] = { 0 };
+    char name[64] = { 0 };
     size_t n = 0;
     if (take(p, '{')) {
         if (take(p, '^')) negated = !negated;
@@ -142,21 +145,21 @@ static bool property(parser *p, set *s, bool negated) {
     } else if (p->p < p->end) {
         name[n++] = (char)(p->p++)->c;
     }
-    static const struct {
-        const char *name, *category;
-    } longer[] = { { "Letter", "L" }, { "Mark", "M" },  { "Number", "N" }, { "Punctuation", "P" },
-                   { "Symbol", "S" }, { "Alpha", "L" }, { "Digit", "Nd" }, { "Punct", "P" } };
-    const char *category = name;
-    for (int i = 0; i < GLIA_COUNT(longer); i++)
-        if (!strcmp(name, longer[i].name)) category = longer[i].category;
-    const uint32_t categories = strlen(category) <= 2 ? category_set(category) : 0;
-    if (!strcmp(name, "Space") || !strcmp(name, "White_Space")) {
-        add_item(p, s, (item){ .kind = SPACE, .negated = negated });
-    } else if (categories) {
-        add_item(p, s, (item){ .kind = CATEGORIES, .categories = categories, .negated = negated });
-    } else {
-        return fail(p, "this property of characters");
-    }
+    return add_property(p, s, name, false, negated);
+}
+
+/* [:alpha:] and [:^alpha:], behind the first bracket. false: it is none. */
+static bool posix_class(parser *p, set *s) {
+    char name[24] = { 0 };
+    size_t n = 0;
+    const glia_glyph *at = p->p;
+    if (at >= p->end || at->c != ':') return false;
+    const bool negated = ++at < p->end && at->c == '^';
+    for (at += negated; at < p->end && at->c >= 'a' && at->c <= 'z' && n < sizeof name - 1; at++)
+        name[n++] = (char)at->c;
+    if (p->end - at < 2 || at[0].c != ':' || at[1].c != ']') return false;
+    p->p = at + 2;
+    add_property(p, s, name, true, negated);
     return true;
 }
 
@@ -190,8 +193,9 @@ static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
     case 'w':
     case 'W': return add_item(p, s, (item){ .kind = WORD, .negated = e == 'W' }), true;
     case 'd':
-    case 'D':
-        return add_item(p, s, (item){ .kind = CATEGORIES, .categories = 1u << GLIA_ND, .negated = e == 'D' }), true;
+    case 'D': return add_property(p, s, "digit", false, e == 'D');
+    case 'h':
+    case 'H': return add_property(p, s, "xdigit", false, e == 'H');
     default: break;
     }
     *class = false;
@@ -206,37 +210,59 @@ static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
     return true;
 }
 
-/* [...], behind the bracket. */
+static const set *bracket(parser *p);
+
+/* One item of [...], of which the first may be a ]. */
+static void bracket_item(parser *p, set *s) {
+    if (take(p, '[')) {
+        if (posix_class(p, s)) return;
+        const set *inner = bracket(p);
+        if (inner) add_item(p, s, (item){ .kind = NESTED, .set = inner });
+        return;
+    }
+    bool class = false;
+    uint32_t low = (p->p++)->c, high;
+    if (low == '\\' && !escaped(p, s, &class, &low)) return;
+    if (class) return;
+    high = low;
+    if (peek(p, '-') && p->p + 1 < p->end && p->p[1].c != ']') {
+        p->p++;
+        high = (p->p++)->c;
+        if (high == '\\' && (!escaped(p, s, &class, &high) || class)) {
+            fail(p, "this range");
+            return;
+        }
+        if (high < low) fail(p, "a range that ends before it begins");
+    }
+    add_item(p, s, (item){ .kind = RANGE, .low = low, .high = high });
+}
+
+/* [...], behind the bracket. Between && are classes of which a character must be in each. */
 static const set *bracket(parser *p) {
-    set *s = new_set(p);
-    if (!s) return NULL;
+    set *part = new_set(p), *all = NULL;
+    if (!part) return NULL;
     if (++p->depth > DEPTH_MOST) return fail(p, "brackets this deep"), NULL;
-    s->negated = take(p, '^');
-    for (bool first = true; first || !take(p, ']'); first = false) {
+    const bool negated = take(p, '^');
+    for (bool first = true; !p->wrong && (first || !take(p, ']')); first = false) {
         if (p->p >= p->end) return fail(p, "a [ without its ]"), NULL;
-        uint32_t low, high;
-        bool class = false;
-        if (!first && take(p, '[')) {
-            const set *inner = bracket(p);
-            if (!inner) return NULL;
-            add_item(p, s, (item){ .kind = NESTED, .set = inner });
+        if (!take_word(p, "&&")) {
+            bracket_item(p, part);
             continue;
         }
-        if (peek(p, '&') && p->p + 1 < p->end && p->p[1].c == '&') return fail(p, "an intersection of classes"), NULL;
-        low = (p->p++)->c;
-        if (low == '\\' && !escaped(p, s, &class, &low)) return NULL;
-        if (class) continue;
-        high = low;
-        if (peek(p, '-') && p->p + 1 < p->end && p->p[1].c != ']') {
-            p->p++;
-            high = (p->p++)->c;
-            if (high == '\\' && (!escaped(p, s, &class, &high) || class)) return fail(p, "this range"), NULL;
-            if (high < low) return fail(p, "a range that ends before it begins"), NULL;
-        }
-        add_item(p, s, (item){ .kind = RANGE, .low = low, .high = high });
+        if (!all && !(all = new_set(p))) return NULL;
+        add_item(p, all, (item){ .kind = NESTED, .set = part });
+        part = new_set(p);
+        if (!part) return NULL;
     }
     p->depth--;
-    return s;
+    if (all) {
+        add_item(p, all, (item){ .kind = NESTED, .set = part });
+        all->every = true;
+        all->any_case = false; /* its parts see to that */
+        part = all;
+    }
+    part->negated = negated;
+    return p->wrong ? NULL : part;
 }
 
 /* Something of one character at p: its set; NULL: there is none, or an error. */
@@ -444,19 +470,25 @@ static void alternatives(parser *p) {
 
 static bool in_set(const set *s, uint32_t c);
 
+/* \w as Oniguruma has it: numbers of Latin-1 (powers, fractions) too, but no joiners. */
+static bool is_word(uint32_t c) {
+    if (c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE)) return true;
+    return c != 0x200C && c != 0x200D && glia_unicode_word(c);
+}
+
 static bool in_item(const item *i, uint32_t c) {
     switch (i->kind) {
     case RANGE: return c >= i->low && c <= i->high;
-    case CATEGORIES: return glia_unicode_in(c, i->categories) != i->negated;
+    case PROPERTY: return glia_property_has(&i->property, c) != i->negated;
     case SPACE: return glia_unicode_space(c) != i->negated;
-    case WORD: return glia_unicode_word(c) != i->negated;
+    case WORD: return is_word(c) != i->negated;
     default: return in_set(i->set, c);
     }
 }
 
 static bool in_set(const set *s, uint32_t c) {
-    bool found = false;
-    for (int i = 0; i < s->n && !found; i++) found = in_item(&s->items[i], c);
+    bool found = s->every;
+    for (int i = 0; i < s->n && found == s->every; i++) found = in_item(&s->items[i], c);
     if (!found && s->any_case) {
         uint32_t lower[3], upper = c >= 'a' && c <= 'z' ? c - 32 : c == 0x17F ? 'S' : c;
         glia_unicode_lower(c, lower);
@@ -490,8 +522,8 @@ static int64_t run_length(const matcher *m, const set *s, int64_t at, int64_t mo
 }
 
 static bool edge(const matcher *m, int64_t at) {
-    const bool before = at > 0 && glia_unicode_word(m->text[at - 1].c);
-    return before != (at < m->n && glia_unicode_word(m->text[at].c));
+    const bool before = at > 0 && is_word(m->text[at - 1].c);
+    return before != (at < m->n && is_word(m->text[at].c));
 }
 
 /* Takes the top of the stack, if it lies above `bottom`: where to go on. */

@@ -1,6 +1,7 @@
 /* text.h - inside of tokenizers.
  *
  *   unicode     characters: classes, small letters, normal forms (utf8proc)
+ *   properties  sets of characters by name: categories, scripts
  *   regex       regular expressions over characters, as pre-tokenizers use them
  *   vocabulary  tokens by id and by name
  *   steps       normalisers, pre-tokenizers, decoders: rows of tables, from JSON
@@ -64,6 +65,7 @@ enum {
 #define GLIA_NUMBERS (1u << GLIA_ND | 1u << GLIA_NL | 1u << GLIA_NO)
 #define GLIA_PUNCTUATION                                                                                               \
     (1u << GLIA_PC | 1u << GLIA_PD | 1u << GLIA_PS | 1u << GLIA_PE | 1u << GLIA_PI | 1u << GLIA_PF | 1u << GLIA_PO)
+#define GLIA_SYMBOLS (1u << GLIA_SM | 1u << GLIA_SC | 1u << GLIA_SK | 1u << GLIA_SO)
 
 glia_status glia_unicode_ready(glia_error *error); /* GLIA_E_UNSUPPORTED in a build without utf8proc */
 int glia_unicode_category(uint32_t c);
@@ -97,6 +99,19 @@ void glia_glyphs_decode(glia_glyphs *g, const char *text, size_t length);
 void glia_glyphs_swap(glia_glyphs *a, glia_glyphs *b);
 /* The normal forms of UAX 15, of g in place; spare is scratch. */
 void glia_glyphs_normalize(glia_glyphs *g, glia_glyphs *spare, bool compose, bool compatible);
+
+/* ---- properties --------------------------------------------------------------------------- */
+
+/* A set of characters: those of the categories, and those in the ranges. */
+typedef struct glia_property {
+    uint32_t categories;
+    const uint32_t (*ranges)[2]; /* first and last, in order */
+    int n;
+} glia_property;
+/* By the name of a category ("Lu", "Uppercase_Letter"), a script ("Han", "Hani") or a class of POSIX's ("alpha"). Case,
+ * blanks, hyphens and underscores in names do not count (UAX 44, LM3). */
+bool glia_property_find(const char *name, glia_property *p);
+bool glia_property_has(const glia_property *p, uint32_t c);
 
 /* ---- regex -------------------------------------------------------------------------------- */
 

@@ -67,17 +67,17 @@ class Tokenizer:
         length = c_size_t()
         return ctypes.string_at(self.lib.glia_tokenizer_json(self.handle, byref(length)), length.value).decode()
 
-    def encode(self, text, pair=None, specials=True):
+    def encode(self, text, pair=None, specials=True, offsets=True):
         """Ids, types, and places in bytes."""
         data = text if isinstance(text, bytes) else text.encode()
-        opts = EncodeOpts(specials, True, None, 0)
+        opts = EncodeOpts(specials, offsets, None, 0)
         if pair is not None:
             opts.pair, opts.pair_length = pair.encode(), len(pair.encode())
         e, error = Encoding(), Error()
         if self.lib.glia_tokenizer_encode(self.handle, data, c_size_t(len(data)), opts, byref(e), byref(error)):
             raise ValueError(error.message.decode("utf-8", "replace"))
         n = e.n
-        result = e.ids[:n], e.types[:n], list(zip(e.begins[:n], e.ends[:n]))
+        result = e.ids[:n], e.types[:n], list(zip(e.begins[:n], e.ends[:n])) if offsets else []
         self.lib.glia_encoding_free(byref(e))
         return result
 

@@ -68,6 +68,29 @@ static void test_numbers(void **state) {
     }
 }
 
+/* Digits by the thousand, in both parts of a number; also one that lies half-way between two doubles, and next to it. */
+static void test_long_numbers(void **state) {
+    (void)state;
+    static const char *const ends[] = { "", "1", "000", "0001", "e-10", "0e10" };
+    static char text[4096];
+    glia_rng rng = { .seed = 2 };
+    for (int i = 0; i < 600; i++) {
+        size_t n = 0;
+        const size_t whole = glia_rng_below(&rng, i % 2 ? 300 : 20), most = 600 + glia_rng_below(&rng, 2000);
+        text[n++] = '-';
+        if (i % 3 == 0) { /* 1 + 2^-53 */
+            n += (size_t)snprintf(text + n, sizeof text - n, "1.00000000000000011102230246251565404236316680908203125");
+            while (n < most) text[n++] = '0';
+        } else {
+            for (; n < most; n++) text[n] = n == whole + 1 ? '.' : (char)('0' + glia_rng_below(&rng, 10));
+        }
+        snprintf(text + n, sizeof text - n, "%s", ends[i % GLIA_COUNT(ends)]);
+        double value = 0;
+        assert_true(glia_number_parse(text, text + strlen(text), &value));
+        if (value != strtod(text, NULL)) fail_msg("%s gives %.17g", text, value);
+    }
+}
+
 /* ---- IDX ---------------------------------------------------------------------------------- */
 
 static glia_status parse_idx(const uint8_t *bytes, size_t length, glia_error *e) {
@@ -433,17 +456,12 @@ static void test_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_idx_types),
-        cmocka_unit_test(test_idx_refusals),
-        cmocka_unit_test(test_gzip),
-        cmocka_unit_test(test_gzip_members_and_bombs),
-        cmocka_unit_test(test_cifar),
-        cmocka_unit_test(test_csv_words),
-        cmocka_unit_test(test_csv_columns),
-        cmocka_unit_test(test_csv_many_words),
-        cmocka_unit_test(test_csv_refusals),
-        cmocka_unit_test(test_csv_hostile),
+        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_idx_types),    cmocka_unit_test(test_idx_refusals),
+        cmocka_unit_test(test_gzip),         cmocka_unit_test(test_gzip_members_and_bombs),
+        cmocka_unit_test(test_cifar),        cmocka_unit_test(test_csv_words),
+        cmocka_unit_test(test_csv_columns),  cmocka_unit_test(test_csv_many_words),
+        cmocka_unit_test(test_csv_refusals), cmocka_unit_test(test_csv_hostile),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

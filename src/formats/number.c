@@ -2,7 +2,8 @@
  *
  * Most numbers in files are short: up to 15 digits or so and a small power of ten. Both are then exact doubles, and one
  * multiplication or division rounds once, hence correctly (Clinger 1990, "How to read floating point numbers
- * accurately"). The rest goes to strtod() under the "C" locale, because a host program may have set a decimal comma.
+ * accurately"). The rest goes to strtod() under the "C" locale, because a host program may have set a decimal comma. None of
+ * it needs memory, so numbers do not become bad ones when that runs out.
  */
 #include <locale.h>
 #include <math.h>
@@ -23,21 +24,32 @@ void glia_values_free(glia_values *values) {
     *values = (glia_values){ 0 };
 }
 
-/* strtod() of [text, end) in the "C" locale; NAN where that is not to be had. */
-static double slow_parse(const char *text, const char *end) {
-    size_t n = (size_t)(end - text);
-    char few[1024], *copy = n < sizeof few ? few : malloc(n + 1);
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double value = NAN;
-    if (copy && c != (locale_t)0) {
-        memcpy(copy, text, n);
-        copy[n] = 0;
-        locale_t before = uselocale(c);
-        value = strtod(copy, NULL);
-        uselocale(before);
+/* strtod() in the "C" locale of the digits in [text, end), as a whole number, times 10^exponent; NAN where that locale is
+ * not to be had. A double and what lies half-way to the next have at most 768 digits; whether there is anything beyond
+ * them is all that matters of more. */
+static double slow_parse(const char *text, const char *end, int exponent) {
+    enum { DIGITS_MOST = 800 };
+    char copy[DIGITS_MOST + 32];
+    int n = 0;
+    bool more = false;
+    for (const char *p = text; p < end && *p != 'e' && *p != 'E'; p++) {
+        if (*p < '0' || *p > '9' || (n == 0 && *p == '0')) continue;
+        if (n < DIGITS_MOST) {
+            copy[n++] = *p;
+        } else {
+            more |= *p != '0';
+            exponent++;
+        }
     }
-    if (c != (locale_t)0) freelocale(c);
-    if (copy != few) free(copy);
+    if (n == 0) return 0;
+    if (more) copy[n++] = '1', exponent--;
+    snprintf(copy + n, sizeof copy - (size_t)n, "e%d", exponent);
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0) return NAN;
+    locale_t before = uselocale(c);
+    const double value = strtod(copy, NULL);
+    uselocale(before);
+    freelocale(c);
     return value;
 }
 
@@ -76,7 +88,7 @@ bool glia_number_parse(const char *text, const char *end, double *value) {
     if (significant <= 18 && mantissa <= (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22) {
         magnitude = exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
     } else {
-        magnitude = fabs(slow_parse(text, end));
+        magnitude = slow_parse(text, end, exponent);
     }
     if (!isfinite(magnitude)) return false;
     *value = negative ? -magnitude : magnitude;

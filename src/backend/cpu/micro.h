@@ -173,11 +173,10 @@ static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int
 static inline void pack_cols(float *dst, const float *src, int64_t step_k, int64_t rows, int64_t k) {
     for (int64_t at = 0; at < k; at++, dst += MR, src += step_k) {
         __builtin_prefetch(src + COLS_AHEAD * step_k);
-        if (MR < VLEN) {
+        if (MR < VLEN)
             vf_store_first(dst, vf_load_first(src, rows), rows);
-        } else {
-            for (int64_t i = 0; i < rows; i++) dst[i] = src[i];
-        }
+        else
+            copy_rows(dst, MR, src, step_k, 1, rows);
     }
 }
 

@@ -465,6 +465,8 @@ static glia_status ask_words(const glia_vectors *v, glia_error *error) {
     if (!status) status = glia_vectors_similarities(v, "oom.pairs", 0, &similarities, error);
     if (!status) status = glia_tsne(glia_vectors_at(v, 0), WORDS, glia_vectors_size(v),
                                     (glia_tsne_opts){ .iterations = 3, .threads = 2 }, places, NULL, error);
+    if (!status) status = glia_tsne(glia_vectors_at(v, 0), WORDS, glia_vectors_size(v),
+                                    (glia_tsne_opts){ .iterations = 3, .theta = 0.5 }, places, NULL, error);
     char *svg = status ? NULL : glia_map_svg(places, WORDS, (glia_map_opts){ .groups = group }, error);
     if (!status && !svg) status = error->status;
     free(svg);

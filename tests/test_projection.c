@@ -193,6 +193,97 @@ static void test_tsne_keeps_neighbours(void **state) {
     assert_int_equal(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .perplexity = 500 }, y, NULL, &error), GLIA_E_ARGUMENT);
 }
 
+/* With all points for neighbours and cells that are never taken as one, the tree gives what the exact sums give. */
+static void test_tree_is_exact_without_theta(void **state) {
+    (void)state;
+    enum { N = 61 };
+    double drawn[N * SIZE], y[N * 2], p[N * N], exact[N * 2], gradient[N * 2], scratch[N * 5];
+    float x[N * SIZE];
+    draw(6, N * SIZE, drawn);
+    draw(7, N * 2, y);
+    for (int i = 0; i < N * SIZE; i++) x[i] = (float)drawn[i];
+    for (int i = 40; i < 60; i++) memcpy(y + 2 * i, y + 2, 2 * sizeof *y); /* in one place, more than a leaf holds */
+    assert_done(glia_tsne_affinities(NULL, x, N, SIZE, 20, p, &error));
+    glia_neighbours near;
+    assert_done(glia_tsne_neighbours(NULL, x, N, SIZE, 20, &near, &error));
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(near.starts[i + 1] - near.starts[i], N - 1);
+        for (int j = 0, e = (int)near.starts[i]; j < N; j++) {
+            if (j == i) continue;
+            assert_int_equal(near.columns[e], j);
+            assert_near(near.p[e++], p[i * N + j], 1e-14);
+        }
+    }
+    glia_quadtree *tree = glia_quadtree_create(N);
+    glia_tsne_gradient(NULL, p, N, 3, y, exact, scratch);
+    glia_tsne_tree_gradient(NULL, &near, tree, 0, 3, y, gradient, scratch);
+    for (int i = 0; i < 2 * N; i++) assert_near(gradient[i], exact[i], 1e-13);
+    assert_near(glia_tsne_tree_divergence(NULL, &near, tree, 0, y, scratch),
+                glia_tsne_divergence(NULL, p, N, y, scratch), 1e-12);
+    glia_quadtree_free(tree);
+    glia_neighbours_free(&near);
+}
+
+/* How far the gradient by cells is from the exact one, beside its length. */
+static double error_at(const glia_neighbours *near, int n, double theta, const double *y) {
+    double *sums = malloc((size_t)(9 * n) * sizeof *sums), *exact = sums + 5 * n, *gradient = sums + 7 * n;
+    double off = 0, length = 0;
+    glia_quadtree *tree = glia_quadtree_create(n);
+    glia_tsne_tree_gradient(NULL, near, tree, 0, 1, y, exact, sums);
+    glia_tsne_tree_gradient(NULL, near, tree, theta, 1, y, gradient, sums);
+    for (int i = 0; i < 2 * n; i++) {
+        off += (gradient[i] - exact[i]) * (gradient[i] - exact[i]);
+        length += exact[i] * exact[i];
+    }
+    glia_quadtree_free(tree);
+    free(sums);
+    return sqrt(off / length);
+}
+
+/* Many points: the gradient by cells is near the exact one, the nearer the smaller theta is; and heaps stay heaps, with
+ * the same bits at any number of threads. */
+static void test_tree_of_many_points(void **state) {
+    (void)state;
+    enum { N = 602, WIDE = 6 };
+    static double drawn[N * WIDE], y[N * 2], again[N * 2];
+    static float x[N * WIDE];
+    draw(8, N * WIDE, drawn);
+    draw(9, N * 2, y);
+    for (int i = 0; i < N * WIDE; i++) x[i] = (float)(drawn[i] / 8 + (i / WIDE % 4 == i % WIDE ? 6 : 0));
+    glia_neighbours near;
+    assert_done(glia_tsne_neighbours(NULL, x, N, WIDE, 10, &near, &error));
+    double sum = 0;
+    for (int64_t e = 0; e < near.starts[N]; e++) sum += near.p[e];
+    assert_near(sum, 1, 1e-12);
+    const double coarse = error_at(&near, N, 0.9, y), usual = error_at(&near, N, 0.5, y),
+                 fine = error_at(&near, N, 0.2, y);
+    assert_true(coarse > 0 && usual < 0.03 && usual < coarse && fine < usual / 3);
+    glia_neighbours_free(&near);
+    const glia_tsne_opts one = { .perplexity = 10, .iterations = 200, .threads = 1 };
+    glia_tsne_opts more = one;
+    more.threads = 3;
+    double divergence;
+    assert_done(glia_tsne(x, N, WIDE, one, y, &divergence, &error));
+    assert_done(glia_tsne(x, N, WIDE, more, again, NULL, &error));
+    assert_memory_equal(y, again, sizeof y);
+    assert_true(divergence > 0 && divergence < 3);
+    int strangers = 0;
+    for (int i = 0; i < N; i++) {
+        int nearest = -1;
+        double least = INFINITY;
+        for (int j = 0; j < N; j++) {
+            const double d = hypot(y[2 * i] - y[2 * j], y[2 * i + 1] - y[2 * j + 1]);
+            if (j != i && d < least) least = d, nearest = j;
+        }
+        strangers += nearest % 4 != i % 4;
+    }
+    assert_int_equal(strangers, 0);
+    memset(x, 0, sizeof x); /* all the same point */
+    assert_done(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .iterations = 5 }, y, NULL, &error));
+    for (int i = 0; i < 2 * N; i++) assert_true(isfinite(y[i]));
+    assert_int_equal(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .theta = NAN }, y, NULL, &error), GLIA_E_ARGUMENT);
+}
+
 /* ---- maps --------------------------------------------------------------------------------- */
 
 static int count(const char *text, const char *what) {
@@ -239,6 +330,8 @@ int main(void) {
         cmocka_unit_test(test_tsne_is_that_of_scikit_learn),
         cmocka_unit_test(test_tsne_gradient_is_the_slope),
         cmocka_unit_test(test_tsne_keeps_neighbours),
+        cmocka_unit_test(test_tree_is_exact_without_theta),
+        cmocka_unit_test(test_tree_of_many_points),
         cmocka_unit_test(test_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,16 +25,19 @@ typedef struct glia_tsne_opts {
     int iterations;      /* 0: 1000 */
     double exaggeration; /* attraction is so many times as strong in the first quarter, 250 at most; 0: 12 */
     double rate;         /* 0: n / exaggeration / 4, at least 50 */
+    double theta;        /* points that are near each other repel others as one if their width is less than theta times
+                          * their distance (Barnes and Hut 1986); 0: 0.5, exact up to 500 points; less than 0: exact */
     bool random_start;   /* begin with random places, not with principal components */
     uint64_t seed;
     int threads; /* 0: all cores; the same bits with any number */
 } glia_tsne_opts;
 
-enum { GLIA_TSNE_MOST = 10000 };
+enum { GLIA_TSNE_MOST = 100000 };
 
-/* t-SNE (van der Maaten and Hinton 2008), exact: places y (n, 2) such that points that are near to each other stay so,
- * for 4 to GLIA_TSNE_MOST points; memory and time grow with their square. divergence (may be NULL): Kullback and
- * Leibler's, which is what it makes small. */
+/* t-SNE (van der Maaten and Hinton 2008): places y (n, 2) such that points that are near to each other stay so, for 4
+ * to GLIA_TSNE_MOST points. A step takes time in proportion to n log n (van der Maaten 2014), and finding neighbours
+ * before the first one n^2; the exact one takes both memory and time of n^2, for 10,000 points at most. divergence (may
+ * be NULL): Kullback and Leibler's, which is what it makes small. */
 GLIA_API glia_status glia_tsne(const float *x, int64_t n, int64_t size, glia_tsne_opts opts, double *y,
                                double *divergence, glia_error *error);
 

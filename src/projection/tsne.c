@@ -1,4 +1,5 @@
-/* tsne.c - t-distributed stochastic neighbour embedding, exact (van der Maaten and Hinton 2008).
+/* tsne.c - t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008): exact, and for many points
+ * with what barnes_hut.c gives.
  *
  * How near points are is a distribution p over pairs, from Gaussians around each point whose width gives every point as
  * many neighbours; how near places are is another, q, with the heavier tail 1 / (1 + d^2). Places move against the
@@ -11,6 +12,8 @@
 #include <string.h>
 
 #include "projection/projection.h"
+
+enum { EXACT_MOST = 500, MEMORY_MOST = 10000 }; /* points beyond which theta is 0.5, and may not be 0 */
 
 /* ---- affinities --------------------------------------------------------------------------- */
 
@@ -33,31 +36,17 @@ static double spread(const double *distance, int64_t n, int64_t i, double least,
     return sum;
 }
 
-/* The distribution around point i whose entropy is the logarithm of the perplexity. The distances are in p's row. */
-static void find_row(void *context, int64_t i, int worker) {
+void glia_tsne_spread(const double *distance, int64_t n, int64_t self, double perplexity, double *row) {
     enum { ROUNDS = 200 };
-    const affinities *a = context;
-    (void)worker;
-    double *row = a->p + i * a->n, *distance = malloc((size_t)a->n * sizeof *distance);
-    if (!distance) {
-        row[i] = NAN; /* told to the caller */
-        return;
-    }
     double least = INFINITY, mean = 0;
-    for (int64_t j = 0; j < a->n; j++) {
-        double sum = 0;
-        for (int64_t k = 0; k < a->size; k++) {
-            const double by = (double)a->x[i * a->size + k] - (double)a->x[j * a->size + k];
-            sum += by * by;
-        }
-        distance[j] = sum;
-        if (j != i) least = GLIA_MIN(least, sum);
-        mean += sum / (double)(a->n - 1);
+    for (int64_t j = 0; j < n; j++) {
+        if (j != self) least = GLIA_MIN(least, distance[j]);
+        mean += distance[j] / (double)(n - (self >= 0));
     }
     double beta = mean > least ? 1 / (mean - least) : 1, low = 0, high = INFINITY, entropy, sum = 1;
-    const double wanted = log(a->perplexity);
+    const double wanted = log(perplexity);
     for (int round = 0; round < ROUNDS; round++) {
-        sum = spread(distance, a->n, i, least, beta, row, &entropy);
+        sum = spread(distance, n, self, least, beta, row, &entropy);
         if (fabs(entropy - wanted) < 1e-12) break;
         if (entropy > wanted)
             low = beta;
@@ -67,7 +56,27 @@ static void find_row(void *context, int64_t i, int worker) {
         if (next == beta || isinf(next)) break;
         beta = next;
     }
-    for (int64_t j = 0; j < a->n; j++) row[j] /= sum;
+    for (int64_t j = 0; j < n; j++) row[j] /= sum;
+}
+
+/* The distribution around point i. */
+static void find_row(void *context, int64_t i, int worker) {
+    const affinities *a = context;
+    (void)worker;
+    double *row = a->p + i * a->n, *distance = malloc((size_t)a->n * sizeof *distance);
+    if (!distance) {
+        row[i] = NAN; /* told to the caller */
+        return;
+    }
+    for (int64_t j = 0; j < a->n; j++) {
+        double sum = 0;
+        for (int64_t k = 0; k < a->size; k++) {
+            const double by = (double)a->x[i * a->size + k] - (double)a->x[j * a->size + k];
+            sum += by * by;
+        }
+        distance[j] = sum;
+    }
+    glia_tsne_spread(distance, a->n, i, a->perplexity, row);
     free(distance);
 }
 
@@ -115,13 +124,17 @@ static double walk(glia_pool *pool, const double *p, int64_t n, const double *y,
     return all;
 }
 
+void glia_tsne_join(const double *sums, int64_t n, double all, double exaggeration, double *gradient) {
+    for (int64_t i = 0; i < n; i++) {
+        for (int k = 0; k < 2; k++)
+            gradient[2 * i + k] = 4 * (exaggeration * sums[5 * i + k] - sums[5 * i + 2 + k] / all);
+    }
+}
+
 void glia_tsne_gradient(glia_pool *pool, const double *p, int64_t n, double exaggeration, const double *y,
                         double *gradient, double *scratch) {
     const double all = walk(pool, p, n, y, scratch);
-    for (int64_t i = 0; i < n; i++) {
-        for (int k = 0; k < 2; k++)
-            gradient[2 * i + k] = 4 * (exaggeration * scratch[5 * i + k] - scratch[5 * i + 2 + k] / all);
-    }
+    glia_tsne_join(scratch, n, all, exaggeration, gradient);
 }
 
 double glia_tsne_divergence(glia_pool *pool, const double *p, int64_t n, const double *y, double *scratch) {
@@ -137,6 +150,47 @@ double glia_tsne_divergence(glia_pool *pool, const double *p, int64_t n, const d
 }
 
 /* ---- moving ------------------------------------------------------------------------------- */
+
+/* Points with their affinities: all pairs in p, or near ones and a tree. */
+typedef struct embedding {
+    glia_pool *pool;
+    int64_t n;
+    double *p; /* NULL: near, tree and theta instead */
+    glia_neighbours near;
+    glia_quadtree *tree;
+    double theta;
+} embedding;
+
+static glia_status embedding_open(embedding *e, const float *x, int64_t size, const glia_tsne_opts *o,
+                                  glia_error *error) {
+    if (o->theta <= 0) {
+        e->p = malloc((size_t)e->n * (size_t)e->n * sizeof *e->p);
+        if (!e->p) return glia_fail_nomem(error);
+        return glia_tsne_affinities(e->pool, x, e->n, size, o->perplexity, e->p, error);
+    }
+    e->theta = o->theta;
+    e->tree = glia_quadtree_create(e->n);
+    if (!e->tree) return glia_fail_nomem(error);
+    return glia_tsne_neighbours(e->pool, x, e->n, size, o->perplexity, &e->near, error);
+}
+
+static void embedding_close(embedding *e) {
+    free(e->p);
+    glia_neighbours_free(&e->near);
+    glia_quadtree_free(e->tree);
+}
+
+static void slope(const embedding *e, double exaggeration, const double *y, double *gradient, double *scratch) {
+    if (e->p)
+        glia_tsne_gradient(e->pool, e->p, e->n, exaggeration, y, gradient, scratch);
+    else
+        glia_tsne_tree_gradient(e->pool, &e->near, e->tree, e->theta, exaggeration, y, gradient, scratch);
+}
+
+static double divergence_of(const embedding *e, const double *y, double *scratch) {
+    return e->p ? glia_tsne_divergence(e->pool, e->p, e->n, y, scratch)
+                : glia_tsne_tree_divergence(e->pool, &e->near, e->tree, e->theta, y, scratch);
+}
 
 /* The first two components, so wide that the first one's deviation is 1e-4; or normal numbers of that width. */
 static glia_status begin(const float *x, int64_t n, int64_t size, glia_tsne_opts opts, double *y, glia_error *error) {
@@ -165,12 +219,13 @@ static void centre(double *y, int64_t n) {
 }
 
 /* memory: gradient, speed and gains (2 n each), scratch (5 n). */
-static void move(glia_pool *pool, const double *p, int64_t n, glia_tsne_opts o, double *y, double *memory) {
+static void move(const embedding *e, glia_tsne_opts o, double *y, double *memory) {
+    const int64_t n = e->n;
     double *gradient = memory, *speed = memory + 2 * n, *gain = memory + 4 * n, *scratch = memory + 6 * n;
     const int early = GLIA_MIN(250, o.iterations / 4);
     for (int64_t i = 0; i < 2 * n; i++) speed[i] = 0, gain[i] = 1;
     for (int step = 0; step < o.iterations; step++) {
-        glia_tsne_gradient(pool, p, n, step < early ? o.exaggeration : 1, y, gradient, scratch);
+        slope(e, step < early ? o.exaggeration : 1, y, gradient, scratch);
         const double momentum = step < early ? 0.5 : 0.8;
         for (int64_t i = 0; i < 2 * n; i++) {
             gain[i] = gradient[i] * speed[i] < 0 ? gain[i] + 0.2 : GLIA_MAX(gain[i] * 0.8, 0.01);
@@ -188,6 +243,10 @@ static glia_status settle(glia_tsne_opts *o, int64_t n, int64_t size, glia_error
     }
     if (o->perplexity == 0) o->perplexity = GLIA_MIN(30.0, (double)(n - 1) / 3);
     if (!o->iterations) o->iterations = 1000;
+    if (o->theta == 0 && n > EXACT_MOST) o->theta = 0.5;
+    if (!(o->theta < 2)) return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: theta is %g, which is not below 2", o->theta);
+    if (o->theta <= 0 && n > MEMORY_MOST)
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the exact one takes %d points at most", MEMORY_MOST);
     if (o->exaggeration == 0) o->exaggeration = 12;
     if (!(o->perplexity >= 1) || o->perplexity > (double)(n - 1))
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: a perplexity of %g for %lld points", o->perplexity,
@@ -212,15 +271,16 @@ glia_status glia_tsne(const float *x, int64_t n, int64_t size, glia_tsne_opts op
     }
     glia_pool *pool = glia_pool_create(opts.threads, error);
     if (!pool) return error ? error->status : GLIA_E_NOMEM;
-    double *p = malloc((size_t)n * (size_t)n * sizeof *p), *memory = malloc(11 * (size_t)n * sizeof *memory);
-    if (!p || !memory) status = glia_fail_nomem(error);
+    embedding e = { .pool = pool, .n = n };
+    double *memory = malloc(11 * (size_t)n * sizeof *memory);
+    if (!memory) status = glia_fail_nomem(error);
     if (!status) status = begin(x, n, size, opts, y, error);
-    if (!status) status = glia_tsne_affinities(pool, x, n, size, opts.perplexity, p, error);
+    if (!status) status = embedding_open(&e, x, size, &opts, error);
     if (!status) {
-        move(pool, p, n, opts, y, memory);
-        if (divergence) *divergence = glia_tsne_divergence(pool, p, n, y, memory);
+        move(&e, opts, y, memory);
+        if (divergence) *divergence = divergence_of(&e, y, memory);
     }
-    free(p);
+    embedding_close(&e);
     free(memory);
     glia_pool_free(pool);
     return status;

@@ -692,6 +692,54 @@ static void test_means_are_over_labels(void **state) {
     glia_data_free(data);
 }
 
+enum { SEQUENCES = 5, LENGTH = 6 };
+
+/* What the kernel is after a training over SEQUENCES samples in batches of this size, of which so many make a step. */
+static void trained(int64_t batch, int64_t accumulate, const int32_t *label, bool tokens, float *values) {
+    float x[SEQUENCES * LENGTH * FEATURES];
+    uint32_t seed = 5;
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++) x[i] = (float)(3 * noise(&seed));
+    glia_error error = { 0 };
+    glia_arrays arrays = { .n = SEQUENCES, .x = x, .y = label, .y_dtype = GLIA_I32 };
+    arrays.x_shape = tokens ? GLIA_SHAPE(LENGTH, FEATURES) : GLIA_SHAPE(LENGTH * FEATURES);
+    if (tokens) arrays.y_shape = GLIA_SHAPE(LENGTH);
+    glia_dataset *data = glia_data_arrays(arrays, &error);
+    if (!data) fail_msg("%s", error.message);
+    glia_model *model = glia_model_create("tokens", NULL);
+    glia_tensor in = glia_model_input(model, "x", GLIA_F32, arrays.x_shape);
+    glia_model_output(model, "y", glia_dense(in, "fc", (glia_dense_opts){ .units = CLASSES }));
+    assert_int_equal(glia_model_init(model, 7, &error), GLIA_OK);
+    const glia_optimizer optimizer = { .kind = GLIA_SGD, .lr = 0.1, .accumulate = accumulate };
+    fit(model, data, (glia_fit_opts){ .batch = batch, .epochs = 3, .seed = 2, .optimizer = optimizer });
+    glia_array kernel;
+    assert_true(glia_store_find(glia_model_store(model), "fc/kernel", &kernel));
+    memcpy(values, kernel.data, (size_t)glia_shape_count(kernel.shape) * sizeof *values);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* Accumulated batches make the step of one large batch: also if they have unlike numbers of labels, one of them none,
+ * and if the last has fewer samples. */
+static void test_accumulated_batches_are_one(void **state) {
+    (void)state;
+    static const int lengths[SEQUENCES] = { 1, 6, 2, 0, 5 };
+    int32_t label[SEQUENCES * LENGTH];
+    for (int i = 0; i < SEQUENCES * LENGTH; i++) label[i] = i % LENGTH < lengths[i / LENGTH] ? i * 5 % CLASSES : -1;
+    const int32_t classes[SEQUENCES] = { 0, 1, 2, 1, 0 };
+    for (int tokens = 0; tokens < 2; tokens++) {
+        const int n = CLASSES * FEATURES * (tokens ? 1 : LENGTH);
+        float one[CLASSES * FEATURES * LENGTH], parts[CLASSES * FEATURES * LENGTH];
+        trained(SEQUENCES, 1, tokens ? label : classes, tokens, one);
+        for (int batch = 1; batch <= 3; batch++) {
+            trained(batch, (SEQUENCES + batch - 1) / batch, tokens ? label : classes, tokens, parts);
+            for (int i = 0; i < n; i++) {
+                if (!(fabs((double)one[i] - (double)parts[i]) < 2e-6))
+                    fail_msg("batches of %d: weight %d is %g, not %g", batch, i, parts[i], one[i]);
+            }
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_classes),
@@ -713,6 +761,7 @@ int main(void) {
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_label_out_of_range),
         cmocka_unit_test(test_means_are_over_labels),
+        cmocka_unit_test(test_accumulated_batches_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

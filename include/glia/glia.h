@@ -478,6 +478,8 @@ typedef struct glia_optimizer {
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
     int64_t accumulate;        /* a step is made of the gradients of so many batches (see glia_minimize); 0: 1 */
+    glia_tensor batch_weight;  /* with accumulate: how much a batch counts among them, a scalar, such as the number of
+                                * labels that the loss is the mean over; NULL: all batches the same */
     const char *sparse;        /* glob: of parameters whose names match, "words*", a step touches only the rows that the
                                 * batch picked, by glia_embedding() or glia_gather() along axis 0; the others keep their
                                 * bits, and so do their states (as in PyTorch's SparseAdam: moments do not fade and
@@ -496,7 +498,8 @@ GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
  * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
  * With accumulate > 1 there is a second update group, "GROUP.hold", that only adds its batch's gradients to the states
  * "GROUP/sum/NAME". Run accumulate - 1 times a program with the updates "GROUP.hold", then once one with "GROUP": it
- * takes the step for the mean gradient of all these batches, however many they were, and begins anew. */
+ * takes the step for the mean gradient of all these batches, however many they were, and begins anew; with batch_weight
+ * for the weighted mean, the gradient of one large batch. glia_fit weighs batches by their samples, or labels. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
 /* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,

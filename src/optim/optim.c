@@ -16,6 +16,7 @@
  *
  * Accumulation has two update groups. GROUP.hold adds the gradients to sums and counts; GROUP adds its own, divides by
  * the count, takes the step and sets the count to zero. A sum is not cleared: it is not read where the count is zero.
+ * Where batches have weights, g is weighed, and divided by the sum of the weights instead.
  *
  *     both         sum = (held > 0 ? sum : 0) + g
  *     GROUP.hold   held = held + 1
@@ -221,26 +222,44 @@ static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, d
 
 /* ---- accumulation ------------------------------------------------------------------------- */
 
-/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. */
-static void accumulate(glia_graph *g, const char *group, glia_tensor *ws, int n, glia_tensor *grads) {
+/* A scalar that adds up `each` over the runs of GROUP.hold since the last of GROUP; its value with this one. */
+static glia_tensor add_up(glia_graph *g, const char *name, const char *group, const char *hold, glia_tensor each) {
+    glia_tensor held = glia_state(g, name, each->dtype, GLIA_SCALAR, (glia_init){ 0 });
+    glia_tensor more = glia_add(held, each);
+    glia_update(held, more, hold);
+    glia_update(held, glia_scalar(g, each->dtype, 0), group);
+    return more;
+}
+
+/* What all batches together weigh, f32; without labels in any of them 1, since then gradients are 0. */
+static glia_tensor total_weight(glia_graph *g, const char *group, const char *hold, glia_tensor weight) {
+    const char *name = glia_arena_printf(&g->arena, "%s/weight", group);
+    if (!name) return glia_graph_fail_nomem(g);
+    glia_tensor total = add_up(g, name, group, hold, as(weight, GLIA_F32)), zero = glia_scalar(g, GLIA_F32, 0);
+    return glia_select(glia_greater(total, zero), total, glia_scalar(g, GLIA_F32, 1));
+}
+
+/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this
+ * one counts; NULL: as much as the others. */
+static void accumulate(glia_graph *g, const char *group, glia_tensor weight, glia_tensor *ws, int n,
+                       glia_tensor *grads) {
     const char *hold = glia_arena_printf(&g->arena, "%s.hold", group);
     const char *count = glia_arena_printf(&g->arena, "%s/held", group);
     if (!hold || !count) {
         glia_graph_fail_nomem(g);
         return;
     }
-    glia_tensor held = glia_state(g, count, GLIA_I64, GLIA_SCALAR, (glia_init){ 0 });
-    glia_tensor zero = glia_scalar(g, GLIA_I64, 0), more = glia_add(held, glia_scalar(g, GLIA_I64, 1));
-    glia_tensor any = glia_greater(held, zero);
-    glia_update(held, more, hold);
-    glia_update(held, zero, group);
+    glia_tensor one = glia_scalar(g, GLIA_I64, 1), more = add_up(g, count, group, hold, one);
+    glia_tensor any = glia_greater(more, one);
+    glia_tensor all = weight ? total_weight(g, group, hold, weight) : more;
     glia_rule_scope s = { .graph = g, .group = group };
     for (int i = 0; i < n; i++) {
         s.dtype = arithmetic(ws[i]);
-        glia_tensor sum = glia_rule_state(&s, "sum", glia_leaf_of(ws[i])->name, ws[i]);
-        glia_tensor total = glia_add(glia_select(any, sum, glia_scalar(g, s.dtype, 0)), as(grads[i], s.dtype));
+        glia_tensor sum = glia_rule_state(&s, "sum", glia_leaf_of(ws[i])->name, ws[i]), mine = as(grads[i], s.dtype);
+        if (weight) mine = glia_mul(mine, as(weight, s.dtype));
+        glia_tensor total = glia_add(glia_select(any, sum, glia_scalar(g, s.dtype, 0)), mine);
         glia_update(sum, total, hold);
-        grads[i] = glia_mul(total, glia_reciprocal(as(more, s.dtype)));
+        grads[i] = glia_mul(total, glia_reciprocal(as(all, s.dtype)));
     }
 }
 
@@ -408,6 +427,11 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
                         glia_dtype_name(loss->dtype), glia_shape_format(loss->shape, text));
         return;
     }
+    const glia_tensor weight = optimizer.accumulate > 1 ? optimizer.batch_weight : NULL;
+    if (weight && (glia_is_bad(weight) || weight->graph != g || weight->shape.rank != 0)) {
+        glia_graph_fail(g, GLIA_E_SHAPE, "glia_minimize: batch_weight must be one number of the loss's graph");
+        return;
+    }
     int n;
     work k = { .graph = g, .rule = rules[optimizer.kind], .opt = &optimizer, .group = group };
     k.scopes = glia_arena_alloc(&g->arena, 2 * ((size_t)optimizer.n_groups + 1) * sizeof *k.scopes);
@@ -429,7 +453,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
         glia_graph_label(g, label);
         return;
     }
-    if (optimizer.accumulate > 1) accumulate(g, group, ws, n, grads);
+    if (optimizer.accumulate > 1) accumulate(g, group, optimizer.batch_weight, ws, n, grads);
     if (optimizer.clip_value > 0) clip_by_value(grads, n, optimizer.clip_value);
     if (optimizer.clip_norm > 0) clip_by_norm(grads, shares, n, optimizer.clip_norm);
     k.lr = number_input(g, "lr", group, optimizer.lr);

@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/ops.h"
+
 /* ---- preparing ---------------------------------------------------------------------------- */
 
 static glia_status check_opts(const glia_model *model, const glia_dataset *data, glia_fit_opts *o, glia_error *error) {
@@ -54,6 +56,13 @@ static void seed_dropout(const glia_model *model, uint64_t seed) {
 
 static bool accumulates(const glia_training *t) { return t->opts.optimizer.accumulate > 1; }
 
+/* How many a batch's loss is the mean over: labels, or samples, of which the last batch may have fewer. */
+static glia_tensor batch_weight(const glia_training *t) {
+    if (!accumulates(t)) return NULL;
+    if (t->train.measures.weight) return t->train.measures.weight;
+    return glia_count_of(t->train.measures.loss->graph->outputs[0].node, GLIA_SHAPE(0));
+}
+
 static glia_status begin_training(glia_training *t, glia_model *model, glia_error *error) {
     glia_fit_opts *o = &t->opts;
     glia_error reason = { 0 };
@@ -75,7 +84,9 @@ static glia_status begin_training(glia_training *t, glia_model *model, glia_erro
     if (status != GLIA_OK) return status;
     t->train.precision = o->precision;
     if (o->schedule.momentum_low > 0) o->optimizer.momentum_input = true;
-    glia_minimize(t->train.measures.loss, o->optimizer, NULL, NULL);
+    glia_optimizer optimizer = o->optimizer;
+    optimizer.batch_weight = batch_weight(t);
+    glia_minimize(t->train.measures.loss, optimizer, NULL, NULL);
     t->train.updates = "train";
     status = glia_graph_check(t->train.graph, error);
     if (status == GLIA_OK) status = glia_task_prepare(&t->train, glia_data_count(t->data), o->batch, error);

@@ -292,6 +292,25 @@ static void test_properties(void **state) {
     assert_true(glia_property_find("ha n", &p) && p.n > 0);
 }
 
+/* A text begins where its first bytes are, also if marks have changed places there. */
+static void test_the_start_with_marks(void **state) {
+    (void)state;
+    static const char json[] =
+        "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\","
+        "\"prepend_scheme\":\"first\",\"split\":true},\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,"
+        "\"_\xCC\xA3\xCC\x87\":1},\"unk_token\":\"?\"}}";
+    glia_error error = { 0 };
+    glia_encoding e;
+    if (glia_unicode_ready(NULL)) skip();
+    glia_tokenizer *t = glia_tokenizer_parse(json, sizeof json - 1, &error);
+    if (!t) fail_msg("%s", error.message);
+    assert_int_equal(glia_tokenizer_encode(t, "\xCC\x87\xCC\xA3", 4, (glia_encode_opts){ 0 }, &e, &error), GLIA_OK);
+    assert_int_equal(e.n, 1);
+    assert_int_equal(e.ids[0], 1);
+    glia_encoding_free(&e);
+    glia_tokenizer_free(t);
+}
+
 /* A pattern that takes for ever is given up, and says so. */
 static void test_endless(void **state) {
     (void)state;
@@ -342,9 +361,11 @@ static void test_normal_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_older_files), cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_precompiled), cmocka_unit_test(test_refused),     cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_properties),  cmocka_unit_test(test_endless),     cmocka_unit_test(test_normal_forms),
+        cmocka_unit_test(test_golden),       cmocka_unit_test(test_older_files),
+        cmocka_unit_test(test_hostile),      cmocka_unit_test(test_precompiled),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_properties),   cmocka_unit_test(test_endless),
+        cmocka_unit_test(test_normal_forms), cmocka_unit_test(test_the_start_with_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

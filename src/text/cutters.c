@@ -228,9 +228,16 @@ static void rebuild(const glia_step *s, glia_workspace *w,
     swap_pieces(w);
 }
 
+/* Does a piece begin where the text does? Its first character may have come from further on: marks change places. */
+static bool holds_start(const glia_glyph *text, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (text[i].begin == 0) return true;
+    return false;
+}
+
 static void mark_spaces(const glia_step *s, glia_workspace *w, const glia_glyph *text, int64_t n) {
     const uint32_t mark = s->pattern.at[0].c;
-    const bool start = s->first == ALWAYS || (s->first == FIRST && text[0].begin == 0);
+    const bool start = s->first == ALWAYS || (s->first == FIRST && holds_start(text, n));
     if (start && text[0].c != ' ' && text[0].c != mark) glia_glyphs_add(&w->spare, mark, text[0].begin, text[0].begin);
     for (int64_t i = 0; i < n; i++)
         glia_glyphs_add(&w->spare, text[i].c == ' ' ? mark : text[i].c, text[i].begin, text[i].end);

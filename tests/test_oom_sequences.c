@@ -108,20 +108,22 @@ static void test_load_tokenizers(void **state) {
     }
 }
 
-/* A number of a thousand digits is not a bad one because memory runs out. */
-static glia_status parse_number(glia_error *error) {
+/* Numbers of a thousand digits are not bad ones because memory runs out. */
+static glia_status parse_numbers(glia_error *error) {
     char text[1500] = "0.";
-    glia_arena arena = { 0 };
+    glia_status status = GLIA_OK;
     memset(text + 2, '7', sizeof text - 2);
-    const glia_json *v = glia_json_parse(&arena, (const uint8_t *)text, sizeof text, 0, error);
-    const glia_status status = v ? GLIA_OK : error->status;
-    glia_arena_free(&arena);
+    for (int i = 0; i < 4 && !status; i++) {
+        glia_arena arena = { 0 };
+        if (!glia_json_parse(&arena, (const uint8_t *)text, sizeof text, 0, error)) status = error->status;
+        glia_arena_free(&arena);
+    }
     return status;
 }
 
 static void test_long_numbers(void **state) {
     (void)state;
-    every_allocation(parse_number, "a long number");
+    every_allocation(parse_numbers, "long numbers");
 }
 
 /* ---- batches ---------------------------------------------------------------------------------- */
@@ -210,9 +212,9 @@ static void test_load_foreign(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train_tokenizers), cmocka_unit_test(test_load_tokenizers),
-        cmocka_unit_test(test_long_numbers),     cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_load_foreign),
+        cmocka_unit_test(test_long_numbers),    cmocka_unit_test(test_train_tokenizers),
+        cmocka_unit_test(test_load_tokenizers), cmocka_unit_test(test_long_numbers),
+        cmocka_unit_test(test_batches),         cmocka_unit_test(test_load_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,9 +212,9 @@ static void test_load_foreign(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_long_numbers),    cmocka_unit_test(test_train_tokenizers),
-        cmocka_unit_test(test_load_tokenizers), cmocka_unit_test(test_long_numbers),
-        cmocka_unit_test(test_batches),         cmocka_unit_test(test_load_foreign),
+        cmocka_unit_test(test_train_tokenizers), cmocka_unit_test(test_load_tokenizers),
+        cmocka_unit_test(test_long_numbers),     cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_load_foreign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,10 @@
  *     BERT      two layers of 128; what it reads of a review is its first 62 tokens and its last 64; the mean of three
  *               trainings, because 400 reviews alone tell little
  *               without   trained for the two classes only
- *               with      first trained for N epochs (12) to tell the words that are masked in the training texts, whole
- *                         words (Devlin et al. 2019; without the next sentence), 32 tokens at a time: in rows of 128 it
- *                         takes much longer until attention finds the neighbours, and till then all that is learned is
- *                         how common words are
+ *               with      first trained to tell the words that are masked in the training texts, whole words (Devlin et
+ *                         al. 2019; without the next sentence): N epochs (8) in rows of 32 tokens, because in longer
+ *                         ones it takes much longer until attention finds the neighbours, and till then all that is
+ *                         learned is how common words are; then a quarter of that in rows of 128, for the positions
  *
  * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it
  * can.
@@ -27,12 +27,10 @@
 
 enum {
     TEXT_BYTES = 16384,
-    LONG = 512,         /* tokens that TextCNN reads, */
-    LENGTH = 128,       /* BERT, */
-    MASKED_LENGTH = 32, /* and BERT with masked words */
-    PLACES = 6,         /* of masked words in a row */
-    BATCH = 32,
-    MASKED_BATCH = 128,
+    LONG = 512,   /* tokens that TextCNN reads, */
+    LENGTH = 128, /* BERT, */
+    SHORT = 32,   /* and BERT at first */
+    BATCH = 32,   /* rows of LENGTH, or more shorter ones */
     PADDING = 0,
     SPECIALS = 5
 };
@@ -239,7 +237,7 @@ static double text_cnn(const corpus *c, bool quick) {
 static glia_tensor bert_of(glia_model *model, const corpus *c, bool quick, int length, double dropout) {
     glia_tensor ids = glia_model_input(model, "ids", GLIA_I32, GLIA_SHAPE(length));
     return glia_bert(ids, (glia_bert_opts){ .vocabulary = c->vocabulary,
-                                            .context = quick ? length : LENGTH,
+                                            .context = quick ? 24 : LENGTH,
                                             .layers = quick ? 1 : 2,
                                             .heads = 4,
                                             .units = quick ? 32 : 128,
@@ -248,7 +246,16 @@ static glia_tensor bert_of(glia_model *model, const corpus *c, bool quick, int l
                                             .padding = PADDING });
 }
 
-/* One training for the classes. Takes the values that both have from `from`, if there is one. */
+/* Takes the values that both have. */
+static void take_values(glia_model *model, const glia_store *from) {
+    for (int i = 0; i < glia_store_count(glia_model_store(model)); i++) {
+        glia_array to = glia_store_at(glia_model_store(model), i), value;
+        if (to.parameter && glia_store_find(from, to.name, &value))
+            memcpy(to.data, value.data, (size_t)glia_shape_count(to.shape) * sizeof(float));
+    }
+}
+
+/* One training for the classes, from the values of `from`, if there is one. */
 static double fine_tune(const corpus *c, bool quick, const glia_store *from, uint64_t seed) {
     glia_error error = { 0 };
     glia_model *model = glia_model_create("bert", &error);
@@ -256,11 +263,7 @@ static double fine_tune(const corpus *c, bool quick, const glia_store *from, uin
     glia_tensor x = bert_of(model, c, quick, quick ? 24 : LENGTH, 0.1);
     glia_model_output(model, "logits", glia_bert_classes(glia_bert_pooled(x), 2, 0.1));
     check(glia_model_init(model, seed, &error), &error);
-    for (int i = 0; from && i < glia_store_count(glia_model_store(model)); i++) {
-        glia_array to = glia_store_at(glia_model_store(model), i), value;
-        if (to.parameter && glia_store_find(from, to.name, &value))
-            memcpy(to.data, value.data, (size_t)glia_shape_count(to.shape) * sizeof(float));
-    }
+    if (from) take_values(model, from);
     glia_fit_opts fit = {
         .epochs = quick ? 6 : 5,
         .batch = BATCH,
@@ -310,21 +313,22 @@ typedef struct masked_net {
     glia_backend *backend;
     glia_program *programs[2];
     glia_session *train, *test;
-    int batch, length;
+    int batch, length, places; /* of masked words in a row, at most */
 } masked_net;
 
-/* Words are told at PLACES places of each row, given as rows of the batch's (N T, D). */
-static masked_net build_masked(const corpus *c, bool quick) {
+/* Words are told at some places of each row, given as rows of the batch's (N T, D). */
+static masked_net build_masked(const corpus *c, bool quick, int length) {
     glia_error error = { 0 };
     masked_net m = { .model = glia_model_create("masked words", &error),
                      .backend = glia_backend_open("cpu", 0, &error),
-                     .batch = quick ? BATCH : MASKED_BATCH,
-                     .length = quick ? 24 : MASKED_LENGTH };
+                     .batch = quick ? BATCH : BATCH * LENGTH / length,
+                     .length = length,
+                     .places = length / 5 };
     if (!m.model || !m.backend) die(&error);
     glia_graph *g = glia_model_graph(m.model);
     glia_tensor x = bert_of(m.model, c, quick, m.length, 0);
-    glia_tensor places = glia_input(g, "places", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, PLACES));
-    glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, PLACES));
+    glia_tensor places = glia_input(g, "places", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, m.places));
+    glia_tensor labels = glia_input(g, "labels", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, m.places));
     glia_shape flat = GLIA_SHAPE(-m.length, quick ? 32 : 128);
     glia_tensor logits = glia_bert_masked_words(glia_gather(glia_reshape(x, flat), places, 0), c->vocabulary);
     glia_tensor loss = glia_cross_entropy_tokens(logits, labels, 0);
@@ -356,7 +360,7 @@ static void free_masked(masked_net *m) {
 /* Runs on these rows (their numbers), masked anew for this epoch; returns the loss, and how many words it is of. */
 static double run_masked(const masked_net *m, const corpus *c, glia_session *session, const int32_t *rows,
                          const int64_t *numbers, uint64_t epoch, int *n_words) {
-    enum { MOST = MASKED_BATCH * MASKED_LENGTH };
+    enum { MOST = BATCH * LENGTH };
     glia_error error = { 0 };
     static int32_t ids[MOST], labels[MOST];
     for (int i = 0; i < m->batch; i++)
@@ -373,13 +377,13 @@ static double run_masked(const masked_net *m, const corpus *c, glia_session *ses
     *n_words = 0;
     for (int i = 0; i < m->batch; i++) {
         int n = 0;
-        for (int t = 0; t < m->length && n < PLACES; t++) {
+        for (int t = 0; t < m->length && n < m->places; t++) {
             if (labels[i * m->length + t] < 0) continue;
-            places[i * PLACES + n] = i * m->length + t;
-            words[i * PLACES + n++] = labels[i * m->length + t];
+            places[i * m->places + n] = i * m->length + t;
+            words[i * m->places + n++] = labels[i * m->length + t];
         }
         *n_words += n;
-        for (; n < PLACES; n++) places[i * PLACES + n] = i * m->length, words[i * PLACES + n] = -1;
+        for (; n < m->places; n++) places[i * m->places + n] = i * m->length, words[i * m->places + n] = -1;
     }
     check(glia_session_run(session, &error), &error);
     return (double)*(const float *)glia_session_output(session, 0).data;
@@ -387,7 +391,7 @@ static double run_masked(const masked_net *m, const corpus *c, glia_session *ses
 
 /* e to the mean loss over the masked words of the test texts, the same words each time. */
 static double perplexity(const masked_net *m, const corpus *c) {
-    int64_t n, numbers[MASKED_BATCH];
+    int64_t n, numbers[BATCH * LENGTH];
     int32_t *rows = cut_rows(c, c->n_train, c->n, m->length, &n);
     double sum = 0, words = 0;
     for (int64_t at = 0; at + m->batch <= n; at += m->batch) {
@@ -423,8 +427,9 @@ static void pretrain(const masked_net *m, const corpus *c, int epochs) {
                                                  : (double)(total - done) / (double)(total - warmup));
             sum += run_masked(m, c, m->train, rows, order + step * m->batch, (uint64_t)epoch, &n_words);
         }
-        printf("pre-training: epoch %d of %d, loss %.4f; perplexity of masked words in the test texts %.2f\n",
-               epoch + 1, epochs, sum / (double)steps, perplexity(m, c));
+        printf(
+            "pre-training, rows of %d: epoch %d of %d, loss %.4f; perplexity of masked words in the test texts %.2f\n",
+            m->length, epoch + 1, epochs, sum / (double)steps, perplexity(m, c));
         fflush(stdout);
     }
     free(order);
@@ -433,7 +438,7 @@ static void pretrain(const masked_net *m, const corpus *c, int epochs) {
 
 int main(int argc, char **argv) {
     bool quick = false;
-    int epochs = 12;
+    int epochs = 8;
     const char *archive = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0)
@@ -451,11 +456,15 @@ int main(int argc, char **argv) {
     printf("TextCNN: %.2f %% right\n", 100 * cnn);
     fflush(stdout);
     bert(&c, quick, NULL, "without");
-    masked_net m = build_masked(&c, quick);
+    masked_net short_rows = build_masked(&c, quick, quick ? 12 : SHORT),
+               m = build_masked(&c, quick, quick ? 24 : LENGTH);
     const double before = perplexity(&m, &c);
     printf("perplexity of masked words before: %.2f\n", before);
-    pretrain(&m, &c, epochs);
+    pretrain(&short_rows, &c, epochs);
+    take_values(m.model, glia_model_store(short_rows.model));
+    pretrain(&m, &c, (epochs + 3) / 4);
     const double after = perplexity(&m, &c), with = bert(&c, quick, glia_model_store(m.model), "with");
+    free_masked(&short_rows);
     free_masked(&m);
     free_corpus(&c);
     return quick && (cnn < 0.95 || with < 0.9 || after > 0.6 * before);

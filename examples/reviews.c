@@ -261,7 +261,9 @@ static double fine_tune(const corpus *c, bool quick, const glia_store *from, uin
     glia_model *model = glia_model_create("bert", &error);
     if (!model) die(&error);
     glia_tensor x = bert_of(model, c, quick, quick ? 24 : LENGTH, 0.1);
-    glia_model_output(model, "logits", glia_bert_classes(glia_bert_pooled(x), 2, 0.1));
+    /* of all words: masked ones alone do not teach the first token, [CLS], to gather what the others say */
+    glia_tensor pooled = glia_mean(x, GLIA_SHAPE(1), false);
+    glia_model_output(model, "logits", glia_bert_classes(pooled, 2, 0.1));
     check(glia_model_init(model, seed, &error), &error);
     if (from) take_values(model, from);
     glia_fit_opts fit = {

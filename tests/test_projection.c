@@ -163,6 +163,17 @@ static void test_tsne_gradient_is_the_slope(void **state) {
     }
 }
 
+/* Which of n places is nearest to place i. */
+static int nearest_place(const double *y, int n, int i) {
+    int nearest = -1;
+    double least = INFINITY;
+    for (int j = 0; j < n; j++) {
+        const double d = hypot(y[2 * i] - y[2 * j], y[2 * i + 1] - y[2 * j + 1]);
+        if (j != i && d < least) least = d, nearest = j;
+    }
+    return nearest;
+}
+
 /* Three heaps in ten dimensions stay three heaps; the same bits with one thread and with three. */
 static void test_tsne_keeps_neighbours(void **state) {
     (void)state;
@@ -179,15 +190,7 @@ static void test_tsne_keeps_neighbours(void **state) {
         assert_done(glia_tsne(x, N, WIDE, more, again, NULL, &error));
         assert_memory_equal(y, again, sizeof y);
         assert_true(divergence > 0 && divergence < 1);
-        for (int i = 0; i < N; i++) {
-            int nearest = -1;
-            double least = INFINITY;
-            for (int j = 0; j < N; j++) {
-                const double d = hypot(y[2 * i] - y[2 * j], y[2 * i + 1] - y[2 * j + 1]);
-                if (j != i && d < least) least = d, nearest = j;
-            }
-            assert_int_equal(nearest % 3, i % 3);
-        }
+        for (int i = 0; i < N; i++) assert_int_equal(nearest_place(y, N, i) % 3, i % 3);
     }
     assert_int_equal(glia_tsne(x, 3, WIDE, (glia_tsne_opts){ 0 }, y, NULL, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .perplexity = 500 }, y, NULL, &error), GLIA_E_ARGUMENT);
@@ -268,15 +271,7 @@ static void test_tree_of_many_points(void **state) {
     assert_memory_equal(y, again, sizeof y);
     assert_true(divergence > 0 && divergence < 3);
     int strangers = 0;
-    for (int i = 0; i < N; i++) {
-        int nearest = -1;
-        double least = INFINITY;
-        for (int j = 0; j < N; j++) {
-            const double d = hypot(y[2 * i] - y[2 * j], y[2 * i + 1] - y[2 * j + 1]);
-            if (j != i && d < least) least = d, nearest = j;
-        }
-        strangers += nearest % 4 != i % 4;
-    }
+    for (int i = 0; i < N; i++) strangers += nearest_place(y, N, i) % 4 != i % 4;
     assert_int_equal(strangers, 0);
     memset(x, 0, sizeof x); /* all the same point */
     assert_done(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .iterations = 5 }, y, NULL, &error));

@@ -102,7 +102,7 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     }
 }
 
-/* How the work is cut; depends on the sizes only. */
+/* How many pieces the work is worth; depends on the sizes only, and so does how they are cut. */
 static int64_t wanted_pieces(const plan *s) {
     const double floats = (double)s->n * (double)s->k * (double)s->batches, flops = 2.0 * (double)s->m * floats;
     int64_t want = 1;
@@ -593,7 +593,7 @@ static int64_t plan_floats(const glia_gemm *g, int workers) {
     return round_up(s.shared_q_floats + s.shared_p_floats + workers * s.worker_floats, 16);
 }
 
-/* Rows of C as sums of those of all parts. */
+/* Rows of C as sums of those of all parts, and what follows for them. */
 typedef struct addition {
     const glia_gemm *g;
     const float *partial;
@@ -603,8 +603,8 @@ typedef struct addition {
 static void add_rows(void *context, int64_t piece, int worker) {
     const addition *a = context;
     const glia_gemm *g = a->g;
-    (void)worker;
-    for (int64_t i = piece * SUM_ROWS; i < GLIA_MIN(g->m, (piece + 1) * SUM_ROWS); i++) {
+    const int64_t first = piece * SUM_ROWS, end = GLIA_MIN(g->m, first + SUM_ROWS);
+    for (int64_t i = first; i < end; i++) {
         for (int64_t j = 0; j < g->n; j += VLEN) {
             const int64_t n = GLIA_MIN(VLEN, g->n - j);
             float *c = g->c + i * g->ldc + j;
@@ -613,6 +613,8 @@ static void add_rows(void *context, int64_t piece, int worker) {
             vf_store_first(c, sum, n);
         }
     }
+    const glia_epilogue *e = &g->epilogue;
+    if (e->fn) e->fn(e->context, worker, 0, first, end - first, 0, g->n, g->c + first * g->ldc, g->ldc);
 }
 
 static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float *scratch) {
@@ -630,7 +632,6 @@ static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float 
     }
     const addition sum = { g, partial, parts };
     glia_parallel_for(pool, (g->m + SUM_ROWS - 1) / SUM_ROWS, add_rows, (void *)(uintptr_t)&sum);
-    if (g->epilogue.fn) g->epilogue.fn(g->epilogue.context, 0, 0, 0, g->m, 0, g->n, g->c, g->ldc);
 }
 
 /* ---- B packed before ---------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,75 @@ static void living_values_never_overlap(void **state) {
     }
 }
 
+/* A net of so many residual blocks whose values have `width` places: conv, norm, relu, conv, norm, sum, relu. */
+static glia_tensor residual_net(glia_graph *g, int blocks, int64_t width) {
+    glia_conv_opts same = { .filters = 16, .kernel = 3, .padding = GLIA_SAME, .no_bias = true };
+    glia_tensor x = glia_conv2d(glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, width, width)), "stem", same);
+    for (int i = 0; i < blocks; i++) {
+        char name[16];
+        glia_tensor y = x;
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, "conv%d%d", i, k);
+            y = glia_conv2d(y, name, same);
+            snprintf(name, sizeof name, "norm%d%d", i, k);
+            y = glia_batch_norm(y, name, (glia_norm_opts){ 0 });
+            y = glia_relu(k == 0 ? y : glia_add(y, x));
+        }
+        x = y;
+    }
+    return glia_mean(glia_square(x), ALL, false);
+}
+
+/* Losses of three steps, and the bytes of the values in the plan. */
+static size_t train_residual_net(bool fused, int64_t width, double *losses) {
+    enum { BLOCKS = 6, STEPS = 3 };
+    glia_error error;
+    glia_graph *g = glia_graph_create();
+    glia_tensor loss = residual_net(g, BLOCKS, width);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.01 }, NULL, NULL);
+    glia_backend *b = open_backend("cpu");
+    glia_store *store = glia_store_create(g, 3, &error);
+    assert_non_null(store);
+    glia_program *p = compile(
+        g, b,
+        (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 1, .no_fusion = !fused });
+    check_plan(p);
+    const size_t bytes = p->plan.scratch_offset;
+    glia_session *s = glia_session_create(p, store, &error);
+    assert_non_null(s);
+    glia_array x;
+    glia_session_input(s, "x", &x);
+    glia_rng rng = { .seed = 5 };
+    for (int64_t i = 0; i < glia_shape_count(x.shape); i++) ((float *)x.data)[i] = (float)glia_rng_normal(&rng);
+    for (int i = 0; i < STEPS; i++) {
+        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+        losses[i] = ((float *)glia_session_output(s, 0).data)[0];
+    }
+    glia_session_free(s);
+    glia_program_free(p);
+    glia_store_free(store);
+    glia_backend_close(b);
+    glia_graph_free(g);
+    return bytes;
+}
+
+/* With values of 1 MiB: of the 12 norms' inputs all are kept, of the 12 results of relu, which the gradients of kernels
+ * read, only those between blocks, and of these every other one: what a block makes again it makes of what the block before
+ * has kept. Kept besides: the stem's result. With smaller values nothing is made twice. */
+static void large_values_are_made_again(void **state) {
+    (void)state;
+    const int64_t width[] = { 128, 64 };
+    for (int k = 0; k < 2; k++) {
+        double once[3], again[3];
+        const double value = 16.0 * (double)(width[k] * width[k]) * sizeof(float);
+        const double held = (double)train_residual_net(true, width[k], again) / value;
+        train_residual_net(false, width[k], once);
+        for (int i = 0; i < 3; i++) assert_true(fabs(again[i] - once[i]) < 1e-4 * fabs(once[i]));
+        const double kept = 12 + 1 + (k == 0 ? 3 : 12); /* and a few more that come and go, and masks, a quarter each */
+        if (held < kept || held > kept + 4) fail_msg("%g values are in memory at once, not about %g", held, kept);
+    }
+}
+
 static void a_chain_needs_two_buffers(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -541,6 +611,7 @@ int main(void) {
         cmocka_unit_test(a_loss_takes_one_walk),
         cmocka_unit_test(layer_norm_takes_two_walks),
         cmocka_unit_test(living_values_never_overlap),
+        cmocka_unit_test(large_values_are_made_again),
         cmocka_unit_test(pieces_are_views),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),

@@ -7,6 +7,7 @@
  *   layout    images with their channels last, if the backend wants them so              graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
+ *   rematerialize  large values made again for late readers instead of kept             graph -> graph
  *   fuse      nodes gathered into groups, one launch each                                graph -> schedule
  *   bodies    what a loop does in each step compiled like a program, from sink on        schedule -> schedule
  *   recompute values that are cheaper to compute again than to store                     schedule -> schedule
@@ -29,6 +30,8 @@ glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);
+/* Makes large elementwise values a second time for readers long after the others, where that needs nothing else kept. */
+glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 
 /* ---- what never changes -------------------------------------------------------------------------- */
 
@@ -50,6 +53,8 @@ typedef struct glia_fuse_opts {
 } glia_fuse_opts;
 glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, glia_fuse_opts opts,
                            glia_schedule *schedule, glia_error *error);
+/* What an elementwise operation, or a broadcast in place, costs an element, in bytes through memory. */
+int glia_price_of(const glia_node *n);
 /* Lets groups compute what others would have to store for them, where that is cheaper. */
 glia_status glia_pass_recompute(glia_schedule *schedule, const glia_backend *backend, glia_error *error);
 /* Orders the groups, those that run once first, and decides which updates are made in place. */

@@ -50,8 +50,7 @@ static bool is_elementwise(const pass *p, const glia_node *n) {
     return (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(p->backend, n);
 }
 
-/* What one operation costs an element, in bytes. */
-static int64_t price_of(const glia_node *n) {
+int glia_price_of(const glia_node *n) {
     static const glia_op *const slow[] = {
         &glia_op_exp,  &glia_op_expm1,      &glia_op_log,       &glia_op_log1p,          &glia_op_sin,
         &glia_op_cos,  &glia_op_tanh,       &glia_op_erf,       &glia_op_sigmoid,        &glia_op_pow,
@@ -105,7 +104,7 @@ static bool takes_elements(const pass *p, const glia_group *g, const glia_node *
 static int64_t price_in(const cone *c, const glia_group *g) {
     int64_t price = 0;
     for (int i = 0; i < c->n_nodes; i++)
-        price += contains(g->nodes, g->n_nodes, c->nodes[i]) ? 0 : price_of(c->nodes[i]);
+        price += contains(g->nodes, g->n_nodes, c->nodes[i]) ? 0 : glia_price_of(c->nodes[i]);
     for (int i = 0; i < c->n_inputs; i++) {
         const glia_node *in = c->inputs[i];
         const bool small = is_immediate(in) || !glia_shape_equal(in->shape, g->space);

@@ -79,6 +79,8 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_cse(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
+    if (status == GLIA_OK && opts.mode == GLIA_TRAIN && !opts.no_fusion)
+        status = advance(&p->graph, glia_pass_rematerialize(p->graph, p->backend, error), error);
     glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
     if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);
     if (status == GLIA_OK) status = glia_pass_bodies(&p->schedule, p->backend, fuse, error);

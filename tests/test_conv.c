@@ -321,10 +321,50 @@ static void test_large_image(void **state) {
     check(square(2, 33, 40, 40, 3, 2, 1, 1));
 }
 
+/* Which way is taken follows from the packed kernel: 9 numbers for each pair of channels and what fills up panels, 16
+ * for tiles of 2 x 2 pixels, 36 for tiles of 4 x 4. */
+static void check_tiles(glia_conv_shape s, int numbers) {
+    check(s);
+    for (int a = 0; a < 3; a++) {
+        s.stride[a] = s.dilation[a] = 1;
+        if (!s.out[a]) s.out[a] = s.in[a] + 2 * s.pad[a] - s.kernel[a] + 1;
+    }
+    s.groups = 1;
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    for (int i = tables_of_machine(tables) - 1; i >= 0; i--) {
+        const size_t pair = (size_t)(s.c * s.k) * sizeof(float);
+        const size_t bytes = tables[i]->conv_f32_packed(&s), adjoint = tables[i]->conv_input_grad_f32_packed(&s);
+        assert_in_range(bytes, numbers * pair, numbers * pair * 5 / 4);
+        assert_in_range(adjoint, numbers * pair, numbers * pair * 5 / 4);
+    }
+}
+
+static void test_tiles(void **state) {
+    (void)state;
+    check_tiles(square(2, 32, 64, 32, 3, 1, 1, 1), 36);
+    check_tiles(square(64, 32, 32, 6, 3, 1, 1, 1), 16);
+    /* Borders that cut tiles, channels that fill no vector, one image in bands and pieces of several. */
+    check_tiles((glia_conv_shape){ .n = 3, .c = 29, .k = 61, .in = { 1, 31, 29 }, .kernel = { 1, 3, 3 } }, 36);
+    check_tiles(
+        (glia_conv_shape){ .n = 1, .c = 31, .k = 30, .in = { 1, 49, 70 }, .kernel = { 1, 3, 3 }, .pad = { 0, 2, 1 } },
+        36);
+    check_tiles(
+        (glia_conv_shape){ .n = 130, .c = 31, .k = 29, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } },
+        16);
+    check_tiles((glia_conv_shape){ .n = 80,
+                                   .c = 62,
+                                   .k = 61,
+                                   .in = { 1, 6, 6 },
+                                   .kernel = { 1, 3, 3 },
+                                   .out = { 1, 6, 5 },
+                                   .pad = { 0, 1, 1 } },
+                16);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_networks), cmocka_unit_test(test_odd_shapes),  cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_axes),     cmocka_unit_test(test_large_image),
+        cmocka_unit_test(test_axes),     cmocka_unit_test(test_large_image), cmocka_unit_test(test_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

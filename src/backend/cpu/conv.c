@@ -615,6 +615,8 @@ static void pack(glia_pool *pool, const job *j, float *packed) {
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
     if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
     if (!adjoint && is_few(s)) return (size_t)few_floats(s) * sizeof(float);
+    const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
+    if (winograd) return (size_t)winograd * sizeof(float);
     job j = make_job(s, adjoint, true);
     return j.cut.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
 }
@@ -628,6 +630,10 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
         GLIA_KERNEL(few_pack)(s, kernel, packed);
         return;
     }
+    if (GLIA_KERNEL(winograd_floats)(s, adjoint)) {
+        GLIA_KERNEL(winograd_pack)(pool, s, adjoint, kernel, packed);
+        return;
+    }
     job j = make_job(s, adjoint, true);
     j.w = kernel;
     if (j.cut.regions) pack(pool, &j, packed);
@@ -637,6 +643,10 @@ static size_t scratch_bytes(const glia_conv_shape *s, bool adjoint, bool packed,
     if (is_depthwise(s)) return packed ? 0 : (size_t)depthwise_floats(s) * sizeof(float);
     if (!adjoint && is_few(s)) {
         return GLIA_KERNEL(few_scratch)(s, workers) + (packed ? 0 : (size_t)few_floats(s) * sizeof(float));
+    }
+    const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
+    if (winograd) {
+        return GLIA_KERNEL(winograd_scratch)(s, adjoint, workers) + (packed ? 0 : (size_t)winograd * sizeof(float));
     }
     job j = make_job(s, adjoint, packed);
     if (!j.cut.regions) return 0;
@@ -676,6 +686,15 @@ static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, co
             packed = scratch, scratch += few_floats(s);
         }
         GLIA_KERNEL(few_f32)(pool, s, x, packed, y, epilogue, scratch);
+        return;
+    }
+    const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
+    if (winograd) {
+        if (!packed) {
+            GLIA_KERNEL(winograd_pack)(pool, s, adjoint, kernel, scratch);
+            packed = scratch, scratch += winograd;
+        }
+        GLIA_KERNEL(winograd_f32)(pool, s, adjoint, x, packed, y, epilogue, scratch);
         return;
     }
     job j = make_job(s, adjoint, packed);

@@ -192,6 +192,17 @@ size_t GLIA_KERNEL(few_scratch)(const glia_conv_shape *s, int workers);
 void GLIA_KERNEL(few_f32)(glia_pool *pool, const glia_conv_shape *s, const float *x, const float *packed, float *y,
                           glia_epilogue epilogue, float *scratch);
 
+/* ---- kernels of 3 x 3 ---------------------------------------------------------------------- */
+
+/* Floats of the kernel packed for Winograd's way; 0: another one is cheaper. */
+int64_t GLIA_KERNEL(winograd_floats)(const glia_conv_shape *s, bool adjoint);
+/* The kernel packed for it; y = conv(x) or, adjoint, dx from dy. */
+void GLIA_KERNEL(winograd_pack)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *kernel,
+                                float *packed);
+size_t GLIA_KERNEL(winograd_scratch)(const glia_conv_shape *s, bool adjoint, int workers);
+void GLIA_KERNEL(winograd_f32)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x,
+                               const float *packed, float *y, glia_epilogue epilogue, float *scratch);
+
 /* ---- a filter for each channel ------------------------------------------------------------ */
 
 GLIA_INLINE bool is_depthwise(const glia_conv_shape *s) { return s->groups == s->c && s->groups == s->k && s->c > 1; }

@@ -351,6 +351,9 @@ static void test_tiles(void **state) {
     check_tiles(
         (glia_conv_shape){ .n = 130, .c = 31, .k = 29, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } },
         16);
+    /* A gradient in the kernel in blocks of both channels. */
+    check(
+        (glia_conv_shape){ .n = 3, .c = 70, .k = 130, .in = { 1, 20, 22 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } });
     check_tiles((glia_conv_shape){ .n = 80,
                                    .c = 62,
                                    .k = 61,

@@ -14,10 +14,12 @@
  * With few filters they are the rows, dy is read where it lies, and the columns are vectors over the window: over the
  * channels of all taps of a row, which lie in a line.
  *
+ * Kernels of 3 x 3 take Winograd's way where that is cheaper (conv_winograd_grad.c).
+ *
  * Channels of x and of y are cut into blocks whose sums fit the second-level cache; a fixed number of chunks of
  * regions, whatever the threads, sum for themselves, and are added in order.
  */
-#include "backend/cpu/conv.h"
+#include "backend/cpu/conv_winograd.h"
 
 enum {
     REGION_PIXELS = 144,
@@ -26,6 +28,7 @@ enum {
     PIECE_FLOPS = 1000000,
     MIN_PIECES = 8,
     COMBINE_FLOATS = 4096, /* added by a piece */
+    TILED_CHANNELS = 64,   /* of x and of y in a block of Winograd's way */
     DEPTHWISE_CHANNELS = 64,
     DEPTHWISE_TAPS = 9,  /* summed together */
     STRIP_FLOATS = 12288 /* of a region */
@@ -39,6 +42,7 @@ typedef struct job {
     int64_t c, k, taps; /* channels and columns of a group; k counts pixels together */
     bool by_taps;       /* only joined pixels */
     bool in_strips;     /* filters are rows */
+    tiling tiles;       /* m > 0: Winograd's way */
     cuts cut;           /* of y */
     int64_t chunks, c_blocks, k_blocks;
     int64_t c_block, k_panels; /* most channels and panels in a block */
@@ -138,6 +142,20 @@ static bool prefers_taps(const job *j) {
     return part < 0.92 && j->c_block >= 2 * MR;
 }
 
+/* Takes Winograd's way, if that is cheaper. */
+static void choose_tiles(job *j, const glia_conv_shape *s) {
+    if (!suits_tiles(s)) return;
+    const int64_t panels = panels_of(s->k), k_panels = GLIA_MIN(panels, GLIA_MAX(1, TILED_CHANNELS / NR));
+    const int64_t c_block = divide_up(s->c, divide_up(s->c, TILED_CHANNELS)), k_blocks = divide_up(panels, k_panels);
+    j->tiles = GLIA_KERNEL(winograd_grad_tiling)(s, c_block, GLIA_MIN(s->k, k_panels * NR));
+    if (!j->tiles.m) return;
+    j->s = *s, j->together = 1, j->in_strips = false;
+    j->c = s->c, j->k = s->k, j->taps = TAPS;
+    j->c_block = c_block, j->c_blocks = divide_up(s->c, c_block);
+    j->k_blocks = k_blocks, j->k_panels = divide_up(panels, k_blocks);
+    j->cut.regions = j->tiles.pieces;
+}
+
 static int64_t kernel_floats(const job *j) {
     return j->shape->k * (j->shape->c / j->shape->groups) * volume(j->shape->kernel);
 }
@@ -155,6 +173,13 @@ static void choose_pieces(job *j) {
 static int64_t phases_of(const job *j, int64_t images) { return images > 1 ? j->s.stride[2] : 1; }
 
 static void choose_memory(job *j) {
+    if (j->tiles.m) {
+        const int64_t cols = GLIA_MIN(j->k, j->k_panels * NR);
+        j->window_floats = GLIA_KERNEL(winograd_grad_floats)(&j->tiles, j->c_block, cols);
+        j->sum_floats = round_up(j->k_panels * NR * TAPS * j->c_block, 16);
+        j->worker_floats = j->window_floats + j->sum_floats;
+        return;
+    }
     const int64_t images = GLIA_MAX(j->cut.images, 1), depths = j->cut.images ? j->s.out[0] : 1;
     const int64_t rows = j->cut.images ? j->s.out[1] : j->cut.rows;
     int64_t line = round_up(span(j, 2, j->cut.columns), phases_of(j, images)) * images * j->c_block;
@@ -180,11 +205,14 @@ static job make_job(const glia_conv_shape *s) {
     j.c = j.s.c / j.s.groups, j.k = j.s.k / j.s.groups, j.taps = volume(j.s.kernel);
     j.in_strips = prefers_strips(&j, s);
     if (j.in_strips) j.s = *s, j.together = 1, j.k = s->k / s->groups, j.taps = volume(s->kernel);
-    choose_regions(&j);
-    choose_blocks(&j);
+    choose_tiles(&j, s);
+    if (!j.tiles.m) {
+        choose_regions(&j);
+        choose_blocks(&j);
+    }
     choose_pieces(&j);
     choose_memory(&j);
-    j.by_taps = !j.depthwise && !j.in_strips && prefers_taps(&j);
+    j.by_taps = !j.tiles.m && !j.depthwise && !j.in_strips && prefers_taps(&j);
     return j;
 }
 
@@ -546,18 +574,32 @@ static unit unit_of(const job *j, int64_t index) {
     return u;
 }
 
+static void sum_regions(work *w, int64_t from, int64_t to) {
+    const job *j = w->j;
+    w->p_at = (int64_t *)(void *)(w->sums + j->sum_floats);
+    w->c_at = w->p_at + (j->in_strips ? 0 : j->taps * j->c_block);
+    memset(w->sums, 0, (size_t)j->sum_floats * sizeof(float));
+    for (int64_t i = from; i < to; i++) {
+        region r = region_of(&j->cut, j->s.out, j->s.n, i);
+        sum_region(w, &r);
+    }
+}
+
 static void sum_piece(void *context, int64_t piece, int worker) {
     const job *j = context;
     const int64_t units = j->s.groups * j->c_blocks * j->k_blocks, chunk = piece / units;
     work w = { .j = j, .u = unit_of(j, piece % units), .window = j->private + worker * j->worker_floats };
     w.dy = w.window + j->window_floats;
     w.sums = w.dy + j->dy_floats;
-    w.p_at = (int64_t *)(void *)(w.sums + j->sum_floats);
-    w.c_at = w.p_at + (j->in_strips ? 0 : j->taps * j->c_block);
-    memset(w.sums, 0, (size_t)j->sum_floats * sizeof(float));
-    for (int64_t i = j->cut.regions * chunk / j->chunks; i < j->cut.regions * (chunk + 1) / j->chunks; i++) {
-        region r = region_of(&j->cut, j->s.out, j->s.n, i);
-        sum_region(&w, &r);
+    const int64_t from = j->cut.regions * chunk / j->chunks, to = j->cut.regions * (chunk + 1) / j->chunks;
+    if (j->tiles.m) {
+        const winograd_sum sum = {
+            j->shape, j->x, j->dy,    w.u.c0, w.u.c, w.u.p0 * NR, GLIA_MIN(j->k, w.u.p1 * NR) - w.u.p0 * NR,
+            from,     to,   w.window, w.sums
+        };
+        GLIA_KERNEL(winograd_grad)(&j->tiles, &sum);
+    } else {
+        sum_regions(&w, from, to);
     }
     store(&w, chunk ? j->partial + (chunk - 1) * j->partial_floats : j->dw);
 }

@@ -223,8 +223,8 @@ def page_of(sections, before):
 
 LIMITS = """### What limits the rows that miss their targets
 
-Operations are those of products and convolutions, bytes what the kernels of a step read and write, each operand of each
-of them once.
+Operations are those of products and convolutions, as their definitions have them (those of 3 x 3 kernels in Winograd's
+way are fewer), bytes what the kernels of a step read and write, each operand of each of them once.
 
 """
 

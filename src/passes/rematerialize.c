@@ -1,16 +1,16 @@
 /* rematerialize.c - values computed a second time for those who read them much later.
  *
  * What the forward pass makes and the backward pass reads again lies in memory all the while in between. Where a few
- * elementwise operations make it from what lies there for others anyway, it need not (rematerialization: Briggs, Cooper and
- * Torczon 1992; for training Chen et al. 2016, "Training deep nets with sublinear memory cost"):
+ * elementwise operations make it from what lies there for others anyway, it need not (rematerialization: Briggs,
+ * Cooper and Torczon 1992; for training Chen et al. 2016, "Training deep nets with sublinear memory cost"):
  *
  *     x = conv(..)                      kept, the backward pass of the batch norm reads it
  *     y = relu(x a + b)                 read by the next convolution, and dropped
  *        ...
  *     y' = relu(x a + b)                read by the gradient of the next convolution's kernel, and dropped
  *
- * This costs one walk over memory, so it is done for large values and wide gaps only. Unlike recompute.c, which lets each
- * reader compute the value element by element as it reads, this serves readers that need it in memory.
+ * This costs one walk over memory, so it is done for large values and wide gaps only. Unlike recompute.c, which lets
+ * each reader compute the value element by element as it reads, this serves readers that need it in memory.
  */
 #include <stdlib.h>
 

@@ -6,9 +6,9 @@
  *     U  [panel][a a][channel][column]      G g G', packed once for all
  *     M  [a a][tile][column]        V U for one panel, from which its columns of the result are made
  *
- * Errors are those of the sums in V and M: about that of direct convolution for m = 2, some times that for m = 4. What is
- * infinite or NaN in the input makes NaN of the tiles that read it. The adjoint in the input is such a convolution too, by
- * the flipped kernel.
+ * Errors are those of the sums in V and M: about that of direct convolution for m = 2, some times that for m = 4.
+ * What is infinite or NaN in the input makes NaN of the tiles that read it. The adjoint in the input is such a
+ * convolution too, by the flipped kernel.
  */
 #include "backend/cpu/conv_winograd.h"
 
@@ -39,8 +39,8 @@ static void take_tiles(job *j, int64_t m) {
     cut_tiles(&j->t, m, GLIA_MAX(LEAST_TILES, want));
 }
 
-/* What it takes in multiply-adds of vectors, roughly: products; additions, loads and stores of the transforms; making the
- * kernel's, and reading it for each piece. */
+/* What it takes in multiply-adds of vectors, roughly: products; additions, loads and stores of the transforms; making
+ * the kernel's, and reading it for each piece. */
 static double cost_in_tiles(const job *j) {
     enum { TRANSFORM_2 = 200, TRANSFORM_4 = 550, MAKE = 50, READ = 12 };
     const tiling *t = &j->t;

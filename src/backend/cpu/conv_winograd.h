@@ -1,12 +1,14 @@
-/* conv_winograd.h - the tiles of Winograd's way to convolve by 3 x 3, which convolution and its gradient in the kernel share.
+/* conv_winograd.h - the tiles of Winograd's way to convolve by 3 x 3, which convolution and its gradient in the
+ * kernel share.
  *
- * Minimal filtering as Lavin and Gray 2015 ("Fast algorithms for convolutional neural networks") apply it. The result is cut
- * into tiles of m x m pixels, m = 2 or 4, each of which reads a x a of the input, a = m + 2:
+ * Minimal filtering as Lavin and Gray 2015 ("Fast algorithms for convolutional neural networks") apply it. The result
+ * is cut into tiles of m x m pixels, m = 2 or 4, each of which reads a x a of the input, a = m + 2:
  *
- *     Y = A' [ sum over channels of (G g G') . (B' d B) ] A           d: the input of a tile, g: the kernel, ' transposed
+ *     Y = A' [ sum over channels of (G g G') . (B' d B) ] A      d: the input of a tile, g: the kernel, ' transposed
  *
- * The product in the middle is elementwise, so over all tiles, channels and filters it is a a matrix products: 16 for 4
- * pixels, or 36 for 16, where direct convolution has 9 for each pixel. The gradient in the kernel is the adjoint of that:
+ * The product in the middle is elementwise, so over all tiles, channels and filters it is a a matrix products: 16 for
+ * 4 pixels, or 36 for 16, where direct convolution has 9 for each pixel. The gradient in the kernel is the adjoint of
+ * that:
  *
  *     dg = G' [ sum over tiles of (B' d B) . (A dY A') ] G
  */
@@ -104,7 +106,8 @@ typedef struct square {
 } square;
 
 /* Rows y.. and columns x.. of an image of extents[0] x extents[1] pixels of c floats, `size` of each, of them `count`
- * channels from `first` on: where they lie, or if some are outside the image copied to `border` with zeros for those. */
+ * channels from `first` on: where they lie, or if some are outside the image copied to `border` with zeros for those.
+ */
 static inline square square_of(const float *images, int64_t image, const int64_t extents[2], int64_t c, int64_t y,
                                int64_t x, int64_t size, int64_t first, int64_t count, float *border) {
     const float *from = images + image * extents[0] * extents[1] * c + first;
@@ -122,10 +125,11 @@ static inline square square_of(const float *images, int64_t image, const int64_t
 
 /* ---- transforms --------------------------------------------------------------------------- */
 
-/* The transforms follow from points at which polynomials are multiplied: 0, 1, -1 and infinity for m = 2. For m = 4 they are
- * 0, +-sqrt(2), +-1/sqrt(2) and infinity; beside the usual 0, +-1, +-2 and infinity the largest error is a fifth (3.6e-5 to
- * 7.1e-6 of the results' root mean square with 128 channels, uniform values; 3.7e-6 of direct sums). Barabasz et al. 2020,
- * "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", have why points matter. */
+/* The transforms follow from points at which polynomials are multiplied: 0, 1, -1 and infinity for m = 2. For m = 4
+ * they are 0, +-sqrt(2), +-1/sqrt(2) and infinity; beside the usual 0, +-1, +-2 and infinity the largest error is a
+ * fifth (3.6e-5 to 7.1e-6 of the results' root mean square with 128 channels, uniform values; 3.7e-6 of direct sums).
+ * Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
+ * have why points matter. */
 #define POINT 1.41421356f
 
 /* B' d for a vector of a values, `step` vectors apart. */
@@ -243,7 +247,8 @@ GLIA_INLINE void transform_square(const int m, square d, int64_t c, float *v, in
     }
 }
 
-/* The tiles of a range: channels [first, first + count) of c of x to V, [a a][tile][channel], matrices step floats apart. */
+/* The tiles of a range: channels [first, first + count) of c of x to V, [a a][tile][channel], matrices step floats
+ * apart. */
 static inline void transform_input(const tiling *t, const tile_range *p, const float *x, int64_t c, int64_t first,
                                    int64_t count, float *v, int64_t step, float *border) {
     for (int64_t tile = 0; tile < p->tiles; tile++, v += count) {

@@ -17,7 +17,8 @@ enum {
     V_FLOATS = 1 << 18,   /* of a piece: half of the second-level cache */
     MOST_TILES = 128,     /* of a piece, */
     LEAST_TILES = 2 * MR, /* unless there are fewer */
-    MIN_PIECES = 8        /* if there is work for them */
+    MIN_PIECES = 8,       /* if there is work for them */
+    MOST_FLOATS = 1 << 24 /* of a packed kernel, which is up to 4 times as large as it was */
 };
 
 typedef struct job {
@@ -39,6 +40,8 @@ static void take_tiles(job *j, int64_t m) {
     cut_tiles(&j->t, m, GLIA_MAX(LEAST_TILES, want));
 }
 
+static int64_t kernel_floats(const job *j) { return j->t.a * j->t.a * j->c * padded(j->k); }
+
 /* What it takes in multiply-adds of vectors, roughly: products; additions, loads and stores of the transforms; making
  * the kernel's, and reading it for each piece. */
 static double cost_in_tiles(const job *j) {
@@ -59,7 +62,7 @@ static void choose_tiles(job *j) {
     for (int64_t m = 2; m <= LARGEST; m += 2) {
         take_tiles(j, m);
         const double cost = cost_in_tiles(j);
-        if (cost < least) least = cost, best = m;
+        if (kernel_floats(j) <= MOST_FLOATS && cost < least) least = cost, best = m;
     }
     if (best)
         take_tiles(j, best);
@@ -89,8 +92,6 @@ static job make_job(const glia_conv_shape *s, bool adjoint) {
     j.worker_floats = j.v_floats + j.m_floats + j.border_floats;
     return j;
 }
-
-static int64_t kernel_floats(const job *j) { return j->t.a * j->t.a * j->c * padded(j->k); }
 
 /* ---- the kernel --------------------------------------------------------------------------- */
 

@@ -117,6 +117,14 @@ static void fill(glia_session *s) {
     for (int64_t i = 0; i < glia_shape_count(labels.shape); i++) ((int32_t *)labels.data)[i] = (int32_t)(i % 3);
 }
 
+static void run_steps(glia_session *s, double *losses, int steps) {
+    glia_error error;
+    for (int i = 0; i < steps; i++) {
+        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
+        losses[i] = ((float *)glia_session_output(s, 0).data)[0];
+    }
+}
+
 /* Trains for some steps; writes the losses. */
 static void train(const char *backend_name, bool fused, double *losses, int steps) {
     glia_error error;
@@ -134,10 +142,7 @@ static void train(const char *backend_name, bool fused, double *losses, int step
     glia_session *s = glia_session_create(p, store, &error);
     if (!s) fail_msg("%s", error.message);
     fill(s);
-    for (int i = 0; i < steps; i++) {
-        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
-        losses[i] = ((float *)glia_session_output(s, 0).data)[0];
-    }
+    run_steps(s, losses, steps);
     glia_session_free(s);
     glia_program_free(p);
     glia_store_free(store);
@@ -355,10 +360,7 @@ static size_t train_residual_net(bool fused, int64_t width, double *losses) {
     glia_session_input(s, "x", &x);
     glia_rng rng = { .seed = 5 };
     for (int64_t i = 0; i < glia_shape_count(x.shape); i++) ((float *)x.data)[i] = (float)glia_rng_normal(&rng);
-    for (int i = 0; i < STEPS; i++) {
-        assert_int_equal(glia_session_run(s, &error), GLIA_OK);
-        losses[i] = ((float *)glia_session_output(s, 0).data)[0];
-    }
+    run_steps(s, losses, STEPS);
     glia_session_free(s);
     glia_program_free(p);
     glia_store_free(store);

@@ -55,10 +55,7 @@ typedef struct builder {
     int *stack;
 } builder;
 
-static bool is_fusable(const builder *b, const glia_node *n) {
-    const glia_backend_kind *k = b->backend->kind;
-    return b->fusion && (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(b->backend, n);
-}
+static bool is_fusable(const builder *b, const glia_node *n) { return b->fusion && glia_is_fusable(b->backend, n); }
 
 static bool is_anchor(const builder *b, const glia_node *n) {
     const glia_backend_kind *k = b->backend->kind;

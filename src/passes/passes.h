@@ -46,6 +46,12 @@ void glia_detach_leaves(glia_graph *graph);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
+/* Can the backend compute the node element by element inside a group? */
+static inline bool glia_is_fusable(const glia_backend *backend, const glia_node *n) {
+    const glia_backend_kind *k = backend->kind;
+    return (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(backend, n);
+}
+
 /* Cuts the graph into groups as the backend allows. */
 typedef struct glia_fuse_opts {
     bool no_fusion; /* one node each */

@@ -45,10 +45,7 @@ static bool is_immediate(const glia_node *n) {
     return glia_is_constant_scalar(n, &value);
 }
 
-static bool is_elementwise(const pass *p, const glia_node *n) {
-    const glia_backend_kind *k = p->backend->kind;
-    return (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(p->backend, n);
-}
+static bool is_elementwise(const pass *p, const glia_node *n) { return glia_is_fusable(p->backend, n); }
 
 int glia_price_of(const glia_node *n) {
     static const glia_op *const slow[] = {

@@ -43,10 +43,7 @@ typedef struct pass {
 
 static int64_t bytes_of(const glia_node *n) { return (int64_t)glia_shape_bytes(n->shape, n->dtype); }
 
-static bool is_elementwise(const pass *p, const glia_node *n) {
-    const glia_backend_kind *k = p->backend->kind;
-    return (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(p->backend, n);
-}
+static bool is_elementwise(const pass *p, const glia_node *n) { return glia_is_fusable(p->backend, n); }
 
 /* What may be made twice: elementwise work, and the copy of an input in another layout. */
 static bool is_cheap(const pass *p, const glia_node *n) {

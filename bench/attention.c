@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "glia/attention.h"
+#include "glia/glia.h"
 
 enum { HEADS = 2, SIZE = 64, UNITS = HEADS * SIZE, ROWS = 6, FIRST = 512 };
 

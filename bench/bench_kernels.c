@@ -11,7 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels/kernels.h"
+#include "glia/glia.h"
 
 enum { MEDIAN_OF = 9, TRIALS = 3 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "glia/glia.h"
 #include "kann.h"
 
 enum { INPUTS = 784, HIDDEN = 512, CLASSES = 10, LAYERS = 3, FIRST_STEPS = 5 };

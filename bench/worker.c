@@ -27,7 +27,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "glia/generate.h"
+#include "glia/glia.h"
 #include "models/models.h"
 
 enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };

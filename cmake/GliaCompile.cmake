@@ -1,4 +1,4 @@
-# How C is compiled here: glia_compile(TARGET) for ordinary code, glia_take_kernels() for the vector kernels.
+# How C is compiled here: glia_compile(TARGET) for ordinary code, glia_compile_kernels() for vector kernels.
 
 set(GLIA_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
 if(GLIA_WERROR AND NOT GLIA_SANITIZE) # GCC warns falsely of what its own instrumentation makes
@@ -46,36 +46,23 @@ else()
     set(GLIA_ISAS generic)
 endif()
 
-# Takes the files that KERNELS.txt names out of the list `sources` and compiles each once per instruction set, as
-# -DGLIA_KERNEL_ISA=v3 and so on. `objects` becomes the list of their objects.
-function(glia_take_kernels sources objects)
-    set(list ${PROJECT_SOURCE_DIR}/src/backend/cpu/KERNELS.txt)
-    set(kernels)
+# Compiles the kernels' sources once per instruction set, as -DGLIA_KERNEL_ISA=v3 and so on. `objects` becomes the list of
+# their objects.
+function(glia_compile_kernels objects)
     set(result)
-    if(EXISTS ${list})
-        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${list})
-        file(STRINGS ${list} lines REGEX "^[A-Za-z0-9_]")
-        foreach(line ${lines})
-            string(STRIP ${line} line)
-            string(REGEX REPLACE "\\.c$" "" line ${line})
-            list(APPEND kernels ${PROJECT_SOURCE_DIR}/src/backend/cpu/${line}.c)
-        endforeach()
-        list(REMOVE_ITEM ${sources} ${kernels})
-        foreach(isa ${GLIA_ISAS})
-            add_library(glia_kernels_${isa} OBJECT ${kernels})
-            glia_compile(glia_kernels_${isa})
-            target_include_directories(glia_kernels_${isa} PRIVATE include src)
-            target_compile_definitions(glia_kernels_${isa} PRIVATE GLIA_KERNEL_ISA=${isa})
-            target_compile_options(glia_kernels_${isa} PRIVATE
-                ${GLIA_ISA_FLAGS_${isa}} -O3 -ffp-contract=fast -fno-math-errno)
-            if(GLIA_FUZZ) # parsers are fuzzed, and instrumented kernels take minutes to compile
-                target_compile_options(glia_kernels_${isa} PRIVATE -fno-sanitize=all)
-            elseif(GLIA_SANITIZE) # so do unrolled ones
-                target_compile_options(glia_kernels_${isa} PRIVATE -O1)
-            endif()
-            list(APPEND result $<TARGET_OBJECTS:glia_kernels_${isa}>)
-        endforeach()
-    endif()
-    set(${sources} ${${sources}} PARENT_SCOPE)
+    foreach(isa ${GLIA_ISAS})
+        add_library(glia_kernels_${isa} OBJECT ${ARGN})
+        glia_compile(glia_kernels_${isa})
+        target_include_directories(glia_kernels_${isa} PRIVATE include src)
+        target_compile_definitions(glia_kernels_${isa} PRIVATE GLIA_KERNEL_ISA=${isa})
+        target_compile_options(glia_kernels_${isa} PRIVATE
+            ${GLIA_ISA_FLAGS_${isa}} -O3 -ffp-contract=fast -fno-math-errno)
+        if(GLIA_FUZZ) # parsers are fuzzed, and instrumented kernels take minutes to compile
+            target_compile_options(glia_kernels_${isa} PRIVATE -fno-sanitize=all)
+        elseif(GLIA_SANITIZE) # unrolled loops take long to compile with sanitizers
+            target_compile_options(glia_kernels_${isa} PRIVATE -O1)
+        endif()
+        list(APPEND result $<TARGET_OBJECTS:glia_kernels_${isa}>)
+    endforeach()
     set(${objects} ${result} PARENT_SCOPE)
 endfunction()

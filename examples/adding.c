@@ -10,7 +10,7 @@
  *
  * --quick: an LSTM on 20 steps. Exit status 1 if it does not solve that.
  */
-#include <glia/recurrent.h>
+#include <glia/glia.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

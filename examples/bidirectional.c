@@ -9,7 +9,7 @@
  *
  * Exit status 1 if it comes out otherwise.
  */
-#include <glia/recurrent.h>
+#include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

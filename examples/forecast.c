@@ -10,7 +10,7 @@
  * Without the data, and with --quick, the series is drawn: daily and weekly waves and a drifting level. Exit status 1 if
  * the net is not better than both baselines.
  */
-#include <glia/recurrent.h>
+#include <glia/glia.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
  * The sequences are pictures of digits, 28 rows of 28 numbers, read from top to bottom: MNIST, or digits that the library
  * draws. --quick: fewer units, drawn digits. Exit status 1 if it has not learned to read them.
  */
-#include <glia/recurrent.h>
+#include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* perceptron.c - units of 1943 and 1958, and the function that stopped them. */
-#include <glia/perceptron.h>
+#include <glia/glia.h>
 #include <stdio.h>
 
 static const double corners[4][2] = { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } };

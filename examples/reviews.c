@@ -19,8 +19,7 @@
  * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it
  * can.
  */
-#include <glia/attention.h>
-#include <glia/text.h>
+#include <glia/glia.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
  *
  * --quick: reverses six digits only. Exit status 1 if a digit is wrong, or if it looked elsewhere.
  */
-#include <glia/attention.h>
+#include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

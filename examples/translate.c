@@ -12,11 +12,7 @@
  * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here: pairs of them, other
  * pairs to learn from than to be tested with. Exit status 1 if BLEU is below 90.
  */
-#include <glia/attention.h>
-#include <glia/generate.h>
-#include <glia/metrics.h>
-#include <glia/recurrent.h>
-#include <glia/text.h>
+#include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

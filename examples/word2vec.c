@@ -3,7 +3,7 @@
  *
  *   word2vec [TEXT...]     files of text, plain or .gz; the abc corpus in $GLIA_DATA, else a small text of its own
  */
-#include <glia/word2vec.h>
+#include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

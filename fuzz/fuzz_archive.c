@@ -1,6 +1,7 @@
 /* fuzz_archive.c - zip, tar and compressed tar: the index, then every file in it. A libFuzzer harness: fuzz_archive
  * [CORPUS FOLDER] [-max_total_time=60]. */
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -1,7 +1,8 @@
 /* fuzz_cifar.c - CIFAR-10 batches. A libFuzzer harness: fuzz_cifar [CORPUS FOLDER] [-max_total_time=60]. */
 #include <stdlib.h>
 
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

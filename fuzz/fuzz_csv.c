@@ -1,6 +1,7 @@
 /* fuzz_csv.c - tables; the first byte chooses the options. A libFuzzer harness: fuzz_csv [CORPUS FOLDER]
  * [-max_total_time=60]. */
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

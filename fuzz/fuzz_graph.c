@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "graph/graph.h"
+#include "core/graph/graph.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,7 @@
 /* fuzz_image.c - PNG, JPEG, PGM and PPM, then resizing and colour. A libFuzzer harness: fuzz_image [CORPUS FOLDER]
  * [-max_total_time=60]. */
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

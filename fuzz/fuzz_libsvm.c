@@ -1,5 +1,6 @@
 /* fuzz_libsvm.c - sparse rows, plain and gzipped. A libFuzzer harness: fuzz_libsvm [CORPUS FOLDER] [-max_total_time=60]. */
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -1,6 +1,7 @@
 /* fuzz_safetensors.c - safetensors files. The JSON reader is fuzzed with them, and alone. A libFuzzer harness:
  * fuzz_safetensors [CORPUS FOLDER] [-max_total_time=60]. */
-#include "formats/formats.h"
+#include "data/formats/formats.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "text/text.h"
+#include "data/text/text.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -1,6 +1,7 @@
 /* fuzz_word2vec.c - files of word vectors: text, binary, safetensors, plain and gzipped. A libFuzzer harness:
  * fuzz_word2vec [CORPUS FOLDER] [-max_total_time=60]. */
-#include "words/words.h"
+#include "families/words/words.h"
+#include "glia/glia.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -5,8 +5,7 @@
  */
 #include "builders.h"
 
-#include "glia/attention.h"
-#include "glia/recurrent.h"
+#include "glia/glia.h"
 
 /* (N, C, H, W) -> (N, H, C W). */
 static glia_tensor rows_of(glia_tensor x) {

@@ -5,7 +5,7 @@
  * long enough to need it.
  */
 #include "builders.h"
-#include "glia/attention.h"
+#include "glia/glia.h"
 
 static int length_of(glia_tensor ids) { return (int)glia_tensor_shape(ids).dim[1]; }
 

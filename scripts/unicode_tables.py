@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/text/properties.def from the Unicode Character Database. Usage: unicode_tables.py FOLDER > properties.def
+"""Writes src/data/text/properties.def from the Unicode Character Database. Usage: unicode_tables.py FOLDER > properties.def
 
 FOLDER has Scripts.txt, PropList.txt, PropertyAliases.txt and PropertyValueAliases.txt, as
 https://www.unicode.org/Public/15.0.0/ucd/ and Debian's package unicode-data have them.

@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
-#include "tool.h"
+#include "terminal/options.h"
+#include "terminal/tool.h"
 
 static command commands[] = {
 #define COMMAND(name_, arguments_, summary_)                                                                           \
     { .name = #name_, .run = command_##name_, .arguments = arguments_, .summary = summary_ },
-#include "commands.def"
+#include "commands/commands.def"
 #undef COMMAND
 };
 

@@ -14,7 +14,7 @@
 #ifndef GLIA_AUGMENT_H
 #define GLIA_AUGMENT_H
 
-#include "glia/glia.h"
+#include "glia/data.h"
 
 #ifdef __cplusplus
 extern "C" {

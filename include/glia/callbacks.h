@@ -12,7 +12,7 @@
 #ifndef GLIA_CALLBACKS_H
 #define GLIA_CALLBACKS_H
 
-#include "glia/glia.h"
+#include "glia/fit.h"
 
 #ifdef __cplusplus
 extern "C" {

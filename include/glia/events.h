@@ -7,7 +7,7 @@
 #ifndef GLIA_EVENTS_H
 #define GLIA_EVENTS_H
 
-#include "glia/glia.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -9,7 +9,7 @@
 #ifndef GLIA_GENERATE_H
 #define GLIA_GENERATE_H
 
-#include "glia/glia.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -16,7 +16,7 @@
 #ifndef GLIA_METRICS_H
 #define GLIA_METRICS_H
 
-#include "glia/glia.h"
+#include "glia/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {

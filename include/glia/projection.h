@@ -5,7 +5,7 @@
 #ifndef GLIA_PROJECTION_H
 #define GLIA_PROJECTION_H
 
-#include "glia/glia.h"
+#include "glia/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -9,7 +9,7 @@
 #ifndef GLIA_RECURRENT_H
 #define GLIA_RECURRENT_H
 
-#include "glia/glia.h"
+#include "glia/layers.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -152,13 +152,6 @@ typedef enum glia_gate_order {
  * with those in the order `to`. A bias has one column. y may not be x. */
 GLIA_API glia_status glia_gates_reorder(int gates, int64_t units, int64_t columns, const float *x, glia_gate_order from,
                                         float *y, glia_gate_order to, glia_error *error);
-
-/* Takes the parameters of the layer `name` (with all its layers and directions) from a safetensors file that holds the
- * state of a torch.nn.LSTM, GRU or RNN: `prefix` (NULL: none) and "weight_ih_l0", "weight_hh_l0", "bias_ih_l0",
- * "bias_hh_l0", "weight_hr_l0", ..., "_reverse". One that is missing there or of another shape is an error, and nothing
- * is changed. */
-GLIA_API glia_status glia_model_load_torch_recurrent(glia_model *model, const char *name, const char *path,
-                                                     const char *prefix, glia_error *error);
 
 /* ==== 3. additive attention ================================================================= */
 

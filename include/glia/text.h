@@ -13,7 +13,7 @@
 #ifndef GLIA_TEXT_H
 #define GLIA_TEXT_H
 
-#include "glia/glia.h"
+#include "glia/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -156,7 +156,7 @@ GLIA_API bool glia_pairs_next(glia_pairs *pairs, glia_pair_batch *batch);
 
 /* Rows for BERT's pre-training (Devlin et al. 2019, appendix A.2): [CLS] A [SEP] B [SEP] out of documents whose
  * lines are sentences; B follows A in half of the rows, else it comes from another document. Words are masked by
- * glia_mask_words() of attention.h, with `indices` and glia_tokenizer_continues(). */
+ * glia_mask_words() of transformers.h, with `indices` and glia_tokenizer_continues(). */
 typedef struct glia_sentences_opts {
     int64_t batch, length; /* 0: 32, 128 */
     int32_t cls, sep, pad; /* ids */

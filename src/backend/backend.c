@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "core/launch/backend.h"
 
 static const glia_backend_kind *const kinds[] = { &glia_backend_cpu, &glia_backend_ref };
 

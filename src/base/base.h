@@ -10,15 +10,15 @@
  *   cpu      which instruction sets this machine has
  *   text     growing strings, glob patterns, nearest names
  */
-#ifndef GLIA_BASE_H
-#define GLIA_BASE_H
+#ifndef GLIA_SRC_BASE_BASE_H
+#define GLIA_SRC_BASE_BASE_H
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "glia/glia.h"
+#include "glia/status.h"
 
 #define GLIA_COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 #define GLIA_MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -53,6 +53,8 @@ bool glia_grow(void **items, int count, int *capacity, size_t item_size);
 glia_status glia_fail(glia_error *error, glia_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 glia_status glia_fail_nomem(glia_error *error);
+/* Puts "path: " before the message that `status` left in error, and returns status. GLIA_OK passes. */
+glia_status glia_fail_at_path(glia_error *error, const char *path, glia_status status);
 
 /* ---- text --------------------------------------------------------------------------------- */
 
@@ -136,5 +138,17 @@ typedef struct glia_span {
     size_t length;
 } glia_span;
 glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error);
+
+/* ---- numbers and characters as text (number.c) --------------------------------------------- */
+
+/* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
+ * false: something else (also for "nan", "inf" and numbers beyond a double). */
+bool glia_number_parse(const char *text, const char *end, double *value);
+/* The shortest decimal that reads back as the same number; returns `out`. */
+enum { GLIA_NUMBER_TEXT = 32 };
+char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]);
+
+/* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. rest > 0. */
+size_t glia_utf8_length(const uint8_t *p, size_t rest);
 
 #endif

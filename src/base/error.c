@@ -31,3 +31,9 @@ const char *glia_status_name(glia_status status) {
     };
     return (unsigned)status < sizeof names / sizeof names[0] ? names[status] : "unknown status";
 }
+
+glia_status glia_fail_at_path(glia_error *error, const char *path, glia_status status) {
+    if (status == GLIA_OK || !error) return status;
+    glia_error inner = *error;
+    return glia_fail(error, status, "%s: %s", path, inner.message);
+}

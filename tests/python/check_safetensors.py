@@ -1,4 +1,4 @@
-"""Reads the file that tests/test_safetensors.c wrote with Python's safetensors: every dtype, odd names, metadata.
+"""Reads the file that tests/data/test_safetensors.c wrote with Python's safetensors: every dtype, odd names, metadata.
 
     PYTHON tests/python/check_safetensors.py build/release/tests/scratch/test_safetensors/written.safetensors
 

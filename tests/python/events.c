@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "glia/events.h"
+#include "glia/glia.h"
 
 /* 3 x 2 pixels: the colours of pixel i are 40 i, 40 i + 10, 40 i + 20. */
 static const unsigned char picture[] = {

@@ -3,7 +3,7 @@
 Usage: augment.py OUTPUT      needs torch, torchvision, numpy, scipy
 
 A case is a line "NAME C H W parameters..." and a line of C * H * W results. The image is not in the file: value i is
-(i * 2654435761 mod 2^32) / 2^32, as tests/test_augment.c makes it.
+(i * 2654435761 mod 2^32) / 2^32, as tests/data/test_augment.c makes it.
 """
 import math
 import sys

@@ -1,4 +1,4 @@
-"""Random numbers, parameters and images that any language can draw bit by bit; tests/draws.h is the same in C.
+"""Random numbers, parameters and images that any language can draw bit by bit; tests/support/draws.h is the same in C.
 
 Random numbers   one splitmix64 stream (Steele, Lea and Flood 2014), state 1 at the start. Each draw:
                      state += 0x9e3779b97f4a7c15; z = state

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the rates of PyTorch's learning rate schedules, step by step, for tests/test_lr_schedule.c.
+"""Writes the rates of PyTorch's learning rate schedules, step by step, for tests/nn/test_lr_schedule.c.
 
     python3 tools/golden/lr_schedules.py        needs torch; rewrites tests/golden/lr_schedules.txt
 

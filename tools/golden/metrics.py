@@ -3,7 +3,7 @@
 
     python3 tools/golden/metrics.py          needs scikit-learn 1.4 or newer; rewrites tests/golden/metrics.txt
 
-Scores and targets come from a linear congruential generator, which tests/test_metrics.c has too, in numbers that a
+Scores and targets come from a linear congruential generator, which tests/nn/test_metrics.c has too, in numbers that a
 float holds exactly. Probabilities are sixty-fourths, so many are equal; logits hardly ever are.
 
 Each row of the file: case, metric as Glia writes it, class (or -1: of all), figure.

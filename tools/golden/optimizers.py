@@ -5,7 +5,7 @@
 
 It should be PyTorch 2: the NAdam of 1.13 takes the momentum of a step twice into the product for the next one.
 
-The problem, which tests/test_optim.c builds in C: a kernel W (3, 4) and a bias b (3),
+The problem, which tests/nn/test_optim.c builds in C: a kernel W (3, 4) and a bias b (3),
 
     loss = mean over (n, k) of (tanh(x W^T + b) - y)^2 + 0.125 mean(W^2)^2
 

@@ -3,7 +3,7 @@ scikit-learn. Needs numpy, scikit-learn.
 
     python3 tools/golden/projection.py
 
-The points are small fractions, so that floats have them exactly: tests/test_projection.c makes the same.
+The points are small fractions, so that floats have them exactly: tests/families/test_projection.c makes the same.
 """
 import pathlib
 

@@ -5,7 +5,7 @@
 
 Writes tests/golden/MODEL_losses.txt: the losses, one a line, each the mean cross-entropy of a batch before the step's
 update; and, last, the loss of the last batch once more, as inference computes it after all the updates (batch norm then
-has its running statistics). tests/test_parity.c trains the same nets, from models.def, on the same draws (draws.py).
+has its running statistics). tests/backend/test_parity.c trains the same nets, from models.def, on the same draws (draws.py).
 
 Each file is computed in f64 (PyTorch's double tensors from the same f32 numbers), so it is the truth that an f32 run,
 ours or PyTorch's, rounds around; the greatest difference of PyTorch's own f32 run is written into its first line. The
@@ -28,7 +28,7 @@ def momentum(parameters):
     return torch.optim.SGD(parameters, lr=1e-4, momentum=0.9)
 
 
-# sample, batch, steps, optimizer; tests/test_parity.c has the same table
+# sample, batch, steps, optimizer; tests/backend/test_parity.c has the same table
 CASES = {
     "keras-cnn": ((1, 28, 28), 16, 50, adam),
     "resnet20": ((3, 32, 32), 16, 6, momentum),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/golden/transformers/CASE.safetensors: small nets of PyTorch with random weights, what they are given,
-what they give, and the gradients of sum(y * dy). tests/test_transformers.c builds the same nets from these files, by name.
+what they give, and the gradients of sum(y * dy). tests/families/test_transformers.c builds the same nets from these files, by name.
 
     PYTHON tools/golden/transformers.py [FOLDER]        PyTorch 2.x; computed in f64, stored in f32
 

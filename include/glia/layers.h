@@ -1,0 +1,128 @@
+/* layers.h - layers: named parameters and the operations that use them. */
+#ifndef GLIA_LAYERS_H
+#define GLIA_LAYERS_H
+
+#include "glia/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A layer makes named parameters ("name/kernel", "name/bias") and the operations that use them. Names may contain
+ * "/". */
+
+typedef enum glia_activation {
+    GLIA_LINEAR,
+    GLIA_RELU,
+    GLIA_LEAKY_RELU, /* slope 0.01 */
+    GLIA_ELU,
+    GLIA_SELU,
+    GLIA_GELU,
+    GLIA_SILU,
+    GLIA_SIGMOID,
+    GLIA_TANH,
+    GLIA_SOFTPLUS,
+    GLIA_SOFTMAX, /* over the channels (axis 1) */
+    GLIA_LOG_SOFTMAX,
+    GLIA_GELU_TANH,
+    GLIA_ACTIVATION_COUNT
+} glia_activation;
+
+GLIA_API glia_tensor glia_activate(glia_tensor x, glia_activation activation);
+
+typedef struct glia_dense_opts {
+    int units;
+    glia_activation activation;
+    bool no_bias;
+    glia_init kernel_init, bias_init;
+} glia_dense_opts;
+
+/* (N, ..., F) -> (N, ..., units). kernel (units, F), bias (units). */
+GLIA_API glia_tensor glia_dense(glia_tensor x, const char *name, glia_dense_opts opts);
+
+typedef struct glia_conv_opts {
+    int filters;
+    int kernel;     /* size on every axis */
+    int kernels[3]; /* by axis, where not 0 */
+    int stride, dilation, groups, pad;
+    glia_padding padding; /* pad without it means GLIA_EXPLICIT */
+    glia_conv_window window; /* for what the fields above cannot say */
+    glia_activation activation;
+    bool no_bias;
+    glia_init kernel_init, bias_init;
+} glia_conv_opts;
+
+/* (N, C, W), (N, C, H, W), (N, C, D, H, W) -> filters for C. kernel (filters, C/groups, ...), bias (filters). */
+GLIA_API glia_tensor glia_conv1d(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv2d(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv3d(glia_tensor x, const char *name, glia_conv_opts opts);
+/* kernel (C, filters/groups, ...). GLIA_SAME gives size * stride. */
+GLIA_API glia_tensor glia_conv1d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv2d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+GLIA_API glia_tensor glia_conv3d_transposed(glia_tensor x, const char *name, glia_conv_opts opts);
+
+GLIA_API glia_tensor glia_max_pool2d(glia_tensor x, glia_pool_opts opts); /* checks the rank, then glia_max_pool */
+GLIA_API glia_tensor glia_avg_pool2d(glia_tensor x, glia_pool_opts opts);
+
+typedef struct glia_norm_opts {
+    double epsilon;      /* 0: 1e-5 */
+    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1 */
+    bool no_scale, no_shift;
+} glia_norm_opts;
+
+/* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space when training, running ones
+ * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). */
+GLIA_API glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+/* Ba et al. 2016, over the last axis F. Parameters scale, shift (F). */
+GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+/* Zhang and Sennrich 2019: x / sqrt(mean(x^2) + epsilon) scale over the last axis. Parameter scale (F). */
+GLIA_API glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+
+/* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
+GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
+/* The same for whole channels of (N, C, ...): neighbours tell each other's values (Tompson et al. 2015). */
+GLIA_API glia_tensor glia_spatial_dropout(glia_tensor x, double rate);
+/* The same for whole samples of (N, ...): stochastic depth, x + glia_drop_path(branch(x), rate) (Huang et al. 2016). */
+GLIA_API glia_tensor glia_drop_path(glia_tensor x, double rate);
+/* After glia_selu(): drops to selu's lower limit and keeps mean 0 and variance 1 (Klambauer et al. 2017). */
+GLIA_API glia_tensor glia_alpha_dropout(glia_tensor x, double rate);
+
+typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
+
+/* ---- embeddings ---------------------------------------------------------------------------- */
+
+typedef struct glia_embedding_opts {
+    int vocabulary, units; /* ids are in [0, vocabulary); others count as the nearest one inside */
+    bool pads;             /* `padding` stands for nothing: zeros come of it, and nothing is learned from it */
+    int padding;           /* the id that it is about, if pads */
+    glia_dtype dtype;      /* of the table: f32 or f64 */
+    glia_init init;        /* default: uniform in [-0.05, 0.05), as in Keras */
+} glia_embedding_opts;
+
+/* ids (...), i32 or i64 -> (..., units): rows of the parameter "NAME/table" (vocabulary, units). With
+ * glia_optimizer.sparse an update touches only the rows that the batch used. */
+GLIA_API glia_tensor glia_embedding(glia_tensor ids, const char *name, glia_embedding_opts opts);
+/* Weights tied to those of an embedding of that name (Press and Wolf 2017): x (..., units) -> (..., vocabulary), the
+ * products of x with every row of "NAME/table". */
+GLIA_API glia_tensor glia_embedding_logits(glia_tensor x, const char *name, int vocabulary);
+
+/* ---- text ---------------------------------------------------------------------------------- */
+
+/* Kim 2014: convolutions over windows of words, the maximum of each over time. ids (N, T) -> logits (N, classes).
+ * Parameters: "embed/table", "conv3", "conv4", "conv5", "logits". */
+typedef struct glia_text_cnn_opts {
+    int vocabulary, classes;
+    int units;   /* of the embedding; 0: 128 (the paper: 300) */
+    int filters; /* of each width; 0: 100 */
+    int widths[4]; /* 0 ends; none: 3, 4, 5 */
+    double dropout; /* of what is pooled; 0: 0.5; less than 0: none */
+    bool pads;
+    int padding;
+} glia_text_cnn_opts;
+GLIA_API glia_tensor glia_text_cnn(glia_tensor ids, glia_text_cnn_opts opts);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,59 @@
+/* model.h - models: build, save, load, summarise. */
+#ifndef GLIA_MODEL_H
+#define GLIA_MODEL_H
+
+#include "glia/program.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A graph with named inputs and outputs, its parameters, and what is known about it. */
+typedef struct glia_model glia_model;
+GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
+GLIA_API void glia_model_free(glia_model *model);
+GLIA_API glia_graph *glia_model_graph(glia_model *model);
+/* An input for samples of this shape; the batch axis is put before it. */
+GLIA_API glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample);
+/* What the model computes; the first output is what losses and predictions use. */
+GLIA_API void glia_model_output(glia_model *model, const char *name, glia_tensor y);
+/* The inputs and outputs in the order of their making; NULL: none at this index. `name` (may be NULL) gets its name. */
+GLIA_API glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name);
+GLIA_API glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name);
+/* Initialises the parameters. Called by the first action that needs them with seed 0 if you have not. */
+GLIA_API glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error);
+GLIA_API glia_store *glia_model_store(glia_model *model); /* NULL before glia_model_init */
+GLIA_API int64_t glia_model_parameter_count(const glia_model *model, bool trainable_only);
+
+/* Metadata: short texts by key, saved with the model ("name", "classes", "mean", ...). */
+GLIA_API glia_status glia_model_set(glia_model *model, const char *key, const char *value, glia_error *error);
+GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /* NULL: not set */
+
+/* One safetensors file: the values by name, the graph as text and the rest in its metadata. */
+GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
+GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
+/* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be
+ * NULL) gets their number. A name in both with another shape is an error. */
+GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
+
+/* The rows of a summary: the operations that belong together by the layer's name, in the order of the graph. */
+enum { GLIA_LAYER_TEXT = 64, GLIA_LAYER_INPUTS = 8 };
+typedef struct glia_layer_info {
+    char name[GLIA_LAYER_TEXT];       /* "": operations between layers */
+    char operations[GLIA_LAYER_TEXT]; /* "conv add relu" */
+    glia_shape output;
+    int64_t parameters;
+    int inputs[GLIA_LAYER_INPUTS]; /* the rows that it reads from, at most so many */
+    int n_inputs;
+} glia_layer_info;
+/* Fills at most `capacity`; returns how many there are, -1 if memory ran out or the graph has a mistake. */
+GLIA_API int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity);
+
+/* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */
+GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,167 @@
+/* ops.h - operations on tensors, and gradients. */
+#ifndef GLIA_OPS_H
+#define GLIA_OPS_H
+
+#include "glia/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Elementwise operations of two tensors broadcast as NumPy does. Negative axes count from the end. A mistake gives a
+ * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table. */
+
+GLIA_API glia_tensor glia_add(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_sub(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_mul(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_div(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_pow(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_maximum(glia_tensor a, glia_tensor b); /* gradient of ties: half each */
+GLIA_API glia_tensor glia_minimum(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_add_scalar(glia_tensor x, double value);
+GLIA_API glia_tensor glia_mul_scalar(glia_tensor x, double value);
+
+GLIA_API glia_tensor glia_equal(glia_tensor a, glia_tensor b); /* comparisons give GLIA_BOOL */
+GLIA_API glia_tensor glia_not_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_less(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_less_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_greater(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_greater_equal(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_and(glia_tensor a, glia_tensor b); /* of GLIA_BOOL */
+GLIA_API glia_tensor glia_or(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_not(glia_tensor x);
+GLIA_API glia_tensor glia_select(glia_tensor condition, glia_tensor yes, glia_tensor no);
+
+GLIA_API glia_tensor glia_neg(glia_tensor x);
+GLIA_API glia_tensor glia_abs(glia_tensor x);  /* gradient at 0: 0 */
+GLIA_API glia_tensor glia_sign(glia_tensor x); /* gradient 0 */
+GLIA_API glia_tensor glia_exp(glia_tensor x);
+GLIA_API glia_tensor glia_expm1(glia_tensor x);
+GLIA_API glia_tensor glia_log(glia_tensor x);
+GLIA_API glia_tensor glia_log1p(glia_tensor x);
+GLIA_API glia_tensor glia_sqrt(glia_tensor x);
+GLIA_API glia_tensor glia_rsqrt(glia_tensor x);
+GLIA_API glia_tensor glia_square(glia_tensor x);
+GLIA_API glia_tensor glia_reciprocal(glia_tensor x);
+GLIA_API glia_tensor glia_sin(glia_tensor x);
+GLIA_API glia_tensor glia_cos(glia_tensor x);
+GLIA_API glia_tensor glia_tanh(glia_tensor x);
+GLIA_API glia_tensor glia_sigmoid(glia_tensor x);
+GLIA_API glia_tensor glia_erf(glia_tensor x);
+GLIA_API glia_tensor glia_floor(glia_tensor x); /* gradient 0 */
+GLIA_API glia_tensor glia_ceil(glia_tensor x);  /* gradient 0 */
+GLIA_API glia_tensor glia_round(glia_tensor x); /* to even; gradient 0 */
+GLIA_API glia_tensor glia_is_finite(glia_tensor x);
+
+/* Activations (composites of the above). */
+GLIA_API glia_tensor glia_relu(glia_tensor x);
+GLIA_API glia_tensor glia_leaky_relu(glia_tensor x, double slope); /* slope for x < 0, e.g. 0.01 */
+GLIA_API glia_tensor glia_elu(glia_tensor x, double alpha);        /* Clevert 2016; alpha, e.g. 1 */
+GLIA_API glia_tensor glia_selu(glia_tensor x);                     /* Klambauer 2017 */
+GLIA_API glia_tensor glia_gelu(glia_tensor x);                     /* Hendrycks 2016, exact, by erf */
+GLIA_API glia_tensor glia_gelu_tanh(glia_tensor x);                /* its tanh approximation, as GPT-2 uses */
+GLIA_API glia_tensor glia_silu(glia_tensor x);                     /* x sigmoid(x) */
+GLIA_API glia_tensor glia_softplus(glia_tensor x);
+GLIA_API glia_tensor glia_softmax(glia_tensor x, int axis);
+GLIA_API glia_tensor glia_log_softmax(glia_tensor x, int axis);
+
+GLIA_API glia_tensor glia_cast(glia_tensor x, glia_dtype dtype);
+GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
+
+/* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions stay, as 1. */
+GLIA_API glia_tensor glia_sum(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_mean(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_variance(glia_tensor x, glia_shape axes, bool keep); /* mean of (x - mean)^2 */
+GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
+GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);
+GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, the axis removed; the first of ties */
+GLIA_API glia_tensor glia_cumsum(glia_tensor x, int axis, bool exclusive, bool reverse);
+
+GLIA_API glia_tensor glia_reshape(glia_tensor x, glia_shape shape); /* one dimension may be 0: computed */
+GLIA_API glia_tensor glia_flatten(glia_tensor x);                   /* (N, ...) -> (N, F) */
+GLIA_API glia_tensor glia_permute(glia_tensor x, glia_shape order); /* output axis i is input axis order.dim[i] */
+GLIA_API glia_tensor glia_transpose(glia_tensor x);                 /* the last two axes swapped */
+GLIA_API glia_tensor glia_broadcast(glia_tensor x, glia_shape shape);
+/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the
+ * end and negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
+GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step);
+/* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
+GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
+GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
+/* As numpy.take; outside: the nearest inside */
+GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
+/* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
+GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
+/* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on, which
+ * counts as the nearest one from which it fits. */
+GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
+/* For work on a few rows of a table (size, B...), where glia_scatter_add() would need all of it. rows (I..., B...) plus
+ * others with the same index: what scatter_add would give the row that each is for. */
+GLIA_API glia_tensor glia_row_sums(glia_tensor rows, glia_tensor indices, int64_t size);
+/* x (K, B...) with row indices[i] replaced by rows[i], of which the last one counts. As the value of glia_update() of x
+ * itself only these rows are written. */
+GLIA_API glia_tensor glia_put_rows(glia_tensor x, glia_tensor indices, glia_tensor rows);
+GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
+/* 0, 1, 2, ... along axis */
+GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape shape, int axis);
+
+/* (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. transpose_a: a is (..., K, M). */
+GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
+GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
+
+/* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the place in the graph, on any number of threads. */
+GLIA_API glia_tensor glia_random_uniform(glia_graph *graph, glia_shape shape);
+GLIA_API glia_tensor glia_random_normal(glia_graph *graph, glia_shape shape);
+
+/* Convolution (cross-correlation, as every framework has it). x (N, C, spatial...), kernel (K, C/groups, spatial...),
+ * result (N, K, spatial...); one to three spatial axes, taken from x's rank. */
+typedef enum glia_padding {
+    GLIA_VALID,   /* none */
+    GLIA_SAME,    /* ceil(size / stride) outputs, the odd zero at the end (TensorFlow's rule) */
+    GLIA_EXPLICIT /* pad and pad_after */
+} glia_padding;
+
+typedef struct glia_conv_window {
+    glia_padding padding;
+    int stride, dilation;                                /* for every axis; 0: 1 */
+    int pad;                                             /* both sides of every axis; means GLIA_EXPLICIT */
+    int strides[3], dilations[3], pads[3], pads_after[3]; /* by axis; override the above where an entry is not 0 */
+    int groups;                                          /* 0: 1; C: depthwise */
+} glia_conv_window;
+
+GLIA_API glia_tensor glia_conv(glia_tensor x, glia_tensor kernel, glia_conv_window window);
+/* The adjoint of glia_conv in x ("deconvolution"). x (N, K, spatial...), kernel (K, C/groups, spatial...), result
+ * (N, C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) +
+ * 1. */
+GLIA_API glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_window window,
+                                          glia_shape output);
+
+typedef struct glia_pool_opts {
+    int size;          /* of the window, every axis; 0: 2 */
+    int stride;        /* 0: size */
+    glia_padding padding;
+    int pad;           /* both sides of every axis, smaller than the window; means GLIA_EXPLICIT */
+    int sizes[3], strides[3], pads[3], pads_after[3]; /* by axis, where not 0 */
+    bool count_padding; /* average pooling divides by the whole window, not by the part inside (PyTorch's default) */
+} glia_pool_opts;
+
+/* Pooling of (N, C, spatial...), one to three spatial axes. Gradient of ties in max: to the first. */
+GLIA_API glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts);
+GLIA_API glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts);
+GLIA_API glia_tensor glia_global_max_pool(glia_tensor x); /* (N, C, ...) -> (N, C) */
+GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
+
+/* ==== gradients ============================================================================= */
+
+/* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x
+ * that y does not depend on gets zeros. */
+GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
+/* The same from a given dL/dy (a vector-Jacobian product). */
+GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,97 @@
+/* program.h - backends, stores, programs and sessions: how a graph is run. */
+#ifndef GLIA_PROGRAM_H
+#define GLIA_PROGRAM_H
+
+#include "glia/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3,
+ * v4, neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's
+ * definition. */
+typedef struct glia_backend glia_backend;
+GLIA_API glia_backend *glia_backend_open(const char *name, int threads, glia_error *error); /* threads 0: all cores */
+GLIA_API void glia_backend_close(glia_backend *backend);
+GLIA_API const char *glia_backend_describe(const glia_backend *backend); /* "cpu, v4 (AVX-512), 2 threads" */
+
+/* Named tensors: the values of a graph's parameters and states. Trainable parameters lie in one flat buffer. */
+typedef struct glia_store glia_store;
+GLIA_API glia_store *glia_store_create(const glia_graph *graph, uint64_t seed, glia_error *error); /* initialised */
+GLIA_API void glia_store_free(glia_store *store);
+/* Adds the leaves of `graph` that the store does not have yet, initialised. */
+GLIA_API glia_status glia_store_add(glia_store *store, const glia_graph *graph, uint64_t seed, glia_error *error);
+
+GLIA_API int glia_store_count(const glia_store *store);
+/* `data` may be read and written at any time between runs, as long as the store lives. */
+GLIA_API glia_array glia_store_at(const glia_store *store, int index);
+GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
+/* A promise that nobody writes through what these two have given so far. Before it, predictions with a model whose
+ * store was looked into compute anew, in every call, what depends on the values alone: right, but slower. */
+GLIA_API void glia_store_settle(glia_store *store);
+
+/* In what precision matrix products and convolutions multiply. Values, sums and parameters are f32 in any case. */
+typedef enum glia_precision {
+    GLIA_PRECISION_F32,
+    GLIA_PRECISION_BF16 /* operands are rounded to bf16 (8 bits of mantissa) on their way into a product */
+} glia_precision;
+
+typedef struct glia_compile_opts {
+    const glia_tensor *outputs; /* what to compute; at least one output or update */
+    int n_outputs;
+    glia_mode mode;
+    /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; no two may change the same
+     * leaf. */
+    const char *updates;
+    int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
+    glia_precision precision;
+    bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
+    /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
+     * What depends on them alone is computed in that run and kept: scales behind a product (batch norm) become part of
+     * its weights, which rounds differently, and the weights are packed as the kernels read them. It takes memory for
+     * the new weights. When the promise was broken, glia_session_refresh(). */
+    bool frozen;
+} glia_compile_opts;
+
+typedef struct glia_program glia_program;
+GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts,
+                                    glia_error *error);
+GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
+
+typedef struct glia_program_info {
+    size_t activation_bytes; /* what a session allocates, scratch included */
+    size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
+    size_t unplanned_bytes;  /* what the activations would need without reuse */
+    int launches;            /* kernels started by a run */
+    int launches_once;       /* frozen: kernels that the first run starts besides */
+    int nodes;
+    double flops;            /* multiplications and additions of matrix products and convolutions in a run */
+    double bytes;            /* what the kernels of a run read and write, each operand of each of them once */
+} glia_program_info;
+GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
+/* The program as text, a launch a line, for reading. Release with free(). */
+GLIA_API char *glia_program_print(const glia_program *program);
+
+/* A running instance: its own activations, the store's parameters (shared). One thread at a time. */
+typedef struct glia_session glia_session;
+GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
+GLIA_API void glia_session_free(glia_session *session);
+/* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: no such input (or not needed). */
+GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array);
+GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
+/* Computes again what a frozen program's session keeps of the store's values; for after they have changed, or before the
+ * first run, which then is as quick as the others. Other sessions have nothing to refresh. */
+GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *error);
+/* Valid until the next run or refresh. */
+GLIA_API glia_array glia_session_output(const glia_session *session, int index);
+
+/* The value of x, computed at once on the ref backend, for looking while building: batch 1, parameters as initialised
+ * with seed 0, inputs zero. `values` has room for `capacity` doubles. */
+GLIA_API glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

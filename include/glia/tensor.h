@@ -1,0 +1,132 @@
+/* tensor.h - dtypes, shapes, graphs, and the leaves of a graph. */
+#ifndef GLIA_TENSOR_H
+#define GLIA_TENSOR_H
+
+#include "glia/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum glia_dtype {
+    GLIA_F32, /* zero: what you get when you do not say */
+    GLIA_F64,
+    GLIA_BF16, /* storage: cast before arithmetic */
+    GLIA_F16,  /* storage: cast before arithmetic */
+    GLIA_I32,
+    GLIA_I64,
+    GLIA_U8,
+    GLIA_BOOL, /* one byte, 0 or 1 */
+    GLIA_DTYPE_COUNT
+} glia_dtype;
+
+GLIA_API const char *glia_dtype_name(glia_dtype dtype); /* "f32", "f64", "bf16", "f16", "i32", "i64", "u8", "bool" */
+GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element */
+
+enum { GLIA_MAX_RANK = 8 };
+
+/* Row-major. A negative dimension -k stands for k times the batch size, which compiling fixes:
+ * GLIA_SHAPE(GLIA_BATCH, 10) is ten numbers for each sample. */
+typedef struct glia_shape {
+    int rank; /* 0: a scalar */
+    int64_t dim[GLIA_MAX_RANK];
+} glia_shape;
+
+#define GLIA_BATCH (-1)
+#define GLIA_SCALAR ((glia_shape){ 0 })
+#define GLIA_SHAPE(...)                                                                  \
+    ((glia_shape){ .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
+                   .dim = { __VA_ARGS__ } })
+
+GLIA_API bool glia_shape_equal(glia_shape a, glia_shape b);
+GLIA_API int64_t glia_shape_count(glia_shape shape); /* elements; negative: that many for each sample */
+
+/* An array in memory with a name: a parameter, a state, an input or an output. */
+typedef struct glia_array {
+    const char *name;
+    glia_dtype dtype;
+    glia_shape shape;
+    void *data;
+    bool parameter; /* false: a state */
+} glia_array;
+
+/* ==== graphs and tensors ==================================================================== */
+
+typedef struct glia_graph glia_graph;
+typedef struct glia_node *glia_tensor; /* a value in a graph; immutable, owned by the graph */
+
+/* A new empty graph; NULL when memory ran out (building on NULL is allowed, and compiling it reports the cause). */
+GLIA_API glia_graph *glia_graph_create(void);
+GLIA_API void glia_graph_free(glia_graph *graph);
+
+/* GLIA_OK, or the first mistake made while building. */
+GLIA_API glia_status glia_graph_check(const glia_graph *graph, glia_error *error);
+
+GLIA_API glia_dtype glia_tensor_dtype(glia_tensor x);
+GLIA_API glia_shape glia_tensor_shape(glia_tensor x);
+GLIA_API glia_graph *glia_tensor_graph(glia_tensor x);
+
+/* How a graph is compiled. */
+typedef enum glia_mode {
+    GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are made only where asked for by name */
+    GLIA_TRAIN
+} glia_mode;
+
+/* Values given before each run. Names are unique among inputs. */
+GLIA_API glia_tensor glia_input(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape);
+
+/* A constant. `values` has one double for each element; it is copied. */
+GLIA_API glia_tensor glia_constant(glia_graph *graph, glia_dtype dtype, glia_shape shape, const double *values);
+GLIA_API glia_tensor glia_scalar(glia_graph *graph, glia_dtype dtype, double value);
+/* A scalar of x's dtype broadcast to x's shape: glia_like(x, 0) is zeros, glia_like(x, 1) ones. */
+GLIA_API glia_tensor glia_like(glia_tensor x, double value);
+
+/* How a parameter begins. fan_in and fan_out of a kernel are computed from its shape: (units, F) for dense,
+ * (K, C/groups, spatial...) for convolutions. */
+typedef enum glia_init_kind {
+    GLIA_INIT_DEFAULT,           /* what the layer takes: Glorot uniform for kernels, zeros for biases, as Keras does */
+    GLIA_INIT_ZEROS,
+    GLIA_INIT_CONSTANT,          /* value */
+    GLIA_INIT_UNIFORM,           /* [low, high) */
+    GLIA_INIT_NORMAL,            /* mean, stddev */
+    GLIA_INIT_TRUNCATED_NORMAL,  /* mean, stddev; redrawn beyond two standard deviations */
+    GLIA_INIT_GLOROT_UNIFORM,    /* Glorot and Bengio 2010: U(-a, a), a = sqrt(6 / (fan_in + fan_out)) */
+    GLIA_INIT_GLOROT_NORMAL,     /* stddev sqrt(2 / (fan_in + fan_out)) */
+    GLIA_INIT_HE_UNIFORM,        /* He et al. 2015: a = sqrt(6 / fan_in) */
+    GLIA_INIT_HE_NORMAL,         /* stddev sqrt(2 / fan_in) */
+    GLIA_INIT_LECUN_UNIFORM,     /* LeCun et al. 1998, "Efficient BackProp": a = sqrt(3 / fan_in) */
+    GLIA_INIT_LECUN_NORMAL,      /* stddev sqrt(1 / fan_in) */
+    GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1) */
+    GLIA_INIT_FAN_IN_UNIFORM,    /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
+    GLIA_INIT_SEED,              /* the state of random operations: the seed (its low 53 bits), then zeros */
+    GLIA_INIT_PART,              /* value in [low, high) of the elements, shares of their number; 0 in the others */
+    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, the bias of an LSTM that is to remember for up to `value` > 2
+                                  * steps: log U(1, value - 1) for the forget gates, less that for the input gates */
+} glia_init_kind;
+
+typedef struct glia_init {
+    glia_init_kind kind;
+    double value, low, high, mean, stddev; /* as the kind says; stddev 0: 1 */
+    double fan_in;                         /* 0: from the shape; a bias has none of its own */
+} glia_init;
+
+/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking
+ * for an existing name with the same dtype and shape returns the same leaf, so weights are shared by name. */
+GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
+                                    glia_init init);
+GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
+                                glia_init init);
+
+/* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or takes them back.
+ * Returns how many matched. */
+GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
+
+/* After each run of a program that includes it, `leaf` takes `value`. `group` names updates that a program may choose
+ * alone (NULL: "train"). */
+GLIA_API void glia_update(glia_tensor leaf, glia_tensor value, const char *group);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

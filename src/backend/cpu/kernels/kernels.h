@@ -1,0 +1,188 @@
+/* kernels.h - the table of f32 kernels of the CPU backend.
+ *
+ * Every kernel source named in KERNELS.txt is compiled once for each instruction set, with GLIA_KERNEL_ISA naming it
+ * (see simd.h). table.c, one of them, fills a glia_cpu_kernels with the functions of its instruction set; select.c,
+ * compiled once, returns the table for a glia_isa.
+ *
+ * Kernels are functions on pointers. They allocate nothing: a kernel that needs scratch memory has a companion that says
+ * how many bytes for so many workers, and takes a pointer to them on a GLIA_ALIGN boundary. They share work through the
+ * pool given (NULL: one thread); results are the same bits at any number of threads. Sizes and strides count elements.
+ */
+#ifndef GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
+#define GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
+
+#include "backend/cpu/kernels/loop.h"
+#include "backend/cpu/kernels/move.h"
+#include "backend/cpu/kernels/recurrent.h"
+
+/* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
+ * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap
+ * and cover the result. May run on several workers at once. fn NULL: nothing to do. */
+typedef struct glia_epilogue {
+    void (*fn)(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col, int64_t cols, float *c,
+               int64_t ldc);
+    void *context;
+} glia_epilogue;
+
+/* C = A B, or C += A B, for batch[0] x batch[1] matrices: A (M, K), B (K, N), C (M, N), rows lda, ldb, ldc apart.
+ * Transposed, A is stored (K, M) and B (N, K). Matrix (i, j) of A begins at a + i a_stride[0] + j a_stride[1]; a stride of
+ * 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. packed_b: NULL, or B as gemm_f32_pack left
+ * it, of which `b` is then not read. */
+typedef struct glia_gemm {
+    int64_t batch[2], m, n, k;
+    bool transpose_a, transpose_b, accumulate;
+    const float *a, *b;
+    const void *packed_b;
+    float *c;
+    int64_t lda, ldb, ldc;
+    int64_t a_stride[2], b_stride[2], c_stride[2];
+    glia_epilogue epilogue;
+} glia_gemm;
+
+/* Convolution of x (N, D, H, W, C) with a kernel (K, C/groups, kernel...) to y (N, out..., K). One or two spatial axes
+ * are the last ones of three, the others have size, kernel, stride and dilation 1. Element o of an axis of y reads
+ * x[o stride - pad + i dilation], i < kernel; what lies outside x is 0. Padding after the end follows from `out`. */
+typedef struct glia_conv_shape {
+    int64_t n, c, k;
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+    int64_t groups;
+} glia_conv_shape;
+
+/* Pooling of x (N, in..., C) to y (N, out..., C), windows as in glia_conv_shape. Padding is never a maximum; a window
+ * without any element has maximum -inf. The average is over the elements inside x, or the whole window: count_padding. */
+typedef struct glia_pool_shape {
+    int64_t n, c;
+    int64_t in[3], out[3], size[3], stride[3], pad[3];
+    bool count_padding;
+} glia_pool_shape;
+
+/* Rows to be normalised: x (rows, length), scale (length). */
+typedef struct glia_norm_rows {
+    int64_t rows, length;
+    float epsilon;
+    const float *x, *scale;
+} glia_norm_rows;
+
+/* Rows (time steps) of heads: head h of row i of sample n begins at at + n sample + i row + h D. */
+typedef struct glia_attention_rows {
+    float *at;
+    int64_t sample, row;
+} glia_attention_rows;
+
+/* Attention as core/ops/attention.c defines it: N samples, T queries, S keys, H heads that share G heads of keys, D. What may be
+ * NULL is not there. mask and bias have strides for sample, head, query and key, of which the last is 0 or 1. */
+typedef struct glia_attention_args {
+    int64_t samples, queries, keys, heads, groups, size;
+    float scale, softcap, rate;
+    int64_t window; /* 0: none */
+    bool causal;
+    const float *slopes; /* of ALiBi, by head */
+    const int32_t *lengths, *offsets;
+    const uint8_t *mask;
+    const float *bias;
+    int64_t mask_stride[4], bias_stride[4];
+    const int64_t *rng;
+    uint64_t stream;
+    glia_attention_rows q, k, v, y;
+    glia_attention_rows dy, dq, dk, dv; /* the gradient's */
+} glia_attention_args;
+
+/* A step of learning word vectors (Mikolov et al. 2013). Input rows x_i and output rows o_k with labels l_k in {0, 1}
+ * have the loss - sum over i, k of log sigmoid(o_k . x_i) where l_k = 1, log sigmoid(-o_k . x_i) where it is 0; all rows
+ * move by `rate` against its gradient. average: there is one x instead, the mean of the input rows, and each of them
+ * moves by what x would. `length` is a multiple of 16. */
+typedef struct glia_word_step {
+    int64_t length;
+    int n_in, n_out;
+    bool average;
+    float rate;
+    float *const *in, *const *out; /* rows, on GLIA_ALIGN boundaries; a row may come more than once */
+    const float *label;            /* (n_out) */
+    float *errors;                 /* scratch: n_in n_out floats and 16 more */
+    float *const *grad;            /* scratch: n_in rows, one if `average`; what x_i moved by */
+    float *hidden;                 /* scratch if `average`: a row; the mean */
+} glia_word_step;
+
+typedef struct glia_cpu_kernels {
+    glia_isa isa;
+
+    size_t (*gemm_f32_scratch)(const glia_gemm *gemm, int workers);
+    void (*gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
+    /* B that stays the same from product to product can be packed once: into so many bytes, GLIA_ALIGN aligned; 0: it
+     * would not pay. The products may differ from `gemm` in the addresses of matrices, lda, ldc and strides of A and C
+     * only. The scratch that gemm_f32_scratch asks for without packed_b serves as well. */
+    size_t (*gemm_f32_pack_bytes)(const glia_gemm *gemm);
+    void (*gemm_f32_pack)(glia_pool *pool, const glia_gemm *gemm, void *packed);
+
+    /* y = conv(x, kernel). The epilogue's rows are the pixels of y, all samples' one after the other, its columns are
+     * their channels. packed: the kernel, packed before for the same shape (a kernel that stays as it is), or NULL. */
+    size_t (*conv_f32_packed)(const glia_conv_shape *shape); /* bytes */
+    void (*conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
+    size_t (*conv_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
+    void (*conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
+                     const float *packed, float *y, glia_epilogue epilogue, void *scratch);
+    /* dx, the adjoint in x (also the transposed convolution of dy). Rows: the pixels of x. */
+    size_t (*conv_input_grad_f32_packed)(const glia_conv_shape *shape);
+    void (*conv_input_grad_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
+    size_t (*conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
+    void (*conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
+                                const float *packed, float *dx, glia_epilogue epilogue, void *scratch);
+    /* dkernel, the adjoint in the kernel. */
+    size_t (*conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
+    void (*conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
+                                 float *dkernel, void *scratch);
+
+    /* The first maximum of a window in row-major order counts; NaN counts as a maximum and stays. */
+    void (*max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
+    /* dx: zero, but for dy added where x has its window's maximum. */
+    void (*max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy,
+                                 float *dx);
+    /* v (N, out..., C): u (N, in..., C) where x has its window's maximum; 0 for a window without elements. */
+    void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u,
+                                float *v);
+    void (*avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
+    void (*avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
+
+    /* The tile function of an op, or of a step that lowering makes; NULL: none. */
+    const glia_tile *(*tile_named)(const char *op);
+    /* Runs n loop programs that do not depend on each other. */
+    void (*loop_f32)(glia_pool *pool, const glia_loop_args *loops, int n);
+    /* Runs a program without reductions on a block of its space, taken as a matrix whose columns are the last dimension. */
+    void (*loop_block)(const glia_loop_args *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
+
+    /* Each row of x (rows, length) by its softmax; length >= 16; y may be x. */
+    void (*softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
+
+    /* layer_norm of rows, length >= 16; y may be x. dx and dscale: its gradients; scratch of dscale: its bytes. */
+    void (*layer_norm_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *shift, float *y);
+    void (*layer_norm_dx_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dx);
+    size_t (*layer_norm_dscale_f32_scratch)(const glia_norm_rows *norm);
+    void (*layer_norm_dscale_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dscale,
+                                  void *scratch);
+
+    /* y; and dq, dk, dv from dy and y. Neither stores scores: scratch is linear in T and S. */
+    size_t (*attention_f32_scratch)(const glia_attention_args *attention, int workers);
+    void (*attention_f32)(glia_pool *pool, const glia_attention_args *attention, void *scratch);
+    size_t (*attention_grad_f32_scratch)(const glia_attention_args *attention, int workers);
+    void (*attention_grad_f32)(glia_pool *pool, const glia_attention_args *attention, void *scratch);
+    /* Recurrent cells over all steps, and their gradients. */
+    size_t (*recurrent_f32_scratch)(const glia_recurrence *r, int workers);
+    void (*recurrent_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
+    size_t (*recurrent_grad_f32_scratch)(const glia_recurrence *r, int workers);
+    void (*recurrent_grad_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
+
+    void (*copy)(glia_pool *pool, const glia_copy *copy);
+    void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */
+    void (*round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y); /* to the nearest bf16, ties to even */
+    void (*gather)(glia_pool *pool, const glia_pick *pick);
+    void (*scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
+    void (*argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
+    void (*random_uniform_f32)(glia_pool *pool, const glia_random *random);
+
+    void (*word_step_f32)(const glia_word_step *step);
+} glia_cpu_kernels;
+
+/* The table of an instruction set, or of the best one below it that this build has. */
+const glia_cpu_kernels *glia_cpu_kernels_for(glia_isa isa);
+
+#endif

@@ -1,0 +1,73 @@
+/* random.c - random bits, as a pure function of (seed, step, place in the graph, element).
+ *
+ * The state "rng", i64 (2), holds the seed and the step; whoever runs a program adds one to the step after each
+ * run. Both are taken below 2^53, which a double holds. Every random node has a stream of its own, numbered as it
+ * was made, which passes carry along. Elements come in blocks of four, in row-major order; the block b of a node is
+ *
+ *     word[0..3] = Philox4x32-10( key     = { low(seed), high(seed) ^ high(step) },
+ *                                 counter = { low(b), high(b), low(stream), low(step) } )
+ *
+ * with low and high the two 32-bit halves, and element 4b + i is (word[i] >> 8) * 2^-24: f32 in [0, 1), exactly. A
+ * kernel that follows this gives the same bits, in any order, on any number of threads.
+ */
+#include "core/ops/ops.h"
+
+static const glia_random_attrs *attrs_of(const glia_node *n) { return n->attrs; }
+
+static bool random_uniform_infer(glia_node *n) {
+    const glia_node *rng = n->in[0];
+    n->dtype = GLIA_F32;
+    n->shape = attrs_of(n)->shape;
+    if (rng->dtype != GLIA_I64 || rng->shape.rank != 1 || rng->shape.dim[0] != 2) {
+        return glia_node_fail(n, "the random state is i64(2): seed and step");
+    }
+    int64_t stream = attrs_of(n)->stream;
+    if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
+    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* also when a graph is read from text */
+    return true;
+}
+
+static void random_uniform_eval(const glia_node *n, const double *const *in, double *out) {
+    uint64_t seed = (uint64_t)(int64_t)in[0][0], step = (uint64_t)(int64_t)in[0][1];
+    uint64_t stream = (uint64_t)attrs_of(n)->stream;
+    uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) ^ (uint32_t)(step >> 32) }, word[4];
+    int64_t count = glia_shape_count(n->shape);
+    for (int64_t i = 0; i < count; i++) {
+        uint64_t b = (uint64_t)i >> 2;
+        uint32_t counter[4] = { (uint32_t)b, (uint32_t)(b >> 32), (uint32_t)stream, (uint32_t)step };
+        if (i % 4 == 0) glia_philox(key, counter, word);
+        out[i] = (double)(word[i % 4] >> 8) * 0x1p-24;
+    }
+}
+
+static const glia_field random_fields[] = { GLIA_FIELD(SHAPE, glia_random_attrs, shape),
+                                            GLIA_FIELD(INT, glia_random_attrs, stream), GLIA_FIELDS_END };
+
+const glia_op glia_op_random_uniform = { .name = "random_uniform",
+                                         .summary = "U[0, 1) from Philox, by seed, step and stream",
+                                         .arity = 1,
+                                         .attr_size = sizeof(glia_random_attrs),
+                                         .fields = random_fields,
+                                         .infer = random_uniform_infer,
+                                         .eval = random_uniform_eval };
+
+const glia_sample glia_samples_random_uniform[] = {
+    { .name = "plain",
+      .n = 1,
+      .in = { { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1e9 } },
+      .attrs = &(const glia_random_attrs){ GLIA_DIMS(3, 5, 2), 7 } },
+    { 0 },
+};
+
+glia_tensor glia_random_uniform(glia_graph *g, glia_shape shape) {
+    glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
+    return glia_node1(&glia_op_random_uniform, rng, &(glia_random_attrs){ shape, g ? g->n_streams : 0 });
+}
+
+/* Box and Muller 1958: sqrt(-2 log u) cos(2 pi v), u in (0, 1]. */
+glia_tensor glia_random_normal(glia_graph *g, glia_shape shape) {
+    glia_tensor u = glia_add_scalar(glia_neg(glia_random_uniform(g, shape)), 1);
+    glia_tensor v = glia_random_uniform(g, shape);
+    glia_tensor radius = glia_sqrt(glia_mul_scalar(glia_log(u), -2));
+    return glia_mul(radius, glia_cos(glia_mul_scalar(v, 6.283185307179586)));
+}

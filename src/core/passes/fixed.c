@@ -1,0 +1,19 @@
+/* fixed.c - what is the same in every run of a frozen program: all that follows from parameters, states and constants.
+ *
+ * Two things are not: inputs, and the random state, which a session moves on with every run.
+ */
+#include <string.h>
+
+#include "core/passes/passes.h"
+
+bool glia_is_random_state(const glia_node *n) {
+    return glia_is_state(n) && n->dtype == GLIA_I64 && !strcmp(glia_leaf_of(n)->name, "rng");
+}
+
+void glia_find_fixed(const glia_graph *g, bool *fixed) {
+    for (int i = 0; i < g->n_nodes; i++) {
+        const glia_node *n = g->nodes[i];
+        fixed[i] = !glia_is_input(n) && !glia_is_random_state(n);
+        for (int j = 0; j < n->n_in; j++) fixed[i] = fixed[i] && fixed[n->in[j]->id];
+    }
+}

@@ -1,0 +1,102 @@
+/* lower.c - from what the model says to what a backend runs.
+ *
+ * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it; modal
+ * ones (dropout, batch norm) always, since what they are depends on the mode. Expansions may hold composites again, so
+ * the rewriting is repeated until none is left. Stopped gradients have done their work once differentiation is over and
+ * vanish. What is also the beginning of a value that the program computes for a gradient (glia_op.saves) is taken from
+ * there. Last, outputs and new values that are themselves leaves become copies: an update must not change what it reads.
+ */
+#include "core/ops/ops.h"
+#include "core/passes/passes.h"
+
+typedef struct context {
+    const glia_backend *backend;
+    glia_mode mode;
+    int64_t batch; /* of this round: 0: it is fixed already */
+    bool again;    /* something was expanded */
+} context;
+
+static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
+    context *c = user;
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, expand, c, c->batch);
+    if (node->op == &glia_op_stop_gradient) return in[0];
+    if (!(node->op->flags & GLIA_OP_COMPOSITE)) return NULL;
+    if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel &&
+        c->backend->kind->has_kernel(c->backend, node))
+        return NULL;
+    c->again = true;
+    return node->op->expand(node, in, c->mode);
+}
+
+/* Does the graph have the op that `node` is the beginning of, on the same inputs? */
+static bool is_saved(const glia_node *node) {
+    const glia_graph *g = node->graph;
+    for (int id = node->id + 1; id < g->n_nodes; id++) {
+        const glia_node *n = g->nodes[id];
+        if (n->op != node->op->saves || n->n_in != node->n_in || !glia_attrs_equal(n->op, n->attrs, node->attrs)) continue;
+        bool same = true;
+        for (int i = 0; i < n->n_in; i++) same &= n->in[i] == node->in[i];
+        if (same) return true;
+    }
+    return false;
+}
+
+static glia_tensor share(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
+    (void)user;
+    if (!node->op->saves || !is_saved(node)) return NULL;
+    glia_tensor whole = glia_node_create(to, node->op->saves, in, node->n_in, node->attrs);
+    return glia_slice(whole, GLIA_SHAPE(0), node->shape, GLIA_SCALAR);
+}
+
+static bool has_saving(const glia_graph *g) {
+    for (int id = 0; id < g->n_nodes; id++) {
+        if (g->nodes[id]->op->saves) return true;
+    }
+    return false;
+}
+
+/* The node itself, or a copy of it if it only stands for a leaf's bytes. */
+static glia_node *own(glia_node *node, bool *changed) {
+    const glia_node *n = node;
+    while (n->op->flags & GLIA_OP_ALIAS) n = n->in[0];
+    if (!(n->op->flags & GLIA_OP_LEAF) || glia_is_constant(n)) return node;
+    *changed = true;
+    return glia_stop_gradient(node);
+}
+
+void glia_detach_leaves(glia_graph *g) {
+    bool changed = false;
+    for (int i = 0; i < g->n_outputs; i++) g->outputs[i].node = own(g->outputs[i].node, &changed);
+    for (int i = 0; i < g->n_updates; i++) g->updates[i].value = own(g->updates[i].value, &changed);
+}
+
+glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
+                            glia_error *error) {
+    context c = { .backend = backend, .mode = mode, .again = true };
+    glia_graph *lowered = NULL;
+    for (int round = 0; c.again; round++) {
+        c.again = false;
+        c.batch = round ? 0 : batch;
+        glia_graph *next = glia_graph_rewrite(lowered ? lowered : graph, expand, &c, c.batch, false, error);
+        glia_graph_free(lowered);
+        if (!next) return NULL;
+        lowered = next;
+        if (round == 32) {
+            glia_fail(error, GLIA_E_INTERNAL, "a composite expands into itself");
+            glia_graph_free(lowered);
+            return NULL;
+        }
+    }
+    if (has_saving(lowered)) {
+        glia_graph *shared = glia_graph_rewrite(lowered, share, NULL, 0, false, error);
+        glia_graph_free(lowered);
+        if (!shared) return NULL;
+        lowered = shared;
+    }
+    if (lowered->n_updates) glia_detach_leaves(lowered); /* if nothing changes leaves, outputs may point at them */
+    if (glia_graph_check(lowered, error) != GLIA_OK) {
+        glia_graph_free(lowered);
+        return NULL;
+    }
+    return lowered;
+}

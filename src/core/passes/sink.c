@@ -1,0 +1,65 @@
+/* sink.c - what is done before a max pool and may as well be done after it, where a quarter is left to do.
+ *
+ * relu does not change the order of elements, so it changes places with the maximum; its gradient follows, since the mask
+ * that it multiplies by is the same for all elements of a window that may receive anything; and a sum over all places does
+ * not ask where in its window a gradient went:
+ *
+ *     max_pool(relu(x))                             =  relu(max_pool(x))
+ *     r > 0 ? max_pool_scatter(r, dy) : 0           =  max_pool_scatter(x, max_pool(r) > 0 ? dy : 0)      r = relu(x)
+ *     sum over all places of max_pool_scatter(x, dy)  =  sum over all places of dy
+ *
+ * The first two hold for every value, bit by bit (where no element of a window is positive, both sides give zeros; NaN is
+ * a maximum on both sides, and not > 0). The third adds in another order.
+ */
+#include "core/ops/ops.h"
+#include "core/passes/passes.h"
+
+static bool is_zero(const glia_node *n) {
+    double value;
+    return glia_is_constant_scalar(n, &value) && value == 0;
+}
+
+/* x, if n is relu(x). */
+static glia_tensor under_relu(const glia_node *n) {
+    return n->op == &glia_op_maximum && is_zero(n->in[1]) ? n->in[0] : NULL;
+}
+
+static bool shrinks(const glia_node *pool) {
+    return glia_shape_count(pool->shape) < glia_shape_count(pool->in[0]->shape);
+}
+
+static glia_tensor relu_of(glia_tensor x) { return glia_maximum(x, glia_like(x, 0)); }
+
+/* greater(r, 0) ? max_pool_scatter(r, dy) : 0 */
+static glia_tensor masked_scatter(const glia_tensor *in) {
+    const glia_node *mask = in[0], *scatter = in[1];
+    if (mask->op != &glia_op_greater || !is_zero(mask->in[1]) || scatter->op != &glia_op_max_pool_scatter) return NULL;
+    glia_tensor r = mask->in[0], x = under_relu(r), dy = scatter->in[1];
+    if (!x || scatter->in[0] != r || !is_zero(in[2])) return NULL;
+    glia_tensor pooled = relu_of(glia_node1(&glia_op_max_pool, x, scatter->attrs));
+    glia_tensor masked = glia_select(glia_greater(pooled, glia_like(pooled, 0)), dy, glia_like(dy, 0));
+    return glia_node2(&glia_op_max_pool_scatter, x, masked, scatter->attrs);
+}
+
+/* The sum of max_pool_scatter(x, dy) over axes among which all spatial ones are. */
+static glia_tensor sum_of_scatter(const glia_node *n, const glia_tensor *in) {
+    const glia_reduce_attrs *a = n->attrs;
+    if (in[0]->op != &glia_op_max_pool_scatter) return NULL;
+    for (int i = 2; i < in[0]->shape.rank; i++) {
+        if (!glia_axes_contain(&a->axes, i)) return NULL;
+    }
+    return glia_node1(n->op, in[0]->in[1], a);
+}
+
+static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
+    (void)to;
+    (void)context;
+    if (n->op == &glia_op_select) return masked_scatter(in);
+    if (n->op == &glia_op_sum) return sum_of_scatter(n, in);
+    if (n->op != &glia_op_max_pool || !under_relu(in[0]) || !shrinks(n)) return NULL;
+    return relu_of(glia_node1(n->op, under_relu(in[0]), n->attrs));
+}
+
+glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error) {
+    return glia_graph_rewrite(graph, rule, NULL, 0, false, error);
+}

@@ -1,0 +1,191 @@
+/* session.c - a running instance of a program: memory for its activations, and launches bound to addresses.
+ *
+ * Everything that can fail happens in glia_session_create(). A run walks the launches, copies the few new values that
+ * could not be computed in place, and advances the random state; it neither allocates nor decides.
+ *
+ * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
+ * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
+ * because the plan may need their memory for the next one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/program/program.h"
+#include "core/program/store.h"
+
+typedef struct copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+} copy;
+
+struct glia_session {
+    const glia_program *program;
+    const glia_store *store;
+    void **address; /* by node id; NULL: not materialised */
+    char *activations;
+    glia_launches launches;
+    bool fresh; /* what is fixed has been computed and packed */
+    copy *copies;
+    int n_copies;
+    int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
+    glia_arena arena;
+};
+
+/* The store's tensor for a leaf, checked. */
+static glia_status leaf_address(const glia_store *store, const glia_node *leaf, void **address, glia_error *error) {
+    const char *name = glia_leaf_of(leaf)->name;
+    glia_array array;
+    if (!store || !glia_store_look(store, name, &array)) {
+        return glia_fail(error, GLIA_E_NOT_FOUND, "the store has no tensor '%s'", name);
+    }
+    if (array.dtype != leaf->dtype || !glia_shape_equal(array.shape, leaf->shape)) {
+        char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+        return glia_fail(error, GLIA_E_SHAPE, "'%s' is %s%s in the store and %s%s in the program", name,
+                         glia_dtype_name(array.dtype), glia_shape_format(array.shape, a), glia_dtype_name(leaf->dtype),
+                         glia_shape_format(leaf->shape, b));
+    }
+    *address = array.data;
+    return GLIA_OK;
+}
+
+static glia_status bind(glia_session *s, const glia_store *store, glia_error *error) {
+    const glia_program *p = s->program;
+    for (int i = 0; i < p->graph->n_nodes; i++) {
+        const glia_place *place = &p->plan.place[i];
+        if (place->kind == GLIA_PLACE_ACTIVATION) s->address[i] = s->activations + place->offset;
+        if (place->kind == GLIA_PLACE_CONSTANT) s->address[i] = (char *)p->constants + place->offset;
+        if (place->kind != GLIA_PLACE_LEAF) continue;
+        glia_status status = leaf_address(store, place->leaf, &s->address[i], error);
+        if (status != GLIA_OK) return status;
+        if (glia_is_random_state(place->leaf)) s->rng = s->address[i];
+        s->address[i] = (char *)s->address[i] + place->offset;
+    }
+    for (int u = 0; u < p->graph->n_updates;
+         u++) { /* a leaf that is only written has no node in the graph's reading order */
+        const glia_change *change = &p->graph->updates[u];
+        void *to;
+        glia_status status = leaf_address(store, change->leaf, &to, error);
+        if (status != GLIA_OK) return status;
+        if (p->schedule.in_place[u]) continue;
+        s->copies[s->n_copies++] =
+            (copy){ to, s->address[change->value->id], glia_shape_bytes(change->leaf->shape, change->leaf->dtype) };
+    }
+    return GLIA_OK;
+}
+
+/* Inputs that have a value of their own, like the learning rate, start with it. */
+static void fill_inputs(glia_session *s) {
+    const glia_graph *g = s->program->graph;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const glia_node *n = g->nodes[i];
+        if (!glia_is_input(n) || glia_leaf_of(n)->value == 0) continue;
+        int64_t count = glia_shape_count(n->shape);
+        char *at = s->address[i];
+        for (int64_t j = 0; j < count; j++) {
+            glia_from_double(n->dtype, &glia_leaf_of(n)->value, at + (size_t)j * glia_dtype_size(n->dtype), 1);
+        }
+    }
+}
+
+glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error) {
+    if (!program) {
+        glia_fail(error, GLIA_E_ARGUMENT, "glia_session_create: the program is NULL");
+        return NULL;
+    }
+    glia_session *s = calloc(1, sizeof *s);
+    if (!s) {
+        glia_fail_nomem(error);
+        return NULL;
+    }
+    s->program = program;
+    s->store = store;
+    s->address = calloc((size_t)program->graph->n_nodes + 1, sizeof *s->address);
+    s->copies = calloc((size_t)program->graph->n_updates + 1, sizeof *s->copies);
+    s->activations = glia_alloc_aligned(program->plan.activation_bytes);
+    bool ok = s->address && s->copies && s->activations;
+    glia_status status = ok ? GLIA_OK : glia_fail_nomem(error);
+    if (status == GLIA_OK) status = bind(s, store, error);
+    if (status == GLIA_OK) {
+        fill_inputs(s);
+        status = glia_launches_prepare(&s->launches, program->backend, &program->schedule, &program->plan, s->address,
+                                       s->activations, &s->arena, error);
+    }
+    if (status == GLIA_OK) return s;
+    glia_session_free(s);
+    return NULL;
+}
+
+void glia_session_free(glia_session *s) {
+    if (!s) return;
+    free(s->address);
+    free(s->copies);
+    free(s->activations);
+    glia_arena_free(&s->arena);
+    free(s);
+}
+
+static glia_array array_of(const glia_node *n, const char *name, void *data) {
+    return (glia_array){ .name = name, .dtype = n->dtype, .shape = n->shape, .data = data };
+}
+
+void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
+    const glia_node *n = s ? glia_graph_find_leaf(s->program->graph, name) : NULL;
+    if (!n || !glia_is_input(n)) return NULL;
+    if (array) *array = array_of(n, glia_leaf_of(n)->name, s->address[n->id]);
+    return s->address[n->id];
+}
+
+glia_status glia_session_refresh(glia_session *s, glia_error *error) {
+    if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_refresh: the session is NULL");
+    glia_launches_refresh(&s->launches, s->program->backend->pool);
+    s->fresh = true;
+    return GLIA_OK;
+}
+
+void glia_session_outdate(glia_session *s) { s->fresh = false; }
+
+glia_status glia_session_run(glia_session *s, glia_error *error) {
+    if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
+    if (!s->fresh) glia_session_refresh(s, error);
+    const glia_program *p = s->program;
+    glia_launches_run(&s->launches, p->backend->pool);
+    for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
+    if (p->graph->n_updates) glia_store_touch(s->store);
+    if (s->rng) s->rng[1]++;
+    return GLIA_OK;
+}
+
+glia_array glia_session_output(const glia_session *s, int index) {
+    if (!s || index < 0 || index >= s->program->graph->n_outputs) return (glia_array){ 0 };
+    const glia_node *n = s->program->graph->outputs[index].node;
+    return array_of(n, n->label, s->address[n->id]);
+}
+
+/* ---- evaluation on the spot ------------------------------------------------------------------- */
+
+glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error) {
+    glia_error local;
+    error = error ? error : &local;
+    error->status = GLIA_OK;
+    glia_backend *backend = glia_backend_open("ref", 1, error);
+    glia_store *store = backend ? glia_store_create(glia_tensor_graph(x), 0, error) : NULL;
+    glia_compile_opts opts = { .outputs = &x, .n_outputs = 1 };
+    glia_program *program = store ? glia_compile(glia_tensor_graph(x), backend, opts, error) : NULL;
+    glia_session *session = program ? glia_session_create(program, store, error) : NULL;
+    if (session && glia_session_run(session, error) == GLIA_OK) {
+        glia_array y = glia_session_output(session, 0);
+        int64_t n = glia_shape_count(y.shape);
+        if (n <= capacity) {
+            glia_to_double(y.dtype, y.data, values, n);
+        } else {
+            glia_fail(error, GLIA_E_ARGUMENT, "glia_eval: the value has %lld elements, there is room for %lld",
+                      (long long)n, (long long)capacity);
+        }
+    }
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    return error->status;
+}

@@ -1,0 +1,277 @@
+/* store.c - named tensors: the values of parameters and states.
+ *
+ * A graph says what its leaves are; a store holds their values. Leaves come in batches (a model's at first, an
+ * optimiser's states later), and each batch gets one buffer of its own, so what is there never moves:
+ *
+ *     buffer   | conv1/kernel | conv1/bias | fc/kernel | ... | frozen ... | bn1/running_mean | ...
+ *                trainable parameters, in the graph's order     the rest        states
+ *              each on a 64-byte boundary
+ *
+ * Names are found by a hash table with linear probing. A store may stand on another (`base`): what it does not have
+ * itself it finds there. That is how a run of training keeps its optimiser's states apart from the model.
+ *
+ * Whoever computes something from the values and keeps it (kept.c) asks whether they may have changed since: what the
+ * library writes is counted, and after a pointer to values has been given away anything may happen at any time.
+ */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/program/store.h"
+
+/* What readers may change too. */
+typedef struct marks {
+    atomic_ullong writes; /* by the library */
+    atomic_bool lent;     /* pointers to values are outside */
+} marks;
+
+struct glia_store {
+    const glia_store *base;
+    marks *marks;
+    glia_arena arena; /* names */
+    glia_array *arrays;
+    int n, capacity;
+    int *slots; /* hash table of indices, -1: free; a power of two, at most half full */
+    int n_slots;
+    void **buffers;
+    int n_buffers, buffer_capacity;
+};
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+static int slot_of(const glia_store *s, const char *name) {
+    uint64_t mask = (uint64_t)s->n_slots - 1, at = glia_hash_bytes(name, strlen(name), 0) & mask;
+    while (s->slots[at] >= 0 && strcmp(s->arrays[s->slots[at]].name, name)) at = (at + 1) & mask;
+    return (int)at;
+}
+
+/* Makes the table large enough for n names and enters those that are there. */
+static bool rehash(glia_store *s, int n) {
+    int wanted = 16;
+    while (wanted < n * 2) wanted *= 2;
+    if (wanted <= s->n_slots) return true;
+    int *slots = malloc((size_t)wanted * sizeof *slots);
+    if (!slots) return false;
+    for (int i = 0; i < wanted; i++) slots[i] = -1;
+    free(s->slots);
+    s->slots = slots;
+    s->n_slots = wanted;
+    for (int i = 0; i < s->n; i++) s->slots[slot_of(s, s->arrays[i].name)] = i;
+    return true;
+}
+
+/* The store that has it, s or what it stands on; NULL: none. */
+static const glia_store *owner_of(const glia_store *s, const char *name, int *index) {
+    for (; s; s = s->base) {
+        *index = s->n_slots ? s->slots[slot_of(s, name)] : -1;
+        if (*index >= 0) return s;
+    }
+    return NULL;
+}
+
+bool glia_store_look(const glia_store *s, const char *name, glia_array *array) {
+    int index;
+    s = owner_of(s, name, &index);
+    if (s && array) *array = s->arrays[index];
+    return s != NULL;
+}
+
+glia_array glia_store_entry(const glia_store *s, int i) {
+    return s && i >= 0 && i < s->n ? s->arrays[i] : (glia_array){ 0 };
+}
+
+int glia_store_count(const glia_store *s) { return s ? s->n : 0; }
+
+size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
+    size_t total = 0;
+    for (int i = 0; i < glia_store_count(s); i++) {
+        const glia_array *a = &s->arrays[i];
+        const size_t bytes = glia_shape_bytes(a->shape, a->dtype);
+        char *place = at ? (char *)at + total : NULL;
+        if (place) memcpy(restore ? a->data : place, restore ? place : a->data, bytes);
+        total += bytes;
+    }
+    if (at && restore) glia_store_touch(s);
+    return total;
+}
+
+/* ---- who may have written -------------------------------------------------------------------- */
+
+bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {
+    int index;
+    s = owner_of(s, name, &index);
+    if (!s) return false;
+    if (array) {
+        *array = s->arrays[index];
+        atomic_store(&s->marks->lent, true);
+    }
+    return true;
+}
+
+glia_array glia_store_at(const glia_store *s, int i) {
+    glia_array array = glia_store_entry(s, i);
+    if (array.data) atomic_store(&s->marks->lent, true);
+    return array;
+}
+
+void glia_store_settle(glia_store *s) {
+    if (!s) return;
+    glia_store_touch(s);
+    atomic_store(&s->marks->lent, false);
+}
+
+void glia_store_touch(const glia_store *s) {
+    for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
+}
+
+bool glia_store_same(const glia_store *s, uint64_t *writes) {
+    const uint64_t now = atomic_load(&s->marks->writes);
+    const bool same = now == *writes && !atomic_load(&s->marks->lent);
+    *writes = now;
+    return same;
+}
+
+/* ---- adding ------------------------------------------------------------------------------- */
+
+/* Where a leaf lies in its batch's buffer: trainable parameters, then frozen ones, then states. */
+static int rank_of(const glia_node *leaf) {
+    if (!glia_is_parameter(leaf)) return 2;
+    return glia_leaf_of(leaf)->frozen ? 1 : 0;
+}
+
+/* Is this node a leaf that the store lacks? A leaf of another dtype or shape than the store's is an error. */
+static glia_status is_new(const glia_store *s, const glia_node *node, bool *new, glia_error *error) {
+    *new = false;
+    if (!glia_is_parameter(node) && !glia_is_state(node)) return GLIA_OK;
+    const glia_leaf *leaf = glia_leaf_of(node);
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    glia_array old;
+    if (glia_store_look(s, leaf->name, &old)) {
+        if (old.dtype == node->dtype && glia_shape_equal(old.shape, node->shape)) return GLIA_OK;
+        return glia_fail(error, GLIA_E_SHAPE, "'%s' is %s%s in the graph but %s%s in the store", leaf->name,
+                         glia_dtype_name(node->dtype), glia_shape_format(node->shape, a), glia_dtype_name(old.dtype),
+                         glia_shape_format(old.shape, b));
+    }
+    if (glia_shape_symbolic(node->shape) || glia_shape_bytes(node->shape, node->dtype) == 0) {
+        return glia_fail(error, GLIA_E_SHAPE, "'%s' %s cannot be stored: its size is not fixed", leaf->name,
+                         glia_shape_format(node->shape, a));
+    }
+    *new = true;
+    return GLIA_OK;
+}
+
+static size_t padded(const glia_node *leaf) {
+    return (glia_shape_bytes(leaf->shape, leaf->dtype) + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1);
+}
+
+/* Enters the new leaves with their places in `buffer`; room for all was made. */
+static void enter(glia_store *s, glia_node *const *leaves, char *const *names, int n, char *buffer) {
+    for (int rank = 0; rank < 3; rank++) {
+        for (int i = 0; i < n; i++) {
+            const glia_node *leaf = leaves[i];
+            if (rank_of(leaf) != rank) continue;
+            s->arrays[s->n] = (glia_array){ names[i], leaf->dtype, leaf->shape, buffer, glia_is_parameter(leaf) };
+            s->slots[slot_of(s, names[i])] = s->n;
+            s->n++;
+            buffer += padded(leaf);
+        }
+    }
+}
+
+static glia_status add_leaves(glia_store *s, glia_node *const *leaves, int n, glia_error *error) {
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++) {
+        if (__builtin_add_overflow(bytes, padded(leaves[i]), &bytes)) return glia_fail_nomem(error);
+    }
+    char **names = glia_arena_alloc(&s->arena, (size_t)n * sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    for (int i = 0; i < n; i++) {
+        names[i] = glia_arena_strdup(&s->arena, glia_leaf_of(leaves[i])->name);
+        if (!names[i]) return glia_fail_nomem(error);
+    }
+    while (s->capacity < s->n + n) {
+        if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays))
+            return glia_fail_nomem(error);
+    }
+    if (!rehash(s, s->n + n)) return glia_fail_nomem(error);
+    if (!glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers))
+        return glia_fail_nomem(error);
+    void *buffer = glia_alloc_aligned(bytes);
+    if (!buffer) return glia_fail(error, GLIA_E_NOMEM, "out of memory for %zu bytes of parameters and states", bytes);
+    s->buffers[s->n_buffers++] = buffer;
+    enter(s, leaves, names, n, buffer);
+    return GLIA_OK;
+}
+
+glia_status glia_store_reserve(glia_store *s, const glia_graph *graph, glia_error *error) {
+    glia_status status = glia_graph_check(graph, error);
+    if (status != GLIA_OK) return status;
+    glia_node **leaves = malloc(((size_t)graph->n_nodes + 1) * sizeof *leaves);
+    if (!leaves) return glia_fail_nomem(error);
+    int n = 0;
+    for (int i = 0; status == GLIA_OK && i < graph->n_nodes; i++) {
+        bool new;
+        status = is_new(s, graph->nodes[i], &new, error);
+        if (new) leaves[n++] = graph->nodes[i];
+    }
+    if (status == GLIA_OK && n > 0) status = add_leaves(s, leaves, n, error);
+    free(leaves);
+    return status;
+}
+
+/* Takes back the arrays from index `n` on and their buffers. */
+static void shrink(glia_store *s, int n, int n_buffers) {
+    s->n = n;
+    while (s->n_buffers > n_buffers) free(s->buffers[--s->n_buffers]);
+    for (int i = 0; i < s->n_slots; i++) s->slots[i] = -1;
+    for (int i = 0; i < s->n; i++) s->slots[slot_of(s, s->arrays[i].name)] = i;
+}
+
+glia_status glia_store_add(glia_store *s, const glia_graph *graph, uint64_t seed, glia_error *error) {
+    if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_store_add: there is no store");
+    int before = s->n, buffers = s->n_buffers;
+    glia_status status = glia_store_reserve(s, graph, error);
+    for (int i = 0; status == GLIA_OK && s->n > before && i < graph->n_nodes; i++) {
+        const glia_node *node = graph->nodes[i];
+        if (!glia_is_parameter(node) && !glia_is_state(node)) continue;
+        int index = s->slots[slot_of(s, glia_leaf_of(node)->name)];
+        if (index < before) continue; /* was there, or is the base's */
+        status = glia_init_fill(glia_leaf_of(node), node->shape, seed, s->arrays[index].data, error);
+    }
+    if (status != GLIA_OK && s->n > before) shrink(s, before, buffers);
+    return status;
+}
+
+/* ---- making and freeing ------------------------------------------------------------------- */
+
+glia_store *glia_store_create_over(const glia_store *base, glia_error *error) {
+    glia_store *s = calloc(1, sizeof *s);
+    if (s) s->marks = calloc(1, sizeof *s->marks);
+    if (!s || !s->marks) {
+        free(s);
+        glia_fail_nomem(error);
+        return NULL;
+    }
+    s->base = base;
+    return s;
+}
+
+glia_store *glia_store_create(const glia_graph *graph, uint64_t seed, glia_error *error) {
+    glia_store *s = glia_store_create_over(NULL, error);
+    if (s && glia_store_add(s, graph, seed, error) != GLIA_OK) {
+        glia_store_free(s);
+        s = NULL;
+    }
+    return s;
+}
+
+void glia_store_free(glia_store *s) {
+    if (!s) return;
+    for (int i = 0; i < s->n_buffers; i++) free(s->buffers[i]);
+    free(s->buffers);
+    free(s->arrays);
+    free(s->slots);
+    free(s->marks);
+    glia_arena_free(&s->arena);
+    free(s);
+}

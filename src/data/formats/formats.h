@@ -1,0 +1,303 @@
+/* formats.h - files and what is in them.
+ *
+ * Every parser takes (bytes, length), checks every bound, allocates nothing on the file's word alone, and reports the
+ * byte offset of what is wrong. The caller, who knows the path, puts it before the message with glia_fail_at_path().
+ *
+ *   values       an array of numbers out of a file
+ *   gzip         deflate with a limit
+ *   stream       a file a piece at a time
+ *   idx          MNIST's format
+ *   cifar        CIFAR-10's binary batches
+ *   csv          tables
+ *   image        PNG, JPEG, PGM, PPM
+ *   element      numbers of any width and byte order
+ *   npy          NumPy's arrays
+ *   libsvm       sparse rows
+ *   archive      zip, tar, compressed tar, folders
+ *   json         a strict reader, into a tree
+ *   safetensors  named tensors
+ */
+#ifndef GLIA_SRC_DATA_FORMATS_FORMATS_H
+#define GLIA_SRC_DATA_FORMATS_FORMATS_H
+
+#include "base/base.h"
+#include "glia/tensor.h"
+
+/* ---- common ------------------------------------------------------------------------------- */
+
+/* Numbers read from a file. */
+typedef struct glia_values {
+    glia_dtype dtype;
+    glia_shape shape;
+    void *data; /* dense, row-major, machine byte order */
+} glia_values;
+void glia_values_free(glia_values *values);
+
+/* Rows that are mostly zeros.
+ * Row i has values[k] in columns[k] for k in [starts[i], starts[i + 1]), columns rising. */
+typedef struct glia_sparse {
+    int64_t n;
+    int features;
+    int64_t *starts; /* n + 1 */
+    int32_t *columns;
+    float *values;
+    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
+    void *y;
+    int classes;        /* 0: values */
+    char **class_names; /* NULL: labels are the integers in the file */
+    glia_arena arena;   /* of the names */
+} glia_sparse;
+void glia_sparse_free(glia_sparse *rows);
+
+/* ---- gzip (RFC 1952; needs zlib) ---------------------------------------------------------- */
+
+bool glia_gzip_is(const uint8_t *bytes, size_t length); /* starts with gzip's magic */
+
+/* Inflates all members, at most `limit` bytes; memory grows with what really comes. *out is malloc()ed. Errors:
+ * GLIA_E_FORMAT (damage, cut short, a wrong checksum, more than `limit`, trailing bytes), GLIA_E_UNSUPPORTED without
+ * zlib. */
+glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
+                        glia_error *error);
+
+/* The first `capacity` bytes (fewer if there are no more; *got) without inflating the rest. */
+glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got,
+                             glia_error *error);
+
+/* A text file that may be gzipped: *text points into `bytes` or at malloc()ed *owned (NULL if not needed). What expands
+ * by more than a factor of 256 beyond 64 MiB is refused as a bomb. */
+glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length,
+                             uint8_t **owned, glia_error *error);
+
+/* ---- streams ------------------------------------------------------------------------------ */
+
+/* A file that need not fit into memory, plain or gzipped. Errors name the path. */
+typedef struct glia_stream glia_stream;
+glia_stream *glia_stream_open(const char *path, glia_error *error);
+/* The next bytes: fewer than `room` only at the end. */
+glia_status glia_stream_read(glia_stream *stream, void *bytes, size_t room, size_t *got, glia_error *error);
+void glia_stream_close(glia_stream *stream);
+
+/* ---- IDX (LeCun 1998), plain or gzipped --------------------------------------------------- */
+
+/* u8 stays, i8, i16 and i32 become i32, f32 and f64 stay. Rank 1 to 8, no empty dimension, no byte too many or few. */
+glia_status glia_idx_parse(const uint8_t *bytes, size_t length, glia_values *values, glia_error *error);
+
+/* ---- CIFAR-10 binary batches -------------------------------------------------------------- */
+
+enum { GLIA_CIFAR_PIXELS = 3 * 32 * 32, GLIA_CIFAR_RECORD = 1 + GLIA_CIFAR_PIXELS };
+extern const char *const glia_cifar_classes[10];
+
+/* How many records of a label and (3, 32, 32) bytes; GLIA_E_FORMAT for a part of a record or a label above 9. */
+glia_status glia_cifar_parse(const uint8_t *bytes, size_t length, int64_t *n, glia_error *error);
+/* Copies them out: pixels (n, 3, 32, 32), labels (n). */
+void glia_cifar_copy(const uint8_t *bytes, int64_t n, uint8_t *pixels, int32_t *labels);
+
+/* ---- CSV (RFC 4180), plain or gzipped ----------------------------------------------------- */
+
+typedef struct glia_csv_opts {
+    char separator;     /* 0: the one of comma, semicolon, tab that the first line has most of */
+    int header;         /* 1: the first line names the columns, -1: it does not, 0: look at it */
+    const char *label;  /* column of the class, by name or by index from 0 (negative: from the end); NULL: the last */
+    const char *target; /* instead of label: column of the value to predict */
+    const char *drop;   /* columns to leave out, separated by commas */
+    bool sparse;        /* keep what is not zero; an empty field is zero */
+} glia_csv_opts;
+
+/* n rows of numbers x (n, columns) and a label or a value y (n). */
+typedef struct glia_csv {
+    int64_t n;
+    int columns; /* of x */
+    float *x;         /* of sparse rows: one row, of no meaning */
+    glia_sparse rows; /* with opts.sparse: features, starts, columns, values */
+    glia_dtype y_dtype; /* GLIA_I32: labels; GLIA_F32: values */
+    void *y;
+    int classes;        /* 0: values */
+    char **class_names; /* NULL: labels are the integers in the file */
+    char **names;       /* of x's columns; NULL without a header */
+    glia_arena arena;   /* of the names */
+} glia_csv;
+
+/* Labels that are all integers in [0, 65535] are taken as they are; otherwise they are words, numbered in byte order.
+ * Errors name line and column. */
+glia_status glia_csv_parse(const uint8_t *bytes, size_t length, glia_csv_opts opts, glia_csv *csv, glia_error *error);
+void glia_csv_free(glia_csv *csv);
+
+/* ---- images ------------------------------------------------------------------------------- */
+
+typedef struct glia_image {
+    int channels, height, width; /* 1: grey, 3: red, green, blue */
+    uint8_t *pixels;             /* (C, H, W); release with glia_image_free() */
+} glia_image;
+
+/* PNG, JPEG, PGM or PPM, by what the bytes say. Transparent pixels are laid on white; 16 bits become 8. */
+glia_status glia_image_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_image_open(const char *path, glia_image *image, glia_error *error);
+void glia_image_free(glia_image *image);
+
+/* Into new images. Resizing averages over areas along an axis that shrinks and is bilinear along one that grows
+ * (pixels are areas: sample i of n lies at (i + 1/2) / n). Grey is ITU-R BT.601 luma. */
+glia_status glia_image_resize(const glia_image *image, int height, int width, glia_image *out, glia_error *error);
+glia_status glia_image_convert(const glia_image *image, int channels, glia_image *out, glia_error *error);
+
+/* By the name's ending: .png (needs libpng), .pgm (grey), .ppm. */
+glia_status glia_image_write(const char *path, const glia_image *image, glia_error *error);
+
+/* One decoder for each library; glia_image_decode() chooses. */
+glia_status glia_png_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_png_encode(const glia_image *image, uint8_t **bytes, size_t *length, glia_error *error);
+glia_status glia_jpeg_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+
+/* Allocates pixels for an image of this size, at most GLIA_IMAGE_MOST of them. */
+enum { GLIA_IMAGE_MOST = 1 << 28 };
+glia_status glia_image_create(int channels, int height, int width, glia_image *image, glia_error *error);
+
+/* ---- numbers of any width and byte order -------------------------------------------------- */
+
+typedef struct glia_element {
+    char kind;    /* 'u' unsigned, 'i' signed, 'f' float, 'b' bool */
+    uint8_t size; /* bytes */
+    bool big;     /* big-endian */
+} glia_element;
+
+/* "u8", "i16", "f32", "bool", ...; false: no such type. */
+bool glia_element_named(const char *name, glia_element *element);
+glia_dtype glia_element_dtype(glia_element element); /* that holds all its values, but for u64: i64 */
+/* One number into a variable of that dtype; false: beyond i64. */
+bool glia_element_store(glia_element element, const uint8_t *from, void *to);
+double glia_element_value(glia_element element, const uint8_t *from);
+
+/* ---- NPY (NumPy) -------------------------------------------------------------------------- */
+
+/* Versions 1 to 3, both byte orders, both axis orders; numbers and bool. A rank of 0 is a number. */
+glia_status glia_npy_parse(const uint8_t *bytes, size_t length, glia_values *values, glia_error *error);
+
+/* ---- sparse rows: LIBSVM's text, plain or gzipped ----------------------------------------- */
+
+typedef struct glia_libsvm_opts {
+    int features; /* columns; 0: as many as the largest index says */
+    int first;    /* what the first column is called: 0 or 1; -1: 0 if an index of 0 occurs, else 1 */
+    bool target;  /* labels are values, integers too */
+} glia_libsvm_opts;
+
+glia_status glia_libsvm_parse(const uint8_t *bytes, size_t length, glia_libsvm_opts opts, glia_sparse *rows,
+                              glia_error *error);
+
+/* ---- archives: zip, tar, compressed tar, and folders -------------------------------------- */
+
+/* A regular file in an archive. */
+typedef struct glia_member {
+    const char *name;      /* "train/cat/1.jpg": relative, valid UTF-8, without "." and ".." */
+    size_t offset;         /* where its bytes are (tar) or its header (zip) */
+    size_t packed, length; /* bytes there, and when unpacked; 0 in a folder */
+    uint32_t crc;          /* of a zip's file */
+    uint8_t method;        /* of a zip's file: 0 stored, 8 deflated */
+    int order;             /* in which they came */
+} glia_member;
+
+typedef enum glia_archive_kind { GLIA_ARCHIVE_FOLDER, GLIA_ARCHIVE_ZIP, GLIA_ARCHIVE_TAR } glia_archive_kind;
+
+typedef struct glia_archive {
+    glia_archive_kind kind;
+    const char *path; /* NULL: it was in memory */
+    int n;
+    glia_member *members; /* by name, as strcmp() orders them: the same order everywhere */
+    const uint8_t *bytes; /* of the whole archive */
+    size_t length;
+    glia_file file;
+    uint8_t *owned;
+    glia_arena arena; /* of the names */
+} glia_archive;
+
+/* Bytes of one file; release with glia_blob_free(). */
+typedef struct glia_blob {
+    const uint8_t *bytes;
+    size_t length;
+    void *owned; /* private, as is file */
+    glia_file file;
+} glia_blob;
+
+/* The index of an archive in memory, which must outlive it; of a file or a folder. A compressed tar is unpacked into
+ * memory. Links, devices and hidden files of folders are left out. Release with glia_archive_free() when it
+ * succeeded. */
+glia_status glia_archive_parse(const uint8_t *bytes, size_t length, glia_archive *archive, glia_error *error);
+glia_status glia_archive_open(const char *path, glia_archive *archive, glia_error *error);
+void glia_archive_free(glia_archive *archive);
+int glia_archive_find(const glia_archive *archive, const char *name); /* -1: none */
+
+/* The bytes of a file, in place or unpacked alone. Several threads may call it at once. */
+glia_status glia_archive_read(const glia_archive *archive, int member, glia_blob *blob, glia_error *error);
+void glia_blob_free(glia_blob *blob);
+/* Puts "archive: member: " before the message, as glia_fail_at_path() does. */
+glia_status glia_archive_fail(const glia_archive *archive, int member, glia_error *error, glia_status status);
+
+/* ---- JSON (RFC 8259) ---------------------------------------------------------------------- */
+
+typedef enum glia_json_kind {
+    GLIA_JSON_NULL,
+    GLIA_JSON_BOOL,
+    GLIA_JSON_NUMBER,
+    GLIA_JSON_STRING,
+    GLIA_JSON_ARRAY,
+    GLIA_JSON_OBJECT
+} glia_json_kind;
+
+typedef struct glia_json {
+    glia_json_kind kind;
+    size_t offset;   /* of its first byte */
+    const char *key; /* of a member of an object, NUL-terminated; else NULL */
+    size_t key_offset;
+    const char *text;        /* of a string, decoded; of a number, as written; NUL-terminated */
+    double number;           /* of a number; of a bool 0 or 1 */
+    int count;               /* of elements or members */
+    struct glia_json *first; /* of them, in the order of the file */
+    struct glia_json *next;  /* the next sibling */
+} glia_json;
+
+/* The one value that fills the text, spaces around it apart; in the arena. `base` is added to the offsets in messages.
+ * Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
+const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
+                                 glia_error *error);
+const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or no object */
+bool glia_json_int(const glia_json *value, int64_t *number);                 /* an integer, written as one, that fits */
+/* Appends the text as a JSON string, quotes included. */
+void glia_json_write_string(glia_text *out, const char *text);
+
+/* ---- safetensors -------------------------------------------------------------------------- */
+
+typedef struct glia_pair {
+    const char *key, *value;
+} glia_pair;
+
+typedef struct glia_safetensor {
+    const char *name;
+    glia_dtype dtype;
+    glia_shape shape; /* a dimension may be 0 */
+    const void *data; /* in the caller's bytes; not aligned in general: memcpy from it */
+    size_t offset;    /* of data in the file */
+    size_t bytes;
+} glia_safetensor;
+
+typedef struct glia_safetensors {
+    int n;
+    glia_safetensor *tensors; /* in the order of their data */
+    int n_metadata;
+    glia_pair *metadata;
+    glia_arena arena;
+} glia_safetensors;
+
+/* Tensors and metadata of a file in memory, which must outlive `file`. Strict: the header is one JSON object, names
+ * are unique, every tensor has exactly the bytes that dtype and shape say, and together they fill the file without
+ * gaps. A dtype that Glia does not have is GLIA_E_UNSUPPORTED. Release with glia_safetensors_free() when it
+ * succeeded. */
+glia_status glia_safetensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
+void glia_safetensors_free(glia_safetensors *file);
+const glia_safetensor *glia_safetensors_find(const glia_safetensors *file, const char *name); /* NULL: none */
+const char *glia_safetensors_get(const glia_safetensors *file, const char *key);              /* metadata; NULL: none */
+
+/* Replaces the file at `path`. Data start on a 64-byte boundary and every tensor on one of its dtype. Names must be
+ * unique valid UTF-8. */
+glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata,
+                                   int n_metadata, glia_error *error);
+
+#endif

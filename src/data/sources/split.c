@@ -1,0 +1,126 @@
+/* split.c - a data set cut into parts for training, validation and testing; class weights.
+ *
+ * Samples are put into an order, shuffled or stratified (order.c), and the order is cut. In a stratified order every
+ * class is spread evenly, so any piece of it has the classes' shares. Parts are views whose samples stand in the order
+ * of the data.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "data/sources/data.h"
+
+static int by_number(const void *a, const void *b) {
+    const int64_t p = *(const int64_t *)a, q = *(const int64_t *)b;
+    return (p > q) - (p < q);
+}
+
+/* Where the samples are cut from; NULL: see error. Release with free(). */
+static int64_t *order_samples(const glia_dataset *data, bool stratified, uint64_t seed, glia_error *error) {
+    glia_order *order =
+        glia_order_create(data, (glia_loader_opts){ .shuffle = true, .stratified = stratified, .seed = seed }, error);
+    int64_t *samples = order ? malloc((size_t)data->n * sizeof *samples) : NULL;
+    if (samples)
+        glia_order_fill(order, 0, 1, samples);
+    else if (order)
+        glia_fail_nomem(error);
+    glia_order_free(order);
+    return samples;
+}
+
+/* A view of samples [begin, end) of the order, or of all the others. */
+static glia_dataset *take(glia_dataset *data, const int64_t *order, int64_t begin, int64_t end, bool others,
+                          glia_error *error) {
+    const int64_t inside = end - begin, n = others ? data->n - inside : inside;
+    int64_t *indices = malloc((size_t)n * sizeof *indices), at = 0;
+    if (!indices) return glia_fail_nomem(error), NULL;
+    for (int64_t i = 0; i < data->n; i++)
+        if ((i >= begin && i < end) != others) indices[at++] = order[i];
+    qsort(indices, (size_t)n, sizeof *indices, by_number);
+    return glia_data_view(data, indices, 0, n, false, error);
+}
+
+glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_dataset **train, glia_dataset **validation,
+                            glia_dataset **test, glia_error *error) {
+    *train = *validation = NULL;
+    if (test) *test = NULL;
+    glia_error reason;
+    error = error ? error : &reason;
+    if (!(opts.validation >= 0 && opts.test >= 0 && opts.validation + opts.test < 1)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "shares of %g and %g leave nothing to train on", opts.validation,
+                         opts.test);
+    }
+    if (opts.test > 0 && !test) return glia_fail(error, GLIA_E_ARGUMENT, "a test split, and nowhere to put it");
+    const double share = opts.validation + opts.test > 0 ? opts.validation : 0.1;
+    const int64_t n_validation = (int64_t)llrint(share * (double)data->n);
+    const int64_t n_test = (int64_t)llrint(opts.test * (double)data->n), rest = n_validation + n_test;
+    if ((share > 0 && n_validation < 1) || (opts.test > 0 && n_test < 1) || rest >= data->n) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%lld samples are too few to be split into %g and %g",
+                         (long long)data->n, share, opts.test);
+    }
+    int64_t *order = order_samples(data, opts.stratified, opts.seed, error);
+    if (!order) return error->status;
+    *train = take(data, order, 0, rest, true, error);
+    bool done = *train != NULL;
+    if (done && n_validation) done = (*validation = take(data, order, 0, n_validation, false, error)) != NULL;
+    if (done && n_test) done = (*test = take(data, order, n_validation, rest, false, error)) != NULL;
+    free(order);
+    if (done) return GLIA_OK;
+    glia_data_free(*train);
+    glia_data_free(*validation);
+    *train = *validation = NULL;
+    return error->status;
+}
+
+glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratified, uint64_t seed,
+                           glia_dataset **train, glia_dataset **validation, glia_error *error) {
+    glia_error reason;
+    error = error ? error : &reason;
+    *train = *validation = NULL;
+    if (folds < 2 || folds > data->n || fold < 0 || fold >= folds) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "fold %d of %d, of %lld samples", fold, folds, (long long)data->n);
+    }
+    int64_t *order = order_samples(data, stratified, seed, error);
+    if (!order) return error->status;
+    const int64_t whole = data->n / folds, more = data->n % folds; /* the first `more` folds have one more */
+    const int64_t begin = fold * whole + GLIA_MIN(fold, more), end = begin + whole + (fold < more);
+    *train = take(data, order, begin, end, true, error);
+    if (*train) *validation = take(data, order, begin, end, false, error);
+    free(order);
+    if (*validation) return GLIA_OK;
+    glia_data_free(*train);
+    *train = NULL;
+    return error->status;
+}
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+/* The labels, and the weight of each class. */
+static glia_status weigh(const glia_dataset *data, int32_t **labels, double *weights, glia_error *error) {
+    *labels = malloc((size_t)data->n * sizeof **labels);
+    if (!*labels) return glia_fail_nomem(error);
+    glia_status status = glia_data_labels(data, *labels, error);
+    if (status) return status;
+    for (int c = 0; c < data->classes; c++) weights[c] = 0;
+    for (int64_t i = 0; i < data->n; i++) weights[(*labels)[i]]++;
+    for (int c = 0; c < data->classes; c++) {
+        if (weights[c] > 0) weights[c] = (double)data->n / (data->classes * weights[c]);
+    }
+    return GLIA_OK;
+}
+
+glia_status glia_data_class_weights(const glia_dataset *data, double *weights, glia_error *error) {
+    int32_t *labels;
+    glia_status status = weigh(data, &labels, weights, error);
+    free(labels);
+    return status;
+}
+
+glia_status glia_data_sample_weights(const glia_dataset *data, double *weights, glia_error *error) {
+    int32_t *labels = NULL;
+    double *of_class = calloc((size_t)data->classes + 1, sizeof *of_class);
+    glia_status status = of_class ? weigh(data, &labels, of_class, error) : glia_fail_nomem(error);
+    for (int64_t i = 0; !status && i < data->n; i++) weights[i] = of_class[labels[i]];
+    free(of_class);
+    free(labels);
+    return status;
+}

@@ -1,0 +1,111 @@
+/* tokens.c - windows of one long text as token ids, for language models.
+ *
+ * A sample is `length` ids, its targets the same one place on. Windows begin every `step` ids: with a step of the
+ * length each id is a target once an epoch; with a step of 1 every place is a sample, and a shuffled epoch draws
+ * windows at random places without ever repeating one, so a training of so many steps sees what random offsets would
+ * give it. The last tenth of the text is the test split.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/sources/sources.h"
+
+typedef struct token_set {
+    glia_dataset base;
+    int32_t *ids; /* of the split */
+    int64_t n, step;
+} token_set;
+
+static glia_status tokens_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw,
+                               glia_error *error) {
+    const token_set *set = (const token_set *)data;
+    const int32_t *ids = set->ids + index * set->step;
+    (void)error;
+    for (size_t i = 0; x && i < data->x_count; i++) x[i] = (float)ids[i];
+    if (x && !raw) glia_data_apply_normal(data, x);
+    if (y) memcpy(y, ids + 1, data->y_bytes);
+    return GLIA_OK;
+}
+
+static void tokens_close(glia_dataset *data) { free(((token_set *)data)->ids); }
+
+static const glia_data_kind tokens_kind = { tokens_read, tokens_close };
+
+bool glia_data_is_tokens(const glia_dataset *data) { return data->kind == &tokens_kind; }
+
+/* The tokens are the classes. */
+static glia_status name_tokens(glia_dataset *data, const glia_tokenizer *t, glia_error *error) {
+    data->classes = (int)glia_tokenizer_size(t);
+    const char **names = calloc((size_t)data->classes, sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    for (int i = 0; i < data->classes; i++) {
+        names[i] = glia_tokenizer_token(t, i, NULL);
+        if (!names[i]) names[i] = "";
+    }
+    const glia_status status = glia_data_name_classes(data, names, error);
+    free(names);
+    return status;
+}
+
+/* The part of the ids that is the split. */
+static glia_status take_split(token_set *set, const glia_encoding *e, glia_token_opts o, glia_error *error) {
+    const int64_t test = (int64_t)((double)e->n * o.test + 0.5), train = e->n - test;
+    const int32_t *from = o.split_test && test ? e->ids + train : e->ids;
+    set->n = !test ? e->n : o.split_test ? test : train;
+    if (set->n < o.length + 1)
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: %lld tokens are no window of %lld and a next one",
+                         (long long)set->n, (long long)o.length);
+    set->ids = malloc((size_t)set->n * sizeof *set->ids);
+    if (!set->ids) return glia_fail_nomem(error);
+    memcpy(set->ids, from, (size_t)set->n * sizeof *set->ids);
+    set->base.n = (set->n - 1 - o.length) / o.step + 1;
+    return GLIA_OK;
+}
+
+/* The tokenizer that the options name, or one of the text's characters. */
+static glia_tokenizer *tokenizer_of(glia_token_opts o, glia_string text, glia_error *error) {
+    if (o.tokenizer) return glia_tokenizer_load(o.tokenizer, error);
+    return glia_tokenizer_train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ .threads = 1 }, &text, 1, error);
+}
+
+static glia_status fill(token_set *set, glia_string text, glia_token_opts o, glia_error *error) {
+    glia_tokenizer *t = tokenizer_of(o, text, error);
+    if (!t) return error ? error->status : GLIA_E_FORMAT;
+    glia_encoding e = { 0 };
+    glia_status status = glia_tokenizer_encode(t, text.bytes, text.length, (glia_encode_opts){ 0 }, &e, error);
+    if (!status) status = take_split(set, &e, o, error);
+    set->step = o.step;
+    set->base.x_shape = set->base.y_shape = GLIA_SHAPE(o.length);
+    if (!status) status = glia_data_init(&set->base, error);
+    if (!status) status = name_tokens(&set->base, t, error);
+    if (!status) status = glia_data_keep_tokenizer(&set->base, t, error);
+    glia_encoding_free(&e);
+    glia_tokenizer_free(t);
+    return status;
+}
+
+glia_dataset *glia_data_open_tokens(const char *path, glia_token_opts o, const char *name, glia_error *error) {
+    glia_file file;
+    glia_error own = { 0 };
+    const uint8_t *text;
+    size_t length;
+    uint8_t *owned = NULL;
+    if (!o.length) o.length = 64;
+    if (!o.step) o.step = o.length;
+    if (glia_file_open(&file, path, error)) return NULL;
+    token_set *set = calloc(1, sizeof *set);
+    glia_status status =
+        set ? glia_gunzip_text(file.bytes, file.length, &text, &length, &owned, &own) : glia_fail_nomem(&own);
+    if (set) {
+        set->base = (glia_dataset){ .kind = &tokens_kind, .y_dtype = GLIA_I32 };
+        set->base.name = (char *)(uintptr_t)name; /* glia_data_init() copies it */
+    }
+    if (!status) status = fill(set, (glia_string){ (const char *)text, length }, o, &own);
+    free(owned);
+    glia_file_close(&file);
+    if (!status) return &set->base;
+    glia_fail_at_path(&own, path, status);
+    if (error) *error = own;
+    if (set) glia_data_free(&set->base);
+    return NULL;
+}

@@ -1,0 +1,72 @@
+/* norm.c - normalisation and dropout layers: the leaves of the operations in core/ops/norm.c and core/ops/dropout.c. */
+#include "glia/transformers.h"
+#include "nn/layers/layers.h"
+
+/* "NAME/scale" or "NAME/shift" (n), or, if it is not wanted, a constant that changes nothing. */
+static glia_tensor affine(glia_layer *layer, const char *what, int64_t n, bool constant, double neutral) {
+    glia_init init = { .kind = GLIA_INIT_CONSTANT, .value = neutral };
+    if (!constant) return glia_layer_parameter(layer, what, GLIA_SHAPE(n), init, GLIA_INIT_CONSTANT, 0);
+    return glia_broadcast(glia_scalar(layer->graph, layer->x->dtype, neutral), GLIA_SHAPE(n));
+}
+
+glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
+    glia_layer layer;
+    if (!glia_layer_begin(&layer, "batch_norm", name, x)) return glia_layer_bad(x);
+    if (x->shape.rank < 2 || x->shape.dim[1] < 1) return glia_layer_fail(&layer, "x must be (N, C, ...)");
+    int64_t channels = x->shape.dim[1];
+    glia_tensor in[5] = { x, affine(&layer, "scale", channels, opts.no_scale, 1),
+                          affine(&layer, "shift", channels, opts.no_shift, 0),
+                          glia_layer_state(&layer, "running_mean", GLIA_SHAPE(channels), 0),
+                          glia_layer_state(&layer, "running_var", GLIA_SHAPE(channels), 1) };
+    glia_batch_norm_attrs attrs = { opts.epsilon == 0 ? 1e-5 : opts.epsilon, opts.momentum == 0 ? 0.1 : opts.momentum };
+    return glia_layer_end(&layer, glia_batch_norm_of(in, attrs));
+}
+
+glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
+    glia_layer layer;
+    if (!glia_layer_begin(&layer, "layer_norm", name, x)) return glia_layer_bad(x);
+    int last = x->shape.rank - 1;
+    if (last < 0 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (..., F) with a fixed F");
+    glia_tensor scale = affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1);
+    glia_tensor shift = affine(&layer, "shift", x->shape.dim[last], opts.no_shift, 0);
+    return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, opts.epsilon == 0 ? 1e-5 : opts.epsilon));
+}
+
+glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
+    glia_layer layer;
+    if (!glia_layer_begin(&layer, "rms_norm", name, x)) return glia_layer_bad(x);
+    int last = x->shape.rank - 1;
+    if (last < 0 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (..., F) with a fixed F");
+    glia_tensor square = glia_mean(glia_square(x), GLIA_SHAPE(last), true);
+    glia_tensor y = glia_mul(x, glia_rsqrt(glia_add_scalar(square, opts.epsilon == 0 ? 1e-5 : opts.epsilon)));
+    return glia_layer_end(&layer, glia_mul(y, affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1)));
+}
+
+/* The operation with a stream of its own; `name` is for the message. */
+static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, double rate, int axes) {
+    if (glia_is_bad(x)) return x;
+    glia_graph *g = x->graph;
+    if (!(rate >= 0 && rate < 1)) {
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: the rate must be in [0, 1), not %g", name, rate);
+    }
+    if (x->shape.rank < axes + (axes > 0)) {
+        char text[GLIA_SHAPE_TEXT];
+        return glia_graph_fail(g, GLIA_E_SHAPE, "%s of %s: x must be %s", name, glia_shape_format(x->shape, text),
+                               axes == 1 ? "(N, ...)" : "(N, C, ...) with something after the channels");
+    }
+    if (rate == 0) return x;
+    glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
+    return glia_node2(op, x, rng, &(glia_dropout_attrs){ .rate = rate, .stream = g->n_streams, .axes = axes });
+}
+
+glia_tensor glia_dropout(glia_tensor x, double rate) { return dropped(x, &glia_op_dropout, "dropout", rate, 0); }
+
+glia_tensor glia_spatial_dropout(glia_tensor x, double rate) {
+    return dropped(x, &glia_op_dropout, "spatial_dropout", rate, 2);
+}
+
+glia_tensor glia_drop_path(glia_tensor x, double rate) { return dropped(x, &glia_op_dropout, "drop_path", rate, 1); }
+
+glia_tensor glia_alpha_dropout(glia_tensor x, double rate) {
+    return dropped(x, &glia_op_alpha_dropout, "alpha_dropout", rate, 0);
+}

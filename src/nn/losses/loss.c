@@ -1,0 +1,206 @@
+/* loss.c - from an enum, a prediction and targets as data sets give them to a loss and a measure of success.
+ *
+ * Models often end in the activation that makes probabilities, while the losses are computed from what is before it,
+ * because log(softmax(x)) loses digits and then overflows. So where the output is a softmax (or a sigmoid, or a
+ * log-softmax) the loss takes its input, and a logarithm of probabilities is taken of the same: what Keras does when it
+ * meets probabilities that it has made itself.
+ *
+ * Targets come as integers or as numbers and are brought to the form that the loss wants:
+ *
+ *     wants LABELS     integers (N) for (N, K), (N, T) for (N, T, K)
+ *     wants DENSE      numbers like the prediction; such integers become one-hot, or 0 and 1 where K is 1
+ *     wants SIGNS      the same; from integers 0 becomes -1
+ */
+#include <math.h>
+
+#include "core/ops/class.h"
+#include "nn/losses/losses.h"
+
+typedef enum target_form { LABELS, DENSE, SIGNS } target_form;
+typedef enum prediction_form { LOGITS, ODDS, LOGS, PLAIN } prediction_form;
+
+typedef struct loss_row {
+    const char *name;
+    target_form target;
+    prediction_form prediction;
+    glia_tensor (*build)(glia_tensor y, glia_tensor t, double smoothing);
+} loss_row;
+
+#define GLIA_LOSS_ROW(kind, name, target, prediction, call)                                                            \
+    static glia_tensor build_##kind(glia_tensor y, glia_tensor t, double smoothing) {                                  \
+        (void)smoothing;                                                                                               \
+        return call;                                                                                                   \
+    }
+#include "nn/losses/losses.def"
+#undef GLIA_LOSS_ROW
+
+static const loss_row losses[GLIA_LOSS_COUNT] = {
+#define GLIA_LOSS_ROW(kind, name, target, prediction, call) [kind] = { name, target, prediction, build_##kind },
+#include "nn/losses/losses.def"
+#undef GLIA_LOSS_ROW
+};
+
+const char *glia_loss_text(glia_loss loss) {
+    return (unsigned)loss < GLIA_LOSS_COUNT && losses[loss].name ? losses[loss].name : "default";
+}
+
+/* ---- the prediction ----------------------------------------------------------------------- */
+
+/* The output as the loss wants it: seen before its last activation, or as logarithms. */
+static glia_tensor strip(glia_tensor output, prediction_form form) {
+    const glia_axis_attrs *last = output->attrs;
+    bool softmax = output->op == &glia_op_softmax && last->axis == output->shape.rank - 1;
+    bool log_softmax = output->op == &glia_op_log_softmax && last->axis == output->shape.rank - 1;
+    switch (form) {
+    case LOGITS: return softmax || log_softmax ? output->in[0] : output;
+    case ODDS: return output->op == &glia_op_sigmoid ? output->in[0] : output;
+    case LOGS: return softmax ? glia_log_softmax(output->in[0], output->shape.rank - 1) : output;
+    case PLAIN: return output;
+    }
+    return output;
+}
+
+/* Does this score mean class 1 of two from here on? */
+static double threshold(glia_loss loss) { return loss == GLIA_BINARY_CROSS_ENTROPY || loss == GLIA_HINGE ? 0 : 0.5; }
+
+/* ---- targets ------------------------------------------------------------------------------ */
+
+static bool is_integer(glia_tensor t) { return !glia_dtype_is_float(t->dtype); }
+
+/* Is there one integer for each row of scores, (N) for (N, K) or (N, T) for (N, T, K)? */
+static bool are_labels(glia_tensor t, glia_tensor y) {
+    if (!is_integer(t) || y->shape.rank < 2) return false;
+    glia_shape rows = y->shape;
+    rows.rank--;
+    return glia_shape_count(t->shape) == glia_shape_count(rows);
+}
+
+static glia_tensor as_labels(glia_tensor t, glia_tensor y) {
+    glia_shape rows = y->shape;
+    rows.rank--;
+    if (!glia_shape_equal(t->shape, rows)) t = glia_reshape(t, rows);
+    return t->dtype == GLIA_I32 ? t : glia_cast(t, GLIA_I32);
+}
+
+static glia_tensor as_dense(glia_tensor t, glia_tensor y) {
+    int64_t classes = y->shape.rank ? y->shape.dim[y->shape.rank - 1] : 1;
+    if (are_labels(t, y) && classes > 1) return glia_one_hot(as_labels(t, y), (int)classes, y->dtype);
+    if (t->dtype != y->dtype) t = glia_cast(t, y->dtype);
+    if (!glia_shape_equal(t->shape, y->shape) && glia_shape_count(t->shape) == glia_shape_count(y->shape)) {
+        t = glia_reshape(t, y->shape);
+    }
+    return t;
+}
+
+static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
+    glia_tensor dense = as_dense(t, y);
+    return is_integer(t) ? glia_add_scalar(glia_mul_scalar(dense, 2), -1) : dense;
+}
+
+/* ---- weights of classes ------------------------------------------------------------------------ */
+
+/* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number of
+ * labels, not over the sum of their weights). */
+static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing) {
+    const int last = y->shape.rank - 1;
+    const int64_t classes = y->shape.dim[last];
+    glia_tensor target = glia_is_bad(t) || !is_integer(t) ? t : glia_one_hot(t, (int)classes, y->dtype);
+    glia_tensor weight = glia_constant(y->graph, y->dtype, GLIA_SHAPE(classes), weights);
+    glia_tensor counts = glia_sum(glia_mul(target, weight), GLIA_SHAPE(last), true);
+    target = glia_add_scalar(glia_mul_scalar(target, 1 - smoothing), smoothing / (double)classes);
+    glia_tensor rows = glia_sum(glia_mul(glia_mul(target, counts), glia_log_softmax(y, last)), GLIA_SHAPE(last), false);
+    return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
+}
+
+/* The loss where classes have weights; NULL: a mistake is in the graph. */
+static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const glia_loss_opts *o) {
+    glia_graph *g = y->graph;
+    const int last = y->shape.rank - 1;
+    if ((loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
+        glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights go with cross-entropy, not with %s", losses[loss].name);
+        return NULL;
+    }
+    for (int64_t i = 0; i < y->shape.dim[last]; i++) {
+        if (o->class_weights[i] >= 0 && isfinite(o->class_weights[i])) continue;
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "the weight of class %lld is %g", (long long)i, o->class_weights[i]);
+        return NULL;
+    }
+    return weighted_cross_entropy(y, t, o->class_weights, o->smoothing);
+}
+
+/* ---- together ----------------------------------------------------------------------------- */
+
+static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
+    if (loss != GLIA_LOSS_DEFAULT) return loss;
+    if (!is_integer(t)) return GLIA_MSE;
+    return y->shape.rank == 2 && y->shape.dim[1] == 1 ? GLIA_BINARY_CROSS_ENTROPY : GLIA_CROSS_ENTROPY;
+}
+
+/* Do prediction and targets go together? Says so if not. */
+static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor t) {
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
+    if (row->target == LABELS && y->shape.rank > 1 && y->shape.dim[y->shape.rank - 1] == 1) {
+        glia_graph_fail(g, GLIA_E_SHAPE,
+                        "%s of an output %s with one class is always zero; GLIA_BINARY_CROSS_ENTROPY takes one score",
+                        row->name, glia_shape_format(y->shape, a));
+        return false;
+    }
+    if (are_labels(t, y) || (same && row->target != LABELS)) return true;
+    glia_graph_fail(g, GLIA_E_SHAPE, "%s cannot compare the output %s%s with targets %s%s; %s", row->name,
+                    glia_dtype_name(y->dtype), glia_shape_format(y->shape, a), glia_dtype_name(t->dtype),
+                    glia_shape_format(t->shape, b),
+                    row->target == LABELS ? "it takes (N, K) and integer labels (N)"
+                                          : "it takes a target for each value");
+    return false;
+}
+
+/* The class of each sample by prediction and what it should be, i32; NULL where there are no classes. */
+static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_tensor t, glia_tensor *predicted,
+                       glia_tensor *truth) {
+    *predicted = *truth = NULL;
+    int last = y->shape.rank - 1;
+    if (last > 0 && y->shape.dim[last] > 1) {
+        bool distribution = loss == GLIA_CROSS_ENTROPY_ONE_HOT || loss == GLIA_KL;
+        if (!are_labels(t, y) && !distribution) return;
+        *predicted = glia_argmax(y, last);
+        *truth = are_labels(t, y) ? as_labels(t, y) : glia_argmax(as_dense(t, y), last);
+    } else if (is_integer(t) && row->target != LABELS && glia_shape_count(y->shape) == -1) {
+        glia_shape flat = GLIA_SHAPE(GLIA_BATCH);
+        glia_tensor middle = glia_scalar(y->graph, y->dtype, threshold(loss));
+        *predicted = glia_cast(glia_greater_equal(glia_reshape(y, flat), middle), GLIA_I32);
+        *truth = glia_cast(glia_reshape(t, flat), GLIA_I32);
+    }
+}
+
+bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, glia_measures *m) {
+    glia_graph *g = output->graph;
+    *m = (glia_measures){ .kind = choose(o.loss, output, target) };
+    const bool tokens = m->kind == GLIA_CROSS_ENTROPY && target->shape.rank > 1 && output->shape.rank > 2;
+    if (tokens && o.loss == GLIA_LOSS_DEFAULT && !o.class_weights) m->kind = GLIA_CROSS_ENTROPY_TOKENS;
+    if ((unsigned)m->kind >= GLIA_LOSS_COUNT) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)o.loss);
+        return false;
+    }
+    const loss_row *row = &losses[m->kind];
+    if (!fits(g, row, output, target)) return false;
+    glia_tensor y = strip(output, row->prediction);
+    glia_tensor t = row->target == LABELS  ? as_labels(target, y)
+                    : row->target == DENSE ? as_dense(target, y)
+                                           : as_signs(target, y);
+    m->loss = o.class_weights ? weigh(m->kind, y, t, &o) : row->build(y, t, o.smoothing);
+    if (!m->loss) return false;
+    if (m->kind == GLIA_CROSS_ENTROPY_TOKENS) {
+        glia_tensor known = glia_class_known(t, y->shape.dim[y->shape.rank - 1], GLIA_F32);
+        m->weight = glia_sum(known, GLIA_SCALAR, false);
+    }
+    m->logits = row->prediction != PLAIN && output->op != &glia_op_softmax && output->op != &glia_op_sigmoid;
+    glia_tensor truth;
+    classes_of(m->kind, row, y, target, &m->predicted, &truth);
+    if (m->predicted && y->shape.dim[y->shape.rank - 1] > 1) {
+        m->accuracy = (m->kind == GLIA_CROSS_ENTROPY_TOKENS ? glia_accuracy_tokens : glia_accuracy)(y, truth);
+    } else if (m->predicted) {
+        m->accuracy = glia_mean(glia_cast(glia_equal(m->predicted, truth), GLIA_F32), GLIA_SCALAR, false);
+    }
+    return g->error.status == GLIA_OK;
+}

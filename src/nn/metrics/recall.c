@@ -1,0 +1,17 @@
+/* recall.c - of the samples of a class, the share that was found; 0 where there is none. */
+#include "nn/metrics/metrics.h"
+
+static double ratio(glia_hits t) { return t.actual ? (double)t.hits / (double)t.actual : 0; }
+
+static double of_class(const glia_metric *m, int64_t label) { return ratio(glia_hits_of(m, label)); }
+
+static double result(const glia_metric *m) { return glia_hits_average(m, ratio); }
+
+const glia_metric_rule glia_metric_rule_recall = { .name = "recall",
+                                                   .summary = "share found of what is of a class",
+                                                   .larger = true,
+                                                   .options = GLIA_OPTION_AVERAGE | GLIA_OPTION_THRESHOLD,
+                                                   .shape = glia_hits_shape,
+                                                   .add = glia_hits_add,
+                                                   .result = result,
+                                                   .of_class = of_class };

@@ -1,0 +1,204 @@
+/* tensorboard.c - figures, distributions and the graph for TensorBoard, under Keras's names.
+ *
+ * LOG_DIR/train and LOG_DIR/validation are a run each, so that TensorBoard draws the two curves of a figure into one
+ * chart: epoch_loss, epoch_accuracy, epoch_learning_rate, and metrics as epoch_f1; batch_loss and batch_learning_rate with
+ * update_freq. Files are opened when the first figures come: only then is known whether training goes on where a
+ * checkpoint was made. What such a training writes a second time replaces what came after the checkpoint, in TensorBoard
+ * by the numbers of the steps.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/formats/formats.h"
+#include "glia/events.h"
+#include "train/callbacks/callbacks.h"
+
+typedef struct tensorboard {
+    glia_watcher watcher;
+    glia_tensorboard_opts opts;
+    const char *folder, *train_folder, *validation_folder;
+    glia_events *train, *validation;
+    bool no_images; /* this build cannot encode them */
+} tensorboard;
+
+/* ---- pictures of kernels ------------------------------------------------------------------------ */
+
+/* Is it the kernel (K, C, H, W) of a convolution that sees pictures? */
+static bool is_visible(const glia_array *a) {
+    return a->parameter && a->dtype == GLIA_F32 && a->shape.rank == 4 && a->shape.dim[2] > 1 && a->shape.dim[3] > 1 &&
+           (a->shape.dim[1] == 1 || a->shape.dim[1] == 3);
+}
+
+/* The kernels side by side, a pixel of grey between them; each weight is SCALE pixels wide. From black, the least weight,
+ * to white. */
+static glia_status draw_kernels(const glia_array *a, glia_image *out, glia_error *error) {
+    enum { SCALE = 8 };
+    const int64_t n = a->shape.dim[0], channels = a->shape.dim[1], h = a->shape.dim[2], w = a->shape.dim[3];
+    const float *x = a->data;
+    float least = x[0], most = x[0];
+    for (int64_t i = 1; i < glia_shape_count(a->shape); i++) {
+        least = fminf(least, x[i]);
+        most = fmaxf(most, x[i]);
+    }
+    const float range = most > least ? most - least : 1;
+    const int64_t columns = (int64_t)ceil(sqrt((double)n)), rows = (n + columns - 1) / columns;
+    const int64_t cell_h = h * SCALE + 1, cell_w = w * SCALE + 1, height = rows * cell_h, width = columns * cell_w;
+    *out = (glia_image){ .channels = (int)channels, .height = (int)height, .width = (int)width };
+    out->pixels = malloc((size_t)(channels * height * width));
+    if (!out->pixels) return glia_fail_nomem(error);
+    memset(out->pixels, 128, (size_t)(channels * height * width));
+    for (int64_t k = 0; k < n; k++) {
+        for (int64_t c = 0; c < channels; c++) {
+            uint8_t *corner = out->pixels + (c * height + k / columns * cell_h) * width + k % columns * cell_w;
+            for (int64_t i = 0; i < h * SCALE * w * SCALE; i++) {
+                const int64_t y = i / (w * SCALE), at = i % (w * SCALE);
+                const float value = x[((k * channels + c) * h + y / SCALE) * w + at / SCALE];
+                corner[y * width + at] = (uint8_t)lrintf(255 * (value - least) / range);
+            }
+        }
+    }
+    return GLIA_OK;
+}
+
+static glia_status write_image(tensorboard *b, const glia_array *a, int64_t epoch, glia_error *error) {
+    glia_image image = { 0 };
+    uint8_t *png = NULL;
+    size_t length = 0;
+    glia_error reason = { 0 };
+    glia_status status = draw_kernels(a, &image, error);
+    if (status != GLIA_OK) return status;
+    status = glia_png_encode(&image, &png, &length, &reason);
+    if (status == GLIA_OK)
+        status = glia_events_image(b->train, a->name, epoch, png, length, &reason);
+    else if (status == GLIA_E_UNSUPPORTED)
+        b->no_images = true, status = GLIA_OK;
+    free(png);
+    glia_image_free(&image);
+    return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s", reason.message);
+}
+
+static glia_status write_parameters(tensorboard *b, const glia_progress *p, int64_t epoch, glia_error *error) {
+    const glia_store *store = p->model->store;
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < glia_store_count(store) && status == GLIA_OK; i++) {
+        glia_array a = glia_store_entry(store, i);
+        if (!a.parameter || a.dtype != GLIA_F32) continue;
+        status = glia_events_histogram(b->train, a.name, epoch, a.data, glia_shape_count(a.shape), error);
+        if (status == GLIA_OK && b->opts.write_images && !b->no_images && is_visible(&a)) {
+            status = write_image(b, &a, epoch, error);
+        }
+    }
+    return status;
+}
+
+/* ---- the callback ----------------------------------------------------------------------------- */
+
+/* The folder and those above it. */
+static glia_status make_folders(const char *path, glia_error *error) {
+    glia_text copy = { 0 };
+    glia_text_printf(&copy, "%s", path);
+    if (copy.failed || !copy.bytes) return glia_fail_nomem(error);
+    glia_status status = GLIA_OK;
+    for (char *at = copy.bytes + 1; status == GLIA_OK; at++) {
+        const char c = *at;
+        if (c && c != '/') continue;
+        *at = 0;
+        if (mkdir(copy.bytes, 0777) && errno != EEXIST) {
+            status = glia_fail(error, GLIA_E_IO, "%s: %s", copy.bytes, strerror(errno));
+        }
+        *at = c;
+        if (!c) break;
+    }
+    free(copy.bytes);
+    return status;
+}
+
+static glia_status open_files(tensorboard *b, const glia_progress *p, glia_error *error) {
+    if (b->train) return GLIA_OK;
+    glia_status status = make_folders(b->folder, error);
+    if (status != GLIA_OK) return status;
+    glia_error reason = { 0 };
+    b->train = glia_events_open(b->train_folder, &reason);
+    if (!b->train) return glia_fail(error, reason.status, "%s", reason.message);
+    return b->opts.write_graph ? glia_events_graph(b->train, p->model->graph, error) : GLIA_OK;
+}
+
+static glia_status step_end(const glia_progress *p, void *context, glia_error *error) {
+    tensorboard *b = context;
+    glia_status status = open_files(b, p, error);
+    if (status != GLIA_OK || b->opts.update_freq == 0 || p->done % b->opts.update_freq) return status;
+    status = glia_events_scalar(b->train, "batch_loss", p->done, p->loss, error);
+    if (status == GLIA_OK) status = glia_events_scalar(b->train, "batch_learning_rate", p->done, p->lr, error);
+    return status == GLIA_OK ? glia_events_flush(b->train, error) : status;
+}
+
+/* A figure of the epoch: "val_loss" is the validation's epoch_loss. */
+static glia_status write_figure(tensorboard *b, const glia_value *figure, int64_t epoch, glia_error *error) {
+    const bool validated = strncmp(figure->name, "val_", 4) == 0;
+    const char *name = figure->name + (validated ? 4 : 0);
+    if (validated && !b->validation) {
+        glia_error reason = { 0 };
+        b->validation = glia_events_open(b->validation_folder, &reason);
+        if (!b->validation) return glia_fail(error, reason.status, "%s", reason.message);
+    }
+    char tag[96];
+    snprintf(tag, sizeof tag, "epoch_%s", strcmp(name, "lr") == 0 ? "learning_rate" : name);
+    return glia_events_scalar(validated ? b->validation : b->train, tag, epoch, figure->value, error);
+}
+
+static glia_status epoch_end(const glia_progress *p, void *context, glia_error *error) {
+    tensorboard *b = context;
+    const int64_t epoch = p->epoch - 1; /* Keras counts from 0 */
+    glia_status status = open_files(b, p, error);
+    for (int i = 0; i < p->n_values && status == GLIA_OK; i++) status = write_figure(b, &p->values[i], epoch, error);
+    if (status == GLIA_OK && b->opts.histogram_freq > 0 && epoch % b->opts.histogram_freq == 0) {
+        status = write_parameters(b, p, epoch, error);
+    }
+    if (status == GLIA_OK) status = glia_events_flush(b->train, error);
+    if (status == GLIA_OK && b->validation) status = glia_events_flush(b->validation, error);
+    return status;
+}
+
+static glia_status end(const glia_progress *p, void *context, glia_error *error) {
+    (void)p;
+    tensorboard *b = context;
+    glia_status status = glia_events_close(b->train, error);
+    glia_status after = glia_events_close(b->validation, status == GLIA_OK ? error : NULL);
+    b->train = b->validation = NULL;
+    return status == GLIA_OK ? after : status;
+}
+
+static void release(void *context) {
+    tensorboard *b = context;
+    glia_events_close(b->train, NULL);
+    glia_events_close(b->validation, NULL);
+    glia_watcher_free(context);
+}
+
+glia_callback glia_tensorboard(glia_tensorboard_opts opts) {
+    glia_callback c = glia_watcher_create("TensorBoard", sizeof(tensorboard));
+    tensorboard *b = c.context;
+    if (!b) return c;
+    b->opts = opts;
+    b->folder = glia_watcher_text(&b->watcher, opts.log_dir && opts.log_dir[0] ? opts.log_dir : "logs");
+    if (b->folder) {
+        b->train_folder = glia_arena_printf(&b->watcher.arena, "%s/train", b->folder);
+        b->validation_folder = glia_arena_printf(&b->watcher.arena, "%s/validation", b->folder);
+    }
+    if (!b->train_folder || !b->validation_folder) {
+        glia_watcher_fail(&b->watcher, GLIA_E_NOMEM, "out of memory");
+    }
+    if (opts.histogram_freq < 0 || opts.update_freq < 0) {
+        glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT,
+                          "TensorBoard: histogram_freq and update_freq cannot be negative");
+    }
+    c.step_end = step_end;
+    c.epoch_end = epoch_end;
+    c.train_end = end;
+    c.free = release;
+    return c;
+}

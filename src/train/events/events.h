@@ -1,0 +1,35 @@
+/* events.h - what the files of this room share: protocol buffers, records, and how an event is written.
+ *
+ * A protocol buffer is a sequence of fields: a varint (number << 3 | wire type), then a varint (type 0), 8 bytes (1), a
+ * length and as many bytes (2), or 4 bytes (5). A message inside another is bytes; it is built first.
+ */
+#ifndef GLIA_SRC_TRAIN_EVENTS_EVENTS_H
+#define GLIA_SRC_TRAIN_EVENTS_EVENTS_H
+
+#include "core/graph/graph.h"
+#include "glia/events.h"
+
+/* ---- protocol buffers (proto.c) ------------------------------------------------------------- */
+
+void glia_proto_int(glia_text *to, int field, int64_t value);
+void glia_proto_double(glia_text *to, int field, double value);
+void glia_proto_float(glia_text *to, int field, float value);
+void glia_proto_bytes(glia_text *to, int field, const void *bytes, size_t length);
+void glia_proto_string(glia_text *to, int field, const char *text);
+void glia_proto_doubles(glia_text *to, int field, const double *values, int n); /* packed */
+/* Takes the message's memory, and its failure. */
+void glia_proto_message(glia_text *to, int field, glia_text *message);
+
+/* ---- records (record.c) --------------------------------------------------------------------- */
+
+/* CRC-32C (Castagnoli), as in RFC 3720. */
+uint32_t glia_crc32c(const void *bytes, size_t length);
+/* Appends a TFRecord: length, its masked checksum, the data, theirs. Numbers are little-endian. */
+void glia_record_append(glia_text *to, const glia_text *data);
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* The fields of tensorflow.GraphDef for the graph (graph_def.c). */
+void glia_graph_def(const glia_graph *graph, glia_text *to);
+
+#endif

@@ -1,0 +1,183 @@
+/* evaluate.c - a trained model on data: scores, predicted classes, raw outputs.
+ *
+ * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. The last, smaller
+ * batch has a program of its own, so no padding enters any mean. The model keeps the programs for the next call (kept.c).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/model/task.h"
+
+/* ---- evaluate ----------------------------------------------------------------------------- */
+
+typedef struct classes {
+    int64_t *confusion; /* (n, n), or NULL */
+    int32_t *predicted; /* by sample, or NULL */
+    int n;
+    int at;           /* the output that holds the predicted classes */
+    glia_dtype dtype; /* of the targets */
+} classes;
+
+/* Predictions of a class that the data do not have are in no cell of the table. */
+static void count_classes(void *context, const glia_lane *lane, const glia_batch *batch) {
+    const classes *c = context;
+    const int32_t *predicted = glia_session_output(lane->session, c->at).data;
+    const char *truth = batch->y;
+    for (int64_t i = 0; i < batch->n; i++) {
+        if (c->predicted) c->predicted[batch->indices[i]] = predicted[i];
+        if (!c->confusion) continue;
+        double label;
+        glia_to_double(c->dtype, truth + (size_t)i * glia_dtype_size(c->dtype), &label, 1);
+        if (label >= 0 && label < c->n && predicted[i] >= 0 && predicted[i] < c->n) {
+            c->confusion[(int64_t)label * c->n + predicted[i]]++;
+        }
+    }
+}
+
+/* Adds what the caller wants to know about classes. */
+static glia_status want_classes(glia_task *task, const glia_dataset *data, const glia_evaluate_opts *o, classes *c,
+                                glia_error *error) {
+    *c = (classes){ .confusion = o->confusion,
+                    .predicted = o->predicted,
+                    .n = glia_data_classes(data),
+                    .dtype = glia_data_y_dtype(data),
+                    .at = -1 };
+    if (!o->confusion && !o->predicted) return GLIA_OK;
+    bool one = task->measures.predicted && glia_shape_count(task->measures.predicted->shape) == -1;
+    if (!one || (o->confusion && c->n == 0)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes that could be counted",
+                         glia_data_name(data));
+    }
+    if (task->predicted_at < 0) task->predicted_at = glia_task_output(task, task->measures.predicted);
+    c->at = task->predicted_at;
+    if (c->confusion) memset(c->confusion, 0, (size_t)c->n * (size_t)c->n * sizeof *c->confusion);
+    return GLIA_OK;
+}
+
+/* Does it measure what is wanted of such data? */
+static bool measures(const glia_kept *kept, const glia_dataset *data, const glia_evaluate_opts *o) {
+    return kept->loss == o->loss && kept->y_dtype == glia_data_y_dtype(data) &&
+           glia_shape_equal(kept->y_shape, glia_data_y_shape(data)) && kept->classes == (o->confusion || o->predicted);
+}
+
+static glia_status begin(glia_kept *kept, const glia_dataset *data, const glia_evaluate_opts *o, glia_error *error) {
+    kept->loss = o->loss;
+    kept->y_dtype = glia_data_y_dtype(data);
+    kept->y_shape = glia_data_y_shape(data);
+    kept->classes = o->confusion || o->predicted;
+    return glia_task_measure(&kept->task, data, NULL, (glia_loss_opts){ .loss = o->loss }, error);
+}
+
+static glia_status evaluate(glia_task *task, const glia_dataset *data, glia_evaluate_opts o, glia_scores *scores,
+                            glia_error *error) {
+    classes c;
+    glia_status status = want_classes(task, data, &o, &c, error);
+    if (status == GLIA_OK) status = glia_task_prepare(task, glia_data_count(data), o.batch, error);
+    if (status != GLIA_OK) return status;
+    glia_task_look(task);
+    glia_error reason = { 0 };
+    glia_loader *loader = glia_loader_create(data, (glia_loader_opts){ .batch = o.batch }, &reason);
+    if (!loader) return glia_fail(error, reason.status, "%s", reason.message);
+    double began = glia_seconds();
+    glia_tally tally = { 0 };
+    status = glia_task_pass(task, loader, 0, &tally, c.at >= 0 ? count_classes : NULL, &c, error);
+    if (status == GLIA_OK && scores) *scores = glia_tally_mean(&tally, glia_seconds() - began);
+    glia_loader_free(loader);
+    return status;
+}
+
+glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_evaluate_opts opts, glia_scores *scores,
+                          glia_error *error) {
+    if (scores) *scores = (glia_scores){ .loss = NAN, .accuracy = NAN };
+    if (!model || !data || opts.batch < 0) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_evaluate: needs a model, data, and a batch size that is not negative");
+    }
+    if (!opts.batch) opts.batch = 256;
+    glia_error reason = { 0 };
+    glia_status status = GLIA_OK;
+    glia_kept *kept = glia_model_take(model, GLIA_EVALUATE, opts.backend, opts.threads);
+    if (kept && measures(kept, data, &opts)) {
+        status = glia_task_check(&kept->task, data, error);
+    } else {
+        glia_kept_free(kept);
+        kept = glia_kept_create(model, opts.backend, opts.threads, &reason);
+        if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
+        status = begin(kept, data, &opts, error);
+    }
+    if (status == GLIA_OK) status = evaluate(&kept->task, data, opts, scores, error);
+    if (status == GLIA_OK)
+        glia_model_give(model, GLIA_EVALUATE, kept);
+    else
+        glia_kept_free(kept);
+    return status;
+}
+
+/* ---- predict ------------------------------------------------------------------------------ */
+
+/* The model's first output becomes the task's. */
+static glia_status want_output(glia_task *task, glia_error *error) {
+    const glia_named *output = &task->graph->outputs[0];
+    glia_shape shape = output->node->shape;
+    char text[GLIA_SHAPE_TEXT];
+    if (shape.rank == 0 || shape.dim[0] != GLIA_BATCH) {
+        return glia_fail(error, GLIA_E_SHAPE, "the output '%s' %s is not one for each sample", output->name,
+                         glia_shape_format(shape, text));
+    }
+    glia_task_output(task, output->node);
+    return GLIA_OK;
+}
+
+/* From whatever the output is to f32. */
+static void take(const glia_array *from, float *y) {
+    const char *bytes = from->data;
+    int64_t n = glia_shape_count(from->shape);
+    if (from->dtype == GLIA_F32) {
+        memcpy(y, bytes, (size_t)n * sizeof *y);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double value;
+        glia_to_double(from->dtype, bytes + (size_t)i * glia_dtype_size(from->dtype), &value, 1);
+        y[i] = (float)value;
+    }
+}
+
+static glia_status predict(glia_task *task, const float *x, int64_t n, float *y, glia_error *error) {
+    enum { BATCH = 256 };
+    glia_error reason = { 0 };
+    glia_task_look(task);
+    int64_t x_count = -glia_shape_count(task->x->shape), y_count = -glia_shape_count(task->outputs[0]->shape);
+    for (int64_t at = 0; at < n; at += BATCH) {
+        glia_lane *lane = glia_task_lane(task, GLIA_MIN(n - at, (int64_t)BATCH), &reason);
+        if (!lane) return glia_fail(error, reason.status, "%s", reason.message);
+        glia_status status = glia_lane_run(lane, x + at * x_count, NULL, error);
+        if (status != GLIA_OK) return status;
+        glia_array out = glia_session_output(lane->session, 0);
+        take(&out, y + at * y_count);
+    }
+    return GLIA_OK;
+}
+
+glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
+                         glia_error *error) {
+    if (!model || n < 0 || (n > 0 && (!x || !y))) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict: needs a model, samples and room for their outputs");
+    }
+    if (n == 0) return glia_model_ready(model, 0, error);
+    glia_error reason = { 0 };
+    glia_status status = GLIA_OK;
+    glia_kept *kept = glia_model_take(model, GLIA_PREDICT, backend, 0);
+    if (!kept) {
+        kept = glia_kept_create(model, backend, 0, &reason);
+        if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
+        status = want_output(&kept->task, error);
+    }
+    if (status == GLIA_OK) status = predict(&kept->task, x, n, y, error);
+    if (status == GLIA_OK)
+        glia_model_give(model, GLIA_PREDICT, kept);
+    else
+        glia_kept_free(kept);
+    return status;
+}

@@ -1,0 +1,165 @@
+/* model.c - a graph with named inputs and outputs, its values, and short texts about it.
+ *
+ * A model is what a person trains, saves and serves. Its graph holds the computation alone: losses, metrics and
+ * optimisers are added to copies of it (task.c), so it may be fitted twice, and saved without them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/model/task.h"
+
+glia_model *glia_model_create(const char *name, glia_error *error) {
+    glia_model *model = calloc(1, sizeof *model);
+    if (model) model->graph = glia_graph_create();
+    if (!model || !model->graph) {
+        glia_fail_nomem(error);
+        glia_model_free(model);
+        return NULL;
+    }
+    if (name && glia_model_set(model, "name", name, error) != GLIA_OK) {
+        glia_model_free(model);
+        return NULL;
+    }
+    return model;
+}
+
+void glia_model_free(glia_model *model) {
+    if (!model) return;
+    glia_model_forget(model);
+    for (int i = 0; i < model->n_meta; i++) {
+        free(model->meta[i].key);
+        free(model->meta[i].value);
+    }
+    free(model->meta);
+    glia_store_free(model->store);
+    glia_graph_free(model->graph);
+    free(model);
+}
+
+glia_graph *glia_model_graph(glia_model *model) { return model ? model->graph : NULL; }
+glia_store *glia_model_store(glia_model *model) { return model ? model->store : NULL; }
+
+/* ---- inputs and outputs ------------------------------------------------------------------- */
+
+glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample) {
+    if (!model) return NULL;
+    if (sample.rank < 0 || sample.rank >= GLIA_MAX_RANK) {
+        return glia_graph_fail(model->graph, GLIA_E_SHAPE, "input '%s': a sample's rank is 0 to %d, not %d",
+                               name ? name : "", GLIA_MAX_RANK - 1, sample.rank);
+    }
+    glia_shape shape = { .rank = sample.rank + 1, .dim = { GLIA_BATCH } };
+    for (int i = 0; i < sample.rank; i++) shape.dim[i + 1] = sample.dim[i];
+    return glia_input(model->graph, name, dtype, shape);
+}
+
+void glia_model_output(glia_model *model, const char *name, glia_tensor y) {
+    if (!model || glia_is_bad(y)) return;
+    glia_graph *g = model->graph;
+    if (!name || !name[0]) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_model_output: a name is needed");
+        return;
+    }
+    if (y->graph != g) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_model_output: '%s' belongs to another graph", name);
+        return;
+    }
+    for (int i = 0; i < g->n_outputs; i++) {
+        if (strcmp(g->outputs[i].name, name)) continue;
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_model_output: there is an output '%s' already", name);
+        return;
+    }
+    glia_graph_output(g, name, y);
+}
+
+glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name) {
+    for (int i = 0; model && index >= 0 && i < model->graph->n_nodes; i++) {
+        glia_node *n = model->graph->nodes[i];
+        if (!glia_is_input(n) || index-- > 0) continue;
+        if (name) *name = glia_leaf_of(n)->name;
+        return n;
+    }
+    return NULL;
+}
+
+glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name) {
+    if (!model || index < 0 || index >= model->graph->n_outputs) return NULL;
+    if (name) *name = model->graph->outputs[index].name;
+    return model->graph->outputs[index].node;
+}
+
+/* ---- parameters --------------------------------------------------------------------------- */
+
+glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error) {
+    if (!model) return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_init: there is no model");
+    glia_store *store = glia_store_create_over(NULL, error);
+    if (!store) return GLIA_E_NOMEM;
+    glia_status status = glia_store_add(store, model->graph, seed, error);
+    if (status != GLIA_OK) {
+        glia_store_free(store);
+        return status;
+    }
+    glia_model_forget(model);
+    glia_store_free(model->store);
+    model->store = store;
+    return GLIA_OK;
+}
+
+glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error) {
+    if (!model) return glia_fail(error, GLIA_E_ARGUMENT, "there is no model");
+    glia_status status = glia_graph_check(model->graph, error);
+    if (status != GLIA_OK) return status;
+    if (model->graph->n_outputs == 0) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
+    }
+    if (!model->store) return glia_model_init(model, seed, error);
+    return glia_store_add(model->store, model->graph, seed, error); /* layers may have been added since */
+}
+
+int64_t glia_model_parameter_count(const glia_model *model, bool trainable_only) {
+    int64_t count = 0;
+    for (int i = 0; model && i < model->graph->n_nodes; i++) {
+        const glia_node *n = model->graph->nodes[i];
+        if (glia_is_parameter(n) && !(trainable_only && glia_leaf_of(n)->frozen)) count += glia_shape_count(n->shape);
+    }
+    return count;
+}
+
+/* ---- metadata ----------------------------------------------------------------------------- */
+
+static struct glia_model_meta *find_meta(const glia_model *model, const char *key) {
+    for (int i = 0; model && i < model->n_meta; i++) {
+        if (!strcmp(model->meta[i].key, key)) return &model->meta[i];
+    }
+    return NULL;
+}
+
+const char *glia_model_get(const glia_model *model, const char *key) {
+    const struct glia_model_meta *found = key ? find_meta(model, key) : NULL;
+    return found ? found->value : NULL;
+}
+
+glia_status glia_model_set(glia_model *model, const char *key, const char *value, glia_error *error) {
+    if (!model || !key || !key[0] || !value) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_set: needs a model, a key and a value");
+    }
+    if (!strncmp(key, "glia.", 5)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_set: keys that begin with 'glia.' are Glia's own: '%s'",
+                         key);
+    }
+    struct glia_model_meta *found = find_meta(model, key);
+    char *copy = strdup(value);
+    if (!copy) return glia_fail_nomem(error);
+    if (found) {
+        free(found->value);
+        found->value = copy;
+        return GLIA_OK;
+    }
+    char *name = strdup(key);
+    if (!name || !glia_grow((void **)&model->meta, model->n_meta, &model->meta_capacity, sizeof *model->meta)) {
+        free(copy);
+        free(name);
+        return glia_fail_nomem(error);
+    }
+    model->meta[model->n_meta++] = (struct glia_model_meta){ name, copy };
+    return GLIA_OK;
+}

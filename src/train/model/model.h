@@ -1,0 +1,21 @@
+/* model.h - a model from the inside: a graph, its inputs and outputs, its store, metadata. */
+#ifndef GLIA_SRC_TRAIN_MODEL_MODEL_H
+#define GLIA_SRC_TRAIN_MODEL_MODEL_H
+
+#include "core/program/store.h"
+#include "glia/model.h"
+
+struct glia_model {
+    glia_graph *graph; /* its outputs are the model's */
+    glia_store *store; /* NULL before glia_model_init */
+    _Atomic(struct glia_kept *) kept[2]; /* by glia_purpose (task.h) */
+    struct glia_model_meta {
+        char *key, *value;
+    } * meta;
+    int n_meta, meta_capacity;
+};
+
+/* Reports what building left, and initialises with `seed` if nobody has. */
+glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error);
+
+#endif

@@ -1,0 +1,197 @@
+/* model_file.c - models in safetensors files.
+ *
+ * A file holds the value of every parameter and state of the model's graph under its name, and in its metadata:
+ *
+ *     glia.version    of the library that wrote it
+ *     glia.graph      the graph as text (core/graph/print.c), from which it is built again
+ *     glia.inputs     the names of the inputs and outputs, for those who only look; separated by commas
+ *     glia.outputs
+ *     name, ...       what glia_model_set() was told
+ *
+ * Reading trusts nothing: the graph must parse and infer, and every leaf must find its tensor in the file with the very
+ * dtype and shape, so no more memory is taken than the file has bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/formats/formats.h"
+#include "train/model/model.h"
+
+/* ---- saving ------------------------------------------------------------------------------- */
+
+static bool stored(const glia_node *n) { return glia_is_parameter(n) || glia_is_state(n); }
+
+/* The names of inputs, or of outputs. */
+static void list_inputs(const glia_graph *g, glia_text *text) {
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (glia_is_input(g->nodes[i]))
+            glia_text_printf(text, "%s%s", text->length ? "," : "", glia_leaf_of(g->nodes[i])->name);
+    }
+}
+
+static void list_outputs(const glia_graph *g, glia_text *text) {
+    for (int i = 0; i < g->n_outputs; i++) glia_text_printf(text, "%s%s", i ? "," : "", g->outputs[i].name);
+}
+
+static glia_status write_file(const glia_model *model, const glia_graph *g, const glia_text texts[3], const char *path,
+                              glia_error *error) {
+    glia_array *arrays = malloc(((size_t)g->n_nodes + 1) * sizeof *arrays);
+    glia_pair *pairs = malloc(((size_t)model->n_meta + 4) * sizeof *pairs);
+    glia_status status = GLIA_OK;
+    if (!arrays || !pairs) status = glia_fail_nomem(error);
+    int n = 0, m = 0;
+    if (status == GLIA_OK) {
+        pairs[m++] = (glia_pair){ "glia.version", glia_version() };
+        pairs[m++] = (glia_pair){ "glia.graph", texts[0].bytes };
+        pairs[m++] = (glia_pair){ "glia.inputs", texts[1].bytes ? texts[1].bytes : "" };
+        pairs[m++] = (glia_pair){ "glia.outputs", texts[2].bytes };
+        for (int i = 0; i < model->n_meta; i++) pairs[m++] = (glia_pair){ model->meta[i].key, model->meta[i].value };
+    }
+    for (int i = 0; status == GLIA_OK && i < g->n_nodes; i++) {
+        if (!stored(g->nodes[i])) continue;
+        if (!glia_store_look(model->store, glia_leaf_of(g->nodes[i])->name, &arrays[n++])) {
+            status = glia_fail(error, GLIA_E_INTERNAL, "the store lacks '%s'", glia_leaf_of(g->nodes[i])->name);
+        }
+    }
+    if (status == GLIA_OK) status = glia_safetensors_write(path, arrays, n, pairs, m, error);
+    free(arrays);
+    free(pairs);
+    return status;
+}
+
+glia_status glia_model_save(glia_model *model, const char *path, glia_error *error) {
+    glia_status status = glia_model_ready(model, 0, error);
+    if (status != GLIA_OK) return status;
+    glia_error reason = { 0 };
+    glia_graph *clean = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason); /* without what nothing needs */
+    if (!clean) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_text texts[3] = { 0 };
+    glia_graph_print(clean, &texts[0]);
+    list_inputs(clean, &texts[1]);
+    list_outputs(clean, &texts[2]);
+    bool failed = texts[0].failed || texts[1].failed || texts[2].failed;
+    status = failed ? glia_fail_nomem(error) : write_file(model, clean, texts, path, error);
+    for (int i = 0; i < 3; i++) free(texts[i].bytes);
+    glia_graph_free(clean);
+    return status;
+}
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+/* Does the file have the tensor of this leaf, as the graph wants it? */
+static glia_status check_leaf(const glia_node *leaf, const glia_safetensor *t, glia_error *error) {
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    const char *name = glia_leaf_of(leaf)->name;
+    if (!t) {
+        return glia_fail(error, GLIA_E_FORMAT, "the graph has %s '%s' %s%s, but the file has no such tensor",
+                         leaf->op->name, name, glia_dtype_name(leaf->dtype), glia_shape_format(leaf->shape, a));
+    }
+    if (t->dtype == leaf->dtype && glia_shape_equal(t->shape, leaf->shape)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the graph wants %s%s", t->offset, name,
+                     glia_dtype_name(t->dtype), glia_shape_format(t->shape, b), glia_dtype_name(leaf->dtype),
+                     glia_shape_format(leaf->shape, a));
+}
+
+/* Takes the values of all leaves from the file. */
+static glia_status bind(glia_model *model, const glia_safetensors *file, glia_error *error) {
+    const glia_graph *g = model->graph;
+    glia_status status = GLIA_OK;
+    for (int i = 0; status == GLIA_OK && i < g->n_nodes; i++) {
+        if (!stored(g->nodes[i])) continue;
+        status = check_leaf(g->nodes[i], glia_safetensors_find(file, glia_leaf_of(g->nodes[i])->name), error);
+    }
+    if (status != GLIA_OK) return status;
+    model->store = glia_store_create_over(NULL, error);
+    if (!model->store) return GLIA_E_NOMEM;
+    status = glia_store_reserve(model->store, g, error);
+    for (int i = 0; status == GLIA_OK && i < glia_store_count(model->store); i++) {
+        glia_array a = glia_store_entry(model->store, i);
+        const glia_safetensor *t = glia_safetensors_find(file, a.name);
+        memcpy(a.data, t->data, t->bytes);
+    }
+    return status;
+}
+
+static glia_status load(glia_model *model, const glia_safetensors *file, glia_error *error) {
+    const char *text = glia_safetensors_get(file, "glia.graph");
+    if (!text) {
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "holds tensors but no graph ('glia.graph' in its metadata): build the model, then "
+                         "glia_model_load_weights()");
+    }
+    glia_error reason = { 0 };
+    glia_graph *graph = glia_graph_parse(text, strlen(text), &reason);
+    if (!graph) return glia_fail(error, reason.status, "glia.graph: %s", reason.message);
+    glia_graph_free(model->graph);
+    model->graph = graph;
+    if (graph->n_outputs == 0) return glia_fail(error, GLIA_E_FORMAT, "glia.graph: has no output");
+    glia_status status = bind(model, file, error);
+    for (int i = 0; status == GLIA_OK && i < file->n_metadata; i++) {
+        const glia_pair *p = &file->metadata[i];
+        if (!strncmp(p->key, "glia.", 5) || !p->key[0]) continue;
+        status = glia_model_set(model, p->key, p->value, error);
+    }
+    return status;
+}
+
+glia_model *glia_model_load(const char *path, glia_error *error) {
+    glia_file bytes;
+    if (glia_file_open(&bytes, path, error) != GLIA_OK) return NULL;
+    glia_safetensors file;
+    glia_model *model = NULL;
+    glia_error reason = { 0 };
+    glia_status status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
+    if (status == GLIA_OK) {
+        model = glia_model_create(NULL, &reason);
+        status = model ? load(model, &file, &reason) : GLIA_E_NOMEM;
+        glia_safetensors_free(&file);
+    }
+    glia_file_close(&bytes);
+    if (status == GLIA_OK) return model;
+    glia_model_free(model);
+    glia_fail(error, status, "%s: %s", path, reason.message);
+    return NULL;
+}
+
+/* Checks that what is in both agrees, then copies it. */
+static glia_status take_weights(glia_model *model, const glia_safetensors *file, int *loaded, glia_error *error) {
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < glia_store_count(model->store); i++) {
+            glia_array to = glia_store_entry(model->store, i);
+            const glia_safetensor *from = glia_safetensors_find(file, to.name);
+            if (!from) continue;
+            if (from->dtype != to.dtype || !glia_shape_equal(from->shape, to.shape)) {
+                return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the model has %s%s",
+                                 from->offset, to.name, glia_dtype_name(from->dtype), glia_shape_format(from->shape, b),
+                                 glia_dtype_name(to.dtype), glia_shape_format(to.shape, a));
+            }
+            if (pass == 0) continue;
+            memcpy(to.data, from->data, from->bytes);
+            ++*loaded;
+        }
+    }
+    glia_store_touch(model->store);
+    return GLIA_OK;
+}
+
+glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error) {
+    int count = 0;
+    if (loaded) *loaded = 0;
+    glia_status status = glia_model_ready(model, 0, error);
+    if (status != GLIA_OK) return status;
+    glia_file bytes;
+    status = glia_file_open(&bytes, path, error);
+    if (status != GLIA_OK) return status;
+    glia_safetensors file;
+    glia_error reason = { 0 };
+    status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
+    if (status == GLIA_OK) {
+        status = take_weights(model, &file, &count, &reason);
+        glia_safetensors_free(&file);
+    }
+    glia_file_close(&bytes);
+    if (status != GLIA_OK) return glia_fail(error, status, "%s: %s", path, reason.message);
+    if (loaded) *loaded = count;
+    return GLIA_OK;
+}

@@ -1,0 +1,297 @@
+/* task.c - a model put to work on data: copies of graphs, checks, sessions, batches. See task.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/program/program.h"
+#include "train/model/task.h"
+
+double glia_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- beginning and ending ----------------------------------------------------------------- */
+
+/* The one input that data are fed into. */
+static glia_status find_input(glia_task *task, glia_error *error) {
+    for (int i = 0; i < task->graph->n_nodes; i++) {
+        glia_node *n = task->graph->nodes[i];
+        if (!glia_is_input(n)) continue;
+        if (task->x) {
+            return glia_fail(error, GLIA_E_ARGUMENT,
+                             "the model has the inputs '%s' and '%s', and data feed one: compile the steps yourself",
+                             glia_leaf_of(task->x)->name, glia_leaf_of(n)->name);
+        }
+        task->x = n;
+    }
+    if (!task->x) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no input: call glia_model_input()");
+    const glia_shape *s = &task->x->shape;
+    if (s->rank == 0 || s->dim[0] != GLIA_BATCH) {
+        return glia_fail(error, GLIA_E_SHAPE, "the model's input '%s' has no batch axis", glia_leaf_of(task->x)->name);
+    }
+    return GLIA_OK;
+}
+
+glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
+                            glia_error *error) {
+    *task = (glia_task){
+        .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
+    };
+    glia_error reason = { 0 };
+    task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);
+    if (!task->graph) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_status status = find_input(task, error);
+    if (status != GLIA_OK) return status;
+    task->store = glia_store_create_over(model->store, error);
+    if (!task->store) return GLIA_E_NOMEM;
+    if (!backend) {
+        task->backend = glia_backend_open("cpu", threads, &reason);
+        if (!task->backend) return glia_fail(error, reason.status, "%s", reason.message);
+        task->owns_backend = true;
+    }
+    return GLIA_OK;
+}
+
+static void lane_free(glia_lane *lane) {
+    glia_session_free(lane->session);
+    glia_program_free(lane->program);
+}
+
+void glia_task_end(glia_task *task) {
+    for (int i = 0; i < task->n_lanes; i++) lane_free(&task->lanes[i]);
+    glia_store_free(task->store);
+    glia_graph_free(task->graph);
+    if (task->owns_backend) glia_backend_close(task->backend);
+    *task = (glia_task){ 0 };
+}
+
+/* ---- data against model ------------------------------------------------------------------- */
+
+/* Do samples of this shape fit the input? A row of as many numbers takes samples of any shape. */
+static glia_status check_samples(const glia_task *task, const glia_dataset *data, glia_error *error) {
+    glia_shape sample = glia_data_x_shape(data), wanted = { .rank = task->x->shape.rank - 1 };
+    for (int i = 0; i < wanted.rank; i++) wanted.dim[i] = task->x->shape.dim[i + 1];
+    bool row = wanted.rank == 1 && glia_shape_count(sample) == wanted.dim[0];
+    if (row || glia_shape_equal(sample, wanted)) return GLIA_OK;
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model's input '%s' takes %s",
+                     glia_data_name(data), glia_shape_format(sample, a), glia_leaf_of(task->x)->name,
+                     glia_shape_format(wanted, b));
+}
+
+/* How many classes integer targets of this count choose from; 0: they are no classes. */
+static int64_t classes_of(glia_shape output, int64_t targets) {
+    int64_t last = output.rank > 1 ? output.dim[output.rank - 1] : 1;
+    if (-glia_shape_count(output) != targets * last) return 0;
+    return last > 1 ? last : 2;
+}
+
+/* Integer targets must be classes that the output has; of several for a sample, those less than 0 are none. */
+static glia_status check_labels(const glia_task *task, const glia_dataset *data, glia_error *error) {
+    enum {
+        MOST = 4096
+    }; /* bytes of a sample's targets; longer ones are left to the loss, which passes over bad labels */
+    const glia_named *output = &task->graph->outputs[0];
+    glia_dtype dtype = glia_data_y_dtype(data);
+    int64_t targets = glia_shape_count(glia_data_y_shape(data)), classes = classes_of(output->node->shape, targets);
+    size_t size = glia_dtype_size(dtype);
+    if (glia_dtype_is_float(dtype) || classes == 0 || (size_t)targets > MOST / size) return GLIA_OK;
+    char text[GLIA_SHAPE_TEXT];
+    for (int64_t i = 0; i < glia_data_count(data); i++) {
+        _Alignas(16) unsigned char bytes[MOST];
+        glia_status status = glia_data_get(data, i, NULL, bytes, error);
+        if (status != GLIA_OK) return status;
+        for (int64_t j = 0; j < targets; j++) {
+            double label;
+            glia_to_double(dtype, bytes + (size_t)j * size, &label, 1);
+            if ((label >= 0 || glia_data_y_shape(data).rank > 0) && label < (double)classes) continue;
+            return glia_fail(
+                error, GLIA_E_ARGUMENT,
+                "sample %lld of the data '%s' has label %.0f, but the model's output '%s' %s has %lld classes",
+                (long long)i, glia_data_name(data), label, output->name, glia_shape_format(output->node->shape, text),
+                (long long)classes);
+        }
+    }
+    return GLIA_OK;
+}
+
+/* An input for the targets under a name that the model does not use. */
+static glia_node *add_target(glia_graph *g, glia_dtype dtype, glia_shape y, const char *data) {
+    glia_shape shape = { .rank = y.rank + 1, .dim = { GLIA_BATCH } };
+    if (y.rank >= GLIA_MAX_RANK) {
+        glia_graph_fail(g, GLIA_E_SHAPE, "the data '%s' have targets of rank %d", data, y.rank);
+        return NULL;
+    }
+    for (int i = 0; i < y.rank; i++) shape.dim[i + 1] = y.dim[i];
+    const char *name = "target";
+    while (name && glia_graph_find_leaf(g, name)) name = glia_arena_printf(&g->arena, "%s'", name);
+    if (!name) {
+        glia_graph_fail_nomem(g);
+        return NULL;
+    }
+    glia_tensor input = glia_input(g, name, dtype, shape);
+    return glia_is_bad(input) ? NULL : input;
+}
+
+int glia_task_output(glia_task *task, glia_tensor y) {
+    task->outputs[task->n_outputs] = y;
+    return task->n_outputs++;
+}
+
+glia_status glia_task_check(const glia_task *task, const glia_dataset *data, glia_error *error) {
+    if (glia_data_count(data) == 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' are empty", glia_data_name(data));
+    glia_status status = check_samples(task, data, error);
+    return status == GLIA_OK ? check_labels(task, data, error) : status;
+}
+
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const glia_arrays *y, glia_loss_opts loss,
+                              glia_error *error) {
+    glia_status status = glia_task_check(task, data, error);
+    if (status != GLIA_OK) return status;
+    glia_graph *g = task->graph;
+    const glia_dtype dtype = y ? y->y_dtype : glia_data_y_dtype(data);
+    const bool mixed = glia_dtype_is_float(dtype) && !glia_dtype_is_float(glia_data_y_dtype(data));
+    if (mixed && (loss.loss == GLIA_LOSS_DEFAULT || loss.loss == GLIA_CROSS_ENTROPY)) {
+        loss.loss = GLIA_CROSS_ENTROPY_ONE_HOT;
+    }
+    const char *label = glia_graph_label(g, "loss");
+    task->y = add_target(g, dtype, y ? y->y_shape : glia_data_y_shape(data), glia_data_name(data));
+    bool added = task->y && glia_loss_add(g->outputs[0].node, task->y, loss, &task->measures);
+    glia_graph_label(g, label);
+    status = glia_graph_check(g, error);
+    if (status != GLIA_OK || !added) return status;
+    task->loss_at = glia_task_output(task, task->measures.loss);
+    if (task->measures.accuracy) task->accuracy_at = glia_task_output(task, task->measures.accuracy);
+    if (task->measures.weight) task->weight_at = glia_task_output(task, task->measures.weight);
+    return GLIA_OK;
+}
+
+/* ---- lanes -------------------------------------------------------------------------------- */
+
+void glia_task_drop(glia_task *task, int index) {
+    lane_free(&task->lanes[index]);
+    task->lanes[index] = task->lanes[--task->n_lanes];
+}
+
+/* The lane of the task's updates that has not been asked for longest if there are two, else -1. */
+static int surplus_lane(const glia_task *task) {
+    int oldest = -1, n = 0;
+    for (int i = 0; i < task->n_lanes; i++) {
+        if (task->lanes[i].updates != task->updates) continue;
+        n++;
+        if (oldest < 0 || task->lanes[i].used < task->lanes[oldest].used) oldest = i;
+    }
+    return n < 2 ? -1 : oldest;
+}
+
+glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
+    task->asked++;
+    for (int i = 0; i < task->n_lanes; i++) {
+        glia_lane *lane = &task->lanes[i];
+        if (lane->batch != n || lane->updates != task->updates) continue;
+        lane->used = task->asked;
+        return lane;
+    }
+    int surplus = surplus_lane(task);
+    if (surplus >= 0) glia_task_drop(task, surplus);
+    glia_compile_opts opts = { .outputs = task->outputs,
+                               .n_outputs = task->n_outputs,
+                               .mode = task->mode,
+                               .updates = task->updates,
+                               .batch = n,
+                               .frozen = task->mode == GLIA_INFER,
+                               .precision = task->precision };
+    glia_lane *lane = &task->lanes[task->n_lanes];
+    *lane = (glia_lane){ .batch = n, .updates = task->updates, .used = task->asked };
+    lane->program = glia_compile(task->graph, task->backend, opts, error);
+    if (!lane->program) return NULL;
+    lane->session = glia_session_create(lane->program, task->store, error);
+    if (!lane->session) {
+        lane_free(lane);
+        return NULL;
+    }
+    task->n_lanes++;
+    glia_session_input(lane->session, glia_leaf_of(task->x)->name, &lane->x);
+    if (task->y) glia_session_input(lane->session, glia_leaf_of(task->y)->name, &lane->y);
+    return lane;
+}
+
+void glia_task_look(glia_task *task) {
+    if (glia_store_same(task->model->store, &task->writes)) return;
+    for (int i = 0; i < task->n_lanes; i++) glia_session_outdate(task->lanes[i].session);
+}
+
+glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error) {
+    glia_error reason = { 0 };
+    bool ok = glia_store_add(task->store, task->graph, 0, &reason) == GLIA_OK;
+    if (ok && samples >= batch) ok = glia_task_lane(task, batch, &reason) != NULL;
+    if (ok && samples % batch) ok = glia_task_lane(task, samples % batch, &reason) != NULL;
+    return ok ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+/* From f32 to whatever the input is. */
+static void put(const float *from, const glia_array *to) {
+    int64_t n = glia_shape_count(to->shape);
+    if (to->dtype == GLIA_F32) {
+        memcpy(to->data, from, (size_t)n * sizeof *from);
+        return;
+    }
+    double wide[256];
+    char *out = to->data;
+    for (int64_t at = 0; at < n; at += GLIA_COUNT(wide)) {
+        int64_t m = GLIA_MIN(n - at, (int64_t)GLIA_COUNT(wide));
+        for (int64_t i = 0; i < m; i++) wide[i] = (double)from[at + i];
+        glia_from_double(to->dtype, wide, out + (size_t)at * glia_dtype_size(to->dtype), m);
+    }
+}
+
+glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error) {
+    if (lane->x.data) put(x, &lane->x);
+    if (lane->y.data && y) memcpy(lane->y.data, y, glia_shape_bytes(lane->y.shape, lane->y.dtype));
+    return glia_session_run(lane->session, error);
+}
+
+double glia_lane_scalar(const glia_lane *lane, int index) {
+    if (index < 0) return NAN;
+    glia_array a = glia_session_output(lane->session, index);
+    double value;
+    glia_to_double(a.dtype, a.data, &value, 1);
+    return value;
+}
+
+/* ---- means -------------------------------------------------------------------------------- */
+
+void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane) {
+    const double weight = task->weight_at >= 0 ? glia_lane_scalar(lane, task->weight_at) : (double)lane->batch;
+    tally->loss += weight * glia_lane_scalar(lane, task->loss_at);
+    tally->accuracy += weight * glia_lane_scalar(lane, task->accuracy_at);
+    tally->weight += weight;
+    tally->samples += lane->batch;
+}
+
+glia_scores glia_tally_mean(const glia_tally *tally, double seconds) {
+    const double n = tally->samples > 0 ? fmax(tally->weight, 1) : NAN; /* without any label the sums are 0 */
+    return (glia_scores){ .loss = tally->loss / n,
+                          .accuracy = tally->accuracy / n,
+                          .samples = tally->samples,
+                          .seconds = seconds };
+}
+
+glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, glia_tally *tally, glia_batch_fn each,
+                           void *context, glia_error *error) {
+    glia_batch batch;
+    glia_status status = glia_loader_start(loader, epoch, error);
+    while (status == GLIA_OK && glia_loader_next(loader, &batch)) {
+        glia_lane *lane = glia_task_lane(task, batch.n, error);
+        if (!lane) return GLIA_E_INTERNAL;
+        status = glia_lane_run(lane, batch.x, batch.y, error);
+        if (status != GLIA_OK) break;
+        glia_tally_add(tally, task, lane);
+        if (each) each(context, lane, &batch);
+    }
+    return status == GLIA_OK ? glia_loader_check(loader, error) : status;
+}

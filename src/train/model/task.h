@@ -1,0 +1,130 @@
+/* task.h - a model put to work on data: what fit, evaluate and predict share.
+ *
+ *     model's graph ── copy ──► + target input, loss, accuracy, optimiser ──► one program for each batch size
+ *                                                                              (the full one, and the rest's)
+ *
+ * The programs share the model's store for parameters, and a store that stands on it for what the task adds. Inference is
+ * frozen: what depends on parameters alone is computed when they may have changed.
+ */
+#ifndef GLIA_SRC_TRAIN_MODEL_TASK_H
+#define GLIA_SRC_TRAIN_MODEL_TASK_H
+
+#include "core/launch/backend.h"
+#include "glia/fit.h"
+#include "nn/losses/losses.h"
+#include "train/model/model.h"
+
+/* ---- tasks (task.c) ----------------------------------------------------------------------- */
+
+/* A program for one batch size, ready to run. */
+typedef struct glia_lane {
+    int64_t batch;
+    glia_program *program;
+    glia_session *session;
+    glia_array x, y; /* where the batch goes; y.data NULL without targets */
+    const char *updates; /* the task's, when it was made */
+    int64_t used;        /* when it was last asked for */
+} glia_lane;
+
+enum { GLIA_TASK_OUTPUTS = 5, GLIA_TASK_LANES = 4 };
+
+typedef struct glia_task {
+    glia_model *model;
+    glia_mode mode;
+    glia_precision precision; /* f32 unless changed before a lane is made */
+    const char *updates;      /* which group of them lanes include that are asked for from now on; NULL: all */
+    glia_graph *graph;
+    glia_node *x, *y; /* inputs */
+    glia_measures measures;
+    glia_tensor outputs[GLIA_TASK_OUTPUTS];
+    int n_outputs;
+    int loss_at, accuracy_at, predicted_at, weight_at; /* indices in outputs; -1: not there */
+    glia_store *store;
+    glia_backend *backend;
+    bool owns_backend;
+    glia_lane lanes[GLIA_TASK_LANES]; /* two for each group of updates in use */
+    int n_lanes;
+    int64_t asked;   /* for lanes, so far */
+    uint64_t writes; /* of the model's store, when it was last looked at */
+} glia_task;
+
+/* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release
+ * with glia_task_end() whatever the status. */
+glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
+                            glia_error *error);
+void glia_task_end(glia_task *task);
+
+/* Checks that the data fit the model's input and output. */
+glia_status glia_task_check(const glia_task *task, const glia_dataset *data, glia_error *error);
+/* Checks that, and adds targets, loss and accuracy. y: the targets' dtype and shape as batches bring them, where that is
+ * not what the data say (mixed labels are a number for each class); NULL: as the data say. */
+glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const glia_arrays *y, glia_loss_opts loss,
+                              glia_error *error);
+/* The index under which lanes give this tensor. */
+int glia_task_output(glia_task *task, glia_tensor y);
+
+/* The lane for batches of n and the task's updates, compiled when it is first asked for; two for these updates stay, and
+ * a third takes the place of the one that has not been asked for longer. NULL: see error. */
+glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error);
+/* Frees the lane at this index; the last one takes its place. */
+void glia_task_drop(glia_task *task, int index);
+/* From here on runs compute with the model's values as they are now. Before each pass of inference. */
+void glia_task_look(glia_task *task);
+/* Compiles all lanes that an epoch of `samples` in batches of `batch` needs. */
+glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error);
+
+/* Puts n samples where the session reads them, and runs it. y may be NULL. */
+glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error);
+/* A scalar output; NaN for index -1. */
+double glia_lane_scalar(const glia_lane *lane, int index);
+
+/* Sums over batches, weighted by what their means are over: samples, or labels where some are left out. */
+typedef struct glia_tally {
+    double loss, accuracy, weight;
+    int64_t samples;
+} glia_tally;
+void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *lane);
+glia_scores glia_tally_mean(const glia_tally *tally, double seconds);
+
+/* One pass over the loader's data, its programs in inference; `each` (may be NULL) sees every batch after its run. */
+typedef void (*glia_batch_fn)(void *context, const glia_lane *lane, const glia_batch *batch);
+glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, glia_tally *tally, glia_batch_fn each,
+                           void *context, glia_error *error);
+
+double glia_seconds(void); /* of a clock that only goes forward */
+
+/* ---- batch norm (norms.c) -------------------------------------------------------------------- */
+
+/* Measures the running statistics anew, from batches of the data in training mode. */
+glia_status glia_norms_measure(glia_model *model, const glia_dataset *data, int64_t batch, glia_backend *backend,
+                               glia_error *error);
+
+/* ---- tasks that a model keeps (kept.c) --------------------------------------------------------- */
+
+typedef enum glia_purpose { GLIA_PREDICT, GLIA_EVALUATE } glia_purpose;
+
+typedef struct glia_kept {
+    glia_task task;
+    glia_backend_traits traits;
+    int threads;           /* asked for, of a backend of its own */
+    const glia_store *store;
+    int n_nodes, n_outputs; /* of the model's graph */
+    /* GLIA_EVALUATE: what the task measures */
+    glia_loss loss;
+    glia_dtype y_dtype;
+    glia_shape y_shape;
+    bool classes;
+} glia_kept;
+
+/* What the model keeps for this purpose, if it serves the model as it is and this backend (NULL: one of its own); else
+ * NULL. It is the caller's until he gives it back, so that calls at the same time do not share it. */
+glia_kept *glia_model_take(glia_model *model, glia_purpose purpose, glia_backend *backend, int threads);
+/* A new one, its task begun for inference; NULL: see error. */
+glia_kept *glia_kept_create(glia_model *model, glia_backend *backend, int threads, glia_error *error);
+void glia_kept_free(glia_kept *kept);
+/* The model keeps it, but for programs so large that running takes much longer than compiling. */
+void glia_model_give(glia_model *model, glia_purpose purpose, glia_kept *kept);
+/* Frees what the model keeps. */
+void glia_model_forget(glia_model *model);
+
+#endif

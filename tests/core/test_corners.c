@@ -1,0 +1,159 @@
+/* test_corners.c - primitives at the places that samples keep away from: ties, kinks, poles, NaN, infinities, overflow. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+#include "op_samples.h"
+
+static glia_tensor row(glia_graph *g, glia_dtype dtype, const double *values, int n) {
+    return glia_constant(g, dtype, GLIA_SHAPE(n), values);
+}
+
+/* Evaluates y, whose graph holds constants only, compares it with `should` and frees the graph. NaN equals NaN; zeros
+ * must have the same sign if `signs`. */
+static void assert_values(glia_tensor y, const double *should, bool signs) {
+    glia_error error = { 0 };
+    glia_graph *g = glia_tensor_graph(y);
+    glia_graph_output(g, "y", y);
+    double *is = glia_graph_check(g, &error) == GLIA_OK ? sample_evaluate(g, g->n_outputs - 1, 0, NULL, &error) : NULL;
+    if (!is) fail_msg("%s", error.message);
+    int n = (int)glia_shape_count(y->shape);
+    for (int i = 0; i < n; i++) {
+        bool same = (isnan(is[i]) && isnan(should[i])) || is[i] == should[i];
+        if (!same || (signs && !isnan(is[i]) && signbit(is[i]) != signbit(should[i]))) fail_msg("element %d is %.17g, should be %.17g", i, is[i], should[i]);
+    }
+    free(is);
+    glia_graph_free(g);
+}
+
+/* A function of one f64 row at several places. */
+static void at(glia_tensor (*f)(glia_tensor), int n, const double *x, const double *should) {
+    assert_values(f(row(glia_graph_create(), GLIA_F64, x, n)), should, true);
+}
+
+/* The gradient of the sum of f there. */
+static void slope_at(glia_tensor (*f)(glia_tensor), int n, const double *x, const double *should) {
+    glia_tensor v = row(glia_graph_create(), GLIA_F64, x, n), dx;
+    glia_grad(f(v), &v, 1, &dx);
+    assert_values(dx, should, false);
+}
+
+#define LIST(...) ((const double[]){ __VA_ARGS__ })
+
+static glia_tensor max_of_all(glia_tensor x) { return glia_max(x, GLIA_SCALAR, false); }
+static glia_tensor min_of_all(glia_tensor x) { return glia_min(x, GLIA_SCALAR, false); }
+static glia_tensor max_of_rows(glia_tensor x) { return glia_max(glia_reshape(x, GLIA_SHAPE(2, 3)), GLIA_SHAPE(1), true); }
+static glia_tensor argmax(glia_tensor x) { return glia_argmax(x, 0); }
+static glia_tensor larger_than_one(glia_tensor x) { return glia_maximum(x, glia_like(x, 1)); }
+static glia_tensor smaller_than_one(glia_tensor x) { return glia_minimum(x, glia_like(x, 1)); }
+static glia_tensor squared(glia_tensor x) { return glia_pow(x, glia_like(x, 2)); }
+static glia_tensor to_the_zero(glia_tensor x) { return glia_pow(x, glia_like(x, 0)); }
+static glia_tensor power_of_zero(glia_tensor x) { return glia_pow(glia_like(x, 0), x); }
+
+static void ties_share_the_gradient(void **state) {
+    (void)state;
+    slope_at(max_of_all, 4, LIST(1, 3, 2, 3), LIST(0, 0.5, 0, 0.5));
+    slope_at(min_of_all, 4, LIST(1, 3, 1, 1), LIST(1.0 / 3, 0, 1.0 / 3, 1.0 / 3));
+    slope_at(max_of_rows, 6, LIST(5, 5, 1, 2, 7, 3), LIST(0.5, 0.5, 0, 0, 1, 0));
+    slope_at(larger_than_one, 3, LIST(0, 1, 2), LIST(0, 0.5, 1));
+    slope_at(smaller_than_one, 3, LIST(0, 1, 2), LIST(1, 0.5, 0));
+    at(argmax, 4, LIST(1, 3, 2, 3), LIST(1));
+}
+
+static void kinks_have_the_documented_slope(void **state) {
+    (void)state;
+    slope_at(glia_abs, 3, LIST(-2, 0, 3), LIST(-1, 0, 1));
+    slope_at(glia_sign, 3, LIST(-2, 0, 3), LIST(0, 0, 0));
+    slope_at(glia_floor, 2, LIST(0.5, 1), LIST(0, 0));
+    slope_at(squared, 3, LIST(-3, 0, 2), LIST(-6, 0, 4));
+    slope_at(to_the_zero, 3, LIST(-3, 0, 2), LIST(0, 0, 0));
+    slope_at(power_of_zero, 3, LIST(0, 1, 2), LIST(0, 0, 0));
+    slope_at(glia_stop_gradient, 2, LIST(1, 2), LIST(0, 0));
+    slope_at(glia_round, 2, LIST(0.5, 2.2), LIST(0, 0));
+}
+
+static void nan_is_passed_on(void **state) {
+    (void)state;
+    at(larger_than_one, 2, LIST(NAN, 2), LIST(NAN, 2));
+    at(smaller_than_one, 2, LIST(NAN, 0), LIST(NAN, 0));
+    at(max_of_all, 3, LIST(1, NAN, 3), LIST(NAN));
+    at(min_of_all, 3, LIST(NAN, 1, 3), LIST(NAN));
+    at(glia_sign, 1, LIST(NAN), LIST(NAN));
+    at(glia_is_finite, 4, LIST(NAN, INFINITY, -INFINITY, 1e308), LIST(0, 0, 0, 1));
+    glia_graph *g = glia_graph_create();
+    glia_tensor nan = row(g, GLIA_F64, LIST(NAN, NAN, 1), 3), one = row(g, GLIA_F64, LIST(NAN, 1, 1), 3);
+    glia_tensor yes = glia_or(glia_equal(nan, one), glia_less_equal(nan, one));
+    assert_values(glia_and(yes, glia_not(glia_not_equal(nan, one))), LIST(0, 0, 1), true);
+}
+
+static void nothing_overflows_before_the_result_does(void **state) {
+    (void)state;
+    at(glia_sigmoid, 4, LIST(-800, 800, -INFINITY, INFINITY), LIST(0, 1, 0, 1));
+    at(glia_tanh, 2, LIST(-800, 800), LIST(-1, 1));
+    at(glia_expm1, 2, LIST(1e-20, -800), LIST(1e-20, -1));
+    at(glia_log1p, 2, LIST(1e-20, -1), LIST(1e-20, -INFINITY));
+    at(glia_log, 3, LIST(0, -1, INFINITY), LIST(-INFINITY, NAN, INFINITY));
+    at(glia_rsqrt, 2, LIST(0, 4), LIST(INFINITY, 0.5));
+    at(max_of_all, 2, LIST(-INFINITY, -INFINITY), LIST(-INFINITY));
+}
+
+static void rounding_goes_to_even(void **state) {
+    (void)state;
+    at(glia_round, 6, LIST(0.5, 1.5, 2.5, -0.5, -1.5, 2.4), LIST(0, 2, 2, -0.0, -2, 2));
+    at(glia_floor, 3, LIST(-0.5, 1.5, 2), LIST(-1, 1, 2));
+    at(glia_ceil, 3, LIST(-0.5, 1.5, 2), LIST(-0.0, 2, 2));
+}
+
+static void cast_to(glia_dtype dtype, int n, const double *x, const double *should) {
+    assert_values(glia_cast(row(glia_graph_create(), GLIA_F64, x, n), dtype), should, true);
+}
+
+static void casts_round_truncate_and_wrap(void **state) {
+    (void)state;
+    cast_to(GLIA_F32, 4, LIST(1 + 0x1p-24, 1 + 3 * 0x1p-24, 1e300, -0.0), LIST(1, 1 + 0x1p-22, INFINITY, -0.0));
+    cast_to(GLIA_F16, 6, LIST(65504, 65519, 65520, 0x1p-24, 0x1p-25, 1 + 0x1p-11), LIST(65504, 65504, INFINITY, 0x1p-24, 0, 1));
+    cast_to(GLIA_BF16, 3, LIST(1 + 0x1p-8, 1 + 3 * 0x1p-8, NAN), LIST(1, 1 + 0x1p-6, NAN));
+    cast_to(GLIA_I32, 5, LIST(2.9, -2.9, NAN, 2147483648.0, -0.5), LIST(2, -2, 0, -2147483648.0, 0));
+    cast_to(GLIA_U8, 4, LIST(255.9, 256, -1, 300), LIST(255, 0, 255, 44));
+    cast_to(GLIA_BOOL, 4, LIST(0, -0.0, 0.1, -5), LIST(0, 0, 1, 1));
+}
+
+/* x's gradient of a cast to a float and back is dy; through whole numbers there is none. */
+static glia_tensor through_f32(glia_tensor x) { return glia_cast(glia_mul_scalar(glia_cast(x, GLIA_F32), 3), GLIA_F64); }
+static glia_tensor through_i32(glia_tensor x) { return glia_cast(glia_cast(x, GLIA_I32), GLIA_F64); }
+
+static void casts_between_floats_pass_gradients(void **state) {
+    (void)state;
+    slope_at(through_f32, 2, LIST(1, 2.5), LIST(3, 3));
+    slope_at(through_i32, 2, LIST(1, 2.5), LIST(0, 0));
+}
+
+/* A table stored in bf16: rows taken twice get both gradients, added in f32. */
+static void storage_dtypes_pass_gradients(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor table = row(g, GLIA_BF16, LIST(1, 2, 3), 3), picks = row(g, GLIA_I32, LIST(2, 0, 2, 2), 4), dx;
+    glia_tensor rows = glia_cast(glia_gather(glia_broadcast(table, GLIA_SHAPE(2, 3)), picks, 1), GLIA_F32);
+    glia_grad(glia_mul_scalar(rows, 5), &table, 1, &dx);
+    assert_int_equal(glia_tensor_dtype(dx), GLIA_BF16);
+    assert_values(dx, LIST(10, 0, 30), true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ties_share_the_gradient),
+        cmocka_unit_test(kinks_have_the_documented_slope),
+        cmocka_unit_test(nan_is_passed_on),
+        cmocka_unit_test(nothing_overflows_before_the_result_does),
+        cmocka_unit_test(rounding_goes_to_even),
+        cmocka_unit_test(casts_round_truncate_and_wrap),
+        cmocka_unit_test(casts_between_floats_pass_gradients),
+        cmocka_unit_test(storage_dtypes_pass_gradients),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,80 @@
+/* kernel_cases.h - what the tests of CPU kernels share: instruction sets of this machine, random numbers, an epilogue that
+ * notes what it was called for, and comparison with a reference in double. */
+#ifndef GLIA_TESTS_KERNEL_CASES_H
+#define GLIA_TESTS_KERNEL_CASES_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/cpu/kernels/kernels.h"
+#include "glia/glia.h"
+#include "isa.h"
+
+/* Tables of the instruction sets that this machine can run and that are wanted; returns how many. */
+static inline int tables_of_machine(const glia_cpu_kernels *tables[GLIA_ISA_COUNT]) {
+    int n = 0;
+    for (int isa = 0; isa < GLIA_ISA_COUNT; isa++) {
+        if (!isa_is_wanted(glia_isa_name((glia_isa)isa))) continue;
+        setenv("GLIA_ISA", glia_isa_name((glia_isa)isa), 1);
+        glia_isa chosen;
+        if (glia_isa_choose(&chosen, NULL) == GLIA_OK) tables[n++] = glia_cpu_kernels_for(chosen);
+    }
+    unsetenv("GLIA_ISA");
+    assert_true(n > 0);
+    return n;
+}
+
+static inline float *random_floats(int64_t n, uint64_t stream) {
+    float *x = glia_alloc_aligned((size_t)(n + 1) * sizeof(float));
+    assert_non_null(x);
+    glia_rng rng = { .seed = 7, .stream = stream };
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(glia_rng_uniform(&rng) * 2 - 1);
+    return x;
+}
+
+/* Scratch memory with a guard behind it. */
+enum { GUARD = 64 };
+
+static inline unsigned char *scratch_alloc(size_t bytes) {
+    unsigned char *scratch = glia_alloc_aligned(bytes + GUARD);
+    assert_non_null(scratch);
+    memset(scratch, 0xFF, bytes + GUARD); /* NaN, to show what is read before it is written */
+    return scratch;
+}
+
+static inline void scratch_free(unsigned char *scratch, size_t bytes) {
+    for (int i = 0; i < GUARD; i++) assert_int_equal(scratch[bytes + (size_t)i], 0xFF);
+    free(scratch);
+}
+
+static inline void assert_close(const float *actual, const double *expected, int64_t n, double tolerance,
+                                const char *what) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!(fabs(actual[i] - expected[i]) <= tolerance)) {
+            fail_msg("%s: element %lld is %g, should be %g", what, (long long)i, (double)actual[i], expected[i]);
+        }
+    }
+}
+
+/* An epilogue that turns v into 2 v + 1 and so shows an element that was visited twice or never. */
+static inline void double_plus_one(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col,
+                                   int64_t cols, float *c, int64_t ldc) {
+    (void)worker;
+    const float *base = context; /* NULL, or a bias for each row that must be told by batch, row and column as well */
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < cols; j++) {
+            float extra = base ? (float)((batch * 7 + (row + i) * 3 + (col + j)) % 11) : 0;
+            c[i * ldc + j] = 2 * c[i * ldc + j] + 1 + extra;
+        }
+    }
+}
+
+#endif

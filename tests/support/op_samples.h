@@ -1,0 +1,153 @@
+/* op_samples.h - an op's samples as numbers and as graphs, for every test that walks the table.
+ *
+ * The numbers of a sample depend on the names of op and sample alone, and are values of the sample's dtype: f32 samples
+ * hold exactly the same numbers when they are run in f64.
+ */
+#ifndef GLIA_TESTS_OP_SAMPLES_H
+#define GLIA_TESTS_OP_SAMPLES_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ops/ops.h"
+#include "glia/glia.h"
+
+typedef struct sample_case {
+    const glia_op *op;
+    const glia_sample *sample;
+    double *x[GLIA_SAMPLE_INPUTS]; /* the inputs' values */
+} sample_case;
+
+static inline double sample_draw(const glia_sample_input *in, double low, double high, glia_rng *rng) {
+    for (;;) {
+        double u = low + (high - low) * glia_rng_uniform(rng);
+        if (in->kind != GLIA_SAMPLE_NONZERO || fabs(u) > 0.1) return u;
+    }
+}
+
+/* n different numbers, evenly spread with some jitter, in random order. */
+static inline void sample_distinct(double *x, int64_t n, double low, double high, glia_rng *rng) {
+    double step = (high - low) / (double)n;
+    for (int64_t i = 0; i < n; i++) x[i] = low + step * ((double)i + 0.4 + 0.2 * glia_rng_uniform(rng));
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t k = (int64_t)glia_rng_below(rng, (uint64_t)i + 1);
+        double swapped = x[i];
+        x[i] = x[k];
+        x[k] = swapped;
+    }
+}
+
+static inline double *sample_values(const glia_op *op, const glia_sample *sample, int input) {
+    const glia_sample_input *in = &sample->in[input];
+    int64_t n = glia_shape_count(in->shape);
+    double *x = malloc((size_t)n * sizeof *x);
+    uint64_t seed = glia_hash_bytes(sample->name, strlen(sample->name), glia_hash_bytes(op->name, strlen(op->name), 0));
+    glia_rng rng = { .seed = seed, .stream = (uint64_t)input };
+    bool unset = in->low == 0 && in->high == 0;
+    double low = unset ? -1 : in->low, high = unset ? 1 : in->high;
+    if (in->kind == GLIA_SAMPLE_DISTINCT) sample_distinct(x, n, low, high, &rng);
+    for (int64_t i = 0; i < n; i++) {
+        if (in->kind == GLIA_SAMPLE_INTEGER) x[i] = low + (double)glia_rng_below(&rng, (uint64_t)(high - low));
+        else if (in->kind != GLIA_SAMPLE_DISTINCT) x[i] = sample_draw(in, low, high, &rng);
+        x[i] = glia_round_to(in->dtype, x[i]);
+    }
+    return x;
+}
+
+static inline sample_case sample_open(const glia_op *op, const glia_sample *sample) {
+    sample_case c = { .op = op, .sample = sample };
+    for (int i = 0; i < sample->n; i++) c.x[i] = sample_values(op, sample, i);
+    return c;
+}
+
+static inline void sample_close(sample_case *c) {
+    for (int i = 0; i < c->sample->n; i++) free(c->x[i]);
+}
+
+/* Of the inputs' doubles: what a golden result was computed from. */
+static inline uint64_t sample_checksum(const sample_case *c) {
+    uint64_t hash = 0;
+    for (int i = 0; i < c->sample->n; i++) {
+        hash = glia_hash_bytes(c->x[i], (size_t)glia_shape_count(c->sample->in[i].shape) * sizeof(double), hash);
+    }
+    return hash;
+}
+
+/* Inputs "x0", "x1", ... in a new graph and the op on them; f32 becomes f64 if wanted. The output "y" is set. */
+typedef struct sample_graph {
+    glia_graph *g;
+    int n;
+    glia_tensor x[GLIA_SAMPLE_INPUTS], y;
+} sample_graph;
+
+static inline sample_graph sample_build(const glia_op *op, const glia_sample *sample, bool f64) {
+    sample_graph s = { .g = glia_graph_create(), .n = sample->n };
+    for (int i = 0; i < sample->n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "x%d", i);
+        glia_dtype t = sample->in[i].dtype;
+        s.x[i] = glia_input(s.g, name, f64 && t == GLIA_F32 ? GLIA_F64 : t, sample->in[i].shape);
+    }
+    s.y = glia_node_create(s.g, op, s.x, s.n, sample->attrs);
+    glia_graph_output(s.g, "y", s.y);
+    return s;
+}
+
+/* Gradients are looked for in this input. */
+static inline bool sample_varies(const glia_sample *sample, int i) {
+    return glia_dtype_is_float(sample->in[i].dtype) && !sample->in[i].constant;
+}
+
+/* ---- expanding and evaluating --------------------------------------------------------------- */
+
+static inline glia_tensor sample_expand_rule(glia_graph *to, const glia_node *node, const glia_tensor *in, void *mode) {
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, sample_expand_rule, mode, 0);
+    return node->op->flags & GLIA_OP_COMPOSITE ? node->op->expand(node, in, *(glia_mode *)mode) : NULL;
+}
+
+/* The graph in primitives alone; NULL and error if that fails. Updates are left behind. */
+static inline glia_graph *sample_expanded(const glia_graph *g, glia_mode mode, glia_error *error) {
+    glia_graph *now = NULL;
+    for (bool again = true; again;) {
+        glia_graph *next = glia_graph_rewrite(now ? now : g, sample_expand_rule, &mode, 0, true, error);
+        glia_graph_free(now);
+        if (!next) return NULL;
+        now = next;
+        again = false;
+        for (int i = 0; i < now->n_nodes; i++) {
+            again |= !(now->nodes[i]->op->flags & GLIA_OP_LEAF) && !glia_node_evaluates(now->nodes[i]);
+        }
+    }
+    return now;
+}
+
+/* Evaluates output k of a graph of primitives; given[i] are the values of the input "xI". The result is the caller's to
+ * free; NULL and error if there is none. */
+static inline double *sample_evaluate(const glia_graph *g, int k, int n, double *const *given, glia_error *error) {
+    double **values = calloc((size_t)g->n_nodes, sizeof *values);
+    for (int i = 0; i < n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "x%d", i);
+        const glia_node *leaf = glia_graph_find_leaf(g, name);
+        if (leaf) values[leaf->id] = given[i];
+    }
+    glia_status status = glia_graph_eval(g, values, error);
+    const glia_node *y = g->outputs[k].node;
+    double *result = NULL;
+    if (status == GLIA_OK) {
+        size_t bytes = (size_t)glia_shape_count(y->shape) * sizeof *result;
+        result = malloc(bytes);
+        memcpy(result, values[y->id], bytes);
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        bool lent = false;
+        for (int j = 0; j < n; j++) lent |= values[i] == given[j];
+        if (!lent) free(values[i]);
+    }
+    free(values);
+    return result;
+}
+
+#endif

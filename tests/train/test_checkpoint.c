@@ -1,0 +1,287 @@
+/* test_checkpoint.c - a training that goes on from a checkpoint ends with the bits of one that was never interrupted. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+static const char path[] = "training.checkpoint", previous[] = "training.checkpoint.previous";
+
+static void clean(void) {
+    unlink(path);
+    unlink(previous);
+    unlink("training.checkpoint.damaged");
+    unlink("log.csv");
+}
+
+/* Convolution, batch norm and dropout: parameters, states and randomness. */
+static glia_model *net(void) {
+    glia_model *model = glia_model_create("net", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    x = glia_conv2d(x, "conv", (glia_conv_opts){ .filters = 4, .kernel = 5, .stride = 3 });
+    x = glia_relu(glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }));
+    x = glia_dropout(glia_flatten(x), 0.25);
+    glia_model_output(model, "logits", glia_dense(x, "fc", (glia_dense_opts){ .units = 10 }));
+    return model;
+}
+
+/* ---- one training ------------------------------------------------------------------------------- */
+
+/* Stops the training after so many steps, as if it were killed. */
+static glia_status stop_here(const glia_progress *p, void *context, glia_error *error) {
+    (void)p, (void)error;
+    int64_t *left = context;
+    return --*left == 0 ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+typedef struct how {
+    glia_optimizer optimizer;
+    glia_lr_schedule schedule;
+    bool augmented, stratified, extras;
+} how;
+
+enum { N = 150, BATCH = 16, EPOCHS = 3, EPOCH_STEPS = 10, STEPS = EPOCHS * EPOCH_STEPS };
+
+/* Trains `model`, saving after every `every` steps (0: never), for at most `stop` steps (0: to the end). */
+static glia_status train(glia_model *model, const how *h, int threads, int64_t every, int64_t stop, glia_error *error) {
+    glia_dataset *data = glia_data_strokes(N, 5, NULL), *held = glia_data_strokes(40, 6, NULL);
+    glia_augment *augment = h->augmented ? glia_augment_parse("crop(pad=2) rotate(10)", error) : NULL;
+    int64_t left = stop;
+    int n = 0;
+    glia_callback c[6];
+    if (every) {
+        c[n++] = glia_backup_and_restore(
+            (glia_backup_and_restore_opts){ .path = path, .save_freq = every == EPOCH_STEPS ? 0 : every });
+    }
+    if (h->extras) {
+        c[n++] = glia_early_stopping((glia_early_stopping_opts){ .patience = 2, .restore_best_weights = true });
+        c[n++] = glia_reduce_lr_on_plateau((glia_reduce_lr_on_plateau_opts){ .patience = 1, .min_delta = 0.5 });
+        c[n++] = glia_swap_ema_weights(false);
+        c[n++] = glia_csv_logger("log.csv", false);
+    }
+    if (stop) c[n++] = (glia_callback){ .step_end = stop_here, .context = &left, .after_others = true };
+    glia_fit_opts o = { .epochs = EPOCHS,
+                        .batch = BATCH,
+                        .optimizer = h->optimizer,
+                        .schedule = h->schedule,
+                        .validation = held,
+                        .augment = augment,
+                        .stratified = h->stratified,
+                        .callbacks = c,
+                        .n_callbacks = n,
+                        .seed = 7,
+                        .threads = threads };
+    glia_status status = glia_fit(model, data, o, error);
+    glia_augment_free(augment);
+    glia_data_free(data);
+    glia_data_free(held);
+    return status;
+}
+
+static void assert_same_model(glia_model *a, glia_model *b) {
+    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
+    assert_int_equal(glia_store_count(s), glia_store_count(t));
+    for (int i = 0; i < glia_store_count(s); i++) {
+        glia_array x = glia_store_at(s, i), y;
+        assert_true(glia_store_find(t, x.name, &y));
+        size_t bytes = (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype);
+        if (memcmp(x.data, y.data, bytes)) fail_msg("'%s' differs", x.name);
+    }
+}
+
+static char *whole_file(const char *name) {
+    FILE *f = fopen(name, "rb");
+    assert_non_null(f);
+    static char text[16384];
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    return text;
+}
+
+/* The time that epochs took is not the same twice. */
+static void drop_seconds(char *csv) {
+    char *to = csv;
+    for (char *line = csv; *line;) {
+        char *end = line + strcspn(line, "\n"), *comma = end;
+        while (comma > line && *comma != ',') comma--;
+        memmove(to, line, (size_t)(comma - line));
+        to += comma - line;
+        *to++ = '\n';
+        line = *end ? end + 1 : end;
+    }
+    *to = 0;
+}
+
+/* Interrupted after `stop` steps with checkpoints every `every`, then to the end. */
+static void resume(const how *h, int threads, int64_t every, int64_t stop, glia_model *whole, const char *csv) {
+    glia_error error;
+    clean();
+    glia_model *model = net();
+    assert_int_equal(train(model, h, threads, every, stop, &error), GLIA_E_INTERRUPTED);
+    glia_model_free(model); /* all that is left is the file */
+    model = net();
+    if (train(model, h, threads, every, 0, &error) != GLIA_OK) fail_msg("%s", error.message);
+    assert_same_model(whole, model);
+    if (h->extras) {
+        char *again = whole_file("log.csv");
+        drop_seconds(again);
+        assert_string_equal(csv, again);
+    }
+    assert_int_equal(access(path, F_OK), -1); /* a training that came to its end needs it no more */
+    glia_model_free(model);
+}
+
+static void resumed_trainings_end_the_same(void **state) {
+    (void)state;
+    const how hows[] = {
+        { .optimizer = { .kind = GLIA_ADAM }, .schedule = { .kind = GLIA_LR_COSINE, .warmup = 4 } },
+        { .optimizer = { .kind = GLIA_SGD, .lr = 0.05, .momentum = 0.9, .accumulate = 3 }, .augmented = true },
+        { .optimizer = { .kind = GLIA_ADAMW, .ema = 0.9 }, .stratified = true, .extras = true },
+    };
+    for (int i = 0; i < COUNT(hows); i++) {
+        for (int threads = 1; threads <= 2; threads++) {
+            clean();
+            glia_error error;
+            glia_model *whole = net();
+            if (train(whole, &hows[i], threads, 0, 0, &error) != GLIA_OK) fail_msg("%s", error.message);
+            static char csv[16384];
+            if (hows[i].extras) strcpy(csv, whole_file("log.csv"));
+            drop_seconds(csv);
+            /* a step, the middle of an epoch, its end, the next one's first step, the last step but one */
+            for (int64_t stop = 1; stop < STEPS; stop += stop == 1 ? 6 : 7) {
+                resume(&hows[i], threads, 1, stop, whole, csv);
+                resume(&hows[i], threads, 4, stop + (stop == 1 ? 4 : 0), whole, csv);
+            }
+            resume(&hows[i], threads, EPOCH_STEPS, 2 * EPOCH_STEPS + 3, whole, csv);
+            glia_model_free(whole);
+        }
+    }
+}
+
+/* ---- damage ------------------------------------------------------------------------------------- */
+
+static const how plain = { .optimizer = { .kind = GLIA_ADAM } };
+
+/* A file as it was at some moment; to free(). */
+typedef struct bytes {
+    char *data;
+    size_t n;
+} bytes;
+
+static bytes load(const char *name) {
+    struct stat info;
+    assert_int_equal(stat(name, &info), 0);
+    bytes b = { malloc((size_t)info.st_size), (size_t)info.st_size };
+    FILE *f = fopen(name, "rb");
+    assert_int_equal(fread(b.data, 1, b.n, f), b.n);
+    fclose(f);
+    return b;
+}
+
+static void store(const char *name, const char *data, size_t n) {
+    FILE *f = fopen(name, "wb");
+    assert_int_equal(fwrite(data, 1, n, f), n);
+    fclose(f);
+}
+
+/* Any flipped bit and any cut is noticed, the file set aside, and its predecessor taken. */
+static void damage_is_noticed(void **state) {
+    (void)state;
+    clean();
+    glia_error error;
+    glia_model *whole = net(), *model = net();
+    assert_int_equal(train(whole, &plain, 1, 0, 0, &error), GLIA_OK);
+    assert_int_equal(train(model, &plain, 1, 2, 12, &error), GLIA_E_INTERRUPTED);
+    glia_model_free(model);
+    bytes last = load(path), before = load(previous);
+    for (size_t k = 0; k < 60; k++) {
+        clean();
+        store(previous, before.data, before.n);
+        size_t at = k * 2654435761u % last.n;
+        if (k < 8) at = k; /* the header's length too */
+        if (k % 3 == 2) {
+            store(path, last.data, at); /* cut */
+        } else {
+            last.data[at] ^= (char)(1 << k % 8);
+            store(path, last.data, last.n);
+            last.data[at] ^= (char)(1 << k % 8);
+        }
+        model = net();
+        if (train(model, &plain, 1, 2, 0, &error) != GLIA_OK) fail_msg("byte %zu: %s", at, error.message);
+        assert_same_model(whole, model);
+        assert_int_equal(access("training.checkpoint.damaged", F_OK), 0);
+        glia_model_free(model);
+    }
+    /* Without a predecessor it is an error that says so, and nothing is trained. */
+    clean();
+    last.data[last.n / 2] ^= 1;
+    store(path, last.data, last.n);
+    model = net();
+    assert_int_equal(train(model, &plain, 1, 2, 0, &error), GLIA_E_FORMAT);
+    assert_non_null(strstr(error.message, "training.checkpoint: is damaged"));
+    glia_model_free(model);
+    glia_model_free(whole);
+    free(last.data);
+    free(before.data);
+    clean();
+}
+
+static void other_trainings_are_refused(void **state) {
+    (void)state;
+    clean();
+    glia_error error;
+    glia_model *model = net();
+    assert_int_equal(train(model, &plain, 1, 2, 12, &error), GLIA_E_INTERRUPTED);
+    glia_model_free(model);
+    const how others[] = { { .optimizer = { .kind = GLIA_ADAM, .lr = 0.5 } }, { .optimizer = { .kind = GLIA_SGD } } };
+    const char *messages[] = { "learning rate=0.001", "optimizer=" };
+    for (int i = 0; i < 2; i++) {
+        model = net();
+        assert_int_equal(train(model, &others[i], 1, 2, 0, &error), GLIA_E_ARGUMENT);
+        assert_non_null(strstr(error.message, messages[i]));
+        glia_model_free(model);
+    }
+    model = glia_model_create("other", NULL);
+    glia_tensor x = glia_flatten(glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28)));
+    glia_model_output(model, "y", glia_dense(x, "dense", (glia_dense_opts){ .units = 10 }));
+    assert_int_equal(train(model, &plain, 1, 2, 0, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "belongs to another training"));
+    glia_model_free(model);
+    clean();
+}
+
+/* ---- what cannot be written ---------------------------------------------------------------------- */
+
+static void a_missing_folder_is_an_error(void **state) {
+    (void)state;
+    glia_error error;
+    glia_model *model = net();
+    glia_callback c[] = { glia_backup_and_restore((glia_backup_and_restore_opts){ .path = "no/such/folder/x" }) };
+    glia_dataset *data = glia_data_strokes(20, 5, NULL);
+    assert_int_equal(glia_fit(model, data, (glia_fit_opts){ .callbacks = c, .n_callbacks = 1 }, &error),
+                     GLIA_E_NOT_FOUND);
+    assert_non_null(strstr(error.message, "no/such/folder/x"));
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resumed_trainings_end_the_same),
+        cmocka_unit_test(damage_is_noticed),
+        cmocka_unit_test(other_trainings_are_refused),
+        cmocka_unit_test(a_missing_folder_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

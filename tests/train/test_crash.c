@@ -1,0 +1,338 @@
+/* test_crash.c - a training is killed, at any moment and at every system call of a save, and disks fail: the newest whole
+ * checkpoint loads every time, and the training that goes on from it ends with the bits of one that was left alone.
+ *
+ * Needs fork, and ptrace for the system calls; skips without.
+ */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+static const char path[] = "crash.checkpoint", previous[] = "crash.checkpoint.previous";
+
+enum { STEPS = 40, EPOCH_STEPS = 5 };
+
+static void clean(void) {
+    const char *const names[] = { path,
+                                  previous,
+                                  "crash.checkpoint.tmp",
+                                  "crash.checkpoint.previous.tmp",
+                                  "crash.checkpoint.damaged",
+                                  "final.safetensors" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unlink(names[i]);
+}
+
+/* ---- one training ------------------------------------------------------------------------------- */
+
+static glia_model *net(void) {
+    glia_model *model = glia_model_create("net", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    x = glia_dropout(glia_dense(glia_flatten(x), "hidden", (glia_dense_opts){ .units = 12 }), 0.2);
+    glia_model_output(model, "logits", glia_dense(glia_relu(x), "fc", (glia_dense_opts){ .units = 10 }));
+    return model;
+}
+
+static glia_status train(glia_model *model, const glia_callback *callbacks, int n, int threads, glia_error *error) {
+    glia_dataset *data = glia_data_strokes(EPOCH_STEPS * 8, 5, NULL);
+    glia_fit_opts o = { .epochs = STEPS / EPOCH_STEPS,
+                        .batch = 8,
+                        .optimizer = { .kind = GLIA_ADAM },
+                        .seed = 3,
+                        .callbacks = callbacks,
+                        .n_callbacks = n,
+                        .threads = threads };
+    glia_status status = glia_fit(model, data, o, error);
+    glia_data_free(data);
+    return status;
+}
+
+static glia_model *left_alone(int threads) {
+    glia_error error;
+    glia_model *model = net();
+    if (train(model, NULL, 0, threads, &error) != GLIA_OK) fail_msg("%s", error.message);
+    return model;
+}
+
+static void assert_same_model(glia_model *a, glia_model *b) {
+    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
+    for (int i = 0; i < glia_store_count(s); i++) {
+        glia_array x = glia_store_at(s, i), y;
+        assert_true(glia_store_find(t, x.name, &y));
+        if (memcmp(x.data, y.data, (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype))) {
+            fail_msg("'%s' differs", x.name);
+        }
+    }
+}
+
+/* ---- at random moments ------------------------------------------------------------------------------ */
+
+/* Trains on from the last checkpoint, one after every step, and leaves the model when it is done. */
+static void child_trains(int threads) {
+    glia_error error;
+    glia_model *model = net();
+    glia_callback c = glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 });
+    glia_status status = train(model, &c, 1, threads, &error);
+    if (status == GLIA_OK) status = glia_model_save(model, "final.safetensors", &error);
+    if (status != GLIA_OK) fprintf(stderr, "child: %s\n", error.message);
+    _exit(status == GLIA_OK ? 0 : 1);
+}
+
+static void pause_for(long microseconds) { nanosleep(&(struct timespec){ .tv_nsec = microseconds * 1000 }, NULL); }
+
+/* Kills at moments between 0 and 40 ms; a training that ends before its kill must have ended right, and begins anew. */
+static void killed_at_random_moments(void **state) {
+    (void)state;
+    enum { KILLS = 110 };
+    uint32_t seed = 12345;
+    for (int threads = 1; threads <= 2; threads++) {
+        glia_model *whole = left_alone(threads);
+        clean();
+        for (int kills = 0, finished = 0; kills < KILLS || finished == 0;) {
+            pid_t child = fork();
+            assert_true(child >= 0);
+            if (child == 0) child_trains(threads);
+            seed = seed * 1664525 + 1013904223;
+            if (kills < KILLS) {
+                pause_for((long)(seed >> 8) % 40000);
+                kill(child, SIGKILL);
+            }
+            int status;
+            assert_int_equal(waitpid(child, &status, 0), child);
+            if (WIFSIGNALED(status)) {
+                assert_int_equal(WTERMSIG(status), SIGKILL);
+                kills++;
+                continue;
+            }
+            assert_int_equal(WEXITSTATUS(status), 0);
+            glia_error error;
+            glia_model *model = glia_model_load("final.safetensors", &error);
+            assert_non_null(model);
+            assert_same_model(whole, model);
+            glia_model_free(model);
+            finished++;
+            clean();
+        }
+        glia_model_free(whole);
+    }
+    clean();
+}
+
+/* ---- at every system call of a save ------------------------------------------------------------------ */
+
+enum { OLD = 4, NEW = 7 }; /* steps after which the file there and the one to come were made */
+
+/* In the child, around the save that is watched: a stop that the parent waits for. */
+static glia_status save_at(const glia_progress *p, void *context, glia_error *error) {
+    const bool watched = *(const bool *)context;
+    if (p->done == OLD - 1 || p->done == OLD) return watched ? GLIA_OK : glia_training_save(p->training, path, error);
+    if (p->done != NEW) return GLIA_OK;
+    if (!watched) _exit(0);
+    raise(SIGSTOP);
+    glia_status status = glia_training_save(p->training, path, error);
+    raise(SIGSTOP);
+    _exit(status == GLIA_OK ? 0 : 1);
+}
+
+static void child_saves(bool watched) {
+    glia_error error;
+    glia_callback c = { .step_end = save_at, .context = &watched };
+    if (watched && ptrace(PTRACE_TRACEME, 0, NULL, NULL)) _exit(3);
+    train(net(), &c, 1, 1, &error);
+    _exit(2);
+}
+
+typedef struct file {
+    char bytes[1 << 18];
+    size_t n;
+} file;
+static file old_file, older_file;
+
+static void read_file(const char *name, file *f) {
+    FILE *in = fopen(name, "rb");
+    assert_non_null(in);
+    f->n = fread(f->bytes, 1, sizeof f->bytes, in);
+    assert_true(f->n > 0 && f->n < sizeof f->bytes);
+    fclose(in);
+}
+
+static void write_file(const char *name, const file *f) {
+    FILE *out = fopen(name, "wb");
+    assert_non_null(out);
+    assert_int_equal(fwrite(f->bytes, 1, f->n, out), f->n);
+    fclose(out);
+}
+
+static glia_checkpoint_info restored;
+
+static glia_status restore(const glia_progress *p, void *context, glia_error *error) {
+    (void)context;
+    return glia_training_restore(p->training, path, &restored, error);
+}
+
+/* The checkpoint that is there loads, is the old or the new one, and leads to the same end. Returns its step. */
+static int64_t check_what_is_there(glia_model *whole) {
+    glia_error error;
+    glia_model *model = net();
+    glia_callback c = { .train_begin = restore };
+    if (train(model, &c, 1, 1, &error) != GLIA_OK) fail_msg("%s", error.message);
+    if (restored.done != OLD && restored.done != NEW) fail_msg("restored step %d", (int)restored.done);
+    assert_same_model(whole, model);
+    glia_model_free(model);
+    return restored.done;
+}
+
+/* What is done to the child's k-th call that touches files. */
+typedef enum harm { NONE, KILL, FAIL } harm;
+
+/* Calls that have nothing to do with files are not counted: a thread that waits for a lock makes more of them in one run
+ * than in another, and to be killed between two that touch files is to be killed at the second. */
+#ifdef __x86_64__
+static bool touches_files(pid_t child) {
+    const unsigned long long calls[] = { SYS_open,      SYS_openat,    SYS_write,    SYS_writev,     SYS_pwrite64,
+                                         SYS_fsync,     SYS_fdatasync, SYS_rename,   SYS_link,       SYS_linkat,
+                                         SYS_unlink,    SYS_unlinkat,  SYS_renameat, SYS_renameat2,  SYS_close,
+                                         SYS_ftruncate, SYS_fchmod,    SYS_stat,     SYS_newfstatat, SYS_fstat,
+                                         SYS_lstat,     SYS_readlink };
+    struct user_regs_struct registers;
+    ptrace(PTRACE_GETREGS, child, NULL, &registers);
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        if (calls[i] == registers.orig_rax) return true;
+    }
+    return false;
+}
+
+/* The call at whose entry the child stands is left out and gives `code`. */
+static bool fail_call(pid_t child, int code) {
+    struct user_regs_struct registers;
+    int status;
+    ptrace(PTRACE_GETREGS, child, NULL, &registers);
+    registers.orig_rax = ~0ull; /* no such call */
+    ptrace(PTRACE_SETREGS, child, NULL, &registers);
+    ptrace(PTRACE_SYSCALL, child, NULL, NULL);
+    waitpid(child, &status, 0);
+    ptrace(PTRACE_GETREGS, child, NULL, &registers);
+    registers.rax = (unsigned long long)-(long long)code;
+    ptrace(PTRACE_SETREGS, child, NULL, &registers);
+    return true;
+}
+#else
+static bool touches_files(pid_t child) { return (void)child, true; }
+static bool fail_call(pid_t child, int code) { return (void)child, (void)code, false; }
+#endif
+
+/* Lets a child save and does the harm at its k-th call that touches files, from 1. *calls: how many there were before it ended or was
+ * killed. Returns 0 if the save says that it succeeded, 1 if it failed, -1 if the child was killed or may not be traced
+ * (then *calls is 0). */
+static int save_with(harm what, int at, int code, int *calls) {
+    clean(); /* what is there may be one file under two names */
+    write_file(path, &old_file);
+    write_file(previous, &older_file);
+    *calls = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) child_saves(true);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    while (WIFSTOPPED(status) && WSTOPSIG(status) != SIGSTOP) { /* sanitizers send themselves signals */
+        ptrace(PTRACE_CONT, child, NULL, (void *)(intptr_t)WSTOPSIG(status));
+        waitpid(child, &status, 0);
+    }
+    if (!WIFSTOPPED(status)) return -1;
+    ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)(intptr_t)PTRACE_O_TRACESYSGOOD);
+    bool entry = true;
+    for (;;) {
+        ptrace(PTRACE_SYSCALL, child, NULL, NULL);
+        waitpid(child, &status, 0);
+        if (!WIFSTOPPED(status) || WSTOPSIG(status) == SIGSTOP) break;
+        if (WSTOPSIG(status) != (SIGTRAP | 0x80)) continue;
+        const bool counts = entry && touches_files(child);
+        if (counts && ++*calls == at && what == KILL) {
+            kill(child, SIGKILL);
+            waitpid(child, &status, 0);
+            return -1;
+        }
+        if (counts && *calls == at && what == FAIL && fail_call(child, code)) {
+            continue; /* it stands behind the call now */
+        }
+        entry = !entry;
+    }
+    if (WIFSTOPPED(status)) {
+        ptrace(PTRACE_CONT, child, NULL, NULL);
+        waitpid(child, &status, 0);
+    }
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void harmed_at_every_system_call(void **state) {
+    (void)state;
+    clean();
+    glia_model *whole = left_alone(1);
+    pid_t child = fork();
+    if (child == 0) child_saves(false);
+    int status, calls, calls_here;
+    waitpid(child, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    read_file(path, &old_file);
+    read_file(previous, &older_file);
+    int saved = save_with(NONE, 0, 0, &calls);
+    if (calls == 0) {
+        clean();
+        glia_model_free(whole);
+        skip(); /* ptrace is not allowed here */
+    }
+    assert_int_equal(saved, 0);
+    assert_int_equal(check_what_is_there(whole), NEW);
+    assert_true(calls > 8);
+
+    int64_t last = OLD;
+    for (int k = 1; k <= calls; k++) { /* once the new one is there it stays */
+        assert_int_equal(save_with(KILL, k, 0, &calls_here), -1);
+        int64_t found = check_what_is_there(whole);
+        assert_true(found >= last);
+        last = found;
+    }
+    assert_int_equal(last, NEW);
+
+    const int codes[] = { ENOSPC, EIO };
+    int failures = 0;
+    for (int c = 0; c < 2; c++) {
+        for (int k = 1; k <= calls; k++) {
+            saved = save_with(FAIL, k, codes[c], &calls_here);
+            assert_true(saved == 0 || saved == 1);
+            int64_t found = check_what_is_there(whole);
+            if (saved == 0) assert_int_equal(found, NEW);
+            failures += saved;
+        }
+    }
+#ifdef __x86_64__
+    assert_true(failures >= 6); /* at least open, write, fsync and rename, of two kinds */
+#endif
+    glia_model_free(whole);
+    clean();
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_at_random_moments),
+        cmocka_unit_test(harmed_at_every_system_call),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

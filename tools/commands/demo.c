@@ -1,0 +1,74 @@
+/* demo.c - `glia demo`: a convolution net on digits that Glia draws itself, and a page to look at. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/picture.h"
+#include "reports/report.h"
+#include "runs/training.h"
+#include "terminal/options.h"
+
+/* Prints a test sample and what the model says: the first one, and the worst mistake. */
+static void show(const training *t, int64_t index) {
+    int32_t truth;
+    float *x = plain_sample(t, t->test, index, &truth);
+    if (!x) return;
+    printf("\n  drawn as %s, recognised as %s\n", glia_data_class_name(t->test, truth),
+           glia_data_class_name(t->test, t->predicted[index]));
+    picture_print(x, glia_data_x_shape(t->test), 2);
+    free(x);
+}
+
+static int write_report(const training *t, const char *path) {
+    text html = { 0 };
+    report_html(t, &html);
+    int status = write_file(path, html.bytes, html.length) ? -1 : fail("%s: %s", path, strerror(errno));
+    free(html.bytes);
+    return status;
+}
+
+static int run(training *t, const char *path) {
+    printf("Glia draws digits with random pens and distortions, and learns to read them.\n\n");
+    training_headline(t);
+    voice how;
+    voice_parse(NULL, &how);
+    int status = training_run(t, how);
+    if (status < 0) status = training_test(t);
+    if (status < 0) status = write_report(t, path);
+    if (status >= 0) return status;
+    show(t, 0);
+    mistake worst;
+    if (worst_mistakes(t, &worst, 1) == 1) show(t, worst.index);
+    char wrong[SHORT], samples[SHORT];
+    printf("\n%.2f %% of the drawings that it never saw are right (%s of %s wrong).\n", 100 * t->scores.accuracy,
+           grouped(training_mistakes(t), wrong), grouped(t->scores.samples, samples));
+    printf("The whole story: %s\n", path);
+    return t->stopped ? fail("interrupted; the report shows how far it came") : EXIT_OK;
+}
+
+int command_demo(int argc, char **argv) {
+    settings s = settings_default();
+    const char *path = "glia-demo.html";
+    s.model = "keras-cnn";
+    s.data = "strokes";
+    s.epochs = 3;
+    const option table[] = {
+        { .help = "options" },
+        { "out", OPTION_TEXT, &path, "FILE", "where the report goes (glia-demo.html)", 0, 0 },
+        { "epochs", OPTION_INT, &s.epochs, "N", "passes over the drawings (3)", 1, 1000 },
+        { "threads", OPTION_INT, &s.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
+    };
+    const options what = { "demo", table, sizeof table / sizeof table[0], 0, 0, NULL };
+    int n, status = options_parse(&what, argc, argv, &n);
+    if (status >= 0) {
+        settings_free(&s);
+        return status;
+    }
+    training t;
+    status = training_open(&t, s);
+    if (status < 0) status = run(&t, path);
+    training_close(&t);
+    return status;
+}

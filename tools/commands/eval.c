@@ -1,0 +1,158 @@
+/* eval.c - `glia eval`: how good a trained model is on data. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runs/saved.h"
+#include "terminal/json.h"
+#include "terminal/options.h"
+
+typedef struct request {
+    const char *data, *folder, *split;
+    int64_t batch, threads;
+    bool json;
+} request;
+
+typedef struct result {
+    glia_scores scores;
+    int64_t *confusion; /* NULL: not a classification, or one of very many classes */
+    int classes;
+} result;
+
+static int64_t confused(const result *r, int truth, int answer) { return r->confusion[truth * r->classes + answer]; }
+
+static void tell_json(const saved *s, const char *address, const glia_dataset *data, const result *r) {
+    text out = { 0 };
+    json j = { .out = &out };
+    json_open(&j, NULL, '{');
+    json_text(&j, "model", glia_model_get(s->model, "name"));
+    json_text(&j, "data", address);
+    json_int(&j, "samples", r->scores.samples);
+    json_real(&j, "loss", r->scores.loss);
+    json_real(&j, "accuracy", r->scores.accuracy);
+    json_real(&j, "seconds", r->scores.seconds);
+    if (r->confusion) {
+        json_open(&j, "classes", '[');
+        for (int i = 0; i < r->classes; i++) json_text(&j, NULL, glia_data_class_name(data, i));
+        json_close(&j, ']');
+        json_open(&j, "confusion", '[');
+        for (int i = 0; i < r->classes; i++) {
+            json_open(&j, NULL, '[');
+            for (int k = 0; k < r->classes; k++) json_int(&j, NULL, confused(r, i, k));
+            json_close(&j, ']');
+        }
+        json_close(&j, ']');
+    }
+    json_close(&j, '}');
+    printf("%s\n", out.bytes);
+    free(out.bytes);
+}
+
+/* Rows are the truth, columns the answers; what never happened is a dot. */
+static void print_confusion(const glia_dataset *data, const result *r) {
+    enum { MOST = 20, NAME = 14 };
+    if (r->classes > MOST) return;
+    int longest = 5, width = 5;
+    for (int i = 0; i < r->classes; i++) {
+        int length = (int)strlen(glia_data_class_name(data, i));
+        if (length > longest) longest = length < NAME ? length : NAME;
+    }
+    for (int i = 0; i < r->classes * r->classes; i++) {
+        int length = 1 + snprintf(NULL, 0, "%lld", (long long)r->confusion[i]);
+        if (length > width) width = length;
+    }
+    printf("\n%*s ", longest + 2, "truth");
+    for (int i = 0; i < r->classes; i++) printf("%*.*s", width, width - 1, glia_data_class_name(data, i));
+    printf("    right\n");
+    for (int i = 0; i < r->classes; i++) {
+        printf("%*.*s ", longest + 2, NAME, glia_data_class_name(data, i));
+        int64_t total = 0;
+        for (int k = 0; k < r->classes; k++) {
+            total += confused(r, i, k);
+            if (confused(r, i, k))
+                printf("%*lld", width, (long long)confused(r, i, k));
+            else
+                printf("%*s", width, ".");
+        }
+        if (total > 0)
+            printf("  %5.1f %%\n", 100 * (double)confused(r, i, i) / (double)total);
+        else
+            printf("        -\n");
+    }
+}
+
+static void tell(const saved *s, const char *address, const glia_dataset *data, const result *r) {
+    char number[SHORT], errors[SHORT], time[SHORT];
+    const char *name = glia_model_get(s->model, "name");
+    printf("%s on %s: %s samples in %s\n", name ? name : s->path, address, grouped(r->scores.samples, number),
+           duration(r->scores.seconds, time));
+    printf("loss %.4f", r->scores.loss);
+    if (!isnan(r->scores.accuracy)) {
+        int64_t answers = r->scores.samples * glia_shape_count(glia_data_y_shape(data));
+        int64_t wrong = answers - llround(r->scores.accuracy * (double)answers);
+        if (answers > r->scores.samples) printf(", perplexity %.3g", exp(r->scores.loss));
+        printf(", accuracy %.2f %%, %s wrong", 100 * r->scores.accuracy, grouped(wrong, errors));
+    }
+    printf("\n");
+    if (r->confusion) print_confusion(data, r);
+}
+
+static int check_fit(const saved *s, const glia_dataset *data, const char *address) {
+    char has[SHORT], takes[SHORT];
+    int classes = glia_data_classes(data);
+    if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
+        return fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
+                    shape_text(s->sample, takes));
+    if (classes > s->outputs) return fail("%s has %d classes, the model %d", address, classes, s->outputs);
+    return -1;
+}
+
+static int measure(const saved *s, glia_dataset *data, const request *q, result *r) {
+    enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
+    glia_error error;
+    int status = saved_normalize(s, data);
+    if (status >= 0) return status;
+    bool one = glia_data_classes(data) && glia_shape_count(glia_data_y_shape(data)) == 1;
+    r->classes = one ? s->outputs : 0;
+    if (r->classes && r->classes <= MOST_CONFUSED && r->classes == glia_data_classes(data))
+        r->confusion = allocate((size_t)r->classes * (size_t)r->classes, sizeof *r->confusion);
+    glia_evaluate_opts opts = { .batch = q->batch, .threads = (int)q->threads, .confusion = r->confusion };
+    return glia_evaluate(s->model, data, opts, &r->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+}
+
+static int evaluate(const saved *s, const request *q) {
+    const char *address = q->data ? q->data : s->data;
+    if (!address) return misuse("eval wants --data: the file does not say what it was trained on");
+    glia_error error;
+    glia_dataset *data = glia_data_open(address, q->split, q->folder, &error);
+    if (!data) return fail("%s", error.message);
+    result r = { 0 };
+    int status = check_fit(s, data, address);
+    if (status < 0) status = measure(s, data, q, &r);
+    if (status < 0) (q->json ? tell_json : tell)(s, address, data, &r);
+    free(r.confusion);
+    glia_data_free(data);
+    return status < 0 ? EXIT_OK : status;
+}
+
+int command_eval(int argc, char **argv) {
+    request q = { .split = "test" };
+    const option table[] = {
+        { .help = "options" },
+        { "data", OPTION_TEXT, &q.data, "DATA", "a name or an address (what the model was trained on)", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
+        { "split", OPTION_TEXT, &q.split, "NAME", "train or test (test)", 0, 0 },
+        { "batch", OPTION_INT, &q.batch, "N", "samples at a time (256)", 1, 1 << 20 },
+        { "threads", OPTION_INT, &q.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
+        { "json", OPTION_FLAG, &q.json, NULL, "one object", 0, 0 },
+    };
+    const options what = { "eval", table, sizeof table / sizeof table[0], 1, 1, "a run folder or a .safetensors file" };
+    int n, status = options_parse(&what, argc, argv, &n);
+    if (status >= 0) return status;
+    saved s;
+    status = saved_open(&s, argv[1]);
+    if (status < 0) status = evaluate(&s, &q);
+    saved_close(&s);
+    return status;
+}

@@ -1,0 +1,271 @@
+/* predict.c - `glia predict`: what a trained model makes of single inputs.
+ *
+ * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test
+ * split where there is one). A picture is made grey or coloured and resized. For models of light ink on dark paper,
+ * as MNIST's digits are, a picture on light paper is inverted, its ink is cut out, and laid into the middle as the
+ * digits of MNIST were: 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998,
+ * section III.A).
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/picture.h"
+#include "runs/saved.h"
+#include "terminal/json.h"
+#include "terminal/options.h"
+
+typedef struct request {
+    const char *folder;
+    int64_t top;
+    bool json, as_is;
+} request;
+
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+enum { FINE = 140 }; /* side on which ink is looked for */
+
+static bool border_is_lighter(const float *x, int height, int width) {
+    double border = 0, inside = 0;
+    int n = 0;
+    for (int r = 0; r < height; r++) {
+        for (int c = 0; c < width; c++) {
+            bool edge = r == 0 || c == 0 || r == height - 1 || c == width - 1;
+            *(edge ? &border : &inside) += (double)x[r * width + c];
+            n += edge;
+        }
+    }
+    return border / n > inside / (height * width - n);
+}
+
+typedef struct box {
+    int top, left, bottom, right; /* the last two outside */
+} box;
+
+/* Where there is ink, a quarter as bright as the brightest or more. */
+static box find_ink(const float *x) {
+    float most = 0;
+    for (int i = 0; i < FINE * FINE; i++) most = fmaxf(most, x[i]);
+    box b = { FINE, FINE, 0, 0 };
+    for (int i = 0; i < FINE * FINE && most > 0; i++) {
+        int r = i / FINE, c = i % FINE;
+        if (x[i] < most / 4) continue;
+        if (r < b.top) b.top = r;
+        if (c < b.left) b.left = c;
+        if (r >= b.bottom) b.bottom = r + 1;
+        if (c >= b.right) b.right = c + 1;
+    }
+    return b;
+}
+
+/* Mean of x over [top, bottom) x [left, right), in parts of pixels; outside is 0. */
+static double area(const float *x, double top, double left, double bottom, double right) {
+    double sum = 0;
+    for (int r = (int)floor(top); r < bottom; r++) {
+        double high = fmin(bottom, r + 1) - fmax(top, r);
+        for (int c = (int)floor(left); c < right; c++) {
+            if (r < 0 || c < 0 || r >= FINE || c >= FINE) continue;
+            sum += high * (fmin(right, c + 1) - fmax(left, c)) * (double)x[r * FINE + c];
+        }
+    }
+    return sum / ((bottom - top) * (right - left));
+}
+
+/* Lays the ink of `fine` into out (height, width). */
+static void lay_ink(const float *fine, float *out, int height, int width) {
+    box b = find_ink(fine);
+    if (b.top >= b.bottom) return;
+    double mass = 0, row = 0, column = 0, most = 0;
+    for (int r = b.top; r < b.bottom; r++) {
+        for (int c = b.left; c < b.right; c++) {
+            double ink = (double)fine[r * FINE + c];
+            mass += ink;
+            row += ink * (r + 0.5);
+            column += ink * (c + 0.5);
+            most = fmax(most, ink);
+        }
+    }
+    int longer = b.bottom - b.top > b.right - b.left ? b.bottom - b.top : b.right - b.left;
+    int shorter = height < width ? height : width;
+    double pixel = longer / (shorter * 20.0 / 28.0); /* of the output, in fine ones */
+    double top = row / mass - pixel * height / 2, left = column / mass - pixel * width / 2;
+    for (int r = 0; r < height; r++)
+        for (int c = 0; c < width; c++)
+            out[r * width + c] = (float)fmin(
+                1, area(fine, top + r * pixel, left + c * pixel, top + (r + 1) * pixel, left + (c + 1) * pixel) / most);
+}
+
+/* -1: x is read. `note` tells what was done to it. */
+static int read_picture(const saved *s, const request *q, const char *path, float *x, const char **note) {
+    if (!picture_possible(s->sample)) {
+        char shape[SHORT];
+        return fail("%s: the model takes no pictures but %s numbers", path, shape_text(s->sample, shape));
+    }
+    glia_error error;
+    bool ink = s->dark_paper && !q->as_is;
+    glia_shape shape = ink ? GLIA_SHAPE(1, FINE, FINE) : s->sample;
+    float *fine = ink ? allocate(FINE * FINE, sizeof *fine) : x;
+    int status = glia_image_load(path, shape, fine, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    if (status < 0 && ink) {
+        bool inverted = border_is_lighter(fine, FINE, FINE);
+        for (int i = 0; inverted && i < FINE * FINE; i++) fine[i] = 1 - fine[i];
+        memset(x, 0, (size_t)glia_shape_count(s->sample) * sizeof *x);
+        lay_ink(fine, x, (int)s->sample.dim[1], (int)s->sample.dim[2]);
+        *note = inverted ? "dark ink on light paper: inverted and centred" : "centred";
+    }
+    if (ink) free(fine);
+    if (status < 0) saved_normalize_sample(s, x);
+    return status;
+}
+
+/* ---- samples of data ---------------------------------------------------------------------- */
+
+/* "ADDRESS#INDEX": the length of ADDRESS, 0 if this is something else. */
+static size_t sample_address(const char *input, int64_t *index) {
+    const char *hash = strrchr(input, '#');
+    if (!hash || hash == input || !hash[1]) return 0;
+    char *end;
+    *index = strtoll(hash + 1, &end, 10);
+    return *end ? 0 : (size_t)(hash - input);
+}
+
+static int read_sample(const saved *s, const request *q, const char *address, int64_t index, float *x, char **truth) {
+    glia_error error;
+    glia_dataset *data = glia_data_open(address, "test", q->folder, &error);
+    if (!data) return fail("%s", error.message);
+    char has[SHORT], takes[SHORT];
+    int32_t label = -1;
+    bool classes = glia_data_classes(data) > 0;
+    int status = -1;
+    if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
+        status = fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
+                      shape_text(s->sample, takes));
+    else if (glia_data_get(data, index, x, classes ? &label : NULL, &error) != GLIA_OK)
+        status = fail("%s", error.message);
+    if (status < 0 && classes && glia_data_class_name(data, label))
+        *truth = duplicate(glia_data_class_name(data, label));
+    if (status < 0) saved_normalize_sample(s, x);
+    glia_data_free(data);
+    return status;
+}
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static const char *class_name(const saved *s, int class, char number[SHORT]) {
+    if (s->classes) return s->classes[class];
+    snprintf(number, SHORT, "%d", class);
+    return number;
+}
+
+/* The largest of y that is not taken yet. */
+static int next_best(const float *y, const bool *taken, int n) {
+    int best = -1;
+    for (int i = 0; i < n; i++)
+        if (!taken[i] && (best < 0 || y[i] > y[best])) best = i;
+    return best;
+}
+
+static void tell_json(const saved *s, const request *q, const char *input, const float *y, const char *truth) {
+    text out = { 0 };
+    json j = { .out = &out };
+    char number[SHORT];
+    bool *taken = allocate((size_t)s->outputs, sizeof *taken);
+    json_open(&j, NULL, '{');
+    json_text(&j, "input", input);
+    if (truth) json_text(&j, "truth", truth);
+    json_open(&j, s->classes ? "classes" : "outputs", '[');
+    for (int i = 0; i < s->outputs && (!s->classes || i < q->top); i++) {
+        if (!s->classes) {
+            json_real(&j, NULL, (double)y[i]);
+            continue;
+        }
+        int best = next_best(y, taken, s->outputs);
+        taken[best] = true;
+        json_open(&j, NULL, '{');
+        json_text(&j, "class", class_name(s, best, number));
+        json_real(&j, "probability", (double)y[best]);
+        json_close(&j, '}');
+    }
+    json_close(&j, ']');
+    json_close(&j, '}');
+    printf("%s\n", out.bytes);
+    free(out.bytes);
+    free(taken);
+}
+
+static void tell(const saved *s, const request *q, const char *input, const float *y, const char *truth,
+                 const char *note) {
+    enum { BAR = 30 };
+    printf("%s%s%s%s%s\n", input, truth ? "  truth: " : "", truth ? truth : "", note ? "  " : "", note ? note : "");
+    if (!s->classes) {
+        for (int i = 0; i < s->outputs; i++) printf("  %g\n", (double)y[i]);
+        return;
+    }
+    int longest = 3;
+    for (int i = 0; i < s->outputs; i++)
+        if ((int)strlen(s->classes[i]) > longest) longest = (int)strlen(s->classes[i]);
+    bool *taken = allocate((size_t)s->outputs, sizeof *taken);
+    for (int i = 0; i < s->outputs && i < q->top; i++) {
+        int best = next_best(y, taken, s->outputs), filled = (int)lrintf(BAR * y[best]);
+        taken[best] = true;
+        printf("  %*s  %6.2f %%  ", longest, s->classes[best], 100 * (double)y[best]);
+        for (int k = 0; k < filled; k++) fputs(terminal_utf8() ? "\u2588" : "#", stdout);
+        putchar('\n');
+    }
+    free(taken);
+}
+
+/* Whether a model's output already is a softmax. */
+static bool are_shares(const float *y, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (!(y[i] >= 0)) return false;
+        sum += (double)y[i];
+    }
+    return fabs(sum - 1) < 1e-4;
+}
+
+static int predict(const saved *s, const request *q, const char *input) {
+    float *x = allocate((size_t)glia_shape_count(s->sample), sizeof *x), *y = allocate((size_t)s->outputs, sizeof *y);
+    char *truth = NULL, *address = duplicate(input);
+    const char *note = NULL;
+    int64_t index = 0;
+    size_t length = sample_address(input, &index);
+    address[length] = '\0';
+    int status = length ? read_sample(s, q, address, index, x, &truth) : read_picture(s, q, input, x, &note);
+    glia_error error;
+    if (status < 0 && glia_predict(s->model, x, 1, y, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
+    if (status < 0) {
+        if (s->classes && !are_shares(y, s->outputs)) softmax(y, s->outputs);
+        if (q->json)
+            tell_json(s, q, input, y, truth);
+        else
+            tell(s, q, input, y, truth, note);
+    }
+    free(x);
+    free(y);
+    free(truth);
+    free(address);
+    return status;
+}
+
+int command_predict(int argc, char **argv) {
+    request q = { .top = 3 };
+    const option table[] = {
+        { .help = "an input is a picture (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
+        { "top", OPTION_INT, &q.top, "N", "how many classes to tell (3)", 1, 1 << 20 },
+        { "as-is", OPTION_FLAG, &q.as_is, NULL, "pictures are only resized, not inverted and centred", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
+        { "json", OPTION_FLAG, &q.json, NULL, "an object for each input", 0, 0 },
+    };
+    const options what = { "predict", table, sizeof table / sizeof table[0],
+                           2,         -1,    "a run folder or a .safetensors file, and inputs" };
+    int n, status = options_parse(&what, argc, argv, &n);
+    if (status >= 0) return status;
+    saved s;
+    status = saved_open(&s, argv[1]);
+    for (int i = 2; i <= n && status < 0; i++) status = predict(&s, &q, argv[i]);
+    saved_close(&s);
+    return status < 0 ? EXIT_OK : status;
+}

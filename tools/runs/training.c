@@ -1,0 +1,479 @@
+/* training.c - one run of training. */
+#include "runs/training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "glia/glia.h"
+#include "runs/saved.h"
+
+static const char *const precision_names[] = { "f32", "bf16" };
+
+/* Losses that --loss can name. */
+static const struct {
+    const char *name;
+    glia_loss loss;
+} losses[] = {
+    { "cross-entropy", GLIA_CROSS_ENTROPY },
+    { "binary-cross-entropy", GLIA_BINARY_CROSS_ENTROPY },
+    { "hinge", GLIA_HINGE },
+    { "mse", GLIA_MSE },
+    { "mae", GLIA_MAE },
+    { "huber", GLIA_HUBER },
+};
+enum { LOSSES = sizeof losses / sizeof losses[0] };
+
+const glia_dataset *training_data(const training *t) { return t->train ? t->train : t->all; }
+
+/* ---- what to train ------------------------------------------------------------------------ */
+
+static int find_recipe(training *t) {
+    t->recipe = glia_recipe_find(t->asked.model);
+    if (t->recipe) return -1;
+    const char *near = glia_recipe_nearest(t->asked.model);
+    if (near) return misuse("there is no model \"%s\"; did you mean %s?", t->asked.model, near);
+    return misuse("there is no model \"%s\"; `glia models` lists them", t->asked.model);
+}
+
+/* The index of `name`, or -1 after saying that there is no such `what`. */
+static int choose(const char *what, const char *name, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0) return i;
+    const char *near = glia_name_nearest(name, names, n);
+    text list = { 0 };
+    for (int i = 0; i < n; i++) text_add(&list, "%s%s", i ? ", " : "", names[i]);
+    misuse("there is no %s \"%s\"%s%s%s; there are %s", what, name, near ? "; did you mean " : "", near ? near : "",
+           near ? "?" : "", list.bytes);
+    free(list.bytes);
+    return -1;
+}
+
+/* The optimiser's numbers and where they are asked for. */
+static int choose_numbers(training *t) {
+    settings *a = &t->asked;
+    glia_optimizer *o = &t->optimizer;
+    const struct {
+        double *asked, *to;
+    } numbers[] = { { &a->lr, &o->lr },
+                    { &a->momentum, &o->momentum },
+                    { &a->beta1, &o->beta1 },
+                    { &a->beta2, &o->beta2 },
+                    { &a->rho, &o->rho },
+                    { &a->epsilon, &o->epsilon },
+                    { &a->weight_decay, &o->weight_decay },
+                    { &a->l1, &o->l1 },
+                    { &a->l2, &o->l2 },
+                    { &a->max_norm, &o->max_norm },
+                    { &a->clip_norm, &o->clip_norm },
+                    { &a->clip_value, &o->clip_value },
+                    { &a->ema, &o->ema } };
+    enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
+    for (int i = 0; i < NUMBERS; i++)
+        if (!isnan(*numbers[i].asked)) *numbers[i].to = *numbers[i].asked;
+    if (a->nesterov >= 0) o->nesterov = a->nesterov;
+    if (a->amsgrad >= 0) o->amsgrad = a->amsgrad;
+    if (a->accumulate) o->accumulate = a->accumulate;
+    if (a->groups) {
+        int status = groups_parse(a->groups, t->groups, &o->n_groups, a);
+        if (status >= 0) return status;
+        o->groups = t->groups;
+    }
+    *o = glia_optimizer_resolved(*o);
+    for (int i = 0; i < NUMBERS; i++) *numbers[i].asked = *numbers[i].to;
+    a->nesterov = o->nesterov;
+    a->amsgrad = o->amsgrad;
+    a->accumulate = o->accumulate > 1 ? o->accumulate : 1;
+    a->optimizer = glia_optimizer_name(o->kind);
+    return -1;
+}
+
+static int choose_optimizer(training *t) {
+    settings *a = &t->asked;
+    t->optimizer = t->recipe->optimizer;
+    t->schedule = t->recipe->schedule;
+    const char *names[GLIA_OPTIMIZER_COUNT];
+    for (int i = 0; i < GLIA_OPTIMIZER_COUNT; i++) names[i] = glia_optimizer_name((glia_optimizer_kind)i);
+    int kind = a->optimizer ? choose("optimizer", a->optimizer, names, GLIA_OPTIMIZER_COUNT) : (int)t->optimizer.kind;
+    glia_error error;
+    if (kind >= 0 && a->schedule && glia_lr_schedule_parse(a->schedule, &t->schedule, &error) != GLIA_OK)
+        return misuse("%s", error.message);
+    if (!isnan(a->warmup)) t->schedule.warmup = a->warmup;
+    int precision = a->precision && kind >= 0 ? choose("precision", a->precision, precision_names, 2) : 0;
+    if (kind < 0 || precision < 0) return EXIT_USAGE;
+    char schedule[512];
+    glia_lr_schedule_print(&t->schedule, schedule, sizeof schedule);
+    a->schedule = settings_keep(a, schedule);
+    a->warmup = NAN; /* the schedule's text has it */
+    t->precision = (glia_precision)precision;
+    a->precision = precision_names[precision];
+    if (kind != (int)t->optimizer.kind) t->optimizer = (glia_optimizer){ .kind = (glia_optimizer_kind)kind };
+    return choose_numbers(t);
+}
+
+static int choose_loss(training *t) {
+    settings *a = &t->asked;
+    t->loss = t->classes ? t->recipe->loss : GLIA_MSE;
+    if (t->loss == GLIA_LOSS_DEFAULT) t->loss = GLIA_CROSS_ENTROPY;
+    if (a->loss) {
+        const char *names[LOSSES];
+        for (int i = 0; i < LOSSES; i++) names[i] = losses[i].name;
+        int i = choose("loss", a->loss, names, LOSSES);
+        if (i < 0) return EXIT_USAGE;
+        t->loss = losses[i].loss;
+    }
+    for (int i = 0; i < LOSSES; i++)
+        if (losses[i].loss == t->loss) a->loss = losses[i].name;
+    if (isnan(a->label_smoothing)) a->label_smoothing = 0;
+    return -1;
+}
+
+/* ---- data --------------------------------------------------------------------------------- */
+
+/* An address of files is one set; a fifth of it is set aside for the test if the address does not say. */
+static char *address_with_test(const char *address) {
+    text t = { 0 };
+    text_add(&t, "%s", address);
+    const char *question = strchr(address, '?');
+    bool said = question && (strstr(question, "?test=") || strstr(question, "&test="));
+    if (strchr(address, ':') && !said) text_add(&t, "%stest=0.2", question ? "&" : "?");
+    return t.bytes;
+}
+
+static int open_data(training *t) {
+    settings *a = &t->asked;
+    const char *named = a->data ? a->data : t->recipe->data;
+    if (!named) return misuse("%s wants --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
+    char *address = address_with_test(named);
+    a->data = settings_keep(a, address);
+    free(address);
+    glia_error error;
+    t->all = glia_data_open(a->data, "train", a->data_folder, &error);
+    if (t->all) t->test = glia_data_open(a->data, "test", a->data_folder, &error);
+    if (t->all && t->test) return -1;
+    return fail("%s%s", error.message, strcmp(named, "mnist") == 0 ? " (--data strokes needs no file)" : "");
+}
+
+/* Holds out the last samples for validation. */
+static int hold_out(training *t) {
+    int64_t n = glia_data_count(t->all), held = 0;
+    double asked = t->asked.validation;
+    if (isnan(asked))
+        held = n / 10 < 5000 ? n / 10 : 5000;
+    else
+        held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
+    if (held >= n)
+        return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
+    t->asked.validation = held < 1 ? 0 : (double)held;
+    if (held < 1) return -1;
+    glia_error error;
+    t->train = glia_data_range(t->all, 0, n - held, &error);
+    t->validation = t->train ? glia_data_range(t->all, n - held, n, &error) : NULL;
+    return t->validation ? -1 : fail("%s", error.message);
+}
+
+static int choose_augment(training *t) {
+    settings *a = &t->asked;
+    if (!a->augment) return -1;
+    glia_error error;
+    t->augment = glia_augment_parse(a->augment, &error);
+    if (!t->augment || glia_augment_check(t->augment, glia_data_x_shape(t->all), &error) != GLIA_OK)
+        return misuse("--augment: %s", error.message);
+    char *words = glia_augment_print(t->augment);
+    if (!words) return fail("memory ran out");
+    a->augment = settings_keep(a, words);
+    free(words);
+    return -1;
+}
+
+/* "balanced", or a number for each class. */
+static int choose_class_weights(training *t) {
+    const char *asked = t->asked.class_weights;
+    if (!asked) return -1;
+    if (!t->classes) return misuse("--class-weights: %s has no classes", t->asked.data);
+    t->class_weights = allocate((size_t)t->classes, sizeof *t->class_weights);
+    glia_error error;
+    if (strcmp(asked, "balanced") == 0)
+        return glia_data_class_weights(training_data(t), t->class_weights, &error) == GLIA_OK
+                   ? -1
+                   : fail("%s", error.message);
+    for (int i = 0; i < t->classes; i++) {
+        char *end;
+        t->class_weights[i] = strtod(asked, &end);
+        bool last = i + 1 == t->classes;
+        if (end == asked || *end != (last ? '\0' : ',') || !(t->class_weights[i] >= 0))
+            return misuse("--class-weights wants \"balanced\", or %d numbers with commas between", t->classes);
+        asked = end + 1;
+    }
+    return -1;
+}
+
+static int choose_samples(training *t) {
+    settings *a = &t->asked;
+    a->stratified = a->stratified > 0;
+    a->balanced = a->balanced > 0;
+    if (!a->balanced) return -1;
+    if (!t->classes) return misuse("--balanced: %s has no classes", a->data);
+    if (a->stratified) return misuse("--balanced and --stratified exclude each other");
+    t->sample_weights = allocate((size_t)glia_data_count(training_data(t)), sizeof *t->sample_weights);
+    glia_error error;
+    return glia_data_sample_weights(training_data(t), t->sample_weights, &error) == GLIA_OK ? -1
+                                                                                            : fail("%s", error.message);
+}
+
+/* Statistics of what is trained on, for all. */
+static int normalize(training *t) {
+    int wanted = t->asked.normalize;
+    t->asked.normalize = wanted < 0 ? t->recipe->normalize : wanted;
+    if (!t->asked.normalize) return -1;
+    glia_shape shape = glia_data_x_shape(t->all);
+    int capacity = shape.rank == 1 || shape.rank == 3 ? (int)shape.dim[0] : 1;
+    t->mean = allocate((size_t)capacity, sizeof *t->mean);
+    t->stddev = allocate((size_t)capacity, sizeof *t->stddev);
+    t->n_normal = glia_data_statistics(training_data(t), t->mean, t->stddev, capacity);
+    glia_error error = { .message = "the training data cannot be read" };
+    if (t->n_normal > 0 && glia_data_normalize(t->all, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK &&
+        glia_data_normalize(t->test, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK)
+        return -1;
+    return fail("%s", error.message);
+}
+
+/* ---- the model ---------------------------------------------------------------------------- */
+
+static int load_weights(training *t) {
+    char *path = saved_path(t->asked.from);
+    glia_error error;
+    int loaded = 0;
+    int status = glia_model_load_weights(t->model, path, &loaded, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    if (status < 0 && loaded == 0) status = fail("%s has no tensor with a name of %s's", path, t->recipe->name);
+    free(path);
+    return status;
+}
+
+static int build_model(training *t) {
+    const settings *a = &t->asked;
+    t->classes = glia_data_classes(t->all);
+    int64_t outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
+    glia_error error;
+    t->model = glia_recipe_build(t->recipe, glia_data_x_shape(t->all), (int)outputs, &error);
+    char shape[SHORT], made[SHORT];
+    if (!t->model)
+        return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
+                    a->data, shape_text(glia_data_x_shape(t->all), shape), error.message);
+    if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
+    int status = a->from ? load_weights(t) : -1;
+    if (status >= 0) return status;
+    if (a->freeze && glia_freeze(glia_model_graph(t->model), a->freeze, true) == 0)
+        return fail("--freeze %s matches no parameter; `glia summary %s` lists them", a->freeze, t->recipe->name);
+    return -1;
+}
+
+static int choose_watchers(training *t) {
+    settings *a = &t->asked;
+    if (a->metrics && !t->validation) return misuse("--metrics are of the validation data, and there are none");
+    if (!a->monitor) a->monitor = t->validation ? "val_loss" : "loss";
+    if (a->plateau && isnan(a->plateau_factor)) a->plateau_factor = 0.1;
+    if (isnan(a->swa)) a->swa = 0;
+    a->checkpoint = a->checkpoint != 0;
+    a->tensorboard = a->tensorboard > 0;
+    return -1;
+}
+
+int training_open(training *t, settings asked) {
+    *t = (training){ .asked = asked };
+    time_t now = time(NULL);
+    struct tm day;
+    if (localtime_r(&now, &day)) strftime(t->started, sizeof t->started, "%Y-%m-%d %H:%M", &day);
+    int status = find_recipe(t);
+    if (status < 0) status = choose_optimizer(t);
+    if (status >= 0) return status;
+    settings *a = &t->asked;
+    if (!a->epochs) a->epochs = t->recipe->epochs;
+    if (!a->batch) a->batch = t->recipe->batch;
+    status = open_data(t);
+    if (status < 0) status = hold_out(t);
+    if (status < 0) status = build_model(t);
+    if (status < 0) status = choose_loss(t);
+    if (status < 0) status = choose_augment(t);
+    if (status < 0) status = choose_class_weights(t);
+    if (status < 0) status = choose_samples(t);
+    if (status < 0) status = choose_watchers(t);
+    if (status >= 0) return status;
+    bool dark = paper_is_dark(t->test); /* before they are normalised */
+    status = normalize(t);
+    if (status >= 0) return status;
+    status = saved_describe(t->model, &(saved_about){ .data = t->all,
+                                                      .address = a->data,
+                                                      .mean = t->mean,
+                                                      .stddev = t->stddev,
+                                                      .n_normal = t->n_normal,
+                                                      .labels = training_labels(t),
+                                                      .dark_paper = dark });
+    if (status >= 0) return status;
+    glia_error error;
+    t->backend = glia_backend_open("cpu", (int)a->threads, &error);
+    return t->backend ? -1 : fail("%s", error.message);
+}
+
+void training_close(training *t) {
+    history_end(t->log, "failed", t->progress.history.seconds, NULL, 0);
+    progress_free(&t->progress);
+    glia_backend_close(t->backend);
+    glia_model_free(t->model);
+    glia_data_free(t->train);
+    glia_data_free(t->validation);
+    glia_data_free(t->all);
+    glia_data_free(t->test);
+    glia_augment_free(t->augment);
+    settings_free(&t->asked);
+    free(t->class_weights);
+    free(t->sample_weights);
+    free(t->mean);
+    free(t->stddev);
+    free(t->confusion);
+    free(t->predicted);
+    free(t->folder);
+}
+
+void training_headline(const training *t) {
+    char number[SHORT];
+    const settings *a = &t->asked;
+    text words = { 0 };
+    text_add(&words, "%s, %s parameters; %s, learning rate %g", t->recipe->name,
+             grouped(glia_model_parameter_count(t->model, false), number), a->optimizer, t->optimizer.lr);
+    if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
+    text_add(&words, ", batches of %lld", (long long)a->batch);
+    if (a->augment) text_add(&words, "; %s", a->augment);
+    progress_say("model", words.bytes);
+    words.length = 0;
+    text_add(&words, "%s, %s samples to train on", a->data, grouped(glia_data_count(training_data(t)), number));
+    if (t->validation) text_add(&words, ", %s to validate", grouped(glia_data_count(t->validation), number));
+    text_add(&words, ", %s to test", grouped(glia_data_count(t->test), number));
+    progress_say("data", words.bytes);
+    progress_say("machine", glia_backend_describe(t->backend));
+    free(words.bytes);
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+glia_fit_opts training_fit_opts(const training *t) {
+    const settings *a = &t->asked;
+    return (glia_fit_opts){ .epochs = a->epochs,
+                            .batch = a->batch,
+                            .loss = t->loss,
+                            .label_smoothing = a->label_smoothing,
+                            .class_weights = t->class_weights,
+                            .optimizer = t->optimizer,
+                            .schedule = t->schedule,
+                            .validation = t->validation,
+                            .metrics = a->metrics,
+                            .augment = t->augment,
+                            .sample_weights = t->sample_weights,
+                            .stratified = a->stratified,
+                            .seed = (uint64_t)a->seed,
+                            .backend = t->backend,
+                            .workers = (int)a->workers,
+                            .precision = t->precision,
+                            .max_steps = a->max_steps };
+}
+
+enum { WATCHERS = 16 };
+
+/* What keeps the run in its folder as it goes. */
+static int keepers(training *t, glia_callback *out) {
+    const settings *a = &t->asked;
+    int n = 0;
+    char *best = training_file(t, "best.safetensors"), *checkpoint = training_file(t, "checkpoint.safetensors");
+    out[n++] = glia_model_checkpoint(
+        (glia_model_checkpoint_opts){ .path = best, .monitor = a->monitor, .save_best_only = true });
+    if (a->tensorboard) {
+        char *logs = training_file(t, "tensorboard");
+        out[n++] = glia_tensorboard(
+            (glia_tensorboard_opts){ .log_dir = logs, .histogram_freq = 1, .write_graph = true, .write_images = true });
+        free(logs);
+    }
+    if (a->checkpoint)
+        out[n++] = glia_backup_and_restore(
+            (glia_backup_and_restore_opts){ .path = checkpoint, .save_freq = a->checkpoint_every, .keep = true });
+    out[n++] = interrupt_watch(a->checkpoint ? checkpoint : NULL);
+    free(best);
+    free(checkpoint);
+    return n;
+}
+
+/* The averages come first, so that the others see what is validated. */
+static int watchers(training *t, glia_callback *out) {
+    const settings *a = &t->asked;
+    int n = 0;
+    if (a->ema > 0) out[n++] = glia_swap_ema_weights(true);
+    out[n++] = glia_terminate_on_nan();
+    if (a->plateau)
+        out[n++] = glia_reduce_lr_on_plateau((glia_reduce_lr_on_plateau_opts){
+            .monitor = a->monitor, .patience = a->plateau, .factor = a->plateau_factor });
+    if (a->early_stopping)
+        out[n++] = glia_early_stopping((glia_early_stopping_opts){
+            .monitor = a->monitor, .patience = a->early_stopping, .restore_best_weights = true });
+    if (a->swa > 0) out[n++] = glia_swa((glia_swa_opts){ .start = a->swa, .data = training_data(t) });
+    out[n++] = progress_watch(&t->progress);
+    out[n++] = history_watch(t->log);
+    if (t->folder) return n + keepers(t, out + n);
+    out[n++] = interrupt_watch(NULL);
+    return n;
+}
+
+/* The history of a run that went on has its earlier epochs too. */
+static void tell_history(const training *t) {
+    const history *h = &t->progress.history;
+    for (int64_t i = 0; i < h->n_epochs && h->epochs[i].step <= t->progress.first; i++) {
+        const epoch_row *row = &h->epochs[i];
+        glia_value values[6 + METRICS] = { { "loss", row->train.loss },
+                                           { "accuracy", row->train.accuracy },
+                                           { "val_loss", row->validation.loss },
+                                           { "val_accuracy", row->validation.accuracy },
+                                           { "lr", row->lr },
+                                           { "seconds", row->seconds } };
+        for (int k = 0; k < h->n_metrics; k++) values[6 + k] = (glia_value){ h->metrics[k], row->metrics[k] };
+        history_epoch(t->log, row->epoch, values, 6 + h->n_metrics);
+    }
+}
+
+int training_run(training *t, voice how) {
+    progress_begin(&t->progress, how, glia_data_count(training_data(t)), t->validation != NULL, t->folder);
+    glia_callback list[WATCHERS];
+    glia_fit_opts opts = training_fit_opts(t);
+    opts.callbacks = list;
+    opts.n_callbacks = watchers(t, list);
+    interrupt_catch();
+    glia_error error;
+    glia_status status = glia_fit(t->model, training_data(t), opts, &error);
+    progress_end(&t->progress);
+    tell_history(t);
+    t->stopped = status == GLIA_E_INTERRUPTED;
+    return status == GLIA_OK || t->stopped ? -1 : fail("%s", error.message);
+}
+
+int training_test(training *t) {
+    enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
+    int64_t n = glia_data_count(t->test);
+    bool one = t->classes && training_labels(t) == 1;
+    if (one) t->predicted = allocate((size_t)n, sizeof *t->predicted);
+    if (one && t->classes <= MOST_CONFUSED) {
+        t->confusion = allocate((size_t)t->classes * (size_t)t->classes, sizeof *t->confusion);
+    }
+    glia_error error;
+    glia_evaluate_opts opts = {
+        .loss = t->loss, .backend = t->backend, .confusion = t->confusion, .predicted = t->predicted
+    };
+    t->tested = glia_evaluate(t->model, t->test, opts, &t->scores, &error) == GLIA_OK;
+    return t->tested ? -1 : fail("%s", error.message);
+}
+
+int64_t training_labels(const training *t) { return t->classes ? glia_shape_count(glia_data_y_shape(t->all)) : 0; }
+
+int64_t training_answers(const training *t) { return t->scores.samples * training_labels(t); }
+
+int64_t training_mistakes(const training *t) {
+    return training_answers(t) - llround(t->scores.accuracy * (double)training_answers(t));
+}

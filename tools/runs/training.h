@@ -1,0 +1,65 @@
+/* training.h - one run of training, from settings to a run folder. `glia train` and `glia demo` are made of it. */
+#ifndef GLIA_TOOL_TRAINING_H
+#define GLIA_TOOL_TRAINING_H
+
+#include "glia/glia.h"
+#include "runs/history.h"
+#include "runs/settings.h"
+#include "terminal/progress.h"
+#include "terminal/tool.h"
+
+enum { PARAMETER_GROUPS = 16 };
+
+typedef struct training {
+    settings asked; /* with defaults filled in: they say what it takes to do it again */
+    const glia_recipe *recipe;
+    glia_dataset *all, *train, *validation, *test; /* validation NULL: none; train NULL: it is `all` */
+    glia_model *model;
+    glia_backend *backend;
+    glia_optimizer optimizer;
+    glia_parameter_group groups[PARAMETER_GROUPS];
+    glia_lr_schedule schedule;
+    glia_precision precision;
+    glia_loss loss;
+    glia_augment *augment;  /* NULL: none */
+    double *class_weights;  /* NULL: none */
+    double *sample_weights; /* NULL: none */
+    double *mean, *stddev;
+    int n_normal;
+    char started[SHORT]; /* "2026-01-31 12:00" */
+    char *folder;        /* of the run; NULL: none */
+    history_log *log;    /* in the history of runs; NULL: it is not kept */
+    progress progress;
+    bool stopped;       /* by Ctrl-C */
+    glia_scores scores; /* on the test data */
+    bool tested;
+    int classes;        /* 0: not a classification */
+    int64_t *confusion; /* (classes, classes), rows the truth */
+    int32_t *predicted; /* of each test sample */
+} training;
+
+/* These return -1 to go on, or the exit status after saying what is wrong. In order: */
+int training_open(training *t, settings asked);                 /* data, model, backend; the settings are its own now */
+int training_folder(training *t, const char *out, bool resume); /* makes the run folder, or takes it */
+int training_run(training *t, voice how);                       /* fits; Ctrl-C sets `stopped` */
+int training_test(training *t);                                 /* reads the test data, once */
+int training_keep(training *t);                                 /* model, run.json, report.html */
+void training_close(training *t);
+
+const glia_dataset *training_data(const training *t); /* what is trained on */
+glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
+int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence; 0: it has values */
+int64_t training_answers(const training *t); /* labels of the test data */
+int64_t training_mistakes(const training *t);         /* on the test data */
+void training_headline(const training *t);            /* prints what is about to happen */
+
+/* keep.c */
+typedef enum run_state { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED } run_state;
+void training_json(const training *t, run_state state, text *out, bool epochs); /* the figures of a run as an object */
+int training_note(const training *t, run_state state);                          /* writes that as run.json */
+char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
+
+/* groups.c: "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS; the patterns are kept by `keeper`. */
+int groups_parse(const char *words, glia_parameter_group *groups, int *n, settings *keeper);
+
+#endif

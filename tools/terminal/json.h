@@ -1,0 +1,35 @@
+/* json.h - JSON (RFC 8259). Writing: values one after the other, commas and quotes are taken care of. Reading: one visit to
+ * each value that is not an object or an array. */
+#ifndef GLIA_TOOL_JSON_H
+#define GLIA_TOOL_JSON_H
+
+#include "terminal/tool.h"
+
+typedef struct json {
+    text *out;
+    bool comma; /* the next value needs one before it */
+    bool lines; /* members of objects have lines of their own */
+    int depth;
+} json;
+
+/* key NULL: an element of an array, or the outermost value. */
+void json_open(json *j, const char *key, char bracket);      /* '{' or '[' */
+void json_close(json *j, char bracket);                      /* '}' or ']' */
+void json_text(json *j, const char *key, const char *value); /* NULL: null */
+void json_int(json *j, const char *key, int64_t value);
+void json_real(json *j, const char *key, double value); /* not finite: null */
+void json_bool(json *j, const char *key, bool value);
+void json_raw(json *j, const char *key, const char *value); /* a number, true, false or null, as it is */
+
+/* The shortest decimals that read back as this number, in the caller's buffer, which is returned. */
+char *json_exact(double value, char out[SHORT]);
+
+typedef enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_TEXT } json_kind;
+/* path: "optimizer.lr", "epochs.0.loss". text: a number as it is written, a text without quotes and escapes, true or
+ * false. False ends the reading. */
+typedef bool (*json_visit)(void *context, const char *path, json_kind kind, const char *text);
+
+/* False: what is wrong is in `problem`, or a visit ended it. */
+bool json_read(const char *bytes, size_t length, json_visit visit, void *context, char problem[2 * SHORT]);
+
+#endif

@@ -1,0 +1,88 @@
+/* progress.h - a training, as it is watched.
+ *
+ * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only
+ * the lines; with --log json an object for each epoch, and nothing else. Also records what the curves are drawn from: in
+ * memory, and as it happens in the run folder's curves.csv (epochs) and steps.csv (steps, or stretches of them where they
+ * are very many), from which a resumed training takes what was before.
+ */
+#ifndef GLIA_TOOL_PROGRESS_H
+#define GLIA_TOOL_PROGRESS_H
+
+#include <stdio.h>
+
+#include "terminal/tool.h"
+
+typedef enum voice { VOICE_BAR, VOICE_LINES, VOICE_JSON, VOICE_QUIET } voice;
+/* --log NAME, or what suits stdout where that is NULL. False: there is no such name. */
+bool voice_parse(const char *name, voice *out);
+#define VOICE_NAMES "bar, lines, json or quiet"
+
+/* Means over a stretch of steps that ends with `step`. */
+typedef struct curve_point {
+    int64_t step;
+    double epoch; /* 1.5: half of the second one */
+    double loss, accuracy, lr;
+    double seconds; /* since training began */
+} curve_point;
+
+enum { METRICS = 16 };
+
+typedef struct epoch_row {
+    int64_t epoch, step, samples;
+    double seconds; /* of training, without validation */
+    glia_scores train, validation;
+    double lr;
+    double metrics[METRICS];
+} epoch_row;
+
+typedef struct history {
+    epoch_row *epochs;
+    int64_t n_epochs, epochs_capacity;
+    curve_point *points;
+    int64_t n_points, points_capacity;
+    bool validated; /* there is validation data */
+    char metrics[METRICS][64];
+    int n_metrics;
+    int64_t steps;
+    double seconds; /* of all epochs */
+    size_t activation_bytes, parameter_bytes;
+} history;
+
+/* Where the stretch that is not over began; what a checkpoint keeps of all this. */
+typedef struct stretch {
+    int64_t done, samples, steps;  /* samples of the epoch at its beginning; steps in it */
+    double loss, accuracy_sum;     /* sum of losses in it; accuracy times samples of the epoch at its beginning */
+    double seconds, epoch_seconds; /* so far; of the epoch's steps */
+} stretch;
+
+typedef struct progress {
+    voice voice;
+    int64_t samples;    /* in an epoch */
+    bool colours, utf8; /* what stdout can show */
+    history history;
+    stretch now;
+    bool open;           /* what was before this training went on has been read */
+    double drawn, began; /* when the bar was drawn last; when training began */
+    double before;       /* seconds of it until it was interrupted */
+    int64_t first;       /* steps that were done then */
+    int64_t epoch, step; /* of the last step */
+    char *curves_path, *steps_path;
+    FILE *curves, *steps; /* NULL: no folder */
+} progress;
+
+/* folder NULL: keep no files. */
+void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool validated, const char *folder);
+glia_callback progress_watch(progress *p);
+void progress_end(progress *p); /* clears the bar */
+void progress_free(progress *p);
+
+/* Prints words behind a label of nine columns, in lines of the terminal's width. */
+void progress_say(const char *label, const char *words);
+
+/* From here on Ctrl-C ends training after the step in progress; a second one ends the program as usual. */
+void interrupt_catch(void);
+bool interrupted(void);
+/* Ends training then, after writing a checkpoint (path NULL: none). The last of the callbacks. */
+glia_callback interrupt_watch(const char *checkpoint);
+
+#endif

@@ -1,0 +1,69 @@
+/* tool.h - what the subcommands of `glia` share: talking, growing texts, numbers for people.
+ *
+ * A subcommand is a function of its own arguments that returns the exit status. Running out of memory ends the program:
+ * unlike the library, the command has nobody to report to.
+ */
+#ifndef GLIA_TOOL_H
+#define GLIA_TOOL_H
+
+#include "glia/glia.h"
+#include "models/models.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef int (*command_fn)(int argc, char **argv); /* argv[0] is the subcommand's name */
+
+typedef struct command {
+    char name[16];
+    command_fn run;
+    const char *arguments, *summary;
+} command;
+int command_count(void);
+const command *command_at(int index);
+const command *command_find(const char *name); /* NULL: no such subcommand */
+
+#define COMMAND(name, arguments, summary) int command_##name(int argc, char **argv);
+#include "commands/commands.def"
+#undef COMMAND
+
+/* Prints "glia: MESSAGE" on stderr and returns EXIT_FAILED or EXIT_USAGE. */
+int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Memory that is there. */
+void *allocate(size_t count, size_t size); /* zeroed */
+char *duplicate(const char *words);
+
+/* A string that grows. Zero-initialise; release bytes with free(). */
+typedef struct text {
+    char *bytes; /* NUL-terminated, NULL while empty */
+    size_t length, capacity;
+} text;
+void text_append(text *t, const void *bytes, size_t length);
+void text_add(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a file's bytes; false: errno says why. */
+bool read_file(const char *path, text *content);
+/* Writes a whole file: beside its place, then renamed, so that nobody sees half of it. False: errno says why. */
+bool write_file(const char *path, const void *bytes, size_t length);
+
+/* Numbers for people, in the caller's buffer, which they return. */
+enum { SHORT = 48 };
+char *grouped(int64_t n, char out[SHORT]);           /* 60000 -> "60,000" */
+char *duration(double seconds, char out[SHORT]);     /* "80 ms", "1.5 s", "12 s", "1:05", "2:03:15" */
+char *byte_size(size_t bytes, char out[SHORT]);      /* "1.4 MiB" */
+char *loss_text(double loss, char out[SHORT]);       /* "0.0712", "1.95e+15" */
+char *shape_text(glia_shape shape, char out[SHORT]); /* "1x28x28" */
+
+/* Whether stdout can show what a terminal can. */
+bool terminal_live(void);    /* a terminal whose lines can be drawn again */
+bool terminal_colours(void); /* a terminal, and NO_COLOR is not set */
+bool terminal_utf8(void);    /* the locale's encoding */
+int terminal_columns(void);  /* 80 where nobody knows */
+
+double seconds_now(void); /* of a clock that never jumps */
+
+/* Logits become probabilities, in place. */
+void softmax(float *x, int n);
+
+#endif

@@ -1,7 +1,7 @@
 /* kernels.h - the table of f32 kernels of the CPU backend.
  *
- * Every kernel source named in KERNELS.txt is compiled once for each instruction set, with GLIA_KERNEL_ISA naming it
- * (see simd.h). table.c, one of them, fills a glia_cpu_kernels with the functions of its instruction set; select.c,
+ * Every source in this folder is compiled once for each instruction set, with GLIA_KERNEL_ISA naming it (see simd.h).
+ * kernels.def lists the kernels; table.c fills a glia_cpu_kernels with those of its instruction set; lowering/select.c,
  * compiled once, returns the table for a glia_isa.
  *
  * Kernels are functions on pointers. They allocate nothing: a kernel that needs scratch memory has a companion that says
@@ -105,81 +105,9 @@ typedef struct glia_word_step {
 
 typedef struct glia_cpu_kernels {
     glia_isa isa;
-
-    size_t (*gemm_f32_scratch)(const glia_gemm *gemm, int workers);
-    void (*gemm_f32)(glia_pool *pool, const glia_gemm *gemm, void *scratch);
-    /* B that stays the same from product to product can be packed once: into so many bytes, GLIA_ALIGN aligned; 0: it
-     * would not pay. The products may differ from `gemm` in the addresses of matrices, lda, ldc and strides of A and C
-     * only. The scratch that gemm_f32_scratch asks for without packed_b serves as well. */
-    size_t (*gemm_f32_pack_bytes)(const glia_gemm *gemm);
-    void (*gemm_f32_pack)(glia_pool *pool, const glia_gemm *gemm, void *packed);
-
-    /* y = conv(x, kernel). The epilogue's rows are the pixels of y, all samples' one after the other, its columns are
-     * their channels. packed: the kernel, packed before for the same shape (a kernel that stays as it is), or NULL. */
-    size_t (*conv_f32_packed)(const glia_conv_shape *shape); /* bytes */
-    void (*conv_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
-    size_t (*conv_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
-    void (*conv_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *kernel,
-                     const float *packed, float *y, glia_epilogue epilogue, void *scratch);
-    /* dx, the adjoint in x (also the transposed convolution of dy). Rows: the pixels of x. */
-    size_t (*conv_input_grad_f32_packed)(const glia_conv_shape *shape);
-    void (*conv_input_grad_f32_pack)(glia_pool *pool, const glia_conv_shape *shape, const float *kernel, float *packed);
-    size_t (*conv_input_grad_f32_scratch)(const glia_conv_shape *shape, bool packed, int workers);
-    void (*conv_input_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *dy, const float *kernel,
-                                const float *packed, float *dx, glia_epilogue epilogue, void *scratch);
-    /* dkernel, the adjoint in the kernel. */
-    size_t (*conv_kernel_grad_f32_scratch)(const glia_conv_shape *shape, int workers);
-    void (*conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *shape, const float *x, const float *dy,
-                                 float *dkernel, void *scratch);
-
-    /* The first maximum of a window in row-major order counts; NaN counts as a maximum and stays. */
-    void (*max_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
-    /* dx: zero, but for dy added where x has its window's maximum. */
-    void (*max_pool_scatter_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *dy,
-                                 float *dx);
-    /* v (N, out..., C): u (N, in..., C) where x has its window's maximum; 0 for a window without elements. */
-    void (*max_pool_gather_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, const float *u,
-                                float *v);
-    void (*avg_pool_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *x, float *y);
-    void (*avg_pool_grad_f32)(glia_pool *pool, const glia_pool_shape *shape, const float *dy, float *dx);
-
-    /* The tile function of an op, or of a step that lowering makes; NULL: none. */
-    const glia_tile *(*tile_named)(const char *op);
-    /* Runs n loop programs that do not depend on each other. */
-    void (*loop_f32)(glia_pool *pool, const glia_loop_args *loops, int n);
-    /* Runs a program without reductions on a block of its space, taken as a matrix whose columns are the last dimension. */
-    void (*loop_block)(const glia_loop_args *loop, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
-
-    /* Each row of x (rows, length) by its softmax; length >= 16; y may be x. */
-    void (*softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, const float *x, float *y);
-
-    /* layer_norm of rows, length >= 16; y may be x. dx and dscale: its gradients; scratch of dscale: its bytes. */
-    void (*layer_norm_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *shift, float *y);
-    void (*layer_norm_dx_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dx);
-    size_t (*layer_norm_dscale_f32_scratch)(const glia_norm_rows *norm);
-    void (*layer_norm_dscale_f32)(glia_pool *pool, const glia_norm_rows *norm, const float *dy, float *dscale,
-                                  void *scratch);
-
-    /* y; and dq, dk, dv from dy and y. Neither stores scores: scratch is linear in T and S. */
-    size_t (*attention_f32_scratch)(const glia_attention_args *attention, int workers);
-    void (*attention_f32)(glia_pool *pool, const glia_attention_args *attention, void *scratch);
-    size_t (*attention_grad_f32_scratch)(const glia_attention_args *attention, int workers);
-    void (*attention_grad_f32)(glia_pool *pool, const glia_attention_args *attention, void *scratch);
-    /* Recurrent cells over all steps, and their gradients. */
-    size_t (*recurrent_f32_scratch)(const glia_recurrence *r, int workers);
-    void (*recurrent_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
-    size_t (*recurrent_grad_f32_scratch)(const glia_recurrence *r, int workers);
-    void (*recurrent_grad_f32)(glia_pool *pool, const glia_recurrence *r, void *scratch);
-
-    void (*copy)(glia_pool *pool, const glia_copy *copy);
-    void (*fill)(glia_pool *pool, void *to, int64_t n, int size, uint64_t bits); /* n elements of `size` bytes */
-    void (*round_bf16_f32)(glia_pool *pool, int64_t n, const float *x, float *y); /* to the nearest bf16, ties to even */
-    void (*gather)(glia_pool *pool, const glia_pick *pick);
-    void (*scatter_add_f32)(glia_pool *pool, const glia_pick *pick);
-    void (*argmax_f32)(glia_pool *pool, const glia_argmax_rows *rows);
-    void (*random_uniform_f32)(glia_pool *pool, const glia_random *random);
-
-    void (*word_step_f32)(const glia_word_step *step);
+#define GLIA_KERNEL_ROW(result, name, arguments) result(*name) arguments;
+#include "backend/cpu/kernels/kernels.def"
+#undef GLIA_KERNEL_ROW
 } glia_cpu_kernels;
 
 /* The table of an instruction set, or of the best one below it that this build has. */

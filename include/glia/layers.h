@@ -78,6 +78,12 @@ GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_
 /* Zhang and Sennrich 2019: x / sqrt(mean(x^2) + epsilon) scale over the last axis. Parameter scale (F). */
 GLIA_API glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 
+/* Wu and He 2018: x (N, C, ...) with C in `groups` equal parts, each normalised over its channels and all places of a
+ * sample. Parameters scale, shift (C). */
+GLIA_API glia_tensor glia_group_norm(glia_tensor x, const char *name, int groups, glia_norm_opts opts);
+/* Ulyanov et al. 2016: each channel of each sample by itself. */
+GLIA_API glia_tensor glia_instance_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+
 /* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
 /* The same for whole channels of (N, C, ...): neighbours tell each other's values (Tompson et al. 2015). */

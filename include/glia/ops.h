@@ -62,11 +62,18 @@ GLIA_API glia_tensor glia_gelu(glia_tensor x);                     /* Hendrycks 
 GLIA_API glia_tensor glia_gelu_tanh(glia_tensor x);                /* its tanh approximation, as GPT-2 uses */
 GLIA_API glia_tensor glia_silu(glia_tensor x);                     /* x sigmoid(x) */
 GLIA_API glia_tensor glia_softplus(glia_tensor x);
+/* x limited to [low, high] (numpy.clip); gradient 1 from low to high, both included, as in PyTorch. */
+GLIA_API glia_tensor glia_clip(glia_tensor x, double low, double high);
 GLIA_API glia_tensor glia_softmax(glia_tensor x, int axis);
 GLIA_API glia_tensor glia_log_softmax(glia_tensor x, int axis);
 
 GLIA_API glia_tensor glia_cast(glia_tensor x, glia_dtype dtype);
 GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
+/* y, whose gradient goes into x, times `slope` (broadcast to x's shape, which is y's), and nowhere else: surrogate
+ * gradients, whatever y is made of. */
+GLIA_API glia_tensor glia_custom_gradient(glia_tensor y, glia_tensor x, glia_tensor slope);
+GLIA_API glia_tensor glia_straight_through(glia_tensor y, glia_tensor x);    /* slope 1 (Bengio et al. 2013) */
+GLIA_API glia_tensor glia_reverse_gradient(glia_tensor x, double scale);      /* x, slope -scale (Ganin 2015) */
 
 /* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions stay, as 1. */
 GLIA_API glia_tensor glia_sum(glia_tensor x, glia_shape axes, bool keep);
@@ -93,6 +100,11 @@ GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
 GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
 /* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
+/* numpy.take_along_axis: x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...). Negative indices count from the
+ * end; others outside count as the nearest inside. */
+GLIA_API glia_tensor glia_take_along_axis(glia_tensor x, glia_tensor indices, int axis);
+/* Its adjoint: zeros with `size` elements along the axis, to which the updates are added. */
+GLIA_API glia_tensor glia_add_along_axis(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 /* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on, which
  * counts as the nearest one from which it fits. */
 GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
@@ -113,6 +125,11 @@ GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, gli
 /* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the place in the graph, on any number of threads. */
 GLIA_API glia_tensor glia_random_uniform(glia_graph *graph, glia_shape shape);
 GLIA_API glia_tensor glia_random_normal(glia_graph *graph, glia_shape shape);
+/* Uniform whole numbers in [low, high), i32 or i64; at most 2^24 different ones, none beyond 2^24. */
+GLIA_API glia_tensor glia_random_integers(glia_graph *graph, glia_dtype dtype, glia_shape shape, int64_t low,
+                                          int64_t high);
+/* Draws from softmax(logits): (..., K) -> i32 (...). */
+GLIA_API glia_tensor glia_random_categorical(glia_tensor logits);
 
 /* Convolution (cross-correlation, as every framework has it). x (N, C, spatial...), kernel (K, C/groups, spatial...),
  * result (N, K, spatial...); one to three spatial axes, taken from x's rank. */
@@ -151,6 +168,32 @@ GLIA_API glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts);
 GLIA_API glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts);
 GLIA_API glia_tensor glia_global_max_pool(glia_tensor x); /* (N, C, ...) -> (N, C) */
 GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
+
+/* Images made `factor` times larger. nearest: (N, C, spatial...), one to three spatial axes; bilinear: (N, C, H, W), pixel
+ * centres as PyTorch's align_corners=False. pixel_shuffle (Shi et al. 2016): (N, C factor factor, H, W) ->
+ * (N, C, H factor, W factor), channel c factor factor + i factor + j to place (i, j) of the pixel. */
+GLIA_API glia_tensor glia_upsample_nearest(glia_tensor x, int factor);
+GLIA_API glia_tensor glia_upsample_bilinear(glia_tensor x, int factor);
+GLIA_API glia_tensor glia_pixel_shuffle(glia_tensor x, int factor);
+
+/* ==== sparse matrices and segments ========================================================== */
+/* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those from
+ * offsets[r] up to offsets[r + 1]; offsets rise from 0 to E. Indices are i32 or i64. Sums are taken in the order of the
+ * entries, so results are the same bits at any number of threads. */
+
+/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
+GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
+GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
+                                                glia_tensor x, int64_t size);
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; the adjoint of csr_matmul in values. */
+GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
+/* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
+GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);
+GLIA_API glia_tensor glia_segment_mean(glia_tensor x, glia_tensor offsets);
+GLIA_API glia_tensor glia_segment_max(glia_tensor x, glia_tensor offsets); /* gradient of ties: shared equally */
+GLIA_API glia_tensor glia_segment_softmax(glia_tensor x, glia_tensor offsets); /* (E, ...) -> (E, ...) */
+/* x (R, ...) -> (E, ...): each element of a segment gets its row. */
+GLIA_API glia_tensor glia_segment_spread(glia_tensor x, glia_tensor offsets, int64_t edges);
 
 /* ==== gradients ============================================================================= */
 

@@ -294,7 +294,7 @@ static bool differentiates(const trial *t) { return t->op->vjp || t->mode == GLI
 /* An op without a vjp, or whose vjp leaves an input out, claims that it is flat: that is checked as well. */
 static void check_gradient(const trial *t) {
     gradient_graph d;
-    if (t->op == &glia_op_stop_gradient) return; /* its gradient is not its slope; that is what it is for */
+    if (t->op->flags & GLIA_OP_GRADIENT_ONLY) return; /* its gradient is not its slope */
     if (!differentiates(t)) return;
     if (gradient_build(&d, t)) {
         point p = point_open(&d, t);

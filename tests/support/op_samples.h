@@ -39,6 +39,18 @@ static inline void sample_distinct(double *x, int64_t n, double low, double high
     }
 }
 
+/* n whole numbers that rise from 0 to high. */
+static inline void sample_offsets(double *x, int64_t n, double high, glia_rng *rng) {
+    for (int64_t i = 0; i < n; i++) {
+        const double drawn = (double)glia_rng_below(rng, (uint64_t)high + 1);
+        int64_t at = i;
+        for (; at > 0 && x[at - 1] > drawn; at--) x[at] = x[at - 1];
+        x[at] = drawn;
+    }
+    x[0] = 0;
+    x[n - 1] = high;
+}
+
 static inline double *sample_values(const glia_op *op, const glia_sample *sample, int input) {
     const glia_sample_input *in = &sample->in[input];
     int64_t n = glia_shape_count(in->shape);
@@ -47,6 +59,10 @@ static inline double *sample_values(const glia_op *op, const glia_sample *sample
     glia_rng rng = { .seed = seed, .stream = (uint64_t)input };
     bool unset = in->low == 0 && in->high == 0;
     double low = unset ? -1 : in->low, high = unset ? 1 : in->high;
+    if (in->kind == GLIA_SAMPLE_OFFSETS) {
+        sample_offsets(x, n, high, &rng);
+        return x;
+    }
     if (in->kind == GLIA_SAMPLE_DISTINCT) sample_distinct(x, n, low, high, &rng);
     for (int64_t i = 0; i < n; i++) {
         if (in->kind == GLIA_SAMPLE_INTEGER) x[i] = low + (double)glia_rng_below(&rng, (uint64_t)(high - low));

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Computes every sample of every operation by PyTorch or NumPy: the results that Glia's definitions must give.
 
-    cc -std=gnu17 -Iinclude -Isrc -Itests tests/golden/dump_samples.c build/release/libglia.a -lm -o dump_samples
+    cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm -o dump_samples
     ./dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
 
 Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below;
@@ -51,6 +51,8 @@ define(
     logical_and=torch.logical_and,
     select=lambda c, yes, no: torch.where(c.bool(), yes, no),
     stop_gradient=lambda x: x.detach(),
+    custom_gradient=lambda y, x, slope: y,
+    clip=lambda x, low, high: torch.clamp(x, low, high),
     **{"and": lambda a, b: a.bool() & b.bool(), "or": lambda a, b: a.bool() | b.bool(), "not": lambda x: ~x.bool()},
 )
 del ops["logical_and"]
@@ -62,6 +64,54 @@ TORCH = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f1
 @op
 def cast(x, dtype):
     return x.to(torch.float32).to(TORCH[dtype])
+
+
+# ---- sparse matrices, segments, picks along an axis -----------------------------------------------------
+
+def rows_of(offsets):
+    o = offsets.long()
+    return torch.repeat_interleave(torch.arange(len(o) - 1), o[1:] - o[:-1])
+
+
+def dense_of(values, columns, offsets, size):
+    dense = torch.zeros(len(offsets) - 1, size)
+    return dense.index_put((rows_of(offsets), columns.long()), values, accumulate=True)
+
+
+@op
+def csr_matmul(values, columns, offsets, x, transposed=False, size=None):
+    if transposed:
+        return dense_of(values, columns, offsets, int(size[0])).T @ x
+    return dense_of(values, columns, offsets, x.shape[0]) @ x
+
+
+@op
+def csr_dot(a, b, columns, offsets):
+    return (a @ b.T)[rows_of(offsets), columns.long()]
+
+
+@op
+def segment_sum(x, offsets):
+    return torch.zeros(len(offsets) - 1, *x.shape[1:]).index_add(0, rows_of(offsets), x)
+
+
+@op
+def segment_max(x, offsets):
+    o = offsets.long().tolist()
+    parts = [x[a:b].amax(0) if b > a else torch.zeros(x.shape[1:]) for a, b in zip(o, o[1:])]
+    return torch.stack(parts)
+
+
+@op
+def segment_spread(x, offsets, size=None):
+    return x[rows_of(offsets)]
+
+
+define(
+    take_along_axis=lambda x, at, axis: torch.gather(x, int(axis), at.long()),
+    add_along_axis=lambda u, at, axis, size: torch.zeros(
+        [int(size[0]) if i == axis else n for i, n in enumerate(u.shape)]).scatter_add(int(axis), at.long(), u),
+)
 
 
 # ---- over axes -----------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ typedef enum glia_op_flags {
     GLIA_OP_COMMUTES = 16,    /* of two inputs, the order does not matter */
     GLIA_OP_MODAL = 32,       /* expands differently when training: dropout, batch norm */
     GLIA_OP_STATIC = 64,      /* known from shapes and attributes alone: count, iota */
-    GLIA_OP_OVERWRITES = 128  /* input 0 with parts of it replaced, none of which is read: may run in its place */
+    GLIA_OP_OVERWRITES = 128, /* input 0 with parts of it replaced, none of which is read: may run in its place */
+    GLIA_OP_GRADIENT_ONLY = 256 /* input 0 itself; matters to differentiation alone and vanishes in lowering */
 } glia_op_flags;
 
 /* An input of a sample. Kinds keep tests away from kinks (max, abs, relu at 0) and poles (log, division). */
@@ -68,7 +69,8 @@ typedef enum glia_sample_kind {
     GLIA_SAMPLE_UNIFORM,  /* [low, high) */
     GLIA_SAMPLE_DISTINCT, /* all different by a margin, in [low, high): for maxima and orders */
     GLIA_SAMPLE_NONZERO,  /* in [low, high) but |x| > 0.1 (low < 0 < high): for kinks at zero */
-    GLIA_SAMPLE_INTEGER   /* whole numbers in [low, high) */
+    GLIA_SAMPLE_INTEGER,  /* whole numbers in [low, high) */
+    GLIA_SAMPLE_OFFSETS   /* whole numbers that rise from 0 to high */
 } glia_sample_kind;
 
 typedef struct glia_sample_input {

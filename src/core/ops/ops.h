@@ -30,6 +30,7 @@ typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_att
 /* One entry for each axis; before and after are SHAPEs, as in slice. */
 typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
 typedef struct glia_scatter_attrs { int64_t axis; glia_shape size; } glia_scatter_attrs; /* size: a SHAPE of rank 1 */
+typedef struct glia_csr_attrs { bool transposed; glia_shape size; } glia_csr_attrs; /* size: of the transposed product */
 typedef struct glia_row_sums_attrs { int64_t size; } glia_row_sums_attrs; /* rows of the table that indices name */
 typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
 /* bf16 (here and in convolutions): f32 operands are rounded to bf16 before they are multiplied; sums stay f32. */
@@ -132,6 +133,9 @@ glia_tensor glia_part_of(glia_tensor packed, glia_part part);
 /* The same of a packed value's gradient, looking through the sums and zeros that gradients of parts arrive as; NULL: it is
  * zero. */
 glia_tensor glia_part_of_gradient(glia_tensor packed, glia_part part);
+
+/* What an index along an axis of this size means: negative ones count from the end, others outside are the nearest. */
+int64_t glia_along_axis_index(double index, int64_t size);
 
 /* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
 glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);

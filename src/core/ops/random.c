@@ -64,6 +64,29 @@ glia_tensor glia_random_uniform(glia_graph *g, glia_shape shape) {
     return glia_node1(&glia_op_random_uniform, rng, &(glia_random_attrs){ shape, g ? g->n_streams : 0 });
 }
 
+/* Multiples of 2^-24 in [0, 1) times a range of at most 2^24, rounded down. */
+glia_tensor glia_random_integers(glia_graph *g, glia_dtype dtype, glia_shape shape, int64_t low, int64_t high) {
+    enum { MOST = 1 << 24 };
+    if (dtype != GLIA_I32 && dtype != GLIA_I64) {
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "random_integers: the dtype must be i32 or i64");
+    }
+    if (low < -MOST || high > MOST || high <= low || high - low > MOST) {
+        return glia_graph_fail(g, GLIA_E_ARGUMENT,
+                               "random_integers: [%lld, %lld) must hold 1 to 2^24 numbers, none beyond 2^24",
+                               (long long)low, (long long)high);
+    }
+    glia_tensor u = glia_mul_scalar(glia_random_uniform(g, shape), (double)(high - low));
+    return glia_cast(glia_add_scalar(glia_floor(u), (double)low), dtype);
+}
+
+/* The largest of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0 gives -inf. */
+glia_tensor glia_random_categorical(glia_tensor logits) {
+    if (glia_is_bad(logits)) return logits;
+    glia_tensor u = glia_random_uniform(logits->graph, logits->shape);
+    glia_tensor noise = glia_neg(glia_log(glia_neg(glia_log(u))));
+    return glia_argmax(glia_add(logits, glia_cast(noise, logits->dtype)), -1);
+}
+
 /* Box and Muller 1958: sqrt(-2 log u) cos(2 pi v), u in (0, 1]. */
 glia_tensor glia_random_normal(glia_graph *g, glia_shape shape) {
     glia_tensor u = glia_add_scalar(glia_neg(glia_random_uniform(g, shape)), 1);

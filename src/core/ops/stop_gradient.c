@@ -8,7 +8,7 @@ static void stop_gradient_eval(const glia_node *n, const double *const *in, doub
 }
 
 const glia_op glia_op_stop_gradient = { .name = "stop_gradient", .summary = "x; gradient 0", .arity = 1,
-                                        .flags = GLIA_OP_ELEMENTWISE, .infer = glia_infer_same,
+                                        .flags = GLIA_OP_ELEMENTWISE | GLIA_OP_GRADIENT_ONLY, .infer = glia_infer_same,
                                         .eval = stop_gradient_eval };
 
 const glia_sample glia_samples_stop_gradient[] = {

@@ -19,7 +19,7 @@ typedef struct context {
 static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
     context *c = user;
     if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, expand, c, c->batch);
-    if (node->op == &glia_op_stop_gradient) return in[0];
+    if (node->op->flags & GLIA_OP_GRADIENT_ONLY) return in[0];
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return NULL;
     if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel &&
         c->backend->kind->has_kernel(c->backend, node))

@@ -511,6 +511,7 @@ static const struct {
     { &glia_op_matmul, matmul },
     { &glia_op_cast, alike },
     { &glia_op_stop_gradient, alike },
+    { &glia_op_custom_gradient, alike },
 };
 
 static rule rule_of(const glia_op *op) {

@@ -32,6 +32,40 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
     return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, opts.epsilon == 0 ? 1e-5 : opts.epsilon));
 }
 
+static glia_tensor norm_of_groups(glia_tensor x, const char *kind, const char *name, int groups, glia_norm_opts opts) {
+    glia_layer layer;
+    if (!glia_layer_begin(&layer, kind, name, x)) return glia_layer_bad(x);
+    const glia_shape s = x->shape;
+    int64_t length = s.rank > 1 ? s.dim[1] : 0;
+    for (int i = 2; i < s.rank; i++) length *= s.dim[i];
+    if (length < 1) return glia_layer_fail(&layer, "x must be (N, C, ...) with all sizes but N fixed");
+    if (!groups) groups = (int)s.dim[1];
+    if (groups < 0 || s.dim[1] % groups) {
+        return glia_layer_fail(&layer, "%lld channels are not %d equal groups", (long long)s.dim[1], groups);
+    }
+    length /= groups;
+    glia_tensor one = glia_broadcast(glia_scalar(x->graph, x->dtype, 1), GLIA_SHAPE(length));
+    glia_tensor zero = glia_broadcast(glia_scalar(x->graph, x->dtype, 0), GLIA_SHAPE(length));
+    glia_tensor rows = glia_reshape(x, GLIA_SHAPE(s.dim[0], groups, length));
+    rows = glia_layer_norm_of(rows, one, zero, opts.epsilon == 0 ? 1e-5 : opts.epsilon);
+    glia_tensor y = glia_reshape(rows, s);
+    glia_shape each = { .rank = s.rank - 1, .dim = { s.dim[1], 1, 1, 1, 1, 1, 1 } };
+    if (!opts.no_scale) y = glia_mul(y, glia_reshape(affine(&layer, "scale", s.dim[1], false, 1), each));
+    if (!opts.no_shift) y = glia_add(y, glia_reshape(affine(&layer, "shift", s.dim[1], false, 0), each));
+    return glia_layer_end(&layer, y);
+}
+
+glia_tensor glia_group_norm(glia_tensor x, const char *name, int groups, glia_norm_opts opts) {
+    if (!glia_is_bad(x) && groups < 1) {
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "group_norm: %d groups", groups);
+    }
+    return norm_of_groups(x, "group_norm", name, groups, opts);
+}
+
+glia_tensor glia_instance_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
+    return norm_of_groups(x, "instance_norm", name, 0, opts);
+}
+
 glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) {
     glia_layer layer;
     if (!glia_layer_begin(&layer, "rms_norm", name, x)) return glia_layer_bad(x);

@@ -14,6 +14,7 @@
 #include "backend/cpu/kernels/loop.h"
 #include "backend/cpu/kernels/move.h"
 #include "backend/cpu/kernels/recurrent.h"
+#include "backend/cpu/kernels/sparse.h"
 
 /* Called once for every finished block of a result while it is in cache: rows [row, row + rows) and columns
  * [col, col + cols) of matrix `batch`; c points at element [row, col] of it, rows are ldc apart. Blocks do not overlap

@@ -58,6 +58,7 @@ static const glia_cpu_row *row_of(const glia_node *node) {
     if (!row) row = row_in(glia_cpu_moves, node);
     if (!row) row = row_in(glia_cpu_attentions, node);
     if (!row) row = row_in(glia_cpu_table_rows, node);
+    if (!row) row = row_in(glia_cpu_sparse, node);
     return row ? row : row_in(glia_cpu_sequences, node);
 }
 

@@ -1,6 +1,6 @@
 /* lower.h - from a node to the kernel that computes it. lower.c has the table and the backend's record; the rows are by
- * family: products.c (matrix products, convolutions, pooling), moves.c (data movement, random bits), attending.c,
- * sequences.c (recurrent cells). */
+ * family: products.c (matrix products, convolutions, pooling), moves.c (data movement, random bits), attention.c,
+ * recurrent.c (cells over sequences), sparse.c (sparse matrices, segments), table_rows.c. */
 #ifndef GLIA_SRC_BACKEND_CPU_LOWERING_LOWER_H
 #define GLIA_SRC_BACKEND_CPU_LOWERING_LOWER_H
 
@@ -29,7 +29,7 @@ typedef struct glia_cpu_row {
 } glia_cpu_row;
 
 extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[], glia_cpu_attentions[], glia_cpu_sequences[],
-    glia_cpu_table_rows[]; /* ended by a NULL op */
+    glia_cpu_sparse[], glia_cpu_table_rows[]; /* ended by a NULL op */
 
 /* The product of a group with an epilogue: writes to c, and calls the epilogue for blocks of the result, taken as a matrix
  * of (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of one call are consecutive. */

@@ -1,0 +1,200 @@
+/* sparse.c - products with sparse (CSR) matrices, and sums and maxima over segments.
+ *
+ * Rows are shared among threads; what a row adds up, it adds in the order of its entries, so results do not depend on the
+ * number of threads. The transposed product first sorts the entries by column (a counting sort, which keeps their order),
+ * and is then a product by rows.
+ */
+#include <string.h>
+
+#include "backend/cpu/kernels/rows.h"
+
+enum { GRAIN = 1 << 14 }; /* products of a piece */
+
+typedef struct csr_job {
+    const glia_csr_args *c;
+    int64_t pieces;
+    int64_t *first, *entry, *row; /* of the transposed product: (columns + 1), (entries) and (entries) */
+} csr_job;
+
+static inline int64_t index_at(const void *index, bool wide, int64_t i) {
+    return wide ? ((const int64_t *)index)[i] : ((const int32_t *)index)[i];
+}
+
+static inline int64_t column_at(const glia_csr_args *c, int64_t e) {
+    const int64_t k = index_at(c->column, c->wide_column, e);
+    return GLIA_MIN(GLIA_MAX(k, 0), c->columns - 1);
+}
+
+/* The entries of a row, limited to those that there are. */
+static inline void entries_of(const glia_csr_args *c, int64_t r, int64_t *begin, int64_t *end) {
+    *begin = GLIA_MIN(GLIA_MAX(index_at(c->offset, c->wide_offset, r), 0), c->entries);
+    *end = GLIA_MIN(GLIA_MAX(index_at(c->offset, c->wide_offset, r + 1), *begin), c->entries);
+}
+
+static inline void add_scaled(float *restrict y, const float *restrict x, float v, int64_t n) {
+    for (int64_t f = 0; f < n; f++) y[f] += v * x[f];
+}
+
+static int64_t pieces_of(const glia_csr_args *c, int64_t rows) {
+    const int64_t work = (c->entries + rows) * GLIA_MAX(c->width, 8);
+    return GLIA_MAX(GLIA_MIN(work / GRAIN, rows), 1);
+}
+
+static void rows_of(int64_t rows, const csr_job *j, int64_t piece, int64_t *begin, int64_t *end) {
+    *begin = rows * piece / j->pieces;
+    *end = rows * (piece + 1) / j->pieces;
+}
+
+static void share(glia_pool *pool, csr_job *j, int64_t rows, void (*fn)(void *, int64_t, int)) {
+    j->pieces = pieces_of(j->c, rows);
+    glia_parallel_for(pool, j->pieces, fn, j);
+}
+
+/* ---- products ----------------------------------------------------------------------------------------- */
+
+static void product_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t row, last, e, end;
+    (void)worker;
+    for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
+        float *y = c->y + row * c->width;
+        memset(y, 0, (size_t)c->width * sizeof *y);
+        for (entries_of(c, row, &e, &end); e < end; e++)
+            add_scaled(y, c->x + column_at(c, e) * c->width, c->value[e], c->width);
+    }
+}
+
+void GLIA_KERNEL(csr_matmul_f32)(glia_pool *pool, const glia_csr_args *csr) {
+    csr_job j = { .c = csr };
+    share(pool, &j, csr->rows, product_piece);
+}
+
+static void transposed_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t column, last;
+    (void)worker;
+    for (rows_of(c->columns, j, piece, &column, &last); column < last; column++) {
+        float *y = c->y + column * c->width;
+        memset(y, 0, (size_t)c->width * sizeof *y);
+        for (int64_t i = j->first[column]; i < j->first[column + 1]; i++)
+            add_scaled(y, c->x + j->row[i] * c->width, c->value[j->entry[i]], c->width);
+    }
+}
+
+size_t GLIA_KERNEL(csr_transposed_f32_scratch)(const glia_csr_args *csr) {
+    return ((size_t)csr->columns + 1 + 2 * (size_t)csr->entries) * sizeof(int64_t);
+}
+
+void GLIA_KERNEL(csr_transposed_f32)(glia_pool *pool, const glia_csr_args *c, void *scratch) {
+    csr_job j = { .c = c, .first = scratch };
+    j.entry = j.first + c->columns + 1;
+    j.row = j.entry + c->entries;
+    memset(j.first, 0, (size_t)(c->columns + 1) * sizeof *j.first);
+    int64_t e, end, used = 0; /* entries before `used` belong to an earlier row */
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (entries_of(c, r, &e, &end), e = GLIA_MAX(e, used), used = GLIA_MAX(used, end); e < end; e++)
+            j.first[column_at(c, e) + 1]++;
+    }
+    for (int64_t k = 0; k < c->columns; k++) j.first[k + 1] += j.first[k];
+    used = 0;
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (entries_of(c, r, &e, &end), e = GLIA_MAX(e, used), used = GLIA_MAX(used, end); e < end; e++) {
+            const int64_t at = j.first[column_at(c, e)]++;
+            j.entry[at] = e;
+            j.row[at] = r;
+        }
+    }
+    memmove(j.first + 1, j.first, (size_t)c->columns * sizeof *j.first); /* each had moved on to the next one's place */
+    j.first[0] = 0;
+    share(pool, &j, c->columns, transposed_piece);
+}
+
+static void dot_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t row, last, e, end;
+    (void)worker;
+    for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
+        const float *a = c->x + row * c->width;
+        for (entries_of(c, row, &e, &end); e < end; e++) {
+            const float *b = c->b + column_at(c, e) * c->width;
+            float sum[8] = { 0 };
+            int64_t f = 0;
+            for (; f + 8 <= c->width; f += 8) {
+                for (int k = 0; k < 8; k++) sum[k] += a[f + k] * b[f + k];
+            }
+            for (; f < c->width; f++) sum[0] += a[f] * b[f];
+            c->y[e] = ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+        }
+    }
+}
+
+void GLIA_KERNEL(csr_dot_f32)(glia_pool *pool, const glia_csr_args *csr) {
+    csr_job j = { .c = csr };
+    memset(csr->y, 0, (size_t)csr->entries * sizeof *csr->y); /* entries of no row */
+    share(pool, &j, csr->rows, dot_piece);
+}
+
+/* ---- segments ----------------------------------------------------------------------------------------- */
+
+static void segment_sum_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t row, last, e, end;
+    (void)worker;
+    for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
+        float *y = c->y + row * c->width;
+        memset(y, 0, (size_t)c->width * sizeof *y);
+        for (entries_of(c, row, &e, &end); e < end; e++) add_scaled(y, c->x + e * c->width, 1, c->width);
+    }
+}
+
+void GLIA_KERNEL(segment_sum_f32)(glia_pool *pool, const glia_csr_args *csr) {
+    csr_job j = { .c = csr };
+    share(pool, &j, csr->rows, segment_sum_piece);
+}
+
+/* NaN is the maximum. */
+static inline void raise_to(float *restrict y, const float *restrict x, int64_t n) {
+    for (int64_t f = 0; f < n; f++) y[f] = x[f] > y[f] || x[f] != x[f] ? x[f] : y[f];
+}
+
+static void segment_max_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t row, last, e, end;
+    (void)worker;
+    for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
+        float *y = c->y + row * c->width;
+        entries_of(c, row, &e, &end);
+        if (e == end)
+            memset(y, 0, (size_t)c->width * sizeof *y);
+        else
+            memcpy(y, c->x + e++ * c->width, (size_t)c->width * sizeof *y);
+        for (; e < end; e++) raise_to(y, c->x + e * c->width, c->width);
+    }
+}
+
+void GLIA_KERNEL(segment_max_f32)(glia_pool *pool, const glia_csr_args *csr) {
+    csr_job j = { .c = csr };
+    share(pool, &j, csr->rows, segment_max_piece);
+}
+
+static void segment_spread_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t row, last, e, end;
+    (void)worker;
+    for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
+        const float *x = c->x + row * c->width;
+        for (entries_of(c, row, &e, &end); e < end; e++) memcpy(c->y + e * c->width, x, (size_t)c->width * sizeof *x);
+    }
+}
+
+void GLIA_KERNEL(segment_spread_f32)(glia_pool *pool, const glia_csr_args *csr) {
+    csr_job j = { .c = csr };
+    memset(csr->y, 0, (size_t)(csr->entries * csr->width) * sizeof *csr->y);
+    share(pool, &j, csr->rows, segment_spread_piece);
+}

@@ -9,12 +9,17 @@ extern "C" {
 #endif
 
 /* Elementwise operations of two tensors broadcast as NumPy does. Negative axes count from the end. A mistake gives a
- * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table. */
+ * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table.
+ *
+ * NaN and kinks follow PyTorch. Maxima and minima are NaN if one of their values is; argmax gives the first NaN. At zero
+ * the gradient of relu and abs is 0; maximum, minimum and max share it equally among equal values. Where the result is
+ * NaN, maximum, minimum and relu pass the gradient on, max shares it among all NaN, and abs gives 0. */
 
 GLIA_API glia_tensor glia_add(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_sub(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_mul(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_div(glia_tensor a, glia_tensor b);
+/* Gradient in a: 0 where b = 0. In b: 0 where a = 0 and b >= 0, NaN where a < 0. */
 GLIA_API glia_tensor glia_pow(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_maximum(glia_tensor a, glia_tensor b); /* gradient of ties: half each */
 GLIA_API glia_tensor glia_minimum(glia_tensor a, glia_tensor b);
@@ -33,7 +38,7 @@ GLIA_API glia_tensor glia_not(glia_tensor x);
 GLIA_API glia_tensor glia_select(glia_tensor condition, glia_tensor yes, glia_tensor no);
 
 GLIA_API glia_tensor glia_neg(glia_tensor x);
-GLIA_API glia_tensor glia_abs(glia_tensor x);  /* gradient at 0: 0 */
+GLIA_API glia_tensor glia_abs(glia_tensor x);  /* gradient at 0 and NaN: 0 */
 GLIA_API glia_tensor glia_sign(glia_tensor x); /* gradient 0 */
 GLIA_API glia_tensor glia_exp(glia_tensor x);
 GLIA_API glia_tensor glia_expm1(glia_tensor x);
@@ -82,7 +87,7 @@ GLIA_API glia_tensor glia_variance(glia_tensor x, glia_shape axes, bool keep); /
 GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
 GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);
-GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, the axis removed; the first of ties */
+GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, the axis removed; NaN first, else the first of ties */
 GLIA_API glia_tensor glia_cumsum(glia_tensor x, int axis, bool exclusive, bool reverse);
 
 GLIA_API glia_tensor glia_reshape(glia_tensor x, glia_shape shape); /* one dimension may be 0: computed */
@@ -198,7 +203,8 @@ GLIA_API glia_tensor glia_segment_spread(glia_tensor x, glia_tensor offsets, int
 /* ==== gradients ============================================================================= */
 
 /* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x
- * that y does not depend on gets zeros. */
+ * that y does not depend on gets zeros. Gradients follow the mode that is compiled, of any order: those through batch norm
+ * in inference take the running statistics for constants. */
 GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
 /* The same from a given dL/dy (a vector-Jacobian product). */
 GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);

@@ -265,6 +265,24 @@ static void test_groups(void **state) {
     check(square(1, 48, 96, 7, 3, 1, 1, 3));
 }
 
+/* A run of four pixels of a depthwise convolution may have padding at both ends and input in between. */
+static void test_depthwise_reads_input_between_padding(void **state) {
+    (void)state;
+    check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 1, 2 }, .kernel = { 1, 1, 1 }, .pad = { 0, 0, 1 },
+                             .groups = 2 });
+    check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 1, 9 }, .kernel = { 1, 1, 3 }, .dilation = { 1, 1, 4 },
+                             .groups = 2 });
+    const int64_t sizes[] = { 1, 2, 3, 5, 9 }, gaps[] = { 1, 2, 4 };
+    for (int i = 0; i < 5 * 3 * 3 * 2 * 2; i++) {
+        const int64_t size = sizes[i % 5], gap = gaps[i / 5 % 3], pad = i / 15 % 3, stride = 1 + i / 45 % 2;
+        const int64_t taps = 1 + 2 * (i / 90);
+        if (size + 2 * pad < gap * (taps - 1) + 1) continue;
+        check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 1, size }, .kernel = { 1, 1, taps },
+                                 .stride = { 1, 1, stride }, .dilation = { 1, 1, gap }, .pad = { 0, 0, pad },
+                                 .groups = 2 });
+    }
+}
+
 static void test_axes(void **state) {
     (void)state;
     check((glia_conv_shape){ .n = 3, .c = 5, .k = 6, .in = { 1, 1, 50 }, .kernel = { 1, 1, 7 }, .pad = { 0, 0, 3 } });
@@ -369,6 +387,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_networks), cmocka_unit_test(test_odd_shapes),  cmocka_unit_test(test_groups),
         cmocka_unit_test(test_axes),     cmocka_unit_test(test_large_image), cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_depthwise_reads_input_between_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "core/ops/ops.h"
 #include "op_samples.h"
 
 #define ALL GLIA_SCALAR
@@ -28,10 +29,10 @@ static double *numbers(int64_t n, uint64_t stream) {
     return v;
 }
 
-/* Output k of g, composites expanded, at x. */
-static double *evaluate(const glia_graph *g, int k, int n, double *const *x) {
+/* Output k of g, composites expanded for this mode, at x. */
+static double *evaluate_in(glia_mode mode, const glia_graph *g, int k, int n, double *const *x) {
     glia_error error;
-    glia_graph *e = sample_expanded(g, GLIA_TRAIN, &error);
+    glia_graph *e = sample_expanded(g, mode, &error);
     if (!e) fail_msg("%s", error.message);
     if (glia_graph_verify(e, &error) != GLIA_OK) fail_msg("%s", error.message);
     double *y = sample_evaluate(e, k, n, x, &error);
@@ -40,10 +41,18 @@ static double *evaluate(const glia_graph *g, int k, int n, double *const *x) {
     return y;
 }
 
-static double scalar_at(const glia_graph *g, int k, int n, double *const *x) {
-    double *y = evaluate(g, k, n, x), value = *y;
+static double *evaluate(const glia_graph *g, int k, int n, double *const *x) {
+    return evaluate_in(GLIA_TRAIN, g, k, n, x);
+}
+
+static double scalar_in(glia_mode mode, const glia_graph *g, int k, int n, double *const *x) {
+    double *y = evaluate_in(mode, g, k, n, x), value = *y;
     free(y);
     return value;
+}
+
+static double scalar_at(const glia_graph *g, int k, int n, double *const *x) {
+    return scalar_in(GLIA_TRAIN, g, k, n, x);
 }
 
 static void assert_near(double is, double should, double tolerance) {
@@ -301,6 +310,71 @@ static void derivatives_of_high_order(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- modes ------------------------------------------------------------------------------------ */
+
+/* y = 2 x in inference, so the gradient of the gradient of sum(y^2) is 8. */
+static void second_derivative_of_batch_norm_in_inference(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor in[5] = { input(g, 0, GLIA_SHAPE(2, 1)) }, first, second;
+    for (int i = 1; i < 5; i++) in[i] = input(g, i, GLIA_SHAPE(1));
+    glia_tensor y = glia_batch_norm_of(in, (glia_batch_norm_attrs){ 0, 0.1 });
+    glia_grad(glia_sum(glia_square(y), ALL, false), in, 1, &first);
+    glia_grad(glia_sum(first, ALL, false), in, 1, &second);
+    glia_graph_output(g, "second", second);
+    double x[] = { 1, 2 }, scale = 2, shift = 0, mean = 0, var = 1, *values[] = { x, &scale, &shift, &mean, &var };
+    double *is = evaluate_in(GLIA_INFER, g, 0, 5, values);
+    for (int i = 0; i < 2; i++) assert_near(is[i], 8, 1e-12);
+    free(is);
+    glia_graph_free(g);
+}
+
+/* sum(square(gradients)) of f, again and again, against differences, in both modes. */
+static void check_orders(glia_graph *g, glia_tensor f, const glia_tensor *xs, double **values, int n_xs, int n_in) {
+    for (int order = 1; order <= 3; order++) {
+        glia_tensor dx[8], next = glia_scalar(g, GLIA_F64, 0);
+        glia_grad(f, xs, n_xs, dx);
+        g->n_outputs = 0;
+        glia_graph_output(g, "f", f);
+        for (int i = 0; i < n_xs; i++) {
+            glia_graph_output(g, "dx", dx[i]);
+            next = glia_add(next, glia_sum(glia_square(dx[i]), ALL, false));
+        }
+        for (int mode = GLIA_INFER; mode <= GLIA_TRAIN; mode++) {
+            for (int i = 0; i < n_xs; i++) {
+                double *gradient = evaluate_in((glia_mode)mode, g, 1 + i, n_in, values);
+                for (int64_t k = 0; k < glia_shape_count(xs[i]->shape); k++) {
+                    const double kept = values[i][k], h = 1e-5;
+                    values[i][k] = kept + h;
+                    double above = scalar_in((glia_mode)mode, g, 0, n_in, values);
+                    values[i][k] = kept - h;
+                    double below = scalar_in((glia_mode)mode, g, 0, n_in, values);
+                    values[i][k] = kept;
+                    assert_near(gradient[k], (above - below) / (2 * h), 1e-5);
+                }
+                free(gradient);
+            }
+        }
+        f = glia_mul_scalar(next, 0.1);
+    }
+}
+
+static void derivatives_of_batch_norm_follow_the_mode(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    double *values[5];
+    glia_tensor in[5];
+    for (int i = 0; i < 5; i++) {
+        in[i] = input(g, i, i ? GLIA_SHAPE(2) : GLIA_SHAPE(3, 2));
+        values[i] = numbers(i ? 2 : 6, 20 + (uint64_t)i);
+    }
+    for (int i = 0; i < 2; i++) values[4][i] = 0.5 + fabs(values[4][i]);
+    glia_tensor y = glia_batch_norm_of(in, (glia_batch_norm_attrs){ 0.1, 0.1 });
+    check_orders(g, glia_mean(glia_sin(y), ALL, false), in, values, 3, 5);
+    for (int i = 0; i < 5; i++) free(values[i]);
+    glia_graph_free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_add_up),
@@ -313,6 +387,8 @@ int main(void) {
         cmocka_unit_test(hessian_vector_product_of_a_network),
         cmocka_unit_test(gradient_penalty_differentiates_in_parameters),
         cmocka_unit_test(derivatives_of_high_order),
+        cmocka_unit_test(second_derivative_of_batch_norm_in_inference),
+        cmocka_unit_test(derivatives_of_batch_norm_follow_the_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

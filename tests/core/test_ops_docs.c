@@ -121,7 +121,14 @@ static const char introduction[] =
     "those of its floats, or of its integers if it takes no floats. *gradient*: by a rule of its own, that of its\n"
     "expansion, or none (whole numbers, piecewise constants). *golden / samples*: how many of its samples are\n"
     "compared with PyTorch or NumPy; those of differentiable operations are also checked against differences, in\n"
-    "the first and in the second derivative.\n";
+    "the first and in the second derivative.\n\n"
+    "**NaN and kinks** follow PyTorch. NaN is larger than any number and smaller than any number: `max`, `maximum`,\n"
+    "`minimum` and `max_pool` give NaN if there is one, `argmax` its first place. The gradient at zero is 0 for\n"
+    "`relu` and `abs`, and the one from the left for the other activations. Of equal values `maximum`, `minimum` and\n"
+    "`max` share the gradient equally, `max_pool` gives it to the first. At NaN, `relu`, `elu`, `selu`, `maximum` and\n"
+    "`minimum` pass the gradient on, in both inputs; `max` shares it among all NaN; `abs` gives 0. `pow` has the\n"
+    "gradient 0 in a where b = 0, and 0 in b where a = 0 and b >= 0; where a < 0 that in b is NaN. A linear operation\n"
+    "(products, convolutions, average pooling) carries NaN and infinities to those results only that read them.\n";
 
 static const char columns[] = "| op | what | inputs | attributes | dtypes | gradient | golden / samples |\n"
                               "|---|---|---|---|---|---|---|\n";

@@ -337,6 +337,45 @@ static void loops_nest(void **state) {
     glia_graph_free(g);
 }
 
+/* The inner loop reads a sequence of the outermost graph, (N, F, H), in each step of the outer one: its gradient there is
+ * a part of a packed vector (-K). */
+static void inner_loop_over_captured_sequence(void **state) {
+    (void)state;
+    for (int fixed = 0; fixed < 2; fixed++) {
+        glia_graph *g = glia_graph_create();
+        const int64_t batch = fixed ? N : GLIA_BATCH;
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(batch, T, H));
+        glia_tensor memory = glia_input(g, "memory", GLIA_F32, GLIA_SHAPE(batch, F, H));
+        glia_tensor w = glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(H), (glia_init){ .kind = GLIA_INIT_NORMAL });
+        glia_tensor y[2][7];
+        glia_loop *outer = glia_loop_begin(g, (glia_loop_opts){ 0 });
+        glia_tensor row = glia_loop_input(outer, x), sum = glia_loop_state_zeros(outer, GLIA_SHAPE(H));
+        glia_loop *inner = glia_loop_begin(glia_tensor_graph(row), (glia_loop_opts){ 0 });
+        glia_tensor part = glia_loop_input(inner, memory), c = glia_loop_state(inner, row);
+        glia_loop_next(inner, c, glia_tanh(glia_add(glia_mul(c, w), glia_mul(part, sum))));
+        glia_loop_end(inner, NULL, 0, NULL);
+        glia_loop_next(outer, sum, glia_add(sum, glia_loop_last(inner, c)));
+        glia_loop_end(outer, NULL, 0, NULL);
+        y[0][0] = glia_loop_last(outer, sum);
+
+        glia_tensor s = glia_mul_scalar(step_of(x, 0), 0);
+        for (int t = 0; t < T; t++) {
+            glia_tensor d = step_of(x, t);
+            for (int f = 0; f < F; f++) d = glia_tanh(glia_add(glia_mul(d, w), glia_mul(step_of(memory, f), s)));
+            s = glia_add(s, d);
+        }
+        y[1][0] = s;
+        glia_tensor outputs[14], xs[] = { x, memory, w };
+        for (int k = 0; k < 2; k++) {
+            glia_grad(glia_sum(glia_square(y[k][0]), GLIA_SCALAR, false), xs, 3, y[k] + 1);
+            glia_grad(glia_sum(glia_square(y[k][2]), GLIA_SCALAR, false), xs, 3, y[k] + 4);
+            memcpy(outputs + 7 * k, y[k], sizeof y[k]);
+        }
+        check_pairs(g, outputs, 7, "captured sequence");
+        glia_graph_free(g);
+    }
+}
+
 /* ---- random numbers --------------------------------------------------------------------------- */
 
 /* Dropout of ones, summed up: the masks of steps differ, those of loops differ, and the gradient has the same ones. */
@@ -575,6 +614,7 @@ int main(void) {
         cmocka_unit_test(odd_bodies_differentiate),
         cmocka_unit_test(pictures_are_carried_on),
         cmocka_unit_test(loops_nest),
+        cmocka_unit_test(inner_loop_over_captured_sequence),
         cmocka_unit_test(each_step_draws_anew),
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(loops_are_text_like_the_rest),

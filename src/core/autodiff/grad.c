@@ -8,12 +8,13 @@
  *        x ──► f ──► g ──► y            forward, oldest first
  *        dx ◄─ vjp_f ◄─ vjp_g ◄─ dy     what this file appends
  *
- * A composite without a vjp of its own is expanded (as in training) next to itself and differentiated through; the second
- * copy of the forward computation is merged with the first by common-subexpression elimination.
+ * A composite without a vjp of its own is expanded next to itself and differentiated through; the second copy of the
+ * forward computation is merged with the first by common-subexpression elimination. A modal one is expanded for both modes,
+ * and its gradient is by_mode of the two.
  */
 #include <stdlib.h>
 
-#include "core/graph/graph.h"
+#include "core/ops/ops.h"
 
 /* The state of one walk. Arrays are indexed by node id, for the nodes that existed when the walk began. */
 typedef struct walk {
@@ -65,6 +66,31 @@ static bool contribute(walk *w, const glia_node *node, glia_tensor dx) {
 static bool reverse(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
                     glia_tensor *gradients, bool stop_at_xs);
 
+/* The gradients of a composite in its inputs, through its expansion for this mode. */
+static bool expansion_vjp(glia_node *node, glia_tensor dy, glia_mode mode, glia_tensor *dx) {
+    glia_tensor expanded = node->op->expand(node, node->in, mode);
+    if (glia_is_bad(expanded)) return false;
+    return reverse(&expanded, &dy, 1, node->in, node->n_in, dx, true);
+}
+
+/* The same of a modal composite: of the mode that will be compiled. */
+static bool modal_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
+    glia_tensor *infer = calloc((size_t)node->n_in, sizeof *infer);
+    if (!infer) {
+        glia_graph_fail_nomem(node->graph);
+        return false;
+    }
+    bool ok = expansion_vjp(node, dy, GLIA_TRAIN, dx) && expansion_vjp(node, dy, GLIA_INFER, infer);
+    for (int i = 0; ok && i < node->n_in; i++) {
+        if (!dx[i] && !infer[i]) continue;
+        dx[i] = glia_node2(&glia_op_by_mode, dx[i] ? dx[i] : glia_like(node->in[i], 0),
+                           infer[i] ? infer[i] : glia_like(node->in[i], 0), NULL);
+        ok = !glia_is_bad(dx[i]);
+    }
+    free(infer);
+    return ok;
+}
+
 /* The gradients of one node in its inputs: by its vjp, or through its expansion. */
 static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     if (node->op->vjp) {
@@ -72,9 +98,8 @@ static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
         return node->graph->error.status == GLIA_OK;
     }
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return true; /* piecewise constant: no gradient */
-    glia_tensor expanded = node->op->expand(node, node->in, GLIA_TRAIN);
-    if (glia_is_bad(expanded)) return false;
-    return reverse(&expanded, &dy, 1, node->in, node->n_in, dx, true);
+    if (node->op->flags & GLIA_OP_MODAL) return modal_vjp(node, dy, dx);
+    return expansion_vjp(node, dy, GLIA_TRAIN, dx);
 }
 
 /* Propagates the adjoint of one node to those of its inputs that matter. */

@@ -114,7 +114,7 @@ struct glia_op {
 
     /* Given dL/dnode, fills dx[i] = dL/dinput[i], leaving NULL where there is no gradient (integers, a piecewise
      * constant). New nodes go into the same graph. NULL: not differentiable (gradient zero); a composite without one is
-     * differentiated through its expansion in training mode. */
+     * differentiated through its expansion, a modal one through that of the mode which is compiled. */
     void (*vjp)(glia_node *node, glia_tensor dy, glia_tensor *dx);
 
     /* The composite in terms of simpler ops, on these inputs, in the inputs' graph. mode matters for MODAL ops. */

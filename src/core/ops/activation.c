@@ -2,8 +2,9 @@
  *
  * Each has its definition (`expand`), written so that no intermediate value overflows where the result does not, and
  * its derivative in the form that is cheapest and keeps its digits. Where the derivative can be told from the result
- * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. At the kink at zero
- * the derivative is the one from the left, as in PyTorch: relu'(0) = 0.
+ * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. Gradients at zero and
+ * NaN are those of PyTorch: at zero the derivative from the left, so relu'(0) = 0; at NaN relu, elu and selu have the
+ * derivative of positive x, leaky_relu that of negative x.
  */
 #include <math.h>
 
@@ -15,6 +16,8 @@ static const glia_field slope_fields[] = { GLIA_FIELD(FLOAT, slope_attrs, slope)
 static const glia_field alpha_fields[] = { GLIA_FIELD(FLOAT, alpha_attrs, alpha), GLIA_FIELDS_END };
 
 static glia_tensor positive(glia_tensor x) { return glia_greater(x, glia_like(x, 0)); }
+/* False for NaN. */
+static glia_tensor not_positive(glia_tensor x) { return glia_less_equal(x, glia_like(x, 0)); }
 
 /* An expand that is an expression of the input x and the attributes in n. */
 #define EXPAND(op_name, expression)                                                                       \
@@ -49,7 +52,7 @@ static glia_tensor positive(glia_tensor x) { return glia_greater(x, glia_like(x,
 /* ---- piecewise linear ----------------------------------------------------------------------- */
 
 EXPAND(relu, glia_maximum(x, glia_like(x, 0)))
-VJP(relu, glia_select(positive(y), dy, glia_like(dy, 0)))
+VJP(relu, glia_relu_gradient(y, dy))
 RECORD(relu, "max(x, 0)", .attr_size = 0)
 SAMPLE(relu, GLIA_SAMPLE_NONZERO, -2, 2)
 glia_tensor glia_relu(glia_tensor x) { return glia_node1(&glia_op_relu, x, NULL); }
@@ -78,7 +81,7 @@ static double alpha_of(const glia_node *n) { return ((const alpha_attrs *)n->att
 
 /* Below zero the derivative is alpha e^x = y + alpha. */
 EXPAND(elu, glia_select(positive(x), x, glia_mul_scalar(expm1_below(x), alpha_of(n))))
-VJP(elu, glia_select(positive(alpha_of(y) >= 0 ? y : x), dy, glia_mul(dy, glia_add_scalar(y, alpha_of(y)))))
+VJP(elu, glia_select(not_positive(alpha_of(y) >= 0 ? y : x), glia_mul(dy, glia_add_scalar(y, alpha_of(y))), dy))
 RECORD(elu, "x if x > 0, else alpha (e^x - 1)", .attr_size = sizeof(alpha_attrs), .fields = alpha_fields)
 const glia_sample glia_samples_elu[] = {
     { .name = "plain", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -4, 4), .attrs = &(const alpha_attrs){ 1 } },
@@ -94,7 +97,7 @@ static glia_tensor selu_above(glia_tensor x) { return glia_mul_scalar(x, selu_sc
 static glia_tensor selu_below(glia_tensor x) { return glia_mul_scalar(expm1_below(x), selu_scale * selu_alpha); }
 
 EXPAND(selu, glia_select(positive(x), selu_above(x), selu_below(x)))
-VJP(selu, glia_select(positive(y), selu_above(dy), glia_mul(dy, glia_add_scalar(y, selu_scale * selu_alpha))))
+VJP(selu, glia_select(not_positive(y), glia_mul(dy, glia_add_scalar(y, selu_scale * selu_alpha)), selu_above(dy)))
 RECORD(selu, "1.0507 x if x > 0, else 1.0507 1.6733 (e^x - 1)", .attr_size = 0)
 SAMPLE(selu, GLIA_SAMPLE_NONZERO, -4, 4)
 glia_tensor glia_selu(glia_tensor x) { return glia_node1(&glia_op_selu, x, NULL); }

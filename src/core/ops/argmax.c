@@ -1,4 +1,4 @@
-/* argmax.c - where the largest element along an axis is. */
+/* argmax.c - where the largest element along an axis is. NaN is larger than any number, as it is for max. */
 #include "core/ops/ops.h"
 
 static bool argmax_infer(glia_node *n) {
@@ -22,8 +22,9 @@ static void argmax_eval(const glia_node *n, const double *const *in, double *out
     for (int64_t i = 0; i < count; i++) {
         const double *x = in[0] + i / inner * inner * length + i % inner;
         int64_t best = 0;
-        for (int64_t k = 1; k < length; k++) {
-            if (x[k * inner] > x[best * inner]) best = k;
+        double most = x[0];
+        for (int64_t k = 1; k < length && most == most; k++) {
+            if (!(x[k * inner] <= most)) most = x[k * inner], best = k;
         }
         out[i] = (double)best;
     }
@@ -32,7 +33,7 @@ static void argmax_eval(const glia_node *n, const double *const *in, double *out
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
 const glia_op glia_op_argmax = { .name = "argmax",
-                                 .summary = "index of the largest along an axis, the first of ties; i32",
+                                 .summary = "index of the largest along an axis, NaN above all, the first of ties; i32",
                                  .arity = 1,
                                  .attr_size = sizeof(glia_axis_attrs),
                                  .fields = axis_fields,

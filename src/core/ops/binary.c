@@ -75,19 +75,20 @@ const glia_sample glia_samples_div[] = {
     { 0 },
 };
 
-/* In the base: b a^(b-1), and 0 where b is 0, also at a = 0. In the exponent: y log a, and 0 where a is not
- * positive. */
+/* In the base: b a^(b-1), and 0 where b is 0. In the exponent: y log a, and 0 where a is 0 and b is not negative. What a
+ * select leaves out gets arguments without poles, so that second derivatives are finite there too. */
 static void pow_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor a = y->in[0], b = y->in[1];
-    glia_tensor zero = glia_like(a, 0), one = glia_like(a, 1);
-    glia_tensor slope = glia_mul(b, glia_pow(a, glia_sub(b, one)));
-    dx[0] = glia_mul(dy, glia_select(glia_equal(b, zero), zero, slope));
-    glia_tensor positive = glia_greater(a, zero);
-    glia_tensor log_a = glia_log(glia_select(positive, a, one));
-    dx[1] = glia_mul(dy, glia_mul(glia_select(positive, y, zero), log_a));
+    glia_tensor zero = glia_like(a, 0), one = glia_like(a, 1), nothing = glia_like(dy, 0);
+    glia_tensor constant = glia_equal(b, zero);
+    glia_tensor slope = glia_mul(b, glia_pow(a, glia_select(constant, one, glia_sub(b, one))));
+    dx[0] = glia_select(constant, nothing, glia_mul(dy, slope));
+    glia_tensor flat = glia_and(glia_equal(a, zero), glia_greater_equal(b, zero));
+    glia_tensor log_a = glia_log(glia_select(flat, one, a));
+    dx[1] = glia_select(flat, nothing, glia_mul(dy, glia_mul(y, log_a)));
 }
 EVAL(pow, pow(a, b))
-RECORD(pow, "a^b; gradient in b is 0 where a <= 0", glia_infer_float, 0)
+RECORD(pow, "a^b; gradient in b: 0 where a = 0 and b >= 0, NaN where a < 0", glia_infer_float, 0)
 const glia_sample glia_samples_pow[] = {
     { .name = "plain", .n = 2, .in = { IN(0.3, 3, 2, 3, 5), IN(-3, 3, 2, 3, 5) } },
     { .name = "negative base", .n = 2, .in = { IN(-3, -0.3, 7),
@@ -95,14 +96,15 @@ const glia_sample glia_samples_pow[] = {
     { 0 },
 };
 
-/* dy where `wins`, half of it where a = b, else 0: the gradient of a maximum or minimum in one input. */
-static glia_tensor share(glia_tensor wins, glia_tensor tie, glia_tensor dy) {
-    return glia_select(wins, dy, glia_select(tie, glia_mul_scalar(dy, 0.5), glia_like(dy, 0)));
+/* 0 where the input `loses`, half of dy where both are equal, else dy: the gradient of a maximum or minimum in one
+ * input. Where one of them is NaN, both get dy. */
+static glia_tensor share(glia_tensor loses, glia_tensor tie, glia_tensor dy) {
+    return glia_select(loses, glia_like(dy, 0), glia_select(tie, glia_mul_scalar(dy, 0.5), dy));
 }
 
 EVAL(maximum, a > b || a != a ? a : b) /* NaN if one is */
-VJP(maximum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
-RECORD(maximum, "the larger of a and b; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+VJP(maximum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
+RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
 const glia_sample glia_samples_maximum[] = {
     { .name = "plain",
       .n = 2,
@@ -113,8 +115,8 @@ const glia_sample glia_samples_maximum[] = {
 };
 
 EVAL(minimum, a < b || a != a ? a : b)
-VJP(minimum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
-RECORD(minimum, "the smaller of a and b; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+VJP(minimum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
+RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
 const glia_sample glia_samples_minimum[] = {
     { .name = "plain",
       .n = 2,

@@ -145,8 +145,7 @@ static void tanh_gradient(glia_cell_step *s) {
 static void relu_forward(glia_cell_step *s) { s->h = glia_relu(glia_add(s->z, product(s, s->h, 0, 1))); }
 
 static void relu_gradient(glia_cell_step *s) {
-    glia_tensor zero = glia_is_bad(s->dh) ? s->dh : glia_like(s->dh, 0);
-    s->dz = glia_select(glia_greater(s->kept, zero), s->dh, zero);
+    s->dz = glia_relu_gradient(s->kept, s->dh);
     s->dh = product_back(s, s->dz, 0, 1);
 }
 

@@ -104,6 +104,17 @@ glia_tensor glia_count_of(glia_tensor x, glia_shape axes) {
     return fixed ? glia_scalar(x->graph, x->dtype, (double)count) : glia_node1(&glia_op_count_of, x, &attrs);
 }
 
+glia_tensor glia_relu_gradient(glia_tensor y, glia_tensor dy) {
+    if (glia_is_bad(y) || glia_is_bad(dy)) return dy;
+    return glia_select(glia_less_equal(y, glia_like(y, 0)), glia_like(dy, 0), dy);
+}
+
+glia_tensor glia_abs_gradient(glia_tensor x, glia_tensor dy) {
+    if (glia_is_bad(x) || glia_is_bad(dy)) return dy;
+    glia_tensor zero = glia_like(x, 0), below = glia_select(glia_less(x, zero), glia_neg(dy), glia_like(dy, 0));
+    return glia_select(glia_greater(x, zero), dy, below);
+}
+
 glia_tensor glia_part_of(glia_tensor packed, glia_part part) {
     glia_tensor piece = glia_slice(packed, GLIA_SHAPE(part.start), GLIA_SHAPE(part.start + part.count), GLIA_SHAPE(1));
     return glia_reshape(piece, part.shape);

@@ -67,7 +67,7 @@ static glia_tensor mae_expand(const glia_node *n, const glia_tensor *in, glia_mo
 }
 
 static void mae_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
-    opposite(glia_mul(glia_sign(glia_sub(y->in[0], y->in[1])), each_of(y, dy)), dx);
+    opposite(glia_abs_gradient(glia_sub(y->in[0], y->in[1]), each_of(y, dy)), dx);
 }
 
 RECORD(mae, "mean of |prediction - target|", .attr_size = 0)

@@ -128,6 +128,11 @@ glia_tensor glia_node2_broadcast(const glia_op *op, glia_tensor a, glia_tensor b
 glia_tensor glia_layer_norm_of(glia_tensor x, glia_tensor scale, glia_tensor shift, double epsilon);
 glia_tensor glia_batch_norm_of(const glia_tensor in[5], glia_batch_norm_attrs attrs);
 
+/* dy where y, relu's result, is positive or NaN, else 0. */
+glia_tensor glia_relu_gradient(glia_tensor y, glia_tensor dy);
+/* dy where x is positive, -dy where it is negative, 0 where it is 0 or NaN: the gradient of |x|. */
+glia_tensor glia_abs_gradient(glia_tensor x, glia_tensor dy);
+
 /* A value packed into the vector x (K) or (-K). */
 glia_tensor glia_part_of(glia_tensor packed, glia_part part);
 /* The same of a packed value's gradient, looking through the sums and zeros that gradients of parts arrive as; NULL: it is

@@ -101,17 +101,18 @@ SAMPLES(sum, GLIA_SAMPLE_UNIFORM, -3, 3)
 
 EVAL(max, -INFINITY, x > y || x != x ? x : y) /* NaN if one is */
 
-/* Every place that has the maximum gets dy over their number. */
+/* Every place that has the maximum gets dy over their number; if the maximum is NaN, every NaN. */
 static void max_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor x = y->in[0];
     const glia_reduce_attrs *a = attrs_of(y);
-    glia_tensor wins = glia_equal(x, glia_expand_reduced(y, a, x->shape));
+    if (glia_is_bad(x) || glia_is_bad(dy)) return;
+    glia_tensor wins = glia_or(glia_equal(x, glia_expand_reduced(y, a, x->shape)), glia_not_equal(x, x));
     glia_tensor ties = glia_sum(glia_cast(wins, x->dtype), a->axes, a->keep);
     glia_tensor share = glia_expand_reduced(glia_div(dy, ties), a, x->shape);
     dx[0] = glia_select(wins, share, glia_like(share, 0));
 }
 
-RECORD(max, "the largest over axes; gradient of ties: shared equally")
+RECORD(max, "the largest over axes, NaN if there is one; gradient of ties: shared equally")
 SAMPLES(max, GLIA_SAMPLE_DISTINCT, -3, 3)
 
 glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep) { return glia_neg(glia_max(glia_neg(x), axes, keep)); }

@@ -151,29 +151,40 @@ static glia_tensor all_rows(gradient *h, glia_node *x) {
     return glia_reshape(all, shape);
 }
 
+/* How many rows of x belong to each sample: x is (k N, ...), as packed results of inner loops are, and gives k; 0: x has
+ * no batch in front. */
+static int64_t rows_of_sample(const gradient *h, const glia_node *x) {
+    if (x->shape.rank >= 1 && x->shape.dim[0] == h->loop->rows) return 1;
+    return has_rows(h, x) ? x->shape.dim[0] / h->loop->rows : 0;
+}
+
+/* The value in the first row of a state of this shape, zeros in the others. */
+static glia_tensor in_first_row(const gradient *h, glia_tensor value, glia_shape shape) {
+    glia_shape column = { .rank = shape.rank, .dim = { h->loop->rows } };
+    for (int i = 1; i < column.rank; i++) column.dim[i] = 1;
+    glia_tensor row = glia_iota(h->body, GLIA_F32, column, 0), first = glia_equal(row, glia_like(row, 0));
+    return glia_select(glia_broadcast(first, shape), glia_broadcast(value, shape), glia_like(value, 0));
+}
+
 /* The sum over time, kept as a state. */
 static glia_tensor added_up(gradient *h, glia_node *x) {
-    const bool batched = x->shape.rank >= 1 && x->shape.dim[0] == h->loop->rows;
+    const int64_t k = rows_of_sample(h, x);
     wanted *w = find(h, x, true);
     if (h->after) {
         glia_tensor sum = glia_loop_last(h->loop, w->state);
-        if (!batched) sum = glia_sum(sum, GLIA_SHAPE(0), false);
+        sum = k ? glia_reshape(sum, x->shape) : glia_sum(sum, GLIA_SHAPE(0), false);
         return glia_cast(sum, x->dtype);
     }
     if (w || failed(h)) return NULL;
-    glia_shape sample = x->shape;
-    if (batched) {
+    glia_shape sample = x->shape; /* and (k, ...) of (k N, ...) */
+    if (k > 1) sample.dim[0] = k;
+    if (k == 1) {
         sample.rank--;
         for (int i = 0; i < sample.rank; i++) sample.dim[i] = x->shape.dim[i + 1];
     }
     glia_tensor state = glia_loop_state_zeros(h->loop, sample), value = glia_cast(x, h->loop->dtype);
-    if (!batched && !glia_is_bad(state)) {
-        glia_shape column = { .rank = state->shape.rank, .dim = { h->loop->rows } };
-        for (int i = 1; i < column.rank; i++) column.dim[i] = 1;
-        glia_tensor row = glia_iota(h->body, GLIA_F32, column, 0);
-        value = glia_select(glia_broadcast(glia_equal(row, glia_like(row, 0)), state->shape),
-                            glia_broadcast(value, state->shape), glia_like(state, 0));
-    }
+    if (glia_is_bad(state)) return NULL;
+    value = k ? glia_reshape(value, state->shape) : in_first_row(h, value, state->shape);
     glia_loop_next(h->loop, state, glia_add(state, value));
     want(h, (wanted){ .inner = x, .result = -1, .state = state });
     return NULL;

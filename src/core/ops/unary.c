@@ -48,8 +48,8 @@ RECORD(sign, "-1, 0 or 1", glia_infer_numeric, NULL)
 SAMPLE(sign, GLIA_SAMPLE_NONZERO, -2, 2)
 
 EVAL(abs, fabs(x))
-VJP(abs, glia_mul(dy, glia_sign(x)))
-RECORD(abs, "|x|; gradient at 0: 0", glia_infer_numeric, abs_vjp)
+VJP(abs, glia_abs_gradient(x, dy))
+RECORD(abs, "|x|; gradient at 0 and NaN: 0", glia_infer_numeric, abs_vjp)
 SAMPLE(abs, GLIA_SAMPLE_NONZERO, -3, 3)
 
 /* ---- exponentials and logarithms ------------------------------------------------------------ */

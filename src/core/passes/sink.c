@@ -5,11 +5,11 @@
  * not ask where in its window a gradient went:
  *
  *     max_pool(relu(x))                             =  relu(max_pool(x))
- *     r > 0 ? max_pool_scatter(r, dy) : 0           =  max_pool_scatter(x, max_pool(r) > 0 ? dy : 0)      r = relu(x)
+ *     r <= 0 ? 0 : max_pool_scatter(r, dy)          =  max_pool_scatter(x, max_pool(r) <= 0 ? 0 : dy)     r = relu(x)
  *     sum over all places of max_pool_scatter(x, dy)  =  sum over all places of dy
  *
  * The first two hold for every value, bit by bit (where no element of a window is positive, both sides give zeros; NaN is
- * a maximum on both sides, and not > 0). The third adds in another order.
+ * a maximum on both sides, and not <= 0). The third adds in another order.
  */
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
@@ -30,15 +30,14 @@ static bool shrinks(const glia_node *pool) {
 
 static glia_tensor relu_of(glia_tensor x) { return glia_maximum(x, glia_like(x, 0)); }
 
-/* greater(r, 0) ? max_pool_scatter(r, dy) : 0 */
+/* select(r <= 0, 0, max_pool_scatter(r, dy)): relu's gradient. */
 static glia_tensor masked_scatter(const glia_tensor *in) {
-    const glia_node *mask = in[0], *scatter = in[1];
-    if (mask->op != &glia_op_greater || !is_zero(mask->in[1]) || scatter->op != &glia_op_max_pool_scatter) return NULL;
+    const glia_node *mask = in[0], *scatter = in[2];
+    if (mask->op != &glia_op_less_equal || !is_zero(mask->in[1]) || scatter->op != &glia_op_max_pool_scatter) return NULL;
     glia_tensor r = mask->in[0], x = under_relu(r), dy = scatter->in[1];
-    if (!x || scatter->in[0] != r || !is_zero(in[2])) return NULL;
+    if (!x || scatter->in[0] != r || !is_zero(in[1])) return NULL;
     glia_tensor pooled = relu_of(glia_node1(&glia_op_max_pool, x, scatter->attrs));
-    glia_tensor masked = glia_select(glia_greater(pooled, glia_like(pooled, 0)), dy, glia_like(dy, 0));
-    return glia_node2(&glia_op_max_pool_scatter, x, masked, scatter->attrs);
+    return glia_node2(&glia_op_max_pool_scatter, x, glia_relu_gradient(pooled, dy), scatter->attrs);
 }
 
 /* The sum of max_pool_scatter(x, dy) over axes among which all spatial ones are. */

@@ -80,6 +80,10 @@ GLIA_INLINE void sum_pixels(const job *j, const int pixels, const series q[3], c
     if (c < channels) sum_vector(j, pixels, q, image, x_step, y, y_step, c, channels - c);
 }
 
+/* Computes one row of the result. TOGETHER neighbours share a series if the first and the last have the same taps: a tap
+ * inside the input for both is inside for those between, and no other tap can be inside for those between alone, because
+ * it would be inside for at least as many neighbours. That does not hold where both have no tap at all: the input may lie
+ * between them. Such pixels are computed one at a time. */
 static void sum_row(const job *j, const float *image, int64_t d, int64_t h, float *y) {
     const int64_t channels = j->s->c, stride = j->s->stride[2];
     const int64_t phases = j->adjoint ? stride : 1, x_step = (j->adjoint ? 1 : stride) * channels;
@@ -90,7 +94,7 @@ static void sum_row(const job *j, const float *image, int64_t d, int64_t h, floa
             q[2] = series_of(j, 2, o);
             if (last < j->out[2]) {
                 const series end = series_of(j, 2, last);
-                if (end.n == q[2].n && end.tap == q[2].tap) {
+                if (q[2].n > 0 && end.n == q[2].n && end.tap == q[2].tap) {
                     sum_pixels(j, TOGETHER, q, image, x_step, y + o * channels, phases * channels);
                     o = last + phases;
                     continue;

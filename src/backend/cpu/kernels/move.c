@@ -394,9 +394,10 @@ static void argmax_piece(void *context, int64_t piece, int worker) {
     share(a->outer * a->inner, j->pieces, piece, &unit, &end);
     for (; unit < end; unit++) {
         const float *x = a->from + unit / a->inner * a->inner * a->length + unit % a->inner;
+        float most = x[0];
         int64_t best = 0;
-        for (int64_t k = 1; k < a->length; k++) {
-            if (x[k * a->inner] > x[best * a->inner]) best = k;
+        for (int64_t k = 1; k < a->length && most == most; k++) {
+            if (!(x[k * a->inner] <= most)) most = x[k * a->inner], best = k;
         }
         a->to[unit] = (int32_t)best;
     }

@@ -33,7 +33,7 @@ typedef struct glia_random {
     int64_t n;
 } glia_random;
 
-/* (outer, length, inner): the index of the first maximum along the middle. */
+/* (outer, length, inner): the index of the first maximum along the middle; NaN is a maximum. */
 typedef struct glia_argmax_rows {
     int64_t outer, length, inner;
     const float *from;

@@ -490,7 +490,7 @@ static void simple_back_row(const tile *t, const float *y, const float *dh, floa
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
         const vf value = load(y + u, n), d = vf_load(dh + u);
-        store(dz + u, relu ? vf_select(value > 0.0f, d, vf_set(0.0f)) : tanh_back(d, value), n);
+        store(dz + u, relu ? vf_select(value <= 0.0f, vf_set(0.0f), d) : tanh_back(d, value), n);
     }
 }
 

@@ -59,17 +59,53 @@ static void feed(glia_session *session, const glia_batch *batch) {
     memcpy(glia_session_input(session, "labels", NULL), batch->y, sizeof(int32_t) * BATCH);
 }
 
-int main(int argc, char **argv) {
-    bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0, cifar = !quick && glia_data_available("cifar10", NULL);
+/* The data sets, normalised as PyTorch's introduction does. */
+static glia_dataset *open_data(const char *split, bool quick) {
     glia_error error;
-    glia_dataset *train =
-        cifar ? glia_data_open("cifar10", "train", NULL, &error) : stand_in(quick ? 2000 : 20000, &error);
-    glia_dataset *test =
-        train ? cifar ? glia_data_open("cifar10", "test", NULL, &error) : stand_in(1000, &error) : NULL;
-    if (!test) die(&error);
+    const bool cifar = !quick && glia_data_available("cifar10", NULL), train = strcmp(split, "train") == 0;
+    const int stand_ins = !train ? 1000 : quick ? 2000 : 20000;
     const double half[] = { 0.5, 0.5, 0.5 };
-    if (glia_data_normalize(train, half, half, 3, &error) || glia_data_normalize(test, half, half, 3, &error))
-        die(&error);
+    glia_dataset *data = cifar ? glia_data_open("cifar10", split, NULL, &error) : stand_in(stand_ins, &error);
+    if (!data || glia_data_normalize(data, half, half, 3, &error)) die(&error);
+    return data;
+}
+
+static void train(glia_session *session, glia_loader *loader, bool quick) {
+    glia_error error;
+    glia_batch batch;
+    for (int epoch = 0; epoch < (quick ? 1 : 10); epoch++) {
+        int every = quick ? 100 : 2000, i = 0;
+        double running_loss = 0;
+        if (glia_loader_start(loader, epoch, &error)) die(&error);
+        while (glia_loader_next(loader, &batch)) {
+            feed(session, &batch);
+            if (glia_session_run(session, &error)) die(&error);
+            running_loss += *(const float *)glia_session_output(session, 0).data;
+            if (++i % every) continue;
+            printf("[%d, %5d] loss: %.3f\n", epoch + 1, i, running_loss / every);
+            running_loss = 0;
+        }
+    }
+}
+
+/* The share of right answers. */
+static double test(glia_session *session, glia_loader *loader) {
+    glia_error error;
+    glia_batch batch;
+    double correct = 0;
+    if (glia_loader_start(loader, 0, &error)) die(&error);
+    while (glia_loader_next(loader, &batch)) {
+        feed(session, &batch);
+        if (glia_session_run(session, &error)) die(&error);
+        correct += *(const float *)glia_session_output(session, 0).data;
+    }
+    return correct / (double)glia_loader_batches(loader);
+}
+
+int main(int argc, char **argv) {
+    const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    glia_error error;
+    glia_dataset *train_data = open_data("train", quick), *test_data = open_data("test", quick);
 
     glia_graph *graph = glia_graph_create();
     glia_tensor images = glia_input(graph, "images", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3, 32, 32));
@@ -91,38 +127,18 @@ int main(int argc, char **argv) {
     if (!weights) die(&error);
     glia_session *training = glia_session_create(step, weights, &error),
                  *testing = glia_session_create(check, weights, &error);
-    glia_loader *loader = glia_loader_create(
-        train, (glia_loader_opts){ .batch = BATCH, .shuffle = true, .drop_last = true, .workers = 2 }, &error);
-    glia_loader *tests = glia_loader_create(test, (glia_loader_opts){ .batch = BATCH, .drop_last = true }, &error);
-    if (!training || !testing || !loader || !tests) die(&error);
+    glia_loader *batches = glia_loader_create(
+        train_data, (glia_loader_opts){ .batch = BATCH, .shuffle = true, .drop_last = true, .workers = 2 }, &error);
+    glia_loader *tests =
+        glia_loader_create(test_data, (glia_loader_opts){ .batch = BATCH, .drop_last = true }, &error);
+    if (!training || !testing || !batches || !tests) die(&error);
 
-    glia_batch batch;
-    for (int epoch = 0; epoch < (quick ? 1 : 10); epoch++) {
-        int every = quick ? 100 : 2000, i = 0;
-        double running_loss = 0;
-        if (glia_loader_start(loader, epoch, &error)) die(&error);
-        while (glia_loader_next(loader, &batch)) {
-            feed(training, &batch);
-            if (glia_session_run(training, &error)) die(&error);
-            running_loss += *(const float *)glia_session_output(training, 0).data;
-            if (++i % every) continue;
-            printf("[%d, %5d] loss: %.3f\n", epoch + 1, i, running_loss / every);
-            running_loss = 0;
-        }
-    }
-
-    double correct = 0;
-    if (glia_loader_start(tests, 0, &error)) die(&error);
-    while (glia_loader_next(tests, &batch)) {
-        feed(testing, &batch);
-        if (glia_session_run(testing, &error)) die(&error);
-        correct += *(const float *)glia_session_output(testing, 0).data;
-    }
-    printf("accuracy on %lld test images: %.1f %%\n", (long long)glia_data_count(test),
-           100 * correct / (double)glia_loader_batches(tests));
+    train(training, batches, quick);
+    const double accurate = test(testing, tests);
+    printf("accuracy on %lld test images: %.1f %%\n", (long long)glia_data_count(test_data), 100 * accurate);
 
     glia_loader_free(tests);
-    glia_loader_free(loader);
+    glia_loader_free(batches);
     glia_session_free(testing);
     glia_session_free(training);
     glia_program_free(check);
@@ -130,7 +146,7 @@ int main(int argc, char **argv) {
     glia_store_free(weights);
     glia_backend_close(backend);
     glia_graph_free(graph);
-    glia_data_free(test);
-    glia_data_free(train);
+    glia_data_free(test_data);
+    glia_data_free(train_data);
     return 0;
 }

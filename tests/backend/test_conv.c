@@ -178,6 +178,10 @@ static void test_odd_shapes(void **state) {
     check(square(2, 200, 70, 5, 3, 1, 1, 1));
     check(square(1, 40, 20, 22, 9, 1, 8, 1)); /* more taps than lists that are kept */
     check(square(17, 3, 5, 3, 3, 1, 1, 1));
+}
+
+static void test_strides_and_dilations(void **state) {
+    (void)state;
     check((glia_conv_shape){ .n = 2,
                              .c = 3,
                              .k = 5,
@@ -201,7 +205,11 @@ static void test_odd_shapes(void **state) {
                              .kernel = { 1, 2, 2 },
                              .stride = { 1, 4, 4 },
                              .dilation = { 1, 2, 2 } });
-    /* Few channels of x, so runs of results: rows with gaps, with a stride, with less rows than taps; three axes. */
+}
+
+/* Few channels of x, so runs of results: rows with gaps, with a stride, with fewer rows than taps; three axes. */
+static void test_few_channels(void **state) {
+    (void)state;
     check((glia_conv_shape){ .n = 3,
                              .c = 3,
                              .k = 24,
@@ -219,7 +227,11 @@ static void test_odd_shapes(void **state) {
                              .pad = { 0, 1, 0 } });
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 2, 14 }, .kernel = { 1, 5, 5 }, .pad = { 0, 3, 0 } });
     check((glia_conv_shape){ .n = 2, .c = 4, .k = 40, .in = { 5, 6, 11 }, .kernel = { 3, 3, 4 }, .pad = { 1, 1, 0 } });
-    /* Few filters: from one to a tile's rows of them, planes that are cut, strides and gaps beside the row, groups. */
+}
+
+/* From one filter to a tile's rows of them: planes that are cut, strides and gaps beside the row, groups. */
+static void test_few_filters(void **state) {
+    (void)state;
     for (int64_t k = 1; k <= 12; k++) check(square(1 + k % 2, 1 + k % 4, k, 17 + k, 3 + k % 3, 1, k % 2, 1));
     check(square(1, 3, 2, 70, 3, 1, 1, 1));
     check((glia_conv_shape){ .n = 2,
@@ -239,7 +251,11 @@ static void test_odd_shapes(void **state) {
                              .dilation = { 1, 3, 1 },
                              .pad = { 1, 2, 1 },
                              .groups = 2 });
-    /* Out sizes that leave the end of x unread, and that reach beyond it (padding at the end only). */
+}
+
+/* Sizes of the result that leave the end of x unread, and that reach beyond it (padding at the end only). */
+static void test_out_sizes(void **state) {
+    (void)state;
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
     check((glia_conv_shape){
         .n = 2, .c = 3, .k = 4, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .stride = { 1, 2, 2 }, .out = { 1, 3, 3 } });
@@ -385,8 +401,16 @@ static void test_tiles(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_networks), cmocka_unit_test(test_odd_shapes),  cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_axes),     cmocka_unit_test(test_large_image), cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_odd_shapes),
+        cmocka_unit_test(test_strides_and_dilations),
+        cmocka_unit_test(test_few_channels),
+        cmocka_unit_test(test_few_filters),
+        cmocka_unit_test(test_out_sizes),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_axes),
+        cmocka_unit_test(test_large_image),
+        cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_depthwise_reads_input_between_padding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,8 +151,8 @@ static char *page(void) {
         size_t n = strlen(line);
         if (!strncmp(line, "/* ", 3) && line != first) {
             glia_text_printf(&text, "\n## %c%.*s\n\n%s", line[3] - 'a' + 'A', (int)n - 7, line + 4, columns);
-        } else if (!strncmp(line, "GLIA_OP(", 8)) {
-            int index = index_of(line + 8, n - 9);
+        } else if (!strncmp(line, "GLIA_OP_ROW(", 12)) {
+            int index = index_of(line + 12, n - 13);
             if (index < 0) fail_msg("%s is not in the table", line);
             row(index, &text);
             rows++;

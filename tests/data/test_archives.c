@@ -5,16 +5,13 @@
 #include <unistd.h>
 
 #include "archives.h"
+#include "asserts.h"
 #include "data/sources/sources.h"
+#include "files.h"
 #include "glia/glia.h"
 #include "hostile.h"
 
 static glia_error error;
-
-#define ASSERT_SAYS(part)                                                                                              \
-    do {                                                                                                               \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
-    } while (0)
 
 /* The index, and every file read. */
 static glia_status parse_all(const uint8_t *bytes, size_t length, glia_error *e) {
@@ -237,10 +234,6 @@ static size_t picture(char out[64], int side, int value) {
     return (size_t)n;
 }
 
-static void save(const char *path, const void *bytes, size_t length) {
-    assert_int_equal(glia_file_replace(path, &(glia_span){ bytes, length }, 1, &error), GLIA_OK);
-}
-
 static glia_dataset *need(glia_dataset *data) {
     if (!data) fail_msg("%s", error.message);
     return data;
@@ -263,7 +256,7 @@ static void expect_samples(const char *address, const char *split, const char *w
     glia_data_free(data);
 }
 
-static void test_pictures(void **state) {
+static void test_pictures_in_archives(void **state) {
     (void)state;
     static const struct {
         const char *name;
@@ -282,8 +275,8 @@ static void test_pictures(void **state) {
     }
     tar_end(&flat);
     tar_end(&split);
-    save("flat.tar", flat.bytes, flat.length);
-    save("split.tar", split.bytes, split.length);
+    write_file("flat.tar", flat.bytes, flat.length);
+    write_file("split.tar", split.bytes, split.length);
     expect_samples("images:flat.tar", "train", "dog 20, dog 21, cat 10, dog 23, dog 22");
     expect_samples("images:flat.tar", "test", "dog 20, dog 21, cat 10, dog 23, dog 22");
     expect_samples("images:split.tar", "train", "dog 21, cat 10, dog 23, dog 22");
@@ -296,21 +289,27 @@ static void test_pictures(void **state) {
     assert_int_equal(glia_data_get(data, 0, x, NULL, &error), GLIA_OK);
     for (int i = 0; i < 36; i++) assert_float_equal(x[i], 20, 1e-4);
     glia_data_free(data);
+    assert_null(glia_data_open("images:split.tar?test=0.5", NULL, NULL, &error));
+    ASSERT_SAYS("train and test folders");
+    assert_true(!unlink("flat.tar") && !unlink("split.tar"));
+    free(flat.bytes);
+    free(split.bytes);
+}
 
-    /* The same in a folder. */
+static void test_pictures_in_folders(void **state) {
+    (void)state;
+    char bytes[64];
     static const char *const folders[] = { "pets", "pets/cat", "pets/dog" };
     for (int i = 0; i < 3; i++) assert_true(!mkdir(folders[i], 0777) || errno == EEXIST);
     unlink("pets/dog/2.pgm"); /* of a run that was broken off */
-    save("pets/cat/1.pgm", bytes, picture(bytes, 2, 7));
-    save("pets/dog/1.pgm", bytes, picture(bytes, 4, 9)); /* of another size: resized */
+    write_file("pets/cat/1.pgm", bytes, picture(bytes, 2, 7));
+    write_file("pets/dog/1.pgm", bytes, picture(bytes, 4, 9)); /* of another size: resized */
     expect_samples("images:pets", NULL, "cat 7, dog 9");
-    data = need(glia_data_open("images:pets?test=0.5&seed=1", "test", NULL, &error));
+    glia_dataset *data = need(glia_data_open("images:pets?test=0.5&seed=1", "test", NULL, &error));
     assert_int_equal(glia_data_count(data), 1);
     glia_data_free(data);
 
-    /* What cannot be. */
-    assert_null(glia_data_open("images:split.tar?test=0.5", NULL, NULL, &error));
-    ASSERT_SAYS("train and test folders");
+    /* Mistakes in an address, a damaged picture, a folder without pictures. */
     assert_null(glia_data_open("images:pets?size=0", NULL, NULL, &error));
     assert_null(glia_data_open("images:pets?size=3x", NULL, NULL, &error));
     assert_null(glia_data_open("images:pets?channels=2", NULL, NULL, &error));
@@ -320,9 +319,10 @@ static void test_pictures(void **state) {
     ASSERT_SAYS("nowhere");
     assert_null(glia_data_open("images:pets/cat", NULL, NULL, &error));
     ASSERT_SAYS("no folder of a class");
-    save("pets/dog/2.pgm", "P5 9 9 255\n", 11);
+    write_file("pets/dog/2.pgm", "P5 9 9 255\n", 11);
     data = need(glia_data_open("images:pets", NULL, NULL, &error));
     assert_int_equal(glia_data_count(data), 3);
+    float x[36];
     glia_status status = GLIA_OK;
     for (int i = 0; i < 3; i++) {
         status = glia_data_get(data, i, x, NULL, &error);
@@ -335,9 +335,6 @@ static void test_pictures(void **state) {
     assert_null(glia_data_open("images:pets", NULL, NULL, &error));
     ASSERT_SAYS("no files here");
     assert_true(!rmdir("pets/cat") && !rmdir("pets/dog") && !rmdir("pets"));
-    assert_true(!unlink("flat.tar") && !unlink("split.tar"));
-    free(flat.bytes);
-    free(split.bytes);
 }
 
 /* A loader meets a damaged picture: the epoch ends with its name. */
@@ -350,7 +347,7 @@ static void test_loader(void **state) {
         tar_put(&tar, '0', name, bytes, i == 30 ? 5 : picture(bytes, 2, i));
     }
     tar_end(&tar);
-    save("loaded.tar", tar.bytes, tar.length);
+    write_file("loaded.tar", tar.bytes, tar.length);
     glia_dataset *data = need(glia_data_open("images:loaded.tar", NULL, NULL, &error));
     glia_loader *loader =
         glia_loader_create(data, (glia_loader_opts){ .batch = 4, .workers = 2, .shuffle = true }, &error);
@@ -381,7 +378,7 @@ static void test_batches(void **state) {
     record[1] = 51;
     tar_put(&tar, '0', "cifar-10-batches-bin/test_batch.bin", record, GLIA_CIFAR_RECORD);
     tar_end(&tar);
-    save("cifar-10-binary.tar.gz", tar.bytes, tar.length); /* what it is, the bytes say */
+    write_file("cifar-10-binary.tar.gz", tar.bytes, tar.length); /* what it is, the bytes say */
     glia_dataset *data = need(glia_data_open("cifar10", "test", ".", &error));
     static float x[GLIA_CIFAR_PIXELS];
     int32_t y;
@@ -428,9 +425,16 @@ static void test_cifar(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tar),          cmocka_unit_test(test_tar_refusals),   cmocka_unit_test(test_zip),
-        cmocka_unit_test(test_zip_refusals), cmocka_unit_test(test_compressed_tar), cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_loader),       cmocka_unit_test(test_batches),        cmocka_unit_test(test_cifar),
+        cmocka_unit_test(test_tar),
+        cmocka_unit_test(test_tar_refusals),
+        cmocka_unit_test(test_zip),
+        cmocka_unit_test(test_zip_refusals),
+        cmocka_unit_test(test_compressed_tar),
+        cmocka_unit_test(test_pictures_in_archives),
+        cmocka_unit_test(test_pictures_in_folders),
+        cmocka_unit_test(test_loader),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_cifar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

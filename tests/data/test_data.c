@@ -13,15 +13,12 @@
 
 #include <cmocka.h>
 
+#include "asserts.h"
 #include "data/sources/data.h"
+#include "files.h"
 #include "glia/glia.h"
 
 static glia_error error;
-
-#define ASSERT_SAYS(part)                                                                                              \
-    do {                                                                                                               \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
-    } while (0)
 
 static glia_dataset *need(glia_dataset *data) {
     if (!data) fail_msg("%s", error.message);
@@ -173,10 +170,6 @@ static void test_normalize(void **state) {
 }
 
 /* ---- addresses ---------------------------------------------------------------------------- */
-
-static void write_file(const char *path, const void *bytes, size_t length) {
-    assert_int_equal(glia_file_replace(path, &(glia_span){ bytes, length }, 1, &error), GLIA_OK);
-}
 
 static void test_files(void **state) {
     (void)state;

@@ -7,16 +7,13 @@
 #include <unistd.h>
 
 #include "archives.h"
+#include "asserts.h"
 #include "data/sources/sources.h"
+#include "files.h"
 #include "glia/glia.h"
 #include "hostile.h"
 
 static glia_error error;
-
-#define ASSERT_SAYS(part)                                                                                              \
-    do {                                                                                                               \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
-    } while (0)
 
 static const char golden[] = GLIA_GOLDEN_DIR "/data/";
 
@@ -37,10 +34,6 @@ static glia_dataset *open_golden(const char *scheme, const char *file, const cha
     char address[3000];
     snprintf(address, sizeof address, "%s:%s%s", scheme, golden_file(file), options);
     return glia_data_open(address, split, NULL, &error);
-}
-
-static void save(const char *path, const void *bytes, size_t length) {
-    assert_int_equal(glia_file_replace(path, &(glia_span){ bytes, length }, 1, &error), GLIA_OK);
 }
 
 /* Element i of a file, by its kind: 'u', 'i', 'f', 'b'. */
@@ -287,8 +280,8 @@ static void test_sparse_csv(void **state) {
     (void)state;
     static const char dense[] = "a,b,c,kind\n0,1.5,0,x\n0,0,0,y\n2,0,-3,x\n",
                       empty[] = "a,b,c,kind\n,1.5,,x\n,,,y\n2,,-3,x\n";
-    save("dense.csv", dense, sizeof dense - 1);
-    save("empty.csv", empty, sizeof empty - 1);
+    write_file("dense.csv", dense, sizeof dense - 1);
+    write_file("empty.csv", empty, sizeof empty - 1);
     glia_dataset *whole = need(glia_data_open("csv:dense.csv", NULL, NULL, &error));
     static const char *const addresses[] = { "csv:dense.csv?sparse=1", "csv:empty.csv?sparse=1" };
     for (int k = 0; k < 2; k++) {
@@ -310,7 +303,7 @@ static void test_sparse_csv(void **state) {
     ASSERT_SAYS("no number");
     glia_text many = { 0 }; /* many rows: everything grows */
     for (int i = 0; i < 3000; i++) glia_text_printf(&many, "%d,,%d,%d\n", i % 2, i, i % 3);
-    save("dense.csv", many.bytes, many.length);
+    write_file("dense.csv", many.bytes, many.length);
     whole = need(glia_data_open("csv:dense.csv?sparse=1&header=0&target=-1", NULL, NULL, &error));
     for (int i = 0; i < 3000; i++) {
         float x[3], y;
@@ -348,7 +341,7 @@ static void test_cora(void **state) {
 static void test_raw(void **state) {
     (void)state;
     static const uint8_t mixed[] = { 'h', 'd', 'r', 2, 0, 51, 255, 0, 255, 102, 51 };
-    save("mixed.bin", mixed, sizeof mixed);
+    write_file("mixed.bin", mixed, sizeof mixed);
     glia_dataset *data = need(glia_data_open("raw:mixed.bin?shape=1x3&header=3&label=u8", NULL, NULL, &error));
     float x[4];
     int32_t y;
@@ -359,8 +352,8 @@ static void test_raw(void **state) {
     glia_data_free(data);
 
     static const uint8_t samples[] = { 0x3F, 0x80, 0, 0, 0xC0, 0, 0, 0 }, labels[] = { 1, 0, 0, 0 };
-    save("x.bin", samples, sizeof samples);
-    save("y.bin", labels, sizeof labels);
+    write_file("x.bin", samples, sizeof samples);
+    write_file("y.bin", labels, sizeof labels);
     data = need(glia_data_open("raw:x.bin,y.bin?dtype=f32&shape=1&label=u16&endian=big", NULL, NULL, &error));
     assert_int_equal(glia_data_get(data, 0, x, &y, &error), GLIA_OK);
     assert_true(x[0] == 1 && y == 256);
@@ -387,7 +380,7 @@ static void test_raw(void **state) {
                 { "raw:x.bin?shape=2000000000x2000000000x2000000000", "larger than any memory" },
                 { "raw:x.bin,y.bin,z.bin?shape=1", "more than two files" },
                 { "raw:none.bin?shape=1", "none.bin" } };
-    save("x.bin", "\0\0\0\x80xxxx", 8);
+    write_file("x.bin", "\0\0\0\x80xxxx", 8);
     for (int i = 0; i < GLIA_COUNT(bad); i++) {
         assert_null(glia_data_open(bad[i].address, NULL, NULL, &error));
         ASSERT_SAYS(bad[i].says);
@@ -404,7 +397,7 @@ static void expect_bytes(const float *x, const char *text, size_t n) {
 static void test_lines(void **state) {
     (void)state;
     static const char text[] = "ham\tsee you\r\n\nspam\tbuy \xC3\xA9 now!\nham\tok";
-    save("mail.txt", text, sizeof text - 1);
+    write_file("mail.txt", text, sizeof text - 1);
     float x[16];
     int32_t y[16];
     glia_dataset *data = need(glia_data_open("lines:mail.txt?label=first&length=8", NULL, NULL, &error));
@@ -428,7 +421,7 @@ static void test_lines(void **state) {
 
 static void test_lines_next(void **state) {
     (void)state;
-    save("two.txt", "abc\nde", 6);
+    write_file("two.txt", "abc\nde", 6);
     float x[4];
     int32_t y[4];
     glia_dataset *data = need(glia_data_open("lines:two.txt", NULL, NULL, &error)); /* as long as the longest */
@@ -439,7 +432,7 @@ static void test_lines_next(void **state) {
     assert_true(y[0] == 'b' && y[1] == 'c' && y[2] == 0);
     glia_data_free(data);
 
-    save("long.txt", "abcdefghij", 10);
+    write_file("long.txt", "abcdefghij", 10);
     data = need(glia_data_open("text:long.txt?length=4&step=3", NULL, NULL, &error)); /* abcd defg */
     assert_int_equal(glia_data_count(data), 2);
     assert_int_equal(glia_data_get(data, 1, x, y, &error), GLIA_OK);
@@ -459,10 +452,10 @@ static void test_lines_next(void **state) {
         assert_null(glia_data_open(bad[i].address, NULL, NULL, &error));
         ASSERT_SAYS(bad[i].says);
     }
-    save("two.txt", "", 0);
+    write_file("two.txt", "", 0);
     assert_null(glia_data_open("lines:two.txt", NULL, NULL, &error));
     ASSERT_SAYS("empty");
-    save("two.txt", "\n\n", 2);
+    write_file("two.txt", "\n\n", 2);
     assert_null(glia_data_open("lines:two.txt", NULL, NULL, &error));
     ASSERT_SAYS("no lines");
     assert_true(!unlink("two.txt") && !unlink("long.txt"));
@@ -475,7 +468,7 @@ static void test_texts(void **state) {
     tar_put(&tar, '0', "reviews/neg/1.txt", "bad", 3);
     tar_put(&tar, '0', "reviews/README", "no text", 7);
     tar_end(&tar);
-    save("reviews.tar", tar.bytes, tar.length);
+    write_file("reviews.tar", tar.bytes, tar.length);
     glia_dataset *data = need(glia_data_open("texts:reviews.tar", NULL, NULL, &error));
     float x[4];
     int32_t y;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "asserts.h"
 #include "glia/glia.h"
 #include "hostile.h"
 
@@ -12,11 +13,6 @@
 #endif
 
 static glia_error error;
-
-#define ASSERT_SAYS(part)                                                                                              \
-    do {                                                                                                               \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
-    } while (0)
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 

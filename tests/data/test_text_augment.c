@@ -11,15 +11,11 @@
 
 #include <cmocka.h>
 
+#include "asserts.h"
 #include "data/augment/augment.h"
 #include "glia/glia.h"
 
 static glia_error error;
-
-#define ASSERT_SAYS(part)                                                                                              \
-    do {                                                                                                               \
-        if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
-    } while (0)
 
 static void put(const char *path, const char *text) {
     FILE *file = fopen(path, "w");

@@ -184,6 +184,49 @@ static glia_tensor objective(const net *n, int count) {
     return total;
 }
 
+/* What is differentiated: the parameters, then the inputs of floating-point numbers. Returns how many. */
+static int differentiated(const net *n, glia_tensor xs[MOST], const char *names[MOST]) {
+    static const char *const inputs[] = { "x", "memory" };
+    glia_graph *g = glia_model_graph(n->model);
+    glia_store *store = glia_model_store(n->model);
+    int count = 0;
+    for (; count < glia_store_count(store); count++) {
+        glia_array a = glia_store_at(store, count);
+        xs[count] = glia_parameter(g, a.name, a.dtype, a.shape, (glia_init){ 0 });
+        names[count] = a.name;
+    }
+    for (int i = 0; i < 2; i++) {
+        const char *name;
+        for (int k = 0; glia_model_input_at(n->model, k, &name); k++) {
+            if (strcmp(name, inputs[i]) != 0) continue;
+            xs[count] = glia_model_input_at(n->model, k, NULL);
+            names[count++] = inputs[i];
+        }
+    }
+    return count;
+}
+
+/* Fills the inputs with the file's: "in.NAME", and dy0, dy1, ... with the parts of "dy". */
+static void feed(glia_session *session, const net *n, int count, const golden *file) {
+    const char *name;
+    for (int i = 0; glia_model_input_at(n->model, i, &name); i++) {
+        char full[64];
+        void *to = glia_session_input(session, name, NULL);
+        snprintf(full, sizeof full, "in.%s", name);
+        if (to && strncmp(name, "dy", 2)) memcpy(to, golden_find(file, full)->data, golden_find(file, full)->bytes);
+    }
+    const char *dy = golden_find(file, "dy")->data;
+    for (int i = 0; i < count; i++) {
+        glia_array a;
+        char full[8];
+        snprintf(full, sizeof full, "dy%d", i);
+        void *to = glia_session_input(session, full, &a);
+        const size_t bytes = (size_t)glia_shape_count(a.shape) * sizeof(float);
+        memcpy(to, dy, bytes);
+        dy += bytes;
+    }
+}
+
 static void compare(const parity_case *c, const char *backend_name) {
     glia_error error = { 0 };
     golden file;
@@ -199,17 +242,8 @@ static void compare(const parity_case *c, const char *backend_name) {
     glia_store *store = glia_model_store(n.model);
     const int parameters = glia_store_count(store);
     glia_tensor xs[MOST], out[MOST];
-    int n_xs = 0;
-    for (int i = 0; i < parameters; i++) {
-        glia_array a = glia_store_at(store, i);
-        xs[n_xs++] = glia_parameter(g, a.name, a.dtype, a.shape, (glia_init){ 0 });
-    }
-    const char *inputs[2] = { "x", "memory" };
-    for (int i = 0; i < 2; i++) {
-        const char *name;
-        for (int k = 0; glia_model_input_at(n.model, k, &name); k++)
-            if (strcmp(name, inputs[i]) == 0) xs[n_xs++] = glia_model_input_at(n.model, k, NULL);
-    }
+    const char *names[MOST];
+    const int n_xs = differentiated(&n, xs, names);
     memcpy(out, n.y, sizeof n.y);
     glia_grad(objective(&n, count), xs, n_xs, out + count);
     check(glia_graph_check(g, &error), &error);
@@ -220,24 +254,9 @@ static void compare(const parity_case *c, const char *backend_name) {
     if (!program) fail_msg("%s: %s", c->name, error.message);
     glia_session *session = glia_session_create(program, store, &error);
     assert_non_null(session);
-    const char *name;
-    for (int i = 0; glia_model_input_at(n.model, i, &name); i++) {
-        char full[64];
-        glia_array a;
-        void *to = glia_session_input(session, name, &a);
-        snprintf(full, sizeof full, "in.%s", name);
-        if (to && strncmp(name, "dy", 2)) memcpy(to, golden_find(&file, full)->data, golden_find(&file, full)->bytes);
-    }
-    const char *dy = golden_find(&file, "dy")->data, *y = golden_find(&file, "y")->data;
-    for (int i = 0; i < count; i++) {
-        glia_array a;
-        char full[8];
-        snprintf(full, sizeof full, "dy%d", i);
-        void *to = glia_session_input(session, full, &a);
-        memcpy(to, dy, (size_t)glia_shape_count(a.shape) * sizeof(float));
-        dy += (size_t)glia_shape_count(a.shape) * sizeof(float);
-    }
+    feed(session, &n, count, &file);
     check(glia_session_run(session, &error), &error);
+    const char *y = golden_find(&file, "y")->data;
     for (int i = 0; i < count + n_xs; i++) {
         glia_array ours = glia_session_output(session, i), grad;
         const int64_t size = glia_shape_count(ours.shape);
@@ -246,12 +265,11 @@ static void compare(const parity_case *c, const char *backend_name) {
         if (i < count) {
             y += (size_t)size * sizeof(float);
         } else if (i - count < parameters) {
-            const char *parameter = glia_store_at(store, i - count).name;
-            assert_true(glia_store_find(glia_model_store(theirs.model), parameter, &grad));
-            snprintf(what, sizeof what, "%s", parameter);
+            snprintf(what, sizeof what, "%s", names[i - count]);
+            assert_true(glia_store_find(glia_model_store(theirs.model), what, &grad));
             expected = grad.data;
         } else {
-            snprintf(what, sizeof what, "grad.in.%s", inputs[i - count - parameters]);
+            snprintf(what, sizeof what, "grad.in.%s", names[i - count]);
             expected = golden_find(&file, what)->data;
         }
         const double off = distance(ours.data, expected, size);

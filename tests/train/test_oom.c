@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 
+#include "files.h"
 #include "oom.h"
 
 #include "archives.h"
@@ -295,13 +296,6 @@ static glia_status open_file(glia_error *error) {
     return status;
 }
 
-static void save(const char *path, const char *bytes, size_t length) {
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    fclose(file);
-}
-
 static void test_open_files(void **state) {
     (void)state;
     static const char golden[] = GLIA_GOLDEN_DIR "/data/";
@@ -312,9 +306,9 @@ static void test_open_files(void **state) {
         tar_put(&tar, '0', name, "P5 2 1 9\n\1\2", 11);
     }
     tar_end(&tar);
-    save("all.tar", tar.bytes, tar.length);
-    save("some.txt", "a\tb\nc\td\n", 8);
-    save("some.csv", "1,,0\n,2,1\n", 10);
+    write_file("all.tar", tar.bytes, tar.length);
+    write_file("some.txt", "a\tb\nc\td\n", 8);
+    write_file("some.csv", "1,,0\n,2,1\n", 10);
     static const struct {
         const char *scheme, *file, *options;
         bool golden;

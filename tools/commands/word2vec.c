@@ -370,60 +370,67 @@ static int unknown(const char *name) {
     return misuse("word2vec cannot \"%s\"; `glia help word2vec` says what it can", name);
 }
 
-int command_word2vec(int argc, char **argv) {
-    request r = { .method = "t-sne",
-                  .count = 300,
-                  .model = "cbow",
-                  .words = "spaces",
-                  .negative = -1,
-                  .sample = 1e-3,
-                  .threads = 1,
-                  .top = 10 };
+/* As options_parse(). */
+static int parse(request *r, int argc, char **argv, int *n) {
+    *r = (request){ .method = "t-sne",
+                    .count = 300,
+                    .model = "cbow",
+                    .words = "spaces",
+                    .negative = -1,
+                    .sample = 1e-3,
+                    .threads = 1,
+                    .top = 10 };
     const option table[] = {
         { .help =
               "`glia word2vec train TEXT...` learns from files, plain or .gz; `nearest VECTORS WORD...`, `analogy" },
         { .help = "VECTORS man king woman`, `similarity VECTORS A B` and `evaluate VECTORS` ask what was learned." },
         { .help = "`plot VECTORS [WORD...]` draws the most frequent words, or those nearest to some." },
         { .help = "train" },
-        { "out", OPTION_TEXT, &r.out, "FILE", "vectors: .bin, .safetensors, else text (vectors.txt)", 0, 0 },
-        { "model", OPTION_TEXT, &r.model, "NAME", "skip-gram or cbow (cbow)", 0, 0 },
-        { "size", OPTION_INT, &r.size, "N", "numbers of a vector (100)", 1, 1 << 20 },
-        { "window", OPTION_INT, &r.window, "N", "words on either side, at most (5)", 1, 1000 },
-        { "negative", OPTION_INT, &r.negative, "N", "words drawn as counter-examples (5; with the next 0)", 0, 10000 },
-        { "hierarchical-softmax", OPTION_FLAG, &r.hierarchical, NULL, "paths through a Huffman tree of words", 0, 0 },
-        { "own-negatives", OPTION_FLAG, &r.own_negatives, NULL, "skip-gram: drawn for each pair, as word2vec.c does", 0,
-          0 },
-        { "sample", OPTION_REAL, &r.sample, "SHARE", "thin out words above this share of the text; 0: none (0.001)", 0,
+        { "out", OPTION_TEXT, &r->out, "FILE", "vectors: .bin, .safetensors, else text (vectors.txt)", 0, 0 },
+        { "model", OPTION_TEXT, &r->model, "NAME", "skip-gram or cbow (cbow)", 0, 0 },
+        { "size", OPTION_INT, &r->size, "N", "numbers of a vector (100)", 1, 1 << 20 },
+        { "window", OPTION_INT, &r->window, "N", "words on either side, at most (5)", 1, 1000 },
+        { "negative", OPTION_INT, &r->negative, "N", "words drawn as counter-examples (5; with the next 0)", 0, 10000 },
+        { "hierarchical-softmax", OPTION_FLAG, &r->hierarchical, NULL, "paths through a Huffman tree of words", 0, 0 },
+        { "own-negatives", OPTION_FLAG, &r->own_negatives, NULL, "skip-gram: drawn for each pair, as word2vec.c does",
+          0, 0 },
+        { "sample", OPTION_REAL, &r->sample, "SHARE", "thin out words above this share of the text; 0: none (0.001)", 0,
           1 },
-        { "epochs", OPTION_INT, &r.epochs, "N", "(5)", 1, 1e6 },
-        { "rate", OPTION_REAL, &r.rate, "RATE", "(0.025 for skip-gram, 0.05 for cbow)", 1e-6, 10 },
-        { "min-count", OPTION_INT, &r.min_count, "N", "leave out rarer words (5)", 1, 1e9 },
-        { "max-words", OPTION_INT, &r.max_words, "N", "keep the most frequent N (all)", 1, 1e9 },
-        { "words", OPTION_TEXT, &r.words, "RULE", "between spaces, or letters and digits alone (spaces)", 0, 0 },
-        { "lowercase", OPTION_FLAG, &r.lowercase, NULL, "small letters", 0, 0 },
-        { "phrases", OPTION_INT, &r.phrases, "N", "join words that belong together first, N times", 1, 10 },
-        { "threads", OPTION_INT, &r.threads, "N", "1 gives the same bits every time, more do not (1); -1: all", -1,
+        { "epochs", OPTION_INT, &r->epochs, "N", "(5)", 1, 1e6 },
+        { "rate", OPTION_REAL, &r->rate, "RATE", "(0.025 for skip-gram, 0.05 for cbow)", 1e-6, 10 },
+        { "min-count", OPTION_INT, &r->min_count, "N", "leave out rarer words (5)", 1, 1e9 },
+        { "max-words", OPTION_INT, &r->max_words, "N", "keep the most frequent N (all)", 1, 1e9 },
+        { "words", OPTION_TEXT, &r->words, "RULE", "between spaces, or letters and digits alone (spaces)", 0, 0 },
+        { "lowercase", OPTION_FLAG, &r->lowercase, NULL, "small letters", 0, 0 },
+        { "phrases", OPTION_INT, &r->phrases, "N", "join words that belong together first, N times", 1, 10 },
+        { "threads", OPTION_INT, &r->threads, "N", "1 gives the same bits every time, more do not (1); -1: all", -1,
           4096 },
-        { "seed", OPTION_INT, &r.seed, "N", "(0)", 0, 9e15 },
-        { "vocabulary", OPTION_TEXT, &r.vocabulary, "FILE", "words and counts from a file, not the text", 0, 0 },
-        { "save-vocabulary", OPTION_TEXT, &r.save_vocabulary, "FILE", "write words and counts", 0, 0 },
-        { "groups", OPTION_INT, &r.groups, "N", "sort words into N groups by k-means", 1, 1e6 },
-        { "groups-file", OPTION_TEXT, &r.groups_file, "FILE", "where these are written", 0, 0 },
+        { "seed", OPTION_INT, &r->seed, "N", "(0)", 0, 9e15 },
+        { "vocabulary", OPTION_TEXT, &r->vocabulary, "FILE", "words and counts from a file, not the text", 0, 0 },
+        { "save-vocabulary", OPTION_TEXT, &r->save_vocabulary, "FILE", "write words and counts", 0, 0 },
+        { "groups", OPTION_INT, &r->groups, "N", "sort words into N groups by k-means", 1, 1e6 },
+        { "groups-file", OPTION_TEXT, &r->groups_file, "FILE", "where these are written", 0, 0 },
         { .help = "nearest, analogy, evaluate" },
-        { "top", OPTION_INT, &r.top, "N", "answers (10)", 1, 1e6 },
-        { "limit", OPTION_INT, &r.limit, "N", "among the first N words (all; questions 30000)", 1, 1e9 },
-        { "questions", OPTION_TEXT, &r.questions, "FILE", "evaluate: analogies as in questions-words.txt", 0, 0 },
-        { "similarities", OPTION_TEXT, &r.similarities, "FILE", "evaluate: pairs of words and what people said", 0, 0 },
+        { "top", OPTION_INT, &r->top, "N", "answers (10)", 1, 1e6 },
+        { "limit", OPTION_INT, &r->limit, "N", "among the first N words (all; questions 30000)", 1, 1e9 },
+        { "questions", OPTION_TEXT, &r->questions, "FILE", "evaluate: analogies as in questions-words.txt", 0, 0 },
+        { "similarities", OPTION_TEXT, &r->similarities, "FILE", "evaluate: pairs of words and what people said", 0,
+          0 },
         { .help = "plot (with --top, --limit, --groups, --seed, and --out, words.svg)" },
-        { "method", OPTION_TEXT, &r.method, "NAME", "t-sne or pca (t-sne)", 0, 0 },
-        { "count", OPTION_INT, &r.count, "N", "the most frequent N words (300)", 4, 10000 },
-        { "perplexity", OPTION_REAL, &r.perplexity, "X", "about how many neighbours a word has (30)", 1, 10000 },
+        { "method", OPTION_TEXT, &r->method, "NAME", "t-sne or pca (t-sne)", 0, 0 },
+        { "count", OPTION_INT, &r->count, "N", "the most frequent N words (300)", 4, 10000 },
+        { "perplexity", OPTION_REAL, &r->perplexity, "X", "about how many neighbours a word has (30)", 1, 10000 },
     };
     const options what = {
         "word2vec", table, sizeof table / sizeof table[0],
         1,          -1,    "to know what to do: train, nearest, analogy, similarity, evaluate, plot"
     };
-    int n, status = options_parse(&what, argc, argv, &n);
+    return options_parse(&what, argc, argv, n);
+}
+
+int command_word2vec(int argc, char **argv) {
+    request r;
+    int n, status = parse(&r, argc, argv, &n);
     if (status >= 0) return status;
     for (int i = 0; i < ACTIONS; i++) {
         if (strcmp(argv[1], actions[i].name) != 0) continue;

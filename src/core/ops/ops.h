@@ -12,9 +12,9 @@
 #include "core/graph/graph.h"
 #include "glia/losses.h"
 
-#define GLIA_OP(name) extern const glia_op glia_op_##name;
+#define GLIA_OP_ROW(name) extern const glia_op glia_op_##name;
 #include "core/ops/ops.def"
-#undef GLIA_OP
+#undef GLIA_OP_ROW
 
 /* ---- attribute structs ---------------------------------------------------------------------- */
 

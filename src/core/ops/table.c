@@ -3,17 +3,17 @@
 
 #include "core/ops/ops.h"
 
-#define GLIA_OP(name) extern const glia_sample glia_samples_##name[];
+#define GLIA_OP_ROW(name) extern const glia_sample glia_samples_##name[];
 #include "core/ops/ops.def"
-#undef GLIA_OP
+#undef GLIA_OP_ROW
 
 static const struct {
     const glia_op *op;
     const glia_sample *samples;
 } rows[] = {
-#define GLIA_OP(name) { &glia_op_##name, glia_samples_##name },
+#define GLIA_OP_ROW(name) { &glia_op_##name, glia_samples_##name },
 #include "core/ops/ops.def"
-#undef GLIA_OP
+#undef GLIA_OP_ROW
 };
 
 static const glia_op *const leaves[] = { &glia_op_input, &glia_op_parameter, &glia_op_state, &glia_op_constant };

@@ -13,9 +13,9 @@
 #include <string.h>
 
 static const glia_augment_kind *const kinds[] = {
-#define AUGMENT(name) &glia_augment_##name##_kind,
+#define GLIA_AUGMENT_ROW(name) &glia_augment_##name##_kind,
 #include "data/augment/augment.def"
-#undef AUGMENT
+#undef GLIA_AUGMENT_ROW
 };
 
 /* ---- fields ------------------------------------------------------------------------------- */

@@ -85,9 +85,9 @@ typedef struct glia_augment_kind {
     void (*mix)(const void *opts, glia_frame frame, glia_rng *rng, glia_mix *mix);
 } glia_augment_kind;
 
-#define AUGMENT(name) extern const glia_augment_kind glia_augment_##name##_kind;
+#define GLIA_AUGMENT_ROW(name) extern const glia_augment_kind glia_augment_##name##_kind;
 #include "data/augment/augment.def"
-#undef AUGMENT
+#undef GLIA_AUGMENT_ROW
 
 /* Adds one; the options are copied. */
 void glia_augment_add(glia_augment *augment, const glia_augment_kind *kind, const void *opts);

@@ -659,9 +659,9 @@ static const struct {
     const char *const *options;
     const char *what;
 } schemes[] = {
-#define GLIA_FORMAT(scheme, syntax, what) { #scheme, syntax, open_##scheme, options_##scheme, what },
+#define GLIA_FORMAT_ROW(scheme, syntax, what) { #scheme, syntax, open_##scheme, options_##scheme, what },
 #include "data/formats/formats.def"
-#undef GLIA_FORMAT
+#undef GLIA_FORMAT_ROW
 };
 
 int glia_data_formats(glia_data_format *out, int capacity) {

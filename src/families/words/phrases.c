@@ -43,11 +43,11 @@ static glia_status count_one(joiner *j, const char *word, size_t length) {
 
 static glia_status count_all(joiner *j) {
     glia_status status = GLIA_OK;
-    for (glia_token token; !status;) {
+    for (glia_word_item token; !status;) {
         token = glia_word_reader_next(j->reader, j->error);
-        if (token == GLIA_TOKEN_FAILED) return j->error->status;
-        if (token == GLIA_TOKEN_END) break;
-        if (token == GLIA_TOKEN_LINE) {
+        if (token == GLIA_ITEM_FAILED) return j->error->status;
+        if (token == GLIA_ITEM_END) break;
+        if (token == GLIA_ITEM_LINE) {
             j->before = 0;
             continue;
         }
@@ -75,10 +75,10 @@ static glia_status write_all(joiner *j, FILE *out) {
     int64_t count_before = 0;
     j->before = 0;
     for (;;) {
-        const glia_token token = glia_word_reader_next(j->reader, j->error);
-        if (token == GLIA_TOKEN_FAILED) return j->error->status;
-        if (token == GLIA_TOKEN_END) return GLIA_OK;
-        if (token == GLIA_TOKEN_LINE) {
+        const glia_word_item token = glia_word_reader_next(j->reader, j->error);
+        if (token == GLIA_ITEM_FAILED) return j->error->status;
+        if (token == GLIA_ITEM_END) return GLIA_OK;
+        if (token == GLIA_ITEM_LINE) {
             fputc('\n', out);
             j->before = 0;
             count_before = 0;

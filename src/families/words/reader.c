@@ -126,19 +126,19 @@ static bool goes_on(const glia_word_reader *r, size_t *length, size_t *skip) {
     return *length && is_letter(decode(p + *skip, *length));
 }
 
-glia_token glia_word_reader_next(glia_word_reader *reader, glia_error *error) {
+glia_word_item glia_word_reader_next(glia_word_reader *reader, glia_error *error) {
     glia_word_reader *r = reader;
     r->length = 0;
-    if (r->line_end) return r->line_end = false, GLIA_TOKEN_LINE;
+    if (r->line_end) return r->line_end = false, GLIA_ITEM_LINE;
     for (;;) {
-        if (r->filled - r->at < LONGEST && !r->ended && refill(r, error)) return GLIA_TOKEN_FAILED;
+        if (r->filled - r->at < LONGEST && !r->ended && refill(r, error)) return GLIA_ITEM_FAILED;
         if (r->at == r->filled && r->ended) {
             bool more = false;
             const bool begun = r->file > 0;
-            if (r->length) return r->word[r->length] = 0, GLIA_TOKEN_WORD;
-            if (next_file(r, &more, error)) return GLIA_TOKEN_FAILED;
-            if (!more) return GLIA_TOKEN_END;
-            if (begun) return GLIA_TOKEN_LINE;
+            if (r->length) return r->word[r->length] = 0, GLIA_ITEM_WORD;
+            if (next_file(r, &more, error)) return GLIA_ITEM_FAILED;
+            if (!more) return GLIA_ITEM_END;
+            if (begun) return GLIA_ITEM_LINE;
             continue;
         }
         if (r->at == r->filled) continue;
@@ -151,7 +151,7 @@ glia_token glia_word_reader_next(glia_word_reader *reader, glia_error *error) {
         }
         const bool line = r->buffer[r->at] == '\n';
         r->at++;
-        if (r->length) return r->line_end = line, r->word[r->length] = 0, GLIA_TOKEN_WORD;
-        if (line) return GLIA_TOKEN_LINE;
+        if (r->length) return r->line_end = line, r->word[r->length] = 0, GLIA_ITEM_WORD;
+        if (line) return GLIA_ITEM_LINE;
     }
 }

@@ -99,11 +99,11 @@ static glia_status settle(glia_word2vec_opts *o, glia_error *error) {
 static glia_status count_words(trainer *t, glia_text_source source) {
     glia_status status = GLIA_OK;
     glia_word_reader_start(t->reader, source);
-    for (glia_token token; !status;) {
+    for (glia_word_item token; !status;) {
         token = glia_word_reader_next(t->reader, t->error);
-        if (token == GLIA_TOKEN_END) break;
-        if (token == GLIA_TOKEN_FAILED) status = t->error->status;
-        if (token != GLIA_TOKEN_WORD) continue;
+        if (token == GLIA_ITEM_END) break;
+        if (token == GLIA_ITEM_FAILED) status = t->error->status;
+        if (token != GLIA_ITEM_WORD) continue;
         int64_t i;
         if (!glia_word_table_add(&t->table, t->reader->word, t->reader->length, &i))
             status = glia_fail_nomem(t->error);
@@ -121,13 +121,13 @@ static glia_status read_counts(trainer *t, const char *path) {
     int64_t line = 1, word = -1;
     bool counted = false;
     glia_word_reader_start(t->reader, (glia_text_source){ .files = files, .n_files = 1 });
-    for (glia_token token = GLIA_TOKEN_LINE; !status && token != GLIA_TOKEN_END;) {
+    for (glia_word_item token = GLIA_ITEM_LINE; !status && token != GLIA_ITEM_END;) {
         token = glia_word_reader_next(t->reader, t->error);
         const char *text = t->reader->word;
         double count;
-        if (token == GLIA_TOKEN_FAILED) {
+        if (token == GLIA_ITEM_FAILED) {
             status = t->error->status;
-        } else if (token != GLIA_TOKEN_WORD) {
+        } else if (token != GLIA_ITEM_WORD) {
             if (word >= 0 && !counted)
                 status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: a word without its count", path,
                                    (long long)line);
@@ -268,16 +268,16 @@ static glia_status read_chunk(trainer *t, chunk *c, bool *ended) {
     *ended = false;
     c->n = 0;
     while (c->n + 2 <= c->capacity) {
-        const glia_token token = glia_word_reader_next(t->reader, t->error);
-        if (token == GLIA_TOKEN_FAILED) return t->error->status;
-        *ended = token == GLIA_TOKEN_END;
-        if (token == GLIA_TOKEN_WORD) {
+        const glia_word_item token = glia_word_reader_next(t->reader, t->error);
+        if (token == GLIA_ITEM_FAILED) return t->error->status;
+        *ended = token == GLIA_ITEM_END;
+        if (token == GLIA_ITEM_WORD) {
             const int64_t i = glia_word_table_find(&t->table, t->reader->word, t->reader->length);
             if (i < 0) continue;
             c->ids[c->n++] = (int32_t)i;
             length++;
         }
-        if (length && (token != GLIA_TOKEN_WORD || length == SENTENCE)) {
+        if (length && (token != GLIA_ITEM_WORD || length == SENTENCE)) {
             c->ids[c->n++] = -1;
             length = 0;
         }

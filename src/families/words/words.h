@@ -37,10 +37,10 @@ bool glia_word_table_sort(glia_word_table *table, int64_t least, int64_t most);
 
 /* ---- reading text ------------------------------------------------------------------------- */
 
-typedef enum glia_token { GLIA_TOKEN_WORD, GLIA_TOKEN_LINE, GLIA_TOKEN_END, GLIA_TOKEN_FAILED } glia_token;
+typedef enum glia_word_item { GLIA_ITEM_WORD, GLIA_ITEM_LINE, GLIA_ITEM_END, GLIA_ITEM_FAILED } glia_word_item;
 
 typedef struct glia_word_reader {
-    char word[GLIA_WORD_BYTES + 8]; /* the last GLIA_TOKEN_WORD, NUL-terminated */
+    char word[GLIA_WORD_BYTES + 8]; /* the last GLIA_ITEM_WORD, NUL-terminated */
     size_t length;
     glia_text_source source;
     int file; /* the next one to open */
@@ -52,7 +52,7 @@ typedef struct glia_word_reader {
 } glia_word_reader;
 
 void glia_word_reader_start(glia_word_reader *reader, glia_text_source source); /* from the beginning */
-glia_token glia_word_reader_next(glia_word_reader *reader, glia_error *error);
+glia_word_item glia_word_reader_next(glia_word_reader *reader, glia_error *error);
 void glia_word_reader_close(glia_word_reader *reader);
 
 /* ---- Huffman codes (1952) ----------------------------------------------------------------- */

@@ -92,9 +92,9 @@ struct glia_metric {
     double *work;  /* (labels) of the sample at hand */
 };
 
-#define GLIA_METRIC(name) extern const glia_metric_rule glia_metric_rule_##name;
+#define GLIA_METRIC_ROW(name) extern const glia_metric_rule glia_metric_rule_##name;
 #include "nn/metrics/metrics.def"
-#undef GLIA_METRIC
+#undef GLIA_METRIC_ROW
 
 /* Reads the text into a metric that is otherwise zero but for `classes` (text.c). */
 glia_status glia_metric_parse(glia_metric *m, const char *text, glia_error *error);

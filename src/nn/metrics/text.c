@@ -8,9 +8,9 @@
 #include "nn/metrics/metrics.h"
 
 static const glia_metric_rule *const rules[] = {
-#define GLIA_METRIC(name) &glia_metric_rule_##name,
+#define GLIA_METRIC_ROW(name) &glia_metric_rule_##name,
 #include "nn/metrics/metrics.def"
-#undef GLIA_METRIC
+#undef GLIA_METRIC_ROW
 };
 
 /* ---- the table ---------------------------------------------------------------------------- */

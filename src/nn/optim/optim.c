@@ -28,9 +28,9 @@
 #include "nn/optim/optim.h"
 
 static const glia_rule *const rules[GLIA_OPTIMIZER_COUNT] = {
-#define GLIA_RULE(kind, name) [kind] = &glia_rule_##name,
+#define GLIA_RULE_ROW(kind, name) [kind] = &glia_rule_##name,
 #include "nn/optim/optim.def"
-#undef GLIA_RULE
+#undef GLIA_RULE_ROW
 };
 
 glia_tensor glia_rule_state(const glia_rule_scope *s, const char *kind, const char *name, glia_tensor w) {

@@ -45,9 +45,9 @@ typedef struct glia_rule {
     glia_tensor (*next)(const glia_rule_scope *scope, const char *name, glia_tensor w, glia_tensor g);
 } glia_rule;
 
-#define GLIA_RULE(kind, name) extern const glia_rule glia_rule_##name;
+#define GLIA_RULE_ROW(kind, name) extern const glia_rule glia_rule_##name;
 #include "nn/optim/optim.def"
-#undef GLIA_RULE
+#undef GLIA_RULE_ROW
 
 /* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is rows
  * of one. */

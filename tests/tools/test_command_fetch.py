@@ -1,21 +1,17 @@
 """Archives and downloads from outside: Python's tarfile and zipfile write what `glia data` reads, and a server on this
-machine, which can be asked for ranges, lies and goes away, gives what `glia data fetch` fetches.
-Usage: test_fetch.py PATH-TO-GLIA"""
+machine, which can be asked for ranges, lies and goes away, gives what `glia data fetch` fetches."""
 import hashlib
 import http.server
 import io
 import os
 import pathlib
 import re
-import subprocess
-import sys
 import tarfile
-import tempfile
 import threading
-import unittest
 import zipfile
 
-GLIA = None
+from command import Folder, glia, main
+
 WITHOUT = "this build of Glia has no"
 
 
@@ -52,24 +48,20 @@ class Server(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Folder(unittest.TestCase):
-    def setUp(self):
-        temporary = tempfile.TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.folder = pathlib.Path(temporary.name)
+class Network(Folder):
+    """A folder with a cache of its own; the command sees neither a proxy nor other data."""
 
     def glia(self, *arguments, code=0):
         environment = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"), no_proxy="*", NO_PROXY="*")
         environment.pop("GLIA_DATA", None)
-        done = subprocess.run([GLIA, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True,
-                              timeout=120, env=environment)
+        done = glia(*arguments, folder=self.folder, environment=environment)
         if WITHOUT in done.stderr:
             self.skipTest(done.stderr)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
 
-class Archives(Folder):
+class Archives(Network):
     def pictures(self):
         """Grey pictures of three classes, two splits."""
         for split, count in ("train", 6), ("test", 2):
@@ -116,7 +108,7 @@ class Archives(Folder):
         self.assertIn("cut.tar.xz: offset", self.glia("data", "images:cut.tar.xz", code=1))
 
 
-class Fetching(Folder):
+class Fetching(Network):
     def setUp(self):
         super().setUp()
         self.content = bytes(i * i % 251 for i in range(300000))
@@ -224,5 +216,4 @@ class Fetching(Folder):
 
 
 if __name__ == "__main__":
-    GLIA = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    unittest.main()
+    main()

@@ -1,0 +1,95 @@
+"""Configurations: config.json, --config, --set, --resume."""
+import json
+import subprocess
+import time
+
+from command import GLIA, TRAIN, Folder, main
+
+
+class Configurations(Folder):
+    MUCH = ["train", "mlp", "--data", "strokes?n=300", "--epochs", "3", "--optimizer", "adamw", "--lr", "0.003",
+            "--schedule", "one-cycle(rise=0.2)", "--augment", "translate(0.1) rotate(10) mixup(0.2)", "--stratified",
+            "--label-smoothing", "0.1", "--groups", "*bias(weight-decay=0)", "--clip-norm", "1", "--accumulate", "2",
+            "--ema", "0.9", "--metrics", "f1,top5", "--early-stopping", "5", "--class-weights", "balanced", "--quiet"]
+
+    def bytes(self, run, name="model.safetensors"):
+        return (self.folder / run / name).read_bytes()
+
+    def test_a_run_runs_again_exactly(self):
+        self.glia(*self.MUCH, "--out", "first")
+        self.glia("train", "--config", "first/config.json", "--quiet", "--out", "second")
+        self.glia("train", "--config", "first", "--quiet", "--threads", 1, "--workers", 3, "--out", "third")
+        for run in "second", "third":
+            self.assertEqual(self.bytes("first"), self.bytes(run))
+            self.assertEqual(self.bytes("first", "best.safetensors"), self.bytes(run, "best.safetensors"))
+        first, second = (json.loads(self.bytes(run, "config.json")) for run in ("first", "second"))
+        for config in first, second:
+            config.pop("about")
+        self.assertEqual(first, second)
+
+    def test_settings_by_their_names(self):
+        self.glia(*self.MUCH, "--out", "first")
+        self.glia("train", "--config", "first", "--set", "optimizer.lr=0.001", "--set", "data.augment=null", "--epochs",
+                  1, "--no-stratified", "--quiet", "--out", "second")
+        config = json.loads(self.bytes("second", "config.json"))
+        self.assertEqual((config["optimizer"]["lr"], config["data"]["augment"]), (0.001, None))
+        self.assertEqual((config["training"]["epochs"], config["data"]["stratified"]), (1, False))
+        self.assertEqual(config["optimizer"]["kind"], "adamw")
+        self.assertEqual(config["training"]["label_smoothing"], 0.1)
+
+    def test_what_is_wrong_in_a_configuration(self):
+        for content, code, says in [
+            ("{\"model\": \"mlp\"", 1, "line 1: a comma or }"),
+            ("{\n\"model\": mlp}", 1, "line 2: a value"),
+            ("{} {}", 1, "something follows"),
+            ("{\"model\": \"mlp\", \"optimizer\": {\"ler\": 1}}", 2, "did you mean optimizer.lr?"),
+            ("{\"model\": \"mlp\", \"optimizer\": {\"lr\": \"1\"}}", 2, "without quotes"),
+            ("{\"model\": \"mlp\", \"training\": {\"epochs\": 0.5}}", 2, "whole number"),
+            ("{\"model\": \"mlp\", \"training\": {\"epochs\": -3}}", 2, "at least 1"),
+            ("{}", 2, "names no model"),
+        ]:
+            with self.subTest(content):
+                (self.folder / "run.json").write_text(content)
+                self.refused("train", "--config", "run.json", code=code, says=says)
+        self.refused("train", "--config", "nothing.json", code=1, says="nothing.json")
+
+    def test_a_killed_run_goes_on(self):
+        much = [*self.MUCH, "--set", "training.epochs=40", "--tensorboard", "--checkpoint-every", "7"]
+        self.glia(*much, "--out", "whole")
+        kills = 0
+        for delay in (0.02, 0.05, 0.08, 0.12, 0.17, 0.25):
+            process = subprocess.Popen([GLIA, *much, "--out", "broken"], cwd=self.folder)
+            time.sleep(delay)
+            process.kill()
+            process.wait(timeout=300)
+            if not (self.folder / "broken/config.json").is_file():
+                continue
+            if (self.folder / "broken/report.html").is_file():
+                break  # it was faster
+            kills += 1
+            if (self.folder / "broken/run.json").is_file():  # it follows config.json, which is enough to go on
+                self.assertEqual(json.loads(self.bytes("broken", "run.json"))["state"], "running")
+            self.glia("train", "--resume", "broken", "--quiet")
+            for name in "model.safetensors", "best.safetensors":
+                self.assertEqual(self.bytes("whole", name), self.bytes("broken", name))
+            for name, last in ("curves.csv", 3), ("steps.csv", 1):  # columns of time may differ
+                whole, broken = ([line.rsplit(",", last)[0] for line in self.bytes(run, name).decode().splitlines()]
+                                 for run in ("whole", "broken"))
+                self.assertEqual(whole, broken)
+            self.assertFalse((self.folder / "broken/checkpoint.safetensors").exists())
+            self.refused("train", "--resume", "broken", code=1, says="is finished")
+        self.assertGreater(kills, 0)
+
+    def test_everything_else_is_taken(self):
+        for more in [["--swa", "0.5"], ["--plateau", "1", "--plateau-factor", "0.5"], ["--balanced"],
+                     ["--optimizer", "lion"], ["--optimizer", "lamb", "--max-norm", "3", "--l1", "1e-5"],
+                     ["--max-steps", "3", "--no-checkpoint"], ["--no-validation", "--warmup", "4"],
+                     ["--optimizer", "adam", "--amsgrad", "--beta1", "0.8", "--clip-value", "0.1"],
+                     ["--class-weights", "1,1,1,1,1,2,1,1,1,1", "--monitor", "val_accuracy"]]:
+            with self.subTest(more):
+                self.glia(*TRAIN, *more, "--quiet", "--out", "run")
+                self.assertTrue(self.bytes("run"))
+
+
+if __name__ == "__main__":
+    main()

@@ -86,6 +86,27 @@ GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *err
 /* Valid until the next run or refresh. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
+/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for
+ * each batch size, compiled when it is first called for; those of the last four sizes are kept. The graph, the backend and
+ * the store must outlive it. One thread at a time. */
+typedef struct glia_function_opts {
+    const glia_tensor *outputs; /* n_outputs of them; copied */
+    int n_outputs;
+    glia_mode mode;
+    const char *updates; /* as in glia_compile_opts */
+    glia_precision precision;
+    bool frozen;         /* as there; what is fixed is computed anew in each call */
+} glia_function_opts;
+typedef struct glia_function glia_function;
+GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
+                                             glia_function_opts opts, glia_error *error);
+GLIA_API void glia_function_free(glia_function *function);
+/* inputs: name, dtype, shape and data of each, the batch size in place of GLIA_BATCH; all checked. An input without a batch
+ * axis that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
+ * outputs[i], one for each: valid until the next call. */
+GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
+                                        glia_array *outputs, glia_error *error);
+
 /* The value of x, computed at once on the ref backend, for looking while building: batch 1, parameters as initialised
  * with seed 0, inputs zero. `values` has room for `capacity` doubles. */
 GLIA_API glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error);

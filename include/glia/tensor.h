@@ -121,6 +121,17 @@ GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype 
  * Returns how many matched. */
 GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
 
+/* The parameters whose names match the pattern (NULL: all), in the order of their making: fills at most `capacity`, returns
+ * how many there are. */
+GLIA_API int glia_parameters(glia_graph *graph, const char *pattern, glia_tensor *out, int capacity);
+/* What a layer gives: the newest tensor made under its name, "conv1" or "h0/mlp", of built and of loaded models. */
+GLIA_API glia_tensor glia_layer_output(glia_graph *graph, const char *name);
+/* The ys once more, out[i] for ys[i], with to[k] in the place of from[k] (of the same dtype and shape): other weights for the
+ * same net (fast weights, target nets), another input, a patched activation. What does not depend on a replaced tensor is
+ * shared; random operations of the copy draw anew. A from[k] on which no y depends is a mistake. */
+GLIA_API void glia_substitute(const glia_tensor *ys, int n_ys, const glia_tensor *from, const glia_tensor *to, int n,
+                              glia_tensor *out);
+
 /* After each run of a program that includes it, `leaf` takes `value`. `group` names updates that a program may choose
  * alone (NULL: "train"). */
 GLIA_API void glia_update(glia_tensor leaf, glia_tensor value, const char *group);

@@ -71,7 +71,9 @@ typedef struct glia_norm_opts {
 } glia_norm_opts;
 
 /* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space when training, running ones
- * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). */
+ * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). Every forward pass
+ * in training mode moves the states once: two uses under one name move them twice, in the order of their making. Which
+ * programs do so: glia_compile_opts.statistics. */
 GLIA_API glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 /* Ba et al. 2016, over the last axis F. Parameters scale, shift (F). */
 GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts);

@@ -44,6 +44,10 @@ typedef struct glia_compile_opts {
     /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; no two may change the same
      * leaf. */
     const char *updates;
+    /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean"); NULL: all;
+     * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order, whatever
+     * `updates` says: a program makes the passes that its outputs and updates depend on. */
+    const char *statistics;
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
     glia_precision precision;
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */

@@ -69,7 +69,7 @@ GLIA_API glia_graph *glia_tensor_graph(glia_tensor x);
 /* How a graph is compiled. */
 typedef enum glia_mode {
     GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are made only where asked for by name */
-    GLIA_TRAIN
+    GLIA_TRAIN  /* dropout drops, batch norm uses the batch's statistics and moves the running ones */
 } glia_mode;
 
 /* Values given before each run. Names are unique among inputs. */

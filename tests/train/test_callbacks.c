@@ -305,9 +305,9 @@ static void swa_is_the_mean_of_epochs(void **state) {
     glia_data_free(data);
 }
 
-/* Batch norm's statistics after SWA are the mean over batches of each batch's: here all batches are one. */
-static void swa_measures_norms_anew(void **state) {
-    (void)state;
+/* Batch norm's statistics after SWA are the mean over batches and uses of each batch's: here all batches are one. A second
+ * use of the layer sees twice the values. */
+static void check_measured_norms(bool twice) {
     enum { N = 32 };
     float x[N][2], y[N];
     double mean[2] = { 0 }, var[2] = { 0 };
@@ -322,8 +322,9 @@ static void swa_measures_norms_anew(void **state) {
         (glia_arrays){ .n = N, .x = x, .x_shape = GLIA_SHAPE(2), .y = y, .y_shape = GLIA_SHAPE(1) }, NULL);
     glia_model *model = glia_model_create("bn", NULL);
     glia_tensor t = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
-    t = glia_batch_norm(t, "bn", (glia_norm_opts){ .momentum = 0.2 });
-    glia_model_output(model, "y", glia_dense(t, "w", (glia_dense_opts){ .units = 1 }));
+    glia_tensor u = glia_batch_norm(t, "bn", (glia_norm_opts){ .momentum = 0.2 });
+    if (twice) u = glia_add(u, glia_batch_norm(glia_mul_scalar(t, 2), "bn", (glia_norm_opts){ .momentum = 0.2 }));
+    glia_model_output(model, "y", glia_dense(u, "w", (glia_dense_opts){ .units = 1 }));
     glia_callback c[] = { glia_swa((glia_swa_opts){ .start = 1, .data = data }) };
     glia_error error;
     ok(glia_fit(model, data, (glia_fit_opts){ .epochs = 4, .batch = N, .callbacks = c, .n_callbacks = 1 }, &error),
@@ -332,11 +333,17 @@ static void swa_measures_norms_anew(void **state) {
     assert_true(glia_store_find(glia_model_store(model), "bn/running_mean", &m));
     assert_true(glia_store_find(glia_model_store(model), "bn/running_var", &v));
     for (int k = 0; k < 2; k++) {
-        assert_true(fabs((double)((float *)m.data)[k] - mean[k]) < 1e-5);
-        assert_true(fabs((double)((float *)v.data)[k] - var[k]) < 1e-5);
+        assert_true(fabs((double)((float *)m.data)[k] - mean[k] * (twice ? 1.5 : 1)) < 1e-5);
+        assert_true(fabs((double)((float *)v.data)[k] - var[k] * (twice ? 2.5 : 1)) < 1e-5);
     }
     glia_model_free(model);
     glia_data_free(data);
+}
+
+static void swa_measures_norms_anew(void **state) {
+    (void)state;
+    check_measured_norms(false);
+    check_measured_norms(true);
 }
 
 /* ---- when it goes wrong ----------------------------------------------------------------------------- */

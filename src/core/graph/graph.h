@@ -120,6 +120,10 @@ struct glia_op {
     /* The composite in terms of simpler ops, on these inputs, in the inputs' graph. mode matters for MODAL ops. */
     glia_tensor (*expand)(const glia_node *node, const glia_tensor *in, glia_mode mode);
 
+    /* The states that a forward pass in training mode moves: fills next[i] with the new value of the state in[i], leaves
+     * NULL where it stays; in[i] is its value before this pass. On these inputs, in the inputs' graph. NULL: none. */
+    void (*moves)(const glia_node *node, const glia_tensor *in, glia_tensor *next);
+
     /* A composite on the same inputs with the same attributes, a vector that begins with this one's value, a vector too,
      * and goes on with what a gradient needs: where a program needs both, it computes that one alone. NULL: none. */
     const glia_op *saves;

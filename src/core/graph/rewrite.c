@@ -69,14 +69,6 @@ static bool map_node(glia_graph *to, const glia_node *n, glia_rewrite_rule rule,
     return to->error.status == GLIA_OK;
 }
 
-/* An expansion may have made the update of a leaf already (batch norm's running statistics): that one stands. */
-static bool updated_already(const glia_graph *g, const glia_node *leaf, const char *group) {
-    for (int i = 0; i < g->n_updates; i++) {
-        if (g->updates[i].leaf == leaf && !strcmp(g->updates[i].group, group)) return true;
-    }
-    return false;
-}
-
 static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch,
                          const bool *wanted, glia_node **made, glia_tensor *in) {
     to->n_streams = from->n_streams;
@@ -87,8 +79,7 @@ static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_ru
         glia_graph_output(to, from->outputs[i].name, made[from->outputs[i].node->id]);
     for (int i = 0; i < from->n_updates; i++) {
         const glia_change *u = &from->updates[i];
-        if (!updated_already(to, made[u->leaf->id], u->group))
-            glia_update(made[u->leaf->id], made[u->value->id], u->group);
+        glia_update(made[u->leaf->id], made[u->value->id], u->group);
     }
     take_label(to, from->label);
     return to->error.status == GLIA_OK;

@@ -6,8 +6,8 @@
  *
  * Layer normalisation (Ba et al. 2016) takes them over the last axis of each sample. Batch normalisation (Ioffe and
  * Szegedy 2015) takes them for each channel, axis 1, over all other axes when training, and uses running averages
- * otherwise; training also moves those: running = (1 - momentum) running + momentum batch, where the variance is the
- * unbiased one.
+ * otherwise. Each pass in training mode moves those: running = (1 - momentum) running + momentum batch, where the variance
+ * is the unbiased one (core/passes/statistics.c).
  *
  * The gradient, with g = dy scale and means over the same elements, follows from mean(xhat) = 0 and mean(xhat^2) = 1:
  *
@@ -238,35 +238,30 @@ static bool batch_norm_infer(glia_node *n) {
     return true;
 }
 
-/* leaf = (1 - momentum) leaf + momentum value, unless leaf is something else than a state or has its update already. */
-static void move_running(glia_tensor leaf, glia_tensor value, double momentum) {
-    if (glia_is_bad(leaf) || glia_is_bad(value) || !glia_is_state(leaf)) return;
-    const glia_graph *g = leaf->graph;
-    for (int i = 0; i < g->n_updates; i++) {
-        if (g->updates[i].leaf == leaf) return;
-    }
-    glia_tensor moved =
-        glia_add(glia_mul_scalar(leaf, 1 - momentum), glia_mul_scalar(glia_reshape(value, leaf->shape), momentum));
-    glia_update(leaf, moved, "train");
+/* (1 - momentum) running + momentum value. */
+static glia_tensor moved(glia_tensor running, glia_tensor value, double momentum) {
+    if (glia_is_bad(running) || glia_is_bad(value)) return running;
+    value = glia_reshape(value, running->shape);
+    return glia_add(glia_mul_scalar(running, 1 - momentum), glia_mul_scalar(value, momentum));
 }
 
-/* Updates of both running leaves by the statistics of x. A batch of one element has an unbiased variance of 0 here. */
-static void update_running(const glia_node *n, glia_tensor x, glia_tensor running_mean, glia_tensor running_var) {
-    double momentum = ((const glia_batch_norm_attrs *)n->attrs)->momentum;
-    if (glia_is_bad(x)) return;
+/* The running statistics after a pass over x. A batch of one element has an unbiased variance of 0 here. */
+static void batch_norm_moves(const glia_node *n, const glia_tensor *in, glia_tensor *next) {
+    const double momentum = ((const glia_batch_norm_attrs *)n->attrs)->momentum;
+    glia_tensor x = in[0];
+    if (glia_is_bad(x) || momentum == 0) return;
     glia_shape axes = batch_axes(x);
     glia_tensor mean = glia_mean(x, axes, true), variance = glia_variance(x, axes, true),
                 count = glia_count_of(x, axes);
     glia_tensor others = glia_maximum(glia_add_scalar(count, -1), glia_like(count, 1));
-    move_running(running_mean, mean, momentum);
-    move_running(running_var, glia_mul(variance, glia_div(count, others)), momentum);
+    next[3] = moved(in[3], mean, momentum);
+    next[4] = moved(in[4], glia_mul(variance, glia_div(count, others)), momentum);
 }
 
 static glia_tensor batch_norm_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     glia_tensor x = in[0], scale = in[1], shift = in[2], mean = in[3], var = in[4], r;
     if (mode == GLIA_TRAIN) {
         glia_tensor d = batch_centred(x, mean, var, epsilon_of(n), mode, &r);
-        update_running(n, x, mean, var);
         return glia_add(glia_mul(d, glia_mul(by_channel(scale, x), r)), by_channel(shift, x));
     }
     /* x a + b, where a = scale r and b = shift - mean a are vectors. */
@@ -293,7 +288,8 @@ const glia_op glia_op_batch_norm = {
     .fields = batch_norm_fields,
     .infer = batch_norm_infer,
     .vjp = batch_norm_vjp,
-    .expand = batch_norm_expand
+    .expand = batch_norm_expand,
+    .moves = batch_norm_moves
 };
 
 /* ---- batch normalisation: gradients --------------------------------------------------------- */

@@ -3,17 +3,23 @@
  * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it; modal
  * ones (dropout, batch norm) always, since what they are depends on the mode. Expansions may hold composites again, so
  * the rewriting is repeated until none is left. Stopped gradients have done their work once differentiation is over and
- * vanish. What is also the beginning of a value that the program computes for a gradient (glia_op.saves) is taken from
+ * vanish. In training, forward passes move running statistics (statistics.c). What is also the beginning of a value that the program computes for a gradient (glia_op.saves) is taken from
  * there. Last, outputs and new values that are themselves leaves become copies: an update must not change what it reads.
  */
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
 
 typedef struct context {
     const glia_backend *backend;
     glia_mode mode;
-    int64_t batch; /* of this round: 0: it is fixed already */
-    bool again;    /* something was expanded */
+    int64_t batch;            /* of this round: 0: it is fixed already */
+    const char *statistics;   /* glob of those that move; NULL: all */
+    const bool *moves;        /* by id in the first round's graph: passes that move statistics; NULL: none, or over */
+    const glia_graph *moving; /* the graph whose ids these are */
+    bool again;               /* something was expanded */
 } context;
 
 static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
@@ -25,7 +31,33 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
         c->backend->kind->has_kernel(c->backend, node))
         return NULL;
     c->again = true;
+    if (c->moves && node->graph == c->moving && c->moves[node->id]) glia_statistics_move(to, node, in, c->statistics);
     return node->op->expand(node, in, c->mode);
+}
+
+/* The first round: batch dimensions become numbers, composites are expanded once, running statistics get their updates.
+ * Forward passes that move statistics are outputs while it lasts, so that they are visited. */
+static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error *error) {
+    if (c->mode != GLIA_TRAIN) return glia_graph_rewrite(graph, expand, c, c->batch, false, error);
+    glia_graph view = *graph, *lowered = NULL;
+    bool *moves = malloc((size_t)graph->n_nodes + 1);
+    view.outputs = malloc(((size_t)graph->n_outputs + (size_t)graph->n_nodes + 1) * sizeof *view.outputs);
+    if (!moves || !view.outputs) {
+        glia_fail_nomem(error);
+    } else if (glia_statistics_find(graph, c->statistics, moves, error) == GLIA_OK) {
+        if (graph->n_outputs) memcpy(view.outputs, graph->outputs, (size_t)graph->n_outputs * sizeof *view.outputs);
+        for (int id = 0; id < graph->n_nodes; id++) {
+            if (moves[id]) view.outputs[view.n_outputs++] = (glia_named){ "statistics", graph->nodes[id] };
+        }
+        c->moves = moves;
+        c->moving = graph->n_nodes ? graph->nodes[0]->graph : NULL;
+        lowered = glia_graph_rewrite(&view, expand, c, c->batch, false, error);
+        if (lowered) lowered->n_outputs = graph->n_outputs;
+    }
+    c->moves = NULL;
+    free(moves);
+    free(view.outputs);
+    return lowered;
 }
 
 /* Does the graph have the op that `node` is the beginning of, on the same inputs? */
@@ -33,7 +65,8 @@ static bool is_saved(const glia_node *node) {
     const glia_graph *g = node->graph;
     for (int id = node->id + 1; id < g->n_nodes; id++) {
         const glia_node *n = g->nodes[id];
-        if (n->op != node->op->saves || n->n_in != node->n_in || !glia_attrs_equal(n->op, n->attrs, node->attrs)) continue;
+        if (n->op != node->op->saves || n->n_in != node->n_in || !glia_attrs_equal(n->op, n->attrs, node->attrs))
+            continue;
         bool same = true;
         for (int i = 0; i < n->n_in; i++) same &= n->in[i] == node->in[i];
         if (same) return true;
@@ -71,13 +104,14 @@ void glia_detach_leaves(glia_graph *g) {
 }
 
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
-                            glia_error *error) {
-    context c = { .backend = backend, .mode = mode, .again = true };
+                            const char *statistics, glia_error *error) {
+    context c = { .backend = backend, .mode = mode, .batch = batch, .statistics = statistics, .again = true };
     glia_graph *lowered = NULL;
     for (int round = 0; c.again; round++) {
         c.again = false;
-        c.batch = round ? 0 : batch;
-        glia_graph *next = glia_graph_rewrite(lowered ? lowered : graph, expand, &c, c.batch, false, error);
+        if (round) c.batch = 0;
+        glia_graph *next =
+            lowered ? glia_graph_rewrite(lowered, expand, &c, 0, false, error) : expand_first(graph, &c, error);
         glia_graph_free(lowered);
         if (!next) return NULL;
         lowered = next;

@@ -22,8 +22,9 @@
 
 #include "core/launch/schedule.h"
 
+/* statistics: which running statistics move, as in glia_compile_opts. */
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
-                            glia_error *error);
+                            const char *statistics, glia_error *error);
 glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_precision(const glia_graph *graph, glia_precision precision, glia_error *error);
 glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
@@ -32,6 +33,15 @@ glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);
 /* Makes large elementwise values a second time for readers long after the others, where that needs nothing else kept. */
 glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend *backend, glia_error *error);
+
+/* ---- running statistics (statistics.c) ----------------------------------------------------------- */
+
+/* moves[id] = whether a training program for this graph's outputs and updates makes a forward pass of the node that moves
+ * running statistics whose names match the glob (NULL: all). GLIA_E_ARGUMENT: nothing in the graph matches, or an update
+ * changes one of them too. */
+glia_status glia_statistics_find(const glia_graph *graph, const char *pattern, bool *moves, glia_error *error);
+/* The forward pass of `node` on these inputs in `to`: its statistics that match have a new value there after it. */
+void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern);
 
 /* ---- what never changes -------------------------------------------------------------------------- */
 

@@ -71,7 +71,8 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     error = error ? error : &local;
     error->status = GLIA_OK;
     int64_t batch = opts.batch ? opts.batch : 1;
-    glia_status status = advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, batch, error), error);
+    glia_status status =
+        advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, batch, opts.statistics, error), error);
     if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_precision(p->graph, opts.precision, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_sink(p->graph, error), error);
@@ -129,6 +130,11 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
         glia_fail(error, GLIA_E_ARGUMENT,
                   "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
                   "states stay, and GLIA_TRAIN and updates change them");
+        return NULL;
+    }
+    if (opts.statistics && *opts.statistics && opts.mode != GLIA_TRAIN) {
+        glia_fail(error, GLIA_E_ARGUMENT,
+                  "glia_compile: statistics '%s': running statistics move in GLIA_TRAIN mode only", opts.statistics);
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);

@@ -101,6 +101,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
                                    .n_outputs = n,
                                    .mode = GLIA_TRAIN,
                                    .updates = "none",
+                                   .statistics = "",
                                    .batch = batch->n,
                                    .precision = t->opts.precision,
                                    .no_fusion = true };

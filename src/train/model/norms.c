@@ -1,7 +1,8 @@
 /* norms.c - batch norm's running statistics, measured anew for weights that were not trained into their place.
  *
- * They become the mean over batches of each batch's statistics. A batch's are read off the running ones: those are set
- * to zero before its run, and are momentum times the batch's after it.
+ * They become the mean over batches of each batch's. A batch's are read off the running ones after its run: in a copy of
+ * the graph the k-th use of a state has the momentum 1/k, so that the first replaces it and the state ends as the mean
+ * over all uses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,32 +13,71 @@
 /* A running mean or variance. */
 typedef struct running {
     glia_array array;
-    double momentum;
     double *sum;
 } running;
 
 typedef struct norms {
     running *list;
     int n;
-    double *sums;
+    double *sums, *values; /* of all; of the largest */
 } norms;
 
-static int find(norms *s, const glia_model *model) {
-    int64_t total = 0;
-    for (int i = 0; i < model->graph->n_nodes; i++) {
-        const glia_node *n = model->graph->nodes[i];
-        if (n->op != &glia_op_batch_norm) continue;
-        for (int k = 3; k < 5; k++) {
-            glia_array a;
-            if (!glia_is_state(n->in[k]) || !glia_store_look(model->store, glia_leaf_of(n->in[k])->name, &a)) continue;
-            if (a.dtype != GLIA_F32) continue;
-            if (s->list)
-                s->list[s->n] = (running){ a, ((const glia_batch_norm_attrs *)n->attrs)->momentum, s->sums + total };
-            s->n++;
-            total += glia_shape_count(a.shape);
-        }
+/* A batch norm that is the k-th user of its states gets the momentum 1/k. */
+static glia_tensor set_momentum(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context) {
+    (void)context;
+    if (node->op != &glia_op_batch_norm) return NULL;
+    int uses = 1;
+    for (int i = 0; i < to->n_nodes; i++) uses += to->nodes[i]->op == node->op && to->nodes[i]->in[3] == in[3];
+    glia_batch_norm_attrs attrs = *(const glia_batch_norm_attrs *)node->attrs;
+    attrs.momentum = 1.0 / uses;
+    return glia_node_create(to, node->op, in, node->n_in, &attrs);
+}
+
+/* The task's graph becomes what its first output needs, with those momentums. */
+static glia_status rewrite(glia_task *task, glia_error *error) {
+    glia_graph view = *task->graph;
+    view.n_outputs = 1;
+    view.n_updates = 0;
+    glia_graph *g = glia_graph_rewrite(&view, set_momentum, NULL, 0, true, error);
+    if (!g) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
+    task->x = glia_graph_find_leaf(g, glia_leaf_of(task->x)->name);
+    glia_graph_free(task->graph);
+    task->graph = g;
+    return GLIA_OK;
+}
+
+static bool is_listed(const norms *s, const char *name) {
+    for (int i = 0; i < s->n; i++) {
+        if (!strcmp(s->list[i].array.name, name)) return true;
     }
-    return (int)total;
+    return false;
+}
+
+/* Lists the running statistics that the graph's batch norms move. */
+static glia_status find(norms *s, const glia_task *task, glia_error *error) {
+    int64_t total = 0, most = 0;
+    const glia_graph *g = task->graph;
+    s->list = calloc(2 * (size_t)g->n_nodes + 1, sizeof *s->list);
+    if (!s->list) return glia_fail_nomem(error);
+    for (int i = 0; i < 2 * g->n_nodes; i++) {
+        const glia_node *n = g->nodes[i / 2];
+        if (n->op != &glia_op_batch_norm || !glia_is_state(n->in[3 + i % 2])) continue;
+        const char *name = glia_leaf_of(n->in[3 + i % 2])->name;
+        glia_array a;
+        if (is_listed(s, name) || !glia_store_look(task->model->store, name, &a)) continue;
+        s->list[s->n++].array = a;
+        total += glia_shape_count(a.shape);
+        most = GLIA_MAX(most, glia_shape_count(a.shape));
+    }
+    s->sums = calloc((size_t)total + 1, sizeof *s->sums);
+    s->values = calloc((size_t)most + 1, sizeof *s->values);
+    if (!s->sums || !s->values) return glia_fail_nomem(error);
+    double *at = s->sums;
+    for (int i = 0; i < s->n; i++) {
+        s->list[i].sum = at;
+        at += glia_shape_count(s->list[i].array.shape);
+    }
+    return GLIA_OK;
 }
 
 static glia_status run_all(norms *s, glia_task *task, glia_loader *loader, glia_error *error) {
@@ -45,58 +85,59 @@ static glia_status run_all(norms *s, glia_task *task, glia_loader *loader, glia_
     int64_t batches = 0;
     glia_status status = glia_loader_start(loader, 0, error);
     while (status == GLIA_OK && glia_loader_next(loader, &batch)) {
-        for (int i = 0; i < s->n; i++) {
-            memset(s->list[i].array.data, 0, glia_shape_bytes(s->list[i].array.shape, GLIA_F32));
-        }
         glia_lane *lane = glia_task_lane(task, batch.n, error);
         if (!lane) return GLIA_E_INTERNAL;
         status = glia_lane_run(lane, batch.x, NULL, error);
         batches++;
         for (int i = 0; i < s->n; i++) {
-            const float *value = s->list[i].array.data;
-            for (int64_t k = 0; k < glia_shape_count(s->list[i].array.shape); k++) {
-                s->list[i].sum[k] += (double)value[k] / s->list[i].momentum;
-            }
+            const glia_array *a = &s->list[i].array;
+            const int64_t n = glia_shape_count(a->shape);
+            glia_to_double(a->dtype, a->data, s->values, n);
+            for (int64_t k = 0; k < n; k++) s->list[i].sum[k] += s->values[k];
         }
     }
     if (status == GLIA_OK) status = glia_loader_check(loader, error);
     for (int i = 0; i < s->n && batches > 0; i++) {
-        float *value = s->list[i].array.data;
-        for (int64_t k = 0; k < glia_shape_count(s->list[i].array.shape); k++) {
-            value[k] = (float)(s->list[i].sum[k] / (double)batches);
-        }
+        const glia_array *a = &s->list[i].array;
+        const int64_t n = glia_shape_count(a->shape);
+        for (int64_t k = 0; k < n; k++) s->list[i].sum[k] /= (double)batches;
+        glia_from_double(a->dtype, s->list[i].sum, a->data, n);
     }
     return status;
 }
 
+/* Has the model a batch norm? */
+static bool has_norms(const glia_model *model) {
+    for (int i = 0; i < model->graph->n_nodes; i++) {
+        if (model->graph->nodes[i]->op == &glia_op_batch_norm) return true;
+    }
+    return false;
+}
+
 glia_status glia_norms_measure(glia_model *model, const glia_dataset *data, int64_t batch, glia_backend *backend,
                                glia_error *error) {
+    if (!has_norms(model)) return GLIA_OK;
     norms s = { 0 };
-    int total = find(&s, model);
-    if (total == 0) return GLIA_OK;
-    s.list = calloc((size_t)s.n, sizeof *s.list);
-    s.sums = calloc((size_t)total, sizeof *s.sums);
-    s.n = 0;
     glia_task task = { 0 };
     glia_loader *loader = NULL;
-    glia_status status = s.list && s.sums ? GLIA_OK : glia_fail_nomem(error);
+    glia_status status = glia_task_begin(&task, model, backend, 0, GLIA_TRAIN, error);
+    if (status == GLIA_OK) status = rewrite(&task, error);
     if (status == GLIA_OK) {
-        find(&s, model);
-        status = glia_task_begin(&task, model, backend, 0, GLIA_TRAIN, error);
-        if (status == GLIA_OK) {
-            glia_task_output(&task, task.graph->outputs[0].node);
-            status = glia_task_check(&task, data, error);
-        }
-        if (status == GLIA_OK) status = glia_task_prepare(&task, glia_data_count(data), batch, error);
-        if (status == GLIA_OK) {
-            loader = glia_loader_create(data, (glia_loader_opts){ .batch = batch, .shuffle = true }, error);
-            status = loader ? run_all(&s, &task, loader, error) : GLIA_E_NOMEM;
-        }
+        task.updates = "";
+        glia_task_output(&task, task.graph->outputs[0].node);
+        status = glia_task_check(&task, data, error);
+    }
+    if (status == GLIA_OK) status = find(&s, &task, error);
+    if (status == GLIA_OK) status = glia_task_prepare(&task, glia_data_count(data), batch, error);
+    if (status == GLIA_OK) {
+        loader = glia_loader_create(data, (glia_loader_opts){ .batch = batch, .shuffle = true }, error);
+        status = loader ? run_all(&s, &task, loader, error) : GLIA_E_NOMEM;
         glia_store_touch(model->store);
     }
     glia_loader_free(loader);
     glia_task_end(&task);
     free(s.list);
     free(s.sums);
+    free(s.values);
     return status;
 }

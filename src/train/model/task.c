@@ -177,11 +177,17 @@ void glia_task_drop(glia_task *task, int index) {
     task->lanes[index] = task->lanes[--task->n_lanes];
 }
 
+/* Is the lane's program for the updates that the task asks for now? */
+static bool has_updates(const glia_lane *lane, const glia_task *task) {
+    if (!lane->updates || !task->updates) return lane->updates == task->updates;
+    return !strcmp(lane->updates, task->updates);
+}
+
 /* The lane of the task's updates that has not been asked for longest if there are two, else -1. */
 static int surplus_lane(const glia_task *task) {
     int oldest = -1, n = 0;
     for (int i = 0; i < task->n_lanes; i++) {
-        if (task->lanes[i].updates != task->updates) continue;
+        if (!has_updates(&task->lanes[i], task)) continue;
         n++;
         if (oldest < 0 || task->lanes[i].used < task->lanes[oldest].used) oldest = i;
     }
@@ -192,7 +198,7 @@ glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
     task->asked++;
     for (int i = 0; i < task->n_lanes; i++) {
         glia_lane *lane = &task->lanes[i];
-        if (lane->batch != n || lane->updates != task->updates) continue;
+        if (lane->batch != n || !has_updates(lane, task)) continue;
         lane->used = task->asked;
         return lane;
     }

@@ -41,7 +41,10 @@ bench bench-quick:
 	@$(CMAKE) --build --preset bench --parallel $(JOBS)
 	@python3 bench/bench.py --build build/bench $(if $(filter bench-quick,$@),--quick,--write docs/performance.md)
 
-install: build
+# Tests and examples are not needed for it.
+install:
+	@$(CMAKE) --preset release
+	@$(CMAKE) --build --preset release --parallel $(JOBS) --target glia_static glia_shared glia_command
 	@$(CMAKE) --install build/release --prefix $(PREFIX)
 
 clean:

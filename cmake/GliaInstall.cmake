@@ -14,8 +14,8 @@ install(FILES ${PROJECT_BINARY_DIR}/gliaConfig.cmake ${PROJECT_BINARY_DIR}/gliaC
     cmake/FindUtf8proc.cmake
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
 
-# The .pc file finds the folders from its own place, so that an installed tree can be moved.
-list(JOIN GLIA_PACKAGE_REQUIRES " " GLIA_PC_REQUIRES)
+# The .pc file finds the folders from its own place, so that an installed tree can be moved. Flags of other libraries
+# stand in Libs.private: Requires.private would put their include folders and definitions into `pkg-config --cflags`.
 list(JOIN GLIA_PACKAGE_PRIVATE " " GLIA_PC_PRIVATE)
 cmake_path(SET pc_folder NORMALIZE "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${pc_folder} OUTPUT_VARIABLE GLIA_PC_UP)

@@ -5,13 +5,23 @@ find_package(Threads REQUIRED)
 
 set(GLIA_PACKAGE_DEFINITIONS)
 set(GLIA_PACKAGE_LIBRARIES)
-set(GLIA_PACKAGE_REQUIRES) # names for pkg-config
-set(GLIA_CMAKE_PACKAGES)   # names for find_package
-set(GLIA_PACKAGE_PRIVATE)  # flags for those whose own pkg-config file asks for more than they need
+set(GLIA_CMAKE_PACKAGES)  # names for find_package
+set(GLIA_PACKAGE_PRIVATE) # linker flags for pkg-config --static
 set(GLIA_PACKAGE_REPORT)
 
-# glia_package(OPTION NAME TARGET PKG-CONFIG-NAME PURPOSE): defines GLIA_HAVE_<OPTION> where the package is found.
-macro(glia_package option name target pc purpose)
+# glia_private_flags(LIBRARY FLAG): puts the linker flag FLAG of a library file, with -L if the linker does not look into
+# its folder by itself, before those of libraries that came earlier and that it may need.
+macro(glia_private_flags library flag)
+    get_filename_component(folder "${library}" DIRECTORY)
+    if(IS_ABSOLUTE "${folder}" AND NOT folder IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
+        list(PREPEND GLIA_PACKAGE_PRIVATE -L${folder} ${flag})
+    else()
+        list(PREPEND GLIA_PACKAGE_PRIVATE ${flag})
+    endif()
+endmacro()
+
+# glia_package(OPTION NAME TARGET FLAG PURPOSE): defines GLIA_HAVE_<OPTION> where the package is found.
+macro(glia_package option name target flag purpose)
     if(GLIA_${option})
         find_package(${name} QUIET)
     endif()
@@ -20,7 +30,8 @@ macro(glia_package option name target pc purpose)
     elseif(${name}_FOUND)
         list(APPEND GLIA_PACKAGE_DEFINITIONS GLIA_HAVE_${option}=1)
         list(APPEND GLIA_PACKAGE_LIBRARIES ${target})
-        list(APPEND GLIA_PACKAGE_REQUIRES ${pc})
+        list(GET ${name}_LIBRARIES -1 library)
+        glia_private_flags("${library}" ${flag})
         list(APPEND GLIA_CMAKE_PACKAGES ${name})
         list(APPEND GLIA_PACKAGE_REPORT "${name}: found (${purpose})")
     else()
@@ -28,16 +39,11 @@ macro(glia_package option name target pc purpose)
     endif()
 endmacro()
 
-glia_package(ZLIB ZLIB ZLIB::ZLIB zlib ".gz and .npz files")
-glia_package(PNG PNG PNG::PNG libpng "PNG images")
-glia_package(JPEG JPEG JPEG::JPEG libjpeg "JPEG images")
-glia_package(ARCHIVE LibArchive LibArchive::LibArchive libarchive ".tar.xz, .tar.zst and the like")
-glia_package(UTF8PROC Utf8proc Utf8proc::Utf8proc libutf8proc "tokenizers")
-
-list(REMOVE_ITEM GLIA_PACKAGE_REQUIRES libarchive)
-if(LibArchive_FOUND AND GLIA_ARCHIVE)
-    list(APPEND GLIA_PACKAGE_PRIVATE -larchive)
-endif()
+glia_package(ZLIB ZLIB ZLIB::ZLIB -lz ".gz and .npz files")
+glia_package(PNG PNG PNG::PNG -lpng "PNG images")
+glia_package(JPEG JPEG JPEG::JPEG -ljpeg "JPEG images")
+glia_package(ARCHIVE LibArchive LibArchive::LibArchive -larchive ".tar.xz, .tar.zst and the like")
+glia_package(UTF8PROC Utf8proc Utf8proc::Utf8proc -lutf8proc "tokenizers")
 
 # The command alone downloads, so the library is not linked with this one.
 set(GLIA_CURL_FOUND OFF)

@@ -134,6 +134,10 @@ static corpus read_corpus(const char *archive, bool quick) {
                      folder ? folder : ".", TEXT_BYTES);
         data = glia_data_open(address, "train", NULL, &error);
         if (!data) die(&error);
+        if (glia_data_classes(data) != 2 || glia_data_y_shape(data).rank != 0) {
+            fprintf(stderr, "the archive should have two folders of texts, neg and pos\n");
+            exit(EXIT_FAILURE);
+        }
         c.n = glia_data_count(data);
     }
     c.n_train = c.n * 4 / 5;

@@ -33,10 +33,22 @@ typedef struct glia_shape {
 } glia_shape;
 
 #define GLIA_BATCH (-1)
+/* GLIA_SHAPE(2, 3) is an expression in C and in C++ (C++11 and later, where it is constexpr). */
+#ifdef __cplusplus
+}
+template <typename... Sizes> constexpr glia_shape glia_shape_of(Sizes... sizes) {
+    static_assert(sizeof...(Sizes) <= GLIA_MAX_RANK, "a shape has at most GLIA_MAX_RANK dimensions");
+    return glia_shape{ static_cast<int>(sizeof...(Sizes)), { static_cast<int64_t>(sizes)... } };
+}
+extern "C" {
+#define GLIA_SCALAR (glia_shape())
+#define GLIA_SHAPE(...) (glia_shape_of(__VA_ARGS__))
+#else
 #define GLIA_SCALAR ((glia_shape){ 0 })
 #define GLIA_SHAPE(...)                                                                  \
     ((glia_shape){ .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), \
                    .dim = { __VA_ARGS__ } })
+#endif
 
 GLIA_API bool glia_shape_equal(glia_shape a, glia_shape b);
 GLIA_API int64_t glia_shape_count(glia_shape shape); /* elements; negative: that many for each sample */

@@ -29,6 +29,13 @@ endif()
 
 # pkg-config, against the shared library and against the static one
 set(ENV{PKG_CONFIG_PATH} ${PREFIX}/${LIBDIR}/pkgconfig)
+run(${PKG_CONFIG} --cflags glia)
+file(REAL_PATH ${PREFIX}/include headers)
+string(REGEX REPLACE "^-I" "" folder "${output}")
+file(REAL_PATH "${folder}" folder)
+if(NOT output MATCHES "^-I[^ ]+$" OR NOT folder STREQUAL headers)
+    message(FATAL_ERROR "pkg-config --cflags glia should name the include folder alone: ${output}")
+endif()
 run(${PKG_CONFIG} --cflags --libs glia)
 separate_arguments(flags UNIX_COMMAND "${output}")
 run(${COMPILER} -std=c17 -Wall -Wextra -Wpedantic -Werror ${SOURCE}/user.c -o user_pc ${flags}
@@ -39,6 +46,30 @@ separate_arguments(flags UNIX_COMMAND "${output}")
 list(TRANSFORM flags REPLACE "^-lglia$" "${PREFIX}/${LIBDIR}/libglia.a")
 run(${COMPILER} -std=c17 -I${PREFIX}/include ${SOURCE}/user.c -o user_pc_static ${flags})
 expect_sum(${WORK}/user_pc_static)
+
+# C++: every compiler that is here, in two standards
+run(${PKG_CONFIG} --cflags --libs glia)
+separate_arguments(flags UNIX_COMMAND "${output}")
+foreach(compiler g++ clang++)
+    find_program(cxx ${compiler} NO_CACHE)
+    foreach(standard 11 17)
+        if(cxx)
+            run(${cxx} -std=c++${standard} -Wall -Wextra -Wpedantic -Werror ${SOURCE}/user.cpp -o user_cpp ${flags}
+                -Wl,-rpath,${PREFIX}/${LIBDIR})
+            expect_sum(${WORK}/user_cpp)
+        endif()
+    endforeach()
+    unset(cxx)
+endforeach()
+
+# `make install` builds what it installs, not the tests and examples
+find_program(make NAMES gmake make NO_CACHE)
+if(make)
+    run(${make} -n -C ${SOURCE}/../.. install)
+    if(NOT output MATCHES "--build [^\n]*--target glia_static glia_shared glia_command" OR output MATCHES "--target [^\n]*test")
+        message(FATAL_ERROR "make install builds more than it installs:\n${output}")
+    endif()
+endif()
 
 # find_package
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -D CMAKE_PREFIX_PATH=${PREFIX} -D CMAKE_C_COMPILER=${COMPILER})

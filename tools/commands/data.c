@@ -42,8 +42,8 @@ static void count_classes(const glia_dataset *data) {
     int classes = glia_data_classes(data);
     int64_t *counts = allocate((size_t)classes, sizeof *counts), most = 1;
     for (int64_t i = 0; i < glia_data_count(data); i++) {
-        int32_t label = -1;
-        if (glia_data_get(data, i, NULL, &label, NULL) == GLIA_OK && label >= 0 && label < classes) counts[label]++;
+        int32_t label;
+        if (sample_class(data, i, NULL, &label, NULL) == GLIA_OK && label >= 0 && label < classes) counts[label]++;
     }
     for (int i = 0; i < classes; i++)
         if (counts[i] > most) most = counts[i];
@@ -136,17 +136,17 @@ static int write_sheet(glia_dataset *data, const request *q) {
     return status;
 }
 
-/* Three samples in letters. */
+/* The first samples in letters. */
 static void print_samples(const glia_dataset *data) {
     glia_shape shape = glia_data_x_shape(data);
     if (!picture_possible(shape) || shape.dim[0] != 1 || shape.dim[2] > 40) return;
     enum { SHOWN = 2 };
     float *x = allocate((size_t)glia_shape_count(shape), sizeof *x);
     for (int i = 0; i < SHOWN; i++) {
-        int32_t label = 0;
-        bool classes = glia_data_classes(data) > 0;
-        if (glia_data_get(data, i, x, classes ? &label : NULL, NULL) != GLIA_OK) break;
-        printf("\nsample %d%s%s\n", i, classes ? ": " : "", classes ? glia_data_class_name(data, label) : "");
+        int32_t label;
+        if (sample_class(data, i, x, &label, NULL) != GLIA_OK) break;
+        const char *name = glia_data_class_name(data, label);
+        printf("\nsample %d%s%s\n", i, name ? ": " : "", name ? name : "");
         picture_print(x, shape, 2);
     }
     free(x);
@@ -160,7 +160,7 @@ static int describe(const char *address, const request *q) {
     printf("%s, %s: %s samples of %s\n", address, q->split, grouped(glia_data_count(data), number),
            shape_text(glia_data_x_shape(data), shape));
     print_statistics(data);
-    if (glia_data_classes(data) && glia_data_y_shape(data).rank == 0)
+    if (has_single_classes(data))
         count_classes(data);
     else
         printf("targets: %s %s\n", shape_text(glia_data_y_shape(data), shape),

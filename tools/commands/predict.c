@@ -136,14 +136,13 @@ static int read_sample(const saved *s, const request *q, const char *address, in
     if (!data) return fail("%s", error.message);
     char has[SHORT], takes[SHORT];
     int32_t label = -1;
-    bool classes = glia_data_classes(data) > 0;
     int status = -1;
     if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
         status = fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
                       shape_text(s->sample, takes));
-    else if (glia_data_get(data, index, x, classes ? &label : NULL, &error) != GLIA_OK)
+    else if (sample_class(data, index, x, &label, &error) != GLIA_OK)
         status = fail("%s", error.message);
-    if (status < 0 && classes && glia_data_class_name(data, label))
+    if (status < 0 && glia_data_class_name(data, label))
         *truth = duplicate(glia_data_class_name(data, label));
     if (status < 0) saved_normalize_sample(s, x);
     glia_data_free(data);

@@ -8,7 +8,7 @@ float *plain_sample(const training *t, const glia_dataset *data, int64_t index, 
     glia_shape shape = glia_data_x_shape(data);
     int64_t n = glia_shape_count(shape);
     float *x = allocate((size_t)n, sizeof *x);
-    if (glia_data_get(data, index, x, label, NULL) != GLIA_OK) {
+    if (sample_class(data, index, x, label, NULL) != GLIA_OK) {
         free(x);
         return NULL;
     }
@@ -47,7 +47,7 @@ int worst_mistakes(const training *t, mistake *worst, int capacity) {
     int m = 0;
     for (int64_t i = 0; i < glia_data_count(t->test) && m < MOST; i++) {
         int32_t label = 0;
-        if (glia_data_get(t->test, i, x + (size_t)m * size, &label, NULL) != GLIA_OK || label == t->predicted[i])
+        if (sample_class(t->test, i, x + (size_t)m * size, &label, NULL) != GLIA_OK || label == t->predicted[i])
             continue;
         wrong[m++] = (mistake){ .index = i, .truth = label, .answer = t->predicted[i] };
     }

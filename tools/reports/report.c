@@ -244,7 +244,8 @@ static void sheet(const training *t, text *out) {
     picture samples[COLUMNS * ROWS];
     int read = 0;
     for (; read < n; read++) {
-        float *x = plain_sample(t, data, read, NULL);
+        int32_t label;
+        float *x = plain_sample(t, data, read, &label);
         if (!x) break;
         samples[read] = picture_of_sample(x, glia_data_x_shape(data));
         free(x);

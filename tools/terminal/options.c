@@ -69,6 +69,8 @@ static int out_of_range(const option *o, const char *label, const char *value) {
 
 static int take_text(const option *o, const char *label, const char *value) {
     option_list *list = o->value;
+    if (!*value && o->argument && strcmp(o->argument, "TEXT") != 0)
+        return misuse("%s wants a value: %s, not an empty one", label, o->argument);
     if (o->kind == OPTION_TEXT) {
         *(const char **)o->value = value;
         return -1;

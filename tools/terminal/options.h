@@ -28,7 +28,7 @@ typedef struct option {
     const char *name; /* NULL: a heading of the help text */
     option_kind kind;
     void *value;
-    const char *argument; /* of the help text: "N", "FILE" */
+    const char *argument; /* of the help text: "N", "FILE"; only a "TEXT" may be empty */
     const char *help;
     double least, most; /* of numbers, both included; both 0: any */
 } option;

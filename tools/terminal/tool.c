@@ -66,7 +66,7 @@ void text_add(text *t, const char *format, ...) {
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length > 0) {
+    if (length >= 0) {
         text_reserve(t, (size_t)length);
         vsnprintf(t->bytes + t->length, (size_t)length + 1, format, again);
         t->length += (size_t)length;
@@ -176,6 +176,16 @@ int terminal_columns(void) {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     return 80;
+}
+
+bool has_single_classes(const glia_dataset *data) {
+    return glia_data_classes(data) > 0 && glia_data_y_dtype(data) == GLIA_I32 &&
+           glia_shape_count(glia_data_y_shape(data)) == 1;
+}
+
+glia_status sample_class(const glia_dataset *data, int64_t index, float *x, int32_t *label, glia_error *error) {
+    *label = -1;
+    return glia_data_get(data, index, x, has_single_classes(data) ? label : NULL, error);
 }
 
 double seconds_now(void) {

@@ -36,7 +36,7 @@ char *duplicate(const char *words);
 
 /* A string that grows. Zero-initialise; release bytes with free(). */
 typedef struct text {
-    char *bytes; /* NUL-terminated, NULL while empty */
+    char *bytes; /* NUL-terminated; NULL before the first addition, even an empty one */
     size_t length, capacity;
 } text;
 void text_append(text *t, const void *bytes, size_t length);
@@ -60,6 +60,12 @@ bool terminal_live(void);    /* a terminal whose lines can be drawn again */
 bool terminal_colours(void); /* a terminal, and NO_COLOR is not set */
 bool terminal_utf8(void);    /* the locale's encoding */
 int terminal_columns(void);  /* 80 where nobody knows */
+
+/* Whether every sample has exactly one class, an int32_t: what sample_class() reads. */
+bool has_single_classes(const glia_dataset *data);
+/* The class of a sample, and its numbers in x (NULL: not wanted). The class is -1 where has_single_classes() is false:
+ * targets of other shapes and types are not read. */
+glia_status sample_class(const glia_dataset *data, int64_t index, float *x, int32_t *label, glia_error *error);
 
 double seconds_now(void); /* of a clock that never jumps */
 

@@ -2,7 +2,8 @@
  *
  *     NAME ...                       the model's parameters and states, the random state among them
  *     train/...                      the optimiser's states
- *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means
+ *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means, whether a callback has stopped it,
+ *                                    whether the epoch has ended
  *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
  *                                    of the epoch
  *     checkpoint/callback/I/NAME     u8: what callback I keeps
@@ -32,7 +33,7 @@ struct glia_restored {
     glia_safetensors file;
 };
 
-enum { PLACE = 4, FIGURES = 6 };
+enum { PLACE = 6, FIGURES = 6 };
 static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures";
 
 /* ---- what is saved -------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     if (!c->arrays) return glia_fail_nomem(error);
     for (int i = 0; i < glia_store_count(model); i++) c->arrays[c->n++] = glia_store_entry(model, i);
     for (int i = 0; i < glia_store_count(states); i++) c->arrays[c->n++] = glia_store_entry(states, i);
-    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples }, sizeof c->place);
+    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples, t->stop, t->ended }, sizeof c->place);
     const double seconds = t->step ? t->progress.seconds : 0;
     const double figures[FIGURES] = { t->tally.loss, t->tally.accuracy, t->tally.weight,
                                       t->scale,      t->fixed_lr,       seconds };
@@ -126,8 +127,10 @@ glia_status glia_training_save(glia_training *t, const char *path, glia_error *e
     contents c = { 0 };
     glia_text asked = { 0 };
     char checksum[17];
+    glia_status status = glia_training_save_begin(t, error);
+    if (status != GLIA_OK) return status;
     describe(t, &asked);
-    glia_status status = gather(t, &c, error);
+    status = gather(t, &c, error);
     if (status == GLIA_OK && asked.failed) status = glia_fail_nomem(error);
     if (status == GLIA_OK) {
         uint64_t sum = glia_hash_bytes(asked.bytes, asked.length, 0);
@@ -249,7 +252,7 @@ static glia_status take(glia_training *t, const struct glia_restored *r, glia_er
     take_store(t->train.model->store, r, true, NULL);
     take_store(t->train.store, r, true, NULL);
     glia_store_touch(t->train.store);
-    t->epoch = at[0], t->step = at[1], t->done = at[2];
+    t->epoch = at[0], t->step = at[1], t->done = at[2], t->stop = at[4] != 0, t->ended = at[5] != 0;
     t->tally = (glia_tally){ .loss = sums[0], .accuracy = sums[1], .weight = sums[2], .samples = at[3] };
     t->scale = sums[3], t->fixed_lr = sums[4], t->seconds = sums[5];
     return GLIA_OK;

@@ -98,7 +98,7 @@ static int run(training *t, const request *r) {
     if (people) training_headline(t);
     status = training_run(t, r->voice);
     glia_error error;
-    if (status >= 0 && t->place.begun) training_note(t, RUN_FAILED, &error); /* what failed has been said */
+    if (status >= 0 && t->begun) training_note(t, RUN_FAILED, &error); /* what failed has been said */
     if (status < 0) status = training_test(t);
     if (status < 0) status = training_keep(t);
     if (status >= 0) return status;

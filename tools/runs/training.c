@@ -400,13 +400,14 @@ static int keepers(training *t, glia_callback *out) {
                                                                      .own_folder = true }));
         free(logs);
     }
-    out[n++] = training_begins(t);
+    if (!t->resumed) out[n++] = training_begins(t); /* an old checkpoint must be gone before one is looked for */
     if (a->checkpoint)
         out[n++] = survive(
             glia_backup_and_restore((glia_backup_and_restore_opts){ .path = checkpoint,
                                                                     .save_freq = a->checkpoint_every,
                                                                     .min_seconds = a->checkpoint_seconds,
                                                                     .keep = true }));
+    if (t->resumed) out[n++] = training_begins(t); /* once the checkpoint has been found to fit */
     out[n++] = interrupt_watch(a->checkpoint ? checkpoint : NULL);
     free(best);
     free(checkpoint);

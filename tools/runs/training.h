@@ -32,6 +32,7 @@ typedef struct training {
     char *folder;        /* its path; NULL: the run has none */
     char id[RUN_ID];     /* of the run; "": it is older than ids */
     bool resumed;        /* it goes on in its folder */
+    bool begun;          /* the folder was changed */
     history_log *log;    /* in the history of runs; NULL: it is not kept */
     progress progress;
     bool stopped;       /* by a signal */
@@ -63,7 +64,7 @@ typedef enum run_state { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED } ru
 void training_json(const training *t, run_state state, text *out, bool epochs); /* the figures of a run as an object */
 /* Writes that as run.json. */
 glia_status training_note(const training *t, run_state state, glia_error *error);
-/* A callback that begins the run in its folder, before anything is restored. */
+/* A callback that begins the run in its folder when training begins. */
 glia_callback training_begins(training *t);
 char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
 

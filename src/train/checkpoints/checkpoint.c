@@ -233,10 +233,30 @@ static glia_status take_store(const glia_store *store, const struct glia_restore
     return GLIA_OK;
 }
 
+/* Checks, or takes, the states of the first n callbacks. */
+static glia_status take_states(const glia_training *t, const struct glia_restored *r, int n, bool copy,
+                               glia_error *error) {
+    glia_arena names = { 0 };
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < n && status == GLIA_OK; i++) {
+        const glia_callback *callback = &t->callbacks[i];
+        size_t bytes = 0;
+        void *state = callback->state ? callback->state(callback->context, &bytes) : NULL;
+        if (!state || bytes == 0) continue;
+        const char *name = state_name(&names, callback, i);
+        const glia_safetensor *x = name ? wanted(r, name, GLIA_U8, &GLIA_SHAPE((int64_t)bytes), error) : NULL;
+        if (!x) status = name ? GLIA_E_ARGUMENT : glia_fail_nomem(error);
+        if (x && copy) memcpy(state, x->data, bytes);
+    }
+    glia_arena_free(&names);
+    return status;
+}
+
 static glia_status take(glia_training *t, const struct glia_restored *r, glia_error *error) {
     glia_status status = check_asked(t, r, error);
     if (status == GLIA_OK) status = take_store(t->train.model->store, r, false, error);
     if (status == GLIA_OK) status = take_store(t->train.store, r, false, error);
+    if (status == GLIA_OK) status = take_states(t, r, t->begun, false, error);
     if (status != GLIA_OK) return status;
     const glia_safetensor *place = wanted(r, place_name, GLIA_I64, &GLIA_SHAPE(PLACE), error);
     const glia_safetensor *figures = place ? wanted(r, figures_name, GLIA_F64, &GLIA_SHAPE(FIGURES), error) : NULL;
@@ -300,21 +320,7 @@ glia_status glia_training_restore(glia_training *t, const char *path, glia_check
 
 glia_status glia_training_restore_callbacks(glia_training *t, glia_error *error) {
     if (!t->restored) return GLIA_OK;
-    glia_arena names = { 0 };
-    glia_status status = GLIA_OK;
-    for (int i = 0; i < t->opts.n_callbacks && status == GLIA_OK; i++) {
-        const glia_callback *callback = &t->callbacks[i];
-        size_t bytes = 0;
-        void *state = callback->state ? callback->state(callback->context, &bytes) : NULL;
-        if (!state || bytes == 0) continue;
-        const char *name = state_name(&names, callback, i);
-        const glia_safetensor *x = name ? wanted(t->restored, name, GLIA_U8, &GLIA_SHAPE((int64_t)bytes), error) : NULL;
-        if (x)
-            memcpy(state, x->data, bytes);
-        else
-            status = name ? GLIA_E_ARGUMENT : glia_fail_nomem(error);
-    }
-    glia_arena_free(&names);
+    glia_status status = take_states(t, t->restored, t->opts.n_callbacks, true, error);
     glia_restored_free(t->restored);
     t->restored = NULL;
     return status;

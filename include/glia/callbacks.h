@@ -75,13 +75,17 @@ typedef struct glia_model_checkpoint_opts {
     glia_monitor_mode mode;
     bool save_best_only;
     int64_t save_freq;   /* steps; 0: at the end of each epoch */
+    double min_seconds;  /* with save_best_only: a better model that comes sooner after the last one was saved waits in
+                            memory, until so much time has passed, a checkpoint is made or training ends; 0: none waits */
 } glia_model_checkpoint_opts;
-/* Saves the model (glia_model_save), for use elsewhere; to go on with training see the next one. */
+/* Saves the model (glia_model_save), for use elsewhere; to go on with training see the next one. A monitor that is not
+ * among the figures is reported before the first step. */
 GLIA_API glia_callback glia_model_checkpoint(glia_model_checkpoint_opts opts);
 
 typedef struct glia_backup_and_restore_opts {
     const char *path;   /* of the checkpoint file */
     int64_t save_freq;  /* steps; 0: at the end of each epoch */
+    double min_seconds; /* with save_freq 0: an epoch that ends sooner after the last checkpoint has none; 0: each has */
     bool keep;          /* do not delete it when training ends well */
 } glia_backup_and_restore_opts;
 /* Checkpoints, and going on from the last one if there is one when training begins. */
@@ -116,7 +120,10 @@ typedef struct glia_tensorboard_opts {
     bool write_graph;
     bool write_images;       /* kernels of first convolutions as pictures, with the histograms */
     int64_t update_freq;     /* steps between scalars of the step; 0: at the end of epochs only */
+    bool own_folder;         /* log_dir is for this training alone: when it begins, event files of others are removed */
 } glia_tensorboard_opts;
+/* Event files in log_dir/train and log_dir/validation. A training that is resumed from a checkpoint goes on in the files
+ * that it had then. */
 GLIA_API glia_callback glia_tensorboard(glia_tensorboard_opts opts);
 
 /* Validates with the moving average of the weights (optimizer.ema) instead of the weights; swap_at_end: and leaves it in

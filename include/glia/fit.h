@@ -40,7 +40,8 @@ typedef struct glia_progress {
     glia_scores train;     /* means since the epoch began */
     glia_scores validation; /* in epoch_end, if there is validation data; else NaN */
     double lr;             /* learning rate of this step */
-    const glia_value *values; /* the figures so far in this epoch; at its end all that there are */
+    const glia_value *values; /* the figures so far in this epoch; at its end all that there are; in train_begin all
+                                 names, with NaN */
     int n_values;
     size_t activation_bytes, parameter_bytes; /* of the training step, planned */
 } glia_progress;
@@ -57,6 +58,7 @@ typedef struct glia_callback {
     glia_callback_fn validation_begin, validation_end; /* around the pass over the validation data */
     glia_callback_fn epoch_end;
     glia_callback_fn train_end; /* also after an error or an interruption, if train_begin succeeded */
+    glia_callback_fn save_begin; /* before a checkpoint is made: writes the files that the state refers to */
     void *context;
     void (*free)(void *context); /* glia_fit() calls it at its very end; may be NULL */
     /* What a checkpoint keeps of the callback: `bytes` of plain memory that stay in their place from train_begin on;

@@ -139,6 +139,19 @@ typedef struct glia_span {
 } glia_span;
 glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error);
 
+/* A log: a file that grows at its end. A piece that cannot be written whole is cut off again, so `length` bytes are
+ * always whole pieces. */
+typedef struct glia_log_file {
+    int fd; /* -1: not open */
+    int64_t length;
+} glia_log_file;
+
+/* Opens the log with its first `length` bytes and cuts off the rest; length 0: creates it if it does not exist.
+ * GLIA_E_NOT_FOUND: it or its folder does not exist; GLIA_E_FORMAT: it is shorter. */
+glia_status glia_log_file_open(glia_log_file *log, const char *path, int64_t length, glia_error *error);
+glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length, glia_error *error);
+void glia_log_file_close(glia_log_file *log);
+
 /* ---- numbers and characters as text (number.c) --------------------------------------------- */
 
 /* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.

@@ -3,6 +3,9 @@
  * Reading maps a regular file and falls back to read() for what cannot be mapped (pipes, devices, odd file systems).
  * Writing never touches the old file: the new one grows beside it as PATH.tmp, is synced, and takes its place by
  * rename(), which POSIX makes atomic; then the folder is synced so that the rename itself survives a loss of power.
+ *
+ * Logs are written where they are, a piece at a time. A kill can tear the last piece only, and opening a log at a known
+ * length cuts it off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -165,4 +168,42 @@ glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, 
     free(temporary);
     free(real);
     return code ? fail_errno(error, path, code) : GLIA_OK;
+}
+
+/* ---- logs --------------------------------------------------------------------------------- */
+
+glia_status glia_log_file_open(glia_log_file *log, const char *path, int64_t length, glia_error *error) {
+    *log = (glia_log_file){ .fd = -1 };
+    int fd = open(path, O_WRONLY | O_CLOEXEC | (length ? 0 : O_CREAT), 0666);
+    if (fd < 0) return fail_errno(error, path, errno);
+    struct stat info;
+    int code = fstat(fd, &info) ? errno : 0;
+    if (!code && info.st_size < length) {
+        close(fd);
+        return glia_fail(error, GLIA_E_FORMAT, "%s: has %lld bytes; at the checkpoint it had %lld", path,
+                         (long long)info.st_size, (long long)length);
+    }
+    if (!code && info.st_size > length && ftruncate(fd, (off_t)length)) code = errno;
+    if (!code && S_ISREG(info.st_mode) && lseek(fd, (off_t)length, SEEK_SET) < 0) code = errno;
+    if (code) {
+        close(fd);
+        return fail_errno(error, path, code);
+    }
+    *log = (glia_log_file){ .fd = fd, .length = length };
+    return GLIA_OK;
+}
+
+glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length, glia_error *error) {
+    int code = write_all(log->fd, &(glia_span){ bytes, length }, 1);
+    if (!code) {
+        log->length += (int64_t)length;
+        return GLIA_OK;
+    }
+    if (!ftruncate(log->fd, (off_t)log->length)) lseek(log->fd, (off_t)log->length, SEEK_SET);
+    return fail_errno(error, path, code);
+}
+
+void glia_log_file_close(glia_log_file *log) {
+    if (log->fd >= 0) close(log->fd);
+    *log = (glia_log_file){ .fd = -1 };
 }

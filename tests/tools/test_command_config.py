@@ -1,9 +1,7 @@
-"""Configurations: config.json, --config, --set, --resume."""
+"""Configurations: config.json, --config, --set."""
 import json
-import subprocess
-import time
 
-from command import GLIA, TRAIN, Folder, main
+from command import TRAIN, Folder, main
 
 
 class Configurations(Folder):
@@ -53,33 +51,6 @@ class Configurations(Folder):
                 self.refused("train", "--config", "run.json", code=code, says=says)
         self.refused("train", "--config", "nothing.json", code=1, says="nothing.json")
 
-    def test_a_killed_run_goes_on(self):
-        much = [*self.MUCH, "--set", "training.epochs=40", "--tensorboard", "--checkpoint-every", "7"]
-        self.glia(*much, "--out", "whole")
-        kills = 0
-        for delay in (0.02, 0.05, 0.08, 0.12, 0.17, 0.25):
-            process = subprocess.Popen([GLIA, *much, "--out", "broken"], cwd=self.folder)
-            time.sleep(delay)
-            process.kill()
-            process.wait(timeout=300)
-            if not (self.folder / "broken/config.json").is_file():
-                continue
-            if (self.folder / "broken/report.html").is_file():
-                break  # it was faster
-            kills += 1
-            if (self.folder / "broken/run.json").is_file():  # it follows config.json, which is enough to go on
-                self.assertEqual(json.loads(self.bytes("broken", "run.json"))["state"], "running")
-            self.glia("train", "--resume", "broken", "--quiet")
-            for name in "model.safetensors", "best.safetensors":
-                self.assertEqual(self.bytes("whole", name), self.bytes("broken", name))
-            for name, last in ("curves.csv", 3), ("steps.csv", 1):  # columns of time may differ
-                whole, broken = ([line.rsplit(",", last)[0] for line in self.bytes(run, name).decode().splitlines()]
-                                 for run in ("whole", "broken"))
-                self.assertEqual(whole, broken)
-            self.assertFalse((self.folder / "broken/checkpoint.safetensors").exists())
-            self.refused("train", "--resume", "broken", code=1, says="is finished")
-        self.assertGreater(kills, 0)
-
     def test_everything_else_is_taken(self):
         for more in [["--swa", "0.5"], ["--plateau", "1", "--plateau-factor", "0.5"], ["--balanced"],
                      ["--optimizer", "lion"], ["--optimizer", "lamb", "--max-norm", "3", "--l1", "1e-5"],
@@ -87,7 +58,7 @@ class Configurations(Folder):
                      ["--optimizer", "adam", "--amsgrad", "--beta1", "0.8", "--clip-value", "0.1"],
                      ["--class-weights", "1,1,1,1,1,2,1,1,1,1", "--monitor", "val_accuracy"]]:
             with self.subTest(more):
-                self.glia(*TRAIN, *more, "--quiet", "--out", "run")
+                self.glia(*TRAIN, *more, "--quiet", "--out", "run", "--force")
                 self.assertTrue(self.bytes("run"))
 
 

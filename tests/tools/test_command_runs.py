@@ -1,5 +1,7 @@
 """`glia runs`: the history of runs, a database that several programs write at once."""
 import json
+import shutil
+import sqlite3
 import subprocess
 
 from command import GLIA, TRAIN, Folder, glia, main
@@ -83,6 +85,66 @@ class History(Folder):
             self.assertEqual(was["best"].keys(), now["best"].keys())
             for name, value in now["best"].items():
                 self.assertAlmostEqual(was["best"][name], value, places=6)
+
+    def test_folders_that_come_go_move_and_are_trained_anew(self):
+        for name in "a", "b", "c":
+            self.train("--out", "runs/" + name)
+        known = {r["run"]: r["id"] for r in self.runs()}
+        self.assertEqual(set(known), {"runs/a", "runs/b", "runs/c"})
+
+        (self.folder / "runs/a").rename(self.folder / "runs/moved")
+        shutil.rmtree(self.folder / "runs/b")
+        shutil.copytree(self.folder / "runs/c", self.folder / "runs/copy")
+        self.train("--out", "elsewhere")
+        (self.folder / "runs/no-run").mkdir()
+        (self.folder / "runs/no-run/config.json").write_text("{\"model\": \"mlp\"}")
+        now = {r["run"]: r for r in self.runs()}
+        self.assertEqual(set(now), {"runs/moved", "runs/c", "runs/copy", "elsewhere"})
+        self.assertEqual(now["runs/moved"]["id"], known["runs/a"])
+        self.assertEqual(now["runs/copy"]["epochs_done"], 2)
+        self.assertEqual(self.runs("compare", "moved", "copy")[0]["run"], "runs/moved")
+        self.refused("runs", "compare", "runs/b", "runs/c", code=1, says="no run")
+
+        (self.folder / "runs/moved").rename(self.folder / "runs/a")  # and one that went is back
+        (self.folder / "elsewhere").rename(self.folder / "hidden")
+        self.assertEqual({r["run"] for r in self.runs()}, {"runs/a", "runs/c", "runs/copy"})
+        (self.folder / "hidden").rename(self.folder / "elsewhere")
+        self.assertIn("elsewhere", {r["run"] for r in self.runs()})
+
+        self.train("--out", "runs/c", "--force", "--epochs", "3")
+        anew = {r["run"]: r for r in self.runs()}
+        self.assertEqual((anew["runs/c"]["epochs_done"], anew["runs/copy"]["epochs_done"]), (3, 2))
+        self.assertEqual(len(anew), 4)
+
+    def test_runs_trained_where_the_history_could_not_be_written(self):
+        self.train("--out", "runs/a")
+        other = self.folder / "other"
+        other.mkdir()
+        self.glia("train", "--config", "runs/a", "--epochs", "3", "--quiet", "--out", "other/anew")
+        shutil.rmtree(self.folder / "runs/a")
+        (self.folder / "other/anew").rename(self.folder / "runs/a")
+        (row,) = self.runs()
+        self.assertEqual((row["run"], row["epochs_done"]), ("runs/a", 3))
+
+    def test_from_another_folder(self):
+        self.train("--out", "runs/a")
+        self.train("--out", "b")
+        (self.folder / "sub").mkdir()
+        for where in "../runs", "../runs/", str(self.folder / "runs"):
+            done = glia("runs", "--folder", where, "--json", folder=self.folder / "sub")
+            self.assertEqual([r["run"] for r in json.loads(done.stdout)], ["runs/a", "b"])
+        done = glia("runs", "--folder", ".", "--json", folder=self.folder / "runs")
+        self.assertEqual([r["run"] for r in json.loads(done.stdout)], ["runs/a", "b"])
+
+    def test_a_history_of_version_1(self):
+        self.train("--out", "runs/a")
+        self.train("--out", "b")
+        database = sqlite3.connect(self.folder / "runs/glia.db")
+        for column in "key", "stamp", "missing":
+            database.execute("ALTER TABLE runs DROP COLUMN " + column)
+        database.execute("PRAGMA user_version = 1")
+        database.close()
+        self.assertEqual([(r["run"], r["id"], r["epochs_done"]) for r in self.runs()], [("runs/a", 1, 2), ("b", 2, 2)])
 
     def test_many_at_once(self):
         command = [GLIA, *TRAIN, "--quiet", "--threads", "1", "--epochs", "5"]

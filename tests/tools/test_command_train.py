@@ -111,7 +111,7 @@ class Interrupt(Folder):
         for columns in 30, 40, 60, 80, 120, 200:
             with self.subTest(columns):
                 code, seen = self.on_terminal(["train", "perceptron", "--data", DATA, "--epochs", "12", "--metrics",
-                                                 "f1,top5", "--schedule", "cosine", "--out", "run"], columns)
+                                                 "f1,top5", "--schedule", "cosine"], columns)
                 self.assertEqual(code, 0)
                 plain = re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", seen.decode())
                 lines = re.split("[\r\n]+", plain)

@@ -320,7 +320,7 @@ static int best(sqlite3 *db, const request *r) {
 
 /* The run of this number, folder or last name of a folder; 0 after saying that there is none. */
 static int64_t find_run(sqlite3 *db, const char *name) {
-    sqlite3_stmt *s = prepare(db, "SELECT id FROM runs WHERE id = ?1 OR folder = rtrim(?1, '/')"
+    sqlite3_stmt *s = prepare(db, "SELECT id FROM seen WHERE id = ?1 OR folder = rtrim(?1, '/')"
                                   "  OR folder LIKE '%/' || rtrim(?1, '/') ORDER BY id = ?1 DESC, id DESC");
     if (!s) return 0;
     bind_text(s, 1, name);

@@ -11,7 +11,7 @@ typedef struct request {
     settings settings;
     const char *config, *resume, *out, *log;
     option_list set;
-    bool quiet, no_validation;
+    bool quiet, no_validation, force;
     voice voice;
 } request;
 
@@ -24,6 +24,7 @@ static int read_options(request *r, int argc, char **argv, int *n) {
         { "resume", OPTION_TEXT, &r->resume, "RUN", "go on with a run that was interrupted, in its folder", 0, 0 },
         { "no-validation", OPTION_FLAG, &r->no_validation, NULL, "train on all samples", 0, 0 },
         { "out", OPTION_TEXT, &r->out, "FOLDER", "of the run (runs/MODEL-DATE-N)", 0, 0 },
+        { "force", OPTION_FLAG, &r->force, NULL, "replace the run that is in the folder of --out", 0, 0 },
         { "log", OPTION_TEXT, &r->log, "HOW", "bar, lines, json (an object for each epoch) or quiet", 0, 0 },
         { "quiet", OPTION_FLAG, &r->quiet, NULL, "print nothing but errors", 0, 0 },
     };
@@ -40,6 +41,9 @@ static int check_request(request *r) {
     if (!voice_parse(r->quiet ? "quiet" : r->log, &r->voice))
         return misuse("--log is %s, not \"%s\"", VOICE_NAMES, r->log);
     if (r->resume && (r->config || r->out)) return misuse("--resume takes the run's own settings and folder");
+    if (r->force && !r->out) return misuse("--force is for --out");
+    if (r->resume && !*r->resume) return misuse("--resume names no run");
+    if (r->config && !*r->config) return misuse("--config names no file");
     return -1;
 }
 
@@ -87,33 +91,14 @@ static void tell(const training *t) {
     free(words.bytes);
 }
 
-static bool is_state(void *context, const char *path, json_kind kind, const char *value) {
-    (void)kind;
-    if (strcmp(path, "state") == 0 && strcmp(value, "done") == 0) *(bool *)context = true;
-    return true;
-}
-
-/* Is there anything left to do for a run? */
-static int check_resume(const char *folder) {
-    text path = { 0 }, content = { 0 };
-    text_add(&path, "%s/run.json", folder);
-    bool finished = false;
-    char problem[2 * SHORT];
-    if (read_file(path.bytes, &content) && content.bytes)
-        json_read(content.bytes, content.length, is_state, &finished, problem);
-    free(path.bytes);
-    free(content.bytes);
-    return finished ? fail("%s is finished; `glia train --config %s` does it again", folder, folder) : -1;
-}
-
 static int run(training *t, const request *r) {
-    int status = r->resume ? check_resume(r->resume) : -1;
-    if (status < 0) status = training_folder(t, r->resume ? r->resume : r->out, r->resume != NULL);
+    int status = training_folder(t, r->resume ? r->resume : r->out, r->resume != NULL, r->force);
     if (status >= 0) return status;
     bool people = r->voice == VOICE_BAR || r->voice == VOICE_LINES;
     if (people) training_headline(t);
     status = training_run(t, r->voice);
-    if (status >= 0) training_note(t, RUN_FAILED);
+    glia_error error;
+    if (status >= 0 && t->begun) training_note(t, RUN_FAILED, &error); /* what failed has been said */
     if (status < 0) status = training_test(t);
     if (status < 0) status = training_keep(t);
     if (status >= 0) return status;
@@ -134,6 +119,11 @@ static int run(training *t, const request *r) {
 int command_train(int argc, char **argv) {
     request r = { .settings = settings_default() };
     int status = read_request(&r, argc, argv);
+    if (status >= 0) {
+        settings_free(&r.settings);
+        return status;
+    }
+    if (r.out) status = folder_check(r.out, r.force); /* before data are read, which may take long */
     if (status >= 0) {
         settings_free(&r.settings);
         return status;

@@ -3,33 +3,26 @@
  *     config.json                  all settings, from the beginning on; `glia train --config` does it again
  *     run.json                     state and figures
  *     curves.csv, steps.csv        figures of epochs and steps, as they come (record.c)
- *     checkpoint.safetensors       where it stands, until it is over
+ *     checkpoint.safetensors       what training resumes from, until it is over
  *     best.safetensors             the model at the best end of an epoch
  *     model.safetensors            the model at the end
  *     report.html                  all of it to look at
  *     tensorboard/                 if asked for
+ *
+ * Everything is checked before the folder is touched: it is begun when glia_fit() has prepared all and calls train_begin.
+ * A run is over when run.json says so, which is written last; what is left to do after that, a resumed run does.
  */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "reports/report.h"
 #include "runs/training.h"
 #include "terminal/json.h"
-
-static bool make_folders(char *path) {
-    for (char *slash = path + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
-        *slash = '\0';
-        int status = mkdir(path, 0777);
-        *slash = '/';
-        if (status != 0 && errno != EEXIST) return false;
-    }
-    return true;
-}
 
 char *training_file(const training *t, const char *name) {
     text path = { 0 };
@@ -37,89 +30,94 @@ char *training_file(const training *t, const char *name) {
     return path.bytes;
 }
 
-static int keep_text(const training *t, const char *name, text *content) {
+static glia_status keep_text(const training *t, const char *name, text *content, glia_error *error) {
     char *path = training_file(t, name);
-    int status = write_file(path, content->bytes, content->length) ? -1 : fail("%s: %s", path, strerror(errno));
+    glia_status status = write_file(path, content->bytes, content->length) ? GLIA_OK : GLIA_E_IO;
+    if (status != GLIA_OK) {
+        error->status = status;
+        snprintf(error->message, sizeof error->message, "%s: %s", path, strerror(errno));
+    }
     free(path);
     free(content->bytes);
     return status;
 }
 
-static void remove_files(const training *t, const char *const *names) {
-    for (; *names; names++) {
-        char *path = training_file(t, *names);
-        unlink(path);
-        free(path);
+/* A random name for the run. */
+static void make_id(char id[RUN_ID]) {
+    uint64_t bits = 0;
+    FILE *random = fopen("/dev/urandom", "rb");
+    if (!random || fread(&bits, sizeof bits, 1, random) != 1) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        bits = ((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) * 0x9E3779B97F4A7C15 ^ (uint64_t)getpid();
     }
+    if (random) fclose(random);
+    snprintf(id, RUN_ID, "%016llx", (unsigned long long)bits);
 }
 
-/* The first free runs/MODEL-DATE-N. */
-static int make_folder(training *t) {
-    text path = { 0 };
-    for (int n = 1; n < 10000; n++) {
-        path.length = 0;
-        text_add(&path, "runs/%s-%.10s-%d", t->recipe->name, t->started, n);
-        if (!make_folders(path.bytes)) break;
-        if (mkdir(path.bytes, 0777) == 0) {
-            t->folder = path.bytes;
-            return -1;
-        }
-        if (errno != EEXIST) break;
-    }
-    int status = fail("cannot make the folder %s: %s", path.bytes, strerror(errno));
-    free(path.bytes);
-    return status;
-}
-
-/* `out`, made if it is not there. */
-static int take_folder(training *t, const char *out) {
-    text path = { 0 };
-    text_add(&path, "%s", out);
-    while (path.length > 1 && path.bytes[path.length - 1] == '/') path.bytes[--path.length] = '\0';
-    t->folder = path.bytes;
-    struct stat info;
-    bool made = make_folders(path.bytes) && (mkdir(path.bytes, 0777) == 0 || errno == EEXIST);
-    if (made && stat(path.bytes, &info) == 0 && S_ISDIR(info.st_mode)) return -1;
-    return fail("cannot make the folder %s: %s", path.bytes, made ? "there is a file of that name" : strerror(errno));
-}
-
-static int keep_config(const training *t) {
+static glia_status keep_config(training *t, glia_error *error) {
     text out = { 0 };
     json j = { .out = &out, .lines = true };
+    make_id(t->id);
     json_open(&j, NULL, '{');
     json_open(&j, "about", '{');
     json_text(&j, "glia", glia_version());
+    json_text(&j, "id", t->id);
     json_text(&j, "started", t->started);
     json_text(&j, "backend", glia_backend_describe(t->backend));
     json_close(&j, '}');
     settings_write(&t->asked, &j);
     json_close(&j, '}');
     text_append(&out, "\n", 1);
-    return keep_text(t, "config.json", &out);
+    return keep_text(t, "config.json", &out, error);
 }
 
-int training_folder(training *t, const char *out, bool resume) {
-    int status = out ? take_folder(t, out) : make_folder(t);
-    if (status >= 0) return status;
-    if (!resume) { /* what an earlier run has left in the same folder would belong to nobody */
-        remove_files(t, (const char *const[]){ "checkpoint.safetensors", "checkpoint.safetensors.previous", "run.json",
-                                               "curves.csv", "steps.csv", "best.safetensors", "model.safetensors",
-                                               "report.html", NULL });
-        status = keep_config(t);
-    }
-    if (status < 0) status = training_note(t, RUN_RUNNING);
-    if (status >= 0) return status;
-    text asked = { 0 };
+static void begin_history(training *t) {
+    text asked = { 0 }, key = { 0 };
     json j = { .out = &asked };
     json_open(&j, NULL, '{');
     settings_write(&t->asked, &j);
     json_close(&j, '}');
-    t->log = history_begin(&(history_about){ .folder = t->folder,
+    text_add(&key, "%s%s%s", t->id, *t->id ? "" : "@", *t->id ? "" : t->folder);
+    t->log = history_begin(&(history_about){ .key = key.bytes,
+                                             .folder = t->folder,
                                              .model = t->recipe->name,
                                              .data = t->asked.data,
                                              .started = t->started,
-                                             .settings = asked.bytes });
+                                             .settings = asked.bytes,
+                                             .resumed = t->resumed });
     free(asked.bytes);
+    free(key.bytes);
+}
+
+static glia_status begin_run(const glia_progress *now, void *context, glia_error *error) {
+    (void)now;
+    training *t = context;
+    t->begun = true;
+    if (!t->resumed) folder_begin(&t->place);
+    glia_status status = t->resumed ? GLIA_OK : keep_config(t, error);
+    if (status == GLIA_OK) status = training_note(t, RUN_RUNNING, error);
+    if (status == GLIA_OK) begin_history(t);
+    return status;
+}
+
+glia_callback training_begins(training *t) {
+    return (glia_callback){ .name = "run folder", .train_begin = begin_run, .context = t, .after_others = true };
+}
+
+int training_folder(training *t, const char *out, bool resume, bool force) {
+    text name = { 0 };
+    text_add(&name, "%s-%.10s", t->recipe->name, t->started);
+    int status = resume ? folder_resume(&t->place, out)
+                 : out  ? folder_take(&t->place, out, force)
+                        : folder_take_new(&t->place, name.bytes);
+    free(name.bytes);
+    t->folder = t->place.path;
+    t->resumed = resume;
+    if (status >= 0 || !resume) return status;
+    run_about about = folder_about(t->folder);
+    memcpy(t->id, about.id, sizeof t->id);
+    if (about.started[0]) memcpy(t->started, about.started, sizeof t->started);
     return -1;
 }
 
@@ -133,12 +131,14 @@ static void scores_json(json *j, const char *key, const glia_scores *s) {
 
 static void epoch_json(json *j, const training *t, const epoch_row *row) {
     const history *h = &t->progress.history;
+    glia_scores validation = row->validation;
+    validation.samples = t->validation ? glia_data_count(t->validation) : 0;
     json_open(j, NULL, '{');
     json_int(j, "epoch", row->epoch);
     json_real(j, "seconds", row->seconds);
     json_real(j, "lr", row->lr);
     scores_json(j, "train", &row->train);
-    if (t->validation) scores_json(j, "validation", &row->validation);
+    if (t->validation) scores_json(j, "validation", &validation);
     for (int i = 0; i < h->n_metrics; i++) json_real(j, h->metrics[i], row->metrics[i]);
     json_close(j, '}');
 }
@@ -176,28 +176,27 @@ void training_json(const training *t, run_state state, text *out, bool epochs) {
     text_append(out, "\n", 1);
 }
 
-int training_note(const training *t, run_state state) {
+glia_status training_note(const training *t, run_state state, glia_error *error) {
     text run = { 0 };
     training_json(t, state, &run, true);
-    return keep_text(t, "run.json", &run);
+    return keep_text(t, "run.json", &run, error);
 }
 
 int training_keep(training *t) {
     char *path = training_file(t, "model.safetensors");
     glia_error error;
-    int status = glia_model_save(t->model, path, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    glia_status status = glia_model_save(t->model, path, &error);
     free(path);
-    if (status < 0) {
+    if (status == GLIA_OK) {
         text html = { 0 };
         report_html(t, &html);
-        status = keep_text(t, "report.html", &html);
+        status = keep_text(t, "report.html", &html, &error);
     }
-    if (status < 0) status = training_note(t, t->stopped ? RUN_STOPPED : RUN_FINISHED);
-    if (status >= 0) return status;
+    if (status == GLIA_OK) status = training_note(t, t->stopped ? RUN_STOPPED : RUN_FINISHED, &error);
+    if (status != GLIA_OK) return fail("%s", error.message);
     const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
     history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, 2);
     t->log = NULL;
-    if (!t->stopped)
-        remove_files(t, (const char *const[]){ "checkpoint.safetensors", "checkpoint.safetensors.previous", NULL });
+    folder_tidy(&t->place, !t->stopped);
     return -1;
 }

@@ -1,13 +1,17 @@
 /* record.c - what happens in a training, step by step and epoch by epoch: in memory and in two tables of the run folder.
  *
- * A row goes to disk as it comes, so a run that is killed leaves its tables. A training that goes on from a checkpoint
- * reads them, leaves out what came after that, and writes on.
+ * A row is written as it comes, so a run that is killed leaves its tables. The checkpoint has the number of rows that
+ * there were: a training that is resumed keeps these and drops what follows, a torn row too. Values in memory are what
+ * the tables say, so nothing that is made of them depends on whether they were read back.
  */
 #include "runs/record.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "glia/glia.h"
 
 enum { MOST_ROWS = 10000 }; /* of steps.csv */
 
@@ -72,14 +76,6 @@ static void epoch_line(text *out, const history *h, const epoch_row *row) {
     text_add(out, row->seconds > 0 ? ",%.1f\n" : ",\n", (double)row->samples / row->seconds);
 }
 
-static void put(FILE *file, text *line) {
-    if (file) {
-        fwrite(line->bytes, 1, line->length, file);
-        fflush(file);
-    }
-    free(line->bytes);
-}
-
 /* Copies the next field of a line, without the comma that ends it (commas in parentheses do not). False: there is none. */
 static bool next_field(const char **line, char out[64]) {
     const char *at = *line;
@@ -115,42 +111,82 @@ static void set_epoch_field(history *h, epoch_row *row, const char *name, double
         if (strcmp(name, h->metrics[i]) == 0) row->metrics[i] = value;
 }
 
-/* Calls `take` with each whole line but the first, which is passed along too. */
-static void each_line(const char *path, progress *p, void (*take)(progress *p, const char *head, const char *line)) {
+/* Calls `take` with the head and each whole line of at most `rows` behind it. */
+static void each_line(const char *path, progress *p, int64_t rows,
+                      void (*take)(progress *p, const char *head, const char *line)) {
     text content = { 0 };
     if (!read_file(path, &content)) return;
     const char *head = content.bytes ? content.bytes : "";
-    for (const char *line = strchr(head, '\n'); line && strchr(line + 1, '\n'); line = strchr(line + 1, '\n'))
-        take(p, head, line + 1);
+    const char *line = strchr(head, '\n');
+    for (; rows > 0 && line && strchr(line + 1, '\n'); line = strchr(line + 1, '\n'), rows--) take(p, head, line + 1);
     free(content.bytes);
+}
+
+static curve_point parse_point(const char *line) {
+    double values[6] = { NAN, NAN, NAN, NAN, NAN, NAN };
+    char field[64];
+    for (int i = 0; i < 6 && next_field(&line, field); i++) values[i] = number(field);
+    return (curve_point){ (int64_t)values[0], values[1], values[2], values[3], values[4], values[5] };
 }
 
 static void take_point(progress *p, const char *head, const char *line) {
     (void)head;
-    double values[6] = { NAN, NAN, NAN, NAN, NAN, NAN };
-    char field[64];
-    for (int i = 0; i < 6 && next_field(&line, field); i++) values[i] = number(field);
-    if (!(values[0] <= (double)p->now.done)) return;
-    *add_point(&p->history) =
-        (curve_point){ (int64_t)values[0], values[1], values[2], values[3], values[4], values[5] };
+    *add_point(&p->history) = parse_point(line);
+}
+
+static void parse_epoch(history *h, epoch_row *row, const char *head, const char *line) {
+    char name[64], field[64];
+    while (next_field(&head, name) && next_field(&line, field)) set_epoch_field(h, row, name, number(field));
+    row->train.samples = row->samples;
+}
+
+static bool is_metric(const char *name) {
+    return strncmp(name, "val_", 4) == 0 && strcmp(name, "val_loss") != 0 && strcmp(name, "val_accuracy") != 0;
 }
 
 static void take_epoch(progress *p, const char *head, const char *line) {
     history *h = &p->history;
-    char name[64], field[64];
+    char name[64];
     for (const char *at = head; h->n_epochs == 0 && h->n_metrics < METRICS && next_field(&at, name);)
-        if (strncmp(name, "val_", 4) == 0 && strcmp(name, "val_loss") != 0 && strcmp(name, "val_accuracy") != 0)
-            memcpy(h->metrics[h->n_metrics++], name, sizeof name);
-    epoch_row *row = add_epoch(h);
-    while (next_field(&head, name) && next_field(&line, field)) set_epoch_field(h, row, name, number(field));
-    if (row->step > p->now.done) h->n_epochs--;
+        if (is_metric(name)) memcpy(h->metrics[h->n_metrics++], name, sizeof name);
+    parse_epoch(h, add_epoch(h), head, line);
 }
 
-/* A table with what is in memory, open for more. */
-static FILE *rewrite(const char *path, text *content) {
-    bool written = write_file(path, content->bytes, content->length);
-    free(content->bytes);
-    return written ? fopen(path, "ab") : NULL;
+static void print_points(const history *h, text *out) {
+    text_add(out, "step,epoch,loss,accuracy,lr,seconds\n");
+    for (int64_t i = 0; i < h->n_points; i++) point_line(out, &h->points[i]);
+}
+
+static void print_epochs(const history *h, text *out) {
+    epoch_head(out, h);
+    for (int64_t i = 0; i < h->n_epochs; i++) epoch_line(out, h, &h->epochs[i]);
+}
+
+static void fall_behind(table_file *table) {
+    if (!table->behind) fail("%s: %s; training goes on", table->path, strerror(errno));
+    table->behind = true;
+    if (table->file) fclose(table->file);
+    table->file = NULL;
+}
+
+/* Writes the whole table and leaves it open for more. */
+static void rewrite(table_file *table, const history *h, void (*print)(const history *h, text *out)) {
+    text content = { 0 };
+    print(h, &content);
+    if (table->file) fclose(table->file);
+    table->file = write_file(table->path, content.bytes, content.length) ? fopen(table->path, "ab") : NULL;
+    if (table->file)
+        table->behind = false;
+    else
+        fall_behind(table);
+    free(content.bytes);
+}
+
+/* Appends a line; after a failure rows are only kept in memory, until the table is written anew. */
+static void put(table_file *table, text *line) {
+    if (table->file && (fwrite(line->bytes, 1, line->length, table->file) != line->length || fflush(table->file) != 0))
+        fall_behind(table);
+    free(line->bytes);
 }
 
 void record_open(progress *p) {
@@ -160,20 +196,25 @@ void record_open(progress *p) {
     p->before = p->now.seconds;
     history *h = &p->history;
     h->steps = p->now.done;
-    if (!p->curves_path) return;
-    if (p->now.done > 0) {
-        each_line(p->steps_path, p, take_point);
-        each_line(p->curves_path, p, take_epoch);
-    }
-    text points = { 0 };
-    text_add(&points, "step,epoch,loss,accuracy,lr,seconds\n");
-    for (int64_t i = 0; i < h->n_points; i++) point_line(&points, &h->points[i]);
-    p->steps = rewrite(p->steps_path, &points);
-    if (h->n_epochs == 0) return; /* the columns are known when the first epoch ends */
-    text epochs = { 0 };
-    epoch_head(&epochs, h);
-    for (int64_t i = 0; i < h->n_epochs; i++) epoch_line(&epochs, h, &h->epochs[i]);
-    p->curves = rewrite(p->curves_path, &epochs);
+    h->seconds = p->now.seconds;
+    if (!p->curves.path) return;
+    each_line(p->steps.path, p, p->now.points, take_point);
+    each_line(p->curves.path, p, p->now.epochs, take_epoch);
+    p->now.points = h->n_points;
+    p->now.epochs = h->n_epochs;
+    rewrite(&p->steps, h, print_points);
+    if (h->n_epochs > 0)
+        rewrite(&p->curves, h, print_epochs);
+    else
+        remove(p->curves.path); /* its columns are known when the first epoch ends */
+}
+
+void record_close(progress *p) {
+    if (p->steps.behind) rewrite(&p->steps, &p->history, print_points);
+    if (p->curves.behind) rewrite(&p->curves, &p->history, print_epochs);
+    if (p->steps.file) fclose(p->steps.file);
+    if (p->curves.file) fclose(p->curves.file);
+    p->steps.file = p->curves.file = NULL;
 }
 
 /* ---- steps and epochs ----------------------------------------------------------------------- */
@@ -201,40 +242,48 @@ void record_step(progress *p, const glia_progress *now) {
                             .seconds = s->seconds };
     text line = { 0 };
     point_line(&line, point);
-    put(p->steps, &line);
-    *s = (stretch){ .done = s->done,
+    *point = parse_point(line.bytes);
+    put(&p->steps, &line);
+    *s = (stretch){ .epochs = s->epochs,
+                    .points = p->history.n_points,
+                    .done = s->done,
                     .samples = now->samples,
                     .accuracy_sum = sum,
                     .seconds = s->seconds,
                     .epoch_seconds = s->epoch_seconds };
 }
 
+static epoch_row row_of(const progress *p, const glia_progress *now) {
+    const history *h = &p->history;
+    epoch_row row = { .epoch = now->epoch,
+                      .step = now->done,
+                      .samples = now->samples,
+                      .seconds = p->now.epoch_seconds,
+                      .train = now->train,
+                      .validation = now->validation,
+                      .lr = now->lr };
+    for (int i = 0; i < METRICS; i++) row.metrics[i] = i < h->n_metrics ? glia_progress_value(now, h->metrics[i]) : NAN;
+    return row;
+}
+
 void record_epoch(progress *p, const glia_progress *now) {
     history *h = &p->history;
-    if (h->n_epochs == 0 && h->n_metrics == 0) {
-        for (int i = 0; i < now->n_values && h->n_metrics < METRICS; i++) {
-            const char *name = now->values[i].name;
-            if (strncmp(name, "val_", 4) != 0 || !strcmp(name, "val_loss") || !strcmp(name, "val_accuracy")) continue;
-            snprintf(h->metrics[h->n_metrics++], sizeof h->metrics[0], "%s", name);
-        }
+    for (int i = 0; h->n_epochs == 0 && i < now->n_values && h->n_metrics < METRICS; i++) {
+        if (!is_metric(now->values[i].name)) continue;
+        snprintf(h->metrics[h->n_metrics++], sizeof h->metrics[0], "%s", now->values[i].name);
     }
     h->seconds = p->now.seconds = p->before + seconds_now() - p->began;
+    const bool again = h->n_epochs > 0 && h->epochs[h->n_epochs - 1].epoch == now->epoch; /* once cut short by max_steps */
+    h->n_epochs -= again;
     epoch_row *row = add_epoch(h);
-    row->epoch = now->epoch;
-    row->step = now->done;
-    row->samples = now->samples;
-    row->seconds = p->now.epoch_seconds;
-    row->train = now->train;
-    row->validation = now->validation;
-    row->lr = now->lr;
-    for (int i = 0; i < h->n_metrics; i++)
-        for (int k = 0; k < now->n_values; k++)
-            if (strcmp(now->values[k].name, h->metrics[i]) == 0) row->metrics[i] = now->values[k].value;
-    text line = { 0 };
-    if (p->curves_path && !p->curves && h->n_epochs == 1) {
-        epoch_head(&line, h);
-        p->curves = fopen(p->curves_path, "wb");
-    }
+    *row = row_of(p, now);
+    text head = { 0 }, line = { 0 };
+    epoch_head(&head, h);
     epoch_line(&line, h, row);
-    put(p->curves, &line);
+    parse_epoch(h, row, head.bytes, line.bytes);
+    free(head.bytes);
+    put(&p->curves, &line);
+    if (p->curves.path && (h->n_epochs == 1 || again || p->curves.behind)) rewrite(&p->curves, h, print_epochs);
+    if (p->steps.behind) rewrite(&p->steps, h, print_points);
+    p->now.epochs = h->n_epochs;
 }

@@ -8,7 +8,9 @@
 #include <time.h>
 
 #include "glia/glia.h"
+#include "runs/record.h"
 #include "runs/saved.h"
+#include "runs/survive.h"
 
 static const char *const precision_names[] = { "f32", "bf16" };
 
@@ -277,12 +279,13 @@ static int choose_watchers(training *t) {
     if (a->plateau && isnan(a->plateau_factor)) a->plateau_factor = 0.1;
     if (isnan(a->swa)) a->swa = 0;
     a->checkpoint = a->checkpoint != 0;
+    if (isnan(a->checkpoint_seconds)) a->checkpoint_seconds = 10;
     a->tensorboard = a->tensorboard > 0;
     return -1;
 }
 
 int training_open(training *t, settings asked) {
-    *t = (training){ .asked = asked };
+    *t = (training){ .asked = asked, .place = { .lock = -1 } };
     time_t now = time(NULL);
     struct tm day;
     if (localtime_r(&now, &day)) strftime(t->started, sizeof t->started, "%Y-%m-%d %H:%M", &day);
@@ -334,7 +337,7 @@ void training_close(training *t) {
     free(t->stddev);
     free(t->confusion);
     free(t->predicted);
-    free(t->folder);
+    folder_release(&t->place);
 }
 
 void training_headline(const training *t) {
@@ -379,24 +382,32 @@ glia_fit_opts training_fit_opts(const training *t) {
                             .max_steps = a->max_steps };
 }
 
-enum { WATCHERS = 16 };
+enum { WATCHERS = 18 };
 
-/* What keeps the run in its folder as it goes. */
+/* What keeps the run in its folder as it goes. A full disk does not end the training. */
 static int keepers(training *t, glia_callback *out) {
     const settings *a = &t->asked;
     int n = 0;
     char *best = training_file(t, "best.safetensors"), *checkpoint = training_file(t, "checkpoint.safetensors");
-    out[n++] = glia_model_checkpoint(
-        (glia_model_checkpoint_opts){ .path = best, .monitor = a->monitor, .save_best_only = true });
+    out[n++] = survive(glia_model_checkpoint((glia_model_checkpoint_opts){
+        .path = best, .monitor = a->monitor, .save_best_only = true, .min_seconds = a->checkpoint_seconds }));
     if (a->tensorboard) {
         char *logs = training_file(t, "tensorboard");
-        out[n++] = glia_tensorboard(
-            (glia_tensorboard_opts){ .log_dir = logs, .histogram_freq = 1, .write_graph = true, .write_images = true });
+        out[n++] = survive(glia_tensorboard((glia_tensorboard_opts){ .log_dir = logs,
+                                                                     .histogram_freq = 1,
+                                                                     .write_graph = true,
+                                                                     .write_images = true,
+                                                                     .own_folder = true }));
         free(logs);
     }
+    if (!t->resumed) out[n++] = training_begins(t); /* an old checkpoint must be gone before one is looked for */
     if (a->checkpoint)
-        out[n++] = glia_backup_and_restore(
-            (glia_backup_and_restore_opts){ .path = checkpoint, .save_freq = a->checkpoint_every, .keep = true });
+        out[n++] = survive(
+            glia_backup_and_restore((glia_backup_and_restore_opts){ .path = checkpoint,
+                                                                    .save_freq = a->checkpoint_every,
+                                                                    .min_seconds = a->checkpoint_seconds,
+                                                                    .keep = true }));
+    if (t->resumed) out[n++] = training_begins(t); /* once the checkpoint has been found to fit */
     out[n++] = interrupt_watch(a->checkpoint ? checkpoint : NULL);
     free(best);
     free(checkpoint);
@@ -417,16 +428,16 @@ static int watchers(training *t, glia_callback *out) {
             .monitor = a->monitor, .patience = a->early_stopping, .restore_best_weights = true });
     if (a->swa > 0) out[n++] = glia_swa((glia_swa_opts){ .start = a->swa, .data = training_data(t) });
     out[n++] = progress_watch(&t->progress);
-    out[n++] = history_watch(t->log);
+    out[n++] = history_watch(&t->log);
     if (t->folder) return n + keepers(t, out + n);
     out[n++] = interrupt_watch(NULL);
     return n;
 }
 
-/* The history of a run that went on has its earlier epochs too. */
+/* The history of a resumed run gets the epochs that it does not know. */
 static void tell_history(const training *t) {
     const history *h = &t->progress.history;
-    for (int64_t i = 0; i < h->n_epochs && h->epochs[i].step <= t->progress.first; i++) {
+    for (int64_t i = 0; t->resumed && i < h->n_epochs; i++) {
         const epoch_row *row = &h->epochs[i];
         glia_value values[6 + METRICS] = { { "loss", row->train.loss },
                                            { "accuracy", row->train.accuracy },
@@ -448,9 +459,11 @@ int training_run(training *t, voice how) {
     interrupt_catch();
     glia_error error;
     glia_status status = glia_fit(t->model, training_data(t), opts, &error);
+    t->stopped = status == GLIA_E_INTERRUPTED;
+    if (t->stopped || status == GLIA_OK) record_open(&t->progress); /* a resumed run may have had no step to take */
+    record_close(&t->progress);
     progress_end(&t->progress);
     tell_history(t);
-    t->stopped = status == GLIA_E_INTERRUPTED;
     return status == GLIA_OK || t->stopped ? -1 : fail("%s", error.message);
 }
 

@@ -3,6 +3,7 @@
 #define GLIA_TOOL_TRAINING_H
 
 #include "glia/glia.h"
+#include "runs/folder.h"
 #include "runs/history.h"
 #include "runs/settings.h"
 #include "terminal/progress.h"
@@ -27,10 +28,14 @@ typedef struct training {
     double *mean, *stddev;
     int n_normal;
     char started[SHORT]; /* "2026-01-31 12:00" */
-    char *folder;        /* of the run; NULL: none */
+    run_folder place;
+    char *folder;        /* its path; NULL: the run has none */
+    char id[RUN_ID];     /* of the run; "": it is older than ids */
+    bool resumed;        /* it goes on in its folder */
+    bool begun;          /* the folder was changed */
     history_log *log;    /* in the history of runs; NULL: it is not kept */
     progress progress;
-    bool stopped;       /* by Ctrl-C */
+    bool stopped;       /* by a signal */
     glia_scores scores; /* on the test data */
     bool tested;
     int classes;        /* 0: not a classification */
@@ -40,8 +45,9 @@ typedef struct training {
 
 /* These return -1 to go on, or the exit status after saying what is wrong. In order: */
 int training_open(training *t, settings asked);                 /* data, model, backend; the settings are its own now */
-int training_folder(training *t, const char *out, bool resume); /* makes the run folder, or takes it */
-int training_run(training *t, voice how);                       /* fits; Ctrl-C sets `stopped` */
+/* Takes the folder `out`, or with NULL a new one; nothing in it is changed before training begins. */
+int training_folder(training *t, const char *out, bool resume, bool force);
+int training_run(training *t, voice how);                       /* fits; a signal sets `stopped` */
 int training_test(training *t);                                 /* reads the test data, once */
 int training_keep(training *t);                                 /* model, run.json, report.html */
 void training_close(training *t);
@@ -56,7 +62,10 @@ void training_headline(const training *t);            /* prints what is about to
 /* keep.c */
 typedef enum run_state { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED } run_state;
 void training_json(const training *t, run_state state, text *out, bool epochs); /* the figures of a run as an object */
-int training_note(const training *t, run_state state);                          /* writes that as run.json */
+/* Writes that as run.json. */
+glia_status training_note(const training *t, run_state state, glia_error *error);
+/* A callback that begins the run in its folder when training begins. */
+glia_callback training_begins(training *t);
 char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
 
 /* groups.c: "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS; the patterns are kept by `keeper`. */

@@ -1,4 +1,4 @@
-/* progress.c - the live bar, the line of an epoch, and Ctrl-C. */
+/* progress.c - the live bar, the line of an epoch, and signals. */
 #include "terminal/progress.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@
 #include "runs/record.h"
 #include "terminal/json.h"
 
-/* ---- Ctrl-C ------------------------------------------------------------------------------- */
+/* ---- signals ------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t stop_asked;
 
@@ -20,26 +20,39 @@ static void ask_to_stop(int signal_number) {
     stop_asked = 1;
 }
 
-void interrupt_catch(void) {
-    struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESETHAND | SA_RESTART };
+static void catch_signal(int number, int flags) {
+    struct sigaction old, action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | flags };
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN) return; /* by nohup, or a shell's & */
+    sigaction(number, &action, NULL);
+}
+
+void interrupt_catch(void) {
+    catch_signal(SIGINT, SA_RESETHAND);
+    catch_signal(SIGTERM, SA_RESETHAND);
+    catch_signal(SIGHUP, 0);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted(void) { return stop_asked != 0; }
 
+static glia_status stop(const glia_progress *now, const char *checkpoint) {
+    glia_error error;
+    if (checkpoint && glia_training_save(now->training, checkpoint, &error) != GLIA_OK)
+        fail("the checkpoint cannot be written, %s", error.message);
+    return GLIA_E_INTERRUPTED;
+}
+
 /* After an epoch's last step its end follows at once, which is the better moment. */
 static glia_status stop_at_step(const glia_progress *now, void *checkpoint, glia_error *error) {
-    if (!interrupted() || now->step == now->steps) return GLIA_OK;
-    glia_status status = checkpoint ? glia_training_save(now->training, checkpoint, error) : GLIA_OK;
-    return status == GLIA_OK ? GLIA_E_INTERRUPTED : status;
+    (void)error;
+    return interrupted() && now->step != now->steps ? stop(now, checkpoint) : GLIA_OK;
 }
 
 static glia_status stop_at_epoch(const glia_progress *now, void *checkpoint, glia_error *error) {
-    if (!interrupted() || now->done == now->total) return GLIA_OK;
-    glia_status status = checkpoint ? glia_training_save(now->training, checkpoint, error) : GLIA_OK;
-    return status == GLIA_OK ? GLIA_E_INTERRUPTED : status;
+    (void)error;
+    return interrupted() && now->done != now->total ? stop(now, checkpoint) : GLIA_OK;
 }
 
 static void free_path(void *path) { free(path); }
@@ -273,8 +286,8 @@ void progress_begin(progress *p, voice how, int64_t samples_per_epoch, bool vali
     if (!folder) return;
     text_add(&curves, "%s/curves.csv", folder);
     text_add(&steps, "%s/steps.csv", folder);
-    p->curves_path = curves.bytes;
-    p->steps_path = steps.bytes;
+    p->curves.path = curves.bytes;
+    p->steps.path = steps.bytes;
 }
 
 static glia_status watch_begin(const glia_progress *now, void *context, glia_error *error) {
@@ -330,10 +343,10 @@ void progress_end(progress *p) {
 }
 
 void progress_free(progress *p) {
-    if (p->curves) fclose(p->curves);
-    if (p->steps) fclose(p->steps);
-    free(p->curves_path);
-    free(p->steps_path);
+    if (p->curves.file) fclose(p->curves.file);
+    if (p->steps.file) fclose(p->steps.file);
+    free(p->curves.path);
+    free(p->steps.path);
     free(p->history.epochs);
     free(p->history.points);
     *p = (progress){ 0 };

@@ -3,7 +3,7 @@
  * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only
  * the lines; with --log json an object for each epoch, and nothing else. Also records what the curves are drawn from: in
  * memory, and as it happens in the run folder's curves.csv (epochs) and steps.csv (steps, or stretches of them where they
- * are very many), from which a resumed training takes what was before.
+ * are very many), from which a resumed training reads the rows up to its checkpoint.
  */
 #ifndef GLIA_TOOL_PROGRESS_H
 #define GLIA_TOOL_PROGRESS_H
@@ -48,12 +48,20 @@ typedef struct history {
     size_t activation_bytes, parameter_bytes;
 } history;
 
-/* Where the stretch that is not over began; what a checkpoint keeps of all this. */
+/* The state of all this in a checkpoint: rows of the tables, and where the stretch that is not over began. */
 typedef struct stretch {
+    int64_t epochs, points;        /* rows of curves.csv and steps.csv */
     int64_t done, samples, steps;  /* samples of the epoch at its beginning; steps in it */
     double loss, accuracy_sum;     /* sum of losses in it; accuracy times samples of the epoch at its beginning */
     double seconds, epoch_seconds; /* so far; of the epoch's steps */
 } stretch;
+
+/* A table of the run folder. */
+typedef struct table_file {
+    char *path; /* NULL: none is kept */
+    FILE *file;
+    bool behind; /* rows are missing, since the disk was full */
+} table_file;
 
 typedef struct progress {
     voice voice;
@@ -66,8 +74,7 @@ typedef struct progress {
     double before;       /* seconds of it until it was interrupted */
     int64_t first;       /* steps that were done then */
     int64_t epoch, step; /* of the last step */
-    char *curves_path, *steps_path;
-    FILE *curves, *steps; /* NULL: no folder */
+    table_file curves, steps;
 } progress;
 
 /* folder NULL: keep no files. */
@@ -79,10 +86,13 @@ void progress_free(progress *p);
 /* Prints words behind a label of nine columns, in lines of the terminal's width. */
 void progress_say(const char *label, const char *words);
 
-/* From here on Ctrl-C ends training after the step in progress; a second one ends the program as usual. */
+/* From here on SIGINT (Ctrl-C), SIGTERM and SIGHUP ask training to end after the step in progress. A second SIGINT or
+ * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed. A signal that was ignored before stays
+ * ignored. SIGPIPE and SIGXFSZ are ignored, so writes that fail are reported as errors. */
 void interrupt_catch(void);
 bool interrupted(void);
-/* Ends training then, after writing a checkpoint (path NULL: none). The last of the callbacks. */
+/* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr. The
+ * last of the callbacks. */
 glia_callback interrupt_watch(const char *checkpoint);
 
 #endif

@@ -1,17 +1,20 @@
-/* backup_and_restore.c - checkpoints as training goes on, from the last of which it goes on after an interruption. */
+/* backup_and_restore.c - checkpoints as training goes on; a training that finds one when it begins resumes from it. */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "train/callbacks/callbacks.h"
+#include "train/fit/fit.h"
 
 typedef struct backup {
     glia_watcher watcher;
     glia_backup_and_restore_opts opts;
     const char *path, *previous;
+    double saved; /* when the last checkpoint was made, or training began */
 } backup;
 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
-    const backup *b = context;
+    backup *b = context;
+    b->saved = glia_seconds();
     glia_status status = glia_watcher_begin(p, context, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
@@ -26,14 +29,18 @@ static glia_status step_end(const glia_progress *p, void *context, glia_error *e
 }
 
 static glia_status epoch_end(const glia_progress *p, void *context, glia_error *error) {
-    return glia_training_save(p->training, ((backup *)context)->path, error);
+    backup *b = context;
+    if (glia_seconds() - b->saved < b->opts.min_seconds) return GLIA_OK;
+    glia_status status = glia_training_save(p->training, b->path, error);
+    b->saved = glia_seconds();
+    return status;
 }
 
-/* A training that came to its end needs no way back. */
+/* A training that came to its end, or was ended by a callback, needs no checkpoint. */
 static glia_status end(const glia_progress *p, void *context, glia_error *error) {
     (void)error;
     const backup *b = context;
-    if (b->opts.keep || p->done < p->total) return GLIA_OK;
+    if (b->opts.keep || (p->done < p->total && !p->training->stop)) return GLIA_OK;
     unlink(b->previous);
     unlink(b->path);
     return GLIA_OK;
@@ -48,6 +55,8 @@ glia_callback glia_backup_and_restore(glia_backup_and_restore_opts opts) {
     b->previous = opts.path ? glia_arena_printf(&b->watcher.arena, "%s.previous", opts.path) : NULL;
     if (!opts.path || !opts.path[0]) glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "a backup needs a path");
     if (!b->previous) glia_watcher_fail(&b->watcher, GLIA_E_NOMEM, "out of memory");
+    if (!(opts.min_seconds >= 0))
+        glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
     if (opts.save_freq < 0) glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "save_freq cannot be negative");
     c.train_begin = begin;
     if (opts.save_freq > 0)

@@ -41,6 +41,9 @@ glia_monitor glia_monitor_create(glia_watcher *watcher, const char *name, glia_m
 /* The value to improve on at first: every number is better. */
 double glia_monitor_worst(const glia_monitor *monitor);
 bool glia_monitor_better(const glia_monitor *monitor, double value, double best);
+/* For train_begin: GLIA_E_ARGUMENT if no epoch will have the figure, with the nearest name. */
+glia_status glia_monitor_check(const glia_monitor *monitor, const char *who, const glia_progress *progress,
+                               glia_error *error);
 /* The figure; GLIA_E_ARGUMENT listing those that there are if it is not among them. */
 glia_status glia_monitor_read(const glia_monitor *monitor, const char *who, const glia_progress *progress,
                               double *value, glia_error *error);

@@ -21,6 +21,7 @@ typedef struct early_stopping {
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
     early_stopping *e = context;
     glia_status status = glia_watcher_begin(p, context, error);
+    if (status == GLIA_OK) status = glia_monitor_check(&e->monitor, "early stopping", p, error);
     if (status != GLIA_OK) return status;
     e->bytes = sizeof *e->state + (e->opts.restore_best_weights ? glia_store_copy(p->model->store, NULL, false) : 0);
     e->state = malloc(e->bytes);

@@ -1,16 +1,24 @@
-/* model_checkpoint.c - saves the model as training goes on, or whenever it is better than before. */
+/* model_checkpoint.c - saves the model as training goes on, or whenever it is better than before.
+ *
+ * With min_seconds the best values may wait in memory. They are written before a checkpoint is made, so the file is never
+ * older than the state that says how good it is.
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/formats/formats.h"
 #include "train/callbacks/callbacks.h"
+#include "train/fit/fit.h"
 
 typedef struct model_checkpoint {
     glia_watcher watcher;
     glia_model_checkpoint_opts opts;
     glia_monitor monitor;
     const char *path;
-    double best; /* what a checkpoint keeps */
+    double best; /* the state */
+    char *waiting; /* values of the best model, if `waits`; NULL: saved at once, always */
+    bool waits;
+    double saved; /* when the last model was saved, or training began */
 } model_checkpoint;
 
 /* A figure in braces: {epoch}, {step}, {val_loss}, {val_loss:.2f} (digits behind the point). */
@@ -63,18 +71,45 @@ static glia_status expand(const char *path, const glia_progress *p, char **made,
     return status;
 }
 
-static glia_status save(const glia_progress *p, model_checkpoint *m, glia_error *error) {
-    double value = 0;
-    glia_status status = GLIA_OK;
-    if (m->opts.save_best_only) {
-        status = glia_monitor_read(&m->monitor, "model checkpoint", p, &value, error);
-        if (status != GLIA_OK || !glia_monitor_better(&m->monitor, value, m->best)) return status;
-    }
+/* Saves the values that wait; the model's own come back. */
+static glia_status save_waiting(const glia_progress *p, void *context, glia_error *error) {
+    model_checkpoint *m = context;
+    if (!m->waits) return GLIA_OK;
+    char *present = malloc(glia_store_copy(p->model->store, NULL, false) + 1);
+    if (!present) return glia_fail_nomem(error);
+    glia_store_copy(p->model->store, present, false);
+    glia_store_copy(p->model->store, m->waiting, true);
+    glia_status status = glia_model_save(p->model, m->path, error);
+    glia_store_copy(p->model->store, present, true);
+    free(present);
+    m->waits = status != GLIA_OK;
+    m->saved = glia_seconds();
+    return status;
+}
+
+static glia_status save_now(const glia_progress *p, model_checkpoint *m, glia_error *error) {
     char *path;
-    status = expand(m->path, p, &path, error);
-    if (status == GLIA_OK) {
-        status = glia_model_save(p->model, path, error);
-        free(path);
+    glia_status status = expand(m->path, p, &path, error);
+    if (status != GLIA_OK) return status;
+    status = glia_model_save(p->model, path, error);
+    free(path);
+    if (status == GLIA_OK) m->waits = false;
+    m->saved = glia_seconds();
+    return status;
+}
+
+static glia_status save(const glia_progress *p, model_checkpoint *m, glia_error *error) {
+    if (!m->opts.save_best_only) return save_now(p, m, error);
+    double value = 0;
+    glia_status status = glia_monitor_read(&m->monitor, "model checkpoint", p, &value, error);
+    if (status != GLIA_OK) return status;
+    const bool early = m->waiting && glia_seconds() - m->saved < m->opts.min_seconds;
+    if (!glia_monitor_better(&m->monitor, value, m->best)) return early ? GLIA_OK : save_waiting(p, m, error);
+    if (early) {
+        glia_store_copy(p->model->store, m->waiting, false);
+        m->waits = true;
+    } else {
+        status = save_now(p, m, error);
     }
     if (status == GLIA_OK) m->best = value;
     return status;
@@ -83,7 +118,13 @@ static glia_status save(const glia_progress *p, model_checkpoint *m, glia_error 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
     model_checkpoint *m = context;
     m->best = glia_monitor_worst(&m->monitor);
-    return glia_watcher_begin(p, context, error);
+    m->saved = glia_seconds();
+    glia_status status = glia_watcher_begin(p, context, error);
+    if (status != GLIA_OK || !m->opts.save_best_only) return status;
+    status = glia_monitor_check(&m->monitor, "model checkpoint", p, error);
+    if (status != GLIA_OK || m->opts.min_seconds == 0 || strchr(m->path, '{')) return status;
+    m->waiting = malloc(glia_store_copy(p->model->store, NULL, false) + 1);
+    return m->waiting ? GLIA_OK : glia_fail_nomem(error);
 }
 
 static glia_status step_end(const glia_progress *p, void *context, glia_error *error) {
@@ -100,6 +141,11 @@ static void *state(void *context, size_t *bytes) {
     return &((model_checkpoint *)context)->best;
 }
 
+static void release(void *context) {
+    free(((model_checkpoint *)context)->waiting);
+    glia_watcher_free(context);
+}
+
 glia_callback glia_model_checkpoint(glia_model_checkpoint_opts opts) {
     glia_callback c = glia_watcher_create("ModelCheckpoint", sizeof(model_checkpoint));
     model_checkpoint *m = c.context;
@@ -108,12 +154,17 @@ glia_callback glia_model_checkpoint(glia_model_checkpoint_opts opts) {
     m->monitor = glia_monitor_create(&m->watcher, opts.monitor, opts.mode, 0);
     m->path = glia_watcher_text(&m->watcher, opts.path);
     if (!opts.path || !opts.path[0]) glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "a model checkpoint needs a path");
+    if (!(opts.min_seconds >= 0))
+        glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
     if (opts.save_freq < 0) glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "save_freq cannot be negative");
     c.train_begin = begin;
     if (opts.save_freq > 0)
         c.step_end = step_end;
     else
         c.epoch_end = epoch_end;
+    c.train_end = save_waiting;
+    c.save_begin = save_waiting;
     c.state = state;
+    c.free = release;
     return c;
 }

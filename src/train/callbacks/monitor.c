@@ -33,17 +33,39 @@ bool glia_monitor_better(const glia_monitor *m, double value, double best) {
     return m->larger ? value - m->min_delta > best : value + m->min_delta < best;
 }
 
-glia_status glia_monitor_read(const glia_monitor *m, const char *who, const glia_progress *p, double *value,
-                              glia_error *error) {
-    for (int i = 0; i < p->n_values; i++) {
-        if (strcmp(p->values[i].name, m->name)) continue;
-        *value = p->values[i].value;
-        return GLIA_OK;
-    }
+/* Says which figures there are. */
+static glia_status unknown(const glia_monitor *m, const char *who, const glia_progress *p, glia_error *error) {
+    enum { MOST = 32 };
+    const char *names[MOST];
     glia_text list = { 0 };
-    for (int i = 0; i < p->n_values; i++) glia_text_printf(&list, "%s%s", i ? ", " : "", p->values[i].name);
-    glia_status status = glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no figure '%s'; there are %s", who, m->name,
+    int n = 0;
+    for (int i = 0; i < p->n_values; i++) {
+        glia_text_printf(&list, "%s%s", i ? ", " : "", p->values[i].name);
+        if (n < MOST) names[n++] = p->values[i].name;
+    }
+    const char *near = glia_nearest(m->name, names, n);
+    glia_status status = glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no figure '%s'%s%s%s; there are %s", who,
+                                   m->name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
                                    list.bytes ? list.bytes : "none");
     free(list.bytes);
     return status;
+}
+
+static const glia_value *find(const glia_monitor *m, const glia_progress *p) {
+    for (int i = 0; i < p->n_values; i++) {
+        if (strcmp(p->values[i].name, m->name) == 0) return &p->values[i];
+    }
+    return NULL;
+}
+
+glia_status glia_monitor_check(const glia_monitor *m, const char *who, const glia_progress *p, glia_error *error) {
+    return !m->name || find(m, p) ? GLIA_OK : unknown(m, who, p, error);
+}
+
+glia_status glia_monitor_read(const glia_monitor *m, const char *who, const glia_progress *p, double *value,
+                              glia_error *error) {
+    const glia_value *found = find(m, p);
+    if (!found) return unknown(m, who, p, error);
+    *value = found->value;
+    return GLIA_OK;
 }

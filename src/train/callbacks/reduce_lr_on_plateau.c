@@ -16,7 +16,8 @@ typedef struct plateau {
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
     plateau *r = context;
     r->state = (plateau_state){ .best = glia_monitor_worst(&r->monitor) };
-    return glia_watcher_begin(p, context, error);
+    glia_status status = glia_watcher_begin(p, context, error);
+    return status == GLIA_OK ? glia_monitor_check(&r->monitor, "reduce lr on plateau", p, error) : status;
 }
 
 static glia_status epoch_end(const glia_progress *p, void *context, glia_error *error) {

@@ -2,26 +2,35 @@
  *
  * LOG_DIR/train and LOG_DIR/validation are a run each, so that TensorBoard draws the two curves of a figure into one
  * chart: epoch_loss, epoch_accuracy, epoch_learning_rate, and metrics as epoch_f1; batch_loss and batch_learning_rate with
- * update_freq. Files are opened when the first figures come: only then is known whether training goes on where a
- * checkpoint was made. What such a training writes a second time replaces what came after the checkpoint, in TensorBoard
- * by the numbers of the steps.
+ * update_freq. Files are opened when the first figures come, when the state of a checkpoint has been restored. The
+ * state is the names of the two files and their lengths: a training that is resumed cuts off what was written after the
+ * checkpoint and goes on in the same files.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/formats/formats.h"
-#include "glia/events.h"
 #include "train/callbacks/callbacks.h"
+#include "train/events/events.h"
+
+/* A file at the last flush. */
+typedef struct event_file {
+    char name[208]; /* "": none yet, or too long a name to go on with */
+    int64_t length;
+} event_file;
 
 typedef struct tensorboard {
     glia_watcher watcher;
     glia_tensorboard_opts opts;
     const char *folder, *train_folder, *validation_folder;
     glia_events *train, *validation;
+    event_file files[2]; /* of train and validation; the state */
     bool no_images; /* this build cannot encode them */
 } tensorboard;
 
@@ -117,23 +126,67 @@ static glia_status make_folders(const char *path, glia_error *error) {
     return status;
 }
 
-static glia_status open_files(tensorboard *b, const glia_progress *p, glia_error *error) {
-    if (b->train) return GLIA_OK;
-    glia_status status = make_folders(b->folder, error);
-    if (status != GLIA_OK) return status;
+/* Removes event files from the folder. */
+static void remove_files(const char *folder) {
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        if (strncmp(entry->d_name, glia_events_prefix, strlen(glia_events_prefix)) != 0) continue;
+        unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+    if (entries) closedir(entries);
+}
+
+/* Goes on in the file of the checkpoint, or, where there is none or it was removed or damaged, begins a new one; then
+ * *is_new is set. */
+static glia_status open_file(const tensorboard *b, const char *folder, event_file *file, glia_events **events,
+                             bool *is_new, glia_error *error) {
     glia_error reason = { 0 };
-    b->train = glia_events_open(b->train_folder, &reason);
-    if (!b->train) return glia_fail(error, reason.status, "%s", reason.message);
-    return b->opts.write_graph ? glia_events_graph(b->train, p->model->graph, error) : GLIA_OK;
+    *events = file->name[0] ? glia_events_reopen(folder, file->name, file->length, &reason) : NULL;
+    *is_new = false;
+    if (*events) return GLIA_OK;
+    if (reason.status != GLIA_OK && reason.status != GLIA_E_NOT_FOUND && reason.status != GLIA_E_FORMAT)
+        return glia_fail(error, reason.status, "%s", reason.message);
+    if (b->opts.own_folder) remove_files(folder);
+    *events = glia_events_open(folder, &reason);
+    *is_new = *events != NULL;
+    if (!*events) return glia_fail(error, reason.status, "%s", reason.message);
+    if (strlen(glia_events_name(*events)) < sizeof file->name) strcpy(file->name, glia_events_name(*events));
+    return GLIA_OK;
+}
+
+static glia_status open_train(tensorboard *b, const glia_progress *p, glia_error *error) {
+    if (b->train) return GLIA_OK;
+    bool is_new;
+    glia_status status = make_folders(b->folder, error);
+    if (status == GLIA_OK) status = open_file(b, b->train_folder, &b->files[0], &b->train, &is_new, error);
+    if (status != GLIA_OK || !is_new || !b->opts.write_graph) return status;
+    return glia_events_graph(b->train, p->model->graph, error);
+}
+
+/* Writes what is pending, so that the state agrees with the files. */
+static glia_status flush(tensorboard *b, glia_error *error) {
+    glia_events *const events[2] = { b->train, b->validation };
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < 2; i++) {
+        if (!events[i]) continue;
+        glia_status flushed = glia_events_flush(events[i], status == GLIA_OK ? error : NULL);
+        if (status == GLIA_OK) status = flushed;
+        b->files[i].length = glia_events_length(events[i]);
+    }
+    return status;
+}
+
+static glia_status write_step(tensorboard *b, const glia_progress *p, glia_error *error) {
+    if (b->opts.update_freq == 0 || p->done % b->opts.update_freq) return GLIA_OK;
+    glia_status status = glia_events_scalar(b->train, "batch_loss", p->done, p->loss, error);
+    return status == GLIA_OK ? glia_events_scalar(b->train, "batch_learning_rate", p->done, p->lr, error) : status;
 }
 
 static glia_status step_end(const glia_progress *p, void *context, glia_error *error) {
     tensorboard *b = context;
-    glia_status status = open_files(b, p, error);
-    if (status != GLIA_OK || b->opts.update_freq == 0 || p->done % b->opts.update_freq) return status;
-    status = glia_events_scalar(b->train, "batch_loss", p->done, p->loss, error);
-    if (status == GLIA_OK) status = glia_events_scalar(b->train, "batch_learning_rate", p->done, p->lr, error);
-    return status == GLIA_OK ? glia_events_flush(b->train, error) : status;
+    glia_status status = open_train(b, p, error);
+    if (status == GLIA_OK) status = write_step(b, p, error);
+    return status == GLIA_OK ? flush(b, error) : status;
 }
 
 /* A figure of the epoch: "val_loss" is the validation's epoch_loss. */
@@ -141,9 +194,9 @@ static glia_status write_figure(tensorboard *b, const glia_value *figure, int64_
     const bool validated = strncmp(figure->name, "val_", 4) == 0;
     const char *name = figure->name + (validated ? 4 : 0);
     if (validated && !b->validation) {
-        glia_error reason = { 0 };
-        b->validation = glia_events_open(b->validation_folder, &reason);
-        if (!b->validation) return glia_fail(error, reason.status, "%s", reason.message);
+        bool is_new;
+        glia_status status = open_file(b, b->validation_folder, &b->files[1], &b->validation, &is_new, error);
+        if (status != GLIA_OK) return status;
     }
     char tag[96];
     snprintf(tag, sizeof tag, "epoch_%s", strcmp(name, "lr") == 0 ? "learning_rate" : name);
@@ -153,14 +206,18 @@ static glia_status write_figure(tensorboard *b, const glia_value *figure, int64_
 static glia_status epoch_end(const glia_progress *p, void *context, glia_error *error) {
     tensorboard *b = context;
     const int64_t epoch = p->epoch - 1; /* Keras counts from 0 */
-    glia_status status = open_files(b, p, error);
+    glia_status status = open_train(b, p, error);
     for (int i = 0; i < p->n_values && status == GLIA_OK; i++) status = write_figure(b, &p->values[i], epoch, error);
     if (status == GLIA_OK && b->opts.histogram_freq > 0 && epoch % b->opts.histogram_freq == 0) {
         status = write_parameters(b, p, epoch, error);
     }
-    if (status == GLIA_OK) status = glia_events_flush(b->train, error);
-    if (status == GLIA_OK && b->validation) status = glia_events_flush(b->validation, error);
-    return status;
+    return status == GLIA_OK ? flush(b, error) : status;
+}
+
+static void *state(void *context, size_t *bytes) {
+    tensorboard *b = context;
+    *bytes = sizeof b->files;
+    return b->files;
 }
 
 static glia_status end(const glia_progress *p, void *context, glia_error *error) {
@@ -199,6 +256,7 @@ glia_callback glia_tensorboard(glia_tensorboard_opts opts) {
     c.step_end = step_end;
     c.epoch_end = epoch_end;
     c.train_end = end;
+    c.state = state;
     c.free = release;
     return c;
 }

@@ -2,7 +2,8 @@
  *
  *     NAME ...                       the model's parameters and states, the random state among them
  *     train/...                      the optimiser's states
- *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means
+ *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means, whether a callback has stopped it,
+ *                                    whether the epoch has ended
  *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
  *                                    of the epoch
  *     checkpoint/callback/I/NAME     u8: what callback I keeps
@@ -32,7 +33,7 @@ struct glia_restored {
     glia_safetensors file;
 };
 
-enum { PLACE = 4, FIGURES = 6 };
+enum { PLACE = 6, FIGURES = 6 };
 static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures";
 
 /* ---- what is saved -------------------------------------------------------------------------- */
@@ -62,7 +63,7 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     if (!c->arrays) return glia_fail_nomem(error);
     for (int i = 0; i < glia_store_count(model); i++) c->arrays[c->n++] = glia_store_entry(model, i);
     for (int i = 0; i < glia_store_count(states); i++) c->arrays[c->n++] = glia_store_entry(states, i);
-    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples }, sizeof c->place);
+    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples, t->stop, t->ended }, sizeof c->place);
     const double seconds = t->step ? t->progress.seconds : 0;
     const double figures[FIGURES] = { t->tally.loss, t->tally.accuracy, t->tally.weight,
                                       t->scale,      t->fixed_lr,       seconds };
@@ -126,8 +127,10 @@ glia_status glia_training_save(glia_training *t, const char *path, glia_error *e
     contents c = { 0 };
     glia_text asked = { 0 };
     char checksum[17];
+    glia_status status = glia_training_save_begin(t, error);
+    if (status != GLIA_OK) return status;
     describe(t, &asked);
-    glia_status status = gather(t, &c, error);
+    status = gather(t, &c, error);
     if (status == GLIA_OK && asked.failed) status = glia_fail_nomem(error);
     if (status == GLIA_OK) {
         uint64_t sum = glia_hash_bytes(asked.bytes, asked.length, 0);
@@ -230,10 +233,30 @@ static glia_status take_store(const glia_store *store, const struct glia_restore
     return GLIA_OK;
 }
 
+/* Checks, or takes, the states of the first n callbacks. */
+static glia_status take_states(const glia_training *t, const struct glia_restored *r, int n, bool copy,
+                               glia_error *error) {
+    glia_arena names = { 0 };
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < n && status == GLIA_OK; i++) {
+        const glia_callback *callback = &t->callbacks[i];
+        size_t bytes = 0;
+        void *state = callback->state ? callback->state(callback->context, &bytes) : NULL;
+        if (!state || bytes == 0) continue;
+        const char *name = state_name(&names, callback, i);
+        const glia_safetensor *x = name ? wanted(r, name, GLIA_U8, &GLIA_SHAPE((int64_t)bytes), error) : NULL;
+        if (!x) status = name ? GLIA_E_ARGUMENT : glia_fail_nomem(error);
+        if (x && copy) memcpy(state, x->data, bytes);
+    }
+    glia_arena_free(&names);
+    return status;
+}
+
 static glia_status take(glia_training *t, const struct glia_restored *r, glia_error *error) {
     glia_status status = check_asked(t, r, error);
     if (status == GLIA_OK) status = take_store(t->train.model->store, r, false, error);
     if (status == GLIA_OK) status = take_store(t->train.store, r, false, error);
+    if (status == GLIA_OK) status = take_states(t, r, t->begun, false, error);
     if (status != GLIA_OK) return status;
     const glia_safetensor *place = wanted(r, place_name, GLIA_I64, &GLIA_SHAPE(PLACE), error);
     const glia_safetensor *figures = place ? wanted(r, figures_name, GLIA_F64, &GLIA_SHAPE(FIGURES), error) : NULL;
@@ -249,7 +272,7 @@ static glia_status take(glia_training *t, const struct glia_restored *r, glia_er
     take_store(t->train.model->store, r, true, NULL);
     take_store(t->train.store, r, true, NULL);
     glia_store_touch(t->train.store);
-    t->epoch = at[0], t->step = at[1], t->done = at[2];
+    t->epoch = at[0], t->step = at[1], t->done = at[2], t->stop = at[4] != 0, t->ended = at[5] != 0;
     t->tally = (glia_tally){ .loss = sums[0], .accuracy = sums[1], .weight = sums[2], .samples = at[3] };
     t->scale = sums[3], t->fixed_lr = sums[4], t->seconds = sums[5];
     return GLIA_OK;
@@ -297,21 +320,7 @@ glia_status glia_training_restore(glia_training *t, const char *path, glia_check
 
 glia_status glia_training_restore_callbacks(glia_training *t, glia_error *error) {
     if (!t->restored) return GLIA_OK;
-    glia_arena names = { 0 };
-    glia_status status = GLIA_OK;
-    for (int i = 0; i < t->opts.n_callbacks && status == GLIA_OK; i++) {
-        const glia_callback *callback = &t->callbacks[i];
-        size_t bytes = 0;
-        void *state = callback->state ? callback->state(callback->context, &bytes) : NULL;
-        if (!state || bytes == 0) continue;
-        const char *name = state_name(&names, callback, i);
-        const glia_safetensor *x = name ? wanted(t->restored, name, GLIA_U8, &GLIA_SHAPE((int64_t)bytes), error) : NULL;
-        if (x)
-            memcpy(state, x->data, bytes);
-        else
-            status = name ? GLIA_E_ARGUMENT : glia_fail_nomem(error);
-    }
-    glia_arena_free(&names);
+    glia_status status = take_states(t, t->restored, t->opts.n_callbacks, true, error);
     glia_restored_free(t->restored);
     t->restored = NULL;
     return status;

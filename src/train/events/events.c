@@ -2,6 +2,7 @@
 #include "train/events/events.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,9 +13,15 @@
 #include <unistd.h>
 
 struct glia_events {
-    FILE *file;
+    glia_log_file log;
+    glia_text pending; /* records that are not yet in the file */
     char *path;
+    const char *name; /* the end of the path */
 };
+
+enum { PENDING = 1 << 16 }; /* bytes, above which they are written */
+
+const char glia_events_prefix[] = "events.out.tfevents.";
 
 enum { BINS = 30 };
 
@@ -30,44 +37,49 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static glia_status refuse(const glia_events *e, glia_error *error) {
-    return glia_fail(error, GLIA_E_IO, "%s: %s", e->path, strerror(errno));
-}
-
-/* Takes the event's fields, puts the time before them, and writes the record. */
+/* Takes the event's fields, puts the time before them, and adds the record. */
 static glia_status write_event(glia_events *e, glia_text *fields, glia_error *error) {
     glia_text event = { 0 }, record = { 0 };
     glia_proto_double(&event, EVENT_TIME, now());
     glia_text_append(&event, fields->bytes, fields->length);
     event.failed |= fields->failed;
     glia_record_append(&record, &event);
-    glia_status status = GLIA_OK;
-    if (record.failed) {
-        status = glia_fail_nomem(error);
-    } else if (fwrite(record.bytes, 1, record.length, e->file) != record.length) {
-        status = refuse(e, error);
-    }
+    if (!record.failed) glia_text_append(&e->pending, record.bytes, record.length);
+    glia_status status = record.failed || e->pending.failed ? glia_fail_nomem(error) : GLIA_OK;
+    e->pending.failed = false;
     free(fields->bytes);
     free(event.bytes);
     free(record.bytes);
-    return status;
+    return status == GLIA_OK && e->pending.length >= PENDING ? glia_events_flush(e, error) : status;
 }
 
-/* The first free name events.out.tfevents.SECONDS.HOST.PROCESS.NUMBER in the folder. */
-static bool open_new(glia_events *e, const char *folder) {
+/* Creates the first free name events.out.tfevents.SECONDS.HOST.PROCESS.NUMBER in the folder. */
+static glia_status open_new(glia_events *e, const char *folder, glia_error *error) {
     char host[64] = "";
     if (gethostname(host, sizeof host - 1) != 0 || !*host) strcpy(host, "localhost");
     for (int number = 0; number < 1000; number++) {
         glia_text path = { 0 };
-        glia_text_printf(&path, "%s/events.out.tfevents.%010lld.%s.%ld.%d", folder, (long long)time(NULL), host,
+        glia_text_printf(&path, "%s/%s%010lld.%s.%ld.%d", folder, glia_events_prefix, (long long)time(NULL), host,
                          (long)getpid(), number);
         free(e->path);
         e->path = path.bytes;
-        if (path.failed) return false;
-        e->file = fopen(e->path, "wbx");
-        if (e->file || errno != EEXIST) break;
+        if (path.failed) return glia_fail_nomem(error);
+        e->name = e->path + strlen(folder) + 1;
+        int fd = open(e->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            e->log = (glia_log_file){ .fd = fd };
+            return GLIA_OK;
+        }
+        if (errno != EEXIST) break;
     }
-    return e->file != NULL;
+    return glia_fail(error, GLIA_E_IO, "%s: %s", e->path, strerror(errno));
+}
+
+static glia_events *make_writer(glia_error *error) {
+    glia_events *e = calloc(1, sizeof *e);
+    if (e) e->log.fd = -1;
+    if (!e) glia_fail_nomem(error);
+    return e;
 }
 
 glia_events *glia_events_open(const char *folder, glia_error *error) {
@@ -79,26 +91,51 @@ glia_events *glia_events_open(const char *folder, glia_error *error) {
         glia_fail(error, GLIA_E_IO, "cannot make the folder %s: %s", folder, strerror(errno));
         return NULL;
     }
-    glia_events *e = calloc(1, sizeof *e);
-    glia_status status = e ? GLIA_OK : glia_fail_nomem(error);
-    if (e && !open_new(e, folder)) status = e->path ? refuse(e, error) : glia_fail_nomem(error);
+    glia_events *e = make_writer(error);
+    if (!e) return NULL;
+    glia_status status = open_new(e, folder, error);
     if (status == GLIA_OK) {
         glia_text version = { 0 };
         glia_proto_string(&version, EVENT_VERSION, "brain.Event:2");
         status = write_event(e, &version, error);
     }
     if (status == GLIA_OK) return e;
+    e->pending.length = 0;
+    glia_events_close(e, NULL);
+    return NULL;
+}
+
+glia_events *glia_events_reopen(const char *folder, const char *name, int64_t length, glia_error *error) {
+    glia_events *e = make_writer(error);
+    if (!e) return NULL;
+    glia_text path = { 0 };
+    glia_text_printf(&path, "%s/%s", folder, name);
+    e->path = path.bytes;
+    glia_status status = path.failed ? glia_fail_nomem(error) : glia_log_file_open(&e->log, e->path, length, error);
+    if (status == GLIA_OK) {
+        e->name = e->path + strlen(folder) + 1;
+        return e;
+    }
     glia_events_close(e, NULL);
     return NULL;
 }
 
 glia_status glia_events_flush(glia_events *e, glia_error *error) {
-    return fflush(e->file) == 0 ? GLIA_OK : refuse(e, error);
+    if (e->pending.length == 0) return GLIA_OK;
+    const size_t length = e->pending.length;
+    e->pending.length = 0; /* also where they cannot be written, or they would fill the memory instead of the disk */
+    return glia_log_file_append(&e->log, e->path, e->pending.bytes, length, error);
 }
+
+const char *glia_events_name(const glia_events *e) { return e->name; }
+
+int64_t glia_events_length(const glia_events *e) { return e->log.length; }
 
 glia_status glia_events_close(glia_events *e, glia_error *error) {
     if (!e) return GLIA_OK;
-    glia_status status = !e->file || fclose(e->file) == 0 ? GLIA_OK : refuse(e, error);
+    glia_status status = glia_events_flush(e, error);
+    glia_log_file_close(&e->log);
+    free(e->pending.bytes);
     free(e->path);
     free(e);
     return status;

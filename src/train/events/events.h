@@ -29,6 +29,16 @@ void glia_record_append(glia_text *to, const glia_text *data);
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* What the names of event files begin with. */
+extern const char glia_events_prefix[];
+
+/* Opens an event file again and cuts off what comes after its first `length` bytes, which are whole records. NULL:
+ * GLIA_E_NOT_FOUND if it does not exist, GLIA_E_FORMAT if it is shorter. */
+glia_events *glia_events_reopen(const char *folder, const char *name, int64_t length, glia_error *error);
+/* The name of the file in its folder, and the bytes that are in it; what is not flushed does not count. */
+const char *glia_events_name(const glia_events *events);
+int64_t glia_events_length(const glia_events *events);
+
 /* The fields of tensorflow.GraphDef for the graph (graph_def.c). */
 void glia_graph_def(const glia_graph *graph, glia_text *to);
 

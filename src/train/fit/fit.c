@@ -239,6 +239,8 @@ static glia_status call(glia_training *t, size_t offset, glia_error *error) {
 }
 #define CALL(t, moment, error) call(t, offsetof(glia_callback, moment), error)
 
+glia_status glia_training_save_begin(glia_training *t, glia_error *error) { return CALL(t, save_begin, error); }
+
 double glia_progress_value(const glia_progress *p, const char *name) {
     for (int i = 0; i < p->n_values; i++) {
         if (strcmp(p->values[i].name, name) == 0) return p->values[i].value;
@@ -344,6 +346,7 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     const bool whole = t->step == 0; /* else it goes on where a checkpoint was made */
     if (whole) t->tally = (glia_tally){ 0 };
     t->seconds = 0;
+    t->ended = false;
     t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
     t->progress.lr = rate(t);
     tell(t, began, false);
@@ -354,16 +357,24 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     const bool over = t->step == t->progress.steps;
     if (status == GLIA_OK && over) status = validate(t, error);
     if (status != GLIA_OK || !over) return status;
+    t->ended = true;
     tell(t, began, t->validation_loader != NULL);
     if (t->step == t->epoch_steps)
         t->epoch++, t->step = 0; /* before a checkpoint is made; max_steps may cut it short */
     return CALL(t, epoch_end, error);
 }
 
+/* Is there a step to take, or, after a checkpoint that was made behind the last step of an epoch, its end to come? */
+static bool goes_on(const glia_training *t) {
+    const bool whole = t->step == t->epoch_steps || t->done == t->total;
+    return (t->step > 0 && whole && !t->ended) || (!t->stop && t->epoch < t->opts.epochs && t->done < t->total);
+}
+
 /* Begins with the callbacks, the first of which may restore a checkpoint. */
 static glia_status run(glia_training *t, glia_error *error) {
     t->progress.lr = rate(t);
-    tell(t, glia_seconds(), false);
+    tell(t, glia_seconds(), t->validation_loader != NULL);
+    for (int i = 0; i < t->progress.n_values; i++) t->values[i].value = NAN;
     glia_status status = order_callbacks(t, error);
     if (status == GLIA_OK) status = CALL(t, train_begin, error);
     if (status == GLIA_OK) status = glia_training_restore_callbacks(t, error);
@@ -371,8 +382,7 @@ static glia_status run(glia_training *t, glia_error *error) {
         t->backup = malloc(glia_training_backup_bytes(t) + 1);
         status = t->backup ? GLIA_OK : glia_fail_nomem(error);
     }
-    while (status == GLIA_OK && !t->stop && t->epoch < t->opts.epochs && t->done < t->total)
-        status = run_epoch(t, error);
+    while (status == GLIA_OK && goes_on(t)) status = run_epoch(t, error);
     glia_error late = { 0 };
     glia_status ended = CALL(t, train_end, &late);
     if (status == GLIA_OK && ended != GLIA_OK) status = glia_fail(error, ended, "%s", late.message);

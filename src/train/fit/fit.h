@@ -23,6 +23,7 @@ struct glia_training {
     double seconds;   /* that this epoch had taken when a checkpoint was made, if it goes on from one */
     int begun;        /* callbacks that have */
     bool stop;        /* one of them asked for it */
+    bool ended;       /* the end of the present epoch was reached; where max_steps cuts it short, `step` stays */
 
     /* the learning rate */
     double full_lr;  /* what the schedule is a factor of */
@@ -52,6 +53,9 @@ glia_lane *glia_training_lane(glia_training *training, int64_t batch, glia_error
 /* Copies the model's values, and the optimiser's with keeps_states, to the backup or back. */
 void glia_training_back_up(glia_training *training, bool restore);
 size_t glia_training_backup_bytes(const glia_training *training);
+
+/* Calls save_begin of all callbacks. */
+glia_status glia_training_save_begin(glia_training *training, glia_error *error);
 
 /* ---- checkpoint.c --------------------------------------------------------------------------- */
 

@@ -1,0 +1,225 @@
+"""A training that is killed and resumed leaves the files of one that was not.
+
+    test_kill.py GLIA KILL_AT                       every write of a short run, and some dozens of random kills
+    test_kill.py GLIA KILL_AT --kills N [--seed S]  N kills at random writes, one to three in a run
+
+kill_at (tests/tools/kill_at.c) kills the process at a given system call that changes a file, before it or after half of a
+write, so nothing here depends on time. All files of the run folder and the history of runs are compared; what says how
+long something took, when and under which process number is left out.
+"""
+import csv
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+GLIA = KILL_AT = None
+SKIP, KILLED = 77, 137
+
+SHORT = ["train", "perceptron", "--data", "strokes?n=100", "--epochs", "2", "--batch", "20", "--tensorboard",
+         "--checkpoint-every", "3", "--metrics", "f1", "--threads", "1", "--quiet"]
+RANDOM = {
+    "steps": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "6", "--batch", "16", "--tensorboard",
+              "--checkpoint-every", "7", "--metrics", "f1,top5", "--augment", "translate(0.1) mixup(0.2)", "--ema", "0.9",
+              "--optimizer", "adamw", "--accumulate", "2", "--threads", "1", "--quiet"],
+    "epochs": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "5", "--batch", "16", "--swa", "0.4",
+               "--checkpoint-seconds", "0", "--plateau", "1", "--stratified", "--threads", "1", "--quiet"],
+    "stopping": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "30", "--batch", "16", "--lr", "0.5",
+                 "--checkpoint-every", "5", "--early-stopping", "1", "--monitor", "val_accuracy", "--tensorboard",
+                 "--threads", "1", "--quiet"],
+}
+
+
+# ---- what a run leaves ------------------------------------------------------------------------
+
+def table(path):
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    return [{name: value for name, value in row.items() if not (name or "").startswith(("seconds", "samples_per"))}
+            for row in rows], path.read_bytes()[-1:]
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in ("seconds", "started", "id")}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def page(path):
+    """The report without its times and speeds."""
+    text = re.sub(r"\d\d\d\d-\d\d-\d\d \d\d:\d\d", "DATE", path.read_text())
+    text = re.sub(r"<div class=tile><b>[^<]*</b><span>of training, [^<]*</span></div>", "SPEED", text)
+    return re.sub(r"<tr><td>time<td>[^<]*", "TIME", text)
+
+
+def records(path):
+    """The events of a file for TensorBoard, without the time with which each begins."""
+    content, events = path.read_bytes(), []
+    while content:
+        length, = struct.unpack("<Q", content[:8])
+        event = content[12:12 + length]
+        if len(event) < length or len(content) < length + 16 or event[0] != 9:
+            raise ValueError("%s: the record after %d others is torn" % (path, len(events)))
+        events.append(event[9:])
+        content = content[16 + length:]
+    return events
+
+
+def look(path):
+    if path.name.startswith("events.out.tfevents"):
+        return records(path)
+    if path.suffix == ".json":
+        return without_times(json.loads(path.read_text()))
+    if path.suffix == ".csv":
+        return table(path)
+    return page(path) if path.suffix == ".html" else path.read_bytes()
+
+
+def files(run):
+    found = {}
+    for path in sorted(path for path in run.rglob("*") if path.is_file()):
+        name = str(path.relative_to(run))
+        if "events.out.tfevents" in name:  # its name has the time and the process
+            name = str(path.parent.relative_to(run) / ("events %d" % sum(str(path.parent.name) in key for key in found)))
+        found[name] = look(path)
+    return found
+
+
+def rounded(row):
+    """Reals as f32, as run.json has them, from which the history may have been made again."""
+    return tuple(struct.unpack("f", struct.pack("f", value))[0] if isinstance(value, float) else value for value in row)
+
+
+def history(folder):
+    """The rows of the history of runs."""
+    database = sqlite3.connect(folder / "runs/glia.db")
+    try:
+        runs = database.execute("SELECT id, folder, model, data, status, settings FROM runs ORDER BY id").fetchall()
+        epochs = database.execute("SELECT * FROM epochs WHERE name <> 'seconds' ORDER BY run, epoch, name")
+        figures = database.execute("SELECT * FROM figures ORDER BY run, name")
+        return ([(*row[:-1], json.loads(row[-1])) for row in runs], [*map(rounded, epochs)], [*map(rounded, figures)])
+    finally:
+        database.close()
+
+
+def everything(folder):
+    return {**files(folder / "run"), "history": history(folder)}
+
+
+def differences(whole, broken):
+    """Lines that say which files differ, and the first place of each."""
+    found = ["%s is only in the %s run" % (name, "whole" if name in whole else "broken")
+             for name in sorted(whole.keys() ^ broken.keys())]
+    for name in sorted(whole.keys() & broken.keys()):
+        if whole[name] != broken[name]:
+            a, b = repr(whole[name]), repr(broken[name])
+            at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+            found.append("%s differs: %s | %s" % (name, a[max(0, at - 60):at + 60], b[max(0, at - 60):at + 60]))
+    return found
+
+
+# ---- runs that are killed -----------------------------------------------------------------------
+
+def attempt(folder, train, n, torn=False):
+    """Begins the run, or resumes it, and kills it at the n-th call; n = 0: not. (exit status, calls, messages)"""
+    begun = (folder / "run/config.json").is_file()
+    words = ["train", "--resume", "run", "--quiet"] if begun else [*train, "--out", "run"]
+    done = subprocess.run([KILL_AT, *(["--torn"] if torn else []), str(n), GLIA, *words], cwd=folder, text=True,
+                          capture_output=True, timeout=600)
+    return done.returncode, int((done.stdout.splitlines() or ["0"])[-1]) if done.stdout else 0, done.stderr
+
+
+def finish(folder, train):
+    """Runs without kills to the end; messages, if that did not go well."""
+    code, _, said = attempt(folder, train, 0)
+    return [] if code == 0 or "is finished" in said else ["exit status %d: %s" % (code, said)]
+
+
+def broken_run(train, kills, whole):
+    """A run with kills at these (n, torn); what is different from the whole one, and how many kills there were."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, killed = pathlib.Path(name), 0
+        for n, torn in kills:
+            code, _, said = attempt(folder, train, n, torn)
+            if code not in (0, KILLED) and "is finished" not in said:
+                return ["exit status %d: %s" % (code, said)], killed
+            killed += code == KILLED
+        wrong = finish(folder, train)
+        return wrong or differences(whole, everything(folder)), killed
+
+
+def whole_run(train):
+    """What a run leaves that nobody kills, and how many calls it makes."""
+    with tempfile.TemporaryDirectory() as name:
+        code, calls, said = attempt(pathlib.Path(name), train, 0)
+        if code == SKIP:
+            raise unittest.SkipTest("processes cannot be traced here")
+        if code:
+            raise AssertionError("exit status %d: %s" % (code, said))
+        return everything(pathlib.Path(name)), calls
+
+
+def random_kills(kills, seed):
+    """So many kills, one to three in a run; (runs, kills, differences)."""
+    draw, plans = random.Random(seed), []
+    wholes = {name: whole_run(train) for name, train in RANDOM.items()}
+    while sum(len(plan) for _, plan in plans) < kills:
+        name = draw.choice(sorted(wholes))
+        plans.append((name, [(draw.randint(1, wholes[name][1]), draw.random() < 0.4)
+                             for _ in range(draw.randint(1, 3))]))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda p: broken_run(RANDOM[p[0]], p[1], wholes[p[0]][0]), plans))
+    wrong = ["%s %s: %s" % (*plan, "; ".join(found)) for plan, (found, _) in zip(plans, results) if found]
+    return len(plans), sum(killed for _, killed in results), wrong
+
+
+class Kill(unittest.TestCase):
+    def setUp(self):
+        try:
+            sqlite3.connect(":memory:").close()
+        except sqlite3.Error:
+            self.skipTest("no SQLite")
+
+    def test_at_every_write(self):
+        whole, calls = whole_run(SHORT)
+        self.assertGreater(calls, 80)
+        plans = [(n, torn) for n in range(1, calls + 1) for torn in (False, True) if torn == (n % 3 == 0)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = list(pool.map(lambda plan: broken_run(SHORT, [plan], whole), plans))
+        for plan, (found, killed) in zip(plans, results):
+            self.assertEqual((killed, found), (1, []), "killed at call %d%s" % (plan[0], ", half written" * plan[1]))
+
+    def test_at_random_writes(self):
+        runs, kills, wrong = random_kills(40, 7)
+        self.assertGreater(kills, runs // 2)
+        self.assertEqual(wrong, [])
+
+
+def main():
+    if "--kills" not in sys.argv:
+        return unittest.main()
+    words = sys.argv[1:]
+    seed = int(words[words.index("--seed") + 1]) if "--seed" in words else random.randrange(1 << 30)
+    planned = int(words[words.index("--kills") + 1])
+    print("seed %d" % seed, flush=True)
+    runs, kills, wrong, began = 0, 0, [], seed
+    while kills < planned:  # a resumed run makes fewer calls, so some plans come too late to kill
+        more = random_kills(max(planned - kills, 20), began)
+        runs, kills, wrong, began = runs + more[0], kills + more[1], wrong + more[2], began + 1
+    for line in wrong[:20]:
+        print(line)
+    print("%d kills in %d runs, %d runs differ" % (kills, runs, len(wrong)))
+    return sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    GLIA, KILL_AT = os.path.abspath(sys.argv.pop(1)), os.path.abspath(sys.argv.pop(1))
+    main()

@@ -4,7 +4,8 @@
  *
  * Counted are calls of all threads that write, create, cut, rename, link or remove; writes to the standard streams are
  * not. N = 0 only counts. The process is killed before call N; with --torn, if that call is a write, after half of it.
- * With --fail call N and the COUNT - 1 after it (default: all) are not made and return the error.
+ * With --fail call N and the COUNT - 1 after it (default: all) are not made and return the error, but for those that give
+ * room back.
  *
  * The last line of stdout is the number of calls. The exit status is the command's; 137 if it was killed; 77 if processes
  * cannot be traced here. --torn and --fail need x86-64 and are the same as nothing elsewhere. Linux only.
@@ -87,6 +88,14 @@ static bool changes_a_file(const call *c) {
     return flags & (O_CREAT | O_TRUNC);
 }
 
+static bool gives_room(const call *c) {
+    bool gives = c->number == SYS_unlinkat || c->number == SYS_ftruncate;
+#ifdef SYS_open
+    gives = gives || c->number == SYS_unlink || c->number == SYS_rmdir || c->number == SYS_truncate;
+#endif
+    return gives;
+}
+
 #ifdef __x86_64__
 /* Halves the number of bytes that a write is about to write, and lets it return. */
 static void tear(pid_t thread) {
@@ -132,7 +141,7 @@ static int watch(pid_t child, const harm *h, long *counted) {
                 while (waitpid(-1, &status, __WALL) > 0) {}
                 return KILLED;
             }
-            if (h->at && h->fail && n >= 0 && n < h->count) refuse(thread, h->fail);
+            if (h->at && h->fail && n >= 0 && n < h->count && !gives_room(&c)) refuse(thread, h->fail);
         }
         bool ours = event || signal_number == SIGTRAP || signal_number == SIGSTOP;
         ptrace(PTRACE_CONT, thread, NULL, (void *)(intptr_t)(ours ? 0 : signal_number));

@@ -1,6 +1,6 @@
 """A training that is killed and resumed leaves the files of one that was not.
 
-    test_kill.py GLIA KILL_AT                       every write of a short run, and some dozens of random kills
+    test_kill.py GLIA KILL_AT                       every write of a short run, some dozens of random kills, a full disk
     test_kill.py GLIA KILL_AT --kills N [--seed S]  N kills at random writes, one to three in a run
 
 kill_at (tests/tools/kill_at.c) kills the process at a given system call that changes a file, before it or after half of a
@@ -8,12 +8,13 @@ write, so nothing here depends on time. All files of the run folder and the hist
 long something took, when and under which process number is left out.
 """
 import csv
+import errno
 import json
 import os
 import pathlib
+import platform
 import random
 import re
-import shutil
 import sqlite3
 import struct
 import subprocess
@@ -25,8 +26,8 @@ from concurrent.futures import ThreadPoolExecutor
 GLIA = KILL_AT = None
 SKIP, KILLED = 77, 137
 
-SHORT = ["train", "perceptron", "--data", "strokes?n=100", "--epochs", "2", "--batch", "20", "--tensorboard",
-         "--checkpoint-every", "3", "--metrics", "f1", "--threads", "1", "--quiet"]
+SHORT = ["train", "perceptron", "--data", "strokes?n=60", "--epochs", "2", "--batch", "20", "--tensorboard",
+         "--checkpoint-every", "2", "--metrics", "f1", "--threads", "1", "--quiet"]
 RANDOM = {
     "steps": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "6", "--batch", "16", "--tensorboard",
               "--checkpoint-every", "7", "--metrics", "f1,top5", "--augment", "translate(0.1) mixup(0.2)", "--ema", "0.9",
@@ -100,12 +101,16 @@ def rounded(row):
 
 def history(folder):
     """The rows of the history of runs."""
+    if not (folder / "runs/glia.db").is_file():
+        return "none"
     database = sqlite3.connect(folder / "runs/glia.db")
     try:
         runs = database.execute("SELECT id, folder, model, data, status, settings FROM runs ORDER BY id").fetchall()
         epochs = database.execute("SELECT * FROM epochs WHERE name <> 'seconds' ORDER BY run, epoch, name")
         figures = database.execute("SELECT * FROM figures ORDER BY run, name")
         return ([(*row[:-1], json.loads(row[-1])) for row in runs], [*map(rounded, epochs)], [*map(rounded, figures)])
+    except sqlite3.OperationalError:  # no tables
+        return "none"
     finally:
         database.close()
 
@@ -181,6 +186,22 @@ def random_kills(kills, seed):
     return len(plans), sum(killed for _, killed in results), wrong
 
 
+def full_disk(train, n, count, whole):
+    """A run for which calls n to n + count - 1 find no room; what went wrong then, and with the files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        done = subprocess.run([KILL_AT, "--fail=%d:%d" % (errno.ENOSPC, count), str(n), GLIA, *train, "--out", "run"],
+                              cwd=folder, text=True, capture_output=True, timeout=600)
+        left = ["%s is left" % path.name for path in folder.rglob("*.tmp")]
+        if done.returncode not in (0, 1) or (done.returncode and "No space left" not in done.stderr):
+            return ["exit status %d: %s" % (done.returncode, done.stderr)]
+        if done.returncode:  # once there is room again
+            return left + (finish(folder, train) or differences(whole, everything(folder)))
+        found = differences(whole, everything(folder))
+        bad = [line for line in found if line.startswith(("curves", "steps", "model", "run.json", "report"))]
+        return left + bad + (["silence: %s" % found] if found and not done.stderr else [])
+
+
 class Kill(unittest.TestCase):
     def setUp(self):
         try:
@@ -196,6 +217,17 @@ class Kill(unittest.TestCase):
             results = list(pool.map(lambda plan: broken_run(SHORT, [plan], whole), plans))
         for plan, (found, killed) in zip(plans, results):
             self.assertEqual((killed, found), (1, []), "killed at call %d%s" % (plan[0], ", half written" * plan[1]))
+
+    @unittest.skipUnless(platform.machine() == "x86_64", "calls are made to fail on x86-64 only")
+    def test_a_full_disk(self):
+        """Training goes on without a checkpoint; what is missing at the end comes with --resume."""
+        whole, calls = whole_run(SHORT)
+        plans = [(n, 1) for n in range(1, calls - 12, 6)] + [(n, 9) for n in range(4, calls, 6)]
+        plans += [(n, 1 << 30) for n in range(2, calls, 12)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = list(pool.map(lambda plan: full_disk(SHORT, *plan, whole), plans))
+        for plan, found in zip(plans, results):
+            self.assertEqual(found, [], "%d calls from %d on failed" % plan[::-1])
 
     def test_at_random_writes(self):
         runs, kills, wrong = random_kills(40, 7)

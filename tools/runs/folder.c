@@ -237,6 +237,7 @@ void folder_tidy(const run_folder *f, bool finished) {
 
 void folder_begin(run_folder *f) {
     f->begun = true;
+    if (f->made) return;
     folder_tidy(f, true);
     for (int i = 0; i < FILES; i++)
         if (strcmp(files[i], "config.json") != 0) remove_file(f->path, files[i], "");

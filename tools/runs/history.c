@@ -413,7 +413,11 @@ static int64_t new_row(sqlite3 *db, const history_about *about, const char *host
 }
 
 history_log *history_begin(const history_about *about) {
-    if (mkdir(RUNS, 0777) != 0 && errno != EEXIST) return NULL; /* a folder that is not ours to write in */
+    if (mkdir(RUNS, 0777) != 0 && errno != EEXIST) {
+        const bool expected = errno == EACCES || errno == EROFS; /* a folder that is not ours to write in */
+        if (!expected) fail("the history of runs cannot be kept: %s: %s", RUNS, strerror(errno));
+        return NULL;
+    }
     sqlite3 *db = open_database(RUNS, ".");
     if (!db) return NULL;
     history_log *log = allocate(1, sizeof *log);

@@ -93,9 +93,9 @@ static void begin_history(training *t) {
 static glia_status begin_run(const glia_progress *now, void *context, glia_error *error) {
     (void)now;
     training *t = context;
-    t->begun = true;
     if (!t->resumed) folder_begin(&t->place);
     glia_status status = t->resumed ? GLIA_OK : keep_config(t, error);
+    t->begun = status == GLIA_OK;
     if (status == GLIA_OK) status = training_note(t, RUN_RUNNING, error);
     if (status == GLIA_OK) begin_history(t);
     return status;

@@ -115,7 +115,10 @@ static glia_status keep_previous(const char *path, glia_error *error) {
     if (status == GLIA_OK) {
         unlink(link_name); /* left by a kill */
         bool moved = link(path, link_name) == 0 ? rename(link_name, previous) == 0 : errno == ENOENT;
-        if (!moved) moved = rename(path, previous) == 0 || errno == ENOENT;
+        if (!moved) {
+            unlink(link_name);
+            moved = rename(path, previous) == 0 || errno == ENOENT;
+        }
         if (!moved) status = glia_fail(error, GLIA_E_IO, "%s: %s", previous, strerror(errno));
     }
     glia_arena_free(&arena);

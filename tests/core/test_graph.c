@@ -367,9 +367,9 @@ static void text_is_as_documented(void **state) {
     glia_graph *g = example();
     char *text = printed(g);
     assert_string_equal(text,
-                        "glia graph 1\n"
+                        "glia graph 2\n"
                         "%0 = input() {name=\"x\", shape=(N, 3)} : f32(N, 3)\n"
-                        "%1 = parameter() {name=\"fc/kernel\", shape=(2, 3), init=4, stddev=0.1} : f32(2, 3)\n"
+                        "%1 = parameter() {name=\"fc/kernel\", shape=(2, 3), init=normal, stddev=0.1} : f32(2, 3)\n"
                         "%2 = matmul(%0, %1) {transpose_b=true} : f32(N, 2) \"fc\"\n"
                         "%3 = constant() {shape=(N, 2), values=[1]} : f32(N, 2) \"fc\"\n"
                         "%4 = add(%2, %3) : f32(N, 2) \"fc\"\n"
@@ -418,15 +418,46 @@ static void numbers_and_strings_survive(void **state) {
 static void blank_lines_comments_and_other_orders_are_read(void **state) {
     (void)state;
     glia_error error;
-    glia_graph *g = parsed("glia graph 1\r\n\n# a comment\n  %0=input(){shape=(2,N),name=\"x\"}:f32(2,N)\r\n"
-                           "%1 = iota() {dtype=i32, shape=(4), axis=0} : i32(4)\n\toutput \"y\" = %0", &error);
+    glia_graph *g = parsed("glia graph 2\r\n\n# a comment\n  %0=input(){shape=(2,N),name=\"x\"}:f32(2,N)\r\n"
+                           "%1 = iota() {dtype=i32, shape=(4), axis=0} : i32(4)\n\toutput \"y\" = %0",
+                           &error);
     if (!g) fail_msg("%s", error.message);
     assert_int_equal(g->n_nodes, 2);
     assert_true(glia_shape_equal(g->nodes[0]->shape, GLIA_SHAPE(2, -1)));
     glia_graph_free(g);
 }
 
-#define HEAD "glia graph 1\n%0 = input() {name=\"x\", shape=(2, 3)} : f32(2, 3)\n"
+/* The learning rate of a training graph is an input that starts with a value. */
+static void inputs_keep_their_start_values(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor w =
+        glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = 1 });
+    glia_minimize(glia_mean(glia_square(w), GLIA_SCALAR, false), (glia_optimizer){ .lr = 0.125 }, NULL, NULL);
+    char *text = printed(g);
+    glia_graph *again = parsed(text, &error);
+    if (!again) fail_msg("%s", error.message);
+    assert_true(glia_leaf_of(glia_graph_find_leaf(again, "lr"))->value == 0.125);
+    assert_int_equal(glia_leaf_of(glia_graph_find_leaf(again, "w"))->init, GLIA_INIT_CONSTANT);
+    free(text);
+    glia_graph_free(g);
+    glia_graph_free(again);
+}
+
+static void version_1_with_numbers_for_enumerations_is_read(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_graph *g = parsed("glia graph 1\n%0 = parameter() {name=\"w\", shape=(2), init=6} : f32(2)\n", &error);
+    if (!g) fail_msg("%s", error.message);
+    assert_int_equal(glia_leaf_of(g->nodes[0])->init, GLIA_INIT_GLOROT_UNIFORM);
+    char *text = printed(g);
+    assert_string_equal(text, "glia graph 2\n%0 = parameter() {name=\"w\", shape=(2), init=glorot_uniform} : f32(2)\n");
+    free(text);
+    glia_graph_free(g);
+}
+
+#define HEAD "glia graph 2\n%0 = input() {name=\"x\", shape=(2, 3)} : f32(2, 3)\n"
 
 static void hostile_texts_are_refused_with_their_place(void **state) {
     (void)state;
@@ -434,9 +465,14 @@ static void hostile_texts_are_refused_with_their_place(void **state) {
         const char *text, *says;
     } cases[] = {
         { "", "line 1, column 1: the text does not begin" },
-        { "glia graph 2\n", "does not begin" },
-        { "glia graph 1 and more\n", "does not begin" },
+        { "glia graph 3\n", "version 3" },
+        { "glia graph 0\n", "version 0" },
+        { "glia graph\n", "does not begin" },
+        { "glia graph 2 and more\n", "does not begin" },
         { HEAD "%2 = exp(%0) : f32(2, 3)", "line 3, column 3: node 2 comes where 1 should be" },
+        { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=zeroes} : f32(2)", "did you mean 'zeros'" },
+        { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=1} : f32(2)", "'init' cannot be '1'" },
+        { "glia graph 1\n%0 = parameter() {name=\"w\", shape=(2), init=99} : f32(2)", "no value 99" },
         { HEAD "%1 = frobnicate(%0) : f32(2, 3)", "line 3, column 16: there is no operation 'frobnicate'" },
         { HEAD "%1 = exp(%1) : f32(2, 3)", "%1 is not there yet" },
         { HEAD "%1 = exp(%-1) : f32(2, 3)", "%-1 is not there yet" },
@@ -524,6 +560,8 @@ int main(void) {
         cmocka_unit_test(text_is_as_documented),
         cmocka_unit_test(numbers_and_strings_survive),
         cmocka_unit_test(blank_lines_comments_and_other_orders_are_read),
+        cmocka_unit_test(inputs_keep_their_start_values),
+        cmocka_unit_test(version_1_with_numbers_for_enumerations_is_read),
         cmocka_unit_test(hostile_texts_are_refused_with_their_place),
         cmocka_unit_test(truncated_texts_are_handled),
     };

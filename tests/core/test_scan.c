@@ -474,7 +474,7 @@ static void loops_are_text_like_the_rest(void **state) {
     glia_graph_free(m.g);
 
     glia_text deep = { 0 };
-    glia_text_printf(&deep, "glia graph 1\n");
+    glia_text_printf(&deep, "glia graph 2\n");
     for (int i = 0; i < 10000; i++) glia_text_printf(&deep, "%%0 = scan() {body={\n");
     assert_null(glia_graph_parse(deep.bytes, deep.length, &error));
     assert_non_null(strstr(error.message, "deep"));

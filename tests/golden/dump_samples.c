@@ -21,7 +21,8 @@ static void print_attrs(const glia_op *op, const void *attrs) {
         const void *at = (const char *)attrs + f->offset;
         printf("%s\"%s\": ", f == op->fields ? "" : ", ", f->name);
         switch (f->type) {
-        case GLIA_FIELD_INT: printf("%lld", (long long)*(const int64_t *)at); break;
+        case GLIA_FIELD_INT:
+        case GLIA_FIELD_ENUM: printf("%lld", (long long)*(const int64_t *)at); break;
         case GLIA_FIELD_FLOAT: printf("%.17g", *(const double *)at); break;
         case GLIA_FIELD_BOOL: printf(*(const bool *)at ? "true" : "false"); break;
         case GLIA_FIELD_DTYPE: printf("\"%s\"", glia_dtype_name(*(const glia_dtype *)at)); break;

@@ -5,7 +5,8 @@
 
 static size_t field_size(glia_field_type type) {
     switch (type) {
-    case GLIA_FIELD_INT: return sizeof(int64_t);
+    case GLIA_FIELD_INT:
+    case GLIA_FIELD_ENUM: return sizeof(int64_t);
     case GLIA_FIELD_FLOAT: return sizeof(double);
     case GLIA_FIELD_BOOL: return sizeof(bool);
     case GLIA_FIELD_DTYPE: return sizeof(glia_dtype);
@@ -16,6 +17,12 @@ static size_t field_size(glia_field_type type) {
     case GLIA_FIELD_GRAPH: return sizeof(const glia_graph *);
     }
     return 0;
+}
+
+int glia_field_names(const glia_field *f) {
+    int n = 0;
+    while (f->names && f->names[n]) n++;
+    return n;
 }
 
 void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, int64_t batch) {

@@ -33,7 +33,8 @@ typedef enum glia_field_type {
     GLIA_FIELD_INTS,   /* glia_shape used as a list of integers: axes, strides */
     GLIA_FIELD_STRING, /* const char *, in the arena; may be NULL */
     GLIA_FIELD_VALUES, /* glia_numbers: the numbers of a constant */
-    GLIA_FIELD_GRAPH   /* const glia_graph *: a body (body.c), in the arena; may be NULL. An op has one at most */
+    GLIA_FIELD_GRAPH,  /* const glia_graph *: a body (body.c), in the arena; may be NULL. An op has one at most */
+    GLIA_FIELD_ENUM    /* int64_t that text gives as one of the field's names */
 } glia_field_type;
 
 typedef struct glia_numbers {
@@ -45,10 +46,18 @@ typedef struct glia_field {
     const char *name; /* NULL ends a table */
     glia_field_type type;
     size_t offset;
+    const char *const *names; /* GLIA_FIELD_ENUM: by value, ended by NULL */
 } glia_field;
 
-#define GLIA_FIELD(type, struct_type, member) { #member, GLIA_FIELD_##type, offsetof(struct_type, member) }
-#define GLIA_FIELDS_END { NULL, 0, 0 }
+#define GLIA_FIELD(type, struct_type, member)                                                                          \
+    { #member, GLIA_FIELD_##type, offsetof(struct_type, member), NULL }
+#define GLIA_ENUM_FIELD(struct_type, member, names)                                                                    \
+    { #member, GLIA_FIELD_ENUM, offsetof(struct_type, member), names }
+#define GLIA_FIELDS_END                                                                                                \
+    { NULL, 0, 0, NULL }
+
+/* The number of names of a GLIA_FIELD_ENUM. */
+int glia_field_names(const glia_field *field);
 
 /* ---- the op record ------------------------------------------------------------------------- */
 
@@ -225,7 +234,8 @@ typedef struct glia_leaf {
     glia_shape shape;
     bool frozen;               /* parameter excluded from training */
     int64_t init;              /* glia_init_kind */
-    double value, low, high, mean, stddev, fan_in, fan_out; /* of the initialiser, resolved */
+    double value;              /* of the initialiser; of an input: what sessions start with */
+    double low, high, mean, stddev, fan_in, fan_out; /* of the initialiser, resolved */
 } glia_leaf;
 extern const glia_op glia_op_input, glia_op_parameter, glia_op_state, glia_op_constant;
 static inline const glia_leaf *glia_leaf_of(const glia_node *node) { return node->attrs; }
@@ -285,10 +295,13 @@ void glia_vjp_of_all(const glia_tensor *ys, const glia_tensor *dys, int n_ys, co
 
 /* ---- text (text form of a graph; the format is described in print.c) ----------------------- */
 
+enum { GLIA_GRAPH_TEXT = 2 }; /* version of the format */
+
 /* Appends the graph as text, a node a line: a file format as well as a display. */
 void glia_graph_print(const glia_graph *graph, glia_text *text);
 void glia_node_print(const glia_node *node, glia_text *text);
-/* A graph from its text; every mistake names the line and column. NULL and error on failure. */
+/* A graph from its text, of this version or an older one; every mistake names the line and column. NULL and error on
+ * failure. */
 glia_graph *glia_graph_parse(const char *text, size_t length, glia_error *error);
 
 /* ---- whole-graph tools --------------------------------------------------------------------- */

@@ -17,6 +17,7 @@ enum { MOST_FIELDS = 64, MOST_NAME = 64, MOST_DIGITS = 64, DEEPEST = 8 };
 typedef struct parser {
     const char *p, *end, *line_start;
     int line;
+    int64_t version; /* of the format */
     glia_graph *g;
     glia_error *error;
     bool failed;
@@ -244,6 +245,7 @@ static bool take_body(parser *s, const glia_graph **body) {
                      .end = s->end,
                      .line_start = s->line_start,
                      .line = s->line,
+                     .version = s->version,
                      .error = s->error,
                      .depth = s->depth + 1,
                      .g = glia_graph_create() };
@@ -260,6 +262,23 @@ static bool take_body(parser *s, const glia_graph **body) {
     return ok;
 }
 
+/* One of the field's names; its number in version 1. */
+static bool take_enum(parser *s, const glia_field *f, int64_t *value) {
+    const int n = glia_field_names(f);
+    skip_blanks(s);
+    if (s->version == 1 && s->p < s->end && *s->p >= '0' && *s->p <= '9') {
+        return take_int(s, value) && (*value < n || fail(s, "'%s' has no value %lld", f->name, (long long)*value));
+    }
+    char word[MOST_NAME];
+    if (!take_word(s, word)) return false;
+    for (*value = 0; *value < n; ++*value) {
+        if (!strcmp(f->names[*value], word)) return true;
+    }
+    const char *near = glia_nearest(word, f->names, n);
+    return near ? fail(s, "'%s' cannot be '%s'; did you mean '%s'?", f->name, word, near)
+                : fail(s, "'%s' cannot be '%s'", f->name, word);
+}
+
 static bool take_field(parser *s, const glia_field *f, void *at) {
     switch (f->type) {
     case GLIA_FIELD_INT: return take_int(s, at);
@@ -271,6 +290,7 @@ static bool take_field(parser *s, const glia_field *f, void *at) {
     case GLIA_FIELD_STRING: return take_string(s, at);
     case GLIA_FIELD_VALUES: return take_values(s, at);
     case GLIA_FIELD_GRAPH: return take_body(s, at);
+    case GLIA_FIELD_ENUM: return take_enum(s, f, at);
     }
     return false;
 }
@@ -377,13 +397,18 @@ static bool word_line(parser *s) {
 }
 
 static bool header(parser *s) {
-    static const char first[] = "glia graph 1";
+    static const char first[] = "glia graph ";
     size_t n = sizeof first - 1;
     if ((size_t)(s->end - s->p) < n || memcmp(s->p, first, n)) {
-        return fail(s, "the text does not begin with '%s'", first);
+        return fail(s, "the text does not begin with '%s' and a version", first);
     }
     s->p += n;
-    return at_line_end(s) || fail(s, "the text does not begin with '%s'", first);
+    if (!take_int(s, &s->version) || !at_line_end(s)) {
+        return fail(s, "the text does not begin with '%s' and a version", first);
+    }
+    if (s->version >= 1 && s->version <= GLIA_GRAPH_TEXT) return true;
+    return fail(s, "the graph has version %lld of the format, and this library reads versions 1 to %d",
+                (long long)s->version, GLIA_GRAPH_TEXT);
 }
 
 static bool line(parser *s) {

@@ -1,8 +1,8 @@
 /* print.c - a graph as text: a display, and the form in which models are saved. parse.c reads it back, exactly.
  *
- *     glia graph 1
+ *     glia graph 2
  *     %0 = input() {name="x", shape=(N, 784)} : f32(N, 784)
- *     %1 = parameter() {name="fc/kernel", shape=(10, 784), init=6} : f32(10, 784)
+ *     %1 = parameter() {name="fc/kernel", shape=(10, 784), init=glorot_uniform} : f32(10, 784)
  *     %2 = matmul(%0, %1) {transpose_b=true} : f32(N, 10) "fc"
  *     output "logits" = %2
  *     update %1 = %9 "train"
@@ -11,6 +11,7 @@
  * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its
  * layer's label. A dimension of N, 2N, ... is one or more batches. Numbers are decimal, with as many digits as
  * bring back the same double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH).
+ * Enumerations (the kind of an initialiser or of a recurrent cell) are given by name and never left out.
  * A body is an attribute over several lines, between braces, with numbers of its own:
  *
  *     %5 = scan(%1, %4) {body={
@@ -20,6 +21,10 @@
  *     }, steps=4} : f32(12N)
  *
  * `streams` counts the random nodes. Blank lines and lines that begin with # mean nothing.
+ *
+ * The first line has the version of the format. Version 1, written by Glia 0.1, gave enumerations as numbers and lost
+ * the values that inputs start with; it can still be read. A change that older readers would misread needs a new
+ * version (GLIA_GRAPH_TEXT in graph.h).
  */
 #include <locale.h>
 #include <stdio.h>
@@ -83,11 +88,18 @@ static bool field_zero(const glia_field *f, const void *at) {
     case GLIA_FIELD_STRING: return !*(const char *const *)at;
     case GLIA_FIELD_VALUES: return ((const glia_numbers *)at)->n == 0;
     case GLIA_FIELD_GRAPH: return !*(const glia_graph *const *)at;
+    case GLIA_FIELD_ENUM: return false; /* the order of an enumeration may change, its names may not */
     }
     return true;
 }
 
 static void print_lines(const glia_graph *g, glia_text *text);
+
+static void print_enum(const glia_field *f, int64_t value, glia_text *text) {
+    const bool known = value >= 0 && value < glia_field_names(f);
+    if (known) glia_text_printf(text, "%s", f->names[value]);
+    if (!known) glia_text_printf(text, "%lld", (long long)value);
+}
 
 static void print_field(const glia_field *f, const void *at, glia_text *text) {
     char shape[GLIA_SHAPE_TEXT];
@@ -105,6 +117,7 @@ static void print_field(const glia_field *f, const void *at, glia_text *text) {
         print_lines(*(const glia_graph *const *)at, text);
         glia_text_printf(text, "}");
         break;
+    case GLIA_FIELD_ENUM: print_enum(f, *(const int64_t *)at, text); break;
     }
 }
 
@@ -149,7 +162,7 @@ static void print_lines(const glia_graph *g, glia_text *text) {
 }
 
 static void print_graph(const glia_graph *g, glia_text *text) {
-    glia_text_printf(text, "glia graph 1\n");
+    glia_text_printf(text, "glia graph %d\n", GLIA_GRAPH_TEXT);
     print_lines(g, text);
 }
 

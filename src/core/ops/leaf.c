@@ -7,12 +7,37 @@
 
 #include "core/graph/graph.h"
 
+/* As files give them. A name must never change its meaning; the order may change. */
+static const char *const init_names[] = {
+    [GLIA_INIT_DEFAULT] = "default",
+    [GLIA_INIT_ZEROS] = "zeros",
+    [GLIA_INIT_CONSTANT] = "constant",
+    [GLIA_INIT_UNIFORM] = "uniform",
+    [GLIA_INIT_NORMAL] = "normal",
+    [GLIA_INIT_TRUNCATED_NORMAL] = "truncated_normal",
+    [GLIA_INIT_GLOROT_UNIFORM] = "glorot_uniform",
+    [GLIA_INIT_GLOROT_NORMAL] = "glorot_normal",
+    [GLIA_INIT_HE_UNIFORM] = "he_uniform",
+    [GLIA_INIT_HE_NORMAL] = "he_normal",
+    [GLIA_INIT_LECUN_UNIFORM] = "lecun_uniform",
+    [GLIA_INIT_LECUN_NORMAL] = "lecun_normal",
+    [GLIA_INIT_ORTHOGONAL] = "orthogonal",
+    [GLIA_INIT_FAN_IN_UNIFORM] = "fan_in_uniform",
+    [GLIA_INIT_SEED] = "seed",
+    [GLIA_INIT_PART] = "part",
+    [GLIA_INIT_CHRONO] = "chrono",
+    NULL,
+};
+
 static bool leaf_infer(glia_node *n) {
     const glia_leaf *leaf = glia_leaf_of(n);
     n->dtype = leaf->dtype;
     n->shape = leaf->shape;
     if ((unsigned)leaf->dtype >= GLIA_DTYPE_COUNT) return glia_node_fail(n, "'%s' has no such dtype", leaf->name);
     if (!leaf->name || !leaf->name[0]) return glia_node_fail(n, "the name is empty");
+    if (leaf->init < 0 || leaf->init >= GLIA_COUNT(init_names) - 1) {
+        return glia_node_fail(n, "'%s' has no such initialiser: %lld", leaf->name, (long long)leaf->init);
+    }
     n->label = leaf->name;
     return true;
 }
@@ -21,7 +46,7 @@ static const glia_field leaf_fields[] = { GLIA_FIELD(STRING, glia_leaf, name),
                                           GLIA_FIELD(DTYPE, glia_leaf, dtype),
                                           GLIA_FIELD(SHAPE, glia_leaf, shape),
                                           GLIA_FIELD(BOOL, glia_leaf, frozen),
-                                          GLIA_FIELD(INT, glia_leaf, init),
+                                          GLIA_ENUM_FIELD(glia_leaf, init, init_names),
                                           GLIA_FIELD(FLOAT, glia_leaf, value),
                                           GLIA_FIELD(FLOAT, glia_leaf, low),
                                           GLIA_FIELD(FLOAT, glia_leaf, high),
@@ -32,7 +57,8 @@ static const glia_field leaf_fields[] = { GLIA_FIELD(STRING, glia_leaf, name),
                                           GLIA_FIELDS_END };
 
 static const glia_field input_fields[] = { GLIA_FIELD(STRING, glia_leaf, name), GLIA_FIELD(DTYPE, glia_leaf, dtype),
-                                           GLIA_FIELD(SHAPE, glia_leaf, shape), GLIA_FIELDS_END };
+                                           GLIA_FIELD(SHAPE, glia_leaf, shape), GLIA_FIELD(FLOAT, glia_leaf, value),
+                                           GLIA_FIELDS_END };
 
 const glia_op glia_op_input = { .name = "input",
                                 .summary = "a value given before each run",

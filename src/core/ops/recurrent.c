@@ -428,7 +428,13 @@ static double product_flops(const glia_node *n) {
     return 2.0 * (double)v.steps * (double)v.samples * each;
 }
 
-static const glia_field fields[] = { GLIA_FIELD(INT, glia_recurrent_attrs, cell),
+/* As files give them. A name must never change its meaning; the order may change. */
+static const char *const cell_names[] = {
+    [GLIA_CELL_LSTM] = "lstm", [GLIA_CELL_GRU] = "gru",   [GLIA_CELL_GRU_BEFORE] = "gru_before",
+    [GLIA_CELL_TANH] = "tanh", [GLIA_CELL_RELU] = "relu", [GLIA_CELL_COUNT] = NULL,
+};
+
+static const glia_field fields[] = { GLIA_ENUM_FIELD(glia_recurrent_attrs, cell, cell_names),
                                      GLIA_FIELD(INT, glia_recurrent_attrs, steps),
                                      GLIA_FIELD(BOOL, glia_recurrent_attrs, reverse),
                                      GLIA_FIELD(BOOL, glia_recurrent_attrs, sequence),

@@ -89,7 +89,7 @@ static void describe(const glia_training *t, glia_text *text) {
     glia_text_printf(text, "samples=%lld\n", (long long)glia_data_count(t->data));
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
-    glia_text_printf(text, "optimizer=%d\n", (int)o->kind);
+    glia_text_printf(text, "optimizer=%s\n", glia_optimizer_name(o->kind));
     glia_text_printf(text, "accumulate=%lld\n", (long long)GLIA_MAX(o->accumulate, 1));
     glia_text_printf(text, "learning rate=%s\n", glia_number_print(t->full_lr, number));
 }

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -349,9 +350,58 @@ static void several_threads_predict(void **state) {
     glia_model_free(m);
 }
 
+/* A prediction needs what its output depends on, no more. */
+static void inputs_that_the_output_does_not_need_are_ignored(void **state) {
+    (void)state;
+    glia_model *m = build(), *two = glia_model_create("two", NULL);
+    glia_error error = { 0 };
+    float before[3 * CLASSES], after[3 * CLASSES];
+    predict(m, 3, before, NULL);
+    glia_graph *g = glia_model_graph(m);
+    glia_tensor y = glia_model_output_at(m, 0, NULL);
+    glia_tensor target = glia_model_input(m, "target", GLIA_I32, GLIA_SCALAR);
+    glia_minimize(glia_cross_entropy(y, target, 0), (glia_optimizer){ .lr = 0.25 }, NULL, NULL);
+    predict(m, 3, after, NULL);
+    assert_memory_equal(before, after, sizeof after);
+    glia_dataset *data = dataset(GLIA_I32);
+    glia_scores scores;
+    check(glia_evaluate(m, data, (glia_evaluate_opts){ 0 }, &scores, &error), &error);
+
+    /* The training graph comes back from its file and trains with its learning rate. */
+    check(glia_model_save(m, "minimized.safetensors", &error), &error);
+    glia_model *again = glia_model_load("minimized.safetensors", &error);
+    if (!again) fail_msg("%s", error.message);
+    unlink("minimized.safetensors");
+    predict(again, 3, after, NULL);
+    assert_memory_equal(before, after, sizeof after);
+    glia_backend *backend = glia_backend_open("cpu", 1, &error);
+    glia_compile_opts opts = { .mode = GLIA_TRAIN, .updates = "train", .batch = 2 };
+    glia_program *program = glia_compile(glia_model_graph(again), backend, opts, &error);
+    glia_session *session = program ? glia_session_create(program, glia_model_store(again), &error) : NULL;
+    if (!session) fail_msg("%s", error.message);
+    const float *lr = glia_session_input(session, "lr", NULL);
+    assert_non_null(lr);
+    assert_true(*lr == 0.25f);
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_backend_close(backend);
+
+    glia_tensor a = glia_model_input(two, "a", GLIA_F32, GLIA_SHAPE(1)),
+                b = glia_model_input(two, "b", GLIA_F32, GLIA_SHAPE(1));
+    glia_model_output(two, "sum", glia_add(a, b));
+    assert_int_equal(glia_predict(two, before, 1, after, NULL, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "'a' and 'b'"));
+    assert_int_equal(glia_graph_check(g, NULL), GLIA_OK);
+    glia_data_free(data);
+    glia_model_free(two);
+    glia_model_free(again);
+    glia_model_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_may_change_in_every_way),
+        cmocka_unit_test(inputs_that_the_output_does_not_need_are_ignored),
         cmocka_unit_test(own_sessions_change_values_too),
         cmocka_unit_test(the_program_is_kept_while_it_serves),
         cmocka_unit_test(any_number_of_samples),

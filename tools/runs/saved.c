@@ -149,8 +149,9 @@ int saved_open(saved *s, const char *path) {
     if (!s->model) return fail("%s", error.message);
 
     glia_shape output;
-    if (!without_batch(glia_model_input_at(s->model, 0, NULL), &s->sample) || glia_model_input_at(s->model, 1, NULL))
-        return fail("%s: only models with one input, by samples, can be used here", s->path);
+    glia_tensor input = glia_model_sample_input(s->model, &error);
+    if (!input) return fail("%s: %s", s->path, error.message);
+    if (!without_batch(input, &s->sample)) return fail("%s: the model's input is not by samples", s->path);
     if (!without_batch(glia_model_output_at(s->model, 0, NULL), &output))
         return fail("%s: the model's output is not by samples", s->path);
     s->outputs = (int)glia_shape_count(output);

@@ -74,7 +74,8 @@ static glia_status check_model(const glia_node *input, const glia_node *output, 
 }
 
 static glia_status generator_open(glia_generator *g, glia_model *model, glia_generator_opts opts, glia_error *error) {
-    const glia_node *input = glia_model_input_at(model, 0, NULL), *output = glia_model_output_at(model, 0, NULL);
+    const glia_node *input = glia_model_sample_input(model, error), *output = glia_model_output_at(model, 0, NULL);
+    if (!input) return GLIA_E_ARGUMENT;
     glia_status status = check_model(input, output, error);
     if (status == GLIA_OK) status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;

@@ -87,6 +87,43 @@ glia_tensor glia_model_output_at(const glia_model *model, int index, const char 
     return model->graph->outputs[index].node;
 }
 
+glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) {
+    if (!model || glia_graph_check(model->graph, error) != GLIA_OK) {
+        if (!model) glia_fail(error, GLIA_E_ARGUMENT, "there is no model");
+        return NULL;
+    }
+    glia_graph first = *model->graph; /* a view with one output and no updates */
+    if (first.n_outputs == 0) {
+        glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
+        return NULL;
+    }
+    first.n_outputs = 1;
+    first.n_updates = 0;
+    bool *live = malloc((size_t)first.n_nodes * sizeof *live);
+    if (!live) {
+        glia_fail_nomem(error);
+        return NULL;
+    }
+    glia_graph_mark_live(&first, live);
+    glia_node *found[2] = { NULL, NULL };
+    int n = 0;
+    for (int i = 0; i < first.n_nodes && n < 2; i++) {
+        if (live[i] && glia_is_input(first.nodes[i])) found[n++] = first.nodes[i];
+    }
+    free(live);
+    if (n == 1) return found[0];
+    if (n == 0) {
+        glia_fail(error, GLIA_E_ARGUMENT, "the model's output '%s' depends on no input: call glia_model_input()",
+                  first.outputs[0].name);
+    } else {
+        glia_fail(error, GLIA_E_ARGUMENT,
+                  "the model's output '%s' depends on the inputs '%s' and '%s', and samples feed one: compile it with "
+                  "glia_compile()",
+                  first.outputs[0].name, glia_leaf_of(found[0])->name, glia_leaf_of(found[1])->name);
+    }
+    return NULL;
+}
+
 /* ---- parameters --------------------------------------------------------------------------- */
 
 glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error) {

@@ -15,19 +15,12 @@ double glia_seconds(void) {
 
 /* ---- beginning and ending ----------------------------------------------------------------- */
 
-/* The one input that data are fed into. */
+/* The input of the task's graph that samples are fed into. */
 static glia_status find_input(glia_task *task, glia_error *error) {
-    for (int i = 0; i < task->graph->n_nodes; i++) {
-        glia_node *n = task->graph->nodes[i];
-        if (!glia_is_input(n)) continue;
-        if (task->x) {
-            return glia_fail(error, GLIA_E_ARGUMENT,
-                             "the model has the inputs '%s' and '%s', and data feed one: compile the steps yourself",
-                             glia_leaf_of(task->x)->name, glia_leaf_of(n)->name);
-        }
-        task->x = n;
-    }
-    if (!task->x) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no input: call glia_model_input()");
+    glia_error reason = { 0 };
+    const glia_node *input = glia_model_sample_input(task->model, &reason);
+    if (!input) return glia_fail(error, reason.status, "%s", reason.message);
+    task->x = glia_graph_find_leaf(task->graph, glia_leaf_of(input)->name);
     const glia_shape *s = &task->x->shape;
     if (s->rank == 0 || s->dim[0] != GLIA_BATCH) {
         return glia_fail(error, GLIA_E_SHAPE, "the model's input '%s' has no batch axis", glia_leaf_of(task->x)->name);

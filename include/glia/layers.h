@@ -100,7 +100,8 @@ typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
 /* ---- embeddings ---------------------------------------------------------------------------- */
 
 typedef struct glia_embedding_opts {
-    int vocabulary, units; /* ids are in [0, vocabulary); others count as the nearest one inside */
+    int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather() -1 is the last one, and zeros come of those
+                            * outside [-vocabulary, vocabulary) */
     bool pads;             /* `padding` stands for nothing: zeros come of it, and nothing is learned from it */
     int padding;           /* the id that it is about, if pads */
     glia_dtype dtype;      /* of the table: f32 or f64 */

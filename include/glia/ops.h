@@ -101,9 +101,12 @@ GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop
 /* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
 GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
 GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
-/* As numpy.take; outside: the nearest inside */
+/* As numpy.take: x (A..., K, B...), indices (I...) of i32 or i64 -> (A..., I..., B...). Negative indices count from the
+ * end. An index outside [-K, K) is a mistake if it is a constant; any other gives zeros, and no gradient comes of it:
+ * the product with glia_one_hot(indices). */
 GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
-/* A tensor like x with one dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. */
+/* A tensor with the dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. Indices are as
+ * there; to those outside nothing is added. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 /* numpy.take_along_axis: x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...). Negative indices count from the
  * end; others outside count as the nearest inside. */

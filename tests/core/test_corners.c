@@ -144,8 +144,82 @@ static void storage_dtypes_pass_gradients(void **state) {
     assert_values(dx, LIST(10, 0, 30), true);
 }
 
+/* ---- indices -------------------------------------------------------------------------------- */
+
+enum { TABLE = 3, PICKS = 6 };
+
+static const double picked[PICKS] = { 1, -1, -3, 3, -4, 1e9 }; /* the last three name nothing */
+
+/* Rows of a table by indices of this dtype that are an input: y, and the gradient of sum(y * weights), in the table and
+ * of that in the weights. */
+static void check_picks(const char *backend, glia_dtype dtype) {
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(TABLE)), i = glia_input(g, "i", dtype, GLIA_SHAPE(PICKS));
+    glia_tensor w = glia_input(g, "w", GLIA_F32, GLIA_SHAPE(PICKS)), out[4];
+    out[0] = glia_gather(x, i, 0);
+    glia_vjp(out[0], w, &x, 1, &out[1]);
+    glia_vjp(out[1], x, &w, 1, &out[2]);
+    out[3] = glia_cast(glia_gather(glia_cast(x, GLIA_I64), i, 0), GLIA_F32);
+    glia_error error = { 0 };
+    glia_backend *b = glia_backend_open(backend, 2, &error);
+    glia_store *store = glia_store_create(g, 0, &error);
+    glia_program *program = glia_compile(g, b, (glia_compile_opts){ .outputs = out, .n_outputs = 4 }, &error);
+    if (!program) fail_msg("%s", error.message);
+    glia_session *session = glia_session_create(program, store, &error);
+    glia_from_double(GLIA_F32, LIST(10, 20, 30), glia_session_input(session, "x", NULL), TABLE);
+    glia_from_double(GLIA_F32, LIST(1, 2, 4, 8, 16, 32), glia_session_input(session, "w", NULL), PICKS);
+    glia_from_double(dtype, picked, glia_session_input(session, "i", NULL), PICKS);
+    assert_int_equal(glia_session_run(session, &error), GLIA_OK);
+    const double wanted[4][PICKS] = { { 20, 30, 10, 0, 0, 0 }, { 4, 1, 2 }, { 20, 30, 10, 0, 0, 0 }, { 20, 30, 10 } };
+    for (int k = 0; k < 4; k++) {
+        const float *is = glia_session_output(session, k).data;
+        for (int j = 0; j < (k == 1 ? TABLE : PICKS); j++) {
+            if ((double)is[j] != wanted[k][j])
+                fail_msg("%s, output %d: [%d] is %g, not %g", backend, k, j, (double)is[j], wanted[k][j]);
+        }
+    }
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+static void indices_count_from_the_end_and_name_nothing_outside(void **state) {
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        check_picks(k ? "cpu" : "ref", GLIA_I32);
+        check_picks(k ? "cpu" : "ref", GLIA_I64);
+    }
+}
+
+static void expect_outside(double index, bool scatter, const char *words) {
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = row(g, GLIA_F32, LIST(1, 2, 3), 3), i = row(g, GLIA_I32, LIST(0, index), 2);
+    if (scatter)
+        glia_scatter_add(row(g, GLIA_F32, LIST(1, 2), 2), i, 0, 3);
+    else
+        glia_gather(x, i, 0);
+    glia_error error = { 0 };
+    assert_int_equal(glia_graph_check(g, &error), words ? GLIA_E_SHAPE : GLIA_OK);
+    if (words && !strstr(error.message, words)) fail_msg("'%s' is not in '%s'", words, error.message);
+    glia_graph_free(g);
+}
+
+static void constant_indices_outside_are_mistakes(void **state) {
+    (void)state;
+    for (int scatter = 0; scatter < 2; scatter++) {
+        expect_outside(3, scatter, "index 3 is outside axis 0");
+        expect_outside(-4, scatter, "index -4 is outside axis 0");
+        expect_outside(-3, scatter, NULL);
+        expect_outside(2, scatter, NULL);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(indices_count_from_the_end_and_name_nothing_outside),
+        cmocka_unit_test(constant_indices_outside_are_mistakes),
         cmocka_unit_test(ties_share_the_gradient),
         cmocka_unit_test(kinks_have_the_documented_slope),
         cmocka_unit_test(nan_is_passed_on),

@@ -185,19 +185,19 @@ def scatter_add(updates, indices, axis, size):
     rank = indices.dim()
     shape = list(updates.shape[:axis]) + size + list(updates.shape[axis + rank:])
     rows = updates.flatten(axis, axis + rank - 1)
-    return torch.zeros(shape).index_add(axis, indices.flatten().long(), rows)
+    return torch.zeros(shape).index_add(axis, indices.flatten().long() % size[0], rows)
 
 
 @op
 def row_sums(rows, indices, size):
-    wide, at = rows.flatten(0, indices.dim() - 1), indices.flatten().long().clamp(0, size - 1)
+    wide, at = rows.flatten(0, indices.dim() - 1), indices.flatten().long() % size
     return torch.stack([wide[at == i].sum(0) for i in at]).view(rows.shape)
 
 
 @op
 def put_rows(x, indices, rows):
     y = x.clone()
-    for i, row in zip(indices.flatten().long().clamp(0, len(x) - 1), rows.flatten(0, indices.dim() - 1)):
+    for i, row in zip(indices.flatten().long(), rows.flatten(0, indices.dim() - 1)):
         y[i] = row
     return y
 

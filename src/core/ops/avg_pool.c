@@ -13,14 +13,14 @@
 static bool avg_pool_infer(glia_node *n) {
     const glia_pool_attrs *a = n->attrs;
     if (a->size.rank != 0) return glia_node_fail(n, "has no attribute size");
-    return glia_pool_dtype(n) && glia_pool_shape(n, &n->in[0]->shape, &n->shape);
+    return glia_pool_dtype(n) && glia_pool_infer_shape(n, &n->in[0]->shape, &n->shape);
 }
 
 static bool avg_pool_grad_infer(glia_node *n) {
     const glia_pool_attrs *a = n->attrs;
     glia_shape y;
     n->shape = a->size;
-    if (!glia_pool_dtype(n) || !glia_pool_shape(n, &a->size, &y)) return false;
+    if (!glia_pool_dtype(n) || !glia_pool_infer_shape(n, &a->size, &y)) return false;
     char x_text[GLIA_SHAPE_TEXT], text[GLIA_SHAPE_TEXT];
     return glia_shape_equal(y, n->in[0]->shape) ||
            glia_node_fail(n, "the pooling of %s is %s", glia_shape_format(a->size, x_text), glia_shape_format(y, text));

@@ -3,8 +3,9 @@
  *     gather       x (A..., K, B...), indices (I...) -> (A..., I..., B...)      y[a, i, b]  = x[a, indices[i], b]
  *     scatter_add  u (A..., I..., B...), indices (I...) -> (A..., size, B...)   y[a, indices[i], b] += u[a, i, b]
  *
- * An index outside [0, K) counts as the nearest one inside, in both: no input can make a kernel read or write
- * elsewhere.
+ * A negative index counts from the end, as in numpy.take: -1 is K - 1. An index outside [-K, K) names no slice: gather gives
+ * zeros, scatter_add adds nothing, so both remain products with one_hot(indices) and each other's adjoint, and no input can
+ * make a kernel read or write elsewhere. In constant indices it is a mistake.
  */
 #include "core/ops/ops.h"
 
@@ -15,9 +16,16 @@ static bool check_indices(glia_node *n, int64_t axis, int rank) {
     return true;
 }
 
-/* The index as an offset along an axis of this size. */
-static int64_t clamped(double index, int64_t size) {
-    return index >= (double)size ? size - 1 : index > 0 ? (int64_t)index : 0;
+/* False: the indices are constants of which one names no slice of `size` (less than 1: not known). */
+static bool check_constant(glia_node *n, const char *what, int64_t axis, int64_t size) {
+    if (!glia_is_constant(n->in[1]) || size < 1) return true;
+    const glia_numbers values = ((const glia_constant_attrs *)n->in[1]->attrs)->values;
+    for (int64_t i = 0; i < values.n; i++) {
+        if (glia_index_row(values.v[i], size) >= 0) continue;
+        return glia_node_fail(n, "index %.0f is outside axis %lld of %s, which has %lld", values.v[i], (long long)axis,
+                              what, (long long)size);
+    }
+    return true;
 }
 
 /* ---- gather --------------------------------------------------------------------------------- */
@@ -25,7 +33,7 @@ static int64_t clamped(double index, int64_t size) {
 static bool gather_infer(glia_node *n) {
     int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis;
     glia_shape x = n->in[0]->shape, at = n->in[1]->shape;
-    if (!check_indices(n, axis, x.rank)) return false;
+    if (!check_indices(n, axis, x.rank) || !check_constant(n, "x", axis, x.dim[axis])) return false;
     if (x.rank - 1 + at.rank > GLIA_MAX_RANK) {
         return glia_node_fail(n, "the result has more than %d axes", GLIA_MAX_RANK);
     }
@@ -44,8 +52,9 @@ static void gather_eval(const glia_node *n, const double *const *in, double *out
     int64_t inner = strides[axis], outer = glia_shape_count(n->in[0]->shape) / (size * inner);
     for (int64_t a = 0; a < outer; a++) {
         for (int64_t i = 0; i < picks; i++) {
-            const double *row = in[0] + (a * size + clamped(in[1][i], size)) * inner;
-            for (int64_t b = 0; b < inner; b++) *out++ = row[b];
+            const int64_t k = glia_index_row(in[1][i], size);
+            const double *row = in[0] + (a * size + k) * inner;
+            for (int64_t b = 0; b < inner; b++) *out++ = k < 0 ? 0 : row[b];
         }
     }
 }
@@ -59,18 +68,18 @@ static void gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
-const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along an axis, picked by index", .arity = 2,
+const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along an axis, picked by index, as numpy.take", .arity = 2,
                                  .attr_size = sizeof(glia_axis_attrs), .fields = axis_fields,
                                  .infer = gather_infer, .eval = gather_eval, .vjp = gather_vjp };
 
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
-#define INDICES(type, below, ...)                                                                   \
-    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .high = below, \
+#define INDICES(type, from, below, ...)                                                                       \
+    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = below, \
       .constant = true }
 const glia_sample glia_samples_gather[] = {
-    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(5, 3) }, INDICES(GLIA_I32, 5, 4) }, AXIS(0) },
-    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(3, 5) }, INDICES(GLIA_I64, 5, 2, 3) }, AXIS(1) },
-    { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 4, 3) }, INDICES(GLIA_I32, 4, 6) }, AXIS(1) },
+    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(5, 3) }, INDICES(GLIA_I32, 0, 5, 4) }, AXIS(0) },
+    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(3, 5) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, AXIS(1) },
+    { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 4, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, AXIS(1) },
     { 0 },
 };
 
@@ -92,7 +101,7 @@ static bool scatter_add_infer(glia_node *n) {
     int rank = from.rank - at.rank + 1; /* of the result */
     n->dtype = n->in[0]->dtype;
     if (a->size.rank != 1) return glia_node_fail(n, "the size is one number");
-    if (!check_indices(n, a->axis, rank)) return false;
+    if (!check_indices(n, a->axis, rank) || !check_constant(n, "the result", a->axis, a->size.dim[0])) return false;
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "the updates must be f32 or f64");
     for (int i = 0; i < at.rank; i++) {
         if (from.dim[a->axis + i] != at.dim[i]) {
@@ -115,7 +124,9 @@ static void scatter_add_eval(const glia_node *n, const double *const *in, double
     for (int64_t i = 0; i < count; i++) out[i] = 0;
     for (int64_t o = 0; o < outer; o++) {
         for (int64_t i = 0; i < picks; i++) {
-            double *row = out + (o * size + clamped(in[1][i], size)) * inner;
+            const int64_t k = glia_index_row(in[1][i], size);
+            if (k < 0) continue;
+            double *row = out + (o * size + k) * inner;
             const double *from = in[0] + (o * picks + i) * inner;
             for (int64_t b = 0; b < inner; b++) row[b] += from[b];
         }
@@ -140,9 +151,9 @@ const glia_op glia_op_scatter_add = { .name = "scatter_add",
 
 #define INTO(k, n) .attrs = &(const glia_scatter_attrs){ k, GLIA_DIMS(n) }
 const glia_sample glia_samples_scatter_add[] = {
-    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, 4, 6) }, INTO(0, 4) },
-    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, 5, 2, 3) }, INTO(1, 5) },
-    { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I32, 3, 5) }, INTO(1, 3) },
+    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, INTO(0, 4) },
+    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, INTO(1, 5) },
+    { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I32, 0, 3, 5) }, INTO(1, 3) },
     { 0 },
 };
 

@@ -21,20 +21,20 @@ static bool without_size(glia_node *n) {
 }
 
 static bool max_pool_infer(glia_node *n) {
-    return without_size(n) && glia_pool_dtype(n) && glia_pool_shape(n, &n->in[0]->shape, &n->shape);
+    return without_size(n) && glia_pool_dtype(n) && glia_pool_infer_shape(n, &n->in[0]->shape, &n->shape);
 }
 
 static bool max_pool_scatter_infer(glia_node *n) {
     glia_shape y;
     n->shape = n->in[0]->shape;
-    if (!without_size(n) || !glia_pool_dtype(n) || !glia_pool_shape(n, &n->in[0]->shape, &y)) return false;
+    if (!without_size(n) || !glia_pool_dtype(n) || !glia_pool_infer_shape(n, &n->in[0]->shape, &y)) return false;
     char text[GLIA_SHAPE_TEXT];
     return glia_shape_equal(y, n->in[1]->shape) ||
            glia_node_fail(n, "the pooling of x is %s", glia_shape_format(y, text));
 }
 
 static bool max_pool_gather_infer(glia_node *n) {
-    if (!without_size(n) || !glia_pool_dtype(n) || !glia_pool_shape(n, &n->in[0]->shape, &n->shape)) return false;
+    if (!without_size(n) || !glia_pool_dtype(n) || !glia_pool_infer_shape(n, &n->in[0]->shape, &n->shape)) return false;
     return glia_shape_equal(n->in[0]->shape, n->in[1]->shape) || glia_node_fail(n, "both must have the same shape");
 }
 

@@ -108,6 +108,12 @@ void glia_scan_vjp(glia_node *scan, glia_tensor dy, glia_tensor *dx); /* scan_gr
 /* The seed of a random state in step t. */
 int64_t glia_scan_seed(int64_t seed, int64_t t);
 
+/* The row of `size` that an index names: negative ones count from the end; -1: none. */
+static inline int64_t glia_index_row(double index, int64_t size) {
+    if (!(index >= -(double)size && index < (double)size)) return -1;
+    return index < 0 ? size + (int64_t)index : (int64_t)index;
+}
+
 /* ---- helpers for pages ------------------------------------------------------------------------ */
 
 /* infer: the shape and dtype of input 0. */

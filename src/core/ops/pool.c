@@ -27,7 +27,7 @@ static bool pool_shape_first(glia_node *n, const glia_shape *x, glia_shape *y) {
     return true;
 }
 
-bool glia_pool_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
+bool glia_pool_infer_shape(glia_node *n, const glia_shape *x, glia_shape *y) {
     bool last = ((const glia_pool_attrs *)n->attrs)->channels_last;
     glia_shape first = glia_channels_first(*x, last);
     if (!pool_shape_first(n, &first, y)) return false;

@@ -9,7 +9,7 @@ extern const glia_field glia_pool_fields[];
 
 /* Checks x against the node's attributes; fills the shape of its pooling. Every window covers at least one element of
  * x, because padding is required to be smaller than the window. */
-bool glia_pool_shape(glia_node *node, const glia_shape *x, glia_shape *y);
+bool glia_pool_infer_shape(glia_node *node, const glia_shape *x, glia_shape *y);
 /* Input 0 is f32 or f64 (and so is the result); input `i` if any has its dtype. */
 bool glia_pool_dtype(glia_node *node);
 

@@ -4,7 +4,7 @@
  *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)      x, but y[index[i]] = u[i]; the last one counts
  *
  * row_sums gives each place what scatter_add would give the row that it names, without the table in between. As in gather,
- * an index outside [0, K) counts as the nearest inside.
+ * negative indices count from the end; for those outside [-K, K) row_sums gives zeros and put_rows replaces nothing.
  */
 #include "core/ops/ops.h"
 
@@ -25,10 +25,6 @@ static bool rows_fit(glia_node *n, const glia_node *u, const glia_node *indices,
     return fits || glia_node_fail(n, "there is not one row for each index");
 }
 
-static int64_t clamped(double index, int64_t size) {
-    return index >= (double)size ? size - 1 : index > 0 ? (int64_t)index : 0;
-}
-
 /* ---- row_sums ------------------------------------------------------------------------------- */
 
 static const glia_field sums_fields[] = { GLIA_FIELD(INT, glia_row_sums_attrs, size), GLIA_FIELDS_END };
@@ -44,9 +40,10 @@ static void row_sums_eval(const glia_node *n, const double *const *in, double *o
     const int64_t size = ((const glia_row_sums_attrs *)n->attrs)->size, picks = glia_shape_count(n->in[1]->shape);
     const int64_t width = picks ? glia_shape_count(n->shape) / picks : 0;
     for (int64_t i = 0; i < picks; i++) {
+        const int64_t row = glia_index_row(in[1][i], size);
         for (int64_t b = 0; b < width; b++) out[i * width + b] = 0;
-        for (int64_t j = 0; j < picks; j++) {
-            if (clamped(in[1][i], size) != clamped(in[1][j], size)) continue;
+        for (int64_t j = 0; row >= 0 && j < picks; j++) {
+            if (row != glia_index_row(in[1][j], size)) continue;
             for (int64_t b = 0; b < width; b++) out[i * width + b] += in[0][j * width + b];
         }
     }
@@ -66,14 +63,15 @@ const glia_op glia_op_row_sums = { .name = "row_sums",
                                    .eval = row_sums_eval,
                                    .vjp = row_sums_vjp };
 
-#define INDICES(type, below, ...)                                                                                      \
-    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .high = below, .constant = true }
+#define INDICES(type, from, below, ...)                                                                        \
+    { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = below, \
+      .constant = true }
 #define SIZE(k)                                                                                                        \
     .attrs = &(const glia_row_sums_attrs) { k }
 const glia_sample glia_samples_row_sums[] = {
-    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(7, 3) }, INDICES(GLIA_I32, 4, 7) }, SIZE(4) },
-    { .name = "sequences", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I64, 4, 2, 5) }, SIZE(4) },
-    { .name = "beyond", .n = 2, .in = { { .shape = GLIA_DIMS(9, 2) }, INDICES(GLIA_I32, 6, 9) }, SIZE(3) },
+    { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(7, 3) }, INDICES(GLIA_I32, 0, 4, 7) }, SIZE(4) },
+    { .name = "sequences", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I64, 0, 4, 2, 5) }, SIZE(4) },
+    { .name = "negative", .n = 2, .in = { { .shape = GLIA_DIMS(9, 2) }, INDICES(GLIA_I32, -3, 3, 9) }, SIZE(3) },
     { 0 },
 };
 
@@ -94,7 +92,8 @@ static void put_rows_eval(const glia_node *n, const double *const *in, double *o
     const int64_t picks = glia_shape_count(n->in[1]->shape);
     for (int64_t i = 0; i < count; i++) out[i] = in[0][i];
     for (int64_t i = 0; i < picks; i++) {
-        for (int64_t b = 0; b < width; b++) out[clamped(in[1][i], size) * width + b] = in[2][i * width + b];
+        const int64_t row = glia_index_row(in[1][i], size);
+        for (int64_t b = 0; row >= 0 && b < width; b++) out[row * width + b] = in[2][i * width + b];
     }
 }
 
@@ -127,13 +126,13 @@ const glia_op glia_op_put_rows = { .name = "put_rows",
 const glia_sample glia_samples_put_rows[] = {
     { .name = "rows",
       .n = 3,
-      .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, 6, 4), { .shape = GLIA_DIMS(4, 3) } } },
+      .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, 0, 6, 4), { .shape = GLIA_DIMS(4, 3) } } },
     { .name = "sequences",
       .n = 3,
-      .in = { { .shape = GLIA_DIMS(5, 2) }, INDICES(GLIA_I64, 5, 2, 3), { .shape = GLIA_DIMS(2, 3, 2) } } },
+      .in = { { .shape = GLIA_DIMS(5, 2) }, INDICES(GLIA_I64, 0, 5, 2, 3), { .shape = GLIA_DIMS(2, 3, 2) } } },
     { .name = "numbers",
       .n = 3,
-      .in = { { .shape = GLIA_DIMS(4) }, INDICES(GLIA_I32, 6, 3), { .shape = GLIA_DIMS(3) } } },
+      .in = { { .shape = GLIA_DIMS(4) }, INDICES(GLIA_I32, -4, 4, 3), { .shape = GLIA_DIMS(3) } } },
     { 0 },
 };
 

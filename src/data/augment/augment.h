@@ -58,16 +58,16 @@ typedef struct glia_motion {
     float fill;
 } glia_motion;
 
-typedef struct glia_part {
+typedef struct glia_rectangle {
     int top, left, height, width;
-} glia_part;
+} glia_rectangle;
 
 /* With whom a sample is mixed, and how. */
 typedef struct glia_mix {
     int64_t partner;
     double share; /* that the sample keeps */
     bool pasted;  /* a part comes from the partner; false: values are blended */
-    glia_part part;
+    glia_rectangle part;
 } glia_mix;
 
 typedef struct glia_augment_kind {
@@ -178,7 +178,7 @@ void glia_augment_grey(float *x, glia_frame frame);
 
 /* Draws a part as Szegedy et al. and Zhong et al. do: its share and its ratio (across : down) in ranges. */
 bool glia_augment_draw_part(glia_frame frame, const double scale[2], const double ratio[2], glia_rng *rng,
-                            glia_part *part); /* false: ten trials did not fit */
+                            glia_rectangle *part); /* false: ten trials did not fit */
 
 /* Each sample of the series lasts as long as a cubic spline through `points` speeds says, all together as long as
  * before; then sampled again in even steps, linearly. The window [begin, begin + length) stretched to the whole. */

@@ -225,7 +225,7 @@ void glia_augment_blur(glia_augment *augment, glia_augment_blur_opts opts) {
 static void erase_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
     const glia_augment_erase_opts *o = opts;
     const double across[2] = { 1 / o->ratio[1], 1 / o->ratio[0] }; /* a ratio of height to width, turned round */
-    glia_part part;
+    glia_rectangle part;
     if (!glia_augment_draw_part(frame, o->scale, across, rng, &part)) return;
     for (int c = 0; c < frame.channels; c++) {
         for (int y = part.top; y < part.top + part.height; y++) {

@@ -144,7 +144,7 @@ MOTION(shear, AUGMENT_FIELD(glia_augment_shear_opts, REAL, x, 0, 80, 10, 0),
 /* ---- resized crops ------------------------------------------------------------------------ */
 
 bool glia_augment_draw_part(glia_frame frame, const double scale[2], const double ratio[2], glia_rng *rng,
-                            glia_part *part) {
+                            glia_rectangle *part) {
     enum { TRIALS = 10 };
     const double area = (double)frame.height * frame.width;
     for (int trial = 0; trial < TRIALS; trial++) {
@@ -176,9 +176,9 @@ void glia_augment_resize(const float *in, float *out, glia_frame frame, int top,
 }
 
 /* The middle, as large as a ratio of the range allows. */
-static glia_part middle_part(glia_frame frame, const double ratio[2]) {
+static glia_rectangle middle_part(glia_frame frame, const double ratio[2]) {
     const double whole = (double)frame.width / frame.height;
-    glia_part part = { .height = frame.height, .width = frame.width };
+    glia_rectangle part = { .height = frame.height, .width = frame.width };
     if (whole < ratio[0]) part.height = GLIA_MAX(1, (int)rint(frame.width / ratio[0]));
     if (whole > ratio[1]) part.width = GLIA_MAX(1, (int)rint(frame.height * ratio[1]));
     part.top = (frame.height - part.height) / 2;
@@ -188,7 +188,7 @@ static glia_part middle_part(glia_frame frame, const double ratio[2]) {
 
 static void resized_crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
     const glia_augment_resized_crop_opts *o = opts;
-    glia_part part;
+    glia_rectangle part;
     if (!glia_augment_draw_part(frame, o->scale, o->ratio, rng, &part)) part = middle_part(frame, o->ratio);
     if (part.height == frame.height && part.width == frame.width) return;
     glia_augment_resize(work->x, work->spare, frame, part.top, part.left, part.height, part.width);

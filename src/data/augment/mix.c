@@ -44,7 +44,7 @@ static void cutmix_mix(const void *opts, glia_frame frame, glia_rng *rng, glia_m
     const double side = sqrt(1 - glia_rng_beta(rng, o->alpha));
     const int width = (int)(frame.width * side), height = (int)(frame.height * side);
     const int x = (int)glia_rng_below(rng, (uint64_t)frame.width), y = (int)glia_rng_below(rng, (uint64_t)frame.height);
-    glia_part *part = &mix->part;
+    glia_rectangle *part = &mix->part;
     part->left = GLIA_MAX(x - width / 2, 0);
     part->top = GLIA_MAX(y - height / 2, 0);
     part->width = GLIA_MAX(GLIA_MIN(x + width / 2, frame.width) - part->left, 0);
@@ -124,7 +124,7 @@ void glia_augment_mix(const glia_mix *mix, glia_shape sample, float *x, const fl
         return;
     }
     const glia_frame frame = glia_augment_frame(&glia_augment_cutmix_kind, sample);
-    const glia_part *part = &mix->part;
+    const glia_rectangle *part = &mix->part;
     for (int c = 0; c < frame.channels; c++) {
         for (int y = part->top; y < part->top + part->height; y++) {
             const size_t row = ((size_t)c * (size_t)frame.height + (size_t)y) * (size_t)frame.width;

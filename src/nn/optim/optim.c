@@ -411,7 +411,8 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
     glia_shape column = (*rows)->shape;
     while (column.rank < leaf->shape.rank) column.dim[column.rank++] = 1;
     glia_tensor ones = glia_broadcast(glia_scalar(g, (*gradient)->dtype, 1), column);
-    *share = glia_reciprocal(glia_row_sums(ones, *rows, leaf->shape.dim[0]));
+    glia_tensor uses = glia_row_sums(ones, *rows, leaf->shape.dim[0]); /* 0: the index names no row */
+    *share = glia_reciprocal(glia_maximum(uses, glia_like(uses, 1)));
     return true;
 }
 

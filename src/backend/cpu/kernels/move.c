@@ -320,9 +320,10 @@ typedef struct pick_job {
     int64_t pieces;
 } pick_job;
 
+/* The row that index number i names; less than 0: none. */
 static int64_t index_at(const glia_pick *p, int64_t i) {
     const int64_t k = p->wide ? ((const int64_t *)p->index)[i] : ((const int32_t *)p->index)[i];
-    return k < 0 ? 0 : k >= p->size ? p->size - 1 : k;
+    return k < 0 ? GLIA_MAX(k + p->size, -1) : k < p->size ? k : -1;
 }
 
 static void gather_piece(void *context, int64_t piece, int worker) {
@@ -336,7 +337,9 @@ static void gather_piece(void *context, int64_t piece, int worker) {
         const int64_t a = unit / p->picks, k = index_at(p, unit % p->picks);
         const char *from = p->from + (a * p->size + k) * row;
         char *to = p->to + unit * row;
-        if (row == 4)
+        if (k < 0)
+            memset(to, 0, (size_t)row);
+        else if (row == 4)
             memcpy(to, from, 4);
         else
             memcpy(to, from, (size_t)row);
@@ -362,8 +365,8 @@ static void scatter_piece(void *context, int64_t piece, int worker) {
     memset(to + unit * n, 0, (size_t)((end - unit) * n) * sizeof(float));
     for (int64_t a = unit / p->size; a * p->size < end; a++) {
         for (int64_t i = 0; i < p->picks; i++) {
-            const int64_t row = a * p->size + index_at(p, i);
-            if (row < unit || row >= end) continue;
+            const int64_t k = index_at(p, i), row = a * p->size + k;
+            if (k < 0 || row < unit || row >= end) continue;
             float *restrict y = to + row * n;
             const float *restrict x = from + (a * p->picks + i) * n;
             for (int64_t b = 0; b < n; b++) y[b] += x[b];

@@ -15,9 +15,10 @@ typedef struct rows_launch {
     int64_t *slots, n_slots, *first; /* row_sums: hash table of places, and for each place the first with its index */
 } rows_launch;
 
+/* The row that index number i names; less than 0: none. */
 static int64_t index_at(const rows_launch *l, int64_t i) {
-    const int64_t index = l->wide ? ((const int64_t *)l->index)[i] : ((const int32_t *)l->index)[i];
-    return GLIA_MIN(GLIA_MAX(index, 0), l->size - 1);
+    const int64_t k = l->wide ? ((const int64_t *)l->index)[i] : ((const int32_t *)l->index)[i];
+    return k < 0 ? GLIA_MAX(k + l->size, -1) : k < l->size ? k : -1;
 }
 
 static void find_first(const rows_launch *l) {
@@ -51,14 +52,16 @@ static void sums_piece(void *context, int64_t piece, int worker) {
     for (int64_t i = 0; i < l->picks; i++) {
         const float *from = u + i * l->width;
         float *to = y + l->first[i] * l->width;
-        if (l->first[i] == i)
+        if (index_at(l, i) < 0)
+            memset(y + i * l->width + begin, 0, (size_t)(end - begin) * sizeof *y);
+        else if (l->first[i] == i)
             memcpy(to + begin, from + begin, (size_t)(end - begin) * sizeof *to);
         else
             for (int64_t b = begin; b < end; b++) to[b] += from[b];
     }
     for (int64_t i = 0; i < l->picks; i++) {
         const float *from = y + l->first[i] * l->width;
-        if (l->first[i] != i) memcpy(y + i * l->width + begin, from + begin, (size_t)(end - begin) * sizeof *y);
+        if (l->first[i] != i && index_at(l, i) >= 0) memcpy(y + i * l->width + begin, from + begin, (size_t)(end - begin) * sizeof *y);
     }
 }
 
@@ -73,8 +76,10 @@ static void put_run(const glia_launch *launch, glia_pool *pool) {
     const size_t row = (size_t)(l->bytes * l->width);
     (void)pool;
     if (l->out != l->table) memcpy(l->out, l->table, (size_t)l->size * row);
-    for (int64_t i = 0; i < l->picks; i++)
-        memcpy(l->out + (size_t)index_at(l, i) * row, l->rows + (size_t)i * row, row);
+    for (int64_t i = 0; i < l->picks; i++) {
+        const int64_t k = index_at(l, i);
+        if (k >= 0) memcpy(l->out + (size_t)k * row, l->rows + (size_t)i * row, row);
+    }
 }
 
 static rows_launch *create(const glia_lowering *w, int64_t size, glia_shape whole) {

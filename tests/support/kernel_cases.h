@@ -58,6 +58,7 @@ static inline void scratch_free(unsigned char *scratch, size_t bytes) {
 static inline void assert_close(const float *actual, const double *expected, int64_t n, double tolerance,
                                 const char *what) {
     for (int64_t i = 0; i < n; i++) {
+        if (isnan(expected[i]) ? isnan(actual[i]) : (double)actual[i] == expected[i]) continue; /* infinities, too */
         if (!(fabs(actual[i] - expected[i]) <= tolerance)) {
             fail_msg("%s: element %lld is %g, should be %g", what, (long long)i, (double)actual[i], expected[i]);
         }

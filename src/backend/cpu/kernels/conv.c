@@ -81,7 +81,8 @@ typedef struct job {
     int64_t slots, pixels;   /* lists that are kept, and their length at most */
     int64_t entries;         /* of all of them */
     int64_t window_floats, panel_floats, worker_floats, block_floats;
-    bool shared; /* the kernel is packed before, for all */
+    bool shared;     /* the kernel is packed before, for all */
+    exact_sum exact; /* if zeros are multiplied that the definition does not have; else .s is NULL */
     const float *x, *w, *packed;
     float *y, *private;
     block *block;
@@ -581,8 +582,9 @@ static void run_piece(void *context, int64_t piece, int worker) {
         clear(&w, y, pixels, cols);
         for (int64_t panel = first; panel < last; panel++) run_panel(&w, group, panel);
         if (spread) empty_window(&w, group);
-        if (!j->epilogue.fn) continue;
         const int64_t g = j->together;
+        if (j->exact.s) GLIA_KERNEL(conv_exact)(&j->exact, row * g, pixels * g, group * p->k + col, cols / g);
+        if (!j->epilogue.fn) continue;
         j->epilogue.fn(j->epilogue.context, worker, 0, row * g, pixels * g, group * p->k + col, cols / g, y, j->k / g);
     }
 }
@@ -612,11 +614,14 @@ static void pack(glia_pool *pool, const job *j, float *packed) {
     glia_parallel_for(packed_floats(p) > SERIAL_FLOATS ? pool : NULL, pieces, pack_piece, &task);
 }
 
+/* Of the kernel as it was; packed for Winograd's tiles it is kept behind these. */
+static int64_t kernel_floats(const glia_conv_shape *s) { return s->k * (s->c / s->groups) * volume(s->kernel); }
+
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {
     if (is_depthwise(s)) return (size_t)depthwise_floats(s) * sizeof(float);
     if (!adjoint && is_few(s)) return (size_t)few_floats(s) * sizeof(float);
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
-    if (winograd) return (size_t)winograd * sizeof(float);
+    if (winograd) return (size_t)(winograd + round_up(kernel_floats(s), 16)) * sizeof(float);
     job j = make_job(s, adjoint, true);
     return j.cut.regions ? (size_t)round_up(packed_floats(&j.pack), 16) * sizeof(float) : 0;
 }
@@ -630,8 +635,10 @@ static void pack_only(glia_pool *pool, const glia_conv_shape *s, bool adjoint, c
         GLIA_KERNEL(few_pack)(s, kernel, packed);
         return;
     }
-    if (GLIA_KERNEL(winograd_floats)(s, adjoint)) {
+    const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
+    if (winograd) {
         GLIA_KERNEL(winograd_pack)(pool, s, adjoint, kernel, packed);
+        memcpy(packed + winograd, kernel, (size_t)kernel_floats(s) * sizeof(float));
         return;
     }
     job j = make_job(s, adjoint, true);
@@ -690,15 +697,23 @@ static void convolve(glia_pool *pool, const glia_conv_shape *s, bool adjoint, co
     }
     const int64_t winograd = GLIA_KERNEL(winograd_floats)(s, adjoint);
     if (winograd) {
-        if (!packed) {
+        if (packed) {
+            kernel = packed + winograd;
+        } else {
             GLIA_KERNEL(winograd_pack)(pool, s, adjoint, kernel, scratch);
             packed = scratch, scratch += winograd;
         }
-        GLIA_KERNEL(winograd_f32)(pool, s, adjoint, x, packed, y, epilogue, scratch);
+        GLIA_KERNEL(winograd_f32)(pool, s, adjoint, x, kernel, packed, y, epilogue, scratch);
         return;
     }
     job j = make_job(s, adjoint, packed);
     j.x = x, j.w = kernel, j.y = y, j.epilogue = epilogue;
+    const int64_t floats = packed ? packed_floats(&j.pack) : kernel_floats(s);
+    if (j.together > 1 || (j.method == ROWS && j.window &&
+                           !GLIA_KERNEL(conv_padding_is_safe)(s, packed ? packed : kernel, floats))) {
+        j.exact = (exact_sum){ s, adjoint, x, GLIA_KERNEL(conv_view)(s, adjoint, kernel), y };
+        if (packed) j.exact.kernel = (kernel_view){ .at = packed, .panels = &j.pack };
+    }
     run(pool, &j, packed, scratch);
 }
 

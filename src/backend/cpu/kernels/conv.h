@@ -171,6 +171,38 @@ GLIA_INLINE int64_t packed_at(const packing *p, int64_t group, int64_t panel) {
 void GLIA_KERNEL(conv_pack)(const packing *p, const float *kernel, int64_t group, int64_t panel, int64_t c0,
                             float *dst);
 
+/* ---- results that are not finite ---------------------------------------------------------- */
+
+/* How a kernel lies in memory: in panels, or else with so many floats from one group, channel of the input, channel of the
+ * result, row of taps and tap of a row to the next. */
+typedef struct kernel_view {
+    const float *at;
+    const packing *panels;
+    int64_t group, c, k, row, tap;
+} kernel_view;
+
+/* A kernel (K, C/groups, taps) as parameters are. */
+kernel_view GLIA_KERNEL(conv_view)(const glia_conv_shape *s, bool adjoint, const float *kernel);
+
+/* y = conv(x) or, adjoint, dx from dy; for what has to be computed again. */
+typedef struct exact_sum {
+    const glia_conv_shape *s;
+    bool adjoint;
+    const float *x; /* or dy */
+    kernel_view kernel;
+    float *y; /* or dx */
+} exact_sum;
+
+/* True if a kernel, or a packed one, of so many floats is found to be finite: then padding times it is 0. False as well if
+ * it is larger than the result, so that this would take longer than to look at that. */
+bool GLIA_KERNEL(conv_padding_is_safe)(const glia_conv_shape *s, const float *kernel, int64_t floats);
+/* Computes by the definition what is infinite or NaN in some channels of pixels [first, first + pixels) of the result,
+ * counted over all images. Ways that multiply zeros, which the definition does not have, end with it. */
+void GLIA_KERNEL(conv_exact)(const exact_sum *e, int64_t first, int64_t pixels, int64_t channel, int64_t channels);
+/* The same for the gradient in the kernel. */
+void GLIA_KERNEL(conv_exact_grad)(glia_pool *pool, const glia_conv_shape *s, const float *x, const float *dy,
+                                  float *dw);
+
 /* ---- few filters -------------------------------------------------------------------------- */
 
 /* Is it less work if vectors run along pixels instead of filters, parting channels and joining them included? */
@@ -196,12 +228,14 @@ void GLIA_KERNEL(few_f32)(glia_pool *pool, const glia_conv_shape *s, const float
 
 /* Floats of the kernel packed for Winograd's way; 0: another one is cheaper. */
 int64_t GLIA_KERNEL(winograd_floats)(const glia_conv_shape *s, bool adjoint);
-/* The kernel packed for it; y = conv(x) or, adjoint, dx from dy. */
+/* The kernel packed for it; y = conv(x) or, adjoint, dx from dy. `kernel` is that before packing, for results that are
+ * not finite. */
 void GLIA_KERNEL(winograd_pack)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *kernel,
                                 float *packed);
 size_t GLIA_KERNEL(winograd_scratch)(const glia_conv_shape *s, bool adjoint, int workers);
 void GLIA_KERNEL(winograd_f32)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x,
-                               const float *packed, float *y, glia_epilogue epilogue, float *scratch);
+                               const float *kernel, const float *packed, float *y, glia_epilogue epilogue,
+                               float *scratch);
 
 /* ---- a filter for each channel ------------------------------------------------------------ */
 

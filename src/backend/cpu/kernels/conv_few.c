@@ -23,6 +23,7 @@ typedef struct job {
     int64_t window_floats, floats; /* of a worker */
     const float *x, *packed;
     float *y, *private;
+    exact_sum exact;
     glia_epilogue epilogue;
 } job;
 
@@ -178,6 +179,7 @@ static void run_piece(void *context, int64_t piece, int worker) {
             v.n = 0;
         }
     }
+    if (j->exact.s) GLIA_KERNEL(conv_exact)(&j->exact, first, rows * s->out[2], 0, s->k);
     if (j->epilogue.fn) j->epilogue.fn(j->epilogue.context, worker, 0, first, rows * s->out[2], 0, s->k, y, s->k);
 }
 
@@ -202,5 +204,10 @@ void GLIA_KERNEL(few_f32)(glia_pool *pool, const glia_conv_shape *s, const float
                           glia_epilogue epilogue, float *scratch) {
     job j = make_job(s);
     j.x = x, j.packed = packed, j.y = y, j.private = scratch, j.epilogue = epilogue;
+    const int64_t taps = s->kernel[2];
+    if (!GLIA_KERNEL(conv_padding_is_safe)(s, packed, s->c * s->k * volume(s->kernel)))
+        j.exact = (exact_sum){
+            s, false, x, { .at = packed, .c = taps * s->k, .k = 1, .row = s->c * taps * s->k, .tap = s->k }, y
+        };
     glia_parallel_for(pool, s->n * s->out[0] * j.parts, run_piece, &j);
 }

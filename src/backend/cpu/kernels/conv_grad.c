@@ -633,7 +633,9 @@ void GLIA_KERNEL(conv_kernel_grad_f32)(glia_pool *pool, const glia_conv_shape *s
     j.partial = scratch;
     j.private = j.partial + (j.chunks - 1) * j.partial_floats;
     glia_parallel_for(pool, j.chunks * j.s.groups * j.c_blocks * j.k_blocks, sum_piece, &j);
-    if (j.chunks == 1) return;
-    glia_parallel_for(j.chunks * j.partial_floats > 65536 ? pool : NULL, divide_up(j.partial_floats, COMBINE_FLOATS),
-                      combine_piece, &j);
+    if (j.chunks > 1) {
+        glia_parallel_for(j.chunks * j.partial_floats > 65536 ? pool : NULL,
+                          divide_up(j.partial_floats, COMBINE_FLOATS), combine_piece, &j);
+    }
+    if (!j.by_taps) GLIA_KERNEL(conv_exact_grad)(pool, shape, x, dy, dkernel);
 }

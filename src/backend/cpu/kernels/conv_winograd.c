@@ -6,9 +6,9 @@
  *     U  [panel][a a][channel][column]      G g G', packed once for all
  *     M  [a a][tile][column]        V U for one panel, from which its columns of the result are made
  *
- * Errors are those of the sums in V and M: about that of direct convolution for m = 2, some times that for m = 4.
- * What is infinite or NaN in the input makes NaN of the tiles that read it. The adjoint in the input is such a
- * convolution too, by the flipped kernel.
+ * Errors are those of the sums in V and M: about that of direct convolution for m = 2, some times that for m = 4. What is
+ * infinite or NaN in the input spoils whole tiles, whose results are computed again (conv_exact.c). The adjoint in the
+ * input is such a convolution too, by the flipped kernel.
  */
 #include "backend/cpu/kernels/conv_winograd.h"
 
@@ -29,6 +29,7 @@ typedef struct job {
     packing pack;
     const float *x, *kernel, *packed;
     float *y, *to, *private;
+    exact_sum exact;
     glia_epilogue epilogue;
 } job;
 
@@ -146,8 +147,9 @@ static void multiply(const job *j, int64_t tiles, int64_t panel, const float *v,
     }
 }
 
-/* A' M A of a vector of columns of one tile: rows x columns of them to y, `lanes` columns. */
-GLIA_INLINE void finish_tile(const int m, const float *products, int64_t step, float *y, int64_t row, int64_t pixel,
+/* A' M A of a vector of columns of one tile: rows x columns of them to y, `lanes` columns. Returns 0, NaN in lanes that
+ * have something infinite or NaN. */
+GLIA_INLINE vf finish_tile(const int m, const float *products, int64_t step, float *y, int64_t row, int64_t pixel,
                              int64_t rows, int64_t columns, int64_t lanes) {
     const int a = m + 2;
     vf half[LARGEST * LARGEST_INPUT], to[LARGEST * LARGEST];
@@ -157,20 +159,25 @@ GLIA_INLINE void finish_tile(const int m, const float *products, int64_t step, f
         output_transform(m, p, 1, half + k, a);
     }
     GLIA_UNROLL for (int r = 0; r < m; r++) output_transform(m, half + a * r, 1, to + m * r, 1);
+    vf zero = to[0] * 0.0f;
+    GLIA_UNROLL for (int f = 1; f < m * m; f++) zero += to[f] * 0.0f;
     if (rows == m && columns == m && lanes == VLEN) {
         GLIA_UNROLL for (int r = 0; r < m; r++) {
             GLIA_UNROLL for (int k = 0; k < m; k++) vf_store(y + r * row + k * pixel, to[m * r + k]);
         }
-        return;
+        return zero;
     }
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t k = 0; k < columns; k++) vf_store_first(y + r * row + k * pixel, to[m * r + k], lanes);
     }
+    return zero;
 }
 
-static void transform_output(const job *j, const tile_range *p, int64_t panel, const float *products) {
+/* Makes the results of one panel. False: something may be infinite or NaN. */
+static bool transform_output(const job *j, const tile_range *p, int64_t panel, const float *products) {
     const tiling *t = &j->t;
     const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), row = t->out[1] * j->k;
+    vf zero = { 0 };
     for (int64_t tile = 0; tile < p->tiles; tile++) {
         const place at = place_of_tile(t, p, tile);
         const int64_t rows = GLIA_MIN(t->m, t->out[0] - at.row), columns = GLIA_MIN(t->m, t->out[1] - at.column);
@@ -179,11 +186,12 @@ static void transform_output(const job *j, const tile_range *p, int64_t panel, c
             const float *from = products + tile * width + i;
             const int64_t lanes = GLIA_MIN(VLEN, cols - i);
             if (t->m == 2)
-                finish_tile(2, from, j->m_step, y + i, row, j->k, rows, columns, lanes);
+                zero += finish_tile(2, from, j->m_step, y + i, row, j->k, rows, columns, lanes);
             else
-                finish_tile(4, from, j->m_step, y + i, row, j->k, rows, columns, lanes);
+                zero += finish_tile(4, from, j->m_step, y + i, row, j->k, rows, columns, lanes);
         }
     }
+    return vf_sum(zero) == 0;
 }
 
 static void run_piece(void *context, int64_t piece, int worker) {
@@ -192,13 +200,15 @@ static void run_piece(void *context, int64_t piece, int worker) {
     float *v = j->private + worker * j->worker_floats, *products = v + j->v_floats, *border = products + j->m_floats;
     const tile_range p = range_of(t, piece);
     transform_input(t, &p, j->x, j->c, 0, j->c, v, j->v_step, border);
+    bool finite = true;
     for (int64_t panel = 0; panel < panels_of(j->k); panel++) {
         multiply(j, p.tiles, panel, v, products);
-        transform_output(j, &p, panel, products);
+        finite &= transform_output(j, &p, panel, products);
     }
-    if (!j->epilogue.fn) return;
     const int64_t lines = p.tiles / t->across, first = (p.image * t->out[0] + p.line * t->m) * t->out[1];
     const int64_t rows = t->images ? lines / t->down * t->out[0] : GLIA_MIN(lines * t->m, t->out[0] - p.line * t->m);
+    if (!finite) GLIA_KERNEL(conv_exact)(&j->exact, first, rows * t->out[1], 0, j->k);
+    if (!j->epilogue.fn) return;
     j->epilogue.fn(j->epilogue.context, worker, 0, first, rows * t->out[1], 0, j->k, j->y + first * j->k, j->k);
 }
 
@@ -220,8 +230,10 @@ size_t GLIA_KERNEL(winograd_scratch)(const glia_conv_shape *s, bool adjoint, int
 }
 
 void GLIA_KERNEL(winograd_f32)(glia_pool *pool, const glia_conv_shape *s, bool adjoint, const float *x,
-                               const float *packed, float *y, glia_epilogue epilogue, float *scratch) {
+                               const float *kernel, const float *packed, float *y, glia_epilogue epilogue,
+                               float *scratch) {
     job j = make_job(s, adjoint);
     j.x = x, j.packed = packed, j.y = y, j.epilogue = epilogue, j.private = scratch;
+    j.exact = (exact_sum){ s, adjoint, x, GLIA_KERNEL(conv_view)(s, adjoint, kernel), y };
     glia_parallel_for(pool, j.t.pieces, run_piece, &j);
 }

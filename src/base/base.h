@@ -127,9 +127,14 @@ typedef struct glia_file {
     size_t mapped;
 } glia_file;
 
-/* The whole file, read-only (mapped where possible). Error: GLIA_E_IO naming path and reason. */
+/* The whole file, read-only (mapped where possible). What is no regular file is read to its end, at most
+ * GLIA_FILE_STREAM_MOST bytes; devices that are no terminals are refused. Error: GLIA_E_IO naming path and reason. */
+enum { GLIA_FILE_STREAM_MOST = 1 << 30 };
 glia_status glia_file_open(glia_file *file, const char *path, glia_error *error);
 void glia_file_close(glia_file *file);
+bool glia_file_is_device(const char *path); /* but for terminals */
+/* read() to the end, at most `most` bytes into malloc()ed *bytes. 0, or errno; EFBIG: there are more. */
+int glia_file_read_all(int fd, size_t most, uint8_t **bytes, size_t *length);
 
 /* Replaces `path` so that a kill at any moment leaves the old file or the new one: writes path.tmp, syncs, renames.
  * The pieces are written one after the other. */

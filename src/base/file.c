@@ -1,6 +1,7 @@
 /* file.c - whole files in, whole files out.
  *
- * Reading maps a regular file and falls back to read() for what cannot be mapped (pipes, devices, odd file systems).
+ * Reading maps a regular file and falls back to read() for what cannot be mapped (pipes, terminals, odd file systems),
+ * up to GLIA_FILE_STREAM_MOST bytes. Other devices are refused: many have no end (/dev/zero).
  * Writing never touches the old file: the new one grows beside it as PATH.tmp, is synced, and takes its place by
  * rename(), which POSIX makes atomic; then the folder is synced so that the rename itself survives a loss of power.
  *
@@ -27,14 +28,17 @@ static glia_status fail_errno(glia_error *error, const char *path, int code) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* read() to the end, for files whose size is not known before. 0, or errno. */
-static int read_all(int fd, uint8_t **bytes, size_t *length) {
+int glia_file_read_all(int fd, size_t most, uint8_t **bytes, size_t *length) {
     uint8_t *buffer = NULL;
     size_t used = 0, capacity = 0;
     for (;;) {
         if (used == capacity) {
-            size_t wanted = capacity ? capacity * 2 : 65536;
-            uint8_t *grown = wanted > SIZE_MAX / 2 ? NULL : realloc(buffer, wanted);
+            if (used > most) {
+                free(buffer);
+                return EFBIG;
+            }
+            size_t wanted = GLIA_MIN(capacity ? capacity * 2 : 65536, most + 1); /* one more, to notice it */
+            uint8_t *grown = realloc(buffer, wanted);
             if (!grown) {
                 free(buffer);
                 return ENOMEM;
@@ -57,6 +61,19 @@ static int read_all(int fd, uint8_t **bytes, size_t *length) {
     return 0;
 }
 
+static bool is_device(const struct stat *info, int fd) {
+    return S_ISBLK(info->st_mode) || (S_ISCHR(info->st_mode) && !isatty(fd));
+}
+
+bool glia_file_is_device(const char *path) {
+    struct stat info;
+    if (stat(path, &info) || !(S_ISBLK(info.st_mode) || S_ISCHR(info.st_mode))) return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    bool device = fd < 0 || is_device(&info, fd);
+    if (fd >= 0) close(fd);
+    return device;
+}
+
 glia_status glia_file_open(glia_file *file, const char *path, glia_error *error) {
     *file = (glia_file){ 0 };
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -67,6 +84,9 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
         code = errno;
     } else if (S_ISDIR(info.st_mode)) {
         code = EISDIR;
+    } else if (is_device(&info, fd)) {
+        close(fd);
+        return glia_fail(error, GLIA_E_IO, "%s: a device, not a file", path);
     } else if (S_ISREG(info.st_mode) && info.st_size > 0 && (uintmax_t)info.st_size <= SIZE_MAX / 2) {
         size_t size = (size_t)info.st_size;
         void *mapping = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -76,10 +96,14 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
     }
     if (!code && !file->mapping) {
         uint8_t *bytes = NULL;
-        code = read_all(fd, &bytes, &file->length);
+        code = glia_file_read_all(fd, GLIA_FILE_STREAM_MOST, &bytes, &file->length);
         file->bytes = file->mapping = bytes;
     }
     close(fd);
+    if (code == EFBIG) {
+        return glia_fail(error, GLIA_E_IO, "%s: more than %d MiB without an end; put them into a file first", path,
+                         GLIA_FILE_STREAM_MOST >> 20);
+    }
     return code ? fail_errno(error, path, code) : GLIA_OK;
 }
 

@@ -11,6 +11,8 @@ import unittest
 import zlib
 
 GLIA = None
+MEMORY = 400 << 20  # of addresses
+BOMB = 96 << 20
 SANITIZED = False  # a sanitizer reserves terabytes of addresses: no limit on them then
 
 
@@ -111,6 +113,72 @@ class Faults(unittest.TestCase):
         done = self.glia("predict", "run", f"npy:{x},{y}#1")
         self.assertEqual(done.returncode, 0, done.text)
         self.assertNotIn("truth", done.text)
+
+    def test_devices_and_pipes(self):
+        for address in "csv:/dev/zero", "npy:/dev/zero", "lines:/dev/zero", "images:/dev/zero", "libsvm:/dev/urandom":
+            self.refused("data", address, says="/dev/", memory=MEMORY)
+        self.refused("train", "--config", "/dev/zero", says="File too large", memory=MEMORY)
+        self.refused("word2vec", "train", "/dev/zero", says="a device", memory=MEMORY)
+        read, write = os.pipe()
+        os.write(write, b"a,b,kind\n1,2,x\n3,4,y\n")
+        os.close(write)
+        with os.fdopen(read) as stdin:
+            self.assertIn("2 samples of 2", self.glia("data", "csv:/dev/stdin", stdin=stdin).text)
+
+    def test_small_files_that_ask_for_much_memory(self):
+        """More than 256 bytes out of one, beyond 64 MiB, is refused."""
+        zeros = deflated_zeros(BOMB)
+        self.save("zeros.zip", zipped([("a/x.txt", BOMB, zeros)]))
+        some = deflated_zeros(BOMB >> 3)
+        self.save("many.zip", zipped([(f"a/{i}.txt", BOMB >> 3, some) for i in range(40)]))
+        self.save("few.zip", zipped([("a/x.txt", 1 << 20, deflated_zeros(1 << 20)), ("b/x.txt", 1 << 20, deflated_zeros(1 << 20))]))
+        for name in "zeros.zip", "many.zip":
+            self.refused("data", f"texts:{name}", says="bytes would come out of a zip file", memory=MEMORY)
+        self.assertIn("2 samples", self.glia("data", "texts:few.zip?length=16", memory=MEMORY).text)
+        head = b"\x93NUMPY\2\0" + struct.pack("<I", 65)
+        head += b"{'descr': '<f4', 'fortran_order': False, 'shape': (1024, 24576)}\n"
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        body = packer.compress(head) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) + packer.flush()
+        self.save("x.npz", zipped([("x.npy", len(head) + BOMB, body)]))
+        self.refused("data", "npz:x.npz", says="bytes would come out of a zip file", memory=MEMORY)
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        body = packer.compress(b"\0\0\x08\2" + struct.pack(">II", BOMB >> 20, 1 << 20))
+        body += b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) + packer.flush()
+        self.save("idx.gz", body)
+        self.refused("data", "idx:idx.gz", says="bytes of IDX data in a gzip file", memory=MEMORY)
+        self.save("t.csv.gz", body)
+        self.refused("data", "csv:t.csv.gz", says="more than", memory=MEMORY)
+        self.save("tar.gz", body)
+        self.refused("data", "images:tar.gz", says="more than", memory=MEMORY)
+
+    def test_long_sparse_rows(self):
+        self.save("s.svm", b"1 2000000000:1\n0 1:1\n")
+        self.refused("data", "libsvm:s.svm", says="features=2000000000", memory=MEMORY)
+        self.save("s.svm", b"1 3000000:1\n0 1:1\n")
+        self.assertIn("2 samples of 3000000", self.glia("data", "libsvm:s.svm", memory=MEMORY).text)
+        self.save("s.svm", b"1 20000000:1\n0 1:1\n")
+        self.refused("data", "libsvm:s.svm", says="features=20000000", memory=MEMORY)
+        self.assertIn("samples of 20000000", self.glia("data", "libsvm:s.svm?features=20000000").text)
+
+    def test_pictures_that_ask_for_much_memory(self):
+        def chunk(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        (self.folder / "p" / "a").mkdir(parents=True)
+        png = b"\x89PNG\r\n\x1a\n"
+        wide = chunk(b"IHDR", struct.pack(">IIBBBBB", 30000, 30000, 1, 0, 0, 0, 0))
+        packer = zlib.compressobj(9)
+        rows = packer.compress(bytes(3751 * 30000)) + packer.flush()
+        self.save("p/a/1.png", png + wide + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+        self.refused("data", "images:p", says="more pixels than a file of this size may hold", memory=MEMORY)
+        small = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
+        text = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(7 << 20), 9))
+        self.save("p/a/1.png", png + small + text * 200 + chunk(b"IDAT", zlib.compress(b"\0\1\2\0\3\4")) + chunk(b"IEND", b""))
+        self.assertIn("1 samples of 1x2x2", self.glia("data", "images:p", memory=MEMORY).text)
+        (self.folder / "p/a/1.png").unlink()
+        frame = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 60000, 60000, 3) + b"\1\x11\0\2\x11\0\3\x11\0"
+        scan = b"\xff\xda" + struct.pack(">HB", 12, 3) + b"\1\0\2\0\3\0\0\x3f\0"
+        self.save("p/a/1.jpg", b"\xff\xd8" + frame + scan + bytes(1000) + b"\xff\xd9")
+        self.refused("data", "images:p", says="more pixels than a file of", memory=MEMORY)
 
 
 if __name__ == "__main__":

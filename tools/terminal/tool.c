@@ -75,14 +75,18 @@ void text_add(text *t, const char *format, ...) {
 }
 
 bool read_file(const char *path, text *content) {
+    enum { STREAM_MOST = 1 << 26 }; /* bytes of what is no regular file and may have no end */
     FILE *file = fopen(path, "rb");
     if (!file) return false;
+    struct stat info;
+    const bool regular = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode);
     char block[1 << 16];
     size_t n;
     errno = 0;
-    while ((n = fread(block, 1, sizeof block, file)) > 0) text_append(content, block, n);
-    bool read = !ferror(file);
-    int reason = errno;
+    while ((regular || content->length <= STREAM_MOST) && (n = fread(block, 1, sizeof block, file)) > 0)
+        text_append(content, block, n);
+    bool endless = !regular && content->length > STREAM_MOST, read = !ferror(file) && !endless;
+    int reason = endless ? EFBIG : errno;
     fclose(file);
     errno = reason;
     return read;

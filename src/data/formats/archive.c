@@ -5,6 +5,9 @@
  * nowhere if it is stored as it is, inflated alone if it is deflated. A compressed tar is unpacked into memory once,
  * by zlib (.gz) or libarchive (.xz, .zst, .bz2, .lzma, .lz4, ...), whose memory grows with what really comes.
  *
+ * What comes out of a compressed file is limited by glia_unpack_limit(), all files of a zip together: several entries
+ * may point at the same bytes.
+ *
  * Nothing is ever written, so a name like "../x" can do no harm; it is refused nevertheless, as are sizes that the
  * file cannot hold.
  */
@@ -31,6 +34,7 @@ enum { NAME_MOST = 4096, DEPTH_MOST = 16, MEMBERS_MOST = 1 << 26, BLOCK = 512 };
 typedef struct build {
     glia_archive *archive;
     int capacity;
+    size_t unpacked; /* bytes of all members of a zip */
     glia_error *error;
 } build;
 
@@ -195,6 +199,13 @@ static glia_status read_zip_entry(build *b, size_t at, size_t rest, size_t *used
         return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: \"%s\": %llu bytes of %llu packed ones cannot be here",
                          at, member.name, (unsigned long long)size, (unsigned long long)packed);
     }
+    size_t limit = glia_unpack_limit(b->archive->length);
+    if (size > limit - b->unpacked) {
+        return glia_fail(b->error, GLIA_E_FORMAT,
+                         "offset %zu: \"%s\": more than %zu bytes would come out of a zip file of %zu", at, member.name,
+                         limit, b->archive->length);
+    }
+    b->unpacked += size;
     member.offset = local;
     member.packed = packed;
     member.length = size;
@@ -419,8 +430,21 @@ static glia_status index_tar(build *b) {
 
 /* ---- compressed archives ------------------------------------------------------------------ */
 
-/* Unpacks what zlib or libarchive knows, up to 64 MiB, or 256 bytes for each byte in the file if that is more. */
+/* Unpacks what zlib or libarchive knows, up to glia_unpack_limit(). */
 #if GLIA_HAVE_ARCHIVE
+
+/* The filters that libarchive has as code. archive_read_support_filter_all() has others too, which run programs
+ * (lrzip, lzop, grzip), and no file should start a program. */
+static void support_filters(struct archive *a) {
+    archive_read_support_filter_bzip2(a);
+    archive_read_support_filter_compress(a);
+    archive_read_support_filter_gzip(a);
+    archive_read_support_filter_lz4(a);
+    archive_read_support_filter_lzip(a);
+    archive_read_support_filter_lzma(a);
+    archive_read_support_filter_xz(a);
+    archive_read_support_filter_zstd(a);
+}
 
 static glia_status fail_archive(struct archive *a, glia_error *error) {
     const char *why = archive_error_string(a);
@@ -450,11 +474,11 @@ static glia_status pump(struct archive *a, size_t limit, uint8_t **out, size_t *
 }
 
 static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, size_t *out_length, glia_error *error) {
-    size_t limit = GLIA_MAX((size_t)64 << 20, length > SIZE_MAX / 512 ? SIZE_MAX / 2 : length * 256);
+    size_t limit = glia_unpack_limit(length);
     if (glia_gzip_is(bytes, length)) return glia_gunzip(bytes, length, limit, out, out_length, error);
     struct archive *a = archive_read_new();
     if (!a) return glia_fail_nomem(error);
-    archive_read_support_filter_all(a);
+    support_filters(a);
     archive_read_support_format_raw(a);
     struct archive_entry *entry;
     glia_status status = GLIA_OK;
@@ -478,7 +502,7 @@ static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, si
 #else
 
 static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, size_t *out_length, glia_error *error) {
-    size_t limit = GLIA_MAX((size_t)64 << 20, length > SIZE_MAX / 512 ? SIZE_MAX / 2 : length * 256);
+    size_t limit = glia_unpack_limit(length);
     if (glia_gzip_is(bytes, length)) return glia_gunzip(bytes, length, limit, out, out_length, error);
     static const char xz[] = "\xFD"
                              "7zXZ",

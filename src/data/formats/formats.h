@@ -59,12 +59,16 @@ bool glia_gzip_is(const uint8_t *bytes, size_t length); /* starts with gzip's ma
 glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
                         glia_error *error);
 
+/* The most bytes that `length` bytes of a file may become in memory when they are unpacked or decoded: 64 MiB, or 256
+ * for each byte if that is more. Holds for gzip, zip, compressed tar, PNG, JPEG, and rows of sparse files. */
+size_t glia_unpack_limit(size_t length);
+
 /* The first `capacity` bytes (fewer if there are no more; *got) without inflating the rest. */
 glia_status glia_gunzip_head(const uint8_t *bytes, size_t length, uint8_t *head, size_t capacity, size_t *got,
                              glia_error *error);
 
-/* A text file that may be gzipped: *text points into `bytes` or at malloc()ed *owned (NULL if not needed). What expands
- * by more than a factor of 256 beyond 64 MiB is refused as a bomb. */
+/* A text file that may be gzipped: *text points into `bytes` or at malloc()ed *owned (NULL if not needed). More than
+ * glia_unpack_limit() is refused. */
 glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t **text, size_t *text_length,
                              uint8_t **owned, glia_error *error);
 

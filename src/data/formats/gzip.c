@@ -10,6 +10,11 @@
 
 bool glia_gzip_is(const uint8_t *bytes, size_t length) { return length >= 2 && bytes[0] == 0x1F && bytes[1] == 0x8B; }
 
+size_t glia_unpack_limit(size_t length) {
+    const size_t least = (size_t)64 << 20, factor = 256, most = SIZE_MAX / 4;
+    return length > most / factor ? most : GLIA_MAX(least, length * factor);
+}
+
 #if GLIA_HAVE_ZLIB
 
 #include <zlib.h>
@@ -138,8 +143,7 @@ glia_status glia_gunzip_text(const uint8_t *bytes, size_t length, const uint8_t 
     *text = bytes;
     *text_length = length;
     if (!glia_gzip_is(bytes, length)) return GLIA_OK;
-    size_t limit = GLIA_MAX((size_t)64 << 20, length > SIZE_MAX / 256 ? SIZE_MAX : length * 256);
-    glia_status status = glia_gunzip(bytes, length, limit, owned, text_length, error);
+    glia_status status = glia_gunzip(bytes, length, glia_unpack_limit(length), owned, text_length, error);
     if (!status) *text = *owned;
     return status;
 }

@@ -109,9 +109,14 @@ glia_status glia_idx_parse(const uint8_t *bytes, size_t length, glia_values *val
     glia_status status = glia_gunzip_head(bytes, length, start, sizeof start, &got, error);
     if (!status) status = read_head(start, got, &h, error);
     if (status) return status;
+    const size_t wanted = h.bytes + h.count * h.element, limit = glia_unpack_limit(length);
+    if (wanted > limit) {
+        return glia_fail(error, GLIA_E_FORMAT, "offset 4: %zu bytes of IDX data in a gzip file of %zu; at most %zu",
+                         wanted, length, limit);
+    }
     uint8_t *plain;
     size_t plain_length;
-    status = glia_gunzip(bytes, length, h.bytes + h.count * h.element, &plain, &plain_length, error);
+    status = glia_gunzip(bytes, length, wanted, &plain, &plain_length, error);
     if (status) return status;
     status = parse_plain(plain, plain_length, values, error);
     free(plain);

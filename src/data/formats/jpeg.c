@@ -20,6 +20,7 @@
 typedef struct job {
     struct jpeg_decompress_struct jpeg;
     struct jpeg_error_mgr manager;
+    struct jpeg_progress_mgr progress;
     jmp_buf out;
     size_t length;
     uint8_t *row;
@@ -49,6 +50,12 @@ static void warn(j_common_ptr common, int level) {
 
 static void silent(j_common_ptr common) { (void)common; }
 
+/* Each scan of a progressive file goes through all pixels, and a few bytes make one. */
+static void watch_scans(j_common_ptr common) {
+    enum { SCANS_MOST = 500 };
+    if (((j_decompress_ptr)common)->input_scan_number > SCANS_MOST) ERREXIT(common, JERR_BAD_PROGRESSION);
+}
+
 static void read_image(job *j, const uint8_t *bytes) {
     if (setjmp(j->out)) return;
     jpeg_create_decompress(&j->jpeg);
@@ -57,8 +64,14 @@ static void read_image(job *j, const uint8_t *bytes) {
     j->jpeg.out_color_space = j->jpeg.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
     j->jpeg.dct_method = JDCT_ISLOW;
     j->jpeg.mem->max_memory_to_use = 1L << 30;
-    /* A block of 64 pixels takes two bits at the very least, shared by a few components. */
-    if ((uint64_t)j->jpeg.image_width * j->jpeg.image_height / 4096 > j->length) ERREXIT(&j->jpeg, JERR_WIDTH_OVERFLOW);
+    const uint64_t samples = (uint64_t)j->jpeg.image_width * j->jpeg.image_height * (uint64_t)j->jpeg.num_components;
+    if (samples > glia_unpack_limit(j->length)) {
+        j->status = glia_fail(j->error, GLIA_E_FORMAT, "offset 0: JPEG: more pixels than a file of %zu bytes may hold",
+                              j->length);
+        return;
+    }
+    j->progress.progress_monitor = watch_scans;
+    j->jpeg.progress = &j->progress;
     jpeg_start_decompress(&j->jpeg);
     int channels = j->jpeg.output_components, width = (int)j->jpeg.output_width;
     j->status = glia_image_create(channels, (int)j->jpeg.output_height, width, j->image, j->error);

@@ -21,6 +21,7 @@ typedef struct parse {
     double *labels;
     int32_t largest;
     bool zero_based;
+    size_t file; /* bytes of the file, packed or not */
     glia_error *error;
 } parse;
 
@@ -168,6 +169,11 @@ static glia_status finish(parse *p, glia_libsvm_opts opts) {
         return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: an index of %lld, where there should be %d features",
                          (long long)p->largest, opts.features);
     }
+    if (!opts.features && (size_t)(largest + 1) > glia_unpack_limit(p->file) / sizeof(float)) {
+        return glia_fail(p->error, GLIA_E_FORMAT,
+                         "offset 0: an index of %lld in a file of %zu bytes; features=%lld takes rows of that length",
+                         (long long)p->largest, p->file, (long long)(largest + 1));
+    }
     s->features = opts.features ? opts.features : (int)GLIA_MAX(largest + 1, 1);
     for (size_t i = 0; i < p->values && !from_zero; i++) s->columns[i]--;
     return finish_labels(p, opts.target);
@@ -178,9 +184,10 @@ glia_status glia_libsvm_parse(const uint8_t *bytes, size_t length, glia_libsvm_o
     *rows = (glia_sparse){ 0 };
     uint8_t *owned;
     const uint8_t *text;
+    const size_t file = length;
     glia_status status = glia_gunzip_text(bytes, length, &text, &length, &owned, error);
     if (status) return status;
-    parse p = { .text = (const char *)text, .length = length, .line = 1, .rows = rows, .error = error };
+    parse p = { .text = (const char *)text, .length = length, .line = 1, .rows = rows, .file = file, .error = error };
     while (p.at < p.length && !status) {
         status = read_line(&p);
         if (status) break;

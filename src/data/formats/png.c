@@ -67,19 +67,32 @@ static void store_row(job *j, const uint8_t *row, int y, int parts) {
     }
 }
 
+/* Texts and colour profiles are compressed too, and libpng would unpack them all; none is needed. */
+static void skip_texts(png_structp png) {
+    static const png_byte chunks[] = "iCCP\0iTXt\0sPLT\0tEXt\0zTXt\0eXIf";
+    png_set_chunk_malloc_max(png, 1 << 20);
+    png_set_chunk_cache_max(png, 8);
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, chunks, (int)(sizeof chunks / 5));
+#else
+    (void)chunks;
+#endif
+}
+
 static void read_image(job *j) {
     if (setjmp(png_jmpbuf(j->png))) return;
     png_set_read_fn(j->png, j, read_bytes);
     png_set_crc_action(j->png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_user_limits(j->png, 1 << 20, 1 << 20);
+    skip_texts(j->png);
     png_read_info(j->png, j->info);
     png_uint_32 width = png_get_image_width(j->png, j->info), height = png_get_image_height(j->png, j->info);
-    /* Deflate makes at most 1,032 bytes of one, and a byte holds at most 8 pixels. */
-    if ((uint64_t)width * height / 8 / 1032 > j->length) png_error(j->png, "more pixels than such a file can hold");
     set_transforms(j);
     int parts = png_get_channels(j->png, j->info);
     size_t stride = png_get_rowbytes(j->png, j->info);
     if (stride != (size_t)width * (size_t)parts) png_error(j->png, "an unknown kind of pixels");
+    if ((uint64_t)stride * height > glia_unpack_limit(j->length))
+        png_error(j->png, "more pixels than a file of this size may hold");
     j->status = glia_image_create(parts < 3 ? 1 : 3, (int)height, (int)width, j->image, j->error);
     if (j->status) return;
     j->row = calloc(height, stride); /* interlacing comes back to every row */

@@ -67,6 +67,10 @@ static void close_file(FILE *file) { fclose(file); }
 #endif
 
 glia_stream *glia_stream_open(const char *path, glia_error *error) {
+    if (glia_file_is_device(path)) {
+        glia_fail(error, GLIA_E_IO, "%s: a device, not a file", path);
+        return NULL;
+    }
     const size_t length = strlen(path) + 1;
     glia_stream *stream = calloc(1, sizeof *stream + length);
     if (!stream) {

@@ -1,4 +1,4 @@
-/* base.h - what every room stands on: memory, errors, randomness, threads, files.
+/* base.h - the foundation of all other folders: memory, errors, text, randomness, threads, files.
  *
  * Nothing here knows about tensors. Needs libc and pthreads only.
  *
@@ -9,6 +9,9 @@
  *   file     whole files as (bytes, length), mapped or read; atomic replacement
  *   cpu      which instruction sets this machine has
  *   text     growing strings, glob patterns, nearest names
+ *   number   decimal text to double and back
+ *   utf8     sequences of bytes that are characters
+ *   json     in json.h: a strict reader, into a tree
  */
 #ifndef GLIA_SRC_BASE_BASE_H
 #define GLIA_SRC_BASE_BASE_H
@@ -67,6 +70,7 @@ typedef struct glia_text {
 
 void glia_text_append(glia_text *text, const char *bytes, size_t length);
 void glia_text_printf(glia_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void glia_text_vprintf(glia_text *text, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
 bool glia_glob(const char *pattern, const char *name);
@@ -139,7 +143,7 @@ typedef struct glia_span {
 } glia_span;
 glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, glia_error *error);
 
-/* ---- numbers and characters as text (number.c) --------------------------------------------- */
+/* ---- numbers as text ---------------------------------------------------------------------- */
 
 /* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
  * false: something else (also for "nan", "inf" and numbers beyond a double). */
@@ -148,7 +152,11 @@ bool glia_number_parse(const char *text, const char *end, double *value);
 enum { GLIA_NUMBER_TEXT = 32 };
 char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]);
 
+/* ---- UTF-8 -------------------------------------------------------------------------------- */
+
 /* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. rest > 0. */
 size_t glia_utf8_length(const uint8_t *p, size_t rest);
+/* Writes a code point; returns the number of bytes. */
+size_t glia_utf8_write(uint32_t code, char out[4]);
 
 #endif

@@ -98,9 +98,9 @@ static int check_resume(const char *folder) {
     text path = { 0 }, content = { 0 };
     text_add(&path, "%s/run.json", folder);
     bool finished = false;
-    char problem[2 * SHORT];
+    glia_error error;
     if (read_file(path.bytes, &content) && content.bytes)
-        json_read(content.bytes, content.length, is_state, &finished, problem);
+        json_read(content.bytes, content.length, is_state, &finished, &error);
     free(path.bytes);
     free(content.bytes);
     return finished ? fail("%s is finished; `glia train --config %s` does it again", folder, folder) : -1;

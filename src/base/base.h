@@ -12,6 +12,7 @@
  *   number   decimal text to double and back
  *   utf8     sequences of bytes that are characters
  *   json     in json.h: a strict reader, into a tree
+ *   hash     in hash.h: a hash of bytes, a hash table of indices
  */
 #ifndef GLIA_SRC_BASE_BASE_H
 #define GLIA_SRC_BASE_BASE_H
@@ -21,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "glia/status.h"
 
 #define GLIA_COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -95,8 +97,6 @@ double glia_rng_normal(glia_rng *rng);                  /* N(0, 1), Box-Muller *
 /* The next n of these: the same numbers, in less time. */
 void glia_rng_uniforms(glia_rng *rng, double *out, int64_t n);
 void glia_rng_normals(glia_rng *rng, double *out, int64_t n);
-
-uint64_t glia_hash_bytes(const void *bytes, size_t length, uint64_t seed); /* FNV-1a, then mixed */
 
 /* ---- threads ------------------------------------------------------------------------------ */
 

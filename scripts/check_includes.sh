@@ -44,7 +44,7 @@ src/deploy                 train nn data backend core base glia
 src/deploy/generate        train nn data backend core base glia
 src/deploy/exchange        train nn data backend core base glia
 models                     glia
-tools                      models glia
+tools                      base models glia
 examples                   glia
 '
 

@@ -1,4 +1,4 @@
-/* base.h - what every room stands on: memory, errors, randomness, threads, files.
+/* base.h - the foundation of all other folders: memory, errors, text, randomness, threads, files.
  *
  * Nothing here knows about tensors. Needs libc and pthreads only.
  *
@@ -9,6 +9,10 @@
  *   file     whole files as (bytes, length), mapped or read; atomic replacement
  *   cpu      which instruction sets this machine has
  *   text     growing strings, glob patterns, nearest names
+ *   number   decimal text to double and back
+ *   utf8     sequences of bytes that are characters
+ *   json     in json.h: a strict reader, into a tree
+ *   hash     in hash.h: a hash of bytes, a hash table of indices
  */
 #ifndef GLIA_SRC_BASE_BASE_H
 #define GLIA_SRC_BASE_BASE_H
@@ -18,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "glia/status.h"
 
 #define GLIA_COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
@@ -67,6 +72,7 @@ typedef struct glia_text {
 
 void glia_text_append(glia_text *text, const char *bytes, size_t length);
 void glia_text_printf(glia_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void glia_text_vprintf(glia_text *text, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
 bool glia_glob(const char *pattern, const char *name);
@@ -91,8 +97,6 @@ double glia_rng_normal(glia_rng *rng);                  /* N(0, 1), Box-Muller *
 /* The next n of these: the same numbers, in less time. */
 void glia_rng_uniforms(glia_rng *rng, double *out, int64_t n);
 void glia_rng_normals(glia_rng *rng, double *out, int64_t n);
-
-uint64_t glia_hash_bytes(const void *bytes, size_t length, uint64_t seed); /* FNV-1a, then mixed */
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
@@ -157,7 +161,7 @@ glia_status glia_log_file_open(glia_log_file *log, const char *path, int64_t len
 glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length, glia_error *error);
 void glia_log_file_close(glia_log_file *log);
 
-/* ---- numbers and characters as text (number.c) --------------------------------------------- */
+/* ---- numbers as text ---------------------------------------------------------------------- */
 
 /* A decimal number that fills [text, end): sign, digits, fraction, exponent; correctly rounded, whatever the locale.
  * false: something else (also for "nan", "inf" and numbers beyond a double). */
@@ -166,7 +170,11 @@ bool glia_number_parse(const char *text, const char *end, double *value);
 enum { GLIA_NUMBER_TEXT = 32 };
 char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]);
 
+/* ---- UTF-8 -------------------------------------------------------------------------------- */
+
 /* Bytes of the valid UTF-8 sequence at p (RFC 3629: no overlong forms, no surrogates), 0 if it is not one. rest > 0. */
 size_t glia_utf8_length(const uint8_t *p, size_t rest);
+/* Writes a code point; returns the number of bytes. */
+size_t glia_utf8_write(uint32_t code, char out[4]);
 
 #endif

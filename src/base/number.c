@@ -1,4 +1,4 @@
-/* number.c - decimal text to double and back; UTF-8 lengths.
+/* number.c - decimal text to double and back.
  *
  * Most numbers in files are short: up to 15 digits or so and a small power of ten. Both are then exact doubles, and one
  * multiplication or division rounds once, hence correctly (Clinger 1990, "How to read floating point numbers

@@ -81,12 +81,3 @@ void glia_rng_normals(glia_rng *rng, double *out, int64_t n) {
         for (int64_t j = 0; j < m; j++) out[i + j] = normal(pairs[j][0], pairs[j][1]);
     }
 }
-
-uint64_t glia_hash_bytes(const void *bytes, size_t length, uint64_t seed) {
-    const uint8_t *p = bytes;
-    uint64_t h = 0xcbf29ce484222325u ^ seed;
-    for (size_t i = 0; i < length; i++) h = (h ^ p[i]) * 0x100000001b3u;
-    h ^= h >> 32; /* FNV's high bits are weak; this is splitmix64's finish */
-    h *= 0xd6e8feb86659fd93u;
-    return h ^ h >> 32;
-}

@@ -27,9 +27,8 @@ void glia_text_append(glia_text *t, const char *bytes, size_t length) {
     t->bytes[t->length] = 0;
 }
 
-void glia_text_printf(glia_text *t, const char *format, ...) {
-    va_list args, again;
-    va_start(args, format);
+void glia_text_vprintf(glia_text *t, const char *format, va_list args) {
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     if (n >= 0 && reserve(t, (size_t)n)) {
@@ -37,6 +36,12 @@ void glia_text_printf(glia_text *t, const char *format, ...) {
         t->length += (size_t)n;
     }
     va_end(again);
+}
+
+void glia_text_printf(glia_text *t, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    glia_text_vprintf(t, format, args);
     va_end(args);
 }
 

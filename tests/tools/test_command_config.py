@@ -37,9 +37,11 @@ class Configurations(Folder):
 
     def test_what_is_wrong_in_a_configuration(self):
         for content, code, says in [
-            ("{\"model\": \"mlp\"", 1, "line 1: a comma or }"),
-            ("{\n\"model\": mlp}", 1, "line 2: a value"),
+            ("{\"model\": \"mlp\"", 1, "offset 15: a comma or } should be here, but the text ends"),
+            ("{\n\"model\": mlp}", 1, "line 2, offset 11: a value"),
             ("{} {}", 1, "something follows"),
+            ("{\"model\": \"mlp\", \"model\": \"dnn\"}", 1, "a second \"model\""),
+            ("{\"model\": \"m\xff\"}", 1, "invalid UTF-8"),
             ("{\"model\": \"mlp\", \"optimizer\": {\"ler\": 1}}", 2, "did you mean optimizer.lr?"),
             ("{\"model\": \"mlp\", \"optimizer\": {\"lr\": \"1\"}}", 2, "without quotes"),
             ("{\"model\": \"mlp\", \"training\": {\"epochs\": 0.5}}", 2, "whole number"),
@@ -47,7 +49,7 @@ class Configurations(Folder):
             ("{}", 2, "names no model"),
         ]:
             with self.subTest(content):
-                (self.folder / "run.json").write_text(content)
+                (self.folder / "run.json").write_bytes(content.encode("latin-1"))
                 self.refused("train", "--config", "run.json", code=code, says=says)
         self.refused("train", "--config", "nothing.json", code=1, says="nothing.json")
 

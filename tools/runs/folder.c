@@ -58,10 +58,11 @@ static bool read_state(void *context, const char *path, json_kind kind, const ch
 }
 
 static void read_json(const char *folder, const char *name, json_visit visit, run_about *about) {
-    char *path = inside(folder, name), problem[2 * SHORT];
+    char *path = inside(folder, name);
+    glia_error error; /* a damaged file is that of no run */
     text content = { 0 };
     if (read_file(path, &content) && content.bytes)
-        json_read(content.bytes, content.length, visit, about, problem);
+        json_read(content.bytes, content.length, visit, about, &error);
     free(path);
     free(content.bytes);
 }

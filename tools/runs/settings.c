@@ -166,9 +166,9 @@ int settings_read(settings *s, const char *path) {
     if (!read_file(file.bytes, &content)) {
         r.status = fail("%s: %s", file.bytes, strerror(errno));
     } else {
-        char problem[SHORT * 2];
-        bool read = json_read(content.bytes ? content.bytes : "", content.length, read_value, &r, problem);
-        if (!read && r.status < 0) r.status = fail("%s: %s", file.bytes, problem);
+        glia_error error;
+        bool read = json_read(content.bytes ? content.bytes : "", content.length, read_value, &r, &error);
+        if (!read && r.status < 0) r.status = fail("%s: %s", file.bytes, error.message);
     }
     free(file.bytes);
     free(content.bytes);
@@ -180,7 +180,7 @@ static const char *print_value(const settings *s, const row *r, char out[SHORT])
     const void *at = place(s, r);
     switch (r->kind) {
     case OPTION_TEXT: return *(const char *const *)at;
-    case OPTION_REAL: return isnan(*(const double *)at) ? NULL : json_exact(*(const double *)at, out);
+    case OPTION_REAL: return isnan(*(const double *)at) ? NULL : glia_number_print(*(const double *)at, out);
     case OPTION_SWITCH: return *(const int *)at < 0 ? NULL : *(const int *)at ? "true" : "false";
     default:
         if (*(const int64_t *)at == 0 && r->least > 0) return NULL;

@@ -3,6 +3,7 @@
 #ifndef GLIA_TOOL_JSON_H
 #define GLIA_TOOL_JSON_H
 
+#include "base/json.h"
 #include "terminal/tool.h"
 
 typedef struct json {
@@ -21,15 +22,13 @@ void json_real(json *j, const char *key, double value); /* not finite: null */
 void json_bool(json *j, const char *key, bool value);
 void json_raw(json *j, const char *key, const char *value); /* a number, true, false or null, as it is */
 
-/* The shortest decimals that read back as this number, in the caller's buffer, which is returned. */
-char *json_exact(double value, char out[SHORT]);
-
 typedef enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_TEXT } json_kind;
 /* path: "optimizer.lr", "epochs.0.loss". text: a number as it is written, a text without quotes and escapes, true or
  * false. False ends the reading. */
 typedef bool (*json_visit)(void *context, const char *path, json_kind kind, const char *text);
 
-/* False: what is wrong is in `problem`, or a visit ended it. */
-bool json_read(const char *bytes, size_t length, json_visit visit, void *context, char problem[2 * SHORT]);
+/* False: `error` says what is wrong, or a visit ended the reading (error->status is GLIA_OK then). Nothing is visited
+ * before the whole text was found to be right. */
+bool json_read(const char *bytes, size_t length, json_visit visit, void *context, glia_error *error);
 
 #endif

@@ -46,32 +46,17 @@ void *allocate(size_t count, size_t size) { return there(calloc(count ? count : 
 
 char *duplicate(const char *words) { return there(strdup(words)); }
 
-static void text_reserve(text *t, size_t more) {
-    size_t needed = t->length + more + 1;
-    if (needed <= t->capacity) return;
-    t->capacity = needed > 2 * t->capacity ? needed : 2 * t->capacity;
-    t->bytes = there(realloc(t->bytes, t->capacity));
-}
-
 void text_append(text *t, const void *bytes, size_t length) {
-    text_reserve(t, length);
-    if (length) memcpy(t->bytes + t->length, bytes, length);
-    t->length += length;
-    t->bytes[t->length] = '\0';
+    glia_text_append(t, bytes, length);
+    there(t->failed ? NULL : t);
 }
 
 void text_add(text *t, const char *format, ...) {
-    va_list arguments, again;
+    va_list arguments;
     va_start(arguments, format);
-    va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    glia_text_vprintf(t, format, arguments);
     va_end(arguments);
-    if (length >= 0) {
-        text_reserve(t, (size_t)length);
-        vsnprintf(t->bytes + t->length, (size_t)length + 1, format, again);
-        t->length += (size_t)length;
-    }
-    va_end(again);
+    there(t->failed ? NULL : t);
 }
 
 bool read_file(const char *path, text *content) {

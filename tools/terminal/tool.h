@@ -6,6 +6,7 @@
 #ifndef GLIA_TOOL_H
 #define GLIA_TOOL_H
 
+#include "base/base.h"
 #include "glia/glia.h"
 #include "models/models.h"
 
@@ -35,10 +36,7 @@ void *allocate(size_t count, size_t size); /* zeroed */
 char *duplicate(const char *words);
 
 /* A string that grows. Zero-initialise; release bytes with free(). */
-typedef struct text {
-    char *bytes; /* NUL-terminated; NULL before the first addition, even an empty one */
-    size_t length, capacity;
-} text;
+typedef glia_text text;
 void text_append(text *t, const void *bytes, size_t length);
 void text_add(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

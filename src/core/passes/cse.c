@@ -3,15 +3,9 @@
  * Nodes are met oldest first, with inputs already merged, so one hash table of what has been written suffices. Random
  * nodes are values like any other: two with the same stream are the same numbers.
  */
-#include <stdlib.h>
 
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
-
-typedef struct table {
-    glia_node **slots; /* open addressing; a power of two, never more than half full */
-    size_t mask;
-} table;
 
 static uint64_t node_hash(const glia_op *op, const void *attrs, const glia_tensor *in, int n_in) {
     uint64_t h = glia_hash_bytes(&op, sizeof op, 0);
@@ -34,25 +28,23 @@ static bool same(const glia_node *old, const glia_node *node, const glia_tensor 
 }
 
 static glia_tensor merge(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context) {
-    table *t = context;
-    size_t i = node_hash(node->op, node->attrs, in, node->n_in) & t->mask;
-    for (; t->slots[i]; i = (i + 1) & t->mask) {
-        if (same(t->slots[i], node, in)) return t->slots[i];
-    }
+    glia_hash_table *written = context;
+    const uint32_t hash = (uint32_t)node_hash(node->op, node->attrs, in, node->n_in);
+    int32_t id;
+    for (uint32_t at = hash; (id = glia_hash_next(written, hash, &at)) >= 0;)
+        if (same(to->nodes[id], node, in)) return to->nodes[id];
     glia_tensor copy = glia_node_copy(to, node, in, 0);
-    if (!glia_is_bad(copy)) t->slots[i] = copy;
+    if (!glia_is_bad(copy)) glia_hash_add(written, hash, copy->id); /* there is room */
     return copy;
 }
 
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error) {
-    size_t size = 16;
-    while (size < 2 * (size_t)graph->n_nodes) size *= 2;
-    table t = { calloc(size, sizeof *t.slots), size - 1 };
-    if (!t.slots) {
+    glia_hash_table written = { 0 };
+    if (!glia_hash_reserve(&written, (size_t)graph->n_nodes)) {
         glia_fail_nomem(error);
         return NULL;
     }
-    glia_graph *merged = glia_graph_rewrite(graph, merge, &t, 0, false, error);
-    free(t.slots);
+    glia_graph *merged = glia_graph_rewrite(graph, merge, &written, 0, false, error);
+    glia_hash_free(&written);
     return merged;
 }

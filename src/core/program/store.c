@@ -7,7 +7,7 @@
  *                trainable parameters, in the graph's order     the rest        states
  *              each on a 64-byte boundary
  *
- * Names are found by a hash table with linear probing. A store may stand on another (`base`): what it does not have
+ * Names are found by a hash table. A store may stand on another (`base`): what it does not have
  * itself it finds there. That is how a run of training keeps its optimiser's states apart from the model.
  *
  * Whoever computes something from the values and keeps it (kept.c) asks whether they may have changed since: what the
@@ -31,39 +31,28 @@ struct glia_store {
     glia_arena arena; /* names */
     glia_array *arrays;
     int n, capacity;
-    int *slots; /* hash table of indices, -1: free; a power of two, at most half full */
-    int n_slots;
+    glia_hash_table by_name;
     void **buffers;
     int n_buffers, buffer_capacity;
 };
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-static int slot_of(const glia_store *s, const char *name) {
-    uint64_t mask = (uint64_t)s->n_slots - 1, at = glia_hash_bytes(name, strlen(name), 0) & mask;
-    while (s->slots[at] >= 0 && strcmp(s->arrays[s->slots[at]].name, name)) at = (at + 1) & mask;
-    return (int)at;
-}
+static uint32_t hash_of(const char *name) { return glia_hash_u32(name, strlen(name)); }
 
-/* Makes the table large enough for n names and enters those that are there. */
-static bool rehash(glia_store *s, int n) {
-    int wanted = 16;
-    while (wanted < n * 2) wanted *= 2;
-    if (wanted <= s->n_slots) return true;
-    int *slots = malloc((size_t)wanted * sizeof *slots);
-    if (!slots) return false;
-    for (int i = 0; i < wanted; i++) slots[i] = -1;
-    free(s->slots);
-    s->slots = slots;
-    s->n_slots = wanted;
-    for (int i = 0; i < s->n; i++) s->slots[slot_of(s, s->arrays[i].name)] = i;
-    return true;
+/* The index of a name in this store alone; -1: not there. */
+static int find(const glia_store *s, const char *name) {
+    const uint32_t hash = hash_of(name);
+    int32_t i;
+    for (uint32_t at = hash; (i = glia_hash_next(&s->by_name, hash, &at)) >= 0;)
+        if (strcmp(s->arrays[i].name, name) == 0) break;
+    return i;
 }
 
 /* The store that has it, s or what it stands on; NULL: none. */
 static const glia_store *owner_of(const glia_store *s, const char *name, int *index) {
     for (; s; s = s->base) {
-        *index = s->n_slots ? s->slots[slot_of(s, name)] : -1;
+        *index = find(s, name);
         if (*index >= 0) return s;
     }
     return NULL;
@@ -171,8 +160,7 @@ static void enter(glia_store *s, glia_node *const *leaves, char *const *names, i
             const glia_node *leaf = leaves[i];
             if (rank_of(leaf) != rank) continue;
             s->arrays[s->n] = (glia_array){ names[i], leaf->dtype, leaf->shape, buffer, glia_is_parameter(leaf) };
-            s->slots[slot_of(s, names[i])] = s->n;
-            s->n++;
+            glia_hash_add(&s->by_name, hash_of(names[i]), s->n++); /* there is room */
             buffer += padded(leaf);
         }
     }
@@ -193,7 +181,7 @@ static glia_status add_leaves(glia_store *s, glia_node *const *leaves, int n, gl
         if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays))
             return glia_fail_nomem(error);
     }
-    if (!rehash(s, s->n + n)) return glia_fail_nomem(error);
+    if (!glia_hash_reserve(&s->by_name, (size_t)(s->n + n))) return glia_fail_nomem(error);
     if (!glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers))
         return glia_fail_nomem(error);
     void *buffer = glia_alloc_aligned(bytes);
@@ -223,8 +211,8 @@ glia_status glia_store_reserve(glia_store *s, const glia_graph *graph, glia_erro
 static void shrink(glia_store *s, int n, int n_buffers) {
     s->n = n;
     while (s->n_buffers > n_buffers) free(s->buffers[--s->n_buffers]);
-    for (int i = 0; i < s->n_slots; i++) s->slots[i] = -1;
-    for (int i = 0; i < s->n; i++) s->slots[slot_of(s, s->arrays[i].name)] = i;
+    glia_hash_clear(&s->by_name);
+    for (int i = 0; i < s->n; i++) glia_hash_add(&s->by_name, hash_of(s->arrays[i].name), i); /* there is room */
 }
 
 glia_status glia_store_add(glia_store *s, const glia_graph *graph, uint64_t seed, glia_error *error) {
@@ -234,7 +222,7 @@ glia_status glia_store_add(glia_store *s, const glia_graph *graph, uint64_t seed
     for (int i = 0; status == GLIA_OK && s->n > before && i < graph->n_nodes; i++) {
         const glia_node *node = graph->nodes[i];
         if (!glia_is_parameter(node) && !glia_is_state(node)) continue;
-        int index = s->slots[slot_of(s, glia_leaf_of(node)->name)];
+        int index = find(s, glia_leaf_of(node)->name);
         if (index < before) continue; /* was there, or is the base's */
         status = glia_init_fill(glia_leaf_of(node), node->shape, seed, s->arrays[index].data, error);
     }
@@ -270,7 +258,7 @@ void glia_store_free(glia_store *s) {
     for (int i = 0; i < s->n_buffers; i++) free(s->buffers[i]);
     free(s->buffers);
     free(s->arrays);
-    free(s->slots);
+    glia_hash_free(&s->by_name);
     free(s->marks);
     glia_arena_free(&s->arena);
     free(s);

@@ -260,42 +260,23 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
 
 /* ---- label words -------------------------------------------------------------------------- */
 
-/* Open addressing; a slot holds 1 + the word's index. */
 typedef struct words {
     char **items;
     int count, capacity;
-    int32_t *slots;
-    size_t mask; /* slots - 1; 0: none yet */
+    glia_hash_table by_word;
 } words;
-
-static bool rehash(words *w) {
-    size_t n = w->mask ? (w->mask + 1) * 2 : 64;
-    int32_t *slots = calloc(n, sizeof *slots);
-    if (!slots) return false;
-    for (int i = 0; i < w->count; i++) {
-        size_t at = glia_hash_bytes(w->items[i], strlen(w->items[i]), 0) & (n - 1);
-        while (slots[at]) at = (at + 1) & (n - 1);
-        slots[at] = i + 1;
-    }
-    free(w->slots);
-    w->slots = slots;
-    w->mask = n - 1;
-    return true;
-}
 
 /* The index of a word, added if it is new; -1: out of memory. */
 static int intern(words *w, glia_arena *arena, const char *text, const char *end) {
-    if ((size_t)w->count * 2 >= w->mask && !rehash(w)) return -1;
-    size_t n = (size_t)(end - text), at = glia_hash_bytes(text, n, 0) & w->mask;
-    for (; w->slots[at]; at = (at + 1) & w->mask) {
-        const char *word = w->items[w->slots[at] - 1];
-        if (strlen(word) == n && !memcmp(word, text, n)) return w->slots[at] - 1;
-    }
+    const size_t n = (size_t)(end - text);
+    const uint32_t hash = glia_hash_u32(text, n);
+    int32_t i;
+    for (uint32_t at = hash; (i = glia_hash_next(&w->by_word, hash, &at)) >= 0;)
+        if (strlen(w->items[i]) == n && !memcmp(w->items[i], text, n)) return i;
     if (!glia_grow((void **)&w->items, w->count, &w->capacity, sizeof *w->items)) return -1;
     char *copy = copy_word(arena, text, end);
-    if (!copy) return -1;
+    if (!copy || !glia_hash_add(&w->by_word, hash, w->count)) return -1;
     w->items[w->count] = copy;
-    w->slots[at] = w->count + 1;
     return w->count++;
 }
 
@@ -469,7 +450,7 @@ glia_status glia_csv_parse(const uint8_t *bytes, size_t length, glia_csv_opts op
     words w = { 0 };
     status = parse(&t, &opts, &w);
     free(w.items);
-    free(w.slots);
+    glia_hash_free(&w.by_word);
     free(t.scan.scratch.bytes);
     free(owned);
     if (status) glia_csv_free(csv);

@@ -14,13 +14,13 @@
  *   npy          NumPy's arrays
  *   libsvm       sparse rows
  *   archive      zip, tar, compressed tar, folders
- *   json         a strict reader, into a tree
  *   safetensors  named tensors
  */
 #ifndef GLIA_SRC_DATA_FORMATS_FORMATS_H
 #define GLIA_SRC_DATA_FORMATS_FORMATS_H
 
 #include "base/base.h"
+#include "base/json.h"
 #include "glia/tensor.h"
 
 /* ---- common ------------------------------------------------------------------------------- */
@@ -234,38 +234,6 @@ glia_status glia_archive_read(const glia_archive *archive, int member, glia_blob
 void glia_blob_free(glia_blob *blob);
 /* Puts "archive: member: " before the message, as glia_fail_at_path() does. */
 glia_status glia_archive_fail(const glia_archive *archive, int member, glia_error *error, glia_status status);
-
-/* ---- JSON (RFC 8259) ---------------------------------------------------------------------- */
-
-typedef enum glia_json_kind {
-    GLIA_JSON_NULL,
-    GLIA_JSON_BOOL,
-    GLIA_JSON_NUMBER,
-    GLIA_JSON_STRING,
-    GLIA_JSON_ARRAY,
-    GLIA_JSON_OBJECT
-} glia_json_kind;
-
-typedef struct glia_json {
-    glia_json_kind kind;
-    size_t offset;   /* of its first byte */
-    const char *key; /* of a member of an object, NUL-terminated; else NULL */
-    size_t key_offset;
-    const char *text;        /* of a string, decoded; of a number, as written; NUL-terminated */
-    double number;           /* of a number; of a bool 0 or 1 */
-    int count;               /* of elements or members */
-    struct glia_json *first; /* of them, in the order of the file */
-    struct glia_json *next;  /* the next sibling */
-} glia_json;
-
-/* The one value that fills the text, spaces around it apart; in the arena. `base` is added to the offsets in messages.
- * Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
-const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
-                                 glia_error *error);
-const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or no object */
-bool glia_json_int(const glia_json *value, int64_t *number);                 /* an integer, written as one, that fits */
-/* Appends the text as a JSON string, quotes included. */
-void glia_json_write_string(glia_text *out, const char *text);
 
 /* ---- safetensors -------------------------------------------------------------------------- */
 

@@ -136,8 +136,7 @@ typedef struct glia_vocabulary {
     uint32_t *lengths;
     int32_t n;      /* one more than the largest id */
     int32_t count;  /* of tokens */
-    int32_t *slots; /* open addressing by name: id, -1: free */
-    uint32_t mask;
+    glia_hash_table by_name; /* ids */
     int capacity;
 } glia_vocabulary;
 
@@ -283,7 +282,7 @@ struct glia_token_model {
     bool fuse_unknown, byte_fallback, ignore_merges;
     int32_t bytes[256];    /* of byte fallback: the ids of <0x00> ... <0xFF>; -1: none */
     int32_t single[0x800]; /* the ids of characters; -1: none */
-    glia_bpe_merge *merges;    /* open addressing by (left, right); left -1: free */
+    glia_bpe_merge *merges; /* open addressing by (left, right), with the merge in its slot; left -1: free */
     uint32_t merges_mask;
     int64_t word_most;     /* WordPiece: characters beyond which a word is unknown */
     double *scores, least; /* Unigram */

@@ -16,56 +16,42 @@ const char *glia_tokenizer_kind_name(glia_tokenizer_kind kind) {
 
 /* ---- counting ----------------------------------------------------------------------------- */
 
-/* A table of open addressing. */
 typedef struct tally {
     glia_string *words;
     int64_t *counts;
-    uint32_t *slots; /* 1 + index; 0: free */
-    uint32_t mask;
+    glia_hash_table by_word;
     int n, capacity;
     glia_arena arena;
     glia_text key;
 } tally;
 
-static uint32_t *slot_of(const tally *t, const char *bytes, size_t length) {
-    for (uint32_t i = (uint32_t)glia_hash_bytes(bytes, length, 1) & t->mask;; i = (i + 1) & t->mask) {
-        const uint32_t s = t->slots[i];
-        if (!s || (t->words[s - 1].length == length && !memcmp(t->words[s - 1].bytes, bytes, length)))
-            return &t->slots[i];
-    }
-}
-
 static bool grow(tally *t) {
     const int capacity = t->capacity ? 2 * t->capacity : 256;
-    const uint32_t size = 4 * (uint32_t)capacity;
     glia_string *words = realloc(t->words, (size_t)capacity * sizeof *words);
     if (!words) return false;
     t->words = words;
     int64_t *counts = realloc(t->counts, (size_t)capacity * sizeof *counts);
     if (!counts) return false;
     t->counts = counts;
-    uint32_t *slots = calloc(size, sizeof *slots);
-    if (!slots) return false;
-    free(t->slots);
-    t->slots = slots;
-    t->mask = size - 1;
     t->capacity = capacity;
-    for (int i = 0; i < t->n; i++) *slot_of(t, t->words[i].bytes, t->words[i].length) = (uint32_t)i + 1;
     return true;
 }
 
 static bool count_word(tally *t, const char *bytes, size_t length, int64_t times) {
-    if (t->n == t->capacity && !grow(t)) return false;
-    uint32_t *slot = slot_of(t, bytes, length);
-    if (!*slot) {
+    const uint32_t hash = glia_hash_u32(bytes, length);
+    int32_t i;
+    for (uint32_t at = hash; (i = glia_hash_next(&t->by_word, hash, &at)) >= 0;)
+        if (t->words[i].length == length && !memcmp(t->words[i].bytes, bytes, length)) break;
+    if (i < 0) {
+        if (t->n == t->capacity && !grow(t)) return false;
         char *copy = glia_arena_alloc(&t->arena, length + 1);
-        if (!copy) return false;
+        if (!copy || !glia_hash_add(&t->by_word, hash, t->n)) return false;
         memcpy(copy, bytes, length);
-        t->words[t->n] = (glia_string){ copy, length };
-        t->counts[t->n] = 0;
-        *slot = (uint32_t)++t->n;
+        i = t->n++;
+        t->words[i] = (glia_string){ copy, length };
+        t->counts[i] = 0;
     }
-    t->counts[*slot - 1] += times;
+    t->counts[i] += times;
     return true;
 }
 
@@ -84,7 +70,7 @@ static bool count_piece(void *context, const glia_glyph *text, int64_t n) {
 static void tally_free(tally *t) {
     free(t->words);
     free(t->counts);
-    free(t->slots);
+    glia_hash_free(&t->by_word);
     free(t->key.bytes);
     glia_arena_free(&t->arena);
 }

@@ -31,8 +31,7 @@ typedef struct trainer {
     int32_t *symbols, *starts, *lengths; /* of the words */
     pair *pairs;
     int n_pairs, pairs_capacity;
-    uint32_t *slots; /* 1 + pair; 0: free */
-    uint32_t mask;
+    glia_hash_table by_symbols; /* pairs */
     entry *heap;
     int n_heap, heap_capacity;
     int32_t *touched;
@@ -44,34 +43,18 @@ typedef struct trainer {
 
 /* ---- pairs -------------------------------------------------------------------------------- */
 
-static uint32_t *slot_of(const trainer *t, int32_t left, int32_t right) {
-    const uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
-    for (uint32_t i = (uint32_t)(key >> 32) & t->mask;; i = (i + 1) & t->mask) {
-        const uint32_t s = t->slots[i];
-        if (!s || (t->pairs[s - 1].left == left && t->pairs[s - 1].right == right)) return &t->slots[i];
-    }
-}
-
-static bool grow_slots(trainer *t) {
-    const uint32_t size = t->slots ? 2 * (t->mask + 1) : 1 << 16;
-    uint32_t *slots = calloc(size, sizeof *slots);
-    if (!slots) return false;
-    free(t->slots);
-    t->slots = slots;
-    t->mask = size - 1;
-    for (int i = 0; i < t->n_pairs; i++) *slot_of(t, t->pairs[i].left, t->pairs[i].right) = (uint32_t)i + 1;
-    return true;
-}
-
 /* Its index; -1: no memory. */
 static int pair_of(trainer *t, int32_t left, int32_t right) {
-    if ((!t->slots || 2 * (uint32_t)t->n_pairs >= t->mask) && !grow_slots(t)) return t->failed = true, -1;
-    uint32_t *slot = slot_of(t, left, right);
-    if (*slot) return (int)*slot - 1;
-    if (!glia_grow((void **)&t->pairs, t->n_pairs, &t->pairs_capacity, sizeof *t->pairs)) return t->failed = true, -1;
+    const uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
+    const uint32_t hash = (uint32_t)(key >> 32);
+    int32_t i;
+    for (uint32_t at = hash; (i = glia_hash_next(&t->by_symbols, hash, &at)) >= 0;)
+        if (t->pairs[i].left == left && t->pairs[i].right == right) return i;
+    if (!glia_grow((void **)&t->pairs, t->n_pairs, &t->pairs_capacity, sizeof *t->pairs) ||
+        !glia_hash_add(&t->by_symbols, hash, t->n_pairs))
+        return t->failed = true, -1;
     t->pairs[t->n_pairs] = (pair){ .left = left, .right = right };
-    *slot = (uint32_t)++t->n_pairs;
-    return t->n_pairs - 1;
+    return t->n_pairs++;
 }
 
 /* The pair occurs so many times more (or less) in a word; `touch`: it is rated anew after this merge. */
@@ -322,7 +305,7 @@ glia_status glia_train_bpe(const glia_trainer *given, bool wordpiece, glia_text 
     if (!status) write_model(&t, out);
     for (int i = 0; i < t.n_pairs; i++) free(t.pairs[i].words);
     free(t.pairs);
-    free(t.slots);
+    glia_hash_free(&t.by_symbols);
     free(t.heap);
     free(t.touched);
     free(t.merges);

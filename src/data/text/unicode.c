@@ -65,15 +65,7 @@ void glia_glyphs_decode(glia_glyphs *g, const char *text, size_t length) {
 
 size_t glia_utf8_put(uint32_t c, char out[4]) {
     if (c >= GLIA_RAW) return out[0] = (char)(c - GLIA_RAW), 1;
-    if (c < 0x80) return out[0] = (char)c, 1;
-    if (c < 0x800) return out[0] = (char)(0xC0 | c >> 6), out[1] = (char)(0x80 | (c & 63)), 2;
-    if (c < 0x10000) {
-        out[0] = (char)(0xE0 | c >> 12), out[1] = (char)(0x80 | (c >> 6 & 63)), out[2] = (char)(0x80 | (c & 63));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | c >> 18), out[1] = (char)(0x80 | (c >> 12 & 63)), out[2] = (char)(0x80 | (c >> 6 & 63));
-    out[3] = (char)(0x80 | (c & 63));
-    return 4;
+    return glia_utf8_write(c, out);
 }
 
 /* ---- classes ------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-/* vocabulary.c - tokens by id and by name: an array, and a table of open addressing. */
+/* vocabulary.c - tokens by id and by name: an array, and a hash table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,28 +6,11 @@
 
 enum { SIZE_MOST = 1 << 26 }; /* ids beyond are no vocabulary's */
 
-static uint32_t hash(const char *token, size_t length) { return (uint32_t)glia_hash_bytes(token, length, 0); }
-
-static int32_t *slot_of(const glia_vocabulary *v, const char *token, size_t length) {
-    for (uint32_t i = hash(token, length) & v->mask;; i = (i + 1) & v->mask) {
-        const int32_t id = v->slots[i];
-        if (id < 0 || (v->lengths[id] == length && !memcmp(v->tokens[id], token, length))) return &v->slots[i];
-    }
-}
-
-static bool grow_slots(glia_vocabulary *v) {
-    const uint32_t size = v->slots ? 2 * (v->mask + 1) : 256;
-    int32_t *old = v->slots, *slots = malloc(size * sizeof *slots);
-    if (!slots) return false;
-    memset(slots, 0xFF, size * sizeof *slots);
-    const uint32_t old_size = old ? v->mask + 1 : 0;
-    v->slots = slots;
-    v->mask = size - 1;
-    for (uint32_t i = 0; i < old_size; i++) {
-        if (old[i] >= 0) *slot_of(v, v->tokens[old[i]], v->lengths[old[i]]) = old[i];
-    }
-    free(old);
-    return true;
+static int32_t find(const glia_vocabulary *v, const char *token, size_t length, uint32_t hash) {
+    int32_t id;
+    for (uint32_t at = hash; (id = glia_hash_next(&v->by_name, hash, &at)) >= 0;)
+        if (v->lengths[id] == length && !memcmp(v->tokens[id], token, length)) break;
+    return id;
 }
 
 static bool grow_ids(glia_vocabulary *v, int32_t id) {
@@ -47,23 +30,27 @@ static bool grow_ids(glia_vocabulary *v, int32_t id) {
 
 bool glia_vocabulary_set(glia_vocabulary *v, const char *token, size_t length, int32_t id) {
     if (id < 0 || id >= SIZE_MOST || !grow_ids(v, id)) return false;
-    if ((!v->slots || 2 * (uint32_t)v->count >= v->mask) && !grow_slots(v)) return false;
-    int32_t *slot = slot_of(v, token, length);
-    if (*slot < 0) v->count++;
+    const uint32_t hash = glia_hash_u32(token, length);
+    const int32_t before = find(v, token, length, hash);
+    if (before >= 0) {
+        glia_hash_replace(&v->by_name, hash, before, id);
+    } else {
+        if (!glia_hash_add(&v->by_name, hash, id)) return false;
+        v->count++;
+    }
     v->tokens[id] = token;
     v->lengths[id] = (uint32_t)length;
-    *slot = id;
     v->n = GLIA_MAX(v->n, id + 1);
     return true;
 }
 
 int32_t glia_vocabulary_find(const glia_vocabulary *v, const char *token, size_t length) {
-    return v->slots ? *slot_of(v, token, length) : -1;
+    return find(v, token, length, glia_hash_u32(token, length));
 }
 
 void glia_vocabulary_free(glia_vocabulary *v) {
     free(v->tokens);
     free(v->lengths);
-    free(v->slots);
+    glia_hash_free(&v->by_name);
     *v = (glia_vocabulary){ 0 };
 }

@@ -21,9 +21,7 @@ typedef struct glia_word_table {
     int64_t n, capacity;
     const char **words; /* NUL-terminated, in the arena */
     int64_t *counts;
-    uint32_t *hashes;
-    int32_t *slots;  /* open addressing; -1: free */
-    int64_t n_slots; /* a power of two */
+    glia_hash_table by_word;
     glia_arena arena;
 } glia_word_table;
 

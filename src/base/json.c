@@ -1,4 +1,4 @@
-/* json.c - a strict JSON reader (RFC 8259): text into a tree in an arena.
+/* json.c - a strict JSON reader (RFC 8259), text into a tree in an arena; writing strings.
  *
  * Recursive descent with a depth limit. It takes nothing that the RFC does not: no comments, no trailing commas, no
  * leading zeros, no control characters in strings, no invalid UTF-8, no lone surrogates. Beyond the RFC it refuses
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/formats/formats.h"
+#include "base/json.h"
 
 enum { DEPTH_MOST = 64 };
 
@@ -22,9 +22,15 @@ typedef struct reader {
 
 static glia_json *value(reader *r);
 
+/* Fails at an offset; `what` is "" where only the end of the text can be wrong. */
 static void *fail_at(reader *r, size_t at, const char *what) {
-    glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: %s", r->base + at,
-              at < r->length ? what : "the text ends too early");
+    char line[32] = "";
+    int n = 1;
+    for (size_t i = 0; i < at && i < r->length; i++) n += r->bytes[i] == '\n';
+    if (n > 1) snprintf(line, sizeof line, "line %d, ", n);
+    const bool end = at >= r->length;
+    glia_fail(r->error, GLIA_E_FORMAT, "%soffset %zu: %s%s", line, r->base + at,
+              *what ? what : "the text ends too early", *what && end ? ", but the text ends" : "");
     return NULL;
 }
 
@@ -57,34 +63,6 @@ static int hex4(const reader *r, size_t at) {
     return v;
 }
 
-/* Writes code point u as UTF-8; returns the bytes written. */
-static size_t put_utf8(char *out, uint32_t u) {
-    if (u < 0x80) return out[0] = (char)u, 1;
-    if (u < 0x800) return out[0] = (char)(0xC0 | u >> 6), out[1] = (char)(0x80 | (u & 63)), 2;
-    if (u < 0x10000) {
-        out[0] = (char)(0xE0 | u >> 12), out[1] = (char)(0x80 | (u >> 6 & 63)), out[2] = (char)(0x80 | (u & 63));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | u >> 18), out[1] = (char)(0x80 | (u >> 12 & 63)), out[2] = (char)(0x80 | (u >> 6 & 63));
-    out[3] = (char)(0x80 | (u & 63));
-    return 4;
-}
-
-size_t glia_utf8_length(const uint8_t *p, size_t rest) {
-    uint8_t c = p[0];
-    if (c < 0x80) return 1;
-    size_t n = c >= 0xC2 && c <= 0xDF ? 2 : c >= 0xE0 && c <= 0xEF ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 0;
-    if (n == 0 || n > rest) return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80) return 0;
-    }
-    if ((c == 0xE0 && p[1] < 0xA0) || (c == 0xED && p[1] > 0x9F) || (c == 0xF0 && p[1] < 0x90) ||
-        (c == 0xF4 && p[1] > 0x8F)) {
-        return 0;
-    }
-    return n;
-}
-
 /* The escape behind a backslash at r->at. Returns the bytes written to out, 0 with an error set. */
 static size_t escape(reader *r, char *out) {
     size_t start = r->at;
@@ -99,12 +77,12 @@ static size_t escape(reader *r, char *out) {
         return fail_at(r, start, u ? "\\u without four hexadecimal digits" : "\\u0000 is not allowed"), (size_t)0;
     }
     r->at += 4;
-    if (u < 0xD800 || u > 0xDFFF) return put_utf8(out, (uint32_t)u);
+    if (u < 0xD800 || u > 0xDFFF) return glia_utf8_write((uint32_t)u, out);
     bool pair = u < 0xDC00 && r->length - r->at >= 6 && r->bytes[r->at] == '\\' && r->bytes[r->at + 1] == 'u';
     int low = pair ? hex4(r, r->at + 2) : -1;
     if (low < 0xDC00 || low > 0xDFFF) return fail_at(r, start, "half of a surrogate pair"), (size_t)0;
     r->at += 6;
-    return put_utf8(out, 0x10000 + ((uint32_t)(u - 0xD800) << 10) + (uint32_t)(low - 0xDC00));
+    return glia_utf8_write(0x10000 + ((uint32_t)(u - 0xD800) << 10) + (uint32_t)(low - 0xDC00), out);
 }
 
 /* A string at r->at, decoded; NULL with an error set. Escapes only shrink: the source's length is enough. */

@@ -245,7 +245,7 @@ static void files_wait_for_time_to_pass(void **state) {
         if (glia_fit(model, data, o, &error) != GLIA_OK) fail_msg("%s", error.message);
         assert_false(l.seen[1]);
         assert_int_equal(l.seen[2], kind); /* a checkpoint writes the best model first */
-        if (kind) { /* the last epoch was the best, and waited until training ended */
+        if (kind) {                        /* the last epoch was the best, and waited until training ended */
             glia_model *best = glia_model_load("best.safetensors", &error);
             assert_non_null(best);
             assert_same_model(model, best);

@@ -21,9 +21,10 @@
 
 /* What a run writes; each of them also with ".tmp" while it is being written. */
 static const char *const checkpoints[] = { "checkpoint.safetensors", "checkpoint.safetensors.previous" };
-static const char *const files[] = { "run.json",         "curves.csv",        "steps.csv",
-                                     "best.safetensors", "model.safetensors", "report.html",
-                                     "config.json",      "checkpoint.safetensors.damaged" };
+static const char *const files[] = {
+    "run.json",          "curves.csv",  "steps.csv",   "best.safetensors",
+    "model.safetensors", "report.html", "config.json", "checkpoint.safetensors.damaged"
+};
 static const char *const event_folders[] = { "tensorboard/train", "tensorboard/validation" };
 enum { CHECKPOINTS = 2, FILES = sizeof files / sizeof files[0] };
 
@@ -60,8 +61,7 @@ static bool read_state(void *context, const char *path, json_kind kind, const ch
 static void read_json(const char *folder, const char *name, json_visit visit, run_about *about) {
     char *path = inside(folder, name), problem[2 * SHORT];
     text content = { 0 };
-    if (read_file(path, &content) && content.bytes)
-        json_read(content.bytes, content.length, visit, about, problem);
+    if (read_file(path, &content) && content.bytes) json_read(content.bytes, content.length, visit, about, problem);
     free(path);
     free(content.bytes);
 }

@@ -217,7 +217,8 @@ glia_status glia_log_file_open(glia_log_file *log, const char *path, int64_t len
     return GLIA_OK;
 }
 
-glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length, glia_error *error) {
+glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length,
+                                 glia_error *error) {
     int code = write_all(log->fd, &(glia_span){ bytes, length }, 1);
     if (!code) {
         log->length += (int64_t)length;

@@ -33,11 +33,10 @@ enum { SKIP = 77, KILLED = 137 };
 
 /* System calls that can change a file; those that this machine has. */
 static const int calls[] = {
-    SYS_write,    SYS_pwrite64, SYS_writev,   SYS_ftruncate, SYS_openat, SYS_renameat,
-    SYS_linkat,   SYS_unlinkat, SYS_mkdirat,  SYS_renameat2, SYS_pwritev,
+    SYS_write,    SYS_pwrite64, SYS_writev,    SYS_ftruncate, SYS_openat, SYS_renameat, SYS_linkat,
+    SYS_unlinkat, SYS_mkdirat,  SYS_renameat2, SYS_pwritev,
 #ifdef SYS_open
-    SYS_open,     SYS_rename,   SYS_link,     SYS_unlink,    SYS_mkdir,  SYS_rmdir,
-    SYS_truncate,
+    SYS_open,     SYS_rename,   SYS_link,      SYS_unlink,    SYS_mkdir,  SYS_rmdir,    SYS_truncate,
 #endif
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
@@ -54,8 +53,8 @@ static bool filter(void) {
     int n = 0;
     code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     for (int i = 0; i < CALLS; i++) {
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i],
-                                                 (unsigned char)(CALLS - i), 0);
+        code[n++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], (unsigned char)(CALLS - i), 0);
     }
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
@@ -175,8 +174,8 @@ int main(int argc, char **argv) {
     }
     int status;
     if (child < 0 || waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return SKIP;
-    const long options = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                         PTRACE_O_EXITKILL;
+    const long options =
+        PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
     if (ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)options) != 0) {
         kill(child, SIGKILL);
         return SKIP;

@@ -449,6 +449,36 @@ static void moments_come_in_order(void **state) {
     glia_data_free(held);
 }
 
+static glia_status no_step(const glia_progress *p, void *context, glia_error *error) {
+    (void)p, (void)context, (void)error;
+    fail_msg("a step was taken");
+    return GLIA_OK;
+}
+
+static void unknown_figures_are_found_before_the_first_step(void **state) {
+    (void)state;
+    glia_dataset *data = points(1000), *held = points(3);
+    for (int i = 0; i < 6; i++) {
+        const char *name = i < 3 ? "val_los" : "val_loss"; /* which there is only with validation data */
+        glia_callback c[] = {
+            i % 3 == 0   ? glia_early_stopping((glia_early_stopping_opts){ .monitor = name })
+            : i % 3 == 1 ? glia_reduce_lr_on_plateau((glia_reduce_lr_on_plateau_opts){ .monitor = name })
+                         : glia_model_checkpoint((glia_model_checkpoint_opts){
+                               .path = "best.safetensors", .monitor = name, .save_best_only = true }),
+            { .step_end = no_step },
+        };
+        glia_fit_opts o = opts_for(c, 2);
+        o.validation = i < 3 ? held : NULL;
+        glia_model *model = line();
+        glia_error error = { 0 };
+        assert_int_equal(glia_fit(model, data, o, &error), GLIA_E_ARGUMENT);
+        assert_non_null(strstr(error.message, i < 3 ? "did you mean val_loss?" : "there are loss, lr"));
+        glia_model_free(model);
+    }
+    glia_data_free(data);
+    glia_data_free(held);
+}
+
 static void bad_options_are_reported_when_training_begins(void **state) {
     (void)state;
     glia_dataset *data = points(1000);
@@ -458,6 +488,8 @@ static void bad_options_are_reported_when_training_begins(void **state) {
         glia_learning_rate_scheduler(NULL, NULL),
         glia_model_checkpoint((glia_model_checkpoint_opts){ 0 }),
         glia_backup_and_restore((glia_backup_and_restore_opts){ 0 }),
+        glia_model_checkpoint((glia_model_checkpoint_opts){ .path = "x", .min_seconds = -1 }),
+        glia_backup_and_restore((glia_backup_and_restore_opts){ .path = "x", .min_seconds = -1 }),
         glia_csv_logger(NULL, false),
         glia_swa((glia_swa_opts){ .start = -1 }),
     };
@@ -512,6 +544,7 @@ int main(void) {
         cmocka_unit_test(nan_is_traced_to_its_op),
         cmocka_unit_test(nan_of_a_gradient_is_found_before_the_loss),
         cmocka_unit_test(moments_come_in_order),
+        cmocka_unit_test(unknown_figures_are_found_before_the_first_step),
         cmocka_unit_test(bad_options_are_reported_when_training_begins),
         cmocka_unit_test(range_test_finds_where_it_diverges),
     };

@@ -164,9 +164,100 @@ static void resumed_trainings_end_the_same(void **state) {
                 resume(&hows[i], threads, 4, stop + (stop == 1 ? 4 : 0), whole, csv);
             }
             resume(&hows[i], threads, EPOCH_STEPS, 2 * EPOCH_STEPS + 3, whole, csv);
+            resume(&hows[i], threads, 1, STEPS, whole, csv); /* the last step, but not the end of its epoch */
             glia_model_free(whole);
         }
     }
+}
+
+/* Ends training after the first epoch, and counts steps. */
+static glia_status count_step(const glia_progress *p, void *context, glia_error *error) {
+    (void)p, (void)error;
+    ++*(int *)context;
+    return GLIA_OK;
+}
+
+static glia_status stop_early(const glia_progress *p, void *context, glia_error *error) {
+    (void)context, (void)error;
+    glia_training_stop(p->training);
+    return GLIA_OK;
+}
+
+static void a_training_that_a_callback_has_ended_stays_ended(void **state) {
+    (void)state;
+    clean();
+    glia_dataset *data = glia_data_strokes(N, 5, NULL);
+    glia_model *models[2];
+    for (int pass = 0; pass < 2; pass++) {
+        int steps = 0;
+        const glia_callback c[] = {
+            { .step_end = count_step, .epoch_end = stop_early, .context = &steps },
+            glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .keep = pass == 0 }),
+        };
+        glia_fit_opts o = { .epochs = EPOCHS, .batch = BATCH, .callbacks = c, .n_callbacks = 2 };
+        glia_error error;
+        models[pass] = net();
+        if (glia_fit(models[pass], data, o, &error) != GLIA_OK) fail_msg("%s", error.message);
+        assert_int_equal(steps, pass == 0 ? EPOCH_STEPS : 0);
+        assert_int_equal(access(path, F_OK), pass == 0 ? 0 : -1);
+    }
+    assert_same_model(models[0], models[1]);
+    glia_model_free(models[0]);
+    glia_model_free(models[1]);
+    glia_data_free(data);
+    clean();
+}
+
+/* Is the file there when an epoch ends? */
+typedef struct looks {
+    const char *path;
+    int64_t save_at; /* the epoch after which a checkpoint is made */
+    bool seen[EPOCHS + 1];
+} looks;
+
+static glia_status look_for_file(const glia_progress *p, void *context, glia_error *error) {
+    looks *l = context;
+    if (p->epoch == l->save_at) {
+        glia_status status = glia_training_save(p->training, "other.checkpoint", error);
+        if (status != GLIA_OK) return status;
+    }
+    l->seen[p->epoch] = access(l->path, F_OK) == 0;
+    return GLIA_OK;
+}
+
+/* An hour has not passed when an epoch ends. */
+static void files_wait_for_time_to_pass(void **state) {
+    (void)state;
+    glia_dataset *data = glia_data_strokes(N, 5, NULL);
+    for (int kind = 0; kind < 2; kind++) {
+        clean();
+        unlink("best.safetensors");
+        looks l = { .path = kind ? "best.safetensors" : path, .save_at = 2 };
+        const glia_callback waits =
+            kind ? glia_model_checkpoint((glia_model_checkpoint_opts){
+                       .path = l.path, .monitor = "loss", .save_best_only = true, .min_seconds = 3600 })
+                 : glia_backup_and_restore(
+                       (glia_backup_and_restore_opts){ .path = path, .min_seconds = 3600, .keep = true });
+        const glia_callback c[] = { waits, { .epoch_end = look_for_file, .context = &l, .after_others = true } };
+        glia_fit_opts o = { .epochs = EPOCHS, .batch = BATCH, .callbacks = c, .n_callbacks = 2, .optimizer.lr = 0.1 };
+        glia_error error;
+        glia_model *model = net();
+        if (glia_fit(model, data, o, &error) != GLIA_OK) fail_msg("%s", error.message);
+        assert_false(l.seen[1]);
+        assert_int_equal(l.seen[2], kind); /* a checkpoint writes the best model first */
+        if (kind) {                        /* the last epoch was the best, and waited until training ended */
+            glia_model *best = glia_model_load("best.safetensors", &error);
+            assert_non_null(best);
+            assert_same_model(model, best);
+            glia_model_free(best);
+        }
+        glia_model_free(model);
+    }
+    glia_data_free(data);
+    clean();
+    unlink("best.safetensors");
+    unlink("other.checkpoint");
+    unlink("other.checkpoint.previous");
 }
 
 /* ---- damage ------------------------------------------------------------------------------------- */
@@ -279,6 +370,8 @@ static void a_missing_folder_is_an_error(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resumed_trainings_end_the_same),
+        cmocka_unit_test(a_training_that_a_callback_has_ended_stays_ended),
+        cmocka_unit_test(files_wait_for_time_to_pass),
         cmocka_unit_test(damage_is_noticed),
         cmocka_unit_test(other_trainings_are_refused),
         cmocka_unit_test(a_missing_folder_is_an_error),

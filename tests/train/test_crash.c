@@ -1,5 +1,5 @@
-/* test_crash.c - a training is killed, at any moment and at every system call of a save, and disks fail: the newest whole
- * checkpoint loads every time, and the training that goes on from it ends with the bits of one that was left alone.
+/* test_crash.c - a training is killed, at random steps and at every system call of a save, and disks fail: the newest whole
+ * checkpoint loads every time, and the training that resumes from it ends with the bits of one that was left alone.
  *
  * Needs fork, and ptrace for the system calls; skips without.
  */
@@ -18,7 +18,6 @@
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -81,38 +80,43 @@ static void assert_same_model(glia_model *a, glia_model *b) {
     }
 }
 
-/* ---- at random moments ------------------------------------------------------------------------------ */
+/* ---- before and after random checkpoints ------------------------------------------------------------- */
 
-/* Trains on from the last checkpoint, one after every step, and leaves the model when it is done. */
-static void child_trains(int threads) {
+static glia_status count_down(const glia_progress *p, void *context, glia_error *error) {
+    (void)p, (void)error;
+    if (--*(int64_t *)context == 0) raise(SIGKILL);
+    return GLIA_OK;
+}
+
+/* Resumes from the last checkpoint, of which there is one after each step, and leaves the model when it is done. Dies
+ * before or after the checkpoint of a step, at the `moment`-th of these moments. */
+static void child_trains(int threads, int64_t moment) {
     glia_error error;
     glia_model *model = net();
-    glia_callback c = glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 });
-    glia_status status = train(model, &c, 1, threads, &error);
+    const glia_callback c[] = {
+        { .step_end = count_down, .context = &moment },
+        glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 }),
+        { .step_end = count_down, .context = &moment, .after_others = true },
+    };
+    glia_status status = train(model, c, 3, threads, &error);
     if (status == GLIA_OK) status = glia_model_save(model, "final.safetensors", &error);
     if (status != GLIA_OK) fprintf(stderr, "child: %s\n", error.message);
     _exit(status == GLIA_OK ? 0 : 1);
 }
 
-static void pause_for(long microseconds) { nanosleep(&(struct timespec){ .tv_nsec = microseconds * 1000 }, NULL); }
-
-/* Kills at moments between 0 and 40 ms; a training that ends before its kill must have ended right, and begins anew. */
-static void killed_at_random_moments(void **state) {
+/* A training that ends before its kill must have ended right, and begins anew. */
+static void killed_at_random_steps(void **state) {
     (void)state;
-    enum { KILLS = 110 };
+    enum { KILLS = 40 };
     uint32_t seed = 12345;
     for (int threads = 1; threads <= 2; threads++) {
         glia_model *whole = left_alone(threads);
         clean();
         for (int kills = 0, finished = 0; kills < KILLS || finished == 0;) {
+            seed = seed * 1664525 + 1013904223;
             pid_t child = fork();
             assert_true(child >= 0);
-            if (child == 0) child_trains(threads);
-            seed = seed * 1664525 + 1013904223;
-            if (kills < KILLS) {
-                pause_for((long)(seed >> 8) % 40000);
-                kill(child, SIGKILL);
-            }
+            if (child == 0) child_trains(threads, kills < KILLS ? 1 + (seed >> 8) % STEPS : 0);
             int status;
             assert_int_equal(waitpid(child, &status, 0), child);
             if (WIFSIGNALED(status)) {
@@ -331,7 +335,7 @@ static void harmed_at_every_system_call(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_random_moments),
+        cmocka_unit_test(killed_at_random_steps),
         cmocka_unit_test(harmed_at_every_system_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,10 @@
 
 /* What a run writes; each of them also with ".tmp" while it is being written. */
 static const char *const checkpoints[] = { "checkpoint.safetensors", "checkpoint.safetensors.previous" };
-static const char *const files[] = { "run.json",         "curves.csv",        "steps.csv",
-                                     "best.safetensors", "model.safetensors", "report.html",
-                                     "config.json",      "checkpoint.safetensors.damaged" };
+static const char *const files[] = {
+    "run.json",          "curves.csv",  "steps.csv",   "best.safetensors",
+    "model.safetensors", "report.html", "config.json", "checkpoint.safetensors.damaged"
+};
 static const char *const event_folders[] = { "tensorboard/train", "tensorboard/validation" };
 enum { CHECKPOINTS = 2, FILES = sizeof files / sizeof files[0] };
 

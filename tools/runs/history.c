@@ -151,16 +151,15 @@ static char *path_of(const char *base, const char *folder) {
     return path.bytes;
 }
 
-static bool process_runs(int64_t process) {
-    return process > 0 && (kill((pid_t)process, 0) == 0 || errno == EPERM);
-}
+static bool process_runs(int64_t process) { return process > 0 && (kill((pid_t)process, 0) == 0 || errno == EPERM); }
 
 /* alive(HOST, PROCESS, FOLDER): is a process training there? Runs of other machines are believed to be. */
 static void alive(sqlite3_context *context, int n, sqlite3_value **values) {
     (void)n;
     char here[64];
     host_name(here);
-    const char *host = (const char *)sqlite3_value_text(values[0]), *folder = (const char *)sqlite3_value_text(values[2]);
+    const char *host = (const char *)sqlite3_value_text(values[0]),
+               *folder = (const char *)sqlite3_value_text(values[2]);
     char *path = path_of(sqlite3_user_data(context), folder ? folder : "");
     int64_t user = folder_user(path);
     free(path);
@@ -248,8 +247,8 @@ static bool is_key(const char *key, const run_about *about) {
 /* Hides the rows whose folders are gone, and imports what has changed in the others. */
 static bool look_at_rows(sqlite3 *db, const char *base) {
     sqlite3_stmt *s;
-    if (sqlite3_prepare_v2(db, "SELECT id, folder, coalesce(key, ''), stamp, missing IS 1 FROM runs ORDER BY id", -1, &s,
-                           NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db, "SELECT id, folder, coalesce(key, ''), stamp, missing IS 1 FROM runs ORDER BY id", -1,
+                           &s, NULL) != SQLITE_OK)
         return false;
     bool ok = true;
     while (ok && sqlite3_step(s) == SQLITE_ROW) {
@@ -268,8 +267,7 @@ static bool look_at_rows(sqlite3 *db, const char *base) {
         if (there == was_missing) ok = run(db, "UPDATE runs SET missing = ?2 WHERE id = ?1", "ii", id, (int64_t)!there);
         char stamp[SHORT];
         stamp_of(path, stamp);
-        if (there && (!known || strcmp(known, stamp) != 0) && folder_user(path) <= 0)
-            import_run(db, key, path, &about);
+        if (there && (!known || strcmp(known, stamp) != 0) && folder_user(path) <= 0) import_run(db, key, path, &about);
         free(path);
         free(key);
     }
@@ -393,12 +391,13 @@ static void give_up(history_log *log) {
 /* The row of a resumed run, as if it had not been interrupted; 0: there is none. */
 static int64_t resume_row(sqlite3 *db, const history_about *about, const char *host) {
     int64_t id = find_row(db, "SELECT id FROM runs WHERE key = ?1", about->key);
-    bool ok = run(db, "DELETE FROM runs WHERE folder = ?1 AND id <> ?2", "ti", about->folder, id) &&
-              run(db, "DELETE FROM figures WHERE run = ?1", "i", id) &&
-              run(db,
-                  "UPDATE runs SET folder = ?2, settings = ?3, status = 'running', host = ?4, process = ?5, seconds = NULL,"
-                  "  stamp = NULL, missing = 0 WHERE id = ?1",
-                  "ittti", id, about->folder, about->settings, host, (int64_t)getpid());
+    bool ok =
+        run(db, "DELETE FROM runs WHERE folder = ?1 AND id <> ?2", "ti", about->folder, id) &&
+        run(db, "DELETE FROM figures WHERE run = ?1", "i", id) &&
+        run(db,
+            "UPDATE runs SET folder = ?2, settings = ?3, status = 'running', host = ?4, process = ?5, seconds = NULL,"
+            "  stamp = NULL, missing = 0 WHERE id = ?1",
+            "ittti", id, about->folder, about->settings, host, (int64_t)getpid());
     return ok ? id : 0;
 }
 
@@ -453,8 +452,8 @@ static void log_epoch(history_log *log, int64_t epoch, const glia_value *figures
     if (ok && log->resumed)
         ok = run(log->db, "DELETE FROM epochs WHERE run = ?1 AND epoch >= ?2", "ii", log->run, epoch);
     log->resumed = false;
-    ok = ok && add_figures(log, epoch, figures, n) &&
-         add_figures(log, epoch, &(glia_value){ "seconds", seconds }, 1) && sql(log->db, "COMMIT");
+    ok = ok && add_figures(log, epoch, figures, n) && add_figures(log, epoch, &(glia_value){ "seconds", seconds }, 1) &&
+         sql(log->db, "COMMIT");
     if (!ok) give_up(log);
 }
 

@@ -273,7 +273,8 @@ void record_epoch(progress *p, const glia_progress *now) {
         snprintf(h->metrics[h->n_metrics++], sizeof h->metrics[0], "%s", now->values[i].name);
     }
     h->seconds = p->now.seconds = p->before + seconds_now() - p->began;
-    const bool again = h->n_epochs > 0 && h->epochs[h->n_epochs - 1].epoch == now->epoch; /* once cut short by max_steps */
+    const bool again =
+        h->n_epochs > 0 && h->epochs[h->n_epochs - 1].epoch == now->epoch; /* once cut short by max_steps */
     h->n_epochs -= again;
     epoch_row *row = add_epoch(h);
     *row = row_of(p, now);

@@ -9,7 +9,7 @@ typedef struct survivor {
 } survivor;
 
 static glia_status judge(survivor *s, glia_status status, const glia_error *reason, glia_error *error) {
-    if (status == GLIA_E_IO) {
+    if (status == GLIA_E_IO || status == GLIA_E_NOT_FOUND) { /* the disk is full, or the folder was removed */
         if (!s->failed) fail("%s; training goes on", reason->message);
         s->failed = true;
         return GLIA_OK;

@@ -393,20 +393,16 @@ static int keepers(training *t, glia_callback *out) {
         .path = best, .monitor = a->monitor, .save_best_only = true, .min_seconds = a->checkpoint_seconds }));
     if (a->tensorboard) {
         char *logs = training_file(t, "tensorboard");
-        out[n++] = survive(glia_tensorboard((glia_tensorboard_opts){ .log_dir = logs,
-                                                                     .histogram_freq = 1,
-                                                                     .write_graph = true,
-                                                                     .write_images = true,
-                                                                     .own_folder = true }));
+        out[n++] = survive(glia_tensorboard((glia_tensorboard_opts){
+            .log_dir = logs, .histogram_freq = 1, .write_graph = true, .write_images = true, .own_folder = true }));
         free(logs);
     }
     if (!t->resumed) out[n++] = training_begins(t); /* an old checkpoint must be gone before one is looked for */
     if (a->checkpoint)
-        out[n++] = survive(
-            glia_backup_and_restore((glia_backup_and_restore_opts){ .path = checkpoint,
-                                                                    .save_freq = a->checkpoint_every,
-                                                                    .min_seconds = a->checkpoint_seconds,
-                                                                    .keep = true }));
+        out[n++] = survive(glia_backup_and_restore((glia_backup_and_restore_opts){ .path = checkpoint,
+                                                                                   .save_freq = a->checkpoint_every,
+                                                                                   .min_seconds = a->checkpoint_seconds,
+                                                                                   .keep = true }));
     if (t->resumed) out[n++] = training_begins(t); /* once the checkpoint has been found to fit */
     out[n++] = interrupt_watch(a->checkpoint ? checkpoint : NULL);
     free(best);

@@ -55,8 +55,7 @@ glia_callback glia_backup_and_restore(glia_backup_and_restore_opts opts) {
     b->previous = opts.path ? glia_arena_printf(&b->watcher.arena, "%s.previous", opts.path) : NULL;
     if (!opts.path || !opts.path[0]) glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "a backup needs a path");
     if (!b->previous) glia_watcher_fail(&b->watcher, GLIA_E_NOMEM, "out of memory");
-    if (!(opts.min_seconds >= 0))
-        glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
+    if (!(opts.min_seconds >= 0)) glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
     if (opts.save_freq < 0) glia_watcher_fail(&b->watcher, GLIA_E_ARGUMENT, "save_freq cannot be negative");
     c.train_begin = begin;
     if (opts.save_freq > 0)

@@ -56,7 +56,8 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
         glia_text_printf(&line, ",seconds\n");
     }
     add_line(p, &line);
-    status = line.failed ? glia_fail_nomem(error) : glia_log_file_append(&l->log, l->path, line.bytes, line.length, error);
+    status =
+        line.failed ? glia_fail_nomem(error) : glia_log_file_append(&l->log, l->path, line.bytes, line.length, error);
     l->length = l->log.length;
     free(line.bytes);
     return status;

@@ -15,7 +15,7 @@ typedef struct model_checkpoint {
     glia_model_checkpoint_opts opts;
     glia_monitor monitor;
     const char *path;
-    double best; /* the state */
+    double best;   /* the state */
     char *waiting; /* values of the best model, if `waits`; NULL: saved at once, always */
     bool waits;
     double saved; /* when the last model was saved, or training began */
@@ -154,8 +154,7 @@ glia_callback glia_model_checkpoint(glia_model_checkpoint_opts opts) {
     m->monitor = glia_monitor_create(&m->watcher, opts.monitor, opts.mode, 0);
     m->path = glia_watcher_text(&m->watcher, opts.path);
     if (!opts.path || !opts.path[0]) glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "a model checkpoint needs a path");
-    if (!(opts.min_seconds >= 0))
-        glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
+    if (!(opts.min_seconds >= 0)) glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "min_seconds cannot be negative");
     if (opts.save_freq < 0) glia_watcher_fail(&m->watcher, GLIA_E_ARGUMENT, "save_freq cannot be negative");
     c.train_begin = begin;
     if (opts.save_freq > 0)

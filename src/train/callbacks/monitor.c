@@ -44,9 +44,9 @@ static glia_status unknown(const glia_monitor *m, const char *who, const glia_pr
         if (n < MOST) names[n++] = p->values[i].name;
     }
     const char *near = glia_nearest(m->name, names, n);
-    glia_status status = glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no figure '%s'%s%s%s; there are %s", who,
-                                   m->name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "",
-                                   list.bytes ? list.bytes : "none");
+    glia_status status =
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no figure '%s'%s%s%s; there are %s", who, m->name,
+                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "", list.bytes ? list.bytes : "none");
     free(list.bytes);
     return status;
 }

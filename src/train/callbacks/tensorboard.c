@@ -31,7 +31,7 @@ typedef struct tensorboard {
     const char *folder, *train_folder, *validation_folder;
     glia_events *train, *validation;
     event_file files[2]; /* of train and validation; the state */
-    bool no_images; /* this build cannot encode them */
+    bool no_images;      /* this build cannot encode them */
 } tensorboard;
 
 /* ---- pictures of kernels ------------------------------------------------------------------------ */

@@ -63,10 +63,12 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     if (!c->arrays) return glia_fail_nomem(error);
     for (int i = 0; i < glia_store_count(model); i++) c->arrays[c->n++] = glia_store_entry(model, i);
     for (int i = 0; i < glia_store_count(states); i++) c->arrays[c->n++] = glia_store_entry(states, i);
-    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples, t->stop, t->ended }, sizeof c->place);
+    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples, t->stop, t->ended },
+           sizeof c->place);
     const double seconds = t->step ? t->progress.seconds : 0;
-    const double figures[FIGURES] = { t->tally.loss, t->tally.accuracy, t->tally.weight,
-                                      t->scale,      t->fixed_lr,       seconds };
+    const double figures[FIGURES] = {
+        t->tally.loss, t->tally.accuracy, t->tally.weight, t->scale, t->fixed_lr, seconds
+    };
     memcpy(c->figures, figures, sizeof figures);
     add(c, place_name, GLIA_I64, PLACE, c->place);
     add(c, figures_name, GLIA_F64, FIGURES, c->figures);

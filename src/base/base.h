@@ -33,6 +33,9 @@
 
 enum { GLIA_ALIGN = 64 }; /* bytes; every tensor buffer starts on such a boundary */
 
+/* Up to the next multiple of GLIA_ALIGN. */
+static inline size_t glia_align(size_t bytes) { return (bytes + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN; }
+
 /* Zeroed memory on a GLIA_ALIGN boundary; NULL when there is none. Release with free(). */
 void *glia_alloc_aligned(size_t bytes);
 

@@ -73,7 +73,7 @@ enum { LARGE_PAGE = 2 << 20, LARGE_BLOCK = 2 * LARGE_PAGE };
 
 void *glia_alloc_aligned(size_t bytes) {
     if (bytes > SIZE_MAX / 2) return NULL;
-    size_t rounded = GLIA_MAX((bytes + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1), (size_t)GLIA_ALIGN);
+    size_t rounded = GLIA_MAX(glia_align(bytes), (size_t)GLIA_ALIGN);
     void *p;
     if (posix_memalign(&p, rounded >= LARGE_BLOCK ? LARGE_PAGE : GLIA_ALIGN, rounded)) return NULL;
 #ifdef MADV_HUGEPAGE

@@ -38,7 +38,7 @@ static void ref_run(const glia_launch *launch, glia_pool *pool) {
 }
 
 static size_t aligned(int64_t doubles) {
-    return ((size_t)doubles * sizeof(double) + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+    return glia_align((size_t)doubles * sizeof(double));
 }
 
 static size_t wide_bytes(const glia_node *node) {

@@ -39,10 +39,6 @@ static glia_tensor constant_inside(glia_graph *g, glia_tensor x) {
     return a->values.n == 1 ? glia_node_create(g, x->op, NULL, 0, a) : NULL;
 }
 
-static bool is_random_state(const glia_node *n) {
-    return glia_is_state(n) && n->dtype == GLIA_I64 && !strcmp(glia_leaf_of(n)->name, "rng");
-}
-
 glia_tensor glia_graph_capture_apart(glia_graph *g, glia_tensor outer) {
     if (!glia_grow((void **)&g->captures, g->n_captures, &g->capture_capacity, sizeof *g->captures)) {
         return glia_graph_fail_nomem(g);
@@ -50,7 +46,7 @@ glia_tensor glia_graph_capture_apart(glia_graph *g, glia_tensor outer) {
     glia_tensor inner = glia_body_input(g, outer->dtype, outer->shape);
     if (glia_is_bad(inner)) return inner;
     g->captures[g->n_captures++] = (glia_capture){ outer, inner };
-    if (is_random_state(outer) || outer == g->parent->random) g->random = inner;
+    if (glia_is_random_state(outer) || outer == g->parent->random) g->random = inner;
     return inner;
 }
 

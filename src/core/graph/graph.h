@@ -243,6 +243,11 @@ static inline bool glia_is_parameter(const glia_node *n) { return n->op == &glia
 static inline bool glia_is_state(const glia_node *n) { return n->op == &glia_op_state; }
 static inline bool glia_is_input(const glia_node *n) { return n->op == &glia_op_input; }
 
+/* The state from which all random nodes of a graph draw: {seed, step} (random_state.c). */
+#define GLIA_RANDOM_STATE "rng"
+glia_tensor glia_random_state(glia_graph *graph);
+bool glia_is_random_state(const glia_node *node);
+
 /* A constant's attributes: n values, or one that fills the shape. */
 typedef struct glia_constant_attrs {
     glia_dtype dtype;

@@ -614,7 +614,7 @@ static glia_tensor attention_of(glia_tensor *in, int count, glia_attention_attrs
     if (o.dropout == 0) return glia_node_create(g, &glia_op_attention, in, count, &a);
     a.rate = o.dropout;
     a.stream = g->n_streams;
-    if (a.rate > 0) in[count++] = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
+    if (a.rate > 0) in[count++] = glia_random_state(g);
     return glia_node_create(g, &glia_op_attention_dropout, in, count, &a);
 }
 

@@ -60,7 +60,7 @@ const glia_sample glia_samples_random_uniform[] = {
 };
 
 glia_tensor glia_random_uniform(glia_graph *g, glia_shape shape) {
-    glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
+    glia_tensor rng = glia_random_state(g);
     return glia_node1(&glia_op_random_uniform, rng, &(glia_random_attrs){ shape, g ? g->n_streams : 0 });
 }
 

@@ -2,13 +2,7 @@
  *
  * Two things are not: inputs, and the random state, which a session moves on with every run.
  */
-#include <string.h>
-
 #include "core/passes/passes.h"
-
-bool glia_is_random_state(const glia_node *n) {
-    return glia_is_state(n) && n->dtype == GLIA_I64 && !strcmp(glia_leaf_of(n)->name, "rng");
-}
 
 void glia_find_fixed(const glia_graph *g, bool *fixed) {
     for (int i = 0; i < g->n_nodes; i++) {

@@ -45,8 +45,6 @@ void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tens
 
 /* ---- what never changes -------------------------------------------------------------------------- */
 
-/* The state "rng", in which a session counts its runs. */
-bool glia_is_random_state(const glia_node *node);
 /* fixed[id] = whether the value is the same in every run of a frozen program: it follows from parameters, states and
  * constants alone. */
 void glia_find_fixed(const glia_graph *graph, bool *fixed);

@@ -33,15 +33,13 @@ typedef struct planner {
     int *block_of; /* by node id; -1: none */
 } planner;
 
-static size_t padded(size_t bytes) { return (bytes + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1); }
-
 static size_t value_bytes(const glia_node *n) { return glia_shape_bytes(n->shape, n->dtype); }
 
 static void block_create(planner *p, const glia_node *n, int from, int to) {
     p->block_of[n->id] = p->n_blocks;
-    p->blocks[p->n_blocks++] = (block){ .from = from, .to = to, .bytes = padded(value_bytes(n)) };
+    p->blocks[p->n_blocks++] = (block){ .from = from, .to = to, .bytes = glia_align(value_bytes(n)) };
     p->plan->place[n->id].kind = GLIA_PLACE_ACTIVATION;
-    p->plan->unplanned_bytes += padded(value_bytes(n));
+    p->plan->unplanned_bytes += glia_align(value_bytes(n));
 }
 
 /* The value that group i packs before all runs and reads at no other time, or NULL. */
@@ -100,7 +98,7 @@ static void place_constant(planner *p, const glia_node *n) {
     glia_place *place = &p->plan->place[n->id];
     if (!glia_is_constant(n) || place->kind != GLIA_PLACE_NONE) return;
     *place = (glia_place){ .kind = GLIA_PLACE_CONSTANT, .offset = p->plan->constant_bytes };
-    p->plan->constant_bytes += padded(value_bytes(n));
+    p->plan->constant_bytes += glia_align(value_bytes(n));
 }
 
 /* Constants that someone reads from memory; those inside loops are immediates. */
@@ -156,7 +154,7 @@ static void place_results(planner *p, const int *last) {
                 p->block_of[out->id] = b;
                 p->blocks[b].to = last[out->id];
                 p->plan->place[out->id].kind = GLIA_PLACE_ACTIVATION;
-                p->plan->unplanned_bytes += padded(value_bytes(out));
+                p->plan->unplanned_bytes += glia_align(value_bytes(out));
             }
         }
     }
@@ -198,8 +196,8 @@ static bool place_scratch(planner *p) {
         most = GLIA_MAX(most, bytes);
     }
     p->plan->scratch_offset = p->plan->activation_bytes;
-    p->plan->unplanned_bytes += padded(most);
-    return !__builtin_add_overflow(p->plan->activation_bytes, padded(most), &p->plan->activation_bytes);
+    p->plan->unplanned_bytes += glia_align(most);
+    return !__builtin_add_overflow(p->plan->activation_bytes, glia_align(most), &p->plan->activation_bytes);
 }
 
 static bool place_kept(planner *p) {
@@ -210,7 +208,7 @@ static bool place_kept(planner *p) {
     p->plan->kept_offset[0] = *end;
     for (int i = 0; i < p->s->n_groups; i++) {
         const glia_group *g = &p->s->groups[i];
-        const size_t bytes = kind->keeps ? padded(kind->keeps(p->backend, g, &from, &operand)) : 0;
+        const size_t bytes = kind->keeps ? glia_align(kind->keeps(p->backend, g, &from, &operand)) : 0;
         p->plan->unplanned_bytes += bytes;
         if (__builtin_add_overflow(*end, bytes, end)) return false;
         p->plan->kept_offset[i + 1] = *end;

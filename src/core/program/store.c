@@ -150,7 +150,7 @@ static glia_status is_new(const glia_store *s, const glia_node *node, bool *new,
 }
 
 static size_t padded(const glia_node *leaf) {
-    return (glia_shape_bytes(leaf->shape, leaf->dtype) + GLIA_ALIGN - 1) & ~(size_t)(GLIA_ALIGN - 1);
+    return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype));
 }
 
 /* Enters the new leaves with their places in `buffer`; room for all was made. */

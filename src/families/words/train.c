@@ -186,7 +186,7 @@ static bool make_worker(worker *w, const trainer *t) {
     size_t at[GLIA_COUNT(bytes)], total = 0;
     for (int i = 0; i < GLIA_COUNT(bytes); i++) {
         at[i] = total;
-        total += (bytes[i] + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+        total += glia_align(bytes[i]);
     }
     char *memory = w->memory = glia_alloc_aligned(total);
     if (!memory) return false;

@@ -89,7 +89,7 @@ static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, d
                                axes == 1 ? "(N, ...)" : "(N, C, ...) with something after the channels");
     }
     if (rate == 0) return x;
-    glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
+    glia_tensor rng = glia_random_state(g);
     return glia_node2(op, x, rng, &(glia_dropout_attrs){ .rate = rate, .stream = g->n_streams, .axes = axes });
 }
 

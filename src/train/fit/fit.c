@@ -49,7 +49,7 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
 /* Dropout draws from the state "rng": {seed, step}. A backend that computes in double keeps 53 bits. */
 static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_array rng;
-    if (!glia_store_look(model->store, "rng", &rng) || rng.dtype != GLIA_I64) return;
+    if (!glia_store_look(model->store, GLIA_RANDOM_STATE, &rng) || rng.dtype != GLIA_I64) return;
     *(int64_t *)rng.data = (int64_t)(seed & (((uint64_t)1 << 53) - 1));
     glia_store_touch(model->store);
 }

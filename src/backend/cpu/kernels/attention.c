@@ -68,8 +68,6 @@ typedef struct block {
     vf most[2], sum[2], delta[2];
 } block;
 
-static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-
 /* ---- rows ----------------------------------------------------------------------------------- */
 
 typedef struct range {

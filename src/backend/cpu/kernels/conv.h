@@ -12,8 +12,6 @@
 #include "backend/cpu/kernels/rows.h"
 
 GLIA_INLINE int64_t volume(const int64_t d[3]) { return d[0] * d[1] * d[2]; }
-GLIA_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-GLIA_INLINE int64_t round_up(int64_t x, int64_t to) { return divide_up(x, to) * to; }
 
 /* Of any a, b > 0. */
 GLIA_INLINE int64_t divide_down(int64_t a, int64_t b) { return a >= 0 ? a / b : -divide_up(-a, b); }

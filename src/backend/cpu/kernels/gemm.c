@@ -63,8 +63,6 @@ typedef struct plan {
     float *shared_q, *shared_p, *private;
 } plan;
 
-static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-
 /* ---- planning ----------------------------------------------------------------------------- */
 
 /* Whether P is read where it lies: along k, or in columns near each other that are not read often, or few. */

@@ -48,8 +48,6 @@ typedef struct tile {
     float *h, *c, *p, *m, *zeros; /* (rows, P), (rows, H), (rows, G H), (rows, H); backward: dh, dc, ... */
 } tile;
 
-static int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-
 /* ---- planning --------------------------------------------------------------------------------- */
 
 static void add_factor(walk *w, factor f) { w->factors[w->n_factors++] = f; }

@@ -41,6 +41,10 @@ typedef int32_t vi_any __attribute__((vector_size(VLEN * 4), aligned(4), may_ali
 
 #define GLIA_INLINE static inline __attribute__((always_inline))
 
+/* Of a >= 0, b > 0. */
+GLIA_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+GLIA_INLINE int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+
 #if defined(__clang__)
 #define GLIA_UNROLL _Pragma("clang loop unroll(full)")
 #else

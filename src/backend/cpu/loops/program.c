@@ -461,8 +461,6 @@ static void cut(glia_draft *b) {
 
 /* ---- all together -------------------------------------------------------------------------------- */
 
-static size_t aligned(size_t bytes) { return (bytes + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN; }
-
 /* At most, over all that the draft may decide: no allocation is needed to know it. */
 size_t glia_program_scratch(const glia_group *g, int workers) {
     size_t nodes = (size_t)g->n_nodes, inputs = (size_t)g->n_inputs, reductions = 0, sums = 0;
@@ -475,7 +473,7 @@ size_t glia_program_scratch(const glia_group *g, int workers) {
         }
         size_t results = (size_t)glia_shape_count(g->nodes[i]->shape);
         reductions += 2;
-        sums += 2 * aligned(results * sizeof(double) * (results <= MOST_PARTS ? MOST_PIECES : 1)) +
+        sums += 2 * glia_align(results * sizeof(double) * (results <= MOST_PARTS ? MOST_PIECES : 1)) +
                 2 * MOST_PIECES * sizeof(double);
     }
     size_t registers = 3 * nodes + 2 * inputs + reductions + 4;
@@ -483,7 +481,7 @@ size_t glia_program_scratch(const glia_group *g, int workers) {
     size_t padding = registers * 2 * GLIA_LOOP_PAD * sizeof(float);
     size_t head = (registers + 5 * nodes + 3 * inputs + 3 * (size_t)g->n_outputs + reductions + 16) * 8;
     size_t single_tile = (GLIA_LOOP_TILE + 2 * GLIA_LOOP_PAD) * sizeof(float);
-    return sums + (size_t)workers * aligned(tiles + padding + single_tile + head + 4 * GLIA_ALIGN) + GLIA_ALIGN;
+    return sums + (size_t)workers * glia_align(tiles + padding + single_tile + head + 4 * GLIA_ALIGN) + GLIA_ALIGN;
 }
 
 static bool allocate(glia_draft *b) {
@@ -513,8 +511,8 @@ static void place_scratch(glia_loop_args *l, void *scratch) {
     size_t parts = l->way == GLIA_LOOP_PARTS ? (size_t)l->pieces : l->way == GLIA_LOOP_SLICES;
     size_t sums = (size_t)l->n_arrays * parts * (size_t)l->n_results * sizeof(double);
     l->sums = scratch;
-    l->workers = (char *)scratch + aligned(sums);
-    l->worker_bytes = aligned(glia_loop_worker_bytes(l));
+    l->workers = (char *)scratch + glia_align(sums);
+    l->worker_bytes = glia_align(glia_loop_worker_bytes(l));
 }
 
 glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop, glia_error *error) {

@@ -15,8 +15,6 @@
 
 static const glia_cpu_kernels *kernels_of(const glia_backend *backend) { return backend->kernels; }
 
-static size_t aligned(size_t bytes) { return (bytes + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN; }
-
 void *glia_lowering_alloc(const glia_lowering *w, size_t bytes) {
     void *memory = glia_arena_alloc(w->arena, bytes);
     if (!memory) glia_fail_nomem(w->error);
@@ -141,7 +139,7 @@ static size_t cpu_scratch(const glia_backend *backend, const glia_group *group) 
     const int workers = glia_pool_size(backend->pool);
     if (group->kind == GLIA_GROUP_LOOP) return glia_program_scratch(group, workers);
     if (group->kind == GLIA_GROUP_EPILOGUE) {
-        size_t bytes = aligned(anchor_scratch(backend, group)) + aligned(glia_program_scratch(group, workers));
+        size_t bytes = glia_align(anchor_scratch(backend, group)) + glia_align(glia_program_scratch(group, workers));
         return bytes + (place_of_anchor(group) ? 0 : glia_shape_bytes(group->space, GLIA_F32));
     }
     if (group->inner) return group->inner->plan.activation_bytes;
@@ -271,9 +269,9 @@ static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan)
 }
 
 static glia_launch *prepare_epilogue(const glia_lowering *w, const glia_backend *backend, const glia_group *group) {
-    char *scratch = (char *)w->scratch + aligned(anchor_scratch(backend, group));
+    char *scratch = (char *)w->scratch + glia_align(anchor_scratch(backend, group));
     const glia_node *place = place_of_anchor(group);
-    char *behind = scratch + aligned(glia_program_scratch(group, glia_pool_size(backend->pool)));
+    char *behind = scratch + glia_align(glia_program_scratch(group, glia_pool_size(backend->pool)));
     glia_program_plan plan = { .kernels = w->kernels,
                                .group = group,
                                .address = w->address,

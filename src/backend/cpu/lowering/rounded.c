@@ -10,7 +10,7 @@ static bool is_rounded(const glia_node *n) {
 }
 
 static size_t operand_bytes(const glia_node *n, int i) {
-    return (glia_shape_bytes(n->in[i]->shape, GLIA_F32) + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+    return glia_align(glia_shape_bytes(n->in[i]->shape, GLIA_F32));
 }
 
 size_t glia_cpu_rounding_scratch(const glia_node *n) {

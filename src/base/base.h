@@ -61,6 +61,8 @@ bool glia_grow(void **items, int count, int *capacity, size_t item_size);
 glia_status glia_fail(glia_error *error, glia_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 glia_status glia_fail_nomem(glia_error *error);
+/* GLIA_E_ARGUMENT: the argument with this name is NULL. */
+glia_status glia_fail_null(glia_error *error, const char *argument);
 /* Puts "path: " before the message that `status` left in error, and returns status. GLIA_OK passes. */
 glia_status glia_fail_at_path(glia_error *error, const char *path, glia_status status);
 

@@ -16,6 +16,10 @@ glia_status glia_fail(glia_error *error, glia_status status, const char *format,
 
 glia_status glia_fail_nomem(glia_error *error) { return glia_fail(error, GLIA_E_NOMEM, "out of memory"); }
 
+glia_status glia_fail_null(glia_error *error, const char *argument) {
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s is NULL", argument);
+}
+
 const char *glia_status_name(glia_status status) {
     static const char *const names[] = {
         [GLIA_OK] = "ok",

@@ -142,7 +142,11 @@ static bool reverse(const glia_tensor *ys, const glia_tensor *dys, int n_ys, con
 }
 
 void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients) {
-    for (int i = 0; i < n; i++) gradients[i] = y ? y->graph->bad : NULL;
+    for (int i = 0; i < n && gradients; i++) gradients[i] = y ? y->graph->bad : NULL;
+    if (y && n > 0 && (!xs || !gradients)) {
+        glia_graph_fail(y->graph, GLIA_E_ARGUMENT, "glia_grad: %s is NULL", xs ? "gradients" : "xs");
+        return;
+    }
     if (glia_is_bad(y) || glia_is_bad(dy)) return;
     glia_graph *g = y->graph;
     for (int i = 0; i < n; i++) {

@@ -205,6 +205,7 @@ glia_node *glia_graph_find_leaf(const glia_graph *g, const char *name) {
 }
 
 int glia_freeze(glia_graph *g, const char *pattern, bool frozen) {
+    if (!pattern) return 0;
     int n = 0;
     for (int i = 0; g && i < g->n_nodes; i++) {
         if (!glia_is_parameter(g->nodes[i]) || !glia_glob(pattern, glia_leaf_of(g->nodes[i])->name)) continue;

@@ -308,8 +308,12 @@ static void end(glia_loop *loop, const glia_tensor *each, int n, int *number) {
 }
 
 void glia_loop_end(glia_loop *loop, const glia_tensor *each, int n, glia_tensor *stacked) {
-    for (int i = 0; i < n; i++) stacked[i] = loop ? loop->outer->bad : NULL;
+    for (int i = 0; i < n && stacked; i++) stacked[i] = loop ? loop->outer->bad : NULL;
     if (!is_open(loop, "glia_loop_end")) return;
+    if (n > 0 && (!each || !stacked)) {
+        fail(loop, "glia_loop_end", each ? "stacked is NULL" : "each is NULL");
+        return;
+    }
     int few[16], *number = n <= GLIA_COUNT(few) ? few : calloc((size_t)n, sizeof *number);
     if (number)
         end(loop, each, n, number);

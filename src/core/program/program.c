@@ -166,7 +166,7 @@ void glia_program_free(glia_program *p) {
     free(p);
 }
 
-glia_program_info glia_program_inspect(const glia_program *p) { return p->info; }
+glia_program_info glia_program_inspect(const glia_program *p) { return p ? p->info : (glia_program_info){ 0 }; }
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
@@ -201,6 +201,7 @@ static void print_group(const glia_program *p, int index, glia_text *text) {
 }
 
 char *glia_program_print(const glia_program *p) {
+    if (!p) return NULL;
     glia_text text = { 0 };
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const glia_node *n = p->graph->nodes[i];

@@ -130,6 +130,7 @@ static glia_array array_of(const glia_node *n, const char *name, void *data) {
 }
 
 void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
+    if (!name) return NULL;
     const glia_node *n = s ? glia_graph_find_leaf(s->program->graph, name) : NULL;
     if (!n || !glia_is_input(n)) return NULL;
     if (array) *array = array_of(n, glia_leaf_of(n)->name, s->address[n->id]);

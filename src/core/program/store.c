@@ -87,6 +87,7 @@ size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
 /* ---- who may have written -------------------------------------------------------------------- */
 
 bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {
+    if (!name) return false;
     int index;
     s = owner_of(s, name, &index);
     if (!s) return false;

@@ -153,6 +153,7 @@ static glia_status check_step(const glia_augment_step *step, glia_shape sample, 
 }
 
 glia_status glia_augment_check(const glia_augment *augment, glia_shape sample, glia_error *error) {
+    if (!augment) return glia_fail_null(error, "augment");
     if (!augment) return glia_fail_nomem(error);
     if (augment->mistake.status) return glia_fail(error, augment->mistake.status, "%s", augment->mistake.message);
     if (sample.rank == 0) return GLIA_OK;
@@ -209,6 +210,7 @@ static void print_step(const glia_augment_step *step, glia_text *text) {
 }
 
 char *glia_augment_print(const glia_augment *augment) {
+    if (!augment) return NULL;
     glia_text text = { 0 };
     glia_text_append(&text, "", 0);
     for (int i = 0; i < augment->n; i++) print_step(&augment->steps[i], &text);
@@ -355,6 +357,7 @@ static glia_status parse_step(reader *r, glia_augment *augment) {
 }
 
 glia_augment *glia_augment_parse(const char *text, glia_error *error) {
+    if (!text) return glia_fail_null(error, "text"), NULL;
     glia_augment *augment = glia_augment_create(error);
     if (!augment) return NULL;
     reader r = { .text = text, .at = text, .error = error };
@@ -446,6 +449,8 @@ void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t k
 
 glia_status glia_augment_apply(const glia_augment *augment, glia_shape sample, uint64_t seed, int64_t epoch,
                                int64_t index, float *x, glia_error *error) {
+    if (!augment) return glia_fail_null(error, "augment");
+    if (!x) return glia_fail_null(error, "x");
     glia_status status = glia_augment_check(augment, sample, error);
     if (status) return status;
     if (sample.rank == 0) return glia_fail(error, GLIA_E_SHAPE, "augmentation: a sample without a shape");

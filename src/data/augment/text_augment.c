@@ -177,6 +177,8 @@ static int find(const glia_synonyms *s, const char *word, int *first) {
 }
 
 int glia_synonyms_find(const glia_synonyms *s, const char *word, const char **out, int capacity) {
+    if (!s || !word) return 0;
+    if (!out) capacity = 0;
     int first;
     const int n = find(s, word, &first);
     for (int i = 0; i < n && i < capacity; i++) out[i] = s->pairs[first + i].synonym;
@@ -363,6 +365,7 @@ static char *join(const words *w) {
 }
 
 char *glia_text_augment(const char *text, glia_text_augment_opts o, glia_error *error) {
+    if (!text) return glia_fail_null(error, "text"), NULL;
     const double shares[] = { o.replace, o.insert, o.swap, o.remove };
     bool none = true;
     for (int i = 0; i < 4; i++) {

@@ -259,6 +259,7 @@ static glia_status allocate(glia_loader *l, glia_error *error) {
 }
 
 glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data"), NULL;
     glia_error reason;
     error = error ? error : &reason;
     glia_loader *l = calloc(1, sizeof *l);
@@ -303,16 +304,18 @@ void glia_loader_free(glia_loader *l) {
 
 /* ---- epochs ------------------------------------------------------------------------------- */
 
-int64_t glia_loader_batches(const glia_loader *loader) { return loader->batches; }
+int64_t glia_loader_batches(const glia_loader *loader) { return loader ? loader->batches : 0; }
 
-glia_dtype glia_loader_y_dtype(const glia_loader *loader) { return loader->y_dtype; }
-glia_shape glia_loader_y_shape(const glia_loader *loader) { return loader->y_shape; }
+glia_dtype glia_loader_y_dtype(const glia_loader *loader) { return loader ? loader->y_dtype : GLIA_F32; }
+glia_shape glia_loader_y_shape(const glia_loader *loader) { return loader ? loader->y_shape : GLIA_SCALAR; }
 
 glia_status glia_loader_start(glia_loader *l, int64_t epoch, glia_error *error) {
+    if (!l) return glia_fail_null(error, "loader");
     return glia_loader_start_at(l, epoch, 0, error);
 }
 
 glia_status glia_loader_start_at(glia_loader *l, int64_t epoch, int64_t batch, glia_error *error) {
+    if (!l) return glia_fail_null(error, "loader");
     if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
     if (batch < 0 || batch > l->batches) {
         return glia_fail(error, GLIA_E_ARGUMENT, "batch %lld of an epoch that has %lld", (long long)batch,
@@ -356,6 +359,7 @@ static slot *take_job(glia_loader *l, int64_t job) {
 }
 
 bool glia_loader_next(glia_loader *l, glia_batch *batch) {
+    if (!l || !batch) return false;
     if (l->at >= l->batches || l->status) return false;
     int64_t job = l->at / l->group, inside = l->at % l->group;
     slot *s = job == l->held ? &l->slots[job % l->n_slots] : take_job(l, job);
@@ -377,6 +381,7 @@ bool glia_loader_next(glia_loader *l, glia_batch *batch) {
 }
 
 glia_status glia_loader_check(const glia_loader *l, glia_error *error) {
+    if (!l) return glia_fail_null(error, "loader");
     if (l->status && error) *error = l->error;
     return l->status;
 }

@@ -62,20 +62,22 @@ glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *t
     return data->tokenizer ? GLIA_OK : glia_fail_nomem(error);
 }
 
-const char *glia_data_tokenizer(const glia_dataset *data) { return data->tokenizer; }
+const char *glia_data_tokenizer(const glia_dataset *data) { return data ? data->tokenizer : NULL; }
 
-int64_t glia_data_count(const glia_dataset *data) { return data->n; }
-glia_shape glia_data_x_shape(const glia_dataset *data) { return data->x_shape; }
-glia_shape glia_data_y_shape(const glia_dataset *data) { return data->y_shape; }
-glia_dtype glia_data_y_dtype(const glia_dataset *data) { return data->y_dtype; }
-int glia_data_classes(const glia_dataset *data) { return data->classes; }
-const char *glia_data_name(const glia_dataset *data) { return data->name; }
+int64_t glia_data_count(const glia_dataset *data) { return data ? data->n : 0; }
+glia_shape glia_data_x_shape(const glia_dataset *data) { return data ? data->x_shape : GLIA_SCALAR; }
+glia_shape glia_data_y_shape(const glia_dataset *data) { return data ? data->y_shape : GLIA_SCALAR; }
+glia_dtype glia_data_y_dtype(const glia_dataset *data) { return data ? data->y_dtype : GLIA_F32; }
+int glia_data_classes(const glia_dataset *data) { return data ? data->classes : 0; }
+const char *glia_data_name(const glia_dataset *data) { return data ? data->name : NULL; }
 
 const char *glia_data_class_name(const glia_dataset *data, int label) {
+    if (!data) return NULL;
     return label >= 0 && label < data->classes && data->class_names ? data->class_names[label] : NULL;
 }
 
 glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
     if (index < 0 || index >= data->n) {
         return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld of \"%s\", which has %lld", (long long)index, data->name,
                          (long long)data->n);
@@ -300,6 +302,7 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
 }
 
 glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data"), NULL;
     if (begin < 0 || begin >= end || end > data->n) {
         glia_fail(error, GLIA_E_ARGUMENT, "samples [%lld, %lld) of \"%s\", which has %lld", (long long)begin,
                   (long long)end, data->name, (long long)data->n);
@@ -312,6 +315,9 @@ glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, gl
 
 glia_status glia_data_normalize(glia_dataset *data, const double *mean, const double *stddev, int n,
                                 glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (!mean) return glia_fail_null(error, "mean");
+    if (!stddev) return glia_fail_null(error, "stddev");
     if (n != 1 && n != data->channels) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%d means for data of %d channels; 1 or %d are possible", n,
                          data->channels, data->channels);
@@ -391,6 +397,7 @@ static bool read_statistics(const glia_dataset *data, int n, double *mean, doubl
 }
 
 int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity) {
+    if (!data || !mean || !stddev) return 0;
     if (capacity < 1) return 0;
     int n = capacity < data->channels ? 1 : data->channels;
     bool bytes = data->kind == &arrays_kind && ((const array_set *)data)->table;

@@ -67,6 +67,7 @@ static const named table[] = {
 };
 
 int glia_data_list(glia_data_info *out, int capacity) {
+    if (!out) capacity = 0;
     for (int i = 0; i < GLIA_COUNT(table) && i < capacity; i++) out[i] = table[i].info;
     return GLIA_COUNT(table);
 }
@@ -147,6 +148,7 @@ static void search_free(search *s) {
 }
 
 bool glia_data_available(const char *name, const char *folder) {
+    if (!name) return false;
     const named *d = lookup(name);
     if (!d || !d->train[0]) return d != NULL;
     search train = { 0 }, test = { 0 };

@@ -665,6 +665,7 @@ static const struct {
 };
 
 int glia_data_formats(glia_data_format *out, int capacity) {
+    if (!out) capacity = 0;
     for (int i = 0; i < GLIA_COUNT(schemes) && i < capacity; i++) {
         out[i] = (glia_data_format){ schemes[i].syntax, schemes[i].what };
     }
@@ -770,6 +771,7 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
 }
 
 glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
+    if (!address) return glia_fail_null(error, "address"), NULL;
     request r = { .address = address, .folder = folder, .test = split && !strcmp(split, "test") };
     r.split = r.test ? TREE_TEST : TREE_TRAIN;
     if (split && !r.test && strcmp(split, "train")) {

@@ -41,6 +41,9 @@ static glia_dataset *take(glia_dataset *data, const int64_t *order, int64_t begi
 
 glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_dataset **train, glia_dataset **validation,
                             glia_dataset **test, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (!train) return glia_fail_null(error, "train");
+    if (!validation) return glia_fail_null(error, "validation");
     *train = *validation = NULL;
     if (test) *test = NULL;
     glia_error reason;
@@ -73,6 +76,9 @@ glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_datas
 
 glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratified, uint64_t seed,
                            glia_dataset **train, glia_dataset **validation, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (!train) return glia_fail_null(error, "train");
+    if (!validation) return glia_fail_null(error, "validation");
     glia_error reason;
     error = error ? error : &reason;
     *train = *validation = NULL;
@@ -109,6 +115,8 @@ static glia_status weigh(const glia_dataset *data, int32_t **labels, double *wei
 }
 
 glia_status glia_data_class_weights(const glia_dataset *data, double *weights, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (!weights) return glia_fail_null(error, "weights");
     int32_t *labels;
     glia_status status = weigh(data, &labels, weights, error);
     free(labels);
@@ -116,6 +124,8 @@ glia_status glia_data_class_weights(const glia_dataset *data, double *weights, g
 }
 
 glia_status glia_data_sample_weights(const glia_dataset *data, double *weights, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (!weights) return glia_fail_null(error, "weights");
     int32_t *labels = NULL;
     double *of_class = calloc((size_t)data->classes + 1, sizeof *of_class);
     glia_status status = of_class ? weigh(data, &labels, of_class, error) : glia_fail_nomem(error);

@@ -229,6 +229,7 @@ static bool spell_ids(const glia_tokenizer *t, const int32_t *ids, int64_t n, bo
 
 char *glia_tokenizer_decode(const glia_tokenizer *t, const int32_t *ids, int64_t n, bool skip_specials,
                             size_t *length) {
+    if (!t || (n > 0 && !ids)) return NULL;
     glia_strings all = { .at = calloc((size_t)n + 1, sizeof *all.at) };
     if (!all.at) return NULL;
     bool good = spell_ids(t, ids, n, skip_specials, &all);
@@ -266,6 +267,7 @@ struct glia_detokenizer {
 enum { CONTEXT = 6, WAIT_MOST = 64 }; /* ids that are kept; ids that an incomplete character is waited for */
 
 glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *t, bool skip_specials, glia_error *error) {
+    if (!t) return glia_fail_null(error, "tokenizer"), NULL;
     glia_detokenizer *d = calloc(1, sizeof *d);
     if (!d) return glia_fail_nomem(error), NULL;
     d->tokenizer = t;
@@ -316,12 +318,14 @@ static const char *say(glia_detokenizer *d, bool all, size_t *length) {
 }
 
 const char *glia_detokenizer_next(glia_detokenizer *d, int32_t id, size_t *length) {
+    if (!d) return NULL;
     if (!glia_grow((void **)&d->ids, d->n, &d->capacity, sizeof *d->ids)) return NULL;
     d->ids[d->n++] = id;
     return say(d, false, length);
 }
 
 const char *glia_detokenizer_finish(glia_detokenizer *d, size_t *length) {
+    if (!d) return NULL;
     const char *text = say(d, true, length);
     d->n = 0;
     d->known = 0;

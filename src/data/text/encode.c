@@ -281,6 +281,7 @@ static glia_status encoding_create(glia_encoding *e, int64_t n, bool offsets, gl
 }
 
 void glia_encoding_free(glia_encoding *e) {
+    if (!e) return;
     free(e->ids);
     free(e->types);
     free(e->begins);
@@ -353,6 +354,9 @@ static glia_status encode_in(const glia_tokenizer *t, const char *text, size_t l
 
 glia_status glia_tokenizer_encode(const glia_tokenizer *t, const char *text, size_t length, glia_encode_opts opts,
                                   glia_encoding *encoding, glia_error *error) {
+    if (!t) return glia_fail_null(error, "tokenizer");
+    if (!encoding) return glia_fail_null(error, "encoding");
+    if (length > 0 && !text) return glia_fail_null(error, "text");
     glia_workspace w = { 0 };
     *encoding = (glia_encoding){ 0 };
     const glia_status status = encode_in(t, text, length, opts, &w, encoding, error);
@@ -396,6 +400,9 @@ static glia_status finish_batch(const batch *b, int64_t pieces, glia_error *erro
 glia_status glia_tokenizer_encode_batch(const glia_tokenizer *t, const glia_string *texts, int64_t n,
                                         glia_encode_opts opts, int threads, glia_encoding *encodings,
                                         glia_error *error) {
+    if (!t) return glia_fail_null(error, "tokenizer");
+    if (n > 0 && !texts) return glia_fail_null(error, "texts");
+    if (n > 0 && !encodings) return glia_fail_null(error, "encodings");
     enum { PIECES = 64 };
     if (opts.pair) return glia_fail(error, GLIA_E_ARGUMENT, "a batch has no second texts");
     for (int64_t i = 0; i < n; i++) encodings[i] = (glia_encoding){ 0 };

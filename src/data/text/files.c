@@ -235,6 +235,7 @@ static glia_tokenizer *load_file(const char *path, glia_error *error) {
 }
 
 glia_tokenizer *glia_tokenizer_load(const char *path, glia_error *error) {
+    if (!path) return glia_fail_null(error, "path"), NULL;
     glia_arena arena = { 0 };
     glia_tokenizer *t = NULL;
     const bool folder = is_folder(path);
@@ -292,6 +293,7 @@ static glia_status read_source(sources *s, const char *path, glia_error *error) 
 
 glia_tokenizer *glia_tokenizer_train_files(glia_tokenizer_kind kind, glia_tokenizer_opts opts, const char *const *paths,
                                            int n, glia_error *error) {
+    if (n > 0 && !paths) return glia_fail_null(error, "paths"), NULL;
     sources s = { .files = calloc((size_t)n + 1, sizeof *s.files), .owned = calloc((size_t)n + 1, sizeof *s.owned) };
     glia_status status = s.files && s.owned ? GLIA_OK : glia_fail_nomem(error);
     for (int i = 0; i < n && !status; i++) status = read_source(&s, paths[i], error);

@@ -74,6 +74,8 @@ static bool fill(glia_pairs *p, const glia_encoding *sources, const glia_encodin
 
 glia_pairs *glia_pairs_create(const glia_encoding *sources, const glia_encoding *targets, int64_t n,
                               glia_pairs_opts opts, glia_error *error) {
+    if (n > 0 && !sources) return glia_fail_null(error, "sources"), NULL;
+    if (n > 0 && !targets) return glia_fail_null(error, "targets"), NULL;
     if (!opts.batch) opts.batch = 32;
     if (!opts.longest) opts.longest = 64;
     if (!opts.multiple) opts.multiple = 8;
@@ -156,6 +158,10 @@ static void lines_free(lines *l) {
 
 glia_pairs *glia_pairs_open(const char *source_path, const char *target_path, const glia_tokenizer *source,
                             const glia_tokenizer *target, glia_pairs_opts opts, glia_error *error) {
+    if (!source_path) return glia_fail_null(error, "source_path"), NULL;
+    if (!target_path) return glia_fail_null(error, "target_path"), NULL;
+    if (!source) return glia_fail_null(error, "source"), NULL;
+    if (!target) return glia_fail_null(error, "target"), NULL;
     lines s = { 0 }, t = { 0 };
     glia_pairs *p = NULL;
     glia_status status = read_lines(&s, source_path, source, error);
@@ -171,10 +177,12 @@ glia_pairs *glia_pairs_open(const char *source_path, const char *target_path, co
 
 /* ---- epochs ------------------------------------------------------------------------------- */
 
-int64_t glia_pairs_count(const glia_pairs *p) { return p->n; }
-int64_t glia_pairs_batches(const glia_pairs *p) { return p->n_batches; }
+int64_t glia_pairs_count(const glia_pairs *p) { return p ? p->n : 0; }
+int64_t glia_pairs_batches(const glia_pairs *p) { return p ? p->n_batches : 0; }
 
 int glia_pairs_lengths(const glia_pairs *p, int64_t *lengths, int capacity) {
+    if (!p) return 0;
+    if (!lengths) capacity = 0;
     int n = 0;
     for (int64_t b = 1; b < buckets(p); b++) {
         bool used = false;
@@ -199,6 +207,7 @@ static void plan(glia_pairs *p) {
 }
 
 glia_status glia_pairs_start(glia_pairs *p, int64_t epoch, glia_error *error) {
+    if (!p) return glia_fail_null(error, "pairs");
     if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
     glia_rng rng = { .seed = p->opts.seed, .stream = (uint64_t)epoch };
     for (int64_t i = 0; i < p->n; i++) p->spare[i] = i;
@@ -219,6 +228,7 @@ glia_status glia_pairs_start(glia_pairs *p, int64_t epoch, glia_error *error) {
 }
 
 bool glia_pairs_next(glia_pairs *p, glia_pair_batch *out) {
+    if (!p || !out) return false;
     if (p->at >= p->n_batches) return false;
     const planned b = p->batches[p->at++];
     const int64_t rows = p->opts.batch, size = rows * b.length;

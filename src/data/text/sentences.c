@@ -64,6 +64,8 @@ static glia_status add_document(glia_sentences *s, const glia_tokenizer *t, glia
 
 glia_sentences *glia_sentences_create(const glia_tokenizer *t, const glia_string *documents, int64_t n,
                                       glia_sentences_opts opts, glia_error *error) {
+    if (!t) return glia_fail_null(error, "tokenizer"), NULL;
+    if (n > 0 && !documents) return glia_fail_null(error, "documents"), NULL;
     if (!opts.batch) opts.batch = 32;
     if (!opts.length) opts.length = 128;
     if (opts.batch < 1 || opts.batch > 1 << 20 || opts.length < 5 || opts.length > 1 << 16)
@@ -102,9 +104,10 @@ void glia_sentences_free(glia_sentences *s) {
 
 /* ---- epochs ------------------------------------------------------------------------------- */
 
-int64_t glia_sentences_batches(const glia_sentences *s) { return s->n / s->opts.batch; }
+int64_t glia_sentences_batches(const glia_sentences *s) { return s ? s->n / s->opts.batch : 0; }
 
 glia_status glia_sentences_start(glia_sentences *s, int64_t epoch, glia_error *error) {
+    if (!s) return glia_fail_null(error, "sentences");
     if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
     glia_rng rng = { .seed = s->opts.seed, .stream = (uint64_t)epoch };
     for (int64_t i = 0; i < s->n; i++) s->order[i] = i;
@@ -158,6 +161,7 @@ static void make_row(const glia_sentences *s, int64_t sentence, int32_t *ids, in
 }
 
 bool glia_sentences_next(glia_sentences *s, glia_sentence_batch *out) {
+    if (!s || !out) return false;
     const int64_t n = s->opts.batch, length = s->opts.length;
     if (s->at + n > s->n) return false;
     int32_t *ids = s->room, *types = ids + n * length, *lengths = types + n * length, *follows = lengths + n;
@@ -170,6 +174,7 @@ bool glia_sentences_next(glia_sentences *s, glia_sentence_batch *out) {
 }
 
 void glia_tokenizer_continues(const glia_tokenizer *t, bool *continues) {
+    if (!t || !continues) return;
     static const char *const marks[] = { "\xC4\xA0", "\xE2\x96\x81" }; /* of a space: GPT-2's, SentencePiece's */
     const char *prefix = t->model.prefix;
     bool marked[2] = { false, false };

@@ -227,6 +227,7 @@ static glia_status read_all(glia_tokenizer *t, const glia_json *root, glia_step_
 }
 
 glia_tokenizer *glia_tokenizer_parse(const char *bytes, size_t length, glia_error *error) {
+    if (length > 0 && !bytes) return glia_fail_null(error, "bytes"), NULL;
     glia_error own = { 0 };
     glia_tokenizer *t = calloc(1, sizeof *t);
     char *copy = t ? malloc(length + 1) : NULL;
@@ -263,22 +264,27 @@ void glia_tokenizer_free(glia_tokenizer *t) {
 }
 
 glia_status glia_tokenizer_save(const glia_tokenizer *t, const char *path, glia_error *error) {
+    if (!t) return glia_fail_null(error, "tokenizer");
+    if (!path) return glia_fail_null(error, "path");
     const glia_span whole = { t->json, t->json_length };
     return glia_file_replace(path, &whole, 1, error);
 }
 
 const char *glia_tokenizer_json(const glia_tokenizer *t, size_t *length) {
+    if (!t) return NULL;
     if (length) *length = t->json_length;
     return t->json;
 }
 
-int64_t glia_tokenizer_size(const glia_tokenizer *t) { return t->all.n; }
+int64_t glia_tokenizer_size(const glia_tokenizer *t) { return t ? t->all.n : 0; }
 
 int64_t glia_tokenizer_id(const glia_tokenizer *t, const char *token) {
+    if (!t || !token) return -1;
     return glia_vocabulary_find(&t->all, token, strlen(token));
 }
 
 const char *glia_tokenizer_token(const glia_tokenizer *t, int64_t id, bool *special) {
+    if (!t) return NULL;
     if (id < 0 || id >= t->all.n) return NULL;
     if (special) *special = t->special[id];
     return t->all.tokens[id];

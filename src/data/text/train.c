@@ -370,6 +370,7 @@ static glia_tokenizer *train(glia_trainer *t, glia_tokenizer_kind kind, char *sp
 
 glia_tokenizer *glia_tokenizer_train(glia_tokenizer_kind kind, glia_tokenizer_opts opts, const glia_string *texts,
                                      int64_t n, glia_error *error) {
+    if (n > 0 && !texts) return glia_fail_null(error, "texts"), NULL;
     if (!glia_tokenizer_kind_name(kind)) return glia_fail(error, GLIA_E_ARGUMENT, "no such kind of tokenizer"), NULL;
     if (opts.vocabulary < 0 || opts.vocabulary > 1 << 24 || opts.minimum < 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "a vocabulary of %lld tokens", (long long)opts.vocabulary), NULL;

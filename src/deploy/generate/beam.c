@@ -169,6 +169,10 @@ static glia_status run(search *s, glia_next_scores next, void *context, glia_err
 
 glia_status glia_beam_search(glia_next_scores next, void *context, const int32_t *begin, int64_t n, glia_beam_opts opts,
                              glia_hypothesis *found, int *n_found, glia_error *error) {
+    if (!next) return glia_fail_null(error, "next");
+    if (!found) return glia_fail_null(error, "found");
+    if (!n_found) return glia_fail_null(error, "n_found");
+    if (n > 0 && !begin) return glia_fail_null(error, "begin");
     *n_found = 0;
     if (opts.beams == 0) opts.beams = 4;
     if (opts.length == 0) opts.length = 128;

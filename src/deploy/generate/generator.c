@@ -121,13 +121,14 @@ void glia_generator_free(glia_generator *g) {
     free(g);
 }
 
-int64_t glia_generator_vocabulary(const glia_generator *g) { return g->vocabulary; }
-int64_t glia_generator_context(const glia_generator *g) { return g->context; }
-int64_t glia_generator_length(const glia_generator *g) { return g->length; }
+int64_t glia_generator_vocabulary(const glia_generator *g) { return g ? g->vocabulary : 0; }
+int64_t glia_generator_context(const glia_generator *g) { return g ? g->context : 0; }
+int64_t glia_generator_length(const glia_generator *g) { return g ? g->length : 0; }
 
 /* ---- states ------------------------------------------------------------------------------------------- */
 
 void glia_generator_reset(glia_generator *g) {
+    if (!g) return;
     for (int i = 0; i < glia_store_count(g->store); i++) {
         glia_array a = glia_store_entry(g->store, i);
         if (!a.parameter) memset(a.data, 0, (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype));
@@ -146,6 +147,8 @@ static bool reorder(void *rows, int64_t n, size_t bytes, const int *parents) {
 }
 
 glia_status glia_generator_reorder(glia_generator *g, const int *parents, glia_error *error) {
+    if (!g) return glia_fail_null(error, "generator");
+    if (!parents) return glia_fail_null(error, "parents");
     const int64_t n = g->sequences;
     for (int64_t i = 0; i < n; i++) {
         if (parents[i] < 0 || parents[i] >= n)
@@ -218,6 +221,8 @@ static glia_status let_go(glia_generator *g, glia_error *error) {
 
 glia_status glia_generator_read(glia_generator *g, const int32_t *tokens, int64_t n, const float **scores,
                                 glia_error *error) {
+    if (!g) return glia_fail_null(error, "generator");
+    if (n > 0 && !tokens) return glia_fail_null(error, "tokens");
     if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_read: needs at least one token");
     glia_status status = GLIA_OK;
     for (int64_t done = 0, some; status == GLIA_OK && done < n; done += some) {
@@ -227,7 +232,7 @@ glia_status glia_generator_read(glia_generator *g, const int32_t *tokens, int64_
     }
     if (status != GLIA_OK) return status;
     g->length += n;
-    *scores = g->scores;
+    if (scores) *scores = g->scores;
     return GLIA_OK;
 }
 
@@ -260,6 +265,10 @@ static glia_status write_on(glia_generator *g, glia_sampler *sampler, int32_t *p
 
 glia_status glia_generate(glia_generator *g, const int32_t *prompt, int64_t n, glia_generate_opts opts, int32_t *tokens,
                           int64_t *n_tokens, glia_error *error) {
+    if (!g) return glia_fail_null(error, "generator");
+    if (!tokens) return glia_fail_null(error, "tokens");
+    if (!n_tokens) return glia_fail_null(error, "n_tokens");
+    if (n > 0 && !prompt) return glia_fail_null(error, "prompt");
     *n_tokens = 0;
     if (opts.length == 0) opts.length = 256;
     if (n < 1 || opts.length < 0)

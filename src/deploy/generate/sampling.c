@@ -126,6 +126,10 @@ static double weigh(candidate *c, int64_t n, double temperature) {
 
 glia_status glia_sampler_next(glia_sampler *s, const float *scores, const int32_t *past, int64_t n_past, int32_t *token,
                               glia_error *error) {
+    if (!s) return glia_fail_null(error, "sampler");
+    if (!scores) return glia_fail_null(error, "scores");
+    if (!token) return glia_fail_null(error, "token");
+    if (n_past > 0 && !past) return glia_fail_null(error, "past");
     candidate *c = s->heap;
     int64_t n = gather(s, scores, past, n_past);
     if (n < 0) return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampler_next: a score is not a number");

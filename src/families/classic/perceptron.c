@@ -15,6 +15,7 @@
 #include "glia/perceptron.h"
 
 bool glia_mp_fires(glia_mp_unit unit, const bool *inputs) {
+    if (!inputs) return false;
     int64_t excitation = 0;
     for (int i = 0; i < unit.inputs; i++) {
         int synapses = unit.synapses ? unit.synapses[i] : 1;
@@ -35,12 +36,14 @@ glia_mp_unit glia_mp_not(void) {
 }
 
 double glia_perceptron_score(const glia_perceptron *perceptron, const double *x) {
+    if (!perceptron || !x) return 0;
     double score = perceptron->bias;
     for (int i = 0; i < perceptron->inputs; i++) score += perceptron->weights[i] * x[i];
     return score;
 }
 
 int glia_perceptron_predict(const glia_perceptron *perceptron, const double *x) {
+    if (!perceptron || !x) return 0;
     return glia_perceptron_score(perceptron, x) > 0 ? 1 : -1;
 }
 
@@ -57,6 +60,9 @@ static glia_status check_samples(const glia_perceptron *perceptron, const int *l
 
 glia_status glia_perceptron_train(glia_perceptron *perceptron, const double *x, const int *labels, int64_t n,
                                   glia_perceptron_opts opts, glia_perceptron_result *result, glia_error *error) {
+    if (!perceptron) return glia_fail_null(error, "perceptron");
+    if (n > 0 && !x) return glia_fail_null(error, "x");
+    if (n > 0 && !labels) return glia_fail_null(error, "labels");
     glia_status status = check_samples(perceptron, labels, n, error);
     if (status != GLIA_OK) return status;
     if (opts.epochs < 0 || opts.rate < 0 || !isfinite(opts.rate))
@@ -86,6 +92,10 @@ glia_status glia_perceptron_train(glia_perceptron *perceptron, const double *x, 
 
 glia_status glia_perceptron_bound(const glia_perceptron *separator, const double *x, const int *labels, int64_t n,
                                   double *bound, glia_error *error) {
+    if (!separator) return glia_fail_null(error, "separator");
+    if (!bound) return glia_fail_null(error, "bound");
+    if (n > 0 && !x) return glia_fail_null(error, "x");
+    if (n > 0 && !labels) return glia_fail_null(error, "labels");
     glia_status status = check_samples(separator, labels, n, error);
     if (status != GLIA_OK) return status;
     double norm = separator->bias * separator->bias;

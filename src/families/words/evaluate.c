@@ -209,6 +209,9 @@ static glia_status ask_all(asking *a, lines *l) {
 
 glia_status glia_vectors_analogies(const glia_vectors *vectors, const char *path, int64_t limit, int threads,
                                    glia_analogies *result, glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!path) return glia_fail_null(error, "path");
+    if (!result) return glia_fail_null(error, "result");
     enum { LIMIT = 30000 };
     glia_error own;
     lines l;
@@ -332,6 +335,9 @@ static glia_status compare_all(const glia_vectors *v, lines *l, const capitals *
 
 glia_status glia_vectors_similarities(const glia_vectors *vectors, const char *path, int64_t limit,
                                       glia_similarities *result, glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!path) return glia_fail_null(error, "path");
+    if (!result) return glia_fail_null(error, "result");
     lines l;
     capitals c;
     pairs p = { 0 };

@@ -373,6 +373,8 @@ static glia_status save_safetensors(const glia_vectors *v, const char *path, gli
 
 glia_status glia_vectors_save(const glia_vectors *vectors, const char *path, glia_vectors_format format,
                               glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!path) return glia_fail_null(error, "path");
     if (format == GLIA_VECTORS_DEFAULT) {
         format = ends_with(path, ".safetensors") ? GLIA_VECTORS_SAFETENSORS
                  : ends_with(path, ".bin")       ? GLIA_VECTORS_BINARY
@@ -383,6 +385,8 @@ glia_status glia_vectors_save(const glia_vectors *vectors, const char *path, gli
 }
 
 glia_status glia_vectors_save_counts(const glia_vectors *vectors, const char *path, glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!path) return glia_fail_null(error, "path");
     glia_text out = { 0 };
     for (int64_t i = 0; i < vectors->table.n; i++)
         glia_text_printf(&out, "%s %lld\n", vectors->table.words[i], (long long)vectors->table.counts[i]);

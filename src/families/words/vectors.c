@@ -46,6 +46,8 @@ void glia_vectors_free(glia_vectors *vectors) {
 
 glia_vectors *glia_vectors_create(const char *const *words, const float *values, const int64_t *counts, int64_t n,
                                   int64_t size, glia_error *error) {
+    if (n > 0 && !words) return glia_fail_null(error, "words"), NULL;
+    if (n > 0 && !values) return glia_fail_null(error, "values"), NULL;
     size_t total, bytes = 0;
     glia_word_table table = { 0 };
     if (n < 1 || size < 1) {
@@ -76,32 +78,38 @@ glia_vectors *glia_vectors_create(const char *const *words, const float *values,
 
 /* ---- by name ------------------------------------------------------------------------------ */
 
-int64_t glia_vectors_words(const glia_vectors *vectors) { return vectors->table.n; }
-int64_t glia_vectors_size(const glia_vectors *vectors) { return vectors->size; }
+int64_t glia_vectors_words(const glia_vectors *vectors) { return vectors ? vectors->table.n : 0; }
+int64_t glia_vectors_size(const glia_vectors *vectors) { return vectors ? vectors->size : 0; }
 
 static bool inside(const glia_vectors *v, int64_t index) { return index >= 0 && index < v->table.n; }
 
 const char *glia_vectors_word(const glia_vectors *vectors, int64_t index) {
+    if (!vectors) return NULL;
     return inside(vectors, index) ? vectors->table.words[index] : NULL;
 }
 
 int64_t glia_vectors_count(const glia_vectors *vectors, int64_t index) {
+    if (!vectors) return 0;
     return inside(vectors, index) ? vectors->table.counts[index] : 0;
 }
 
 int64_t glia_vectors_find(const glia_vectors *vectors, const char *word) {
+    if (!vectors || !word) return -1;
     return glia_word_table_find(&vectors->table, word, strlen(word));
 }
 
 const float *glia_vectors_at(const glia_vectors *vectors, int64_t index) {
+    if (!vectors) return NULL;
     return inside(vectors, index) ? vectors->values + index * vectors->size : NULL;
 }
 
 const float *glia_vectors_of(const glia_vectors *vectors, const char *word) {
+    if (!vectors || !word) return NULL;
     return glia_vectors_at(vectors, glia_vectors_find(vectors, word));
 }
 
 int64_t glia_vectors_fill(const glia_vectors *vectors, const char *const *words, int64_t n, float *out) {
+    if (!vectors || (n > 0 && !words) || (n > 0 && !out)) return 0;
     int64_t found = 0;
     for (int64_t i = 0; i < n; i++) {
         const float *vector = glia_vectors_of(vectors, words[i]);
@@ -121,6 +129,10 @@ static glia_status look_up(const glia_vectors *v, const char *word, int64_t *ind
 
 glia_status glia_vectors_similarity(const glia_vectors *vectors, const char *a, const char *b, double *similarity,
                                     glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!a) return glia_fail_null(error, "a");
+    if (!b) return glia_fail_null(error, "b");
+    if (!similarity) return glia_fail_null(error, "similarity");
     int64_t i, j;
     glia_status status = look_up(vectors, a, &i, error);
     if (!status) status = look_up(vectors, b, &j, error);
@@ -191,6 +203,8 @@ static glia_status add_words(const glia_vectors *v, const char *const *words, in
 
 int glia_vectors_nearest(const glia_vectors *vectors, glia_nearest_opts opts, glia_neighbour *out, int capacity,
                          glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors"), -1;
+    if (!out) capacity = 0;
     const glia_vectors *v = vectors;
     const int64_t limit = opts.limit > 0 ? GLIA_MIN(opts.limit, v->table.n) : v->table.n;
     if (opts.n_plus < 0 || opts.n_minus < 0 || opts.n_plus + opts.n_minus < 1) {
@@ -241,6 +255,8 @@ static bool assign(const glia_vectors *v, const double *centres, int groups, int
 }
 
 glia_status glia_vectors_groups(const glia_vectors *vectors, int groups, int32_t *group, glia_error *error) {
+    if (!vectors) return glia_fail_null(error, "vectors");
+    if (!group) return glia_fail_null(error, "group");
     enum { ROUNDS = 50 };
     const glia_vectors *v = vectors;
     if (groups < 1 || groups > v->table.n) {

@@ -143,6 +143,9 @@ static int order_of(glia_bleu_opts opts) { return opts.order ? opts.order : GLIA
 
 glia_status glia_bleu_update(glia_bleu *bleu, const char *translation, const char *const *references, int n_references,
                              glia_bleu_opts opts, glia_error *error) {
+    if (!bleu) return glia_fail_null(error, "bleu");
+    if (!translation) return glia_fail_null(error, "translation");
+    if (n_references > 0 && !references) return glia_fail_null(error, "references");
     int order = order_of(opts), n = n_references + 1;
     if (!translation || n_references < 1 || order < 1 || order > GLIA_BLEU_ORDERS) {
         return glia_fail(error, GLIA_E_ARGUMENT,
@@ -169,6 +172,7 @@ static bool any_match(const glia_bleu *b, int orders) {
 }
 
 glia_bleu_score glia_bleu_result(const glia_bleu *b, glia_bleu_opts opts) {
+    if (!b) return (glia_bleu_score){ 0 };
     glia_bleu_score s = { .brevity = 1 };
     int orders = GLIA_MIN(GLIA_BLEU_ORDERS, GLIA_MAX(1, order_of(opts)));
     double value = opts.smooth_value > 0 ? opts.smooth_value : opts.smoothing == GLIA_BLEU_FLOOR ? 0.1 : 1;

@@ -128,6 +128,7 @@ static size_t trimmed(const char *text) {
 }
 
 char *glia_bleu_tokenize(const char *text, glia_bleu_opts opts) {
+    if (!text) return NULL;
     glia_text t = { 0 };
     glia_text_append(&t, text, trimmed(text));
     for (size_t i = 0; opts.lowercase && i < t.length; i++) {

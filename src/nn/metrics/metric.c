@@ -66,12 +66,14 @@ void glia_metric_free(glia_metric *m) {
 }
 
 void glia_metric_assume_logits(glia_metric *m, bool logits) {
+    if (!m) return;
     if (m->said_logits || m->samples) return;
     m->logits = logits;
     settle_threshold(m);
 }
 
 void glia_metric_reset(glia_metric *m) {
+    if (!m) return;
     memset(m->counts, 0, (size_t)m->n_counts * sizeof *m->counts);
     memset(m->sums, 0, (size_t)m->n_sums * sizeof *m->sums);
     m->samples = m->invalid = m->n_kept = 0;
@@ -152,6 +154,9 @@ static void add_values(glia_metric *m, const float *values, const float *truth, 
 }
 
 glia_status glia_metric_update(glia_metric *m, const float *scores, const void *targets, int64_t n, glia_error *error) {
+    if (!m) return glia_fail_null(error, "metric");
+    if (n > 0 && !scores) return glia_fail_null(error, "scores");
+    if (n > 0 && !targets) return glia_fail_null(error, "targets");
     if (n < 0 || (n > 0 && (!scores || !targets))) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_metric_update: needs scores and targets");
     }
@@ -169,6 +174,8 @@ glia_status glia_metric_update(glia_metric *m, const float *scores, const void *
 }
 
 glia_status glia_metric_merge(glia_metric *m, const glia_metric *other, glia_error *error) {
+    if (!m) return glia_fail_null(error, "metric");
+    if (!other) return glia_fail_null(error, "other");
     if (strcmp(m->name, other->name) != 0 || m->classes != other->classes || m->logits != other->logits) {
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "glia_metric_merge: %s of %lld classes and %s of %lld are not the same", m->name,
@@ -190,22 +197,26 @@ glia_status glia_metric_merge(glia_metric *m, const glia_metric *other, glia_err
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-double glia_metric_result(const glia_metric *m) { return m->samples && !m->invalid ? m->rule->result(m) : NAN; }
+double glia_metric_result(const glia_metric *m) {
+    return m && m->samples && !m->invalid ? m->rule->result(m) : NAN;
+}
 
 double glia_metric_of_class(const glia_metric *m, int64_t label) {
+    if (!m) return NAN;
     bool there = m->rule->of_class && label >= 0 && label < m->labels && m->samples && !m->invalid;
     return there ? m->rule->of_class(m, label) : NAN;
 }
 
 const int64_t *glia_metric_confusion(const glia_metric *m, int64_t *labels) {
+    if (!m) return NULL;
     if (labels) *labels = m->labels;
     return m->rule == &glia_metric_rule_confusion ? m->counts : NULL;
 }
 
-const char *glia_metric_name(const glia_metric *m) { return m->name; }
-int64_t glia_metric_samples(const glia_metric *m) { return m->samples; }
-bool glia_metric_larger_is_better(const glia_metric *m) { return m->rule->larger; }
-bool glia_metric_takes_values(const glia_metric *m) { return m->rule->values; }
+const char *glia_metric_name(const glia_metric *m) { return m ? m->name : NULL; }
+int64_t glia_metric_samples(const glia_metric *m) { return m ? m->samples : 0; }
+bool glia_metric_larger_is_better(const glia_metric *m) { return m && m->rule->larger; }
+bool glia_metric_takes_values(const glia_metric *m) { return m && m->rule->values; }
 
 void glia_mean_shape(glia_metric *m) { m->n_sums = 1; }
 

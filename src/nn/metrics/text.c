@@ -25,6 +25,7 @@ static const char *options_of(const glia_metric_rule *rule) {
 }
 
 int glia_metric_list(glia_metric_info *out, int capacity) {
+    if (!out) capacity = 0;
     for (int i = 0; i < GLIA_COUNT(rules) && i < capacity; i++) {
         out[i] = (glia_metric_info){ .name = rules[i]->name,
                                      .what = rules[i]->summary,
@@ -190,6 +191,7 @@ glia_status glia_metric_parse(glia_metric *m, const char *text, glia_error *erro
 }
 
 bool glia_metric_next(const char **list, char *text, size_t size) {
+    if (!list || !text) return false;
     const char *at = *list;
     while (at && (*at == ',' || isspace((unsigned char)*at))) at++;
     if (!at || !*at || size == 0) return false;

@@ -50,6 +50,7 @@ static const struct {
 static double *field(glia_lr_schedule *s, int i) { return (double *)(void *)((char *)s + fields[i].offset); }
 
 glia_status glia_lr_schedule_check(const glia_lr_schedule *s, glia_error *error) {
+    if (!s) return glia_fail_null(error, "schedule");
     if ((unsigned)s->kind >= GLIA_LR_SCHEDULE_COUNT) {
         return glia_fail(error, GLIA_E_ARGUMENT, "there is no schedule number %d", (int)s->kind);
     }
@@ -112,6 +113,7 @@ static double one_cycle(const glia_lr_schedule *s, double start, double peak, do
 }
 
 double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step, int64_t total, int64_t epoch_steps) {
+    if (!s) return lr;
     const double unit = s->in_epochs ? (double)epoch_steps : 1;
     const double warmup = s->warmup * unit, period = s->period * unit, now = (double)step;
     const double t = fmax(now - warmup, 0), length = fmax((double)total - warmup, 1), share = fmin(t / length, 1);
@@ -149,6 +151,7 @@ double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step,
 
 double glia_lr_schedule_momentum(const glia_lr_schedule *s, double momentum, int64_t step, int64_t total,
                                  int64_t epoch_steps) {
+    if (!s) return momentum;
     const double unit = s->in_epochs ? (double)epoch_steps : 1;
     const double warmup = s->warmup * unit, t = fmax((double)step - warmup, 0), length = (double)total - warmup;
     if (s->momentum_low == 0) return momentum;
@@ -266,6 +269,7 @@ glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule,
 }
 
 void glia_lr_schedule_print(const glia_lr_schedule *schedule, char *out, size_t capacity) {
+    if (!schedule || !out) return;
     glia_lr_schedule s = *schedule;
     glia_text text = { 0 };
     char number[GLIA_NUMBER_TEXT];

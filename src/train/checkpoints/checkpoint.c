@@ -128,6 +128,8 @@ static glia_status keep_previous(const char *path, glia_error *error) {
 }
 
 glia_status glia_training_save(glia_training *t, const char *path, glia_error *error) {
+    if (!t) return glia_fail_null(error, "training");
+    if (!path) return glia_fail_null(error, "path");
     if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_save: there is no path");
     contents c = { 0 };
     glia_text asked = { 0 };
@@ -300,6 +302,8 @@ static glia_status open_either(const char *path, struct glia_restored *r, glia_e
 }
 
 glia_status glia_training_restore(glia_training *t, const char *path, glia_checkpoint_info *info, glia_error *error) {
+    if (!t) return glia_fail_null(error, "training");
+    if (!path) return glia_fail_null(error, "path");
     if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_restore: there is no path");
     if (t->begun == t->opts.n_callbacks) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_restore: training has begun; call it from train_begin");

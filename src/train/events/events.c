@@ -121,15 +121,16 @@ glia_events *glia_events_reopen(const char *folder, const char *name, int64_t le
 }
 
 glia_status glia_events_flush(glia_events *e, glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
     if (e->pending.length == 0) return GLIA_OK;
     const size_t length = e->pending.length;
     e->pending.length = 0; /* also where they cannot be written, or they would fill the memory instead of the disk */
     return glia_log_file_append(&e->log, e->path, e->pending.bytes, length, error);
 }
 
-const char *glia_events_name(const glia_events *e) { return e->name; }
+const char *glia_events_name(const glia_events *e) { return e ? e->name : NULL; }
 
-int64_t glia_events_length(const glia_events *e) { return e->log.length; }
+int64_t glia_events_length(const glia_events *e) { return e ? e->log.length : 0; }
 
 glia_status glia_events_close(glia_events *e, glia_error *error) {
     if (!e) return GLIA_OK;
@@ -161,6 +162,8 @@ static glia_status write_value(glia_events *e, const char *tag, int64_t step, gl
 }
 
 glia_status glia_events_scalar(glia_events *e, const char *tag, int64_t step, double value, glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (!tag) return glia_fail_null(error, "tag");
     glia_text fields = { 0 };
     glia_proto_float(&fields, VALUE_SCALAR, (float)value);
     return write_value(e, tag, step, &fields, error);
@@ -198,6 +201,9 @@ static distribution distribute(const float *values, int64_t n) {
 
 glia_status glia_events_histogram(glia_events *e, const char *tag, int64_t step, const float *values, int64_t n,
                                   glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (!tag) return glia_fail_null(error, "tag");
+    if (n > 0 && !values) return glia_fail_null(error, "values");
     distribution d = distribute(values, n);
     const double figures[] = { d.least, d.most, d.count, d.sum, d.squares };
     glia_text histogram = { 0 }, fields = { 0 };
@@ -214,6 +220,9 @@ static int64_t big_endian(const uint8_t *at) {
 
 glia_status glia_events_image(glia_events *e, const char *tag, int64_t step, const void *png, size_t length,
                               glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (!tag) return glia_fail_null(error, "tag");
+    if (!png) return glia_fail_null(error, "png");
     static const uint8_t signature[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R' };
     static const int colours[] = { 1, 0, 3, 3, 2, 0, 4 }; /* channels, by the colour type of the header */
     const uint8_t *at = png;
@@ -239,6 +248,9 @@ static void plugin(glia_text *fields, const char *name, glia_text *content) {
 }
 
 glia_status glia_events_text(glia_events *e, const char *tag, int64_t step, const char *text, glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (!tag) return glia_fail_null(error, "tag");
+    if (!text) return glia_fail_null(error, "text");
     enum { STRING = 7 }; /* DataType */
     glia_text fields = { 0 }, tensor = { 0 }, shape = { 0 }, dim = { 0 };
     plugin(&fields, "text", NULL);
@@ -252,6 +264,8 @@ glia_status glia_events_text(glia_events *e, const char *tag, int64_t step, cons
 }
 
 glia_status glia_events_graph(glia_events *e, const glia_graph *graph, glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (!graph) return glia_fail_null(error, "graph");
     glia_status status = glia_graph_check(graph, error);
     if (status != GLIA_OK) return status;
     glia_text def = { 0 }, event = { 0 };
@@ -271,6 +285,11 @@ static glia_status write_hparams(glia_events *e, const char *tag, int field, gli
 }
 
 glia_status glia_events_hparams(glia_events *e, const glia_hparam *hparams, int n, glia_error *error) {
+    if (!e) return glia_fail_null(error, "events");
+    if (n > 0 && !hparams) return glia_fail_null(error, "hparams");
+    for (int i = 0; i < n; i++) {
+        if (!hparams[i].name) return glia_fail(error, GLIA_E_ARGUMENT, "hparams[%d].name is NULL", i);
+    }
     enum { SESSION_START = 3, SESSION_END, NUMBER = 2, TEXT, START_SECONDS = 5, END_SECONDS = 2 };
     glia_text start = { 0 }, end = { 0 };
     for (int i = 0; i < n; i++) {

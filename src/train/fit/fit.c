@@ -242,17 +242,24 @@ static glia_status call(glia_training *t, size_t offset, glia_error *error) {
 glia_status glia_training_save_begin(glia_training *t, glia_error *error) { return CALL(t, save_begin, error); }
 
 double glia_progress_value(const glia_progress *p, const char *name) {
+    if (!p || !name) return NAN;
     for (int i = 0; i < p->n_values; i++) {
         if (strcmp(p->values[i].name, name) == 0) return p->values[i].value;
     }
     return NAN;
 }
 
-void glia_training_stop(glia_training *t) { t->stop = true; }
-void glia_training_scale_lr(glia_training *t, double factor) { t->scale = factor; }
-double glia_training_lr_scale(const glia_training *t) { return t->scale; }
-void glia_training_set_lr(glia_training *t, double lr) { t->fixed_lr = lr; }
-glia_store *glia_training_states(glia_training *t) { return t->train.store; }
+void glia_training_stop(glia_training *t) {
+    if (t) t->stop = true;
+}
+void glia_training_scale_lr(glia_training *t, double factor) {
+    if (t) t->scale = factor;
+}
+double glia_training_lr_scale(const glia_training *t) { return t ? t->scale : 1; }
+void glia_training_set_lr(glia_training *t, double lr) {
+    if (t) t->fixed_lr = lr;
+}
+glia_store *glia_training_states(glia_training *t) { return t ? t->train.store : NULL; }
 
 /* ---- running ------------------------------------------------------------------------------ */
 

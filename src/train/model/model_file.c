@@ -60,6 +60,7 @@ static glia_status write_file(const glia_model *model, const glia_graph *g, cons
 }
 
 glia_status glia_model_save(glia_model *model, const char *path, glia_error *error) {
+    if (!path) return glia_fail_null(error, "path");
     glia_status status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };

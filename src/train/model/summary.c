@@ -134,6 +134,7 @@ static void release(table *t) {
 }
 
 int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity) {
+    if (!out) capacity = 0;
     table t = { 0 };
     int n = -1;
     if (model && glia_graph_check(model->graph, NULL) == GLIA_OK && fill(&t, model->graph)) {

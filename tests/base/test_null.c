@@ -1,0 +1,227 @@
+/* Every public function with NULL and with empty arguments.
+ *
+ * null_calls.h is written from the headers by tests/support/null_calls.py, so a new function is here by itself. A call
+ * runs in a process of its own: with each argument zero while the others are valid, with each text empty, with all
+ * arguments zero, and so without a place for an error. None may crash. Without a handle, what reports errors reports
+ * GLIA_E_ARGUMENT and names the argument.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "glia/glia.h"
+
+enum { NONE = -2, ALL = -1, ARGUMENTS = 12, WORDS = 64 };
+
+typedef struct result { /* shared with the process that calls */
+    glia_status status;
+    bool null;
+    glia_error error;
+} result;
+
+typedef struct call {
+    const char *name;
+    void (*run)(int zero, glia_error *error, result *r);
+    char returns;      /* s: a status, p: a pointer or an error, e: something else and an error, ' ': no error */
+    const char *kinds; /* of arguments: h handle, o handle that may be NULL, s text, p other pointer, v value */
+    const char *names[ARGUMENTS];
+} call;
+
+/* ---- valid arguments ---------------------------------------------------------------------- */
+
+static struct {
+    glia_augment *augment;
+    glia_backend *backend;
+    glia_dataset *dataset;
+    glia_detokenizer *detokenizer;
+    glia_events *events;
+    glia_generator *generator; /* NULL, as are progress and training: what they need is not simple */
+    glia_graph *graph;
+    glia_loader *loader;
+    glia_loop *loop;
+    glia_metric *metric;
+    glia_model *model;
+    glia_pairs *pairs;
+    glia_program *program;
+    glia_progress *progress;
+    glia_sampler *sampler;
+    glia_sentences *sentences;
+    glia_session *session;
+    glia_store *store;
+    glia_synonyms *synonyms;
+    glia_tokenizer *tokenizer;
+    glia_training *training;
+    glia_vectors *vectors;
+    glia_tensor tensor;
+    glia_encoding encoding;
+    glia_arrays arrays;
+    glia_perceptron perceptron;
+    glia_lr_schedule schedule;
+    glia_bleu bleu;
+    glia_text_source source;
+} world;
+
+static _Alignas(64) unsigned char bytes[1 << 20];
+static void *const buffer = bytes;
+static const char *words[WORDS];
+static glia_tensor tensors[WORDS];
+static glia_string strings[WORDS];
+
+static double rate(int64_t epoch, double lr, void *context) {
+    (void)epoch, (void)context;
+    return lr;
+}
+
+static glia_status scores(const int32_t *tokens, int n, int64_t length, const int *parents, float *out, void *context,
+                          glia_error *error) {
+    (void)tokens, (void)n, (void)length, (void)parents, (void)out, (void)context, (void)error;
+    return GLIA_OK;
+}
+
+#define ARGUMENT(i, type, good) (zero == ALL || zero == (i) ? (type){ 0 } : (good))
+#define TEXT(i, type, good)     (zero == ALL || zero == (i) ? NULL : zero == ARGUMENTS + (i) ? "" : (good))
+
+#include "null_calls.h"
+
+static void fill_handles(void) {
+    glia_error e = { 0 };
+    world.augment = glia_augment_create(&e);
+    world.backend = glia_backend_open("ref", 1, &e);
+    world.dataset = glia_data_open("strokes?n=20", NULL, NULL, &e);
+    world.events = glia_events_open("events", &e);
+    world.graph = glia_graph_create();
+    world.loader = glia_loader_create(world.dataset, (glia_loader_opts){ .workers = -1 }, &e);
+    world.metric = glia_metric_create("accuracy", 3, &e);
+    world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.vectors =
+        glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
+    world.tokenizer =
+        glia_tokenizer_train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ .threads = 1 }, strings, 2, &e);
+    world.detokenizer = glia_detokenizer_create(world.tokenizer, false, &e);
+    world.tensor = glia_parameter(world.graph, "x", GLIA_F32, GLIA_SHAPE(2, 3), (glia_init){ .kind = GLIA_INIT_ZEROS });
+    world.program =
+        glia_compile(world.graph, world.backend, (glia_compile_opts){ .outputs = &world.tensor, .n_outputs = 1 }, &e);
+    world.store = glia_store_create(world.graph, 1, &e);
+    world.session = glia_session_create(world.program, world.store, &e);
+    world.loop = glia_loop_begin(world.graph, (glia_loop_opts){ 0 });
+    world.model = glia_model_create("m", &e);
+    glia_tensor x = glia_model_input(world.model, "x", GLIA_F32, GLIA_SHAPE(784));
+    glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
+    assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
+    assert_true(world.augment && world.backend && world.dataset && world.events && world.graph && world.loader &&
+                world.metric && world.sampler && world.vectors && world.tokenizer && world.detokenizer &&
+                world.program && world.store && world.session && world.loop);
+}
+
+static int fill_world(void **state) {
+    (void)state;
+    static double weights[64];
+    for (int i = 0; i < WORDS; i++) {
+        words[i] = "x";
+        strings[i] = (glia_string){ "a b c", 5 };
+    }
+    fill_handles();
+    for (int i = 0; i < WORDS; i++) tensors[i] = world.tensor;
+    world.arrays = (glia_arrays){ .n = 2, .x = bytes, .x_shape = GLIA_SHAPE(3) };
+    world.perceptron = (glia_perceptron){ .inputs = 2, .weights = weights };
+    world.source = (glia_text_source){ .text = "a b a b a b", .length = 11 };
+    return 0;
+}
+
+static int empty_world(void **state) {
+    (void)state;
+    glia_session_free(world.session);
+    glia_store_free(world.store);
+    glia_program_free(world.program);
+    glia_backend_close(world.backend);
+    glia_graph_free(world.graph);
+    glia_model_free(world.model);
+    glia_loader_free(world.loader);
+    glia_data_free(world.dataset);
+    glia_detokenizer_free(world.detokenizer);
+    glia_tokenizer_free(world.tokenizer);
+    glia_vectors_free(world.vectors);
+    glia_metric_free(world.metric);
+    glia_sampler_free(world.sampler);
+    glia_augment_free(world.augment);
+    return glia_events_close(world.events, NULL);
+}
+
+/* ---- calls -------------------------------------------------------------------------------- */
+
+static int failures;
+
+static void complain(const call *c, int zero, const char *what, const char *more) {
+    const char *argument = zero == NONE ? "no argument" : zero == ALL ? "every argument" : c->names[zero % ARGUMENTS];
+    print_error("%s: %s %s: %s%s\n", c->name, argument, zero >= ARGUMENTS ? "empty" : "zero", what, more);
+    failures++;
+}
+
+/* One call in a process of its own, which leaves what it got in *r. */
+static void try_call(const call *c, int zero, bool report, result *r) {
+    *r = (result){ 0 };
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) signal(signals[i], SIG_DFL); /* not cmocka's */
+        c->run(zero, report ? &r->error : NULL, r);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    char number[32] = "";
+    if (WIFSIGNALED(status)) snprintf(number, sizeof number, "%d", WTERMSIG(status));
+    if (status)
+        complain(c, zero, report ? "ends the process by signal " : "without an error ends the process, ", number);
+}
+
+/* Without the handle `zero` the call must have reported its name. */
+static void check_report(const call *c, int zero, const result *r) {
+    const bool reports = c->returns == 's' || c->returns == 'p';
+    if (!reports || c->kinds[zero] != 'h') return;
+    if (c->returns == 's' ? r->status != GLIA_E_ARGUMENT : !r->null)
+        complain(c, zero, "is no error", "");
+    else if (r->error.status != GLIA_E_ARGUMENT)
+        complain(c, zero, "is no bad argument: ", r->error.message);
+    else if (!strstr(r->error.message, c->names[zero]))
+        complain(c, zero, "is not named: ", r->error.message);
+}
+
+static void test_null_and_empty_arguments(void **state) {
+    (void)state;
+    result *r = mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(r != MAP_FAILED);
+    const int n = (int)(sizeof calls / sizeof calls[0]);
+    assert_true(n > 400);
+    for (int i = 0; i < n; i++) {
+        const call *c = &calls[i];
+        try_call(c, NONE, true, r);
+        try_call(c, ALL, true, r);
+        try_call(c, ALL, false, r);
+        for (int k = 0; c->kinds[k]; k++) {
+            if (c->kinds[k] != 'v') try_call(c, k, true, r);
+            check_report(c, k, r);
+            if (c->kinds[k] != 'v') try_call(c, k, false, r);
+            if (c->kinds[k] == 's') try_call(c, ARGUMENTS + k, true, r);
+        }
+    }
+    munmap(r, sizeof *r);
+    if (failures) fail_msg("%d calls go wrong", failures);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_null_and_empty_arguments) };
+    return cmocka_run_group_tests(tests, fill_world, empty_world);
+}

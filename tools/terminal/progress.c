@@ -21,16 +21,17 @@ static void ask_to_stop(int signal_number) {
 }
 
 static void catch_signal(int number, int flags) {
-    struct sigaction old, action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | flags };
+    struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | flags };
     sigemptyset(&action.sa_mask);
-    if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN) return; /* by nohup, or a shell's & */
     sigaction(number, &action, NULL);
 }
 
 void interrupt_catch(void) {
+    struct sigaction old;
     catch_signal(SIGINT, SA_RESETHAND);
     catch_signal(SIGTERM, SA_RESETHAND);
-    catch_signal(SIGHUP, 0);
+    bool ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN; /* by nohup */
+    if (!ignored) catch_signal(SIGHUP, 0);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 }

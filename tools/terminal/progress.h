@@ -87,8 +87,8 @@ void progress_free(progress *p);
 void progress_say(const char *label, const char *words);
 
 /* From here on SIGINT (Ctrl-C), SIGTERM and SIGHUP ask training to end after the step in progress. A second SIGINT or
- * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed. A signal that was ignored before stays
- * ignored. SIGPIPE and SIGXFSZ are ignored, so writes that fail are reported as errors. */
+ * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed, and stays ignored under nohup. SIGPIPE
+ * and SIGXFSZ are ignored, so writes that fail are reported as errors. */
 void interrupt_catch(void);
 bool interrupted(void);
 /* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr. The

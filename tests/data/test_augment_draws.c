@@ -113,7 +113,7 @@ static void test_part_draws(void **state) {
     static double share[DRAWS], aspect[DRAWS], place[DRAWS];
     for (int i = 0; i < DRAWS; i++) {
         glia_rng rng = { .seed = 1, .stream = (uint64_t)i };
-        glia_part part = { 0 };
+        glia_rectangle part = { 0 };
         assert_true(glia_augment_draw_part(frame, scale, ratio, &rng, &part));
         assert_true(part.top >= 0 && part.left >= 0 && part.top + part.height <= 600 && part.left + part.width <= 600);
         share[i] = part.width * part.height / 360000.0;
@@ -129,7 +129,7 @@ static void test_part_draws(void **state) {
     ASSERT_NEAR(s.deviation, 2 * log(2) / sqrt(12), 0.02);
     assert_uniform(place, 0, 1);
     glia_rng rng = { .seed = 1 };
-    glia_part part;
+    glia_rectangle part;
     assert_false(glia_augment_draw_part((glia_frame){ 1, 1, 100, 100 }, (double[]){ 0.9, 1 }, ratio, &rng, &part));
     glia_augment *augment = need("resized_crop(0.9..1, 0.5..2)"); /* falls back to the middle */
     float x[100];

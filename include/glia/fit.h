@@ -93,8 +93,9 @@ typedef struct glia_fit_opts {
 /* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model
  * may be fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid,
  * cross-entropies are computed from what is before it. A sample of any shape fits an input (N, F) of as many
- * numbers. Integer targets are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable.
- * GLIA_E_ARGUMENT when the loss stops being finite: the model has again the values with which that epoch began. */
+ * numbers; else shapes must be the same but for axes of length 1, so that (28, 28) fits (N, 1, 28, 28). Integer targets
+ * are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable. GLIA_E_ARGUMENT when the loss stops being
+ * finite: the model has again the values with which that epoch began. */
 GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
 
 typedef struct glia_evaluate_opts {

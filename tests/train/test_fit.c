@@ -561,6 +561,36 @@ static void test_inputs(void **state) {
     glia_data_free(data);
 }
 
+/* Trains a model whose input is a sample of shape `wanted` with samples of shape `given`. */
+static glia_status fit_shapes(glia_shape wanted, glia_shape given, glia_error *error) {
+    glia_arrays arrays = {
+        .n = SAMPLES, .x = clouds()->x, .x_shape = given, .y = clouds()->label, .y_dtype = GLIA_I32
+    };
+    glia_dataset *data = glia_data_arrays(arrays, NULL);
+    glia_model *model = glia_model_create("shapes", NULL);
+    glia_tensor x = glia_flatten(glia_model_input(model, "x", GLIA_F32, wanted));
+    glia_model_output(model, "y", glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }));
+    glia_status status = glia_fit(model, data, (glia_fit_opts){ .epochs = 1 }, error);
+    glia_scores scores;
+    if (status == GLIA_OK) status = glia_evaluate(model, data, (glia_evaluate_opts){ 0 }, &scores, error);
+    glia_model_free(model);
+    glia_data_free(data);
+    return status;
+}
+
+/* Rows take samples of any shape, others what differs by axes of length 1 only. */
+static void test_sample_shapes(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    assert_int_equal(fit_shapes(GLIA_SHAPE(4), GLIA_SHAPE(2, 2), &error), GLIA_OK);
+    assert_int_equal(fit_shapes(GLIA_SHAPE(1, 2, 2), GLIA_SHAPE(2, 2), &error), GLIA_OK);
+    assert_int_equal(fit_shapes(GLIA_SHAPE(2, 2), GLIA_SHAPE(2, 1, 2, 1), &error), GLIA_OK);
+    assert_int_equal(fit_shapes(GLIA_SHAPE(1, 4), GLIA_SHAPE(4), &error), GLIA_OK);
+    assert_int_equal(fit_shapes(GLIA_SHAPE(1, 4), GLIA_SHAPE(2, 2), &error), GLIA_E_SHAPE);
+    assert_non_null(strstr(error.message, "(2, 2)"));
+    assert_int_equal(fit_shapes(GLIA_SHAPE(2, 2), GLIA_SHAPE(4), &error), GLIA_E_SHAPE);
+}
+
 /* ---- mistakes ----------------------------------------------------------------------------- */
 
 static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_status status, const char *a,
@@ -756,6 +786,7 @@ int main(void) {
         cmocka_unit_test(test_evaluate),
         cmocka_unit_test(test_predict),
         cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_sample_shapes),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_label_out_of_range),
         cmocka_unit_test(test_means_are_over_labels),

@@ -259,11 +259,14 @@ static int build_model(training *t) {
     t->classes = glia_data_classes(t->all);
     int64_t outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
     glia_error error;
-    t->model = glia_recipe_build(t->recipe, glia_data_x_shape(t->all), (int)outputs, &error);
+    const glia_shape x = glia_data_x_shape(t->all);
+    t->model = glia_recipe_build(t->recipe, x, (int)outputs, &error);
+    if (!t->model && x.rank == 2 && t->recipe->sample.rank == 3) /* grey pictures without their axis of channels */
+        t->model = glia_recipe_build(t->recipe, GLIA_SHAPE(1, x.dim[0], x.dim[1]), (int)outputs, NULL);
     char shape[SHORT], made[SHORT];
     if (!t->model)
         return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
-                    a->data, shape_text(glia_data_x_shape(t->all), shape), error.message);
+                    a->data, shape_text(x, shape), error.message);
     if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
     int status = a->from ? load_weights(t) : -1;
     if (status >= 0) return status;

@@ -63,12 +63,24 @@ void glia_task_end(glia_task *task) {
 
 /* ---- data against model ------------------------------------------------------------------- */
 
-/* Do samples of this shape fit the input? A row of as many numbers takes samples of any shape. */
+/* Is one shape the other with axes of length 1 put in or left out, so that elements lie alike? */
+static bool equal_but_ones(glia_shape a, glia_shape b) {
+    int i = 0, j = 0;
+    for (;;) {
+        while (i < a.rank && a.dim[i] == 1) i++;
+        while (j < b.rank && b.dim[j] == 1) j++;
+        if (i == a.rank || j == b.rank) return i == a.rank && j == b.rank;
+        if (a.dim[i++] != b.dim[j++]) return false;
+    }
+}
+
+/* Do samples of this shape fit the input? A row takes samples of as many numbers of any shape; axes of length 1 do not
+ * matter: (28, 28) is a picture (1, 28, 28). */
 static glia_status check_samples(const glia_task *task, const glia_dataset *data, glia_error *error) {
     glia_shape sample = glia_data_x_shape(data), wanted = { .rank = task->x->shape.rank - 1 };
     for (int i = 0; i < wanted.rank; i++) wanted.dim[i] = task->x->shape.dim[i + 1];
     bool row = wanted.rank == 1 && glia_shape_count(sample) == wanted.dim[0];
-    if (row || glia_shape_equal(sample, wanted)) return GLIA_OK;
+    if (row || equal_but_ones(sample, wanted)) return GLIA_OK;
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model's input '%s' takes %s",
                      glia_data_name(data), glia_shape_format(sample, a), glia_leaf_of(task->x)->name,

@@ -459,69 +459,70 @@ static void version_1_with_numbers_for_enumerations_is_read(void **state) {
 
 #define HEAD "glia graph 2\n%0 = input() {name=\"x\", shape=(2, 3)} : f32(2, 3)\n"
 
+static const struct {
+    const char *text, *says;
+} hostile_texts[] = {
+    { "", "line 1, column 1: the text does not begin" },
+    { "glia graph 3\n", "version 3" },
+    { "glia graph 0\n", "version 0" },
+    { "glia graph\n", "does not begin" },
+    { "glia graph 2 and more\n", "does not begin" },
+    { HEAD "%2 = exp(%0) : f32(2, 3)", "line 3, column 3: node 2 comes where 1 should be" },
+    { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=zeroes} : f32(2)", "did you mean 'zeros'" },
+    { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=1} : f32(2)", "'init' cannot be '1'" },
+    { "glia graph 1\n%0 = parameter() {name=\"w\", shape=(2), init=99} : f32(2)", "no value 99" },
+    { HEAD "%1 = frobnicate(%0) : f32(2, 3)", "line 3, column 16: there is no operation 'frobnicate'" },
+    { HEAD "%1 = exp(%1) : f32(2, 3)", "%1 is not there yet" },
+    { HEAD "%1 = exp(%-1) : f32(2, 3)", "%-1 is not there yet" },
+    { HEAD "%1 = exp(%99999999999999999999) : f32(2, 3)", "too large" },
+    { HEAD "%1 = exp(%0, %0) : f32(2, 3)", "exp takes 1 inputs, not 2" },
+    { HEAD "%1 = exp() : f32(2, 3)", "exp takes 1 inputs, not 0" },
+    { HEAD "%1 = concat() {axis=0} : f32(2, 3)", "concat" },
+    { HEAD "%1 = exp(%0) {axis=1} : f32(2, 3)", "exp has no field 'axis'" },
+    { HEAD "%1 = sum(%0) {axes=[0], axes=[1]} : f32(3)", "'axes' comes twice" },
+    { HEAD "%1 = sum(%0) {axes=[0, 7]} : f32(3)", "the axes must be" },
+    { HEAD "%1 = sum(%0) {axes=[1, 0]} : f32()", "the axes must be sorted" },
+    { HEAD "%1 = sum(%0) {axes=[0]} : f32(4)", "the result is not that but f32(3)" },
+    { HEAD "%1 = sum(%0) {axes=[0]} : f64(3)", "the result is not that but f32(3)" },
+    { HEAD "%1 = sum(%0) {axes=[0,1,2,3,4,5,6,7,8]} : f32()", "more than 8" },
+    { HEAD "%1 = sum(%0) {axes=[0], keep=perhaps} : f32(3)", "true or false" },
+    { HEAD "%1 = reshape(%0) {shape=(0, 6)} : f32(1, 6)", "in place of the 0" },
+    { HEAD "%1 = reshape(%0) {shape=(-1)} : f32(6)", "a negative size" },
+    { HEAD "%1 = reshape(%0) {shape=(0N)} : f32(6)", "a size of no batches" },
+    { HEAD "%1 = broadcast(%0) {shape=(1000000000000, 1000000, 2, 3)} : f32(2)", "not a shape" },
+    { HEAD "%1 = slice(%0) {start=(0, 0), stop=(2, 9), step=[1, 1]} : f32(2, 9)", "not in axis 1" },
+    { HEAD "%1 = slice(%0) {} : f32(2, 3)", "a name is expected" },
+    { HEAD "%1 = permute(%0) {order=[-1, -2]} : f32(3, 2)", "every axis once" },
+    { HEAD "%1 = cast(%0) {dtype=f33} : f32(2, 3)", "no dtype 'f33'" },
+    { HEAD "%1 = constant() {shape=(3), values=[1, 2]} : f32(3)", "has 2 values" },
+    { HEAD "%1 = constant() {values=[1 2]} : f32()", "',' is expected" },
+    { HEAD "%1 = constant() {values=[1..2]} : f32()", "a number is expected" },
+    { HEAD "%1 = constant() {values=[1", "is expected" },
+    { HEAD "%1 = input() {name=\"x\", shape=(2, 3)} : f32(2, 3)", "its name is taken" },
+    { HEAD "%1 = input() {shape=(2, 3)} : f32(2, 3)", "line 3" },
+    { HEAD "%1 = input() {name=\"y} : f32(2, 3)", "the string does not end" },
+    { HEAD "%1 = input() {name=\"\\q\"} : f32()", "an unknown escape" },
+    { HEAD "%1 = input() {name=\"\\x00\"} : f32()", "cannot hold a NUL" },
+    { HEAD "%1 = random_uniform(%0) {shape=(3)} : f32(3)", "seed and step" },
+    { HEAD "output \"y\" = %3", "%3 is not there yet" },
+    { HEAD "output y = %0", "'\"' is expected" },
+    { HEAD "update %0 = %0 \"train\"", "only a parameter or a state" },
+    { HEAD "streams -1", "streams or more" },
+    { HEAD "streams 99999999999", "streams or more" },
+    { HEAD "delete everything", "a line begins with" },
+    { HEAD "%1 = exp(%0) : f32(2, 3) \"label\" more", "the line should end here" },
+    { HEAD "%1 = exp(%0 : f32(2, 3)", "',' is expected" },
+    { HEAD "%1 = exp(%0)", "':' is expected" },
+};
+
 static void hostile_texts_are_refused_with_their_place(void **state) {
     (void)state;
-    static const struct {
-        const char *text, *says;
-    } cases[] = {
-        { "", "line 1, column 1: the text does not begin" },
-        { "glia graph 3\n", "version 3" },
-        { "glia graph 0\n", "version 0" },
-        { "glia graph\n", "does not begin" },
-        { "glia graph 2 and more\n", "does not begin" },
-        { HEAD "%2 = exp(%0) : f32(2, 3)", "line 3, column 3: node 2 comes where 1 should be" },
-        { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=zeroes} : f32(2)", "did you mean 'zeros'" },
-        { HEAD "%1 = parameter() {name=\"w\", shape=(2), init=1} : f32(2)", "'init' cannot be '1'" },
-        { "glia graph 1\n%0 = parameter() {name=\"w\", shape=(2), init=99} : f32(2)", "no value 99" },
-        { HEAD "%1 = frobnicate(%0) : f32(2, 3)", "line 3, column 16: there is no operation 'frobnicate'" },
-        { HEAD "%1 = exp(%1) : f32(2, 3)", "%1 is not there yet" },
-        { HEAD "%1 = exp(%-1) : f32(2, 3)", "%-1 is not there yet" },
-        { HEAD "%1 = exp(%99999999999999999999) : f32(2, 3)", "too large" },
-        { HEAD "%1 = exp(%0, %0) : f32(2, 3)", "exp takes 1 inputs, not 2" },
-        { HEAD "%1 = exp() : f32(2, 3)", "exp takes 1 inputs, not 0" },
-        { HEAD "%1 = concat() {axis=0} : f32(2, 3)", "concat" },
-        { HEAD "%1 = exp(%0) {axis=1} : f32(2, 3)", "exp has no field 'axis'" },
-        { HEAD "%1 = sum(%0) {axes=[0], axes=[1]} : f32(3)", "'axes' comes twice" },
-        { HEAD "%1 = sum(%0) {axes=[0, 7]} : f32(3)", "the axes must be" },
-        { HEAD "%1 = sum(%0) {axes=[1, 0]} : f32()", "the axes must be sorted" },
-        { HEAD "%1 = sum(%0) {axes=[0]} : f32(4)", "the result is not that but f32(3)" },
-        { HEAD "%1 = sum(%0) {axes=[0]} : f64(3)", "the result is not that but f32(3)" },
-        { HEAD "%1 = sum(%0) {axes=[0,1,2,3,4,5,6,7,8]} : f32()", "more than 8" },
-        { HEAD "%1 = sum(%0) {axes=[0], keep=perhaps} : f32(3)", "true or false" },
-        { HEAD "%1 = reshape(%0) {shape=(0, 6)} : f32(1, 6)", "in place of the 0" },
-        { HEAD "%1 = reshape(%0) {shape=(-1)} : f32(6)", "a negative size" },
-        { HEAD "%1 = reshape(%0) {shape=(0N)} : f32(6)", "a size of no batches" },
-        { HEAD "%1 = broadcast(%0) {shape=(1000000000000, 1000000, 2, 3)} : f32(2)", "not a shape" },
-        { HEAD "%1 = slice(%0) {start=(0, 0), stop=(2, 9), step=[1, 1]} : f32(2, 9)", "not in axis 1" },
-        { HEAD "%1 = slice(%0) {} : f32(2, 3)", "a name is expected" },
-        { HEAD "%1 = permute(%0) {order=[-1, -2]} : f32(3, 2)", "every axis once" },
-        { HEAD "%1 = cast(%0) {dtype=f33} : f32(2, 3)", "no dtype 'f33'" },
-        { HEAD "%1 = constant() {shape=(3), values=[1, 2]} : f32(3)", "has 2 values" },
-        { HEAD "%1 = constant() {values=[1 2]} : f32()", "',' is expected" },
-        { HEAD "%1 = constant() {values=[1..2]} : f32()", "a number is expected" },
-        { HEAD "%1 = constant() {values=[1", "is expected" },
-        { HEAD "%1 = input() {name=\"x\", shape=(2, 3)} : f32(2, 3)", "its name is taken" },
-        { HEAD "%1 = input() {shape=(2, 3)} : f32(2, 3)", "line 3" },
-        { HEAD "%1 = input() {name=\"y} : f32(2, 3)", "the string does not end" },
-        { HEAD "%1 = input() {name=\"\\q\"} : f32()", "an unknown escape" },
-        { HEAD "%1 = input() {name=\"\\x00\"} : f32()", "cannot hold a NUL" },
-        { HEAD "%1 = random_uniform(%0) {shape=(3)} : f32(3)", "seed and step" },
-        { HEAD "output \"y\" = %3", "%3 is not there yet" },
-        { HEAD "output y = %0", "'\"' is expected" },
-        { HEAD "update %0 = %0 \"train\"", "only a parameter or a state" },
-        { HEAD "streams -1", "streams or more" },
-        { HEAD "streams 99999999999", "streams or more" },
-        { HEAD "delete everything", "a line begins with" },
-        { HEAD "%1 = exp(%0) : f32(2, 3) \"label\" more", "the line should end here" },
-        { HEAD "%1 = exp(%0 : f32(2, 3)", "',' is expected" },
-        { HEAD "%1 = exp(%0)", "':' is expected" },
-    };
-    for (int i = 0; i < GLIA_COUNT(cases); i++) {
+    for (int i = 0; i < GLIA_COUNT(hostile_texts); i++) {
         glia_error error = { 0 };
-        glia_graph *g = parsed(cases[i].text, &error);
-        if (g) fail_msg("accepted: %s", cases[i].text);
-        if (!strstr(error.message, cases[i].says)) fail_msg("'%s' should say '%s'", error.message, cases[i].says);
-        assert_null(parsed(cases[i].text, NULL));
+        glia_graph *g = parsed(hostile_texts[i].text, &error);
+        if (g) fail_msg("accepted: %s", hostile_texts[i].text);
+        if (!strstr(error.message, hostile_texts[i].says)) fail_msg("'%s' should say '%s'", error.message, hostile_texts[i].says);
+        assert_null(parsed(hostile_texts[i].text, NULL));
     }
 }
 

@@ -131,7 +131,7 @@ typedef struct glia_loop_args {
  * of a row) and registers. */
 static inline size_t glia_loop_head_bytes(const glia_loop_args *l) {
     size_t words = (size_t)l->n_slots + GLIA_LOOP_MEMORY + 2 * (size_t)l->n_operands + (size_t)l->n_arrays;
-    return (words * 8 + GLIA_ALIGN - 1) / GLIA_ALIGN * GLIA_ALIGN;
+    return glia_align(words * 8);
 }
 static inline size_t glia_loop_register_bytes(const glia_loop_args *l) {
     return ((size_t)l->tile + 2 * GLIA_LOOP_PAD - 1) / GLIA_LOOP_PAD * GLIA_LOOP_PAD * sizeof(float);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# check_includes.sh [ROOT] - checks who includes whom. Exit status 1 if an include is not allowed.
+# check_includes.sh [ROOT] - checks which folder includes which. Exit status 1 if an include is not allowed, or folders
+# include each other in a circle.
 #
 # A folder may include its own files and what its row lists: folders, with all that is in them, or single headers. The
 # row of the longest matching folder counts. System headers are free. docs/design.md draws the same table.
@@ -86,4 +87,16 @@ find src models tools examples -name '*.[ch]' -o -name '*.def' | sort | xargs aw
         bad = 1
     }
     END { exit bad }' || { echo "include directions: broken" >&2; exit 1; }
+# No folders of src/ include each other in a circle: tsort names those that do.
+circle=$(find src -name '*.[ch]' -o -name '*.def' | sort | xargs awk '
+    /^[ \t]*#[ \t]*include[ \t]*"[^"]*\// {
+        to = $0
+        sub(/^[^"]*"/, "", to)
+        sub(/\/[^\/]*".*/, "", to)
+        from = FILENAME
+        sub(/^src\//, "", from)
+        sub(/\/[^\/]*$/, "", from)
+        if (from != to && to !~ /^glia/) print from, to
+    }' | sort -u | tsort 2>&1 >/dev/null) || true
+[ -z "$circle" ] || { echo "folders that include each other: $circle" >&2; exit 1; }
 echo "include directions: right"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the files of NumPy and scikit-learn that tests/test_npy.c and tests/test_libsvm.c read back.
+"""Writes the files of NumPy and scikit-learn that the tests in tests/data read back.
 
     python3 tools/golden/data_files.py          needs numpy and scikit-learn; rewrites tests/golden/data
 

@@ -1,4 +1,4 @@
-/* text.c - metrics by name: their table, and what stands in the brackets behind a name. */
+/* table.c - the table of metrics; metrics by name, with the options in brackets behind it. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>

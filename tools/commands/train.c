@@ -92,6 +92,7 @@ static void tell(const training *t) {
 }
 
 static int run(training *t, const request *r) {
+    broken_writes_survive(); /* before the first line */
     int status = training_folder(t, r->resume ? r->resume : r->out, r->resume != NULL, r->force);
     if (status >= 0) return status;
     bool people = r->voice == VOICE_BAR || r->voice == VOICE_LINES;

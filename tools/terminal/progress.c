@@ -26,14 +26,17 @@ static void catch_signal(int number, int flags) {
     sigaction(number, &action, NULL);
 }
 
+void broken_writes_survive(void) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 void interrupt_catch(void) {
     struct sigaction old;
     catch_signal(SIGINT, SA_RESETHAND);
     catch_signal(SIGTERM, SA_RESETHAND);
     bool ignored = sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN; /* by nohup */
     if (!ignored) catch_signal(SIGHUP, 0);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted(void) { return stop_asked != 0; }

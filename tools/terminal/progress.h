@@ -87,9 +87,10 @@ void progress_free(progress *p);
 void progress_say(const char *label, const char *words);
 
 /* From here on SIGINT (Ctrl-C), SIGTERM and SIGHUP ask training to end after the step in progress. A second SIGINT or
- * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed, and stays ignored under nohup. SIGPIPE
- * and SIGXFSZ are ignored, so writes that fail are reported as errors. */
+ * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed, and stays ignored under nohup. */
 void interrupt_catch(void);
+/* From here on SIGPIPE and SIGXFSZ are ignored: a write that fails is an error, not the end of the program. */
+void broken_writes_survive(void);
 bool interrupted(void);
 /* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr. The
  * last of the callbacks. */

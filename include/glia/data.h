@@ -17,9 +17,34 @@ typedef struct glia_dataset glia_dataset;
  * "images:FOLDER|ARCHIVE", "npy:X,Y", "npz:FILE", "libsvm:FILE", "raw:FILE?shape=3x32x32", "lines:FILE", "text:FILE",
  * "texts:FOLDER|ARCHIVE": glia_data_formats() lists them with their options, docs/data.md explains them. Named data are looked for in
  * `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An address
- * of files is one set, the same for both splits, unless it says "test=0.2" (and "seed=1"): then a fifth of the
- * samples, drawn by the seed, is the test split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
+ * of files is one set, the same for both splits, unless its folders or arrays are named by split, or it says "test=0.2"
+ * (and "seed=1"): then a fifth of the samples, drawn by the seed, is the test split. "test=0": no split. Pixels come as bytes and are scaled to [0, 1] when they are read. */
 GLIA_API glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error);
+
+/* The same with a tokenizer. */
+typedef struct glia_data_opts {
+    const char *split, *folder;
+    /* A tokenizer.json (its text, not its path): texts become its ids instead of bytes or characters. It replaces the
+     * file that the address names with tokenizer=, which must be the same tokenizer if it is there. NULL: none. */
+    const char *tokenizer;
+} glia_data_opts;
+GLIA_API glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error);
+
+/* Names that a model's inputs and scores have, in their order. */
+typedef struct glia_data_names {
+    const char *const *columns; /* NULL: unknown */
+    int64_t n_columns;
+    const char *const *classes; /* NULL: unknown */
+    int n_classes;
+    const char *tokenizer; /* the tokenizer.json of its ids; NULL: its inputs are no ids */
+} glia_data_names;
+/* A view of the data with these columns and classes, matched by name. It takes over `data`, also when it fails.
+ * GLIA_E_NOT_FOUND names the first column that is missing, or the first column or class that `names` does not have;
+ * classes may be missing in the data. Where one side has no names, positions count. The tokenizers must be the same. */
+GLIA_API glia_dataset *glia_data_match(glia_dataset *data, const glia_data_names *names, glia_error *error);
+
+/* Whether the address has different samples for "train" and "test"; false: both are the whole set. */
+GLIA_API bool glia_data_is_split(const glia_dataset *data);
 
 /* The data sets that have names. */
 typedef struct glia_data_info {
@@ -84,6 +109,8 @@ GLIA_API glia_shape glia_data_y_shape(const glia_dataset *data);
 GLIA_API glia_dtype glia_data_y_dtype(const glia_dataset *data);
 GLIA_API int glia_data_classes(const glia_dataset *data); /* 0: not a classification */
 GLIA_API const char *glia_data_class_name(const glia_dataset *data, int label);
+/* Of the numbers of a sample of rank 1, as a table's header names them; NULL: they have no names. */
+GLIA_API const char *glia_data_column_name(const glia_dataset *data, int64_t column);
 GLIA_API const char *glia_data_name(const glia_dataset *data);
 /* Where samples are tokens: the tokenizer.json (text.h) that their ids are of; NULL: they are not. */
 GLIA_API const char *glia_data_tokenizer(const glia_dataset *data);

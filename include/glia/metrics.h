@@ -29,13 +29,19 @@ typedef struct glia_metric glia_metric;
 /* classes: how many scores, or values, a sample has. Options, each for the metrics that it means something to:
  *
  *   logits, probabilities            what scores are; probabilities unless said
- *   macro, micro, weighted, binary   average=..., over classes; binary: class 1 alone
+ *   macro, micro, weighted, binary   average=..., over classes; binary: the positive class alone
+ *   positive=1                       the class that counts, by number or name; class 1 of two unless said
  *   threshold=0.5                    of one score: the probability from which a sample counts as class 1
  *   k=5, bins=15                     or the number alone
  *   linear, quadratic                weights=..., of disagreements (cohen-kappa)
  *   ignore=-1                        samples with this label do not count
  */
 GLIA_API glia_metric *glia_metric_create(const char *text, int64_t classes, glia_error *error);
+/* The same where the classes have names, which positive= may use. `names`: as many as there are classes, or NULL. */
+GLIA_API glia_metric *glia_metric_create_named(const char *text, int64_t classes, const char *const *names,
+                                               glia_error *error);
+/* The class that the figure is of, where it is of one; -1: it is of all. */
+GLIA_API int64_t glia_metric_positive(const glia_metric *metric);
 GLIA_API void glia_metric_free(glia_metric *metric);
 
 /* What scores are where the text did not say: for a caller who knows the model. Before the first update. */

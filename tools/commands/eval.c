@@ -18,6 +18,7 @@ typedef struct result {
     glia_scores scores;
     int64_t *confusion; /* NULL: not a classification, or one of very many classes */
     int classes;
+    bool seen; /* they are what the model was trained on */
 } result;
 
 static int64_t confused(const result *r, int truth, int answer) { return r->confusion[truth * r->classes + answer]; }
@@ -29,6 +30,7 @@ static void tell_json(const saved *s, const char *address, const glia_dataset *d
     json_text(&j, "model", glia_model_get(s->model, "name"));
     json_text(&j, "data", address);
     json_int(&j, "samples", r->scores.samples);
+    json_bool(&j, "trained_on", r->seen);
     json_real(&j, "loss", r->scores.loss);
     json_real(&j, "accuracy", r->scores.accuracy);
     json_real(&j, "seconds", r->scores.seconds);
@@ -87,6 +89,7 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
     const char *name = glia_model_get(s->model, "name");
     printf("%s on %s: %s samples in %s\n", name ? name : s->path, address, grouped(r->scores.samples, number),
            duration(r->scores.seconds, time));
+    if (r->seen) printf("the model was trained on these samples: the figures say nothing about others\n");
     printf("loss %.4f", r->scores.loss);
     if (!isnan(r->scores.accuracy)) {
         int64_t answers = r->scores.samples * glia_shape_count(glia_data_y_shape(data));
@@ -98,21 +101,9 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
     if (r->confusion) print_confusion(data, r);
 }
 
-static int check_fit(const saved *s, const glia_dataset *data, const char *address) {
-    char has[SHORT], takes[SHORT];
-    int classes = glia_data_classes(data);
-    if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
-        return fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
-                    shape_text(s->sample, takes));
-    if (classes > s->outputs) return fail("%s has %d classes, the model %d", address, classes, s->outputs);
-    return -1;
-}
-
 static int measure(const saved *s, glia_dataset *data, const request *q, result *r) {
     enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
     glia_error error;
-    int status = saved_normalize(s, data);
-    if (status >= 0) return status;
     bool one = glia_data_classes(data) && glia_shape_count(glia_data_y_shape(data)) == 1;
     r->classes = one ? s->outputs : 0;
     if (r->classes && r->classes <= MOST_CONFUSED && r->classes == glia_data_classes(data))
@@ -124,12 +115,12 @@ static int measure(const saved *s, glia_dataset *data, const request *q, result 
 static int evaluate(const saved *s, const request *q) {
     const char *address = q->data ? q->data : s->data;
     if (!address) return misuse("eval wants --data: the file does not say what it was trained on");
-    glia_error error;
-    glia_dataset *data = glia_data_open(address, q->split, q->folder, &error);
-    if (!data) return fail("%s", error.message);
-    result r = { 0 };
-    int status = check_fit(s, data, address);
-    if (status < 0) status = measure(s, data, q, &r);
+    glia_dataset *data;
+    int status = saved_data(s, address, q->split, q->folder, &data);
+    if (status >= 0) return status;
+    result r = { .seen = strcmp(q->split, "train") == 0 || !glia_data_is_split(data) };
+    r.seen = r.seen && s->data && strcmp(address, s->data) == 0;
+    status = measure(s, data, q, &r);
     if (status < 0) (q->json ? tell_json : tell)(s, address, data, &r);
     free(r.confusion);
     glia_data_free(data);

@@ -1,10 +1,9 @@
 /* predict.c - `glia predict`: what a trained model makes of single inputs.
  *
  * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test
- * split where there is one). A picture is made grey or coloured and resized. For models of light ink on dark paper,
- * as MNIST's digits are, a picture on light paper is inverted, its ink is cut out, and laid into the middle as the
- * digits of MNIST were: 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998,
- * section III.A).
+ * split where there is one). A picture is made grey or coloured and resized, as images: data are, and nothing else.
+ * With --digit it becomes a digit like those of MNIST: inverted if it is on light paper, its ink cut out and laid into
+ * the middle, 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998, section III.A).
  */
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@
 typedef struct request {
     const char *folder;
     int64_t top;
-    bool json, as_is;
+    bool json, digit;
 } request;
 
 /* ---- pictures ----------------------------------------------------------------------------- */
@@ -102,8 +101,13 @@ static int read_picture(const saved *s, const request *q, const char *path, floa
         char shape[SHORT];
         return fail("%s: the model takes no pictures but %s numbers", path, shape_text(s->sample, shape));
     }
+    double least, most;
+    if (!saved_takes_pixels(s, &least, &most))
+        return fail("%s: the model was trained on numbers from %g to %g, and those of a picture are 0 to 1", path,
+                    least, most);
+    if (q->digit && s->sample.dim[0] != 1) return fail("--digit: the model takes pictures in colour");
     glia_error error;
-    bool ink = s->dark_paper && !q->as_is;
+    bool ink = q->digit;
     glia_shape shape = ink ? GLIA_SHAPE(1, FINE, FINE) : s->sample;
     float *fine = ink ? allocate(FINE * FINE, sizeof *fine) : x;
     int status = glia_image_load(path, shape, fine, &error) == GLIA_OK ? -1 : fail("%s", error.message);
@@ -112,7 +116,7 @@ static int read_picture(const saved *s, const request *q, const char *path, floa
         for (int i = 0; inverted && i < FINE * FINE; i++) fine[i] = 1 - fine[i];
         memset(x, 0, (size_t)glia_shape_count(s->sample) * sizeof *x);
         lay_ink(fine, x, (int)s->sample.dim[1], (int)s->sample.dim[2]);
-        *note = inverted ? "dark ink on light paper: inverted and centred" : "centred";
+        *note = inverted ? "inverted and centred" : "centred";
     }
     if (ink) free(fine);
     if (status < 0) saved_normalize_sample(s, x);
@@ -132,19 +136,14 @@ static size_t sample_address(const char *input, int64_t *index) {
 
 static int read_sample(const saved *s, const request *q, const char *address, int64_t index, float *x, char **truth) {
     glia_error error;
-    glia_dataset *data = glia_data_open(address, "test", q->folder, &error);
-    if (!data) return fail("%s", error.message);
-    char has[SHORT], takes[SHORT];
+    glia_dataset *data;
+    int status = saved_data(s, address, "test", q->folder, &data);
+    if (status >= 0) return status;
     int32_t label = -1;
-    int status = -1;
-    if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
-        status = fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
-                      shape_text(s->sample, takes));
-    else if (sample_class(data, index, x, &label, &error) != GLIA_OK)
+    if (sample_class(data, index, x, &label, &error) != GLIA_OK)
         status = fail("%s", error.message);
-    if (status < 0 && glia_data_class_name(data, label))
+    else if (glia_data_class_name(data, label))
         *truth = duplicate(glia_data_class_name(data, label));
-    if (status < 0) saved_normalize_sample(s, x);
     glia_data_free(data);
     return status;
 }
@@ -254,7 +253,7 @@ int command_predict(int argc, char **argv) {
     const option table[] = {
         { .help = "an input is a picture (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
         { "top", OPTION_INT, &q.top, "N", "how many classes to tell (3)", 1, 1 << 20 },
-        { "as-is", OPTION_FLAG, &q.as_is, NULL, "pictures are only resized, not inverted and centred", 0, 0 },
+        { "digit", OPTION_FLAG, &q.digit, NULL, "pictures are inverted and centred as MNIST's digits are", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
         { "json", OPTION_FLAG, &q.json, NULL, "an object for each input", 0, 0 },
     };

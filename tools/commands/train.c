@@ -22,7 +22,8 @@ static int read_options(request *r, int argc, char **argv, int *n) {
         { "config", OPTION_TEXT, &r->config, "FILE|RUN", "all settings of a run; options change some of them", 0, 0 },
         { "set", OPTION_LIST, &r->set, "NAME=VALUE", "one of config.json's settings, by its name there", 0, 0 },
         { "resume", OPTION_TEXT, &r->resume, "RUN", "go on with a run that was interrupted, in its folder", 0, 0 },
-        { "no-validation", OPTION_FLAG, &r->no_validation, NULL, "train on all samples", 0, 0 },
+        { "no-validation", OPTION_FLAG, &r->no_validation, NULL, 
+          "train on all samples: none to validate, nor to test unless the data say which", 0, 0 },
         { "out", OPTION_TEXT, &r->out, "FOLDER", "of the run (runs/MODEL-DATE-N)", 0, 0 },
         { "force", OPTION_FLAG, &r->force, NULL, "replace the run that is in the folder of --out", 0, 0 },
         { "log", OPTION_TEXT, &r->log, "HOW", "bar, lines, json (an object for each epoch) or quiet", 0, 0 },
@@ -77,9 +78,10 @@ static int read_request(request *r, int argc, char **argv) {
 static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
     text words = { 0 };
-    text_add(&words, "test: loss %s", loss_text(t->scores.loss, samples));
-    if (training_labels(t) > 1) text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
-    if (t->classes) {
+    if (t->tested) text_add(&words, "test: loss %s", loss_text(t->scores.loss, samples));
+    if (!t->tested) text_add(&words, "no test: no samples were held out for one");
+    if (t->tested && training_labels(t) > 1) text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
+    if (t->tested && t->classes) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
                  grouped(training_mistakes(t), errors), grouped(training_answers(t), samples));
     }

@@ -65,14 +65,14 @@ static void tile(text *out, const char *value, const char *what) {
 static void tiles(const training *t, text *out) {
     char value[SHORT], more[2 * SHORT], number[SHORT];
     text_add(out, "<div class=tiles>");
-    if (t->classes) {
+    if (t->tested && t->classes) {
         snprintf(value, sizeof value, "%.2f&thinsp;%%", 100 * t->scores.accuracy);
         tile(out, value, "right on the test data");
         snprintf(more, sizeof more, "mistakes in %s", grouped(training_answers(t), number));
         tile(out, grouped(training_mistakes(t), value), more);
     }
-    tile(out, loss_text(t->scores.loss, value), "loss on the test data");
-    if (training_labels(t) > 1) {
+    if (t->tested) tile(out, loss_text(t->scores.loss, value), "loss on the test data");
+    if (t->tested && training_labels(t) > 1) {
         snprintf(value, sizeof value, "%.3g", exp(t->scores.loss));
         tile(out, value, "perplexity");
     }
@@ -215,7 +215,7 @@ static bool image(const training *t, const glia_dataset *data, int64_t index, in
 static void mistakes(const training *t, text *out) {
     enum { SHOWN = 27 };
     mistake worst[SHOWN];
-    int n = picture_possible(glia_data_x_shape(t->test)) ? worst_mistakes(t, worst, SHOWN) : 0;
+    int n = t->test && picture_possible(glia_data_x_shape(t->test)) ? worst_mistakes(t, worst, SHOWN) : 0;
     if (n == 0) return;
     text_add(
         out,
@@ -294,7 +294,7 @@ static void settings_table(const training *t, text *out) {
     text_add(out, "</table></div><div class=card><table class=settings>");
     row(out, "samples to train on", "%s", grouped(glia_data_count(training_data(t)), number));
     row(out, "to validate, to test", "%s, %s", grouped(t->validation ? glia_data_count(t->validation) : 0, number),
-        grouped(glia_data_count(t->test), other));
+        grouped(t->test ? glia_data_count(t->test) : 0, other));
     row(out, "steps", "%s", grouped(h->steps, number));
     row(out, "time", "%s", duration(h->seconds, number));
     row(out, "memory of a step", "%s, and %s of values that stay", byte_size(h->activation_bytes, other),

@@ -195,7 +195,7 @@ int training_keep(training *t) {
     if (status == GLIA_OK) status = training_note(t, t->stopped ? RUN_STOPPED : RUN_FINISHED, &error);
     if (status != GLIA_OK) return fail("%s", error.message);
     const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
-    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, 2);
+    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, t->tested ? 2 : 0);
     t->log = NULL;
     folder_tidy(&t->place, !t->stopped);
     return -1;

@@ -2,6 +2,7 @@
 #include "runs/saved.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +21,35 @@ static int set(glia_model *model, const char *key, const char *value) {
     return glia_model_set(model, key, value, &error) == GLIA_OK ? -1 : fail("%s", error.message);
 }
 
+/* A name on a line of its own. */
+static void add_name(text *names, const char *name) {
+    if (names->bytes) text_append(names, "\n", 1);
+    text_add(names, "%s", ""); /* the first name may be empty */
+    for (; *name; name++) {
+        if (*name == '\n' || *name == '\\') text_append(names, "\\", 1);
+        text_append(names, *name == '\n' ? "n" : name, 1);
+    }
+}
+
+static int set_names(glia_model *model, const char *key, text *names) {
+    int status = names->bytes ? set(model, key, names->bytes) : -1;
+    free(names->bytes);
+    return status;
+}
+
 int saved_describe(glia_model *model, const saved_about *about) {
     int status = set(model, "data", about->address);
     if (status < 0) status = set(model, "loss", about->labels ? "cross-entropy" : "mse");
     if (status < 0 && about->labels == 1) {
         text names = { 0 };
-        for (int i = 0; i < glia_data_classes(about->data); i++)
-            text_add(&names, "%s%s", i ? "\n" : "", glia_data_class_name(about->data, i));
-        status = set(model, "classes", names.bytes);
-        free(names.bytes);
+        for (int i = 0; i < glia_data_classes(about->data); i++) add_name(&names, glia_data_class_name(about->data, i));
+        status = set_names(model, "classes", &names);
+    }
+    if (status < 0) {
+        text names = { 0 };
+        for (int64_t i = 0; glia_data_column_name(about->data, i); i++)
+            add_name(&names, glia_data_column_name(about->data, i));
+        status = set_names(model, "columns", &names);
     }
     if (status < 0 && about->n_normal > 0) {
         char *mean = join(about->mean, about->n_normal), *stddev = join(about->stddev, about->n_normal);
@@ -39,28 +60,28 @@ int saved_describe(glia_model *model, const saved_about *about) {
     }
     const char *tokenizer = glia_data_tokenizer(about->data);
     if (status < 0 && tokenizer) status = set(model, "tokenizer", tokenizer);
-    if (status < 0 && about->dark_paper) status = set(model, "paper", "dark");
+    if (status < 0 && about->least <= about->most) {
+        char *range = join((const double[]){ about->least, about->most }, 2);
+        status = set(model, "range", range);
+        free(range);
+    }
     return status;
 }
 
-bool paper_is_dark(const glia_dataset *data) {
-    glia_shape shape = glia_data_x_shape(data);
-    if (shape.rank != 3 || shape.dim[0] != 1 || shape.dim[1] < 3 || shape.dim[2] < 3) return false;
-    int64_t height = shape.dim[1], width = shape.dim[2], n = glia_data_count(data);
-    float *x = allocate((size_t)(height * width), sizeof *x);
-    double border = 0, inside = 0, border_pixels = 0, inside_pixels = 0;
-    for (int64_t i = 0; i < n && i < 500; i++) {
+void data_range(const glia_dataset *data, double *least, double *most) {
+    enum { SAMPLES = 500 };
+    size_t count = (size_t)glia_shape_count(glia_data_x_shape(data));
+    float *x = allocate(count, sizeof *x);
+    *least = INFINITY;
+    *most = -INFINITY;
+    for (int64_t i = 0; i < glia_data_count(data) && i < SAMPLES; i++) {
         if (glia_data_get(data, i, x, NULL, NULL) != GLIA_OK) break;
-        for (int64_t r = 0; r < height; r++) {
-            for (int64_t c = 0; c < width; c++) {
-                bool edge = r == 0 || c == 0 || r == height - 1 || c == width - 1;
-                *(edge ? &border : &inside) += (double)x[r * width + c];
-                *(edge ? &border_pixels : &inside_pixels) += 1;
-            }
+        for (size_t k = 0; k < count; k++) {
+            *least = fmin(*least, (double)x[k]);
+            *most = fmax(*most, (double)x[k]);
         }
     }
     free(x);
-    return border_pixels > 0 && border / border_pixels < 0.1 && inside / inside_pixels > border / border_pixels;
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -89,18 +110,55 @@ static double *split_numbers(const char *words, int *n) {
 
 static int bad(const saved *s, const char *key) { return fail("%s: its \"%s\" does not fit the model", s->path, key); }
 
-static int read_classes(saved *s) {
-    const char *names = glia_model_get(s->model, "classes");
-    if (!names) return -1;
-    if (count_of(names, '\n') != s->outputs) return bad(s, "classes");
-    s->classes = allocate((size_t)s->outputs, sizeof *s->classes);
-    for (int i = 0; i < s->outputs; i++) {
-        size_t length = strcspn(names, "\n");
+/* The names in a text of saved_describe(), *n of them; NULL for NULL. */
+static char **split_names(const char *lines, int *n) {
+    *n = lines ? count_of(lines, '\n') : 0;
+    char **names = lines ? allocate((size_t)*n, sizeof *names) : NULL;
+    for (int i = 0; i < *n; i++) {
         text name = { 0 };
-        text_append(&name, names, length);
-        s->classes[i] = name.bytes;
-        names += length + 1;
+        text_add(&name, "%s", "");
+        for (; *lines && *lines != '\n'; lines++) {
+            const bool escaped = lines[0] == '\\' && (lines[1] == 'n' || lines[1] == '\\');
+            lines += escaped;
+            text_append(&name, escaped && *lines == 'n' ? "\n" : lines, 1);
+        }
+        lines += *lines == '\n';
+        names[i] = name.bytes;
     }
+    return names;
+}
+
+void saved_names_read(saved_names *names, const glia_model *model) {
+    names->columns = split_names(glia_model_get(model, "columns"), &names->n_columns);
+    names->classes = split_names(glia_model_get(model, "classes"), &names->n_classes);
+    names->tokenizer = glia_model_get(model, "tokenizer");
+}
+
+void saved_names_free(saved_names *names) {
+    for (int i = 0; i < names->n_columns; i++) free(names->columns[i]);
+    for (int i = 0; i < names->n_classes; i++) free(names->classes[i]);
+    free(names->columns);
+    free(names->classes);
+    *names = (saved_names){ 0 };
+}
+
+glia_dataset *saved_names_open(const saved_names *names, const char *address, const char *split, const char *folder,
+                               glia_error *error) {
+    const glia_data_opts opts = { .split = split, .folder = folder, .tokenizer = names->tokenizer };
+    const glia_data_names wanted = { .columns = (const char *const *)names->columns,
+                                     .n_columns = names->n_columns,
+                                     .classes = (const char *const *)names->classes,
+                                     .n_classes = names->n_classes,
+                                     .tokenizer = names->tokenizer };
+    glia_dataset *data = glia_data_open_opts(address, opts, error);
+    return data ? glia_data_match(data, &wanted, error) : NULL;
+}
+
+static int read_names(saved *s) {
+    saved_names_read(&s->names, s->model);
+    if (s->names.classes && s->names.n_classes != s->outputs) return bad(s, "classes");
+    if (s->names.columns && (s->sample.rank != 1 || s->names.n_columns != s->sample.dim[0])) return bad(s, "columns");
+    s->classes = s->names.classes;
     return -1;
 }
 
@@ -156,26 +214,50 @@ int saved_open(saved *s, const char *path) {
         return fail("%s: the model's output is not by samples", s->path);
     s->outputs = (int)glia_shape_count(output);
     s->data = glia_model_get(s->model, "data");
-    const char *paper = glia_model_get(s->model, "paper");
-    s->dark_paper = paper && strcmp(paper, "dark") == 0;
-    int status = read_classes(s);
+    int status = read_names(s);
     return status < 0 ? read_normal(s) : status;
 }
 
 void saved_close(saved *s) {
-    for (int i = 0; s->classes && i < s->outputs; i++) free(s->classes[i]);
-    free(s->classes);
+    saved_names_free(&s->names);
     free(s->mean);
     free(s->stddev);
     free(s->path);
     glia_model_free(s->model);
 }
 
-int saved_normalize(const saved *s, glia_dataset *data) {
-    if (s->n_normal == 0) return -1;
+static int check_fit(const saved *s, const glia_dataset *data, const char *address) {
+    char has[SHORT], takes[SHORT];
+    int classes = glia_data_classes(data);
+    if (glia_shape_count(glia_data_x_shape(data)) != glia_shape_count(s->sample))
+        return fail("%s has samples of %s, the model takes %s", address, shape_text(glia_data_x_shape(data), has),
+                    shape_text(s->sample, takes));
+    if (classes > s->outputs) return fail("%s has %d classes, the model %d", address, classes, s->outputs);
+    return -1;
+}
+
+int saved_data(const saved *s, const char *address, const char *split, const char *folder, glia_dataset **data) {
     glia_error error;
-    return glia_data_normalize(data, s->mean, s->stddev, s->n_normal, &error) == GLIA_OK ? -1
-                                                                                         : fail("%s", error.message);
+    *data = saved_names_open(&s->names, address, split, folder, &error);
+    if (!*data) return fail("%s", error.message);
+    int status = check_fit(s, *data, address);
+    if (status < 0 && s->n_normal > 0 &&
+        glia_data_normalize(*data, s->mean, s->stddev, s->n_normal, &error) != GLIA_OK)
+        status = fail("%s", error.message);
+    if (status < 0) return -1;
+    glia_data_free(*data);
+    *data = NULL;
+    return status;
+}
+
+bool saved_takes_pixels(const saved *s, double *least, double *most) {
+    const char *words = glia_model_get(s->model, "range");
+    int n = 0;
+    double *range = words ? split_numbers(words, &n) : NULL;
+    bool fits = !range || n != 2 || (range[0] >= 0 && range[1] <= 1);
+    if (!fits) *least = range[0], *most = range[1];
+    free(range);
+    return fits;
 }
 
 void saved_normalize_sample(const saved *s, float *x) {

@@ -2,24 +2,38 @@
  *
  *   data       the address it was trained on          mean, stddev   of the inputs' channels, comma-separated
  *   classes    their names, one a line                loss           "cross-entropy", "mse"
- *   tokenizer  the tokenizer.json of what it reads
- *   paper      "dark": pictures are light on dark, as MNIST's digits are
+ *   columns    of a table, in order, one a line       tokenizer      the tokenizer.json of what it reads
+ *   range      "LEAST,MOST" of the inputs before they were normalised, of the first samples
+ *
+ * In names of classes and columns a line break is written \n, a backslash \\.
  */
 #ifndef GLIA_TOOL_SAVED_H
 #define GLIA_TOOL_SAVED_H
 
 #include "terminal/tool.h"
 
+/* Names in the order of a model's inputs and scores. */
+typedef struct saved_names {
+    char **columns, **classes; /* NULL: unknown */
+    int n_columns, n_classes;
+    const char *tokenizer; /* the model's; NULL: none */
+} saved_names;
+void saved_names_read(saved_names *names, const glia_model *model);
+void saved_names_free(saved_names *names);
+/* Opens the data, with the model's tokenizer, and matches columns and classes by name. NULL: see error. */
+glia_dataset *saved_names_open(const saved_names *names, const char *address, const char *split, const char *folder,
+                               glia_error *error);
+
 typedef struct saved {
     glia_model *model;
     char *path;        /* of the file */
     glia_shape sample; /* of the input, without the batch axis */
     int outputs;       /* numbers in an output */
-    char **classes;    /* outputs of them, or NULL: not a classification */
+    saved_names names;
+    char **classes; /* those of names, outputs of them; NULL: not a classification */
     double *mean, *stddev;
     int n_normal;     /* 0: inputs are taken as they are */
     const char *data; /* NULL: unknown */
-    bool dark_paper;
 } saved;
 
 /* The model's file: in a run folder, or the path itself. To be freed. */
@@ -29,9 +43,12 @@ char *saved_path(const char *path);
 int saved_open(saved *s, const char *path);
 void saved_close(saved *s);
 
-/* Inputs as the model was trained on them. */
-int saved_normalize(const saved *s, glia_dataset *data);
+/* Data as the model was trained on them: matched by name, of the right shape, normalised. Returns as saved_open(). */
+int saved_data(const saved *s, const char *address, const char *split, const char *folder, glia_dataset **data);
 void saved_normalize_sample(const saved *s, float *x);
+/* Whether pictures, whose values are 0 to 1, are of the kind that the model was trained on; else the range that it was
+ * trained on. */
+bool saved_takes_pixels(const saved *s, double *least, double *most);
 
 /* Writes that metadata. */
 typedef struct saved_about {
@@ -40,11 +57,11 @@ typedef struct saved_about {
     const double *mean, *stddev;
     int n_normal;
     int64_t labels; /* of a sample: 0: it has values; 1: a class; more: a sequence of them */
-    bool dark_paper;
+    double least, most; /* of the inputs before they are normalised; least > most: unknown */
 } saved_about;
 int saved_describe(glia_model *model, const saved_about *about);
 
-/* Whether the pictures' borders are dark and their middles lighter: digits in white ink. */
-bool paper_is_dark(const glia_dataset *data);
+/* The least and the most number in the first samples. */
+void data_range(const glia_dataset *data, double *least, double *most);
 
 #endif

@@ -134,41 +134,76 @@ static int choose_loss(training *t) {
 
 /* ---- data --------------------------------------------------------------------------------- */
 
-/* An address of files is one set; a fifth of it is set aside for the test if the address does not say. */
-static char *address_with_test(const char *address) {
-    text t = { 0 };
-    text_add(&t, "%s", address);
+/* The address says itself what its test split is. */
+static bool says_test(const char *address) {
     const char *question = strchr(address, '?');
-    bool said = question && (strstr(question, "?test=") || strstr(question, "&test="));
-    if (strchr(address, ':') && !said) text_add(&t, "%stest=0.2", question ? "&" : "?");
-    return t.bytes;
+    return question && (strstr(question, "?test=") || strstr(question, "&test="));
+}
+
+/* The names that the weights of --from know; none where it is a file without them. */
+static void read_names(training *t, saved_names *names) {
+    char *path = t->asked.from ? saved_path(t->asked.from) : NULL;
+    glia_model *model = path ? glia_model_load(path, NULL) : NULL;
+    if (model) saved_names_read(names, model);
+    if (names->tokenizer) names->tokenizer = settings_keep(&t->asked, names->tokenizer);
+    glia_model_free(model);
+    free(path);
+}
+
+/* One split, for weights of --from with their columns and classes. */
+static glia_dataset *open_split(const training *t, const saved_names *names, const char *split, glia_error *error) {
+    const settings *a = &t->asked;
+    const bool matched = names->columns || names->classes || names->tokenizer;
+    return matched ? saved_names_open(names, a->data, split, a->data_folder, error)
+                   : glia_data_open(a->data, split, a->data_folder, error);
+}
+
+/* Opens t->all and t->test. Of data without a test split a fifth becomes it, unless the address says otherwise or
+ * nothing is to be held out (--no-validation). */
+static bool open_splits(training *t, const saved_names *names, glia_error *error) {
+    settings *a = &t->asked;
+    t->all = open_split(t, names, "train", error);
+    if (t->all && !glia_data_is_split(t->all) && !says_test(a->data) && a->validation != 0) {
+        text address = { 0 };
+        text_add(&address, "%s%ctest=0.2", a->data, strchr(a->data, '?') ? '&' : '?');
+        a->data = settings_keep(a, address.bytes);
+        free(address.bytes);
+        glia_data_free(t->all);
+        t->all = open_split(t, names, "train", error);
+    }
+    if (!t->all || !glia_data_is_split(t->all)) return t->all != NULL;
+    t->test = open_split(t, names, "test", error);
+    return t->test != NULL;
 }
 
 static int open_data(training *t) {
     settings *a = &t->asked;
     const char *named = a->data ? a->data : t->recipe->data;
     if (!named) return misuse("%s wants --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
-    char *address = address_with_test(named);
-    a->data = settings_keep(a, address);
-    free(address);
+    a->data = named;
+    saved_names names = { 0 };
+    read_names(t, &names);
     glia_error error;
-    t->all = glia_data_open(a->data, "train", a->data_folder, &error);
-    if (t->all) t->test = glia_data_open(a->data, "test", a->data_folder, &error);
-    if (t->all && t->test) return -1;
+    bool opened = open_splits(t, &names, &error);
+    saved_names_free(&names);
+    if (opened) return -1;
     return fail("%s%s", error.message, strcmp(named, "mnist") == 0 ? " (--data strokes needs no file)" : "");
 }
 
 /* Holds out the last samples for validation. */
 static int hold_out(training *t) {
-    int64_t n = glia_data_count(t->all), held = 0;
+    int64_t n = glia_data_count(t->all), held = n / 10 < 5000 ? n / 10 : 5000;
     double asked = t->asked.validation;
-    if (isnan(asked))
-        held = n / 10 < 5000 ? n / 10 : 5000;
-    else
-        held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
+    if (asked >= (double)n)
+        return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
+    if (asked >= 1 && asked != floor(asked))
+        return misuse("--validation-split %g is neither a share below 1 nor a number of samples", asked);
+    if (!isnan(asked)) held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
+    if (asked > 0 && held < 1)
+        return misuse("--validation-split %g of %lld samples is none; 0 means no validation", asked, (long long)n);
     if (held >= n)
         return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
-    t->asked.validation = held < 1 ? 0 : (double)held;
+    if (!isnan(asked) || held > 0) t->asked.validation = held < 1 ? 0 : (double)held;
     if (held < 1) return -1;
     glia_error error;
     t->train = glia_data_range(t->all, 0, n - held, &error);
@@ -237,7 +272,7 @@ static int normalize(training *t) {
     t->n_normal = glia_data_statistics(training_data(t), t->mean, t->stddev, capacity);
     glia_error error = { .message = "the training data cannot be read" };
     if (t->n_normal > 0 && glia_data_normalize(t->all, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK &&
-        glia_data_normalize(t->test, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK)
+        (!t->test || glia_data_normalize(t->test, t->mean, t->stddev, t->n_normal, &error) == GLIA_OK))
         return -1;
     return fail("%s", error.message);
 }
@@ -307,7 +342,8 @@ int training_open(training *t, settings asked) {
     if (status < 0) status = choose_samples(t);
     if (status < 0) status = choose_watchers(t);
     if (status >= 0) return status;
-    bool dark = paper_is_dark(t->test); /* before they are normalised */
+    double least, most;
+    data_range(t->all, &least, &most); /* before they are normalised */
     status = normalize(t);
     if (status >= 0) return status;
     status = saved_describe(t->model, &(saved_about){ .data = t->all,
@@ -316,7 +352,8 @@ int training_open(training *t, settings asked) {
                                                       .stddev = t->stddev,
                                                       .n_normal = t->n_normal,
                                                       .labels = training_labels(t),
-                                                      .dark_paper = dark });
+                                                      .least = least,
+                                                      .most = most });
     if (status >= 0) return status;
     glia_error error;
     t->backend = glia_backend_open("cpu", (int)a->threads, &error);
@@ -343,6 +380,24 @@ void training_close(training *t) {
     folder_release(&t->place);
 }
 
+/* Which class is the positive one of metrics that are of one class. */
+static void add_positive(const training *t, text *words) {
+    const char *list = t->asked.metrics;
+    char name[256];
+    const char **names = allocate((size_t)t->classes + 1, sizeof *names);
+    for (int i = 0; i < t->classes; i++) names[i] = glia_data_class_name(t->all, i);
+    while (t->classes > 1 && list && glia_metric_next(&list, name, sizeof name)) {
+        glia_metric *metric = glia_metric_create_named(name, t->classes, names, NULL);
+        const int64_t positive = metric ? glia_metric_positive(metric) : -1;
+        if (positive >= 0)
+            text_add(words, "%s%s takes \"%s\" for the positive class", words->length ? ", " : "", name,
+                     names[positive]);
+        glia_metric_free(metric);
+    }
+    if (words->length) text_add(words, "; %s", "positive=CLASS in its brackets chooses");
+    free(names);
+}
+
 void training_headline(const training *t) {
     char number[SHORT];
     const settings *a = &t->asked;
@@ -356,8 +411,12 @@ void training_headline(const training *t) {
     words.length = 0;
     text_add(&words, "%s, %s samples to train on", a->data, grouped(glia_data_count(training_data(t)), number));
     if (t->validation) text_add(&words, ", %s to validate", grouped(glia_data_count(t->validation), number));
-    text_add(&words, ", %s to test", grouped(glia_data_count(t->test), number));
+    if (t->test) text_add(&words, ", %s to test", grouped(glia_data_count(t->test), number));
+    if (!t->test) text_add(&words, ", none to test");
     progress_say("data", words.bytes);
+    words.length = 0;
+    add_positive(t, &words);
+    if (words.length) progress_say("metrics", words.bytes);
     progress_say("machine", glia_backend_describe(t->backend));
     free(words.bytes);
 }
@@ -468,6 +527,7 @@ int training_run(training *t, voice how) {
 
 int training_test(training *t) {
     enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
+    if (!t->test) return -1;
     int64_t n = glia_data_count(t->test);
     bool one = t->classes && training_labels(t) == 1;
     if (one) t->predicted = allocate((size_t)n, sizeof *t->predicted);

@@ -14,7 +14,7 @@ enum { PARAMETER_GROUPS = 16 };
 typedef struct training {
     settings asked; /* with defaults filled in: they say what it takes to do it again */
     const glia_recipe *recipe;
-    glia_dataset *all, *train, *validation, *test; /* validation NULL: none; train NULL: it is `all` */
+    glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;
@@ -48,7 +48,7 @@ int training_open(training *t, settings asked);                 /* data, model, 
 /* Takes the folder `out`, or with NULL a new one; nothing in it is changed before training begins. */
 int training_folder(training *t, const char *out, bool resume, bool force);
 int training_run(training *t, voice how);                       /* fits; a signal sets `stopped` */
-int training_test(training *t);                                 /* reads the test data, once */
+int training_test(training *t);                                 /* reads the test data, once, if there are any */
 int training_keep(training *t);                                 /* model, run.json, report.html */
 void training_close(training *t);
 

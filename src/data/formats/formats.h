@@ -45,7 +45,8 @@ typedef struct glia_sparse {
     void *y;
     int classes;        /* 0: values */
     char **class_names; /* NULL: labels are the integers in the file */
-    glia_arena arena;   /* of the names */
+    char **column_names; /* NULL: they have none */
+    glia_arena arena;    /* of the names */
 } glia_sparse;
 void glia_sparse_free(glia_sparse *rows);
 

@@ -31,6 +31,9 @@ struct glia_dataset {
     int channels;            /* that statistics tell apart: the first axis of x of rank 1 or 3, else 1 */
     int normal_n;            /* means and deviations: 0: none, 1: one for all, channels: one for each */
     float *mean, *scale;     /* normal_n of them; scale is 1 / stddev */
+    bool numbered;           /* the source has no names for its classes: their names are their numbers */
+    char **column_names;     /* of the numbers of x (rank 1), or NULL */
+    bool is_split;           /* the address has other samples for the other split */
     const char *tokenizer;   /* the tokenizer.json of what samples are made of; NULL: they are not tokens */
     glia_arena arena;        /* of the names */
 };
@@ -40,6 +43,9 @@ glia_status glia_data_init(glia_dataset *data, glia_error *error);
 
 /* Gives the classes their names; NULL: their numbers. Call with data->classes set. */
 glia_status glia_data_name_classes(glia_dataset *data, const char *const *names, glia_error *error);
+
+/* Gives the columns of x (rank 1) their names; NULL: they have none. */
+glia_status glia_data_name_columns(glia_dataset *data, const char *const *names, glia_error *error);
 
 /* Keeps the tokenizer's file with the data. */
 glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *tokenizer, glia_error *error);

@@ -36,6 +36,20 @@ glia_status glia_data_name_classes(glia_dataset *data, const char *const *names,
         if (!copies[i]) return glia_fail_nomem(error);
     }
     data->class_names = copies;
+    data->numbered = !names;
+    return GLIA_OK;
+}
+
+glia_status glia_data_name_columns(glia_dataset *data, const char *const *names, glia_error *error) {
+    if (!names || data->x_shape.rank != 1) return GLIA_OK;
+    const size_t n = (size_t)data->x_shape.dim[0];
+    char **copies = glia_arena_alloc(&data->arena, n * sizeof *copies);
+    if (!copies) return glia_fail_nomem(error);
+    for (size_t i = 0; i < n; i++) {
+        copies[i] = glia_arena_strdup(&data->arena, names[i] ? names[i] : "");
+        if (!copies[i]) return glia_fail_nomem(error);
+    }
+    data->column_names = copies;
     return GLIA_OK;
 }
 
@@ -62,6 +76,12 @@ glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *t
     return data->tokenizer ? GLIA_OK : glia_fail_nomem(error);
 }
 
+const char *glia_data_column_name(const glia_dataset *data, int64_t column) {
+    const bool there = data && data->column_names && column >= 0 && column < data->x_shape.dim[0];
+    return there ? data->column_names[column] : NULL;
+}
+
+bool glia_data_is_split(const glia_dataset *data) { return data && data->is_split; }
 const char *glia_data_tokenizer(const glia_dataset *data) { return data ? data->tokenizer : NULL; }
 
 int64_t glia_data_count(const glia_dataset *data) { return data ? data->n : 0; }
@@ -293,7 +313,11 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
                                  .y_shape = data->y_shape,
                                  .y_dtype = data->y_dtype,
                                  .classes = data->classes,
-                                 .class_names = data->class_names };
+                                 .class_names = data->class_names,
+                                 .column_names = data->column_names,
+                                 .is_split = data->is_split,
+                                 .numbered = data->numbered,
+                                 .tokenizer = data->tokenizer };
     if (glia_data_init(&view->base, error)) {
         glia_data_free(&view->base);
         return NULL;

@@ -10,6 +10,10 @@
 
 static const char *const endings[] = { ".jpg", ".jpeg", ".png", ".pgm", ".ppm", NULL };
 
+/* Pictures that there is no decoder for. */
+static const char *const refused[] = { ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl",
+                                       ".jp2",  ".svg", ".tga", ".ico", NULL };
+
 typedef struct image_set {
     glia_dataset base;
     glia_archive archive;
@@ -81,12 +85,14 @@ glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts
     image_set *set = calloc(1, sizeof *set);
     if (!set) return glia_fail_nomem(error), NULL;
     glia_status status = glia_archive_open(path, &set->archive, error);
-    if (!status) status = glia_tree_read(&set->archive, endings, split, &set->tree, error);
-    if (!status && opts.whole && set->tree.splits) {
+    if (opts.whole) split = TREE_TRAIN;
+    if (!status) status = glia_tree_read(&set->archive, endings, refused, split, &set->tree, error);
+    if (!status && opts.whole && set->tree.has_test) {
         status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has train and test folders",
                            path);
     }
     set->base = (glia_dataset){ .kind = &images_kind, .n = set->tree.n, .y_dtype = GLIA_I32 };
+    set->base.is_split = set->tree.has_test;
     set->base.name = (char *)(uintptr_t)name; /* glia_data_init() copies it */
     if (!status) status = choose_shape(set, opts, error);
     if (!status) status = glia_data_init(&set->base, error);

@@ -19,7 +19,7 @@ typedef struct request {
     int n_options;
     bool test;
     int split; /* TREE_TRAIN, ... */
-    const char *folder;
+    const char *folder, *tokenizer; /* tokenizer: the text of one, or NULL */
 } request;
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -159,88 +159,6 @@ static glia_dataset *open_idx(const request *r, glia_error *error) {
     return glia_data_open_idx(paths[0], n == 2 ? paths[1] : NULL, r->address, NULL, 0, error);
 }
 
-typedef struct records {
-    uint8_t *pixels;
-    int32_t *labels;
-    int64_t n;
-} records;
-
-/* The records of one batch, behind those before. */
-static glia_status append_cifar(records *r, const uint8_t *bytes, size_t length, glia_error *error) {
-    int64_t more;
-    glia_status status = glia_cifar_parse(bytes, length, &more, error);
-    if (status) return status;
-    uint8_t *p = realloc(r->pixels, (size_t)(r->n + more) * GLIA_CIFAR_PIXELS);
-    if (p) r->pixels = p;
-    int32_t *l = p ? realloc(r->labels, (size_t)(r->n + more) * sizeof *l) : NULL;
-    if (!l) return glia_fail_nomem(error);
-    r->labels = l;
-    glia_cifar_copy(bytes, more, p + r->n * GLIA_CIFAR_PIXELS, l + r->n);
-    r->n += more;
-    return GLIA_OK;
-}
-
-/* Takes over the records. */
-static glia_dataset *finish_cifar(records r, glia_status status, const char *name, glia_error *error) {
-    if (status) {
-        free(r.pixels);
-        free(r.labels);
-        return NULL;
-    }
-    glia_arrays arrays = { .n = r.n,
-                           .x = r.pixels,
-                           .x_dtype = GLIA_U8,
-                           .x_shape = GLIA_SHAPE(3, 32, 32),
-                           .y = r.labels,
-                           .y_dtype = GLIA_I32,
-                           .classes = 10 };
-    return glia_data_take(arrays, name, glia_cifar_classes, error);
-}
-
-glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const char *name, glia_error *error) {
-    records r = { 0 };
-    glia_status status = GLIA_OK;
-    for (int i = 0; i < n_paths && !status; i++) {
-        glia_file file;
-        status = glia_file_open(&file, paths[i], error);
-        if (status) break;
-        status = glia_fail_at_path(error, paths[i], append_cifar(&r, file.bytes, file.length, error));
-        glia_file_close(&file);
-    }
-    return finish_cifar(r, status, name, error);
-}
-
-/* The member of this name in whatever folder; -1: none. */
-static int find_member(const glia_archive *archive, const char *name) {
-    for (int i = 0; i < archive->n; i++) {
-        const char *slash = strrchr(archive->members[i].name, '/');
-        if (!strcmp(slash ? slash + 1 : archive->members[i].name, name)) return i;
-    }
-    return -1;
-}
-
-glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
-                                           glia_error *error) {
-    records r = { 0 };
-    glia_archive archive;
-    glia_status status = glia_archive_open(path, &archive, error);
-    if (status) return NULL;
-    for (int i = 0; i < n && !status; i++) {
-        int member = find_member(&archive, names[i]);
-        if (member < 0) {
-            status = glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no %s in it", path, names[i]);
-            break;
-        }
-        glia_blob blob;
-        status = glia_archive_read(&archive, member, &blob, error);
-        if (!status) status = append_cifar(&r, blob.bytes, blob.length, error);
-        glia_blob_free(&blob);
-        status = glia_archive_fail(&archive, member, error, status);
-    }
-    glia_archive_free(&archive);
-    return finish_cifar(r, status, name, error);
-}
-
 static glia_dataset *open_cifar(const request *r, glia_error *error) {
     const char *paths[PATHS_MOST];
     int n = split_paths(r->rest, paths, PATHS_MOST);
@@ -279,6 +197,7 @@ static glia_dataset *take_sparse_csv(glia_csv *csv, const char *name, glia_error
     rows.y = csv->y;
     rows.classes = csv->classes;
     rows.class_names = csv->class_names;
+    rows.column_names = csv->names;
     rows.arena = csv->arena;
     free(csv->x);
     *csv = (glia_csv){ 0 };
@@ -311,6 +230,11 @@ static glia_dataset *open_csv(const request *r, glia_error *error) {
     csv.x = NULL; /* glia_data_take() has them now */
     csv.y = NULL;
     glia_dataset *data = glia_data_take(arrays, r->address, (const char *const *)csv.class_names, error);
+    if (data && glia_data_name_columns(data, (const char *const *)csv.names, error)) {
+        glia_data_free(data);
+        data = NULL;
+    }
+    if (data) data->numbered = false; /* integers in a table are names too */
     glia_csv_free(&csv);
     return data;
 }
@@ -493,26 +417,36 @@ static glia_status fail_no_array(const request *r, const glia_archive *archive, 
 }
 
 static glia_dataset *open_npz(const request *r, glia_error *error) {
-    static const char *const xs[2][7] = { { "x_train", "X_train", "train_images", "x", "X", "data", "arr_0" },
-                                          { "x_test", "X_test", "test_images", "x", "X", "data", "arr_0" } };
-    static const char *const ys[2][7] = { { "y_train", "Y_train", "train_labels", "y", "Y", "target", "arr_1" },
-                                          { "y_test", "Y_test", "test_labels", "y", "Y", "target", "arr_1" } };
-    const char *usual_x[8] = { NULL }, *usual_y[8] = { NULL };
-    memcpy(usual_x, xs[r->test], sizeof xs[0]);
-    memcpy(usual_y, ys[r->test], sizeof ys[0]);
+    static const char *const xs[2][8] = { { "x_train", "X_train", "train_images", "x", "X", "data", "arr_0" },
+                                          { "x_test", "X_test", "test_images" } };
+    static const char *const ys[2][8] = { { "y_train", "Y_train", "train_labels", "y", "Y", "target", "arr_1" },
+                                          { "y_test", "Y_test", "test_labels" } };
     glia_archive archive;
     if (glia_archive_open(r->rest, &archive, error)) return NULL;
     glia_values x = { 0 }, y = { 0 };
     glia_status status = GLIA_OK;
-    int at_x = find_array(&archive, option(r, "x"), usual_x), at_y = find_array(&archive, option(r, "y"), usual_y);
-    if (at_x < 0) status = fail_no_array(r, &archive, option(r, "x") ? option(r, "x") : "x", error);
+    int at_x = find_array(&archive, option(r, "x"), xs[0]), at_y = find_array(&archive, option(r, "y"), ys[0]);
+    const int test_x = find_array(&archive, NULL, xs[1]), test_y = find_array(&archive, NULL, ys[1]);
+    const bool is_split = !option(r, "x") && test_x >= 0;
+    if (is_split && option(r, "test")) {
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has arrays of a test set",
+                           r->address);
+    } else if (is_split && r->test) {
+        at_x = test_x;
+        if (!option(r, "y")) at_y = test_y;
+    }
+    if (!status && at_x < 0) status = fail_no_array(r, &archive, option(r, "x") ? option(r, "x") : "x", error);
     if (!status && at_y < 0 && option(r, "y")) status = fail_no_array(r, &archive, option(r, "y"), error);
     if (!status) status = read_member(&archive, at_x, &x, error);
     if (!status && at_y >= 0) status = read_member(&archive, at_y, &y, error);
     glia_archive_free(&archive);
-    if (!status) return join_values(r, x, y, error);
-    glia_values_free(&x);
-    return NULL;
+    if (status) {
+        glia_values_free(&x);
+        return NULL;
+    }
+    glia_dataset *data = join_values(r, x, y, error);
+    if (data) data->is_split = is_split;
+    return data;
 }
 
 /* ---- rows, records, texts ----------------------------------------------------------------- */
@@ -585,7 +519,7 @@ static glia_dataset *open_raw(const request *r, glia_error *error) {
 static glia_status text_options(const request *r, glia_text_opts *opts, glia_error *error) {
     const char *label = option(r, "label");
     *opts = (glia_text_opts){
-        .separator = '\t', .whole = option(r, "test") != NULL, .tokenizer = option(r, "tokenizer")
+        .separator = '\t', .whole = option(r, "test") != NULL, .tokenizer = { option(r, "tokenizer"), r->tokenizer }
     };
     if (label && strcmp(label, "first") && strcmp(label, "last")) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: label=%s should be first or last", r->address, label);
@@ -615,7 +549,7 @@ static glia_dataset *open_texts(const request *r, glia_error *error) {
 /* The share at the end of a text that is the test split. */
 static glia_status token_options(const request *r, glia_token_opts *opts, glia_error *error) {
     const char *test = option(r, "test");
-    *opts = (glia_token_opts){ .tokenizer = option(r, "tokenizer"), .test = 0.1, .split_test = r->test };
+    *opts = (glia_token_opts){ .tokenizer = { option(r, "tokenizer"), r->tokenizer }, .test = 0.1, .split_test = r->test };
     if (test && (!glia_number_parse(test, test + strlen(test), &opts->test) || opts->test < 0 || opts->test >= 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, test);
     }
@@ -631,7 +565,7 @@ static glia_dataset *open_chars(const request *r, glia_error *error) {
 static glia_dataset *open_tokens(const request *r, glia_error *error) {
     glia_token_opts opts;
     if (token_options(r, &opts, error)) return NULL;
-    if (opts.tokenizer) return glia_data_open_tokens(r->rest, opts, r->address, error);
+    if (opts.tokenizer.path || opts.tokenizer.text) return glia_data_open_tokens(r->rest, opts, r->address, error);
     glia_fail(error, GLIA_E_ARGUMENT, "%s: tokenizer= is missing, as in tokenizer=T.json", r->address);
     return NULL;
 }
@@ -676,13 +610,14 @@ int glia_data_formats(glia_data_format *out, int capacity) {
 static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error *error) {
     const char *text = option(r, "test");
     if (!data || !text || glia_data_is_tokens(data)) return data; /* those are split already */
-    double fraction;
+    double fraction = -1;
     int64_t seed = 0;
     glia_status status = GLIA_OK;
-    if (!glia_number_parse(text, text + strlen(text), &fraction) || fraction <= 0 || fraction >= 1) {
+    if (!glia_number_parse(text, text + strlen(text), &fraction) || !(fraction >= 0 && fraction < 1)) {
         status =
-            glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction between 0 and 1", r->address, text);
+            glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, text);
     }
+    if (!status && fraction == 0) return data;
     if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
     int64_t n_test = status ? 0 : (int64_t)llround(fraction * (double)data->n);
     n_test = GLIA_MIN(GLIA_MAX(n_test, 1), data->n - 1);
@@ -696,7 +631,9 @@ static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error
     glia_data_shuffle(order, data->n, (uint64_t)seed, UINT64_MAX);
     int64_t n = r->test ? n_test : data->n - n_test;
     if (r->test) memmove(order, order + data->n - n_test, (size_t)n_test * sizeof *order);
-    return glia_data_view(data, order, 0, n, true, error);
+    glia_dataset *view = glia_data_view(data, order, 0, n, true, error);
+    if (view) view->is_split = true;
+    return view;
 }
 
 static glia_dataset *open_scheme(request *r, glia_error *error) {
@@ -728,8 +665,9 @@ static glia_dataset *open_strokes(const request *r, const glia_data_info *info, 
     if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
     if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
     if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
-    if (!r->test) return glia_strokes_create(0, n, (uint64_t)seed, r->address, error);
-    return glia_strokes_create((int64_t)1 << 40, GLIA_MAX(n / 5, 1), (uint64_t)seed, r->address, error);
+    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
+    if (r->test) n = GLIA_MAX(n / 5, 1);
+    return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
 /* A text: windows of its characters, or of tokens. */
@@ -747,10 +685,13 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) {
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
-        if (!strcmp(name, "strokes")) return open_strokes(r, &infos[i], error);
         if (infos[i].x_shape.rank == 1) return open_named_text(r, name, error);
-        if (check_options(r, NULL, 0, error)) return NULL;
-        return glia_data_open_named(name, r->test, r->folder, error);
+        const bool drawn = !strcmp(name, "strokes");
+        if (!drawn && check_options(r, NULL, 0, error)) return NULL;
+        glia_dataset *data = drawn ? open_strokes(r, &infos[i], error)
+                                   : glia_data_open_named(name, r->test, r->folder, error);
+        if (data) data->is_split = true;
+        return data;
     }
     const char *near = glia_nearest(name, names, n);
     size_t length = strlen(name);
@@ -771,8 +712,16 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
 }
 
 glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
+    return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
+}
+
+glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error) {
     if (!address) return glia_fail_null(error, "address"), NULL;
-    request r = { .address = address, .folder = folder, .test = split && !strcmp(split, "test") };
+    const char *split = opts.split;
+    request r = { .address = address,
+                  .folder = opts.folder,
+                  .tokenizer = opts.tokenizer,
+                  .test = split && !strcmp(split, "test") };
     r.split = r.test ? TREE_TEST : TREE_TRAIN;
     if (split && !r.test && strcmp(split, "train")) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\", only \"train\" and \"test\"", address, split);

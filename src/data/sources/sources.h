@@ -15,14 +15,16 @@ typedef struct tree {
     int32_t *labels; /* of each */
     int classes;
     char **class_names;
-    bool splits; /* the folders name splits */
+    bool splits;   /* the folders name splits */
+    bool has_test; /* one of them is for tests */
     glia_arena arena;
 } tree;
 
 /* The files of a split that end with one of `endings` (".jpg", ..., NULL). Where there are no folders of splits all
- * files are one set; where there is no test/, val/ is. Release with glia_tree_free() when it succeeded. */
-glia_status glia_tree_read(const glia_archive *archive, const char *const *endings, int split, tree *t,
-                           glia_error *error);
+ * files are one set; where there is no test/, val/ is. Files with other endings are left out, unless theirs is one of
+ * `refused`, or no file of their class is kept: that is an error. Release with glia_tree_free() when it succeeded. */
+glia_status glia_tree_read(const glia_archive *archive, const char *const *endings, const char *const *refused,
+                           int split, tree *t, glia_error *error);
 void glia_tree_free(tree *t);
 
 /* ---- pictures ----------------------------------------------------------------------------- */
@@ -52,13 +54,21 @@ typedef struct glia_record_opts {
 glia_dataset *glia_data_open_records(const char *const *paths, int n, glia_record_opts opts, const char *name,
                                      glia_error *error);
 
+/* A tokenizer by its file or its text; both NULL: none. */
+typedef struct glia_tokenizer_source {
+    const char *path, *text;
+} glia_tokenizer_source;
+
+/* The text's tokenizer; where the file is there too, it must be the same. */
+glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_error *error);
+
 typedef struct glia_text_opts {
     int64_t length,
         step;  /* of a sample, 0: of the longest up to 1,024, or 64 of a window; between windows, 0: length */
     int label; /* of a line: -1 before the first separator, 1 behind the last, 0 none */
     char separator;
     bool whole; /* as of pictures */
-    const char *tokenizer; /* a tokenizer's file: samples are ids, not bytes; NULL: none */
+    glia_tokenizer_source tokenizer; /* samples are its ids, not bytes */
 } glia_text_opts;
 
 glia_dataset *glia_data_open_lines(const char *path, glia_text_opts opts, const char *name, glia_error *error);
@@ -67,7 +77,7 @@ glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts o
                                    glia_error *error);
 
 typedef struct glia_token_opts {
-    const char *tokenizer; /* its file; NULL: the text's characters */
+    glia_tokenizer_source tokenizer; /* none: the text's characters */
     int64_t length, step;  /* of a window, 0: 64; between windows, 0: length */
     double test;           /* share of the text, at its end, that is the test split */
     bool split_test;       /* which of the two */

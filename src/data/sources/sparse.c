@@ -41,6 +41,8 @@ glia_dataset *glia_data_take_sparse(glia_sparse rows, const char *name, glia_err
         set->base.classes = rows.classes;
         status = glia_data_name_classes(&set->base, (const char *const *)rows.class_names, error);
     }
+    set->base.numbered = false; /* integers in the file are the classes' names */
+    if (!status) status = glia_data_name_columns(&set->base, (const char *const *)rows.column_names, error);
     if (!status) return &set->base;
     glia_data_free(&set->base);
     return NULL;

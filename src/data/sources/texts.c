@@ -237,9 +237,9 @@ glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const c
 }
 
 /* Turns the pieces into ids. The last type of each says whether its last token is a special one. */
-static glia_status tokenize(text_set *set, const char *path, int64_t *longest, glia_error *error) {
+static glia_status tokenize(text_set *set, glia_tokenizer_source source, int64_t *longest, glia_error *error) {
     static const char *const pads[] = { "[PAD]", "<pad>", "<|pad|>", "<|endoftext|>" };
-    glia_tokenizer *t = glia_tokenizer_load(path, error);
+    glia_tokenizer *t = glia_tokenizer_of_source(source, error);
     if (!t) return error ? error->status : GLIA_E_FORMAT;
     glia_string *texts = malloc((size_t)set->n * sizeof *texts);
     set->encodings = calloc((size_t)set->n, sizeof *set->encodings);
@@ -282,22 +282,25 @@ static glia_status read_files(text_set *set, glia_error *error) {
 
 glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts opts, const char *name,
                                    glia_error *error) {
-    static const char *const endings[] = { ".txt", ".text", NULL };
+    static const char *const endings[] = { ".txt", ".text", NULL }, *const none[] = { NULL };
     text_set *set = create(name, error);
     if (!set) return NULL;
     glia_status status = glia_archive_open(path, &set->archive, error);
-    if (!status) status = glia_tree_read(&set->archive, endings, split, &set->tree, error);
-    if (!status && opts.whole && set->tree.splits) {
+    if (opts.whole) split = TREE_TRAIN;
+    if (!status) status = glia_tree_read(&set->archive, endings, none, split, &set->tree, error);
+    if (!status && opts.whole && set->tree.has_test) {
         status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has train and test folders",
                            path);
     }
     if (!status) status = read_files(set, error);
     if (!status) {
+        set->base.is_split = set->tree.has_test;
         set->base.classes = set->tree.classes;
         status = glia_data_name_classes(&set->base, (const char *const *)set->tree.class_names, error);
     }
     int64_t longest = 1;
-    if (!status && opts.tokenizer) status = tokenize(set, opts.tokenizer, &longest, error);
-    if (!status && opts.tokenizer && !opts.length) opts.length = GLIA_MIN(longest, LENGTH_USUAL);
+    const bool ids = opts.tokenizer.path || opts.tokenizer.text;
+    if (!status && ids) status = tokenize(set, opts.tokenizer, &longest, error);
+    if (!status && ids && !opts.length) opts.length = GLIA_MIN(longest, LENGTH_USUAL);
     return finish(set, status, opts.length, error);
 }

@@ -51,6 +51,7 @@ static glia_status name_tokens(glia_dataset *data, const glia_tokenizer *t, glia
 static glia_status take_split(token_set *set, const glia_encoding *e, glia_token_opts o, glia_error *error) {
     const int64_t test = (int64_t)((double)e->n * o.test + 0.5), train = e->n - test;
     const int32_t *from = o.split_test && test ? e->ids + train : e->ids;
+    set->base.is_split = test > 0;
     set->n = !test ? e->n : o.split_test ? test : train;
     if (set->n < o.length + 1)
         return glia_fail(error, GLIA_E_FORMAT, "offset 0: %lld tokens are no window of %lld and a next one",
@@ -62,9 +63,22 @@ static glia_status take_split(token_set *set, const glia_encoding *e, glia_token
     return GLIA_OK;
 }
 
+glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_error *error) {
+    if (!source.text) return glia_tokenizer_load(source.path, error);
+    glia_tokenizer *t = glia_tokenizer_parse(source.text, strlen(source.text), error);
+    glia_tokenizer *other = t && source.path ? glia_tokenizer_load(source.path, NULL) : NULL; /* it may be gone */
+    if (other && strcmp(glia_tokenizer_json(t, NULL), glia_tokenizer_json(other, NULL)) != 0) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s is another tokenizer than the model's", source.path);
+        glia_tokenizer_free(t);
+        t = NULL;
+    }
+    glia_tokenizer_free(other);
+    return t;
+}
+
 /* The tokenizer that the options name, or one of the text's characters. */
 static glia_tokenizer *tokenizer_of(glia_token_opts o, glia_string text, glia_error *error) {
-    if (o.tokenizer) return glia_tokenizer_load(o.tokenizer, error);
+    if (o.tokenizer.path || o.tokenizer.text) return glia_tokenizer_of_source(o.tokenizer, error);
     return glia_tokenizer_train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ .threads = 1 }, &text, 1, error);
 }
 

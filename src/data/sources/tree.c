@@ -151,6 +151,38 @@ static glia_status number_classes(list *l, const glia_archive *archive, tree *t,
     return status;
 }
 
+static int compare_names(const void *a, const void *b) { return strcmp(a, *(const char *const *)b); }
+
+/* Fails at a file that would be left out in silence: one in the folder of a class that has no other, or one of a kind
+ * that is `refused`. skipped: length of the folders that all files share. */
+static glia_status check_left_out(const glia_archive *archive, const char *const *endings, const char *const *refused,
+                                  size_t skipped, const tree *t, glia_error *error) {
+    const char *shared = skipped ? archive->members[t->members[0]].name : "";
+    for (int i = 0; i < archive->n; i++) {
+        const char *name = archive->members[i].name;
+        if (is_hidden(name) || has_ending(name, endings)) continue;
+        const bool outside = strncmp(name, shared, skipped) != 0;
+        if (outside && !has_ending(name, refused)) continue;
+        if (!outside) name += skipped;
+        size_t n = first_part(name);
+        if (t->splits && (!name[n] || split_named(name, n) < 0)) continue;
+        if (t->splits) name += n + 1, n = first_part(name);
+        if (!name[n]) continue; /* beside the classes */
+        char *class = strndup(name, n);
+        if (!class) return glia_fail_nomem(error);
+        const bool known = bsearch(class, t->class_names, (size_t)t->classes, sizeof *t->class_names, compare_names);
+        free(class);
+        if (known && !has_ending(name, refused)) continue;
+        glia_text kinds = { 0 };
+        for (int k = 0; endings[k]; k++) glia_text_printf(&kinds, "%s%s", k ? ", " : "", endings[k]);
+        glia_fail(error, GLIA_E_UNSUPPORTED, "cannot be read, only %s can%s", kinds.bytes ? kinds.bytes : "others",
+                  known ? "" : "; its folder would be a class without samples");
+        free(kinds.bytes);
+        return glia_archive_fail(archive, i, error, GLIA_E_UNSUPPORTED);
+    }
+    return GLIA_OK;
+}
+
 typedef struct place {
     int member;
     int32_t label;
@@ -190,6 +222,7 @@ static glia_status keep_split(const list *l, const glia_archive *archive, int sp
                               glia_error *error) {
     bool there[3] = { false };
     for (int i = 0; i < l->n && t->splits; i++) there[l->entries[i].split] = true;
+    t->has_test = there[TREE_TEST] || there[TREE_VALIDATION];
     if (t->splits && split == TREE_TEST && !there[TREE_TEST]) split = TREE_VALIDATION;
     if (t->splits && !there[split]) {
         return glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no split \"%s\"", archive->path,
@@ -206,8 +239,8 @@ static glia_status keep_split(const list *l, const glia_archive *archive, int sp
     return mix_classes(t) ? GLIA_OK : glia_fail_nomem(error);
 }
 
-glia_status glia_tree_read(const glia_archive *archive, const char *const *endings, int split, tree *t,
-                           glia_error *error) {
+glia_status glia_tree_read(const glia_archive *archive, const char *const *endings, const char *const *refused,
+                           int split, tree *t, glia_error *error) {
     *t = (tree){ 0 };
     list l = { 0 };
     glia_status status = choose_files(archive, endings, &l, error);
@@ -218,14 +251,17 @@ glia_status glia_tree_read(const glia_archive *archive, const char *const *endin
                            kinds.bytes ? kinds.bytes : "...");
         free(kinds.bytes);
     }
+    size_t skipped = 0;
     if (!status) {
         skip_shared(&l);
+        skipped = (size_t)(l.entries[0].name - archive->members[l.entries[0].member].name);
         t->splits = take_splits(&l);
     }
     int32_t *classes = status ? NULL : malloc((size_t)l.n * sizeof *classes);
     if (!status && !classes) status = glia_fail_nomem(error);
     if (!status) status = number_classes(&l, archive, t, classes, error);
     if (!status) status = keep_split(&l, archive, split, classes, t, error);
+    if (!status) status = check_left_out(archive, endings, refused, skipped, t, error);
     free(classes);
     free(l.entries);
     if (status) glia_tree_free(t);

@@ -70,7 +70,7 @@ double glia_curve_area(const glia_metric *m, int64_t label, glia_area_fn area) {
 }
 
 double glia_curve_average(const glia_metric *m, glia_area_fn area) {
-    if (m->average == GLIA_AVERAGE_BINARY) return glia_curve_area(m, 1, area);
+    if (m->average == GLIA_AVERAGE_BINARY) return glia_curve_area(m, m->positive, area);
     double total = 0, weight = 0;
     for (int64_t k = 0; k < m->labels; k++) {
         double of_class = glia_curve_area(m, k, area);

@@ -18,7 +18,7 @@ glia_hits glia_hits_of(const glia_metric *m, int64_t label) {
 }
 
 double glia_hits_average(const glia_metric *m, double (*of)(glia_hits)) {
-    if (m->average == GLIA_AVERAGE_BINARY) return of(glia_hits_of(m, 1));
+    if (m->average == GLIA_AVERAGE_BINARY) return of(glia_hits_of(m, m->positive));
     glia_hits all = { 0 };
     double total = 0, weight = 0;
     for (int64_t k = 0; k < m->labels; k++) {

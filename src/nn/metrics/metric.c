@@ -27,6 +27,10 @@ static void settle_threshold(glia_metric *m) {
 }
 
 glia_metric *glia_metric_create(const char *text, int64_t classes, glia_error *error) {
+    return glia_metric_create_named(text, classes, NULL, error);
+}
+
+glia_metric *glia_metric_create_named(const char *text, int64_t classes, const char *const *names, glia_error *error) {
     if (!text || classes < 1 || classes > INT32_MAX) {
         glia_fail(error, GLIA_E_ARGUMENT, "glia_metric_create: needs a text, and 1 class or more");
         return NULL;
@@ -37,7 +41,7 @@ glia_metric *glia_metric_create(const char *text, int64_t classes, glia_error *e
         return NULL;
     }
     m->classes = classes;
-    glia_status status = glia_metric_parse(m, text, error);
+    glia_status status = glia_metric_parse(m, text, names, error);
     if (status == GLIA_OK) {
         m->rule->shape(m);
         settle_threshold(m);
@@ -214,6 +218,10 @@ const int64_t *glia_metric_confusion(const glia_metric *m, int64_t *labels) {
 }
 
 const char *glia_metric_name(const glia_metric *m) { return m ? m->name : NULL; }
+int64_t glia_metric_positive(const glia_metric *m) {
+    const bool takes = m && m->rule->options & (GLIA_OPTION_AVERAGE | GLIA_OPTION_CURVES);
+    return takes && m->average == GLIA_AVERAGE_BINARY ? m->positive : -1;
+}
 int64_t glia_metric_samples(const glia_metric *m) { return m ? m->samples : 0; }
 bool glia_metric_larger_is_better(const glia_metric *m) { return m && m->rule->larger; }
 bool glia_metric_takes_values(const glia_metric *m) { return m && m->rule->values; }

@@ -31,7 +31,7 @@ void glia_exact_pair(const glia_exact *sum, double *high, double *low);
 
 typedef enum glia_average {
     GLIA_AVERAGE_DEFAULT, /* binary for two classes, macro for more */
-    GLIA_AVERAGE_BINARY,
+    GLIA_AVERAGE_BINARY, /* the positive class alone */
     GLIA_AVERAGE_MACRO,
     GLIA_AVERAGE_MICRO,
     GLIA_AVERAGE_WEIGHTED
@@ -71,6 +71,8 @@ struct glia_metric {
     int64_t labels;  /* classes that there are: 2 for one score */
     glia_average average;
     bool logits, said_logits; /* said: the text has it */
+    bool chosen; /* the text says which class is positive */
+    int64_t positive;
     bool ignores;
     int32_t ignored;
     double threshold; /* of a probability */
@@ -96,8 +98,8 @@ struct glia_metric {
 #include "nn/metrics/metrics.def"
 #undef GLIA_METRIC_ROW
 
-/* Reads the text into a metric that is otherwise zero but for `classes` (text.c). */
-glia_status glia_metric_parse(glia_metric *m, const char *text, glia_error *error);
+/* Reads the text into a metric that is otherwise zero but for `classes` (text.c). names: of the classes, or NULL. */
+glia_status glia_metric_parse(glia_metric *m, const char *text, const char *const *names, glia_error *error);
 
 /* ---- what pages share ---------------------------------------------------------------------- */
 

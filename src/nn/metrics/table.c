@@ -17,8 +17,8 @@ static const glia_metric_rule *const rules[] = {
 
 static const char *options_of(const glia_metric_rule *rule) {
     if (rule->values) return "";
-    if (rule->options & GLIA_OPTION_AVERAGE) return "macro, micro, weighted or binary; threshold; logits; ignore";
-    if (rule->options & GLIA_OPTION_CURVES) return "macro or weighted; logits; ignore";
+    if (rule->options & GLIA_OPTION_AVERAGE) return "macro, micro, weighted or binary; positive; threshold; logits; ignore";
+    if (rule->options & GLIA_OPTION_CURVES) return "macro or weighted; positive; logits; ignore";
     if (rule->options & GLIA_OPTION_WEIGHTS) return "linear or quadratic; threshold; logits; ignore";
     if (rule->options & GLIA_OPTION_NUMBER) return rule->number[0] == 'k' ? "k; ignore" : "bins; logits; ignore";
     return rule->options & GLIA_OPTION_THRESHOLD ? "threshold; logits; ignore" : "logits; ignore";
@@ -102,6 +102,40 @@ static bool take_word(glia_metric *m, const char *key, const char *word) {
     return false;
 }
 
+/* Without white space, '_' as '-'; NULL: memory ran out. */
+static char *tidy(const char *text) {
+    char *copy = malloc(strlen(text) + 1), *to = copy;
+    for (const char *at = text; copy && *at; at++) {
+        if (!isspace((unsigned char)*at)) *to++ = *at == '_' ? '-' : *at;
+    }
+    if (copy) *to = 0;
+    return copy;
+}
+
+/* positive=CLASS, by its name or, where no class is called so, its number. */
+static glia_status take_positive(glia_metric *m, const char *value, const char *const *names, glia_error *error) {
+    char *name = NULL;
+    int64_t found = -1;
+    for (int64_t i = 0; names && found < 0 && i < m->labels; i++) {
+        name = tidy(names[i]);
+        if (!name) return glia_fail_nomem(error);
+        if (strcmp(name, value) == 0) found = i;
+        free(name);
+    }
+    char *end;
+    const double number = strtod(value, &end);
+    const bool is_label = *value && !*end && number >= 0 && number < (double)m->labels && number == floor(number);
+    if (found < 0 && is_label) found = (int64_t)number;
+    if (found < 0) {
+        const char *near = names && m->labels <= INT32_MAX ? glia_nearest(value, names, (int)m->labels) : NULL;
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no class \"%s\"%s%s%s", m->rule->name, value,
+                         near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    m->positive = found;
+    m->chosen = true;
+    return GLIA_OK;
+}
+
 static bool take_number(glia_metric *m, const char *key, double value) {
     const glia_metric_rule *rule = m->rule;
     if ((rule->options & GLIA_OPTION_NUMBER) && (!key || strcmp(key, rule->number) == 0)) {
@@ -122,11 +156,14 @@ static bool take_number(glia_metric *m, const char *key, double value) {
     return false;
 }
 
-static glia_status take(glia_metric *m, char *option, glia_error *error) {
+static glia_status take(glia_metric *m, char *option, const char *const *names, glia_error *error) {
     char *equals = strchr(option, '=');
     char *value = equals ? equals + 1 : option;
     if (equals) *equals = 0;
     const char *key = equals ? option : NULL;
+    if (key && strcmp(key, "positive") == 0 && !m->rule->values &&
+        (m->rule->options & (GLIA_OPTION_AVERAGE | GLIA_OPTION_CURVES)))
+        return take_positive(m, value, names, error);
     if (is_number(value) ? take_number(m, key, strtod(value, NULL)) : take_word(m, key, value)) return GLIA_OK;
     const char *possible = options_of(m->rule);
     return glia_fail(error, GLIA_E_ARGUMENT, "%s takes no option \"%s%s%s\"; it takes %s", m->rule->name,
@@ -135,28 +172,22 @@ static glia_status take(glia_metric *m, char *option, glia_error *error) {
 
 /* ---- the whole text ------------------------------------------------------------------------- */
 
-/* Without white space, '_' as '-'; NULL: memory ran out. */
-static char *tidy(const char *text) {
-    char *copy = malloc(strlen(text) + 1), *to = copy;
-    for (const char *at = text; copy && *at; at++) {
-        if (!isspace((unsigned char)*at)) *to++ = *at == '_' ? '-' : *at;
-    }
-    if (copy) *to = 0;
-    return copy;
-}
-
 /* The defaults that depend on the number of classes. */
 static glia_status settle(glia_metric *m, glia_error *error) {
     bool two = m->labels == 2;
-    if (m->average == GLIA_AVERAGE_BINARY && !two) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: binary is for two classes, not %lld", m->name,
-                         (long long)m->labels);
+    if (m->average == GLIA_AVERAGE_BINARY && !two && !m->chosen) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: binary is for two classes, not %lld; positive=CLASS names one",
+                         m->name, (long long)m->labels);
     }
-    if (m->average == GLIA_AVERAGE_DEFAULT) m->average = two ? GLIA_AVERAGE_BINARY : GLIA_AVERAGE_MACRO;
+    if (m->chosen && m->average != GLIA_AVERAGE_DEFAULT && m->average != GLIA_AVERAGE_BINARY) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: an average over classes has no positive class", m->name);
+    }
+    if (!m->chosen) m->positive = 1;
+    if (m->average == GLIA_AVERAGE_DEFAULT) m->average = two || m->chosen ? GLIA_AVERAGE_BINARY : GLIA_AVERAGE_MACRO;
     return GLIA_OK;
 }
 
-glia_status glia_metric_parse(glia_metric *m, const char *text, glia_error *error) {
+glia_status glia_metric_parse(glia_metric *m, const char *text, const char *const *names, glia_error *error) {
     m->name = tidy(text);
     char *words_of = tidy(text);
     if (!m->name || !words_of) {
@@ -184,7 +215,7 @@ glia_status glia_metric_parse(glia_metric *m, const char *text, glia_error *erro
         option = rest;
         rest = strchr(rest, ',');
         if (rest) *rest++ = 0;
-        status = take(m, option, error);
+        status = take(m, option, names, error);
     }
     free(words_of);
     return status == GLIA_OK ? settle(m, error) : status;

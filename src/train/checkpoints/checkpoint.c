@@ -84,11 +84,34 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     return GLIA_OK;
 }
 
+/* The names as a line: written out while it is short, else as a hash. No names, no line. */
+static void describe_names(const char *key, const char *(*name_of)(const glia_dataset *, int64_t),
+                           const glia_dataset *data, glia_text *text) {
+    enum { LONGEST = 120 };
+    glia_text names = { 0 };
+    for (int64_t i = 0; name_of(data, i); i++) {
+        const char *name = name_of(data, i);
+        if (i) glia_text_append(&names, ",", 1);
+        for (; *name; name++) glia_text_append(&names, *name == '\n' ? " " : name, 1);
+    }
+    if (names.length > LONGEST)
+        glia_text_printf(text, "%s=%016llx\n", key,
+                         (unsigned long long)glia_hash_bytes(names.bytes, names.length, 0));
+    else if (names.length)
+        glia_text_printf(text, "%s=%s\n", key, names.bytes);
+    text->failed |= names.failed;
+    free(names.bytes);
+}
+
+static const char *class_name(const glia_dataset *data, int64_t i) { return glia_data_class_name(data, (int)i); }
+
 /* What must be the same when a training goes on. */
 static void describe(const glia_training *t, glia_text *text) {
     const glia_optimizer *o = &t->opts.optimizer;
     char number[GLIA_NUMBER_TEXT];
     glia_text_printf(text, "samples=%lld\n", (long long)glia_data_count(t->data));
+    describe_names("columns", glia_data_column_name, t->data, text);
+    describe_names("classes", class_name, t->data, text);
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
     glia_text_printf(text, "optimizer=%s\n", glia_optimizer_name(o->kind));

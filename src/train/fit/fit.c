@@ -95,6 +95,22 @@ static glia_status begin_training(glia_training *t, glia_model *model, glia_erro
     return glia_task_prepare(&t->train, glia_data_count(t->data), o->batch, error);
 }
 
+/* A metric of the validation data, whose classes it may name. */
+static glia_metric *make_metric(const glia_training *t, const char *text, int64_t classes, glia_error *error) {
+    const glia_dataset *data = t->opts.validation;
+    const int64_t labels = classes == 1 ? 2 : classes;
+    const bool named = glia_data_classes(data) == labels && glia_data_class_name(data, 0);
+    const char **names = named ? malloc((size_t)labels * sizeof *names) : NULL;
+    if (named && !names) {
+        glia_fail_nomem(error);
+        return NULL;
+    }
+    for (int i = 0; named && i < labels; i++) names[i] = glia_data_class_name(data, i);
+    glia_metric *metric = glia_metric_create_named(text, classes, names, error);
+    free(names);
+    return metric;
+}
+
 /* The metrics that were asked for by name. */
 static glia_status make_metrics(glia_training *t, glia_error *error) {
     const char *at = t->opts.metrics;
@@ -116,7 +132,7 @@ static glia_status make_metrics(glia_training *t, glia_error *error) {
         memcpy(text, at, length);
         text[length] = 0;
         glia_error reason = { 0 };
-        glia_metric *metric = glia_metric_create(text + strspn(text, " "), classes, &reason);
+        glia_metric *metric = make_metric(t, text + strspn(text, " "), classes, &reason);
         if (!metric) return glia_fail(error, reason.status, "%s", reason.message);
         glia_metric_assume_logits(metric, t->validation.measures.logits);
         memcpy(t->names[t->n_metrics], "val_", 4);

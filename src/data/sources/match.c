@@ -1,0 +1,162 @@
+/* match.c - data seen as another set's columns and classes, matched by name.
+ *
+ * A model's input numbers and scores have the order of the data that it was trained on. Other data may have the same
+ * columns in another order, or classes that are only some of them: a table with two of three classes numbers them 0
+ * and 1. The view made here has the model's order.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/sources/data.h"
+
+typedef struct match_set {
+    glia_dataset base;
+    glia_dataset *of;
+    int64_t *columns; /* of the data, for each number of x; NULL: as they come */
+    int32_t *labels;  /* what each label of the data becomes; NULL: as they are */
+} match_set;
+
+static glia_status match_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw,
+                              glia_error *error) {
+    const match_set *set = (const match_set *)data;
+    const size_t n = data->x_count;
+    float *row = x && set->columns ? malloc(n * sizeof *row) : x;
+    if (x && !row) return glia_fail_nomem(error);
+    glia_status status = set->of->kind->read(set->of, index, row, y, false, error);
+    if (!status && row != x) {
+        for (size_t i = 0; i < n; i++) x[i] = row[set->columns[i]];
+    }
+    if (row != x) free(row);
+    if (status) return status;
+    if (x && !raw) glia_data_apply_normal(data, x);
+    for (size_t i = 0; y && set->labels && i < data->y_bytes / sizeof(int32_t); i++) {
+        int32_t *label = (int32_t *)y + i;
+        if (*label >= 0) *label = set->labels[*label];
+    }
+    return GLIA_OK;
+}
+
+static void match_close(glia_dataset *data) {
+    match_set *set = (match_set *)data;
+    free(set->columns);
+    free(set->labels);
+    glia_data_free(set->of);
+}
+
+static const glia_data_kind match_kind = { match_read, match_close };
+
+/* The first place of `name` that is not taken, from `hint` on; -1: none. */
+static int64_t find(const char *name, const char *const *names, int64_t n, const bool *taken, int64_t hint) {
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t i = (hint + k) % n;
+        if (!(taken && taken[i]) && !strcmp(names[i], name)) return i;
+    }
+    return -1;
+}
+
+/* what: "column" or "class"; names: those of the other side, of which the nearest is told. */
+static glia_status fail_name(const glia_dataset *data, const char *what, const char *name, const char *problem,
+                             const char *const *names, int64_t n, glia_error *error) {
+    const char *near = n <= INT32_MAX ? glia_nearest(name, names, (int)n) : NULL;
+    return glia_fail(error, GLIA_E_NOT_FOUND, "%s: the %s \"%.100s\" %s%s%.100s%s", data->name, what, name, problem,
+                     near ? "; the nearest is \"" : "", near ? near : "", near ? "\"" : "");
+}
+
+static glia_status match_columns(match_set *set, const char *const *names, int64_t n, glia_error *error) {
+    const glia_dataset *data = set->of;
+    if (!names || n < 1 || !data->column_names) return GLIA_OK;
+    const int64_t there = data->x_shape.dim[0];
+    const char *const *own = (const char *const *)data->column_names;
+    bool *taken = calloc((size_t)there, sizeof *taken);
+    set->columns = calloc((size_t)n + 1, sizeof *set->columns);
+    glia_status status = taken && set->columns ? GLIA_OK : glia_fail_nomem(error);
+    for (int64_t i = 0; i < n && !status; i++) {
+        const int64_t at = find(names[i], own, there, taken, i % there);
+        if (at < 0) {
+            status = fail_name(data, "column", names[i], "is missing", own, there, error);
+        } else {
+            taken[at] = true;
+            set->columns[i] = at;
+        }
+    }
+    for (int64_t i = 0; i < there && !status; i++) {
+        if (!taken[i])
+            status = fail_name(data, "column", own[i], "is unknown to the model (drop= leaves it out)", names, n,
+                               error);
+    }
+    free(taken);
+    set->base.x_shape = GLIA_SHAPE(n);
+    return status;
+}
+
+static glia_status match_classes(match_set *set, const char *const *names, int n, glia_error *error) {
+    const glia_dataset *data = set->of;
+    if (!names || n < 1 || !data->classes) return GLIA_OK;
+    set->base.classes = n;
+    if (data->numbered) {
+        if (data->classes <= n) return GLIA_OK;
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %d classes, where the model knows %d", data->name, data->classes,
+                         n);
+    }
+    set->labels = malloc((size_t)data->classes * sizeof *set->labels);
+    if (!set->labels) return glia_fail_nomem(error);
+    for (int i = 0; i < data->classes; i++) {
+        const int64_t at = find(data->class_names[i], names, n, NULL, i % n);
+        if (at >= 0) {
+            set->labels[i] = (int32_t)at;
+        } else {
+            return fail_name(data, "class", data->class_names[i], "is unknown to the model", names, n, error);
+        }
+    }
+    return GLIA_OK;
+}
+
+static glia_status check_tokenizer(const glia_dataset *data, const char *tokenizer, glia_error *error) {
+    if (!tokenizer == !data->tokenizer && (!tokenizer || !strcmp(tokenizer, data->tokenizer))) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s", data->name,
+                     !tokenizer         ? "its samples are a tokenizer's ids, and the model was trained without one"
+                     : !data->tokenizer ? "its samples are no ids of the model's tokenizer (see tokenizer=)"
+                                        : "its samples are ids of another tokenizer than the model's");
+}
+
+static glia_status fill(match_set *set, const glia_data_names *names, glia_error *error) {
+    glia_status status = check_tokenizer(set->of, names->tokenizer, error);
+    if (!status) status = match_columns(set, names->columns, names->n_columns, error);
+    if (!status) status = glia_data_init(&set->base, error);
+    if (!status) status = match_classes(set, names->classes, names->n_classes, error);
+    if (status) return status;
+    const bool renamed = set->base.classes && names->classes && names->n_classes > 0;
+    if (renamed) status = glia_data_name_classes(&set->base, names->classes, error);
+    if (!status && set->columns) status = glia_data_name_columns(&set->base, names->columns, error);
+    return status;
+}
+
+glia_dataset *glia_data_match(glia_dataset *data, const glia_data_names *names, glia_error *error) {
+    if (!data || !names) {
+        glia_fail(error, GLIA_E_ARGUMENT, "glia_data_match: needs data and names");
+        glia_data_free(data);
+        return NULL;
+    }
+    match_set *set = calloc(1, sizeof *set);
+    if (!set) {
+        glia_fail_nomem(error);
+        glia_data_free(data);
+        return NULL;
+    }
+    set->of = data;
+    set->base = (glia_dataset){ .kind = &match_kind,
+                                .name = data->name,
+                                .n = data->n,
+                                .x_shape = data->x_shape,
+                                .y_shape = data->y_shape,
+                                .y_dtype = data->y_dtype,
+                                .classes = data->classes,
+                                .class_names = data->class_names,
+                                .column_names = data->column_names,
+                                .numbered = data->numbered,
+                                .is_split = data->is_split,
+                                .tokenizer = data->tokenizer };
+    if (!fill(set, names, error)) return &set->base;
+    glia_data_free(&set->base);
+    return NULL;
+}

@@ -18,7 +18,8 @@
  *
  * Building needs no checks: the first mistake is kept in the graph and the next action reports it. Actions return a
  * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts
- * or keeps global state. Options are structs by value; a field left zero means the default that its comment names.
+ * or keeps global state. Options are structs by value; a field left zero means the default that its comment names,
+ * GLIA_ZERO zero itself (status.h).
  *
  * Shapes in comments are by letter: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
  */

@@ -170,6 +170,7 @@ static glia_status run(search *s, glia_next_scores next, void *context, glia_err
 glia_status glia_beam_search(glia_next_scores next, void *context, const int32_t *begin, int64_t n, glia_beam_opts opts,
                              glia_hypothesis *found, int *n_found, glia_error *error) {
     *n_found = 0;
+    opts.length_penalty = glia_option(opts.length_penalty, 0);
     if (opts.beams == 0) opts.beams = 4;
     if (opts.length == 0) opts.length = 128;
     glia_status status = check(&opts, begin, n, error);

@@ -45,7 +45,8 @@ static struct {
     glia_dataset *dataset;
     glia_detokenizer *detokenizer;
     glia_events *events;
-    glia_generator *generator; /* NULL, as are progress and training: what they need is not simple */
+    glia_function *function;
+    glia_generator *generator; /* NULL, as are function, progress and training: what they need is not simple */
     glia_graph *graph;
     glia_loader *loader;
     glia_loop *loop;

@@ -18,14 +18,14 @@ GOOD = {
     "glia_tensor": "world.tensor", "const glia_tensor *": "tensors", "glia_tensor *": "buffer",
     "glia_shape": "GLIA_SHAPE(2, 3)", "glia_dtype": "GLIA_F32", "glia_lr_fn": "rate", "glia_next_scores": "scores",
     "const glia_string *": "strings", "glia_encoding *": "&world.encoding", "const glia_encoding *": "&world.encoding",
-    "glia_dataset **": "buffer", "const glia_hparam *": "buffer", "glia_arrays": "world.arrays",
+    "glia_dataset **": "buffer", "const glia_array *": "buffer", "const glia_hparam *": "buffer", "glia_arrays": "world.arrays",
     "glia_perceptron *": "&world.perceptron", "const glia_perceptron *": "&world.perceptron",
     "const glia_lr_schedule *": "&world.schedule", "glia_lr_schedule *": "&world.schedule",
     "glia_bleu *": "&world.bleu", "const glia_bleu *": "&world.bleu",
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
 # Handles, by the member of the world that holds one.
-HANDLES = ["augment", "backend", "dataset", "detokenizer", "events", "generator", "graph", "loader", "loop", "metric",
+HANDLES = ["augment", "backend", "dataset", "detokenizer", "events", "function", "generator", "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "sampler", "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL, as their headers say. A graph that is NULL is one that there was no memory for, and is
@@ -50,8 +50,8 @@ def good(kind, name, function):
         return "s" if kind == "const char *" else "p" if "*" in kind else "v", GOOD[kind]
     if re.fullmatch(r"glia_\w+", kind):
         return "v", "(%s){ 0 }" % kind
-    if re.fullmatch(r"glia_\w+ \*", kind):
-        return "p", "buffer"  # filled by the function
+    if re.fullmatch(r"(const )?glia_\w+ \*", kind):
+        return "p", "buffer"  # a struct of zeros, or one that the function fills
     sys.exit(f"null_calls.py: {function}: give the type \"{kind}\" of {name} a value")
 
 

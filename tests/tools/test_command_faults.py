@@ -58,6 +58,7 @@ class Faults(unittest.TestCase):
         done.text = (done.stdout + done.stderr).decode(errors="replace")
         self.assertIn(done.returncode, (0, 1, 2), f"{arguments}: {done.returncode} {done.text}")
         self.assertNotIn("(null)", done.text)
+        self.assertNotRegex(done.text, r"\bGLIA_(?!DATA|ISA)|\bglia_\w")  # names of the C API
         return done
 
     def refused(self, *arguments, says, **how):
@@ -94,6 +95,10 @@ class Faults(unittest.TestCase):
         self.refused("train", "--resume", "", says="--resume wants a value")
         self.refused("train", "--config", "", says="--config wants a value")
         self.refused("demo", "--out", "", says="--out wants a value")
+
+    def test_messages_have_the_names_of_the_command(self):
+        self.save("one.csv", b"1,2,a\n" * 50)
+        self.refused("train", "mlp", "--data", "csv:one.csv", "--quiet", says="binary-cross-entropy takes one score")
 
     def test_targets_that_are_many_integers(self):
         """The class of a sample is one int32; targets of other shapes are not read into it."""

@@ -65,10 +65,18 @@ static bool copy_nodes(glia_graph *g, int n_nodes, const bool *live, glia_node *
 
 void glia_substitute(const glia_tensor *ys, int n_ys, const glia_tensor *from, const glia_tensor *to, int n,
                      glia_tensor *out) {
+    if (n_ys > 0 && (!ys || !out)) {
+        for (int i = 0; i < n_ys && out; i++) out[i] = NULL;
+        return;
+    }
     glia_graph *g = n_ys > 0 && ys[0] ? ys[0]->graph : NULL;
     for (int i = 0; i < n_ys; i++) out[i] = g ? g->bad : NULL;
     for (int i = 0; i < n_ys; i++) {
         if (glia_is_bad(ys[i]) || ys[i]->graph != g) return;
+    }
+    if (g && n > 0 && (!from || !to)) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_substitute: %s is NULL", from ? "to" : "from");
+        return;
     }
     if (!g || !check_pairs(g, from, to, n)) return;
     const int n_nodes = g->n_nodes;
@@ -107,7 +115,7 @@ int glia_parameters(glia_graph *g, const char *pattern, glia_tensor *out, int ca
     for (int id = 0; g && id < g->n_nodes; id++) {
         glia_node *node = g->nodes[id];
         if (!glia_is_parameter(node) || (pattern && !glia_glob(pattern, glia_leaf_of(node)->name))) continue;
-        if (n < capacity) out[n] = node;
+        if (out && n < capacity) out[n] = node;
         n++;
     }
     return n;

@@ -142,7 +142,7 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
     if (row->target == LABELS && y->shape.rank > 1 && y->shape.dim[y->shape.rank - 1] == 1) {
         glia_graph_fail(g, GLIA_E_SHAPE,
-                        "%s of an output %s with one class is always zero; GLIA_BINARY_CROSS_ENTROPY takes one score",
+                        "%s of an output %s with one class is always zero; binary-cross-entropy takes one score",
                         row->name, glia_shape_format(y->shape, a));
         return false;
     }

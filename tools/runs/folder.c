@@ -17,7 +17,7 @@
 #include "runs/history.h"
 #include "terminal/json.h"
 
-#define LOCK "/.lock"
+#define LOCK ".lock"
 
 /* What a run writes; each of them also with ".tmp" while it is being written. */
 static const char *const checkpoints[] = { "checkpoint.safetensors", "checkpoint.safetensors.previous" };
@@ -80,7 +80,7 @@ static bool is_empty(const char *path) {
     DIR *entries = opendir(path);
     bool empty = entries || errno == ENOENT;
     for (struct dirent *entry; empty && entries && (entry = readdir(entries)) != NULL;) {
-        static const char *const names[] = { ".", "..", LOCK + 1, "config.json.tmp" };
+        static const char *const names[] = { ".", "..", LOCK, "config.json.tmp" };
         bool known = false;
         for (int i = 0; i < 4; i++) known = known || strcmp(entry->d_name, names[i]) == 0;
         empty = known;
@@ -109,7 +109,7 @@ int folder_check(const char *path, bool force) {
 static struct flock whole_file(void) { return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET }; }
 
 int64_t folder_user(const char *path) {
-    char *name = inside(path, LOCK + 1);
+    char *name = inside(path, LOCK);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     free(name);
     if (fd < 0) return 0;
@@ -126,7 +126,7 @@ static bool same_file(int fd, const char *name) {
 }
 
 static int take_lock(run_folder *f) {
-    char *name = inside(f->path, LOCK + 1);
+    char *name = inside(f->path, LOCK);
     int status = -1;
     for (bool done = false; !done;) {
         f->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -249,7 +249,7 @@ void folder_begin(run_folder *f) {
 void folder_release(run_folder *f) {
     if (!f->path) return;
     if (f->lock >= 0) {
-        char *name = inside(f->path, LOCK + 1);
+        char *name = inside(f->path, LOCK);
         if (same_file(f->lock, name)) unlink(name);
         free(name);
         close(f->lock);

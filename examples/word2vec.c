@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
 
     glia_error error;
     glia_word2vec_opts opts = { .model = GLIA_SKIP_GRAM, .size = 100, .window = 5, .min_count = 5 };
-    if (own) opts.sample = -1; /* no word of a dozen is rare */
+    if (own) opts.sample = GLIA_ZERO; /* no word of a dozen is rare */
     glia_vectors *vectors = glia_word2vec_train(source, opts, &error);
     if (!vectors) {
         fprintf(stderr, "word2vec: %s\n", error.message);

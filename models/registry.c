@@ -39,7 +39,7 @@
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
 /* nanoGPT: kernels and embeddings decay, nothing else */
-static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = -1 } };
+static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = GLIA_ZERO } };
 static const glia_recipe recipes[] = {
 #include "models.def"
 };

@@ -8,7 +8,8 @@
  * set's normalisation. What is drawn is a function of (seed, epoch, sample, place in the pipeline): the same on any
  * number of workers, and after resuming. The shape of a sample stays.
  *
- * Options are structs; a field left zero means the default that its comment names, in text as well. Every
+ * Options are structs; a field left zero means the default that its comment names, GLIA_ZERO (of an int GLIA_NONE) zero
+ * itself; a 0 in text is zero. Every
  * transformation has p, the probability that it happens to a sample; 1 unless its comment says otherwise.
  */
 #ifndef GLIA_AUGMENT_H
@@ -88,7 +89,7 @@ GLIA_API void glia_augment_scale(glia_augment *augment, glia_augment_scale_opts 
 /* "translate": by whole pixels, at most these shares of the width and the height. */
 typedef struct glia_augment_translate_opts {
     double x; /* 0: 0.1 */
-    double y; /* 0: as x; negative: none */
+    double y; /* 0: as x; GLIA_ZERO: none */
     glia_edge edge;
     double fill, p;
 } glia_augment_translate_opts;

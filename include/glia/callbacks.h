@@ -63,7 +63,7 @@ typedef struct glia_early_stopping_opts {
     glia_monitor_mode mode;
     double min_delta;      /* a smaller improvement is none; 0 */
     int64_t patience;      /* epochs without improvement before it stops; 0 */
-    double baseline;       /* improvements that do not reach it count as none for the patience; 0: any counts */
+    double baseline;       /* improvements that do not reach it count as none for the patience; 0: any counts; GLIA_ZERO: 0 */
     bool restore_best_weights; /* the model ends with the values of its best epoch */
     int64_t start_from_epoch;  /* epochs to wait before it looks; 0 */
 } glia_early_stopping_opts;
@@ -95,8 +95,8 @@ typedef struct glia_reduce_lr_on_plateau_opts {
     const char *monitor;   /* NULL: "val_loss" */
     glia_monitor_mode mode;
     double factor;         /* 0: 0.1 */
-    int64_t patience;      /* 0: 10 epochs */
-    double min_delta;      /* 0: 1e-4 */
+    int64_t patience;      /* 0: 10 epochs; GLIA_NONE: after the first epoch without improvement */
+    double min_delta;      /* 0: 1e-4; GLIA_ZERO: any improvement counts */
     int64_t cooldown;      /* epochs after a reduction in which it does not look; 0 */
     double min_lr;         /* 0 */
 } glia_reduce_lr_on_plateau_opts;
@@ -131,9 +131,10 @@ GLIA_API glia_callback glia_tensorboard(glia_tensorboard_opts opts);
 GLIA_API glia_callback glia_swap_ema_weights(bool swap_at_end);
 
 typedef struct glia_swa_opts {
-    double start;        /* epochs from which on weights are averaged; below 1: share of all epochs; 0: 0.75 */
+    double start;        /* epochs from which on weights are averaged; below 1: share of all epochs; 0: 0.75;
+                          * GLIA_ZERO: all */
     int64_t every;       /* epochs between those that count; 0: 1 */
-    double lr;           /* constant rate from there on; 0: the schedule's */
+    double lr;           /* constant rate from there on; 0: the schedule's; GLIA_ZERO: 0 */
     const glia_dataset *data; /* to measure batch norm's statistics anew with the averaged weights; NULL: they stay */
 } glia_swa_opts;
 /* Stochastic weight averaging (Izmailov et al. 2018): the model ends with the mean of the weights after some epochs. */
@@ -145,7 +146,7 @@ typedef struct glia_lr_find_opts {
     double from, to;  /* 0: 1e-7, 10 */
     int64_t steps;    /* 0: 100 */
     double diverged;  /* stops when the smoothed loss is so many times its smallest; 0: 4 */
-    double smoothing; /* of the loss, exponential; 0: 0.9 */
+    double smoothing; /* of the loss, exponential; 0: 0.9; GLIA_ZERO: none */
 } glia_lr_find_opts;
 typedef struct glia_lr_point {
     double lr, loss, smooth;

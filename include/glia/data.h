@@ -62,7 +62,7 @@ GLIA_API void glia_data_free(glia_dataset *data);
 
 /* Parts of the data, which must outlive them; every sample is in one of them. The same seed, the same parts. */
 typedef struct glia_split_opts {
-    double validation; /* share of the samples; 0: 0.1 unless there is a test split */
+    double validation; /* share of the samples; 0: 0.1 unless there is a test split; GLIA_ZERO: none */
     double test;       /* share; 0: none */
     bool stratified;   /* every part has the classes' shares */
     uint64_t seed;
@@ -112,7 +112,7 @@ typedef struct glia_loader_opts {
     bool shuffle;
     bool drop_last;   /* leave out the last batch if it is smaller */
     uint64_t seed;
-    int workers;      /* 0: 1; -1: none, prepared by the caller */
+    int workers;      /* 0: 1; GLIA_NONE: none, batches are prepared by the caller */
     const glia_augment *augment; /* NULL: none; must outlive the loader */
     const double *weights; /* one for each sample, or NULL: samples are drawn with replacement in proportion to them */
     bool stratified;       /* shuffled so that every batch has the classes' shares */

@@ -22,10 +22,10 @@ typedef struct glia_sampling {
     double repetition_penalty; /* scores of tokens that have come are divided by it, negative ones multiplied (Keskar et
                                 * al. 2019, "CTRL", section 4.1); 0: 1 */
     bool greedy;               /* the token with the highest score, the first of equals; what follows has no say */
-    double temperature;        /* scores are divided by it; 0: 1 */
+    double temperature;        /* scores are divided by it; 0: 1; GLIA_ZERO: greedy */
     int top_k;                 /* the k with the highest scores remain (Fan et al. 2018); 0: all */
     double top_p;              /* of these, the fewest that make up this probability, the likeliest first (Holtzman et al.
-                                * 2020); 0: 1 */
+                                * 2020); 0: 1; GLIA_ZERO: the likeliest one */
     double min_p;              /* of these, those with at least this share of the likeliest one's probability; 0: all */
     uint64_t seed;             /* the draw is a function of the seed and of how many tokens have come */
 } glia_sampling;

@@ -20,7 +20,7 @@
  * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts
  * or keeps global state. A required pointer that is NULL is GLIA_E_ARGUMENT with the argument's name; functions without
  * a status return 0, NULL, false or NaN then. Every free function takes NULL. Options are structs by value; a field
- * left zero means the default that its comment names.
+ * left zero means the default that its comment names, GLIA_ZERO zero itself (status.h).
  *
  * Shapes in comments are by letter: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
  */

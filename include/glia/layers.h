@@ -65,8 +65,9 @@ GLIA_API glia_tensor glia_max_pool2d(glia_tensor x, glia_pool_opts opts); /* che
 GLIA_API glia_tensor glia_avg_pool2d(glia_tensor x, glia_pool_opts opts);
 
 typedef struct glia_norm_opts {
-    double epsilon;      /* 0: 1e-5 */
-    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1 */
+    double epsilon;      /* 0: 1e-5; GLIA_ZERO: none */
+    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1;
+                          * GLIA_ZERO: they stay */
     bool no_scale, no_shift;
 } glia_norm_opts;
 
@@ -124,7 +125,7 @@ typedef struct glia_text_cnn_opts {
     int units;   /* of the embedding; 0: 128 (the paper: 300) */
     int filters; /* of each width; 0: 100 */
     int widths[4]; /* 0 ends; none: 3, 4, 5 */
-    double dropout; /* of what is pooled; 0: 0.5; less than 0: none */
+    double dropout; /* of what is pooled; 0: 0.5; GLIA_ZERO: none */
     bool pads;
     int padding;
 } glia_text_cnn_opts;

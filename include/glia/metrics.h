@@ -98,7 +98,7 @@ enum { GLIA_BLEU_ORDERS = 4 };
 typedef struct glia_bleu_opts {
     glia_bleu_tokens tokens;
     glia_bleu_smoothing smoothing;
-    double smooth_value;  /* 0: the method's */
+    double smooth_value;  /* 0: the method's; GLIA_ZERO: 0 */
     bool lowercase;       /* letters of ASCII */
     bool effective_order; /* leave out lengths that no translation has: for single sentences */
     int order;            /* the longest sequence of words; 0: 4 */

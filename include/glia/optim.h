@@ -24,10 +24,10 @@ typedef enum glia_optimizer_kind {
     GLIA_OPTIMIZER_COUNT
 } glia_optimizer_kind;
 
-/* What is different for the parameters whose names match. 0: as the optimiser says; less than 0: none. */
+/* What is different for the parameters whose names match. 0: as the optimiser says; GLIA_ZERO: none. */
 typedef struct glia_parameter_group {
     const char *pattern; /* glob, as for glia_freeze(); the first group that matches a parameter has it */
-    double lr_scale;     /* its learning rate is so many times the optimiser's; 0: 1 */
+    double lr_scale;     /* its learning rate is so many times the optimiser's; 0: 1; GLIA_ZERO: it stays */
     double weight_decay, l1, l2, max_norm;
 } glia_parameter_group;
 
@@ -39,7 +39,7 @@ typedef struct glia_optimizer {
     bool nesterov;
     bool momentum_input;       /* SGD: the momentum is an input of the graph as the rate is, "momentum", so that it may
                                 * change from step to step; begins with `momentum` */
-    double beta1, beta2;       /* Adam and its kin, Lion, LAMB; 0: 0.9, 0.999 (Lion: 0.99) */
+    double beta1, beta2;       /* Adam and its kin, Lion, LAMB; 0: 0.9, 0.999 (Lion: 0.99); GLIA_ZERO: no memory */
     bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */
     double rho;                /* RMSProp, Adadelta; 0: 0.9 */
     double epsilon;            /* 0: 1e-8; AdaGrad 1e-10, Adadelta and LAMB 1e-6 */
@@ -49,7 +49,7 @@ typedef struct glia_optimizer {
     double max_norm;           /* Srivastava et al. 2014: after a step each unit's incoming weights (w[i, ...] of a
                                 * kernel of rank 2 or more) are scaled down to this norm; 0: never */
     const glia_parameter_group *groups; /* exceptions, n_groups of them: "no decay of biases" is
-                                         * { .pattern = "*bias", .weight_decay = -1 }; read during the call only */
+                                         * { .pattern = "*bias", .weight_decay = GLIA_ZERO }; read during the call only */
     int n_groups;
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
@@ -65,7 +65,7 @@ typedef struct glia_optimizer {
 } glia_optimizer;
 
 GLIA_API const char *glia_optimizer_name(glia_optimizer_kind kind); /* "sgd", "adam", ...; NULL: there is none */
-/* With what zeros of it mean, for its kind, in their places. */
+/* With what zeros of it mean, for its kind, in their places. GLIA_ZERO stays: the result means the same. */
 GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
 
 /* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
@@ -106,14 +106,14 @@ enum { GLIA_MILESTONES = 16 };
 typedef struct glia_lr_schedule {
     glia_lr_schedule_kind kind;
     double low;    /* the lowest rate; 0 */
-    double power;  /* 0: 1 */
+    double power;  /* 0: 1; GLIA_ZERO: the rate stays */
     double gamma;  /* step, multistep 0: 0.1; exponential, exp-range: needed, per period, per step */
     double period; /* step, exponential 0: 1; the cyclical ones: needed (twice Smith's stepsize); cosine 0: no restarts */
     double growth; /* of cosine's period at each restart; 0: 1 */
     double milestones[GLIA_MILESTONES]; /* rising; 0: no more */
     double rise, divide, divide_end;    /* one-cycle; 0: 0.3, 25, 10,000 */
     double momentum_low; /* one-cycle and the cyclical ones: SGD's momentum falls to this as the rate rises, and back (Smith
-                          * 2018, "A disciplined approach", section 4.3); e.g. 0.85; 0: it stays */
+                          * 2018, "A disciplined approach", section 4.3); e.g. 0.85; 0: it stays; GLIA_ZERO: to 0 */
     double warmup;                      /* 0: none; from where the other lengths begin see above */
     bool in_epochs;                     /* warmup, period and milestones are epochs */
 } glia_lr_schedule;
@@ -125,7 +125,7 @@ GLIA_API double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double l
 GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step, int64_t total,
                                           int64_t epoch_steps);
 /* As text, and back: "cosine(low=1e-5, warmup=500)", "step(period=30, gamma=0.1, in-epochs)",
- * "multistep(milestones=100:150, in-epochs)". */
+ * "multistep(milestones=100:150, in-epochs)". A 0 in text is 0. */
 GLIA_API glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule, glia_error *error);
 GLIA_API void glia_lr_schedule_print(const glia_lr_schedule *schedule, char *out, size_t capacity);
 GLIA_API const char *glia_lr_schedule_name(glia_lr_schedule_kind kind); /* "constant", "cosine", "exp-range", ... */

@@ -26,7 +26,7 @@ typedef struct glia_tsne_opts {
     double exaggeration; /* attraction is so many times as strong in the first quarter, 250 at most; 0: 12 */
     double rate;         /* 0: n / exaggeration / 4, at least 50 */
     double theta;        /* points that are near each other repel others as one if their width is less than theta times
-                          * their distance (Barnes and Hut 1986); 0: 0.5, exact up to 500 points; less than 0: exact */
+                          * their distance (Barnes and Hut 1986); 0: 0.5, exact up to 500 points; GLIA_ZERO: exact */
     bool random_start;   /* begin with random places, not with principal components */
     uint64_t seed;
     int threads; /* 0: all cores; the same bits with any number */

@@ -108,7 +108,7 @@ typedef enum glia_init_kind {
     GLIA_INIT_HE_NORMAL,         /* stddev sqrt(2 / fan_in) */
     GLIA_INIT_LECUN_UNIFORM,     /* LeCun et al. 1998, "Efficient BackProp": a = sqrt(3 / fan_in) */
     GLIA_INIT_LECUN_NORMAL,      /* stddev sqrt(1 / fan_in) */
-    GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1) */
+    GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1; GLIA_ZERO: zeros) */
     GLIA_INIT_FAN_IN_UNIFORM,    /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
     GLIA_INIT_SEED,              /* the state of random operations: the seed (its low 53 bits), then zeros */
     GLIA_INIT_PART,              /* value in [low, high) of the elements, shares of their number; 0 in the others */
@@ -118,7 +118,7 @@ typedef enum glia_init_kind {
 
 typedef struct glia_init {
     glia_init_kind kind;
-    double value, low, high, mean, stddev; /* as the kind says; stddev 0: 1 */
+    double value, low, high, mean, stddev; /* as the kind says; stddev 0: 1; GLIA_ZERO: the mean */
     double fan_in;                         /* 0: from the shape; a bias has none of its own */
 } glia_init;
 

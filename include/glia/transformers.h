@@ -25,7 +25,7 @@ extern "C" {
 typedef struct glia_attention_opts {
     int heads;       /* H, where the shapes do not say: glia_attention_qkv, glia_attention_kv */
     int groups;      /* G there; 0: H. Fewer than H: query head h reads head h / (H / G) (Ainslie et al. 2023) */
-    double scale;    /* 0: 1 / sqrt D */
+    double scale;    /* 0: 1 / sqrt D; GLIA_ZERO: 0 */
     bool causal;     /* no key behind the query */
     int window;      /* only keys less than this many positions from the query; 0: all (Beltagy et al. 2020) */
     double softcap;  /* c: c tanh(score / c) for score; 0: as it is (Gemma Team 2024) */
@@ -195,7 +195,7 @@ GLIA_API glia_tensor glia_bert_question(glia_tensor x);
 typedef struct glia_masking_opts {
     int vocabulary, mask;      /* ids */
     int first;                 /* ids below are special: never chosen, never drawn */
-    double share;              /* 0: 0.15 */
+    double share;              /* 0: 0.15; GLIA_ZERO: none */
     const bool *continues;     /* (vocabulary): the id goes on with the word before it ("##ing"); NULL: none does */
     uint64_t seed, epoch;
 } glia_masking_opts;

@@ -155,10 +155,11 @@ typedef struct glia_word2vec_opts {
     glia_word2vec_model model;
     int64_t size;  /* of a vector; 0: 100 */
     int window;    /* words on either side, at most; 0: 5. For each word one in 1 ... window is drawn */
-    double sample; /* frequent words are left out at random, those above this share of the text; 0: 1e-3; < 0: none */
+    double sample; /* frequent words are left out at random, those above this share of the text; 0: 1e-3;
+                    * GLIA_ZERO: none */
     bool hierarchical_softmax; /* a path through a Huffman tree of words says which one it is */
     int negative;              /* words drawn as counter-examples, in proportion to count^0.75; 0: 5, or none with the
-                     * hierarchical softmax; -1: none */
+                     * hierarchical softmax; GLIA_NONE: none */
     bool own_negatives; /* skip-gram: each pair of words draws its own, as word2vec.c does. Else a word's pairs share
                          * them (Ji et al. 2016), which is some times faster */
     int64_t epochs;     /* 0: 5 */
@@ -185,8 +186,8 @@ GLIA_API glia_status glia_vectors_groups(const glia_vectors *vectors, int groups
 /* ==== 5. phrases ============================================================================ */
 
 typedef struct glia_phrases_opts {
-    int64_t min_count; /* of the words and of the pair; 0: 5 */
-    double threshold;  /* 0: 100; higher makes fewer phrases */
+    int64_t min_count; /* of the words and of the pair; 0: 5; GLIA_NONE: any */
+    double threshold;  /* 0: 100; higher makes fewer phrases; GLIA_ZERO: all above 0 */
 } glia_phrases_opts;
 
 /* Writes the text to a file with a _ between words that come together more often than chance would have it: those

@@ -55,6 +55,17 @@ void glia_arena_free(glia_arena *arena);
 /* Grows *items (count in use, *capacity allocated) so that one more fits. false: out of memory, nothing changed. */
 bool glia_grow(void **items, int count, int *capacity, size_t item_size);
 
+/* ---- options ------------------------------------------------------------------------------ */
+
+/* The value that an option has: `fallback` for 0, 0 for GLIA_ZERO. */
+static inline double glia_option(double value, double fallback) {
+    return value == 0 ? fallback : value == GLIA_ZERO ? 0 : value;
+}
+/* The same of an integer: 0 for GLIA_NONE. */
+static inline int64_t glia_option_count(int64_t value, int64_t fallback) {
+    return value == 0 ? fallback : value == GLIA_NONE ? 0 : value;
+}
+
 /* ---- errors ------------------------------------------------------------------------------- */
 
 /* Writes the message (if error is not NULL) and returns status, so that callers can `return glia_fail(...)`. */

@@ -36,11 +36,11 @@ static void expect(double is, double wanted, double tolerance) {
 
 /* ---- parameter groups ---------------------------------------------------------------------- */
 
-/* The optimiser's terms hold where a group is silent, a negative one is none, the first group that matches counts. */
+/* The optimiser's terms hold where a group is silent, GLIA_ZERO is none, the first group that matches counts. */
 static void test_terms(void **state) {
     (void)state;
     const glia_parameter_group groups[] = {
-        { .pattern = "b", .lr_scale = 0.5, .weight_decay = -1, .l1 = 0.25 },
+        { .pattern = "b", .lr_scale = 0.5, .weight_decay = GLIA_ZERO, .l1 = 0.25 },
         { .pattern = "*", .l2 = 0.0625 },
         { .pattern = "b,w", .lr_scale = 9 },
     };

@@ -80,7 +80,7 @@ static void assert_uniform(const double *values, double low, double high) {
 static void test_motion_draws(void **state) {
     (void)state;
     static double a[DRAWS], b[DRAWS], c[DRAWS], d[DRAWS], e[DRAWS];
-    glia_augment *augment = need("rotate(40) scale(0.5..2) translate(0.5, 0.25) shear(30, 20) translate(0.5, -1)");
+    glia_augment *augment = need("rotate(40) scale(0.5..2) translate(0.5, 0.25) shear(30, 20) translate(0.5, 0)");
     const glia_frame frame = { 1, 4000, 2000, 8000000 };
     for (int i = 0; i < DRAWS; i++) {
         glia_motion m[5];

@@ -118,7 +118,7 @@ static glia_vectors *learn(glia_word2vec_opts opts) {
     size_t length;
     char *text = topics(&length);
     if (!opts.size) opts.size = 20;
-    opts.sample = -1;
+    opts.sample = GLIA_ZERO;
     glia_vectors *vectors = glia_word2vec_train((glia_text_source){ .text = text, .length = length }, opts, &error);
     if (!vectors) fail_msg("%s", error.message);
     free(text);
@@ -238,7 +238,7 @@ static void test_many_chunks(void **state) {
 static void test_options_are_checked(void **state) {
     (void)state;
     const glia_text_source text = { TEXT("a b a b a b a b a b a b c") };
-    const glia_word2vec_opts wrong[] = { { .size = -1 },   { .window = 100000 }, { .negative = -1 }, { .epochs = -2 },
+    const glia_word2vec_opts wrong[] = { { .size = -1 },   { .window = 100000 }, { .negative = -1 }, { .negative = -2 }, { .sample = -1 }, { .epochs = -2 },
                                          { .rate = -0.5 }, { .min_count = 100 }, { .max_words = 1 } };
     for (int i = 0; i < GLIA_COUNT(wrong); i++) {
         assert_null(glia_word2vec_train(text, wrong[i], &error));

@@ -84,7 +84,7 @@ static void read_golden(const char *name, int step, double values[COUNT]) {
 static void follow(const char *name, glia_optimizer optimizer, glia_dtype dtype, const char *backend,
                    double tolerance) {
     problem p = build(dtype);
-    const glia_parameter_group bias = { .pattern = "b", .weight_decay = -1, .l1 = -1 };
+    const glia_parameter_group bias = { .pattern = "b", .weight_decay = GLIA_ZERO, .l1 = GLIA_ZERO };
     optimizer.groups = &bias;
     optimizer.n_groups = 1;
     glia_minimize(p.loss, optimizer, NULL, NULL);

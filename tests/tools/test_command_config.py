@@ -35,6 +35,16 @@ class Configurations(Folder):
         self.assertEqual(config["optimizer"]["kind"], "adamw")
         self.assertEqual(config["training"]["label_smoothing"], 0.1)
 
+    def test_zero_is_zero(self):
+        short = ["train", "mlp", "--data", "strokes?n=100", "--epochs", "1", "--optimizer", "adam", "--quiet"]
+        self.glia(*short, "--out", "usual")
+        self.glia(*short, "--set", "optimizer.beta1=0", "--out", "zero")
+        self.glia("train", "--config", "zero", "--quiet", "--out", "again")
+        for run, beta1 in ("usual", 0.9), ("zero", 0), ("again", 0):
+            self.assertEqual(json.loads(self.bytes(run, "config.json"))["optimizer"]["beta1"], beta1)
+        self.assertNotEqual(self.bytes("usual"), self.bytes("zero"))
+        self.assertEqual(self.bytes("zero"), self.bytes("again"))
+
     def test_what_is_wrong_in_a_configuration(self):
         for content, code, says in [
             ("{\"model\": \"mlp\"", 1, "offset 15: a comma or } should be here, but the text ends"),

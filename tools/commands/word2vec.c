@@ -124,10 +124,10 @@ static int train(const request *r, char **arguments, int n) {
         .model = skip_gram ? GLIA_SKIP_GRAM : GLIA_CBOW,
         .size = r->size,
         .window = (int)r->window,
-        .sample = r->sample > 0 ? r->sample : -1,
+        .sample = r->sample > 0 ? r->sample : GLIA_ZERO,
         .hierarchical_softmax = r->hierarchical,
         .negative = r->negative < 0    ? 0
-                    : r->negative == 0 ? -1
+                    : r->negative == 0 ? GLIA_NONE
                                        : (int)r->negative,
         .own_negatives = r->own_negatives,
         .epochs = r->epochs,

@@ -29,7 +29,7 @@ static int set_field(glia_parameter_group *group, const char *name, const char *
         if (end == value || *end || !(number >= 0) || (fields[i].scale && number == 0))
             return misuse("--groups: %s wants a number above 0, not \"%s\"%s", name, value,
                           fields[i].scale ? " (--freeze leaves parameters alone)" : "");
-        *(double *)(void *)((char *)group + fields[i].offset) = number == 0 ? -1 : number;
+        *(double *)(void *)((char *)group + fields[i].offset) = number == 0 ? GLIA_ZERO : number;
         return -1;
     }
     const char *near = glia_name_nearest(name, names, FIELDS);

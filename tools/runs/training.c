@@ -74,7 +74,7 @@ static int choose_numbers(training *t) {
                     { &a->ema, &o->ema } };
     enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
     for (int i = 0; i < NUMBERS; i++)
-        if (!isnan(*numbers[i].asked)) *numbers[i].to = *numbers[i].asked;
+        if (!isnan(*numbers[i].asked)) *numbers[i].to = *numbers[i].asked == 0 ? GLIA_ZERO : *numbers[i].asked;
     if (a->nesterov >= 0) o->nesterov = a->nesterov;
     if (a->amsgrad >= 0) o->amsgrad = a->amsgrad;
     if (a->accumulate) o->accumulate = a->accumulate;
@@ -84,7 +84,7 @@ static int choose_numbers(training *t) {
         o->groups = t->groups;
     }
     *o = glia_optimizer_resolved(*o);
-    for (int i = 0; i < NUMBERS; i++) *numbers[i].asked = *numbers[i].to;
+    for (int i = 0; i < NUMBERS; i++) *numbers[i].asked = *numbers[i].to == GLIA_ZERO ? 0 : *numbers[i].to;
     a->nesterov = o->nesterov;
     a->amsgrad = o->amsgrad;
     a->accumulate = o->accumulate > 1 ? o->accumulate : 1;

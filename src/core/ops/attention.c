@@ -596,8 +596,8 @@ static glia_attention_attrs attrs_from(glia_attention_opts o, int packing, int64
     return (glia_attention_attrs){ .packing = packing,
                                    .heads = heads,
                                    .groups = groups,
-                                   .scale = o.scale != 0 ? o.scale : 1 / sqrt((double)GLIA_MAX(size, 1)),
-                                   .softcap = o.softcap,
+                                   .scale = glia_option(o.scale, 1 / sqrt((double)GLIA_MAX(size, 1))),
+                                   .softcap = glia_option(o.softcap, 0),
                                    .window = o.window,
                                    .causal = o.causal,
                                    .alibi = o.alibi };

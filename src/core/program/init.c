@@ -37,7 +37,7 @@ static draw draw_of(const glia_leaf *leaf, glia_init_kind kind, glia_shape shape
     glia_fans fan = glia_fans_of(shape);
     if (leaf->fan_in > 0) fan.in = leaf->fan_in;
     if (leaf->fan_out > 0) fan.out = leaf->fan_out;
-    double stddev = leaf->stddev == 0 ? 1 : leaf->stddev;
+    double stddev = glia_option(leaf->stddev, 1);
     switch (kind) {
     case GLIA_INIT_CONSTANT: return (draw){ CONSTANT, leaf->value, 0 };
     case GLIA_INIT_UNIFORM: return (draw){ UNIFORM, leaf->low, leaf->high };
@@ -147,7 +147,7 @@ static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia
     int64_t count = GLIA_MIN(rows, columns), n = GLIA_MAX(rows, columns);
     double *v = malloc((size_t)rows * (size_t)columns * sizeof *v), *row = malloc((size_t)columns * sizeof *row);
     if (v && row) {
-        double gain = leaf->value == 0 ? 1 : leaf->value;
+        double gain = glia_option(leaf->value, 1);
         glia_rng_normals(&rng, v, count * n);
         orthonormalize(v, count, n);
         for (int64_t r = 0; r < rows; r++) {

@@ -56,17 +56,29 @@ static double fallback_of(const glia_augment_field *field, int which) {
     return which == 1 ? field->upper : field->fallback;
 }
 
-/* Zeros become defaults. */
+/* What the value of a field means: 0 for GLIA_ZERO and GLIA_NONE. */
+static double exact(const glia_augment_field *field, double value) {
+    if (field->kind == GLIA_AUGMENT_EDGE) return value;
+    if (field->fallback < 0 && value < 0) return NAN; /* the default's own mark */
+    return field->kind == GLIA_AUGMENT_WHOLE ? (double)glia_option_count((int64_t)value, 0) : glia_option(value, 0);
+}
+
+/* Zeros become defaults, GLIA_ZERO and GLIA_NONE zeros. */
 static void fill_defaults(const glia_augment_kind *kind, void *opts) {
     for (int f = 0; f < kind->n_fields; f++) {
         const glia_augment_field *field = &kind->fields[f];
         const int width = field_width(opts, field);
         bool zero = true;
+        for (int i = 0; field->kind == GLIA_AUGMENT_LIST_OF && i < GLIA_MIN(width, GLIA_AUGMENT_LIST); i++)
+            set_field(opts, field, i, exact(field, field_at(opts, field, i)));
         if (field->kind == GLIA_AUGMENT_LIST_OF && width != 0) continue;
         if (field->kind == GLIA_AUGMENT_LIST_OF)
             list_of(opts, field)->n = 1, list_of(opts, field)->at[0] = field->fallback;
         for (int i = 0; i < width; i++) zero = zero && field_at(opts, field, i) == 0;
-        for (int i = 0; zero && i < width; i++) set_field(opts, field, i, fallback_of(field, i));
+        for (int i = 0; i < width; i++) {
+            const double value = field_at(opts, field, i);
+            set_field(opts, field, i, zero ? fallback_of(field, i) : exact(field, value));
+        }
     }
 }
 
@@ -285,10 +297,11 @@ static glia_status parse_value(reader *r, const char *end, const glia_augment_ki
     }
     if (is == GLIA_AUGMENT_LIST_OF) {
         list_of(opts, field)->n = n;
-    } else if (value[0] == 0 && value[1] == 0 && (field->fallback != 0 || field->upper != 0)) {
-        return complain(r, r->at, "%s's %s cannot be 0", kind->name, field->name);
     }
-    for (int i = 0; i < n; i++) set_field(opts, field, i, value[i]);
+    if (is == GLIA_AUGMENT_WHOLE && value[0] == GLIA_NONE)
+        return complain(r, r->at, "%s's %s cannot be -1", kind->name, field->name);
+    const double zero = is == GLIA_AUGMENT_EDGE ? 0 : is == GLIA_AUGMENT_WHOLE ? GLIA_NONE : GLIA_ZERO;
+    for (int i = 0; i < n; i++) set_field(opts, field, i, value[i] == 0 ? zero : value[i]);
     r->at = end;
     return GLIA_OK;
 }

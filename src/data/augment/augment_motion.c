@@ -105,7 +105,7 @@ static void scale_move(const void *opts, glia_frame frame, glia_rng *rng, glia_m
 
 static void translate_move(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
     const glia_augment_translate_opts *o = opts;
-    const double share_y = o->y == 0 ? o->x : GLIA_MAX(o->y, 0);
+    const double share_y = o->y < 0 ? o->x : o->y; /* less than 0: its default */
     const double x = rint(glia_rng_between(rng, -o->x, o->x) * frame.width);
     const double y = rint(glia_rng_between(rng, -share_y, share_y) * frame.height);
     *motion = glia_motion_translate(x, y, o->edge, o->fill);
@@ -137,7 +137,7 @@ static void shear_move(const void *opts, glia_frame frame, glia_rng *rng, glia_m
 MOTION(rotate, AUGMENT_FIELD(glia_augment_rotate_opts, REAL, degrees, 0, 360, 15, 0))
 MOTION(scale, AUGMENT_FIELD(glia_augment_scale_opts, RANGE, by, 0.01, 100, 0.9, 1.1))
 MOTION(translate, AUGMENT_FIELD(glia_augment_translate_opts, REAL, x, 0, 10, 0.1, 0),
-       AUGMENT_FIELD(glia_augment_translate_opts, REAL, y, -1, 10, 0, 0))
+       AUGMENT_FIELD(glia_augment_translate_opts, REAL, y, -1, 10, -1, 0)) /* -1: as x */
 MOTION(shear, AUGMENT_FIELD(glia_augment_shear_opts, REAL, x, 0, 80, 10, 0),
        AUGMENT_FIELD(glia_augment_shear_opts, REAL, y, 0, 80, 0, 0))
 

@@ -269,6 +269,8 @@ glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts,
     glia_status status = describe(l, error);
     if (!status) status = plan(l, error);
     if (!status) status = allocate(l, error);
+    if (!status && opts.workers < GLIA_NONE)
+        status = glia_fail(error, GLIA_E_ARGUMENT, "a loader cannot have %d workers", opts.workers);
     if (!status && opts.workers >= 0) status = start_threads(l, opts.workers ? opts.workers : 1, error);
     if (status) {
         glia_loader_free(l);

@@ -61,11 +61,11 @@ glia_status glia_mask_words(const int32_t *ids, int64_t n, int64_t length, const
     if (n < 0 || length < 1 || !ids || !masked || !labels) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_mask_words: needs rows of ids and room for what comes of them");
     }
-    if (o.share == 0) o.share = 0.15;
+    o.share = glia_option(o.share, 0.15);
     if (o.first < 0 || o.first >= o.vocabulary || o.mask < 0 || o.mask >= o.vocabulary ||
-        !(o.share > 0 && o.share <= 1)) {
+        !(o.share >= 0 && o.share <= 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_mask_words: first %d and mask %d must be below vocabulary %d, share %g in (0, 1]",
+                         "glia_mask_words: first %d and mask %d must be below vocabulary %d, share %g in [0, 1]",
                          o.first, o.mask, o.vocabulary, o.share);
     }
     int64_t *words = malloc((size_t)length * sizeof *words);

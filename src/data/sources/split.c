@@ -48,12 +48,15 @@ glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_datas
     if (test) *test = NULL;
     glia_error reason;
     error = error ? error : &reason;
+    const bool silent = opts.validation == 0 && glia_option(opts.test, 0) == 0; /* about how much to take */
+    opts.validation = glia_option(opts.validation, silent ? 0.1 : 0);
+    opts.test = glia_option(opts.test, 0);
     if (!(opts.validation >= 0 && opts.test >= 0 && opts.validation + opts.test < 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "shares of %g and %g leave nothing to train on", opts.validation,
                          opts.test);
     }
     if (opts.test > 0 && !test) return glia_fail(error, GLIA_E_ARGUMENT, "a test split, and nowhere to put it");
-    const double share = opts.validation + opts.test > 0 ? opts.validation : 0.1;
+    const double share = opts.validation;
     const int64_t n_validation = (int64_t)llrint(share * (double)data->n);
     const int64_t n_test = (int64_t)llrint(opts.test * (double)data->n), rest = n_validation + n_test;
     if ((share > 0 && n_validation < 1) || (opts.test > 0 && n_test < 1) || rest >= data->n) {

@@ -174,6 +174,7 @@ glia_status glia_beam_search(glia_next_scores next, void *context, const int32_t
     if (!n_found) return glia_fail_null(error, "n_found");
     if (n > 0 && !begin) return glia_fail_null(error, "begin");
     *n_found = 0;
+    opts.length_penalty = glia_option(opts.length_penalty, 0);
     if (opts.beams == 0) opts.beams = 4;
     if (opts.length == 0) opts.length = 128;
     glia_status status = check(&opts, begin, n, error);

@@ -33,17 +33,19 @@ static glia_status check(const glia_sampling *s, int64_t vocabulary, glia_error 
                          s->repetition_penalty);
     if (s->top_k < 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_k must not be negative, as %d is", s->top_k);
-    if (!(s->top_p > 0 && s->top_p <= 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_p must lie in (0, 1], as %g does not", s->top_p);
+    if (!(s->top_p >= 0 && s->top_p <= 1))
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_p must lie in [0, 1], as %g does not", s->top_p);
     if (!(s->min_p >= 0 && s->min_p <= 1))
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: min_p must lie in [0, 1], as %g does not", s->min_p);
     return GLIA_OK;
 }
 
 glia_sampler *glia_sampler_create(int64_t vocabulary, glia_sampling sampling, glia_error *error) {
-    if (sampling.temperature == 0) sampling.temperature = 1;
-    if (sampling.repetition_penalty == 0) sampling.repetition_penalty = 1;
-    if (sampling.top_p == 0) sampling.top_p = 1;
+    if (sampling.temperature == GLIA_ZERO) sampling.greedy = true;
+    sampling.temperature = sampling.temperature == GLIA_ZERO ? 1 : glia_option(sampling.temperature, 1);
+    sampling.repetition_penalty = glia_option(sampling.repetition_penalty, 1);
+    sampling.top_p = glia_option(sampling.top_p, 1);
+    sampling.min_p = glia_option(sampling.min_p, 0);
     if (check(&sampling, vocabulary, error) != GLIA_OK) return NULL;
     glia_sampler *s = calloc(1, sizeof *s);
     if (s) {

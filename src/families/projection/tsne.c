@@ -241,13 +241,14 @@ static glia_status settle(glia_tsne_opts *o, int64_t n, int64_t size, glia_error
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %lld points of %lld numbers; from 4 to %d points",
                          (long long)n, (long long)size, GLIA_TSNE_MOST);
     }
-    if (o->perplexity == 0) o->perplexity = GLIA_MIN(30.0, (double)(n - 1) / 3);
+    o->perplexity = glia_option(o->perplexity, GLIA_MIN(30.0, (double)(n - 1) / 3));
     if (!o->iterations) o->iterations = 1000;
-    if (o->theta == 0 && n > EXACT_MOST) o->theta = 0.5;
-    if (!(o->theta < 2)) return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: theta is %g, which is not below 2", o->theta);
-    if (o->theta <= 0 && n > MEMORY_MOST)
+    o->theta = glia_option(o->theta, n > EXACT_MOST ? 0.5 : 0);
+    if (!(o->theta >= 0 && o->theta < 2))
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: theta is %g, which is not in [0, 2)", o->theta);
+    if (o->theta == 0 && n > MEMORY_MOST)
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the exact one takes %d points at most", MEMORY_MOST);
-    if (o->exaggeration == 0) o->exaggeration = 12;
+    o->exaggeration = glia_option(o->exaggeration, 12);
     if (!(o->perplexity >= 1) || o->perplexity > (double)(n - 1))
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: a perplexity of %g for %lld points", o->perplexity,
                          (long long)n);
@@ -255,6 +256,7 @@ static glia_status settle(glia_tsne_opts *o, int64_t n, int64_t size, glia_error
         !isfinite(o->rate))
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %d iterations, exaggeration %g, rate %g", o->iterations,
                          o->exaggeration, o->rate);
+    if (o->rate == GLIA_ZERO) return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the rate cannot be 0");
     if (o->rate == 0) o->rate = GLIA_MAX((double)n / o->exaggeration / 4, 50.0);
     return GLIA_OK;
 }

@@ -141,7 +141,7 @@ static glia_tensor normed(glia_tensor x, const char *name, const char *part, con
 /* What a kernel begins with whose product is added to the residual stream. */
 static glia_init residual_init(const glia_transformer_opts *o) {
     glia_init init = o->kernel_init;
-    if (o->scale_residual) init.stddev = (init.stddev == 0 ? 1 : init.stddev) / sqrt(2.0 * o->layers);
+    if (o->scale_residual) init.stddev = glia_option(init.stddev, 1) / sqrt(2.0 * o->layers);
     return init;
 }
 

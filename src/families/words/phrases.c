@@ -109,8 +109,8 @@ glia_status glia_word_phrases(glia_text_source source, glia_phrases_opts opts, c
     joiner *j = calloc(1, sizeof *j);
     if (!j) return glia_fail_nomem(error);
     j->error = error ? error : &own;
-    j->min_count = opts.min_count ? opts.min_count : 5;
-    j->threshold = opts.threshold > 0 ? opts.threshold : 100;
+    j->min_count = glia_option_count(opts.min_count, 5);
+    j->threshold = glia_option(opts.threshold, 100);
     j->reader = malloc(sizeof *j->reader);
     glia_status status = j->reader ? GLIA_OK : glia_fail_nomem(j->error);
     for (int pass = 0; pass < 2 && !status; pass++) {

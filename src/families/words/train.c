@@ -70,24 +70,23 @@ typedef struct trainer {
 static glia_status settle(glia_word2vec_opts *o, glia_error *error) {
     if (!o->size) o->size = 100;
     if (!o->window) o->window = 5;
-    if (o->sample == 0) o->sample = 1e-3;
-    if (!o->negative) o->negative = o->hierarchical_softmax ? -1 : 5;
+    o->sample = glia_option(o->sample, 1e-3);
+    o->negative = (int)glia_option_count(o->negative, o->hierarchical_softmax ? 0 : 5);
     if (!o->epochs) o->epochs = 5;
     if (!o->min_count) o->min_count = 5;
-    if (o->rate == 0) o->rate = o->model == GLIA_CBOW ? 0.05 : 0.025;
+    o->rate = glia_option(o->rate, o->model == GLIA_CBOW ? 0.05 : 0.025);
     if (!o->threads) o->threads = 1;
-    o->negative = GLIA_MAX(o->negative, 0);
     if (o->size < 1 || o->size > SIZE_MOST)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: size %lld; from 1 to %d", (long long)o->size, SIZE_MOST);
     if (o->window < 1 || o->window > WINDOW_MOST)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: window %d; from 1 to %d", o->window, WINDOW_MOST);
-    if (o->negative > NEGATIVE_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative %d; at most %d", o->negative, NEGATIVE_MOST);
+    if (o->negative < 0 || o->negative > NEGATIVE_MOST)
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative %d; from 0 to %d", o->negative, NEGATIVE_MOST);
     if (!o->negative && !o->hierarchical_softmax)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: neither negative sampling nor the hierarchical softmax");
     if (o->epochs < 1 || o->min_count < 1 || o->max_words < 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: epochs, min_count and max_words cannot be negative");
-    if (!(o->rate > 0) || !isfinite(o->rate) || !isfinite(o->sample))
+    if (!(o->rate > 0) || !isfinite(o->rate) || !(o->sample >= 0) || !isfinite(o->sample))
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: a rate of %g, a sample of %g", o->rate, o->sample);
     if (o->model != GLIA_CBOW && o->model != GLIA_SKIP_GRAM)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: no model %d", (int)o->model);

@@ -18,7 +18,7 @@ glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts
                           affine(&layer, "shift", channels, opts.no_shift, 0),
                           glia_layer_state(&layer, "running_mean", GLIA_SHAPE(channels), 0),
                           glia_layer_state(&layer, "running_var", GLIA_SHAPE(channels), 1) };
-    glia_batch_norm_attrs attrs = { opts.epsilon == 0 ? 1e-5 : opts.epsilon, opts.momentum == 0 ? 0.1 : opts.momentum };
+    glia_batch_norm_attrs attrs = { glia_option(opts.epsilon, 1e-5), glia_option(opts.momentum, 0.1) };
     return glia_layer_end(&layer, glia_batch_norm_of(in, attrs));
 }
 
@@ -29,7 +29,7 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
     if (last < 0 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (..., F) with a fixed F");
     glia_tensor scale = affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1);
     glia_tensor shift = affine(&layer, "shift", x->shape.dim[last], opts.no_shift, 0);
-    return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, opts.epsilon == 0 ? 1e-5 : opts.epsilon));
+    return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, glia_option(opts.epsilon, 1e-5)));
 }
 
 static glia_tensor norm_of_groups(glia_tensor x, const char *kind, const char *name, int groups, glia_norm_opts opts) {
@@ -47,7 +47,7 @@ static glia_tensor norm_of_groups(glia_tensor x, const char *kind, const char *n
     glia_tensor one = glia_broadcast(glia_scalar(x->graph, x->dtype, 1), GLIA_SHAPE(length));
     glia_tensor zero = glia_broadcast(glia_scalar(x->graph, x->dtype, 0), GLIA_SHAPE(length));
     glia_tensor rows = glia_reshape(x, GLIA_SHAPE(s.dim[0], groups, length));
-    rows = glia_layer_norm_of(rows, one, zero, opts.epsilon == 0 ? 1e-5 : opts.epsilon);
+    rows = glia_layer_norm_of(rows, one, zero, glia_option(opts.epsilon, 1e-5));
     glia_tensor y = glia_reshape(rows, s);
     glia_shape each = { .rank = s.rank - 1, .dim = { s.dim[1], 1, 1, 1, 1, 1, 1 } };
     if (!opts.no_scale) y = glia_mul(y, glia_reshape(affine(&layer, "scale", s.dim[1], false, 1), each));
@@ -72,7 +72,7 @@ glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) 
     int last = x->shape.rank - 1;
     if (last < 0 || x->shape.dim[last] < 1) return glia_layer_fail(&layer, "x must be (..., F) with a fixed F");
     glia_tensor square = glia_mean(glia_square(x), GLIA_SHAPE(last), true);
-    glia_tensor y = glia_mul(x, glia_rsqrt(glia_add_scalar(square, opts.epsilon == 0 ? 1e-5 : opts.epsilon)));
+    glia_tensor y = glia_mul(x, glia_rsqrt(glia_add_scalar(square, glia_option(opts.epsilon, 1e-5))));
     return glia_layer_end(&layer, glia_mul(y, affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1)));
 }
 
@@ -80,6 +80,7 @@ glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) 
 static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, double rate, int axes) {
     if (glia_is_bad(x)) return x;
     glia_graph *g = x->graph;
+    rate = glia_option(rate, 0);
     if (!(rate >= 0 && rate < 1)) {
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: the rate must be in [0, 1), not %g", name, rate);
     }

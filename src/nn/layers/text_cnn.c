@@ -27,7 +27,6 @@ glia_tensor glia_text_cnn(glia_tensor ids, glia_text_cnn_opts o) {
         glia_conv_opts conv = { .filters = o.filters ? o.filters : 100, .kernel = widths[n], .activation = GLIA_RELU };
         pooled[n] = glia_global_max_pool(glia_conv1d(x, name, conv));
     }
-    double dropout = o.dropout < 0 ? 0 : o.dropout == 0 ? 0.5 : o.dropout;
-    x = glia_dropout(glia_concat(pooled, n, 1), dropout);
+    x = glia_dropout(glia_concat(pooled, n, 1), glia_option(o.dropout, 0.5));
     return glia_dense(x, "logits", (glia_dense_opts){ .units = o.classes });
 }

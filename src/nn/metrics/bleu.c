@@ -175,7 +175,7 @@ glia_bleu_score glia_bleu_result(const glia_bleu *b, glia_bleu_opts opts) {
     if (!b) return (glia_bleu_score){ 0 };
     glia_bleu_score s = { .brevity = 1 };
     int orders = GLIA_MIN(GLIA_BLEU_ORDERS, GLIA_MAX(1, order_of(opts)));
-    double value = opts.smooth_value > 0 ? opts.smooth_value : opts.smoothing == GLIA_BLEU_FLOOR ? 0.1 : 1;
+    double value = glia_option(opts.smooth_value, opts.smoothing == GLIA_BLEU_FLOOR ? 0.1 : 1);
     if (b->length < b->reference_length) {
         s.brevity = b->length ? exp(1 - (double)b->reference_length / (double)b->length) : 0;
     }

@@ -34,18 +34,21 @@ static const struct {
     const char *name;
     size_t offset;
     double least, most;
+    bool above_zero;
 } fields[] = {
-    { "low", offsetof(glia_lr_schedule, low), 0, HUGE_VAL },
-    { "power", offsetof(glia_lr_schedule, power), 0, HUGE_VAL },
-    { "gamma", offsetof(glia_lr_schedule, gamma), 0, HUGE_VAL },
-    { "period", offsetof(glia_lr_schedule, period), 0, HUGE_VAL },
-    { "growth", offsetof(glia_lr_schedule, growth), 0, HUGE_VAL },
-    { "rise", offsetof(glia_lr_schedule, rise), 0, 1 },
-    { "divide", offsetof(glia_lr_schedule, divide), 0, HUGE_VAL },
-    { "divide-end", offsetof(glia_lr_schedule, divide_end), 0, HUGE_VAL },
-    { "momentum-low", offsetof(glia_lr_schedule, momentum_low), 0, 1 },
-    { "warmup", offsetof(glia_lr_schedule, warmup), 0, HUGE_VAL },
+    { "low", offsetof(glia_lr_schedule, low), 0, HUGE_VAL, false },
+    { "power", offsetof(glia_lr_schedule, power), 0, HUGE_VAL, false },
+    { "gamma", offsetof(glia_lr_schedule, gamma), 0, HUGE_VAL, false },
+    { "period", offsetof(glia_lr_schedule, period), 0, HUGE_VAL, true }, /* but of a cosine: no restarts */
+    { "growth", offsetof(glia_lr_schedule, growth), 0, HUGE_VAL, true },
+    { "rise", offsetof(glia_lr_schedule, rise), 0, 1, false },
+    { "divide", offsetof(glia_lr_schedule, divide), 0, HUGE_VAL, true },
+    { "divide-end", offsetof(glia_lr_schedule, divide_end), 0, HUGE_VAL, true },
+    { "momentum-low", offsetof(glia_lr_schedule, momentum_low), 0, 1, false },
+    { "warmup", offsetof(glia_lr_schedule, warmup), 0, HUGE_VAL, false },
 };
+
+enum { PERIOD = 3 };
 
 static double *field(glia_lr_schedule *s, int i) { return (double *)(void *)((char *)s + fields[i].offset); }
 
@@ -58,6 +61,9 @@ glia_status glia_lr_schedule_check(const glia_lr_schedule *s, glia_error *error)
     glia_lr_schedule copy = *s;
     for (int i = 0; i < GLIA_COUNT(fields); i++) {
         double value = *field(&copy, i);
+        if (value == GLIA_ZERO && fields[i].above_zero && !(s->kind == GLIA_LR_COSINE && i == PERIOD)) {
+            return glia_fail(error, GLIA_E_ARGUMENT, "the schedule %s: %s cannot be 0", name, fields[i].name);
+        }
         if (value >= fields[i].least && value <= fields[i].most && isfinite(value)) continue;
         return glia_fail(error, GLIA_E_ARGUMENT, "the schedule %s: %s is %g, which is not in [%g, %g]", name,
                          fields[i].name, value, fields[i].least, fields[i].most);
@@ -84,7 +90,21 @@ glia_status glia_lr_schedule_check(const glia_lr_schedule *s, glia_error *error)
 
 /* ---- rates --------------------------------------------------------------------------------- */
 
-static double or_else(double value, double otherwise) { return value == 0 ? otherwise : value; }
+/* With defaults in the places of zeros, and 0 for GLIA_ZERO. */
+static glia_lr_schedule resolved(glia_lr_schedule s) {
+    const bool steps = s.kind == GLIA_LR_STEP || s.kind == GLIA_LR_MULTISTEP;
+    s.low = glia_option(s.low, 0);
+    s.power = glia_option(s.power, 1);
+    s.gamma = glia_option(s.gamma, steps ? 0.1 : 0);
+    s.period = glia_option(s.period, s.kind == GLIA_LR_STEP || s.kind == GLIA_LR_EXPONENTIAL);
+    s.growth = glia_option(s.growth, 1);
+    s.rise = glia_option(s.rise, 0.3);
+    s.divide = glia_option(s.divide, 25);
+    s.divide_end = glia_option(s.divide_end, 1e4);
+    s.momentum_low = glia_option(s.momentum_low, 0);
+    s.warmup = glia_option(s.warmup, 0);
+    return s;
+}
 
 /* Half a cosine from `from` to `to`, at share x of the way. */
 static double along_cosine(double from, double to, double x) { return to + (from - to) * (1 + cos(M_PI * x)) / 2; }
@@ -107,13 +127,15 @@ static double triangle(double t, double period, double *cycle) {
 
 /* From `start` to `peak` and on to `end`, along half cosines. */
 static double one_cycle(const glia_lr_schedule *s, double start, double peak, double end, double t, double length) {
-    const double last = fmax(length - 1, 1), top = or_else(s->rise, 0.3) * length - 1;
+    const double last = fmax(length - 1, 1), top = s->rise * length - 1;
     if (t <= top) return along_cosine(start, peak, top > 0 ? t / top : 1);
     return along_cosine(peak, end, fmin((t - top) / fmax(last - top, 1e-9), 1));
 }
 
-double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step, int64_t total, int64_t epoch_steps) {
-    if (!s) return lr;
+double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double lr, int64_t step, int64_t total,
+                             int64_t epoch_steps) {
+    if (!schedule) return lr;
+    const glia_lr_schedule whole = resolved(*schedule), *s = &whole;
     const double unit = s->in_epochs ? (double)epoch_steps : 1;
     const double warmup = s->warmup * unit, period = s->period * unit, now = (double)step;
     const double t = fmax(now - warmup, 0), length = fmax((double)total - warmup, 1), share = fmin(t / length, 1);
@@ -121,16 +143,16 @@ double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step,
     if (now < warmup) return lr * fmin((now + 1) / warmup, 1);
     switch (s->kind) {
     case GLIA_LR_LINEAR: return lr + (s->low - lr) * share;
-    case GLIA_LR_POLYNOMIAL: return s->low + (lr - s->low) * pow(1 - share, or_else(s->power, 1));
+    case GLIA_LR_POLYNOMIAL: return s->low + (lr - s->low) * pow(1 - share, s->power);
     case GLIA_LR_COSINE:
-        return along_cosine(lr, s->low, period > 0 ? share_of_period(t, period, or_else(s->growth, 1)) : share);
-    case GLIA_LR_STEP: return lr * pow(or_else(s->gamma, 0.1), floor(now / (or_else(s->period, 1) * unit)));
+        return along_cosine(lr, s->low, period > 0 ? share_of_period(t, period, s->growth) : share);
+    case GLIA_LR_STEP: return lr * pow(s->gamma, floor(now / period));
     case GLIA_LR_MULTISTEP: {
         int passed = 0;
         while (passed < GLIA_MILESTONES && s->milestones[passed] > 0 && s->milestones[passed] * unit <= now) passed++;
-        return lr * pow(or_else(s->gamma, 0.1), passed);
+        return lr * pow(s->gamma, passed);
     }
-    case GLIA_LR_EXPONENTIAL: return lr * pow(s->gamma, now / (or_else(s->period, 1) * unit));
+    case GLIA_LR_EXPONENTIAL: return lr * pow(s->gamma, now / period);
     case GLIA_LR_INVERSE_SQRT: {
         double width = fmax(warmup, 1);
         return lr * sqrt(width / fmax(now + 1, width));
@@ -142,19 +164,19 @@ double glia_lr_schedule_rate(const glia_lr_schedule *s, double lr, int64_t step,
     }
     case GLIA_LR_EXP_RANGE: return s->low + (lr - s->low) * triangle(t, period, &cycle) * pow(s->gamma, t);
     case GLIA_LR_ONE_CYCLE: {
-        const double start = lr / or_else(s->divide, 25);
-        return one_cycle(s, start, lr, start / or_else(s->divide_end, 1e4), t, length);
+        const double start = lr / s->divide;
+        return one_cycle(s, start, lr, start / s->divide_end, t, length);
     }
     default: return lr;
     }
 }
 
-double glia_lr_schedule_momentum(const glia_lr_schedule *s, double momentum, int64_t step, int64_t total,
+double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step, int64_t total,
                                  int64_t epoch_steps) {
-    if (!s) return momentum;
+    if (!schedule || schedule->momentum_low == 0) return momentum;
+    const glia_lr_schedule whole = resolved(*schedule), *s = &whole;
     const double unit = s->in_epochs ? (double)epoch_steps : 1;
     const double warmup = s->warmup * unit, t = fmax((double)step - warmup, 0), length = (double)total - warmup;
-    if (s->momentum_low == 0) return momentum;
     if (s->kind == GLIA_LR_ONE_CYCLE) return one_cycle(s, momentum, s->momentum_low, momentum, t, length);
     double cycle, height = triangle(t, s->period * unit, &cycle);
     if (s->kind == GLIA_LR_TRIANGULAR2) height /= exp2(cycle);
@@ -220,7 +242,9 @@ static glia_status parse_field(const char *text, const char *at, const char *end
     for (int i = 0; i < GLIA_COUNT(fields); i++) {
         candidates[i + 2] = fields[i].name;
         if (!is_word(at, length, fields[i].name)) continue;
-        return glia_number_parse(value, end, field(s, i)) ? GLIA_OK : bad_text(error, text, value, "expected a number");
+        if (!glia_number_parse(value, end, field(s, i))) return bad_text(error, text, value, "expected a number");
+        if (*field(s, i) == 0) *field(s, i) = GLIA_ZERO;
+        return GLIA_OK;
     }
     char word[48], message[160];
     snprintf(word, sizeof word, "%.*s", (int)length, at);
@@ -278,7 +302,7 @@ void glia_lr_schedule_print(const glia_lr_schedule *schedule, char *out, size_t 
     for (int i = 0; i < GLIA_COUNT(fields); i++) {
         if (*field(&s, i) == 0) continue;
         glia_text_printf(&text, "%s%s=%s", text.length > head ? ", " : "", fields[i].name,
-                         glia_number_print(*field(&s, i), number));
+                         glia_number_print(glia_option(*field(&s, i), 0), number));
     }
     for (int i = 0; i < GLIA_MILESTONES && s.milestones[i] != 0; i++) {
         const char *before = i ? ":" : text.length > head ? ", milestones=" : "milestones=";

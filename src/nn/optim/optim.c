@@ -60,6 +60,7 @@ glia_tensor glia_rule_mean(const glia_rule_scope *s, const char *kind, const cha
 /* -expm1(t log beta) keeps all digits where beta^t is near 1 as well as where it vanishes (from where on it does not
  * matter that f32 cannot tell t from t + 1); a product carried from step to step would drift. */
 glia_tensor glia_rule_correction(glia_tensor steps, glia_dtype dtype, double beta) {
+    if (beta == 0 && !glia_is_bad(steps)) return glia_like(glia_cast(steps, dtype), 1);
     return glia_neg(glia_expm1(glia_mul_scalar(glia_cast(steps, dtype), log(beta))));
 }
 
@@ -73,7 +74,8 @@ static bool is_within(glia_graph *g, const char *who, const char *name, double v
 
 /* Is the group's pattern that of some parameter, and are its numbers numbers? */
 static bool check_group(glia_graph *g, const glia_parameter_group *p, int index) {
-    const double terms[] = { p->weight_decay, p->l1, p->l2, p->max_norm };
+    static const char *const names[] = { "lr_scale", "weight_decay", "l1", "l2", "max_norm" };
+    const double terms[] = { p->lr_scale, p->weight_decay, p->l1, p->l2, p->max_norm };
     bool found = false;
     for (int i = 0; p->pattern && i < g->n_nodes && !found; i++)
         found = glia_is_parameter(g->nodes[i]) && glia_glob(p->pattern, glia_leaf_of(g->nodes[i])->name);
@@ -83,12 +85,13 @@ static bool check_group(glia_graph *g, const glia_parameter_group *p, int index)
         return false;
     }
     for (int i = 0; i < GLIA_COUNT(terms); i++) {
-        if (isfinite(terms[i])) continue;
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: parameter group '%s': %g is no amount", p->pattern,
-                        terms[i]);
+        if (terms[i] >= 0 && isfinite(terms[i])) continue;
+        glia_graph_fail(g, GLIA_E_ARGUMENT,
+                        "glia_minimize: parameter group '%s': %s is %g, which is not in [0, inf); GLIA_ZERO is none",
+                        p->pattern, names[i], terms[i]);
         return false;
     }
-    return is_within(g, p->pattern, "lr_scale", p->lr_scale, HUGE_VAL);
+    return true;
 }
 
 const char *glia_optimizer_name(glia_optimizer_kind kind) {
@@ -98,7 +101,7 @@ const char *glia_optimizer_name(glia_optimizer_kind kind) {
 glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
     if ((unsigned)o.kind >= GLIA_OPTIMIZER_COUNT) return o;
     const glia_rule *rule = rules[o.kind];
-    if (o.lr == 0) o.lr = rule->lr;
+    if (o.lr == 0) o.lr = rule->lr; /* GLIA_ZERO stays: the result means what `o` means */
     if (o.momentum == 0) o.momentum = rule->momentum;
     if (o.epsilon == 0) o.epsilon = rule->epsilon;
     if (o.beta1 == 0) o.beta1 = 0.9;
@@ -108,7 +111,7 @@ glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
     return o;
 }
 
-/* Fills in the defaults. false: a mistake is in the graph. */
+/* Fills in the defaults; GLIA_ZERO becomes 0. false: a mistake is in the graph. */
 static bool resolve(glia_graph *g, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: there is no optimiser number %d", (int)o->kind);
@@ -116,6 +119,10 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     }
     const glia_rule *rule = rules[o->kind];
     *o = glia_optimizer_resolved(*o);
+    double *const numbers[] = { &o->lr,        &o->momentum,     &o->beta1, &o->beta2, &o->rho,
+                                &o->epsilon,   &o->weight_decay, &o->l1,    &o->l2,    &o->max_norm,
+                                &o->clip_norm, &o->clip_value,   &o->ema };
+    for (int i = 0; i < GLIA_COUNT(numbers); i++) *numbers[i] = glia_option(*numbers[i], 0);
     const struct {
         const char *name;
         double value, below; /* must lie in [0, below) */
@@ -292,16 +299,14 @@ static int group_of(const glia_optimizer *o, const char *name) {
     return i;
 }
 
-/* What holds for the parameters of a group: its own word, or the optimiser's. */
+/* What holds for the parameters of a group: its own numbers, or the optimiser's. */
 static glia_parameter_group terms_of(const glia_optimizer *o, int group) {
     const glia_parameter_group none = { 0 }, *own = group < o->n_groups ? &o->groups[group] : &none;
-#define OF(term) (own->term != 0 ? GLIA_MAX(own->term, 0) : o->term)
-    return (glia_parameter_group){ .lr_scale = own->lr_scale != 0 ? own->lr_scale : 1,
-                                   .weight_decay = OF(weight_decay),
-                                   .l1 = OF(l1),
-                                   .l2 = OF(l2),
-                                   .max_norm = OF(max_norm) };
-#undef OF
+    return (glia_parameter_group){ .lr_scale = glia_option(own->lr_scale, 1),
+                                   .weight_decay = glia_option(own->weight_decay, o->weight_decay),
+                                   .l1 = glia_option(own->l1, o->l1),
+                                   .l2 = glia_option(own->l2, o->l2),
+                                   .max_norm = glia_option(own->max_norm, o->max_norm) };
 }
 
 static const glia_rule_scope *scope_of(const work *k, int group, glia_dtype dtype) {

@@ -41,7 +41,7 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
     if (glia_monitor_better(&e->monitor, value, s->best)) {
         s->best = value;
         s->best_epoch = p->epoch;
-        if (e->opts.baseline == 0 || glia_monitor_better(&e->monitor, value, e->opts.baseline)) s->wait = 0;
+        if (e->opts.baseline == 0 || glia_monitor_better(&e->monitor, value, glia_option(e->opts.baseline, 0))) s->wait = 0;
         if (e->opts.restore_best_weights) glia_store_copy(p->model->store, s + 1, false);
     }
     if (s->wait >= GLIA_MAX(e->opts.patience, 1) && p->epoch > 1) glia_training_stop(p->training);
@@ -71,7 +71,7 @@ glia_callback glia_early_stopping(glia_early_stopping_opts opts) {
     early_stopping *e = c.context;
     if (!e) return c;
     e->opts = opts;
-    e->monitor = glia_monitor_create(&e->watcher, opts.monitor, opts.mode, opts.min_delta);
+    e->monitor = glia_monitor_create(&e->watcher, opts.monitor, opts.mode, glia_option(opts.min_delta, 0));
     if (opts.patience < 0 || opts.start_from_epoch < 0) {
         glia_watcher_fail(&e->watcher, GLIA_E_ARGUMENT,
                           "early stopping: patience and start_from_epoch cannot be negative");

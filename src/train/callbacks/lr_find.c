@@ -46,18 +46,18 @@ static double steepest(const glia_lr_point *points, int64_t n) {
 
 glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_opts fit, glia_lr_find_opts o,
                          glia_lr_point *points, int64_t *n, double *suggested, glia_error *error) {
-    if (o.from == 0) o.from = 1e-7;
-    if (o.to == 0) o.to = 10;
+    o.from = glia_option(o.from, 1e-7);
+    o.to = glia_option(o.to, 10);
     if (o.steps == 0) o.steps = 100;
-    if (o.diverged == 0) o.diverged = 4;
-    if (o.smoothing == 0) o.smoothing = 0.9;
+    o.diverged = glia_option(o.diverged, 4);
+    o.smoothing = glia_option(o.smoothing, 0.9);
     if (n) *n = 0;
     if (!model || !data || !points || !n) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_lr_find: needs a model, data and room for points");
     }
-    if (!(o.from > 0 && o.to > o.from) || o.steps < 2 || !(o.diverged > 1) || !(o.smoothing > 0 && o.smoothing < 1)) {
+    if (!(o.from > 0 && o.to > o.from) || o.steps < 2 || !(o.diverged > 1) || !(o.smoothing >= 0 && o.smoothing < 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_lr_find: needs 0 < from < to, at least 2 steps, diverged > 1 and smoothing in (0, 1)");
+                         "glia_lr_find: needs 0 < from < to, at least 2 steps, diverged > 1 and smoothing in [0, 1)");
     }
     glia_status status = glia_model_ready(model, fit.seed, error);
     if (status != GLIA_OK) return status;

@@ -52,9 +52,10 @@ glia_callback glia_reduce_lr_on_plateau(glia_reduce_lr_on_plateau_opts opts) {
     glia_callback c = glia_watcher_create("ReduceLROnPlateau", sizeof(plateau));
     plateau *r = c.context;
     if (!r) return c;
-    if (opts.factor == 0) opts.factor = 0.1;
-    if (opts.patience == 0) opts.patience = 10;
-    if (opts.min_delta == 0) opts.min_delta = 1e-4;
+    opts.factor = glia_option(opts.factor, 0.1);
+    opts.patience = glia_option_count(opts.patience, 10);
+    opts.min_delta = glia_option(opts.min_delta, 1e-4);
+    opts.min_lr = glia_option(opts.min_lr, 0);
     r->opts = opts;
     r->monitor = glia_monitor_create(&r->watcher, opts.monitor, opts.mode, opts.min_delta);
     if (!(opts.factor > 0 && opts.factor < 1)) {

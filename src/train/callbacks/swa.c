@@ -35,7 +35,7 @@ static glia_status begin(const glia_progress *p, void *context, glia_error *erro
     swa *s = context;
     glia_status status = glia_watcher_begin(p, context, error);
     if (status != GLIA_OK) return status;
-    const double start = s->opts.start == 0 ? 0.75 : s->opts.start;
+    const double start = glia_option(s->opts.start, 0.75);
     s->first = 1 + (int64_t)(start < 1 ? ceil(start * (double)p->epochs) : start);
     if (s->first > p->epochs) s->first = p->epochs;
     s->bytes = sizeof *s->n + (size_t)count_values(p->model->store) * sizeof *s->means;
@@ -48,7 +48,7 @@ static glia_status begin(const glia_progress *p, void *context, glia_error *erro
 static glia_status epoch_begin(const glia_progress *p, void *context, glia_error *error) {
     (void)error;
     const swa *s = context;
-    if (s->opts.lr > 0 && p->epoch >= s->first) glia_training_set_lr(p->training, s->opts.lr);
+    if (s->opts.lr > 0 && p->epoch >= s->first) glia_training_set_lr(p->training, glia_option(s->opts.lr, 0));
     return GLIA_OK;
 }
 

@@ -33,6 +33,7 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
         o->n_callbacks = 0;
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: %d callbacks, but no list of them", n);
     }
+    o->label_smoothing = glia_option(o->label_smoothing, 0);
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
                          o->label_smoothing);

@@ -64,7 +64,8 @@ GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, gl
 GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
-    size_t activation_bytes; /* what a session allocates, scratch included */
+    size_t activation_bytes; /* what a session needs, scratch included */
+    size_t fixed_bytes;      /* of these: what is frozen and packed, shared by the program's sessions over one store */
     size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
     size_t unplanned_bytes;  /* what the activations would need without reuse */
     int launches;            /* kernels started by a run */

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* Samples x with targets y: images, rows, sequences, with labels or values. */
+/* Samples x with targets y: images, rows, sequences, with labels or values. Any number of threads may read one. */
 typedef struct glia_dataset glia_dataset;
 
 /* By name or address: "mnist", "fashion-mnist", "kmnist", "cifar10", "strokes", "strokes?n=5000&seed=3",
@@ -131,9 +131,10 @@ GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, floa
 GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error);
 
 /* Random changes of samples; see glia/augment.h. */
-typedef struct glia_augment glia_augment;
+typedef struct glia_augment glia_augment; /* while one thread adds to it, no other may use it */
 
-/* Batches of a data set, prepared ahead by worker threads. What is in them depends on the seed and the epoch alone. */
+/* Batches of a data set, prepared ahead by worker threads. What is in them depends on the seed and the epoch alone.
+ * A loader: one thread at a time, its own workers aside. */
 typedef struct glia_loader_opts {
     int64_t batch;    /* 0: 32 */
     bool shuffle;

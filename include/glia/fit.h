@@ -19,7 +19,7 @@ typedef struct glia_scores {
 } glia_scores;
 
 /* A training in progress, for callbacks (callbacks.h): stopping it, its learning rate, checkpoints. */
-typedef struct glia_training glia_training;
+typedef struct glia_training glia_training; /* a callback's view; on the thread of glia_fit() only */
 
 /* A figure by name: "loss", "accuracy", "val_loss", "val_accuracy", "lr", and metrics as "f1" and "val_f1". */
 typedef struct glia_value {
@@ -111,8 +111,10 @@ GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, 
 
 /* The first output for n samples x (n, sample) -> y (n, output), f32. Like glia_evaluate() it computes with the values
  * that the model has at that moment. The model keeps the compiled program, frozen (glia_compile_opts), and a backend if
- * none is given, so a second call costs little more than its run. Several threads may call it at once; each makes a
- * program of its own then. */
+ * none is given, so a second call costs little more than its run. Any number of threads may call it at once: they share
+ * programs and packed weights, and each has activations of its own. Samples run in batches of 16 fixed sizes up to 256,
+ * filled up with copies where that is cheaper, so any n needs these programs only; n alone decides which, so equal calls
+ * give equal bits. The same sample in calls with another n may differ in its last bits. */
 GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
                                   glia_error *error);
 

@@ -30,7 +30,7 @@ typedef struct glia_sampling {
     uint64_t seed;             /* the draw is a function of the seed and of how many tokens have come */
 } glia_sampling;
 
-typedef struct glia_sampler glia_sampler;
+typedef struct glia_sampler glia_sampler; /* one thread at a time */
 GLIA_API glia_sampler *glia_sampler_create(int64_t vocabulary, glia_sampling sampling, glia_error *error);
 GLIA_API void glia_sampler_free(glia_sampler *sampler);
 /* The token that follows `past` (n of them; may be NULL if 0): scores (V) are logits or logarithms of probabilities. A
@@ -74,7 +74,7 @@ GLIA_API glia_status glia_beam_search(glia_next_scores next, void *context, cons
  * over sequences that grow, and computes for new tokens only: attention keeps the keys and values of the old ones,
  * recurrent layers their states. For that the model's graph is written anew (docs/sequences.md says how); which
  * operations it can be done for is in the message if it cannot. */
-typedef struct glia_generator glia_generator;
+typedef struct glia_generator glia_generator; /* one thread at a time; several generators may share a model and a backend */
 
 typedef struct glia_generator_opts {
     int sequences;          /* N, that grow side by side; 0: 1 */

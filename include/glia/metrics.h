@@ -24,7 +24,7 @@ extern "C" {
 
 /* ==== metrics =============================================================================== */
 
-typedef struct glia_metric glia_metric;
+typedef struct glia_metric glia_metric; /* one thread at a time */
 
 /* classes: how many scores, or values, a sample has. Options, each for the metrics that it means something to:
  *

@@ -8,7 +8,9 @@
 extern "C" {
 #endif
 
-/* A graph with named inputs and outputs, its parameters, and what is known about it. */
+/* A graph with named inputs and outputs, its parameters, and what is known about it. Threads: any number may predict,
+ * evaluate, generate, save and read it at once, from the first call on. A call that changes it (building, glia_model_init(),
+ * glia_model_set(), loading weights, glia_fit(), writing values) needs the model alone. */
 typedef struct glia_model glia_model;
 GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
 GLIA_API void glia_model_free(glia_model *model);

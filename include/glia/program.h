@@ -1,4 +1,15 @@
-/* program.h - backends, stores, programs and sessions: how a graph is run. */
+/* program.h - backends, stores, programs and sessions: how a graph is run.
+ *
+ * Threads: handles of different objects may always be used at the same time. Of one object,
+ *   backend    any number of threads may compile for it and run sessions on it. While its pool computes for one thread,
+ *              the others compute their own launches themselves; the bits are the same. Close it when nobody uses it.
+ *   program    any number of threads may make sessions of it and inspect it.
+ *   session    one thread at a time.
+ *   function   one thread at a time.
+ *   store      any number of threads may read it. One that writes (glia_store_add(), values, sessions with updates or
+ *              random operations) needs it alone: no session over it may run in another thread.
+ *   graph      any number of threads may compile it. One that adds to it needs it alone.
+ */
 #ifndef GLIA_PROGRAM_H
 #define GLIA_PROGRAM_H
 
@@ -64,7 +75,8 @@ GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, gl
 GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
-    size_t activation_bytes; /* what a session allocates, scratch included */
+    size_t activation_bytes; /* what a session needs, scratch included */
+    size_t fixed_bytes;      /* of these: what is frozen and packed, shared by the program's sessions over one store */
     size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
     size_t unplanned_bytes;  /* what the activations would need without reuse */
     int launches;            /* kernels started by a run */
@@ -77,17 +89,19 @@ GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
 /* The program as text, a launch a line, for reading. Release with free(). */
 GLIA_API char *glia_program_print(const glia_program *program);
 
-/* A running instance: its own activations, the store's parameters (shared). One thread at a time. */
+/* A running instance: its own activations, the store's parameters (shared). What a frozen program computes once and packs is
+ * shared by its sessions over one store. One thread at a time; sessions of one program may run in different threads. */
 typedef struct glia_session glia_session;
 GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
 GLIA_API void glia_session_free(glia_session *session);
 /* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: no such input (or not needed). */
 GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array);
 GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
-/* Computes again what a frozen program's session keeps of the store's values; for after they have changed, or before the
- * first run, which then is as quick as the others. Other sessions have nothing to refresh. */
+/* Computes again what a frozen program's sessions keep of the store's values, for all sessions that share it; for after the
+ * values have changed, or before the first run, which then is as quick as the others. Waits until no run of these sessions
+ * is in progress. Other sessions have nothing to refresh. */
 GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *error);
-/* Valid until the next run or refresh. */
+/* Valid until the next run or refresh; of values that follow from parameters alone: until any sharing session's refresh. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
 /* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for

@@ -37,7 +37,7 @@ extern "C" {
  *
  * States and what is stacked are all f32 or all f64; tokens and the like may be read, and cast. A body cannot have batch
  * norm, whose running statistics are not of one step, nor updates. Mistakes stay in the graph, as everywhere. */
-typedef struct glia_loop glia_loop; /* of the graph; needs no freeing */
+typedef struct glia_loop glia_loop; /* of the graph, and of its thread; needs no freeing */
 
 typedef struct glia_loop_opts {
     int64_t steps;       /* 0: as many as the first sequence has */

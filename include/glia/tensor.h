@@ -64,7 +64,7 @@ typedef struct glia_array {
 
 /* ==== graphs and tensors ==================================================================== */
 
-typedef struct glia_graph glia_graph;
+typedef struct glia_graph glia_graph; /* threads: any number may read and compile it; one that adds needs it alone */
 typedef struct glia_node *glia_tensor; /* a value in a graph; immutable, owned by the graph */
 
 /* A new empty graph; NULL when memory ran out (building on NULL is allowed, and compiling it reports the cause). */

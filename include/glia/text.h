@@ -104,7 +104,7 @@ GLIA_API char *glia_tokenizer_decode(const glia_tokenizer *tokenizer, const int3
 
 /* Ids that come one at a time, as a model generates them, into text that can be shown at once: what may still become
  * part of a character is held back. All pieces together are the text of all ids. */
-typedef struct glia_detokenizer glia_detokenizer;
+typedef struct glia_detokenizer glia_detokenizer; /* one thread at a time */
 GLIA_API glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *tokenizer, bool skip_specials,
                                                    glia_error *error);
 GLIA_API void glia_detokenizer_free(glia_detokenizer *decoder);
@@ -138,7 +138,7 @@ typedef struct glia_pair_batch {
     const int64_t *indices;        /* (rows): which pairs */
 } glia_pair_batch;
 
-typedef struct glia_pairs glia_pairs;
+typedef struct glia_pairs glia_pairs; /* one thread at a time */
 /* n sources and targets; copied. */
 GLIA_API glia_pairs *glia_pairs_create(const glia_encoding *sources, const glia_encoding *targets, int64_t n,
                                        glia_pairs_opts opts, glia_error *error);
@@ -171,7 +171,7 @@ typedef struct glia_sentence_batch {
     const int64_t *indices;     /* (n) */
 } glia_sentence_batch;
 
-typedef struct glia_sentences glia_sentences;
+typedef struct glia_sentences glia_sentences; /* one thread at a time */
 GLIA_API glia_sentences *glia_sentences_create(const glia_tokenizer *tokenizer, const glia_string *documents, int64_t n,
                                                glia_sentences_opts opts, glia_error *error);
 GLIA_API void glia_sentences_free(glia_sentences *sentences);

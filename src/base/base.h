@@ -126,7 +126,8 @@ void glia_pool_free(glia_pool *pool);
 int glia_pool_size(const glia_pool *pool); /* 1 for NULL */
 
 /* Runs fn(context, i, worker) for every i in [0, pieces); returns when all are done. NULL pool: here, in order.
- * Costs about a microsecond. Not reentrant: one parallel_for at a time in a pool. */
+ * Costs about a microsecond. Any thread may call it, also from a piece: while the pool is busy with another call's pieces
+ * all of these run on the calling thread, in order, as worker 0. So what is written by worker belongs to one call. */
 void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context);
 
 int glia_cpu_cores(void);

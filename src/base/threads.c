@@ -15,6 +15,9 @@
  * working: a worker that notices moves away, and a caller that waits for such a one sleeps. The job itself (fn, context,
  * pieces) is plain memory: it is written while nobody is inside and read after entering, and the gate's acquire and
  * release order the two.
+ *
+ * The pool runs one job at a time. A thread that calls glia_parallel_for() while another one's job runs (or a piece that
+ * calls it) computes all of its pieces itself: with several callers the cores are busy anyway. `busy` orders the jobs.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE 1
@@ -54,6 +57,7 @@ typedef struct worker {
 struct glia_pool {
     _Alignas(CACHE_LINE) _Atomic uint64_t gate;
     _Atomic int core; /* where the caller ran when it opened the gate */
+    atomic_bool busy; /* a job is running */
     _Alignas(CACHE_LINE) glia_piece_fn fn;
     void *context;
     share *shares; /* [size] */
@@ -226,7 +230,7 @@ static void wait_for_leavers(glia_pool *pool) {
 }
 
 void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context) {
-    if (!pool || pool->size == 1 || pieces <= 1) {
+    if (!pool || pool->size == 1 || pieces <= 1 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         for (int64_t i = 0; i < pieces; i++) fn(context, i, 0);
         return;
     }
@@ -244,6 +248,7 @@ void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
     take_pieces(pool, 0);
     atomic_fetch_and(&pool->gate, ~OPEN);
     wait_for_leavers(pool);
+    atomic_store_explicit(&pool->busy, false, memory_order_release);
 }
 
 /* ---- life --------------------------------------------------------------------------------- */
@@ -296,6 +301,7 @@ glia_pool *glia_pool_create(int threads, glia_error *error) {
     allowed_cores(&pool->allowed);
 #endif
     atomic_init(&pool->core, NOWHERE);
+    atomic_init(&pool->busy, false);
     if (pthread_mutex_init(&pool->mutex, NULL)) goto no_mutex;
     if (pthread_cond_init(&pool->wake, NULL)) goto no_wake;
     if (pthread_cond_init(&pool->left, NULL)) goto no_left;

@@ -169,7 +169,7 @@ static void own_sessions_change_values_too(void **state) {
 /* ---- what is kept ---------------------------------------------------------------------------------- */
 
 static const glia_session *kept_session(glia_model *m, glia_purpose purpose, int lane) {
-    const glia_kept *kept = m->kept[purpose];
+    const glia_kept *kept = glia_model_idle(m, purpose);
     return kept && lane < kept->task.n_lanes ? kept->task.lanes[lane].session : NULL;
 }
 
@@ -190,11 +190,9 @@ static void the_program_is_kept_while_it_serves(void **state) {
     assert_ptr_equal(kept_session(m, GLIA_PREDICT, 0), first); /* other values need no other program */
 
     glia_tanh(glia_model_output_at(m, 0, NULL)); /* another graph does */
-    const glia_kept *kept = m->kept[GLIA_PREDICT];
-    assert_int_not_equal(kept->n_nodes, glia_model_graph(m)->n_nodes);
+    assert_int_not_equal(glia_model_idle(m, GLIA_PREDICT)->n_nodes, glia_model_graph(m)->n_nodes);
     assert_current("the graph has grown", m, NULL);
-    kept = m->kept[GLIA_PREDICT];
-    assert_int_equal(kept->n_nodes, glia_model_graph(m)->n_nodes);
+    assert_int_equal(glia_model_idle(m, GLIA_PREDICT)->n_nodes, glia_model_graph(m)->n_nodes);
 
     check(glia_model_init(m, 3, &error), &error);
     assert_null(kept_session(m, GLIA_PREDICT, 0)); /* it read the store that is gone */

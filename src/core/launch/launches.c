@@ -11,8 +11,8 @@ static int maker_of_packed(const glia_backend *backend, const glia_schedule *s, 
 }
 
 glia_status glia_launches_prepare(glia_launches *l, const glia_backend *backend, const glia_schedule *s,
-                                  const glia_plan *plan, void *const *address, char *memory, glia_arena *arena,
-                                  glia_error *error) {
+                                  const glia_plan *plan, void *const *address, char *memory, char *fixed,
+                                  glia_arena *arena, glia_error *error) {
     const glia_backend_kind *kind = backend->kind;
     *l = (glia_launches){ .list = glia_arena_alloc(arena, ((size_t)s->n_groups + 1) * sizeof(glia_launch *)),
                           .after = glia_arena_alloc(arena, ((size_t)s->n_groups + 1) * sizeof *l->after) };
@@ -20,7 +20,7 @@ glia_status glia_launches_prepare(glia_launches *l, const glia_backend *backend,
     if (!l->list || !l->after || !launch_of) return glia_fail_nomem(error);
     for (int i = 0; i < s->n_groups; i++) {
         glia_launch *launch = kind->prepare(backend, &s->groups[i], address, memory + plan->scratch_offset,
-                                            memory + plan->kept_offset[i], arena, error);
+                                            fixed + (plan->kept_offset[i] - plan->fixed_offset), arena, error);
         if (!launch) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
         glia_launch **next = &l->list[l->n];
         if (i == s->n_once) l->n_once = l->n;

@@ -37,9 +37,10 @@ typedef struct glia_place {
 
 typedef struct glia_plan {
     glia_place *place;       /* by node id */
-    size_t activation_bytes; /* inputs, intermediate values, scratch, and what launches keep */
+    size_t activation_bytes; /* inputs, intermediate values, scratch, and from fixed_offset on what is fixed */
     size_t scratch_offset;   /* in the activations */
-    size_t *kept_offset;     /* there too, by group: what its launch keeps; behind all else */
+    size_t fixed_offset;     /* there too: fixed values that runs read, then what launches keep; nothing else is behind */
+    size_t *kept_offset;     /* there too, by group: what its launch keeps */
     size_t constant_bytes;
     size_t unplanned_bytes; /* the activations, had each value a place of its own */
 } glia_plan;
@@ -62,10 +63,11 @@ typedef struct glia_launches {
     int *after; /* by launch: its setup follows this one of those; -1: none of them */
 } glia_launches;
 
-/* address: by node id; memory: of plan->activation_bytes. All is allocated in the arena. */
+/* address: by node id; memory: the first plan->fixed_offset bytes of the activations; fixed: the others. All is allocated
+ * in the arena. */
 glia_status glia_launches_prepare(glia_launches *launches, const glia_backend *backend, const glia_schedule *schedule,
-                                  const glia_plan *plan, void *const *address, char *memory, glia_arena *arena,
-                                  glia_error *error);
+                                  const glia_plan *plan, void *const *address, char *memory, char *fixed,
+                                  glia_arena *arena, glia_error *error);
 /* Computes what is fixed, and packs it. */
 void glia_launches_refresh(const glia_launches *launches, glia_pool *pool);
 /* The others, in their order. */

@@ -3,8 +3,9 @@
  * A value lives from the group that makes it to the last one that reads it; inputs and outputs live throughout. Values
  * whose lives do not overlap may share memory. They are placed largest first, each at the lowest offset that is free
  * during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is laid over an input of its
- * group that dies there, where the backend can work in place. What the groups that run once leave to the others stays
- * for ever, but for what those only pack into memory of their own: that is done before the next group runs.
+ * group that dies there, where the backend can work in place. Results of the groups that run once and that others read
+ * are fixed: they lie behind all that changes, with the packed weights, because sessions share that part. A result
+ * that others only pack is not among them: it is packed before the next group runs.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -22,6 +23,7 @@
 typedef struct block {
     int from, to; /* first and last group of its life */
     size_t bytes, offset;
+    bool fixed; /* computed once, read by all runs */
 } block;
 
 typedef struct planner {
@@ -150,12 +152,14 @@ static void place_results(planner *p, const int *last) {
             int b = inheritance(p, i, out, last);
             if (b < 0) {
                 block_create(p, out, i, last[out->id]);
+                b = p->block_of[out->id];
             } else {
                 p->block_of[out->id] = b;
                 p->blocks[b].to = last[out->id];
                 p->plan->place[out->id].kind = GLIA_PLACE_ACTIVATION;
                 p->plan->unplanned_bytes += glia_align(value_bytes(out));
             }
+            p->blocks[b].fixed = i < p->s->n_once && last[out->id] == p->s->n_groups;
         }
     }
 }
@@ -166,10 +170,14 @@ static int by_size(const void *a, const void *b) {
     return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x < y ? -1 : x > y);
 }
 
-/* Lowest free offset for each block, largest block first. `placed` holds pointers to placed blocks by offset. */
+/* Lowest free offset for each block that is not fixed, largest block first. `placed` holds pointers to placed blocks by offset. */
 static size_t assign_offsets(block *blocks, int n, block **order, block **placed) {
     size_t total = 0;
-    for (int i = 0; i < n; i++) order[i] = &blocks[i];
+    int m = 0;
+    for (int i = 0; i < n; i++) {
+        if (!blocks[i].fixed) order[m++] = &blocks[i];
+    }
+    n = m;
     qsort(order, (size_t)n, sizeof *order, by_size);
     for (int i = 0; i < n; i++) {
         block *b = order[i];
@@ -198,6 +206,18 @@ static bool place_scratch(planner *p) {
     p->plan->scratch_offset = p->plan->activation_bytes;
     p->plan->unplanned_bytes += glia_align(most);
     return !__builtin_add_overflow(p->plan->activation_bytes, glia_align(most), &p->plan->activation_bytes);
+}
+
+static bool place_fixed(planner *p) {
+    size_t *end = &p->plan->activation_bytes;
+    p->plan->fixed_offset = *end;
+    for (int i = 0; i < p->n_blocks; i++) {
+        block *b = &p->blocks[i];
+        if (!b->fixed) continue;
+        b->offset = *end;
+        if (__builtin_add_overflow(*end, b->bytes, end)) return false;
+    }
+    return true;
 }
 
 static bool place_kept(planner *p) {
@@ -245,8 +265,8 @@ glia_status glia_pass_plan(const glia_schedule *s, const glia_backend *backend, 
         place_constants(&p);
         place_results(&p, last);
         plan->activation_bytes = assign_offsets(p.blocks, p.n_blocks, order, order + n);
+        ok = place_scratch(&p) && place_fixed(&p) && place_kept(&p);
         place_aliases(&p);
-        ok = place_scratch(&p) && place_kept(&p);
     }
     free(p.blocks);
     free(p.block_of);

@@ -101,6 +101,7 @@ static glia_status write_constants(glia_program *p, glia_error *error) {
 
 static void count_figures(glia_program *p) {
     p->info = (glia_program_info){ .activation_bytes = p->plan.activation_bytes,
+                                   .fixed_bytes = p->plan.activation_bytes - p->plan.fixed_offset,
                                    .unplanned_bytes = p->plan.unplanned_bytes,
                                    .launches = p->schedule.n_groups - p->schedule.n_once,
                                    .launches_once = p->schedule.n_once,
@@ -143,6 +144,9 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
         return NULL;
     }
     p->backend = backend;
+    atomic_init(&p->holders, 1);
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->released, NULL);
     glia_graph view;
     glia_status status = view_create(&view, graph, opts, error);
     if (status == GLIA_OK) status = transform(p, &view, opts, error);
@@ -157,8 +161,15 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
     return p;
 }
 
+glia_program *glia_program_hold(glia_program *p) {
+    atomic_fetch_add(&p->holders, 1);
+    return p;
+}
+
 void glia_program_free(glia_program *p) {
-    if (!p) return;
+    if (!p || atomic_fetch_sub(&p->holders, 1) > 1) return;
+    pthread_cond_destroy(&p->released);
+    pthread_mutex_destroy(&p->mutex);
     glia_plan_free(&p->plan);
     glia_schedule_free(&p->schedule);
     glia_graph_free(p->graph);

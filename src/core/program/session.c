@@ -5,7 +5,7 @@
  *
  * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
  * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
- * because the plan may need their memory for the next one.
+ * because the plan may need their memory for the next one. What they leave is shared with other sessions (fixed.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +20,14 @@ typedef struct copy {
 } copy;
 
 struct glia_session {
-    const glia_program *program;
+    glia_program *program;
+    glia_backend *backend;
     const glia_store *store;
     void **address; /* by node id; NULL: not materialised */
     char *activations;
     glia_launches launches;
-    bool fresh; /* what is fixed has been computed and packed */
+    glia_fixed *fixed; /* NULL: nothing is */
+    bool fresh;        /* what is fixed has been computed and packed */
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -53,7 +55,8 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
     const glia_program *p = s->program;
     for (int i = 0; i < p->graph->n_nodes; i++) {
         const glia_place *place = &p->plan.place[i];
-        if (place->kind == GLIA_PLACE_ACTIVATION) s->address[i] = s->activations + place->offset;
+        if (place->kind == GLIA_PLACE_ACTIVATION && place->offset < p->plan.fixed_offset)
+            s->address[i] = s->activations + place->offset;
         if (place->kind == GLIA_PLACE_CONSTANT) s->address[i] = (char *)p->constants + place->offset;
         if (place->kind != GLIA_PLACE_LEAF) continue;
         glia_status status = leaf_address(store, place->leaf, &s->address[i], error);
@@ -88,28 +91,49 @@ static void fill_inputs(glia_session *s) {
     }
 }
 
+/* What is fixed is found by the addresses of the leaves, so those come first. */
+static glia_status bind_fixed(glia_session *s, glia_error *error) {
+    const glia_plan *plan = &s->program->plan;
+    if (plan->fixed_offset == plan->activation_bytes) return GLIA_OK;
+    s->fixed = glia_fixed_join(s->program, s->address, error);
+    if (!s->fixed) return GLIA_E_NOMEM;
+    for (int i = 0; i < s->program->graph->n_nodes; i++) {
+        const glia_place *place = &plan->place[i];
+        if (place->kind == GLIA_PLACE_ACTIVATION && place->offset >= plan->fixed_offset)
+            s->address[i] = s->fixed->memory + (place->offset - plan->fixed_offset);
+    }
+    return GLIA_OK;
+}
+
 glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error) {
     if (!program) {
         glia_fail(error, GLIA_E_ARGUMENT, "glia_session_create: the program is NULL");
         return NULL;
     }
+    return glia_session_create_on(program, program->backend, store, error);
+}
+
+glia_session *glia_session_create_on(glia_program *program, glia_backend *backend, glia_store *store,
+                                     glia_error *error) {
     glia_session *s = calloc(1, sizeof *s);
     if (!s) {
         glia_fail_nomem(error);
         return NULL;
     }
-    s->program = program;
+    s->program = glia_program_hold(program);
+    s->backend = backend;
     s->store = store;
     s->address = calloc((size_t)program->graph->n_nodes + 1, sizeof *s->address);
     s->copies = calloc((size_t)program->graph->n_updates + 1, sizeof *s->copies);
-    s->activations = glia_alloc_aligned(program->plan.activation_bytes);
+    s->activations = glia_alloc_aligned(program->plan.fixed_offset);
     bool ok = s->address && s->copies && s->activations;
     glia_status status = ok ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) status = bind(s, store, error);
+    if (status == GLIA_OK) status = bind_fixed(s, error);
     if (status == GLIA_OK) {
         fill_inputs(s);
-        status = glia_launches_prepare(&s->launches, program->backend, &program->schedule, &program->plan, s->address,
-                                       s->activations, &s->arena, error);
+        status = glia_launches_prepare(&s->launches, backend, &program->schedule, &program->plan, s->address,
+                                       s->activations, s->fixed ? s->fixed->memory : s->activations, &s->arena, error);
     }
     if (status == GLIA_OK) return s;
     glia_session_free(s);
@@ -118,6 +142,8 @@ glia_session *glia_session_create(glia_program *program, glia_store *store, glia
 
 void glia_session_free(glia_session *s) {
     if (!s) return;
+    glia_fixed_leave(s->program, s->fixed);
+    glia_program_free(s->program);
     free(s->address);
     free(s->copies);
     free(s->activations);
@@ -137,23 +163,39 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
     return s->address[n->id];
 }
 
+/* Begins a run, with what is fixed as `check` says. */
+static void begin(glia_session *s, glia_fixed_check check) {
+    if (s->fixed && glia_fixed_enter(s->program, s->fixed, s->store, check)) {
+        glia_launches_refresh(&s->launches, s->backend->pool);
+        glia_fixed_computed(s->program, s->fixed);
+    }
+    s->fresh = true;
+}
+
+static void end(glia_session *s) {
+    if (s->fixed) glia_fixed_exit(s->program, s->fixed);
+}
+
 glia_status glia_session_refresh(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_refresh: the session is NULL");
-    glia_launches_refresh(&s->launches, s->program->backend->pool);
-    s->fresh = true;
+    begin(s, s->fresh ? GLIA_FIXED_RENEW : GLIA_FIXED_VERIFY);
+    end(s);
     return GLIA_OK;
 }
 
 void glia_session_outdate(glia_session *s) { s->fresh = false; }
 
+void glia_session_move(glia_session *s, glia_backend *backend) { s->backend = backend; }
+
 glia_status glia_session_run(glia_session *s, glia_error *error) {
     if (!s) return glia_fail(error, GLIA_E_ARGUMENT, "glia_session_run: the session is NULL");
-    if (!s->fresh) glia_session_refresh(s, error);
     const glia_program *p = s->program;
-    glia_launches_run(&s->launches, p->backend->pool);
+    begin(s, s->fresh ? GLIA_FIXED_TRUST : GLIA_FIXED_VERIFY);
+    glia_launches_run(&s->launches, s->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
     if (p->graph->n_updates) glia_store_touch(s->store);
     if (s->rng) s->rng[1]++;
+    end(s);
     return GLIA_OK;
 }
 

@@ -114,9 +114,21 @@ void glia_store_touch(const glia_store *s) {
     for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
 }
 
+/* Each write is counted in all stores below too, so the last one's count tells of all. */
+uint64_t glia_store_writes(const glia_store *s, bool *lent) {
+    uint64_t writes = 0;
+    *lent = false;
+    for (; s; s = s->base) {
+        writes = atomic_load(&s->marks->writes);
+        *lent = *lent || atomic_load(&s->marks->lent);
+    }
+    return writes;
+}
+
 bool glia_store_same(const glia_store *s, uint64_t *writes) {
-    const uint64_t now = atomic_load(&s->marks->writes);
-    const bool same = now == *writes && !atomic_load(&s->marks->lent);
+    bool lent;
+    const uint64_t now = glia_store_writes(s, &lent);
+    const bool same = now == *writes && !lent;
     *writes = now;
     return same;
 }

@@ -1,7 +1,8 @@
 /* evaluate.c - a trained model on data: scores, predicted classes, raw outputs.
  *
- * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. The last, smaller
- * batch has a program of its own, so no padding enters any mean. The model keeps the programs for the next call (kept.c).
+ * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. Evaluation has a program
+ * of its own for the last, smaller batch, so no padding enters any mean; prediction has programs for a few batch sizes
+ * and pads. The model keeps the programs for the next call (kept.c).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -55,18 +56,12 @@ static glia_status want_classes(glia_task *task, const glia_dataset *data, const
     return GLIA_OK;
 }
 
-/* Does it measure what is wanted of such data? */
-static bool measures(const glia_kept *kept, const glia_dataset *data, const glia_evaluate_opts *o) {
-    return kept->loss == o->loss && kept->y_dtype == glia_data_y_dtype(data) &&
-           glia_shape_equal(kept->y_shape, glia_data_y_shape(data)) && kept->classes == (o->confusion || o->predicted);
-}
-
-static glia_status begin(glia_kept *kept, const glia_dataset *data, const glia_evaluate_opts *o, glia_error *error) {
-    kept->loss = o->loss;
-    kept->y_dtype = glia_data_y_dtype(data);
-    kept->y_shape = glia_data_y_shape(data);
-    kept->classes = o->confusion || o->predicted;
-    return glia_task_measure(&kept->task, data, NULL, (glia_loss_opts){ .loss = o->loss }, error);
+static glia_wanted wanted_of(const glia_dataset *data, const glia_evaluate_opts *o) {
+    return (glia_wanted){ .purpose = GLIA_EVALUATE,
+                          .loss = o->loss,
+                          .y_dtype = glia_data_y_dtype(data),
+                          .y_shape = glia_data_y_shape(data),
+                          .classes = o->confusion || o->predicted };
 }
 
 static glia_status evaluate(glia_task *task, const glia_dataset *data, glia_evaluate_opts o, glia_scores *scores,
@@ -96,19 +91,15 @@ glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_eval
     }
     if (!opts.batch) opts.batch = 256;
     glia_error reason = { 0 };
-    glia_status status = GLIA_OK;
-    glia_kept *kept = glia_model_take(model, GLIA_EVALUATE, opts.backend, opts.threads);
-    if (kept && measures(kept, data, &opts)) {
-        status = glia_task_check(&kept->task, data, error);
-    } else {
-        glia_kept_free(kept);
-        kept = glia_kept_create(model, opts.backend, opts.threads, &reason);
-        if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
-        status = begin(kept, data, &opts, error);
-    }
+    glia_kept *kept = glia_model_take(model, wanted_of(data, &opts), opts.backend, opts.threads, &reason);
+    if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_status status = kept->begun ? glia_task_check(&kept->task, data, error)
+                                     : glia_task_measure(&kept->task, data, NULL,
+                                                         (glia_loss_opts){ .loss = opts.loss }, error);
+    kept->begun = true;
     if (status == GLIA_OK) status = evaluate(&kept->task, data, opts, scores, error);
     if (status == GLIA_OK)
-        glia_model_give(model, GLIA_EVALUATE, kept);
+        glia_model_give(model, kept);
     else
         glia_kept_free(kept);
     return status;
@@ -144,18 +135,35 @@ static void take(const glia_array *from, float *y) {
     }
 }
 
+/* Batch sizes of programs for prediction: n samples run as batches of these, and any number of samples needs these programs
+ * only. The choice depends on n alone, so the same call gives the same bits whatever was predicted before. */
+static const int64_t SIZES[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256 };
+
+/* The batch size to predict the next of n samples with. If it is above n, the rest of the batch is padding: where that
+ * is few samples, or so few that a second run would cost more than it. */
+static int64_t batch_for(int64_t n) {
+    enum { FEW = 16 };
+    int i = GLIA_COUNT(SIZES) - 1;
+    if (n >= SIZES[i]) return SIZES[i];
+    while (SIZES[i - 1] >= n && i > 1) i--;
+    if (i == 1 && n <= SIZES[0]) return SIZES[0];
+    return SIZES[i] == n || n < FEW || SIZES[i] * 8 <= n * 9 ? SIZES[i] : SIZES[i - 1];
+}
+
 static glia_status predict(glia_task *task, const float *x, int64_t n, float *y, glia_error *error) {
-    enum { BATCH = 256 };
     glia_error reason = { 0 };
     glia_task_look(task);
     int64_t x_count = -glia_shape_count(task->x->shape), y_count = -glia_shape_count(task->outputs[0]->shape);
-    for (int64_t at = 0; at < n; at += BATCH) {
-        glia_lane *lane = glia_task_lane(task, GLIA_MIN(n - at, (int64_t)BATCH), &reason);
+    for (int64_t at = 0; at < n;) {
+        const int64_t batch = batch_for(n - at), real = GLIA_MIN(batch, n - at);
+        glia_lane *lane = glia_task_lane(task, batch, &reason);
         if (!lane) return glia_fail(error, reason.status, "%s", reason.message);
-        glia_status status = glia_lane_run(lane, x + at * x_count, NULL, error);
+        glia_status status = glia_lane_run_padded(lane, x + at * x_count, real, error);
         if (status != GLIA_OK) return status;
         glia_array out = glia_session_output(lane->session, 0);
+        out.shape.dim[0] = out.shape.dim[0] / batch * real;
         take(&out, y + at * y_count);
+        at += real;
     }
     return GLIA_OK;
 }
@@ -167,16 +175,14 @@ glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y,
     }
     if (n == 0) return glia_model_ready(model, 0, error);
     glia_error reason = { 0 };
-    glia_status status = GLIA_OK;
-    glia_kept *kept = glia_model_take(model, GLIA_PREDICT, backend, 0);
-    if (!kept) {
-        kept = glia_kept_create(model, backend, 0, &reason);
-        if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
-        status = want_output(&kept->task, error);
-    }
+    glia_kept *kept = glia_model_take(model, (glia_wanted){ .purpose = GLIA_PREDICT }, backend, 0, &reason);
+    if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
+    kept->task.most = GLIA_COUNT(SIZES);
+    glia_status status = kept->begun ? GLIA_OK : want_output(&kept->task, error);
+    kept->begun = true;
     if (status == GLIA_OK) status = predict(&kept->task, x, n, y, error);
     if (status == GLIA_OK)
-        glia_model_give(model, GLIA_PREDICT, kept);
+        glia_model_give(model, kept);
     else
         glia_kept_free(kept);
     return status;

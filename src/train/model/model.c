@@ -10,7 +10,10 @@
 
 glia_model *glia_model_create(const char *name, glia_error *error) {
     glia_model *model = calloc(1, sizeof *model);
-    if (model) model->graph = glia_graph_create();
+    if (model) {
+        pthread_mutex_init(&model->mutex, NULL);
+        model->graph = glia_graph_create();
+    }
     if (!model || !model->graph) {
         glia_fail_nomem(error);
         glia_model_free(model);
@@ -33,11 +36,18 @@ void glia_model_free(glia_model *model) {
     free(model->meta);
     glia_store_free(model->store);
     glia_graph_free(model->graph);
+    pthread_mutex_destroy(&model->mutex);
     free(model);
 }
 
 glia_graph *glia_model_graph(glia_model *model) { return model ? model->graph : NULL; }
-glia_store *glia_model_store(glia_model *model) { return model ? model->store : NULL; }
+glia_store *glia_model_store(glia_model *model) {
+    if (!model) return NULL;
+    pthread_mutex_lock(&model->mutex);
+    glia_store *store = model->store;
+    pthread_mutex_unlock(&model->mutex);
+    return store;
+}
 
 /* ---- inputs and outputs ------------------------------------------------------------------- */
 
@@ -126,18 +136,26 @@ glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) 
 
 /* ---- parameters --------------------------------------------------------------------------- */
 
+/* A new store for the model's graph; NULL: see error. */
+static glia_store *initialise(const glia_model *model, uint64_t seed, glia_error *error) {
+    glia_store *store = glia_store_create_over(NULL, error);
+    if (store && glia_store_add(store, model->graph, seed, error) != GLIA_OK) {
+        glia_store_free(store);
+        return NULL;
+    }
+    return store;
+}
+
 glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error) {
     if (!model) return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_init: there is no model");
-    glia_store *store = glia_store_create_over(NULL, error);
-    if (!store) return GLIA_E_NOMEM;
-    glia_status status = glia_store_add(store, model->graph, seed, error);
-    if (status != GLIA_OK) {
-        glia_store_free(store);
-        return status;
-    }
+    glia_error reason = { 0 };
+    glia_store *store = initialise(model, seed, &reason);
+    if (!store) return glia_fail(error, reason.status, "%s", reason.message);
     glia_model_forget(model);
+    pthread_mutex_lock(&model->mutex);
     glia_store_free(model->store);
     model->store = store;
+    pthread_mutex_unlock(&model->mutex);
     return GLIA_OK;
 }
 
@@ -148,8 +166,16 @@ glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error
     if (model->graph->n_outputs == 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
     }
-    if (!model->store) return glia_model_init(model, seed, error);
-    return glia_store_add(model->store, model->graph, seed, error); /* layers may have been added since */
+    glia_error reason = { 0 };
+    pthread_mutex_lock(&model->mutex); /* of several first calls one initialises */
+    if (!model->store) {
+        model->store = initialise(model, seed, &reason);
+        status = reason.status;
+    } else {
+        status = glia_store_add(model->store, model->graph, seed, &reason); /* layers may have been added since */
+    }
+    pthread_mutex_unlock(&model->mutex);
+    return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s", reason.message);
 }
 
 int64_t glia_model_parameter_count(const glia_model *model, bool trainable_only) {

@@ -2,20 +2,23 @@
 #ifndef GLIA_SRC_TRAIN_MODEL_MODEL_H
 #define GLIA_SRC_TRAIN_MODEL_MODEL_H
 
+#include <pthread.h>
+
 #include "core/program/store.h"
 #include "glia/model.h"
 
 struct glia_model {
     glia_graph *graph; /* its outputs are the model's */
     glia_store *store; /* NULL before glia_model_init */
-    _Atomic(struct glia_kept *) kept[2]; /* by glia_purpose (task.h) */
+    pthread_mutex_t mutex;       /* of `store` until it is there, and of `shelves` */
+    struct glia_shelf *shelves;  /* programs of predictions and evaluations (kept.c) */
     struct glia_model_meta {
         char *key, *value;
     } * meta;
     int n_meta, meta_capacity;
 };
 
-/* Reports what building left, and initialises with `seed` if nobody has. */
+/* Reports what building left, and initialises with `seed` if that has not been done. Any number of threads may call it. */
 glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error);
 
 #endif

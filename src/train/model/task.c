@@ -31,7 +31,7 @@ static glia_status find_input(glia_task *task, glia_error *error) {
 glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
                             glia_error *error) {
     *task = (glia_task){
-        .model = model, .mode = mode, .backend = backend, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
+        .model = model, .mode = mode, .backend = backend, .most = 2, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
     };
     glia_error reason = { 0 };
     task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);
@@ -188,7 +188,7 @@ static bool has_updates(const glia_lane *lane, const glia_task *task) {
     return !strcmp(lane->updates, task->updates);
 }
 
-/* The lane of the task's updates that has not been asked for longest if there are two, else -1. */
+/* The task's least recently used lane for its updates if there are as many as may stay, else -1. */
 static int surplus_lane(const glia_task *task) {
     int oldest = -1, n = 0;
     for (int i = 0; i < task->n_lanes; i++) {
@@ -196,7 +196,18 @@ static int surplus_lane(const glia_task *task) {
         n++;
         if (oldest < 0 || task->lanes[i].used < task->lanes[oldest].used) oldest = i;
     }
-    return n < 2 ? -1 : oldest;
+    return n < task->most ? -1 : oldest;
+}
+
+glia_program *glia_task_compile(const glia_task *task, int64_t n, glia_error *error) {
+    glia_compile_opts opts = { .outputs = task->outputs,
+                               .n_outputs = task->n_outputs,
+                               .mode = task->mode,
+                               .updates = task->updates,
+                               .batch = n,
+                               .frozen = task->mode == GLIA_INFER,
+                               .precision = task->precision };
+    return glia_compile(task->graph, task->backend, opts, error);
 }
 
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
@@ -209,18 +220,11 @@ glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
     }
     int surplus = surplus_lane(task);
     if (surplus >= 0) glia_task_drop(task, surplus);
-    glia_compile_opts opts = { .outputs = task->outputs,
-                               .n_outputs = task->n_outputs,
-                               .mode = task->mode,
-                               .updates = task->updates,
-                               .batch = n,
-                               .frozen = task->mode == GLIA_INFER,
-                               .precision = task->precision };
     glia_lane *lane = &task->lanes[task->n_lanes];
     *lane = (glia_lane){ .batch = n, .updates = task->updates, .used = task->asked };
-    lane->program = glia_compile(task->graph, task->backend, opts, error);
+    lane->program = task->shelf ? glia_shelf_program(task->shelf, task, n, error) : glia_task_compile(task, n, error);
     if (!lane->program) return NULL;
-    lane->session = glia_session_create(lane->program, task->store, error);
+    lane->session = glia_session_create_on(lane->program, task->backend, task->store, error);
     if (!lane->session) {
         lane_free(lane);
         return NULL;
@@ -232,7 +236,6 @@ glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
 }
 
 void glia_task_look(glia_task *task) {
-    if (glia_store_same(task->model->store, &task->writes)) return;
     for (int i = 0; i < task->n_lanes; i++) glia_session_outdate(task->lanes[i].session);
 }
 
@@ -263,6 +266,18 @@ static void put(const float *from, const glia_array *to) {
 glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error) {
     if (lane->x.data) put(x, &lane->x);
     if (lane->y.data && y) memcpy(lane->y.data, y, glia_shape_bytes(lane->y.shape, lane->y.dtype));
+    return glia_session_run(lane->session, error);
+}
+
+glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error) {
+    glia_array first = lane->x;
+    if (first.data) {
+        first.shape.dim[0] = n;
+        put(x, &first);
+        const size_t bytes = glia_shape_bytes(lane->x.shape, lane->x.dtype) / (size_t)lane->batch;
+        char *last = (char *)first.data + (size_t)(n - 1) * bytes;
+        for (int64_t i = n; i < lane->batch; i++) memcpy(last + (size_t)(i - n + 1) * bytes, last, bytes);
+    }
     return glia_session_run(lane->session, error);
 }
 

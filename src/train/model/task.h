@@ -26,7 +26,7 @@ typedef struct glia_lane {
     int64_t used;        /* when it was last asked for */
 } glia_lane;
 
-enum { GLIA_TASK_OUTPUTS = 5, GLIA_TASK_LANES = 4 };
+enum { GLIA_TASK_OUTPUTS = 5, GLIA_TASK_LANES = 16 };
 
 typedef struct glia_task {
     glia_model *model;
@@ -42,10 +42,11 @@ typedef struct glia_task {
     glia_store *store;
     glia_backend *backend;
     bool owns_backend;
-    glia_lane lanes[GLIA_TASK_LANES]; /* two for each group of updates in use */
+    struct glia_shelf *shelf; /* where lanes find programs that other tasks compiled; NULL: each compiles its own */
+    glia_lane lanes[GLIA_TASK_LANES];
     int n_lanes;
-    int64_t asked;   /* for lanes, so far */
-    uint64_t writes; /* of the model's store, when it was last looked at */
+    int most;      /* lanes that stay, for each group of updates in use; 2 unless changed */
+    int64_t asked; /* for lanes, so far */
 } glia_task;
 
 /* Copies the model's graph, finds its input, and opens the backend ("cpu" if NULL). The model must be ready. Release
@@ -63,8 +64,8 @@ glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const g
 /* The index under which lanes give this tensor. */
 int glia_task_output(glia_task *task, glia_tensor y);
 
-/* The lane for batches of n and the task's updates, compiled when it is first asked for; two for these updates stay, and
- * a third takes the place of the one that has not been asked for longer. NULL: see error. */
+/* The lane for batches of n and the task's updates, compiled when it is first asked for; `most` for these updates stay,
+ * and one more takes the place of the least recently used. NULL: see error. */
 glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error);
 /* Frees the lane at this index; the last one takes its place. */
 void glia_task_drop(glia_task *task, int index);
@@ -75,6 +76,8 @@ glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, g
 
 /* Puts n samples where the session reads them, and runs it. y may be NULL. */
 glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error);
+/* As glia_lane_run() without targets, with the first n samples only; the others of the batch are copies of the last one. */
+glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error);
 /* A scalar output; NaN for index -1. */
 double glia_lane_scalar(const glia_lane *lane, int index);
 
@@ -103,28 +106,40 @@ glia_status glia_norms_measure(glia_model *model, const glia_dataset *data, int6
 
 typedef enum glia_purpose { GLIA_PREDICT, GLIA_EVALUATE } glia_purpose;
 
-typedef struct glia_kept {
-    glia_task task;
-    glia_backend_traits traits;
-    int threads;           /* asked for, of a backend of its own */
-    const glia_store *store;
-    int n_nodes, n_outputs; /* of the model's graph */
-    /* GLIA_EVALUATE: what the task measures */
+/* What a kept task computes. */
+typedef struct glia_wanted {
+    glia_purpose purpose;
+    /* GLIA_EVALUATE: */
     glia_loss loss;
     glia_dtype y_dtype;
     glia_shape y_shape;
     bool classes;
+} glia_wanted;
+
+typedef struct glia_kept {
+    struct glia_kept *next;
+    struct glia_shelf *shelf;
+    glia_task task;
+    int n_nodes; /* of the model's graph, when it was created */
+    bool begun;  /* by whoever created it: its outputs are there */
 } glia_kept;
 
-/* What the model keeps for this purpose, if it serves the model as it is and this backend (NULL: one of its own); else
- * NULL. It is the caller's until he gives it back, so that calls at the same time do not share it. */
-glia_kept *glia_model_take(glia_model *model, glia_purpose purpose, glia_backend *backend, int threads);
-/* A new one, its task begun for inference; NULL: see error. */
-glia_kept *glia_kept_create(glia_model *model, glia_backend *backend, int threads, glia_error *error);
+/* A task for inference that serves the model as it is, this purpose and this backend (NULL: one of its own, of so many
+ * threads): one that an earlier call gave back, or a new one, not begun. It is the caller's until glia_model_give() or
+ * glia_kept_free(), so calls at the same time have one each. NULL: see error. */
+glia_kept *glia_model_take(glia_model *model, glia_wanted wanted, glia_backend *backend, int threads,
+                           glia_error *error);
 void glia_kept_free(glia_kept *kept);
-/* The model keeps it, but for programs so large that running takes much longer than compiling. */
-void glia_model_give(glia_model *model, glia_purpose purpose, glia_kept *kept);
+/* The model keeps it for the next call, without programs so large that running takes much longer than compiling. */
+void glia_model_give(glia_model *model, glia_kept *kept);
+/* For tests: the idle task of this purpose that was given back last; NULL: none. */
+const glia_kept *glia_model_idle(const glia_model *model, glia_purpose purpose);
 /* Frees what the model keeps. */
 void glia_model_forget(glia_model *model);
+
+/* The program for batches of n that tasks of this shelf share, compiled if there is none; the caller frees it. */
+glia_program *glia_shelf_program(struct glia_shelf *shelf, const glia_task *task, int64_t n, glia_error *error);
+/* Compiles the task's outputs and updates for batches of n. */
+glia_program *glia_task_compile(const glia_task *task, int64_t n, glia_error *error);
 
 #endif

@@ -89,6 +89,9 @@ static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, d
                                axes == 1 ? "(N, ...)" : "(N, C, ...) with something after the channels");
     }
     if (rate == 0) return x;
+    g = glia_graph_for_random(g);
+    x = glia_graph_capture(g, x);
+    if (!x || glia_is_bad(x)) return g->bad;
     glia_tensor rng = glia_state(g, "rng", GLIA_I64, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_SEED });
     return glia_node2(op, x, rng, &(glia_dropout_attrs){ .rate = rate, .stream = g->n_streams, .axes = axes });
 }

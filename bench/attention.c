@@ -52,7 +52,7 @@ static row measure(int64_t t, double before) {
     glia_store *store = program ? glia_store_create(g, 0, &error) : NULL;
     glia_session *session = store ? glia_session_create(program, store, &error) : NULL;
     if (!session) fail(&error);
-    float *x = glia_session_input(session, "qkv", NULL);
+    float *x = glia_session_input(session, "qkv", NULL, NULL);
     for (int64_t i = 0; i < t * 3 * UNITS; i++) x[i] = (float)(i * 7919 % 2001) / 1000 - 1;
     const double begin = now();
     if (glia_session_run(session, &error) != GLIA_OK) fail(&error);

@@ -87,8 +87,8 @@ static void build(product *p) {
     p->store = p->program ? glia_store_create(p->graph, 0, &error) : NULL;
     p->session = p->store ? glia_session_create(p->program, p->store, &error) : NULL;
     if (!p->session) fail(error.message);
-    p->a = glia_session_input(p->session, "a", NULL);
-    p->b = glia_session_input(p->session, "b", NULL);
+    p->a = glia_session_input(p->session, "a", NULL, NULL);
+    p->b = glia_session_input(p->session, "b", NULL, NULL);
     p->c = glia_session_output(p->session, 0).data;
 }
 

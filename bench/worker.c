@@ -279,14 +279,14 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
     check(error.status, &error);
     r.session = glia_session_create(r.program, glia_model_store(model), &error);
     check(error.status, &error);
-    r.x_input = glia_session_input(r.session, "x", NULL);
+    r.x_input = glia_session_input(r.session, "x", NULL, NULL);
     r.x = read_file(s, "x.bin", r.batches * r.batch * r.sample * (int64_t)sizeof *r.x);
     if (train) {
-        r.labels_input = glia_session_input(r.session, "labels", NULL);
+        r.labels_input = glia_session_input(r.session, "labels", NULL, NULL);
         r.labels = read_file(s, "labels.bin", r.batches * r.batch * r.classes * (int64_t)sizeof *r.labels);
     }
-    if (has_target(model)) r.target_input = glia_session_input(r.session, "target", NULL);
-    int32_t *lengths = glia_session_input(r.session, "lengths", NULL);
+    if (has_target(model)) r.target_input = glia_session_input(r.session, "target", NULL, NULL);
+    int32_t *lengths = glia_session_input(r.session, "lengths", NULL, NULL);
     for (int64_t i = 0; lengths && i < r.batch; i++) lengths[i] = (int32_t)s->sample.dim[0];
     return r;
 }

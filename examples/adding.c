@@ -121,7 +121,8 @@ static void close_net(net *n) {
 /* The mean square error on the next batch. */
 static double run(glia_session *session, const settings *s, uint64_t *state) {
     glia_error error = { 0 };
-    make_batch(state, s->steps, glia_session_input(session, "x", NULL), glia_session_input(session, "sum", NULL));
+    make_batch(state, s->steps, glia_session_input(session, "x", NULL, NULL),
+               glia_session_input(session, "sum", NULL, NULL));
     check(glia_session_run(session, &error), &error);
     return *(const float *)glia_session_output(session, 0).data;
 }

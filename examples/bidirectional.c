@@ -58,8 +58,8 @@ static glia_session *open_session(glia_graph *graph, glia_backend *backend, glia
 
 static void run(glia_session *session, uint64_t *state, int32_t *labels) {
     glia_error error = { 0 };
-    int32_t *given = glia_session_input(session, "labels", NULL);
-    make_batch(state, glia_session_input(session, "bits", NULL), given ? given : labels);
+    int32_t *given = glia_session_input(session, "labels", NULL, NULL);
+    make_batch(state, glia_session_input(session, "bits", NULL, NULL), given ? given : labels);
     check(glia_session_run(session, &error), &error);
 }
 

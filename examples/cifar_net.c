@@ -55,8 +55,8 @@ static glia_tensor net(glia_tensor x) {
 }
 
 static void feed(glia_session *session, const glia_batch *batch) {
-    memcpy(glia_session_input(session, "images", NULL), batch->x, sizeof(float) * BATCH * PIXELS);
-    memcpy(glia_session_input(session, "labels", NULL), batch->y, sizeof(int32_t) * BATCH);
+    memcpy(glia_session_input(session, "images", NULL, NULL), batch->x, sizeof(float) * BATCH * PIXELS);
+    memcpy(glia_session_input(session, "labels", NULL, NULL), batch->y, sizeof(int32_t) * BATCH);
 }
 
 /* The data sets, normalised as PyTorch's introduction does. */

@@ -390,8 +390,9 @@ static double run_masked(const masked_net *m, const corpus *c, glia_session *ses
                               .continues = c->continues,
                               .seed = 1,
                               .epoch = epoch };
-    int32_t *masked = glia_session_input(session, "ids", NULL), *places = glia_session_input(session, "places", NULL),
-            *words = glia_session_input(session, "labels", NULL);
+    int32_t *masked = glia_session_input(session, "ids", NULL, NULL),
+            *places = glia_session_input(session, "places", NULL, NULL),
+            *words = glia_session_input(session, "labels", NULL, NULL);
     check(glia_mask_words(ids, m->batch, m->length, numbers, how, masked, labels, &error), &error);
     *n_words = 0;
     for (int i = 0; i < m->batch; i++) {
@@ -428,7 +429,7 @@ static void pretrain(const masked_net *m, const corpus *c, int epochs) {
     int64_t n, done = 0;
     int32_t *rows = cut_rows(c, 0, c->n_train, m->length, &n);
     int64_t *order = allocate((size_t)n * sizeof *order);
-    float *rate = glia_session_input(m->train, "lr", NULL);
+    float *rate = glia_session_input(m->train, "lr", NULL, NULL);
     const float full = *rate;
     const int64_t steps = n / m->batch, total = steps * epochs, warmup = total / 20 + 1;
     uint64_t state = 3;

@@ -110,10 +110,10 @@ static void close_net(net *n) {
 static void train(net *n, task which, int length, int steps) {
     glia_error error = { 0 };
     uint64_t state = 1;
-    int32_t *question = glia_session_input(n->train, "question", NULL),
-            *answer = glia_session_input(n->train, "answer", NULL),
-            *written = glia_session_input(n->train, "written", NULL);
-    float *rate = glia_session_input(n->train, "lr", NULL);
+    int32_t *question = glia_session_input(n->train, "question", NULL, NULL),
+            *answer = glia_session_input(n->train, "answer", NULL, NULL),
+            *written = glia_session_input(n->train, "written", NULL, NULL);
+    float *rate = glia_session_input(n->train, "lr", NULL, NULL);
     const float full = *rate;
     for (int step = 0; step < steps; step++) {
         for (int i = 0; i < BATCH; i++) {
@@ -133,8 +133,9 @@ static void train(net *n, task which, int length, int steps) {
 /* Writes digit by digit, the likeliest each time; what it looked at is in the session then. */
 static void write_all(net *n, int length, const int32_t *questions, int32_t *answers) {
     glia_error error = { 0 };
-    memcpy(glia_session_input(n->infer, "question", NULL), questions, (size_t)(TESTS * length) * sizeof *questions);
-    int32_t *written = glia_session_input(n->infer, "written", NULL);
+    memcpy(glia_session_input(n->infer, "question", NULL, NULL), questions,
+           (size_t)(TESTS * length) * sizeof *questions);
+    int32_t *written = glia_session_input(n->infer, "written", NULL, NULL);
     for (int i = 0; i < TESTS * length; i++) written[i] = BEGIN;
     for (int t = 0; t < length; t++) {
         check(glia_session_run(n->infer, &error), &error);

@@ -186,11 +186,11 @@ static double train_step(net *n, const glia_pair_batch *b, double rate) {
     glia_error error = { 0 };
     glia_session *s = session_of(n, b->length);
     const size_t size = (size_t)(b->rows * b->length) * sizeof(int32_t);
-    memcpy(glia_session_input(s, "source", NULL), b->source, size);
-    memcpy(glia_session_input(s, "input", NULL), b->input, size);
-    memcpy(glia_session_input(s, "target", NULL), b->target, size);
-    memcpy(glia_session_input(s, "lengths", NULL), b->source_lengths, (size_t)b->rows * sizeof(int32_t));
-    *(float *)glia_session_input(s, "lr", NULL) = (float)rate;
+    memcpy(glia_session_input(s, "source", NULL, NULL), b->source, size);
+    memcpy(glia_session_input(s, "input", NULL, NULL), b->input, size);
+    memcpy(glia_session_input(s, "target", NULL, NULL), b->target, size);
+    memcpy(glia_session_input(s, "lengths", NULL, NULL), b->source_lengths, (size_t)b->rows * sizeof(int32_t));
+    *(float *)glia_session_input(s, "lr", NULL, NULL) = (float)rate;
     check(glia_session_run(s, &error), &error);
     return (double)*(const float *)glia_session_output(s, 0).data;
 }
@@ -273,8 +273,8 @@ static void close_writer(writer *w) {
 
 /* Row r of the writer reads this sentence. */
 static void set_source(writer *w, int r, const glia_encoding *e) {
-    int32_t *source = (int32_t *)glia_session_input(w->encode, "source", NULL) + r * LONGEST,
-            *lengths = glia_session_input(w->encode, "lengths", NULL);
+    int32_t *source = (int32_t *)glia_session_input(w->encode, "source", NULL, NULL) + r * LONGEST,
+            *lengths = glia_session_input(w->encode, "lengths", NULL, NULL);
     const int64_t n = e->n < LONGEST ? e->n : LONGEST - 1;
     for (int i = 0; i < LONGEST; i++) source[i] = i < n ? e->ids[i] : i == n ? END : PAD;
     lengths[r] = (int32_t)n + 1;
@@ -283,9 +283,9 @@ static void set_source(writer *w, int r, const glia_encoding *e) {
 static void encode(writer *w) {
     glia_error error = { 0 };
     check(glia_session_run(w->encode, &error), &error);
-    memcpy(glia_session_input(w->decode, "memory", NULL), glia_session_output(w->encode, 0).data,
+    memcpy(glia_session_input(w->decode, "memory", NULL, NULL), glia_session_output(w->encode, 0).data,
            (size_t)w->rows * LONGEST * (size_t)w->units * sizeof(float));
-    memcpy(glia_session_input(w->decode, "lengths", NULL), glia_session_input(w->encode, "lengths", NULL),
+    memcpy(glia_session_input(w->decode, "lengths", NULL, NULL), glia_session_input(w->encode, "lengths", NULL, NULL),
            (size_t)w->rows * sizeof(int32_t));
 }
 
@@ -298,7 +298,7 @@ static int32_t best_of(const float *scores, int n) {
 /* The likeliest token each time, for as many sentences as there are rows: ids (rows, LONGEST), until END. */
 static void write_greedily(writer *w, int32_t *ids) {
     glia_error error = { 0 };
-    int32_t *input = glia_session_input(w->decode, "input", NULL);
+    int32_t *input = glia_session_input(w->decode, "input", NULL, NULL);
     for (int i = 0; i < w->rows * LONGEST; i++) input[i] = PAD, ids[i] = END;
     for (int r = 0; r < w->rows; r++) input[r * LONGEST] = BEGIN;
     bool busy = true;
@@ -320,7 +320,7 @@ static glia_status score(const int32_t *tokens, int n, int64_t length, const int
                          glia_error *error) {
     writer *w = context;
     (void)parents;
-    int32_t *input = glia_session_input(w->decode, "input", NULL);
+    int32_t *input = glia_session_input(w->decode, "input", NULL, NULL);
     for (int r = 0; r < n; r++) memcpy(input + r * LONGEST, tokens + r * length, (size_t)length * sizeof *tokens);
     const glia_status status = glia_session_run(w->decode, error);
     const float *logits = status ? NULL : glia_session_output(w->decode, 0).data;

@@ -52,8 +52,8 @@ typedef struct glia_compile_opts {
     const glia_tensor *outputs; /* what to compute; at least one output or update */
     int n_outputs;
     glia_mode mode;
-    /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; no two may change the same
-     * leaf. */
+    /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; "": none. No two may change
+     * the same leaf. A pattern that matches no group is an error, and so is a name among several that no group has. */
     const char *updates;
     /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean"); NULL: all;
      * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order, whatever
@@ -94,8 +94,9 @@ GLIA_API char *glia_program_print(const glia_program *program);
 typedef struct glia_session glia_session;
 GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
 GLIA_API void glia_session_free(glia_session *session);
-/* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: no such input (or not needed). */
-GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array);
+/* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: the program has no such input, or
+ * nothing that it computes needs it; `error` has the nearest name. */
+GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array, glia_error *error);
 GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
 /* Computes again what a frozen program's sessions keep of the store's values, for all sessions that share it; for after the
  * values have changed, or before the first run, which then is as quick as the others. Waits until no run of these sessions

@@ -31,8 +31,9 @@ extern "C" {
  *     glia_tensor last = glia_loop_last(loop, h);                            (N, 64)
  *
  * Parameters made in the body are parameters of the graph, the same in every step, and tensors of the graph that the body
- * reads are the same in every step. Random operations draw anew in each: at step t the seed s of the graph's random state
- * is replaced by a mixture of s and t. Loops may be within loops. The gradient of a loop is a loop in the other direction;
+ * reads are the same in every step. Random operations (and dropout) that are made between
+ * the two draw anew in each step, whichever graph they are asked of: at step t the seed s of the graph's random state is
+ * replaced by a mixture of s and t. One made before glia_loop_begin() is a tensor of the graph, the same in every step. Loops may be within loops. The gradient of a loop is a loop in the other direction;
  * of the forward steps it keeps the states and computes the rest again.
  *
  * States and what is stacked are all f32 or all f64; tokens and the like may be read, and cast. A body cannot have batch

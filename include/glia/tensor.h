@@ -123,14 +123,16 @@ typedef struct glia_init {
 } glia_init;
 
 /* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking
- * for an existing name with the same dtype and shape returns the same leaf, so weights are shared by name. */
+ * for an existing name returns the same leaf, so weights are shared by name: dtype and shape must be the same, and the
+ * initialiser too unless it is GLIA_INIT_DEFAULT. */
 GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
                                     glia_init init);
 GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
                                 glia_init init);
 
 /* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or takes them back.
- * Returns how many matched. */
+ * Returns how many matched. A pattern that matches none is a mistake, and so is freezing a parameter after
+ * glia_minimize() has made updates of it. */
 GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
 
 /* The parameters whose names match the pattern (NULL: all), in the order of their making: fills at most `capacity`, returns

@@ -93,6 +93,11 @@ void glia_text_vprintf(glia_text *text, const char *format, va_list args) __attr
 /* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
 bool glia_glob(const char *pattern, const char *name);
 
+/* GLIA_OK if the pattern means something: it matches one of the names, and each of its alternatives without * and ? is
+ * one of them. Else GLIA_E_NOT_FOUND and "WHERE: no WHAT matches 'PATTERN'; did you mean 'NAME'?". */
+glia_status glia_glob_check(const char *pattern, const char *const *names, int n, const char *where, const char *what,
+                            glia_error *error);
+
 /* The candidate nearest to `name` by edit distance if it is near enough to be a slip, else NULL. */
 const char *glia_nearest(const char *name, const char *const *candidates, int n);
 

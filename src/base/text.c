@@ -106,3 +106,37 @@ const char *glia_nearest(const char *name, const char *const *candidates, int n)
     }
     return best;
 }
+
+static bool matches_any(const char *pattern, const char *end, const char *const *names, int n) {
+    for (int i = 0; i < n; i++) {
+        if (glob_one(pattern, end, names[i])) return true;
+    }
+    return false;
+}
+
+glia_status glia_glob_check(const char *pattern, const char *const *names, int n, const char *where, const char *what,
+                            glia_error *error) {
+    bool any = false;
+    const char *end;
+    char lost[128];
+    for (const char *p = pattern;; p = end + 1) {
+        end = p + strcspn(p, ",");
+        const bool found = matches_any(p, end, names, n), literal = strcspn(p, "*?") >= (size_t)(end - p);
+        any |= found;
+        if (!found && literal && end > p) { /* this one is misspelt, whatever the others are */
+            snprintf(lost, sizeof lost, "%.*s", (int)(end - p), p);
+            break;
+        }
+        if (*end) continue;
+        if (any) return GLIA_OK;
+        snprintf(lost, sizeof lost, "%s", pattern);
+        break;
+    }
+    const char *near = glia_nearest(lost, names, n);
+    if (near) {
+        return glia_fail(error, GLIA_E_NOT_FOUND, "%s: no %s matches '%s'; did you mean '%s'?", where, what, lost,
+                         near);
+    }
+    return glia_fail(error, GLIA_E_NOT_FOUND, "%s: no %s matches '%s'%s", where, what, lost,
+                     n ? "" : "; there is none");
+}

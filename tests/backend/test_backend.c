@@ -46,7 +46,7 @@ static void run_cpu(glia_backend *backend, glia_graph *g, int n, double *const *
             char name[16];
             glia_array a;
             snprintf(name, sizeof name, "x%d", i);
-            void *data = glia_session_input(session, name, &a);
+            void *data = glia_session_input(session, name, &a, NULL);
             if (data) glia_from_double(a.dtype, given[i], data, glia_shape_count(a.shape));
         }
         assert_int_equal(glia_session_run(session, &error), GLIA_OK);
@@ -398,7 +398,7 @@ static void check_far_from_zero(glia_backend *backend, const char *isa, glia_sha
     glia_program *program = glia_compile(g, backend, opts, &error);
     if (!program) fail_msg("%s", error.message);
     glia_session *session = glia_session_create(program, store, &error);
-    float *in = glia_session_input(session, "x0", NULL);
+    float *in = glia_session_input(session, "x0", NULL, NULL);
     glia_rng rng = { .seed = 8 };
     for (int64_t i = 0; i < n; i++) in[i] = (float)(1000 + glia_rng_normal(&rng));
     assert_int_equal(glia_session_run(session, &error), GLIA_OK);

@@ -153,7 +153,7 @@ static void test_dropout_moves_on(void **state) {
         glia_compile(g, backend, (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .mode = GLIA_TRAIN }, &error);
     glia_session *session = glia_session_create(program, store, &error);
     if (!session) fail_msg("%s", error.message);
-    float *in = glia_session_input(session, "x", NULL), seen[3][1000];
+    float *in = glia_session_input(session, "x", NULL, NULL), seen[3][1000];
     glia_array rng;
     assert_true(glia_store_find(store, "rng", &rng));
     int64_t *seed_step = rng.data;

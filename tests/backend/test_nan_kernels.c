@@ -62,7 +62,7 @@ static void run_on(const char *backend, const char *isa, bool fuses, glia_graph 
     if (!s) fail_msg("%s: %s", name, error.message);
     for (int i = 0; i < 2; i++) {
         glia_array a;
-        float *to = glia_session_input(s, i ? "b" : "a", &a);
+        float *to = glia_session_input(s, i ? "b" : "a", &a, NULL);
         for (int64_t k = 0; to && k < glia_shape_count(a.shape); k++) to[k] = v->in[i][k % v->n];
     }
     if (glia_session_run(s, &error) != GLIA_OK) fail_msg("%s: %s", name, error.message);

@@ -104,12 +104,12 @@ static void train(const parity_case *c, how h, double *losses) {
     double *patterns = malloc(sizeof *patterns * (size_t)(DRAWN_CLASSES * sample));
     assert_non_null(patterns);
     draw_patterns(c->sample, patterns, &state);
-    float *x = glia_session_input(session, "x", NULL);
-    int32_t *y = glia_session_input(session, "labels", NULL);
+    float *x = glia_session_input(session, "x", NULL, NULL);
+    int32_t *y = glia_session_input(session, "labels", NULL, NULL);
     for (int step = 0; step < h.steps; step++) {
         draw_batch(c->sample, c->batch, patterns, x, y, &state);
-        memcpy(glia_session_input(inference, "x", NULL), x, sizeof *x * (size_t)(c->batch * sample));
-        memcpy(glia_session_input(inference, "labels", NULL), y, sizeof *y * (size_t)c->batch);
+        memcpy(glia_session_input(inference, "x", NULL, NULL), x, sizeof *x * (size_t)(c->batch * sample));
+        memcpy(glia_session_input(inference, "labels", NULL, NULL), y, sizeof *y * (size_t)c->batch);
         losses[step] = run(session);
     }
     losses[h.steps] = run(inference);

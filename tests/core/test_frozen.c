@@ -51,7 +51,7 @@ static void machine_run(machine *m, uint64_t seed) {
         const glia_node *n = m->program->graph->nodes[i];
         if (!glia_is_input(n)) continue;
         glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(glia_leaf_of(n)->name, 1, 0) };
-        float *x = glia_session_input(m->session, glia_leaf_of(n)->name, NULL);
+        float *x = glia_session_input(m->session, glia_leaf_of(n)->name, NULL, NULL);
         for (int64_t j = 0; j < glia_shape_count(n->shape); j++) x[j] = (float)glia_rng_normal(&rng);
     }
     if (glia_session_run(m->session, &error) != GLIA_OK) fail_msg("%s", error.message);

@@ -183,8 +183,8 @@ static problem network(glia_dtype dtype) {
 
 static void feed(glia_session *session, int from, int n) {
     glia_array x, y;
-    assert_non_null(glia_session_input(session, "x", &x));
-    assert_non_null(glia_session_input(session, "y", &y));
+    assert_non_null(glia_session_input(session, "x", &x, NULL));
+    assert_non_null(glia_session_input(session, "y", &y, NULL));
     double xs[K * EACH * IN], ys[K * EACH * OUT];
     for (int i = 0; i < n * IN; i++) xs[i] = x_at(from * IN + i);
     for (int i = 0; i < n * OUT; i++) ys[i] = y_at(from * OUT + i);
@@ -214,7 +214,7 @@ static void check_accumulation(glia_optimizer o, int last, glia_dtype dtype, dou
     glia_session *hold =
         session_of(&parts, (glia_compile_opts){ .updates = "train.hold", .batch = EACH }, &hold_program);
     glia_session *step = session_of(&parts, (glia_compile_opts){ .updates = "train", .batch = EACH }, &step_program);
-    assert_null(glia_session_input(hold, "lr", NULL)); /* it takes no step */
+    assert_null(glia_session_input(hold, "lr", NULL, NULL)); /* it takes no step */
     for (int k = 0; k < 3; k++) {
         const int batches = k == 2 ? last : K, from = k * K * EACH;
         glia_session *joined = session_of(&whole, (glia_compile_opts){ .batch = batches * EACH }, &other);
@@ -376,7 +376,7 @@ static sparse_net sparse_open(glia_optimizer o, const char *backend) {
 
 static void sparse_step(sparse_net *n, int step) {
     glia_error error = { 0 };
-    int32_t *a = glia_session_input(n->session, "a", NULL), *b = glia_session_input(n->session, "b", NULL);
+    int32_t *a = glia_session_input(n->session, "a", NULL, NULL), *b = glia_session_input(n->session, "b", NULL, NULL);
     for (int i = 0; i < PICKS; i++) (i < 2 ? a : b - 2)[i] = pick_at(step, i);
     if (glia_session_run(n->session, &error) != GLIA_OK) fail_msg("%s", error.message);
 }

@@ -111,8 +111,8 @@ static glia_tensor small_net(glia_graph *g, glia_tensor *loss) {
 
 static void fill(glia_session *s) {
     glia_array x, labels;
-    glia_session_input(s, "x", &x);
-    glia_session_input(s, "labels", &labels);
+    glia_session_input(s, "x", &x, NULL);
+    glia_session_input(s, "labels", &labels, NULL);
     glia_rng rng = { .seed = 5 };
     for (int64_t i = 0; i < glia_shape_count(x.shape); i++) ((float *)x.data)[i] = (float)glia_rng_normal(&rng);
     for (int64_t i = 0; i < glia_shape_count(labels.shape); i++) ((int32_t *)labels.data)[i] = (int32_t)(i % 3);
@@ -358,7 +358,7 @@ static size_t train_residual_net(bool fused, int64_t width, double *losses) {
     glia_session *s = glia_session_create(p, store, &error);
     assert_non_null(s);
     glia_array x;
-    glia_session_input(s, "x", &x);
+    glia_session_input(s, "x", &x, NULL);
     glia_rng rng = { .seed = 5 };
     for (int64_t i = 0; i < glia_shape_count(x.shape); i++) ((float *)x.data)[i] = (float)glia_rng_normal(&rng);
     run_steps(s, losses, STEPS);
@@ -434,7 +434,7 @@ static void an_heir_waits_for_the_last_reader(void **state) {
         glia_store *store = glia_store_create(g, 0, &error);
         glia_session *s = glia_session_create(p, store, &error);
         assert_non_null(s);
-        float *in = glia_session_input(s, "x", NULL);
+        float *in = glia_session_input(s, "x", NULL, NULL);
         for (int i = 0; i < 2000; i++) in[i] = (float)(i % 97) / 50 - 1;
         assert_int_equal(glia_session_run(s, &error), GLIA_OK);
         const float *ya = glia_session_output(s, 0).data, *yb = glia_session_output(s, 1).data;
@@ -469,10 +469,10 @@ static void planned_bytes_are_used_bytes(void **state) {
     assert_non_null(s);
     assert_int_equal(glia_program_inspect(p).activation_bytes, p->plan.activation_bytes);
     const glia_node *x = glia_graph_find_leaf(p->graph, "x");
-    unsigned char *base = (unsigned char *)glia_session_input(s, "x", NULL) - p->plan.place[x->id].offset;
+    unsigned char *base = (unsigned char *)glia_session_input(s, "x", NULL, NULL) - p->plan.place[x->id].offset;
     memset(base, MARK, p->plan.activation_bytes);
     fill(s);
-    *(float *)glia_session_input(s, "lr", NULL) = 0.001f;
+    *(float *)glia_session_input(s, "lr", NULL, NULL) = 0.001f;
     assert_int_equal(glia_session_run(s, &error), GLIA_OK);
     size_t touched = 0;
     for (size_t i = 0; i < p->plan.scratch_offset; i++) {
@@ -514,7 +514,7 @@ static void pieces_are_views(void **state) {
     for (int i = 2; i < 5; i++) assert_int_equal(p->schedule.behind[p->graph->outputs[i].node->id], 0);
     for (int i = 2; i < 5; i++)
         assert_ptr_equal(p->schedule.root[p->graph->outputs[i].node->id], p->graph->outputs[i].node);
-    float *in = glia_session_input(s, "x", NULL);
+    float *in = glia_session_input(s, "x", NULL, NULL);
     for (int i = 0; i < 6 * 32; i++) in[i] = (float)(i / 32);
     for (int run = 0; run < 2; run++) {
         assert_int_equal(glia_session_run(s, &error), GLIA_OK);

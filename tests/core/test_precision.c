@@ -34,7 +34,7 @@ static float *run(const char *backend, const glia_op *op, const glia_sample *s, 
     for (int i = 0; i < s->n; i++) {
         char name[16];
         snprintf(name, sizeof name, "x%d", i);
-        float *to = glia_session_input(session, name, NULL);
+        float *to = glia_session_input(session, name, NULL, NULL);
         for (int64_t k = 0; k < glia_shape_count(s->in[i].shape); k++) to[k] = (float)x[i][k];
     }
     if (glia_session_run(session, &error) != GLIA_OK) fail_msg("%s", error.message);
@@ -116,8 +116,8 @@ static void training_follows_f32(void **state) {
         glia_store *store = glia_store_create(g, 7, &error);
         glia_session *session = program && store ? glia_session_create(program, store, &error) : NULL;
         if (!session) fail_msg("%s", error.message);
-        float *in = glia_session_input(session, "x", NULL);
-        int32_t *classes = glia_session_input(session, "labels", NULL);
+        float *in = glia_session_input(session, "x", NULL, NULL);
+        int32_t *classes = glia_session_input(session, "labels", NULL, NULL);
         glia_rng rng = { .seed = 3 };
         for (int i = 0; i < N; i++) {
             classes[i] = i % 2;

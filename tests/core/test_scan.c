@@ -39,7 +39,7 @@ static run run_open(glia_graph *g, const glia_tensor *y, int n, const char *back
     for (int i = 0; i < r.program->graph->n_nodes; i++) {
         const glia_node *x = r.program->graph->nodes[i];
         glia_array a;
-        if (!glia_is_input(x) || !glia_session_input(r.session, glia_leaf_of(x)->name, &a)) continue;
+        if (!glia_is_input(x) || !glia_session_input(r.session, glia_leaf_of(x)->name, &a, NULL)) continue;
         glia_rng rng = { .seed = 3, .stream = glia_hash_bytes(glia_leaf_of(x)->name, 1, 0) };
         for (int64_t k = 0; k < glia_shape_count(a.shape); k++) {
             double v = glia_dtype_is_float(a.dtype) ? glia_rng_normal(&rng) : 2 + (double)(k % 4); /* lengths, tokens */
@@ -393,7 +393,7 @@ static void each_step_draws_anew(void **state) {
     glia_grad(glia_sum(y[0], GLIA_SCALAR, false), &x, 1, &y[2]);
     for (int k = 0; k < 2; k++) {
         run r = run_open(g, y, 3, k ? "cpu" : "ref", 2, (glia_compile_opts){ .mode = GLIA_TRAIN });
-        float *in = glia_session_input(r.session, "x", NULL);
+        float *in = glia_session_input(r.session, "x", NULL, NULL);
         for (int i = 0; i < N * T * WIDE; i++) in[i] = 1;
         run_once(&r);
         run_get(&r, 0, a);
@@ -505,8 +505,9 @@ static void states_go_on_from_batch_to_batch(void **state) {
     glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.01 }, NULL, NULL);
     run r = run_open(g, &loss, 1, "cpu", 2, (glia_compile_opts){ .mode = GLIA_TRAIN, .batch = B });
     glia_rng rng = { .seed = 1 };
-    float *in = glia_session_input(r.session, "x", NULL), *target = glia_session_input(r.session, "t", NULL);
-    float *rate = glia_session_input(r.session, "lr", NULL);
+    float *in = glia_session_input(r.session, "x", NULL, NULL),
+          *target = glia_session_input(r.session, "t", NULL, NULL);
+    float *rate = glia_session_input(r.session, "lr", NULL, NULL);
     double mean = 0, before[B][2] = { { 0 } };
     if (rate) *rate = 0.01f;
     for (int step = 0; step < 600; step++) {

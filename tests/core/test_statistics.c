@@ -125,8 +125,8 @@ static adversaries adversaries_create(void) {
 
 static void feed(runner *r) {
     glia_array a;
-    if (glia_session_input(r->session, "real", &a)) runner_set(r, "real", first_batch);
-    if (glia_session_input(r->session, "noise", &a)) runner_set(r, "noise", second_batch);
+    if (glia_session_input(r->session, "real", &a, NULL)) runner_set(r, "real", first_batch);
+    if (glia_session_input(r->session, "noise", &a, NULL)) runner_set(r, "noise", second_batch);
 }
 
 /* The step of one group moves what its loss computes, not what the other group's loss computes. */

@@ -333,7 +333,7 @@ static float *whole_scores(glia_model *m, const int32_t *ids, int64_t n) {
                                    (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .batch = n }, &error);
     if (!p) fail_msg("%s", error.message);
     glia_session *s = glia_session_create(p, glia_model_store(m), &error);
-    memcpy(glia_session_input(s, "ids", NULL), ids, (size_t)(n * CONTEXT) * sizeof *ids);
+    memcpy(glia_session_input(s, "ids", NULL, NULL), ids, (size_t)(n * CONTEXT) * sizeof *ids);
     assert_int_equal(glia_session_run(s, &error), GLIA_OK);
     size_t bytes = (size_t)(n * CONTEXT * VOCABULARY) * sizeof(float);
     float *scores = malloc(bytes);

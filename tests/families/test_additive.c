@@ -86,12 +86,12 @@ static void attention_is_pytorchs(void **state) {
                                           { "a/score/kernel", "score_kernel" } };
         glia_array a;
         for (int i = 0; i < 3; i++) {
-            assert_non_null(glia_session_input(s, inputs[i], &a));
+            assert_non_null(glia_session_input(s, inputs[i], &a, NULL));
             fill(a, inputs[i]);
             assert_true(glia_store_find(store, leaves[i][0], &a));
             fill(a, leaves[i][1]);
         }
-        memcpy(glia_session_input(s, "lengths", NULL), (const int32_t[]){ 5, 3, 1 }, 3 * sizeof(int32_t));
+        memcpy(glia_session_input(s, "lengths", NULL, NULL), (const int32_t[]){ 5, 3, 1 }, 3 * sizeof(int32_t));
         assert_int_equal(glia_session_run(s, &error), GLIA_OK);
         const char *const results[] = { "context",        "weights",      "d_query",       "d_memory",
                                         "d_query_kernel", "d_key_kernel", "d_score_kernel" };
@@ -130,9 +130,9 @@ static void draw(task *k, glia_rng *rng) {
 }
 
 static void give(glia_session *s, const task *k) {
-    memcpy(glia_session_input(s, "source", NULL), k->source, sizeof k->source);
-    memcpy(glia_session_input(s, "lengths", NULL), k->lengths, sizeof k->lengths);
-    memcpy(glia_session_input(s, "target", NULL), k->target, sizeof k->target);
+    memcpy(glia_session_input(s, "source", NULL, NULL), k->source, sizeof k->source);
+    memcpy(glia_session_input(s, "lengths", NULL, NULL), k->lengths, sizeof k->lengths);
+    memcpy(glia_session_input(s, "target", NULL, NULL), k->target, sizeof k->target);
 }
 
 typedef struct pupil {
@@ -166,13 +166,13 @@ static void short_sequences_are_reversed(void **state) {
     if (!program) fail_msg("%s", error.message);
     glia_session *s = glia_session_create(program, store, &error);
     assert_non_null(s);
-    *(float *)glia_session_input(s, "lr", NULL) = 0.01f;
+    *(float *)glia_session_input(s, "lr", NULL, NULL) = 0.01f;
     glia_rng rng = { .seed = 9 };
     static task k;
     for (int step = 0; step < 500; step++) {
         draw(&k, &rng);
         give(s, &k);
-        memcpy(glia_session_input(s, "label", NULL), k.label, sizeof k.label);
+        memcpy(glia_session_input(s, "label", NULL, NULL), k.label, sizeof k.label);
         assert_int_equal(glia_session_run(s, &error), GLIA_OK);
     }
     glia_session_free(s);

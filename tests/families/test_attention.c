@@ -138,7 +138,7 @@ static outcome run(const built *b, const char *kind, const char *isa, int thread
     if (!session) fail_msg("%s", error.message);
     for (int i = 0; i < b->n_inputs; i++) {
         glia_array a;
-        void *data = glia_session_input(session, b->name[i], &a);
+        void *data = glia_session_input(session, b->name[i], &a, NULL);
         if (data) glia_from_double(a.dtype, b->value[i], data, glia_shape_count(a.shape));
     }
     assert_int_equal(glia_session_run(session, &error), GLIA_OK);
@@ -236,8 +236,9 @@ static void scores_may_be_of_any_size(void **state) {
         glia_store *store = glia_store_create(g, 0, &error);
         glia_session *session = glia_session_create(program, store, &error);
         assert_non_null(session);
-        float *qs = glia_session_input(session, "q", NULL), *ks = glia_session_input(session, "k", NULL);
-        float *vs = glia_session_input(session, "v", NULL), *biases = glia_session_input(session, "bias", NULL);
+        float *qs = glia_session_input(session, "q", NULL, NULL), *ks = glia_session_input(session, "k", NULL, NULL);
+        float *vs = glia_session_input(session, "v", NULL, NULL),
+              *biases = glia_session_input(session, "bias", NULL, NULL);
         for (int64_t i = 0; i < t; i++) {
             qs[i] = 1e15f;
             ks[i] = 1e15f * (float)i;
@@ -268,7 +269,7 @@ static void weights_can_be_looked_at(void **state) {
     glia_program *program = glia_compile(g, backend, (glia_compile_opts){ .outputs = &w, .n_outputs = 1 }, &error);
     glia_store *store = glia_store_create(g, 0, &error);
     glia_session *session = glia_session_create(program, store, &error);
-    float *values = glia_session_input(session, "x", NULL);
+    float *values = glia_session_input(session, "x", NULL, NULL);
     for (int i = 0; i < 30; i++) values[i] = (float)sin(i);
     assert_int_equal(glia_session_run(session, &error), GLIA_OK);
     const float *weights = glia_session_output(session, 0).data;

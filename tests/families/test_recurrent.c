@@ -208,7 +208,7 @@ static void compare(const torch_case *c, const char *backend_name, int threads) 
     const char *const inputs[] = { "x", "lengths", "weights" };
     for (int i = 0; i < GLIA_COUNT(inputs); i++) {
         const glia_safetensor *t = golden_of(&g, inputs[i]);
-        memcpy(glia_session_input(session, inputs[i], NULL), t->data, t->bytes);
+        memcpy(glia_session_input(session, inputs[i], NULL, NULL), t->data, t->bytes);
     }
     check(glia_session_run(session, &error), &error);
     for (int i = 0; i < s.n; i++) {
@@ -312,7 +312,7 @@ static int64_t run_layer(const char *backend_name, int threads, int cell, int64_
         glia_compile(g, backend, (glia_compile_opts){ .outputs = outputs, .n_outputs = n + 1, .batch = batch }, &error);
     if (!p) fail_msg("%s", error.message);
     glia_session *s = glia_session_create(p, store, &error);
-    float *in = glia_session_input(s, "x", NULL);
+    float *in = glia_session_input(s, "x", NULL, NULL);
     for (int64_t i = 0; i < batch * steps * 3; i++) in[i] = sinf(1.7f * (float)i);
     check(glia_session_run(s, &error), &error);
     int64_t count = 0;
@@ -473,7 +473,7 @@ static void go_on(layer_fn layer, glia_recurrent_opts opts) {
         glia_program *program;
         glia_session *s = session_of(g, backend, store, out, GLIA_TRAIN, &program);
         for (int part = 0; part < parts; part++) {
-            float *to = glia_session_input(s, "x", NULL);
+            float *to = glia_session_input(s, "x", NULL, NULL);
             for (int n = 0; n < N; n++) {
                 memcpy(to + n * steps * F, x + (n * T + part * steps) * F, sizeof(float) * (size_t)(steps * F));
             }
@@ -592,7 +592,7 @@ static void normed_cells_do_not_mind_scales(void **state) {
     glia_store *store = glia_store_create(g, 1, &error);
     glia_program *program;
     glia_session *s = session_of(g, backend, store, y, GLIA_INFER, &program);
-    float *to = glia_session_input(s, "x", NULL);
+    float *to = glia_session_input(s, "x", NULL, NULL);
     for (int i = 0; i < 2 * 5 * 3; i++) to[i] = 5 * cosf(2.1f * (float)i);
     check(glia_session_run(s, &error), &error);
     const float *out = glia_session_output(s, 0).data;

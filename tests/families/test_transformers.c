@@ -211,7 +211,7 @@ static void feed(glia_session *session, const net *n, int count, const golden *f
     const char *name;
     for (int i = 0; glia_model_input_at(n->model, i, &name); i++) {
         char full[64];
-        void *to = glia_session_input(session, name, NULL);
+        void *to = glia_session_input(session, name, NULL, NULL);
         snprintf(full, sizeof full, "in.%s", name);
         if (to && strncmp(name, "dy", 2)) memcpy(to, golden_find(file, full)->data, golden_find(file, full)->bytes);
     }
@@ -220,7 +220,7 @@ static void feed(glia_session *session, const net *n, int count, const golden *f
         glia_array a;
         char full[8];
         snprintf(full, sizeof full, "dy%d", i);
-        void *to = glia_session_input(session, full, &a);
+        void *to = glia_session_input(session, full, &a, NULL);
         const size_t bytes = (size_t)glia_shape_count(a.shape) * sizeof(float);
         memcpy(to, dy, bytes);
         dy += bytes;
@@ -453,11 +453,11 @@ static void padding_changes_nothing(void **state) {
                  .vocabulary = WORDS, .context = LONG, .layers = 2, .heads = 2, .units = 8, .lengths = lengths });
     probe p = probe_open(g, &y, 1, 1, "cpu");
     float first[LONG * 8], second[LONG * 8];
-    memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 1, 2, 3, 4, 5, 6 }, LONG * sizeof(int32_t));
-    *(int32_t *)glia_session_input(p.session, "lengths", NULL) = VALID;
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 1, 2, 3, 4, 5, 6 }, LONG * sizeof(int32_t));
+    *(int32_t *)glia_session_input(p.session, "lengths", NULL, NULL) = VALID;
     probe_run(&p);
     memcpy(first, glia_session_output(p.session, 0).data, sizeof first);
-    memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 1, 2, 3, 4, 9, 0 }, LONG * sizeof(int32_t));
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 1, 2, 3, 4, 9, 0 }, LONG * sizeof(int32_t));
     probe_run(&p);
     memcpy(second, glia_session_output(p.session, 0).data, sizeof second);
     assert_true(same_rows(first, second, 0, VALID, 8));
@@ -479,7 +479,7 @@ static void padding_ids_are_seen_by_nobody(void **state) {
             ids,
             (glia_bert_opts){ .vocabulary = WORDS, .context = 8, .layers = 1, .heads = 2, .units = 8, .pads = true });
         probe p = probe_open(g, &x, 1, 1, "ref");
-        memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 1, 2, 3, 4, 5, 0 },
+        memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 1, 2, 3, 4, 5, 0 },
                (size_t)length * sizeof(int32_t));
         probe_run(&p);
         memcpy(y[longer], glia_session_output(p.session, 0).data, sizeof y[0]);
@@ -498,10 +498,10 @@ static void gpt_does_not_see_what_comes(void **state) {
         glia_gpt(ids, (glia_gpt_opts){ .vocabulary = WORDS, .context = LONG, .layers = 2, .heads = 2, .units = 8 });
     probe p = probe_open(g, &y, 1, 1, "cpu");
     float first[LONG * WORDS], second[LONG * WORDS];
-    memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 1, 2, 3, 4, 5, 6 }, LONG * sizeof(int32_t));
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 1, 2, 3, 4, 5, 6 }, LONG * sizeof(int32_t));
     probe_run(&p);
     memcpy(first, glia_session_output(p.session, 0).data, sizeof first);
-    memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 1, 2, 3, 9, 5, 6 }, LONG * sizeof(int32_t));
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 1, 2, 3, 9, 5, 6 }, LONG * sizeof(int32_t));
     probe_run(&p);
     memcpy(second, glia_session_output(p.session, 0).data, sizeof second);
     assert_true(same_rows(first, second, 0, 3, WORDS));
@@ -543,10 +543,10 @@ static void rotations_are_the_formula(void **state) {
             glia_tensor y =
                 glia_rotate(x, at, (glia_rotary_opts){ .kind = (glia_rotary)kind, .base = 50, .units = UNITS });
             probe p = probe_open(g, &y, 1, 2, "cpu");
-            float *in = glia_session_input(p.session, "x", NULL);
+            float *in = glia_session_input(p.session, "x", NULL, NULL);
             uint64_t seed = 5;
             for (int i = 0; i < 2 * LONG * HEADS_2 * SIZE; i++) in[i] = (float)noise(&seed);
-            int32_t *places = by_sample ? glia_session_input(p.session, "at", NULL) : NULL;
+            int32_t *places = by_sample ? glia_session_input(p.session, "at", NULL, NULL) : NULL;
             for (int i = 0; places && i < 2 * LONG; i++) places[i] = AT * (i / LONG) + i % LONG;
             probe_run(&p);
             const float *out = glia_session_output(p.session, 0).data;
@@ -581,7 +581,7 @@ static void padding_embeds_to_zeros(void **state) {
     glia_tensor table = glia_parameter(g, "words/table", GLIA_F32, GLIA_SHAPE(4, 2), (glia_init){ 0 });
     glia_grad(glia_sum(x, GLIA_SCALAR, false), &table, 1, &out[2]);
     probe p = probe_open(g, out, 3, 1, "cpu");
-    memcpy(glia_session_input(p.session, "ids", NULL), (int32_t[]){ 3, 2, 1 }, 3 * sizeof(int32_t));
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), (int32_t[]){ 3, 2, 1 }, 3 * sizeof(int32_t));
     probe_run(&p);
     glia_array words;
     assert_true(glia_store_find(p.store, "words/table", &words));
@@ -610,10 +610,10 @@ static void unlabelled_tokens_do_not_count(void **state) {
     out[1] = glia_accuracy_tokens(x, labels);
     glia_grad(out[0], &x, 1, &out[2]);
     probe p = probe_open(g, out, 3, 1, "cpu");
-    memcpy(glia_session_input(p.session, "x", NULL), logits, sizeof logits);
+    memcpy(glia_session_input(p.session, "x", NULL, NULL), logits, sizeof logits);
     const int32_t given[2][LONG] = { { 2, -1, 1, -1 }, { -1, -1, -1, -1 } };
     for (int c = 0; c < 2; c++) {
-        memcpy(glia_session_input(p.session, "labels", NULL), given[c], sizeof given[c]);
+        memcpy(glia_session_input(p.session, "labels", NULL, NULL), given[c], sizeof given[c]);
         probe_run(&p);
         double loss = 0, n = 0;
         for (int t = 0; t < LONG; t++) {
@@ -651,7 +651,7 @@ static void text_cnn_is_its_definition(void **state) {
                                                              .pads = true });
     probe p = probe_open(g, &y, 1, 1, "cpu");
     const int32_t given[LONG] = { 3, 1, 4, 2, 0 };
-    memcpy(glia_session_input(p.session, "ids", NULL), given, sizeof given);
+    memcpy(glia_session_input(p.session, "ids", NULL, NULL), given, sizeof given);
     probe_run(&p);
     const char *const names[] = { "embed/table", "conv3/kernel", "conv3/bias", "logits/kernel", "logits/bias" };
     const float *v[5], *logits = glia_session_output(p.session, 0).data;

@@ -194,7 +194,7 @@ static void test_learning_rate(void **state) {
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.25 }, NULL, NULL);
     start(&p, "ref");
     glia_array lr;
-    assert_non_null(glia_session_input(p.session, "lr", &lr));
+    assert_non_null(glia_session_input(p.session, "lr", &lr, NULL));
     assert_int_equal(lr.shape.rank, 0);
     assert_true(*(float *)lr.data == 0.25f);
     *(float *)lr.data = 0;
@@ -216,7 +216,7 @@ static void test_defaults(void **state) {
         problem p = build(GLIA_F32);
         glia_minimize(p.loss, (glia_optimizer){ .kind = (glia_optimizer_kind)kind }, NULL, NULL);
         start(&p, "ref");
-        assert_true(*(float *)glia_session_input(p.session, "lr", NULL) == rates[kind]);
+        assert_true(*(float *)glia_session_input(p.session, "lr", NULL, NULL) == rates[kind]);
         glia_optimizer whole = glia_optimizer_resolved((glia_optimizer){ .kind = (glia_optimizer_kind)kind });
         assert_true((float)whole.lr == rates[kind] && whole.accumulate == 1 && whole.beta1 == 0.9 && whole.epsilon > 0);
         assert_true(whole.beta2 == (kind == GLIA_LION ? 0.99 : 0.999));
@@ -251,8 +251,8 @@ static void test_groups(void **state) {
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.5 }, "w", "first");
     glia_minimize(glia_neg(p.loss), (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.125, .momentum = 0.5 }, "b", "second");
     start(&p, "ref");
-    assert_true(*(float *)glia_session_input(p.session, "lr/first", NULL) == 0.5f);
-    assert_true(*(float *)glia_session_input(p.session, "lr/second", NULL) == 0.125f);
+    assert_true(*(float *)glia_session_input(p.session, "lr/first", NULL, NULL) == 0.5f);
+    assert_true(*(float *)glia_session_input(p.session, "lr/second", NULL, NULL) == 0.125f);
     glia_session_free(p.session);
     glia_program_free(p.program);
     p.program = glia_compile(p.graph, p.backend, (glia_compile_opts){ .mode = GLIA_TRAIN, .updates = "second" }, NULL);

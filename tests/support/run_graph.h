@@ -44,7 +44,7 @@ static inline void runner_close(runner *r) {
 
 static inline void runner_set(runner *r, const char *input, const double *values) {
     glia_array a;
-    void *data = glia_session_input(r->session, input, &a);
+    void *data = glia_session_input(r->session, input, &a, NULL);
     if (!data) fail_msg("there is no input %s", input);
     glia_from_double(a.dtype, values, data, glia_shape_count(a.shape));
 }

@@ -154,7 +154,7 @@ static void own_sessions_change_values_too(void **state) {
     if (!p) fail_msg("%s", error.message);
     glia_session *s = glia_session_create(p, glia_model_store(m), &error);
     if (!s) fail_msg("%s", error.message);
-    samples(glia_session_input(s, "x", NULL), 2);
+    samples(glia_session_input(s, "x", NULL, NULL), 2);
     uint64_t writes = 0;
     glia_store_same(glia_model_store(m), &writes);
     assert_true(glia_store_same(glia_model_store(m), &writes));
@@ -377,7 +377,7 @@ static void inputs_that_the_output_does_not_need_are_ignored(void **state) {
     glia_program *program = glia_compile(glia_model_graph(again), backend, opts, &error);
     glia_session *session = program ? glia_session_create(program, glia_model_store(again), &error) : NULL;
     if (!session) fail_msg("%s", error.message);
-    const float *lr = glia_session_input(session, "lr", NULL);
+    const float *lr = glia_session_input(session, "lr", NULL, NULL);
     assert_non_null(lr);
     assert_true(*lr == 0.25f);
     glia_session_free(session);

@@ -26,6 +26,24 @@ glia_graph *glia_graph_create_body(glia_graph *parent) {
     return body;
 }
 
+void glia_body_open(glia_graph *body) {
+    body->around = body->parent->open;
+    body->parent->open = body;
+}
+
+void glia_body_close(glia_graph *body) {
+    for (glia_graph **at = &body->parent->open; *at; at = &(*at)->around) {
+        if (*at != body) continue;
+        *at = body->around;
+        return;
+    }
+}
+
+glia_graph *glia_graph_for_random(glia_graph *g) {
+    while (g && g->open) g = g->open;
+    return g;
+}
+
 glia_tensor glia_body_input(glia_graph *body, glia_dtype dtype, glia_shape shape) {
     char name[32];
     snprintf(name, sizeof name, "in%d", body->n_nodes);

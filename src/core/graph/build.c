@@ -165,6 +165,11 @@ bool glia_graph_output(glia_graph *g, const char *name, glia_node *node) {
     return true;
 }
 
+bool glia_graph_has_leaf(const glia_graph *g, const char *name) {
+    while (g && g->parent) g = g->parent;
+    return glia_graph_find_leaf(g, name) != NULL;
+}
+
 void glia_update(glia_tensor leaf, glia_tensor value, const char *group) {
     glia_graph *g = graph_of(leaf);
     if (!g || glia_is_bad(leaf) || glia_is_bad(value)) return;
@@ -204,13 +209,51 @@ glia_node *glia_graph_find_leaf(const glia_graph *g, const char *name) {
     return NULL;
 }
 
+bool glia_graph_pattern(glia_graph *g, const char *pattern, bool trainable, const char *where) {
+    const char *what = trainable ? "trainable parameter" : "parameter";
+    const char **names = glia_arena_alloc(&g->arena, ((size_t)g->n_nodes + 1) * sizeof *names);
+    if (!names) {
+        glia_graph_fail_nomem(g);
+        return false;
+    }
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (!glia_is_parameter(g->nodes[i]) || (trainable && glia_leaf_of(g->nodes[i])->frozen)) continue;
+        names[n++] = glia_leaf_of(g->nodes[i])->name;
+    }
+    glia_error error = { 0 };
+    if (glia_glob_check(pattern ? pattern : "", names, n, where, what, &error) == GLIA_OK) return true;
+    glia_graph_fail(g, GLIA_E_ARGUMENT, "%s", error.message);
+    return false;
+}
+
+/* The group of an update of this leaf; NULL: nothing updates it. */
+static const char *updated_by(const glia_graph *g, const glia_node *leaf) {
+    for (int i = 0; i < g->n_updates; i++) {
+        if (g->updates[i].leaf == leaf) return g->updates[i].group;
+    }
+    return NULL;
+}
+
 int glia_freeze(glia_graph *g, const char *pattern, bool frozen) {
     if (!pattern) return 0;
     int n = 0;
-    for (int i = 0; g && i < g->n_nodes; i++) {
-        if (!glia_is_parameter(g->nodes[i]) || !glia_glob(pattern, glia_leaf_of(g->nodes[i])->name)) continue;
-        ((glia_leaf *)g->nodes[i]->attrs)->frozen = frozen; /* the one attribute that may change after a node is made */
-        n++;
+    if (!g || g->error.status != GLIA_OK || !glia_graph_pattern(g, pattern, false, "glia_freeze")) return 0;
+    for (int pass = 0; pass < 2; pass++) { /* look, then change */
+        for (int i = 0; i < g->n_nodes; i++) {
+            if (!glia_is_parameter(g->nodes[i]) || !glia_glob(pattern, glia_leaf_of(g->nodes[i])->name)) continue;
+            glia_leaf *leaf = (glia_leaf *)g->nodes[i]->attrs; /* `frozen` alone may change after a node is made */
+            const char *group = frozen && !leaf->frozen ? updated_by(g, g->nodes[i]) : NULL;
+            if (group) {
+                glia_graph_fail(
+                    g, GLIA_E_ARGUMENT,
+                    "glia_freeze: '%s' is updated by the group '%s' already: freeze it before glia_minimize()",
+                    leaf->name, group);
+                return 0;
+            }
+            n += pass;
+            if (pass) leaf->frozen = frozen;
+        }
     }
     return n;
 }

@@ -189,6 +189,8 @@ struct glia_graph {
     glia_error error;    /* the first mistake; status GLIA_OK: none */
     glia_node *bad;      /* what a mistake returns; shape (), never in `nodes` */
     glia_graph *parent;  /* of a body in the making: the graph around it */
+    glia_graph *open;    /* the body of the loop in this graph that was begun last and has not ended; NULL: none */
+    glia_graph *around;  /* of such a body: the one that was `open` before it */
     bool closed;         /* it has become an attribute; nobody may build on it any more */
     glia_node *random;   /* the body's input that is the random state, or stands for it; NULL: it draws nothing */
     glia_capture *captures;
@@ -224,8 +226,15 @@ static inline bool glia_is_bad(glia_tensor x) { return !x || x == x->graph->bad;
 /* Sets the label of nodes made from now on; returns the one before, to be put back. */
 const char *glia_graph_label(glia_graph *graph, const char *label);
 
+/* Does the glob match any parameter (trainable: that is not frozen)? If not, or if it has a name that none has, the graph
+ * gets the mistake, with the nearest name. */
+bool glia_graph_pattern(glia_graph *graph, const char *pattern, bool trainable, const char *where);
+
 bool glia_graph_output(glia_graph *graph, const char *name, glia_node *node);
 glia_node *glia_graph_find_leaf(const glia_graph *graph, const char *name); /* input, parameter or state; NULL: none */
+
+/* Is there a leaf of this name in the graph, or in the outermost one around it, where a body's leaves are? */
+bool glia_graph_has_leaf(const glia_graph *graph, const char *name);
 
 /* Leaves' attributes, shared by input, parameter and state. */
 typedef struct glia_leaf {
@@ -268,6 +277,12 @@ static inline bool glia_is_constant(const glia_node *n) { return n->op == &glia_
  * in the outermost graph, and captured too. */
 
 glia_graph *glia_graph_create_body(glia_graph *parent); /* lives as long as the parent; NULL: out of memory */
+/* Between these two the body is its parent's open one, or an inner one of it. */
+void glia_body_open(glia_graph *body);
+void glia_body_close(glia_graph *body);
+/* The graph in which random operations asked of this one are made: the body of the loop that is being built, so that they
+ * draw anew in each step; without one the graph itself. */
+glia_graph *glia_graph_for_random(glia_graph *graph);
 /* An input of a body in the making. */
 glia_tensor glia_body_input(glia_graph *body, glia_dtype dtype, glia_shape shape);
 /* What stands for x, of this graph or one around it, in this graph; NULL: x is of another one. */

@@ -613,6 +613,9 @@ static glia_tensor attention_of(glia_tensor *in, int count, glia_attention_attrs
     count = add_option(in, count, o.bias, &a.bias);
     if (o.dropout == 0) return glia_node_create(g, &glia_op_attention, in, count, &a);
     a.rate = o.dropout;
+    g = glia_graph_for_random(g);
+    for (int i = 0; i < count; i++) in[i] = glia_graph_capture(g, in[i]);
+    if (any_bad(in, count)) return g->bad;
     a.stream = g->n_streams;
     if (a.rate > 0) in[count++] = glia_random_state(g);
     return glia_node_create(g, &glia_op_attention_dropout, in, count, &a);

@@ -79,7 +79,14 @@ const glia_op glia_op_state = { .name = "state",
                                 .fields = leaf_fields,
                                 .infer = leaf_infer };
 
-/* One leaf for one name: the same again if it agrees in everything that matters, a mistake if not. */
+/* Was the leaf asked for with this initialiser before? The default asks for none in particular. */
+static bool same_init(const glia_leaf *a, const glia_leaf *b) {
+    if (b->init == GLIA_INIT_DEFAULT) return true;
+    return a->init == b->init && a->value == b->value && a->low == b->low && a->high == b->high && a->mean == b->mean &&
+           a->stddev == b->stddev && a->fan_in == b->fan_in;
+}
+
+/* The leaf of this name: a new one, or the one that is there if dtype, shape and initialiser agree. */
 static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *name, glia_leaf leaf) {
     if (!g) return NULL;
     if (g->error.status != GLIA_OK) return g->bad;
@@ -94,9 +101,16 @@ static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *nam
     }
     glia_node *old = glia_graph_find_leaf(g, name);
     if (old) {
-        if (old->op == op && op != &glia_op_input && old->dtype == leaf.dtype &&
-            glia_shape_equal(old->shape, leaf.shape))
-            return old;
+        const bool same = old->op == op && op != &glia_op_input && old->dtype == leaf.dtype &&
+                          glia_shape_equal(old->shape, leaf.shape);
+        if (same && same_init(glia_leaf_of(old), &leaf)) return old;
+        if (same) {
+            return glia_graph_fail(
+                g, GLIA_E_ARGUMENT, "%s '%s' was made with the initialiser %s and is asked for again with %s%s",
+                op->name, name, init_names[glia_leaf_of(old)->init],
+                leaf.init >= 0 && leaf.init < GLIA_COUNT(init_names) - 1 ? init_names[leaf.init] : "another",
+                glia_leaf_of(old)->init == leaf.init ? " of other numbers" : "");
+        }
         char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "the name '%s' is taken by %s %s%s and cannot be %s %s%s as well",
                                name, old->op->name, glia_dtype_name(old->dtype), glia_shape_format(old->shape, a),

@@ -34,6 +34,7 @@ glia_loop *glia_loop_begin(glia_graph *graph, glia_loop_opts opts) {
         return NULL;
     }
     *loop = (glia_loop){ .outer = graph, .body = body, .opts = opts };
+    glia_body_open(body);
     if (opts.steps < 0) fail(loop, "glia_loop_begin", "the number of steps is negative");
     if (opts.lengths && (glia_is_bad(opts.lengths) || opts.lengths->graph != graph || opts.lengths->dtype != GLIA_I32 ||
                          opts.lengths->shape.rank != 1))
@@ -320,6 +321,7 @@ void glia_loop_end(glia_loop *loop, const glia_tensor *each, int n, glia_tensor 
     else
         glia_graph_fail_nomem(loop->outer);
     loop->ended = loop->body->closed = true;
+    glia_body_close(loop->body);
     for (int i = 0; number && i < n && loop->outer->error.status == GLIA_OK; i++)
         stacked[i] = glia_part_of(loop->scan, glia_scan_part(loop->scan, number[i]));
     if (number != few) free(number);

@@ -60,6 +60,7 @@ const glia_sample glia_samples_random_uniform[] = {
 };
 
 glia_tensor glia_random_uniform(glia_graph *g, glia_shape shape) {
+    g = glia_graph_for_random(g);
     glia_tensor rng = glia_random_state(g);
     return glia_node1(&glia_op_random_uniform, rng, &(glia_random_attrs){ shape, g ? g->n_streams : 0 });
 }
@@ -82,7 +83,7 @@ glia_tensor glia_random_integers(glia_graph *g, glia_dtype dtype, glia_shape sha
 /* The largest of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0 gives -inf. */
 glia_tensor glia_random_categorical(glia_tensor logits) {
     if (glia_is_bad(logits)) return logits;
-    glia_tensor u = glia_random_uniform(logits->graph, logits->shape);
+    glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in a loop's body, if one is being built */
     glia_tensor noise = glia_neg(glia_log(glia_neg(glia_log(u))));
     return glia_argmax(glia_add(logits, glia_cast(noise, logits->dtype)), -1);
 }

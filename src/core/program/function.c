@@ -245,12 +245,12 @@ glia_status glia_function_call(glia_function *f, const glia_array *inputs, int n
     l->used = ++f->calls;
     glia_array at;
     for (int i = 0; i < n_inputs; i++) {
-        void *to = glia_session_input(l->session, inputs[i].name, &at);
+        void *to = glia_session_input(l->session, inputs[i].name, &at, NULL);
         if (to) memcpy(to, inputs[i].data, glia_shape_bytes(at.shape, at.dtype));
     }
     for (int i = 0; i < f->n_fixed; i++) {
         const kept *k = &f->fixed[i];
-        void *to = k->bytes ? glia_session_input(l->session, glia_leaf_of(k->input)->name, &at) : NULL;
+        void *to = k->bytes ? glia_session_input(l->session, glia_leaf_of(k->input)->name, &at, NULL) : NULL;
         if (to) memcpy(to, k->bytes, glia_shape_bytes(at.shape, at.dtype));
     }
     if (f->opts.frozen) status = glia_session_refresh(l->session, error);

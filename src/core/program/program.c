@@ -1,6 +1,6 @@
 /* program.c - compiling: a graph, some wishes, and a backend make a program.
  *
- * The caller's graph is never changed. What he asked for becomes the outputs and updates of a copy; the passes work on
+ * The caller's graph is never changed. The requested outputs and updates become those of a copy; the passes work on
  * that (passes.h lists them); the result is a list of groups and a place for every value. Pointers come in only when a
  * session is made, so one program serves many sessions.
  */
@@ -27,6 +27,17 @@ static glia_status check_updates(const glia_graph *view, glia_error *error) {
     return status;
 }
 
+/* Does the pattern match any of the graph's update groups? */
+static glia_status check_groups(const glia_graph *g, const char *pattern, glia_error *error) {
+    if (!pattern || !pattern[0]) return GLIA_OK;
+    const char **names = malloc(((size_t)g->n_updates + 1) * sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    for (int i = 0; i < g->n_updates; i++) names[i] = g->updates[i].group;
+    glia_status status = glia_glob_check(pattern, names, g->n_updates, "glia_compile", "update group", error);
+    free(names);
+    return status;
+}
+
 /* The graph as the options want it: a view that shares the nodes and has outputs and updates of its own. */
 static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_compile_opts opts, glia_error *error) {
     *view = *graph;
@@ -41,6 +52,8 @@ static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_c
         }
         view->outputs[view->n_outputs++] = (glia_named){ "output", x };
     }
+    glia_status status = check_groups(graph, opts.updates, error);
+    if (status != GLIA_OK) return status;
     for (int i = 0; i < graph->n_updates; i++) {
         const glia_change *u = &graph->updates[i];
         if (opts.updates ? glia_glob(opts.updates, u->group) : opts.mode == GLIA_TRAIN)
@@ -127,7 +140,7 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
                   "glia_compile: needs a backend, a batch size that is not negative, and outputs");
         return NULL;
     }
-    if (opts.frozen && (opts.mode == GLIA_TRAIN || opts.updates)) {
+    if (opts.frozen && (opts.mode == GLIA_TRAIN || (opts.updates && opts.updates[0]))) {
         glia_fail(error, GLIA_E_ARGUMENT,
                   "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
                   "states stay, and GLIA_TRAIN and updates change them");

@@ -7,6 +7,7 @@
  * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
  * because the plan may need their memory for the next one. What they leave is shared with other sessions (fixed.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,10 +156,38 @@ static glia_array array_of(const glia_node *n, const char *name, void *data) {
     return (glia_array){ .name = name, .dtype = n->dtype, .shape = n->shape, .data = data };
 }
 
-void *glia_session_input(glia_session *s, const char *name, glia_array *array) {
-    if (!name) return NULL;
-    const glia_node *n = s ? glia_graph_find_leaf(s->program->graph, name) : NULL;
-    if (!n || !glia_is_input(n)) return NULL;
+/* Says which input was meant, or which ones there are. */
+static void fail_input(const glia_graph *g, const char *name, glia_error *error) {
+    const char *names[32];
+    int n = 0;
+    for (int i = 0; i < g->n_nodes && n < GLIA_COUNT(names); i++) {
+        if (glia_is_input(g->nodes[i])) names[n++] = glia_leaf_of(g->nodes[i])->name;
+    }
+    const char *near = glia_nearest(name, names, n);
+    if (near) {
+        glia_fail(error, GLIA_E_NOT_FOUND, "the program has no input '%s'; did you mean '%s'?", name, near);
+        return;
+    }
+    char list[256] = "";
+    size_t at = 0;
+    for (int i = 0; i < n && at < sizeof list; i++) {
+        const int wrote = snprintf(list + at, sizeof list - at, "%s'%s'", i ? ", " : "", names[i]);
+        at += (size_t)GLIA_MAX(wrote, 0);
+    }
+    glia_fail(error, GLIA_E_NOT_FOUND, "the program has no input '%s', or computes nothing that needs it; it has %s",
+              name, n ? list : "none");
+}
+
+void *glia_session_input(glia_session *s, const char *name, glia_array *array, glia_error *error) {
+    if (!s || !name) {
+        glia_fail(error, GLIA_E_ARGUMENT, "glia_session_input: the %s is NULL", s ? "name" : "session");
+        return NULL;
+    }
+    const glia_node *n = glia_graph_find_leaf(s->program->graph, name);
+    if (!n || !glia_is_input(n)) {
+        fail_input(s->program->graph, name, error);
+        return NULL;
+    }
     if (array) *array = array_of(n, glia_leaf_of(n)->name, s->address[n->id]);
     return s->address[n->id];
 }

@@ -37,6 +37,13 @@ struct glia_generator {
 
 /* ---- making ------------------------------------------------------------------------------------------- */
 
+static bool has_group(const glia_graph *g, const char *group) {
+    for (int i = 0; i < g->n_updates; i++) {
+        if (!strcmp(g->updates[i].group, group)) return true;
+    }
+    return false;
+}
+
 static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input, const glia_node *output, int64_t steps,
                              glia_error *error) {
     glia_incremental_opts opts = { .sequences = g->sequences, .steps = steps };
@@ -44,12 +51,13 @@ static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input,
     l->graph = glia_incremental(input->graph, input, output, opts, error);
     if (!l->graph) return GLIA_E_UNSUPPORTED;
     if (glia_store_add(g->store, l->graph, 0, error) != GLIA_OK) return GLIA_E_NOMEM;
-    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1, .updates = "generate" };
+    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1 };
+    if (has_group(l->graph, "generate")) how.updates = "generate"; /* a model without states makes no updates */
     l->program = glia_compile(l->graph, g->backend, how, error);
     l->session = l->program ? glia_session_create(l->program, g->store, error) : NULL;
     if (!l->session) return GLIA_E_NOMEM;
-    l->tokens = glia_session_input(l->session, "tokens", NULL);
-    l->position = glia_session_input(l->session, "position", NULL);
+    l->tokens = glia_session_input(l->session, "tokens", NULL, NULL);
+    l->position = glia_session_input(l->session, "position", NULL, NULL);
     return GLIA_OK;
 }
 
@@ -167,7 +175,7 @@ glia_status glia_generator_reorder(glia_generator *g, const int *parents, glia_e
 
 static void feed(const lane *l, int64_t sequences, const int32_t *tokens, int64_t stride) {
     glia_array a;
-    glia_session_input(l->session, "tokens", &a);
+    glia_session_input(l->session, "tokens", &a, NULL);
     for (int64_t i = 0; i < sequences; i++) {
         for (int64_t t = 0; t < l->steps; t++) {
             int32_t token = tokens[i * stride + t];

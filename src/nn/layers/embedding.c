@@ -7,7 +7,8 @@ static glia_tensor table_of(glia_graph *g, const char *name, glia_dtype dtype, i
                             glia_init init) {
     const char *full = glia_arena_printf(&g->arena, "%s/table", name);
     if (!full) return glia_graph_fail_nomem(g);
-    if (init.kind == GLIA_INIT_DEFAULT) init = (glia_init){ .kind = GLIA_INIT_UNIFORM, .low = -0.05, .high = 0.05 };
+    if (init.kind == GLIA_INIT_DEFAULT && !glia_graph_has_leaf(g, full))
+        init = (glia_init){ .kind = GLIA_INIT_UNIFORM, .low = -0.05, .high = 0.05 };
     return glia_parameter(g, full, dtype, GLIA_SHAPE(rows, units), init);
 }
 

@@ -46,7 +46,8 @@ glia_tensor glia_layer_parameter(glia_layer *layer, const char *what, glia_shape
                                  glia_init_kind otherwise, double fan_in) {
     const char *name = leaf_name(layer, what);
     if (!name) return layer->graph->bad;
-    if (init.kind == GLIA_INIT_DEFAULT) init = (glia_init){ .kind = otherwise, .value = 1 };
+    if (init.kind == GLIA_INIT_DEFAULT && !glia_graph_has_leaf(layer->graph, name))
+        init = (glia_init){ .kind = otherwise, .value = 1 };
     if (init.kind == GLIA_INIT_FAN_IN_UNIFORM && init.fan_in == 0) init.fan_in = fan_in;
     return glia_parameter(layer->graph, name, layer->x->dtype, shape, init);
 }

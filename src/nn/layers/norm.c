@@ -90,6 +90,9 @@ static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, d
                                axes == 1 ? "(N, ...)" : "(N, C, ...) with something after the channels");
     }
     if (rate == 0) return x;
+    g = glia_graph_for_random(g);
+    x = glia_graph_capture(g, x);
+    if (!x || glia_is_bad(x)) return g->bad;
     glia_tensor rng = glia_random_state(g);
     return glia_node2(op, x, rng, &(glia_dropout_attrs){ .rate = rate, .stream = g->n_streams, .axes = axes });
 }

@@ -23,6 +23,7 @@
  *     GROUP        g = sum / (held + 1);  held = 0
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nn/optim/optim.h"
@@ -76,14 +77,9 @@ static bool is_within(glia_graph *g, const char *who, const char *name, double v
 static bool check_group(glia_graph *g, const glia_parameter_group *p, int index) {
     static const char *const names[] = { "lr_scale", "weight_decay", "l1", "l2", "max_norm" };
     const double terms[] = { p->lr_scale, p->weight_decay, p->l1, p->l2, p->max_norm };
-    bool found = false;
-    for (int i = 0; p->pattern && i < g->n_nodes && !found; i++)
-        found = glia_is_parameter(g->nodes[i]) && glia_glob(p->pattern, glia_leaf_of(g->nodes[i])->name);
-    if (!found) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: parameter group %d: no parameter matches '%s'", index,
-                        p->pattern ? p->pattern : "");
-        return false;
-    }
+    char where[48];
+    snprintf(where, sizeof where, "glia_minimize: parameter group %d", index);
+    if (!glia_graph_pattern(g, p->pattern, false, where)) return false;
     for (int i = 0; i < GLIA_COUNT(terms); i++) {
         if (terms[i] >= 0 && isfinite(terms[i])) continue;
         glia_graph_fail(g, GLIA_E_ARGUMENT,
@@ -421,6 +417,23 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
     return true;
 }
 
+/* Do the patterns apply to any of the parameters that are to be trained? */
+static bool check_patterns(glia_graph *g, const glia_optimizer *o, const char *pattern, const glia_tensor *ws, int n) {
+    if (!glia_graph_pattern(g, pattern, true, "glia_minimize")) return false;
+    if (n == 0) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: no parameter of '%s' is floating-point", pattern);
+        return false;
+    }
+    if (!o->sparse) return true;
+    if (!glia_graph_pattern(g, o->sparse, true, "glia_minimize: sparse")) return false;
+    for (int i = 0; i < n; i++) {
+        if (glia_glob(o->sparse, glia_leaf_of(ws[i])->name)) return true;
+    }
+    glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: sparse '%s' matches none of the parameters '%s'", o->sparse,
+                    pattern);
+    return false;
+}
+
 void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group) {
     if (glia_is_bad(loss)) return;
     glia_graph *g = loss->graph;
@@ -448,10 +461,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
         glia_graph_fail_nomem(g);
         return;
     }
-    if (n == 0) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: no trainable parameter matches '%s'", pattern);
-        return;
-    }
+    if (!check_patterns(g, &optimizer, pattern, ws, n)) return;
     const char *label = glia_graph_label(g, group);
     glia_grad(loss, ws, n, grads);
     for (int i = 0; i < n; i++) {

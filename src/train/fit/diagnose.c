@@ -100,7 +100,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
         glia_compile_opts opts = { .outputs = outputs,
                                    .n_outputs = n,
                                    .mode = GLIA_TRAIN,
-                                   .updates = "none",
+                                   .updates = "",
                                    .statistics = "",
                                    .batch = batch->n,
                                    .precision = t->opts.precision,
@@ -111,9 +111,9 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
     }
     if (status == GLIA_OK) {
         glia_lane lane = { .batch = batch->n, .program = program, .session = r.session };
-        glia_session_input(r.session, glia_leaf_of(t->train.x)->name, &lane.x);
-        if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y);
-        float *lr = glia_session_input(r.session, "lr", NULL);
+        glia_session_input(r.session, glia_leaf_of(t->train.x)->name, &lane.x, NULL);
+        if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y, NULL);
+        float *lr = glia_session_input(r.session, "lr", NULL, NULL);
         if (lr) *lr = (float)t->progress.lr; /* a momentum that is an input begins with the optimiser's */
         status = glia_lane_run(&lane, batch->x, batch->y, error);
     }

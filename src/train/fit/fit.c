@@ -162,7 +162,7 @@ static glia_status begin_validation(glia_training *t, glia_model *model, glia_er
 }
 
 static void describe(glia_training *t, glia_model *model) {
-    const float *lr = glia_session_input(t->train.lanes[0].session, "lr", NULL);
+    const float *lr = glia_session_input(t->train.lanes[0].session, "lr", NULL, NULL);
     t->full_lr = lr ? (double)*lr : 0;
     t->scale = 1;
     t->fixed_lr = NAN;
@@ -291,10 +291,10 @@ glia_lane *glia_training_lane(glia_training *t, int64_t batch, glia_error *error
     t->train.updates = accumulates(t) && (t->done + 1) % k ? "train.hold" : "train";
     glia_lane *lane = glia_task_lane(&t->train, batch, error);
     if (!lane) return NULL;
-    float *lr = glia_session_input(lane->session, "lr", NULL);
+    float *lr = glia_session_input(lane->session, "lr", NULL, NULL);
     t->progress.lr = rate(t);
     if (lr) *lr = (float)t->progress.lr;
-    float *momentum = glia_session_input(lane->session, "momentum", NULL);
+    float *momentum = glia_session_input(lane->session, "momentum", NULL, NULL);
     if (momentum) {
         *momentum = (float)glia_lr_schedule_momentum(&t->opts.schedule, t->opts.optimizer.momentum, t->done, t->total,
                                                      t->epoch_steps);

@@ -230,8 +230,8 @@ glia_lane *glia_task_lane(glia_task *task, int64_t n, glia_error *error) {
         return NULL;
     }
     task->n_lanes++;
-    glia_session_input(lane->session, glia_leaf_of(task->x)->name, &lane->x);
-    if (task->y) glia_session_input(lane->session, glia_leaf_of(task->y)->name, &lane->y);
+    glia_session_input(lane->session, glia_leaf_of(task->x)->name, &lane->x, NULL);
+    if (task->y) glia_session_input(lane->session, glia_leaf_of(task->y)->name, &lane->y, NULL);
     return lane;
 }
 

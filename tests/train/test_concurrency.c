@@ -198,7 +198,7 @@ typedef struct session_job {
 static void *run_session(void *context) {
     session_job *j = context;
     float first[4 * CLASSES];
-    fill(glia_session_input(j->session, "x", NULL), 4);
+    fill(glia_session_input(j->session, "x", NULL, NULL), 4);
     for (int i = 0; i < ROUNDS; i++) {
         j->right = j->right && glia_session_run(j->session, NULL) == GLIA_OK;
         memcpy(i ? j->y : first, glia_session_output(j->session, 0).data, sizeof first);

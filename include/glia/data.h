@@ -38,7 +38,8 @@ typedef struct glia_data_names {
     int n_classes;
     const char *tokenizer; /* the tokenizer.json of its ids; NULL: its inputs are no ids */
 } glia_data_names;
-/* A view of the data with these columns and classes, matched by name. It takes over `data`, also when it fails.
+/* A view of the data with these columns and classes, matched by name. It takes over `data`, also when it fails,
+ * unless an argument is NULL.
  * GLIA_E_NOT_FOUND names the first column that is missing, or the first column or class that `names` does not have;
  * classes may be missing in the data. Where one side has no names, positions count. The tokenizers must be the same. */
 GLIA_API glia_dataset *glia_data_match(glia_dataset *data, const glia_data_names *names, glia_error *error);

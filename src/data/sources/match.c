@@ -133,8 +133,7 @@ static glia_status fill(match_set *set, const glia_data_names *names, glia_error
 
 glia_dataset *glia_data_match(glia_dataset *data, const glia_data_names *names, glia_error *error) {
     if (!data || !names) {
-        glia_fail(error, GLIA_E_ARGUMENT, "glia_data_match: needs data and names");
-        glia_data_free(data);
+        glia_fail_null(error, data ? "names" : "data");
         return NULL;
     }
     match_set *set = calloc(1, sizeof *set);

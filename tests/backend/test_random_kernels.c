@@ -91,7 +91,7 @@ static void die(const experiment *e, const char *what) {
 static void fill(const experiment *e, glia_session *s, uint64_t draw, double step) {
     for (int i = 0; i < e->leaves; i++) {
         glia_array a;
-        void *to = glia_session_input(s, glia_leaf_of(e->leaf[i])->name, &a);
+        void *to = glia_session_input(s, glia_leaf_of(e->leaf[i])->name, &a, NULL);
         if (!to) continue;
         const int64_t n = glia_shape_count(a.shape);
         double *v = calloc((size_t)n + 1, sizeof *v);

@@ -166,9 +166,9 @@ static void check_picks(const char *backend, glia_dtype dtype) {
     glia_program *program = glia_compile(g, b, (glia_compile_opts){ .outputs = out, .n_outputs = 4 }, &error);
     if (!program) fail_msg("%s", error.message);
     glia_session *session = glia_session_create(program, store, &error);
-    glia_from_double(GLIA_F32, LIST(10, 20, 30), glia_session_input(session, "x", NULL), TABLE);
-    glia_from_double(GLIA_F32, LIST(1, 2, 4, 8, 16, 32), glia_session_input(session, "w", NULL), PICKS);
-    glia_from_double(dtype, picked, glia_session_input(session, "i", NULL), PICKS);
+    glia_from_double(GLIA_F32, LIST(10, 20, 30), glia_session_input(session, "x", NULL, NULL), TABLE);
+    glia_from_double(GLIA_F32, LIST(1, 2, 4, 8, 16, 32), glia_session_input(session, "w", NULL, NULL), PICKS);
+    glia_from_double(dtype, picked, glia_session_input(session, "i", NULL, NULL), PICKS);
     assert_int_equal(glia_session_run(session, &error), GLIA_OK);
     const double wanted[4][PICKS] = { { 20, 30, 10, 0, 0, 0 }, { 4, 1, 2 }, { 20, 30, 10, 0, 0, 0 }, { 20, 30, 10 } };
     for (int k = 0; k < 4; k++) {

@@ -112,7 +112,7 @@ typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
     int n_outputs;
     glia_mode mode;
-    const char *updates; /* as in glia_compile_opts */
+    const char *updates, *statistics; /* as in glia_compile_opts */
     glia_precision precision;
     bool frozen;         /* as there; what is fixed is computed anew in each call */
 } glia_function_opts;

@@ -124,7 +124,7 @@ static results run(const experiment *e, setting s) {
     unsetenv("GLIA_ISA");
     glia_store *store = backend ? glia_store_create(e->c.g, 1, &error) : NULL;
     const glia_compile_opts opts = {
-        .outputs = e->out, .n_outputs = e->outs, .mode = e->c.mode, .updates = "none*", .no_fusion = !s.fuses
+        .outputs = e->out, .n_outputs = e->outs, .mode = e->c.mode, .updates = "", .no_fusion = !s.fuses
     };
     glia_program *program = store ? glia_compile(e->c.g, backend, opts, &error) : NULL;
     glia_session *session = program ? glia_session_create(program, store, &error) : NULL;

@@ -31,7 +31,7 @@ struct glia_function {
     glia_store *store;
     glia_function_opts opts; /* with copies of outputs and updates */
     glia_tensor *outputs;
-    char *updates;
+    char *updates, *statistics;
     lane lanes[LANES];
     int64_t calls;
     kept *fixed;
@@ -95,8 +95,9 @@ glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, gl
         *f = (glia_function){ .graph = graph, .backend = backend, .store = store, .opts = opts };
         f->outputs = malloc(((size_t)opts.n_outputs + 1) * sizeof *f->outputs);
         f->updates = opts.updates ? strdup(opts.updates) : NULL;
+        f->statistics = opts.statistics ? strdup(opts.statistics) : NULL;
     }
-    if (!f || !f->outputs || (opts.updates && !f->updates)) {
+    if (!f || !f->outputs || (opts.updates && !f->updates) || (opts.statistics && !f->statistics)) {
         glia_function_free(f);
         glia_fail_nomem(error);
         return NULL;
@@ -122,6 +123,7 @@ void glia_function_free(glia_function *f) {
     free(f->inputs);
     free(f->outputs);
     free(f->updates);
+    free(f->statistics);
     free(f);
 }
 
@@ -215,6 +217,7 @@ static lane *lane_for(glia_function *f, int64_t batch, glia_error *error) {
                                .n_outputs = f->opts.n_outputs,
                                .mode = f->opts.mode,
                                .updates = f->updates,
+                               .statistics = f->statistics,
                                .batch = batch,
                                .precision = f->opts.precision,
                                .frozen = f->opts.frozen };

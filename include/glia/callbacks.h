@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* ---- for callbacks of one's own --------------------------------------------------------------- */
+/* ---- for custom callbacks ---------------------------------------------------------------------- */
 
 /* A figure of the progress by name; NaN: there is none of this name. */
 GLIA_API double glia_progress_value(const glia_progress *progress, const char *name);
@@ -135,7 +135,7 @@ typedef struct glia_swa_opts {
                           * GLIA_ZERO: all */
     int64_t every;       /* epochs between those that count; 0: 1 */
     double lr;           /* constant rate from there on; 0: the schedule's; GLIA_ZERO: 0 */
-    const glia_dataset *data; /* to measure batch norm's statistics anew with the averaged weights; NULL: they stay */
+    const glia_dataset *data; /* to recompute batch norm's statistics with the averaged weights; NULL: not recomputed */
 } glia_swa_opts;
 /* Stochastic weight averaging (Izmailov et al. 2018): the model ends with the mean of the weights after some epochs. */
 GLIA_API glia_callback glia_swa(glia_swa_opts opts);
@@ -145,7 +145,7 @@ GLIA_API glia_callback glia_swa(glia_swa_opts opts);
 typedef struct glia_lr_find_opts {
     double from, to;  /* 0: 1e-7, 10 */
     int64_t steps;    /* 0: 100 */
-    double diverged;  /* stops when the smoothed loss is so many times its smallest; 0: 4 */
+    double diverged;  /* stops when the smoothed loss is this many times its smallest; 0: 4 */
     double smoothing; /* of the loss, exponential; 0: 0.9; GLIA_ZERO: none */
 } glia_lr_find_opts;
 typedef struct glia_lr_point {
@@ -153,7 +153,8 @@ typedef struct glia_lr_point {
 } glia_lr_point;
 /* Trains with a rate that grows exponentially and looks at the loss (Smith 2017, section 3.3); the model has its values
  * again afterwards. Fills at most `steps` points, *n of them; *suggested (may be NULL) is the rate where the smoothed loss
- * falls most steeply; NaN where it never falls. `fit` says all the rest (its schedule, validation and callbacks are not used). */
+ * falls most steeply; NaN where it never falls. All other settings are those of `fit`, whose schedule, validation and
+ * callbacks are not used. */
 GLIA_API glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_opts fit,
                                   glia_lr_find_opts opts, glia_lr_point *points, int64_t *n, double *suggested,
                                   glia_error *error);

@@ -24,7 +24,7 @@ GLIA_API glia_status glia_events_flush(glia_events *events, glia_error *error);
 
 GLIA_API glia_status glia_events_scalar(glia_events *events, const char *tag, int64_t step, double value,
                                         glia_error *error);
-/* The distribution of n values, in 30 equal bins from the least to the largest. What is not finite is left out. */
+/* The distribution of n values, in 30 equal bins from the smallest to the largest. Infinities and NaN are left out. */
 GLIA_API glia_status glia_events_histogram(glia_events *events, const char *tag, int64_t step, const float *values,
                                            int64_t n, glia_error *error);
 /* A picture: the bytes of a PNG file. GLIA_E_FORMAT if they are not. */
@@ -41,7 +41,7 @@ typedef struct glia_hparam {
     const char *name, *text;
     double number;
 } glia_hparam;
-/* What the run was asked for, for TensorBoard's table of runs; the scalars are its figures. Once in a folder. */
+/* The settings of the run, for TensorBoard's table of runs (hparams); its scalars are the metrics. Once per folder. */
 GLIA_API glia_status glia_events_hparams(glia_events *events, const glia_hparam *hparams, int n, glia_error *error);
 
 #ifdef __cplusplus

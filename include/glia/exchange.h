@@ -14,7 +14,7 @@ extern "C" {
  *     "gpt2"     transformers' GPT2Model and GPT2LMHeadModel (kernels transposed)
  *     "bert"     transformers' BertModel, BertForPreTraining, BertForSequenceClassification, ...
  * f16, bf16 and f64 are converted. docs/sequences.md has the table. Every parameter of the model must be found;
- * `prefix` (may be NULL) stands before the file's names. */
+ * `prefix` (may be NULL) precedes the file's names. */
 GLIA_API glia_status glia_model_load_foreign(glia_model *model, const char *path, const char *family,
                                              const char *prefix, glia_error *error);
 

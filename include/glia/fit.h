@@ -33,7 +33,7 @@ typedef struct glia_progress {
     glia_model *model;
     int64_t epoch, epochs; /* from 1 */
     int64_t step, steps;   /* in this epoch, from 1 */
-    int64_t done, total;   /* steps since training began, and those that there will be */
+    int64_t done, total;   /* steps since training began, and in total */
     int64_t samples;       /* seen in this epoch */
     double seconds;        /* since the epoch began */
     double loss;           /* of this step's batch */
@@ -72,7 +72,7 @@ typedef struct glia_fit_opts {
     int64_t batch;  /* 0: 32 */
     glia_loss loss;
     double label_smoothing;
-    const double *class_weights; /* (classes): a sample's loss counts as many times as its class says; NULL: once */
+    const double *class_weights; /* (classes): weight of a sample's loss, by its class; NULL: 1 */
     glia_optimizer optimizer;    /* zero: SGD */
     glia_lr_schedule schedule;      /* of its rate; zero: constant */
     const glia_dataset *validation;
@@ -80,19 +80,19 @@ typedef struct glia_fit_opts {
     const glia_augment *augment; /* of augment.h, for the training data; NULL: none */
     const double *sample_weights; /* one for each sample: draws them with replacement, in proportion; NULL: each once */
     bool stratified;             /* each batch has the classes in their shares */
-    const glia_callback *callbacks; /* in this order; copied, and freed by their `free` whatever comes */
+    const glia_callback *callbacks; /* in this order; copied; their `free` is called in any case */
     int n_callbacks;
     uint64_t seed;         /* of the parameters (if not yet initialised), the order, augmentation and dropout */
     glia_backend *backend; /* NULL: "cpu" with `threads` */
     int threads;           /* 0: all cores */
     int workers;           /* of the loader; 0: 1 */
     glia_precision precision;
-    int64_t max_steps;     /* stop after so many steps in all; 0: no limit */
+    int64_t max_steps;     /* stop after this many steps in total; 0: no limit */
 } glia_fit_opts;
 
 /* Trains the model's first output on the data. The loss, the optimiser and its states are the fit's own: the model
  * may be fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid,
- * cross-entropies are computed from what is before it. A sample of any shape fits an input (N, F) of as many
+ * cross-entropies are computed from its input. A sample of any shape fits an input (N, F) of as many
  * numbers; else shapes must be the same but for axes of length 1, so that (28, 28) fits (N, 1, 28, 28). Integer targets
  * are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable. GLIA_E_ARGUMENT when the loss stops being
  * finite: the model has again the values with which that epoch began. */

@@ -103,7 +103,7 @@ typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
 typedef struct glia_embedding_opts {
     int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather() -1 is the last one, and zeros come of those
                             * outside [-vocabulary, vocabulary) */
-    bool pads;             /* `padding` stands for nothing: zeros come of it, and nothing is learned from it */
+    bool pads;             /* ids equal to `padding` give zeros and have no gradient (PyTorch's padding_idx) */
     int padding;           /* the id that it is about, if pads */
     glia_dtype dtype;      /* of the table: f32 or f64 */
     glia_init init;        /* default: uniform in [-0.05, 0.05), as in Keras */
@@ -125,7 +125,7 @@ typedef struct glia_text_cnn_opts {
     int units;   /* of the embedding; 0: 128 (the paper: 300) */
     int filters; /* of each width; 0: 100 */
     int widths[4]; /* 0 ends; none: 3, 4, 5 */
-    double dropout; /* of what is pooled; 0: 0.5; GLIA_ZERO: none */
+    double dropout; /* after pooling; 0: 0.5; GLIA_ZERO: none */
     bool pads;
     int padding;
 } glia_text_cnn_opts;

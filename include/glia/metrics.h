@@ -11,7 +11,7 @@
  * Scores are (n, classes). One score for each sample (classes 1) speaks of class 1 of two: its probability, or with
  * `logits` a number that is positive for class 1. Several scores are a probability for each class, or with `logits`
  * numbers whose softmax is that; logarithms of probabilities count as logits. A metric of values (mae, r2) compares
- * (n, classes) numbers with as many targets.
+ * (n, classes) numbers with the same number of targets.
  */
 #ifndef GLIA_METRICS_H
 #define GLIA_METRICS_H
@@ -37,7 +37,7 @@ typedef struct glia_metric glia_metric; /* one thread at a time */
  *   ignore=-1                        samples with this label do not count
  */
 GLIA_API glia_metric *glia_metric_create(const char *text, int64_t classes, glia_error *error);
-/* The same where the classes have names, which positive= may use. `names`: as many as there are classes, or NULL. */
+/* The same where the classes have names, which positive= may use. `names`: one for each class, or NULL. */
 GLIA_API glia_metric *glia_metric_create_named(const char *text, int64_t classes, const char *const *names,
                                                glia_error *error);
 /* The class that the figure is of, where it is of one; -1: it is of all. */
@@ -94,7 +94,7 @@ typedef enum glia_bleu_tokens {
 /* What becomes of sequences without a match (Chen and Cherry 2014). */
 typedef enum glia_bleu_smoothing {
     GLIA_BLEU_EXP,   /* the precision is 1 / (2^i total) for the i-th length without one (mteval-v13a) */
-    GLIA_BLEU_FLOOR, /* as many matches as `smooth_value`, 0.1 unless said */
+    GLIA_BLEU_FLOOR, /* zero matches count as `smooth_value`, default 0.1 */
     GLIA_BLEU_ADD_K, /* `smooth_value`, 1 unless said, more matches and sequences, but for single words */
     GLIA_BLEU_NONE   /* then the score is 0 */
 } glia_bleu_smoothing;
@@ -110,7 +110,7 @@ typedef struct glia_bleu_opts {
     int order;            /* the longest sequence of words; 0: 4 */
 } glia_bleu_opts;
 
-/* What is known of all sentences so far; zero in the beginning. Add two to merge them. */
+/* Counts over all sentences so far; begins as zero. Add two to merge them. */
 typedef struct glia_bleu {
     int64_t matches[GLIA_BLEU_ORDERS], totals[GLIA_BLEU_ORDERS]; /* sequences of 1, 2, ... words */
     int64_t length, reference_length;                            /* words; of the references nearest in length */

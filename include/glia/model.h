@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* A graph with named inputs and outputs, its parameters, and what is known about it. Threads: any number may predict,
+/* A graph with named inputs and outputs, its parameters and its metadata. Threads: any number may predict,
  * evaluate, generate, save and read it at once, from the first call on. A call that changes it (building, glia_model_init(),
  * glia_model_set(), loading weights, glia_fit(), writing values) needs the model alone. */
 typedef struct glia_model glia_model;
@@ -48,7 +48,7 @@ typedef struct glia_layer_info {
     char operations[GLIA_LAYER_TEXT]; /* "conv add relu" */
     glia_shape output;
     int64_t parameters;
-    int inputs[GLIA_LAYER_INPUTS]; /* the rows that it reads from, at most so many */
+    int inputs[GLIA_LAYER_INPUTS]; /* the rows that it reads from, at most GLIA_LAYER_INPUTS */
     int n_inputs;
 } glia_layer_info;
 /* Fills at most `capacity`; returns how many there are, -1 if memory ran out or the graph has a mistake. */

@@ -75,7 +75,7 @@ GLIA_API glia_tensor glia_log_softmax(glia_tensor x, int axis);
 GLIA_API glia_tensor glia_cast(glia_tensor x, glia_dtype dtype);
 GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
 /* y, whose gradient goes into x, times `slope` (broadcast to x's shape, which is y's), and nowhere else: surrogate
- * gradients, whatever y is made of. */
+ * gradients. How y is computed does not matter. */
 GLIA_API glia_tensor glia_custom_gradient(glia_tensor y, glia_tensor x, glia_tensor slope);
 GLIA_API glia_tensor glia_straight_through(glia_tensor y, glia_tensor x);    /* slope 1 (Bengio et al. 2013) */
 GLIA_API glia_tensor glia_reverse_gradient(glia_tensor x, double scale);      /* x, slope -scale (Ganin 2015) */

@@ -11,23 +11,23 @@ extern "C" {
 typedef enum glia_optimizer_kind {
     GLIA_SGD,      /* momentum, nesterov (Sutskever et al. 2013); velocity = momentum velocity + gradient */
     GLIA_ADAM,     /* Kingma and Ba 2015; weight decay, if any, joins the gradient (L2) */
-    GLIA_ADAMW,    /* Loshchilov and Hutter 2019: decay apart from the gradient */
+    GLIA_ADAMW,    /* Loshchilov and Hutter 2019: decoupled weight decay */
     GLIA_ADAGRAD,  /* Duchi et al. 2011 */
     GLIA_RMSPROP,  /* Tieleman and Hinton 2012; momentum optional */
     GLIA_ADADELTA, /* Zeiler 2012 */
     GLIA_ADAMAX,   /* Kingma and Ba 2015: Adam by the largest gradient */
     GLIA_NADAM,    /* Dozat 2016: Adam with Nesterov's momentum */
     GLIA_RADAM,    /* Liu et al. 2020: Adam with a rectified beginning */
-    GLIA_LION,     /* Chen et al. 2023: signs; decay apart from the gradient */
+    GLIA_LION,     /* Chen et al. 2023: signs; decoupled weight decay */
     GLIA_LAMB,     /* You et al. 2020: Adam, each parameter's step as long as the parameter; for large batches */
     GLIA_MUON,     /* Jordan et al. 2024: orthogonal momentum for kernels, AdamW for the rest; costly for wide ones */
     GLIA_OPTIMIZER_COUNT
 } glia_optimizer_kind;
 
-/* What is different for the parameters whose names match. 0: as the optimiser says; GLIA_ZERO: none. */
+/* Exceptions for the parameters whose names match. 0: as the optimiser has it; GLIA_ZERO: none. */
 typedef struct glia_parameter_group {
     const char *pattern; /* glob, as for glia_freeze(); the first group that matches a parameter has it */
-    double lr_scale;     /* its learning rate is so many times the optimiser's; 0: 1; GLIA_ZERO: it stays */
+    double lr_scale;     /* a factor on the optimiser's learning rate; 0: 1; GLIA_ZERO: no change of the parameter */
     double weight_decay, l1, l2, max_norm;
 } glia_parameter_group;
 
@@ -43,8 +43,8 @@ typedef struct glia_optimizer {
     bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */
     double rho;                /* RMSProp, Adadelta; 0: 0.9 */
     double epsilon;            /* 0: 1e-8; AdaGrad 1e-10, Adadelta and LAMB 1e-6 */
-    double weight_decay;       /* adds weight_decay w to the gradient, or is apart from it, as the kind says; 0: none */
-    double l1, l2;             /* adds l1 sign(w) + l2 w to the gradient, whatever the kind: the gradient of a penalty
+    double weight_decay;       /* adds weight_decay w to the gradient, or is decoupled, depending on the kind; 0: none */
+    double l1, l2;             /* adds l1 sign(w) + l2 w to the gradient, for every kind: the gradient of a penalty
                                 * l1 |w| + l2/2 w^2 */
     double max_norm;           /* Srivastava et al. 2014: after a step each unit's incoming weights (w[i, ...] of a
                                 * kernel of rank 2 or more) are scaled down to this norm; 0: never */
@@ -53,7 +53,7 @@ typedef struct glia_optimizer {
     int n_groups;
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
-    int64_t accumulate;        /* a step is made of the gradients of so many batches (see glia_minimize); 0: 1 */
+    int64_t accumulate;        /* gradients of this many batches make one step (see glia_minimize); 0: 1 */
     glia_tensor batch_weight;  /* with accumulate: how much a batch counts among them, a scalar, such as the number of
                                 * labels that the loss is the mean over; NULL: all batches the same */
     const char *sparse;        /* glob: of parameters whose names match, "words*", a step touches only the rows that the
@@ -74,18 +74,18 @@ GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
  * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
  * With accumulate > 1 there is a second update group, "GROUP.hold", that only adds its batch's gradients to the states
  * "GROUP/sum/NAME". Run accumulate - 1 times a program with the updates "GROUP.hold", then once one with "GROUP": it
- * takes the step for the mean gradient of all these batches, however many they were, and begins anew; with batch_weight
+ * takes the step for the mean gradient of all these batches, and clears the sums; with batch_weight
  * for the weighted mean, the gradient of one large batch. glia_fit weighs batches by their samples, or labels. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
 /* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,
- * for `warmup` steps, it rises in a line: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,
+ * for `warmup` steps, it rises linearly: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,
  * inverse sqrt) counts s from the beginning of training; what fills the time that is left, or is periodic, begins
  * after the warm-up: t = s - warmup, and ends after T - warmup steps. Lengths are steps, or epochs with `in_epochs`, and
  * may be fractions. */
 typedef enum glia_lr_schedule_kind {
     GLIA_LR_CONSTANT,
-    GLIA_LR_LINEAR,       /* to `low` in a line */
+    GLIA_LR_LINEAR,       /* linearly to `low` */
     GLIA_LR_POLYNOMIAL,   /* low + (lr - low) (1 - t/T)^power */
     GLIA_LR_COSINE,       /* low + (lr - low) (1 + cos(pi t/T)) / 2; with a `period`, restarts (Loshchilov and Hutter
                            * 2017): after period, period growth, period growth^2, ... */
@@ -93,7 +93,7 @@ typedef enum glia_lr_schedule_kind {
     GLIA_LR_MULTISTEP,    /* lr gamma^(how many milestones are <= s) */
     GLIA_LR_EXPONENTIAL,  /* lr gamma^(s / period) */
     GLIA_LR_INVERSE_SQRT, /* lr sqrt(w / max(s + 1, w)), w = max(warmup, 1) (Vaswani et al. 2017) */
-    GLIA_LR_TRIANGULAR,   /* Smith 2017: from `low` up to lr and back, in a line each, every `period` */
+    GLIA_LR_TRIANGULAR,   /* Smith 2017: linearly from `low` up to lr and back, every `period` */
     GLIA_LR_TRIANGULAR2,  /* the same, lr - low halved after each cycle */
     GLIA_LR_EXP_RANGE,    /* the same, lr - low times gamma^t */
     GLIA_LR_ONE_CYCLE,    /* Smith and Topin 2018: from lr / divide up to lr in `rise` of the time, then down to

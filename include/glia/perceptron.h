@@ -52,7 +52,7 @@ typedef struct glia_perceptron_opts {
 typedef struct glia_perceptron_result {
     bool converged;   /* the last epoch had no mistake */
     int64_t epochs;   /* that were run */
-    int64_t mistakes; /* in all of them: as many corrections */
+    int64_t mistakes; /* in all epochs: the number of corrections */
 } glia_perceptron_result;
 
 /* Goes through n samples x (n, inputs) with labels -1 or 1 in their order until an epoch passes without a mistake.

@@ -2,7 +2,7 @@
  *
  * Threads: handles of different objects may always be used at the same time. Of one object,
  *   backend    any number of threads may compile for it and run sessions on it. While its pool computes for one thread,
- *              the others compute their own launches themselves; the bits are the same. Close it when nobody uses it.
+ *              the others compute their own launches themselves; the bits are the same. Close it when no thread uses it.
  *   program    any number of threads may make sessions of it and inspect it.
  *   session    one thread at a time.
  *   function   one thread at a time.
@@ -38,8 +38,8 @@ GLIA_API int glia_store_count(const glia_store *store);
 /* `data` may be read and written at any time between runs, as long as the store lives. */
 GLIA_API glia_array glia_store_at(const glia_store *store, int index);
 GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
-/* A promise that nobody writes through what these two have given so far. Before it, predictions with a model whose
- * store was looked into compute anew, in every call, what depends on the values alone: right, but slower. */
+/* A promise that nothing is written through the pointers that these two have given so far. Before it, predictions with
+ * a model whose store has given out pointers recompute in every call what depends on the values alone: correct, slower. */
 GLIA_API void glia_store_settle(glia_store *store);
 
 /* In what precision matrix products and convolutions multiply. Values, sums and parameters are f32 in any case. */
@@ -56,8 +56,8 @@ typedef struct glia_compile_opts {
      * the same leaf. A pattern that matches no group is an error, and so is a name among several that no group has. */
     const char *updates;
     /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean"); NULL: all;
-     * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order, whatever
-     * `updates` says: a program makes the passes that its outputs and updates depend on. */
+     * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order,
+     * independently of `updates`: a program makes the passes that its outputs and updates depend on. */
     const char *statistics;
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
     glia_precision precision;
@@ -76,11 +76,11 @@ GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
     size_t activation_bytes; /* what a session needs, scratch included */
-    size_t fixed_bytes;      /* of these: what is frozen and packed, shared by the program's sessions over one store */
+    size_t fixed_bytes;      /* of these: fixed values and packed weights, shared by the program's sessions over one store */
     size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
     size_t unplanned_bytes;  /* what the activations would need without reuse */
     int launches;            /* kernels started by a run */
-    int launches_once;       /* frozen: kernels that the first run starts besides */
+    int launches_once;       /* frozen: additional kernels of the first run */
     int nodes;
     double flops;            /* multiplications and additions of matrix products and convolutions in a run */
     double bytes;            /* what the kernels of a run read and write, each operand of each of them once */
@@ -114,7 +114,7 @@ typedef struct glia_function_opts {
     glia_mode mode;
     const char *updates, *statistics; /* as in glia_compile_opts */
     glia_precision precision;
-    bool frozen;         /* as there; what is fixed is computed anew in each call */
+    bool frozen;         /* as in glia_compile_opts; fixed values are recomputed in each call */
 } glia_function_opts;
 typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,

@@ -23,7 +23,7 @@ GLIA_API glia_status glia_pca(const float *x, int64_t n, int64_t size, int compo
 typedef struct glia_tsne_opts {
     double perplexity;   /* about how many neighbours a point has; 0: 30, or a third of the others if that is less */
     int iterations;      /* 0: 1000 */
-    double exaggeration; /* attraction is so many times as strong in the first quarter, 250 at most; 0: 12 */
+    double exaggeration; /* factor on the attraction in the first quarter of the steps, at most 250; 0: 12 */
     double rate;         /* 0: n / exaggeration / 4, at least 50 */
     double theta;        /* points that are near each other repel others as one if their width is less than theta times
                           * their distance (Barnes and Hut 1986); 0: 0.5, exact up to 500 points; GLIA_ZERO: exact */
@@ -45,7 +45,7 @@ typedef struct glia_map_opts {
     const char *title;         /* NULL: none */
     const char *const *labels; /* (n), UTF-8; NULL: none */
     const int32_t *groups;     /* (n), from 0: points of a group have one of eight colours; NULL: all the same */
-    int width;                 /* pixels; 0: what so many labels need */
+    int width;                 /* pixels; 0: by the number of labels */
 } glia_map_opts;
 
 /* A map of n points (n, 2) as an SVG file, for light and dark backgrounds. A label stands beside its point where it

@@ -16,8 +16,8 @@ extern "C" {
 #endif
 
 /* ==== 1. loops ============================================================================== */
-/* A loop over time: what is built between glia_loop_begin() and glia_loop_end() is its body, and is done in every step. A
- * recurrent layer with a cell of one's own:
+/* A loop over time: operations built between glia_loop_begin() and glia_loop_end() are its body and run in every step. A
+ * recurrent layer with a custom cell:
  *
  *     glia_loop *loop = glia_loop_begin(graph, (glia_loop_opts){ .lengths = lengths });
  *     glia_tensor x_t = glia_loop_input(loop, x);                            (N, T, F) -> (N, F)
@@ -30,19 +30,19 @@ extern "C" {
  *     glia_loop_end(loop, &next, 1, &all);                                   (N, T, 64)
  *     glia_tensor last = glia_loop_last(loop, h);                            (N, 64)
  *
- * Parameters made in the body are parameters of the graph, the same in every step, and tensors of the graph that the body
- * reads are the same in every step. Random operations (and dropout) that are made between
- * the two draw anew in each step, whichever graph they are asked of: at step t the seed s of the graph's random state is
- * replaced by a mixture of s and t. One made before glia_loop_begin() is a tensor of the graph, the same in every step. Loops may be within loops. The gradient of a loop is a loop in the other direction;
- * of the forward steps it keeps the states and computes the rest again.
+ * Parameters created in the body belong to the graph and are the same in every step, and so are tensors of the graph that
+ * the body reads. Random operations and dropout created between the two calls draw new numbers in each step: at step t
+ * the seed s of the graph's random state is replaced by a mixture of s and t. One created before glia_loop_begin() is a
+ * tensor of the graph, the same in every step. Loops may be nested. The gradient of a loop is a loop in the other
+ * direction; it keeps the states of the forward steps and recomputes the rest.
  *
- * States and what is stacked are all f32 or all f64; tokens and the like may be read, and cast. A body cannot have batch
+ * States and stacked results are all f32 or all f64; inputs may be of other dtypes, and be cast. A body cannot have batch
  * norm, whose running statistics are not of one step, nor updates. Mistakes stay in the graph, as everywhere. */
 typedef struct glia_loop glia_loop; /* of the graph, and of its thread; needs no freeing */
 
 typedef struct glia_loop_opts {
-    int64_t steps;       /* 0: as many as the first sequence has */
-    bool reverse;        /* from the last step to the first; what is stacked stays where its step is */
+    int64_t steps;       /* 0: the length of the first sequence */
+    bool reverse;        /* from the last step to the first; stacked results keep the order of the steps */
     glia_tensor lengths; /* i32 (N), or NULL: in steps from a sample's length on, its states stay and its stacked results are
                             zero. In reverse it so begins at its last valid step. */
 } glia_loop_opts;
@@ -79,7 +79,7 @@ GLIA_API glia_tensor glia_sequence_mask(glia_tensor lengths, int64_t steps);
  *                                  layer-normalised; the RNN has NAME/norm/scale (H)
  *
  * NAME is followed by /l0, /l1, ... if there are several layers, then by /forward and /backward if there are both
- * directions. One bias stands for PyTorch's two, which are added up.
+ * directions. One bias replaces PyTorch's two (their sum).
  *
  * LSTM (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), with x' = W x + b:
  *     i, f, o = sigmoid(x' + U h)   g = tanh(x' + U h)   c = f c + i g   h = o tanh(c)
@@ -125,8 +125,8 @@ typedef struct glia_recurrent_opts {
                     * into the run before (truncated back-propagation through time) */
     bool no_bias;
     bool peephole;     /* LSTM: Gers et al. 2002, the gates see the cell: i and f the old one, o the new one */
-    int projection;    /* LSTM: Sak et al. 2014, h = P (o tanh(c)) of so many numbers; 0: none */
-    double forget_bias; /* LSTM: the bias of f begins so (Jozefowicz et al. 2015 and Keras: 1); PyTorch: 0 */
+    int projection;    /* LSTM: Sak et al. 2014, h = P (o tanh(c)) with this many numbers; 0: none */
+    double forget_bias; /* LSTM: initial bias of f (Jozefowicz et al. 2015 and Keras: 1; PyTorch: 0) */
     bool reset_before; /* GRU: the reset gate acts before the product, as Cho et al. 2014 and Keras with
                         * reset_after=False have it; else after it, as cuDNN, PyTorch and ONNX with
                         * linear_before_reset=1 */
@@ -141,7 +141,7 @@ GLIA_API glia_tensor glia_lstm(glia_tensor x, const char *name, glia_recurrent_o
 GLIA_API glia_tensor glia_gru(glia_tensor x, const char *name, glia_recurrent_opts opts);
 GLIA_API glia_tensor glia_rnn(glia_tensor x, const char *name, glia_recurrent_opts opts);
 
-/* The gates in other houses' orders. Keras has its kernels transposed besides, (F, G H). */
+/* The order of gates in other libraries. Keras's kernels are also transposed, (F, G H). */
 typedef enum glia_gate_order {
     GLIA_GATES_TORCH, /* Glia's too: LSTM i, f, g, o; GRU r, z, n */
     GLIA_GATES_ONNX,  /* LSTM i, o, f, c; GRU z, r, h */
@@ -160,7 +160,7 @@ GLIA_API glia_status glia_gates_reorder(int gates, int64_t units, int64_t column
  * of the memory so weighted. Parameters NAME/query/kernel Q (A, features of the query), NAME/key/kernel K (A, M),
  * NAME/score/kernel v (1, A). */
 typedef struct glia_additive_attention_opts {
-    int units;            /* A; 0: as many as the query has */
+    int units;            /* A; 0: the features of the query */
     glia_tensor lengths;  /* i32 (N), or NULL: memory from a sample's length on is not read */
     glia_tensor *weights; /* becomes the weights (N, S) or (N, T, S), unless NULL */
 } glia_additive_attention_opts;

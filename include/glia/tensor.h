@@ -80,7 +80,7 @@ GLIA_API glia_graph *glia_tensor_graph(glia_tensor x);
 
 /* How a graph is compiled. */
 typedef enum glia_mode {
-    GLIA_INFER, /* dropout passes, batch norm uses running statistics, updates are made only where asked for by name */
+    GLIA_INFER, /* dropout does nothing, batch norm uses running statistics, updates run only if named */
     GLIA_TRAIN  /* dropout drops, batch norm uses the batch's statistics and moves the running ones */
 } glia_mode;
 
@@ -142,7 +142,7 @@ GLIA_API int glia_parameters(glia_graph *graph, const char *pattern, glia_tensor
 GLIA_API glia_tensor glia_layer_output(glia_graph *graph, const char *name);
 /* The ys once more, out[i] for ys[i], with to[k] in the place of from[k] (of the same dtype and shape): other weights for the
  * same net (fast weights, target nets), another input, a patched activation. What does not depend on a replaced tensor is
- * shared; random operations of the copy draw anew. A from[k] on which no y depends is a mistake. */
+ * shared; random operations of the copy draw anew. A from[k] on which no y depends is an error. */
 GLIA_API void glia_substitute(const glia_tensor *ys, int n_ys, const glia_tensor *from, const glia_tensor *to, int n,
                               glia_tensor *out);
 

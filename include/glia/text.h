@@ -5,7 +5,8 @@
  *
  * A tokenizer is what Hugging Face's tokenizer.json says: a normaliser, a pre-tokenizer that cuts text into pieces, a
  * model that cuts pieces into tokens, a post-processor that puts special tokens around them, a decoder, and added
- * tokens. Glia trains five kinds, keeps them in that format, and reads everybody's: docs/text.md lists what is known.
+ * tokens. Glia trains five kinds, saves them in that format, and reads those of other libraries: docs/text.md lists what is
+ * supported.
  *
  * Texts are UTF-8; bytes that are none are carried through where a tokenizer knows bytes, and count as U+FFFD where it
  * knows characters. Places in a text are byte offsets.
@@ -48,7 +49,7 @@ typedef struct glia_tokenizer_opts {
     int threads;          /* 0: all cores; the result does not depend on it */
 } glia_tokenizer_opts;
 
-/* The same text gives the same tokenizer. A text is a line, a document or whatever stands for itself: no token crosses
+/* The same text gives the same tokenizer. A text is a line or a document: no token crosses
  * from one to the next.
  * Files may be gzipped; each of their lines, with its end, is a text. */
 GLIA_API glia_tokenizer *glia_tokenizer_train(glia_tokenizer_kind kind, glia_tokenizer_opts opts,
@@ -110,11 +111,11 @@ GLIA_API glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *tokeniz
 GLIA_API void glia_detokenizer_free(glia_detokenizer *decoder);
 /* What can be said now, possibly nothing ("", never NULL unless memory ran out); valid until the next call. */
 GLIA_API const char *glia_detokenizer_next(glia_detokenizer *decoder, int32_t id, size_t *length);
-/* What was held back, at the end; the decoder begins anew. */
+/* At the end: the bytes held back so far; resets the decoder. */
 GLIA_API const char *glia_detokenizer_finish(glia_detokenizer *decoder, size_t *length);
 
 /* ==== 3. batches ============================================================================ */
-/* For loops written by hand. What is in a batch depends on the seed and the epoch alone. Where everything has one
+/* For loops written by hand. The contents of a batch depend on the seed and the epoch alone. Where everything has one
  * length, `texts:...?tokenizer=T.json`, `tokens:` and `chars:` (docs/data.md) are data sets for glia_fit() instead. */
 
 /* Pairs of sentences, as translation has them. Pairs of like lengths come together: a batch is (batch, length) with a

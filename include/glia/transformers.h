@@ -1,4 +1,4 @@
-/* transformers.h - attention and what is built of it.
+/* transformers.h - attention, Transformers, BERT and GPT.
  *
  * Shapes in comments: N batch, T queries (time), S keys and values, H heads, G heads of keys and values, D elements of
  * a head. Sequences are batch first. Boolean masks are true where something may be attended; lengths are i32 (N).
@@ -31,9 +31,9 @@ typedef struct glia_attention_opts {
     double softcap;  /* c: c tanh(score / c) for score; 0: as it is (Gemma Team 2024) */
     bool alibi;      /* score - 2^(-8 h / H) |position of query - s|, h = 1 ... H (Press et al. 2022, and as there
                       * where H is no power of two) */
-    double dropout;  /* of weights, when training: what is kept is divided by 1 - dropout */
+    double dropout;  /* of weights, in training; kept weights are divided by 1 - dropout */
     glia_tensor lengths; /* i32 (N): keys from lengths[n] on are padding; NULL: none are */
-    glia_tensor offsets; /* i32 (N): query t stands at offsets[n] + t: behind what a cache holds; NULL: S - T + t */
+    glia_tensor offsets; /* i32 (N): query t is at position offsets[n] + t (behind a cache); NULL: S - T + t */
     glia_tensor mask;    /* bool, broadcast to (N, H, T, S): true may be attended; NULL: all */
     glia_tensor bias;    /* of q's dtype, broadcast to (N, H, T, S), added to the scores; has a gradient; NULL: none */
 } glia_attention_opts;
@@ -69,7 +69,7 @@ typedef enum glia_rotary { GLIA_ROTARY_NONE, GLIA_ROTARY_PAIRS, GLIA_ROTARY_HALV
 typedef struct glia_rotary_opts {
     glia_rotary kind;
     double base; /* 0: 10,000 */
-    int units;   /* so many numbers of each head turn (even), the rest stay; 0: all */
+    int units;   /* numbers of each head that are rotated (even), the rest stay; 0: all */
 } glia_rotary_opts;
 /* x (N, T, H, d), positions (T) or (N, T); NULL: 0, 1, ..., T - 1. */
 GLIA_API glia_tensor glia_rotate(glia_tensor x, glia_tensor positions, glia_rotary_opts opts);
@@ -117,7 +117,7 @@ typedef struct glia_transformer_opts {
                        * al. 2020) with one more norm at the end of a stack */
     glia_norm_kind norm;
     double epsilon;   /* of norms; 0: 1e-5 */
-    double dropout;   /* of what is added to x, and within attention and feed-forward nets */
+    double dropout;   /* of each residual branch, and within attention and feed-forward nets */
     bool causal;      /* of an encoder; self-attention in a decoder is causal always */
     int window;
     bool no_bias;     /* in products and norms */
@@ -172,7 +172,7 @@ typedef struct glia_bert_opts {
     int segments;             /* 0: 2 */
     double dropout;
     glia_tensor segment_ids;  /* i32 (N, T); NULL: all 0 */
-    glia_tensor lengths;      /* i32 (N); NULL: as many as the ids that are not `padding`, if pads */
+    glia_tensor lengths;      /* i32 (N); NULL: the number of ids other than `padding`, if pads */
     bool pads;                /* ids of `padding` are not attended to */
     int padding;
 } glia_bert_opts;
@@ -191,7 +191,7 @@ GLIA_API glia_tensor glia_bert_question(glia_tensor x);
 
 /* What a masked-word step learns from (Devlin et al. 2019, section 3.1): of the tokens of each of n rows of `length` ids,
  * `share` are chosen, whole words at a time; of these 80 % become `mask`, 10 % a random id and 10 % stay. Labels are the
- * chosen ids, and -1 elsewhere. What is drawn is a function of (seed, epoch, index of the row). */
+ * chosen ids, and -1 elsewhere. The draws are a function of (seed, epoch, index of the row). */
 typedef struct glia_masking_opts {
     int vocabulary, mask;      /* ids */
     int first;                 /* ids below are special: never chosen, never drawn */

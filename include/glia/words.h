@@ -1,4 +1,4 @@
-/* words.h - word vectors: learned from text, kept in files, asked questions.
+/* words.h - word vectors: training (word2vec), files, nearest words, analogies.
  *
  *   1  vectors     words with a vector each: by name, nearest words, analogies
  *   2  files       word2vec's text and binary formats, GloVe's, safetensors
@@ -37,11 +37,11 @@ GLIA_API int64_t glia_vectors_find(const glia_vectors *vectors, const char *word
 GLIA_API const float *glia_vectors_at(const glia_vectors *vectors, int64_t index);    /* (size) */
 GLIA_API const float *glia_vectors_of(const glia_vectors *vectors, const char *word); /* NULL: there is none */
 
-/* Copies the vectors of `words` into rows of `out` (n, size), which stay as they are for words that there are not:
- * how an embedding for tokens of one's own begins. Returns how many there were. */
+/* Copies the vectors of `words` into rows of `out` (n, size), rows of unknown words stay
+ * unchanged: initialises an embedding for your own vocabulary. Returns how many words were found. */
 GLIA_API int64_t glia_vectors_fill(const glia_vectors *vectors, const char *const *words, int64_t n, float *out);
 
-/* The cosine of the angle between two words' vectors. GLIA_E_NOT_FOUND names the word that there is not. */
+/* The cosine of the angle between two words' vectors. GLIA_E_NOT_FOUND names the unknown word. */
 GLIA_API glia_status glia_vectors_similarity(const glia_vectors *vectors, const char *a, const char *b,
                                              double *similarity, glia_error *error);
 
@@ -55,7 +55,7 @@ typedef struct glia_nearest_opts {
     int n_plus;
     const char *const *minus; /* and subtracted */
     int n_minus;
-    int64_t limit; /* answers are among the first so many words; 0: all */
+    int64_t limit; /* only the first `limit` words can be results; 0: all */
 } glia_nearest_opts;
 
 /* The words nearest to plus - minus by cosine, the nearest first, those asked for left out. "king - man + woman" is
@@ -73,8 +73,8 @@ typedef enum glia_vectors_format {
     GLIA_VECTORS_SAFETENSORS /* "vectors" (n, size) f32, "words" u8, each ended by a newline, "counts" (n) i64 */
 } glia_vectors_format;
 
-/* Text and binary files may be gzipped. A word that comes again is left out. limit: reads so many words only; 0: all.
- * What is wrong with a file is said with its place. */
+/* Text and binary files may be gzipped. Repeated words are left out. limit: the number of words to read; 0: all. Errors
+ * name the place in the file. */
 GLIA_API glia_vectors *glia_vectors_load(const char *path, glia_vectors_format format, int64_t limit,
                                          glia_error *error);
 /* Text has as many digits as it takes to get the same floats back. A word with white space fits safetensors alone. */
@@ -164,12 +164,12 @@ typedef struct glia_word2vec_opts {
                          * them (Ji et al. 2016), which is some times faster */
     int64_t epochs;     /* 0: 5 */
     int64_t min_count;  /* rarer words are left out; 0: 5 */
-    int64_t max_words;  /* the most frequent so many; 0: all */
-    double rate;        /* 0: 0.025 for skip-gram, 0.05 for CBOW; falls in a line to a ten-thousandth of it */
+    int64_t max_words;  /* keep only this many, the most frequent; 0: all */
+    double rate;        /* 0: 0.025 for skip-gram, 0.05 for CBOW; falls linearly to a ten-thousandth of it */
     uint64_t seed;
     /* 0 or 1: the same seed gives the same bits. More train the same values at the same time without locks (Recht et
      * al. 2011, "Hogwild!"): faster, but no two runs are the same, the one promise of the library that does not hold
-     * here. -1: as many as there are cores. */
+     * here. -1: one for each core. */
     int threads;
     const char *vocabulary; /* a file of "WORD COUNT" lines to use instead of counting; NULL: none */
     glia_word2vec_watch watch;

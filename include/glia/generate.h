@@ -111,8 +111,7 @@ typedef struct glia_generate_opts {
 } glia_generate_opts;
 
 /* Continues the first sequence of a generator after `prompt` (n tokens, at least one): writes at most opts.length tokens
- * and their
- * number. The generator is reset first. */
+ * and their number. The generator is reset first. */
 GLIA_API glia_status glia_generate(glia_generator *generator, const int32_t *prompt, int64_t n, glia_generate_opts opts,
                                    int32_t *tokens, int64_t *n_tokens, glia_error *error);
 

@@ -4,7 +4,8 @@
  *     take_along_axis   x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...)      y[a, i, b] = x[a, indices[a, i, b], b]
  *     add_along_axis    u (A..., I, B...), indices alike -> (A..., size, B...)            y[a, indices[a, i, b], b] += u[a, i, b]
  *
- * Negative indices count from the end. What is outside after that counts as the nearest index inside.
+ * Negative indices count from the end. An index outside [-K, K) names no element, as in gather.c: take_along_axis gives 0,
+ * add_along_axis adds nothing.
  */
 #include "core/ops/ops.h"
 
@@ -17,11 +18,6 @@ static bool check_pair(glia_node *n, int64_t axis) {
     return fits || glia_node_fail(n, "the indices must have x's shape but for axis %lld", (long long)axis);
 }
 
-int64_t glia_along_axis_index(double index, int64_t size) {
-    if (index < 0) index += (double)size;
-    return index >= (double)size ? size - 1 : index > 0 ? (int64_t)index : 0;
-}
-
 static bool take_infer(glia_node *n) {
     if (!check_pair(n, ((const glia_axis_attrs *)n->attrs)->axis)) return false;
     n->dtype = n->in[0]->dtype;
@@ -29,18 +25,20 @@ static bool take_infer(glia_node *n) {
     return true;
 }
 
-/* The place in `whole`, (A, size, B), of element e of `part`, (A, I, B), whose index is this. */
+/* The place in the whole, (A, size, B), of element e of `part`, (A, I, B), whose index is this; -1: none. */
 static int64_t place_of(int64_t e, double index, glia_shape part, int64_t axis, int64_t size) {
     int64_t strides[GLIA_MAX_RANK];
     glia_shape_strides(part, strides);
     const int64_t inner = strides[axis], outer = e / (inner * part.dim[axis]);
-    return (outer * size + glia_along_axis_index(index, size)) * inner + e % inner;
+    const int64_t row = glia_index_row(index, size);
+    return row < 0 ? -1 : (outer * size + row) * inner + e % inner;
 }
 
 static void take_eval(const glia_node *n, const double *const *in, double *out) {
     const int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis, size = n->in[0]->shape.dim[axis];
     for (int64_t e = 0; e < glia_shape_count(n->shape); e++) {
-        out[e] = in[0][place_of(e, in[1][e], n->shape, axis, size)];
+        const int64_t at = place_of(e, in[1][e], n->shape, axis, size);
+        out[e] = at < 0 ? 0 : in[0][at];
     }
 }
 
@@ -88,7 +86,8 @@ static void add_eval(const glia_node *n, const double *const *in, double *out) {
     const glia_shape part = n->in[0]->shape;
     for (int64_t i = 0; i < glia_shape_count(n->shape); i++) out[i] = 0;
     for (int64_t e = 0; e < glia_shape_count(part); e++) {
-        out[place_of(e, in[1][e], part, a->axis, n->shape.dim[a->axis])] += in[0][e];
+        const int64_t at = place_of(e, in[1][e], part, a->axis, n->shape.dim[a->axis]);
+        if (at >= 0) out[at] += in[0][e];
     }
 }
 

@@ -145,9 +145,6 @@ glia_tensor glia_part_of(glia_tensor packed, glia_part part);
  * zero. */
 glia_tensor glia_part_of_gradient(glia_tensor packed, glia_part part);
 
-/* What an index along an axis of this size means: negative ones count from the end, others outside are the nearest. */
-int64_t glia_along_axis_index(double index, int64_t size);
-
 /* The sum of x over the axes along which `shape` was broadcast to x's shape: broadcast's adjoint. */
 glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);
 /* Broadcasts a and b to their common shape. Reports a mistake as `what`. false: it did. */

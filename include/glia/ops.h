@@ -109,7 +109,7 @@ GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
  * there; to those outside nothing is added. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 /* numpy.take_along_axis: x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...). Negative indices count from the
- * end; others outside count as the nearest inside. */
+ * end; others outside give 0 and no gradient, as in glia_gather(). */
 GLIA_API glia_tensor glia_take_along_axis(glia_tensor x, glia_tensor indices, int axis);
 /* Its adjoint: zeros with `size` elements along the axis, to which the updates are added. */
 GLIA_API glia_tensor glia_add_along_axis(glia_tensor updates, glia_tensor indices, int axis, int64_t size);

@@ -76,6 +76,7 @@ bool glia_file_is_device(const char *path) {
 
 glia_status glia_file_open(glia_file *file, const char *path, glia_error *error) {
     *file = (glia_file){ 0 };
+    if (!path) return glia_fail_null(error, "path");
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return fail_errno(error, path, errno);
     struct stat info;

@@ -216,6 +216,35 @@ static void chosen_gradients_are_saved(void **state) {
     glia_model_free(model);
 }
 
+/* numpy.take_along_axis for indices inside; 0 for those outside, on both backends, and the adjoint adds nothing there. */
+static void indices_along_an_axis(void **state) {
+    (void)state;
+    static const double x[6] = { 1, 2, 3, 4, 5, 6 };
+    static const char *const backends[] = { "ref", "cpu" };
+    static const float want[8] = { 1, 3, 3, 0, 4, 0, 5, 5 }, sums[6] = { 1, 0, 6, 4, 10, 0 };
+    for (int k = 0; k < 2; k++) {
+        glia_error error;
+        int32_t at[8] = { 0, -1, 2, 3, -3, -4, 1, 1 };
+        glia_graph *g = glia_graph_create();
+        glia_tensor in = glia_cast(numbers(g, GLIA_SHAPE(2, 3), x), GLIA_F32);
+        glia_tensor indices = glia_input(g, "at", GLIA_I32, GLIA_SHAPE(2, 4));
+        glia_tensor y[2] = { glia_take_along_axis(in, indices, 1), NULL };
+        y[1] = glia_add_along_axis(y[0], indices, 1, 3);
+        glia_backend *backend = glia_backend_open(backends[k], 2, &error);
+        glia_store *store = glia_store_create(g, 0, &error);
+        glia_function_opts opts = { .outputs = y, .n_outputs = 2 };
+        glia_function *f = glia_function_create(g, backend, store, opts, &error);
+        glia_array out[2], given = { .name = "at", .dtype = GLIA_I32, .shape = GLIA_SHAPE(2, 4), .data = at };
+        assert_int_equal(glia_function_call(f, &given, 1, out, &error), GLIA_OK);
+        assert_memory_equal(out[0].data, want, sizeof want);
+        assert_memory_equal(out[1].data, sums, sizeof sums);
+        glia_function_free(f);
+        glia_store_free(store);
+        glia_backend_close(backend);
+        glia_graph_free(g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bilinear_is_pytorchs),
@@ -225,6 +254,7 @@ int main(void) {
         cmocka_unit_test(draws_have_their_probabilities),
         cmocka_unit_test(ranges_of_integers_are_checked),
         cmocka_unit_test(segment_softmax_is_softmax_of_each),
+        cmocka_unit_test(indices_along_an_axis),
         cmocka_unit_test(gradients_are_those_chosen),
         cmocka_unit_test(chosen_gradients_are_saved),
     };

@@ -135,6 +135,7 @@ static int in_order(const void *a, const void *b) {
 }
 
 glia_synonyms *glia_synonyms_open(const char *path, glia_error *error) {
+    if (!path) return glia_fail_null(error, "path"), NULL;
     glia_synonyms *s = calloc(1, sizeof *s);
     if (!s) return glia_fail_nomem(error), NULL;
     struct stat about;

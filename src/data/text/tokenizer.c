@@ -236,7 +236,7 @@ glia_tokenizer *glia_tokenizer_parse(const char *bytes, size_t length, glia_erro
         glia_fail_nomem(error);
         return NULL;
     }
-    memcpy(copy, bytes, length);
+    if (length > 0) memcpy(copy, bytes, length);
     copy[length] = 0;
     t->json = copy;
     t->json_length = length;

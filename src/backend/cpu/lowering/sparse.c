@@ -109,19 +109,24 @@ typedef struct along_launch {
     char *to;
 } along_launch;
 
-/* Which element of the whole belongs to element e of the part. */
+/* Which element of the whole belongs to element e of the part; -1: none. */
 static int64_t whole_of(const along_launch *l, int64_t e) {
     const int64_t index = l->wide ? ((const int64_t *)l->index)[e] : ((const int32_t *)l->index)[e];
-    return (e / (l->inner * l->picks) * l->size + glia_along_axis_index((double)index, l->size)) * l->inner +
-           e % l->inner;
+    const int64_t row = glia_index_row((double)index, l->size);
+    return row < 0 ? -1 : (e / (l->inner * l->picks) * l->size + row) * l->inner + e % l->inner;
 }
 
 static void take_piece(void *context, int64_t piece, int worker) {
     const along_launch *l = context;
     const int64_t each = l->picks * l->inner;
     (void)worker;
-    for (int64_t e = piece * each; e < (piece + 1) * each; e++)
-        memcpy(l->to + (size_t)e * l->bytes, l->from + (size_t)whole_of(l, e) * l->bytes, l->bytes);
+    for (int64_t e = piece * each; e < (piece + 1) * each; e++) {
+        const int64_t from = whole_of(l, e);
+        if (from < 0)
+            memset(l->to + (size_t)e * l->bytes, 0, l->bytes);
+        else
+            memcpy(l->to + (size_t)e * l->bytes, l->from + (size_t)from * l->bytes, l->bytes);
+    }
 }
 
 static void add_piece(void *context, int64_t piece, int worker) {
@@ -131,7 +136,10 @@ static void add_piece(void *context, int64_t piece, int worker) {
     float *to = (float *)(void *)l->to;
     (void)worker;
     memset(to + piece * l->size * l->inner, 0, (size_t)(l->size * l->inner) * sizeof *to);
-    for (int64_t e = piece * each; e < (piece + 1) * each; e++) to[whole_of(l, e)] += from[e];
+    for (int64_t e = piece * each; e < (piece + 1) * each; e++) {
+        const int64_t at = whole_of(l, e);
+        if (at >= 0) to[at] += from[e];
+    }
 }
 
 static void take_run(const glia_launch *launch, glia_pool *pool) {

@@ -38,7 +38,8 @@ GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /
 GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
 GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
 /* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be
- * NULL) gets their number. A name in both with another shape is an error. */
+ * NULL) gets their number. A name in both with another shape is an error, and so is a file without any of the names.
+ * glia_store_load() of glia_model_store() can be strict. */
 GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
 
 /* The rows of a summary: the operations that belong together by the layer's name, in the order of the graph. */

@@ -42,6 +42,22 @@ GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_ar
  * a model whose store has given out pointers recompute in every call what depends on the values alone: correct, slower. */
 GLIA_API void glia_store_settle(glia_store *store);
 
+/* A store in a safetensors file: its tensors by name, without a graph. `pattern` (NULL: all) is a glob of the names that
+ * are meant, as for glia_freeze(); one that matches no tensor of the store is an error. */
+GLIA_API glia_status glia_store_save(const glia_store *store, const char *path, const char *pattern, glia_error *error);
+
+typedef struct glia_load_report {
+    int loaded;      /* tensors that were taken; 0 after an error */
+    int missing;     /* tensors of the store that the file lacks; they stay as they are */
+    int unexpected;  /* tensors of the file that the store lacks */
+    char names[384]; /* "missing in the file: 'a', 'b'; unexpected in the file: 'c'", as far as there is room */
+} glia_load_report;
+/* Takes values from a file. strict: the file must have the names of the store and no others, as in PyTorch's
+ * load_state_dict(); otherwise it must have one of them at least. A tensor in both with another dtype or shape is always
+ * an error. After an error nothing has changed. `report` may be NULL. */
+GLIA_API glia_status glia_store_load(glia_store *store, const char *path, const char *pattern, bool strict,
+                                     glia_load_report *report, glia_error *error);
+
 /* In what precision matrix products and convolutions multiply. Values, sums and parameters are f32 in any case. */
 typedef enum glia_precision {
     GLIA_PRECISION_F32,

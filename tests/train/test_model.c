@@ -371,6 +371,83 @@ static void test_load_weights(void **state) {
     unlink("weights.safetensors");
 }
 
+/* A file of which no tensor has a place in the model is not what was meant. */
+static void test_load_weights_of_another_model(void **state) {
+    (void)state;
+    glia_model *model = build();
+    const glia_array other = { "else", GLIA_F32, GLIA_SHAPE(2), (float[]){ 1, 1 }, true };
+    assert_int_equal(glia_safetensors_write("weights.safetensors", &other, 1, NULL, 0, NULL), GLIA_OK);
+    glia_error error = { 0 };
+    int loaded = -1;
+    assert_int_equal(glia_model_load_weights(model, "weights.safetensors", &loaded, &error), GLIA_E_NOT_FOUND);
+    assert_int_equal(loaded, 0);
+    assert_non_null(strstr(error.message, "'conv1/kernel'"));
+    glia_model_free(model);
+    unlink("weights.safetensors");
+}
+
+/* A graph with these parameters, and its store. */
+static glia_store *store_of(glia_graph **g, uint64_t seed, const char *first, const char *second) {
+    *g = glia_graph_create();
+    parameter(*g, first, 3);
+    if (second) parameter(*g, second, 5);
+    glia_state(*g, "step", GLIA_I64, GLIA_SCALAR, (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = (double)seed });
+    return glia_store_create(*g, seed, NULL);
+}
+
+static void test_stores_in_files(void **state) {
+    (void)state;
+    const char *path = "store.safetensors";
+    glia_graph *g[3];
+    glia_store *a = store_of(&g[0], 1, "net/w", "net/b"), *b = store_of(&g[1], 2, "net/w", "net/b"),
+               *c = store_of(&g[2], 3, "net/w", "head/w");
+    glia_error error = { 0 };
+    glia_load_report report;
+    assert_int_equal(glia_store_save(a, path, NULL, &error), GLIA_OK);
+    assert_int_equal(glia_store_load(b, path, NULL, true, &report, &error), GLIA_OK);
+    assert_int_equal(report.loaded, 3);
+    assert_int_equal(report.missing + report.unexpected, 0);
+    assert_memory_equal(data_of(a, "net/w"), data_of(b, "net/w"), 3 * sizeof(float));
+    assert_memory_equal(data_of(a, "net/b"), data_of(b, "net/b"), 5 * sizeof(float));
+    assert_int_equal(*(int64_t *)data_of(b, "step"), 1);
+
+    /* Strict loading names what does not fit, and changes nothing. */
+    float before[3];
+    memcpy(before, data_of(c, "net/w"), sizeof before);
+    assert_int_equal(glia_store_load(c, path, NULL, true, &report, &error), GLIA_E_NOT_FOUND);
+    assert_non_null(strstr(error.message, "missing in the file: 'head/w'; unexpected in the file: 'net/b'"));
+    assert_int_equal(report.loaded, 0);
+    assert_int_equal(report.missing, 1);
+    assert_int_equal(report.unexpected, 1);
+    assert_memory_equal(data_of(c, "net/w"), before, sizeof before);
+    assert_int_equal(glia_store_load(c, path, "net/*", true, &report, &error), GLIA_E_NOT_FOUND);
+    assert_int_equal(glia_store_load(c, path, "net/w", true, &report, &error), GLIA_OK);
+    assert_memory_equal(data_of(c, "net/w"), data_of(a, "net/w"), sizeof before);
+    assert_int_equal(*(int64_t *)data_of(c, "step"), 3);
+    assert_int_equal(glia_store_load(c, path, NULL, false, &report, &error), GLIA_OK);
+    assert_int_equal(report.loaded, 2);
+    assert_string_equal(report.names, "missing in the file: 'head/w'; unexpected in the file: 'net/b'");
+    assert_int_equal(*(int64_t *)data_of(c, "step"), 1);
+
+    /* Parts, and patterns that match nothing. */
+    assert_int_equal(glia_store_save(a, path, "net/b", &error), GLIA_OK);
+    assert_int_equal(glia_store_load(c, path, NULL, false, NULL, &error), GLIA_E_NOT_FOUND);
+    assert_int_equal(glia_store_load(b, path, "net/b", true, &report, &error), GLIA_OK);
+    assert_int_equal(report.loaded, 1);
+    assert_int_equal(glia_store_save(a, path, "net/bb", &error), GLIA_E_NOT_FOUND);
+    assert_non_null(strstr(error.message, "no tensor of the store matches 'net/bb'; did you mean 'net/b'?"));
+    assert_int_equal(glia_store_load(b, path, "head*", false, NULL, &error), GLIA_E_NOT_FOUND);
+    assert_non_null(strstr(error.message, "'head*'"));
+    const glia_array wide = { "net/b", GLIA_F32, GLIA_SHAPE(4), (float[]){ 1, 1, 1, 1 }, true };
+    assert_int_equal(glia_safetensors_write(path, &wide, 1, NULL, 0, NULL), GLIA_OK);
+    assert_int_equal(glia_store_load(b, path, NULL, false, NULL, &error), GLIA_E_SHAPE);
+    assert_non_null(strstr(error.message, "'net/b' is f32(4) in the file and f32(5) in the store"));
+    assert_int_equal(glia_store_load(b, "no such file", NULL, true, NULL, &error), GLIA_E_NOT_FOUND);
+    glia_store_free(a), glia_store_free(b), glia_store_free(c);
+    for (int i = 0; i < 3; i++) glia_graph_free(g[i]);
+    unlink(path);
+}
+
 /* ---- summary ------------------------------------------------------------------------------ */
 
 static void test_summary(void **state) {
@@ -433,14 +510,15 @@ static void test_layers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers),         cmocka_unit_test(test_store_layout),
-        cmocka_unit_test(test_store_grows),    cmocka_unit_test(test_store_seeds),
-        cmocka_unit_test(test_store_mistakes), cmocka_unit_test(test_store_over),
-        cmocka_unit_test(test_model_parts),    cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_model_mistakes), cmocka_unit_test(test_save_and_load),
-        cmocka_unit_test(test_save_is_clean),  cmocka_unit_test(test_hostile_files),
-        cmocka_unit_test(test_load_weights),   cmocka_unit_test(test_summary),
-        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_layers),          cmocka_unit_test(test_store_layout),
+        cmocka_unit_test(test_store_grows),     cmocka_unit_test(test_store_seeds),
+        cmocka_unit_test(test_store_mistakes),  cmocka_unit_test(test_store_over),
+        cmocka_unit_test(test_model_parts),     cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_model_mistakes),  cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_save_is_clean),   cmocka_unit_test(test_hostile_files),
+        cmocka_unit_test(test_load_weights),    cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_version),         cmocka_unit_test(test_load_weights_of_another_model),
+        cmocka_unit_test(test_stores_in_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

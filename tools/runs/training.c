@@ -282,9 +282,7 @@ static int normalize(training *t) {
 static int load_weights(training *t) {
     char *path = saved_path(t->asked.from);
     glia_error error;
-    int loaded = 0;
-    int status = glia_model_load_weights(t->model, path, &loaded, &error) == GLIA_OK ? -1 : fail("%s", error.message);
-    if (status < 0 && loaded == 0) status = fail("%s has no tensor with a name of %s's", path, t->recipe->name);
+    int status = glia_model_load_weights(t->model, path, NULL, &error) == GLIA_OK ? -1 : fail("%s", error.message);
     free(path);
     return status;
 }

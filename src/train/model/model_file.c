@@ -154,45 +154,10 @@ glia_model *glia_model_load(const char *path, glia_error *error) {
     return NULL;
 }
 
-/* Checks that what is in both agrees, then copies it. */
-static glia_status take_weights(glia_model *model, const glia_safetensors *file, int *loaded, glia_error *error) {
-    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < glia_store_count(model->store); i++) {
-            glia_array to = glia_store_entry(model->store, i);
-            const glia_safetensor *from = glia_safetensors_find(file, to.name);
-            if (!from) continue;
-            if (from->dtype != to.dtype || !glia_shape_equal(from->shape, to.shape)) {
-                return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the model has %s%s",
-                                 from->offset, to.name, glia_dtype_name(from->dtype), glia_shape_format(from->shape, b),
-                                 glia_dtype_name(to.dtype), glia_shape_format(to.shape, a));
-            }
-            if (pass == 0) continue;
-            memcpy(to.data, from->data, from->bytes);
-            ++*loaded;
-        }
-    }
-    glia_store_touch(model->store);
-    return GLIA_OK;
-}
-
 glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error) {
-    int count = 0;
-    if (loaded) *loaded = 0;
+    glia_load_report report = { 0 };
     glia_status status = glia_model_ready(model, 0, error);
-    if (status != GLIA_OK) return status;
-    glia_file bytes;
-    status = glia_file_open(&bytes, path, error);
-    if (status != GLIA_OK) return status;
-    glia_safetensors file;
-    glia_error reason = { 0 };
-    status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        status = take_weights(model, &file, &count, &reason);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
-    if (status != GLIA_OK) return glia_fail(error, status, "%s: %s", path, reason.message);
-    if (loaded) *loaded = count;
-    return GLIA_OK;
+    if (status == GLIA_OK) status = glia_store_load(model->store, path, NULL, false, &report, error);
+    if (loaded) *loaded = report.loaded;
+    return status;
 }

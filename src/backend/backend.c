@@ -1,4 +1,4 @@
-/* backend.c - the table of backends, opening and closing one.
+/* backend.c - the table of backends; opens and closes a backend.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@ static glia_status fail_unknown(const char *name, glia_error *error) {
     const char *names[GLIA_COUNT(kinds)];
     for (int i = 0; i < GLIA_COUNT(kinds); i++) names[i] = kinds[i]->name;
     const char *near = glia_nearest(name, names, GLIA_COUNT(kinds));
-    if (near) return glia_fail(error, GLIA_E_NOT_FOUND, "no backend is called '%s'; did you mean '%s'?", name, near);
-    return glia_fail(error, GLIA_E_NOT_FOUND, "no backend is called '%s'; there are 'cpu' and 'ref'", name);
+    if (near) return glia_fail(error, GLIA_E_NOT_FOUND, "unknown backend '%s'; did you mean '%s'?", name, near);
+    return glia_fail(error, GLIA_E_NOT_FOUND, "unknown backend '%s'; backends are 'cpu' and 'ref'", name);
 }
 
 glia_backend *glia_backend_open(const char *name, int threads, glia_error *error) {

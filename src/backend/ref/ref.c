@@ -1,8 +1,8 @@
 /* ref.c - the reference backend: every node by its definition, in double, on one thread.
  *
- * A launch widens each input to double in scratch memory (f64 is read where it lies), calls the op's eval, and rounds the
- * result to the node's dtype. Since a node's inputs are read before its output is written, or, for f64, element by
- * element, elementwise nodes may run in place.
+ * A launch widens each input to double in scratch memory (f64 is read in place), calls the op's eval, and rounds the
+ * result to the node's dtype. A node's inputs are read before its output is written (for f64, element by element), so
+ * elementwise nodes may run in place.
  */
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ typedef struct ref_launch {
     glia_launch base;
     const glia_node *node;
     ref_input *in;
-    const double **value; /* one for each input, filled by a run */
+    const double **value; /* one for each input, set by a run */
     int64_t count;
     double *wide; /* NULL: f64, written in place */
     void *out;
@@ -45,7 +45,7 @@ static size_t wide_bytes(const glia_node *node) {
     return node->dtype == GLIA_F64 ? 0 : aligned(glia_shape_count(node->shape));
 }
 
-/* The result is written where it belongs if it is f64 and its op needs no room behind it. */
+/* The result is written in place if it is f64 and its op needs no extra space behind it. */
 static size_t result_bytes(const glia_node *node) {
     return node->op->eval_extra ? aligned(glia_eval_count(node)) : wide_bytes(node);
 }
@@ -59,7 +59,7 @@ size_t glia_ref_scratch(const glia_node *node) {
 glia_launch *glia_ref_prepare(const glia_node *node, void *const *address, void *scratch, glia_arena *arena,
                               glia_error *error) {
     if (!glia_node_evaluates(node)) {
-        glia_fail(error, GLIA_E_INTERNAL, "%s has no definition to evaluate: it must be expanded first",
+        glia_fail(error, GLIA_E_INTERNAL, "op %s has no eval function; expand it first",
                   node->op->name);
         return NULL;
     }

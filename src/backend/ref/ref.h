@@ -1,5 +1,5 @@
-/* ref.h - a launch that evaluates one node by its op's definition. What the ref backend consists of, and what the CPU
- * backend does where it has no kernel: f64, integers, rare ops. */
+/* ref.h - a launch that evaluates one node by its op's definition. The ref backend consists of these; the CPU backend
+ * uses them where it has no kernel: f64, integers, rare ops. */
 #ifndef GLIA_SRC_BACKEND_REF_REF_H
 #define GLIA_SRC_BACKEND_REF_REF_H
 

@@ -1,11 +1,11 @@
 /* program.c - compiles a group of elementwise nodes to a loop program.
  *
- *   1  the space is collapsed: neighbouring dimensions become one where every operand and result permits
- *   2  nodes become steps (steps.c)
- *   3  registers are given to values, and taken back after their last use
- *   4  the tile is chosen so that registers and streams fit the L1 cache, and the space is cut into pieces
+ *   1  collapse the space: neighbouring dimensions are joined where every operand and result permits
+ *   2  turn nodes into steps (steps.c)
+ *   3  allocate registers to values; a register is free again after the value's last use
+ *   4  choose the tile so that registers and streams fit the L1 cache; cut the space into pieces
  *
- * Whatever decides how work is cut depends on shapes alone, never on the number of threads.
+ * How work is cut depends on shapes only, never on the number of threads.
  */
 #include "backend/cpu/loops/program.h"
 
@@ -17,11 +17,11 @@
 enum {
     L1_BYTES = 28 << 10,
     SHORTEST_TILE = 256,
-    LONGEST_ROW = 4096, /* that tiles hold whole */
+    LONGEST_ROW = 4096, /* longest row of which a tile holds all */
     MOST_PIECES = 128,
     MOST_PARTS = 4096,
     FEW_PARTS = 16,
-    SHORT_ROW = 16 /* shorter ones do not fill a vector */
+    SHORT_ROW = 16 /* rows shorter than this do not fill a vector */
 };
 
 typedef glia_draft_value value;
@@ -75,7 +75,7 @@ glia_loop_sum glia_draft_reduction(const glia_node *node) {
 
 /* ---- operands ---------------------------------------------------------------------------------- */
 
-/* The strides of a value of `shape` broadcast to the space, in the uncollapsed space. */
+/* The strides of a value of `shape` broadcast to the space, before collapsing. */
 static void broadcast_strides(glia_shape shape, glia_shape space, int64_t strides[GLIA_MAX_RANK]) {
     int64_t own[GLIA_MAX_RANK];
     glia_shape_strides(shape, own);
@@ -99,7 +99,7 @@ glia_loop_span glia_draft_operand_span(const glia_loop_args *l, const glia_loop_
     return l->rank > 1 && o->stride[l->rank - 2] ? GLIA_LOOP_ROWS : GLIA_LOOP_ONE;
 }
 
-/* Is the operand read by a member that takes it as it is, not through a broadcast? */
+/* True if a member reads the operand directly, not through a broadcast. */
 static bool is_read_directly(const glia_group *g, const glia_node *node) {
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
@@ -109,7 +109,7 @@ static bool is_read_directly(const glia_group *g, const glia_node *node) {
     return false;
 }
 
-/* Operands for all that is read from memory or written to it, so that the space can be collapsed. */
+/* Adds operands for all memory that is read or written; the space is collapsed by their strides. */
 static void add_operands(glia_draft *b) {
     const glia_group *g = b->group;
     double x;
@@ -137,7 +137,7 @@ static void add_operands(glia_draft *b) {
     }
 }
 
-/* From operands to values that steps read. */
+/* The value through which steps read an operand. */
 static int operand_value(glia_draft *b, int operand, glia_dtype dtype) {
     const glia_loop_span span = glia_draft_operand_span(b->loop, &b->loop->operands[operand]);
     return glia_draft_value_new(b, (value){ .kind = GLIA_OPERAND, .index = operand, .span = span, .dtype = dtype });
@@ -163,7 +163,7 @@ static void add_values(glia_draft *b) {
 
 /* ---- 1. the space ------------------------------------------------------------------------------ */
 
-/* True if dimension k and the next one are as good as one for this walk. */
+/* True if dimensions k and k + 1 can be walked as one with these strides. */
 static bool contiguous(const int64_t *stride, const int64_t *dim, int k) {
     return stride[k] == stride[k + 1] * dim[k + 1];
 }
@@ -187,7 +187,7 @@ static void drop_dimension(glia_draft *b, int k) {
     l->rank--;
 }
 
-/* Joins dimensions, drops those of size 1. */
+/* Joins dimensions and drops those of size 1. */
 static void collapse(glia_draft *b) {
     glia_loop_args *l = b->loop;
     const bool columns = b->plan->columns > 0;
@@ -238,7 +238,8 @@ static void find_last_uses(glia_draft *b) {
     for (int r = 0; r < b->loop->n_reductions; r++) b->values[b->loop->reductions[r].slot].last_use = b->n_steps;
 }
 
-/* Takes back the registers of operands that the step reads last; of those that its result may lie over, or of the others. */
+/* Frees the registers of operands whose last use is this step: replaceable: those that its result may overwrite; else
+ * the others. */
 static void release(glia_draft *b, bool *busy, int s, bool replaceable) {
     const glia_draft_step *step = &b->steps[s];
     for (int k = 0; k < GLIA_TILE_OPERANDS; k++) {
@@ -248,7 +249,7 @@ static void release(glia_draft *b, bool *busy, int s, bool replaceable) {
     }
 }
 
-/* Is the operand a row that each of many short rows reads? */
+/* True if the operand is one row that is repeated for many short rows. */
 static bool repeats(const glia_draft *b, const glia_loop_operand *o) {
     const glia_loop_args *l = b->loop;
     if (l->rank < 2 || l->dim[l->rank - 1] >= SHORT_ROW || o->written || o->size != sizeof(float)) return false;
@@ -258,7 +259,7 @@ static bool repeats(const glia_draft *b, const glia_loop_operand *o) {
     return o->stride[l->rank - 1] != 0;
 }
 
-/* A register for each value that lies in none of the operands, and for each operand that repeats. */
+/* Gives a register to each value that is not in an operand's memory, and to each repeated operand. */
 static void give_registers(glia_draft *b, bool *busy) {
     for (int v = 0; v < b->n_values; v++) {
         value *x = &b->values[v];
@@ -276,7 +277,7 @@ static void give_registers(glia_draft *b, bool *busy) {
         release(b, busy, s, false);
         for (int k = 0; k < 2; k++) {
             const value *d = made[k] < 0 ? NULL : &b->values[made[k]];
-            if (d && d->reg >= 0 && d->last_use == s) busy[d->reg] = false; /* nobody reads it */
+            if (d && d->reg >= 0 && d->last_use == s) busy[d->reg] = false; /* the result is unused */
         }
     }
 }
@@ -296,7 +297,7 @@ static uint16_t pace_of(const glia_draft *b, int v) {
     return in_memory ? (uint16_t)(GLIA_LOOP_MEMORY + x->index) : of_register[x->span];
 }
 
-/* Notes what the step needs to know about one of its values, so that it can be one long row. */
+/* Records whether this value lets the step run as one long row. */
 static void note_value(const glia_draft *b, glia_loop_step *step, int v) {
     const glia_loop_args *l = b->loop;
     const value *x = &b->values[v];
@@ -348,7 +349,7 @@ static void finish_steps(glia_draft *b) {
 
 static int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/* Are tiles whole rows? */
+/* True if a tile consists of whole rows. */
 static bool takes_whole_rows(const glia_loop_args *l) { return l->rank > 1 && l->dim[l->rank - 1] <= l->tile; }
 
 static void choose_tile(const glia_draft *b) {
@@ -363,7 +364,7 @@ static void choose_tile(const glia_draft *b) {
     if (b->sums_rows) l->tile = GLIA_MAX(l->tile, row);
     if (l->rank == 1 || row <= l->tile) return;
     l->tile =
-        ceil_div(ceil_div(row, ceil_div(row, l->tile)), GLIA_LOOP_PAD) * GLIA_LOOP_PAD; /* parts of about one size */
+        ceil_div(ceil_div(row, ceil_div(row, l->tile)), GLIA_LOOP_PAD) * GLIA_LOOP_PAD; /* parts of about equal size */
 }
 
 static void choose_kept_strides(glia_draft *b) {
@@ -386,7 +387,7 @@ static void split_at(const glia_draft *b, glia_loop_way way, int dim, int64_t pi
     l->pieces = ceil_div(l->dim[dim], l->chunk);
 }
 
-/* Cuts a space that is reduced, into about as many pieces. */
+/* Cuts a reduced space into about `pieces` pieces. */
 static void split_reduction(const glia_draft *b, int64_t pieces) {
     glia_loop_args *l = b->loop;
     const int last = takes_whole_rows(l) ? l->rank - 2 : l->rank - 1;
@@ -395,7 +396,7 @@ static void split_reduction(const glia_draft *b, int64_t pieces) {
         const bool is_reduced = b->apart[k] & GLIA_APART_REDUCED;
         if (!is_reduced && kept < 0) kept = k;
         bool better = reduced < 0 || (l->dim[reduced] < FEW_PARTS && l->dim[k] > l->dim[reduced]);
-        if (is_reduced && better) reduced = k; /* the outermost that can be shared well, or the longest */
+        if (is_reduced && better) reduced = k; /* the outermost one with enough elements to share, or else the longest */
     }
     while (n_outer_kept < l->rank && !(b->apart[n_outer_kept] & GLIA_APART_REDUCED)) n_outer_kept++;
     const int64_t rows = l->total / l->dim[l->rank - 1];
@@ -412,8 +413,8 @@ static void split_reduction(const glia_draft *b, int64_t pieces) {
     }
 }
 
-/* True if a result takes the place of an operand that other pieces, or later rows, may still read: an operand that is
- * walked otherwise than the results are. */
+/* True if a result is written over an operand that other pieces or later rows may still read: the operand's strides
+ * differ from those of the results. */
 static bool overwrites(const glia_loop_args *l) {
     for (int r = 0; r < l->n_reductions; r++) {
         for (int i = 0; i < l->n_operands; i++) {
@@ -425,7 +426,7 @@ static bool overwrites(const glia_loop_args *l) {
     return false;
 }
 
-/* A variance has summed what it is of: nobody else has to. */
+/* A sum of the same value as a variance uses the variance's sum. */
 static void share_sums(glia_loop_args *l) {
     if (l->way == GLIA_LOOP_EACH_ROW) return;
     for (int i = 0; i < l->n_reductions; i++) {
@@ -444,10 +445,10 @@ static void cut(glia_draft *b) {
     int64_t grain = (int64_t)65536 / (l->n_steps + 3);
     grain = GLIA_MAX(4096, GLIA_MIN(16384, grain));
     int64_t pieces = GLIA_MIN(MOST_PIECES, GLIA_MAX(1, l->total / grain)), row = l->dim[l->rank - 1];
-    if (pieces > 1) pieces += pieces % 2; /* for two threads to share alike */
+    if (pieces > 1) pieces += pieces % 2; /* an even number, so that two threads get equal shares */
     choose_kept_strides(b);
     if (l->n_reductions && overwrites(l)) {
-        split_at(b, GLIA_LOOP_PARTS, 0, 1); /* all results at the very end */
+        split_at(b, GLIA_LOOP_PARTS, 0, 1); /* writes all results at the end */
     } else if (l->n_reductions) {
         split_reduction(b, pieces);
     } else {
@@ -461,7 +462,7 @@ static void cut(glia_draft *b) {
 
 /* ---- all together -------------------------------------------------------------------------------- */
 
-/* At most, over all that the draft may decide: no allocation is needed to know it. */
+/* An upper bound over everything the draft may choose, so that computing it allocates nothing. */
 size_t glia_program_scratch(const glia_group *g, int workers) {
     size_t nodes = (size_t)g->n_nodes, inputs = (size_t)g->n_inputs, reductions = 0, sums = 0;
     size_t tile = SHORTEST_TILE;

@@ -1,23 +1,23 @@
-/* program.h - from a group of nodes to a loop program (loop.h). */
+/* program.h - compiles a group of nodes to a loop program (loop.h). */
 #ifndef GLIA_SRC_BACKEND_CPU_LOOPS_PROGRAM_H
 #define GLIA_SRC_BACKEND_CPU_LOOPS_PROGRAM_H
 
 #include "backend/cpu/kernels/kernels.h"
 #include "core/launch/backend.h"
 
-/* True if the node, elementwise or a cast, can be a step: f32 and bool, casts from u8 and i32 too. */
+/* True if the elementwise node or cast can be a step: f32 and bool, and casts from u8 and i32. */
 bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node);
-/* True if the node is a reduction that a loop program can end with. */
+/* True if the node is a reduction that can end a loop program. */
 bool glia_program_reduces(const glia_node *node);
-/* True if it is a reduction of rows, over the last axis and with it kept, that steps can read. */
+/* True if it is a reduction of rows (over the last axis, keepdims) whose result steps can read. */
 bool glia_program_reduces_rows(const glia_node *node);
 
-/* Bytes of scratch that the group's program needs at most. */
+/* An upper bound of the scratch bytes of the group's program. */
 size_t glia_program_scratch(const glia_group *group, int workers);
 
-/* How to lower a group: address is by node id; `anchor` is where the anchor's result lies (EPILOGUE). columns: 0 for a
- * loop over the whole space; else so many of the last dimensions are the columns of a matrix whose blocks
- * glia_cpu_kernels.loop_block will be called for. */
+/* How to lower a group. address: by node id. anchor: memory of the anchor's result (EPILOGUE). columns: 0 for a loop
+ * over the whole space; otherwise the number of last dimensions that are the columns of a matrix, and
+ * glia_cpu_kernels.loop_block is called for blocks of that matrix. */
 typedef struct glia_program_plan {
     const glia_cpu_kernels *kernels;
     const glia_group *group;
@@ -26,11 +26,11 @@ typedef struct glia_program_plan {
     int columns;
 } glia_program_plan;
 
-/* Fills `loop` for the group: elementwise nodes, broadcasts and scalar constants over group->space, reductions at the
- * end. With columns: check glia_program_has_columns afterwards. */
+/* Fills `loop` for the group: elementwise nodes, broadcasts and scalar constants over group->space, with reductions at
+ * the end. If columns > 0, check glia_program_has_columns afterwards. */
 glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop, glia_error *error);
 
-/* False if an operand's strides along the columns cannot be said by one number, so that no block can be done alone. */
+/* False if an operand has no single stride along the columns, so that blocks cannot be computed separately. */
 bool glia_program_has_columns(const glia_program_plan *plan, const glia_loop_args *loop);
 
 #endif

@@ -1,7 +1,7 @@
-/* steps.c - from the nodes of a group to the steps of its loop program.
+/* steps.c - turns the nodes of a group into the steps of its loop program.
  *
- * A node becomes a step on values that are not yet anywhere. Some chains of nodes become a single step, a compound, because
- * every step costs a walk over the tile; they are told by patterns in prefix notation.
+ * A node becomes a step on values that have no register yet. Some chains of nodes become a single step, a compound,
+ * because every step walks over the tile once. Patterns in prefix notation describe the compounds.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 
 typedef glia_draft_value value;
 
-/* The tile functions of compounds and what they stand for, larger ones first. Letters are operands, in the order a, b, c,
- * e: A B C E are scalar, a is not, the others are either. */
+/* The tile functions of compounds and the patterns they compute, larger ones first. Letters are operands, in the order
+ * a, b, c, e. A, B, C, E are scalar, a is not, b, c, e may be either. */
 static const struct {
     const char *tile, *pattern;
 } patterns[] = {
@@ -27,7 +27,7 @@ static const struct {
     { "submul", "sub c mul a b" },
 };
 
-/* Tile functions with two results, which are these elementwise ops of one value. */
+/* Tile functions with two results: both elementwise ops of the same value. */
 static const struct {
     const char *tile, *first, *second;
 } pairs[] = {
@@ -44,7 +44,7 @@ int glia_index_of(glia_node *const *nodes, int n, const glia_node *node) {
     return -1;
 }
 
-/* Does a member read the node, or a broadcast of it? */
+/* True if a member reads the node, directly or through a broadcast. */
 static bool is_read_inside(const glia_group *g, const glia_node *node) {
     for (int i = 0; i < g->n_nodes; i++) {
         if (g->nodes[i] != g->anchor && glia_index_of(g->nodes[i]->in, g->nodes[i]->n_in, node) >= 0) return true;
@@ -74,7 +74,7 @@ static int uses_of(const glia_group *g, const glia_node *node) {
     return uses;
 }
 
-/* The span of what a member or input of the group holds, before there are steps. */
+/* The span of a member or input of the group, computed before there are steps. */
 static glia_loop_span span_of(const glia_draft *b, const glia_node *n) {
     const glia_group *g = b->group;
     double x;
@@ -126,14 +126,14 @@ static const glia_tile *tile_named(const glia_draft *b, const char *name) { retu
 
 static void add_step(glia_draft *b, glia_draft_step step) { b->steps[b->n_steps++] = step; }
 
-/* Which operands are scalar in a step of this span: what glia_tile.form is indexed by. */
+/* A bit for each operand that is scalar in a step of this span; indexes glia_tile.form. */
 static unsigned form_of(const glia_draft *b, const int in[GLIA_TILE_OPERANDS], glia_loop_span span) {
     unsigned form = 0;
     for (int k = 0; k < GLIA_TILE_OPERANDS; k++) form |= (unsigned)(in[k] >= 0 && b->values[in[k]].span < span) << k;
     return form;
 }
 
-/* The value spread to this span. */
+/* The value broadcast to this span. */
 static int spread(glia_draft *b, int v, glia_loop_span span) {
     if (b->values[v].span >= span) return v;
     int d = glia_draft_value_new(b, (value){ .kind = GLIA_RESULT, .index = -1, .span = span });
@@ -142,7 +142,8 @@ static int spread(glia_draft *b, int v, glia_loop_span span) {
     return d;
 }
 
-/* A step whose result is value d. Spreads operands until there is such a form; there is one for no scalars. */
+/* Emits a step whose result is value d. Broadcasts operands until the tile has a form for them; the form without
+ * scalars always exists. */
 static int emit_to(glia_draft *b, const glia_tile *tile, int d, const int in[GLIA_TILE_OPERANDS]) {
     glia_draft_step s = { .tile = tile, .d = d, .also = -1, .span = b->values[d].span };
     memcpy(s.in, in, sizeof s.in);
@@ -168,7 +169,7 @@ static int emit2(glia_draft *b, const char *name, int a, int c) {
     return emit_tile(b, tile_named(b, name), (const int[]){ a, c, -1, -1 });
 }
 
-/* The value of a node that a step reads: as it lies in memory, i32 or bool for instance, or as floats. */
+/* The value of a node that a step reads; raw: in its stored dtype (such as i32 or bool), else as floats. */
 static int read_as(glia_draft *b, const glia_node *n, bool raw) {
     const glia_group *g = b->group;
     double x = 0;
@@ -193,11 +194,11 @@ static int read(glia_draft *b, const glia_node *n) { return read_as(b, n, false)
 
 typedef struct matcher {
     const glia_draft *b;
-    const glia_node *in[GLIA_TILE_OPERANDS]; /* what the letters stand for */
+    const glia_node *in[GLIA_TILE_OPERANDS]; /* by letter */
     int inner[8], n_inner;                   /* indices of members below the root */
 } matcher;
 
-/* Can a member vanish in the step of the one that reads it? */
+/* True if the member can be computed inside the step of the member that reads it. */
 static bool can_vanish(const glia_draft *b, int i) {
     const glia_group *g = b->group;
     const glia_node *n = g->nodes[i];
@@ -217,7 +218,7 @@ static bool match_letter(matcher *m, char letter, const glia_node *n) {
     return true;
 }
 
-/* Matches n with the pattern at *text and moves *text behind it. */
+/* Matches n against the pattern at *text and moves *text past it. */
 static bool match(matcher *m, const glia_node *n, const char **text, bool root) {
     const glia_group *g = m->b->group;
     const size_t length = strcspn(*text, " ");
@@ -259,14 +260,14 @@ static bool find_compound(glia_draft *b, int i) {
     return false;
 }
 
-/* Is this member an op of that name that no step or compound has yet? */
+/* True if member i is op `op` and not yet part of a step or compound. */
 static bool is_free(const glia_draft *b, int i, const char *op) {
     const glia_node *n = b->group->nodes[i];
     return n != b->group->anchor && n->dtype == GLIA_F32 && !strcmp(n->op->name, op) && b->of_node[i] < 0 &&
            !b->swallowed[i] && !b->compounds[i].tile;
 }
 
-/* Makes member i and a later one of the same value a step with two results, if there is one. */
+/* If a later member is the other op of a pair on the same value, makes both one step with two results. */
 static void find_pair(glia_draft *b, int i) {
     const glia_group *g = b->group;
     for (int p = 0; p < GLIA_COUNT(pairs); p++) {
@@ -319,7 +320,7 @@ static int emit_pow(glia_draft *b, const glia_node *n) {
     return emit2(b, "pow", x, y);
 }
 
-/* A condition that lies in memory is read there. */
+/* A condition in memory is read there, as bytes. */
 static int emit_select(glia_draft *b, const glia_node *n) {
     const int raw = read_as(b, n->in[0], true);
     const bool bytes = b->values[raw].dtype == GLIA_BOOL && b->values[raw].span == GLIA_LOOP_TILED;
@@ -331,12 +332,12 @@ static int emit_select(glia_draft *b, const glia_node *n) {
     return emit_tile(b, tile, in);
 }
 
-/* The tile function that reduces rows as the node does. */
+/* The tile function for this reduction of rows. */
 static const glia_tile *of_rows(const glia_draft *b, const glia_node *n) {
     return tile_named(b, n->op == &glia_op_sum ? "row_sum" : n->op == &glia_op_max ? "row_max" : "row_prod");
 }
 
-/* One float for each row of the tile. */
+/* Emits a reduction to one float for each row of the tile. */
 static int emit_rows(glia_draft *b, const glia_node *n) {
     int x = read(b, n->in[0]);
     if (!b->sums_rows) return x; /* rows of one element */
@@ -348,7 +349,7 @@ static int emit_rows(glia_draft *b, const glia_node *n) {
     return d;
 }
 
-/* The value of a member that is not a reduction at the end. */
+/* The value of a member that is not a reduction at the end of the program. */
 static int emit_node(glia_draft *b, int i) {
     const glia_node *n = b->group->nodes[i];
     if (b->compounds[i].tile) return emit_compound(b, &b->compounds[i]);
@@ -369,7 +370,7 @@ static int emit_node(glia_draft *b, int i) {
 
 /* ---- outputs ------------------------------------------------------------------------------------- */
 
-/* True if an operand in memory at this address is read by step `from` or later: reductions read last of all. */
+/* True if step `from` or a later one reads an operand at this address; reductions read after all steps. */
 static bool is_read_later(const glia_draft *b, const void *address, int from) {
     for (int s = from; s < b->n_steps; s++) {
         for (int k = 0; k < GLIA_TILE_OPERANDS; k++) {
@@ -397,15 +398,15 @@ static bool is_read(const glia_draft *b, int v) {
     return false;
 }
 
-/* The tile function that gives the truth values of this one as bytes; NULL: there is none. */
+/* The tile function that stores this one's truth values as bytes; NULL: there is none. */
 static const glia_tile *with_bytes(const glia_draft *b, const glia_tile *tile) {
     char name[32];
     snprintf(name, sizeof name, "%s_bool", tile->name);
     return tile_named(b, name);
 }
 
-/* Puts a step that stores behind the steps so far, or, if nothing else reads where it would lie, into the step that
- * computes the value. */
+/* Stores a value: the step that computes it writes to memory directly if nothing else still reads that memory;
+ * otherwise appends a copying step. */
 static void emit_output(glia_draft *b, int v, int output) {
     const glia_loop_operand *o = &b->loop->operands[output];
     const bool bytes = o->size != sizeof(float);
@@ -430,7 +431,7 @@ static void emit_output(glia_draft *b, int v, int output) {
     }
 }
 
-/* A value that is read when outputs are being written, or after: it must not lie where one of them does. */
+/* A value that is read during or after the output steps: it must not be in memory that an output overwrites. */
 static int late_value(glia_draft *b, const glia_node *n) {
     int v = read(b, n);
     const value *x = &b->values[v];

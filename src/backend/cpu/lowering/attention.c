@@ -1,4 +1,4 @@
-/* attending.c - attention: from nodes to the arguments of its kernels. */
+/* attention.c - attention: fills the kernels' arguments from nodes. */
 #include "backend/cpu/lowering/lower.h"
 #include "core/ops/ops.h"
 
@@ -12,10 +12,10 @@ typedef struct attention_launch {
 static const glia_attention_attrs *attrs_of(const glia_node *n) { return n->attrs; }
 static bool is_gradient(const glia_node *n) { return n->op == &glia_op_attention_grad; }
 
-/* A bias has its gradient from the definition: it has T x S elements itself. */
+/* The gradient of a bias uses the op's definition: it has T x S elements itself. */
 static bool fits(const glia_node *n) { return n->dtype == GLIA_F32 && !attrs_of(n)->of_bias; }
 
-/* Strides along (N, H, T, S) of what broadcasts to that. */
+/* Strides along (N, H, T, S) of an operand that broadcasts to this shape. */
 static void broadcast_strides(glia_shape x, int64_t stride[4]) {
     int64_t own[GLIA_MAX_RANK];
     glia_shape_strides(x, own);
@@ -25,7 +25,7 @@ static void broadcast_strides(glia_shape x, int64_t stride[4]) {
     }
 }
 
-/* All but the addresses. */
+/* Everything but the addresses. */
 static glia_attention_args describe(const glia_node *n) {
     const glia_attention_attrs *t = attrs_of(n);
     const glia_attention_sizes s = glia_attention_sizes_of(t, n->in);
@@ -47,7 +47,7 @@ static glia_attention_args describe(const glia_node *n) {
     return a;
 }
 
-/* q, k, v, or their gradients, in up to three places of the packing's shapes. */
+/* Splits packed q, k, v (or their gradients), in up to three tensors, into rows of each. */
 static void unpack(const glia_attention_args *a, int64_t packing, float *const at[3], glia_attention_rows to[3]) {
     const int64_t h = a->heads * a->size, g = a->groups * a->size;
     const int64_t q_row = packing == GLIA_ATTENTION_QKV ? h + 2 * g : h;

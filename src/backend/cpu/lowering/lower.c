@@ -1,9 +1,9 @@
 /* lower.c - the CPU backend: which nodes it fuses, and which kernel runs each group.
  *
- *   LOOP      a loop program (program.c); so are single elementwise nodes and reductions
- *   EPILOGUE  a product whose kernel calls the program for each finished block; or, where an operand cannot be cut into
- *             such blocks, the product and then a loop over its result
- *   SINGLE    the kernel of the op's row (products.c, moves.c); without one that fits, its definition in double
+ *   LOOP      a loop program (program.c); also used for single elementwise nodes and reductions
+ *   EPILOGUE  a product whose kernel calls the program for each finished block. If an operand cannot be cut into such
+ *             blocks, the product is followed by a loop over its result
+ *   SINGLE    the kernel in the op's row (products.c, moves.c); if none fits, the op's definition, in double
  */
 #include <stdio.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static const glia_cpu_row *row_of(const glia_node *node) {
     return row ? row : row_in(glia_cpu_sequences, node);
 }
 
-/* A product accumulates in the memory of a result: nothing may be read from there afterwards. */
+/* A product accumulates in its result's memory, so no operand may still be read from there. */
 static bool cpu_in_place(const glia_backend *backend, const glia_group *group) {
     (void)backend;
     if (group->kind != GLIA_GROUP_SINGLE) return group->kind == GLIA_GROUP_LOOP;
@@ -72,7 +72,7 @@ static bool cpu_has_kernel(const glia_backend *backend, const glia_node *node) {
     return row_of(node) || glia_program_reduces(node) || cpu_fusable(backend, node);
 }
 
-/* True if the node alone makes a loop program; then `loop` is that group. */
+/* True if the node alone can be a loop program; then `loop` holds that group. */
 typedef struct single_loop {
     glia_group group;
     glia_node *node, *inputs[3];
@@ -99,7 +99,7 @@ static bool as_loop(const glia_backend *backend, glia_node *node, single_loop *s
 
 /* ---- scratch ------------------------------------------------------------------------------------------ */
 
-/* Products with fixed weights keep them packed. */
+/* Products with fixed weights keep packed copies of them. */
 static size_t cpu_keeps(const glia_backend *backend, const glia_group *group, const glia_node **from, int *operand) {
     const glia_node *n = group->anchor;
     if (!n || glia_cpu_product_columns(n) == 0 || !group->fixed || !group->fixed[n->in[1]->id]) return 0;
@@ -124,7 +124,7 @@ static size_t anchor_scratch(const glia_backend *backend, const glia_group *grou
            row->scratch(kernels_of(backend), anchor, is_packed(backend, group), glia_pool_size(backend->pool));
 }
 
-/* An output of the group where the anchor's result can be made: the anchor itself, or one of its size. NULL: none. */
+/* The output of the group whose memory can hold the anchor's result: the anchor, or an f32 output. NULL: none. */
 static const glia_node *place_of_anchor(const glia_group *group) {
     const glia_node *place = NULL;
     for (int i = 0; i < group->n_outputs; i++) {
@@ -134,7 +134,7 @@ static const glia_node *place_of_anchor(const glia_group *group) {
     return place;
 }
 
-/* EPILOGUE: the product's scratch, the program's, and the product's result if it has no place elsewhere. */
+/* EPILOGUE: scratch of the product and the program, and the product's result if no output can hold it. */
 static size_t cpu_scratch(const glia_backend *backend, const glia_group *group) {
     const int workers = glia_pool_size(backend->pool);
     if (group->kind == GLIA_GROUP_LOOP) return glia_program_scratch(group, workers);
@@ -175,7 +175,7 @@ static glia_launch *prepare_loop(const glia_lowering *w, const glia_program_plan
 
 /* ---- several loops in one launch -------------------------------------------------------------------------- */
 
-/* The bytes from the first to the last one that an operand touches. */
+/* The range of bytes that an operand touches. */
 typedef struct extent {
     const char *from, *to;
 } extent;
@@ -188,7 +188,7 @@ static extent extent_of(const glia_loop_args *l, const glia_loop_operand *o) {
 
 static bool meet(extent x, extent y) { return x.from < y.to && y.from < x.to; }
 
-/* True if x writes where y reads or writes. */
+/* True if x writes memory that y reads or writes. */
 static bool disturbs(const glia_loop_args *x, const glia_loop_args *y) {
     for (int i = 0; i < x->n_operands; i++) {
         if (!x->operands[i].written) continue;
@@ -200,7 +200,7 @@ static bool disturbs(const glia_loop_args *x, const glia_loop_args *y) {
     return false;
 }
 
-/* Loops without reductions, which share nothing but the workers' scratch. */
+/* Merges loops without reductions that share no memory but the workers' scratch. */
 static glia_launch *cpu_merge(glia_launch *first, glia_launch *second, glia_arena *arena) {
     if (first->run != loop_run || second->run != loop_run) return NULL;
     loop_launch *a = (loop_launch *)first, *b = (loop_launch *)second;
@@ -221,7 +221,7 @@ static glia_launch *cpu_merge(glia_launch *first, glia_launch *second, glia_aren
     }
     memcpy(a->loops + a->n, b->loops, (size_t)b->n * sizeof *b->loops);
     a->n += b->n;
-    size_t bytes = 0; /* a worker has one place, whichever loop it is at */
+    size_t bytes = 0; /* the loops share each worker's scratch */
     for (int i = 0; i < a->n; i++) bytes = GLIA_MAX(bytes, a->loops[i].worker_bytes);
     for (int i = 0; i < a->n; i++) a->loops[i].worker_bytes = bytes;
     a->base.kernel = "loops";
@@ -256,7 +256,7 @@ static void pair_setup(const glia_launch *launch, glia_pool *pool) {
     l->first->setup(l->first, pool);
 }
 
-/* The product, then a loop over its result. */
+/* A product followed by a loop over its result. */
 static glia_launch *prepare_pair(const glia_lowering *w, glia_program_plan plan) {
     pair_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;

@@ -1,4 +1,4 @@
-/* moves.c - data movement: from nodes to the arguments of the kernels in move.h. */
+/* moves.c - data movement: fills the arguments of the kernels in move.h from nodes. */
 #include <string.h>
 
 #include "backend/cpu/lowering/lower.h"
@@ -14,7 +14,7 @@ static bool from_f32(const glia_node *n) { return n->in[0]->dtype == GLIA_F32; }
 
 /* ---- copies ------------------------------------------------------------------------------------------ */
 
-/* A fill, if there is anything around what is copied, and copies. */
+/* Copies, preceded by a fill if the copies do not cover the result. */
 typedef struct copy_launch {
     glia_launch base;
     const glia_cpu_kernels *kernels;
@@ -32,7 +32,7 @@ static void copy_run(const glia_launch *launch, glia_pool *pool) {
     for (int i = 0; i < l->n_copies; i++) l->kernels->copy(pool, &l->copies[i]);
 }
 
-/* Joins neighbouring dimensions that both sides walk as one, drops those of size 1. */
+/* Joins neighbouring dimensions that are contiguous on both sides, drops those of size 1. */
 static void collapse(glia_copy *c) {
     int rank = 0;
     for (int k = 0; k < c->rank; k++) {
@@ -49,7 +49,7 @@ static void collapse(glia_copy *c) {
     c->rank = rank;
 }
 
-/* A launch with n copies, each of a box of the shape given, dense on both sides: the caller bends it. */
+/* A launch with n copies, each of a box of the given shape, dense on both sides; the caller adjusts the strides. */
 static copy_launch *copy_launch_create(const glia_lowering *w, int n, const char *kernel) {
     copy_launch *l = glia_lowering_alloc(w, sizeof *l);
     glia_copy *copies = glia_lowering_alloc(w, (size_t)n * sizeof *copies);
@@ -162,13 +162,13 @@ static glia_launch *prepare_concat(const glia_lowering *w) {
     return &l->base;
 }
 
-/* The whole is copied first, unless it lies there already; then the stretch, whose place the position gives. */
+/* Copies all of the input, unless the result is in place, then the slice at the run-time position. */
 typedef struct write_launch {
     glia_launch base;
     const glia_cpu_kernels *kernels;
-    glia_copy whole, stretch; /* stretch.to: for position 0 */
+    glia_copy whole, stretch; /* stretch.to: at position 0 */
     bool in_place, wide;
-    int64_t last, stride; /* the highest position; bytes from one to the next */
+    int64_t last, stride; /* the highest position; bytes between positions */
     const void *position;
 } write_launch;
 
@@ -301,7 +301,7 @@ static glia_launch *prepare_random(const glia_lowering *w) {
 
 /* ---- whole rows ---------------------------------------------------------------------------------------- */
 
-/* Short rows are better off as loops, whose tiles hold several. */
+/* Short rows run faster as loops, whose tiles hold several rows. */
 static bool is_long_row(const glia_node *n) {
     const int64_t axis = ((const glia_axis_attrs *)n->attrs)->axis;
     return n->dtype == GLIA_F32 && axis == n->shape.rank - 1 && n->shape.dim[axis] >= 32;
@@ -333,7 +333,7 @@ static glia_launch *prepare_softmax(const glia_lowering *w) {
     return &l->base;
 }
 
-/* As softmax's rows: narrow ones are better off as loops. */
+/* Like softmax: short rows run faster as loops. */
 static bool is_wide(const glia_node *n) {
     const glia_shape x = n->in[0]->shape;
     return n->dtype == GLIA_F32 && x.dim[x.rank - 1] >= 32;

@@ -1,8 +1,8 @@
-/* products.c - matrix products, convolutions and pooling: from nodes to the arguments of their kernels.
+/* products.c - matrix products, convolutions and pooling: fills their kernels' arguments from nodes.
  *
- * A batched product becomes as few kernel calls as can be: leading axes along which B stays the same and A's rows follow
- * each other are more rows; the others are joined where their strides permit; two that remain are the kernel's own batch,
- * more are looped over.
+ * A batched product becomes as few kernel calls as possible. Leading axes along which B is constant and A's rows are
+ * evenly spaced become additional rows. Other axes are joined where their strides permit. Up to two of the remaining
+ * axes are the kernel's batch; any further ones are looped over.
  */
 #include "backend/cpu/lowering/lower.h"
 #include "core/ops/ops.h"
@@ -14,7 +14,7 @@ static bool is_f32(const glia_node *n) {
     return n->dtype == GLIA_F32;
 }
 
-/* Convolutions and pooling whose kernels want (N, spatial..., C). */
+/* Convolutions and pooling whose kernels need (N, spatial..., C). */
 static bool is_conv(const glia_node *n) { return is_f32(n) && ((const glia_conv_attrs *)n->attrs)->channels_last; }
 static bool is_pool(const glia_node *n) { return is_f32(n) && ((const glia_pool_attrs *)n->attrs)->channels_last; }
 
@@ -22,7 +22,7 @@ static bool is_pool(const glia_node *n) { return is_f32(n) && ((const glia_pool_
 
 typedef struct product {
     glia_gemm gemm;
-    int rank; /* leading dimensions beyond the kernel's two, outermost first */
+    int rank; /* leading dimensions in excess of the kernel's two, outermost first */
     int64_t dim[GLIA_MAX_RANK], a_step[GLIA_MAX_RANK], b_step[GLIA_MAX_RANK], c_step[GLIA_MAX_RANK];
 } product;
 
@@ -96,15 +96,15 @@ typedef struct product_launch {
     const glia_cpu_kernels *kernels;
     product p;
     int64_t calls;
-    void *packed; /* B, packed by the setup; NULL: it is read where it lies */
+    void *packed; /* B, packed by the setup; NULL: read in place */
     void *scratch;
     glia_cpu_rows_fn epilogue;
 } product_launch;
 
-/* What a kernel's epilogue gets: matrices before this call's first one are `before`. */
+/* Context of the kernel's epilogue; before: the matrices that precede this call's first one. */
 typedef struct block_context {
     glia_cpu_rows_fn epilogue;
-    int64_t before, rows; /* rows of one matrix */
+    int64_t before, rows; /* rows: of one matrix */
 } block_context;
 
 static void product_block(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col,
@@ -143,7 +143,7 @@ static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n
 static size_t matmul_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
     product p = describe(n);
     for (int k = 0; k < p.rank; k++) {
-        if (p.b_step[k]) return 0; /* each call has another B */
+        if (p.b_step[k]) return 0; /* B differs between calls */
     }
     return kernels->gemm_f32_pack_bytes(&p.gemm);
 }
@@ -178,13 +178,13 @@ typedef struct conv_launch {
     const glia_cpu_kernels *kernels;
     glia_conv_shape shape;
     const float *a, *b;
-    float *packed; /* b, packed by the setup; NULL: in every run */
+    float *packed; /* b, packed by the setup; NULL: packed in every run */
     float *c;
     void *scratch;
     glia_cpu_rows_fn epilogue;
 } conv_launch;
 
-/* Spatial sizes as the last of three. */
+/* Spatial sizes, aligned to the last of three axes. */
 static void put_three(int64_t three[3], const int64_t *dim, int n, int64_t missing) {
     for (int k = 0; k < 3; k++) three[k] = k < 3 - n ? missing : dim[k - (3 - n)];
 }
@@ -288,7 +288,7 @@ typedef struct pool_launch {
     float *c;
 } pool_launch;
 
-/* x and y are the shapes before and after pooling. */
+/* x and y: the shapes before and after pooling. */
 static glia_pool_shape pool_shape(const glia_pool_attrs *a, glia_shape x, glia_shape y) {
     const int axes = x.rank - 2;
     glia_pool_shape s = { .n = x.dim[0], .c = x.dim[axes + 1], .count_padding = a->count_padding };

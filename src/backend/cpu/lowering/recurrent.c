@@ -1,14 +1,14 @@
-/* sequences.c - recurrent cells: from nodes to the arguments of their kernels. */
+/* recurrent.c - recurrent cells: fills the kernels' arguments from nodes. */
 #include "backend/cpu/lowering/lower.h"
 
-/* Floats of all inputs; lengths aside, which infer has checked. */
+/* True if all inputs are f32; lengths are checked by infer. */
 static bool is_f32(const glia_node *n) { return n->dtype == GLIA_F32; }
 
 static float *block(float *value, const glia_recurrent_view *v, int64_t offset) {
     return value && offset >= 0 ? value + v->samples * offset : NULL;
 }
 
-/* The sizes, and with an address table the pointers to leaves and options. */
+/* The sizes and, if there is an address table, the pointers to inputs and options. */
 static glia_recurrence describe(const glia_node *n, const glia_recurrent_view *v, void *const *address) {
     glia_recurrence r = { .cell = (glia_cell_kind)v->attrs->cell,
                           .steps = v->steps,
@@ -17,7 +17,7 @@ static glia_recurrence describe(const glia_node *n, const glia_recurrent_view *v
                           .outputs = v->outputs,
                           .width = v->width,
                           .reverse = v->attrs->reverse };
-    static const float there; /* scratch is asked for before there are addresses: only whether matters */
+    static const float there; /* non-null placeholder: scratch is computed before there are addresses */
     r.projection = v->projection ? &there : NULL;
     if (!address) return r;
     r.kernel = address[n->in[1]->id];

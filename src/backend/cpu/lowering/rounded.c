@@ -1,5 +1,5 @@
-/* rounded.c - products that round their operands to bf16, by kernels for f32: the operands are rounded into scratch memory,
- * and the product reads them there. Right on every CPU; what it saves no time for, it shows the accuracy of. */
+/* rounded.c - emulates products with bf16 operands using f32 kernels: the operands are rounded into scratch memory, and
+ * the product reads them there. Works on every CPU; no speed-up. */
 #include "backend/cpu/lowering/lower.h"
 #include "core/ops/ops.h"
 
@@ -30,7 +30,7 @@ static void round_operand(const rounded_launch *l, glia_pool *pool, int i) {
     l->kernels->round_bf16_f32(pool, l->count[i], l->from[i], l->to[i]);
 }
 
-/* An operand that the product has packed in its setup is not read any more. */
+/* An operand packed in the setup is not read again. */
 static void rounded_run(const glia_launch *launch, glia_pool *pool) {
     const rounded_launch *l = (const rounded_launch *)launch;
     round_operand(l, pool, 0);
@@ -49,7 +49,7 @@ glia_launch *glia_cpu_rounded_prepare(const glia_lowering *w, float *c, glia_cpu
     rounded_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
     *l = (rounded_launch){ .base = { .run = rounded_run, .kernel = "round, product" }, .kernels = w->kernels };
-    /* The same product of the rounded copies: a node of its own, whose operands have addresses of their own. */
+    /* The same product of the rounded copies: a separate node, whose operands have their own addresses. */
     glia_matmul_attrs matmul = { 0 };
     glia_conv_attrs conv = { 0 };
     glia_node in[2] = { *n->in[0], *n->in[1] }, *operands[2] = { &in[0], &in[1] }, product = *n;

@@ -1,8 +1,8 @@
-/* scan.c - loops over time: the launches of the body, once for each step.
+/* scan.c - loops over time: runs the launches of the body once for each step.
  *
- * The body's values lie in scratch memory. Before a step the parts of the sequences are copied there, after it the
- * results are copied into theirs and the new states over the old ones. What follows from captured values alone, and
- * the packing of captured weights, is done once before the first step.
+ * The body's values are in scratch memory. Before a step, the step's slices of the sequences are copied there. After
+ * it, the results are copied to their slices and the new states over the old ones. Values that depend on captured
+ * values only, and the packing of captured weights, are computed once before the first step.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,13 +11,13 @@
 #include "backend/cpu/lowering/lower.h"
 #include "core/ops/ops.h"
 
-enum { SMALL_COPY = 1 << 16 }; /* bytes that are not worth waking other threads for */
+enum { SMALL_COPY = 1 << 16 }; /* bytes; smaller copies run on one thread */
 
-/* Rows of step t in a tensor (N, steps, ...) or of one (N, ...), and the same rows in the body. */
+/* Rows of step t in a tensor (N, steps, ...) or in one (N, ...), and the same rows in the body. */
 typedef struct rows {
     char *outside, *inside;
     size_t bytes;        /* of a row */
-    size_t stride, step; /* outside: from row to row, from step to step */
+    size_t stride, step; /* outside: between rows, between steps */
 } rows;
 
 typedef struct scan_launch {
@@ -27,11 +27,11 @@ typedef struct scan_launch {
     int64_t n_rows;
     rows *sequences, *results; /* read before a step; written after it */
     int n_sequences, n_results;
-    rows *starts, *states; /* what the states begin as; what they become after a step */
+    rows *starts, *states; /* initial states; states after a step */
     int n_states;
-    rows *ends; /* states of which only the last value is wanted */
+    rows *ends; /* states of which only the last value is an output */
     int n_ends;
-    int64_t *random; /* the body's random state, and whose it is; NULL: none */
+    int64_t *random; /* random state of the body and of the outer graph; NULL: none */
     const int64_t *random_state;
 } scan_launch;
 
@@ -95,7 +95,7 @@ static void scan_run(const glia_launch *launch, glia_pool *pool) {
 
 /* ---- preparing ---------------------------------------------------------------------------------- */
 
-/* Where the body's values are. What it captures lies outside. */
+/* Finds the addresses of the body's values. Captured values are outside the body. */
 static void find_addresses(const glia_lowering *w, const glia_inner *inner, char *constants, void **address) {
     for (int id = 0; id < inner->graph->n_nodes; id++) {
         const glia_place *place = &inner->plan.place[id];
@@ -107,7 +107,7 @@ static void find_addresses(const glia_lowering *w, const glia_inner *inner, char
     }
 }
 
-/* The body's input number k; NULL: nothing reads it. */
+/* The body's input number k; NULL: unused. */
 static char *inside_input(const glia_inner *inner, void *const *address, int k) {
     for (int id = 0; id < inner->graph->n_nodes; id++) {
         const glia_node *n = inner->graph->nodes[id];

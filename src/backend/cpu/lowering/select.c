@@ -1,4 +1,5 @@
-/* select.c - from an instruction set to its table of kernels. Compiled once; kernel sources once for each set. */
+/* select.c - returns the table of kernels of an instruction set. Compiled once; kernel sources are compiled once for
+ * each set. */
 #include "backend/cpu/kernels/kernels.h"
 
 #if defined(__x86_64__)

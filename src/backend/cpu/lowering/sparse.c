@@ -1,4 +1,4 @@
-/* sparse.c - products with sparse matrices, segments, and picks along an axis: from nodes to the arguments of kernels. */
+/* sparse.c - products with sparse matrices, segments, and picks along an axis: fills the kernels' arguments from nodes. */
 #include <string.h>
 
 #include "backend/cpu/lowering/lower.h"
@@ -26,7 +26,7 @@ static void transposed_run(const glia_launch *launch, glia_pool *pool) {
 
 static bool is_transposed(const glia_node *n) { return ((const glia_csr_attrs *)n->attrs)->transposed; }
 
-/* The sizes; addresses are NULL where w is. */
+/* The sizes; addresses are NULL if w is NULL. */
 static glia_csr_args product_of(const glia_node *n, const glia_lowering *w) {
     const bool dot = n->op == &glia_op_csr_dot, transposed = !dot && is_transposed(n);
     const glia_node *columns = n->in[dot ? 2 : 1], *offsets = n->in[dot ? 3 : 2], *x = n->in[dot ? 0 : 3];
@@ -109,7 +109,7 @@ typedef struct along_launch {
     char *to;
 } along_launch;
 
-/* Which element of the whole belongs to element e of the part; -1: none. */
+/* The element of the whole that belongs to element e of the part; -1: none. */
 static int64_t whole_of(const along_launch *l, int64_t e) {
     const int64_t index = l->wide ? ((const int64_t *)l->index)[e] : ((const int32_t *)l->index)[e];
     const int64_t row = glia_index_row((double)index, l->size);

@@ -1,10 +1,11 @@
-/* table_rows.c - rows of a table by index, in plain C: as many rows as a batch names, however large the table is. */
+/* table_rows.c - rows of a table by index, in plain C. The work depends on the number of indices, not on the size of
+ * the table. */
 #include <string.h>
 
 #include "backend/cpu/lowering/lower.h"
 #include "core/ops/ops.h"
 
-/* Rows of `width` numbers; a launch's own table of hashes finds the first place with the same index. */
+/* Rows of `width` numbers. A launch's own hash table finds the first position with the same index. */
 typedef struct rows_launch {
     glia_launch base;
     const void *index;
@@ -12,10 +13,10 @@ typedef struct rows_launch {
     int64_t size, picks, bytes, width, pieces;
     const char *table, *rows; /* put_rows: x and u; row_sums: u in rows */
     char *out;
-    int64_t *slots, n_slots, *first; /* row_sums: hash table of places, and for each place the first with its index */
+    int64_t *slots, n_slots, *first; /* row_sums: hash table of positions, and for each position the first with its index */
 } rows_launch;
 
-/* The row that index number i names; less than 0: none. */
+/* The row at index number i; less than 0: out of range. */
 static int64_t index_at(const rows_launch *l, int64_t i) {
     const int64_t k = l->wide ? ((const int64_t *)l->index)[i] : ((const int32_t *)l->index)[i];
     return k < 0 ? GLIA_MAX(k + l->size, -1) : k < l->size ? k : -1;
@@ -83,7 +84,7 @@ static void put_run(const glia_launch *launch, glia_pool *pool) {
 }
 
 static rows_launch *create(const glia_lowering *w, int64_t size, glia_shape whole) {
-    enum { LEAST = 64 }; /* columns of a piece */
+    enum { LEAST = 64 }; /* fewest columns of a piece */
     rows_launch *l = glia_lowering_alloc(w, sizeof *l);
     const glia_node *n = w->node, *indices = n->in[1];
     if (!l) return NULL;

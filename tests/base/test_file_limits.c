@@ -48,7 +48,7 @@ static void test_streams_have_a_limit(void **state) {
     assert_int_equal(read_pipe(1, &length), EFBIG);
 }
 
-static void test_a_pipe_is_opened_by_its_path(void **state) {
+static void test_open_pipe_by_path(void **state) {
     (void)state;
     int fd = filled_pipe();
     char path[64];
@@ -86,7 +86,7 @@ static void test_unpack_limit(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_have_a_limit),
-        cmocka_unit_test(test_a_pipe_is_opened_by_its_path),
+        cmocka_unit_test(test_open_pipe_by_path),
         cmocka_unit_test(test_devices_are_refused),
         cmocka_unit_test(test_unpack_limit),
     };

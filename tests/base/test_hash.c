@@ -42,7 +42,7 @@ static void check(int bits) {
     glia_hash_free(&t);
 }
 
-static void test_what_was_added_is_found(void **state) {
+static void test_find_after_add(void **state) {
     (void)state;
     check(32);
     check(10);
@@ -78,7 +78,7 @@ static void test_reserve(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_was_added_is_found),
+        cmocka_unit_test(test_find_after_add),
         cmocka_unit_test(test_replace),
         cmocka_unit_test(test_reserve),
     };

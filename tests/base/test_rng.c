@@ -14,7 +14,7 @@
 #include "glia/glia.h"
 
 /* The known answers that come with Random123 (kat_vectors, philox4x32 10). */
-static void philox_gives_the_published_answers(void **state) {
+static void philox_matches_published_vectors(void **state) {
     (void)state;
     static const struct {
         uint32_t counter[4], key[2], out[4];
@@ -34,7 +34,7 @@ static void philox_gives_the_published_answers(void **state) {
     }
 }
 
-static void a_reader_is_its_three_numbers(void **state) {
+static void stream_depends_on_seed_step_and_stream_id(void **state) {
     (void)state;
     glia_rng a = { .seed = 5, .stream = 9 };
     for (int i = 0; i < 11; i++) glia_rng_u32(&a);
@@ -89,7 +89,7 @@ static void assert_normal(const double *z) {
     free(u);
 }
 
-static void readers_follow_their_distributions(void **state) {
+static void streams_follow_their_distributions(void **state) {
     (void)state;
     double *x = malloc(DRAWS * sizeof *x);
     glia_rng rng = { .seed = 1 };
@@ -103,7 +103,7 @@ static void readers_follow_their_distributions(void **state) {
 }
 
 /* Many at once are the numbers that one after the other gives, from any position. */
-static void runs_of_numbers_are_the_same_numbers(void **state) {
+static void bulk_draws_equal_single_draws(void **state) {
     (void)state;
     enum { MOST = 150 };
     void (*const many[])(glia_rng *, double *, int64_t) = { glia_rng_uniforms, glia_rng_normals };
@@ -198,7 +198,7 @@ static void numbers_depend_on_seed_step_and_stream(void **state) {
 }
 
 /* Copies draw the same numbers, also when nodes before them are dropped, and new nodes after copying draw others. */
-static void streams_are_carried_along(void **state) {
+static void copies_keep_their_streams(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_random_uniform(g, GLIA_SHAPE(8)); /* dead */
@@ -225,14 +225,14 @@ static void streams_are_carried_along(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(philox_gives_the_published_answers),
-        cmocka_unit_test(a_reader_is_its_three_numbers),
-        cmocka_unit_test(readers_follow_their_distributions),
-        cmocka_unit_test(runs_of_numbers_are_the_same_numbers),
+        cmocka_unit_test(philox_matches_published_vectors),
+        cmocka_unit_test(stream_depends_on_seed_step_and_stream_id),
+        cmocka_unit_test(streams_follow_their_distributions),
+        cmocka_unit_test(bulk_draws_equal_single_draws),
         cmocka_unit_test(below_is_in_range),
         cmocka_unit_test(graphs_follow_their_distributions),
         cmocka_unit_test(numbers_depend_on_seed_step_and_stream),
-        cmocka_unit_test(streams_are_carried_along),
+        cmocka_unit_test(copies_keep_their_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void count_piece(void *context, int64_t piece, int worker) {
     else t->by_worker[worker] += piece; /* not atomic: a worker runs one piece at a time */
 }
 
-static void test_every_piece_once(void **state) {
+static void test_each_piece_runs_once(void **state) {
     (void)state;
     const int sizes[] = { 1, 2, 3, 8 };
     for (int s = 0; s < GLIA_COUNT(sizes); s++) {
@@ -101,7 +101,7 @@ static void test_isa(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_piece_once), cmocka_unit_test(test_sum_of_workers),
+        cmocka_unit_test(test_each_piece_runs_once), cmocka_unit_test(test_sum_of_workers),
         cmocka_unit_test(test_without_pool),     cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_isa),
     };

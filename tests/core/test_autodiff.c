@@ -61,7 +61,7 @@ static void assert_near(double is, double should, double tolerance) {
 
 /* ---- the walk ------------------------------------------------------------------------------- */
 
-static void paths_add_up(void **state) {
+static void gradients_of_paths_are_summed(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = input(g, 0, GLIA_SCALAR), y = glia_mul(x, x), dx;
@@ -72,7 +72,7 @@ static void paths_add_up(void **state) {
     glia_graph_free(g);
 }
 
-static void unrelated_and_stopped_tensors_get_zeros(void **state) {
+static void unrelated_and_detached_tensors_get_zero_gradient(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor xs[] = { input(g, 0, GLIA_SHAPE(2)), input(g, 1, GLIA_SHAPE(3, 2)) }, dx[2];
@@ -132,7 +132,7 @@ static void gradients_may_have_symbolic_batches(void **state) {
     glia_graph_free(g);
 }
 
-static void mistakes_are_reported(void **state) {
+static void errors_are_reported(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create(), *other = glia_graph_create();
     glia_tensor x = input(g, 0, GLIA_SHAPE(2)), alien = input(other, 0, GLIA_SHAPE(2)), dx;
@@ -150,7 +150,7 @@ static void mistakes_are_reported(void **state) {
 
 /* A product's gradient is right where factors are zero: one zero leaves one slope, two leave none, and the second
  * derivative in those two is the product of the others. */
-static void products_differentiate_at_zero(void **state) {
+static void product_gradient_is_correct_at_zero(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = input(g, 0, GLIA_SHAPE(4)), dx, ddx;
@@ -260,7 +260,7 @@ static void hessian_vector_product_of_a_network(void **state) {
 }
 
 /* The penalty of Gulrajani et al. 2017, mean (|d critic / dx| - 1)^2, and its gradient in the critic's parameters. */
-static void gradient_penalty_differentiates_in_parameters(void **state) {
+static void gradient_penalty_has_parameter_gradients(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = input(g, 0, mlp_shapes[0]), w[PARAMETERS], slope, gradients[PARAMETERS];
@@ -359,7 +359,7 @@ static void check_orders(glia_graph *g, glia_tensor f, const glia_tensor *xs, do
     }
 }
 
-static void derivatives_of_batch_norm_follow_the_mode(void **state) {
+static void batch_norm_gradients_depend_on_mode(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     double *values[5];
@@ -377,18 +377,18 @@ static void derivatives_of_batch_norm_follow_the_mode(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths_add_up),
-        cmocka_unit_test(unrelated_and_stopped_tensors_get_zeros),
+        cmocka_unit_test(gradients_of_paths_are_summed),
+        cmocka_unit_test(unrelated_and_detached_tensors_get_zero_gradient),
         cmocka_unit_test(broadcast_gradients_are_summed_back),
         cmocka_unit_test(gradients_may_have_symbolic_batches),
-        cmocka_unit_test(mistakes_are_reported),
-        cmocka_unit_test(products_differentiate_at_zero),
+        cmocka_unit_test(errors_are_reported),
+        cmocka_unit_test(product_gradient_is_correct_at_zero),
         cmocka_unit_test(hessian_of_a_quadratic_is_its_matrix),
         cmocka_unit_test(hessian_vector_product_of_a_network),
-        cmocka_unit_test(gradient_penalty_differentiates_in_parameters),
+        cmocka_unit_test(gradient_penalty_has_parameter_gradients),
         cmocka_unit_test(derivatives_of_high_order),
         cmocka_unit_test(second_derivative_of_batch_norm_in_inference),
-        cmocka_unit_test(derivatives_of_batch_norm_follow_the_mode),
+        cmocka_unit_test(batch_norm_gradients_depend_on_mode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static void ties_share_the_gradient(void **state) {
     at(argmax, 4, LIST(1, 3, 2, 3), LIST(1));
 }
 
-static void kinks_have_the_documented_slope(void **state) {
+static void gradients_at_kinks_are_as_documented(void **state) {
     (void)state;
     slope_at(glia_abs, 3, LIST(-2, 0, 3), LIST(-1, 0, 1));
     slope_at(glia_sign, 3, LIST(-2, 0, 3), LIST(0, 0, 0));
@@ -77,7 +77,7 @@ static void kinks_have_the_documented_slope(void **state) {
     slope_at(glia_round, 2, LIST(0.5, 2.2), LIST(0, 0));
 }
 
-static void nan_is_passed_on(void **state) {
+static void nan_propagates(void **state) {
     (void)state;
     at(larger_than_one, 2, LIST(NAN, 2), LIST(NAN, 2));
     at(smaller_than_one, 2, LIST(NAN, 0), LIST(NAN, 0));
@@ -91,7 +91,7 @@ static void nan_is_passed_on(void **state) {
     assert_values(glia_and(yes, glia_not(glia_not_equal(nan, one))), LIST(0, 0, 1), true);
 }
 
-static void nothing_overflows_before_the_result_does(void **state) {
+static void no_intermediate_overflow(void **state) {
     (void)state;
     at(glia_sigmoid, 4, LIST(-800, 800, -INFINITY, INFINITY), LIST(0, 1, 0, 1));
     at(glia_tanh, 2, LIST(-800, 800), LIST(-1, 1));
@@ -185,7 +185,7 @@ static void check_picks(const char *backend, glia_dtype dtype) {
     glia_graph_free(g);
 }
 
-static void indices_count_from_the_end_and_name_nothing_outside(void **state) {
+static void negative_and_out_of_range_indices(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
         check_picks(k ? "cpu" : "ref", GLIA_I32);
@@ -206,7 +206,7 @@ static void expect_outside(double index, bool scatter, const char *words) {
     glia_graph_free(g);
 }
 
-static void constant_indices_outside_are_mistakes(void **state) {
+static void constant_indices_out_of_range_are_errors(void **state) {
     (void)state;
     for (int scatter = 0; scatter < 2; scatter++) {
         expect_outside(3, scatter, "index 3 is outside axis 0");
@@ -218,12 +218,12 @@ static void constant_indices_outside_are_mistakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(indices_count_from_the_end_and_name_nothing_outside),
-        cmocka_unit_test(constant_indices_outside_are_mistakes),
+        cmocka_unit_test(negative_and_out_of_range_indices),
+        cmocka_unit_test(constant_indices_out_of_range_are_errors),
         cmocka_unit_test(ties_share_the_gradient),
-        cmocka_unit_test(kinks_have_the_documented_slope),
-        cmocka_unit_test(nan_is_passed_on),
-        cmocka_unit_test(nothing_overflows_before_the_result_does),
+        cmocka_unit_test(gradients_at_kinks_are_as_documented),
+        cmocka_unit_test(nan_propagates),
+        cmocka_unit_test(no_intermediate_overflow),
         cmocka_unit_test(rounding_goes_to_even),
         cmocka_unit_test(casts_round_truncate_and_wrap),
         cmocka_unit_test(casts_between_floats_pass_gradients),

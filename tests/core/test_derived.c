@@ -28,7 +28,7 @@ static glia_tensor numbers(glia_graph *g, glia_shape shape, const double *values
 }
 
 /* torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), PyTorch 1.13. */
-static void bilinear_is_pytorchs(void **state) {
+static void bilinear_resize_matches_pytorch(void **state) {
     (void)state;
     static const double x[6] = { 1, 2, 4, 3, -1, 0.5 };
     static const double want[24] = { 1,       1.25,    1.75,    2.5,   3.5, 4,      1.5,    1.4375,
@@ -74,7 +74,7 @@ static void pixel_shuffle_moves_channels(void **state) {
 }
 
 /* torch.nn.functional.group_norm and instance_norm, PyTorch 1.13; x (2, 4, 3) is (k k) mod 7 for k = 1 to 24. */
-static void group_norm_is_pytorchs(void **state) {
+static void group_norm_matches_pytorch(void **state) {
     (void)state;
     static const double scale[4] = { 1, 2, 3, 4 }, shift[4] = { 0, 0.5, -0.5, 1 };
     static const double groups[24] = { -1.069041531, 1.336301914,  -0.267260383, -0.034520766, 3.172603829,
@@ -111,7 +111,7 @@ static void group_norm_is_pytorchs(void **state) {
 }
 
 /* Shares of draws against their probabilities: within five standard deviations. */
-static void draws_have_their_probabilities(void **state) {
+static void samples_follow_their_probabilities(void **state) {
     (void)state;
     enum { N = 4000 };
     const double logits[3] = { 0, log(2), log(5) };
@@ -149,7 +149,7 @@ static void ranges_of_integers_are_checked(void **state) {
 }
 
 /* Softmax of each segment is that of the segment alone, however large its numbers; the gradient as well. */
-static void segment_softmax_is_softmax_of_each(void **state) {
+static void segment_softmax_is_softmax_per_segment(void **state) {
     (void)state;
     static const double x[6] = { 1, 2, 3, 1000, 1001, -5 }, offsets[5] = { 0, 3, 3, 5, 6 };
     double got[MOST], gradient[MOST], want[MOST], slope[MOST];
@@ -170,7 +170,7 @@ static void segment_softmax_is_softmax_of_each(void **state) {
 }
 
 /* y = round(x) with slope 1; reversal: dx = -2 dy; a surrogate: step(x) with slope 1 / (1 + |x|)^2, of any order. */
-static void gradients_are_those_chosen(void **state) {
+static void custom_gradients_are_used(void **state) {
     (void)state;
     static const double x[3] = { 0.4, 1.6, -2.2 };
     double got[MOST];
@@ -198,7 +198,7 @@ static void gradients_are_those_chosen(void **state) {
 }
 
 /* A chosen gradient survives being written as text and read again. */
-static void chosen_gradients_are_saved(void **state) {
+static void custom_gradients_are_saved(void **state) {
     (void)state;
     glia_error error;
     glia_model *model = glia_model_create("net", &error);
@@ -247,16 +247,16 @@ static void indices_along_an_axis(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bilinear_is_pytorchs),
+        cmocka_unit_test(bilinear_resize_matches_pytorch),
         cmocka_unit_test(nearest_repeats_pixels),
         cmocka_unit_test(pixel_shuffle_moves_channels),
-        cmocka_unit_test(group_norm_is_pytorchs),
-        cmocka_unit_test(draws_have_their_probabilities),
+        cmocka_unit_test(group_norm_matches_pytorch),
+        cmocka_unit_test(samples_follow_their_probabilities),
         cmocka_unit_test(ranges_of_integers_are_checked),
-        cmocka_unit_test(segment_softmax_is_softmax_of_each),
+        cmocka_unit_test(segment_softmax_is_softmax_per_segment),
         cmocka_unit_test(indices_along_an_axis),
-        cmocka_unit_test(gradients_are_those_chosen),
-        cmocka_unit_test(chosen_gradients_are_saved),
+        cmocka_unit_test(custom_gradients_are_used),
+        cmocka_unit_test(custom_gradients_are_saved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

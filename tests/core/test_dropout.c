@@ -68,7 +68,7 @@ static void check_blocks(variant f, double rate, int together) {
     free(x);
 }
 
-static void test_what_is_dropped_together(void **state) {
+static void test_elements_dropped_together(void **state) {
     (void)state;
     check_blocks(glia_dropout, 0.3, 1);
     check_blocks(glia_spatial_dropout, 0.3, S);
@@ -127,7 +127,7 @@ static void test_backends_agree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_dropped_together),
+        cmocka_unit_test(test_elements_dropped_together),
         cmocka_unit_test(test_alpha_keeps_moments),
         cmocka_unit_test(test_backends_agree),
     };

@@ -120,7 +120,7 @@ static glia_tensor residual_net(glia_graph *g) {
     return glia_dense(glia_dropout(y, 0.5), "out", (glia_dense_opts){ .units = 10 });
 }
 
-static void frozen_programs_compute_the_same(void **state) {
+static void frozen_results_equal_unfrozen(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor y = residual_net(g);
@@ -169,7 +169,7 @@ static bool is_packed_by(const glia_program *p, int group, const glia_node *valu
 }
 
 /* What the first run has left for the others is there after them as it was, byte for byte. */
-static void kept_values_stay(void **state) {
+static void cached_values_do_not_change(void **state) {
     (void)state;
     const char *const backends[] = { "ref", "cpu" };
     glia_graph *g = glia_graph_create();
@@ -316,7 +316,7 @@ static glia_tensor image(glia_graph *g, int channels) {
 
 static glia_tensor normalized(glia_tensor x) { return glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }); }
 
-static void convolutions_absorb(void **state) {
+static void scales_fold_into_convolutions(void **state) {
     (void)state;
     const struct {
         const char *what;
@@ -347,7 +347,7 @@ static void convolutions_absorb(void **state) {
     check_absorbed("and pooling", g, &y, 1, 0, 1);
 }
 
-static void matrix_products_absorb(void **state) {
+static void scales_fold_into_matrix_products(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 9));
@@ -366,7 +366,7 @@ static void matrix_products_absorb(void **state) {
     check_absorbed("batched", g, &y, 1, 0, 0);
 }
 
-static void all_forms_are_absorbed(void **state) {
+static void all_forms_are_folded(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create(); /* ((2 (conv + b) - m) / d) s, d on either side of others, then a shift */
     glia_tensor x = glia_conv2d(image(g, 3), "conv", (glia_conv_opts){ .filters = 4, .kernel = 3 });
@@ -381,7 +381,7 @@ static void all_forms_are_absorbed(void **state) {
     check_absorbed("a difference first", g, &y, 1, 0, 1);
 }
 
-static void what_is_read_elsewhere_stays(void **state) {
+static void values_with_other_readers_are_not_folded(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create(); /* the product is read twice */
     glia_tensor x = glia_conv2d(image(g, 3), "conv", (glia_conv_opts){ .filters = 4, .kernel = 3 });
@@ -569,7 +569,7 @@ static void random_numbers_are_drawn_in_every_run(void **state) {
 }
 
 /* A program without inputs has nothing to do after its first run, and fixed values may be asked for beside others. */
-static void fixed_values_are_outputs_too(void **state) {
+static void constant_values_can_be_outputs(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor w = parameter(g, "w", GLIA_SHAPE(6, 6)), e = glia_exp(glia_matmul(w, w));
@@ -600,18 +600,18 @@ static void fixed_values_are_outputs_too(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(frozen_programs_compute_the_same),
-        cmocka_unit_test(kept_values_stay),
+        cmocka_unit_test(frozen_results_equal_unfrozen),
+        cmocka_unit_test(cached_values_do_not_change),
         cmocka_unit_test(refresh_sees_new_values),
         cmocka_unit_test(training_is_refused),
-        cmocka_unit_test(convolutions_absorb),
-        cmocka_unit_test(matrix_products_absorb),
-        cmocka_unit_test(all_forms_are_absorbed),
-        cmocka_unit_test(what_is_read_elsewhere_stays),
+        cmocka_unit_test(scales_fold_into_convolutions),
+        cmocka_unit_test(scales_fold_into_matrix_products),
+        cmocka_unit_test(all_forms_are_folded),
+        cmocka_unit_test(values_with_other_readers_are_not_folded),
         cmocka_unit_test(weights_are_packed_once),
         cmocka_unit_test(matrix_products_are_packed),
         cmocka_unit_test(random_numbers_are_drawn_in_every_run),
-        cmocka_unit_test(fixed_values_are_outputs_too),
+        cmocka_unit_test(constant_values_can_be_outputs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ static void expect_refusal(net *n, const glia_array *in, int n_in, glia_status s
     if (!strstr(error.message, words)) fail_msg("'%s' does not say '%s'", error.message, words);
 }
 
-static void mistakes_name_the_input(void **state) {
+static void errors_name_the_input(void **state) {
     (void)state;
     net n = net_open("ref");
     float x[8] = { 0 }, scale = 1;
@@ -118,7 +118,7 @@ static void updates_run_with_defaults(void **state) {
 }
 
 /* One step of MAML on y = w x by hand: the loss after an inner step of w, and its gradient in w through that step. */
-static void fast_weights_differentiate_through_the_step(void **state) {
+static void gradient_through_inner_step(void **state) {
     (void)state;
     glia_error error;
     glia_graph *g = glia_graph_create();
@@ -194,9 +194,9 @@ static void layers_are_found_by_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_and_kept_inputs),
-        cmocka_unit_test(mistakes_name_the_input),
+        cmocka_unit_test(errors_name_the_input),
         cmocka_unit_test(updates_run_with_defaults),
-        cmocka_unit_test(fast_weights_differentiate_through_the_step),
+        cmocka_unit_test(gradient_through_inner_step),
         cmocka_unit_test(unrelated_substitutions_are_refused),
         cmocka_unit_test(copies_draw_their_own_numbers),
         cmocka_unit_test(layers_are_found_by_name),

@@ -40,7 +40,7 @@ static char *printed(const glia_graph *g) {
 
 /* ---- building ------------------------------------------------------------------------------- */
 
-static void the_first_mistake_is_kept(void **state) {
+static void first_error_is_kept(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_error error;
@@ -148,7 +148,7 @@ static void symbolic_shapes_are_inferred(void **state) {
 }
 
 /* A mistake in each, and what the message must say. */
-static void mistakes_say_what_is_wrong(void **state) {
+static void error_messages_are_specific(void **state) {
     (void)state;
     enum { CASES = 13 };
     static const char *const says[CASES] = {
@@ -187,7 +187,7 @@ static void mistakes_say_what_is_wrong(void **state) {
 
 /* ---- evaluating ----------------------------------------------------------------------------- */
 
-static void indices_outside_name_nothing(void **state) {
+static void out_of_range_indices_are_rejected(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     const double at[] = { -5, 0, 2, 3, 1e18 }, values[] = { 10, 20, 30 }, should[] = { 0, 10, 30, 0, 0 };
@@ -205,7 +205,7 @@ static void indices_outside_name_nothing(void **state) {
     glia_graph_free(g);
 }
 
-static void whole_numbers_wrap(void **state) {
+static void integers_wrap(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor big = glia_scalar(g, GLIA_I32, 2147483647), one = glia_scalar(g, GLIA_I32, 1), y = glia_add(big, one);
@@ -261,7 +261,7 @@ static void a_copy_is_the_same_graph(void **state) {
     glia_graph_free(copy);
 }
 
-static void dead_nodes_go_and_the_batch_is_fixed(void **state) {
+static void dead_nodes_are_removed_and_batch_is_fixed(void **state) {
     (void)state;
     glia_graph *g = example();
     glia_exp(glia_graph_find_leaf(g, "x"));
@@ -306,7 +306,7 @@ static glia_tensor mistaken_rule(glia_graph *to, const glia_node *n, const glia_
     return n->op == &glia_op_matmul ? glia_concat(in, 2, 0) : to->n_nodes > 99 ? in[0] : NULL;
 }
 
-static void mistakes_of_rules_are_reported(void **state) {
+static void errors_in_rules_are_reported(void **state) {
     (void)state;
     glia_graph *g = example();
     glia_error error;
@@ -429,7 +429,7 @@ static void blank_lines_comments_and_other_orders_are_read(void **state) {
 }
 
 /* The learning rate of a training graph is an input that starts with a value. */
-static void inputs_keep_their_start_values(void **state) {
+static void inputs_keep_their_initial_values(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_graph *g = glia_graph_create();
@@ -516,7 +516,7 @@ static const struct {
     { HEAD "%1 = exp(%0)", "':' is expected" },
 };
 
-static void hostile_texts_are_refused_with_their_place(void **state) {
+static void malformed_texts_are_rejected_with_position(void **state) {
     (void)state;
     for (int i = 0; i < GLIA_COUNT(hostile_texts); i++) {
         glia_error error = { 0 };
@@ -545,26 +545,26 @@ static void truncated_texts_are_handled(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_mistake_is_kept),
+        cmocka_unit_test(first_error_is_kept),
         cmocka_unit_test(dtypes_are_not_mixed_silently),
         cmocka_unit_test(null_tensors_give_null),
         cmocka_unit_test(null_beside_a_tensor_is_reported),
         cmocka_unit_test(symbolic_shapes_are_inferred),
-        cmocka_unit_test(mistakes_say_what_is_wrong),
-        cmocka_unit_test(indices_outside_name_nothing),
-        cmocka_unit_test(whole_numbers_wrap),
+        cmocka_unit_test(error_messages_are_specific),
+        cmocka_unit_test(out_of_range_indices_are_rejected),
+        cmocka_unit_test(integers_wrap),
         cmocka_unit_test(evaluation_needs_values_a_batch_and_primitives),
         cmocka_unit_test(a_copy_is_the_same_graph),
-        cmocka_unit_test(dead_nodes_go_and_the_batch_is_fixed),
+        cmocka_unit_test(dead_nodes_are_removed_and_batch_is_fixed),
         cmocka_unit_test(rules_replace_nodes),
-        cmocka_unit_test(mistakes_of_rules_are_reported),
+        cmocka_unit_test(errors_in_rules_are_reported),
         cmocka_unit_test(verify_finds_what_is_broken),
         cmocka_unit_test(text_is_as_documented),
         cmocka_unit_test(numbers_and_strings_survive),
         cmocka_unit_test(blank_lines_comments_and_other_orders_are_read),
-        cmocka_unit_test(inputs_keep_their_start_values),
+        cmocka_unit_test(inputs_keep_their_initial_values),
         cmocka_unit_test(version_1_with_numbers_for_enumerations_is_read),
-        cmocka_unit_test(hostile_texts_are_refused_with_their_place),
+        cmocka_unit_test(malformed_texts_are_rejected_with_position),
         cmocka_unit_test(truncated_texts_are_handled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void assert_same(const glia_graph *a, const glia_graph *b, int k, int n, 
 }
 
 /* Every sample of convolution and pooling, alone. */
-static void both_layouts_have_one_meaning(void **state) {
+static void nchw_and_nhwc_results_are_equal(void **state) {
     (void)state;
     int checked = 0;
     for (int i = 0; i < glia_op_count(); i++) {
@@ -130,7 +130,7 @@ static double **draw(const net *t) {
     return x;
 }
 
-static void a_net_and_its_gradients_keep_their_meaning(void **state) {
+static void layout_pass_preserves_results_and_gradients(void **state) {
     (void)state;
     net t = { .g = glia_graph_create() };
     glia_tensor y = residual(&t), dx[MOST_INPUTS], loss = glia_sum(glia_mul(y, glia_tanh(y)), GLIA_SHAPE(0, 1), false);
@@ -158,7 +158,7 @@ static void a_net_and_its_gradients_keep_their_meaning(void **state) {
 }
 
 /* Grey pictures and pooled planes of one element need no permutation at all. */
-static void what_does_not_move_is_reshaped(void **state) {
+static void trivial_permutations_become_reshapes(void **state) {
     (void)state;
     net t = { .g = glia_graph_create() };
     glia_tensor x = glia_relu(conv3(&t, new_input(&t, GLIA_SHAPE(2, 1, 4, 4)), 5, 1));
@@ -186,7 +186,7 @@ static double *evaluated(const glia_graph *g, int k, int n, double *const *x) {
 
 /* relu, its gradient and the bias' gradient after pooling: the same bits, but for the sum's order; with ties, windows
  * without a positive element, and overlapping windows. */
-static void relu_and_sums_sink_below_max_pooling(void **state) {
+static void relu_and_sums_move_after_max_pooling(void **state) {
     (void)state;
     const glia_pool_opts pools[] = { { .size = 2 }, { .size = 3, .stride = 2, .pad = 1 } };
     for (int p = 0; p < 2; p++) {
@@ -229,7 +229,7 @@ static void relu_and_sums_sink_below_max_pooling(void **state) {
 }
 
 /* f64 has no kernels; a backend may not want it. */
-static void others_are_left_alone(void **state) {
+static void other_operations_are_not_moved(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F64, GLIA_SHAPE(1, 2, 4, 4));
@@ -252,11 +252,11 @@ static void others_are_left_alone(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_layouts_have_one_meaning),
-        cmocka_unit_test(a_net_and_its_gradients_keep_their_meaning),
-        cmocka_unit_test(what_does_not_move_is_reshaped),
-        cmocka_unit_test(others_are_left_alone),
-        cmocka_unit_test(relu_and_sums_sink_below_max_pooling),
+        cmocka_unit_test(nchw_and_nhwc_results_are_equal),
+        cmocka_unit_test(layout_pass_preserves_results_and_gradients),
+        cmocka_unit_test(trivial_permutations_become_reshapes),
+        cmocka_unit_test(other_operations_are_not_moved),
+        cmocka_unit_test(relu_and_sums_move_after_max_pooling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static void expect_mistake(glia_optimizer o, const char *words) {
     glia_graph_free(p.graph);
 }
 
-static void test_group_mistakes(void **state) {
+static void test_group_errors(void **state) {
     (void)state;
     const glia_parameter_group no_such = { .pattern = "conv*" }, nameless = { .lr_scale = 2 },
                                negative = { .pattern = "w", .lr_scale = -1 }, nan = { .pattern = "w", .l1 = NAN };
@@ -253,7 +253,7 @@ static void test_accumulation(void **state) {
 }
 
 /* Gradients that are not finite do not outlive their step. */
-static void test_sums_begin_anew(void **state) {
+static void test_accumulators_are_reset(void **state) {
     (void)state;
     problem p = network(GLIA_F32);
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.25, .accumulate = 2 }, NULL, NULL);
@@ -275,7 +275,7 @@ static void test_sums_begin_anew(void **state) {
 }
 
 /* Both groups change "train/held": all updates at once, or a pattern that matches both, is a mistake that says so. */
-static void test_groups_that_exclude(void **state) {
+static void test_conflicting_groups(void **state) {
     (void)state;
     problem p = network(GLIA_F32);
     glia_minimize(p.loss, (glia_optimizer){ .accumulate = 2 }, NULL, NULL);
@@ -478,7 +478,7 @@ static void test_sparse_in_place(void **state) {
     sparse_close(&n);
 }
 
-static void test_sparse_refusals(void **state) {
+static void test_sparse_errors(void **state) {
     (void)state;
     glia_error error = { 0 };
     for (int c = 0; c < 2; c++) {
@@ -497,15 +497,15 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_sparse_in_place),
-        cmocka_unit_test(test_sparse_refusals),
+        cmocka_unit_test(test_sparse_errors),
         cmocka_unit_test(test_terms),
         cmocka_unit_test(test_decoupled),
-        cmocka_unit_test(test_group_mistakes),
+        cmocka_unit_test(test_group_errors),
         cmocka_unit_test(test_max_norm),
         cmocka_unit_test(test_max_norm_of_filters),
         cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_sums_begin_anew),
-        cmocka_unit_test(test_groups_that_exclude),
+        cmocka_unit_test(test_accumulators_are_reset),
+        cmocka_unit_test(test_conflicting_groups),
         cmocka_unit_test(test_average),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,7 +189,7 @@ static void check_golden(const trial *t) {
     free(text);
 }
 
-static void definitions_agree_with_independent_results(void **state) {
+static void definitions_match_golden_results(void **state) {
     (void)state;
     walk(check_golden);
 }
@@ -313,7 +313,7 @@ static void check_gradient(const trial *t) {
     glia_graph_free(d.g);
 }
 
-static void gradients_agree_with_differences(void **state) {
+static void gradients_match_finite_differences(void **state) {
     (void)state;
     walk(check_gradient);
 }
@@ -375,7 +375,7 @@ static void check_second(const trial *t) {
     glia_graph_free(d.g);
 }
 
-static void second_derivatives_agree_with_differences(void **state) {
+static void second_derivatives_match_finite_differences(void **state) {
     (void)state;
     walk(check_second);
 }
@@ -406,7 +406,7 @@ static void check_composite(const trial *t) {
     glia_graph_free(d.g);
 }
 
-static void composites_differentiate_as_their_expansions(void **state) {
+static void composite_gradients_match_expansions(void **state) {
     (void)state;
     walk(check_composite);
 }
@@ -448,7 +448,7 @@ static void graphs_of_all_ops_survive_printing(void **state) {
 /* ---- bad inputs ----------------------------------------------------------------------------- */
 
 /* A tensor that is NULL or bad gives a bad one and a mistake that is kept, whatever the op. */
-static void bad_inputs_are_passed_on(void **state) {
+static void invalid_inputs_propagate(void **state) {
     (void)state;
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
@@ -470,12 +470,12 @@ static void bad_inputs_are_passed_on(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_record_is_complete),
-        cmocka_unit_test(definitions_agree_with_independent_results),
-        cmocka_unit_test(gradients_agree_with_differences),
-        cmocka_unit_test(second_derivatives_agree_with_differences),
-        cmocka_unit_test(composites_differentiate_as_their_expansions),
+        cmocka_unit_test(definitions_match_golden_results),
+        cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(second_derivatives_match_finite_differences),
+        cmocka_unit_test(composite_gradients_match_expansions),
         cmocka_unit_test(graphs_of_all_ops_survive_printing),
-        cmocka_unit_test(bad_inputs_are_passed_on),
+        cmocka_unit_test(invalid_inputs_propagate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

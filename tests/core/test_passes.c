@@ -151,7 +151,7 @@ static void train(const char *backend_name, bool fused, double *losses, int step
     glia_graph_free(g);
 }
 
-static void fusion_changes_nothing(void **state) {
+static void fusion_preserves_results(void **state) {
     (void)state;
     enum { STEPS = 12 };
     double ref[STEPS], plain[STEPS], fused[STEPS];
@@ -196,7 +196,7 @@ static glia_program *compile_training(glia_graph *g, glia_backend *b, glia_tenso
 /* A block of a residual net, trained: each of its two norms reads its input for the statistics, again to be normalised
  * (with relu, and with what is added, in the same walk), and twice more for its gradients, each time beside that of its
  * result. Nothing else is as large. */
-static void norms_take_four_walks(void **state) {
+static void batch_norm_takes_four_passes(void **state) {
     (void)state;
     glia_conv_opts same = { .filters = 6, .kernel = 3, .padding = GLIA_SAME, .no_bias = true };
     glia_graph *g = glia_graph_create();
@@ -218,7 +218,7 @@ static void norms_take_four_walks(void **state) {
 }
 
 /* Cross-entropy and its gradient: the scores are read once, the gradient is written. For few classes and for many. */
-static void a_loss_takes_one_walk(void **state) {
+static void cross_entropy_takes_one_pass(void **state) {
     (void)state;
     static const int64_t classes[] = { 10, 1000 };
     for (int k = 0; k < GLIA_COUNT(classes); k++) {
@@ -242,7 +242,7 @@ static void a_loss_takes_one_walk(void **state) {
 }
 
 /* Layer norm between two products: a walk forward and one back, sums for scale and shift included. */
-static void layer_norm_takes_two_walks(void **state) {
+static void layer_norm_takes_two_passes(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor y = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(20, 5));
@@ -299,7 +299,7 @@ static void check_plan(const glia_program *p) {
     free(dies);
 }
 
-static void living_values_never_overlap(void **state) {
+static void live_values_never_overlap(void **state) {
     (void)state;
     const char *const backends[] = { "ref", "cpu" };
     for (int k = 0; k < 4; k++) {
@@ -373,7 +373,7 @@ static size_t train_residual_net(bool fused, int64_t width, double *losses) {
 /* With values of 1 MiB: of the 12 norms' inputs all are kept, of the 12 results of relu, which the gradients of kernels
  * read, only those between blocks, and of these every other one: what a block makes again it makes of what the block before
  * has kept. Kept besides: the stem's result. With smaller values nothing is made twice. */
-static void large_values_are_made_again(void **state) {
+static void large_values_are_recomputed(void **state) {
     (void)state;
     const int64_t width[] = { 128, 64 };
     for (int k = 0; k < 2; k++) {
@@ -401,7 +401,7 @@ static void a_chain_needs_two_buffers(void **state) {
 }
 
 /* tanh of the product of a (2, 3) and a (3, 4), on a backend that fuses nothing: every operand counts once a kernel. */
-static void figures_of_a_program(void **state) {
+static void program_statistics(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3));
@@ -419,7 +419,7 @@ static void figures_of_a_program(void **state) {
 }
 
 /* Two results of one loop, one of which lies over the operand that the other still needs. */
-static void an_heir_waits_for_the_last_reader(void **state) {
+static void in_place_output_waits_for_last_read(void **state) {
     (void)state;
     for (int swapped = 0; swapped < 2; swapped++) {
         glia_graph *g = glia_graph_create();
@@ -488,7 +488,7 @@ static void planned_bytes_are_used_bytes(void **state) {
 
 /* A slice that is one piece of memory on a boundary is a view: no launch, no memory of its own. One that is not, or that
  * would let a leaf out, is copied. */
-static void pieces_are_views(void **state) {
+static void contiguous_slices_are_views(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(6, 32));
@@ -554,7 +554,7 @@ static void run_once(glia_graph *g, glia_store **store, glia_tensor *outputs, in
     glia_backend_close(b);
 }
 
-static void leaves_can_change_places(void **state) {
+static void leaves_can_swap_values(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(3), constant(1)),
@@ -568,7 +568,7 @@ static void leaves_can_change_places(void **state) {
     glia_graph_free(g);
 }
 
-static void readers_see_the_value_before_the_update(void **state) {
+static void reads_see_the_value_before_the_update(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor a = glia_state(g, "a", GLIA_F32, GLIA_SHAPE(4, 4), constant(3));
@@ -609,19 +609,19 @@ int main(void) {
         cmocka_unit_test(constants_fold_and_identities_vanish),
         cmocka_unit_test(zero_times_nan_is_not_folded),
         cmocka_unit_test(equal_computations_merge),
-        cmocka_unit_test(fusion_changes_nothing),
-        cmocka_unit_test(norms_take_four_walks),
-        cmocka_unit_test(a_loss_takes_one_walk),
-        cmocka_unit_test(layer_norm_takes_two_walks),
-        cmocka_unit_test(living_values_never_overlap),
-        cmocka_unit_test(large_values_are_made_again),
-        cmocka_unit_test(pieces_are_views),
+        cmocka_unit_test(fusion_preserves_results),
+        cmocka_unit_test(batch_norm_takes_four_passes),
+        cmocka_unit_test(cross_entropy_takes_one_pass),
+        cmocka_unit_test(layer_norm_takes_two_passes),
+        cmocka_unit_test(live_values_never_overlap),
+        cmocka_unit_test(large_values_are_recomputed),
+        cmocka_unit_test(contiguous_slices_are_views),
         cmocka_unit_test(a_chain_needs_two_buffers),
         cmocka_unit_test(planned_bytes_are_used_bytes),
-        cmocka_unit_test(figures_of_a_program),
-        cmocka_unit_test(an_heir_waits_for_the_last_reader),
-        cmocka_unit_test(leaves_can_change_places),
-        cmocka_unit_test(readers_see_the_value_before_the_update),
+        cmocka_unit_test(program_statistics),
+        cmocka_unit_test(in_place_output_waits_for_last_read),
+        cmocka_unit_test(leaves_can_swap_values),
+        cmocka_unit_test(reads_see_the_value_before_the_update),
         cmocka_unit_test(sgd_updates_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static float *run(const char *backend, const glia_op *op, const glia_sample *s, 
 }
 
 /* Every sample of a product: the definition, and each backend, against f32 products of rounded operands. */
-static void operands_are_rounded_and_nothing_else(void **state) {
+static void only_operands_are_rounded(void **state) {
     (void)state;
     int differ = 0;
     for (int i = 0; i < glia_op_count(); i++) {
@@ -140,7 +140,7 @@ static void training_follows_f32(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operands_are_rounded_and_nothing_else),
+        cmocka_unit_test(only_operands_are_rounded),
         cmocka_unit_test(training_follows_f32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,7 +161,7 @@ static glia_tensor objective(glia_tensor all, glia_tensor last) {
     return glia_add(glia_sum(glia_square(all), GLIA_SCALAR, false), glia_sum(glia_sin(last), GLIA_SCALAR, false));
 }
 
-static void loops_are_what_they_would_be_written_out(void **state) {
+static void loops_equal_unrolled_graphs(void **state) {
     (void)state;
     for (int kind = 0; kind < 4; kind++) {
         net m = net_open();
@@ -199,7 +199,7 @@ static void loops_are_what_they_would_be_written_out(void **state) {
 }
 
 /* The gradient of a weight is one product over all steps: the loops have none with the weight's shape. */
-static void weights_gradients_are_computed_after_the_loop(void **state) {
+static void weight_gradients_are_computed_after_the_loop(void **state) {
     (void)state;
     net m = net_open();
     glia_tensor all, last, w, dw;
@@ -241,7 +241,7 @@ static glia_tensor odd_cell(glia_tensor token, glia_tensor h, glia_tensor memory
     return glia_tanh(glia_add(z, glia_mul_scalar(h, 0.5)));
 }
 
-static void odd_bodies_differentiate(void **state) {
+static void unusual_bodies_have_gradients(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor tokens = glia_input(g, "tokens", GLIA_I32, GLIA_SHAPE(GLIA_BATCH, T));
@@ -277,7 +277,7 @@ static glia_tensor picture_cell(glia_tensor x, glia_tensor h) {
                        (glia_conv_opts){ .filters = 2, .kernel = 3, .padding = GLIA_SAME, .activation = GLIA_TANH });
 }
 
-static void pictures_are_carried_on(void **state) {
+static void image_states(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, T, 1, 5, 4)), y[2][4];
@@ -379,7 +379,7 @@ static void inner_loop_over_captured_sequence(void **state) {
 /* ---- random numbers --------------------------------------------------------------------------- */
 
 /* Dropout of ones, summed up: the masks of steps differ, those of loops differ, and the gradient has the same ones. */
-static void each_step_draws_anew(void **state) {
+static void each_step_draws_new_numbers(void **state) {
     (void)state;
     enum { WIDE = 64 };
     static double a[MOST], b[MOST], d[MOST], again[MOST];
@@ -423,7 +423,7 @@ static void each_step_draws_anew(void **state) {
 
 /* ---- threads, text ------------------------------------------------------------------------------ */
 
-static void any_number_of_threads_gives_the_same_bits(void **state) {
+static void results_do_not_depend_on_thread_count(void **state) {
     (void)state;
     static double first[4][MOST], other[MOST];
     net m = net_open();
@@ -444,7 +444,7 @@ static void any_number_of_threads_gives_the_same_bits(void **state) {
     glia_graph_free(m.g);
 }
 
-static void loops_are_text_like_the_rest(void **state) {
+static void loops_print_and_parse(void **state) {
     (void)state;
     net m = net_open();
     glia_tensor y[3];
@@ -486,7 +486,7 @@ static void loops_are_text_like_the_rest(void **state) {
 /* The target of a step is the number now and that of two steps ago, which is in the batch before for the first two:
  * what is learnt goes back no further than a batch, what is remembered does (truncated back-propagation through time).
  * */
-static void states_go_on_from_batch_to_batch(void **state) {
+static void states_persist_between_batches(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     enum { B = 4 };
@@ -569,7 +569,7 @@ static void expect(glia_graph *g, const char *words) {
     glia_graph_free(g);
 }
 
-static void mistakes_are_named(void **state) {
+static void errors_are_named(void **state) {
     (void)state;
     for (int k = 0; k < 12; k++) {
         net m = net_open();
@@ -610,18 +610,18 @@ static void mistakes_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loops_are_what_they_would_be_written_out),
-        cmocka_unit_test(weights_gradients_are_computed_after_the_loop),
-        cmocka_unit_test(odd_bodies_differentiate),
-        cmocka_unit_test(pictures_are_carried_on),
+        cmocka_unit_test(loops_equal_unrolled_graphs),
+        cmocka_unit_test(weight_gradients_are_computed_after_the_loop),
+        cmocka_unit_test(unusual_bodies_have_gradients),
+        cmocka_unit_test(image_states),
         cmocka_unit_test(loops_nest),
         cmocka_unit_test(inner_loop_over_captured_sequence),
-        cmocka_unit_test(each_step_draws_anew),
-        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
-        cmocka_unit_test(loops_are_text_like_the_rest),
-        cmocka_unit_test(states_go_on_from_batch_to_batch),
+        cmocka_unit_test(each_step_draws_new_numbers),
+        cmocka_unit_test(results_do_not_depend_on_thread_count),
+        cmocka_unit_test(loops_print_and_parse),
+        cmocka_unit_test(states_persist_between_batches),
         cmocka_unit_test(models_with_loops_load_and_predict),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(errors_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

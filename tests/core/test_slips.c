@@ -77,7 +77,7 @@ static void misspelt_inputs_are_named(void **state) {
     glia_graph_free(g);
 }
 
-static void freezing_nothing_is_a_mistake(void **state) {
+static void freezing_nothing_is_an_error(void **state) {
     (void)state;
     static const char *const patterns[][2] = {
         { "fc/kernal", "glia_freeze: no parameter matches 'fc/kernal'; did you mean 'fc/kernel'?" },
@@ -94,7 +94,7 @@ static void freezing_nothing_is_a_mistake(void **state) {
     }
 }
 
-static void freezing_after_minimize_is_a_mistake(void **state) {
+static void freezing_after_minimize_is_an_error(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor loss = build(g);
@@ -156,7 +156,7 @@ static void leaves_keep_their_initialiser(void **state) {
 }
 
 /* What is asked of the outer graph while a loop is built draws anew in each step; what was made before does not. */
-static void random_operations_in_a_loop_draw_anew(void **state) {
+static void random_operations_in_a_loop_draw_new_numbers(void **state) {
     (void)state;
     enum { STEPS = 4 };
     for (int how = 0; how < 4; how++) {
@@ -186,7 +186,7 @@ static void random_operations_in_a_loop_draw_anew(void **state) {
 }
 
 /* A dropout of a tensor of the outer graph, built in a loop, has another mask in each step. */
-static void dropout_in_a_loop_draws_anew(void **state) {
+static void dropout_in_a_loop_draws_new_masks(void **state) {
     (void)state;
     enum { STEPS = 3, WIDE = 64 };
     glia_graph *g = glia_graph_create();
@@ -218,12 +218,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(update_groups_that_do_not_exist_are_refused),
         cmocka_unit_test(misspelt_inputs_are_named),
-        cmocka_unit_test(freezing_nothing_is_a_mistake),
-        cmocka_unit_test(freezing_after_minimize_is_a_mistake),
+        cmocka_unit_test(freezing_nothing_is_an_error),
+        cmocka_unit_test(freezing_after_minimize_is_an_error),
         cmocka_unit_test(patterns_of_optimisers_must_match),
         cmocka_unit_test(leaves_keep_their_initialiser),
-        cmocka_unit_test(random_operations_in_a_loop_draw_anew),
-        cmocka_unit_test(dropout_in_a_loop_draws_anew),
+        cmocka_unit_test(random_operations_in_a_loop_draw_new_numbers),
+        cmocka_unit_test(dropout_in_a_loop_draws_new_masks),
     };
     return cmocka_run_group_tests_name("slips", tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ static runner open_with(glia_graph *g, glia_compile_opts opts) {
 
 /* ---- how often ------------------------------------------------------------------------------- */
 
-static void two_uses_of_one_name_move_twice_in_order(void **state) {
+static void shared_layer_updates_statistics_twice_in_order(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     const glia_norm_opts quarter = { .momentum = 0.25 };
@@ -78,7 +78,7 @@ static void two_uses_of_one_name_move_twice_in_order(void **state) {
 }
 
 /* Each use has its own momentum; the same input twice is two passes. */
-static void uses_of_the_same_input_count_each(void **state) {
+static void each_use_of_the_same_input_updates(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = batch_input(g, "x");
@@ -130,7 +130,7 @@ static void feed(runner *r) {
 }
 
 /* The step of one group moves what its loss computes, not what the other group's loss computes. */
-static void a_step_moves_the_norms_of_its_own_passes(void **state) {
+static void step_updates_statistics_of_its_forward_passes(void **state) {
     (void)state;
     adversaries a = adversaries_create();
     const double zero[UNITS] = { 0 }, one[UNITS] = { 1, 1 };
@@ -175,7 +175,7 @@ static void a_step_moves_the_norms_of_its_own_passes(void **state) {
 }
 
 /* A gradient alone is computed without the layer's result, but not without its forward pass. */
-static void a_gradient_moves_them_too(void **state) {
+static void gradient_updates_statistics(void **state) {
     (void)state;
     for (int twice = 0; twice < 2; twice++) {
         glia_graph *g = glia_graph_create();
@@ -194,7 +194,7 @@ static void a_gradient_moves_them_too(void **state) {
 }
 
 /* What a program does not compute does not move, nor does anything in inference. */
-static void what_is_not_computed_stays(void **state) {
+static void statistics_without_forward_pass_are_unchanged(void **state) {
     (void)state;
     const double zero[UNITS] = { 0 }, one[UNITS] = { 1, 1 };
     for (int mode = 0; mode < 2; mode++) {
@@ -223,7 +223,7 @@ static void expect_refusal(glia_graph *g, glia_compile_opts opts, const char *wo
     glia_backend_close(backend);
 }
 
-static void mistakes_are_reported(void **state) {
+static void errors_are_reported(void **state) {
     (void)state;
     adversaries a = adversaries_create();
     glia_compile_opts opts = { .mode = GLIA_TRAIN, .updates = "critic", .statistics = "E/*" };
@@ -242,12 +242,12 @@ static void mistakes_are_reported(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_uses_of_one_name_move_twice_in_order),
-        cmocka_unit_test(uses_of_the_same_input_count_each),
-        cmocka_unit_test(a_step_moves_the_norms_of_its_own_passes),
-        cmocka_unit_test(a_gradient_moves_them_too),
-        cmocka_unit_test(what_is_not_computed_stays),
-        cmocka_unit_test(mistakes_are_reported),
+        cmocka_unit_test(shared_layer_updates_statistics_twice_in_order),
+        cmocka_unit_test(each_use_of_the_same_input_updates),
+        cmocka_unit_test(step_updates_statistics_of_its_forward_passes),
+        cmocka_unit_test(gradient_updates_statistics),
+        cmocka_unit_test(statistics_without_forward_pass_are_unchanged),
+        cmocka_unit_test(errors_are_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

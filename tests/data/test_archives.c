@@ -256,7 +256,7 @@ static void expect_samples(const char *address, const char *split, const char *w
     glia_data_free(data);
 }
 
-static void test_pictures_in_archives(void **state) {
+static void test_images_in_archives(void **state) {
     (void)state;
     static const struct {
         const char *name;
@@ -296,7 +296,7 @@ static void test_pictures_in_archives(void **state) {
     free(split.bytes);
 }
 
-static void test_pictures_in_folders(void **state) {
+static void test_images_in_folders(void **state) {
     (void)state;
     char bytes[64];
     static const char *const folders[] = { "pets", "pets/cat", "pets/dog" };
@@ -430,8 +430,8 @@ int main(void) {
         cmocka_unit_test(test_zip),
         cmocka_unit_test(test_zip_refusals),
         cmocka_unit_test(test_compressed_tar),
-        cmocka_unit_test(test_pictures_in_archives),
-        cmocka_unit_test(test_pictures_in_folders),
+        cmocka_unit_test(test_images_in_archives),
+        cmocka_unit_test(test_images_in_folders),
         cmocka_unit_test(test_loader),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_cifar),

@@ -254,7 +254,7 @@ static void test_golden(void **state) {
 /* ---- neighbours joined -------------------------------------------------------------------- */
 
 /* Neighbours are one motion, drawn from the streams of their places, flips between them included. */
-static void test_joined(void **state) {
+static void test_composed_transforms(void **state) {
     (void)state;
     glia_augment *augment = need("rotate(20) flip(p=1) shear(5, edge=constant) noise(1e-9) translate(0.3) vflip(p=1)");
     const glia_frame frame = { 1, 9, 8, 72 };
@@ -319,7 +319,7 @@ int main(void) {
         cmocka_unit_test(test_move),
         cmocka_unit_test(test_flips),
         cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_composed_transforms),
         cmocka_unit_test(test_normalize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

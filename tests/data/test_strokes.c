@@ -65,7 +65,7 @@ static void test_data_set(void **state) {
 }
 
 /* As MNIST has them: black borders, white strokes on black, the centre of mass in the middle, digits equally often. */
-static void test_looks(void **state) {
+static void test_appearance(void **state) {
     (void)state;
     enum { N = 4000 };
     int counts[10] = { 0 };
@@ -121,7 +121,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_function_of_seed_and_index),
         cmocka_unit_test(test_data_set),
-        cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_appearance),
         cmocka_unit_test(test_difficulty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

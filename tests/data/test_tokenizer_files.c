@@ -293,7 +293,7 @@ static void test_properties(void **state) {
 }
 
 /* A text begins where its first bytes are, also if marks have changed places there. */
-static void test_the_start_with_marks(void **state) {
+static void test_offsets_with_reordered_marks(void **state) {
     (void)state;
     static const char json[] =
         "{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\","
@@ -312,7 +312,7 @@ static void test_the_start_with_marks(void **state) {
 }
 
 /* A pattern that takes for ever is given up, and says so. */
-static void test_endless(void **state) {
+static void test_pattern_step_limit(void **state) {
     (void)state;
     static const char json[] =
         "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?:a*)*b\"},\"behavior\":"
@@ -364,8 +364,8 @@ int main(void) {
         cmocka_unit_test(test_golden),       cmocka_unit_test(test_older_files),
         cmocka_unit_test(test_hostile),      cmocka_unit_test(test_precompiled),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_properties),   cmocka_unit_test(test_endless),
-        cmocka_unit_test(test_normal_forms), cmocka_unit_test(test_the_start_with_marks),
+        cmocka_unit_test(test_properties),   cmocka_unit_test(test_pattern_step_limit),
+        cmocka_unit_test(test_normal_forms), cmocka_unit_test(test_offsets_with_reordered_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

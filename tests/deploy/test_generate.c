@@ -49,7 +49,7 @@ static void shares_are(const int *counts, const double *shares, int n, int draws
 
 static const float five[5] = { 1.0986123F /* log 3 */, 0, 0.69314718F /* log 2 */, -INFINITY, 1.3862944F /* log 4 */ };
 
-static void test_draws_follow_probabilities(void **state) {
+static void test_samples_follow_probabilities(void **state) {
     (void)state;
     int counts[5];
     count_draws((glia_sampling){ .seed = 1 }, five, 5, 20000, counts);
@@ -59,7 +59,7 @@ static void test_draws_follow_probabilities(void **state) {
     shares_are(counts, (double[]){ 9.0 / 30, 1.0 / 30, 4.0 / 30, 0, 16.0 / 30 }, 5, 20000);
 }
 
-static void test_only_some_remain(void **state) {
+static void test_top_k_top_p_min_p(void **state) {
     (void)state;
     int counts[5];
     count_draws((glia_sampling){ .top_k = 2 }, five, 5, 20000, counts);
@@ -87,7 +87,7 @@ static void test_greedy_takes_the_first_highest(void **state) {
     assert_int_equal(sample((glia_sampling){ .top_k = 1 }, scores, 6, NULL, 0), 2);
 }
 
-static void test_what_has_come_is_less_likely(void **state) {
+static void test_repetition_penalty(void **state) {
     (void)state;
     const float scores[4] = { 4, 3, -1, -1.5F };
     const int32_t past[4] = { 0, 0, 1, 2 };
@@ -112,7 +112,7 @@ static void test_same_seed_same_draw(void **state) {
     assert_true(differ >= 7);
 }
 
-static void test_sampling_that_makes_no_sense(void **state) {
+static void test_invalid_sampling_options(void **state) {
     (void)state;
     const struct {
         glia_sampling how;
@@ -239,7 +239,7 @@ static glia_status refuses(const int32_t *tokens, int n, int64_t length, const i
     return length < 3 || !context ? GLIA_OK : GLIA_E_INTERRUPTED;
 }
 
-static void test_search_that_fails(void **state) {
+static void test_beam_search_errors(void **state) {
     (void)state;
     glia_hypothesis found[4];
     int32_t begin = 0;
@@ -383,7 +383,7 @@ static void check_model(glia_model *m, const char *what) {
     glia_model_free(m);
 }
 
-static void test_steps_give_what_the_whole_gives(void **state) {
+static void test_incremental_equals_full_model(void **state) {
     (void)state;
     check_model(writer((shape_of){ .heads = 1 }), "one head");
     check_model(writer((shape_of){ .heads = 4 }), "heads");
@@ -408,7 +408,7 @@ static glia_model *gpt_writer(glia_gpt_opts opts) {
     return m;
 }
 
-static void test_gpts_go_on(void **state) {
+static void test_gpt_incremental(void **state) {
     (void)state;
     check_model(gpt_writer((glia_gpt_opts){ .dropout = 0.1 }), "gpt");
     check_model(gpt_writer((glia_gpt_opts){ .no_bias = true, .gelu_tanh = true, .untied = true }), "untied");
@@ -469,7 +469,7 @@ static glia_model *loop_writer(loop_fault fault) {
     return m;
 }
 
-static void test_loops_go_on(void **state) {
+static void test_loops_incremental(void **state) {
     (void)state;
     check_model(loop_writer(NO_FAULT), "loop");
     for (loop_fault fault = REVERSE; fault <= LAST; fault++) {
@@ -481,7 +481,7 @@ static void test_loops_go_on(void **state) {
     }
 }
 
-static void test_recurrent_layers_go_on(void **state) {
+static void test_recurrent_layers_incremental(void **state) {
     (void)state;
     const struct {
         layer_fn layer;
@@ -525,7 +525,7 @@ static void test_recurrent_layers_go_on(void **state) {
 }
 
 /* Beyond the context the model sees the last half of it, and what came since. */
-static void test_a_full_context_lets_go(void **state) {
+static void test_full_context_drops_older_half(void **state) {
     (void)state;
     glia_model *m = writer((shape_of){ .heads = 2 });
     int32_t ids[2 * CONTEXT], window[CONTEXT] = { 0 };
@@ -547,7 +547,7 @@ static void test_a_full_context_lets_go(void **state) {
     glia_model_free(m);
 }
 
-static void test_sequences_change_places(void **state) {
+static void test_reorder_sequences(void **state) {
     (void)state;
     glia_model *m = writer((shape_of){ .heads = 2 });
     glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .sequences = 3 }, NULL);
@@ -575,7 +575,7 @@ static glia_status stop_at_third(int32_t token, void *context, glia_error *error
     return ++*(int *)context == 3 ? GLIA_E_INTERRUPTED : GLIA_OK;
 }
 
-static void test_generate_writes(void **state) {
+static void test_generate_text(void **state) {
     (void)state;
     glia_model *m = writer((shape_of){ .heads = 2 });
     glia_generator *g = glia_generator_create(m, (glia_generator_opts){ .threads = 1 }, NULL);
@@ -616,7 +616,7 @@ static void test_generate_writes(void **state) {
 }
 
 /* An attention that looks ahead, a mean over time, and models of another kind. */
-static void test_models_that_cannot_write(void **state) {
+static void test_unsupported_models(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {
         glia_model *m = glia_model_create("reader", NULL);
@@ -638,23 +638,23 @@ static void test_models_that_cannot_write(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws_follow_probabilities),
-        cmocka_unit_test(test_only_some_remain),
+        cmocka_unit_test(test_samples_follow_probabilities),
+        cmocka_unit_test(test_top_k_top_p_min_p),
         cmocka_unit_test(test_greedy_takes_the_first_highest),
-        cmocka_unit_test(test_what_has_come_is_less_likely),
+        cmocka_unit_test(test_repetition_penalty),
         cmocka_unit_test(test_same_seed_same_draw),
-        cmocka_unit_test(test_sampling_that_makes_no_sense),
+        cmocka_unit_test(test_invalid_sampling_options),
         cmocka_unit_test(test_wide_beams_find_the_best),
         cmocka_unit_test(test_one_beam_is_greedy),
-        cmocka_unit_test(test_search_that_fails),
-        cmocka_unit_test(test_steps_give_what_the_whole_gives),
-        cmocka_unit_test(test_gpts_go_on),
-        cmocka_unit_test(test_loops_go_on),
-        cmocka_unit_test(test_recurrent_layers_go_on),
-        cmocka_unit_test(test_a_full_context_lets_go),
-        cmocka_unit_test(test_sequences_change_places),
-        cmocka_unit_test(test_generate_writes),
-        cmocka_unit_test(test_models_that_cannot_write),
+        cmocka_unit_test(test_beam_search_errors),
+        cmocka_unit_test(test_incremental_equals_full_model),
+        cmocka_unit_test(test_gpt_incremental),
+        cmocka_unit_test(test_loops_incremental),
+        cmocka_unit_test(test_recurrent_layers_incremental),
+        cmocka_unit_test(test_full_context_drops_older_half),
+        cmocka_unit_test(test_reorder_sequences),
+        cmocka_unit_test(test_generate_text),
+        cmocka_unit_test(test_unsupported_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,7 @@ static void compare(glia_array a, const char *name) {
 }
 
 /* All queries at once, or one in each step of a loop. */
-static void attention_is_pytorchs(void **state) {
+static void attention_matches_pytorch(void **state) {
     (void)state;
     glia_error error = { 0 };
     for (int looped = 0; looped < 2; looped++) {
@@ -153,7 +153,7 @@ static pupil pupil_create(void) {
     return p;
 }
 
-static void short_sequences_are_reversed(void **state) {
+static void learns_to_reverse_sequences(void **state) {
     (void)state;
     glia_error error = { 0 };
     pupil p = pupil_create();
@@ -210,7 +210,7 @@ static void short_sequences_are_reversed(void **state) {
 }
 
 /* Decoding token by token, with states handed on, gives the logits of decoding all at once. */
-static void steps_are_the_whole(void **state) {
+static void stepwise_decoding_equals_full_decoding(void **state) {
     (void)state;
     enum { UNITS = 32, TOKENS = LONGEST + 1 };
     glia_error error = { 0 };
@@ -254,9 +254,9 @@ static void steps_are_the_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attention_is_pytorchs),
-        cmocka_unit_test(short_sequences_are_reversed),
-        cmocka_unit_test(steps_are_the_whole),
+        cmocka_unit_test(attention_matches_pytorch),
+        cmocka_unit_test(learns_to_reverse_sequences),
+        cmocka_unit_test(stepwise_decoding_equals_full_decoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

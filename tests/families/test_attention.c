@@ -178,7 +178,7 @@ static void describe(const example *e, const char *isa, char text[200]) {
 }
 
 /* Large scores take the exponentials' errors times their size: a hundred times the range, a looser bound. */
-static void kernels_are_the_definition(void **state) {
+static void kernels_match_the_definition(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < CASES; seed++) {
         const example e = draw(seed);
@@ -203,7 +203,7 @@ static void kernels_are_the_definition(void **state) {
 /* ---- corners --------------------------------------------------------------------------------------- */
 
 /* Attention of x (1, T, 3) with one head of one element on the CPU; lengths of 0 unless there is a bias. */
-static void without_keys_there_are_zeros(void **state) {
+static void queries_without_keys_give_zeros(void **state) {
     (void)state;
     for (int64_t t = 1; t < 60; t += 29) {
         example e = { .n = 2, .t = t, .s = t, .h = 1, .g = 1, .d = 4, .packing = 1, .lengths = true, .range = 1 };
@@ -221,7 +221,7 @@ static void without_keys_there_are_zeros(void **state) {
 }
 
 /* Scores of 1e30 and -inf as a bias do not overflow: each query takes the value of its best key. */
-static void scores_may_be_of_any_size(void **state) {
+static void large_scores_do_not_overflow(void **state) {
     (void)state;
     for (int64_t t = 2; t < 70; t += 62) {
         glia_graph *g = glia_graph_create();
@@ -258,7 +258,7 @@ static void scores_may_be_of_any_size(void **state) {
 }
 
 /* The weights of causal attention: rows sum to 1, nothing behind the query. */
-static void weights_can_be_looked_at(void **state) {
+static void attention_weights(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(1, 5, 2, 3));
@@ -326,7 +326,7 @@ static void expect_mistake(glia_graph *g, const char *words) {
     glia_graph_free(g);
 }
 
-static void mistakes_are_explained(void **state) {
+static void errors_are_explained(void **state) {
     (void)state;
 #define MISTAKE(words, call)                                                                                           \
     do {                                                                                                               \
@@ -355,9 +355,9 @@ static void mistakes_are_explained(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_are_the_definition), cmocka_unit_test(without_keys_there_are_zeros),
-        cmocka_unit_test(scores_may_be_of_any_size),  cmocka_unit_test(weights_can_be_looked_at),
-        cmocka_unit_test(memory_is_linear_in_time),   cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(kernels_match_the_definition), cmocka_unit_test(queries_without_keys_give_zeros),
+        cmocka_unit_test(large_scores_do_not_overflow),  cmocka_unit_test(attention_weights),
+        cmocka_unit_test(memory_is_linear_in_time),   cmocka_unit_test(errors_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static void inhibition_is_absolute(void **state) {
 }
 
 /* Several synapses of one input count each: the majority of three votes, the first of which counts twice. */
-static void synapses_add_up(void **state) {
+static void synapses_are_summed(void **state) {
     (void)state;
     const int synapses[] = { 2, 1, 1 };
     const glia_mp_unit unit = { .inputs = 3, .threshold = 3, .synapses = synapses };
@@ -115,7 +115,7 @@ static void bound_is_as_computed_by_hand(void **state) {
 
 /* The weights stay integers, so that they are compared exactly. An epoch depends on nothing but the weights that it
  * starts from; once those come back, everything repeats for ever, and no epoch of the circle was free of mistakes. */
-static void xor_goes_round_for_ever(void **state) {
+static void xor_never_converges(void **state) {
     (void)state;
     enum { EPOCHS = 64 };
     const int labels[] = { -1, 1, 1, -1 };
@@ -138,7 +138,7 @@ static void xor_goes_round_for_ever(void **state) {
     assert_true(circle > 0);
 }
 
-static void refuses_nonsense(void **state) {
+static void rejects_invalid_arguments(void **state) {
     (void)state;
     double weights[2] = { 0 }, bound;
     glia_perceptron unit = { .inputs = 2, .weights = weights };
@@ -161,13 +161,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gates_are_exact),
         cmocka_unit_test(inhibition_is_absolute),
-        cmocka_unit_test(synapses_add_up),
+        cmocka_unit_test(synapses_are_summed),
         cmocka_unit_test(a_net_of_units_computes_xor),
         cmocka_unit_test(learns_and_or),
         cmocka_unit_test(converges_within_novikoffs_bound),
         cmocka_unit_test(bound_is_as_computed_by_hand),
-        cmocka_unit_test(xor_goes_round_for_ever),
-        cmocka_unit_test(refuses_nonsense),
+        cmocka_unit_test(xor_never_converges),
+        cmocka_unit_test(rejects_invalid_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

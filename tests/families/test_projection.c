@@ -72,7 +72,7 @@ static void check_pca(const char *name, int n, int size, uint32_t seed) {
     for (int i = 0; i < COMPONENTS; i++) assert_near(variance[i] / wanted[i], 1, 1e-12);
 }
 
-static void test_pca_is_that_of_scikit_learn(void **state) {
+static void test_pca_matches_scikit_learn(void **state) {
     (void)state;
     check_pca("tall", 40, 6, 1);
     check_pca("wide", 8, 30, 2);
@@ -107,7 +107,7 @@ static void test_eigenvectors(void **state) {
     }
 }
 
-static void test_pca_of_odd_points(void **state) {
+static void test_pca_degenerate_points(void **state) {
     (void)state;
     const float same[] = { 1, 2, 1, 2, 1, 2 };
     double y[6], variance[2];
@@ -133,7 +133,7 @@ static void sample(double *p, double *y) {
     assert_done(glia_tsne_affinities(NULL, x, POINTS, SIZE, 7, p, &error));
 }
 
-static void test_tsne_is_that_of_scikit_learn(void **state) {
+static void test_tsne_matches_scikit_learn(void **state) {
     (void)state;
     double p[POINTS * POINTS], y[POINTS * 2], gradient[POINTS * 2], scratch[POINTS * 5], wanted[POINTS * 2], sum = 0;
     sample(p, y);
@@ -148,7 +148,7 @@ static void test_tsne_is_that_of_scikit_learn(void **state) {
     for (int i = 0; i < POINTS * 2; i++) assert_near(gradient[i], wanted[i], 1e-10);
 }
 
-static void test_tsne_gradient_is_the_slope(void **state) {
+static void test_tsne_gradient_matches_differences(void **state) {
     (void)state;
     double p[POINTS * POINTS], y[POINTS * 2], gradient[POINTS * 2], scratch[POINTS * 5];
     sample(p, y);
@@ -320,11 +320,11 @@ static void test_map(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pca_is_that_of_scikit_learn),
+        cmocka_unit_test(test_pca_matches_scikit_learn),
         cmocka_unit_test(test_eigenvectors),
-        cmocka_unit_test(test_pca_of_odd_points),
-        cmocka_unit_test(test_tsne_is_that_of_scikit_learn),
-        cmocka_unit_test(test_tsne_gradient_is_the_slope),
+        cmocka_unit_test(test_pca_degenerate_points),
+        cmocka_unit_test(test_tsne_matches_scikit_learn),
+        cmocka_unit_test(test_tsne_gradient_matches_differences),
         cmocka_unit_test(test_tsne_keeps_neighbours),
         cmocka_unit_test(test_tree_is_exact_without_theta),
         cmocka_unit_test(test_tree_of_many_points),

@@ -82,7 +82,7 @@ static const glia_safetensor *golden_of(const golden *g, const char *name) {
 }
 
 /* Where a cell is normalised, gradients carry the rounding of f32 many times over: h is 0 before the first step, and what
- * does not vary is divided by the square root of epsilon. In f64 normed_gradients_are_differences is strict. */
+ * does not vary is divided by the square root of epsilon. In f64 normed_gradients_match_differences is strict. */
 static float tolerance(const golden *g, const char *what) {
     return strstr(g->path, "normed") && strncmp(what, "grad.", 5) == 0 ? 5e-5f : 1e-5f;
 }
@@ -223,7 +223,7 @@ static void compare(const torch_case *c, const char *backend_name, int threads) 
     golden_close(&g);
 }
 
-static void layers_agree_with_pytorch(void **state) {
+static void layers_match_pytorch(void **state) {
     (void)state;
     static const char *const isas[] = { "v4", "v3", "v2", "neon", "generic" };
     for (int i = 0; i < GLIA_COUNT(cases); i++) compare(&cases[i], "ref", 1);
@@ -238,7 +238,7 @@ static void layers_agree_with_pytorch(void **state) {
     unsetenv("GLIA_ISA");
 }
 
-static void torch_states_that_do_not_fit(void **state) {
+static void mismatched_torch_states(void **state) {
     (void)state;
     glia_error error = { 0 };
     golden g = golden_open("lstm");
@@ -335,7 +335,7 @@ static const struct {
 } sizes[] = { { 1, 1, 1 }, { 1, 3, 5 }, { 2, 2, 16 }, { 7, 4, 17 }, { 13, 3, 33 }, { 40, 2, 31 } };
 enum { ROOM = 1 << 15 };
 
-static void odd_sizes_are_the_definition(void **state) {
+static void odd_sizes_match_the_definition(void **state) {
     (void)state;
     float *is = malloc(ROOM * sizeof *is), *should = malloc(ROOM * sizeof *should);
     for (int k = 0; k < GLIA_COUNT(sizes); k++) {
@@ -398,7 +398,7 @@ static void parameters_are_named(void **state) {
     glia_graph_free(g);
 }
 
-static void mistakes_are_told(void **state) {
+static void errors_are_reported(void **state) {
     (void)state;
     const struct {
         int64_t rank;
@@ -428,7 +428,7 @@ static void mistakes_are_told(void **state) {
 }
 
 /* As a damaged file may have it: no length of anything may overflow. */
-static void steps_beyond_counting(void **state) {
+static void step_count_overflow(void **state) {
     (void)state;
     const int64_t steps[] = { 0, -1, INT64_MAX, INT64_MAX / 8, INT64_MAX / 64 };
     for (int i = 0; i < GLIA_COUNT(steps); i++) {
@@ -493,7 +493,7 @@ static void go_on(layer_fn layer, glia_recurrent_opts opts) {
     glia_backend_close(backend);
 }
 
-static void stateful_layers_go_on(void **state) {
+static void stateful_layers_continue(void **state) {
     (void)state;
     go_on(glia_lstm, (glia_recurrent_opts){ 0 });
     go_on(glia_lstm, (glia_recurrent_opts){ .layer_norm = true });
@@ -531,7 +531,7 @@ static void expect_differences(glia_session *session, const glia_array *values, 
 }
 
 /* In f64, with lengths, in both directions, two layers: gradients of all parameters and of the initial states. */
-static void normed_gradients_are_differences(void **state) {
+static void normed_gradients_match_differences(void **state) {
     (void)state;
     enum { N = 2, T = 3, F = 2 };
     const torch_case rows[] = {
@@ -580,7 +580,7 @@ static void normed_gradients_are_differences(void **state) {
 }
 
 /* Whatever a gate's inputs are multiplied by, its value is the same. */
-static void normed_cells_do_not_mind_scales(void **state) {
+static void normed_cells_are_scale_invariant(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_graph *g = glia_graph_create();
@@ -613,7 +613,7 @@ static int count_kernels(const glia_program *program, const char *name) {
 }
 
 /* A training program walks forward once and keeps; inference keeps nothing. */
-static void programs_walk_once(void **state) {
+static void training_program_runs_forward_once(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open("cpu", 1, &error);
@@ -641,18 +641,18 @@ static void programs_walk_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layers_agree_with_pytorch),
-        cmocka_unit_test(torch_states_that_do_not_fit),
+        cmocka_unit_test(layers_match_pytorch),
+        cmocka_unit_test(mismatched_torch_states),
         cmocka_unit_test(gates_are_reordered_both_ways),
-        cmocka_unit_test(odd_sizes_are_the_definition),
+        cmocka_unit_test(odd_sizes_match_the_definition),
         cmocka_unit_test(threads_do_not_change_bits),
         cmocka_unit_test(parameters_are_named),
-        cmocka_unit_test(mistakes_are_told),
-        cmocka_unit_test(steps_beyond_counting),
-        cmocka_unit_test(normed_gradients_are_differences),
-        cmocka_unit_test(normed_cells_do_not_mind_scales),
-        cmocka_unit_test(stateful_layers_go_on),
-        cmocka_unit_test(programs_walk_once),
+        cmocka_unit_test(errors_are_reported),
+        cmocka_unit_test(step_count_overflow),
+        cmocka_unit_test(normed_gradients_match_differences),
+        cmocka_unit_test(normed_cells_are_scale_invariant),
+        cmocka_unit_test(stateful_layers_continue),
+        cmocka_unit_test(training_program_runs_forward_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -283,7 +283,7 @@ static void compare(const parity_case *c, const char *backend_name) {
     golden_close(&file);
 }
 
-static void nets_are_those_of_pytorch(void **state) {
+static void nets_match_pytorch(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         compare(&cases[i], "ref");
@@ -291,7 +291,7 @@ static void nets_are_those_of_pytorch(void **state) {
     }
 }
 
-static void what_a_file_lacks_is_named(void **state) {
+static void missing_tensors_are_named(void **state) {
     (void)state;
     glia_error error = { 0 };
     char path[512];
@@ -426,7 +426,7 @@ static void differentiate(const char *name, block_fn block) {
     glia_graph_free(g);
 }
 
-static void whole_blocks_have_their_gradients(void **state) {
+static void block_gradients_match_differences(void **state) {
     (void)state;
     differentiate("grouped queries", grouped);
     differentiate("rotary", rotated);
@@ -442,7 +442,7 @@ static bool same_rows(const float *a, const float *b, int from, int to, int colu
     return memcmp(a + from * columns, b + from * columns, (size_t)((to - from) * columns) * sizeof *a) == 0;
 }
 
-static void padding_changes_nothing(void **state) {
+static void padding_does_not_affect_outputs(void **state) {
     (void)state;
     enum { LONG = 6, VALID = 4 };
     glia_graph *g = glia_graph_create();
@@ -467,7 +467,7 @@ static void padding_changes_nothing(void **state) {
 }
 
 /* The same by an id that stands for padding. */
-static void padding_ids_are_seen_by_nobody(void **state) {
+static void padding_ids_are_masked(void **state) {
     (void)state;
     enum { LONG = 5 };
     float y[2][LONG * 8];
@@ -489,7 +489,7 @@ static void padding_ids_are_seen_by_nobody(void **state) {
     for (int i = 0; i < LONG * 8; i++) assert_true(fabsf(y[0][i] - y[1][i]) < 1e-6f);
 }
 
-static void gpt_does_not_see_what_comes(void **state) {
+static void gpt_is_causal(void **state) {
     (void)state;
     enum { LONG = 6 };
     glia_graph *g = glia_graph_create();
@@ -512,7 +512,7 @@ static void gpt_does_not_see_what_comes(void **state) {
 
 /* ---- positions ----------------------------------------------------------------------------- */
 
-static void sinusoids_are_the_formula(void **state) {
+static void sinusoids_match_the_formula(void **state) {
     (void)state;
     enum { LONG = 9, UNITS = 7 };
     glia_graph *g = glia_graph_create();
@@ -532,7 +532,7 @@ static void sinusoids_are_the_formula(void **state) {
 }
 
 /* Both conventions turn points of the plane by p base^(-2i / units), and leave what is beyond `units` alone. */
-static void rotations_are_the_formula(void **state) {
+static void rotations_match_the_formula(void **state) {
     (void)state;
     enum { LONG = 4, HEADS_2 = 2, SIZE = 6, UNITS = 4, AT = 100 };
     for (int kind = GLIA_ROTARY_PAIRS; kind <= GLIA_ROTARY_HALVES; kind++) {
@@ -598,7 +598,7 @@ static void padding_embeds_to_zeros(void **state) {
 }
 
 /* The mean over labels that are classes, with smoothing; and 0, not NaN, where there are none. */
-static void unlabelled_tokens_do_not_count(void **state) {
+static void unlabelled_tokens_are_ignored(void **state) {
     (void)state;
     enum { LONG = 4, K = 3 };
     const float logits[LONG * K] = { 1, 2, 3, 0, 0, 1, 5, 1, 2, 9, 9, 9 };
@@ -638,7 +638,7 @@ static void unlabelled_tokens_do_not_count(void **state) {
 
 /* ---- families ------------------------------------------------------------------------------ */
 
-static void text_cnn_is_its_definition(void **state) {
+static void text_cnn_matches_its_definition(void **state) {
     (void)state;
     enum { LONG = 5, UNITS = 3, FILTERS = 2, CLASSES = 2, WIDTH = 3 };
     glia_graph *g = glia_graph_create();
@@ -680,7 +680,7 @@ static void text_cnn_is_its_definition(void **state) {
     glia_graph_free(g);
 }
 
-static void heads_and_models_have_their_shapes(void **state) {
+static void shapes_of_heads_and_models(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_graph *g = glia_graph_create();
@@ -711,7 +711,7 @@ static void heads_and_models_have_their_shapes(void **state) {
     }
 }
 
-static void mistakes_are_named(void **state) {
+static void errors_are_named(void **state) {
     (void)state;
     glia_error error = { 0 };
     for (int c = 0; c < 5; c++) {
@@ -777,20 +777,20 @@ static void whole_words_are_masked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nets_are_those_of_pytorch),
-        cmocka_unit_test(what_a_file_lacks_is_named),
-        cmocka_unit_test(whole_blocks_have_their_gradients),
-        cmocka_unit_test(padding_changes_nothing),
-        cmocka_unit_test(padding_ids_are_seen_by_nobody),
-        cmocka_unit_test(gpt_does_not_see_what_comes),
-        cmocka_unit_test(sinusoids_are_the_formula),
-        cmocka_unit_test(rotations_are_the_formula),
+        cmocka_unit_test(nets_match_pytorch),
+        cmocka_unit_test(missing_tensors_are_named),
+        cmocka_unit_test(block_gradients_match_differences),
+        cmocka_unit_test(padding_does_not_affect_outputs),
+        cmocka_unit_test(padding_ids_are_masked),
+        cmocka_unit_test(gpt_is_causal),
+        cmocka_unit_test(sinusoids_match_the_formula),
+        cmocka_unit_test(rotations_match_the_formula),
         cmocka_unit_test(padding_embeds_to_zeros),
-        cmocka_unit_test(unlabelled_tokens_do_not_count),
+        cmocka_unit_test(unlabelled_tokens_are_ignored),
         cmocka_unit_test(whole_words_are_masked),
-        cmocka_unit_test(text_cnn_is_its_definition),
-        cmocka_unit_test(heads_and_models_have_their_shapes),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(text_cnn_matches_its_definition),
+        cmocka_unit_test(shapes_of_heads_and_models),
+        cmocka_unit_test(errors_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

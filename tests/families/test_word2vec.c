@@ -81,7 +81,7 @@ static void test_reading_long_text(void **state) {
     free(text);
 }
 
-static void test_reading_fails_with_place(void **state) {
+static void test_reading_errors_name_position(void **state) {
     (void)state;
     const char *const missing[] = { "missing.txt" }, *const cut[] = { "cut.txt.gz" };
     assert_null(
@@ -160,7 +160,7 @@ static void test_training_finds_topics(void **state) {
     }
 }
 
-static void test_one_thread_repeats_itself(void **state) {
+static void test_one_thread_is_deterministic(void **state) {
     (void)state;
     for (int hierarchical = 0; hierarchical < 2; hierarchical++) {
         const glia_word2vec_opts opts = { .model = hierarchical ? GLIA_CBOW : GLIA_SKIP_GRAM,
@@ -192,7 +192,7 @@ static glia_status count_calls(const glia_word2vec_progress *p, void *context) {
     return ++w->calls == w->stop_at ? GLIA_E_INTERRUPTED : GLIA_OK;
 }
 
-static void test_watching_and_stopping(void **state) {
+static void test_progress_and_stopping(void **state) {
     (void)state;
     watched w = { 0 };
     glia_vectors_free(learn((glia_word2vec_opts){ .watch = count_calls, .context = &w, .epochs = 2 }));
@@ -305,10 +305,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading_words),
         cmocka_unit_test(test_reading_long_text),
-        cmocka_unit_test(test_reading_fails_with_place),
+        cmocka_unit_test(test_reading_errors_name_position),
         cmocka_unit_test(test_training_finds_topics),
-        cmocka_unit_test(test_one_thread_repeats_itself),
-        cmocka_unit_test(test_watching_and_stopping),
+        cmocka_unit_test(test_one_thread_is_deterministic),
+        cmocka_unit_test(test_progress_and_stopping),
         cmocka_unit_test(test_many_chunks),
         cmocka_unit_test(test_options_are_checked),
         cmocka_unit_test(test_phrases),

@@ -260,7 +260,7 @@ static void test_draws_follow_counts(void **state) {
     glia_word_draws_free(&draws);
 }
 
-static void test_thinning(void **state) {
+static void test_subsampling(void **state) {
     (void)state;
     assert_true(glia_word_kept(10, 1000000, 1e-3) == 1);
     assert_true(glia_word_kept(500000, 1000000, -1) == 1);
@@ -275,7 +275,7 @@ int main(void) {
         cmocka_unit_test(test_huffman_codes_are_optimal),
         cmocka_unit_test(test_hierarchical_softmax_sums_to_one),
         cmocka_unit_test(test_draws_follow_counts),
-        cmocka_unit_test(test_thinning),
+        cmocka_unit_test(test_subsampling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

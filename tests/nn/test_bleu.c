@@ -80,7 +80,7 @@ static void expect_score(const corpus *c, const char *line) {
     for (int n = 0; n < GLIA_BLEU_ORDERS; n++) near(is.precisions[n], should[2 + n], line);
 }
 
-static void test_as_sacrebleu(void **state) {
+static void test_matches_sacrebleu(void **state) {
     (void)state;
     FILE *file = fopen(GLIA_GOLDEN_DIR "/bleu.txt", "r");
     assert_non_null(file);
@@ -124,7 +124,7 @@ static void test_pieces_and_refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_sacrebleu),
+        cmocka_unit_test(test_matches_sacrebleu),
         cmocka_unit_test(test_pieces_and_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static void cifar_net_has_62006_parameters(void **state) {
     glia_graph_free(g);
 }
 
-static void convolutions_have_their_frameworks_shapes(void **state) {
+static void convolution_shapes_match_frameworks(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = image_input(g, 4, 28, 27);
@@ -115,7 +115,7 @@ static void convolutions_have_their_frameworks_shapes(void **state) {
 }
 
 /* TensorFlow's rule: an odd zero goes to the end. 28 with kernel 3, stride 2: (14 - 1) 2 + 3 - 28 = 1 zero. */
-static void same_puts_the_odd_zero_at_the_end(void **state) {
+static void same_padding_puts_extra_zero_at_end(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = image_input(g, 2, 28, 27);
@@ -145,7 +145,7 @@ static void pooling_shapes(void **state) {
     glia_graph_free(g);
 }
 
-static void a_name_is_shared_weights(void **state) {
+static void same_name_shares_weights(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 5));
@@ -211,7 +211,7 @@ static void assert_normal(glia_init_kind kind, glia_shape shape, double stddev) 
     assert_true(m.most > 3 * stddev && m.least < -3 * stddev);
 }
 
-static void initialisers_have_their_moments(void **state) {
+static void initialiser_moments(void **state) {
     (void)state;
     glia_shape dense = GLIA_SHAPE(200, 100), conv = GLIA_SHAPE(64, 32, 3, 3); /* fans 100, 200 and 288, 576 */
     assert_uniform(GLIA_INIT_DEFAULT, dense, 0, sqrt(6.0 / 300));
@@ -324,7 +324,7 @@ static void a_bias_takes_the_layers_fan_in(void **state) {
     glia_graph_free(g);
 }
 
-static void the_random_state_begins_with_the_seed(void **state) {
+static void random_state_is_initialised_with_seed(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_dropout(glia_input(g, "x", GLIA_F32, GLIA_SHAPE(4)), 0.5);
@@ -357,7 +357,7 @@ static void assert_mistake(glia_graph *g, glia_tensor result, glia_status status
         assert_mistake(g, (expression), status, one, two);        \
     }
 
-static void mistakes_name_the_layer_and_the_shapes(void **state) {
+static void errors_name_the_layer_and_the_shapes(void **state) {
     (void)state;
     glia_shape image = GLIA_SHAPE(GLIA_BATCH, 3, 4, 4), row = GLIA_SHAPE(GLIA_BATCH, 7);
     MISTAKE(GLIA_E_SHAPE, "stem: conv2d of (N, 7)", "(N, C, H, W)", GLIA_F32, row,
@@ -407,7 +407,7 @@ static void mistakes_name_the_layer_and_the_shapes(void **state) {
 }
 
 /* A mistake travels through every layer, and the first one stays. NULL does no harm. */
-static void mistakes_pass_through(void **state) {
+static void errors_propagate(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_conv2d(image_input(g, 1, 2, 2), "stem", (glia_conv_opts){ .filters = 1, .kernel = 3 });
@@ -458,7 +458,7 @@ static void dense_works_on_sequences(void **state) {
     glia_graph_free(g);
 }
 
-static void every_activation_is_there(void **state) {
+static void every_activation_exists(void **state) {
     (void)state;
     for (int a = 0; a < GLIA_ACTIVATION_COUNT; a++) {
         glia_graph *g = glia_graph_create();
@@ -500,20 +500,20 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keras_cnn_has_93322_parameters),
         cmocka_unit_test(cifar_net_has_62006_parameters),
-        cmocka_unit_test(convolutions_have_their_frameworks_shapes),
-        cmocka_unit_test(same_puts_the_odd_zero_at_the_end),
+        cmocka_unit_test(convolution_shapes_match_frameworks),
+        cmocka_unit_test(same_padding_puts_extra_zero_at_end),
         cmocka_unit_test(pooling_shapes),
-        cmocka_unit_test(a_name_is_shared_weights),
-        cmocka_unit_test(initialisers_have_their_moments),
+        cmocka_unit_test(same_name_shares_weights),
+        cmocka_unit_test(initialiser_moments),
         cmocka_unit_test(orthogonal_rows_or_columns),
         cmocka_unit_test(chrono_biases_spread_over_the_memory),
         cmocka_unit_test(values_depend_on_seed_and_name_alone),
         cmocka_unit_test(a_bias_takes_the_layers_fan_in),
-        cmocka_unit_test(the_random_state_begins_with_the_seed),
-        cmocka_unit_test(mistakes_name_the_layer_and_the_shapes),
-        cmocka_unit_test(mistakes_pass_through),
+        cmocka_unit_test(random_state_is_initialised_with_seed),
+        cmocka_unit_test(errors_name_the_layer_and_the_shapes),
+        cmocka_unit_test(errors_propagate),
         cmocka_unit_test(dense_works_on_sequences),
-        cmocka_unit_test(every_activation_is_there),
+        cmocka_unit_test(every_activation_exists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,7 @@ static void linear_after_warmup(void **state) {
     check(&r, 12, expected);
 }
 
-static void cosine_ends_with_the_steps_that_there_are(void **state) {
+static void cosine_ends_with_the_last_step(void **state) {
     (void)state;
     const double root = 0.70710678118654752; /* cos of 45 degrees */
     const double expected[] = { 0.5, 0.25 * (1 + root), 0.25, 0.25 * (1 - root) };
@@ -94,7 +94,7 @@ static void cosine_ends_with_the_steps_that_there_are(void **state) {
 }
 
 /* v = m v + g with the m of each step; the gradient is -1. */
-static void momentum_cycles_against_the_rate(void **state) {
+static void momentum_cycles_inversely_to_rate(void **state) {
     (void)state;
     glia_lr_schedule s = { .kind = GLIA_LR_ONE_CYCLE, .momentum_low = 0.5 };
     record r =
@@ -106,7 +106,7 @@ static void momentum_cycles_against_the_rate(void **state) {
     }
 }
 
-static void nonsense_is_refused(void **state) {
+static void invalid_options_are_rejected(void **state) {
     (void)state;
     glia_dataset *data = glia_data_strokes(4, 0, NULL);
     glia_model *model = glia_model_create("m", NULL);
@@ -122,7 +122,7 @@ static void nonsense_is_refused(void **state) {
 /* ---- closed forms ------------------------------------------------------------------------------- */
 
 /* Every rate of every row of PyTorch's (tools/golden/lr_schedules.py). */
-static void as_pytorch_has_them(void **state) {
+static void schedules_match_pytorch(void **state) {
     (void)state;
     FILE *f = fopen(GLIA_GOLDEN_DIR "/lr_schedules.txt", "r");
     assert_non_null(f);
@@ -160,7 +160,7 @@ static void as_pytorch_has_them(void **state) {
 }
 
 /* Smith 2017 has the stepsize, half a period, as a whole number of steps; here anything goes, and never leaves the band. */
-static void cycles_stay_in_their_band(void **state) {
+static void cyclic_rates_stay_in_range(void **state) {
     (void)state;
     for (double period = 1.5; period < 40; period *= 1.37) {
         glia_lr_schedule s = { .kind = GLIA_LR_TRIANGULAR, .low = 0.1, .period = period };
@@ -171,7 +171,7 @@ static void cycles_stay_in_their_band(void **state) {
     }
 }
 
-static void bad_texts_are_named(void **state) {
+static void invalid_texts_are_named(void **state) {
     (void)state;
     const struct {
         const char *text, *message;
@@ -202,12 +202,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(constant),
         cmocka_unit_test(linear_after_warmup),
-        cmocka_unit_test(cosine_ends_with_the_steps_that_there_are),
-        cmocka_unit_test(momentum_cycles_against_the_rate),
-        cmocka_unit_test(nonsense_is_refused),
-        cmocka_unit_test(as_pytorch_has_them),
-        cmocka_unit_test(cycles_stay_in_their_band),
-        cmocka_unit_test(bad_texts_are_named),
+        cmocka_unit_test(cosine_ends_with_the_last_step),
+        cmocka_unit_test(momentum_cycles_inversely_to_rate),
+        cmocka_unit_test(invalid_options_are_rejected),
+        cmocka_unit_test(schedules_match_pytorch),
+        cmocka_unit_test(cyclic_rates_stay_in_range),
+        cmocka_unit_test(invalid_texts_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

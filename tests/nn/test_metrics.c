@@ -149,7 +149,7 @@ static void gather_otherwise(const char *text, const samples *s, int label, doub
     for (int i = 0; i < 3; i++) glia_metric_free(parts[i]);
 }
 
-static void test_as_scikit_learn(void **state) {
+static void test_matches_scikit_learn(void **state) {
     (void)state;
     FILE *file = fopen(GLIA_GOLDEN_DIR "/metrics.txt", "r");
     assert_non_null(file);
@@ -277,7 +277,7 @@ static void test_by_hand(void **state) {
 
 /* ---- what is not ordinary ------------------------------------------------------------------- */
 
-static void test_nothing_to_say(void **state) {
+static void test_undefined_results(void **state) {
     (void)state;
     glia_metric_info info[64];
     int n = glia_metric_list(info, 64);
@@ -313,7 +313,7 @@ static void test_nothing_to_say(void **state) {
     assert_true(once_values("mae", 2, same, (const float[]){ 1, INFINITY }) == INFINITY);
 }
 
-static void test_labels_outside(void **state) {
+static void test_labels_out_of_range(void **state) {
     (void)state;
     glia_error error;
     glia_metric *m = make("accuracy", 3), *pads = make("accuracy(ignore=-1)", 3);
@@ -393,7 +393,7 @@ static void test_lists(void **state) {
 }
 
 /* docs/metrics.md has them all. */
-static void test_page(void **state) {
+static void test_documented(void **state) {
     (void)state;
     glia_file page;
     assert_int_equal(glia_file_open(&page, GLIA_SOURCE_DIR "/docs/metrics.md", NULL), GLIA_OK);
@@ -411,9 +411,10 @@ static void test_page(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_scikit_learn), cmocka_unit_test(test_exact_sums),     cmocka_unit_test(test_by_hand),
-        cmocka_unit_test(test_nothing_to_say),  cmocka_unit_test(test_labels_outside), cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_lists),           cmocka_unit_test(test_page),
+        cmocka_unit_test(test_matches_scikit_learn), cmocka_unit_test(test_exact_sums),
+        cmocka_unit_test(test_by_hand),              cmocka_unit_test(test_undefined_results),
+        cmocka_unit_test(test_labels_out_of_range),  cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_lists),           cmocka_unit_test(test_documented),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,7 +291,7 @@ static void expect_mistake(glia_optimizer optimizer, const char *pattern, glia_s
     glia_graph_free(p.graph);
 }
 
-static void test_mistakes(void **state) {
+static void test_errors(void **state) {
     (void)state;
     expect_mistake((glia_optimizer){ .lr = -1 }, NULL, GLIA_E_ARGUMENT, "lr");
     expect_mistake((glia_optimizer){ .lr = NAN }, NULL, GLIA_E_ARGUMENT, "lr");
@@ -320,7 +320,7 @@ int main(void) {
         cmocka_unit_test(test_frozen_and_pattern),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_narrow_parameters),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ class Configurations(Folder):
     def bytes(self, run, name="model.safetensors"):
         return (self.folder / run / name).read_bytes()
 
-    def test_a_run_runs_again_exactly(self):
+    def test_run_is_reproducible_from_config(self):
         self.glia(*self.MUCH, "--out", "first")
         self.glia("train", "--config", "first/config.json", "--quiet", "--out", "second")
         self.glia("train", "--config", "first", "--quiet", "--threads", 1, "--workers", 3, "--out", "third")
@@ -45,7 +45,7 @@ class Configurations(Folder):
         self.assertNotEqual(self.bytes("usual"), self.bytes("zero"))
         self.assertEqual(self.bytes("zero"), self.bytes("again"))
 
-    def test_what_is_wrong_in_a_configuration(self):
+    def test_configuration_errors(self):
         for content, code, says in [
             ("{\"model\": \"mlp\"", 1, "offset 15: a comma or } should be here, but the text ends"),
             ("{\n\"model\": mlp}", 1, "line 2, offset 11: a value"),
@@ -63,7 +63,7 @@ class Configurations(Folder):
                 self.refused("train", "--config", "run.json", code=code, says=says)
         self.refused("train", "--config", "nothing.json", code=1, says="nothing.json")
 
-    def test_everything_else_is_taken(self):
+    def test_all_other_settings_are_accepted(self):
         for more in [["--swa", "0.5"], ["--plateau", "1", "--plateau-factor", "0.5"], ["--balanced"],
                      ["--optimizer", "lion"], ["--optimizer", "lamb", "--max-norm", "3", "--l1", "1e-5"],
                      ["--max-steps", "3", "--no-checkpoint"], ["--no-validation", "--warmup", "4"],

@@ -59,7 +59,7 @@ class Inputs(Folder):
                 for y in range(side)]
         (self.folder / name).write_bytes(png(side, side, b"".join(rows)))
 
-    def test_pictures_of_ink_on_paper(self):
+    def test_dark_on_light_images(self):
         self.glia("train", "mlp", "--data", "strokes?n=2000", "--epochs", 3, "--quiet", "--out", "run")
         self.bar("one.png")
         done = glia("predict", "run", "one.png", "--digit", folder=self.folder)
@@ -83,7 +83,7 @@ class Inputs(Folder):
             told = [json.loads(line) for line in self.glia("predict", "run", *files, "--json").stdout.splitlines()]
             self.assertEqual([t["classes"][0]["class"] for t in told], [kind] * 10)
 
-    def test_pictures_for_a_model_of_other_numbers(self):
+    def test_images_for_a_model_of_other_shape(self):
         npy(self.folder / "x.npy", "<f4", (40, 1, 4, 4), struct.pack("<640f", *(i % 256 for i in range(640))))
         npy(self.folder / "y.npy", "<i4", (40,), struct.pack("<40i", *(i % 2 for i in range(40))))
         self.glia("train", "mlp", "--data", "npy:x.npy,y.npy", "--epochs", 1, "--quiet", "--out", "run")
@@ -125,7 +125,7 @@ class Splits(Folder):
             file.writestr("y_train.npy", npy_bytes("<i4", (50,), struct.pack("<50i", *(i % 2 for i in range(50)))))
         self.assertEqual(self.trained("npz:b.npz"), (36, 4, 10))
 
-    def test_nothing_withheld(self):
+    def test_no_validation(self):
         write_table(self.folder / "t.csv", FLOWERS, 100)
         self.assertEqual(self.trained("csv:t.csv"), (72, 8, 20))
         self.assertEqual(self.trained("csv:t.csv", "--no-validation"), (100, 0, None))
@@ -136,7 +136,7 @@ class Splits(Folder):
         self.assertEqual(self.trained("csv:t.csv?test=0"), (90, 10, None))
         self.assertEqual(self.trained("strokes?n=100", "--no-validation"), (100, 0, 20))
 
-    def test_shares_that_cannot_be(self):
+    def test_invalid_fractions(self):
         write_table(self.folder / "t.csv", FLOWERS, 100)
         for share, says in (("1e19", "leaves nothing"), ("inf", ""), ("80", "leaves nothing"), ("1.5", "neither"),
                             ("0.001", "is none"), ("0.999", "leaves nothing"), ("-1", "")):
@@ -264,7 +264,7 @@ class Tokenizers(Folder):
         self.glia("train", "mlp", "--data", "texts:texts?tokenizer=t.json&length=8", "--epochs", 1, "--quiet", "--out",
                   "run")
 
-    def test_without_its_file(self):
+    def test_tokenizer_without_its_file(self):
         whole = self.glia("eval", "run", "--json").stdout.split(', "seconds"')[0]
         (self.folder / "t.json").unlink()
         self.assertEqual(self.glia("eval", "run", "--json").stdout.split(', "seconds"')[0], whole)

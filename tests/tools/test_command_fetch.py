@@ -70,7 +70,7 @@ class Archives(Network):
                     pixels = bytes((i * 40 + k) % 256 for k in range(12))
                     yield "%s/%s/%d.pgm" % (split, kind, i), b"P5 4 3 255\n" + pixels
 
-    def test_all_say_the_same(self):
+    def test_all_formats_give_the_same_data(self):
         for name, content in self.pictures():
             path = self.folder / "pets" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ class Fetching(Network):
         self.assertIn("sha256 %s (not known beforehand)" % self.sha256, self.fetch())
         self.assertEqual(self.target.read_bytes(), self.content)
 
-    def test_broken_off_and_resumed(self):
+    def test_interrupted_and_resumed(self):
         self.server.stop_after = 100000
         self.assertIn("glia: ", self.fetch("--sha256", self.sha256, code=1))
         self.assertFalse(self.target.exists())
@@ -162,7 +162,7 @@ class Fetching(Network):
         self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
 
-    def test_a_part_that_is_whole_or_wrong(self):
+    def test_complete_or_wrong_part_file(self):
         (self.folder / "to").mkdir()
         self.part.write_bytes(self.content)  # nothing is missing: the server answers 416
         self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
@@ -195,7 +195,7 @@ class Fetching(Network):
             told = self.glia("data", "fetch", "shakespeare", "--mirror", self.base.rstrip("/"))
             self.assertIn("checksum right", told)
 
-    def test_what_cannot_be(self):
+    def test_invalid_arguments(self):
         self.assertIn("404", self.glia("data", "fetch", self.base + "none.bin", "--to", "to", code=1))
         self.assertIn("did you mean mnist?", self.glia("data", "fetch", "mnits", code=2))
         self.assertIn("shakespeare", self.glia("data", "fetch", "nonsense words", code=2))
@@ -205,7 +205,7 @@ class Fetching(Network):
         (self.folder / "file").write_text("")
         self.assertIn("file", self.glia("data", "fetch", self.base + "some/data.bin", "--to", "file/x", code=1))
 
-    def test_nobody_there(self):
+    def test_unreachable_server(self):
         self.server.shutdown()
         self.server.server_close()
         told = self.fetch(code=1)

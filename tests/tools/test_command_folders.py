@@ -41,7 +41,7 @@ class Folders(RunFolder):
         self.assertEqual([name for name in after if "tensorboard" in name], [])
         self.assertEqual(len(json.loads(after["run/run.json"])["epochs"]), 1)
 
-    def test_everything_is_checked_before_anything_is_touched(self):
+    def test_settings_are_checked_before_writing(self):
         self.glia(*TRAIN, "--quiet", "--out", "run")
         before = self.contents()
         for wrong, says in [(["--metrics", "auc"], "auc"), (["--monitor", "val_los"], "did you mean val_loss?"),
@@ -62,7 +62,7 @@ class Folders(RunFolder):
             return super().glia(*arguments, code=code)
         return subprocess.run([GLIA, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=600)
 
-    def test_folders_that_are_no_runs_are_left_alone(self):
+    def test_other_folders_are_not_changed(self):
         for name, content in ("letter.txt", "dear"), ("config.json", "{\"model\": \"mlp\"}"):
             folder = self.folder / name.split(".")[0]
             folder.mkdir()
@@ -92,7 +92,7 @@ class Folders(RunFolder):
         self.glia("train", "--resume", "run", "--max-steps", 100, "--quiet")
         self.assertFalse((self.folder / "run/.lock").exists())
 
-    def test_two_that_begin_at_once(self):
+    def test_two_concurrent_starts(self):
         processes = [subprocess.Popen([GLIA, *TRAIN, "--quiet", "--out", "run"], cwd=self.folder, text=True,
                                       stderr=subprocess.PIPE) for _ in range(6)]
         said = [process.communicate()[1] for process in processes]
@@ -155,7 +155,7 @@ class Signals(RunFolder):
                 self.assertIn("interrupted in epoch", self.check_interrupted(process))
                 self.assertTrue((self.folder / "run/checkpoint.safetensors").exists())
 
-    def test_a_second_hang_up_does_no_harm(self):
+    def test_second_hang_up_is_ignored(self):
         """A terminal that closes sends two."""
         process = self.begin()
         process.send_signal(signal.SIGHUP)
@@ -181,7 +181,7 @@ class Signals(RunFolder):
         self.assertIn("output could not be written", said)
         self.assertEqual(json.loads((self.folder / "run/run.json").read_text())["state"], "done")
 
-    def test_files_that_may_not_grow(self):
+    def test_file_size_limit(self):
         """SIGXFSZ: the checkpoint and the model are too large, the tables are not."""
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
         done = subprocess.run([GLIA, *TRAIN, "--checkpoint-seconds", "0", "--out", "run"], cwd=self.folder, text=True,

@@ -17,7 +17,7 @@ class Writing(Folder):
         return self.glia("train", model, "--data", data, "--epochs", 10, "--batch", 16, "--lr", 0.02, "--out", "cat",
                          "--threads", 1, *more)
 
-    def test_a_model_writes(self):
+    def test_generate_text(self):
         self.assertRegex(self.train().stdout, "perplexity 1[.0-9]*, accuracy 9")
         first = self.glia("generate", "cat", "--prompt", "the cat", "--length", 13, "--greedy")
         self.assertRegex(first.stdout, "^the cat sat on the [mh]\n$")
@@ -50,7 +50,7 @@ class Writing(Folder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(len(done.stdout), len("the") + 9 + 1)
 
-    def test_what_cannot_write(self):
+    def test_unsupported_models(self):
         self.glia(*TRAIN, "--out", "digits")
         self.refused("generate", "digits", code=1, says="tokens")
         self.refused("generate", "nothing", code=1, says="nothing")

@@ -49,7 +49,7 @@ class History(Folder):
         self.assertNotIn("batch", told)
         self.assertIn("\nval_accuracy, ", told)
 
-    def test_mistakes(self):
+    def test_errors(self):
         self.refused("runs", "bset", says="did you mean best?")
         self.refused("runs", "compare", "1", says="two runs")
         self.refused("runs", "compare", "1", "2", code=1, says="no run \"1\"")
@@ -71,7 +71,7 @@ class History(Folder):
         self.glia(*TRAIN, "--quiet", "--lr", "3e38", "--out", "diverged", code=1)
         self.assertEqual({r["run"]: r["status"] for r in self.runs()}["diverged"], "failed")
 
-    def test_made_again_from_the_folders(self):
+    def test_rebuilt_from_the_folders(self):
         self.train()
         self.train("--no-validation")
         before = self.runs()
@@ -86,7 +86,7 @@ class History(Folder):
             for name, value in now["best"].items():
                 self.assertAlmostEqual(was["best"][name], value, places=6)
 
-    def test_folders_that_come_go_move_and_are_trained_anew(self):
+    def test_added_removed_moved_and_retrained_folders(self):
         for name in "a", "b", "c":
             self.train("--out", "runs/" + name)
         known = {r["run"]: r["id"] for r in self.runs()}

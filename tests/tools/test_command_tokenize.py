@@ -16,7 +16,7 @@ class Tokenizing(Folder):
     def train(self, kind, *more):
         return self.glia("tokenize", "train", kind, "tale.txt", "-o", kind + ".json", *more).stdout
 
-    def test_trains_and_gives_back(self):
+    def test_train_and_round_trip(self):
         for kind, most in self.KINDS.items():
             told = re.fullmatch(kind + r"\.json: (\d+) tokens, in .*\n", self.train(kind, "--vocabulary", most))
             self.assertLessEqual(int(told[1]), most)
@@ -30,7 +30,7 @@ class Tokenizing(Folder):
             else:  # words lose their spaces, and find them again
                 self.assertEqual(back.replace(" ", ""), self.TEXT.replace(" ", "") * 3)
 
-    def test_threads_change_nothing(self):
+    def test_threads_do_not_change_results(self):
         for kind in ("bpe", "unigram"):
             self.train(kind, "--vocabulary", self.KINDS[kind], "--threads", 1)
             one = (self.folder / (kind + ".json")).read_bytes()
@@ -61,7 +61,7 @@ class Tokenizing(Folder):
         self.train("bpe", "--specials", "<pad>,<s>", "--minimum", 2)
         self.assertEqual(self.glia("tokenize", "encode", "bpe.json", "--text", "<s>").stdout, "1\n")
 
-    def test_mistakes(self):
+    def test_errors(self):
         self.refused("tokenize", says="train, encode, decode or show")
         self.refused("tokenize", "encdoe", "x.json", says="did you mean encode?")
         self.refused("tokenize", "train", "bpee", "tale.txt", says="did you mean bpe?")

@@ -47,7 +47,7 @@ class Train(Folder):
         self.refused("predict", "run", "nothing.png", code=1, says="nothing.png")
         self.assertIn("7,850", self.glia("summary", "run").stdout)
 
-    def test_json_is_all_there_is(self):
+    def test_json_log_prints_only_json(self):
         done = self.glia(*TRAIN, "--log", "json", "--out", "run")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([line.get("epoch") for line in lines], [1, 2, None])
@@ -88,7 +88,7 @@ class Interrupt(Folder):
         self.assertTrue((self.folder / "run/checkpoint.safetensors").is_file())
         json.loads(self.glia("eval", "run", "--json").stdout)
 
-    def test_ctrl_c_keeps_what_there_is(self):
+    def test_ctrl_c_keeps_model(self):
         process = subprocess.Popen([GLIA, *self.LONG], cwd=self.folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True)
         while not process.stdout.readline().startswith("epoch"):

@@ -8,7 +8,7 @@ from command import DATA, GLIA, TRAIN, Folder, main
 
 
 class Usage(Folder):
-    def test_nothing_is_a_mistake_but_help_is_not(self):
+    def test_no_command_is_an_error_and_help_is_not(self):
         self.assertIn("usage: glia", self.glia(code=2).stdout)
         self.assertIn("usage: glia", self.glia("help").stdout)
         self.assertIn("usage: glia", self.glia("--help").stdout)

@@ -78,7 +78,7 @@ static glia_status note(const glia_progress *p, void *context, glia_error *error
 static glia_callback notes(epochs *e) { return (glia_callback){ .name = "notes", .epoch_end = note, .context = e }; }
 
 /* w grows by 1 an epoch from 0, and the validation wants 3: its losses are 2, 1, 0, 1, 2, 3. */
-static void early_stopping_waits_and_goes_back(void **state) {
+static void early_stopping_has_patience_and_restores(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
     for (int patience = 0; patience <= 3; patience++) {
@@ -102,7 +102,7 @@ static void early_stopping_waits_and_goes_back(void **state) {
     glia_data_free(held);
 }
 
-static void early_stopping_knows_directions(void **state) {
+static void early_stopping_min_and_max(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
     glia_model *model = line();
@@ -155,7 +155,7 @@ static double halves(int64_t epoch, double lr, void *context) {
     return epoch == 0 ? lr : lr / 2;
 }
 
-static void schedulers_say_each_epochs_rate(void **state) {
+static void schedulers_set_each_epochs_rate(void **state) {
     (void)state;
     glia_dataset *data = points(1000);
     glia_model *model = line();
@@ -261,7 +261,7 @@ static void csv_has_a_line_for_each_epoch(void **state) {
 /* ---- averages of weights -------------------------------------------------------------------------- */
 
 /* After step k (from 1) w is k/2, so the average e_k = m e_{k-1} + (1 - m) k/2 from e_0 = 0. */
-static void averages_validate_and_stay(void **state) {
+static void ema_weights_are_validated_and_kept(void **state) {
     (void)state;
     for (int at_end = 0; at_end < 2; at_end++) {
         glia_dataset *data = points(1000), *held = points(100);
@@ -340,7 +340,7 @@ static void check_measured_norms(bool twice) {
     glia_data_free(data);
 }
 
-static void swa_measures_norms_anew(void **state) {
+static void swa_recomputes_batch_norm(void **state) {
     (void)state;
     check_measured_norms(false);
     check_measured_norms(true);
@@ -349,7 +349,7 @@ static void swa_measures_norms_anew(void **state) {
 /* ---- when it goes wrong ----------------------------------------------------------------------------- */
 
 /* sqrt of something that becomes negative: the forward pass of the layer "root" is the first with nan. */
-static void nan_is_traced_to_its_op(void **state) {
+static void nan_names_its_op(void **state) {
     (void)state;
     glia_dataset *data = points(1000);
     glia_model *model = glia_model_create("root", NULL);
@@ -424,7 +424,7 @@ static glia_status refuse(const glia_progress *p, void *c, glia_error *e) {
     return GLIA_E_UNSUPPORTED;
 }
 
-static void moments_come_in_order(void **state) {
+static void events_come_in_order(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
     glia_model *model = line();
@@ -455,7 +455,7 @@ static glia_status no_step(const glia_progress *p, void *context, glia_error *er
     return GLIA_OK;
 }
 
-static void unknown_figures_are_found_before_the_first_step(void **state) {
+static void unknown_metrics_are_reported_before_the_first_step(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
     for (int i = 0; i < 6; i++) {
@@ -506,7 +506,7 @@ static void bad_options_are_reported_when_training_begins(void **state) {
 /* ---- the range test ------------------------------------------------------------------------------- */
 
 /* Least squares with curvature 2 on w: descent diverges where the rate passes 1. */
-static void range_test_finds_where_it_diverges(void **state) {
+static void range_test_finds_divergence(void **state) {
     (void)state;
     float y[SAMPLES] = { 2.9f, 3.1f, 2.9f, 3.1f, 2.8f, 3.2f, 3, 3 };
     glia_dataset *data = glia_data_arrays(
@@ -532,21 +532,21 @@ static void range_test_finds_where_it_diverges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(early_stopping_waits_and_goes_back),
-        cmocka_unit_test(early_stopping_knows_directions),
+        cmocka_unit_test(early_stopping_has_patience_and_restores),
+        cmocka_unit_test(early_stopping_min_and_max),
         cmocka_unit_test(plateaus_lower_the_rate),
-        cmocka_unit_test(schedulers_say_each_epochs_rate),
+        cmocka_unit_test(schedulers_set_each_epochs_rate),
         cmocka_unit_test(models_are_saved_when_better),
         cmocka_unit_test(csv_has_a_line_for_each_epoch),
-        cmocka_unit_test(averages_validate_and_stay),
+        cmocka_unit_test(ema_weights_are_validated_and_kept),
         cmocka_unit_test(swa_is_the_mean_of_epochs),
-        cmocka_unit_test(swa_measures_norms_anew),
-        cmocka_unit_test(nan_is_traced_to_its_op),
+        cmocka_unit_test(swa_recomputes_batch_norm),
+        cmocka_unit_test(nan_names_its_op),
         cmocka_unit_test(nan_of_a_gradient_is_found_before_the_loss),
-        cmocka_unit_test(moments_come_in_order),
-        cmocka_unit_test(unknown_figures_are_found_before_the_first_step),
+        cmocka_unit_test(events_come_in_order),
+        cmocka_unit_test(unknown_metrics_are_reported_before_the_first_step),
         cmocka_unit_test(bad_options_are_reported_when_training_begins),
-        cmocka_unit_test(range_test_finds_where_it_diverges),
+        cmocka_unit_test(range_test_finds_divergence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

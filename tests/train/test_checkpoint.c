@@ -142,7 +142,7 @@ static void resume(const how *h, int threads, int64_t every, int64_t stop, glia_
     glia_model_free(model);
 }
 
-static void resumed_trainings_end_the_same(void **state) {
+static void resumed_training_equals_uninterrupted(void **state) {
     (void)state;
     const how hows[] = {
         { .optimizer = { .kind = GLIA_ADAM }, .schedule = { .kind = GLIA_LR_COSINE, .warmup = 4 } },
@@ -183,7 +183,7 @@ static glia_status stop_early(const glia_progress *p, void *context, glia_error 
     return GLIA_OK;
 }
 
-static void a_training_that_a_callback_has_ended_stays_ended(void **state) {
+static void training_stopped_by_callback_is_not_resumed(void **state) {
     (void)state;
     clean();
     glia_dataset *data = glia_data_strokes(N, 5, NULL);
@@ -226,7 +226,7 @@ static glia_status look_for_file(const glia_progress *p, void *context, glia_err
 }
 
 /* An hour has not passed when an epoch ends. */
-static void files_wait_for_time_to_pass(void **state) {
+static void checkpoints_respect_interval(void **state) {
     (void)state;
     glia_dataset *data = glia_data_strokes(N, 5, NULL);
     for (int kind = 0; kind < 2; kind++) {
@@ -287,7 +287,7 @@ static void store(const char *name, const char *data, size_t n) {
 }
 
 /* Any flipped bit and any cut is noticed, the file set aside, and its predecessor taken. */
-static void damage_is_noticed(void **state) {
+static void corruption_is_detected(void **state) {
     (void)state;
     clean();
     glia_error error;
@@ -328,7 +328,7 @@ static void damage_is_noticed(void **state) {
     clean();
 }
 
-static void other_trainings_are_refused(void **state) {
+static void checkpoints_of_other_trainings_are_rejected(void **state) {
     (void)state;
     clean();
     glia_error error;
@@ -369,11 +369,11 @@ static void a_missing_folder_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resumed_trainings_end_the_same),
-        cmocka_unit_test(a_training_that_a_callback_has_ended_stays_ended),
-        cmocka_unit_test(files_wait_for_time_to_pass),
-        cmocka_unit_test(damage_is_noticed),
-        cmocka_unit_test(other_trainings_are_refused),
+        cmocka_unit_test(resumed_training_equals_uninterrupted),
+        cmocka_unit_test(training_stopped_by_callback_is_not_resumed),
+        cmocka_unit_test(checkpoints_respect_interval),
+        cmocka_unit_test(corruption_is_detected),
+        cmocka_unit_test(checkpoints_of_other_trainings_are_rejected),
         cmocka_unit_test(a_missing_folder_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

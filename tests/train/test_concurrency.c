@@ -122,7 +122,7 @@ static void a_pool_serves_several_callers(void **state) {
     glia_pool_free(pool);
 }
 
-static void a_piece_may_start_a_job(void **state) {
+static void nested_jobs_are_allowed(void **state) {
     (void)state;
     glia_pool *pool = glia_pool_create(3, NULL);
     sum s = { .pool = pool };
@@ -179,7 +179,7 @@ static void predict_at_once(int threads, bool lent) {
     glia_backend_close(b);
 }
 
-static void predictions_at_once_have_the_bits_of_serial_ones(void **state) {
+static void concurrent_predictions_equal_serial(void **state) {
     (void)state;
     predict_at_once(1, false);
     predict_at_once(2, false);
@@ -324,8 +324,8 @@ static void changing_sizes_need_few_programs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pool_serves_several_callers),
-        cmocka_unit_test(a_piece_may_start_a_job),
-        cmocka_unit_test(predictions_at_once_have_the_bits_of_serial_ones),
+        cmocka_unit_test(nested_jobs_are_allowed),
+        cmocka_unit_test(concurrent_predictions_equal_serial),
         cmocka_unit_test(sessions_share_packed_weights),
         cmocka_unit_test(models_train_at_once),
         cmocka_unit_test(changing_sizes_need_few_programs),

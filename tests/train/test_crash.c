@@ -285,7 +285,7 @@ static int save_with(harm what, int at, int code, int *calls) {
     return WEXITSTATUS(status);
 }
 
-static void harmed_at_every_system_call(void **state) {
+static void fault_at_every_system_call(void **state) {
     (void)state;
     clean();
     glia_model *whole = left_alone(1);
@@ -336,7 +336,7 @@ static void harmed_at_every_system_call(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_random_steps),
-        cmocka_unit_test(harmed_at_every_system_call),
+        cmocka_unit_test(fault_at_every_system_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,7 +170,7 @@ static void test_binary(void **state) {
 }
 
 /* Cross-entropy from probabilities is cross-entropy from their logits, bit for bit. */
-static void test_softmax_is_seen_through(void **state) {
+static void test_softmax_output_gives_same_loss(void **state) {
     (void)state;
     glia_dataset *data = labelled();
     glia_model *a = linear(CLASSES, GLIA_LINEAR), *b = linear(CLASSES, GLIA_SOFTMAX);
@@ -604,7 +604,7 @@ static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts op
     glia_model_free(model);
 }
 
-static void test_mistakes(void **state) {
+static void test_errors(void **state) {
     (void)state;
     glia_dataset *data = labelled(), *rows = dataset(clouds()->value, GLIA_F32, GLIA_SCALAR);
 
@@ -772,7 +772,7 @@ int main(void) {
         cmocka_unit_test(test_learns_classes),
         cmocka_unit_test(test_every_loss),
         cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_softmax_is_seen_through),
+        cmocka_unit_test(test_softmax_output_gives_same_loss),
         cmocka_unit_test(test_one_step_by_hand),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_stopping),
@@ -786,7 +786,7 @@ int main(void) {
         cmocka_unit_test(test_predict),
         cmocka_unit_test(test_inputs),
         cmocka_unit_test(test_sample_shapes),
-        cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_label_out_of_range),
         cmocka_unit_test(test_means_are_over_labels),
         cmocka_unit_test(test_accumulated_batches_are_one),

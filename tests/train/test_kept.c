@@ -96,7 +96,7 @@ static float *value_of(glia_model *m, const char *name) {
 
 /* ---- values ------------------------------------------------------------------------------------- */
 
-static void values_may_change_in_every_way(void **state) {
+static void predictions_follow_value_changes(void **state) {
     (void)state;
     glia_error error;
     glia_model *m = build(), *other = build();
@@ -173,7 +173,7 @@ static const glia_session *kept_session(glia_model *m, glia_purpose purpose, int
     return kept && lane < kept->task.n_lanes ? kept->task.lanes[lane].session : NULL;
 }
 
-static void the_program_is_kept_while_it_serves(void **state) {
+static void program_is_reused_while_valid(void **state) {
     (void)state;
     glia_error error;
     glia_model *m = build();
@@ -219,7 +219,7 @@ static void any_number_of_samples(void **state) {
     glia_model_free(m);
 }
 
-static void backends_come_and_go(void **state) {
+static void backend_changes(void **state) {
     (void)state;
     static const struct {
         const char *name;
@@ -246,7 +246,7 @@ static void backends_come_and_go(void **state) {
 
 /* ---- evaluations ------------------------------------------------------------------------------------- */
 
-static void evaluations_measure_what_is_asked(void **state) {
+static void evaluations_compute_requested_metrics(void **state) {
     (void)state;
     glia_error error;
     glia_model *m = build();
@@ -291,7 +291,7 @@ static void evaluations_measure_what_is_asked(void **state) {
 }
 
 /* A mistake in the data is found whether or not there is a program. */
-static void mistakes_are_found_every_time(void **state) {
+static void errors_are_reported_every_time(void **state) {
     (void)state;
     glia_error error;
     glia_model *m = build();
@@ -398,14 +398,14 @@ static void inputs_that_the_output_does_not_need_are_ignored(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_may_change_in_every_way),
+        cmocka_unit_test(predictions_follow_value_changes),
         cmocka_unit_test(inputs_that_the_output_does_not_need_are_ignored),
         cmocka_unit_test(own_sessions_change_values_too),
-        cmocka_unit_test(the_program_is_kept_while_it_serves),
+        cmocka_unit_test(program_is_reused_while_valid),
         cmocka_unit_test(any_number_of_samples),
-        cmocka_unit_test(backends_come_and_go),
-        cmocka_unit_test(evaluations_measure_what_is_asked),
-        cmocka_unit_test(mistakes_are_found_every_time),
+        cmocka_unit_test(backend_changes),
+        cmocka_unit_test(evaluations_compute_requested_metrics),
+        cmocka_unit_test(errors_are_reported_every_time),
         cmocka_unit_test(several_threads_predict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,7 +104,7 @@ static void test_store_seeds(void **state) {
     glia_graph_free(large);
 }
 
-static void test_store_mistakes(void **state) {
+static void test_store_errors(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create(), *other = glia_graph_create();
     parameter(g, "w", 4);
@@ -124,7 +124,7 @@ static void test_store_mistakes(void **state) {
 }
 
 /* A store over another finds what that has, and keeps what is new to itself. */
-static void test_store_over(void **state) {
+static void test_store_sharing(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     parameter(g, "w", 4);
@@ -199,7 +199,7 @@ static void test_metadata(void **state) {
     glia_model_free(model);
 }
 
-static void test_model_mistakes(void **state) {
+static void test_model_errors(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_model *model = glia_model_create(NULL, NULL);
@@ -512,9 +512,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),          cmocka_unit_test(test_store_layout),
         cmocka_unit_test(test_store_grows),     cmocka_unit_test(test_store_seeds),
-        cmocka_unit_test(test_store_mistakes),  cmocka_unit_test(test_store_over),
+        cmocka_unit_test(test_store_errors),  cmocka_unit_test(test_store_sharing),
         cmocka_unit_test(test_model_parts),     cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_model_mistakes),  cmocka_unit_test(test_save_and_load),
+        cmocka_unit_test(test_model_errors),  cmocka_unit_test(test_save_and_load),
         cmocka_unit_test(test_save_is_clean),   cmocka_unit_test(test_hostile_files),
         cmocka_unit_test(test_load_weights),    cmocka_unit_test(test_summary),
         cmocka_unit_test(test_version),         cmocka_unit_test(test_load_weights_of_another_model),

@@ -243,7 +243,7 @@ static void test_loop_and_run(void **state) {
     every_allocation(loop_and_run, "loop and run");
 }
 
-static void test_recur_and_run(void **state) {
+static void test_recurrent_and_run(void **state) {
     (void)state;
     every_allocation(recur_and_run, "recur and run");
 }
@@ -253,7 +253,7 @@ static void test_train(void **state) {
     every_allocation(train, "train");
 }
 
-static void test_train_watched(void **state) {
+static void test_train_with_callbacks(void **state) {
     (void)state;
     every_allocation(train_watched, "train, watched");
 }
@@ -539,7 +539,7 @@ int main(void) {
         cmocka_unit_test(test_epochs_allocate_nothing),
         cmocka_unit_test(test_compile_and_run),
         cmocka_unit_test(test_loop_and_run),
-        cmocka_unit_test(test_recur_and_run),
+        cmocka_unit_test(test_recurrent_and_run),
         cmocka_unit_test(test_load_data),
         cmocka_unit_test(test_augment_data),
         cmocka_unit_test(test_augment_text),
@@ -547,7 +547,7 @@ int main(void) {
         cmocka_unit_test(test_loading_allocates_nothing),
         cmocka_unit_test(test_open_files),
         cmocka_unit_test(test_train),
-        cmocka_unit_test(test_train_watched),
+        cmocka_unit_test(test_train_with_callbacks),
         cmocka_unit_test(test_save_and_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,7 +86,7 @@ static glia_model *small(void) {
     return model;
 }
 
-static void test_figures(void **state) {
+static void test_scalars(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_dataset *data = glia_data_strokes(64, 1, &error), *held_out = glia_data_strokes(32, 2, &error);
@@ -133,7 +133,7 @@ static void test_figures(void **state) {
     glia_data_free(held_out);
 }
 
-static void test_mistakes(void **state) {
+static void test_errors(void **state) {
     (void)state;
     glia_error error = { 0 };
     glia_dataset *data = glia_data_strokes(32, 1, &error);
@@ -151,6 +151,6 @@ static void test_mistakes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_figures), cmocka_unit_test(test_mistakes) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_scalars), cmocka_unit_test(test_errors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

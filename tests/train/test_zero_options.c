@@ -29,7 +29,7 @@ static void steps_of(glia_optimizer o, int steps, double values[COUNT]) {
 /* ---- optimisers ----------------------------------------------------------------------------- */
 
 /* Without memory of the gradient a step is lr g / (sqrt(v / (1 - beta2^t)) + epsilon); without both, lr sign(g). */
-static void adam_without_memory_is_the_closed_form(void **state) {
+static void adam_with_zero_betas_matches_closed_form(void **state) {
     (void)state;
     double one[COUNT], two[COUNT], w[COUNT], next[COUNT], v[COUNT] = { 0 };
     const double lr = 0.0078125, beta2 = 0.9, epsilon = 1e-3;
@@ -91,7 +91,7 @@ static void optimisers_take_zeros(void **state) {
     assert_true(glia_optimizer_resolved(glia_optimizer_resolved(o)).beta1 == GLIA_ZERO);
 }
 
-static void a_group_may_stay(void **state) {
+static void group_with_zero_rate_is_unchanged(void **state) {
     (void)state;
     const glia_parameter_group still = { .pattern = "b", .lr_scale = GLIA_ZERO };
     double values[COUNT];
@@ -202,9 +202,9 @@ static void augmentations_take_zeros(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(adam_without_memory_is_the_closed_form),
+        cmocka_unit_test(adam_with_zero_betas_matches_closed_form),
         cmocka_unit_test(optimisers_take_zeros),
-        cmocka_unit_test(a_group_may_stay),
+        cmocka_unit_test(group_with_zero_rate_is_unchanged),
         cmocka_unit_test(schedules_take_zeros),
         cmocka_unit_test(layers_take_zeros),
         cmocka_unit_test(sampling_takes_zeros),

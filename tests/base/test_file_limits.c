@@ -14,9 +14,9 @@
 #include "base/base.h"
 #include "data/formats/formats.h"
 
-enum { BYTES = 5000 }; /* fewer than any pipe holds, so writing never waits */
+enum { BYTES = 5000 }; /* less than the capacity of a pipe, so writing never blocks */
 
-/* The reading end of a pipe with BYTES bytes and nobody to write more. */
+/* The read end of a pipe with BYTES bytes; the write end is closed. */
 static int filled_pipe(void) {
     int ends[2];
     static const char bytes[BYTES] = { 'a', 'b' };

@@ -1,9 +1,9 @@
 /* Every public function with NULL and with empty arguments.
  *
- * null_calls.h is written from the headers by tests/support/null_calls.py, so a new function is here by itself. A call
- * runs in a process of its own: with each argument zero while the others are valid, with each text empty, with all
- * arguments zero, and so without a place for an error. None may crash. Without a handle, what reports errors reports
- * GLIA_E_ARGUMENT and names the argument.
+ * null_calls.h is written from the headers by tests/support/null_calls.py, so new functions are included automatically.
+ * A call runs in a process of its own: with each argument zero while the others are valid, with each text empty, with
+ * all arguments zero, and so without a place for an error. None may crash. Without a handle, what reports errors
+ * reports GLIA_E_ARGUMENT and names the argument.
  */
 #include <setjmp.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* The thread pool: every piece once, on any number of threads, soon after the last and long after it. */
+/* The thread pool: every piece runs once, on any number of threads, with busy and with sleeping workers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

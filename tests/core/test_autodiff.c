@@ -1,6 +1,6 @@
 /* test_autodiff.c - gradients of whole graphs: sums over paths, gradients of gradients, Hessian-vector products.
  *
- * Single operations are test_ops.c's concern; this is about what the walk makes of them.
+ * Single operations are tested in test_ops.c.
  */
 #include <math.h>
 #include <setjmp.h>

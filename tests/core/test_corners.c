@@ -1,4 +1,4 @@
-/* test_corners.c - primitives at the places that samples keep away from: ties, kinks, poles, NaN, infinities, overflow. */
+/* test_corners.c - primitives at points that samples avoid: ties, kinks, poles, NaN, infinities, overflow. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

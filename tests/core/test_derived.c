@@ -1,4 +1,4 @@
-/* What is made of several operations without being one: resizing, group norm, draws, segment softmax, chosen gradients. */
+/* Functions composed of several operations: resizing, group norm, sampling, segment softmax, custom gradients. */
 #include <math.h>
 
 #include "run_graph.h"

@@ -1,7 +1,7 @@
-/* test_frozen.c - programs on the promise that parameters stay: the same results, less to do in a run.
+/* test_frozen.c - frozen programs: the same results with less work in a run.
  *
- * Scales and shifts are taken into weights (core/passes/absorb.c), and what depends on no input is computed once. Both are held
- * against programs without the promise, on the backend that computes in double.
+ * Scales and shifts are folded into weights (core/passes/absorb.c), and values that depend on no input are computed
+ * once. Both are compared with programs that are not frozen, on the backend that computes in double.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -168,7 +168,7 @@ static bool is_packed_by(const glia_program *p, int group, const glia_node *valu
     return p->schedule.root[from->in[operand]->id] == value;
 }
 
-/* What the first run has left for the others is there after them as it was, byte for byte. */
+/* Values kept by the first run are unchanged, byte for byte, after later runs. */
 static void cached_values_do_not_change(void **state) {
     (void)state;
     const char *const backends[] = { "ref", "cpu" };

@@ -1,4 +1,4 @@
-/* Functions: inputs by name, a program for each size; parts of a graph once more on other tensors. */
+/* Functions: inputs by name, a program for each size; subgraphs copied onto other tensors. */
 #include <math.h>
 #include <stdio.h>
 

@@ -228,7 +228,7 @@ static void relu_and_sums_move_after_max_pooling(void **state) {
     }
 }
 
-/* f64 has no kernels; a backend may not want it. */
+/* f64 has no kernels; a backend may reject it. */
 static void other_operations_are_not_moved(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

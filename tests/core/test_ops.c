@@ -1,4 +1,4 @@
-/* test_ops.c - every operation, by walking the table: nothing is listed here, so nothing can be forgotten.
+/* test_ops.c - every operation of the table, without a list here.
  *
  *   record      a name, a summary, a definition, samples
  *   golden      the definition against results of PyTorch and NumPy (tests/golden/ops)

@@ -1,4 +1,4 @@
-/* test_passes.c - passes keep what a graph means; the plan never lets two living values share memory. */
+/* test_passes.c - passes preserve results; the memory plan never lets two live values overlap. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -260,8 +260,8 @@ static void layer_norm_takes_two_passes(void **state) {
 
 /* ---- the plan ------------------------------------------------------------------------------------------- */
 
-/* Every pair of materialised values that live at the same time must not overlap, but for in-place heirs: an heir is born
- * in the group in which the other dies. */
+/* Materialised values with overlapping lifetimes must not overlap in memory, except in-place outputs, which are written
+ * in the group of the input's last read. */
 static void check_plan(const glia_program *p) {
     const glia_schedule *s = &p->schedule;
     int n = p->graph->n_nodes;
@@ -418,7 +418,7 @@ static void program_statistics(void **state) {
     glia_graph_free(g);
 }
 
-/* Two results of one loop, one of which lies over the operand that the other still needs. */
+/* Two outputs of one loop, one of which overwrites an operand that the other still reads. */
 static void in_place_output_waits_for_last_read(void **state) {
     (void)state;
     for (int swapped = 0; swapped < 2; swapped++) {
@@ -451,7 +451,7 @@ static void in_place_output_waits_for_last_read(void **state) {
     }
 }
 
-/* What was planned is what is used: a step writes up to the last value of the plan, and nothing behind the scratch (which
+/* A step writes up to the last value of the plan, and nothing beyond the scratch (which
  * the address sanitizer would see: a session allocates exactly the planned bytes). */
 static void planned_bytes_are_used_bytes(void **state) {
     (void)state;

@@ -1,4 +1,4 @@
-/* test_scan.c - loops over time are what they would be written out, with gradients, masks and random numbers. */
+/* test_scan.c - loops over time equal their unrolled graphs, with gradients, masks and random numbers. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

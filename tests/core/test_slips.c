@@ -1,4 +1,5 @@
-/* test_slips.c - slips that would go unnoticed, such as a misspelt name, are errors that name the nearest one. */
+/* test_slips.c - mistakes that could pass silently, such as a misspelt name, are errors that suggest the nearest name.
+ * */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Archives: what is in zip and tar files and folders, that nothing hostile gets through, and pictures in them. */
+/* Archives: the contents of zip and tar files and folders, rejection of malformed ones, and images in them. */
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
-/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches whoever prepares
- * them. */
+/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches on any number of
+ * workers. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,4 @@
-/* NPY and NPZ, libsvm, raw records, text: what NumPy and scikit-learn wrote is read back, and nothing else gets
- * through.
+/* NPY and NPZ, libsvm, raw records, text: files of NumPy and scikit-learn are read, malformed ones are rejected.
  *
  * The files of tests/golden/data are written by tools/golden/data_files.py, by the rule that number() repeats.
  */

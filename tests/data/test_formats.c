@@ -1,4 +1,4 @@
-/* IDX, CIFAR, CSV, gzip, numbers as text, whole files: what they hold, and that nothing else gets through. */
+/* IDX, CIFAR, CSV, gzip, numbers as text, whole files: valid contents are read, malformed ones are rejected. */
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>

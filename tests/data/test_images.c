@@ -1,4 +1,4 @@
-/* Images: what decoders see, what writers write, resizing, and damaged files. */
+/* Images: decoders, writers, resizing, and damaged files. */
 #include <unistd.h>
 
 #include "glia/glia.h"

@@ -107,7 +107,7 @@ static void test_loader_workers(void **state) {
     same_batches("crop flip mixup", (glia_loader_opts){ .batch = 8, .weights = weights, .seed = 3 });
 }
 
-/* A batch has what glia_augment_apply() makes of the raw samples, normalised by the set and by the view of it. */
+/* A batch equals glia_augment_apply() of the raw samples, normalised by the data set and by its view. */
 static void test_loader_values(void **state) {
     (void)state;
     glia_dataset *data = make_images(), *part = glia_data_range(data, 10, 60, &error);

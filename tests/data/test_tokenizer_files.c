@@ -1,4 +1,4 @@
-/* test_tokenizer_files.c - tokenizers of others: the same ids as Hugging Face's `tokenizers` has
+/* test_tokenizer_files.c - tokenizer files of other programs: the same ids as Hugging Face's `tokenizers`
  * (tests/golden/tokenizers, made by tools/golden/tokenization.py), GPT-2's and BERT's files, files that are damaged,
  * patterns.
  */
@@ -311,7 +311,7 @@ static void test_offsets_with_reordered_marks(void **state) {
     glia_tokenizer_free(t);
 }
 
-/* A pattern that takes for ever is given up, and says so. */
+/* A pattern that exceeds the step limit is an error. */
 static void test_pattern_step_limit(void **state) {
     (void)state;
     static const char json[] =

@@ -95,7 +95,7 @@ static void test_bytes(void **state) {
     glia_tokenizer_free(t);
 }
 
-/* All ids one by one say what they say together, and never half a character. */
+/* Decoding ids one by one equals decoding them together, and never yields half a character. */
 static void assert_streams(const glia_tokenizer *t, const char *text, size_t length) {
     glia_encoding e = encode(t, text, length, (glia_encode_opts){ 0 });
     size_t whole, n;

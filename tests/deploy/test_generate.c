@@ -324,7 +324,7 @@ static glia_model *writer(shape_of how) {
     return m;
 }
 
-/* The scores of the whole model, (n, CONTEXT, VOCABULARY). */
+/* The logits of the full model, (n, CONTEXT, VOCABULARY). */
 static float *whole_scores(glia_model *m, const int32_t *ids, int64_t n) {
     glia_backend *backend = glia_backend_open("cpu", 1, NULL);
     glia_tensor y = glia_model_output_at(m, 0, NULL);
@@ -524,7 +524,7 @@ static void test_recurrent_layers_incremental(void **state) {
     }
 }
 
-/* Beyond the context the model sees the last half of it, and what came since. */
+/* When the context is full the model keeps its last half and the tokens since. */
 static void test_full_context_drops_older_half(void **state) {
     (void)state;
     glia_model *m = writer((shape_of){ .heads = 2 });

@@ -1,5 +1,5 @@
-/* test_oom_sequences.c - memory that runs out (oom.h): tokenizers, of every kind and of others' files, batches of text,
- * and weights from others' files. */
+/* test_oom_sequences.c - out of memory (oom.h): tokenizers of every kind and from other programs' files, batches of
+ * text, and weights from other programs' files. */
 #include <unistd.h>
 
 #include "glia/glia.h"

@@ -114,7 +114,7 @@ static void bound_is_as_computed_by_hand(void **state) {
 }
 
 /* The weights stay integers, so that they are compared exactly. An epoch depends on nothing but the weights that it
- * starts from; once those come back, everything repeats for ever, and no epoch of the circle was free of mistakes. */
+ * starts from; once those recur, the sequence is periodic, and no epoch of the cycle was free of mistakes. */
 static void xor_never_converges(void **state) {
     (void)state;
     enum { EPOCHS = 64 };

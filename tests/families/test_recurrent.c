@@ -427,7 +427,7 @@ static void errors_are_reported(void **state) {
     }
 }
 
-/* As a damaged file may have it: no length of anything may overflow. */
+/* As in a damaged file: no size computation may overflow. */
 static void step_count_overflow(void **state) {
     (void)state;
     const int64_t steps[] = { 0, -1, INT64_MAX, INT64_MAX / 8, INT64_MAX / 64 };

@@ -1,4 +1,5 @@
-/* user.c - a stranger's program: prints "6.0" if the installed library computes 1 + 2 + 3 and is the one of its header. */
+/* user.c - a program outside the source tree: prints "6.0" if the installed library computes 1 + 2 + 3 and is the one
+ * of its header. */
 #include <glia/glia.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* test_layers.c - what layers build, what their parameters begin as, what they say when used wrongly. */
+/* test_layers.c - layers: structure, initial parameters, error messages. */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-/* test_lr_schedule.c - the learning rate over a fit: what is told, and what the weights say. */
+/* test_lr_schedule.c - the learning rate over a fit: as reported, and as seen in the weights. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* hostile.h - what every parser must stand: its file cut at every length and with every byte changed. */
+/* hostile.h - malformed input for parsers: a file truncated at every length and with every byte changed. */
 #ifndef GLIA_TEST_HOSTILE_H
 #define GLIA_TEST_HOSTILE_H
 

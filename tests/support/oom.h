@@ -1,4 +1,4 @@
-/* oom.h - memory that runs out, anywhere.
+/* oom.h - out of memory at every allocation.
  *
  * For programs linked with --wrap for every function that allocates or starts a thread (WRAPPING in CMakeLists.txt). A
  * scenario runs once to count its allocations, then again and again, the first, second, third, ... allocation failing:
@@ -138,7 +138,7 @@ static void every_allocation(scenario play, const char *name) {
     assert_true(n > 2);
     for (long at = 1; at <= n; at++) run(play, at, false, name);
     for (long at = 1; at <= n; at += 7) run(play, at, true, name);
-    run(play, 0, false, name); /* and then all is well again */
+    run(play, 0, false, name); /* later allocations succeed */
 }
 
 #endif

@@ -17,7 +17,7 @@ class RunFolder(Folder):
                 for path in sorted((self.folder / folder).rglob("*")) if path.is_file()}
 
     def begin(self, *arguments, **options):
-        """A training that goes on for ever, after its first epoch."""
+        """An endless training run, after its first epoch."""
         process = subprocess.Popen([GLIA, *LONG, *map(str, arguments)], cwd=self.folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, **options)
         self.addCleanup(process.communicate)

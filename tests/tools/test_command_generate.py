@@ -5,7 +5,7 @@ from command import GLIA, TRAIN, Folder, main
 
 
 class Writing(Folder):
-    """A model of tokens: trained, measured, and made to write."""
+    """A model of tokens: training, evaluation, generation."""
 
     TEXT = "the cat sat on the mat. the cat sat on the hat. " * 8
 

@@ -1,4 +1,4 @@
-/* test_callbacks.c - what watches and steers a training. */
+/* test_callbacks.c - callbacks of a fit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -436,7 +436,7 @@ static void events_come_in_order(void **state) {
     glia_error error;
     ok(glia_fit(model, data, o, &error), &error);
     assert_string_equal(moments, "B1 B2 e1 e2 s1 s2 s1 s2 v1 v2 w1 w2 E1 E2 F1 F2 x2 x1 ");
-    /* Who has not begun does not end; everybody is freed. */
+    /* A callback that was not started is not ended; all are freed. */
     glia_callback broken[] = { all("1", false), all("2", false), all("3", false) };
     broken[1].train_begin = refuse;
     o = opts_for(broken, 3);

@@ -1,4 +1,4 @@
-/* test_checkpoint.c - a training that goes on from a checkpoint ends with the bits of one that was never interrupted. */
+/* test_checkpoint.c - training resumed from a checkpoint is bit-identical to uninterrupted training. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

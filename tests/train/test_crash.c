@@ -142,7 +142,7 @@ static void killed_at_random_steps(void **state) {
 
 enum { OLD = 4, NEW = 7 }; /* steps after which the file there and the one to come were made */
 
-/* In the child, around the save that is watched: a stop that the parent waits for. */
+/* In the child, around the traced save: a stop that the parent waits for. */
 static glia_status save_at(const glia_progress *p, void *context, glia_error *error) {
     const bool watched = *(const bool *)context;
     if (p->done == OLD - 1 || p->done == OLD) return watched ? GLIA_OK : glia_training_save(p->training, path, error);

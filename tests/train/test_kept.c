@@ -1,4 +1,4 @@
-/* test_kept.c - a model keeps the programs of predictions and evaluations, and never answers with old values.
+/* test_kept.c - a model caches the programs of predictions and evaluations, and never uses stale values.
  *
  * What a model says is held against what a new one says that has been loaded from its file, bit by bit, after every way in
  * which its values, its graph or the backend can change between two calls.

@@ -1,5 +1,5 @@
-/* test_oom.c - memory that runs out, anywhere, from building a model to loading it again (oom.h says how; sequences are
- * in test_oom_sequences.c).
+/* test_oom.c - out of memory at every allocation, from building a model to loading it (oom.h; sequences are in
+ * test_oom_sequences.c).
  *
  * The same counter shows that a step allocates nothing.
  */
@@ -515,7 +515,7 @@ static void test_predictions_allocate_nothing(void **state) {
     glia_model_free(model);
 }
 
-/* Nor does the loop around them: a hundred epochs ask for no more memory than one. */
+/* Nor does the training loop: a hundred epochs allocate no more memory than one. */
 static void test_epochs_allocate_nothing(void **state) {
     (void)state;
     long asked[2];

@@ -1,4 +1,4 @@
-/* test_zero_options.c - options whose default is not zero: GLIA_ZERO and GLIA_NONE say zero, and mean it. */
+/* test_zero_options.c - options whose default is not zero: GLIA_ZERO and GLIA_NONE set them to zero. */
 #include <math.h>
 #include <stdio.h>
 

@@ -1,23 +1,23 @@
 /* attention.c - attention and its gradient without the T x S matrix (Dao et al. 2022, "FlashAttention").
  *
- * The heads of one sample that share keys are one piece of work. A block of queries, LANES of them, lies across vectors:
- * the block is turned once, and keys meet it one after the other, so that maxima, exponentials and sums of all its
- * queries go along at once, and none is taken across a vector.
+ * One piece of work is the heads of one sample that share keys. A block of LANES queries is laid out across vectors: the
+ * block is transposed once, and keys are processed one after the other, so that maxima, exponentials and sums of all its
+ * queries are computed in parallel, without reductions across a vector.
  *
  *     scores (keys, lanes) = k q^T  ->  masks, maximum, exponentials down the columns  ->  y += scores^T v
  *
- * It is done for a tile of keys at a time. With more than one the maximum may rise on the way; what has been summed is
- * scaled down then (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). What a query sees is a
- * range of keys, from causality, window and lengths; keys outside of all the block's ranges are not computed.
+ * This is done for a tile of keys at a time. With several tiles the maximum may rise; the sums so far are then scaled
+ * down (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). A query attends to a range of keys,
+ * given by causality, window and lengths; keys outside all ranges of the block are not computed.
  *
- * The gradient has the same blocks and tiles: it computes the scores again, v dy^T beside them, from both the gradient
- * of the scores, and then dq = ds^T k, dk += ds q, dv += p dy. Where a block meets more keys than a tile has, a round
- * before finds each query's maximum and sum. Memory is linear in T and S.
+ * The gradient has the same blocks and tiles. It recomputes the scores and v dy^T, from both the gradient of the scores,
+ * and then dq = ds^T k, dk += ds q, dv += p dy. If a block has more keys than a tile, an extra pass computes each
+ * query's maximum and sum first. Memory is linear in T and S.
  *
- * Where keys are few and rows are whole vectors, operands are read and results made where they lie; else rows are
- * copied, next to each other and filled up with zeros.
+ * With few keys and rows of whole vectors, operands are read and results written in place; otherwise rows are copied to
+ * contiguous memory and padded with zeros.
  *
- * A few queries are done one by one, with dot products along the keys as they lie (a step of generation).
+ * A few queries are processed one by one, with dot products along the keys in place (a generation step).
  */
 #include "backend/cpu/kernels/micro.h"
 #include "backend/cpu/kernels/philox.h"
@@ -27,8 +27,8 @@
 enum {
     LANES = NR, /* queries of a block */
     TILE_KEYS = 256,
-    STRAIGHT_KEYS = 128, /* so many rows of a head are used where they lie; more may collide in a cache */
-    FEW = 3,             /* so many queries are done one by one */
+    STRAIGHT_KEYS = 128, /* most rows of a head that are used in place; more may collide in a cache */
+    FEW = 3,             /* up to this many queries are done one by one */
     WANTED_PIECES = 8,
     Z_SPARE = 8 * PHILOX_LANES,
     Z_ROW = TILE_KEYS + Z_SPARE
@@ -36,7 +36,7 @@ enum {
 
 typedef struct job {
     const glia_attention_args *a;
-    int64_t cuts; /* pieces of the queries of a sample's group */
+    int64_t cuts; /* pieces into which the queries of a sample's group are cut */
     char *scratch;
     size_t worker_bytes;
 } job;
@@ -47,20 +47,20 @@ typedef struct matrix {
     int64_t step;
 } matrix;
 
-/* A sample's group of heads at work, and a worker's memory. */
+/* State of a worker for one sample's group of heads. */
 typedef struct work {
     const glia_attention_args *a;
     int64_t sample, group, padded;
-    bool straight;               /* matrices are where the operands and results lie, not copies */
+    bool straight;               /* matrices are the operands and results themselves, not copies */
     matrix keys, values, dk, dv; /* of all keys */
     matrix q, dy, y;             /* of a block of queries; y: or dq */
     float *q_t, *dy_t;           /* (D, LANES) */
     float *scores, *dp;          /* tiles (keys, LANES); a row of scores where queries are few */
-    float *rows;                 /* something of the tile by rows (LANES, keys), before it is turned */
+    float *rows;                 /* one operand of the tile by rows (LANES, keys), before it is transposed */
     float *added, *z, *slope;    /* tiles: bias and mask, dropout's factors, the cap's derivative */
 } work;
 
-/* What a block's queries see: keys [from[i], to[i]) of query i. */
+/* The keys of a block's queries: [from[i], to[i]) for query i. */
 typedef struct block {
     int64_t head, query, n; /* its queries are [query, query + n) */
     int32_t from[LANES], to[LANES];
@@ -78,7 +78,7 @@ static int64_t position_of(const glia_attention_args *a, int64_t sample, int64_t
     return (a->offsets ? a->offsets[sample] : a->keys - a->queries) + query;
 }
 
-/* The keys that a query may see but for the mask. Neither end falls from query to query. */
+/* The keys of a query, before masking. Neither end decreases from query to query. */
 static range keys_of(const glia_attention_args *a, int64_t sample, int64_t query) {
     const int64_t at = position_of(a, sample, query);
     range r = { 0, a->keys };
@@ -97,7 +97,7 @@ GLIA_INLINE vi load_flags(const uint8_t *p, int64_t n) {
     return vi_load_bytes(bytes);
 }
 
-/* Which row of the scores is meant, beginning at key `first`. */
+/* A row of the scores, from key `first` on. */
 typedef struct place {
     int64_t head, query, first;
 } place;
@@ -106,8 +106,8 @@ static int64_t broadcast_at(const int64_t stride[4], const work *w, place p) {
     return w->sample * stride[0] + p.head * stride[1] + p.query * stride[2];
 }
 
-/* Cap, bias, distance and mask for keys [from, to) of the row that begins at key p.first. */
-static void bend(const work *w, place p, float *x, int64_t from, int64_t to) {
+/* Applies cap, bias, distance and mask to keys [from, to) of the row that begins at key p.first. */
+static void modify_scores(const work *w, place p, float *x, int64_t from, int64_t to) {
     const glia_attention_args *a = w->a;
     const float *bias = a->bias ? a->bias + broadcast_at(a->bias_stride, w, p) : NULL;
     const uint8_t *mask = a->mask ? a->mask + broadcast_at(a->mask_stride, w, p) : NULL;
@@ -132,15 +132,15 @@ static void bend(const work *w, place p, float *x, int64_t from, int64_t to) {
     }
 }
 
-static bool bends(const glia_attention_args *a) { return a->softcap > 0 || a->bias || a->slopes || a->mask; }
+static bool has_modifiers(const glia_attention_args *a) { return a->softcap > 0 || a->bias || a->slopes || a->mask; }
 
-/* Finishes the scores of a row whose key p.first is x[0], width x's, whole vectors of them: -inf where `seen` ends.
+/* Finishes the scores of a row that begins with key p.first: `width` of them, whole vectors; -inf outside `seen`.
  * Returns the largest. */
 static float finish_scores(const work *w, place p, float *x, int64_t width, range seen) {
     const int64_t from = GLIA_MAX(0, GLIA_MIN(width, seen.from - p.first));
     const int64_t to = GLIA_MAX(from, GLIA_MIN(width, seen.to - p.first));
     for (int64_t i = 0; i < from; i++) x[i] = -GLIA_INF;
-    if (bends(w->a)) bend(w, p, x, from, to);
+    if (has_modifiers(w->a)) modify_scores(w, p, x, from, to);
     for (int64_t i = to; i < width; i++) x[i] = -GLIA_INF;
     vf most = vf_set(-GLIA_INF), other = most;
     int64_t i = 0;
@@ -152,7 +152,7 @@ static float finish_scores(const work *w, place p, float *x, int64_t width, rang
     return vf_largest(vf_upper(most, other));
 }
 
-/* x becomes e^(x - most), returns the sum; -inf as the largest: all 0. */
+/* x becomes e^(x - most); returns the sum. All 0 if the largest is -inf. */
 static float exponentials(float *x, int64_t width, float most) {
     vf sum = vf_set(0), other = sum;
     if (most == -GLIA_INF) {
@@ -175,7 +175,8 @@ static float exponentials(float *x, int64_t width, float most) {
     return vf_sum(sum + other);
 }
 
-/* Dropout's factors of a row's elements from key p.first on, as the definition draws them; into: width and Z_SPARE. */
+/* Dropout's factors of a row's elements from key p.first on, as the definition draws them; into: width + Z_SPARE
+ * floats. */
 static const float *factors(const work *w, place p, int64_t width, float *into) {
     const glia_attention_args *a = w->a;
     const uint64_t row =
@@ -202,7 +203,7 @@ static void scale_row(float *x, float by, int64_t width) {
 
 /* ---- products of tiles ------------------------------------------------------------------------ */
 
-/* c (rows, cols) = or += P Q, cols whole vectors; t has all but c and add's place. rows <= MR. */
+/* c (rows, cols) = or += P Q, cols whole vectors; t has everything but c_at and add. rows <= MR. */
 static void tile_product(int mode, int64_t rows, int64_t cols, glia_micro_args t, float *c, int64_t ldc) {
     int64_t c_at[MR];
     const float *q = t.q;
@@ -223,21 +224,21 @@ static float *row_at(const glia_attention_args *a, glia_attention_rows x, int64_
     return x.at + sample * x.sample + i * x.row + head * a->size;
 }
 
-/* Asks memory for rows [from, from + n) of one head. */
-static void ask_for(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n) {
+/* Prefetches rows [from, from + n) of one head. */
+static void prefetch_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n) {
     const float *at = row_at(w->a, x, w->sample, head, from);
     for (int64_t i = 0; i < n; i++, at += x.row) {
         for (int64_t k = 0; k < w->a->size; k += GLIA_ALIGN / 4) __builtin_prefetch(at + k);
     }
 }
 
-/* Rows [from, to) of one head: where they lie, or copied with zeros behind. */
-static void bring(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t to, matrix *rows) {
+/* Rows [from, to) of one head: in place, or copied and padded with zeros. */
+static void load_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t to, matrix *rows) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     const float *at = row_at(w->a, x, w->sample, head, from);
     if (w->straight) {
         *rows = (matrix){ row_at(w->a, x, w->sample, head, from), x.row };
-        ask_for(w, x, head, from, to - from);
+        prefetch_rows(w, x, head, from, to - from);
         return;
     }
     for (int64_t i = 0; i < to - from; i++, at += x.row) {
@@ -247,25 +248,25 @@ static void bring(const work *w, glia_attention_rows x, int64_t head, int64_t fr
     }
 }
 
-/* Rows that become results [from, ...) of one head: there, or in the copy. */
+/* The memory for results [from, ...) of one head: in place, or the copy. */
 static void begin(const work *w, glia_attention_rows x, int64_t head, int64_t from, matrix *rows) {
     if (w->straight) *rows = (matrix){ row_at(w->a, x, w->sample, head, from), x.row };
 }
 
-/* A row, scaled, becomes row i of a head's result. */
-static void put_row(const work *w, glia_attention_rows x, int64_t head, int64_t i, float scale, const float *row) {
+/* Stores a row, scaled, to row i of a head's result. */
+static void store_row(const work *w, glia_attention_rows x, int64_t head, int64_t i, float scale, const float *row) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     float *at = row_at(w->a, x, w->sample, head, i);
     for (int64_t k = 0; k < whole; k += VLEN) vf_store(at + k, vf_load(row + k) * scale);
     if (whole < size) vf_store_first(at + whole, vf_load(row + whole) * scale, size - whole);
 }
 
-static void put_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n, matrix rows) {
-    for (int64_t i = 0; i < n && !w->straight; i++) put_row(w, x, head, from + i, 1, rows.at + i * rows.step);
+static void store_rows(const work *w, glia_attention_rows x, int64_t head, int64_t from, int64_t n, matrix rows) {
+    for (int64_t i = 0; i < n && !w->straight; i++) store_row(w, x, head, from + i, 1, rows.at + i * rows.step);
 }
 
-/* A head's block of rows turned: (D, LANES), scaled, zeros for what is missing. */
-static void turn(const work *w, glia_attention_rows x, const block *b, float scale, float *turned) {
+/* A head's block of rows transposed: (D, LANES), scaled; missing rows are zeros. */
+static void load_transposed(const work *w, glia_attention_rows x, const block *b, float scale, float *turned) {
     const int64_t size = w->a->size;
     pack_q(turned, row_at(w->a, x, w->sample, b->head, b->query), 1, x.row, size, b->n);
     for (int64_t i = 0; scale != 1 && i < size * LANES; i += VLEN) vf_store(turned + i, vf_load(turned + i) * scale);
@@ -276,7 +277,7 @@ static void turn(const work *w, glia_attention_rows x, const block *b, float sca
 static block block_of(const work *w, int64_t head, int64_t query, int64_t end) {
     block b = { .head = head, .query = query, .n = GLIA_MIN(LANES, end - query) };
     for (int64_t i = 0; i < LANES; i++) {
-        const range seen = keys_of(w->a, w->sample, query + GLIA_MIN(i, b.n - 1)); /* missing ones are as the last */
+        const range seen = keys_of(w->a, w->sample, query + GLIA_MIN(i, b.n - 1)); /* missing: as the last */
         b.from[i] = (int32_t)seen.from, b.to[i] = (int32_t)seen.to;
         b.at[i] = (float)position_of(w->a, w->sample, query + i);
     }
@@ -284,7 +285,7 @@ static block block_of(const work *w, int64_t head, int64_t query, int64_t end) {
     return b;
 }
 
-/* x (keys, LANES) = rows of keys or values of the tile times a turned block. */
+/* x (keys, LANES) = rows of keys or values of the tile times a transposed block. */
 static void times_block(const work *w, matrix rows, range t, const float *turned, float *x) {
     const int64_t keys = t.to - t.from, tiles = (keys + MR - 1) / MR;
     glia_micro_args m = { .k = w->a->size, .p_row = rows.step, .q = turned, .q_step = LANES };
@@ -295,7 +296,7 @@ static void times_block(const work *w, matrix rows, range t, const float *turned
     }
 }
 
-/* y (queries, D) = or += x^T times rows of keys or values; what a part of the queries does not see is left out. */
+/* y (queries, D) = or += x^T times rows of keys or values; skips keys that no query of a part attends to. */
 static void block_times(const work *w, const block *b, const float *x, range t, matrix rows, bool add, matrix y) {
     const int64_t parts = (b->n + MR - 1) / MR;
     for (int64_t i = 0; i < parts; i++) {
@@ -334,7 +335,7 @@ static void tile_times(const work *w, const block *b, const float *x, range t, m
 
 /* ---- down the columns ----------------------------------------------------------------------------- */
 
-/* Bias and mask of the tile as what is to be added, -inf where the mask is false. */
+/* Bias and mask of the tile as an addend, -inf where the mask is false. */
 static void find_added(const work *w, const block *b, range t) {
     const glia_attention_args *a = w->a;
     const int64_t keys = t.to - t.from;
@@ -363,7 +364,7 @@ static void find_factors(const work *w, const block *b, range t) {
 }
 
 /* Finishes a key's scores with cap, bias, distance and mask; key: its number in the tile. */
-GLIA_INLINE vf bent(const work *w, const block *b, range t, int64_t key, int v, vf x, bool with_slope) {
+GLIA_INLINE vf modified(const work *w, const block *b, range t, int64_t key, int v, vf x, bool with_slope) {
     const glia_attention_args *a = w->a;
     const int64_t at = key * LANES + v * VLEN;
     if (a->softcap > 0) {
@@ -379,13 +380,13 @@ GLIA_INLINE vf bent(const work *w, const block *b, range t, int64_t key, int v, 
     return x;
 }
 
-/* Keys of the tile that all of the block's queries see: the others' scores are masked. */
+/* Keys of the tile that all of the block's queries attend to; the scores of others are masked. */
 static range seen_by_all(const block *b, range t) {
     const int64_t from = GLIA_MIN(t.to, GLIA_MAX(t.from, b->from[b->n - 1]));
     return (range){ from, GLIA_MAX(from, GLIA_MIN(t.to, b->to[0])) };
 }
 
-/* -inf where a query does not see the key. */
+/* -inf where a query does not attend to the key. */
 GLIA_INLINE vf masked(const block *b, int64_t key, int v, vf x) {
     const vi from = *(const vi_any *)(b->from + v * VLEN), to = *(const vi_any *)(b->to + v * VLEN);
     return vf_select((from <= (int32_t)key) & (to > (int32_t)key), x, vf_set(-GLIA_INF));
@@ -394,14 +395,14 @@ GLIA_INLINE vf masked(const block *b, int64_t key, int v, vf x) {
 /* Finishes the scores of a tile; most[v]: the largest of each query. */
 static void finish_tile(const work *w, const block *b, range t, float *x, bool with_slope, vf most[2]) {
     const range all = seen_by_all(b, t);
-    const bool bending = bends(w->a);
+    const bool modifies = has_modifiers(w->a);
     vf upper[4];
     for (int i = 0; i < 4; i++) upper[i] = vf_set(-GLIA_INF);
     for (int64_t key = t.from; key < t.to; key++) {
         float *row = x + (key - t.from) * LANES;
-        if (bending) {
+        if (modifies) {
             for (int v = 0; v < 2; v++) {
-                vf_store(row + v * VLEN, bent(w, b, t, key - t.from, v, vf_load(row + v * VLEN), with_slope));
+                vf_store(row + v * VLEN, modified(w, b, t, key - t.from, v, vf_load(row + v * VLEN), with_slope));
             }
         }
         if (key < all.from || key >= all.to) {
@@ -414,10 +415,10 @@ static void finish_tile(const work *w, const block *b, range t, float *x, bool w
     for (int v = 0; v < 2; v++) most[v] = vf_upper(upper[v], upper[2 + v]);
 }
 
-/* What a maximum is subtracted as: a query without a key yet has -inf. */
+/* The maximum to subtract: 0 instead of -inf for a query without keys so far. */
 GLIA_INLINE vf shift_of(vf most) { return vf_select(most == -GLIA_INF, vf_set(0), most); }
 
-/* x becomes e^(x - most); the sums of its columns. */
+/* x becomes e^(x - most); also sums its columns. */
 static void exponentials_of(int64_t keys, float *x, const vf most[2], vf sum[2]) {
     const vf m0 = shift_of(most[0]), m1 = shift_of(most[1]);
     vf s0 = vf_set(0), s1 = s0;
@@ -431,7 +432,7 @@ static void exponentials_of(int64_t keys, float *x, const vf most[2], vf sum[2])
     sum[0] = s0, sum[1] = s1;
 }
 
-/* The tile's scores and their exponentials, the block's maxima and sums; what came before is to be multiplied by
+/* The tile's scores and their exponentials, and the block's maxima and sums. Earlier results must be multiplied by
  * `shrink`. */
 static void weigh_tile(const work *w, block *b, range t, vf shrink[2]) {
     vf most[2], added[2];
@@ -449,7 +450,7 @@ static void weigh_tile(const work *w, block *b, range t, vf shrink[2]) {
 
 /* ---- forward ----------------------------------------------------------------------------------- */
 
-/* Keys that some query of the block sees. */
+/* Keys that some query of the block attends to. */
 static range seen_by_any(const block *b) { return (range){ b->from[0], b->to[b->n - 1] }; }
 
 static range tile_from(range any, int64_t first) { return (range){ first, GLIA_MIN(any.to, first + TILE_KEYS) }; }
@@ -468,7 +469,7 @@ static void forward_block(work *w, int64_t head, int64_t query, int64_t end) {
     block b = block_of(w, head, query, end);
     const range any = seen_by_any(&b);
     float lane[LANES];
-    turn(w, a->q, &b, a->scale, w->q_t);
+    load_transposed(w, a->q, &b, a->scale, w->q_t);
     begin(w, a->y, head, query, &w->y);
     bool begun = false;
     for (int64_t first = any.from; first < any.to || !begun; first += TILE_KEYS, begun = true) {
@@ -485,13 +486,13 @@ static void forward_block(work *w, int64_t head, int64_t query, int64_t end) {
     }
     store_lanes(lane, b.sum);
     for (int64_t i = 0; i < b.n; i++) {
-        put_row(w, a->y, head, query + i, lane[i] == 0 ? 0 : 1 / lane[i], w->y.at + i * w->y.step);
+        store_row(w, a->y, head, query + i, lane[i] == 0 ? 0 : 1 / lane[i], w->y.at + i * w->y.step);
     }
 }
 
 /* ---- a few queries ------------------------------------------------------------------------------ */
 
-/* The dot products of q with VLEN keys from `key` on, of which `n` count. */
+/* The dot products of q with VLEN keys, of which n are valid. */
 static vf dots(const work *w, const float *q, const float *k, int64_t step, int64_t n) {
     const int64_t size = w->a->size, whole = size / VLEN * VLEN;
     float sums[VLEN * VLEN], turned[VLEN * VLEN];
@@ -538,7 +539,7 @@ static void one_query(work *w, int64_t head, int64_t query) {
     const float *k = row_at(a, a->k, w->sample, w->group, seen.from),
                 *v = row_at(a, a->v, w->sample, w->group, seen.from);
     const place p = { head, query, seen.from };
-    bring(w, a->q, head, query, query + 1, &w->q);
+    load_rows(w, a->q, head, query, query + 1, &w->q);
     scale_row(w->q.at, a->scale, w->padded);
     for (int64_t i = 0; i < n; i += VLEN) {
         vf_store(w->scores + i, dots(w, w->q.at, k + i * a->k.row, a->k.row, GLIA_MIN(VLEN, n - i)));
@@ -553,14 +554,14 @@ static void one_query(work *w, int64_t head, int64_t query) {
 
 static bool is_few(const glia_attention_args *a) { return a->queries <= FEW; }
 
-/* The next `floats` of a worker's scratch. */
+/* Takes the next `floats` of a worker's scratch. */
 static float *take(char **at, int64_t floats) {
     float *taken = (float *)(void *)*at;
     *at += (size_t)round_up(floats * (int64_t)sizeof(float), GLIA_ALIGN);
     return taken;
 }
 
-/* Places the parts of the work in a worker's scratch; returns its bytes. */
+/* Lays out a worker's scratch; returns its bytes. */
 static size_t lay_out(work *w, bool gradient, char *scratch) {
     const glia_attention_args *a = w->a;
     char *at = scratch;
@@ -601,8 +602,8 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     const int64_t begin = blocks * cut / j->cuts * LANES,
                   end = GLIA_MIN(a->queries, blocks * (cut + 1) / j->cuts * LANES);
     if (!is_few(a)) {
-        bring(&w, a->k, w.group, 0, a->keys, &w.keys);
-        bring(&w, a->v, w.group, 0, a->keys, &w.values);
+        load_rows(&w, a->k, w.group, 0, a->keys, &w.keys);
+        load_rows(&w, a->v, w.group, 0, a->keys, &w.values);
     }
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
         for (int64_t from = begin; from < end && !is_few(a); from += LANES) forward_block(&w, head, from, end);
@@ -610,7 +611,7 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     }
 }
 
-/* Pieces of the queries of a sample's group, where the groups are too few to share. */
+/* Pieces per sample's group: more than one if there are too few groups for all threads. */
 static int64_t cuts_of(const glia_attention_args *a) {
     const int64_t groups = a->samples * a->groups, blocks = (a->queries + LANES - 1) / LANES;
     if (groups >= WANTED_PIECES) return 1;
@@ -631,13 +632,13 @@ void GLIA_KERNEL(attention_f32)(glia_pool *pool, const glia_attention_args *atte
 
 /* ---- the gradient --------------------------------------------------------------------------------- */
 
-/* delta: y dy of each query. VLEN of them go along at once; neighbouring lanes are joined until each has its own. */
+/* delta: y dy of each query, VLEN queries at a time; neighbouring lanes are added until each query has one lane. */
 static void find_deltas(const work *w, block *b) {
     const int64_t size = w->a->size, step = w->a->y.row;
     for (int64_t first = 0; first < LANES; first += VLEN) {
         vf sum[VLEN];
         GLIA_UNROLL for (int64_t i = 0; i < VLEN; i++) {
-            const int64_t row = GLIA_MIN(first + i, b->n - 1); /* missing ones are as the last */
+            const int64_t row = GLIA_MIN(first + i, b->n - 1); /* missing: as the last */
             const float *y = row_at(w->a, w->a->y, w->sample, b->head, b->query) + row * step;
             const float *dy = w->dy.at + row * w->dy.step;
             sum[i] = vf_set(0);
@@ -654,7 +655,7 @@ static void find_deltas(const work *w, block *b) {
     }
 }
 
-/* Exponentials become the weights that dv takes, dp (with dropout's factors in it) the gradient of q^T k. */
+/* Turns exponentials into the weights for dv, and dp (which includes dropout's factors) into the gradient of q^T k. */
 static void grad_tile(const work *w, const block *b, const vf share[2], int64_t keys) {
     const bool capped = w->a->softcap > 0, drops = w->a->rate > 0;
     const vf s0 = share[0], s1 = share[1], d0 = b->delta[0], d1 = b->delta[1];
@@ -675,10 +676,10 @@ static void grad_block(work *w, int64_t head, int64_t query) {
     const glia_attention_args *a = w->a;
     block b = block_of(w, head, query, a->queries);
     const range any = seen_by_any(&b);
-    turn(w, a->q, &b, a->scale, w->q_t);
-    turn(w, a->dy, &b, 1, w->dy_t);
-    bring(w, a->q, head, query, query + b.n, &w->q);
-    bring(w, a->dy, head, query, query + b.n, &w->dy);
+    load_transposed(w, a->q, &b, a->scale, w->q_t);
+    load_transposed(w, a->dy, &b, 1, w->dy_t);
+    load_rows(w, a->q, head, query, query + b.n, &w->q);
+    load_rows(w, a->dy, head, query, query + b.n, &w->dy);
     begin(w, a->dq, head, query, &w->y);
     const bool alone = any.to - any.from <= TILE_KEYS;
     vf shrink[2], most[2], sum[2], share[2];
@@ -708,7 +709,7 @@ static void grad_block(work *w, int64_t head, int64_t query) {
         tile_times(w, &b, w->dp, t, w->q, w->dk);
         tile_times(w, &b, w->scores, t, w->dy, w->dv);
     }
-    put_rows(w, a->dq, head, query, b.n, w->y);
+    store_rows(w, a->dq, head, query, b.n, w->y);
 }
 
 static void grad_piece(void *context, int64_t piece, int worker) {
@@ -717,8 +718,8 @@ static void grad_piece(void *context, int64_t piece, int worker) {
     const int64_t shared = a->heads / a->groups;
     work w = { .a = a, .group = piece % a->groups, .sample = piece / a->groups };
     lay_out(&w, true, j->scratch + (size_t)worker * j->worker_bytes);
-    bring(&w, a->k, w.group, 0, a->keys, &w.keys);
-    bring(&w, a->v, w.group, 0, a->keys, &w.values);
+    load_rows(&w, a->k, w.group, 0, a->keys, &w.keys);
+    load_rows(&w, a->v, w.group, 0, a->keys, &w.values);
     begin(&w, a->dk, w.group, 0, &w.dk);
     begin(&w, a->dv, w.group, 0, &w.dv);
     for (int64_t key = 0; key < a->keys; key++) {
@@ -730,8 +731,8 @@ static void grad_piece(void *context, int64_t piece, int worker) {
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
         for (int64_t query = 0; query < a->queries; query += LANES) grad_block(&w, head, query);
     }
-    put_rows(&w, a->dk, w.group, 0, a->keys, w.dk);
-    put_rows(&w, a->dv, w.group, 0, a->keys, w.dv);
+    store_rows(&w, a->dk, w.group, 0, a->keys, w.dk);
+    store_rows(&w, a->dv, w.group, 0, a->keys, w.dv);
 }
 
 size_t GLIA_KERNEL(attention_grad_f32_scratch)(const glia_attention_args *attention, int workers) {

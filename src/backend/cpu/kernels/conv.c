@@ -1,38 +1,38 @@
 /* conv.c - convolution of channels-last images, and its adjoint in the input.
  *
- * Either is a sum of matrix products over taps: rows of one image, contiguous in the channels, times what a tap says,
- * go to rows of the other one. The kernel is packed in panels of columns; pixels stand in lists of offsets, so that
- * tiles of MR pixels run across lines and images. There are three ways, and the one that multiplies least is taken:
+ * Both are sums of matrix products over taps: rows of one image, contiguous in the channels, times the tap's matrix, are
+ * added to rows of the other image. The kernel is packed in panels of columns. Pixels are listed by their offsets, so
+ * that tiles of MR pixels span lines and images. There are three methods; the one with the least work is chosen:
  *
- *   ROWS    what a row of the kernel sees of a pixel's surroundings is one run of neighbouring floats, and k runs over
- *           several such. Borders are multiplied, too: the input is copied into a window with zeros around it, unless
- *           it has none. The adjoint is done so if it has no stride: a convolution by the flipped kernel.
- *   TAPS    tap after tap, for those pixels only that it joins. Nothing is copied, no border is multiplied, strides and
- *           dilations leave no gaps; but the result is read and written again for each tap, which many channels
- *           outweigh.
- *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring results,
- *           which is added to a window; without a stride, all rows of the kernel that reach the same results are summed
- *           before. Pixels are taken so far apart that the runs of one tile hardly ever overlap.
+ *   ROWS    the pixels under one row of the kernel are one run of contiguous floats, and k runs over several runs.
+ *           Borders are multiplied too: the input is copied into a zero-padded window, unless there is no padding. Used
+ *           for the adjoint if there is no stride: a convolution with the flipped kernel.
+ *   TAPS    tap after tap, only for the pixels that the tap joins. Nothing is copied, no border is multiplied, strides
+ *           and dilations leave no gaps. The result is read and written again for each tap, which pays with many
+ *           channels.
+ *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring results, which
+ *           is added to a window. Without a stride, all rows of the kernel that reach the same results are summed first.
+ *           Consecutive pixels are spaced so that the runs of one tile rarely overlap.
  *
- * With less filters than a vector has lanes, neighbouring pixels are taken together for one with several times the
- * filters; their taps reach over all of them. Each element is summed by one thread in an order that follows from the
+ * With fewer filters than a vector has lanes, neighbouring pixels are treated as one pixel with several times the
+ * filters, whose taps cover all of them. Each element is summed by one thread in an order that depends only on the
  * shape.
  */
 #include "backend/cpu/kernels/conv.h"
 
 enum {
-    K_FLOATS = 6144,         /* of a panel that stays in the first-level cache while pixels go by */
-    REGION_PIXELS = 512,     /* of the result, worked on together */
-    REGION_FLOATS = 1 << 18, /* that a region reads and writes: for the second-level cache */
-    LIST_ENTRIES = 1 << 15,  /* of all lists of a region, if they are to be kept */
-    PIECE_FLOPS = 1000000,   /* work worth a piece of its own */
-    MIN_PIECES = 8,          /* if there is work for them */
-    SERIAL_FLOATS = 16384    /* a kernel so small is packed by one thread */
+    K_FLOATS = 6144,         /* of a panel that stays in the first-level cache while all pixels are processed */
+    REGION_PIXELS = 512,     /* of the result, computed together */
+    REGION_FLOATS = 1 << 18, /* read and written by a region: fits the second-level cache */
+    LIST_ENTRIES = 1 << 15,  /* of all lists of a region, if they are kept */
+    PIECE_FLOPS = 1000000,   /* least work of a piece */
+    MIN_PIECES = 8,          /* if there is enough work */
+    SERIAL_FLOATS = 16384    /* up to this size the kernel is packed by one thread */
 };
 
 typedef enum method { ROWS, TAPS, SPREAD } method;
 
-/* Floats from one image, plane, row and pixel to the next. */
+/* Strides in floats between images, planes, rows and pixels. */
 typedef struct steps {
     int64_t image, plane, row, pixel;
 } steps;
@@ -42,13 +42,13 @@ typedef struct list {
     int64_t count, *p_at, *c_at;
 } list;
 
-/* SPREAD: neighbouring rows [from, to) of the result that get something from the same rows of the kernel, `count` from
+/* SPREAD: neighbouring rows [from, to) of the result that depend on the same rows of the kernel: `count` of them from
  * `first` on. */
 typedef struct band {
     int64_t from, to, first, count;
 } band;
 
-/* Where a list is kept; which one, or -1. */
+/* A kept list: its number, or -1; its length; its place. */
 typedef struct slot {
     int64_t list, count, at;
 } slot;
@@ -60,9 +60,9 @@ typedef struct block {
     band rows;
 } block;
 
-/* A whole launch. "Input" is what is summed over, x or in an adjoint dy; the other one is the result. */
+/* One launch. "Input" is the operand summed over: x, or dy in the adjoint; the other image is the result. */
 typedef struct job {
-    glia_conv_shape s; /* with pixels together */
+    glia_conv_shape s; /* after grouping pixels */
     bool adjoint;
     method method;
     packing pack;
@@ -70,19 +70,19 @@ typedef struct job {
     int64_t in[3], out[3];   /* of the input and the result */
     int64_t c, k;            /* channels of a pixel of the input, of the result */
     int64_t step[3], low[3]; /* ROWS: pixel o reads positions o step + low + t dilation of the input */
-    bool window;             /* is there one? */
+    bool window;             /* the input or the result goes through a window */
     steps from, to;          /* of what is read and written: the tensor or the window */
-    int64_t every;           /* SPREAD: pixels that follow each other are so far apart, */
-    int64_t bands;           /* and with no stride along rows, there are so many bands of rows */
+    int64_t every;           /* SPREAD: distance between consecutive pixels of a list */
+    int64_t bands;           /* with no stride along rows: number of bands of rows */
     int64_t lists, blocks;   /* blocks of one chunk */
     int64_t first_tap;       /* TAPS: one that joins all pixels of the result, or -1 */
     cuts cut;                /* of the result */
     int64_t units, parts;    /* groups by panels, and the pieces they are cut into */
     int64_t slots, pixels;   /* lists that are kept, and their length at most */
-    int64_t entries;         /* of all of them */
+    int64_t entries;         /* of all kept lists */
     int64_t window_floats, panel_floats, worker_floats, block_floats;
-    bool shared;     /* the kernel is packed before, for all */
-    exact_sum exact; /* if zeros are multiplied that the definition does not have; else .s is NULL */
+    bool shared;     /* the kernel is packed once for all pieces */
+    exact_sum exact; /* set if zeros are multiplied that the definition does not have; else .s is NULL */
     const float *x, *w, *packed;
     float *y, *private;
     block *block;
@@ -121,7 +121,7 @@ static band band_of(const job *j, int64_t row) {
     return (band){ row, row + 1, first, GLIA_MAX(0, GLIA_MIN(j->s.kernel[1] - 1, at / gap) - first + 1) };
 }
 
-/* The band behind b, first {0}; false: there is none. */
+/* Advances to the next band; the first call takes {0}. False: there is none. */
 static bool next_band(const job *j, band *b) {
     if (b->to >= j->out[1]) return false;
     for (*b = band_of(j, b->to); b->to < j->out[1]; b->to++) {
@@ -142,7 +142,7 @@ static bool has_borders(const job *j) {
 
 static int64_t k_block(void) { return K_FLOATS / NR; }
 
-/* The cost of each way in cycles for one image and group. A tile costs about 5 cycles a row besides its products. */
+/* The cost of each method in cycles for one image and group. A tile costs about 5 cycles a row besides its products. */
 static void choose_method(job *j) {
     const packing *p = &j->pack;
     const int64_t *taps = j->s.kernel;
@@ -173,14 +173,14 @@ static void choose_method(job *j) {
     if (!gaps && by_runs + 0.5 * pixels * (double)p->k < least) j->method = SPREAD;
 }
 
-/* How many tiles and threads pieces of so many pixels fill, at most 1. */
+/* The utilisation of tiles and threads by pieces of this many pixels, at most 1. */
 static double fit(const job *j, int64_t pixels, int64_t regions, int64_t want) {
     int64_t pieces = regions * GLIA_MIN(divide_up(want, regions), j->units);
     double tiles = (double)pixels / (double)(pixels + 8);
     return tiles * (pieces < 64 ? (double)pieces / (double)round_up(pieces, want) : 1);
 }
 
-/* Floats that a pixel of the result stands for. */
+/* Floats read and written for each pixel of the result. */
 static double floats_of_pixel(const job *j) {
     return (double)(volume(j->in) * j->c) / (double)volume(j->out) + (double)j->k;
 }
@@ -208,7 +208,7 @@ static void choose_regions(job *j) {
         if (score > best * 1.001) best = score, j->cut.rows = h, j->cut.images = 0;
     }
     j->cut.columns = j->out[2];
-    if (j->out[2] > most && j->method != SPREAD) { /* a row is too long */
+    if (j->out[2] > most && j->method != SPREAD) { /* split a row that is too long */
         j->cut.images = 0, j->cut.rows = 1;
         j->cut.columns = divide_up(j->out[2], divide_up(j->out[2], most));
     }
@@ -231,7 +231,7 @@ static void make_packing(job *j) {
     take_together(&j->s, j->together);
 }
 
-/* What follows from the way chosen: the panels' columns and taps, lists and blocks. */
+/* Derives the panels' columns and taps, lists and blocks from the method. */
 static void arrange(job *j) {
     packing *p = &j->pack;
     const int64_t *taps = j->s.kernel;
@@ -449,7 +449,7 @@ static int64_t list_joined(const work *w, const block *b, int64_t *p_at, int64_t
     return count;
 }
 
-/* A block's list, which is made when it is first needed. */
+/* A block's list, made on first use. */
 static list list_of(work *w, const block *b) {
     const job *j = w->j;
     const int64_t index = j->slots > 1 ? b->list : 0;
@@ -474,7 +474,7 @@ static void copy_pixels(float *dst, int64_t dst_step, const float *src, int64_t 
     for (int64_t i = 0; i < n; i++) copy_floats(dst + i * dst_step, src + i * src_step, c);
 }
 
-/* A group's channels of the input that the region reads, with zeros around. */
+/* Copies a group's input channels for the region into a zero-padded window. */
 static void fill_window(const work *w, int64_t group) {
     const job *j = w->j;
     const region *r = &w->r;
@@ -500,7 +500,7 @@ static void fill_window(const work *w, int64_t group) {
     }
 }
 
-/* The window of a result to its place. */
+/* Copies the window of a result to the result. */
 static void empty_window(const work *w, int64_t group) {
     const job *j = w->j;
     const region *r = &w->r;
@@ -545,7 +545,7 @@ static void run_panel(work *w, int64_t group, int64_t panel) {
     }
 }
 
-/* Columns [col, col + cols) of the region's pixels: zeros, if tiles only add. */
+/* Zeroes columns [col, col + cols) of the region's pixels if tiles only add. */
 static void clear(const work *w, float *y, int64_t pixels, int64_t cols) {
     const job *j = w->j;
     if (j->method == SPREAD) memset(w->window, 0, (size_t)((w->r.n1 - w->r.n0) * j->to.image) * sizeof(float));
@@ -614,7 +614,7 @@ static void pack(glia_pool *pool, const job *j, float *packed) {
     glia_parallel_for(packed_floats(p) > SERIAL_FLOATS ? pool : NULL, pieces, pack_piece, &task);
 }
 
-/* Of the kernel as it was; packed for Winograd's tiles it is kept behind these. */
+/* Floats of the unpacked kernel; with Winograd packing it is kept behind the packed one. */
 static int64_t kernel_floats(const glia_conv_shape *s) { return s->k * (s->c / s->groups) * volume(s->kernel); }
 
 static size_t packed_bytes(const glia_conv_shape *s, bool adjoint) {

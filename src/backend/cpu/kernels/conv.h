@@ -1,9 +1,9 @@
-/* conv.h - what the sources of convolution share: the shape of a launch, the panels that a kernel is packed into, and
- * tiles of a product whose rows lie anywhere.
+/* conv.h - shared by the sources of convolution: the shape of a launch, the panels of a packed kernel, and tiles of a
+ * product whose rows are at arbitrary offsets.
  *
  * Images have their channels last. A convolution is a sum over the kernel's taps t of matrix products: pixel o of y
  * gets x[i, :] W_t for every tap that joins i and o, i = o stride - pad + t dilation. Rows of these products are pixels
- * and lie at offsets from a table, so that a tile's rows may come from several lines and images.
+ * at offsets from a table, so that a tile's rows may come from several lines and images.
  */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_CONV_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_CONV_H
@@ -25,7 +25,7 @@ GLIA_INLINE void place_of(const int64_t extents[3], int64_t index, int64_t place
 
 /* ---- panels ------------------------------------------------------------------------------- */
 
-/* Columns are cut into panels of NR; the last one has NR or VLEN, whatever holds its columns. */
+/* Columns are cut into panels of NR; the last one has NR or VLEN, the smaller that holds its columns. */
 GLIA_INLINE int64_t panels_of(int64_t cols) { return divide_up(cols, NR); }
 GLIA_INLINE int64_t panel_cols(int64_t cols, int64_t panel) { return GLIA_MIN(NR, cols - panel * NR); }
 GLIA_INLINE int64_t panel_width(int64_t cols) { return cols > VLEN ? NR : VLEN; }
@@ -36,7 +36,7 @@ GLIA_INLINE int64_t padded(int64_t cols) {
     return whole + panel_width(cols - whole);
 }
 
-/* Cycles of one row for each k, roughly, in vectors: a half tile reads more for what it multiplies. */
+/* Rough cycles of one row for each k, in vectors: a half tile loads more for each multiplication. */
 static inline double panel_cost(int64_t cols) {
     int64_t whole = cols / NR, rest = cols % NR;
     return 2 * (double)whole + (rest == 0 ? 0 : rest <= VLEN ? 1.15 : 2);
@@ -75,8 +75,8 @@ static inline void joined(const glia_conv_shape *s, int axis, int64_t t, int64_t
     *to = GLIA_MAX(*from, GLIA_MIN(y1, divide_down(x1 - 1 - shift, stride) + 1));
 }
 
-/* Where filters are fewer than lanes, neighbouring pixels are taken together for one that has filters for each of them;
- * their taps reach over all of them. As many as give the fewest multiplications with zeros. */
+/* With fewer filters than lanes, neighbouring pixels are treated as one with a filter for each of them, whose taps
+ * cover all of them. The number of pixels with the fewest multiplications by zero. */
 static inline int64_t choose_together(const glia_conv_shape *s) {
     if (s->groups > 1 || s->dilation[2] > 1 || s->k >= VLEN) return 1;
     int64_t best = 1;
@@ -103,7 +103,7 @@ typedef struct region {
     int64_t n0, n1, d0, d1, h0, h1, w0, w1;
 } region;
 
-/* How images are cut into regions: so many images each; or, images being 0, so many rows and columns. */
+/* How images are cut into regions: `images` each; or, if images is 0, rows and columns. */
 typedef struct cuts {
     int64_t images, rows, columns, regions;
 } cuts;
@@ -125,7 +125,7 @@ static inline region region_of(const cuts *c, const int64_t out[3], int64_t n, i
 
 /* ---- transposing -------------------------------------------------------------------------- */
 
-/* v[i][j] and v[j][i] change places. */
+/* Transposes v. */
 GLIA_INLINE void transpose_vectors(vf v[VLEN]) {
     for (int round = 1; round < VLEN; round *= 2) {
         vf to[VLEN];
@@ -160,7 +160,7 @@ typedef struct packing {
 
 GLIA_INLINE int64_t packed_floats(const packing *p) { return p->groups * padded(p->cols) * p->taps * p->c; }
 
-/* Where a panel begins. */
+/* The offset of a panel. */
 GLIA_INLINE int64_t packed_at(const packing *p, int64_t group, int64_t panel) {
     return (group * padded(p->cols) + panel * NR) * p->taps * p->c;
 }
@@ -191,11 +191,11 @@ typedef struct exact_sum {
     float *y; /* or dx */
 } exact_sum;
 
-/* True if a kernel, or a packed one, of so many floats is found to be finite: then padding times it is 0. False as well if
- * it is larger than the result, so that this would take longer than to look at that. */
+/* True if a kernel, packed or not, of this many floats is finite: then padding times it is 0. Also false if the kernel
+ * is larger than the result, because the scan would take longer than scanning the result. */
 bool GLIA_KERNEL(conv_padding_is_safe)(const glia_conv_shape *s, const float *kernel, int64_t floats);
-/* Computes by the definition what is infinite or NaN in some channels of pixels [first, first + pixels) of the result,
- * counted over all images. Ways that multiply zeros, which the definition does not have, end with it. */
+/* Recomputes infinities and NaN in some channels of pixels [first, first + pixels) of the result, counted over all
+ * images, by the definition. Methods that multiply zeros absent from the definition end with it. */
 void GLIA_KERNEL(conv_exact)(const exact_sum *e, int64_t first, int64_t pixels, int64_t channel, int64_t channels);
 /* The same for the gradient in the kernel. */
 void GLIA_KERNEL(conv_exact_grad)(glia_pool *pool, const glia_conv_shape *s, const float *x, const float *dy,
@@ -203,7 +203,7 @@ void GLIA_KERNEL(conv_exact_grad)(glia_pool *pool, const glia_conv_shape *s, con
 
 /* ---- few filters -------------------------------------------------------------------------- */
 
-/* Is it less work if vectors run along pixels instead of filters, parting channels and joining them included? */
+/* True if vectors along pixels instead of filters are less work, including deinterleaving and interleaving channels. */
 static inline bool is_few(const glia_conv_shape *s) {
     if (s->n < 1 || volume(s->in) < 1 || volume(s->out) < 1 || s->c < 1 || s->k < 1 || s->k > MR) return false;
     if (s->groups > 1 || s->stride[2] > 1 || s->dilation[1] > 1 || s->dilation[2] > 1) return false;
@@ -224,7 +224,7 @@ void GLIA_KERNEL(few_f32)(glia_pool *pool, const glia_conv_shape *s, const float
 
 /* ---- kernels of 3 x 3 ---------------------------------------------------------------------- */
 
-/* Floats of the kernel packed for Winograd's way; 0: another one is cheaper. */
+/* Floats of the kernel packed for Winograd convolution; 0: another method is cheaper. */
 int64_t GLIA_KERNEL(winograd_floats)(const glia_conv_shape *s, bool adjoint);
 /* The kernel packed for it; y = conv(x) or, adjoint, dx from dy. `kernel` is that before packing, for results that are
  * not finite. */

@@ -1,17 +1,16 @@
-/* conv_exact.c - elements of convolutions that came out infinite or NaN, computed again from the definition.
+/* conv_exact.c - recomputes elements of convolutions that came out infinite or NaN, by the definition.
  *
- * Fast ways multiply zeros that the definition does not have: padding around a window of the input, taps around a kernel
- * that is applied to several pixels at once, differences in Winograd's tiles. A zero times an infinity is NaN, so one
- * infinite element would spoil results that do not read it. Any such result is not finite. So results are looked
- * through, one operation a vector, and what is not finite is summed again over the pairs that the definition has, in
- * double. A sum that is NaN stays so and ends at once. Padding is multiplied by the kernel alone: where that is finite,
- * results need not be looked at.
+ * Fast methods multiply zeros that the definition does not have: padding around a window of the input, taps around a
+ * kernel that is applied to several pixels at once, differences in Winograd's tiles. Zero times infinity is NaN, so one
+ * infinite element would spoil results that do not depend on it. Such a result is never finite. So results are scanned,
+ * one operation a vector, and those that are not finite are summed again over the pairs of the definition, in double.
+ * A NaN sum stops early. Padding is multiplied by the kernel only: if the kernel is finite, results need no scan.
  */
 #include "backend/cpu/kernels/conv.h"
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
-/* Are n floats finite? x * 0 is NaN if x is not. */
+/* True if n floats are finite: x * 0 is NaN if x is not. */
 static bool are_finite(const float *x, int64_t n) {
     vf sum[4] = { { 0 } };
     int64_t i = 0;
@@ -56,7 +55,7 @@ static float element(const kernel_view *v, int64_t group, int64_t a, int64_t b, 
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-/* Where tap t reads the input for position o of the result along an axis; false: nowhere. */
+/* Where tap t reads the input for position o of the result along an axis; false: outside. */
 static bool reads(const exact_sum *e, int axis, int64_t o, int64_t t, int64_t *at) {
     const glia_conv_shape *s = e->s;
     if (!e->adjoint) {

@@ -1,19 +1,19 @@
-/* conv_few.c - convolution with few filters, whose lanes would stay empty if vectors ran along them.
+/* conv_few.c - convolution with few filters, where vectors along filters would leave lanes unused.
  *
- * Here vectors run along the pixels of a row of the result, without a stride, and a filter's elements are broadcast.
- * The rows that a piece of the result reads are parted into channels first:
+ * Vectors run along the pixels of a row of the result, without a stride, and a filter's elements are broadcast. The rows
+ * that a piece of the result reads are deinterleaved into channels first:
  *
  *     window  [depth][height][channel][width]                    zeros around it
  *     kernel  [depth][height][channel][tap of the row][filter]
  *
- * so that vectors of pixels are read at every tap where they lie; finished ones are turned into pixels of all filters.
+ * so that vectors of pixels are read in place at every tap; finished ones are interleaved into pixels of all filters.
  */
 #include "backend/cpu/kernels/conv.h"
 
 enum {
     PIECE_PIXELS = 1024, /* of the result */
     PIECE_FLOPS = 1000000,
-    MIN_PIECES = 8 /* if there is work for them */
+    MIN_PIECES = 8 /* if there is enough work */
 };
 
 typedef struct job {
@@ -59,7 +59,7 @@ static job make_job(const glia_conv_shape *s) {
     __builtin_shufflevector(__builtin_shufflevector(a, b, EACH_LANE(TWO_LANE, k)), c, EACH_LANE(LAST_LANE, k))
 
 /* to[k to_step + i] = from[i c + k]: the n pixels of a row by channels. */
-static void part_channels(float *to, int64_t to_step, const float *from, int64_t n, int64_t c) {
+static void split_channels(float *to, int64_t to_step, const float *from, int64_t n, int64_t c) {
     if (c == 1) {
         memcpy(to, from, (size_t)n * sizeof(float));
         return;
@@ -76,7 +76,7 @@ static void part_channels(float *to, int64_t to_step, const float *from, int64_t
     }
 }
 
-/* What rows [h0, h1) at depth d of the result of image n read. */
+/* Fills the window with the input of rows [h0, h1) at depth d of the result of image n. */
 static void fill_window(const job *j, int64_t n, int64_t d, int64_t h0, int64_t h1, float *window) {
     const glia_conv_shape *s = j->s;
     const int64_t left = GLIA_MIN(s->pad[2], j->width), stop = GLIA_MIN(j->width, left + s->in[2]),
@@ -90,7 +90,7 @@ static void fill_window(const job *j, int64_t n, int64_t d, int64_t h0, int64_t 
             if (!inside || stop - left < j->width) memset(to, 0, (size_t)line * sizeof(float));
             if (!inside) continue;
             const float *from = j->x + ((n * s->in[0] + z) * s->in[1] + y) * s->in[2] * s->c;
-            part_channels(to + left, j->width, from, stop - left, s->c);
+            split_channels(to + left, j->width, from, stop - left, s->c);
         }
     }
 }

@@ -1,17 +1,17 @@
 /* gemm.c - matrix products.
  *
- * The product is seen as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B; `swapped`, P is
- * B and Q is A, both transposed, and tiles are written to C transposed. That is chosen when it packs less or fills
- * vectors better, by counting cycles roughly. Products with few rows whose operands are both contiguous along K (a
- * dense layer on a small batch) are dot products instead, and need no packing at all.
+ * The product is computed as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B. If `swapped`,
+ * P is B and Q is A, both transposed, and tiles are written to C transposed. That is chosen if it packs less or fills
+ * vectors better, by a rough count of cycles. Products with few rows whose operands are both contiguous along K (a
+ * dense layer on a small batch) are dot products instead, and need no packing.
  *
- * P and the rows of Q are read where they lie; the first tile that reads a panel of Q, NR columns, copies it next
- * to each other for those that follow, and these ask for the next panel. A side that lies the other way is packed: by
- * all threads together before the product, if every batch uses the same matrix and several pieces share it, otherwise
- * by each piece for itself, block after block. A B that stays the same can be packed once. K is cut into blocks.
+ * P and the rows of Q are read in place. The first tile that reads a panel of Q, NR columns, copies it to contiguous
+ * memory for the following tiles, and these prefetch the next panel. A side with the other layout is packed: by all
+ * threads together before the product, if every batch uses the same matrix and several pieces share it; otherwise by
+ * each piece, block after block. A constant B can be packed once. K is cut into blocks.
  *
- * Every element of C is summed in the order of k by one thread, so the pieces do not matter for the bits. Where K is
- * long and C stays in the second-level cache, as in gradients of weights, K is cut into a fixed number of parts that are
+ * Every element of C is summed in the order of k by one thread, so the pieces do not affect the bits. Where K is long
+ * and C stays in the second-level cache, as in gradients of weights, K is cut into a fixed number of parts that are
  * added in order: each part reads its rows of both sides once, where pieces of C would each read all of one side.
  */
 #include "backend/cpu/kernels/micro.h"
@@ -19,27 +19,27 @@
 
 enum {
     K_BLOCK = 384,              /* k of a tile at most */
-    PACKED_FLOATS = 1 << 18,    /* of both sides packed at a time: what stays in the second-level cache */
+    PACKED_FLOATS = 1 << 18,    /* of both sides packed at a time: fits the second-level cache */
     SHARED_FLOATS = 1 << 20,    /* of a side packed at a time by all threads */
     BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
     STRIPE = 4 * NR,            /* columns between two epilogues */
     PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
-    IN_PLACE_FLOATS = 1 << 15,  /* P in columns is packed if it is larger and is read often, */
-    OFTEN = 16,                 /* for more than so many panels of Q, or one step of k is */
-    FAR_STRIDE = 1024,          /* so many floats from the next, or multiples of */
-    CROWDED_STRIDE = 512,       /* so many, which crowd each other out of the cache */
+    IN_PLACE_FLOATS = 1 << 15,  /* P in columns is packed if it is larger than this and is read */
+    OFTEN = 16,                 /* for more panels of Q than this, or if its stride in k is */
+    FAR_STRIDE = 1024,          /* at least this many floats, or a multiple of */
+    CROWDED_STRIDE = 512,       /* this many, which map to the same cache sets */
     COPIED_PANELS = 2,          /* panels of P for which Q is copied from where it lies */
-    PIECE_FLOPS = 1000000,      /* work worth a piece of its own, */
-    FEW_PIECES = 8,             /* up to so many, */
-    LONG_PIECE_FLOPS = 4000000, /* and beyond */
+    PIECE_FLOPS = 1000000,      /* least work of a piece */
+    FEW_PIECES = 8,             /* up to this many pieces; */
+    LONG_PIECE_FLOPS = 4000000, /* least work of further pieces */
     MAX_PIECES = 32,
-    DOT_PIECE_FLOATS = 96 << 10, /* of Q worth a piece where it is read once: by its way here, not by its work */
-    PREFETCHED_K = 32,           /* a tile so deep hides the way of its part of C to the first-level cache */
+    DOT_PIECE_FLOATS = 96 << 10, /* of Q in a piece where Q is read once: memory traffic limits it */
+    PREFETCHED_K = 32,           /* from this k on, a tile hides the prefetch of its part of C */
     DOT_ROWS = 4,
-    LINE = 16,      /* floats that come from memory together */
+    LINE = 16,      /* floats of a cache line */
     SPLIT_K = 2048, /* the least K that is cut into parts, and the length of a part */
     SPLIT_PARTS = 16,
-    SPLIT_OUTPUTS = 1 << 18, /* where C has no more elements */
+    SPLIT_OUTPUTS = 1 << 18, /* elements of C, at most, for K to be split */
     SUM_ROWS = 16            /* of C in a piece of their sum */
 };
 
@@ -65,7 +65,7 @@ typedef struct plan {
 
 /* ---- planning ----------------------------------------------------------------------------- */
 
-/* Whether P is read where it lies: along k, or in columns near each other that are not read often, or few. */
+/* True if P is read in place: contiguous along k, in close columns that are read rarely, or small. */
 static bool p_in_place(int64_t m, int64_t n, int64_t k, int64_t p_k) {
     const bool near = p_k < FAR_STRIDE && p_k % CROWDED_STRIDE && n <= OFTEN * NR;
     return p_k == 1 || near || m * k <= IN_PLACE_FLOATS;
@@ -100,7 +100,7 @@ static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     }
 }
 
-/* How many pieces the work is worth; depends on the sizes only, and so does how they are cut. */
+/* The number of pieces for this much work. It and the way they are cut depend on sizes only. */
 static int64_t wanted_pieces(const plan *s) {
     const double floats = (double)s->n * (double)s->k * (double)s->batches, flops = 2.0 * (double)s->m * floats;
     int64_t want = 1;
@@ -124,7 +124,7 @@ static void choose_pieces(plan *s) {
 
 static bool is_same(const plan *s, const int64_t stride[2]) { return s->batches == 1 || (!stride[0] && !stride[1]); }
 
-/* Of k packed at a time: what stays in the second-level cache with all of M and N, but no less than a block. */
+/* The k packed at a time: fits the second-level cache with all of M and N, but at least a block. */
 static int64_t choose_k_outer(const glia_gemm *g) {
     int64_t blocks = GLIA_MAX(1, PACKED_FLOATS / (g->m + g->n) / K_BLOCK);
     return GLIA_MAX(1, GLIA_MIN(g->k, blocks * K_BLOCK));
@@ -132,7 +132,7 @@ static int64_t choose_k_outer(const glia_gemm *g) {
 
 static plan make_plan(const glia_gemm *g) {
     plan s = { .g = g, .batches = g->batch[0] * g->batch[1] };
-    /* A single row or column of contiguous elements is as good the other way round. */
+    /* A single row or column of contiguous elements can be taken as transposed or not. */
     bool transpose_a = g->transpose_a && !(g->m == 1 && g->lda == 1);
     bool transpose_b = g->transpose_b || (g->n == 1 && g->ldb == 1);
     glia_gemm straight = *g;
@@ -211,11 +211,11 @@ typedef struct panel { /* of Q: data and step from one k to the next */
 typedef struct columns {
     int64_t j, cols, full, skip;
     panel q;
-    float *copy;       /* where the first tile puts them for the others, or NULL */
-    const float *next; /* what will be copied after these, or NULL */
+    float *copy;       /* where the first tile copies them for the other tiles, or NULL */
+    const float *next; /* the columns to be copied next, or NULL */
 } columns;
 
-/* Asks for a tile's part of C, rows x cols at c. */
+/* Prefetches a tile's part of C, rows x cols at c. */
 static void prefetch_c(const plan *s, const float *c, int64_t rows, int64_t cols) {
     int64_t lines = s->swapped ? cols : rows, length = s->swapped ? rows : cols;
     for (int64_t i = 0; i < lines; i++, c += s->g->ldc) {
@@ -224,7 +224,7 @@ static void prefetch_c(const plan *s, const float *c, int64_t rows, int64_t cols
     }
 }
 
-/* One tile of C at c, by way of memory of its own. */
+/* One tile of C at c, through a temporary tile. */
 static void run_aside(const plan *s, glia_micro_fn fn, glia_micro_args *args, const columns *x, float *c,
                       int64_t rows) {
     _Alignas(GLIA_ALIGN) float tile[GLIA_MAX(MR, VLEN) * WIDE_NR];
@@ -476,7 +476,7 @@ static void run_phases(glia_pool *pool, const plan *s) {
 
 /* ---- dot products ------------------------------------------------------------------------- */
 
-/* The last K elements that are less than a vector are read as a whole one that ends with them, less the lanes already
+/* The last K elements, less than a vector, are read as a whole vector that ends with them, minus the lanes already
  * counted. */
 GLIA_INLINE vi tail_mask(int64_t k) {
     vi mask;

@@ -1,22 +1,22 @@
 /* recurrent.c - recurrent cells over whole sequences, forward and backward.
  *
- * Samples do not know of each other, so the batch is cut into tiles of some samples, and a tile walks all steps by
- * itself: nothing waits for anything between steps. Its states stay in the first-level cache, the packed kernel in the
- * second-level one, from where each panel is read once in a step for all rows of the tile. A step is a product of the
- * states with the kernel, by the micro-kernel of all matrix products, and a pass over the gates with what is read and
- * written of them.
+ * Samples are independent, so the batch is cut into tiles of a few samples, and each tile runs all steps without
+ * synchronising between steps. Its states stay in the first-level cache and the packed kernel in the second-level one,
+ * from where each panel is read once a step for all rows of the tile. A step is a product of the states with the kernel,
+ * by the micro-kernel of all matrix products, and a pass over the gates that also reads and writes their inputs and
+ * outputs.
  *
- *     h (rows, P) x packed kernel  ──►  p (rows, G H)  ──►  gates: z, p, c  ──►  h, c, and what is wanted of them
+ *     h (rows, P) x packed kernel  ──►  p (rows, G H)  ──►  gates: z, p, c  ──►  h, c, and the requested outputs
  *
- * Backward is the same walk the other way round: dz from the gates, then dh = dz U. How many tiles there are depends on
- * the number of samples alone.
+ * Backward runs the steps in reverse: dz from the gates, then dh = dz U. The number of tiles depends only on the number
+ * of samples.
  */
 #include "backend/cpu/kernels/micro.h"
 #include "backend/cpu/kernels/rows.h"
 
 enum {
-    FEW_SAMPLES = 8,       /* not worth two tiles */
-    TILE_SAMPLES = 3 * MR, /* at most: their states are to stay in the first-level cache with a panel of the kernel */
+    FEW_SAMPLES = 8,       /* too few for two tiles */
+    TILE_SAMPLES = 3 * MR, /* at most: their states fit the first-level cache with a panel of the kernel */
     K_MOST = 192,          /* of a panel at a time */
     PRODUCTS = 3           /* with different factors in one walk, at most */
 };
@@ -168,8 +168,8 @@ static void copy(float *to, const float *from, int64_t n) { memcpy(to, from, (si
 /* Row `row` of a block with rows of n numbers; NULL if there is none. */
 static float *row_at(float *block, int64_t row, int64_t n) { return block ? block + row * n : NULL; }
 
-/* Asks for a vector of each of `n` gates of the next sample, which lies behind this one's. */
-GLIA_INLINE void ask_next(const float *p, int64_t gates, int64_t units, int64_t u, const int n) {
+/* Prefetches a vector of each of `n` gates of the next sample, which follows this one's. */
+GLIA_INLINE void prefetch_next(const float *p, int64_t gates, int64_t units, int64_t u, const int n) {
     GLIA_UNROLL for (int k = 0; k < n; k++) __builtin_prefetch(p + gates * units + k * units + u);
 }
 GLIA_INLINE void ask_next_room(const float *p, int64_t gates, int64_t units, int64_t u, const int n) {
@@ -178,12 +178,12 @@ GLIA_INLINE void ask_next_room(const float *p, int64_t gates, int64_t units, int
 
 /* ---- gates ------------------------------------------------------------------------------------ */
 
-/* tanh(x) as x p(x^2) / q(x^2), a minimax quotient (the coefficients are those of Eigen's float tanh); beyond the limit it
- * is 1 to the last place. Within 4e-7: as exact as a sum of gates' inputs, and much quicker than what keeps all digits
- * of small results. */
+/* tanh(x) as x p(x^2) / q(x^2), a minimax quotient (the coefficients are those of Eigen's float tanh); beyond the limit
+ * it is 1 to the last place. Within 4e-7: as exact as a sum of gates' inputs, and much faster than a tanh that is
+ * accurate for small results. */
 GLIA_INLINE vf gate_tanh(vf x) {
     const vf limit = vf_set(7.90531110763549805f);
-    x = vf_lower(limit, vf_upper(-limit, x)); /* not a number stays so */
+    x = vf_lower(limit, vf_upper(-limit, x)); /* NaN is kept */
     const vf z = x * x;
     vf p = z * -2.76076847742355e-16f + 2.00018790482477e-13f;
     p = p * z - 8.60467152213735e-11f;
@@ -207,7 +207,7 @@ static void lstm_row(const tile *t, const float *z, const float *p, float *c, fl
     const float *peephole = t->r->peephole;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        ask_next(z, 4, units, u, 4);
+        prefetch_next(z, 4, units, u, 4);
         if (kept) ask_next_room(kept, 4, units, u, 4);
         const vf before = vf_load(c + u);
         vf i = load(z + u, n) + vf_load(p + u), f = load(z + units + u, n) + vf_load(p + units + u);
@@ -236,7 +236,7 @@ static void gru_row(const tile *t, const float *z, const float *p, float *h, flo
     const float *bias = t->r->bias;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        ask_next(z, 3, units, u, 3);
+        prefetch_next(z, 3, units, u, 3);
         if (kept) ask_next_room(kept, 4, units, u, 4);
         const vf reset = gate_sigmoid(load(z + u, n) + vf_load(p + u));
         const vf keep = gate_sigmoid(load(z + units + u, n) + vf_load(p + units + u));
@@ -252,7 +252,7 @@ static void gru_row(const tile *t, const float *z, const float *p, float *h, flo
     }
 }
 
-/* The first half of the other GRU: r and z into p, r h into m. */
+/* First half of the variant GRU: r and z into p, r h into m. */
 static void gru_gates_row(const tile *t, const float *z, float *p, const float *h, float *m) {
     const int64_t units = t->r->units;
     for (int64_t u = 0; u < units; u += VLEN) {
@@ -363,8 +363,8 @@ static void get_rows(const tile *t, float *to, const float *from, int64_t step, 
     for (int64_t i = 0; to && i < t->rows; i++) copy(to + (t->first + i) * n, from + i * step, n);
 }
 
-/* What is wanted of the states after a step. */
-static void give_step(const tile *t) {
+/* Stores the requested outputs of the states after a step. */
+static void store_step(const tile *t) {
     const glia_recurrence *r = t->r;
     for (int64_t i = 0; i < t->rows; i++) {
         const int64_t row = row_of(t, t->step, i);
@@ -397,7 +397,7 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     set_rows(&t, t.m, w->u_step, NULL, 0);
     for (t.step = 0; t.step < r->steps; t.step++) {
         forward_steps[r->cell](&t);
-        give_step(&t);
+        store_step(&t);
     }
     get_rows(&t, r->last_h, t.h, w->h_step, r->outputs);
     get_rows(&t, r->last_c, t.c, w->u_step, r->units);
@@ -415,10 +415,10 @@ static void lstm_back_row(const tile *t, const float *kept, const float *c, cons
     const float *peephole = t->r->peephole;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        ask_next(kept, 4, units, u, 4);
+        prefetch_next(kept, 4, units, u, 4);
         ask_next_room(dz, 4, units, u, 4);
-        ask_next(c, 1, units, u, 1);
-        ask_next(before, 1, units, u, 1);
+        prefetch_next(c, 1, units, u, 1);
+        prefetch_next(before, 1, units, u, 1);
         const vf i = load(kept + u, n), f = load(kept + units + u, n), g = load(kept + 2 * units + u, n),
                  o = load(kept + 3 * units + u, n);
         const vf y = gate_tanh(load(c + u, n)), d = vf_load(dm + u);
@@ -436,12 +436,12 @@ static void lstm_back_row(const tile *t, const float *kept, const float *c, cons
     }
 }
 
-/* dz and dproduct; dh becomes what goes past the gates. h: the state before. */
+/* dz and dproduct; dh becomes the part that bypasses the gates. h: the state before. */
 static void gru_back_row(const tile *t, const float *kept, const float *h, float *dh, float *dz, float *dproduct) {
     const int64_t units = t->r->units;
     for (int64_t u = 0; u < units; u += VLEN) {
         const int64_t n = GLIA_MIN(VLEN, units - u);
-        ask_next(kept, 4, units, u, 4);
+        prefetch_next(kept, 4, units, u, 4);
         ask_next_room(dz, 3, units, u, 3);
         ask_next_room(dproduct, 3, units, u, 3);
         const vf reset = load(kept + u, n), keep = load(kept + units + u, n), y = load(kept + 2 * units + u, n);
@@ -458,7 +458,7 @@ static void gru_back_row(const tile *t, const float *kept, const float *h, float
     }
 }
 
-/* The other GRU: what needs no product, the gradients of z and n, and dh past the gates. */
+/* The variant GRU: the gradients of z and n, and dh that bypasses the gates; none of these needs a product. */
 static void gru_mix_back_row(const tile *t, const float *kept, const float *h, float *dh, float *dz) {
     const int64_t units = t->r->units;
     for (int64_t u = 0; u < units; u += VLEN) {
@@ -470,7 +470,7 @@ static void gru_mix_back_row(const tile *t, const float *kept, const float *h, f
     }
 }
 
-/* Then that of r, from the gradient of r h. */
+/* Then the gradient of r, from that of r h. */
 static void gru_reset_back_row(const tile *t, const float *kept, const float *h, const float *drh, float *dh,
                                float *dz) {
     const int64_t units = t->r->units;

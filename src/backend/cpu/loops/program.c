@@ -396,7 +396,7 @@ static void split_reduction(const glia_draft *b, int64_t pieces) {
         const bool is_reduced = b->apart[k] & GLIA_APART_REDUCED;
         if (!is_reduced && kept < 0) kept = k;
         bool better = reduced < 0 || (l->dim[reduced] < FEW_PARTS && l->dim[k] > l->dim[reduced]);
-        if (is_reduced && better) reduced = k; /* the outermost one with enough elements to share, or else the longest */
+        if (is_reduced && better) reduced = k; /* the outermost with enough elements to share, or the longest */
     }
     while (n_outer_kept < l->rank && !(b->apart[n_outer_kept] & GLIA_APART_REDUCED)) n_outer_kept++;
     const int64_t rows = l->total / l->dim[l->rank - 1];

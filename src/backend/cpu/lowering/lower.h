@@ -33,7 +33,7 @@ extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[], glia_cpu_attent
     glia_cpu_sparse[], glia_cpu_table_rows[]; /* end with a NULL op */
 
 /* The product of a group with an epilogue: writes to c, and calls the epilogue for blocks of the result, taken as a
- * matrix of (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of one call are consecutive. */
+ * matrix (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of a call are consecutive. */
 typedef struct glia_cpu_rows_fn {
     void (*fn)(const void *context, int worker, int64_t row, int64_t rows, int64_t col, int64_t cols);
     const void *context;

@@ -1,4 +1,4 @@
-/* sparse.c - products with sparse matrices, segments, and picks along an axis: fills the kernels' arguments from nodes. */
+/* sparse.c - products with sparse matrices, segments, and picks along an axis: fills kernel arguments from nodes. */
 #include <string.h>
 
 #include "backend/cpu/lowering/lower.h"

@@ -13,7 +13,7 @@ typedef struct rows_launch {
     int64_t size, picks, bytes, width, pieces;
     const char *table, *rows; /* put_rows: x and u; row_sums: u in rows */
     char *out;
-    int64_t *slots, n_slots, *first; /* row_sums: hash table of positions, and for each position the first with its index */
+    int64_t *slots, n_slots, *first; /* row_sums: hash table; for each position the first with its index */
 } rows_launch;
 
 /* The row at index number i; less than 0: out of range. */

@@ -17,7 +17,7 @@
 
 static const char *const isas[] = { "v2", "v3", "v4", "neon", "generic" };
 
-/* The backend on this instruction set; NULL: not on this machine, or not wanted. */
+/* The backend on this instruction set; NULL: not available or not selected. */
 static glia_backend *open_cpu(const char *isa, int threads) {
     if (!isa_is_wanted(isa)) return NULL;
     setenv("GLIA_ISA", isa, 1);
@@ -97,7 +97,7 @@ static void check_sample(glia_backend *backend, const char *isa, const glia_op *
     sample_close(&c);
 }
 
-static void every_op_is_its_definition(void **state) {
+static void ops_match_definitions(void **state) {
     (void)state;
     for (int k = 0; k < GLIA_COUNT(isas); k++) {
         glia_backend *backend = open_cpu(isas[k], 2);
@@ -344,7 +344,7 @@ static void check_random_graph(uint64_t seed, glia_backend *const *backends, int
     random_graph_close(&r);
 }
 
-static void random_graphs_are_their_definitions(void **state) {
+static void random_graphs_match_definitions(void **state) {
     (void)state;
     glia_backend *backends[GLIA_COUNT(isas)];
     int n = 0;
@@ -357,7 +357,7 @@ static void random_graphs_are_their_definitions(void **state) {
     for (int k = 0; k < n; k++) glia_backend_close(backends[k]);
 }
 
-static void any_number_of_threads_gives_the_same_bits(void **state) {
+static void same_bits_on_any_number_of_threads(void **state) {
     (void)state;
     static const int threads[] = { 1, 2, 3, 8 };
     glia_backend *backends[GLIA_COUNT(threads)];
@@ -435,7 +435,7 @@ static void norms_far_from_zero(void **state) {
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
 
-static void names_are_checked(void **state) {
+static void backend_names_are_checked(void **state) {
     (void)state;
     glia_error error = { 0 };
     assert_null(glia_backend_open("cpuu", 1, &error));
@@ -452,11 +452,11 @@ static void names_are_checked(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_op_is_its_definition),
-        cmocka_unit_test(random_graphs_are_their_definitions),
-        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(ops_match_definitions),
+        cmocka_unit_test(random_graphs_match_definitions),
+        cmocka_unit_test(same_bits_on_any_number_of_threads),
         cmocka_unit_test(norms_far_from_zero),
-        cmocka_unit_test(names_are_checked),
+        cmocka_unit_test(backend_names_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

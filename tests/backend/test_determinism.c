@@ -142,7 +142,7 @@ static void test_seeds(void **state) {
 }
 
 /* Dropout differs from step to step, and from seed to seed. */
-static void test_dropout_moves_on(void **state) {
+static void test_dropout_changes_by_step(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(1000)), y = glia_dropout(x, 0.5);
@@ -187,7 +187,7 @@ int main(void) {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_workers),
         cmocka_unit_test(test_seeds),
-        cmocka_unit_test(test_dropout_moves_on),
+        cmocka_unit_test(test_dropout_changes_by_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static double loss_of(loss_fn loss, int64_t rows, int64_t k, const double *x, gl
 static glia_tensor plain(glia_tensor x, glia_tensor t) { return glia_cross_entropy(x, t, 0); }
 static glia_tensor smooth(glia_tensor x, glia_tensor t) { return glia_cross_entropy(x, t, 0.3); }
 
-static void cross_entropy_survives_huge_logits(void **state) {
+static void cross_entropy_of_huge_logits_is_finite(void **state) {
     (void)state;
     const double x[] = { 1e4, -1e4, 0, 1e300, 0, -1e300, 1, -INFINITY, 1 }, t[] = { 1, 0, 0 };
     double d[9];
@@ -47,7 +47,7 @@ static void cross_entropy_survives_huge_logits(void **state) {
     for (int i = 0; i < 9; i++) near(d[i], expected[i] / 3);
 }
 
-static void unknown_labels_add_nothing(void **state) {
+static void unknown_labels_have_zero_loss(void **state) {
     (void)state;
     const double x[] = { 0, 0, 5, -3, 1, 2, 7, 7, 0, 0 }, t[] = { 1, -1, 2, 1000000, 0 };
     double d[10];
@@ -62,7 +62,7 @@ static void unknown_labels_add_nothing(void **state) {
 }
 
 /* With e = 0.3 and K = 3 the target is 0.7 + 0.1 at the label and 0.1 elsewhere. */
-static void smoothing_mixes_in_the_uniform(void **state) {
+static void label_smoothing_mixes_in_uniform(void **state) {
     (void)state;
     const double x[] = { 0.5, -1, 2 }, t[] = { 2 };
     double d[3], total = exp(0.5) + exp(-1) + exp(2), loss = 0;
@@ -80,7 +80,7 @@ static void nll_ignores_impossible_other_classes(void **state) {
     assert_true(d[0] == -1 && d[1] == 0);
 }
 
-static void binary_cross_entropy_survives_huge_logits(void **state) {
+static void binary_cross_entropy_of_huge_logits_is_finite(void **state) {
     (void)state;
     const double x[] = { 1e5, -1e5, 1e5, -1e5, 0, 0 }, t[] = { 1, 0, 0, 1, 0.5, 1 };
     double d[6];
@@ -89,7 +89,7 @@ static void binary_cross_entropy_survives_huge_logits(void **state) {
     for (int i = 0; i < 6; i++) near(d[i], expected[i] / 6);
 }
 
-static void kl_divergence_takes_zeros(void **state) {
+static void kl_divergence_accepts_zeros(void **state) {
     (void)state;
     const double log_q[] = { log(0.25), log(0.75), 0, -INFINITY }, p[] = { 0.5, 0.5, 1, 0 };
     double d[4];
@@ -112,7 +112,7 @@ static void kinks_have_gradient_zero(void **state) {
     assert_true(d[0] == 0 && d[1] == 0.5);
 }
 
-static void accuracy_takes_the_first_of_equal_scores(void **state) {
+static void accuracy_uses_first_of_equal_scores(void **state) {
     (void)state;
     const double x[] = { 1, 1, 2, 3, 0, 0, 5, 4 }, t[] = { 0, 1, 1, 0 };
     double d[8];
@@ -121,7 +121,7 @@ static void accuracy_takes_the_first_of_equal_scores(void **state) {
 }
 
 /* One graph, two batch sizes: the mean counts what is there. */
-static void means_follow_the_batch(void **state) {
+static void mean_divides_by_batch_size(void **state) {
     (void)state;
     const double x[] = { 1, 2, 3, 4, 5, 6 }, t[] = { 0, 0, 0, 0, 0, 0 };
     double d[6];
@@ -133,7 +133,7 @@ static void means_follow_the_batch(void **state) {
     }
 }
 
-static void max_pool_sees_nan_and_ignores_padding(void **state) {
+static void max_pool_propagates_nan_and_ignores_padding(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F64, GLIA_SHAPE(1, 1, 5));
@@ -178,7 +178,7 @@ static normed normed_open(glia_norm_opts opts) {
     return n;
 }
 
-static void training_uses_the_batch_and_moves_the_averages(void **state) {
+static void training_uses_batch_and_updates_running_statistics(void **state) {
     (void)state;
     normed n = normed_open((glia_norm_opts){ .momentum = 0.25, .epsilon = 0.01 });
     runner r = runner_open(n.g, n.out, 2, GLIA_TRAIN, ROWS, 0);
@@ -204,7 +204,7 @@ static void training_uses_the_batch_and_moves_the_averages(void **state) {
     glia_graph_free(n.g);
 }
 
-static void inference_uses_the_averages_and_leaves_them(void **state) {
+static void inference_uses_running_statistics_unchanged(void **state) {
     (void)state;
     normed n = normed_open((glia_norm_opts){ 0 });
     runner r = runner_open(n.g, n.out, 2, GLIA_INFER, ROWS, 0);
@@ -230,7 +230,7 @@ static void inference_uses_the_averages_and_leaves_them(void **state) {
 }
 
 /* Two layers that share their leaves: the averages move by 0.1 times the first's batch mean, 3, then towards the second's, 0. */
-static void shared_averages_move_with_each_use(void **state) {
+static void shared_running_statistics_update_on_each_use(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F64, GLIA_SHAPE(GLIA_BATCH, CHANNELS));
@@ -350,19 +350,19 @@ static void dropout_is_the_identity_in_inference(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cross_entropy_survives_huge_logits),
-        cmocka_unit_test(unknown_labels_add_nothing),
-        cmocka_unit_test(smoothing_mixes_in_the_uniform),
+        cmocka_unit_test(cross_entropy_of_huge_logits_is_finite),
+        cmocka_unit_test(unknown_labels_have_zero_loss),
+        cmocka_unit_test(label_smoothing_mixes_in_uniform),
         cmocka_unit_test(nll_ignores_impossible_other_classes),
-        cmocka_unit_test(binary_cross_entropy_survives_huge_logits),
-        cmocka_unit_test(kl_divergence_takes_zeros),
+        cmocka_unit_test(binary_cross_entropy_of_huge_logits_is_finite),
+        cmocka_unit_test(kl_divergence_accepts_zeros),
         cmocka_unit_test(kinks_have_gradient_zero),
-        cmocka_unit_test(accuracy_takes_the_first_of_equal_scores),
-        cmocka_unit_test(means_follow_the_batch),
-        cmocka_unit_test(max_pool_sees_nan_and_ignores_padding),
-        cmocka_unit_test(training_uses_the_batch_and_moves_the_averages),
-        cmocka_unit_test(inference_uses_the_averages_and_leaves_them),
-        cmocka_unit_test(shared_averages_move_with_each_use),
+        cmocka_unit_test(accuracy_uses_first_of_equal_scores),
+        cmocka_unit_test(mean_divides_by_batch_size),
+        cmocka_unit_test(max_pool_propagates_nan_and_ignores_padding),
+        cmocka_unit_test(training_uses_batch_and_updates_running_statistics),
+        cmocka_unit_test(inference_uses_running_statistics_unchanged),
+        cmocka_unit_test(shared_running_statistics_update_on_each_use),
         cmocka_unit_test(a_batch_of_one_stays_finite),
         cmocka_unit_test(dropout_keeps_the_expectation),
         cmocka_unit_test(dropout_changes_by_step_and_repeats_by_seed),

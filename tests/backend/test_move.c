@@ -64,7 +64,7 @@ static void copy_slowly(const glia_copy *c, char *to) {
     }
 }
 
-static void copies_reach_their_places(void **state) {
+static void copies_match_element_loop(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     const int n = tables_of_machine(tables);
@@ -97,7 +97,7 @@ static void copies_reach_their_places(void **state) {
 }
 
 /* Pictures of every width: planes of red, green and blue to pixels. */
-static void colours_meet(void **state) {
+static void planes_to_pixels(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     const int n = tables_of_machine(tables);
@@ -123,6 +123,6 @@ static void colours_meet(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(copies_reach_their_places), cmocka_unit_test(colours_meet) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(copies_match_element_loop), cmocka_unit_test(planes_to_pixels) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void run_everywhere(glia_graph *g, const glia_tensor *outputs, const valu
 static glia_tensor leaky_relu(glia_tensor x) { return glia_leaky_relu(x, 0.25); }
 static glia_tensor elu(glia_tensor x) { return glia_elu(x, 1); }
 
-static void functions_of_one(void **state) {
+static void unary_functions(void **state) {
     (void)state;
     static const float x[] = { NAN, 0, -0.0f, 1, -1, INF, -INF };
     const double e = exp(-1), scale = 1.0507009873554805, alpha = 1.6732632423543772;
@@ -118,7 +118,7 @@ static void functions_of_one(void **state) {
     }
 }
 
-static void functions_of_two(void **state) {
+static void binary_functions(void **state) {
     (void)state;
     static const float a[] = { NAN, 1, NAN, 0, 2, 1 }, b[] = { 1, NAN, NAN, 0, 1, 2 };
     static const float base[] = { 0, 0, 0, 0, -1, -2, NAN, 2, NAN, -2, INF };
@@ -211,8 +211,8 @@ static void largest_of_four(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(functions_of_one),
-        cmocka_unit_test(functions_of_two),
+        cmocka_unit_test(unary_functions),
+        cmocka_unit_test(binary_functions),
         cmocka_unit_test(largest_of_four),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void check_bound(const glia_cpu_kernels *table, const bound *b) {
     }
 }
 
-static void functions_keep_their_bounds(void **state) {
+static void functions_meet_error_bounds(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     int n = tables_of_machine(tables);
@@ -141,7 +141,7 @@ static double gelu_tanh_slope(double x) {
 }
 
 /* To 3e-7 of the larger of 1 and |x|. */
-static void gelu_and_its_slope_are_right(void **state) {
+static void gelu_and_gradient_are_accurate(void **state) {
     (void)state;
     static const bound functions[] = { { "gelu", gelu, NULL, 0 },
                                        { "gelu_slope", gelu_slope, NULL, 0 },
@@ -169,7 +169,7 @@ static void gelu_and_its_slope_are_right(void **state) {
 
 /* Both results of a step are what a step of their own gives, for rows of every length, and nothing beside them is
  * written; the one or the other may lie where the operand does. */
-static void pairs_are_both_of_their_results(void **state) {
+static void pairs_match_separate_steps(void **state) {
     (void)state;
     enum { WIDTH = 48, SHAPES = 40 };
     static const char *const names[][3] = { { "gelu_pair", "gelu", "gelu_slope" },
@@ -390,7 +390,7 @@ static void rows_to_floats(void **state) {
 }
 
 /* Every elementwise op of floats has a tile function, so that none is forgotten. */
-static void every_elementwise_op_has_one(void **state) {
+static void every_elementwise_op_has_a_tile_function(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     tables_of_machine(tables);
@@ -464,13 +464,13 @@ static void random_bits_are_philox(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(functions_keep_their_bounds),
-        cmocka_unit_test(gelu_and_its_slope_are_right),
-        cmocka_unit_test(pairs_are_both_of_their_results),
+        cmocka_unit_test(functions_meet_error_bounds),
+        cmocka_unit_test(gelu_and_gradient_are_accurate),
+        cmocka_unit_test(pairs_match_separate_steps),
         cmocka_unit_test(every_form_and_shape),
         cmocka_unit_test(bytes_and_numbers),
         cmocka_unit_test(rows_to_floats),
-        cmocka_unit_test(every_elementwise_op_has_one),
+        cmocka_unit_test(every_elementwise_op_has_a_tile_function),
         cmocka_unit_test(softmax_of_every_length),
         cmocka_unit_test(random_bits_are_philox),
     };

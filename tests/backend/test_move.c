@@ -64,7 +64,7 @@ static void copy_slowly(const glia_copy *c, char *to) {
     }
 }
 
-static void copies_match_element_loop(void **state) {
+static void copies_match_a_loop(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
     const int n = tables_of_machine(tables);
@@ -123,6 +123,6 @@ static void planes_to_pixels(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(copies_match_element_loop), cmocka_unit_test(planes_to_pixels) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(copies_match_a_loop), cmocka_unit_test(planes_to_pixels) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

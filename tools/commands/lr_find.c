@@ -151,7 +151,7 @@ static int run(training *t, const request *r) {
     if (status < 0 && !r->json) {
         tell(&f);
         text words = { 0 };
-        text_add(&words, "suggested: --lr %.2g (steepest descent)%s%s", f.suggested, r->out ? "; curve: " : "",
+        text_add(&words, "suggested (steepest descent): --lr %.2g%s%s", f.suggested, r->out ? "; curve: " : "",
                  r->out ? r->out : "");
         printf("\n");
         progress_say("", words.bytes);

@@ -1,4 +1,4 @@
-/* main.c - the `glia` command: finds the subcommand and lets it do the rest. */
+/* main.c - the `glia` command: calls the subcommand. */
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,14 +27,14 @@ static int unknown(const char *name) {
     const char *names[sizeof commands / sizeof commands[0]];
     for (int i = 0; i < command_count(); i++) names[i] = commands[i].name;
     const char *near = glia_name_nearest(name, names, command_count());
-    if (near) return misuse("there is no command \"%s\"; did you mean `glia %s`?", name, near);
-    return misuse("there is no command \"%s\"; `glia help` lists them", name);
+    if (near) return misuse("unknown command \"%s\"; did you mean `glia %s`?", name, near);
+    return misuse("unknown command \"%s\"; `glia help` lists them", name);
 }
 
 static void usage(void) {
     printf("Glia %s - deep learning in C\n\nusage: glia COMMAND [arguments] [--options]\n\n", glia_version());
     for (int i = 0; i < command_count(); i++) printf("  %-9s %s\n", commands[i].name, commands[i].summary);
-    printf("\n`glia help COMMAND` tells a command's options. Start with `glia demo`, or:\n\n"
+    printf("\n`glia help COMMAND` lists the options of a command. Start with `glia demo`, or:\n\n"
            "  glia train lenet5 --data mnist\n"
            "  glia eval runs/lenet5-...\n"
            "  glia predict runs/lenet5-... digit.png\n");

@@ -56,7 +56,7 @@ class Configurations(Folder):
             ("{\"model\": \"mlp\", \"optimizer\": {\"lr\": \"1\"}}", 2, "without quotes"),
             ("{\"model\": \"mlp\", \"training\": {\"epochs\": 0.5}}", 2, "whole number"),
             ("{\"model\": \"mlp\", \"training\": {\"epochs\": -3}}", 2, "at least 1"),
-            ("{}", 2, "names no model"),
+            ("{}", 2, "has no model"),
         ]:
             with self.subTest(content):
                 (self.folder / "run.json").write_bytes(content.encode("latin-1"))

@@ -288,7 +288,7 @@ class Tokenizers(Folder):
 class Sheets(Folder):
     def test_a_sheet_of_augmented_samples(self):
         told = self.glia("data", DATA, "--sheet", "sheet.png", "--samples", 3, "--augment", "rotate(20) mixup").stdout
-        self.assertIn("3 samples drawn into sheet.png, each in 11 forms", told)
+        self.assertIn("3 samples written to sheet.png, each with 11 augmented forms", told)
         width, height = struct.unpack(">II", (self.folder / "sheet.png").read_bytes()[16:24])
         self.assertEqual((width, height), (2 + 12 * (2 * 28 + 2), 2 + 3 * (2 * 28 + 2)))
         self.refused("data", DATA, "--augment", "flip", says="--sheet")

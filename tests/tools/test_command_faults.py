@@ -90,11 +90,11 @@ class Faults(unittest.TestCase):
         self.assertGreater(tried, 60)
 
     def test_empty_names_are_refused(self):
-        self.refused("train", "mlp", "--data", "", says="--data wants a value")
-        self.refused("train", "mlp", "--data", "strokes?n=100", "--out", "", says="--out wants a value")
-        self.refused("train", "--resume", "", says="--resume wants a value")
-        self.refused("train", "--config", "", says="--config wants a value")
-        self.refused("demo", "--out", "", says="--out wants a value")
+        self.refused("train", "mlp", "--data", "", says="--data needs a value")
+        self.refused("train", "mlp", "--data", "strokes?n=100", "--out", "", says="--out needs a value")
+        self.refused("train", "--resume", "", says="--resume needs a value")
+        self.refused("train", "--config", "", says="--config needs a value")
+        self.refused("demo", "--out", "", says="--out needs a value")
 
     def test_messages_have_the_names_of_the_command(self):
         self.save("one.csv", b"1,2,a\n" * 50)

@@ -128,18 +128,18 @@ class Fetching(Network):
         return self.glia("data", "fetch", self.base + "some/data.bin", "--to", "to", *arguments, code=code)
 
     def test_whole(self):
-        self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
+        self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
         self.assertFalse(self.part.exists())
         self.assertEqual(len(self.server.asked), 1)
-        self.assertIn("is here", self.fetch("--sha256", self.sha256))  # nothing is asked for again
+        self.assertIn("already downloaded", self.fetch("--sha256", self.sha256))  # nothing is asked for again
         self.assertEqual(len(self.server.asked), 1)
         self.target.write_bytes(b"mine")
-        self.assertIn("another file", self.fetch("--sha256", self.sha256, code=1))
+        self.assertIn("move it away", self.fetch("--sha256", self.sha256, code=1))
         self.assertEqual(self.target.read_bytes(), b"mine")
 
     def test_unknown_checksum(self):
-        self.assertIn("sha256 %s (not known beforehand)" % self.sha256, self.fetch())
+        self.assertIn("sha256 %s (no checksum to compare with)" % self.sha256, self.fetch())
         self.assertEqual(self.target.read_bytes(), self.content)
 
     def test_interrupted_and_resumed(self):
@@ -150,7 +150,7 @@ class Fetching(Network):
         self.fetch("--sha256", self.sha256, code=1)
         self.assertEqual(self.part.stat().st_size, 200000)
         self.server.stop_after = None
-        self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
+        self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual([wanted for _, wanted in self.server.asked], [None, "bytes=100000-", "bytes=200000-"])
         self.assertEqual(self.target.read_bytes(), self.content)
         self.assertFalse(self.part.exists())
@@ -159,17 +159,17 @@ class Fetching(Network):
         (self.folder / "to").mkdir()
         self.part.write_bytes(self.content[:1000])
         self.server.ranges = False
-        self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
+        self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
 
     def test_complete_or_wrong_part_file(self):
         (self.folder / "to").mkdir()
         self.part.write_bytes(self.content)  # nothing is missing: the server answers 416
-        self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
+        self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
         self.target.unlink()
         self.part.write_bytes(b"x" * 1000)  # of another file: fetched again from its start
-        self.assertIn("checksum right", self.fetch("--sha256", self.sha256))
+        self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
 
     def test_corrupt(self):
@@ -177,30 +177,30 @@ class Fetching(Network):
         changed[777] ^= 1
         self.server.files["some/data.bin"] = bytes(changed)
         told = self.fetch("--sha256", self.sha256, code=1)
-        self.assertIn("not what was expected", told)
+        self.assertIn("wrong checksum", told)
         self.assertIn(hashlib.sha256(changed).hexdigest(), told)
         self.assertFalse(self.target.exists() or self.part.exists())
 
     def test_names(self):
         self.server.files["ett/ETTh1.csv"] = b"date,OT\n1,2\n"
-        self.assertIn("not known beforehand", self.glia("data", "fetch", "ett", "--mirror", self.base))
+        self.assertIn("no checksum to compare with", self.glia("data", "fetch", "ett", "--mirror", self.base))
         self.assertEqual((self.folder / "cache/glia/ett/ETTh1.csv").read_bytes(), b"date,OT\n1,2\n")
         self.server.files["mnist/train-images-idx3-ubyte.gz"] = b"not MNIST"
         told = self.glia("data", "fetch", "mnist", "--mirror", self.base, "--to", "to", code=1)
-        self.assertIn("not what was expected", told)
+        self.assertIn("wrong checksum", told)
         self.assertEqual(list((self.folder / "to/mnist").iterdir()), [])
         real = pathlib.Path(os.environ.get("GLIA_DATA", ""), "shakespeare/input.txt")
         if os.environ.get("GLIA_DATA") and real.is_file():
             self.server.files["shakespeare/input.txt"] = real.read_bytes()
             told = self.glia("data", "fetch", "shakespeare", "--mirror", self.base.rstrip("/"))
-            self.assertIn("checksum right", told)
+            self.assertIn("checksum correct", told)
 
     def test_invalid_arguments(self):
         self.assertIn("404", self.glia("data", "fetch", self.base + "none.bin", "--to", "to", code=1))
         self.assertIn("did you mean mnist?", self.glia("data", "fetch", "mnits", code=2))
         self.assertIn("shakespeare", self.glia("data", "fetch", "nonsense words", code=2))
-        self.assertIn("fetch wants a name", self.glia("data", "fetch", code=2))
-        self.assertIn("names no file", self.glia("data", "fetch", self.base, code=2))
+        self.assertIn("fetch needs a name", self.glia("data", "fetch", code=2))
+        self.assertIn("has no file name", self.glia("data", "fetch", self.base, code=2))
         self.assertIn("for `data fetch`", self.glia("data", "strokes", "--to", "x", code=2))
         (self.folder / "file").write_text("")
         self.assertIn("file", self.glia("data", "fetch", self.base + "some/data.bin", "--to", "file/x", code=1))

@@ -68,7 +68,7 @@ class Folders(RunFolder):
             folder.mkdir()
             (folder / name).write_text(content)
             for more in [], ["--force"]:
-                self.refused(*TRAIN, "--out", folder.name, *more, code=1, says="is no run's")
+                self.refused(*TRAIN, "--out", folder.name, *more, code=1, says="is not a run folder")
             self.assertEqual([path.name for path in folder.iterdir()], [name])
         self.refused("train", "--resume", "letter", code=1, says="letter")
         self.refused("train", "--resume", "nowhere", code=1, says="nowhere")
@@ -78,7 +78,7 @@ class Folders(RunFolder):
     def test_names_that_are_empty(self):
         for option in "--out", "--resume", "--config":
             self.refused(*(TRAIN if option == "--out" else ["train"]), option, "", says=option)
-        self.refused(*TRAIN, "--force", says="--force is for --out")
+        self.refused(*TRAIN, "--force", says="--force needs --out")
 
     def test_one_process_at_a_time(self):
         process = self.begin()

@@ -97,7 +97,7 @@ class Pages(Folder):
         xml.etree.ElementTree.parse(self.folder / "lr.svg")
         self.refused("lr-find", "mlp", "--from", 1, "--to", 0.1, says="not below")
         self.refused("lr-find", "mlp", "--epochs", 3, says="no option --epochs")
-        self.refused("lr-find", says="wants the name")
+        self.refused("lr-find", says="needs a model name")
 
 
 if __name__ == "__main__":

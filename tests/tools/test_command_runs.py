@@ -56,7 +56,7 @@ class History(Folder):
         self.refused("runs", "best", code=1, says="no run has")
         self.refused("runs", "--folder", "nowhere", code=1, says="no folder nowhere")
         (self.folder / "runs/glia.db").write_bytes(b"not a database, but long enough to be looked at" * 40)
-        self.refused("runs", code=1, says="made again")
+        self.refused("runs", code=1, says="rebuild it")
 
     def test_a_killed_run_is_unfinished_and_a_failed_one_failed(self):
         train = [GLIA, "train", "perceptron", "--data", "strokes?n=2000", "--epochs", "1000000", "--quiet"]

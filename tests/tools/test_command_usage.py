@@ -36,7 +36,7 @@ class Usage(Folder):
             (["train", "mlp", "-e", "3"], "`glia help train` lists them"),
             (["train", "mlp", "--optimizer", "adamm", "--data", DATA], "did you mean adam"),
             (["train", "mlp", "--schedule", "cosin", "--data", DATA], "did you mean cosine?"),
-            (["train", "dnn"], "wants --data"),
+            (["train", "dnn"], "needs --data"),
             (["summary", "lenet6"], "did you mean lenet5?"),
             (["eval", "lenet5"], "not trained yet"),
         ]:
@@ -45,7 +45,7 @@ class Usage(Folder):
 
     def test_values(self):
         for arguments, hint in [
-            (["--epochs"], "wants a value"),
+            (["--epochs"], "needs a value"),
             (["--epochs", "three"], "whole number"),
             (["--epochs", "3x"], "whole number"),
             (["--epochs", "99999999999999999999"], "whole number"),
@@ -70,7 +70,7 @@ class Usage(Folder):
         ]:
             with self.subTest(arguments):
                 self.refused("train", "perceptron", "--data", DATA, *arguments, says=hint)
-        self.refused("train", says="wants the name of a model")
+        self.refused("train", says="needs a model name")
 
     def test_data_that_is_not_there(self):
         self.refused("train", "mlp", "--data", "strokse", code=1, says="strokes")

@@ -26,7 +26,7 @@ class Word2Vec(Folder):
         (self.folder / "pairs.txt").write_text("cat dog 9\ncat soup 1\nbread soup 8\n")
         told = self.glia("word2vec", "evaluate", "v.bin", "--questions", "questions.txt",
                          "--similarities", "pairs.txt").stdout
-        self.assertIn("asked 1 of 2 questions", told)
+        self.assertIn("evaluated 1 of 2 questions", told)
         self.assertIn("3 of 3 pairs: Spearman", told)
 
     def test_draws(self):
@@ -41,9 +41,9 @@ class Word2Vec(Folder):
             self.assertIn("cat", labels)
 
     def test_mistakes(self):
-        self.refused("word2vec", says="what to do")
+        self.refused("word2vec", says="needs a subcommand")
         self.refused("word2vec", "trian", "text.txt", says="glia word2vec train")
-        self.refused("word2vec", "train", says="wants a file")
+        self.refused("word2vec", "train", says="needs a file")
         self.refused("word2vec", "train", "text.txt", "--model", "bert", says="skip-gram or cbow")
         self.refused("word2vec", "train", "missing.txt", code=1, says="missing.txt")
         self.refused("word2vec", "nearest", "text.txt", "cat", code=1, says="text.txt: offset 0")

@@ -1,4 +1,4 @@
-/* data.c - `glia data`: which data sets there are, and what is in one. */
+/* data.c - `glia data`: lists the datasets, describes one. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@ static int list(const request *q) {
     enum { MOST = 64 };
     glia_data_info infos[MOST];
     int n = glia_data_list(infos, MOST);
-    printf("%-14s %-8s %8s %8s %8s  %-9s  %s\n", "data", "sample", "classes", "train", "test", "", "what it is");
+    printf("%-14s %-8s %8s %8s %8s  %-9s  %s\n", "data", "sample", "classes", "train", "test", "", "description");
     for (int i = 0; i < n && i < MOST; i++) {
         char shape[SHORT], train[SHORT], test[SHORT];
         bool here = glia_data_available(infos[i].name, q->folder);
@@ -29,15 +29,15 @@ static int list(const request *q) {
                here ? "here" : "not here", infos[i].what);
         if (!here) printf("%14s from %s; glia data fetch %s\n", "", infos[i].source, infos[i].name);
     }
-    printf("\nAn address names files (all take ?test=0.2 for a test split; docs/data.md says more):\n");
+    printf("\nData in files are given by an address (all take ?test=0.2 for a test split; see docs/data.md):\n");
     glia_data_format formats[MOST];
     n = glia_data_formats(formats, MOST);
     for (int i = 0; i < n && i < MOST; i++) printf("  %s\n      %s\n", formats[i].syntax, formats[i].what);
-    printf("\nData by name are looked for in --data-folder, $GLIA_DATA, ./data and ~/.cache/glia.\n");
+    printf("\nNamed datasets are searched in --data-folder, $GLIA_DATA, ./data and ~/.cache/glia.\n");
     return EXIT_OK;
 }
 
-/* How many samples each class has. */
+/* Prints the number of samples per class, with bars. */
 static void count_classes(const glia_dataset *data) {
     int classes = glia_data_classes(data);
     int64_t *counts = allocate((size_t)classes, sizeof *counts), most = 1;
@@ -64,12 +64,12 @@ static void print_statistics(const glia_dataset *data) {
     int n = glia_data_statistics(data, mean, stddev, MOST);
     printf("mean %s", n > 1 ? "(" : "");
     for (int i = 0; i < n; i++) printf("%s%.4g", i ? ", " : "", mean[i]);
-    printf("%s, deviation %s", n > 1 ? ")" : "", n > 1 ? "(" : "");
+    printf("%s, std %s", n > 1 ? ")" : "", n > 1 ? "(" : "");
     for (int i = 0; i < n; i++) printf("%s%.4g", i ? ", " : "", stddev[i]);
     printf("%s\n", n > 1 ? ")" : "");
 }
 
-/* The pictures, in rows of `columns`, as one PNG file. */
+/* Writes the pictures as one PNG file, `columns` in a row. */
 static int write_pictures(const picture *samples, int n, int columns, const char *path) {
     text png = { 0 };
     picture sheet = picture_sheet(samples, n, columns, 2, 2, 96);
@@ -80,8 +80,8 @@ static int write_pictures(const picture *samples, int n, int columns, const char
     return written ? -1 : fail("%s: %s", path, strerror(errno));
 }
 
-/* The first samples, and what each of a few epochs would make of them, a row for each sample. Returns the exit status,
- * -1 to go on. */
+/* Fills a row for each of the first samples: the sample, then its augmented form in each of a few epochs. Returns the
+ * exit status, -1 to go on. */
 static int augment_pictures(glia_dataset *data, const request *q, picture *samples, int rows, int columns) {
     const glia_shape shape = glia_data_x_shape(data);
     const size_t count = (size_t)glia_shape_count(shape);
@@ -106,11 +106,11 @@ static int augment_pictures(glia_dataset *data, const request *q, picture *sampl
     return status;
 }
 
-/* The first samples as one PNG file; augmented, if wanted. */
+/* Writes the first samples as one PNG file, with augmented forms if --augment is given. */
 static int write_sheet(glia_dataset *data, const request *q) {
     glia_shape shape = glia_data_x_shape(data);
     if (!picture_possible(shape))
-        return fail("--sheet: samples of %s are no pictures", shape_text(shape, (char[SHORT]){ 0 }));
+        return fail("--sheet: samples of shape %s are not images", shape_text(shape, (char[SHORT]){ 0 }));
     enum { VARIANTS = 12 };
     int64_t most = q->samples ? q->samples : q->augment ? 8 : 128;
     int n = (int)(most < glia_data_count(data) ? most : glia_data_count(data)), each = q->augment ? VARIANTS : 1;
@@ -127,16 +127,16 @@ static int write_sheet(glia_dataset *data, const request *q) {
     if (status < 0 && q->augment) status = augment_pictures(data, q, samples, n, each);
     if (status < 0) status = write_pictures(samples, n * each, each > 1 ? each : (int)ceil(sqrt(2.0 * n)), q->sheet);
     if (status < 0 && q->augment)
-        printf("%d samples drawn into %s, each in %d forms behind the first\n", n, q->sheet, each - 1);
+        printf("%d samples written to %s, each with %d augmented forms\n", n, q->sheet, each - 1);
     else if (status < 0)
-        printf("%d samples drawn into %s\n", n, q->sheet);
+        printf("%d samples written to %s\n", n, q->sheet);
     for (int i = 0; i < n * each; i++) free(samples[i].pixels);
     free(samples);
     free(x);
     return status;
 }
 
-/* The first samples in letters. */
+/* Prints the first samples as text. */
 static void print_samples(const glia_dataset *data) {
     glia_shape shape = glia_data_x_shape(data);
     if (!picture_possible(shape) || shape.dim[0] != 1 || shape.dim[2] > 40) return;
@@ -180,27 +180,27 @@ int command_data(int argc, char **argv) {
     const option table[] = {
         { .help = "options" },
         { "split", OPTION_TEXT, &q.split, "NAME", "train or test (train)", 0, 0 },
-        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
-        { "sheet", OPTION_TEXT, &q.sheet, "FILE", "draw the first samples into a PNG file", 0, 0 },
-        { "samples", OPTION_INT, &q.samples, "N", "how many of them (128; augmented 8)", 1, 10000 },
-        { "augment", OPTION_TEXT, &q.augment, "TEXT", "with --sheet: changed as \"crop(pad=4) flip\" says", 0, 0 },
-        { .help = "fetching (without --to into ~/.cache/glia, where data are looked for)" },
-        { "to", OPTION_TEXT, &f.to, "FOLDER", "put it into FOLDER/NAME", 0, 0 },
-        { "mirror", OPTION_TEXT, &f.mirror, "URL", "take it from URL/NAME/FILE", 0, 0 },
-        { "sha256", OPTION_TEXT, &f.sha256, "HEX", "what the file at an address must be", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
+        { "sheet", OPTION_TEXT, &q.sheet, "FILE", "write the first samples to a PNG file", 0, 0 },
+        { "samples", OPTION_INT, &q.samples, "N", "number of samples on the sheet (128; with --augment 8)", 1, 10000 },
+        { "augment", OPTION_TEXT, &q.augment, "TEXT", "with --sheet: also augmented, \"crop(pad=4) flip\"", 0, 0 },
+        { .help = "data fetch (default folder: ~/.cache/glia)" },
+        { "to", OPTION_TEXT, &f.to, "FOLDER", "download to FOLDER/NAME", 0, 0 },
+        { "mirror", OPTION_TEXT, &f.mirror, "URL", "download from URL/NAME/FILE", 0, 0 },
+        { "sha256", OPTION_TEXT, &f.sha256, "HEX", "expected SHA-256 of the file at the URL", 0, 0 },
     };
     const options what = { "data", table, sizeof table / sizeof table[0], 0, 2, NULL };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     bool fetching = n > 0 && strcmp(argv[1], "fetch") == 0;
-    if (!fetching && n == 2) return misuse("data takes one data set, not \"%s\" too", argv[2]);
+    if (!fetching && n == 2) return misuse("data takes one dataset; unexpected argument \"%s\"", argv[2]);
     if (!fetching && (f.to || f.mirror || f.sha256)) return misuse("--to, --mirror and --sha256 are for `data fetch`");
-    if (q.augment && (!q.sheet || !n)) return misuse("--augment shows samples of a data set with --sheet FILE");
+    if (q.augment && (!q.sheet || !n)) return misuse("--augment needs a dataset and --sheet FILE");
     if (!fetching) return n ? describe(argv[1], &q) : list(&q);
     if (n == 2) return fetch(argv[2], f);
     text names = { 0 };
     fetch_names(&names);
-    status = misuse("fetch wants a name (%s) or an address", names.bytes);
+    status = misuse("fetch needs a name (%s) or a URL", names.bytes);
     free(names.bytes);
     return status;
 }

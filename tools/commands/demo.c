@@ -1,4 +1,4 @@
-/* demo.c - `glia demo`: a convolution net on digits that Glia draws itself, and a page to look at. */
+/* demo.c - `glia demo`: trains a convolutional network on synthetic digits and writes a report. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,12 +10,12 @@
 #include "runs/training.h"
 #include "terminal/options.h"
 
-/* Prints a test sample and what the model says: the first one, and the worst mistake. */
+/* Prints a test sample with its true and its predicted class. */
 static void show(const training *t, int64_t index) {
     int32_t truth;
     float *x = plain_sample(t, t->test, index, &truth);
     if (!x) return;
-    printf("\n  drawn as %s, recognised as %s\n", glia_data_class_name(t->test, truth),
+    printf("\n  true class %s, predicted %s\n", glia_data_class_name(t->test, truth),
            glia_data_class_name(t->test, t->predicted[index]));
     picture_print(x, glia_data_x_shape(t->test), 2);
     free(x);
@@ -30,7 +30,7 @@ static int write_report(const training *t, const char *path) {
 }
 
 static int run(training *t, const char *path) {
-    printf("Glia draws digits with random pens and distortions, and learns to read them.\n\n");
+    printf("A convolutional network learns to recognise synthetic handwritten digits.\n\n");
     training_headline(t);
     voice how;
     voice_parse(NULL, &how);
@@ -42,10 +42,10 @@ static int run(training *t, const char *path) {
     mistake worst;
     if (worst_mistakes(t, &worst, 1) == 1) show(t, worst.index);
     char wrong[SHORT], samples[SHORT];
-    printf("\n%.2f %% of the drawings that it never saw are right (%s of %s wrong).\n", 100 * t->scores.accuracy,
+    printf("\nTest accuracy %.2f %% (%s of %s wrong).\n", 100 * t->scores.accuracy,
            grouped(training_mistakes(t), wrong), grouped(t->scores.samples, samples));
-    printf("The whole story: %s\n", path);
-    return t->stopped ? fail("interrupted; the report shows how far it came") : EXIT_OK;
+    printf("Report: %s\n", path);
+    return t->stopped ? fail("interrupted; the report covers the training so far") : EXIT_OK;
 }
 
 int command_demo(int argc, char **argv) {
@@ -56,9 +56,9 @@ int command_demo(int argc, char **argv) {
     s.epochs = 3;
     const option table[] = {
         { .help = "options" },
-        { "out", OPTION_TEXT, &path, "FILE", "where the report goes (glia-demo.html)", 0, 0 },
-        { "epochs", OPTION_INT, &s.epochs, "N", "passes over the drawings (3)", 1, 1000 },
-        { "threads", OPTION_INT, &s.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
+        { "out", OPTION_TEXT, &path, "FILE", "the report (glia-demo.html)", 0, 0 },
+        { "epochs", OPTION_INT, &s.epochs, "N", "passes over the training data (3)", 1, 1000 },
+        { "threads", OPTION_INT, &s.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
     };
     const options what = { "demo", table, sizeof table / sizeof table[0], 0, 0, NULL };
     int n, status = options_parse(&what, argc, argv, &n);

@@ -1,4 +1,4 @@
-/* eval.c - `glia eval`: how good a trained model is on data. */
+/* eval.c - `glia eval`: evaluates a trained model on a dataset. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +16,9 @@ typedef struct request {
 
 typedef struct result {
     glia_scores scores;
-    int64_t *confusion; /* NULL: not a classification, or one of very many classes */
+    int64_t *confusion; /* NULL: not a classification, or more than 1000 classes */
     int classes;
-    bool seen; /* they are what the model was trained on */
+    bool seen; /* the samples are those that the model was trained on */
 } result;
 
 static int64_t confused(const result *r, int truth, int answer) { return r->confusion[truth * r->classes + answer]; }
@@ -51,7 +51,7 @@ static void tell_json(const saved *s, const char *address, const glia_dataset *d
     free(out.bytes);
 }
 
-/* Rows are the truth, columns the answers; what never happened is a dot. */
+/* Rows are true classes, columns predicted classes; a zero is shown as a dot. */
 static void print_confusion(const glia_dataset *data, const result *r) {
     enum { MOST = 20, NAME = 14 };
     if (r->classes > MOST) return;
@@ -89,7 +89,7 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
     const char *name = glia_model_get(s->model, "name");
     printf("%s on %s: %s samples in %s\n", name ? name : s->path, address, grouped(r->scores.samples, number),
            duration(r->scores.seconds, time));
-    if (r->seen) printf("the model was trained on these samples: the figures say nothing about others\n");
+    if (r->seen) printf("the model was trained on these samples: this does not measure generalisation\n");
     printf("loss %.4f", r->scores.loss);
     if (!isnan(r->scores.accuracy)) {
         int64_t answers = r->scores.samples * glia_shape_count(glia_data_y_shape(data));
@@ -102,7 +102,7 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
 }
 
 static int measure(const saved *s, glia_dataset *data, const request *q, result *r) {
-    enum { MOST_CONFUSED = 1000 }; /* classes: their table has the square of it */
+    enum { MOST_CONFUSED = 1000 }; /* classes: the matrix has its square */
     glia_error error;
     bool one = glia_data_classes(data) && glia_shape_count(glia_data_y_shape(data)) == 1;
     r->classes = one ? s->outputs : 0;
@@ -114,7 +114,7 @@ static int measure(const saved *s, glia_dataset *data, const request *q, result 
 
 static int evaluate(const saved *s, const request *q) {
     const char *address = q->data ? q->data : s->data;
-    if (!address) return misuse("eval wants --data: the file does not say what it was trained on");
+    if (!address) return misuse("eval needs --data: the model file does not name its training data");
     glia_dataset *data;
     int status = saved_data(s, address, q->split, q->folder, &data);
     if (status >= 0) return status;
@@ -131,12 +131,12 @@ int command_eval(int argc, char **argv) {
     request q = { .split = "test" };
     const option table[] = {
         { .help = "options" },
-        { "data", OPTION_TEXT, &q.data, "DATA", "a name or an address (what the model was trained on)", 0, 0 },
-        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
+        { "data", OPTION_TEXT, &q.data, "DATA", "a dataset name or address (that of the training)", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
         { "split", OPTION_TEXT, &q.split, "NAME", "train or test (test)", 0, 0 },
-        { "batch", OPTION_INT, &q.batch, "N", "samples at a time (256)", 1, 1 << 20 },
-        { "threads", OPTION_INT, &q.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
-        { "json", OPTION_FLAG, &q.json, NULL, "one object", 0, 0 },
+        { "batch", OPTION_INT, &q.batch, "N", "batch size (256)", 1, 1 << 20 },
+        { "threads", OPTION_INT, &q.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
+        { "json", OPTION_FLAG, &q.json, NULL, "print one JSON object", 0, 0 },
     };
     const options what = { "eval", table, sizeof table / sizeof table[0], 1, 1, "a run folder or a .safetensors file" };
     int n, status = options_parse(&what, argc, argv, &n);

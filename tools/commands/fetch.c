@@ -1,9 +1,8 @@
-/* fetch.c - `glia data fetch`: what a data set is made of comes from its owners, is checked and then put in its place.
+/* fetch.c - `glia data fetch`: downloads the files of a dataset and verifies them.
  *
- * A file grows as FILE.part beside its place. When it is whole its SHA-256 is compared, and only then it takes its
- * name; so there is never a FILE that is not all of it. A download that is broken off goes on where it was: the next
- * one asks for the rest (a range, RFC 9110), and starts anew if the server has none to give. Each source is tried in
- * turn.
+ * A file is downloaded to FILE.part. When it is complete, its SHA-256 is compared and it is renamed to FILE, so FILE is
+ * never incomplete. An interrupted download is resumed by a range request (RFC 9110); it starts over if the server does
+ * not support ranges. The sources are tried in order.
  */
 #include "commands/fetch.h"
 
@@ -26,7 +25,7 @@ typedef struct item {
     const char *name, *file;
     int64_t bytes;
     const char *sha256;
-    const char *sources[SOURCES_MOST]; /* until NULL */
+    const char *sources[SOURCES_MOST]; /* up to the first NULL */
 } item;
 
 static const item items[] = {
@@ -55,20 +54,20 @@ static bool is_address(const char *what) {
 /* ---- one file ----------------------------------------------------------------------------- */
 
 typedef struct job {
-    const char *label; /* what the bar calls it */
+    const char *label; /* of the progress bar */
     char *target, *part;
     int64_t expected;   /* bytes; 0: unknown */
     const char *sha256; /* NULL: unknown */
     CURL *curl;
     int fd;
-    int64_t at, resumed; /* bytes in the part; of them from before */
-    bool began;          /* the server's answer was looked at */
+    int64_t at, resumed; /* bytes in the part file; of these, from an earlier download */
+    bool began;          /* the server's status code was checked */
     double start, drawn;
     int trouble; /* errno of a write */
     char why[CURL_ERROR_SIZE];
 } job;
 
-/* Takes bytes; the first time it looks whether the server sends the rest or all of it. */
+/* Writes received bytes. On the first call checks whether the server sends the rest or the whole file. */
 static size_t take(char *bytes, size_t size, size_t count, void *context) {
     job *j = context;
     long code = 0;
@@ -102,7 +101,7 @@ static void draw(job *j, int64_t total, bool last) {
     if (total > 0) text_add(&tail, " of %s", byte_size((size_t)total, all));
     text_add(&tail, "  %s/s", byte_size((size_t)speed, rate));
     if (total > j->at && speed > 0) text_add(&tail, "  %s left", duration((double)(total - j->at) / speed, left));
-    int bar = terminal_columns() - (int)strlen(j->label) - 48; /* what stands behind it changes in length */
+    int bar = terminal_columns() - (int)strlen(j->label) - 48; /* 48: the text after the bar */
     if (bar > 30) bar = 30;
     printf("\r\x1b[K%s ", j->label);
     for (int i = 0; i < bar && total > 0; i++) {
@@ -122,7 +121,7 @@ static int watch(void *context, curl_off_t total, curl_off_t now, curl_off_t up_
     return interrupted();
 }
 
-/* The checksum of a file; false: errno says why it could not be read. */
+/* The SHA-256 of a file; false: not readable, see errno. */
 static bool checksum(const char *path, char hex[65]) {
     unsigned char block[65536];
     sha256_state s;
@@ -168,7 +167,7 @@ static void set_options(job *j, const char *address) {
     }
 }
 
-/* Fetches what is missing of the part from one source. CURLE_OK: it is whole, as far as the server says. */
+/* Downloads the rest of the part file from one source. CURLE_OK: complete according to the server. */
 static CURLcode fetch_rest(job *j, const char *address) {
     j->fd = open(j->part, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (j->fd < 0) return j->trouble = errno, CURLE_WRITE_ERROR;
@@ -181,7 +180,7 @@ static CURLcode fetch_rest(job *j, const char *address) {
     CURLcode code = curl_easy_perform(j->curl);
     long answer = 0;
     curl_easy_getinfo(j->curl, CURLINFO_RESPONSE_CODE, &answer);
-    if (answer == 416 && j->resumed > 0) code = CURLE_OK; /* nothing is left; the checksum will tell */
+    if (answer == 416 && j->resumed > 0) code = CURLE_OK; /* nothing left to send; the checksum decides */
     if (code == CURLE_OK && fsync(j->fd) && errno != EINVAL) code = CURLE_WRITE_ERROR, j->trouble = errno;
     close(j->fd);
     if (code != CURLE_OK && j->at == 0) unlink(j->part);
@@ -196,25 +195,25 @@ static void explain(const job *j, CURLcode code, const char *address, text *out)
     if (j->trouble)
         text_add(out, "%s: %s", j->part, strerror(j->trouble));
     else if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY)
-        text_add(out, "%.*s is not known here: is there a network?", length, host);
+        text_add(out, "cannot resolve %.*s: is there a network?", length, host);
     else if (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT)
         text_add(out, "%.*s does not answer: is there a network?", length, host);
     else
         text_add(out, "%s: %s", address, j->why[0] ? j->why : curl_easy_strerror(code));
 }
 
-/* Compares the part's checksum and gives it its name. -1: not what was expected, and removed. */
+/* Verifies the checksum of the part file and renames it. -1: checksum mismatch; the part file is removed. */
 static int install(job *j, text *why) {
     char hex[65], size[SHORT];
     if (!checksum(j->part, hex)) return fail("%s: %s", j->part, strerror(errno));
     if (j->sha256 && strcasecmp(hex, j->sha256) != 0) {
-        text_add(why, "what came is not what was expected: its SHA-256 is %s, not %s", hex, j->sha256);
+        text_add(why, "wrong checksum: SHA-256 is %s, expected %s", hex, j->sha256);
         unlink(j->part);
         return -1;
     }
     if (rename(j->part, j->target)) return fail("%s: %s", j->target, strerror(errno));
     printf("%s  %s  ", j->target, byte_size((size_t)j->at, size));
-    printf(j->sha256 ? "checksum right\n" : "sha256 %s (not known beforehand)\n", hex);
+    printf(j->sha256 ? "checksum correct\n" : "sha256 %s (no checksum to compare with)\n", hex);
     return EXIT_OK;
 }
 
@@ -225,8 +224,8 @@ static int fetch_file(job *j, char *const *addresses, int n) {
     int status = -1;
     if (access(j->target, F_OK) == 0) {
         bool right = checksum(j->target, hex) && (!j->sha256 || strcasecmp(hex, j->sha256) == 0);
-        if (right) return printf("%s  is here\n", j->target), EXIT_OK;
-        return fail("%s is here, but it is another file: its SHA-256 is %s, not %s; move it away to fetch it",
+        if (right) return printf("%s  already downloaded\n", j->target), EXIT_OK;
+        return fail("%s exists with SHA-256 %s instead of %s; move it away to download it",
                     j->target, hex, j->sha256);
     }
     for (int i = 0; i < n && status < 0 && !interrupted(); i++) {
@@ -238,10 +237,10 @@ static int fetch_file(job *j, char *const *addresses, int n) {
             explain(j, code, addresses[i], &why);
         else
             status = install(j, &why);
-        if (code == CURLE_OK && status < 0 && resumed) i--; /* once more, from the start */
+        if (code == CURLE_OK && status < 0 && resumed) i--; /* retry from the start */
         if (j->trouble) break;
     }
-    if (interrupted()) status = fail("interrupted; the next fetch goes on from %s", j->part);
+    if (interrupted()) status = fail("interrupted; the next fetch continues %s", j->part);
     if (status < 0) status = fail("%s: %s", j->label, why.bytes ? why.bytes : "no source");
     free(why.bytes);
     return status;
@@ -264,7 +263,7 @@ static bool make_folders(const char *path) {
     return made;
 }
 
-/* Where data by name are looked for last. */
+/* The last folder searched for named datasets. */
 static char *cache_folder(void) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     text path = { 0 };
@@ -285,7 +284,7 @@ static char *joined(const char *folder, const char *name) {
 
 static int run_job(const char *folder, const char *file, const item *what, char *const *addresses, int n) {
     job j = { .label = file, .expected = what->bytes, .sha256 = what->sha256, .curl = curl_easy_init() };
-    if (!j.curl) return fail("libcurl does not start");
+    if (!j.curl) return fail("libcurl cannot be initialised");
     text part = { 0 };
     j.target = joined(folder, file);
     text_add(&part, "%s.part", j.target);
@@ -297,7 +296,7 @@ static int run_job(const char *folder, const char *file, const item *what, char 
     return status;
 }
 
-/* ---- what is asked for -------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------- */
 
 static int fetch_address(const char *address, const char *folder, const char *sha256) {
     const char *file = strrchr(address, '/') + 1;
@@ -305,7 +304,7 @@ static int fetch_address(const char *address, const char *folder, const char *sh
     name[strcspn(name, "?#")] = 0;
     int status;
     if (!*name || strchr(address, '/') == strrchr(address, '/') - 1) {
-        status = misuse("fetch: %s names no file", address);
+        status = misuse("fetch: the URL %s has no file name", address);
     } else {
         char *addresses[] = { duplicate(address) };
         status = run_job(folder, name, &(item){ .sha256 = sha256 }, addresses, 1);
@@ -351,8 +350,8 @@ int fetch(const char *what, fetch_opts opts) {
         const char *near = glia_name_nearest(what, names, ITEMS);
         text list = { 0 };
         fetch_names(&list);
-        status = near ? misuse("there is no \"%s\" to fetch; did you mean %s?", what, near)
-                      : misuse("there is no \"%s\" to fetch; there are %s, and http:// addresses", what, list.bytes);
+        status = near ? misuse("unknown dataset \"%s\"; did you mean %s?", what, near)
+                      : misuse("unknown dataset \"%s\"; known are %s, and http(s) URLs", what, list.bytes);
         free(list.bytes);
     }
     free(folder);
@@ -366,10 +365,10 @@ int fetch(const char *what, fetch_opts opts) {
     (void)opts;
     for (int i = 0; i < ITEMS; i++) {
         if (strcmp(items[i].name, what) == 0) {
-            return fail("this build of Glia has no libcurl; get %s%s yourself", items[i].sources[0], items[i].file);
+            return fail("this build has no libcurl; download %s%s yourself", items[i].sources[0], items[i].file);
         }
     }
-    return fail(is_address(what) ? "this build of Glia has no libcurl" : "there is no \"%s\" to fetch", what);
+    return fail(is_address(what) ? "this build of Glia has no libcurl" : "unknown dataset \"%s\"", what);
 }
 
 #endif

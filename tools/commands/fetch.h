@@ -5,12 +5,12 @@
 #include "terminal/tool.h"
 
 typedef struct fetch_opts {
-    const char *to;     /* folder; NULL: where data by name are looked for last, ~/.cache/glia */
+    const char *to;     /* folder; NULL: ~/.cache/glia */
     const char *mirror; /* fetch MIRROR/NAME/FILE instead; may be NULL */
-    const char *sha256; /* of an address; may be NULL */
+    const char *sha256; /* expected checksum of a URL; may be NULL */
 } fetch_opts;
 
-/* The files of a data set that is known by name, or one by its http(s) address. Returns the exit status. */
+/* Downloads the files of a named dataset, or one file by its http(s) URL. Returns the exit status. */
 int fetch(const char *what, fetch_opts opts);
 
 /* "mnist, fashion-mnist, ..." */

@@ -1,7 +1,7 @@
-/* generate.c - `glia generate`: text from a trained language model, shown as it comes.
+/* generate.c - `glia generate`: generates text with a trained language model and streams it.
  *
- * The model's file has its tokenizer in the metadata ("tokenizer"); a model of 256 scores without one reads and writes
- * bytes, as the data of `text:FILE` are.
+ * The tokenizer is in the model file's metadata ("tokenizer"). A model of 256 scores without one is byte-level,
+ * like the data of `text:FILE`.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ typedef struct writer {
     glia_detokenizer *decoder;
     int32_t *prompt;
     int64_t n_prompt;
-    text written; /* since the prompt, to look for the stop */
-    size_t shown; /* bytes of it that are on the screen */
+    text written; /* text after the prompt, searched for the stop text */
+    size_t shown; /* bytes of it already printed */
 } writer;
 
 /* ---- tokens ------------------------------------------------------------------------------------------- */
@@ -42,10 +42,10 @@ static int open_tokenizer(writer *w) {
     else if (glia_generator_vocabulary(w->generator) == 256)
         return -1;
     else
-        return fail("the model's file has no tokenizer; --tokenizer FILE names one");
+        return fail("the model file has no tokenizer; give one with --tokenizer FILE");
     if (!w->tokenizer) return fail("%s", error.message);
     if (glia_tokenizer_size(w->tokenizer) > glia_generator_vocabulary(w->generator))
-        return fail("the tokenizer has %lld tokens, the model knows %lld", (long long)glia_tokenizer_size(w->tokenizer),
+        return fail("the tokenizer has %lld tokens, the model %lld", (long long)glia_tokenizer_size(w->tokenizer),
                     (long long)glia_generator_vocabulary(w->generator));
     w->decoder = glia_detokenizer_create(w->tokenizer, true, &error);
     return w->decoder ? -1 : fail("%s", error.message);
@@ -66,7 +66,7 @@ static int encode_prompt(writer *w, const char *bytes, size_t length) {
         w->n_prompt = e.n;
         glia_encoding_free(&e);
     }
-    return w->n_prompt ? -1 : fail("the prompt has no token that the model knows");
+    return w->n_prompt ? -1 : fail("the prompt has no token of the model's vocabulary");
 }
 
 static int read_prompt(writer *w) {
@@ -84,7 +84,7 @@ static int read_prompt(writer *w) {
 
 /* ---- showing ------------------------------------------------------------------------------------------ */
 
-/* Shows what has been written, but for an end that may become the stop. False: there the stop is. */
+/* Prints the new text, except an end that may be the start of the stop text. False: the stop text was reached. */
 static bool show(writer *w, bool all) {
     const char *stop = w->q->stop, *found = stop && w->written.bytes ? strstr(w->written.bytes, stop) : NULL;
     size_t until = found ? (size_t)(found - w->written.bytes) : w->written.length;
@@ -143,7 +143,7 @@ static int write_sampled(writer *w, int64_t number, int64_t *n_tokens) {
     return status == GLIA_OK ? -1 : fail("%s", error.message);
 }
 
-/* Rows are sequences of the generator; those that the search does not follow repeat the first. */
+/* Rows are sequences of the generator; unused rows repeat the first. */
 static glia_status next_scores(const int32_t *tokens, int n, int64_t length, const int *parents, float *scores,
                                void *context, glia_error *error) {
     writer *w = context;
@@ -195,16 +195,16 @@ static int write_all(writer *w) {
         double seconds = seconds_now() - start;
         end_text(w);
         if (status < 0 && w->q->time)
-            fprintf(stderr, "%lld tokens in %.3f s: %.0f a second\n", (long long)n, seconds, (double)n / seconds);
+            fprintf(stderr, "%lld tokens in %.3f s: %.0f tokens/s\n", (long long)n, seconds, (double)n / seconds);
     }
     return status;
 }
 
 static int check(const request *q) {
-    if (q->stop && !*q->stop) return misuse("--stop needs a text");
+    if (q->stop && !*q->stop) return misuse("--stop must not be empty");
     if (q->beams > 1 &&
         (q->count > 1 || q->greedy || q->temperature != 1 || q->top_k || q->top_p != 1 || q->min_p != 0))
-        return misuse("--beams searches for the likeliest text: --count and the options of sampling do not go with it");
+        return misuse("--beams excludes --count and the sampling options");
     return -1;
 }
 
@@ -213,27 +213,27 @@ int command_generate(int argc, char **argv) {
         .prompt = "\n", .length = 256, .count = 1, .beams = 1, .temperature = 1, .top_p = 1, .repetition_penalty = 1
     };
     const option table[] = {
-        { "prompt", OPTION_TEXT, &q.prompt, "TEXT", "what the text begins with (a line break)", 0, 0 },
-        { "prompt-file", OPTION_TEXT, &q.prompt_file, "FILE", "the same, from a file", 0, 0 },
-        { "length", OPTION_INT, &q.length, "N", "tokens to write, at most (256)", 1, 1 << 24 },
-        { "stop", OPTION_TEXT, &q.stop, "TEXT", "end where this would come", 0, 0 },
-        { "count", OPTION_INT, &q.count, "N", "how many texts, with seeds one apart (1)", 1, 1 << 20 },
-        { "bare", OPTION_FLAG, &q.bare, NULL, "do not show the prompt", 0, 0 },
-        { .help = "how a token is chosen; the rules apply in this order" },
-        { "repetition-penalty", OPTION_REAL, &q.repetition_penalty, "X", "what has come is less likely (1: no)", 1e-3,
+        { "prompt", OPTION_TEXT, &q.prompt, "TEXT", "start of the text (a line break)", 0, 0 },
+        { "prompt-file", OPTION_TEXT, &q.prompt_file, "FILE", "read the prompt from a file", 0, 0 },
+        { "length", OPTION_INT, &q.length, "N", "maximum number of new tokens (256)", 1, 1 << 24 },
+        { "stop", OPTION_TEXT, &q.stop, "TEXT", "stop before this text", 0, 0 },
+        { "count", OPTION_INT, &q.count, "N", "number of texts, with consecutive seeds (1)", 1, 1 << 20 },
+        { "bare", OPTION_FLAG, &q.bare, NULL, "do not print the prompt", 0, 0 },
+        { .help = "sampling; applied in this order" },
+        { "repetition-penalty", OPTION_REAL, &q.repetition_penalty, "X", "penalise repeated tokens (1: off)", 1e-3,
           1e3 },
-        { "greedy", OPTION_FLAG, &q.greedy, NULL, "always the likeliest", 0, 0 },
-        { "temperature", OPTION_REAL, &q.temperature, "X", "below 1: bolder in what is likely; 0: greedy (1)", 0, 1e6 },
-        { "top-k", OPTION_INT, &q.top_k, "K", "of the K likeliest (0: of all)", 0, 1 << 30 },
-        { "top-p", OPTION_REAL, &q.top_p, "P", "of the likeliest that make up this probability (1)", 1e-9, 1 },
-        { "min-p", OPTION_REAL, &q.min_p, "P", "of those with this share of the likeliest one's (0)", 0, 1 },
-        { "seed", OPTION_INT, &q.seed, "N", "of the draws (0)", 0, 1e15 },
-        { "beams", OPTION_INT, &q.beams, "N", "search for the likeliest text, N at a time", 1, 1024 },
-        { "length-penalty", OPTION_REAL, &q.length_penalty, "A", "favours longer texts of a search (0)", 0, 10 },
+        { "greedy", OPTION_FLAG, &q.greedy, NULL, "always the most probable token", 0, 0 },
+        { "temperature", OPTION_REAL, &q.temperature, "X", "divides the logits; 0: greedy (1)", 0, 1e6 },
+        { "top-k", OPTION_INT, &q.top_k, "K", "keep the K most probable tokens (0: all)", 0, 1 << 30 },
+        { "top-p", OPTION_REAL, &q.top_p, "P", "nucleus sampling: keep probability mass P (1)", 1e-9, 1 },
+        { "min-p", OPTION_REAL, &q.min_p, "P", "keep tokens above P times the maximum (0)", 0, 1 },
+        { "seed", OPTION_INT, &q.seed, "N", "random seed (0)", 0, 1e15 },
+        { "beams", OPTION_INT, &q.beams, "N", "beam search with N beams", 1, 1024 },
+        { "length-penalty", OPTION_REAL, &q.length_penalty, "A", "of beam search; favours long texts (0)", 0, 10 },
         { .help = "other" },
         { "tokenizer", OPTION_TEXT, &q.tokenizer, "FILE", "a tokenizer.json, if the model has none", 0, 0 },
-        { "threads", OPTION_INT, &q.threads, "N", "0: all cores (0)", 0, 1024 },
-        { "time", OPTION_FLAG, &q.time, NULL, "tell how long it took, on stderr", 0, 0 },
+        { "threads", OPTION_INT, &q.threads, "N", "CPU threads; 0: all cores (0)", 0, 1024 },
+        { "time", OPTION_FLAG, &q.time, NULL, "print the generation time on stderr", 0, 0 },
     };
     const options what = { "generate", table, sizeof table / sizeof table[0],
                            1,          1,     "a run folder or a .safetensors file" };

@@ -1,4 +1,5 @@
-/* lr_find.c - `glia lr-find`: the loss over a learning rate that grows from step to step, and a rate to begin with. */
+/* lr_find.c - `glia lr-find`: learning rate range test: records the loss while the learning rate increases, suggests a
+ * rate. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,15 +26,15 @@ typedef struct found {
 
 static int read_options(request *r, int argc, char **argv, int *n) {
     const option own[] = {
-        { .help = "the search, and what comes out" },
-        { "from", OPTION_REAL, &r->from, "X", "the first rate (1e-6)", 1e-12, INFINITY },
-        { "to", OPTION_REAL, &r->to, "X", "the last one (10)", 1e-12, INFINITY },
-        { "steps", OPTION_INT, &r->steps, "N", "from one to the other (100)", 2, 1000000 },
-        { "config", OPTION_TEXT, &r->config, "FILE|RUN", "settings of a run; options change some of them", 0, 0 },
-        { "out", OPTION_TEXT, &r->out, "FILE", "the curve as SVG", 0, 0 },
-        { "json", OPTION_FLAG, &r->json, NULL, "one object", 0, 0 },
+        { .help = "the range test and its output" },
+        { "from", OPTION_REAL, &r->from, "X", "first learning rate (1e-6)", 1e-12, INFINITY },
+        { "to", OPTION_REAL, &r->to, "X", "last learning rate (10)", 1e-12, INFINITY },
+        { "steps", OPTION_INT, &r->steps, "N", "number of steps (100)", 2, 1000000 },
+        { "config", OPTION_TEXT, &r->config, "FILE|RUN", "settings of a run; options override them", 0, 0 },
+        { "out", OPTION_TEXT, &r->out, "FILE", "write the curve as SVG", 0, 0 },
+        { "json", OPTION_FLAG, &r->json, NULL, "print one JSON object", 0, 0 },
     };
-    /* Of the settings those that a few steps can notice: "from" is a rate here. */
+    /* The settings that affect a few steps; "from" is a learning rate here. */
     option table[SETTINGS_OPTIONS];
     int all = settings_options(&r->settings, table), rows = 0;
     for (int i = 0; i < all; i++) {
@@ -42,7 +43,7 @@ static int read_options(request *r, int argc, char **argv, int *n) {
             "swa",  "plateau",     "monitor",          "early-stopping", "metrics", "checkpoint",
             "ema",  "tensorboard", "checkpoint-every", "plateau-factor"
         };
-        bool out = !table[i].name && strcmp(table[i].help, "what watches it") == 0;
+        bool out = !table[i].name && strcmp(table[i].help, "monitoring and checkpoints") == 0;
         for (size_t k = 0; table[i].name && k < sizeof without / sizeof without[0]; k++)
             out |= strcmp(table[i].name, without[k]) == 0;
         if (!out) table[rows++] = table[i];
@@ -55,7 +56,7 @@ static int read_options(request *r, int argc, char **argv, int *n) {
 
 static int read_request(request *r, int argc, char **argv) {
     request first = { .settings = settings_default() };
-    char **copy = allocate((size_t)argc + 1, sizeof *copy); /* reading shuffles them */
+    char **copy = allocate((size_t)argc + 1, sizeof *copy); /* options_parse() reorders them */
     memcpy(copy, argv, (size_t)argc * sizeof *copy);
     int n, status = read_options(&first, argc, copy, &n);
     free(copy);
@@ -65,7 +66,7 @@ static int read_request(request *r, int argc, char **argv) {
     if (status < 0) status = read_options(r, argc, argv, &n);
     if (status >= 0) return status;
     if (n == 1) r->settings.model = argv[1];
-    if (!r->settings.model) return misuse("lr-find wants the name of a model; `glia help lr-find` says more");
+    if (!r->settings.model) return misuse("lr-find needs a model name; see `glia help lr-find`");
     return r->from < r->to ? -1 : misuse("--from %g is not below --to %g", r->from, r->to);
 }
 
@@ -90,7 +91,7 @@ static void tell_json(const found *f) {
     free(out.bytes);
 }
 
-/* A bar for each of about 20 rates, as long as the smoothed loss is above its least. */
+/* A bar for each of about 20 rates; its length is the smoothed loss above the minimum. */
 static void tell(const found *f) {
     enum { ROWS = 20, FIXED = 22, LONGEST = 60 };
     int columns = terminal_columns() - 1 - FIXED, width = columns < LONGEST ? columns : LONGEST;
@@ -100,7 +101,7 @@ static void tell(const found *f) {
         most = fmax(most, f->points[i].smooth);
     }
     double top =
-        fmin(most, f->points[0].smooth + 0.5 * (f->points[0].smooth - least)); /* where it diverges is cut off */
+        fmin(most, f->points[0].smooth + 0.5 * (f->points[0].smooth - least)); /* the diverging part is cut off */
     if (!(top > least)) top = least + 1;
     printf("%9s  %9s\n", "rate", "loss");
     int64_t stride = (f->n + ROWS - 1) / ROWS;
@@ -144,13 +145,13 @@ static int run(training *t, const request *r) {
                      (glia_lr_find_opts){ .from = r->from, .to = r->to, .steps = r->steps }, f.points, &f.n,
                      &f.suggested, &error) != GLIA_OK)
         status = fail("%s", error.message);
-    if (status < 0 && f.n < 2) status = fail("the loss is not finite from the first step on: try a smaller --from");
+    if (status < 0 && f.n < 2) status = fail("the loss is not finite from the first step: try a smaller --from");
     if (status < 0 && r->out) status = draw(&f, r->out);
     if (status < 0 && r->json) tell_json(&f);
     if (status < 0 && !r->json) {
         tell(&f);
         text words = { 0 };
-        text_add(&words, "the loss falls most steeply at --lr %.2g%s%s", f.suggested, r->out ? "; the curve: " : "",
+        text_add(&words, "suggested (steepest descent): --lr %.2g%s%s", f.suggested, r->out ? "; curve: " : "",
                  r->out ? r->out : "");
         printf("\n");
         progress_say("", words.bytes);

@@ -1,4 +1,4 @@
-/* plot.c - `glia plot`: a model as a drawing. */
+/* plot.c - `glia plot`: draws a model. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +34,8 @@ int command_plot(int argc, char **argv) {
     struct stat info;
     if (!recipe && stat(argv[1], &info) != 0) {
         const char *near = glia_recipe_nearest(argv[1]);
-        if (near) return misuse("there is no model or file \"%s\"; did you mean %s?", argv[1], near);
-        return misuse("there is no model or file \"%s\"; `glia models` lists the models", argv[1]);
+        if (near) return misuse("no model or file \"%s\"; did you mean %s?", argv[1], near);
+        return misuse("no model or file \"%s\"; `glia models` lists the models", argv[1]);
     }
     if (recipe) {
         glia_error error;

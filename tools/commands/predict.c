@@ -1,9 +1,9 @@
-/* predict.c - `glia predict`: what a trained model makes of single inputs.
+/* predict.c - `glia predict`: predictions of a trained model for single inputs.
  *
  * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test
- * split where there is one). A picture is made grey or coloured and resized, as images: data are, and nothing else.
- * With --digit it becomes a digit like those of MNIST: inverted if it is on light paper, its ink cut out and laid into
- * the middle, 20 of 28 pixels high or wide, the centre of its mass in the centre (LeCun et al. 1998, section III.A).
+ * split where there is one). A picture is converted to the model's channels and resized, like images: data.
+ * --digit also normalises it like MNIST: inverted if the background is light, cropped to the ink, scaled to 20 of 28
+ * pixels on the longer side, its centre of mass in the centre (LeCun et al. 1998, section III.A).
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ typedef struct request {
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
-enum { FINE = 140 }; /* side on which ink is looked for */
+enum { FINE = 140 }; /* side of the picture searched for ink */
 
 static bool border_is_lighter(const float *x, int height, int width) {
     double border = 0, inside = 0;
@@ -39,10 +39,10 @@ static bool border_is_lighter(const float *x, int height, int width) {
 }
 
 typedef struct box {
-    int top, left, bottom, right; /* the last two outside */
+    int top, left, bottom, right; /* bottom and right exclusive */
 } box;
 
-/* Where there is ink, a quarter as bright as the brightest or more. */
+/* The bounding box of the ink: pixels of at least a quarter of the maximum. */
 static box find_ink(const float *x) {
     float most = 0;
     for (int i = 0; i < FINE * FINE; i++) most = fmaxf(most, x[i]);
@@ -58,7 +58,7 @@ static box find_ink(const float *x) {
     return b;
 }
 
-/* Mean of x over [top, bottom) x [left, right), in parts of pixels; outside is 0. */
+/* Mean of x over [top, bottom) x [left, right), with fractional bounds; outside is 0. */
 static double area(const float *x, double top, double left, double bottom, double right) {
     double sum = 0;
     for (int r = (int)floor(top); r < bottom; r++) {
@@ -71,7 +71,7 @@ static double area(const float *x, double top, double left, double bottom, doubl
     return sum / ((bottom - top) * (right - left));
 }
 
-/* Lays the ink of `fine` into out (height, width). */
+/* Scales and centres the ink of `fine` into out (height, width). */
 static void lay_ink(const float *fine, float *out, int height, int width) {
     box b = find_ink(fine);
     if (b.top >= b.bottom) return;
@@ -87,7 +87,7 @@ static void lay_ink(const float *fine, float *out, int height, int width) {
     }
     int longer = b.bottom - b.top > b.right - b.left ? b.bottom - b.top : b.right - b.left;
     int shorter = height < width ? height : width;
-    double pixel = longer / (shorter * 20.0 / 28.0); /* of the output, in fine ones */
+    double pixel = longer / (shorter * 20.0 / 28.0); /* size of an output pixel in pixels of `fine` */
     double top = row / mass - pixel * height / 2, left = column / mass - pixel * width / 2;
     for (int r = 0; r < height; r++)
         for (int c = 0; c < width; c++)
@@ -95,17 +95,17 @@ static void lay_ink(const float *fine, float *out, int height, int width) {
                 1, area(fine, top + r * pixel, left + c * pixel, top + (r + 1) * pixel, left + (c + 1) * pixel) / most);
 }
 
-/* -1: x is read. `note` tells what was done to it. */
+/* -1: x is read. `note`: the preprocessing applied. */
 static int read_picture(const saved *s, const request *q, const char *path, float *x, const char **note) {
     if (!picture_possible(s->sample)) {
         char shape[SHORT];
-        return fail("%s: the model takes no pictures but %s numbers", path, shape_text(s->sample, shape));
+        return fail("%s: the model takes %s numbers, not images", path, shape_text(s->sample, shape));
     }
     double least, most;
     if (!saved_takes_pixels(s, &least, &most))
-        return fail("%s: the model was trained on numbers from %g to %g, and those of a picture are 0 to 1", path,
+        return fail("%s: the model was trained on numbers from %g to %g, images have 0 to 1", path,
                     least, most);
-    if (q->digit && s->sample.dim[0] != 1) return fail("--digit: the model takes pictures in colour");
+    if (q->digit && s->sample.dim[0] != 1) return fail("--digit: the model takes colour images");
     glia_error error;
     bool ink = q->digit;
     glia_shape shape = ink ? GLIA_SHAPE(1, FINE, FINE) : s->sample;
@@ -125,7 +125,7 @@ static int read_picture(const saved *s, const request *q, const char *path, floa
 
 /* ---- samples of data ---------------------------------------------------------------------- */
 
-/* "ADDRESS#INDEX": the length of ADDRESS, 0 if this is something else. */
+/* The length of ADDRESS in "ADDRESS#INDEX"; 0: not of this form. */
 static size_t sample_address(const char *input, int64_t *index) {
     const char *hash = strrchr(input, '#');
     if (!hash || hash == input || !hash[1]) return 0;
@@ -148,7 +148,7 @@ static int read_sample(const saved *s, const request *q, const char *address, in
     return status;
 }
 
-/* ---- answers ------------------------------------------------------------------------------ */
+/* ---- predictions -------------------------------------------------------------------------- */
 
 static const char *class_name(const saved *s, int class, char number[SHORT]) {
     if (s->classes) return s->classes[class];
@@ -156,7 +156,7 @@ static const char *class_name(const saved *s, int class, char number[SHORT]) {
     return number;
 }
 
-/* The largest of y that is not taken yet. */
+/* Index of the largest of y not taken yet. */
 static int next_best(const float *y, const bool *taken, int n) {
     int best = -1;
     for (int i = 0; i < n; i++)
@@ -214,7 +214,7 @@ static void tell(const saved *s, const request *q, const char *input, const floa
     free(taken);
 }
 
-/* Whether a model's output already is a softmax. */
+/* Whether the model's output is already a softmax. */
 static bool are_shares(const float *y, int n) {
     double sum = 0;
     for (int i = 0; i < n; i++) {
@@ -251,11 +251,11 @@ static int predict(const saved *s, const request *q, const char *input) {
 int command_predict(int argc, char **argv) {
     request q = { .top = 3 };
     const option table[] = {
-        { .help = "an input is a picture (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
-        { "top", OPTION_INT, &q.top, "N", "how many classes to tell (3)", 1, 1 << 20 },
-        { "digit", OPTION_FLAG, &q.digit, NULL, "pictures are inverted and centred as MNIST's digits are", 0, 0 },
-        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "where named data are looked for first", 0, 0 },
-        { "json", OPTION_FLAG, &q.json, NULL, "an object for each input", 0, 0 },
+        { .help = "an input is an image (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
+        { "top", OPTION_INT, &q.top, "N", "number of classes to print (3)", 1, 1 << 20 },
+        { "digit", OPTION_FLAG, &q.digit, NULL, "invert and centre images like MNIST digits", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
+        { "json", OPTION_FLAG, &q.json, NULL, "print a JSON object for each input", 0, 0 },
     };
     const options what = { "predict", table, sizeof table / sizeof table[0],
                            2,         -1,    "a run folder or a .safetensors file, and inputs" };

@@ -1,4 +1,4 @@
-/* runs.c - `glia runs`: the history of runs as a list, two or more beside each other, the best one. */
+/* runs.c - `glia runs`: lists the runs, compares them, finds the best one. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,15 +16,15 @@ typedef struct request {
 
 static int read_request(request *r, int argc, char **argv, int *n) {
     const option table[] = {
-        { .help = "`glia runs` lists them; `glia runs compare A B ...` sets runs beside each other; `glia runs best`" },
-        { .help = "finds the best one. A run is a number of the list, its folder, or the folder's last name." },
+        { .help = "`glia runs` lists the runs; `glia runs compare A B ...` compares runs; `glia runs best`" },
+        { .help = "finds the best one. A run is given by its number in the list, its folder or the folder's name." },
         { .help = "options" },
-        { "by", OPTION_TEXT, &r->by, "FIGURE", "what counts: val_accuracy, val_loss, test_accuracy, ...", 0, 0 },
-        { "model", OPTION_TEXT, &r->model, "NAME", "runs of this model alone", 0, 0 },
-        { "data", OPTION_TEXT, &r->data, "DATA", "runs on these data alone", 0, 0 },
+        { "by", OPTION_TEXT, &r->by, "FIGURE", "metric: val_accuracy, val_loss, test_accuracy, ...", 0, 0 },
+        { "model", OPTION_TEXT, &r->model, "NAME", "only runs of this model", 0, 0 },
+        { "data", OPTION_TEXT, &r->data, "DATA", "only runs on this dataset", 0, 0 },
         { "last", OPTION_INT, &r->last, "N", "list the last N (all)", 1, 1e9 },
-        { "folder", OPTION_TEXT, &r->folder, "FOLDER", "where the runs are (runs)", 0, 0 },
-        { "json", OPTION_FLAG, &r->json, NULL, "an array of objects", 0, 0 },
+        { "folder", OPTION_TEXT, &r->folder, "FOLDER", "folder of the runs (runs)", 0, 0 },
+        { "json", OPTION_FLAG, &r->json, NULL, "print a JSON array of objects", 0, 0 },
     };
     const options what = { "runs", table, sizeof table / sizeof table[0], 0, -1, NULL };
     return options_parse(&what, argc, argv, n);
@@ -34,7 +34,7 @@ static int read_request(request *r, int argc, char **argv, int *n) {
 
 #include <sqlite3.h>
 
-/* ---- asking the database ------------------------------------------------------------------ */
+/* ---- queries ----------------------------------------------------------------------------- */
 
 /* The best value of each figure of a run: over its epochs, and of the whole run. */
 static const char best_view[] =
@@ -46,7 +46,7 @@ static const char best_view[] =
 /* ?1: the model, ?2: the data, or NULL. */
 #define ASKED "(?1 IS NULL OR model = ?1) AND (?2 IS NULL OR data = ?2 OR data LIKE ?2 || '?%')"
 
-static int broken(sqlite3 *db) { return fail("the history of runs: %s", sqlite3_errmsg(db)); }
+static int broken(sqlite3 *db) { return fail("run history: %s", sqlite3_errmsg(db)); }
 
 static sqlite3_stmt *prepare(sqlite3 *db, const char *statement) {
     sqlite3_stmt *s = NULL;
@@ -71,11 +71,11 @@ typedef struct chosen {
 
 static void choose(chosen *c, int64_t id) {
     c->ids = realloc(c->ids, ((size_t)c->n + 1) * sizeof *c->ids);
-    if (!c->ids) exit(fail("memory ran out"));
+    if (!c->ids) exit(fail("out of memory"));
     c->ids[c->n++] = id;
 }
 
-/* The value of a figure of a run; NaN: it has none. */
+/* The value of a metric of a run; NaN: none. */
 static double figure(sqlite3 *db, int64_t id, const char *name) {
     sqlite3_stmt *s = prepare(db, "SELECT value FROM best WHERE run = ?1 AND name = ?2");
     if (!s) return NAN;
@@ -86,7 +86,7 @@ static double figure(sqlite3 *db, int64_t id, const char *name) {
     return value;
 }
 
-/* The first of these names that any of the runs has; the last one if none. */
+/* The first of these names that any run has; the last one if none. */
 static const char *usual_figure(sqlite3 *db, const chosen *c, const char *const *names, int n) {
     for (int k = 0; k < n - 1; k++) {
         for (int i = 0; i < c->n; i++) {
@@ -133,7 +133,7 @@ enum { COLUMNS = 10, GAP = 2, NARROWEST = 8 };
 
 typedef struct column_of {
     const char *title;
-    int keep; /* columns with less are left out first */
+    int keep; /* columns with a lower value are dropped first */
     bool right;
     int width;
 } column_of;
@@ -173,7 +173,7 @@ static int total_width(const table *t) {
     return total;
 }
 
-/* Leaves out columns, then shortens the widest, until the lines fit; columns without an entry go first. */
+/* Drops columns, then shortens the widest, until the lines fit; empty columns are dropped first. */
 static void fit(table *t, int room) {
     for (int k = 0; k < t->n_columns; k++) {
         int widest = 0;
@@ -219,7 +219,7 @@ static void print_table(table *t) {
     free(t->cells);
 }
 
-/* With as many digits as there is room for, at most five. */
+/* With at most five digits, fewer if the column is narrow. */
 static char *number(double value, int room) {
     if (isnan(value)) return NULL;
     text t = { 0 };
@@ -285,7 +285,7 @@ static int list(sqlite3 *db, const request *r) {
     if (r->json) {
         status = print_json(db, &c);
     } else if (c.n == 0) {
-        printf("no runs in %s; `glia train` makes them\n", r->folder);
+        printf("no runs in %s; start one with `glia train`\n", r->folder);
     } else {
         status = print_list(db, &c, r->by);
     }
@@ -311,14 +311,14 @@ static int best(sqlite3 *db, const request *r) {
         while (sqlite3_step(s) == SQLITE_ROW) choose(&c, sqlite3_column_int64(s, 0));
         sqlite3_finalize(s);
     }
-    int status = c.n == 0 ? fail("no run has a figure %s", by) : r->json ? print_json(db, &c) : print_list(db, &c, by);
+    int status = c.n == 0 ? fail("no run has metric %s", by) : r->json ? print_json(db, &c) : print_list(db, &c, by);
     free(c.ids);
     return status;
 }
 
 /* ---- side by side ------------------------------------------------------------------------- */
 
-/* The run of this number, folder or last name of a folder; 0 after saying that there is none. */
+/* The run with this number, folder or folder name; 0 after an error message. */
 static int64_t find_run(sqlite3 *db, const char *name) {
     sqlite3_stmt *s = prepare(db, "SELECT id FROM seen WHERE id = ?1 OR folder = rtrim(?1, '/')"
                                   "  OR folder LIKE '%/' || rtrim(?1, '/') ORDER BY id = ?1 DESC, id DESC");
@@ -326,11 +326,11 @@ static int64_t find_run(sqlite3 *db, const char *name) {
     bind_text(s, 1, name);
     int64_t id = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
     sqlite3_finalize(s);
-    if (!id) fail("there is no run \"%s\"; `glia runs` lists them", name);
+    if (!id) fail("no run \"%s\"; `glia runs` lists them", name);
     return id;
 }
 
-/* Names, each once, that a query with a run as ?1 gives for any of the runs, in the order of their appearance. */
+/* The distinct names returned by a query (?1: the run) over all runs, in order of appearance. */
 static char **gather(sqlite3 *db, const chosen *c, const char *query, int *n) {
     char **names = NULL;
     *n = 0;
@@ -344,7 +344,7 @@ static char **gather(sqlite3 *db, const chosen *c, const char *query, int *n) {
             for (int k = 0; k < *n && !known; k++) known = strcmp(names[k], name) == 0;
             if (known) continue;
             names = realloc(names, ((size_t)*n + 1) * sizeof *names);
-            if (!names) exit(fail("memory ran out"));
+            if (!names) exit(fail("out of memory"));
             names[(*n)++] = duplicate(name);
         }
     }
@@ -370,7 +370,7 @@ static char *setting(sqlite3 *db, int64_t id, const char *name) {
     return value;
 }
 
-/* How wide a run's column may be so that all fit beside the names. */
+/* The width of a run's column so that all fit beside the names. */
 static int run_width(int runs, int names) {
     int room = isatty(STDOUT_FILENO) ? terminal_columns() : 100;
     int width = (room - names) / (runs > 0 ? runs : 1) - GAP;
@@ -388,7 +388,7 @@ static void print_row(const char *name, char **values, int n, int names, int wid
     printf("\n");
 }
 
-/* How wide the names' column is: as they want it, but a third of the line at most. */
+/* The width of the column of names: the longest name, at most a third of the line. */
 static int name_width(char **names, int n) {
     int most = 8, room = isatty(STDOUT_FILENO) ? terminal_columns() / 3 : 26;
     for (int i = 0; i < n; i++) most = width_of(names[i]) > most ? width_of(names[i]) : most;
@@ -416,7 +416,7 @@ static void print_settings(sqlite3 *db, const chosen *c) {
                           " json_tree(settings) AS t WHERE runs.id = ?1 AND t.type NOT IN ('object', 'array')",
                           &n);
     int left = name_width(names, n), width = run_width(c->n, left);
-    print_heads("settings that differ", c, left, width);
+    print_heads("differing settings", c, left, width);
     for (int k = 0; k < n; k++) {
         char **values = allocate((size_t)c->n, sizeof *values);
         bool same = true;
@@ -440,7 +440,7 @@ static void print_figures(sqlite3 *db, const chosen *c) {
     int n;
     char **names = gather(db, c, figure_names, &n);
     int left = name_width(names, n), width = run_width(c->n, left);
-    print_heads("\nbest figures", c, left, width);
+    print_heads("\nbest metrics", c, left, width);
     for (int k = 0; k < n; k++) {
         char **values = allocate((size_t)c->n, sizeof *values);
         for (int i = 0; i < c->n; i++) values[i] = number(figure(db, c->ids[i], names[k]), width);
@@ -467,7 +467,7 @@ static curve read_curve(sqlite3 *db, int64_t id, const char *name) {
         int64_t epoch = sqlite3_column_int64(s, 0);
         if (epoch <= c.n || epoch > 10000000) continue;
         c.values = realloc(c.values, (size_t)epoch * sizeof *c.values);
-        if (!c.values) exit(fail("memory ran out"));
+        if (!c.values) exit(fail("out of memory"));
         while (c.n < epoch) c.values[c.n++] = NAN;
         c.values[epoch - 1] = sqlite3_column_double(s, 1);
     }
@@ -475,7 +475,7 @@ static curve read_curve(sqlite3 *db, int64_t id, const char *name) {
     return c;
 }
 
-/* A line of blocks, one for each stretch of epochs; `epochs` fill `width`. */
+/* A sparkline: one block per group of epochs; `epochs` fill `width`. */
 static void print_curve(const curve *c, int64_t epochs, int width, double low, double high) {
     static const char *const blocks[] = { "\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
                                           "\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88" };
@@ -557,12 +557,12 @@ static int answer(const request *r, char **words, int n) {
     bool comparing = strcmp(verb, "compare") == 0, finding = strcmp(verb, "best") == 0;
     if (!comparing && !finding && strcmp(verb, "list") != 0) {
         const char *near = glia_name_nearest(verb, verbs, 3);
-        return misuse("runs does not know \"%s\"%s%s%s; it knows list, compare and best", verb,
+        return misuse("unknown subcommand \"%s\"%s%s%s; runs has list, compare and best", verb,
                       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
-    if (comparing && n < 3) return misuse("runs compare wants two runs or more, as `glia runs` lists them");
-    if (!comparing && n > 1) return misuse("runs %s wants no argument, but got \"%s\"", verb, words[1]);
-    if (access(r->folder, F_OK) != 0) return fail("there is no folder %s; `glia train` makes it", r->folder);
+    if (comparing && n < 3) return misuse("runs compare needs two runs or more; `glia runs` lists them");
+    if (!comparing && n > 1) return misuse("runs %s takes no argument \"%s\"", verb, words[1]);
+    if (access(r->folder, F_OK) != 0) return fail("no folder %s; `glia train` creates it", r->folder);
     sqlite3 *db = history_open(r->folder);
     if (!db) return EXIT_FAILED;
     int status = EXIT_FAILED;
@@ -579,7 +579,7 @@ static int answer(const request *r, char **words, int n) {
 
 static int answer(const request *r, char **words, int n) {
     (void)r, (void)words, (void)n;
-    return fail("this glia was built without SQLite, so there is no history of runs");
+    return fail("this build of Glia has no SQLite and so no run history");
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* sha256.h - SHA-256 (FIPS 180-4), for checking what was downloaded. */
+/* sha256.h - SHA-256 (FIPS 180-4), for verifying downloads. */
 #ifndef GLIA_TOOL_SHA256_H
 #define GLIA_TOOL_SHA256_H
 

@@ -33,8 +33,8 @@ int command_summary(int argc, char **argv) {
     bool program = false;
     const option table[] = {
         { .help = "options" },
-        { "batch", OPTION_INT, &batch, "N", "samples in a step, for the memory (the model's own)", 1, 1 << 20 },
-        { "program", OPTION_FLAG, &program, NULL, "what the inference compiles to, a launch a line", 0, 0 },
+        { "batch", OPTION_INT, &batch, "N", "batch size for the memory figures (the model's default)", 1, 1 << 20 },
+        { "program", OPTION_FLAG, &program, NULL, "the compiled inference program, one kernel launch a line", 0, 0 },
     };
     const options what = { "summary", table, sizeof table / sizeof table[0],
                            1,         1,     "a model, a run folder or a .safetensors file" };
@@ -44,8 +44,8 @@ int command_summary(int argc, char **argv) {
     struct stat info;
     if (!recipe && stat(argv[1], &info) != 0) {
         const char *near = glia_recipe_nearest(argv[1]);
-        if (near) return misuse("there is no model or file \"%s\"; did you mean %s?", argv[1], near);
-        return misuse("there is no model or file \"%s\"; `glia models` lists the models", argv[1]);
+        if (near) return misuse("no model or file \"%s\"; did you mean %s?", argv[1], near);
+        return misuse("no model or file \"%s\"; `glia models` lists the models", argv[1]);
     }
     if (recipe) {
         glia_error error;
@@ -65,7 +65,7 @@ int command_models(int argc, char **argv) {
     const options what = { .command = "models" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
-    printf("%-12s %-9s %11s  %-8s  %s\n", "model", "sample", "parameters", "data", "what it is");
+    printf("%-12s %-9s %11s  %-8s  %s\n", "model", "sample", "parameters", "data", "description");
     for (int i = 0; i < glia_recipe_count(); i++) {
         const glia_recipe *r = glia_recipe_at(i);
         glia_error error;
@@ -76,6 +76,6 @@ int command_models(int argc, char **argv) {
                grouped(glia_model_parameter_count(model, false), count), r->data ? r->data : "-", r->summary);
         glia_model_free(model);
     }
-    printf("\n`glia train MODEL` uses the data and settings that suit it; `glia summary MODEL` shows its layers.\n");
+    printf("\n`glia train MODEL` uses the model's default data and settings; `glia summary MODEL` shows its layers.\n");
     return EXIT_OK;
 }

@@ -1,4 +1,4 @@
-/* tokenize.c - `glia tokenize`: trains tokenizers, turns text into ids and back, shows the pieces. */
+/* tokenize.c - `glia tokenize`: trains tokenizers, encodes text, decodes ids, shows tokens. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,13 +24,13 @@ static int kind_of(const char *name) {
         n++;
     }
     const char *near = glia_name_nearest(name, names, n);
-    misuse("there is no kind of tokenizer \"%s\"; %s%s%s", name, near ? "did you mean " : "there are ",
+    misuse("unknown kind of tokenizer \"%s\"; %s%s%s", name, near ? "did you mean " : "known are ",
            near ? near : "characters, words, bpe, wordpiece and unigram", near ? "?" : "");
     return -1;
 }
 
 static int train(const request *q, int n, char **arguments) {
-    if (n < 2) return misuse("tokenize train wants a kind and files, as in `glia tokenize train bpe FILE -o T.json`");
+    if (n < 2) return misuse("tokenize train needs a kind and files, as in `glia tokenize train bpe FILE -o T.json`");
     const int kind = kind_of(arguments[0]);
     if (kind < 0) return EXIT_USAGE;
     const glia_tokenizer_opts opts = { .vocabulary = q->vocabulary,
@@ -64,9 +64,9 @@ static bool read_stream(FILE *f, text *content) {
     return !ferror(f);
 }
 
-/* What --text says, the file, or standard input. Returns the exit status, -1 to go on. */
+/* Reads --text, the file or standard input. Returns the exit status, -1 to go on. */
 static int read_input(const request *q, int n, char **arguments, text *content) {
-    if (n > 2) return misuse("tokenize takes one file here, not \"%s\" too", arguments[2]);
+    if (n > 2) return misuse("tokenize takes one file; unexpected argument \"%s\"", arguments[2]);
     text_append(content, "", 0);
     if (q->text) {
         text_append(content, q->text, strlen(q->text));
@@ -82,7 +82,7 @@ static void print_ids(const glia_encoding *e) {
     putchar('\n');
 }
 
-/* Bytes of a text in one line: what does not show as what it is. */
+/* Prints a text in one line; control characters are escaped. */
 static void print_visible(const char *bytes, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         const unsigned char c = (unsigned char)bytes[i];
@@ -97,7 +97,7 @@ static void print_visible(const char *bytes, int64_t n) {
     }
 }
 
-/* The pieces between bars, and what each is. */
+/* Prints the tokens between bars; with --offsets one per line with id and position. */
 static void print_pieces(const glia_tokenizer *t, const glia_encoding *e, const char *line, bool table) {
     putchar('|');
     for (int64_t i = 0; i < e->n; i++) {
@@ -130,7 +130,7 @@ static int encode_line(const glia_tokenizer *t, const request *q, const char *li
     return -1;
 }
 
-/* The ids in a line as text. */
+/* Decodes a line of ids. */
 static int decode_line(const glia_tokenizer *t, const request *q, const char *line, size_t n) {
     glia_error error;
     glia_detokenizer *d = glia_detokenizer_create(t, !q->with_specials, &error);
@@ -141,7 +141,7 @@ static int decode_line(const glia_tokenizer *t, const request *q, const char *li
         char *stop;
         const long id = strtol(at, &stop, 10);
         if (stop == at || stop > end || id < 0 || id >= glia_tokenizer_size(t)) {
-            status = fail("\"%.*s\" is no id", (int)strcspn(at, " \n"), at);
+            status = fail("\"%.*s\" is not a token id", (int)strcspn(at, " \n"), at);
             break;
         }
         const char *piece = glia_detokenizer_next(d, (int32_t)id, &length);
@@ -171,7 +171,7 @@ static int each_line(const glia_tokenizer *t, const request *q, const char *verb
 }
 
 static int use(const request *q, const char *verb, int n, char **arguments) {
-    if (n < 1) return misuse("tokenize %s wants a tokenizer: a tokenizer.json, a vocab.txt or a folder", verb);
+    if (n < 1) return misuse("tokenize %s needs a tokenizer: a tokenizer.json, a vocab.txt or a folder", verb);
     glia_error error;
     text content = { 0 };
     glia_tokenizer *t = glia_tokenizer_load(arguments[0], &error);
@@ -186,20 +186,20 @@ static int use(const request *q, const char *verb, int n, char **arguments) {
 int command_tokenize(int argc, char **argv) {
     request q = { .threads = 0 };
     const option table[] = {
-        { .help = "train KIND FILE...: KIND is characters, words, bpe, wordpiece or unigram; a text a line" },
-        { "out", OPTION_TEXT, &q.out, "FILE", "where the tokenizer goes; also -o (tokenizer.json)", 0, 0 },
-        { "vocabulary", OPTION_INT, &q.vocabulary, "N", "tokens, special ones included (8192)", 1, 1 << 24 },
-        { "minimum", OPTION_INT, &q.minimum, "N", "leave out what comes less often (1)", 1, 1 << 30 },
-        { "specials", OPTION_TEXT, &q.specials, "A,B,...", "special tokens, the first ids (what the kind needs)", 0,
+        { .help = "train KIND FILE...: KIND is characters, words, bpe, wordpiece or unigram; one text per line" },
+        { "out", OPTION_TEXT, &q.out, "FILE", "output file; also -o (tokenizer.json)", 0, 0 },
+        { "vocabulary", OPTION_INT, &q.vocabulary, "N", "vocabulary size, with special tokens (8192)", 1, 1 << 24 },
+        { "minimum", OPTION_INT, &q.minimum, "N", "minimum frequency (1)", 1, 1 << 30 },
+        { "specials", OPTION_TEXT, &q.specials, "A,B,...", "special tokens, with the first ids (those of the kind)", 0,
           0 },
-        { "lowercase", OPTION_FLAG, &q.lowercase, NULL, "small letters, without accents", 0, 0 },
-        { "threads", OPTION_INT, &q.threads, "N", "the result does not depend on it (all cores)", 1, 1024 },
-        { .help = "encode T [FILE]: ids, a line for each; show T [FILE]: the pieces; decode T [FILE]: ids into text" },
-        { "text", OPTION_TEXT, &q.text, "TEXT", "this instead of a file or standard input", 0, 0 },
-        { "pair", OPTION_TEXT, &q.pair, "TEXT", "a second text behind each line", 0, 0 },
-        { "with-specials", OPTION_FLAG, &q.with_specials, NULL, "with [CLS] and the like; decode: do not skip them", 0,
+        { "lowercase", OPTION_FLAG, &q.lowercase, NULL, "convert to lowercase and strip accents", 0, 0 },
+        { "threads", OPTION_INT, &q.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
+        { .help = "encode T [FILE]: text to ids by line; show T [FILE]: the tokens; decode T [FILE]: ids to text" },
+        { "text", OPTION_TEXT, &q.text, "TEXT", "the input, instead of a file or standard input", 0, 0 },
+        { "pair", OPTION_TEXT, &q.pair, "TEXT", "second text of a pair, appended to each line", 0, 0 },
+        { "with-specials", OPTION_FLAG, &q.with_specials, NULL, "add [CLS] etc.; decode: keep special tokens", 0,
           0 },
-        { "offsets", OPTION_FLAG, &q.offsets, NULL, "show: each token with its id and place, in bytes", 0, 0 },
+        { "offsets", OPTION_FLAG, &q.offsets, NULL, "show: each token with id and byte offsets", 0, 0 },
     };
     const options what = { "tokenize", table, sizeof table / sizeof table[0], 1, -1, "train, encode, decode or show" };
     static const char *const verbs[] = { "train", "encode", "decode", "show" };
@@ -210,6 +210,6 @@ int command_tokenize(int argc, char **argv) {
     for (int i = 1; i < 4; i++)
         if (strcmp(verb, verbs[i]) == 0) return use(&q, verb, n - 1, argv + 2);
     const char *near = glia_name_nearest(verb, verbs, 4);
-    return misuse("tokenize wants train, encode, decode or show, not \"%s\"%s%s%s", verb, near ? "; did you mean " : "",
+    return misuse("tokenize needs train, encode, decode or show, not \"%s\"%s%s%s", verb, near ? "; did you mean " : "",
                   near ? near : "", near ? "?" : "");
 }

@@ -1,4 +1,4 @@
-/* word2vec.c - `glia word2vec`: learns word vectors from text, asks them, draws them. */
+/* word2vec.c - `glia word2vec`: trains word vectors on text, queries and plots them. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ typedef struct request {
     int64_t size, window, negative, epochs, min_count, max_words, threads, seed, groups, phrases;
     double sample, rate;
     bool hierarchical, own_negatives, lowercase;
-    /* questions */
+    /* queries */
     const char *questions, *similarities;
     int64_t top, limit;
     /* plot */
@@ -51,7 +51,7 @@ static glia_status watch(const glia_word2vec_progress *p, void *context) {
 
 static const char *vectors_file(const request *r) { return r->out ? r->out : "vectors.txt"; }
 
-/* The texts with phrases joined, once for each pass, in files beside the result; NULL: it failed. */
+/* The texts with phrases joined, one file per pass beside the result; NULL: failed. */
 static char *join_phrases(const request *r, glia_text_source *source, const char **file) {
     char *path = NULL;
     for (int64_t pass = 0; pass < r->phrases; pass++) {
@@ -66,7 +66,7 @@ static char *join_phrases(const request *r, glia_text_source *source, const char
             return NULL;
         }
         char number[SHORT];
-        printf("%s: %s places joined\n", next.bytes, grouped(joined, number));
+        printf("%s: %s phrases joined\n", next.bytes, grouped(joined, number));
         free(path);
         path = next.bytes;
         *file = path;
@@ -107,10 +107,10 @@ static int save(const request *r, const glia_vectors *vectors) {
 static int train(const request *r, char **arguments, int n) {
     const bool skip_gram = !strcmp(r->model, "skip-gram");
     if (!skip_gram && strcmp(r->model, "cbow") != 0)
-        return misuse("--model is skip-gram or cbow, not \"%s\"", r->model);
+        return misuse("--model must be skip-gram or cbow, not \"%s\"", r->model);
     const bool letters = !strcmp(r->words, "letters");
     if (!letters && strcmp(r->words, "spaces") != 0)
-        return misuse("--words is spaces or letters, not \"%s\"", r->words);
+        return misuse("--words must be spaces or letters, not \"%s\"", r->words);
     if (!r->groups != !r->groups_file) return misuse("--groups and --groups-file go together");
     double shown = 0;
     glia_text_source source = { .files = (const char *const *)arguments,
@@ -152,7 +152,7 @@ static int train(const request *r, char **arguments, int n) {
     return status;
 }
 
-/* ---- questions ---------------------------------------------------------------------------- */
+/* ---- queries ------------------------------------------------------------------------------ */
 
 static int print_nearest(const glia_vectors *vectors, glia_nearest_opts opts, int64_t top) {
     glia_error error;
@@ -163,9 +163,9 @@ static int print_nearest(const glia_vectors *vectors, glia_nearest_opts opts, in
     return n < 0 ? fail("%s", error.message) : EXIT_OK;
 }
 
-/* What is near to all of the words. */
+/* The nearest words to the mean of the words. */
 static int nearest(const request *r, char **arguments, int n) {
-    if (n < 2) return misuse("word2vec nearest wants a file of vectors and words");
+    if (n < 2) return misuse("word2vec nearest needs a file of vectors and words");
     glia_vectors *vectors = load(arguments[0], 0);
     if (!vectors) return EXIT_FAILED;
     const glia_nearest_opts opts = { .plus = (const char *const *)arguments + 1, .n_plus = n - 1, .limit = r->limit };
@@ -175,7 +175,7 @@ static int nearest(const request *r, char **arguments, int n) {
 }
 
 static int analogy(const request *r, char **arguments, int n) {
-    if (n != 4) return misuse("word2vec analogy wants a file of vectors and three words: man king woman");
+    if (n != 4) return misuse("word2vec analogy needs a file of vectors and three words: man king woman");
     glia_vectors *vectors = load(arguments[0], 0);
     if (!vectors) return EXIT_FAILED;
     const char *const plus[] = { arguments[2], arguments[3] }, *const minus[] = { arguments[1] };
@@ -187,7 +187,7 @@ static int analogy(const request *r, char **arguments, int n) {
 
 static int similarity(const request *r, char **arguments, int n) {
     (void)r;
-    if (n != 3) return misuse("word2vec similarity wants a file of vectors and two words");
+    if (n != 3) return misuse("word2vec similarity needs a file of vectors and two words");
     glia_vectors *vectors = load(arguments[0], 0);
     if (!vectors) return EXIT_FAILED;
     glia_error error;
@@ -206,7 +206,7 @@ static void print_share(const char *name, int64_t right, int64_t asked) {
         printf("%-30s %6.2f %%  %s of %s\n", name, 100 * (double)right / (double)asked, grouped(right, a),
                grouped(asked, b));
     else
-        printf("%-30s      -    no question whose words are known\n", name);
+        printf("%-30s      -    no question with known words\n", name);
 }
 
 static int print_analogies(const request *r, const glia_vectors *vectors) {
@@ -220,7 +220,7 @@ static int print_analogies(const request *r, const glia_vectors *vectors) {
         print_share("semantic", a->semantic_right, a->semantic_asked);
         print_share("syntactic", a->syntactic_right, a->syntactic_asked);
         print_share("all", a->right, a->asked);
-        printf("asked %s of %s questions\n", grouped(a->asked, asked), grouped(a->questions, all));
+        printf("evaluated %s of %s questions\n", grouped(a->asked, asked), grouped(a->questions, all));
     }
     free(a);
     return status == GLIA_OK ? EXIT_OK : fail("%s", error.message);
@@ -237,9 +237,9 @@ static int print_similarities(const request *r, const glia_vectors *vectors) {
 }
 
 static int evaluate(const request *r, char **arguments, int n) {
-    if (n != 1) return misuse("word2vec evaluate wants a file of vectors");
+    if (n != 1) return misuse("word2vec evaluate needs a file of vectors");
     if (!r->questions && !r->similarities)
-        return misuse("word2vec evaluate wants --questions FILE, --similarities FILE, or both");
+        return misuse("word2vec evaluate needs --questions FILE, --similarities FILE, or both");
     glia_vectors *vectors = load(arguments[0], 0);
     if (!vectors) return EXIT_FAILED;
     int status = r->questions ? print_analogies(r, vectors) : EXIT_OK;
@@ -250,7 +250,7 @@ static int evaluate(const request *r, char **arguments, int n) {
 
 /* ---- plot --------------------------------------------------------------------------------- */
 
-/* Words of a picture, each with a group. */
+/* Words of a plot, each with a group. */
 typedef struct drawn {
     int64_t *words, n;
     int32_t *groups;
@@ -263,7 +263,7 @@ static void add_drawn(drawn *d, int64_t word, int32_t group) {
     d->groups[d->n++] = group;
 }
 
-/* The words asked for, each followed by those nearest to it. Returns the exit status, -1 to go on. */
+/* The given words, each followed by its nearest. Returns the exit status, -1 to go on. */
 static int choose_around(const request *r, const glia_vectors *vectors, char **words, int n, drawn *d) {
     glia_error error;
     glia_neighbour *found = allocate((size_t)r->top, sizeof *found);
@@ -282,7 +282,7 @@ static int choose_around(const request *r, const glia_vectors *vectors, char **w
     return status;
 }
 
-/* The most frequent words, coloured by their groups if these are asked for. */
+/* The most frequent words, coloured by group with --groups. */
 static int choose_frequent(const request *r, const glia_vectors *vectors, drawn *d) {
     glia_error error;
     int32_t *group = allocate((size_t)glia_vectors_words(vectors), sizeof *group);
@@ -297,7 +297,7 @@ static int choose_frequent(const request *r, const glia_vectors *vectors, drawn 
     return status;
 }
 
-/* Places of the words, whose vectors are taken at unit length. */
+/* Positions of the words; the vectors are normalised to unit length. */
 static int find_places(const request *r, const glia_vectors *vectors, const drawn *d, double *places) {
     const int64_t size = glia_vectors_size(vectors);
     float *x = allocate((size_t)(d->n * size), sizeof *x);
@@ -338,7 +338,7 @@ static int draw(const request *r, const glia_vectors *vectors, const drawn *d) {
 
 static int plot(const request *r, char **arguments, int n) {
     if (strcmp(r->method, "t-sne") != 0 && strcmp(r->method, "pca") != 0)
-        return misuse("--method is t-sne or pca, not \"%s\"", r->method);
+        return misuse("--method must be t-sne or pca, not \"%s\"", r->method);
     glia_vectors *vectors = load(arguments[0], 0);
     if (!vectors) return EXIT_FAILED;
     const size_t most = n > 1 ? (size_t)(n - 1) * (size_t)(r->top + 1) : (size_t)r->count;
@@ -366,8 +366,8 @@ static int unknown(const char *name) {
     const char *names[ACTIONS];
     for (int i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
     const char *near = glia_name_nearest(name, names, ACTIONS);
-    if (near) return misuse("word2vec cannot \"%s\"; did you mean `glia word2vec %s`?", name, near);
-    return misuse("word2vec cannot \"%s\"; `glia help word2vec` says what it can", name);
+    if (near) return misuse("unknown subcommand \"%s\"; did you mean `glia word2vec %s`?", name, near);
+    return misuse("unknown subcommand \"%s\"; see `glia help word2vec`", name);
 }
 
 /* As options_parse(). */
@@ -382,48 +382,48 @@ static int parse(request *r, int argc, char **argv, int *n) {
                     .top = 10 };
     const option table[] = {
         { .help =
-              "`glia word2vec train TEXT...` learns from files, plain or .gz; `nearest VECTORS WORD...`, `analogy" },
-        { .help = "VECTORS man king woman`, `similarity VECTORS A B` and `evaluate VECTORS` ask what was learned." },
-        { .help = "`plot VECTORS [WORD...]` draws the most frequent words, or those nearest to some." },
+              "`glia word2vec train TEXT...` trains on files, plain or .gz; `nearest VECTORS WORD...`, `analogy" },
+        { .help = "VECTORS man king woman`, `similarity VECTORS A B` and `evaluate VECTORS` query the vectors." },
+        { .help = "`plot VECTORS [WORD...]` plots the most frequent words, or the nearest to the given ones." },
         { .help = "train" },
         { "out", OPTION_TEXT, &r->out, "FILE", "vectors: .bin, .safetensors, else text (vectors.txt)", 0, 0 },
         { "model", OPTION_TEXT, &r->model, "NAME", "skip-gram or cbow (cbow)", 0, 0 },
-        { "size", OPTION_INT, &r->size, "N", "numbers of a vector (100)", 1, 1 << 20 },
-        { "window", OPTION_INT, &r->window, "N", "words on either side, at most (5)", 1, 1000 },
-        { "negative", OPTION_INT, &r->negative, "N", "words drawn as counter-examples (5; with the next 0)", 0, 10000 },
-        { "hierarchical-softmax", OPTION_FLAG, &r->hierarchical, NULL, "paths through a Huffman tree of words", 0, 0 },
-        { "own-negatives", OPTION_FLAG, &r->own_negatives, NULL, "skip-gram: drawn for each pair, as word2vec.c does",
+        { "size", OPTION_INT, &r->size, "N", "vector size (100)", 1, 1 << 20 },
+        { "window", OPTION_INT, &r->window, "N", "maximum number of words on either side (5)", 1, 1000 },
+        { "negative", OPTION_INT, &r->negative, "N", "negative samples (5; 0 with the next option)", 0, 10000 },
+        { "hierarchical-softmax", OPTION_FLAG, &r->hierarchical, NULL, "softmax over a Huffman tree", 0, 0 },
+        { "own-negatives", OPTION_FLAG, &r->own_negatives, NULL, "skip-gram: new negatives per pair, as in word2vec.c",
           0, 0 },
-        { "sample", OPTION_REAL, &r->sample, "SHARE", "thin out words above this share of the text; 0: none (0.001)", 0,
+        { "sample", OPTION_REAL, &r->sample, "SHARE", "subsample words above this frequency; 0: off (0.001)", 0,
           1 },
-        { "epochs", OPTION_INT, &r->epochs, "N", "(5)", 1, 1e6 },
-        { "rate", OPTION_REAL, &r->rate, "RATE", "(0.025 for skip-gram, 0.05 for cbow)", 1e-6, 10 },
-        { "min-count", OPTION_INT, &r->min_count, "N", "leave out rarer words (5)", 1, 1e9 },
-        { "max-words", OPTION_INT, &r->max_words, "N", "keep the most frequent N (all)", 1, 1e9 },
-        { "words", OPTION_TEXT, &r->words, "RULE", "between spaces, or letters and digits alone (spaces)", 0, 0 },
-        { "lowercase", OPTION_FLAG, &r->lowercase, NULL, "small letters", 0, 0 },
-        { "phrases", OPTION_INT, &r->phrases, "N", "join words that belong together first, N times", 1, 10 },
-        { "threads", OPTION_INT, &r->threads, "N", "1 gives the same bits every time, more do not (1); -1: all", -1,
+        { "epochs", OPTION_INT, &r->epochs, "N", "passes over the text (5)", 1, 1e6 },
+        { "rate", OPTION_REAL, &r->rate, "RATE", "learning rate (skip-gram 0.025, cbow 0.05)", 1e-6, 10 },
+        { "min-count", OPTION_INT, &r->min_count, "N", "minimum word frequency (5)", 1, 1e9 },
+        { "max-words", OPTION_INT, &r->max_words, "N", "maximum vocabulary size (all)", 1, 1e9 },
+        { "words", OPTION_TEXT, &r->words, "RULE", "split at spaces, or at all but letters and digits (spaces)", 0, 0 },
+        { "lowercase", OPTION_FLAG, &r->lowercase, NULL, "convert to lowercase", 0, 0 },
+        { "phrases", OPTION_INT, &r->phrases, "N", "detect and join phrases first, in N passes", 1, 10 },
+        { "threads", OPTION_INT, &r->threads, "N", "only 1 is reproducible (1); -1: all cores", -1,
           4096 },
-        { "seed", OPTION_INT, &r->seed, "N", "(0)", 0, 9e15 },
-        { "vocabulary", OPTION_TEXT, &r->vocabulary, "FILE", "words and counts from a file, not the text", 0, 0 },
+        { "seed", OPTION_INT, &r->seed, "N", "random seed (0)", 0, 9e15 },
+        { "vocabulary", OPTION_TEXT, &r->vocabulary, "FILE", "read words and counts from a file", 0, 0 },
         { "save-vocabulary", OPTION_TEXT, &r->save_vocabulary, "FILE", "write words and counts", 0, 0 },
-        { "groups", OPTION_INT, &r->groups, "N", "sort words into N groups by k-means", 1, 1e6 },
-        { "groups-file", OPTION_TEXT, &r->groups_file, "FILE", "where these are written", 0, 0 },
+        { "groups", OPTION_INT, &r->groups, "N", "cluster the words into N groups by k-means", 1, 1e6 },
+        { "groups-file", OPTION_TEXT, &r->groups_file, "FILE", "output file of --groups", 0, 0 },
         { .help = "nearest, analogy, evaluate" },
-        { "top", OPTION_INT, &r->top, "N", "answers (10)", 1, 1e6 },
-        { "limit", OPTION_INT, &r->limit, "N", "among the first N words (all; questions 30000)", 1, 1e9 },
+        { "top", OPTION_INT, &r->top, "N", "number of results (10)", 1, 1e6 },
+        { "limit", OPTION_INT, &r->limit, "N", "search the first N words (all; evaluate 30000)", 1, 1e9 },
         { "questions", OPTION_TEXT, &r->questions, "FILE", "evaluate: analogies as in questions-words.txt", 0, 0 },
-        { "similarities", OPTION_TEXT, &r->similarities, "FILE", "evaluate: pairs of words and what people said", 0,
+        { "similarities", OPTION_TEXT, &r->similarities, "FILE", "evaluate: word pairs with human ratings", 0,
           0 },
         { .help = "plot (with --top, --limit, --groups, --seed, and --out, words.svg)" },
         { "method", OPTION_TEXT, &r->method, "NAME", "t-sne or pca (t-sne)", 0, 0 },
-        { "count", OPTION_INT, &r->count, "N", "the most frequent N words (300)", 4, 10000 },
-        { "perplexity", OPTION_REAL, &r->perplexity, "X", "about how many neighbours a word has (30)", 1, 10000 },
+        { "count", OPTION_INT, &r->count, "N", "number of words to plot (300)", 4, 10000 },
+        { "perplexity", OPTION_REAL, &r->perplexity, "X", "t-SNE perplexity (30)", 1, 10000 },
     };
     const options what = {
         "word2vec", table, sizeof table / sizeof table[0],
-        1,          -1,    "to know what to do: train, nearest, analogy, similarity, evaluate, plot"
+        1,          -1,    "a subcommand: train, nearest, analogy, similarity, evaluate, plot"
     };
     return options_parse(&what, argc, argv, n);
 }
@@ -434,7 +434,7 @@ int command_word2vec(int argc, char **argv) {
     if (status >= 0) return status;
     for (int i = 0; i < ACTIONS; i++) {
         if (strcmp(argv[1], actions[i].name) != 0) continue;
-        if (n < 2) return misuse("word2vec %s wants a file", argv[1]);
+        if (n < 2) return misuse("word2vec %s needs a file", argv[1]);
         return actions[i].run(&r, argv + 2, n - 1);
     }
     return unknown(argv[1]);

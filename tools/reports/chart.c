@@ -1,4 +1,4 @@
-/* chart.c - curves as SVG, coloured by the page's style. */
+/* chart.c - line charts as SVG, coloured by the page's style. */
 #include "reports/chart.h"
 
 #include <math.h>

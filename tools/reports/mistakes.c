@@ -1,4 +1,4 @@
-/* mistakes.c - which test samples a model got wrong, and how sure it was. */
+/* mistakes.c - the misclassified test samples, with probabilities. */
 #include <stdlib.h>
 #include <string.h>
 

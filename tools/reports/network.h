@@ -1,4 +1,4 @@
-/* network.h - a model as a drawing: layers from top to bottom, with shapes and parameters. */
+/* network.h - draws a model: layers from top to bottom, with shapes and parameters. */
 #ifndef GLIA_TOOL_NETWORK_H
 #define GLIA_TOOL_NETWORK_H
 

@@ -67,7 +67,7 @@ static void tiles(const training *t, text *out) {
     text_add(out, "<div class=tiles>");
     if (t->tested && t->classes) {
         snprintf(value, sizeof value, "%.2f&thinsp;%%", 100 * t->scores.accuracy);
-        tile(out, value, "right on the test data");
+        tile(out, value, "test accuracy");
         snprintf(more, sizeof more, "mistakes in %s", grouped(training_answers(t), number));
         tile(out, grouped(training_mistakes(t), value), more);
     }
@@ -172,7 +172,7 @@ static void matrix(const training *t, text *out) {
     int64_t most = 1;
     for (int i = 0; i < n * n; i++)
         if (i / n != i % n && t->confusion[i] > most) most = t->confusion[i];
-    text_add(out, "<h2>Confusion</h2><p>Rows are the truth, columns the answers. Mistakes are red, the deeper the more "
+    text_add(out, "<h2>Confusion</h2><p>Rows are true classes, columns predictions. Errors are red, darker if more "
                   "of them.</p>"
                   "<div class='card scroll'><table class=matrix><tr><th>");
     for (int c = 0; c < n; c++) {
@@ -219,8 +219,8 @@ static void mistakes(const training *t, text *out) {
     if (n == 0) return;
     text_add(
         out,
-        "<h2>Worst mistakes</h2><p>The test samples whose truth the model thought least likely: the truth, then its "
-        "answer and how sure it was.</p><div class='card samples'>");
+        "<h2>Worst mistakes</h2><p>The test samples with the least probable true class: true class, predicted class "
+        "and its probability.</p><div class='card samples'>");
     for (int i = 0; i < n; i++) {
         int32_t label;
         text_add(out, "<figure>");
@@ -276,7 +276,7 @@ static void row(text *out, const char *name, const char *format, ...) {
     escape(out, value);
 }
 
-/* What is 0 or off says nothing, but for the seed. */
+/* Settings that are 0 or off are left out, except the seed. */
 static void setting_row(void *context, const char *key, const char *value) {
     bool off = strcmp(value, "0") == 0 || strcmp(value, "false") == 0;
     bool about_files = strncmp(key, "machine.", 8) == 0 || strcmp(key, "watch.checkpoint") == 0;
@@ -288,7 +288,7 @@ static void settings_table(const training *t, text *out) {
     const history *h = &t->progress.history;
     char number[SHORT], other[SHORT], third[SHORT];
     text_add(out, "<h2>Settings</h2><p>By their names in <code>config.json</code>, with which <code>glia train --config"
-                  "</code> does it again; what is 0 or off is left out.</p><div class=two><div class=card><table "
+                  "</code> repeats the run; what is 0 or off is omitted.</p><div class=two><div class=card><table "
                   "class=settings>");
     settings_each(a, setting_row, out);
     text_add(out, "</table></div><div class=card><table class=settings>");
@@ -327,7 +327,7 @@ void report_html(const training *t, text *out) {
     text_add(out, "</title><style>%s%s%s</style><main><h1>%s <span>on ", chart_colours, chart_style, style,
              t->recipe->name);
     escape(out, t->asked.data);
-    text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; stopped before its end" : "");
+    text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; interrupted" : "");
     tiles(t, out);
     learning(t, out);
     matrix(t, out);

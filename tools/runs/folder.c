@@ -1,7 +1,7 @@
-/* folder.c - taking the folder of a run.
+/* folder.c - creating and locking the folder of a run.
  *
- * The lock is one of fcntl(): it ends with the process, and tells who holds it. Its file is removed before it is
- * released, so that a finished run has none; whoever gets a lock on a file that is no longer the folder's tries again.
+ * The lock is an fcntl() lock: it ends with the process, and F_GETLK returns its holder. The lock file is removed
+ * before the lock is released, so a finished run has none; a process that locked a removed file tries again.
  */
 #include "runs/folder.h"
 
@@ -19,7 +19,7 @@
 
 #define LOCK ".lock"
 
-/* What a run writes; each of them also with ".tmp" while it is being written. */
+/* The files of a run; each is written as NAME.tmp and renamed. */
 static const char *const checkpoints[] = { "checkpoint.safetensors", "checkpoint.safetensors.previous" };
 static const char *const files[] = {
     "run.json",          "curves.csv",  "steps.csv",   "best.safetensors",
@@ -60,7 +60,7 @@ static bool read_state(void *context, const char *path, json_kind kind, const ch
 
 static void read_json(const char *folder, const char *name, json_visit visit, run_about *about) {
     char *path = inside(folder, name);
-    glia_error error; /* a damaged file is that of no run */
+    glia_error error; /* a damaged file does not make a run */
     text content = { 0 };
     if (read_file(path, &content) && content.bytes)
         json_read(content.bytes, content.length, visit, about, &error);
@@ -75,7 +75,7 @@ run_about folder_about(const char *path) {
     return about;
 }
 
-/* Is there nothing in the folder but what a process leaves that was killed before it wrote config.json? */
+/* Whether the folder has only the files of a process killed before it wrote config.json. */
 static bool is_empty(const char *path) {
     DIR *entries = opendir(path);
     bool empty = entries || errno == ENOENT;
@@ -91,17 +91,17 @@ static bool is_empty(const char *path) {
 
 int folder_check(const char *path, bool force) {
     struct stat info;
-    if (!*path) return misuse("--out names no folder");
+    if (!*path) return misuse("--out needs a folder");
     if (stat(path, &info) != 0)
         return errno == ENOENT ? -1 : fail("cannot make the folder %s: %s", path, strerror(errno));
-    if (!S_ISDIR(info.st_mode)) return fail("cannot make the folder %s: there is a file of that name", path);
+    if (!S_ISDIR(info.st_mode)) return fail("cannot make the folder %s: a file of that name exists", path);
     if (is_empty(path)) return -1;
     if (!folder_about(path).is_run)
-        return fail("the folder %s has files in it and is no run's; it stays as it is", path);
+        return fail("the folder %s is not empty and is not a run folder; nothing was changed", path);
     if (force) return -1;
     int64_t user = folder_user(path);
     if (user > 0) return fail("%s is in use by process %lld", path, (long long)user);
-    return fail("%s has a run in it; --force replaces it", path);
+    return fail("%s contains a run; --force replaces it", path);
 }
 
 /* ---- the lock ----------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ int64_t folder_user(const char *path) {
     return user;
 }
 
-/* Is this still the file of that name? */
+/* Whether the open file still has this name. */
 static bool same_file(int fd, const char *name) {
     struct stat a, b;
     return fstat(fd, &a) == 0 && stat(name, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
@@ -142,7 +142,7 @@ static int take_lock(run_folder *f) {
             done = fcntl(f->lock, F_GETLK, &other) == 0 && other.l_type != F_UNLCK;
             if (done) status = fail("%s is in use by process %lld", f->path, (long long)other.l_pid);
         } else {
-            fail("%s: %s; take care that no other process trains there", name, strerror(errno));
+            fail("%s: %s; the folder is not locked against other processes", name, strerror(errno));
             done = true;
         }
         if (status < 0 && done) break;
@@ -179,7 +179,7 @@ int folder_take(run_folder *f, const char *path, bool force) {
     f->made = make_parents(f->path) && mkdir(f->path, 0777) == 0;
     if (!f->made && errno != EEXIST) return fail("cannot make the folder %s: %s", f->path, strerror(errno));
     status = take_lock(f);
-    return status < 0 ? folder_check(path, force) : status; /* another process may have been faster */
+    return status < 0 ? folder_check(path, force) : status; /* another process may have created it */
 }
 
 int folder_take_new(run_folder *f, const char *name) {
@@ -200,15 +200,15 @@ int folder_take_new(run_folder *f, const char *name) {
 }
 
 int folder_resume(run_folder *f, const char *path) {
-    if (!folder_about(path).is_run) return fail("%s is no folder of a run: it has no config.json of one", path);
+    if (!folder_about(path).is_run) return fail("%s is not a run folder: it has no config.json of a run", path);
     *f = (run_folder){ .path = without_slash(path), .lock = -1 };
     int status = take_lock(f);
     if (status >= 0) return status;
     f->begun = true;
     if (strcmp(folder_about(path).state, "done") != 0) return -1;
-    folder_tidy(f, true); /* it may have been killed just after it was done */
+    folder_tidy(f, true); /* it may have been killed after finishing, before tidying */
     history_refresh(f->path);
-    return fail("%s is finished; `glia train --config %s` does it again", path, path);
+    return fail("%s is finished; `glia train --config %s` repeats it", path, path);
 }
 
 /* ---- what belongs to a run ---------------------------------------------------------------- */

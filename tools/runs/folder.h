@@ -1,7 +1,7 @@
-/* folder.h - the folder of a run: what is in it, and which process uses it.
+/* folder.h - the folder of a run: its contents and its lock.
  *
- * A folder is a run's if it has a config.json that `glia train` wrote. While a process trains in it, it holds a lock on the
- * file .lock, which ends with the process.
+ * A folder is a run folder if it has a config.json that `glia train` wrote. A process that trains in it holds a lock on
+ * the file .lock, which ends with the process.
  */
 #ifndef GLIA_TOOL_FOLDER_H
 #define GLIA_TOOL_FOLDER_H
@@ -10,7 +10,7 @@
 
 enum { RUN_ID = 20 };
 
-/* What the files of a folder say. */
+/* Information from the files of a folder. */
 typedef struct run_about {
     bool is_run;
     char id[RUN_ID]; /* of config.json, random; "": older runs have none */
@@ -18,31 +18,31 @@ typedef struct run_about {
 } run_about;
 run_about folder_about(const char *path);
 
-/* The number of the process that trains in the folder; 0: none does, -1: it cannot be known. Do not ask about a folder that
- * this process has taken: that would release its lock. */
+/* The id of the process that trains in the folder; 0: none, -1: unknown. Not for a folder that this process has taken:
+ * the call would release its lock. */
 int64_t folder_user(const char *path);
 
 typedef struct run_folder {
     char *path;
     int lock;      /* file descriptor */
     bool made;     /* by this process */
-    bool begun;    /* folder_begin() was called, so it is a run's */
+    bool begun;    /* folder_begin() was called: it is a run folder */
 } run_folder;
 
-/* These return -1, or the exit status after saying what is wrong. */
+/* These return -1, or the exit status after printing an error. */
 
-/* Could a run be put into this folder? It must be empty or not exist, or with `force` be a run's. Nothing is touched. */
+/* Checks that a run can use this folder: empty, not existing, or with `force` a run folder. Changes nothing. */
 int folder_check(const char *path, bool force);
 /* Takes this folder, makes it if necessary, and locks it; nothing in it is changed. "in use by process N". */
 int folder_take(run_folder *f, const char *path, bool force);
-/* Takes a folder runs/NAME-N that is new. */
+/* Takes a new folder runs/NAME-N. */
 int folder_take_new(run_folder *f, const char *name);
-/* Takes the folder of a run that is there, to go on with it. A finished one is refused. */
+/* Takes the folder of an existing run to resume it. An error if the run is finished. */
 int folder_resume(run_folder *f, const char *path);
 
-/* Removes what an earlier run has left, but not config.json, which is to be replaced next. Files of others stay. */
+/* Removes the files of an earlier run, except config.json, which is replaced next. Other files stay. */
 void folder_begin(run_folder *f);
-/* Removes checkpoints, if `finished`, and what was being written when a process was killed. */
+/* Removes checkpoints, if `finished`, and partly written files of a killed process. */
 void folder_tidy(const run_folder *f, bool finished);
 /* Releases the lock; a folder that was made and is still empty is removed. */
 void folder_release(run_folder *f);

@@ -1,4 +1,4 @@
-/* groups.c - parameter groups from text. */
+/* groups.c - parses parameter groups. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 static const struct {
     const char *name;
     size_t offset;
-    bool scale; /* of the optimiser's own; else 0 switches it off */
+    bool scale; /* multiplies the optimiser's value; else replaces it, 0: off */
 } fields[] = {
     { "lr", offsetof(glia_parameter_group, lr_scale), true },
     { "weight-decay", offsetof(glia_parameter_group, weight_decay), false },
@@ -27,13 +27,13 @@ static int set_field(glia_parameter_group *group, const char *name, const char *
         char *end;
         double number = strtod(value, &end);
         if (end == value || *end || !(number >= 0) || (fields[i].scale && number == 0))
-            return misuse("--groups: %s wants a number above 0, not \"%s\"%s", name, value,
+            return misuse("--groups: %s must be a number above 0, not \"%s\"%s", name, value,
                           fields[i].scale ? " (--freeze leaves parameters alone)" : "");
         *(double *)(void *)((char *)group + fields[i].offset) = number == 0 ? GLIA_ZERO : number;
         return -1;
     }
     const char *near = glia_name_nearest(name, names, FIELDS);
-    return misuse("--groups: there is no \"%s\"; %s%s%s", name, near ? "did you mean " : "there are ",
+    return misuse("--groups: unknown setting \"%s\"; %s%s%s", name, near ? "did you mean " : "known are ",
                   near ? near : "lr, weight-decay, l1, l2 and max-norm", near ? "?" : "");
 }
 
@@ -52,8 +52,8 @@ static int parse_fields(char *words, glia_parameter_group *group) {
 int groups_parse(const char *words, glia_parameter_group *groups, int *n, settings *keeper) {
     for (const char *at = words + strspn(words, " "); *at; at += strspn(at, " ")) {
         const char *open = strchr(at, '('), *close = open ? strchr(open, ')') : NULL;
-        if (!close || open == at) return misuse("--groups wants PATTERN(NAME=VALUE, ...), not \"%s\"", at);
-        if (*n == PARAMETER_GROUPS) return misuse("--groups: there are more than %d", PARAMETER_GROUPS);
+        if (!close || open == at) return misuse("--groups must be PATTERN(NAME=VALUE, ...), not \"%s\"", at);
+        if (*n == PARAMETER_GROUPS) return misuse("--groups: more than %d groups", PARAMETER_GROUPS);
         text pattern = { 0 }, inside = { 0 };
         text_append(&pattern, at, (size_t)(open - at));
         text_append(&inside, open + 1, (size_t)(close - open - 1));

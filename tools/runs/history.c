@@ -1,10 +1,10 @@
-/* history.c - keeping the history of runs.
+/* history.c - the run history.
  *
- * Every call is one transaction in SQLite's write-ahead log, so readers never wait and a kill leaves what was complete.
- * Making the tables is one transaction too, guarded by the file's user_version: of several programs that begin at once one
- * does it. Commits are not synced: what a loss of power takes away is read again from the folders.
+ * Every call is one transaction in SQLite's write-ahead log, so readers never wait and a kill loses nothing complete.
+ * The tables are created in one transaction, guarded by the file's user_version: only one of several programs does it.
+ * Commits are not synced: what a power failure loses is read again from the folders.
  *
- * Folders are kept as they were named where training was started, which is where the runs folder lies.
+ * Folder names are stored relative to the working directory of the training, which contains the runs folder.
  */
 #include "runs/history.h"
 
@@ -95,8 +95,8 @@ static const char *const imports[] = {
 static int tell(sqlite3 *db) {
     const char *path = db ? sqlite3_db_filename(db, "main") : NULL;
     bool damaged = db && (sqlite3_errcode(db) == SQLITE_NOTADB || sqlite3_errcode(db) == SQLITE_CORRUPT);
-    return fail("the history of runs, %s: %s%s", path ? path : "glia.db", db ? sqlite3_errmsg(db) : "memory ran out",
-                damaged ? "; without that file it is made again from the run folders" : "");
+    return fail("run history, %s: %s%s", path ? path : "glia.db", db ? sqlite3_errmsg(db) : "out of memory",
+                damaged ? "; delete the file to rebuild it from the run folders" : "");
 }
 
 static bool sql(sqlite3 *db, const char *what) { return sqlite3_exec(db, what, NULL, NULL, NULL) == SQLITE_OK; }
@@ -128,7 +128,7 @@ static int64_t user_version(sqlite3 *db) {
     return version;
 }
 
-/* ---- what SQL is taught --------------------------------------------------------------------- */
+/* ---- SQL functions -------------------------------------------------------------------------- */
 
 static void larger_is_better(sqlite3_context *context, int n, sqlite3_value **values) {
     (void)n;
@@ -153,7 +153,7 @@ static char *path_of(const char *base, const char *folder) {
 
 static bool process_runs(int64_t process) { return process > 0 && (kill((pid_t)process, 0) == 0 || errno == EPERM); }
 
-/* alive(HOST, PROCESS, FOLDER): is a process training there? Runs of other machines are believed to be. */
+/* alive(HOST, PROCESS, FOLDER): is a process training there? Assumed of runs of other machines. */
 static void alive(sqlite3_context *context, int n, sqlite3_value **values) {
     (void)n;
     char here[64];
@@ -179,7 +179,7 @@ static bool teach(sqlite3 *db, const char *base) {
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-/* Makes the tables of a new file, or adds what an older one lacks. */
+/* Creates the tables of a new file, or upgrades an older one. */
 static bool make_tables(sqlite3 *db) {
     if (user_version(db) > 1) return true;
     if (!sql(db, "BEGIN IMMEDIATE")) return false;
@@ -207,7 +207,7 @@ static sqlite3 *open_database(const char *runs, const char *base) {
 
 /* ---- the folders -------------------------------------------------------------------------- */
 
-/* What changes when the file does; "": it is not there. */
+/* A text that changes when the file does; "": no such file. */
 static void stamp_of(const char *folder, char stamp[SHORT]) {
     text path = { 0 };
     struct stat info;
@@ -219,8 +219,8 @@ static void stamp_of(const char *folder, char stamp[SHORT]) {
     free(path.bytes);
 }
 
-/* Takes the figures of run.json into the row of this key, unless the run still goes on or was killed: then the row knows
- * more. */
+/* Copies the figures of run.json into the row of this key, unless the run is in progress or was killed: then the row is
+ * more complete. */
 static void import_run(sqlite3 *db, const char *key, const char *folder, const run_about *about) {
     bool over = strcmp(about->state, "done") == 0 || strcmp(about->state, "interrupted") == 0 ||
                 strcmp(about->state, "failed") == 0;
@@ -238,13 +238,13 @@ static void import_run(sqlite3 *db, const char *key, const char *folder, const r
     free(json.bytes);
 }
 
-/* Is this the key of the run in the folder, or of a copy of it? A key is the run's id, of a copy also its folder. */
+/* Whether this is the key of the run in the folder or of a copy. A key is the run's id; for a copy id@folder. */
 static bool is_key(const char *key, const run_about *about) {
     size_t n = strlen(about->id);
     return about->is_run && strncmp(key, about->id, n) == 0 && (key[n] == '\0' || key[n] == '@');
 }
 
-/* Hides the rows whose folders are gone, and imports what has changed in the others. */
+/* Hides the rows of missing folders and imports changes of the others. */
 static bool look_at_rows(sqlite3 *db, const char *base) {
     sqlite3_stmt *s;
     if (sqlite3_prepare_v2(db, "SELECT id, folder, coalesce(key, ''), stamp, missing IS 1 FROM runs ORDER BY id", -1,
@@ -286,7 +286,7 @@ static int64_t find_row(sqlite3 *db, const char *query, const char *value) {
     return id;
 }
 
-/* A run's folder below the runs folder: gives it a row, or a row that has lost its folder finds it again. */
+/* Adds a row for a run folder, or reconnects the row of a moved one. */
 static void look_at_folder(sqlite3 *db, const char *base, const char *folder) {
     char *path = path_of(base, folder);
     run_about about = folder_about(path);
@@ -319,7 +319,7 @@ static void look_at_folders(sqlite3 *db, const char *runs, const char *base, con
     for (struct dirent *entry; dir && (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.') continue;
         names = realloc(names, (n + 1) * sizeof *names);
-        if (!names) exit(fail("memory ran out"));
+        if (!names) exit(fail("out of memory"));
         names[n++] = duplicate(entry->d_name);
     }
     if (dir) closedir(dir);
@@ -413,8 +413,8 @@ static int64_t new_row(sqlite3 *db, const history_about *about, const char *host
 
 history_log *history_begin(const history_about *about) {
     if (mkdir(RUNS, 0777) != 0 && errno != EEXIST) {
-        const bool expected = errno == EACCES || errno == EROFS; /* a folder that is not ours to write in */
-        if (!expected) fail("the history of runs cannot be kept: %s: %s", RUNS, strerror(errno));
+        const bool expected = errno == EACCES || errno == EROFS; /* no write permission */
+        if (!expected) fail("the run history cannot be written: %s: %s", RUNS, strerror(errno));
         return NULL;
     }
     sqlite3 *db = open_database(RUNS, ".");

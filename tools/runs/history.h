@@ -1,14 +1,14 @@
-/* history.h - what was trained here, and how it went: a database in the runs folder.
+/* history.h - the run history: a database in the runs folder.
  *
  *   runs/glia.db
  *     runs      a row each: key, folder, model, data, start, seconds, status, settings as JSON
  *     epochs    figures of each epoch by name: loss, accuracy, val_loss, val_accuracy, ...
  *     figures   figures of the whole run: test_loss, test_accuracy, ...
  *
- * The key is the random id that a run has in its config.json; so a run that was moved is still the same, and one that was
- * trained anew in the same folder is another. Several programs may write at once. A run whose process died is
- * "unfinished". history_open() brings the rows up to date with the folders. The history never stops training: what goes
- * wrong is reported once on stderr. A build without SQLite keeps nothing.
+ * The key is the random id that a run has in its config.json; so a moved run keeps its row, and a new run in the
+ * same folder gets another. Several programs may write at once. A run whose process died is "unfinished".
+ * history_open() updates the rows from the folders. The history never stops training: an error is reported once on
+ * stderr. A build without SQLite has no history.
  */
 #ifndef GLIA_TOOL_HISTORY_H
 #define GLIA_TOOL_HISTORY_H
@@ -16,14 +16,15 @@
 #include "terminal/tool.h"
 
 typedef struct history_about {
-    const char *key, *folder, *model, *data, *started; /* started: as people read it */
+    const char *key, *folder, *model, *data, *started; /* started: "2026-01-31 12:00" */
     const char *settings;                              /* a JSON object */
-    bool resumed;                                      /* the row that there is goes on */
+    bool resumed;                                      /* continues the existing row */
 } history_about;
 
 typedef struct history_log history_log;
 
-/* A run begins; NULL if it cannot be kept, which the other functions take. A new run replaces the row of its folder. */
+/* Begins a run; NULL if it cannot be recorded (the other functions accept NULL). A new run replaces the row of its
+ * folder. */
 history_log *history_begin(const history_about *about);
 /* Adds figures that are not there. Values that are not finite are left out. */
 void history_epoch(history_log *log, int64_t epoch, const glia_value *figures, int n);

@@ -1,16 +1,16 @@
-/* keep.c - what a run of training leaves behind, in a folder:
+/* keep.c - the files of a run folder:
  *
- *     config.json                  all settings, from the beginning on; `glia train --config` does it again
+ *     config.json                  all settings, written first; `glia train --config` repeats the run
  *     run.json                     state and figures
- *     curves.csv, steps.csv        figures of epochs and steps, as they come (record.c)
- *     checkpoint.safetensors       what training resumes from, until it is over
- *     best.safetensors             the model at the best end of an epoch
+ *     curves.csv, steps.csv        figures of epochs and steps, written as training goes (record.c)
+ *     checkpoint.safetensors       state to resume from; removed when the run is finished
+ *     best.safetensors             the model after the best epoch
  *     model.safetensors            the model at the end
- *     report.html                  all of it to look at
+ *     report.html                  the report
  *     tensorboard/                 if asked for
  *
- * Everything is checked before the folder is touched: it is begun when glia_fit() has prepared all and calls train_begin.
- * A run is over when run.json says so, which is written last; what is left to do after that, a resumed run does.
+ * Everything is checked before the folder is changed: glia_fit() calls train_begin when all is prepared. A run is
+ * finished when run.json says so, which is written last; work left after that is done by a resumed run.
  */
 #include <errno.h>
 #include <math.h>

@@ -1,8 +1,8 @@
-/* record.c - what happens in a training, step by step and epoch by epoch: in memory and in two tables of the run folder.
+/* record.c - the figures of steps and epochs, in memory and in two tables of the run folder.
  *
- * A row is written as it comes, so a run that is killed leaves its tables. The checkpoint has the number of rows that
- * there were: a training that is resumed keeps these and drops what follows, a torn row too. Values in memory are what
- * the tables say, so nothing that is made of them depends on whether they were read back.
+ * Rows are written at once, so a killed run leaves its tables. The checkpoint has the number of rows; resumed training
+ * keeps these and drops the rest, partial rows too. Values in memory are rounded as in the tables, so results do not
+ * depend on whether they were read back.
  */
 #include "runs/record.h"
 
@@ -19,7 +19,7 @@ static void *grow(void *items, int64_t n, int64_t *capacity, size_t size) {
     if (n < *capacity) return items;
     *capacity = *capacity ? 2 * *capacity : 32;
     void *larger = realloc(items, (size_t)*capacity * size);
-    if (!larger) exit(fail("memory ran out"));
+    if (!larger) exit(fail("out of memory"));
     return larger;
 }
 

@@ -1,4 +1,4 @@
-/* record.h - the figures of a training, kept as they come. */
+/* record.h - records the figures of a training. */
 #ifndef GLIA_TOOL_RECORD_H
 #define GLIA_TOOL_RECORD_H
 

@@ -1,4 +1,4 @@
-/* saved.c - what is in a model file besides weights. */
+/* saved.c - the metadata of a model file. */
 #include "runs/saved.h"
 
 #include <errno.h>
@@ -198,8 +198,8 @@ int saved_open(saved *s, const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) {
         if (glia_recipe_find(path))
-            return misuse("%s is a model that is not trained yet: `glia train %s` makes a run of it", path, path);
-        return fail("%s: %s; a run folder or a .safetensors file is wanted", path, strerror(errno));
+            return misuse("%s is a model that is not trained yet; train it with `glia train %s`", path, path);
+        return fail("%s: %s; expected a run folder or a .safetensors file", path, strerror(errno));
     }
     s->path = saved_path(path);
     glia_error error;
@@ -209,9 +209,9 @@ int saved_open(saved *s, const char *path) {
     glia_shape output;
     glia_tensor input = glia_model_sample_input(s->model, &error);
     if (!input) return fail("%s: %s", s->path, error.message);
-    if (!without_batch(input, &s->sample)) return fail("%s: the model's input is not by samples", s->path);
+    if (!without_batch(input, &s->sample)) return fail("%s: the model's input has no batch axis", s->path);
     if (!without_batch(glia_model_output_at(s->model, 0, NULL), &output))
-        return fail("%s: the model's output is not by samples", s->path);
+        return fail("%s: the model's output has no batch axis", s->path);
     s->outputs = (int)glia_shape_count(output);
     s->data = glia_model_get(s->model, "data");
     int status = read_names(s);

@@ -2,7 +2,7 @@
  *
  *   data       the address it was trained on          mean, stddev   of the inputs' channels, comma-separated
  *   classes    their names, one a line                loss           "cross-entropy", "mse"
- *   columns    of a table, in order, one a line       tokenizer      the tokenizer.json of what it reads
+ *   columns    of a table, in order, one a line       tokenizer      the tokenizer.json of its texts
  *   range      "LEAST,MOST" of the inputs before they were normalised, of the first samples
  *
  * In names of classes and columns a line break is written \n, a backslash \\.
@@ -12,7 +12,7 @@
 
 #include "terminal/tool.h"
 
-/* Names in the order of a model's inputs and scores. */
+/* Names in the order of the model's inputs and scores. */
 typedef struct saved_names {
     char **columns, **classes; /* NULL: unknown */
     int n_columns, n_classes;
@@ -28,18 +28,18 @@ typedef struct saved {
     glia_model *model;
     char *path;        /* of the file */
     glia_shape sample; /* of the input, without the batch axis */
-    int outputs;       /* numbers in an output */
+    int outputs;       /* values per output */
     saved_names names;
     char **classes; /* those of names, outputs of them; NULL: not a classification */
     double *mean, *stddev;
-    int n_normal;     /* 0: inputs are taken as they are */
+    int n_normal;     /* 0: inputs are not normalised */
     const char *data; /* NULL: unknown */
 } saved;
 
 /* The model's file: in a run folder, or the path itself. To be freed. */
 char *saved_path(const char *path);
 
-/* A run folder or a safetensors file. Returns -1, or the exit status after saying what is wrong. */
+/* A run folder or a safetensors file. Returns -1, or the exit status after printing an error. */
 int saved_open(saved *s, const char *path);
 void saved_close(saved *s);
 

@@ -88,7 +88,7 @@ static const row *find(const char *key, size_t length) {
     return NULL;
 }
 
-/* What is near: a key, or one whose last word or option it is ("lr" for optimizer.lr). */
+/* The nearest key; also by its last word or its option ("lr" for optimizer.lr). */
 static int unknown(const char *where, const char *key, size_t length) {
     char *asked = duplicate(key);
     asked[length] = '\0';
@@ -102,8 +102,8 @@ static int unknown(const char *where, const char *key, size_t length) {
             near = rows[i].key;
     }
     if (!near) near = glia_name_nearest(asked, names, n);
-    int status = near ? misuse("%s: there is no setting \"%s\"; did you mean %s?", where, asked, near)
-                      : misuse("%s: there is no setting \"%s\"; a run's config.json has them all", where, asked);
+    int status = near ? misuse("%s: unknown setting \"%s\"; did you mean %s?", where, asked, near)
+                      : misuse("%s: unknown setting \"%s\"; a run's config.json lists all settings", where, asked);
     free(asked);
     return status;
 }
@@ -127,7 +127,7 @@ static int give(settings *s, const row *r, const char *where, const char *value)
 
 int settings_set(settings *s, const char *assignment) {
     const char *equals = strchr(assignment, '=');
-    if (!equals) return misuse("--set wants NAME=VALUE, as in optimizer.lr=0.01, not \"%s\"", assignment);
+    if (!equals) return misuse("--set must be NAME=VALUE, as in optimizer.lr=0.01, not \"%s\"", assignment);
     size_t length = (size_t)(equals - assignment);
     const row *r = find(assignment, length);
     if (!r) return unknown("--set", assignment, length);
@@ -150,7 +150,7 @@ static bool read_value(void *context, const char *key, json_kind kind, const cha
     if (!setting) {
         r->status = unknown(r->path, key, strlen(key));
     } else if (kind != JSON_NULL && (setting->kind == OPTION_TEXT) != (kind == JSON_TEXT)) {
-        r->status = misuse("%s: %s wants %s, not %s", r->path, setting->key,
+        r->status = misuse("%s: %s must be %s, not %s", r->path, setting->key,
                            setting->kind == OPTION_TEXT ? "a text in quotes" : "a value without quotes", value);
     } else {
         r->status = give(r->s, setting, r->path, kind == JSON_NULL ? NULL : value);

@@ -1,10 +1,10 @@
-/* settings.h - what a run of training was told, as a table: options, configurations and --set are names for its rows.
+/* settings.h - the settings of a training run. Options, configurations and --set name rows of one table.
  *
  * A configuration is JSON, as `glia train` writes it into each run's folder:
  *
  *     {"model": "lenet5", "data": {"address": "mnist", ...}, "optimizer": {"kind": "adam", "lr": 0.001, ...}, ...}
  *
- * A value that is null or not there is the model's default. "about" is for people: nobody reads it back.
+ * A value that is null or not there is the model's default. "about" is informative and not read back.
  */
 #ifndef GLIA_TOOL_SETTINGS_H
 #define GLIA_TOOL_SETTINGS_H
@@ -30,14 +30,14 @@ typedef struct settings {
 
 settings settings_default(void);
 void settings_free(settings *s);
-/* A copy of a text that lives as long as the settings. */
+/* Copies a text; the copy is freed with the settings. */
 const char *settings_keep(settings *s, const char *words);
 
 /* Options that fill the settings, headings among them; `out` has room for SETTINGS_OPTIONS. Returns how many. */
 enum { SETTINGS_OPTIONS = 80 };
 int settings_options(settings *s, option *out);
 
-/* These return -1, or the exit status after saying what is wrong. */
+/* These return -1, or the exit status after printing an error. */
 int settings_set(settings *s, const char *assignment); /* "optimizer.lr=0.01" */
 int settings_read(settings *s, const char *path);      /* a configuration, or a run folder that has one */
 void settings_write(const settings *s, json *j);       /* the members of an object */

@@ -1,4 +1,4 @@
-/* survive.c - a callback around another. */
+/* survive.c - a callback that wraps another. */
 #include "runs/survive.h"
 
 #include <stdlib.h>

@@ -36,8 +36,8 @@ static int find_recipe(training *t) {
     t->recipe = glia_recipe_find(t->asked.model);
     if (t->recipe) return -1;
     const char *near = glia_recipe_nearest(t->asked.model);
-    if (near) return misuse("there is no model \"%s\"; did you mean %s?", t->asked.model, near);
-    return misuse("there is no model \"%s\"; `glia models` lists them", t->asked.model);
+    if (near) return misuse("unknown model \"%s\"; did you mean %s?", t->asked.model, near);
+    return misuse("unknown model \"%s\"; `glia models` lists them", t->asked.model);
 }
 
 /* The index of `name`, or -1 after saying that there is no such `what`. */
@@ -47,13 +47,13 @@ static int choose(const char *what, const char *name, const char *const *names, 
     const char *near = glia_name_nearest(name, names, n);
     text list = { 0 };
     for (int i = 0; i < n; i++) text_add(&list, "%s%s", i ? ", " : "", names[i]);
-    misuse("there is no %s \"%s\"%s%s%s; there are %s", what, name, near ? "; did you mean " : "", near ? near : "",
+    misuse("unknown %s \"%s\"%s%s%s; known are %s", what, name, near ? "; did you mean " : "", near ? near : "",
            near ? "?" : "", list.bytes);
     free(list.bytes);
     return -1;
 }
 
-/* The optimiser's numbers and where they are asked for. */
+/* The optimiser's fields and their settings. */
 static int choose_numbers(training *t) {
     settings *a = &t->asked;
     glia_optimizer *o = &t->optimizer;
@@ -179,7 +179,7 @@ static bool open_splits(training *t, const saved_names *names, glia_error *error
 static int open_data(training *t) {
     settings *a = &t->asked;
     const char *named = a->data ? a->data : t->recipe->data;
-    if (!named) return misuse("%s wants --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
+    if (!named) return misuse("%s needs --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
     a->data = named;
     saved_names names = { 0 };
     read_names(t, &names);
@@ -197,7 +197,7 @@ static int hold_out(training *t) {
     if (asked >= (double)n)
         return misuse("--validation-split %g leaves nothing of the %lld samples to train on", asked, (long long)n);
     if (asked >= 1 && asked != floor(asked))
-        return misuse("--validation-split %g is neither a share below 1 nor a number of samples", asked);
+        return misuse("--validation-split %g is neither a fraction below 1 nor a number of samples", asked);
     if (!isnan(asked)) held = asked < 1 ? (int64_t)llround(asked * (double)n) : (int64_t)asked;
     if (asked > 0 && held < 1)
         return misuse("--validation-split %g of %lld samples is none; 0 means no validation", asked, (long long)n);
@@ -219,7 +219,7 @@ static int choose_augment(training *t) {
     if (!t->augment || glia_augment_check(t->augment, glia_data_x_shape(t->all), &error) != GLIA_OK)
         return misuse("--augment: %s", error.message);
     char *words = glia_augment_print(t->augment);
-    if (!words) return fail("memory ran out");
+    if (!words) return fail("out of memory");
     a->augment = settings_keep(a, words);
     free(words);
     return -1;
@@ -241,7 +241,7 @@ static int choose_class_weights(training *t) {
         t->class_weights[i] = strtod(asked, &end);
         bool last = i + 1 == t->classes;
         if (end == asked || *end != (last ? '\0' : ',') || !(t->class_weights[i] >= 0))
-            return misuse("--class-weights wants \"balanced\", or %d numbers with commas between", t->classes);
+            return misuse("--class-weights must be \"balanced\" or %d numbers separated by commas", t->classes);
         asked = end + 1;
     }
     return -1;
@@ -260,7 +260,7 @@ static int choose_samples(training *t) {
                                                                                             : fail("%s", error.message);
 }
 
-/* Statistics of what is trained on, for all. */
+/* Normalises all splits by the statistics of the training data. */
 static int normalize(training *t) {
     int wanted = t->asked.normalize;
     t->asked.normalize = wanted < 0 ? t->recipe->normalize : wanted;
@@ -298,7 +298,7 @@ static int build_model(training *t) {
         t->model = glia_recipe_build(t->recipe, GLIA_SHAPE(1, x.dim[0], x.dim[1]), (int)outputs, NULL);
     char shape[SHORT], made[SHORT];
     if (!t->model)
-        return fail("%s takes samples like %s, and %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
+        return fail("%s takes samples of %s, %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
                     a->data, shape_text(x, shape), error.message);
     if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
     int status = a->from ? load_weights(t) : -1;
@@ -310,7 +310,7 @@ static int build_model(training *t) {
 
 static int choose_watchers(training *t) {
     settings *a = &t->asked;
-    if (a->metrics && !t->validation) return misuse("--metrics are of the validation data, and there are none");
+    if (a->metrics && !t->validation) return misuse("--metrics need validation data, and there are none");
     if (!a->monitor) a->monitor = t->validation ? "val_loss" : "loss";
     if (a->plateau && isnan(a->plateau_factor)) a->plateau_factor = 0.1;
     if (isnan(a->swa)) a->swa = 0;

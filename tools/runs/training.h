@@ -1,4 +1,4 @@
-/* training.h - one run of training, from settings to a run folder. `glia train` and `glia demo` are made of it. */
+/* training.h - one run of training, from settings to a run folder. Used by `glia train` and `glia demo`. */
 #ifndef GLIA_TOOL_TRAINING_H
 #define GLIA_TOOL_TRAINING_H
 
@@ -12,7 +12,7 @@
 enum { PARAMETER_GROUPS = 16 };
 
 typedef struct training {
-    settings asked; /* with defaults filled in: they say what it takes to do it again */
+    settings asked; /* with defaults filled in: enough to repeat the run */
     const glia_recipe *recipe;
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
     glia_model *model;
@@ -43,7 +43,7 @@ typedef struct training {
     int32_t *predicted; /* of each test sample */
 } training;
 
-/* These return -1 to go on, or the exit status after saying what is wrong. In order: */
+/* These return -1 to go on, or the exit status after printing an error. Call order: */
 int training_open(training *t, settings asked);                 /* data, model, backend; the settings are its own now */
 /* Takes the folder `out`, or with NULL a new one; nothing in it is changed before training begins. */
 int training_folder(training *t, const char *out, bool resume, bool force);
@@ -57,7 +57,7 @@ glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
 int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence; 0: it has values */
 int64_t training_answers(const training *t); /* labels of the test data */
 int64_t training_mistakes(const training *t);         /* on the test data */
-void training_headline(const training *t);            /* prints what is about to happen */
+void training_headline(const training *t);            /* prints model, data and settings */
 
 /* keep.c */
 typedef enum run_state { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED } run_state;

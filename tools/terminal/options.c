@@ -25,7 +25,7 @@ void options_help(const options *what) {
     }
 }
 
-/* The row that "--name" or "--no-name" speaks of, NULL if there is none; `length` is without "=VALUE". */
+/* The row of "--name" or "--no-name", NULL if there is none; `length` is without "=VALUE". */
 static const option *find(const options *what, const char *name, size_t length, bool *negated) {
     for (int i = 0; i < what->n; i++) {
         const option *o = &what->table[i];
@@ -70,7 +70,7 @@ static int out_of_range(const option *o, const char *label, const char *value) {
 static int take_text(const option *o, const char *label, const char *value) {
     option_list *list = o->value;
     if (!*value && o->argument && strcmp(o->argument, "TEXT") != 0)
-        return misuse("%s wants a value: %s, not an empty one", label, o->argument);
+        return misuse("%s needs a value: %s, not an empty one", label, o->argument);
     if (o->kind == OPTION_TEXT) {
         *(const char **)o->value = value;
         return -1;
@@ -82,7 +82,7 @@ static int take_text(const option *o, const char *label, const char *value) {
 
 static int take_switch(const option *o, const char *label, const char *value) {
     bool yes = strcmp(value, "true") == 0;
-    if (!yes && strcmp(value, "false") != 0) return misuse("%s is true or false, not \"%s\"", label, value);
+    if (!yes && strcmp(value, "false") != 0) return misuse("%s must be true or false, not \"%s\"", label, value);
     *(int *)o->value = yes;
     return -1;
 }
@@ -95,12 +95,12 @@ int option_take(const option *o, const char *label, const char *value) {
     if (o->kind == OPTION_SWITCH) return take_switch(o, label, value);
     if (o->kind == OPTION_INT) {
         long long integer = strtoll(value, &end, 10);
-        if (end == value || *end || errno) return misuse("%s wants a whole number, not \"%s\"", label, value);
+        if (end == value || *end || errno) return misuse("%s must be a whole number, not \"%s\"", label, value);
         *(int64_t *)o->value = integer;
         number = (double)integer;
     } else {
         number = strtod(value, &end);
-        if (end == value || *end || !isfinite(number)) return misuse("%s wants a number, not \"%s\"", label, value);
+        if (end == value || *end || !isfinite(number)) return misuse("%s must be a number, not \"%s\"", label, value);
         *(double *)o->value = number;
     }
     bool bounded = o->least != 0 || o->most != 0;
@@ -123,7 +123,7 @@ static int read_option(const options *what, int argc, char **argv, int *i) {
             *(int *)o->value = !negated;
         return -1;
     }
-    if (!equals && *i + 1 == argc) return misuse("--%s wants a value: %s", o->name, o->argument);
+    if (!equals && *i + 1 == argc) return misuse("--%s needs a value: %s", o->name, o->argument);
     char label[2 * SHORT];
     snprintf(label, sizeof label, "--%s", o->name);
     return option_take(o, label, equals ? equals + 1 : argv[++*i]);
@@ -150,9 +150,9 @@ int options_parse(const options *what, int argc, char **argv, int *count) {
     }
     *count = n;
     if (n < what->least)
-        return misuse("%s wants %s; `glia help %s` says more", what->command, what->missing, what->command);
+        return misuse("%s needs %s; see `glia help %s`", what->command, what->missing, what->command);
     if (what->most >= 0 && n > what->most)
-        return misuse("%s takes no argument \"%s\"; `glia help %s` says more", what->command, argv[what->most + 1],
+        return misuse("%s takes no argument \"%s\"; see `glia help %s`", what->command, argv[what->most + 1],
                       what->command);
     return -1;
 }

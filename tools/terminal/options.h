@@ -1,8 +1,8 @@
 /* options.h - a subcommand's options as a table.
  *
- * --name VALUE or --name=VALUE (-o is --out); a switch is --name or --no-name; "--" ends the options; what is left are arguments. An
- * unknown option, a value that is no number or lies outside its domain, too few or too many arguments: a line that
- * says so, with the nearest name, and exit status 2.
+ * --name VALUE or --name=VALUE (-o is --out); a switch is --name or --no-name; "--" ends the options; the rest are
+ * arguments. An unknown option, an invalid number, a value out of range, too few or too many arguments: an error
+ * message with the nearest name, and exit status 2.
  */
 #ifndef GLIA_OPTIONS_H
 #define GLIA_OPTIONS_H
@@ -38,13 +38,13 @@ typedef struct options {
     const option *table;
     int n;
     int least, most;     /* arguments; most -1: any number */
-    const char *missing; /* what to call the first missing argument */
+    const char *missing; /* name of the first missing argument in messages */
 } options;
 
 /* Fills the values and leaves the arguments in argv[1 .. *count]. Returns -1 to go on, else the exit status: 0 after
  * --help, 2 after a mistake. */
 int options_parse(const options *what, int argc, char **argv, int *count);
-/* Gives an option that takes a value this one; `label` is what messages call it. -1: taken. */
+/* Sets the value of an option; `label` names it in messages. -1: done. */
 int option_take(const option *o, const char *label, const char *value);
 void options_help(const options *what);
 

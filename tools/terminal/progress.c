@@ -70,7 +70,7 @@ glia_callback interrupt_watch(const char *checkpoint) {
                             .after_others = true };
 }
 
-/* ---- what people see ---------------------------------------------------------------------- */
+/* ---- display ----------------------------------------------------------------------------- */
 
 bool voice_parse(const char *name, voice *out) {
     static const char *const names[] = { "bar", "lines", "json", "quiet" };

@@ -1,4 +1,4 @@
-/* progress.h - a training, as it is watched.
+/* progress.h - progress display and recording of a training.
  *
  * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only
  * the lines; with --log json an object for each epoch, and nothing else. Also records what the curves are drawn from: in

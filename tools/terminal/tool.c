@@ -1,4 +1,4 @@
-/* tool.c - talking, texts and numbers for people. */
+/* tool.c - messages, strings and number formatting. */
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -38,7 +38,7 @@ int misuse(const char *format, ...) {
 }
 
 static void *there(void *memory) {
-    if (!memory) exit(fail("memory ran out"));
+    if (!memory) exit(fail("out of memory"));
     return memory;
 }
 

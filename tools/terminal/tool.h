@@ -1,7 +1,7 @@
-/* tool.h - what the subcommands of `glia` share: talking, growing texts, numbers for people.
+/* tool.h - what the subcommands of `glia` share: messages, growing strings, number formatting.
  *
- * A subcommand is a function of its own arguments that returns the exit status. Running out of memory ends the program:
- * unlike the library, the command has nobody to report to.
+ * A subcommand is a function of its own arguments that returns the exit status. Running out of memory ends the program,
+ * unlike in the library.
  */
 #ifndef GLIA_TOOL_H
 #define GLIA_TOOL_H
@@ -31,7 +31,7 @@ const command *command_find(const char *name); /* NULL: no such subcommand */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int misuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Memory that is there. */
+/* Allocates memory, or ends the program. */
 void *allocate(size_t count, size_t size); /* zeroed */
 char *duplicate(const char *words);
 
@@ -42,10 +42,10 @@ void text_add(text *t, const char *format, ...) __attribute__((format(printf, 2,
 
 /* Appends a file's bytes; false: errno says why. */
 bool read_file(const char *path, text *content);
-/* Writes a whole file: beside its place, then renamed, so that nobody sees half of it. False: errno says why. */
+/* Writes a whole file under a temporary name and renames it, so it is never seen incomplete. False: see errno. */
 bool write_file(const char *path, const void *bytes, size_t length);
 
-/* Numbers for people, in the caller's buffer, which they return. */
+/* Formatted numbers, in the caller's buffer, which is returned. */
 enum { SHORT = 48 };
 char *grouped(int64_t n, char out[SHORT]);           /* 60000 -> "60,000" */
 char *duration(double seconds, char out[SHORT]);     /* "80 ms", "1.5 s", "12 s", "1:05", "2:03:15" */
@@ -57,7 +57,7 @@ char *shape_text(glia_shape shape, char out[SHORT]); /* "1x28x28" */
 bool terminal_live(void);    /* a terminal whose lines can be drawn again */
 bool terminal_colours(void); /* a terminal, and NO_COLOR is not set */
 bool terminal_utf8(void);    /* the locale's encoding */
-int terminal_columns(void);  /* 80 where nobody knows */
+int terminal_columns(void);  /* 80 if unknown */
 
 /* Whether every sample has exactly one class, an int32_t: what sample_class() reads. */
 bool has_single_classes(const glia_dataset *data);

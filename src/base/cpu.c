@@ -1,7 +1,7 @@
-/* cpu.c - which instruction sets this machine has.
+/* cpu.c - detects the instruction sets of this machine.
  *
  * The x86-64 levels are those of the System V ABI supplement: v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512 F, BW, CD, DQ, VL).
- * Feature bits decide, never model names, and the operating system must save the wide registers (XCR0).
+ * Detection uses feature bits, not model names, and checks that the operating system saves the wide registers (XCR0).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static glia_isa best_isa(void) {
               has(extended.c, 1u << 5 /* LZCNT */) && has(seven.b, bit_AVX2 | bit_BMI | bit_BMI2);
     bool v4 = v3 && has(saved, 0xE6 /* and opmask, zmm */) &&
               has(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL);
-#ifdef GLIA_EMULATE_V4 /* a build for tests whose v4 kernels are compiled to AVX2 */
+#ifdef GLIA_EMULATE_V4 /* test build: v4 kernels are compiled to AVX2 */
     v4 = v3;
 #endif
     return v4 ? GLIA_ISA_V4 : v3 ? GLIA_ISA_V3 : v2 ? GLIA_ISA_V2 : GLIA_ISA_GENERIC;
@@ -63,7 +63,7 @@ static bool runs_on(glia_isa isa, glia_isa best) { return isa == best; }
 glia_status glia_isa_choose(glia_isa *isa, glia_error *error) {
     glia_isa best = best_isa();
     if (!runs_on(best, best)) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "this CPU is older than x86-64-v2 (SSE4.2), the least that Glia needs");
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "this CPU is older than x86-64-v2 (SSE4.2), the minimum for Glia");
     }
     *isa = best;
     const char *wanted = getenv("GLIA_ISA");

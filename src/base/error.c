@@ -1,4 +1,4 @@
-/* error.c - the one place where a message is put into a caller's glia_error. */
+/* error.c - writes messages into a caller's glia_error; names of statuses. */
 #include <stdio.h>
 
 #include "base/base.h"

@@ -1,12 +1,12 @@
-/* file.c - whole files in, whole files out.
+/* file.c - reads and replaces whole files; append-only logs.
  *
- * Reading maps a regular file and falls back to read() for what cannot be mapped (pipes, terminals, odd file systems),
- * up to GLIA_FILE_STREAM_MOST bytes. Other devices are refused: many have no end (/dev/zero).
- * Writing never touches the old file: the new one grows beside it as PATH.tmp, is synced, and takes its place by
- * rename(), which POSIX makes atomic; then the folder is synced so that the rename itself survives a loss of power.
+ * Reading maps a regular file and falls back to read() where mapping fails (pipes, terminals, some file systems),
+ * up to GLIA_FILE_STREAM_MOST bytes. Other devices are refused, since many are endless (/dev/zero).
+ * Writing does not modify the old file: the new one is written to PATH.tmp, synced, and renamed over the old one, which
+ * POSIX makes atomic. Then the folder is synced so that the rename survives a power loss.
  *
- * Logs are written where they are, a piece at a time. A kill can tear the last piece only, and opening a log at a known
- * length cuts it off.
+ * Logs are appended in place, one record at a time. A crash can only tear the last record; opening a log at a known length
+ * truncates it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ int glia_file_read_all(int fd, size_t most, uint8_t **bytes, size_t *length) {
                 free(buffer);
                 return EFBIG;
             }
-            size_t wanted = GLIA_MIN(capacity ? capacity * 2 : 65536, most + 1); /* one more, to notice it */
+            size_t wanted = GLIA_MIN(capacity ? capacity * 2 : 65536, most + 1); /* one more, to detect a longer file */
             uint8_t *grown = realloc(buffer, wanted);
             if (!grown) {
                 free(buffer);
@@ -102,7 +102,7 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
     }
     close(fd);
     if (code == EFBIG) {
-        return glia_fail(error, GLIA_E_IO, "%s: more than %d MiB without an end; put them into a file first", path,
+        return glia_fail(error, GLIA_E_IO, "%s: a stream of more than %d MiB; save it to a file first", path,
                          GLIA_FILE_STREAM_MOST >> 20);
     }
     return code ? fail_errno(error, path, code) : GLIA_OK;
@@ -119,7 +119,7 @@ void glia_file_close(glia_file *file) {
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* All of the pieces; 0, or errno. */
+/* Writes all pieces; 0, or errno. */
 static int write_all(int fd, const glia_span *pieces, int n) {
     for (int i = 0; i < n; i++) {
         const uint8_t *p = pieces[i].bytes;
@@ -135,7 +135,7 @@ static int write_all(int fd, const glia_span *pieces, int n) {
     return 0;
 }
 
-/* Makes the rename durable. Not every file system lets a folder be synced, so a refusal is no error. */
+/* Makes the rename durable. Not every file system can sync a folder, so a failure is ignored. */
 static void sync_folder(char *path) {
     char *slash = strrchr(path, '/');
     if (slash == path) slash++;
@@ -163,7 +163,7 @@ static int replace(const char *target, const struct stat *old, char *temporary, 
     return code;
 }
 
-/* What is no regular file (a device, a pipe) has nothing to replace: it is written to. 0, or errno. */
+/* Devices and pipes are written to directly, without replacement. 0, or errno. */
 static int write_device(const char *path, const glia_span *pieces, int n) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return errno;
@@ -179,7 +179,7 @@ glia_status glia_file_replace(const char *path, const glia_span *pieces, int n, 
         int code = write_device(path, pieces, n);
         return code ? fail_errno(error, path, code) : GLIA_OK;
     }
-    char *real = exists ? realpath(path, NULL) : NULL; /* a symbolic link stays one; its target is replaced */
+    char *real = exists ? realpath(path, NULL) : NULL; /* a symbolic link is kept; its target is replaced */
     if (exists && !real) return fail_errno(error, path, errno);
     const char *target = real ? real : path;
     size_t room = strlen(target) + 5;

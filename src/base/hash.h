@@ -1,11 +1,11 @@
-/* hash.h - a hash of bytes, and a hash table of indices into an array that its owner keeps.
+/* hash.h - a hash of bytes, and a hash table of indices into the caller's array.
  *
- * The table stores hashes and indices, the owner the items, so one table serves words, pairs of numbers and nodes:
+ * The table stores hashes and indices, the caller stores the items, so that any type of item can be used:
  *
  *     const uint32_t hash = glia_hash_u32(word, length);
  *     for (uint32_t at = hash; (i = glia_hash_next(&table, hash, &at)) >= 0;)
  *         if (strcmp(words[i], word) == 0) return i;
- *     if (!glia_hash_add(&table, hash, n)) return -1; // memory ran out
+ *     if (!glia_hash_add(&table, hash, n)) return -1; // out of memory
  *     words[n] = word;
  */
 #ifndef GLIA_SRC_BASE_HASH_H
@@ -33,7 +33,7 @@ typedef struct glia_hash_table {
     uint32_t count;
 } glia_hash_table;
 
-/* The indices under this hash, one a call; begin with *at = hash. -1: no more. */
+/* Returns the next index stored under this hash; start with *at = hash. -1: no more. */
 static inline int32_t glia_hash_next(const glia_hash_table *table, uint32_t hash, uint32_t *at) {
     if (!table->slots) return -1;
     for (;;) {
@@ -42,13 +42,13 @@ static inline int32_t glia_hash_next(const glia_hash_table *table, uint32_t hash
     }
 }
 
-/* Room for so many indices in all: the next additions up to that number cannot fail. false: memory ran out. */
+/* Reserves room for this many indices in total: additions up to that number cannot fail. false: out of memory. */
 bool glia_hash_reserve(glia_hash_table *table, size_t count);
-/* Enters an index. false: memory ran out, nothing changed. */
+/* Adds an index. false: out of memory, nothing changed. */
 bool glia_hash_add(glia_hash_table *table, uint32_t hash, int32_t index);
-/* Another index instead of one that is under this hash. */
+/* Replaces an index stored under this hash. */
 void glia_hash_replace(glia_hash_table *table, uint32_t hash, int32_t from, int32_t to);
-void glia_hash_clear(glia_hash_table *table); /* the memory stays */
+void glia_hash_clear(glia_hash_table *table); /* keeps the memory */
 void glia_hash_free(glia_hash_table *table);
 
 #endif

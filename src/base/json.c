@@ -1,8 +1,8 @@
-/* json.c - a strict JSON reader (RFC 8259), text into a tree in an arena; writing strings.
+/* json.c - a strict JSON parser (RFC 8259) that builds a tree in an arena; writing strings.
  *
- * Recursive descent with a depth limit. It takes nothing that the RFC does not: no comments, no trailing commas, no
- * leading zeros, no control characters in strings, no invalid UTF-8, no lone surrogates. Beyond the RFC it refuses
- * duplicate keys, which it leaves open and which attackers like, and \u0000, so that strings are C strings.
+ * Recursive descent with a depth limit. Accepts nothing beyond the RFC: no comments, no trailing commas, no leading
+ * zeros, no control characters in strings, no invalid UTF-8, no lone surrogates. It also rejects two things that the RFC
+ * allows: duplicate keys (ambiguous, a known attack) and \u0000 (strings are C strings).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ typedef struct reader {
 
 static glia_json *value(reader *r);
 
-/* Fails at an offset; `what` is "" where only the end of the text can be wrong. */
+/* Reports an error at an offset; `what` is "" where the only possible error is the end of the text. */
 static void *fail_at(reader *r, size_t at, const char *what) {
     char line[32] = "";
     int n = 1;
@@ -48,7 +48,7 @@ static bool take(reader *r, char c) {
 
 /* ---- strings ------------------------------------------------------------------------------ */
 
-/* Four hexadecimal digits at `at`; -1 if they are not. */
+/* The value of four hexadecimal digits at `at`; -1: other characters. */
 static int hex4(const reader *r, size_t at) {
     if (r->length - at < 4) return -1;
     int v = 0;
@@ -63,7 +63,7 @@ static int hex4(const reader *r, size_t at) {
     return v;
 }
 
-/* The escape behind a backslash at r->at. Returns the bytes written to out, 0 with an error set. */
+/* Decodes the escape after a backslash at r->at. Returns the bytes written to out, 0 with an error set. */
 static size_t escape(reader *r, char *out) {
     size_t start = r->at;
     char c = r->at + 1 < r->length ? (char)r->bytes[r->at + 1] : 0;
@@ -85,7 +85,7 @@ static size_t escape(reader *r, char *out) {
     return glia_utf8_write(0x10000 + ((uint32_t)(u - 0xD800) << 10) + (uint32_t)(low - 0xDC00), out);
 }
 
-/* A string at r->at, decoded; NULL with an error set. Escapes only shrink: the source's length is enough. */
+/* The decoded string at r->at; NULL with an error set. Decoding never lengthens it: the source's length suffices. */
 static char *string(reader *r) {
     size_t start = r->at;
     if (!take(r, '"')) return fail(r, "a string should begin here");
@@ -169,7 +169,7 @@ static bool keys_differ(reader *r, const glia_json *object) {
     return differ;
 }
 
-/* An array or an object, from its bracket on. */
+/* Parses an array or object that begins with this bracket. */
 static glia_json *container(reader *r, glia_json *v) {
     bool object = r->bytes[r->at] == '{';
     char close = object ? '}' : ']';

@@ -1,4 +1,4 @@
-/* json.h - JSON (RFC 8259): a strict reader, text into a tree; strings written as JSON. */
+/* json.h - JSON (RFC 8259): a strict parser that builds a tree; writing strings as JSON. */
 #ifndef GLIA_SRC_BASE_JSON_H
 #define GLIA_SRC_BASE_JSON_H
 
@@ -25,12 +25,12 @@ typedef struct glia_json {
     struct glia_json *next;  /* the next sibling */
 } glia_json;
 
-/* The one value that fills the text, spaces around it apart; in the arena. Messages name the offset, to which `base` is
- * added, and the line if it is not the first. Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
+/* Parses the text, which must be one value with optional space around it, into the arena. Messages give the offset plus
+ * `base`, and the line unless it is the first. Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
 const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
                                  glia_error *error);
-const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or no object */
-bool glia_json_int(const glia_json *value, int64_t *number);                 /* an integer, written as one, that fits */
+const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or not an object */
+bool glia_json_int(const glia_json *value, int64_t *number);                 /* false: not written as an integer, or out of range */
 /* Appends the text as a JSON string, quotes included. */
 void glia_json_write_string(glia_text *out, const char *text);
 

@@ -1,11 +1,10 @@
 /* memory.c - arenas, aligned blocks, growing arrays.
  *
- * An arena is a list of chunks, newest first. A request is served from the newest chunk if it fits, else from a new one
- * at least as large as all requests so far deserve (doubling up to 1 MiB), so a graph of ten thousand nodes is a dozen
- * calls to malloc and one walk to free.
+ * An arena is a list of chunks, newest first. A request is served from the newest chunk if it fits, else from a new one.
+ * Chunk sizes double up to 1 MiB, so a graph of ten thousand nodes takes about a dozen calls to malloc.
  *
- * Large blocks ask for large pages, where the system has some to give on request: a page of 2 MiB is had in a fraction of
- * the time that 512 small ones take, and addresses in it are translated faster.
+ * Large blocks request huge pages where the system offers them: one page of 2 MiB is allocated faster than 512 small
+ * ones, and needs fewer TLB entries.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 
 struct glia_arena_chunk {
     struct glia_arena_chunk *next;
-    size_t used, size; /* of the bytes behind this header */
+    size_t used, size; /* of the bytes after this header */
     _Alignas(16) unsigned char bytes[];
 };
 
@@ -77,7 +76,7 @@ void *glia_alloc_aligned(size_t bytes) {
     void *p;
     if (posix_memalign(&p, rounded >= LARGE_BLOCK ? LARGE_PAGE : GLIA_ALIGN, rounded)) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (rounded >= LARGE_BLOCK) madvise(p, rounded, MADV_HUGEPAGE); /* a wish */
+    if (rounded >= LARGE_BLOCK) madvise(p, rounded, MADV_HUGEPAGE); /* only a hint */
 #endif
     memset(p, 0, rounded);
     return p;

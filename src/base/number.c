@@ -1,9 +1,9 @@
 /* number.c - decimal text to double and back.
  *
  * Most numbers in files are short: up to 15 digits or so and a small power of ten. Both are then exact doubles, and one
- * multiplication or division rounds once, hence correctly (Clinger 1990, "How to read floating point numbers
- * accurately"). The rest goes to strtod() under the "C" locale, because a host program may have set a decimal comma. None of
- * it needs memory, so numbers do not become bad ones when that runs out.
+ * multiplication or division rounds once, so the result is correctly rounded (Clinger 1990, "How to read floating point numbers
+ * accurately"). Others are parsed by strtod() in the "C" locale, because the host program may have set a decimal comma. Nothing
+ * is allocated, so parsing does not fail when memory runs out.
  */
 #include <locale.h>
 #include <math.h>
@@ -13,9 +13,9 @@
 
 #include "base/base.h"
 
-/* strtod() in the "C" locale of the digits in [text, end), as a whole number, times 10^exponent; NAN where that locale is
- * not to be had. A double and what lies half-way to the next have at most 768 digits; whether there is anything beyond
- * them is all that matters of more. */
+/* strtod() in the "C" locale of the digits in [text, end), as a whole number, times 10^exponent; NAN if that locale is not
+ * available. A double or the midpoint of two has at most 768 digits; of further digits it only matters whether one is
+ * not 0. */
 static double slow_parse(const char *text, const char *end, int exponent) {
     enum { DIGITS_MOST = 800 };
     char copy[DIGITS_MOST + 32];

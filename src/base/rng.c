@@ -1,8 +1,8 @@
 /* rng.c - Philox4x32-10, a counter-based generator.
  *
  * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). A block of four 32-bit words is
- * ten rounds of multiply-and-swap of a 128-bit counter under a 64-bit key. There is no state to carry, so word i of a
- * stream is the same whichever thread asks for it, and a run can be resumed from three integers.
+ * ten rounds of multiply-and-swap of a 128-bit counter under a 64-bit key. It is stateless: word i of a stream is the same
+ * on any thread, and a run can be resumed from three integers.
  */
 #include <math.h>
 
@@ -23,7 +23,7 @@ void glia_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[
     out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-/* The block in which the reader is. */
+/* The block at the reader's position. */
 static void block_at(const glia_rng *rng, uint32_t word[4]) {
     uint64_t block = rng->position >> 2;
     uint32_t key[2] = { (uint32_t)rng->seed, (uint32_t)(rng->seed >> 32) };
@@ -39,7 +39,7 @@ uint32_t glia_rng_u32(glia_rng *rng) {
 }
 
 uint64_t glia_rng_below(glia_rng *rng, uint64_t bound) {
-    uint64_t rest = (0 - bound) % bound; /* 2^64 mod bound: values below it would be drawn once too often */
+    uint64_t rest = (0 - bound) % bound; /* 2^64 mod bound: values below it are rejected, to avoid bias */
     for (;;) {
         uint64_t high = glia_rng_u32(rng), value = high << 32 | glia_rng_u32(rng);
         if (value >= rest) return value % bound;

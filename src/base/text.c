@@ -1,4 +1,4 @@
-/* text.c - growing strings, glob patterns, and the nearest name to a slip. */
+/* text.c - growing strings, glob patterns, and the nearest name to a misspelt one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ void glia_text_printf(glia_text *t, const char *format, ...) {
     va_end(args);
 }
 
-/* One alternative, pattern[0, end), against the whole name: the greedy walk that backs up to the last star. */
+/* One alternative, pattern[0, end), matched against the whole name: greedy, backtracking to the last star. */
 static bool glob_one(const char *p, const char *end, const char *s) {
     const char *star = NULL, *mark = NULL;
     while (*s) {
@@ -75,7 +75,7 @@ bool glia_glob(const char *pattern, const char *name) {
     }
 }
 
-/* Edit distance with swaps of neighbours (optimal string alignment); names longer than the table are not compared. */
+/* Edit distance with transpositions (optimal string alignment); names longer than the table are not compared. */
 static int distance(const char *a, const char *b) {
     enum { MOST = 48 };
     size_t n = strlen(a), m = strlen(b);
@@ -123,7 +123,7 @@ glia_status glia_glob_check(const char *pattern, const char *const *names, int n
         end = p + strcspn(p, ",");
         const bool found = matches_any(p, end, names, n), literal = strcspn(p, "*?") >= (size_t)(end - p);
         any |= found;
-        if (!found && literal && end > p) { /* this one is misspelt, whatever the others are */
+        if (!found && literal && end > p) { /* misspelt, even if others match */
             snprintf(lost, sizeof lost, "%.*s", (int)(end - p), p);
             break;
         }

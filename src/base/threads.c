@@ -1,23 +1,22 @@
-/* threads.c - the pool of threads.
+/* threads.c - the thread pool.
  *
- * The caller of glia_parallel_for() opens a gate, and every worker that notices walks in, takes pieces until none are
- * left, and walks out. The caller takes pieces as well; when there are none left it closes the gate and waits for those
- * inside only. So a worker that sleeps, or whose core was taken away, delays nobody: it finds the gate closed.
+ * The caller of glia_parallel_for() opens a gate. Each worker that sees it open enters, takes pieces until none are left,
+ * and leaves. The caller takes pieces as well; when none are left it closes the gate and waits only for workers inside.
+ * A worker that sleeps or has lost its core causes no delay: it finds the gate closed.
  *
- * Each thread has a share of the pieces, the same one each time for the same number of them: what it wrote in one launch,
- * or weights that it read in the last run, may still lie in its core's cache. When its share is done it helps with the
- * others'.
+ * Each thread has a fixed share of the pieces, equal for equal numbers of pieces, so that data written in the previous
+ * launch or weights read in the previous run may still be in its core's cache. A thread that finishes its share takes
+ * pieces of others (work stealing).
  *
  *     gate:  | generation, 48 bits | open | workers inside, 15 bits |
  *
- * Who waits spins for some time before it sleeps on a condition variable, because launches follow each other closely. When
- * others want the cores as well, the system may put a worker on the caller's core, where they keep each other from
- * working: a worker that notices moves away, and a caller that waits for such a one sleeps. The job itself (fn, context,
- * pieces) is plain memory: it is written while nobody is inside and read after entering, and the gate's acquire and
- * release order the two.
+ * A waiting thread spins for some time before it sleeps on a condition variable, because launches follow each other
+ * closely. On a loaded machine the scheduler may put a worker on the caller's core, where they block each other: the
+ * worker then moves to another core, and a caller waiting for such a worker sleeps. The job (fn, context, pieces) is plain
+ * memory: it is written while no worker is inside and read after entering; acquire and release on the gate order the two.
  *
- * The pool runs one job at a time. A thread that calls glia_parallel_for() while another one's job runs (or a piece that
- * calls it) computes all of its pieces itself: with several callers the cores are busy anyway. `busy` orders the jobs.
+ * The pool runs one job at a time. A call of glia_parallel_for() during another job (or from within a piece) runs all of
+ * its pieces on the calling thread: with several callers the cores are busy anyway. `busy` serialises the jobs.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE 1
@@ -33,8 +32,8 @@
 
 enum {
     MAX_THREADS = 4096,
-    PAUSES = 32,  /* between two looks at the clock */
-    NOWHERE = -2, /* instead of a core's number */
+    PAUSES = 32,  /* between two reads of the clock */
+    NOWHERE = -2, /* no core */
     CACHE_LINE = 64
 };
 
@@ -43,7 +42,7 @@ static const int64_t SPIN_NS = 500000;
 static const uint64_t OPEN = 1 << 15, INSIDE = OPEN - 1, GENERATION = 1 << 16;
 
 typedef struct share {
-    _Alignas(CACHE_LINE) _Atomic int64_t next; /* piece to be taken */
+    _Alignas(CACHE_LINE) _Atomic int64_t next; /* next piece to run */
     int64_t end;
 } share;
 
@@ -51,12 +50,12 @@ typedef struct worker {
     glia_pool *pool;
     pthread_t thread;
     int index;        /* 1 ... size - 1; the caller is 0 */
-    _Atomic int core; /* where it works; NOWHERE */
+    _Atomic int core; /* on which it runs; NOWHERE: idle */
 } worker;
 
 struct glia_pool {
     _Alignas(CACHE_LINE) _Atomic uint64_t gate;
-    _Atomic int core; /* where the caller ran when it opened the gate */
+    _Atomic int core; /* on which the caller ran when it opened the gate */
     atomic_bool busy; /* a job is running */
     _Alignas(CACHE_LINE) glia_piece_fn fn;
     void *context;
@@ -72,7 +71,7 @@ struct glia_pool {
 #if defined(__linux__)
     cpu_set_t allowed; /* cores */
 #endif
-    bool crowded;    /* fewer cores than threads: waiting would stand in the way of working */
+    bool crowded;    /* fewer cores than threads: spinning would slow down running threads */
     worker *workers; /* [size - 1] */
 };
 
@@ -120,7 +119,7 @@ static int core_here(void) {
 #endif
 }
 
-/* Moves this thread, a worker, away from the core that the caller runs on; false: it cannot, or need not. */
+/* Moves this worker thread away from the caller's core; false: not possible. */
 static bool leave_core(const glia_pool *pool, int core) {
 #if defined(__linux__)
     cpu_set_t others = pool->allowed;
@@ -133,8 +132,8 @@ static bool leave_core(const glia_pool *pool, int core) {
 #endif
 }
 
-/* Does this thread keep the one that it waits for from running, the caller (self NULL) a worker or a worker the caller? */
-static bool stands_in_the_way(const glia_pool *pool, const worker *self) {
+/* Does this thread share a core with a thread that it waits for? self NULL: the caller, waiting for workers. */
+static bool blocks_its_core(const glia_pool *pool, const worker *self) {
     const int here = core_here();
     if (here < 0) return false;
     if (self) return atomic_load_explicit(&pool->core, memory_order_relaxed) == here && !leave_core(pool, here);
@@ -144,7 +143,7 @@ static bool stands_in_the_way(const glia_pool *pool, const worker *self) {
     return false;
 }
 
-/* Watches the gate until (gate & mask) is, or is not, this value; false: it is better to sleep. */
+/* Spins until (gate & mask) == value (or !=, if not `equal`); false: sleep instead. */
 static bool watch(const glia_pool *pool, const worker *self, uint64_t mask, uint64_t value, bool equal) {
     int64_t begin = 0, waited = 0;
     do {
@@ -152,7 +151,7 @@ static bool watch(const glia_pool *pool, const worker *self, uint64_t mask, uint
             if (((atomic_load(&pool->gate) & mask) == value) == equal) return true;
             pause_cpu();
         }
-        if (pool->crowded || stands_in_the_way(pool, self)) return false;
+        if (pool->crowded || blocks_its_core(pool, self)) return false;
         if (begin == 0) begin = now_ns();
         waited = now_ns() - begin;
     } while (waited < SPIN_NS);
@@ -181,7 +180,7 @@ static void share_out(glia_pool *pool, int64_t pieces) {
     }
 }
 
-/* Waits until there is a gate that this worker has not seen closed; false: the pool is going away. */
+/* Waits for a generation other than `seen`; false: the pool is being freed. */
 static bool wait_for_work(const worker *self, uint64_t seen) {
     glia_pool *pool = self->pool;
     if (watch(pool, self, ~(GENERATION - 1), seen * GENERATION, false)) return !atomic_load(&pool->stop);
@@ -251,18 +250,18 @@ void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *
     atomic_store_explicit(&pool->busy, false, memory_order_release);
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- creation ----------------------------------------------------------------------------- */
 
 static void stop_workers(glia_pool *pool) {
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
-    atomic_fetch_add(&pool->gate, GENERATION); /* closed, but a change, which those awake see */
+    atomic_fetch_add(&pool->gate, GENERATION); /* still closed; the change wakes spinning workers */
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->mutex);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
 }
 
-/* Starts the workers; a status other than GLIA_OK when one cannot be had. */
+/* Starts the workers; GLIA_E_NOMEM if one cannot be started. */
 static glia_status start_workers(glia_pool *pool, glia_error *error) {
     for (int i = 0; i < pool->size - 1; i++) {
         pool->workers[i].pool = pool;

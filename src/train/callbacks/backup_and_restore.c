@@ -1,4 +1,4 @@
-/* backup_and_restore.c - checkpoints as training goes on; a training that finds one when it begins resumes from it. */
+/* backup_and_restore.c - saves checkpoints during training; resumes from an existing one when training begins. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -9,7 +9,7 @@ typedef struct backup {
     glia_watcher watcher;
     glia_backup_and_restore_opts opts;
     const char *path, *previous;
-    double saved; /* when the last checkpoint was made, or training began */
+    double saved; /* time of the last checkpoint, or of the start of training */
 } backup;
 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
@@ -36,7 +36,7 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
     return status;
 }
 
-/* A training that came to its end, or was ended by a callback, needs no checkpoint. */
+/* Deletes the checkpoint after a training that finished or was stopped by a callback. */
 static glia_status end(const glia_progress *p, void *context, glia_error *error) {
     (void)error;
     const backup *b = context;

@@ -1,7 +1,7 @@
-/* csv_logger.c - the figures of each epoch as a line of a CSV file.
+/* csv_logger.c - writes the metrics of each epoch as a line of a CSV file.
  *
- * The state is the length of the file: lines that were written after a checkpoint are cut off when training resumes from
- * it. So the file is opened at the first line, when the state has been restored.
+ * The state is the length of the file. A resumed training truncates the file to the length in the checkpoint. The file
+ * is therefore opened at the first line, after the state has been restored.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ typedef struct csv_logger {
     const char *path;
     bool append, open;
     glia_log_file log;
-    int64_t length; /* of the lines that are written; the state */
+    int64_t length; /* of the lines written; the state */
 } csv_logger;
 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
@@ -24,7 +24,7 @@ static glia_status begin(const glia_progress *p, void *context, glia_error *erro
     return glia_watcher_begin(p, context, error);
 }
 
-/* A log that was removed since the checkpoint begins anew. */
+/* If the file was removed since the checkpoint, starts a new one. */
 static glia_status open_log(csv_logger *l, glia_error *error) {
     glia_error reason = { 0 };
     glia_status status = glia_log_file_open(&l->log, l->path, l->length, &reason);

@@ -1,10 +1,10 @@
-/* early_stopping.c - ends a training whose monitored figure has stopped improving (Prechelt 1998). */
+/* early_stopping.c - stops training when the monitored metric no longer improves (Prechelt 1998). */
 #include <math.h>
 #include <stdlib.h>
 
 #include "train/callbacks/callbacks.h"
 
-/* What a checkpoint keeps; the best weights follow it in memory. */
+/* Saved in checkpoints; the best weights follow it in memory. */
 typedef struct early_state {
     double best;
     int64_t wait, best_epoch;
@@ -15,7 +15,7 @@ typedef struct early_stopping {
     glia_early_stopping_opts opts;
     glia_monitor monitor;
     early_state *state;
-    size_t bytes; /* of state and weights */
+    size_t bytes; /* size of state and weights */
 } early_stopping;
 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {

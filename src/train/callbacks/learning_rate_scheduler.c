@@ -1,4 +1,4 @@
-/* learning_rate_scheduler.c - a caller's function says the learning rate of each epoch. */
+/* learning_rate_scheduler.c - sets the learning rate of each epoch from a user function. */
 #include <math.h>
 
 #include "train/callbacks/callbacks.h"

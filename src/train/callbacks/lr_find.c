@@ -1,7 +1,7 @@
-/* lr_find.c - the learning rate range test (Smith 2017, section 3.3): a few steps with a rate that grows exponentially.
+/* lr_find.c - learning rate range test (Smith 2017, section 3.3): a few steps with an exponentially growing rate.
  *
- * The loss is smoothed exponentially and corrected for its beginning at zero, as Adam corrects its means. The rate that is
- * suggested is the one where the smoothed loss falls most steeply over the logarithm of the rate, before its minimum.
+ * The loss is smoothed by an exponential moving average with bias correction, as in Adam. The suggested rate is where
+ * the smoothed loss falls most steeply over the logarithm of the rate, before its minimum.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -27,8 +27,8 @@ static glia_status step_end(const glia_progress *p, void *context, glia_error *e
     return GLIA_OK;
 }
 
-/* Where the smoothed loss falls most steeply, up to its minimum. Slopes are taken over a tenth of all points, since a
- * batch's noise is steep on its own. */
+/* Index of the steepest descent of the smoothed loss before its minimum. Slopes are taken over a tenth of all points,
+ * because the noise between batches is steep too. */
 static double steepest(const glia_lr_point *points, int64_t n) {
     const int64_t half = GLIA_MAX(n / 20, 1);
     int64_t lowest = 0, at = -1;
@@ -76,12 +76,12 @@ glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_o
                                        .gamma = pow(o.to / o.from, 1 / (double)(o.steps - 1)),
                                        .period = 1 };
     fit.max_steps = o.steps;
-    fit.epochs = o.steps; /* an epoch has a step at least */
+    fit.epochs = o.steps; /* an epoch has at least one step */
     glia_error reason = { 0 };
     status = glia_fit(model, data, fit, &reason);
     glia_store_copy(model->store, before, true);
     free(before);
-    const bool overflowed = status == GLIA_E_ARGUMENT && f.n > 0; /* the loss is no number any more: far enough */
+    const bool overflowed = status == GLIA_E_ARGUMENT && f.n > 0; /* the loss is not finite any more: stop here */
     if (status != GLIA_OK && !overflowed) return glia_fail(error, status, "%s", reason.message);
     *n = f.n;
     if (suggested) *suggested = steepest(points, f.n);

@@ -1,7 +1,7 @@
-/* model_checkpoint.c - saves the model as training goes on, or whenever it is better than before.
+/* model_checkpoint.c - saves the model during training, always or only when it improves.
  *
- * With min_seconds the best values may wait in memory. They are written before a checkpoint is made, so the file is never
- * older than the state that says how good it is.
+ * With min_seconds the best values may be held in memory. They are written before a training checkpoint is saved, so
+ * the file is never older than the best value in the saved state.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +15,13 @@ typedef struct model_checkpoint {
     glia_model_checkpoint_opts opts;
     glia_monitor monitor;
     const char *path;
-    double best;   /* the state */
-    char *waiting; /* values of the best model, if `waits`; NULL: saved at once, always */
+    double best;   /* the saved state */
+    char *waiting; /* values of the best model, if `waits`; NULL: every save is immediate */
     bool waits;
-    double saved; /* when the last model was saved, or training began */
+    double saved; /* time of the last save, or of the start of training */
 } model_checkpoint;
 
-/* A figure in braces: {epoch}, {step}, {val_loss}, {val_loss:.2f} (digits behind the point). */
+/* Formats a placeholder: {epoch}, {step}, {val_loss}, {val_loss:.2f} (digits after the decimal point). */
 static bool put_figure(const glia_progress *p, const char *name, size_t length, glia_text *out) {
     char word[80];
     int digits = 4;
@@ -50,7 +50,7 @@ static bool put_figure(const glia_progress *p, const char *name, size_t length, 
     return false;
 }
 
-/* The path with its figures put in; to free(). */
+/* The path with its placeholders replaced; free with free(). */
 static glia_status expand(const char *path, const glia_progress *p, char **made, glia_error *error) {
     glia_text out = { 0 };
     glia_status status = GLIA_OK;
@@ -61,7 +61,7 @@ static glia_status expand(const char *path, const glia_progress *p, char **made,
         } else if (put_figure(p, at + 1, (size_t)(close - at - 1), &out)) {
             at = close + 1;
         } else {
-            status = glia_fail(error, GLIA_E_ARGUMENT, "the checkpoint's path '%s': there is no figure %.*s", path,
+            status = glia_fail(error, GLIA_E_ARGUMENT, "the checkpoint's path '%s': there is no value %.*s", path,
                                (int)(close - at + 1), at);
         }
     }
@@ -71,7 +71,7 @@ static glia_status expand(const char *path, const glia_progress *p, char **made,
     return status;
 }
 
-/* Saves the values that wait; the model's own come back. */
+/* Saves the values held in memory, then restores the model's current ones. */
 static glia_status save_waiting(const glia_progress *p, void *context, glia_error *error) {
     model_checkpoint *m = context;
     if (!m->waits) return GLIA_OK;

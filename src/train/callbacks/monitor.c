@@ -1,4 +1,4 @@
-/* monitor.c - a figure that is watched, and whether it has improved. */
+/* monitor.c - reads a monitored value and decides whether it improved. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "glia/metrics.h"
 #include "train/callbacks/callbacks.h"
 
-/* Losses and errors are better small; what has a metric's name, as the metric says; what nobody knows, large. */
+/* Losses and errors: smaller is better. Metrics: as the metric defines. Unknown names: larger is better. */
 static bool larger_is_better(glia_watcher *w, const char *name) {
     if (strncmp(name, "val_", 4) == 0) name += 4;
     if (strcmp(name, "loss") == 0 || strcmp(name, "lr") == 0) return false;
@@ -33,7 +33,7 @@ bool glia_monitor_better(const glia_monitor *m, double value, double best) {
     return m->larger ? value - m->min_delta > best : value + m->min_delta < best;
 }
 
-/* Says which figures there are. */
+/* Reports an unknown name and lists the available values. */
 static glia_status unknown(const glia_monitor *m, const char *who, const glia_progress *p, glia_error *error) {
     enum { MOST = 32 };
     const char *names[MOST];
@@ -45,7 +45,7 @@ static glia_status unknown(const glia_monitor *m, const char *who, const glia_pr
     }
     const char *near = glia_nearest(m->name, names, n);
     glia_status status =
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no figure '%s'%s%s%s; there are %s", who, m->name,
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no value '%s'%s%s%s; there are %s", who, m->name,
                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "", list.bytes ? list.bytes : "none");
     free(list.bytes);
     return status;

@@ -1,4 +1,4 @@
-/* reduce_lr_on_plateau.c - a smaller learning rate when the monitored figure has stopped improving. */
+/* reduce_lr_on_plateau.c - reduces the learning rate when the monitored metric stops improving. */
 #include "train/callbacks/callbacks.h"
 
 typedef struct plateau_state {

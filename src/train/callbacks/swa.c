@@ -1,8 +1,8 @@
-/* swa.c - stochastic weight averaging (Izmailov et al. 2018): the mean of the weights after some of the epochs.
+/* swa.c - stochastic weight averaging (Izmailov et al. 2018): the mean of the weights over selected epochs.
  *
- * The means are kept in double beside the training. Batch norm's running statistics belong to the weights of the moment,
- * so those of the mean are measured anew: a pass over the data in training mode, in which each batch's statistics are
- * read off the running ones (set to zero before, they are momentum times the batch's afterwards) and averaged.
+ * The means are accumulated in double. Batch norm's running statistics belong to the current weights, so those for the
+ * averaged weights are recomputed: one pass over the data in training mode reads each batch's statistics from the
+ * running ones (set to zero before, they equal momentum times the batch's afterwards) and averages them.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 typedef struct swa {
     glia_watcher watcher;
     glia_swa_opts opts;
-    int64_t first; /* epoch, from 1, whose weights are the first to count */
-    int64_t *n;    /* epochs in the means; what a checkpoint keeps: this, and the means behind it */
+    int64_t first; /* first epoch, from 1, that is averaged */
+    int64_t *n;    /* number of averaged epochs; checkpoints save this and the means after it */
     double *means;
     size_t bytes;
 } swa;
@@ -69,7 +69,7 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
     return GLIA_OK;
 }
 
-/* The means become the model's weights. */
+/* Copies the means to the model's weights. */
 static void take_means(const glia_model *model, const double *mean) {
     for (int i = 0; i < glia_store_count(model->store); i++) {
         glia_array a = glia_store_entry(model->store, i);

@@ -1,7 +1,7 @@
-/* swap_ema_weights.c - the moving averages of the weights take their place while the model is validated.
+/* swap_ema_weights.c - validates with the exponential moving averages (EMA) of the weights.
  *
- * They stay until the next epoch begins, so that what happens at the end of the epoch (a model checkpoint, a copy of the
- * best weights) sees what was validated. The weights wait meanwhile where the averages were.
+ * Weights and averages are swapped before validation and swapped back when the next epoch begins, so that callbacks at
+ * the end of the epoch (a model checkpoint, a copy of the best weights) use the weights that were validated.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,10 +11,10 @@
 typedef struct swap {
     glia_watcher watcher;
     bool at_end;
-    int64_t swapped; /* what a checkpoint keeps */
+    int64_t swapped; /* saved in checkpoints */
 } swap;
 
-/* The average of the model's tensor at this index; false: it has none. */
+/* Finds the average of the model's tensor at this index; false if it has none. */
 static bool average_of(const glia_progress *p, int index, glia_array *weight, glia_array *average) {
     char name[512];
     *weight = glia_store_entry(p->model->store, index);

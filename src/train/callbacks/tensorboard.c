@@ -1,10 +1,10 @@
-/* tensorboard.c - figures, distributions and the graph for TensorBoard, under Keras's names.
+/* tensorboard.c - writes metrics, histograms and the graph for TensorBoard, under Keras's names.
  *
- * LOG_DIR/train and LOG_DIR/validation are a run each, so that TensorBoard draws the two curves of a figure into one
- * chart: epoch_loss, epoch_accuracy, epoch_learning_rate, and metrics as epoch_f1; batch_loss and batch_learning_rate with
- * update_freq. Files are opened when the first figures come, when the state of a checkpoint has been restored. The
- * state is the names of the two files and their lengths: a training that is resumed cuts off what was written after the
- * checkpoint and goes on in the same files.
+ * LOG_DIR/train and LOG_DIR/validation are separate runs, so that TensorBoard draws both curves of a metric in one
+ * chart. Tags: epoch_loss, epoch_accuracy, epoch_learning_rate, and metrics as epoch_f1; batch_loss and
+ * batch_learning_rate with update_freq. Files are opened at the first value, after the state of a checkpoint has been
+ * restored. The state holds the names and lengths of the two files: a resumed training truncates them to those lengths
+ * and appends to them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,9 +19,9 @@
 #include "train/callbacks/callbacks.h"
 #include "train/events/events.h"
 
-/* A file at the last flush. */
+/* State of a file at the last flush. */
 typedef struct event_file {
-    char name[208]; /* "": none yet, or too long a name to go on with */
+    char name[208]; /* "": no file yet, or its name is too long to reopen it */
     int64_t length;
 } event_file;
 
@@ -30,20 +30,20 @@ typedef struct tensorboard {
     glia_tensorboard_opts opts;
     const char *folder, *train_folder, *validation_folder;
     glia_events *train, *validation;
-    event_file files[2]; /* of train and validation; the state */
-    bool no_images;      /* this build cannot encode them */
+    event_file files[2]; /* train and validation; the state */
+    bool no_images;      /* this build cannot encode images */
 } tensorboard;
 
-/* ---- pictures of kernels ------------------------------------------------------------------------ */
+/* ---- images of kernels -------------------------------------------------------------------------- */
 
-/* Is it the kernel (K, C, H, W) of a convolution that sees pictures? */
+/* True for the kernel (K, C, H, W) of a convolution on images. */
 static bool is_visible(const glia_array *a) {
     return a->parameter && a->dtype == GLIA_F32 && a->shape.rank == 4 && a->shape.dim[2] > 1 && a->shape.dim[3] > 1 &&
            (a->shape.dim[1] == 1 || a->shape.dim[1] == 3);
 }
 
-/* The kernels side by side, a pixel of grey between them; each weight is SCALE pixels wide. From black, the least weight,
- * to white. */
+/* Draws the kernels side by side, separated by one grey pixel; each weight is a square of SCALE pixels. The smallest
+ * weight is black, the largest white. */
 static glia_status draw_kernels(const glia_array *a, glia_image *out, glia_error *error) {
     enum { SCALE = 8 };
     const int64_t n = a->shape.dim[0], channels = a->shape.dim[1], h = a->shape.dim[2], w = a->shape.dim[3];
@@ -106,7 +106,7 @@ static glia_status write_parameters(tensorboard *b, const glia_progress *p, int6
 
 /* ---- the callback ----------------------------------------------------------------------------- */
 
-/* The folder and those above it. */
+/* Creates the folder and its parents. */
 static glia_status make_folders(const char *path, glia_error *error) {
     glia_text copy = { 0 };
     glia_text_printf(&copy, "%s", path);
@@ -126,7 +126,7 @@ static glia_status make_folders(const char *path, glia_error *error) {
     return status;
 }
 
-/* Removes event files from the folder. */
+/* Removes the event files in the folder. */
 static void remove_files(const char *folder) {
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries && (entry = readdir(entries));) {
@@ -136,8 +136,8 @@ static void remove_files(const char *folder) {
     if (entries) closedir(entries);
 }
 
-/* Goes on in the file of the checkpoint, or, where there is none or it was removed or damaged, begins a new one; then
- * *is_new is set. */
+/* Reopens the file named in the state. If there is none, or it was removed or damaged, creates a new one and sets
+ * *is_new. */
 static glia_status open_file(const tensorboard *b, const char *folder, event_file *file, glia_events **events,
                              bool *is_new, glia_error *error) {
     glia_error reason = { 0 };
@@ -163,7 +163,7 @@ static glia_status open_train(tensorboard *b, const glia_progress *p, glia_error
     return glia_events_graph(b->train, p->model->graph, error);
 }
 
-/* Writes what is pending, so that the state agrees with the files. */
+/* Writes pending records, so that the state matches the files. */
 static glia_status flush(tensorboard *b, glia_error *error) {
     glia_events *const events[2] = { b->train, b->validation };
     glia_status status = GLIA_OK;
@@ -189,7 +189,7 @@ static glia_status step_end(const glia_progress *p, void *context, glia_error *e
     return status == GLIA_OK ? flush(b, error) : status;
 }
 
-/* A figure of the epoch: "val_loss" is the validation's epoch_loss. */
+/* Writes a value of the epoch: "val_loss" is epoch_loss of the validation run. */
 static glia_status write_figure(tensorboard *b, const glia_value *figure, int64_t epoch, glia_error *error) {
     const bool validated = strncmp(figure->name, "val_", 4) == 0;
     const char *name = figure->name + (validated ? 4 : 0);

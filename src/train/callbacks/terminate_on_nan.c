@@ -1,4 +1,4 @@
-/* terminate_on_nan.c - says where the first value came from that was not finite. The work is in train/fit/diagnose.c. */
+/* terminate_on_nan.c - reports where the first non-finite value came from. Implemented in train/fit/diagnose.c. */
 #include "train/callbacks/callbacks.h"
 #include "train/fit/fit.h"
 

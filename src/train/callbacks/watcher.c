@@ -1,4 +1,4 @@
-/* watcher.c - making and freeing callbacks. */
+/* watcher.c - allocates and frees callback contexts. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,23 +1,23 @@
-/* checkpoint.c - everything that a training consists of, in one safetensors file, and back.
+/* checkpoint.c - saves the whole state of a training in a safetensors file and restores it.
  *
- *     NAME ...                       the model's parameters and states, the random state among them
+ *     NAME ...                       the model's parameters and states, including the random state
  *     train/...                      the optimiser's states
- *     checkpoint/place               i64: epoch, step, done, samples of the epoch's means, whether a callback has stopped it,
+ *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped it,
  *                                    whether the epoch has ended
  *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
  *                                    of the epoch
- *     checkpoint/callback/I/NAME     u8: what callback I keeps
+ *     checkpoint/callback/I/NAME     u8: the state of callback I
  *
- * The metadata say what the training was asked for, as lines "key=value", and have a checksum: the sum of a hash of each
- * tensor (name, dtype, shape, bytes) and of those lines, which no order of tensors changes.
+ * The metadata hold the training's options as lines "key=value", and a checksum: the sum of a hash of each tensor
+ * (name, dtype, shape, bytes) and of those lines. It does not depend on the order of tensors.
  *
- * Saving never touches the newest checkpoint before a newer one is whole on the disk:
+ * Saving replaces the newest checkpoint only after the new one is complete on disk:
  *
  *     link PATH to PATH.previous.tmp, rename that to PATH.previous     the newest has two names
  *     write PATH.tmp, sync, rename it to PATH                          file.c
  *
- * A kill at any moment leaves PATH, complete. A file that was damaged later is noticed by its checksum, set aside as
- * PATH.damaged, and PATH.previous taken.
+ * If the process is killed at any moment, PATH is complete. If the checksum shows that PATH is damaged, it is renamed
+ * to PATH.damaged, and PATH.previous is read.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,9 +36,9 @@ struct glia_restored {
 enum { PLACE = 6, FIGURES = 6 };
 static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures";
 
-/* ---- what is saved -------------------------------------------------------------------------- */
+/* ---- contents -------------------------------------------------------------------------------- */
 
-/* A file's tensors, and memory for the numbers among them. */
+/* The file's tensors, and storage for the numeric ones. */
 typedef struct contents {
     glia_array *arrays;
     int n;
@@ -84,7 +84,7 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
     return GLIA_OK;
 }
 
-/* The names as a line: written out while it is short, else as a hash. No names, no line. */
+/* Writes the names as a line: in full if short, else as a hash. Without names there is no line. */
 static void describe_names(const char *key, const char *(*name_of)(const glia_dataset *, int64_t),
                            const glia_dataset *data, glia_text *text) {
     enum { LONGEST = 120 };
@@ -105,7 +105,7 @@ static void describe_names(const char *key, const char *(*name_of)(const glia_da
 
 static const char *class_name(const glia_dataset *data, int64_t i) { return glia_data_class_name(data, (int)i); }
 
-/* What must be the same when a training goes on. */
+/* Describes the options that must be equal when a training resumes. */
 static void describe(const glia_training *t, glia_text *text) {
     const glia_optimizer *o = &t->opts.optimizer;
     char number[GLIA_NUMBER_TEXT];
@@ -131,14 +131,14 @@ static void print_checksum(uint64_t sum, char out[17]) { snprintf(out, 17, "%016
 
 /* ---- saving --------------------------------------------------------------------------------- */
 
-/* `path`, if it is there, gets PATH.previous as a second name; where that is not possible, as its name. */
+/* Links `path`, if it exists, to PATH.previous; renames it where links are not supported. */
 static glia_status keep_previous(const char *path, glia_error *error) {
     glia_arena arena = { 0 };
     const char *previous = glia_arena_printf(&arena, "%s.previous", path);
     const char *link_name = glia_arena_printf(&arena, "%s.previous.tmp", path);
     glia_status status = previous && link_name ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) {
-        unlink(link_name); /* left by a kill */
+        unlink(link_name); /* left by a killed process */
         bool moved = link(path, link_name) == 0 ? rename(link_name, previous) == 0 : errno == ENOENT;
         if (!moved) {
             unlink(link_name);
@@ -153,7 +153,7 @@ static glia_status keep_previous(const char *path, glia_error *error) {
 glia_status glia_training_save(glia_training *t, const char *path, glia_error *error) {
     if (!t) return glia_fail_null(error, "training");
     if (!path) return glia_fail_null(error, "path");
-    if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_save: there is no path");
+    if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_save: path is missing");
     contents c = { 0 };
     glia_text asked = { 0 };
     char checksum[17];
@@ -193,7 +193,7 @@ static glia_status open_checkpoint(const char *path, struct glia_restored *r, gl
     const char *asked = glia_safetensors_get(&r->file, "glia.checkpoint");
     const char *checksum = glia_safetensors_get(&r->file, "glia.checksum");
     if (!asked || !checksum) {
-        status = glia_fail(error, GLIA_E_FORMAT, "%s: is no checkpoint of a training", path);
+        status = glia_fail(error, GLIA_E_FORMAT, "%s: is not a training checkpoint", path);
     } else {
         uint64_t sum = glia_hash_bytes(asked, strlen(asked), 0);
         for (int i = 0; i < r->file.n; i++) {
@@ -214,7 +214,7 @@ static glia_status open_checkpoint(const char *path, struct glia_restored *r, gl
     return status;
 }
 
-/* Was the training asked for the same? Names the first line that differs. */
+/* Compares the options; the error names the first line that differs. */
 static glia_status check_asked(const glia_training *t, const struct glia_restored *r, glia_error *error) {
     glia_text text = { 0 };
     describe(t, &text);
@@ -237,7 +237,7 @@ static glia_status check_asked(const glia_training *t, const struct glia_restore
     return status;
 }
 
-/* The file's tensor, which must be like this; NULL: see error. */
+/* The file's tensor, which must have this dtype and shape; NULL: see error. */
 static const glia_safetensor *wanted(const struct glia_restored *r, const char *name, glia_dtype dtype,
                                      const glia_shape *shape, glia_error *error) {
     const glia_safetensor *x = glia_safetensors_find(&r->file, name);
@@ -252,7 +252,7 @@ static const glia_safetensor *wanted(const struct glia_restored *r, const char *
     return NULL;
 }
 
-/* Checks, or takes, a store's values. */
+/* Checks or copies a store's values. */
 static glia_status take_store(const glia_store *store, const struct glia_restored *r, bool copy, glia_error *error) {
     for (int i = 0; i < glia_store_count(store); i++) {
         glia_array a = glia_store_entry(store, i);
@@ -263,7 +263,7 @@ static glia_status take_store(const glia_store *store, const struct glia_restore
     return GLIA_OK;
 }
 
-/* Checks, or takes, the states of the first n callbacks. */
+/* Checks or copies the states of the first n callbacks. */
 static glia_status take_states(const glia_training *t, const struct glia_restored *r, int n, bool copy,
                                glia_error *error) {
     glia_arena names = { 0 };
@@ -296,7 +296,7 @@ static glia_status take(glia_training *t, const struct glia_restored *r, glia_er
     memcpy(at, place->data, sizeof at);
     memcpy(sums, figures->data, sizeof sums);
     if (at[0] < 0 || at[1] < 0 || at[1] > t->epoch_steps || at[2] < 0 || at[3] < 0) {
-        return glia_fail(error, GLIA_E_FORMAT, "stands at epoch %lld, step %lld, which is nowhere", (long long)at[0],
+        return glia_fail(error, GLIA_E_FORMAT, "epoch %lld, step %lld is out of range", (long long)at[0],
                          (long long)at[1]);
     }
     take_store(t->train.model->store, r, true, NULL);
@@ -308,7 +308,7 @@ static glia_status take(glia_training *t, const struct glia_restored *r, glia_er
     return GLIA_OK;
 }
 
-/* Opens PATH, or, where that is missing or damaged, PATH.previous. */
+/* Opens PATH, or PATH.previous if PATH is missing or damaged. */
 static glia_status open_either(const char *path, struct glia_restored *r, glia_error *error) {
     glia_error first = { 0 };
     glia_status status = open_checkpoint(path, r, &first);
@@ -327,7 +327,7 @@ static glia_status open_either(const char *path, struct glia_restored *r, glia_e
 glia_status glia_training_restore(glia_training *t, const char *path, glia_checkpoint_info *info, glia_error *error) {
     if (!t) return glia_fail_null(error, "training");
     if (!path) return glia_fail_null(error, "path");
-    if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_restore: there is no path");
+    if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_restore: path is missing");
     if (t->begun == t->opts.n_callbacks) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_training_restore: training has begun; call it from train_begin");
     }

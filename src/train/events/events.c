@@ -1,4 +1,4 @@
-/* events.c - event files: each record is a tensorflow.Event with the time, the step and what happened. */
+/* events.c - writes TensorBoard event files. Each record is a tensorflow.Event: time, step and contents. */
 #include "train/events/events.h"
 
 #include <errno.h>
@@ -14,12 +14,12 @@
 
 struct glia_events {
     glia_log_file log;
-    glia_text pending; /* records that are not yet in the file */
+    glia_text pending; /* records not yet written to the file */
     char *path;
-    const char *name; /* the end of the path */
+    const char *name; /* last component of the path */
 };
 
-enum { PENDING = 1 << 16 }; /* bytes, above which they are written */
+enum { PENDING = 1 << 16 }; /* bytes; more than these are written at once */
 
 const char glia_events_prefix[] = "events.out.tfevents.";
 
@@ -37,7 +37,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Takes the event's fields, puts the time before them, and adds the record. */
+/* Writes the time and the given fields as a record; frees the fields. */
 static glia_status write_event(glia_events *e, glia_text *fields, glia_error *error) {
     glia_text event = { 0 }, record = { 0 };
     glia_proto_double(&event, EVENT_TIME, now());
@@ -124,7 +124,7 @@ glia_status glia_events_flush(glia_events *e, glia_error *error) {
     if (!e) return glia_fail_null(error, "events");
     if (e->pending.length == 0) return GLIA_OK;
     const size_t length = e->pending.length;
-    e->pending.length = 0; /* also where they cannot be written, or they would fill the memory instead of the disk */
+    e->pending.length = 0; /* also after a failed write, or pending records would fill the memory */
     return glia_log_file_append(&e->log, e->path, e->pending.bytes, length, error);
 }
 
@@ -149,7 +149,7 @@ static void step_and_summary(glia_text *event, int64_t step, glia_text *summary)
     glia_proto_message(event, EVENT_SUMMARY, summary);
 }
 
-/* Writes one Summary.Value, whose fields behind the tag these are. */
+/* Writes a Summary.Value with this tag and these fields. */
 static glia_status write_value(glia_events *e, const char *tag, int64_t step, glia_text *fields, glia_error *error) {
     glia_text value = { 0 }, summary = { 0 }, event = { 0 };
     glia_proto_string(&value, VALUE_TAG, tag);
@@ -171,7 +171,7 @@ glia_status glia_events_scalar(glia_events *e, const char *tag, int64_t step, do
 
 typedef struct distribution {
     double least, most, count, sum, squares;
-    double limit[BINS], bin[BINS]; /* each bin's right edge, and how many it has */
+    double limit[BINS], bin[BINS]; /* right edge of each bin, and its count */
     int bins;
 } distribution;
 
@@ -227,7 +227,7 @@ glia_status glia_events_image(glia_events *e, const char *tag, int64_t step, con
     static const int colours[] = { 1, 0, 3, 3, 2, 0, 4 }; /* channels, by the colour type of the header */
     const uint8_t *at = png;
     if (length < 33 || memcmp(at, signature, sizeof signature) != 0 || at[25] > 6) {
-        return glia_fail(error, GLIA_E_FORMAT, "glia_events_image: %s is no PNG file at offset 0", tag);
+        return glia_fail(error, GLIA_E_FORMAT, "glia_events_image: %s is not a PNG file at offset 0", tag);
     }
     glia_text image = { 0 }, fields = { 0 };
     glia_proto_int(&image, 1, big_endian(at + 20));
@@ -238,7 +238,7 @@ glia_status glia_events_image(glia_events *e, const char *tag, int64_t step, con
     return write_value(e, tag, step, &fields, error);
 }
 
-/* The metadata that say which plugin of TensorBoard a value is for. */
+/* Writes the metadata that name the TensorBoard plugin for a value. */
 static void plugin(glia_text *fields, const char *name, glia_text *content) {
     glia_text data = { 0 }, metadata = { 0 };
     glia_proto_string(&data, 1, name);
@@ -306,7 +306,7 @@ glia_status glia_events_hparams(glia_events *e, const glia_hparam *hparams, int 
     glia_proto_double(&start, START_SECONDS, now());
     glia_status status = write_hparams(e, "_hparams_/session_start_info", SESSION_START, &start, error);
     if (status != GLIA_OK) return status;
-    glia_proto_int(&end, 1, 1); /* STATUS_SUCCESS: TensorBoard hides sessions that have not said so */
+    glia_proto_int(&end, 1, 1); /* STATUS_SUCCESS: TensorBoard hides sessions without a final status */
     glia_proto_double(&end, END_SECONDS, now());
     return write_hparams(e, "_hparams_/session_end_info", SESSION_END, &end, error);
 }

@@ -1,7 +1,8 @@
-/* graph_def.c - a graph as tensorflow.GraphDef, which TensorBoard draws.
+/* graph_def.c - converts a graph to tensorflow.GraphDef, which TensorBoard draws.
  *
- * A parameter, state or input has its own name, any other node LABEL/OP_NUMBER: names with the same part before a slash
- * lie in one box. The node's line of the printed graph goes with it, and its shape, -1 for the batch.
+ * A parameter, state or input keeps its name; any other node is LABEL/OP_NUMBER. Names with the same prefix before a
+ * slash are drawn in one box. Attributes hold the node's line of the printed graph and its shape, with -1 for the
+ * batch.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@ enum { DESCRIPTION_MOST = 1000 };
 
 static bool is_leaf(const glia_node *n) { return glia_is_input(n) || glia_is_parameter(n) || glia_is_state(n); }
 
-/* Only what TensorFlow allows in names; what begins one is a letter, a digit or a point. */
+/* Replaces characters that TensorFlow does not allow in names. The first must be a letter, a digit or a point. */
 static void clean(char *name) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-";
     for (char *at = name; *at; at++) {
@@ -35,7 +36,7 @@ static char *name_of(glia_arena *arena, const glia_node *n, const char *more) {
 
 static int by_name(const void *a, const void *b) { return strcmp(**(const char ***)a, **(const char ***)b); }
 
-/* A name for every node, by id; no two are the same. false: memory ran out. */
+/* Gives every node a unique name, by id. false: out of memory. */
 static bool name_nodes(const glia_graph *g, glia_arena *arena, char **names) {
     char ***order = malloc(((size_t)g->n_nodes + 1) * sizeof *order);
     bool ok = order != NULL;
@@ -64,7 +65,7 @@ static void attribute(glia_text *node, const char *name, glia_text *value) {
     glia_proto_message(node, NODE_ATTR, &entry);
 }
 
-/* AttrValue of the list of output shapes: list = 1, in it shape = 7, in it dim = 2, in it size = 1. */
+/* AttrValue of the list of output shapes. Field numbers: list = 1, shape = 7, dim = 2, size = 1. */
 static void shape_attribute(glia_text *node, glia_shape shape) {
     glia_text dims = { 0 }, list = { 0 }, value = { 0 };
     for (int i = 0; i < shape.rank; i++) {

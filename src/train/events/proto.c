@@ -1,4 +1,4 @@
-/* proto.c - protocol buffers, as far as events need them. */
+/* proto.c - writes the subset of protocol buffers that events use. */
 #include <stdlib.h>
 #include <string.h>
 

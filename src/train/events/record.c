@@ -1,8 +1,8 @@
-/* record.c - TFRecord's framing, and its checksum. */
+/* record.c - TFRecord framing and checksum. */
 #include "train/events/events.h"
 
 uint32_t glia_crc32c(const void *bytes, size_t length) {
-    /* Of each value of four bits; the polynomial 0x1EDC6F41, bits reversed. */
+    /* For each 4-bit value; polynomial 0x1EDC6F41, bits reversed. */
     static const uint32_t table[16] = { 0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1, 0x417B1DBC, 0x5125DAD3,
                                         0x61C69362, 0x7198540D, 0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9,
                                         0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75 };
@@ -16,7 +16,7 @@ uint32_t glia_crc32c(const void *bytes, size_t length) {
     return ~crc;
 }
 
-/* A checksum of data that contain checksums is weak, so it is rotated and shifted. */
+/* The CRC of data that contain CRCs is weak, so TFRecord rotates it and adds a constant. */
 static void masked(glia_text *to, const char *bytes, size_t length) {
     uint32_t crc = glia_crc32c(bytes, length), mask = (crc >> 15 | crc << 17) + 0xA282EAD8;
     for (int i = 0; i < 4; i++) glia_text_append(to, (char[]){ (char)(mask >> 8 * i) }, 1);

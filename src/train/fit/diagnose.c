@@ -1,10 +1,10 @@
-/* diagnose.c - where the first value came from that is not finite.
+/* diagnose.c - finds the origin of the first non-finite value.
  *
- * When a loss is seen to be nan, the step that spoiled it may be long gone: a gradient overflowed, the update wrote
- * infinities into the weights, and the next loss shows it. But a training does the same again, bit for bit, from the same
- * beginning. So the epoch is taken again, step by step, until a step makes a parameter or state of the model not finite,
- * or the loss itself. That step is run once more from what was before it, this time with every value of its graph as an
- * output; the first in the order of computation that is not finite, and whose operands all are, is the origin.
+ * A loss may become nan long after the step that caused it: a gradient overflows, the update writes infinities into the
+ * weights, and the next loss shows it. Training is deterministic bit for bit, so the epoch is repeated from the backup,
+ * step by step, until a step makes the loss or a parameter or state of the model non-finite. That step is run again
+ * from the values before it, with every value of its graph as an output. The origin is the first value in execution
+ * order that is not finite although all its operands are.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static bool store_finite(const glia_store *store) {
     return true;
 }
 
-/* What a run of the step gave. */
+/* Results of a traced step. */
 typedef struct trace {
     const glia_graph *graph;
     glia_session *session;
@@ -57,7 +57,7 @@ static const char *kind_of(const glia_node *n) {
                                   : NULL;
 }
 
-/* The origin in words. */
+/* Describes the origin. */
 static void name_origin(const trace *t, int64_t step, char *what, size_t capacity) {
     for (int i = 0; i < t->graph->n_nodes; i++) {
         const glia_node *n = t->graph->nodes[i];
@@ -114,7 +114,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
         glia_session_input(r.session, glia_leaf_of(t->train.x)->name, &lane.x, NULL);
         if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y, NULL);
         float *lr = glia_session_input(r.session, "lr", NULL, NULL);
-        if (lr) *lr = (float)t->progress.lr; /* a momentum that is an input begins with the optimiser's */
+        if (lr) *lr = (float)t->progress.lr; /* a momentum input starts with the optimiser's value */
         status = glia_lane_run(&lane, batch->x, batch->y, error);
     }
     if (status == GLIA_OK) name_origin(&r, step, what, capacity);

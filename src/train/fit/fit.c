@@ -1,17 +1,17 @@
-/* fit.c - supervised training: epochs of steps, each one run of one program.
+/* fit.c - supervised training: epochs of steps; each step is one run of one program.
  *
  *     model's graph ── copy ──► + target, loss, accuracy, glia_minimize ──► programs for full batches and the last
  *     loader ──► x, y into the session's inputs ──► run ──► loss, accuracy
  *
- * Parameters are the model's own and change in place; the optimiser's states live as long as the fit. A step allocates
- * nothing and takes no lock but the loader's. Callbacks are called between steps; what they may change is the learning
- * rate, the place (by restoring a checkpoint, before the first step) and whether to go on.
+ * Parameters belong to the model and change in place; the optimiser's states live as long as the fit. A step allocates
+ * nothing and takes no lock except the loader's. Callbacks are called between steps. They may change the learning rate
+ * and the position (by restoring a checkpoint before the first step), and may stop the training.
  *
- * With an optimiser that accumulates, most steps run a program that only adds up gradients, and each k-th one the program
- * that applies them: they are two groups of updates of one graph (optim.h).
+ * With gradient accumulation, most steps run a program that only adds up gradients, and every k-th step runs the
+ * program that applies them. These are two groups of updates of one graph (optim.h).
  *
- * When the loss stops being a finite number the parameters are lost too, usually. A copy of them, made when each epoch
- * begins, is what the model gets back then.
+ * When the loss stops being finite, the parameters are usually lost too. The model is then restored from a backup taken
+ * at the start of the epoch.
  */
 #include "train/fit/fit.h"
 
@@ -21,7 +21,7 @@
 
 #include "core/ops/ops.h"
 
-/* ---- preparing ---------------------------------------------------------------------------- */
+/* ---- setup -------------------------------------------------------------------------------- */
 
 static glia_status check_opts(const glia_model *model, const glia_dataset *data, glia_fit_opts *o, glia_error *error) {
     if (!model || !data) return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: needs a model and data");
@@ -47,7 +47,7 @@ static glia_status check_opts(const glia_model *model, const glia_dataset *data,
     return glia_lr_schedule_check(&o->schedule, error);
 }
 
-/* Dropout draws from the state "rng": {seed, step}. A backend that computes in double keeps 53 bits. */
+/* Dropout uses the state "rng": {seed, step}. Backends that compute in double keep 53 bits of the seed. */
 static void seed_dropout(const glia_model *model, uint64_t seed) {
     glia_array rng;
     if (!glia_store_look(model->store, GLIA_RANDOM_STATE, &rng) || rng.dtype != GLIA_I64) return;
@@ -57,7 +57,7 @@ static void seed_dropout(const glia_model *model, uint64_t seed) {
 
 static bool accumulates(const glia_training *t) { return t->opts.optimizer.accumulate > 1; }
 
-/* How many a batch's loss is the mean over: labels, or samples, of which the last batch may have fewer. */
+/* The denominator of a batch's mean loss: number of labels or samples; the last batch may have fewer. */
 static glia_tensor batch_weight(const glia_training *t) {
     if (!accumulates(t)) return NULL;
     if (t->train.measures.weight) return t->train.measures.weight;
@@ -96,7 +96,7 @@ static glia_status begin_training(glia_training *t, glia_model *model, glia_erro
     return glia_task_prepare(&t->train, glia_data_count(t->data), o->batch, error);
 }
 
-/* A metric of the validation data, whose classes it may name. */
+/* Creates a metric on the validation data; its text may use their class names. */
 static glia_metric *make_metric(const glia_training *t, const char *text, int64_t classes, glia_error *error) {
     const glia_dataset *data = t->opts.validation;
     const int64_t labels = classes == 1 ? 2 : classes;
@@ -112,7 +112,7 @@ static glia_metric *make_metric(const glia_training *t, const char *text, int64_
     return metric;
 }
 
-/* The metrics that were asked for by name. */
+/* Creates the metrics named in the options. */
 static glia_status make_metrics(glia_training *t, glia_error *error) {
     const char *at = t->opts.metrics;
     t->scores_at = -1;
@@ -120,7 +120,7 @@ static glia_status make_metrics(glia_training *t, glia_error *error) {
     const glia_named *output = &t->validation.graph->outputs[0];
     const int64_t classes = -glia_shape_count(output->node->shape);
     if (output->node->shape.rank > 2 || classes < 1) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "metrics take an output (N, K), and '%s' is none", output->name);
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "metrics take an output (N, K), not '%s'", output->name);
     }
     for (int depth = 0; *at; at += *at == ',') {
         const char *end = at;
@@ -197,7 +197,7 @@ void glia_training_back_up(glia_training *t, bool restore) {
 
 /* ---- callbacks ---------------------------------------------------------------------------- */
 
-/* Brings the progress up to date: figures of the epoch so far, and with `validated` those of the validation. */
+/* Updates the progress: values of the epoch so far, and those of the validation if `validated`. */
 static void tell(glia_training *t, double began, bool validated) {
     glia_progress *p = &t->progress;
     p->epoch = t->epoch + 1;
@@ -220,7 +220,7 @@ static void tell(glia_training *t, double began, bool validated) {
     p->n_values = n;
 }
 
-/* A copy of the list, those behind the others that want to be. */
+/* Copies the list; callbacks with after_others come last. */
 static glia_status order_callbacks(glia_training *t, glia_error *error) {
     const int n = t->opts.n_callbacks;
     t->callbacks = malloc(((size_t)n + 1) * sizeof *t->callbacks);
@@ -234,7 +234,7 @@ static glia_status order_callbacks(glia_training *t, glia_error *error) {
     return GLIA_OK;
 }
 
-/* Calls one function of each callback whose training has begun, found at this offset. */
+/* Calls the function at this offset of every callback whose train_begin has succeeded. */
 static glia_status call(glia_training *t, size_t offset, glia_error *error) {
     const bool first = offset == offsetof(glia_callback, train_begin);
     for (int i = 0; first ? t->begun < t->opts.n_callbacks : i < t->begun; i++) {
@@ -280,7 +280,7 @@ glia_store *glia_training_states(glia_training *t) { return t ? t->train.store :
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-/* Of the step that comes. */
+/* The learning rate of the next step. */
 static double rate(const glia_training *t) {
     if (!isnan(t->fixed_lr)) return t->fixed_lr;
     return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, t->done, t->total, t->epoch_steps);
@@ -311,14 +311,14 @@ static glia_status diverged(glia_training *t, double loss, glia_error *error) {
     glia_training_back_up(t, true);
     return glia_fail(
         error, GLIA_E_ARGUMENT,
-        "the loss became %g in epoch %lld, step %lld of %lld%s%s. The model has again the values with which this epoch "
-        "began. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
+        "the loss became %g in epoch %lld, step %lld of %lld%s%s. The model was restored to the values at the start of "
+        "this epoch. A smaller learning rate or clip_norm (e.g. 1) usually helps; if it happens at once, look for "
         "nan or huge numbers in the data",
         loss, (long long)t->progress.epoch, (long long)step, (long long)t->progress.steps, origin[0] ? ": " : "",
         origin);
 }
 
-/* One pass over the validation data. */
+/* Passes the outputs of a validation batch to the metrics. */
 static void gather_scores(void *context, const glia_lane *lane, const glia_batch *batch) {
     glia_training *t = context;
     glia_array scores = glia_session_output(lane->session, t->scores_at);
@@ -344,7 +344,7 @@ static glia_status validate(glia_training *t, glia_error *error) {
     return status == GLIA_OK ? after : status;
 }
 
-/* Steps from where the training stands to the end of the epoch. */
+/* Runs steps from the current position to the end of the epoch. */
 static glia_status run_steps(glia_training *t, double began, glia_error *error) {
     glia_batch batch;
     glia_status status = glia_loader_start_at(t->train_loader, t->epoch, t->step, error);
@@ -367,7 +367,7 @@ static glia_status run_steps(glia_training *t, double began, glia_error *error) 
 
 static glia_status run_epoch(glia_training *t, glia_error *error) {
     const double began = glia_seconds() - t->seconds;
-    const bool whole = t->step == 0; /* else it goes on where a checkpoint was made */
+    const bool whole = t->step == 0; /* otherwise it continues from a checkpoint */
     if (whole) t->tally = (glia_tally){ 0 };
     t->seconds = 0;
     t->ended = false;
@@ -384,17 +384,17 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     t->ended = true;
     tell(t, began, t->validation_loader != NULL);
     if (t->step == t->epoch_steps)
-        t->epoch++, t->step = 0; /* before a checkpoint is made; max_steps may cut it short */
+        t->epoch++, t->step = 0; /* before a checkpoint is saved; max_steps may cut the epoch short */
     return CALL(t, epoch_end, error);
 }
 
-/* Is there a step to take, or, after a checkpoint that was made behind the last step of an epoch, its end to come? */
+/* True if a step remains, or the end of an epoch after a checkpoint saved at its last step. */
 static bool goes_on(const glia_training *t) {
     const bool whole = t->step == t->epoch_steps || t->done == t->total;
     return (t->step > 0 && whole && !t->ended) || (!t->stop && t->epoch < t->opts.epochs && t->done < t->total);
 }
 
-/* Begins with the callbacks, the first of which may restore a checkpoint. */
+/* Calls the callbacks first; the first of them may restore a checkpoint. */
 static glia_status run(glia_training *t, glia_error *error) {
     t->progress.lr = rate(t);
     tell(t, glia_seconds(), t->validation_loader != NULL);
@@ -416,7 +416,7 @@ static glia_status run(glia_training *t, glia_error *error) {
 static void end(glia_training *t) {
     glia_loader_free(t->train_loader);
     glia_loader_free(t->validation_loader);
-    glia_task_end(&t->validation); /* it borrows the backend of the other */
+    glia_task_end(&t->validation); /* before `train`, whose backend it borrows */
     glia_task_end(&t->train);
     for (int i = 0; i < t->n_metrics; i++) glia_metric_free(t->metrics[i]);
     glia_restored_free(t->restored);

@@ -1,4 +1,4 @@
-/* fit.h - a training in progress: what fit.c runs, and what checkpoints, diagnosis and callbacks look into. */
+/* fit.h - state of a running training, shared by fit.c, checkpoints, diagnosis and callbacks. */
 #ifndef GLIA_SRC_TRAIN_FIT_FIT_H
 #define GLIA_SRC_TRAIN_FIT_FIT_H
 
@@ -11,46 +11,46 @@ enum { GLIA_FIT_METRICS = 16, GLIA_FIT_VALUES = 5 + GLIA_FIT_METRICS };
 
 struct glia_training {
     glia_fit_opts opts;       /* defaults filled in */
-    glia_callback *callbacks; /* in the order of their turns */
+    glia_callback *callbacks; /* in call order */
     const glia_dataset *data;
     glia_task train, validation; /* validation borrows train's backend */
     glia_loader *train_loader, *validation_loader;
 
-    /* where it stands */
-    int64_t epoch, step; /* epochs that are over, steps of the present one that are done */
+    /* position */
+    int64_t epoch, step; /* completed epochs, completed steps of the current epoch */
     int64_t done, total, epoch_steps;
     glia_tally tally; /* of this epoch */
-    double seconds;   /* that this epoch had taken when a checkpoint was made, if it goes on from one */
-    int begun;        /* callbacks that have */
-    bool stop;        /* one of them asked for it */
-    bool ended;       /* the end of the present epoch was reached; where max_steps cuts it short, `step` stays */
+    double seconds;   /* seconds of this epoch before the checkpoint it resumed from */
+    int begun;        /* number of callbacks whose train_begin succeeded */
+    bool stop;        /* a callback requested it */
+    bool ended;       /* the current epoch has ended; if max_steps cut it short, `step` is kept */
 
     /* the learning rate */
-    double full_lr;  /* what the schedule is a factor of */
-    double scale;    /* a factor on the schedule's rate */
-    double fixed_lr; /* instead of the schedule's; NaN: none */
+    double full_lr;  /* base rate that the schedule multiplies */
+    double scale;    /* factor on the schedule's rate */
+    double fixed_lr; /* replaces the schedule's rate; NaN: none */
 
-    /* figures */
+    /* metrics */
     glia_metric *metrics[GLIA_FIT_METRICS];
     char names[GLIA_FIT_METRICS][64]; /* "val_f1" */
-    int n_metrics, scores_at;         /* the model's output among the validation task's; -1: not needed */
+    int n_metrics, scores_at;         /* index of the model's output in the validation task; -1: not needed */
     glia_value values[GLIA_FIT_VALUES];
     glia_progress progress;
 
-    struct glia_restored *restored; /* a checkpoint that callbacks have yet to take their states from */
+    struct glia_restored *restored; /* a checkpoint whose callback states are still to be restored */
 
-    /* the values with which the epoch began */
+    /* values at the start of the epoch */
     char *backup;
-    int64_t began_at;  /* steps of the epoch that were done then */
-    bool keeps_states; /* the optimiser's too, which diagnosis needs */
-    bool diagnoses;    /* a loss that is not finite is traced to its origin */
+    int64_t began_at;  /* completed steps of the epoch at the backup */
+    bool keeps_states; /* includes the optimiser's states, for diagnosis */
+    bool diagnoses;    /* trace a non-finite loss to its origin */
 };
 
 /* ---- fit.c ---------------------------------------------------------------------------------- */
 
-/* The session that takes this step, with its learning rate set. NULL: see error. */
+/* The lane for the next step, with its learning rate set. NULL: see error. */
 glia_lane *glia_training_lane(glia_training *training, int64_t batch, glia_error *error);
-/* Copies the model's values, and the optimiser's with keeps_states, to the backup or back. */
+/* Copies the model's values, with keeps_states also the optimiser's, to the backup or back. */
 void glia_training_back_up(glia_training *training, bool restore);
 size_t glia_training_backup_bytes(const glia_training *training);
 
@@ -59,14 +59,14 @@ glia_status glia_training_save_begin(glia_training *training, glia_error *error)
 
 /* ---- checkpoint.c --------------------------------------------------------------------------- */
 
-/* After all callbacks have begun: gives them back what a restored checkpoint has of theirs. */
+/* After all callbacks have begun: restores their states from the restored checkpoint. */
 glia_status glia_training_restore_callbacks(glia_training *training, glia_error *error);
 void glia_restored_free(struct glia_restored *restored);
 
 /* ---- diagnose.c ----------------------------------------------------------------------------- */
 
-/* Takes the epoch's steps again, up to `steps`, and says in `what` which value was the first that is not finite. The
- * backup must be there, with states; the stores are left as it has them. */
+/* Repeats the epoch's steps, up to `steps`, and writes a description of the first non-finite value to `what`. Needs a
+ * backup with states; the stores are left as in the backup. */
 glia_status glia_training_diagnose(glia_training *training, int64_t steps, char *what, size_t capacity,
                                    glia_error *error);
 

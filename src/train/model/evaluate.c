@@ -1,8 +1,8 @@
-/* evaluate.c - a trained model on data: scores, predicted classes, raw outputs.
+/* evaluate.c - runs a trained model on data: scores, predicted classes, raw outputs.
  *
- * Inference programs: dropout passes, batch norm uses its running statistics, nothing is updated. Evaluation has a program
- * of its own for the last, smaller batch, so no padding enters any mean; prediction has programs for a few batch sizes
- * and pads. The model keeps the programs for the next call (kept.c).
+ * Uses inference programs: dropout is the identity, batch norm uses its running statistics, nothing is updated.
+ * Evaluation compiles another program for the smaller last batch, so no padding enters a mean. Prediction has programs
+ * for a few batch sizes and pads. The model keeps the programs for the next call (kept.c).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ typedef struct classes {
     glia_dtype dtype; /* of the targets */
 } classes;
 
-/* Predictions of a class that the data do not have are in no cell of the table. */
+/* Predicted classes that the data do not have are not counted in the matrix. */
 static void count_classes(void *context, const glia_lane *lane, const glia_batch *batch) {
     const classes *c = context;
     const int32_t *predicted = glia_session_output(lane->session, c->at).data;
@@ -36,7 +36,7 @@ static void count_classes(void *context, const glia_lane *lane, const glia_batch
     }
 }
 
-/* Adds what the caller wants to know about classes. */
+/* Adds the output of predicted classes if the options need it. */
 static glia_status want_classes(glia_task *task, const glia_dataset *data, const glia_evaluate_opts *o, classes *c,
                                 glia_error *error) {
     *c = (classes){ .confusion = o->confusion,
@@ -47,7 +47,7 @@ static glia_status want_classes(glia_task *task, const glia_dataset *data, const
     if (!o->confusion && !o->predicted) return GLIA_OK;
     bool one = task->measures.predicted && glia_shape_count(task->measures.predicted->shape) == -1;
     if (!one || (o->confusion && c->n == 0)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes that could be counted",
+        return glia_fail(error, GLIA_E_ARGUMENT, "the data '%s' have no classes to count",
                          glia_data_name(data));
     }
     if (task->predicted_at < 0) task->predicted_at = glia_task_output(task, task->measures.predicted);
@@ -107,20 +107,20 @@ glia_status glia_evaluate(glia_model *model, const glia_dataset *data, glia_eval
 
 /* ---- predict ------------------------------------------------------------------------------ */
 
-/* The model's first output becomes the task's. */
+/* Adds the model's first output to the task. */
 static glia_status want_output(glia_task *task, glia_error *error) {
     const glia_named *output = &task->graph->outputs[0];
     glia_shape shape = output->node->shape;
     char text[GLIA_SHAPE_TEXT];
     if (shape.rank == 0 || shape.dim[0] != GLIA_BATCH) {
-        return glia_fail(error, GLIA_E_SHAPE, "the output '%s' %s is not one for each sample", output->name,
+        return glia_fail(error, GLIA_E_SHAPE, "the output '%s' %s has no batch axis", output->name,
                          glia_shape_format(shape, text));
     }
     glia_task_output(task, output->node);
     return GLIA_OK;
 }
 
-/* From whatever the output is to f32. */
+/* Converts the output to f32. */
 static void take(const glia_array *from, float *y) {
     const char *bytes = from->data;
     int64_t n = glia_shape_count(from->shape);
@@ -135,12 +135,12 @@ static void take(const glia_array *from, float *y) {
     }
 }
 
-/* Batch sizes of programs for prediction: n samples run as batches of these, and any number of samples needs these programs
- * only. The choice depends on n alone, so the same call gives the same bits whatever was predicted before. */
+/* Batch sizes of prediction programs: n samples run as batches of these sizes, so any n needs only these programs. The
+ * choice depends on n alone, so equal calls give equal bits whatever was predicted before. */
 static const int64_t SIZES[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256 };
 
-/* The batch size to predict the next of n samples with. If it is above n, the rest of the batch is padding: where that
- * is few samples, or so few that a second run would cost more than it. */
+/* The batch size for the next of n samples. If it is above n, the batch is padded: when the padding is small, or when a
+ * second run would cost more. */
 static int64_t batch_for(int64_t n) {
     enum { FEW = 16 };
     int i = GLIA_COUNT(SIZES) - 1;

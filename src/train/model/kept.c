@@ -1,16 +1,16 @@
-/* kept.c - programs and tasks that a model keeps from one prediction or evaluation to the next, so that the second one
- * costs no more than its run.
+/* kept.c - caches a model's programs and tasks between predictions and evaluations, so that a repeated call costs no
+ * more than its run.
  *
  *     model ──► shelf: outputs and kind of backend ──► programs, one for each batch size: shared
  *                                                  └─► idle tasks, with a session for each program: one task a call
  *
- * Calls at the same time take a task each, and share the programs and what is fixed in them: packed weights exist once
- * (core/program/fixed.c). A shelf serves as long as the model's graph, which only grows, is as long as it was, its store
- * is the same one, and the backend has the traits of that which the programs were compiled for. Values may change between
- * calls: each pass begins with glia_task_look(), after which what is fixed is computed again if the store has changed.
+ * Concurrent calls take a task each and share the programs with their fixed values: packed weights exist once
+ * (core/program/fixed.c). A shelf is valid while the model's graph, which only grows, has the same length, its store is
+ * the same, and the backend has the traits that the programs were compiled for. Values may change between calls: each
+ * pass begins with glia_task_look(), after which fixed values are recomputed if the store has changed.
  *
- * The model's mutex guards all of this but tasks in use. Memory is bounded: a program whose sessions are larger than
- * SESSION_MOST is not kept, nor are the least recently used tasks beyond IDLE_MOST bytes, nor shelves beyond
+ * The model's mutex guards everything here except tasks in use. Memory is bounded: programs whose sessions are larger
+ * than SESSION_MOST are not kept, nor the least recently used tasks beyond IDLE_MOST bytes, nor shelves beyond
  * SHELVES_MOST.
  */
 #include <stdlib.h>
@@ -19,9 +19,9 @@
 #include "train/model/task.h"
 
 enum { SHELVES_MOST = 8, PROGRAMS_MOST = GLIA_TASK_LANES };
-static const size_t SESSION_MOST = (size_t)64 << 20; /* bytes of a session, without what is fixed */
-static const size_t PROGRAM_MOST = (size_t)1 << 30;  /* bytes of a task's sessions, with what is fixed */
-static const size_t IDLE_MOST = (size_t)256 << 20;   /* bytes of all idle tasks of a shelf, without what is fixed */
+static const size_t SESSION_MOST = (size_t)64 << 20; /* bytes of a session, without fixed values */
+static const size_t PROGRAM_MOST = (size_t)1 << 30;  /* bytes of a task's sessions, with fixed values */
+static const size_t IDLE_MOST = (size_t)256 << 20;   /* bytes of all idle tasks of a shelf, without fixed values */
 
 typedef struct shelved {
     glia_program *program;
@@ -32,7 +32,7 @@ typedef struct glia_shelf {
     struct glia_shelf *next;
     glia_model *model;
     glia_wanted wanted;
-    bool own_backend; /* tasks open their own, of so many threads */
+    bool own_backend; /* tasks open their own, with this number of threads */
     int threads;
     glia_backend_traits traits;
     const glia_store *store;
@@ -40,7 +40,7 @@ typedef struct glia_shelf {
     shelved programs[PROGRAMS_MOST];
     int n_programs;
     int64_t asked;
-    glia_kept *idle; /* the last one given back first */
+    glia_kept *idle; /* the most recently returned first */
     int in_use;
 } glia_shelf;
 
@@ -90,7 +90,7 @@ static void trim_task(glia_task *task) {
     }
 }
 
-/* Takes the idle tasks beyond the limit from the shelf. */
+/* Removes the idle tasks beyond the limit from the shelf. */
 static glia_kept *take_surplus(glia_shelf *shelf) {
     size_t total = 0;
     for (glia_kept **at = &shelf->idle; *at; at = &(*at)->next) {
@@ -105,7 +105,7 @@ static glia_kept *take_surplus(glia_shelf *shelf) {
 
 /* ---- programs ------------------------------------------------------------------------------- */
 
-/* Under the mutex: the program, held for the caller; NULL: there is none. */
+/* Under the mutex: the program, held for the caller; NULL if there is none. */
 static glia_program *find_program(glia_shelf *shelf, int64_t batch) {
     for (int i = 0; i < shelf->n_programs; i++) {
         shelved *s = &shelf->programs[i];
@@ -116,7 +116,7 @@ static glia_program *find_program(glia_shelf *shelf, int64_t batch) {
     return NULL;
 }
 
-/* Under the mutex: frees programs that no session has any more, and the least recently used one if there is no room. */
+/* Under the mutex: frees programs without sessions, and the least recently used one if the shelf is full. */
 static void trim_programs(glia_shelf *shelf) {
     int oldest = 0;
     for (int i = shelf->n_programs - 1; i >= 0; i--) {
@@ -141,7 +141,7 @@ glia_program *glia_shelf_program(glia_shelf *shelf, const glia_task *task, int64
     glia_program *compiled = glia_task_compile(task, n, error);
     if (!compiled) return NULL;
     pthread_mutex_lock(&model->mutex);
-    program = find_program(shelf, n); /* another thread may have been faster */
+    program = find_program(shelf, n); /* another thread may have compiled it meanwhile */
     if (!program) {
         trim_programs(shelf);
         shelf->programs[shelf->n_programs++] = (shelved){ compiled, n, ++shelf->asked };
@@ -174,7 +174,7 @@ static bool serves(const glia_shelf *s, const glia_wanted *w, const glia_backend
            traits.workers == s->traits.workers;
 }
 
-/* Under the mutex: takes out of the model's list what is outdated, and the last shelf if there are too many. */
+/* Under the mutex: removes outdated shelves, and the last one if there are too many, from the model's list. */
 static glia_shelf *take_outdated(glia_model *model) {
     glia_shelf *out = NULL;
     int n = 0;
@@ -201,7 +201,7 @@ static void destroy_shelves(glia_shelf *shelf) {
     }
 }
 
-/* Under the mutex: the shelf that serves, moved to the front; NULL: there is none. */
+/* Under the mutex: the matching shelf, moved to the front; NULL if there is none. */
 static glia_shelf *find_shelf(glia_model *model, const glia_wanted *wanted, glia_backend *backend, int threads) {
     for (glia_shelf **at = &model->shelves; *at; at = &(*at)->next) {
         glia_shelf *s = *at;
@@ -231,7 +231,7 @@ static glia_shelf *add_shelf(glia_model *model, const glia_wanted *wanted, glia_
     return s;
 }
 
-/* ---- taking and giving back ------------------------------------------------------------------- */
+/* ---- taking and returning --------------------------------------------------------------------- */
 
 static glia_kept *create_kept(glia_shelf *shelf, glia_backend *backend, glia_error *error) {
     glia_kept *kept = calloc(1, sizeof *kept);
@@ -250,7 +250,7 @@ static glia_kept *create_kept(glia_shelf *shelf, glia_backend *backend, glia_err
     return kept;
 }
 
-/* An idle task that serves, taken from its shelf; NULL: there is none. Allocates nothing. */
+/* Takes a matching idle task from its shelf; NULL if there is none. Allocates nothing. */
 static glia_kept *take_idle(glia_model *model, const glia_wanted *wanted, glia_backend *backend, int threads) {
     if (glia_graph_check(model->graph, NULL) != GLIA_OK) return NULL;
     pthread_mutex_lock(&model->mutex);
@@ -264,7 +264,7 @@ static glia_kept *take_idle(glia_model *model, const glia_wanted *wanted, glia_b
     if (!kept) return NULL;
     kept->next = NULL;
     if (!backend) return kept;
-    kept->task.backend = backend; /* the one before may be closed by now */
+    kept->task.backend = backend; /* the previous one may have been closed */
     for (int i = 0; i < kept->task.n_lanes; i++) glia_session_move(kept->task.lanes[i].session, backend);
     return kept;
 }

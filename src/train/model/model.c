@@ -1,7 +1,7 @@
-/* model.c - a graph with named inputs and outputs, its values, and short texts about it.
+/* model.c - a model: a graph with named inputs and outputs, its values, and metadata strings.
  *
- * A model is what a person trains, saves and serves. Its graph holds the computation alone: losses, metrics and
- * optimisers are added to copies of it (task.c), so it may be fitted twice, and saved without them.
+ * A model is trained, saved and served. Its graph holds the computation only: losses, metrics and optimisers are added
+ * to copies of it (task.c), so it can be fitted repeatedly and is saved without them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +127,7 @@ glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) 
                   first.outputs[0].name);
     } else {
         glia_fail(error, GLIA_E_ARGUMENT,
-                  "the model's output '%s' depends on the inputs '%s' and '%s', and samples feed one: compile it with "
+                  "the model's output '%s' depends on the inputs '%s' and '%s', but samples feed only one: compile it with "
                   "glia_compile()",
                   first.outputs[0].name, glia_leaf_of(found[0])->name, glia_leaf_of(found[1])->name);
     }
@@ -167,7 +167,7 @@ glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error
         return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
     }
     glia_error reason = { 0 };
-    pthread_mutex_lock(&model->mutex); /* of several first calls one initialises */
+    pthread_mutex_lock(&model->mutex); /* of concurrent first calls, one initialises */
     if (!model->store) {
         model->store = initialise(model, seed, &reason);
         status = reason.status;

@@ -1,4 +1,4 @@
-/* model.h - a model from the inside: a graph, its inputs and outputs, its store, metadata. */
+/* model.h - internals of a model: graph, inputs and outputs, store, metadata. */
 #ifndef GLIA_SRC_TRAIN_MODEL_MODEL_H
 #define GLIA_SRC_TRAIN_MODEL_MODEL_H
 
@@ -10,7 +10,7 @@
 struct glia_model {
     glia_graph *graph; /* its outputs are the model's */
     glia_store *store; /* NULL before glia_model_init */
-    pthread_mutex_t mutex;       /* of `store` until it is there, and of `shelves` */
+    pthread_mutex_t mutex;       /* guards creation of `store`, and `shelves` */
     struct glia_shelf *shelves;  /* programs of predictions and evaluations (kept.c) */
     struct glia_model_meta {
         char *key, *value;
@@ -18,7 +18,7 @@ struct glia_model {
     int n_meta, meta_capacity;
 };
 
-/* Reports what building left, and initialises with `seed` if that has not been done. Any number of threads may call it. */
+/* Reports errors from building, and initialises with `seed` if that has not been done. Thread-safe. */
 glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error);
 
 #endif

@@ -1,15 +1,15 @@
-/* model_file.c - models in safetensors files.
+/* model_file.c - saves and loads models as safetensors files.
  *
- * A file holds the value of every parameter and state of the model's graph under its name, and in its metadata:
+ * A file holds the value of every parameter and state of the model's graph under its name. Its metadata are:
  *
- *     glia.version    of the library that wrote it
- *     glia.graph      the graph as text (core/graph/print.c), from which it is built again
- *     glia.inputs     the names of the inputs and outputs, for those who only look; separated by commas
+ *     glia.version    version of the library that wrote it
+ *     glia.graph      the graph as text (core/graph/print.c), from which it is rebuilt
+ *     glia.inputs     names of the inputs and outputs, separated by commas; informative only
  *     glia.outputs
- *     name, ...       what glia_model_set() was told
+ *     name, ...       values set with glia_model_set()
  *
- * Reading trusts nothing: the graph must parse and infer, and every leaf must find its tensor in the file with the very
- * dtype and shape, so no more memory is taken than the file has bytes.
+ * Loading validates everything: the graph must parse and infer, and every leaf needs a tensor in the file with exactly
+ * its dtype and shape, so memory use is bounded by the size of the file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@
 
 static bool stored(const glia_node *n) { return glia_is_parameter(n) || glia_is_state(n); }
 
-/* The names of inputs, or of outputs. */
+/* Lists the names of inputs or outputs. */
 static void list_inputs(const glia_graph *g, glia_text *text) {
     for (int i = 0; i < g->n_nodes; i++) {
         if (glia_is_input(g->nodes[i]))
@@ -64,7 +64,7 @@ glia_status glia_model_save(glia_model *model, const char *path, glia_error *err
     glia_status status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    glia_graph *clean = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason); /* without what nothing needs */
+    glia_graph *clean = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason); /* without unused nodes */
     if (!clean) return glia_fail(error, reason.status, "%s", reason.message);
     glia_text texts[3] = { 0 };
     glia_graph_print(clean, &texts[0]);
@@ -79,7 +79,7 @@ glia_status glia_model_save(glia_model *model, const char *path, glia_error *err
 
 /* ---- loading ------------------------------------------------------------------------------ */
 
-/* Does the file have the tensor of this leaf, as the graph wants it? */
+/* Checks that the file has the leaf's tensor with the graph's dtype and shape. */
 static glia_status check_leaf(const glia_node *leaf, const glia_safetensor *t, glia_error *error) {
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     const char *name = glia_leaf_of(leaf)->name;
@@ -88,12 +88,12 @@ static glia_status check_leaf(const glia_node *leaf, const glia_safetensor *t, g
                          leaf->op->name, name, glia_dtype_name(leaf->dtype), glia_shape_format(leaf->shape, a));
     }
     if (t->dtype == leaf->dtype && glia_shape_equal(t->shape, leaf->shape)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the graph wants %s%s", t->offset, name,
+    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' is %s%s, the graph needs %s%s", t->offset, name,
                      glia_dtype_name(t->dtype), glia_shape_format(t->shape, b), glia_dtype_name(leaf->dtype),
                      glia_shape_format(leaf->shape, a));
 }
 
-/* Takes the values of all leaves from the file. */
+/* Reads the values of all leaves from the file. */
 static glia_status bind(glia_model *model, const glia_safetensors *file, glia_error *error) {
     const glia_graph *g = model->graph;
     glia_status status = GLIA_OK;

@@ -1,8 +1,8 @@
-/* norms.c - batch norm's running statistics, measured anew for weights that were not trained into their place.
+/* norms.c - recomputes batch norm's running statistics, for weights that were not trained in place.
  *
- * They become the mean over batches of each batch's. A batch's are read off the running ones after its run: in a copy of
- * the graph the k-th use of a state has the momentum 1/k, so that the first replaces it and the state ends as the mean
- * over all uses.
+ * The new statistics are the mean over batches of the batch statistics. A batch's are read from the running ones after
+ * its run: in a copy of the graph the k-th use of a state has momentum 1/k, so the first use replaces the state, and
+ * the state ends as the mean over all uses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ typedef struct norms {
     double *sums, *values; /* of all; of the largest */
 } norms;
 
-/* A batch norm that is the k-th user of its states gets the momentum 1/k. */
+/* Gives a batch norm that is the k-th user of its states the momentum 1/k. */
 static glia_tensor set_momentum(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context) {
     (void)context;
     if (node->op != &glia_op_batch_norm) return NULL;
@@ -33,7 +33,7 @@ static glia_tensor set_momentum(glia_graph *to, const glia_node *node, const gli
     return glia_node_create(to, node->op, in, node->n_in, &attrs);
 }
 
-/* The task's graph becomes what its first output needs, with those momentums. */
+/* Replaces the task's graph by the nodes that its first output needs, with these momentums. */
 static glia_status rewrite(glia_task *task, glia_error *error) {
     glia_graph view = *task->graph;
     view.n_outputs = 1;
@@ -53,7 +53,7 @@ static bool is_listed(const norms *s, const char *name) {
     return false;
 }
 
-/* Lists the running statistics that the graph's batch norms move. */
+/* Lists the running statistics that the graph's batch norms update. */
 static glia_status find(norms *s, const glia_task *task, glia_error *error) {
     int64_t total = 0, most = 0;
     const glia_graph *g = task->graph;
@@ -106,7 +106,7 @@ static glia_status run_all(norms *s, glia_task *task, glia_loader *loader, glia_
     return status;
 }
 
-/* Has the model a batch norm? */
+/* True if the model has a batch norm. */
 static bool has_norms(const glia_model *model) {
     for (int i = 0; i < model->graph->n_nodes; i++) {
         if (model->graph->nodes[i]->op == &glia_op_batch_norm) return true;

@@ -1,13 +1,13 @@
-/* summary.c - what a model is, as a table for people.
+/* summary.c - prints a model as a table.
  *
  *     Layer    Operations        Output           Parameters
  *     x        input             (N, 1, 28, 28)
  *     conv1    conv add relu     (N, 32, 26, 26)         320
  *              max_pool          (N, 32, 13, 13)
  *
- * Nodes that were made under one label, which is the layer's name, are one row; nodes without a label have rows of
- * their own. A parameter counts where it is used first. Below the table stand the bytes that programs for this batch
- * size take, from the very plans that would run, before anything does.
+ * Nodes created under one label, the layer's name, form one row; each node without a label has its own row. A parameter
+ * is counted in the row that uses it first. Below the table are the bytes of the programs for this batch size, from the
+ * plans that would run; nothing is executed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +26,15 @@ typedef struct row {
 typedef struct table {
     row *rows;
     int n, capacity;
-    bool *moving;            /* by node id: depends on an input; the others only prepare parameters */
-    bool *counted;           /* by node id: parameters, and what is made of them, that are in some row */
-    int *row_of;             /* by node id: the row whose result it is; -1: none */
-    const glia_node **stack; /* room for every node */
+    bool *moving;            /* by node id: depends on an input; other nodes only prepare parameters */
+    bool *counted;           /* by node id: parameters, and values derived from them, that a row has counted */
+    int *row_of;             /* by node id: the row that computes it; -1: none */
+    const glia_node **stack; /* space for every node */
 } table;
 
 /* ---- rows --------------------------------------------------------------------------------- */
 
-/* Does the node do something worth a word? */
+/* True if the node's operation is listed. */
 static bool worth(const table *t, const glia_node *n) {
     return glia_is_input(n) || (t->moving[n->id] && n->op != &glia_op_broadcast && n->op != &glia_op_count_of);
 }
@@ -51,7 +51,7 @@ static void add_word(row *r, const char *word) {
 
 static bool same_layer(const row *r, const glia_node *n) { return r->layer && n->label && !strcmp(r->layer, n->label); }
 
-/* The parameters that the node reads, as they are or prepared, and that no row has yet. */
+/* Counts the parameters that the node reads, directly or prepared, and that no row has counted. */
 static int64_t take_parameters(table *t, const glia_node *n) {
     int64_t count = 0;
     int depth = 0;
@@ -69,7 +69,7 @@ static int64_t take_parameters(table *t, const glia_node *n) {
     return count;
 }
 
-/* The row that a node's value comes from, through nodes that are not worth a word; -1: none. */
+/* The row that computes a node's value, looking through unlisted nodes; -1: none. */
 static int source_of(const table *t, const glia_node *n) {
     while (t->moving[n->id] && t->row_of[n->id] < 0) {
         const glia_node *next = NULL;
@@ -222,7 +222,7 @@ static void print_totals(glia_text *out, const glia_model *model) {
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* Adds the loss that the model would usually be trained with, and SGD. */
+/* Adds the usual loss for the model, and SGD. */
 static glia_status add_training(glia_task *task, glia_error *error) {
     glia_graph *g = task->graph;
     glia_tensor y = g->outputs[0].node;
@@ -236,7 +236,7 @@ static glia_status add_training(glia_task *task, glia_error *error) {
     return glia_graph_check(g, error);
 }
 
-/* What a run of the model takes; false: it cannot be compiled. */
+/* Plans a run of the model; false: it cannot be compiled. */
 static bool plan(glia_model *model, glia_backend *backend, int64_t batch, glia_mode mode, glia_program_info *info,
                  glia_error *error) {
     glia_task task;

@@ -1,4 +1,4 @@
-/* task.c - a model put to work on data: copies of graphs, checks, sessions, batches. See task.h. */
+/* task.c - prepares a model to run on data: graph copies, checks, sessions, batches. See task.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ double glia_seconds(void) {
 
 /* ---- beginning and ending ----------------------------------------------------------------- */
 
-/* The input of the task's graph that samples are fed into. */
+/* Finds the input of the task's graph that receives the samples. */
 static glia_status find_input(glia_task *task, glia_error *error) {
     glia_error reason = { 0 };
     const glia_node *input = glia_model_sample_input(task->model, &reason);
@@ -63,7 +63,7 @@ void glia_task_end(glia_task *task) {
 
 /* ---- data against model ------------------------------------------------------------------- */
 
-/* Is one shape the other with axes of length 1 put in or left out, so that elements lie alike? */
+/* True if the shapes differ only in axes of length 1, so that elements have the same order. */
 static bool equal_but_ones(glia_shape a, glia_shape b) {
     int i = 0, j = 0;
     for (;;) {
@@ -74,8 +74,8 @@ static bool equal_but_ones(glia_shape a, glia_shape b) {
     }
 }
 
-/* Do samples of this shape fit the input? A row takes samples of as many numbers of any shape; axes of length 1 do not
- * matter: (28, 28) is a picture (1, 28, 28). */
+/* Checks that samples fit the input. An input (N, K) takes samples of K numbers in any shape; axes of length 1 are
+ * ignored: (28, 28) is an image (1, 28, 28). */
 static glia_status check_samples(const glia_task *task, const glia_dataset *data, glia_error *error) {
     glia_shape sample = glia_data_x_shape(data), wanted = { .rank = task->x->shape.rank - 1 };
     for (int i = 0; i < wanted.rank; i++) wanted.dim[i] = task->x->shape.dim[i + 1];
@@ -87,18 +87,18 @@ static glia_status check_samples(const glia_task *task, const glia_dataset *data
                      glia_shape_format(wanted, b));
 }
 
-/* How many classes integer targets of this count choose from; 0: they are no classes. */
+/* The number of classes for this number of integer targets; 0: they are not classes. */
 static int64_t classes_of(glia_shape output, int64_t targets) {
     int64_t last = output.rank > 1 ? output.dim[output.rank - 1] : 1;
     if (-glia_shape_count(output) != targets * last) return 0;
     return last > 1 ? last : 2;
 }
 
-/* Integer targets must be classes that the output has; of several for a sample, those less than 0 are none. */
+/* Checks that integer targets are classes of the output. With several targets a sample, negative ones are ignored. */
 static glia_status check_labels(const glia_task *task, const glia_dataset *data, glia_error *error) {
     enum {
         MOST = 4096
-    }; /* bytes of a sample's targets; longer ones are left to the loss, which passes over bad labels */
+    }; /* bytes of a sample's targets; longer ones are not checked here: the loss ignores bad labels */
     const glia_named *output = &task->graph->outputs[0];
     glia_dtype dtype = glia_data_y_dtype(data);
     int64_t targets = glia_shape_count(glia_data_y_shape(data)), classes = classes_of(output->node->shape, targets);
@@ -123,7 +123,7 @@ static glia_status check_labels(const glia_task *task, const glia_dataset *data,
     return GLIA_OK;
 }
 
-/* An input for the targets under a name that the model does not use. */
+/* Adds an input for the targets, under a name that the model does not use. */
 static glia_node *add_target(glia_graph *g, glia_dtype dtype, glia_shape y, const char *data) {
     glia_shape shape = { .rank = y.rank + 1, .dim = { GLIA_BATCH } };
     if (y.rank >= GLIA_MAX_RANK) {
@@ -182,13 +182,13 @@ void glia_task_drop(glia_task *task, int index) {
     task->lanes[index] = task->lanes[--task->n_lanes];
 }
 
-/* Is the lane's program for the updates that the task asks for now? */
+/* True if the lane's program has the updates that the task selects now. */
 static bool has_updates(const glia_lane *lane, const glia_task *task) {
     if (!lane->updates || !task->updates) return lane->updates == task->updates;
     return !strcmp(lane->updates, task->updates);
 }
 
-/* The task's least recently used lane for its updates if there are as many as may stay, else -1. */
+/* The least recently used lane for the task's updates if their number is at its limit, else -1. */
 static int surplus_lane(const glia_task *task) {
     int oldest = -1, n = 0;
     for (int i = 0; i < task->n_lanes; i++) {
@@ -247,7 +247,7 @@ glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, g
     return ok ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
-/* From f32 to whatever the input is. */
+/* Converts f32 to the input's dtype. */
 static void put(const float *from, const glia_array *to) {
     int64_t n = glia_shape_count(to->shape);
     if (to->dtype == GLIA_F32) {
@@ -300,7 +300,7 @@ void glia_tally_add(glia_tally *tally, const glia_task *task, const glia_lane *l
 }
 
 glia_scores glia_tally_mean(const glia_tally *tally, double seconds) {
-    const double n = tally->samples > 0 ? fmax(tally->weight, 1) : NAN; /* without any label the sums are 0 */
+    const double n = tally->samples > 0 ? fmax(tally->weight, 1) : NAN; /* if no sample has a label, the sums are 0 */
     return (glia_scores){ .loss = tally->loss / n,
                           .accuracy = tally->accuracy / n,
                           .samples = tally->samples,

@@ -120,7 +120,7 @@ static void early_stopping_min_and_max(void **state) {
     model = line();
     o = opts_for(unknown, 1);
     assert_int_equal(glia_fit(model, data, o, &error), GLIA_E_ARGUMENT);
-    assert_non_null(strstr(error.message, "no figure 'val_los'; there are loss, lr"));
+    assert_non_null(strstr(error.message, "no value 'val_los'; there are loss, lr"));
     glia_model_free(model);
     glia_data_free(data);
     glia_data_free(held);

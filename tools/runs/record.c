@@ -55,7 +55,7 @@ static void point_line(text *out, const curve_point *p) {
     add_number(out, p->loss);
     add_number(out, p->accuracy);
     add_number(out, p->lr);
-    text_add(out, ",%.3f\n", p->seconds);
+    text_add(out, ",%.6f\n", p->seconds);
 }
 
 static void epoch_head(text *out, const history *h) {
@@ -72,7 +72,7 @@ static void epoch_line(text *out, const history *h, const epoch_row *row) {
     add_number(out, row->validation.accuracy);
     for (int i = 0; i < h->n_metrics; i++) add_number(out, row->metrics[i]);
     add_number(out, row->lr);
-    text_add(out, ",%.3f,%lld", row->seconds, (long long)row->samples);
+    text_add(out, ",%.6f,%lld", row->seconds, (long long)row->samples);
     text_add(out, row->seconds > 0 ? ",%.1f\n" : ",\n", (double)row->samples / row->seconds);
 }
 

@@ -42,7 +42,7 @@ static void add_line(const glia_progress *p, glia_text *line) {
         const double value = p->values[i].value;
         glia_text_printf(line, ",%s", isnan(value) ? "" : glia_number_print((double)(float)value, number));
     }
-    glia_text_printf(line, ",%.3f\n", p->seconds);
+    glia_text_printf(line, ",%.6f\n", p->seconds);
 }
 
 static glia_status epoch_end(const glia_progress *p, void *context, glia_error *error) {

@@ -27,7 +27,7 @@ glia_status glia_tree_read(const glia_archive *archive, const char *const *endin
                            int split, tree *t, glia_error *error);
 void glia_tree_free(tree *t);
 
-/* ---- pictures ----------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------- */
 
 typedef struct glia_image_opts {
     int channels, height, width; /* 0: those of the first image */

@@ -1,8 +1,8 @@
-/* augment.c - pipelines of augmentation: building, text, running.
+/* augment.c - augmentation pipelines: building, parsing and printing, running.
  *
- * Everything about a transformation is in its record, so defaults, checks, printing and parsing are walks over tables
- * of fields. A step draws from a Philox stream of its own, named by (seed, epoch, sample, place of the step): what one
- * step draws moves no other, and nothing depends on who runs it.
+ * A transformation is fully described by its record, so defaults, checks, printing and parsing loop over tables of
+ * fields. Each step has its own Philox stream, selected by (seed, epoch, sample, index of the step). Draws of one step
+ * therefore do not affect others, and results do not depend on the thread that runs it.
  */
 #include "data/augment/augment.h"
 
@@ -46,7 +46,7 @@ static glia_augment_list *list_of(const void *opts, const glia_augment_field *fi
     return (glia_augment_list *)((char *)(uintptr_t)opts + field->offset);
 }
 
-/* How many values it has. */
+/* Number of values of the field. */
 static int field_width(const void *opts, const glia_augment_field *field) {
     if (field->kind == GLIA_AUGMENT_LIST_OF) return list_of(opts, field)->n;
     return field->kind == GLIA_AUGMENT_RANGE ? 2 : 1;
@@ -56,14 +56,14 @@ static double fallback_of(const glia_augment_field *field, int which) {
     return which == 1 ? field->upper : field->fallback;
 }
 
-/* What the value of a field means: 0 for GLIA_ZERO and GLIA_NONE. */
+/* The effective value of a field: 0 for GLIA_ZERO and GLIA_NONE. */
 static double exact(const glia_augment_field *field, double value) {
     if (field->kind == GLIA_AUGMENT_EDGE) return value;
-    if (field->fallback < 0 && value < 0) return NAN; /* the default's own mark */
+    if (field->fallback < 0 && value < 0) return NAN; /* negative values only mark the default */
     return field->kind == GLIA_AUGMENT_WHOLE ? (double)glia_option_count((int64_t)value, 0) : glia_option(value, 0);
 }
 
-/* Zeros become defaults, GLIA_ZERO and GLIA_NONE zeros. */
+/* Replaces zeros by defaults, and GLIA_ZERO and GLIA_NONE by zeros. */
 static void fill_defaults(const glia_augment_kind *kind, void *opts) {
     for (int f = 0; f < kind->n_fields; f++) {
         const glia_augment_field *field = &kind->fields[f];
@@ -92,7 +92,7 @@ static glia_status check_fields(const glia_augment_kind *kind, const void *opts,
         }
         for (int i = 0; i < width; i++) {
             double value = field_at(opts, field, i);
-            if (value >= field->least && value <= field->most) continue; /* not so for nan */
+            if (value >= field->least && value <= field->most) continue; /* false for NaN */
             return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s is %g; %g to %g are possible", kind->name,
                              field->name, value, field->least, field->most);
         }
@@ -188,7 +188,7 @@ static void print_number(double value, glia_text *text) {
             snprintf(digits, sizeof digits, "%.0f", value);
         else
             snprintf(digits, sizeof digits, "%.*g", precision, value);
-        for (char *p = digits; *p; p++) *p = *p == ',' ? '.' : *p; /* some locales' point */
+        for (char *p = digits; *p; p++) *p = *p == ',' ? '.' : *p; /* decimal comma of some locales */
         double back;
         if (glia_number_parse(digits, digits + strlen(digits), &back) && back == value) break;
     }
@@ -249,7 +249,7 @@ static glia_status complain(const reader *r, const char *at, const char *format,
 
 static void skip_blanks(reader *r) { r->at += strspn(r->at, " \t\r\n"); }
 
-/* A name of letters, digits and underscores; its length, 0: none. */
+/* Length of a name of small letters, digits and underscores; 0: none. */
 static int word_length(const char *at) { return (int)strspn(at, "abcdefghijklmnopqrstuvwxyz_0123456789"); }
 
 static glia_status parse_edge(const reader *r, const char *end, double *value) {
@@ -262,7 +262,7 @@ static glia_status parse_edge(const reader *r, const char *end, double *value) {
                     r->at);
 }
 
-/* Numbers in [at, end), `separator` between them; how many, 0: none, or too many, or something else. */
+/* Parses numbers in [at, end) separated by `separator`; returns how many, 0: none, too many, or invalid. */
 static int parse_numbers(const char *at, const char *end, const char *separator, double *out, int most) {
     const size_t gap = strlen(separator);
     for (int n = 0; n < most; n++) {
@@ -275,7 +275,7 @@ static int parse_numbers(const char *at, const char *end, const char *separator,
     return 0;
 }
 
-/* The value in [r->at, end). */
+/* Parses the value in [r->at, end). */
 static glia_status parse_value(reader *r, const char *end, const glia_augment_kind *kind,
                                const glia_augment_field *field, void *opts) {
     static const char *const what[] = { "a number", "a range LOW..HIGH", "a whole number", "", "numbers A/B/C" };
@@ -306,7 +306,7 @@ static glia_status parse_value(reader *r, const char *end, const glia_augment_ki
     return GLIA_OK;
 }
 
-/* [NAME=]VALUE; `next` is the field that a value without a name is of. */
+/* Parses [NAME=]VALUE; a value without a name sets field *next. */
 static glia_status parse_argument(reader *r, const glia_augment_kind *kind, int *next, uint32_t *given, void *opts) {
     skip_blanks(r);
     int length = word_length(r->at), index = *next;
@@ -413,7 +413,7 @@ glia_rng glia_augment_rng(uint64_t key, int64_t index, int step) {
 
 static const glia_motion stay = { .m = { 1, 0, 0, 0, 1, 0 } };
 
-/* Brings what has gathered about. */
+/* Applies the accumulated map and resets it. */
 static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *work) {
     const double *m = motion->m;
     if (motion->sampled && memcmp(m, stay.m, sizeof stay.m)) {
@@ -426,7 +426,7 @@ static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *wor
     *motion = stay;
 }
 
-/* Adds a step to the motion that gathers. */
+/* Composes a step with the accumulated map; applies that first if both sample with a different edge or fill. */
 static void gather(const glia_augment_step *step, glia_frame frame, glia_rng *rng, glia_motion *motion,
                    glia_augment_work *work) {
     glia_motion next = stay;

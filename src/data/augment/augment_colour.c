@@ -1,7 +1,7 @@
 /* augment_colour.c - transformations of values: colours, blur, erasing, noise, normalisation.
  *
- * Colours follow torchvision's formulas for images in [0, 1]: brightness, contrast and saturation blend the image with
- * black, with its mean grey and with its grey version; the hue turns in the HSV model (Smith 1978).
+ * Colour transformations use torchvision's formulas for images in [0, 1]: brightness, contrast and saturation blend the
+ * image with black, its mean grey value and its grayscale version; hue is rotated in the HSV model (Smith 1978).
  */
 #include <math.h>
 #include <string.h>
@@ -39,7 +39,7 @@ void glia_augment_saturation(float *x, glia_frame frame, float factor) {
     }
 }
 
-/* One colour, its hue turned by a part of the circle. */
+/* Rotates the hue of one colour by a fraction of a full turn. */
 static void turn_hue(float *red, float *green, float *blue, float turn) {
     const float r = *red, g = *green, b = *blue;
     const float most = fmaxf(r, fmaxf(g, b)), range = most - fminf(r, fminf(g, b));
@@ -146,7 +146,7 @@ size_t glia_augment_gauss_scratch(int height, int width) {
     return (size_t)height * (size_t)width + (size_t)width + 2 * GLIA_BLUR_RADIUS;
 }
 
-/* out = sum over k of weight[k] in[k], rows of n numbers. */
+/* out = sum over k of weight[k] * rows[k], rows of n floats; NULL rows are zero. */
 static void add_rows(const float *weight, const float *const *rows, int taps, float *out, int n) {
     for (int i = 0; i < n; i++) out[i] = 0;
     for (int k = 0; k < taps; k++) {
@@ -161,7 +161,7 @@ static void gauss_plane(float *x, int height, int width, const float *weight, in
     float *half = scratch, *line = scratch + (size_t)height * (size_t)width;
     const float *rows[2 * GLIA_BLUR_RADIUS + 1];
     const int taps = 2 * radius + 1;
-    for (int y = 0; y < height; y++) { /* along rows, from a line that goes beyond the edges */
+    for (int y = 0; y < height; y++) { /* along rows, using a padded copy of the row */
         const float *from = x + (size_t)y * (size_t)width;
         for (int i = -radius; i < width + radius; i++) {
             const int64_t source = glia_edge_source(edge, i, width);
@@ -224,7 +224,7 @@ void glia_augment_blur(glia_augment *augment, glia_augment_blur_opts opts) {
 
 static void erase_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
     const glia_augment_erase_opts *o = opts;
-    const double across[2] = { 1 / o->ratio[1], 1 / o->ratio[0] }; /* a ratio of height to width, turned round */
+    const double across[2] = { 1 / o->ratio[1], 1 / o->ratio[0] }; /* height / width, inverted to width / height */
     glia_rectangle part;
     if (!glia_augment_draw_part(frame, o->scale, across, rng, &part)) return;
     for (int c = 0; c < frame.channels; c++) {

@@ -1,8 +1,8 @@
-/* augment_motion.c - transformations of images that sample between pixels: motions of the plane, resized crops, elastic
- * distortion.
+/* augment_motion.c - image transformations that interpolate: affine maps, resized crops, elastic distortion.
  *
- * Rotation, scaling, translation and shear only say where a pixel comes from. The pipeline joins neighbours into one
- * motion, so an image is sampled, and softened by that, once. Sampling is bilinear: four pixels, by the edge's rule.
+ * Rotation, scaling, translation and shear only define where a pixel is sampled. The pipeline composes consecutive ones
+ * into one affine map, so an image is resampled, and thereby smoothed, only once. Sampling is bilinear, from four
+ * pixels; pixels outside the image follow the edge mode.
  */
 #include <math.h>
 
@@ -10,7 +10,7 @@
 
 /* ---- bilinear sampling -------------------------------------------------------------------- */
 
-/* Where a value comes from: four places in a plane, -1 where the fill is, and their weights. */
+/* Bilinear taps: four indices into a plane, -1 for the fill value, and their weights. */
 typedef struct taps {
     int64_t at[4];
     float weight[4];
@@ -33,7 +33,7 @@ static taps taps_at(double x, double y, int height, int width, glia_edge edge) {
     return t;
 }
 
-/* All channels of one pixel. */
+/* Samples all channels of one pixel. */
 static void sample(const float *in, float *out, glia_frame frame, const taps *t, float fill) {
     const size_t plane = (size_t)frame.height * (size_t)frame.width;
     for (int c = 0; c < frame.channels; c++, in += plane, out += plane) {
@@ -43,7 +43,7 @@ static void sample(const float *in, float *out, glia_frame frame, const taps *t,
     }
 }
 
-/* ---- motions ------------------------------------------------------------------------------ */
+/* ---- affine maps -------------------------------------------------------------------------- */
 
 glia_motion glia_motion_join(glia_motion first, glia_motion second) {
     const double *a = first.m, *b = second.m;
@@ -105,7 +105,7 @@ static void scale_move(const void *opts, glia_frame frame, glia_rng *rng, glia_m
 
 static void translate_move(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
     const glia_augment_translate_opts *o = opts;
-    const double share_y = o->y < 0 ? o->x : o->y; /* less than 0: its default */
+    const double share_y = o->y < 0 ? o->x : o->y; /* below 0: default, the same as x */
     const double x = rint(glia_rng_between(rng, -o->x, o->x) * frame.width);
     const double y = rint(glia_rng_between(rng, -share_y, share_y) * frame.height);
     *motion = glia_motion_translate(x, y, o->edge, o->fill);
@@ -137,7 +137,7 @@ static void shear_move(const void *opts, glia_frame frame, glia_rng *rng, glia_m
 MOTION(rotate, AUGMENT_FIELD(glia_augment_rotate_opts, REAL, degrees, 0, 360, 15, 0))
 MOTION(scale, AUGMENT_FIELD(glia_augment_scale_opts, RANGE, by, 0.01, 100, 0.9, 1.1))
 MOTION(translate, AUGMENT_FIELD(glia_augment_translate_opts, REAL, x, 0, 10, 0.1, 0),
-       AUGMENT_FIELD(glia_augment_translate_opts, REAL, y, -1, 10, -1, 0)) /* -1: as x */
+       AUGMENT_FIELD(glia_augment_translate_opts, REAL, y, -1, 10, -1, 0)) /* -1: same as x */
 MOTION(shear, AUGMENT_FIELD(glia_augment_shear_opts, REAL, x, 0, 80, 10, 0),
        AUGMENT_FIELD(glia_augment_shear_opts, REAL, y, 0, 80, 0, 0))
 
@@ -175,7 +175,7 @@ void glia_augment_resize(const float *in, float *out, glia_frame frame, int top,
     }
 }
 
-/* The middle, as large as a ratio of the range allows. */
+/* The largest centred rectangle with an aspect ratio in the range. */
 static glia_rectangle middle_part(glia_frame frame, const double ratio[2]) {
     const double whole = (double)frame.width / frame.height;
     glia_rectangle part = { .height = frame.height, .width = frame.width };

@@ -1,4 +1,4 @@
-/* augment_place.c - transformations of images that move whole pixels: cropping and flipping. */
+/* augment_place.c - image transformations that move whole pixels: cropping and flipping. */
 #include <string.h>
 
 #include "data/augment/augment.h"

@@ -1,7 +1,7 @@
-/* augment_series.c - transformations of series (T) and (C, T): shifts, magnitudes, warped time, slices.
+/* augment_series.c - transformations of series (T) and (C, T): shift, magnitude scaling, time warping, slicing.
  *
  * Um et al. 2017, "Data augmentation of wearable sensor data for Parkinson's disease monitoring using convolutional
- * neural networks"; Le Guennec, Malinowski and Tavenard 2016 for slices. Time is one for all channels.
+ * neural networks"; Le Guennec, Malinowski and Tavenard 2016 for slicing. All channels share one time axis.
  */
 #include <math.h>
 
@@ -65,15 +65,15 @@ void glia_augment_magnitude(glia_augment *augment, glia_augment_magnitude_opts o
 
 /* ---- warped time -------------------------------------------------------------------------- */
 
-/* Second derivatives of the cubic spline through y[0 .. n), whose first and last two pieces are one cubic each ("not a
- * knot"; a parabola for n = 3). Points are 1 apart. */
+/* Second derivatives of the cubic spline through y[0 .. n) with unit spacing and not-a-knot ends: the first two and the
+ * last two pieces are one cubic each (a parabola for n = 3). */
 static void spline_bend(const double *y, int n, double *bend) {
     double upper[GLIA_WARP_POINTS];
     for (int i = 1; i < n - 1; i++) bend[i] = 6 * (y[i - 1] - 2 * y[i] + y[i + 1]);
-    bend[1] /= 6; /* there the condition at the end leaves 6 b = r */
+    bend[1] /= 6; /* with the end condition the equation is 6 b = r */
     if (n > 3) bend[n - 2] /= 6;
     upper[1] = 0;
-    for (int i = 2; i < n - 2; i++) { /* Thomas's elimination of b[i-1] + 4 b[i] + b[i+1] = r[i] */
+    for (int i = 2; i < n - 2; i++) { /* Thomas algorithm for b[i-1] + 4 b[i] + b[i+1] = r[i] */
         upper[i] = 1 / (4 - upper[i - 1]);
         bend[i] = (bend[i] - bend[i - 1]) * upper[i];
     }
@@ -82,7 +82,7 @@ static void spline_bend(const double *y, int n, double *bend) {
     bend[n - 1] = n > 3 ? 2 * bend[n - 2] - bend[n - 3] : bend[1];
 }
 
-/* Its value at x in [0, n - 1]; not below a little, so that time goes on. */
+/* Its value at x in [0, n - 1], at least 0.01 so that time always advances. */
 static double spline_at(const double *y, const double *bend, int n, double x) {
     const int i = GLIA_MIN((int)x, n - 2);
     const double b = x - i, a = 1 - b;
@@ -98,7 +98,7 @@ void glia_augment_warp(const float *in, float *out, glia_frame frame, const doub
     for (int t = 0; t < n; t++) total += spline_at(speed, bend, points, t * step);
     const double scale = (n - 1) / total;
     double sum = spline_at(speed, bend, points, 0), before = sum * scale, after = before;
-    int at = 0; /* sample `at` now lies at `before`, the next one at `after` */
+    int at = 0; /* input `at` - 1 is at time `before`, input `at` at time `after` */
     for (int t = 0; t < n; t++) {
         while (after < t && at + 1 < n) {
             sum += spline_at(speed, bend, points, (at + 1) * step);

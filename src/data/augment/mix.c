@@ -1,8 +1,8 @@
-/* mix.c - samples mixed with others: mixup and cutmix.
+/* mix.c - mixing pairs of samples: mixup and cutmix.
  *
- * The partner and the share are drawn from the stream of the sample and the step, so a mixed sample, too, is a function
- * of (seed, epoch, sample). The partner goes through the pipeline as it would by itself. Targets are mixed alike, which
- * makes shares of the classes.
+ * The partner and the share are drawn from the stream of the sample and the step, so a mixed sample is also a function
+ * of (seed, epoch, sample). The partner is augmented as it would be on its own. Targets are mixed with the same share,
+ * giving class shares (soft labels).
  */
 #include <math.h>
 
@@ -10,7 +10,7 @@
 
 /* ---- Beta(alpha, alpha) ------------------------------------------------------------------- */
 
-/* The logarithm of a number of Gamma(alpha, 1): Marsaglia and Tsang 2000; below 1 by their boost, Gamma(alpha + 1)
+/* The logarithm of a Gamma(alpha, 1) draw: Marsaglia and Tsang 2000; for alpha < 1 with their boost, Gamma(alpha + 1)
  * U^(1 / alpha), whose logarithm cannot underflow. */
 static double log_gamma_draw(glia_rng *rng, double alpha) {
     const double shape = alpha < 1 ? alpha + 1 : alpha, d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
@@ -38,7 +38,7 @@ static void mixup_mix(const void *opts, glia_frame frame, glia_rng *rng, glia_mi
     mix->share = glia_rng_beta(rng, o->alpha);
 }
 
-/* Yun et al.'s box: around a place anywhere, cut off at the edges; the share follows from what is left of it. */
+/* Box of Yun et al.: centred at a random pixel, clipped at the edges; the share is computed from the clipped box. */
 static void cutmix_mix(const void *opts, glia_frame frame, glia_rng *rng, glia_mix *mix) {
     const glia_augment_cutmix_opts *o = opts;
     const double side = sqrt(1 - glia_rng_beta(rng, o->alpha));
@@ -104,7 +104,7 @@ bool glia_augment_draw_mix(const glia_augment *augment, glia_shape sample, uint6
         const glia_augment_step *step = &augment->steps[i];
         if (!step->kind->mix) continue;
         glia_rng rng = glia_augment_rng(key, index, i);
-        const double place = glia_rng_uniform(&rng); /* the first step's decides among all of them */
+        const double place = glia_rng_uniform(&rng); /* that of the first mixing step selects among all of them */
         if (at < 0) at = place * GLIA_MAX(total, 1);
         if (at < step->p) {
             *mix = (glia_mix){ .partner = (int64_t)glia_rng_below(&rng, (uint64_t)n) };

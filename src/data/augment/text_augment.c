@@ -1,10 +1,10 @@
-/* text_augment.c - easy data augmentation of text (Wei and Zou 2019), and the synonyms for it.
+/* text_augment.c - easy data augmentation (EDA) of text (Wei and Zou 2019), and its synonym dictionary.
  *
- * Words are what blanks separate; all but ASCII blanks, letters and punctuation passes through, so any UTF-8 text does.
- * For looking a word up, punctuation around it is put aside and ASCII capitals become small.
+ * Words are separated by whitespace. Only ASCII whitespace, letters and punctuation are interpreted, so any UTF-8 text
+ * works. For lookup, surrounding punctuation is stripped and ASCII letters are lower-cased.
  *
- * Synonyms are sorted pairs of words. WordNet's data files say, synset by synset, which words mean the same; a word's
- * synonyms are all that share a synset with it.
+ * Synonyms are sorted pairs of words. WordNet's data files list synsets, sets of words with the same meaning; the
+ * synonyms of a word are all words that share a synset with it.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ typedef struct pair {
 } pair;
 
 struct glia_synonyms {
-    pair *pairs; /* sorted, each once */
+    pair *pairs; /* sorted, without duplicates */
     int n, capacity;
     glia_arena arena;
 };
@@ -29,7 +29,7 @@ struct glia_synonyms {
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 static bool blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
 
-/* A copy in small letters, blanks around it left out, underscores as blanks. */
+/* A lower-case copy without surrounding whitespace; underscores become spaces. */
 static char *clean(glia_arena *arena, const char *begin, const char *end) {
     while (begin < end && blank(*begin)) begin++;
     while (end > begin && blank(end[-1])) end--;
@@ -46,7 +46,7 @@ static glia_status add_pair(glia_synonyms *s, const char *word, const char *syno
     return GLIA_OK;
 }
 
-/* "word: synonym, synonym" */
+/* Parses "word: synonym, synonym"; skips empty lines and # comments. */
 static glia_status add_line(glia_synonyms *s, const char *at, const char *end, int number, glia_error *error) {
     const char *colon = memchr(at, ':', (size_t)(end - at)), *p = at;
     while (p < end && blank(*p)) p++;
@@ -63,7 +63,7 @@ static glia_status add_line(glia_synonyms *s, const char *at, const char *end, i
     return status;
 }
 
-/* The next field of a line; its length, 0 at the end. */
+/* Finds the next field of a line; returns its length, 0 at the end. */
 static int next_field(const char **at, const char *end, const char **field) {
     while (*at < end && **at == ' ') ++*at;
     *field = *at;
@@ -71,8 +71,8 @@ static int next_field(const char **at, const char *end, const char **field) {
     return (int)(*at - *field);
 }
 
-/* A synset: offset, file number, type, number of words in hexadecimal, then each word with a digit (wndb(5WN)). An
- * adjective's place may stand behind it: "galore(ip)". Lines that begin with a blank are the licence. */
+/* Parses a synset: offset, file number, type, number of words in hexadecimal, then each word with a digit (wndb(5WN)).
+ * An adjective may have a position marker: "galore(ip)". Lines that begin with a space are the licence. */
 static glia_status add_synset(glia_synonyms *s, const char *at, const char *end, int number, glia_error *error) {
     enum { MOST = 64 };
     const char *field, *words[MOST];
@@ -161,7 +161,7 @@ void glia_synonyms_free(glia_synonyms *s) {
     free(s);
 }
 
-/* The pairs of a word: how many, from *first on. */
+/* Returns the number of pairs of a word, which start at *first. */
 static int find(const glia_synonyms *s, const char *word, int *first) {
     int low = 0, high = s->n;
     while (low < high) {
@@ -196,7 +196,7 @@ typedef struct words {
     glia_arena arena;
 } words;
 
-/* EDA's: never replaced. Sorted. */
+/* EDA's stop words, which are never replaced. Sorted. */
 static const char *const stop_words[] = {
     "a",       "about",  "above",   "after",  "again",  "against",    "all",        "am",        "an",    "and",
     "any",     "are",    "as",      "at",     "be",     "because",    "been",       "before",    "being", "below",
@@ -240,7 +240,7 @@ static bool cut(words *w, const char *text) {
     return true;
 }
 
-/* The word without punctuation around it: word[*begin, *end). */
+/* The word without surrounding punctuation: word[*begin, *end). */
 static void core(const char *word, size_t *begin, size_t *end) {
     *begin = 0;
     *end = strlen(word);
@@ -254,7 +254,7 @@ static char *core_of(words *w, const char *word) {
     return clean(&w->arena, word + begin, word + end);
 }
 
-/* The synonym in place of the word's core, with its capital. */
+/* Replaces the word's core by the synonym; keeps punctuation and an initial capital. */
 static const char *dress(words *w, const char *word, const char *synonym) {
     size_t begin, end;
     core(word, &begin, &end);
@@ -265,7 +265,7 @@ static const char *dress(words *w, const char *word, const char *synonym) {
     return out;
 }
 
-/* One of its synonyms; NULL: it has none. */
+/* A random synonym; NULL: none. */
 static const char *draw_synonym(words *w, const char *plain) {
     int first;
     const int n = find(w->synonyms, plain, &first);
@@ -274,7 +274,7 @@ static const char *draw_synonym(words *w, const char *plain) {
 
 /* ---- operations --------------------------------------------------------------------------- */
 
-/* All places of `most` different words, drawn among those that are no stop words, get a synonym. */
+/* Draws up to `most` distinct words that are not stop words and replaces all their occurrences by a synonym. */
 static bool replace(words *w, int most) {
     const int n = w->n;
     const char **plain = glia_arena_alloc(&w->arena, (size_t)n * sizeof *plain);
@@ -308,7 +308,7 @@ static bool replace(words *w, int most) {
     return true;
 }
 
-/* A synonym of a word of the text at a place of the text, so many times; ten trials to find a word that has one. */
+/* `times` times, inserts a synonym of a random word at a random place; ten trials to find a word that has one. */
 static bool insert_synonyms(words *w, int times) {
     for (int i = 0; i < times; i++) {
         const char *synonym = NULL;
@@ -334,7 +334,7 @@ static void swap_words(words *w, int times) {
     }
 }
 
-/* Each word with this probability; one remains. */
+/* Deletes each word with probability p; at least one remains. */
 static void delete_words(words *w, double p) {
     const char *last = w->at[glia_rng_below(&w->rng, (uint64_t)w->n)];
     int kept = 0;
@@ -355,7 +355,7 @@ static bool operate(words *w, const glia_text_augment_opts *o) {
     return true;
 }
 
-/* The words with blanks between; NULL: no memory. */
+/* The words joined by spaces; NULL: out of memory. */
 static char *join(const words *w) {
     glia_text text = { 0 };
     glia_text_append(&text, "", 0);
@@ -379,7 +379,7 @@ char *glia_text_augment(const char *text, glia_text_augment_opts o, glia_error *
     }
     words w = { .synonyms = o.synonyms,
                 .rng = glia_augment_rng(glia_augment_key(o.seed, (uint64_t)o.epoch), o.index, 0) };
-    if (none) { /* one of the four, or of those that need no synonyms */
+    if (none) { /* one random operation of the four, or of the two that need no synonyms */
         double *const all[] = { &o.swap, &o.remove, &o.replace, &o.insert };
         *all[glia_rng_below(&w.rng, o.synonyms ? 4 : 2)] = 0.1;
     }

@@ -1,15 +1,15 @@
 /* loader.c - batches prepared ahead by worker threads.
  *
- * An epoch is a shuffled list of sample numbers, cut into batches; about a megabyte of consecutive batches is a job.
+ * An epoch is an ordered list of sample indices, cut into batches; about a megabyte of consecutive batches is a job.
  * Job j is prepared in slot j mod S of a ring of S slots:
  *
  *     jobs    0 ......... consumed ......... claimed ......... jobs
- *                given back  |   ready or in work  |   to come
+ *                released    |  ready or running   |   pending
  *
- * Workers claim jobs in order while claimed - consumed < S; the caller takes them in order and gives a slot back
- * when it asks for the first batch behind it. Threads meet once a job, not once a batch, so batches of four samples
- * cost next to nothing. What is in a batch depends on the data, the seed and the epoch; the workers only decide when
- * it is there. So an epoch can be begun at any of its batches, at the job that has it.
+ * Workers claim jobs in order while claimed - consumed < S. The caller takes jobs in order and releases a slot when it
+ * requests the first batch after it. Threads synchronise once per job, not once per batch, so batches of four samples
+ * have little overhead. The contents of a batch depend only on the data, the seed and the epoch, not on the workers. An
+ * epoch can therefore start at any batch, with the job that contains it.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ enum { SLOT_BYTES = 1 << 20, GROUP_MOST = 256, WORKERS_MOST = 256 };
 typedef struct slot {
     float *x;
     uint8_t *y;
-    int64_t ready; /* the job that it holds; -1: none */
+    int64_t ready; /* the job in this slot; -1: none */
     glia_status status;
     glia_error error;
 } slot;
@@ -37,38 +37,38 @@ typedef struct worker {
 struct glia_loader {
     const glia_dataset *data;
     glia_loader_opts opts;
-    int64_t samples, batches; /* in an epoch */
-    int64_t group;            /* batches in a job */
+    int64_t samples, batches; /* per epoch */
+    int64_t group;            /* batches per job */
     glia_order *plan;
-    int64_t *order; /* sample numbers of this epoch */
-    uint64_t key;   /* of this epoch's augmentation */
+    int64_t *order; /* sample indices of this epoch */
+    uint64_t key;   /* key of this epoch's augmentation */
     glia_shape y_shape;
     glia_dtype y_dtype;
     size_t y_bytes;
     bool mixes;
-    float *scratch; /* of the augmentation, scratch_count numbers for each worker */
+    float *scratch; /* for augmentation, scratch_count floats per worker */
     size_t scratch_count;
     slot *slots;
     int n_slots;
 
-    int64_t at;   /* the next batch; touched by the caller only, as are `held` and `status` */
-    int64_t held; /* the job that the caller has; -1: none */
+    int64_t at;   /* the next batch; used by the caller's thread only, as are `held` and `status` */
+    int64_t held; /* the job in use by the caller; -1: none */
     glia_status status;
     glia_error error;
 
     worker *workers;
     int n_threads;
-    bool locks; /* mutex and conditions exist */
+    bool locks; /* mutex and conditions are initialised */
     pthread_mutex_t mutex;
-    pthread_cond_t work, done; /* for workers: there may be a job; for the caller: a job or all of them are done */
+    pthread_cond_t work, done; /* work: a job may be available; done: a job is finished */
     int64_t jobs, claimed, consumed;
-    int busy; /* workers inside a job */
+    int busy; /* workers running a job */
     bool stop;
 };
 
 /* ---- preparing ---------------------------------------------------------------------------- */
 
-/* Sample `index`, changed by all but mixing. `stream` names its draws. */
+/* Reads sample `index` and augments it, without mixing. `stream` selects its random numbers. */
 static glia_status read_changed(const glia_loader *l, int64_t index, int64_t stream, float *x, void *y, float *scratch,
                                 glia_error *error) {
     glia_status status = glia_data_read_raw(l->data, index, x, y, error);
@@ -76,7 +76,7 @@ static glia_status read_changed(const glia_loader *l, int64_t index, int64_t str
     return status;
 }
 
-/* Adds `share` to the class of the label. */
+/* Adds `share` to y[label]. */
 static glia_status add_share(const glia_loader *l, int32_t label, double share, float *y, glia_error *error) {
     if (label < 0 || label >= l->data->classes) {
         return glia_fail(error, GLIA_E_ARGUMENT, "label %d of \"%s\" is none of %d classes", (int)label, l->data->name,
@@ -86,7 +86,7 @@ static glia_status add_share(const glia_loader *l, int32_t label, double share, 
     return GLIA_OK;
 }
 
-/* Sample `index` mixed with another, perhaps; y gets shares of the classes. */
+/* Reads sample `index`, mixed with another if drawn so; y gets class shares (soft labels). */
 static glia_status read_mixed(const glia_loader *l, int64_t index, int64_t stream, float *x, float *y, float *scratch,
                               glia_error *error) {
     const glia_dataset *data = l->data;
@@ -105,8 +105,8 @@ static glia_status read_mixed(const glia_loader *l, int64_t index, int64_t strea
     return status;
 }
 
-/* The sample at a place in the epoch. One that is drawn by weight, perhaps several times, is another one each time: its
- * place stands for it then. */
+/* Reads the sample at a place in the epoch. With weights a sample may be drawn several times, so the random numbers
+ * depend on its place in the epoch; otherwise on its index. */
 static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, float *scratch, glia_error *error) {
     const int64_t index = l->order[place], stream = l->opts.weights ? place : index;
     if (!l->opts.augment) return l->data->kind->read(l->data, index, x, y, false, error);
@@ -116,7 +116,7 @@ static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, 
     return status;
 }
 
-/* Reads the samples of job j into its slot. */
+/* Reads the samples of a job into its slot. */
 static void prepare(const glia_loader *l, int64_t job, slot *s, int by) {
     int64_t first = job * l->group * l->opts.batch;
     int64_t last = GLIA_MIN(first + l->group * l->opts.batch, l->samples);
@@ -153,7 +153,7 @@ static void *work(void *context) {
     return NULL;
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- creation ----------------------------------------------------------------------------- */
 
 static glia_status start_threads(glia_loader *l, int workers, glia_error *error) {
     if (pthread_mutex_init(&l->mutex, NULL)) return glia_fail_nomem(error);
@@ -169,7 +169,7 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
     l->locks = true;
     l->workers = malloc((size_t)workers * sizeof *l->workers);
     if (!l->workers) return glia_fail_nomem(error);
-    sigset_t all, before; /* signals are the program's business, not the workers' */
+    sigset_t all, before; /* workers block all signals */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = 0;
@@ -184,7 +184,7 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
     return code ? glia_fail(error, GLIA_E_IO, "the system gives no thread to a loader: %s", strerror(code)) : GLIA_OK;
 }
 
-/* What targets are, and whether the augmentation fits the data. */
+/* Sets the targets' shape and dtype; checks that the augmentation fits the data. */
 static glia_status describe(glia_loader *l, glia_error *error) {
     const glia_dataset *data = l->data;
     const glia_augment *augment = l->opts.augment;
@@ -207,7 +207,7 @@ static glia_status describe(glia_loader *l, glia_error *error) {
     return GLIA_OK;
 }
 
-/* Sizes of batches, jobs and the ring. */
+/* Sets the sizes of batches, jobs and the ring. */
 static glia_status plan(glia_loader *l, glia_error *error) {
     const glia_dataset *data = l->data;
     if (l->opts.batch < 0) {
@@ -276,7 +276,7 @@ glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts,
         glia_loader_free(l);
         return NULL;
     }
-    l->at = l->batches; /* nothing to take before glia_loader_start() */
+    l->at = l->batches; /* no batches before glia_loader_start() */
     return l;
 }
 
@@ -323,7 +323,7 @@ glia_status glia_loader_start_at(glia_loader *l, int64_t epoch, int64_t batch, g
         return glia_fail(error, GLIA_E_ARGUMENT, "batch %lld of an epoch that has %lld", (long long)batch,
                          (long long)l->batches);
     }
-    if (l->locks) { /* let the workers come to rest: an epoch may be left in its middle */
+    if (l->locks) { /* wait until the workers are idle: an epoch may be abandoned before its end */
         pthread_mutex_lock(&l->mutex);
         l->jobs = 0;
         while (l->busy) pthread_cond_wait(&l->done, &l->mutex);
@@ -345,7 +345,7 @@ glia_status glia_loader_start_at(glia_loader *l, int64_t epoch, int64_t batch, g
     return GLIA_OK;
 }
 
-/* The slot that holds job j, prepared; gives back the ones before. */
+/* Waits for a job and returns its slot; releases the earlier ones. */
 static slot *take_job(glia_loader *l, int64_t job) {
     slot *s = &l->slots[job % l->n_slots];
     if (!l->locks) {

@@ -1,7 +1,7 @@
-/* masking.c - what masked-word nets learn from (Devlin et al. 2019, section 3.1), by whole words.
+/* masking.c - whole-word masking for masked language models (Devlin et al. 2019, section 3.1).
  *
- * Words are taken in a random order until their tokens are the share that is asked for; a word that would make them more is
- * passed over, as create_pretraining_data.py does it. At least one token is asked for, so the first word always fits.
+ * Words are chosen in random order until the requested share of tokens is reached. A word that would exceed it is
+ * skipped, as in create_pretraining_data.py. At least one token is requested, and the first word is always taken.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "data/sources/data.h"
 #include "glia/transformers.h"
 
-/* Beginnings of the row's words; the tokens that could be chosen are counted in *n_tokens. */
+/* Finds the starts of the row's words; returns their number. *n_tokens: number of tokens that may be masked. */
 static int64_t find_words(const int32_t *ids, int64_t length, const glia_masking_opts *o, int64_t *words,
                           int64_t *n_tokens) {
     int64_t n = 0;

@@ -1,12 +1,13 @@
-/* order.c - which samples an epoch goes through, one after the other.
+/* order.c - the order of samples in an epoch.
  *
- *   in their order
- *   shuffled     Fisher and Yates's shuffle (Knuth 1969, algorithm P)
- *   weighted     drawn with replacement, in proportion to weights: by bisection in their running sums
- *   stratified   shuffled, and every class spread evenly: member k of n has the place (k + 1/2) / n in the epoch, all
- *                are sorted by that, and batches are shuffled inside. Batches then have the classes' shares.
+ *   sequential   in the order of the data
+ *   shuffled     Fisher-Yates shuffle (Knuth 1969, algorithm P)
+ *   weighted     drawn with replacement in proportion to weights, by bisection in the cumulative sums
+ *   stratified   shuffled with every class spread evenly: member k of n has the position (k + 1/2) / n in the epoch,
+ *                samples are sorted by position and then shuffled within each batch. Batches have the class proportions
+ *                of the data.
  *
- * All of them are functions of (seed, epoch), driven by Philox.
+ * Every order is a function of (seed, epoch), with random numbers from Philox.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -18,11 +19,11 @@ struct glia_order {
     int64_t n;
     uint64_t seed;
     bool shuffle;
-    double *sums;      /* weighted: of the weights, up to and with each; else NULL */
-    int64_t last;      /* the last sample whose weight is not 0 */
+    double *sums;      /* weighted: inclusive cumulative sums of the weights; else NULL */
+    int64_t last;      /* the last sample with non-zero weight */
     int32_t *labels;   /* stratified, by sample; else NULL */
-    int32_t *pattern;  /* which class each place in the epoch has */
-    int64_t *begin;    /* (classes): where each class begins among samples sorted by class */
+    int32_t *pattern;  /* class at each place in the epoch */
+    int64_t *begin;    /* (classes): start of each class among samples sorted by class */
     int64_t *shuffled; /* (n) */
     int64_t *sorted;   /* (n) */
     int classes;
@@ -30,13 +31,13 @@ struct glia_order {
 
 /* ---- shuffling ---------------------------------------------------------------------------- */
 
-/* The n indices as they are, shuffled by words under `key`, from counter on. */
+/* Shuffles n indices in place with Philox words of `key`, starting at `counter`. */
 static void mix(int64_t *indices, int64_t n, const uint32_t key[2], uint32_t counter[4]) {
     uint32_t word[4];
     int left = 0;
     for (int64_t i = n - 1; i > 0; i--) {
         uint64_t bound = (uint64_t)i + 1, product;
-        do { /* Lemire 2019: the high half of word * bound is uniform once a few low halves are rejected */
+        do { /* Lemire 2019: the high half of word * bound is uniform after rejecting a few low halves */
             if (left == 0) {
                 glia_philox(key, counter, word);
                 counter[0]++;
@@ -51,7 +52,7 @@ static void mix(int64_t *indices, int64_t n, const uint32_t key[2], uint32_t cou
     }
 }
 
-/* Apart from other uses of the seed, and from each other. */
+/* Separate the random streams of these uses from each other and from other uses of the seed. */
 enum { SHUFFLE = 0x5348554F, INSIDE = 0x494E5349, DRAW = 0x44524157 };
 
 void glia_data_shuffle(int64_t *indices, int64_t n, uint64_t seed, uint64_t epoch) {
@@ -78,7 +79,7 @@ static glia_status prepare_weighted(glia_order *order, const double *weights, gl
     return GLIA_OK;
 }
 
-/* The first sample whose running sum is above `at`. */
+/* The first sample whose cumulative sum exceeds `at`. */
 static int64_t bisect(const glia_order *order, double at) {
     int64_t low = 0, high = order->last;
     while (low < high) {
@@ -167,7 +168,7 @@ static glia_status prepare_stratified(glia_order *order, const glia_dataset *dat
     return status ? status : make_pattern(order, error);
 }
 
-/* Deals the shuffled members of each class out by the pattern, then shuffles each batch. */
+/* Fills the pattern with the shuffled members of each class, then shuffles each batch. */
 static void deal(const glia_order *order, uint64_t epoch, int64_t batch, int64_t *indices) {
     glia_data_shuffle(order->shuffled, order->n, order->seed, epoch);
     for (int64_t i = 0; i < order->n; i++) {

@@ -1,4 +1,4 @@
-/* cifar_batches.c - CIFAR's binary batches, one after the other, from files or an archive. */
+/* cifar_batches.c - reads CIFAR binary batches, concatenated, from files or an archive. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ typedef struct records {
     int64_t n;
 } records;
 
-/* The records of one batch, behind those before. */
+/* Appends the records of one batch. */
 static glia_status append_cifar(records *r, const uint8_t *bytes, size_t length, glia_error *error) {
     int64_t more;
     glia_status status = glia_cifar_parse(bytes, length, &more, error);
@@ -25,7 +25,7 @@ static glia_status append_cifar(records *r, const uint8_t *bytes, size_t length,
     return GLIA_OK;
 }
 
-/* Takes over the records. */
+/* Takes ownership of the records. */
 static glia_dataset *finish_cifar(records r, glia_status status, const char *name, glia_error *error) {
     if (status) {
         free(r.pixels);
@@ -55,7 +55,7 @@ glia_dataset *glia_data_open_cifar(const char *const *paths, int n_paths, const 
     return finish_cifar(r, status, name, error);
 }
 
-/* The member of this name in whatever folder; -1: none. */
+/* Index of the member with this name, in any folder; -1: none. */
 static int find_member(const glia_archive *archive, const char *name) {
     for (int i = 0; i < archive->n; i++) {
         const char *slash = strrchr(archive->members[i].name, '/');

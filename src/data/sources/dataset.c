@@ -1,7 +1,7 @@
 /* dataset.c - data sets: arrays in memory, views of other data sets, normalisation, statistics.
  *
- * Bytes stay bytes in memory. Reading a sample sends each through a table of 256 floats that holds scaling to [0, 1]
- * and normalisation at once, one table for each channel, so that a normalised image costs as much as a plain one.
+ * u8 arrays are stored as bytes. Reading a sample maps each byte through a table of 256 floats that combines scaling
+ * to [0, 1] and normalisation, one table per channel, so a normalised image costs no more than a plain one.
  */
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "data/sources/data.h"
 
-/* ---- what all kinds share ----------------------------------------------------------------- */
+/* ---- common to all kinds ------------------------------------------------------------------ */
 
 glia_status glia_data_init(glia_dataset *data, glia_error *error) {
     if (data->n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "a data set needs at least one sample");
@@ -107,15 +107,15 @@ glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, voi
 
 /* ---- arrays ------------------------------------------------------------------------------- */
 
-enum { CLASSES_MOST = 1 << 20 }; /* labels beyond are numbers that were taken for labels */
+enum { CLASSES_MOST = 1 << 20 }; /* larger labels are probably values, not labels */
 
 typedef struct array_set {
     glia_dataset base;
     const uint8_t *x, *y; /* y NULL: zeros */
     glia_dtype x_dtype;
     size_t x_bytes;   /* of a sample */
-    float *table;     /* (max(1, normal_n), 256): what each byte becomes; NULL unless x is u8 */
-    float plain[256]; /* what it is without normalisation */
+    float *table;     /* (max(1, normal_n), 256): the value of each byte; NULL unless x is u8 */
+    float plain[256]; /* the values without normalisation */
     void *owned_x, *owned_y;
 } array_set;
 
@@ -162,7 +162,8 @@ static void arrays_close(glia_dataset *data) {
 
 static const glia_data_kind arrays_kind = { arrays_read, arrays_close };
 
-/* The classes that i32 targets speak of, each label checked. Of several for a sample, those less than 0 are none. */
+/* Sets the number of classes from i32 targets and checks each label. If a sample has several labels, negative ones
+ * mean "none". */
 static glia_status count_classes(array_set *set, int classes, glia_error *error) {
     if (set->base.y_dtype != GLIA_I32 || !set->y) {
         return classes ? glia_fail(error, GLIA_E_ARGUMENT, "classes are given without i32 labels") : GLIA_OK;
@@ -245,7 +246,7 @@ glia_dataset *glia_data_take(glia_arrays arrays, const char *name, const char *c
     arrays.borrow = true;
     glia_dataset *data = create_arrays(&arrays, name, class_names, error);
     void *x = (void *)(uintptr_t)arrays.x,
-         *y = (void *)(uintptr_t)arrays.y; /* the caller's malloc(), ours to free now */
+         *y = (void *)(uintptr_t)arrays.y; /* malloc()ed by the caller, freed here */
     if (!data) {
         free(x);
         free(y);
@@ -378,7 +379,7 @@ glia_status glia_data_normalize(glia_dataset *data, const double *mean, const do
     return GLIA_OK;
 }
 
-/* From histograms: exact sums of integers, then one division. */
+/* Computed from histograms: exact integer sums, then one division. */
 static void byte_statistics(const array_set *set, int n, double *mean, double *stddev) {
     size_t plane = set->base.x_count / (size_t)n;
     for (int c = 0; c < n; c++) {
@@ -396,7 +397,7 @@ static void byte_statistics(const array_set *set, int n, double *mean, double *s
     }
 }
 
-/* In two passes over all samples, in their order. */
+/* Two passes over all samples, in order. */
 static bool read_statistics(const glia_dataset *data, int n, double *mean, double *stddev) {
     float *x = malloc(data->x_count * sizeof *x);
     if (!x) return false;

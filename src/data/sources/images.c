@@ -1,7 +1,7 @@
-/* images.c - folders and archives of pictures: decoded when they are read, by the loader's workers.
+/* images.c - folders and archives of images, decoded on reading by the loader's workers.
  *
- * What is kept is an index; in memory lies only what the archive keeps there. Reading a sample decodes its file, makes
- * it grey or coloured, resizes it and scales it to [0, 1].
+ * Only an index is kept, besides what the archive itself holds in memory. Reading a sample decodes its file, converts
+ * it to grayscale or RGB, resizes it and scales it to [0, 1].
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 static const char *const endings[] = { ".jpg", ".jpeg", ".png", ".pgm", ".ppm", NULL };
 
-/* Pictures that there is no decoder for. */
+/* Image formats without a decoder. */
 static const char *const refused[] = { ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl",
                                        ".jp2",  ".svg", ".tga", ".ico", NULL };
 
@@ -30,7 +30,7 @@ static glia_status decode(const image_set *set, int64_t index, glia_image *image
     return glia_archive_fail(&set->archive, member, error, status);
 }
 
-/* Puts *image through a step that makes another of it. */
+/* If status is OK, replaces *image by `made`, the result of a conversion of it. */
 static glia_status replace(glia_image *image, glia_status status, glia_image made) {
     if (status) return status;
     glia_image_free(image);
@@ -66,7 +66,7 @@ static void images_close(glia_dataset *data) {
 
 static const glia_data_kind images_kind = { images_read, images_close };
 
-/* The shape that was asked for; what was not, the first picture has. */
+/* Sets the requested shape; sizes not given are those of the first image. */
 static glia_status choose_shape(image_set *set, glia_image_opts opts, glia_error *error) {
     if (!opts.channels || !opts.height) {
         glia_image first;

@@ -1,8 +1,8 @@
-/* match.c - data seen as another set's columns and classes, matched by name.
+/* match.c - reorders columns and classes to those of a model, matched by name.
  *
- * A model's input numbers and scores have the order of the data that it was trained on. Other data may have the same
- * columns in another order, or classes that are only some of them: a table with two of three classes numbers them 0
- * and 1. The view made here has the model's order.
+ * A model's inputs and scores have the order of its training data. Other data may have the same columns in another
+ * order, or only some of the classes: a table with two of three classes numbers them 0 and 1. The view created here
+ * has the model's order.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 typedef struct match_set {
     glia_dataset base;
     glia_dataset *of;
-    int64_t *columns; /* of the data, for each number of x; NULL: as they come */
-    int32_t *labels;  /* what each label of the data becomes; NULL: as they are */
+    int64_t *columns; /* source column of each value of x; NULL: unchanged */
+    int32_t *labels;  /* new label for each label of the data; NULL: unchanged */
 } match_set;
 
 static glia_status match_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw,
@@ -45,7 +45,7 @@ static void match_close(glia_dataset *data) {
 
 static const glia_data_kind match_kind = { match_read, match_close };
 
-/* The first place of `name` that is not taken, from `hint` on; -1: none. */
+/* First index of `name` that is not taken, searching from `hint`, wrapping around; -1: none. */
 static int64_t find(const char *name, const char *const *names, int64_t n, const bool *taken, int64_t hint) {
     for (int64_t k = 0; k < n; k++) {
         const int64_t i = (hint + k) % n;
@@ -54,7 +54,7 @@ static int64_t find(const char *name, const char *const *names, int64_t n, const
     return -1;
 }
 
-/* what: "column" or "class"; names: those of the other side, of which the nearest is told. */
+/* what: "column" or "class"; names: the names of the other side; the message suggests the nearest. */
 static glia_status fail_name(const glia_dataset *data, const char *what, const char *name, const char *problem,
                              const char *const *names, int64_t n, glia_error *error) {
     const char *near = n <= INT32_MAX ? glia_nearest(name, names, (int)n) : NULL;

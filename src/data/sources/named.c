@@ -1,4 +1,4 @@
-/* named.c - the data sets that have names: what they are, where their files may lie, where to get them. */
+/* named.c - built-in named data sets: descriptions, file locations, download sources. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +15,11 @@ static const char *const kmnist_classes[] = { "o", "ki", "su", "tsu", "na", "ha"
 
 typedef struct named {
     glia_data_info info;
-    const char *folders[FOLDERS_MOST];                /* tried under each place, until NULL */
-    const char *train[FILES_MOST], *test[FILES_MOST]; /* until NULL; with or without .gz */
-    bool cifar;                                       /* binary batches; else images and labels in IDX */
-    const char *archive;                              /* that has those files */
-    const char *images[ARCHIVES_MOST];                /* archives and folders of pictures instead, until NULL */
+    const char *folders[FOLDERS_MOST];                /* tried under each root, until NULL */
+    const char *train[FILES_MOST], *test[FILES_MOST]; /* file names, until NULL; with or without .gz */
+    bool cifar;                                       /* true: binary batches; false: images and labels in IDX */
+    const char *archive;                              /* archive of those files */
+    const char *images[ARCHIVES_MOST];                /* alternative archives and folders of images, until NULL */
     const char *const *class_names;
 } named;
 
@@ -74,16 +74,16 @@ int glia_data_list(glia_data_info *out, int capacity) {
 
 /* ---- searching ---------------------------------------------------------------------------- */
 
-/* Where the files of a split are; paths live in the arena. */
+/* Locations of the files of a split; the paths are in the arena. */
 typedef struct search {
     glia_arena arena;
     const char *paths[FILES_MOST];
     int n;
-    const char *archive, *images; /* what was found instead of the files */
-    glia_text tried;              /* the folders without them */
+    const char *archive, *images; /* found instead of the files */
+    glia_text tried;              /* the folders searched without success */
 } search;
 
-/* "PATH" or "PATH.gz", whichever there is. */
+/* The path of FOLDER/NAME or FOLDER/NAME.gz, whichever exists; NULL: neither. */
 static const char *find_file(search *s, const char *folder, const char *name) {
     for (int gz = 0; gz < 2; gz++) {
         const char *path = glia_arena_printf(&s->arena, "%s/%s%s", folder, name, gz ? ".gz" : "");
@@ -92,13 +92,13 @@ static const char *find_file(search *s, const char *folder, const char *name) {
     return NULL;
 }
 
-/* FOLDER/NAME if there is one. */
+/* FOLDER/NAME if it exists, else NULL. */
 static const char *find_archive(search *s, const char *folder, const char *name) {
     const char *path = name ? glia_arena_printf(&s->arena, "%s/%s", folder, name) : NULL;
     return path && !access(path, R_OK) ? path : NULL;
 }
 
-/* Whether all files are in this folder, or an archive of them. */
+/* Whether this folder has all files, or an archive of them. */
 static bool look_in(search *s, const char *folder, const named *d, bool test) {
     const char *const *files = test ? d->test : d->train;
     s->n = 0;

@@ -1,4 +1,4 @@
-/* open.c - data sets by address: NAME or SCHEME:FILES, then ?OPTION=VALUE&OPTION=VALUE.
+/* open.c - opens data sets by address: NAME or SCHEME:FILES, then ?OPTION=VALUE&OPTION=VALUE.
  *
  * The schemes are the rows of data/formats/formats.def; each has an open_SCHEME() here.
  */
@@ -11,15 +11,15 @@
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
 
-/* An address taken apart. */
+/* A parsed address. */
 typedef struct request {
     const char *address;
-    char *rest; /* the files: between the colon and the question mark */
+    char *rest; /* the files: the part between the colon and the question mark */
     const char *keys[OPTIONS_MOST], *values[OPTIONS_MOST];
     int n_options;
     bool test;
     int split; /* TREE_TRAIN, ... */
-    const char *folder, *tokenizer; /* tokenizer: the text of one, or NULL */
+    const char *folder, *tokenizer; /* tokenizer: its JSON text, or NULL */
 } request;
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -31,7 +31,7 @@ static const char *option(const request *r, const char *key) {
     return NULL;
 }
 
-/* Cuts "KEY=VALUE&KEY=VALUE" apart, in place. */
+/* Splits "KEY=VALUE&KEY=VALUE" in place. */
 static glia_status split_options(request *r, char *text, glia_error *error) {
     while (*text) {
         char *next = text + strcspn(text, "&"), *value = memchr(text, '=', (size_t)(next - text));
@@ -50,7 +50,7 @@ static glia_status split_options(request *r, char *text, glia_error *error) {
     return GLIA_OK;
 }
 
-/* An error for the first option that is not in known. */
+/* Fails for the first option that is not in `known`. */
 static glia_status check_options(const request *r, const char *const *known, int n, glia_error *error) {
     for (int i = 0; i < r->n_options; i++) {
         bool found = false;
@@ -63,7 +63,7 @@ static glia_status check_options(const request *r, const char *const *known, int
     return GLIA_OK;
 }
 
-/* The option as an integer in [low, high], or what it already holds if it is not given. */
+/* Reads the option as an integer in [low, high]; *value is unchanged if it is not given. */
 static glia_status integer_option(const request *r, const char *key, int64_t low, int64_t high, int64_t *value,
                                   glia_error *error) {
     const char *text = option(r, key);
@@ -80,7 +80,7 @@ static glia_status integer_option(const request *r, const char *key, int64_t low
 
 /* ---- schemes ------------------------------------------------------------------------------ */
 
-/* Cuts "FILE,FILE" apart, in place; returns how many. */
+/* Splits "FILE,FILE" in place; returns the number of files, capacity + 1 if there are too many. */
 static int split_paths(char *text, const char **paths, int capacity) {
     int n = 0;
     for (char *next; n < capacity; text = next) {
@@ -102,7 +102,7 @@ static glia_status read_idx(const char *path, glia_values *values, glia_error *e
     return status;
 }
 
-/* Labels of any integer type become i32. */
+/* Converts u8 labels to i32. */
 static glia_status widen_labels(glia_values *labels, glia_error *error) {
     if (labels->dtype != GLIA_U8) return GLIA_OK;
     int64_t n = glia_shape_count(labels->shape);
@@ -115,7 +115,7 @@ static glia_status widen_labels(glia_values *labels, glia_error *error) {
     return GLIA_OK;
 }
 
-/* A sample's shape: that of the array without its first axis; (H, W) bytes are grey images (1, H, W). */
+/* Shape of a sample: the array's without its first axis; u8 arrays (H, W) become grayscale images (1, H, W). */
 static glia_shape sample_shape(const glia_values *v) {
     glia_shape s = { .rank = v->shape.rank - 1 };
     memcpy(s.dim, v->shape.dim + 1, (size_t)s.rank * sizeof *s.dim);
@@ -169,7 +169,7 @@ static glia_dataset *open_cifar(const request *r, glia_error *error) {
     return glia_data_open_cifar(paths, n, r->address, error);
 }
 
-/* sep= is a character or its name. */
+/* sep= is a character or the name of one. */
 static glia_status separator_option(const request *r, char *separator, glia_error *error) {
     static const struct {
         const char *name;
@@ -188,7 +188,7 @@ static glia_status separator_option(const request *r, char *separator, glia_erro
     return GLIA_OK;
 }
 
-/* Moves sparse rows with their labels out of the table, and frees the rest. */
+/* Moves sparse rows and labels out of the table and frees the rest. */
 static glia_dataset *take_sparse_csv(glia_csv *csv, const char *name, glia_error *error) {
     glia_sparse rows = csv->rows;
     rows.n = csv->n;
@@ -227,19 +227,19 @@ static glia_dataset *open_csv(const request *r, glia_error *error) {
                            .y = csv.y,
                            .y_dtype = csv.y_dtype,
                            .classes = csv.classes };
-    csv.x = NULL; /* glia_data_take() has them now */
+    csv.x = NULL; /* owned by glia_data_take() */
     csv.y = NULL;
     glia_dataset *data = glia_data_take(arrays, r->address, (const char *const *)csv.class_names, error);
     if (data && glia_data_name_columns(data, (const char *const *)csv.names, error)) {
         glia_data_free(data);
         data = NULL;
     }
-    if (data) data->numbered = false; /* integers in a table are names too */
+    if (data) data->numbered = false; /* integers in a table are class names too */
     glia_csv_free(&csv);
     return data;
 }
 
-/* size= is HEIGHTxWIDTH, or a number for both. */
+/* size= is HEIGHTxWIDTH, or one number for both. */
 static glia_status size_option(const request *r, glia_image_opts *opts, glia_error *error) {
     const char *text = option(r, "size");
     if (!text) return GLIA_OK;
@@ -269,9 +269,9 @@ static glia_dataset *open_images(const request *r, glia_error *error) {
     return glia_data_open_images(r->rest, r->split, opts, r->address, error);
 }
 
-/* ---- arrays of NumPy ---------------------------------------------------------------------- */
+/* ---- NumPy arrays ------------------------------------------------------------------------- */
 
-/* dst[i] = value i of src as i32 labels, or as f32; false: a label that i32 does not hold. */
+/* Converts n values to i32 or f32 in dst; false: a label does not fit i32. */
 static bool convert_values(const glia_values *v, glia_dtype to, void *dst, int64_t n) {
     size_t size = glia_dtype_size(v->dtype);
     for (int64_t i = 0; i < n; i++) {
@@ -288,7 +288,7 @@ static bool convert_values(const glia_values *v, glia_dtype to, void *dst, int64
     return true;
 }
 
-/* Integers become i32 labels, or with `target` f32 values; floats f32 values. */
+/* Converts integers to i32 labels, or to f32 values with `target`; floats to f32 values. */
 static glia_status convert_targets(glia_values *y, bool target, glia_error *error) {
     glia_dtype to = target || glia_dtype_is_float(y->dtype) ? GLIA_F32 : GLIA_I32;
     if (y->dtype == to) return GLIA_OK;
@@ -305,7 +305,7 @@ static glia_status convert_targets(glia_values *y, bool target, glia_error *erro
     return GLIA_OK;
 }
 
-/* (N, H, W, C) becomes (N, C, H, W). */
+/* Transposes (N, H, W, C) to (N, C, H, W). */
 static glia_status channels_first(glia_values *x, glia_error *error) {
     if (x->shape.rank != 4) {
         return glia_fail(error, GLIA_E_SHAPE, "layout=hwc is for arrays (N, height, width, channels)");
@@ -326,7 +326,7 @@ static glia_status channels_first(glia_values *x, glia_error *error) {
     return GLIA_OK;
 }
 
-/* A data set of both arrays (y.data may be NULL), which it takes over, also when it fails. */
+/* Creates a data set from both arrays (y.data may be NULL). Takes ownership of them, also on failure. */
 static glia_dataset *join_values(const request *r, glia_values x, glia_values y, glia_error *error) {
     const char *layout = option(r, "layout");
     int64_t target = 0;
@@ -355,7 +355,7 @@ static glia_dataset *join_values(const request *r, glia_values x, glia_values y,
                            .x_shape = sample_shape(&x),
                            .y = y.data,
                            .y_dtype = y.dtype };
-    bool column = y.data && glia_shape_count(y.shape) == y.shape.dim[0]; /* (N) and (N, 1) are numbers */
+    bool column = y.data && glia_shape_count(y.shape) == y.shape.dim[0]; /* (N) and (N, 1) are scalar targets */
     if (y.data && !column) arrays.y_shape = sample_shape(&y);
     return glia_data_take(arrays, r->address, NULL, error);
 }
@@ -384,7 +384,7 @@ static glia_dataset *open_npy(const request *r, glia_error *error) {
     return NULL;
 }
 
-/* The array that is called so in an .npz file, or one of the usual names. */
+/* The index of the named array in an .npz file; name NULL: the first of the usual names found; -1: none. */
 static int find_array(const glia_archive *archive, const char *name, const char *const *usual) {
     char file[300];
     const char *const given[] = { name, NULL };
@@ -467,7 +467,7 @@ static glia_dataset *open_libsvm(const request *r, glia_error *error) {
     return status ? NULL : glia_data_take_sparse(rows, r->address, error);
 }
 
-/* The option as a type of numbers. */
+/* Reads the option as an element type; endian= sets its byte order. */
 static glia_status element_option(const request *r, const char *key, glia_element *element, glia_error *error) {
     const char *text = option(r, key), *endian = option(r, "endian");
     if (text && !glia_element_named(text, element)) {
@@ -482,7 +482,7 @@ static glia_status element_option(const request *r, const char *key, glia_elemen
     return GLIA_OK;
 }
 
-/* shape= is sizes with an x between them. */
+/* shape= is sizes separated by x. */
 static glia_status shape_option(const request *r, glia_shape *shape, glia_error *error) {
     const char *text = option(r, "shape");
     if (!text) return glia_fail(error, GLIA_E_ARGUMENT, "%s: shape= is missing, as in shape=3x32x32", r->address);
@@ -546,7 +546,7 @@ static glia_dataset *open_texts(const request *r, glia_error *error) {
     return text_options(r, &opts, error) ? NULL : glia_data_open_texts(r->rest, r->split, opts, r->address, error);
 }
 
-/* The share at the end of a text that is the test split. */
+/* Reads the options of token data. test= is the fraction at the end of the text that is the test split. */
 static glia_status token_options(const request *r, glia_token_opts *opts, glia_error *error) {
     const char *test = option(r, "test");
     *opts = (glia_token_opts){ .tokenizer = { option(r, "tokenizer"), r->tokenizer }, .test = 0.1, .split_test = r->test };
@@ -572,7 +572,7 @@ static glia_dataset *open_tokens(const request *r, glia_error *error) {
 
 /* ---- addresses ---------------------------------------------------------------------------- */
 
-/* The options of each scheme, besides test= and seed=, which all have. */
+/* The options of each scheme, besides test= and seed=, which every scheme has. */
 static const char *const options_idx[] = { NULL };
 static const char *const options_cifar[] = { NULL };
 static const char *const options_csv[] = { "label", "target", "header", "sep", "drop", "sparse", NULL };
@@ -606,10 +606,10 @@ int glia_data_formats(glia_data_format *out, int capacity) {
     return GLIA_COUNT(schemes);
 }
 
-/* The part of `data` that split asks for when the address says test=FRACTION. Takes over data. */
+/* The requested split of `data` if the address has test=FRACTION, else data. Takes ownership of data. */
 static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error *error) {
     const char *text = option(r, "test");
-    if (!data || !text || glia_data_is_tokens(data)) return data; /* those are split already */
+    if (!data || !text || glia_data_is_tokens(data)) return data; /* token data is already split */
     double fraction = -1;
     int64_t seed = 0;
     glia_status status = GLIA_OK;
@@ -658,7 +658,7 @@ static glia_dataset *open_scheme(request *r, glia_error *error) {
     return NULL;
 }
 
-/* "strokes" takes options: how many drawings, and which. */
+/* "strokes" has options: n, the number of drawings, and seed. */
 static glia_dataset *open_strokes(const request *r, const glia_data_info *info, glia_error *error) {
     static const char *const known[] = { "n", "seed" };
     int64_t n = info->train, seed = 0;
@@ -670,7 +670,7 @@ static glia_dataset *open_strokes(const request *r, const glia_data_info *info, 
     return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
-/* A text: windows of its characters, or of tokens. */
+/* A named text: windows of its characters or tokens. */
 static glia_dataset *open_named_text(const request *r, const char *name, glia_error *error) {
     static const char *const known[] = { "length", "step", "tokenizer", "test" };
     glia_token_opts opts;

@@ -1,4 +1,4 @@
-/* picture.c - a picture in a file as one sample. */
+/* picture.c - loads an image file as one sample. */
 #include "data/sources/data.h"
 
 glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error) {

@@ -1,7 +1,7 @@
-/* records.c - binary files of equal records, mapped: the system brings in what is read, and memory is not filled.
+/* records.c - binary files of fixed-size records, memory-mapped, so pages are loaded only when read.
  *
- *     header bytes | [label] numbers | [label] numbers | ...          one file
- *     header bytes | numbers | ...    and    label | label | ...      two
+ *     header bytes | [label] values | [label] values | ...           one file
+ *     header bytes | values | ...    and    label | label | ...      two files
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static glia_status records_read(const glia_dataset *data, int64_t index, float *
     if (data->y_dtype == GLIA_F32) {
         memcpy(y, &(float){ (float)label }, sizeof(float));
     } else {
-        memcpy(y, &(int32_t){ (int32_t)label }, sizeof(int32_t)); /* open_records() has seen that it fits */
+        memcpy(y, &(int32_t){ (int32_t)label }, sizeof(int32_t)); /* range checked in glia_data_open_records() */
     }
     return GLIA_OK;
 }
@@ -44,7 +44,7 @@ static void records_close(glia_dataset *data) {
 
 static const glia_data_kind records_kind = { records_read, records_close };
 
-/* Splits the files into records; x_shape is set. */
+/* Splits the files into records; x_shape must be set. */
 static glia_status lay_out(record_set *set, const char *const *paths, int n, glia_error *error) {
     const glia_record_opts *o = &set->opts;
     size_t sample = o->element.size, there = set->files[0].length;
@@ -76,7 +76,7 @@ static glia_status lay_out(record_set *set, const char *const *paths, int n, gli
                      (long long)set->base.n, paths[1], set->files[1].length, set->y_stride);
 }
 
-/* How many classes the labels speak of, each checked. */
+/* Sets the number of classes from the labels and checks each label. */
 static glia_status count_classes(record_set *set, glia_error *error) {
     enum { MOST = 65535 };
     if (!set->y || set->opts.label.kind == 'f') return GLIA_OK;

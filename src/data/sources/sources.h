@@ -1,74 +1,74 @@
-/* sources.h - where samples come from: the kinds of data sets that are read from files as they are used. */
+/* sources.h - internal: data sets read from files. */
 #ifndef GLIA_SRC_DATA_SOURCES_SOURCES_H
 #define GLIA_SRC_DATA_SOURCES_SOURCES_H
 
 #include "data/sources/data.h"
 #include "glia/text.h"
 
-/* ---- what the folders of an archive say --------------------------------------------------- */
+/* ---- splits and classes from the folders of an archive ------------------------------------ */
 
 enum { TREE_TRAIN, TREE_TEST, TREE_VALIDATION };
 
 typedef struct tree {
     int n;
-    int *members;    /* of the archive: classes mixed evenly, each in the order of its names */
+    int *members;    /* indices into the archive: classes interleaved evenly, each in file name order */
     int32_t *labels; /* of each */
     int classes;
     char **class_names;
     bool splits;   /* the folders name splits */
-    bool has_test; /* one of them is for tests */
+    bool has_test; /* there is a test or validation split */
     glia_arena arena;
 } tree;
 
-/* The files of a split that end with one of `endings` (".jpg", ..., NULL). Where there are no folders of splits all
- * files are one set; where there is no test/, val/ is. Files with other endings are left out, unless theirs is one of
- * `refused`, or no file of their class is kept: that is an error. Release with glia_tree_free() when it succeeded. */
+/* The files of a split that end with one of `endings` (".jpg", ..., NULL). Without split folders all files are one set;
+ * without test/, val/ is used as the test split. Files with other endings are left out. It is an error if the ending is
+ * one of `refused` or no file of the class is kept. Release with glia_tree_free() on success. */
 glia_status glia_tree_read(const glia_archive *archive, const char *const *endings, const char *const *refused,
                            int split, tree *t, glia_error *error);
 void glia_tree_free(tree *t);
 
-/* ---- pictures ----------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------- */
 
 typedef struct glia_image_opts {
-    int channels, height, width; /* 0: as the first picture */
-    bool whole;                  /* the caller will cut it into splits: it must not have any */
+    int channels, height, width; /* 0: those of the first image */
+    bool whole;                  /* the caller splits the set, so it must have no splits of its own */
 } glia_image_opts;
 
-/* Pictures in the folders of their classes, in an archive or a folder. */
+/* Images in class folders, in an archive or a folder. */
 glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts opts, const char *name,
                                     glia_error *error);
 
 /* ---- rows, records, texts ----------------------------------------------------------------- */
 
-/* Takes over the rows, also when it fails. */
+/* Takes ownership of the rows, also on failure. */
 glia_dataset *glia_data_take_sparse(glia_sparse rows, const char *name, glia_error *error);
 
 typedef struct glia_record_opts {
-    glia_element element; /* of the numbers */
+    glia_element element; /* type of the values */
     glia_shape shape;     /* of a sample */
     int64_t header;       /* bytes before the first record */
-    glia_element label;   /* before each sample, or in the second file; size 0: no labels */
+    glia_element label;   /* type of the label before each sample, or in the second file; size 0: no labels */
 } glia_record_opts;
 
-/* Equal records in one file, or samples in one and labels in another. */
+/* Fixed-size records in one file, or samples in one file and labels in another. */
 glia_dataset *glia_data_open_records(const char *const *paths, int n, glia_record_opts opts, const char *name,
                                      glia_error *error);
 
-/* A tokenizer by its file or its text; both NULL: none. */
+/* A tokenizer, given as a file or as JSON text; both NULL: none. */
 typedef struct glia_tokenizer_source {
     const char *path, *text;
 } glia_tokenizer_source;
 
-/* The text's tokenizer; where the file is there too, it must be the same. */
+/* The tokenizer from the text, or else from the file. If both exist, they must be equal. */
 glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_error *error);
 
 typedef struct glia_text_opts {
     int64_t length,
-        step;  /* of a sample, 0: of the longest up to 1,024, or 64 of a window; between windows, 0: length */
-    int label; /* of a line: -1 before the first separator, 1 behind the last, 0 none */
+        step;  /* length, 0: of the longest sample, at most 1,024; for windows 64; step between windows, 0: length */
+    int label; /* of a line: -1 before the first separator, 1 after the last, 0 none */
     char separator;
-    bool whole; /* as of pictures */
-    glia_tokenizer_source tokenizer; /* samples are its ids, not bytes */
+    bool whole; /* as in glia_image_opts */
+    glia_tokenizer_source tokenizer; /* if given, samples are token ids, not bytes */
 } glia_text_opts;
 
 glia_dataset *glia_data_open_lines(const char *path, glia_text_opts opts, const char *name, glia_error *error);
@@ -77,20 +77,20 @@ glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts o
                                    glia_error *error);
 
 typedef struct glia_token_opts {
-    glia_tokenizer_source tokenizer; /* none: the text's characters */
-    int64_t length, step;  /* of a window, 0: 64; between windows, 0: length */
+    glia_tokenizer_source tokenizer; /* none: one token per character of the text */
+    int64_t length, step;  /* length of a window, 0: 64; step between windows, 0: length */
     double test;           /* share of the text, at its end, that is the test split */
-    bool split_test;       /* which of the two */
+    bool split_test;       /* true: the test split; false: the train split */
 } glia_token_opts;
 
-/* Windows of one text as ids, with the next ones as targets. */
+/* Windows of one text as token ids; the targets are the next ids. */
 glia_dataset *glia_data_open_tokens(const char *path, glia_token_opts opts, const char *name, glia_error *error);
 bool glia_data_is_tokens(const glia_dataset *data);
-/* Of a text of named.c. */
+/* The same for a named text data set (named.c). */
 glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, const char *address, const char *folder,
                                         glia_error *error);
 
-/* CIFAR's batches of these names, wherever they lie in the archive. */
+/* CIFAR batches with these file names, in any folder of the archive. */
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
                                            glia_error *error);
 

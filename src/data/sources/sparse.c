@@ -1,4 +1,4 @@
-/* sparse.c - rows that are mostly zeros, kept as their other values; a sample is spread out when it is read. */
+/* sparse.c - sparse rows: only non-zero values are stored; reading a sample makes it dense. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +41,7 @@ glia_dataset *glia_data_take_sparse(glia_sparse rows, const char *name, glia_err
         set->base.classes = rows.classes;
         status = glia_data_name_classes(&set->base, (const char *const *)rows.class_names, error);
     }
-    set->base.numbered = false; /* integers in the file are the classes' names */
+    set->base.numbered = false; /* integers in the file are class names */
     if (!status) status = glia_data_name_columns(&set->base, (const char *const *)rows.column_names, error);
     if (!status) return &set->base;
     glia_data_free(&set->base);

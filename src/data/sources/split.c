@@ -1,7 +1,7 @@
-/* split.c - a data set cut into parts for training, validation and testing; class weights.
+/* split.c - splits a data set for training, validation and testing; class weights.
  *
- * Samples are put into an order, shuffled or stratified (order.c), and the order is cut. In a stratified order every
- * class is spread evenly, so any piece of it has the classes' shares. Parts are views whose samples stand in the order
+ * Samples are shuffled, stratified if asked (order.c), and the resulting order is cut. A stratified order spreads every
+ * class evenly, so any piece of it has the class proportions of the whole. Parts are views whose samples keep the order
  * of the data.
  */
 #include <math.h>
@@ -14,7 +14,7 @@ static int by_number(const void *a, const void *b) {
     return (p > q) - (p < q);
 }
 
-/* Where the samples are cut from; NULL: see error. Release with free(). */
+/* The shuffled order to be cut; NULL: see error. Release with free(). */
 static int64_t *order_samples(const glia_dataset *data, bool stratified, uint64_t seed, glia_error *error) {
     glia_order *order =
         glia_order_create(data, (glia_loader_opts){ .shuffle = true, .stratified = stratified, .seed = seed }, error);
@@ -27,7 +27,7 @@ static int64_t *order_samples(const glia_dataset *data, bool stratified, uint64_
     return samples;
 }
 
-/* A view of samples [begin, end) of the order, or of all the others. */
+/* A view of samples [begin, end) of the order; others: of all other samples. */
 static glia_dataset *take(glia_dataset *data, const int64_t *order, int64_t begin, int64_t end, bool others,
                           glia_error *error) {
     const int64_t inside = end - begin, n = others ? data->n - inside : inside;
@@ -48,7 +48,7 @@ glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_datas
     if (test) *test = NULL;
     glia_error reason;
     error = error ? error : &reason;
-    const bool silent = opts.validation == 0 && glia_option(opts.test, 0) == 0; /* about how much to take */
+    const bool silent = opts.validation == 0 && glia_option(opts.test, 0) == 0; /* no fraction is given */
     opts.validation = glia_option(opts.validation, silent ? 0.1 : 0);
     opts.test = glia_option(opts.test, 0);
     if (!(opts.validation >= 0 && opts.test >= 0 && opts.validation + opts.test < 1)) {
@@ -90,7 +90,7 @@ glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratif
     }
     int64_t *order = order_samples(data, stratified, seed, error);
     if (!order) return error->status;
-    const int64_t whole = data->n / folds, more = data->n % folds; /* the first `more` folds have one more */
+    const int64_t whole = data->n / folds, more = data->n % folds; /* the first `more` folds have one more sample */
     const int64_t begin = fold * whole + GLIA_MIN(fold, more), end = begin + whole + (fold < more);
     *train = take(data, order, begin, end, true, error);
     if (*train) *validation = take(data, order, begin, end, false, error);
@@ -103,7 +103,7 @@ glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratif
 
 /* ---- weights ------------------------------------------------------------------------------ */
 
-/* The labels, and the weight of each class. */
+/* The labels, and the weight of each class: n / (classes * count); 0 for empty classes. */
 static glia_status weigh(const glia_dataset *data, int32_t **labels, double *weights, glia_error *error) {
     *labels = malloc((size_t)data->n * sizeof **labels);
     if (!*labels) return glia_fail_nomem(error);

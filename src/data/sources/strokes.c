@@ -1,16 +1,15 @@
-/* strokes.c - digits drawn as a hand would, for machines without files or a network.
+/* strokes.c - synthetic handwritten digits, for machines without data files or a network.
  *
- * A drawing begins as one of a few ways to write its digit: strokes, each a list of points that the pen passes, on a
- * grid of 100 x 100. Then everything that differs from hand to hand and from time to time is drawn at random:
+ * A drawing starts from one of several templates for its digit: strokes, each a list of points along the pen's path, on
+ * a grid of 100 x 100. The variations of handwriting are then applied at random:
  *
- *     points jittered -> smooth curves (Catmull and Rom 1974) -> ends cut short or drawn out -> a smooth random
- *     field moves all of it (elastic distortion; Simard, Steinkraus and Platt 2003) -> width, slant, rotation ->
- *     fitted into about 20 x 20 pixels of 28 x 28 around the centre of mass (as MNIST is) -> inked by distance to
- *     the pen's path, whose width follows pressure -> blurred a little, with paper and ink uneven
+ *     points jittered -> ends shortened or extended -> smooth curves (Catmull and Rom 1974) -> displacement by a
+ *     smooth random field (elastic distortion; Simard, Steinkraus and Platt 2003) -> width, slant, rotation ->
+ *     fitted into about 20 x 20 of 28 x 28 pixels around the centre of mass (as in MNIST) -> inked by distance to
+ *     the pen's path, whose width follows the pressure -> slight blur, uneven paper and ink
  *
- * All of it is a pure function of (seed, index): the stream of random words is Philox's with the index in its
- * counter, and nothing but sums, products, quotients and square roots touches them: no library's idea of a sine is
- * in a drawing.
+ * A drawing is a pure function of (seed, index): random words are Philox's with the index in the counter. Only sums,
+ * products, quotients and square roots are used, so a drawing does not depend on a library's sine.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,13 +19,13 @@
 
 enum { SIZE = 28, STRIDE = 40, MARGIN = 4, PARTS = 6, POINTS_MOST = 24, PATH_MOST = 256, GRID = 6, PIECE = 64 };
 
-/* ---- ways to write a digit ---------------------------------------------------------------- */
+/* ---- digit templates ---------------------------------------------------------------------- */
 
-/* Pairs x, y, x to the right and y down. A point given twice is a corner; UP lifts the pen, END ends. */
+/* Pairs x, y, x to the right and y down. A repeated point is a corner; UP lifts the pen, END is the end. */
 enum { UP = 126, END = 127 };
 
 typedef struct way {
-    int digit, weight; /* how often, among those of the digit */
+    int digit, weight; /* relative frequency among the templates of the digit */
     int8_t points[2 * POINTS_MOST + 4];
 } way;
 
@@ -68,7 +67,7 @@ static const way ways[] = {
     { 9, 3, { 76, 14, 48, 2, 20, 20, 32, 44, 62, 38, 80, 12, 68, 56, 50, 100, END } },
 };
 
-/* ---- chance ------------------------------------------------------------------------------- */
+/* ---- random numbers ----------------------------------------------------------------------- */
 
 typedef struct chance {
     uint32_t key[2], counter[4], word[4];
@@ -86,7 +85,7 @@ static uint32_t bits(chance *c) {
 
 static float between(chance *c, float low, float high) { return low + (high - low) * (float)(bits(c) >> 8) * 0x1p-24f; }
 
-/* Nearly N(0, stddev): the sum of four uniform numbers, which never goes beyond 3.5 deviations. */
+/* Approximately N(0, stddev): the sum of four uniform numbers, bounded by 3.5 standard deviations. */
 static float about(chance *c, float stddev) {
     uint32_t a = bits(c), b = bits(c);
     int32_t sum = (int32_t)((a & 0xFFFF) + (a >> 16) + (b & 0xFFFF) + (b >> 16)) - 2 * 0xFFFF;
@@ -97,7 +96,7 @@ static float about(chance *c, float stddev) {
 
 typedef struct spot {
     float x, y, pressure;
-    bool down; /* ink between the spot before and this one */
+    bool down; /* ink between the previous spot and this one */
 } spot;
 
 typedef struct path {
@@ -105,12 +104,12 @@ typedef struct path {
     int n;
 } path;
 
-/* How this hand writes. */
+/* Parameters of a handwriting. */
 typedef struct hand {
-    float jitter, tension;       /* of the points; of the curves: 0.5 is Catmull-Rom's, less is angular */
-    float xx, xy, yx, yy;        /* width, slant and rotation as one matrix */
-    float size, radius, edge;    /* pixels: of the digit, of the pen, how soft its edge is */
-    float pressure;              /* deviation along a stroke */
+    float jitter, tension;       /* jitter of points; tension of curves: 0.5 is Catmull-Rom, lower is more angular */
+    float xx, xy, yx, yy;        /* matrix of width, slant and rotation */
+    float size, radius, edge;    /* in pixels: digit size, pen radius, softness of the pen's edge */
+    float pressure;              /* standard deviation along a stroke */
     float gain, blur, grain;     /* of the ink */
     float field[2][GRID * GRID]; /* elastic displacement at the knots of a B-spline */
 } hand;
@@ -118,7 +117,7 @@ typedef struct hand {
 static hand choose_hand(chance *c) {
     hand h = { .jitter = between(c, 1.5f, 5), .tension = between(c, 0.36f, 0.56f) };
     float width = between(c, 0.5f, 1), slant = about(c, 0.23f) - 0.13f, turn = about(c, 0.115f);
-    float sine = turn - turn * turn * turn / 6, cosine = 1 - turn * turn / 2; /* of small angles */
+    float sine = turn - turn * turn * turn / 6, cosine = 1 - turn * turn / 2; /* for small angles */
     h.xx = cosine * width;
     h.xy = cosine * slant - sine;
     h.yx = sine * width;
@@ -136,7 +135,7 @@ static hand choose_hand(chance *c) {
     return h;
 }
 
-/* The weights of four neighbouring knots, t in [0, 1] between the inner two (uniform cubic B-spline). */
+/* Uniform cubic B-spline weights of four neighbouring knots; t in [0, 1] is the position between the inner two. */
 static void spline_weights(float t, float w[4]) {
     float s = 1 - t;
     w[0] = s * s * s / 6;
@@ -145,7 +144,7 @@ static void spline_weights(float t, float w[4]) {
     w[3] = t * t * t / 6;
 }
 
-/* Moves a spot by the field, which spans [0, 100] x [0, 100]. */
+/* Displaces a spot by the field, which spans [0, 100] x [0, 100]. */
 static void displace(const hand *h, spot *p) {
     const float cells = GRID - 3;
     float u = GLIA_MIN(GLIA_MAX(p->x * (cells / 100), 0), cells - 0.001f),
@@ -169,8 +168,8 @@ static void add_spot(path *p, spot s) {
     if (p->n < PATH_MOST) p->spots[p->n++] = s;
 }
 
-/* The curve through n points, in PARTS pieces between each two. Cubic Hermite; the tangent at a point is `tension`
- * times what lies between its neighbours. A point that repeats ends one curve and begins the next. */
+/* Adds the cubic Hermite curve through n points, PARTS pieces per segment. The tangent at a point is `tension` times
+ * the difference of its neighbours. A repeated point is a corner: it ends one curve and starts the next. */
 static void add_curve(path *p, const spot *points, int n, float tension) {
     add_spot(p, (spot){ points[0].x, points[0].y, points[0].pressure, false });
     for (int i = 0; i + 1 < n; i++) {
@@ -188,7 +187,7 @@ static void add_curve(path *p, const spot *points, int n, float tension) {
     }
 }
 
-/* One stroke of a way: its points jittered, its ends moved along their direction. Returns the coordinates read. */
+/* Adds one stroke of a template: points jittered, ends moved along their direction. Returns the end of its points. */
 static const int8_t *add_stroke(path *p, const int8_t *at, const hand *h, chance *c) {
     spot points[POINTS_MOST];
     int n = 0;
@@ -201,7 +200,7 @@ static const int8_t *add_stroke(path *p, const int8_t *at, const hand *h, chance
         }
         n++;
     }
-    float first = about(c, 0.13f), last = about(c, 0.13f); /* more than 0: longer */
+    float first = about(c, 0.13f), last = about(c, 0.13f); /* above 0: longer */
     spot *a = &points[0], *b = &points[n - 1], next = points[1], before = points[n - 2];
     a->x += first * (a->x - next.x), a->y += first * (a->y - next.y);
     b->x += last * (b->x - before.x), b->y += last * (b->y - before.y);
@@ -218,7 +217,7 @@ static const way *choose_way(int digit, chance *c) {
     return w;
 }
 
-/* The path in pixels: transformed, scaled so that it and the pen fill `size`, its centre of mass in the middle. */
+/* Transforms the path to pixels: scaled so that path and pen fill `size`, centre of mass in the middle. */
 static void fit(path *p, const hand *h, chance *c) {
     float left = 1e9f, right = -1e9f, top = 1e9f, bottom = -1e9f;
     for (int i = 0; i < p->n; i++) {
@@ -237,7 +236,7 @@ static void fit(path *p, const hand *h, chance *c) {
     }
     float x0 = SIZE / 2.0f + about(c, 0.7f) - scale * mx / GLIA_MAX(mass, 1.0f);
     float y0 = SIZE / 2.0f + about(c, 0.7f) - scale * my / GLIA_MAX(mass, 1.0f);
-    float near = 1.5f + 1.2f * h->radius, far = SIZE - near; /* nothing is cut off */
+    float near = 1.5f + 1.2f * h->radius, far = SIZE - near; /* keeps the drawing inside */
     x0 += GLIA_MAX(near - (x0 + scale * left), 0) - GLIA_MAX(x0 + scale * right - far, 0);
     y0 += GLIA_MAX(near - (y0 + scale * top), 0) - GLIA_MAX(y0 + scale * bottom - far, 0);
     for (int i = 0; i < p->n; i++) {
@@ -247,13 +246,13 @@ static void fit(path *p, const hand *h, chance *c) {
 
 /* ---- ink ---------------------------------------------------------------------------------- */
 
-/* Rows and columns are MARGIN more on each side, so that nothing needs a bound. */
+/* MARGIN extra rows and columns on each side. */
 typedef struct paper {
     float ink[SIZE + 2 * MARGIN][STRIDE];
 } paper;
 
-/* Inks what is within `radius` of the line from a to b. For a pixel at distance d the signed distance to the edge is
- * taken as (r^2 - d^2) / 2r, which is r - d where it matters and needs no root. */
+/* Inks pixels within `radius` of the line from a to b. The signed distance to the edge of a pixel at distance d is
+ * approximated by (r^2 - d^2) / 2r, which is close to r - d near the edge and needs no square root. */
 static void ink_line(paper *page, const spot *a, const spot *b, float radius, float edge) {
     float reach = radius + edge / 2;
     int top = (int)(GLIA_MIN(a->y, b->y) - reach), bottom = (int)(GLIA_MAX(a->y, b->y) + reach);
@@ -279,7 +278,7 @@ static void ink_line(paper *page, const spot *a, const spot *b, float radius, fl
     }
 }
 
-/* Blurs with (b, 1 - 2b, b) along both axes, makes ink uneven and rounds to bytes. */
+/* Blurs with (b, 1 - 2b, b) along both axes, adds ink noise and rounds to bytes. */
 static void finish(paper *page, const hand *h, chance *c, uint8_t pixels[SIZE * SIZE]) {
     float across[SIZE + 2][SIZE], b = h->blur, m = 1 - 2 * b;
     for (int y = 0; y < SIZE + 2; y++) {
@@ -302,7 +301,7 @@ static void finish(paper *page, const hand *h, chance *c, uint8_t pixels[SIZE * 
 
 int glia_strokes_draw(uint64_t seed, uint64_t index, uint8_t pixels[SIZE * SIZE]) {
     chance c = { .key = { (uint32_t)seed ^ 0x4B525453u,
-                          (uint32_t)(seed >> 32) }, /* apart from other uses of the seed */
+                          (uint32_t)(seed >> 32) }, /* distinct from other uses of the seed */
                  .counter = { 0, 0, (uint32_t)index, (uint32_t)(index >> 32) } };
     int digit = (int)((uint64_t)bits(&c) * 10 >> 32);
     const way *w = choose_way(digit, &c);
@@ -322,7 +321,7 @@ int glia_strokes_draw(uint64_t seed, uint64_t index, uint8_t pixels[SIZE * SIZE]
     return digit;
 }
 
-/* ---- data sets of them -------------------------------------------------------------------- */
+/* ---- data sets ---------------------------------------------------------------------------- */
 
 typedef struct batch {
     uint64_t seed;

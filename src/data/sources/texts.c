@@ -1,7 +1,7 @@
-/* texts.c - text as bytes: lines of a file, files in the folders of their classes, windows of one long text.
+/* texts.c - text as bytes: lines of a file, files in class folders, windows of one long text.
  *
- * A sample is `length` numbers, the bytes 0 to 255 as they are; what is longer is cut, what is shorter ends in zeros.
- * Where there are no classes the targets are the same bytes one place on: what a model of characters has to say next.
+ * A sample is `length` byte values from 0 to 255; longer text is truncated, shorter text is padded with zeros. Without
+ * classes the targets are the same bytes shifted by one, for next-character prediction.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,22 +19,22 @@ typedef struct piece {
 typedef struct text_set {
     glia_dataset base;
     glia_archive archive;
-    glia_blob *blobs; /* of its files */
+    glia_blob *blobs; /* of the tree's files */
     int n_blobs;
     tree tree;
     glia_file file;
-    uint8_t *owned; /* what was inflated */
+    uint8_t *owned; /* inflated text */
     piece *pieces;
     int n, capacity;
     glia_encoding *encodings; /* of the pieces, if there is a tokenizer */
-    int32_t pad;              /* its token for nothing */
+    int32_t pad;              /* its padding token */
 } text_set;
 
 static void spread(const piece *p, size_t from, size_t n, float *x) {
     for (size_t i = 0; i < n; i++) x[i] = from + i < p->length ? p->bytes[from + i] : 0;
 }
 
-/* Ids; where there are too many the last one stays the last, if it is a special token. */
+/* Writes ids, padded or truncated; a special token at the end is kept as the last id on truncation. */
 static void spread_ids(const text_set *set, int64_t index, float *x) {
     const glia_encoding *e = &set->encodings[index];
     const int64_t n = (int64_t)set->base.x_count;
@@ -99,7 +99,7 @@ static int compare_words(const void *a, const void *b) {
     return order ? order : (p->length > q->length) - (p->length < q->length);
 }
 
-/* Numbers the label of each piece in byte order of the words. */
+/* Numbers the labels of the pieces, in byte order of the label words. */
 static glia_status number_words(text_set *set, const word *labels, glia_error *error) {
     word *sorted = malloc((size_t)set->n * sizeof *sorted);
     if (!sorted) return glia_fail_nomem(error);
@@ -137,7 +137,7 @@ static bool valid_word(word w) {
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
-/* Cuts the label off a line: what is before the first separator, or behind the last. */
+/* Removes the label from a line: the text before the first separator, or after the last. */
 static bool cut_label(piece *line, glia_text_opts opts, word *label) {
     const uint8_t *at = NULL;
     for (size_t i = 0; i < line->length && !(at && opts.label < 0); i++) {
@@ -192,7 +192,7 @@ static text_set *create(const char *name, glia_error *error) {
     return set;
 }
 
-/* Sets shapes, where classes are known: numbers of y; else the next bytes. */
+/* Sets the shapes. With classes y is a label, else the next bytes. */
 static glia_dataset *finish(text_set *set, glia_status status, int64_t length, glia_error *error) {
     size_t longest = 1;
     for (int i = 0; i < set->n; i++) longest = GLIA_MAX(longest, set->pieces[i].length);
@@ -236,7 +236,7 @@ glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const c
     return finish(set, status, (int64_t)window, error);
 }
 
-/* Turns the pieces into ids. The last type of each says whether its last token is a special one. */
+/* Encodes the pieces as ids. The last element of types is set to whether the last token is special. */
 static glia_status tokenize(text_set *set, glia_tokenizer_source source, int64_t *longest, glia_error *error) {
     static const char *const pads[] = { "[PAD]", "<pad>", "<|pad|>", "<|endoftext|>" };
     glia_tokenizer *t = glia_tokenizer_of_source(source, error);
@@ -264,7 +264,7 @@ static glia_status tokenize(text_set *set, glia_tokenizer_source source, int64_t
     return status;
 }
 
-/* All files of the tree, in memory or mapped. */
+/* Reads all files of the tree, into memory or mapped. */
 static glia_status read_files(text_set *set, glia_error *error) {
     glia_status status = GLIA_OK;
     set->blobs = calloc((size_t)set->tree.n, sizeof *set->blobs);

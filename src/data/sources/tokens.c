@@ -1,9 +1,9 @@
 /* tokens.c - windows of one long text as token ids, for language models.
  *
- * A sample is `length` ids, its targets the same one place on. Windows begin every `step` ids: with a step of the
- * length each id is a target once an epoch; with a step of 1 every place is a sample, and a shuffled epoch draws
- * windows at random places without ever repeating one, so a training of so many steps sees what random offsets would
- * give it. The last tenth of the text is the test split.
+ * A sample is `length` ids; its targets are the same ids shifted by one. Windows begin every `step` ids. With step =
+ * length each id is a target once per epoch. With step = 1 every position is a sample; a shuffled epoch then visits
+ * windows at random positions without repetition, which is equivalent to training on random offsets. The test split is
+ * the last tenth of the text by default.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static const glia_data_kind tokens_kind = { tokens_read, tokens_close };
 
 bool glia_data_is_tokens(const glia_dataset *data) { return data->kind == &tokens_kind; }
 
-/* The tokens are the classes. */
+/* Sets the classes: one per token. */
 static glia_status name_tokens(glia_dataset *data, const glia_tokenizer *t, glia_error *error) {
     data->classes = (int)glia_tokenizer_size(t);
     const char **names = calloc((size_t)data->classes, sizeof *names);
@@ -47,7 +47,7 @@ static glia_status name_tokens(glia_dataset *data, const glia_tokenizer *t, glia
     return status;
 }
 
-/* The part of the ids that is the split. */
+/* Copies the ids of the requested split. */
 static glia_status take_split(token_set *set, const glia_encoding *e, glia_token_opts o, glia_error *error) {
     const int64_t test = (int64_t)((double)e->n * o.test + 0.5), train = e->n - test;
     const int32_t *from = o.split_test && test ? e->ids + train : e->ids;
@@ -66,7 +66,7 @@ static glia_status take_split(token_set *set, const glia_encoding *e, glia_token
 glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_error *error) {
     if (!source.text) return glia_tokenizer_load(source.path, error);
     glia_tokenizer *t = glia_tokenizer_parse(source.text, strlen(source.text), error);
-    glia_tokenizer *other = t && source.path ? glia_tokenizer_load(source.path, NULL) : NULL; /* it may be gone */
+    glia_tokenizer *other = t && source.path ? glia_tokenizer_load(source.path, NULL) : NULL; /* the file may be gone */
     if (other && strcmp(glia_tokenizer_json(t, NULL), glia_tokenizer_json(other, NULL)) != 0) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s is another tokenizer than the model's", source.path);
         glia_tokenizer_free(t);
@@ -76,7 +76,7 @@ glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_erro
     return t;
 }
 
-/* The tokenizer that the options name, or one of the text's characters. */
+/* The tokenizer given by the options, or a character tokenizer built from the text. */
 static glia_tokenizer *tokenizer_of(glia_token_opts o, glia_string text, glia_error *error) {
     if (o.tokenizer.path || o.tokenizer.text) return glia_tokenizer_of_source(o.tokenizer, error);
     return glia_tokenizer_train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ .threads = 1 }, &text, 1, error);

@@ -1,14 +1,14 @@
-/* tree.c - what the folders of an archive say: which split and which class each file belongs to.
+/* tree.c - reads the split and the class of each file from the folders of an archive.
  *
  *     CLASS/NAME                        one set
  *     train|test|val/CLASS/NAME         with splits
  *
- * Folders that all files share are looked through (ARCHIVE/cifar10/train/...), as are folders inside a class. Classes
- * are numbered in byte order of their names, over all splits together.
+ * Leading folders common to all files are skipped (ARCHIVE/cifar10/train/...). Folders inside a class are searched too.
+ * Classes are numbered in byte order of their names, over all splits together.
  *
- * Samples come with their classes mixed evenly, each class in the order of its names: file k of a class of n stands at
- * (k + 1/2) / n of the whole. So any range of them, such as the last tenth, has all classes in their proportions, and
- * the order is the same everywhere.
+ * Classes are interleaved evenly, each in the order of its file names: file k of a class of n files is placed at
+ * (k + 1/2) / n of the whole. Any range of samples, such as the last tenth, therefore has all classes in proportion,
+ * and the order is the same on all machines.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static bool has_ending(const char *name, const char *const *endings) {
     return false;
 }
 
-/* Files beside the data: of macOS, of editors, of people. */
+/* Hidden files, and the metadata folder of macOS archives. */
 static bool is_hidden(const char *name) {
     if (!strncmp(name, "__MACOSX/", 9)) return true;
     for (const char *p = name; p; p = strchr(p, '/')) {
@@ -36,7 +36,7 @@ static bool is_hidden(const char *name) {
     return false;
 }
 
-/* 0 train, 1 test, 2 validation, -1: none of them. */
+/* 0 train, 1 test, 2 validation, -1: not a split. */
 static int split_named(const char *name, size_t length) {
     static const struct {
         const char *name;
@@ -56,8 +56,8 @@ static size_t first_part(const char *name) { return strcspn(name, "/"); }
 
 typedef struct entry {
     int member, split;
-    const char *name;  /* behind the folders that all share */
-    const char *class; /* its start; length class_length */
+    const char *name;  /* after the leading folders common to all */
+    const char *class; /* start of the class name; length class_length */
     size_t class_length;
 } entry;
 
@@ -76,7 +76,7 @@ static glia_status choose_files(const glia_archive *archive, const char *const *
     return GLIA_OK;
 }
 
-/* Steps into folders that all files share while a class is left behind them. */
+/* Skips leading folders common to all files, as long as a class folder remains. */
 static void skip_shared(list *l) {
     for (;;) {
         const char *first = l->entries[0].name;
@@ -90,7 +90,7 @@ static void skip_shared(list *l) {
     }
 }
 
-/* Whether the first folders are splits; then only files of splits are kept. */
+/* Returns whether the first folders are splits. If so, keeps only the files in splits. */
 static bool take_splits(list *l) {
     bool train = false;
     for (int i = 0; i < l->n && !train; i++) {
@@ -119,7 +119,7 @@ static int compare_classes(const void *a, const void *b) {
     return order ? order : (p->class_length > q->class_length) - (p->class_length < q->class_length);
 }
 
-/* The class of each file, and their names. */
+/* Sets the class of each file and the class names. */
 static glia_status number_classes(list *l, const glia_archive *archive, tree *t, int32_t *classes, glia_error *error) {
     const entry **sorted = malloc((size_t)l->n * sizeof *sorted);
     if (!sorted) return glia_fail_nomem(error);
@@ -153,8 +153,8 @@ static glia_status number_classes(list *l, const glia_archive *archive, tree *t,
 
 static int compare_names(const void *a, const void *b) { return strcmp(a, *(const char *const *)b); }
 
-/* Fails at a file that would be left out in silence: one in the folder of a class that has no other, or one of a kind
- * that is `refused`. skipped: length of the folders that all files share. */
+/* Fails for a file that would otherwise be silently left out: one in a class folder without readable files, or one with
+ * an ending in `refused`. skipped: length of the leading folders common to all files. */
 static glia_status check_left_out(const glia_archive *archive, const char *const *endings, const char *const *refused,
                                   size_t skipped, const tree *t, glia_error *error) {
     const char *shared = skipped ? archive->members[t->members[0]].name : "";
@@ -167,7 +167,7 @@ static glia_status check_left_out(const glia_archive *archive, const char *const
         size_t n = first_part(name);
         if (t->splits && (!name[n] || split_named(name, n) < 0)) continue;
         if (t->splits) name += n + 1, n = first_part(name);
-        if (!name[n]) continue; /* beside the classes */
+        if (!name[n]) continue; /* not in a class folder */
         char *class = strndup(name, n);
         if (!class) return glia_fail_nomem(error);
         const bool known = bsearch(class, t->class_names, (size_t)t->classes, sizeof *t->class_names, compare_names);
@@ -186,7 +186,7 @@ static glia_status check_left_out(const glia_archive *archive, const char *const
 typedef struct place {
     int member;
     int32_t label;
-    int64_t rank, count; /* within its class; of the class */
+    int64_t rank, count; /* index within its class; size of the class */
 } place;
 
 static int compare_places(const void *a, const void *b) {
@@ -196,7 +196,7 @@ static int compare_places(const void *a, const void *b) {
     return (p->label > q->label) - (p->label < q->label);
 }
 
-/* Mixes the classes of the tree's files evenly. */
+/* Interleaves the classes of the files evenly. */
 static bool mix_classes(tree *t) {
     place *places = malloc((size_t)t->n * sizeof *places);
     int64_t *counts = calloc((size_t)t->classes, sizeof *counts);

@@ -1,8 +1,8 @@
-/* bpe.c - byte-pair encoding (Sennrich, Haddow and Birch 2016): the pair of neighbours that was merged first in
- * training is merged first, until none is left that was.
+/* bpe.c - byte-pair encoding (Sennrich, Haddow and Birch 2016): repeatedly merges the adjacent pair that was merged
+ * earliest in training, until no pair has a merge.
  *
- * Short pieces, which is most of them, are an array that is searched for its best pair every time; long ones have a
- * heap of pairs, so that a text without spaces takes n log n.
+ * Short pieces, the common case, are an array that is scanned for the best pair before each merge. Long pieces use a
+ * heap of pairs, so that a text without spaces takes O(n log n).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ const glia_bpe_merge *glia_merge_find(const glia_token_model *m, int32_t left, i
     return slot->left < 0 ? NULL : slot;
 }
 
-/* "left right" or ["left", "right"], into both halves; false: neither. */
+/* Splits "left right" or ["left", "right"] into its halves; false: neither form. */
 static bool halves(const glia_json *item, glia_string *left, glia_string *right) {
     if (item->kind == GLIA_JSON_ARRAY && item->count == 2 && item->first->kind == GLIA_JSON_STRING &&
         item->first->next->kind == GLIA_JSON_STRING) {
@@ -63,7 +63,7 @@ static glia_status add_merge(glia_token_model *m, const glia_json *item, int32_t
     if (a < 0 || b < 0 || id < 0)
         return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a merge of what the vocabulary does not have");
     glia_bpe_merge *slot = slot_of(m, a, b);
-    *slot = (glia_bpe_merge){ a, b, rank, id }; /* the last of equal ones, as everybody has it */
+    *slot = (glia_bpe_merge){ a, b, rank, id }; /* of duplicates the last is used, as in other implementations */
     return GLIA_OK;
 }
 
@@ -93,12 +93,12 @@ glia_status glia_bpe_read(glia_token_model *m, const glia_json *json, glia_step_
 /* ---- symbols ------------------------------------------------------------------------------ */
 
 typedef struct symbol {
-    int32_t id, rank, merged; /* rank and result of merging it with the next; NO_RANK: none */
+    int32_t id, rank, merged; /* rank and result of merging with the next; NO_RANK: none */
     int32_t from, to;         /* characters of the piece */
-    int32_t previous, next;   /* of long pieces; next -1: the last, or gone if rank is -1 */
+    int32_t previous, next;   /* only in long pieces; next -1: last; rank -1: removed */
 } symbol;
 
-/* The id of character k, with the prefix or suffix that its place in the word gives it. */
+/* The id of character k, with the prefix or suffix for its position in the word; -1: none. */
 static int32_t character(const glia_token_model *m, const glia_glyph *text, int64_t k, int64_t n, glia_workspace *w) {
     const uint32_t c = text[k].c;
     if (!m->prefix && !m->suffix) {
@@ -121,10 +121,10 @@ static bool spelled_in_bytes(const glia_token_model *m, const glia_workspace *w,
     return m->byte_fallback;
 }
 
-/* The first symbols of a piece; `s` has room for its bytes. Returns how many. */
+/* Writes the initial symbols of a piece; `s` has room for its bytes. Returns their number. */
 static int32_t spell(const glia_token_model *m, const glia_glyph *text, int64_t n, glia_workspace *w, symbol *s) {
     int32_t count = 0;
-    bool unknown = false; /* the last symbol */
+    bool unknown = false; /* the last symbol is unknown */
     for (int32_t k = 0; k < n; k++) {
         const int32_t id = character(m, text, k, n, w);
         if (id >= 0) {
@@ -203,7 +203,7 @@ static void push_pair(const glia_token_model *m, symbol *s, int32_t at, entry *h
     sift_up(heap, (*n)++);
 }
 
-/* heap has room for 3 n. */
+/* `heap` has room for 3 n entries. */
 static int32_t merge_long(const glia_token_model *m, symbol *s, int32_t n, entry *heap) {
     int32_t entries = 0, kept = 0;
     for (int32_t i = 0; i < n; i++) s[i].previous = i - 1, s[i].next = i + 1 < n ? i + 1 : -1;
@@ -211,7 +211,7 @@ static int32_t merge_long(const glia_token_model *m, symbol *s, int32_t n, entry
     while (entries) {
         const entry e = pop(heap, &entries);
         symbol *left = &s[e.at];
-        if (left->rank != e.rank || left->merged != e.merged) continue; /* it has changed since */
+        if (left->rank != e.rank || left->merged != e.merged) continue; /* outdated entry */
         symbol *right = &s[left->next];
         left->id = e.merged;
         left->to = right->to;

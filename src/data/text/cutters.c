@@ -1,6 +1,6 @@
-/* cutters.c - pre-tokenizers, which cut a text into pieces: a row of the table for each.
+/* cutters.c - the pre-tokenizers, which cut a text into pieces; one table row each.
  *
- * The pieces are ranges of w->text. A cutter makes more of them, and may change the text.
+ * The pieces are ranges of w->text. A pre-tokenizer splits them further and may change the text.
  */
 #include <string.h>
 
@@ -28,16 +28,16 @@ static void swap_pieces(glia_workspace *w) {
 
 /* ---- splitting ---------------------------------------------------------------------------- */
 
-/* The next match in text[from, n); as glia_regex_find(). */
+/* Finds the next match in text[from, n); same contract as glia_regex_find(). */
 typedef int (*finder)(const glia_step *s, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,
                       int64_t *begin, int64_t *end);
 
-/* A piece under way: what comes is joined to it or begins another. */
+/* The current piece: the next range is joined to it or begins another. */
 typedef struct joiner {
     glia_workspace *w;
     glia_behavior behavior;
     int64_t from, n; /* not added yet */
-    bool match;      /* it ends in one */
+    bool match;      /* the piece ends in a match */
 } joiner;
 
 static void flush(joiner *j) {
@@ -62,7 +62,7 @@ static void join(joiner *j, int64_t from, int64_t n, bool match) {
     j->match = match;
 }
 
-/* Cuts every piece at the matches. */
+/* Splits every piece at its matches. */
 static void split(const glia_step *s, glia_workspace *w, finder find, glia_behavior behavior, bool invert) {
     for (int i = 0; i < w->n_pieces; i++) {
         const glia_piece p = w->pieces[i];
@@ -92,7 +92,7 @@ static bool is_punctuation(uint32_t c) {
     return glia_unicode_ascii_punctuation(c) || glia_unicode_in(c, GLIA_PUNCTUATION);
 }
 
-/* One character of a class. */
+/* Defines a finder of single characters of a class. */
 #define FIND_CLASS(name, test)                                                                                         \
     static int name(const glia_step *s, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,      \
                     int64_t *begin, int64_t *end) {                                                                    \
@@ -167,7 +167,7 @@ static void digits(const glia_step *s, glia_workspace *w, bool first) {
     split(s, w, find_number, s->flags[0] ? GLIA_ISOLATED : GLIA_CONTIGUOUS, false);
 }
 
-/* One character at `key`. */
+/* Reads one character at `key`. */
 static glia_status read_character(glia_step_reader *r, const glia_json *json, const char *key, glia_step *s) {
     const glia_json *v = glia_json_member(json, key);
     if (v && v->kind == GLIA_JSON_STRING) glia_glyphs_decode(&s->pattern, v->text, strlen(v->text));
@@ -215,7 +215,7 @@ static glia_status read_metaspace(glia_step_reader *r, const glia_json *json, gl
     return GLIA_OK;
 }
 
-/* Rebuilds the text of all pieces: calls `change` for each, which adds to w->spare. */
+/* Rebuilds the text: calls `change` for each piece, which appends its new text to w->spare. */
 static void rebuild(const glia_step *s, glia_workspace *w,
                     void (*change)(const glia_step *, glia_workspace *, const glia_glyph *, int64_t)) {
     w->spare.n = 0;
@@ -228,7 +228,7 @@ static void rebuild(const glia_step *s, glia_workspace *w,
     swap_pieces(w);
 }
 
-/* Does a piece begin where the text does? Its first character may have come from further on: marks change places. */
+/* Does the piece contain offset 0 of the text? Not only its first character is checked, as marks may be reordered. */
 static bool holds_start(const glia_glyph *text, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (text[i].begin == 0) return true;
@@ -249,7 +249,7 @@ static void metaspace(const glia_step *s, glia_workspace *w, bool first) {
     if (s->flags[0]) split(s, w, find_delimiter, GLIA_MERGED_WITH_NEXT, false);
 }
 
-/* ---- ByteLevel: GPT-2's ------------------------------------------------------------------- */
+/* ---- ByteLevel (GPT-2) -------------------------------------------------------------------- */
 
 enum { PREFIX, REGEX };
 
@@ -278,7 +278,7 @@ static int class_of(uint32_t c) {
     return category & GLIA_LETTERS ? LETTER : category & GLIA_NUMBERS ? NUMBER : OTHER;
 }
 
-/* Characters behind an apostrophe that go with it: 's 't 'm 'd 're 've 'll. */
+/* Length of the contraction at text[0]: 's 't 'm 'd 're 've 'll; 0: none. */
 static int64_t contraction(const glia_glyph *text, int64_t n) {
     if (n < 2 || text[0].c != '\'') return 0;
     const uint32_t a = text[1].c, b = n > 2 ? text[2].c : 0;
@@ -286,7 +286,7 @@ static int64_t contraction(const glia_glyph *text, int64_t n) {
     return (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
 }
 
-/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+  It matches everywhere. */
+/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+  Matches at every position. */
 static int find_gpt2(const glia_step *s, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,
                      int64_t *begin, int64_t *end) {
     (void)s, (void)stack;
@@ -299,7 +299,7 @@ static int find_gpt2(const glia_step *s, const glia_glyph *text, int64_t n, int6
     if (class == SPACE) {
         at = from;
         while (at < n && class_of(text[at].c) == SPACE) at++;
-        *end = at < n && at - from > 1 ? at - 1 : at; /* the last one is the next word's */
+        *end = at < n && at - from > 1 ? at - 1 : at; /* the last one belongs to the next word */
         return 1;
     }
     while (at < n && class_of(text[at].c) == class) at++;

@@ -1,4 +1,4 @@
-/* decode.c - ids into text: decoders, each a row of the table, and decoding piece by piece. */
+/* decode.c - ids to text: the decoders, one table row each, and incremental decoding. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static bool fuse(const glia_step *s, glia_strings *all) {
     return good;
 }
 
-/* GPT-2's: characters that stand for bytes. A token with others is taken as it is. */
+/* GPT-2: converts characters that represent bytes. Tokens with other characters are kept unchanged. */
 static bool byte_level(const glia_step *s, glia_strings *all) {
     (void)s;
     for (int64_t i = 0; i < all->n; i++) {
@@ -251,20 +251,20 @@ char *glia_tokenizer_decode(const glia_tokenizer *t, const int32_t *ids, int64_t
     return NULL;
 }
 
-/* ---- piece by piece ----------------------------------------------------------------------- */
+/* ---- incremental decoding ----------------------------------------------------------------- */
 
-/* The last tokens that were said stay, since what a token becomes may depend on the one before; the text of a new
- * one is what they say with it and did not say without it. */
+/* Keeps the last ids, since the text of a token may depend on the one before. The text of a new token is what it adds
+ * to the text of the ids kept. */
 struct glia_detokenizer {
     const glia_tokenizer *tokenizer;
     bool skip;
     int32_t *ids;
     int n, capacity;
-    size_t known; /* bytes of the text of ids that were given out */
-    char *text;   /* what the last call returned points into it */
+    size_t known; /* bytes of the text of `ids` already returned */
+    char *text;   /* the result of the last call points into it */
 };
 
-enum { CONTEXT = 6, WAIT_MOST = 64 }; /* ids that are kept; ids that an incomplete character is waited for */
+enum { CONTEXT = 6, WAIT_MOST = 64 }; /* from WAIT_MOST ids on, all but the last CONTEXT are dropped */
 
 glia_detokenizer *glia_detokenizer_create(const glia_tokenizer *t, bool skip_specials, glia_error *error) {
     if (!t) return glia_fail_null(error, "tokenizer"), NULL;
@@ -282,7 +282,7 @@ void glia_detokenizer_free(glia_detokenizer *d) {
     free(d);
 }
 
-/* Bytes at the end that may be the beginning of a character. */
+/* Number of bytes at the end that may be the start of a character. */
 static size_t incomplete(const char *text, size_t length) {
     for (size_t n = 1; n <= 3 && n <= length; n++) {
         const uint8_t c = (uint8_t)text[length - n];
@@ -305,7 +305,7 @@ static const char *say(glia_detokenizer *d, bool all, size_t *length) {
     if (length) *length = until - from;
     d->known = until;
     if (held || d->n < WAIT_MOST) return d->text + from;
-    /* begins anew with the last few, if their text alone is the end of the whole */
+    /* keeps only the last CONTEXT ids; their text is assumed to be the end of the whole */
     const int gone = d->n - CONTEXT;
     size_t rest;
     char *end = glia_tokenizer_decode(d->tokenizer, d->ids + gone, CONTEXT, d->skip, &rest);

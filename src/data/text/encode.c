@@ -1,19 +1,18 @@
-/* encode.c - a text into ids: added tokens taken out, the rest normalised, cut into pieces, and these into tokens.
+/* encode.c - text to ids: extracts added tokens, normalises the rest, cuts it into pieces and these into tokens.
  *
- * Tokens of short pieces are remembered for the next time the piece comes, as long as one workspace lives: a text,
- * or what a thread has of a batch.
+ * The tokens of short pieces are cached in the workspace, which lives for one text or one thread's share of a batch.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/text/text.h"
 
-/* ---- remembering -------------------------------------------------------------------------- */
+/* ---- cache -------------------------------------------------------------------------------- */
 
 enum { CACHE_SLOTS = 1 << 15, CACHE_MOST = CACHE_SLOTS / 2, CACHED_LENGTH = 40 };
 
 typedef struct cached {
-    const char *bytes; /* then the tokens */
+    const char *bytes; /* the piece; stored behind the tokens */
     const glia_token *tokens;
     uint16_t length, n;
 } cached;
@@ -36,7 +35,7 @@ static void cache_keep(struct glia_cache *cache, cached *slot, const glia_text *
     if (cache->n >= CACHE_MOST) return;
     glia_token *copy = glia_arena_alloc(&cache->arena, (size_t)n * sizeof *copy + key->length);
     if (!copy) return;
-    if (n) memcpy(copy, tokens, (size_t)n * sizeof *copy); /* there may be no tokens, nor a place for them */
+    if (n) memcpy(copy, tokens, (size_t)n * sizeof *copy); /* tokens may be NULL if n is 0 */
     char *bytes = (char *)(copy + n);
     memcpy(bytes, key->bytes, key->length);
     *slot = (cached){ .bytes = bytes, .tokens = copy, .length = (uint16_t)key->length, .n = (uint16_t)n };
@@ -70,7 +69,7 @@ void glia_workspace_free(glia_workspace *w) {
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-/* The piece's bytes, and where its characters begin among them. */
+/* Writes the bytes of the piece and the offsets of its characters to the workspace. */
 static bool spell(const glia_token_model *m, const glia_glyph *text, int64_t n, glia_workspace *w) {
     if (n + 1 > w->starts_capacity) {
         uint32_t *grown = realloc(w->starts, (size_t)(2 * n + 64) * sizeof *grown);
@@ -95,7 +94,7 @@ static bool spell(const glia_token_model *m, const glia_glyph *text, int64_t n, 
     return w->bytes.failed ? (w->failed = true, false) : true;
 }
 
-/* Tokens say glyphs; they become places in the text. */
+/* Converts tokens from glyph indices to byte offsets in the text. */
 static void place_tokens(glia_workspace *w, int first, const glia_glyph *text) {
     for (int i = first; i < w->n_tokens; i++) {
         const glia_token t = w->tokens[i];
@@ -142,7 +141,7 @@ static bool is_at(const glia_added *a, const glia_glyph *text, int64_t n) {
     return true;
 }
 
-/* The longest added token at a place; NULL: none. */
+/* The longest added token at text[0]; NULL: none. */
 static const glia_added *added_at(const glia_tokenizer *t, const glia_glyph *text, int64_t n, bool normalized) {
     const glia_added *best = NULL;
     if (!t->added_first[normalized][GLIA_MIN(text[0].c, 128u)]) return NULL;
@@ -158,11 +157,11 @@ static bool stands_alone(const glia_glyph *text, int64_t n, int64_t begin, int64
     return (begin == 0 || !glia_unicode_word(text[begin - 1].c)) && (end == n || !glia_unicode_word(text[end].c));
 }
 
-/* What encode_section() does with a stretch without added tokens. */
+/* Called by take_added() for each stretch without added tokens. */
 typedef void (*stretch_fn)(const glia_tokenizer *t, const glia_glyph *text, int64_t n, glia_workspace *w,
                            void *context);
 
-/* Calls `stretch` for what lies between added tokens, and adds the tokens. */
+/* Adds the added tokens, and calls `stretch` for the text between them. */
 static void take_added(const glia_tokenizer *t, const glia_glyph *text, int64_t n, bool normalized, glia_workspace *w,
                        stretch_fn stretch, void *context) {
     int64_t done = 0;
@@ -185,13 +184,13 @@ typedef struct taker {
     void *context;
 } taker;
 
-/* The last stretch: cuts it into pieces, and those into tokens. */
+/* Cuts a normalised stretch without added tokens into pieces, and these into tokens. */
 static void encode_stretch(const glia_tokenizer *t, const glia_glyph *text, int64_t n, glia_workspace *w,
                            void *context) {
     const taker *k = context;
     if (w->failed || w->complaint) return;
     glia_glyphs whole = { 0 };
-    if (text != w->text.at || n != w->text.n) { /* among added tokens: the workspace works on a copy */
+    if (text != w->text.at || n != w->text.n) { /* between added tokens: the workspace gets a copy */
         whole = w->text;
         w->text = (glia_glyphs){ 0 };
         glia_glyphs_append(&w->text, text, n);
@@ -217,7 +216,7 @@ static void encode_stretch(const glia_tokenizer *t, const glia_glyph *text, int6
     }
 }
 
-/* A stretch of the original: normalises it, and takes out the tokens that are looked for after that. */
+/* Normalises a stretch of the original text, then extracts the added tokens that are searched in normalised text. */
 static void normalize_stretch(const glia_tokenizer *t, const glia_glyph *text, int64_t n, glia_workspace *w,
                               void *context) {
     w->text.n = 0;
@@ -258,7 +257,7 @@ glia_status glia_encode_pieces(const glia_tokenizer *t, const char *text, size_t
 
 /* ---- post-processing ---------------------------------------------------------------------- */
 
-/* Leaves the white space at both ends of a token out of its place. */
+/* Excludes white space at both ends of a token from its offsets. */
 static void trim(const glia_tokenizer *t, const char *text, glia_token *token, bool first) {
     uint32_t begin = token->begin, end = token->end;
     while (begin < end && (text[begin] == ' ' || (text[begin] >= 9 && text[begin] <= 13))) begin++;
@@ -304,7 +303,7 @@ typedef struct part {
     int n;
 } part;
 
-/* Tokens of one text or two, as the template has them. */
+/* Arranges the tokens of one or two texts according to the template. */
 static glia_status assemble(const glia_tokenizer *t, const part parts[2], bool pair, glia_encode_opts opts,
                             glia_encoding *e, glia_error *error) {
     static const glia_slot plain[2] = { { .source = 1 }, { .source = 2, .type = 1 } };
@@ -372,8 +371,8 @@ typedef struct batch {
     int64_t n, each;
     glia_encode_opts opts;
     glia_encoding *encodings;
-    glia_workspace *workspaces; /* one for each thread */
-    glia_error *errors;         /* one for each piece of work; NULL: nobody asks */
+    glia_workspace *workspaces; /* one per thread */
+    glia_error *errors;         /* one per piece of work */
     glia_status *statuses;
 } batch;
 

@@ -1,5 +1,5 @@
-/* files.c - tokenizers in files: tokenizer.json, and what came before it, GPT-2's vocab.json with merges.txt and BERT's
- * vocab.txt, which are rewritten as tokenizer.json first.
+/* files.c - loads tokenizers from tokenizer.json and from older formats, GPT-2's vocab.json with merges.txt and BERT's
+ * vocab.txt, which are first converted to tokenizer.json; trains tokenizers on files.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 static void append(glia_text *out, const char *words) { glia_text_append(out, words, strlen(words)); }
 
-/* The next line of a text; false: it is over. */
+/* Reads the next line, without its line end; false: end of the text. */
 static bool next_line(const char **at, const char *end, glia_string *line) {
     if (*at >= end) return false;
     const char *stop = memchr(*at, '\n', (size_t)(end - *at));
@@ -61,7 +61,7 @@ static glia_status read_lines(lines *l, const char *at, const char *end, glia_er
     return l->n ? GLIA_OK : glia_fail(error, GLIA_E_FORMAT, "line 1: no token");
 }
 
-/* Uncased, unless a name or a token says otherwise. */
+/* By the path ("uncased", "cased"); else uncased if no token but those with [ has an upper-case letter. */
 static bool uncased(const char *path, const lines *l) {
     if (strstr(path, "uncased")) return true;
     if (strstr(path, "cased")) return false;
@@ -73,7 +73,7 @@ static bool uncased(const char *path, const lines *l) {
     return true;
 }
 
-/* Those of `names` that the vocabulary has. */
+/* Selects those of `names` that are in the vocabulary. */
 static int known_specials(const glia_vocabulary *v, const char *const *names, int n, const char **specials,
                           int32_t *ids) {
     int found = 0;
@@ -112,7 +112,7 @@ glia_status glia_vocab_txt_json(const char *path, const uint8_t *bytes, size_t l
 
 /* ---- GPT-2's vocab.json and merges.txt ---------------------------------------------------- */
 
-/* "left right" in each line but a first one "#version". */
+/* Each line is "left right"; a first line "#version" is skipped. */
 static glia_status write_merges(const glia_file *file, glia_text *out, glia_error *error) {
     const char *at = (const char *)file->bytes, *end = at + file->length;
     int number = 0, n = 0;
@@ -135,7 +135,7 @@ static glia_status write_merges(const glia_file *file, glia_text *out, glia_erro
     return GLIA_OK;
 }
 
-/* The special tokens of GPT-2's relatives that the vocabulary has. */
+/* Finds the special tokens of GPT-2 and related models in the vocabulary; writes all but the merges. */
 static glia_status write_gpt2(const glia_file *vocab, glia_text *out, glia_error *error) {
     static const char *const names[] = { "<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>" };
     const char *specials[GLIA_COUNT(names)];
@@ -199,7 +199,7 @@ static bool ends_with(const char *path, const char *end) {
     return n >= m && !strcmp(path + n - m, end);
 }
 
-/* The file of this name beside `path`, or in it if it is a folder. */
+/* The path of `name` in the folder of `path`, or in `path` itself if that is a folder. */
 static char *beside(glia_arena *arena, const char *path, bool folder, const char *name) {
     const char *slash = strrchr(path, '/');
     if (folder) return glia_arena_printf(arena, "%s/%s", path, name);
@@ -263,13 +263,13 @@ glia_tokenizer *glia_tokenizer_load(const char *path, glia_error *error) {
 
 typedef struct sources {
     glia_file *files;
-    uint8_t **owned; /* what was inflated */
+    uint8_t **owned; /* decompressed contents */
     int n;
     glia_string *texts;
     int n_texts, capacity;
 } sources;
 
-/* A file's lines, with their ends: each is a text. */
+/* Adds each line of a file, with its line end, as a text. */
 static glia_status read_source(sources *s, const char *path, glia_error *error) {
     const uint8_t *text;
     size_t length;

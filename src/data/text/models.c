@@ -1,7 +1,7 @@
-/* models.c - the models that cut a piece of text into tokens, from JSON; those that are short: whole words, WordPiece.
+/* models.c - reads the models that cut a piece of text into tokens from JSON; implements whole words and WordPiece.
  *
- * A model finds the piece's bytes in w->bytes and where its characters begin in w->starts, and says its tokens by
- * glia_token_add(), in numbers of characters.
+ * A model reads the bytes of the piece from w->bytes and the offsets of its characters from w->starts. It adds tokens
+ * with glia_token_add(), with begin and end in characters.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static glia_status read_scores(glia_token_model *m, const glia_json *json, glia_
     return GLIA_OK;
 }
 
-/* The longest token, in characters. */
+/* Finds the length of the longest token, in characters. */
 static void measure(glia_token_model *m) {
     for (int32_t i = 0; i < m->vocabulary.n; i++) {
         int64_t n = 0;
@@ -81,7 +81,7 @@ static void find_bytes(glia_token_model *m) {
     }
 }
 
-/* The token that stands for what is unknown, if the vocabulary has it. */
+/* Finds the unknown token, if the vocabulary has it. */
 static glia_status read_unknown(glia_token_model *m, const glia_json *json, glia_step_reader *r) {
     const char *name = NULL;
     const glia_status status = glia_read_text(r, json, "unk_token", &name);
@@ -147,9 +147,9 @@ static void cut_words(const glia_token_model *m, const glia_glyph *text, int64_t
         glia_token_add(w, id < 0 ? m->unknown : id, 0, n);
 }
 
-/* ---- WordPiece (Wu et al. 2016; as BERT has it) ------------------------------------------- */
+/* ---- WordPiece (Wu et al. 2016; as in BERT) ----------------------------------------------- */
 
-/* The longest token first, then the longest that continues, ...; a word with a part that none fits is unknown. */
+/* Takes the longest matching token, repeatedly. If no token matches some part, the whole word is unknown. */
 static void cut_wordpiece(const glia_token_model *m, const glia_glyph *text, int64_t n, glia_workspace *w) {
     const int first = w->n_tokens;
     const size_t prefix = m->prefix ? strlen(m->prefix) : 0;
@@ -189,7 +189,7 @@ const glia_token_model_kind glia_token_model_kinds[] = {
     { NULL, NULL, NULL },
 };
 
-/* What the model is, where an old file does not say it. */
+/* Infers the type of a model from old files, which do not name it. */
 static const char *guess(const glia_json *json) {
     const glia_json *vocab = glia_json_member(json, "vocab");
     if (glia_json_member(json, "merges")) return "BPE";

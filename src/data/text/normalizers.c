@@ -1,6 +1,6 @@
-/* normalizers.c - what is done to a text before it is cut: a row of the table for each.
+/* normalizers.c - the normalisers, applied to a text before it is cut; one table row each.
  *
- * A normaliser changes w->text in place, with w->spare to work in.
+ * A normaliser changes w->text in place; w->spare is scratch.
  */
 #include <string.h>
 
@@ -35,7 +35,7 @@ static void lowercase(const glia_step *s, glia_workspace *w) {
     glia_glyphs_swap(&w->text, &w->spare);
 }
 
-/* Leaves out characters of these categories. */
+/* Removes the non-ASCII characters of these categories. */
 static void filter(glia_glyphs *g, uint32_t categories) {
     int64_t kept = 0;
     for (int64_t i = 0; i < g->n; i++) {
@@ -50,7 +50,7 @@ static void strip_accents(const glia_step *s, glia_workspace *w) {
     filter(&w->text, GLIA_MARKS);
 }
 
-/* ---- BERT's ------------------------------------------------------------------------------- */
+/* ---- BERT --------------------------------------------------------------------------------- */
 
 enum { CLEAN, CHINESE, STRIP, LOWER };
 
@@ -106,7 +106,7 @@ static void bert(const glia_step *s, glia_workspace *w) {
 
 /* ---- others ------------------------------------------------------------------------------- */
 
-/* SentencePiece's clean-up for translation. */
+/* SentencePiece's clean-up for machine translation. */
 static void nmt(const glia_step *s, glia_workspace *w) {
     (void)s;
     int64_t kept = 0;

@@ -1,7 +1,7 @@
-/* pairs.c - batches of pairs of sentences, those of like lengths together.
+/* pairs.c - batches of sentence pairs, grouped by length.
  *
- * A pair belongs to the bucket of its longer side, rounded up. An epoch goes through the pairs in a shuffled order
- * and puts each into its bucket; a bucket that is full is a batch. The batches are shuffled once more.
+ * The bucket of a pair is the length of its longer side, rounded up. An epoch visits the pairs in shuffled order and
+ * puts each into its bucket; a full bucket becomes a batch. The batches are then shuffled.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "data/text/text.h"
 
 typedef struct planned {
-    int64_t first, n; /* of the order */
+    int64_t first, n; /* range of `order` */
     int64_t length;
 } planned;
 
@@ -17,18 +17,18 @@ struct glia_pairs {
     glia_pairs_opts opts;
     int64_t n;
     int32_t *ids[2];
-    int64_t *starts[2]; /* of each pair's ids; one more at the end */
-    int64_t *indices;   /* among all pairs that were given */
+    int64_t *starts[2]; /* first id of each pair; one extra at the end */
+    int64_t *indices;   /* of the kept pairs among all given ones */
     int64_t *order, *spare;
     planned *batches;
     int64_t n_batches, at;
-    int32_t *room; /* source, input, target (rows, longest), two times lengths (rows) */
+    int32_t *room; /* source, input, target (rows, longest); two arrays of lengths (rows) */
     int64_t *rows;
 };
 
 static int64_t side(const glia_pairs *p, int which, int64_t i) { return p->starts[which][i + 1] - p->starts[which][i]; }
 
-/* The length of the batch that a pair is for; the end counts. */
+/* The bucket of a pair: its batch length in units of `multiple`, including the end token. */
 static int64_t bucket_of(const glia_pairs *p, int64_t i) {
     const int64_t longer = 1 + GLIA_MAX(side(p, 0, i), side(p, 1, i)), m = p->opts.multiple;
     return (longer + m - 1) / m;
@@ -193,7 +193,7 @@ int glia_pairs_lengths(const glia_pairs *p, int64_t *lengths, int capacity) {
     return n;
 }
 
-/* The order by buckets, each in the order of `spare`; and the batches. */
+/* Sorts the pairs by bucket into `order`, within a bucket as in `spare`, and lists the batches. */
 static void plan(glia_pairs *p) {
     int64_t at = 0;
     p->n_batches = 0;

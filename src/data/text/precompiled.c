@@ -1,12 +1,13 @@
-/* precompiled.c - SentencePiece's compiled normalisation: strings, and what becomes of each.
+/* precompiled.c - SentencePiece's compiled normalisation: a table of strings and their replacements.
  *
- * The table is in base64: the number of bytes of a double array, the double array, and behind it what strings become,
- * each ending with a zero. A double array (Aoe 1989; these are Yata's, of darts-clone) is a trie whose nodes are units
- * of 32 bits: from the node at i the byte c leads to i ^ offset ^ c, if the unit there has the label c; if that has a
- * leaf, the string that ends there is known, and what it becomes begins at the place that the unit i ^ offset says.
+ * The table is in base64: the number of bytes of a double array, the double array, and the replacements, each ending
+ * with a zero. A double array (Aoe 1989; here in the format of Yata's darts-clone) is a trie whose nodes are units of
+ * 32 bits. From the node at i, the byte c leads to i ^ offset ^ c if the unit there has the label c. If that node has a
+ * leaf, the string that ends there is in the table, and the unit at i ^ offset (of that node) holds the offset of its
+ * replacement.
  *
- * As in the `tokenizers` package, a grapheme of less than six bytes is looked up as a whole, where the shortest
- * beginning that is known decides for all of it, and otherwise its characters one by one.
+ * As in the `tokenizers` package, a grapheme of fewer than six bytes is looked up as a whole: the replacement of its
+ * shortest prefix in the table replaces all of it. Otherwise its characters are looked up one by one.
  */
 #include <string.h>
 
@@ -23,7 +24,7 @@ static int digit(char c) {
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Into out, which has room for three bytes for every four characters; returns how many, -1: this is none. */
+/* Decodes into out, which has room for three bytes per four characters. Returns the number of bytes; -1: not base64. */
 static int64_t from_base64(const char *text, size_t length, uint8_t *out) {
     if (length % 4) return -1;
     size_t n = 0, padding = 0;
@@ -46,7 +47,7 @@ static uint32_t little_endian(const uint8_t *p) {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* false: the array has no such unit, so it is damaged. */
+/* false: index out of range, so the array is damaged. */
 static bool unit_at(const glia_step *s, uint32_t i, uint32_t *unit) {
     if (i >= s->text_length / 4) return false;
     *unit = little_endian((const uint8_t *)s->text + (size_t)i * 4);
@@ -55,9 +56,9 @@ static bool unit_at(const glia_step *s, uint32_t i, uint32_t *unit) {
 
 static uint32_t offset_of(uint32_t unit) { return unit >> 10 << ((unit >> 6) & 8); }
 static bool has_leaf(uint32_t unit) { return unit >> 8 & 1; }
-static uint32_t label_of(uint32_t unit) { return unit & 0x800000FF; } /* a leaf has none that is a byte */
+static uint32_t label_of(uint32_t unit) { return unit & 0x800000FF; } /* the label of a leaf is never a byte */
 
-/* What the shortest beginning of bytes[0, n) that is known becomes; NULL: none is. */
+/* The replacement of the shortest prefix of bytes[0, n) in the table; NULL: none. */
 static const char *look_up(const glia_step *s, const char *bytes, size_t n) {
     uint32_t at = 0, unit;
     if (!unit_at(s, 0, &unit)) return NULL;
@@ -103,7 +104,7 @@ static void add_text(glia_glyphs *out, const char *text, uint32_t begin, uint32_
         glia_glyphs_add(out, glia_utf8_take(&text, stop), begin, end);
 }
 
-/* Characters [from, to) as bytes; 0: they have more than there is room for. */
+/* Writes characters [from, to) as bytes; 0: WHOLE_BELOW bytes or more. */
 static size_t bytes_of(const glia_glyphs *g, int64_t from, int64_t to, char out[WHOLE_BELOW + 4]) {
     size_t n = 0;
     for (int64_t i = from; i < to; i++) {

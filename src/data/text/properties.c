@@ -1,5 +1,5 @@
-/* properties.c - sets of characters by name, as \p{..} and [:..:] have them in patterns: general categories, scripts,
- * and the classes of POSIX as Oniguruma understands them, for which most patterns are written.
+/* properties.c - sets of characters by name, for \p{..} and [:..:] in patterns: general categories, scripts, and the
+ * POSIX classes as defined by Oniguruma, for which most patterns are written.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@ enum { NAME_MOST = 64 };
 #define GRAPHIC       (ALL & ~(SEPARATORS | BIT(CC) | BIT(CS) | BIT(CN)))
 #define ALPHABETIC    (GLIA_LETTERS | BIT(NL))
 
-/* Names, small and without what does not count, with blanks between; the categories; and, if not NULL, whose ranges. */
+/* Names in lower case without ignored characters, separated by blanks; categories; name of the range table, or NULL. */
 static const struct {
     const char *names;
     uint32_t categories;
@@ -82,7 +82,7 @@ static const struct {
     PROPERTY("tab", { 9, 9 }) PROPERTY("ascii", { 0, 0x7F })
 };
 
-/* Is it one of them? */
+/* Is `name` one of the blank-separated names? */
 static bool is_of(const char *names, const char *name) {
     const size_t n = strlen(name);
     for (const char *at = names; (at = strstr(at, name)); at += n) {

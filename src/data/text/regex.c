@@ -1,11 +1,12 @@
-/* regex.c - the regular expressions that pre-tokenizers are written in.
+/* regex.c - regular expressions for pre-tokenizers.
  *
- * A backtracking matcher over characters, in the order of preferences of Perl and Oniguruma: the first alternative that
- * leads to a match wins. A pattern becomes a small program (Cox 2009, "Regular Expression Matching: the Virtual Machine
- * Approach"); the places to come back to lie on an explicit stack, and a run of one class, which is most of what
- * pre-tokenizers have, is one place there with a range. Known: alternatives, groups (also (?:...), (?i:...)),
- * classes with \p{..}, [:..:], \s, \d, \w, \h, ranges, negation and &&, ., ^, $, \A, \z, \b, the quantifiers ? * + {m,n}, lazy and
- * possessive, look ahead (?=...) (?!...), and behind by one class (?<=...) (?<!...). Captures are not kept.
+ * A backtracking matcher over characters with the preference order of Perl and Oniguruma: the first alternative that
+ * leads to a match wins. A pattern is compiled to a small program (Cox 2009, "Regular Expression Matching: the Virtual
+ * Machine Approach"). Backtracking points are on an explicit stack; a run of one class, the most common construct of
+ * pre-tokenizers, takes a single entry with a range. Supported: alternatives, groups (also (?:...), (?i:...), (?>...)),
+ * classes with \p{..}, [:..:], \s, \d, \w, \h, ranges, negation and &&, ., ^, $, \A, \z, \b, the quantifiers
+ * ? * + {m,n}, lazy and possessive, lookahead (?=...) (?!...), and lookbehind by one class (?<=...) (?<!...). Captures
+ * are not recorded.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 enum { STEPS_MOST = 1 << 24, REPEAT_MOST = 1000, PROGRAM_MOST = 1 << 14, DEPTH_MOST = 50 };
 
-/* A class of characters: any of its items (or every one), or what is not that. */
+/* A class of characters: those in any item (`every`: in all items), or the complement if `negated`. */
 typedef struct item {
     uint32_t low, high;
     glia_property property;
@@ -30,16 +31,16 @@ typedef struct set {
 } set;
 
 typedef enum code {
-    ONE,    /* a character of the set */
-    RUN,    /* least to most characters of the set; lazy: few, possessive: no way back */
-    FORK,   /* go on at a, and if that fails at b */
+    ONE,    /* one character of the set */
+    RUN,    /* `least` to `most` characters of the set; lazy: as few as possible, possessive: no backtracking */
+    FORK,   /* continue at a; if that fails, at b */
     JUMP,   /* to a */
-    LOOK,   /* the program at a .. b - 1 matches here (negated: does not); go on at b */
-    BEHIND, /* the character before is of the set (negated: is not, or there is none) */
-    ATOMIC, /* the program at a .. b - 1, without a way back into it; go on at b */
+    LOOK,   /* the program at a .. b - 1 matches here (negated: does not); continue at b */
+    BEHIND, /* the previous character is in the set (negated: is not, or there is none) */
+    ATOMIC, /* the program at a .. b - 1, without backtracking into it; continue at b */
     BEGIN,
     END,
-    EDGE, /* of a word */
+    EDGE, /* word boundary */
     DONE
 } code;
 
@@ -58,7 +59,7 @@ struct glia_regex {
 
 struct glia_regex_frame {
     int at;
-    int64_t place, least; /* RUN: the place can go back (or forward) to `least` */
+    int64_t place, least; /* RUN: `place` can go back (lazy: forward) to `least` */
     const instruction *run;
 };
 
@@ -120,7 +121,7 @@ static void add_item(parser *p, set *s, item i) {
     s->items[s->n++] = i;
 }
 
-/* The set of this name; `posix`: within [: and :]. */
+/* Adds the set of this name; `posix`: it was written [:name:]. */
 static bool add_property(parser *p, set *s, const char *name, bool posix, bool negated) {
     item i = { .kind = PROPERTY, .negated = negated };
     if (glia_property_find(name, &i.property)) {
@@ -134,7 +135,7 @@ static bool add_property(parser *p, set *s, const char *name, bool posix, bool n
     return true;
 }
 
-/* \p{Lu}, \p{^L}, \pL, behind the p. */
+/* Parses \p{Lu}, \p{^L}, \pL, after the p. */
 static bool property(parser *p, set *s, bool negated) {
     char name[64] = { 0 };
     size_t n = 0;
@@ -148,7 +149,7 @@ static bool property(parser *p, set *s, bool negated) {
     return add_property(p, s, name, false, negated);
 }
 
-/* [:alpha:] and [:^alpha:], behind the first bracket. false: it is none. */
+/* Parses [:alpha:] and [:^alpha:], after the first bracket. false: not a POSIX class. */
 static bool posix_class(parser *p, set *s) {
     char name[24] = { 0 };
     size_t n = 0;
@@ -180,7 +181,7 @@ static bool hexadecimal(parser *p, int digits, uint32_t *c) {
     return n > 0 || fail(p, "a code without digits");
 }
 
-/* What follows a backslash: a class, added to s (true in *class), or one character. */
+/* Parses what follows a backslash: a class, added to s (*class is true), or one character in *c. */
 static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
     if (p->p >= p->end) return fail(p, "a \\ at the end");
     const uint32_t e = (p->p++)->c;
@@ -212,7 +213,7 @@ static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
 
 static const set *bracket(parser *p);
 
-/* One item of [...], of which the first may be a ]. */
+/* Parses one item of [...]; the first may be a ]. */
 static void bracket_item(parser *p, set *s) {
     if (take(p, '[')) {
         if (posix_class(p, s)) return;
@@ -237,7 +238,7 @@ static void bracket_item(parser *p, set *s) {
     add_item(p, s, (item){ .kind = RANGE, .low = low, .high = high });
 }
 
-/* [...], behind the bracket. Between && are classes of which a character must be in each. */
+/* Parses [...], after the bracket. && is the intersection of the classes around it. */
 static const set *bracket(parser *p) {
     set *part = new_set(p), *all = NULL;
     if (!part) return NULL;
@@ -258,14 +259,14 @@ static const set *bracket(parser *p) {
     if (all) {
         add_item(p, all, (item){ .kind = NESTED, .set = part });
         all->every = true;
-        all->any_case = false; /* its parts see to that */
+        all->any_case = false; /* handled in its parts */
         part = all;
     }
     part->negated = negated;
     return p->wrong ? NULL : part;
 }
 
-/* Something of one character at p: its set; NULL: there is none, or an error. */
+/* Parses a single-character atom and returns its set; NULL: none here, or an error. */
 static const set *single(parser *p) {
     if (p->p >= p->end) return NULL;
     const uint32_t c = p->p->c;
@@ -296,7 +297,7 @@ static bool number(parser *p, int64_t *value) {
     return p->p > start;
 }
 
-/* ? * + {m,n} and what follows them; false: there is none. */
+/* Parses ? * + {m,n} and a lazy or possessive suffix; false: none here. */
 static bool quantifier(parser *p, instruction *q) {
     q->least = q->most = 1;
     if (take(p, '?')) {
@@ -312,7 +313,7 @@ static bool quantifier(parser *p, instruction *q) {
         if (comma) high = number(p, &q->most);
         if (comma && !high) q->most = INT64_MAX;
         if (!low) q->least = 0;
-        if (!(low || high) || !take(p, '}')) return p->p = brace, q->least = q->most = 1, false; /* a plain brace */
+        if (!(low || high) || !take(p, '}')) return p->p = brace, q->least = q->most = 1, false; /* a literal brace */
         if (q->least > REPEAT_MOST || (high && q->most > REPEAT_MOST) || q->most < q->least)
             return fail(p, "this number of repetitions");
     } else {
@@ -325,7 +326,7 @@ static bool quantifier(parser *p, instruction *q) {
     return true;
 }
 
-/* Copies the program from..to once more, behind itself. */
+/* Appends a copy of the program from..to - 1. */
 static void copy_program(parser *p, int from, int to) {
     const int shift = p->n - from;
     for (int i = from; i < to && !p->wrong; i++) {
@@ -349,7 +350,7 @@ static instruction fork_to(int into, int past, bool lazy) {
     return (instruction){ .code = FORK, .a = lazy ? past : into, .b = lazy ? into : past };
 }
 
-/* Repeats the program from `from` on as the quantifier says. */
+/* Applies the quantifier to the program that begins at `from`. */
 static void repeat(parser *p, int from, instruction q) {
     const int to = p->n, body = to - from;
     if (q.possessive) {
@@ -363,7 +364,7 @@ static void repeat(parser *p, int from, instruction q) {
     }
     for (int64_t i = 1; i < q.least && !p->wrong; i++) copy_program(p, from, to);
     if (q.most == INT64_MAX) {
-        const int last = q.least ? p->n - body : from; /* the body that loops */
+        const int last = q.least ? p->n - body : from; /* the copy of the body that loops */
         make_room(p, q.least ? p->n : last);
         if (p->wrong) return;
         if (q.least) {
@@ -395,7 +396,7 @@ static void look(parser *p, bool negated) {
     if (!p->wrong) p->program[at].a = at + 1, p->program[at].b = p->n;
 }
 
-/* (...), behind the parenthesis. */
+/* Parses (...), after the parenthesis. */
 static void group(parser *p) {
     const bool outer = p->any_case;
     if (++p->depth > DEPTH_MOST) fail(p, "groups this deep");
@@ -425,7 +426,7 @@ static void group(parser *p) {
     if (!p->wrong && !take(p, ')')) fail(p, "a ( without its )");
 }
 
-/* An atom with its quantifier. */
+/* Parses an atom and its quantifier. */
 static void atom(parser *p) {
     const int from = p->n;
     instruction q = { .code = ONE };
@@ -470,7 +471,7 @@ static void alternatives(parser *p) {
 
 static bool in_set(const set *s, uint32_t c);
 
-/* \w as Oniguruma has it: numbers of Latin-1 (powers, fractions) too, but no joiners. */
+/* \w as in Oniguruma: includes numbers of Latin-1 (superscripts, fractions), but no joiners. */
 static bool is_word(uint32_t c) {
     if (c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE)) return true;
     return c != 0x200C && c != 0x200D && glia_unicode_word(c);
@@ -492,7 +493,7 @@ static bool in_set(const set *s, uint32_t c) {
     if (!found && s->any_case) {
         uint32_t lower[3], upper = c >= 'a' && c <= 'z' ? c - 32 : c == 0x17F ? 'S' : c;
         glia_unicode_lower(c, lower);
-        if (c == 0x17F) lower[0] = 's'; /* long s, K of Kelvin: the folds into ASCII */
+        if (c == 0x17F) lower[0] = 's'; /* long s and the Kelvin sign fold to ASCII */
         for (int i = 0; i < s->n && !found; i++)
             found = in_item(&s->items[i], lower[0]) || in_item(&s->items[i], upper);
     }
@@ -514,7 +515,7 @@ static bool push(matcher *m, struct glia_regex_frame f) {
     return true;
 }
 
-/* Characters of the set from `at` on, at most `most`. */
+/* Counts the consecutive characters of the set from `at`, up to `most`. */
 static int64_t run_length(const matcher *m, const set *s, int64_t at, int64_t most) {
     int64_t n = 0;
     while (n < most && at + n < m->n && in_set(s, m->text[at + n].c)) n++;
@@ -526,7 +527,7 @@ static bool edge(const matcher *m, int64_t at) {
     return before != (at < m->n && is_word(m->text[at].c));
 }
 
-/* Takes the top of the stack, if it lies above `bottom`: where to go on. */
+/* Backtracks to the top stack entry: where to continue. false: none above `bottom`. */
 static bool back(matcher *m, int bottom, int *at, int64_t *place) {
     if (m->stack->n <= bottom) return false;
     struct glia_regex_frame *f = &m->stack->frames[m->stack->n - 1];
@@ -534,7 +535,7 @@ static bool back(matcher *m, int bottom, int *at, int64_t *place) {
     *place = f->place;
     if (!f->run) {
         m->stack->n--;
-    } else if (f->run->lazy) { /* one more, if there is */
+    } else if (f->run->lazy) { /* one more, if possible */
         const instruction *run = f->run;
         const bool more = f->place < f->least && f->place < m->n && in_set(run->set, m->text[f->place].c);
         if (!more) return m->stack->n--, back(m, bottom, at, place);
@@ -546,7 +547,7 @@ static bool back(matcher *m, int bottom, int *at, int64_t *place) {
     return true;
 }
 
-/* A run at `place`: pushes the ways back. */
+/* Matches a run at `place` and pushes its backtracking points. */
 static bool start_run(matcher *m, const instruction *i, int at, int64_t *place, bool *failed) {
     const int64_t n = run_length(m, i->set, *place, i->lazy ? i->least : i->most);
     if (n < i->least) return false;
@@ -558,7 +559,7 @@ static bool start_run(matcher *m, const instruction *i, int at, int64_t *place, 
     return true;
 }
 
-/* Runs the program from `at` on. 1: matches, up to *place; 0: does not; -1: memory or steps ran out. */
+/* Runs the program from `at` on text from *end on. 1: match, up to *end; 0: no match; -1: memory or steps ran out. */
 static int run(matcher *m, int at, int64_t *end) {
     const int bottom = m->stack->n;
     int64_t place = *end;

@@ -1,8 +1,8 @@
 /* sentences.c - rows of two segments for BERT's pre-training (Devlin et al. 2019, appendix A.2).
  *
- * Every sentence of every document begins a row in each epoch, in a shuffled order. Segment A grows by whole
- * sentences up to a length that is drawn; B is what follows, or as much of another document. What is too long is cut
- * at the end of the longer segment.
+ * Every sentence of every document begins a row in each epoch, in shuffled order. Segment A takes whole sentences up to
+ * a random length. Segment B takes whole sentences that follow A, or as many of another document as fit. Rows that are
+ * too long are cut at the end of the longer segment.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 struct glia_sentences {
     glia_sentences_opts opts;
     int32_t *ids;
-    int64_t *starts; /* of each sentence's ids; one more at the end */
-    int64_t *ends;   /* of each sentence: the first of the next document */
+    int64_t *starts; /* first id of each sentence; one extra at the end */
+    int64_t *ends;   /* per sentence: first sentence of the next document */
     int64_t n, n_ids, capacity_ids;
     int capacity;
     int64_t *order, at, epoch;
@@ -121,7 +121,7 @@ glia_status glia_sentences_start(glia_sentences *s, int64_t epoch, glia_error *e
     return GLIA_OK;
 }
 
-/* Whole sentences from `first` on, up to `end`, until there are `wanted` ids; *next is the first that is not taken. */
+/* Counts the ids of whole sentences in [first, end) until there are `wanted`; *next: first one not taken. */
 static int64_t take(const glia_sentences *s, int64_t first, int64_t end, int64_t wanted, int64_t *next) {
     int64_t n = 0, i = first;
     for (; i < end && (n == 0 || n < wanted); i++) n += s->starts[i + 1] - s->starts[i];
@@ -141,7 +141,7 @@ static void make_row(const glia_sentences *s, int64_t sentence, int32_t *ids, in
     int64_t next, other, unused;
     const int64_t wanted = 1 + (int64_t)glia_rng_below(&rng, (uint64_t)room / 2 + 1);
     int64_t a = take(s, sentence, s->ends[sentence], wanted, &next);
-    const bool alone = s->ends[0] == s->n; /* there is no other document */
+    const bool alone = s->ends[0] == s->n; /* there is only one document */
     *follows = next < s->ends[sentence] && (alone || (glia_rng_u32(&rng) & 1));
     do {
         other = *follows ? next : (int64_t)glia_rng_below(&rng, (uint64_t)s->n);
@@ -175,7 +175,7 @@ bool glia_sentences_next(glia_sentences *s, glia_sentence_batch *out) {
 
 void glia_tokenizer_continues(const glia_tokenizer *t, bool *continues) {
     if (!t || !continues) return;
-    static const char *const marks[] = { "\xC4\xA0", "\xE2\x96\x81" }; /* of a space: GPT-2's, SentencePiece's */
+    static const char *const marks[] = { "\xC4\xA0", "\xE2\x96\x81" }; /* a space in GPT-2, SentencePiece */
     const char *prefix = t->model.prefix;
     bool marked[2] = { false, false };
     for (int32_t i = 0; i < t->all.n; i++)

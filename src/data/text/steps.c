@@ -1,4 +1,4 @@
-/* steps.c - reading the steps of a tokenizer from JSON, and what they share. */
+/* steps.c - reads the steps of a tokenizer from JSON; helpers shared by the steps. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,7 +129,7 @@ void glia_give_up(glia_workspace *w) {
 
 /* ---- GPT-2's characters for bytes --------------------------------------------------------- */
 
-/* Bytes that are printable in Latin-1 stand for themselves, the others for characters from U+0100 on. */
+/* Bytes that are printable in Latin-1 map to themselves, the others to characters from U+0100 on. */
 uint32_t glia_byte_character(uint8_t b) {
     if ((b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE) return b;
     return b <= 0x20 ? 0x100u + b : b <= 0xA0 ? 0x100u + 33 + (b - 0x7Fu) : 0x143;

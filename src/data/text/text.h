@@ -1,19 +1,19 @@
-/* text.h - inside of tokenizers.
+/* text.h - internals of the tokenizers.
  *
- *   unicode     characters: classes, small letters, normal forms (utf8proc)
+ *   unicode     characters: classes, lower case, normal forms (utf8proc)
  *   properties  sets of characters by name: categories, scripts
- *   regex       regular expressions over characters, as pre-tokenizers use them
+ *   regex       regular expressions over characters, for pre-tokenizers
  *   vocabulary  tokens by id and by name
- *   steps       normalisers, pre-tokenizers, decoders: rows of tables, from JSON
+ *   steps       normalisers, pre-tokenizers, decoders: one table row each, read from JSON
  *   model       BPE, WordPiece, Unigram, whole words
- *   read        tokenizer.json into all of these
- *   training    word counts, and a tokenizer.json from them
+ *   read        parses tokenizer.json into all of these
+ *   training    counts words and writes a tokenizer.json from the counts
  *
- * A tokenizer exists as the text of its tokenizer.json first: training and the readers of older files write that text,
- * and one parser makes everything else of it. Saving is writing the text again.
+ * Every tokenizer is built from the text of a tokenizer.json: training and the readers of older formats write that
+ * text, and one parser builds everything else from it. Saving writes the text back.
  *
- * Text on its way is an array of glyphs, each with the bytes of the original that it came from. So every step may
- * change, add and remove characters, and offsets stay right.
+ * Text being processed is an array of glyphs, each with the byte range of the original that it came from. A step may
+ * change, add and remove characters, and offsets stay correct.
  */
 #ifndef GLIA_SRC_DATA_TEXT_TEXT_H
 #define GLIA_SRC_DATA_TEXT_TEXT_H
@@ -23,9 +23,9 @@
 
 /* ---- unicode ------------------------------------------------------------------------------ */
 
-enum { GLIA_RAW = 0x110000, GLIA_REPLACEMENT = 0xFFFD }; /* GLIA_RAW + byte: a byte that is no UTF-8 */
+enum { GLIA_RAW = 0x110000, GLIA_REPLACEMENT = 0xFFFD }; /* GLIA_RAW + byte: a byte of invalid UTF-8 */
 
-/* The general categories, in utf8proc's order. */
+/* General categories, in the order of utf8proc. */
 enum {
     GLIA_CN,
     GLIA_LU,
@@ -59,7 +59,7 @@ enum {
     GLIA_CO,
     GLIA_CATEGORIES
 };
-/* Sets of categories, as bits. */
+/* Sets of categories, as bit masks. */
 #define GLIA_LETTERS (1u << GLIA_LU | 1u << GLIA_LL | 1u << GLIA_LT | 1u << GLIA_LM | 1u << GLIA_LO)
 #define GLIA_MARKS   (1u << GLIA_MN | 1u << GLIA_MC | 1u << GLIA_ME)
 #define GLIA_NUMBERS (1u << GLIA_ND | 1u << GLIA_NL | 1u << GLIA_NO)
@@ -75,19 +75,19 @@ static inline bool glia_unicode_in(uint32_t c, uint32_t categories) {
 bool glia_unicode_space(uint32_t c); /* White_Space */
 bool glia_unicode_word(uint32_t c);  /* \w: letters, marks, digits, connectors (UTS 18) */
 bool glia_unicode_ascii_punctuation(uint32_t c);
-/* Small letters of c; returns how many, at most 3. */
+/* Lower case of c; returns the number of characters, at most 3. */
 int glia_unicode_lower(uint32_t c, uint32_t out[3]);
-/* Does a new grapheme begin between a and b (UAX 29)? The state is 0 at the beginning of each. */
+/* Is there a grapheme boundary between a and b (UAX 29)? *state must be 0 at the start of each grapheme. */
 bool glia_unicode_break(uint32_t a, uint32_t b, int32_t *state);
-size_t glia_utf8_put(uint32_t c, char out[4]);             /* raw bytes as they are */
-uint32_t glia_utf8_take(const char **at, const char *end); /* the character at *at < end, and goes on */
+size_t glia_utf8_put(uint32_t c, char out[4]);             /* raw bytes are written unchanged */
+uint32_t glia_utf8_take(const char **at, const char *end); /* character at *at < end; advances */
 
-/* A character and the bytes that it came from. */
+/* A character and the byte range that it came from. */
 typedef struct glia_glyph {
     uint32_t c, begin, end;
 } glia_glyph;
 
-/* Text on its way. Once memory has run out `failed` stays set, and nothing is added any more. */
+/* Text being processed. If memory runs out, `failed` stays set and nothing more is added. */
 typedef struct glia_glyphs {
     glia_glyph *at;
     int64_t n, capacity;
@@ -97,50 +97,51 @@ void glia_glyphs_add(glia_glyphs *g, uint32_t c, uint32_t begin, uint32_t end);
 void glia_glyphs_append(glia_glyphs *g, const glia_glyph *from, int64_t n);
 void glia_glyphs_decode(glia_glyphs *g, const char *text, size_t length);
 void glia_glyphs_swap(glia_glyphs *a, glia_glyphs *b);
-/* The normal forms of UAX 15, of g in place; spare is scratch. */
+/* Converts g in place to a normal form of UAX 15; spare is scratch. */
 void glia_glyphs_normalize(glia_glyphs *g, glia_glyphs *spare, bool compose, bool compatible);
 
 /* ---- properties --------------------------------------------------------------------------- */
 
-/* A set of characters: those of the categories, and those in the ranges. */
+/* A set of characters: the union of the categories and the ranges. */
 typedef struct glia_property {
     uint32_t categories;
-    const uint32_t (*ranges)[2]; /* first and last, in order */
+    const uint32_t (*ranges)[2]; /* first and last, sorted */
     int n;
 } glia_property;
-/* By the name of a category ("Lu", "Uppercase_Letter"), a script ("Han", "Hani") or a class of POSIX's ("alpha"). Case,
- * blanks, hyphens and underscores in names do not count (UAX 44, LM3). */
+/* Finds a category ("Lu", "Uppercase_Letter"), a script ("Han", "Hani") or a POSIX class ("alpha") by name. Case,
+ * blanks, hyphens and underscores in names are ignored (UAX 44, LM3). */
 bool glia_property_find(const char *name, glia_property *p);
 bool glia_property_has(const glia_property *p, uint32_t c);
 
 /* ---- regex -------------------------------------------------------------------------------- */
 
 typedef struct glia_regex glia_regex;
-/* Of UTF-8; in the arena. NULL: GLIA_E_UNSUPPORTED with the place in the pattern. */
+/* The pattern is UTF-8; the result is in the arena. NULL: GLIA_E_UNSUPPORTED with the offset in the pattern. */
 glia_regex *glia_regex_compile(glia_arena *arena, const char *pattern, glia_error *error);
-/* Room to work in; zero in the beginning. */
+/* Scratch memory; initially zero. */
 typedef struct glia_regex_stack {
     struct glia_regex_frame *frames;
     int n, capacity;
-    bool failed; /* the last search ended because memory ran out */
+    bool failed; /* the last search ran out of memory */
 } glia_regex_stack;
-/* The first match that begins at `from` or later, in text[0, n). 0: none, 1: found, -1: memory ran out or the pattern
- * backtracks without end. */
+/* The first match in text[0, n) that begins at `from` or later. 0: none, 1: found, -1: memory ran out or the pattern
+ * backtracks too much. */
 int glia_regex_find(const glia_regex *regex, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,
                     int64_t *begin, int64_t *end);
 
 /* ---- vocabulary --------------------------------------------------------------------------- */
 
 typedef struct glia_vocabulary {
-    const char **tokens; /* by id; NULL: a gap */
+    const char **tokens; /* by id; NULL: unused id */
     uint32_t *lengths;
-    int32_t n;      /* one more than the largest id */
-    int32_t count;  /* of tokens */
+    int32_t n;      /* largest id + 1 */
+    int32_t count;  /* number of tokens */
     glia_hash_table by_name; /* ids */
     int capacity;
 } glia_vocabulary;
 
-/* The bytes must outlive it. false: no memory. A second token of the same name replaces the first's entry. */
+/* The token's bytes must outlive the vocabulary. false: no memory. A second token of the same name replaces the first's
+ * entry. */
 bool glia_vocabulary_set(glia_vocabulary *v, const char *token, size_t length, int32_t id);
 int32_t glia_vocabulary_find(const glia_vocabulary *v, const char *token, size_t length); /* -1: none */
 void glia_vocabulary_free(glia_vocabulary *v);
@@ -156,33 +157,33 @@ typedef enum glia_behavior {
 } glia_behavior;
 
 typedef struct glia_piece {
-    int64_t from, n; /* of the glyphs */
+    int64_t from, n; /* range of glyphs */
 } glia_piece;
 
-/* What one encoding works in. */
+/* Scratch memory of one encoding. */
 typedef struct glia_workspace {
     glia_glyphs text, spare;
     glia_piece *pieces, *spare_pieces;
     int n_pieces, pieces_capacity, n_spare, spare_capacity;
     glia_regex_stack stack;
-    glia_text bytes;  /* of a piece */
-    uint32_t *starts; /* of its glyphs among them; one more at the end */
+    glia_text bytes;  /* of the current piece */
+    uint32_t *starts; /* offsets of its glyphs in `bytes`; one extra at the end */
     int64_t starts_capacity;
-    struct glia_token *tokens; /* of the text so far */
+    struct glia_token *tokens; /* of the text up to here */
     int n_tokens, tokens_capacity;
-    void *model; /* the model's own: glia_workspace_room() */
+    void *model; /* scratch of the model: glia_workspace_room() */
     size_t model_bytes;
-    struct glia_cache *cache; /* tokens of pieces that came before */
+    struct glia_cache *cache; /* tokens of earlier pieces */
     bool failed;              /* memory ran out */
-    const char *complaint;    /* something else did */
-    uint32_t place;           /* in the text */
+    const char *complaint;    /* message of any other error */
+    uint32_t place;           /* its offset in the text */
 } glia_workspace;
 void glia_workspace_free(glia_workspace *w);
 void *glia_workspace_room(glia_workspace *w, size_t bytes); /* NULL: memory ran out */
 
 typedef struct glia_token {
     int32_t id;
-    uint32_t begin, end; /* glyphs of the piece, as a model says it; bytes of the text in the end */
+    uint32_t begin, end; /* from a model: glyphs of the piece; finally: bytes of the text */
 } glia_token;
 
 typedef struct glia_step glia_step;
@@ -191,68 +192,68 @@ typedef struct glia_strings glia_strings;
 typedef struct glia_step_reader {
     glia_arena *arena;
     const glia_vocabulary *vocabulary;
-    bool inside; /* of a sequence of split steps */
+    bool inside; /* within a sequence of split steps */
     glia_error *error;
 } glia_step_reader;
 
-/* One row of the tables of normalisers, pre-tokenizers and decoders. */
+/* A row of the tables of normalisers, pre-tokenizers and decoders. */
 typedef struct glia_step_kind {
     const char *name;
     glia_status (*read)(glia_step_reader *reader, const glia_json *json, glia_step *step); /* NULL: no options */
     union {
         void (*normalize)(const glia_step *step, glia_workspace *w);
         void (*cut)(const glia_step *step, glia_workspace *w,
-                    bool first); /* first: the text begins at its very start */
+                    bool first); /* first: the glyphs begin at offset 0 of the text */
         bool (*decode)(const glia_step *step, glia_strings *strings);
     } run;
 } glia_step_kind;
 
 struct glia_step {
     const glia_step_kind *kind;
-    const char *text, *content; /* a pattern or prefix, and what it becomes; Precompiled: its double array and strings */
+    const char *text, *content; /* pattern or prefix, and its replacement; Precompiled: double array and strings */
     size_t text_length, content_length;
-    glia_glyphs pattern; /* `text` in characters, `filler`: `content` */
+    glia_glyphs pattern; /* `text` as glyphs; `filler`: `content` as glyphs */
     glia_glyphs filler;
-    const glia_regex *regex; /* instead of text */
+    const glia_regex *regex; /* replaces text */
     glia_behavior behavior;
     bool invert;
-    bool flags[4]; /* as the step has them */
+    bool flags[4]; /* options; meaning depends on the step */
     int64_t first, second;
-    const glia_step *steps[16]; /* of a sequence */
+    const glia_step *steps[16]; /* steps of a sequence */
     int n_steps;
 };
 
-extern const glia_step_kind glia_normalizers[], glia_cutters[], glia_decoders[]; /* until a name of NULL */
+extern const glia_step_kind glia_normalizers[], glia_cutters[], glia_decoders[]; /* end: name NULL */
 
-/* A step of one of the tables; NULL with an error. `what` is for messages: "normalizer". */
+/* Reads a step of one of the tables; NULL: error. `what` names the table in messages: "normalizer". */
 const glia_step *glia_step_read(glia_step_reader *reader, const glia_step_kind *table, const char *what,
                                 const glia_json *json);
-void glia_step_free(const glia_step *step); /* what is not in the arena */
+void glia_step_free(const glia_step *step); /* frees what is not in the arena */
 
-/* Options in JSON: absent ones leave the value alone. */
+/* Read options from JSON; if absent or null, the value is unchanged. */
 glia_status glia_read_flag(glia_step_reader *reader, const glia_json *object, const char *key, bool *flag);
 glia_status glia_read_text(glia_step_reader *reader, const glia_json *object, const char *key, const char **text);
 glia_status glia_read_int(glia_step_reader *reader, const glia_json *object, const char *key, int64_t *value);
-/* {"String": ...} or {"Regex": ...} at `key`, into text, pattern or regex. */
+/* Reads {"String": ...} or {"Regex": ...} at `key` into text and pattern, or regex. */
 glia_status glia_read_pattern(glia_step_reader *reader, const glia_json *object, const char *key, glia_step *step);
 glia_status glia_read_steps(glia_step_reader *reader, const glia_step_kind *table, const char *what,
                             const glia_json *object, const char *key, glia_step *step);
 glia_status glia_fail_json(glia_error *error, glia_status status, const glia_json *at, const char *what);
 
-/* The character that stands for a byte in GPT-2's vocabularies, and back; -1: none. */
+/* The character that represents a byte in GPT-2's vocabularies, and the inverse; -1: none. */
 uint32_t glia_byte_character(uint8_t byte);
 int glia_character_byte(uint32_t c);
 
-/* SentencePiece's tables (precompiled.c). */
+/* SentencePiece's normalisation tables (precompiled.c). */
 glia_status glia_precompiled_read(glia_step_reader *reader, const glia_json *json, glia_step *step);
 void glia_precompiled_normalize(const glia_step *step, glia_workspace *w);
 
-/* Finds in glyphs: of a pattern or a regex from `from` on; as glia_regex_find(). */
+/* Finds the step's pattern or regex at `from` or later; same contract as glia_regex_find(). */
 int glia_step_find(const glia_step *step, const glia_glyph *text, int64_t n, int64_t from, glia_regex_stack *stack,
                    int64_t *begin, int64_t *end);
-void glia_give_up(glia_workspace *w); /* after a search of -1: notes why */
+void glia_give_up(glia_workspace *w); /* records the error after a search that returned -1 */
 
-/* Strings that decoders change. */
+/* Strings that decoders modify. */
 struct glia_strings {
     glia_text *at;
     int64_t n;
@@ -265,11 +266,11 @@ typedef struct glia_token_model glia_token_model;
 typedef struct glia_token_model_kind {
     const char *name;
     glia_status (*read)(glia_token_model *model, const glia_json *json, glia_step_reader *reader);
-    /* Adds tokens of a piece whose bytes and starts are in the workspace. */
+    /* Adds the tokens of a piece; its bytes and starts are in the workspace. */
     void (*cut)(const glia_token_model *model, const glia_glyph *text, int64_t n, glia_workspace *w);
 } glia_token_model_kind;
 
-/* A pair of tokens that becomes one; of lower rank sooner. */
+/* Merges a pair of tokens into one; lower ranks first. */
 typedef struct glia_bpe_merge {
     int32_t left, right, rank, id;
 } glia_bpe_merge;
@@ -278,14 +279,14 @@ struct glia_token_model {
     const glia_token_model_kind *kind;
     glia_vocabulary vocabulary;
     int32_t unknown;             /* -1: none */
-    const char *prefix, *suffix; /* of tokens inside, and at the end, of a word; NULL: none */
+    const char *prefix, *suffix; /* of tokens inside and at the end of a word; NULL: none */
     bool fuse_unknown, byte_fallback, ignore_merges;
-    int32_t bytes[256];    /* of byte fallback: the ids of <0x00> ... <0xFF>; -1: none */
-    int32_t single[0x800]; /* the ids of characters; -1: none */
-    glia_bpe_merge *merges; /* open addressing by (left, right), with the merge in its slot; left -1: free */
+    int32_t bytes[256];    /* byte fallback: ids of <0x00> ... <0xFF>; -1: none */
+    int32_t single[0x800]; /* ids of characters; -1: none */
+    glia_bpe_merge *merges; /* hash table by (left, right), open addressing; left -1: free slot */
     uint32_t merges_mask;
-    int64_t word_most;     /* WordPiece: characters beyond which a word is unknown */
-    double *scores, least; /* Unigram */
+    int64_t word_most;     /* WordPiece: words with more characters are unknown */
+    double *scores, least; /* Unigram: scores by id, and the lowest */
     int64_t longest;       /* Unigram, WordPiece: characters of the longest token */
 };
 
@@ -299,8 +300,9 @@ glia_status glia_bpe_read(glia_token_model *model, const glia_json *json, glia_s
 void glia_bpe_cut(const glia_token_model *model, const glia_glyph *text, int64_t n, glia_workspace *w);
 glia_status glia_unigram_read(glia_token_model *model, const glia_json *json, glia_step_reader *reader);
 void glia_unigram_cut(const glia_token_model *model, const glia_glyph *text, int64_t n, glia_workspace *w);
-/* The likeliest pieces of bytes[0, starts[n]), characters at starts[0 .. n]: ends[k] is where the piece that ends
- * the best way to character k begins, ids[k] which it is (-1: unknown). `best` is room for the scores. */
+/* The most likely segmentation of bytes[0, starts[n]), with characters at starts[0 .. n]. For the best path to
+ * character k, begins[k] is the start of its last piece and ids[k] the id of that piece (-1: unknown). `best` receives
+ * the scores; all three have n + 1 entries. */
 void glia_unigram_best(const glia_token_model *model, const char *bytes, const uint32_t *starts, int64_t n,
                        double *best, int32_t *begins, int32_t *ids);
 
@@ -311,12 +313,12 @@ typedef struct glia_added {
     size_t length;
     int32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
-    glia_glyphs pattern; /* content, through the normaliser if `normalized` */
+    glia_glyphs pattern; /* content, normalised if `normalized` */
 } glia_added;
 
-/* One place of a post-processor's template. */
+/* One slot of a post-processor's template. */
 typedef struct glia_slot {
-    int source; /* 0: a token, 1: the first text, 2: the second */
+    int source; /* 0: special token, 1: first text, 2: second text */
     int32_t id;
     uint8_t type;
 } glia_slot;
@@ -334,25 +336,25 @@ struct glia_tokenizer {
     glia_token_model model;
     glia_added *added;
     int n_added;
-    uint8_t added_first[2][128 + 1]; /* whether one of them begins so; [1]: normalized ones; [128]: beyond ASCII */
-    glia_vocabulary all;             /* the model's and the added ones */
+    uint8_t added_first[2][128 + 1]; /* whether any begins with this character; [1]: normalized; [128]: non-ASCII */
+    glia_vocabulary all;             /* tokens of the model and added ones */
     bool *special;                   /* by id */
     glia_template single, pair;
-    bool trim, trim_prefix; /* offsets without the spaces at the ends of tokens */
+    bool trim, trim_prefix; /* offsets exclude spaces at the ends of tokens */
 };
 
-/* Characters of a text, its added tokens taken out, normalised and cut; tokens into the workspace. */
+/* Extracts the added tokens, normalises and cuts the rest; the tokens are written to the workspace. */
 glia_status glia_encode_text(const glia_tokenizer *t, const char *text, size_t length, glia_workspace *w,
                              glia_error *error);
 
-/* Calls `take` for every piece that the tokenizer's normaliser and pre-tokenizer cut the text into: training. */
+/* For training: calls `take` for each piece that the normaliser and pre-tokenizer produce from the text. */
 typedef bool (*glia_piece_taker)(void *context, const glia_glyph *glyphs, int64_t n);
 glia_status glia_encode_pieces(const glia_tokenizer *t, const char *text, size_t length, glia_workspace *w,
                                glia_piece_taker take, void *context, glia_error *error);
 
 /* ---- training ----------------------------------------------------------------------------- */
 
-/* Pieces of the texts and how often each came, sorted by their bytes. */
+/* Pieces of the texts and their counts, sorted by bytes. */
 typedef struct glia_counts {
     glia_string *words;
     int64_t *counts;
@@ -360,7 +362,7 @@ typedef struct glia_counts {
     glia_arena arena;
 } glia_counts;
 
-/* What a trainer needs. */
+/* Input of a trainer. */
 typedef struct glia_trainer {
     glia_tokenizer_opts opts;
     const char *specials[64];
@@ -370,15 +372,15 @@ typedef struct glia_trainer {
     glia_error *error;
 } glia_trainer;
 
-/* Each appends its "model" as JSON. */
+/* Trains a model and appends its JSON. */
 glia_status glia_train_bpe(const glia_trainer *trainer, bool wordpiece, glia_text *out);
 glia_status glia_train_unigram(const glia_trainer *trainer, glia_text *out);
 
-/* Reads GPT-2's and BERT's files into a tokenizer.json. */
+/* Convert the files of GPT-2 and BERT to a tokenizer.json. */
 glia_status glia_gpt2_json(const char *vocab_path, const char *merges_path, glia_text *out, glia_error *error);
 glia_status glia_vocab_txt_json(const char *path, const uint8_t *bytes, size_t length, glia_text *out,
                                 glia_error *error);
-/* Appends the parts around a model: from the opening brace to "model": */
+/* Appends everything before the model: from the opening brace to "model": */
 void glia_write_shell(glia_text *out, glia_tokenizer_kind kind, bool lowercase, const char *const *specials,
                       const int32_t *ids, int n_specials);
 

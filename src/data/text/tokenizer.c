@@ -1,6 +1,6 @@
-/* tokenizer.c - tokenizer.json, Hugging Face's format, into a tokenizer.
+/* tokenizer.c - builds a tokenizer from tokenizer.json, the format of Hugging Face.
  *
- * Settings of truncation and padding are left to whoever makes batches.
+ * The settings of truncation and padding are ignored; both are left to the code that makes batches.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 static glia_status status_of(const glia_step_reader *r) { return r->error->status; }
 
-/* The member, if it is there and not null. */
+/* The member; NULL if absent or null. */
 static const glia_json *part_of(const glia_json *root, const char *key) {
     const glia_json *v = glia_json_member(root, key);
     return v && v->kind != GLIA_JSON_NULL ? v : NULL;
@@ -37,7 +37,7 @@ static glia_status read_added(glia_tokenizer *t, const glia_json *item, glia_add
     return status;
 }
 
-/* What a token looks like in the text where it is searched. */
+/* Sets the pattern of a token: its content, normalised if it is searched in normalised text. */
 static glia_status find_pattern(glia_tokenizer *t, glia_added *a, glia_step_reader *r) {
     glia_workspace w = { 0 };
     glia_glyphs_decode(&w.text, a->content, a->length);
@@ -66,7 +66,7 @@ static glia_status read_all_added(glia_tokenizer *t, const glia_json *list, glia
     return GLIA_OK;
 }
 
-/* The tokens of the model and the added ones together. */
+/* Combines the tokens of the model and the added ones. */
 static glia_status join_vocabularies(glia_tokenizer *t, glia_step_reader *r) {
     const glia_vocabulary *v = &t->model.vocabulary;
     for (int32_t id = 0; id < v->n; id++)
@@ -87,7 +87,7 @@ static glia_status join_vocabularies(glia_tokenizer *t, glia_step_reader *r) {
 enum { SLOTS_MOST = 1024 };
 
 static glia_status add_slot(glia_tokenizer *t, glia_template *list, glia_slot slot, glia_step_reader *r) {
-    const int capacity = list->n & (list->n + 1) ? 0 : 2 * list->n + 1; /* it grows at 0, 1, 3, 7, ... */
+    const int capacity = list->n & (list->n + 1) ? 0 : 2 * list->n + 1; /* grows at n = 0, 1, 3, 7, ... */
     if (list->n == SLOTS_MOST) return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset 0: a template of 1024 places");
     if (capacity) {
         glia_slot *grown = glia_arena_alloc(&t->arena, (size_t)capacity * sizeof *grown);
@@ -99,7 +99,7 @@ static glia_status add_slot(glia_tokenizer *t, glia_template *list, glia_slot sl
     return GLIA_OK;
 }
 
-/* The ids of a special token of a template: {"NAME": {"ids": [...]}} */
+/* Adds the ids of a special token of a template: {"NAME": {"ids": [...]}} */
 static glia_status add_specials(glia_tokenizer *t, glia_template *list, const glia_json *specials,
                                 const glia_json *name, uint8_t type, glia_step_reader *r) {
     const glia_json *ids = glia_json_member(glia_json_member(specials, name->text), "ids");
@@ -195,9 +195,9 @@ static glia_status read_processor(glia_tokenizer *t, const glia_json *json, int 
     return status;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- the tokenizer ------------------------------------------------------------------------ */
 
-/* Whether a build without utf8proc can do it: characters that are only looked up. */
+/* Whether utf8proc is required. Not if characters are only looked up: no normaliser, and Split or WhitespaceSplit. */
 static bool needs_unicode(const glia_tokenizer *t) {
     if (t->normalizer) return true;
     return !t->cutter || (strcmp(t->cutter->kind->name, "Split") && strcmp(t->cutter->kind->name, "WhitespaceSplit"));

@@ -1,8 +1,8 @@
-/* train.c - tokenizers from texts: pieces are counted, each kind makes its model of the counts, and the whole is
- * written as a tokenizer.json, which is read again.
+/* train.c - trains tokenizers on texts: counts pieces, trains the model of the given kind on the counts, writes a
+ * tokenizer.json and parses it.
  *
- * Threads count shares of the texts whose borders depend on the number of texts alone. The counts are sorted by
- * their bytes, so the order of the texts does not matter either.
+ * Threads count shares of the texts whose bounds depend only on the number of texts. The counts are sorted by their
+ * bytes. So the result does not depend on the number of threads or the order of the texts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ static bool count_word(tally *t, const char *bytes, size_t length, int64_t times
     return true;
 }
 
-/* A piece; those with NUL in them are left out, since JSON strings here have none. */
+/* Counts a piece. Pieces that contain NUL are skipped, since JSON strings cannot hold it here. */
 static bool count_piece(void *context, const glia_glyph *text, int64_t n) {
     tally *t = context;
     t->key.length = 0;
@@ -78,7 +78,7 @@ static void tally_free(tally *t) {
 enum { SHARES = 32 };
 
 typedef struct counting {
-    const glia_tokenizer *shell; /* its normaliser and pre-tokenizer */
+    const glia_tokenizer *shell; /* has the normaliser and pre-tokenizer */
     const glia_string *texts;
     int64_t n, each;
     tally tallies[SHARES];
@@ -107,7 +107,7 @@ static int by_bytes(const void *a, const void *b) {
     return order ? order : (p.length > q.length) - (p.length < q.length);
 }
 
-/* All shares in one, sorted. Takes over the tally's words. */
+/* Sorts the merged counts. Takes ownership of the tally's words. */
 static glia_status sort_counts(tally *all, glia_counts *out, glia_error *error) {
     counted *sorted = malloc((size_t)GLIA_MAX(all->n, 1) * sizeof *sorted);
     if (!sorted) return glia_fail_nomem(error);
@@ -158,7 +158,7 @@ static int32_t special_id(const char *name, const char *const *specials, const i
     return -1;
 }
 
-/* [CLS] A [SEP] B [SEP], if there are such tokens. */
+/* Writes the template [CLS] A [SEP] B [SEP]. */
 static void write_bert_template(glia_text *out, int32_t cls, int32_t sep) {
     static const char slot[] = "{\"SpecialToken\":{\"id\":\"%s\",\"type_id\":%d}}";
     static const char text[] = "{\"Sequence\":{\"id\":\"%s\",\"type_id\":%d}}";
@@ -191,7 +191,7 @@ static void write_bert_template(glia_text *out, int32_t cls, int32_t sep) {
     "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"Lowercase\"},{\"type\":\"StripAccents\"}]" \
     "}"
 
-/* How a kind cuts text and joins it again. */
+/* Normaliser, pre-tokenizer and decoder of each kind. */
 static const struct {
     const char *normalizer, *lowercase, *cutter, *decoder;
 } shells[] = {
@@ -245,7 +245,7 @@ void glia_write_shell(glia_text *out, glia_tokenizer_kind kind, bool lowercase, 
     append(out, ",\n\"model\":");
 }
 
-/* A model of whole words: these tokens behind the special ones. */
+/* Writes a model of whole words: the special tokens, then `words`. */
 static void write_words(const glia_trainer *t, const glia_string *words, int64_t n, const char *unknown,
                         glia_text *out) {
     append(out, "{\"type\":\"WordLevel\",\"vocab\":{");
@@ -273,7 +273,7 @@ static int by_count(const void *a, const void *b) {
     return p->count != q->count ? (p->count < q->count ? 1 : -1) : by_bytes(a, b);
 }
 
-/* Characters stay in their order; of words the most frequent ones are taken. */
+/* Keeps the most frequent entries. Characters stay sorted by bytes; words are sorted by count. */
 static glia_status train_words(const glia_trainer *t, bool words, glia_text *out) {
     const glia_counts *c = t->counts;
     counted *list = malloc((size_t)GLIA_MAX(c->n, 1) * sizeof *list);
@@ -298,7 +298,7 @@ static glia_status train_words(const glia_trainer *t, bool words, glia_text *out
 
 /* ---- training ----------------------------------------------------------------------------- */
 
-/* Cuts the list of special tokens apart, in `copy`. */
+/* Splits the comma-separated special tokens; modifies `copy`. */
 static glia_status read_specials(glia_trainer *t, glia_tokenizer_kind kind, char *copy) {
     for (char *at = copy; *at;) {
         char *end = at + strcspn(at, ",");
@@ -324,7 +324,7 @@ static const char *usual_specials(glia_tokenizer_kind kind) {
     return kind == GLIA_TOKENIZER_UNIGRAM ? "<unk>" : "";
 }
 
-/* Appends the model of a kind. */
+/* Trains the model of this kind and appends it. */
 static glia_status train_model(const glia_trainer *t, glia_tokenizer_kind kind, glia_text *out) {
     if (kind == GLIA_TOKENIZER_BPE || kind == GLIA_TOKENIZER_WORDPIECE)
         return glia_train_bpe(t, kind == GLIA_TOKENIZER_WORDPIECE, out);
@@ -332,7 +332,7 @@ static glia_status train_model(const glia_trainer *t, glia_tokenizer_kind kind, 
     return train_words(t, kind == GLIA_TOKENIZER_WORDS, out);
 }
 
-/* The normaliser and pre-tokenizer alone, to cut the texts. */
+/* A tokenizer with normaliser and pre-tokenizer but no vocabulary, to cut the texts. */
 static glia_tokenizer *create_shell(glia_tokenizer_kind kind, bool lowercase, glia_error *error) {
     glia_text json = { 0 };
     glia_write_shell(&json, kind, lowercase, NULL, NULL, 0);

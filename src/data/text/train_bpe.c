@@ -1,9 +1,9 @@
-/* train_bpe.c - training byte-pair encoding: the most frequent pair of neighbours becomes a token, again and again.
+/* train_bpe.c - trains byte-pair encoding: repeatedly merges the most frequent pair of adjacent tokens into a new one.
  *
- * Words are counted once. Each pair knows how often it occurs and in which words, so a merge touches only these; a heap
- * finds the most frequent pair, its entries are brought up to date when they come to the top. Of equally frequent
- * pairs that with the smaller ids comes first, as the `tokenizers` package has it. WordPiece's vocabulary is made in
- * the same way, with ## before what continues a word.
+ * Words are counted once. Each pair stores its count and the words that contain it, so a merge visits only these. A
+ * heap yields the most frequent pair; outdated entries are updated when they reach the top. Of equally frequent pairs,
+ * the one with the smaller ids comes first, as in the `tokenizers` package. WordPiece's vocabulary is trained in the
+ * same way, with ## before tokens that continue a word.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 typedef struct pair {
     int32_t left, right;
     int64_t count;
-    int32_t *words; /* where it occurs, or once did */
+    int32_t *words; /* that contain it, or once did */
     int n, capacity;
     bool touched;
 } pair;
@@ -27,8 +27,8 @@ typedef struct trainer {
     const glia_trainer *t;
     bool wordpiece;
     glia_vocabulary vocabulary;
-    glia_arena arena;                    /* of the tokens */
-    int32_t *symbols, *starts, *lengths; /* of the words */
+    glia_arena arena;                    /* holds the tokens */
+    int32_t *symbols, *starts, *lengths; /* tokens of the words; their ranges */
     pair *pairs;
     int n_pairs, pairs_capacity;
     glia_hash_table by_symbols; /* pairs */
@@ -43,7 +43,7 @@ typedef struct trainer {
 
 /* ---- pairs -------------------------------------------------------------------------------- */
 
-/* Its index; -1: no memory. */
+/* The index of a pair, added if new; -1: no memory. */
 static int pair_of(trainer *t, int32_t left, int32_t right) {
     const uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) * 0x9E3779B97F4A7C15u;
     const uint32_t hash = (uint32_t)(key >> 32);
@@ -57,7 +57,7 @@ static int pair_of(trainer *t, int32_t left, int32_t right) {
     return t->n_pairs++;
 }
 
-/* The pair occurs so many times more (or less) in a word; `touch`: it is rated anew after this merge. */
+/* Adds `times` (may be negative) to the count of a pair in a word; `touch`: the pair is pushed after this merge. */
 static void change(trainer *t, int32_t left, int32_t right, int64_t times, int32_t word, bool touch) {
     const int at = pair_of(t, left, right);
     if (at < 0) return;
@@ -113,7 +113,7 @@ static entry pop(trainer *t) {
 
 /* ---- tokens ------------------------------------------------------------------------------- */
 
-/* The id of prefix + a + b, which becomes a token if it is none; -1: no memory. */
+/* The id of a + b, added to the vocabulary if new; -1: no memory. */
 static int32_t token_of(trainer *t, const char *a, size_t a_length, const char *b, size_t b_length) {
     char *name = glia_arena_alloc(&t->arena, a_length + b_length + 1);
     if (!name) return t->failed = true, -1;
@@ -131,8 +131,7 @@ static int by_code(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The characters of all words, and all bytes where words are made of them: sorted, without doubles. false: no
- * memory. */
+/* The characters of all words, and for BPE those of all bytes: sorted, without duplicates. false: no memory. */
 static bool alphabet(const trainer *t, uint32_t **out, int *n) {
     uint32_t *codes = NULL;
     int capacity = 0;
@@ -176,7 +175,7 @@ static void add_alphabet(trainer *t) {
     free(codes);
 }
 
-/* Words as ids of their characters. */
+/* Converts words to the ids of their characters and counts the pairs. */
 static void spell_words(trainer *t) {
     const glia_counts *c = t->t->counts;
     size_t total = 0;
@@ -247,12 +246,12 @@ static void merge_all(trainer *t) {
         }
         if (now < GLIA_MAX(t->t->opts.minimum, (int64_t)1)) return;
         const glia_vocabulary *v = &t->vocabulary;
-        const size_t skip = t->wordpiece ? 2 : 0; /* what is on the right always continues a word */
+        const size_t skip = t->wordpiece ? 2 : 0; /* the right token always continues a word */
         const int32_t id = token_of(t, v->tokens[top.left], v->lengths[top.left], v->tokens[top.right] + skip,
                                     v->lengths[top.right] - skip);
         if (id < 0) return;
         keep_merge(t, top.left, top.right);
-        int32_t *words = t->pairs[top.pair].words; /* pairs may move */
+        int32_t *words = t->pairs[top.pair].words; /* t->pairs may be reallocated */
         const int n = t->pairs[top.pair].n;
         t->pairs[top.pair].words = NULL;
         t->pairs[top.pair].n = t->pairs[top.pair].capacity = 0;

@@ -1,9 +1,9 @@
-/* train_unigram.c - training a unigram model (Kudo 2018, section 3.2), as SentencePiece does it.
+/* train_unigram.c - trains a unigram model (Kudo 2018, section 3.2), as in SentencePiece.
  *
- * It begins with the pieces that occur most, counted by length, among all parts of words. Expectation maximisation then
- * gives each its probability: the E-step runs forward and backward over all ways to cut each word, the M-step is
- * Bayesian (digamma), and pieces that are hardly expected go. Between rounds those go whose loss costs the
- * likelihood least, a quarter at a time, until a tenth more than wanted is left. Single characters stay.
+ * The seeds are the substrings of words with the largest count times length. Expectation maximisation estimates their
+ * probabilities: the E-step is a forward-backward pass over all segmentations of each word, the M-step is Bayesian
+ * (digamma) and removes pieces with a small expected count. Between rounds, the pieces whose removal reduces the
+ * likelihood least are pruned, a quarter at a time, until a tenth more than wanted is left. Single characters are kept.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,13 +20,13 @@ typedef struct candidate {
 
 typedef struct trainer {
     const glia_trainer *t;
-    glia_arena arena;  /* of seeds' bytes: none, they point into the words */
-    candidate *pieces; /* single characters first, in their order */
+    glia_arena arena;  /* holds starts and lengths; pieces point into the words */
+    candidate *pieces; /* single characters first, sorted */
     int32_t n, characters;
-    glia_token_model model; /* of the pieces of the moment */
-    uint32_t **starts;      /* of each word's characters; one more at its end */
+    glia_token_model model; /* of the current pieces */
+    uint32_t **starts;      /* offsets of the characters of each word; one extra at the end */
     int32_t *lengths;       /* characters of each word */
-    int32_t longest;        /* of them */
+    int32_t longest;        /* maximum of lengths */
     double *expected[SHARES];
     double *scratch[SHARES];
     bool failed;
@@ -72,7 +72,7 @@ static int32_t characters_of(glia_string s) {
     return n;
 }
 
-/* All parts of words of `least` to `most` characters, with their counts. */
+/* All substrings of words of `least` to `most` characters, with their counts. */
 static candidate *count_parts(trainer *t, int32_t least, int32_t most, int64_t *n) {
     const glia_counts *c = t->t->counts;
     int64_t total = 0;
@@ -129,7 +129,7 @@ static void find_seeds(trainer *t) {
 
 /* ---- expectation -------------------------------------------------------------------------- */
 
-/* Makes the model of the pieces of the moment, and room to work. */
+/* Builds the model of the current pieces. */
 static void set_model(trainer *t) {
     glia_vocabulary_free(&t->model.vocabulary);
     free(t->model.scores);
@@ -151,12 +151,12 @@ static double log_add(double a, double b) {
     return a > b ? a + log1p(exp(b - a)) : b + log1p(exp(a - b));
 }
 
-/* Adds what a word expects of its pieces: forward and backward over all ways to cut it. */
+/* Adds the expected counts of a word's pieces: forward-backward over all its segmentations. */
 static void expect_word(const trainer *t, int32_t word, double *forward, double *backward, double *expected) {
     const glia_string w = t->t->counts->words[word];
     const uint32_t *s = t->starts[word];
     const int32_t n = t->lengths[word];
-    int32_t *ids = (int32_t *)(void *)(backward + n + 1); /* of the part from `at` of `k + 1` characters */
+    int32_t *ids = (int32_t *)(void *)(backward + n + 1); /* of the substring of k + 1 characters at `at` */
     for (int32_t i = 0; i <= n; i++) forward[i] = backward[i] = -INFINITY;
     forward[0] = backward[n] = 0;
     for (int32_t at = 0; at < n; at++)
@@ -190,7 +190,7 @@ static void expect_share(void *context, int64_t share, int worker) {
         expect_word(t, (int32_t)i, forward, backward, t->expected[share]);
 }
 
-/* The derivative of ln gamma, by its recurrence and asymptotic series (Abramowitz and Stegun 6.3.18). */
+/* The derivative of ln gamma, from its recurrence and asymptotic series (Abramowitz and Stegun 6.3.18). */
 static double digamma(double x) {
     double result = 0;
     for (; x < 7; x++) result -= 1 / x;
@@ -199,7 +199,7 @@ static double digamma(double x) {
     return result + log(x) + xx / 24 - 7 * xx * xx / 960 + 31 * xx * xx * xx / 8064 - 127 * xx * xx * xx * xx / 30720;
 }
 
-/* One round: expected counts become scores; pieces that are expected less than half a time go. */
+/* One round of EM: scores from expected counts; pieces with an expected count below 0.5 are removed. */
 static void maximize(trainer *t) {
     glia_parallel_for(t->t->pool, SHARES, expect_share, t);
     double sum = 0;
@@ -223,12 +223,12 @@ static void maximize(trainer *t) {
 /* ---- pruning ------------------------------------------------------------------------------ */
 
 typedef struct pruner {
-    double *best, *frequency, *holding; /* frequency in best cuts; counts of the words that hold it */
+    double *best, *frequency, *holding; /* count in the best segmentations; counts of words whose best one has it */
     int32_t *begins, *ids;
     double total;
 } pruner;
 
-/* The best cut of each word: who occurs how often. */
+/* Counts the pieces in the best segmentation of each word. */
 static void cut_words(const trainer *t, pruner *p) {
     const glia_counts *c = t->t->counts;
     for (int32_t i = 0; i < c->n; i++) {
@@ -239,15 +239,15 @@ static void cut_words(const trainer *t, pruner *p) {
             const int32_t id = p->ids[at];
             if (id < 0) continue;
             p->frequency[id] += (double)c->counts[i];
-            bool before = false; /* later in the word: it was counted */
+            bool before = false; /* already counted later in the word */
             for (int32_t k = n; k > at && !before; k = p->begins[k]) before = p->ids[k] == id;
             if (!before) p->holding[id] += (double)c->counts[i];
         }
     }
 }
 
-/* The loss of likelihood without a piece, whose text the others would have to cut; infinite: it stays, negative
- * infinity: nobody uses it. */
+/* The loss of likelihood if a piece is removed and its text is segmented by the others. Infinity: it must stay;
+ * negative infinity: it is unused. */
 static double loss_without(const trainer *t, const pruner *p, int32_t id, double sum, glia_token_model *others) {
     const glia_string w = t->pieces[id].word;
     uint32_t starts[PIECE_MOST + 1];
@@ -257,7 +257,7 @@ static double loss_without(const trainer *t, const pruner *p, int32_t id, double
     for (const char *at = w.bytes; at < w.bytes + w.length; glia_utf8_take(&at, w.bytes + w.length))
         starts[n++] = (uint32_t)(at - w.bytes);
     starts[n] = (uint32_t)w.length;
-    others->longest = n - 1; /* so that the piece itself is out of reach */
+    others->longest = n - 1; /* excludes the piece itself */
     glia_unigram_best(others, w.bytes, starts, n, best, begins, ids);
     double parts = 0, alternative = 0;
     for (int32_t at = n; at > 0; at = begins[at]) {
@@ -316,7 +316,7 @@ static void prune(trainer *t, int32_t wanted) {
     free(p.holding);
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- training ----------------------------------------------------------------------------- */
 
 static void train(trainer *t) {
     const int64_t room = t->t->opts.vocabulary - t->t->n_specials;
@@ -339,7 +339,7 @@ static void train(trainer *t) {
     }
 }
 
-/* Special tokens, then the pieces, the likeliest first; single characters are all there. */
+/* Writes the special tokens, then the pieces, most likely first; all single characters are included. */
 static glia_status write_model(trainer *t, glia_text *out) {
     const int64_t room = t->t->opts.vocabulary - t->t->n_specials;
     if (room < t->characters)

@@ -1,7 +1,7 @@
-/* unicode.c - characters: their classes, small letters and normal forms, from utf8proc's tables.
+/* unicode.c - characters: classes, lower case and normal forms, from the tables of utf8proc.
  *
- * Normal forms are computed here, from utf8proc's decompositions and compositions of single characters, because every
- * character has to remember which bytes of the original it came from.
+ * Normal forms are computed here, from utf8proc's decompositions and compositions of single characters, because each
+ * character must keep the byte range of the original that it came from.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ uint32_t glia_utf8_take(const char **at, const char *end) {
 }
 
 void glia_glyphs_decode(glia_glyphs *g, const char *text, size_t length) {
-    if (!reserve(g, (int64_t)length)) return; /* at most; memory that is not touched costs nothing */
+    if (!reserve(g, (int64_t)length)) return; /* upper bound; untouched memory costs nothing */
     for (const char *at = text, *end = text + length; at < end;) {
         const char *from = at;
         const uint32_t c = glia_utf8_take(&at, end);
@@ -84,7 +84,7 @@ bool glia_unicode_word(uint32_t c) {
     if (c < 0x80) return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
     if (glia_unicode_in(c, GLIA_LETTERS | GLIA_MARKS | 1u << GLIA_ND | 1u << GLIA_NL | 1u << GLIA_PC)) return true;
     return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
-           (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189); /* joiners; letters in circles */
+           (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189); /* joiners; enclosed letters */
 }
 
 #ifdef GLIA_HAVE_UTF8PROC
@@ -97,7 +97,7 @@ glia_status glia_unicode_ready(glia_error *error) {
 static int category(uint32_t c) { return c >= GLIA_RAW ? GLIA_SO : (int)utf8proc_category((utf8proc_int32_t)c); }
 
 int glia_unicode_lower(uint32_t c, uint32_t out[3]) {
-    if (c == 0x130) return out[0] = 'i', out[1] = 0x307, 2; /* the one letter whose small form is two characters */
+    if (c == 0x130) return out[0] = 'i', out[1] = 0x307, 2; /* the only letter whose lower case is two characters */
     out[0] = c < 0x80 ? (c >= 'A' && c <= 'Z' ? c + 32 : c) : c >= GLIA_RAW ? c : (uint32_t)utf8proc_tolower((int)c);
     return 1;
 }
@@ -108,7 +108,7 @@ bool glia_unicode_break(uint32_t a, uint32_t b, int32_t *state) {
     return utf8proc_grapheme_break_stateful((int32_t)a, (int32_t)b, state);
 }
 
-/* The full decomposition of a character; returns how many. */
+/* The full decomposition of a character; returns its length. */
 static int decompose(uint32_t c, bool compatible, int32_t out[32]) {
     int boundary = 0;
     const int options = UTF8PROC_DECOMPOSE | UTF8PROC_STABLE | (compatible ? UTF8PROC_COMPAT : 0);
@@ -122,7 +122,7 @@ static int combining_class(uint32_t c) {
     return c < 0x300 || c >= GLIA_RAW ? 0 : utf8proc_get_property((int)c)->combining_class;
 }
 
-/* The character that both make together; 0: none. */
+/* The composition of both characters; 0: none. */
 static uint32_t compose_pair(uint32_t a, uint32_t b) {
     if (b < 0x300 || a >= GLIA_RAW || b >= GLIA_RAW) return 0;
     int32_t both[2] = { (int32_t)a, (int32_t)b };
@@ -156,7 +156,7 @@ int glia_unicode_category(uint32_t c) {
 
 /* ---- normal forms ------------------------------------------------------------------------- */
 
-/* Marks behind a letter in the order of their classes; equal ones stay in theirs. */
+/* Sorts the marks after a starter by combining class; stable. */
 static void sort_marks(glia_glyph *at, int64_t n) {
     for (int64_t i = 1; i < n; i++) {
         const glia_glyph moved = at[i];
@@ -175,7 +175,7 @@ static void merge_places(glia_glyph *into, glia_glyph from) {
 /* The canonical composition (UAX 15, D117), in place. */
 static void compose_all(glia_glyphs *g) {
     int64_t starter = -1, kept = 0;
-    int last = 0; /* class of what stands before; -1: right behind the starter */
+    int last = 0; /* class of the previous character; -1: it is the starter */
     for (int64_t i = 0; i < g->n; i++) {
         const glia_glyph next = g->at[i];
         const int class = combining_class(next.c);
@@ -195,7 +195,7 @@ static void compose_all(glia_glyphs *g) {
 
 void glia_glyphs_normalize(glia_glyphs *g, glia_glyphs *spare, bool compose, bool compatible) {
     int64_t i = 0, sorted = 0;
-    const uint32_t plain = compatible ? 0xA0 : 0xC0; /* below all is its own decomposition */
+    const uint32_t plain = compatible ? 0xA0 : 0xC0; /* characters below do not decompose */
     while (i < g->n && g->at[i].c < plain) i++;
     if (i == g->n) return;
     spare->n = 0;

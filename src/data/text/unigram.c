@@ -1,8 +1,8 @@
-/* unigram.c - the unigram model (Kudo 2018): of all ways to cut a piece into tokens, the one with the largest sum of
- * their logarithms of probabilities, by Viterbi's algorithm.
+/* unigram.c - the unigram model (Kudo 2018): the segmentation with the largest sum of log probabilities, found with the
+ * Viterbi algorithm.
  *
- * A character that no token covers counts as unknown, with ten less than the least score; unknown neighbours become one
- * token.
+ * A character that is not a token itself may be unknown, at a score of ten below the lowest one. Adjacent unknown
+ * characters become one token.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ void glia_unigram_best(const glia_token_model *m, const char *bytes, const uint3
     }
 }
 
-/* An unknown stretch: its bytes, where there are tokens for all of them. */
+/* Adds unknown characters: as byte tokens if byte_fallback is set and all their bytes have one, else as one token. */
 static void add_unknown(const glia_token_model *m, int64_t from, int64_t to, const glia_glyph *text,
                         glia_workspace *w) {
     bool spelled = m->byte_fallback;
@@ -59,7 +59,7 @@ void glia_unigram_cut(const glia_token_model *m, const glia_glyph *text, int64_t
     glia_unigram_best(m, w->bytes.bytes, w->starts, n, best, begins, ids);
     int64_t parts = 0;
     for (int64_t at = n; at > 0; at = begins[at]) parts++;
-    int32_t *ends = (int32_t *)(void *)best; /* the scores are not needed any more */
+    int32_t *ends = (int32_t *)(void *)best; /* reuses the memory of the scores */
     int64_t k = parts;
     for (int64_t at = n; at > 0; at = begins[at]) ends[--k] = (int32_t)at;
     for (k = 0; k < parts; k++) {

@@ -1,10 +1,10 @@
-/* vocabulary.c - tokens by id and by name: an array, and a hash table. */
+/* vocabulary.c - tokens by id (an array) and by name (a hash table). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/text/text.h"
 
-enum { SIZE_MOST = 1 << 26 }; /* ids beyond are no vocabulary's */
+enum { SIZE_MOST = 1 << 26 }; /* ids from here on are rejected */
 
 static int32_t find(const glia_vocabulary *v, const char *token, size_t length, uint32_t hash) {
     int32_t id;

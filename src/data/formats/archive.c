@@ -1,15 +1,15 @@
-/* archive.c - many files in one: zip, tar and compressed tar, or a folder, read in place.
+/* archive.c - reads files from a zip, a tar, a compressed tar or a folder, in place.
  *
- * An archive is an index, sorted by name, of where each file's bytes lie. A zip file has a table of contents at its
- * end; a tar file is walked from header to header. Both stay mapped, and a file is read when it is asked for: copied
- * nowhere if it is stored as it is, inflated alone if it is deflated. A compressed tar is unpacked into memory once,
- * by zlib (.gz) or libarchive (.xz, .zst, .bz2, .lzma, .lz4, ...), whose memory grows with what really comes.
+ * An archive is an index of members, sorted by name, with the position of each member's bytes. The index of a zip comes
+ * from the central directory at its end; a tar is scanned header by header. Both are memory-mapped. A stored member is
+ * read without a copy; a deflated one is inflated by itself when it is read. A compressed tar is decompressed into
+ * memory once, by zlib (.gz) or libarchive (.xz, .zst, .bz2, .lzma, .lz4, ...); memory grows with the actual output.
  *
- * What comes out of a compressed file is limited by glia_unpack_limit(), all files of a zip together: several entries
- * may point at the same bytes.
+ * glia_unpack_limit() limits the decompressed size, for a zip the sum over all members: several entries may point at
+ * the same bytes.
  *
- * Nothing is ever written, so a name like "../x" can do no harm; it is refused nevertheless, as are sizes that the
- * file cannot hold.
+ * Nothing is written to disk, so a name such as "../x" is harmless; it is still rejected, as are sizes that exceed the
+ * file.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 
 enum { NAME_MOST = 4096, DEPTH_MOST = 16, MEMBERS_MOST = 1 << 26, BLOCK = 512 };
 
-/* What an index grows in. */
+/* State while an index is built. */
 typedef struct build {
     glia_archive *archive;
     int capacity;
@@ -44,7 +44,7 @@ static uint64_t little64(const uint8_t *p) { return little32(p) | (uint64_t)litt
 
 /* ---- names -------------------------------------------------------------------------------- */
 
-/* The name without "./" and doubled slashes, in the arena. `at`: where it stands in the file. */
+/* Copies the name without "./" and repeated slashes into the arena. `at`: its offset in the file. */
 static glia_status clean_name(build *b, const uint8_t *name, size_t length, size_t at, const char **out) {
     int shown = (int)GLIA_MIN(length, (size_t)60);
     bool valid = length > 0 && length <= NAME_MOST;
@@ -88,7 +88,7 @@ static int compare_members(const void *a, const void *b) {
     return by_name ? by_name : (p->order > q->order) - (p->order < q->order);
 }
 
-/* By name; of two files of one name the later counts, as in a tar file that was appended to. */
+/* Sorts by name. Of members with equal names the last is kept, as in a tar that was appended to. */
 static void sort_members(glia_archive *a) {
     if (a->n > 1) qsort(a->members, (size_t)a->n, sizeof *a->members, compare_members);
     int kept = 0;
@@ -111,7 +111,7 @@ static bool is_zip(const uint8_t *bytes, size_t length) {
     return length >= 4 && (!memcmp(bytes, "PK\3\4", 4) || !memcmp(bytes, "PK\5\6", 4));
 }
 
-/* The table of contents, by the record at the end of the file. */
+/* Finds the central directory from the record at the end of the file. */
 static glia_status find_contents(const build *b, zip_contents *c) {
     const uint8_t *bytes = b->archive->bytes;
     size_t length = b->archive->length, at = length < ZIP_END ? 0 : length - ZIP_END + 1;
@@ -143,7 +143,7 @@ static glia_status find_contents(const build *b, zip_contents *c) {
     return GLIA_OK;
 }
 
-/* Sizes and place of 64 bits stand in an extra field where those of 32 are all ones. */
+/* Reads 64-bit sizes and offset from the extra field where the 32-bit ones are 0xFFFFFFFF. */
 static bool read_zip64(const uint8_t *extra, size_t length, uint64_t *size, uint64_t *packed, uint64_t *local) {
     while (length >= 4) {
         size_t n = little16(extra + 2);
@@ -166,7 +166,7 @@ static bool read_zip64(const uint8_t *extra, size_t length, uint64_t *size, uint
     return true;
 }
 
-/* The entry at `at`, at most `rest` bytes; *used of them. */
+/* Reads the entry at `at`, of at most `rest` bytes; *used: its length. */
 static glia_status read_zip_entry(build *b, size_t at, size_t rest, size_t *used) {
     const uint8_t *e = b->archive->bytes + at;
     if (rest < ZIP_ENTRY || memcmp(e, "PK\1\2", 4)) {
@@ -225,7 +225,7 @@ static glia_status index_zip(build *b) {
     return status;
 }
 
-/* Where a member's bytes lie: behind its own header, whose name and extra field may differ in length. */
+/* Finds a member's bytes. They follow its local header, whose name and extra field may differ in length. */
 static glia_status find_zip_bytes(const glia_archive *a, const glia_member *m, const uint8_t **bytes,
                                   glia_error *error) {
     const uint8_t *local = a->bytes + m->offset;
@@ -241,7 +241,7 @@ static glia_status find_zip_bytes(const glia_archive *a, const glia_member *m, c
 #if GLIA_HAVE_ZLIB
 
 static glia_status inflate_member(const glia_member *m, const uint8_t *from, glia_blob *blob, glia_error *error) {
-    uint8_t *out = malloc(m->length + 1); /* one more, to notice what is too long */
+    uint8_t *out = malloc(m->length + 1); /* one byte more, to detect excess output */
     if (!out) return glia_fail_nomem(error);
     z_stream z = { 0 };
     if (inflateInit2(&z, -15) != Z_OK) {
@@ -301,7 +301,7 @@ static glia_status read_zip(const glia_archive *a, const glia_member *m, glia_bl
 
 /* ---- tar (POSIX.1-2001 and GNU) ----------------------------------------------------------- */
 
-/* A number in octal, or in base 256 if its first bit is set; false: neither, or beyond 2^62. */
+/* Parses a number in octal, or in base 256 if its first bit is set; false: invalid, or above 2^62. */
 static bool tar_number(const uint8_t *p, size_t n, uint64_t *value) {
     *value = 0;
     if (*p & 0x80) {
@@ -317,7 +317,7 @@ static bool tar_number(const uint8_t *p, size_t n, uint64_t *value) {
     return i == n || p[i] == ' ' || p[i] == 0;
 }
 
-/* Whether a header's checksum is right: the sum of its bytes, those of the sum itself counted as spaces. */
+/* Checks a header's checksum: the sum of its bytes, with the checksum field itself counted as spaces. */
 static bool is_tar(const uint8_t *h, size_t length) {
     uint64_t wanted, sum = 0;
     if (length < BLOCK || !tar_number(h + 148, 8, &wanted)) return false;
@@ -325,14 +325,14 @@ static bool is_tar(const uint8_t *h, size_t length) {
     return sum == wanted;
 }
 
-typedef struct tar_next { /* what extended headers say about the file behind them */
+typedef struct tar_next { /* name and size from extended headers, for the next file */
     const uint8_t *name;
     size_t name_length;
     bool sized;
     uint64_t size;
 } tar_next;
 
-/* Records "LENGTH KEY=VALUE\n" of a pax header. */
+/* Parses the records "LENGTH KEY=VALUE\n" of a pax header. */
 static bool read_pax(const uint8_t *p, size_t length, tar_next *next) {
     while (length > 0 && *p) {
         size_t n = 0, digits = 0;
@@ -365,7 +365,7 @@ static size_t field_length(const uint8_t *p, size_t most) {
     return end ? (size_t)(end - p) : most;
 }
 
-/* A regular file with the header at `at` and its bytes behind it. */
+/* Adds the regular file whose header is at `at`, followed by its bytes. */
 static glia_status add_tar_file(build *b, size_t at, uint64_t size, const tar_next *next) {
     const uint8_t *h = b->archive->bytes + at;
     uint8_t joined[256];
@@ -384,7 +384,7 @@ static glia_status add_tar_file(build *b, size_t at, uint64_t size, const tar_ne
     }
     glia_member member = { .offset = at + BLOCK, .packed = size, .length = size };
     glia_status status = clean_name(b, name, length, at, &member.name);
-    if (status || (length && name[length - 1] == '/')) return status; /* a folder, as old tars have it */
+    if (status || (length && name[length - 1] == '/')) return status; /* a folder, in the format of old tars */
     return add_member(b, member);
 }
 
@@ -399,7 +399,7 @@ static glia_status index_tar(build *b) {
             return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the tar archive ends too early", length);
         }
         const uint8_t *h = bytes + at;
-        if (!*h && field_length(h + 1, BLOCK - 1) == 0) break; /* a block of zeros is the end */
+        if (!*h && field_length(h + 1, BLOCK - 1) == 0) break; /* a block of zeros ends the archive */
         uint64_t size;
         if (!is_tar(h, BLOCK) || !tar_number(h + 124, 12, &size)) {
             return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a damaged tar header", at);
@@ -430,11 +430,11 @@ static glia_status index_tar(build *b) {
 
 /* ---- compressed archives ------------------------------------------------------------------ */
 
-/* Unpacks what zlib or libarchive knows, up to glia_unpack_limit(). */
+/* Decompresses any format of zlib or libarchive, up to glia_unpack_limit(). */
 #if GLIA_HAVE_ARCHIVE
 
-/* The filters that libarchive has as code. archive_read_support_filter_all() has others too, which run programs
- * (lrzip, lzop, grzip), and no file should start a program. */
+/* The filters that libarchive implements itself. archive_read_support_filter_all() also enables some that run external
+ * programs (lrzip, lzop, grzip), which a data file must not do. */
 static void support_filters(struct archive *a) {
     archive_read_support_filter_bzip2(a);
     archive_read_support_filter_compress(a);
@@ -518,14 +518,14 @@ static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, si
 
 /* ---- folders ------------------------------------------------------------------------------ */
 
-/* Whether `path` is a folder or a file that can be read from; links are followed. */
+/* 'd' for a folder, 'f' for a regular file, 0 for anything else; follows links. */
 static int kind_of(const char *path) {
     struct stat info;
     if (stat(path, &info)) return 0;
     return S_ISDIR(info.st_mode) ? 'd' : S_ISREG(info.st_mode) ? 'f' : 0;
 }
 
-/* Adds the files of `path`, whose names begin with `inner`. */
+/* Adds the files below `path` recursively; `inner` is the prefix of their names. */
 static glia_status walk_folder(build *b, const char *path, const char *inner, int depth) {
     if (depth > DEPTH_MOST) {
         return glia_fail(b->error, GLIA_E_FORMAT, "%s: more than %d folders in one another", path, DEPTH_MOST);
@@ -572,7 +572,7 @@ static glia_status parse(build *b) {
         if (!is_tar(a->bytes, length)) {
             return glia_fail(b->error, GLIA_E_FORMAT, "offset 0: what comes out of the compressed file is no tar");
         }
-        glia_file_close(&a->file); /* all of it is in memory now */
+        glia_file_close(&a->file); /* the whole archive is in memory now */
         status = index_tar(b);
     }
     if (!status) sort_members(a);

@@ -1,6 +1,6 @@
 /* cifar.c - CIFAR-10's binary batches (Krizhevsky 2009): records of a label byte and 3 planes of 32 x 32 pixels.
  *
- * The format has no header at all; a whole number of records with labels up to 9 is all that can be checked.
+ * The format has no header. The only checks are that the number of records is whole and that labels are at most 9.
  */
 #include <string.h>
 

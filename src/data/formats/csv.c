@@ -1,9 +1,9 @@
 /* csv.c - tables of numbers with a class or a value in each row (RFC 4180).
  *
- * Three passes over the text, which need memory for their results only: the first line tells the separator, the
- * first two rows whether there is a header and how many columns there are, and then every row becomes numbers. Label
- * words go through a hash table and get their number when all are known, in byte order, so that the same words give
- * the same classes in any order of rows.
+ * Three passes over the text, which allocate only their results: the first line determines the separator, the first two
+ * rows determine the header and the number of columns, and then all rows are converted to numbers. Label words are
+ * interned in a hash table and numbered at the end in byte order, so the classes do not depend on the order of the
+ * rows.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ typedef struct scan {
     size_t length, at;
     char separator;
     int64_t line;      /* of `at`, from 1 */
-    glia_text scratch; /* a quoted field with its quotes undone */
+    glia_text scratch; /* a quoted field, unescaped */
     glia_error *error;
 } scan;
 
@@ -48,13 +48,13 @@ static bool line_break(scan *s) {
     return n > 0;
 }
 
-/* Whether there is another row. Empty lines are skipped. */
+/* Whether there is another row. Skips empty lines. */
 static bool more_rows(scan *s) {
     while (s->at < s->length && line_break(s)) {}
     return s->at < s->length;
 }
 
-/* A quoted field, from behind its opening quote. */
+/* Reads a quoted field, after its opening quote. */
 static glia_status next_quoted(scan *s, field *f) {
     f->quoted = true;
     s->scratch.length = 0;
@@ -75,7 +75,7 @@ static glia_status next_quoted(scan *s, field *f) {
     return GLIA_OK;
 }
 
-/* The next field of a row. f->column must hold the number of the one before (0 at the start of a row). */
+/* Reads the next field of a row. f->column holds the number of the previous field (0 at the start of a row). */
 static glia_status next_field(scan *s, field *f) {
     *f = (field){ .line = s->line, .column = f->column + 1 };
     if (f->column > COLUMNS_MOST) return fail_in(s, f, "more columns than Glia can take");
@@ -110,14 +110,14 @@ typedef struct table {
     glia_csv *csv;
     int columns;
     char **names; /* by column; NULL without a header */
-    int y;        /* the label's or the target's column, from 0 */
+    int y;        /* column of the label or target, from 0 */
     bool *dropped;
     bool header, sparse;
     size_t rows, capacity;
-    size_t kept, kept_capacity; /* numbers of sparse rows */
+    size_t kept, kept_capacity; /* non-zero numbers of sparse rows */
 } table;
 
-/* The separator that the first line has most of. */
+/* The most frequent separator in the first line. */
 static char find_separator(const scan *s) {
     size_t commas = 0, semicolons = 0, tabs = 0;
     bool quoted = false;
@@ -131,8 +131,8 @@ static char find_separator(const scan *s) {
     return semicolons > commas && semicolons >= tabs ? ';' : tabs > commas ? '\t' : ',';
 }
 
-/* Counts the columns and, unless told, decides whether the first row is a header: it is when it has a word above a
- * number, or nothing but words above no second row. */
+/* Counts the columns and, unless given, detects a header: the first row is one if it has a word above a number, or if
+ * it has only words and there is no second row. */
 static glia_status look(table *t, int header) {
     scan s = t->scan;
     bool *number = NULL, word_above_number = false, all_words = true;
@@ -172,7 +172,7 @@ static char *copy_word(glia_arena *arena, const char *text, const char *end) {
     return copy;
 }
 
-/* Words become C strings in models' metadata: no NUL, valid UTF-8. */
+/* Words are stored as C strings in the model's metadata: no NUL, valid UTF-8. */
 static bool word_valid(const char *text, const char *end) {
     while (text < end) {
         size_t n = *text ? glia_utf8_length((const uint8_t *)text, (size_t)(end - text)) : 0;
@@ -197,7 +197,7 @@ static glia_status read_header(table *t) {
     return GLIA_OK;
 }
 
-/* The column with this name or number. */
+/* Finds a column by name or number. */
 static glia_status find_column(const table *t, const char *what, const char *name, int *column) {
     for (int c = 0; t->header && c < t->columns; c++) {
         if (!strcmp(t->names[c], name)) return *column = c, GLIA_OK;
@@ -219,7 +219,7 @@ static glia_status find_column(const table *t, const char *what, const char *nam
                      near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-/* The roles of all columns. */
+/* Assigns a role to each column. */
 static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
     glia_status status = GLIA_OK;
     t->dropped = glia_arena_alloc(&t->csv->arena, (size_t)t->columns);
@@ -282,7 +282,7 @@ static int intern(words *w, glia_arena *arena, const char *text, const char *end
 
 static int compare_words(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* An integer in [0, CLASS_MOST] as one would write it; -1: something else. */
+/* Parses a canonical integer in [0, CLASS_MOST]; -1: anything else. */
 static int class_number(const char *word) {
     size_t n = strlen(word);
     if (n == 0 || n > 5 || strspn(word, "0123456789") != n || (n > 1 && word[0] == '0')) return -1;
@@ -339,7 +339,7 @@ static bool reserve_row(table *t) {
     return true;
 }
 
-/* Keeps what is not zero of the row in x. */
+/* Appends the non-zero values of the row in x. */
 static bool keep_row(table *t) {
     glia_sparse *s = &t->csv->rows;
     if (t->kept_capacity - t->kept < (size_t)t->csv->columns) {
@@ -388,7 +388,7 @@ static glia_status read_label(const table *t, const field *f, words *w, int32_t 
         if (value != floor(value) || fabs(value) > CLASS_MOST) {
             return fail_in(&t->scan, f, "a label with a fraction is no class; to predict a value use target=COLUMN");
         }
-        text = whole; /* 3.0, as programs that know no integers write it */
+        text = whole; /* 3.0, as written by programs without integers */
         end = whole + snprintf(whole, sizeof whole, "%d", (int)value);
     }
     *out = intern(w, &t->csv->arena, text, end);

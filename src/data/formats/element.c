@@ -1,4 +1,4 @@
-/* element.c - numbers as files keep them: any width, sign and byte order. */
+/* element.c - numbers in files: any width, signedness and byte order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ glia_dtype glia_element_dtype(glia_element e) {
     return e.size < 4 || (e.size == 4 && e.kind == 'i') ? GLIA_I32 : GLIA_I64;
 }
 
-/* The number's bits, and of an integer its value in 64 bits. */
+/* The number's bits; for an integer, its value extended to 64 bits. */
 static uint64_t load(glia_element e, const uint8_t *p) {
     uint64_t bits = 0;
     for (int i = 0; i < e.size; i++) bits = bits << 8 | p[e.big ? i : e.size - 1 - i];

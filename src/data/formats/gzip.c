@@ -1,7 +1,7 @@
-/* gzip.c - inflating .gz files (RFC 1952), by zlib where the build has it.
+/* gzip.c - decompresses .gz files (RFC 1952) with zlib, if the build has it.
  *
- * A few bytes of deflate can stand for gigabytes, so the output has a limit that comes from the caller, and it grows by
- * doubling as bytes really arrive. zlib checks each member's CRC-32 and length.
+ * A few bytes of deflate data can expand to gigabytes. The caller therefore passes an output limit, and the buffer
+ * doubles only as output arrives. zlib checks each member's CRC-32 and length.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +19,10 @@ size_t glia_unpack_limit(size_t length) {
 
 #include <zlib.h>
 
-enum { STEP = 1 << 28 }; /* zlib counts in unsigned int: feed it pieces */
+enum { STEP = 1 << 28 }; /* zlib counts in unsigned int, so it gets the data in pieces */
 
-/* Fills out[0, room) and returns how much came. *done: the last member has ended. Takes one inflate() run after
- * another, restarting at each member. */
+/* Fills out[0, room) and returns the number of bytes. *done: the last member has ended. Calls inflate() repeatedly and
+ * resets it at each member. */
 static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t *at, uint8_t *out, size_t room,
                         size_t *got, bool *done, glia_error *error) {
     *got = 0;
@@ -58,7 +58,7 @@ static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t
 
 static glia_status begin(z_stream *z, glia_error *error) {
     *z = (z_stream){ 0 };
-    int code = inflateInit2(z, 15 + 16); /* the largest window; +16: gzip's wrapper */
+    int code = inflateInit2(z, 15 + 16); /* the largest window; +16: gzip format */
     if (code == Z_MEM_ERROR) return glia_fail_nomem(error);
     return code == Z_OK ? GLIA_OK : glia_fail(error, GLIA_E_INTERNAL, "zlib does not start: its version differs");
 }
@@ -78,7 +78,7 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
             break;
         }
         size_t wanted = capacity ? capacity * 2 : GLIA_MAX(length * 4, (size_t)4096);
-        wanted = GLIA_MIN(wanted, limit + 1); /* one byte more than allowed, to notice it */
+        wanted = GLIA_MIN(wanted, limit + 1); /* one byte above the limit, to detect excess */
         uint8_t *grown = realloc(buffer, wanted);
         if (!grown) {
             status = glia_fail_nomem(error);

@@ -6,7 +6,7 @@
  *     4 rank bytes the dimensions, big-endian
  *     the rest     the numbers, big-endian, row-major
  *
- * A gzipped file is inflated to the size that its own header promises and not a byte further.
+ * A gzipped file is inflated to exactly the size that its IDX header states.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ enum { HEAD_MOST = 4 + 4 * GLIA_MAX_RANK };
 
 typedef struct head {
     uint8_t type;
-    size_t element, bytes; /* of one number; of the header */
+    size_t element, bytes; /* size of one number; size of the header */
     size_t count;
     glia_values values; /* dtype and shape */
 } head;
@@ -26,7 +26,7 @@ static uint32_t big32(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Reads and checks the header; the sizes still have to be held against the file. */
+/* Reads and checks the header; the caller compares its sizes with the file's. */
 static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_error *error) {
     static const struct {
         uint8_t type, element;
@@ -61,7 +61,7 @@ static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_
     return GLIA_OK;
 }
 
-/* n numbers of the header's type, big-endian, to the machine's. */
+/* Converts n numbers from the header's type, big-endian, to the machine's byte order. */
 static void convert(const head *h, const uint8_t *from, void *to) {
     switch (h->type) {
     case 0x08: memcpy(to, from, h->count); break;

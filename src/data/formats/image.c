@@ -1,6 +1,6 @@
-/* image.c - images as (C, H, W) bytes: choosing the decoder, resizing, colour, PGM and PPM, writing.
+/* image.c - images as (C, H, W) bytes: decoder selection, resizing, colour conversion, PGM and PPM, writing.
  *
- * Netpbm's formats need no library: "P5" (grey) or "P6" (colour), width, height and the largest value as text, one
+ * Netpbm's formats need no library: "P5" (grey) or "P6" (colour), then width, height and maximum value as text, one
  * space, then the samples; "P2" and "P3" have the samples as text too. '#' starts a comment in the text part.
  */
 #include <stdio.h>
@@ -49,7 +49,7 @@ glia_status glia_image_open(const char *path, glia_image *image, glia_error *err
     return status;
 }
 
-/* An unsigned number behind spaces and comments at *at; -1 if there is none or it is above `most`. */
+/* Parses an unsigned number after spaces and comments at *at; -1 if there is none or it exceeds `most`. */
 static int pnm_number(const uint8_t *bytes, size_t length, size_t *at, int most) {
     while (*at < length && (strchr(" \t\r\n\v\f", bytes[*at]) || bytes[*at] == '#')) {
         if (!bytes[*at]) return -1;
@@ -66,7 +66,7 @@ static int pnm_number(const uint8_t *bytes, size_t length, size_t *at, int most)
     return *at > start ? value : -1;
 }
 
-/* Sample i of a binary file (one or two bytes, big-endian), or the next of a text file; -1: none, or above maximum. */
+/* Sample i of a binary file (1 or 2 bytes, big-endian), or the next of a text file; -1: missing or above maximum. */
 static int pnm_sample(const uint8_t *bytes, size_t length, size_t *at, bool text, int maximum) {
     if (text) return pnm_number(bytes, length, at, maximum);
     int value = bytes[(*at)++];
@@ -87,10 +87,10 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
         return glia_fail(error, GLIA_E_FORMAT,
                          "offset %zu: the PGM or PPM header should have width, height and maximum", at);
     }
-    at++; /* the one space behind the header */
+    at++; /* the one space after the header */
     size_t count, bytes_each = maximum > 255 ? 2 : 1, there = length - at;
     bool fits = glia_mul_fits((size_t)width * (size_t)height, (size_t)channels, &count) && count <= GLIA_IMAGE_MOST;
-    /* As text a sample takes a digit and a space, the last one a digit. */
+    /* A text sample takes at least a digit and a space, the last one a digit. */
     if (!fits || (text ? there + 1 < count * 2 : there != count * bytes_each)) {
         return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of pixels cannot be %d x %d of %d channels", at,
                          there, width, height, channels);
@@ -115,13 +115,13 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
 
 /* ---- resizing ----------------------------------------------------------------------------- */
 
-/* One output's source: `count` neighbours from `first` on, weights summing to 1. */
+/* The inputs of one output: `count` neighbours starting at `first`, with weights that sum to 1. */
 typedef struct taps {
     int first, count;
     const float *weights;
 } taps;
 
-/* How each of n outputs mixes m inputs. Fills rows (n) and weights (n * (m / n + 3)). */
+/* Computes the inputs and weights of n outputs from m inputs. Fills rows (n) and weights (n * (m / n + 3)). */
 static void plan_axis(int m, int n, taps *rows, float *weights) {
     int room = m / n + 3;
     double step = (double)m / n;
@@ -135,7 +135,7 @@ static void plan_axis(int m, int n, taps *rows, float *weights) {
             for (int k = rows[i].first; k < m && k < to && rows[i].count < room; k++) {
                 w[rows[i].count++] = (float)((GLIA_MIN(to, k + 1.0) - GLIA_MAX(from, (double)k)) / (to - from));
             }
-        } else { /* between two centres */
+        } else { /* linear interpolation between two centres */
             double at = GLIA_MIN(GLIA_MAX((i + 0.5) * step - 0.5, 0.0), m - 1.0);
             int k = GLIA_MIN((int)at, GLIA_MAX(m - 2, 0));
             rows[i].first = k;
@@ -146,7 +146,7 @@ static void plan_axis(int m, int n, taps *rows, float *weights) {
     }
 }
 
-/* Rows first into `across` (height_in, width), then columns. */
+/* Resizes rows first, into `across` (height_in, width), then columns. */
 static void resize_plane(const uint8_t *in, int width_in, int height_in, const taps *tx, int width, const taps *ty,
                          int height, float *across, uint8_t *out) {
     for (int y = 0; y < height_in; y++) {

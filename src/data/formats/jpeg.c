@@ -1,8 +1,8 @@
-/* jpeg.c - JPEG by libjpeg-turbo, where the build has it.
+/* jpeg.c - JPEG decoding with libjpeg-turbo, if the build has it.
  *
- * libjpeg ends the program on an error unless told otherwise, and paints what is missing from a damaged file grey
- * with a warning. Here an error jumps back, and a warning about damage is an error: a picture that is not what it
- * was is no data.
+ * By default libjpeg exits the program on an error, and fills missing parts of a damaged file with grey and a warning.
+ * Here an error is returned by longjmp(), and a warning about damage is an error, because a damaged picture would
+ * corrupt the data.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ static void warn(j_common_ptr common, int level) {
 
 static void silent(j_common_ptr common) { (void)common; }
 
-/* Each scan of a progressive file goes through all pixels, and a few bytes make one. */
+/* Limits the work of progressive files: each scan visits all pixels, and a scan takes only a few bytes. */
 static void watch_scans(j_common_ptr common) {
     enum { SCANS_MOST = 500 };
     if (((j_decompress_ptr)common)->input_scan_number > SCANS_MOST) ERREXIT(common, JERR_BAD_PROGRESSION);

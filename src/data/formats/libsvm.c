@@ -1,7 +1,7 @@
-/* libsvm.c - sparse rows as LIBSVM and SVMlight write them: "LABEL INDEX:VALUE INDEX:VALUE ... # comment".
+/* libsvm.c - sparse rows in the format of LIBSVM and SVMlight: "LABEL INDEX:VALUE INDEX:VALUE ... # comment".
  *
- * Indices rise within a row. They count from 1, unless a 0 occurs anywhere; then from 0. "qid:N" of rankings is left
- * out. Labels that are integers are classes, otherwise they are values.
+ * Indices rise within a row. They count from 1, or from 0 if a 0 occurs anywhere. "qid:N" of rankings is ignored.
+ * Labels are classes if all are integers, otherwise values.
  */
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ typedef struct parse {
     double *labels;
     int32_t largest;
     bool zero_based;
-    size_t file; /* bytes of the file, packed or not */
+    size_t file; /* bytes of the file as stored */
     glia_error *error;
 } parse;
 
@@ -108,7 +108,7 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Labels as classes: as they are if all are in [0, 65535], else numbered in their order; or as values. */
+/* Labels as classes: unchanged if all are in [0, 65535], else numbered in sorted order; or as values. */
 static glia_status finish_labels(parse *p, bool target) {
     glia_sparse *s = p->rows;
     bool integers = true, natural = true;

@@ -6,8 +6,8 @@
  *     the header   a Python dictionary: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
  *     the rest     the numbers, row-major, or column-major if fortran_order
  *
- * The dictionary is read by a grammar of its own, which knows these three keys and nothing else. Objects, which NumPy
- * pickles, are refused: unpickling runs what the file says.
+ * The dictionary parser accepts exactly these three keys. Object arrays, which NumPy pickles, are rejected: unpickling
+ * executes code from the file.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void skip_space(header *h) {
     while (h->at < h->end && (h->bytes[h->at] == ' ' || h->bytes[h->at] == '\n')) h->at++;
 }
 
-/* Skips the character behind spaces if it is there. */
+/* Skips spaces and then the character, if it comes next. */
 static bool take(header *h, char c) {
     skip_space(h);
     bool there = h->at < h->end && h->bytes[h->at] == c;
@@ -133,7 +133,7 @@ static glia_status read_descr(const header *h, glia_element *element) {
                      element->kind == 'O' ? " (pickled objects)" : "");
 }
 
-/* The numbers, row-major, in the machine's byte order. */
+/* Copies the numbers, row-major, in the machine's byte order. */
 static glia_status copy(const header *h, glia_element e, const uint8_t *from, glia_values *values) {
     int64_t strides[GLIA_MAX_RANK], index[GLIA_MAX_RANK] = { 0 }, at = 0, stride = 1;
     int rank = h->shape.rank;
@@ -149,7 +149,7 @@ static glia_status copy(const header *h, glia_element e, const uint8_t *from, gl
             return glia_fail(h->error, GLIA_E_UNSUPPORTED, "offset %zu: an integer above 2^63",
                              (size_t)(from - h->bytes) + (size_t)at * e.size);
         }
-        for (int axis = rank - 1; axis >= 0; axis--) { /* the odometer */
+        for (int axis = rank - 1; axis >= 0; axis--) { /* increment the multi-index */
             at += strides[axis];
             if (++index[axis] < h->shape.dim[axis]) break;
             at -= strides[axis] * h->shape.dim[axis];

@@ -1,7 +1,7 @@
-/* png.c - PNG by libpng, where the build has it.
+/* png.c - PNG with libpng, if the build has it.
  *
- * libpng reports errors by longjmp(). Everything that must survive the jump lives in a struct that the caller owns,
- * so the function that calls setjmp() has no locals to lose.
+ * libpng reports errors by longjmp(). All state that must survive the jump is in a struct that the caller owns, so the
+ * function that calls setjmp() has no locals with lost values.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ typedef struct job {
     uint8_t *row;
     glia_image *image;
     glia_error *error;
-    glia_status status; /* what a jump leaves */
+    glia_status status; /* set before a jump */
 } job;
 
 static void fail(png_structp png, png_const_charp message) {
@@ -44,7 +44,7 @@ static void read_bytes(png_structp png, png_bytep to, size_t n) {
     j->at += n;
 }
 
-/* Unfolds palettes and small depths; leaves 8 bits of grey or colour, with alpha or without. */
+/* Expands palettes and small bit depths; the result is 8-bit grey or colour, with or without alpha. */
 static void set_transforms(job *j) {
     png_set_expand(j->png);
     png_set_strip_16(j->png);
@@ -53,7 +53,7 @@ static void set_transforms(job *j) {
     png_read_update_info(j->png, j->info);
 }
 
-/* A decoded row (mixed, `parts` bytes a pixel) into planes, laid on white where it is transparent. */
+/* Splits a decoded row (interleaved, `parts` bytes per pixel) into planes, blending transparent pixels with white. */
 static void store_row(job *j, const uint8_t *row, int y, int parts) {
     glia_image *im = j->image;
     size_t plane = (size_t)im->height * (size_t)im->width;
@@ -67,7 +67,7 @@ static void store_row(job *j, const uint8_t *row, int y, int parts) {
     }
 }
 
-/* Texts and colour profiles are compressed too, and libpng would unpack them all; none is needed. */
+/* Skips texts and colour profiles: they are compressed, libpng would decompress them all, and none is used. */
 static void skip_texts(png_structp png) {
     static const png_byte chunks[] = "iCCP\0iTXt\0sPLT\0tEXt\0zTXt\0eXIf";
     png_set_chunk_malloc_max(png, 1 << 20);
@@ -95,7 +95,7 @@ static void read_image(job *j) {
         png_error(j->png, "more pixels than a file of this size may hold");
     j->status = glia_image_create(parts < 3 ? 1 : 3, (int)height, (int)width, j->image, j->error);
     if (j->status) return;
-    j->row = calloc(height, stride); /* interlacing comes back to every row */
+    j->row = calloc(height, stride); /* interlaced passes revisit every row */
     if (!j->row) {
         j->status = glia_fail_nomem(j->error);
         return;

@@ -1,13 +1,13 @@
-/* safetensors.c - named tensors in one file, Hugging Face's format.
+/* safetensors.c - named tensors in one file, in Hugging Face's format.
  *
  *     8 bytes   N, little-endian: the header's length
  *     N bytes   JSON: {"__metadata__": {"key": "text", ...},
  *                      "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [begin, end]}, ...} and spaces
  *     the rest  the tensors' bytes, little-endian, row-major; offsets count from here
  *
- * The reader believes nothing: it holds every entry against its dtype and shape, and all of them against each other
- * and the file's length, so a file has exactly one meaning. It copies no data. The writer sorts tensors by the size
- * of their elements and pads the header, so that a mapped file can be read in place. Little-endian machines only.
+ * The reader checks every entry against its dtype and shape, and all entries against each other and the file's length,
+ * so a valid file has exactly one interpretation. It copies no data. The writer sorts tensors by element size and pads
+ * the header, so that a mapped file is aligned. Little-endian machines only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static const char *const dtype_names[GLIA_DTYPE_COUNT] = {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* shape and, from it and the dtype, bytes. */
+/* Reads the shape and computes the size in bytes from shape and dtype. */
 static glia_status read_shape(glia_safetensor *t, const glia_json *shape, glia_error *error) {
     if (shape->count > GLIA_MAX_RANK) {
         return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has rank %d; Glia goes to %d",
@@ -49,7 +49,7 @@ static glia_status read_shape(glia_safetensor *t, const glia_json *shape, glia_e
     return GLIA_OK;
 }
 
-/* One entry of the header. `start` is where data begin in the file, `room` how many bytes of them there are. */
+/* Reads one entry of the header. `start`: offset of the data in the file, `room`: their length. */
 static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const uint8_t *bytes, size_t start,
                                size_t room, glia_error *error) {
     *t = (glia_safetensor){ .name = entry->key };
@@ -111,7 +111,7 @@ static int by_offset(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
-/* After sorting: one tensor begins where the one before ends, from the first byte of data to the last. */
+/* Checks the sorted tensors: each begins where the previous one ends, and together they cover the data. */
 static glia_status check_layout(const glia_safetensors *file, const uint8_t *bytes, size_t start, size_t length,
                                 glia_error *error) {
     size_t at = start;
@@ -195,7 +195,7 @@ const char *glia_safetensors_get(const glia_safetensors *file, const char *key) 
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-/* Largest elements first, so that each tensor is aligned whatever came before; else in the order given. */
+/* Largest elements first, so that every tensor is aligned; otherwise in the given order. */
 static int by_element_size(const void *a, const void *b) {
     const glia_array *x = *(const glia_array *const *)a, *y = *(const glia_array *const *)b;
     size_t sx = glia_dtype_size(x->dtype), sy = glia_dtype_size(y->dtype);
@@ -211,7 +211,7 @@ static size_t array_bytes(const glia_array *a) {
     return bytes;
 }
 
-/* The header as JSON, padded. Each array's bytes become a piece. */
+/* Writes the header as padded JSON. Each array's bytes become a piece. */
 static glia_status write_header(glia_text *json, const glia_array *const *order, int n, const glia_pair *metadata,
                                 int n_metadata, glia_span *pieces, glia_error *error) {
     size_t at = 0;
@@ -266,7 +266,7 @@ glia_status glia_safetensors_write(const char *path, const glia_array *arrays, i
     }
     glia_error why = { 0 };
     if (!status && !glia_json_parse(&arena, (const uint8_t *)json.bytes, json.length, 8, &why)) {
-        /* What the reader refuses is not written: names that repeat or are no UTF-8. */
+        /* Parse the header, to reject what the reader would: duplicate names or invalid UTF-8. */
         status = glia_fail(error, why.status == GLIA_E_FORMAT ? GLIA_E_ARGUMENT : why.status,
                            "%s: cannot be written: %s", path, why.message);
     }

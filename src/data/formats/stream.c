@@ -1,4 +1,4 @@
-/* stream.c - a file from its beginning to its end, a piece at a time, inflated on the way if it is gzipped. */
+/* stream.c - reads a file sequentially in pieces, decompressing gzip on the way. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <zlib.h>
 
 struct glia_stream {
-    gzFile file; /* reads what is not gzipped as it is */
+    gzFile file; /* reads files that are not gzipped unchanged */
     char path[];
 };
 

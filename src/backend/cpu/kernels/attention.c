@@ -1,8 +1,8 @@
 /* attention.c - attention and its gradient without the T x S matrix (Dao et al. 2022, "FlashAttention").
  *
- * One piece of work is the heads of one sample that share keys. A block of LANES queries is laid out across vectors: the
- * block is transposed once, and keys are processed one after the other, so that maxima, exponentials and sums of all its
- * queries are computed in parallel, without reductions across a vector.
+ * One piece of work is the heads of one sample that share keys. A block of LANES queries is laid out across vectors:
+ * the block is transposed once, and keys are processed one after the other, so that maxima, exponentials and sums of
+ * all its queries are computed in parallel, without reductions across a vector.
  *
  *     scores (keys, lanes) = k q^T  ->  masks, maximum, exponentials down the columns  ->  y += scores^T v
  *
@@ -10,9 +10,9 @@
  * down (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"). A query attends to a range of keys,
  * given by causality, window and lengths; keys outside all ranges of the block are not computed.
  *
- * The gradient has the same blocks and tiles. It recomputes the scores and v dy^T, from both the gradient of the scores,
- * and then dq = ds^T k, dk += ds q, dv += p dy. If a block has more keys than a tile, an extra pass computes each
- * query's maximum and sum first. Memory is linear in T and S.
+ * The gradient has the same blocks and tiles. It recomputes the scores and v dy^T, from both the gradient of the
+ * scores, and then dq = ds^T k, dk += ds q, dv += p dy. If a block has more keys than a tile, an extra pass computes
+ * each query's maximum and sum first. Memory is linear in T and S.
  *
  * With few keys and rows of whole vectors, operands are read and results written in place; otherwise rows are copied to
  * contiguous memory and padded with zeros.

@@ -1,8 +1,8 @@
 /* conv.c - convolution of channels-last images, and its adjoint in the input.
  *
- * Both are sums of matrix products over taps: rows of one image, contiguous in the channels, times the tap's matrix, are
- * added to rows of the other image. The kernel is packed in panels of columns. Pixels are listed by their offsets, so
- * that tiles of MR pixels span lines and images. There are three methods; the one with the least work is chosen:
+ * Both are sums of matrix products over taps: rows of one image, contiguous in the channels, times the tap's matrix,
+ * are added to rows of the other image. The kernel is packed in panels of columns. Pixels are listed by their offsets,
+ * so that tiles of MR pixels span lines and images. There are three methods; the one with the least work is chosen:
  *
  *   ROWS    the pixels under one row of the kernel are one run of contiguous floats, and k runs over several runs.
  *           Borders are multiplied too: the input is copied into a zero-padded window, unless there is no padding. Used
@@ -10,9 +10,9 @@
  *   TAPS    tap after tap, only for the pixels that the tap joins. Nothing is copied, no border is multiplied, strides
  *           and dilations leave no gaps. The result is read and written again for each tap, which pays with many
  *           channels.
- *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring results, which
- *           is added to a window. Without a stride, all rows of the kernel that reach the same results are summed first.
- *           Consecutive pixels are spaced so that the runs of one tile rarely overlap.
+ *   SPREAD  for adjoints with few channels: a pixel times a row of the kernel gives a run of neighbouring
+ *           results, which is added to a window. Without a stride, all rows of the kernel that reach the same results
+ *           are summed first. Consecutive pixels are spaced so that the runs of one tile rarely overlap.
  *
  * With fewer filters than a vector has lanes, neighbouring pixels are treated as one pixel with several times the
  * filters, whose taps cover all of them. Each element is summed by one thread in an order that depends only on the

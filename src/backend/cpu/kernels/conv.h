@@ -171,8 +171,8 @@ void GLIA_KERNEL(conv_pack)(const packing *p, const float *kernel, int64_t group
 
 /* ---- results that are not finite ---------------------------------------------------------- */
 
-/* How a kernel lies in memory: in panels, or else with so many floats from one group, channel of the input, channel of the
- * result, row of taps and tap of a row to the next. */
+/* How a kernel lies in memory: in panels, or else with strides in floats from one group, channel of the input, channel
+ * of the result, row of taps and tap of a row to the next. */
 typedef struct kernel_view {
     const float *at;
     const packing *panels;

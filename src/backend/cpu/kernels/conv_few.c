@@ -1,7 +1,7 @@
 /* conv_few.c - convolution with few filters, where vectors along filters would leave lanes unused.
  *
- * Vectors run along the pixels of a row of the result, without a stride, and a filter's elements are broadcast. The rows
- * that a piece of the result reads are deinterleaved into channels first:
+ * Vectors run along the pixels of a row of the result, without a stride, and a filter's elements are broadcast. The
+ * rows that a piece of the result reads are deinterleaved into channels first:
  *
  *     window  [depth][height][channel][width]                    zeros around it
  *     kernel  [depth][height][channel][tap of the row][filter]

@@ -1,52 +1,52 @@
 /* conv_grad.c - the adjoint of convolution in the kernel.
  *
- * dkernel[k, c, t] is the sum over pixels o of y of dy[o, k] x[i, c], i = o stride - pad + t dilation: for each tap a
- * product of x, transposed, and dy. The pixels are cut into regions that fit the first-level cache, together with what
- * they read:
+ * dkernel[k, c, t] is the sum over pixels o of y of dy[o, k] x[i, c], i = o stride - pad + t dilation. For each tap it
+ * is a product of the transposed x and dy. The pixels are split into regions that, with the data they read, fit the
+ * first-level cache:
  *
- *     x     window  [depth][height][phase][width][image][channel]      zeros around it; phases: columns modulo stride
+ *     x     window  [depth][height][phase][width][image][channel]      zero-padded; phases: columns modulo stride
  *     dy    panels  [panel][depth][height][width][image][NR]
  *
- * Then the pixels of a row, of all images of the region, lie in a line for both, at every stride, and k runs over rows
- * and pixels. Rows of the product are (tap, channel) pairs at offsets from a table. Where borders are a large part,
- * only those pixels are taken that the tap joins, tap by tap.
+ * In this layout the pixels of a row, of all images of the region, are consecutive for both, at every stride, and the
+ * sum runs over rows and pixels. Rows of the product are (tap, channel) pairs at offsets from a table. Where borders
+ * are a large part, each tap only processes the pixels whose input is inside the image.
  *
- * With few filters they are the rows, dy is read where it lies, and the columns are vectors over the window: over the
- * channels of all taps of a row, which lie in a line.
+ * With few filters, the filters are the rows, dy is read in place, and the columns are vectors over the window: over
+ * the channels of all taps of a row, which are contiguous.
  *
- * Kernels of 3 x 3 take Winograd's way where that is cheaper (conv_winograd_grad.c).
+ * Kernels of 3 x 3 use Winograd's method where it is cheaper (conv_winograd_grad.c).
  *
- * Channels of x and of y are cut into blocks whose sums fit the second-level cache; a fixed number of chunks of
- * regions, whatever the threads, sum for themselves, and are added in order.
+ * Channels of x and of y are split into blocks whose sums fit the second-level cache. Regions are split into chunks,
+ * whose number does not depend on the number of threads. Each chunk has its own sums, which are added in order.
  */
 #include "backend/cpu/kernels/conv_winograd.h"
 
 enum {
     REGION_PIXELS = 144,
-    SUM_FLOATS = 40960,       /* of a block */
+    SUM_FLOATS = 40960,       /* per block */
     PARTIAL_FLOATS = 1 << 20, /* of all chunks but the first */
     PIECE_FLOPS = 1000000,
     MIN_PIECES = 8,
-    COMBINE_FLOATS = 4096, /* added by a piece */
-    TILED_CHANNELS = 64,   /* of x and of y in a block of Winograd's way */
+    COMBINE_FLOATS = 4096, /* added per piece */
+    TILED_CHANNELS = 64,   /* of x and of y in a block of Winograd's method */
     DEPTHWISE_CHANNELS = 64,
     DEPTHWISE_TAPS = 9,  /* summed together */
-    STRIP_FLOATS = 12288 /* of a region */
+    STRIP_FLOATS = 12288 /* per region */
 };
 
 typedef struct job {
     const glia_conv_shape *shape;
-    glia_conv_shape s; /* with pixels together */
+    glia_conv_shape s; /* with several pixels taken as one */
     int64_t together;
-    bool depthwise;     /* one group of all channels, each with a filter of its own */
-    int64_t c, k, taps; /* channels and columns of a group; k counts pixels together */
-    bool by_taps;       /* only joined pixels */
+    bool depthwise;     /* one group of all channels, one filter per channel */
+    int64_t c, k, taps; /* channels and columns of a group; k includes `together` */
+    bool by_taps;       /* only pixels whose input is inside the image */
     bool in_strips;     /* filters are rows */
-    tiling tiles;       /* m > 0: Winograd's way */
+    tiling tiles;       /* m > 0: Winograd's method */
     cuts cut;           /* of y */
     int64_t chunks, c_blocks, k_blocks;
-    int64_t c_block, k_panels; /* most channels and panels in a block */
-    int64_t pixels;            /* most in a region */
+    int64_t c_block, k_panels; /* largest number of channels and panels in a block */
+    int64_t pixels;            /* largest number in a region */
     int64_t window_floats, dy_floats, sum_floats, worker_floats, partial_floats;
     const float *x, *dy;
     float *dw, *partial, *private;
@@ -57,12 +57,12 @@ typedef struct unit {
     int64_t group, c0, c, p0, p1;
 } unit;
 
-/* What a worker uses for one unit. */
+/* Buffers of a worker for one unit. */
 typedef struct work {
     const job *j;
     unit u;
     float *window, *dy, *sums;
-    const float *q; /* dy in panels: the copy, or as it lies */
+    const float *q; /* dy in panels: the copy, or dy itself */
     int64_t *p_at, *c_at;
 } work;
 
@@ -72,11 +72,11 @@ static int64_t span(const job *j, int axis, int64_t outputs) {
     return (outputs - 1) * j->s.stride[axis] + (j->s.kernel[axis] - 1) * j->s.dilation[axis] + 1;
 }
 
-/* In strips, a row of taps: rows of the kernel, and the vectors that one takes. */
+/* In strips: the rows of the kernel, and the vectors per row. */
 static int64_t tap_rows(const job *j) { return j->s.kernel[0] * j->s.kernel[1]; }
 static int64_t row_vectors(const job *j) { return divide_up(j->s.kernel[2] * j->c, VLEN); }
 
-/* Does it multiply less if filters are rows? */
+/* Whether fewer multiplications are needed with filters as rows. */
 static bool prefers_strips(const job *j, const glia_conv_shape *s) {
     if (is_depthwise(s) || s->dilation[2] > 1) return false;
     const int64_t c = s->c / s->groups, k = s->k / s->groups;
@@ -128,7 +128,7 @@ static void choose_blocks(job *j) {
     j->k_panels = divide_up(panels, j->k_blocks);
 }
 
-/* Are borders so large that it pays to leave them out, tap by tap? */
+/* Whether borders are so large that it pays to skip them, tap by tap. */
 static bool prefers_taps(const job *j) {
     double part = 1;
     for (int a = 0; a < 3; a++) {
@@ -142,7 +142,7 @@ static bool prefers_taps(const job *j) {
     return part < 0.92 && j->c_block >= 2 * MR;
 }
 
-/* Takes Winograd's way, if that is cheaper. */
+/* Chooses Winograd's method if it is cheaper. */
 static void choose_tiles(job *j, const glia_conv_shape *s) {
     if (!suits_tiles(s)) return;
     const int64_t panels = panels_of(s->k), k_panels = GLIA_MIN(panels, GLIA_MAX(1, TILED_CHANNELS / NR));
@@ -169,7 +169,7 @@ static void choose_pieces(job *j) {
     j->chunks = GLIA_MIN(divide_up(want, units), GLIA_MIN(j->cut.regions, 1 + PARTIAL_FLOATS / j->partial_floats));
 }
 
-/* Columns of the window are parted by phase if pixels of several images stand in one line. */
+/* Columns of the window are grouped by phase if pixels of several images are interleaved. */
 static int64_t phases_of(const job *j, int64_t images) { return images > 1 ? j->s.stride[2] : 1; }
 
 static void choose_memory(job *j) {
@@ -221,7 +221,7 @@ static job make_job(const glia_conv_shape *s) {
 /* Floats from one pixel of y to the next, in the window. */
 static int64_t pixel_step(const work *w, int64_t images) { return (images > 1 ? 1 : w->j->s.stride[2]) * w->u.c; }
 
-/* Is there a tap that reads this position of an axis? */
+/* Whether any tap reads this position of an axis. */
 static bool is_read(const job *j, int axis, int64_t position) {
     for (int64_t t = 0; t < j->s.kernel[axis]; t++) {
         if ((position - t * j->s.dilation[axis]) % j->s.stride[axis] == 0) return true;
@@ -229,7 +229,7 @@ static bool is_read(const job *j, int axis, int64_t position) {
     return false;
 }
 
-/* One row of the window of one image: from x, or zeros. */
+/* Copies one row of the window of one image, with zeros outside x. */
 static void copy_whole_line(const work *w, const region *r, float *dst, const float *line, int64_t width) {
     const job *j = w->j;
     const int64_t c = w->u.c, x0 = r->w0 * j->s.stride[2] - j->s.pad[2];
@@ -243,7 +243,7 @@ static void copy_whole_line(const work *w, const region *r, float *dst, const fl
     memset(dst + (stop - left) * c, 0, (size_t)((width - stop) * c) * sizeof(float));
 }
 
-/* Columns of one row of the window, for all images. */
+/* Copies one row of the window, for all images. */
 static void copy_line(const work *w, const region *r, float *dst, int64_t z, int64_t y) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, image = volume(j->s.in) * j->s.c, phases = phases_of(j, images);
@@ -287,7 +287,8 @@ static void copy_x(const work *w, const region *r) {
     }
 }
 
-/* Is a pixel of dy all of one panel as it lies? (A group's part is not: its last vector would reach past dy.) */
+/* Whether a pixel of dy is exactly one panel, so that dy is read in place. (Part of a group is not: its last vector
+ * would reach past dy.) */
 static bool lies_packed(const job *j, int64_t images) {
     return images == 1 && !j->depthwise && j->s.groups == 1 && panels_of(j->k) == 1 && panel_width(j->k) == j->k;
 }
@@ -326,7 +327,7 @@ static void copy_dy(work *w, const region *r) {
 
 /* ---- sums --------------------------------------------------------------------------------- */
 
-/* Where (tap, channel) pairs are read in a region's window, and where their sums are. */
+/* Lists the offsets of (tap, channel) pairs in a region's window, and of their sums. */
 static void list_rows(const work *w, const region *r, int64_t width) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, rows = span(j, 1, r->h1 - r->h0), line = line_floats(w, r);
@@ -341,7 +342,7 @@ static void list_rows(const work *w, const region *r, int64_t width) {
     }
 }
 
-/* Rows of P that are neighbours in the window: a pixel's channels, or those of all taps of a row. */
+/* Number of adjacent rows of P in the window: a pixel's channels, or those of all taps of a row. */
 static int64_t run_of(const work *w, int64_t images) {
     const glia_conv_shape *s = &w->j->s;
     bool joined_taps = images == 1 && s->dilation[2] == 1;
@@ -381,7 +382,7 @@ static void sum_pixels(const work *w, const region *r, int64_t panel, int64_t de
     }
 }
 
-/* Some taps of a filter for each channel; dy times what each of them reads. */
+/* Adds the products of dy and the inputs of some taps, one filter per channel. */
 GLIA_INLINE void sum_taps(const work *w, const region *r, const int taps, int64_t first, int64_t c, const int64_t n) {
     const job *j = w->j;
     const int64_t images = r->n1 - r->n0, line = line_floats(w, r), window_rows = span(j, 1, r->h1 - r->h0);
@@ -485,7 +486,7 @@ static void sum_region(work *w, const region *r) {
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-/* Sums of one panel, [tap][channel][column], to dw (k, channel, tap), where channel and tap run on in memory. */
+/* Stores the sums of one panel, [tap][channel][column], to dw (k, channel, tap), where (channel, tap) is contiguous. */
 static void store_panel(const work *w, const float *sums, int64_t cols, float *dw) {
     const job *j = w->j;
     const int64_t width = panel_width(cols), elements = w->u.c * j->taps, filter = j->c * j->taps;
@@ -507,7 +508,7 @@ static void store_panel(const work *w, const float *sums, int64_t cols, float *d
     }
 }
 
-/* The same with pixels together: each has seen the kernel's taps at a place of its own. */
+/* The same for several pixels taken as one: each has the taps of the kernel at its own offset, and they are added. */
 static void store_together(const work *w, float *dw) {
     const job *j = w->j;
     const int64_t k = j->shape->k, run = j->shape->kernel[2], taps = volume(j->shape->kernel);
@@ -533,7 +534,7 @@ static void store_depthwise(const work *w, float *dw) {
     }
 }
 
-/* Sums in strips, [filter][row of taps][tap][channel]. */
+/* Stores sums in strips, [filter][row of taps][tap][channel]. */
 static void store_strips(const work *w, float *dw) {
     const job *j = w->j;
     const int64_t rows = tap_rows(j), run = row_vectors(j) * VLEN, taps = j->s.kernel[2];
@@ -604,7 +605,7 @@ static void sum_piece(void *context, int64_t piece, int worker) {
     store(&w, chunk ? j->partial + (chunk - 1) * j->partial_floats : j->dw);
 }
 
-/* Adds the chunks for some elements. */
+/* Adds up the chunks for a range of elements. */
 static void combine_piece(void *context, int64_t piece, int worker) {
     (void)worker;
     const job *j = context;

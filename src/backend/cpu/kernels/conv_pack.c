@@ -1,15 +1,15 @@
-/* conv_pack.c - kernels of convolutions, (K, C/groups, taps) as parameters are, packed for conv.c.
+/* conv_pack.c - packs kernels of convolutions, stored as (K, C/groups, taps), for conv.c.
  *
- * The taps of a channel are neighbours in memory, and rows of a panel for different taps lie far apart. Where the
- * columns are filters, blocks of VLEN filters by VLEN consecutive (channel, tap) are transposed in registers; where
- * they are the channels of x, blocks of VLEN channels by VLEN taps.
+ * The taps of a channel are adjacent in memory, and rows of a panel for different taps are far apart. If the columns
+ * are filters, blocks of VLEN filters by VLEN consecutive (channel, tap) pairs are transposed in registers; if they are
+ * the channels of x, blocks of VLEN channels by VLEN taps.
  */
 #include "backend/cpu/kernels/conv.h"
 
-/* Where tap t of the kernel stands in a panel. */
+/* The position of tap t of the kernel in a panel. */
 GLIA_INLINE int64_t place_of_tap(const packing *p, int64_t t) { return p->order == PACK_FLIPPED ? p->taps - 1 - t : t; }
 
-/* Columns are filters: channel and tap run on in memory. */
+/* Columns are filters: (channel, tap) is contiguous in memory. */
 static void pack_filters(const packing *p, const float *kernel, int64_t cols, int64_t n, float *dst) {
     const int64_t width = panel_width(cols), elements = n * p->taps;
     for (int64_t k = 0; k < cols; k += VLEN) {
@@ -30,10 +30,10 @@ static void pack_filters(const packing *p, const float *kernel, int64_t cols, in
     }
 }
 
-/* Columns are channels of x: for one filter after the other. */
+/* Columns are channels of x: packs one filter after the other. */
 static void pack_channels(const packing *p, const float *kernel, int64_t cols, int64_t n, float *dst) {
     const int64_t width = panel_width(cols);
-    if (p->k_step == 1) { /* and so one tap */
+    if (p->k_step == 1) { /* so there is one tap */
         for (int64_t c = 0; c < n; c++, dst += width) {
             for (int64_t j = cols; j < width; j++) dst[j] = 0;
             copy_floats(dst, kernel + c * p->c_step, cols);
@@ -65,7 +65,7 @@ static int64_t tap_at(const packing *p, int64_t t, int64_t part) {
     return w < 0 || w >= p->kernel_row ? -1 : t / p->row * p->kernel_row + w;
 }
 
-/* Any order, element by element: what is packed so has few columns. */
+/* Any order, element by element; used for few columns. */
 static void pack_elements(const packing *p, const float *kernel, int64_t j0, int64_t cols, int64_t n, float *dst) {
     const int64_t width = panel_width(cols);
     for (int64_t t = 0; t < p->taps; t++) {

@@ -3,10 +3,10 @@
 
 enum { UNROLL = 4 };
 
-/* Keeps the compiler from computing ahead what it could not keep in registers. */
+/* Stops the compiler from precomputing values that do not fit the registers. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
 
-/* Adds one step of k: row r of P is at p[r] + at, Q's row at q. */
+/* Adds one step of k: row r of P is read at p[r] + at, the row of Q at q. */
 GLIA_INLINE void step(const int rows, const int nv, vf acc[MR][2], const float *const p[MR], int64_t at,
                       const float *q) {
     vf b[2];
@@ -80,7 +80,7 @@ GLIA_INLINE void store_whole(const int rows, const int nv, vf acc[MR][2], const 
     }
 }
 
-/* The same where the last vector has `last` columns. */
+/* The same if the last vector has only `last` columns. */
 GLIA_INLINE void store_part(const int rows, const int nv, vf acc[MR][2], const glia_conv_tile *t, int64_t last) {
     GLIA_UNROLL for (int r = 0; r < rows; r++) {
         float *c = t->c + t->c_at[r], *end = c + (nv - 1) * VLEN;

@@ -26,8 +26,8 @@ typedef struct glia_conv_tile {
     int64_t q_outer;
     float *c;
     const int64_t *c_at; /* by row */
-    int64_t cols;        /* of c: more than all vectors but the last hold, at most what all of them do */
-    bool add;            /* to what is there */
+    int64_t cols;        /* columns of c; the last vector may be incomplete, but not empty */
+    bool add;            /* to the values of C */
 } glia_conv_tile;
 
 typedef void (*glia_conv_tile_fn)(const glia_conv_tile *tile);
@@ -35,7 +35,7 @@ typedef void (*glia_conv_tile_fn)(const glia_conv_tile *tile);
 /* [mode][width][rows - 1] */
 extern const glia_conv_tile_fn GLIA_KERNEL(conv_tiles)[CONV_MODES][CONV_WIDTHS][MR];
 
-/* A strip is a product of few rows, whose columns are vectors that lie anywhere:
+/* A strip is a product of few rows, whose columns are vectors at arbitrary offsets:
  *
  *     C(r, v) = sum over (o, i) of p[r + o p_outer + i p_step] Q(v), a vector at q + q_at[v] + o q_outer + i q_step
  *
@@ -51,12 +51,12 @@ typedef struct glia_conv_strip {
     const int64_t *q_at; /* by vector */
     float *c;
     int64_t c_step;
-    bool add; /* to what is there */
+    bool add; /* to the values of C */
 } glia_conv_strip;
 
 typedef void (*glia_conv_strip_fn)(const glia_conv_strip *strip);
 
-/* [vectors - 1][rows - 1]; up to WIDE_MR rows of more than two vectors, MR else */
+/* [vectors - 1][rows - 1]; with more than two vectors up to WIDE_MR rows, otherwise up to MR */
 extern const glia_conv_strip_fn GLIA_KERNEL(conv_strips)[STRIP_VECTORS][MR];
 
 GLIA_INLINE int64_t strip_rows(int64_t vectors) { return vectors > 2 ? WIDE_MR : MR; }

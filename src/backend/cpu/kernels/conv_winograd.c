@@ -1,14 +1,14 @@
 /* conv_winograd.c - convolution with kernels of 3 x 3, by fewer products.
  *
- * conv_winograd.h tells what is computed. A piece are some tiles, worked on by one thread:
+ * conv_winograd.h defines the computation. A piece is some tiles, processed by one thread:
  *
  *     V  [a a][tile][channel]       B' d B
  *     U  [panel][a a][channel][column]      G g G', packed once for all
  *     M  [a a][tile][column]        V U for one panel, from which its columns of the result are made
  *
- * Errors are those of the sums in V and M: about that of direct convolution for m = 2, some times that for m = 4. What is
- * infinite or NaN in the input spoils whole tiles, whose results are computed again (conv_exact.c). The adjoint in the
- * input is such a convolution too, by the flipped kernel.
+ * Errors are those of the sums in V and M: about that of direct convolution for m = 2, a few times that for m = 4.
+ * Infinite values or NaN in the input spoil whole tiles; their results are recomputed (conv_exact.c). The adjoint in
+ * the input is the same convolution with the flipped kernel.
  */
 #include "backend/cpu/kernels/conv_winograd.h"
 
@@ -24,7 +24,7 @@ enum {
 typedef struct job {
     tiling t;
     int64_t c, k;           /* channels summed over, channels of the result */
-    int64_t v_step, m_step; /* from one matrix of V and M to the next: not all at one place of the cache */
+    int64_t v_step, m_step; /* between matrices of V and M: avoids equal cache sets */
     int64_t v_floats, m_floats, border_floats, worker_floats;
     packing pack;
     const float *x, *kernel, *packed;
@@ -43,8 +43,8 @@ static void take_tiles(job *j, int64_t m) {
 
 static int64_t kernel_floats(const job *j) { return j->t.a * j->t.a * j->c * padded(j->k); }
 
-/* What it takes in multiply-adds of vectors, roughly: products; additions, loads and stores of the transforms; making
- * the kernel's, and reading it for each piece. */
+/* Approximate cost in multiply-adds of vectors: products; additions, loads and stores of the transforms; transforming
+ * the kernel, and reading it for each piece. */
 static double cost_in_tiles(const job *j) {
     enum { TRANSFORM_2 = 200, TRANSFORM_4 = 550, MAKE = 50, READ = 12 };
     const tiling *t = &j->t;
@@ -55,7 +55,7 @@ static double cost_in_tiles(const job *j) {
     return (double)count_tiles(t, t->m) * tile + matrices * c * columns * (double)(MAKE + READ * t->pieces);
 }
 
-/* Chooses m, 0 if direct convolution is cheaper, and pieces. */
+/* Chooses m and the pieces; m is 0 if direct convolution is cheaper. */
 static void choose_tiles(job *j) {
     const tiling *t = &j->t;
     double least = 1.05 * (double)(t->n * t->out[0] * t->out[1] * TAPS * j->c) * panel_cost(j->k);
@@ -71,7 +71,7 @@ static void choose_tiles(job *j) {
         j->t.m = 0;
 }
 
-/* m is 0 where another way is cheaper. */
+/* m is 0 if another method is cheaper. */
 static job make_job(const glia_conv_shape *s, bool adjoint) {
     job j = { .t = tiling_of(s, adjoint), .c = adjoint ? s->k : s->c, .k = adjoint ? s->c : s->k };
     if (!suits_tiles(s)) return j;
@@ -96,7 +96,8 @@ static job make_job(const glia_conv_shape *s, bool adjoint) {
 
 /* ---- the kernel --------------------------------------------------------------------------- */
 
-/* From taps [tap][channel][column] of n channels of a panel to [a a][channel][column], those step floats apart. */
+/* Transforms taps [tap][channel][column] of n channels of a panel to [a a][channel][column], matrices step floats
+ * apart. */
 GLIA_INLINE void transform_kernel(const int m, const float *taps, int64_t n, int64_t width, float *to, int64_t step) {
     const int a = m + 2;
     for (int64_t i = 0; i < n * width; i += VLEN) {
@@ -129,7 +130,7 @@ static void pack(glia_pool *pool, job *j, const float *kernel, float *packed) {
 
 /* ---- pieces ------------------------------------------------------------------------------- */
 
-/* M of one panel. */
+/* Computes M of one panel. */
 static void multiply(const job *j, int64_t tiles, int64_t panel, const float *v, float *products) {
     const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), blocks = divide_up(tiles, MR);
     const int64_t matrices = j->t.a * j->t.a;
@@ -147,8 +148,8 @@ static void multiply(const job *j, int64_t tiles, int64_t panel, const float *v,
     }
 }
 
-/* A' M A of a vector of columns of one tile: rows x columns of them to y, `lanes` columns. Returns 0, NaN in lanes that
- * have something infinite or NaN. */
+/* Stores `lanes` columns of the rows x columns part of A' M A of one tile to y. Returns 0, or NaN in lanes that contain
+ * an infinite value or NaN. */
 GLIA_INLINE vf finish_tile(const int m, const float *products, int64_t step, float *y, int64_t row, int64_t pixel,
                              int64_t rows, int64_t columns, int64_t lanes) {
     const int a = m + 2;
@@ -173,7 +174,7 @@ GLIA_INLINE vf finish_tile(const int m, const float *products, int64_t step, flo
     return zero;
 }
 
-/* Makes the results of one panel. False: something may be infinite or NaN. */
+/* Computes the results of one panel. False: there may be infinite values or NaN. */
 static bool transform_output(const job *j, const tile_range *p, int64_t panel, const float *products) {
     const tiling *t = &j->t;
     const int64_t cols = panel_cols(j->k, panel), width = panel_width(cols), row = t->out[1] * j->k;

@@ -1,14 +1,13 @@
-/* conv_winograd.h - the tiles of Winograd's way to convolve by 3 x 3, which convolution and its gradient in the
- * kernel share.
+/* conv_winograd.h - the tiles of Winograd's method for 3 x 3 convolutions, shared by convolution and its gradient in
+ * the kernel.
  *
  * Minimal filtering as Lavin and Gray 2015 ("Fast algorithms for convolutional neural networks") apply it. The result
  * is cut into tiles of m x m pixels, m = 2 or 4, each of which reads a x a of the input, a = m + 2:
  *
  *     Y = A' [ sum over channels of (G g G') . (B' d B) ] A      d: the input of a tile, g: the kernel, ' transposed
  *
- * The product in the middle is elementwise, so over all tiles, channels and filters it is a a matrix products: 16 for
- * 4 pixels, or 36 for 16, where direct convolution has 9 for each pixel. The gradient in the kernel is the adjoint of
- * that:
+ * The product in the middle is elementwise, so over all tiles, channels and filters it is a a matrix products: 16 for 4
+ * pixels, or 36 for 16, compared with 9 per pixel in direct convolution. The gradient in the kernel is the adjoint:
  *
  *     dg = G' [ sum over tiles of (B' d B) . (A dY A') ] G
  */
@@ -26,21 +25,21 @@ enum {
 
 /* ---- tiles -------------------------------------------------------------------------------- */
 
-/* How the result is cut into tiles, and these into pieces. */
+/* How the result is split into tiles, and these into pieces. */
 typedef struct tiling {
     int64_t n, in[2], out[2], pad[2]; /* images; rows and columns */
     int64_t m, a;
     int64_t down, across;          /* tiles of an image */
-    int64_t images, lines, pieces; /* of a piece: images, or images being 0 lines of tiles of one image */
-    int64_t tiles;                 /* of a piece, at most */
+    int64_t images, lines, pieces; /* per piece: images, or lines of tiles of one image if images is 0 */
+    int64_t tiles;                 /* largest number per piece */
 } tiling;
 
-/* Tiles of a piece: so many, line after line, from the first line of an image on. */
+/* The tiles of a piece: `tiles` of them, line after line, from the start of line `line` of image `image`. */
 typedef struct tile_range {
     int64_t image, line, tiles;
 } tile_range;
 
-/* The image, and the first row and column of the result, of a tile. */
+/* Position of a tile: its image, and its first row and column of the result. */
 typedef struct place {
     int64_t image, row, column;
 } place;
@@ -54,7 +53,7 @@ static inline bool suits_tiles(const glia_conv_shape *s) {
            s->c >= VLEN && s->k >= VLEN;
 }
 
-/* Of y = conv(x), or adjoint of dx = conv(dy). */
+/* The tiling of y = conv(x), or if `adjoint` of dx = conv(dy). */
 static inline tiling tiling_of(const glia_conv_shape *s, bool adjoint) {
     tiling t = { .n = s->n };
     for (int i = 0; i < 2; i++) {
@@ -64,7 +63,7 @@ static inline tiling tiling_of(const glia_conv_shape *s, bool adjoint) {
     return t;
 }
 
-/* Cuts into tiles of m x m, and into pieces of about `want` tiles, or one line. */
+/* Splits into tiles of m x m, and into pieces of about `want` tiles, or one line. */
 static inline void cut_tiles(tiling *t, int64_t m, int64_t want) {
     t->m = m, t->a = m + 2;
     t->down = divide_up(t->out[0], m), t->across = divide_up(t->out[1], m);
@@ -105,9 +104,9 @@ typedef struct square {
     int64_t row, pixel; /* floats from one to the next */
 } square;
 
-/* Rows y.. and columns x.. of an image of extents[0] x extents[1] pixels of c floats, `size` of each, of them `count`
- * channels from `first` on: where they lie, or if some are outside the image copied to `border` with zeros for those.
- */
+/* `size` rows from y and columns from x on, of an image of extents[0] x extents[1] pixels of c floats; `count` channels
+ * from `first` on. The square is used in place, or if it reaches outside the image copied to `border` with zeros
+ * there. */
 static inline square square_of(const float *images, int64_t image, const int64_t extents[2], int64_t c, int64_t y,
                                int64_t x, int64_t size, int64_t first, int64_t count, float *border) {
     const float *from = images + image * extents[0] * extents[1] * c + first;
@@ -125,11 +124,11 @@ static inline square square_of(const float *images, int64_t image, const int64_t
 
 /* ---- transforms --------------------------------------------------------------------------- */
 
-/* The transforms follow from points at which polynomials are multiplied: 0, 1, -1 and infinity for m = 2. For m = 4
- * they are 0, +-sqrt(2), +-1/sqrt(2) and infinity; beside the usual 0, +-1, +-2 and infinity the largest error is a
- * fifth (3.6e-5 to 7.1e-6 of the results' root mean square with 128 channels, uniform values; 3.7e-6 of direct sums).
- * Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution for deep neural networks",
- * have why points matter. */
+/* The transforms follow from the points at which polynomials are multiplied: 0, 1, -1 and infinity for m = 2; 0,
+ * +-sqrt(2), +-1/sqrt(2) and infinity for m = 4. Compared with the usual 0, +-1, +-2 and infinity, the largest error is
+ * a fifth (3.6e-5 falls to 7.1e-6 of the results' root mean square with 128 channels, uniform values; direct sums:
+ * 3.7e-6). On the choice of points see Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd
+ * convolution for deep neural networks". */
 #define POINT 1.41421356f
 
 /* B' d for a vector of a values, `step` vectors apart. */
@@ -225,7 +224,7 @@ GLIA_INLINE void gather_transform(const int m, const vf *u, const int step, vf *
     to[2 * to_step] = (1.0f / 3) * (sum - sum2) + u[5 * step];
 }
 
-/* B' d B of c channels of a square; v: those of one tile in V, whose matrices are step floats apart. */
+/* Computes B' d B of c channels of a square; v: those of one tile in V, whose matrices are step floats apart. */
 GLIA_INLINE void transform_square(const int m, square d, int64_t c, float *v, int64_t step) {
     const int a = m + 2;
     for (int64_t i = 0; i < c; i += VLEN) {
@@ -247,8 +246,8 @@ GLIA_INLINE void transform_square(const int m, square d, int64_t c, float *v, in
     }
 }
 
-/* The tiles of a range: channels [first, first + count) of c of x to V, [a a][tile][channel], matrices step floats
- * apart. */
+/* Transforms the tiles of a range: channels [first, first + count) of the c channels of x to V, [a a][tile][channel],
+ * matrices step floats apart. */
 static inline void transform_input(const tiling *t, const tile_range *p, const float *x, int64_t c, int64_t first,
                                    int64_t count, float *v, int64_t step, float *border) {
     for (int64_t tile = 0; tile < p->tiles; tile++, v += count) {
@@ -264,7 +263,7 @@ static inline void transform_input(const tiling *t, const tile_range *p, const f
 
 /* ---- the gradient in the kernel ----------------------------------------------------------- */
 
-/* For blocks of c_block channels of x and k_block of y; m is 0 where another way is cheaper. */
+/* For blocks of c_block channels of x and k_block of y; m is 0 if another method is cheaper. */
 tiling GLIA_KERNEL(winograd_grad_tiling)(const glia_conv_shape *s, int64_t c_block, int64_t k_block);
 
 /* A block of the gradient, summed over pieces [from, to). */

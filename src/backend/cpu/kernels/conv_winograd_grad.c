@@ -1,6 +1,6 @@
 /* conv_winograd_grad.c - the adjoint of convolution in a kernel of 3 x 3, by fewer products.
  *
- * conv_winograd.h tells what is computed. For each piece of tiles and a block of channels of x and of y
+ * conv_winograd.h defines the computation. For each piece of tiles and a block of channels of x and of y
  *
  *     V  [a a][tile][channel]                  B' d B
  *     W  [a a][tile][column]                   A dy A'
@@ -18,7 +18,7 @@ enum {
 
 /* Memory of a worker. */
 typedef struct layout {
-    int64_t v_step, w_step; /* from one matrix to the next: not all at one place of the cache */
+    int64_t v_step, w_step; /* between matrices: avoids equal cache sets */
     int64_t v, w, u, border, floats;
 } layout;
 
@@ -39,7 +39,7 @@ static void take_tiles(tiling *t, int64_t m, int64_t c_block, int64_t k_block) {
     cut_tiles(t, m, GLIA_MAX(LEAST_TILES, GLIA_MIN(most, MOST_TILES)));
 }
 
-/* What it takes in multiply-adds of vectors, roughly: products, transforms of each block, and those of the sums. */
+/* Approximate cost in multiply-adds of vectors: products, transforms of each block, and those of the sums. */
 static double cost_in_tiles(const glia_conv_shape *s, const tiling *t, int64_t c_block, int64_t k_block) {
     enum { TRANSFORM_2 = 200, TRANSFORM_4 = 550, GATHER = 40, SHARES = 8 /* if one block is for all threads */ };
     const double matrices = (double)(t->a * t->a), transform = t->m == 2 ? TRANSFORM_2 : TRANSFORM_4;
@@ -70,7 +70,7 @@ int64_t GLIA_KERNEL(winograd_grad_floats)(const tiling *t, int64_t c_block, int6
 
 /* ---- transforms --------------------------------------------------------------------------- */
 
-/* A dy A' of k channels of a square of m x m, and zeros up to `width`. */
+/* Computes A dy A' of k channels of a square of m x m, and zeros up to `width`. */
 GLIA_INLINE void spread_square(const int m, square d, int64_t k, int64_t width, float *w, int64_t step) {
     const int a = m + 2;
     for (int64_t i = 0; i < width; i += VLEN) {
@@ -101,7 +101,8 @@ static void transform_result(const tiling *t, const tile_range *p, const winogra
     }
 }
 
-/* G' U G of one panel: from [a a][channel][column], step floats apart, to [tap][channel][column], of n floats each. */
+/* Computes G' U G of one panel: from [a a][channel][column], step floats apart, to [tap][channel][column], n floats
+ * each. */
 GLIA_INLINE void gather_panel(const int m, const float *u, int64_t n, float *sums) {
     const int a = m + 2;
     for (int64_t i = 0; i < n; i += VLEN) {

@@ -1,9 +1,9 @@
 /* depthwise.c - convolution with a filter for each channel, and its adjoint in the input.
  *
  * Nothing is summed over channels, so vectors run along them: a pixel of the result is a sum of pixels of the input,
- * each times a row of the kernel, which is packed as [tap][channel]. What a position of the result reads along an axis
- * is an arithmetic series of taps and positions; in an adjoint with stride only every so many taps, the same ones for
- * every stride-th position. Neighbours for which the series are alike, but for a shift, are computed together.
+ * each times a row of the kernel, which is packed as [tap][channel]. A position of the result reads an arithmetic
+ * series of taps and positions along an axis; in an adjoint with stride only every few taps, the same ones for every
+ * stride-th position. Neighbours whose series differ only by a shift are computed together.
  */
 #include "backend/cpu/kernels/conv.h"
 
@@ -47,8 +47,8 @@ static series series_of(const job *j, int axis, int64_t r) {
     return q;
 }
 
-/* n <= VLEN channels from c on of pixels of one row of the result, y_step floats apart, that read the same taps: x_step
- * floats apart. */
+/* Sums n <= VLEN channels from c on, for pixels of one row of the result that read the same taps. The pixels are y_step
+ * floats apart, their inputs x_step floats. */
 GLIA_INLINE void sum_vector(const job *j, const int pixels, const series q[3], const float *image, int64_t x_step,
                             float *y, int64_t y_step, int64_t c, const int64_t n) {
     const int64_t channels = j->s->c, *taps = j->s->kernel;
@@ -80,10 +80,10 @@ GLIA_INLINE void sum_pixels(const job *j, const int pixels, const series q[3], c
     if (c < channels) sum_vector(j, pixels, q, image, x_step, y, y_step, c, channels - c);
 }
 
-/* Computes one row of the result. TOGETHER neighbours share a series if the first and the last have the same taps: a tap
- * inside the input for both is inside for those between, and no other tap can be inside for those between alone, because
- * it would be inside for at least as many neighbours. That does not hold where both have no tap at all: the input may lie
- * between them. Such pixels are computed one at a time. */
+/* Computes one row of the result. TOGETHER neighbours share a series if the first and the last have the same taps: a
+ * tap inside the input for both is inside for those between, and no other tap can be inside only for those between,
+ * because it would be inside for at least as many neighbours. That does not hold if both have no tap at all: the input
+ * may lie between them. Such pixels are computed one at a time. */
 static void sum_row(const job *j, const float *image, int64_t d, int64_t h, float *y) {
     const int64_t channels = j->s->c, stride = j->s->stride[2];
     const int64_t phases = j->adjoint ? stride : 1, x_step = (j->adjoint ? 1 : stride) * channels;

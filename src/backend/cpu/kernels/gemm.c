@@ -1,9 +1,9 @@
 /* gemm.c - matrix products.
  *
- * The product is computed as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B. If `swapped`,
- * P is B and Q is A, both transposed, and tiles are written to C transposed. That is chosen if it packs less or fills
- * vectors better, by a rough count of cycles. Products with few rows whose operands are both contiguous along K (a
- * dense layer on a small batch) are dot products instead, and need no packing.
+ * The product is computed as P Q: P is broadcast, Q is read in vectors (micro.h). Usually P = A and Q = B. If
+ * `swapped`, P is B and Q is A, both transposed, and tiles are written to C transposed. That is chosen if it packs less
+ * or fills vectors better, by a rough count of cycles. Products with few rows whose operands are both contiguous along
+ * K (a dense layer on a small batch) are dot products instead, and need no packing.
  *
  * P and the rows of Q are read in place. The first tile that reads a panel of Q, NR columns, copies it to contiguous
  * memory for the following tiles, and these prefetch the next panel. A side with the other layout is packed: by all

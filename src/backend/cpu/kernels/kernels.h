@@ -4,9 +4,10 @@
  * kernels.def lists the kernels; table.c fills a glia_cpu_kernels with those of its instruction set; lowering/select.c,
  * compiled once, returns the table for a glia_isa.
  *
- * Kernels are functions on pointers. They allocate nothing: a kernel that needs scratch memory has a companion that says
- * how many bytes for so many workers, and takes a pointer to them on a GLIA_ALIGN boundary. They share work through the
- * pool given (NULL: one thread); results are the same bits at any number of threads. Sizes and strides count elements.
+ * Kernels are functions on pointers. They allocate nothing: a kernel that needs scratch memory has a companion that
+ * returns its size in bytes for a number of workers, and takes a pointer to it, GLIA_ALIGN aligned. They run in
+ * parallel on the given pool (NULL: one thread); results are bitwise equal at any number of threads. Sizes and strides
+ * count elements.
  */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
@@ -26,9 +27,9 @@ typedef struct glia_epilogue {
 } glia_epilogue;
 
 /* C = A B, or C += A B, for batch[0] x batch[1] matrices: A (M, K), B (K, N), C (M, N), rows lda, ldb, ldc apart.
- * Transposed, A is stored (K, M) and B (N, K). Matrix (i, j) of A begins at a + i a_stride[0] + j a_stride[1]; a stride of
- * 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. packed_b: NULL, or B as gemm_f32_pack left
- * it, of which `b` is then not read. */
+ * Transposed, A is stored (K, M) and B (N, K). Matrix (i, j) of A begins at a + i a_stride[0] + j a_stride[1]; a stride
+ * of 0 repeats A or B. The epilogue's batch is i batch[1] + j. K = 0 gives zeros. packed_b: NULL, or B as packed by
+ * gemm_f32_pack; `b` is then not read. */
 typedef struct glia_gemm {
     int64_t batch[2], m, n, k;
     bool transpose_a, transpose_b, accumulate;
@@ -49,15 +50,15 @@ typedef struct glia_conv_shape {
     int64_t groups;
 } glia_conv_shape;
 
-/* Pooling of x (N, in..., C) to y (N, out..., C), windows as in glia_conv_shape. Padding is never a maximum; a window
- * without any element has maximum -inf. The average is over the elements inside x, or the whole window: count_padding. */
+/* Pooling of x (N, in..., C) to y (N, out..., C), windows as in glia_conv_shape. Padding is never a maximum; an empty
+ * window has maximum -inf. The average is over the elements inside x, or over the whole window if count_padding. */
 typedef struct glia_pool_shape {
     int64_t n, c;
     int64_t in[3], out[3], size[3], stride[3], pad[3];
     bool count_padding;
 } glia_pool_shape;
 
-/* Rows to be normalised: x (rows, length), scale (length). */
+/* Rows to normalise: x (rows, length), scale (length). */
 typedef struct glia_norm_rows {
     int64_t rows, length;
     float epsilon;
@@ -70,8 +71,9 @@ typedef struct glia_attention_rows {
     int64_t sample, row;
 } glia_attention_rows;
 
-/* Attention as core/ops/attention.c defines it: N samples, T queries, S keys, H heads that share G heads of keys, D. What may be
- * NULL is not there. mask and bias have strides for sample, head, query and key, of which the last is 0 or 1. */
+/* Attention as defined in core/ops/attention.c: N samples, T queries, S keys, H heads that share G heads of keys, D.
+ * Optional operands are NULL if absent. mask and bias have strides for sample, head, query and key; the last is 0 or
+ * 1. */
 typedef struct glia_attention_args {
     int64_t samples, queries, keys, heads, groups, size;
     float scale, softcap, rate;
@@ -88,10 +90,10 @@ typedef struct glia_attention_args {
     glia_attention_rows dy, dq, dk, dv; /* the gradient's */
 } glia_attention_args;
 
-/* A step of learning word vectors (Mikolov et al. 2013). Input rows x_i and output rows o_k with labels l_k in {0, 1}
- * have the loss - sum over i, k of log sigmoid(o_k . x_i) where l_k = 1, log sigmoid(-o_k . x_i) where it is 0; all rows
- * move by `rate` against its gradient. average: there is one x instead, the mean of the input rows, and each of them
- * moves by what x would. `length` is a multiple of 16. */
+/* A training step of word vectors (Mikolov et al. 2013). Input rows x_i and output rows o_k with labels l_k in {0, 1}
+ * have the loss - sum over i, k of log sigmoid(o_k . x_i) where l_k = 1, log sigmoid(-o_k . x_i) where it is 0; all
+ * rows move by `rate` against its gradient. average: there is one x instead, the mean of the input rows, and each of
+ * them moves by the step of x. `length` is a multiple of 16. */
 typedef struct glia_word_step {
     int64_t length;
     int n_in, n_out;

@@ -1,16 +1,16 @@
 /* loop.c - runs loop programs (loop.h).
  *
- * The space is cut into pieces that depend on its shape alone; a worker takes a piece, walks its tiles and, for each, the
- * steps. Reductions take the steps' results while they are in cache: a tile's sum is made of vector lanes in float, what
- * has come together of tiles and pieces is kept in double, and pieces are combined in their order. So the result is the
- * same on any number of threads, and about as exact as its rounding to float. A variance is taken from sums of x and x^2
- * that are in double from the first element on: what the mean's square cancels then is nothing that a float would show
+ * The space is split into pieces that depend on its shape only. A worker takes a piece and runs the steps on each of
+ * its tiles. Reductions read the steps' results while they are in cache. The sum of a tile is computed in float, in
+ * vector lanes; sums over tiles and pieces are kept in double, and pieces are combined in order. So the result is the
+ * same on any number of threads, and about as exact as its rounding to float. A variance is computed from sums of x and
+ * x^2 that are in double from the first element on: the cancellation by the mean's square is not visible in a float
  * until the mean is a million deviations away.
  */
 #include "backend/cpu/kernels/rows.h"
 #include "backend/cpu/kernels/vmath.h"
 
-enum { LEAST_SHARED = 8192 }; /* elements for which it is worth waking other threads */
+enum { LEAST_SHARED = 8192 }; /* elements for which waking other threads pays */
 
 /* ---- reducing a tile ------------------------------------------------------------------------- */
 
@@ -18,7 +18,7 @@ static double first_of(glia_loop_sum kind) {
     return kind == GLIA_LOOP_MAX ? -__builtin_inf() : kind == GLIA_LOOP_PROD ? 1 : 0;
 }
 
-/* The larger one; NaN if there is any. */
+/* The larger value; NaN if either is. */
 static double larger(double a, double b) { return b > a || b != b ? b : a; }
 
 static double join(glia_loop_sum kind, double a, double b) {
@@ -104,7 +104,7 @@ GLIA_INLINE void add_wide(double *to, const vd half[2], int64_t n) {
     for (int64_t k = 0; k < n; k++) to[k] += lanes[k];
 }
 
-/* sums[j] += the sum of column j; a vector of columns at a time, down all rows. */
+/* sums[j] += the sum of column j; one vector of columns at a time, down all rows. */
 static void add_columns(const float *x, int64_t step, int64_t rows, int64_t n, double *sums) {
     for (int64_t j = 0; j < n; j += VLEN) {
         vf s[4] = { { 0 } };
@@ -165,7 +165,7 @@ static void run_steps(const worker *w, int64_t rows, int64_t n, bool contiguous)
     }
 }
 
-/* Puts index, offsets and kept at this row. */
+/* Sets index, offsets and kept for this row. */
 static void seek_row(worker *w, int64_t row) {
     const glia_loop_args *l = w->loop;
     w->kept = 0;
@@ -179,7 +179,7 @@ static void seek_row(worker *w, int64_t row) {
     }
 }
 
-/* The same for the row that comes so many rows later, all but the last of which have the same outer indices. */
+/* The same, `rows` rows further on; all but the last of these have the same outer indices. */
 static void pass_rows(worker *w, int64_t rows) {
     const glia_loop_args *l = w->loop;
     for (int k = l->rank - 2; k >= 0; k--, rows = 1) {
@@ -193,7 +193,7 @@ static void pass_rows(worker *w, int64_t rows) {
     }
 }
 
-/* Steps from row to row in memory; `columns` is how far rows of the space are apart. */
+/* Sets the steps from row to row in memory. */
 static void set_paces(worker *w) {
     const glia_loop_args *l = w->loop;
     w->pace[GLIA_LOOP_STILL] = 0;
@@ -212,7 +212,7 @@ static void set_slots(worker *w, int64_t j) {
     }
 }
 
-/* Fills the registers of operands that repeat with elements [j, j + n) of their row: once, then with all there is so far. */
+/* Fills the registers of repeated operands with elements [j, j + n) of their row: first once, then by doubling. */
 static void repeat_rows(const worker *w, int64_t j, int64_t n, int64_t rows) {
     const glia_loop_args *l = w->loop;
     const size_t row = (size_t)n * sizeof(float), whole = row * (size_t)rows;
@@ -231,7 +231,7 @@ typedef struct tile {
     int64_t row, rows, j, n; /* rows of the space from `row` on, elements [j, j + n) of each */
 } tile;
 
-/* Joins what n elements from x on give into *into, and into *squares. */
+/* Adds the reduction of n elements at x to *into and *squares. */
 static void reduce_line(glia_loop_sum kind, const float *x, int64_t n, double *into, double *squares) {
     if (kind == GLIA_LOOP_VARIANCE)
         add_moments(x, n, into, squares);
@@ -242,7 +242,7 @@ static void reduce_line(glia_loop_sum kind, const float *x, int64_t n, double *i
                                              : prod_of(x, n));
 }
 
-/* Joins each of n elements into its own result. */
+/* Adds each of n elements to its own result. */
 static void reduce_lanes(glia_loop_sum kind, const float *x, int64_t n, double *into, double *squares) {
     for (int64_t i = 0; i < n; i++) {
         into[i] = join(kind, into[i], x[i]);
@@ -250,14 +250,14 @@ static void reduce_lanes(glia_loop_sum kind, const float *x, int64_t n, double *
     }
 }
 
-/* n elements with this sum (and sum of squares) become one result. */
+/* The result of n elements with this sum (and sum of squares). */
 static float finished(glia_loop_sum kind, double result, double squares, int64_t n) {
     if (kind != GLIA_LOOP_VARIANCE) return (float)result;
     const double mean = result / (double)n, variance = squares / (double)n - mean * mean;
     return variance < 0 ? 0 : (float)variance;
 }
 
-/* EACH_ROW: a row's result is finished when its last tile is. */
+/* EACH_ROW: a row's result is finished with its last tile. */
 static void reduce_each_row(worker *w, const glia_loop_reduction *r, const tile *t, const char *x, int64_t step) {
     const int64_t length = w->loop->dim[w->loop->rank - 1];
     if (t->n == length && r->of_rows) {
@@ -359,7 +359,7 @@ static worker worker_at(const glia_loop_args *l, int number) {
 
 static int arrays_of(const glia_loop_reduction *r) { return r->kind == GLIA_LOOP_VARIANCE ? 2 : 1; }
 
-/* The results that a piece alone computes, or its parts of all: set to the neutral element. */
+/* Sets the results computed only by this piece, or its parts of all results, to the neutral element. */
 static void begin_results(worker *w, int64_t piece, int64_t first, int64_t last) {
     const glia_loop_args *l = w->loop;
     const int64_t parts = l->way == GLIA_LOOP_PARTS ? l->pieces : 1;
@@ -373,7 +373,7 @@ static void begin_results(worker *w, int64_t piece, int64_t first, int64_t last)
     }
 }
 
-/* Writes results [first, last), whose partial ones are all together. */
+/* Writes results [first, last), whose partial results are combined. */
 static void write_results(const glia_loop_args *l, const double *results, int64_t step, int64_t first, int64_t last) {
     for (int r = 0; r < l->n_reductions; r++) {
         const glia_loop_reduction *reduction = &l->reductions[r];

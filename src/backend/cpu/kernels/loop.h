@@ -7,8 +7,8 @@
  *     step   mul   2 <- 0, 1
  *            tanh  3 <- 2                                   called for each tile of 256 to 1024 elements
  *
- * The iteration space is collapsed as far as all operands permit and walked row by row of its innermost dimension. A tile
- * is a part of a long row, or several whole rows if they are short. What a slot holds has one of three spans: a tile of
+ * The iteration space is collapsed as far as all operands permit and traversed row by row of its innermost dimension. A
+ * tile is a part of a long row, or several whole rows if they are short. A slot has one of three spans: a tile of
  * elements, a float for each of the tile's rows, or one float.
  *
  *     span    example                               in a step on elements       steps on it
@@ -28,7 +28,7 @@
 
 enum { GLIA_TILE_OPERANDS = 4 };
 
-/* What a tile function works on: d = f(in[0], in[1], ...) for rows x n elements. d may be one of the operands. A scalar
+/* Arguments of a tile function: d = f(in[0], in[1], ...) for rows x n elements. d may be one of the operands. A scalar
  * operand is one float for each row. Steps are bytes from a row to the next; 0 repeats a row. */
 typedef struct glia_tile_args {
     int64_t rows, n;
@@ -42,8 +42,8 @@ typedef struct glia_tile_args {
 
 typedef void (*glia_tile_fn)(const glia_tile_args *t);
 
-/* A row of the table of tile functions. `form` is chosen by which operands are scalar: bit k for operand k. NULL: there is
- * no such form, the float has to be spread over a register first. */
+/* A row of the table of tile functions. `form` is indexed by the scalar operands: bit k for operand k. NULL: there is
+ * no such form; the float must be broadcast to a register first. */
 typedef struct glia_tile {
     const char *name; /* of an op, or of a step that lowering makes (program.c) */
     int n_in;
@@ -54,17 +54,17 @@ enum { GLIA_LOOP_TILE = 2048, GLIA_LOOP_PAD = 16 };
 
 typedef enum glia_loop_span { GLIA_LOOP_ONE, GLIA_LOOP_ROWS, GLIA_LOOP_TILED } glia_loop_span;
 
-/* How far the rows of a slot are apart: nothing, a float, the elements of the tile's rows (a register), or, from
- * GLIA_LOOP_MEMORY on, as operand number pace - GLIA_LOOP_MEMORY is in memory. */
+/* Distance between the rows of a slot: zero, a float, the elements of the tile's rows (a register), or, from
+ * GLIA_LOOP_MEMORY on, that of operand number pace - GLIA_LOOP_MEMORY in memory. */
 typedef enum glia_loop_pace { GLIA_LOOP_STILL, GLIA_LOOP_FLOAT, GLIA_LOOP_DENSE, GLIA_LOOP_MEMORY } glia_loop_pace;
 
 typedef struct glia_loop_step {
     glia_tile_fn fn;
     uint16_t d, d_pace, in[GLIA_TILE_OPERANDS], pace[GLIA_TILE_OPERANDS];
-    uint16_t also, also_pace; /* the second result; d again: there is none */
+    uint16_t also, also_pace; /* the second result; equal to d: none */
     uint8_t n_in;
     uint8_t span;      /* glia_loop_span: what it is a step on */
-    bool flat;         /* TILED: if all operands in memory are contiguous, so is everything: one long row */
+    bool flat;         /* TILED: if all operands in memory are contiguous, the tile is one long row */
     bool in_registers; /* none is in memory */
 } glia_loop_step;
 
@@ -73,7 +73,7 @@ typedef struct glia_loop_operand {
     uint16_t slot;
     uint16_t size; /* bytes of an element */
     bool written;  /* an output */
-    bool repeats;  /* the same short row for all rows: its slot is a register that holds as many as a tile has */
+    bool repeats;  /* the same short row for all rows: its slot is a register that holds a tile's rows */
     char *base;
     int64_t stride[GLIA_MAX_RANK]; /* elements, for each dimension of the collapsed space */
 } glia_loop_operand;
@@ -127,8 +127,8 @@ typedef struct glia_loop_args {
     size_t worker_bytes;
 } glia_loop_args;
 
-/* Bytes of the parts of a worker's scratch, which lie one after the other: tables (slots, paces, offsets, partial results
- * of a row) and registers. */
+/* Bytes of the consecutive parts of a worker's scratch: tables (slots, paces, offsets, partial results of a row) and
+ * registers. */
 static inline size_t glia_loop_head_bytes(const glia_loop_args *l) {
     size_t words = (size_t)l->n_slots + GLIA_LOOP_MEMORY + 2 * (size_t)l->n_operands + (size_t)l->n_arrays;
     return glia_align(words * 8);

@@ -2,12 +2,12 @@
 #include "backend/cpu/kernels/micro.h"
 
 enum {
-    ASKS = VLEN > 4,   /* whether memory is asked for ahead: beside few multiply-adds it costs more than it saves */
-    COPIED_AHEAD = 16, /* rows of Q that are asked for before they are copied, */
-    WIDE_AHEAD = 8     /* or read by a wide tile of several rows: one row alone is as fast as its cache */
+    ASKS = VLEN > 4,   /* whether to prefetch: with few multiply-adds it costs more than it saves */
+    COPIED_AHEAD = 16, /* rows of Q prefetched before they are copied, */
+    WIDE_AHEAD = 8     /* or read by a wide tile of several rows; a single row needs no prefetch */
 };
 
-/* Adds one step of k: P's elements lie side by side at p, Q's row at q. */
+/* Adds one step of k: P's elements are adjacent at p, the row of Q is at q. */
 GLIA_INLINE void cols_step(const int rows, const int nv, const bool copy, vf acc[MR][4], const float *p, const float *q,
                            float *q_copy) {
     vf b[4];
@@ -21,7 +21,7 @@ GLIA_INLINE void cols_step(const int rows, const int nv, const bool copy, vf acc
     }
 }
 
-/* The step for evenly spaced rows: four of them are addressed from one pointer. s3: three times s. */
+/* The step for evenly spaced rows: four of them are addressed from one pointer. s3: 3 s. */
 GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf acc[MR][4],
                             const float *const p[(MR + 3) / 4], int64_t s, int64_t s3, int u, const float *q,
                             float *q_copy) {
@@ -36,7 +36,7 @@ GLIA_INLINE void lines_step(const int rows, const int nv, const bool copy, vf ac
     }
 }
 
-/* The compiler may not know x: else it would compute sums with it ahead, more than there are registers. */
+/* Hides x from the compiler, which would otherwise precompute more sums with it than there are registers. */
 #define OPAQUE(x) __asm__("" : "+r"(x))
 
 GLIA_INLINE void run(const int mode, const int rows, const int nv, const bool copy, vf acc[MR][4],

@@ -6,10 +6,10 @@
  *
  * Columns of Q are contiguous. Rows of the tile are written at offsets from a table. P is read in one of two orders:
  *
- *     TILE_COLS    P(r, k) = p[r + k p_step]    a transposed matrix as it lies, or packed
- *     TILE_LINES   P(r, k) = p[r p_row + k]     a matrix as it lies
+ *     TILE_COLS    P(r, k) = p[r + k p_step]    a transposed matrix in place, or packed
+ *     TILE_LINES   P(r, k) = p[r p_row + k]     a matrix in place
  *
- * While a tile runs, it can also put the rows of Q it reads next to each other.
+ * A tile can also copy the rows of Q that it reads to contiguous memory.
  *
  * The register blocking is that of Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
  */
@@ -20,7 +20,7 @@
 
 #include "backend/cpu/kernels/simd.h"
 
-/* MR, rows of a tile: as many as leave registers for one broadcast and the vectors of Q. MR_HALF is for #if. */
+/* MR, rows of a tile: the most that leaves registers for one broadcast and the vectors of Q. MR_HALF is for #if. */
 #if VLEN == 16
 #define MR_HALF 6
 #elif VLEN == 8
@@ -34,28 +34,28 @@ enum {
     MR = 2 * MR_HALF,
     NR = 2 * VLEN,      /* columns of an ordinary tile, and of a packed panel of Q */
     WIDE_NR = 4 * VLEN, /* columns of a wide tile */
-    WIDE_MR = MR / 2,   /* rows of a wide tile at most */
-    K_CHUNK = 4,        /* steps of k in a turn of the loop */
-    COLS_AHEAD = 8      /* rows that are asked for ahead where P is read or packed in columns */
+    WIDE_MR = MR / 2,   /* largest number of rows of a wide tile */
+    K_CHUNK = 4,        /* steps of k per loop iteration */
+    COLS_AHEAD = 8      /* rows prefetched where P is read or packed in columns */
 };
 
 enum { TILE_COLS, TILE_LINES, TILE_MODES };
 enum { TILE_HALF, TILE_FULL, TILE_WIDE, TILE_WIDTHS }; /* VLEN, NR, WIDE_NR columns */
 
-/* What a tile is computed from, and where to. */
+/* Inputs and output of a tile. */
 typedef struct glia_micro_args {
     int64_t k;
     const float *p;
     int64_t p_step; /* TILE_COLS */
     int64_t p_row;  /* TILE_LINES */
     const float *q;
-    float *q_copy; /* tiles of one or two vectors: Q's rows are also stored here, NR apart; NULL: not */
+    float *q_copy; /* tiles of one or two vectors: Q's rows are also stored here, NR apart; or NULL */
     int64_t q_step;
-    const float *next; /* NULL, or rows of Q to ask for, one for K_CHUNK steps; first, C's rows are */
+    const float *next; /* NULL, or rows of Q to prefetch, one per K_CHUNK steps; C's rows come first */
     int64_t next_step;
     float *c;
     const int64_t *c_at; /* by row */
-    bool add;            /* to what is there */
+    bool add;            /* to the values of C */
 } glia_micro_args;
 
 typedef void (*glia_micro_fn)(const glia_micro_args *args);
@@ -68,7 +68,7 @@ extern const glia_micro_fn GLIA_KERNEL(micro)[TILE_MODES][TILE_WIDTHS][MR];
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v4_any __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* Four elements of the rows src, src + step, ... (VLEN / 4 of them), one after another. */
+/* Four elements of each of the rows src, src + step, ... (VLEN / 4 of them), concatenated. */
 #if VLEN == 16
 GLIA_INLINE vf load_fours(const float *src, int64_t step) {
     typedef float v8 __attribute__((vector_size(32)));
@@ -89,8 +89,8 @@ GLIA_INLINE vf load_fours(const float *src, int64_t step) {
 }
 #endif
 
-/* dst[j dst_step + i] = src[i src_step + j] for i, j < VLEN: fours of rows that are 4 apart, transposed where they are.
- * */
+/* dst[j dst_step + i] = src[i src_step + j] for i, j < VLEN: groups of four elements of rows 4 apart, transposed in
+ * registers. */
 GLIA_INLINE void transpose_block(float *dst, int64_t dst_step, const float *src, int64_t src_step) {
     vf a[4][VLEN / 4];
     GLIA_UNROLL for (int i = 0; i < 4; i++) {
@@ -119,7 +119,7 @@ GLIA_INLINE void transpose_4x4(float *dst, int64_t dst_step, const float *src, i
     *(v4_any *)(dst + 3 * dst_step) = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
 }
 
-/* dst[j dst_step + i] = src[i src_step + j] for i < rows, j < cols. The last blocks overlap those before them. */
+/* dst[j dst_step + i] = src[i src_step + j] for i < rows, j < cols. The last blocks overlap the preceding ones. */
 static inline void transpose(float *dst, int64_t dst_step, const float *src, int64_t src_step, int64_t rows,
                              int64_t cols) {
     if (rows < 4 || cols < 4) {
@@ -169,7 +169,7 @@ static inline void copy_rows(float *dst, int64_t dst_step, const float *src, int
     }
 }
 
-/* Packs P(i, k) = src[i + k step_k] for TILE_COLS: dst[k MR + i] holds it. rows <= MR. */
+/* Packs P(i, k) = src[i + k step_k] for TILE_COLS into dst[k MR + i]. rows <= MR. */
 static inline void pack_cols(float *dst, const float *src, int64_t step_k, int64_t rows, int64_t k) {
     for (int64_t at = 0; at < k; at++, dst += MR, src += step_k) {
         __builtin_prefetch(src + COLS_AHEAD * step_k);
@@ -180,8 +180,8 @@ static inline void pack_cols(float *dst, const float *src, int64_t step_k, int64
     }
 }
 
-/* Packs Q(k, j) = src[k step_k + j step_j], one of the steps being 1, so that dst[k NR + j] holds it; cols <= NR, the
- * others become 0. */
+/* Packs Q(k, j) = src[k step_k + j step_j], where one of the steps is 1, into dst[k NR + j]; cols <= NR, the other
+ * columns become 0. */
 static inline void pack_q(float *dst, const float *src, int64_t step_k, int64_t step_j, int64_t k, int64_t cols) {
     if (step_j == 1)
         copy_rows(dst, NR, src, step_k, k, cols);

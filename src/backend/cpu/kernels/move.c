@@ -1,8 +1,8 @@
 /* move.c - the kernels of move.h: memory traffic and nothing else.
  *
- * Every kernel cuts its work by its shape into pieces of about GRAIN bytes. A copy whose innermost elements lie next to
- * each other on both sides is a series of memcpy; one where they do so on one side along another dimension (a
- * transposition) goes by square blocks that are turned in registers, so that both sides use whole cache lines.
+ * Every kernel splits its work by shape into pieces of about GRAIN bytes. A copy whose innermost elements are
+ * contiguous on both sides is a series of memcpy. If they are contiguous on one side along another dimension (a
+ * transposition), square blocks are transposed in registers, so that both sides use whole cache lines.
  */
 #include "backend/cpu/kernels/philox.h"
 #include "backend/cpu/kernels/rows.h"
@@ -58,7 +58,7 @@ COPY_LINE(uint16_t)
 COPY_LINE(uint32_t)
 COPY_LINE(uint64_t)
 
-/* VLEN x VLEN: in each round line i meets line i + VLEN/2; after log2(VLEN) rounds every element has changed its place. */
+/* VLEN x VLEN: each round combines lines i and i + VLEN/2; after log2(VLEN) rounds the square is transposed. */
 GLIA_INLINE void turn_square(float *to, const float *from, int64_t to_step, int64_t from_step) {
     vf a[VLEN], b[VLEN];
     GLIA_UNROLL
@@ -76,7 +76,7 @@ GLIA_INLINE void turn_square(float *to, const float *from, int64_t to_step, int6
     for (int i = 0; i < VLEN; i++) vf_store(to + i * to_step, a[i]);
 }
 
-/* turn_uint32_t by squares of vectors, in blocks of whole cache lines; the lines of the block after are on their way. */
+/* turn_uint32_t by squares of vectors, in blocks of whole cache lines; the lines of the next block are prefetched. */
 static void turn_vectors(float *to, const float *from, int64_t n, int64_t m, int64_t to_step, int64_t from_step) {
     const int64_t n_whole = n / BLOCK * BLOCK, m_whole = m / BLOCK * BLOCK;
     for (int64_t j = 0; j < m_whole; j += BLOCK) {
@@ -194,7 +194,7 @@ static void copy_piece(void *context, int64_t piece, int worker) {
     }
 }
 
-/* A long dimension that no piece can share is cut in two. */
+/* Splits a long dimension in two, so that pieces can share it. */
 static void split_dimension(glia_copy *c, int k, int64_t inner) {
     for (int i = c->rank; i > k; i--) {
         c->dim[i] = c->dim[i - 1];
@@ -208,7 +208,7 @@ static void split_dimension(glia_copy *c, int k, int64_t inner) {
     c->to_stride[k] *= inner;
 }
 
-/* A divisor of n between low and 4 low; 0: none. */
+/* A divisor of n between low and 4 low; 0 if there is none. */
 static int64_t divisor_near(int64_t n, int64_t low) {
     for (int64_t d = low; d <= 4 * low && d < n; d++) {
         if (n % d == 0) return d;
@@ -216,7 +216,7 @@ static int64_t divisor_near(int64_t n, int64_t low) {
     return 0;
 }
 
-/* A short last dimension (the colours of a picture) changes places with a long one before it: lines are long then. */
+/* Swaps a short last dimension (the colours of a picture) with a long one before it, for longer lines. */
 static void lengthen_lines(glia_copy *c) {
     const int last = c->rank - 1, before = last - 1;
     if (last < 1 || c->dim[last] >= SHORT || c->dim[before] < 4 * SHORT) return;
@@ -320,7 +320,7 @@ typedef struct pick_job {
     int64_t pieces;
 } pick_job;
 
-/* The row that index number i names; less than 0: none. */
+/* The row of index number i; negative if it is out of range. */
 static int64_t index_at(const glia_pick *p, int64_t i) {
     const int64_t k = p->wide ? ((const int64_t *)p->index)[i] : ((const int32_t *)p->index)[i];
     return k < 0 ? GLIA_MAX(k + p->size, -1) : k < p->size ? k : -1;
@@ -352,7 +352,7 @@ void GLIA_KERNEL(gather)(glia_pool *pool, const glia_pick *pick) {
     run_pieces(pool, j.pieces, gather_piece, &j);
 }
 
-/* A piece owns rows of the result: it looks at all indices and adds, in their order, those that are its own. */
+/* A piece owns rows of the result: it reads all indices and adds, in order, the rows that are its own. */
 static void scatter_piece(void *context, int64_t piece, int worker) {
     const pick_job *j = context;
     const glia_pick *p = &j->p;
@@ -377,7 +377,7 @@ static void scatter_piece(void *context, int64_t piece, int worker) {
 void GLIA_KERNEL(scatter_add_f32)(glia_pool *pool, const glia_pick *pick) {
     const int64_t rows = pick->outer * pick->size, work = pick->outer * (pick->size + pick->picks) * pick->inner * 4;
     int64_t pieces = pieces_for(work, rows);
-    if (pick->outer == 1) pieces = GLIA_MIN(pieces, 16); /* each looks at all indices */
+    if (pick->outer == 1) pieces = GLIA_MIN(pieces, 16); /* each reads all indices */
     pick_job j = { .p = *pick, .pieces = pieces };
     run_pieces(pool, j.pieces, scatter_piece, &j);
 }

@@ -1,12 +1,12 @@
-/* move.h - kernels that put data elsewhere: copies between strided places, rows picked or added by index, random bits.
- * Part of the table in kernels.h. */
+/* move.h - arguments of kernels that move data: strided copies, rows gathered or added by index, random bits; and
+ * argmax. Part of the table in kernels.h. */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_MOVE_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_MOVE_H
 
 #include "core/tensor/tensor.h"
 
-/* A box of elements from one place to another. Strides count elements and may be anything; the innermost dimension comes
- * last. The two places do not overlap, and no two elements of the box have the same place in `to`. */
+/* Copies a box of elements. Strides count elements and may be any; the innermost dimension comes last. Source and
+ * destination do not overlap, and no two elements of the box have the same address in `to`. */
 typedef struct glia_copy {
     int rank; /* at least 1 */
     int64_t dim[GLIA_MAX_RANK], from_stride[GLIA_MAX_RANK], to_stride[GLIA_MAX_RANK];
@@ -15,7 +15,8 @@ typedef struct glia_copy {
     char *to;
 } glia_copy;
 
-/* Rows picked (or added) by index: the shapes are those of core/ops/gather.c, (A, K, B), (I) and (A, I, B), as bytes apart. */
+/* Gather, or scatter-add, of rows by index. The shapes are those of core/ops/gather.c: (A, K, B), (I) and (A, I, B), in
+ * elements of `bytes` bytes. */
 typedef struct glia_pick {
     int64_t outer, size, picks, inner;
     bool wide; /* the indices are i64, not i32 */
@@ -33,7 +34,7 @@ typedef struct glia_random {
     int64_t n;
 } glia_random;
 
-/* (outer, length, inner): the index of the first maximum along the middle; NaN is a maximum. */
+/* (outer, length, inner): the index of the first maximum along the middle; NaN counts as a maximum. */
 typedef struct glia_argmax_rows {
     int64_t outer, length, inner;
     const float *from;

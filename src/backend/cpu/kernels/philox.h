@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-/* Lanes of 64 bits; Philox's words are in their lower halves. Enough vectors together to hide what a product takes. */
+/* Lanes of 64 bits; Philox's words are in their lower halves. Enough vectors to hide the latency of a product. */
 typedef uint64_t vq __attribute__((vector_size(VLEN * 4)));
 enum { QLEN = VLEN / 2, PHILOX_VECTORS = 4, PHILOX_LANES = QLEN * PHILOX_VECTORS };
 
@@ -51,10 +51,10 @@ GLIA_INLINE void philox(uint32_t k0, uint32_t k1, vq c[4][PHILOX_VECTORS]) {
     }
 }
 
-/* Words as numbers in [0, 1). */
+/* Converts words to numbers in [0, 1). */
 GLIA_INLINE vf philox_units(vq words) { return __builtin_convertvector((vi)((vu)words >> 8), vf) * 0x1p-24f; }
 
-/* The numbers of PHILOX_LANES blocks from `block` on; rng: seed and step. */
+/* Computes the numbers of PHILOX_LANES blocks from `block` on; rng: seed and step. */
 static inline void philox_floats(const int64_t rng[2], uint64_t stream, uint64_t block, float value[4 * PHILOX_LANES]) {
     const uint64_t seed = (uint64_t)rng[0], step = (uint64_t)rng[1];
     vq c[4][PHILOX_VECTORS], lane;

@@ -1,9 +1,9 @@
 /* pool.c - max and average pooling over one to three spatial axes, with their adjoints.
  *
- * Channels are last, so vectors run along them for every window, stride and padding; a pixel's last channels are a
- * vector of which some lanes only are read and written. Windows of 2 x 2 side by side, which most networks use, have
- * loops of their own. What computes y is cut into rows of pixels; what adds to dx, where windows may overlap, into
- * images and blocks of channels.
+ * Channels are last, so vectors run along them for every window, stride and padding. The last channels of a pixel are
+ * loaded and stored as part of a vector. Adjacent 2 x 2 windows, the most common case, have loops of their own. Work
+ * that computes y is split into rows of pixels. Work that adds to dx, where windows may overlap, is split into images
+ * and blocks of channels.
  */
 #include <math.h>
 
@@ -14,20 +14,21 @@ enum { PIECE_ELEMENTS = 16384, MIN_PIECES = 8 };
 typedef struct job {
     glia_pool_shape s;
     int64_t in, out;         /* floats of an image */
-    int64_t rows, together;  /* of pixels of y in all images, and in a piece; if pieces are images: of one */
-    int64_t blocks;          /* of channels, if pieces are images */
-    bool quads;              /* windows of 2 x 2 side by side */
+    int64_t rows, together;  /* rows of pixels of y: of all images, and per piece */
+    int64_t blocks;          /* blocks of channels of an image, if pieces are images */
+    bool quads;              /* adjacent windows of 2 x 2 */
     const float *x, *u, *dy; /* images of in, in, out floats */
     float *y, *dx;           /* out, in */
 } job;
 
-/* A pixel of y and the part of its window inside the image; places of their first channels. */
+/* A pixel of y and the part of its window inside the image. x: offset of the image in x; y: offset of the pixel in
+ * y. */
 typedef struct window {
     int64_t low[3], high[3];
     int64_t x, y;
 } window;
 
-/* Works on channels [c0, c1) of a pixel. */
+/* Processes channels [c0, c1) of a pixel. */
 typedef void (*pixel_fn)(const job *j, const window *w, int64_t c0, int64_t c1);
 
 /* ---- walking ------------------------------------------------------------------------------ */
@@ -38,7 +39,7 @@ GLIA_INLINE void clip(const glia_pool_shape *s, window *w, int axis, int64_t o) 
     w->high[axis] = GLIA_MIN(start + s->size[axis], s->in[axis]);
 }
 
-/* Rows [row0, row1) of pixels, counted over all images. */
+/* Visits rows [row0, row1) of pixels, counted over all images. */
 GLIA_INLINE void walk(const job *j, int64_t row0, int64_t row1, int64_t c0, int64_t c1, pixel_fn fn) {
     const glia_pool_shape *s = &j->s;
     for (int64_t row = row0; row < row1; row++) {
@@ -52,7 +53,7 @@ GLIA_INLINE void walk(const job *j, int64_t row0, int64_t row1, int64_t c0, int6
     }
 }
 
-/* For every element of a window: `at` is the place of its channel 0. */
+/* Loops over the elements of a window; `at` is the offset of channel 0. */
 #define EACH_ELEMENT(j, w, at)                                                                                         \
     for (int64_t d_ = (w)->low[0]; d_ < (w)->high[0]; d_++)                                                            \
         for (int64_t h_ = (w)->low[1]; h_ < (w)->high[1]; h_++)                                                        \
@@ -62,7 +63,7 @@ GLIA_INLINE void walk(const job *j, int64_t row0, int64_t row1, int64_t c0, int6
 
 /* ---- maxima ------------------------------------------------------------------------------- */
 
-/* Where b replaces a as the maximum so far: NaN is above all, of equal ones the first stays. */
+/* Lanes where b replaces a as the maximum so far: NaN is above all; of equal values the first stays. */
 GLIA_INLINE vi beats(vf b, vf a) { return ~(b <= a) & (a == a); }
 
 GLIA_INLINE void max_pixel(const job *j, const window *w, int64_t c0, int64_t c1) {
@@ -117,7 +118,7 @@ GLIA_INLINE void scatter_pixel(const job *j, const window *w, int64_t c0, int64_
 
 /* ---- averages ----------------------------------------------------------------------------- */
 
-/* 1 / elements that the average of a window counts; 0 for a window without any. */
+/* 1 / the number of elements that the average of a window counts; 0 if there are none. */
 GLIA_INLINE float share_of(const glia_pool_shape *s, const window *w) {
     int64_t count = 1;
     for (int a = 0; a < 3; a++) count *= s->count_padding ? s->size[a] : GLIA_MAX(w->high[a] - w->low[a], 0);
@@ -145,10 +146,10 @@ GLIA_INLINE void avg_grad_pixel(const job *j, const window *w, int64_t c0, int64
 
 /* ---- maxima of 2 x 2 ---------------------------------------------------------------------- */
 
-/* The four elements of a window: places of their channel c. */
+/* The four elements of a window, at the offsets of channel c. */
 typedef struct quad {
     vf v[4];
-    vi second, third, fourth; /* does this one replace those before? */
+    vi second, third, fourth; /* whether this element replaces the maximum of the earlier ones */
     vf most;
 } quad;
 
@@ -165,7 +166,7 @@ GLIA_INLINE quad load_quad(const float *top, const float *bottom, int64_t next, 
     return q;
 }
 
-/* n channels of a pixel: x, u, dx at the window's first element, y and dy at the pixel. */
+/* n channels of a pixel. x: offset of the window's first element in x, u and dx; y: offset of the pixel in y and dy. */
 GLIA_INLINE void max_quad(const job *j, int64_t x, int64_t y, const int64_t n) {
     const int64_t next = j->s.c, row = j->s.in[2] * next;
     vf_store_first(j->y + y, load_quad(j->x + x, j->x + x + row, next, n).most, n);
@@ -191,7 +192,7 @@ GLIA_INLINE void scatter_quad(const job *j, int64_t x, int64_t y, const int64_t 
 
 typedef void (*quad_fn)(const job *j, int64_t x, int64_t y, const int64_t n);
 
-/* Rows [row0, row1) of pixels, counted over all images. */
+/* Visits rows [row0, row1) of pixels, counted over all images. */
 GLIA_INLINE void walk_quads(const job *j, int64_t row0, int64_t row1, int64_t c0, int64_t c1, quad_fn fn) {
     const glia_pool_shape *s = &j->s;
     for (int64_t row = row0; row < row1; row++) {
@@ -239,7 +240,7 @@ static void run_rows(glia_pool *pool, job *j, glia_piece_fn fn) {
     glia_parallel_for(pool, (j->rows + j->together - 1) / j->together, fn, j);
 }
 
-/* Channels [c0, c1) of pixels [from, to) of an image of dx become zero. */
+/* Zeroes channels [c0, c1) of pixels [from, to) of an image of dx. */
 static void clear(const job *j, int64_t n, int64_t from, int64_t to, int64_t c0, int64_t c1) {
     float *dx = j->dx + n * j->in;
     if (c1 - c0 == j->s.c)
@@ -248,7 +249,7 @@ static void clear(const job *j, int64_t n, int64_t from, int64_t to, int64_t c0,
         for (int64_t i = from; i < to; i++) memset(dx + i * j->s.c + c0, 0, (size_t)(c1 - c0) * sizeof(float));
 }
 
-/* The same for what no window of 2 x 2 covers. */
+/* Zeroes the pixels that no 2 x 2 window covers. */
 static void clear_rest(const job *j, int64_t n, int64_t c0, int64_t c1) {
     const int64_t width = j->s.in[2];
     for (int64_t row = 0; row < j->s.in[0] * j->s.in[1]; row++) {

@@ -2,9 +2,9 @@
  *
  * Samples are independent, so the batch is cut into tiles of a few samples, and each tile runs all steps without
  * synchronising between steps. Its states stay in the first-level cache and the packed kernel in the second-level one,
- * from where each panel is read once a step for all rows of the tile. A step is a product of the states with the kernel,
- * by the micro-kernel of all matrix products, and a pass over the gates that also reads and writes their inputs and
- * outputs.
+ * from where each panel is read once a step for all rows of the tile. A step is a product of the states with the
+ * kernel, by the micro-kernel of all matrix products, and a pass over the gates that also reads and writes their inputs
+ * and outputs.
  *
  *     h (rows, P) x packed kernel  ──►  p (rows, G H)  ──►  gates: z, p, c  ──►  h, c, and the requested outputs
  *
@@ -102,8 +102,8 @@ static void pack_piece(void *context, int64_t piece, int worker) {
     }
 }
 
-/* Some columns of a product, k in [k0, k1), for all rows: the first ones bring the panel into the first-level cache, the
- * others ask for the next one. */
+/* Some columns of a product, k in [k0, k1), for all rows: the first ones bring the panel into the first-level cache,
+ * the others prefetch the next one. */
 static void multiply_panel(const tile *t, const factor *f, glia_micro_args args, int64_t k0, int64_t k1, int64_t j) {
     const int64_t subtiles = (t->rows + MR - 1) / MR, a_step = args.p_row, out_step = args.c_at[1] - args.c_at[0];
     const float *a = args.p + k0;

@@ -1,5 +1,5 @@
-/* recurrent.h - what the recurrent kernels work on. The ops are described in core/ops/recurrent.h; blocks of their values are
- * pointers here, NULL where a block is not there or not wanted. */
+/* recurrent.h - arguments of the recurrent kernels. The ops are described in core/ops/recurrent.h; blocks of their
+ * values are pointers here, NULL if a block is absent or not requested. */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_RECURRENT_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_RECURRENT_H
 

@@ -1,11 +1,12 @@
-/* rowwise.c - whole rows at a time: softmax along the last axis, layer normalisation.
+/* rowwise.c - kernels on whole rows: softmax along the last axis, layer normalisation.
  *
- * A row is read three times and leaves the cache once: its maximum, then e^(x - maximum) and their sum, then the division.
- * A NaN may be missed by the maximum; it comes back through the sum. The end of a row that is no whole vector is read with
- * the elements before it, which are masked: as -inf they are no maximum and their exponential is 0.
+ * Softmax reads a row three times while it stays in cache: for the maximum, for e^(x - maximum) and their sum, for the
+ * division. The maximum may miss a NaN; the sum then contains it. If the end of a row is not a whole vector, it is
+ * loaded together with the elements before it, which are masked: as -inf they do not change the maximum and their
+ * exponential is 0.
  *
  *     length 20, VLEN 8:   | 0..7 | 8..15 | 16..19 |
- *                                    | 12....19 |       the end: lanes 4 to 7 count
+ *                                    | 12....19 |       the end: lanes 4 to 7 are used
  */
 #include "backend/cpu/kernels/rows.h"
 #include "backend/cpu/kernels/vmath.h"
@@ -75,7 +76,7 @@ void GLIA_KERNEL(softmax_f32)(glia_pool *pool, int64_t rows, int64_t length, con
 }
 
 /* ---- layer normalisation ------------------------------------------------------------------------- */
-/* A row stays in the first-level cache while it is walked: for its mean, for its variance, and to be normalised. */
+/* A row stays in the first-level cache for its three passes: mean, variance, normalisation. */
 
 typedef struct norm_job {
     const glia_norm_rows *n;
@@ -84,7 +85,7 @@ typedef struct norm_job {
     int64_t pieces;
 } norm_job;
 
-/* The first of `left` floats as a vector, zeros behind. */
+/* The first `left` floats as a vector, the other lanes 0. */
 GLIA_INLINE vf load_up_to(const float *p, int64_t left) { return left >= VLEN ? vf_load(p) : vf_load_first(p, left); }
 GLIA_INLINE void store_up_to(float *p, vf v, int64_t left) {
     if (left >= VLEN)
@@ -93,9 +94,9 @@ GLIA_INLINE void store_up_to(float *p, vf v, int64_t left) {
         vf_store_first(p, v, left);
 }
 
-enum { TOGETHER = 4 }; /* rows that are walked side by side, so that none waits for its own sums */
+enum { TOGETHER = 4 }; /* rows processed in parallel, to hide the latency of their sums */
 
-/* The means of rows and 1 / sqrt(variance + epsilon). */
+/* The means of rows, and 1 / sqrt(variance + epsilon). */
 typedef struct moments {
     vf mean[TOGETHER], r[TOGETHER];
 } moments;
@@ -129,7 +130,7 @@ GLIA_INLINE moments moments_of(const glia_norm_rows *n, const float *x, const in
 
 static int64_t first_row(const norm_job *j, int64_t piece) { return j->n->rows * piece / j->pieces; }
 
-/* One by one is faster here: a row is read and written at once, as it lies. */
+/* Called with one row at a time, which is faster here: a row is read and written contiguously. */
 GLIA_INLINE void normalise(const norm_job *j, int64_t row, const int rows) {
     const glia_norm_rows *n = j->n;
     const int64_t length = n->length;
@@ -193,7 +194,7 @@ static void layer_norm_dx_piece(void *context, int64_t piece, int worker) {
     for (; row < end; row++) gradient(j, row, 1);
 }
 
-/* sums += dy xhat of each row. */
+/* sums += dy xhat, for each row. */
 GLIA_INLINE void add_scaled(const norm_job *j, int64_t row, const int rows, float *sums) {
     const glia_norm_rows *n = j->n;
     const int64_t length = n->length;
@@ -225,7 +226,7 @@ static void run_rows(glia_pool *pool, norm_job *j, void (*fn)(void *, int64_t, i
     glia_parallel_for(j->pieces > 1 ? pool : NULL, j->pieces, fn, j);
 }
 
-/* So many that each has enough to do, by shape alone. */
+/* Number of pieces, so that each has enough work; depends on the shape only. */
 static int64_t pieces_of_rows(const glia_norm_rows *n, int64_t most) {
     return GLIA_MAX(1, GLIA_MIN(GLIA_MIN(n->rows, most), n->rows * n->length / (4 * GRAIN)));
 }

@@ -1,8 +1,8 @@
 /* simd.h - one kernel source, every instruction set.
  *
  * A kernel source is compiled several times, with -march and -DGLIA_KERNEL_ISA=v4 (v3, v2, neon, generic) for each
- * instruction set. GLIA_KERNEL(name) puts the set's name into a symbol: GLIA_KERNEL(gemm_f32) is glia_gemm_f32_v4. What
- * is not in a kernel's header is static, so that no code for one CPU is ever linked into another's.
+ * instruction set. GLIA_KERNEL(name) puts the set's name into a symbol: GLIA_KERNEL(gemm_f32) is glia_gemm_f32_v4.
+ * Everything that is not in a kernel's header is static, so that code for one CPU is never linked into another's.
  *
  * Vectors are GCC and Clang vector extensions: vf holds VLEN floats, vi as many 32-bit integers, and + - * / < ?: work
  * lane by lane. Products and sums contract to fused multiply-adds where the CPU has them.
@@ -35,13 +35,13 @@ typedef float vf __attribute__((vector_size(VLEN * 4)));
 typedef int32_t vi __attribute__((vector_size(VLEN * 4)));
 typedef uint32_t vu __attribute__((vector_size(VLEN * 4)));
 
-/* The same at any address. */
+/* The same without alignment. */
 typedef float vf_any __attribute__((vector_size(VLEN * 4), aligned(4), may_alias));
 typedef int32_t vi_any __attribute__((vector_size(VLEN * 4), aligned(4), may_alias));
 
 #define GLIA_INLINE static inline __attribute__((always_inline))
 
-/* Of a >= 0, b > 0. */
+/* a / b rounded up, for a >= 0, b > 0. */
 GLIA_INLINE int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 GLIA_INLINE int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 
@@ -68,7 +68,7 @@ GLIA_INLINE vi vi_first(int64_t n) {
     return *(const vi_any *)(lanes + VLEN - n);
 }
 
-/* The first n <= VLEN lanes of a vector in memory; the others are not touched there, and 0 in a loaded one. */
+/* The first n <= VLEN lanes of a vector in memory; the others are not accessed, and are 0 in a loaded vector. */
 #if defined(__AVX512F__)
 GLIA_INLINE vf vf_load_first(const float *p, int64_t n) {
     return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -164,8 +164,8 @@ GLIA_INLINE vf vf_lower(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m25
 GLIA_INLINE vf vf_lower(vf a, vf b) { return vf_select(a < b, a, b); }
 #endif
 
-/* 1 / x to 2 ulp, for normal x whose reciprocal is normal: an estimate and a step of Newton's, which a division takes
- * several times as long as. */
+/* 1 / x to 2 ulp, for normal x whose reciprocal is normal: an estimate and one Newton step, several times as fast as a
+ * division. */
 #if defined(__AVX512F__)
 GLIA_INLINE vf vf_reciprocal(vf x) {
     const vf r = (vf)_mm512_rcp14_ps((__m512)x);
@@ -180,7 +180,7 @@ GLIA_INLINE vf vf_reciprocal(vf x) {
 GLIA_INLINE vf vf_reciprocal(vf x) { return 1.0f / x; }
 #endif
 
-/* Bytes to and from lanes. As convertvector compilers do it lane by lane. */
+/* Bytes to and from lanes, because compilers convert them lane by lane with convertvector. */
 GLIA_INLINE vi vi_load_bytes(const uint8_t *p) {
     int32_t lanes[VLEN];
     vi v;

@@ -1,14 +1,14 @@
 /* sparse.c - products with sparse (CSR) matrices, and sums and maxima over segments.
  *
- * Rows are shared among threads; what a row adds up, it adds in the order of its entries, so results do not depend on the
- * number of threads. The transposed product first sorts the entries by column (a counting sort, which keeps their order),
- * and is then a product by rows.
+ * Rows are distributed over threads; a row is summed in the order of its entries, so results do not depend on the
+ * number of threads. The transposed product first sorts the entries by column (a counting sort, which keeps their
+ * order), and is then a product by rows.
  */
 #include <string.h>
 
 #include "backend/cpu/kernels/rows.h"
 
-enum { GRAIN = 1 << 14 }; /* products of a piece */
+enum { GRAIN = 1 << 14 }; /* products per piece */
 
 typedef struct csr_job {
     const glia_csr_args *c;
@@ -25,7 +25,7 @@ static inline int64_t column_at(const glia_csr_args *c, int64_t e) {
     return GLIA_MIN(GLIA_MAX(k, 0), c->columns - 1);
 }
 
-/* The entries of a row, limited to those that there are. */
+/* The entries of a row, limited to the existing ones. */
 static inline void entries_of(const glia_csr_args *c, int64_t r, int64_t *begin, int64_t *end) {
     *begin = GLIA_MIN(GLIA_MAX(index_at(c->offset, c->wide_offset, r), 0), c->entries);
     *end = GLIA_MIN(GLIA_MAX(index_at(c->offset, c->wide_offset, r + 1), *begin), c->entries);
@@ -156,7 +156,7 @@ void GLIA_KERNEL(segment_sum_f32)(glia_pool *pool, const glia_csr_args *csr) {
     share(pool, &j, csr->rows, segment_sum_piece);
 }
 
-/* NaN is the maximum. */
+/* NaN counts as the maximum. */
 static inline void raise_to(float *restrict y, const float *restrict x, int64_t n) {
     for (int64_t f = 0; f < n; f++) y[f] = x[f] > y[f] || x[f] != x[f] ? x[f] : y[f];
 }

@@ -1,4 +1,5 @@
-/* sparse.h - the arguments of the kernels in sparse.c: sparse (CSR) matrices and segments, as core/ops/sparse.c has them. */
+/* sparse.h - arguments of the kernels in sparse.c: sparse (CSR) matrices and segments, as defined in
+ * core/ops/sparse.c. */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_SPARSE_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_SPARSE_H
 

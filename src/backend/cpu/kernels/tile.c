@@ -1,7 +1,7 @@
 /* tile.c - the tile functions: elementwise operations, and sums of rows, on a few hundred floats at a time (loop.h).
  *
- * A row is walked a vector at a time; what is left at its end is loaded and stored by as many lanes as there are elements.
- * So nothing outside the tile is touched, and the result may lie where an operand does.
+ * A row is processed a vector at a time; the rest at its end is loaded and stored with only the lanes of existing
+ * elements. So nothing outside the tile is accessed, and the result may overwrite an operand.
  *
  *     n = 20:   | 0..7 | 8..15 | 16..19 |
  *
@@ -26,8 +26,8 @@ GLIA_INLINE void bytes_store_first(char *p, vi mask, int64_t n) {
     for (int64_t k = 0; k < n; k++) ((uint8_t *)p)[k] = bytes[k];
 }
 
-/* Kinds of operands: a vector of floats, one float for the row, one i32 for the row, bytes (bool, u8), none. ROW is what a
- * kind takes from the beginning of a row, AT its vector at element i, END its first lanes there. */
+/* Kinds of operands: a vector of floats, one float per row, one i32 per row, bytes (bool, u8), none. ROW is read once
+ * at the beginning of a row, AT is the vector at element i, END the first lanes of the last vector. */
 #define ROW_V(p)         vf_set(0.0f)
 #define ROW_S(p)         vf_set(*(const float *)(const void *)(p))
 #define ROW_J(p)         ((vf)((vi){ 0 } + *(const int32_t *)(const void *)(p)))
@@ -50,7 +50,7 @@ GLIA_INLINE void bytes_store_first(char *p, vi mask, int64_t n) {
 #define STORE_END_V(d, i, y) vf_store_first((float *)(void *)(d) + (i), y, n - (i))
 #define STORE_END_B(d, i, y) bytes_store_first((d) + (i), y, n - (i))
 
-/* A tile function of operands of kinds A, B, C, E with a result of kind D; `expression` is of the vectors a, b, c, e. */
+/* A tile function of operands of kinds A, B, C, E with a result of kind D; `expression` uses the vectors a, b, c, e. */
 #define TILE(name, D, A, B, C, E, expression)                                                                          \
     static void name(const glia_tile_args *t) {                                                                        \
         const int64_t n = t->n, rows = t->rows, d_step = t->d_step;                                                    \
@@ -112,7 +112,7 @@ TILE1(is_finite_v, TRUTH(vf_abs(a) < GLIA_INF))
 TILE1(not_v, TRUTH(a == 0.0f))
 TILE1(copy_v, a)
 
-/* Two results of one operand, of which each costs nearly what both do. */
+/* Two results of one operand; computing either costs nearly as much as both. */
 #define TILE_PAIR(name, function)                                                                                      \
     static void name(const glia_tile_args *t) {                                                                        \
         const char *pa = t->in[0];                                                                                     \
@@ -208,7 +208,7 @@ TILE(select_u8_bvv, V, B, V, V, N, vf_select(a != 0.0f, b, c))
 TILE(select_u8_bsv, V, B, S, V, N, vf_select(a != 0.0f, b, c))
 TILE(select_u8_bvs, V, B, V, S, N, vf_select(a != 0.0f, b, c))
 
-/* What layers and optimisers are made of (program.c says of which operations): a step instead of two to five. */
+/* Fused steps of layers and optimisers (program.c lists their operations): one step instead of two to five. */
 TILE(addmax_vvs, V, V, V, S, N, vf_larger(a + b, c))
 TILE(addmax_vss, V, V, S, S, N, vf_larger(a + b, c))
 TILE(scaleshift_vvvv, V, V, V, V, V, (a - b) * c + e)
@@ -228,7 +228,7 @@ GLIA_INLINE vf neutral_of(glia_loop_sum kind) {
     return vf_set(kind == GLIA_LOOP_SUM ? 0.0f : kind == GLIA_LOOP_PROD ? 1.0f : -GLIA_INF);
 }
 
-/* A vector that has what n elements give all together when its lanes are joined. */
+/* A vector whose lanes, joined, give the reduction of n elements. */
 GLIA_INLINE vf lanes_of(glia_loop_sum kind, const float *x, int64_t n) {
     const vf neutral = neutral_of(kind);
     if (n < VLEN) return vf_select(vi_first(n), vf_load_first(x, n), neutral);
@@ -242,9 +242,8 @@ GLIA_INLINE vf lanes_of(glia_loop_sum kind, const float *x, int64_t n) {
     return joined(kind, joined(kind, part[0], part[1]), joined(kind, part[2], part[3]));
 }
 
-/* d[r] = the sum, the maximum (NaN if there is one), the product of row r. As many rows as a vector has lanes are joined
- * together: neighbouring lanes of pairs of vectors become one vector, until there is a single one with a lane for each row.
- */
+/* d[r] = the sum, the maximum (NaN if there is one) or the product of row r. VLEN rows are joined together:
+ * neighbouring lanes of pairs of vectors become one vector, until one vector is left with a lane for each row. */
 GLIA_INLINE void reduce_rows(glia_loop_sum kind, const glia_tile_args *t) {
     const char *x = t->in[0];
     char *d = t->d;
@@ -315,7 +314,7 @@ static const glia_tile tiles[] = {
     ROW_COMPARE(greater_equal),
     ROW3(select),
     { "stop_gradient", 1, { copy_v } },
-    /* not ops, but steps that lowering makes of them */
+    /* not ops, but steps generated by lowering */
     ROW1(copy),
     ROW1(load_u8),
     ROW1(load_i32),

@@ -1,10 +1,10 @@
 /* vmath.h - elementary functions on vectors of floats (simd.h).
  *
- * Each reduces its argument to a small interval, evaluates a polynomial there (interpolated at Chebyshev nodes in high
- * precision, coefficients rounded to float) and puts the exponent back; see Muller, "Elementary Functions". They cover the
- * whole range, with infinities, NaN and denormals where the function has them. Comments give the largest error measured
- * against double-precision libm on any instruction set, in units of the last place of the result (ulp);
- * tests/backend/test_tile.c holds every function to it.
+ * Each function reduces its argument to a small interval, evaluates a polynomial there (interpolated at Chebyshev nodes
+ * in high precision, coefficients rounded to float) and restores the exponent; see Muller, "Elementary Functions". They
+ * cover the whole range, with infinities, NaN and denormals where the function has them. Comments give the largest
+ * error measured against double-precision libm on any instruction set, in units of the last place of the result (ulp);
+ * tests/backend/test_tile.c checks every function against it.
  */
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_VMATH_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_VMATH_H
@@ -51,7 +51,7 @@ GLIA_INLINE vf vf_exp(vf x) {
     return p * exp2_whole(half) * exp2_whole(n - half);
 }
 
-/* e^x for x <= 0, but 0 below -87: 2^r 2^n. Right to 1e-7 of 1, which is what sums of them need. */
+/* e^x for x <= 0, but 0 below -87: 2^r 2^n. Absolute error 1e-7, sufficient for sums. */
 GLIA_INLINE vf vf_exp_below(vf x) {
     const vf y = vf_upper(vf_set(-87.0f), x);
     const vf t = y * 0x1.715476p+0f + 0x1.8p23f; /* n in its lowest bits */
@@ -94,7 +94,7 @@ GLIA_INLINE vf log_core(vf m, vf e, vf c) {
     return (rest - 0.5f * z) + f + e * 0x1.62e400p-1f;
 }
 
-/* x = m 2^e with m as log_core wants it; x positive and finite. */
+/* x = m 2^e with m in the range of log_core; x positive and finite. */
 GLIA_INLINE vf log_reduce(vf x, vf *e) {
     const vi tiny = x < 0x1p-126f;
     const vi bits = (vi)((vu)vf_select(tiny, x * 0x1p25f, x) - 0x3f3504f3u); /* sqrt(1/2) */
@@ -112,7 +112,7 @@ GLIA_INLINE vf vf_log(vf x) {
     return vf_select((x != x) | (x == GLIA_INF), x, y);
 }
 
-/* log(1 + x): what 1 + x rounded away comes back as a correction. 0.9 ulp. */
+/* log(1 + x): the rounding error of 1 + x is added as a correction. 0.9 ulp. */
 GLIA_INLINE vf vf_log1p(vf x) {
     vf e;
     const vf u = x + 1.0f;
@@ -183,8 +183,8 @@ GLIA_INLINE vf vf_erf(vf x) {
     return vf_select(a < 1.0f, p * x + x, vf_sign_of(1.0f - vf_exp(-q), x));
 }
 
-/* For gelu, Phi(-a) = e^(-a^2/2) m(a) and the density e^(-a^2/2) / sqrt(2 pi), a in [0, 13]: beyond it both are 0 for what
- * follows. Each is right to 1e-7, absolutely: m, near Mills' ratio, needs the fewer digits the larger a is. */
+/* For gelu: Phi(-a) = e^(-a^2/2) m(a) and the density e^(-a^2/2) / sqrt(2 pi), a in [0, 13]; for larger a both are
+ * effectively 0. Absolute error of each 1e-7: m, close to Mills' ratio, needs fewer digits for larger a. */
 GLIA_INLINE vf normal_size(vf x) { return vf_lower(vf_set(13.0f), vf_abs(x)); }
 
 /* e^(-a^2/2), as 2^r 2^n. */
@@ -213,8 +213,8 @@ GLIA_INLINE vf normal_ratio(vf a) {
     return m * a + 0x1.fffffcp-2f;
 }
 
-/* gelu and its derivative (core/ops/activation.c), from one bell: x or 0 less |x| Phi(-|x|), and what is 1 less at -x. Right to
- * 1.5e-7 of the larger of 1 and |x|. */
+/* gelu and its derivative (core/ops/activation.c), from one exponential: gelu(x) = max(x, 0) - |x| Phi(-|x|), gelu'(-x)
+ * = 1 - gelu'(x). Error at most 1.5e-7 of the larger of 1 and |x|. */
 GLIA_INLINE vf vf_gelu_pair(vf x, vf *slope) {
     const vf a = normal_size(x), bell = normal_bell(a), m = normal_ratio(a);
     const vf left = bell * (m - a * 0x1.988454p-2f);
@@ -231,7 +231,7 @@ GLIA_INLINE vf vf_gelu_slope(vf x) {
     return slope;
 }
 
-/* The same of gelu_tanh, whose gate is a sigmoid: sigmoid' = e share^2. */
+/* The same for gelu_tanh, whose gate is a sigmoid: sigmoid' = e share^2. */
 GLIA_INLINE vf vf_gelu_tanh_pair(vf x, vf *slope) {
     const vf z = x * x, t = (z * 0x1.6e4e26p-5f + 1.0f) * x * 0x1.988454p+0f;
     const vf e = vf_exp_below(-vf_abs(t)), share = 1.0f / (e + 1.0f);

@@ -1,15 +1,16 @@
-/* word_step.c - one step of learning word vectors: a few rows of one table against a few rows of another.
+/* word_step.c - one training step of word vectors: a few rows of one table with a few rows of another.
  *
- * All inner products of input rows and output rows come first, then what they are wrong by, then both tables move along
- * the gradient of what they were before. Products are made in tiles of so many that a vector has lanes; their
- * accumulators are summed across by pairs, all of them at once, into one vector of results.
+ * First all inner products of input and output rows are computed, then the errors. Then both tables are updated along
+ * the gradient at their old values. Products are computed in tiles with one product per vector lane; the accumulators
+ * of a tile are summed pairwise, all at once, into one vector of results.
  *
- * Rows may come twice on either side: each row is read again before it is moved. Other threads may move rows meanwhile.
+ * A row may occur twice on either side: each row is read again before it is updated. Other threads may update rows at
+ * the same time.
  */
 #include "backend/cpu/kernels/rows.h"
 #include "backend/cpu/kernels/vmath.h"
 
-/* Rows of a tile: IN_TILE * OUT_TILE is at most VLEN. */
+/* Size of a tile: IN_TILE * OUT_TILE is at most VLEN. */
 #if VLEN == 16
 enum { IN_TILE = 4, OUT_TILE = 4 };
 #elif VLEN == 8
@@ -18,7 +19,7 @@ enum { IN_TILE = 2, OUT_TILE = 4 };
 enum { IN_TILE = 2, OUT_TILE = 2 };
 #endif
 
-/* The sums of VLEN vectors, one to a lane. */
+/* The sums of VLEN vectors, one per lane. */
 GLIA_INLINE vf sum_each(vf *v) {
 #define FOLD(n)                                                                                                        \
     GLIA_UNROLL                                                                                                        \
@@ -92,7 +93,7 @@ static void find_errors(const glia_word_step *s, float *const *in, int n_in) {
     }
 }
 
-/* to[i] = (add ? to[i] : 0) + sum over k of weight(i, k) from[k], for `rows` rows at once. */
+/* to[i] = (add ? to[i] : 0) + sum over k of weight(i, k) from[k], for `rows` rows together. */
 GLIA_INLINE void combine(float *const *to, const int rows, float *const *from, int n, const float *weight,
                          int64_t by_row, int64_t by_from, int64_t length, bool add) {
     int64_t j = 0;

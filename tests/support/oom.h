@@ -21,7 +21,7 @@
 
 #include "glia/glia.h"
 
-/* ---- the allocator that fails ------------------------------------------------------------- */
+/* ---- the failing allocator ---------------------------------------------------------------- */
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);

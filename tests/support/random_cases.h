@@ -226,7 +226,7 @@ static inline glia_tensor pow_of(glia_tensor a, glia_tensor b) {
 }
 static inline glia_tensor larger_of(glia_tensor a, glia_tensor b) { return glia_select(glia_greater(a, b), a, b); }
 
-/* `exact`: kernels and definition agree at infinities. */
+/* `kinks`, `rounds`: as in random_case. */
 typedef struct function_of_one {
     const char *name;
     glia_tensor (*f)(glia_tensor x);
@@ -441,7 +441,7 @@ static inline void case_attention(random_case *c) {
     glia_text_printf(&c->text, "attention(x0,x1,x2,causal=%s)", causal ? "True" : "False");
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- building a case -------------------------------------------------------------------------- */
 
 static inline void case_argmax(random_case *c) {
     const glia_shape s = pick_shape(c, 3000);

@@ -1,4 +1,4 @@
-/* test_recurrent.c - recurrent layers against PyTorch's modules, and layer-normalised ones against the papers' equations
+/* test_recurrent.c - recurrent layers against PyTorch's modules, layer-normalised ones against the papers' equations
  * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then further
  * properties of the layers, and the steps in compiled programs.
  *

@@ -90,8 +90,8 @@ static void test_json_refusals(void **state) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* Written by safetensors 0.8.0 for Python: a to g with every dtype that NumPy also has, an empty tensor with a name that
- * needs escaping, non-ASCII metadata. */
+/* Written by safetensors 0.8.0 for Python: a to g with every dtype that NumPy also has, an empty tensor with a name
+ * that needs escaping, non-ASCII metadata. */
 static const uint8_t python_file[] = {
     0,   2,   0,   0,   0,   0,   0,   0,   123, 34,  95,  95,  109, 101, 116, 97,  100, 97,  116, 97,  95,  95,  34,
     58,  123, 34,  102, 111, 114, 109, 97,  116, 34,  58,  34,  110, 112, 34,  44,  34,  110, 111, 116, 101, 34,  58,

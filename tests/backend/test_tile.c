@@ -246,7 +246,7 @@ static double wanted(const form_case *c, const float *x) {
     return c->bound->one ? c->bound->one(x[0]) : c->bound->two(x[0], x[1]);
 }
 
-/* One form on rows of n elements: results match the definition, nothing else is written. Odd operands repeat one row. */
+/* One form on rows of n elements: results match the definition, nothing else is written. Odd operands repeat a row. */
 static void check_form(const form_case *c) {
     const glia_tile *tile = c->table->tile_named(c->name);
     float in[GLIA_TILE_OPERANDS][MOST_ROWS][PITCH], d[MOST_ROWS][PITCH], want[MOST_ROWS][PITCH];

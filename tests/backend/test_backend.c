@@ -1,6 +1,6 @@
-/* test_backend.c - the CPU backend computes what the ops define: every sample of every op, and random graphs of
- * elementwise work, broadcasts, reductions and products, on every instruction set of this machine, the same bits on any
- * number of threads. */
+/* test_backend.c - the CPU backend against the ops' definitions: every sample of every op, and random graphs of
+ * elementwise ops, broadcasts, reductions and products, on every instruction set of this machine, with the same bits on
+ * any number of threads. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 static const char *const isas[] = { "v2", "v3", "v4", "neon", "generic" };
 
-/* The backend on this instruction set; NULL: not available or not selected. */
+/* Opens the backend with this instruction set; NULL if it is not available or not selected. */
 static glia_backend *open_cpu(const char *isa, int threads) {
     if (!isa_is_wanted(isa)) return NULL;
     setenv("GLIA_ISA", isa, 1);
@@ -28,7 +28,7 @@ static glia_backend *open_cpu(const char *isa, int threads) {
 
 /* ---- running a graph of primitives --------------------------------------------------------------- */
 
-/* Outputs of the graph, whose inputs "x0", ... are given as doubles: one buffer each, rounded to the output's dtype. */
+/* Runs the graph with inputs "x0", ... given as doubles; each output is a buffer, rounded to the output's dtype. */
 static void run_cpu(glia_backend *backend, glia_graph *g, int n, double *const *given, bool no_fusion,
                     double **results) {
     glia_error error = { 0 };
@@ -41,7 +41,7 @@ static void run_cpu(glia_backend *backend, glia_graph *g, int n, double *const *
     if (!program) fail_msg("%s", error.message);
     glia_session *session = glia_session_create(program, store, &error);
     if (!session) fail_msg("%s", error.message);
-    for (int run = 0; run < 2; run++) { /* twice: a run must not depend on what the one before left in memory */
+    for (int run = 0; run < 2; run++) { /* twice: a run must not depend on memory left by the previous one */
         for (int i = 0; i < n; i++) {
             char name[16];
             glia_array a;
@@ -119,7 +119,7 @@ typedef struct random_graph {
     glia_shape space;
     double *x[MOST_INPUTS];
     int n_x;
-    glia_tensor value[MOST_VALUES]; /* f32 of the space, bounded by about 2 */
+    glia_tensor value[MOST_VALUES]; /* f32, shape `space`, bounded by about 2 */
     int n_values;
 } random_graph;
 
@@ -140,7 +140,7 @@ static glia_tensor new_input(random_graph *r, glia_dtype dtype, glia_shape shape
     return glia_input(r->g, name, dtype, shape);
 }
 
-/* An input of the space, or one that broadcasts to it: some axes of size 1, some leading ones missing. */
+/* The shape `space`, or one that broadcasts to it: some axes of size 1, some leading ones missing. */
 static glia_shape some_shape(random_graph *r) {
     glia_shape s = r->space;
     if (draw(r, 2)) return s;
@@ -156,7 +156,7 @@ static glia_tensor new_leaf(random_graph *r) {
     glia_tensor x = new_input(r, kind == 0 ? GLIA_U8 : kind == 1 ? GLIA_I32 : kind == 2 ? GLIA_BOOL : GLIA_F32, s);
     if (kind == 0 || kind == 1) x = glia_mul_scalar(glia_cast(x, GLIA_F32), 0.01);
     if (kind == 2) x = glia_cast(x, GLIA_F32);
-    if (draw(r, 2)) x = glia_mul(glia_tanh(x), x); /* an intermediate value: its memory is used again */
+    if (draw(r, 2)) x = glia_mul(glia_tanh(x), x); /* an intermediate value: its memory is reused */
     return glia_broadcast(x, r->space);
 }
 
@@ -179,7 +179,7 @@ static glia_tensor condition(random_graph *r) {
     return glia_greater(glia_like(r->value[0], 0.3), glia_like(r->value[0], draw(r, 2)));
 }
 
-/* Something that all elements of a row have in common: along the last axis or others. */
+/* A value common to all elements of a row, along the last or other axes. */
 static glia_tensor new_statistic(random_graph *r, glia_tensor x) {
     glia_shape axes = GLIA_SHAPE(r->space.rank - 1);
     for (int i = r->space.rank - 2; i >= 0 && draw(r, 3) == 0; i--) axes.dim[axes.rank++] = i;
@@ -189,7 +189,7 @@ static glia_tensor new_statistic(random_graph *r, glia_tensor x) {
     return draw(r, 2) ? y : glia_exp(glia_neg(glia_abs(y)));
 }
 
-/* Both of them of one value, the one or the other first, and in memory or not. */
+/* GELU and its slope of one value, in either order, with the first one stored or not. */
 static glia_tensor new_gelu(random_graph *r, glia_tensor x) {
     static const glia_op *const ops[][2] = { { &glia_op_gelu, &glia_op_gelu_slope },
                                              { &glia_op_gelu_tanh, &glia_op_gelu_tanh_slope } };
@@ -199,7 +199,7 @@ static glia_tensor new_gelu(random_graph *r, glia_tensor x) {
     return draw(r, 2) ? b : glia_sub(a, glia_mul_scalar(b, 0.6));
 }
 
-/* Any operation that stays within about [-2, 2] and is smooth enough to be compared. */
+/* A random operation with results within about [-2, 2], smooth enough for comparison. */
 static glia_tensor new_value(random_graph *r) {
     glia_tensor a = any_value(r), b = any_value(r), c = any_value(r);
     switch (draw(r, 26)) {
@@ -235,7 +235,7 @@ static glia_tensor new_value(random_graph *r) {
     }
 }
 
-/* A product with a result of the space, if the space has two axes or more. */
+/* A matrix product with a result of shape `space`, if that has at least two axes. */
 static glia_tensor new_product(random_graph *r) {
     glia_shape s = r->space;
     int64_t m = s.dim[s.rank - 2], n = s.dim[s.rank - 1], k = 1 + draw(r, 40);
@@ -385,7 +385,7 @@ static void same_bits_on_any_number_of_threads(void **state) {
 
 /* ---- statistics ----------------------------------------------------------------------------------------- */
 
-/* A batch whose mean is a thousand deviations from zero is normalised as exactly as its floats permit. */
+/* A batch whose mean is a thousand standard deviations from zero is normalised as exactly as f32 permits. */
 static void check_far_from_zero(glia_backend *backend, const char *isa, glia_shape shape) {
     char what[100];
     snprintf(what, sizeof what, "(%lld, %lld, ...) on %s", (long long)shape.dim[0], (long long)shape.dim[1], isa);

@@ -1,4 +1,4 @@
-/* Convolution and its adjoints of every instruction set against sums in double; the same bits on any number of
+/* Convolution and its adjoints on every instruction set against sums in double; the same bits on any number of
  * threads. */
 #include "glia/glia.h"
 #include "kernel_cases.h"
@@ -12,7 +12,7 @@ typedef struct sums {
     double *y, *dx, *dw;
 } sums;
 
-/* Adds every product of the convolution to y, dx and dw. */
+/* Adds all products of the convolution to y, dx and dw. */
 static void walk(const glia_conv_shape *s, const sums *t) {
     int64_t cg = s->c / s->groups, kg = s->k / s->groups;
     int64_t outs = volume(s->out), taps = volume(s->kernel), ins = volume(s->in);
@@ -49,7 +49,7 @@ static size_t scratch_of(const glia_cpu_kernels *t, what kind, const glia_conv_s
                                 : t->conv_kernel_grad_f32_scratch(s, workers);
 }
 
-/* The kernel packed before; NULL: not. */
+/* The prepacked kernel; NULL if it is not packed. */
 static float *packed_kernel(const glia_cpu_kernels *t, what kind, const glia_conv_shape *s, const float *w,
                             glia_pool *pool) {
     bool forward = kind == FORWARD;
@@ -63,7 +63,7 @@ static float *packed_kernel(const glia_cpu_kernels *t, what kind, const glia_con
     return (float *)(void *)packed;
 }
 
-/* Runs one kernel, on 1, 2, 3 and 8 threads, and with its weights packed before. */
+/* Runs one kernel on 1, 2, 3 and 8 threads, and with prepacked weights. */
 static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv_shape *s, const sums *t,
                        const double *expected, int64_t count, const char *name) {
     const int threads[] = { 1, 2, 3, 8, 1, 2 };
@@ -96,14 +96,14 @@ static void check_kind(const glia_cpu_kernels *table, what kind, const glia_conv
     free(result), free(first);
 }
 
-/* What double_plus_one makes of (N pixels, channels). */
+/* The result of double_plus_one on (N pixels, channels). */
 static void apply_epilogue(double *y, int64_t pixels, int64_t channels) {
     for (int64_t i = 0; i < pixels * channels; i++) {
         y[i] = 2 * y[i] + 1 + (double)((i / channels * 3 + i % channels) % 11);
     }
 }
 
-/* Which of the operands has elements that are infinite or NaN. */
+/* The operand with infinite or NaN elements. */
 typedef enum special { NONE, IN_X, IN_KERNEL, IN_DY, SPECIALS } special;
 
 static void check_special(glia_conv_shape s, special where) {
@@ -187,7 +187,7 @@ static void test_odd_shapes(void **state) {
     check(square(1, 130, 70, 6, 3, 1, 1, 1));
     check(square(1, 3, 300, 5, 3, 1, 1, 1));
     check(square(2, 200, 70, 5, 3, 1, 1, 1));
-    check(square(1, 40, 20, 22, 9, 1, 8, 1)); /* more taps than lists that are kept */
+    check(square(1, 40, 20, 22, 9, 1, 8, 1)); /* more taps than cached lists */
     check(square(17, 3, 5, 3, 3, 1, 1, 1));
 }
 
@@ -218,7 +218,7 @@ static void test_strides_and_dilations(void **state) {
                              .dilation = { 1, 2, 2 } });
 }
 
-/* Few channels of x, so runs of results: rows with gaps, with a stride, with fewer rows than taps; three axes. */
+/* Few input channels, computed by runs of outputs: rows with gaps, strides, fewer rows than taps; three axes. */
 static void test_few_channels(void **state) {
     (void)state;
     check((glia_conv_shape){ .n = 3,
@@ -240,7 +240,7 @@ static void test_few_channels(void **state) {
     check((glia_conv_shape){ .n = 2, .c = 4, .k = 40, .in = { 5, 6, 11 }, .kernel = { 3, 3, 4 }, .pad = { 1, 1, 0 } });
 }
 
-/* From one filter to a tile's rows of them: planes that are cut, strides and gaps beside the row, groups. */
+/* From one filter to the rows of a tile: partial planes, strides and gaps beside the row, groups. */
 static void test_few_filters(void **state) {
     (void)state;
     for (int64_t k = 1; k <= 12; k++) check(square(1 + k % 2, 1 + k % 4, k, 17 + k, 3 + k % 3, 1, k % 2, 1));
@@ -264,7 +264,7 @@ static void test_few_filters(void **state) {
                              .groups = 2 });
 }
 
-/* Sizes of the result that leave the end of x unread, and that reach beyond it (padding at the end only). */
+/* Output sizes that leave the end of x unread, and that extend beyond it (padding at the end only). */
 static void test_out_sizes(void **state) {
     (void)state;
     check((glia_conv_shape){ .n = 2, .c = 3, .k = 4, .in = { 1, 9, 9 }, .kernel = { 1, 3, 3 }, .out = { 1, 4, 3 } });
@@ -292,7 +292,7 @@ static void test_groups(void **state) {
     check(square(1, 48, 96, 7, 3, 1, 1, 3));
 }
 
-/* A run of four pixels of a depthwise convolution may have padding at both ends and input in between. */
+/* Four consecutive pixels of a depthwise convolution may have padding at both ends and input in between. */
 static void test_depthwise_reads_input_between_padding(void **state) {
     (void)state;
     check((glia_conv_shape){ .n = 1, .c = 2, .k = 2, .in = { 1, 1, 2 }, .kernel = { 1, 1, 1 }, .pad = { 0, 0, 1 },
@@ -332,7 +332,7 @@ static void test_axes(void **state) {
                              .dilation = { 1, 2, 1 },
                              .pad = { 1, 2, 1 } });
     check((glia_conv_shape){ .n = 1, .c = 2, .k = 40, .in = { 20, 20, 20 }, .kernel = { 2, 2, 2 } });
-    /* Rows that are cut into parts. */
+    /* Rows split into parts. */
     check(
         (glia_conv_shape){ .n = 2, .c = 3, .k = 20, .in = { 1, 1, 1500 }, .kernel = { 1, 1, 5 }, .pad = { 0, 0, 2 } });
     check((glia_conv_shape){ .n = 1,
@@ -367,8 +367,8 @@ static void test_large_image(void **state) {
     check(square(2, 33, 40, 40, 3, 2, 1, 1));
 }
 
-/* Which way is taken follows from the packed kernel: 9 numbers for each pair of channels and what fills up panels; with
- * tiles of 2 x 2 pixels 16 more, of 4 x 4 pixels 36 more. */
+/* The size of the packed kernel shows the algorithm: 9 numbers for each pair of channels, plus panel padding; 16 more
+ * for tiles of 2 x 2 pixels, 36 more for 4 x 4. */
 static void check_tiles(glia_conv_shape s, int numbers) {
     check(s);
     for (int a = 0; a < 3; a++) {
@@ -389,7 +389,7 @@ static void test_tiles(void **state) {
     (void)state;
     check_tiles(square(2, 32, 64, 32, 3, 1, 1, 1), 36);
     check_tiles(square(64, 32, 32, 6, 3, 1, 1, 1), 16);
-    /* Borders that cut tiles, channels that fill no vector, one image in bands and pieces of several. */
+    /* Tiles cut by borders, channels that do not fill a vector, one image in bands, and pieces of several images. */
     check_tiles((glia_conv_shape){ .n = 3, .c = 29, .k = 61, .in = { 1, 31, 29 }, .kernel = { 1, 3, 3 } }, 36);
     check_tiles(
         (glia_conv_shape){ .n = 1, .c = 31, .k = 30, .in = { 1, 49, 70 }, .kernel = { 1, 3, 3 }, .pad = { 0, 2, 1 } },
@@ -397,7 +397,7 @@ static void test_tiles(void **state) {
     check_tiles(
         (glia_conv_shape){ .n = 130, .c = 31, .k = 29, .in = { 1, 6, 6 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } },
         16);
-    /* A gradient in the kernel in blocks of both channels. */
+    /* Kernel gradient in blocks of input and output channels. */
     check(
         (glia_conv_shape){ .n = 3, .c = 70, .k = 130, .in = { 1, 20, 22 }, .kernel = { 1, 3, 3 }, .pad = { 0, 1, 1 } });
     check_tiles((glia_conv_shape){ .n = 80,
@@ -410,7 +410,7 @@ static void test_tiles(void **state) {
                 16);
 }
 
-/* Infinities and NaN reach those results only that read them, whichever way is taken. */
+/* With every algorithm, infinities and NaN affect only the results that read them. */
 static void test_values_that_are_not_finite(void **state) {
     (void)state;
     const glia_conv_shape shapes[] = {

@@ -1,7 +1,7 @@
-/* test_determinism.c - the promise: same seed, same bits, on any number of threads.
+/* test_determinism.c - same seed, same bits, on any number of threads.
  *
- * Whole training runs of a convolutional net with batch normalisation and dropout, on digits that the library draws, in
- * batches with a rest. Every parameter and state is compared byte for byte with those of the first run.
+ * Complete training runs of a convolutional net with batch normalisation and dropout, on the library's generated
+ * digits, with a partial last batch. All parameters and states are compared byte for byte with those of the first run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ typedef struct run {
     glia_optimizer optimizer;
 } run;
 
-/* A fresh model after training. */
+/* Trains a new model. */
 static glia_model *train(const glia_dataset *data, run r, glia_scores *scores) {
     glia_model *model = build();
     glia_error error = { 0 };
@@ -53,7 +53,7 @@ static glia_model *train(const glia_dataset *data, run r, glia_scores *scores) {
     return model;
 }
 
-/* The name of the first tensor that differs in any bit; NULL: none. */
+/* The name of the first tensor that differs in any bit, or NULL. */
 static const char *difference(glia_model *a, glia_model *b) {
     glia_store *s = glia_model_store(a);
     assert_int_equal(glia_store_count(s), glia_store_count(glia_model_store(b)));
@@ -113,7 +113,7 @@ static void test_workers(void **state) {
     glia_data_free(data);
 }
 
-/* Another seed gives other parameters; so the comparison above can fail. */
+/* Another seed gives other parameters, so the comparison above can fail. */
 static void test_seeds(void **state) {
     (void)state;
     glia_dataset *data = digits();
@@ -123,7 +123,7 @@ static void test_seeds(void **state) {
     assert_non_null(difference(a, b));
     glia_model_free(b);
 
-    /* The seed matters beyond initialisation, in order and dropout: from the same start, another end. */
+    /* The seed also affects sample order and dropout: the same initial values give different results. */
     glia_model *starts[2];
     for (int i = 0; i < 2; i++) {
         starts[i] = build();
@@ -141,7 +141,7 @@ static void test_seeds(void **state) {
     glia_data_free(data);
 }
 
-/* Dropout differs from step to step, and from seed to seed. */
+/* Dropout differs between steps and between seeds. */
 static void test_dropout_changes_by_step(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

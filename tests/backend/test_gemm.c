@@ -1,4 +1,4 @@
-/* Matrix products of every instruction set against sums in double; the same bits on any number of threads. */
+/* Matrix products on every instruction set against sums in double; the same bits on any number of threads. */
 #include "glia/glia.h"
 #include "kernel_cases.h"
 
@@ -15,7 +15,7 @@ typedef struct gemm_data {
     int64_t c_count;
 } gemm_data;
 
-/* Rows are a few elements further apart than they need to be, and what lies between must stay untouched. */
+/* Rows are spaced a few elements further apart than necessary; the gaps must stay unchanged. */
 static gemm_data make_data(gemm_case t) {
     gemm_data d = { .g = { .batch = { t.batch[0], t.batch[1] },
                            .m = t.m,

@@ -1,5 +1,5 @@
-/* test_losses_modes.c - losses at the edges (huge logits, zero probabilities, unknown labels), and what differs between
- * training and inference: batch normalisation and dropout. */
+/* test_losses_modes.c - edge cases of losses (huge logits, zero probabilities, unknown labels), and ops that differ
+ * between training and inference: batch normalisation and dropout. */
 #include <math.h>
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ static void near(double value, double expected) {
 
 typedef glia_tensor (*loss_fn)(glia_tensor x, glia_tensor t);
 
-/* The loss of x and t, both (rows, k) but t (rows) if it is of labels, and its gradient in x. */
+/* The loss of x (rows, k) and t (rows, k), or (rows) for labels, and its gradient in x. */
 static double loss_of(loss_fn loss, int64_t rows, int64_t k, const double *x, glia_dtype t_dtype, const double *t,
                       double *gradient) {
     glia_graph *g = glia_graph_create();
@@ -120,7 +120,7 @@ static void accuracy_uses_first_of_equal_scores(void **state) {
     for (int i = 0; i < 8; i++) assert_true(d[i] == 0);
 }
 
-/* One graph, two batch sizes: the mean counts what is there. */
+/* One graph, two batch sizes: the mean uses the actual size. */
 static void mean_divides_by_batch_size(void **state) {
     (void)state;
     const double x[] = { 1, 2, 3, 4, 5, 6 }, t[] = { 0, 0, 0, 0, 0, 0 };
@@ -229,7 +229,8 @@ static void inference_uses_running_statistics_unchanged(void **state) {
     glia_graph_free(n.g);
 }
 
-/* Two layers that share their leaves: the averages move by 0.1 times the first's batch mean, 3, then towards the second's, 0. */
+/* Two layers share their leaves: the running averages move by 0.1 towards the first's batch mean, 3, then towards the
+ * second's, 0. */
 static void shared_running_statistics_update_on_each_use(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -266,7 +267,7 @@ static void a_batch_of_one_stays_finite(void **state) {
 
 enum { DROPPED = 20000 };
 
-/* Two dropouts of ones and the gradient of the first. */
+/* Two dropouts of ones, and the gradient of the first. */
 typedef struct dropped {
     glia_graph *g;
     glia_tensor out[3];
@@ -301,7 +302,7 @@ static void dropout_keeps_the_expectation(void **state) {
     int kept = 0, same = 0;
     for (int i = 0; i < DROPPED; i++) {
         assert_true(d.y[i] == 0 || fabs(d.y[i] - 1.25) < 1e-12);
-        assert_true(d.dx[i] == d.y[i]); /* the same mask, scaled alike */
+        assert_true(d.dx[i] == d.y[i]); /* same mask and scale */
         kept += d.y[i] > 0;
         same += d.y[i] == d.other[i];
     }

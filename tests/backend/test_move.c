@@ -1,11 +1,11 @@
-/* test_move.c - copies between strided places, on every instruction set: permutations, broadcasts, slices and what else
- * strides can say, of elements of every size, against a loop over all elements. */
+/* test_move.c - strided copies on every instruction set: permutations, broadcasts, slices and other strides, of
+ * elements of every size, against a loop over all elements. */
 #include "glia/glia.h"
 #include "kernel_cases.h"
 
 enum { ROOM = 1 << 18, MARK = 0xA5 };
 
-/* Strides of a dense box whose dimensions lie in this order, the last one innermost. */
+/* Strides of a dense box with its dimensions in this order, the last one innermost. */
 static int64_t lay(const glia_copy *c, const int *order, int64_t *stride) {
     int64_t step = 1;
     for (int k = c->rank - 1; k >= 0; k--) {
@@ -25,7 +25,8 @@ static void shuffle(glia_rng *rng, int *order, int n) {
     }
 }
 
-/* A box that fits, its two places dense in some order; sometimes with gaps, sometimes repeating its source. */
+/* A random box; source and destination are dense in random orders, sometimes with gaps, sometimes with a broadcast
+ * source. */
 static glia_copy some_copy(glia_rng *rng) {
     static const int64_t sizes[] = { 1, 2, 3, 3, 4, 5, 8, 16, 17, 31, 64, 100, 784, 1024, 3001 };
     static const int widths[] = { 1, 2, 4, 4, 4, 8 };
@@ -96,7 +97,7 @@ static void copies_match_a_loop(void **state) {
     glia_pool_free(pool);
 }
 
-/* Pictures of every width: planes of red, green and blue to pixels. */
+/* Images of every width: planes of red, green and blue to interleaved pixels. */
 static void planes_to_pixels(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];

@@ -1,5 +1,5 @@
-/* test_nan_kernels.c - values and gradients at NaN, infinities and zero, of every instruction set and of the ref backend.
- * What is expected was computed with PyTorch 2. */
+/* test_nan_kernels.c - values and gradients at NaN, infinities and zero, on every instruction set and the ref backend.
+ * Expected values were computed with PyTorch 2. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@ enum { MOST = 12, REPEATS = 37 };
 
 /* ---- running ---------------------------------------------------------------------------------- */
 
-/* Inputs repeat n numbers; so do outputs, but those of whole rows repeat one. */
+/* Inputs and outputs repeat n numbers; outputs that are one per row repeat one. */
 typedef struct values {
     int n, outputs;
     const float *in[2];
@@ -44,7 +44,7 @@ static void compare(const glia_session *s, const values *v, const char *what) {
     }
 }
 
-/* Runs the graph on one backend, on the inputs "a" and "b". */
+/* Runs the graph on one backend with the inputs "a" and "b". */
 static void run_on(const char *backend, const char *isa, bool fuses, glia_graph *g, const glia_tensor *outputs,
                    const values *v, const char *name) {
     char what[100];
@@ -52,7 +52,7 @@ static void run_on(const char *backend, const char *isa, bool fuses, glia_graph 
     if (isa) setenv("GLIA_ISA", isa, 1);
     glia_backend *b = glia_backend_open(backend, 1, &error);
     unsetenv("GLIA_ISA");
-    if (!b) return; /* not on this machine */
+    if (!b) return; /* not supported by this machine */
     glia_store *store = glia_store_create(g, 1, &error);
     glia_program *p = glia_compile(
         g, b, (glia_compile_opts){ .outputs = outputs, .n_outputs = v->outputs, .batch = 1, .no_fusion = !fuses },
@@ -173,7 +173,7 @@ static void binary_functions(void **state) {
 
 /* ---- over axes -------------------------------------------------------------------------------- */
 
-/* The largest of four, its place, and its gradient: rows of four, and columns of four. */
+/* Maximum of four, its index and its gradient: rows of four, and columns of four. */
 static void largest_of_four(void **state) {
     (void)state;
     static const struct {

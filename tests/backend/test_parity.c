@@ -1,11 +1,11 @@
-/* test_parity.c - trains nets of models.def beside PyTorch and follows their losses.
+/* test_parity.c - trains nets of models.def and compares their losses with PyTorch's.
  *
- * tools/golden/train_models.py trains the same nets from the same draws (draws.h) in double precision and writes the
- * tests/golden/MODEL_losses.txt. Every piece of the library takes part: convolution and pooling with their gradients,
- * batch norm with its running statistics, dense layers, cross-entropy, Adam and momentum, the passes and the planner.
- * A slip in any of them moves the losses by far more than what is allowed. Rounding alone moves them by some 1e-6,
- * and in the deep nets by as much as a few 1e-4: among their hundred thousands of relus one may lie so near to 0 that
- * rounding decides whether it lets its gradient pass.
+ * tools/golden/train_models.py trains the same nets from the same draws (draws.h) in double precision and writes
+ * tests/golden/MODEL_losses.txt. This covers convolution and pooling with their gradients, batch norm with its running
+ * statistics, dense layers, cross-entropy, Adam and momentum, the passes and the planner. An error in any of them
+ * changes the losses by far more than the tolerance. Rounding changes them by about 1e-6, in deep nets by up to a few
+ * 1e-4: among hundreds of thousands of ReLUs, one may be so close to 0 that rounding decides whether its gradient
+ * passes.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -27,7 +27,7 @@ typedef struct parity_case {
     glia_shape sample;
     int64_t batch;
     int steps;
-    double allowed; /* difference of a loss */
+    double allowed; /* tolerance for a loss */
     glia_optimizer optimizer;
 } parity_case;
 
@@ -78,7 +78,7 @@ static double run(glia_session *session) {
     return *(const float *)glia_session_output(session, 0).data;
 }
 
-/* Keeps each step's loss in `losses` and, after them, the last batch's as inference has it. */
+/* Stores each step's loss in `losses`, then the last batch's loss in inference mode. */
 static void train(const parity_case *c, how h, double *losses) {
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open(h.backend, h.threads, &error);
@@ -122,9 +122,9 @@ static void train(const parity_case *c, how h, double *losses) {
     glia_backend_close(backend);
 }
 
-/* ---- following ---------------------------------------------------------------------------- */
+/* ---- comparison --------------------------------------------------------------------------- */
 
-/* The losses that PyTorch had, and the one after them; returns its number of parameters. */
+/* Reads PyTorch's training losses and its inference loss; returns its number of parameters. */
 static int64_t read_golden(const parity_case *c, double *golden) {
     char path[512], line[256];
     snprintf(path, sizeof path, GLIA_GOLDEN_DIR "/%s_losses.txt", c->model);
@@ -165,7 +165,7 @@ static void test_without_fusion(void **state) {
     follow(&keras_cnn, (how){ "cpu", 1, keras_cnn.steps, true });
 }
 
-/* The definition computes in double, but keeps f32 between operations; it is slow, so a few steps must do. */
+/* The ref backend computes in double but stores f32 between operations; it is slow, so only a few steps are run. */
 static void test_ref_follows_pytorch(void **state) {
     (void)state;
     follow(&keras_cnn, (how){ "ref", 1, 3, false });
@@ -200,8 +200,8 @@ static int64_t parameters_of(const char *name, glia_shape sample, int outputs) {
     return count;
 }
 
-/* PyTorch's twins have as many; and so do the nets that are known by their sizes: He et al. 2016, table 6, gives 0.27
- * million for ResNet-20, and torchvision 11,689,512 for ResNet-18 with a thousand classes. */
+/* Parameter counts equal those of the PyTorch nets, and published ones: He et al. 2016, table 6, gives 0.27 million for
+ * ResNet-20, and torchvision 11,689,512 for ResNet-18 with a thousand classes. */
 static void test_parameter_counts(void **state) {
     (void)state;
     const parity_case *const all[] = { &keras_cnn, &resnet20, &resnet18 };

@@ -1,4 +1,4 @@
-/* Pooling of every instruction set against a walk over windows in double; ties, NaN, odd sizes, any number of
+/* Pooling on every instruction set against a loop over windows in double; ties, NaN, odd sizes, any number of
  * threads. */
 #include "glia/glia.h"
 #include "kernel_cases.h"
@@ -76,7 +76,7 @@ static void check_table(const glia_cpu_kernels *t, int threads, const glia_pool_
     free(y), free(dx);
 }
 
-/* levels: x takes so few values that ties are common; nans: some of them are NaN. */
+/* levels: x has this few distinct values, so that ties are common; nans: some are NaN. */
 static void check(glia_pool_shape s, int levels, bool nans) {
     for (int a = 0; a < 3; a++) {
         s.stride[a] = GLIA_MAX(s.stride[a], 1), s.size[a] = GLIA_MAX(s.size[a], 1), s.in[a] = GLIA_MAX(s.in[a], 1);

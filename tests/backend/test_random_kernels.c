@@ -1,15 +1,15 @@
 /* test_random_kernels.c - random operations with random shapes, attributes and values: the CPU backend against the
  * reference backend, and gradients against differences.
  *
- *     test_random_kernels [SEED [COUNT [FIRST]]]   checks so many cases; the seed is printed
+ *     test_random_kernels [SEED [COUNT [FIRST]]]   checks COUNT cases; the seed is printed
  *     test_random_kernels --print SEED COUNT [FIRST [DRAW]]    writes each case and its results as a line of JSON, for
- *                                                  tests/python/check_random.py, which asks PyTorch
+ *                                                  tests/python/check_random.py, which compares with PyTorch
  *
- * The outputs of a case are its result y, the gradients d of sum(y r) in every input, and those of sum(d s) in every input
- * and r: second derivatives. They are computed with floats on one instruction set, chosen at random, by 1 and by another
- * number of threads, which must agree in every bit; by the reference backend; and by that with doubles, against central
- * differences in a random direction. Elements that should be infinite or NaN must be so. Without arguments a few cases of
- * a fixed seed are checked.
+ * The outputs of a case are its result y, the gradients d of sum(y r) in every input, and the second derivatives: the
+ * gradients of sum(d s) in every input and r. They are computed in f32 on one randomly chosen instruction set, on 1 and
+ * on another number of threads, which must agree bit by bit; on the reference backend in f32; and there in f64, against
+ * central differences in a random direction. Infinite and NaN elements must match. Without arguments a few cases of a
+ * fixed seed are checked.
  */
 #include "random_cases.h"
 
@@ -20,12 +20,12 @@ enum { OUTPUTS = 3 + 2 * CASE_INPUTS + 1, LEAVES = 2 * CASE_INPUTS + 1 };
 
 /* ---- programs --------------------------------------------------------------------------------- */
 
-/* The graph's inputs (the case's, r, and s), and what is computed. */
+/* The graph's inputs (the case's, r and s) and outputs. */
 typedef struct experiment {
     random_case c;
     glia_tensor leaf[LEAVES], out[OUTPUTS];
-    int leaves, outs, first_sum; /* out[first_sum] and the next one: sum(y r), sum(d s); -1: there are none */
-    int first, second;           /* where gradients of these begin in out; leaf of those: */
+    int leaves, outs, first_sum; /* out[first_sum] and the next one: sum(y r), sum(d s); -1: none */
+    int first, second;           /* start of their gradients in out; leaf of each: */
     int first_of[OUTPUTS];
 } experiment;
 
@@ -37,7 +37,7 @@ static glia_tensor weight(experiment *e, const char *kind, int i, glia_tensor li
     return e->leaf[e->leaves++] = glia_input(e->c.g, name, glia_tensor_dtype(like), glia_tensor_shape(like));
 }
 
-/* Adds the gradients of f in the leaves that have one. */
+/* Adds the gradients of f in the differentiable leaves. */
 static void add_gradients(experiment *e, glia_tensor f, int leaves) {
     glia_tensor xs[LEAVES] = { NULL }, dx[LEAVES];
     int n = 0;
@@ -87,7 +87,7 @@ static void die(const experiment *e, const char *what) {
     exit(1);
 }
 
-/* Writes the leaves' values, moved by `step` along a random direction. */
+/* Fills the leaves with values, displaced by `step` along a random direction. */
 static void fill(const experiment *e, glia_session *s, uint64_t draw, double step) {
     for (int i = 0; i < e->leaves; i++) {
         glia_array a;
@@ -115,7 +115,7 @@ typedef struct setting {
     double step;
 } setting;
 
-/* Runs the experiment. */
+/* Compiles and runs the experiment with this setting. */
 static results run(const experiment *e, setting s) {
     glia_error error = { 0 };
     results r = { 0 };
@@ -147,7 +147,7 @@ static results run(const experiment *e, setting s) {
 
 /* ---- comparisons ------------------------------------------------------------------------------ */
 
-/* A name for output i: y, d0, e0, ... */
+/* The name of output i: y, d0, e0, ... */
 static const char *name_of(const experiment *e, int i) {
     static char name[32];
     if (i == 0) return "y";
@@ -157,7 +157,7 @@ static const char *name_of(const experiment *e, int i) {
     return name;
 }
 
-/* Are all outputs but the sums near? If not, says where in `text`. */
+/* True if all outputs except the sums are close; otherwise writes the position to `text`. */
 static bool near(const experiment *e, const results *is, const results *should, double tolerance, glia_text *text) {
     for (int i = 0; i < e->outs && (e->first_sum < 0 || i < e->first_sum); i++) {
         double most = 0;
@@ -184,19 +184,19 @@ static bool same_bits(const experiment *e, const results *a, const results *b, g
     return true;
 }
 
-/* The derivative of a sum in the direction of fill(), by the gradients from `from` on. */
+/* The derivative of a sum in the direction of fill(), from the gradients from `from` on. */
 static double slope_by_gradients(const experiment *e, const results *r, int from, int to) {
     double sum = 0;
     for (int i = from; i < to; i++) {
         const int leaf = e->first_of[i];
-        if (leaf >= e->c.n) continue; /* r does not move */
+        if (leaf >= e->c.n) continue; /* r is not displaced */
         glia_rng rng = { .seed = e->c.seed, .stream = e->c.number * 64 + (uint64_t)leaf };
         for (int64_t k = 0; k < r->n[i]; k++) sum += r->v[i][k] * (double)(float)(2 * glia_rng_uniform(&rng) - 1);
     }
     return sum;
 }
 
-/* The first and second derivatives in one direction against differences, in doubles, by definitions. */
+/* First and second derivatives in one direction against differences, in f64 on the ref backend. */
 static bool check_differences(const experiment *e, glia_text *text) {
     const double h = 1e-6;
     experiment d = experiment_of(e->c.seed, e->c.number, GLIA_F64);
@@ -220,7 +220,7 @@ static bool check_differences(const experiment *e, glia_text *text) {
 
 /* ---- one case --------------------------------------------------------------------------------- */
 
-/* The instruction sets of this machine that are wanted; returns how many. */
+/* Lists the selected instruction sets that this machine supports; returns their number. */
 static int isas_of_machine(const char *names[GLIA_ISA_COUNT]) {
     int n = 0;
     for (int isa = 0; isa < GLIA_ISA_COUNT; isa++) {
@@ -239,7 +239,7 @@ static const char *pick_isa(glia_rng *rng) {
     return n ? names[(int)(glia_rng_uniform(rng) * n)] : NULL;
 }
 
-/* With the values of one draw. */
+/* Checks the case with the values of one draw. */
 static bool check_draw(const experiment *e, setting s, uint64_t draw, glia_text *text) {
     s.draw = draw;
     setting one = s, reference = { .backend = "ref", .threads = 1, .draw = draw };
@@ -251,7 +251,7 @@ static bool check_draw(const experiment *e, setting s, uint64_t draw, glia_text 
     return right;
 }
 
-/* Where rounding may have crossed a kink, other values decide. */
+/* If rounding may have crossed a kink, retries with other values. */
 static bool check_case(uint64_t seed, uint64_t number) {
     experiment e = experiment_of(seed, number, GLIA_F32);
     glia_error error = { 0 };
@@ -278,7 +278,7 @@ static bool check_case(uint64_t seed, uint64_t number) {
     return right;
 }
 
-/* ---- for PyTorch ------------------------------------------------------------------------------ */
+/* ---- output for PyTorch ----------------------------------------------------------------------- */
 
 static void print_number(double x) {
     if (isfinite(x))

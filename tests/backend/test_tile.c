@@ -1,5 +1,5 @@
-/* test_tile.c - tile functions against double-precision libm over the whole range of floats, to the bounds that
- * src/backend/cpu/kernels/vmath.h states; every form and every length; in place. */
+/* test_tile.c - tile functions against double-precision libm over the whole range of floats, to the error bounds in
+ * src/backend/cpu/kernels/vmath.h; every form and length; in place. */
 #include "glia/glia.h"
 #include "kernel_cases.h"
 
@@ -9,7 +9,7 @@ typedef struct bound {
     const char *op;
     double (*one)(double);
     double (*two)(double, double);
-    double ulp; /* largest error allowed, in units of the last place; as stated in vmath.h */
+    double ulp; /* error bound in units in the last place (ULP), from vmath.h */
 } bound;
 
 static double neg(double x) { return -x; }
@@ -68,7 +68,7 @@ static const bound bounds[] = {
 
 enum { N = 1000, ROUNDS = 400 };
 
-/* Floats of every kind: any bits, moderate numbers, numbers near 0 and 1, whole ones, and the special ones. */
+/* Floats of every kind: any bits, moderate numbers, numbers near 0 and 1, integers, and special values. */
 static float draw(glia_rng *rng) {
     static const float special[] = { 0,   -0.0f,     1,          -1,        INFINITY,       -INFINITY,
                                      NAN, 0x1p-149f, -0x1p-149f, 0x1p-126f, 0x1.fffffep127f };
@@ -87,7 +87,7 @@ static float draw(glia_rng *rng) {
     }
 }
 
-/* In units of the last place that a float of want's size has. */
+/* The error in ULPs of a float of want's magnitude. */
 static double error_of(float got, double want) {
     const float rounded = (float)want;
     if (got == rounded || (isnan(got) && isnan(rounded))) return signbit(got) == signbit(rounded) || got != 0 ? 0 : 1e9;
@@ -128,7 +128,7 @@ static void functions_meet_error_bounds(void **state) {
     }
 }
 
-/* ---- what is right absolutely --------------------------------------------------------------------------- */
+/* ---- accuracy ------------------------------------------------------------------------------------------- */
 
 static double normal(double x) { return erfc(-x * M_SQRT1_2) / 2; }
 static double density(double x) { return exp(-x * x / 2) * M_2_SQRTPI * M_SQRT1_2 / 2; }
@@ -140,7 +140,7 @@ static double gelu_tanh_slope(double x) {
     return gate(x) + x * gate(x) * gate(-x) * 1.5957691216057308 * (1 + 3 * 0.044715 * x * x);
 }
 
-/* To 3e-7 of the larger of 1 and |x|. */
+/* Error bound: 3e-7 max(1, |x|). */
 static void gelu_and_gradient_are_accurate(void **state) {
     (void)state;
     static const bound functions[] = { { "gelu", gelu, NULL, 0 },
@@ -167,8 +167,8 @@ static void gelu_and_gradient_are_accurate(void **state) {
     }
 }
 
-/* Both results of a step are what a step of their own gives, for rows of every length, and nothing beside them is
- * written; the one or the other may lie where the operand does. */
+/* Both results of a step equal those of separate steps, for rows of every length, and nothing else is written; either
+ * result may be in place of the operand. */
 static void pairs_match_separate_steps(void **state) {
     (void)state;
     enum { WIDTH = 48, SHAPES = 40 };
@@ -202,9 +202,9 @@ static void pairs_match_separate_steps(void **state) {
     }
 }
 
-/* ---- forms, shapes, places --------------------------------------------------------------------------- */
+/* ---- forms, shapes, in place ------------------------------------------------------------------------- */
 
-/* What the compounds compute, on numbers so small that every way to round them is exact. */
+/* Definitions of the compound steps; tested on small numbers for which all roundings are exact. */
 static float muladd(const float *x) { return x[0] * x[1] + x[2]; }
 static float mulsub(const float *x) { return x[0] * x[1] - x[2]; }
 static float submul(const float *x) { return x[2] - x[0] * x[1]; }
@@ -238,7 +238,7 @@ typedef struct form_case {
     float (*of)(const float *x);
     unsigned form;
     int64_t rows, n;
-    int in_place; /* the operand whose place the result takes; -1: none */
+    int in_place; /* the operand overwritten by the result; -1: none */
 } form_case;
 
 static double wanted(const form_case *c, const float *x) {
@@ -246,7 +246,7 @@ static double wanted(const form_case *c, const float *x) {
     return c->bound->one ? c->bound->one(x[0]) : c->bound->two(x[0], x[1]);
 }
 
-/* One form on rows of n elements: as defined, and nothing beside them written. Odd operands repeat one row. */
+/* One form on rows of n elements: results match the definition, nothing else is written. Odd operands repeat a row. */
 static void check_form(const form_case *c) {
     const glia_tile *tile = c->table->tile_named(c->name);
     float in[GLIA_TILE_OPERANDS][MOST_ROWS][PITCH], d[MOST_ROWS][PITCH], want[MOST_ROWS][PITCH];
@@ -304,7 +304,7 @@ static void every_form_and_shape(void **state) {
     }
 }
 
-/* Steps that read or write bytes or whole numbers. */
+/* Steps that read or write bytes or integers. */
 static void bytes_and_numbers(void **state) {
     (void)state;
     enum { ROWS = 2, WIDTH = 70 };
@@ -389,7 +389,7 @@ static void rows_to_floats(void **state) {
     }
 }
 
-/* Every elementwise op of floats has a tile function, so that none is forgotten. */
+/* Checks that every elementwise op of floats has a tile function. */
 static void every_elementwise_op_has_a_tile_function(void **state) {
     (void)state;
     const glia_cpu_kernels *tables[GLIA_ISA_COUNT];

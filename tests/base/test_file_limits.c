@@ -1,4 +1,4 @@
-/* Files without a size: pipes are read to their end or to a limit, devices are refused. */
+/* Files without a size: pipes are read to the end or to a limit, devices are rejected. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +80,7 @@ static void test_unpack_limit(void **state) {
     const size_t least = (size_t)64 << 20;
     assert_true(glia_unpack_limit(0) == least && glia_unpack_limit(least / 256) == least);
     assert_true(glia_unpack_limit(least) == 256 * least);
-    assert_true(glia_unpack_limit(SIZE_MAX) == SIZE_MAX / 4); /* and one more byte still fits */
+    assert_true(glia_unpack_limit(SIZE_MAX) == SIZE_MAX / 4); /* and one more byte does not overflow */
 }
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* The hash table of indices, against an array that is searched. */
+/* The hash table of indices, against linear search in an array. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ static int32_t find(const glia_hash_table *t, uint32_t hash, const uint32_t *key
     return i;
 }
 
-/* Hashes of `bits` bits: few of them, so that many keys have the same one. */
+/* Hashes of `bits` bits: few, so that many keys collide. */
 static void check(int bits) {
     static uint32_t keys[COUNT];
     const uint32_t mask = bits < 32 ? ((uint32_t)1 << bits) - 1 : UINT32_MAX;
@@ -56,14 +56,14 @@ static void test_replace(void **state) {
     for (int32_t i = 0; i < 3; i++) assert_true(glia_hash_add(&t, 1, i));
     glia_hash_replace(&t, 1, 1, 3);
     assert_int_equal(find(&t, 1, keys, 6), 3);
-    glia_hash_replace(&t, 1, 1, 0); /* is not there */
+    glia_hash_replace(&t, 1, 1, 0); /* missing key */
     assert_int_equal(find(&t, 1, keys, 5), 0);
     assert_int_equal(find(&t, 1, keys, 7), 2);
     assert_int_equal(t.count, 3);
     glia_hash_free(&t);
 }
 
-/* After a reservation no addition moves the table. */
+/* After reserving, additions do not move the table. */
 static void test_reserve(void **state) {
     (void)state;
     glia_hash_table t = { 0 };

@@ -1,9 +1,9 @@
 /* Every public function with NULL and with empty arguments.
  *
- * null_calls.h is written from the headers by tests/support/null_calls.py, so new functions are included automatically.
- * A call runs in a process of its own: with each argument zero while the others are valid, with each text empty, with
- * all arguments zero, and so without a place for an error. None may crash. Without a handle, what reports errors
- * reports GLIA_E_ARGUMENT and names the argument.
+ * tests/support/null_calls.py generates null_calls.h from the headers, so new functions are included automatically.
+ * Each call runs in its own process: with each argument zero while the others are valid, with each text empty, and with
+ * all arguments zero, including the error pointer. None may crash. For a NULL handle, functions that report errors must
+ * report GLIA_E_ARGUMENT and name the argument.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -23,7 +23,7 @@
 
 enum { NONE = -2, ALL = -1, ARGUMENTS = 12, WORDS = 64 };
 
-typedef struct result { /* shared with the process that calls */
+typedef struct result { /* shared with the calling process */
     glia_status status;
     bool null;
     glia_error error;
@@ -46,7 +46,7 @@ static struct {
     glia_detokenizer *detokenizer;
     glia_events *events;
     glia_function *function;
-    glia_generator *generator; /* NULL, as are function, progress and training: what they need is not simple */
+    glia_generator *generator; /* NULL, as are function, progress and training: they are complex to create */
     glia_graph *graph;
     glia_loader *loader;
     glia_loop *loop;
@@ -168,7 +168,7 @@ static void complain(const call *c, int zero, const char *what, const char *more
     failures++;
 }
 
-/* One call in a process of its own, which leaves what it got in *r. */
+/* Makes one call in its own process, which stores the result in *r. */
 static void try_call(const call *c, int zero, bool report, result *r) {
     *r = (result){ 0 };
     fflush(NULL);
@@ -188,7 +188,7 @@ static void try_call(const call *c, int zero, bool report, result *r) {
         complain(c, zero, report ? "ends the process by signal " : "without an error ends the process, ", number);
 }
 
-/* Without the handle `zero` the call must have reported its name. */
+/* With the handle `zero` NULL, the call must have reported its name. */
 static void check_report(const call *c, int zero, const result *r) {
     const bool reports = c->returns == 's' || c->returns == 'p';
     if (!reports || c->kinds[zero] != 'h') return;

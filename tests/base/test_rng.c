@@ -1,5 +1,5 @@
-/* test_rng.c - random numbers: Philox against its authors' vectors, distributions, and what a graph's numbers
- * depend on. */
+/* test_rng.c - random numbers: Philox against its authors' test vectors, distributions, and the dependence of a graph's
+ * numbers on seed, step and stream. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include "core/ops/ops.h"
 #include "glia/glia.h"
 
-/* The known answers that come with Random123 (kat_vectors, philox4x32 10). */
+/* Known-answer test vectors of Random123 (kat_vectors, philox4x32 10). */
 static void philox_matches_published_vectors(void **state) {
     (void)state;
     static const struct {
@@ -50,14 +50,14 @@ static void stream_depends_on_seed_step_and_stream_id(void **state) {
 
 enum { DRAWS = 1 << 17, BINS = 64 };
 
-/* Pearson's statistic of 64 equally likely bins has mean 63 and standard deviation 11.2; five of those either way. */
+/* Pearson's chi-squared of 64 equally likely bins has mean 63 and standard deviation 11.2; tolerance: five of those. */
 static void assert_even(const int *bins) {
     double expected = (double)DRAWS / BINS, chi = 0;
     for (int i = 0; i < BINS; i++) chi += ((double)bins[i] - expected) * ((double)bins[i] - expected) / expected;
     if (chi < 63 - 5 * 11.3 || chi > 63 + 5 * 11.3) fail_msg("chi-square %g of 63 degrees of freedom", chi);
 }
 
-/* Even in [0, 1), mean 1/2, and neighbours are not correlated: each within five standard errors. */
+/* Uniform in [0, 1), mean 1/2, neighbours uncorrelated: each within five standard errors. */
 static void assert_uniform(const double *u) {
     int bins[BINS] = { 0 };
     double sum = 0, together = 0;
@@ -72,7 +72,7 @@ static void assert_uniform(const double *u) {
     assert_true(fabs(together / DRAWS) < 5 * (1.0 / 12) / sqrt(DRAWS));
 }
 
-/* The distribution function makes it uniform; moments 1 to 4 are 0, 1, 0, 3. */
+/* The normal CDF maps it to a uniform distribution; moments 1 to 4 are 0, 1, 0, 3. */
 static void assert_normal(const double *z) {
     double moments[5] = { 0 }, *u = malloc(DRAWS * sizeof *u);
     for (int i = 0; i < DRAWS; i++) {
@@ -102,7 +102,7 @@ static void streams_follow_their_distributions(void **state) {
     free(x);
 }
 
-/* Many at once are the numbers that one after the other gives, from any position. */
+/* Bulk draws equal single draws, from any position. */
 static void bulk_draws_equal_single_draws(void **state) {
     (void)state;
     enum { MOST = 150 };
@@ -177,7 +177,7 @@ static void graphs_follow_their_distributions(void **state) {
 
 static bool same(const double *a, const double *b, int n) { return !memcmp(a, b, (size_t)n * sizeof *a); }
 
-/* Seed, step and stream each make other numbers; nothing else does. */
+/* The numbers depend on seed, step and stream, and on nothing else. */
 static void numbers_depend_on_seed_step_and_stream(void **state) {
     (void)state;
     enum { N = 40 };
@@ -197,13 +197,13 @@ static void numbers_depend_on_seed_step_and_stream(void **state) {
     glia_graph_free(g);
 }
 
-/* Copies draw the same numbers, also when nodes before them are dropped, and new nodes after copying draw others. */
+/* Copies draw the same numbers, also if earlier nodes are removed; nodes added after copying draw others. */
 static void copies_keep_their_streams(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     glia_random_uniform(g, GLIA_SHAPE(8)); /* dead */
     glia_graph_output(g, "y", glia_random_uniform(g, GLIA_SHAPE(GLIA_BATCH, 2)));
-    glia_random_uniform(g, GLIA_SHAPE(8)); /* dead too, but its stream stays taken */
+    glia_random_uniform(g, GLIA_SHAPE(8)); /* dead too, but its stream stays allocated */
     glia_error error;
     glia_graph *copy = glia_graph_rewrite(g, NULL, NULL, 4, false, &error);
     assert_non_null(copy);
@@ -215,7 +215,7 @@ static void copies_keep_their_streams(void **state) {
     assert_false(same(third, second, 8));
     glia_graph *whole = glia_graph_rewrite(g, NULL, NULL, 8, false, &error);
     double *larger = draw(whole, 0, 5, 0);
-    assert_true(same(second, larger, 8)); /* a larger batch begins with the same numbers */
+    assert_true(same(second, larger, 8)); /* a larger batch starts with the same numbers */
     free(first), free(second), free(third), free(larger);
     glia_graph_free(g);
     glia_graph_free(copy);

@@ -1,4 +1,4 @@
-/* The thread pool: every piece runs once, on any number of threads, with busy and with sleeping workers. */
+/* The thread pool: every piece runs once, on any number of threads, with busy and sleeping workers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ typedef struct tally {
     int count[PIECES];
     int64_t by_worker[64];
     int workers;
-    int strangers; /* worker numbers out of range */
+    int strangers; /* number of out-of-range worker indices */
 } tally;
 
 static void count_piece(void *context, int64_t piece, int worker) {

@@ -1,4 +1,4 @@
-/* test_autodiff.c - gradients of whole graphs: sums over paths, gradients of gradients, Hessian-vector products.
+/* test_autodiff.c - gradients of whole graphs: sums over paths, higher derivatives, Hessian-vector products.
  *
  * Single operations are tested in test_ops.c.
  */
@@ -29,7 +29,7 @@ static double *numbers(int64_t n, uint64_t stream) {
     return v;
 }
 
-/* Output k of g, composites expanded for this mode, at x. */
+/* Evaluates output k of g at x, with composites expanded for this mode. */
 static double *evaluate_in(glia_mode mode, const glia_graph *g, int k, int n, double *const *x) {
     glia_error error;
     glia_graph *e = sample_expanded(g, mode, &error);
@@ -59,7 +59,7 @@ static void assert_near(double is, double should, double tolerance) {
     if (!(fabs(is - should) <= tolerance * (1 + fabs(should)))) fail_msg("%.12g, should be %.12g", is, should);
 }
 
-/* ---- the walk ------------------------------------------------------------------------------- */
+/* ---- gradients of graphs -------------------------------------------------------------------- */
 
 static void gradients_of_paths_are_summed(void **state) {
     (void)state;
@@ -106,7 +106,7 @@ static void broadcast_gradients_are_summed_back(void **state) {
     glia_graph_free(g);
 }
 
-/* With a symbolic batch the gradient is built once and holds for every size. */
+/* With a symbolic batch the gradient is built once for all sizes. */
 static void gradients_may_have_symbolic_batches(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -148,8 +148,8 @@ static void errors_are_reported(void **state) {
     glia_graph_free(other);
 }
 
-/* A product's gradient is right where factors are zero: one zero leaves one slope, two leave none, and the second
- * derivative in those two is the product of the others. */
+/* The gradient of a product with zero factors: with one zero only its own derivative is nonzero, with two none; the
+ * second derivative in those two is the product of the others. */
 static void product_gradient_is_correct_at_zero(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -202,7 +202,7 @@ static void hessian_of_a_quadratic_is_its_matrix(void **state) {
     glia_graph_free(g);
 }
 
-/* A network of two layers: x0 (6, 4), parameters x1 (5, 4), x2 (5), x3 (3, 5); labels fixed. */
+/* A two-layer network: x0 (6, 4), parameters x1 (5, 4), x2 (5), x3 (3, 5); fixed labels. */
 enum { PARAMETERS = 3 };
 static const glia_shape mlp_shapes[] = { GLIA_DIMS(6, 4), GLIA_DIMS(5, 4), GLIA_DIMS(5), GLIA_DIMS(3, 5) };
 
@@ -295,7 +295,7 @@ static void gradient_penalty_has_parameter_gradients(void **state) {
     glia_graph_free(g);
 }
 
-/* d^n/dx^n of sin is sin again after four times. */
+/* The fourth derivative of sin is sin. */
 static void derivatives_of_high_order(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -329,7 +329,7 @@ static void second_derivative_of_batch_norm_in_inference(void **state) {
     glia_graph_free(g);
 }
 
-/* sum(square(gradients)) of f, again and again, against differences, in both modes. */
+/* Repeatedly takes sum(square(gradients)) of f and compares with differences, in both modes. */
 static void check_orders(glia_graph *g, glia_tensor f, const glia_tensor *xs, double **values, int n_xs, int n_in) {
     for (int order = 1; order <= 3; order++) {
         glia_tensor dx[8], next = glia_scalar(g, GLIA_F64, 0);

@@ -1,4 +1,4 @@
-/* test_corners.c - primitives at points that samples avoid: ties, kinks, poles, NaN, infinities, overflow. */
+/* test_corners.c - primitives at special points: ties, kinks, poles, NaN, infinities, overflow. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,8 @@ static glia_tensor row(glia_graph *g, glia_dtype dtype, const double *values, in
     return glia_constant(g, dtype, GLIA_SHAPE(n), values);
 }
 
-/* Evaluates y, whose graph holds constants only, compares it with `should` and frees the graph. NaN equals NaN; zeros
- * must have the same sign if `signs`. */
+/* Evaluates y (its graph holds only constants), compares it with `should` and frees the graph. NaN equals NaN; if
+ * `signs`, zeros must have equal signs. */
 static void assert_values(glia_tensor y, const double *should, bool signs) {
     glia_error error = { 0 };
     glia_graph *g = glia_tensor_graph(y);
@@ -31,12 +31,12 @@ static void assert_values(glia_tensor y, const double *should, bool signs) {
     glia_graph_free(g);
 }
 
-/* A function of one f64 row at several places. */
+/* Evaluates a function at n f64 points. */
 static void at(glia_tensor (*f)(glia_tensor), int n, const double *x, const double *should) {
     assert_values(f(row(glia_graph_create(), GLIA_F64, x, n)), should, true);
 }
 
-/* The gradient of the sum of f there. */
+/* Evaluates the gradient of the sum of f at n points. */
 static void slope_at(glia_tensor (*f)(glia_tensor), int n, const double *x, const double *should) {
     glia_tensor v = row(glia_graph_create(), GLIA_F64, x, n), dx;
     glia_grad(f(v), &v, 1, &dx);
@@ -123,7 +123,7 @@ static void casts_round_truncate_and_wrap(void **state) {
     cast_to(GLIA_BOOL, 4, LIST(0, -0.0, 0.1, -5), LIST(0, 0, 1, 1));
 }
 
-/* x's gradient of a cast to a float and back is dy; through whole numbers there is none. */
+/* The gradient of a cast to a float type and back is dy; through integers it is zero. */
 static glia_tensor through_f32(glia_tensor x) { return glia_cast(glia_mul_scalar(glia_cast(x, GLIA_F32), 3), GLIA_F64); }
 static glia_tensor through_i32(glia_tensor x) { return glia_cast(glia_cast(x, GLIA_I32), GLIA_F64); }
 
@@ -133,7 +133,7 @@ static void casts_between_floats_pass_gradients(void **state) {
     slope_at(through_i32, 2, LIST(1, 2.5), LIST(0, 0));
 }
 
-/* A table stored in bf16: rows taken twice get both gradients, added in f32. */
+/* A table stored in bf16: rows gathered twice get both gradients, added in f32. */
 static void storage_dtypes_pass_gradients(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -148,10 +148,10 @@ static void storage_dtypes_pass_gradients(void **state) {
 
 enum { TABLE = 3, PICKS = 6 };
 
-static const double picked[PICKS] = { 1, -1, -3, 3, -4, 1e9 }; /* the last three name nothing */
+static const double picked[PICKS] = { 1, -1, -3, 3, -4, 1e9 }; /* the last three are out of range */
 
-/* Rows of a table by indices of this dtype that are an input: y, and the gradient of sum(y * weights), in the table and
- * of that in the weights. */
+/* Gathers rows of a table by input indices of this dtype: y, the gradient of sum(y * weights) in the table, and the
+ * gradient of that in the weights. */
 static void check_picks(const char *backend, glia_dtype dtype) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(TABLE)), i = glia_input(g, "i", dtype, GLIA_SHAPE(PICKS));

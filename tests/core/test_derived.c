@@ -13,7 +13,7 @@ static void compare(const char *what, const double *got, const double *want, int
     }
 }
 
-/* The value of y, and with `gradient` that of the sum of its squares in x. */
+/* Evaluates y and, if `gradient` is given, the gradient of its sum of squares in x. */
 static void evaluate(glia_tensor y, glia_tensor x, double *value, double *gradient) {
     glia_error error = { 0 };
     if (glia_eval(y, value, MOST, &error) != GLIA_OK) fail_msg("%s", error.message);
@@ -110,7 +110,7 @@ static void group_norm_matches_pytorch(void **state) {
     glia_graph_free(g);
 }
 
-/* Shares of draws against their probabilities: within five standard deviations. */
+/* Sample frequencies against probabilities: within five standard deviations. */
 static void samples_follow_their_probabilities(void **state) {
     (void)state;
     enum { N = 4000 };
@@ -148,7 +148,7 @@ static void ranges_of_integers_are_checked(void **state) {
     glia_graph_free(g);
 }
 
-/* Softmax of each segment is that of the segment alone, however large its numbers; the gradient as well. */
+/* Segment softmax equals the softmax of each segment alone, also for large numbers; so do the gradients. */
 static void segment_softmax_is_softmax_per_segment(void **state) {
     (void)state;
     static const double x[6] = { 1, 2, 3, 1000, 1001, -5 }, offsets[5] = { 0, 3, 3, 5, 6 };
@@ -197,7 +197,7 @@ static void custom_gradients_are_used(void **state) {
     glia_graph_free(g);
 }
 
-/* A chosen gradient survives being written as text and read again. */
+/* Custom gradients are kept when a graph is printed and parsed. */
 static void custom_gradients_are_saved(void **state) {
     (void)state;
     glia_error error;
@@ -216,7 +216,7 @@ static void custom_gradients_are_saved(void **state) {
     glia_model_free(model);
 }
 
-/* numpy.take_along_axis for indices inside; 0 for those outside, on both backends, and the adjoint adds nothing there. */
+/* numpy.take_along_axis for valid indices; 0 for others, on both backends, to which the adjoint adds nothing. */
 static void indices_along_an_axis(void **state) {
     (void)state;
     static const double x[6] = { 1, 2, 3, 4, 5, 6 };

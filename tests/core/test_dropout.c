@@ -1,5 +1,5 @@
-/* test_dropout.c - dropout's variants: what is dropped together, what mean and variance become, in double; and that the
- * cpu backend does the same.
+/* test_dropout.c - dropout's variants: elements dropped together, mean and variance, in double; and the same on the
+ * CPU backend.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@ enum { N = 40, C = 25, S = 16, COUNT = N * C * S };
 
 typedef glia_tensor (*variant)(glia_tensor x, double rate);
 
-/* y and the gradient of sum(w y) in x for x (N, C, 4, 4), values as given. */
+/* Computes y and the gradient of sum(w y) in x for x (N, C, 4, 4), with the given values. */
 static void run_variant(variant f, double rate, glia_mode mode, const char *backend, glia_dtype dtype, const double *x,
                         double *y, double *dx) {
     glia_graph *g = glia_graph_create();
@@ -36,7 +36,7 @@ static void run_variant(variant f, double rate, glia_mode mode, const char *back
     glia_graph_free(g);
 }
 
-/* Values, results and gradients, COUNT of each. */
+/* Allocates values, results and gradients, COUNT of each. */
 static double *buffers(double (*f)(int)) {
     double *x = malloc(3 * COUNT * sizeof *x);
     assert_non_null(x);
@@ -46,7 +46,7 @@ static double *buffers(double (*f)(int)) {
 
 static double wave(int i) { return 2 + sin(i); }
 
-/* Blocks of `together` elements are 0 or x / (1 - rate), as drawn, and their gradient likewise 0 or 1 / (1 - rate). */
+/* Each block of `together` elements is all 0 or x / (1 - rate); its gradient is 0 or 1 / (1 - rate). */
 static void check_blocks(variant f, double rate, int together) {
     double *x = buffers(wave), *y = x + COUNT, *dx = y + COUNT;
     run_variant(f, rate, GLIA_TRAIN, "ref", GLIA_F64, x, y, dx);
@@ -75,7 +75,7 @@ static void test_elements_dropped_together(void **state) {
     check_blocks(glia_drop_path, 0.4, C * S);
 }
 
-/* N(0, 1), by Box and Muller from a counter. */
+/* N(0, 1) by the Box-Muller transform of a counter. */
 static double normal(int i) {
     glia_rng rng = { .seed = 5, .stream = (uint64_t)i };
     return glia_rng_normal(&rng);
@@ -87,7 +87,7 @@ static void moments(const double *v, double *mean, double *variance) {
     for (int i = 0; i < COUNT; i++) *variance += (v[i] - *mean) * (v[i] - *mean) / COUNT;
 }
 
-/* Mean 0 and variance 1 stay. The standard errors of both are below sqrt(kurtosis / COUNT) = 0.02 for these rates. */
+/* Mean 0 and variance 1 are kept. Both standard errors are below sqrt(kurtosis / COUNT) = 0.02 for these rates. */
 static void test_alpha_keeps_moments(void **state) {
     (void)state;
     for (double rate = 0.1; rate < 0.6; rate += 0.2) {

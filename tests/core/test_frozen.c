@@ -1,4 +1,4 @@
-/* test_frozen.c - frozen programs: the same results with less work in a run.
+/* test_frozen.c - frozen programs: the same results with less work per run.
  *
  * Scales and shifts are folded into weights (core/passes/absorb.c), and values that depend on no input are computed
  * once. Both are compared with programs that are not frozen, on the backend that computes in double.
@@ -44,7 +44,7 @@ static void machine_close(machine *m) {
     glia_backend_close(m->backend);
 }
 
-/* Inputs drawn with this seed, and a run. */
+/* Draws inputs with this seed and runs. */
 static void machine_run(machine *m, uint64_t seed) {
     glia_error error = { 0 };
     for (int i = 0; i < m->program->graph->n_nodes; i++) {
@@ -63,7 +63,7 @@ static const float *output_of(const machine *m, int64_t *count) {
     return a.data;
 }
 
-/* The same numbers, but for `tolerance` of the largest; 0: the same bits. */
+/* Asserts equal outputs, to `tolerance` relative to the largest; 0: bit-identical. */
 static void assert_same(const char *what, const machine *a, const machine *b, double tolerance) {
     int64_t n, m;
     const float *x = output_of(a, &n), *y = output_of(b, &m);
@@ -78,7 +78,7 @@ static void assert_same(const char *what, const machine *a, const machine *b, do
     }
 }
 
-/* Every parameter and state becomes something in [0.5, 1.5) times a sign, variances positive. */
+/* Sets all parameters and states to random values in [0.5, 1.5) with random signs; variances are positive. */
 static void disturb(glia_store *store, uint64_t seed) {
     glia_rng rng = { .seed = seed };
     for (int i = 0; i < glia_store_count(store); i++) {
@@ -100,7 +100,7 @@ static glia_store *make_store(const glia_graph *g) {
     return store;
 }
 
-/* ---- a net with everything ---------------------------------------------------------------------- */
+/* ---- a net with all features -------------------------------------------------------------------- */
 
 static glia_tensor block(glia_tensor x, const char *conv, const char *norm, int stride) {
     x = glia_conv2d(
@@ -134,7 +134,7 @@ static void frozen_results_equal_unfrozen(void **state) {
                              machine_open(g, store, &y, 1, "cpu", 1, frozen),
                              machine_open(g, store, &y, 1, "cpu", 2, frozen),
                              machine_open(g, store, &y, 1, "cpu", 1, apart) };
-        for (uint64_t seed = 1; seed < 4; seed++) { /* more than one run, each with other inputs */
+        for (uint64_t seed = 1; seed < 4; seed++) { /* several runs with different inputs */
             machine_run(&ref, seed);
             for (int i = 0; i < GLIA_COUNT(others); i++) {
                 machine_run(&others[i], seed);
@@ -151,7 +151,7 @@ static void frozen_results_equal_unfrozen(void **state) {
     glia_graph_free(g);
 }
 
-/* What the launch of this group keeps. */
+/* The bytes packed by this group's launch. */
 static size_t packed_bytes(const glia_program *p, int group) {
     const glia_backend_kind *kind = p->backend->kind;
     const glia_node *from;
@@ -159,7 +159,7 @@ static size_t packed_bytes(const glia_program *p, int group) {
     return kind->keeps ? kind->keeps(p->backend, &p->schedule.groups[group], &from, &operand) : 0;
 }
 
-/* Is this the value that it packs? */
+/* True if the group packs this value. */
 static bool is_packed_by(const glia_program *p, int group, const glia_node *value) {
     const glia_node *from;
     int operand;
@@ -168,7 +168,7 @@ static bool is_packed_by(const glia_program *p, int group, const glia_node *valu
     return p->schedule.root[from->in[operand]->id] == value;
 }
 
-/* Values kept by the first run are unchanged, byte for byte, after later runs. */
+/* Values cached by the first run are unchanged, byte for byte, after later runs. */
 static void cached_values_do_not_change(void **state) {
     (void)state;
     const char *const backends[] = { "ref", "cpu" };
@@ -219,7 +219,7 @@ static void refresh_sees_new_values(void **state) {
     for (int k = 0; k < 2; k++) {
         glia_store *store = make_store(g);
         machine m = machine_open(g, store, &y, 1, backends[k], 2, opts);
-        disturb(store, 8); /* before the first run nothing has been computed */
+        disturb(store, 8); /* nothing is cached before the first run */
         machine_run(&m, 1);
         machine first = machine_open(g, store, &y, 1, backends[k], 1, opts);
         machine_run(&first, 1);
@@ -232,7 +232,7 @@ static void refresh_sees_new_values(void **state) {
         for (int i = 0; i < 8; i++) ((float *)scale.data)[i] += 1;
         float old = *output_of(&m, &n);
         machine_run(&m, 1);
-        assert_true(*output_of(&m, &n) == old); /* batch norm's part of the weights is kept */
+        assert_true(*output_of(&m, &n) == old); /* weights with batch norm folded in are cached */
 
         disturb(store, 9);
         assert_int_equal(glia_session_refresh(m.session, NULL), GLIA_OK);
@@ -262,13 +262,13 @@ static void training_is_refused(void **state) {
     glia_graph_free(g);
 }
 
-/* ---- what is absorbed, and what is not ------------------------------------------------------------ */
+/* ---- absorption ----------------------------------------------------------------------------------- */
 
 static glia_tensor parameter(glia_graph *g, const char *name, glia_shape shape) {
     return glia_parameter(g, name, GLIA_F32, shape, (glia_init){ .kind = GLIA_INIT_NORMAL });
 }
 
-/* Numbers that a program multiplies or divides by in every run: what absorbing leaves none of. */
+/* Counts the numbers that a program multiplies or divides by in every run; absorbing removes them. */
 static int scales_left(const glia_program *p) {
     int n = 0;
     for (int i = 0; i < p->graph->n_nodes; i++) {
@@ -287,7 +287,7 @@ static int shifts_left(const glia_program *p) {
     return n;
 }
 
-/* y (and more outputs) frozen and not: equal, and with so many scales and shifts left in a run. */
+/* Frozen and unfrozen outputs must be equal; checks the number of scales and shifts left per run. */
 static void check_absorbed(const char *what, glia_graph *g, const glia_tensor *y, int n, int scales, int shifts) {
     const char *const backends[] = { "ref", "cpu" };
     glia_store *store = make_store(g);
@@ -410,7 +410,7 @@ static void values_with_other_readers_are_not_folded(void **state) {
     check_absorbed("changing weights", g, &y, 1, 1, 0);
 }
 
-/* ---- what launches pack ------------------------------------------------------------------------------ */
+/* ---- packing ----------------------------------------------------------------------------------------- */
 
 /* The ref backend, but its products keep their second factor upside down, the last number first. */
 typedef struct packing {
@@ -516,7 +516,7 @@ static int packed_launches(const glia_program *p) {
     return n;
 }
 
-/* The CPU's products of many rows, by fixed factors on the right, plain, transposed, and for several matrices. */
+/* CPU matrix products of many rows with constant right factors: plain, transposed, and batched. */
 static void matrix_products_are_packed(void **state) {
     (void)state;
     const struct {
@@ -527,8 +527,8 @@ static void matrix_products_are_packed(void **state) {
         { GLIA_SHAPE(70, 50), GLIA_SHAPE(37, 50), true, true },
         { GLIA_SHAPE(400, 300), GLIA_SHAPE(128, 300), true, true },
         { GLIA_SHAPE(2, 3, 70, 50), GLIA_SHAPE(50, 37), false, true },
-        { GLIA_SHAPE(2, 3, 40, 50), GLIA_SHAPE(3, 37, 50), true, false }, /* another factor for each */
-        { GLIA_SHAPE(1, 50), GLIA_SHAPE(37, 50), true, false },           /* read once, where it lies */
+        { GLIA_SHAPE(2, 3, 40, 50), GLIA_SHAPE(3, 37, 50), true, false }, /* a factor per matrix */
+        { GLIA_SHAPE(1, 50), GLIA_SHAPE(37, 50), true, false },           /* read once, in place */
     };
     for (int i = 0; i < GLIA_COUNT(cases); i++) {
         glia_graph *g = glia_graph_create();
@@ -550,7 +550,7 @@ static void matrix_products_are_packed(void **state) {
     }
 }
 
-/* ---- what runs once -------------------------------------------------------------------------------- */
+/* ---- cached values --------------------------------------------------------------------------------- */
 
 static void random_numbers_are_drawn_in_every_run(void **state) {
     (void)state;
@@ -568,7 +568,7 @@ static void random_numbers_are_drawn_in_every_run(void **state) {
     glia_graph_free(g);
 }
 
-/* A program without inputs has nothing to do after its first run, and fixed values may be asked for beside others. */
+/* A program without inputs computes nothing after its first run; constant values can be outputs along with others. */
 static void constant_values_can_be_outputs(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

@@ -1,4 +1,4 @@
-/* Functions: inputs by name, a program for each size; subgraphs copied onto other tensors. */
+/* Functions: inputs by name, a program per size; subgraphs copied onto other tensors. */
 #include <math.h>
 #include <stdio.h>
 
@@ -44,7 +44,7 @@ static double expected(const net *n, const float *x, int unit, double scale) {
     return scale * ((double)x[0] * row[0] + (double)x[1] * row[1] + ((const float *)b.data)[unit]);
 }
 
-/* Twelve sizes in turn, more than are kept; the scale stays as it was given last. */
+/* Cycles through twelve sizes, more than are cached; the scale keeps its last value. */
 static void sizes_and_kept_inputs(void **state) {
     (void)state;
     static const char *const backends[] = { "ref", "cpu" };
@@ -92,7 +92,7 @@ static void errors_name_the_input(void **state) {
     net_close(&n);
 }
 
-/* An update with a learning rate that begins with its own value, then takes another. */
+/* An update with the default learning rate, then with another. */
 static void updates_run_with_defaults(void **state) {
     (void)state;
     glia_error error;
@@ -150,7 +150,7 @@ static void unrelated_substitutions_are_refused(void **state) {
     glia_graph_free(g);
 }
 
-/* The copy of a part with dropout drops other elements. */
+/* A copied subgraph with dropout drops other elements. */
 static void copies_draw_their_own_numbers(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -168,7 +168,7 @@ static void copies_draw_their_own_numbers(void **state) {
     glia_graph_free(g);
 }
 
-/* What layers give, by name, also in a model that was loaded; parameters by pattern. */
+/* Layer outputs by name, also in a loaded model; parameters by pattern. */
 static void layers_are_found_by_name(void **state) {
     (void)state;
     glia_error error;

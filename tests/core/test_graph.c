@@ -1,4 +1,4 @@
-/* test_graph.c - graphs themselves: building, rewriting, verifying, evaluating, and their text. */
+/* test_graph.c - graphs: building, rewriting, verifying, evaluating, and their text. */
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +16,7 @@
 
 #define ALL GLIA_SCALAR
 
-/* x (N, 3) and a parameter w (2, 3) to y = x w^T + 1 (N, 2); w moves towards y's sum; everything has a label. */
+/* x (N, 3) and a parameter w (2, 3) to y = x w^T + 1 (N, 2); w moves towards y's sum; all nodes have labels. */
 static glia_graph *example(void) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3));
@@ -66,7 +66,7 @@ static void dtypes_are_not_mixed_silently(void **state) {
     glia_graph_free(g);
 }
 
-/* Every public constructor with nothing to stand on. */
+/* Every public constructor with NULL tensors. */
 static void null_tensors_give_null(void **state) {
     (void)state;
     const glia_tensor none[2] = { NULL, NULL };
@@ -98,7 +98,7 @@ static void null_tensors_give_null(void **state) {
     assert_null(glia_add_scalar(NULL, 1));
 }
 
-/* One bad tensor of two is reported in the other's graph. */
+/* A NULL tensor with a valid one is reported in the valid one's graph. */
 static void null_beside_a_tensor_is_reported(void **state) {
     (void)state;
     for (int side = 0; side < 2; side++) {
@@ -120,7 +120,7 @@ static void assert_shape(glia_tensor x, glia_shape shape) {
     }
 }
 
-/* Shapes with the batch in them, which -1 stands for. */
+/* Shapes with a symbolic batch, written -1. */
 static void symbolic_shapes_are_inferred(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -147,7 +147,7 @@ static void symbolic_shapes_are_inferred(void **state) {
     glia_graph_free(g);
 }
 
-/* A mistake in each, and what the message must say. */
+/* Invalid calls and the expected messages. */
 static void error_messages_are_specific(void **state) {
     (void)state;
     enum { CASES = 13 };
@@ -255,7 +255,7 @@ static void a_copy_is_the_same_graph(void **state) {
     assert_true(glia_leaf_of(glia_graph_find_leaf(copy, "frozen/kernel"))->frozen);
     free(a), free(b);
     glia_graph_free(g);
-    assert_int_equal(glia_graph_verify(copy, &error), GLIA_OK); /* nothing points into the old one */
+    assert_int_equal(glia_graph_verify(copy, &error), GLIA_OK); /* no pointers into the old graph */
     b = printed(copy);
     free(b);
     glia_graph_free(copy);
@@ -333,7 +333,7 @@ static void verify_finds_what_is_broken(void **state) {
 
     product->shape.dim[1] = 7;
     assert_unsound(g, "not what infer says");
-    assert_unsound(g, "reads   %0 = input()"); /* the neighbourhood */
+    assert_unsound(g, "reads   %0 = input()"); /* shows adjacent nodes */
     assert_unsound(g, "read by");
     product->shape.dim[1] = 2;
 
@@ -389,13 +389,13 @@ static void text_is_as_documented(void **state) {
     glia_graph_free(again);
 }
 
-/* Every double comes back bit for bit, and every byte of a string, under a locale with a decimal comma too. */
+/* Doubles round-trip bit for bit, and strings byte for byte, also in a locale with a decimal comma. */
 static void numbers_and_strings_survive(void **state) {
     (void)state;
     const double values[] = { 0.1,      -0.0,      1e-300, 5e-324, 1.7976931348623157e308, 1.0 / 3, -123456789.123,
                               INFINITY, -INFINITY, NAN,    3 };
     const int n = GLIA_COUNT(values);
-    setlocale(LC_ALL, "de_DE.UTF-8"); /* if there is one */
+    setlocale(LC_ALL, "de_DE.UTF-8"); /* if installed */
     glia_graph *g = glia_graph_create();
     glia_graph_label(g, "tab\there \"quoted\" back\\slash \xC3\xA9\x01");
     glia_graph_output(g, "\n", glia_constant(g, GLIA_F64, GLIA_SHAPE(n), values));
@@ -428,7 +428,7 @@ static void blank_lines_comments_and_other_orders_are_read(void **state) {
     glia_graph_free(g);
 }
 
-/* The learning rate of a training graph is an input that starts with a value. */
+/* The learning rate of a training graph is an input with an initial value. */
 static void inputs_keep_their_initial_values(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -527,13 +527,13 @@ static void malformed_texts_are_rejected_with_position(void **state) {
     }
 }
 
-/* No prefix of a text crashes, and only those that end with a line are accepted. */
+/* No prefix of a text causes a crash, and only prefixes that end at a line end are accepted. */
 static void truncated_texts_are_handled(void **state) {
     (void)state;
     glia_graph *g = example();
     char *text = printed(g);
     for (size_t n = 0; n < strlen(text); n++) {
-        char *part = malloc(n + 1); /* its own block, so that a sanitizer sees a byte read beyond */
+        char *part = malloc(n + 1); /* a separate block, so that sanitizers detect reads past the end */
         memcpy(part, text, n);
         glia_graph *got = glia_graph_parse(part, n, NULL);
         glia_graph_free(got);

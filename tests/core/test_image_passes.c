@@ -1,7 +1,7 @@
-/* test_image_passes.c - the passes for images keep what a graph means: the layout pass leaves no permutation where none is
- * needed, and what sinks below a max pool is done on what is left there.
+/* test_image_passes.c - image passes preserve results: the layout pass leaves no unnecessary permutation, and
+ * operations moved after a max pool run on its output.
  *
- * The reference is the graph as it was: its definitions have golden results, those of the other layout follow from here.
+ * The reference is the original graph: its ops have golden results, which verifies the other layout.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static glia_graph *laid_out(const glia_graph *g) {
     return last;
 }
 
-/* Output k of both graphs at these inputs. */
+/* Compares output k of both graphs at these inputs. */
 static void assert_same(const glia_graph *a, const glia_graph *b, int k, int n, double *const *x, const char *what) {
     glia_error error;
     double *is = sample_evaluate(b, k, n, x, &error), *should = sample_evaluate(a, k, n, x, &error);
@@ -47,7 +47,7 @@ static void assert_same(const glia_graph *a, const glia_graph *b, int k, int n, 
     free(should);
 }
 
-/* Every sample of convolution and pooling, alone. */
+/* Every sample of convolution and pooling, separately. */
 static void nchw_and_nhwc_results_are_equal(void **state) {
     (void)state;
     int checked = 0;
@@ -55,7 +55,7 @@ static void nchw_and_nhwc_results_are_equal(void **state) {
         const glia_op *op = glia_op_at(i);
         if (!strstr(op->name, "conv") && !strstr(op->name, "pool")) continue;
         for (const glia_sample *s = glia_op_samples(i); s->name; s++) {
-            if (s->no_golden) continue; /* channels last already */
+            if (s->no_golden) continue; /* already channels last */
             sample_case c = sample_open(op, s);
             sample_graph g = sample_build(op, s, false);
             glia_graph *last = laid_out(g.g);
@@ -91,7 +91,7 @@ static glia_tensor new_input(net *t, glia_shape shape) {
     return t->in[t->n++] = glia_input(t->g, name, GLIA_F32, shape);
 }
 
-/* Normalised over batch and places, scaled and shifted: what batch norm is made of. */
+/* Normalised over batch and positions, scaled and shifted: batch norm in separate ops. */
 static glia_tensor normalized(net *t, glia_tensor x) {
     glia_shape axes = GLIA_SHAPE(0, 2, 3), vector = GLIA_SHAPE(1, x->shape.dim[1], 1, 1);
     double n = (double)(x->shape.dim[0] * x->shape.dim[2] * x->shape.dim[3]);
@@ -107,7 +107,7 @@ static glia_tensor conv3(net *t, glia_tensor x, int64_t filters, int stride) {
     return glia_conv(x, kernel, (glia_conv_window){ .stride = stride, .pad = 1 });
 }
 
-/* A residual net of one block with a shortcut that pads channels, two kinds of pooling, and a dense layer. */
+/* A residual net: one block with a channel-padding shortcut, two kinds of pooling, and a dense layer. */
 static glia_tensor residual(net *t) {
     glia_tensor x = glia_relu(normalized(t, conv3(t, new_input(t, GLIA_SHAPE(2, 3, 8, 8)), 4, 1)));
     x = glia_max_pool(x, (glia_pool_opts){ .size = 2 });
@@ -146,7 +146,7 @@ static void layout_pass_preserves_results_and_gradients(void **state) {
     double **x = draw(&t);
     for (int k = 0; k <= t.n; k++) assert_same(plain, last, k, t.n, x, "residual net");
     glia_graph *folded = glia_pass_fold(last, &error), *merged = glia_pass_cse(folded, &error);
-    /* The pictures on their way in, and their gradient on its way out; the rest stays where it is. */
+    /* Only the input images and the gradient in them are permuted. */
     assert_int_equal(count_op(merged, &glia_op_permute), 2);
     for (int i = 0; i < t.n; i++) free(x[i]);
     free(x);
@@ -157,7 +157,7 @@ static void layout_pass_preserves_results_and_gradients(void **state) {
     glia_graph_free(t.g);
 }
 
-/* Grey pictures and pooled planes of one element need no permutation at all. */
+/* Grey images and pooled planes of one element need no permutation. */
 static void trivial_permutations_become_reshapes(void **state) {
     (void)state;
     net t = { .g = glia_graph_create() };
@@ -184,8 +184,8 @@ static double *evaluated(const glia_graph *g, int k, int n, double *const *x) {
     return y;
 }
 
-/* relu, its gradient and the bias' gradient after pooling: the same bits, but for the sum's order; with ties, windows
- * without a positive element, and overlapping windows. */
+/* relu, its gradient and the bias gradient after pooling: the same bits, except for the order of the sum; with ties,
+ * windows without a positive element, and overlapping windows. */
 static void relu_and_sums_move_after_max_pooling(void **state) {
     (void)state;
     const glia_pool_opts pools[] = { { .size = 2 }, { .size = 3, .stride = 2, .pad = 1 } };

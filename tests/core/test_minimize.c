@@ -1,5 +1,5 @@
-/* test_minimize.c - what glia_minimize does besides its rules: parameter groups, penalties, max-norm, accumulation of
- * gradients, averages of parameters. Each is compared with its definition, written out in double.
+/* test_minimize.c - glia_minimize apart from the update rules: parameter groups, penalties, max-norm, gradient
+ * accumulation, parameter averages. Each is compared with its definition in double.
  */
 #include "glia/glia.h"
 #include "optim_problem.h"
@@ -14,7 +14,7 @@ static glia_session *session_of(problem *p, glia_compile_opts opts, glia_program
     return session;
 }
 
-/* The parameters after a step of SGD without terms: w - lr g. */
+/* The parameters after a plain SGD step: w - lr g. */
 static void plain_step(double lr, glia_dtype dtype, double values[COUNT]) {
     problem p = build(dtype);
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = lr }, NULL, NULL);
@@ -36,7 +36,7 @@ static void expect(double is, double wanted, double tolerance) {
 
 /* ---- parameter groups ---------------------------------------------------------------------- */
 
-/* The optimiser's terms hold where a group is silent, GLIA_ZERO is none, the first group that matches counts. */
+/* A group's unset terms default to the optimiser's, GLIA_ZERO disables one, the first matching group applies. */
 static void test_terms(void **state) {
     (void)state;
     const glia_parameter_group groups[] = {
@@ -62,7 +62,7 @@ static void test_terms(void **state) {
     finish(&p);
 }
 
-/* Decay of AdamW is apart from the gradient and scales with the group's rate; l2 joins the gradient also there. */
+/* AdamW's decay is decoupled from the gradient and scales with the group's rate; l2 is added to the gradient. */
 static void test_decoupled(void **state) {
     (void)state;
     const glia_parameter_group slow = { .pattern = "w", .lr_scale = 0.25 };
@@ -108,7 +108,7 @@ static void test_group_errors(void **state) {
 
 /* ---- max-norm ------------------------------------------------------------------------------- */
 
-/* Rows that are longer become as long as the bound, in their direction; others and biases stay as they are. */
+/* Rows with a norm above the bound are scaled to it; other rows and biases are unchanged. */
 static void check_max_norm(glia_dtype dtype, const char *backend, double tolerance) {
     double plain[COUNT], bound = 0.7;
     int longer = 0;
@@ -136,7 +136,7 @@ static void test_max_norm(void **state) {
     check_max_norm(GLIA_F32, "cpu", 1e-6);
 }
 
-/* A convolution's unit is a filter: all axes but the first. A zero filter stays zero. */
+/* For a convolution the norm is per filter: over all axes but the first. A zero filter stays zero. */
 static void test_max_norm_of_filters(void **state) {
     (void)state;
     enum { K = 3, EACH = 2 * 2 * 2 };
@@ -167,9 +167,9 @@ static void test_max_norm_of_filters(void **state) {
 
 /* ---- accumulation --------------------------------------------------------------------------- */
 
-enum { K = 4, EACH = 3 }; /* batches of a step, samples of a batch */
+enum { K = 4, EACH = 3 }; /* batches per step, samples per batch */
 
-/* A layer, for any batch. */
+/* One layer, for any batch size. */
 static problem network(glia_dtype dtype) {
     glia_graph *g = glia_graph_create();
     problem p = { .graph = g };
@@ -202,7 +202,7 @@ static void open_store(problem *p, const char *backend) {
     put(p->store, "b", b_at);
 }
 
-/* Three steps, each of K batches, are the three steps of the batches joined; and the last one of fewer batches, too. */
+/* Three steps of K batches each equal three steps of the joined batches, also if the last has fewer batches. */
 static void check_accumulation(glia_optimizer o, int last, glia_dtype dtype, double tolerance) {
     problem whole = network(GLIA_F64), parts = network(dtype);
     glia_minimize(whole.loss, o, NULL, NULL);
@@ -252,7 +252,7 @@ static void test_accumulation(void **state) {
     }
 }
 
-/* Gradients that are not finite do not outlive their step. */
+/* Non-finite gradients do not persist after their step. */
 static void test_accumulators_are_reset(void **state) {
     (void)state;
     problem p = network(GLIA_F32);
@@ -274,7 +274,7 @@ static void test_accumulators_are_reset(void **state) {
     finish(&p);
 }
 
-/* Both groups change "train/held": all updates at once, or a pattern that matches both, is a mistake that says so. */
+/* Both groups change "train/held": running all updates, or a pattern that matches both, is an error. */
 static void test_conflicting_groups(void **state) {
     (void)state;
     problem p = network(GLIA_F32);
@@ -324,8 +324,8 @@ static void test_average(void **state) {
 
 enum { ROWS = 1000, WIDE = 3, PICKS = 4, UPDATES = 5 };
 
-/* The rows that step `step` picks: two places name the same one, in odd steps one of them from the end; step 4 picks one
- * that is not there. */
+/* The rows picked by step `step`: two picks are the same row, in odd steps one of them counted from the end; step 4
+ * picks one out of range. */
 static int32_t pick_at(int step, int i) {
     if (i == 2 && step == 4) return ROWS + 3;
     if (i == 3) return step % 2 ? 7 - ROWS : 7;
@@ -336,7 +336,7 @@ static int row_at(int step, int i) {
     const int32_t pick = pick_at(step, i);
     return pick >= ROWS ? -1 : pick < 0 ? pick + ROWS : pick;
 }
-/* How far a picked row is pulled: the loss is sum over the picks of target * row + row^2 / 2. */
+/* Targets of picked rows: the loss is the sum over the picks of target * row + row^2 / 2. */
 static double target_at(int i, int k) { return 0.5 * i - 0.25 * k + 0.1; }
 
 typedef struct sparse_net {
@@ -355,7 +355,7 @@ static sparse_net sparse_open(glia_optimizer o, const char *backend) {
         glia_parameter(g, "words/table", GLIA_F32, GLIA_SHAPE(ROWS, WIDE), (glia_init){ .kind = GLIA_INIT_NORMAL });
     double targets[PICKS * WIDE];
     for (int i = 0; i < PICKS * WIDE; i++) targets[i] = target_at(i / WIDE, i % WIDE);
-    /* Picked from in two places, which is where gradients are a sum. */
+    /* Gathered in two places, so gradients are a sum. */
     glia_tensor two[2], ids[2], t = glia_constant(g, GLIA_F32, GLIA_SHAPE(PICKS, WIDE), targets);
     for (int i = 0; i < 2; i++) {
         ids[i] = glia_input(g, i ? "b" : "a", GLIA_I32, GLIA_SHAPE(PICKS / 2));
@@ -395,7 +395,7 @@ static float *leaf(const sparse_net *n, const char *name) {
     return a.data;
 }
 
-/* The table and the states of these optimisers, followed in double: only what a step picks moves. */
+/* Tracks the table and the optimiser states in double: only picked rows change. */
 static void sparse_follow(glia_optimizer o, const char *backend) {
     static double w[ROWS * WIDE], m[ROWS * WIDE], v[ROWS * WIDE];
     static float first[ROWS * WIDE];
@@ -460,7 +460,7 @@ static void test_sparse(void **state) {
     }
 }
 
-/* Rows are replaced where the table lies, and so are the states'. */
+/* Rows of the table and the states are updated in place. */
 static void test_sparse_in_place(void **state) {
     (void)state;
     sparse_net n = sparse_open((glia_optimizer){ .kind = GLIA_ADAM, .sparse = "*" }, "cpu");

@@ -1,10 +1,10 @@
-/* test_ops.c - every operation of the table, without a list here.
+/* test_ops.c - tests every operation in the op table.
  *
  *   record      a name, a summary, a definition, samples
  *   golden      the definition against results of PyTorch and NumPy (tests/golden/ops)
  *   gradient    in f64 against central differences, every element and a random direction
  *   second      the gradient's own gradient, in a random direction
- *   composite   an op's own gradient against that of its expansion
+ *   composite   an op's vjp against the gradient of its expansion
  *   text        every sample's graph, with its gradients, printed and parsed
  */
 #include <setjmp.h>
@@ -17,10 +17,10 @@
 #include "glia/glia.h"
 #include "op_samples.h"
 
-#define STEP 1e-5 /* of central differences: truncation and rounding are both near 1e-10 */
+#define STEP 1e-5 /* for central differences: truncation and rounding errors are both near 1e-10 */
 #define EACH_ELEMENT 512
 
-/* A sample in one mode. "what" is for messages. */
+/* A sample in one mode. `what` is for messages. */
 typedef struct trial {
     const glia_op *op;
     const glia_sample *sample;
@@ -28,7 +28,7 @@ typedef struct trial {
     char what[96];
 } trial;
 
-/* Calls `check` for every sample of every op, twice for those that have modes. */
+/* Calls `check` for every sample of every op, in both modes if the op depends on the mode. */
 static void walk(void (*check)(const trial *)) {
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
@@ -77,7 +77,7 @@ static glia_graph *expanded(const glia_graph *g, const trial *t) {
     return e;
 }
 
-/* Output k of a graph of primitives at n inputs. */
+/* Evaluates output k of a graph of primitives at n inputs. */
 static double *evaluate(const glia_graph *g, int k, int n, double *const *x, const trial *t) {
     glia_error error;
     double *y = sample_evaluate(g, k, n, x, &error);
@@ -127,7 +127,7 @@ static char *read_golden(const char *op) {
     return text;
 }
 
-/* What follows "KEY " on the first line that begins so, from `text` on; NULL: none. */
+/* The rest of the first line after `text` that starts with "KEY "; NULL if none. */
 static char *line_of(char *text, const char *key) {
     size_t n = strlen(key);
     for (char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
@@ -136,7 +136,7 @@ static char *line_of(char *text, const char *key) {
     return NULL;
 }
 
-/* The golden record of this trial: the place after its name. */
+/* The golden record of this trial: the position after its name. */
 static char *golden_of(char *text, const trial *t) {
     const char *name = strstr(t->what, ", sample ") + strlen(", sample ");
     for (char *p = line_of(text, "sample"); p; p = line_of(p, "sample")) {
@@ -196,16 +196,16 @@ static void definitions_match_golden_results(void **state) {
 
 /* ---- gradients ------------------------------------------------------------------------------ */
 
-/* The sample in f64 with one more input, dy, named as the next x, and outputs: y, then dx of each input that varies. */
+/* The sample in f64 with an additional input dy, named as the next x; outputs: y, then dx of each varying input. */
 typedef struct gradient_graph {
     glia_graph *g;
     glia_tensor y, inputs[GLIA_SAMPLE_INPUTS];
-    int n;                          /* inputs that vary */
-    int of[GLIA_SAMPLE_INPUTS + 1]; /* which; of[n] is dy */
+    int n;                          /* number of varying inputs */
+    int of[GLIA_SAMPLE_INPUTS + 1]; /* their indices; of[n] is dy */
     glia_tensor x[GLIA_SAMPLE_INPUTS + 1], dx[GLIA_SAMPLE_INPUTS]; /* x[n] is dy */
 } gradient_graph;
 
-/* False: no input varies or the result is not a float; then only g and y are there. */
+/* False if no input varies or the result is not a float; then only g and y are set. */
 static bool gradient_build(gradient_graph *d, const trial *t) {
     sample_graph s = sample_build(t->op, t->sample, true);
     *d = (gradient_graph){ .g = s.g, .y = s.y };
@@ -226,10 +226,10 @@ static bool gradient_build(gradient_graph *d, const trial *t) {
     return true;
 }
 
-/* Where everything is evaluated: the sample's inputs and a random dy. */
+/* The evaluation point: the sample's inputs and a random dy. */
 typedef struct point {
     sample_case c;
-    int n; /* dy included */
+    int n; /* including dy */
     double *x[GLIA_SAMPLE_INPUTS + 1];
 } point;
 
@@ -271,7 +271,7 @@ static double difference(const glia_graph *forward, const point *p, int input, c
     return slope;
 }
 
-/* One input's gradient against differences: of each element, and of all in a random direction. */
+/* One input's gradient against differences: for each element, and in a random direction. */
 static void compare_differences(const glia_graph *forward, const double *gradient, const point *p, int input,
                                 int64_t count, const trial *t) {
     double *direction = normals(count, 11), *axis = calloc((size_t)count, sizeof *axis);
@@ -288,13 +288,13 @@ static void compare_differences(const glia_graph *forward, const double *gradien
     free(direction);
 }
 
-/* What has no vjp is differentiated through its expansion as in training, whatever the mode it will run in. */
+/* Ops without a vjp are differentiated through their expansion in training mode, regardless of the mode they run in. */
 static bool differentiates(const trial *t) { return t->op->vjp || t->mode == GLIA_TRAIN; }
 
-/* An op without a vjp, or whose vjp leaves an input out, claims that it is flat: that is checked as well. */
+/* An op without a vjp, or an input omitted by the vjp, must have zero gradient: that is checked too. */
 static void check_gradient(const trial *t) {
     gradient_graph d;
-    if (t->op->flags & GLIA_OP_GRADIENT_ONLY) return; /* its gradient is not its slope */
+    if (t->op->flags & GLIA_OP_GRADIENT_ONLY) return; /* its gradient is not its derivative */
     if (!differentiates(t)) return;
     if (gradient_build(&d, t)) {
         point p = point_open(&d, t);
@@ -337,7 +337,7 @@ static void build_second(gradient_graph *d) {
     for (int i = 0; i <= d->n; i++) glia_graph_output(g, "second", second[i]);
 }
 
-/* f with all its inputs moved along their directions. */
+/* Evaluates f with all inputs displaced along their directions. */
 static double second_at(const glia_graph *e, const gradient_graph *d, point p, double *const *along, double step,
                         const trial *t) {
     for (int i = 0; i <= d->n; i++) {
@@ -382,7 +382,7 @@ static void second_derivatives_match_finite_differences(void **state) {
 
 /* ---- composites ----------------------------------------------------------------------------- */
 
-/* dx by the op's own vjp and dx through its expansion are the same numbers. */
+/* dx by the op's vjp equals dx through its expansion. */
 static void check_composite(const trial *t) {
     gradient_graph d;
     if (!(t->op->flags & GLIA_OP_COMPOSITE) || !t->op->vjp) return;
@@ -447,7 +447,7 @@ static void graphs_of_all_ops_survive_printing(void **state) {
 
 /* ---- bad inputs ----------------------------------------------------------------------------- */
 
-/* A tensor that is NULL or bad gives a bad one and a mistake that is kept, whatever the op. */
+/* For every op, a NULL or invalid tensor gives an invalid result, and the error is kept. */
 static void invalid_inputs_propagate(void **state) {
     (void)state;
     for (int i = 0; i < glia_op_count(); i++) {

@@ -1,5 +1,5 @@
-/* test_ops_docs.c - docs/ops.md is what the table of operations says. `make docs` writes it, by this same program with
- * GLIA_WRITE_DOCS set. */
+/* test_ops_docs.c - docs/ops.md matches the op table. `make docs` writes it with this program, with GLIA_WRITE_DOCS
+ * set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,8 +23,8 @@ static char *read_file(const char *path) {
 
 /* ---- a row ---------------------------------------------------------------------------------- */
 
-/* Would the op take its first sample with this dtype for that sample's floats (or, if it has none, for its
- * integers)? */
+/* True if the op accepts its first sample with this dtype in place of the sample's floats (or, if it has none, of its
+ * integers). */
 static bool takes(const glia_op *op, const glia_sample *s, glia_dtype dtype) {
     glia_graph *g = glia_graph_create();
     glia_tensor x[GLIA_SAMPLE_INPUTS];
@@ -42,7 +42,7 @@ static bool takes(const glia_op *op, const glia_sample *s, glia_dtype dtype) {
     return good;
 }
 
-/* Takes a loop states, or else sequences, of this dtype? */
+/* True if a loop accepts states (else sequences) of this dtype. */
 static bool loop_takes(glia_dtype dtype, bool state) {
     glia_graph *g = glia_graph_create();
     glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ .steps = 3 });
@@ -56,7 +56,7 @@ static bool loop_takes(glia_dtype dtype, bool state) {
     return good;
 }
 
-/* Those of a loop are its body's. */
+/* The dtypes of a loop are those of its body. */
 static void loop_dtypes(bool states, glia_text *text) {
     int n = 0;
     for (int t = 0; t < GLIA_DTYPE_COUNT; t++) n += loop_takes((glia_dtype)t, states);
@@ -140,7 +140,7 @@ static int index_of(const char *name, size_t length) {
     return -1;
 }
 
-/* Rows in the order of ops.def, its comments as headings. */
+/* Rows in the order of ops.def, with its comments as headings. */
 static char *page(void) {
     glia_text text = { 0 };
     glia_text_printf(&text, "%s", introduction);

@@ -126,7 +126,7 @@ static void run_steps(glia_session *s, double *losses, int steps) {
     }
 }
 
-/* Trains for some steps; writes the losses. */
+/* Trains for `steps` steps; writes the losses. */
 static void train(const char *backend_name, bool fused, double *losses, int steps) {
     glia_error error;
     glia_graph *g = glia_graph_create();
@@ -167,7 +167,7 @@ static void fusion_preserves_results(void **state) {
 
 /* ---- groups ---------------------------------------------------------------------------------------------- */
 
-/* How often the loops of a program walk over values as large as `shape`, and what they read and write of that size. */
+/* The number of loops in a program over values as large as `shape`, and their reads and writes of that size. */
 typedef struct walks {
     int loops, reads, writes, masks;
 } walks;
@@ -193,9 +193,9 @@ static glia_program *compile_training(glia_graph *g, glia_backend *b, glia_tenso
     return compile(g, b, (glia_compile_opts){ .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = batch });
 }
 
-/* A block of a residual net, trained: each of its two norms reads its input for the statistics, again to be normalised
- * (with relu, and with what is added, in the same walk), and twice more for its gradients, each time beside that of its
- * result. Nothing else is as large. */
+/* Training a residual block: each of its two norms reads its input for the statistics, again to normalise (fused with
+ * relu and the addition), and twice more for its gradients, each time together with the gradient of its result. Nothing
+ * else is as large. */
 static void batch_norm_takes_four_passes(void **state) {
     (void)state;
     glia_conv_opts same = { .filters = 6, .kernel = 3, .padding = GLIA_SAME, .no_bias = true };
@@ -217,7 +217,7 @@ static void batch_norm_takes_four_passes(void **state) {
     glia_graph_free(g);
 }
 
-/* Cross-entropy and its gradient: the scores are read once, the gradient is written. For few classes and for many. */
+/* Cross-entropy and its gradient read the scores once and write the gradient, for few and many classes. */
 static void cross_entropy_takes_one_pass(void **state) {
     (void)state;
     static const int64_t classes[] = { 10, 1000 };
@@ -241,7 +241,8 @@ static void cross_entropy_takes_one_pass(void **state) {
     }
 }
 
-/* Layer norm between two products: a walk forward and one back, sums for scale and shift included. */
+/* Layer norm between two matrix products: one forward pass over memory and one backward, including the sums for scale
+ * and shift. */
 static void layer_norm_takes_two_passes(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -321,7 +322,7 @@ static void live_values_never_overlap(void **state) {
     }
 }
 
-/* A net of so many residual blocks whose values have `width` places: conv, norm, relu, conv, norm, sum, relu. */
+/* A net of `blocks` residual blocks with values of width `width`: conv, norm, relu, conv, norm, sum, relu. */
 static glia_tensor residual_net(glia_graph *g, int blocks, int64_t width) {
     glia_conv_opts same = { .filters = 16, .kernel = 3, .padding = GLIA_SAME, .no_bias = true };
     glia_tensor x = glia_conv2d(glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, width, width)), "stem", same);
@@ -340,7 +341,7 @@ static glia_tensor residual_net(glia_graph *g, int blocks, int64_t width) {
     return glia_mean(glia_square(x), ALL, false);
 }
 
-/* Losses of three steps, and the bytes of the values in the plan. */
+/* Computes the losses of three steps; returns the bytes of the planned values. */
 static size_t train_residual_net(bool fused, int64_t width, double *losses) {
     enum { BLOCKS = 6, STEPS = 3 };
     glia_error error;
@@ -370,9 +371,9 @@ static size_t train_residual_net(bool fused, int64_t width, double *losses) {
     return bytes;
 }
 
-/* With values of 1 MiB: of the 12 norms' inputs all are kept, of the 12 results of relu, which the gradients of kernels
- * read, only those between blocks, and of these every other one: what a block makes again it makes of what the block before
- * has kept. Kept besides: the stem's result. With smaller values nothing is made twice. */
+/* With values of 1 MiB: the inputs of all 12 norms are kept. Of the 12 relu results, read by the kernel gradients, only
+ * every other one between blocks is kept; a block recomputes the rest from the value kept by the previous block. The
+ * stem's result is kept too. Smaller values are not recomputed. */
 static void large_values_are_recomputed(void **state) {
     (void)state;
     const int64_t width[] = { 128, 64 };
@@ -382,7 +383,7 @@ static void large_values_are_recomputed(void **state) {
         const double held = (double)train_residual_net(true, width[k], again) / value;
         train_residual_net(false, width[k], once);
         for (int i = 0; i < 3; i++) assert_true(fabs(again[i] - once[i]) < 1e-4 * fabs(once[i]));
-        const double kept = 12 + 1 + (k == 0 ? 3 : 12); /* and a few more that come and go, and masks, a quarter each */
+        const double kept = 12 + 1 + (k == 0 ? 3 : 12); /* plus a few temporary values, and masks, a quarter each */
         if (held < kept || held > kept + 4) fail_msg("%g values are in memory at once, not about %g", held, kept);
     }
 }
@@ -394,13 +395,13 @@ static void a_chain_needs_two_buffers(void **state) {
     for (int i = 0; i < 50; i++) y = glia_matmul(y, x);
     glia_backend *b = open_backend("ref");
     glia_program *p = compile(g, b, (glia_compile_opts){ .outputs = &y, .n_outputs = 1 });
-    assert_int_equal(p->plan.scratch_offset, 3 * 32 * 32 * sizeof(float)); /* the input and two that take turns */
+    assert_int_equal(p->plan.scratch_offset, 3 * 32 * 32 * sizeof(float)); /* the input and two alternating buffers */
     glia_program_free(p);
     glia_backend_close(b);
     glia_graph_free(g);
 }
 
-/* tanh of the product of a (2, 3) and a (3, 4), on a backend that fuses nothing: every operand counts once a kernel. */
+/* tanh of a (2, 3) by (3, 4) product, on a backend without fusion: every operand counts once per kernel. */
 static void program_statistics(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -424,7 +425,7 @@ static void in_place_output_waits_for_last_read(void **state) {
     for (int swapped = 0; swapped < 2; swapped++) {
         glia_graph *g = glia_graph_create();
         glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(40, 50));
-        glia_tensor t = glia_transpose(x); /* dies in the loop below */
+        glia_tensor t = glia_transpose(x); /* last used in the loop below */
         glia_tensor a = glia_add_scalar(t, 1), b = glia_mul(t, glia_tanh(swapped ? t : a));
         glia_tensor out[] = { glia_transpose(a), glia_transpose(b) };
         glia_backend *backend = open_backend("cpu");
@@ -451,8 +452,8 @@ static void in_place_output_waits_for_last_read(void **state) {
     }
 }
 
-/* A step writes up to the last value of the plan, and nothing beyond the scratch (which
- * the address sanitizer would see: a session allocates exactly the planned bytes). */
+/* A step writes up to the last value of the plan, and nothing beyond the scratch memory (AddressSanitizer would detect
+ * it: a session allocates exactly the planned bytes). */
 static void planned_bytes_are_used_bytes(void **state) {
     (void)state;
     enum { MARK = 0xA5 };
@@ -486,8 +487,8 @@ static void planned_bytes_are_used_bytes(void **state) {
     glia_graph_free(g);
 }
 
-/* A slice that is one piece of memory on a boundary is a view: no launch, no memory of its own. One that is not, or that
- * would let a leaf out, is copied. */
+/* A contiguous, aligned slice is a view without a launch or memory of its own. Others, and those that would expose a
+ * leaf, are copied. */
 static void contiguous_slices_are_views(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

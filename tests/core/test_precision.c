@@ -19,7 +19,7 @@ static bool is_product(const glia_op *op) {
            op == &glia_op_conv_kernel_grad;
 }
 
-/* What the backend makes of the sample. */
+/* Runs the sample on the backend. */
 static float *run(const char *backend, const glia_op *op, const glia_sample *s, double *const *x, int threads,
                   glia_precision precision) {
     glia_error error = { 0 };
@@ -89,10 +89,10 @@ static void only_operands_are_rounded(void **state) {
             sample_close(&c);
         }
     }
-    assert_true(differ > 100); /* rounding is seen */
+    assert_true(differ > 100); /* rounding has an effect */
 }
 
-/* Two classes of points, a small convolutional net: both precisions learn, nearly alike, and not the same. */
+/* Two classes, a small convolutional net: both precisions learn, with close but different losses. */
 static void training_follows_f32(void **state) {
     (void)state;
     enum { N = 64, STEPS = 40 };

@@ -69,7 +69,7 @@ static void run_once(run *r) {
     if (glia_session_run(r->session, &error) != GLIA_OK) fail_msg("%s", error.message);
 }
 
-/* Outputs i and half + i are the same numbers, for all i below half. */
+/* Checks that outputs i and half + i are equal, for all i below half. */
 static void check_pairs(glia_graph *g, const glia_tensor *y, int half, const char *what) {
     static double is[MOST], should[MOST];
     glia_error error = { 0 };
@@ -92,7 +92,7 @@ static void check_pairs(glia_graph *g, const glia_tensor *y, int half, const cha
 
 /* ---- a cell, in a loop and written out ------------------------------------------------------- */
 
-/* Gates of two parameters, a bias, a captured tensor of each sample, and a normalisation. */
+/* A cell with gates from two parameters, a bias, a captured tensor per sample, and normalisation. */
 static glia_tensor cell(glia_tensor x, glia_tensor h, glia_tensor context) {
     glia_tensor both[] = { x, h };
     glia_tensor z =
@@ -156,7 +156,7 @@ static void unrolled(const net *m, bool reverse, bool masked, glia_tensor *all, 
 
 static glia_tensor leaf(glia_graph *g, const char *name) { return glia_graph_find_leaf(g, name); }
 
-/* Something of every element, not linear. */
+/* A nonlinear function of all elements. */
 static glia_tensor objective(glia_tensor all, glia_tensor last) {
     return glia_add(glia_sum(glia_square(all), GLIA_SCALAR, false), glia_sum(glia_sin(last), GLIA_SCALAR, false));
 }
@@ -182,7 +182,7 @@ static void loops_equal_unrolled_graphs(void **state) {
         glia_tensor outputs[64];
         for (int k = 0; k < 2; k++) {
             glia_grad(loss[k], xs, n, y[k] + 2);
-            /* and of the gradients' squares, again */
+            /* and the gradient of the sum of squared gradients */
             glia_tensor size = glia_scalar(m.g, GLIA_F32, 0);
             for (int i = 0; i < n; i++) size = glia_add(size, glia_sum(glia_square(y[k][2 + i]), GLIA_SCALAR, false));
             glia_tensor second[2];
@@ -198,7 +198,7 @@ static void loops_equal_unrolled_graphs(void **state) {
     }
 }
 
-/* The gradient of a weight is one product over all steps: the loops have none with the weight's shape. */
+/* A weight's gradient is one matrix product over all steps: the loops contain no value of the weight's shape. */
 static void weight_gradients_are_computed_after_the_loop(void **state) {
     (void)state;
     net m = net_open();
@@ -222,9 +222,9 @@ static void weight_gradients_are_computed_after_the_loop(void **state) {
     glia_graph_free(m.g);
 }
 
-/* ---- attention, tokens, odd uses of weights --------------------------------------------------- */
+/* ---- attention, tokens, unusual uses of weights ----------------------------------------------- */
 
-/* A step that looks things up, attends to what it captured for each sample, and uses a weight in odd ways. */
+/* A step with a lookup, attention to a captured tensor per sample, and unusual uses of a weight. */
 static glia_tensor odd_cell(glia_tensor token, glia_tensor h, glia_tensor memory) {
     glia_graph *g = glia_tensor_graph(h);
     glia_tensor table = glia_parameter(g, "table", GLIA_F32, GLIA_SHAPE(9, H), (glia_init){ .kind = GLIA_INIT_NORMAL });
@@ -234,7 +234,7 @@ static glia_tensor odd_cell(glia_tensor token, glia_tensor h, glia_tensor memory
     glia_tensor found = glia_reshape(glia_matmul(scores, memory), GLIA_SHAPE(GLIA_BATCH, H));
     glia_tensor w =
         glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(H, H), (glia_init){ .kind = GLIA_INIT_NORMAL, .stddev = 0.3 });
-    glia_tensor norm = glia_sqrt(glia_sum(glia_square(w), GLIA_SCALAR, false)); /* of the weight alone */
+    glia_tensor norm = glia_sqrt(glia_sum(glia_square(w), GLIA_SCALAR, false)); /* depends only on the weight */
     glia_tensor row =
         glia_sum(glia_mul(w, glia_tanh(glia_sum(h, GLIA_SCALAR, false))), GLIA_SHAPE(0), false); /* mixes samples */
     glia_tensor z = glia_add(glia_matmul(found, glia_div(w, norm)), glia_add(e, glia_mul_scalar(row, 0.1)));
@@ -270,7 +270,7 @@ static void unusual_bodies_have_gradients(void **state) {
     glia_graph_free(g);
 }
 
-/* Pictures that a convolution carries on; its kernel's gradient is one convolution over all steps. */
+/* A convolutional state; the kernel's gradient is one convolution over all steps. */
 static glia_tensor picture_cell(glia_tensor x, glia_tensor h) {
     glia_tensor both[] = { x, h };
     return glia_conv2d(glia_concat(both, 2, 1), "conv",
@@ -301,10 +301,10 @@ static void image_states(void **state) {
     glia_graph_free(g);
 }
 
-/* ---- loops in loops -------------------------------------------------------------------------- */
+/* ---- nested loops ---------------------------------------------------------------------------- */
 
-/* For each row of x (N, T, F), over its F numbers: c <- tanh(w c + number), and the outer state adds what comes of it.
- * */
+/* Nested loops: for each row of x (N, T, F), over its F numbers: c <- tanh(w c + number); the outer state adds the
+ * result. */
 static void loops_nest(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -337,8 +337,8 @@ static void loops_nest(void **state) {
     glia_graph_free(g);
 }
 
-/* The inner loop reads a sequence of the outermost graph, (N, F, H), in each step of the outer one: its gradient there is
- * a part of a packed vector (-K). */
+/* In each step of the outer loop, the inner loop reads a sequence (N, F, H) of the outermost graph; its gradient there
+ * is a part of a packed vector (-K). */
 static void inner_loop_over_captured_sequence(void **state) {
     (void)state;
     for (int fixed = 0; fixed < 2; fixed++) {
@@ -378,7 +378,7 @@ static void inner_loop_over_captured_sequence(void **state) {
 
 /* ---- random numbers --------------------------------------------------------------------------- */
 
-/* Dropout of ones, summed up: the masks of steps differ, those of loops differ, and the gradient has the same ones. */
+/* Dropout of ones, accumulated: masks differ between steps and between loops, and the gradient uses the same masks. */
 static void each_step_draws_new_numbers(void **state) {
     (void)state;
     enum { WIDE = 64 };
@@ -434,7 +434,7 @@ static void results_do_not_depend_on_thread_count(void **state) {
     for (int threads = 1; threads <= 4; threads++) {
         run r = run_open(m.g, y, 4, "cpu", threads, (glia_compile_opts){ .batch = 64 });
         run_once(&r);
-        if (threads > 1) run_once(&r); /* nothing is left over */
+        if (threads > 1) run_once(&r); /* no stale state */
         for (int i = 0; i < 4; i++) {
             int64_t n = run_get(&r, i, threads == 1 ? first[i] : other);
             if (threads > 1) assert_memory_equal(first[i], other, (size_t)n * sizeof *other);
@@ -460,7 +460,7 @@ static void loops_print_and_parse(void **state) {
     assert_string_equal(once.bytes, twice.bytes);
     assert_true(glia_graph_equal(m.g, read));
     assert_true(glia_graph_hash(m.g, 1) == glia_graph_hash(read, 1));
-    /* cut off or changed anywhere it is a mistake or another graph, never a crash */
+    /* truncated or altered text gives an error or another graph, never a crash */
     for (size_t cut = 0; cut < once.length; cut += 7) {
         glia_graph_free(glia_graph_parse(once.bytes, cut, &error));
         char kept = once.bytes[cut];
@@ -483,9 +483,8 @@ static void loops_print_and_parse(void **state) {
 
 /* ---- saving, state between batches ----------------------------------------------------------------- */
 
-/* The target of a step is the number now and that of two steps ago, which is in the batch before for the first two:
- * what is learnt goes back no further than a batch, what is remembered does (truncated back-propagation through time).
- * */
+/* The target of a step combines the current number and the one two steps ago, which for the first two steps is in the
+ * previous batch: gradients end at the batch, states persist (truncated back-propagation through time). */
 static void states_persist_between_batches(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -500,7 +499,7 @@ static void states_persist_between_batches(void **state) {
     glia_tensor out = glia_dense(next, "out", (glia_dense_opts){ .units = 1 }), y;
     glia_loop_next(loop, h, next);
     glia_loop_end(loop, &out, 1, &y);
-    glia_update(kept, glia_stop_gradient(glia_loop_last(loop, h)), "state"); /* the next batch goes on from here */
+    glia_update(kept, glia_stop_gradient(glia_loop_last(loop, h)), "state"); /* carried to the next batch */
     glia_tensor loss = glia_mse(y, t);
     glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.01 }, NULL, NULL);
     run r = run_open(g, &loss, 1, "cpu", 2, (glia_compile_opts){ .mode = GLIA_TRAIN, .batch = B });
@@ -515,7 +514,7 @@ static void states_persist_between_batches(void **state) {
             for (int i = 0; i < T; i++) {
                 const double v = glia_rng_u32(&rng) & 1 ? 1 : -1;
                 in[n * T + i] = (float)v;
-                target[n * T + i] = (float)(0.4 * (v + before[n][1])); /* two steps ago, often in the batch before */
+                target[n * T + i] = (float)(0.4 * (v + before[n][1])); /* two steps ago, maybe in the batch before */
                 before[n][1] = before[n][0];
                 before[n][0] = v;
             }
@@ -526,7 +525,7 @@ static void states_persist_between_batches(void **state) {
         if (step >= 550) mean += one / 50;
     }
     if (mean > 0.01)
-        fail_msg("the loss is %g: nothing is carried from batch to batch", mean); /* without: 0.16 and more */
+        fail_msg("the loss is %g: nothing is carried from batch to batch", mean); /* without state: 0.16 and more */
     run_close(&r);
     glia_graph_free(g);
 }
@@ -560,7 +559,7 @@ static void models_with_loops_load_and_predict(void **state) {
     glia_model_free(model);
 }
 
-/* ---- mistakes -------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------------- */
 
 static void expect(glia_graph *g, const char *words) {
     glia_error error = { 0 };

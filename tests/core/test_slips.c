@@ -1,5 +1,4 @@
-/* test_slips.c - mistakes that could pass silently, such as a misspelt name, are errors that suggest the nearest name.
- * */
+/* test_slips.c - slips such as a misspelt name are errors that suggest the nearest name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -101,7 +100,7 @@ static void freezing_after_minimize_is_an_error(void **state) {
     glia_tensor loss = build(g);
     assert_int_equal(glia_freeze(g, "fc/kernel", true), 1);
     glia_minimize(loss, (glia_optimizer){ .lr = 0.1 }, NULL, NULL);
-    assert_int_equal(glia_freeze(g, "fc/kernel", true), 1); /* it is frozen already and has no updates */
+    assert_int_equal(glia_freeze(g, "fc/kernel", true), 1); /* already frozen, has no updates */
     assert_int_equal(glia_graph_check(g, NULL), GLIA_OK);
     assert_int_equal(glia_freeze(g, "fc/*", true), 0);
     expect(g, "'fc/bias' is updated by the group 'train' already");
@@ -140,7 +139,7 @@ static void leaves_keep_their_initialiser(void **state) {
     glia_graph *g = glia_graph_create();
     glia_tensor w = glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), normal);
     assert_ptr_equal(glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), normal), w);
-    assert_ptr_equal(glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), (glia_init){ 0 }), w); /* whatever it has */
+    assert_ptr_equal(glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), (glia_init){ 0 }), w); /* any initialiser */
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 2));
     glia_dense(x, "fc", (glia_dense_opts){ .units = 2, .kernel_init = normal });
     glia_dense(x, "fc", (glia_dense_opts){ .units = 2 });
@@ -156,7 +155,7 @@ static void leaves_keep_their_initialiser(void **state) {
     glia_graph_free(g);
 }
 
-/* What is asked of the outer graph while a loop is built draws anew in each step; what was made before does not. */
+/* Random ops created on the outer graph while building a loop draw anew in each step; earlier ones do not. */
 static void random_operations_in_a_loop_draw_new_numbers(void **state) {
     (void)state;
     enum { STEPS = 4 };
@@ -180,13 +179,13 @@ static void random_operations_in_a_loop_draw_new_numbers(void **state) {
             if (how == 0) assert_true(values[i] == values[0]);
             if (how > 0) assert_true(values[i] != values[i - 1]);
         }
-        glia_tensor after = glia_random_uniform(g, GLIA_SHAPE(1)); /* of the graph again */
+        glia_tensor after = glia_random_uniform(g, GLIA_SHAPE(1)); /* in the outer graph again */
         assert_ptr_equal(glia_tensor_graph(after), g);
         glia_graph_free(g);
     }
 }
 
-/* A dropout of a tensor of the outer graph, built in a loop, has another mask in each step. */
+/* Dropout of an outer tensor, built in a loop, draws a new mask in each step. */
 static void dropout_in_a_loop_draws_new_masks(void **state) {
     (void)state;
     enum { STEPS = 3, WIDE = 64 };

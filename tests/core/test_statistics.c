@@ -1,6 +1,6 @@
-/* test_statistics.c - running statistics of batch norm: which programs move them, and how often. The expected values are
- * PyTorch's rule in closed form: each forward pass in training mode does running = (1 - m) running + m batch, with the
- * unbiased variance, in the order of the passes.
+/* test_statistics.c - running statistics of batch norm: which programs update them, and how often. The expected values
+ * follow PyTorch's rule in closed form: each forward pass in training mode does running = (1 - m) running + m batch,
+ * with the unbiased variance, in the order of the passes.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ enum { ROWS = 4, UNITS = 2 };
 static const double first_batch[ROWS * UNITS] = { 1, -2, 3, 0.5, 0, 4, -1, 2 };
 static const double second_batch[ROWS * UNITS] = { 0.25, 1, -3, 2, 5, 1.5, 2, -6 };
 
-/* Moves mean and var as a forward pass of this batch does. */
+/* Updates mean and var as a forward pass on this batch. */
 static void pass(const double *batch, double momentum, double mean[UNITS], double var[UNITS]) {
     for (int c = 0; c < UNITS; c++) {
         double m = 0, v = 0;
@@ -55,7 +55,7 @@ static runner open_with(glia_graph *g, glia_compile_opts opts) {
     return r;
 }
 
-/* ---- how often ------------------------------------------------------------------------------- */
+/* ---- update counts --------------------------------------------------------------------------- */
 
 static void shared_layer_updates_statistics_twice_in_order(void **state) {
     (void)state;
@@ -77,7 +77,7 @@ static void shared_layer_updates_statistics_twice_in_order(void **state) {
     glia_graph_free(g);
 }
 
-/* Each use has its own momentum; the same input twice is two passes. */
+/* Each use has its own momentum; two uses of an input are two passes. */
 static void each_use_of_the_same_input_updates(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -95,9 +95,9 @@ static void each_use_of_the_same_input_updates(void **state) {
     glia_graph_free(g);
 }
 
-/* ---- which programs -------------------------------------------------------------------------- */
+/* ---- updating programs ----------------------------------------------------------------------- */
 
-/* A generator G and a critic D, each with a batch norm; D sees real and generated rows. */
+/* A generator G and a critic D, each with batch norm; D is applied to real and generated rows. */
 typedef struct adversaries {
     glia_graph *g;
     glia_tensor fake, critic_loss, generator_loss;
@@ -129,7 +129,7 @@ static void feed(runner *r) {
     if (glia_session_input(r->session, "noise", &a, NULL)) runner_set(r, "noise", second_batch);
 }
 
-/* The step of one group moves what its loss computes, not what the other group's loss computes. */
+/* A step of one group updates the statistics computed by its loss, not by the other group's. */
 static void step_updates_statistics_of_its_forward_passes(void **state) {
     (void)state;
     adversaries a = adversaries_create();
@@ -174,7 +174,7 @@ static void step_updates_statistics_of_its_forward_passes(void **state) {
     glia_graph_free(a.g);
 }
 
-/* A gradient alone is computed without the layer's result, but not without its forward pass. */
+/* Computing only a gradient skips the layer's result, but not its forward pass. */
 static void gradient_updates_statistics(void **state) {
     (void)state;
     for (int twice = 0; twice < 2; twice++) {
@@ -193,7 +193,7 @@ static void gradient_updates_statistics(void **state) {
     }
 }
 
-/* What a program does not compute does not move, nor does anything in inference. */
+/* Statistics that a program does not compute are unchanged, as are all in inference. */
 static void statistics_without_forward_pass_are_unchanged(void **state) {
     (void)state;
     const double zero[UNITS] = { 0 }, one[UNITS] = { 1, 1 };
@@ -211,7 +211,7 @@ static void statistics_without_forward_pass_are_unchanged(void **state) {
     }
 }
 
-/* ---- mistakes -------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 static void expect_refusal(glia_graph *g, glia_compile_opts opts, const char *words) {
     glia_error error = { 0 };

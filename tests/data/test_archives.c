@@ -1,4 +1,4 @@
-/* Archives: the contents of zip and tar files and folders, rejection of malformed ones, and images in them. */
+/* Archives: contents of zip and tar files and folders, rejection of malformed ones, and images in them. */
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 
 static glia_error error;
 
-/* The index, and every file read. */
+/* Parses the index and reads every file. */
 static glia_status parse_all(const uint8_t *bytes, size_t length, glia_error *e) {
     glia_archive archive;
     glia_status status = glia_archive_parse(bytes, length, &archive, e);
@@ -132,7 +132,7 @@ static void test_zip(void **state) {
     expect_member(&archive, "a/deflated.txt", many);
     expect_member(&archive, "z/stored.txt", "as it is");
     glia_archive_free(&archive);
-    /* Times, versions and the local headers' copies of the sizes may change without harm. */
+    /* Changes to times, versions and the sizes in the local headers are harmless. */
     hostile_all(parse_all, (const uint8_t *)w.out.bytes, w.out.length, true);
 
     w.out.bytes[30 + 12] ^= 1; /* a stored byte */
@@ -143,7 +143,7 @@ static void test_zip(void **state) {
 static void test_zip_refusals(void **state) {
     (void)state;
     static const struct {
-        int at; /* in the entry of the contents; -1: as it is */
+        int at; /* offset in the central directory entry; -1: unchanged */
         uint8_t byte;
         glia_status status;
         const char *name, *says;
@@ -153,7 +153,7 @@ static void test_zip_refusals(void **state) {
         { -1, 0, GLIA_E_FORMAT, "\xC0\xAF", "UTF-8" },
         { 8, 1, GLIA_E_UNSUPPORTED, "secret", "encrypted" },
         { 10, 12, GLIA_E_UNSUPPORTED, "bzip2", "method 12" },
-        { 27, 0x7F, GLIA_E_FORMAT, "huge", "cannot be here" }, /* two gigabytes out of a few bytes */
+        { 27, 0x7F, GLIA_E_FORMAT, "huge", "cannot be here" }, /* two gigabytes from a few bytes */
         { 24, 99, GLIA_E_FORMAT, "longer", "damaged" },
         { 45, 0x7F, GLIA_E_FORMAT, "elsewhere", "cannot be here" },
         { 42, 9, GLIA_E_FORMAT, "beside", "no such file" },
@@ -225,9 +225,9 @@ static void test_compressed_tar(void **state) { (void)state, skip(); }
 
 #endif
 
-/* ---- pictures ----------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------- */
 
-/* A grey picture of one value, as PGM. */
+/* A PGM image with all pixels of one value. */
 static size_t picture(char out[64], int side, int value) {
     int n = snprintf(out, 64, "P5 %d %d 255\n", side, side);
     for (int i = 0; i < side * side; i++) out[n++] = (char)value;
@@ -239,7 +239,7 @@ static glia_dataset *need(glia_dataset *data) {
     return data;
 }
 
-/* The values and labels of a set, in its order: "cat 10, dog 20, ...". */
+/* Expects the values and labels of a data set, in order: "cat 10, dog 20, ...". */
 static void expect_samples(const char *address, const char *split, const char *wanted) {
     glia_dataset *data = need(glia_data_open(address, split, NULL, &error));
     glia_text told = { 0 };
@@ -301,15 +301,15 @@ static void test_images_in_folders(void **state) {
     char bytes[64];
     static const char *const folders[] = { "pets", "pets/cat", "pets/dog" };
     for (int i = 0; i < 3; i++) assert_true(!mkdir(folders[i], 0777) || errno == EEXIST);
-    unlink("pets/dog/2.pgm"); /* of a run that was broken off */
+    unlink("pets/dog/2.pgm"); /* left by an interrupted run */
     write_file("pets/cat/1.pgm", bytes, picture(bytes, 2, 7));
-    write_file("pets/dog/1.pgm", bytes, picture(bytes, 4, 9)); /* of another size: resized */
+    write_file("pets/dog/1.pgm", bytes, picture(bytes, 4, 9)); /* a different size: resized */
     expect_samples("images:pets", NULL, "cat 7, dog 9");
     glia_dataset *data = need(glia_data_open("images:pets?test=0.5&seed=1", "test", NULL, &error));
     assert_int_equal(glia_data_count(data), 1);
     glia_data_free(data);
 
-    /* Mistakes in an address, a damaged picture, a folder without pictures. */
+    /* Errors in an address, a damaged image, a folder without images. */
     assert_null(glia_data_open("images:pets?size=0", NULL, NULL, &error));
     assert_null(glia_data_open("images:pets?size=3x", NULL, NULL, &error));
     assert_null(glia_data_open("images:pets?channels=2", NULL, NULL, &error));
@@ -337,7 +337,7 @@ static void test_images_in_folders(void **state) {
     assert_true(!rmdir("pets/cat") && !rmdir("pets/dog") && !rmdir("pets"));
 }
 
-/* A loader meets a damaged picture: the epoch ends with its name. */
+/* A damaged image ends the loader's epoch with an error that names it. */
 static void test_loader(void **state) {
     (void)state;
     glia_text tar = { 0 };
@@ -368,7 +368,7 @@ static void test_loader(void **state) {
     free(tar.bytes);
 }
 
-/* CIFAR-10 as it is downloaded: its batches in an archive. */
+/* CIFAR-10 as downloaded: batch files in an archive. */
 static void test_batches(void **state) {
     (void)state;
     glia_text tar = { 0 };
@@ -378,7 +378,7 @@ static void test_batches(void **state) {
     record[1] = 51;
     tar_put(&tar, '0', "cifar-10-batches-bin/test_batch.bin", record, GLIA_CIFAR_RECORD);
     tar_end(&tar);
-    write_file("cifar-10-binary.tar.gz", tar.bytes, tar.length); /* what it is, the bytes say */
+    write_file("cifar-10-binary.tar.gz", tar.bytes, tar.length); /* the format is detected from the bytes */
     glia_dataset *data = need(glia_data_open("cifar10", "test", ".", &error));
     static float x[GLIA_CIFAR_PIXELS];
     int32_t y;
@@ -392,7 +392,7 @@ static void test_batches(void **state) {
     free(tar.bytes);
 }
 
-/* The pictures of CIFAR-10, where GLIA_DATA has them: all 50,000 in their classes. */
+/* The CIFAR-10 images, if in GLIA_DATA: all 50,000 with their classes. */
 static void test_cifar(void **state) {
     (void)state;
     char path[1000];
@@ -418,7 +418,7 @@ static void test_cifar(void **state) {
         if (status) fail_msg("%s", error.message);
         for (int k = 0; k < 3 * 32 * 32; k++) sum += x[k] / (500.0 * 3 * 32 * 32);
     }
-    if (sum > 0) assert_float_equal(sum, 0.4734, 0.02); /* the mean over colours of all of CIFAR-10 */
+    if (sum > 0) assert_float_equal(sum, 0.4734, 0.02); /* CIFAR-10's mean over channels */
     free(x);
     glia_data_free(data);
 }

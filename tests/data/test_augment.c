@@ -1,4 +1,4 @@
-/* Augmentation: pipelines as text, and what transformations do with given parameters. */
+/* Augmentation: pipelines as text, and the transformations with given parameters. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,7 +94,7 @@ static void test_text_refusals(void **state) {
     glia_augment *augment = glia_augment_create(&error);
     glia_augment_flip(augment, (glia_augment_flip_opts){ .p = 3 });
     glia_augment_crop(augment, (glia_augment_crop_opts){ .pad = -3 });
-    assert_int_equal(glia_augment_check(augment, GLIA_SCALAR, &error), GLIA_E_ARGUMENT); /* the first mistake */
+    assert_int_equal(glia_augment_check(augment, GLIA_SCALAR, &error), GLIA_E_ARGUMENT); /* the first error */
     ASSERT_SAYS("flip");
     glia_augment_free(augment);
     augment = need("flip");
@@ -105,7 +105,7 @@ static void test_text_refusals(void **state) {
     glia_augment_free(augment);
 }
 
-/* ---- pixels that move --------------------------------------------------------------------- */
+/* ---- geometric transforms ----------------------------------------------------------------- */
 
 static const glia_frame small = { .channels = 2, .height = 3, .width = 4, .count = 24 };
 
@@ -113,7 +113,7 @@ static void count_up(float *x, size_t n) {
     for (size_t i = 0; i < n; i++) x[i] = (float)i + 1;
 }
 
-/* By the definition, from a padded copy. */
+/* Compares with the definition, computed from a padded copy. */
 static void test_move(void **state) {
     (void)state;
     float in[24], out[24];
@@ -137,7 +137,7 @@ static void test_move(void **state) {
                             assert_true(out[c * 12 + y * 4 + x] == want);
                         }
             }
-    glia_augment_shift_pixels(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far beyond */
+    glia_augment_shift_pixels(in, out, small, 0, -100, GLIA_EDGE_REPEAT, 0); /* far outside */
     for (int i = 0; i < 24; i++) assert_true(out[i] == in[i / 4 * 4]);
     glia_augment_shift_pixels(in, out, small, 100, 0, GLIA_EDGE_CONSTANT, 3);
     for (int i = 0; i < 24; i++) assert_true(out[i] == 3);
@@ -154,7 +154,7 @@ static void test_flips(void **state) {
     for (int i = 0; i < 24; i++) assert_true(x[i] == (float)(i / 12 * 12 + (2 - i / 4 % 3) * 4 + i % 4 + 1));
 }
 
-/* ---- results of torchvision and SciPy ----------------------------------------------------- */
+/* ---- against torchvision and SciPy -------------------------------------------------------- */
 
 static void made(float *x, size_t n, uint32_t start) {
     for (size_t i = 0; i < n; i++) x[i] = (float)((double)((start + (uint32_t)i) * 2654435761u) / 4294967296.0);
@@ -162,7 +162,7 @@ static void made(float *x, size_t n, uint32_t start) {
 
 static float deg(double degrees) { return (float)(degrees * 3.14159265358979323846 / 180); }
 
-/* x as the case of this name changes it. */
+/* Applies the named case to x. */
 static void change(const char *name, const double *p, glia_frame frame, float *x) {
     float out[1024], extra[2048 + 1024];
     const float v = (float)p[0];
@@ -251,9 +251,10 @@ static void test_golden(void **state) {
     assert_in_range(cases, 30, 1000);
 }
 
-/* ---- neighbours joined -------------------------------------------------------------------- */
+/* ---- composed transforms ------------------------------------------------------------------ */
 
-/* Neighbours are one motion, drawn from the streams of their places, flips between them included. */
+/* Adjacent geometric transforms, including flips, are composed into one motion; each is drawn from the random stream of
+ * its position. */
 static void test_composed_transforms(void **state) {
     (void)state;
     glia_augment *augment = need("rotate(20) flip(p=1) shear(5, edge=constant) noise(1e-9) translate(0.3) vflip(p=1)");
@@ -278,14 +279,14 @@ static void test_composed_transforms(void **state) {
     for (int i = 0; i < 72; i++) ASSERT_NEAR(x[i], y[i], 1e-6);
     glia_augment_free(augment);
 
-    augment = need("scale(0.5..0.5, fill=1) scale(0.5..0.5)"); /* other fills: not joined, so there is a ring of 1 */
+    augment = need("scale(0.5..0.5, fill=1) scale(0.5..0.5)"); /* different fills are not composed: a ring of 1 */
     for (int i = 0; i < 72; i++) x[i] = 0.5f;
     assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 9, 8), 3, 2, 17, x, &error), GLIA_OK);
     float most = 0;
     for (int i = 0; i < 72; i++) most = fmaxf(most, x[i]);
     assert_true(x[0] == 0 && most == 1);
     glia_augment_free(augment);
-    augment = need("flip(p=1) vflip(p=1)"); /* without sampling */
+    augment = need("flip(p=1) vflip(p=1)"); /* no resampling */
     made(x, 72, 0);
     memcpy(y, x, sizeof x);
     assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 9, 8), 3, 2, 17, x, &error), GLIA_OK);

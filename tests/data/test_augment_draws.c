@@ -1,4 +1,4 @@
-/* Augmentation: how the parameters of transformations are drawn. */
+/* Augmentation: distributions of the drawn parameters. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ static glia_augment *need(const char *text) {
     return augment;
 }
 
-/* All places of a crop come equally often, whatever stands before it in the pipeline; p is the share that it says. */
+/* Crop positions are uniform, regardless of earlier transformations; p is the probability. */
 static void test_crop_draws(void **state) {
     (void)state;
     enum { ROUNDS = 18000 };
@@ -37,7 +37,7 @@ static void test_crop_draws(void **state) {
             for (int k = 0; k < 25; k++)
                 if (x[k] != 0) counts[(k / 5 - 1) * 3 + k % 5 - 1]++;
         }
-        for (int k = 0; k < 9; k++) assert_in_range(counts[k], 2000 - 210, 2000 + 210); /* 5 deviations of 42 */
+        for (int k = 0; k < 9; k++) assert_in_range(counts[k], 2000 - 210, 2000 + 210); /* 5 std devs of 42 */
         glia_augment_free(augment);
     }
     glia_augment *augment = need("flip(0.25)");
@@ -51,7 +51,7 @@ static void test_crop_draws(void **state) {
     glia_augment_free(augment);
 }
 
-/* What a motion's parameters are, from its matrix, over many samples: mean, deviation, and the ends of their range. */
+/* Mean, standard deviation, minimum and maximum of a parameter over many samples. */
 typedef struct spread {
     double mean, deviation, least, most;
 } spread;
@@ -67,7 +67,7 @@ static spread spread_of(const double *values, int n) {
 
 enum { DRAWS = 4000 };
 
-/* U(low, high), within what DRAWS tell. */
+/* Checks for U(low, high), to the accuracy that DRAWS samples allow. */
 static void assert_uniform(const double *values, double low, double high) {
     spread s = spread_of(values, DRAWS);
     const double range = high - low;
@@ -105,7 +105,7 @@ static void test_motion_draws(void **state) {
     glia_augment_free(augment);
 }
 
-/* A part's area and ratio are of their ranges, and it lies anywhere in the frame. */
+/* A part's area and aspect ratio cover their ranges; its position is uniform in the frame. */
 static void test_part_draws(void **state) {
     (void)state;
     const glia_frame frame = { 3, 600, 600, 1080000 };
@@ -120,7 +120,7 @@ static void test_part_draws(void **state) {
         aspect[i] = log((double)part.width / part.height);
         place[i] = part.left / (600.0 - part.width);
     }
-    spread s = spread_of(share, DRAWS); /* ends are moved a little by whole pixels */
+    spread s = spread_of(share, DRAWS); /* rounding to whole pixels shifts the ends slightly */
     ASSERT_NEAR(s.mean, 0.25, 0.01);
     ASSERT_NEAR(s.least, 0.1, 0.003);
     ASSERT_NEAR(s.most, 0.4, 0.003);
@@ -131,7 +131,7 @@ static void test_part_draws(void **state) {
     glia_rng rng = { .seed = 1 };
     glia_rectangle part;
     assert_false(glia_augment_draw_part((glia_frame){ 1, 1, 100, 100 }, (double[]){ 0.9, 1 }, ratio, &rng, &part));
-    glia_augment *augment = need("resized_crop(0.9..1, 0.5..2)"); /* falls back to the middle */
+    glia_augment *augment = need("resized_crop(0.9..1, 0.5..2)"); /* falls back to a centre crop */
     float x[100];
     for (int i = 0; i < 100; i++) x[i] = (float)i;
     assert_int_equal(glia_augment_apply(augment, GLIA_SHAPE(1, 1, 100), 1, 0, 0, x, &error), GLIA_OK);
@@ -148,7 +148,7 @@ static void test_value_draws(void **state) {
         assert_int_equal(glia_augment_apply(bright, GLIA_SHAPE(3, 1, 1), 2, 0, i, x, &error), GLIA_OK);
         assert_int_equal(glia_augment_apply(hue, GLIA_SHAPE(3, 1, 1), 2, 0, i, red, &error), GLIA_OK);
         factor[i] = (double)x[0] / 0.5;
-        turn[i] = (double)(red[1] - red[2]) / 6; /* red turns to yellow or to magenta, in a line */
+        turn[i] = (double)(red[1] - red[2]) / 6; /* red changes linearly to yellow or magenta */
     }
     assert_uniform(factor, 0.6, 1.4);
     assert_uniform(turn, -0.1, 0.1);
@@ -161,12 +161,12 @@ static void test_value_draws(void **state) {
     assert_int_equal(glia_augment_apply(noise, GLIA_SHAPE(DRAWS), 2, 0, 0, x, &error), GLIA_OK);
     for (int i = 0; i < DRAWS; i++) factor[i] = (double)x[i];
     spread s = spread_of(factor, DRAWS);
-    ASSERT_NEAR(s.mean, 1, 0.016); /* 5 deviations */
+    ASSERT_NEAR(s.mean, 1, 0.016); /* 5 std devs */
     ASSERT_NEAR(s.deviation, 0.2, 0.012);
     glia_augment_free(noise);
 }
 
-/* The field of an elastic distortion has the deviation that sums of uniform numbers have. */
+/* The displacement field of an elastic distortion has the standard deviation of the smoothed uniform numbers. */
 static void test_elastic_draws(void **state) {
     (void)state;
     enum { SIZE = 64 };
@@ -188,7 +188,7 @@ static void test_elastic_draws(void **state) {
     glia_augment_free(augment);
 }
 
-/* A rectangle, erased in every channel, as often and as large as its options say. */
+/* Erases a rectangle in all channels, with the probability and size in the options. */
 static void test_erase(void **state) {
     (void)state;
     enum { SIZE = 50, COUNT = 2 * SIZE * SIZE };
@@ -241,7 +241,7 @@ static void test_series_draws(void **state) {
         for (int t = 0; t < 400; t++) x[t] = (float)t;
         assert_int_equal(glia_augment_apply(shift, GLIA_SHAPE(400), 1, 0, i, x, &error), GLIA_OK);
         by[i] = 200 - (double)x[200];
-        assert_true(x[0] == (by[i] >= 0 ? 0 : -(float)by[i])); /* the first value again */
+        assert_true(x[0] == (by[i] >= 0 ? 0 : -(float)by[i])); /* the first value is repeated */
         for (int t = 0; t < 400; t++) x[t] = (float)t;
         assert_int_equal(glia_augment_apply(slice, GLIA_SHAPE(1, 400), 1, 0, i, x, &error), GLIA_OK);
         begin[i] = (double)x[0];
@@ -259,7 +259,7 @@ static void test_series_draws(void **state) {
     glia_augment_free(magnitude);
     glia_augment_free(slice);
 
-    /* A warp keeps the order of what happens, and its end; so strong a one, too. */
+    /* A time warp is monotonic and keeps the end point, even when strong. */
     glia_augment *warp = need("time_warp(0.5, knots=6)");
     bool moved = false;
     for (int i = 0; i < 50; i++) {
@@ -275,7 +275,7 @@ static void test_series_draws(void **state) {
     glia_augment_free(warp);
 }
 
-/* What Beta(alpha, alpha) says of the shares: they are around 1/2, with variance 1 / (4 (2 alpha + 1)). */
+/* Mixing weights are distributed as Beta(alpha, alpha): mean 1/2, variance 1 / (4 (2 alpha + 1)). */
 static void test_beta(void **state) {
     (void)state;
     static const double alphas[] = { 0.05, 0.2, 1, 4 };
@@ -288,7 +288,7 @@ static void test_beta(void **state) {
         ASSERT_NEAR(s.mean, 0.5, 5 * deviation / sqrt(DRAWS));
         ASSERT_NEAR(s.deviation, deviation, 0.03 * deviation);
         assert_true(s.least >= 0 && s.most <= 1);
-        int below = 0; /* a quarter: for alpha = 1 the quarter of them, for 0.2 0.41406 (SciPy's betainc) */
+        int below = 0; /* number below 1/4: for alpha = 1 a quarter of them, for 0.2 0.41406 (SciPy's betainc) */
         for (int i = 0; i < DRAWS; i++) below += drawn[i] < 0.25;
         if (alphas[a] == 1) assert_in_range(below, 1000 - 140, 1000 + 140);
         if (alphas[a] == 0.2) ASSERT_NEAR(below / (double)DRAWS, 0.41406, 0.04);

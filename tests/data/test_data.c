@@ -1,4 +1,4 @@
-/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches on any number of
+/* Data sets: arrays, ranges, normalisation, statistics, addresses; and the loader: the same batches with any number of
  * workers. */
 #include <math.h>
 #include <setjmp.h>
@@ -121,11 +121,11 @@ static void test_ranges(void **state) {
     assert_string_equal(glia_data_class_name(inner, 2), "2");
     assert_int_equal(glia_data_normalize(data, (double[]){ 0.5 }, (double[]){ 0.25 }, 1, &error), GLIA_OK);
     assert_int_equal(glia_data_get(data, 4, a, NULL, &error), GLIA_OK);
-    assert_int_equal(glia_data_get(inner, 0, b, &y, &error), GLIA_OK); /* a range sees what its parent gives */
+    assert_int_equal(glia_data_get(inner, 0, b, &y, &error), GLIA_OK); /* a range reads its parent's values */
     assert_memory_equal(a, b, sizeof a);
     assert_int_equal(y, 4);
     assert_int_equal(glia_data_normalize(inner, (double[]){ 1 }, (double[]){ 2 }, 1, &error),
-                     GLIA_OK); /* and its own on top */
+                     GLIA_OK); /* and adds its own */
     assert_int_equal(glia_data_get(inner, 0, b, NULL, &error), GLIA_OK);
     for (int k = 0; k < 12; k++) assert_true(b[k] == (a[k] - 1) * 0.5f);
     assert_int_equal(glia_data_get(inner, 1, b, NULL, &error), GLIA_E_ARGUMENT);
@@ -150,20 +150,20 @@ static void test_normalize(void **state) {
     float x[12];
     assert_int_equal(glia_data_get(data, 5, x, NULL, &error), GLIA_OK);
     for (int k = 0; k < 12; k++) assert_true(x[k] == (float)(((35 + k) / 255.0 - mean[k / 4]) / deviation[k / 4]));
-    assert_int_equal(glia_data_statistics(data, again, again_deviation, 9), 3); /* of what was before */
+    assert_int_equal(glia_data_statistics(data, again, again_deviation, 9), 3); /* of the unnormalised data */
     assert_memory_equal(mean, again, sizeof mean);
 
-    glia_dataset *all = need(glia_data_range(data, 0, 16, &error)); /* the other way to compute them, through reading */
+    glia_dataset *all = need(glia_data_range(data, 0, 16, &error)); /* computes them by reading samples instead */
     assert_int_equal(glia_data_statistics(all, again, again_deviation, 3), 3);
     for (int c = 0; c < 3; c++) assert_true(fabs(again[c]) < 1e-6 && fabs(again_deviation[c] - 1) < 1e-6);
-    assert_int_equal(glia_data_statistics(all, again, again_deviation, 2), 1); /* too little room: one for all */
+    assert_int_equal(glia_data_statistics(all, again, again_deviation, 2), 1); /* small buffer: one value for all */
     glia_data_free(all);
 
     assert_int_equal(glia_data_normalize(data, mean, deviation, 2, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_data_normalize(data, mean, (double[]){ -1 }, 1, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_data_normalize(data, (double[]){ (double)NAN }, deviation, 1, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_data_normalize(data, (double[]){ 0 }, (double[]){ 0 }, 1, &error),
-                     GLIA_OK); /* 0 counts as 1 */
+                     GLIA_OK); /* 0 is treated as 1 */
     assert_int_equal(glia_data_get(data, 0, x, NULL, &error), GLIA_OK);
     assert_true(x[3] == (float)(3 / 255.0));
     glia_data_free(data);
@@ -213,7 +213,7 @@ static void test_files(void **state) {
     assert_null(glia_data_open("csv:t.csv?label=b&sep=semicolon", NULL, NULL, &error));
     ASSERT_SAYS("t.csv: ");
 
-    /* test=: every row in exactly one of the two parts. */
+    /* test=: every row is in exactly one of the two parts. */
     bool seen[10] = { false };
     const char *const splits[] = { "train", "test" };
     for (int s = 0; s < 2; s++) {
@@ -282,7 +282,7 @@ static void test_cifar(void **state) {
     assert_true(!unlink("cifar-10-batches-bin/test_batch.bin") && !rmdir("cifar-10-batches-bin"));
 }
 
-/* The real MNIST, where GLIA_DATA has it: counts of its labels and the sum of its bytes. */
+/* The real MNIST, if in GLIA_DATA: label counts and sum of bytes. */
 static void test_mnist(void **state) {
     (void)state;
     if (!getenv("GLIA_DATA") || !glia_data_available("mnist", NULL)) skip();
@@ -300,7 +300,7 @@ static void test_mnist(void **state) {
     assert_memory_equal(found, counts, sizeof counts);
     double mean, deviation;
     assert_int_equal(glia_data_statistics(data, &mean, &deviation, 1), 1);
-    assert_float_equal(mean, 0.1306604762738429, 1e-12); /* what everyone rounds to 0.1307 and 0.3081 */
+    assert_float_equal(mean, 0.1306604762738429, 1e-12); /* usually rounded to 0.1307 and 0.3081 */
     assert_float_equal(deviation, 0.30810780717887876, 1e-12);
     glia_data_free(data);
     data = need(glia_data_open("mnist", "test", NULL, &error));
@@ -329,8 +329,8 @@ static void test_shuffle(void **state) {
         sum += i * a[i];
     }
     assert_true(fixed < 10);                        /* one is expected */
-    assert_true(llabs(sum - 249500250) < 12000000); /* no trace of the old order: five deviations */
-    int counts[6] = { 0 }; /* all orders of three are as likely: 20,000 draws, 3333 +- 53 each */
+    assert_true(llabs(sum - 249500250) < 12000000); /* independent of the old order: five standard deviations */
+    int counts[6] = { 0 }; /* orders of three are equally likely: 20,000 draws, 3333 +- 53 each */
     for (uint64_t seed = 0; seed < 20000; seed++) {
         glia_data_shuffle(b, 3, seed, 7);
         counts[2 * b[0] + (b[1] > b[2])]++;
@@ -338,7 +338,7 @@ static void test_shuffle(void **state) {
     for (int i = 0; i < 6; i++) assert_in_range(counts[i], 3333 - 270, 3333 + 270);
 }
 
-/* A hash of everything in an epoch; checks counts on the way. */
+/* Hashes all batches of an epoch and checks their counts. */
 static uint64_t read_epoch(glia_loader *loader, const glia_dataset *data, int64_t epoch, int64_t batch,
                            int64_t samples) {
     uint64_t hash = 0;
@@ -415,7 +415,7 @@ static void test_loader_sizes(void **state) {
     glia_data_free(data);
 }
 
-/* Epochs left in their middle, loaders freed in all states. */
+/* Abandoned epochs; loaders freed in all states. */
 static void test_loader_left(void **state) {
     (void)state;
     glia_dataset *data = make_bytes(30000);
@@ -434,7 +434,7 @@ static void test_loader_left(void **state) {
     glia_data_free(data);
 }
 
-/* A kind of data whose sample 50 cannot be read. */
+/* A data set whose sample 50 cannot be read. */
 static glia_status broken_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *e) {
     (void)raw;
     if (index == 50) return glia_fail(e, GLIA_E_IO, "sample 50 is gone");

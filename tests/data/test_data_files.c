@@ -1,6 +1,6 @@
-/* NPY and NPZ, libsvm, raw records, text: files of NumPy and scikit-learn are read, malformed ones are rejected.
+/* NPY and NPZ, libsvm, raw records, text: reads files of NumPy and scikit-learn, and rejects malformed ones.
  *
- * The files of tests/golden/data are written by tools/golden/data_files.py, by the rule that number() repeats.
+ * tools/golden/data_files.py writes the files of tests/golden/data; number() computes the same values.
  */
 #include <math.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ static glia_dataset *open_golden(const char *scheme, const char *file, const cha
     return glia_data_open(address, split, NULL, &error);
 }
 
-/* Element i of a file, by its kind: 'u', 'i', 'f', 'b'. */
+/* Element i of a file with dtype kind 'u', 'i', 'f' or 'b'. */
 static double number(char kind, int i) {
     int value = i * 7 % 11;
     return kind == 'u' ? value : kind == 'b' ? value % 2 : kind == 'i' ? value - 5 : (value - 5) / 4.0;
@@ -190,7 +190,7 @@ static glia_status parse_libsvm(const uint8_t *bytes, size_t length, glia_error 
     return status;
 }
 
-/* Row i, column k of what scikit-learn wrote. */
+/* Row i, column k of the file written by scikit-learn. */
 static float sparse_number(int i, int k) {
     int at = i * 5 + k;
     return at % 3 ? 0 : (float)number('f', at);
@@ -274,7 +274,7 @@ static void test_libsvm_refusals(void **state) {
     ASSERT_SAYS("count from 1");
 }
 
-/* A table that is kept sparse says the same as one that is not. */
+/* Sparse and dense tables give the same values. */
 static void test_sparse_csv(void **state) {
     (void)state;
     static const char dense[] = "a,b,c,kind\n0,1.5,0,x\n0,0,0,y\n2,0,-3,x\n",
@@ -300,7 +300,7 @@ static void test_sparse_csv(void **state) {
     glia_data_free(whole);
     assert_null(glia_data_open("csv:empty.csv", NULL, NULL, &error));
     ASSERT_SAYS("no number");
-    glia_text many = { 0 }; /* many rows: everything grows */
+    glia_text many = { 0 }; /* many rows: all buffers grow */
     for (int i = 0; i < 3000; i++) glia_text_printf(&many, "%d,,%d,%d\n", i % 2, i, i % 3);
     write_file("dense.csv", many.bytes, many.length);
     whole = need(glia_data_open("csv:dense.csv?sparse=1&header=0&target=-1", NULL, NULL, &error));
@@ -314,7 +314,7 @@ static void test_sparse_csv(void **state) {
     assert_true(!unlink("dense.csv") && !unlink("empty.csv"));
 }
 
-/* Cora, where GLIA_DATA has it: 2,708 papers of 1,433 words in seven classes, 49,216 words in all. */
+/* Cora, if in GLIA_DATA: 2,708 papers, 1,433 words, seven classes, 49,216 words in total. */
 static void test_cora(void **state) {
     (void)state;
     char address[2000];
@@ -403,10 +403,10 @@ static void test_lines(void **state) {
     assert_true(glia_data_count(data) == 3 && glia_data_classes(data) == 2);
     assert_string_equal(glia_data_class_name(data, 1), "spam");
     assert_int_equal(glia_data_get(data, 1, x, y, &error), GLIA_OK);
-    expect_bytes(x, "buy \xC3\xA9 n", 8); /* cut */
+    expect_bytes(x, "buy \xC3\xA9 n", 8); /* truncated */
     assert_int_equal(y[0], 1);
     assert_int_equal(glia_data_get(data, 2, x, y, &error), GLIA_OK);
-    expect_bytes(x, "ok\0\0\0\0\0\0", 8); /* filled */
+    expect_bytes(x, "ok\0\0\0\0\0\0", 8); /* padded */
     glia_data_free(data);
 
     data = need(glia_data_open("lines:mail.txt?label=last&sep=tab", NULL, NULL, &error));
@@ -423,7 +423,7 @@ static void test_lines_next(void **state) {
     write_file("two.txt", "abc\nde", 6);
     float x[4];
     int32_t y[4];
-    glia_dataset *data = need(glia_data_open("lines:two.txt", NULL, NULL, &error)); /* as long as the longest */
+    glia_dataset *data = need(glia_data_open("lines:two.txt", NULL, NULL, &error)); /* the longest line's length */
     assert_true(glia_data_count(data) == 2 && glia_shape_equal(glia_data_x_shape(data), GLIA_SHAPE(3)));
     assert_true(glia_shape_equal(glia_data_y_shape(data), GLIA_SHAPE(3)) && glia_data_classes(data) == 256);
     assert_int_equal(glia_data_get(data, 0, x, y, &error), GLIA_OK);

@@ -1,4 +1,4 @@
-/* IDX, CIFAR, CSV, gzip, numbers as text, whole files: valid contents are read, malformed ones are rejected. */
+/* IDX, CIFAR, CSV, gzip, numbers as text, whole files: reads valid contents and rejects malformed ones. */
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>
@@ -65,7 +65,7 @@ static void test_numbers(void **state) {
     }
 }
 
-/* Digits by the thousand, in both parts of a number; also one that lies half-way between two doubles, and next to it. */
+/* Thousands of digits before and after the point; also numbers halfway between two doubles, and next to halfway. */
 static void test_long_numbers(void **state) {
     (void)state;
     static const char *const ends[] = { "", "1", "000", "0001", "e-10", "0e10" };
@@ -165,7 +165,7 @@ static void test_idx_refusals(void **state) {
 
 #if GLIA_HAVE_ZLIB
 
-/* As gzip does it; the caller frees. */
+/* Compresses in gzip format; the caller frees. */
 static uint8_t *gzip(const uint8_t *bytes, size_t length, size_t *packed) {
     z_stream z = { 0 };
     assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
@@ -192,7 +192,7 @@ static void test_gzip(void **state) {
     assert_int_equal(glia_idx_parse(packed, n, &v, &error), GLIA_OK);
     assert_memory_equal(v.data, idx + 8, 300);
     glia_values_free(&v);
-    /* A byte of the gzip header (time, system, name) may change without harm; nothing behind it may. */
+    /* Only changes to some bytes of the gzip header (time, system, name) may be accepted. */
     assert_true(hostile_all(parse_idx, packed, n, true) <= 4 * 10);
 
     packed[n - 8] ^= 1;
@@ -203,7 +203,7 @@ static void test_gzip(void **state) {
     packed[n] = 0;
     assert_int_equal(parse_idx(packed, n + 1, &error), GLIA_E_FORMAT);
     ASSERT_SAYS("after the end of the gzip data");
-    memcpy(packed + n, packed, n); /* a second member: more than the header promises */
+    memcpy(packed + n, packed, n); /* a second member: more data than the header states */
     assert_int_equal(parse_idx(packed, 2 * n, &error), GLIA_E_FORMAT);
     ASSERT_SAYS("more than the 308 bytes");
     free(packed);
@@ -234,7 +234,7 @@ static void test_gzip_members_and_bombs(void **state) {
     assert_int_equal(glia_csv_parse(bomb, n, (glia_csv_opts){ 0 }, &csv, &error), GLIA_E_FORMAT);
     ASSERT_SAYS("more than");
     free(bomb);
-    uint8_t promise[] = { 0, 0, 8, 1, 255, 255, 255, 255, 1 }; /* four gigabytes promised, one byte there */
+    uint8_t promise[] = { 0, 0, 8, 1, 255, 255, 255, 255, 1 }; /* four gigabytes claimed, one byte present */
     bomb = gzip(promise, sizeof promise, &n);
     assert_int_equal(parse_idx(bomb, n, &error), GLIA_E_FORMAT);
     free(bomb);
@@ -335,12 +335,12 @@ static void test_csv_columns(void **state) {
                 ((float *)csv.y)[1] == -1 && !csv.names);
     glia_csv_free(&csv);
 
-    csv = read_csv("1,2,0\n3,4,1\n", (glia_csv_opts){ .header = 1 }); /* told that numbers are names */
+    csv = read_csv("1,2,0\n3,4,1\n", (glia_csv_opts){ .header = 1 }); /* numbers read as names */
     assert_true(csv.n == 1 && csv.columns == 2 && !strcmp(csv.names[0], "1"));
     glia_csv_free(&csv);
 
     csv = read_csv("5.1,3.5,Iris-setosa\n4.9,3.0,Iris-virginica\n",
-                   (glia_csv_opts){ 0 }); /* a word is no header by itself */
+                   (glia_csv_opts){ 0 }); /* a single word is not a header */
     assert_true(csv.n == 2 && csv.classes == 2);
     glia_csv_free(&csv);
 
@@ -348,7 +348,7 @@ static void test_csv_columns(void **state) {
     assert_true(csv.n == 3 && csv.classes == 2 && !csv.class_names && ((int32_t *)csv.y)[0] == 1);
     glia_csv_free(&csv);
 
-    csv = read_csv("1,-1\n2,1\n3,-1", (glia_csv_opts){ .separator = ',' }); /* not from 0 up: words */
+    csv = read_csv("1,-1\n2,1\n3,-1", (glia_csv_opts){ .separator = ',' }); /* not 0, 1, ...: names */
     assert_true(csv.classes == 2 && ((int32_t *)csv.y)[0] == 0 && !strcmp(csv.class_names[0], "-1"));
     glia_csv_free(&csv);
 }

@@ -1,4 +1,4 @@
-/* Images: decoders, writers, resizing, and damaged files. */
+/* Images: decoders, writers, resizing, damaged files. */
 #include <unistd.h>
 
 #include "glia/glia.h"
@@ -41,7 +41,7 @@ static void test_pnm(void **state) {
     expect_pixels(decode(text_colour, sizeof text_colour - 1), 3, 1, 1, (const uint8_t[]){ 0, 128, 255 });
     hostile_all(parse_image, (const uint8_t *)grey, sizeof grey - 1, true);
     hostile_all(parse_image, (const uint8_t *)colour, sizeof colour - 1, true);
-    hostile_all(parse_image, (const uint8_t *)text, sizeof text - 1, false); /* the last newline is no loss */
+    hostile_all(parse_image, (const uint8_t *)text, sizeof text - 1, false); /* the last newline is optional */
     hostile_all(parse_image, (const uint8_t *)wide, sizeof wide - 1, true);
 }
 
@@ -78,11 +78,11 @@ static void test_refusals(void **state) {
     assert_non_null(strstr(error.message, "no-such.png"));
 }
 
-/* ---- PNG and JPEG, files that Pillow wrote ------------------------------------------------ */
+/* ---- PNG and JPEG files from Pillow ------------------------------------------------------- */
 
 #if GLIA_HAVE_PNG
 
-/* Red, nothing; half-transparent blue, a dark colour. */
+/* Red, transparent; half-transparent blue, a dark colour. */
 static const uint8_t png_alpha[] = {
     137, 80,  78,  71, 13,  10,  26,  10,  0,   0,   0,   13,  73, 72,  68,  82,  0,   0,  0,   2,
     0,   0,   0,   2,  8,   6,   0,   0,   0,   114, 182, 13,  36, 0,   0,   0,   22,  73, 68,  65,
@@ -90,7 +90,7 @@ static const uint8_t png_alpha[] = {
     12,  4,   185, 75, 223, 46,  92,  0,   0,   0,   0,   73,  69, 78,  68,  174, 66,  96, 130,
 };
 
-/* Red, green, blue; blue, green, red: a palette of two bits. */
+/* Red, green, blue; blue, green, red: a two-bit palette. */
 static const uint8_t png_palette[] = {
     137, 80, 78,  71,  13,  10,  26,  10,  0,   0,   0, 13, 73, 72, 68, 82, 0,   0,   0,   3,   0,   0,   0,
     2,   2,  3,   0,   0,   0,   224, 26,  142, 137, 0, 0,  0,  9,  80, 76, 84,  69,  255, 0,   0,   0,   255,
@@ -104,7 +104,7 @@ static void test_png(void **state) {
                   (const uint8_t[]){ 255, 255, 127, 10, 0, 255, 127, 20, 0, 255, 255, 30 });
     expect_pixels(decode(png_palette, sizeof png_palette), 3, 2, 3,
                   (const uint8_t[]){ 255, 0, 0, 0, 0, 255, 0, 255, 0, 0, 255, 0, 0, 0, 255, 255, 0, 0 });
-    /* Every chunk has a checksum: hardly any change gets through. */
+    /* Every chunk has a checksum: all changes are detected. */
     assert_int_equal(hostile_all(parse_image, png_alpha, sizeof png_alpha, true), 0);
     assert_int_equal(hostile_all(parse_image, png_palette, sizeof png_palette, true), 0);
 }
@@ -269,7 +269,7 @@ static void test_write_pnm(void **state) {
     assert_int_equal(glia_image_write("a.PGM", &grey, &error), GLIA_OK);
     assert_int_equal(glia_image_open("a.PGM", &back, &error), GLIA_OK);
     expect_pixels(back, 1, 2, 3, pixels);
-    assert_int_equal(glia_image_write("a.PGM", &colour, &error), GLIA_OK); /* becomes grey */
+    assert_int_equal(glia_image_write("a.PGM", &colour, &error), GLIA_OK); /* converted to grey */
     assert_int_equal(glia_image_open("a.PGM", &back, &error), GLIA_OK);
     expect_pixels(back, 1, 1, 2, (const uint8_t[]){ 3, 4 });
     assert_int_equal(glia_image_write("a.gif", &grey, &error), GLIA_E_UNSUPPORTED);

@@ -1,4 +1,4 @@
-/* The loader: the same bits from any number of workers and from any batch on; augmented, mixed, weighted and
+/* The loader: the same bits with any number of workers and from any starting batch; augmented, mixed, weighted and
  * stratified samples. */
 #include <math.h>
 #include <setjmp.h>
@@ -45,7 +45,7 @@ static glia_dataset *make_images(void) {
 
 /* ---- augmented batches -------------------------------------------------------------------- */
 
-/* Hashes of the batches of an epoch, from one on; returns how many. */
+/* Hashes the batches of an epoch from batch `from` on; returns their number. */
 static int64_t read_batches(glia_loader *loader, int64_t epoch, int64_t from, uint64_t *hashes) {
     const glia_shape y_shape = glia_loader_y_shape(loader);
     const size_t y_bytes = (size_t)glia_shape_count(y_shape) * glia_dtype_size(glia_loader_y_dtype(loader));
@@ -61,7 +61,7 @@ static int64_t read_batches(glia_loader *loader, int64_t epoch, int64_t from, ui
     return n;
 }
 
-/* Everything that the loader can do in one epoch, with different workers, and begun in its middle. */
+/* An epoch with all loader options gives the same batches with different numbers of workers and starting batches. */
 static void same_batches(const char *text, glia_loader_opts opts) {
     static const int workers[] = { -1, 1, 2, 4 };
     static uint64_t first[2][N], again[N];
@@ -107,7 +107,7 @@ static void test_loader_workers(void **state) {
     same_batches("crop flip mixup", (glia_loader_opts){ .batch = 8, .weights = weights, .seed = 3 });
 }
 
-/* A batch equals glia_augment_apply() of the raw samples, normalised by the data set and by its view. */
+/* Batches equal glia_augment_apply() of the raw samples, normalised by the data set and by its view. */
 static void test_loader_values(void **state) {
     (void)state;
     glia_dataset *data = make_images(), *part = glia_data_range(data, 10, 60, &error);
@@ -135,7 +135,7 @@ static void test_loader_values(void **state) {
     glia_augment_free(augment);
     augment = need("crop");
     glia_augment_flip(augment, (glia_augment_flip_opts){ .p = 7 });
-    assert_null(glia_loader_create(part, (glia_loader_opts){ .augment = augment }, &error)); /* the mistake comes out */
+    assert_null(glia_loader_create(part, (glia_loader_opts){ .augment = augment }, &error)); /* the error is returned */
     ASSERT_SAYS("flip");
     glia_augment_free(augment);
     glia_data_free(part);
@@ -168,7 +168,7 @@ static glia_loader *mixing_loader(const glia_dataset *data, const glia_augment *
     return loader;
 }
 
-/* Pixels tell with whom an image was mixed; its target must say the same. */
+/* The pixels identify the image that was mixed in; the target must match. */
 static void test_mixup(void **state) {
     (void)state;
     enum { COUNT = 100 };
@@ -197,7 +197,7 @@ static void test_mixup(void **state) {
     assert_in_range(mixed, 50 - 25, 50 + 25);
     int most = 0;
     for (int i = 0; i < COUNT; i++) most = GLIA_MAX(most, partners[i]);
-    assert_in_range(most, 1, 6); /* all over the data */
+    assert_in_range(most, 1, 6); /* partners spread over the data */
     glia_loader_free(loader);
     glia_augment_free(augment);
     glia_data_free(data);
@@ -238,13 +238,13 @@ static void test_cutmix(void **state) {
             }
         }
     }
-    assert_true(kept > 0.6 && kept < 0.9); /* half and more: the part is cut off at edges */
+    assert_true(kept > 0.6 && kept < 0.9); /* above half: the part is clipped at the edges */
     glia_loader_free(loader);
     glia_augment_free(augment);
     glia_data_free(data);
 }
 
-/* A sample gets one of the two, each with its probability. */
+/* A sample gets either mixup or CutMix, each with its probability. */
 static void test_mixup_or_cutmix(void **state) {
     (void)state;
     glia_augment *augment = need("mixup(alpha=100, p=0.25) cutmix(p=0.5)");
@@ -273,7 +273,7 @@ static void test_mixing_needs_classes(void **state) {
 
 /* ---- the order of samples ----------------------------------------------------------------- */
 
-/* Samples come as often as their weights say; those of weight 0 never. */
+/* Samples are drawn in proportion to their weights; weight 0 never. */
 static void test_weighted(void **state) {
     (void)state;
     glia_dataset *data = make_images();
@@ -281,7 +281,7 @@ static void test_weighted(void **state) {
     weights[3] = 1, weights[100] = 2, weights[N - 2] = 5;
     glia_loader *loader = glia_loader_create(data, (glia_loader_opts){ .weights = weights, .batch = 11 }, &error);
     assert_non_null(loader);
-    memset(weights, 0, sizeof weights); /* the loader has its own */
+    memset(weights, 0, sizeof weights); /* the loader has a copy */
     int64_t counts[3] = { 0 };
     for (int epoch = 0; epoch < 4; epoch++) {
         glia_batch b;
@@ -311,7 +311,7 @@ static void test_weighted(void **state) {
     glia_data_free(data);
 }
 
-/* Every sample once, and every batch with the classes' shares. */
+/* Every sample occurs once, and every batch has the class proportions. */
 static void test_stratified(void **state) {
     (void)state;
     glia_dataset *data = make_images();
@@ -336,7 +336,7 @@ static void test_stratified(void **state) {
                     assert_int_equal(((const int32_t *)b.y)[i], b.indices[i] % 7 % 3);
                     first[epoch] = first[epoch] * 31 + (uint64_t)b.indices[i];
                 }
-                for (int c = 0; c < 3; c++) /* cut into pieces, each end rounds */
+                for (int c = 0; c < 3; c++) /* each boundary of a batch rounds */
                     assert_true(fabs(counts[c] - (double)b.n * totals[c] / N) < 2);
             }
             for (int i = 0; i < N; i++) assert_true(seen[i]);

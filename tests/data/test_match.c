@@ -1,4 +1,4 @@
-/* Data matched with the columns and classes of others by name, which is what a model's inputs and scores need. */
+/* Matches a data set's columns and classes by name with those of a model. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

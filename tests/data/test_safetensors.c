@@ -1,4 +1,4 @@
-/* safetensors and the JSON in them: a file that Python wrote, files of our own, and what must be refused. */
+/* safetensors and their JSON: a file written by Python, files written by Glia, and invalid files. */
 #include <unistd.h>
 
 #include "asserts.h"
@@ -90,8 +90,8 @@ static void test_json_refusals(void **state) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* Written by safetensors 0.8.0 for Python: a to g of every dtype that NumPy has too, an empty tensor with a name to
- * escape, metadata beyond ASCII. */
+/* Written by safetensors 0.8.0 for Python: a to g with every dtype that NumPy also has, an empty tensor with a name
+ * that needs escaping, non-ASCII metadata. */
 static const uint8_t python_file[] = {
     0,   2,   0,   0,   0,   0,   0,   0,   123, 34,  95,  95,  109, 101, 116, 97,  100, 97,  116, 97,  95,  95,  34,
     58,  123, 34,  102, 111, 114, 109, 97,  116, 34,  58,  34,  110, 112, 34,  44,  34,  110, 111, 116, 101, 34,  58,
@@ -163,7 +163,7 @@ static void test_python_file_damaged(void **state) {
     hostile_all(parse_file, python_file, sizeof python_file, true);
 }
 
-/* A file of this header and n bytes of data. */
+/* Parses a file with this header and n bytes of data. */
 static glia_status parse_header(const char *json, size_t n) {
     uint64_t header = strlen(json);
     uint8_t bytes[2048] = { 0 };
@@ -240,7 +240,7 @@ static void test_refusals(void **state) {
 
 static void test_write_and_read(void **state) {
     (void)state;
-    const char *path = "written.safetensors"; /* stays, for python/check_safetensors.py */
+    const char *path = "written.safetensors"; /* kept for python/check_safetensors.py */
     uint8_t bytes[] = { 1, 2, 3 }, flags[] = { 0, 1 };
     float floats[] = { 1.5f, -2 };
     double doubles[] = { 1e-300 };

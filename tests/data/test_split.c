@@ -1,4 +1,4 @@
-/* Parts of data sets: every sample is in one of them, classes keep their shares, the same seed gives the same parts. */
+/* Splits of data sets: every sample is in one part, class proportions are kept, the same seed gives the same parts. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static glia_dataset *make(void) {
     return data;
 }
 
-/* Marks the samples of a part, each for the first time; returns a hash of them. */
+/* Marks the samples of a part, none of which may be marked yet; returns a hash of them. */
 static uint64_t mark(const glia_dataset *part, bool *seen, int *classes) {
     uint64_t hash = 0;
     float last = -1;
@@ -38,7 +38,7 @@ static uint64_t mark(const glia_dataset *part, bool *seen, int *classes) {
         float x;
         int32_t y;
         assert_int_equal(glia_data_get(part, i, &x, &y, &error), GLIA_OK);
-        assert_true(x > last); /* in their order */
+        assert_true(x > last); /* in the original order */
         last = x;
         assert_false(seen[(int)x]);
         assert_int_equal(y, label_of((int)x));
@@ -115,9 +115,9 @@ static void test_folds(void **state) {
             assert_int_equal(glia_data_count(validation), fold < 4 ? 202 : 201);
             mark(train, once, classes);
             if (stratified) assert_shares(classes, glia_data_count(train), data);
-            mark(validation, once, classes); /* none of them trains */
+            mark(validation, once, classes); /* disjoint from training */
             if (stratified) assert_shares(classes, glia_data_count(validation), data);
-            mark(validation, seen, classes); /* nor is in another fold */
+            mark(validation, seen, classes); /* and from other folds */
             for (int i = 0; i < N; i++) assert_true(once[i]);
             glia_data_free(validation);
             glia_data_free(train);
@@ -141,7 +141,7 @@ static void test_weights(void **state) {
     assert_true(weights[3] == 0);
     assert_int_equal(glia_data_sample_weights(data, each, &error), GLIA_OK);
     for (int i = 0; i < N; i++) sums[label_of(i)] += each[i];
-    for (int c = 0; c < 3; c++) assert_true(fabs(sums[c] - N / 4.0) < 1e-9); /* classes count the same */
+    for (int c = 0; c < 3; c++) assert_true(fabs(sums[c] - N / 4.0) < 1e-9); /* equal weight per class */
     glia_data_free(data);
     float x[2] = { 0 };
     data = glia_data_arrays((glia_arrays){ .n = 2, .x = x, .x_shape = GLIA_SHAPE(1), .y = x }, &error);

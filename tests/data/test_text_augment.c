@@ -1,4 +1,4 @@
-/* Text: synonyms from lists and from WordNet's files, and EDA's four operations. */
+/* Text augmentation: synonyms from lists and WordNet files, and EDA's four operations. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,7 +49,7 @@ static void test_list(void **state) {
     glia_synonyms_free(NULL);
 }
 
-/* Lines as WordNet has them. */
+/* Lines in WordNet's format. */
 static void test_wordnet(void **state) {
     (void)state;
     mkdir("dict", 0777);
@@ -88,7 +88,7 @@ static char *change(const char *text, glia_text_augment_opts opts) {
     return out;
 }
 
-/* All places of a word, with its punctuation and capital; stop words never. */
+/* All occurrences of a word are replaced, keeping punctuation and capitals; stop words never. */
 static void test_replace(void **state) {
     (void)state;
     glia_synonyms *s = open_list("fox: vixen\nquick: rapid, fast\nthe: some\nbr\xc3\xbcnn: brown\n");
@@ -106,7 +106,7 @@ static void test_replace(void **state) {
         free(out);
     }
     assert_in_range(rapid, 150, 250);
-    int fox = 0; /* one of the two words that have synonyms */
+    int fox = 0; /* one of the two words with synonyms */
     for (int i = 0; i < 400; i++) {
         char *out = change("quick fox", (glia_text_augment_opts){ .synonyms = s, .replace = 0.1, .index = i });
         const bool first = strcmp(out, "quick vixen") != 0;
@@ -136,7 +136,7 @@ static void test_insert(void **state) {
         at[(x - out) / 2]++;
         free(out);
     }
-    for (int k = 0; k < 5; k++) assert_in_range(at[k], 200 - 65, 200 + 65); /* anywhere */
+    for (int k = 0; k < 5; k++) assert_in_range(at[k], 200 - 65, 200 + 65); /* uniform */
     char *out = change("a b c d", (glia_text_augment_opts){ .synonyms = s, .insert = 0.5 });
     assert_int_equal(count_words(out), 6);
     free(out);
@@ -152,7 +152,7 @@ static void test_swap_and_remove(void **state) {
     for (int i = 0; i < 900; i++) {
         char *out = change("a b c", (glia_text_augment_opts){ .swap = 0.1, .index = i });
         const int which = !strcmp(out, "b a c") ? 0 : !strcmp(out, "c b a") ? 1 : !strcmp(out, "a c b") ? 2 : 3;
-        assert_true(which < 3); /* one pair, always another */
+        assert_true(which < 3); /* one swap, of different words */
         seen[which]++;
         free(out);
         out = change("a b c d e f g h i j", (glia_text_augment_opts){ .remove = 0.3, .epoch = i });

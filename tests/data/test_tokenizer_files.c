@@ -1,6 +1,5 @@
-/* test_tokenizer_files.c - tokenizer files of other programs: the same ids as Hugging Face's `tokenizers`
- * (tests/golden/tokenizers, made by tools/golden/tokenization.py), GPT-2's and BERT's files, files that are damaged,
- * patterns.
+/* test_tokenizer_files.c - tokenizer files from other programs: the same ids as Hugging Face's `tokenizers`
+ * (tests/golden/tokenizers, made by tools/golden/tokenization.py), GPT-2's and BERT's files, damaged files, patterns.
  */
 #include "data/text/text.h"
 #include "glia/glia.h"
@@ -33,7 +32,7 @@ static size_t read_hex(const char *hex, char *out) {
     return n;
 }
 
-/* Each line: the text, the ids, "@", where they begin. */
+/* Each line: the text, the ids, "@", their offsets. */
 static void check_lines(const glia_tokenizer *t, const char *name, bool places) {
     static char line[1 << 15], text[1 << 12];
     FILE *f = open_golden(name, "ids");
@@ -58,7 +57,7 @@ static void check_lines(const glia_tokenizer *t, const char *name, bool places) 
     fclose(f);
 }
 
-/* The first two texts together. */
+/* Encodes the first two texts as a pair. */
 static void check_pair(const glia_tokenizer *t, const char *name) {
     static const char a[] = "It was the best of times", b[] = "DON'T we'll I've 'tis it's";
     char word[32];
@@ -79,7 +78,7 @@ static void test_golden(void **state) {
         char file[64];
         snprintf(file, sizeof file, "%s.json", names[i]);
         glia_tokenizer *t = load(file);
-        /* Where is a letter that two characters became, or a space that was put in front? There the places differ. */
+        /* Offsets may differ for a letter composed from two characters and for an inserted leading space. */
         const bool exact = !strcmp(names[i], "gpt2") || !strncmp(names[i], "bert", 4);
         check_lines(t, names[i], exact);
         check_pair(t, names[i]);
@@ -103,7 +102,7 @@ static void test_older_files(void **state) {
     assert_int_equal(error.status, GLIA_E_NOT_FOUND);
 }
 
-/* ---- damage -------------------------------------------------------------------------------- */
+/* ---- damaged files ------------------------------------------------------------------------- */
 
 #define ADDED "{\"id\":0,\"content\":\"<s>\",\"special\":true}"
 #define REST                                                                                                           \
@@ -117,7 +116,7 @@ static const char bpe[] =
 static const char unigram[] =
     "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0.0],[\"a\",-1.5]]}}";
 
-/* A double array by which ' becomes b. */
+/* A double array that maps ' to b. */
 #define CHARSMAP                                                                                                       \
     "nAAAAAAEAAAAAACAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"                       \
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"                       \
@@ -139,7 +138,7 @@ static glia_status parse_json(const uint8_t *bytes, size_t length, glia_error *e
     return GLIA_OK;
 }
 
-/* Statuses are compared with and without an error to fill: here they need one. */
+/* The status is compared with and without an error argument; an error is needed here. */
 static glia_status parse_damaged(const uint8_t *bytes, size_t length, glia_error *error) {
     glia_error own = { 0 };
     const glia_status status = parse_json(bytes, length, &own);
@@ -163,7 +162,7 @@ static void test_hostile(void **state) {
     hostile_all(parse_words, (const uint8_t *)words, sizeof words - 1, false);
 }
 
-/* What a table says is done; one without entries does nothing, and one that leads nowhere neither. */
+/* Applies a table; tables without entries or with dead ends change nothing. */
 static void test_precompiled(void **state) {
     (void)state;
     static const char *const maps[] = { precompiled, OF_CHARSMAP("BAAAAAAAAAA="), OF_CHARSMAP("BAAAAAD8//8=") };
@@ -208,7 +207,7 @@ static void test_refused(void **state) {
 
 /* ---- patterns ------------------------------------------------------------------------------ */
 
-/* All matches in the text, with bars between. */
+/* All matches in the text, each followed by |. */
 static void assert_matches(const char *pattern, const char *text, const char *expected) {
     glia_arena arena = { 0 };
     glia_error error = { 0 };
@@ -260,12 +259,12 @@ static void test_patterns(void **state) {
     assert_matches("(?i:[a-z&&[^b]]+)", "aBbC", "a|C|");
     assert_matches("[[:upper:][:digit:]]+", "aB1c", "B1|");
     assert_matches("[[:^alpha:]]+", "a+1b", "+1|");
-    assert_matches("[[:punct:]]+|\\p{Punct}", "a+b", "+|"); /* in brackets symbols count too */
+    assert_matches("[[:punct:]]+|\\p{Punct}", "a+b", "+|"); /* in brackets also symbols */
     assert_matches("\\p{Punct}", "a+b,", ",|");
     assert_matches("\\h+", "xc0ffee", "c0ffee|");
 }
 
-/* Scripts, and other properties by their names, however these are written. */
+/* Scripts and other properties by name, in any spelling. */
 static void test_properties(void **state) {
     (void)state;
     if (glia_unicode_ready(NULL)) skip();
@@ -284,7 +283,7 @@ static void test_properties(void **state) {
     assert_matches("\\p{Uppercase Letter}", "aB", "B|");
     assert_matches("\\p{Alphabetic}+", "a\xE2\x85\xA7\xE2\x92\xB6-1", "a\xE2\x85\xA7\xE2\x92\xB6|"); /* VIII, (A) */
     assert_matches("\\p{Any}", "a", "a|");
-    assert_matches("\\w+", "m\xC2\xB2 a\xE2\x80\x8D", "m\xC2\xB2|a|"); /* as Oniguruma has it */
+    assert_matches("\\w+", "m\xC2\xB2 a\xE2\x80\x8D", "m\xC2\xB2|a|"); /* as in Oniguruma */
     glia_property p;
     assert_false(glia_property_find("Klingon", &p));
     assert_false(glia_property_find("a", &p));
@@ -292,7 +291,7 @@ static void test_properties(void **state) {
     assert_true(glia_property_find("ha n", &p) && p.n > 0);
 }
 
-/* A text begins where its first bytes are, also if marks have changed places there. */
+/* A text starts at its first byte, even if its marks were reordered. */
 static void test_offsets_with_reordered_marks(void **state) {
     (void)state;
     static const char json[] =
@@ -350,7 +349,7 @@ static void test_normal_forms(void **state) {
     if (glia_unicode_ready(NULL)) skip();
     assert_normal("e\xCC\x81", true, false, "\xC3\xA9");
     assert_normal("\xC3\xA9", false, false, "e\xCC\x81");
-    assert_normal("q\xCC\x87\xCC\xA3", false, false, "q\xCC\xA3\xCC\x87");              /* marks by their classes */
+    assert_normal("q\xCC\x87\xCC\xA3", false, false, "q\xCC\xA3\xCC\x87");              /* by combining class */
     assert_normal("\xE1\xB8\x8B\xCC\xA3", true, false, "\xE1\xB8\x8D\xCC\x87");         /* d with dot above, below */
     assert_normal("\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8", true, false, "\xEA\xB0\x81"); /* Hangul */
     assert_normal("\xEA\xB0\x81", false, false, "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8");

@@ -1,4 +1,4 @@
-/* test_tokenizers.c - text.h: training, files, ids and back, hard Unicode, threads, hostile files. */
+/* test_tokenizers.c - text.h: training, files, encoding and decoding, difficult Unicode, threads, malformed files. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 static const char prose[] = "It was the best of times, it was the worst of times, it was the age of wisdom,\n"
                             "it was the age of foolishness, it was the epoch of belief, it's 1859: na\xC3\xAFve, "
                             "\xE6\x97\xA5\xE6\x9C\xAC \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA9\n";
-/* Joined emoji, marks, CJK, tabs, bytes that are no UTF-8. */
+/* Joined emoji, marks, CJK, tabs, invalid UTF-8. */
 static const char hard[] =
     "e\xCC\x81\xCC\xA3 \xF0\x9F\x91\xA8\xE2\x80\x8D\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7 "
     "\xED\x95\x9C\xEA\xB5\xAD \xE4\xB8\xAD\xE6\x96\x87 \t\n\r\n  x \xFF\xC3 \xE2\x82 end\xF0\x9F";
@@ -42,7 +42,7 @@ static void assert_decodes(const glia_tokenizer *t, const char *text, size_t len
 static void test_characters(void **state) {
     (void)state;
     glia_tokenizer *t = train(GLIA_TOKENIZER_CHARACTERS, (glia_tokenizer_opts){ 0 });
-    assert_string_equal(glia_tokenizer_token(t, 0, NULL), "\n"); /* in the order of code points */
+    assert_string_equal(glia_tokenizer_token(t, 0, NULL), "\n"); /* in code point order */
     assert_string_equal(glia_tokenizer_token(t, 1, NULL), " ");
     assert_decodes(t, prose, sizeof prose - 1);
     glia_encoding e = encode(t, "na\xC3\xAFve", 6, (glia_encode_opts){ .offsets = true });
@@ -62,7 +62,7 @@ static void test_words(void **state) {
     glia_tokenizer *t = train(GLIA_TOKENIZER_WORDS, (glia_tokenizer_opts){ .vocabulary = 6, .minimum = 2 });
     assert_int_equal(glia_tokenizer_size(t), 6);
     assert_int_equal(glia_tokenizer_id(t, "[UNK]"), 0);
-    assert_int_equal(glia_tokenizer_id(t, "of"), 1); /* five times, as the others: in the order of bytes */
+    assert_int_equal(glia_tokenizer_id(t, "of"), 1); /* all occur five times: in byte order */
     glia_encoding e = encode(t, "the dodo was", 12, (glia_encode_opts){ 0 });
     assert_int_equal(e.n, 3);
     assert_int_equal(e.ids[1], 0);
@@ -80,7 +80,7 @@ static void test_bytes(void **state) {
     assert_int_equal(glia_tokenizer_id(t, "<eos>"), 1);
     assert_int_equal(glia_tokenizer_size(t), 300);
     assert_decodes(t, prose, sizeof prose - 1);
-    assert_decodes(t, hard, sizeof hard - 1); /* whatever the bytes */
+    assert_decodes(t, hard, sizeof hard - 1); /* any bytes */
     assert_decodes(t, "", 0);
     bool special;
     glia_encoding e = encode(t, "the<eos>", 8, (glia_encode_opts){ .offsets = true });
@@ -95,7 +95,7 @@ static void test_bytes(void **state) {
     glia_tokenizer_free(t);
 }
 
-/* Decoding ids one by one equals decoding them together, and never yields half a character. */
+/* Decoding ids one by one equals decoding them together, and never yields partial characters. */
 static void assert_streams(const glia_tokenizer *t, const char *text, size_t length) {
     glia_encoding e = encode(t, text, length, (glia_encode_opts){ 0 });
     size_t whole, n;
@@ -152,7 +152,7 @@ static void test_saved(void **state) {
     unlink("tokenizer.json");
 }
 
-/* The same tokenizer, and the same ids, on any number of threads. */
+/* Training and encoding give the same results on any number of threads. */
 static void test_threads(void **state) {
     (void)state;
     enum { N = 200 };
@@ -197,7 +197,7 @@ static glia_dataset *open_data(const char *address, const char *split) {
     return data;
 }
 
-/* Windows of ids, the targets one place on; the last tenth is the test split. */
+/* Windows of ids with targets shifted by one; the last tenth is the test split. */
 static void test_windows(void **state) {
     (void)state;
     char text[101] = { 0 };
@@ -275,7 +275,7 @@ static glia_pairs *make_pairs(int32_t ids[PAIRS][20], bool shuffle) {
     return p;
 }
 
-/* Every pair comes once, whole, in a batch that is not longer than it has to be. */
+/* Every pair occurs once, complete, in a batch no longer than necessary. */
 static void check_pairs(glia_pairs *p, int64_t epoch, int64_t order[PAIRS]) {
     bool seen[PAIRS] = { false };
     int64_t n = 0;
@@ -306,7 +306,7 @@ static void test_pairs(void **state) {
     static int32_t ids[PAIRS][20];
     int64_t first[PAIRS], again[PAIRS], other[PAIRS];
     glia_pairs *p = make_pairs(ids, true), *q = make_pairs(ids, true), *sorted = make_pairs(ids, false);
-    assert_int_equal(glia_pairs_count(p), PAIRS - 10); /* sides of 18 and 19 and the end are too long */
+    assert_int_equal(glia_pairs_count(p), PAIRS - 10); /* sides of 18 and 19 plus the end token are too long */
     check_pairs(p, 0, first);
     check_pairs(p, 1, other);
     check_pairs(q, 0, again);
@@ -355,7 +355,7 @@ static void test_sentences(void **state) {
         }
     }
     assert_int_equal(rows, 400);
-    assert_true(follows > 60 && follows < 200); /* half of those that something can follow */
+    assert_true(follows > 60 && follows < 200); /* half of the sentences with a successor */
     bool *continues = calloc((size_t)glia_tokenizer_size(t), sizeof *continues);
     assert_non_null(continues);
     glia_tokenizer_continues(t, continues);

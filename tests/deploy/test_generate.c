@@ -1,4 +1,4 @@
-/* test_generate.c - sampling, beam search, and models run token by token. */
+/* test_generate.c - sampling, beam search, and incremental decoding. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,11 +24,11 @@ static int32_t sample(glia_sampling how, const float *scores, int64_t vocabulary
     return token;
 }
 
-/* How often each of `vocabulary` tokens comes in `draws` draws, which differ by how many tokens have come. */
+/* Counts each of `vocabulary` tokens in `draws` draws, which differ in the number of past tokens. */
 static void count_draws(glia_sampling how, const float *scores, int64_t vocabulary, int draws, int *counts) {
     glia_sampler *s = glia_sampler_create(vocabulary, how, NULL);
     int32_t *past = calloc((size_t)draws + 1, sizeof *past), token;
-    memset(past, -1, (size_t)draws * sizeof *past); /* none that there is */
+    memset(past, -1, (size_t)draws * sizeof *past); /* no valid token */
     memset(counts, 0, (size_t)vocabulary * sizeof *counts);
     for (int i = 0; i < draws; i++) {
         assert_int_equal(glia_sampler_next(s, scores, past, i, &token, NULL), GLIA_OK);
@@ -71,10 +71,10 @@ static void test_top_k_top_p_min_p(void **state) {
     shares_are(counts, (double[]){ 3.0 / 7, 0, 0, 0, 4.0 / 7 }, 5, 20000);
     count_draws((glia_sampling){ .top_p = 1e-9 }, five, 5, 100, counts);
     assert_int_equal(counts[4], 100);
-    /* top_p is a share of what top_k has left: 4/7 are enough for 0.5 */
+    /* top_p applies to the tokens left by top_k: 4/7 suffices for 0.5 */
     count_draws((glia_sampling){ .top_k = 2, .top_p = 0.5 }, five, 5, 100, counts);
     assert_int_equal(counts[4], 100);
-    count_draws((glia_sampling){ .min_p = 0.49 }, five, 5, 20000, counts); /* of 4: 3 4 and 2 */
+    count_draws((glia_sampling){ .min_p = 0.49 }, five, 5, 20000, counts); /* relative to 4: keeps 3, 4 and 2 */
     shares_are(counts, (double[]){ 3.0 / 9, 0, 2.0 / 9, 0, 4.0 / 9 }, 5, 20000);
     count_draws((glia_sampling){ .min_p = 0.51 }, five, 5, 20000, counts);
     shares_are(counts, (double[]){ 3.0 / 7, 0, 0, 0, 4.0 / 7 }, 5, 20000);
@@ -92,8 +92,8 @@ static void test_repetition_penalty(void **state) {
     const float scores[4] = { 4, 3, -1, -1.5F };
     const int32_t past[4] = { 0, 0, 1, 2 };
     glia_sampling how = { .repetition_penalty = 2, .greedy = true };
-    assert_int_equal(sample(how, scores, 4, past, 2), 1); /* 4 becomes 2, once */
-    assert_int_equal(sample(how, scores, 4, past, 3), 0); /* 2, 1.5 */
+    assert_int_equal(sample(how, scores, 4, past, 2), 1); /* 4 becomes 2; applied once */
+    assert_int_equal(sample(how, scores, 4, past, 3), 0); /* they become 2 and 1.5 */
     const float low[2] = { -1, -1.5F };
     const int32_t zero = 0;
     assert_int_equal(sample(how, low, 2, &zero, 1), 1); /* -1 becomes -2 */
@@ -141,7 +141,7 @@ static void test_invalid_sampling_options(void **state) {
 
 enum { WORDS = 5, END = 4, LONGEST = 6 };
 
-/* A language with a memory of two tokens. */
+/* A language model that depends on the last two tokens. */
 static void language(const int32_t *tokens, int64_t length, float *scores) {
     int32_t last = tokens[length - 1], before = length > 1 ? tokens[length - 2] : 0;
     for (int v = 0; v < WORDS; v++)
@@ -173,7 +173,7 @@ static double log_probability(const int32_t *tokens, int64_t begin, int64_t n) {
     return sum;
 }
 
-/* The best of all sequences that end, by trying every one; those cut off at LONGEST count as they are. */
+/* The best complete sequence by exhaustive search; sequences of length LONGEST count as complete. */
 static void best_of_all(int32_t *tokens, int64_t n, double penalty, double *best, int32_t *found, int64_t *length) {
     int64_t more = n - 1;
     if (more > 0 && (tokens[n - 1] == END || more == LONGEST)) {
@@ -254,11 +254,11 @@ static void test_beam_search_errors(void **state) {
     assert_int_equal(glia_beam_search(refuses, NULL, &begin, 1, opts, found, &n, &error), GLIA_E_ARGUMENT);
 }
 
-/* ---- token by token ----------------------------------------------------------------------------- */
+/* ---- incremental decoding ----------------------------------------------------------------------- */
 
 enum { VOCABULARY = 11, CONTEXT = 48, WIDTH = 24 };
 
-/* What the tests vary in a small causal Transformer. */
+/* Options of a small causal Transformer. */
 typedef struct shape_of {
     int heads, groups, window;
     bool alibi, mask, apart;
@@ -277,7 +277,7 @@ static glia_tensor block(glia_tensor x, const char *name, shape_of how) {
     glia_attention_opts opts = {
         .heads = how.heads, .groups = how.groups, .causal = true, .window = how.window, .alibi = how.alibi
     };
-    if (how.mask) { /* every third key is not seen */
+    if (how.mask) { /* every third key is masked */
         glia_graph *g = glia_tensor_graph(x);
         glia_tensor key = glia_iota(g, GLIA_I32, GLIA_SHAPE(CONTEXT, CONTEXT), 1),
                     row = glia_iota(g, GLIA_I32, GLIA_SHAPE(CONTEXT, CONTEXT), 0);
@@ -324,7 +324,7 @@ static glia_model *writer(shape_of how) {
     return m;
 }
 
-/* The logits of the full model, (n, CONTEXT, VOCABULARY). */
+/* The logits of the full model: (n, CONTEXT, VOCABULARY). */
 static float *whole_scores(glia_model *m, const int32_t *ids, int64_t n) {
     glia_backend *backend = glia_backend_open("cpu", 1, NULL);
     glia_tensor y = glia_model_output_at(m, 0, NULL);
@@ -355,7 +355,7 @@ static void some_ids(int32_t *ids, int64_t n, int seed) {
     for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)((i * i * 7 + i * 3 + seed * 5 + i / 4) % VOCABULARY);
 }
 
-/* Frees the model. */
+/* Compares incremental decoding with the full model; frees the model. */
 static void check_model(glia_model *m, const char *what) {
     enum { N = 2 };
     int32_t ids[N * CONTEXT];
@@ -366,7 +366,7 @@ static void check_model(glia_model *m, const char *what) {
     if (!g) fail_msg("%s: %s", what, error.message);
     assert_int_equal(glia_generator_context(g), CONTEXT);
     assert_int_equal(glia_generator_vocabulary(g), VOCABULARY);
-    for (int64_t first = 1; first <= CONTEXT; first += 23) { /* some tokens at once, then one after the other */
+    for (int64_t first = 1; first <= CONTEXT; first += 23) { /* several tokens at once, then one by one */
         glia_generator_reset(g);
         for (int64_t t = 0, n = first; t < CONTEXT; t += n, n = 1) {
             int32_t some[N * CONTEXT];
@@ -435,8 +435,8 @@ static glia_model *recurrent_writer(layer_fn layer, glia_recurrent_opts opts) {
 
 typedef enum loop_fault { NO_FAULT, REVERSE, LAST } loop_fault;
 
-/* A loop of one's own: a state that begins as it was learned and one of another width that begins with zeros; a sequence
- * that is not of the tokens beside one that is; dropout inside; results of three widths. */
+/* A custom loop: a state with a learned initial value and one of another width that starts with zeros; one sequence
+ * that depends on the tokens and one that does not; dropout inside; results of three widths. */
 static glia_model *loop_writer(loop_fault fault) {
     enum { UNITS = 12 };
     glia_model *m = glia_model_create("loop writer", NULL);
@@ -524,7 +524,7 @@ static void test_recurrent_layers_incremental(void **state) {
     }
 }
 
-/* When the context is full the model keeps its last half and the tokens since. */
+/* When the context is full, its last half and the tokens since are kept. */
 static void test_full_context_drops_older_half(void **state) {
     (void)state;
     glia_model *m = writer((shape_of){ .heads = 2 });
@@ -585,7 +585,7 @@ static void test_generate_text(void **state) {
     glia_generate_opts opts = { .length = 20, .sampling = { .greedy = true } };
     assert_int_equal(glia_generate(g, prompt, 3, opts, a, &n, NULL), GLIA_OK);
     assert_int_equal(n, 20);
-    for (int i = 0; i < 20; i++) { /* as the whole model says */
+    for (int i = 0; i < 20; i++) { /* as given by the full model */
         float *whole = whole_scores(m, ids, 1), *scores = whole + (2 + i) * VOCABULARY;
         int best = 0;
         for (int v = 1; v < VOCABULARY; v++) best = scores[v] > scores[best] ? v : best;
@@ -603,7 +603,7 @@ static void test_generate_text(void **state) {
     opts = (glia_generate_opts){ .length = 90, .sampling = { .seed = 3 }, .each = stop_at_third, .context = &calls };
     assert_int_equal(glia_generate(g, prompt, 3, opts, b, &n, NULL), GLIA_OK);
     assert_int_equal(n, 3);
-    opts.each = NULL; /* beyond the context, twice the same */
+    opts.each = NULL; /* beyond the context: deterministic */
     assert_int_equal(glia_generate(g, prompt, 3, opts, a, &n, NULL), GLIA_OK);
     assert_int_equal(glia_generate(g, prompt, 3, opts, b, &n_b, NULL), GLIA_OK);
     assert_int_equal(n, 90);
@@ -615,7 +615,7 @@ static void test_generate_text(void **state) {
     glia_model_free(m);
 }
 
-/* An attention that looks ahead, a mean over time, and models of another kind. */
+/* Non-causal attention, a mean over time, and models of other kinds. */
 static void test_unsupported_models(void **state) {
     (void)state;
     for (int kind = 0; kind < 3; kind++) {

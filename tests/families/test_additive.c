@@ -1,5 +1,4 @@
-/* test_additive.c - additive attention as PyTorch computes it, and the sequence-to-sequence LSTM that learns with it.
- * */
+/* test_additive.c - additive attention against PyTorch, and training a sequence-to-sequence LSTM with it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,11 +11,11 @@
 #include "core/graph/graph.h"
 #include "glia/glia.h"
 
-/* ---- PyTorch's numbers --------------------------------------------------------------------- */
+/* ---- against PyTorch ----------------------------------------------------------------------- */
 
 enum { N = 3, T = 4, S = 5, Q = 6, M = 7, A = 8, MOST = 256 };
 
-/* The numbers of this name; returns how many. */
+/* Reads the golden numbers of this name; returns their number. */
 static int golden(const char *name, double *values) {
     FILE *f = fopen(GLIA_GOLDEN_DIR "/additive_attention.txt", "r");
     char is[64];
@@ -51,7 +50,7 @@ static void compare(glia_array a, const char *name) {
     }
 }
 
-/* All queries at once, or one in each step of a loop. */
+/* All queries at once, or one per step of a loop. */
 static void attention_matches_pytorch(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -112,7 +111,7 @@ typedef struct task {
     int32_t source[BATCH * LONGEST], lengths[BATCH], target[BATCH * (LONGEST + 1)], label[BATCH * (LONGEST + 1)];
 } task;
 
-/* Sequences of different lengths; the answer is each from its end. Where there is nothing, the label is -1. */
+/* Random sequences of different lengths; the target is the reversed sequence. Padding has the label -1. */
 static void draw(task *k, glia_rng *rng) {
     memset(k, 0, sizeof *k);
     for (int i = 0; i < BATCH * (LONGEST + 1); i++) k->label[i] = -1;
@@ -182,7 +181,7 @@ static void learns_to_reverse_sequences(void **state) {
     program = glia_compile(p.g, b, (glia_compile_opts){ .outputs = out, .n_outputs = 2, .batch = BATCH }, &error);
     s = program ? glia_session_create(program, store, &error) : NULL;
     if (!s) fail_msg("%s", error.message);
-    draw(&k, &rng); /* sequences that it has not seen */
+    draw(&k, &rng); /* unseen sequences */
     give(s, &k);
     assert_int_equal(glia_session_run(s, &error), GLIA_OK);
     const float *logits = glia_session_output(s, 0).data, *weights = glia_session_output(s, 1).data;
@@ -209,7 +208,7 @@ static void learns_to_reverse_sequences(void **state) {
     glia_graph_free(p.g);
 }
 
-/* Decoding token by token, with states handed on, gives the logits of decoding all at once. */
+/* Decoding token by token, passing the states on, gives the same logits as decoding all at once. */
 static void stepwise_decoding_equals_full_decoding(void **state) {
     (void)state;
     enum { UNITS = 32, TOKENS = LONGEST + 1 };

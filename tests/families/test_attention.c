@@ -1,6 +1,6 @@
-/* test_attention.c - attention beyond its samples: the tiled kernels against the definition in double for random sizes and
- * options, on every instruction set of this machine and any number of threads; what a row without a key gives; scores that
- * would overflow; wrong arguments; memory that is linear in T. */
+/* test_attention.c - attention beyond its op samples: the tiled kernels against the definition in double for random
+ * sizes and options, on every instruction set of this machine and any number of threads; queries without keys; scores
+ * that could overflow; invalid arguments; memory linear in T. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,7 @@ static example draw(uint64_t seed) {
     return e;
 }
 
-/* Inputs by name with their values, and y, then the gradients of what varies. */
+/* Named inputs with their values; outputs: y, then the gradients of the differentiable inputs. */
 typedef struct built {
     glia_graph *g;
     const char *name[MOST_INPUTS];
@@ -177,7 +177,7 @@ static void describe(const example *e, const char *isa, char text[200]) {
              (long long)e->g, (long long)e->d, e->packing, e->opts.causal ? " causal" : "");
 }
 
-/* Large scores take the exponentials' errors times their size: a hundred times the range, a looser bound. */
+/* The error of the exponentials grows with the scores: for a hundred times the range the bound is looser. */
 static void kernels_match_the_definition(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < CASES; seed++) {
@@ -200,9 +200,9 @@ static void kernels_match_the_definition(void **state) {
     }
 }
 
-/* ---- corners --------------------------------------------------------------------------------------- */
+/* ---- edge cases ------------------------------------------------------------------------------------ */
 
-/* Attention of x (1, T, 3) with one head of one element on the CPU; lengths of 0 unless there is a bias. */
+/* Attention of x (1, T, 3) with one head of one element on the CPU; lengths are 0 unless there is a bias. */
 static void queries_without_keys_give_zeros(void **state) {
     (void)state;
     for (int64_t t = 1; t < 60; t += 29) {
@@ -220,7 +220,7 @@ static void queries_without_keys_give_zeros(void **state) {
     }
 }
 
-/* Scores of 1e30 and -inf as a bias do not overflow: each query takes the value of its best key. */
+/* Scores of 1e30 and a bias of -inf do not overflow: each query gets the value of its best key. */
 static void large_scores_do_not_overflow(void **state) {
     (void)state;
     for (int64_t t = 2; t < 70; t += 62) {
@@ -257,7 +257,7 @@ static void large_scores_do_not_overflow(void **state) {
     }
 }
 
-/* The weights of causal attention: rows sum to 1, nothing behind the query. */
+/* Causal attention weights: rows sum to 1, keys after the query have weight 0. */
 static void attention_weights(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -317,7 +317,7 @@ static void memory_is_linear_in_time(void **state) {
     assert_true(large < 8.2 * small);
 }
 
-/* ---- mistakes ---------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------ */
 
 static void expect_mistake(glia_graph *g, const char *words) {
     glia_error error = { 0 };

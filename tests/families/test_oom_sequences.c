@@ -1,5 +1,5 @@
-/* test_oom_sequences.c - out of memory (oom.h): tokenizers of every kind and from other programs' files, batches of
- * text, and weights from other programs' files. */
+/* test_oom_sequences.c - fails every allocation (oom.h): tokenizers of every kind and from other programs' files,
+ * batches of text, and weights from other programs' files. */
 #include <unistd.h>
 
 #include "glia/glia.h"
@@ -22,7 +22,7 @@ static void texts_of(glia_string texts[TEXTS]) {
     }
 }
 
-/* Ids and back, one text, a pair, and many at once on threads. */
+/* Encodes and decodes a text, a pair, and a batch on several threads. */
 static glia_status use(const glia_tokenizer *t, glia_error *error) {
     glia_string texts[TEXTS];
     texts_of(texts);
@@ -49,7 +49,7 @@ static glia_status use(const glia_tokenizer *t, glia_error *error) {
     return status;
 }
 
-/* ---- tokenizers that are trained ------------------------------------------------------------- */
+/* ---- trained tokenizers ---------------------------------------------------------------------- */
 
 static glia_tokenizer_kind kind;
 
@@ -81,7 +81,7 @@ static void test_train_tokenizers(void **state) {
     assert_false(unlink("oom.text"));
 }
 
-/* ---- and those of others ---------------------------------------------------------------------- */
+/* ---- tokenizers from other programs ----------------------------------------------------------- */
 
 static const char *path;
 
@@ -107,7 +107,7 @@ static void test_load_tokenizers(void **state) {
     }
 }
 
-/* Numbers of a thousand digits are not bad ones because memory runs out. */
+/* Out of memory while parsing a number of a thousand digits is not reported as a malformed number. */
 static glia_status parse_numbers(glia_error *error) {
     char text[1500] = "0.";
     glia_status status = GLIA_OK;
@@ -163,7 +163,7 @@ static void test_batches(void **state) {
     assert_false(unlink("oom.text"));
 }
 
-/* ---- weights of others ------------------------------------------------------------------------ */
+/* ---- weights from other programs -------------------------------------------------------------- */
 
 static const char *family;
 

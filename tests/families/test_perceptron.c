@@ -1,4 +1,4 @@
-/* test_perceptron.c - logic by hand-set units, and what the perceptron can and cannot learn. */
+/* test_perceptron.c - logic functions of McCulloch-Pitts units, and what the perceptron can and cannot learn. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@ static void gates_are_exact(void **state) {
     }
 }
 
-/* However strong the excitation, one active inhibitory synapse silences the unit. */
+/* One active inhibitory synapse turns the unit off, regardless of excitation. */
 static void inhibition_is_absolute(void **state) {
     (void)state;
     const int synapses[] = { 5, 5, -1 };
@@ -31,7 +31,7 @@ static void inhibition_is_absolute(void **state) {
     assert_false(glia_mp_fires(unit, (const bool[]){ true, true, true }));
 }
 
-/* Several synapses of one input count each: the majority of three votes, the first of which counts twice. */
+/* Several synapses from one input add up: majority of three votes, the first counted twice. */
 static void synapses_are_summed(void **state) {
     (void)state;
     const int synapses[] = { 2, 1, 1 };
@@ -42,7 +42,7 @@ static void synapses_are_summed(void **state) {
     }
 }
 
-/* The 1943 paper's point: two layers of units compute what one cannot. */
+/* As in the 1943 paper: two layers compute functions that one unit cannot. */
 static void a_net_of_units_computes_xor(void **state) {
     (void)state;
     const int first_only[] = { 1, -1 }, second_only[] = { -1, 1 };
@@ -72,7 +72,7 @@ static void learns_and_or(void **state) {
     }
 }
 
-/* Samples with a known margin, in several dimensions: never more mistakes than Novikoff allows. */
+/* Samples with a known margin, in several dimensions: the number of mistakes is within Novikoff's bound. */
 static void converges_within_novikoffs_bound(void **state) {
     (void)state;
     enum { N = 200, MOST = 20 };
@@ -113,8 +113,8 @@ static void bound_is_as_computed_by_hand(void **state) {
     assert_true(bound == 2);
 }
 
-/* The weights stay integers, so that they are compared exactly. An epoch depends on nothing but the weights that it
- * starts from; once those recur, the sequence is periodic, and no epoch of the cycle was free of mistakes. */
+/* The weights are integers, so they can be compared exactly. An epoch depends only on its initial weights: once those
+ * recur, the sequence is periodic, and no epoch of the cycle was without mistakes. */
 static void xor_never_converges(void **state) {
     (void)state;
     enum { EPOCHS = 64 };

@@ -1,4 +1,4 @@
-/* test_projection.c - principal components and t-SNE beside scikit-learn (tools/golden/projection.py), and maps. */
+/* test_projection.c - PCA and t-SNE against scikit-learn (tools/golden/projection.py), and maps. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ static void assert_near(double found, double wanted, double tolerance) {
     if (!(fabs(found - wanted) <= tolerance)) fail_msg("%.17g, where %.17g was expected", found, wanted);
 }
 
-/* Fractions of 256 in [-8, 8), as the script draws them. */
+/* Multiples of 1/256 in [-8, 8), drawn as in the script. */
 static void draw(uint32_t seed, int n, double *out) {
     for (int i = 0; i < n; i++) {
         seed = 1664525U * seed + 1013904223U;
@@ -29,7 +29,7 @@ static void draw(uint32_t seed, int n, double *out) {
     }
 }
 
-/* The numbers of a line of the golden file. */
+/* Reads the numbers in a line of the golden file. */
 static int golden(const char *name, double *out, int capacity) {
     static char line[1 << 16];
     FILE *file = fopen(GLIA_GOLDEN_DIR "/projection.txt", "r");
@@ -51,7 +51,7 @@ static int golden(const char *name, double *out, int capacity) {
     return n;
 }
 
-/* ---- principal components ----------------------------------------------------------------- */
+/* ---- PCA ---------------------------------------------------------------------------------- */
 
 static void check_pca(const char *name, int n, int size, uint32_t seed) {
     enum { MOST = 300, COMPONENTS = 4 };
@@ -78,7 +78,7 @@ static void test_pca_matches_scikit_learn(void **state) {
     check_pca("wide", 8, 30, 2);
 }
 
-/* A v = lambda v, orthogonal vectors, values that fall; with equal values and a matrix that is diagonal already too. */
+/* A v = lambda v, orthogonal vectors, descending values; includes equal values and a diagonal matrix. */
 static void test_eigenvectors(void **state) {
     (void)state;
     enum { MOST = 60 };
@@ -164,7 +164,7 @@ static void test_tsne_gradient_matches_differences(void **state) {
     }
 }
 
-/* Which of n places is nearest to place i. */
+/* The index of the nearest neighbour of point i. */
 static int nearest_place(const double *y, int n, int i) {
     int nearest = -1;
     double least = INFINITY;
@@ -175,7 +175,7 @@ static int nearest_place(const double *y, int n, int i) {
     return nearest;
 }
 
-/* Three heaps in ten dimensions stay three heaps; the same bits with one thread and with three. */
+/* Three clusters in ten dimensions remain three clusters; the same bits with one and three threads. */
 static void test_tsne_keeps_neighbours(void **state) {
     (void)state;
     enum { N = 90, WIDE = 10 };
@@ -197,7 +197,7 @@ static void test_tsne_keeps_neighbours(void **state) {
     assert_int_equal(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .perplexity = 500 }, y, NULL, &error), GLIA_E_ARGUMENT);
 }
 
-/* With all points for neighbours and cells that are never taken as one, the tree gives what the exact sums give. */
+/* With all points as neighbours and theta 0 (no cell is approximated) the tree gives the exact sums. */
 static void test_tree_is_exact_without_theta(void **state) {
     (void)state;
     enum { N = 61 };
@@ -206,7 +206,7 @@ static void test_tree_is_exact_without_theta(void **state) {
     draw(6, N * SIZE, drawn);
     draw(7, N * 2, y);
     for (int i = 0; i < N * SIZE; i++) x[i] = (float)drawn[i];
-    for (int i = 40; i < 60; i++) memcpy(y + 2 * i, y + 2, 2 * sizeof *y); /* in one place, more than a leaf holds */
+    for (int i = 40; i < 60; i++) memcpy(y + 2 * i, y + 2, 2 * sizeof *y); /* equal points, more than fit in a leaf */
     assert_done(glia_tsne_affinities(NULL, x, N, SIZE, 20, p, &error));
     glia_neighbours near;
     assert_done(glia_tsne_neighbours(NULL, x, N, SIZE, 20, &near, &error));
@@ -228,7 +228,7 @@ static void test_tree_is_exact_without_theta(void **state) {
     glia_neighbours_free(&near);
 }
 
-/* How far the gradient by cells is from the exact one, beside its length. */
+/* The relative error of the Barnes-Hut gradient. */
 static double error_at(const glia_neighbours *near, int n, double theta, const double *y) {
     double *sums = malloc((size_t)(9 * n) * sizeof *sums), *exact = sums + 5 * n, *gradient = sums + 7 * n;
     double off = 0, length = 0;
@@ -244,8 +244,8 @@ static double error_at(const glia_neighbours *near, int n, double theta, const d
     return sqrt(off / length);
 }
 
-/* Many points: the gradient by cells is near the exact one, the nearer the smaller theta is; and heaps stay heaps, with
- * the same bits at any number of threads. */
+/* Many points: the Barnes-Hut gradient approximates the exact one, better for smaller theta; clusters remain clusters,
+ * with the same bits on any number of threads. */
 static void test_tree_of_many_points(void **state) {
     (void)state;
     enum { N = 602, WIDE = 6 };
@@ -274,7 +274,7 @@ static void test_tree_of_many_points(void **state) {
     int strangers = 0;
     for (int i = 0; i < N; i++) strangers += nearest_place(y, N, i) % 4 != i % 4;
     assert_int_equal(strangers, 0);
-    memset(x, 0, sizeof x); /* all the same point */
+    memset(x, 0, sizeof x); /* all points equal */
     assert_done(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .iterations = 5 }, y, NULL, &error));
     for (int i = 0; i < 2 * N; i++) assert_true(isfinite(y[i]));
     assert_int_equal(glia_tsne(x, N, WIDE, (glia_tsne_opts){ .theta = NAN }, y, NULL, &error), GLIA_E_ARGUMENT);
@@ -310,7 +310,7 @@ static void test_map(void **state) {
     svg = glia_map_svg(crowd, CROWD, (glia_map_opts){ .labels = names }, &error);
     assert_non_null(svg);
     assert_int_equal(count(svg, "<title>crowded</title>"), CROWD);
-    assert_in_range(count(svg, ">crowded</text>"), 2, 9); /* those for which there is room */
+    assert_in_range(count(svg, ">crowded</text>"), 2, 9); /* only labels that fit */
     free(svg);
     svg = glia_map_svg((const double[]){ 5, 5 }, 1, (glia_map_opts){ 0 }, &error);
     assert_non_null(svg);

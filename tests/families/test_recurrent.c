@@ -1,8 +1,9 @@
-/* test_recurrent.c - recurrent layers against PyTorch's modules, and layer-normalised ones against the papers' equations
- * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then what the layers
- * promise beyond that, and how they take the steps of programs.
+/* test_recurrent.c - recurrent layers against PyTorch's modules, layer-normalised ones against the papers' equations
+ * (tools/golden/recurrent.py), on every backend: outputs, last states, gradients, padded batches; then further
+ * properties of the layers, and the steps in compiled programs.
  *
- * test_ops.c and test_backend.c have the operations themselves: definitions, gradients, kernels on every instruction set.
+ * test_ops.c and test_backend.c test the operations themselves: definitions, gradients, kernels for every instruction
+ * set.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -81,8 +82,8 @@ static const glia_safetensor *golden_of(const golden *g, const char *name) {
     return t;
 }
 
-/* Where a cell is normalised, gradients carry the rounding of f32 many times over: h is 0 before the first step, and what
- * does not vary is divided by the square root of epsilon. In f64 normed_gradients_match_differences is strict. */
+/* Gradients of layer-normalised cells amplify f32 rounding: h is 0 before the first step, and values without variance
+ * are divided by sqrt(epsilon). normed_gradients_match_differences is strict, in f64. */
 static float tolerance(const golden *g, const char *what) {
     return strstr(g->path, "normed") && strncmp(what, "grad.", 5) == 0 ? 5e-5f : 1e-5f;
 }
@@ -96,7 +97,7 @@ static void expect_near(const golden *g, const char *what, const float *is, cons
     }
 }
 
-/* Glia's "lstm/l1/backward/kernel" as PyTorch's "grad.weight_ih_l1_reverse". */
+/* Maps Glia's "lstm/l1/backward/kernel" to PyTorch's "grad.weight_ih_l1_reverse". */
 static void torch_name(const char *leaf, char out[96]) {
     static const char *const parts[][2] = { { "/recurrent_kernel", "weight_hh" },
                                             { "/kernel", "weight_ih" },
@@ -112,7 +113,7 @@ static void torch_name(const char *leaf, char out[96]) {
     assert_true(out[0]);
 }
 
-/* Layer-normalised cells have Glia's names there; every parameter must be there, and nothing else. */
+/* Files of layer-normalised cells use Glia's names; they must contain exactly the model's parameters. */
 static void load_named(glia_model *model, const golden *g) {
     glia_error error = { 0 };
     check(glia_model_init(model, 1, &error), &error);
@@ -141,7 +142,7 @@ static void add_output(subject *s, glia_tensor x, const char *name) {
     s->outputs[s->n++] = x;
 }
 
-/* Outputs y, the states one after the other, and the gradients of sum(y weights). */
+/* Outputs: y, the concatenated states, and the gradients of sum(y weights). */
 static subject subject_open(const torch_case *c, const golden *g) {
     glia_error error = { 0 };
     subject s = { .model = glia_model_create(c->name, &error) };
@@ -184,7 +185,7 @@ static subject subject_open(const torch_case *c, const golden *g) {
     return s;
 }
 
-/* The third gate of the recurrent bias alone is a parameter here. */
+/* Only the third gate of the recurrent bias is a parameter here. */
 static const float *golden_values(const golden *g, const char *name, int64_t n, float *room) {
     const glia_safetensor *t = golden_of(g, name);
     const size_t skipped = t->bytes - (size_t)n * sizeof *room;
@@ -263,7 +264,7 @@ static void mismatched_torch_states(void **state) {
 
 static void gates_are_reordered_both_ways(void **state) {
     (void)state;
-    const float lstm[8] = { 0, 1, 10, 11, 20, 21, 30, 31 }; /* i, f, g, o; a unit, two columns */
+    const float lstm[8] = { 0, 1, 10, 11, 20, 21, 30, 31 }; /* i, f, g, o; one unit, two columns */
     const float onnx[8] = { 0, 1, 30, 31, 10, 11, 20, 21 };
     const float gru[6] = { 0, 1, 10, 11, 20, 21 }, others[6] = { 10, 11, 0, 1, 20, 21 };
     float y[8];
@@ -285,7 +286,7 @@ static void gates_are_reordered_both_ways(void **state) {
 
 enum { LSTM, GRU, GRU_BEFORE, RNN, LSTM_WITH_ALL, CELLS, NORMED = CELLS, ALL = 2 * CELLS };
 
-/* y and the gradients of sum(y^2) for a layer of any size; from NORMED on the same cells, layer-normalised. */
+/* y and the gradients of sum(y^2) for a layer of any size; cells from NORMED on are layer-normalised. */
 static int64_t run_layer(const char *backend_name, int threads, int cell, int64_t batch, int64_t steps, int units,
                          bool last_only, float *values) {
     glia_error error = { 0 };
@@ -340,7 +341,7 @@ static void odd_sizes_match_the_definition(void **state) {
     float *is = malloc(ROOM * sizeof *is), *should = malloc(ROOM * sizeof *should);
     for (int k = 0; k < GLIA_COUNT(sizes); k++) {
         for (int cell = 0; cell < ALL; cell++) {
-            if (cell >= NORMED && sizes[k].units < 3) continue; /* what little there is has hardly any variance */
+            if (cell >= NORMED && sizes[k].units < 3) continue; /* with so few units the variance is near zero */
             const bool last = (k + cell) % 2;
             int64_t n = run_layer("cpu", 2, cell, sizes[k].batch, sizes[k].steps, sizes[k].units, last, is);
             run_layer("ref", 1, cell, sizes[k].batch, sizes[k].steps, sizes[k].units, last, should);
@@ -371,7 +372,7 @@ static void threads_do_not_change_bits(void **state) {
     free(many);
 }
 
-/* ---- what layers promise ------------------------------------------------------------------ */
+/* ---- properties of the layers ------------------------------------------------------------- */
 
 /* Names, shapes, and the bias of the forget gate. */
 static void parameters_are_named(void **state) {
@@ -427,7 +428,7 @@ static void errors_are_reported(void **state) {
     }
 }
 
-/* As in a damaged file: no size computation may overflow. */
+/* Invalid step counts, as in a damaged file, must not overflow size computations. */
 static void step_count_overflow(void **state) {
     (void)state;
     const int64_t steps[] = { 0, -1, INT64_MAX, INT64_MAX / 8, INT64_MAX / 64 };
@@ -455,7 +456,7 @@ static glia_session *session_of(glia_graph *g, glia_backend *backend, glia_store
     return session;
 }
 
-/* Two halves of a sequence, one run each, are the whole one in one run. */
+/* Running two halves of a sequence with the state passed on equals running the whole. */
 static void go_on(layer_fn layer, glia_recurrent_opts opts) {
     enum { N = 2, T = 6, F = 3, H = 4 };
     opts.units = H;
@@ -503,7 +504,7 @@ static void stateful_layers_continue(void **state) {
 
 /* ---- layer-normalised cells ---------------------------------------------------------------- */
 
-/* A session in double, whose output 0 is the loss and output i its gradient in entry i - 1 of the store. */
+/* Runs a session in double; output 0 is the loss, output i its gradient in store entry i - 1. */
 static double loss_of(glia_session *session) {
     glia_error error = { 0 };
     check(glia_session_run(session, &error), &error);
@@ -579,7 +580,7 @@ static void normed_gradients_match_differences(void **state) {
     }
 }
 
-/* Whatever a gate's inputs are multiplied by, its value is the same. */
+/* Scaling the inputs of a gate does not change its value. */
 static void normed_cells_are_scale_invariant(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -612,7 +613,7 @@ static int count_kernels(const glia_program *program, const char *name) {
     return n;
 }
 
-/* A training program walks forward once and keeps; inference keeps nothing. */
+/* A training program runs the forward pass once and saves values for the backward pass; inference saves nothing. */
 static void training_program_runs_forward_once(void **state) {
     (void)state;
     glia_error error = { 0 };

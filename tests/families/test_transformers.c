@@ -1,8 +1,8 @@
 /* test_transformers.c - attention layers, Transformers, GPT and BERT.
  *
- * The golden files (tools/golden/transformers.py) hold small nets of PyTorch with what they are given, what they give,
- * and all gradients. The same nets are built here, take their weights from those files by name, and must agree. The
- * gradients are read by the same names, so that a slip in the table of names shows twice.
+ * The golden files (tools/golden/transformers.py) hold small PyTorch nets with inputs, outputs and all gradients. The
+ * same nets are built here, load their weights from those files by name, and must give the same results. Gradients are
+ * read by the same names, so that an error in the name table is detected twice.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -48,13 +48,13 @@ static const glia_safetensor *golden_find(const golden *g, const char *name) {
     return t;
 }
 
-/* ---- the nets ------------------------------------------------------------------------------ */
+/* ---- nets ---------------------------------------------------------------------------------- */
 
 enum { N = 3, T = 5, S = 7, D = 12, HEADS = 3, FF = 20, WORDS = 11, CONTEXT = 8, IDS = 6, OUTPUTS = 2 };
 
 typedef struct net {
     glia_model *model;
-    glia_tensor y[OUTPUTS]; /* what "y" of the file holds, one behind the other */
+    glia_tensor y[OUTPUTS]; /* the outputs concatenated in "y" of the file */
 } net;
 
 static glia_tensor sequence(net *n, const char *name, int length) {
@@ -156,7 +156,7 @@ static net net_create(void (*build)(net *n)) {
 
 /* ---- parity -------------------------------------------------------------------------------- */
 
-/* The largest difference, as a share of the largest value. */
+/* The largest difference relative to the largest value. */
 static double distance(const float *a, const void *b, int64_t n) {
     double worst = 0, scale = 1e-3;
     for (int64_t i = 0; i < n; i++) {
@@ -170,7 +170,7 @@ static double distance(const float *a, const void *b, int64_t n) {
 
 enum { MOST = 128 };
 
-/* sum(y dy), whose gradients are the file's. */
+/* sum(y dy); its gradients are in the file. */
 static glia_tensor objective(const net *n, int count) {
     glia_graph *g = glia_model_graph(n->model);
     glia_tensor total = NULL;
@@ -184,7 +184,7 @@ static glia_tensor objective(const net *n, int count) {
     return total;
 }
 
-/* What is differentiated: the parameters, then the inputs of floating-point numbers. Returns how many. */
+/* Collects the differentiated leaves: the parameters, then the floating-point inputs. Returns their number. */
 static int differentiated(const net *n, glia_tensor xs[MOST], const char *names[MOST]) {
     static const char *const inputs[] = { "x", "memory" };
     glia_graph *g = glia_model_graph(n->model);
@@ -206,7 +206,7 @@ static int differentiated(const net *n, glia_tensor xs[MOST], const char *names[
     return count;
 }
 
-/* Fills the inputs with the file's: "in.NAME", and dy0, dy1, ... with the parts of "dy". */
+/* Fills inputs from the file: NAME from "in.NAME", and dy0, dy1, ... from the parts of "dy". */
 static void feed(glia_session *session, const net *n, int count, const golden *file) {
     const char *name;
     for (int i = 0; glia_model_input_at(n->model, i, &name); i++) {
@@ -237,7 +237,7 @@ static void compare(const parity_case *c, const char *backend_name) {
     check(glia_model_load_foreign(n.model, file.path, c->family, "state.", &error), &error);
     check(glia_model_load_foreign(theirs.model, file.path, c->family, "grad.", &error), &error);
 
-    /* Outputs: y, the parameters' gradients, the float inputs'. */
+    /* Outputs: y, then the gradients of the parameters and of the float inputs. */
     glia_graph *g = glia_model_graph(n.model);
     glia_store *store = glia_model_store(n.model);
     const int parameters = glia_store_count(store);
@@ -301,7 +301,7 @@ static void missing_tensors_are_named(void **state) {
     assert_non_null(strstr(error.message, "wte/table"));
     assert_int_equal(glia_model_load_foreign(n.model, path, "keras", NULL, &error), GLIA_E_ARGUMENT);
     glia_model_free(n.model);
-    /* As GPT-2's, nanoGPT's kernels have the wrong shape, but for square ones. */
+    /* Loaded as GPT-2, nanoGPT's kernels have the wrong shape, except square ones. */
     snprintf(path, sizeof path, GLIA_GOLDEN_DIR "/transformers/nanogpt.safetensors");
     n = net_create(nanogpt);
     assert_int_equal(glia_model_load_foreign(n.model, path, "gpt2", "state.", &error), GLIA_E_SHAPE);
@@ -310,7 +310,7 @@ static void missing_tensors_are_named(void **state) {
 
 /* ---- gradients in f64 ---------------------------------------------------------------------- */
 
-/* A run of a graph of f64 leaves on the ref backend. */
+/* A compiled graph with f64 leaves and its session. */
 typedef struct probe {
     glia_backend *backend;
     glia_program *program;
@@ -342,7 +342,7 @@ static void probe_run(probe *p) {
     check(glia_session_run(p->session, &error), &error);
 }
 
-/* Some number in [-1, 1). */
+/* A pseudo-random number in [-1, 1). */
 static double noise(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
     return (double)(int64_t)*state / 9223372036854775808.0;
@@ -379,7 +379,7 @@ static glia_tensor translating(glia_tensor x, glia_tensor memory) {
     return glia_decoder_stack(x, glia_encoder_stack(memory, "encoder", o), "decoder", o);
 }
 
-/* The derivative of a sum of squares in a random direction of all leaves, by graph and by difference. */
+/* The derivative of a sum of squares in a random direction over all leaves, by gradients and by differences. */
 static void differentiate(const char *name, block_fn block) {
     enum { BATCH = 2, LONG = 4, KEYS = 3, WIDE = 8 };
     glia_graph *g = glia_graph_create();
@@ -437,7 +437,7 @@ static void block_gradients_match_differences(void **state) {
 
 /* ---- masks --------------------------------------------------------------------------------- */
 
-/* Rows [from, to) of two results (rows, columns) are the same bits. */
+/* True if rows [from, to) of two results (rows, columns) are bit-identical. */
 static bool same_rows(const float *a, const float *b, int from, int to, int columns) {
     return memcmp(a + from * columns, b + from * columns, (size_t)((to - from) * columns) * sizeof *a) == 0;
 }
@@ -466,7 +466,7 @@ static void padding_does_not_affect_outputs(void **state) {
     glia_graph_free(g);
 }
 
-/* The same by an id that stands for padding. */
+/* The same with a padding id. */
 static void padding_ids_are_masked(void **state) {
     (void)state;
     enum { LONG = 5 };
@@ -531,7 +531,7 @@ static void sinusoids_match_the_formula(void **state) {
     glia_graph_free(g);
 }
 
-/* Both conventions turn points of the plane by p base^(-2i / units), and leave what is beyond `units` alone. */
+/* Both conventions rotate pairs by the angle p base^(-2i / units), and leave elements beyond `units` unchanged. */
 static void rotations_match_the_formula(void **state) {
     (void)state;
     enum { LONG = 4, HEADS_2 = 2, SIZE = 6, UNITS = 4, AT = 100 };
@@ -597,7 +597,7 @@ static void padding_embeds_to_zeros(void **state) {
     glia_graph_free(g);
 }
 
-/* The mean over labels that are classes, with smoothing; and 0, not NaN, where there are none. */
+/* Mean over valid labels, with smoothing; 0, not NaN, if there are none. */
 static void unlabelled_tokens_are_ignored(void **state) {
     (void)state;
     enum { LONG = 4, K = 3 };
@@ -696,7 +696,7 @@ static void shapes_of_heads_and_models(void **state) {
     x = glia_bert_tags(glia_bert(ids, o), 5, 0.1);
     assert_true(glia_shape_equal(glia_tensor_shape(x), GLIA_SHAPE(GLIA_BATCH, 6, 5)));
     glia_graph_free(g);
-    /* nanoGPT counts 0.80 million, and 10.65 without the positions. */
+    /* nanoGPT reports 0.80 million, and 10.65 million without positions. */
     const struct {
         const char *name;
         int64_t parameters;
@@ -740,7 +740,7 @@ static void whole_words_are_masked(void **state) {
     bool continues[VOCABULARY] = { false };
     for (int i = 30; i < VOCABULARY; i++) continues[i] = true;
     uint64_t seed = 3;
-    for (int i = 0; i < ROWS * LONG; i++) /* a special token first, padding last, words of one to three tokens */
+    for (int i = 0; i < ROWS * LONG; i++) /* a special token first, padding last, words of 1-3 tokens */
         ids[i] = i % LONG == 0 ? 1 : i % LONG >= 20 ? 0 : FIRST + (int32_t)((noise(&seed) + 1) / 2 * 45);
     glia_masking_opts o = { .vocabulary = VOCABULARY, .mask = MASK, .first = FIRST, .continues = continues, .seed = 1 };
     glia_error error = { 0 };
@@ -757,13 +757,13 @@ static void whole_words_are_masked(void **state) {
         by_mask += masked[0][i] == MASK;
         kept += masked[0][i] == ids[i];
     }
-    for (int i = 1; i < ROWS * LONG; i++) /* what goes on with a word is chosen with it */
+    for (int i = 1; i < ROWS * LONG; i++) /* continuation tokens are chosen with their word */
         if (ids[i] >= 30 && ids[i - 1] >= FIRST) assert_true((labels[0][i] >= 0) == (labels[0][i - 1] >= 0));
     const double share = chosen / (double)(ROWS * 19), masks = by_mask / (double)chosen, keeps = kept / (double)chosen;
     assert_true(share > 0.12 && share < 0.17);
     assert_true(masks > 0.75 && masks < 0.85);
     assert_true(keeps > 0.06 && keeps < 0.16);
-    /* The same again; row by row; another epoch is another draw. */
+    /* Row by row the result is the same; another epoch gives another draw. */
     for (int64_t i = 0; i < ROWS; i++)
         check(glia_mask_words(ids + i * LONG, 1, LONG, &i, o, masked[1] + i * LONG, labels[1] + i * LONG, &error),
               &error);

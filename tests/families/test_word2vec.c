@@ -1,4 +1,4 @@
-/* Word vectors learned from text: reading words, training, phrases. */
+/* word2vec: reading words, training, phrases. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ static void assert_done(glia_status status) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* All tokens, separated by |, line ends as $. */
+/* All tokens, separated by |; line ends are $. */
 static const char *tokens_of(glia_text_source source) {
     static char out[4096];
     static glia_word_reader reader;
@@ -57,7 +57,7 @@ static void test_reading_words(void **state) {
     assert_string_equal(tokens_of((glia_text_source){ .files = files, .n_files = 2 }), "a|b|$|c|$|d|");
 }
 
-/* Words across the reader's buffer, and one longer than words may be. */
+/* Words that cross the reader's buffer boundary, and one over the length limit. */
 static void test_reading_long_text(void **state) {
     (void)state;
     enum { BYTES = 300000 };
@@ -99,7 +99,7 @@ static void test_reading_errors_name_position(void **state) {
 
 enum { TOPICS = 4, WORDS = 8, SENTENCES = 1500 };
 
-/* Sentences of eight words of one topic: word "t2w5" is the fifth of topic 2. */
+/* Sentences of eight words of one topic; "t2w5" is word 5 of topic 2. */
 static char *topics(size_t *length) {
     char *text = malloc(SENTENCES * 8 * 5 + 1);
     assert_non_null(text);
@@ -125,7 +125,7 @@ static glia_vectors *learn(glia_word2vec_opts opts) {
     return vectors;
 }
 
-/* How many of the words have their topic's other seven nearest to them. */
+/* The number of words whose nearest neighbours are the other seven of their topic. */
 static int sorted_words(const glia_vectors *v) {
     int good = 0;
     assert_int_equal(glia_vectors_words(v), TOPICS * WORDS);
@@ -210,7 +210,7 @@ static void test_progress_and_stopping(void **state) {
     free(text);
 }
 
-/* With a vocabulary that promises a short text the chunks are small, and the text is read again for each epoch. */
+/* If the counts in the vocabulary file indicate a short text, chunks are small, and the text is read in each epoch. */
 static void test_many_chunks(void **state) {
     (void)state;
     char counts[TOPICS * WORDS * 8];
@@ -224,7 +224,7 @@ static void test_many_chunks(void **state) {
                                                   .watch = count_calls,
                                                   .context = &w,
                                                   .rate = 1 });
-    assert_int_equal(w.words, 3 * 8 * SENTENCES); /* all of them were seen */
+    assert_int_equal(w.words, 3 * 8 * SENTENCES); /* all were read */
     assert_int_equal(glia_vectors_count(v, 0), 5);
     assert_done(glia_vectors_save_counts(v, "written.txt", &error));
     glia_file file;
@@ -278,7 +278,7 @@ static void test_phrases(void **state) {
 
 /* ---- real text ---------------------------------------------------------------------------- */
 
-/* On the abc corpus word2vec.c answers 2.7 to 3.1 % of the questions whose words it knows; chance is 0.01 %. */
+/* On the abc corpus word2vec.c answers 2.7 to 3.1 % of the questions with known words; chance is 0.01 %. */
 static void test_abc(void **state) {
     (void)state;
     const char *folder = getenv("GLIA_DATA");

@@ -1,4 +1,4 @@
-/* A step of word2vec and its gradient; codes of hierarchical softmax, draws of negative words. */
+/* word2vec's training step and its gradient; hierarchical softmax codes; negative sampling. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ static glia_word_step step_of(rows *r, int ins, int outs, int length, bool avera
 
 static double log_sigmoid(double x) { return x < 0 ? x - log1p(exp(x)) : -log1p(exp(-x)); }
 
-/* The loss, from the definition, with one number moved by `by`. */
+/* The loss by definition, with `by` added to one element. */
 static double loss(const rows *r, int ins, int outs, int length, bool average, const float *moved, double by) {
     double total = 0;
     for (int i = 0; i < (average ? 1 : ins); i++) {
@@ -89,7 +89,7 @@ static const glia_cpu_kernels *kernels(void) {
     return glia_cpu_kernels_for(isa);
 }
 
-/* Every row moves by -rate times the gradient; the rows of a mean as if each were the mean. */
+/* Every row changes by -rate times its gradient; averaged rows each by -rate times the gradient in the mean. */
 static void check_step(int ins, int outs, int length, bool average) {
     static rows before, after;
     draw_rows(&before, length, (uint64_t)(ins * 100 + outs));
@@ -124,7 +124,7 @@ static void test_step_gradient(void **state) {
     }
 }
 
-/* A row that comes twice moves by both. */
+/* A repeated row gets the sum of both updates. */
 static void test_step_same_rows(void **state) {
     (void)state;
     static rows once, twice;
@@ -151,7 +151,7 @@ static void test_step_same_rows(void **state) {
 
 /* ---- codes and draws ---------------------------------------------------------------------- */
 
-/* The least possible sum of count * length, by joining the two least over and over. */
+/* The minimal sum of count * code length, by repeatedly merging the two smallest (Huffman). */
 static int64_t least_length(const int64_t *counts, int n) {
     int64_t weight[64], total = 0;
     memcpy(weight, counts, (size_t)n * sizeof *counts);
@@ -207,8 +207,8 @@ static void test_huffman_codes_are_optimal(void **state) {
     }
 }
 
-/* The paths' probabilities are those of one of n words: they sum to 1 for any values, and the step's gradient is
- * theirs, since each path is a sum of log sigmoids with these labels. */
+/* The path probabilities sum to 1 over the n words for any values. The step's gradient is that of their logarithm,
+ * since each path is a sum of log sigmoids with these labels. */
 static void test_hierarchical_softmax_sums_to_one(void **state) {
     (void)state;
     const int64_t counts[] = { 90, 50, 20, 19, 7, 5, 3, 2, 1 };
@@ -239,7 +239,7 @@ static void test_draws_follow_counts(void **state) {
     for (int i = 0; i < N; i++) sum += wanted[i] = pow((double)counts[i], 0.75);
     glia_word_draws draws;
     assert_true(glia_word_draws_build(&draws, counts, N, 0.75));
-    for (int i = 0; i < N; i++) { /* the table's own probabilities */
+    for (int i = 0; i < N; i++) { /* probabilities of the table */
         const double keep = draws.cells[i].keep == UINT32_MAX ? 1 : draws.cells[i].keep / 0x1p32;
         found[i] += keep / N;
         found[draws.cells[i].other] += (1 - keep) / N;

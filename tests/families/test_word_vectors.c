@@ -1,4 +1,4 @@
-/* Word vectors: neighbours, analogies, similarities; their files. */
+/* Word vectors: neighbours, analogies, similarities; file formats. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@ static void assert_done(glia_status status) {
     if (status) fail_msg("%s", error.message);
 }
 
-/* ---- questions ---------------------------------------------------------------------------- */
+/* ---- queries ------------------------------------------------------------------------------ */
 
 static const char *const names[] = { "king", "queen", "man", "woman", "apple" };
 
@@ -153,7 +153,7 @@ static void test_files_round_trip(void **state) {
     glia_vectors_free(v);
 }
 
-/* What gensim wrote, and the bytes that it and word2vec.c read. */
+/* Reads files written by gensim; writes the format that gensim and word2vec.c read. */
 static void test_files_of_gensim(void **state) {
     (void)state;
     static const char *const words[] = { "the", "na\xC3\xAFve", "\xE8\xAA\x9E", "O'Neill", "123", ":-)" };
@@ -211,7 +211,7 @@ static void test_hostile_files(void **state) {
     REFUSE("1 999999\na \0\0\0\0", GLIA_VECTORS_BINARY, "too short");
     REFUSE("1 1\na \0\0\0\0b", GLIA_VECTORS_BINARY, "bytes behind");
     REFUSE("x y\na \0\0\0\0", GLIA_VECTORS_BINARY, "WORDS SIZE");
-    glia_vectors *v; /* GloVe: no first line; a word that comes again is left out */
+    glia_vectors *v; /* GloVe: no header line; repeated words are skipped */
     const char glove[] = "a 1 2\nb 3 4\na 5 6\n";
     assert_done(glia_vectors_parse((const uint8_t *)glove, sizeof glove - 1, GLIA_VECTORS_DEFAULT, 0, &v, &error));
     assert_int_equal(glia_vectors_words(v), 2);
@@ -219,7 +219,7 @@ static void test_hostile_files(void **state) {
     glia_vectors_free(v);
 }
 
-/* Whatever a file is cut to, or has for a byte, is read or refused. */
+/* Truncated or altered files are either read or rejected. */
 static void test_damaged_files(void **state) {
     (void)state;
     glia_vectors *v = royals();

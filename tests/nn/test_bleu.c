@@ -1,4 +1,4 @@
-/* test_bleu.c - BLEU beside sacreBLEU: its words, and its scores with every option; tests/golden/bleu.txt. */
+/* test_bleu.c - BLEU against sacreBLEU: tokenization, and scores with every option; tests/golden/bleu.txt. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ static void forget(corpus *c) {
     *c = (corpus){ 0 };
 }
 
-/* A copy, "\n" made a newline. */
+/* A copy with "\n" replaced by a newline. */
 static char *text_of(const char *line) {
     char *copy = malloc(strlen(line) + 1), *to = copy;
     assert_non_null(copy);
@@ -117,7 +117,7 @@ static void test_pieces_and_refusals(void **state) {
     char *words = glia_bleu_tokenize("ABC Ä", (glia_bleu_opts){ .lowercase = true });
     assert_string_equal(words, "abc Ä");
     free(words);
-    words = glia_bleu_tokenize("\xE2\x80", (glia_bleu_opts){ 0 }); /* a character cut off */
+    words = glia_bleu_tokenize("\xE2\x80", (glia_bleu_opts){ 0 }); /* a truncated character */
     assert_string_equal(words, "\xE2\x80");
     free(words);
 }

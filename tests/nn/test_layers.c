@@ -114,7 +114,7 @@ static void convolution_shapes_match_frameworks(void **state) {
     glia_graph_free(g);
 }
 
-/* TensorFlow's rule: an odd zero goes to the end. 28 with kernel 3, stride 2: (14 - 1) 2 + 3 - 28 = 1 zero. */
+/* TensorFlow's rule: an extra zero is added at the end. 28, kernel 3, stride 2: (14 - 1) 2 + 3 - 28 = 1 zero. */
 static void same_padding_puts_extra_zero_at_end(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -192,7 +192,7 @@ static moments moments_of(glia_init init, glia_shape shape) {
     return m;
 }
 
-/* Five standard errors of the mean and, roughly, of the variance of n draws. */
+/* Tolerance: five standard errors of the mean and, approximately, of the variance of n draws. */
 static void assert_moments(moments m, double mean, double variance, double n) {
     assert_true(fabs(m.mean - mean) < 5 * sqrt(variance / n));
     assert_true(fabs(m.variance - variance) < 8 * variance / sqrt(n));
@@ -227,7 +227,7 @@ static void initialiser_moments(void **state) {
     moments u = moments_of((glia_init){ .kind = GLIA_INIT_UNIFORM, .low = 2, .high = 5 }, dense);
     assert_moments(u, 3.5, 9.0 / 12, 20000);
     assert_true(u.least >= 2 && u.most < 5);
-    /* N(0, 1) cut at 2 has variance 1 - 4 phi(2) / (2 Phi(2) - 1) = 0.7737. */
+    /* N(0, 1) truncated at 2 has variance 1 - 4 phi(2) / (2 Phi(2) - 1) = 0.7737. */
     moments t = moments_of((glia_init){ .kind = GLIA_INIT_TRUNCATED_NORMAL, .mean = 3, .stddev = 0.5 }, dense);
     assert_moments(t, 3, 0.25 * 0.773741, 20000);
     assert_true(t.least >= 2 && t.most <= 4 && t.most > 3.95);
@@ -268,7 +268,7 @@ static void orthogonal_rows_or_columns(void **state) {
     assert_non_null(strstr(error.message, "v: "));
 }
 
-/* Forget gates f with T = 1 / (1 - sigmoid(f)) even between 2 and `value` steps, input gates 1 - f. */
+/* Forget gate biases b: T = 1 / (1 - sigmoid(b)) is uniform between 2 and `value` steps; input gates: -b. */
 static void chrono_biases_spread_over_the_memory(void **state) {
     (void)state;
     enum { UNITS = 500 };
@@ -339,7 +339,7 @@ static void random_state_is_initialised_with_seed(void **state) {
 
 /* ---- messages --------------------------------------------------------------------------------- */
 
-/* Takes the graph's mistake, which must hold these two texts, and frees the graph. */
+/* Checks that the graph's error contains both texts; frees the graph. */
 static void assert_mistake(glia_graph *g, glia_tensor result, glia_status status, const char *one, const char *two) {
     glia_error error = { 0 };
     assert_int_equal(glia_graph_check(g, &error), status);
@@ -406,7 +406,7 @@ static void errors_name_the_layer_and_the_shapes(void **state) {
             glia_mse(x, glia_input(g, "t", GLIA_F32, GLIA_SHAPE(GLIA_BATCH))))
 }
 
-/* A mistake travels through every layer, and the first one stays. NULL does no harm. */
+/* Errors propagate through every layer, and the first one is kept. NULL is accepted. */
 static void errors_propagate(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();

@@ -1,4 +1,4 @@
-/* test_lr_schedule.c - the learning rate over a fit: as reported, and as seen in the weights. */
+/* test_lr_schedule.c - the learning rate during a fit: as reported, and as observed in the weights. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ static glia_status note(const glia_progress *p, void *context, glia_error *error
     return GLIA_OK;
 }
 
-/* The loss is |w - 1000|, so a step of plain descent moves w by the learning rate. */
+/* The loss is |w - 1000|, so a step of plain SGD changes w by the learning rate. */
 static record fit_with(glia_optimizer optimizer, glia_fit_opts opts) {
     static const float ones[SAMPLES] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
     static float far[SAMPLES];
@@ -93,7 +93,7 @@ static void cosine_ends_with_the_last_step(void **state) {
     check(&r, 4, expected);
 }
 
-/* v = m v + g with the m of each step; the gradient is -1. */
+/* v = m v + g with each step's m; the gradient is -1. */
 static void momentum_cycles_inversely_to_rate(void **state) {
     (void)state;
     glia_lr_schedule s = { .kind = GLIA_LR_ONE_CYCLE, .momentum_low = 0.5 };
@@ -121,7 +121,7 @@ static void invalid_options_are_rejected(void **state) {
 
 /* ---- closed forms ------------------------------------------------------------------------------- */
 
-/* Every rate of every row of PyTorch's (tools/golden/lr_schedules.py). */
+/* Compares every rate of every PyTorch schedule (tools/golden/lr_schedules.py). */
 static void schedules_match_pytorch(void **state) {
     (void)state;
     FILE *f = fopen(GLIA_GOLDEN_DIR "/lr_schedules.txt", "r");
@@ -151,7 +151,7 @@ static void schedules_match_pytorch(void **state) {
         glia_lr_schedule_print(&schedule, printed, sizeof printed);
         assert_int_equal(glia_lr_schedule_parse(printed, &schedule, &error), GLIA_OK);
         glia_lr_schedule_print(&schedule, again, sizeof again);
-        assert_string_equal(printed, text); /* the rows are written as they are printed */
+        assert_string_equal(printed, text); /* the row is in printed form */
         assert_string_equal(printed, again);
         rows++;
     }
@@ -159,7 +159,7 @@ static void schedules_match_pytorch(void **state) {
     assert_int_equal(rows, 22);
 }
 
-/* Smith 2017 has the stepsize, half a period, as a whole number of steps; here anything goes, and never leaves the band. */
+/* In Smith 2017 the stepsize (half a period) is an integer; here any value is accepted, and rates stay in range. */
 static void cyclic_rates_stay_in_range(void **state) {
     (void)state;
     for (double period = 1.5; period < 40; period *= 1.37) {

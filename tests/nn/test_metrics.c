@@ -1,8 +1,8 @@
-/* test_metrics.c - metrics beside scikit-learn, and what they promise.
+/* test_metrics.c - metrics against scikit-learn, and their guarantees.
  *
  * tools/golden/metrics.py draws the same scores and targets and wrote tests/golden/metrics.txt with scikit-learn. Each
- * figure is reached to 1e-12; gathered in batches of any size, in another order, and merged from parts it has the same
- * bits.
+ * value must match to 1e-12, and have the same bits when accumulated in batches of any size, in another order, or
+ * merged from parts.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -89,7 +89,7 @@ static samples draw(const char *name) {
     return draw_valued(9, 250, 3, 100);
 }
 
-/* ---- gathering ---------------------------------------------------------------------------- */
+/* ---- accumulation ------------------------------------------------------------------------- */
 
 static glia_metric *make(const char *text, int classes) {
     glia_error error;
@@ -123,7 +123,7 @@ static samples reversed(const samples *s) {
     return r;
 }
 
-/* In every way there is: the same bits. */
+/* Accumulates in other ways; the bits must be the same. */
 static void gather_otherwise(const char *text, const samples *s, int label, double whole) {
     static const int cuts[] = { 1, 7, 64, 499 };
     for (size_t c = 0; c < sizeof cuts / sizeof cuts[0]; c++) {
@@ -208,7 +208,7 @@ static void test_exact_sums(void **state) {
         glia_exact_add(&tenths, 0.1);
         glia_exact_add(&parts[i % 3 == 0], i % 2 ? 0.1 : -0.1);
     }
-    assert_true(glia_exact_value(&tenths) == 0.1 * 1000000); /* one rounding of the true product, as the machine's */
+    assert_true(glia_exact_value(&tenths) == 0.1 * 1000000); /* the exact product rounded once, as in hardware */
     glia_exact_merge(&parts[0], &parts[1]);
     assert_true(glia_exact_value(&parts[0]) == 0);
     double high, low;
@@ -240,10 +240,10 @@ static void test_by_hand(void **state) {
     (void)state;
     const float s[] = { 0.5F, 0.3F, 0.2F, 0.2F, 0.2F, 0.6F, 0.4F, 0.4F, 0.2F };
     const int32_t y[] = { 1, 2, 1 };
-    near(once("top1", 3, 3, s, y), 1.0 / 3, 1e-15); /* 0.4 twice: the first class is predicted */
+    near(once("top1", 3, 3, s, y), 1.0 / 3, 1e-15); /* 0.4 twice: predicts the first class */
     near(once("accuracy", 3, 3, s, y), 1.0 / 3, 1e-15);
     near(once("top2", 3, 3, s, y), 1, 1e-15);
-    near(once("topk", 3, 3, s, y), 1, 1e-15); /* 5 of 3 */
+    near(once("topk", 3, 3, s, y), 1, 1e-15); /* k = 5 of 3 classes */
     glia_metric *m = make("confusion", 3);
     assert_int_equal(glia_metric_update(m, s, y, 3, NULL), GLIA_OK);
     int64_t labels;
@@ -252,13 +252,13 @@ static void test_by_hand(void **state) {
     assert_memory_equal(counts, expected, sizeof expected);
     glia_metric_free(m);
 
-    /* Ranked + - + -, the middle two equal: of four pairs three and a half are in order. */
+    /* Ranked + - + -, the middle two tied: 3.5 of four pairs are in order. */
     const float ranks[] = { 0.9F, 0.5F, 0.5F, 0.1F };
     const int32_t order[] = { 1, 0, 1, 0 };
     near(once("roc-auc", 1, 4, ranks, order), 3.5 / 4, 1e-15);
     near(once("pr-auc", 1, 4, ranks, order), 0.5 * 1 + 0.5 * (2.0 / 3), 1e-15);
 
-    /* Logits beyond what a probability can tell: still ranked, and their cost is finite. */
+    /* Logits whose probabilities round to 0 or 1: still ranked, and the loss is finite. */
     const float sure[] = { 0, 90, 0, 80, 0, 100, 0, -50 };
     const int32_t truth[] = { 0, 0, 1, 0 };
     near(once("roc-auc(logits)", 2, 4, sure, truth), 1, 1e-15);
@@ -270,12 +270,12 @@ static void test_by_hand(void **state) {
     const float even[] = { 0.25F, 0.25F, 0.25F, 0.25F };
     near(once("perplexity", 4, 1, even, (const int32_t[]){ 3 }), 4, 1e-12);
 
-    /* A variance that doubles lose beside the mean: 16777216 +- 2. */
+    /* A variance lost to cancellation in naive sums: 16777216 +- 2. */
     const float far[] = { 16777214, 16777218, 16777214, 16777218 }, off[] = { 16777216, 16777218, 16777214, 16777218 };
     near(once_values("r2", 4, off, far), 1 - 4.0 / 16, 1e-15);
 }
 
-/* ---- what is not ordinary ------------------------------------------------------------------- */
+/* ---- special cases -------------------------------------------------------------------------- */
 
 static void test_undefined_results(void **state) {
     (void)state;
@@ -291,7 +291,7 @@ static void test_undefined_results(void **state) {
         const float values[] = { 1, 2, 3, 4, 5, 6 };
         const void *targets = info[i].takes_values ? (const void *)values : (const void *)labels;
         assert_int_equal(glia_metric_update(m, scores, targets, 2, NULL), GLIA_OK);
-        assert_true(isnan(glia_metric_result(m))); /* a NaN is never left out in silence */
+        assert_true(isnan(glia_metric_result(m))); /* a NaN is never silently dropped */
         assert_int_equal(glia_metric_samples(m), 2);
         glia_metric_reset(m);
         assert_int_equal(glia_metric_update(m, NULL, NULL, 0, NULL), GLIA_OK);
@@ -338,7 +338,7 @@ static void test_labels_out_of_range(void **state) {
         if (!told) assert_non_null(strstr(error.message, "say ece(logits)?"));
         glia_metric_free(m);
     }
-    m = make("accuracy(probabilities)", 1); /* the text has the last word */
+    m = make("accuracy(probabilities)", 1); /* the text takes precedence */
     glia_metric_assume_logits(m, true);
     assert_int_equal(glia_metric_update(m, (const float[]){ 0.25F }, (const int32_t[]){ 0 }, 1, NULL), GLIA_OK);
     assert_true(glia_metric_result(m) == 1);
@@ -392,7 +392,7 @@ static void test_lists(void **state) {
     assert_false(glia_metric_next(&list, text, sizeof text));
 }
 
-/* docs/metrics.md has them all. */
+/* docs/metrics.md lists all metrics. */
 static void test_documented(void **state) {
     (void)state;
     glia_file page;

@@ -1,14 +1,13 @@
-/* test_optim.c - optimisers beside PyTorch and their papers, and what glia_minimize promises.
+/* test_optim.c - optimisers against PyTorch and their papers, and the contract of glia_minimize.
  *
  * tools/golden/optimizers.py documents the problem that both sides solve and wrote tests/golden/optimizers.txt:
- * parameters after 1, 5 and 20 steps of each optimiser with each of its options; optimizers_papers.py did so for what
- * PyTorch does not have. Followed in f64 on the reference
- * backend to 1e-6 and in f32 on both backends to 1e-5.
+ * parameters after 1, 5 and 20 steps of each optimiser with each of its options; optimizers_papers.py did the same for
+ * optimisers missing from PyTorch. Tolerance: 1e-6 in f64 on the reference backend, 1e-5 in f32 on both backends.
  */
 #include "glia/glia.h"
 #include "optim_problem.h"
 
-/* ---- beside others ----------------------------------------------------------------------- */
+/* ---- against PyTorch and papers ---------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -58,7 +57,7 @@ static const struct {
       { .kind = GLIA_LAMB, .lr = 0.0625, .beta1 = 0.8, .beta2 = 0.95, .epsilon = 0.01, .weight_decay = 0.1 } },
 };
 
-/* Reads the row of a case and step, if the file has it. */
+/* Reads the row of a case and step; false if there is none. */
 static bool read_row(const char *path, const char *name, int step, double values[COUNT]) {
     FILE *file = fopen(path, "r");
     assert_non_null(file);
@@ -119,7 +118,7 @@ static void test_golden(void **state) {
 
 static double small(int i) { return 0.01 + 0.001 * i; }
 
-/* One Adam step at any count of steps, against the formula in double. */
+/* One Adam step at step number `step`, against the formula in double. */
 static void check_correction(int64_t step) {
     problem p = build(GLIA_F32);
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.0625 }, NULL, NULL);
@@ -149,8 +148,8 @@ static void test_adam_correction(void **state) {
 
 /* ---- Muon ---------------------------------------------------------------------------------- */
 
-/* A kernel's step is nearly orthogonal, wide, tall or a filter bank: with X the step over lr 0.2 sqrt(max), the singular
- * values of X are near 1, so |X|^2 is near their number, and a zero gradient does nothing. */
+/* A kernel's step is nearly orthogonal, for wide and tall matrices and filter banks: the singular values of X = step /
+ * (lr 0.2 sqrt(max)) are near 1, so |X|^2 is near their number. A zero gradient changes nothing. */
 static void check_orthogonal(glia_shape shape, const char *backend) {
     problem p = { .graph = glia_graph_create() };
     p.w = glia_parameter(p.graph, "w", GLIA_F32, shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
@@ -186,7 +185,7 @@ static void test_muon_is_orthogonal(void **state) {
     }
 }
 
-/* ---- what the contract says --------------------------------------------------------------- */
+/* ---- contract ----------------------------------------------------------------------------- */
 
 static void test_learning_rate(void **state) {
     (void)state;
@@ -227,7 +226,7 @@ static void test_defaults(void **state) {
     assert_null(glia_optimizer_name(GLIA_OPTIMIZER_COUNT));
 }
 
-/* Frozen parameters and those that the pattern leaves out keep their values and have no states. */
+/* Frozen parameters and those excluded by the pattern keep their values and have no states. */
 static void test_frozen_and_pattern(void **state) {
     (void)state;
     for (int frozen = 0; frozen < 2; frozen++) {
@@ -244,7 +243,7 @@ static void test_frozen_and_pattern(void **state) {
     }
 }
 
-/* Two optimisers in one graph, as a GAN has them: each changes its own parameters only, at its own rate. */
+/* Two optimisers in one graph, as in a GAN: each changes only its own parameters, at its own rate. */
 static void test_groups(void **state) {
     (void)state;
     problem p = build(GLIA_F32);
@@ -264,7 +263,7 @@ static void test_groups(void **state) {
     finish(&p);
 }
 
-/* Parameters kept in a narrow dtype are updated in f32, with states in f32. */
+/* Parameters stored in a narrow dtype are updated in f32, with f32 states. */
 static void test_narrow_parameters(void **state) {
     (void)state;
     problem p = { .graph = glia_graph_create() };
@@ -307,7 +306,7 @@ static void test_errors(void **state) {
     glia_minimize(p.w, (glia_optimizer){ 0 }, NULL, NULL);
     assert_int_equal(glia_graph_check(p.graph, NULL), GLIA_E_SHAPE);
     glia_graph_free(p.graph);
-    glia_minimize(NULL, (glia_optimizer){ 0 }, NULL, NULL); /* building on nothing is no crash */
+    glia_minimize(NULL, (glia_optimizer){ 0 }, NULL, NULL); /* a NULL loss does not crash */
 }
 
 int main(void) {

@@ -20,7 +20,7 @@ static inline void put(glia_text *out, uint64_t value, int bytes) {
 
 /* ---- tar ---------------------------------------------------------------------------------- */
 
-/* A header of this type that claims this size, then what bytes there are, padded. */
+/* Appends a header with this type and claimed size, then the given bytes, padded to 512. */
 static inline void tar_claim(glia_text *out, char type, const char *name, unsigned long long claim, const char *bytes,
                              size_t size) {
     char h[512] = { 0 };
@@ -59,7 +59,7 @@ typedef struct zip_writer {
     int files;
 } zip_writer;
 
-/* Adds a file, deflated or as it is. */
+/* Adds a file, deflated or stored. */
 static inline void zip_put(zip_writer *w, const char *name, const void *bytes, size_t size, bool deflated) {
     size_t at = w->out.length, packed = size;
     uint32_t crc = 0;

@@ -1,17 +1,17 @@
-/* asserts.h - assertions that cmocka does not have. */
+/* asserts.h - assertions missing from cmocka. */
 #ifndef GLIA_TESTS_ASSERTS_H
 #define GLIA_TESTS_ASSERTS_H
 
 #include <math.h>
 #include <string.h>
 
-/* The file's `static glia_error error` has a message that contains `part`. */
+/* Asserts that the message of the file's `static glia_error error` contains `part`. */
 #define ASSERT_SAYS(part)                                                                                              \
     do {                                                                                                               \
         if (!strstr(error.message, part)) fail_msg("\"%s\" does not say \"%s\"", error.message, part);                 \
     } while (0)
 
-/* |a - b| <= most; false for NaN. */
+/* Asserts |a - b| <= most; fails for NaN. */
 #define ASSERT_NEAR(a, b, most)                                                                                        \
     do {                                                                                                               \
         double near_a = (double)(a), near_b = (double)(b);                                                             \

@@ -1,5 +1,5 @@
-/* draws.h - random numbers, parameters and images that another program can draw bit by bit: tools/golden/draws.py,
- * which describes them, is the same in Python. */
+/* draws.h - random numbers, parameters and images that other programs can reproduce bit by bit. tools/golden/draws.py
+ * documents them and draws the same in Python. */
 #ifndef GLIA_TESTS_DRAWS_H
 #define GLIA_TESTS_DRAWS_H
 
@@ -11,7 +11,7 @@
 
 enum { DRAWN_CLASSES = 10, DRAWN_CELL = 4 };
 
-/* splitmix64, 24 bits: [0, 1). The state begins as 1. */
+/* splitmix64, 24 bits: [0, 1). The initial state is 1. */
 static inline double draw_uniform(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -20,7 +20,7 @@ static inline double draw_uniform(uint64_t *state) {
     return (double)(z >> 40) / 16777216.0;
 }
 
-/* All parameters of a store, in its order. */
+/* Draws all parameters of a store, in store order. */
 static inline void draw_parameters(glia_store *store, uint64_t *state) {
     for (int i = 0; i < glia_store_count(store); i++) {
         glia_array array = glia_store_at(store, i);
@@ -38,7 +38,7 @@ static inline void draw_parameters(glia_store *store, uint64_t *state) {
     }
 }
 
-/* The classes' patterns for samples (channels, height, width); `patterns` has room for DRAWN_CLASSES samples. */
+/* Draws a pattern per class for samples (channels, height, width); `patterns` has room for DRAWN_CLASSES samples. */
 static inline void draw_patterns(glia_shape sample, double *patterns, uint64_t *state) {
     int64_t n = DRAWN_CLASSES * sample.dim[0] * (sample.dim[1] / DRAWN_CELL) * (sample.dim[2] / DRAWN_CELL);
     for (int64_t i = 0; i < n; i++) patterns[i] = draw_uniform(state);

@@ -1,4 +1,4 @@
-/* files.h - files that tests write. */
+/* files.h - writes files for tests. */
 #ifndef GLIA_TESTS_FILES_H
 #define GLIA_TESTS_FILES_H
 

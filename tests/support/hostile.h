@@ -15,11 +15,11 @@
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 
-/* Parses and frees what came of it. */
+/* Parses the bytes and frees the result. */
 typedef glia_status (*hostile_parser)(const uint8_t *bytes, size_t length, glia_error *error);
 
-/* Parses a copy that ends where its memory ends, so that a checker sees a byte read too far. A refusal must name a
- * place. */
+/* Parses a copy without spare memory after it, so that a sanitizer detects reads past the end. Error messages must
+ * contain a position. */
 static inline glia_status hostile_try(hostile_parser parse, const uint8_t *bytes, size_t length) {
     uint8_t *copy = malloc(length ? length : 1);
     assert_non_null(copy);
@@ -36,7 +36,7 @@ static inline glia_status hostile_try(hostile_parser parse, const uint8_t *bytes
     return status;
 }
 
-/* Every shorter length, and every byte xor each of some masks. Returns how many changed files were accepted. */
+/* Tries every shorter length, and every byte xor each of some masks. Returns the number of changed files accepted. */
 static inline int hostile_all(hostile_parser parse, const uint8_t *bytes, size_t length, bool refuse_short) {
     static const uint8_t masks[] = { 0x01, 0x80, 0xFF, 0x20 };
     int accepted = 0;

@@ -1,5 +1,5 @@
-/* isa.h - on which instruction sets a test of kernels runs: all of the machine, or the one that GLIA_ISA named at the
- * start of the program. */
+/* isa.h - selects the instruction sets for kernel tests: all that the machine supports, or the one named by GLIA_ISA
+ * when the program started. */
 #ifndef GLIA_TESTS_ISA_H
 #define GLIA_TESTS_ISA_H
 

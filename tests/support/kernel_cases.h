@@ -1,5 +1,5 @@
-/* kernel_cases.h - what the tests of CPU kernels share: instruction sets of this machine, random numbers, an epilogue that
- * notes what it was called for, and comparison with a reference in double. */
+/* kernel_cases.h - shared by the CPU kernel tests: the machine's instruction sets, random numbers, an epilogue that
+ * records its calls, and comparison with a double-precision reference. */
 #ifndef GLIA_TESTS_KERNEL_CASES_H
 #define GLIA_TESTS_KERNEL_CASES_H
 
@@ -18,7 +18,7 @@
 #include "glia/glia.h"
 #include "isa.h"
 
-/* Tables of the instruction sets that this machine can run and that are wanted; returns how many. */
+/* Collects the kernel tables of the selected instruction sets that this machine supports; returns their number. */
 static inline int tables_of_machine(const glia_cpu_kernels *tables[GLIA_ISA_COUNT]) {
     int n = 0;
     for (int isa = 0; isa < GLIA_ISA_COUNT; isa++) {
@@ -40,13 +40,13 @@ static inline float *random_floats(int64_t n, uint64_t stream) {
     return x;
 }
 
-/* Scratch memory with a guard behind it. */
+/* Scratch memory followed by a guard. */
 enum { GUARD = 64 };
 
 static inline unsigned char *scratch_alloc(size_t bytes) {
     unsigned char *scratch = glia_alloc_aligned(bytes + GUARD);
     assert_non_null(scratch);
-    memset(scratch, 0xFF, bytes + GUARD); /* NaN, to show what is read before it is written */
+    memset(scratch, 0xFF, bytes + GUARD); /* NaN, to detect reads of uninitialised scratch */
     return scratch;
 }
 
@@ -58,18 +58,18 @@ static inline void scratch_free(unsigned char *scratch, size_t bytes) {
 static inline void assert_close(const float *actual, const double *expected, int64_t n, double tolerance,
                                 const char *what) {
     for (int64_t i = 0; i < n; i++) {
-        if (isnan(expected[i]) ? isnan(actual[i]) : (double)actual[i] == expected[i]) continue; /* infinities, too */
+        if (isnan(expected[i]) ? isnan(actual[i]) : (double)actual[i] == expected[i]) continue; /* also infinities */
         if (!(fabs(actual[i] - expected[i]) <= tolerance)) {
             fail_msg("%s: element %lld is %g, should be %g", what, (long long)i, (double)actual[i], expected[i]);
         }
     }
 }
 
-/* An epilogue that turns v into 2 v + 1 and so shows an element that was visited twice or never. */
+/* An epilogue that maps v to 2 v + 1, which reveals elements visited twice or never. */
 static inline void double_plus_one(void *context, int worker, int64_t batch, int64_t row, int64_t rows, int64_t col,
                                    int64_t cols, float *c, int64_t ldc) {
     (void)worker;
-    const float *base = context; /* NULL, or a bias for each row that must be told by batch, row and column as well */
+    const float *base = context; /* NULL, or a bias that must be added by batch, row and column */
     for (int64_t i = 0; i < rows; i++) {
         for (int64_t j = 0; j < cols; j++) {
             float extra = base ? (float)((batch * 7 + (row + i) * 3 + (col + j)) % 11) : 0;

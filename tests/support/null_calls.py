@@ -1,13 +1,13 @@
-"""Writes a call of every public function, for tests/base/test_null.c. Usage: null_calls.py INCLUDE-FOLDER OUTPUT
+"""Generates a call of every public function for tests/base/test_null.c. Usage: null_calls.py INCLUDE-FOLDER OUTPUT
 
-Each function becomes a row with a call in which one argument, or all of them, can be replaced by zero. A new function
-in a header gets its row by itself; a new type of arguments needs a value in GOOD, and without one this script fails.
+Each function becomes a row with a call in which one argument, or all of them, can be replaced by zero. New functions
+in a header get a row automatically; a new argument type needs a value in GOOD, otherwise this script fails.
 """
 import pathlib
 import re
 import sys
 
-# What an argument of a type is where it is not replaced, in terms of test_null.c's world. Structs are zero.
+# Valid argument values by type, as expressions on test_null.c's `world`. Structs are zero.
 GOOD = {
     "const char *": '"x"', "const char **": "buffer", "const char *const *": "words", "char *": "buffer",
     "int": "1", "int64_t": "1", "size_t": "1", "uint64_t": "1", "int32_t": "1", "double": "0.5", "bool": "true",
@@ -25,12 +25,12 @@ GOOD = {
     "glia_bleu *": "&world.bleu", "const glia_bleu *": "&world.bleu",
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
-# Handles, by the member of the world that holds one.
+# Handle types, with the member of the world that holds one.
 HANDLES = ["augment", "backend", "dataset", "detokenizer", "events", "function", "generator", "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "sampler", "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
-# Handles that may be NULL, as their headers say. A graph that is NULL is one that there was no memory for, and is
-# reported so; a program without parameters needs no store.
+# Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
+# as out of memory; a program without parameters needs no store.
 OPTIONAL = {"glia_predict.backend", "glia_compile.backend", "glia_events_close.events", "glia_graph_check.graph",
             "glia_store_create.graph", "glia_store_add.graph", "glia_compile.graph", "glia_session_create.store"}
 
@@ -52,7 +52,7 @@ def good(kind, name, function):
     if re.fullmatch(r"glia_\w+", kind):
         return "v", "(%s){ 0 }" % kind
     if re.fullmatch(r"(const )?glia_\w+ \*", kind):
-        return "p", "buffer"  # a struct of zeros, or one that the function fills
+        return "p", "buffer"  # a zeroed struct, or one that the function fills
     sys.exit(f"null_calls.py: {function}: give the type \"{kind}\" of {name} a value")
 
 

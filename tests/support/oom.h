@@ -1,10 +1,9 @@
-/* oom.h - out of memory at every allocation.
+/* oom.h - fails every allocation in turn.
  *
  * For programs linked with --wrap for every function that allocates or starts a thread (WRAPPING in CMakeLists.txt). A
- * scenario runs once to count its allocations, then again and again, the first, second, third, ... allocation failing:
- * alone, or with all that follow. Each time the library must say GLIA_E_NOMEM (or manage without, or GLIA_E_IO where
- * the system refused a thread) and give back every block; under AddressSanitizer it must not touch what it should not
- * either.
+ * scenario runs once to count its allocations, then once per allocation with that allocation failing, alone or with all
+ * later ones. Each time the library must return GLIA_E_NOMEM (or succeed without the memory, or GLIA_E_IO if a thread
+ * could not be started) and free every block; under AddressSanitizer it must not make invalid accesses either.
  */
 #ifndef GLIA_TESTS_OOM_H
 #define GLIA_TESTS_OOM_H
@@ -22,7 +21,7 @@
 
 #include "glia/glia.h"
 
-/* ---- the allocator that fails ------------------------------------------------------------- */
+/* ---- the failing allocator ---------------------------------------------------------------- */
 
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);
@@ -44,10 +43,10 @@ char *__real_realpath(const char *path, char *out);
 char *__wrap_realpath(const char *path, char *out);
 void __wrap_free(void *block);
 
-static atomic_long calls, live; /* allocations asked for since the scenario began; blocks not given back */
+static atomic_long calls, live; /* allocations since the scenario began; blocks not freed */
 static atomic_long fail_at;     /* the call that fails, from 1; 0: none */
-static atomic_bool fail_on;     /* and every one after it */
-static atomic_bool no_thread;   /* what failed was a thread's start */
+static atomic_bool fail_on;     /* later calls fail too */
+static atomic_bool no_thread;   /* the failed call was a thread start */
 
 static bool fails(void) {
     long call = atomic_fetch_add(&calls, 1) + 1, at = atomic_load(&fail_at);
@@ -113,7 +112,7 @@ void __wrap_free(void *block) {
 
 typedef glia_status (*scenario)(glia_error *error);
 
-/* Runs with call `at` failing; returns how many there were. */
+/* Runs the scenario with call `at` failing; returns the number of calls. */
 static long run(scenario play, long at, bool on, const char *name) {
     glia_error error = { 0 };
     atomic_store(&calls, 0);

@@ -1,7 +1,7 @@
-/* op_samples.h - an op's samples as numbers and as graphs, for every test that walks the table.
+/* op_samples.h - inputs and graphs for an op's samples, for all tests that iterate over the op table.
  *
- * The numbers of a sample depend on the names of op and sample alone, and are values of the sample's dtype: f32 samples
- * hold exactly the same numbers when they are run in f64.
+ * The inputs of a sample depend only on the names of op and sample, and are representable in the sample's dtype: f32
+ * samples have exactly the same inputs when run in f64.
  */
 #ifndef GLIA_TESTS_OP_SAMPLES_H
 #define GLIA_TESTS_OP_SAMPLES_H
@@ -27,7 +27,7 @@ static inline double sample_draw(const glia_sample_input *in, double low, double
     }
 }
 
-/* n different numbers, evenly spread with some jitter, in random order. */
+/* n distinct numbers, evenly spaced with some jitter, in random order. */
 static inline void sample_distinct(double *x, int64_t n, double low, double high, glia_rng *rng) {
     double step = (high - low) / (double)n;
     for (int64_t i = 0; i < n; i++) x[i] = low + step * ((double)i + 0.4 + 0.2 * glia_rng_uniform(rng));
@@ -39,7 +39,7 @@ static inline void sample_distinct(double *x, int64_t n, double low, double high
     }
 }
 
-/* n whole numbers that rise from 0 to high. */
+/* n ascending integers from 0 to high. */
 static inline void sample_offsets(double *x, int64_t n, double high, glia_rng *rng) {
     for (int64_t i = 0; i < n; i++) {
         const double drawn = (double)glia_rng_below(rng, (uint64_t)high + 1);
@@ -82,7 +82,7 @@ static inline void sample_close(sample_case *c) {
     for (int i = 0; i < c->sample->n; i++) free(c->x[i]);
 }
 
-/* Of the inputs' doubles: what a golden result was computed from. */
+/* Checksum of the inputs as doubles; identifies the inputs of a golden result. */
 static inline uint64_t sample_checksum(const sample_case *c) {
     uint64_t hash = 0;
     for (int i = 0; i < c->sample->n; i++) {
@@ -91,7 +91,7 @@ static inline uint64_t sample_checksum(const sample_case *c) {
     return hash;
 }
 
-/* Inputs "x0", "x1", ... in a new graph and the op on them; f32 becomes f64 if wanted. The output "y" is set. */
+/* A new graph with inputs "x0", "x1", ... and the op on them; f32 can be replaced by f64. The output "y" is set. */
 typedef struct sample_graph {
     glia_graph *g;
     int n;
@@ -111,7 +111,7 @@ static inline sample_graph sample_build(const glia_op *op, const glia_sample *sa
     return s;
 }
 
-/* Gradients are looked for in this input. */
+/* True if gradients are tested for this input. */
 static inline bool sample_varies(const glia_sample *sample, int i) {
     return glia_dtype_is_float(sample->in[i].dtype) && !sample->in[i].constant;
 }
@@ -123,7 +123,7 @@ static inline glia_tensor sample_expand_rule(glia_graph *to, const glia_node *no
     return node->op->flags & GLIA_OP_COMPOSITE ? node->op->expand(node, in, *(glia_mode *)mode) : NULL;
 }
 
-/* The graph in primitives alone; NULL and error if that fails. Updates are left behind. */
+/* The graph expanded to primitives; NULL and error on failure. Updates are omitted. */
 static inline glia_graph *sample_expanded(const glia_graph *g, glia_mode mode, glia_error *error) {
     glia_graph *now = NULL;
     for (bool again = true; again;) {
@@ -139,8 +139,8 @@ static inline glia_graph *sample_expanded(const glia_graph *g, glia_mode mode, g
     return now;
 }
 
-/* Evaluates output k of a graph of primitives; given[i] are the values of the input "xI". The result is the caller's to
- * free; NULL and error if there is none. */
+/* Evaluates output k of a graph of primitives; given[i] holds the values of input "xI". The caller frees the result;
+ * NULL and error on failure. */
 static inline double *sample_evaluate(const glia_graph *g, int k, int n, double *const *given, glia_error *error) {
     double **values = calloc((size_t)g->n_nodes, sizeof *values);
     for (int i = 0; i < n; i++) {

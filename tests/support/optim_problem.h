@@ -1,4 +1,4 @@
-/* optim_problem.h - the small problem on which optimisers are tested: tools/golden/optimizers.py describes it. */
+/* optim_problem.h - the small problem that tests optimisers; documented in tools/golden/optimizers.py. */
 #ifndef OPTIM_PROBLEM_H
 #define OPTIM_PROBLEM_H
 

@@ -1,8 +1,8 @@
-/* random_cases.h - random expressions of operations with random shapes and attributes, for differential tests.
+/* random_cases.h - random expressions with random shapes and attributes, for differential tests.
  *
- * A case is a function of (seed, number). It is built as a graph, and written as an expression in Python's syntax, which
- * tests/python/check_random.py evaluates with PyTorch: conv(x0,x1,stride=[2,1],...). Sizes keep the reference backend,
- * which computes from the definitions in double, at some milliseconds a case.
+ * A case is a function of (seed, number). It is built as a graph and written as a Python expression, which
+ * tests/python/check_random.py evaluates with PyTorch: conv(x0,x1,stride=[2,1],...). Sizes are limited so that the
+ * reference backend, which computes the definitions in double, takes a few milliseconds per case.
  */
 #ifndef GLIA_TESTS_RANDOM_CASES_H
 #define GLIA_TESTS_RANDOM_CASES_H
@@ -19,7 +19,7 @@ enum { CASE_INPUTS = 6 };
 
 typedef enum case_values {
     VALUES_UNIFORM, /* [-2, 2) */
-    VALUES_WHOLE,   /* whole numbers in [-2, 2]: ties, zeros, kinks */
+    VALUES_WHOLE,   /* integers in [-2, 2]: ties, zeros, kinks */
     VALUES_SPECIAL  /* uniform, but some elements of one input are infinite, NaN or 0 */
 } case_values;
 
@@ -34,22 +34,22 @@ typedef struct random_case {
     case_values kind;
     glia_tensor in[CASE_INPUTS], y;
     int n;                      /* inputs */
-    bool constant[CASE_INPUTS]; /* no gradient in this one */
+    bool constant[CASE_INPUTS]; /* no gradient for this input */
     bool positive[CASE_INPUTS]; /* values above 0.3 */
-    bool kinks;                 /* rounding may choose another branch */
-    bool rounds;                /* infinities are not carried exactly by its definition: no special values */
+    bool kinks;                 /* rounding may select another branch */
+    bool rounds;                /* its definition does not propagate infinities exactly: no special values */
     glia_text text;             /* the expression */
 } random_case;
 
 /* ---- choices ---------------------------------------------------------------------------------- */
 
-/* A whole number in [low, high]. */
+/* A random integer in [low, high]. */
 static inline int64_t pick(random_case *c, int64_t low, int64_t high) {
     return low + (int64_t)(glia_rng_uniform(&c->rng) * (double)(high - low + 1));
 }
 static inline bool chance(random_case *c, double probability) { return glia_rng_uniform(&c->rng) < probability; }
 
-/* Small mostly, now and then up to `high`. */
+/* Mostly small, occasionally up to `high`. */
 static inline int64_t pick_size(random_case *c, int64_t small, int64_t high) {
     return chance(c, 0.8) ? pick(c, 1, GLIA_MIN(small, high)) : pick(c, 1, high);
 }
@@ -73,7 +73,7 @@ typedef struct windows {
     int64_t size[3], taps[3], stride[3], dilation[3], pad[3], pad_after[3], out[3];
 } windows;
 
-/* Windows that fit at least once. */
+/* Random windows that fit at least once. */
 static inline windows pick_windows(random_case *c, bool dilates, int64_t most_taps, int64_t most_size) {
     windows w = { .axes = (int)pick(c, 1, 3) };
     const int64_t large = w.axes == 1 ? 4 * most_size : w.axes == 2 ? most_size : most_size / 3;
@@ -117,7 +117,7 @@ static inline glia_shape list_of(const int64_t *values, int n) {
     return s;
 }
 
-/* conv, its adjoint in x, and its gradient in the kernel as an operation of its own. */
+/* Convolution, its adjoint in x, or its kernel gradient as a separate operation. */
 static inline void case_conv(random_case *c) {
     static const glia_op *const ops[] = { &glia_op_conv, &glia_op_conv_input_grad, &glia_op_conv_kernel_grad };
     const int which = (int)(chance(c, 0.6) ? 0 : pick(c, 1, 2));
@@ -226,7 +226,7 @@ static inline glia_tensor pow_of(glia_tensor a, glia_tensor b) {
 }
 static inline glia_tensor larger_of(glia_tensor a, glia_tensor b) { return glia_select(glia_greater(a, b), a, b); }
 
-/* `exact`: its kernels and its definition agree at infinities. */
+/* `kinks`, `rounds`: as in random_case. */
 typedef struct function_of_one {
     const char *name;
     glia_tensor (*f)(glia_tensor x);
@@ -269,7 +269,7 @@ static const function_of_two functions_of_two[] = {
     { "pow_safe", pow_of, true },      { "larger", larger_of, true },
 };
 
-/* Wraps the expression so far in `name(`...`)`. */
+/* Wraps the current expression in `name(`...`)`. */
 static inline void wrap(random_case *c, const char *name, const char *rest) {
     char *inside = c->text.bytes;
     c->text = (glia_text){ 0 };
@@ -284,7 +284,7 @@ static inline glia_tensor apply_one(random_case *c, glia_tensor y) {
     return f->f(y);
 }
 
-/* With an input that has y's shape, or one that is broadcast. */
+/* Applies a binary function to y and a new input of y's shape or one that is broadcast to it. */
 static inline glia_tensor apply_two(random_case *c, glia_tensor y) {
     const function_of_two *f = &functions_of_two[pick(c, 0, GLIA_COUNT(functions_of_two) - 1)];
     glia_shape shape = glia_tensor_shape(y);
@@ -341,7 +341,7 @@ static inline glia_shape pick_shape(random_case *c, int64_t most) {
     return s;
 }
 
-/* A chain of functions, of two inputs some, and reductions. */
+/* A chain of unary functions, binary functions and reductions. */
 static inline void case_chain(random_case *c) {
     glia_tensor y = case_input(c, pick_shape(c, 3000));
     glia_text_printf(&c->text, "x0");
@@ -441,7 +441,7 @@ static inline void case_attention(random_case *c) {
     glia_text_printf(&c->text, "attention(x0,x1,x2,causal=%s)", causal ? "True" : "False");
 }
 
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- building a case -------------------------------------------------------------------------- */
 
 static inline void case_argmax(random_case *c) {
     const glia_shape s = pick_shape(c, 3000);
@@ -450,7 +450,7 @@ static inline void case_argmax(random_case *c) {
     glia_text_printf(&c->text, "argmax(x0,%d)", axis);
 }
 
-/* Builds case `number` of this seed with floats of this dtype. Free with case_free(). */
+/* Builds case `number` of this seed with float type `dtype`. Free with case_free(). */
 static inline random_case case_build(uint64_t seed, uint64_t number, glia_dtype dtype) {
     random_case c = { .seed = seed, .number = number, .dtype = dtype, .g = glia_graph_create() };
     c.rng = (glia_rng){ .seed = seed, .stream = number };
@@ -484,7 +484,7 @@ static inline void case_free(random_case *c) {
     free(c->text.bytes);
 }
 
-/* Values for input i; `draw` gives others of the same kind. */
+/* Draws the values of input i; each `draw` gives different values of the same kind. */
 static inline void case_fill(const random_case *c, int i, int64_t n, uint64_t draw, double *to) {
     static const double special[] = { INFINITY, -INFINITY, NAN, 0 };
     glia_rng rng = { .seed = c->seed ^ (draw << 32) ^ ((uint64_t)(i + 1) << 48), .stream = c->number };

@@ -1,4 +1,4 @@
-/* run_graph.h - a graph compiled and run by the ref backend, with numbers in and out as doubles. For tests. */
+/* run_graph.h - compiles and runs a graph on the ref backend, with inputs and outputs as doubles. */
 #ifndef GLIA_TESTS_RUN_GRAPH_H
 #define GLIA_TESTS_RUN_GRAPH_H
 
@@ -19,7 +19,7 @@ typedef struct runner {
     glia_session *session;
 } runner;
 
-/* Compiles outputs (and, when training, all updates). The store begins with this seed. */
+/* Compiles the outputs (and, when training, all updates). The store is initialised from `seed`. */
 static inline runner runner_open(glia_graph *g, const glia_tensor *outputs, int n, glia_mode mode, int64_t batch,
                                  uint64_t seed) {
     glia_error error = { 0 };
@@ -54,14 +54,14 @@ static inline void runner_run(runner *r) {
     if (glia_session_run(r->session, &error) != GLIA_OK) fail_msg("%s", error.message);
 }
 
-/* Output `index` into `values`; returns how many. */
+/* Copies output `index` to `values`; returns the number of elements. */
 static inline int64_t runner_get(const runner *r, int index, double *values) {
     glia_array a = glia_session_output(r->session, index);
     glia_to_double(a.dtype, a.data, values, glia_shape_count(a.shape));
     return glia_shape_count(a.shape);
 }
 
-/* The value of a parameter or state. */
+/* Copies a parameter or state to `values`; returns the number of elements. */
 static inline int64_t runner_leaf(const runner *r, const char *name, double *values) {
     glia_array a;
     if (!glia_store_find(r->store, name, &a)) fail_msg("there is no leaf %s", name);

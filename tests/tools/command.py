@@ -1,5 +1,5 @@
-"""What the tests of the `glia` command share. Each test_command_*.py is a program: test_command_x.py PATH-TO-GLIA
-[NAME...], where a NAME (`Usage.test_hints`) runs only that test."""
+"""Shared by the tests of the `glia` command. Each test_command_*.py is a program: test_command_x.py PATH-TO-GLIA
+[NAME...]; with NAMEs (`Usage.test_hints`) it runs only those tests."""
 import fcntl
 import json
 import os
@@ -35,7 +35,7 @@ def tensors(path):
 
 
 def png(width, height, rows):
-    """A grey picture; rows: each with a 0 before its pixels."""
+    """A grey PNG image; rows: a 0 byte (filter type) before the pixels of each row."""
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
@@ -43,7 +43,7 @@ def png(width, height, rows):
 
 
 class Folder(unittest.TestCase):
-    """A test with a temporary folder, in which the command runs."""
+    """A test that runs the command in a temporary folder."""
 
     def setUp(self):
         self.temporary = tempfile.TemporaryDirectory()
@@ -56,7 +56,7 @@ class Folder(unittest.TestCase):
         return done
 
     def refused(self, *arguments, code=2, says=""):
-        """One line on stderr that begins with "glia: " and says so, nothing on stdout."""
+        """Expects one line on stderr that begins with "glia: " and contains `says`, and nothing on stdout."""
         done = self.glia(*arguments, code=code)
         self.assertTrue(done.stderr.startswith("glia: "), done.stderr)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
@@ -64,7 +64,7 @@ class Folder(unittest.TestCase):
         return done
 
     def on_terminal(self, arguments, columns, until=None):
-        """Runs the command on a pseudo-terminal of so many columns; interrupts it when `until` was seen three times.
+        """Runs the command on a pseudo-terminal of this width; interrupts it after `until` was printed three times.
         Returns (exit status, bytes)."""
         try:
             leader, follower = pty.openpty()
@@ -86,7 +86,7 @@ class Folder(unittest.TestCase):
                     until = None
                 if not more:
                     break
-        except OSError:  # the other side has gone
+        except OSError:  # the other end was closed
             pass
         os.close(leader)
         return process.wait(timeout=300), seen

@@ -2,13 +2,13 @@
  *
  *     kill_at [--torn | --fail=ERRNO[:COUNT]] N COMMAND ARGUMENT...
  *
- * Counted are calls of all threads that write, create, cut, rename, link or remove; writes to the standard streams are
- * not. N = 0 only counts. The process is killed before call N; with --torn, if that call is a write, after half of it.
- * With --fail call N and the COUNT - 1 after it (default: all) are not made and return the error, but for those that give
- * room back.
+ * Calls of all threads that write, create, truncate, rename, link or remove are counted, except writes to the standard
+ * streams. N = 0 only counts. The process is killed before call N; with --torn, if that call is a write, after half of
+ * it. With --fail, call N and the COUNT - 1 after it (default: all) are skipped and return the error, except those that
+ * free disk space.
  *
- * The last line of stdout is the number of calls. The exit status is the command's; 137 if it was killed; 77 if processes
- * cannot be traced here. --torn and --fail need x86-64 and are the same as nothing elsewhere. Linux only.
+ * The last line of stdout is the number of calls. The exit status is the command's; 137 if it was killed; 77 if
+ * processes cannot be traced here. --torn and --fail need x86-64 and have no effect elsewhere. Linux only.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,7 +31,7 @@
 
 enum { SKIP = 77, KILLED = 137 };
 
-/* System calls that can change a file; those that this machine has. */
+/* System calls that can change a file, as far as this architecture has them. */
 static const int calls[] = {
     SYS_write,    SYS_pwrite64, SYS_writev,    SYS_ftruncate, SYS_openat, SYS_renameat, SYS_linkat,
     SYS_unlinkat, SYS_mkdirat,  SYS_renameat2, SYS_pwritev,
@@ -47,7 +47,7 @@ typedef struct harm {
     int fail; /* errno; 0: kill */
 } harm;
 
-/* The filter stops the process at each of the calls and lets the others run at full speed. */
+/* Installs a seccomp filter that stops the process at each of these calls; others run at full speed. */
 static bool filter(void) {
     struct sock_filter code[CALLS + 3];
     int n = 0;
@@ -62,7 +62,7 @@ static bool filter(void) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* The call that a stopped thread is about to make. */
+/* The system call that a stopped thread is about to make. */
 typedef struct call {
     long number;
     uint64_t arguments[6];
@@ -96,7 +96,7 @@ static bool gives_room(const call *c) {
 }
 
 #ifdef __x86_64__
-/* Halves the number of bytes that a write is about to write, and lets it return. */
+/* Halves the byte count of the pending write and runs it. */
 static void tear(pid_t thread) {
     struct user_regs_struct registers;
     int status;
@@ -107,7 +107,7 @@ static void tear(pid_t thread) {
     waitpid(thread, &status, __WALL);
 }
 
-/* The call is not made and returns -code. */
+/* Skips the call; it returns -code. */
 static void refuse(pid_t thread, int code) {
     struct user_regs_struct registers;
     ptrace(PTRACE_GETREGS, thread, NULL, &registers);
@@ -120,7 +120,7 @@ static void tear(pid_t thread) { (void)thread; }
 static void refuse(pid_t thread, int code) { (void)thread, (void)code; }
 #endif
 
-/* Runs the stopped child to its end, or kills it. Returns the exit status. */
+/* Runs the stopped child until it ends or is killed. Returns the exit status. */
 static int watch(pid_t child, const harm *h, long *counted) {
     for (;;) {
         int status;

@@ -1,4 +1,4 @@
-"""`glia data` and the data that `train` and `predict` read: tables, pictures, sheets."""
+"""`glia data` and the data that `train` and `predict` read: tables, images, sheets."""
 import json
 import random
 import signal
@@ -14,7 +14,7 @@ FLOWERS = [("setosa", (5, 3.4, 1.4, 0.2)), ("versicolor", (5.9, 2.7, 4.2, 1.3)),
 
 
 def write_table(path, kinds, n, columns=("sl", "sw", "pl", "pw", "kind"), order=None):
-    """n flowers in turn of these kinds; order: which of the columns come where. The same for the same kinds and n."""
+    """Writes n flowers, cycling through `kinds`; order: the order of the columns. Deterministic in kinds and n."""
     draw = random.Random(1)
     rows = []
     for i in range(n):
@@ -36,7 +36,7 @@ def npy(path, dtype, shape, data):
 
 
 def blob(x, y, side=16):
-    """A PGM picture: a bright square of 5 on a dark ground."""
+    """A PGM image: a bright 5 x 5 square on a dark background."""
     return b"P5 %d %d 255\n" % (side, side) + bytes(
         230 if x <= c < x + 5 and y <= r < y + 5 else 10 for r in range(side) for c in range(side))
 
@@ -54,7 +54,7 @@ class Inputs(Folder):
         self.assertEqual((told["truth"], told["classes"][0]["class"]), ("low", "low"))
 
     def bar(self, name, side=96, begin=60):
-        """A black upright bar on white paper, off the middle."""
+        """A black vertical bar on white, off centre."""
         rows = [b"\0" + bytes(0 if begin <= x < begin + 8 and 12 <= y < 80 else 255 for x in range(side))
                 for y in range(side)]
         (self.folder / name).write_bytes(png(side, side, b"".join(rows)))
@@ -71,7 +71,7 @@ class Inputs(Folder):
         self.assertNotIn("inverted", self.glia("predict", "run", "one.png").stdout)
 
     def test_pictures_are_read_as_in_training(self):
-        """Only the place of a blob tells the two classes: it must not be moved into the middle."""
+        """The two classes differ only in the position of the blob: it must not be centred."""
         for k in range(40):
             for kind, left in (("left", 2), ("right", 8)):
                 path = self.folder / "blobs" / kind / f"{k}.pgm"
@@ -92,7 +92,7 @@ class Inputs(Folder):
 
 
 class Splits(Folder):
-    """Which samples are for training, validation and tests."""
+    """Splits for training, validation and tests."""
 
     def trained(self, address, *options):
         self.glia("train", "mlp", "--data", address, "--epochs", 1, "--quiet", "--force", "--out", "run", *options)
@@ -110,7 +110,7 @@ class Splits(Folder):
         self.pictures("p/test", 5)
         self.assertEqual(self.trained("images:p"), (36, 4, 10))
         self.refused("train", "mlp", "--data", "images:p?test=0.2", "--out", "no", code=1, says="train and test folders")
-        self.pictures("q/train", 20)  # no folder for tests: a fifth
+        self.pictures("q/train", 20)  # without a test folder: a fifth
         self.assertEqual(self.trained("images:q"), (29, 3, 8))
 
     def test_arrays_of_splits(self):
@@ -212,7 +212,7 @@ class Names(Folder):
                   1, "--quiet", "--out", "more")
         told = json.loads(self.glia("eval", "more", "--data", "csv:all.csv", "--json").stdout)
         self.assertEqual(told["classes"], [name for name, _ in FLOWERS])
-        self.assertGreater(told["accuracy"], 0.9)  # as the weights that it began with
+        self.assertGreater(told["accuracy"], 0.9)  # as with the initial weights
 
     def test_resume_with_other_names(self):
         process = subprocess.Popen([GLIA, "train", "dnn", "--data", "csv:all.csv", "--epochs", "1000000", "--log", "json",
@@ -250,7 +250,7 @@ class Names(Folder):
 
 
 class Tokenizers(Folder):
-    """A tokenizer travels with its model."""
+    """The tokenizer is saved with its model."""
 
     def setUp(self):
         super().setUp()

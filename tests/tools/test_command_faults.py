@@ -11,9 +11,9 @@ import unittest
 import zlib
 
 GLIA = None
-MEMORY = 400 << 20  # of addresses
+MEMORY = 400 << 20  # bytes of address space
 BOMB = 96 << 20
-SANITIZED = False  # a sanitizer reserves terabytes of addresses: no limit on them then
+SANITIZED = False  # sanitizers reserve terabytes of address space: no limit then
 
 
 def npy(shape, values, descr="<i4", code="i"):
@@ -23,7 +23,7 @@ def npy(shape, values, descr="<i4", code="i"):
 
 
 def zipped(members):
-    """A zip file of (name, bytes claimed, deflated bytes), each with a right checksum of zeros."""
+    """A zip file of (name, claimed size, deflated bytes), each with the checksum of that many zeros."""
     out, contents = b"", b""
     for name, size, packed in members:
         crc = 0
@@ -49,7 +49,7 @@ class Faults(unittest.TestCase):
         self.folder = pathlib.Path(self.temporary.name)
 
     def glia(self, *arguments, memory=None, stdin=subprocess.DEVNULL):
-        """Ends by itself, without a signal, and never prints a null pointer."""
+        """Runs the command, which must exit without a signal and never print a null pointer."""
         def limit():
             if memory and not SANITIZED:
                 resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -77,7 +77,7 @@ class Faults(unittest.TestCase):
         tried = 0
         for command in commands:
             if command == "demo":
-                continue  # takes no names but --out, and trains without them
+                continue  # has no names except --out, and trains without them
             for option in re.findall(r"^ +(?:-o, )?--([\w-]+) [A-Z]", self.glia("help", command).text, re.MULTILINE):
                 with self.subTest(command=command, option=option):
                     self.glia(command, "--" + option, "")
@@ -101,7 +101,7 @@ class Faults(unittest.TestCase):
         self.refused("train", "mlp", "--data", "csv:one.csv", "--quiet", says="binary-cross-entropy takes one score")
 
     def test_targets_that_are_many_integers(self):
-        """The class of a sample is one int32; targets of other shapes are not read into it."""
+        """A sample's class is one int32; targets of other shapes must not be read into it."""
         for shape in (2, 300000), (2, 3, 1000), (2, 2), (4, 1):
             count = shape[0] * (shape[1] if len(shape) == 2 else shape[1] * shape[2])
             name = self.save("t.npy", npy(shape, [i % 7 for i in range(count)]))
@@ -131,7 +131,7 @@ class Faults(unittest.TestCase):
             self.assertIn("2 samples of 2", self.glia("data", "csv:/dev/stdin", stdin=stdin).text)
 
     def test_small_files_that_ask_for_much_memory(self):
-        """More than 256 bytes out of one, beyond 64 MiB, is refused."""
+        """Above 64 MiB, expansion by more than 256 to 1 is refused."""
         zeros = deflated_zeros(BOMB)
         self.save("zeros.zip", zipped([("a/x.txt", BOMB, zeros)]))
         some = deflated_zeros(BOMB >> 3)

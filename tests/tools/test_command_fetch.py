@@ -1,5 +1,5 @@
-"""Archives and downloads from outside: Python's tarfile and zipfile write what `glia data` reads, and a server on this
-machine, which can be asked for ranges, lies and goes away, gives what `glia data fetch` fetches."""
+"""Archives and downloads: `glia data` reads files written by Python's tarfile and zipfile, and `glia data fetch`
+downloads from a local server, which can send ranges, wrong data, or close the connection."""
 import hashlib
 import http.server
 import io
@@ -16,7 +16,7 @@ WITHOUT = "this build of Glia has no"
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Files in memory. `ranges`: whether it can send the rest of one; `stop_after`: bytes after which it hangs up."""
+    """Serves files from memory. `ranges`: supports range requests; `stop_after`: bytes sent before it hangs up."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
@@ -49,7 +49,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 class Network(Folder):
-    """A folder with a cache of its own; the command sees neither a proxy nor other data."""
+    """A folder with its own cache; the command has no proxy and no other data."""
 
     def glia(self, *arguments, code=0):
         environment = dict(os.environ, XDG_CACHE_HOME=str(self.folder / "cache"), no_proxy="*", NO_PROXY="*")
@@ -63,7 +63,7 @@ class Network(Folder):
 
 class Archives(Network):
     def pictures(self):
-        """Grey pictures of three classes, two splits."""
+        """Grey images of three classes, two splits."""
         for split, count in ("train", 6), ("test", 2):
             for kind in "cat", "dog", "owl é":
                 for i in range(count):
@@ -132,7 +132,7 @@ class Fetching(Network):
         self.assertEqual(self.target.read_bytes(), self.content)
         self.assertFalse(self.part.exists())
         self.assertEqual(len(self.server.asked), 1)
-        self.assertIn("already downloaded", self.fetch("--sha256", self.sha256))  # nothing is asked for again
+        self.assertIn("already downloaded", self.fetch("--sha256", self.sha256))  # no new request
         self.assertEqual(len(self.server.asked), 1)
         self.target.write_bytes(b"mine")
         self.assertIn("move it away", self.fetch("--sha256", self.sha256, code=1))
@@ -164,11 +164,11 @@ class Fetching(Network):
 
     def test_complete_or_wrong_part_file(self):
         (self.folder / "to").mkdir()
-        self.part.write_bytes(self.content)  # nothing is missing: the server answers 416
+        self.part.write_bytes(self.content)  # complete: the server answers 416
         self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
         self.target.unlink()
-        self.part.write_bytes(b"x" * 1000)  # of another file: fetched again from its start
+        self.part.write_bytes(b"x" * 1000)  # from another file: downloaded again from the start
         self.assertIn("checksum correct", self.fetch("--sha256", self.sha256))
         self.assertEqual(self.target.read_bytes(), self.content)
 

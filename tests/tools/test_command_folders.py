@@ -1,4 +1,4 @@
-"""Run folders: what `glia train --out` and `--resume` may touch, locks, signals, full disks."""
+"""Run folders: files that `glia train --out` and `--resume` may change, locks, signals, full disks."""
 import json
 import os
 import resource
@@ -12,12 +12,12 @@ LONG = ["train", "perceptron", "--data", DATA, "--epochs", "1000000", "--out", "
 
 class RunFolder(Folder):
     def contents(self, folder="run"):
-        """Names and bytes of all files."""
+        """Names and contents of all files."""
         return {str(path.relative_to(self.folder)): path.read_bytes()
                 for path in sorted((self.folder / folder).rglob("*")) if path.is_file()}
 
     def begin(self, *arguments, **options):
-        """An endless training run, after its first epoch."""
+        """Starts an endless training run and waits for its first epoch."""
         process = subprocess.Popen([GLIA, *LONG, *map(str, arguments)], cwd=self.folder, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, text=True, **options)
         self.addCleanup(process.communicate)
@@ -88,7 +88,7 @@ class Folders(RunFolder):
         self.assertEqual(config, (self.folder / "run/config.json").read_bytes())
         process.kill()
         process.wait()
-        self.assertTrue((self.folder / "run/.lock").exists())  # its file stays, the lock does not
+        self.assertTrue((self.folder / "run/.lock").exists())  # the file remains, the lock does not
         self.glia("train", "--resume", "run", "--max-steps", 100, "--quiet")
         self.assertFalse((self.folder / "run/.lock").exists())
 
@@ -121,7 +121,7 @@ class Folders(RunFolder):
 
 class Checkpoints(RunFolder):
     def test_by_time(self):
-        """None of the epochs of a short run takes long enough for a checkpoint, but its interruption makes one."""
+        """The epochs of a short run are too fast for a timed checkpoint, but an interruption saves one."""
         process = self.begin("--checkpoint-seconds", 1e9)
         self.assertFalse((self.folder / "run/checkpoint.safetensors").exists())
         self.assertFalse((self.folder / "run/best.safetensors").exists())
@@ -156,7 +156,7 @@ class Signals(RunFolder):
                 self.assertTrue((self.folder / "run/checkpoint.safetensors").exists())
 
     def test_second_hang_up_is_ignored(self):
-        """A terminal that closes sends two."""
+        """A closing terminal sends SIGHUP twice."""
         process = self.begin()
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGHUP)
@@ -170,7 +170,7 @@ class Signals(RunFolder):
         self.check_interrupted(process)
 
     def test_a_closed_pipe(self):
-        """`glia train | head -1`: training goes on to its end, and the exit status says that not all was written."""
+        """`glia train | head -1`: training finishes, and the exit status reports the incomplete output."""
         process = subprocess.Popen([GLIA, *TRAIN, "--epochs", "20", "--out", "run"], cwd=self.folder, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         process.stdout.readline()
@@ -182,7 +182,7 @@ class Signals(RunFolder):
         self.assertEqual(json.loads((self.folder / "run/run.json").read_text())["state"], "done")
 
     def test_file_size_limit(self):
-        """SIGXFSZ: the checkpoint and the model are too large, the tables are not."""
+        """SIGXFSZ: checkpoint and model exceed the limit, tables do not."""
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
         done = subprocess.run([GLIA, *TRAIN, "--checkpoint-seconds", "0", "--out", "run"], cwd=self.folder, text=True,
                               capture_output=True, preexec_fn=limit)

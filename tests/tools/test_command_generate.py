@@ -1,11 +1,11 @@
-"""`glia generate`: a model of tokens is trained, measured and made to write."""
+"""`glia generate`: trains, evaluates and samples a language model."""
 import subprocess
 
 from command import GLIA, TRAIN, Folder, main
 
 
 class Writing(Folder):
-    """A model of tokens: training, evaluation, generation."""
+    """A language model: training, evaluation, generation."""
 
     TEXT = "the cat sat on the mat. the cat sat on the hat. " * 8
 

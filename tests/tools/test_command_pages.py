@@ -1,4 +1,4 @@
-"""Reports and drawings (`glia plot`, `lr-find`), looked at in a browser."""
+"""Reports and drawings (`glia plot`, `lr-find`), rendered in a browser."""
 import html
 import json
 import re
@@ -33,7 +33,7 @@ class Pages(Folder):
         self.browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
     def look(self, page, width, dark):
-        """What a browser makes of the page; skips the test where there is none."""
+        """Renders the page in a browser; skips the test if there is none."""
         if not self.browser:
             self.skipTest("there is no chromium here")
         copy = self.folder / "look.html"
@@ -76,7 +76,7 @@ class Pages(Folder):
                 listed = re.search(r"Parameters +([\d,]+)", self.glia("summary", model).stdout).group(1)
                 drawn = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) parameters", words))
                 self.assertEqual(drawn, int(listed.replace(",", "")))
-        self.assertIn("skip", (self.folder / "net.svg").read_text())  # of the last one, a residual net
+        self.assertIn("skip", (self.folder / "net.svg").read_text())  # the last one is a residual net
         seen = self.look("<style>body{background:#fff;color:#000}</style>" + (self.folder / "net.svg").read_text(), 800,
                          False)
         self.assertEqual(seen["overlaps"], [])

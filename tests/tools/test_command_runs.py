@@ -105,7 +105,7 @@ class History(Folder):
         self.assertEqual(self.runs("compare", "moved", "copy")[0]["run"], "runs/moved")
         self.refused("runs", "compare", "runs/b", "runs/c", code=1, says="no run")
 
-        (self.folder / "runs/moved").rename(self.folder / "runs/a")  # and one that went is back
+        (self.folder / "runs/moved").rename(self.folder / "runs/a")  # the original path exists again
         (self.folder / "elsewhere").rename(self.folder / "hidden")
         self.assertEqual({r["run"] for r in self.runs()}, {"runs/a", "runs/c", "runs/copy"})
         (self.folder / "hidden").rename(self.folder / "elsewhere")

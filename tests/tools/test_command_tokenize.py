@@ -27,7 +27,7 @@ class Tokenizing(Folder):
             back = self.glia("tokenize", "decode", kind + ".json", "ids.txt").stdout
             if kind in ("characters", "bpe", "unigram"):
                 self.assertEqual(back, self.TEXT * 3)
-            else:  # words lose their spaces, and find them again
+            else:  # decoding separates words by spaces; compared without spaces
                 self.assertEqual(back.replace(" ", ""), self.TEXT.replace(" ", "") * 3)
 
     def test_threads_do_not_change_results(self):

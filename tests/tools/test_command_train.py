@@ -1,4 +1,4 @@
-"""`glia train`, `eval` and `predict`: output, files of a run, threads, Ctrl-C."""
+"""`glia train`, `eval` and `predict`: output, run files, threads, Ctrl-C."""
 import csv
 import json
 import re
@@ -117,7 +117,7 @@ class Interrupt(Folder):
                 lines = re.split("[\r\n]+", plain)
                 self.assertGreater(len(lines), 12)
                 self.assertLess(max(map(len, lines)), columns)
-                self.assertEqual("\u2588" in plain, columns >= 120)  # the small curve
+                self.assertEqual("\u2588" in plain, columns >= 120)  # the inline curve
 
 
 if __name__ == "__main__":

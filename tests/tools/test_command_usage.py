@@ -95,7 +95,7 @@ class Usage(Folder):
 
 class Documentation(Folder):
     def test_the_page_on_training(self):
-        """Its commands, in their order, by a shell that finds this `glia`."""
+        """Runs the page's commands in order, in a shell with this `glia` in PATH."""
         page = (pathlib.Path(__file__).resolve().parents[2] / "docs/training.md").read_text()
         commands = re.findall(r"^    (.+)$", page, re.MULTILINE)
         self.assertGreater(len(commands), 12)

@@ -1,9 +1,9 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-docs/augmentation.md, docs/data.md, docs/sequences.md, docs/word2vec.md: so are their ```c blocks; and of docs/data.md
-and docs/word2vec.md the ```sh blocks, line by line; a line prints what the comment at its end says.
-docs/add-an-op.md: each ```c page block is a file of src/ops, compiled only.
+docs/augmentation.md, docs/data.md, docs/sequences.md, docs/word2vec.md: likewise. docs/data.md and docs/word2vec.md:
+the ```sh blocks also run, line by line; a line must print the text in the comment at its end.
+docs/add-an-op.md: each ```c page block is a file of src/ops; compiled only.
 README.md: its program is examples/forty_lines.c.
 """
 import os

@@ -1,11 +1,11 @@
-"""A training that is killed and resumed leaves the files of one that was not.
+"""A killed and resumed training leaves the same files as an uninterrupted one.
 
-    test_kill.py GLIA KILL_AT                       every write of a short run, some dozens of random kills, a full disk
+    test_kill.py GLIA KILL_AT                       every write of a short run, dozens of random kills, a full disk
     test_kill.py GLIA KILL_AT --kills N [--seed S]  N kills at random writes, one to three in a run
 
-kill_at (tests/tools/kill_at.c) kills the process at a given system call that changes a file, before it or after half of a
-write, so nothing here depends on time. All files of the run folder and the history of runs are compared; what says how
-long something took, when and under which process number is left out.
+kill_at (tests/tools/kill_at.c) kills the process at a given system call that changes a file, before the call or after
+half of a write, so nothing here depends on timing. All files of the run folder and the history of runs are compared,
+except durations, times and process ids.
 """
 import csv
 import errno
@@ -40,7 +40,7 @@ RANDOM = {
 }
 
 
-# ---- what a run leaves ------------------------------------------------------------------------
+# ---- files of a run ---------------------------------------------------------------------------
 
 def table(path):
     rows = list(csv.DictReader(path.read_text().splitlines()))
@@ -55,14 +55,14 @@ def without_times(value):
 
 
 def page(path):
-    """The report without its times and speeds."""
+    """The report without times and speeds."""
     text = re.sub(r"\d\d\d\d-\d\d-\d\d \d\d:\d\d", "DATE", path.read_text())
     text = re.sub(r"<div class=tile><b>[^<]*</b><span>of training, [^<]*</span></div>", "SPEED", text)
     return re.sub(r"<tr><td>time<td>[^<]*", "TIME", text)
 
 
 def records(path):
-    """The events of a file for TensorBoard, without the time with which each begins."""
+    """The events of a TensorBoard file, without the time at the start of each."""
     content, events = path.read_bytes(), []
     while content:
         length, = struct.unpack("<Q", content[:8])
@@ -88,14 +88,14 @@ def files(run):
     found = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file()):
         name = str(path.relative_to(run))
-        if "events.out.tfevents" in name:  # its name has the time and the process
+        if "events.out.tfevents" in name:  # the name contains time and process id
             name = str(path.parent.relative_to(run) / ("events %d" % sum(str(path.parent.name) in key for key in found)))
         found[name] = look(path)
     return found
 
 
 def rounded(row):
-    """Reals as f32, as run.json has them, from which the history may have been made again."""
+    """Rounds reals to f32, as in run.json, from which the history may have been rebuilt."""
     return tuple(struct.unpack("f", struct.pack("f", value))[0] if isinstance(value, float) else value for value in row)
 
 
@@ -120,7 +120,7 @@ def everything(folder):
 
 
 def differences(whole, broken):
-    """Lines that say which files differ, and the first place of each."""
+    """Lists the files that differ, with the first difference of each."""
     found = ["%s is only in the %s run" % (name, "whole" if name in whole else "broken")
              for name in sorted(whole.keys() ^ broken.keys())]
     for name in sorted(whole.keys() & broken.keys()):
@@ -131,10 +131,10 @@ def differences(whole, broken):
     return found
 
 
-# ---- runs that are killed -----------------------------------------------------------------------
+# ---- killed runs --------------------------------------------------------------------------------
 
 def attempt(folder, train, n, torn=False):
-    """Begins the run, or resumes it, and kills it at the n-th call; n = 0: not. (exit status, calls, messages)"""
+    """Starts or resumes the run and kills it at call n (0: never). Returns (exit status, calls, messages)."""
     begun = (folder / "run/config.json").is_file()
     words = ["train", "--resume", "run", "--quiet"] if begun else [*train, "--out", "run"]
     done = subprocess.run([KILL_AT, *(["--torn"] if torn else []), str(n), GLIA, *words], cwd=folder, text=True,
@@ -143,13 +143,13 @@ def attempt(folder, train, n, torn=False):
 
 
 def finish(folder, train):
-    """Runs without kills to the end; messages, if that did not go well."""
+    """Runs to the end without kills; returns the messages if that failed."""
     code, _, said = attempt(folder, train, 0)
     return [] if code == 0 or "is finished" in said else ["exit status %d: %s" % (code, said)]
 
 
 def broken_run(train, kills, whole):
-    """A run with kills at these (n, torn); what is different from the whole one, and how many kills there were."""
+    """A run with kills at these (n, torn). Returns the differences from the whole run and the number of kills."""
     with tempfile.TemporaryDirectory() as name:
         folder, killed = pathlib.Path(name), 0
         for n, torn in kills:
@@ -162,7 +162,7 @@ def broken_run(train, kills, whole):
 
 
 def whole_run(train):
-    """What a run leaves that nobody kills, and how many calls it makes."""
+    """An uninterrupted run: its files and its number of calls."""
     with tempfile.TemporaryDirectory() as name:
         code, calls, said = attempt(pathlib.Path(name), train, 0)
         if code == SKIP:
@@ -173,7 +173,7 @@ def whole_run(train):
 
 
 def random_kills(kills, seed):
-    """So many kills, one to three in a run; (runs, kills, differences)."""
+    """Random kills, one to three per run. Returns (runs, kills, differences)."""
     draw, plans = random.Random(seed), []
     wholes = {name: whole_run(train) for name, train in RANDOM.items()}
     while sum(len(plan) for _, plan in plans) < kills:
@@ -187,7 +187,7 @@ def random_kills(kills, seed):
 
 
 def full_disk(train, n, count, whole):
-    """A run for which calls n to n + count - 1 find no room; what went wrong then, and with the files."""
+    """A run in which calls n to n + count - 1 find the disk full. Returns the errors and the differences in files."""
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         done = subprocess.run([KILL_AT, "--fail=%d:%d" % (errno.ENOSPC, count), str(n), GLIA, *train, "--out", "run"],
@@ -195,7 +195,7 @@ def full_disk(train, n, count, whole):
         left = ["%s is left" % path.name for path in folder.rglob("*.tmp")]
         if done.returncode not in (0, 1) or (done.returncode and "No space left" not in done.stderr):
             return ["exit status %d: %s" % (done.returncode, done.stderr)]
-        if done.returncode:  # once there is room again
+        if done.returncode:  # when there is space again
             return left + (finish(folder, train) or differences(whole, everything(folder)))
         found = differences(whole, everything(folder))
         bad = [line for line in found if line.startswith(("curves", "steps", "model", "run.json", "report"))]
@@ -220,7 +220,7 @@ class Kill(unittest.TestCase):
 
     @unittest.skipUnless(platform.machine() == "x86_64", "calls are made to fail on x86-64 only")
     def test_a_full_disk(self):
-        """Training goes on without a checkpoint; what is missing at the end comes with --resume."""
+        """Training continues without a checkpoint; --resume writes the missing files."""
         whole, calls = whole_run(SHORT)
         plans = [(n, 1) for n in range(1, calls - 12, 6)] + [(n, 9) for n in range(4, calls, 6)]
         plans += [(n, 1 << 30) for n in range(2, calls, 12)]
@@ -243,7 +243,7 @@ def main():
     planned = int(words[words.index("--kills") + 1])
     print("seed %d" % seed, flush=True)
     runs, kills, wrong, began = 0, 0, [], seed
-    while kills < planned:  # a resumed run makes fewer calls, so some plans come too late to kill
+    while kills < planned:  # a resumed run makes fewer calls, so some planned kills are never reached
         more = random_kills(max(planned - kills, 20), began)
         runs, kills, wrong, began = runs + more[0], kills + more[1], wrong + more[2], began + 1
     for line in wrong[:20]:

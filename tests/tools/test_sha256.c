@@ -1,4 +1,4 @@
-/* SHA-256 of the command: the examples and vectors of NIST (FIPS 180-4; CAVP's short messages). */
+/* The command's SHA-256: NIST's examples and test vectors (FIPS 180-4; CAVP short messages). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 static void expect(const void *bytes, size_t length, const char *wanted) {
     char hex[65];
     sha256_state s;
-    for (size_t piece = 1; piece < 200; piece += 21) { /* in pieces of any size */
+    for (size_t piece = 1; piece < 200; piece += 21) { /* in pieces of various sizes */
         sha256_begin(&s);
         for (size_t at = 0; at < length; at += piece) {
             sha256_add(&s, (const char *)bytes + at, length - at < piece ? length - at : piece);

@@ -15,8 +15,8 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
-/* A line y = w x through the origin with data on y = 1000 x at x = 1: the loss is |w - 1000|, whose gradient is -1, so a
- * step adds the learning rate to w; and after it the validation's loss is 1000 - w. */
+/* The model y = w x with the training sample (1, 1000): the loss is |w - 1000| with gradient -1, so each step adds the
+ * learning rate to w. Afterwards the validation loss is 1000 - w. */
 enum { SAMPLES = 8 };
 static float ones[SAMPLES] = { 1, 1, 1, 1, 1, 1, 1, 1 };
 
@@ -46,7 +46,7 @@ static double value_of(glia_model *model, const char *name) {
 
 static glia_fit_opts opts_for(const glia_callback *callbacks, int n) {
     return (glia_fit_opts){ .epochs = 6,
-                            .batch = 4, /* two steps an epoch */
+                            .batch = 4, /* two steps per epoch */
                             .loss = GLIA_MAE,
                             .optimizer = { .kind = GLIA_SGD, .lr = 0.5 },
                             .threads = 1,
@@ -58,9 +58,9 @@ static void ok(glia_status status, const glia_error *error) {
     if (status != GLIA_OK) fail_msg("%s", error->message);
 }
 
-/* ---- a figure of our own making ------------------------------------------------------------------- */
+/* ---- scripted validation losses ------------------------------------------------------------------- */
 
-/* Validation losses as a script says, by way of the validation data: they are far - w. */
+/* Records per epoch; validation losses are set by the validation targets: |target - w|. */
 typedef struct epochs {
     int n;
     double lr[32], w[32], seen[32];
@@ -77,7 +77,7 @@ static glia_status note(const glia_progress *p, void *context, glia_error *error
 
 static glia_callback notes(epochs *e) { return (glia_callback){ .name = "notes", .epoch_end = note, .context = e }; }
 
-/* w grows by 1 an epoch from 0, and the validation wants 3: its losses are 2, 1, 0, 1, 2, 3. */
+/* w grows by 1 per epoch from 0 and the validation target is 3: the validation losses are 2, 1, 0, 1, 2, 3. */
 static void early_stopping_has_patience_and_restores(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
@@ -92,7 +92,7 @@ static void early_stopping_has_patience_and_restores(void **state) {
             o.validation = held;
             glia_error error;
             ok(glia_fit(model, data, o, &error), &error);
-            int last = patience == 0 ? 4 : 3 + patience; /* Keras's count: patience 0 and 1 are the same */
+            int last = patience == 0 ? 4 : 3 + patience; /* as in Keras, patience 0 and 1 are the same */
             assert_int_equal(e.n, last);
             assert_true(fabs(value_of(model, "w/kernel") - (restore ? 3 : last)) < 1e-5);
             glia_model_free(model);
@@ -114,7 +114,7 @@ static void early_stopping_min_and_max(void **state) {
     o.validation = held;
     glia_error error;
     ok(glia_fit(model, data, o, &error), &error);
-    assert_int_equal(e.n, 2); /* 2, then 1, which is no improvement when larger is better */
+    assert_int_equal(e.n, 2); /* 2, then 1: no improvement in max mode */
     glia_model_free(model);
     glia_callback unknown[] = { glia_early_stopping((glia_early_stopping_opts){ .monitor = "val_los" }) };
     model = line();
@@ -135,11 +135,11 @@ static void plateaus_lower_the_rate(void **state) {
                               .factor = 0.25, .patience = 2, .cooldown = 2, .min_lr = 0.01 }),
                           notes(&e) };
     glia_fit_opts o = opts_for(c, 2);
-    o.validation = held; /* its loss is w, which only grows: the first epoch stays the best */
+    o.validation = held; /* its loss is w, which only grows: the first epoch remains the best */
     o.epochs = 12;
     glia_error error;
     ok(glia_fit(model, data, o, &error), &error);
-    /* Two bad epochs after the first, then a reduction; the first epoch of a cooldown of two counts none (as in Keras). */
+    /* Two bad epochs after the first, then a reduction; the first epoch of a cooldown of two is not counted (Keras). */
     const double expected[] = { 0.5, 0.5, 0.5, 0.125, 0.125, 0.125, 0.03125, 0.03125, 0.03125, 0.01, 0.01, 0.01 };
     assert_int_equal(e.n, COUNT(expected));
     for (int i = 0; i < e.n; i++) {
@@ -305,8 +305,8 @@ static void swa_is_the_mean_of_epochs(void **state) {
     glia_data_free(data);
 }
 
-/* Batch norm's statistics after SWA are the mean over batches and uses of each batch's: here all batches are one. A second
- * use of the layer sees twice the values. */
+/* After SWA batch norm's statistics are the mean of the batch statistics over batches and uses; here all batches are
+ * equal. A second use of the layer gets the values doubled. */
 static void check_measured_norms(bool twice) {
     enum { N = 32 };
     float x[N][2], y[N];
@@ -346,9 +346,9 @@ static void swa_recomputes_batch_norm(void **state) {
     check_measured_norms(true);
 }
 
-/* ---- when it goes wrong ----------------------------------------------------------------------------- */
+/* ---- NaN and errors --------------------------------------------------------------------------------- */
 
-/* sqrt of something that becomes negative: the forward pass of the layer "root" is the first with nan. */
+/* sqrt of a value that becomes negative: the forward pass of layer "root" produces the first NaN. */
 static void nan_names_its_op(void **state) {
     (void)state;
     glia_dataset *data = points(1000);
@@ -356,22 +356,22 @@ static void nan_names_its_op(void **state) {
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1));
     glia_init two = { .kind = GLIA_INIT_CONSTANT, .value = 2 };
     x = glia_dense(x, "shrinks", (glia_dense_opts){ .units = 1, .no_bias = true, .kernel_init = two });
-    glia_tensor y = glia_neg(glia_sqrt(x)); /* to come near 1000, w must fall: below zero */
+    glia_tensor y = glia_neg(glia_sqrt(x)); /* to approach 1000, w must fall below zero */
     glia_model_output(model, "y", y);
     glia_callback c[] = { glia_terminate_on_nan() };
     glia_error error;
     glia_fit_opts o = opts_for(c, 1);
     o.optimizer.lr = 1;
-    o.optimizer.momentum = 0.9; /* states count too when steps are taken again */
+    o.optimizer.momentum = 0.9; /* replayed steps also need the optimiser states */
     assert_int_equal(glia_fit(model, data, o, &error), GLIA_E_ARGUMENT);
     assert_non_null(strstr(error.message, "result"));
     assert_non_null(strstr(error.message, "of sqrt"));
-    assert_true(fabs(value_of(model, "shrinks/kernel")) <= 2); /* as its last good epoch began */
+    assert_true(fabs(value_of(model, "shrinks/kernel")) <= 2); /* value at the start of the last good epoch */
     glia_model_free(model);
     glia_data_free(data);
 }
 
-/* 1/x at 1e-30 squared overflows in the gradient while the loss is finite: the origin is one step before the bad loss. */
+/* 1/x at 1e-30: the gradient overflows while the loss is finite, so the origin is one step before the bad loss. */
 static void nan_of_a_gradient_is_found_before_the_loss(void **state) {
     (void)state;
     glia_dataset *data = points(0);
@@ -389,7 +389,7 @@ static void nan_of_a_gradient_is_found_before_the_loss(void **state) {
     glia_data_free(data);
 }
 
-/* ---- order, ends, stopping ------------------------------------------------------------------------ */
+/* ---- order, train_end, stopping ------------------------------------------------------------------- */
 
 static char moments[4096];
 static glia_status add(const char *what, const void *who) {
@@ -436,7 +436,7 @@ static void events_come_in_order(void **state) {
     glia_error error;
     ok(glia_fit(model, data, o, &error), &error);
     assert_string_equal(moments, "B1 B2 e1 e2 s1 s2 s1 s2 v1 v2 w1 w2 E1 E2 F1 F2 x2 x1 ");
-    /* A callback that was not started is not ended; all are freed. */
+    /* train_end is called only if train_begin succeeded; all callbacks are freed. */
     glia_callback broken[] = { all("1", false), all("2", false), all("3", false) };
     broken[1].train_begin = refuse;
     o = opts_for(broken, 3);
@@ -459,7 +459,7 @@ static void unknown_metrics_are_reported_before_the_first_step(void **state) {
     (void)state;
     glia_dataset *data = points(1000), *held = points(3);
     for (int i = 0; i < 6; i++) {
-        const char *name = i < 3 ? "val_los" : "val_loss"; /* which there is only with validation data */
+        const char *name = i < 3 ? "val_los" : "val_loss"; /* exists only with validation data */
         glia_callback c[] = {
             i % 3 == 0   ? glia_early_stopping((glia_early_stopping_opts){ .monitor = name })
             : i % 3 == 1 ? glia_reduce_lr_on_plateau((glia_reduce_lr_on_plateau_opts){ .monitor = name })
@@ -503,9 +503,9 @@ static void bad_options_are_reported_when_training_begins(void **state) {
     glia_data_free(data);
 }
 
-/* ---- the range test ------------------------------------------------------------------------------- */
+/* ---- learning rate range test --------------------------------------------------------------------- */
 
-/* Least squares with curvature 2 on w: descent diverges where the rate passes 1. */
+/* Least squares with curvature 2 in w: descent diverges for rates above 1. */
 static void range_test_finds_divergence(void **state) {
     (void)state;
     float y[SAMPLES] = { 2.9f, 3.1f, 2.9f, 3.1f, 2.8f, 3.2f, 3, 3 };
@@ -525,7 +525,7 @@ static void range_test_finds_divergence(void **state) {
     for (int64_t i = 0; i < n; i++) assert_true(fabs(found[i].lr / (1e-4 * pow(1e6, (double)i / 199)) - 1) < 1e-5);
     assert_true(found[n - 1].lr > 1 && found[n - 1].lr < 20);
     if (!(suggested > 1e-3 && suggested < 1)) fail_msg("suggested %g", suggested);
-    assert_true(value_of(model, "w/kernel") == 0); /* as before */
+    assert_true(value_of(model, "w/kernel") == 0); /* restored */
     glia_model_free(model);
     glia_data_free(data);
 }

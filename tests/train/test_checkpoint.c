@@ -25,7 +25,7 @@ static void clean(void) {
     unlink("log.csv");
 }
 
-/* Convolution, batch norm and dropout: parameters, states and randomness. */
+/* Convolution, batch norm and dropout: has parameters, states and random numbers. */
 static glia_model *net(void) {
     glia_model *model = glia_model_create("net", NULL);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
@@ -36,9 +36,9 @@ static glia_model *net(void) {
     return model;
 }
 
-/* ---- one training ------------------------------------------------------------------------------- */
+/* ---- a training run ----------------------------------------------------------------------------- */
 
-/* Stops the training after so many steps, as if it were killed. */
+/* Stops the training after the given number of steps, as if it were killed. */
 static glia_status stop_here(const glia_progress *p, void *context, glia_error *error) {
     (void)p, (void)error;
     int64_t *left = context;
@@ -109,7 +109,7 @@ static char *whole_file(const char *name) {
     return text;
 }
 
-/* The time that epochs took is not the same twice. */
+/* Removes the epoch times, which vary between runs. */
 static void drop_seconds(char *csv) {
     char *to = csv;
     for (char *line = csv; *line;) {
@@ -123,13 +123,13 @@ static void drop_seconds(char *csv) {
     *to = 0;
 }
 
-/* Interrupted after `stop` steps with checkpoints every `every`, then to the end. */
+/* Trains with checkpoints every `every` steps, interrupts after `stop` steps and resumes to the end. */
 static void resume(const how *h, int threads, int64_t every, int64_t stop, glia_model *whole, const char *csv) {
     glia_error error;
     clean();
     glia_model *model = net();
     assert_int_equal(train(model, h, threads, every, stop, &error), GLIA_E_INTERRUPTED);
-    glia_model_free(model); /* all that is left is the file */
+    glia_model_free(model); /* only the file remains */
     model = net();
     if (train(model, h, threads, every, 0, &error) != GLIA_OK) fail_msg("%s", error.message);
     assert_same_model(whole, model);
@@ -138,7 +138,7 @@ static void resume(const how *h, int threads, int64_t every, int64_t stop, glia_
         drop_seconds(again);
         assert_string_equal(csv, again);
     }
-    assert_int_equal(access(path, F_OK), -1); /* a training that came to its end needs it no more */
+    assert_int_equal(access(path, F_OK), -1); /* deleted when training finishes */
     glia_model_free(model);
 }
 
@@ -158,19 +158,19 @@ static void resumed_training_equals_uninterrupted(void **state) {
             static char csv[16384];
             if (hows[i].extras) strcpy(csv, whole_file("log.csv"));
             drop_seconds(csv);
-            /* a step, the middle of an epoch, its end, the next one's first step, the last step but one */
+            /* a step, mid-epoch, end of epoch, first step of an epoch, last step but one */
             for (int64_t stop = 1; stop < STEPS; stop += stop == 1 ? 6 : 7) {
                 resume(&hows[i], threads, 1, stop, whole, csv);
                 resume(&hows[i], threads, 4, stop + (stop == 1 ? 4 : 0), whole, csv);
             }
             resume(&hows[i], threads, EPOCH_STEPS, 2 * EPOCH_STEPS + 3, whole, csv);
-            resume(&hows[i], threads, 1, STEPS, whole, csv); /* the last step, but not the end of its epoch */
+            resume(&hows[i], threads, 1, STEPS, whole, csv); /* after the last step, before the end of its epoch */
             glia_model_free(whole);
         }
     }
 }
 
-/* Ends training after the first epoch, and counts steps. */
+/* Counts steps; stop_early() ends training after the first epoch. */
 static glia_status count_step(const glia_progress *p, void *context, glia_error *error) {
     (void)p, (void)error;
     ++*(int *)context;
@@ -208,10 +208,10 @@ static void training_stopped_by_callback_is_not_resumed(void **state) {
     clean();
 }
 
-/* Is the file there when an epoch ends? */
+/* Records whether the file exists at the end of each epoch. */
 typedef struct looks {
     const char *path;
-    int64_t save_at; /* the epoch after which a checkpoint is made */
+    int64_t save_at; /* the epoch after which a checkpoint is saved */
     bool seen[EPOCHS + 1];
 } looks;
 
@@ -225,7 +225,7 @@ static glia_status look_for_file(const glia_progress *p, void *context, glia_err
     return GLIA_OK;
 }
 
-/* An hour has not passed when an epoch ends. */
+/* With an interval of an hour nothing is saved at the end of an epoch. */
 static void checkpoints_respect_interval(void **state) {
     (void)state;
     glia_dataset *data = glia_data_strokes(N, 5, NULL);
@@ -244,8 +244,8 @@ static void checkpoints_respect_interval(void **state) {
         glia_model *model = net();
         if (glia_fit(model, data, o, &error) != GLIA_OK) fail_msg("%s", error.message);
         assert_false(l.seen[1]);
-        assert_int_equal(l.seen[2], kind); /* a checkpoint writes the best model first */
-        if (kind) {                        /* the last epoch was the best, and waited until training ended */
+        assert_int_equal(l.seen[2], kind); /* saving a checkpoint writes the best model first */
+        if (kind) {                        /* the last epoch was the best; saved when training ends */
             glia_model *best = glia_model_load("best.safetensors", &error);
             assert_non_null(best);
             assert_same_model(model, best);
@@ -260,11 +260,11 @@ static void checkpoints_respect_interval(void **state) {
     unlink("other.checkpoint.previous");
 }
 
-/* ---- damage ------------------------------------------------------------------------------------- */
+/* ---- damaged files ------------------------------------------------------------------------------ */
 
 static const how plain = { .optimizer = { .kind = GLIA_ADAM } };
 
-/* A file as it was at some moment; to free(). */
+/* The contents of a file; free with free(). */
 typedef struct bytes {
     char *data;
     size_t n;
@@ -286,7 +286,7 @@ static void store(const char *name, const char *data, size_t n) {
     fclose(f);
 }
 
-/* Any flipped bit and any cut is noticed, the file set aside, and its predecessor taken. */
+/* Any flipped bit or truncation is detected; the file is renamed and the previous checkpoint used. */
 static void corruption_is_detected(void **state) {
     (void)state;
     clean();
@@ -300,9 +300,9 @@ static void corruption_is_detected(void **state) {
         clean();
         store(previous, before.data, before.n);
         size_t at = k * 2654435761u % last.n;
-        if (k < 8) at = k; /* the header's length too */
+        if (k < 8) at = k; /* including the header's length */
         if (k % 3 == 2) {
-            store(path, last.data, at); /* cut */
+            store(path, last.data, at); /* truncated */
         } else {
             last.data[at] ^= (char)(1 << k % 8);
             store(path, last.data, last.n);
@@ -314,7 +314,7 @@ static void corruption_is_detected(void **state) {
         assert_int_equal(access("training.checkpoint.damaged", F_OK), 0);
         glia_model_free(model);
     }
-    /* Without a predecessor it is an error that says so, and nothing is trained. */
+    /* Without a previous checkpoint this is an error, and nothing is trained. */
     clean();
     last.data[last.n / 2] ^= 1;
     store(path, last.data, last.n);
@@ -352,7 +352,7 @@ static void checkpoints_of_other_trainings_are_rejected(void **state) {
     clean();
 }
 
-/* ---- what cannot be written ---------------------------------------------------------------------- */
+/* ---- write errors -------------------------------------------------------------------------------- */
 
 static void a_missing_folder_is_an_error(void **state) {
     (void)state;

@@ -1,6 +1,6 @@
-/* test_concurrency.c - several threads on one backend, one program, one model: the same bits as one after the other.
+/* test_concurrency.c - several threads on one backend, program or model give the same bits as serial calls.
  *
- * Run under the thread sanitizer (label threads), it also shows that no access races.
+ * Also run under the thread sanitizer (label threads), to detect data races.
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -60,7 +60,7 @@ typedef struct job {
     glia_model *model;
     glia_dataset *data;
     const float *x, *wanted[MOST + 1]; /* predictions by number of samples */
-    double loss;                       /* wanted */
+    double loss;                       /* expected */
     bool right;
 } job;
 
@@ -74,7 +74,7 @@ static void run_all(job *jobs, void *(*work)(void *)) {
     for (int i = 0; i < THREADS; i++) assert_true(jobs[i].right);
 }
 
-/* ---- one pool ------------------------------------------------------------------------------------- */
+/* ---- shared pool ---------------------------------------------------------------------------------- */
 
 typedef struct sum {
     int64_t by_piece[97];
@@ -131,7 +131,7 @@ static void nested_jobs_are_allowed(void **state) {
     glia_pool_free(pool);
 }
 
-/* ---- one model ------------------------------------------------------------------------------------ */
+/* ---- shared model --------------------------------------------------------------------------------- */
 
 static void *predict_and_evaluate(void *context) {
     job *j = context;
@@ -149,8 +149,8 @@ static void *predict_and_evaluate(void *context) {
     return NULL;
 }
 
-/* From the first call on, which initialises the model, with a shared backend of this many threads; `lent`: with pointers to
- * values given out. */
+/* Concurrent predictions, including the first call, which initialises the model, on a shared backend with `threads`
+ * threads. `lent`: the caller holds pointers to the model's values. */
 static void predict_at_once(int threads, bool lent) {
     static float x[MOST * PIXELS], wanted[MOST + 1][MOST * CLASSES];
     glia_error error;
@@ -186,7 +186,7 @@ static void concurrent_predictions_equal_serial(void **state) {
     predict_at_once(2, true);
 }
 
-/* ---- one program ----------------------------------------------------------------------------------- */
+/* ---- shared program -------------------------------------------------------------------------------- */
 
 typedef struct session_job {
     pthread_t thread;
@@ -207,7 +207,7 @@ static void *run_session(void *context) {
     return NULL;
 }
 
-/* Sessions of one frozen program have packed weights at one place, and see new values when one of them is refreshed. */
+/* Sessions of a frozen program share packed weights, and use new values after one of them is refreshed. */
 static void sessions_share_packed_weights(void **state) {
     (void)state;
     glia_error error;
@@ -281,9 +281,9 @@ static void models_train_at_once(void **state) {
     glia_data_free(data);
 }
 
-/* ---- numbers of samples ------------------------------------------------------------------------------ */
+/* ---- sample counts ----------------------------------------------------------------------------------- */
 
-/* Any numbers of samples need a few programs only, and what a call says does not depend on the calls before it. */
+/* Arbitrary sample counts need only a few programs, and results do not depend on earlier calls. */
 static void changing_sizes_need_few_programs(void **state) {
     (void)state;
     enum { CALLS = 10000, LARGEST = 600 };
@@ -311,7 +311,7 @@ static void changing_sizes_need_few_programs(void **state) {
             programs[n_programs++] = task->lanes[k].program;
         }
         if (i % 500) continue;
-        glia_model_init(fresh, 0, NULL); /* forgets its programs */
+        glia_model_init(fresh, 0, NULL); /* discards its programs */
         check(glia_predict(fresh, x, n, wanted, b, &error), &error);
         assert_memory_equal(y, wanted, (size_t)n * sizeof *y);
     }

@@ -1,7 +1,7 @@
-/* test_crash.c - a training is killed, at random steps and at every system call of a save, and disks fail: the newest whole
- * checkpoint loads every time, and the training that resumes from it ends with the bits of one that was left alone.
+/* test_crash.c - kills training at random steps and at every system call of a save, and makes system calls fail. Each
+ * time the newest complete checkpoint must load, and the resumed training must match an uninterrupted one bit by bit.
  *
- * Needs fork, and ptrace for the system calls; skips without.
+ * Needs fork, and ptrace for the system calls; skipped without them.
  */
 #include <errno.h>
 #include <math.h>
@@ -38,7 +38,7 @@ static void clean(void) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) unlink(names[i]);
 }
 
-/* ---- one training ------------------------------------------------------------------------------- */
+/* ---- a training run ----------------------------------------------------------------------------- */
 
 static glia_model *net(void) {
     glia_model *model = glia_model_create("net", NULL);
@@ -88,8 +88,8 @@ static glia_status count_down(const glia_progress *p, void *context, glia_error 
     return GLIA_OK;
 }
 
-/* Resumes from the last checkpoint, of which there is one after each step, and leaves the model when it is done. Dies
- * before or after the checkpoint of a step, at the `moment`-th of these moments. */
+/* Resumes from the last checkpoint (one is saved after each step) and saves the model at the end. Kills itself at the
+ * `moment`-th point before or after the checkpoint of a step. */
 static void child_trains(int threads, int64_t moment) {
     glia_error error;
     glia_model *model = net();
@@ -104,7 +104,7 @@ static void child_trains(int threads, int64_t moment) {
     _exit(status == GLIA_OK ? 0 : 1);
 }
 
-/* A training that ends before its kill must have ended right, and begins anew. */
+/* A training that finishes before it is killed must have the right result; then a new one starts. */
 static void killed_at_random_steps(void **state) {
     (void)state;
     enum { KILLS = 40 };
@@ -140,9 +140,9 @@ static void killed_at_random_steps(void **state) {
 
 /* ---- at every system call of a save ------------------------------------------------------------------ */
 
-enum { OLD = 4, NEW = 7 }; /* steps after which the file there and the one to come were made */
+enum { OLD = 4, NEW = 7 }; /* steps of the existing and of the new checkpoint */
 
-/* In the child, around the traced save: a stop that the parent waits for. */
+/* In the child: stops before and after the traced save; the parent waits for both. */
 static glia_status save_at(const glia_progress *p, void *context, glia_error *error) {
     const bool watched = *(const bool *)context;
     if (p->done == OLD - 1 || p->done == OLD) return watched ? GLIA_OK : glia_training_save(p->training, path, error);
@@ -190,7 +190,7 @@ static glia_status restore(const glia_progress *p, void *context, glia_error *er
     return glia_training_restore(p->training, path, &restored, error);
 }
 
-/* The checkpoint that is there loads, is the old or the new one, and leads to the same end. Returns its step. */
+/* Checks that the checkpoint loads, is the old or the new one, and gives the same final model. Returns its step. */
 static int64_t check_what_is_there(glia_model *whole) {
     glia_error error;
     glia_model *model = net();
@@ -202,11 +202,11 @@ static int64_t check_what_is_there(glia_model *whole) {
     return restored.done;
 }
 
-/* What is done to the child's k-th call that touches files. */
+/* Fault injected at the child's k-th file system call. */
 typedef enum harm { NONE, KILL, FAIL } harm;
 
-/* Calls that have nothing to do with files are not counted: a thread that waits for a lock makes more of them in one run
- * than in another, and to be killed between two that touch files is to be killed at the second. */
+/* Only file system calls are counted: the number of others (waiting for locks) varies between runs, and a kill between
+ * two file calls has the same effect as a kill at the second. */
 #ifdef __x86_64__
 static bool touches_files(pid_t child) {
     const unsigned long long calls[] = { SYS_open,      SYS_openat,    SYS_write,    SYS_writev,     SYS_pwrite64,
@@ -222,7 +222,7 @@ static bool touches_files(pid_t child) {
     return false;
 }
 
-/* The call at whose entry the child stands is left out and gives `code`. */
+/* Skips the system call that the child is entering; it fails with `code`. */
 static bool fail_call(pid_t child, int code) {
     struct user_regs_struct registers;
     int status;
@@ -241,11 +241,11 @@ static bool touches_files(pid_t child) { return (void)child, true; }
 static bool fail_call(pid_t child, int code) { return (void)child, (void)code, false; }
 #endif
 
-/* Lets a child save and does the harm at its k-th call that touches files, from 1. *calls: how many there were before it ended or was
- * killed. Returns 0 if the save says that it succeeded, 1 if it failed, -1 if the child was killed or may not be traced
- * (then *calls is 0). */
+/* Runs a save in a child and injects the fault at its file system call `at`, from 1. *calls: number of calls before it
+ * ended or was killed. Returns 0 if the save reported success, 1 if it failed, -1 if the child was killed or cannot be
+ * traced (then *calls is 0). */
 static int save_with(harm what, int at, int code, int *calls) {
-    clean(); /* what is there may be one file under two names */
+    clean(); /* the existing names may be links to one file */
     write_file(path, &old_file);
     write_file(previous, &older_file);
     *calls = 0;
@@ -273,7 +273,7 @@ static int save_with(harm what, int at, int code, int *calls) {
             return -1;
         }
         if (counts && *calls == at && what == FAIL && fail_call(child, code)) {
-            continue; /* it stands behind the call now */
+            continue; /* the child is past the call now */
         }
         entry = !entry;
     }
@@ -307,7 +307,7 @@ static void fault_at_every_system_call(void **state) {
     assert_true(calls > 8);
 
     int64_t last = OLD;
-    for (int k = 1; k <= calls; k++) { /* once the new one is there it stays */
+    for (int k = 1; k <= calls; k++) { /* once the new one exists it remains */
         assert_int_equal(save_with(KILL, k, 0, &calls_here), -1);
         int64_t found = check_what_is_there(whole);
         assert_true(found >= last);
@@ -327,7 +327,7 @@ static void fault_at_every_system_call(void **state) {
         }
     }
 #ifdef __x86_64__
-    assert_true(failures >= 6); /* at least open, write, fsync and rename, of two kinds */
+    assert_true(failures >= 6); /* at least open, write, fsync and rename, with two error codes */
 #endif
     glia_model_free(whole);
     clean();

@@ -1,5 +1,5 @@
-/* test_events.c - event files: checksums, framing, fields, and names of a drawn graph. tests/python/check_events.py reads
- * such files with TensorBoard itself. */
+/* test_events.c - event files: checksums, framing, fields, and node names of the graph. tests/python/check_events.py
+ * reads such files with TensorBoard. */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void expect_bytes(glia_text *is, const char *bytes, size_t length) {
     *is = (glia_text){ 0 };
 }
 
-/* The examples of the encoding's documentation, and its edges. */
+/* Examples from the protocol buffers documentation, and edge cases. */
 static void test_protocol_buffers(void **state) {
     (void)state;
     glia_text t = { 0 }, inner = { 0 };
@@ -62,7 +62,7 @@ static void test_protocol_buffers(void **state) {
     expect_bytes(&t, "\x1a\0", 2);
 }
 
-/* What TensorBoard's own writer makes of these five bytes. */
+/* The record that TensorBoard's writer produces for these five bytes. */
 static void test_framing(void **state) {
     (void)state;
     glia_text data = { 0 }, record = { 0 };
@@ -78,7 +78,7 @@ static void test_framing(void **state) {
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-/* The only file of the folder. */
+/* The only file in the folder. */
 static char *only_file(const char *folder) {
     static char path[512];
     DIR *dir = opendir(folder);
@@ -94,7 +94,7 @@ static char *only_file(const char *folder) {
     return path;
 }
 
-/* Checks every record's length and checksums; returns how many there are. */
+/* Checks every record's length and checksums; returns the number of records. */
 static int count_records(const char *path) {
     glia_file file;
     assert_int_equal(glia_file_open(&file, path, NULL), GLIA_OK);
@@ -129,7 +129,7 @@ static void test_file(void **state) {
     assert_int_equal(glia_events_flush(e, NULL), GLIA_OK);
     char *path = only_file(folder);
     assert_non_null(strstr(path, "/events.out.tfevents."));
-    assert_int_equal(count_records(path), 7); /* the first says the version */
+    assert_int_equal(count_records(path), 7); /* the first holds the version */
     assert_int_equal(glia_events_image(e, "no", 0, "GIF89a", 6, &error), GLIA_E_FORMAT);
     assert_int_equal(glia_events_close(e, NULL), GLIA_OK);
     assert_int_equal(glia_events_close(NULL, NULL), GLIA_OK);
@@ -160,7 +160,7 @@ static void test_graph_names(void **state) {
     glia_text def = { 0 };
     glia_graph_def(g, &def);
     assert_false(def.failed);
-    assert_true(has(&def, "the_x") && has(&def, "the_x__0")); /* two of one name after cleaning */
+    assert_true(has(&def, "the_x") && has(&def, "the_x__0")); /* both names are equal after cleaning */
     assert_true(has(&def, "fc/kernel") && has(&def, "fc/bias"));
     free(def.bytes);
     glia_graph_free(g);

@@ -1,4 +1,4 @@
-/* test_fit.c - training, evaluating and predicting through the public API. */
+/* test_fit.c - training, evaluation and prediction through the public API. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ static double noise(uint32_t *state) { /* [-1, 1) */
     return (double)(*state >> 8) / 8388608.0 - 1;
 }
 
-/* Three clouds of points, far enough apart to be told apart by planes. */
+/* Three clusters of points, linearly separable. */
 static const problem *clouds(void) {
     static const double centre[CLASSES][FEATURES] = { { 2, 0, 0, 1 }, { 0, 2, 0, -1 }, { 0, 0, 2, 0 } };
     static problem p;
@@ -101,7 +101,7 @@ static void test_learns_classes(void **state) {
     glia_data_free(data);
 }
 
-/* Every loss learns what it is for, from targets in the form that it takes. */
+/* Every loss trains on its kind of problem, with targets in its format. */
 static void test_every_loss(void **state) {
     (void)state;
     const problem *p = clouds();
@@ -146,7 +146,7 @@ static void test_every_loss(void **state) {
     }
 }
 
-/* Two classes by one score. */
+/* Two classes with one score. */
 static void test_binary(void **state) {
     (void)state;
     int32_t truth[SAMPLES];
@@ -169,7 +169,7 @@ static void test_binary(void **state) {
     glia_data_free(data);
 }
 
-/* Cross-entropy from probabilities is cross-entropy from their logits, bit for bit. */
+/* Cross-entropy of softmax outputs equals cross-entropy of the logits, bit for bit. */
 static void test_softmax_output_gives_same_loss(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -187,7 +187,7 @@ static void test_softmax_output_gives_same_loss(void **state) {
     glia_data_free(data);
 }
 
-/* One step over all samples is w - lr dL/dw, computed here by hand for mean squared error. */
+/* One step over all samples gives w - lr dL/dw, computed by hand for mean squared error. */
 static void test_one_step_by_hand(void **state) {
     (void)state;
     const problem *p = clouds();
@@ -216,8 +216,8 @@ static void test_one_step_by_hand(void **state) {
 typedef struct diary {
     int calls, stop_at; /* stop at this call, from 1; 0: never */
     glia_progress seen[64];
-    bool ends[64];     /* of an epoch */
-    double values[16]; /* the figures of the last call */
+    bool ends[64];     /* at the end of an epoch */
+    double values[16]; /* the values at the last call */
     char names[16][32];
 } diary;
 
@@ -243,7 +243,7 @@ static glia_callback keep(diary *l) {
     return (glia_callback){ .train_begin = note, .step_end = note, .epoch_end = note_end, .context = l };
 }
 
-/* Step 0, then every step, and the end of each epoch with validation; batches of 50, 50 and 30. */
+/* Calls at step 0, at every step, and at each epoch's end with validation; batches of 50, 50 and 30. */
 static void test_progress(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -274,7 +274,7 @@ static void test_progress(void **state) {
         if (i) assert_true(p->train.loss > 0 && p->train.accuracy >= 0 && p->train.samples == p->samples);
         if (l.ends[i]) assert_int_equal(p->validation.samples, 40);
     }
-    glia_scores now = evaluate(model, held_out, GLIA_LOSS_DEFAULT); /* what was told at the end is what is so */
+    glia_scores now = evaluate(model, held_out, GLIA_LOSS_DEFAULT); /* the last reported values are correct */
     assert_true(fabs(now.loss - l.seen[8].validation.loss) < 1e-6);
     assert_true(now.accuracy == l.seen[8].validation.accuracy);
     glia_model_free(model);
@@ -310,9 +310,9 @@ static void test_stopping(void **state) {
     glia_data_free(data);
 }
 
-/* ---- what else may be asked for ------------------------------------------------------------ */
+/* ---- other options ------------------------------------------------------------------------- */
 
-/* With logits of zero each sample's loss is log K times the weight of its class. */
+/* With zero logits each sample's loss is log K times the weight of its class. */
 static void test_class_weights(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -339,7 +339,7 @@ static void test_class_weights(void **state) {
         assert_true(fabs(l.seen[1].loss - mean * log(CLASSES)) < 1e-5);
         glia_model_free(model);
     }
-    for (int k = 0; k < CLASSES; k++) weights[k] = 1; /* as if there were none, gradients too */
+    for (int k = 0; k < CLASSES; k++) weights[k] = 1; /* weights of 1 have no effect, on gradients either */
     glia_model *with = linear(CLASSES, GLIA_LINEAR), *without = linear(CLASSES, GLIA_LINEAR);
     fit(with, data, (glia_fit_opts){ .epochs = 3, .class_weights = weights, .label_smoothing = 0.1 });
     fit(without, data, (glia_fit_opts){ .epochs = 3, .label_smoothing = 0.1 });
@@ -354,7 +354,7 @@ static void test_class_weights(void **state) {
     glia_data_free(data);
 }
 
-/* What the callbacks are told is what the metrics make of the predictions. */
+/* Callbacks receive the metrics of the predictions. */
 static void test_metrics(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -394,7 +394,7 @@ static void test_metrics(void **state) {
     glia_data_free(data);
 }
 
-/* Mixed labels sum to one, so logits of zero cost log K however samples are mixed. */
+/* Mixed labels sum to one, so with zero logits the loss is log K for any mixing. */
 static void test_mixed_labels(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -415,7 +415,7 @@ static void test_mixed_labels(void **state) {
     glia_data_free(data);
 }
 
-/* ---- what training may not touch ---------------------------------------------------------- */
+/* ---- what training must not change -------------------------------------------------------- */
 
 static void test_frozen(void **state) {
     (void)state;
@@ -429,13 +429,13 @@ static void test_frozen(void **state) {
     assert_memory_equal(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
     assert_true(((float *)tensor(model, "fc/bias").data)[0] != 0);
     glia_freeze(glia_model_graph(model), "*", false);
-    fit(model, data, (glia_fit_opts){ .epochs = 1, .optimizer = { .lr = 0.1 } }); /* fitted twice, now all of it */
+    fit(model, data, (glia_fit_opts){ .epochs = 1, .optimizer = { .lr = 0.1 } }); /* second fit, nothing frozen */
     assert_memory_not_equal(kernel, tensor(model, "fc/kernel").data, sizeof kernel);
     glia_model_free(model);
     glia_data_free(data);
 }
 
-/* After any number of fits a model holds and saves what it is, not how it was trained. */
+/* Fits leave nothing of the training graph or state in the model or its file. */
 static void test_model_stays_clean(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -450,7 +450,7 @@ static void test_model_stays_clean(void **state) {
     assert_non_null(b);
     fseek(a, 0, SEEK_END);
     fseek(b, 0, SEEK_END);
-    assert_int_equal(ftell(a), ftell(b)); /* the same leaves and the same graph, other values */
+    assert_int_equal(ftell(a), ftell(b)); /* same leaves and graph, different values */
     fclose(a);
     fclose(b);
     glia_model_free(model);
@@ -459,7 +459,7 @@ static void test_model_stays_clean(void **state) {
     unlink("after.safetensors");
 }
 
-/* A loss that is no number any more ends the fit; the model is as the epoch found it. */
+/* A NaN loss ends the fit; the model has its values from the start of the epoch. */
 static void test_divergence(void **state) {
     (void)state;
     glia_dataset *data = dataset(clouds()->value, GLIA_F32, GLIA_SCALAR);
@@ -479,7 +479,7 @@ static void test_divergence(void **state) {
 
 /* ---- evaluate and predict ----------------------------------------------------------------- */
 
-/* Batches of any size give the same scores and classes; the table of confusion adds up. */
+/* Any batch size gives the same scores and classes; the confusion matrix sums correctly. */
 static void test_evaluate(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -515,7 +515,7 @@ static void test_evaluate(void **state) {
     glia_data_free(data);
 }
 
-/* More samples than a batch holds, and a part of one. */
+/* More samples than a batch, with a partial batch. */
 static void test_predict(void **state) {
     (void)state;
     enum { MANY = 600 };
@@ -537,7 +537,7 @@ static void test_predict(void **state) {
     glia_model_free(model);
 }
 
-/* An input of another dtype is converted; a row takes samples of any shape. */
+/* Inputs of other dtypes are converted; an input of rank 1 takes samples of any shape. */
 static void test_inputs(void **state) {
     (void)state;
     glia_dataset *data = labelled();
@@ -577,7 +577,7 @@ static glia_status fit_shapes(glia_shape wanted, glia_shape given, glia_error *e
     return status;
 }
 
-/* Rows take samples of any shape, others what differs by axes of length 1 only. */
+/* Inputs of rank 1 take samples of any shape; others may differ only by axes of length 1. */
 static void test_sample_shapes(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -590,7 +590,7 @@ static void test_sample_shapes(void **state) {
     assert_int_equal(fit_shapes(GLIA_SHAPE(2, 2), GLIA_SHAPE(4), &error), GLIA_E_SHAPE);
 }
 
-/* ---- mistakes ----------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------- */
 
 static void expect(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_status status, const char *a,
                    const char *b) {
@@ -650,7 +650,7 @@ static void test_errors(void **state) {
     glia_data_free(rows);
 }
 
-/* A label that the model has no class for is found wherever it hides. */
+/* A label outside the model's classes is detected anywhere. */
 static void test_label_out_of_range(void **state) {
     (void)state;
     int32_t label[SAMPLES];
@@ -665,7 +665,7 @@ static void test_label_out_of_range(void **state) {
     glia_data_free(data);
 }
 
-/* ---- labels that are none ------------------------------------------------------------------ */
+/* ---- ignored labels ------------------------------------------------------------------------ */
 
 static glia_status keep_means(const glia_progress *p, void *context, glia_error *error) {
     (void)error;
@@ -673,8 +673,8 @@ static glia_status keep_means(const glia_progress *p, void *context, glia_error 
     return GLIA_OK;
 }
 
-/* Sequences of different lengths, padded with -1: the figures of all batches together are means over all labels, however
- * few of them a batch has. */
+/* Sequences of different lengths, padded with -1: results are means over the labels of all batches, not means of batch
+ * means. */
 static void test_means_are_over_labels(void **state) {
     (void)state;
     enum { N = 5, T = 6 };
@@ -721,7 +721,7 @@ static void test_means_are_over_labels(void **state) {
 
 enum { SEQUENCES = 5, LENGTH = 6 };
 
-/* What the kernel is after a training over SEQUENCES samples in batches of this size, of which so many make a step. */
+/* The kernel after training on SEQUENCES samples with this batch size, accumulating `accumulate` batches per step. */
 static void trained(int64_t batch, int64_t accumulate, const int32_t *label, bool tokens, float *values) {
     float x[SEQUENCES * LENGTH * FEATURES];
     uint32_t seed = 5;
@@ -745,8 +745,8 @@ static void trained(int64_t batch, int64_t accumulate, const int32_t *label, boo
     glia_data_free(data);
 }
 
-/* Accumulated batches make the step of one large batch: also if they have unlike numbers of labels, one of them none,
- * and if the last has fewer samples. */
+/* A step over accumulated batches equals a step over one large batch, also if their numbers of labels differ (one has
+ * none) and if the last has fewer samples. */
 static void test_accumulated_batches_are_one(void **state) {
     (void)state;
     static const int lengths[SEQUENCES] = { 1, 6, 2, 0, 5 };

@@ -1,7 +1,7 @@
-/* test_kept.c - a model caches the programs of predictions and evaluations, and never uses stale values.
+/* test_kept.c - models cache the programs of predictions and evaluations, and never use stale values.
  *
- * What a model says is held against what a new one says that has been loaded from its file, bit by bit, after every way in
- * which its values, its graph or the backend can change between two calls.
+ * After every way to change a model's values, graph or backend between two calls, its predictions are compared bit by
+ * bit with those of a new model loaded from its file.
  */
 #include <math.h>
 #include <pthread.h>
@@ -75,7 +75,7 @@ static glia_model *twin_of(glia_model *m) {
     return twin;
 }
 
-/* What the model says is what its values say; and not `before`, unless that is NULL. Leaves it in `before`. */
+/* Asserts that predictions match the current values and, unless `before` is NULL, differ from *before; updates it. */
 static void assert_current(const char *when, glia_model *m, float *before) {
     enum { N = 3 };
     float y[N * CLASSES], fresh[N * CLASSES];
@@ -116,7 +116,7 @@ static void predictions_follow_value_changes(void **state) {
     check(glia_model_init(m, 9, &error), &error);
     assert_current("initialised", m, &y);
 
-    fit.optimizer.lr = 1e30; /* diverges: the values come back from a copy */
+    fit.optimizer.lr = 1e30; /* diverges: values are restored from a copy */
     fit.optimizer.kind = GLIA_SGD;
     assert_int_equal(glia_fit(m, data, fit, &error), GLIA_E_ARGUMENT);
     assert_current("given back", m, NULL);
@@ -137,7 +137,7 @@ static void predictions_follow_value_changes(void **state) {
     glia_data_free(data);
 }
 
-/* Steps of one's own over the model's store, predictions between them. */
+/* A custom training session on the model's store, with predictions between steps. */
 static void own_sessions_change_values_too(void **state) {
     (void)state;
     glia_error error;
@@ -166,7 +166,7 @@ static void own_sessions_change_values_too(void **state) {
     glia_model_free(m);
 }
 
-/* ---- what is kept ---------------------------------------------------------------------------------- */
+/* ---- cached programs ------------------------------------------------------------------------------- */
 
 static const glia_session *kept_session(glia_model *m, glia_purpose purpose, int lane) {
     const glia_kept *kept = glia_model_idle(m, purpose);
@@ -187,19 +187,19 @@ static void program_is_reused_while_valid(void **state) {
     predict(m, 1, y, NULL);
     value_of(m, "fc/bias")[0] += 1;
     predict(m, 1, y, NULL);
-    assert_ptr_equal(kept_session(m, GLIA_PREDICT, 0), first); /* other values need no other program */
+    assert_ptr_equal(kept_session(m, GLIA_PREDICT, 0), first); /* new values need no new program */
 
-    glia_tanh(glia_model_output_at(m, 0, NULL)); /* another graph does */
+    glia_tanh(glia_model_output_at(m, 0, NULL)); /* a new graph does */
     assert_int_not_equal(glia_model_idle(m, GLIA_PREDICT)->n_nodes, glia_model_graph(m)->n_nodes);
     assert_current("the graph has grown", m, NULL);
     assert_int_equal(glia_model_idle(m, GLIA_PREDICT)->n_nodes, glia_model_graph(m)->n_nodes);
 
     check(glia_model_init(m, 3, &error), &error);
-    assert_null(kept_session(m, GLIA_PREDICT, 0)); /* it read the store that is gone */
+    assert_null(kept_session(m, GLIA_PREDICT, 0)); /* it used the freed store */
     glia_model_free(m);
 }
 
-/* Any number of samples, one after the other: the same as each alone. */
+/* Calls with different sample counts give the same results as predicting each sample alone. */
 static void any_number_of_samples(void **state) {
     (void)state;
     static const int64_t counts[] = { 1, 300, 7, 256, 1, 513, 300, 2 };
@@ -290,7 +290,7 @@ static void evaluations_compute_requested_metrics(void **state) {
     glia_model_free(m);
 }
 
-/* A mistake in the data is found whether or not there is a program. */
+/* Errors in the data are reported with and without a cached program. */
 static void errors_are_reported_every_time(void **state) {
     (void)state;
     glia_error error;
@@ -309,7 +309,7 @@ static void errors_are_reported_every_time(void **state) {
     glia_model_free(m);
 }
 
-/* ---- at the same time -------------------------------------------------------------------------------- */
+/* ---- concurrent calls -------------------------------------------------------------------------------- */
 
 typedef struct caller {
     pthread_t thread;
@@ -348,7 +348,7 @@ static void several_threads_predict(void **state) {
     glia_model_free(m);
 }
 
-/* A prediction needs what its output depends on, no more. */
+/* A prediction needs only the inputs that its output depends on. */
 static void inputs_that_the_output_does_not_need_are_ignored(void **state) {
     (void)state;
     glia_model *m = build(), *two = glia_model_create("two", NULL);
@@ -365,7 +365,7 @@ static void inputs_that_the_output_does_not_need_are_ignored(void **state) {
     glia_scores scores;
     check(glia_evaluate(m, data, (glia_evaluate_opts){ 0 }, &scores, &error), &error);
 
-    /* The training graph comes back from its file and trains with its learning rate. */
+    /* The training graph is loaded from its file and trains with its learning rate. */
     check(glia_model_save(m, "minimized.safetensors", &error), &error);
     glia_model *again = glia_model_load("minimized.safetensors", &error);
     if (!again) fail_msg("%s", error.message);

@@ -26,7 +26,7 @@ static void *data_of(const glia_store *store, const char *name) {
     return a.data;
 }
 
-/* Trainable parameters lie in one piece, in order; states and frozen ones behind them; all on 64-byte boundaries. */
+/* Trainable parameters are contiguous and in order, then states and frozen ones; all are 64-byte aligned. */
 static void test_store_layout(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -56,7 +56,7 @@ static void test_store_layout(void **state) {
     glia_graph_free(g);
 }
 
-/* Adding keeps what is there where it is, with its values. */
+/* Adding entries keeps the addresses and values of existing ones. */
 static void test_store_grows(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -85,7 +85,7 @@ static void test_store_grows(void **state) {
     glia_graph_free(g);
 }
 
-/* The same seed gives the same values whatever else the graph holds; another seed gives others. */
+/* The same seed gives the same values regardless of the rest of the graph; other seeds give other values. */
 static void test_store_seeds(void **state) {
     (void)state;
     glia_graph *small = glia_graph_create(), *large = glia_graph_create();
@@ -114,7 +114,7 @@ static void test_store_errors(void **state) {
     glia_error error = { 0 };
     assert_int_equal(glia_store_add(store, other, 1, &error), GLIA_E_SHAPE);
     assert_non_null(strstr(error.message, "'w'"));
-    assert_int_equal(glia_store_count(store), 1); /* as it was */
+    assert_int_equal(glia_store_count(store), 1); /* unchanged */
     assert_false(glia_store_find(store, "v", NULL));
     glia_store_free(store);
     glia_graph_free(g);
@@ -123,7 +123,7 @@ static void test_store_errors(void **state) {
     assert_int_equal(error.status, GLIA_E_NOMEM);
 }
 
-/* A store over another finds what that has, and keeps what is new to itself. */
+/* A store layered over another finds its entries, and keeps new ones to itself. */
 static void test_store_sharing(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
@@ -142,7 +142,7 @@ static void test_store_sharing(void **state) {
 
 /* ---- models ------------------------------------------------------------------------------- */
 
-/* A small net with everything that a file must hold: shared shapes, states, dropout's stream, frozen parameters. */
+/* A small net with everything a file must hold: shared shapes, states, dropout's stream, frozen parameters. */
 static glia_model *build(void) {
     glia_model *model = glia_model_create("small", NULL);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 8, 8));
@@ -229,7 +229,7 @@ static void test_model_errors(void **state) {
 
 /* ---- files -------------------------------------------------------------------------------- */
 
-/* What is loaded predicts the same bits, has the same leaves and metadata, and saves to the same file again. */
+/* A loaded model predicts the same bits, has the same leaves and metadata, and saves to an identical file. */
 static void test_save_and_load(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -264,7 +264,7 @@ static void test_save_and_load(void **state) {
     unlink("again.safetensors");
 }
 
-/* What is saved has no trace of nodes that the outputs do not need. */
+/* The file contains no nodes that the outputs do not need. */
 static void test_save_is_clean(void **state) {
     (void)state;
     glia_model *model = build();
@@ -285,7 +285,7 @@ static void test_save_is_clean(void **state) {
     unlink("clean.safetensors");
 }
 
-/* Writes a file with this graph and one tensor "w", and expects that loading it fails so. */
+/* Writes a file with this graph and one tensor "w"; loading must fail with this status and message. */
 static void expect_bad(const char *graph, glia_array w, glia_status status, const char *words) {
     glia_pair pair = { "glia.graph", graph };
     assert_int_equal(glia_safetensors_write("bad.safetensors", &w, w.name ? 1 : 0, &pair, graph ? 1 : 0, NULL),
@@ -350,7 +350,7 @@ static void test_load_weights(void **state) {
     assert_int_equal(loaded, glia_store_count(glia_model_store(other)));
     assert_memory_equal(kernel, others, 36 * 3 * sizeof *kernel);
 
-    /* Some names only; and a shape that disagrees, which must change nothing. */
+    /* Only some names; and a mismatched shape, which must change nothing. */
     float bias[3] = { 7, 8, 9 }, scale[2] = { 1, 1 };
     const glia_array some[] = { { "fc/bias", GLIA_F32, GLIA_SHAPE(3), bias, true },
                                 { "else", GLIA_F32, GLIA_SHAPE(2), scale, true } };
@@ -371,7 +371,7 @@ static void test_load_weights(void **state) {
     unlink("weights.safetensors");
 }
 
-/* A file of which no tensor has a place in the model is not what was meant. */
+/* Loading a file without any matching tensor is an error. */
 static void test_load_weights_of_another_model(void **state) {
     (void)state;
     glia_model *model = build();
@@ -386,7 +386,7 @@ static void test_load_weights_of_another_model(void **state) {
     unlink("weights.safetensors");
 }
 
-/* A graph with these parameters, and its store. */
+/* Builds a graph with these parameters, and its store. */
 static glia_store *store_of(glia_graph **g, uint64_t seed, const char *first, const char *second) {
     *g = glia_graph_create();
     parameter(*g, first, 3);
@@ -411,7 +411,7 @@ static void test_stores_in_files(void **state) {
     assert_memory_equal(data_of(a, "net/b"), data_of(b, "net/b"), 5 * sizeof(float));
     assert_int_equal(*(int64_t *)data_of(b, "step"), 1);
 
-    /* Strict loading names what does not fit, and changes nothing. */
+    /* Strict loading names the mismatched tensors and changes nothing. */
     float before[3];
     memcpy(before, data_of(c, "net/w"), sizeof before);
     assert_int_equal(glia_store_load(c, path, NULL, true, &report, &error), GLIA_E_NOT_FOUND);
@@ -429,7 +429,7 @@ static void test_stores_in_files(void **state) {
     assert_string_equal(report.names, "missing in the file: 'head/w'; unexpected in the file: 'net/b'");
     assert_int_equal(*(int64_t *)data_of(c, "step"), 1);
 
-    /* Parts, and patterns that match nothing. */
+    /* Partial saves, and patterns without a match. */
     assert_int_equal(glia_store_save(a, path, "net/b", &error), GLIA_OK);
     assert_int_equal(glia_store_load(c, path, NULL, false, NULL, &error), GLIA_E_NOT_FOUND);
     assert_int_equal(glia_store_load(b, path, "net/b", true, &report, &error), GLIA_OK);
@@ -463,7 +463,7 @@ static void test_summary(void **state) {
         if (!strstr(text, words[i])) fail_msg("'%s' is not in\n%s", words[i], text);
     }
     assert_null(strstr(text, "not possible"));
-    assert_null(glia_model_store(model)); /* looking initialises nothing */
+    assert_null(glia_model_store(model)); /* inspecting initialises nothing */
     free(text);
     glia_model_free(model);
 
@@ -480,7 +480,7 @@ static void test_version(void **state) {
     assert_string_equal(glia_version(), version);
 }
 
-/* A residual block: the sum reads the layer before it and, past that one, the one before. */
+/* A residual block: the sum reads the previous layer and the one before that. */
 static void test_layers(void **state) {
     (void)state;
     glia_model *model = glia_model_create("residual", NULL);
@@ -489,7 +489,7 @@ static void test_layers(void **state) {
     glia_tensor b = glia_dense(a, "b", (glia_dense_opts){ .units = 6 });
     glia_model_output(model, "y", glia_add(a, b));
     glia_layer_info layers[8];
-    assert_int_equal(glia_model_layers(model, layers, 2), 4); /* the others are not written */
+    assert_int_equal(glia_model_layers(model, layers, 2), 4); /* only two are written */
     assert_int_equal(glia_model_layers(model, layers, 8), 4);
     const char *const names[] = { "x", "a", "b", "" };
     const int64_t parameters[] = { 0, 42, 42, 0 };

@@ -1,7 +1,7 @@
-/* test_oom.c - out of memory at every allocation, from building a model to loading it (oom.h; sequences are in
+/* test_oom.c - fails every allocation, from building a model to loading it (oom.h; sequences are in
  * test_oom_sequences.c).
  *
- * The same counter shows that a step allocates nothing.
+ * The same counter checks that a step allocates nothing.
  */
 #include <unistd.h>
 
@@ -36,7 +36,7 @@ static glia_model *build(glia_error *error) {
     return model;
 }
 
-/* A step by hand: build, compile, session, run. */
+/* A single step: build, compile, session, run. */
 static glia_status compile_and_run(glia_error *error) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3)),
@@ -59,7 +59,7 @@ static glia_status compile_and_run(glia_error *error) {
     return status;
 }
 
-/* A loop with all that loops may have, its gradient, steps that must not allocate, and its text back and forth. */
+/* A loop with all features, its gradient, steps that must not allocate, and writing and parsing its text. */
 static glia_status loop_and_run(glia_error *error) {
     glia_model *model = glia_model_create("loop", error);
     if (!model) return error->status;
@@ -150,7 +150,7 @@ static glia_status freeze_and_run(glia_error *error) {
     return status;
 }
 
-/* Two steps of training with everything on, validation, and an evaluation. */
+/* Two training steps with all options, validation, and an evaluation. */
 static glia_status train(glia_error *error) {
     glia_dataset *data = dataset(error);
     glia_model *model = data ? build(error) : NULL;
@@ -167,7 +167,7 @@ static glia_status train(glia_error *error) {
     return status;
 }
 
-/* A layer, with everything that may watch its training, checkpoints after each step, and going on from one. */
+/* Training of one layer with all callbacks, checkpoints after each step, and resuming from one. */
 static glia_status train_watched(glia_error *error) {
     glia_dataset *data = dataset(error);
     glia_model *model = data ? glia_model_create("layer", error) : NULL;
@@ -206,7 +206,7 @@ static glia_status train_watched(glia_error *error) {
     return status;
 }
 
-/* To a file and back, and a look at it. */
+/* Saves, loads and summarises. */
 static glia_status save_and_load(glia_error *error) {
     glia_model *model = build(error), *again = NULL;
     char *summary = NULL;
@@ -223,7 +223,7 @@ static glia_status save_and_load(glia_error *error) {
     }
     float x[SIDE * SIDE] = { 0 }, y[CLASSES];
     if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error);
-    if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error); /* with the program of the first */
+    if (status == GLIA_OK) status = glia_predict(again, x, 1, y, NULL, error); /* with the cached program */
     free(summary);
     glia_model_free(again);
     glia_model_free(model);
@@ -263,7 +263,7 @@ static void test_save_and_load(void **state) {
     every_allocation(save_and_load, "save and load");
 }
 
-/* Drawing, shuffling and handing out samples. */
+/* Draws, shuffles and loads samples. */
 static glia_status load_data(glia_error *error) {
     glia_dataset *data = glia_data_strokes(20, 1, error);
     glia_dataset *part = data ? glia_data_range(data, 2, 18, error) : NULL;
@@ -284,7 +284,7 @@ static void test_load_data(void **state) {
     every_allocation(load_data, "load data");
 }
 
-/* Opening files of every kind and reading a sample. */
+/* Opens files of every format and reads a sample. */
 static const char *file_address;
 
 static glia_status open_file(glia_error *error) {
@@ -333,7 +333,7 @@ static void test_open_files(void **state) {
     assert_true(!unlink("all.tar") && !unlink("some.txt") && !unlink("some.csv"));
 }
 
-/* Augmenting, mixing, splitting; text with synonyms. */
+/* Augments, mixes and splits; text with synonyms. */
 static glia_status augment_data(glia_error *error) {
     glia_augment *augment = glia_augment_parse("rotate elastic(3, 2) noise normalize(mean=0.1) mixup", error);
     glia_dataset *data = augment ? glia_data_strokes(20, 1, error) : NULL, *train = NULL, *rest = NULL;
@@ -368,7 +368,7 @@ static void test_augment_data(void **state) {
     every_allocation(augment_data, "augment data");
 }
 
-/* An epoch of augmented samples, on workers and without. */
+/* An epoch of augmented samples, with and without workers. */
 static void test_loading_allocates_nothing(void **state) {
     (void)state;
     glia_error error;
@@ -438,7 +438,7 @@ static void count_steps(const char *backend_name) {
     glia_model_free(model);
 }
 
-/* Asks and draws vectors of the words a, b and more. */
+/* Queries and plots the vectors of the words a, b and others. */
 static glia_status ask_words(const glia_vectors *v, glia_error *error) {
     enum { WORDS = 6 };
     glia_neighbour near[3];
@@ -503,7 +503,7 @@ static void test_steps_allocate_nothing(void **state) {
     count_steps("cpu");
 }
 
-/* Nor do predictions after the first of their size. */
+/* Predictions allocate nothing after the first of their size. */
 static void test_predictions_allocate_nothing(void **state) {
     (void)state;
     float x[BATCH * SIDE * SIDE] = { 0 }, y[BATCH * CLASSES];
@@ -515,7 +515,7 @@ static void test_predictions_allocate_nothing(void **state) {
     glia_model_free(model);
 }
 
-/* Nor does the training loop: a hundred epochs allocate no more memory than one. */
+/* The training loop: a hundred epochs allocate no more memory than one. */
 static void test_epochs_allocate_nothing(void **state) {
     (void)state;
     long asked[2];

@@ -1,4 +1,4 @@
-/* test_tensorboard.c - the callback's event files: which figures are in them, where, and their values. */
+/* test_tensorboard.c - the callback's event files: their tags, steps and values. */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
@@ -29,7 +29,7 @@ static glia_status look(const glia_progress *p, void *context, glia_error *error
     return GLIA_OK;
 }
 
-/* The bytes of the one file in a folder. */
+/* The contents of the only file in a folder. */
 static unsigned char *read_events(const char *folder, size_t *length) {
     char path[600] = "";
     DIR *entries = opendir(folder);
@@ -58,7 +58,7 @@ static const unsigned char *find(const unsigned char *in, size_t length, const v
     return NULL;
 }
 
-/* How many records speak of the tag; the last of them with the step has the value, if that is not NaN. Records are
+/* Number of records with the tag. Unless `value` is NaN, the last one with the step must have that value. Records are
  * framed as TFRecord: length, its checksum, bytes, their checksum. */
 static int records_of(const unsigned char *bytes, size_t length, const char *tag, int step, double value) {
     int n = 0;
@@ -68,7 +68,7 @@ static int records_of(const unsigned char *bytes, size_t length, const char *tag
         const unsigned char *record = bytes + at + 12;
         assert_true(at + 16 + size <= length);
         at += 16 + size;
-        char field[128]; /* the tag with its length before it, so that it is not a part of another */
+        char field[128]; /* the tag preceded by its length, so that it does not match part of another */
         size_t wide = (size_t)snprintf(field, sizeof field, "\x0a%c%s", (char)strlen(tag), tag);
         if (!find(record, size, field, wide)) continue;
         if (n++ != step || isnan(value)) continue;
@@ -122,7 +122,7 @@ static void test_scalars(void **state) {
         assert_int_equal(records_of(train, length[0], "epoch_learning_rate", epoch, v[5].value), EPOCHS);
     }
     assert_int_equal(records_of(train, length[0], "batch_loss", 0, NAN), EPOCHS * 4 / 2);
-    /* In the graph, in distributions after epochs 0 and 2, and in pictures where there is libpng. */
+    /* In the graph, in histograms after epochs 0 and 2, and in images if libpng is available. */
     assert_int_equal(records_of(train, length[0], "logits/bias", 0, NAN), 1 + 2);
     const int kernels = records_of(train, length[0], "conv1/kernel", 0, NAN);
     assert_true(kernels == 1 + 2 || kernels == 1 + 2 + 2);

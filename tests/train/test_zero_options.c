@@ -16,7 +16,7 @@ static double after_steps(const problem *p, int i) {
     return i < W_COUNT ? get(p->store, "w", i) : get(p->store, "b", i - W_COUNT);
 }
 
-/* The parameters after so many steps of this optimiser. */
+/* The parameters after `steps` steps of this optimiser. */
 static void steps_of(glia_optimizer o, int steps, double values[COUNT]) {
     problem p = build(GLIA_F64);
     glia_minimize(p.loss, o, NULL, NULL);
@@ -28,7 +28,7 @@ static void steps_of(glia_optimizer o, int steps, double values[COUNT]) {
 
 /* ---- optimisers ----------------------------------------------------------------------------- */
 
-/* Without memory of the gradient a step is lr g / (sqrt(v / (1 - beta2^t)) + epsilon); without both, lr sign(g). */
+/* With beta1 = 0 a step is lr g / (sqrt(v / (1 - beta2^t)) + epsilon); with both betas 0, lr sign(g). */
 static void adam_with_zero_betas_matches_closed_form(void **state) {
     (void)state;
     double one[COUNT], two[COUNT], w[COUNT], next[COUNT], v[COUNT] = { 0 };
@@ -64,8 +64,8 @@ static void adam_with_zero_betas_matches_closed_form(void **state) {
     for (int i = 0; i < COUNT; i++) NEAR(w[i], before_step(i) - copysign(lr, before_step(i) - one[i]));
 }
 
-/* Every optimiser takes zero for each number, and does something else than by its default, or the same where its default is
- * zero or it has no use for the number; the parameters stay finite on the CPU too. */
+/* Every optimiser accepts zero for each option. The result differs from the default's unless the default is zero or the
+ * option is unused. The parameters stay finite, on the CPU backend too. */
 static void optimisers_take_zeros(void **state) {
     (void)state;
     for (int kind = 0; kind < GLIA_OPTIMIZER_COUNT; kind++) {
@@ -149,7 +149,7 @@ static void layers_take_zeros(void **state) {
     glia_graph_free(g);
 }
 
-/* ---- choosing tokens, changing samples ------------------------------------------------------ */
+/* ---- sampling tokens, augmentation ---------------------------------------------------------- */
 
 static void sampling_takes_zeros(void **state) {
     (void)state;
@@ -168,7 +168,7 @@ static void sampling_takes_zeros(void **state) {
     }
 }
 
-/* Transformations that come to nothing by zeros leave a sample as it is. */
+/* Transformations that zero options turn into the identity leave a sample unchanged. */
 static void augmentations_take_zeros(void **state) {
     (void)state;
     static const char *const texts[] = { "crop(pad=0)",  "flip(p=0)",      "rotate(0)",

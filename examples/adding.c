@@ -1,14 +1,14 @@
-/* adding.c - the adding problem (Hochreiter and Schmidhuber 1997, experiment 4; Le, Jaitly and Hinton 2015): how far back
- * a recurrent net remembers.
+/* adding.c - the adding problem (Hochreiter and Schmidhuber 1997, experiment 4; Le, Jaitly and Hinton 2015): how far
+ * back a recurrent net remembers.
  *
  *     adding [--quick] [--cell lstm|gru|rnn] [--steps T] [--iterations N] [--units N] [--lr X] [--threads N]
  *
- * Each of T steps has a random number in [0, 1) and a mark. Two steps are marked, one in either half; what is wanted
- * after the last is the sum of their numbers. Who always says 1 has a mean square error of 1/6 = 0.167; below 0.01 it is
- * solved. Gates begin so that units remember for up to T steps (Tallec and Ollivier 2018), the simple net with an orthogonal
- * kernel.
+ * Each of T steps has a random number in [0, 1) and a mark. Two steps are marked, one in each half; the target is the sum
+ * of their numbers. Always predicting 1 gives a mean square error of 1/6 = 0.167; the task counts as solved below 0.01.
+ * Gate biases are initialised so that units remember for up to T steps (Tallec and Ollivier 2018); the simple RNN has an
+ * orthogonal recurrent kernel.
  *
- * --quick: an LSTM on 20 steps. Exit status 1 if it does not solve that.
+ * --quick: an LSTM on 20 steps. Exit status 1 if it does not solve the task.
  */
 #include <glia/glia.h>
 #include <math.h>
@@ -59,8 +59,8 @@ static glia_tensor recurrent(glia_tensor x, const settings *s) {
     return strcmp(s->cell, "gru") == 0 ? glia_gru(x, "cell", opts) : glia_rnn(x, "cell", opts);
 }
 
-/* Units remember for between 1 and T steps from the beginning: a gate's bias b keeps sigmoid(b) of a state, so b = log(u),
- * u in [1, T). What an LSTM lets in is what it lets go, -b; a GRU's update gate does both. */
+/* Initialises gate biases so that units remember for between 1 and T steps: bias b keeps sigmoid(b) of the state, so
+ * b = log(u), u in [1, T). An LSTM's input gate gets -b; a GRU's update gate does both. */
 static void set_gates(glia_store *store, const settings *s) {
     glia_array bias;
     if (strcmp(s->cell, "rnn") == 0 || !glia_store_find(store, "cell/bias", &bias)) return;
@@ -118,7 +118,7 @@ static void close_net(net *n) {
     glia_graph_free(n->graph);
 }
 
-/* The mean square error on the next batch. */
+/* Mean square error on the next batch. */
 static double run(glia_session *session, const settings *s, uint64_t *state) {
     glia_error error = { 0 };
     make_batch(state, s->steps, glia_session_input(session, "x", NULL, NULL),
@@ -127,7 +127,7 @@ static double run(glia_session *session, const settings *s, uint64_t *state) {
     return *(const float *)glia_session_output(session, 0).data;
 }
 
-/* On sequences that training does not see, the same ones each time. */
+/* The error on held-out sequences, the same ones each time. */
 static double test(glia_session *session, const settings *s) {
     uint64_t state = 12345;
     double sum = 0;

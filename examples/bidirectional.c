@@ -1,13 +1,13 @@
-/* bidirectional.c - labels that need the future: what a net that reads both ways can do, and one that reads one way cannot
+/* bidirectional.c - labels that depend on the future: a bidirectional net can predict them, a unidirectional one cannot
  * (Schuster and Paliwal 1997).
  *
  *     bidirectional [--quick]
  *
- * A sequence of random bits; the label of a step is the bit three steps later. An LSTM that reads forwards has not seen
- * it: it is right half of the time. With a second one that reads backwards beside it every label is right. Steps that
- * have no such bit count for neither.
+ * A sequence of random bits; the label of a step is the bit three steps later. A forward LSTM has not seen it and is
+ * right half of the time. A bidirectional LSTM gets every label right. The last three steps, which have no such bit, are
+ * not counted.
  *
- * Exit status 1 if it comes out otherwise.
+ * Exit status 1 if the result differs.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ static void make_batch(uint64_t *state, float *bits, int32_t *labels) {
     }
 }
 
-/* How many labels of the batch are right; *counted gets how many there are. */
+/* Returns the number of correct labels in the batch; sets *counted to the number of labels. */
 static int count_right(const float *logits, const int32_t *labels, int *counted) {
     int right = 0;
     for (int i = 0; i < BATCH * STEPS; i++) {
@@ -63,7 +63,7 @@ static void run(glia_session *session, uint64_t *state, int32_t *labels) {
     check(glia_session_run(session, &error), &error);
 }
 
-/* Trains, then the share of labels that are right on new sequences. */
+/* Trains, then returns the accuracy on new sequences. */
 static double share_right(bool both_ways, int iterations) {
     glia_error error = { 0 };
     glia_backend *backend = glia_backend_open("cpu", 0, &error);

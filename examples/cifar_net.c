@@ -1,4 +1,4 @@
-/* cifar_net.c - the small CIFAR-10 net of PyTorch's introduction, with a training loop of one's own.
+/* cifar_net.c - the small CIFAR-10 net of PyTorch's introduction, with a custom training loop.
  *
  *     for epoch in range(10):
  *         for i, (inputs, labels) in enumerate(trainloader):
@@ -7,8 +7,8 @@
  *             loss.backward()
  *             optimizer.step()
  *
- * zero_grad, forward, backward and step are one compiled program here; glia_fit() would run this loop, too. On
- * CIFAR-10 if its binary files are found, else on coloured stand-ins. --quick: 500 steps.
+ * Here zero_grad, forward, backward and step are one compiled program; glia_fit() could run this loop too. Uses CIFAR-10
+ * if its binary files are found, else synthetic colour images. --quick: 500 steps.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static void die(const glia_error *error) {
     exit(1);
 }
 
-/* A faint square of a class's own colour and size somewhere on noise. */
+/* A faint square at a random position on noise; colour and size depend on the class. */
 static glia_dataset *stand_in(int n, glia_error *error) {
     uint8_t *x = malloc((size_t)n * PIXELS);
     int32_t *y = malloc((size_t)n * sizeof *y);
@@ -59,7 +59,7 @@ static void feed(glia_session *session, const glia_batch *batch) {
     memcpy(glia_session_input(session, "labels", NULL, NULL), batch->y, sizeof(int32_t) * BATCH);
 }
 
-/* The data sets, normalised as PyTorch's introduction does. */
+/* The data sets, normalised as in PyTorch's introduction. */
 static glia_dataset *open_data(const char *split, bool quick) {
     glia_error error;
     const bool cifar = !quick && glia_data_available("cifar10", NULL), train = strcmp(split, "train") == 0;
@@ -88,7 +88,7 @@ static void train(glia_session *session, glia_loader *loader, bool quick) {
     }
 }
 
-/* The share of right answers. */
+/* Accuracy. */
 static double test(glia_session *session, glia_loader *loader) {
     glia_error error;
     glia_batch batch;

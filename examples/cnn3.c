@@ -1,9 +1,9 @@
-/* cnn3.c - three convolutions of 32, 64 and 128 filters, each followed by pooling: a function that makes a model.
+/* cnn3.c - three convolutions of 32, 64 and 128 filters, each followed by pooling: a function that builds a model.
  *
  *     def create_cnn_model(input_shape, num_classes): ...
  *     def train_cnn_model(model, train_data, train_labels, epochs, batch_size): ...
  *
- * A side of 28 shrinks to 26, 13, 11, 5, 3 and 1. --quick: 1,000 drawings and one epoch.
+ * An image side of 28 shrinks to 26, 13, 11, 5, 3 and 1. --quick: 1,000 drawn digits and one epoch.
  */
 #include <glia/glia.h>
 #include <stdio.h>

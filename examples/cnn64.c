@@ -1,4 +1,4 @@
-/* cnn64.c - a convnet for 64x64 colour pictures with 6.9 million parameters.
+/* cnn64.c - a convnet for 64x64 colour images with 6.9 million parameters.
  *
  *     model.add(Conv2D(32, (3, 3), activation='relu', input_shape=(64, 64, 3)))
  *     model.add(MaxPooling2D((2, 2)))
@@ -8,7 +8,7 @@
  *     model.add(Dense(num_classes, activation='softmax'))
  *     model.fit(X_train, y_train, epochs=10)          # 100 random pictures
  *
- * Here the pictures are coloured noise, a little redder, greener or bluer, so that there is something to learn.
+ * Here the images are coloured noise, slightly redder, greener or bluer by class, so that there is something to learn.
  * --quick: one epoch.
  */
 #include <glia/glia.h>

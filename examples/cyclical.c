@@ -1,10 +1,10 @@
-/* cyclical.c - Smith 2017, in kind: on CIFAR-10 a learning rate that goes up and down between two bounds reaches in fewer
- * steps what a rate reaches that falls by steps (section 4.1.1: 81.4 % after 25,000 steps instead of 70,000).
+/* cyclical.c - cyclical learning rates on CIFAR-10, as in Smith 2017 on a small scale: a rate that cycles between two
+ * bounds needs fewer steps than a step-wise decay for the same accuracy (section 4.1.1: 81.4 % after 25,000 steps instead
+ * of 70,000).
  *
  *     cyclical [--quick] [--epochs N]
  *
- * The same small net is trained with the same optimiser by each schedule; prints the accuracy on the test data after each
- * cycle.
+ * Trains the same small net with the same optimiser under each schedule; prints the test accuracy after each cycle.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static glia_status each_epoch(const glia_progress *p, void *context, glia_error 
     return status;
 }
 
-/* The small net of Caffe's CIFAR-10 example in its bones: three convolutions, each with pooling. */
+/* A simplified version of the small net in Caffe's CIFAR-10 example: three convolutions, each with pooling. */
 static glia_model *net(glia_error *error) {
     glia_model *model = glia_model_create("quick", error);
     glia_tensor x = glia_model_input(model, "image", GLIA_F32, GLIA_SHAPE(3, 32, 32));
@@ -42,11 +42,11 @@ static glia_model *net(glia_error *error) {
 }
 
 typedef struct row {
-    const char *schedule; /* with the epochs of two milestones, or of a cycle */
+    const char *schedule; /* format string for the epochs of two milestones, or of a cycle */
     double lr;
 } row;
 
-/* Trains by one schedule and prints its row. */
+/* Trains with one schedule and prints its row. */
 static glia_status train_by(const row *r, glia_dataset *train, glia_dataset *test, int epochs, glia_error *error) {
     char text[96];
     const bool falls = r->schedule[0] == 'm';
@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--epochs") == 0) epochs = atoi(argv[2]);
     glia_error error = { 0 };
     glia_dataset *train = NULL, *test = NULL;
-    if (quick) { /* drawings in three colours' stead */
+    if (quick) { /* drawn digits instead of colour images */
         static float x[100][3][32][32];
         static int32_t y[100];
         for (int i = 0; i < 100; i++) {

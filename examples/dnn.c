@@ -1,4 +1,4 @@
-/* dnn.c - a small net for a table: ten columns, three classes, 64 and 32 hidden units.
+/* dnn.c - a small net for tabular data: ten columns, three classes, 64 and 32 hidden units.
  *
  *     model.add(Dense(64, activation='relu', input_shape=(10,)))
  *     model.add(Dense(32, activation='relu'))
@@ -6,7 +6,7 @@
  *     model.compile(optimizer='adam', loss='categorical_crossentropy', metrics=['accuracy'])
  *     model.fit(X_train, y_train, epochs=10)
  *
- * The 100 samples are random, and so are their classes: what it learns it has learned by heart. --quick: two epochs.
+ * The 100 samples and their classes are random, so the net can only memorise them. --quick: two epochs.
  */
 #include <glia/glia.h>
 #include <stdio.h>

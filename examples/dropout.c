@@ -1,6 +1,6 @@
-/* dropout.c - Srivastava et al. 2014, table 2, in kind: on MNIST a wide multilayer perceptron errs less with dropout than
- * without, and least with dropout and max-norm (1.60, 1.25 and 1.06 % in the paper, whose nets are larger and trained much
- * longer).
+/* dropout.c - Srivastava et al. 2014, table 2, on a small scale: on MNIST a wide multilayer perceptron has a lower error
+ * with dropout than without, and the lowest with dropout and max-norm (1.60, 1.25 and 1.06 % in the paper, whose nets are
+ * larger and trained much longer).
  *
  *     dropout [--quick] [--epochs N] [--seeds N] [--units N]
  *
@@ -28,7 +28,7 @@ typedef struct task {
     int epochs, units;
 } task;
 
-/* Of the test data, in per cent; negative: see error. */
+/* Test error in per cent; negative: see error. */
 static double error_rate(const task *t, const method *m, uint64_t seed, glia_error *error) {
     glia_model *model = glia_model_create("wide", error);
     glia_tensor x = glia_flatten(glia_model_input(model, "image", GLIA_F32, GLIA_SHAPE(1, 28, 28)));
@@ -55,7 +55,7 @@ static double error_rate(const task *t, const method *m, uint64_t seed, glia_err
     return status == GLIA_OK ? 100 * (1 - scores.accuracy) : -1;
 }
 
-/* All seeds, all methods. */
+/* Runs every method with every seed. */
 static int run(const task *t, int seeds, glia_error *error) {
     double sums[METHODS] = { 0 };
     printf("%-6s", "seed");

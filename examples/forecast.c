@@ -1,14 +1,14 @@
-/* forecast.c - the oil temperature of a transformer, a day ahead, from the week before: ETTh1 (Zhou et al. 2021).
+/* forecast.c - forecasts the oil temperature of a transformer for a day from the week before: ETTh1 (Zhou et al. 2021).
  *
  *     forecast [--quick] [--data ETTh1.csv.gz] [--epochs N] [--plot FILE.svg] [--threads N]
  *
- * The column OT alone, an hour a row: 12 months train, 4 validate, 4 test, as in the paper. A GRU reads 168 hours and
- * tells how far each of the next 24 lies from the last that it read. Beside it two baselines: the last value, and the
- * value 24 hours earlier. Errors are in units of the training data's standard deviation. The plot has two weeks of the
- * test data, forecast day by day.
+ * Uses only the column OT, one row per hour: 12 months for training, 4 for validation, 4 for testing, as in the paper. A
+ * GRU reads 168 hours and predicts the difference of each of the next 24 from the last value read. Two baselines: the
+ * last value, and the value 24 hours earlier. Errors are in units of the training data's standard deviation. The plot
+ * shows two weeks of the test data, forecast day by day.
  *
- * Without the data, and with --quick, the series is drawn: daily and weekly waves and a drifting level. Exit status 1 if
- * the net is not better than both baselines.
+ * Without the data, and with --quick, the series is synthetic: daily and weekly waves and a drifting level. Exit status 1
+ * if the net is not better than both baselines.
  */
 #include <glia/glia.h>
 #include <math.h>
@@ -49,7 +49,7 @@ static series drawn(int64_t n) {
     return s;
 }
 
-/* The column OT of the file. */
+/* Reads the column OT of the file. */
 static series read_series(const char *path) {
     char address[1024];
     glia_error error = { 0 };
@@ -76,7 +76,8 @@ static void split(series *s, bool quick) {
     for (int64_t i = 0; i < s->n; i++) s->v[i] = (float)((s->v[i] - s->mean) / s->stddev);
 }
 
-/* Windows whose forecast lies in [from, to), `stride` hours apart: the past as it is, the future less its last value. */
+/* Windows whose forecast lies in [from, to), `stride` hours apart: inputs are the past values, targets the future
+ * values minus the last past value. */
 static glia_dataset *windows(const series *s, int64_t from, int64_t to, int64_t stride) {
     if (from < PAST) from = PAST;
     const int64_t n = (to - AHEAD - from) / stride + 1;
@@ -102,7 +103,7 @@ static glia_model *build(int units) {
     glia_model *model = glia_model_create("forecast", &error);
     if (!model) check(GLIA_E_NOMEM, &error);
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(PAST, 1));
-    /* Relative to the last value, as the answers are. */
+    /* Relative to the last value, as the targets are. */
     glia_tensor last = glia_slice(x, GLIA_SHAPE(0, PAST - 1, 0), GLIA_SHAPE(GLIA_BATCH, PAST, 1), GLIA_SCALAR);
     x = glia_gru(glia_sub(x, last), "gru", (glia_recurrent_opts){ .units = units, .last_only = true });
     x = glia_dropout(x, 0.2);
@@ -114,7 +115,7 @@ typedef struct errors {
     double net, last, seasonal, net_abs, last_abs, seasonal_abs; /* mean square and mean absolute */
 } errors;
 
-/* Over all windows of the test part; forecasts (windows, AHEAD) are changes from the last value. */
+/* Errors over all windows of the test part; forecasts (windows, AHEAD) are changes from the last value. */
 static errors measure(const series *s, const float *forecasts, int64_t first, int64_t n) {
     errors e = { 0 };
     for (int64_t i = 0; i < n; i++) {
@@ -141,7 +142,7 @@ static void line(FILE *f, const float *v, int64_t n, const char *colour) {
     fprintf(f, "\"/>\n");
 }
 
-/* Two weeks from the middle of the test part, each day forecast from the hours before it. */
+/* Plots two weeks from the middle of the test part, each day forecast from the hours before it. */
 static void plot(const char *path, const series *s, const float *forecasts, int64_t first, int64_t n) {
     enum { HOURS = PLOTTED_DAYS * AHEAD };
     static float told[HOURS];
@@ -173,7 +174,7 @@ static void plot(const char *path, const series *s, const float *forecasts, int6
     fclose(f);
 }
 
-/* ---- all of it ------------------------------------------------------------------------------ */
+/* ---- main ----------------------------------------------------------------------------------- */
 
 typedef struct settings {
     const char *data, *plot;

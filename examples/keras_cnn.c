@@ -1,10 +1,10 @@
-/* keras_cnn.c - the convnet with which many a Keras tutorial begins, line by line in C.
+/* keras_cnn.c - the convnet of many Keras tutorials, line by line in C.
  *
  *     model.add(Conv2D(32, (3, 3), activation='relu', input_shape=(28, 28, 1)))     # ... 64, 64, dense 64, dense 10
  *     model.compile(optimizer='adam', loss='sparse_categorical_crossentropy', metrics=['accuracy'])
  *     model.fit(x_train, y_train, epochs=10, batch_size=64, validation_data=(x_test, y_test))
  *
- * On MNIST if it is found (as `glia data` says), else on drawn digits. --quick: one epoch on 2,000 samples.
+ * Uses MNIST if it is found (see `glia data`), else drawn digits. --quick: one epoch on 2,000 samples.
  */
 #include <glia/glia.h>
 #include <stdio.h>

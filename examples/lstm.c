@@ -1,4 +1,4 @@
-/* lstm.c - the recurrent net that tutorials begin with, in C:
+/* lstm.c - the usual introductory recurrent net, in C:
  *
  *     model = Sequential()
  *     model.add(LSTM(128, input_shape=(sequence_length, num_features), return_sequences=True))
@@ -9,8 +9,8 @@
  *
  *     lstm [--quick] [--epochs N]
  *
- * The sequences are pictures of digits, 28 rows of 28 numbers, read from top to bottom: MNIST, or digits that the library
- * draws. --quick: fewer units, drawn digits. Exit status 1 if it has not learned to read them.
+ * The sequences are images of digits, 28 rows of 28 numbers, read from top to bottom: MNIST, or digits drawn by the
+ * library. --quick: fewer units, drawn digits. Exit status 1 if the accuracy is too low.
  */
 #include <glia/glia.h>
 #include <stdio.h>

@@ -31,6 +31,6 @@ int main(int argc, char **argv) {
     learn("and", (const int[]){ -1, -1, -1, 1 }, 0);
     learn("or", (const int[]){ -1, 1, 1, 1 }, 0);
     learn("xor", (const int[]){ -1, 1, 1, -1 },
-          argc > 1 ? 1000 : 1000000); /* no line separates it: it goes in circles */
+          argc > 1 ? 1000 : 1000000); /* not linearly separable: does not converge */
     return 0;
 }

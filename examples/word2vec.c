@@ -1,14 +1,14 @@
-/* word2vec.c - word vectors of a text, after the Python program that everybody begins with: learn, look up a word,
- * compare two words; and then what is near to a word.
+/* word2vec.c - word vectors of a text, as in the usual introductory Python program: train, look up a word, compare two
+ * words; then list the nearest words.
  *
- *   word2vec [TEXT...]     files of text, plain or .gz; the abc corpus in $GLIA_DATA, else a small text of its own
+ *   word2vec [TEXT...]     files of text, plain or .gz; the abc corpus in $GLIA_DATA, else a small generated text
  */
 #include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sentences from a grammar of a dozen words, so that there is something to learn without a file. */
+/* Generates sentences from a grammar of a dozen words, for training without a file. */
 static size_t make_text(char *text, size_t room) {
     static const char *const animals[] = { "cat", "dog", "horse", "cow" },
                              *const foods[] = { "bread", "rice", "soup", "cake" },
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
 
     glia_error error;
     glia_word2vec_opts opts = { .model = GLIA_SKIP_GRAM, .size = 100, .window = 5, .min_count = 5 };
-    if (own) opts.sample = GLIA_ZERO; /* no word of a dozen is rare */
+    if (own) opts.sample = GLIA_ZERO; /* with a dozen words, no subsampling of frequent ones */
     glia_vectors *vectors = glia_word2vec_train(source, opts, &error);
     if (!vectors) {
         fprintf(stderr, "word2vec: %s\n", error.message);

@@ -1,4 +1,4 @@
-/* builders.h - the builders that models.def names, as the files beside it define them. */
+/* builders.h - the builder functions named in models.def; each is defined in one of the .c files here. */
 #ifndef GLIA_BUILDERS_H
 #define GLIA_BUILDERS_H
 

@@ -1,4 +1,4 @@
-/* cnn.c - plain convolution nets: convolutions and pooling, then dense layers (LeCun et al. 1989). */
+/* cnn.c - plain convolutional nets: convolutions and pooling, then dense layers (LeCun et al. 1989). */
 #include "builders.h"
 
 static glia_tensor conv(glia_tensor x, const char *name, int filters, int kernel) {
@@ -33,7 +33,7 @@ glia_tensor glia_build_cnn3(glia_tensor x, int outputs) {
     return logits(x, outputs);
 }
 
-/* Layers that begin as those of torch.nn do: kernel and bias U(-a, a), a = 1 / sqrt(fan_in). */
+/* Layers with torch.nn's default initialisation: kernel and bias U(-a, a), a = 1 / sqrt(fan_in). */
 static const glia_init uniform = { .kind = GLIA_INIT_FAN_IN_UNIFORM };
 
 static glia_init uniform_bias(int64_t fan_in) {
@@ -68,7 +68,7 @@ glia_tensor glia_build_cifar_net(glia_tensor x, int outputs) {
 }
 
 /* (3, 64, 64) -> 32@62x62 -> 32@31x31 -> 64@29x29 -> 128 -> classes. 6,910,282 parameters with ten classes,
- * nearly all of them in the first dense layer. */
+ * most of them in the first dense layer. */
 glia_tensor glia_build_cnn64(glia_tensor x, int outputs) {
     x = pool(conv(x, "conv1", 32, 3));
     x = conv(x, "conv2", 64, 3);

@@ -2,9 +2,10 @@
  *
  *   (1, 28, 28) padded to 32x32 -> conv 6@28x28 -> pool 6@14x14 -> conv 16@10x10 -> pool 16@5x5 -> 120 -> 84 -> classes
  *
- * Three things are as everybody has them since: relu for the scaled tanh, max pooling for the trainable subsampling,
- * and every map of the second convolution sees all six of the first (the paper's table I connects only some). The
- * pictures are 28x28; the two rows and columns of zeros around them are the paper's 32x32 frame. Parameters: 61,706.
+ * Three differences from the paper, as is usual today: relu instead of the scaled tanh, max pooling instead of
+ * trainable subsampling, and each map of the second convolution is connected to all six of the first (the paper's
+ * table I connects only some). The 28x28 images are padded with two zeros on each side to the paper's 32x32.
+ * Parameters: 61,706.
  */
 #include "builders.h"
 

@@ -1,7 +1,7 @@
-/* mlp.c - multilayer perceptrons: every unit sees everything below it.
+/* mlp.c - multilayer perceptrons: stacks of fully connected layers.
  *
- * Rumelhart, Hinton and Williams 1986 trained them by back-propagation; LeCun et al. 1998 (section III.C) is where the
- * 784-300-10 net on MNIST comes from. Pictures are taken as rows.
+ * Rumelhart, Hinton and Williams 1986 trained them by back-propagation; the 784-300-10 net for MNIST is from
+ * LeCun et al. 1998 (section III.C). Images are flattened.
  */
 #include "builders.h"
 

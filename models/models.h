@@ -1,17 +1,17 @@
-/* models.h - the architectures that Glia knows by name, each with the way to train it.
+/* models.h - the built-in architectures by name, each with a training recipe.
  *
  * A recipe is a row of models.def. Its `build` adds layers to a model through the public API and declares the logits as
- * the model's output; the sizes of the input and of the output are the data's, where the architecture allows it.
+ * the model's output. The input and output sizes are taken from the data where the architecture allows it.
  */
 #ifndef GLIA_MODELS_H
 #define GLIA_MODELS_H
 
 #include "glia/glia.h"
 
-/* Adds the layers for samples of shape `sample` and `outputs` classes (or values). x is the input made for them. */
+/* Adds the layers for samples of shape `sample` and `outputs` classes (or values). x is the model's input. */
 typedef glia_tensor (*glia_build_fn)(glia_tensor x, int outputs);
 
-/* The same for samples of token ids (T), which are below `vocabulary`. */
+/* The same for samples of token ids (T); ids are below `vocabulary`. */
 typedef glia_tensor (*glia_build_tokens_fn)(glia_tensor ids, int vocabulary, int outputs);
 
 typedef struct glia_recipe {
@@ -19,29 +19,29 @@ typedef struct glia_recipe {
     const char *summary; /* one line */
     glia_build_fn build;               /* NULL: the samples are token ids */
     glia_build_tokens_fn build_tokens; /* else NULL */
-    glia_shape sample; /* what it was designed for; rank 1: any shape, taken as a row */
-    int outputs;    /* of nets over ids, 0: the vocabulary */
-    int vocabulary; /* how many ids there are; 0: the samples are numbers */
-    const char *data; /* what it is trained on if nobody says otherwise */
+    glia_shape sample; /* the design shape; rank 1: any shape, flattened */
+    int outputs;    /* models over ids: 0 means the vocabulary size */
+    int vocabulary; /* number of ids; 0: the samples are numbers */
+    const char *data; /* default training data */
     int epochs, batch;
     glia_optimizer optimizer;
     glia_lr_schedule schedule;
     glia_loss loss;
-    bool normalize; /* whether inputs are shifted and scaled to mean 0, deviation 1 */
+    bool normalize; /* normalise inputs to mean 0, standard deviation 1 */
 } glia_recipe;
 
 int glia_recipe_count(void);
 const glia_recipe *glia_recipe_at(int index);
 const glia_recipe *glia_recipe_find(const char *name); /* NULL: no such model */
 
-/* The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours), if it is near enough
- * to be a slip; else NULL. */
+/* The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours); NULL if none is
+ * close enough to be a typing error. */
 const char *glia_name_nearest(const char *name, const char *const *candidates, int n);
 const char *glia_recipe_nearest(const char *name);
 
-/* A model of this recipe for such data, named after it, with input "x" and output "logits"; not yet initialised. Shapes
- * that do not fit are reported by the first action. NULL: see error. Where the samples are ids there are as many as the
- * recipe says, or as many as outputs, if its outputs are the vocabulary. */
+/* Creates a model from this recipe for the given data, with the recipe's name, input "x" and output "logits"; not yet
+ * initialised. Shapes that do not fit are reported by the first action. NULL: see error. For samples of ids the
+ * vocabulary size is the recipe's, or `outputs` if the recipe's outputs are the vocabulary. */
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error);
 /* The same for sequences of `length` ids below `vocabulary`; GLIA_E_ARGUMENT if the recipe's samples are numbers. */
 glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,

@@ -1,8 +1,8 @@
-/* perceptron.c - one layer of units, each a weighted sum of the whole picture.
+/* perceptron.c - one dense layer: each unit is a weighted sum of all pixels.
  *
- * Rosenblatt 1958 trained such units by correcting mistakes (glia/perceptron.h has his rule); here the units share a
- * softmax and follow the gradient of the cross-entropy, which also works where the classes are not separable. On
- * MNIST it is the classic baseline: 7 to 8 % of the test digits wrong.
+ * Rosenblatt 1958 trained such units with the perceptron rule (see glia/perceptron.h). Here the units share a softmax
+ * and are trained by the gradient of the cross-entropy, which also works when the classes are not separable. On MNIST
+ * this is the classic baseline: 7 to 8 % test error.
  */
 #include "builders.h"
 

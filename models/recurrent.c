@@ -1,7 +1,7 @@
-/* recurrent.c - pictures and texts read as sequences by recurrent nets.
+/* recurrent.c - recurrent nets over images (as sequences) and texts.
  *
- * Rows: a picture (C, H, W) is H steps of C W numbers, from top to bottom. Le, Jaitly and Hinton 2015 made reading MNIST
- * so, and pixel by pixel, a test of how far back a recurrent net remembers.
+ * Rows: an image (C, H, W) is read as H steps of C W numbers, from top to bottom. Le, Jaitly and Hinton 2015 read MNIST
+ * row by row and pixel by pixel to test the long-term memory of recurrent nets.
  */
 #include "builders.h"
 

@@ -1,4 +1,4 @@
-/* registry.c - the table of models.def and looking things up in it by name. */
+/* registry.c - the table of models.def, and look-up by name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@
       .loss = loss_,                                                                                                   \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
-/* nanoGPT: kernels and embeddings decay, nothing else */
+/* as in nanoGPT: weight decay for kernels and embeddings only */
 static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = GLIA_ZERO } };
 static const glia_recipe recipes[] = {
 #include "models.def"
@@ -54,11 +54,11 @@ const glia_recipe *glia_recipe_find(const char *name) {
     return NULL;
 }
 
-enum { LONGEST = 64 }; /* longer names are nobody's slip */
+enum { LONGEST = 64 }; /* longer names get no suggestion */
 
 static int smaller(int a, int b) { return a < b ? a : b; }
 
-/* Damerau 1964, with neighbours swapped at most once: rows i, i-1 and i-2 of the table are kept. */
+/* Edit distance of Damerau 1964 (optimal string alignment): keeps rows i, i-1 and i-2 of the table. */
 static int edit_distance(const char *a, const char *b) {
     int n = (int)strlen(a), m = (int)strlen(b);
     int row[3][LONGEST + 1];
@@ -81,7 +81,7 @@ const char *glia_name_nearest(const char *name, const char *const *candidates, i
     size_t length = strlen(name);
     if (length == 0 || length > LONGEST) return NULL;
     const char *best = NULL;
-    int least = 1 + (int)length / 3; /* more changes than this is another word */
+    int least = 1 + (int)length / 3; /* with more changes it is a different word */
     for (int i = 0; i < n; i++) {
         if (strlen(candidates[i]) > LONGEST) continue;
         int distance = edit_distance(name, candidates[i]);
@@ -91,7 +91,7 @@ const char *glia_name_nearest(const char *name, const char *const *candidates, i
         }
     }
     if (best) return best;
-    for (int i = 0; i < n; i++) /* the beginning of a name: "keras" */
+    for (int i = 0; i < n; i++) /* a prefix of a name, such as "keras" */
         if (length >= 3 && strncmp(name, candidates[i], length) == 0) return candidates[i];
     return NULL;
 }

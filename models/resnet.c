@@ -1,15 +1,14 @@
-/* resnet.c - deep residual nets (He, Zhang, Ren and Sun 2016): blocks that learn what to add to their input.
+/* resnet.c - deep residual nets (He, Zhang, Ren and Sun 2016): each block learns a residual for its input.
  *
- * A basic block is  relu(shortcut(x) + bn(conv3x3(relu(bn(conv3x3(x))))))  without biases: batch norm has shifts. Where
- * a stage begins with fewer pixels and more channels than it is given, the shortcut must change the shape, too. The
- * paper names the ways to do it:
+ * A basic block is  relu(shortcut(x) + bn(conv3x3(relu(bn(conv3x3(x))))))  without biases, because batch norm has
+ * shifts. Where a stage reduces the pixels and increases the channels, the shortcut must change the shape too. The
+ * paper gives these options:
  *
- *   option A   every other pixel, and channels of zeros: no parameters. It is what the paper's nets for CIFAR have, and
- *              ours. The zeros come half before and half after the channels, the odd one after; the paper leaves open
- *              where.
- *   option B   a 1x1 convolution of the same stride, with batch norm. The nets for ImageNet have it, here as there.
+ *   option A   every other pixel, and zero-padded channels: no parameters. Used for CIFAR, as in the paper. Half of the
+ *              zero channels come before the others and half after, the odd one after; the paper does not specify it.
+ *   option B   a 1x1 convolution of the same stride, with batch norm. Used for ImageNet, as in the paper.
  *
- * Kernels begin as He et al. 2015 derived for relu, as the paper says.
+ * Kernels are initialised as in He et al. 2015, as in the paper.
  */
 #include <stdio.h>
 
@@ -31,7 +30,7 @@ static glia_tensor conv_norm(glia_tensor x, const char *name, int filters, int k
     return glia_batch_norm(x, part, (glia_norm_opts){ 0 });
 }
 
-/* Option A: x where the strides fall, between channels of zeros. */
+/* Option A: strided x, zero-padded in the channels. */
 static glia_tensor shortcut_a(glia_tensor x, int filters, int stride) {
     int missing = filters - (int)glia_tensor_shape(x).dim[1];
     x = glia_slice(x, GLIA_SCALAR, GLIA_SCALAR, GLIA_SHAPE(1, 1, stride, stride));
@@ -52,7 +51,7 @@ static glia_tensor basic_block(glia_tensor x, const char *name, int filters, int
 }
 
 /* Stages of `blocks` blocks each, the first with `filters` channels; each later one halves the pixels and doubles the
- * channels. Then the mean over the pixels and one dense layer. */
+ * channels. Then global average pooling and one dense layer. */
 static glia_tensor stages(glia_tensor x, int n, int blocks, int filters, bool project, int outputs) {
     for (int stage = 1; stage <= n; stage++, filters *= 2) {
         for (int block = 1; block <= blocks; block++) {
@@ -73,7 +72,7 @@ glia_tensor glia_build_resnet20(glia_tensor x, int outputs) {
 }
 
 /* Table 1: (3, 224, 224) -> 64@112x112 -> 64@56x56 -> 2 blocks each of 64@56x56, 128@28x28, 256@14x14, 512@7x7 -> 512
- * -> 1000. Parameters: 11,689,512. Smaller pictures are taken as they are. */
+ * -> 1000. Parameters: 11,689,512. Smaller images are not resized. */
 glia_tensor glia_build_resnet18(glia_tensor x, int outputs) {
     x = glia_relu(conv_norm(x, "stem", 64, 7, 2));
     x = glia_max_pool2d(x, (glia_pool_opts){ .size = 3, .stride = 2, .pad = 1 });

@@ -1,8 +1,8 @@
-/* transformers.c - nets over sequences of tokens: GPT, BERT, the encoder-decoder, TextCNN.
+/* transformers.c - models over token sequences: GPT, BERT, the encoder-decoder, TextCNN.
  *
- * The sizes of gpt-tiny and gpt-mini are those of nanoGPT for Shakespeare by characters: its README's for a CPU, and
- * config/train_shakespeare_char.py. They have no biases, as nanoGPT's nets by default. Dropout is left to who trains
- * long enough to need it.
+ * The sizes of gpt-tiny and gpt-mini are those of nanoGPT for character-level Shakespeare: from its README for a CPU,
+ * and from config/train_shakespeare_char.py. They have no biases, as is nanoGPT's default, and no dropout, which only
+ * longer trainings need.
  */
 #include "builders.h"
 #include "glia/glia.h"
@@ -29,7 +29,7 @@ glia_tensor glia_build_gpt_mini(glia_tensor ids, int vocabulary, int outputs) {
                                           .no_bias = true });
 }
 
-/* Inputs besides the source's ids: "lengths" (N), and "target" (N, T), ids that begin with one that says so. */
+/* Inputs besides the source ids: "lengths" (N), and "target" (N, T), ids that begin with a start token. */
 glia_tensor glia_build_seq2seq(glia_tensor source, int vocabulary, int outputs) {
     glia_graph *g = glia_tensor_graph(source);
     glia_tensor lengths = glia_input(g, "lengths", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
@@ -43,7 +43,7 @@ glia_tensor glia_build_seq2seq(glia_tensor source, int vocabulary, int outputs) 
                                              .feed_forward = 1024 });
 }
 
-/* Ids of 0 are padding. */
+/* Id 0 is padding. */
 glia_tensor glia_build_bert_small(glia_tensor ids, int vocabulary, int outputs) {
     glia_tensor x = glia_bert(ids, (glia_bert_opts){ .vocabulary = vocabulary,
                                                      .context = length_of(ids),

@@ -9,8 +9,8 @@
  * A group is one of three kinds:
  *
  *   SINGLE    one node of any op.
- *   LOOP      elementwise nodes over one shape, `space`, computed in a single pass; it may end with reductions (sum, max)
- *             of values of that shape, all over the same axes, which nothing else in the group reads. Exception: row
+ *   LOOP      elementwise nodes over one shape, `space`, computed in a single pass; may end with reductions (sum, max) of
+ *             values of that shape, all over the same axes, which nothing else in the group reads. Exception: row
  *             reductions, over the last axis alone, may be read in the group, through a broadcast or by elementwise
  *             nodes of their shape (one value per row).
  *   EPILOGUE  `anchor` (a matrix product, a convolution) followed by elementwise nodes of its shape, computed on

@@ -2,7 +2,7 @@
  *
  *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
  *   absorb    frozen: scales and shifts after a product merged into weights and bias     graph -> graph
- *   precision products marked to round their operands to bf16                             graph -> graph
+ *   precision products marked to round their operands to bf16                            graph -> graph
  *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
  *   layout    images converted to channels-last layout, if the backend prefers it        graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph

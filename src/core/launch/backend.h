@@ -9,7 +9,7 @@
  * A group is one of three kinds:
  *
  *   SINGLE    one node of any op.
- *   LOOP      elementwise nodes over one shape, `space`, computed in a single pass; may end with reductions (sum, max) of
+ *   LOOP      elementwise nodes over one shape, `space`, computed in one pass; may end with reductions (sum, max) of
  *             values of that shape, all over the same axes, which nothing else in the group reads. Exception: row
  *             reductions, over the last axis alone, may be read in the group, through a broadcast or by elementwise
  *             nodes of their shape (one value per row).

@@ -52,7 +52,7 @@ char *glia_arena_strdup(glia_arena *arena, const char *text);
 char *glia_arena_printf(glia_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void glia_arena_free(glia_arena *arena);
 
-/* Grows *items (count in use, *capacity allocated) so that one more item fits. false: out of memory, nothing changed. */
+/* Grows *items (count in use, *capacity allocated) so that one more fits. false: out of memory, nothing changed. */
 bool glia_grow(void **items, int count, int *capacity, size_t item_size);
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -93,7 +93,8 @@ void glia_text_vprintf(glia_text *text, const char *format, va_list args) __attr
 /* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
 bool glia_glob(const char *pattern, const char *name);
 
-/* GLIA_OK if the pattern matches at least one name, and each alternative without * and ? equals one. Else GLIA_E_NOT_FOUND and "WHERE: no WHAT matches 'PATTERN'; did you mean 'NAME'?". */
+/* GLIA_OK if the pattern matches at least one name, and each alternative without * and ? equals one. Else
+ * GLIA_E_NOT_FOUND and "WHERE: no WHAT matches 'PATTERN'; did you mean 'NAME'?". */
 glia_status glia_glob_check(const char *pattern, const char *const *names, int n, const char *where, const char *what,
                             glia_error *error);
 
@@ -130,8 +131,8 @@ void glia_pool_free(glia_pool *pool);
 int glia_pool_size(const glia_pool *pool); /* 1 for NULL */
 
 /* Runs fn(context, i, worker) for every i in [0, pieces); returns when all are done. NULL pool: on the calling thread,
- * in order. Overhead about 1 us. Any thread may call it, also from within a piece: while the pool runs another call, all
- * pieces run on the calling thread, in order, as worker 0. Per-worker data must therefore belong to one call. */
+ * in order. Overhead about 1 us. Any thread may call it, also from within a piece: while the pool runs another call,
+ * all pieces run on the calling thread, in order, as worker 0. Per-worker data must therefore belong to one call. */
 void glia_parallel_for(glia_pool *pool, int64_t pieces, glia_piece_fn fn, void *context);
 
 int glia_cpu_cores(void);
@@ -184,8 +185,8 @@ void glia_log_file_close(glia_log_file *log);
 
 /* ---- numbers as text ---------------------------------------------------------------------- */
 
-/* Parses all of [text, end) as a decimal number: sign, digits, fraction, exponent. Correctly rounded, independent of the
- * locale. false: not a number, "nan", "inf", or out of a double's range. */
+/* Parses all of [text, end) as a decimal number: sign, digits, fraction, exponent. Correctly rounded, independent of
+ * the locale. false: not a number, "nan", "inf", or out of a double's range. */
 bool glia_number_parse(const char *text, const char *end, double *value);
 /* Writes the shortest decimal that parses to the same number; returns `out`. */
 enum { GLIA_NUMBER_TEXT = 32 };

@@ -1,7 +1,8 @@
 /* cpu.c - detects the instruction sets of this machine.
  *
- * The x86-64 levels are those of the System V ABI supplement: v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512 F, BW, CD, DQ, VL).
- * Detection uses feature bits, not model names, and checks that the operating system saves the wide registers (XCR0).
+ * The x86-64 levels are those of the System V ABI supplement: v2 (SSE4.2), v3 (AVX2, FMA), v4 (AVX-512 F, BW, CD, DQ,
+ * VL). Detection uses feature bits, not model names, and checks that the operating system saves the wide registers
+ * (XCR0).
  */
 #include <stdlib.h>
 #include <string.h>

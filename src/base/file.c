@@ -5,8 +5,8 @@
  * Writing does not modify the old file: the new one is written to PATH.tmp, synced, and renamed over the old one, which
  * POSIX makes atomic. Then the folder is synced so that the rename survives a power loss.
  *
- * Logs are appended in place, one record at a time. A crash can only tear the last record; opening a log at a known length
- * truncates it.
+ * Logs are appended in place, one record at a time. A crash can only tear the last record; opening a log at a known
+ * length truncates it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /* json.c - a strict JSON parser (RFC 8259) that builds a tree in an arena; writing strings.
  *
  * Recursive descent with a depth limit. Accepts nothing beyond the RFC: no comments, no trailing commas, no leading
- * zeros, no control characters in strings, no invalid UTF-8, no lone surrogates. It also rejects two things that the RFC
- * allows: duplicate keys (ambiguous, a known attack) and \u0000 (strings are C strings).
+ * zeros, no control characters in strings, no invalid UTF-8, no lone surrogates. It also rejects two things that the
+ * RFC allows: duplicate keys (ambiguous, a known attack) and \u0000 (strings are C strings).
  */
 #include <stdio.h>
 #include <stdlib.h>

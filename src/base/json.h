@@ -26,7 +26,8 @@ typedef struct glia_json {
 } glia_json;
 
 /* Parses the text, which must be one value with optional space around it, into the arena. Messages give the offset plus
- * `base`, and the line unless it is the first. Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64 levels. NULL: see error. */
+ * `base`, and the line unless it is the first. Strict: valid UTF-8, no duplicate keys, no NUL in strings, at most 64
+ * levels. NULL: see error. */
 const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
                                  glia_error *error);
 const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or not an object */

@@ -1,7 +1,7 @@
 /* memory.c - arenas, aligned blocks, growing arrays.
  *
- * An arena is a list of chunks, newest first. A request is served from the newest chunk if it fits, else from a new one.
- * Chunk sizes double up to 1 MiB, so a graph of ten thousand nodes takes about a dozen calls to malloc.
+ * An arena is a list of chunks, newest first. A request is served from the newest chunk if it fits, else from a new
+ * one. Chunk sizes double up to 1 MiB, so a graph of ten thousand nodes takes about a dozen calls to malloc.
  *
  * Large blocks request huge pages where the system offers them: one page of 2 MiB is allocated faster than 512 small
  * ones, and needs fewer TLB entries.

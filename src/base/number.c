@@ -1,9 +1,9 @@
 /* number.c - decimal text to double and back.
  *
  * Most numbers in files are short: up to 15 digits or so and a small power of ten. Both are then exact doubles, and one
- * multiplication or division rounds once, so the result is correctly rounded (Clinger 1990, "How to read floating point numbers
- * accurately"). Others are parsed by strtod() in the "C" locale, because the host program may have set a decimal comma. Nothing
- * is allocated, so parsing does not fail when memory runs out.
+ * multiplication or division rounds once, so the result is correctly rounded (Clinger 1990, "How to read floating point
+ * numbers accurately"). Others are parsed by strtod() in the "C" locale, because the host program may have set a
+ * decimal comma. Nothing is allocated, so parsing does not fail when memory runs out.
  */
 #include <locale.h>
 #include <math.h>
@@ -13,9 +13,9 @@
 
 #include "base/base.h"
 
-/* strtod() in the "C" locale of the digits in [text, end), as a whole number, times 10^exponent; NAN if that locale is not
- * available. A double or the midpoint of two has at most 768 digits; of further digits it only matters whether one is
- * not 0. */
+/* strtod() in the "C" locale of the digits in [text, end), as a whole number, times 10^exponent; NAN if that locale is
+ * not available. A double or the midpoint of two has at most 768 digits; of further digits it only matters whether one
+ * is not 0. */
 static double slow_parse(const char *text, const char *end, int exponent) {
     enum { DIGITS_MOST = 800 };
     char copy[DIGITS_MOST + 32];

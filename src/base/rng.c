@@ -1,8 +1,8 @@
 /* rng.c - Philox4x32-10, a counter-based generator.
  *
  * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). A block of four 32-bit words is
- * ten rounds of multiply-and-swap of a 128-bit counter under a 64-bit key. It is stateless: word i of a stream is the same
- * on any thread, and a run can be resumed from three integers.
+ * ten rounds of multiply-and-swap of a 128-bit counter under a 64-bit key. It is stateless: word i of a stream is the
+ * same on any thread, and a run can be resumed from three integers.
  */
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* threads.c - the thread pool.
  *
- * The caller of glia_parallel_for() opens a gate. Each worker that sees it open enters, takes pieces until none are left,
- * and leaves. The caller takes pieces as well; when none are left it closes the gate and waits only for workers inside.
- * A worker that sleeps or has lost its core causes no delay: it finds the gate closed.
+ * The caller of glia_parallel_for() opens a gate. Each worker that sees it open enters, takes pieces until none are
+ * left, and leaves. The caller takes pieces as well; when none are left it closes the gate and waits only for workers
+ * inside. A worker that sleeps or has lost its core causes no delay: it finds the gate closed.
  *
  * Each thread has a fixed share of the pieces, equal for equal numbers of pieces, so that data written in the previous
  * launch or weights read in the previous run may still be in its core's cache. A thread that finishes its share takes
@@ -12,11 +12,12 @@
  *
  * A waiting thread spins for some time before it sleeps on a condition variable, because launches follow each other
  * closely. On a loaded machine the scheduler may put a worker on the caller's core, where they block each other: the
- * worker then moves to another core, and a caller waiting for such a worker sleeps. The job (fn, context, pieces) is plain
- * memory: it is written while no worker is inside and read after entering; acquire and release on the gate order the two.
+ * worker then moves to another core, and a caller waiting for such a worker sleeps. The job (fn, context, pieces) is
+ * plain memory: it is written while no worker is inside and read after entering; acquire and release on the gate order
+ * the two.
  *
- * The pool runs one job at a time. A call of glia_parallel_for() during another job (or from within a piece) runs all of
- * its pieces on the calling thread: with several callers the cores are busy anyway. `busy` serialises the jobs.
+ * The pool runs one job at a time. A call of glia_parallel_for() during another job (or from within a piece) runs all
+ * of its pieces on the calling thread: with several callers the cores are busy anyway. `busy` serialises the jobs.
  */
 #if defined(__linux__)
 #define _GNU_SOURCE 1

@@ -1,4 +1,4 @@
-/* custom_gradient.c - a value with a gradient that somebody else chose.
+/* custom_gradient.c - a value with a user-defined gradient.
  *
  *     custom_gradient   y, x, slope -> y;   dx = dy slope
  *

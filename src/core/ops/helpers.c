@@ -1,4 +1,4 @@
-/* helpers.c - what the pages of this room share: checks of dtypes and shapes, and broadcasting with its adjoint. */
+/* helpers.c - shared helpers: checks of dtypes and shapes, and broadcasting with its adjoint. */
 #include "core/ops/ops.h"
 
 bool glia_infer_same(glia_node *n) {

@@ -1,14 +1,14 @@
-/* absorb.c - scales and shifts by channel after a product, taken into its weights and its bias.
+/* absorb.c - merges per-channel scales and shifts after a product into its weights and bias.
  *
- * A frozen program may compute with its weights ahead of all runs. If s, b and c, one number for each channel of the
+ * A frozen program may transform its weights before the first run. If s, b and c, one number for each channel of the
  * result or one for all, and the weights W are fixed (fixed.c), then
  *
  *     (product(x, W) + b) s   ->   product(x, W s) + b s            so batch norm after a convolution
- *     (product(x, W) + b) + c  ->   product(x, W) + (b + c)         leaves nothing behind but a bias
+ *     (product(x, W) + b) + c  ->   product(x, W) + (b + c)         becomes a bias only
  *
- * where W s is W with what makes each channel of the result multiplied by that channel's s. This holds as long as nobody
- * else reads what lies between. It rounds differently, and where W s overflows or s is not finite it is another result:
- * hence only on the promise of glia_compile_opts.frozen.
+ * where W s is W with the weights of each result channel multiplied by that channel's s. The intermediate values must
+ * have no other readers. Rounding differs, and where W s overflows or s is not finite the result differs: hence this is
+ * done only with glia_compile_opts.frozen.
  *
  * Products and the axis of their result that is the channels: conv and conv_input_grad (transposed convolution) the
  * channel axis, matmul the last.

@@ -1,8 +1,8 @@
-/* bodies.c - what a loop does in each step, compiled.
+/* bodies.c - compiles the bodies of loops.
  *
- * A body goes the way of a program, as a frozen one: what it captures does not change while the loop runs, so all that
- * follows from it is computed once before the first step, and weights are packed then. Its batch is fixed and its
- * composites are expanded already, with the graph around it.
+ * A body is compiled like a frozen program: captured values do not change while the loop runs, so values that depend
+ * only on them are computed once before the first step, and weights are packed then. Its batch is already fixed and its
+ * composites are already expanded, together with the enclosing graph.
  */
 #include <stdio.h>
 #include <stdlib.h>

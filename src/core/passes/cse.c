@@ -1,7 +1,7 @@
 /* cse.c - common subexpressions: the same op on the same inputs with the same attributes is computed once.
  *
- * Nodes are met oldest first, with inputs already merged, so one hash table of what has been written suffices. Random
- * nodes are values like any other: two with the same stream are the same numbers.
+ * Nodes are visited in topological order, with inputs already merged, so one hash table of the new nodes suffices.
+ * Random nodes are merged too: two with the same stream have the same value.
  */
 
 #include "core/ops/ops.h"

@@ -1,6 +1,7 @@
-/* fixed.c - what is the same in every run of a frozen program: all that follows from parameters, states and constants.
+/* fixed.c - finds fixed values, the same in every run of a frozen program: they depend on parameters, states and
+ * constants alone.
  *
- * Two things are not: inputs, and the random state, which a session moves on with every run.
+ * Inputs and the random state, which a session advances in each run, are not fixed.
  */
 #include "core/passes/passes.h"
 

@@ -1,8 +1,8 @@
-/* fold.c - what can be known before running: constants, and operations that change nothing.
+/* fold.c - constant folding, and removal of operations without effect.
  *
- * Arithmetic on constants is done by each op's own definition. The identities are those that hold for every value,
- * NaN and infinity included (x * 1, x + 0 up to the sign of zero, a cast to the same dtype, a permutation that does not
- * permute); x * 0 is left alone.
+ * Constants are computed with each op's definition (`eval`). The identities are those that hold for every value,
+ * NaN and infinity included (x * 1, x + 0 up to the sign of zero, a cast to the same dtype, the identity
+ * permutation); x * 0 is left alone.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,18 +1,20 @@
-/* fuse.c - gathers nodes into groups, so that what flows from one to the next stays in registers and cache.
+/* fuse.c - collects nodes into groups, so that values passed between them stay in registers and cache.
  *
- * One walk over the nodes, oldest first. An elementwise node joins the group that computes one of its operands, if
+ * One pass over the nodes, in topological order. An elementwise node joins the group that computes one of its operands,
+ * if
  *
- *   - operand and node have one shape, and the operand is handed over directly (not through a reshape, a broadcast or a
+ *   - operand and node have one shape, and the operand is read directly (not through a reshape, a broadcast or a
  *     reduction, which need the whole value first), and
- *   - no other operand comes from a group that waits for this one: groups must stay free of cycles.
+ *   - no other operand comes from a group that depends on this one: groups must stay free of cycles.
  *
- * If it reads from several LOOP groups that do not wait for each other, they become one. A reduction ends the LOOP group
- * that computes what it reduces; one of rows may be read in it, if the backend can: a row's sum is known before the row
- * leaves the cache, and softmax is one group. A matrix product or convolution opens an EPILOGUE group. A broadcast that only
- * elementwise nodes read is not computed at all: each group that reads it holds a copy of the node and reads its source
- * with stride zero.
+ * If it reads from several LOOP groups that do not depend on each other, they are merged. A reduction ends the LOOP
+ * group that computes what it reduces; one of rows may be read in it, if the backend can: a row's sum is known before
+ * the row leaves the cache, and softmax is one group. A matrix product or convolution opens an EPILOGUE group. A
+ * broadcast that only elementwise nodes read is not computed at all: each group that reads it holds a copy of the node
+ * and reads its source with stride zero.
  *
- * In a frozen program fixed values (fixed.c) keep to themselves: what runs once and what runs always are never one group.
+ * In a frozen program fixed values (fixed.c) have separate groups: nodes that run once and nodes that run always never
+ * share one.
  *
  *       x   w        before: conv | add | max | mul | sum     five passes over memory
  *        conv        after:  conv+add+max | mul+sum           two
@@ -214,8 +216,8 @@ static bool handed_over(const builder *b, const glia_node *operand, glia_shape s
     return element && glia_shape_equal(operand->shape, space) && glia_shape_equal(b->groups[group].space, space);
 }
 
-/* The LOOP group that hands a value for each row over to n, itself or through a broadcast: a reduction of rows, or elementwise
- * work on such. -1: none. */
+/* The LOOP group that hands a value for each row over to n, itself or through a broadcast: a reduction of rows, or
+ * elementwise work on such. -1: none. */
 static int hands_rows(const builder *b, const glia_node *n, const glia_node *operand) {
     const bool broadcast = b->in_place_broadcast[operand->id];
     const glia_node *from = broadcast ? operand->in[0] : operand;
@@ -277,8 +279,8 @@ static bool reads(const builder *b, int group, const glia_node *in, glia_shape s
     return false;
 }
 
-/* A LOOP group over the same space that n, which is reduced or reduces, may join because it reads one of n's operands, too:
- * then one walk does for both. -1: none. */
+/* A LOOP group over the same space that n, which is reduced or reduces, may join because it reads one of n's operands,
+ * too: then one walk does for both. -1: none. */
 static int sibling(builder *b, const glia_node *n, const forming *wanted) {
     for (int group = b->n_groups - 1; group >= 0; group--) {
         const forming *f = &b->groups[group];

@@ -1,14 +1,15 @@
-/* layout.c - images as the backend's kernels want them: channels last.
+/* layout.c - converts images to the backend's preferred layout, channels last.
  *
- * Models are written for (N, C, spatial...). Kernels run best on (N, spatial..., C): the channels of a pixel, which every
- * tap of a convolution multiplies together, lie side by side, and a vector of them is what bias, normalisation and pooling
- * need as well. So convolutions and pooling are rewritten to that layout here, and what lies between them follows:
+ * Models are written for (N, C, spatial...). Kernels run best on (N, spatial..., C): the channels of a pixel, which
+ * every tap of a convolution multiplies together, lie side by side, and a vector of them is what bias, normalisation
+ * and pooling need as well. So convolutions and pooling are rewritten to that layout here, and so are the operations
+ * between them:
  *
  *     x ─ conv ─ add bias ─ relu ─ pool ─ flatten        permute to last, all four on it, permute to first
  *
- * Every tensor keeps its meaning. What was computed in the new layout stands in the new graph as its permutation back to
- * the usual one; whoever can work in the new layout too looks through that permutation, and if all do nothing reads it and
- * it vanishes. Permutations that move no byte, because the axes they move past have one element, become reshapes.
+ * A result in the new layout is represented in the new graph by its permutation back to the usual one. Operations that
+ * support the new layout read the source of that permutation; if all readers do, the permutation is unused and removed.
+ * Permutations that move no data, because the axes concerned have one element, become reshapes.
  */
 #include "core/ops/ops.h"
 #include "core/ops/window.h"

@@ -1,10 +1,11 @@
-/* lower.c - from what the model says to what a backend runs.
+/* lower.c - lowers a model's graph to the operations that a backend runs.
  *
- * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it; modal
- * ones (dropout, batch norm) always, since what they are depends on the mode. Expansions may hold composites again, so
- * the rewriting is repeated until none is left. Stopped gradients have done their work once differentiation is over and
- * vanish. In training, forward passes move running statistics (statistics.c). What is also the beginning of a value that the program computes for a gradient (glia_op.saves) is taken from
- * there. Last, outputs and new values that are themselves leaves become copies: an update must not change what it reads.
+ * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it;
+ * modal ones (dropout, batch norm) always, since they depend on the mode. Expansions may contain composites, so the
+ * rewriting is repeated until none is left. stop_gradient is removed, since it only affects differentiation. In
+ * training, forward passes update running statistics (statistics.c). A value that is also the start of one computed for
+ * a gradient (glia_op.saves) is taken from that one. Last, outputs and new values that are leaves become copies: an
+ * update must not change what it reads.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,20 +1,20 @@
-/* passes.h - from a graph as it was written to launches and addresses.
+/* passes.h - the compiler passes, from the user's graph to launches and addresses.
  *
  *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
- *   absorb    frozen: scales and shifts after a product become its weights and bias      graph -> graph
- *   precision products marked that round their operands to bf16                          graph -> graph
+ *   absorb    frozen: scales and shifts after a product merged into weights and bias     graph -> graph
+ *   precision products marked to round their operands to bf16                            graph -> graph
  *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
- *   layout    images with their channels last, if the backend wants them so              graph -> graph
+ *   layout    images converted to channels-last layout, if the backend prefers it        graph -> graph
  *   fold      constants computed, identities removed                                     graph -> graph
  *   cse       equal computations merged                                                  graph -> graph
- *   rematerialize  large values made again for late readers instead of kept             graph -> graph
+ *   rematerialize  large values recomputed for late readers instead of kept             graph -> graph
  *   fuse      nodes gathered into groups, one launch each                                graph -> schedule
- *   bodies    what a loop does in each step compiled like a program, from sink on        schedule -> schedule
+ *   bodies    loop bodies compiled like programs, from sink on                           schedule -> schedule
  *   recompute values that are cheaper to compute again than to store                     schedule -> schedule
- *   schedule  groups put in order; updates as soon as nobody needs the old value         schedule -> schedule
+ *   schedule  groups put in order; updates as soon as the old value is unused            schedule -> schedule
  *   plan      an offset for each value, from its lifetime                                schedule -> plan
  *
- * Nodes that nothing needs disappear in every rewriting. A pass returns a new graph, or NULL and the error; the old graph
+ * Every rewriting removes unused nodes. A pass returns a new graph, or NULL and the error; the old graph
  * is untouched.
  */
 #ifndef GLIA_SRC_CORE_PASSES_PASSES_H
@@ -22,7 +22,7 @@
 
 #include "core/launch/schedule.h"
 
-/* statistics: which running statistics move, as in glia_compile_opts. */
+/* statistics: which running statistics are updated, as in glia_compile_opts. */
 glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
                             const char *statistics, glia_error *error);
 glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
@@ -31,45 +31,46 @@ glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error);
-/* Makes large elementwise values a second time for readers long after the others, where that needs nothing else kept. */
+/* Recomputes large elementwise values for readers long after the others, if that keeps no other value alive. */
 glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend *backend, glia_error *error);
 
 /* ---- running statistics (statistics.c) ----------------------------------------------------------- */
 
-/* moves[id] = whether a training program for this graph's outputs and updates makes a forward pass of the node that moves
- * running statistics whose names match the glob (NULL: all). GLIA_E_ARGUMENT: nothing in the graph matches, or an update
- * changes one of them too. */
+/* moves[id] = whether a training program for this graph's outputs and updates runs a forward pass of the node that
+ * updates running statistics whose names match the glob (NULL: all). GLIA_E_ARGUMENT: nothing in the graph matches, or
+ * an update assigns one of them too. */
 glia_status glia_statistics_find(const glia_graph *graph, const char *pattern, bool *moves, glia_error *error);
-/* The forward pass of `node` on these inputs in `to`: its statistics that match have a new value there after it. */
+/* Adds to `to` the updates of the matching statistics by the forward pass of `node` on these inputs. */
 void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern);
 
-/* ---- what never changes -------------------------------------------------------------------------- */
+/* ---- fixed values -------------------------------------------------------------------------------- */
 
-/* fixed[id] = whether the value is the same in every run of a frozen program: it follows from parameters, states and
+/* fixed[id] = whether the value is the same in every run of a frozen program: it depends on parameters, states and
  * constants alone. */
 void glia_find_fixed(const glia_graph *graph, bool *fixed);
 
-/* Outputs and new values that only stand for a leaf's bytes become copies. */
+/* Outputs and new values that alias a leaf are replaced by copies. */
 void glia_detach_leaves(glia_graph *graph);
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
-/* Can the backend compute the node element by element inside a group? */
+/* True if the backend can compute the node element by element inside a group. */
 static inline bool glia_is_fusable(const glia_backend *backend, const glia_node *n) {
     const glia_backend_kind *k = backend->kind;
     return (n->op->flags & GLIA_OP_ELEMENTWISE) && k->fusable && k->fusable(backend, n);
 }
 
-/* Cuts the graph into groups as the backend allows. */
+/* Partitions the graph into groups that the backend supports. */
 typedef struct glia_fuse_opts {
-    bool no_fusion; /* one node each */
-    bool frozen;    /* fixed values have groups of their own */
+    bool no_fusion; /* one node per group */
+    bool frozen;    /* fixed and other values are in separate groups */
 } glia_fuse_opts;
 glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend, glia_fuse_opts opts,
                            glia_schedule *schedule, glia_error *error);
-/* What an elementwise operation, or a broadcast in place, costs an element, in bytes through memory. */
+/* The cost per element of an elementwise operation or a broadcast in place, as an equivalent in bytes of memory
+ * traffic. */
 int glia_price_of(const glia_node *n);
-/* Lets groups compute what others would have to store for them, where that is cheaper. */
+/* Recomputes values in the groups that read them, where that is cheaper than storing them. */
 glia_status glia_pass_recompute(glia_schedule *schedule, const glia_backend *backend, glia_error *error);
 /* Orders the groups, those that run once first, and decides which updates are made in place. */
 glia_status glia_pass_schedule(glia_schedule *schedule, const glia_backend *backend, glia_error *error);

@@ -1,11 +1,11 @@
-/* plan.c - where every value lies.
+/* plan.c - memory planning: an offset for every value.
  *
- * A value lives from the group that makes it to the last one that reads it; inputs and outputs live throughout. Values
- * whose lives do not overlap may share memory. They are placed largest first, each at the lowest offset that is free
- * during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is laid over an input of its
- * group that dies there, where the backend can work in place. Results of the groups that run once and that others read
- * are fixed: they lie behind all that changes, with the packed weights, because sessions share that part. A result
- * that others only pack is not among them: it is packed before the next group runs.
+ * A value lives from the group that computes it to the last one that reads it; inputs and outputs live throughout.
+ * Values whose lifetimes do not overlap may share memory. They are placed largest first, each at the lowest offset that
+ * is free during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is placed over an input of
+ * its group that is last read there, if the backend works in place. Results of the groups that run once, if others read
+ * them, are fixed: they are placed after all other values, with the packed weights, because sessions share that part.
+ * A result that others only pack is not among them: it is packed before the next group runs.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -170,7 +170,8 @@ static int by_size(const void *a, const void *b) {
     return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x < y ? -1 : x > y);
 }
 
-/* Lowest free offset for each block that is not fixed, largest block first. `placed` holds pointers to placed blocks by offset. */
+/* Lowest free offset for each block that is not fixed, largest block first. `placed` holds pointers to placed blocks by
+ * offset. */
 static size_t assign_offsets(block *blocks, int n, block **order, block **placed) {
     size_t total = 0;
     int m = 0;

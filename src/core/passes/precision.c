@@ -1,8 +1,8 @@
 /* precision.c - mixed precision: products of bf16 with f32 sums and f32 master weights (Micikevicius et al. 2018; with
  * bf16, whose exponent is that of f32, no loss scaling is needed: Kalamkar et al. 2019).
  *
- * What a step multiplies most, matrix products and convolutions with their gradients, is marked; kernels round the operands
- * while they pack them. Nothing is stored in less than f32, so that any optimiser works as it is.
+ * Matrix products, convolutions and their gradients, which dominate a step, are marked; kernels round the operands
+ * while packing them. All values are stored as f32, so optimisers need no change.
  */
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"

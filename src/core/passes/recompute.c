@@ -1,15 +1,15 @@
 /* recompute.c - values that are cheaper to compute again than to store.
  *
- * Groups hand values on through memory: who makes one writes it, each reader reads it. Where it takes a few operations on
- * what lies in memory anyway, the readers do them themselves, and the value is never stored:
+ * Groups pass values through memory: the producer writes, each reader reads. If a value takes a few operations on
+ * values that are in memory anyway, its readers recompute it, and it is never stored:
  *
  *     d = x - mean      stored:      write d; read d in the backward pass
  *     y = d a + b       recomputed:  read x in the backward pass, which is there for others as well
  *
- * A value and the operations that its readers repeat, its cone, end at values in memory: leaves, other groups' results, and
- * what the value's own group stores besides. Both ways have a price per element: bytes that go through memory, those written
- * twice because a cache line is read first, and a byte or more for each repeated operation. The cheaper way is taken, for all
- * readers together, because the saving is in nobody reading the stored one.
+ * A value and the operations that its readers repeat, its cone, end at values in memory: leaves, other groups' results,
+ * and other values that the value's own group stores. Both ways have a cost per element: bytes that go through memory,
+ * those written twice because a cache line is read first, and a byte or more for each repeated operation. The cheaper
+ * way is taken, for all readers together, because memory traffic is saved only if no reader needs the stored value.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-/* rematerialize.c - values computed a second time for those who read them much later.
+/* rematerialize.c - recomputes values for readers that run much later.
  *
- * What the forward pass makes and the backward pass reads again lies in memory all the while in between. Where a few
- * elementwise operations make it from what lies there for others anyway, it need not (rematerialization: Briggs,
+ * Values of the forward pass that the backward pass reads occupy memory in between. A value that a few elementwise
+ * operations compute from values kept for others anyway need not be kept (rematerialization: Briggs,
  * Cooper and Torczon 1992; for training Chen et al. 2016, "Training deep nets with sublinear memory cost"):
  *
  *     x = conv(..)                      kept, the backward pass of the batch norm reads it
@@ -9,7 +9,7 @@
  *        ...
  *     y' = relu(x a + b)                read by the gradient of the next convolution's kernel, and dropped
  *
- * This costs one walk over memory, so it is done for large values and wide gaps only. Unlike recompute.c, which lets
+ * This costs one pass over memory, so it is done for large values and wide gaps only. Unlike recompute.c, which lets
  * each reader compute the value element by element as it reads, this serves readers that need it in memory.
  */
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* schedule.c - the order in which groups run, and which updates may be made in place.
  *
- * Groups run when what they read is ready; of several, the one whose newest node is oldest goes first, which is the order
- * in which the model was written: forward, then backward. Groups that make new values of leaves go first of all, so that a
- * gradient is used and forgotten at once; so do those that make single numbers, which take no room and may be waited for.
- * In a frozen program those that compute fixed values, which run once, come before all others.
+ * A group can run once its inputs are computed; of several, the one whose newest node is oldest runs first, which is
+ * the order in which the model was written: forward, then backward. Groups that compute new values of leaves take
+ * precedence, so that a gradient is used and freed at once; so do those that compute scalars, which are small and may
+ * block others. In a frozen program those that compute fixed values, which run once, come before all others.
  *
- * A new value is written straight over its leaf if everyone else who reads the old value has run before. That is a
- * wish, granted as extra order (reader before writer) unless it would close a circle.
+ * A new value overwrites its leaf in place if all other readers of the old value run before. This is added as an
+ * ordering constraint (reader before writer) unless it would create a cycle.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,8 @@ static bool order_create(order *o, int n_groups, int n_edges) {
     return o->at && o->waiting && o->rank && o->head && o->link;
 }
 
-/* Fills o->at; returns how many groups could be ordered: fewer than all means a circle. A binary heap holds the ready. */
+/* Fills o->at; returns how many groups could be ordered: fewer than all means a circle. A binary heap holds the ready.
+ * */
 static int sort(const glia_schedule *s, const edges *x, order *o, int *heap) {
     int n_ready = 0, done = 0;
     for (int i = 0; i < s->n_groups; i++) o->head[i] = -1, o->waiting[i] = 0;

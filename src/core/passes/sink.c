@@ -1,15 +1,15 @@
-/* sink.c - what is done before a max pool and may as well be done after it, where a quarter is left to do.
+/* sink.c - moves operations from before a max pool to after it, where a quarter of the elements is left.
  *
- * relu does not change the order of elements, so it changes places with the maximum; its gradient follows, since the mask
- * that it multiplies by is the same for all elements of a window that may receive anything; and a sum over all places does
- * not ask where in its window a gradient went:
+ * relu is monotonic, so it commutes with the maximum; so does its gradient, since its mask is the same for all elements
+ * of a window that may receive a gradient; and a sum over all places does not depend on where in its window a gradient
+ * went:
  *
  *     max_pool(relu(x))                             =  relu(max_pool(x))
  *     r <= 0 ? 0 : max_pool_scatter(r, dy)          =  max_pool_scatter(x, max_pool(r) <= 0 ? 0 : dy)     r = relu(x)
  *     sum over all places of max_pool_scatter(x, dy)  =  sum over all places of dy
  *
- * The first two hold for every value, bit by bit (where no element of a window is positive, both sides give zeros; NaN is
- * a maximum on both sides, and not <= 0). The third adds in another order.
+ * The first two hold for every value, bit by bit (where no element of a window is positive, both sides give zeros; NaN
+ * is a maximum on both sides, and not <= 0). The third adds in another order.
  */
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"

@@ -1,13 +1,13 @@
-/* statistics.c - running statistics: which forward passes of a training program move them, and to what.
+/* statistics.c - running statistics: which forward passes of a training program update them, and with what values.
  *
- * An op says with glia_op.moves what a forward pass in training mode makes of the states among its inputs. A program in
- * training mode moves the statistics of every such node that its outputs and updates depend on, once for each node and in
- * the order in which the nodes were made, whatever update groups it includes: as PyTorch's modules do in each forward
- * pass. Several nodes with the same states (a layer used twice under one name) are several passes, each from where the one
- * before left off.
+ * An op's glia_op.moves computes the new values of its input states after a forward pass in training mode. A program in
+ * training mode updates the statistics of every such node that its outputs and updates depend on, once for each node
+ * and in the order in which the nodes were created, whatever update groups it includes: as PyTorch's modules do in each
+ * forward pass. Several nodes with the same states (a layer used twice under one name) are several passes, each
+ * starting from the result of the previous one.
  *
- * A program that needs only the gradients of a node may not need its value. It counts as a pass all the same. The ops that
- * gradients are made of read the same first input and the same states, by which they are recognised.
+ * A program that needs only the gradients of a node may not need its value. It still counts as a pass. Its gradient ops
+ * are recognised by having the same first input and the same states.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* conv.c - convolution layers over one, two or three spatial axes, forward and transposed.
  *
- * y = activation(conv(x, kernel) + bias). The kernel is (filters, C/groups, spatial...); a transposed layer, whose
- * operation is the adjoint of a convolution from `filters` channels to C, has (C, filters/groups, spatial...).
+ * y = activation(conv(x, kernel) + bias). The kernel is (filters, C/groups, spatial...); a transposed layer, which
+ * computes the adjoint of a convolution from `filters` channels to C, has (C, filters/groups, spatial...).
  */
 #include "nn/layers/layers.h"
 
-/* The window that the options mean: the short fields override those of opts.window. */
+/* The window given by the options; the short fields override those of opts.window. */
 static glia_conv_window window_of(const glia_conv_opts *o) {
     glia_conv_window w = o->window;
     if (o->padding) w.padding = o->padding;
@@ -17,7 +17,7 @@ static glia_conv_window window_of(const glia_conv_opts *o) {
     return w;
 }
 
-/* Fills the kernel's spatial sizes and returns its taps; 0 after reporting a mistake. */
+/* Fills in the kernel's spatial sizes and returns their product; 0 after reporting an error. */
 static double take_kernel(glia_layer *layer, const glia_conv_opts *o, int axes, glia_shape *kernel) {
     double taps = 1;
     kernel->rank = axes + 2;

@@ -1,4 +1,4 @@
-/* embedding.c - tokens as vectors: rows of a table by id, and the table's products as logits. */
+/* embedding.c - token embeddings: rows of a table by id, and logits as products with the table. */
 #include "glia/transformers.h"
 #include "nn/layers/layers.h"
 
@@ -18,7 +18,7 @@ static glia_tensor refuse(glia_tensor x, const char *kind, const char *name, con
                            glia_dtype_name(x->dtype), glia_shape_format(x->shape, text), why);
 }
 
-/* y, or zeros where the id stands for nothing. */
+/* y, with zeros where the id is the padding id. */
 static glia_tensor without_padding(glia_tensor y, glia_tensor ids, int padding) {
     if (glia_is_bad(y)) return y;
     glia_shape column = ids->shape;

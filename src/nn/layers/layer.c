@@ -1,4 +1,4 @@
-/* layer.c - what layers have in common: names, labels, messages, parameters, bias and activation. */
+/* layer.c - code shared by layers: names, labels, messages, parameters, bias and activation. */
 #include <stdio.h>
 
 #include "nn/layers/layers.h"
@@ -21,7 +21,7 @@ bool glia_layer_begin(glia_layer *layer, const char *kind, const char *name, gli
 }
 
 glia_tensor glia_layer_end(glia_layer *layer, glia_tensor y) {
-    layer->graph->label = layer->label_before; /* lives in the arena already */
+    layer->graph->label = layer->label_before; /* already in the arena */
     return y;
 }
 

@@ -1,8 +1,9 @@
-/* norm.c - normalisation and dropout layers: the leaves of the operations in core/ops/norm.c and core/ops/dropout.c. */
+/* norm.c - normalisation and dropout layers: parameters and states for the operations in core/ops/norm.c and
+ * core/ops/dropout.c. */
 #include "glia/transformers.h"
 #include "nn/layers/layers.h"
 
-/* "NAME/scale" or "NAME/shift" (n), or, if it is not wanted, a constant that changes nothing. */
+/* "NAME/scale" or "NAME/shift" (n); if `constant`, the constant `neutral` (n), which has no effect. */
 static glia_tensor affine(glia_layer *layer, const char *what, int64_t n, bool constant, double neutral) {
     glia_init init = { .kind = GLIA_INIT_CONSTANT, .value = neutral };
     if (!constant) return glia_layer_parameter(layer, what, GLIA_SHAPE(n), init, GLIA_INIT_CONSTANT, 0);
@@ -76,7 +77,7 @@ glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts) 
     return glia_layer_end(&layer, glia_mul(y, affine(&layer, "scale", x->shape.dim[last], opts.no_scale, 1)));
 }
 
-/* The operation with a stream of its own; `name` is for the message. */
+/* The operation with its own random stream; `name` is for messages. */
 static glia_tensor dropped(glia_tensor x, const glia_op *op, const char *name, double rate, int axes) {
     if (glia_is_bad(x)) return x;
     glia_graph *g = x->graph;

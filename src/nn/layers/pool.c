@@ -1,4 +1,4 @@
-/* pool.c - pooling layers of images: they have no parameters, and say so if x is something else. */
+/* pool.c - pooling layers for images. They have no parameters; an x that is not (N, C, H, W) is an error. */
 #include "nn/layers/layers.h"
 
 static bool is_image(glia_tensor x, const char *what) {

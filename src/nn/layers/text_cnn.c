@@ -1,4 +1,4 @@
-/* text_cnn.c - convolutions over windows of words (Kim 2014). */
+/* text_cnn.c - CNN for text: convolutions over windows of words (Kim 2014). */
 #include <stdio.h>
 
 #include "glia/transformers.h"

@@ -1,15 +1,14 @@
-/* loss.c - from an enum, a prediction and targets as data sets give them to a loss and a measure of success.
+/* loss.c - builds the loss and the accuracy for a glia_loss, a prediction and the targets of a data set.
  *
- * Models often end in the activation that makes probabilities, while the losses are computed from what is before it,
- * because log(softmax(x)) loses digits and then overflows. So where the output is a softmax (or a sigmoid, or a
- * log-softmax) the loss takes its input, and a logarithm of probabilities is taken of the same: what Keras does when it
- * meets probabilities that it has made itself.
+ * Many models end in an activation that gives probabilities, but log(softmax(x)) loses digits and then overflows.
+ * Where the output is a softmax, sigmoid or log-softmax, the loss is therefore computed from the activation's input
+ * (the logits); so are log-probabilities of a softmax. Keras does the same for probabilities that it computed itself.
  *
- * Targets come as integers or as numbers and are brought to the form that the loss wants:
+ * Targets are integers or floats and are converted to the form of the loss:
  *
- *     wants LABELS     integers (N) for (N, K), (N, T) for (N, T, K)
- *     wants DENSE      numbers like the prediction; such integers become one-hot, or 0 and 1 where K is 1
- *     wants SIGNS      the same; from integers 0 becomes -1
+ *     LABELS     integers (N) for (N, K), (N, T) for (N, T, K)
+ *     DENSE      numbers in the prediction's shape; integer labels become one-hot, or 0 and 1 if K is 1
+ *     SIGNS      as DENSE; of integers, 0 becomes -1
  */
 #include <math.h>
 
@@ -46,7 +45,7 @@ const char *glia_loss_text(glia_loss loss) {
 
 /* ---- the prediction ----------------------------------------------------------------------- */
 
-/* The output as the loss wants it: seen before its last activation, or as logarithms. */
+/* The output in the form of the loss: before its last activation, or as log-probabilities. */
 static glia_tensor strip(glia_tensor output, prediction_form form) {
     const glia_axis_attrs *last = output->attrs;
     bool softmax = output->op == &glia_op_softmax && last->axis == output->shape.rank - 1;
@@ -60,14 +59,14 @@ static glia_tensor strip(glia_tensor output, prediction_form form) {
     return output;
 }
 
-/* Does this score mean class 1 of two from here on? */
+/* A score of at least this is class 1 of two. */
 static double threshold(glia_loss loss) { return loss == GLIA_BINARY_CROSS_ENTROPY || loss == GLIA_HINGE ? 0 : 0.5; }
 
 /* ---- targets ------------------------------------------------------------------------------ */
 
 static bool is_integer(glia_tensor t) { return !glia_dtype_is_float(t->dtype); }
 
-/* Is there one integer for each row of scores, (N) for (N, K) or (N, T) for (N, T, K)? */
+/* Whether there is one integer for each row of scores, (N) for (N, K) or (N, T) for (N, T, K). */
 static bool are_labels(glia_tensor t, glia_tensor y) {
     if (!is_integer(t) || y->shape.rank < 2) return false;
     glia_shape rows = y->shape;
@@ -97,7 +96,7 @@ static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
     return is_integer(t) ? glia_add_scalar(glia_mul_scalar(dense, 2), -1) : dense;
 }
 
-/* ---- weights of classes ------------------------------------------------------------------------ */
+/* ---- class weights ----------------------------------------------------------------------------- */
 
 /* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number of
  * labels, not over the sum of their weights). */
@@ -112,7 +111,7 @@ static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const do
     return glia_neg(glia_mean(rows, GLIA_SCALAR, false));
 }
 
-/* The loss where classes have weights; NULL: a mistake is in the graph. */
+/* The loss with class weights; NULL: an error is recorded in the graph. */
 static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const glia_loss_opts *o) {
     glia_graph *g = y->graph;
     const int last = y->shape.rank - 1;
@@ -128,7 +127,7 @@ static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const gli
     return weighted_cross_entropy(y, t, o->class_weights, o->smoothing);
 }
 
-/* ---- together ----------------------------------------------------------------------------- */
+/* ---- loss and accuracy -------------------------------------------------------------------- */
 
 static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
     if (loss != GLIA_LOSS_DEFAULT) return loss;
@@ -136,7 +135,7 @@ static glia_loss choose(glia_loss loss, glia_tensor y, glia_tensor t) {
     return y->shape.rank == 2 && y->shape.dim[1] == 1 ? GLIA_BINARY_CROSS_ENTROPY : GLIA_CROSS_ENTROPY;
 }
 
-/* Do prediction and targets go together? Says so if not. */
+/* Whether prediction and targets are compatible; records an error if not. */
 static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor t) {
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     bool same = glia_shape_count(t->shape) == glia_shape_count(y->shape);
@@ -155,7 +154,7 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     return false;
 }
 
-/* The class of each sample by prediction and what it should be, i32; NULL where there are no classes. */
+/* The predicted and the true class of each sample, i32; NULL if there are no classes. */
 static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_tensor t, glia_tensor *predicted,
                        glia_tensor *truth) {
     *predicted = *truth = NULL;

@@ -1,4 +1,4 @@
-/* losses.h - losses by kind: what a model's output and its targets become. */
+/* losses.h - losses by kind: loss, accuracy and predicted classes from a model's output and targets. */
 #ifndef GLIA_SRC_NN_LOSSES_LOSSES_H
 #define GLIA_SRC_NN_LOSSES_LOSSES_H
 
@@ -6,22 +6,22 @@
 #include "glia/losses.h"
 
 typedef struct glia_measures {
-    glia_loss kind;        /* with the default resolved */
-    bool logits;           /* the output is scores, or logarithms, not probabilities */
+    glia_loss kind;        /* default resolved */
+    bool logits;           /* the output is logits or log-probabilities, not probabilities */
     glia_tensor loss;      /* scalar */
-    glia_tensor accuracy;  /* scalar, or NULL where there are no classes */
+    glia_tensor accuracy;  /* scalar; NULL if there are no classes */
     glia_tensor predicted; /* i32 (N), the class; or NULL */
-    glia_tensor weight;    /* scalar: what loss and accuracy are means over, where that is not the samples; or NULL */
+    glia_tensor weight;    /* scalar: the number of items averaged in loss and accuracy; NULL: samples */
 } glia_measures;
 
 typedef struct glia_loss_opts {
     glia_loss loss;
     double smoothing;
-    const double *class_weights; /* one for each class, or NULL */
+    const double *class_weights; /* one per class, or NULL */
 } glia_loss_opts;
 
-/* Adds to the graph the loss of `output` against `target` (both (N, ...)) and what tells of success. false: a mistake
- * is in the graph. */
+/* Adds to the graph the loss of `output` against `target` (both (N, ...)) and the measures. false: an error is recorded
+ * in the graph. */
 bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts opts, glia_measures *measures);
 const char *glia_loss_text(glia_loss loss);
 

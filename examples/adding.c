@@ -3,10 +3,10 @@
  *
  *     adding [--quick] [--cell lstm|gru|rnn] [--steps T] [--iterations N] [--units N] [--lr X] [--threads N]
  *
- * Each of T steps has a random number in [0, 1) and a mark. Two steps are marked, one in each half; the target is the sum
- * of their numbers. Always predicting 1 gives a mean square error of 1/6 = 0.167; the task counts as solved below 0.01.
- * Gate biases are initialised so that units remember for up to T steps (Tallec and Ollivier 2018); the simple RNN has an
- * orthogonal recurrent kernel.
+ * Each of T steps has a random number in [0, 1) and a mark. Two steps are marked, one in each half; the target is the
+ * sum of their numbers. Always predicting 1 gives a mean square error of 1/6 = 0.167; the task counts as solved below
+ * 0.01. Gate biases are initialised so that units remember for up to T steps (Tallec and Ollivier 2018); the simple RNN
+ * has an orthogonal recurrent kernel.
  *
  * --quick: an LSTM on 20 steps. Exit status 1 if it does not solve the task.
  */

@@ -4,8 +4,8 @@
  *     bidirectional [--quick]
  *
  * A sequence of random bits; the label of a step is the bit three steps later. A forward LSTM has not seen it and is
- * right half of the time. A bidirectional LSTM gets every label right. The last three steps, which have no such bit, are
- * not counted.
+ * right half of the time. A bidirectional LSTM gets every label right. The last three steps, which have no such bit,
+ * are not counted.
  *
  * Exit status 1 if the result differs.
  */

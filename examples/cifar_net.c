@@ -7,8 +7,8 @@
  *             loss.backward()
  *             optimizer.step()
  *
- * Here zero_grad, forward, backward and step are one compiled program; glia_fit() could run this loop too. Uses CIFAR-10
- * if its binary files are found, else synthetic colour images. --quick: 500 steps.
+ * Here zero_grad, forward, backward and step are one compiled program; glia_fit() could run this loop too. Uses
+ * CIFAR-10 if its binary files are found, else synthetic colour images. --quick: 500 steps.
  */
 #include <glia/glia.h>
 #include <stdio.h>

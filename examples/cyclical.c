@@ -1,6 +1,6 @@
 /* cyclical.c - cyclical learning rates on CIFAR-10, as in Smith 2017 on a small scale: a rate that cycles between two
- * bounds needs fewer steps than a step-wise decay for the same accuracy (section 4.1.1: 81.4 % after 25,000 steps instead
- * of 70,000).
+ * bounds needs fewer steps than a step-wise decay for the same accuracy (section 4.1.1: 81.4 % after 25,000 steps
+ * instead of 70,000).
  *
  *     cyclical [--quick] [--epochs N]
  *

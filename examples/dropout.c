@@ -1,6 +1,6 @@
-/* dropout.c - Srivastava et al. 2014, table 2, on a small scale: on MNIST a wide multilayer perceptron has a lower error
- * with dropout than without, and the lowest with dropout and max-norm (1.60, 1.25 and 1.06 % in the paper, whose nets are
- * larger and trained much longer).
+/* dropout.c - Srivastava et al. 2014, table 2, on a small scale: on MNIST a wide multilayer perceptron has a lower
+ * error with dropout than without, and the lowest with dropout and max-norm (1.60, 1.25 and 1.06 % in the paper, whose
+ * nets are larger and trained much longer).
  *
  *     dropout [--quick] [--epochs N] [--seeds N] [--units N]
  *

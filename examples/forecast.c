@@ -2,13 +2,13 @@
  *
  *     forecast [--quick] [--data ETTh1.csv.gz] [--epochs N] [--plot FILE.svg] [--threads N]
  *
- * Uses only the column OT, one row per hour: 12 months for training, 4 for validation, 4 for testing, as in the paper. A
- * GRU reads 168 hours and predicts the difference of each of the next 24 from the last value read. Two baselines: the
+ * Uses only the column OT, one row per hour: 12 months for training, 4 for validation, 4 for testing, as in the paper.
+ * A GRU reads 168 hours and predicts the difference of each of the next 24 from the last value read. Two baselines: the
  * last value, and the value 24 hours earlier. Errors are in units of the training data's standard deviation. The plot
  * shows two weeks of the test data, forecast day by day.
  *
- * Without the data, and with --quick, the series is synthetic: daily and weekly waves and a drifting level. Exit status 1
- * if the net is not better than both baselines.
+ * Without the data, and with --quick, the series is synthetic: daily and weekly waves and a drifting level. Exit status
+ * 1 if the net is not better than both baselines.
  */
 #include <glia/glia.h>
 #include <math.h>

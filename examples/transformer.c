@@ -5,8 +5,8 @@
  *     model.fit(x=[encoder_input_data, decoder_input_data], y=decoder_target_data)
  *
  * is how tutorials begin, and often put LSTMs where the attention should be. This is the net of Vaswani et al. 2017,
- * small: two layers read the digits, one writes them, one digit at a time, each seeing those before it. Then it writes 1,000
- * sequences that it has not met, and attention.svg shows which digit it looked at for each that it wrote: the
+ * small: two layers read the digits, one writes them, one digit at a time, each seeing those before it. Then it writes
+ * 1,000 sequences that it has not met, and attention.svg shows which digit it looked at for each that it wrote: the
  * diagonal, the other diagonal, and for sorting the permutation that sorts.
  *
  * --quick: reverses six digits only. Exit status 1 if a digit is wrong, or if it looked elsewhere.

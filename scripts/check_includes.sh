@@ -33,9 +33,11 @@ src/data/augment           data/sources data/text data/formats core base glia
 src/data/loader            data core base glia
 src/train/model            nn data backend core base glia
 src/train/events           core base glia
-src/train/fit              train/model nn data backend core base glia
-src/train/checkpoints      train/fit train/model nn data backend core base glia
+src/train/run              train/model nn data backend core base glia
+src/train/fit              train/run train/model nn data backend core base glia
+src/train/checkpoints      train/run train/model nn data backend core base glia
 src/train/callbacks        train nn data backend core base glia
+src/families               train nn data backend core base glia
 src/families/classic       train nn data backend core base glia
 src/families/recurrent     train nn data backend core base glia
 src/families/transformers  train nn data backend core base glia

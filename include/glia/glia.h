@@ -8,7 +8,7 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *                                                   exchange.h      weights of other programs
+ *   methods.h      training by any method           exchange.h      weights of other programs
  *   perceptron.h   units of 1943 to 1960            words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT
@@ -36,6 +36,7 @@
 #include "glia/generate.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
+#include "glia/methods.h"
 #include "glia/metrics.h"
 #include "glia/model.h"
 #include "glia/ops.h"

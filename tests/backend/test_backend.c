@@ -73,7 +73,7 @@ static void expect_near(const char *what, const double *got, const double *want,
 
 /* ---- every op ------------------------------------------------------------------------------------ */
 
-static void check_sample(glia_backend *backend, const char *isa, const glia_op *op, const glia_sample *sample) {
+static void check_sample(glia_backend *backend, const char *isa, const glia_op *op, const glia_op_sample *sample) {
     char what[160];
     snprintf(what, sizeof what, "%s '%s' on %s", op->name, sample->name, isa);
     glia_error error = { 0 };
@@ -103,7 +103,7 @@ static void ops_match_definitions(void **state) {
         glia_backend *backend = open_cpu(isas[k], 2);
         for (int i = 0; backend && i < glia_op_count(); i++) {
             const glia_op *op = glia_op_at(i);
-            for (const glia_sample *s = glia_op_samples(i); s && s->name; s++) check_sample(backend, isas[k], op, s);
+            for (const glia_op_sample *s = glia_op_samples(i); s && s->name; s++) check_sample(backend, isas[k], op, s);
         }
         glia_backend_close(backend);
     }

@@ -54,7 +54,7 @@ static void nchw_and_nhwc_results_are_equal(void **state) {
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
         if (!strstr(op->name, "conv") && !strstr(op->name, "pool")) continue;
-        for (const glia_sample *s = glia_op_samples(i); s->name; s++) {
+        for (const glia_op_sample *s = glia_op_samples(i); s->name; s++) {
             if (s->no_golden) continue; /* already channels last */
             sample_case c = sample_open(op, s);
             sample_graph g = sample_build(op, s, false);

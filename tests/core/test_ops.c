@@ -23,7 +23,7 @@
 /* A sample in one mode. `what` is for messages. */
 typedef struct trial {
     const glia_op *op;
-    const glia_sample *sample;
+    const glia_op_sample *sample;
     glia_mode mode;
     char what[96];
 } trial;
@@ -32,7 +32,7 @@ typedef struct trial {
 static void walk(void (*check)(const trial *)) {
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
-        for (const glia_sample *s = glia_op_samples(i); s->name; s++) {
+        for (const glia_op_sample *s = glia_op_samples(i); s->name; s++) {
             bool modal = (op->flags & GLIA_OP_MODAL) != 0;
             for (int m = modal ? 0 : 1; m < 2; m++) {
                 trial t = { .op = op, .sample = s, .mode = m ? GLIA_TRAIN : GLIA_INFER };
@@ -99,11 +99,11 @@ static void every_record_is_complete(void **state) {
             fail_msg("%s: a primitive has eval, a composite expand", op->name);
         }
         if ((op->attr_size > 0) != (op->fields != NULL)) fail_msg("%s: attributes need fields", op->name);
-        const glia_sample *s = glia_op_samples(i);
+        const glia_op_sample *s = glia_op_samples(i);
         if (!s->name) fail_msg("%s has no sample", op->name);
         for (; s->name; s++) {
             if (op->arity >= 0 && s->n != op->arity) fail_msg("%s, sample %s: %d inputs", op->name, s->name, s->n);
-            for (const glia_sample *other = glia_op_samples(i); other < s; other++) {
+            for (const glia_op_sample *other = glia_op_samples(i); other < s; other++) {
                 if (!strcmp(other->name, s->name)) fail_msg("%s has two samples %s", op->name, s->name);
             }
         }
@@ -452,7 +452,7 @@ static void invalid_inputs_propagate(void **state) {
     (void)state;
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
-        const glia_sample *s = glia_op_samples(i);
+        const glia_op_sample *s = glia_op_samples(i);
         for (int k = 0; k < s->n; k++) {
             sample_graph b = sample_build(op, s, false);
             glia_tensor in[GLIA_SAMPLE_INPUTS];

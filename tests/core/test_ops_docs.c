@@ -25,7 +25,7 @@ static char *read_file(const char *path) {
 
 /* True if the op accepts its first sample with this dtype in place of the sample's floats (or, if it has none, of its
  * integers). */
-static bool takes(const glia_op *op, const glia_sample *s, glia_dtype dtype) {
+static bool takes(const glia_op *op, const glia_op_sample *s, glia_dtype dtype) {
     glia_graph *g = glia_graph_create();
     glia_tensor x[GLIA_SAMPLE_INPUTS];
     bool floats = false;
@@ -65,7 +65,7 @@ static void loop_dtypes(bool states, glia_text *text) {
         if (loop_takes((glia_dtype)t, states)) glia_text_printf(text, " %s", glia_dtype_name((glia_dtype)t));
 }
 
-static void dtypes(const glia_op *op, const glia_sample *s, glia_text *text) {
+static void dtypes(const glia_op *op, const glia_op_sample *s, glia_text *text) {
     int n = 0;
     if (op == &glia_op_scan) {
         glia_text_printf(text, "states");
@@ -97,7 +97,7 @@ static void attributes(const glia_op *op, glia_text *text) {
 
 static void row(int index, glia_text *text) {
     const glia_op *op = glia_op_at(index);
-    const glia_sample *s = glia_op_samples(index);
+    const glia_op_sample *s = glia_op_samples(index);
     glia_text_printf(text, "| `%s` | ", op->name);
     for (const char *c = op->summary; *c; c++) glia_text_printf(text, *c == '|' ? "\\|" : "%c", *c);
     if (op->arity < 0) glia_text_printf(text, " | 1+ | ");

@@ -20,7 +20,7 @@ static bool is_product(const glia_op *op) {
 }
 
 /* Runs the sample on the backend. */
-static float *run(const char *backend, const glia_op *op, const glia_sample *s, double *const *x, int threads,
+static float *run(const char *backend, const glia_op *op, const glia_op_sample *s, double *const *x, int threads,
                   glia_precision precision) {
     glia_error error = { 0 };
     sample_graph g = sample_build(op, s, false);
@@ -56,7 +56,7 @@ static void only_operands_are_rounded(void **state) {
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
         if (!is_product(op)) continue;
-        for (const glia_sample *s = glia_op_samples(i); s->name; s++) {
+        for (const glia_op_sample *s = glia_op_samples(i); s->name; s++) {
             sample_case c = sample_open(op, s);
             double *rounded[GLIA_SAMPLE_INPUTS] = { 0 };
             for (int k = 0; k < s->n; k++) {

@@ -34,7 +34,7 @@ static void print_attrs(const glia_op *op, const void *attrs) {
     printf("}");
 }
 
-static void print_sample(const glia_op *op, const glia_sample *sample, const char *mode) {
+static void print_sample(const glia_op *op, const glia_op_sample *sample, const char *mode) {
     sample_case c = sample_open(op, sample);
     sample_graph s = sample_build(op, sample, false);
     printf("{\"op\": \"%s\", \"sample\": \"%s\", ", op->name, sample->name);
@@ -59,7 +59,7 @@ static void print_sample(const glia_op *op, const glia_sample *sample, const cha
 int main(void) {
     for (int i = 0; i < glia_op_count(); i++) {
         const glia_op *op = glia_op_at(i);
-        for (const glia_sample *s = glia_op_samples(i); s->name; s++) {
+        for (const glia_op_sample *s = glia_op_samples(i); s->name; s++) {
             if (s->no_golden) continue;
             bool modal = (op->flags & GLIA_OP_MODAL) != 0;
             print_sample(op, s, modal ? "train" : NULL);

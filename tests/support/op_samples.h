@@ -16,7 +16,7 @@
 
 typedef struct sample_case {
     const glia_op *op;
-    const glia_sample *sample;
+    const glia_op_sample *sample;
     double *x[GLIA_SAMPLE_INPUTS]; /* the inputs' values */
 } sample_case;
 
@@ -51,7 +51,7 @@ static inline void sample_offsets(double *x, int64_t n, double high, glia_rng *r
     x[n - 1] = high;
 }
 
-static inline double *sample_values(const glia_op *op, const glia_sample *sample, int input) {
+static inline double *sample_values(const glia_op *op, const glia_op_sample *sample, int input) {
     const glia_sample_input *in = &sample->in[input];
     int64_t n = glia_shape_count(in->shape);
     double *x = malloc((size_t)n * sizeof *x);
@@ -72,7 +72,7 @@ static inline double *sample_values(const glia_op *op, const glia_sample *sample
     return x;
 }
 
-static inline sample_case sample_open(const glia_op *op, const glia_sample *sample) {
+static inline sample_case sample_open(const glia_op *op, const glia_op_sample *sample) {
     sample_case c = { .op = op, .sample = sample };
     for (int i = 0; i < sample->n; i++) c.x[i] = sample_values(op, sample, i);
     return c;
@@ -98,7 +98,7 @@ typedef struct sample_graph {
     glia_tensor x[GLIA_SAMPLE_INPUTS], y;
 } sample_graph;
 
-static inline sample_graph sample_build(const glia_op *op, const glia_sample *sample, bool f64) {
+static inline sample_graph sample_build(const glia_op *op, const glia_op_sample *sample, bool f64) {
     sample_graph s = { .g = glia_graph_create(), .n = sample->n };
     for (int i = 0; i < sample->n; i++) {
         char name[16];
@@ -112,7 +112,7 @@ static inline sample_graph sample_build(const glia_op *op, const glia_sample *sa
 }
 
 /* True if gradients are tested for this input. */
-static inline bool sample_varies(const glia_sample *sample, int i) {
+static inline bool sample_varies(const glia_op_sample *sample, int i) {
     return glia_dtype_is_float(sample->in[i].dtype) && !sample->in[i].constant;
 }
 

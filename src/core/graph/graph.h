@@ -96,13 +96,13 @@ enum { GLIA_SAMPLE_INPUTS = 8 };
 /* GLIA_SHAPE for static tables. */
 #define GLIA_DIMS(...) { .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ } }
 
-typedef struct glia_sample {
+typedef struct glia_op_sample {
     const char *name; /* unique within the op; NULL ends a table */
     int n;
     glia_sample_input in[GLIA_SAMPLE_INPUTS];
     const void *attrs; /* a struct of the op's attribute type, or NULL if it has none */
     bool no_golden;    /* its value is checked elsewhere (random bits) */
-} glia_sample;
+} glia_op_sample;
 
 struct glia_op {
     const char *name;
@@ -146,7 +146,7 @@ struct glia_op {
 const glia_op *glia_op_named(const char *name); /* leaves too; NULL: none */
 int glia_op_count(void);
 const glia_op *glia_op_at(int index);
-const glia_sample *glia_op_samples(int index);
+const glia_op_sample *glia_op_samples(int index);
 
 /* ---- nodes --------------------------------------------------------------------------------- */
 

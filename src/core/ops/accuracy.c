@@ -22,7 +22,7 @@ const glia_op glia_op_accuracy = { .name = "accuracy",
     { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -3, .high = 3, .constant = true }
 #define LABELS(size, classes)                                                                                        \
     { .dtype = GLIA_I32, .shape = GLIA_DIMS(size), .kind = GLIA_SAMPLE_INTEGER, .high = classes, .constant = true }
-const glia_sample glia_samples_accuracy[] = {
+const glia_op_sample glia_samples_accuracy[] = {
     { .name = "two", .n = 2, .in = { SCORES(20, 2), LABELS(20, 2) } },
     { .name = "four", .n = 2, .in = { SCORES(30, 4), LABELS(30, 4) } },
     { 0 },

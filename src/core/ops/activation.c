@@ -43,7 +43,7 @@ static glia_tensor not_positive(glia_tensor x) { return glia_less_equal(x, glia_
 
 #define WHERE(sample_kind, from, to) { { .shape = GLIA_DIMS(2, 3, 5), .kind = sample_kind, .low = from, .high = to } }
 #define SAMPLE(op_name, sample_kind, from, to)                                                                     \
-    const glia_sample glia_samples_##op_name[] = {                                                                 \
+    const glia_op_sample glia_samples_##op_name[] = {                                                                 \
         { .name = "plain", .n = 1, .in = WHERE(sample_kind, from, to) },                                           \
         { .name = "scalar", .n = 1, .in = { { .shape = { 0 }, .kind = sample_kind, .low = from, .high = to } } },  \
         { 0 },                                                                                                     \
@@ -62,7 +62,7 @@ static double slope_of(const glia_node *n) { return ((const slope_attrs *)n->att
 EXPAND(leaky_relu, glia_select(positive(x), x, glia_mul_scalar(x, slope_of(n))))
 VJP(leaky_relu, glia_select(positive(slope_of(y) >= 0 ? y : x), dy, glia_mul_scalar(dy, slope_of(y))))
 RECORD(leaky_relu, "x if x > 0, else slope x", .attr_size = sizeof(slope_attrs), .fields = slope_fields)
-const glia_sample glia_samples_leaky_relu[] = {
+const glia_op_sample glia_samples_leaky_relu[] = {
     { .name = "plain", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -2, 2), .attrs = &(const slope_attrs){ 0.01 } },
     { .name = "steep", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -2, 2), .attrs = &(const slope_attrs){ 0.5 } },
     { .name = "falling", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -2, 2), .attrs = &(const slope_attrs){ -0.25 } },
@@ -83,7 +83,7 @@ static double alpha_of(const glia_node *n) { return ((const alpha_attrs *)n->att
 EXPAND(elu, glia_select(positive(x), x, glia_mul_scalar(expm1_below(x), alpha_of(n))))
 VJP(elu, glia_select(not_positive(alpha_of(y) >= 0 ? y : x), glia_mul(dy, glia_add_scalar(y, alpha_of(y))), dy))
 RECORD(elu, "x if x > 0, else alpha (e^x - 1)", .attr_size = sizeof(alpha_attrs), .fields = alpha_fields)
-const glia_sample glia_samples_elu[] = {
+const glia_op_sample glia_samples_elu[] = {
     { .name = "plain", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -4, 4), .attrs = &(const alpha_attrs){ 1 } },
     { .name = "smaller", .n = 1, .in = WHERE(GLIA_SAMPLE_NONZERO, -4, 4), .attrs = &(const alpha_attrs){ 0.3 } },
     { 0 },

@@ -61,7 +61,7 @@ const glia_op glia_op_take_along_axis = { .name = "take_along_axis",
     { .dtype = GLIA_I32, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .high = below, .constant = true }
 #define AXIS(k)                                                                                                        \
     .attrs = &(const glia_axis_attrs) { k }
-const glia_sample glia_samples_take_along_axis[] = {
+const glia_op_sample glia_samples_take_along_axis[] = {
     { .name = "last", .n = 2, .in = { { .shape = GLIA_DIMS(3, 5) }, INDICES(5, 3, 2) }, AXIS(1) },
     { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 4, 3) }, INDICES(4, 2, 6, 3) }, AXIS(1) },
     { .name = "first", .n = 2, .in = { { .shape = GLIA_DIMS(4, 3) }, INDICES(4, 2, 3) }, AXIS(0) },
@@ -108,7 +108,7 @@ const glia_op glia_op_add_along_axis = { .name = "add_along_axis",
 
 #define INTO(k, n)                                                                                                     \
     .attrs = &(const glia_scatter_attrs) { k, GLIA_DIMS(n) }
-const glia_sample glia_samples_add_along_axis[] = {
+const glia_op_sample glia_samples_add_along_axis[] = {
     { .name = "last", .n = 2, .in = { { .shape = GLIA_DIMS(3, 6) }, INDICES(4, 3, 6) }, INTO(1, 4) },
     { .name = "first", .n = 2, .in = { { .shape = GLIA_DIMS(5, 2) }, INDICES(3, 5, 2) }, INTO(0, 3) },
     { 0 },

@@ -41,7 +41,7 @@ const glia_op glia_op_argmax = { .name = "argmax",
                                  .eval = argmax_eval };
 
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
-const glia_sample glia_samples_argmax[] = {
+const glia_op_sample glia_samples_argmax[] = {
     { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(4, 7), .kind = GLIA_SAMPLE_DISTINCT } }, AXIS(1) },
     { .name = "middle", .n = 1, .in = { { .shape = GLIA_DIMS(2, 5, 3), .kind = GLIA_SAMPLE_DISTINCT } }, AXIS(1) },
     { .name = "ties",

@@ -509,7 +509,7 @@ RECORD(attention_dropout_grad, "attention_dropout's gradient in q, k, v, or in t
 #define QKV            .packing = GLIA_ATTENTION_QKV
 #define KV             .packing = GLIA_ATTENTION_KV
 
-const glia_sample glia_samples_attention[] = {
+const glia_op_sample glia_samples_attention[] = {
     { .name = "plain", IN(3, OF(2, 3, 2, 4), OF(2, 3, 2, 4), OF(2, 3, 2, 4)), ATTRS(APART, .heads = 2, .groups = 2) },
     { .name = "cross", IN(3, OF(2, 3, 2, 4), OF(2, 5, 2, 4), OF(2, 5, 2, 4)), ATTRS(APART, .heads = 2, .groups = 2) },
     { .name = "grouped",
@@ -536,7 +536,7 @@ const glia_sample glia_samples_attention[] = {
 };
 
 #define Y(...) OF(__VA_ARGS__), OF(__VA_ARGS__)
-const glia_sample glia_samples_attention_grad[] = {
+const glia_op_sample glia_samples_attention_grad[] = {
     { .name = "cross",
       IN(5, OF(2, 3, 2, 4), OF(2, 5, 2, 4), OF(2, 5, 2, 4), Y(2, 3, 2, 4)),
       ATTRS(APART, .heads = 2, .groups = 2) },
@@ -564,7 +564,7 @@ const glia_sample glia_samples_attention_grad[] = {
     { 0 },
 };
 
-const glia_sample glia_samples_attention_dropout[] = {
+const glia_op_sample glia_samples_attention_dropout[] = {
     { .name = "packed",
       IN(2, OF(2, 4, 12), STATE),
       ATTRS(QKV, .heads = 2, .groups = 2, .rate = 0.4, .stream = 3, .causal = true),
@@ -575,7 +575,7 @@ const glia_sample glia_samples_attention_dropout[] = {
       .no_golden = true },
     { 0 },
 };
-const glia_sample glia_samples_attention_dropout_grad[] = {
+const glia_op_sample glia_samples_attention_dropout_grad[] = {
     { .name = "packed",
       IN(4, OF(2, 4, 12), Y(2, 4, 4), STATE),
       ATTRS(QKV, .heads = 2, .groups = 2, .rate = 0.4, .stream = 3, .causal = true),

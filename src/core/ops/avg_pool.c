@@ -120,8 +120,8 @@ CASES(ATTRS)
 #define OF_GRAD(id, last, w, s, p, q, count, x, y)                                                                     \
     { .name = #id, .n = 1, .in = { { .shape = LIST y } }, .attrs = &id##_grad_attrs, .no_golden = last },
 
-const glia_sample glia_samples_avg_pool[] = { CASES(OF_POOL){ 0 } };
-const glia_sample glia_samples_avg_pool_grad[] = { CASES(OF_GRAD){ 0 } };
+const glia_op_sample glia_samples_avg_pool[] = { CASES(OF_POOL){ 0 } };
+const glia_op_sample glia_samples_avg_pool_grad[] = { CASES(OF_GRAD){ 0 } };
 
 glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts) {
     glia_pool_attrs a = { 0 };

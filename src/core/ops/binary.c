@@ -41,7 +41,7 @@
 EVAL(add, a + b)
 VJP(add, dy, dy)
 RECORD(add, "a + b", glia_infer_numeric, GLIA_OP_COMMUTES)
-const glia_sample glia_samples_add[] = {
+const glia_op_sample glia_samples_add[] = {
     { .name = "plain", .n = 2, .in = { IN(-3, 3, 2, 3, 5), IN(-3, 3, 2, 3, 5) } },
     { .name = "integers", .n = 2, .in = { WHOLE(4, 3), WHOLE(4, 3) } },
     { 0 },
@@ -50,7 +50,7 @@ const glia_sample glia_samples_add[] = {
 EVAL(sub, a - b)
 VJP(sub, dy, glia_neg(dy))
 RECORD(sub, "a - b", glia_infer_numeric, 0)
-const glia_sample glia_samples_sub[] = {
+const glia_op_sample glia_samples_sub[] = {
     { .name = "plain", .n = 2, .in = { IN(-3, 3, 2, 3, 5), IN(-3, 3, 2, 3, 5) } },
     { .name = "integers", .n = 2, .in = { WHOLE(4, 3), WHOLE(4, 3) } },
     { 0 },
@@ -59,7 +59,7 @@ const glia_sample glia_samples_sub[] = {
 EVAL(mul, a * b)
 VJP(mul, glia_mul(dy, b), glia_mul(dy, a))
 RECORD(mul, "a b", glia_infer_numeric, GLIA_OP_COMMUTES)
-const glia_sample glia_samples_mul[] = {
+const glia_op_sample glia_samples_mul[] = {
     { .name = "plain", .n = 2, .in = { IN(-3, 3, 2, 3, 5), IN(-3, 3, 2, 3, 5) } },
     { .name = "integers", .n = 2, .in = { WHOLE(4, 3), WHOLE(4, 3) } },
     { 0 },
@@ -69,7 +69,7 @@ const glia_sample glia_samples_mul[] = {
 EVAL(div, a / b)
 VJP(div, glia_div(dy, b), glia_neg(glia_mul(dy, glia_div(y, b))))
 RECORD(div, "a / b", glia_infer_float, 0)
-const glia_sample glia_samples_div[] = {
+const glia_op_sample glia_samples_div[] = {
     { .name = "plain", .n = 2, .in = { IN(-3, 3, 2, 3, 5), IN(0.5, 3, 2, 3, 5) } },
     { .name = "negative", .n = 2, .in = { IN(-3, 3, 7), IN(-3, -0.5, 7) } },
     { 0 },
@@ -89,7 +89,7 @@ static void pow_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 EVAL(pow, pow(a, b))
 RECORD(pow, "a^b; gradient in b: 0 where a = 0 and b >= 0, NaN where a < 0", glia_infer_float, 0)
-const glia_sample glia_samples_pow[] = {
+const glia_op_sample glia_samples_pow[] = {
     { .name = "plain", .n = 2, .in = { IN(0.3, 3, 2, 3, 5), IN(-3, 3, 2, 3, 5) } },
     { .name = "negative base", .n = 2, .in = { IN(-3, -0.3, 7),
         { .shape = GLIA_DIMS(7), .kind = GLIA_SAMPLE_INTEGER, .low = 1, .high = 4, .constant = true } } },
@@ -105,7 +105,7 @@ static glia_tensor share(glia_tensor loses, glia_tensor tie, glia_tensor dy) {
 EVAL(maximum, a > b || a != a ? a : b) /* NaN if one is */
 VJP(maximum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
 RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
-const glia_sample glia_samples_maximum[] = {
+const glia_op_sample glia_samples_maximum[] = {
     { .name = "plain",
       .n = 2,
       .in = { DISTINCT(2, 3, 5),
@@ -117,7 +117,7 @@ const glia_sample glia_samples_maximum[] = {
 EVAL(minimum, a < b || a != a ? a : b)
 VJP(minimum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
 RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
-const glia_sample glia_samples_minimum[] = {
+const glia_op_sample glia_samples_minimum[] = {
     { .name = "plain",
       .n = 2,
       .in = { DISTINCT(2, 3, 5),

@@ -35,7 +35,7 @@ const glia_op glia_op_broadcast = { .name = "broadcast",
                                     .vjp = broadcast_vjp };
 
 #define SHAPE(...) .attrs = &(const glia_shape_attrs){ GLIA_DIMS(__VA_ARGS__) }
-const glia_sample glia_samples_broadcast[] = {
+const glia_op_sample glia_samples_broadcast[] = {
     { .name = "scalar", .n = 1, .in = { { .shape = { 0 } } }, SHAPE(2, 3) },
     { .name = "bias", .n = 1, .in = { { .shape = GLIA_DIMS(5) } }, SHAPE(3, 5) },
     { .name = "channels", .n = 1, .in = { { .shape = GLIA_DIMS(3, 1, 1) } }, SHAPE(2, 3, 4, 2) },

@@ -26,7 +26,7 @@ const glia_op glia_op_by_mode = { .name = "by_mode",
                                   .vjp = by_mode_vjp,
                                   .expand = by_mode_expand };
 
-const glia_sample glia_samples_by_mode[] = {
+const glia_op_sample glia_samples_by_mode[] = {
     { .name = "plain",
       .n = 2,
       .in = { { .shape = GLIA_DIMS(3, 5) }, { .shape = GLIA_DIMS(3, 5) } },

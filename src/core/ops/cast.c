@@ -37,7 +37,7 @@ const glia_op glia_op_cast = { .name = "cast",
 #define FROM(type, from, to) { .dtype = type, .shape = GLIA_DIMS(3, 7), .low = from, .high = to }
 #define TO(type) .attrs = &(const glia_cast_attrs){ type }
 #define FIXED(type, from, to) { .dtype = type, .shape = GLIA_DIMS(3, 7), .low = from, .high = to, .constant = true }
-const glia_sample glia_samples_cast[] = {
+const glia_op_sample glia_samples_cast[] = {
     { .name = "f32 to f64", .n = 1, .in = { FROM(GLIA_F32, -3, 3) }, TO(GLIA_F64) },
     { .name = "to i32", .n = 1, .in = { FIXED(GLIA_F32, -300, 300) }, TO(GLIA_I32) },
     { .name = "to i64", .n = 1, .in = { FIXED(GLIA_F32, -300, 300) }, TO(GLIA_I64) },

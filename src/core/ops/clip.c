@@ -46,7 +46,7 @@ const glia_op glia_op_clip = { .name = "clip",
 
 #define LIMITS(from, to)                                                                                               \
     .attrs = &(const clip_attrs) { from, to }
-const glia_sample glia_samples_clip[] = {
+const glia_op_sample glia_samples_clip[] = {
     { .name = "both", .n = 1, .in = { { .shape = GLIA_DIMS(3, 5), .low = -2, .high = 2 } }, LIMITS(-0.5, 0.75) },
     { .name = "scalar", .n = 1, .in = { { .shape = { 0 }, .low = -2, .high = 2 } }, LIMITS(-1, 1) },
     { 0 },

@@ -28,7 +28,7 @@ static bool logic_infer(glia_node *n) {
 #define WHOLE(type, ...)                                                                                               \
     { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -2, .high = 3 }
 #define COMPARE_SAMPLES(op_name)                                                            \
-    const glia_sample glia_samples_##op_name[] = {                                          \
+    const glia_op_sample glia_samples_##op_name[] = {                                          \
         { .name = "floats", .n = 2, .in = { WHOLE(GLIA_F32, 4, 6), WHOLE(GLIA_F32, 4, 6) } },   \
         { .name = "integers", .n = 2, .in = { WHOLE(GLIA_I32, 4, 6), WHOLE(GLIA_I32, 4, 6) } }, \
         { 0 },                                                                              \
@@ -50,7 +50,7 @@ COMPARE_SAMPLES(greater_equal)
 #define FLAGS(...)                                                                                                     \
     { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 }
 #define LOGIC_SAMPLES(op_name)                                               \
-    const glia_sample glia_samples_##op_name[] = {                           \
+    const glia_op_sample glia_samples_##op_name[] = {                           \
         { .name = "plain", .n = 2, .in = { FLAGS(4, 6), FLAGS(4, 6) } },     \
         { 0 },                                                               \
     };

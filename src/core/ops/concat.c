@@ -52,7 +52,7 @@ const glia_op glia_op_concat = { .name = "concat", .summary = "tensors one after
                                  .infer = concat_infer, .eval = concat_eval, .vjp = concat_vjp };
 
 #define AXIS(k) .attrs = &(const glia_axis_attrs){ k }
-const glia_sample glia_samples_concat[] = {
+const glia_op_sample glia_samples_concat[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(2, 3) }, { .shape = GLIA_DIMS(4, 3) } }, AXIS(0) },
     { .name = "channels",
       .n = 3,

@@ -332,9 +332,9 @@ CASES(ATTRS)
 #define OF_INPUT_GRAD(name, last, s, d, p, q, g, x, k, y)  SAMPLE(name, last, y, k, name##_x_attrs)
 #define OF_KERNEL_GRAD(name, last, s, d, p, q, g, x, k, y) SAMPLE(name, last, x, y, name##_k_attrs)
 
-const glia_sample glia_samples_conv[] = { CASES(OF_CONV){ 0 } };
-const glia_sample glia_samples_conv_input_grad[] = { CASES(OF_INPUT_GRAD){ 0 } };
-const glia_sample glia_samples_conv_kernel_grad[] = { CASES(OF_KERNEL_GRAD){ 0 } };
+const glia_op_sample glia_samples_conv[] = { CASES(OF_CONV){ 0 } };
+const glia_op_sample glia_samples_conv_input_grad[] = { CASES(OF_INPUT_GRAD){ 0 } };
+const glia_op_sample glia_samples_conv_kernel_grad[] = { CASES(OF_KERNEL_GRAD){ 0 } };
 
 /* ---- constructors --------------------------------------------------------------------------- */
 

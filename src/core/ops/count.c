@@ -34,7 +34,7 @@ const glia_op glia_op_count_of = { .name = "count_of",
                                    .infer = count_infer,
                                    .eval = count_eval };
 
-const glia_sample glia_samples_count_of[] = {
+const glia_op_sample glia_samples_count_of[] = {
     { .name = "outer two",
       .n = 1,
       .in = { { .shape = GLIA_DIMS(2, 3, 5) } },

@@ -100,7 +100,7 @@ const glia_op glia_op_cross_entropy = {
       .constant = true }
 #define SMOOTHING(e) .attrs = &(const smoothing_attrs){ e }
 
-const glia_sample glia_samples_cross_entropy[] = {
+const glia_op_sample glia_samples_cross_entropy[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), LABELS(0, 4, 5) }, SMOOTHING(0) },
     { .name = "smoothed", .n = 2, .in = { SCORES(5, 4), LABELS(0, 4, 5) }, SMOOTHING(0.1) },
     { .name = "sequence", .n = 2, .in = { SCORES(2, 3, 4), LABELS(0, 4, 2, 3) }, SMOOTHING(0) },
@@ -153,7 +153,7 @@ const glia_op glia_op_cross_entropy_one_hot = {
     .infer = cross_entropy_one_hot_infer, .vjp = cross_entropy_one_hot_vjp, .expand = cross_entropy_one_hot_expand };
 
 #define TARGET(...) { .shape = GLIA_DIMS(__VA_ARGS__), .low = 0.1, .high = 1 }
-const glia_sample glia_samples_cross_entropy_one_hot[] = {
+const glia_op_sample glia_samples_cross_entropy_one_hot[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), TARGET(5, 4) }, SMOOTHING(0) },
     { .name = "smoothed", .n = 2, .in = { SCORES(5, 4), TARGET(5, 4) }, SMOOTHING(0.1) },
     { 0 },
@@ -183,7 +183,7 @@ const glia_op glia_op_nll = { .name = "nll",
                               .vjp = nll_vjp,
                               .expand = nll_expand };
 
-const glia_sample glia_samples_nll[] = {
+const glia_op_sample glia_samples_nll[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), LABELS(0, 4, 5) } },
     { .name = "unknown_labels", .n = 2, .in = { SCORES(8, 3), LABELS(-2, 5, 8) } },
     { 0 },
@@ -220,7 +220,7 @@ const glia_op glia_op_kl_divergence = {
     .name = "kl_divergence", .summary = "mean over samples of sum p (log p - log q), 0 where p = 0", .arity = 2,
     .flags = GLIA_OP_COMPOSITE, .infer = distribution_infer, .vjp = kl_divergence_vjp, .expand = kl_divergence_expand };
 
-const glia_sample glia_samples_kl_divergence[] = {
+const glia_op_sample glia_samples_kl_divergence[] = {
     { .name = "plain", .n = 2, .in = { SCORES(5, 4), TARGET(5, 4) } },
     { .name = "some_zero",
       .n = 2,

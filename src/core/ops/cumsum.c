@@ -47,7 +47,7 @@ const glia_op glia_op_cumsum = {
 };
 
 #define ATTRS(...) .attrs = &(const glia_cumsum_attrs){ __VA_ARGS__ }
-const glia_sample glia_samples_cumsum[] = {
+const glia_op_sample glia_samples_cumsum[] = {
     { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(3, 5) } }, ATTRS(1, false, false) },
     { .name = "exclusive", .n = 1, .in = { { .shape = GLIA_DIMS(2, 5, 3) } }, ATTRS(1, true, false) },
     { .name = "reverse", .n = 1, .in = { { .shape = GLIA_DIMS(5, 3) } }, ATTRS(0, false, true) },

@@ -25,7 +25,7 @@ const glia_op glia_op_custom_gradient = { .name = "custom_gradient",
                                           .eval = custom_gradient_eval,
                                           .vjp = custom_gradient_vjp };
 
-const glia_sample glia_samples_custom_gradient[] = {
+const glia_op_sample glia_samples_custom_gradient[] = {
     { .name = "plain",
       .n = 3,
       .in = { { .shape = GLIA_DIMS(3, 5) }, { .shape = GLIA_DIMS(3, 5) }, { .shape = GLIA_DIMS(3, 5) } } },

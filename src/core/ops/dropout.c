@@ -104,14 +104,14 @@ RECORD(alpha_dropout,
         .name = title, .n = 2, .in = { { .shape = GLIA_DIMS(4, 5, 3) }, STATE },                                       \
         .attrs = &(const glia_dropout_attrs){ __VA_ARGS__ }, .no_golden = true                                         \
     }
-const glia_sample glia_samples_dropout[] = {
+const glia_op_sample glia_samples_dropout[] = {
     CASE("half", .rate = 0.5, .stream = 3),
     CASE("none", .stream = 0),
     CASE("channels", .rate = 0.5, .stream = 1, .axes = 2),
     CASE("samples", .rate = 0.25, .stream = 1, .axes = 1),
     { 0 },
 };
-const glia_sample glia_samples_alpha_dropout[] = {
+const glia_op_sample glia_samples_alpha_dropout[] = {
     CASE("half", .rate = 0.5, .stream = 3),
     CASE("none", .stream = 0),
     CASE("gradient", .rate = 0.2, .stream = 1, .gradient = true),

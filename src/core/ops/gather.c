@@ -76,7 +76,7 @@ const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along
 #define INDICES(type, from, below, ...)                                                                       \
     { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = below, \
       .constant = true }
-const glia_sample glia_samples_gather[] = {
+const glia_op_sample glia_samples_gather[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(5, 3) }, INDICES(GLIA_I32, 0, 5, 4) }, AXIS(0) },
     { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(3, 5) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, AXIS(1) },
     { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 4, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, AXIS(1) },
@@ -150,7 +150,7 @@ const glia_op glia_op_scatter_add = { .name = "scatter_add",
                                       .vjp = scatter_add_vjp };
 
 #define INTO(k, n) .attrs = &(const glia_scatter_attrs){ k, GLIA_DIMS(n) }
-const glia_sample glia_samples_scatter_add[] = {
+const glia_op_sample glia_samples_scatter_add[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, INTO(0, 4) },
     { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, INTO(1, 5) },
     { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I32, 0, 3, 5) }, INTO(1, 3) },

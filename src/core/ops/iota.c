@@ -31,7 +31,7 @@ const glia_op glia_op_iota = { .name = "iota", .summary = "0, 1, 2, ... along an
                                .attr_size = sizeof(glia_iota_attrs), .fields = iota_fields,
                                .infer = iota_infer, .eval = iota_eval };
 
-const glia_sample glia_samples_iota[] = {
+const glia_op_sample glia_samples_iota[] = {
     { .name = "i32", .n = 0, .attrs = &(const glia_iota_attrs){ GLIA_I32, GLIA_DIMS(7), 0 } },
     { .name = "f32", .n = 0, .attrs = &(const glia_iota_attrs){ GLIA_F32, GLIA_DIMS(2, 3, 4), 1 } },
     { 0 },

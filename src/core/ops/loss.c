@@ -48,7 +48,7 @@ static void mse_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 
 RECORD(mse, "mean of (prediction - target)^2", .attr_size = 0)
-const glia_sample glia_samples_mse[] = {
+const glia_op_sample glia_samples_mse[] = {
     { .name = "plain", .n = 2, .in = { OF(4, 3), OF(4, 3) } },
     { .name = "scalar", .n = 2, .in = { { .shape = { 0 } }, { .shape = { 0 } } } },
     { 0 },
@@ -71,7 +71,7 @@ static void mae_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 
 RECORD(mae, "mean of |prediction - target|", .attr_size = 0)
-const glia_sample glia_samples_mae[] = {
+const glia_op_sample glia_samples_mae[] = {
     { .name = "above", .n = 2, .in = APART(1, 2, -1, 0.5) },
     { .name = "below", .n = 2, .in = APART(-2, 0, 0.5, 1) },
     { 0 },
@@ -106,7 +106,7 @@ static void huber_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 RECORD(huber, "mean of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2)", .attr_size = sizeof(huber_attrs),
        .fields = huber_fields)
-const glia_sample glia_samples_huber[] = {
+const glia_op_sample glia_samples_huber[] = {
     { .name = "near", .n = 2, .in = APART(0.1, 0.4, -0.4, 0), .attrs = &(const huber_attrs){ 1 } },
     { .name = "far", .n = 2, .in = APART(2, 3, -1, 0.5), .attrs = &(const huber_attrs){ 1 } },
     { .name = "far_below", .n = 2, .in = APART(-2, -1, 0, 1), .attrs = &(const huber_attrs){ 0.5 } },
@@ -140,7 +140,7 @@ static void hinge_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 
 RECORD(hinge, "mean of max(0, 1 - score target)", .attr_size = 0)
-const glia_sample glia_samples_hinge[] = {
+const glia_op_sample glia_samples_hinge[] = {
     { .name = "inside", .n = 2, .in = APART(-0.9, 0.9, -1, 1) },
     { .name = "outside", .n = 2, .in = APART(1.5, 3, 1, 2) },
     { .name = "wrong", .n = 2, .in = APART(0.5, 2, -2, -1) },
@@ -167,7 +167,7 @@ static void binary_cross_entropy_vjp(glia_node *y, glia_tensor dy, glia_tensor *
 }
 
 RECORD(binary_cross_entropy, "mean of log(1 + e^x) - x target", .attr_size = 0)
-const glia_sample glia_samples_binary_cross_entropy[] = {
+const glia_op_sample glia_samples_binary_cross_entropy[] = {
     { .name = "plain",
       .n = 2,
       .in = { { .shape = GLIA_DIMS(4, 3), .kind = GLIA_SAMPLE_NONZERO, .low = -3, .high = 3 },

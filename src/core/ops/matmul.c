@@ -112,7 +112,7 @@ const glia_op glia_op_matmul = { .name = "matmul",
 #define FACTORS(...) .n = 2, .in = { __VA_ARGS__ }
 #define OF(...) { .shape = GLIA_DIMS(__VA_ARGS__) }
 #define TRANSPOSED(a, b) .attrs = &(const glia_matmul_attrs){ a, b, false }
-const glia_sample glia_samples_matmul[] = {
+const glia_op_sample glia_samples_matmul[] = {
     { .name = "plain", FACTORS(OF(3, 4), OF(4, 5)), TRANSPOSED(false, false) },
     { .name = "first transposed", FACTORS(OF(4, 3), OF(4, 5)), TRANSPOSED(true, false) },
     { .name = "second transposed", FACTORS(OF(3, 4), OF(5, 4)), TRANSPOSED(false, true) },

@@ -139,9 +139,9 @@ CASES(ATTRS)
 #define OF_GATHER(id, last, w, s, p, q, x, y)                                                                          \
     { .name = #id, .n = 2, .in = { DISTINCT(x), { .shape = LIST x } }, .attrs = &id##_attrs, .no_golden = last },
 
-const glia_sample glia_samples_max_pool[] = { CASES(OF_POOL){ 0 } };
-const glia_sample glia_samples_max_pool_scatter[] = { CASES(OF_SCATTER){ 0 } };
-const glia_sample glia_samples_max_pool_gather[] = { CASES(OF_GATHER){ 0 } };
+const glia_op_sample glia_samples_max_pool[] = { CASES(OF_POOL){ 0 } };
+const glia_op_sample glia_samples_max_pool_scatter[] = { CASES(OF_SCATTER){ 0 } };
+const glia_op_sample glia_samples_max_pool_gather[] = { CASES(OF_GATHER){ 0 } };
 
 glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts) {
     glia_pool_attrs a = { 0 };

@@ -136,7 +136,7 @@ const glia_op glia_op_layer_norm_dscale = { .name = "layer_norm_dscale",
                                             .expand = layer_norm_dscale_expand };
 
 #define VALUES(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
-const glia_sample glia_samples_layer_norm[] = {
+const glia_op_sample glia_samples_layer_norm[] = {
     { .name = "rows",
       .n = 3,
       .in = { VALUES(4, 6), VALUES(6), VALUES(6) },
@@ -151,7 +151,7 @@ const glia_sample glia_samples_layer_norm[] = {
       .attrs = &(const layer_norm_attrs){ 1e-5 } },
     { 0 },
 };
-const glia_sample glia_samples_layer_norm_dx[] = {
+const glia_op_sample glia_samples_layer_norm_dx[] = {
     { .name = "rows",
       .n = 3,
       .in = { VALUES(4, 6), VALUES(6), VALUES(4, 6) },
@@ -162,7 +162,7 @@ const glia_sample glia_samples_layer_norm_dx[] = {
       .attrs = &(const layer_norm_attrs){ 0.1 } },
     { 0 },
 };
-const glia_sample glia_samples_layer_norm_dscale[] = {
+const glia_op_sample glia_samples_layer_norm_dscale[] = {
     { .name = "rows", .n = 2, .in = { VALUES(4, 6), VALUES(4, 6) }, .attrs = &(const layer_norm_attrs){ 1e-5 } },
     { .name = "wide",
       .n = 2,
@@ -348,12 +348,12 @@ const glia_op glia_op_batch_norm_dscale = { .name = "batch_norm_dscale",
 #define MEANS(c) { .shape = GLIA_DIMS(c), .constant = true }
 #define VARIANCES(c) { .shape = GLIA_DIMS(c), .low = 0.5, .high = 2, .constant = true }
 #define ATTRS .attrs = &(const glia_batch_norm_attrs){ 1e-3, 0.1 }
-const glia_sample glia_samples_batch_norm[] = {
+const glia_op_sample glia_samples_batch_norm[] = {
     { .name = "rows", .n = 5, .in = { VALUES(6, 3), VALUES(3), VALUES(3), MEANS(3), VARIANCES(3) }, ATTRS },
     { .name = "images", .n = 5, .in = { VALUES(2, 3, 3, 2), VALUES(3), VALUES(3), MEANS(3), VARIANCES(3) }, ATTRS },
     { 0 },
 };
-const glia_sample glia_samples_batch_norm_dx[] = {
+const glia_op_sample glia_samples_batch_norm_dx[] = {
     { .name = "rows", .n = 5, .in = { VALUES(6, 3), VALUES(6, 3), VALUES(3), MEANS(3), VARIANCES(3) }, ATTRS },
     { .name = "images",
       .n = 5,
@@ -361,7 +361,7 @@ const glia_sample glia_samples_batch_norm_dx[] = {
       ATTRS },
     { 0 },
 };
-const glia_sample glia_samples_batch_norm_dscale[] = {
+const glia_op_sample glia_samples_batch_norm_dscale[] = {
     { .name = "rows", .n = 4, .in = { VALUES(6, 3), VALUES(6, 3), MEANS(3), VARIANCES(3) }, ATTRS },
     { .name = "images", .n = 4, .in = { VALUES(2, 3, 3, 2), VALUES(2, 3, 3, 2), MEANS(3), VARIANCES(3) }, ATTRS },
     { 0 },

@@ -51,7 +51,7 @@ const glia_op glia_op_one_hot = { .name = "one_hot",
             .constant = true                                                                                           \
         }                                                                                                              \
     }
-const glia_sample glia_samples_one_hot[] = {
+const glia_op_sample glia_samples_one_hot[] = {
     { .name = "row", .n = 1, .in = INDICES(7), .attrs = &(const one_hot_attrs){ 5, GLIA_F32 } },
     { .name = "table", .n = 1, .in = INDICES(2, 3), .attrs = &(const one_hot_attrs){ 4, GLIA_F64 } },
     { 0 },

@@ -69,7 +69,7 @@ const glia_op glia_op_pad = { .name = "pad",
                               .eval = pad_eval,
                               .vjp = pad_vjp };
 
-const glia_sample glia_samples_pad[] = {
+const glia_op_sample glia_samples_pad[] = {
     { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3) } },
       .attrs = &(const glia_pad_attrs){ GLIA_DIMS(1, 0), GLIA_DIMS(0, 2), GLIA_DIMS(0, 0), 0.5 } },
     { .name = "between", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4) } },

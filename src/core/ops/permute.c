@@ -43,7 +43,7 @@ const glia_op glia_op_permute = { .name = "permute",
                                   .vjp = permute_vjp };
 
 #define ORDER(...) .attrs = &(const glia_permute_attrs){ GLIA_DIMS(__VA_ARGS__) }
-const glia_sample glia_samples_permute[] = {
+const glia_op_sample glia_samples_permute[] = {
     { .name = "transpose", .n = 1, .in = { { .shape = GLIA_DIMS(3, 5) } }, ORDER(1, 0) },
     { .name = "channels last", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4, 5) } }, ORDER(0, 2, 3, 1) },
     { .name = "cycle", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4) } }, ORDER(2, 0, 1) },

@@ -51,7 +51,7 @@ const glia_op glia_op_random_uniform = { .name = "random_uniform",
                                          .infer = random_uniform_infer,
                                          .eval = random_uniform_eval };
 
-const glia_sample glia_samples_random_uniform[] = {
+const glia_op_sample glia_samples_random_uniform[] = {
     { .name = "plain",
       .n = 1,
       .in = { { .dtype = GLIA_I64, .shape = GLIA_DIMS(2), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 1e9 } },

@@ -539,12 +539,12 @@ glia_tensor glia_recurrent_of(const glia_tensor *in, int n, glia_recurrent_attrs
             { 0 },                                                                                                     \
     }
 
-const glia_sample glia_samples_recurrent[] = FORWARD_SAMPLES(.no_golden = false);
+const glia_op_sample glia_samples_recurrent[] = FORWARD_SAMPLES(.no_golden = false);
 /* Its beginning is recurrent's value; the rest is what gives recurrent_grad the right gradients. */
-const glia_sample glia_samples_recurrent_saved[] = FORWARD_SAMPLES(.no_golden = true);
+const glia_op_sample glia_samples_recurrent_saved[] = FORWARD_SAMPLES(.no_golden = true);
 
 /* dy and what was saved are anything: the tests compare with the slope of what was computed from them. */
-const glia_sample glia_samples_recurrent_grad[] = {
+const glia_op_sample glia_samples_recurrent_grad[] = {
     { .name = "lstm",
       .n = 3,
       .in = { OF(72), OF(8, 2), OF(12) },

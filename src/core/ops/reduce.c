@@ -68,7 +68,7 @@ static const glia_field reduce_fields[] = { GLIA_FIELD(INTS, glia_reduce_attrs, 
 #define OF(kind_, from, to, ...) { { .shape = GLIA_DIMS(__VA_ARGS__), .kind = kind_, .low = from, .high = to } }
 #define OVER(is_kept, ...) &(const glia_reduce_attrs){ GLIA_DIMS(__VA_ARGS__), is_kept }
 #define SAMPLES(name_, kind_, from, to)                                                                           \
-    const glia_sample glia_samples_##name_[] = {                                                                  \
+    const glia_op_sample glia_samples_##name_[] = {                                                                  \
         { .name = "all", .n = 1, .in = OF(kind_, from, to, 2, 3, 4), .attrs = OVER(false, 0, 1, 2) },             \
         { .name = "last", .n = 1, .in = OF(kind_, from, to, 2, 3, 5), .attrs = OVER(false, 2) },                  \
         { .name = "first, kept", .n = 1, .in = OF(kind_, from, to, 4, 3, 2), .attrs = OVER(true, 0) },            \

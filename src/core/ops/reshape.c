@@ -31,7 +31,7 @@ const glia_op glia_op_reshape = { .name = "reshape", .summary = "the same elemen
                                   .flags = GLIA_OP_ALIAS, .attr_size = sizeof(glia_shape_attrs), .fields = shape_fields,
                                   .infer = reshape_infer, .eval = reshape_eval, .vjp = reshape_vjp };
 
-const glia_sample glia_samples_reshape[] = {
+const glia_op_sample glia_samples_reshape[] = {
     { .name = "plain",
       .n = 1,
       .in = { { .shape = GLIA_DIMS(2, 3, 4) } },

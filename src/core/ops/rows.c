@@ -68,7 +68,7 @@ const glia_op glia_op_row_sums = { .name = "row_sums",
       .constant = true }
 #define SIZE(k)                                                                                                        \
     .attrs = &(const glia_row_sums_attrs) { k }
-const glia_sample glia_samples_row_sums[] = {
+const glia_op_sample glia_samples_row_sums[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(7, 3) }, INDICES(GLIA_I32, 0, 4, 7) }, SIZE(4) },
     { .name = "sequences", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I64, 0, 4, 2, 5) }, SIZE(4) },
     { .name = "negative", .n = 2, .in = { { .shape = GLIA_DIMS(9, 2) }, INDICES(GLIA_I32, -3, 3, 9) }, SIZE(3) },
@@ -123,7 +123,7 @@ const glia_op glia_op_put_rows = { .name = "put_rows",
                                    .eval = put_rows_eval,
                                    .vjp = put_rows_vjp };
 
-const glia_sample glia_samples_put_rows[] = {
+const glia_op_sample glia_samples_put_rows[] = {
     { .name = "rows",
       .n = 3,
       .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, 0, 6, 4), { .shape = GLIA_DIMS(4, 3) } } },

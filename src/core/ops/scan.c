@@ -313,7 +313,7 @@ static glia_graph sample_body = {
             .body = &sample_body, .steps = 4, .sequences = 1, .states = 1, __VA_ARGS__                                 \
         }                                                                                                              \
     }
-const glia_sample glia_samples_scan[] = {
+const glia_op_sample glia_samples_scan[] = {
     SAMPLE("every state", .stacked = 1),
     SAMPLE("reverse", .stacked = 1, .reverse = true),
     SAMPLE("last state", .stacked = 0),

@@ -31,7 +31,7 @@ const glia_op glia_op_select = { .name = "select", .summary = "yes where the con
         .dtype = GLIA_BOOL, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2,         \
         .constant = true                                                                                               \
     }
-const glia_sample glia_samples_select[] = {
+const glia_op_sample glia_samples_select[] = {
     { .name = "plain",
       .n = 3,
       .in = { CONDITION(2, 3, 5), { .shape = GLIA_DIMS(2, 3, 5) }, { .shape = GLIA_DIMS(2, 3, 5) } } },

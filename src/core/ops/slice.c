@@ -58,7 +58,7 @@ const glia_op glia_op_slice = { .name = "slice", .summary = "x[start : stop : st
                                 .attr_size = sizeof(glia_slice_attrs), .fields = slice_fields,
                                 .infer = slice_infer, .eval = slice_eval, .vjp = slice_vjp };
 
-const glia_sample glia_samples_slice[] = {
+const glia_op_sample glia_samples_slice[] = {
     { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(4, 6) } },
       .attrs = &(const glia_slice_attrs){ GLIA_DIMS(1, 2), GLIA_DIMS(3, 6), GLIA_DIMS(1, 1) } },
     { .name = "steps", .n = 1, .in = { { .shape = GLIA_DIMS(2, 7, 8) } },

@@ -112,7 +112,7 @@ const glia_op glia_op_csr_matmul = { .name = "csr_matmul",
     { .dtype = GLIA_I32, .shape = GLIA_DIMS(rows + 1), .kind = GLIA_SAMPLE_OFFSETS, .high = entries, .constant = true }
 #define VALUES(...)                                                                                                    \
     { .shape = GLIA_DIMS(__VA_ARGS__) }
-const glia_sample glia_samples_csr_matmul[] = {
+const glia_op_sample glia_samples_csr_matmul[] = {
     { .name = "plain",
       .n = 4,
       .in = { VALUES(7), INDICES(4, 7), OFFSETS(3, 7), VALUES(4, 3) },
@@ -174,7 +174,7 @@ const glia_op glia_op_csr_dot = { .name = "csr_dot",
                                   .eval = csr_dot_eval,
                                   .vjp = csr_dot_vjp };
 
-const glia_sample glia_samples_csr_dot[] = {
+const glia_op_sample glia_samples_csr_dot[] = {
     { .name = "plain", .n = 4, .in = { VALUES(3, 5), VALUES(4, 5), INDICES(4, 6), OFFSETS(3, 6) } },
     { 0 },
 };
@@ -221,7 +221,7 @@ const glia_op glia_op_segment_sum = { .name = "segment_sum",
                                       .infer = segment_reduce_infer,
                                       .eval = segment_sum_eval,
                                       .vjp = segment_sum_vjp };
-const glia_sample glia_samples_segment_sum[] = {
+const glia_op_sample glia_samples_segment_sum[] = {
     { .name = "matrix", .n = 2, .in = { VALUES(7, 3), OFFSETS(4, 7) } },
     { .name = "vector", .n = 2, .in = { VALUES(5), OFFSETS(3, 5) } },
     { 0 },
@@ -259,7 +259,7 @@ const glia_op glia_op_segment_max = { .name = "segment_max",
                                       .vjp = segment_max_vjp };
 #define DISTINCT(...)                                                                                                  \
     { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT }
-const glia_sample glia_samples_segment_max[] = {
+const glia_op_sample glia_samples_segment_max[] = {
     { .name = "matrix", .n = 2, .in = { DISTINCT(7, 3), OFFSETS(4, 7) } },
     { 0 },
 };
@@ -300,7 +300,7 @@ const glia_op glia_op_segment_spread = { .name = "segment_spread",
                                          .infer = segment_spread_infer,
                                          .eval = segment_spread_eval,
                                          .vjp = segment_spread_vjp };
-const glia_sample glia_samples_segment_spread[] = {
+const glia_op_sample glia_samples_segment_spread[] = {
     { .name = "matrix",
       .n = 2,
       .in = { VALUES(4, 3), OFFSETS(4, 7) },

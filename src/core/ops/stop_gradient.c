@@ -11,7 +11,7 @@ const glia_op glia_op_stop_gradient = { .name = "stop_gradient", .summary = "x; 
                                         .flags = GLIA_OP_ELEMENTWISE | GLIA_OP_GRADIENT_ONLY, .infer = glia_infer_same,
                                         .eval = stop_gradient_eval };
 
-const glia_sample glia_samples_stop_gradient[] = {
+const glia_op_sample glia_samples_stop_gradient[] = {
     { .name = "plain", .n = 1, .in = { { .shape = GLIA_DIMS(3, 5) } } },
     { 0 },
 };

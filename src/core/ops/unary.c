@@ -29,7 +29,7 @@
 
 /* One sample of 2 x 3 x 5 in [from, to). */
 #define SAMPLE(op_name, kind_, from, to)                                                         \
-    const glia_sample glia_samples_##op_name[] = {                                               \
+    const glia_op_sample glia_samples_##op_name[] = {                                               \
         { .name = "plain",                                                                       \
           .n = 1,                                                                                \
           .in = { { .shape = GLIA_DIMS(2, 3, 5), .kind = kind_, .low = from, .high = to } } },   \
@@ -147,7 +147,7 @@ static bool not_infer(glia_node *n) {
 }
 EVAL(not, x == 0 ? 1 : 0)
 RECORD(not, "true where x is false", not_infer, NULL)
-const glia_sample glia_samples_not[] = {
+const glia_op_sample glia_samples_not[] = {
     { .name = "plain",
       .n = 1,
       .in = { { .dtype = GLIA_BOOL, .shape = GLIA_DIMS(3, 5), .kind = GLIA_SAMPLE_INTEGER, .low = 0, .high = 2 } } },

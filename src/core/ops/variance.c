@@ -42,7 +42,7 @@ const glia_op glia_op_variance = { .name = "variance",
                                    .expand = variance_expand };
 
 #define AXES(kept, ...) .attrs = &(const glia_reduce_attrs){ GLIA_DIMS(__VA_ARGS__), kept }
-const glia_sample glia_samples_variance[] = {
+const glia_op_sample glia_samples_variance[] = {
     { .name = "all", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4) } }, AXES(false, 0, 1, 2) },
     { .name = "last", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 5) } }, AXES(false, 2) },
     { .name = "outer_kept", .n = 1, .in = { { .shape = GLIA_DIMS(2, 3, 4) } }, AXES(true, 0, 2) },

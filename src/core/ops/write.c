@@ -70,7 +70,7 @@ const glia_op glia_op_write = { .name = "write",
     { .dtype = type, .kind = GLIA_SAMPLE_INTEGER, .low = from, .high = below, .constant = true }
 #define AXIS(k)                                                                                                        \
     .attrs = &(const glia_axis_attrs) { k }
-const glia_sample glia_samples_write[] = {
+const glia_op_sample glia_samples_write[] = {
     { .name = "middle",
       .n = 3,
       .in = { { .shape = GLIA_DIMS(2, 6, 3) }, { .shape = GLIA_DIMS(2, 2, 3) }, POSITION(GLIA_I32, 1, 4) },

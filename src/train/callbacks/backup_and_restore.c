@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "train/callbacks/callbacks.h"
-#include "train/fit/fit.h"
+#include "train/run/training.h"
 
 typedef struct backup {
     glia_watcher watcher;

@@ -8,7 +8,7 @@
 
 #include "data/formats/formats.h"
 #include "train/callbacks/callbacks.h"
-#include "train/fit/fit.h"
+#include "train/run/training.h"
 
 typedef struct model_checkpoint {
     glia_watcher watcher;

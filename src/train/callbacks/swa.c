@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "train/callbacks/callbacks.h"
-#include "train/fit/fit.h"
+#include "train/run/training.h"
 
 typedef struct swa {
     glia_watcher watcher;
@@ -86,7 +86,7 @@ static glia_status end(const glia_progress *p, void *context, glia_error *error)
     if (*s->n == 0) return GLIA_OK;
     take_means(p->model, s->means);
     if (!s->opts.data) return GLIA_OK;
-    return glia_norms_measure(p->model, s->opts.data, p->training->opts.batch, p->training->train.backend, error);
+    return glia_norms_measure(p->model, s->opts.data, p->training->opts.batch, p->training->backend, error);
 }
 
 static void *state(void *context, size_t *bytes) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "train/callbacks/callbacks.h"
+#include "train/run/training.h"
 
 typedef struct swap {
     glia_watcher watcher;
@@ -17,9 +18,13 @@ typedef struct swap {
 /* Finds the average of the model's tensor at this index; false if it has none. */
 static bool average_of(const glia_progress *p, int index, glia_array *weight, glia_array *average) {
     char name[512];
+    const glia_training *t = p->training;
     *weight = glia_store_entry(p->model->store, index);
-    snprintf(name, sizeof name, "train/ema/%s", weight->name);
-    return glia_store_look(glia_training_states(p->training), name, average);
+    for (int i = 0; i < t->n_groups; i++) {
+        snprintf(name, sizeof name, "%s/ema/%s", t->groups[i], weight->name);
+        if (glia_store_look(t->states, name, average)) return true;
+    }
+    return false;
 }
 
 static void exchange(const glia_progress *p, swap *s) {

@@ -1,6 +1,6 @@
 /* terminate_on_nan.c - reports where the first non-finite value came from. Implemented in train/fit/diagnose.c. */
 #include "train/callbacks/callbacks.h"
-#include "train/fit/fit.h"
+#include "train/run/training.h"
 
 static glia_status begin(const glia_progress *p, void *context, glia_error *error) {
     (void)context, (void)error;

@@ -1,14 +1,15 @@
 /* checkpoint.c - saves the whole state of a training in a safetensors file and restores it.
  *
  *     NAME ...                       the model's parameters and states, including the random state
- *     train/...                      the optimiser's states
+ *     train/...                      the method's states, such as the optimiser's
  *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped it,
  *                                    whether the epoch has ended
- *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
- *                                    of the epoch
+ *     checkpoint/figures             f64: factor and fixed learning rate, seconds of the epoch
+ *     checkpoint/means               f64 (2, means): sums of the epoch's means, and their weights
+ *     checkpoint/method/NAME         what else the method keeps
  *     checkpoint/callback/I/NAME     u8: the state of callback I
  *
- * The metadata hold the training's options as lines "key=value", and a checksum: the sum of a hash of each tensor
+ * The metadata hold the method and the training's options as lines "key=value", and a checksum: the sum of a hash of each tensor
  * (name, dtype, shape, bytes) and of those lines. It does not depend on the order of tensors.
  *
  * Saving replaces the newest checkpoint only after the new one is complete on disk:
@@ -26,15 +27,16 @@
 #include <unistd.h>
 
 #include "data/formats/formats.h"
-#include "train/fit/fit.h"
+#include "train/run/training.h"
 
 struct glia_restored {
     glia_file bytes;
     glia_safetensors file;
 };
 
-enum { PLACE = 6, FIGURES = 6 };
-static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures";
+enum { PLACE = 6, FIGURES = 3 };
+static const char place_name[] = "checkpoint/place", figures_name[] = "checkpoint/figures",
+                  means_name[] = "checkpoint/means", method_prefix[] = "checkpoint/method/";
 
 /* ---- contents -------------------------------------------------------------------------------- */
 
@@ -44,7 +46,7 @@ typedef struct contents {
     int n;
     glia_arena names;
     int64_t place[PLACE];
-    double figures[FIGURES];
+    double figures[FIGURES], means[2 * GLIA_RUN_MEANS];
 } contents;
 
 static void add(contents *c, const char *name, glia_dtype dtype, int64_t count, void *data) {
@@ -56,22 +58,26 @@ static const char *state_name(glia_arena *arena, const glia_callback *c, int ind
     return glia_arena_printf(arena, "checkpoint/callback/%d/%s", index, c->name ? c->name : "");
 }
 
-static glia_status gather(const glia_training *t, contents *c, glia_error *error) {
-    const glia_store *model = t->train.model->store, *states = t->train.store;
-    size_t most = (size_t)glia_store_count(model) + (size_t)glia_store_count(states) + (size_t)t->opts.n_callbacks + 2;
-    c->arrays = malloc(most * sizeof *c->arrays);
-    if (!c->arrays) return glia_fail_nomem(error);
-    for (int i = 0; i < glia_store_count(model); i++) c->arrays[c->n++] = glia_store_entry(model, i);
-    for (int i = 0; i < glia_store_count(states); i++) c->arrays[c->n++] = glia_store_entry(states, i);
-    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->tally.samples, t->stop, t->ended },
-           sizeof c->place);
-    const double seconds = t->step ? t->progress.seconds : 0;
-    const double figures[FIGURES] = {
-        t->tally.loss, t->tally.accuracy, t->tally.weight, t->scale, t->fixed_lr, seconds
-    };
-    memcpy(c->figures, figures, sizeof figures);
-    add(c, place_name, GLIA_I64, PLACE, c->place);
-    add(c, figures_name, GLIA_F64, FIGURES, c->figures);
+/* The sums of the means, then their weights; returns how many numbers. */
+static int64_t copy_means(const glia_training *t, double out[2 * GLIA_RUN_MEANS]) {
+    memcpy(out, t->sums, (size_t)t->n_means * sizeof *out);
+    memcpy(out + t->n_means, t->weights, (size_t)t->n_means * sizeof *out);
+    return 2 * (int64_t)t->n_means;
+}
+
+/* Adds what the method keeps, under names with a prefix. */
+static glia_status gather_method(glia_training *t, contents *c, glia_error *error) {
+    if (!t->method->arrays) return GLIA_OK;
+    const int n = t->method->arrays(t, c->arrays + c->n, GLIA_RUN_ARRAYS);
+    for (int i = 0; i < n; i++) {
+        glia_array *a = &c->arrays[c->n++];
+        a->name = glia_arena_printf(&c->names, "%s%s", method_prefix, a->name);
+        if (!a->name) return glia_fail_nomem(error);
+    }
+    return GLIA_OK;
+}
+
+static glia_status gather_callbacks(const glia_training *t, contents *c, glia_error *error) {
     for (int i = 0; i < t->opts.n_callbacks; i++) {
         const glia_callback *callback = &t->callbacks[i];
         size_t bytes = 0;
@@ -82,6 +88,27 @@ static glia_status gather(const glia_training *t, contents *c, glia_error *error
         add(c, name, GLIA_U8, (int64_t)bytes, state);
     }
     return GLIA_OK;
+}
+
+static int store_count(const glia_store *store) { return store ? glia_store_count(store) : 0; }
+
+static glia_status gather(glia_training *t, contents *c, glia_error *error) {
+    const glia_store *stores[] = { t->model->store, t->states };
+    size_t most = (size_t)store_count(stores[0]) + (size_t)store_count(stores[1]) + (size_t)t->opts.n_callbacks +
+                  GLIA_RUN_ARRAYS + 3;
+    c->arrays = malloc(most * sizeof *c->arrays);
+    if (!c->arrays) return glia_fail_nomem(error);
+    for (int k = 0; k < GLIA_COUNT(stores); k++) {
+        for (int i = 0; i < store_count(stores[k]); i++) c->arrays[c->n++] = glia_store_entry(stores[k], i);
+    }
+    memcpy(c->place, (int64_t[PLACE]){ t->epoch, t->step, t->done, t->samples, t->stop, t->ended }, sizeof c->place);
+    const double figures[FIGURES] = { t->scale, t->fixed_lr, t->step ? t->progress.seconds : 0 };
+    memcpy(c->figures, figures, sizeof figures);
+    add(c, place_name, GLIA_I64, PLACE, c->place);
+    add(c, figures_name, GLIA_F64, FIGURES, c->figures);
+    add(c, means_name, GLIA_F64, copy_means(t, c->means), c->means);
+    glia_status status = gather_method(t, c, error);
+    return status == GLIA_OK ? gather_callbacks(t, c, error) : status;
 }
 
 /* Writes the names as a line: in full if short, else as a hash. Without names there is no line. */
@@ -108,12 +135,22 @@ static const char *class_name(const glia_dataset *data, int64_t i) { return glia
 /* Describes the options that must be equal when a training resumes. */
 static void describe(const glia_training *t, glia_text *text) {
     const glia_optimizer *o = &t->opts.optimizer;
+    const glia_method_info *method = &t->method->about;
     char number[GLIA_NUMBER_TEXT];
-    glia_text_printf(text, "samples=%lld\n", (long long)glia_data_count(t->data));
-    describe_names("columns", glia_data_column_name, t->data, text);
-    describe_names("classes", class_name, t->data, text);
+    glia_text_printf(text, "method=%s\n", method->name);
+    if (method->n_settings) {
+        glia_text_printf(text, "settings=");
+        glia_settings_print(method, t->memory, text);
+        glia_text_printf(text, "\n");
+    }
+    if (t->data) {
+        glia_text_printf(text, "samples=%lld\n", (long long)glia_data_count(t->data));
+        describe_names("columns", glia_data_column_name, t->data, text);
+        describe_names("classes", class_name, t->data, text);
+    }
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
+    if (!(method->uses & GLIA_USES_OPTIMIZER)) return;
     glia_text_printf(text, "optimizer=%s\n", glia_optimizer_name(o->kind));
     glia_text_printf(text, "accumulate=%lld\n", (long long)GLIA_MAX(o->accumulate, 1));
     glia_text_printf(text, "learning rate=%s\n", glia_number_print(t->full_lr, number));
@@ -282,30 +319,77 @@ static glia_status take_states(const glia_training *t, const struct glia_restore
     return status;
 }
 
-static glia_status take(glia_training *t, const struct glia_restored *r, glia_error *error) {
-    glia_status status = check_asked(t, r, error);
-    if (status == GLIA_OK) status = take_store(t->train.model->store, r, false, error);
-    if (status == GLIA_OK) status = take_store(t->train.store, r, false, error);
-    if (status == GLIA_OK) status = take_states(t, r, t->begun, false, error);
-    if (status != GLIA_OK) return status;
+/* Checks or restores what the method keeps, from the tensors whose names begin with its prefix. */
+static glia_status take_method(glia_training *t, const struct glia_restored *r, bool copy, glia_error *error) {
+    if (!t->method->arrays) return GLIA_OK;
+    const size_t prefix = strlen(method_prefix);
+    glia_array arrays[GLIA_RUN_ARRAYS];
+    int n = 0;
+    if (t->method->restore) {
+        for (int i = 0; i < r->file.n && n < GLIA_RUN_ARRAYS; i++) {
+            const glia_safetensor *x = &r->file.tensors[i];
+            if (strncmp(x->name, method_prefix, prefix) != 0) continue;
+            /* restore() only reads them */
+            arrays[n++] = (glia_array){
+                .name = x->name + prefix, .dtype = x->dtype, .shape = x->shape, .data = (void *)(uintptr_t)x->data
+            };
+        }
+        return t->method->restore(t, arrays, n, !copy, error);
+    }
+    n = t->method->arrays(t, arrays, GLIA_RUN_ARRAYS);
+    glia_arena names = { 0 };
+    glia_status status = GLIA_OK;
+    for (int i = 0; i < n && status == GLIA_OK; i++) {
+        const char *name = glia_arena_printf(&names, "%s%s", method_prefix, arrays[i].name);
+        const glia_safetensor *x = name ? wanted(r, name, arrays[i].dtype, &arrays[i].shape, error) : NULL;
+        if (!x) status = name ? GLIA_E_ARGUMENT : glia_fail_nomem(error);
+        if (x && copy) memcpy(arrays[i].data, x->data, x->bytes);
+    }
+    glia_arena_free(&names);
+    return status;
+}
+
+/* Checks or copies everything but the position. */
+static glia_status take_values(glia_training *t, const struct glia_restored *r, bool copy, glia_error *error) {
+    glia_status status = take_store(t->model->store, r, copy, error);
+    if (status == GLIA_OK && t->states) status = take_store(t->states, r, copy, error);
+    return status == GLIA_OK ? take_method(t, r, copy, error) : status;
+}
+
+static glia_status take_position(glia_training *t, const struct glia_restored *r, bool copy, glia_error *error) {
+    const int64_t n_means = 2 * (int64_t)t->n_means;
     const glia_safetensor *place = wanted(r, place_name, GLIA_I64, &GLIA_SHAPE(PLACE), error);
     const glia_safetensor *figures = place ? wanted(r, figures_name, GLIA_F64, &GLIA_SHAPE(FIGURES), error) : NULL;
-    if (!figures) return GLIA_E_ARGUMENT;
+    const glia_safetensor *means = figures ? wanted(r, means_name, GLIA_F64, &GLIA_SHAPE(n_means), error) : NULL;
+    if (!means) return GLIA_E_ARGUMENT;
     int64_t at[PLACE];
-    double sums[FIGURES];
+    double numbers[FIGURES];
     memcpy(at, place->data, sizeof at);
-    memcpy(sums, figures->data, sizeof sums);
+    memcpy(numbers, figures->data, sizeof numbers);
     if (at[0] < 0 || at[1] < 0 || at[1] > t->epoch_steps || at[2] < 0 || at[3] < 0) {
         return glia_fail(error, GLIA_E_FORMAT, "epoch %lld, step %lld is out of range", (long long)at[0],
                          (long long)at[1]);
     }
-    take_store(t->train.model->store, r, true, NULL);
-    take_store(t->train.store, r, true, NULL);
-    glia_store_touch(t->train.store);
+    if (!copy) return GLIA_OK;
     t->epoch = at[0], t->step = at[1], t->done = at[2], t->stop = at[4] != 0, t->ended = at[5] != 0;
-    t->tally = (glia_tally){ .loss = sums[0], .accuracy = sums[1], .weight = sums[2], .samples = at[3] };
-    t->scale = sums[3], t->fixed_lr = sums[4], t->seconds = sums[5];
+    t->samples = at[3];
+    memcpy(t->sums, means->data, (size_t)t->n_means * sizeof(double));
+    memcpy(t->weights, (const char *)means->data + (size_t)t->n_means * sizeof(double),
+           (size_t)t->n_means * sizeof(double));
+    t->scale = numbers[0], t->fixed_lr = numbers[1], t->seconds = numbers[2];
     return GLIA_OK;
+}
+
+static glia_status take(glia_training *t, const struct glia_restored *r, glia_error *error) {
+    glia_status status = check_asked(t, r, error);
+    if (status == GLIA_OK) status = take_values(t, r, false, error);
+    if (status == GLIA_OK) status = take_states(t, r, t->begun, false, error);
+    if (status == GLIA_OK) status = take_position(t, r, false, error);
+    if (status == GLIA_OK) status = take_values(t, r, true, error);
+    if (status != GLIA_OK) return status;
+    glia_store_touch(t->model->store);
+    if (t->states) glia_store_touch(t->states);
+    return take_position(t, r, true, error);
 }
 
 /* Opens PATH, or PATH.previous if PATH is missing or damaged. */

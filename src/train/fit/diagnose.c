@@ -82,7 +82,8 @@ static void name_origin(const trace *t, int64_t step, char *what, size_t capacit
 /* Runs the step with every float value as an output. */
 static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t step, char *what, size_t capacity,
                               glia_error *error) {
-    glia_graph *g = t->train.graph;
+    const glia_supervised *s = t->memory;
+    glia_graph *g = s->train.graph;
     trace r = { .graph = g };
     glia_tensor *outputs = malloc(((size_t)g->n_nodes + 1) * sizeof *outputs);
     r.finite = malloc(((size_t)g->n_nodes + 1) * sizeof *r.finite);
@@ -105,14 +106,14 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
                                    .batch = batch->n,
                                    .precision = t->opts.precision,
                                    .no_fusion = true };
-        program = glia_compile(g, t->train.backend, opts, error);
-        r.session = program ? glia_session_create(program, t->train.store, error) : NULL;
+        program = glia_compile(g, t->backend, opts, error);
+        r.session = program ? glia_session_create(program, t->states, error) : NULL;
         status = r.session ? GLIA_OK : GLIA_E_NOMEM;
     }
     if (status == GLIA_OK) {
         glia_lane lane = { .batch = batch->n, .program = program, .session = r.session };
-        glia_session_input(r.session, glia_leaf_of(t->train.x)->name, &lane.x, NULL);
-        if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y, NULL);
+        glia_session_input(r.session, glia_leaf_of(s->train.x)->name, &lane.x, NULL);
+        if (s->train.y) glia_session_input(r.session, glia_leaf_of(s->train.y)->name, &lane.y, NULL);
         float *lr = glia_session_input(r.session, "lr", NULL, NULL);
         if (lr) *lr = (float)t->progress.lr; /* a momentum input starts with the optimiser's value */
         status = glia_lane_run(&lane, batch->x, batch->y, error);
@@ -126,23 +127,25 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
     return status;
 }
 
-glia_status glia_training_diagnose(glia_training *t, int64_t steps, char *what, size_t capacity, glia_error *error) {
+glia_status glia_supervised_diagnose(glia_training *t, int64_t steps, char *what, size_t capacity, glia_error *error) {
     char *epoch_began = t->backup, *before = malloc(glia_training_backup_bytes(t) + 1);
     if (!before) return glia_fail_nomem(error);
     glia_training_back_up(t, true);
+    const glia_supervised *s = t->memory;
     const int64_t first = t->began_at;
     t->done -= t->step - first;
     glia_batch batch;
     bool found = false;
-    glia_status status = glia_loader_start_at(t->train_loader, t->epoch, first, error);
+    glia_status status = glia_loader_start_at(t->loader, t->epoch, first, error);
     for (int64_t step = first + 1; status == GLIA_OK && !found && step <= steps; step++, t->done++) {
-        if (!glia_loader_next(t->train_loader, &batch)) break;
+        if (!glia_loader_next(t->loader, &batch)) break;
         t->backup = before;
         glia_training_back_up(t, false);
-        glia_lane *lane = glia_training_lane(t, batch.n, error);
+        t->progress.lr = glia_training_rate(t);
+        glia_lane *lane = glia_supervised_lane(t, batch.n, error);
         status = lane ? glia_lane_run(lane, batch.x, batch.y, error) : GLIA_E_INTERNAL;
         if (status != GLIA_OK) break;
-        found = !isfinite(glia_lane_scalar(lane, t->train.loss_at)) || !store_finite(t->train.model->store);
+        found = !isfinite(glia_lane_scalar(lane, s->train.loss_at)) || !store_finite(t->model->store);
         if (!found) continue;
         glia_training_back_up(t, true);
         status = trace_step(t, &batch, step, what, capacity, error);

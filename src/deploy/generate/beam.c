@@ -20,7 +20,7 @@ typedef struct continuation {
 
 typedef struct search {
     glia_beam_opts opts;
-    int64_t n_begin, most;   /* tokens in the prompt; and at most */
+    int64_t n_begin, most;   /* tokens in the prompt, and the limit */
     int32_t *tokens, *spare; /* (beams, most): the beams */
     double *log_probability; /* (beams) */
     int *parents;

@@ -120,8 +120,7 @@ static double weigh(candidate *c, int64_t n, double temperature) {
     double highest = -INFINITY, sum = 0;
     for (int64_t i = 0; i < n; i++) highest = fmax(highest, c[i].score);
     for (int64_t i = 0; i < n; i++) {
-        c[i].score = c[i].score == highest ? 1 : exp((c[i].score - highest) / temperature); /* so that infinity gives 1
-                                                                                             * too */
+        c[i].score = c[i].score == highest ? 1 : exp((c[i].score - highest) / temperature); /* infinity too */
         sum += c[i].score;
     }
     return sum;

@@ -1,9 +1,9 @@
 /* dropout.c - dropout and its variants.
  *
- * dropout (Srivastava et al. 2014), inverted: in training, dropped elements become 0 and the others are divided by 1 -
- * rate. `axes` is the number of leading axes with independent draws, which apply to all elements along the other axes:
- * 2 of (N, C, H, W) drops whole channels (spatial dropout, Tompson et al. 2015), 1 whole samples (stochastic depth,
- * Huang et al. 2016).
+ * dropout (Srivastava et al. 2014), inverted: in training, dropped elements become 0 and the others are multiplied by
+ * 1/(1-rate). `axes` is the number of leading axes with independent draws, which apply to all elements along the other
+ * axes: 2 of (N, C, H, W) drops whole channels (spatial dropout, Tompson et al. 2015), 1 whole samples (stochastic
+ * depth, Huang et al. 2016).
  *
  * alpha_dropout (Klambauer et al. 2017, section 3) is for values with mean 0 and variance 1, like selu's results.
  * Dropped elements become selu's limit at minus infinity, l = -1.7581; then all elements become a x + b, which
@@ -33,8 +33,7 @@ static bool dropout_infer(glia_node *n) {
     int64_t stream = attrs_of(n)->stream, axes = attrs_of(n)->axes;
     if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
     if (axes < 0 || axes > x->shape.rank) return glia_node_fail(n, "x has no %lld axes", (long long)axes);
-    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* so that the next random node gets another
-                                                                           * stream */
+    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* the next node gets another stream */
     double rate = attrs_of(n)->rate;
     return (rate >= 0 && rate < 1) || glia_node_fail(n, "the rate must be in [0, 1), not %g", rate);
 }

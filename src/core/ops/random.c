@@ -83,8 +83,7 @@ glia_tensor glia_random_integers(glia_graph *g, glia_dtype dtype, glia_shape sha
 /* The largest of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0 gives -inf. */
 glia_tensor glia_random_categorical(glia_tensor logits) {
     if (glia_is_bad(logits)) return logits;
-    glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in the body of a loop under construction, if
-                                                                        * any */
+    glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in the open loop body, if any */
     glia_tensor noise = glia_neg(glia_log(glia_neg(glia_log(u))));
     return glia_argmax(glia_add(logits, glia_cast(noise, logits->dtype)), -1);
 }

@@ -129,8 +129,7 @@ static bool scan_infer(glia_node *n) {
 /* ---- the definition -------------------------------------------------------------------------- */
 
 int64_t glia_scan_seed(int64_t seed, int64_t t) {
-    uint64_t z = (uint64_t)seed + ((uint64_t)t + 1) * 0x9E3779B97F4A7C15u; /* the increments of SplitMix64, and its
-                                                                            * mixing */
+    uint64_t z = (uint64_t)seed + ((uint64_t)t + 1) * 0x9E3779B97F4A7C15u; /* SplitMix64: increment and mixing */
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return (int64_t)((z ^ (z >> 31)) >> 11); /* 53 bits, which a double holds */

@@ -73,8 +73,7 @@ static double rounded(const glia_exact *sum) {
     if (!first) return 0;
     int width = 0;
     while (width < 64 && first >> width) width++;
-    if (width > DIGIT) return negative ? -INFINITY : INFINITY; /* above the largest double; 2^63 additions cannot reach
-                                                                * it */
+    if (width > DIGIT) return negative ? -INFINITY : INFINITY; /* 2^63 additions cannot reach this */
     int spare = DIGIT - width;
     uint64_t bits = first << DIGIT | second;
     uint64_t rest = third << spare;

@@ -21,8 +21,7 @@ typedef struct glia_rule_scope {
     glia_tensor lr;             /* scalar, scaled for the group */
     glia_tensor momentum;       /* scalar; NULL: opt->momentum */
     glia_tensor common[3];      /* scalars prepared by the optimiser's `share`; else NULL */
-    glia_tensor rows;           /* indices of the rows of the parameter `table` that w and g are; NULL: w is the whole
-                                 * parameter */
+    glia_tensor rows;           /* row indices of w and g in the parameter `table`; NULL: w is the whole parameter */
     glia_tensor table;
 } glia_rule_scope;
 

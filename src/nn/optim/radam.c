@@ -27,8 +27,7 @@ static void share(glia_rule_scope *s, glia_tensor steps, glia_tensor carried) {
     glia_tensor tail = glia_div(glia_mul_scalar(t, 2), glia_expm1(glia_mul_scalar(t, -log(beta2))));
     glia_tensor pt = glia_add_scalar(glia_neg(tail), p);
     glia_tensor enough = glia_greater(pt, glia_scalar(g, GLIA_F64, 5));
-    glia_tensor safe = glia_maximum(pt, glia_scalar(g, GLIA_F64, 5)); /* keeps the root's argument positive in both
-                                                                       * cases */
+    glia_tensor safe = glia_maximum(pt, glia_scalar(g, GLIA_F64, 5)); /* keeps the root real in both cases */
     glia_tensor grown = glia_div(glia_mul(glia_add_scalar(safe, -4), glia_add_scalar(safe, -2)), safe);
     glia_tensor c2 = glia_rule_correction(steps, GLIA_F64, beta2);
     const double full = p > 5 ? p / ((p - 4) * (p - 2)) : 0; /* if p is not, pt never is */

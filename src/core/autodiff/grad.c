@@ -1,16 +1,16 @@
 /* grad.c - reverse-mode differentiation, graph to graph.
  *
- * The chain rule walked backwards (Linnainmaa 1970; Griewank and Walther 2008, ch. 3): every node that lies on a path
- * from some x to y gets an adjoint, dy/dnode, which is the sum of what its readers contribute; its op's `vjp` turns that
- * into contributions to its inputs. All of it is new nodes of the same graph, made from the same ops, so a gradient can be
- * differentiated again, fused, planned and saved like anything else.
+ * Reverse accumulation (Linnainmaa 1970; Griewank and Walther 2008, ch. 3): every node on a path from some x to y gets
+ * an adjoint, dy/dnode, the sum of its readers' contributions. Its op's `vjp` turns the adjoint into contributions to
+ * its inputs. All results are new nodes of the same graph and of the same ops, so a gradient can be differentiated
+ * again, fused, planned and saved like any other node.
  *
  *        x ──► f ──► g ──► y            forward, oldest first
  *        dx ◄─ vjp_f ◄─ vjp_g ◄─ dy     what this file appends
  *
- * A composite without a vjp of its own is expanded next to itself and differentiated through; the second copy of the
- * forward computation is merged with the first by common-subexpression elimination. A modal one is expanded for both modes,
- * and its gradient is by_mode of the two.
+ * A composite without a vjp is expanded next to itself, and the expansion is differentiated; the second copy of the
+ * forward computation is merged with the first by common-subexpression elimination. A modal one is expanded for both
+ * modes, and its gradient is by_mode of the two.
  */
 #include <stdlib.h>
 
@@ -66,14 +66,14 @@ static bool contribute(walk *w, const glia_node *node, glia_tensor dx) {
 static bool reverse(const glia_tensor *ys, const glia_tensor *dys, int n_ys, const glia_tensor *xs, int n,
                     glia_tensor *gradients, bool stop_at_xs);
 
-/* The gradients of a composite in its inputs, through its expansion for this mode. */
+/* The gradients of a composite with respect to its inputs, through its expansion for this mode. */
 static bool expansion_vjp(glia_node *node, glia_tensor dy, glia_mode mode, glia_tensor *dx) {
     glia_tensor expanded = node->op->expand(node, node->in, mode);
     if (glia_is_bad(expanded)) return false;
     return reverse(&expanded, &dy, 1, node->in, node->n_in, dx, true);
 }
 
-/* The same of a modal composite: of the mode that will be compiled. */
+/* As expansion_vjp() for a modal composite: those of the mode that will be compiled. */
 static bool modal_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     glia_tensor *infer = calloc((size_t)node->n_in, sizeof *infer);
     if (!infer) {
@@ -91,7 +91,7 @@ static bool modal_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     return ok;
 }
 
-/* The gradients of one node in its inputs: by its vjp, or through its expansion. */
+/* The gradients of one node with respect to its inputs: by its vjp, or through its expansion. */
 static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     if (node->op->vjp) {
         node->op->vjp(node, dy, dx);
@@ -102,7 +102,7 @@ static bool node_vjp(glia_node *node, glia_tensor dy, glia_tensor *dx) {
     return expansion_vjp(node, dy, GLIA_TRAIN, dx);
 }
 
-/* Propagates the adjoint of one node to those of its inputs that matter. */
+/* Propagates the adjoint of one node to its relevant inputs. */
 static bool propagate(walk *w, glia_node *node) {
     glia_tensor few[8] = { NULL }, *dx = few;
     if (node->n_in > GLIA_COUNT(few)) dx = calloc((size_t)node->n_in, sizeof *dx);
@@ -110,7 +110,7 @@ static bool propagate(walk *w, glia_node *node) {
         glia_graph_fail_nomem(node->graph);
         return false;
     }
-    node->graph->label = node->label; /* an arena string of this graph; gradients bear their layer's name */
+    node->graph->label = node->label; /* a string in this graph's arena; gradients get their layer's label */
     bool ok = node_vjp(node, w->adjoint[node->id], dx);
     for (int i = 0; ok && i < node->n_in; i++) {
         const glia_node *in = node->in[i];

@@ -1,4 +1,4 @@
-/* attrs.c - attribute structs as data: copied, compared and hashed field by field from their tables. */
+/* attrs.c - copies, compares and hashes attribute structs field by field, from their tables. */
 #include <string.h>
 
 #include "core/graph/graph.h"

@@ -1,8 +1,8 @@
-/* body.c - graphs inside graphs: what a loop does in each step.
+/* body.c - graphs inside graphs: the steps of loops.
  *
- * An op with a body keeps it as an attribute, in its graph's arena, where nothing is added to it any more; so it is
- * copied, compared, printed and freed with its node. Until then it is a graph of its own, and what happens when its
- * tensors meet those of the graph around it is decided here.
+ * An op with a body keeps it as an attribute in its graph's arena; nothing is added to it there, so it is copied,
+ * compared, printed and freed with its node. Until then it is a graph of its own. This file also handles operations
+ * that mix its tensors with those of the enclosing graph.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "core/graph/graph.h"
 
-/* ---- making one ------------------------------------------------------------------------------ */
+/* ---- construction ---------------------------------------------------------------------------- */
 
 glia_graph *glia_graph_create_body(glia_graph *parent) {
     glia_graph *body = glia_graph_create();
@@ -51,7 +51,7 @@ glia_tensor glia_body_input(glia_graph *body, glia_dtype dtype, glia_shape shape
                             &(glia_leaf){ .name = name, .dtype = dtype, .shape = shape });
 }
 
-/* A number is as good inside as outside. */
+/* A scalar constant is copied into the body instead of being captured. */
 static glia_tensor constant_inside(glia_graph *g, glia_tensor x) {
     const glia_constant_attrs *a = x->attrs;
     return a->values.n == 1 ? glia_node_create(g, x->op, NULL, 0, a) : NULL;
@@ -190,7 +190,7 @@ glia_tensor glia_node_rewrite_body(glia_graph *to, const glia_node *node, const 
     return made;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------- */
 
 static bool node_equal(const glia_node *a, const glia_node *b) {
     if (a->op != b->op || a->n_in != b->n_in || a->dtype != b->dtype || !glia_shape_equal(a->shape, b->shape) ||

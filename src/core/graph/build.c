@@ -1,4 +1,4 @@
-/* build.c - graphs and nodes: making them, and keeping the first mistake. */
+/* build.c - creates graphs and nodes, and keeps the first error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ glia_status glia_graph_check(const glia_graph *g, glia_error *error) {
 glia_tensor glia_graph_fail(glia_graph *g, glia_status status, const char *format, ...) {
     if (!g) return NULL;
     for (glia_graph *keeper = g; keeper;
-         keeper = keeper->parent) { /* a body's mistakes are those of the graphs around it */
+         keeper = keeper->parent) { /* errors in a body are recorded in the enclosing graphs too */
         if (keeper->error.status != GLIA_OK) continue;
         keeper->error.status = status;
         va_list args;
@@ -82,7 +82,7 @@ static bool append(glia_graph *g, glia_node *n) {
     return true;
 }
 
-/* The innermost graph among the inputs', if they are around each other. */
+/* The innermost graph among the inputs', if they are nested in each other. */
 static glia_graph *innermost(glia_graph *g, const glia_tensor *in, int n_in) {
     for (int i = 0; i < n_in; i++) {
         if (!in[i] || in[i]->graph == g) continue;
@@ -227,7 +227,7 @@ bool glia_graph_pattern(glia_graph *g, const char *pattern, bool trainable, cons
     return false;
 }
 
-/* The group of an update of this leaf; NULL: nothing updates it. */
+/* The group of an update of this leaf; NULL: it has none. */
 static const char *updated_by(const glia_graph *g, const glia_node *leaf) {
     for (int i = 0; i < g->n_updates; i++) {
         if (g->updates[i].leaf == leaf) return g->updates[i].group;
@@ -239,10 +239,10 @@ int glia_freeze(glia_graph *g, const char *pattern, bool frozen) {
     if (!pattern) return 0;
     int n = 0;
     if (!g || g->error.status != GLIA_OK || !glia_graph_pattern(g, pattern, false, "glia_freeze")) return 0;
-    for (int pass = 0; pass < 2; pass++) { /* look, then change */
+    for (int pass = 0; pass < 2; pass++) { /* check, then change */
         for (int i = 0; i < g->n_nodes; i++) {
             if (!glia_is_parameter(g->nodes[i]) || !glia_glob(pattern, glia_leaf_of(g->nodes[i])->name)) continue;
-            glia_leaf *leaf = (glia_leaf *)g->nodes[i]->attrs; /* `frozen` alone may change after a node is made */
+            glia_leaf *leaf = (glia_leaf *)g->nodes[i]->attrs; /* only `frozen` may change after a node is made */
             const char *group = frozen && !leaf->frozen ? updated_by(g, g->nodes[i]) : NULL;
             if (group) {
                 glia_graph_fail(

@@ -1,6 +1,6 @@
-/* eval.c - what a graph means: every node by its op's definition, in double, oldest first.
+/* eval.c - reference evaluation: every node by its op's definition, in double, in topological order.
  *
- * Slow and plain on purpose: tests, the ref backend and constant folding trust it.
+ * Simple rather than fast: tests, the ref backend and constant folding rely on it.
  */
 #include <stdlib.h>
 

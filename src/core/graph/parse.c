@@ -1,9 +1,8 @@
 /* parse.c - a graph from its text; print.c describes the form.
  *
- * The text may come from anyone. Nothing is trusted: a node's number must be the next one, its inputs must be
- * older, its op and fields known, and it is made by glia_node_create(), so that `infer` checks it as it would check
- * a program's own calls; the dtype and shape that the line claims must be what infer says. Memory is bounded by the
- * text's length.
+ * The text is untrusted. A node's number must be the next one, its inputs must have smaller numbers, its op and fields
+ * must be known. Nodes are made by glia_node_create(), so `infer` checks them like any others; the dtype and shape in
+ * the line must equal infer's. Memory is bounded by the text's length.
  */
 #include <locale.h>
 #include <stdio.h>
@@ -27,14 +26,14 @@ typedef struct parser {
     double *values; /* this line's numbers: at most one list of them is being read */
     int n_values, value_capacity;
     glia_graph *body; /* this line's body; NULL: none yet */
-    int depth;        /* bodies around this text */
+    int depth;        /* number of enclosing bodies */
 } parser;
 
-/* ---- mistakes ------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 static bool fail(parser *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Keeps the first mistake, with its place; returns false. */
+/* Keeps the first error, with its position; returns false. */
 static bool fail(parser *s, const char *format, ...) {
     if (s->failed) return false;
     s->failed = true;
@@ -65,7 +64,7 @@ static bool at_line_end(parser *s) {
     return s->p == s->end || *s->p == '\n';
 }
 
-/* Takes this character if it comes next. */
+/* Skips this character if it comes next; true if it did. */
 static bool take(parser *s, char c) {
     skip_blanks(s);
     if (s->p == s->end || *s->p != c) return false;
@@ -79,7 +78,7 @@ static bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-/* A word of letters, digits and _, NUL-terminated. */
+/* Reads a word of letters, digits and _, NUL-terminated. */
 static bool take_word(parser *s, char word[MOST_NAME]) {
     skip_blanks(s);
     size_t n = 0;
@@ -100,7 +99,7 @@ static bool take_int(parser *s, int64_t *value) {
             return fail(s, "this number is too large");
         }
     }
-    if (!negative && v == INT64_MIN) return fail(s, "this number is too large"); /* v is minus the number */
+    if (!negative && v == INT64_MIN) return fail(s, "this number is too large"); /* v is the negated number */
     *value = negative ? v : -v;
     return true;
 }
@@ -121,7 +120,7 @@ static bool take_double(parser *s, double *value) {
 
 static int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
-/* One character of a string, after escapes. */
+/* Reads one character of a string, with escapes resolved. */
 static bool take_character(parser *s, char *c) {
     *c = *s->p++;
     if (*c == '\n' || *c == 0) return fail(s, "the string does not end");
@@ -138,7 +137,7 @@ static bool take_character(parser *s, char *c) {
     return *c != 0 || fail(s, "a string cannot hold a NUL");
 }
 
-/* A quoted string, in the line's arena. */
+/* Reads a quoted string into the line's arena. */
 static bool take_string(parser *s, const char **string) {
     if (!expect(s, '"')) return false;
     const char *close = s->p;
@@ -154,7 +153,7 @@ static bool take_string(parser *s, const char **string) {
     return true;
 }
 
-/* A list of whole numbers between these brackets. With `symbolic`, N and kN stand for -1 and -k. */
+/* Reads a list of integers between these brackets. With `symbolic`, N and kN stand for -1 and -k. */
 static bool take_list(parser *s, char open, char close, bool symbolic, glia_shape *list) {
     *list = (glia_shape){ 0 };
     if (!expect(s, open)) return false;
@@ -205,7 +204,7 @@ static bool take_values(parser *s, glia_numbers *values) {
     return true;
 }
 
-/* %7: a node that was made before. */
+/* Reads %7: an earlier node. */
 static bool take_node(parser *s, glia_node **node) {
     int64_t id;
     if (!expect(s, '%') || !take_int(s, &id)) return false;
@@ -225,7 +224,7 @@ static void parser_free(parser *s) {
     free(s->values);
 }
 
-/* The lines up to one that begins with a closing brace, as a graph of their own. */
+/* Reads the lines up to one that begins with a closing brace as a separate graph. */
 static bool body_lines(parser *s) {
     if (!at_line_end(s)) return fail(s, "the line should end here");
     while (s->p < s->end) {
@@ -262,7 +261,7 @@ static bool take_body(parser *s, const glia_graph **body) {
     return ok;
 }
 
-/* One of the field's names; its number in version 1. */
+/* Reads one of the field's names; in version 1 its number. */
 static bool take_enum(parser *s, const glia_field *f, int64_t *value) {
     const int n = glia_field_names(f);
     skip_blanks(s);
@@ -295,7 +294,7 @@ static bool take_field(parser *s, const glia_field *f, void *at) {
     return false;
 }
 
-/* {name=value, ...} into a struct of the op's attributes; all zero without it. */
+/* Reads {name=value, ...} into a struct of the op's attributes; all zero if it is missing. */
 static bool take_attrs(parser *s, const glia_op *op, void **attrs) {
     *attrs = NULL;
     if (op->attr_size && !(*attrs = glia_arena_alloc(&s->scratch, op->attr_size))) return fail_nomem(s);
@@ -327,13 +326,13 @@ static bool take_inputs(parser *s) {
     return true;
 }
 
-/* Nodes made from now on bear this label; its text is copied only when it changes. */
+/* Gives nodes created from now on this label; its text is copied only when it changes. */
 static void take_label(glia_graph *g, const char *label) {
     bool same = g->label == label || (g->label && label && !strcmp(g->label, label));
     if (!same) glia_graph_label(g, label);
 }
 
-/* The rest of "%4 = op(inputs) {attributes} : dtype(shape) "label"", from the number on. */
+/* Reads the rest of "%4 = op(inputs) {attributes} : dtype(shape) "label"", from the number on. */
 static bool node_line(parser *s) {
     int64_t id;
     char name[MOST_NAME];
@@ -365,7 +364,7 @@ static bool output_line(parser *s) {
     return glia_graph_output(s->g, name, node) || fail_nomem(s);
 }
 
-/* Appended as it is: that it fits is for the verifier to say, which is quick also for a great many. */
+/* Appends an update unchecked; the verifier checks it, quickly even for very many. */
 static bool update_line(parser *s) {
     const char *group;
     glia_node *leaf, *value;
@@ -427,7 +426,7 @@ static bool line(parser *s) {
 static bool lines(parser *s) {
     bool ok = header(s);
     while (ok && s->p < s->end) {
-        s->p++; /* the end of the line before */
+        s->p++; /* skip the end of the previous line */
         s->line++;
         s->line_start = s->p;
         ok = line(s);
@@ -439,7 +438,7 @@ glia_graph *glia_graph_parse(const char *text, size_t length, glia_error *error)
     parser s = {
         .p = text, .end = text + length, .line_start = text, .line = 1, .error = error, .g = glia_graph_create()
     };
-    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); /* a decimal point, whatever the host program has set */
+    locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); /* a decimal point in any locale of the host program */
     bool ok = false;
     if (!s.g || c == (locale_t)0) {
         glia_fail_nomem(error);

@@ -1,4 +1,4 @@
-/* print.c - a graph as text: a display, and the form in which models are saved. parse.c reads it back, exactly.
+/* print.c - a graph as text, for display and in model files. parse.c reads it back exactly.
  *
  *     glia graph 2
  *     %0 = input() {name="x", shape=(N, 784)} : f32(N, 784)
@@ -8,11 +8,11 @@
  *     update %1 = %9 "train"
  *     streams 1
  *
- * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its
- * layer's label. A dimension of N, 2N, ... is one or more batches. Numbers are decimal, with as many digits as
- * bring back the same double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH).
- * Enumerations (the kind of an initialiser or of a recurrent cell) are given by name and never left out.
- * A body is an attribute over several lines, between braces, with numbers of its own:
+ * Each line is a node: its number, op, inputs, non-zero attributes, dtype and shape, and its layer's label. A dimension
+ * of N, 2N, ... is a multiple of the batch size. Numbers are decimal, with enough digits to read back the same double;
+ * "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH). Enumerations (the kind of an
+ * initialiser or of a recurrent cell) are written by name and never omitted. A body is an attribute over several lines,
+ * between braces, with its own numbering:
  *
  *     %5 = scan(%1, %4) {body={
  *     %0 = input() {name="in0", shape=(N, 3)} : f32(N, 3)
@@ -20,10 +20,10 @@
  *     output "0" = %7
  *     }, steps=4} : f32(12N)
  *
- * `streams` counts the random nodes. Blank lines and lines that begin with # mean nothing.
+ * `streams` counts the random nodes. Blank lines and lines that begin with # are ignored.
  *
- * The first line has the version of the format. Version 1, written by Glia 0.1, gave enumerations as numbers and lost
- * the values that inputs start with; it can still be read. A change that older readers would misread needs a new
+ * The first line has the version of the format. Version 1, written by Glia 0.1, wrote enumerations as numbers and
+ * omitted the initial values of inputs; it can still be read. A change that older readers would misread needs a new
  * version (GLIA_GRAPH_TEXT in graph.h).
  */
 #include <locale.h>
@@ -33,7 +33,7 @@
 
 #include "core/graph/graph.h"
 
-/* The shortest decimal that reads back as the same number. */
+/* Prints the shortest decimal that reads back as the same number. */
 static void print_double(double value, glia_text *text) {
     char digits[40];
     if (value != value) {
@@ -75,7 +75,7 @@ static void print_values(const glia_numbers *values, glia_text *text) {
     glia_text_append(text, "]", 1);
 }
 
-/* Zero, false, an empty list, no string: what a field is when it is not mentioned. */
+/* Zero, false, an empty list, no string: the value of an omitted field. */
 static bool field_zero(const glia_field *f, const void *at) {
     static const char zeros[sizeof(double)];
     switch (f->type) {
@@ -88,7 +88,7 @@ static bool field_zero(const glia_field *f, const void *at) {
     case GLIA_FIELD_STRING: return !*(const char *const *)at;
     case GLIA_FIELD_VALUES: return ((const glia_numbers *)at)->n == 0;
     case GLIA_FIELD_GRAPH: return !*(const glia_graph *const *)at;
-    case GLIA_FIELD_ENUM: return false; /* the order of an enumeration may change, its names may not */
+    case GLIA_FIELD_ENUM: return false; /* never omitted: the order of an enumeration may change, its names may not */
     }
     return true;
 }
@@ -166,7 +166,7 @@ static void print_graph(const glia_graph *g, glia_text *text) {
     print_lines(g, text);
 }
 
-/* printf() and strtod() follow the host program's decimal point; while printing, this thread's is a point. */
+/* printf() and strtod() use the host program's locale; while printing, this thread uses a decimal point. */
 static locale_t point_begin(locale_t *before, glia_text *text) {
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
     if (c == (locale_t)0)

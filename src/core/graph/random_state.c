@@ -1,5 +1,5 @@
-/* random_state.c - the random state: the leaf "rng", i64 (2), which holds a seed and a step. A session adds one to the
- * step after each run. */
+/* random_state.c - the random state: the leaf "rng", i64 (2), with a seed and a step. A session increments the step
+ * after each run. */
 #include <string.h>
 
 #include "core/graph/graph.h"

@@ -1,7 +1,8 @@
-/* rewrite.c - new graphs from old: what every pass is made of.
+/* rewrite.c - writes new graphs from old ones; every pass uses it.
  *
- * Nodes never change, so a pass writes its result into a new graph, oldest node first. `made[id]` is what the node with
- * that id has become; a rule sees inputs that are already mapped, and whatever it builds on them is in the new graph.
+ * Nodes are immutable, so a pass writes its result into a new graph, in topological order. `made[id]` is the
+ * replacement of node id; a rule gets inputs that are already mapped, and the nodes it creates from them are in the new
+ * graph.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ void glia_graph_mark_live(const glia_graph *g, bool *live) {
     }
 }
 
-/* Nodes made from now on carry this label, which may live in another graph. The text is copied only when it changes. */
+/* Gives nodes created from now on this label, which may belong to another graph. It is copied only when it changes. */
 static void take_label(glia_graph *to, const char *label) {
     if (to->label == label || (to->label && label && !strcmp(to->label, label))) return;
     glia_graph_label(to, label);
@@ -54,7 +55,7 @@ glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_ten
 
 static bool kept_leaf(const glia_node *n) { return (n->op->flags & GLIA_OP_LEAF) && !glia_is_constant(n); }
 
-/* Maps one node; false: the new graph holds the mistake. `in` has room for its inputs. */
+/* Maps one node; false: the new graph holds the error. `in` has room for its inputs. */
 static bool map_node(glia_graph *to, const glia_node *n, glia_rewrite_rule rule, void *context, int64_t batch,
                      glia_node **made, glia_tensor *in) {
     for (int i = 0; i < n->n_in; i++) in[i] = made[n->in[i]->id];

@@ -1,7 +1,7 @@
-/* substitute.c - a part of a graph once more on other tensors, and finding tensors by the names of layers and leaves.
+/* substitute.c - repeats part of a graph on other tensors; finds tensors by the names of layers and leaves.
  *
- * What lies between the tensors that are replaced and those that are asked for is copied into the same graph; all else is
- * shared. Random nodes of the copy draw numbers of their own.
+ * The nodes between the replaced tensors and the requested ones are copied into the same graph; all others are shared.
+ * Random nodes of the copy draw their own numbers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 /* ---- substitution --------------------------------------------------------------------------- */
 
-/* The copied attributes with a new stream, where the op draws random numbers. */
+/* Gives the copied attributes a new stream if the op draws random numbers. */
 static void renew_stream(glia_graph *g, glia_node *copy) {
     for (const glia_field *f = copy->op->fields; f && f->name; f++) {
         if (f->type != GLIA_FIELD_INT || strcmp(f->name, "stream")) continue;
@@ -37,7 +37,7 @@ static bool check_pairs(glia_graph *g, const glia_tensor *from, const glia_tenso
     return true;
 }
 
-/* used[i]: replacement i matters. Marks what the ys need in `live`. */
+/* Marks the nodes that the ys need in `live`. */
 static void mark_needed(const glia_graph *g, const glia_tensor *ys, int n_ys, bool *live) {
     for (int i = 0; i < n_ys; i++) live[ys[i]->id] = true;
     for (int id = g->n_nodes - 1; id >= 0; id--) {
@@ -45,7 +45,7 @@ static void mark_needed(const glia_graph *g, const glia_tensor *ys, int n_ys, bo
     }
 }
 
-/* Copies the live nodes that depend on a replaced one; made[id] is what stands for node id. */
+/* Copies the live nodes that depend on a replaced one; made[id] is the counterpart of node id. */
 static bool copy_nodes(glia_graph *g, int n_nodes, const bool *live, glia_node **made, glia_tensor *in) {
     for (int id = 0; id < n_nodes; id++) {
         glia_node *n = g->nodes[id];
@@ -121,7 +121,7 @@ int glia_parameters(glia_graph *g, const char *pattern, glia_tensor *out, int ca
     return n;
 }
 
-/* "conv1" is the layer of nodes with the labels "conv1" and "conv1/...". */
+/* "conv1" is the layer of nodes labelled "conv1" or "conv1/...". */
 static bool is_of_layer(const char *label, const char *name) {
     const size_t length = strlen(name);
     return label && !strncmp(label, name, length) && (label[length] == 0 || label[length] == '/');

@@ -1,4 +1,4 @@
-/* verify.c - is this graph what graph.h says a graph is? Run after each pass in debug builds, and on every text. */
+/* verify.c - checks the invariants stated in graph.h. Run after each pass in debug builds, and on every parsed text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 
 /* ---- the message ---------------------------------------------------------------------------- */
 
-/* The node, what it reads and what reads it, a line each. */
+/* The node, its inputs and its readers, one per line. */
 static void neighbourhood(const glia_graph *g, const glia_node *n, glia_text *text) {
     for (int i = 0; i < n->n_in; i++) {
         glia_text_printf(text, "\n  reads   ");
@@ -20,7 +20,7 @@ static void neighbourhood(const glia_graph *g, const glia_node *n, glia_text *te
         if (!reads) continue;
         glia_text_printf(text, "\n  read by ");
         glia_node_print(g->nodes[id], text);
-        if (text->length > 1000) return; /* more than a message holds */
+        if (text->length > 1000) return; /* more than fits into a message */
     }
 }
 
@@ -39,7 +39,7 @@ static bool of_graph(const glia_graph *g, const glia_node *n) {
     return n && n->id >= 0 && n->id < g->n_nodes && g->nodes[n->id] == n;
 }
 
-/* What must hold before anything can be printed. */
+/* Checks what printing relies on. */
 static const char *broken(const glia_graph *g, int id) {
     const glia_node *n = g->nodes[id];
     if (!n || !n->op) return "there is no node or no op";
@@ -51,7 +51,7 @@ static const char *broken(const glia_graph *g, int id) {
     return NULL;
 }
 
-/* Infers a copy of the node, whose mistakes go into a graph of their own. */
+/* Runs infer on a copy of the node; errors are recorded in a spare graph. */
 static glia_status infer_again(const glia_graph *g, const glia_node *n, glia_graph *spare, glia_error *error) {
     glia_node copy = *n;
     copy.graph = spare;

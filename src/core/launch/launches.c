@@ -1,7 +1,7 @@
-/* launches.c - from a schedule and its plan to a list of launches that can be run, again and again. */
+/* launches.c - from a schedule and its plan to a list of launches that can be run repeatedly. */
 #include "core/launch/schedule.h"
 
-/* The launch that makes what group i packs; -1: there is none. launch_of is by group. */
+/* The launch that computes the value that group i packs; -1: there is none. launch_of is indexed by group. */
 static int maker_of_packed(const glia_backend *backend, const glia_schedule *s, int i, const int *launch_of) {
     const glia_node *from;
     int operand;

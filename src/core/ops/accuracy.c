@@ -1,4 +1,4 @@
-/* accuracy.c - the share of samples whose largest score is at the label. Of equal scores the first counts. */
+/* accuracy.c - the fraction of samples whose largest score is at the label. Among equal scores the first counts. */
 #include "core/ops/class.h"
 
 static glia_tensor accuracy_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
@@ -7,7 +7,7 @@ static glia_tensor accuracy_expand(const glia_node *n, const glia_tensor *in, gl
     return glia_mean(glia_cast(hit, n->dtype), GLIA_SCALAR, false);
 }
 
-/* Constant wherever it is differentiable. */
+/* No gradient: piecewise constant. */
 static void accuracy_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { (void)y, (void)dy, (void)dx; }
 
 const glia_op glia_op_accuracy = { .name = "accuracy",

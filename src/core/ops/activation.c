@@ -1,10 +1,10 @@
-/* activation.c - the nonlinearities that are more than one elementary function.
+/* activation.c - activation functions composed of several elementary functions.
  *
- * Each has its definition (`expand`), written so that no intermediate value overflows where the result does not, and
- * its derivative in the form that is cheapest and keeps its digits. Where the derivative can be told from the result
- * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. Gradients at zero and
- * NaN are those of PyTorch: at zero the derivative from the left, so relu'(0) = 0; at NaN relu, elu and selu have the
- * derivative of positive x, leaky_relu that of negative x.
+ * Each has its definition (`expand`), in which no intermediate value overflows unless the result does, and its
+ * derivative in the cheapest accurate form. If the derivative follows from the result (relu, leaky_relu, elu, selu), it
+ * is computed from that, so the input need not be kept until the backward pass. Gradients at zero and NaN are those of
+ * PyTorch: at zero the left derivative, so relu'(0) = 0; at NaN relu, elu and selu have the derivative of positive x,
+ * leaky_relu that of negative x.
  */
 #include <math.h>
 
@@ -19,7 +19,7 @@ static glia_tensor positive(glia_tensor x) { return glia_greater(x, glia_like(x,
 /* False for NaN. */
 static glia_tensor not_positive(glia_tensor x) { return glia_less_equal(x, glia_like(x, 0)); }
 
-/* An expand that is an expression of the input x and the attributes in n. */
+/* Defines an expand as an expression of the input x and the attributes in n. */
 #define EXPAND(op_name, expression)                                                                       \
     static glia_tensor op_name##_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {      \
         const glia_tensor x = in[0];                                                                      \
@@ -27,7 +27,7 @@ static glia_tensor not_positive(glia_tensor x) { return glia_less_equal(x, glia_
         return (expression);                                                                              \
     }
 
-/* A vjp whose gradient is an expression of x, the result y and dy. */
+/* Defines a vjp as an expression of x, the result y and dy. */
 #define VJP(op_name, gradient)                                                 \
     static void op_name##_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { \
         const glia_tensor x = y->in[0];                                        \
@@ -102,7 +102,7 @@ RECORD(selu, "1.0507 x if x > 0, else 1.0507 1.6733 (e^x - 1)", .attr_size = 0)
 SAMPLE(selu, GLIA_SAMPLE_NONZERO, -4, 4)
 glia_tensor glia_selu(glia_tensor x) { return glia_node1(&glia_op_selu, x, NULL); }
 
-/* ---- x times something like a step ---------------------------------------------------------- */
+/* ---- x times a sigmoidal function ----------------------------------------------------------- */
 
 static glia_tensor one_minus(glia_tensor x) { return glia_sub(glia_like(x, 1), x); }
 
@@ -114,8 +114,8 @@ static glia_tensor normal_pdf(glia_tensor x) {
     return glia_mul_scalar(glia_exp(glia_mul_scalar(glia_mul(x, x), -0.5)), M_2_SQRTPI * M_SQRT1_2 / 2);
 }
 
-/* Hendrycks and Gimpel 2016, "Gaussian error linear units". Its slope is an op, so that it can have a kernel; the
- * slope's own is (2 - x^2) times the density. */
+/* Hendrycks and Gimpel 2016, "Gaussian error linear units". Its derivative is an op, so that it can have a kernel; that
+ * op's derivative is (2 - x^2) times the density. */
 EXPAND(gelu, glia_mul(x, normal_cdf(x)))
 VJP(gelu, glia_mul(dy, glia_node1(&glia_op_gelu_slope, x, NULL)))
 RECORD(gelu, "x Phi(x) = x (1 + erf(x / sqrt 2)) / 2", .attr_size = 0)
@@ -127,7 +127,7 @@ VJP(gelu_slope, glia_mul(dy, glia_mul(normal_pdf(x), glia_sub(glia_like(x, 2), g
 RECORD(gelu_slope, "gelu's derivative, Phi(x) + x phi(x)", .attr_size = 0)
 SAMPLE(gelu_slope, GLIA_SAMPLE_UNIFORM, -4, 4)
 
-/* (1 + tanh u) / 2 = sigmoid(2u), which keeps its digits where tanh u is near -1. */
+/* (1 + tanh u) / 2 = sigmoid(2u), which is accurate where tanh u is near -1. */
 static const double gelu_linear = 1.5957691216057308, gelu_cubic = 0.044715; /* 2 sqrt(2 / pi) */
 
 static glia_tensor gelu_gate(glia_tensor x) {
@@ -141,7 +141,7 @@ RECORD(gelu_tanh, "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2", .attr_siz
 SAMPLE(gelu_tanh, GLIA_SAMPLE_UNIFORM, -4, 4)
 glia_tensor glia_gelu_tanh(glia_tensor x) { return glia_node1(&glia_op_gelu_tanh, x, NULL); }
 
-/* s + x s (1 - s) 2u', whose own derivative is that of its expansion. */
+/* s + x s (1 - s) 2u'; its own derivative is that of its expansion. */
 static glia_tensor gelu_tanh_slope(glia_tensor x) {
     glia_tensor s = gelu_gate(x);
     glia_tensor inner =
@@ -172,8 +172,8 @@ glia_tensor glia_silu(glia_tensor x) { return glia_node1(&glia_op_silu, x, NULL)
 
 /* ---- softplus ------------------------------------------------------------------------------- */
 
-/* The exponential's argument is never positive: no overflow, and x itself for large x. The derivative of the whole is
- * smooth, though those of |x| and max(x, 0) are not. */
+/* The exponential's argument is never positive: no overflow, and x itself for large x. The derivative of the sum is
+ * smooth, although those of |x| and max(x, 0) are not. */
 EXPAND(softplus, glia_add(glia_maximum(x, glia_like(x, 0)), glia_log1p(glia_exp(glia_neg(glia_abs(x))))))
 VJP(softplus, glia_mul(dy, glia_sigmoid(x)))
 RECORD(softplus, "log(1 + e^x)", .attr_size = 0)

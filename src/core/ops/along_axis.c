@@ -1,11 +1,11 @@
-/* along_axis.c - elements picked along an axis by an index of their own (numpy.take_along_axis, torch.gather), and the
- * adjoint. Sizes agree but for the axis:
+/* along_axis.c - elements selected along an axis, each by its own index (numpy.take_along_axis, torch.gather), and the
+ * adjoint. The other axes have equal sizes:
  *
  *     take_along_axis   x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...)      y[a, i, b] = x[a, indices[a, i, b], b]
  *     add_along_axis    u (A..., I, B...), indices alike -> (A..., size, B...)            y[a, indices[a, i, b], b] += u[a, i, b]
  *
- * Negative indices count from the end. An index outside [-K, K) names no element, as in gather.c: take_along_axis gives 0,
- * add_along_axis adds nothing.
+ * Negative indices count from the end. An index outside [-K, K) selects no element, as in gather.c: take_along_axis
+ * gives 0, add_along_axis adds nothing.
  */
 #include "core/ops/ops.h"
 
@@ -25,7 +25,7 @@ static bool take_infer(glia_node *n) {
     return true;
 }
 
-/* The place in the whole, (A, size, B), of element e of `part`, (A, I, B), whose index is this; -1: none. */
+/* The offset in the whole, (A, size, B), of element e of `part`, (A, I, B), for this index; -1: out of range. */
 static int64_t place_of(int64_t e, double index, glia_shape part, int64_t axis, int64_t size) {
     int64_t strides[GLIA_MAX_RANK];
     glia_shape_strides(part, strides);

@@ -1,4 +1,4 @@
-/* argmax.c - where the largest element along an axis is. NaN is larger than any number, as it is for max. */
+/* argmax.c - the index of the largest element along an axis. NaN counts as larger than any number, as for max. */
 #include "core/ops/ops.h"
 
 static bool argmax_infer(glia_node *n) {

@@ -1,22 +1,22 @@
 /* attention.c - scaled dot-product attention (Vaswani et al. 2017) and its gradient.
  *
- * For each sample and head, with queries Q (T, D), keys K and values V (S, D), allowed pairs A and dropout's Z (entries
- * 0 or 1 / (1 - rate); all 1 without it):
+ * For each sample and head, with queries Q (T, D), keys K and values V (S, D), allowed pairs A and dropout factors Z (0
+ * or 1 / (1 - rate); all 1 without dropout):
  *
  *     R = scale Q K^T       C = R, or c tanh(R / c)       X = C + bias - alibi, -inf outside A
  *     P = softmax of X's rows           Y = (P * Z) V
  *
- * A row without an allowed key has P = 0. The gradient needs no stored P: it follows from the same inputs, and Y,
+ * A row without an allowed key has P = 0. The gradient recomputes P from the same inputs and Y:
  *
  *     dP = (dY V^T) * Z     delta = sum of rows of Y * dY     dX = P * (dP - delta)      dbias = dX
  *     dR = dX, or dX * (1 - tanh(R / c)^2)
  *     dQ = scale dR K       dK = scale dR^T Q                 dV = (P * Z)^T dY
  *
- * where delta, which is sum of rows of P * dP, is told from Y (Dao et al. 2022, section B.2). attention_grad is that and
- * gives one tensor: of qkv's shape; or flat, dq dk dv one after the other (dq dkv), which are then cut out. Its own
- * gradient is that of its expansion.
+ * where delta, which equals sum of rows of P * dP, is computed from Y (Dao et al. 2022, section B.2). attention_grad
+ * computes this and gives one tensor: of qkv's shape; or flat, dq dk dv (dq dkv) concatenated, from which they are
+ * sliced. Its own gradient is that of its expansion.
  *
- * attention with a rate always drops. attention_dropout is the same and its gradient, but passes in inference.
+ * attention with a rate always applies dropout. attention_dropout and its gradient apply it in training only.
  */
 #include <math.h>
 
@@ -50,8 +50,8 @@ glia_attention_sizes glia_attention_sizes_of(const glia_attention_attrs *a, cons
     return s;
 }
 
-/* Press et al. 2022: 2^(-8 h / H), h = 1 ... H; if H is no power of two, those of the next lower one, and then every
- * other one of twice as many heads. */
+/* Press et al. 2022: 2^(-8 h / H), h = 1 ... H. If H is no power of two, the slopes of the next lower power, then every
+ * other slope of twice that power. */
 double glia_alibi_slope(int64_t head, int64_t heads) {
     int64_t power = 1;
     while (2 * power <= heads) power *= 2;
@@ -61,7 +61,7 @@ double glia_alibi_slope(int64_t head, int64_t heads) {
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 
-/* Ranks and dtypes of q, k, v and what is packed of them; fixed sizes everywhere but in the batch. */
+/* The ranks and dtypes of q, k, v in their packing; all sizes are fixed but the batch. */
 static bool inputs_fit(glia_node *n) {
     const int count = packed_inputs(attrs_of(n)), rank = attrs_of(n)->packing == GLIA_ATTENTION_APART ? 4 : 3;
     n->dtype = n->in[0]->dtype;
@@ -81,7 +81,7 @@ static bool inputs_fit(glia_node *n) {
     return true;
 }
 
-/* Heads and their sizes. */
+/* The numbers of heads and their sizes. */
 static bool heads_fit(glia_node *n) {
     const glia_attention_attrs *a = attrs_of(n);
     const int64_t h = a->heads, g = a->groups, most = 1 << 20;
@@ -157,7 +157,7 @@ static bool arguments_fit(glia_node *n, bool gradient) {
     return true;
 }
 
-/* (N, T, H, D), or (N, T, H D) of what is packed. */
+/* (N, T, H, D), or (N, T, H D) if packed. */
 static glia_shape result_shape(const glia_attention_attrs *a, const glia_attention_sizes *s) {
     if (a->packing == GLIA_ATTENTION_APART) return GLIA_SHAPE(s->samples, s->queries, s->heads, s->size);
     return GLIA_SHAPE(s->samples, s->queries, s->heads * s->size);
@@ -203,10 +203,10 @@ typedef struct parts {
     glia_tensor q, k, v; /* (N, H, T, D), (N, G, S, D) */
     glia_tensor curve;   /* tanh(R / c); NULL: no softcap */
     glia_tensor weights; /* P (N, H, T, S) */
-    glia_tensor kept;    /* where dropout keeps; NULL: everywhere */
+    glia_tensor kept;    /* true where dropout keeps; NULL: everywhere */
 } parts;
 
-/* `count` heads from column `from` D on, of x (N, L, F), as (N, count, L, D). */
+/* `count` heads of x (N, L, F), from column `from` D on, as (N, count, L, D). */
 static glia_tensor heads_from(glia_tensor x, int64_t from, int64_t count, int64_t size) {
     const glia_shape start = GLIA_SHAPE(0, 0, from * size),
                      stop = GLIA_SHAPE(INT64_MAX, INT64_MAX, (from + count) * size);
@@ -231,7 +231,7 @@ static void unpack(parts *p) {
     }
 }
 
-/* x (N, H, A, B) as (N, G, H / G, A, B), and (N, G, A, B) as (N, G, 1, A, B): so that they broadcast. */
+/* x (N, H, A, B) as (N, G, H / G, A, B), and (N, G, A, B) as (N, G, 1, A, B), so that they broadcast. */
 static glia_tensor by_group(const parts *p, glia_tensor x) {
     if (glia_is_bad(x) || p->s.heads == p->s.groups) return x;
     const glia_shape s = x->shape;
@@ -253,7 +253,7 @@ static glia_tensor group_product(const parts *p, glia_tensor a, glia_tensor b) {
     return p->s.heads == p->s.groups || glia_is_bad(y) ? y : glia_sum(y, GLIA_SHAPE(2), false);
 }
 
-/* Positions of queries, i32 that broadcasts to (N, 1, T, 1), and of keys, (S). */
+/* Positions of queries, i32, which broadcast to (N, 1, T, 1), and of keys, (S). */
 static glia_tensor query_positions(const parts *p) {
     glia_graph *g = p->in[0]->graph;
     glia_tensor t = glia_iota(g, GLIA_I32, GLIA_SHAPE(p->s.queries, 1), 0);
@@ -266,7 +266,7 @@ static glia_tensor key_positions(const parts *p) {
 
 static glia_tensor both(glia_tensor a, glia_tensor b) { return a ? glia_and(a, b) : b; }
 
-/* Which pairs are allowed, broadcast to (N, H, T, S); NULL: all. */
+/* The allowed pairs, broadcast to (N, H, T, S); NULL: all. */
 static glia_tensor allowed_pairs(const parts *p) {
     const glia_attention_attrs *a = p->a;
     glia_tensor allowed = NULL;
@@ -311,7 +311,7 @@ static glia_tensor scores(parts *p) {
     return p->a->alibi ? glia_sub(x, alibi(p)) : x;
 }
 
-/* A row of nothing but -inf has no maximum to be shifted by, and its sum is 0. */
+/* Softmax that is 0 in rows of only -inf: their maximum cannot be subtracted, and their sum is 0. */
 static glia_tensor softmax_of(glia_tensor x, glia_tensor allowed) {
     if (glia_is_bad(x) || glia_is_bad(allowed)) return x;
     const glia_shape axis = GLIA_SHAPE(3);
@@ -324,12 +324,12 @@ static glia_tensor softmax_of(glia_tensor x, glia_tensor allowed) {
     return glia_div(e, glia_select(glia_equal(sum, glia_like(sum, 0)), glia_like(sum, 1), sum));
 }
 
-/* in: those of `places`. */
+/* in: indexed as `places` says. */
 static parts parts_of(const glia_attention_attrs *a, const glia_tensor *in, bool gradient) {
     parts p = { .a = a, .s = glia_attention_sizes_of(a, in), .at = glia_attention_places_of(a, gradient), .in = in };
     unpack(&p);
     glia_tensor x = scores(&p), allowed = allowed_pairs(&p);
-    if (!allowed && p.at.bias >= 0 && !glia_is_bad(x)) /* which may be -inf */
+    if (!allowed && p.at.bias >= 0 && !glia_is_bad(x)) /* the bias may be -inf */
         allowed = glia_not_equal(x, glia_like(x, -INFINITY));
     p.weights = allowed ? softmax_of(x, allowed) : glia_is_bad(x) ? x : glia_softmax_parts(x, 3);
     if (a->rate > 0 && !glia_is_bad(x)) {
@@ -407,7 +407,7 @@ static glia_tensor attention_grad_expand(const glia_node *n, const glia_tensor *
     return packed(&p, grads);
 }
 
-/* The part of a flat gradient that is x's; *from moves on. Multiples of the batch if x has one. */
+/* The part of a flat gradient that belongs to x; advances *from. Multiples of the batch if x has one. */
 static glia_tensor cut_out(glia_tensor flat, int64_t *from, glia_tensor x) {
     const int64_t to = *from + glia_shape_count(x->shape);
     glia_tensor part = glia_slice(flat, GLIA_SHAPE(*from), GLIA_SHAPE(to), GLIA_SCALAR);
@@ -415,7 +415,7 @@ static glia_tensor cut_out(glia_tensor flat, int64_t *from, glia_tensor x) {
     return glia_reshape(part, x->shape);
 }
 
-/* The gradients of y by the op that is for them. */
+/* The gradients of y by its gradient op. */
 static void vjp_by(const glia_op *op, glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_attention_attrs a = *attrs_of(y);
     const int packs = packed_inputs(&a);
@@ -441,7 +441,7 @@ static void attention_dropout_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx)
 
 /* ---- by mode --------------------------------------------------------------------------------- */
 
-/* `op` that drops when training; in inference without a rate, and without its last input, the random state. */
+/* `op` that drops when training. In inference the rate is 0 and the last input, the random state, is omitted. */
 static glia_tensor by_mode(const glia_op *op, const glia_node *n, const glia_tensor *in, glia_mode mode) {
     glia_attention_attrs a = *attrs_of(n);
     int count = n->n_in;
@@ -456,7 +456,7 @@ static glia_tensor attention_dropout_grad_expand(const glia_node *n, const glia_
     return by_mode(&glia_op_attention_grad, n, in, mode);
 }
 
-/* Multiplications and additions of two products, and of the gradient's five. What masks leave out is counted. */
+/* Multiplications and additions of two products, and of the gradient's five. Masked pairs are counted. */
 static double pairs_of(const glia_node *n) {
     const glia_attention_sizes s = glia_attention_sizes_of(attrs_of(n), n->in);
     return 2.0 * (double)s.samples * (double)s.heads * (double)s.queries * (double)s.keys * (double)s.size;
@@ -645,7 +645,7 @@ glia_tensor glia_attention_kv(glia_tensor q, glia_tensor kv, glia_attention_opts
                         opts);
 }
 
-/* The node that attends, so that all is checked, is not used by anybody. */
+/* The attention node itself is unused: creating it checks all arguments. */
 glia_tensor glia_attention_weights(glia_tensor q, glia_tensor k, glia_attention_opts opts) {
     opts.dropout = 0;
     glia_tensor y = glia_attention(q, k, k, opts);

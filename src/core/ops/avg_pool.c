@@ -1,7 +1,7 @@
 /* avg_pool.c - average pooling and its adjoint.
  *
  *     avg_pool(x)[w]       = sum of x over the part of window w inside x / d(w)
- *     avg_pool_grad(dy)[i] = sum of dy[w] / d(w) over the windows w that hold i
+ *     avg_pool_grad(dy)[i] = sum of dy[w] / d(w) over the windows w that contain i
  *
  * d(w) is the number of elements inside x or, with count_padding, of the whole window (PyTorch's default). Both are
  * linear, and each is the gradient of the other.
@@ -26,7 +26,7 @@ static bool avg_pool_grad_infer(glia_node *n) {
            glia_node_fail(n, "the pooling of %s is %s", glia_shape_format(a->size, x_text), glia_shape_format(y, text));
 }
 
-/* The bounds of the window at place o, and what its sum is divided by. */
+/* The bounds of the window at place o, and its divisor. */
 static double divisor_of(const glia_pool_range *r, bool count_padding, int64_t o, int64_t from[3], int64_t to[3]) {
     glia_pool_bounds(r, o, from, to);
     if (count_padding) return (double)(r->taps[0] * r->taps[1] * r->taps[2]);

@@ -1,13 +1,13 @@
 /* binary.c - elementwise arithmetic of two tensors of one dtype and one shape.
  *
- * The public functions broadcast their inputs as NumPy does, by explicit `broadcast` nodes: kernels and gradients never
- * see unequal shapes, and the gradient of a broadcast input is summed by broadcast's own rule.
+ * The public functions broadcast their inputs as NumPy does, with explicit `broadcast` nodes. So kernels and gradients
+ * never see unequal shapes, and broadcast's vjp sums the gradient of a broadcast input.
  */
 #include <math.h>
 
 #include "core/ops/ops.h"
 
-/* An eval that sets the result from a and b for every element; whole numbers wrap to their width. */
+/* Defines an eval that computes the result from a and b for every element; integers wrap to their width. */
 #define EVAL(op_name, formula)                                                             \
     static void op_name##_eval(const glia_node *n, const double *const *in, double *out) { \
         int64_t count = glia_shape_count(n->shape);                                        \
@@ -18,7 +18,7 @@
         }                                                                                  \
     }
 
-/* A vjp from expressions of a, b (the inputs), y (the node itself) and dy. */
+/* Defines a vjp by expressions of a, b (the inputs), y (the node itself) and dy. */
 #define VJP(op_name, gradient_a, gradient_b)                                   \
     static void op_name##_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { \
         const glia_tensor a = y->in[0], b = y->in[1];                          \
@@ -75,8 +75,8 @@ const glia_op_sample glia_samples_div[] = {
     { 0 },
 };
 
-/* In the base: b a^(b-1), and 0 where b is 0. In the exponent: y log a, and 0 where a is 0 and b is not negative. What a
- * select leaves out gets arguments without poles, so that second derivatives are finite there too. */
+/* By the base: b a^(b-1), and 0 where b is 0. By the exponent: y log a, and 0 where a is 0 and b is not negative. The
+ * branches that select drops get arguments without poles, so second derivatives are finite there too. */
 static void pow_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor a = y->in[0], b = y->in[1];
     glia_tensor zero = glia_like(a, 0), one = glia_like(a, 1), nothing = glia_like(dy, 0);
@@ -96,13 +96,13 @@ const glia_op_sample glia_samples_pow[] = {
     { 0 },
 };
 
-/* 0 where the input `loses`, half of dy where both are equal, else dy: the gradient of a maximum or minimum in one
- * input. Where one of them is NaN, both get dy. */
+/* The gradient of a maximum or minimum by one input: 0 where that input `loses`, half of dy where both are equal, else
+ * dy. Where one of them is NaN, both get dy. */
 static glia_tensor share(glia_tensor loses, glia_tensor tie, glia_tensor dy) {
     return glia_select(loses, glia_like(dy, 0), glia_select(tie, glia_mul_scalar(dy, 0.5), dy));
 }
 
-EVAL(maximum, a > b || a != a ? a : b) /* NaN if one is */
+EVAL(maximum, a > b || a != a ? a : b) /* NaN if an input is NaN */
 VJP(maximum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
 RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
 const glia_op_sample glia_samples_maximum[] = {

@@ -1,5 +1,5 @@
-/* broadcast.c - a smaller shape repeated to a larger one, by NumPy's rule: shapes are aligned at their ends, and an
- * axis of 1, or a missing one, repeats. Its adjoint is the sum over those axes. */
+/* broadcast.c - broadcasting to a larger shape by NumPy's rule: shapes are aligned at their last axes; an axis of size
+ * 1, or a missing one, is repeated. Its adjoint is the sum over those axes. */
 #include "core/ops/ops.h"
 
 static bool broadcast_infer(glia_node *n) {

@@ -1,8 +1,8 @@
-/* by_mode.c - one of two values, by the mode that a program is compiled for.
+/* by_mode.c - one of two values, chosen by the mode in which a program is compiled.
  *
- * Autodiff needs it where a modal operation has no vjp of its own: such an operation is differentiated through its
- * expansion, which is not known before the graph is compiled. So both expansions are differentiated, and by_mode keeps
- * the gradient of the one that the program has. The other one is read by nothing and vanishes.
+ * Autodiff uses it for a modal operation without a vjp. Such an operation is differentiated through its expansion,
+ * which is known only at compilation. So both expansions are differentiated, and by_mode selects the gradient of the
+ * one that is compiled. The other is unused and removed.
  */
 #include "core/ops/ops.h"
 

@@ -1,8 +1,7 @@
-/* cast.c - the same numbers in another dtype.
+/* cast.c - conversion to another dtype.
  *
- * To a float: rounded to nearest even. To a whole number: truncated toward zero, wrapped to the width, NaN becomes
- * 0. To bool: whether it is not 0. The gradient of a cast between floats is cast back; through whole numbers there
- * is none.
+ * To a float: rounded to nearest even. To an integer: truncated toward zero, wrapped to the width; NaN becomes 0. To
+ * bool: x != 0. The gradient of a cast between floats is cast back; integers have no gradient.
  */
 #include "core/ops/ops.h"
 

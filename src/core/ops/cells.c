@@ -1,7 +1,7 @@
-/* cells.c - a step of each recurrent cell, and a step of its gradient, in graph form.
+/* cells.c - one step of each recurrent cell, and of its gradient, in graph form.
  *
- * The derivative of a gate follows from its value: s (1 - s) of a sigmoid, 1 - t^2 of a tanh. So the values of the gates
- * are what a cell keeps. a' is what a gate's function is applied to.
+ * The derivative of a gate follows from its value: s (1 - s) for a sigmoid, 1 - t^2 for a tanh. So cells save the
+ * values of the gates. a' denotes the argument of a gate's function.
  */
 #include "core/ops/recurrent.h"
 
@@ -51,7 +51,7 @@ static glia_tensor peephole(const glia_cell_step *s, int64_t k) {
     return glia_slice(s->view->peephole, GLIA_SHAPE(k, 0), GLIA_SHAPE(k + 1, units_of(s)), GLIA_SCALAR);
 }
 
-/* a + p c, where there are peepholes. */
+/* a + p c, or a without peepholes. */
 static glia_tensor peeped(const glia_cell_step *s, glia_tensor a, int64_t k, glia_tensor c) {
     return s->view->peephole ? glia_add(a, glia_mul(c, peephole(s, k))) : a;
 }
@@ -133,7 +133,7 @@ static void gru_before_gradient(glia_cell_step *s) {
 }
 
 /* ---- simple cells ----------------------------------------------------------------------------- */
-/* What they keep is their result, which the sequence has. */
+/* The simple cells save only their result, which is in the sequence. */
 
 static void tanh_forward(glia_cell_step *s) { s->h = glia_tanh(glia_add(s->z, product(s, s->h, 0, 1))); }
 

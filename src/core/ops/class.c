@@ -1,15 +1,15 @@
-/* class.c - what losses and metrics of class labels share: checks, and where the labels are. */
+/* class.c - shared by losses and metrics of class labels: checks, and one-hot comparison with the labels. */
 #include "core/ops/class.h"
 
-/* `labels` with an axis of one behind. */
+/* `labels` with a trailing axis of 1. */
 static glia_shape column_of(glia_tensor labels) {
     glia_shape column = labels->shape;
     if (column.rank < GLIA_MAX_RANK) column.dim[column.rank++] = 1;
     return column;
 }
 
-/* Labels as floats where that loses nothing: up to 2^24 they are exact, and larger ones stay too large. Comparing floats
- * fuses with the arithmetic around it; comparing integers does not. */
+/* Labels as floats where that is lossless: up to 2^24 they are exact, and larger ones remain out of range. Comparing
+ * floats fuses with the arithmetic around it; comparing integers does not. */
 static glia_tensor comparable(glia_tensor labels, int64_t classes) {
     return classes <= 1 << 24 ? glia_cast(labels, GLIA_F32) : labels;
 }

@@ -1,10 +1,11 @@
-/* class.h - what losses and metrics of class labels share. Scores are (..., K), labels i32 (...): mostly (N, K) and (N). */
+/* class.h - shared by losses and metrics of class labels. Scores are (..., K), labels i32 (...): mostly (N, K) and
+ * (N). */
 #ifndef GLIA_SRC_CORE_OPS_CLASS_H
 #define GLIA_SRC_CORE_OPS_CLASS_H
 
 #include "core/ops/ops.h"
 
-/* infer of scores and labels: their shapes and dtypes fit; the result is a scalar of the scores' dtype. */
+/* infer for scores and labels: checks shapes and dtypes; the result is a scalar of the scores' dtype. */
 bool glia_class_infer(glia_node *node);
 /* Bool (..., K): true at the label; all false for a label outside [0, K). */
 glia_tensor glia_class_hits(glia_tensor labels, int64_t classes);

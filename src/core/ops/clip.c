@@ -1,5 +1,5 @@
-/* clip.c - x limited to [low, high] (numpy.clip, torch.clamp). The gradient is 1 from low to high, both included, as
- * PyTorch has it; NaN stays NaN. */
+/* clip.c - x limited to [low, high] (numpy.clip, torch.clamp). The gradient is 1 in [low, high], as in PyTorch; NaN
+ * stays NaN. */
 #include <math.h>
 
 #include "core/ops/ops.h"
@@ -20,7 +20,7 @@ static glia_tensor clip_expand(const glia_node *n, const glia_tensor *in, glia_m
     (void)mode;
     if (a->low > -INFINITY) y = glia_maximum(y, glia_like(y, a->low));
     if (a->high < INFINITY) y = glia_minimum(y, glia_like(y, a->high));
-    return y == in[0] ? glia_stop_gradient(y) : y; /* an expansion is a node of its own */
+    return y == in[0] ? glia_stop_gradient(y) : y; /* an expansion must be a new node */
 }
 
 static void clip_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {

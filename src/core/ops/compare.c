@@ -1,4 +1,4 @@
-/* compare.c - comparisons, which give bool, and the logic of bools. None has a gradient. */
+/* compare.c - comparisons, which give bool, and logical operations on bools. They have no gradient. */
 #include "core/ops/ops.h"
 
 static bool compare_infer(glia_node *n) {
@@ -24,7 +24,7 @@ static bool logic_infer(glia_node *n) {
                                         .eval = op_name##_eval };                                                \
     glia_tensor glia_##op_name(glia_tensor a, glia_tensor b) { return glia_node2_broadcast(&glia_op_##op_name, a, b); }
 
-/* Whole numbers, so that equal ones occur. */
+/* Integers, so that equal ones occur. */
 #define WHOLE(type, ...)                                                                                               \
     { .dtype = type, .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_INTEGER, .low = -2, .high = 3 }
 #define COMPARE_SAMPLES(op_name)                                                            \

@@ -1,4 +1,4 @@
-/* concat.c - tensors one after the other along an axis. The axis is fixed in all of them or symbolic in all of them. */
+/* concat.c - concatenation along an axis. The axis is fixed in all inputs or symbolic in all of them. */
 #include <string.h>
 
 #include "core/ops/ops.h"

@@ -1,7 +1,8 @@
 /* conv.c - convolution over one to three spatial axes, and its two adjoints.
  *
- * With n the sample, k the filter, c a channel of k's group, o a place and t a tap of the kernel (o, t and the rest of
- * this line have one component for each spatial axis), everything here is one sum of products of three tensors:
+ * Let n be the sample, k the filter, c a channel of k's group, o an output position and t a tap of the kernel (o, t,
+ * stride, dilation and pad have one component for each spatial axis). All three operations are one sum of products of
+ * three tensors:
  *
  *     y[n, k, o]   x[n, c, o stride + t dilation - pad]   w[k, c, t]        summed over n, k, c, o, t; x is 0 outside
  *
@@ -9,8 +10,8 @@
  *     conv_input_grad   x from y and w       x = sum over k, o, t of y w     ("transposed convolution")
  *     conv_kernel_grad  w from x and y       w = sum over n, o of x y
  *
- * Each holds two and sums into the third. The form is linear in all three, so the gradient of any of them is another
- * two of them, and derivatives of every order stay within the family. (Dumoulin and Visin 2016, "A guide to
+ * Each computes one tensor from the other two. The sum is linear in all three, so the gradients of each operation are
+ * the other two, and derivatives of every order stay within the family. (Dumoulin and Visin 2016, "A guide to
  * convolution arithmetic for deep learning", has pictures.)
  */
 #include <string.h>
@@ -65,7 +66,7 @@ static bool conv_shape_first(glia_node *n, const glia_shape *x, const glia_shape
     return glia_window_places(n, &window, y->dim + 2);
 }
 
-/* The same with x and y as the node's layout has them. */
+/* The same for x and y in the node's layout. */
 static bool conv_shape(glia_node *n, const glia_shape *x, const glia_shape *kernel, glia_shape *y) {
     bool last = ((const glia_conv_attrs *)n->attrs)->channels_last;
     glia_shape first = glia_channels_first(*x, last);
@@ -74,7 +75,7 @@ static bool conv_shape(glia_node *n, const glia_shape *x, const glia_shape *kern
     return true;
 }
 
-/* Both inputs have the same dtype, f32 or f64; it is the result's. */
+/* Both inputs have the same dtype, f32 or f64; the result has it too. */
 static bool conv_dtype(glia_node *n) {
     glia_dtype t = n->in[0]->dtype;
     if (t != n->in[1]->dtype || (t != GLIA_F32 && t != GLIA_F64)) {
@@ -84,7 +85,7 @@ static bool conv_dtype(glia_node *n) {
     return true;
 }
 
-/* What conv makes of x and the kernel must be dy's shape. */
+/* Checks that dy has the shape of conv(x, kernel). */
 static bool conv_gives(glia_node *n, const glia_shape *x, const glia_shape *kernel, const glia_shape *dy) {
     glia_shape y;
     if (!conv_shape(n, x, kernel, &y)) return false;
@@ -117,7 +118,7 @@ static bool conv_kernel_grad_infer(glia_node *n) {
 typedef struct geometry {
     int64_t samples, groups, channels, filters; /* the last two in each group */
     int64_t size[3], out[3], taps[3], stride[3], dilation[3], pad[3];
-    int64_t x_channel, x_place, y_channel, y_place; /* from one channel, one place to the next */
+    int64_t x_channel, x_place, y_channel, y_place; /* offset from one channel, and from one position, to the next */
     bool bf16;
 } geometry;
 
@@ -141,7 +142,7 @@ static geometry geometry_of(const glia_conv_attrs *a, glia_shape x, glia_shape k
     return g;
 }
 
-/* The three tensors; the one that is being computed is `sum`, and NULL among the others. */
+/* The three tensors; `sum` is the one being computed, whose own field is NULL. */
 typedef struct operands {
     const double *x, *w, *y;
     double *sum;
@@ -151,7 +152,7 @@ static double product(const geometry *g, double a, double b) {
     return g->bf16 ? glia_round_to(GLIA_BF16, a) * glia_round_to(GLIA_BF16, b) : a * b;
 }
 
-/* One filter k of sample n, one of its channels c, one place o: the products over the kernel's taps. x, w and y are the
+/* Filter k of sample n, its channel c, output position o: the products over the kernel's taps. x, w and y are the
  * indices of x[n, c, 0...], w[k, c, 0...] and y[n, k, o]. */
 static void sum_taps(const geometry *g, operands t, const int64_t o[3], int64_t x, int64_t w, int64_t y) {
     for (int64_t i = 0; i < g->taps[0]; i++) {
@@ -182,7 +183,7 @@ static void sum_products(const geometry *g, operands t) {
     int64_t window = g->taps[0] * g->taps[1] * g->taps[2], filters = g->groups * g->filters;
     for (int64_t n = 0; n < g->samples; n++) {
         for (int64_t k = 0; k < filters; k++) {
-            int64_t first = k / g->filters * g->channels; /* of the group's channels */
+            int64_t first = k / g->filters * g->channels; /* among the group's channels */
             for (int64_t place = 0; place < places; place++) {
                 int64_t y = n * filters * places + k * g->y_channel + place * g->y_place;
                 int64_t o[3] = { place / (g->out[1] * g->out[2]), place / g->out[2] % g->out[1], place % g->out[2] };
@@ -280,8 +281,8 @@ RECORD(conv, "y[n,k,o] = sum of x[n,c,o s + t d - p] w[k,c,t] over c and t")
 RECORD(conv_input_grad, "x[n,c,i] = sum of y[n,k,o] w[k,c,t] over k and o s + t d - p = i: transposed convolution")
 RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n and o")
 
-/* Each case is a sample of all three. Columns: channels last, stride, dilation, pad, pad_after, groups, x, kernel, y. The
- * golden results are of the usual layout; a test holds the two against each other. */
+/* Each case is a sample of all three operations. Columns: channels last, stride, dilation, pad, pad_after, groups, x,
+ * kernel, y. The golden results have channels first; a test compares the two layouts. */
 #define CASES(CASE)                                                                                                    \
     CASE(line, false, (1), (1), (0), (0), 1, (2, 3, 7), (4, 3, 3), (2, 4, 5))                                          \
     CASE(line_strided, false, (2), (1), (1), (1), 1, (2, 2, 8), (3, 2, 3), (2, 3, 4))                                  \
@@ -338,8 +339,8 @@ const glia_op_sample glia_samples_conv_kernel_grad[] = { CASES(OF_KERNEL_GRAD){ 
 
 /* ---- constructors --------------------------------------------------------------------------- */
 
-/* The attributes that a user's window means for a kernel with these taps over x of these sizes (with GLIA_SAME the
- * padding depends on them). Values out of range are left for infer to report. */
+/* The attributes for a user's window with these taps over x of these sizes (GLIA_SAME computes the padding from them).
+ * infer reports values out of range. */
 static bool resolve(glia_graph *g, const char *what, const glia_conv_window *w, int axes, const int64_t *size,
                     const int64_t *taps, glia_conv_attrs *a) {
     bool pads = w->pad != 0;
@@ -392,9 +393,9 @@ glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_wi
     const int64_t *taps = kernel->shape.dim + 2, most = INT32_MAX;
     int64_t in[GLIA_SPATIAL_AXES], size[GLIA_SPATIAL_AXES];
     for (int i = 0; i < axes; i++) {
-        in[i] = GLIA_MIN(x->shape.dim[i + 2], most); /* so that products below fit; infer rejects such sizes */
+        in[i] = GLIA_MIN(x->shape.dim[i + 2], most); /* keeps the products below in range; infer rejects such sizes */
         int stride = window.strides[i] ? window.strides[i] : window.stride ? window.stride : 1;
-        size[i] = output.rank ? output.dim[i] : in[i] * stride; /* the latter for GLIA_SAME */
+        size[i] = output.rank ? output.dim[i] : in[i] * stride; /* for GLIA_SAME: in * stride */
     }
     if (!resolve(x->graph, "conv_transposed", &window, axes, size, taps, &a)) return x->graph->bad;
     a.size = (glia_shape){ .rank = axes + 2, .dim = { x->shape.dim[0], kernel->shape.dim[1] * a.groups } };

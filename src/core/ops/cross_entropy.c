@@ -2,13 +2,13 @@
  * log-likelihood, and the Kullback-Leibler divergence.
  *
  * With p = softmax(logits) and a target distribution t over the K classes, the loss of a sample is -sum t log p, and
- * its gradient in the logits is p sum(t) - t: no division, no logarithm of something small. Labels mean t = 1 at the
- * label; label smoothing e (Szegedy et al. 2016, section 7) makes it (1 - e) t + e / K. The result is the mean over
+ * its gradient by the logits is p sum(t) - t, without divisions or logarithms of small numbers. With labels, t = 1 at
+ * the label; label smoothing e (Szegedy et al. 2016, section 7) makes it (1 - e) t + e / K. The result is the mean over
  * samples.
  *
- * A label outside [0, K) means t = 0: the sample adds nothing to the loss or the gradient (it is counted in the mean).
- * The label is found by comparing with 0 ... K-1 and choosing, not multiplying, so that a log-probability of -inf at
- * another class does no harm.
+ * A label outside [0, K) means t = 0: the sample contributes 0 to loss and gradient, but counts in the mean. The
+ * label's element is selected by comparison with 0 ... K-1, not by multiplication, so a log-probability of -inf at
+ * another class does not give NaN.
  */
 #include "core/ops/class.h"
 
@@ -25,14 +25,14 @@ static bool smoothing_fits(glia_node *n) {
 static int64_t classes_of(glia_tensor scores) { return scores->shape.dim[scores->shape.rank - 1]; }
 static glia_shape last_axis(glia_tensor scores) { return GLIA_SHAPE(scores->shape.rank - 1); }
 
-/* Axes 0 ... rank-2: the samples. */
+/* Axes 0 ... rank-2: the axes of samples. */
 static glia_shape sample_axes(glia_tensor scores) {
     glia_shape axes = { .rank = scores->shape.rank - 1 };
     for (int i = 0; i < axes.rank; i++) axes.dim[i] = i;
     return axes;
 }
 
-/* How many samples, as a scalar. */
+/* The number of samples, as a scalar. */
 static glia_tensor samples_of(glia_tensor scores) {
     return scores->shape.rank == 1 ? glia_scalar(scores->graph, scores->dtype, 1)
                                    : glia_count_of(scores, sample_axes(scores));
@@ -47,12 +47,12 @@ static glia_tensor minus_mean(glia_tensor x) {
 static glia_tensor log_softmax(glia_tensor logits) {
     return glia_is_bad(logits) ? logits : glia_log_softmax(logits, logits->shape.rank - 1);
 }
-/* In parts, which the loss has computed. */
+/* In the expanded form, whose parts the loss has computed. */
 static glia_tensor softmax(glia_tensor logits) {
     return glia_is_bad(logits) ? logits : glia_softmax_parts(logits, logits->shape.rank - 1);
 }
 
-/* x where the label is, else 0. */
+/* x at the label, else 0. */
 static glia_tensor at_label(glia_tensor x, glia_tensor labels) {
     if (glia_is_bad(x)) return x;
     return glia_select(glia_class_hits(labels, classes_of(x)), x, glia_like(x, 0));
@@ -195,7 +195,7 @@ glia_tensor glia_nll(glia_tensor log_probabilities, glia_tensor labels) {
 
 /* ---- kl_divergence(log_q, p) ---------------------------------------------------------------- */
 
-/* p where p > 0, else 1: its logarithm is 0 where the term is left out anyway. */
+/* p where p > 0, else 1, whose logarithm is 0: those terms are left out. */
 static glia_tensor log_positive(glia_tensor p, glia_tensor is_positive) {
     return glia_log(glia_select(is_positive, p, glia_like(p, 1)));
 }

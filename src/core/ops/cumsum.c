@@ -1,4 +1,4 @@
-/* cumsum.c - running sums along an axis. Its adjoint is the running sum from the other end. */
+/* cumsum.c - cumulative sums along an axis. The adjoint is the cumulative sum from the other end. */
 #include "core/ops/ops.h"
 
 static bool cumsum_infer(glia_node *n) {

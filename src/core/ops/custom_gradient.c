@@ -2,10 +2,10 @@
  *
  *     custom_gradient   y, x, slope -> y;   dx = dy slope
  *
- * Forward it is y. Backward it pretends that y is a function of x whose derivative is `slope`: surrogate gradients of
+ * The forward value is y. The backward pass treats y as a function of x with derivative `slope`: surrogate gradients of
  * spikes (Neftci et al. 2019), straight-through estimators (Bengio et al. 2013: slope 1), gradient reversal (Ganin and
- * Lempitsky 2015: y = x, slope -lambda). Nothing flows into y or slope through it, so that a slope may be any graph of x.
- * It vanishes when a program is compiled, as stop_gradient does.
+ * Lempitsky 2015: y = x, slope -lambda). No gradient flows into y or slope, so slope may be any function of x. Like
+ * stop_gradient, it is removed when a program is compiled.
  */
 #include <string.h>
 

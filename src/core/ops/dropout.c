@@ -1,20 +1,20 @@
 /* dropout.c - dropout and its variants.
  *
- * dropout (Srivastava et al. 2014), inverted: when training, what is dropped becomes 0 and what is kept is divided by
- * 1 - rate. With `axes` only the first so many axes draw; what else they hold is dropped or kept together: (N, C) of
- * (N, C, H, W) are whole channels (spatial dropout, Tompson et al. 2015), (N) whole samples (stochastic depth, Huang et
- * al. 2016).
+ * dropout (Srivastava et al. 2014), inverted: in training, dropped elements become 0 and the others are multiplied by
+ * 1/(1-rate). `axes` is the number of leading axes with independent draws, which apply to all elements along the other
+ * axes: 2 of (N, C, H, W) drops whole channels (spatial dropout, Tompson et al. 2015), 1 whole samples (stochastic
+ * depth, Huang et al. 2016).
  *
- * alpha_dropout (Klambauer et al. 2017, section 3) is for what has mean 0 and variance 1, as selu's results have. What
- * is dropped becomes selu's limit at minus infinity, l = -1.7581, and then all is made a x + b, so that mean and variance
- * are kept: with q = 1 - rate,
+ * alpha_dropout (Klambauer et al. 2017, section 3) is for values with mean 0 and variance 1, like selu's results.
+ * Dropped elements become selu's limit at minus infinity, l = -1.7581; then all elements become a x + b, which
+ * preserves mean and variance: with q = 1 - rate,
  *
  *     a = (q + l^2 q rate)^(-1/2),   b = -a rate l
  *
- * Something is dropped where a uniform random number is below the rate. Those numbers are a function of the state "rng"
- * (seed and step) and this node's stream, so the gradient is the same operation with the same stream applied to dy: it
- * draws the same mask again instead of keeping it. That of alpha_dropout has the attribute `gradient`: without l and b.
- * In inference x passes unchanged.
+ * An element is dropped where a uniform random number is below the rate. The numbers are a function of the state "rng"
+ * (seed and step) and this node's stream, so the gradient is the same operation on dy with the same stream: the mask is
+ * drawn again instead of stored. alpha_dropout's gradient has the attribute `gradient`, which omits l and b. In
+ * inference the result is x.
  */
 #include <math.h>
 
@@ -33,12 +33,12 @@ static bool dropout_infer(glia_node *n) {
     int64_t stream = attrs_of(n)->stream, axes = attrs_of(n)->axes;
     if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
     if (axes < 0 || axes > x->shape.rank) return glia_node_fail(n, "x has no %lld axes", (long long)axes);
-    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* the next random node takes another */
+    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* the next node gets another stream */
     double rate = attrs_of(n)->rate;
     return (rate >= 0 && rate < 1) || glia_node_fail(n, "the rate must be in [0, 1), not %g", rate);
 }
 
-/* Which elements, channels, samples of x are kept. */
+/* The mask of the elements, channels or samples of x that are kept. */
 static glia_tensor kept_of(const glia_node *n, glia_tensor x, glia_tensor rng) {
     const glia_dropout_attrs *a = attrs_of(n);
     glia_random_attrs draw = { x->shape, a->stream };
@@ -63,7 +63,7 @@ static void dropout_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static glia_tensor alpha_dropout_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     if (passes(n, in, mode)) return in[0];
-    const double limit = -1.7580993408473766; /* of selu: minus its scale times its alpha */
+    const double limit = -1.7580993408473766; /* of selu: -(its scale times its alpha) */
     const double rate = attrs_of(n)->rate, a = 1 / sqrt((1 - rate) * (1 + limit * limit * rate));
     const double b = attrs_of(n)->gradient ? 0 : -a * rate * limit;
     glia_tensor dropped = glia_like(in[0], attrs_of(n)->gradient ? 0 : a * limit + b);

@@ -1,11 +1,11 @@
-/* gather.c - rows picked by index, and their adjoint, rows added by index: embeddings, labels, message passing.
+/* gather.c - slices selected by index, and the adjoint, slices added by index: embeddings, labels, message passing.
  *
  *     gather       x (A..., K, B...), indices (I...) -> (A..., I..., B...)      y[a, i, b]  = x[a, indices[i], b]
  *     scatter_add  u (A..., I..., B...), indices (I...) -> (A..., size, B...)   y[a, indices[i], b] += u[a, i, b]
  *
- * A negative index counts from the end, as in numpy.take: -1 is K - 1. An index outside [-K, K) names no slice: gather gives
- * zeros, scatter_add adds nothing, so both remain products with one_hot(indices) and each other's adjoint, and no input can
- * make a kernel read or write elsewhere. In constant indices it is a mistake.
+ * A negative index counts from the end, as in numpy.take: -1 is K - 1. For an index outside [-K, K) gather gives zeros
+ * and scatter_add adds nothing. So both are products with one_hot(indices) and each other's adjoint, and no input makes
+ * a kernel access memory out of bounds. In constant indices it is an error.
  */
 #include "core/ops/ops.h"
 
@@ -16,7 +16,7 @@ static bool check_indices(glia_node *n, int64_t axis, int rank) {
     return true;
 }
 
-/* False: the indices are constants of which one names no slice of `size` (less than 1: not known). */
+/* Reports constant indices out of range for `size` (less than 1: not known). */
 static bool check_constant(glia_node *n, const char *what, int64_t axis, int64_t size) {
     if (!glia_is_constant(n->in[1]) || size < 1) return true;
     const glia_numbers values = ((const glia_constant_attrs *)n->in[1]->attrs)->values;
@@ -61,7 +61,7 @@ static void gather_eval(const glia_node *n, const double *const *in, double *out
 
 static void gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     int64_t axis = ((const glia_axis_attrs *)y->attrs)->axis;
-    bool storage = y->dtype == GLIA_BF16 || y->dtype == GLIA_F16; /* added up in f32 */
+    bool storage = y->dtype == GLIA_BF16 || y->dtype == GLIA_F16; /* accumulated in f32 */
     glia_tensor updates = storage ? glia_cast(dy, GLIA_F32) : dy;
     dx[0] = glia_cast(glia_scatter_add(updates, y->in[1], (int)axis, y->in[0]->shape.dim[axis]), y->dtype);
 }
@@ -98,7 +98,7 @@ glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis) {
 static bool scatter_add_infer(glia_node *n) {
     const glia_scatter_attrs *a = n->attrs;
     glia_shape from = n->in[0]->shape, at = n->in[1]->shape;
-    int rank = from.rank - at.rank + 1; /* of the result */
+    int rank = from.rank - at.rank + 1; /* rank of the result */
     n->dtype = n->in[0]->dtype;
     if (a->size.rank != 1) return glia_node_fail(n, "the size is one number");
     if (!check_indices(n, a->axis, rank) || !check_constant(n, "the result", a->axis, a->size.dim[0])) return false;

@@ -63,7 +63,7 @@ bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b) {
 }
 
 glia_tensor glia_node2_broadcast(const glia_op *op, glia_tensor a, glia_tensor b) {
-    glia_broadcast_pair(op->name, &a, &b); /* a mistake is in the graph now, and creating gives the bad node */
+    glia_broadcast_pair(op->name, &a, &b); /* on failure the graph has the error, and creating gives the bad node */
     glia_tensor in[2] = { a, b };
     return glia_node_create(glia_graph_of(in, 2), op, in, 2, NULL);
 }
@@ -76,7 +76,7 @@ glia_tensor glia_sum_to(glia_tensor x, glia_shape shape) {
         if (i < lead || (shape.dim[i - lead] == 1 && x->shape.dim[i] != 1)) axes.dim[axes.rank++] = i;
     }
     if (axes.rank == 0) return glia_reshape(x, shape);
-    bool storage = x->dtype == GLIA_BF16 || x->dtype == GLIA_F16; /* added up in f32 */
+    bool storage = x->dtype == GLIA_BF16 || x->dtype == GLIA_F16; /* accumulated in f32 */
     glia_tensor sum = glia_sum(storage ? glia_cast(x, GLIA_F32) : x, axes, false);
     return glia_reshape(storage ? glia_cast(sum, x->dtype) : sum, shape);
 }

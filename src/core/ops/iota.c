@@ -1,4 +1,4 @@
-/* iota.c - 0, 1, 2, ... along an axis: positions, masks, class numbers. */
+/* iota.c - 0, 1, 2, ... along an axis: positions, masks, class indices. */
 #include "core/ops/ops.h"
 
 static bool iota_infer(glia_node *n) {

@@ -1,13 +1,13 @@
-/* leaf.c - where values come in: inputs, parameters, states, constants.
+/* leaf.c - the leaves of a graph: inputs, parameters, states, constants.
  *
- * A leaf's value lies outside the graph: a session's input buffer, or the store's tensor of that name. Constants carry
- * theirs.
+ * A leaf's value is outside the graph: in a session's input buffer, or in the store's tensor of that name. Constants
+ * hold their own values.
  */
 #include <string.h>
 
 #include "core/graph/graph.h"
 
-/* As files give them. A name must never change its meaning; the order may change. */
+/* The names used in files. A name must never change its meaning; the order may change. */
 static const char *const init_names[] = {
     [GLIA_INIT_DEFAULT] = "default",
     [GLIA_INIT_ZEROS] = "zeros",
@@ -79,14 +79,14 @@ const glia_op glia_op_state = { .name = "state",
                                 .fields = leaf_fields,
                                 .infer = leaf_infer };
 
-/* Was the leaf asked for with this initialiser before? The default asks for none in particular. */
+/* Whether the leaf was created with this initialiser. The default matches any. */
 static bool same_init(const glia_leaf *a, const glia_leaf *b) {
     if (b->init == GLIA_INIT_DEFAULT) return true;
     return a->init == b->init && a->value == b->value && a->low == b->low && a->high == b->high && a->mean == b->mean &&
            a->stddev == b->stddev && a->fan_in == b->fan_in;
 }
 
-/* The leaf of this name: a new one, or the one that is there if dtype, shape and initialiser agree. */
+/* The leaf of this name: a new one, or the existing one if dtype, shape and initialiser agree. */
 static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *name, glia_leaf leaf) {
     if (!g) return NULL;
     if (g->error.status != GLIA_OK) return g->bad;
@@ -94,7 +94,7 @@ static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *nam
     if (g->parent && op == &glia_op_input) {
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_input: '%s' is made inside a loop: make it before", name);
     }
-    if (g->parent) { /* one parameter for all steps, in the graph around the loop */
+    if (g->parent) { /* one parameter for all steps, in the enclosing graph */
         glia_tensor outer = leaf_create(g->parent, op, name, leaf);
         glia_tensor inner = outer ? glia_graph_capture(g, outer) : NULL;
         return inner ? inner : g->bad;

@@ -1,11 +1,11 @@
-/* loop.c - building loops: the body grows as a graph of its own, and glia_loop_end() makes it a scan.
+/* loop.c - construction of loops: the body is built as a separate graph, and glia_loop_end() turns it into a scan.
  *
- * The body's inputs are made as they are met: parts of sequences, states, and tensors of the graph around it, which
- * glia_graph_capture() notices. The end puts them in the order that scan wants, leaves out those that nothing reads,
- * and cuts the results out of the packed one.
+ * The body's inputs are created on first use: steps of sequences, states, and tensors of the enclosing graph, which
+ * glia_graph_capture() adds. The end puts them in scan's order, omits unused ones, and slices the results out of the
+ * packed one.
  *
- * Lengths are nothing that scan knows. They are one more sequence, of numbers above zero in valid steps, by which
- * every new state and every result is selected in the body; so gradients of padded batches need no code of their own.
+ * scan itself has no lengths. They become one more sequence, a mask that is above zero in valid steps; the body uses it
+ * to select every new state and result. So gradients of padded batches need no extra code.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static glia_tensor fail(glia_loop *loop, const char *what, const char *why) {
     return loop ? glia_graph_fail(loop->outer, GLIA_E_ARGUMENT, "%s: %s", what, why) : NULL;
 }
 
-/* Can anything be added to the loop? */
+/* Whether the loop is still open and without errors. */
 static bool is_open(glia_loop *loop, const char *what) {
     if (!loop) return false;
     if (loop->ended) fail(loop, what, "the loop has ended");
@@ -50,7 +50,7 @@ glia_loop_item *glia_loop_find(const glia_loop *loop, glia_tensor x) {
     return NULL;
 }
 
-/* A new item whose inner tensor has this shape. */
+/* A new item with an inner tensor of this shape. */
 static glia_tensor add_item(glia_loop *loop, glia_loop_kind kind, glia_tensor outer, glia_tensor inner) {
     glia_loop_item *item = glia_arena_alloc(&loop->outer->arena, sizeof *item);
     if (!item) return glia_graph_fail_nomem(loop->body);
@@ -63,7 +63,7 @@ static glia_tensor add_item(glia_loop *loop, glia_loop_kind kind, glia_tensor ou
     return inner;
 }
 
-/* A tensor of the graph around the loop, or of one further out. */
+/* A tensor of the enclosing graph, or of one further out. */
 static glia_tensor from_outside(glia_loop *loop, const char *what, glia_tensor x) {
     if (glia_is_bad(x)) {
         glia_graph_fail(loop->outer, GLIA_E_ARGUMENT, "%s: the tensor is NULL", what);
@@ -74,7 +74,7 @@ static glia_tensor from_outside(glia_loop *loop, const char *what, glia_tensor x
     return outer;
 }
 
-/* Notes the batch and the dtype that a value (N, ...) tells. */
+/* Records the batch and the dtype of a value (N, ...). */
 static bool takes_rows(glia_loop *loop, const char *what, glia_tensor x) {
     char shape[GLIA_SHAPE_TEXT];
     const int64_t rows = x->shape.rank ? x->shape.dim[0] : 0;
@@ -172,7 +172,7 @@ glia_tensor glia_sequence_mask(glia_tensor lengths, int64_t steps) {
     return glia_cast(glia_less(numbers, column), GLIA_F32);
 }
 
-/* yes in the samples' valid steps, no in others. */
+/* yes in the samples' valid steps, no in the others. */
 static glia_tensor masked(glia_loop *loop, glia_tensor yes, glia_tensor no) {
     glia_shape column = { .rank = yes->shape.rank, .dim = { loop->rows } };
     for (int i = 1; i < column.rank; i++) column.dim[i] = 1;
@@ -182,12 +182,12 @@ static glia_tensor masked(glia_loop *loop, glia_tensor yes, glia_tensor no) {
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
-/* The body with its inputs in order, and those of the loop. */
+/* The body with its inputs in scan's order, and the loop's inputs. */
 typedef struct ending {
     glia_loop *loop;
     glia_graph *to;
     bool *live;
-    glia_node **made; /* by id in the body as it was built */
+    glia_node **made; /* by id in the original body */
     glia_tensor *in;
     glia_scan_attrs attrs;
     int n_in;
@@ -245,8 +245,8 @@ static glia_tensor finish(ending *e) {
     return glia_node_create(loop->outer, &glia_op_scan, e->in, e->n_in, &e->attrs);
 }
 
-/* The outputs that the body must have: next states, and each of the list that is not one of these. number[i] becomes
- * the result's number. */
+/* Sets the body's outputs: the next states, and those of the list that are not among them. number[i] becomes the index
+ * of the result. */
 static void set_outputs(glia_loop *loop, const glia_tensor *each, int n, int *number) {
     glia_graph *body = loop->body;
     for (const glia_loop_item *i = loop->first; i; i = i->next_item) {

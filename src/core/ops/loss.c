@@ -1,6 +1,6 @@
 /* loss.c - losses of two tensors of one shape: the mean over all elements of a function of the pair.
  *
- * Each is given by that function and its two derivatives, as graph. Kinks have the derivative 0.
+ * Each is defined by that function and its two derivatives, in graph form. At kinks the derivative is 0.
  */
 #include "core/ops/ops.h"
 
@@ -17,7 +17,7 @@ static glia_tensor each_of(const glia_node *n, glia_tensor dy) {
     return n->in[0]->shape.rank == 0 ? dy : glia_div(dy, glia_count_of(n->in[0], GLIA_SCALAR));
 }
 
-/* Gradients in the first and the second input that differ only in sign. */
+/* Gradients by the first and the second input that differ only in sign. */
 static void opposite(glia_tensor gradient, glia_tensor *dx) {
     dx[0] = gradient;
     dx[1] = glia_neg(gradient);
@@ -29,7 +29,7 @@ static void opposite(glia_tensor gradient, glia_tensor *dx) {
                                         .expand = op_name##_expand, __VA_ARGS__ };
 
 #define OF(...) { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = -2, .high = 2 }
-/* Two inputs whose differences stay away from 0 and 1. */
+/* Two inputs whose differences avoid 0 and 1. */
 #define BETWEEN(from, to) { .shape = GLIA_DIMS(4, 3), .low = from, .high = to }
 #define APART(low_a, high_a, low_b, high_b) { BETWEEN(low_a, high_a), BETWEEN(low_b, high_b) }
 

@@ -1,11 +1,11 @@
 /* matmul.c - matrix products: (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast as NumPy's do.
  *
- * Either factor may be read transposed, so the gradients of a product are products again and nothing is ever copied
- * to be transposed:  y = A B   gives   dA = dy B^T,   dB = A^T dy.
+ * Either factor may be read transposed, so the gradients of a product are products again, without transposed copies:  y
+ * = A B   gives   dA = dy B^T,   dB = A^T dy.
  */
 #include "core/ops/ops.h"
 
-/* Rows and columns of a factor as the product sees them. */
+/* The rows and columns of a factor after its transposition. */
 static int64_t rows_of(const glia_node *x, bool transposed) {
     return x->shape.dim[x->shape.rank - (transposed ? 1 : 2)];
 }
@@ -33,7 +33,7 @@ static bool matmul_infer(glia_node *n) {
     return true;
 }
 
-/* A walk over the leading axes of the result whose offset is that of x's matrix. */
+/* Iterates over the leading axes of the result, with the offset of x's matrix. */
 static glia_walk walk_matrices(const glia_node *n, const glia_node *x) {
     int64_t strides[GLIA_MAX_RANK];
     glia_shape_strides(x->shape, strides);
@@ -66,8 +66,8 @@ static void matmul_eval(const glia_node *n, const double *const *in, double *out
     }
 }
 
-/* When all matrices of the first factor meet the same second one, their rows are one tall matrix, and the gradient of
- * the second factor is one large product instead of many that are added up. */
+/* If all matrices of the first factor are multiplied by the same second one, their rows form one tall matrix, and the
+ * gradient of the second factor is one large product instead of a sum of many. */
 static bool is_tall(const glia_node *y) {
     const glia_shape a = y->in[0]->shape, b = y->in[1]->shape;
     return !((const glia_matmul_attrs *)y->attrs)->transpose_a && a.rank > 2 && b.rank == 2 &&

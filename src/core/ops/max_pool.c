@@ -1,14 +1,14 @@
-/* max_pool.c - max pooling, and its derivative as an operation and that one's adjoint.
+/* max_pool.c - max pooling, its derivative as an operation, and the adjoint of that.
  *
- * For each window w of x let m(w) be the place of its maximum: the first in row-major order; padding never wins; a NaN
- * counts as the largest, so that it is seen in the result. Where m lies is piecewise constant in x, therefore
+ * For each window w of x let m(w) be the position of its maximum: the first in row-major order, never in the padding;
+ * NaN counts as the largest, so it appears in the result. m is piecewise constant in x, therefore
  *
  *     max_pool(x)[w]             = x[m(w)]
- *     max_pool_scatter(x, dy)[i] = sum of dy[w] over the windows with m(w) = i      its derivative in x, applied to dy
- *     max_pool_gather(x, u)[w]   = u[m(w)]                                          the adjoint of scatter in dy
+ *     max_pool_scatter(x, dy)[i] = sum of dy[w] over the windows with m(w) = i      its derivative by x, applied to dy
+ *     max_pool_gather(x, u)[w]   = u[m(w)]                                          the adjoint of scatter by dy
  *
- * are linear in dy and u and have no derivative in x besides: the family is closed under differentiation. Places are
- * not stored but found again from x, which is as cheap as reading them.
+ * are linear in dy and u and have no derivative by x: the family is closed under differentiation. Positions are not
+ * stored but recomputed from x, which costs no more than reading them.
  */
 #include <math.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static bool max_pool_gather_infer(glia_node *n) {
     return glia_shape_equal(n->in[0]->shape, n->in[1]->shape) || glia_node_fail(n, "both must have the same shape");
 }
 
-/* m(w): the place in its plane of the maximum of the window at `place`; elements of the plane lie `step` apart. */
+/* m(w): the position in its plane of the maximum of the window at `place`; elements of the plane have stride `step`. */
 static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64_t step, int64_t place) {
     int64_t from[3], to[3], best = -1;
     glia_pool_bounds(r, place, from, to);
@@ -54,7 +54,7 @@ static int64_t place_of_max(const glia_pool_range *r, const double *plane, int64
     return best;
 }
 
-/* max_pool and max_pool_gather: what lies in `values` at the maxima of x. */
+/* max_pool and max_pool_gather: the elements of `values` at the maxima of x. */
 static void take(const glia_pool_attrs *a, glia_shape x_shape, glia_shape y_shape, const double *x,
                  const double *values, double *y) {
     glia_pool_range r = glia_pool_range_of(a, x_shape, y_shape);
@@ -146,7 +146,7 @@ const glia_op_sample glia_samples_max_pool_gather[] = { CASES(OF_GATHER){ 0 } };
 glia_tensor glia_max_pool(glia_tensor x, glia_pool_opts opts) {
     glia_pool_attrs a = { 0 };
     if (!glia_pool_resolve("max_pool", x, &opts, &a)) return x->graph->bad;
-    a.count_padding = false; /* says nothing about maxima */
+    a.count_padding = false; /* has no effect on maxima */
     return glia_node1(&glia_op_max_pool, x, &a);
 }
 

@@ -1,7 +1,7 @@
 /* mean.c - the mean over axes: the sum divided by the count.
  *
- * While the batch is symbolic the count is an operation too (count.c), so the mean over a batch is right for every
- * size.
+ * While the batch is symbolic the count is an operation too (count.c), so the mean over a batch is correct for every
+ * batch size.
  */
 #include "core/ops/ops.h"
 

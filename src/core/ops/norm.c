@@ -4,18 +4,18 @@
  *
  *     xhat = (x - mean) r,  r = 1 / sqrt(var + epsilon)        y = xhat scale + shift
  *
- * Layer normalisation (Ba et al. 2016) takes them over the last axis of each sample. Batch normalisation (Ioffe and
- * Szegedy 2015) takes them for each channel, axis 1, over all other axes when training, and uses running averages
- * otherwise. Each pass in training mode moves those: running = (1 - momentum) running + momentum batch, where the variance
- * is the unbiased one (core/passes/statistics.c).
+ * Layer normalisation (Ba et al. 2016) computes them over the last axis of each sample. Batch normalisation (Ioffe and
+ * Szegedy 2015) computes them per channel, axis 1, over all other axes in training, and uses running averages in
+ * inference. Each pass in training mode updates these: running = (1 - momentum) running + momentum batch, where the
+ * variance is the unbiased one (core/passes/statistics.c).
  *
  * The gradient, with g = dy scale and means over the same elements, follows from mean(xhat) = 0 and mean(xhat^2) = 1:
  *
  *     dx = r (g - mean(g) - xhat mean(g xhat))        dscale = sum dy xhat        dshift = sum dy
  *
  * (d mean and d var each contribute one of the subtracted terms.) With running statistics, which do not depend on x,
- * dx = r g. Which of the two holds is known when a program is compiled, not when the gradient is built, so the gradient
- * of batch_norm is made of two operations, batch_norm_dx and batch_norm_dscale, that expand by mode as batch_norm does.
+ * dx = r g. The mode is known at compilation, not when the gradient is built. So the gradient of batch_norm consists of
+ * two operations, batch_norm_dx and batch_norm_dscale, that expand by mode like batch_norm.
  */
 #include "core/ops/ops.h"
 
@@ -24,7 +24,7 @@
 typedef glia_layer_norm_attrs layer_norm_attrs;
 static const glia_field layer_norm_fields[] = { GLIA_FIELD(FLOAT, layer_norm_attrs, epsilon), GLIA_FIELDS_END };
 
-/* Input `i` is a vector of `size` elements of x's dtype. */
+/* Checks that input `i` is a vector of `size` elements of x's dtype. */
 static bool is_vector(glia_node *n, int i, const char *what, int64_t size) {
     const glia_node *v = n->in[i];
     if (v->dtype == n->in[0]->dtype && v->shape.rank == 1 && v->shape.dim[0] == size) return true;
@@ -192,14 +192,14 @@ static bool is_like_x(glia_node *n, int i) {
            glia_node_fail(n, "dy must be as x");
 }
 
-/* All axes of x but the channels. */
+/* All axes of x except the channels. */
 static glia_shape batch_axes(glia_tensor x) {
     glia_shape axes = { .rank = 1 };
     for (int i = 2; i < x->shape.rank; i++) axes.dim[axes.rank++] = i;
     return axes;
 }
 
-/* A vector (C) as (1, C, 1, ...), to be broadcast to x. */
+/* A vector (C) as (1, C, 1, ...), which broadcasts to x. */
 static glia_tensor by_channel(glia_tensor vector, glia_tensor x) {
     if (glia_is_bad(vector) || glia_is_bad(x)) return vector;
     glia_shape shape = { .rank = x->shape.rank };
@@ -209,8 +209,8 @@ static glia_tensor by_channel(glia_tensor vector, glia_tensor x) {
 
 static glia_tensor sum_by_channel(glia_tensor x) { return glia_is_bad(x) ? x : glia_sum(x, batch_axes(x), false); }
 
-/* x less the mean of this mode, which is of the batch or running; *r gets 1 / sqrt(variance + epsilon), (1, C, 1, ...).
- * Whatever a channel's elements have in common is a vector, so that two operations on each element are left. */
+/* x minus the mean of this mode (of the batch, or running); *r gets 1 / sqrt(variance + epsilon), (1, C, 1, ...).
+ * Values common to a channel's elements are computed as vectors, which leaves two operations per element. */
 static glia_tensor batch_centred(glia_tensor x, glia_tensor running_mean, glia_tensor running_var, double epsilon,
                                  glia_mode mode, glia_tensor *r) {
     if (glia_is_bad(x)) return *r = x;
@@ -245,7 +245,7 @@ static glia_tensor moved(glia_tensor running, glia_tensor value, double momentum
     return glia_add(glia_mul_scalar(running, 1 - momentum), glia_mul_scalar(value, momentum));
 }
 
-/* The running statistics after a pass over x. A batch of one element has an unbiased variance of 0 here. */
+/* The running statistics after a pass over x. For a batch of one element the unbiased variance counts as 0. */
 static void batch_norm_moves(const glia_node *n, const glia_tensor *in, glia_tensor *next) {
     const double momentum = ((const glia_batch_norm_attrs *)n->attrs)->momentum;
     glia_tensor x = in[0];
@@ -299,8 +299,8 @@ static bool batch_norm_dx_infer(glia_node *n) {
            is_vector(n, 3, "running_mean", n->shape.dim[1]) && is_vector(n, 4, "running_var", n->shape.dim[1]);
 }
 
-/* With d = x - mean, a = scale r and the sums over a channel's m elements: a dy - d a r^2 sum(dy d) / m - a sum(dy) / m. The
- * sums are those that the gradients of scale and shift are, too. */
+/* With d = x - mean, a = scale r and the sums over a channel's m elements: a dy - d a r^2 sum(dy d) / m - a sum(dy) /
+ * m. The sums are also the gradients of scale and shift. */
 static glia_tensor batch_norm_dx_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     glia_tensor x = in[0], dy = in[1], r, d = batch_centred(x, in[3], in[4], epsilon_of(n), mode, &r);
     glia_tensor a = glia_mul(by_channel(in[2], x), r);

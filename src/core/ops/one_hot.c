@@ -1,7 +1,7 @@
-/* one_hot.c - class numbers as rows that are 1 at that class and 0 elsewhere.
+/* one_hot.c - one-hot encoding of class indices.
  *
- * A comparison with 0, 1, 2, ... rather than a scatter: it fuses with whatever uses it. A number outside [0, classes)
- * gives a row of zeros.
+ * A comparison with 0, 1, 2, ... rather than a scatter: it fuses with the operations that use it. An index outside [0,
+ * classes) gives a row of zeros.
  */
 #include "core/ops/class.h"
 

@@ -118,7 +118,7 @@ static inline int64_t glia_index_row(double index, int64_t size) {
     return index < 0 ? size + (int64_t)index : (int64_t)index;
 }
 
-/* ---- helpers for pages ------------------------------------------------------------------------ */
+/* ---- helpers shared by the files ------------------------------------------------------------- */
 
 /* infer: the shape and dtype of input 0. */
 bool glia_infer_same(glia_node *node);

@@ -1,8 +1,8 @@
-/* pad.c - elements of one value before, after and between those of x. Its adjoint is slice, which cuts x out again.
+/* pad.c - padding with one value before, after and between the elements of x. Its adjoint is slice.
  *
  *     before 2, after 1, between 1:     a b c   ->   . . a . b . c .
  *
- * On a symbolic axis before and after are 0 or multiples of the batch, and nothing goes between.
+ * On a symbolic axis before and after are 0 or multiples of the batch, and between is 0.
  */
 #include "core/ops/ops.h"
 

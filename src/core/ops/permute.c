@@ -1,4 +1,4 @@
-/* permute.c - axes in another order: output axis i is input axis order[i]. */
+/* permute.c - permutation of axes: output axis i is input axis order[i]. */
 #include "core/ops/ops.h"
 
 static bool permute_infer(glia_node *n) {

@@ -1,4 +1,4 @@
-/* pool.c - what max and average pooling share: attributes, shapes, and where windows lie. */
+/* pool.c - shared by max and average pooling: attributes, shapes, window positions. */
 #include "core/ops/pool.h"
 
 const glia_field glia_pool_fields[] = {
@@ -66,7 +66,7 @@ void glia_pool_bounds(const glia_pool_range *r, int64_t place, int64_t from[GLIA
 }
 
 bool glia_pool_resolve(const char *what, glia_tensor x, const glia_pool_opts *o, glia_pool_attrs *a) {
-    if (glia_is_bad(x)) return true; /* making the node passes it on */
+    if (glia_is_bad(x)) return true; /* creating the node propagates the error */
     bool pads = o->pad != 0;
     for (int i = 0; i < 3; i++) pads = pads || o->pads[i] || o->pads_after[i];
     if (pads && o->padding == GLIA_SAME) {

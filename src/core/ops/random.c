@@ -1,14 +1,14 @@
-/* random.c - random bits, as a pure function of (seed, step, place in the graph, element).
+/* random.c - random numbers, as a pure function of (seed, step, stream, element).
  *
- * The state "rng", i64 (2), holds the seed and the step; whoever runs a program adds one to the step after each
- * run. Both are taken below 2^53, which a double holds. Every random node has a stream of its own, numbered as it
- * was made, which passes carry along. Elements come in blocks of four, in row-major order; the block b of a node is
+ * The state "rng", i64 (2), holds the seed and the step; the step is incremented after each run of a program. Both are
+ * reduced to below 2^53, which a double holds. Every random node has its own stream, numbered in order of creation and
+ * kept by the passes. Elements are generated in blocks of four, in row-major order; block b of a node is
  *
  *     word[0..3] = Philox4x32-10( key     = { low(seed), high(seed) ^ high(step) },
  *                                 counter = { low(b), high(b), low(stream), low(step) } )
  *
- * with low and high the two 32-bit halves, and element 4b + i is (word[i] >> 8) * 2^-24: f32 in [0, 1), exactly. A
- * kernel that follows this gives the same bits, in any order, on any number of threads.
+ * where low and high are the two 32-bit halves. Element 4b + i is (word[i] >> 8) * 2^-24: an exact f32 in [0, 1). Every
+ * kernel gives the same bits, in any order, on any number of threads.
  */
 #include "core/ops/ops.h"
 
@@ -23,7 +23,7 @@ static bool random_uniform_infer(glia_node *n) {
     }
     int64_t stream = attrs_of(n)->stream;
     if (stream < 0 || stream >= INT32_MAX) return glia_node_fail(n, "no such stream: %lld", (long long)stream);
-    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* also when a graph is read from text */
+    n->graph->n_streams = GLIA_MAX(n->graph->n_streams, (int)stream + 1); /* also in graphs read from text */
     return true;
 }
 
@@ -83,7 +83,7 @@ glia_tensor glia_random_integers(glia_graph *g, glia_dtype dtype, glia_shape sha
 /* The largest of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0 gives -inf. */
 glia_tensor glia_random_categorical(glia_tensor logits) {
     if (glia_is_bad(logits)) return logits;
-    glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in a loop's body, if one is being built */
+    glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in the open loop body, if any */
     glia_tensor noise = glia_neg(glia_log(glia_neg(glia_log(u))));
     return glia_argmax(glia_add(logits, glia_cast(noise, logits->dtype)), -1);
 }

@@ -1,23 +1,23 @@
 /* recurrent.c - recurrent cells over whole sequences, their states and their gradients: recurrent, recurrent_saved,
- * recurrent_grad. recurrent.h says what their inputs and values are, cells.c has the cells.
+ * recurrent_grad. recurrent.h describes their inputs and values; cells.c has the cells.
  *
- * All three are composites: their definition is the loop, unrolled. The gradient walks the steps the other way round
- * (back-propagation through time, Werbos 1990). What it needs of the way there is what recurrent_saved has besides what
- * recurrent has; where a program computes both, one of them is enough (glia_op.saves). What is left of the gradient are
- * products over all steps at once: with dz (T, N, G H) the gradient of the gates' inputs,
+ * All three are composites, defined as the unrolled loop. The gradient visits the steps in reverse (back-propagation
+ * through time, Werbos 1990). recurrent_saved gives recurrent's value and what the gradient needs of the forward pass;
+ * a program that needs both computes only recurrent_saved (glia_op.saves). The rest of the gradient are products over
+ * all steps at once: with dz (T, N, G H) the gradient of the gates' inputs,
  *
  *     dkernel = sum over t, n of dz[t, n]^T h[t - 1, n]
  *
- * is one matrix product whose inner size is N T, and the gradients of the inputs' part, x W^T + b, are those of ordinary
- * ops outside.
+ * is one matrix product with inner size N T. The gradients of the inputs' part, x W^T + b, come from the ordinary ops
+ * outside.
  */
 #include "core/ops/recurrent.h"
 
-/* ---- sizes and places ------------------------------------------------------------------------- */
+/* ---- sizes and offsets ---------------------------------------------------------------------- */
 
 static glia_tensor take(const glia_tensor *in, int *at, bool there) { return there ? in[(*at)++] : NULL; }
 
-/* The offset of a block of this size, if it is there. */
+/* The offset of a block of this size, if it is present; else -1. */
 static int64_t place(int64_t *end, bool there, int64_t size) {
     if (!there) return -1;
     *end += size;
@@ -79,14 +79,14 @@ static bool is_shaped(glia_node *n, glia_tensor x, const char *what, glia_shape 
     return glia_node_fail(n, "%s should be %s%s", what, glia_dtype_name(n->dtype), glia_shape_format(shape, text));
 }
 
-/* Do the lengths of all blocks fit into 64 bits? None is longer than eight of rows and columns in each step. */
+/* Whether the lengths of all blocks fit into 64 bits: none exceeds eight times (rows + columns) per step. */
 static bool lengths_fit(int64_t steps, int64_t rows, int64_t columns) {
     int64_t most;
     return !__builtin_add_overflow(rows, columns, &most) && !__builtin_mul_overflow(most, 8, &most) &&
            !__builtin_mul_overflow(most, steps, &most);
 }
 
-/* The attributes are those of a cell, the number of inputs follows from them, the kernel is one. */
+/* Checks the attributes, the number of inputs and the kernel. */
 static bool is_recurrent(glia_node *n, int more) {
     const glia_recurrent_attrs *a = n->attrs;
     n->dtype = n->in[0]->dtype;
@@ -122,7 +122,7 @@ static bool options_fit(glia_node *n, const glia_recurrent_view *v) {
            is_shaped(n, v->projection, "the projection", GLIA_SHAPE(v->outputs, v->units));
 }
 
-/* A vector of `length` numbers for each sample. */
+/* Checks for a vector of `length` numbers per sample. */
 static bool set_length(glia_node *n, const glia_recurrent_view *v, int64_t length) {
     int64_t all;
     if (__builtin_mul_overflow(length, v->samples, &all)) return glia_node_fail(n, "it is too long");
@@ -150,7 +150,7 @@ static bool grad_infer(glia_node *n) {
            set_length(n, &v, v.d_length);
 }
 
-/* ---- pieces of graph -------------------------------------------------------------------------- */
+/* ---- graph helpers ---------------------------------------------------------------------------- */
 
 glia_tensor glia_recurrent_block(const glia_recurrent_view *v, glia_tensor value, int64_t offset, int64_t steps,
                                  int64_t size) {
@@ -179,7 +179,7 @@ static glia_tensor or_zeros(const glia_recurrent_view *v, glia_tensor x, int64_t
     return x ? x : zeros(v, size);
 }
 
-/* (N, 1): is step t one of the sample's? NULL: all are. */
+/* (N, 1): true for samples that have step t. NULL: all have it. */
 static glia_tensor is_valid(const glia_recurrent_view *v, int64_t t) {
     if (!v->lengths) return NULL;
     glia_tensor here = glia_less(glia_scalar(v->lengths->graph, GLIA_I32, (double)t), v->lengths);
@@ -194,10 +194,10 @@ static glia_tensor where_valid(glia_tensor valid, glia_tensor x) {
     return valid && !glia_is_bad(x) ? glia_select(valid, x, glia_like(x, 0)) : x;
 }
 
-/* The time of the step `s` on the way forward. */
+/* The time index of step `s` of the forward pass. */
 static int64_t time_of(const glia_recurrent_view *v, int64_t s) { return v->attrs->reverse ? v->steps - 1 - s : s; }
 
-/* Blocks of steps that become one vector. */
+/* The blocks of the steps, to be concatenated. */
 typedef struct pieces {
     glia_tensor *x;
     int n;
@@ -209,7 +209,8 @@ static void add_piece(pieces *p, glia_tensor x) { p->x[p->n++] = flat(x); }
 
 enum { LISTS = 3 };
 
-/* Walks the steps; lists[0] gets the sequence, [1] the cells, [2] what is kept, by time; *h and *c the last states. */
+/* Runs the steps forward. By time: lists[0] gets the sequence, [1] the cells, [2] the saved values. *h and *c: the last
+ * states. */
 static void walk_forward(const glia_recurrent_view *v, glia_tensor *lists[LISTS], glia_tensor *h, glia_tensor *c) {
     glia_cell_step step = { .view = v, .h = or_zeros(v, v->h0, v->outputs) };
     if (v->cell->memory) step.c = or_zeros(v, v->c0, v->units);
@@ -231,7 +232,7 @@ static void add_list(const glia_recurrent_view *v, pieces *p, const glia_tensor 
     for (int64_t t = 0; t < v->steps; t++) add_piece(p, list[t]);
 }
 
-/* y, and behind it the rest of s if that is wanted. */
+/* y, followed by the rest of s if `saved`. */
 static glia_tensor unrolled(const glia_node *n, const glia_tensor *in, bool saved) {
     glia_graph *g = in[0]->graph;
     const glia_recurrent_view v = glia_recurrent_view_of(n, in);
@@ -262,12 +263,12 @@ static glia_tensor saved_expand(const glia_node *n, const glia_tensor *in, glia_
 
 /* ---- backward --------------------------------------------------------------------------------- */
 
-/* h before the step `s`, from what was saved. */
+/* h before step `s`, from the saved values. */
 static glia_tensor h_before(const glia_recurrent_view *v, int64_t s) {
     if (s == 0) return or_zeros(v, v->h0, v->outputs);
     const int64_t before = time_of(v, s - 1);
     glia_tensor h = step_of(v, v->first, v->saved_sequence, before, v->outputs);
-    /* Backwards a sample begins at its last step, and what the sequence has beyond that is not its state. */
+    /* In the reverse direction a sample starts at its own last step; the sequence beyond it is not its state. */
     return v->attrs->reverse && v->h0 ? choose(is_valid(v, before), h, v->h0) : h;
 }
 
@@ -276,7 +277,7 @@ static glia_tensor c_before(const glia_recurrent_view *v, int64_t s) {
     return step_of(v, v->first, v->cells, time_of(v, s - 1), v->units);
 }
 
-/* One step back: dh and dc become those of the states before; lists[0] gets dz, [1] dproduct, [2] dout. */
+/* One step backward: dh and dc become those of the states before; lists[0] gets dz, [1] dproduct, [2] dout. */
 static void step_back(const glia_recurrent_view *v, int64_t s, glia_cell_step *step, glia_tensor *lists[LISTS]) {
     const int64_t t = time_of(v, s);
     const glia_tensor valid = is_valid(v, t), dh = step->dh, dc = step->dc;
@@ -388,7 +389,7 @@ static glia_tensor peephole_grad(const glia_recurrent_view *v, glia_tensor saved
     return glia_reshape(glia_concat(rows, 3, 0), GLIA_SHAPE(3, v->units));
 }
 
-/* Of h = P m, m = o tanh(c). */
+/* The gradient of the projection P in h = P m, m = o tanh(c). */
 static glia_tensor projection_grad(const glia_recurrent_view *v, glia_tensor saved, glia_tensor d) {
     glia_tensor cells = glia_recurrent_block(v, saved, v->cells, v->steps, v->units);
     glia_tensor kept = glia_recurrent_block(v, saved, v->kept, v->steps, 4 * v->units);
@@ -428,7 +429,7 @@ static double product_flops(const glia_node *n) {
     return 2.0 * (double)v.steps * (double)v.samples * each;
 }
 
-/* As files give them. A name must never change its meaning; the order may change. */
+/* The names used in files. A name must never change its meaning; the order may change. */
 static const char *const cell_names[] = {
     [GLIA_CELL_LSTM] = "lstm", [GLIA_CELL_GRU] = "gru",   [GLIA_CELL_GRU_BEFORE] = "gru_before",
     [GLIA_CELL_TANH] = "tanh", [GLIA_CELL_RELU] = "relu", [GLIA_CELL_COUNT] = NULL,
@@ -467,7 +468,7 @@ glia_tensor glia_recurrent_of(const glia_tensor *in, int n, glia_recurrent_attrs
 }
 
 /* ---- samples ---------------------------------------------------------------------------------- */
-/* T = 3, N = 2, H = 2; P = 1 behind a projection. */
+/* T = 3, N = 2, H = 2; P = 1 with a projection. */
 
 #define OF(...)                                                                                                        \
     { .shape = GLIA_DIMS(__VA_ARGS__) }
@@ -540,10 +541,10 @@ glia_tensor glia_recurrent_of(const glia_tensor *in, int n, glia_recurrent_attrs
     }
 
 const glia_op_sample glia_samples_recurrent[] = FORWARD_SAMPLES(.no_golden = false);
-/* Its beginning is recurrent's value; the rest is what gives recurrent_grad the right gradients. */
+/* Its first part is recurrent's value; the tests of recurrent_grad check the rest. */
 const glia_op_sample glia_samples_recurrent_saved[] = FORWARD_SAMPLES(.no_golden = true);
 
-/* dy and what was saved are anything: the tests compare with the slope of what was computed from them. */
+/* dy and the saved values are arbitrary: tests compare with the numerical derivative of functions of them. */
 const glia_op_sample glia_samples_recurrent_grad[] = {
     { .name = "lstm",
       .n = 3,

@@ -6,7 +6,7 @@
 
 static const glia_reduce_attrs *attrs_of(const glia_node *n) { return n->attrs; }
 
-/* Axes sorted and inside; each becomes 1 or goes. */
+/* Sorts and checks the axes; each becomes 1 or is removed. */
 static bool reduce_infer(glia_node *n) {
     const glia_reduce_attrs *a = attrs_of(n);
     glia_shape in = n->in[0]->shape, sorted;
@@ -23,7 +23,7 @@ static bool reduce_infer(glia_node *n) {
     return true;
 }
 
-/* A walk over x whose offset is the place in the result. */
+/* Iterates over x with the offset of the result's element. */
 static glia_walk walk_reduced(const glia_node *n) {
     glia_walk w = { .shape = n->in[0]->shape };
     int64_t stride = 1;
@@ -35,7 +35,7 @@ static glia_walk walk_reduced(const glia_node *n) {
     return w;
 }
 
-/* An eval that begins with `initial` and joins y (so far) and x. */
+/* Defines an eval that starts at `initial` and combines y (so far) with x. */
 #define EVAL(op_name, initial, joined)                                                     \
     static void op_name##_eval(const glia_node *n, const double *const *in, double *out) { \
         int64_t count = glia_shape_count(n->shape), steps = glia_shape_count(n->in[0]->shape); \
@@ -99,9 +99,9 @@ SAMPLES(sum, GLIA_SAMPLE_UNIFORM, -3, 3)
 
 /* ---- max ------------------------------------------------------------------------------------ */
 
-EVAL(max, -INFINITY, x > y || x != x ? x : y) /* NaN if one is */
+EVAL(max, -INFINITY, x > y || x != x ? x : y) /* NaN if an input is NaN */
 
-/* Every place that has the maximum gets dy over their number; if the maximum is NaN, every NaN. */
+/* Every position of the maximum gets dy divided by their number; if the maximum is NaN, every NaN does. */
 static void max_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor x = y->in[0];
     const glia_reduce_attrs *a = attrs_of(y);
@@ -121,8 +121,8 @@ glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep) { return glia_ne
 
 EVAL(prod, 1, y * x)
 
-/* dx[k] = dy times the product of all x[i] but x[k], taken without dividing by x[k], so that it is right where x[k]
- * is 0 and may be differentiated again there: for K factors a (K, K) matrix of them whose diagonal is 1, multiplied
+/* dx[k] = dy times the product of all x[i] except x[k], computed without dividing by x[k], so that it is correct where
+ * x[k] is 0 and can be differentiated again there: for K factors a (K, K) matrix of them with diagonal 1 is multiplied
  * along rows. Costs K times the memory of x; products are short. */
 static void prod_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor x = y->in[0];

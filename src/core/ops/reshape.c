@@ -1,4 +1,4 @@
-/* reshape.c - the same elements in the same order under another shape. No byte moves: the result is an alias. */
+/* reshape.c - the same elements in the same order with another shape. Nothing is copied: the result is an alias. */
 #include <string.h>
 
 #include "core/ops/ops.h"
@@ -43,7 +43,7 @@ const glia_op_sample glia_samples_reshape[] = {
     { 0 },
 };
 
-/* Fills in the one dimension that is 0, so that the counts agree if they can. */
+/* Infers the one dimension that is 0, if it can be inferred. */
 static glia_shape completed(glia_shape shape, int64_t count) {
     int64_t rest = 1;
     int open = -1;

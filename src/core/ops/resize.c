@@ -1,5 +1,5 @@
-/* resize.c - images made larger: by repeating pixels, by interpolating between them, by moving channels into space. All in
- * terms of other operations, so gradients and kernels come from there. */
+/* resize.c - image upsampling: by repeating pixels, by interpolation, by moving channels into space (pixel shuffle).
+ * All are composed of other operations, which provide gradients and kernels. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,8 +11,8 @@ static glia_tensor fail_shape(const char *what, glia_tensor x, const char *wante
                            wanted);
 }
 
-/* The adjoint of a depthwise convolution with a kernel of ones and as large a stride writes each pixel `factor` times along
- * each axis; convolutions keep their channels where kernels want them. */
+/* The adjoint of a depthwise convolution with a kernel of ones and stride `factor` writes each pixel `factor` times
+ * along each axis; convolutions choose the memory layout of channels that suits their kernels. */
 glia_tensor glia_upsample_nearest(glia_tensor x, int factor) {
     if (glia_is_bad(x)) return x;
     const int axes = x->shape.rank - 2;
@@ -28,7 +28,7 @@ glia_tensor glia_upsample_nearest(glia_tensor x, int factor) {
     return glia_conv_transposed(x, ones, window, GLIA_SCALAR);
 }
 
-/* Rows of weights (size factor, size): pixel centres stand at (i + 1/2) / factor - 1/2, outside counts as the border
+/* A matrix of weights (size factor, size): pixel centres are at (i + 1/2) / factor - 1/2, clamped to the border
  * (align_corners=False). NULL: out of memory. */
 static double *bilinear_weights(int64_t size, int64_t factor) {
     double *w = calloc((size_t)(size * factor * size), sizeof *w);

@@ -1,9 +1,9 @@
-/* rows.c - work on the rows of a table that indices name, and on no others: what sparse updates are made of.
+/* rows.c - operations on the indexed rows of a table only, for sparse updates.
  *
  *     row_sums  u (I..., B...), indices (I...) -> (I..., B...)      y[i] = sum of u[j] over all j with index[j] = index[i]
- *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)      x, but y[index[i]] = u[i]; the last one counts
+ *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)      x with y[index[i]] = u[i]; last i wins
  *
- * row_sums gives each place what scatter_add would give the row that it names, without the table in between. As in gather,
+ * row_sums gives each position the sum that scatter_add would give its row, without forming the table. As in gather,
  * negative indices count from the end; for those outside [-K, K) row_sums gives zeros and put_rows replaces nothing.
  */
 #include "core/ops/ops.h"
@@ -13,7 +13,7 @@ static bool are_indices(glia_node *n, const glia_node *indices) {
     return glia_node_fail(n, "the indices must be i32 or i64");
 }
 
-/* u (I..., B...) for indices (I...) of rows (B...), `rest` of them from dimension `from` on; NULL: any rows. */
+/* Checks u (I..., B...) for indices (I...) into rows (B...) of `table`; NULL: rows of any shape. */
 static bool rows_fit(glia_node *n, const glia_node *u, const glia_node *indices, const glia_node *table) {
     const glia_shape s = u->shape, at = indices->shape;
     bool fits = s.rank >= at.rank;
@@ -49,7 +49,7 @@ static void row_sums_eval(const glia_node *n, const double *const *in, double *o
     }
 }
 
-/* The matrix that says which indices are equal is symmetric. */
+/* The matrix of equal indices is symmetric, so the operation is its own adjoint. */
 static void row_sums_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     dx[0] = glia_row_sums(dy, y->in[1], ((const glia_row_sums_attrs *)y->attrs)->size);
 }
@@ -97,7 +97,7 @@ static void put_rows_eval(const glia_node *n, const double *const *in, double *o
     }
 }
 
-/* Of rows with the same index the last one has the gradient: the one whose number is found in its place. */
+/* Of rows with the same index the last one gets the gradient: the one whose number is in the table. */
 static void put_rows_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_graph *g = y->graph;
     glia_tensor indices = y->in[1], rows = y->in[2], taken = glia_gather(dy, indices, 0);

@@ -1,13 +1,13 @@
-/* scan.c - a loop over time: the body, a graph of its own, is done once for each step.
+/* scan.c - a loop over time: the body, a separate graph, is evaluated once per step.
  *
- *     for t = 0 ... steps - 1 (reverse: the other way)
- *         next states, what is stacked = body(sequences[:, t], states, what else it reads)
+ *     for t = 0 ... steps - 1 (reverse: downwards)
+ *         next states, stacked values = body(sequences[:, t], states, captured values)
  *
- * Node and body have their inputs in one order: sequences, states, captured values. A node has one output, so all
- * results lie in one vector, one after the other (glia_scan_part); each is a slice of it, which costs nothing. For
- * that all are of one dtype, and have the batch in front.
+ * Node and body have their inputs in the same order: sequences, states, captured values. A node has one output, so all
+ * results are concatenated in one vector (glia_scan_part); each is a slice of it, which is not copied. Therefore all
+ * have the same dtype, and the batch is their first axis.
  *
- * If the body draws random numbers, one captured input is the random state {seed, step}; in step t the body is given
+ * If the body draws random numbers, one captured input is the random state {seed, step}; in step t the body gets
  * {glia_scan_seed(seed, t), step} instead.
  */
 #include <string.h>
@@ -18,7 +18,7 @@ static const glia_scan_attrs *attrs_of(const glia_node *n) { return n->attrs; }
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
-/* (N, ...) with the steps behind the N. */
+/* (N, ...) with the steps inserted after N. */
 static glia_shape over_steps(glia_shape shape, int64_t steps) {
     for (int i = shape.rank; i > 1; i--) shape.dim[i] = shape.dim[i - 1];
     shape.dim[1] = steps;
@@ -44,7 +44,7 @@ static bool same_type(const glia_node *x, glia_dtype dtype, glia_shape shape) {
     return x->dtype == dtype && glia_shape_equal(x->shape, shape);
 }
 
-/* What the body calls its input k, against what it is given. */
+/* Checks that the body's input k agrees with what it is given. */
 static bool infer_input(glia_node *n, int k, const glia_node *inside) {
     const glia_scan_attrs *a = attrs_of(n);
     const glia_node *in = n->in[k];
@@ -129,14 +129,14 @@ static bool scan_infer(glia_node *n) {
 /* ---- the definition -------------------------------------------------------------------------- */
 
 int64_t glia_scan_seed(int64_t seed, int64_t t) {
-    uint64_t z = (uint64_t)seed + ((uint64_t)t + 1) * 0x9E3779B97F4A7C15u; /* the steps of SplitMix64, and its mixing */
+    uint64_t z = (uint64_t)seed + ((uint64_t)t + 1) * 0x9E3779B97F4A7C15u; /* SplitMix64: increment and mixing */
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return (int64_t)((z ^ (z >> 31)) >> 11); /* 53 bits, which a double holds */
 }
 
-/* Behind the result: the values of the body's nodes, the states of the next step, and a table of pointers to values
- * with room for the inputs of one node. */
+/* The scratch after the result: the values of the body's nodes, the states of the next step, and a table of pointers to
+ * the inputs of one node. */
 static int64_t scan_extra(const glia_node *n) {
     const glia_scan_attrs *a = attrs_of(n);
     int64_t count = a->body->n_nodes;

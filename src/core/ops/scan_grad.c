@@ -1,18 +1,18 @@
 /* scan_grad.c - the gradient of a loop: a loop in the other direction.
  *
- * Of each step, what is known is what it was given: the parts of the sequences, the states as they entered it (their
- * values are among the results of the scan), and what is captured. The rest is computed again, differentiated, in the
- * body of the new loop, whose states are the adjoints of the old one's. Being a loop too, it has a gradient of its own.
+ * The inputs of each step are known: the steps of the sequences, the states before it (their values are among the
+ * results of the scan), and captured values. The body of the new loop recomputes the rest and differentiates it; the
+ * new loop's states are the adjoints of the old ones. It is a scan too, so it can be differentiated again.
  *
- * What is captured gets the sum of all steps' gradients. In a step that would mean to add to something as large as all
- * weights. But sums over time commute with what is linear, so the body's gradient is followed from its end backwards,
- * and what can be done after the loop is left for then (total()):
+ * A captured value gets the sum of the gradients of all steps. Adding it up in each step would update a tensor as large
+ * as the weights. But sums over time commute with linear operations, so the body's gradient is traced backwards from
+ * its end, and operations that can be applied after the loop are moved there (total()):
  *
  *     sum over t of  dz_t^T x_t    =    dz^T x       one product over all samples and steps of dz (N T, K), x (N T, F)
  *     sum over t of  sum(dz_t)     =    sum(dz)      for biases
  *
- * dz is stacked by the loop, x is there as it stands. Where nothing of the kind is found, the gradient is added up in a
- * state of the loop; if it has no batch axis, then in the first row of one that has.
+ * The loop stacks dz; x is available. If no such form is found, a state of the loop accumulates the gradient; if the
+ * gradient has no batch axis, it is the first row of a state that has one.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,10 +20,10 @@
 
 #include "core/ops/loop.h"
 
-/* A value of a step that is wanted after the loop. */
+/* A value of a step that is needed after the loop. */
 typedef struct wanted {
     glia_node *inner;
-    int result; /* index of what is stacked; -1: it is added up in this state */
+    int result; /* index among the stacked values; -1: `state` accumulates it */
     glia_tensor state;
 } wanted;
 
@@ -36,16 +36,16 @@ typedef struct gradient {
     const glia_scan_attrs *attrs;
     glia_graph *outer, *body;
     glia_loop *loop;
-    glia_tensor *inside; /* by input of the scan: what stands for it in the new body */
+    glia_tensor *inside; /* by input of the scan: its counterpart in the new body */
     glia_tensor *grads;  /* by input: its gradient in the new body, or NULL */
     bool after;          /* the loop has ended */
     wanted *wanted;
     int n_wanted, wanted_capacity;
-    pair *expanded; /* composites, and what they expand to */
+    pair *expanded; /* composites and their expansions */
     int n_expanded, expanded_capacity;
     bool *varies; /* by id in the new body: it depends on the step */
     int n_varies;
-    glia_tensor *each, *stacked; /* what the loop stacks */
+    glia_tensor *each, *stacked; /* the values that the loop stacks */
     int n_each, each_capacity;
 } gradient;
 
@@ -56,7 +56,7 @@ static bool fail_nomem(gradient *h) {
 
 static bool failed(const gradient *h) { return h->outer->error.status != GLIA_OK; }
 
-/* ---- what does not depend on the step ---------------------------------------------------------- */
+/* ---- values that do not depend on the step ----------------------------------------------------- */
 
 static const glia_capture *capture_of(const gradient *h, const glia_node *n) {
     for (int i = 0; i < h->body->n_captures; i++) {
@@ -80,7 +80,7 @@ static bool varies(gradient *h, const glia_node *n) {
     return h->varies[n->id];
 }
 
-/* The same value in the graph around the loop. */
+/* The same value in the enclosing graph. */
 static glia_tensor outside(gradient *h, glia_node *n) {
     const glia_capture *c = capture_of(h, n);
     if (c) return c->outer;
@@ -92,7 +92,7 @@ static glia_tensor outside(gradient *h, glia_node *n) {
     return copy;
 }
 
-/* ---- what is wanted after the loop -------------------------------------------------------------- */
+/* ---- values needed after the loop --------------------------------------------------------------- */
 
 static wanted *find(gradient *h, const glia_node *inner, bool summed) {
     for (int i = 0; i < h->n_wanted; i++) {
@@ -113,21 +113,21 @@ static int stack(gradient *h, glia_tensor x) {
     return h->n_each++;
 }
 
-/* The sequence whose part in a step x is, under this shape or another; NULL: it is none. */
+/* The sequence of which x is one step, possibly reshaped; NULL: there is none. */
 static glia_tensor sequence_of(const gradient *h, const glia_node *x) {
     while (x->op == &glia_op_reshape) x = x->in[0];
     const glia_loop_item *item = glia_loop_find(h->loop, (glia_tensor)x);
     return item && item->kind == GLIA_LOOP_SEQUENCE ? item->outer : NULL;
 }
 
-/* x is (k N, ...) or can be cut into as many rows: its rows in all steps can be had. */
+/* Whether x is (k N, ...), so that its rows in all steps are available. */
 static bool has_rows(const gradient *h, const glia_node *x) {
     const int64_t rows = h->loop->rows;
     return x->shape.rank >= 1 && x->shape.rank < GLIA_MAX_RANK - 1 && (x->shape.dim[0] < 0) == (rows < 0) &&
            x->shape.dim[0] % rows == 0;
 }
 
-/* x of all steps, (N, T, k, ...) where x is (k N, ...). Before the loop's end NULL, and it is noted. */
+/* x in all steps, (N, T, k, ...) for x (k N, ...). Before the end of the loop records the request and returns NULL. */
 static glia_tensor all_steps(gradient *h, glia_node *x) {
     const int64_t rows = h->loop->rows;
     glia_shape shape = { .rank = x->shape.rank + 2, .dim = { rows, h->attrs->steps, x->shape.dim[0] / rows } };
@@ -151,8 +151,8 @@ static glia_tensor all_rows(gradient *h, glia_node *x) {
     return glia_reshape(all, shape);
 }
 
-/* How many rows of x belong to each sample: x is (k N, ...), as packed results of inner loops are, and gives k; 0: x has
- * no batch in front. */
+/* The number k of rows of x per sample: x is (k N, ...), like packed results of inner loops; 0: the first axis is not a
+ * batch. */
 static int64_t rows_of_sample(const gradient *h, const glia_node *x) {
     if (x->shape.rank >= 1 && x->shape.dim[0] == h->loop->rows) return 1;
     return has_rows(h, x) ? x->shape.dim[0] / h->loop->rows : 0;
@@ -166,7 +166,7 @@ static glia_tensor in_first_row(const gradient *h, glia_tensor value, glia_shape
     return glia_select(glia_broadcast(first, shape), glia_broadcast(value, shape), glia_like(value, 0));
 }
 
-/* The sum over time, kept as a state. */
+/* The sum over time, accumulated in a state. */
 static glia_tensor added_up(gradient *h, glia_node *x) {
     const int64_t k = rows_of_sample(h, x);
     wanted *w = find(h, x, true);
@@ -176,7 +176,7 @@ static glia_tensor added_up(gradient *h, glia_node *x) {
         return glia_cast(sum, x->dtype);
     }
     if (w || failed(h)) return NULL;
-    glia_shape sample = x->shape; /* and (k, ...) of (k N, ...) */
+    glia_shape sample = x->shape; /* also (k, ...) of (k N, ...) */
     if (k > 1) sample.dim[0] = k;
     if (k == 1) {
         sample.rank--;
@@ -194,7 +194,7 @@ static glia_tensor added_up(gradient *h, glia_node *x) {
 
 static glia_tensor total(gradient *h, glia_node *v);
 
-/* Is it less work to stack what v is made of than to add v up in every step? */
+/* Whether stacking the operands of v costs less than adding v up in every step. */
 static bool is_worth_stacking(const gradient *h, const glia_node *v) {
     double stacked = 0;
     for (int i = 0; i < v->n_in; i++)
@@ -204,14 +204,14 @@ static bool is_worth_stacking(const gradient *h, const glia_node *v) {
     return stacked <= 2 * added;
 }
 
-/* A product of two matrices along rows that can be had of all steps. */
+/* A matrix product summed over rows that are available in all steps. */
 static bool joins_rows(const gradient *h, const glia_node *v) {
     const glia_matmul_attrs *a = v->attrs;
     return v->shape.rank == 2 && v->in[0]->shape.rank == 2 && v->in[1]->shape.rank == 2 && a->transpose_a &&
            !a->transpose_b && has_rows(h, v->in[0]);
 }
 
-/* A product of matrices for each sample. */
+/* A batched matrix product, one per sample. */
 static bool joins_samples(const gradient *h, const glia_node *v) {
     return v->shape.rank == 3 && v->in[0]->shape.rank == 3 && v->in[1]->shape.rank == 3 &&
            v->in[0]->shape.dim[0] == h->loop->rows && v->in[1]->shape.dim[0] == h->loop->rows;
@@ -234,7 +234,7 @@ static glia_tensor total_of_product(gradient *h, glia_node *v) {
     return h->after ? glia_matmul_transposed(a, true, b, false) : NULL;
 }
 
-/* The same operation on all rows instead of those of one step. */
+/* The same operation on the rows of all steps. */
 static glia_tensor total_of_rows(gradient *h, glia_node *v) {
     glia_tensor in[2] = { NULL };
     for (int i = 0; i < v->n_in; i++) in[i] = all_rows(h, v->in[i]);
@@ -249,7 +249,7 @@ static bool adds_rows(const gradient *h, const glia_node *v) {
     return v->op == &glia_op_conv_kernel_grad && has_rows(h, v->in[0]) && has_rows(h, v->in[1]);
 }
 
-/* Operations of one input that may as well be done on the sum. */
+/* Unary linear operations, which can be applied to the sum. */
 static bool is_linear(const glia_node *v) {
     if (v->op == &glia_op_cast) return glia_dtype_is_float(v->in[0]->dtype);
     return v->op == &glia_op_reshape || v->op == &glia_op_permute || v->op == &glia_op_broadcast ||
@@ -278,7 +278,8 @@ static glia_tensor total_of_composite(gradient *h, glia_node *v) {
     return total(h, to);
 }
 
-/* The sum over all steps of v, of the body: after the loop, that; before, NULL, and what it will need is noted. */
+/* The sum of v, a node of the body, over all steps. Before the end of the loop records what it needs and returns
+ * NULL. */
 static glia_tensor total(gradient *h, glia_node *v) {
     if (failed(h)) return h->outer->bad;
     const bool fixed = !varies(h, v);
@@ -298,7 +299,7 @@ static glia_tensor total(gradient *h, glia_node *v) {
 
 /* ---- the loop ------------------------------------------------------------------------------------- */
 
-/* The states as they entered each step: one of all values, from `full`, moved on by a step. */
+/* The states before each step: all values, from `full`, shifted by one step. */
 static glia_tensor entering(const gradient *h, glia_tensor full, int state) {
     glia_tensor values = glia_part_of(full, glia_scan_part(full, state));
     glia_tensor first = h->scan->in[h->attrs->sequences + state];
@@ -335,7 +336,7 @@ static void make_inputs(gradient *h) {
     }
 }
 
-/* The scan's body again, in the new one. made: by id there. */
+/* Copies the scan's body into the new one. made: by id there. */
 static void copy_body(gradient *h, glia_node **made) {
     const glia_graph *from = h->attrs->body;
     int k = 0;
@@ -352,7 +353,7 @@ static void copy_body(gradient *h, glia_node **made) {
     }
 }
 
-/* The adjoint of each output of the old body in a step, and the state that carries it; either may be NULL. */
+/* For each output of the old body: its adjoint in a step, and the state that carries it; either may be NULL. */
 static void make_adjoints(gradient *h, glia_tensor dy, glia_tensor *adjoint, glia_tensor *carried) {
     const glia_scan_attrs *a = h->attrs;
     for (int i = 0; i < a->body->n_outputs && !failed(h); i++) {
@@ -384,7 +385,7 @@ static void differentiate(gradient *h, glia_node *const *made, const glia_tensor
         h->grads[k] = glia_dtype_is_float(h->inside[k]->dtype) ? dxs[--n_xs] : NULL;
 }
 
-/* Ends the loop, and gives each input of the scan its gradient. */
+/* Ends the loop and computes the gradient of each input of the scan. */
 static void finish(gradient *h, const glia_tensor *carried, glia_tensor *dx) {
     const glia_scan_attrs *a = h->attrs;
     const int64_t first = a->sequences, last = a->sequences + a->states;

@@ -1,4 +1,4 @@
-/* select.c - one of two values, by a condition, element by element. */
+/* select.c - elementwise choice between two values by a condition. */
 #include "core/ops/ops.h"
 
 static bool select_infer(glia_node *n) {

@@ -1,8 +1,7 @@
-/* slice.c - a box cut out of a tensor, every step-th element along each axis: x[start : stop : step].
+/* slice.c - a part of a tensor, every step-th element of a range along each axis: x[start : stop : step].
  *
- * On a symbolic axis (a multiple of the batch) start and stop are 0 or multiples of the batch too, and the step is
- * 1: that is what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as
- * zeros between.
+ * On a symbolic axis (a multiple of the batch) start and stop are 0 or multiples of the batch too, and the step is 1:
+ * enough to split a concatenation of batches. Its adjoint is pad, with step - 1 zeros between.
  */
 #include "core/ops/ops.h"
 
@@ -68,7 +67,7 @@ const glia_op_sample glia_samples_slice[] = {
     { 0 },
 };
 
-/* On a fixed axis a negative start or stop counts from the end; rank 0 stands for the whole of every axis. */
+/* On a fixed axis a negative start or stop counts from the end; rank 0 means the whole axis, for all axes. */
 glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step) {
     if (glia_is_bad(x)) return glia_node1(&glia_op_slice, x, NULL);
     glia_slice_attrs a = { start, stop, step };

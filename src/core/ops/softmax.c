@@ -1,7 +1,7 @@
 /* softmax.c - softmax and its logarithm along one axis.
  *
- * Both subtract the maximum m first, which changes nothing in the result and keeps every exponential in [0, 1]. m
- * carries no gradient, for the same reason.
+ * Both subtract the maximum m first. This does not change the result and keeps every exponential in [0, 1]. For the
+ * same reason no gradient flows through m.
  *
  *     z = x - m        softmax = e^z / sum e^z        log_softmax = z - log sum e^z
  */

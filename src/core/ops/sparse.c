@@ -1,8 +1,8 @@
 /* sparse.c - sums over the rows of a sparse matrix, and over segments: message passing on graphs, bags of words.
  *
  * A CSR matrix (R, K) with E entries is values (E), columns (E) and offsets (R + 1): the entries of row r are e in
- * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets rise from 0 to E. Segments are rows without
- * columns.
+ * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets are non-decreasing from 0 to E. Segments
+ * are rows without columns.
  *
  *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of values[e] x[columns[e], f]
  *       transposed    values, columns, offsets, x (R, F) -> (size, F)    y[columns[e], f] += values[e] x[r, f]
@@ -11,9 +11,9 @@
  *     segment_max     the same with the maximum; 0 where there is no e
  *     segment_spread  x (R, B...), offsets -> (edges, B...)              y[e] = x[r]: the adjoint of segment_sum
  *
- * They are closed under differentiation. Entries are added in the order of e, so results are the same bits at any number of
- * threads. A column outside [0, K) counts as the nearest one inside, offsets are limited to [0, E], and an entry that
- * belongs to no row adds nothing.
+ * The family is closed under differentiation. Entries are added in the order of e, so results are bitwise equal for any
+ * number of threads. Columns are clamped to [0, K - 1] and offsets to [0, E]; an entry that belongs to no row adds
+ * nothing.
  */
 #include <math.h>
 
@@ -196,7 +196,7 @@ static bool segment_reduce_infer(glia_node *n) {
     return true;
 }
 
-/* Elements of one row of x. */
+/* The number of elements in one row of x. */
 static int64_t width_of(const glia_node *x) {
     return x->shape.dim[0] ? glia_shape_count(x->shape) / x->shape.dim[0] : 0;
 }
@@ -241,7 +241,7 @@ static void segment_max_eval(const glia_node *n, const double *const *in, double
     }
 }
 
-/* Shared equally by those that are the maximum, as glia_max() does. */
+/* The gradient is shared equally by all elements equal to the maximum, as in glia_max(). */
 static void segment_max_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor x = y->in[0], offsets = y->in[1];
     const int64_t edges = x->shape.dim[0];
@@ -335,7 +335,8 @@ glia_tensor glia_segment_mean(glia_tensor x, glia_tensor offsets) {
     return glia_div(sum, glia_maximum(n, glia_like(n, 1)));
 }
 
-/* e^(x - max) by its sum; the maximum changes nothing, so no gradient flows through it. */
+/* e^(x - max) divided by its sum; subtracting the maximum does not change the result, so no gradient flows through
+ * it. */
 glia_tensor glia_segment_softmax(glia_tensor x, glia_tensor offsets) {
     if (glia_is_bad(x) || glia_is_bad(offsets)) return glia_segment_sum(x, offsets);
     const int64_t edges = x->shape.rank ? x->shape.dim[0] : 0;

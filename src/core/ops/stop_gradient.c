@@ -1,4 +1,4 @@
-/* stop_gradient.c - x itself, through which no gradient flows: targets, baselines, straight-through estimators. */
+/* stop_gradient.c - identity without a gradient: for targets, baselines, straight-through estimators. */
 #include <string.h>
 
 #include "core/ops/ops.h"

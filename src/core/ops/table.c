@@ -1,4 +1,5 @@
-/* table.c - the rows of ops.def, by name. An op without samples does not link: its row refers to them. */
+/* table.c - the table of ops from ops.def, and lookup by name. An op without samples fails to link: the table refers to
+ * them. */
 #include <string.h>
 
 #include "core/ops/ops.h"

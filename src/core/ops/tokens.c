@@ -1,11 +1,12 @@
-/* tokens.c - cross-entropy and accuracy over tokens: the mean of those that have a label.
+/* tokens.c - cross-entropy and accuracy over tokens: the mean over those that have a label.
  *
- * Sequences of a batch are padded to one length, and a masked-word net learns from a few places only. Labels outside
- * [0, K) say so (-1 by custom), and count neither above nor below the line, as PyTorch's ignore_index has it.
+ * Sequences of a batch are padded to one length, and a masked language model learns from a few positions only. Labels
+ * outside [0, K) (by convention -1) mark the other tokens, which are excluded from the sum and the count, as with
+ * PyTorch's ignore_index.
  */
 #include "core/ops/class.h"
 
-/* A mean over all labels, as the mean over those that are classes; 0 where none is. */
+/* Converts a mean over all labels into the mean over valid ones; 0 if none is valid. */
 static glia_tensor of_known(glia_tensor mean, glia_tensor scores, glia_tensor labels) {
     if (glia_is_bad(mean)) return mean;
     glia_tensor known = glia_class_known(labels, scores->shape.dim[scores->shape.rank - 1], mean->dtype);

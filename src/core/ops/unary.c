@@ -3,7 +3,7 @@
 
 #include "core/ops/ops.h"
 
-/* An eval that sets y from x for every element. */
+/* Defines an eval that computes y from x for every element. */
 #define EVAL(op_name, formula)                                                             \
     static void op_name##_eval(const glia_node *n, const double *const *in, double *out) { \
         int64_t count = glia_shape_count(n->shape);                                        \
@@ -13,7 +13,7 @@
         }                                                                                  \
     }
 
-/* A vjp whose gradient is an expression of x (the input), y (the node itself) and dy. */
+/* Defines a vjp as an expression of x (the input), y (the node itself) and dy. */
 #define VJP(op_name, gradient)                                                 \
     static void op_name##_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { \
         const glia_tensor x = y->in[0];                                        \
@@ -43,7 +43,7 @@ VJP(neg, glia_neg(dy))
 RECORD(neg, "-x", glia_infer_numeric, neg_vjp)
 SAMPLE(neg, GLIA_SAMPLE_UNIFORM, -3, 3)
 
-EVAL(sign, x > 0 ? 1 : x < 0 ? -1 : x) /* 0 and NaN stay */
+EVAL(sign, x > 0 ? 1 : x < 0 ? -1 : x) /* 0 and NaN are unchanged */
 RECORD(sign, "-1, 0 or 1", glia_infer_numeric, NULL)
 SAMPLE(sign, GLIA_SAMPLE_NONZERO, -2, 2)
 
@@ -86,7 +86,7 @@ VJP(rsqrt, glia_mul(glia_mul_scalar(dy, -0.5), glia_mul(y, glia_mul(y, y))))
 RECORD(rsqrt, "x^(-1/2)", glia_infer_float, rsqrt_vjp)
 SAMPLE(rsqrt, GLIA_SAMPLE_UNIFORM, 0.2, 4)
 
-/* ---- waves and sigmoids --------------------------------------------------------------------- */
+/* ---- trigonometric and sigmoid ------------------------------------------------------------- */
 
 EVAL(sin, sin(x))
 VJP(sin, glia_mul(dy, glia_cos(x)))
@@ -103,7 +103,7 @@ VJP(tanh, glia_mul(dy, glia_sub(glia_like(y, 1), glia_mul(y, y))))
 RECORD(tanh, "(e^x - e^-x) / (e^x + e^-x)", glia_infer_float, tanh_vjp)
 SAMPLE(tanh, GLIA_SAMPLE_UNIFORM, -3, 3)
 
-/* 1 / (1 + e^-x), with the exponential of a negative number only: nothing overflows. */
+/* 1 / (1 + e^-x), with exponentials of negative numbers only, so that nothing overflows. */
 static double sigmoid(double x) {
     double e = exp(-fabs(x));
     return (x < 0 ? e : 1) / (1 + e);
@@ -118,7 +118,7 @@ VJP(erf, glia_mul(dy, glia_mul_scalar(glia_exp(glia_neg(glia_mul(x, x))), M_2_SQ
 RECORD(erf, "2/sqrt(pi) times the integral of e^(-t^2) from 0 to x", glia_infer_float, erf_vjp)
 SAMPLE(erf, GLIA_SAMPLE_UNIFORM, -3, 3)
 
-/* ---- whole numbers, tests ------------------------------------------------------------------- */
+/* ---- rounding and tests -------------------------------------------------------------------- */
 
 EVAL(floor, floor(x))
 RECORD(floor, "the largest whole number not above x", glia_infer_float, NULL)
@@ -154,7 +154,7 @@ const glia_op_sample glia_samples_not[] = {
     { 0 },
 };
 
-/* ---- made of others ------------------------------------------------------------------------- */
+/* ---- composed of others -------------------------------------------------------------------- */
 
 glia_tensor glia_square(glia_tensor x) { return glia_mul(x, x); }
 glia_tensor glia_reciprocal(glia_tensor x) { return glia_div(glia_like(x, 1), x); }

@@ -1,7 +1,7 @@
 /* variance.c - the variance over axes: the mean of (x - mean)^2, divided by n, not n - 1.
  *
- * An operation of its own, although it is said in others, because a backend can take it from one walk over x where the
- * definition takes two.
+ * It is an operation of its own, although it can be composed of others, because a backend can compute it in one pass
+ * over x where the definition needs two.
  */
 #include "core/ops/ops.h"
 
@@ -16,7 +16,7 @@ static glia_tensor variance_expand(const glia_node *n, const glia_tensor *in, gl
     return glia_mean(glia_square(centred(in[0], a->axes)), a->axes, a->keep);
 }
 
-/* 2 (x - mean) / n; the mean's own share cancels. */
+/* 2 (x - mean) / n; the gradient through the mean cancels. */
 static void variance_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     const glia_reduce_attrs *a = y->attrs;
     glia_tensor x = y->in[0];

@@ -1,10 +1,10 @@
-/* window.c - how often a window fits, and how much padding it takes. */
+/* window.c - the number of positions of a window, and the padding for GLIA_SAME. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/ops/window.h"
 
-/* Beyond any use, and small enough that sums and products of two stay within 64 bits. */
+/* Larger than any practical size, small enough that sums and products of two fit into 64 bits. */
 static const int64_t largest = (int64_t)1 << 30;
 
 char *glia_sizes_format(const int64_t *sizes, int n, char *text) {

@@ -1,9 +1,9 @@
-/* write.c - a tensor with a stretch of an axis replaced, at a place that is known only when it runs:
+/* write.c - a tensor with a range of an axis replaced, at a position given at run time:
  *
- *     write  x (A..., K, B...), u (A..., M, B...), position ()  ->  x, but y[a, position + m, b] = u[a, m, b]
+ *     write  x (A..., K, B...), u (A..., M, B...), position ()  ->  x with y[a, position + m, b] = u[a, m, b]
  *
- * The stretch always lies inside: the position counts as the nearest one in [0, K - M]. It is how a cache grows, and
- * when nobody needs the old x any more only the stretch is touched.
+ * The position is clamped to [0, K - M]. Caches grow by this op. If the old x is not used afterwards, it runs in place
+ * and touches only the range.
  */
 #include <string.h>
 
@@ -40,7 +40,7 @@ static void write_eval(const glia_node *n, const double *const *in, double *out)
         memcpy(out + (a * size + at) * inner, in[1] + a * m * inner, (size_t)(m * inner) * sizeof *out);
 }
 
-/* Indices position ... position + m - 1, with the position taken into range as write does. */
+/* Indices position ... position + m - 1, with the position clamped as in write. */
 static glia_tensor stretch(glia_tensor position, int64_t size, int64_t m) {
     glia_tensor inside =
         glia_minimum(glia_maximum(position, glia_like(position, 0)), glia_like(position, (double)(size - m)));

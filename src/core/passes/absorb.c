@@ -20,7 +20,7 @@
 
 typedef struct analysis {
     bool *live, *fixed;
-    int *readers; /* by id: operands and outputs that the node is */
+    int *readers; /* by id: how often the node is an operand or an output */
     int *chain;   /* by id: the product that the node scales and shifts; its own id for a product; -1: none */
 } analysis;
 
@@ -38,7 +38,7 @@ static int channel_axis(const glia_node *product) {
 static bool is_shift(const glia_op *op) { return op == &glia_op_add || op == &glia_op_sub; }
 static bool is_scale(const glia_op *op) { return op == &glia_op_mul || op == &glia_op_div; }
 
-/* Do the elements of x, which a product may be scaled or shifted by, differ along `axis` alone? */
+/* Whether the elements of x, a possible scale or shift of a product, vary along `axis` only. */
 static bool by_channel(const glia_node *x, int axis) {
     double value;
     if (glia_is_constant_scalar(x, &value)) return true;
@@ -46,10 +46,10 @@ static bool by_channel(const glia_node *x, int axis) {
     for (int i = 0; i < source->shape.rank; i++) {
         if (source->shape.dim[i] != 1 && i + x->shape.rank - source->shape.rank != axis) return false;
     }
-    return !is_product(x); /* so that a product and what shifts it can be told apart */
+    return !is_product(x); /* so that a product and its scale or shift can be told apart */
 }
 
-/* Which operand of n is a chain that n may carry on: 0, 1; -1: none. */
+/* The operand of n that is a chain which n can continue: 0, 1; -1: none. */
 static int carried_on(const analysis *a, const glia_graph *g, const glia_node *n) {
     if (!is_shift(n->op) && !is_scale(n->op)) return -1;
     for (int k = 0; k < (n->op->flags & GLIA_OP_COMMUTES ? 2 : 1); k++) {
@@ -83,7 +83,7 @@ static void analyse(analysis *a, const glia_graph *g) {
 
 /* ---- building ------------------------------------------------------------------------------- */
 
-/* x's elements along its channels, as a vector; or one. */
+/* x's elements along its channels, as a vector; or its single element. */
 static glia_tensor vector_of(glia_tensor x) {
     double value;
     if (glia_is_constant_scalar(x, &value)) return glia_reshape(glia_scalar(x->graph, x->dtype, value), GLIA_SHAPE(1));
@@ -91,7 +91,7 @@ static glia_tensor vector_of(glia_tensor x) {
     return glia_reshape(source, GLIA_SHAPE(glia_shape_count(source->shape)));
 }
 
-/* The vector along `axis` of a tensor of this rank, to be broadcast to it. */
+/* The vector along `axis` of a tensor of this rank, so that it broadcasts to the tensor. */
 static glia_tensor along(glia_tensor vector, int rank, int axis) {
     if (glia_is_bad(vector)) return vector;
     glia_shape shape = { .rank = rank };
@@ -99,7 +99,8 @@ static glia_tensor along(glia_tensor vector, int rank, int axis) {
     return glia_reshape(vector, shape);
 }
 
-/* The weights of a transposed convolution, (K, C/groups, ...): group j of K makes the j-th part of the channels. */
+/* The scaled weights of a transposed convolution, (K, C/groups, ...): group j of K gives the j-th part of the
+ * channels. */
 static glia_tensor scaled_by_group(glia_tensor weights, glia_tensor s, int64_t groups) {
     glia_shape split = { .rank = weights->shape.rank + 1, .dim = { groups, weights->shape.dim[0] / groups } };
     glia_shape parts = { .rank = split.rank, .dim = { groups, 1, weights->shape.dim[1] } };
@@ -127,7 +128,7 @@ static glia_tensor shifted(glia_tensor product, glia_tensor b) {
     return glia_add(product, along(b, product->shape.rank, channel_axis(product)));
 }
 
-/* A chain, rewritten up to here, is a product or a product shifted once. */
+/* The rewritten operand of a chain is a product, or a product with one shift. */
 static glia_tensor absorb(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
     const analysis *a = user;
     (void)to;

@@ -12,11 +12,11 @@
 
 typedef struct context {
     const glia_scan_attrs *attrs;
-    int input; /* the number of the next one */
+    int input; /* index of the next input */
 } context;
 
-/* Inputs get their number for a name, since those that nothing reads vanish. What is captured becomes a state; the
- * random state changes with each step. */
+/* Inputs are named by their index, since unused ones are removed. Captured values become states; the random state stays
+ * an input, because it changes with each step. */
 static glia_tensor freeze(glia_graph *to, const glia_node *n, const glia_tensor *in, void *user) {
     context *c = user;
     (void)in;

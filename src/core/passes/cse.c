@@ -34,7 +34,7 @@ static glia_tensor merge(glia_graph *to, const glia_node *node, const glia_tenso
     for (uint32_t at = hash; (id = glia_hash_next(written, hash, &at)) >= 0;)
         if (same(to->nodes[id], node, in)) return to->nodes[id];
     glia_tensor copy = glia_node_copy(to, node, in, 0);
-    if (!glia_is_bad(copy)) glia_hash_add(written, hash, copy->id); /* there is room */
+    if (!glia_is_bad(copy)) glia_hash_add(written, hash, copy->id); /* room is reserved */
     return copy;
 }
 

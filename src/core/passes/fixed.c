@@ -1,5 +1,5 @@
-/* fixed.c - finds fixed values, the same in every run of a frozen program: they depend on parameters, states and
- * constants alone.
+/* fixed.c - finds fixed values, which are the same in every run of a frozen program: they depend only on parameters,
+ * states and constants.
  *
  * Inputs and the random state, which a session advances in each run, are not fixed.
  */

@@ -10,9 +10,9 @@
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
 
-enum { MOST_FOLDED = 4096 }; /* elements: larger results are cheaper to compute than to carry */
+enum { MOST_FOLDED = 4096 }; /* elements: larger results are cheaper to compute than to store */
 
-/* A constant with these values, or with one if they are all the same. */
+/* A constant with these values, or with a single one if they are all equal. */
 static glia_tensor constant_of(glia_graph *g, glia_dtype dtype, glia_shape shape, double *values, int64_t n) {
     bool same = true;
     for (int64_t i = 0; i < n; i++) {
@@ -23,13 +23,13 @@ static glia_tensor constant_of(glia_graph *g, glia_dtype dtype, glia_shape shape
     return glia_node_create(g, &glia_op_constant, NULL, 0, &attrs);
 }
 
-/* A broadcast of a constant is as good as one, but stays: whoever reads it reads the smaller constant, many times. */
+/* The constant behind a broadcast, if x is one. The broadcast is not folded: its readers read the smaller constant. */
 static const glia_node *known(const glia_node *n) {
     if (n->op == &glia_op_broadcast) n = n->in[0];
     return glia_is_constant(n) ? n : NULL;
 }
 
-/* Evaluates a node on constant inputs. An elementwise op of filled constants needs one element only. */
+/* Evaluates a node on constant inputs. For an elementwise op of single-valued constants one element suffices. */
 static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_tensor *in) {
     enum { MOST_INPUTS = 8 };
     if (!node->op->eval || node->op->eval_extra || node->n_in > MOST_INPUTS || node->op == &glia_op_broadcast)
@@ -73,7 +73,7 @@ static bool is_value(const glia_node *n, double value) {
     return glia_is_constant_scalar(n, &v) && v == value;
 }
 
-/* The input that the node merely repeats, or NULL. */
+/* The input that the node returns unchanged, or NULL. */
 static glia_tensor identity(const glia_node *node, const glia_tensor *in) {
     const glia_op *op = node->op;
     if (op == &glia_op_mul && is_value(in[1], 1)) return in[0];
@@ -98,7 +98,7 @@ static glia_tensor identity(const glia_node *node, const glia_tensor *in) {
     return NULL;
 }
 
-/* Nodes that stay themselves but can be had from an older input. */
+/* Simplifies nodes whose result is available from an earlier node. */
 static glia_tensor shortcut(glia_graph *to, const glia_node *node, const glia_tensor *in) {
     double value;
     if (node->op == &glia_op_broadcast || node->op == &glia_op_reshape) {

@@ -8,13 +8,13 @@
  *   - no other operand comes from a group that depends on this one: groups must stay free of cycles.
  *
  * If it reads from several LOOP groups that do not depend on each other, they are merged. A reduction ends the LOOP
- * group that computes what it reduces; one of rows may be read in it, if the backend can: a row's sum is known before
- * the row leaves the cache, and softmax is one group. A matrix product or convolution opens an EPILOGUE group. A
- * broadcast that only elementwise nodes read is not computed at all: each group that reads it holds a copy of the node
- * and reads its source with stride zero.
+ * group that computes its operand. A row reduction may be read in the group if the backend supports it: a row's sum is
+ * known before the row leaves the cache, so softmax is one group. A matrix product or convolution starts an EPILOGUE
+ * group. A broadcast that only elementwise nodes read is not computed: each group that reads it holds a copy of the
+ * node and reads its source with stride zero.
  *
- * In a frozen program fixed values (fixed.c) have separate groups: nodes that run once and nodes that run always never
- * share one.
+ * In a frozen program fixed values (fixed.c) have separate groups: nodes that run once and nodes that run in every run
+ * never share a group.
  *
  *       x   w        before: conv | add | max | mul | sum     five passes over memory
  *        conv        after:  conv+add+max | mul+sum           two
@@ -29,14 +29,14 @@
 
 enum { MOST_MEMBERS = 64 };
 
-/* A group while it grows. Members hang on a list through builder.next, newest first. */
+/* A group under construction. Its members are a list through builder.next, newest first. */
 typedef struct forming {
     glia_group_kind kind;
-    glia_shape space, axes; /* axes: of its reductions other than those of rows, when it has some */
+    glia_shape space, axes; /* axes: of its reductions other than row reductions, if any */
     bool reduces;
-    bool fixed; /* frozen: so are its members */
+    bool fixed; /* frozen: its members are fixed values */
     int first, n_members;
-    int mark; /* of the search that saw it last */
+    int mark; /* the last search that visited it */
 } forming;
 
 typedef struct builder {
@@ -52,7 +52,7 @@ typedef struct builder {
     bool *fixed;
     bool *in_place_broadcast; /* by id: read by elementwise nodes only, never materialised */
     bool *fusable, *wanted;
-    bool *stays_out; /* by id: elementwise work that is not to be an epilogue */
+    bool *stays_out; /* by id: elementwise, but must not be in an epilogue */
     int search;      /* number of the current search */
     int *stack;
 } builder;
@@ -79,7 +79,7 @@ static bool is_immediate(const glia_node *n) {
     return glia_is_constant_scalar(n, &value);
 }
 
-/* The node whose bytes an operand comes from: behind an unmaterialised broadcast, and behind aliases. */
+/* The node whose bytes an operand reads: skips unmaterialised broadcasts and aliases. */
 static glia_node *source(const builder *b, const glia_node *operand) {
     if (b->in_place_broadcast[operand->id]) operand = operand->in[0];
     return b->root[operand->id];
@@ -87,13 +87,13 @@ static glia_node *source(const builder *b, const glia_node *operand) {
 
 /* ---- facts about nodes ---------------------------------------------------------------------- */
 
-/* Is the slice one piece of its input's memory? Then it begins so many bytes behind it. */
+/* Whether the slice is one contiguous part of its input; *behind: its offset in bytes. */
 static bool is_piece(const glia_node *n, size_t *behind) {
     const glia_slice_attrs *a = n->attrs;
     const glia_shape from = n->in[0]->shape;
     int64_t stride[GLIA_MAX_RANK];
     glia_shape_strides(from, stride);
-    bool whole = true; /* the axes behind this one */
+    bool whole = true; /* the axes after this one */
     *behind = 0;
     for (int i = from.rank - 1; i >= 0; i--) {
         if (n->shape.dim[i] > 1 && (!whole || a->step.dim[i] != 1)) return false;
@@ -103,7 +103,7 @@ static bool is_piece(const glia_node *n, size_t *behind) {
     return true;
 }
 
-/* keeps[id]: an output of the graph or a new value of a leaf, or such a one is made of its bytes. */
+/* keeps[id]: an output of the graph or a new value of a leaf, or a source of the bytes of one. */
 static void find_keeps(const builder *b, bool *keeps) {
     const glia_graph *g = b->graph;
     for (int i = 0; i < g->n_outputs; i++) keeps[g->outputs[i].node->id] = true;
@@ -115,8 +115,8 @@ static void find_keeps(const builder *b, bool *keeps) {
     }
 }
 
-/* A slice that is one piece of memory, on a boundary that kernels like, is where it is: a view. What leaves the program
- * must not be part of a leaf, which may change under it. */
+/* Whether the slice can be a view: it is one contiguous part of memory, aligned as kernels need. An output of the
+ * program must not be a view of a leaf, which an update may change. */
 static bool is_view(const builder *b, const glia_node *n, const bool *keeps, size_t *behind) {
     if (n->op != &glia_op_slice || !is_piece(n, behind) || *behind % GLIA_ALIGN) return false;
     const glia_node *root = b->root[n->in[0]->id];
@@ -135,10 +135,10 @@ static void find_roots(builder *b, const bool *keeps) {
     }
 }
 
-/* Work that ends in new values of leaves or in reductions, and nowhere else. An optimiser's arithmetic reads a gradient
- * several times and writes several leaves: as an epilogue of the product that makes the gradient it would store every
- * intermediate result; in a loop of its own it stores none, and runs in place. What is reduced cannot be reduced in an
- * epilogue, so it would have to be stored. */
+/* Finds elementwise nodes that end only in new values of leaves or in reductions. An optimiser's arithmetic reads a
+ * gradient several times and writes several leaves: as an epilogue of the product that computes the gradient it would
+ * store every intermediate result; in a separate loop it stores none and runs in place. An epilogue cannot reduce, so
+ * operands of reductions would have to be stored. */
 static void find_loop_work(builder *b) {
     const glia_graph *g = b->graph;
     for (int i = 0; i < g->n_nodes; i++) b->stays_out[i] = b->fusable[i];
@@ -160,7 +160,7 @@ static void find_broadcasts(builder *b) {
     for (int i = 0; i < g->n_updates; i++) b->in_place_broadcast[g->updates[i].value->id] = false;
 }
 
-/* ---- groups and what they wait for ----------------------------------------------------------- */
+/* ---- groups and their dependencies ----------------------------------------------------------- */
 
 static int group_create(builder *b, glia_group_kind kind, glia_shape space, const glia_node *first) {
     b->groups[b->n_groups] = (forming){ .kind = kind, .space = space, .fixed = b->fixed[first->id], .first = -1 };
@@ -185,7 +185,7 @@ static void group_merge(builder *b, int into, int from) {
     f->n_members = 0;
 }
 
-/* Does group a, directly or through others, read a value of group c? (a == c: through others only.) */
+/* Whether group a reads, directly or through others, a value of group c. (a == c: through others only.) */
 static bool waits_for(builder *b, int a, int c) {
     int depth = 0, search = ++b->search;
     b->stack[depth++] = a;
@@ -207,7 +207,7 @@ static bool waits_for(builder *b, int a, int c) {
     return false;
 }
 
-/* Is the operand handed over element by element by the group that computes it? */
+/* Whether the operand can be passed element by element from the group that computes it. */
 static bool handed_over(const builder *b, const glia_node *operand, glia_shape space) {
     int group = b->group_of[operand->id];
     if (group < 0 || b->groups[group].kind == GLIA_GROUP_SINGLE) return false;
@@ -216,8 +216,8 @@ static bool handed_over(const builder *b, const glia_node *operand, glia_shape s
     return element && glia_shape_equal(operand->shape, space) && glia_shape_equal(b->groups[group].space, space);
 }
 
-/* The LOOP group that hands a value for each row over to n, itself or through a broadcast: a reduction of rows, or
- * elementwise work on such. -1: none. */
+/* The LOOP group that passes one value per row to n, directly or through a broadcast: a row reduction, or elementwise
+ * nodes on one. -1: none. */
 static int hands_rows(const builder *b, const glia_node *n, const glia_node *operand) {
     const bool broadcast = b->in_place_broadcast[operand->id];
     const glia_node *from = broadcast ? operand->in[0] : operand;
@@ -232,7 +232,8 @@ static int hands_rows(const builder *b, const glia_node *n, const glia_node *ope
                                                                                                               : -1;
 }
 
-/* May node n become a member of the group? Its operands from there must be handed over, the others must not wait. */
+/* Whether node n may join the group: its operands from there must be passed by element, the others must not depend on
+ * it. */
 static bool may_join(builder *b, const glia_node *n, int group) {
     const forming *f = &b->groups[group];
     if (f->fixed != b->fixed[n->id]) return false;
@@ -254,7 +255,7 @@ static bool same_reductions(const forming *x, const forming *y) {
     return !x->reduces || !y->reduces || glia_shape_equal(x->axes, y->axes);
 }
 
-/* The group that an elementwise node joins: an epilogue before a loop, newer before older; -1: none. */
+/* The group that an elementwise node joins: an epilogue rather than a loop, newer rather than older; -1: none. */
 static int choose(builder *b, const glia_node *n) {
     int best = -1;
     for (int i = 0; i < n->n_in; i++) {
@@ -267,7 +268,7 @@ static int choose(builder *b, const glia_node *n) {
     return best;
 }
 
-/* Does a member of the group read what operand `in` comes from, at this shape? */
+/* Whether a member of the group reads the source of operand `in` at this shape. */
 static bool reads(const builder *b, int group, const glia_node *in, glia_shape space) {
     if (!glia_shape_equal(in->shape, space) || b->in_place_broadcast[in->id] || is_immediate(in)) return false;
     for (int id = b->groups[group].first; id >= 0; id = b->next[id]) {
@@ -279,8 +280,8 @@ static bool reads(const builder *b, int group, const glia_node *in, glia_shape s
     return false;
 }
 
-/* A LOOP group over the same space that n, which is reduced or reduces, may join because it reads one of n's operands,
- * too: then one walk does for both. -1: none. */
+/* A LOOP group over the same space that n, a reduction or its operand, may join because it reads one of n's operands
+ * too, so that one pass computes both. -1: none. */
 static int sibling(builder *b, const glia_node *n, const forming *wanted) {
     for (int group = b->n_groups - 1; group >= 0; group--) {
         const forming *f = &b->groups[group];
@@ -335,7 +336,7 @@ static void place(builder *b, const glia_node *n) {
     }
 }
 
-/* ---- from forming groups to finished ones ---------------------------------------------------- */
+/* ---- building the final groups --------------------------------------------------------------- */
 
 /* wanted[id]: the value is read outside the group that computes it. */
 static void find_wanted(builder *b) {
@@ -449,7 +450,7 @@ static bool build(builder *b, glia_schedule *s) {
     }
     for (int i = 0; i < b->graph->n_nodes; i++) {
         if (b->group_of[i] >= 0)
-            b->group_of[i] -= b->n_groups; /* final numbers, shifted above while both were in use */
+            b->group_of[i] -= b->n_groups; /* final indices, shifted above while both were in use */
     }
     return true;
 }

@@ -1,9 +1,8 @@
 /* layout.c - converts images to the backend's preferred layout, channels last.
  *
  * Models are written for (N, C, spatial...). Kernels run best on (N, spatial..., C): the channels of a pixel, which
- * every tap of a convolution multiplies together, lie side by side, and a vector of them is what bias, normalisation
- * and pooling need as well. So convolutions and pooling are rewritten to that layout here, and so are the operations
- * between them:
+ * every tap of a convolution sums over, are contiguous, and bias, normalisation and pooling work on vectors of them as
+ * well. So convolutions and pooling are rewritten to that layout here, and so are the operations between them:
  *
  *     x ─ conv ─ add bias ─ relu ─ pool ─ flatten        permute to last, all four on it, permute to first
  *
@@ -15,12 +14,12 @@
 #include "core/ops/window.h"
 #include "core/passes/passes.h"
 
-enum { DEEPEST = 4 }; /* nodes above broadcasts that are moved along with them */
+enum { DEEPEST = 4 }; /* depth of nodes above broadcasts that are converted with them */
 
-/* Where axis `i` of (N, spatial..., C) is in (N, C, spatial...). */
+/* The axis in (N, C, spatial...) of axis `i` of (N, spatial..., C). */
 static int axis_of(int i, int rank) { return i == 0 ? 0 : i == rank - 1 ? 1 : i + 1; }
 
-/* The entries of a list, one for each axis, in the order of the new layout. */
+/* A list with one entry for each axis, in the order of the new layout. */
 static glia_shape moved(glia_shape list) {
     glia_shape last = { .rank = list.rank };
     for (int i = 0; i < list.rank; i++) last.dim[i] = list.dim[axis_of(i, list.rank)];
@@ -39,36 +38,36 @@ static glia_shape order_to_first(int rank) {
     return order;
 }
 
-/* Does moving the channels past the spatial axes change no element's place? */
+/* Whether moving the channels past the spatial axes leaves every element in place. */
 static bool moves_nothing(glia_shape first) {
     bool one_place = true;
     for (int i = 2; i < first.rank; i++) one_place = one_place && first.dim[i] == 1;
     return one_place || first.dim[1] == 1;
 }
 
-/* ---- the two views of a tensor --------------------------------------------------------------------- */
+/* ---- a tensor in both layouts ----------------------------------------------------------------------- */
 
-/* x, which is (N, spatial..., C), under its usual shape. */
+/* x, (N, spatial..., C), in the usual layout. */
 static glia_tensor as_first(glia_tensor x) {
     if (glia_is_bad(x)) return x;
     glia_shape shape = glia_channels_first(x->shape, true);
     return moves_nothing(shape) ? glia_reshape(x, shape) : glia_permute(x, order_to_first(x->shape.rank));
 }
 
-/* Has x been computed channels last? */
+/* Whether x has been computed channels last. */
 static bool lies_last(const glia_node *x) {
     if (x->op != &glia_op_permute || x->shape.rank < 3) return false;
     return glia_shape_equal(((const glia_permute_attrs *)x->attrs)->order, order_to_first(x->shape.rank));
 }
 
-/* Does the node work in either layout alike? */
+/* Whether the node works in either layout. */
 static bool follows(const glia_node *n) {
     const glia_op *op = n->op;
     bool any = (op->flags & GLIA_OP_ELEMENTWISE) || op == &glia_op_slice || op == &glia_op_pad || op == &glia_op_concat;
     return any && n->n_in > 0 && n->n_in <= GLIA_SAMPLE_INPUTS;
 }
 
-/* Can x be had channels last without moving it in memory? */
+/* Whether x is available channels last without moving data. */
 static bool is_movable(const glia_node *x, int depth) {
     if (lies_last(x) || glia_is_constant_scalar(x, &(double){ 0 }) || moves_nothing(x->shape)) return true;
     if (x->op == &glia_op_broadcast) return x->in[0]->shape.rank < x->shape.rank || is_movable(x->in[0], depth);
@@ -81,7 +80,7 @@ static bool is_movable(const glia_node *x, int depth) {
 
 static glia_tensor as_last(glia_tensor x, int depth);
 
-/* A node that follows, on these inputs, channels last. */
+/* A layout-independent node on these inputs, channels last. */
 static glia_tensor follow(const glia_node *n, const glia_tensor *in, int depth) {
     glia_tensor last[GLIA_SAMPLE_INPUTS];
     for (int i = 0; i < n->n_in; i++) last[i] = as_last(in[i], depth);
@@ -103,7 +102,7 @@ static glia_tensor follow(const glia_node *n, const glia_tensor *in, int depth) 
     return glia_node_create(last[0]->graph, n->op, last, n->n_in, n->attrs);
 }
 
-/* x, which is (N, C, spatial...), as (N, spatial..., C). */
+/* x, (N, C, spatial...), as (N, spatial..., C). */
 static glia_tensor as_last(glia_tensor x, int depth) {
     if (glia_is_bad(x)) return x;
     if (lies_last(x)) return x->in[0];

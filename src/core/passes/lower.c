@@ -3,9 +3,9 @@
  * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it;
  * modal ones (dropout, batch norm) always, since they depend on the mode. Expansions may contain composites, so the
  * rewriting is repeated until none is left. stop_gradient is removed, since it only affects differentiation. In
- * training, forward passes update running statistics (statistics.c). A value that is also the start of one computed for
- * a gradient (glia_op.saves) is taken from that one. Last, outputs and new values that are leaves become copies: an
- * update must not change what it reads.
+ * training, forward passes update running statistics (statistics.c). If a gradient needs the longer form of a value
+ * (glia_op.saves), the value is sliced from that. Last, outputs and new values that are leaves become copies: an update
+ * must not change values that are still read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +16,11 @@
 typedef struct context {
     const glia_backend *backend;
     glia_mode mode;
-    int64_t batch;            /* of this round: 0: it is fixed already */
-    const char *statistics;   /* glob of those that move; NULL: all */
-    const bool *moves;        /* by id in the first round's graph: passes that move statistics; NULL: none, or over */
-    const glia_graph *moving; /* the graph whose ids these are */
-    bool again;               /* something was expanded */
+    int64_t batch;            /* of this round; 0: it is fixed already */
+    const char *statistics;   /* glob of the statistics to update; NULL: all */
+    const bool *moves;        /* by id in the first round's graph: passes that update statistics; NULL: none, or done */
+    const glia_graph *moving; /* the graph of these ids */
+    bool again;               /* a composite was expanded */
 } context;
 
 static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
@@ -36,8 +36,8 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
     return node->op->expand(node, in, c->mode);
 }
 
-/* The first round: batch dimensions become numbers, composites are expanded once, running statistics get their updates.
- * Forward passes that move statistics are outputs while it lasts, so that they are visited. */
+/* The first round: fixes the batch, expands composites once, and adds updates of running statistics. During it, forward
+ * passes that update statistics are outputs, so that they are visited. */
 static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error *error) {
     if (c->mode != GLIA_TRAIN) return glia_graph_rewrite(graph, expand, c, c->batch, false, error);
     glia_graph view = *graph, *lowered = NULL;
@@ -61,7 +61,7 @@ static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error 
     return lowered;
 }
 
-/* Does the graph have the op that `node` is the beginning of, on the same inputs? */
+/* Whether the graph has the `saves` op of `node`, on the same inputs. */
 static bool is_saved(const glia_node *node) {
     const glia_graph *g = node->graph;
     for (int id = node->id + 1; id < g->n_nodes; id++) {
@@ -89,7 +89,7 @@ static bool has_saving(const glia_graph *g) {
     return false;
 }
 
-/* The node itself, or a copy of it if it only stands for a leaf's bytes. */
+/* The node itself, or a copy of it if it is an alias of a leaf. */
 static glia_node *own(glia_node *node, bool *changed) {
     const glia_node *n = node;
     while (n->op->flags & GLIA_OP_ALIAS) n = n->in[0];
@@ -128,7 +128,7 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
         if (!shared) return NULL;
         lowered = shared;
     }
-    if (lowered->n_updates) glia_detach_leaves(lowered); /* if nothing changes leaves, outputs may point at them */
+    if (lowered->n_updates) glia_detach_leaves(lowered); /* if nothing changes leaves, outputs may alias them */
     if (glia_graph_check(lowered, error) != GLIA_OK) {
         glia_graph_free(lowered);
         return NULL;

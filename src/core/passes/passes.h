@@ -14,8 +14,8 @@
  *   schedule  groups put in order; updates as soon as the old value is unused            schedule -> schedule
  *   plan      an offset for each value, from its lifetime                                schedule -> plan
  *
- * Every rewriting removes unused nodes. A pass returns a new graph, or NULL and the error; the old graph
- * is untouched.
+ * Every rewriting pass removes unused nodes. A pass returns a new graph, or NULL and the error; the old graph is
+ * untouched.
  */
 #ifndef GLIA_SRC_CORE_PASSES_PASSES_H
 #define GLIA_SRC_CORE_PASSES_PASSES_H

@@ -2,10 +2,10 @@
  *
  * A value lives from the group that computes it to the last one that reads it; inputs and outputs live throughout.
  * Values whose lifetimes do not overlap may share memory. They are placed largest first, each at the lowest offset that
- * is free during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output is placed over an input of
- * its group that is last read there, if the backend works in place. Results of the groups that run once, if others read
- * them, are fixed: they are placed after all other values, with the packed weights, because sessions share that part.
- * A result that others only pack is not among them: it is packed before the next group runs.
+ * is free during its life (Pisarchyk and Lee 2020, "greedy by size"). Before that, an output takes the memory of an
+ * input of its group that is last read there, if the backend works in place. Results of the groups that run once are
+ * fixed if other groups read them: they are placed after all other values, with the packed weights, because sessions
+ * share that part. A result that is only packed is not fixed: it is packed before the next group runs.
  *
  *     offset ▲  ┌──── a ────┐┌── d ──┐
  *            │  └───────────┘└───────┘
@@ -19,9 +19,9 @@
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
 
-/* A stretch of memory that one or more values share, one after the other. */
+/* A range of memory that one or more values use in turn. */
 typedef struct block {
-    int from, to; /* first and last group of its life */
+    int from, to; /* its lifetime: first and last group */
     size_t bytes, offset;
     bool fixed; /* computed once, read by all runs */
 } block;
@@ -44,7 +44,7 @@ static void block_create(planner *p, const glia_node *n, int from, int to) {
     p->plan->unplanned_bytes += glia_align(value_bytes(n));
 }
 
-/* The value that group i packs before all runs and reads at no other time, or NULL. */
+/* The value that group i only packs, before all runs; NULL: none. */
 static const glia_node *packed_by(const glia_schedule *s, const glia_backend *backend, int i) {
     const glia_group *g = &s->groups[i];
     const glia_node *from;
@@ -103,7 +103,7 @@ static void place_constant(planner *p, const glia_node *n) {
     p->plan->constant_bytes += glia_align(value_bytes(n));
 }
 
-/* Constants that someone reads from memory; those inside loops are immediates. */
+/* Places the constants that are read from memory; in loops they are immediates. */
 static void place_constants(planner *p) {
     const glia_schedule *s = p->s;
     for (int i = 0; i < s->n_groups; i++) {
@@ -113,7 +113,7 @@ static void place_constants(planner *p) {
     for (int i = 0; i < s->graph->n_updates; i++) place_constant(p, s->root[s->graph->updates[i].value->id]);
 }
 
-/* Every reader of `input` in the group takes it element by element at its own shape. */
+/* Whether every reader of `input` in the group reads it elementwise at its own shape. */
 static bool read_elementwise(const glia_schedule *s, const glia_group *g, const glia_node *input) {
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
@@ -126,7 +126,7 @@ static bool read_elementwise(const glia_schedule *s, const glia_group *g, const 
     return true;
 }
 
-/* A block of an input that dies in this group and can be taken over by output `out`; -1: none. */
+/* The block of an input last read in this group that output `out` can reuse; -1: none. */
 static int inheritance(const planner *p, int group, const glia_node *out, const int *last) {
     const glia_schedule *s = p->s;
     const glia_group *g = &s->groups[group];
@@ -170,8 +170,8 @@ static int by_size(const void *a, const void *b) {
     return x->from != y->from ? (x->from < y->from ? -1 : 1) : (x < y ? -1 : x > y);
 }
 
-/* Lowest free offset for each block that is not fixed, largest block first. `placed` holds pointers to placed blocks by
- * offset. */
+/* Assigns the lowest free offset to each block that is not fixed, largest block first. `placed` holds pointers to
+ * placed blocks by offset. */
 static size_t assign_offsets(block *blocks, int n, block **order, block **placed) {
     size_t total = 0;
     int m = 0;
@@ -183,7 +183,7 @@ static size_t assign_offsets(block *blocks, int n, block **order, block **placed
     for (int i = 0; i < n; i++) {
         block *b = order[i];
         size_t at = 0;
-        for (int j = 0; j < i; j++) { /* in order of offset: the first gap that is wide enough */
+        for (int j = 0; j < i; j++) { /* by offset: the first gap that is large enough */
             const block *other = placed[j];
             if (other->to < b->from || other->from > b->to) continue;
             if (at + b->bytes <= other->offset) break;
@@ -237,7 +237,7 @@ static bool place_kept(planner *p) {
     return true;
 }
 
-/* Aliases lie where their roots lie, views within them. */
+/* Aliases get their root's address, views an address within it. */
 static void place_aliases(planner *p) {
     for (int i = 0; i < p->s->graph->n_nodes; i++) {
         const glia_node *root = p->s->root[i];

@@ -1,15 +1,15 @@
 /* recompute.c - values that are cheaper to compute again than to store.
  *
- * Groups pass values through memory: the producer writes, each reader reads. If a value takes a few operations on
+ * Groups pass values through memory: the producer writes, each reader reads. If a value needs only a few operations on
  * values that are in memory anyway, its readers recompute it, and it is never stored:
  *
  *     d = x - mean      stored:      write d; read d in the backward pass
- *     y = d a + b       recomputed:  read x in the backward pass, which is there for others as well
+ *     y = d a + b       recomputed:  read x in the backward pass, which others need as well
  *
- * A value and the operations that its readers repeat, its cone, end at values in memory: leaves, other groups' results,
- * and other values that the value's own group stores. Both ways have a cost per element: bytes that go through memory,
- * those written twice because a cache line is read first, and a byte or more for each repeated operation. The cheaper
- * way is taken, for all readers together, because memory traffic is saved only if no reader needs the stored value.
+ * The operations that readers repeat, the value's cone, end at values in memory: leaves, other groups' results, and
+ * other values that the value's own group stores. Both ways have a cost per element: bytes read and written, where
+ * writes count twice because the cache line is read first, and a byte or more for each repeated operation. The cheaper
+ * way is used for all readers together, because memory traffic is saved only if no reader needs the stored value.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +20,9 @@
 enum { MOST_CONE = 8 };
 
 typedef struct cone {
-    glia_node *nodes[MOST_CONE];      /* to be repeated: elementwise ones, and broadcasts in place */
-    int n_nodes, n_begun;             /* so many are in, or wait for their operands */
-    glia_node *inputs[3 * MOST_CONE]; /* what they read from memory, and constants */
+    glia_node *nodes[MOST_CONE];      /* to be repeated: elementwise nodes and in-place broadcasts */
+    int n_nodes, n_begun;             /* number of nodes, and of nodes whose operands are done */
+    glia_node *inputs[3 * MOST_CONE]; /* values they read from memory, and constants */
     int n_inputs;
 } cone;
 
@@ -65,7 +65,7 @@ int glia_price_of(const glia_node *n) {
 
 /* ---- cones ------------------------------------------------------------------------------------------ */
 
-/* Adds v, which group g computes, and what it takes to do so; false: it cannot be repeated elsewhere. */
+/* Adds v, computed by group g, and the operations it needs; false: it cannot be repeated elsewhere. */
 static bool grow(const pass *p, const glia_group *g, glia_node *v, cone *c) {
     if (contains(c->nodes, c->n_nodes, v)) return true;
     const bool broadcast = v->op == &glia_op_broadcast;
@@ -84,7 +84,7 @@ static bool grow(const pass *p, const glia_group *g, glia_node *v, cone *c) {
     return true;
 }
 
-/* Can group g, a reader of v, compute it itself? Everyone in it must take v element by element. */
+/* Whether group g, a reader of v, can compute it: all its members must read v elementwise. */
 static bool takes_elements(const pass *p, const glia_group *g, const glia_node *v) {
     if (g->kind == GLIA_GROUP_SINGLE || !glia_shape_equal(g->space, v->shape)) return false;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -97,7 +97,7 @@ static bool takes_elements(const pass *p, const glia_group *g, const glia_node *
     return true;
 }
 
-/* The price per element of the cone in this reader. */
+/* The cost per element of the cone in this reader. */
 static int64_t price_in(const cone *c, const glia_group *g) {
     int64_t price = 0;
     for (int i = 0; i < c->n_nodes; i++)
@@ -122,7 +122,7 @@ static void drop(glia_node **list, int *n, const glia_node *node) {
 
 static int by_id(const void *a, const void *b) { return (*(glia_node *const *)a)->id - (*(glia_node *const *)b)->id; }
 
-/* A longer list, sorted, each once; NULL: out of memory. */
+/* A merged list, sorted, without duplicates; NULL: out of memory. */
 static glia_node **joined(glia_arena *arena, glia_node **list, int *n, glia_node **more, int n_more) {
     glia_node **all = glia_arena_alloc(arena, (size_t)(*n + n_more + 1) * sizeof(glia_node *));
     if (!all) return NULL;
@@ -134,7 +134,7 @@ static glia_node **joined(glia_arena *arena, glia_node **list, int *n, glia_node
     return all;
 }
 
-/* Lets the reader compute v. */
+/* Adds the computation of v to the reader. */
 static bool repeat_in(glia_schedule *s, glia_group *g, const glia_node *v, cone *c) {
     glia_node *constants[3 * MOST_CONE], *inputs[3 * MOST_CONE];
     int n_constants = 0, n_inputs = 0;
@@ -151,7 +151,7 @@ static bool repeat_in(glia_schedule *s, glia_group *g, const glia_node *v, cone 
     return g->nodes && g->inputs;
 }
 
-/* Takes out members that no output of the group needs any more, and inputs that nobody reads. */
+/* Removes members that no output of the group needs, and unused inputs. */
 static void prune(pass *p, glia_group *g, int index) {
     enum { WANTED = 1 };
     for (int i = 0; i < g->n_nodes; i++) p->mark[g->nodes[i]->id] = 0;
@@ -178,7 +178,7 @@ static void prune(pass *p, glia_group *g, int index) {
     if (g->kind == GLIA_GROUP_EPILOGUE && g->n_nodes == 1) g->kind = GLIA_GROUP_SINGLE;
 }
 
-/* Takes out groups that have nothing left to do. */
+/* Removes empty groups. */
 static void close_ranks(pass *p) {
     glia_schedule *s = p->s;
     int *position = p->mark, n = 0;
@@ -215,7 +215,7 @@ static bool consider(pass *p, glia_node *v) {
     glia_group *g = &s->groups[maker];
     cone c = { 0 };
     if (g->kind == GLIA_GROUP_SINGLE || !contains(g->outputs, g->n_outputs, v)) return true;
-    drop(g->outputs, &g->n_outputs, v); /* it is not in memory, should others of the cone read it */
+    drop(g->outputs, &g->n_outputs, v); /* not in memory, in case other nodes of the cone read it */
     const bool can = grow(p, g, v, &c);
     const int64_t size = (int64_t)glia_dtype_size(v->dtype);
     int64_t stored = 2 * size, repeated = 0;

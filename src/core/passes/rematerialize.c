@@ -18,15 +18,15 @@
 #include "core/passes/passes.h"
 
 enum {
-    MOST_CONE = 8,   /* operations to make a value again, */
-    MOST_PRICE = 8,  /* and their price for an element (glia_price_of) */
-    LEAST = 1 << 20, /* bytes of a value that is worth it */
-    WIDE = 4,        /* so many times its bytes must be stored by others in the gap */
-    SMALL = 1 << 8,  /* a value of so many times fewer bytes may wait */
-    MOST_INPUTS = 16 /* of a reader; one with more keeps what it reads */
+    MOST_CONE = 8,   /* operations that recompute a value, */
+    MOST_PRICE = 8,  /* their cost per element (glia_price_of) */
+    LEAST = 1 << 20, /* minimum size of such a value in bytes */
+    WIDE = 4,        /* others must store this many times its bytes in the gap */
+    SMALL = 1 << 8,  /* a value this many times smaller may be kept */
+    MOST_INPUTS = 16 /* of a reader; one with more inputs is not changed */
 };
 
-/* The operations to be repeated, in their order; the last one makes the value. */
+/* The operations to be repeated, in topological order; the last one computes the value. */
 typedef struct cone {
     const glia_node *nodes[MOST_CONE];
     int n, price;
@@ -36,8 +36,8 @@ typedef struct pass {
     const glia_graph *graph;
     const glia_backend *backend;
     int *first_reader, *next_reader, *reader; /* by id, by edge: lists of readers, oldest first */
-    int64_t *stored;                          /* by id: bytes of older values that take memory for certain */
-    int *late;                                /* by id: the first reader of the second making; 0: made once */
+    int64_t *stored;                          /* by id: bytes of older values that are certainly stored */
+    int *late;                                /* by id: the first reader of the second computation; 0: computed once */
     glia_tensor *made, *again;                /* by id, in the new graph */
 } pass;
 
@@ -45,7 +45,7 @@ static int64_t bytes_of(const glia_node *n) { return (int64_t)glia_shape_bytes(n
 
 static bool is_elementwise(const pass *p, const glia_node *n) { return glia_is_fusable(p->backend, n); }
 
-/* What may be made twice: elementwise work, and the copy of an input in another layout. */
+/* Whether n may be computed twice: elementwise nodes, and copies of an input to another layout. */
 static bool is_cheap(const pass *p, const glia_node *n) {
     return is_elementwise(p, n) || (n->op == &glia_op_permute && glia_is_input(n->in[0]));
 }
@@ -61,7 +61,7 @@ static bool contains(const cone *c, const glia_node *node) {
     for (int edge_ = (p)->first_reader[(node)->id], r; edge_ >= 0 && (r = (p)->reader[edge_], true);                   \
          edge_ = (p)->next_reader[edge_])
 
-/* Is n read from `late` on by nodes that are not of the cone? */
+/* Whether nodes outside the cone read n at `late` or later. */
 static bool read_late(const pass *p, const glia_node *n, int late, const cone *c) {
     FOR_READERS(p, r, n) {
         if (r >= late && !contains(c, p->graph->nodes[r])) return true;
@@ -69,14 +69,14 @@ static bool read_late(const pass *p, const glia_node *n, int late, const cone *c
     return false;
 }
 
-/* Is n, which the cone of v reads, certainly in memory, a number, or small beside v? */
+/* Whether n, an input of the cone of v, is certainly in memory, a scalar, or small compared to v. */
 static bool waits_cheaply(const glia_node *n, const glia_node *v) {
     double value;
     if (n->op == &glia_op_broadcast) n = n->in[0];
     return glia_is_constant_scalar(n, &value) || (n->op->flags & GLIA_OP_LEAF) || bytes_of(n) <= bytes_of(v) / SMALL;
 }
 
-/* Adds n, which makes v or leads to it, and what it takes to make it from what is in memory at `late`. */
+/* Adds n, which computes v or an operand of it, and all it needs beyond the values in memory at `late`. */
 static bool grow(const pass *p, const glia_node *n, const glia_node *v, int late, cone *c) {
     if (contains(c, n)) return true;
     if (!is_cheap(p, n) || !glia_shape_equal(n->shape, v->shape)) return false;
@@ -84,9 +84,9 @@ static bool grow(const pass *p, const glia_node *n, const glia_node *v, int late
         const glia_node *in = n->in[i];
         if (waits_cheaply(in, v)) continue;
         if (p->late[in->id]) return false;
-        bool kept = false; /* for a reader that takes it from memory */
+        bool kept = false; /* a reader outside the cone needs it in memory */
         FOR_READERS(p, r, in) kept = kept || (r >= late && !is_elementwise(p, p->graph->nodes[r]));
-        if (kept || !is_elementwise(p, in)) continue; /* the latter is looked at when the cone is whole */
+        if (kept || !is_elementwise(p, in)) continue; /* the latter is checked once the cone is complete */
         if (!grow(p, in, v, late, c)) return false;
     }
     if (c->n == MOST_CONE || (c->price += glia_price_of(n)) > MOST_PRICE) return false;
@@ -94,8 +94,8 @@ static bool grow(const pass *p, const glia_node *n, const glia_node *v, int late
     return true;
 }
 
-/* Does all that the cone reads lie in memory at `late` without it? If others read one of its own values then, that is
- * either stored or made of what the cone reads. */
+/* Whether all inputs of the cone are in memory at `late` without it. If others read one of the cone's own values then,
+ * it is either stored or computed from the cone's inputs. */
 static bool fed_by_others(const pass *p, const glia_node *v, int late, const cone *c) {
     for (int i = 0; i < c->n; i++) {
         for (int j = 0; j < c->nodes[i]->n_in; j++) {
@@ -108,12 +108,12 @@ static bool fed_by_others(const pass *p, const glia_node *v, int late, const con
     return true;
 }
 
-/* The reader behind the widest gap between two readers of v, if that is wide enough; else 0. */
+/* The reader after the widest gap between two readers of v, if that is wide enough; else 0. */
 static int reader_behind_gap(const pass *p, const glia_node *v) {
     int before = -1, late = 0;
     int64_t widest = WIDE * bytes_of(v) - 1;
     FOR_READERS(p, r, v) {
-        if (p->graph->nodes[r]->op->flags & GLIA_OP_ALIAS) return 0; /* who reads it through that is not known */
+        if (p->graph->nodes[r]->op->flags & GLIA_OP_ALIAS) return 0; /* readers through an alias are not known */
         if (before >= 0 && p->stored[r] - p->stored[before + 1] > widest) {
             widest = p->stored[r] - p->stored[before + 1];
             late = r;
@@ -160,7 +160,7 @@ static void choose(pass *p) {
     for (int i = 0; i < g->n_updates; i++) p->late[g->updates[i].value->id] = 0;
 }
 
-/* v once more. */
+/* A second computation of v. */
 static glia_tensor make_again(pass *p, glia_graph *to, const glia_node *v) {
     cone c;
     if (p->again[v->id] || !find_cone(p, v, p->late[v->id], &c)) return p->again[v->id];

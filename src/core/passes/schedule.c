@@ -1,7 +1,7 @@
 /* schedule.c - the order in which groups run, and which updates may be made in place.
  *
- * A group can run once its inputs are computed; of several, the one whose newest node is oldest runs first, which is
- * the order in which the model was written: forward, then backward. Groups that compute new values of leaves take
+ * A group can run once its inputs are computed. Among several, the group whose newest node is oldest runs first, which
+ * gives the order in which the model was built: forward, then backward. Groups that compute new values of leaves take
  * precedence, so that a gradient is used and freed at once; so do those that compute scalars, which are small and may
  * block others. In a frozen program those that compute fixed values, which run once, come before all others.
  *
@@ -14,7 +14,7 @@
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
 
-/* before -> after edges between groups, as one array sorted by insertion; small enough to walk. */
+/* before -> after edges between groups: one array sorted by insertion, small enough for linear search. */
 typedef struct edges {
     int (*e)[2];
     int n, capacity;
@@ -27,7 +27,7 @@ static bool edge_add(edges *x, int before, int after) {
     return true;
 }
 
-/* The group that computes what this group input holds; -1 if it is a leaf. */
+/* The group that computes this group input; -1 if it is a leaf. */
 static int maker(const glia_schedule *s, const glia_node *input) { return s->group_of[s->root[input->id]->id]; }
 
 static bool data_edges(const glia_schedule *s, edges *x) {
@@ -41,7 +41,7 @@ static bool data_edges(const glia_schedule *s, edges *x) {
 }
 
 typedef struct order {
-    int *at;          /* position -> group, in the making */
+    int *at;          /* position -> group, under construction */
     int *waiting;     /* by group: edges from groups that have not run */
     int *rank;        /* by group: lower goes first among those ready */
     int *head, *link; /* adjacency: edges by their first group */
@@ -62,8 +62,8 @@ static bool order_create(order *o, int n_groups, int n_edges) {
     return o->at && o->waiting && o->rank && o->head && o->link;
 }
 
-/* Fills o->at; returns how many groups could be ordered: fewer than all means a circle. A binary heap holds the ready.
- * */
+/* Fills o->at. Returns the number of groups ordered: fewer than all means a cycle. A binary heap holds the ready
+ * groups. */
 static int sort(const glia_schedule *s, const edges *x, order *o, int *heap) {
     int n_ready = 0, done = 0;
     for (int i = 0; i < s->n_groups; i++) o->head[i] = -1, o->waiting[i] = 0;
@@ -103,7 +103,7 @@ static int sort(const glia_schedule *s, const edges *x, order *o, int *heap) {
     return done;
 }
 
-/* Does the group read this leaf's old value? */
+/* Whether the group reads this leaf's old value. */
 static bool reads_leaf(const glia_schedule *s, const glia_group *g, const glia_node *leaf) {
     for (int i = 0; i < g->n_inputs; i++) {
         if (s->root[g->inputs[i]->id] == leaf) return true;
@@ -111,8 +111,8 @@ static bool reads_leaf(const glia_schedule *s, const glia_group *g, const glia_n
     return false;
 }
 
-/* May the group write over the leaf although it reads it itself? Only element by element, at the leaf's own shape, or
- * where it merely replaces parts. */
+/* Whether the group may overwrite the leaf although it reads it: only elementwise at the leaf's own shape, or where it
+ * only replaces parts. */
 static bool overwrites_safely(const glia_schedule *s, const glia_backend *backend, const glia_group *g,
                               const glia_node *leaf) {
     if (!reads_leaf(s, g, leaf)) return true;
@@ -128,21 +128,21 @@ static bool overwrites_safely(const glia_schedule *s, const glia_backend *backen
     return true;
 }
 
-/* Adds the edges that let update u happen in place; false: it cannot. *failed: out of memory. */
+/* Adds the edges needed to make update u in place; false: impossible. *failed: out of memory. */
 static bool try_in_place(const glia_schedule *s, const glia_backend *backend, int u, edges *x, bool *failed) {
     const glia_change *change = &s->graph->updates[u];
     const glia_node *value = s->root[change->value->id];
     int writer = s->group_of[value->id];
     if (writer < 0) return false;
     if (glia_shape_count(value->shape) != glia_shape_count(change->leaf->shape))
-        return false; /* a view: there is more to the value than the leaf has room for */
+        return false; /* a view: the value is larger than the leaf */
     for (int v = 0; v < s->graph->n_updates; v++) {
         if (v != u && s->root[s->graph->updates[v].value->id] == value)
-            return false; /* one place cannot be two leaves */
+            return false; /* one value cannot overwrite two leaves */
     }
     for (int i = 0; i < s->graph->n_outputs; i++) {
         const glia_node *out = s->root[s->graph->outputs[i].node->id];
-        if (out == change->leaf) return false; /* the old value was asked for */
+        if (out == change->leaf) return false; /* the old value is an output */
     }
     if (!overwrites_safely(s, backend, &s->groups[writer], change->leaf)) return false;
     for (int i = 0; i < s->n_groups; i++) {
@@ -183,7 +183,7 @@ static bool apply(glia_schedule *s, const order *o, glia_group *sorted) {
     return true;
 }
 
-/* In-place wishes are tried one after the other; each is kept only if everything can still be ordered. */
+/* Tries the updates in place one after the other; each is kept only if the groups can still be ordered. */
 static glia_status arrange(glia_schedule *s, const glia_backend *backend, edges *x, glia_error *error) {
     order o = { 0 };
     int *heap = calloc((size_t)s->n_groups + 1, sizeof *heap);
@@ -200,7 +200,7 @@ static glia_status arrange(glia_schedule *s, const glia_backend *backend, edges 
     if (!failed) {
         rank_groups(s, &o);
         done = sort(s, x, &o, heap);
-        if (done < s->n_groups) { /* some wish closes a circle: grant them one at a time */
+        if (done < s->n_groups) { /* some update closes a cycle: try them one at a time */
             x->n = 0;
             failed = !data_edges(s, x);
             for (int u = 0; !failed && u < s->graph->n_updates; u++) {

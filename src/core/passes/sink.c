@@ -1,15 +1,15 @@
-/* sink.c - moves operations from before a max pool to after it, where a quarter of the elements is left.
+/* sink.c - moves operations from before a max pool to after it, where there are fewer elements (a quarter for 2 x 2).
  *
  * relu is monotonic, so it commutes with the maximum; so does its gradient, since its mask is the same for all elements
- * of a window that may receive a gradient; and a sum over all places does not depend on where in its window a gradient
- * went:
+ * of a window that may receive a gradient; and a sum over all positions does not depend on the position in its window
+ * that gets a gradient:
  *
  *     max_pool(relu(x))                             =  relu(max_pool(x))
  *     r <= 0 ? 0 : max_pool_scatter(r, dy)          =  max_pool_scatter(x, max_pool(r) <= 0 ? 0 : dy)     r = relu(x)
- *     sum over all places of max_pool_scatter(x, dy)  =  sum over all places of dy
+ *     sum over positions of max_pool_scatter(x, dy)  =  sum over positions of dy
  *
- * The first two hold for every value, bit by bit (where no element of a window is positive, both sides give zeros; NaN
- * is a maximum on both sides, and not <= 0). The third adds in another order.
+ * The first two are bitwise equal for all values (if no element of a window is positive, both sides give zeros; NaN is
+ * a maximum on both sides, and not <= 0). The third adds in another order.
  */
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
@@ -40,7 +40,7 @@ static glia_tensor masked_scatter(const glia_tensor *in) {
     return glia_node2(&glia_op_max_pool_scatter, x, glia_relu_gradient(pooled, dy), scatter->attrs);
 }
 
-/* The sum of max_pool_scatter(x, dy) over axes among which all spatial ones are. */
+/* The sum of max_pool_scatter(x, dy) over axes that include all spatial ones. */
 static glia_tensor sum_of_scatter(const glia_node *n, const glia_tensor *in) {
     const glia_reduce_attrs *a = n->attrs;
     if (in[0]->op != &glia_op_max_pool_scatter) return NULL;

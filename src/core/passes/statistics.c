@@ -36,7 +36,7 @@ static bool reads(const glia_node *node, const glia_node *value) {
     return false;
 }
 
-/* Is `node` part of the gradient of `pass`? */
+/* Whether `node` is part of the gradient of `pass`. */
 static bool is_gradient_of(const glia_node *node, const glia_node *pass) {
     if (node->op->moves || node->n_in == 0 || node->in[0] != pass->in[0]) return false;
     for (int i = 0; i < pass->n_in; i++) {
@@ -52,7 +52,7 @@ static bool has_gradient(const glia_graph *g, const bool *live, const glia_node 
     return false;
 }
 
-/* No update may change a statistic that moves. */
+/* An update must not assign a statistic that a forward pass updates. */
 static glia_status check_updates(const glia_graph *g, const bool *moves, const char *pattern, glia_error *error) {
     for (int i = 0; i < g->n_updates; i++) {
         const glia_change *u = &g->updates[i];
@@ -68,7 +68,7 @@ static glia_status check_updates(const glia_graph *g, const bool *moves, const c
     return GLIA_OK;
 }
 
-/* The pattern matches nothing: says so, with the name that it was likely to be. */
+/* Reports that the pattern matches nothing, with the nearest name. */
 static glia_status fail_unmatched(const glia_graph *g, const char *pattern, glia_error *error) {
     const char **names = calloc((size_t)g->n_nodes + 1, sizeof *names), *near = NULL;
     if (!names) return glia_fail_nomem(error);
@@ -99,7 +99,7 @@ glia_status glia_statistics_find(const glia_graph *g, const char *pattern, bool 
     return check_updates(g, moves, pattern, error);
 }
 
-/* The update of this statistic that earlier passes made; NULL: there is none. */
+/* The update of this statistic by earlier passes; NULL: there is none. */
 static glia_change *find_change(glia_graph *g, const glia_node *leaf) {
     for (int i = 0; i < g->n_updates; i++) {
         if (g->updates[i].leaf == leaf && !strcmp(g->updates[i].group, group)) return &g->updates[i];

@@ -1,8 +1,8 @@
-/* fixed.c - what frozen programs compute once of the store's values, shared by sessions.
+/* fixed.c - values that a frozen program computes once from the store, shared by its sessions.
  *
- * Nobody may write the store's values while a session runs. So what was computed for a session that still runs is valid
- * for another one that begins, even if pointers to the values have been given out. When no session runs, values may have
- * been written: what the library writes is counted, and with pointers outside anything may have happened.
+ * The store's values must not be written while a session runs. A result computed for a running session is therefore
+ * valid for a session that starts meanwhile, even if pointers to the values have been given out. When no session runs,
+ * values may have changed: the library counts its own writes, but writes through given-out pointers cannot be detected.
  */
 #include <stdlib.h>
 
@@ -72,7 +72,7 @@ void glia_fixed_leave(glia_program *p, glia_fixed *f) {
     if (last) destroy(f);
 }
 
-/* May a run begin with what is there? */
+/* Whether a run may start with the memory's present contents. */
 static bool serves(const glia_fixed *f, const glia_store *store, glia_fixed_check check) {
     if (!f->valid || check == GLIA_FIXED_RENEW) return false;
     if (check == GLIA_FIXED_TRUST) return true;

@@ -1,9 +1,9 @@
-/* function.c - tensors of a graph as a function of its inputs: a program and a session for each batch size, found or made
- * when it is called, and the inputs checked and copied by name.
+/* function.c - tensors of a graph as a function of its inputs. One program and session per batch size are found or made
+ * at the call; inputs are checked and copied by name.
  *
- * Batch sizes come from the arrays: an input (N, ...) that is given n samples makes it a call for n. The sessions of the
- * last few sizes are kept, and the one that has not been used for longest makes room. Inputs without a batch (a learning
- * rate) keep the value that they were given last, whatever the size of the next call.
+ * The batch size comes from the arrays: n samples given to an input (N, ...) make the batch n. The sessions of the last
+ * few batch sizes are kept; the least recently used is freed first. Inputs without a batch (a learning rate) keep their
+ * last value across calls of any batch size.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ typedef struct lane {
     glia_session *session;
 } lane;
 
-/* The value of an input without a batch, as it was given last. */
+/* The last value of an input without a batch. */
 typedef struct kept {
     const glia_node *input;
     void *bytes;
@@ -36,11 +36,11 @@ struct glia_function {
     int64_t calls;
     kept *fixed;
     int n_fixed;
-    const glia_node **inputs; /* what the outputs and updates need */
+    const glia_node **inputs; /* inputs that the outputs and updates depend on */
     int n_inputs;
 };
 
-/* ---- making one ------------------------------------------------------------------------------ */
+/* ---- creation ----------------------------------------------------------------------------- */
 
 /* The inputs that the outputs and the chosen updates depend on. */
 static bool find_inputs(glia_function *f) {
@@ -145,7 +145,7 @@ static glia_status fail_unknown(const glia_function *f, const char *name, glia_e
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Checks an array against its input; *batch is 0 or what the others said. */
+/* Checks an array against its input. *batch: the batch size that earlier arrays gave, 0 if none; updated. */
 static glia_status check_array(const glia_node *input, const glia_array *a, int64_t *batch, glia_error *error) {
     char wanted[GLIA_SHAPE_TEXT], given[GLIA_SHAPE_TEXT];
     const glia_shape s = input->shape;

@@ -1,8 +1,7 @@
-/* init.c - how parameters and states begin.
+/* init.c - initial values of parameters and states.
  *
- * Every leaf draws from a Philox stream of its own, named by (seed, hash of the leaf's name): its values do not depend
- * on what else is in the graph, nor on the order in which it was built, and adding a layer leaves the others as they
- * were.
+ * Every leaf draws from its own Philox stream, keyed by (seed, hash of the leaf's name). Its values depend neither on
+ * the rest of the graph nor on the order of construction, so adding a layer does not change the others.
  *
  * The orthogonal initialiser (Saxe, McClelland, Ganguli 2014) takes the kernel as a matrix of dim[0] rows, fills it
  * with N(0, 1) and orthonormalises whichever of rows and columns are fewer, by modified Gram-Schmidt done twice
@@ -23,7 +22,7 @@ glia_fans glia_fans_of(glia_shape shape) {
     return (glia_fans){ (double)shape.dim[1] * taps, (double)shape.dim[0] * taps };
 }
 
-/* What a leaf's values are drawn from. */
+/* The distribution that a leaf's values are drawn from. */
 typedef struct draw {
     enum { CONSTANT, UNIFORM, NORMAL, TRUNCATED } from;
     double a, b; /* the constant; low and high; mean and standard deviation */
@@ -32,7 +31,7 @@ typedef struct draw {
 static draw uniform(double limit) { return (draw){ UNIFORM, -limit, limit }; }
 static draw normal(double stddev) { return (draw){ NORMAL, 0, stddev }; }
 
-/* What the initialiser means for this shape; orthogonal is not among these. */
+/* The distribution of an initialiser for this shape; not for the orthogonal one. */
 static draw draw_of(const glia_leaf *leaf, glia_init_kind kind, glia_shape shape) {
     glia_fans fan = glia_fans_of(shape);
     if (leaf->fan_in > 0) fan.in = leaf->fan_in;
@@ -56,7 +55,7 @@ static draw draw_of(const glia_leaf *leaf, glia_init_kind kind, glia_shape shape
 
 static double truncated(glia_rng *rng) {
     double z = glia_rng_normal(rng);
-    while (fabs(z) > 2) z = glia_rng_normal(rng); /* one in 22 */
+    while (fabs(z) > 2) z = glia_rng_normal(rng); /* rejects one draw in 22 */
     return z;
 }
 
@@ -88,7 +87,7 @@ static void fill(draw d, glia_rng rng, glia_dtype dtype, char *data, int64_t cou
     }
 }
 
-/* The value from element low n to element high n, 0 elsewhere. */
+/* Fills with the leaf's value from element low n to element high n, with 0 elsewhere. */
 static void fill_part(const glia_leaf *leaf, char *data, int64_t n) {
     const double from = leaf->low * (double)n, to = leaf->high * (double)n;
     for (int64_t i = 0; i < n; i++) {

@@ -1,8 +1,8 @@
-/* program.c - compiling: a graph, some wishes, and a backend make a program.
+/* program.c - compilation: makes a program from a graph, options and a backend.
  *
- * The caller's graph is never changed. The requested outputs and updates become those of a copy; the passes work on
- * that (passes.h lists them); the result is a list of groups and a place for every value. Pointers come in only when a
- * session is made, so one program serves many sessions.
+ * The caller's graph is never changed. The requested outputs and updates become those of a copy; the passes transform
+ * that copy (passes.h lists them); the result is a list of groups and a place for every value. Addresses are bound only
+ * when a session is made, so one program serves many sessions.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "core/program/program.h"
 
-/* A leaf can become one value only: of two groups that change it a program has one. */
+/* A program may hold only one of several update groups that change the same leaf. */
 static glia_status check_updates(const glia_graph *view, glia_error *error) {
     const char **by = calloc((size_t)view->n_nodes + 1, sizeof *by);
     if (!by) return glia_fail_nomem(error);
@@ -27,7 +27,7 @@ static glia_status check_updates(const glia_graph *view, glia_error *error) {
     return status;
 }
 
-/* Does the pattern match any of the graph's update groups? */
+/* Whether the pattern matches one of the graph's update groups. */
 static glia_status check_groups(const glia_graph *g, const char *pattern, glia_error *error) {
     if (!pattern || !pattern[0]) return GLIA_OK;
     const char **names = malloc(((size_t)g->n_updates + 1) * sizeof *names);
@@ -38,7 +38,7 @@ static glia_status check_groups(const glia_graph *g, const char *pattern, glia_e
     return status;
 }
 
-/* The graph as the options want it: a view that shares the nodes and has outputs and updates of its own. */
+/* A view of the graph as the options ask for it: it shares the nodes and has its own outputs and updates. */
 static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_compile_opts opts, glia_error *error) {
     *view = *graph;
     view->outputs = calloc((size_t)opts.n_outputs + 1, sizeof *view->outputs);
@@ -67,7 +67,7 @@ static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_c
     return check_updates(view, error);
 }
 
-/* Runs a pass and lets its result take the place of *graph. */
+/* Replaces *graph by the result of a pass. */
 static glia_status advance(glia_graph **graph, glia_graph *next, glia_error *error) {
     glia_graph_free(*graph);
     *graph = next;
@@ -104,7 +104,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     return status;
 }
 
-/* Constants that are read from memory, in their own dtype. */
+/* Writes the constants that are read from memory, in their own dtype. */
 static glia_status write_constants(glia_program *p, glia_error *error) {
     p->constants = glia_alloc_aligned(p->plan.constant_bytes);
     if (!p->constants) return glia_fail_nomem(error);

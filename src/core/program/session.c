@@ -1,11 +1,12 @@
 /* session.c - a running instance of a program: memory for its activations, and launches bound to addresses.
  *
- * Everything that can fail happens in glia_session_create(). A run walks the launches, copies the few new values that
- * could not be computed in place, and advances the random state; it neither allocates nor decides.
+ * Everything that can fail happens in glia_session_create(). A run executes the launches, copies the few new values
+ * that could not be computed in place, and advances the random state; it does not allocate or choose.
  *
- * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
- * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
- * because the plan may need their memory for the next one. What they leave is shared with other sessions (fixed.c).
+ * A frozen program begins with launches whose results are the same in every run. They run once, before the first run or
+ * in glia_session_refresh(). The setups of other launches that pack these results run between them, as early as
+ * possible, because the plan may reuse the results' memory for the next launch. Other sessions share what they produce
+ * (fixed.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ struct glia_session {
     void **address; /* by node id; NULL: not materialised */
     char *activations;
     glia_launches launches;
-    glia_fixed *fixed; /* NULL: nothing is */
-    bool fresh;        /* what is fixed has been computed and packed */
+    glia_fixed *fixed; /* NULL: nothing is fixed */
+    bool fresh;        /* the fixed values have been computed and packed */
     copy *copies;
     int n_copies;
     int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
@@ -66,7 +67,7 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
         s->address[i] = (char *)s->address[i] + place->offset;
     }
     for (int u = 0; u < p->graph->n_updates;
-         u++) { /* a leaf that is only written has no node in the graph's reading order */
+         u++) { /* a leaf that is only written is not among the nodes that the graph reads */
         const glia_change *change = &p->graph->updates[u];
         void *to;
         glia_status status = leaf_address(store, change->leaf, &to, error);
@@ -78,7 +79,7 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
     return GLIA_OK;
 }
 
-/* Inputs that have a value of their own, like the learning rate, start with it. */
+/* Inputs with an initial value of their own, like the learning rate, get it. */
 static void fill_inputs(glia_session *s) {
     const glia_graph *g = s->program->graph;
     for (int i = 0; i < g->n_nodes; i++) {
@@ -92,7 +93,7 @@ static void fill_inputs(glia_session *s) {
     }
 }
 
-/* What is fixed is found by the addresses of the leaves, so those come first. */
+/* Binds the fixed memory. It is looked up by the leaves' addresses, so those are bound first. */
 static glia_status bind_fixed(glia_session *s, glia_error *error) {
     const glia_plan *plan = &s->program->plan;
     if (plan->fixed_offset == plan->activation_bytes) return GLIA_OK;
@@ -156,7 +157,7 @@ static glia_array array_of(const glia_node *n, const char *name, void *data) {
     return (glia_array){ .name = name, .dtype = n->dtype, .shape = n->shape, .data = data };
 }
 
-/* Says which input was meant, or which ones there are. */
+/* Names the nearest input, or lists those that exist. */
 static void fail_input(const glia_graph *g, const char *name, glia_error *error) {
     const char *names[32];
     int n = 0;
@@ -192,7 +193,7 @@ void *glia_session_input(glia_session *s, const char *name, glia_array *array, g
     return s->address[n->id];
 }
 
-/* Begins a run, with what is fixed as `check` says. */
+/* Starts a run; `check` says when the fixed values are valid. */
 static void begin(glia_session *s, glia_fixed_check check) {
     if (s->fixed && glia_fixed_enter(s->program, s->fixed, s->store, check)) {
         glia_launches_refresh(&s->launches, s->backend->pool);
@@ -234,7 +235,7 @@ glia_array glia_session_output(const glia_session *s, int index) {
     return array_of(n, n->label, s->address[n->id]);
 }
 
-/* ---- evaluation on the spot ------------------------------------------------------------------- */
+/* ---- immediate evaluation --------------------------------------------------------------------- */
 
 glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error) {
     glia_error local;

@@ -1,17 +1,17 @@
 /* store.c - named tensors: the values of parameters and states.
  *
- * A graph says what its leaves are; a store holds their values. Leaves come in batches (a model's at first, an
- * optimiser's states later), and each batch gets one buffer of its own, so what is there never moves:
+ * A graph describes its leaves; a store holds their values. Leaves are added in batches (a model's first, an
+ * optimiser's states later). Each batch gets its own buffer, so values never move:
  *
  *     buffer   | conv1/kernel | conv1/bias | fc/kernel | ... | frozen ... | bn1/running_mean | ...
  *                trainable parameters, in the graph's order     the rest        states
  *              each on a 64-byte boundary
  *
- * Names are found by a hash table. A store may stand on another (`base`): what it does not have
- * itself it finds there. That is how a run of training keeps its optimiser's states apart from the model.
+ * Names are looked up in a hash table. A store may have a `base`, which is searched for names that the store lacks.
+ * Training uses this to keep the optimiser's states apart from the model.
  *
- * Whoever computes something from the values and keeps it (kept.c) asks whether they may have changed since: what the
- * library writes is counted, and after a pointer to values has been given away anything may happen at any time.
+ * Code that caches results computed from the values (fixed.c) checks whether the values may have changed: the library
+ * counts its own writes; once a pointer to values has been given out, they may change at any time.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@
 
 #include "core/program/store.h"
 
-/* What readers may change too. */
+/* The fields that readers may change too. */
 typedef struct marks {
-    atomic_ullong writes; /* by the library */
-    atomic_bool lent;     /* pointers to values are outside */
+    atomic_ullong writes; /* writes by the library */
+    atomic_bool lent;     /* pointers to values have been given out */
 } marks;
 
 struct glia_store {
@@ -40,7 +40,7 @@ struct glia_store {
 
 static uint32_t hash_of(const char *name) { return glia_hash_u32(name, strlen(name)); }
 
-/* The index of a name in this store alone; -1: not there. */
+/* The index of a name in this store, base excluded; -1: not found. */
 static int find(const glia_store *s, const char *name) {
     const uint32_t hash = hash_of(name);
     int32_t i;
@@ -49,7 +49,7 @@ static int find(const glia_store *s, const char *name) {
     return i;
 }
 
-/* The store that has it, s or what it stands on; NULL: none. */
+/* The store that has the name: s or one of its bases; NULL: none. */
 static const glia_store *owner_of(const glia_store *s, const char *name, int *index) {
     for (; s; s = s->base) {
         *index = find(s, name);
@@ -84,7 +84,7 @@ size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
     return total;
 }
 
-/* ---- who may have written -------------------------------------------------------------------- */
+/* ---- tracking writes -------------------------------------------------------------------------- */
 
 bool glia_store_find(const glia_store *s, const char *name, glia_array *array) {
     if (!name) return false;
@@ -114,7 +114,7 @@ void glia_store_touch(const glia_store *s) {
     for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
 }
 
-/* Each write is counted in all stores below too, so the last one's count tells of all. */
+/* Each write is counted in all stores below too, so the count of the last base covers all. */
 uint64_t glia_store_writes(const glia_store *s, bool *lent) {
     uint64_t writes = 0;
     *lent = false;
@@ -135,13 +135,14 @@ bool glia_store_same(const glia_store *s, uint64_t *writes) {
 
 /* ---- adding ------------------------------------------------------------------------------- */
 
-/* Where a leaf lies in its batch's buffer: trainable parameters, then frozen ones, then states. */
+/* The order of leaves in a batch's buffer: trainable parameters, then frozen ones, then states. */
 static int rank_of(const glia_node *leaf) {
     if (!glia_is_parameter(leaf)) return 2;
     return glia_leaf_of(leaf)->frozen ? 1 : 0;
 }
 
-/* Is this node a leaf that the store lacks? A leaf of another dtype or shape than the store's is an error. */
+/* Whether this node is a leaf that the store lacks. A leaf whose dtype or shape differs from the store's is an
+ * error. */
 static glia_status is_new(const glia_store *s, const glia_node *node, bool *new, glia_error *error) {
     *new = false;
     if (!glia_is_parameter(node) && !glia_is_state(node)) return GLIA_OK;
@@ -166,14 +167,14 @@ static size_t padded(const glia_node *leaf) {
     return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype));
 }
 
-/* Enters the new leaves with their places in `buffer`; room for all was made. */
+/* Adds the new leaves at their places in `buffer`; the caller has reserved room. */
 static void enter(glia_store *s, glia_node *const *leaves, char *const *names, int n, char *buffer) {
     for (int rank = 0; rank < 3; rank++) {
         for (int i = 0; i < n; i++) {
             const glia_node *leaf = leaves[i];
             if (rank_of(leaf) != rank) continue;
             s->arrays[s->n] = (glia_array){ names[i], leaf->dtype, leaf->shape, buffer, glia_is_parameter(leaf) };
-            glia_hash_add(&s->by_name, hash_of(names[i]), s->n++); /* there is room */
+            glia_hash_add(&s->by_name, hash_of(names[i]), s->n++); /* room is reserved */
             buffer += padded(leaf);
         }
     }
@@ -220,7 +221,7 @@ glia_status glia_store_reserve(glia_store *s, const glia_graph *graph, glia_erro
     return status;
 }
 
-/* Takes back the arrays from index `n` on and their buffers. */
+/* Removes the arrays from index `n` on, and their buffers. */
 static void shrink(glia_store *s, int n, int n_buffers) {
     s->n = n;
     while (s->n_buffers > n_buffers) free(s->buffers[--s->n_buffers]);
@@ -236,14 +237,14 @@ glia_status glia_store_add(glia_store *s, const glia_graph *graph, uint64_t seed
         const glia_node *node = graph->nodes[i];
         if (!glia_is_parameter(node) && !glia_is_state(node)) continue;
         int index = find(s, glia_leaf_of(node)->name);
-        if (index < before) continue; /* was there, or is the base's */
+        if (index < before) continue; /* was there before, or is the base's */
         status = glia_init_fill(glia_leaf_of(node), node->shape, seed, s->arrays[index].data, error);
     }
     if (status != GLIA_OK && s->n > before) shrink(s, before, buffers);
     return status;
 }
 
-/* ---- making and freeing ------------------------------------------------------------------- */
+/* ---- creating and freeing ----------------------------------------------------------------- */
 
 glia_store *glia_store_create_over(const glia_store *base, glia_error *error) {
     glia_store *s = calloc(1, sizeof *s);

@@ -46,7 +46,7 @@ static uint16_t to_f16(double value) {
     uint16_t sign = signbit(value) ? 0x8000 : 0;
     double a = fabs(value);
     if (a != a) return (uint16_t)(sign | 0x7E00);
-    if (a >= 65520) return (uint16_t)(sign | 0x7C00); /* half way past the largest, 65504 */
+    if (a >= 65520) return (uint16_t)(sign | 0x7C00); /* half way above the largest, 65504 */
     int e;
     frexp(a, &e);                               /* a = m 2^e, m in [0.5, 1) */
     e = GLIA_MAX(e, -13);                       /* below 2^-14 numbers are subnormal: spacing stays 2^-24 */
@@ -161,7 +161,7 @@ bool glia_shape_symbolic(glia_shape s) {
 
 bool glia_shape_valid(glia_shape s) {
     if (s.rank < 0 || s.rank > GLIA_MAX_RANK) return false;
-    int64_t most = (int64_t)1 << 48; /* elements; far beyond memory, near enough to keep byte counts from overflowing */
+    int64_t most = (int64_t)1 << 48; /* elements; more than any memory, small enough that byte counts do not overflow */
     int64_t count = 1;
     for (int i = 0; i < s.rank; i++) {
         int64_t d = s.dim[i] < 0 ? -s.dim[i] : s.dim[i];

@@ -1,13 +1,12 @@
-/* foreign.c - parameters from files that other programs wrote: their names, and where their layouts differ.
+/* foreign.c - parameters from files of other frameworks: a map of names and of layout differences.
  *
- * A row of the table is two patterns, ours and theirs:
+ * A row of the table has two patterns, Glia's and the file's:
  *
- *     *   the path before the rest: nothing, or layers' names, each with "/" (ours) or "." (theirs) behind
+ *     *   the path in front: empty, or names of layers, each followed by "/" (Glia) or "." (file)
  *     #   a layer's number
- *     @   what the tensor is: our kernel, scale or table is their weight, our bias or shift their bias
+ *     @   the kind of tensor: kernel, scale or table is "weight" in the file, bias or shift is "bias"
  *
- * Of several sources the rows follow one after the other; `from` and `to` are the thirds of a source's rows that are
- * wanted.
+ * A row with several sources concatenates their rows; `from` and `to` select thirds of one source's rows.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -23,7 +22,7 @@ enum { SOURCES = 3, NAME = 256 };
 typedef struct rule {
     const char *ours, *theirs[SOURCES];
     int from, to; /* thirds; to 0: all */
-    bool conv1d;  /* in GPT-2 a kernel (F, units) */
+    bool conv1d;  /* GPT-2's layout: a kernel is (F, units) */
 } rule;
 
 static const rule torch_rules[] = {
@@ -78,7 +77,7 @@ static const rule bert_rules[] = {
     { 0 },
 };
 
-/* What may stand before the names besides the caller's prefix: the name of the net within a larger one. */
+/* Prefixes that may precede the names besides the caller's: the name of the net within a larger one. */
 static const struct family {
     const char *name;
     const rule *rules;
@@ -94,14 +93,14 @@ static const struct family {
 enum { NUMBERS = 4 };
 
 typedef struct match {
-    const char *path; /* of our name, path_length of it */
+    const char *path; /* a prefix of Glia's name, path_length bytes */
     int path_length, n_numbers;
     const char *numbers[NUMBERS];
     int digits[NUMBERS];
     bool weight;
 } match;
 
-/* Does the end of our name say what the tensor is? */
+/* Whether the end of Glia's name gives the kind of tensor. */
 static bool match_kind(const char *name, match *m) {
     static const char *const weights[] = { "kernel", "scale", "table" }, *const biases[] = { "bias", "shift" };
     for (int i = 0; i < GLIA_COUNT(weights); i++) {
@@ -144,7 +143,7 @@ static bool match_name(const char *pattern, const char *name, match *m) {
     }
 }
 
-/* Their name; false: it is too long. */
+/* Writes the file's name; false: it is too long. */
 static bool spell(const char *pattern, const match *m, bool with_path, const char *before, const char *within,
                   char out[NAME]) {
     int length = snprintf(out, NAME, "%s%s", before, within), number = 0;
@@ -175,7 +174,7 @@ typedef struct work {
     const char *prefix;
 } work;
 
-/* The sources of a rule for our name; 0: the file does not have them all. */
+/* Finds the sources of a rule for Glia's name; 0 if the file lacks one of them. */
 static int find_sources(const work *k, const rule *r, const match *m, const glia_safetensor *sources[SOURCES]) {
     const char *within[] = { "", k->family->within };
     for (int attempt = 0; attempt < 4; attempt++) {
@@ -191,7 +190,7 @@ static int find_sources(const work *k, const rule *r, const match *m, const glia
     return 0;
 }
 
-/* One source's rows [first, first + rows) of so many columns, to f32 or f64. */
+/* Copies rows [first, first + rows) of one source, each of `columns` values, to f32 or f64. */
 static void copy_rows(const glia_safetensor *from, int64_t first, int64_t rows, int64_t columns, bool transposed,
                       glia_dtype dtype, char *to) {
     const size_t size = glia_dtype_size(from->dtype), own = glia_dtype_size(dtype);

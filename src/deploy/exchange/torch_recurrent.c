@@ -1,7 +1,7 @@
-/* torch_recurrent.c - the state of PyTorch's recurrent modules as parameters of recurrent layers.
+/* torch_recurrent.c - loads the state of PyTorch's recurrent modules into recurrent layers.
  *
- * The gates are in the same order. PyTorch has two biases: what is added up in a cell is one here, but for the third gate
- * of the GRU, whose recurrent one lies inside the reset.
+ * The gates have the same order. PyTorch has two biases per gate. Biases that a cell only adds are one bias here; the
+ * GRU's third gate keeps both, because its recurrent bias is inside the reset.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 enum { NAME = 512 };
 
-/* A loading under way: what is found is checked first, and written in a second pass. */
+/* A load in progress: a first pass checks, a second one writes. */
 typedef struct loading {
     const glia_store *store;
     const glia_safetensors *file;
@@ -23,7 +23,7 @@ typedef struct loading {
     int taken;
 } loading;
 
-/* One layer's one direction on both sides. */
+/* One direction of one layer, in both frameworks' names. */
 typedef struct pair {
     char name[NAME], suffix[32]; /* "lstm/l0/forward"; "_l0_reverse" */
 } pair;
@@ -38,7 +38,7 @@ static bool find_entry(const loading *l, const pair *p, const char *what, glia_a
     return false;
 }
 
-/* The tensor "PREFIX what SUFFIX" as doubles, if it has this shape; NULL and the error otherwise. */
+/* The tensor "PREFIX what SUFFIX" as doubles; NULL and the error if it is missing or has another shape. */
 static double *read_tensor(const loading *l, const pair *p, const char *what, glia_shape shape) {
     char name[NAME + 64], a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     snprintf(name, sizeof name, "%s%s%s", l->prefix, what, p->suffix);
@@ -72,7 +72,7 @@ static void give(loading *l, const glia_array *to, const double *values) {
     l->taken++;
 }
 
-/* "NAME/what", if the layer has it, from the tensor `there`. */
+/* Loads "NAME/what", if the layer has it, from the tensor `there`. */
 static bool take_matrix(loading *l, const pair *p, const char *what, const char *there) {
     glia_array to;
     if (!find_entry(l, p, what, &to)) return true;
@@ -110,7 +110,7 @@ static bool take_direction(loading *l, const pair *p) {
            take_matrix(l, p, "projection", "weight_hr") && take_bias(l, p);
 }
 
-/* Every direction of every layer that has a kernel. */
+/* Loads every direction of every layer that has a kernel. */
 static bool take_all(loading *l, const char *name) {
     static const char *const ways[] = { "", "/forward", "/backward" };
     for (int layer = -1; layer < GLIA_RECURRENT_LAYERS; layer++) {

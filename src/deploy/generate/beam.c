@@ -1,8 +1,9 @@
-/* beam.c - the likeliest sequences, a few followed at a time.
+/* beam.c - beam search for the most probable sequences.
  *
- * In each step every sequence followed is continued by every token; the 2 x beams likeliest continuations are looked at in
- * order: those that end go to the complete ones, the first `beams` of the others are followed. (Twice as many, because
- * at most half of them can end: there is one end.) Complete ones compete with the length penalty of Wu et al. 2016.
+ * Each step extends every beam by every token. The 2 x beams most probable extensions are visited in order: finished
+ * ones join the complete sequences, the first `beams` of the others become the next beams. (Twice as many, because at
+ * most half of them can finish: there is one end token.) Complete sequences are ranked with the length penalty of Wu et
+ * al. 2016.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -19,12 +20,12 @@ typedef struct continuation {
 
 typedef struct search {
     glia_beam_opts opts;
-    int64_t n_begin, most;   /* tokens that it begins with; and at most */
-    int32_t *tokens, *spare; /* (beams, most): the sequences followed */
+    int64_t n_begin, most;   /* tokens in the prompt, and the limit */
+    int32_t *tokens, *spare; /* (beams, most): the beams */
     double *log_probability; /* (beams) */
     int *parents;
     float *scores;      /* (beams, V) */
-    continuation *best; /* (2 beams), likeliest first */
+    continuation *best; /* (2 beams), most probable first */
     int n_best;
     glia_hypothesis *done; /* at most beams, best first */
     int n_done;
@@ -70,7 +71,7 @@ static bool search_begin(search *s, const int32_t *begin, int64_t n) {
     return true;
 }
 
-/* Of equals the one that was seen first stays first. */
+/* Among equals the first seen stays first. */
 static void offer(search *s, continuation c) {
     int most = 2 * s->opts.beams, i = s->n_best;
     if (i == most && !(c.log_probability > s->best[i - 1].log_probability)) return;
@@ -79,7 +80,7 @@ static void offer(search *s, continuation c) {
     if (s->n_best < most) s->n_best++;
 }
 
-/* All continuations of sequence `row`, whose scores become logarithms of probabilities. */
+/* Adds all extensions of beam `row`, whose scores become log-probabilities. */
 static glia_status continue_row(search *s, int row, glia_error *error) {
     const float *scores = s->scores + (int64_t)row * s->opts.vocabulary;
     double highest = -INFINITY, sum = 0;
@@ -89,7 +90,7 @@ static glia_status continue_row(search *s, int row, glia_error *error) {
                              (long long)v);
         highest = fmax(highest, scores[v]);
     }
-    if (highest == -INFINITY) return GLIA_OK; /* nothing can follow */
+    if (highest == -INFINITY) return GLIA_OK; /* no token is possible */
     for (int64_t v = 0; v < s->opts.vocabulary; v++) sum += exp(scores[v] - highest);
     double base = s->log_probability[row] - highest - log(sum);
     for (int64_t v = 0; v < s->opts.vocabulary; v++) {
@@ -98,7 +99,7 @@ static glia_status continue_row(search *s, int row, glia_error *error) {
     return GLIA_OK;
 }
 
-/* Puts a sequence among the complete ones, if it is good enough; false: out of memory. */
+/* Adds a sequence to the complete ones if it is good enough; false: out of memory. */
 static bool complete(search *s, const int32_t *tokens, int64_t n, const int32_t *last, double log_probability) {
     glia_hypothesis h = { NULL, n + (last != NULL), log_probability, 0 };
     h.score = penalized(s, log_probability, h.n);
@@ -114,7 +115,7 @@ static bool complete(search *s, const int32_t *tokens, int64_t n, const int32_t 
     return true;
 }
 
-/* From n sequences of `length` tokens to the next ones, whose number is returned; -1: out of memory. */
+/* Chooses the next beams from n beams of `length` tokens. Returns their number; -1: out of memory. */
 static int choose(search *s, int64_t length) {
     int n = 0;
     for (int i = 0; i < s->n_best && n < s->opts.beams; i++) {
@@ -136,7 +137,7 @@ static int choose(search *s, int64_t length) {
     return n;
 }
 
-/* Can a sequence that is still followed become better than the complete ones? At best nothing is lost on the way. */
+/* Whether no beam can still beat the complete sequences, even with no further loss of log-probability. */
 static bool hopeless(const search *s, int64_t length) {
     if (s->n_done < s->opts.beams) return false;
     int64_t longest = s->opts.length_penalty > 0 ? s->opts.length : length - s->n_begin;
@@ -147,7 +148,7 @@ static glia_status run(search *s, glia_next_scores next, void *context, glia_err
     int n = 1;
     int64_t length = s->n_begin;
     for (; n > 0 && length < s->most && !hopeless(s, length); length++) {
-        if (length > s->n_begin) { /* rows side by side, as `next` reads them */
+        if (length > s->n_begin) { /* makes rows contiguous, as `next` reads them */
             for (int i = 0; i < n; i++)
                 memmove(s->spare + i * length, s->tokens + i * s->most, (size_t)length * sizeof *s->spare);
         }
@@ -159,7 +160,7 @@ static glia_status run(search *s, glia_next_scores next, void *context, glia_err
         n = choose(s, length);
         if (n < 0) return glia_fail_nomem(error);
     }
-    for (int i = 0; i < n; i++) { /* cut off by the limit: good only if there is nothing better */
+    for (int i = 0; i < n; i++) { /* beams cut off by the limit: used only if nothing better is complete */
         if (length < s->most) break;
         if (!complete(s, s->tokens + i * s->most + s->n_begin, length - s->n_begin, NULL, s->log_probability[i]))
             return glia_fail_nomem(error);

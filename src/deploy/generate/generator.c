@@ -1,7 +1,7 @@
-/* generator.c - a causal model run over sequences that grow.
+/* generator.c - runs a causal model over growing sequences.
  *
- * Two programs share the states: one reads a single token, the other PROMPT of them at once. A store of the generator's
- * own, which stands on the model's, has the states.
+ * Two programs share the states: one reads a single token, the other PROMPT tokens at once. The states are in a store
+ * of the generator's own, whose base is the model's store.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "glia/generate.h"
 #include "train/model/model.h"
 
-enum { PROMPT = 32 }; /* tokens of a prompt that are read in one run */
+enum { PROMPT = 32 }; /* prompt tokens read in one run */
 
 typedef struct lane {
     int64_t steps;
@@ -19,23 +19,23 @@ typedef struct lane {
     glia_program *program;
     glia_session *session;
     void *tokens;
-    int32_t *position; /* NULL: the model does not need to know */
+    int32_t *position; /* NULL: the model has no position input */
 } lane;
 
 struct glia_generator {
     glia_backend *backend;
     bool owns_backend;
     glia_store *store;
-    lane lanes[2]; /* the longer one first */
+    lane lanes[2]; /* the one with more steps first */
     int n_lanes;
     int64_t sequences, vocabulary;
-    int64_t context, length; /* tokens that fit into the states, 0: no limit; and read */
-    int64_t kept;            /* of these the last so many are in the states */
+    int64_t context, length; /* tokens that fit into the states, 0: no limit; and tokens read */
+    int64_t kept;            /* the states hold the last `kept` of these */
     int32_t *past;           /* (N, T): the tokens in the states; only with a limit */
     float *scores;           /* (N, V) */
 };
 
-/* ---- making ------------------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------------------- */
 
 static bool has_group(const glia_graph *g, const char *group) {
     for (int i = 0; i < g->n_updates; i++) {
@@ -67,7 +67,7 @@ static void lane_close(lane *l) {
     glia_graph_free(l->graph);
 }
 
-/* What a generator needs of a model. */
+/* Checks that a generator can use the model. */
 static glia_status check_model(const glia_node *input, const glia_node *output, glia_error *error) {
     if (!input || !output) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no %s", input ? "output" : "input");
     if (input->shape.rank != 2 || (input->dtype != GLIA_I32 && input->dtype != GLIA_F32))
@@ -144,7 +144,7 @@ void glia_generator_reset(glia_generator *g) {
     g->length = g->kept = 0;
 }
 
-/* Row i becomes what row parents[i] was, in an array of N rows. */
+/* In an array of N rows, row i becomes the former row parents[i]. */
 static bool reorder(void *rows, int64_t n, size_t bytes, const int *parents) {
     char *copy = malloc((size_t)n * bytes);
     if (!copy) return false;
@@ -187,7 +187,7 @@ static void feed(const lane *l, int64_t sequences, const int32_t *tokens, int64_
     }
 }
 
-/* The next tokens, as many as the lane takes; row i's are at tokens + i stride. */
+/* Reads the next tokens, one run of the lane; row i's are at tokens + i stride. */
 static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, int64_t stride, glia_error *error) {
     feed(l, g->sequences, tokens, stride);
     if (l->position) *l->position = (int32_t)g->kept;
@@ -204,7 +204,7 @@ static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, 
     return GLIA_OK;
 }
 
-/* n tokens that fit. */
+/* Reads n tokens, which fit into the states. */
 static glia_status read_some(glia_generator *g, const int32_t *tokens, int64_t n, int64_t stride, glia_error *error) {
     glia_status status = GLIA_OK;
     for (int i = 0; status == GLIA_OK && i < g->n_lanes; i++) {
@@ -216,7 +216,7 @@ static glia_status read_some(glia_generator *g, const int32_t *tokens, int64_t n
     return status;
 }
 
-/* Reads the last half of what the states hold again, from position 0 on. */
+/* Frees room: reads the last half of the tokens in the states again, from position 0 on. */
 static glia_status let_go(glia_generator *g, glia_error *error) {
     int64_t half = g->context / 2, from = g->kept - half;
     for (int64_t i = 0; i < g->sequences; i++) {
@@ -253,7 +253,7 @@ static bool stops(const glia_generate_opts *o, int32_t token) {
     return false;
 }
 
-/* past: the prompt and what was written, with room for more. */
+/* Generates. past: the prompt and the tokens generated so far, with room for more. */
 static glia_status write_on(glia_generator *g, glia_sampler *sampler, int32_t *past, int64_t n_past,
                             const glia_generate_opts *opts, int64_t *n_tokens, glia_error *error) {
     const float *scores;

@@ -1,16 +1,16 @@
-/* incremental.c - from a graph over whole sequences to one over the next few tokens.
+/* incremental.c - rewrites a graph over whole sequences into one over the next few tokens.
  *
  * In a dense tensor time is an axis, or a part of one: its index is (offset / inner) mod T, where `inner` is the number
- * of elements from one step to the next. `inner` survives reshaping, so it alone says where time lies, and every shape can
- * be rewritten from T steps to fewer. The pass finds it for each value, from the input on:
+ * of elements from one step to the next. Reshaping preserves `inner`, so it alone locates time, and every shape can be
+ * rewritten from T steps to fewer. The pass determines it for each value, starting at the input:
  *
- *     inner = 0    not of time: parameters, constants, positions; computed whole, as before
+ *     inner = 0    independent of time: parameters, constants, positions; computed whole, as before
  *     inner > 0    computed for the new steps only
- *     PACKED       what a loop over time gives, several results in one vector: only whole ones are taken out of it
+ *     PACKED       the results of a loop over time, concatenated in one vector; only whole results are sliced out of it
  *
- * Operations that treat every step by itself stay what they are. Where a value that is not of time meets one that is,
- * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
- * back are told what they need from a state: attention its keys and values, a recurrent layer or a loop the last step.
+ * Operations that treat every step separately are unchanged. Where a value independent of time is combined with one
+ * that depends on it, along the time axis (an added table of positions), its slice for the new steps is taken.
+ * Operations that look back read a state: attention its keys and values, a recurrent layer or a loop its last step.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@
 enum { PACKED = -1 };
 
 typedef struct walker walker;
-/* Makes the new node and sets *inner; NULL: it cannot be done, or (with an error in `to`) a mistake. */
+/* Makes the new node and sets *inner. NULL: unsupported, or (with an error in `to`) a failure. */
 typedef glia_tensor (*rule)(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner);
 
 struct walker {
@@ -31,10 +31,10 @@ struct walker {
     const glia_node *input;
     glia_tensor position;
     int n_states;
-    const glia_node *stuck; /* the node for which there is no way */
+    const glia_node *stuck; /* the node that no rule supports */
 };
 
-/* ---- where time lies ----------------------------------------------------------------------------------- */
+/* ---- locating time -------------------------------------------------------------------------------------- */
 
 static int64_t suffix(glia_shape s, int axis) {
     int64_t count = 1;
@@ -42,14 +42,14 @@ static int64_t suffix(glia_shape s, int axis) {
     return count;
 }
 
-/* The axis that holds time. */
+/* The axis that contains time. */
 static int time_axis(glia_shape s, int64_t inner) {
     int axis = s.rank - 1;
     while (axis > 0 && inner >= suffix(s, axis) * s.dim[axis]) axis--;
     return axis;
 }
 
-/* Elements of the axis of time from one step to the next; 1 where the axis ends in time. */
+/* Elements of the time axis from one step to the next; 1 where time is the last part of the axis. */
 static int64_t time_stride(glia_shape s, int64_t inner) { return inner / suffix(s, time_axis(s, inner)); }
 
 static bool is_whole_axis(const walker *w, glia_shape s, int64_t inner) {
@@ -62,13 +62,13 @@ static glia_shape resized(const walker *w, glia_shape s, int64_t inner) {
     return s;
 }
 
-/* Where in the new shape: `inner` counts elements behind time only, which do not change. Time at axis `a` of input 0
- * goes to axis `to` of the result. */
+/* `inner` in the new shape: it counts only elements behind time, which do not change. Time at axis `a` of input 0 moves
+ * to axis `to` of the result. */
 static int64_t moved(const glia_node *n, int64_t inner, int to) {
     return time_stride(n->in[0]->shape, inner) * suffix(n->shape, to);
 }
 
-/* ---- values that are not of time ------------------------------------------------------------------------- */
+/* ---- values independent of time -------------------------------------------------------------------------- */
 
 /* position, position + 1, ... of the new steps. */
 static glia_tensor new_positions(const walker *w) {
@@ -76,12 +76,12 @@ static glia_tensor new_positions(const walker *w) {
     return glia_add(glia_iota(to, GLIA_I32, GLIA_SHAPE(w->steps), 0), w->position);
 }
 
-/* Whether x takes elements along `axis` out of a table, by a list of their places. */
+/* Whether x gathers elements of a table along `axis`, by a list of indices. */
 static bool is_taken(glia_tensor x, int axis) {
     return x->op == &glia_op_gather && ((const glia_axis_attrs *)x->attrs)->axis == axis && x->in[1]->shape.rank == 1;
 }
 
-/* The new steps' part of x, which is not of time but has all T of them at `axis`. */
+/* The new steps' slice of x, which is independent of time but has all T steps at `axis`. */
 static glia_tensor part(const walker *w, glia_tensor x, int axis) {
     if (is_taken(x, axis)) return glia_gather(x->in[0], part(w, x->in[1], 0), axis);
     if (x->op != &glia_op_broadcast) return glia_gather(x, new_positions(w), axis);
@@ -93,7 +93,8 @@ static glia_tensor part(const walker *w, glia_tensor x, int axis) {
     return glia_broadcast(spread ? from : part(w, from, own), shape);
 }
 
-/* What stands for x, which is not of time, beside values whose time lies `inner` apart in x's shape; NULL: there is none. */
+/* The counterpart of x, which is independent of time, for use with values whose time has stride `inner` in x's shape.
+ * NULL: there is none. */
 static glia_tensor beside(const walker *w, glia_tensor x, int64_t inner) {
     int axis = time_axis(x->shape, inner);
     double value;
@@ -107,7 +108,7 @@ static glia_tensor beside(const walker *w, glia_tensor x, int64_t inner) {
 
 /* ---- rules ----------------------------------------------------------------------------------------------- */
 
-/* Elementwise nodes and others whose result lies as their operands do. */
+/* Elementwise nodes and others whose result has the layout of their operands. */
 static glia_tensor alike(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_tensor now[GLIA_SAMPLE_INPUTS];
     if (n->n_in > GLIA_COUNT(now)) return NULL;
@@ -168,13 +169,13 @@ static glia_tensor argmax(walker *w, glia_graph *to, const glia_node *n, const g
     return glia_node_copy(to, n, in, 0);
 }
 
-/* softmax and cumsum along another axis than time's; cumsum's attributes begin with the axis too. */
+/* softmax and cumsum along an axis other than time's; cumsum's attributes begin with the axis too. */
 static glia_tensor along_axis(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     *inner = w->inner[n->in[0]->id];
     return *(const int64_t *)n->attrs == time_axis(n->shape, *inner) ? NULL : glia_node_copy(to, n, in, 0);
 }
 
-/* Norms of the last axis; scale and shift have that axis alone. */
+/* Norms over the last axis; scale and shift have only that axis. */
 static glia_tensor norm(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     *inner = w->inner[n->in[0]->id];
     for (int i = 1; i < n->n_in; i++) {
@@ -185,7 +186,7 @@ static glia_tensor norm(walker *w, glia_graph *to, const glia_node *n, const gli
 
 static bool is_stacked(const glia_scan_attrs *a, int i) { return i < a->stacked || i >= a->states; }
 
-/* The result of a loop that a slice is; it must be one that has all steps. */
+/* The loop result that a slice takes; it must have all steps. */
 static glia_tensor loop_result(const glia_node *n, glia_tensor loop, const glia_slice_attrs *s, int64_t *inner) {
     const glia_scan_attrs *a = n->in[0]->attrs;
     for (int i = 0; i < a->body->n_outputs; i++) {
@@ -258,7 +259,7 @@ static glia_tensor gather(walker *w, glia_graph *to, const glia_node *n, const g
     return glia_node_copy(to, n, in, 0);
 }
 
-/* Where operand i's axis of time stands in a product's result; -1: it is summed over. */
+/* The position of operand i's time axis in a product's result; -1: it is summed over. */
 static int product_axis(const walker *w, const glia_node *n, int i) {
     const glia_matmul_attrs *a = n->attrs;
     glia_shape s = n->in[i]->shape;
@@ -290,14 +291,14 @@ static glia_tensor matmul(walker *w, glia_graph *to, const glia_node *n, const g
 
 /* ---- operations that look back ---------------------------------------------------------------------------- */
 
-/* A state that all programs of this model and N share: the same walk gives it the same name. */
+/* A state shared by all programs of this model and N: the same walk gives it the same name. */
 static glia_tensor state(walker *w, glia_graph *to, const char *what, glia_dtype dtype, glia_shape shape) {
     char name[64];
     snprintf(name, sizeof name, "generate/%d/%s", w->n_states, what);
     return glia_state(to, name, dtype, shape, (glia_init){ .kind = GLIA_INIT_ZEROS });
 }
 
-/* What has been in all steps so far: the state with the new ones x (N, steps, ...) written into it. */
+/* The values of all steps so far: the state with the new x (N, steps, ...) written into it. */
 static glia_tensor remembered(walker *w, const char *what, glia_tensor x) {
     glia_shape whole = x->shape;
     whole.dim[1] = w->whole;
@@ -315,7 +316,7 @@ static glia_tensor heads(glia_tensor x, int64_t from, int64_t count, int64_t siz
                         GLIA_SHAPE(x->shape.dim[0], x->shape.dim[1], count, size));
 }
 
-/* q, k and v of an attention, apart. */
+/* Splits the input of an attention into q, k and v. */
 static void take_apart(const glia_attention_attrs *a, const glia_attention_sizes *s, const glia_tensor *in,
                        glia_tensor *qkv) {
     if (a->packing == GLIA_ATTENTION_APART) {
@@ -330,13 +331,14 @@ static void take_apart(const glia_attention_attrs *a, const glia_attention_sizes
     qkv[2] = heads(kv, before + s->groups, s->groups, s->size);
 }
 
-/* A mask's or bias's rows of the new queries. */
+/* The rows of a mask or bias for the new queries. */
 static glia_tensor query_rows(const walker *w, const glia_node *n, int i, glia_tensor x) {
     int axis = n->in[i]->shape.rank - 2;
     return axis < 0 || n->in[i]->shape.dim[axis] == 1 ? x : part(w, x, axis);
 }
 
-/* Self-attention must be causal, and attends what the states remember; keys of another sequence are there as they are. */
+/* Self-attention must be causal and attends to the keys and values in the states; in cross-attention the keys of the
+ * other sequence are used unchanged. */
 static glia_tensor attention(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_attention_attrs a = *(const glia_attention_attrs *)n->attrs;
     const glia_attention_sizes s = glia_attention_sizes_of(&a, n->in);
@@ -369,14 +371,15 @@ static glia_tensor attention(walker *w, glia_graph *to, const glia_node *n, cons
     return glia_reshape(glia_node_create(to, n->op, now, count, &a), resized(w, n->shape, *inner));
 }
 
-/* A block of a flat value, which follows `from` others. */
+/* A block of a flat value, after `from` elements. */
 static glia_tensor block(glia_tensor flat, int64_t from, glia_shape shape) {
     glia_tensor part =
         glia_slice(flat, GLIA_SHAPE(from), GLIA_SHAPE(from + glia_shape_count(shape)), (glia_shape){ 0 });
     return glia_reshape(part, shape);
 }
 
-/* A layer that runs forward from zeros, whose sequence alone is used, goes on from the state that the run before left. */
+/* A recurrent layer continues from the state of the run before. It must run forward from zeros, and only its sequence
+ * may be used. */
 static glia_tensor recurrent(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_recurrent_attrs a = *(const glia_recurrent_attrs *)n->attrs;
     const glia_recurrent_view v = glia_recurrent_view_of(n, n->in);
@@ -402,7 +405,7 @@ static glia_tensor recurrent(walker *w, glia_graph *to, const glia_node *n, cons
     return block(flat, 0, GLIA_SHAPE(sequence));
 }
 
-/* The body's input number k; NULL: there are fewer. */
+/* The body's input number k; NULL: it has fewer. */
 static const glia_node *body_input(const glia_graph *body, int64_t k) {
     for (int id = 0; id < body->n_nodes; id++) {
         if (glia_is_input(body->nodes[id]) && k-- == 0) return body->nodes[id];
@@ -410,7 +413,7 @@ static const glia_node *body_input(const glia_graph *body, int64_t k) {
     return NULL;
 }
 
-/* Does the body draw random numbers, after all? */
+/* Whether the body still draws random numbers. */
 static bool draws(const glia_scan_attrs *a) {
     const glia_node *random = a->random ? body_input(a->body, a->random - 1) : NULL;
     for (int id = 0; random && id < a->body->n_nodes; id++) {
@@ -421,7 +424,7 @@ static bool draws(const glia_scan_attrs *a) {
     return false;
 }
 
-/* A loop over time must go forward, over sequences (N, T, ...), with nothing else of time. */
+/* Whether this is a supported loop over time: forward, over sequences (N, T, ...), with no other input of time. */
 static bool is_loop_of_time(const walker *w, const glia_node *n) {
     const glia_scan_attrs *a = n->attrs;
     bool fits = !a->reverse && a->steps == w->whole && !draws(a);
@@ -433,8 +436,8 @@ static bool is_loop_of_time(const walker *w, const glia_node *n) {
     return fits;
 }
 
-/* What a state of a loop is before the new steps: what the run before left, in the first run what it begins as. Zeros need
- * no telling, since states are zeros in the beginning. */
+/* The value of a loop's state before the new steps: the one that the run before left, in the first run the initial one.
+ * Zeros need no selection, since states are initially zeros. */
 static glia_tensor loop_state(glia_tensor before, glia_tensor begun, glia_tensor initial) {
     double value;
     if (glia_is_constant_scalar(initial, &value) && value == 0) return before;
@@ -445,7 +448,7 @@ static glia_tensor loop_state(glia_tensor before, glia_tensor begun, glia_tensor
     return glia_select(any, before, initial);
 }
 
-/* The last step of a state's values (N, S, ...); a state of which the loop gives the last value alone is that. */
+/* The last step of a state's values (N, S, ...); of a state whose last value alone is a result, that value. */
 static glia_tensor last_value(glia_tensor loop, int i) {
     const glia_scan_attrs *a = loop->attrs;
     const glia_tensor values = glia_part_of(loop, glia_scan_part(loop, i));
@@ -455,7 +458,7 @@ static glia_tensor last_value(glia_tensor loop, int i) {
     return glia_reshape(glia_slice(values, start, stop, GLIA_SCALAR), a->body->outputs[i].node->shape);
 }
 
-/* A loop goes on from the states that the run before left. */
+/* A loop continues from the states of the run before. */
 static glia_tensor scan(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_scan_attrs a = *(const glia_scan_attrs *)n->attrs;
     if (!is_loop_of_time(w, n)) return NULL;
@@ -524,11 +527,11 @@ static rule rule_of(const glia_op *op) {
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
 typedef struct expansion {
-    int64_t batch; /* of this round; 0: it is fixed already */
+    int64_t batch; /* of this pass; 0: it is fixed already */
     bool again;
 } expansion;
 
-/* In bodies, what the mode decides. */
+/* Expands, in bodies, the operations that depend on the mode. */
 static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
     expansion *e = context;
     if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, e->batch);
@@ -537,7 +540,7 @@ static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_t
     return n->op->expand(n, in, GLIA_INFER);
 }
 
-/* Composites that no rule knows, in terms of simpler operations. */
+/* Expands composites without a rule into simpler operations. */
 static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
     expansion *e = context;
     if (glia_body_of(n) || (n->op->flags & GLIA_OP_MODAL)) return expand_modal(to, n, in, e);
@@ -581,7 +584,7 @@ static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *i
                            n->op->name, n->label ? " (\"" : "", n->label ? n->label : "", n->label ? "\")" : "");
 }
 
-/* The model's first input and output alone. */
+/* A copy with only the model's first input and output. */
 static glia_graph *excerpt(const glia_graph *model, const glia_node *output, int64_t batch, glia_error *error) {
     glia_graph view = *model;
     glia_named out = { "scores", (glia_node *)output };

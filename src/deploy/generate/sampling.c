@@ -1,7 +1,7 @@
-/* sampling.c - one token out of the scores of all.
+/* sampling.c - samples a token from scores.
  *
- * Candidates are kept as a heap by score, of which only as many are taken out as top_k and top_p need: sorting all of a
- * large vocabulary for each token would cost more than some models.
+ * Candidates form a heap by score; only as many are removed as top_k and top_p need. Sorting a large vocabulary for
+ * each token would cost more than some models.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 enum { STREAM_SAMPLING = 0x73616d70 };
 
 typedef struct candidate {
-    double score; /* later its probability, not normalised */
+    double score; /* later the probability, not normalised */
     int32_t token;
 } candidate;
 
@@ -20,7 +20,7 @@ struct glia_sampler {
     glia_sampling how;
     int64_t vocabulary;
     candidate *heap;
-    bool *seen; /* by token: it has come */
+    bool *seen; /* by token: it occurs in the past */
 };
 
 static glia_status check(const glia_sampling *s, int64_t vocabulary, glia_error *error) {
@@ -78,8 +78,8 @@ static void sift(candidate *heap, int64_t n, int64_t i) {
     heap[i] = x;
 }
 
-/* Puts the `most` highest of n candidates, or those that make up `share` of `total`, at the array's end, the highest last;
- * returns how many. Their scores are probabilities but for a factor when total is not 0. */
+/* Moves the `most` highest of n candidates, or those that make up `share` of `total`, to the array's end, the highest
+ * last. Returns their number. With total not 0 their scores are unnormalised probabilities. */
 static int64_t take_highest(candidate *heap, int64_t n, int64_t most, double share, double total) {
     for (int64_t i = n / 2; i-- > 0;) sift(heap, n, i);
     double sum = 0;
@@ -95,7 +95,7 @@ static int64_t take_highest(candidate *heap, int64_t n, int64_t most, double sha
     return taken;
 }
 
-/* Fills the heap with the tokens that can come; their number, or -1: a score is NaN. */
+/* Fills the heap with the possible tokens. Returns their number; -1: a score is NaN. */
 static int64_t gather(glia_sampler *s, const float *scores, const int32_t *past, int64_t n_past) {
     const bool repeats = s->how.repetition_penalty != 1;
     for (int64_t i = 0; repeats && i < n_past; i++) {
@@ -115,7 +115,7 @@ static int64_t gather(glia_sampler *s, const float *scores, const int32_t *past,
     return n;
 }
 
-/* Scores become exp((score - highest) / temperature); returns their sum. */
+/* Scores become exp((score - highest) / temperature). Returns their sum. */
 static double weigh(candidate *c, int64_t n, double temperature) {
     double highest = -INFINITY, sum = 0;
     for (int64_t i = 0; i < n; i++) highest = fmax(highest, c[i].score);
@@ -155,7 +155,7 @@ glia_status glia_sampler_next(glia_sampler *s, const float *scores, const int32_
     }
     total = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (c[i].score < s->how.min_p) c[i].score = 0; /* the likeliest one's is 1 */
+        if (c[i].score < s->how.min_p) c[i].score = 0; /* the highest one's is 1 */
         total += c[i].score;
     }
     glia_rng rng = { .seed = s->how.seed, .stream = STREAM_SAMPLING, .position = (uint64_t)n_past * 2 };

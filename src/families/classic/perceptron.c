@@ -1,11 +1,11 @@
-/* perceptron.c - units before back-propagation.
+/* perceptron.c - threshold units and the perceptron.
  *
  * McCulloch and Pitts 1943 showed that nets of threshold units compute every finite logical expression, with
- * connections set by hand. Rosenblatt 1958 let a single unit find its weights by correcting mistakes.
+ * connections set by hand. Rosenblatt 1958 trained a single unit by correcting its errors.
  *
- * Why that ends (Novikoff 1962), with the bias as the weight of a constant input 1 and u a unit vector that separates
- * the samples by a margin g, all of them no longer than R: each correction adds y x, so w u grows by at least g,
- * while |w|^2 grows by at most R^2, because y w x <= 0 where a mistake was made. After k corrections
+ * Convergence (Novikoff 1962), with the bias as the weight of a constant input 1, and a unit vector u that separates
+ * the samples, all of length at most R, by a margin g: each correction adds y x, so w u grows by at least g, while
+ * |w|^2 grows by at most R^2, because y w x <= 0 at an error. After k corrections
  *
  *     k g <= w u <= |w| <= R sqrt(k),    so    k <= (R / g)^2.
  */

@@ -1,13 +1,13 @@
 /* barnes_hut.c - the gradient of t-SNE for many points (van der Maaten 2014, "Accelerating t-SNE using tree-based
  * algorithms").
  *
- * Attraction is summed over neighbours alone: three times as many as the perplexity have all but nothing of the
- * distribution p. Repulsion is summed over the cells of a quadtree (Barnes and Hut 1986): a cell that is small beside
- * its distance counts as so many points in its centre of mass.
+ * Attraction is summed over neighbours only: the nearest 3 x perplexity points hold nearly all of the distribution p.
+ * Repulsion is summed over the cells of a quadtree (Barnes and Hut 1986): a cell that is small compared to its distance
+ * counts as all its points at its centre of mass.
  *
- * Cells are tight boxes around their points, cut in the middle both ways, so each cut parts points and there are fewer
- * than two cells for a point. They lie in the order of a walk that opens everything; `next` skips a cell's inside. The
- * tree is built in one thread and each point sums in the order of the walk: the same bits at any number of threads.
+ * Cells are tight bounding boxes, split at the middle along both axes. Each split separates points, so there are fewer
+ * than two cells per point. Cells are stored in depth-first order; `next` skips a cell's descendants. The tree is built
+ * in one thread, and each point sums in depth-first order: bitwise equal results for any number of threads.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static double distance_between(const search *s, int64_t i, int64_t j) {
     return sum;
 }
 
-/* Puts `new` at place `at` of a heap of m, whose farthest is first, or below it. */
+/* Inserts `new` at index `at` of a max-heap of m by distance, and sifts it down. */
 static void sink(neighbour *heap, int64_t m, int64_t at, neighbour new) {
     for (int64_t child; (child = 2 * at + 1) < m; at = child) {
         if (child + 1 < m && is_nearer(heap[child], heap[child + 1])) child++;
@@ -60,7 +60,7 @@ static void sink(neighbour *heap, int64_t m, int64_t at, neighbour new) {
     heap[at] = new;
 }
 
-/* The k nearest of point i, and its distribution over them. */
+/* The k nearest neighbours of point i, and its distribution over them. */
 static void find_neighbours(void *context, int64_t i, int worker) {
     const search *s = context;
     (void)worker;
@@ -91,7 +91,7 @@ static void find_neighbours(void *context, int64_t i, int worker) {
     free(distances);
 }
 
-/* Adds to row i of `to`; columns come in order, and one may come twice. */
+/* Adds to row i of `to`; columns come in order, and one may occur twice. */
 static void add_pair(glia_neighbours *to, int64_t i, int32_t column, double p) {
     int64_t *end = &to->starts[i + 1];
     if (*end > to->starts[i] && to->columns[*end - 1] == column) {
@@ -109,7 +109,7 @@ static void symmetrize(const search *s, glia_neighbours *to, int64_t *back, int6
     for (int64_t e = 0; e < n * k; e++) back[s->columns[e] + 1]++;
     for (int64_t i = 0; i < n; i++) back[i + 1] += back[i];
     for (int64_t e = 0; e < n * k; e++)
-        places[back[s->columns[e]]++] = e; /* back[i] is the end of row i from here on */
+        places[back[s->columns[e]]++] = e; /* from here on back[i] is the end of row i */
     to->starts[0] = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t own = i * k, other = i ? back[i - 1] : 0;
@@ -161,8 +161,8 @@ void glia_neighbours_free(glia_neighbours *p) {
 
 typedef struct cell {
     double x, y, width; /* centre of mass; the longer side */
-    int64_t from, n;    /* points, of the order */
-    int64_t next;       /* the cell behind all that is inside */
+    int64_t from, n;    /* its points, a range of `order` */
+    int64_t next;       /* the cell after all its descendants */
     bool leaf;
 } cell;
 
@@ -173,8 +173,8 @@ typedef struct range {
 struct glia_quadtree {
     int64_t points, n;      /* cells */
     cell *cells;            /* 2 points */
-    int64_t *order, *place; /* points by place, and back */
-    range *open;            /* cells that are not made yet */
+    int64_t *order, *place; /* point of each place, and place of each point */
+    range *open;            /* cells still to be made */
 };
 
 glia_quadtree *glia_quadtree_create(int64_t points) {
@@ -200,7 +200,7 @@ void glia_quadtree_free(glia_quadtree *t) {
     free(t);
 }
 
-/* Points of [from, from + n) whose coordinate k is at most `middle` come first; returns how many. */
+/* Partitions [from, from + n): points whose coordinate k is at most `middle` come first. Returns their number. */
 static int64_t part(int64_t *order, int64_t n, const double *y, int k, double middle) {
     int64_t first = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -212,7 +212,7 @@ static int64_t part(int64_t *order, int64_t n, const double *y, int k, double mi
     return first;
 }
 
-/* Makes a cell; of one that is cut, `open` gets the parts, the first one last. */
+/* Makes a cell; if it is split, pushes its parts to `open`, the first one last. */
 static void make_cell(glia_quadtree *t, range r, const double *y, int64_t *n_open) {
     int64_t *order = t->order + r.from;
     double low[2] = { INFINITY, INFINITY }, high[2] = { -INFINITY, -INFINITY }, sum[2] = { 0 }, middle[2];
@@ -300,7 +300,7 @@ static void pull(void *context, int64_t i, int worker) {
             const int64_t j = t->order[k];
             if (j != i) push(sums, x - f->y[2 * j], y - f->y[2 * j + 1], 1);
         }
-        at++; /* behind a leaf is what comes next, and within others their first part */
+        at++; /* the cell after a leaf, or the first part of an opened cell */
     }
     memcpy(f->sums + 5 * i, sums, sizeof sums);
 }

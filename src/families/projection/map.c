@@ -1,8 +1,7 @@
-/* map.c - points on a plane with their names, as SVG.
+/* map.c - a labelled scatter plot as SVG.
  *
- * Labels are placed one after the other, each on the first of eight places around its point where it covers neither
- * a label nor a point. How wide a label will be is not known without the reader's fonts; it is taken for a little more
- * than it usually is.
+ * Labels are placed one after the other, each at the first of eight positions around its point where it covers neither
+ * a label nor a point. The exact width of a label depends on the viewer's fonts; a slightly larger estimate is used.
  */
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +21,7 @@ typedef struct map {
     int64_t n;
     glia_map_opts o;
     double width, height, scale, x0, y0;
-    box *labels; /* those that have a place */
+    box *labels; /* those already placed */
     int64_t n_labels;
 } map;
 
@@ -35,7 +34,7 @@ static const char style[] =
     ".c0{fill:var(--0)}.c1{fill:var(--1)}.c2{fill:var(--2)}.c3{fill:var(--3)}.c4{fill:var(--4)}.c5{fill:var(--5)}"
     ".c6{fill:var(--6)}.c7{fill:var(--7)}</style>";
 
-/* Text as XML has it. What is no UTF-8 or no character of XML becomes a question mark. */
+/* Escapes text for XML. Invalid UTF-8 and characters not allowed in XML become question marks. */
 static void escape(glia_text *out, const char *words) {
     const uint8_t *p = (const uint8_t *)words;
     size_t rest = strlen(words);
@@ -56,7 +55,7 @@ static void escape(glia_text *out, const char *words) {
     }
 }
 
-/* How wide a text is, about: letters of ASCII by four widths, Chinese and the like as wide as high. */
+/* The approximate width of a text: ASCII letters in four widths, CJK characters as wide as high. */
 static double width_of(const char *words) {
     double width = 0;
     for (const uint8_t *p = (const uint8_t *)words; *p; p++) {
@@ -76,7 +75,7 @@ static double place_y(const map *m, int64_t i) {
     return m->height - (m->height - (m->o.title ? TITLE : 0)) / 2 - (m->places[2 * i + 1] - m->y0) * m->scale;
 }
 
-/* One scale for both axes: distances are what a map is for. */
+/* One scale for both axes, so that distances are comparable. */
 static void fit(map *m) {
     double low[2] = { INFINITY, INFINITY }, high[2] = { -INFINITY, -INFINITY };
     for (int64_t i = 0; i < m->n; i++) {
@@ -117,7 +116,7 @@ static bool is_free(const map *m, const box *b, int64_t self) {
     return true;
 }
 
-/* A place for the label of point i. */
+/* Finds a position for the label of point i. */
 static bool place_label(map *m, int64_t i, box *place) {
     static const struct {
         double x, y; /* of the point, in widths and heights of the label from its middle */

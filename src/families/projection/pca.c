@@ -1,8 +1,9 @@
-/* pca.c - principal components by the eigenvectors of the covariance, or of the products of fewer points.
+/* pca.c - principal component analysis by eigenvectors of the covariance, or of the Gram matrix if there are fewer
+ * points than features.
  *
- * A symmetric matrix is brought to three diagonals by Householder's reflections and these to one by QL steps with
- * implicit shifts (Martin, Reinsch and Wilkinson 1968; Dubrulle, Martin and Wilkinson 1968; Golub and Van Loan,
- * "Matrix Computations", chapter 8).
+ * A symmetric matrix is reduced to tridiagonal form by Householder reflections, and to diagonal form by QL steps with
+ * implicit shifts (Martin, Reinsch and Wilkinson 1968; Dubrulle, Martin and Wilkinson 1968; Golub and Van Loan, "Matrix
+ * Computations", chapter 8).
  */
 #include <float.h>
 #include <math.h>
@@ -13,8 +14,8 @@
 
 /* ---- eigenvectors ------------------------------------------------------------------------- */
 
-/* a becomes Q with a = Q T Q', T with the diagonal d and e below it (e[i] beside d[i], e[0] unused). Reflections work
- * on rows from the last to the first; what is known of each is kept in its row until Q is put together. */
+/* a becomes Q with a = Q T Q', T with the diagonal d and e below it (e[i] beside d[i], e[0] unused). Reflections are
+ * applied to rows from the last to the first; each is stored in its row until Q is formed. */
 static void tridiagonal(double *a, int64_t m, double *d, double *e) {
     for (int64_t i = m - 1; i > 0; i--) {
         double *u = a + i * m, scale = 0, norm = 0;
@@ -61,7 +62,7 @@ static void tridiagonal(double *a, int64_t m, double *d, double *e) {
     }
 }
 
-/* One QL step on the block [l, r] of the three diagonals; the rotations go into the columns of z. */
+/* One QL step on the block [l, r] of the tridiagonal matrix; the rotations are applied to the columns of z. */
 static void ql_step(double *d, double *e, int64_t l, int64_t r, double *z, int64_t m) {
     double g = (d[l + 1] - d[l]) / (2 * e[l]), length = hypot(g, 1);
     g = d[r] - d[l] + e[l] / (g + copysign(length, g));
@@ -70,7 +71,7 @@ static void ql_step(double *d, double *e, int64_t l, int64_t r, double *z, int64
     for (; i >= l; i--) {
         const double f = s * e[i], b = c * e[i];
         length = e[i + 1] = hypot(f, g);
-        if (length == 0) { /* the block falls apart */
+        if (length == 0) { /* the block splits */
             d[i + 1] -= shifted;
             e[r] = 0;
             break;
@@ -113,7 +114,7 @@ static bool ql(double *d, double *e, double *z, int64_t m) {
 bool glia_symmetric_eigen(double *a, int64_t m, double *values, double *vectors, double *work) {
     tridiagonal(a, m, values, work);
     if (!ql(values, work, a, m)) return false;
-    for (int64_t i = 0; i < m; i++) { /* the largest first, out of the columns */
+    for (int64_t i = 0; i < m; i++) { /* the largest first, from the columns */
         int64_t best = 0;
         for (int64_t k = 1; k < m; k++)
             if (values[k] > values[best] || (isnan(values[best]) && !isnan(values[k]))) best = k;
@@ -142,7 +143,7 @@ static void centre(pca *p, const float *x) {
     }
 }
 
-/* Products of columns, or of rows where these are fewer, over n - 1. */
+/* Products of columns, or of rows if these are fewer, divided by n - 1. */
 static void multiply(pca *p) {
     const bool columns = p->m == p->size;
     memset(p->matrix, 0, (size_t)(p->m * p->m) * sizeof *p->matrix);
@@ -162,7 +163,7 @@ static void multiply(pca *p) {
         for (int64_t k = 0; k <= j; k++) p->matrix[k * p->m + j] = p->matrix[j * p->m + k] /= (double)(p->n - 1);
 }
 
-/* The direction of component i, a unit vector, its largest entry positive. */
+/* The direction of component i, a unit vector whose largest entry is positive. */
 static void find_axis(const pca *p, int64_t i, double *axis) {
     const double *vector = p->vectors + i * p->m;
     if (p->m == p->size) {

@@ -1,11 +1,11 @@
-/* tsne.c - t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008): exact, and for many points
- * with what barnes_hut.c gives.
+/* tsne.c - t-distributed stochastic neighbour embedding (van der Maaten and Hinton 2008): exact, and for many points by
+ * the Barnes-Hut approximation (barnes_hut.c).
  *
- * How near points are is a distribution p over pairs, from Gaussians around each point whose width gives every point as
- * many neighbours; how near places are is another, q, with the heavier tail 1 / (1 + d^2). Places move against the
- * gradient of the divergence of the two, with momentum and gains (Jacobs 1988), attraction exaggerated at first.
- * One walk over pairs gives attraction, repulsion and the sum that q is divided by. Every point is a piece of work and
- * sums in order, so the places are the same at any number of threads.
+ * Affinities of points are a distribution p over pairs, from Gaussians around each point whose widths give every point
+ * the same effective number of neighbours. Affinities of embedded points are a distribution q with the heavier tail 1 /
+ * (1 + d^2). Gradient descent minimises the divergence of the two, with momentum and gains (Jacobs 1988) and early
+ * exaggeration of attraction. One pass over pairs gives attraction, repulsion and the sum that normalises q. Each point
+ * is one task that sums in a fixed order, so results are bitwise equal for any number of threads.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #include "families/projection/projection.h"
 
-enum { EXACT_MOST = 500, MEMORY_MOST = 10000 }; /* points beyond which theta is 0.5, and may not be 0 */
+enum { EXACT_MOST = 500, MEMORY_MOST = 10000 }; /* points above which theta defaults to 0.5, and must not be 0 */
 
 /* ---- affinities --------------------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ typedef struct affinities {
     double perplexity, *p;
 } affinities;
 
-/* e^(-beta (d - least)) for row i, without itself; the sum, and the entropy in *entropy. */
+/* e^(-beta (d - least)) for row i except i itself; returns the sum, and the entropy in *entropy. */
 static double spread(const double *distance, int64_t n, int64_t i, double least, double beta, double *row,
                      double *entropy) {
     double sum = 0, weighted = 0;
@@ -65,7 +65,7 @@ static void find_row(void *context, int64_t i, int worker) {
     (void)worker;
     double *row = a->p + i * a->n, *distance = malloc((size_t)a->n * sizeof *distance);
     if (!distance) {
-        row[i] = NAN; /* told to the caller */
+        row[i] = NAN; /* reported to the caller */
         return;
     }
     for (int64_t j = 0; j < a->n; j++) {
@@ -113,7 +113,7 @@ static void pull(void *context, int64_t i, int worker) {
         ry += far * dy;
         all += q;
     }
-    memcpy(f->sums + 5 * i, (const double[]){ ax, ay, rx, ry, all - 1 }, 5 * sizeof(double)); /* without itself */
+    memcpy(f->sums + 5 * i, (const double[]){ ax, ay, rx, ry, all - 1 }, 5 * sizeof(double)); /* excluding itself */
 }
 
 static double walk(glia_pool *pool, const double *p, int64_t n, const double *y, double *sums) {
@@ -149,9 +149,9 @@ double glia_tsne_divergence(glia_pool *pool, const double *p, int64_t n, const d
     return sum;
 }
 
-/* ---- moving ------------------------------------------------------------------------------- */
+/* ---- optimisation ------------------------------------------------------------------------- */
 
-/* Points with their affinities: all pairs in p, or near ones and a tree. */
+/* The embedded points and their affinities: all pairs in p, or neighbours and a tree. */
 typedef struct embedding {
     glia_pool *pool;
     int64_t n;
@@ -192,7 +192,8 @@ static double divergence_of(const embedding *e, const double *y, double *scratch
                 : glia_tsne_tree_divergence(e->pool, &e->near, e->tree, e->theta, y, scratch);
 }
 
-/* The first two components, so wide that the first one's deviation is 1e-4; or normal numbers of that width. */
+/* The initial embedding: the first two components scaled so that the first has deviation 1e-4; or normal random numbers
+ * of that deviation. */
 static glia_status begin(const float *x, int64_t n, int64_t size, glia_tsne_opts opts, double *y, glia_error *error) {
     glia_rng rng = { .seed = opts.seed, .stream = 0x74736E65 };
     const bool random = opts.random_start || size < 2;
@@ -218,7 +219,7 @@ static void centre(double *y, int64_t n) {
     }
 }
 
-/* memory: gradient, speed and gains (2 n each), scratch (5 n). */
+/* One step. memory: gradient, velocity and gains (2 n each), scratch (5 n). */
 static void move(const embedding *e, glia_tsne_opts o, double *y, double *memory) {
     const int64_t n = e->n;
     double *gradient = memory, *speed = memory + 2 * n, *gain = memory + 4 * n, *scratch = memory + 6 * n;

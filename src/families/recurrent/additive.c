@@ -1,16 +1,15 @@
-/* additive.c - additive attention (Bahdanau et al. 2015), and the sequence-to-sequence LSTM that it is for.
+/* additive.c - additive attention (Bahdanau et al. 2015), and the sequence-to-sequence LSTM that uses it.
  *
  *     score(q, m_s) = v . tanh(Q q + K m_s)      weights = softmax over s      context = sum of weights_s m_s
  *
- * K m does not depend on the query: asked for in a loop's body, with the memory outside, it is computed before the
- * loop.
+ * K m does not depend on the query. Called in a loop's body with the memory outside, it is computed before the loop.
  *
- * The decoder is a loop. Its cell reads the token before, its own state, and what it said last ("input feeding": Luong
- * et al. 2015, section 3.3):
+ * The decoder is a loop. Its cell reads the previous token, its own state, and its last attentional output ("input
+ * feeding": Luong et al. 2015, section 3.3):
  *
  *     h_t, c_t = lstm(W e(y_t-1) + U [h_t-1, a_t-1])      a_t = tanh(C [context_t, h_t])      logits_t = O a_t
  *
- * The products with W and with O are no part of the loop: one each for all steps.
+ * The products with W and with O are outside the loop: one each for all steps.
  */
 #include "glia/recurrent.h"
 #include "glia/transformers.h"
@@ -18,7 +17,8 @@
 
 /* ---- attention ------------------------------------------------------------------------------- */
 
-/* (N, S) as (N, 1, S), above zero where the memory may be read; scores elsewhere become as good as minus infinity. */
+/* Masks scores by (N, S) as (N, 1, S), above zero at valid positions of the memory; others become effectively minus
+ * infinity. */
 static glia_tensor hidden_by(glia_tensor scores, glia_tensor lengths) {
     if (!lengths || glia_is_bad(scores) || glia_is_bad(lengths)) return scores;
     const int64_t n = scores->shape.dim[0], s = scores->shape.dim[2];
@@ -61,7 +61,7 @@ glia_tensor glia_additive_attention(glia_tensor query, glia_tensor memory, const
     const int64_t units = o.units ? o.units : query->shape.dim[rank - 1];
     glia_tensor q = glia_reshape(query, GLIA_SHAPE(n, t, query->shape.dim[rank - 1]));
     q = product_of(&layer, "query/kernel", q, units);
-    glia_layer outside = layer; /* what is of the memory alone is computed where that is */
+    glia_layer outside = layer; /* the memory's part is computed in the memory's graph */
     outside.graph = memory->graph;
     glia_tensor k = product_of(&outside, "key/kernel", memory, units);
     glia_tensor weights = glia_softmax(hidden_by(scores_of(&layer, q, k, units), o.lengths), 2);
@@ -110,7 +110,7 @@ static glia_tensor part(glia_tensor x, int i, int64_t units) {
                       GLIA_SCALAR);
 }
 
-/* h, c and a before the first step: from what the backward direction says of the first token. */
+/* h, c and a before the first step: from the backward direction's state at the first token. */
 static void begin_states(glia_tensor memory, int64_t units, glia_tensor state[3]) {
     const int64_t n = memory->shape.dim[0];
     glia_tensor first = glia_reshape(
@@ -121,7 +121,7 @@ static void begin_states(glia_tensor memory, int64_t units, glia_tensor state[3]
     state[2] = glia_like(state[0], 0);
 }
 
-/* One step; state: before, and then after. z (N, 4 U): the product of the token. */
+/* One step; state: before, then after. z (N, 4 U): the product of the token. */
 static void decode_step(glia_tensor z, glia_tensor memory, glia_tensor lengths, const glia_lstm_seq2seq_opts *o,
                         glia_tensor state[3], glia_tensor *weights) {
     const glia_tensor before[2] = { state[0], state[2] };

@@ -1,4 +1,4 @@
-/* gates.c - the rows of recurrent kernels in the orders of other houses. */
+/* gates.c - reorders the rows of recurrent kernels between the gate orders of other frameworks. */
 #include <string.h>
 
 #include "glia/recurrent.h"
@@ -6,7 +6,7 @@
 
 enum { LSTM_GATES = 4, GRU_GATES = 3 };
 
-/* orders[o][k]: which of Glia's gates comes k-th there. */
+/* orders[o][k]: the index in Glia's order of gate k in order o. */
 static const int lstm_orders[GLIA_GATE_ORDER_COUNT][LSTM_GATES] = {
     [GLIA_GATES_TORCH] = { 0, 1, 2, 3 }, [GLIA_GATES_ONNX] = { 0, 3, 1, 2 }, [GLIA_GATES_KERAS] = { 0, 1, 2, 3 }
 };

@@ -1,10 +1,10 @@
-/* recurrent.c - recurrent layers: the leaves of the op `recurrent`, the product of all inputs before it, directions side
- * by side, layers on top of each other.
+/* recurrent.c - recurrent layers: creates the leaves of the op `recurrent` and the product of all inputs before it,
+ * concatenates directions, stacks layers.
  *
- * Inside, sequences lie time first, (T, N, F), as the op wants them; they are permuted once on the way in and once on the
- * way out, however many layers there are.
+ * Internally sequences are time first, (T, N, F), as the op requires; they are permuted once at the input and once at
+ * the output of the stack.
  *
- * Layer-normalised cells are loops (core/ops/scan.c), whose sequences stay as they are, (N, T, F).
+ * Layer-normalised cells are loops (core/ops/scan.c) over sequences (N, T, F), without a permutation.
  */
 #include <stdio.h>
 
@@ -15,19 +15,19 @@
 /* A stack of layers under construction; x is (T, N, F), or (N, T, F) if cells are layer-normalised. */
 typedef struct stack {
     glia_graph *graph;
-    const char *kind, *name; /* of the whole */
+    const char *kind, *name; /* of the whole stack */
     glia_cell_kind cell;
     const glia_recurrent_opts *opts;
     glia_tensor x;
     int directions, layers;
 } stack;
 
-/* One direction of one layer: what it is, and what it gives. */
+/* One direction of one layer: its settings and its results. */
 typedef struct direction {
     const char *name;
     int index; /* of its states */
     bool reverse, sequence;
-    glia_tensor h, c; /* before; after: those after the last step */
+    glia_tensor h, c; /* the states before the first step; then those after the last */
 } direction;
 
 static int64_t outputs_of(const stack *s) { return s->opts->projection ? s->opts->projection : s->opts->units; }
@@ -68,7 +68,7 @@ static glia_tensor recurrent_kernel_of(const stack *s, glia_layer *layer) {
 static glia_tensor recurrent_bias_of(const stack *s, glia_layer *layer) {
     const int64_t units = s->opts->units;
     glia_init init = s->opts->bias_init;
-    if (init.kind == GLIA_INIT_PART) init = (glia_init){ 0 }; /* that is of all gates */
+    if (init.kind == GLIA_INIT_PART) init = (glia_init){ 0 }; /* that is for all gates together */
     return glia_layer_parameter(layer, "recurrent_bias", GLIA_SHAPE(units), init, GLIA_INIT_ZEROS, (double)units);
 }
 
@@ -90,7 +90,7 @@ static void set_initial(const stack *s, direction *d, glia_tensor *in, int *n, g
     if (glia_cells[s->cell].memory) in[(*n)++] = d->c ? d->c : glia_broadcast(zero, c);
 }
 
-/* The cell over all steps of z; the blocks of its value go to *sequence, d->h, d->c. */
+/* The cell over all steps of z; the parts of its value go to *sequence, d->h, d->c. */
 static void run_cell(const stack *s, glia_layer *layer, direction *d, glia_tensor z, glia_tensor *sequence) {
     enum { MOST_INPUTS = 8 };
     const glia_recurrent_opts *o = s->opts;
@@ -127,15 +127,15 @@ static void run_cell(const stack *s, glia_layer *layer, direction *d, glia_tenso
 enum { LSTM_GATES = 4, GRU_GATES = 3 };
 static const double epsilon = 1e-5;
 
-/* What a layer-normalised cell has outside its loop. */
+/* The parameters of a layer-normalised cell. */
 typedef struct normed {
     const stack *s;
     glia_layer *layer;
     glia_tensor kernel, peephole, projection;
-    glia_tensor input_scale, bias, recurrent_scale, recurrent_shift, cell_scale, cell_shift; /* those it has */
+    glia_tensor input_scale, bias, recurrent_scale, recurrent_shift, cell_scale, cell_shift; /* NULL: not used */
 } normed;
 
-/* A step: the inputs' part of the gates, and the states before, replaced by those after. */
+/* One step: the inputs' part of the gates, and the states, replaced by the next ones. */
 typedef struct step {
     glia_tensor z, h, c;
 } step;
@@ -168,7 +168,7 @@ static normed normed_of(const stack *s, glia_layer *layer) {
     return m;
 }
 
-/* Of gates [from, to): the rows of a kernel or a vector, the columns of values. */
+/* Of gates [from, to): rows of a kernel or vector, columns of values. */
 static glia_tensor rows_of(const normed *m, glia_tensor x, int64_t from, int64_t to) {
     const int64_t units = m->s->opts->units;
     if (glia_is_bad(x)) return x;
@@ -189,8 +189,8 @@ static glia_tensor recalled(const normed *m, glia_tensor x, int64_t from, int64_
     return glia_layer_norm_of(z, rows_of(m, m->recurrent_scale, from, to), shift, epsilon);
 }
 
-/* The inputs' part of the gates, (N, T, G H): of the GRU r and z are normalised together, n apart; of the RNN, whose
- * sum is normalised, the product. */
+/* The inputs' part of the gates, (N, T, G H). GRU: r and z are normalised together, n separately. RNN: the product,
+ * since the sum is normalised. */
 static glia_tensor normed_gates(const normed *m, glia_tensor x) {
     const int64_t gates = gates_in(m->s->cell), units = m->s->opts->units;
     const int64_t edges[] = { 0, gates == GRU_GATES ? 2 : gates, gates };
@@ -205,7 +205,7 @@ static glia_tensor normed_gates(const normed *m, glia_tensor x) {
     return glia_reshape(z, GLIA_SHAPE(x->shape.dim[0], x->shape.dim[1], gates * units));
 }
 
-/* a + p c with row k of the peepholes, where there are any. */
+/* a + p c with row k of the peepholes, or a without peepholes. */
 static glia_tensor peeped(const normed *m, glia_tensor a, int64_t k, glia_tensor c) {
     if (!m->peephole || glia_is_bad(m->peephole)) return a;
     const glia_shape start = GLIA_SHAPE(k, 0), stop = GLIA_SHAPE(k + 1, m->s->opts->units);
@@ -266,9 +266,9 @@ static void run_normed(const stack *s, glia_layer *layer, direction *d, glia_ten
     d->c = memory && loop ? glia_loop_last(loop, before.c) : NULL;
 }
 
-/* ---- one direction, whatever its cell ---------------------------------------------------------- */
+/* ---- one direction of any cell ------------------------------------------------------------------ */
 
-/* The state of the graph that remembers `what` between runs, and zeros before the first. */
+/* The state that keeps `what` between runs, initially zeros. */
 static glia_tensor remembered(glia_layer *layer, const char *what, int64_t samples, int64_t size) {
     return glia_layer_state(layer, what, GLIA_SHAPE(samples, size), 0);
 }
@@ -304,7 +304,7 @@ static const char *direction_name(const stack *s, int layer, bool reverse) {
     return glia_arena_printf(&s->graph->arena, "%s%s%s", s->name, number, way);
 }
 
-/* A layer in its directions: (T, N, F) -> (T, N, ...) or (N, T, F) -> (N, T, ...), or the last states (N, ...). */
+/* A layer in all its directions: (T, N, F) -> (T, N, ...) or (N, T, F) -> (N, T, ...), or the last states (N, ...). */
 static glia_tensor layer_build(const stack *s, int layer, glia_tensor x, bool sequence) {
     glia_tensor results[2];
     for (int k = 0; k < s->directions; k++) {

@@ -1,4 +1,4 @@
-/* gpt.c - GPT (Radford et al. 2018, 2019): a causal encoder over tokens that predicts each next one. */
+/* gpt.c - GPT (Radford et al. 2018, 2019): a causal transformer that predicts each next token. */
 #include "glia/transformers.h"
 #include "nn/layers/layers.h"
 
@@ -9,7 +9,7 @@ static glia_gpt_opts resolved(glia_gpt_opts o) {
     return o;
 }
 
-/* ids as vectors, with what a learned table says of their positions. */
+/* Token embeddings plus learned position embeddings. */
 static glia_tensor embedded(glia_tensor ids, const glia_gpt_opts *o, glia_init init) {
     glia_embedding_opts words = { .vocabulary = o->vocabulary, .units = o->units, .init = init };
     glia_tensor x = glia_embedding(ids, "wte", words);

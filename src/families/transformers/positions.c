@@ -1,6 +1,7 @@
-/* positions.c - where a token stands: sinusoids and rotations.
+/* positions.c - position encodings: sinusoids and rotations.
  *
- * Angles are computed in f64: p 10000^(-2i/d) in f32 is off by a thousandth of a turn at a few thousand positions.
+ * Angles are computed in f64: in f32, p 10000^(-2i/d) has an error of a thousandth of a turn at a few thousand
+ * positions.
  */
 #include <math.h>
 

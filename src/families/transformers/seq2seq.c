@@ -1,7 +1,7 @@
 /* seq2seq.c - the encoder-decoder of Vaswani et al. 2017.
  *
- * Rows of the tables begin as N(0, 1 / units) and are multiplied by sqrt(units) where they are read (section 3.4), so
- * that they weigh as much as the sinusoids, while logits begin small.
+ * Embeddings are initialised to N(0, 1 / units) and multiplied by sqrt(units) when read (section 3.4), so they have the
+ * magnitude of the sinusoids, while initial logits are small.
  */
 #include <math.h>
 

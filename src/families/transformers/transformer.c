@@ -1,16 +1,17 @@
-/* transformer.c - attention with many heads, feed-forward nets, encoders and decoders (Vaswani et al. 2017).
+/* transformer.c - multi-head attention, feed-forward nets, encoders and decoders (Vaswani et al. 2017).
  *
- *     pre-norm    x + f(norm(x))          one more norm at the end of a stack
+ *     pre-norm    x + f(norm(x))          a final norm at the end of a stack
  *     post-norm   norm(x + f(x))
  *
- * where f is attention to x itself, in a decoder then to the memory, then the feed-forward net. Each has its dropout.
+ * where f is in turn self-attention, in a decoder attention to the memory, and the feed-forward net, each followed by
+ * dropout.
  */
 #include <math.h>
 
 #include "glia/transformers.h"
 #include "nn/layers/layers.h"
 
-/* "NAME/part", or the part alone. */
+/* "NAME/part", or "part" without a name. */
 static const char *path(glia_tensor x, const char *name, const char *part) {
     if (!name || !name[0] || glia_is_bad(x)) return part;
     const char *full = glia_arena_printf(&x->graph->arena, "%s/%s", name, part);
@@ -29,9 +30,9 @@ static glia_tensor heads_of(glia_tensor x, int64_t from, int64_t heads, int64_t 
     return glia_reshape(part, GLIA_SHAPE(s.dim[0], s.dim[1], heads, size));
 }
 
-/* What attention is computed of: qkv in one, or q and kv. */
+/* The input of an attention: qkv in one tensor, or q and kv. */
 typedef struct heads {
-    int64_t n, keys, size; /* heads, heads of keys, numbers in one */
+    int64_t n, keys, size; /* heads, key heads, size of one head */
     const glia_multihead_opts *opts;
     glia_attention_opts how;
 } heads;
@@ -47,7 +48,7 @@ static void look(const heads *h, glia_tensor q, glia_tensor k) {
     if (h->opts->weights) *h->opts->weights = glia_attention_weights(q, k, h->how);
 }
 
-/* (N, T, heads size) of one product's result. */
+/* (N, T, heads size), computed from one product's result. */
 static glia_tensor attend_self(const heads *h, glia_tensor qkv) {
     const int64_t n = h->n, size = h->size;
     const glia_multihead_opts *o = h->opts;
@@ -66,7 +67,7 @@ static glia_tensor attend_memory(const heads *h, glia_tensor q, glia_tensor kv) 
     return glia_attention_kv(q, kv, h->how);
 }
 
-/* (N, T, D): what is wrong with it, or NULL. */
+/* Checks for (N, T, D): the error's text, or NULL. */
 static const char *wrong_sequence(glia_tensor x) {
     return x->shape.rank != 3 || x->shape.dim[1] < 1 || x->shape.dim[2] < 1 ? "it must be (N, T, D) with fixed T and D"
                                                                             : NULL;
@@ -138,7 +139,7 @@ static glia_tensor normed(glia_tensor x, const char *name, const char *part, con
     return (o->norm == GLIA_RMS_NORM ? glia_rms_norm : glia_layer_norm)(x, path(x, name, part), how);
 }
 
-/* What a kernel begins with whose product is added to the residual stream. */
+/* The initialiser of a kernel whose product is added to the residual stream. */
 static glia_init residual_init(const glia_transformer_opts *o) {
     glia_init init = o->kernel_init;
     if (o->scale_residual) init.stddev = glia_option(init.stddev, 1) / sqrt(2.0 * o->layers);
@@ -147,7 +148,7 @@ static glia_init residual_init(const glia_transformer_opts *o) {
 
 typedef enum part { SELF, CROSS, MLP } part;
 
-/* One of the three functions of a layer. */
+/* One of the three sublayers of a layer. */
 static glia_tensor branch(part which, glia_tensor x, glia_tensor memory, const char *name, glia_transformer_opts *o) {
     if (which == MLP) {
         glia_feed_forward_opts how = { .units = o->feed_forward,
@@ -196,7 +197,7 @@ static glia_tensor layer_of(glia_tensor x, glia_tensor memory, const char *name,
     return x;
 }
 
-/* Lets messages and summaries speak of a stack's parts by their own names. */
+/* Checks a stack's input; messages name the stack. */
 static bool is_sequence(glia_tensor x, const char *what, const char *name) {
     if (glia_is_bad(x)) return false;
     const char *wrong = wrong_sequence(x);

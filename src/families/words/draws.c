@@ -1,7 +1,7 @@
-/* draws.c - how likely words are: Huffman codes, alias tables, thinning.
+/* draws.c - distributions of words: Huffman codes, alias tables, subsampling.
  *
- * Huffman's tree is made in linear time, since the counts are sorted: leaves and inner nodes each form a queue, and the
- * two least of both fronts are joined (van Leeuwen 1976).
+ * Huffman's tree is built in linear time, since the counts are sorted: leaves and inner nodes each form a queue, and
+ * the two smallest at the fronts are joined (van Leeuwen 1976).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 /* ---- Huffman codes ------------------------------------------------------------------------ */
 
 typedef struct joining {
-    int64_t leaf, inner, made, n; /* fronts of the queues; nodes so far */
+    int64_t leaf, inner, made, n; /* fronts of the queues; number of nodes so far */
     int64_t *weight;              /* of all 2n - 1 nodes, leaves first */
     int64_t *parent;
     uint8_t *bit;
@@ -34,7 +34,7 @@ static void join(joining *j) {
     }
 }
 
-/* The nodes and bits of every word, from the root. */
+/* Writes the nodes and bits of every word, from the root. */
 static bool write_codes(glia_word_tree *tree, const joining *j, int64_t *depth) {
     const int64_t n = j->n;
     int64_t total = 0;
@@ -91,7 +91,7 @@ void glia_word_tree_free(glia_word_tree *tree) {
 
 /* ---- alias tables ------------------------------------------------------------------------- */
 
-/* Cells of equal width: each is filled by one word that is too small for it and the rest of one that is too large. */
+/* Cells of equal width: each is filled by one word that is smaller and the rest of one that is larger. */
 static void fill(glia_word_draws *d, double *share, int32_t *stack) {
     int64_t small = 0, large = d->n;
     for (int64_t i = 0; i < d->n; i++) stack[share[i] < 1 ? small++ : --large] = (int32_t)i;
@@ -127,7 +127,7 @@ void glia_word_draws_free(glia_word_draws *draws) {
     *draws = (glia_word_draws){ 0 };
 }
 
-/* ---- thinning ----------------------------------------------------------------------------- */
+/* ---- subsampling -------------------------------------------------------------------------- */
 
 double glia_word_kept(int64_t count, int64_t total, double sample) {
     if (sample <= 0) return 1;

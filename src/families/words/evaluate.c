@@ -1,4 +1,4 @@
-/* evaluate.c - word vectors beside what people know: analogy questions, and how similar words are said to be. */
+/* evaluate.c - evaluation of word vectors: analogy questions, and correlation with human similarity ratings. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ typedef struct lines {
     uint8_t *owned;
     const char *text;
     size_t length, at;
-    int64_t line; /* from 1 */
+    int64_t line; /* counts from 1 */
 } lines;
 
 static glia_status open_lines(lines *l, const char *path, glia_error *error) {
@@ -33,7 +33,7 @@ static void close_lines(lines *l) {
 
 enum { FIELD = 256, FIELDS = 8 };
 
-/* The fields of the next line, cut to FIELD bytes; *n: how many there are. false: no more lines. */
+/* The fields of the next line, cut to FIELD bytes; *n: their number. false: no more lines. */
 static bool next_line(lines *l, const char *blanks, char fields[FIELDS][FIELD], int *n) {
     if (l->at >= l->length) return false;
     l->line++;
@@ -66,7 +66,7 @@ static size_t upper(const char *word, char out[FIELD]) {
     return n;
 }
 
-/* Words in capitals: which number each word has there, and the first word of each number. */
+/* Words in upper case: the number of each word there, and the first word of each number. */
 typedef struct capitals {
     glia_word_table table;
     int32_t *number, *first;
@@ -110,7 +110,7 @@ typedef struct asking {
     glia_pool *pool;
     glia_error *error;
     glia_analogies *result;
-    int32_t words[BATCH][4]; /* of the questions that wait */
+    int32_t words[BATCH][4]; /* of the pending questions */
     int section[BATCH], waiting;
     bool right[BATCH];
     float *queries, *cosines;
@@ -131,7 +131,7 @@ static void judge(void *context, int64_t i, int worker) {
     a->right[i] = answer >= 0 && a->capitals.number[answer] == a->capitals.number[w[3]];
 }
 
-/* Answers the questions that wait. */
+/* Answers the pending questions. */
 static glia_status answer(asking *a) {
     const glia_vectors *v = a->v;
     for (int i = 0; i < a->waiting; i++) {
@@ -253,7 +253,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Ranks from 1; equal values share the mean of theirs. */
+/* Ranks from 1; equal values get the mean of their ranks. */
 static void rank_values(const double *x, int64_t n, ranked *order, double *rank) {
     for (int64_t i = 0; i < n; i++) order[i] = (ranked){ x[i], i };
     qsort(order, (size_t)n, sizeof *order, by_value);
@@ -288,7 +288,7 @@ double glia_spearman(const double *x, const double *y, int64_t n) {
     return result;
 }
 
-/* What was said and what was found, side by side. */
+/* Human ratings and computed similarities, in pairs. */
 typedef struct pairs {
     double *said, *found;
     size_t capacity;

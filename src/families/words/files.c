@@ -1,8 +1,8 @@
 /* files.c - word vectors in files: word2vec's text and binary, GloVe's text, safetensors.
  *
  * Text and binary begin with a line "WORDS SIZE". A binary record is the word, a space and its floats, little-endian;
- * word2vec.c ends it with a line end, others do not, so line ends before a word are passed over. GloVe's text has no
- * first line. Which of them a file is, is seen from what stands behind the first word.
+ * word2vec.c appends a line end, others do not, so line ends before a word are skipped. GloVe's text has no first line.
+ * The format is detected from the bytes after the first word.
  */
 #include <math.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static glia_status fail_on_line(const parse *p, const char *what) {
 
 static bool is_blank(uint8_t c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-/* The next field of the line: [p->at of before, returned end); NULL at the line's end. */
+/* The next field of the line: [p->at before the call, returned end); NULL at the line's end. */
 static const char *field(parse *p, const char **end) {
     while (p->at < p->length && is_blank(p->bytes[p->at])) p->at++;
     if (p->at == p->length || p->bytes[p->at] == '\n') return NULL;
@@ -53,7 +53,7 @@ static bool whole_number(const char *begin, const char *end, int64_t *number) {
     return true;
 }
 
-/* The line "WORDS SIZE"; false, and at the beginning again: there is none. */
+/* Reads the line "WORDS SIZE"; false, and rewinds, if there is none. */
 static bool header(parse *p) {
     const char *end[3], *first = field(p, &end[0]), *second = first ? field(p, &end[1]) : NULL;
     const bool good = whole_number(first, end[0], &p->words) && second && whole_number(second, end[1], &p->size) &&
@@ -68,9 +68,9 @@ static bool header(parse *p) {
     return good;
 }
 
-/* ---- what is gathered --------------------------------------------------------------------- */
+/* ---- collecting vectors ------------------------------------------------------------------- */
 
-/* A place for the vector of a word; NULL in *to: the word has come before. */
+/* Room for the vector of a word; *to NULL: the word is a duplicate. */
 static glia_status add_word(parse *p, const char *word, size_t length, float **to) {
     int64_t number;
     const int64_t before = p->table.n;
@@ -95,7 +95,7 @@ static bool enough(const parse *p) { return p->limit > 0 && p->table.n >= p->lim
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-/* How many fields are on the line behind the word. */
+/* The number of fields on the line after the word. */
 static int64_t count_fields(parse p) {
     const char *end;
     int64_t n = -1;
@@ -179,7 +179,7 @@ static glia_status parse_binary(parse *p, bool has_header) {
     return status;
 }
 
-/* What follows the first word tells: numbers are written with few letters. */
+/* Detects binary data by the bytes after the first word: numbers in text use few characters. */
 static bool looks_binary(parse p) {
     enum { LOOK = 64 };
     while (p.at < p.length && (is_blank(p.bytes[p.at]) || p.bytes[p.at] == '\n')) p.at++;
@@ -300,13 +300,13 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && !strcmp(text + n - m, end);
 }
 
-/* The fewest digits that read back as the same float. */
+/* The shortest decimal that reads back as the same float. */
 static void append_float(glia_text *out, float value) {
     char text[GLIA_NUMBER_TEXT];
     double back;
     for (int digits = 6; digits <= 9; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        for (char *c = text; *c; c++) /* a host program may have a decimal comma */
+        for (char *c = text; *c; c++) /* the host program's locale may have a decimal comma */
             if (*c == ',') *c = '.';
         if (glia_number_parse(text, text + strlen(text), &back) && (float)back == value) break;
     }

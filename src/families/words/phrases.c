@@ -1,8 +1,8 @@
-/* phrases.c - words that come together more often than by chance become one (Mikolov et al. 2013, "Distributed
+/* phrases.c - joins words that occur together more often than by chance (Mikolov et al. 2013, "Distributed
  * representations of words and phrases and their compositionality", section 4).
  *
- * Two passes: the first counts words and pairs of neighbours, the second writes the text with a _ between the words of
- * a pair whose score is above the threshold. A word that was joined to the one before it is joined to none behind it.
+ * Two passes: the first counts words and adjacent pairs, the second writes the text with a _ between the words of a
+ * pair whose score is above the threshold. A word that was joined to its predecessor is not joined to its successor.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,17 +12,17 @@
 #include "families/words/words.h"
 
 typedef struct joiner {
-    glia_word_table table; /* of words, and of pairs with a _ between */
+    glia_word_table table; /* of words, and of pairs joined by _ */
     glia_word_reader *reader;
     int64_t words;
     double threshold;
     int64_t min_count, joined;
     char pair[2 * GLIA_WORD_BYTES + 16];
-    size_t before; /* bytes of the last word, at the beginning of `pair`; 0: none */
+    size_t before; /* bytes of the last word, at the start of `pair`; 0: none */
     glia_error *error;
 } joiner;
 
-/* Puts the reader's word behind the last one; returns the length of both. */
+/* Appends the reader's word to the last one; returns the length of both. */
 static size_t make_pair(joiner *j) {
     j->pair[j->before] = '_';
     memcpy(j->pair + j->before + 1, j->reader->word, j->reader->length);

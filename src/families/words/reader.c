@@ -19,7 +19,7 @@ void glia_word_reader_close(glia_word_reader *reader) {
 
 /* ---- bytes -------------------------------------------------------------------------------- */
 
-/* Goes on to the next file; *more: there was one. Memory counts as a file. */
+/* Opens the next file; *more: there was one. Memory counts as one file. */
 static glia_status next_file(glia_word_reader *r, bool *more, glia_error *error) {
     glia_word_reader_close(r);
     r->at = r->filled = 0;
@@ -33,7 +33,7 @@ static glia_status next_file(glia_word_reader *r, bool *more, glia_error *error)
     return r->stream ? GLIA_OK : error ? error->status : GLIA_E_IO;
 }
 
-/* Puts more bytes behind those that are left. Text in memory is read from where `length` of the source begins. */
+/* Reads more bytes after the remaining ones. Text in memory is read from offset `length` of the source. */
 static glia_status refill(glia_word_reader *r, glia_error *error) {
     memmove(r->buffer, r->buffer + r->at, r->filled - r->at);
     r->filled -= r->at;
@@ -64,7 +64,7 @@ static uint32_t decode(const uint8_t *p, size_t length) {
     }
 }
 
-/* Everything beyond ASCII is a letter but for blocks of punctuation, signs and pictures. */
+/* Everything beyond ASCII is a letter, except blocks of punctuation, symbols and pictographs. */
 static bool is_letter(uint32_t c) {
     static const uint32_t others[][2] = {
         { 0x80, 0xA9 },     { 0xAB, 0xB4 },     { 0xB6, 0xB9 },       { 0xBB, 0xBF },     { 0xD7, 0xD7 },
@@ -78,7 +78,7 @@ static bool is_letter(uint32_t c) {
     return true;
 }
 
-/* Letters whose small ones have as many bytes. */
+/* Lower case, for letters whose lower-case form has the same number of bytes. */
 static uint32_t lower(uint32_t c) {
     if (c < 0x80) return c >= 'A' && c <= 'Z' ? c + 32 : c;
     if (c >= 0xC0 && c <= 0xDE) return c == 0xD7 ? c : c + 32;
@@ -108,9 +108,9 @@ static bool is_blank(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') ||
 
 /* ---- words -------------------------------------------------------------------------------- */
 
-enum { LONGEST = 8 }; /* bytes to look at: an apostrophe of three and a letter of four */
+enum { LONGEST = 8 }; /* bytes of lookahead: an apostrophe of three and a letter of four */
 
-/* One word of letters is over, or goes on by `*length` bytes, of which the first `skip` are an apostrophe. */
+/* Whether a word continues after its letters: by `*length` bytes, of which the first `skip` are an apostrophe. */
 static bool goes_on(const glia_word_reader *r, size_t *length, size_t *skip) {
     const uint8_t *p = r->buffer + r->at;
     const size_t rest = r->filled - r->at;

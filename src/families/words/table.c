@@ -1,4 +1,4 @@
-/* table.c - words by number and numbers by word. */
+/* table.c - a table of words, by number and by name. */
 #include <stdlib.h>
 #include <string.h>
 

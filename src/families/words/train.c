@@ -1,12 +1,12 @@
-/* train.c - learning word vectors from text.
+/* train.c - trains word vectors on text (word2vec).
  *
- * Words are counted, then the text is taken in chunks of word numbers that are cut into pieces of whole sentences;
- * while the threads train on one chunk, one of them reads the next. Each piece has random numbers of its own, so that
- * one thread always does the same. Several threads move the same rows without locks, as word2vec.c's do.
+ * Words are counted. Then the text is read in chunks of word numbers, which are cut into pieces of whole sentences;
+ * while the threads train on one chunk, one of them reads the next. Each piece has its own random numbers, so that
+ * training with one thread is reproducible. Several threads update the same rows without locks, as in word2vec.c.
  *
- * A step takes the words around a word, as rows of the input table, against the word itself and those drawn as
- * counter-examples, or the nodes of its path, as rows of the output tables: a small product of matrices (Ji et al.
- * 2016, "Parallelizing word2vec in shared and distributed memory"), done by the kernel word_step_f32.
+ * A step computes the words around a word, as rows of the input table, against the word itself and its negative
+ * samples, or the nodes of its path, as rows of the output tables: a small matrix product (Ji et al. 2016,
+ * "Parallelizing word2vec in shared and distributed memory"), done by the kernel word_step_f32.
  */
 #include <math.h>
 #include <stdatomic.h>
@@ -20,9 +20,9 @@
 enum {
     SENTENCE = 1000,    /* words, at most */
     CHUNK = 1 << 24,    /* words in memory */
-    PIECE = 10000,      /* words that a thread takes at once */
-    ROW = 16,           /* rows are multiples of so many floats */
-    WINDOW_MOST = 1000, /* and of these: against sizes that overflow */
+    PIECE = 10000,      /* words per task */
+    ROW = 16,           /* rows are padded to multiples of this many floats */
+    WINDOW_MOST = 1000, /* and of these: so that sizes do not overflow */
     NEGATIVE_MOST = 10000,
     SIZE_MOST = 1 << 20
 };
@@ -33,8 +33,8 @@ typedef struct chunk {
 } chunk;
 
 typedef struct worker {
-    int32_t *sentence;            /* without the words that were left out */
-    float **in, **out[2], **grad; /* rows of a step; two sets of output rows, one being made ready */
+    int32_t *sentence;            /* without the subsampled words */
+    float **in, **out[2], **grad; /* rows of a step; two sets of output rows, one being prepared */
     float *label[2];
     int n_out[2];
     float *errors, *hidden;
@@ -46,19 +46,19 @@ typedef struct trainer {
     glia_word2vec_opts o;
     glia_word_table table;
     int64_t total;       /* words of the text that are in the table */
-    uint32_t *kept;      /* of 2^32, for each word */
-    glia_word_tree tree; /* if hierarchical */
+    uint32_t *kept;      /* probability times 2^32, by word */
+    glia_word_tree tree; /* with hierarchical softmax */
     glia_word_draws draws;
     int64_t row;                   /* floats */
-    float *input, *nodes, *output; /* (n, row); nodes of the tree; words as answers */
+    float *input, *nodes, *output; /* (n, row); nodes of the tree; words as outputs */
     const glia_cpu_kernels *kernels;
     glia_word_reader *reader;
     chunk now, next;
-    bool last; /* there is nothing behind `next` */
+    bool last; /* `next` is empty: the text has ended */
     worker *workers;
     glia_pool *pool;
     int64_t epoch, first_piece; /* of this chunk, in the epoch */
-    _Atomic int64_t done;       /* words, of all epochs */
+    _Atomic int64_t done;       /* words, over all epochs */
     _Atomic int stop;           /* a glia_status */
     glia_error *error;
     glia_status read_status;
@@ -173,7 +173,7 @@ static float *rows(int64_t n, int64_t row) {
     return glia_alloc_aligned(bytes);
 }
 
-/* Everything that a thread needs, in one block. */
+/* Allocates all memory of a thread in one block. */
 static bool make_worker(worker *w, const trainer *t) {
     const size_t ins = 2 * (size_t)t->o.window, outs = 1 + (size_t)t->o.negative + (size_t)t->tree.longest,
                  row = (size_t)t->row;
@@ -203,7 +203,7 @@ static bool make_worker(worker *w, const trainer *t) {
 }
 
 static bool make_chunk(chunk *c, int64_t words) {
-    /* Line ends at most double it; short texts need no more than they have. */
+    /* Line ends at most double it; short texts need less than CHUNK. */
     c->capacity = GLIA_MIN((int64_t)CHUNK, 2 * words + 2);
     c->ids = malloc((size_t)c->capacity * sizeof *c->ids);
     return c->ids != NULL;
@@ -261,7 +261,7 @@ static void free_trainer(trainer *t) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* The next words as numbers. *ended: there are no more behind them. */
+/* Reads the next words as numbers. *ended: the text has ended. */
 static glia_status read_chunk(trainer *t, chunk *c, bool *ended) {
     int64_t length = 0; /* of this sentence */
     *ended = false;
@@ -282,7 +282,7 @@ static glia_status read_chunk(trainer *t, chunk *c, bool *ended) {
         }
         if (*ended) return GLIA_OK;
     }
-    if (length) c->ids[c->n++] = -1; /* a sentence that goes on in the next chunk */
+    if (length) c->ids[c->n++] = -1; /* the sentence continues in the next chunk */
     return GLIA_OK;
 }
 
@@ -292,7 +292,7 @@ static inline void prefetch(const float *row, int64_t length) {
     for (int64_t i = 0; i < length; i += ROW) __builtin_prefetch(row + i, 1);
 }
 
-/* The output rows of a word and what each should say: the word, those drawn beside it, its path. */
+/* The output rows for a word and their targets: the word, its negative samples, its path. */
 static void choose(const trainer *t, worker *w, int set, int32_t word) {
     float **out = w->out[set], *label = w->label[set];
     int n = 0;
@@ -368,7 +368,7 @@ static void report(trainer *t) {
     if (status) atomic_store(&t->stop, (int)status);
 }
 
-/* The sentences that begin in a piece of the chunk. */
+/* Trains on the sentences that begin in a piece of the chunk. */
 static void train_piece(trainer *t, int64_t piece, int index) {
     worker *w = &t->workers[index];
     const int32_t *ids = t->now.ids;
@@ -403,7 +403,7 @@ static void run_piece(void *context, int64_t piece, int index) {
     }
 }
 
-/* One pass over the text, whose first chunk is in `now`. */
+/* One pass over the text; its first chunk is in `now`. */
 static glia_status train_epoch(trainer *t, bool last) {
     t->last = last;
     t->first_piece = 0;
@@ -427,7 +427,7 @@ static glia_status train(trainer *t, glia_text_source source) {
     bool last = false;
     clock_gettime(CLOCK_MONOTONIC, &t->begun);
     for (t->epoch = 0; t->epoch < t->o.epochs; t->epoch++) {
-        if (t->epoch == 0 || !last) { /* else all of the text is in the first chunk */
+        if (t->epoch == 0 || !last) { /* else the whole text is in the first chunk */
             glia_word_reader_close(t->reader);
             glia_word_reader_start(t->reader, source);
             glia_status status = read_chunk(t, &t->now, &last);
@@ -440,7 +440,7 @@ static glia_status train(trainer *t, glia_text_source source) {
     return GLIA_OK;
 }
 
-/* The input rows without what fills them up. */
+/* The input rows without their padding. */
 static glia_vectors *finish(trainer *t) {
     float *values = rows(t->table.n, t->o.size);
     if (!values) {

@@ -1,4 +1,4 @@
-/* vectors.c - words with their vectors, and which are near to each other. */
+/* vectors.c - words with their vectors, and nearest-neighbour search. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "families/words/words.h"
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- creating and freeing ----------------------------------------------------------------- */
 
 static void measure(glia_vectors *v) {
     for (int64_t i = 0; i < v->table.n; i++) {
@@ -119,7 +119,7 @@ int64_t glia_vectors_fill(const glia_vectors *vectors, const char *const *words,
     return found;
 }
 
-/* The number of a word that must be there. */
+/* The index of a word; an error if it is missing. */
 static glia_status look_up(const glia_vectors *v, const char *word, int64_t *index, glia_error *error) {
     *index = glia_vectors_find(v, word);
     if (*index >= 0) return GLIA_OK;
@@ -176,7 +176,7 @@ glia_status glia_vectors_cosines(const glia_vectors *vectors, const float *queri
     return GLIA_OK;
 }
 
-/* Puts a word among the best so far, of which there are n, the first of equals staying the first. */
+/* Inserts a word into the n best so far; among equals the first stays first. */
 static int insert(glia_neighbour *best, int n, int capacity, int64_t word, double similarity) {
     int at = n;
     while (at > 0 && best[at - 1].similarity < similarity) at--;
@@ -187,7 +187,7 @@ static int insert(glia_neighbour *best, int n, int capacity, int64_t word, doubl
     return n;
 }
 
-/* Adds the unit vectors of words to the query, and the words to those left out. */
+/* Adds the unit vectors of words to the query, and the words to the excluded ones. */
 static glia_status add_words(const glia_vectors *v, const char *const *words, int n, double sign, double *query,
                              int64_t *asked, int *n_asked, glia_error *error) {
     for (int i = 0; i < n; i++) {
@@ -234,9 +234,9 @@ int glia_vectors_nearest(const glia_vectors *vectors, glia_nearest_opts opts, gl
     return status ? -1 : n;
 }
 
-/* ---- groups ------------------------------------------------------------------------------- */
+/* ---- clusters ----------------------------------------------------------------------------- */
 
-/* The centre with which each word has the largest product. */
+/* Assigns each word to the centre with the largest product. */
 static bool assign(const glia_vectors *v, const double *centres, int groups, int32_t *group) {
     bool changed = false;
     for (int64_t i = 0; i < v->table.n; i++) {

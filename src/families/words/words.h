@@ -1,10 +1,10 @@
-/* words.h - inside the room of words.
+/* words.h - internal interfaces of the word vectors.
  *
  *   table     words by number and numbers by word
  *   reader    text as a stream of words and line ends
  *   tree      Huffman codes of words by their counts
  *   draws     words in proportion to a power of their counts
- *   vectors   the public object, its files and questions
+ *   vectors   the public object, its files and queries
  */
 #ifndef GLIA_SRC_FAMILIES_WORDS_WORDS_H
 #define GLIA_SRC_FAMILIES_WORDS_WORDS_H
@@ -16,7 +16,7 @@ enum { GLIA_WORD_BYTES = 1000 }; /* longer words are cut */
 
 /* ---- the table of words ------------------------------------------------------------------- */
 
-/* Words have numbers in the order in which they came. Zero-initialise. */
+/* Words are numbered in order of first occurrence. Zero-initialise. */
 typedef struct glia_word_table {
     int64_t n, capacity;
     const char **words; /* NUL-terminated, in the arena */
@@ -26,11 +26,11 @@ typedef struct glia_word_table {
 } glia_word_table;
 
 void glia_word_table_free(glia_word_table *table);
-int64_t glia_word_table_find(const glia_word_table *table, const char *word, size_t length); /* -1: none */
-/* The number of a word, which gets one if it is new. false: memory ran out, or 2^31 words. */
+int64_t glia_word_table_find(const glia_word_table *table, const char *word, size_t length); /* -1: not found */
+/* The number of a word, which is added if it is new. false: out of memory, or 2^31 words. */
 bool glia_word_table_add(glia_word_table *table, const char *word, size_t length, int64_t *number);
-/* Keeps words with at least so many occurrences, at most `most` of them (0: all), the most frequent first; of equal
- * ones the first that came. */
+/* Keeps words that occur at least `least` times, at most `most` of them (0: all), the most frequent first; among equals
+ * the first that occurred. */
 bool glia_word_table_sort(glia_word_table *table, int64_t least, int64_t most);
 
 /* ---- reading text ------------------------------------------------------------------------- */
@@ -41,22 +41,22 @@ typedef struct glia_word_reader {
     char word[GLIA_WORD_BYTES + 8]; /* the last GLIA_ITEM_WORD, NUL-terminated */
     size_t length;
     glia_text_source source;
-    int file; /* the next one to open */
+    int file; /* the next file to open */
     glia_stream *stream;
     size_t at, filled;
-    bool ended;    /* this file has no more bytes */
-    bool line_end; /* comes before the next word */
+    bool ended;    /* end of this file */
+    bool line_end; /* a line end comes before the next word */
     uint8_t buffer[1 << 16];
 } glia_word_reader;
 
-void glia_word_reader_start(glia_word_reader *reader, glia_text_source source); /* from the beginning */
+void glia_word_reader_start(glia_word_reader *reader, glia_text_source source); /* from the start of the source */
 glia_word_item glia_word_reader_next(glia_word_reader *reader, glia_error *error);
 void glia_word_reader_close(glia_word_reader *reader);
 
 /* ---- Huffman codes (1952) ----------------------------------------------------------------- */
 
-/* Word i is reached from the root by nodes[starts[i] ... starts[i + 1]) and the bits beside them. Inner nodes have
- * numbers from 0 to n - 2, the root the last. */
+/* The path from the root to word i is nodes[starts[i] ... starts[i + 1]) with the bits at the same indices. Inner nodes
+ * are numbered 0 to n - 2, the root last. */
 typedef struct glia_word_tree {
     int64_t *starts; /* n + 1 */
     int32_t *nodes;
@@ -64,7 +64,7 @@ typedef struct glia_word_tree {
     int longest;
 } glia_word_tree;
 
-/* Counts fall. */
+/* counts must be descending. */
 bool glia_word_tree_build(glia_word_tree *tree, const int64_t *counts, int64_t n);
 void glia_word_tree_free(glia_word_tree *tree);
 
@@ -73,7 +73,7 @@ void glia_word_tree_free(glia_word_tree *tree);
 typedef struct glia_word_draws {
     int64_t n;
     struct glia_word_draw {
-        uint32_t keep; /* of 2^32 */
+        uint32_t keep; /* times 2^32 */
         int32_t other;
     } * cells;
 } glia_word_draws;
@@ -81,7 +81,7 @@ typedef struct glia_word_draws {
 bool glia_word_draws_build(glia_word_draws *draws, const int64_t *counts, int64_t n, double power);
 void glia_word_draws_free(glia_word_draws *draws);
 
-/* A word for 64 random bits. */
+/* The word drawn by 64 random bits. */
 static inline int32_t glia_word_draw(const glia_word_draws *draws, uint64_t bits) {
     const uint64_t cell = ((bits >> 32) * (uint64_t)draws->n) >> 32;
     return (uint32_t)bits < draws->cells[cell].keep ? (int32_t)cell : draws->cells[cell].other;
@@ -95,7 +95,7 @@ static inline uint64_t glia_word_random(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-/* The probability that a word with this count stays where words above `sample` of the text are thinned out. */
+/* The probability that a word with this count is kept when words with a frequency above `sample` are subsampled. */
 double glia_word_kept(int64_t count, int64_t total, double sample);
 
 /* ---- vectors ------------------------------------------------------------------------------ */
@@ -104,10 +104,10 @@ struct glia_vectors {
     glia_word_table table;
     int64_t size;
     float *values;  /* (n, size) */
-    float *inverse; /* 1 / length of each; 0 for zeros */
+    float *inverse; /* 1 / norm of each; 0 for zeros */
 };
 
-/* Takes the table and the values, also when it fails. */
+/* Takes ownership of the table and the values, also on failure. */
 glia_vectors *glia_vectors_take(glia_word_table *table, float *values, int64_t size, glia_error *error);
 
 /* Cosines of m unit vectors (m, size) with the first `limit` words, (m, limit), by the fastest kernels. */

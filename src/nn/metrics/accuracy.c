@@ -1,4 +1,4 @@
-/* accuracy.c - the share of samples whose predicted class is the true one. */
+/* accuracy.c - the fraction of samples whose predicted class is the true one. */
 #include "nn/metrics/metrics.h"
 
 static void shape(glia_metric *m) { m->n_counts = 1; }

@@ -1,4 +1,4 @@
-/* balanced_accuracy.c - the mean of the recalls of the classes that there are samples of (Brodersen et al. 2010). */
+/* balanced_accuracy.c - the mean recall over the classes that occur (Brodersen et al. 2010). */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

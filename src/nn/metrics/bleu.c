@@ -2,11 +2,12 @@
  *
  *     BP exp(mean over n of log p_n),    p_n = matches_n / totals_n,    BP = min(1, exp(1 - r / c))
  *
- * A sequence of n words matches as often as the translation has it, but no oftener than the reference that has it most.
- * c counts the translations' words, r those of each sentence's reference that is nearest to it in length, the
- * shorter one of two. Matches, totals and lengths are summed over all sentences before anything is divided.
+ * An n-gram matches as often as it occurs in the translation, but at most as often as in the reference with the most
+ * occurrences (clipping). c is the length of the translations, r the sum over sentences of the reference length closest
+ * to the translation's, the shorter one of two. Matches, totals and lengths are summed over all sentences before
+ * dividing.
  *
- * Words get numbers, sequences of them are sorted: the translation's and each reference's with their counts.
+ * Words are numbered; the n-grams of the translation and of each reference are sorted and counted.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,15 +16,15 @@
 #include "nn/metrics/metrics.h"
 
 typedef struct sequence {
-    int32_t word[GLIA_BLEU_ORDERS]; /* from 1; 0 behind the last */
+    int32_t word[GLIA_BLEU_ORDERS]; /* numbers from 1; 0 after the last */
     int64_t count;
 } sequence;
 
 typedef struct sentence {
-    char *text;     /* words with a NUL behind each */
+    char *text;     /* NUL-terminated words */
     int32_t *words; /* their numbers */
     int64_t length;
-    sequence *sequences; /* different ones, in order */
+    sequence *sequences; /* distinct n-grams, sorted */
     int64_t n;
 } sentence;
 
@@ -38,7 +39,7 @@ static void sentence_free(sentence *s) {
     free(s->sequences);
 }
 
-/* Cuts the text into words; false: memory ran out. */
+/* Splits the text into words; false: out of memory. */
 static bool cut(sentence *s, const char *text, glia_bleu_opts opts) {
     s->text = glia_bleu_tokenize(text, opts);
     if (!s->text) return false;
@@ -87,7 +88,7 @@ static int by_sequence(const void *a, const void *b) {
     return 0;
 }
 
-/* All sequences of up to `order` words, each once with its count. */
+/* Counts all n-grams up to `order` words; each is listed once. */
 static bool count_sequences(sentence *s, int order) {
     s->sequences = calloc((size_t)(s->length * order) + 1, sizeof *s->sequences);
     if (!s->sequences) return false;
@@ -120,7 +121,7 @@ static int64_t nearest_length(const sentence *sentences, int n) {
     return best;
 }
 
-/* sentences: the translation, then its references. */
+/* Adds the counts of one sentence. sentences: the translation, then its references. */
 static void compare(glia_bleu *b, const sentence *sentences, int n) {
     for (int64_t i = 0; i < sentences[0].n; i++) {
         const sequence *own = &sentences[0].sequences[i];

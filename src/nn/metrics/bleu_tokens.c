@@ -1,15 +1,15 @@
-/* bleu_tokens.c - words as BLEU counts them.
+/* bleu_tokens.c - the tokenisations of BLEU.
  *
- * 13a is the tokenisation of NIST's mteval-v13a.pl, in the form that sacreBLEU gave it: entities of SGML are resolved,
- * and four substitutions made, one after the other over the whole line between spaces:
+ * 13a is the tokenisation of NIST's mteval-v13a.pl as implemented by sacreBLEU: SGML entities are resolved, then four
+ * substitutions are applied in turn to the whole line, padded with spaces:
  *
  *     ([{-~[-` -&(-+:-@/])   ->  " \1 "        symbols
  *     ([^0-9])([.,])         ->  "\1 \2 "      period and comma unless a digit is before them
  *     ([.,])([^0-9])         ->  " \1 \2"      or after them
- *     ([0-9])(-)             ->  "\1 \2 "      a dash behind a digit
+ *     ([0-9])(-)             ->  "\1 \2 "      a dash after a digit
  *
- * Matches do not overlap: what one has taken no other of the same pass sees. What is matched and kept is ASCII, or the
- * last or first byte of a character, so bytes serve as well as characters.
+ * Matches of one pass do not overlap. The matched characters are ASCII, or the first or last byte of a character, so
+ * working on bytes gives the same result as on characters.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static bool is_symbol(char c) {
            (c >= ':' && c <= '@') || c == '/';
 }
 
-/* The bytes of the white space that s begins with, as Python's str.split() sees it; 0: none. */
+/* The length in bytes of the white space at the start of s, as defined by Python's str.split(); 0: none. */
 static size_t space_at(const char *s) {
     const unsigned char *u = (const unsigned char *)s;
     if (u[0] == ' ' || (u[0] >= 0x09 && u[0] <= 0x0D) || (u[0] >= 0x1C && u[0] <= 0x1F)) return 1;
@@ -55,8 +55,8 @@ static void replace(glia_text *t, const char *what, const char *by) {
     *t = out;
 }
 
-/* One pass: `match` says how many bytes at s (1 or 2) it takes, 0: none; they are written with spaces where `layout`
- * has them around the digits 1 and 2. */
+/* One pass: `match` returns the number of bytes it matches at s (1 or 2; 0: none). They are written in `layout`, where
+ * the digits 1 and 2 stand for them. */
 static void substitute(glia_text *t, size_t (*match)(const char *s), const char *layout) {
     glia_text out = { .failed = t->failed };
     for (const char *s = t->bytes; s && *s;) {
@@ -89,16 +89,16 @@ static void tokenize_13a(glia_text *t) {
     substitute(t, dash_after, "1 2 ");
 }
 
-/* ---- all of them -------------------------------------------------------------------------- */
+/* ---- all tokenisations ------------------------------------------------------------------- */
 
-/* The bytes of the UTF-8 character at s. */
+/* The number of bytes of the UTF-8 character at s. */
 static size_t character_at(const char *s) {
     size_t n = 1;
     while ((s[n] & 0xC0) == 0x80) n++;
     return n;
 }
 
-/* Words, or characters, with a space between each two. */
+/* Joins words, or characters, by spaces. */
 static void join(glia_text *t, bool characters) {
     glia_text out = { .failed = t->failed };
     bool gap = false;
@@ -116,7 +116,7 @@ static void join(glia_text *t, bool characters) {
     *t = out;
 }
 
-/* Without the white space at its end. */
+/* The length without trailing white space. */
 static size_t trimmed(const char *text) {
     size_t end = 0;
     for (const char *s = text; *s;) {

@@ -1,5 +1,6 @@
-/* brier.c - Brier's score (1950): the mean squared distance of a probability from what came true. Of one score
- * (p - y)^2, between 0 and 1; of several the sum of (p_k - y_k)^2 over classes, between 0 and 2, as in the paper. */
+/* brier.c - the Brier score (1950): the mean squared difference between predicted probability and outcome. With one
+ * score (p - y)^2, between 0 and 1; with several the sum of (p_k - y_k)^2 over classes, between 0 and 2, as in the
+ * paper. */
 #include "nn/metrics/metrics.h"
 
 static void add(glia_metric *m, const float *scores, int32_t label) {

@@ -1,6 +1,6 @@
 /* cohen_kappa.c - agreement beyond chance (Cohen 1960): 1 - disagreement / disagreement expected of independent
- * answers. A disagreement of classes i and j weighs 1; linear |i - j|; quadratic (i - j)^2 (Cohen 1968). NaN where no
- * disagreement is to be expected: one class alone in truth and predictions. */
+ * answers. A disagreement between classes i and j has weight 1; linear: |i - j|; quadratic: (i - j)^2 (Cohen 1968). NaN
+ * if the expected disagreement is 0: truth and predictions are all of one class. */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

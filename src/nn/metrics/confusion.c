@@ -1,4 +1,4 @@
-/* confusion.c - how often which class was taken for which; its figure is the share on the diagonal, the accuracy. */
+/* confusion.c - the confusion matrix; its result is the fraction on the diagonal, the accuracy. */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

@@ -1,8 +1,8 @@
-/* curve.c - areas under curves, exactly: every sample's scores are kept, and sorted when the area is asked for.
+/* curve.c - exact areas under curves: every sample's scores are kept, and sorted when the area is computed.
  *
- * What is kept is what a class's samples are ranked by: its probability as it came or, of logits, the logarithm of its
- * odds against all others, s_k - log(sum of exp(s_j), j != k). That orders samples as the probability does, but is
- * never rounded to 1. Samples of the same score are one point of a curve.
+ * The kept value ranks a class's samples: its probability as given or, for logits, its log-odds against all other
+ * classes, s_k - log(sum of exp(s_j), j != k). This gives the same order as the probability but is never rounded to 1.
+ * Samples with equal scores form one point of a curve.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,10 +11,10 @@
 
 void glia_curve_shape(glia_metric *m) { m->keeps = true; }
 
-/* work[k] = the logarithm of class k's odds. */
+/* work[k] = the log-odds of class k. */
 static void log_odds(const glia_metric *m, const float *scores) {
     int64_t best = 0;
-    double others = 0; /* sum of exp(s_j - largest) but for the largest's own */
+    double others = 0; /* sum of exp(s_j - largest) without the largest score */
     for (int64_t k = 1; k < m->classes; k++) {
         if (scores[k] > scores[best]) best = k;
     }
@@ -48,7 +48,7 @@ static int by_score(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-/* How many samples have this label. */
+/* The number of samples with this label. */
 static int64_t positives_of(const glia_metric *m, int64_t label) {
     int64_t count = 0;
     for (int64_t i = 0; i < m->n_kept; i++) count += m->kept_label[i] == label;
@@ -59,7 +59,7 @@ double glia_curve_area(const glia_metric *m, int64_t label, glia_area_fn area) {
     int64_t positives = positives_of(m, label);
     if (positives == 0 || positives == m->n_kept) return NAN;
     glia_ranked *ranked = m->sorting;
-    bool mirrored = m->classes == 1 && label == 0; /* one score speaks of class 1 */
+    bool mirrored = m->classes == 1 && label == 0; /* the single score is class 1's */
     int64_t column = m->classes == 1 ? 0 : label;
     for (int64_t i = 0; i < m->n_kept; i++) {
         double score = m->kept[i * m->classes + column];

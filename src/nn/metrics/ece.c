@@ -1,16 +1,16 @@
 /* ece.c - calibration: whether a model that is 80 % sure is right in 80 % of the cases (Guo et al. 2017).
  *
- * A sample's confidence is the probability of its predicted class. Samples are gathered into equal bins of confidence,
- * (0, 1/B], ..., ((B - 1)/B, 1]. A bin's gap is |share of right ones - mean confidence|. The expected calibration error
- * is the mean gap of samples, the maximum one the largest gap of a bin that has any.
+ * A sample's confidence is the probability of its predicted class. Samples fall into B bins of equal width, (0, 1/B],
+ * ..., ((B - 1)/B, 1]. A bin's gap is |accuracy - mean confidence|. The expected calibration error is the mean gap over
+ * samples, the maximum calibration error the largest gap of a bin with samples.
  */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"
 
 static void shape(glia_metric *m) {
-    m->n_counts = 2 * m->number; /* of a bin: samples, right ones */
-    m->n_sums = m->number;       /* confidence */
+    m->n_counts = 2 * m->number; /* per bin: samples, correct ones */
+    m->n_sums = m->number;       /* per bin: total confidence */
 }
 
 static void add(glia_metric *m, const float *scores, int32_t label) {
@@ -31,7 +31,7 @@ static void add(glia_metric *m, const float *scores, int32_t label) {
     glia_exact_add(&m->sums[bin], p[best]);
 }
 
-/* Samples of the bin times its gap. */
+/* The bin's gap times its number of samples. */
 static double gap(const glia_metric *m, int64_t bin) {
     return fabs((double)m->counts[2 * bin + 1] - glia_exact_value(&m->sums[bin]));
 }

@@ -1,8 +1,8 @@
 /* exact.c - sums without rounding, after Kulisch's long accumulator (1971).
  *
- * A double is 53 bits at one of 2046 places. The sum is a fixed-point number that has all of these places, in digits of
- * 32 bits that are kept in 64: adding a double touches three of them, and carries wait until half of their room
- * could be used. Rounding happens once, when the value is asked for.
+ * A double is 53 bits at one of 2046 positions. The sum is a fixed-point number with all of these positions, in 32-bit
+ * digits stored in 64 bits. Adding a double changes three digits; carries are propagated before a digit can overflow.
+ * The value is rounded once, when it is read.
  */
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum { DIGIT = 32, MANTISSA = 52, LOWEST = 1074 };
 #define MASK         ((int64_t)0xFFFFFFFF)
 #define PENDING_MOST ((int64_t)1 << 28)
 
-/* Carries: every digit but the last lies in [0, 2^32) then; the last has the sign. */
+/* Propagates carries: then every digit but the last lies in [0, 2^32); the last has the sign. */
 static void propagate(glia_exact *s) {
     int64_t carry = 0;
     for (int i = 0; i < GLIA_EXACT_DIGITS - 1; i++) {
@@ -56,7 +56,7 @@ void glia_exact_merge(glia_exact *s, const glia_exact *other) {
     s->pending = 1;
 }
 
-/* The value of a sum without special ones, to nearest; ties to even. */
+/* The value of a sum without infinities and NaN, rounded to nearest, ties to even. */
 static double rounded(const glia_exact *sum) {
     glia_exact s = *sum;
     propagate(&s);
@@ -67,13 +67,13 @@ static double rounded(const glia_exact *sum) {
     }
     int top = GLIA_EXACT_DIGITS - 1;
     while (top > 0 && s.digit[top] == 0) top--;
-    /* The leading 64 bits from three digits, and whether anything follows, in the lowest of them. */
+    /* The leading 64 bits from three digits; the lowest bit also says whether any lower bit is set (sticky bit). */
     uint64_t first = (uint64_t)s.digit[top], second = top > 0 ? (uint64_t)s.digit[top - 1] : 0,
              third = top > 1 ? (uint64_t)s.digit[top - 2] : 0;
     if (!first) return 0;
     int width = 0;
     while (width < 64 && first >> width) width++;
-    if (width > DIGIT) return negative ? -INFINITY : INFINITY; /* beyond all doubles: not by 2^63 additions */
+    if (width > DIGIT) return negative ? -INFINITY : INFINITY; /* 2^63 additions cannot reach this */
     int spare = DIGIT - width;
     uint64_t bits = first << DIGIT | second;
     uint64_t rest = third << spare;

@@ -1,4 +1,4 @@
-/* hits.c - predictions counted by class: how many are right, how often a class is predicted, how often it is true. */
+/* hits.c - counts by class: correct predictions, predictions of the class, and samples of the class. */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

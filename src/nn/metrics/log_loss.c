@@ -1,4 +1,4 @@
-/* log_loss.c - cross-entropy: the mean of -log of the true class's probability, in nats; infinite for a zero. */
+/* log_loss.c - cross-entropy: the mean of -log of the true class's probability, in nats; infinite for probability 0. */
 #include "nn/metrics/metrics.h"
 
 static void add(glia_metric *m, const float *scores, int32_t label) {

@@ -1,5 +1,5 @@
-/* mcc.c - Matthews's correlation coefficient (1975) of predicted and true classes; for more than two of them R_K
- * (Gorodkin 2004). With n samples, h right ones, p_k predicted and t_k true ones of class k:
+/* mcc.c - the Matthews correlation coefficient (1975) of predicted and true classes; for more than two classes R_K
+ * (Gorodkin 2004). With n samples, h correct, and for class k p_k predictions and t_k samples:
  *
  *     (h n - sum p_k t_k) / sqrt((n^2 - sum p_k^2) (n^2 - sum t_k^2));   0 if a root is zero
  */

@@ -1,13 +1,13 @@
-/* metric.c - metrics from beginning to end: what all pages have in common. */
+/* metric.c - code shared by all metrics, from creation to results. */
 #include "nn/metrics/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_MOST = 4096 }; /* classes of a table of counts: 128 MiB */
+enum { TABLE_MOST = 4096 }; /* classes of a confusion matrix: 128 MiB */
 
-/* ---- making ------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------- */
 
 static bool product_fits(int64_t n, size_t size) {
     size_t bytes;
@@ -92,7 +92,7 @@ static bool grow(void **memory, int64_t n, int64_t width, size_t size) {
     return grown != NULL;
 }
 
-/* Makes room for n more kept samples; after a failure the metric is as it was. */
+/* Makes room for n more kept samples; on failure the metric is unchanged. */
 static bool reserve(glia_metric *m, int64_t n) {
     if (n > INT64_MAX / 4 - m->n_kept) return false;
     int64_t need = m->n_kept + n;
@@ -123,7 +123,7 @@ static glia_status check_labels(const glia_metric *m, const int32_t *labels, int
     return GLIA_OK;
 }
 
-/* Are they probabilities, where the page computes with them? Softmax in f32 may exceed 1 by a rounding or two. */
+/* Checks that scores are probabilities, if the metric needs them. Softmax in f32 may exceed 1 by a few roundings. */
 static glia_status check_probabilities(const glia_metric *m, const float *scores, int64_t n, glia_error *error) {
     const float slack = 1e-5f;
     for (int64_t i = 0; i < n * m->classes; i++) {

@@ -1,4 +1,4 @@
-/* perplexity.c - exp of the cross-entropy: among how many equally likely classes the model would be as unsure. */
+/* perplexity.c - exp of the cross-entropy: the number of equally likely classes with the same uncertainty. */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

@@ -1,6 +1,6 @@
 /* pr_auc.c - average precision: the area under the precision-recall curve as a sum of steps, without interpolation,
  *
- *     sum over thresholds of (recall here - recall at the one before) precision here
+ *     sum over thresholds i of (recall_i - recall_(i-1)) precision_i
  */
 #include "nn/metrics/metrics.h"
 

@@ -1,4 +1,4 @@
-/* precision.c - of the samples that were given a class, the share that belongs to it; 0 where none was. */
+/* precision.c - the fraction of a class's predictions that are correct; 0 without predictions. */
 #include "nn/metrics/metrics.h"
 
 static double ratio(glia_hits t) { return t.predicted ? (double)t.hits / (double)t.predicted : 0; }

@@ -1,8 +1,8 @@
-/* r2.c - the coefficient of determination, 1 - sum (y - p)^2 / sum (y - mean y)^2; the mean of those of several values.
+/* r2.c - the coefficient of determination, 1 - sum (y - p)^2 / sum (y - mean y)^2; with several values, their mean.
  *
- * The spread of y is formed from the exact sums of y and y^2, n sum y^2 - (sum y)^2, in pairs of doubles: what cancels
- * there is known to twice the usual precision. Values that are all the same: 1 if all are predicted, else 0, as
- * scikit-learn has it. NaN for a single sample.
+ * The sum of squares about the mean is computed from the exact sums of y and y^2, as n sum y^2 - (sum y)^2, in
+ * double-double arithmetic, so cancellation does not lose precision. If all y are equal: 1 if all are predicted, else
+ * 0, as in scikit-learn. NaN for a single sample.
  */
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* recall.c - of the samples of a class, the share that was found; 0 where there is none. */
+/* recall.c - the fraction of a class's samples that are predicted correctly; 0 without samples. */
 #include "nn/metrics/metrics.h"
 
 static double ratio(glia_hits t) { return t.actual ? (double)t.hits / (double)t.actual : 0; }

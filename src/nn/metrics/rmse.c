@@ -1,4 +1,4 @@
-/* rmse.c - root of the mean squared error; of several values the mean of their roots, as scikit-learn has it. */
+/* rmse.c - root mean squared error; with several values the mean of their roots, as in scikit-learn. */
 #include <math.h>
 
 #include "nn/metrics/metrics.h"

@@ -1,5 +1,5 @@
-/* roc_auc.c - the area under the ROC curve: how often a sample of the class is ranked above one of the others, ties
- * counting half (Hanley and McNeil 1982). Whole numbers until the last division. */
+/* roc_auc.c - the area under the ROC curve: the probability that a positive sample ranks above a negative one, ties
+ * counting half (Hanley and McNeil 1982). Computed in integers up to the final division. */
 #include "nn/metrics/metrics.h"
 
 static double area(const glia_ranked *samples, int64_t n, int64_t positives) {

@@ -1,7 +1,7 @@
-/* scores.c - what scores mean: the class that they stand for, probabilities, and logarithms of these.
+/* scores.c - from scores to the predicted class, probabilities and log-probabilities.
  *
- * With a score s of logits the probability of class 1 is 1 / (1 + exp(-s)); with several it is their softmax.
- * Logarithms are formed without the probabilities, so that a sure mistake costs what it should.
+ * With a single logit s the probability of class 1 is 1 / (1 + exp(-s)); with several, softmax. Log-probabilities are
+ * computed without the probabilities, so confident mistakes are not truncated.
  */
 #include <math.h>
 

@@ -1,4 +1,4 @@
-/* table.c - the table of metrics; metrics by name, with the options in brackets behind it. */
+/* table.c - the table of metrics; parses a metric's name and its options in brackets. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ int glia_metric_list(glia_metric_info *out, int capacity) {
     return GLIA_COUNT(rules);
 }
 
-/* The rule of this name, which may have its number behind it: "top5". */
+/* The metric of this name, which may end in its number: "top5". */
 static const glia_metric_rule *find(const char *name, int64_t *number) {
     for (int i = 0; i < GLIA_COUNT(rules); i++) {
         const glia_metric_rule *rule = rules[i];
@@ -68,10 +68,10 @@ static bool is_number(const char *word) {
     return *word && !*end;
 }
 
-/* Words that are choices, and what they choose. */
+/* Options that are single words, and their meaning. */
 static const struct {
     const char *word;
-    unsigned options; /* of the pages that take it; 0: of every one with labels */
+    unsigned options; /* of the metrics that accept it; 0: of all with labels */
     glia_average average;
     int power;
 } words[] = {
@@ -102,7 +102,7 @@ static bool take_word(glia_metric *m, const char *key, const char *word) {
     return false;
 }
 
-/* Without white space, '_' as '-'; NULL: memory ran out. */
+/* A copy without white space, with '_' replaced by '-'; NULL: out of memory. */
 static char *tidy(const char *text) {
     char *copy = malloc(strlen(text) + 1), *to = copy;
     for (const char *at = text; copy && *at; at++) {
@@ -112,7 +112,7 @@ static char *tidy(const char *text) {
     return copy;
 }
 
-/* positive=CLASS, by its name or, where no class is called so, its number. */
+/* positive=CLASS: a class name or, if no class has that name, a number. */
 static glia_status take_positive(glia_metric *m, const char *value, const char *const *names, glia_error *error) {
     char *name = NULL;
     int64_t found = -1;
@@ -172,7 +172,7 @@ static glia_status take(glia_metric *m, char *option, const char *const *names, 
 
 /* ---- the whole text ------------------------------------------------------------------------- */
 
-/* The defaults that depend on the number of classes. */
+/* Sets the defaults that depend on the number of classes. */
 static glia_status settle(glia_metric *m, glia_error *error) {
     bool two = m->labels == 2;
     if (m->average == GLIA_AVERAGE_BINARY && !two && !m->chosen) {
@@ -201,7 +201,7 @@ glia_status glia_metric_parse(glia_metric *m, const char *text, const char *cons
     }
     if (open) *open = 0;
     if (close) *close = 0;
-    int64_t number = -1; /* none behind the name */
+    int64_t number = -1; /* the name has no number */
     if (status == GLIA_OK && !(m->rule = find(words_of, &number))) status = unknown(words_of, error);
     if (status == GLIA_OK) {
         m->labels = m->rule->values ? m->classes : GLIA_MAX(m->classes, 2);

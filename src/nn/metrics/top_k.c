@@ -1,5 +1,5 @@
-/* top_k.c - the share of samples whose true class is among the k with the largest scores. Of equal scores that of the
- * smaller class comes first, so top1 is accuracy. */
+/* top_k.c - the fraction of samples whose true class is among the k largest scores. Of equal scores the lower class
+ * ranks first, so top1 equals accuracy. */
 #include "nn/metrics/metrics.h"
 
 static void shape(glia_metric *m) { m->n_counts = 1; }

@@ -1,4 +1,4 @@
-/* adadelta.c - Adadelta (Zeiler 2012, algorithm 1), as torch.optim.Adadelta has it:
+/* adadelta.c - Adadelta (Zeiler 2012, algorithm 1), as in torch.optim.Adadelta:
  *
  *     s = rho s + (1 - rho) g^2
  *     u = g sqrt(d + epsilon) / sqrt(s + epsilon)

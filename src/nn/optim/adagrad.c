@@ -1,4 +1,4 @@
-/* adagrad.c - AdaGrad (Duchi et al. 2011, section 1.3, the diagonal form), as torch.optim.Adagrad has it:
+/* adagrad.c - AdaGrad (Duchi et al. 2011, section 1.3, the diagonal form), as in torch.optim.Adagrad:
  *
  *     s = s + g^2;   w = w - lr g / (sqrt(s) + epsilon)
  *

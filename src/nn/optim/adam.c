@@ -5,9 +5,9 @@
  *     w = w - lr (m / c1) / (sqrt(v / c2) + epsilon)
  *
  * Epsilon is added after the root of the corrected v, as in the paper and in PyTorch (TensorFlow's "epsilon hat" is
- * added before the correction). The two differ in weight decay alone (optim.c): in Adam it joins the gradient, in
- * AdamW it shrinks w first. With `amsgrad` (Reddi et al. 2018, algorithm 2) the largest v so far takes the place of v
- * in the last line; it is corrected like v, which the paper does not and PyTorch does.
+ * added before the correction). The two differ only in weight decay (optim.c): Adam adds it to the gradient, AdamW
+ * first scales w down. With `amsgrad` (Reddi et al. 2018, algorithm 2) the last line uses the largest v so far,
+ * bias-corrected like v as in PyTorch (the paper does not correct it).
  *
  * States: GROUP/m/NAME, GROUP/v/NAME, GROUP/vmax/NAME, GROUP/step.
  */

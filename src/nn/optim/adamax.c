@@ -1,10 +1,10 @@
-/* adamax.c - Adamax (Kingma and Ba 2015, algorithm 2), Adam by the largest gradient instead of the mean square:
+/* adamax.c - Adamax (Kingma and Ba 2015, algorithm 2), Adam with the largest gradient instead of the mean square:
  *
  *     m = beta1 m + (1 - beta1) g;   u = max(beta2 u, |g| + epsilon)
  *     w = w - lr / (1 - beta1^t) m / u
  *
- * The paper has no epsilon; it stands where PyTorch has it, and keeps u from being zero. States: GROUP/m/NAME,
- * GROUP/u/NAME, GROUP/step.
+ * The paper has no epsilon; it is placed as in PyTorch and keeps u above zero. States: GROUP/m/NAME, GROUP/u/NAME,
+ * GROUP/step.
  */
 #include "nn/optim/optim.h"
 

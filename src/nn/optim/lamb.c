@@ -1,5 +1,5 @@
-/* lamb.c - LAMB (You et al. 2020, algorithm 2), Adam whose step in each parameter is as long as that parameter, for
- * large batches:
+/* lamb.c - LAMB (You et al. 2020, algorithm 2), for large batches: Adam with each parameter's step scaled to that
+ * parameter's norm:
  *
  *     m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2;   c = 1 - beta^t as for Adam
  *     u = (m / c1) / (sqrt(v / c2) + epsilon) + weight_decay w

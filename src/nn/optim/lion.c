@@ -1,10 +1,10 @@
-/* lion.c - Lion (Chen et al. 2023, algorithm 2), found by a search among programs:
+/* lion.c - Lion (Chen et al. 2023, algorithm 2), found by program search:
  *
  *     u = sign(beta1 m + (1 - beta1) g);   m = beta2 m + (1 - beta2) g
  *     w = w - lr (u + weight_decay w)
  *
- * Every element moves by lr, so rates are three to ten times smaller than Adam's, and decay as many times larger. beta2
- * is 0.99 if not given. State: GROUP/m/NAME, from zero.
+ * Every element moves by lr, so learning rates are three to ten times smaller than Adam's, and decay larger by the same
+ * factor. beta2 defaults to 0.99. State: GROUP/m/NAME, from zero.
  */
 #include "nn/optim/optim.h"
 

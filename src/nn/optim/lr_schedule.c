@@ -1,4 +1,4 @@
-/* lr_schedule.c - the learning rate over a fit: closed forms, and their text. glia.h has the formulas' meaning. */
+/* lr_schedule.c - learning-rate schedules: closed forms, and their text. glia.h explains the formulas. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ const char *glia_lr_schedule_name(glia_lr_schedule_kind kind) {
     return (unsigned)kind < GLIA_LR_SCHEDULE_COUNT ? names[kind] : NULL;
 }
 
-/* The numbers that have names in text, and what they may be. */
+/* The named numbers in a schedule's text, and their ranges. */
 static const struct {
     const char *name;
     size_t offset;
@@ -39,7 +39,7 @@ static const struct {
     { "low", offsetof(glia_lr_schedule, low), 0, HUGE_VAL, false },
     { "power", offsetof(glia_lr_schedule, power), 0, HUGE_VAL, false },
     { "gamma", offsetof(glia_lr_schedule, gamma), 0, HUGE_VAL, false },
-    { "period", offsetof(glia_lr_schedule, period), 0, HUGE_VAL, true }, /* but of a cosine: no restarts */
+    { "period", offsetof(glia_lr_schedule, period), 0, HUGE_VAL, true }, /* or 0 for a cosine: no restarts */
     { "growth", offsetof(glia_lr_schedule, growth), 0, HUGE_VAL, true },
     { "rise", offsetof(glia_lr_schedule, rise), 0, 1, false },
     { "divide", offsetof(glia_lr_schedule, divide), 0, HUGE_VAL, true },
@@ -90,7 +90,7 @@ glia_status glia_lr_schedule_check(const glia_lr_schedule *s, glia_error *error)
 
 /* ---- rates --------------------------------------------------------------------------------- */
 
-/* With defaults in the places of zeros, and 0 for GLIA_ZERO. */
+/* Replaces zeros by defaults, and GLIA_ZERO by 0. */
 static glia_lr_schedule resolved(glia_lr_schedule s) {
     const bool steps = s.kind == GLIA_LR_STEP || s.kind == GLIA_LR_MULTISTEP;
     s.low = glia_option(s.low, 0);
@@ -106,10 +106,10 @@ static glia_lr_schedule resolved(glia_lr_schedule s) {
     return s;
 }
 
-/* Half a cosine from `from` to `to`, at share x of the way. */
+/* Half a cosine from `from` to `to`, at fraction x in [0, 1]. */
 static double along_cosine(double from, double to, double x) { return to + (from - to) * (1 + cos(M_PI * x)) / 2; }
 
-/* Where t lies in a restarted cosine: the share of its period that is over. */
+/* The elapsed fraction of the current period of a cosine with restarts. */
 static double share_of_period(double t, double period, double growth) {
     if (growth == 1) return fmod(t, period) / period;
     while (t >= period && period > 0 && isfinite(period)) {
@@ -119,13 +119,13 @@ static double share_of_period(double t, double period, double growth) {
     return period > 0 ? t / period : 1;
 }
 
-/* Smith 2017: how high in the cycle, from 0 to 1 to 0; *cycle from 0. */
+/* Smith 2017: the height within the cycle, from 0 to 1 to 0; *cycle counts from 0. */
 static double triangle(double t, double period, double *cycle) {
     *cycle = floor(t / period);
     return 1 - fabs(2 * (t / period - *cycle) - 1);
 }
 
-/* From `start` to `peak` and on to `end`, along half cosines. */
+/* From `start` to `peak` and then to `end`, along half cosines. */
 static double one_cycle(const glia_lr_schedule *s, double start, double peak, double end, double t, double length) {
     const double last = fmax(length - 1, 1), top = s->rise * length - 1;
     if (t <= top) return along_cosine(start, peak, top > 0 ? t / top : 1);
@@ -186,7 +186,7 @@ double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double moment
 
 /* ---- text ---------------------------------------------------------------------------------- */
 
-/* The end of a word in [at, end), and the place behind the blanks that follow. */
+/* The end of a word in [at, end), and the position after the blanks that follow. */
 static const char *word_end(const char *at, const char *end) {
     while (at < end && !strchr("(),=: ", *at)) at++;
     return at;
@@ -206,7 +206,7 @@ static glia_status bad_text(glia_error *error, const char *text, const char *at,
                      what);
 }
 
-/* "100:150": numbers that rise. */
+/* "100:150": increasing numbers. */
 static bool parse_milestones(const char *at, const char *end, glia_lr_schedule *s) {
     for (int n = 0; n < GLIA_MILESTONES; n++) {
         const char *stop = word_end(at, end);

@@ -1,5 +1,5 @@
-/* muon.c - Muon (Jordan et al. 2024): for kernels, taken as matrices of (first axis, all others), the momentum is made
- * orthogonal before it is the step, so that no direction of the matrix is left behind; the rest is AdamW's (adam.c).
+/* muon.c - Muon (Jordan et al. 2024): for kernels, as matrices of (first axis, all others), the step is the
+ * orthogonalised momentum, which is equally large in all directions of the matrix; other parameters use AdamW (adam.c).
  *
  *     v = momentum v + (1 - momentum) g;   u = (1 - momentum) g + momentum v       Nesterov's form
  *     X = u / (|u| + 1e-7);   5 times X = a X + (b A + c A^2) X,  A = X X^T        a, b, c = 3.4445, -4.7750, 2.0315
@@ -7,10 +7,11 @@
  *
  * The polynomial (a Newton-Schulz iteration of degree five) drives the singular values of X to about 1, in [0.7, 1.2].
  * The last factor gives a step the mean square that Adam's have (Liu et al. 2025, "Muon is scalable", section 2.2), so
- * one learning rate and one decay do for kernels and the rest. Of X X^T and X^T X the smaller is taken.
+ * kernels and other parameters can share one learning rate and one decay. The smaller of X X^T and X^T X is used.
  *
  * A step costs 10 c r^2 + 5 r^3 multiplications for a kernel whose sides are r <= c: for a wide dense layer and small
- * batches more than all the rest. States: GROUP/momentum/NAME for kernels, those of AdamW for others, GROUP/step.
+ * batches this is most of the cost of training. States: GROUP/momentum/NAME for kernels, those of AdamW for others,
+ * GROUP/step.
  */
 #include <math.h>
 

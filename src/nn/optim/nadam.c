@@ -1,10 +1,10 @@
-/* nadam.c - NAdam (Dozat 2016), Adam with Nesterov's momentum, as torch.optim.NAdam has it:
+/* nadam.c - NAdam (Dozat 2016), Adam with Nesterov's momentum, as in torch.optim.NAdam:
  *
  *     mu_t = beta1 (1 - 0.96^(0.004 t) / 2);   P_t = mu_1 mu_2 ... mu_t
  *     m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
  *     w = w - lr ((1 - mu_t) / (1 - P_t) g + mu_(t+1) / (1 - P_(t+1)) m) / (sqrt(v / (1 - beta2^t)) + epsilon)
  *
- * States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step, and GROUP/product, which is P. It vanishes like beta1^t, so f32 is
+ * States: GROUP/m/NAME, GROUP/v/NAME, GROUP/step, and GROUP/product, which is P. It decays like beta1^t, so f32 is
  * enough for 1 - P.
  */
 #include <math.h>

@@ -1,22 +1,22 @@
-/* optim.c - glia_minimize(): gradients and the optimiser's update, as more graph.
+/* optim.c - glia_minimize(): adds gradients and the optimiser's update to the graph.
  *
- * For the parameters w_1 ... w_n that match, in the order in which the graph has them:
+ * For the matching parameters w_1 ... w_n, in the graph's order:
  *
  *     g_i = d loss / d w_i
  *     g_i = clip(g_i, -clip_value, clip_value)                                    if asked for
  *     g_i = g_i min(1, clip_norm / (norm + 1e-6)),  norm = |(g_1, ..., g_n)|_2      if asked for (Pascanu et al. 2013)
  *     g_i = g_i + (weight_decay + l2) w_i + l1 sign(w_i)
- *     w_i = the rule's formula (the pages of this folder)
+ *     w_i = the rule's formula (the files of this folder)
  *     w_i = w_i min(1, max_norm / |w_i|) for each unit's incoming weights      (Srivastava et al. 2014, section 5.1)
  *     ema_i = ema ema_i + (1 - ema) w_i, which begins as w_i was before the first step   (Polyak and Juditsky 1992)
  *
- * This is the order of torch.nn.utils.clip_grad_value_, clip_grad_norm_ and the torch.optim classes, whose results
- * tests/golden/optimizers.txt holds. Where decay is apart from the gradient (AdamW), w_i (1 - lr weight_decay) takes
- * the place of w_i in the formula.
+ * This is the order of torch.nn.utils.clip_grad_value_, clip_grad_norm_ and the torch.optim classes;
+ * tests/golden/optimizers.txt holds their results. Where decay is decoupled from the gradient (AdamW), the formula uses
+ * w_i (1 - lr weight_decay) instead of w_i.
  *
  * Accumulation has two update groups. GROUP.hold adds the gradients to sums and counts; GROUP adds its own, divides by
  * the count, takes the step and sets the count to zero. A sum is not cleared: it is not read where the count is zero.
- * Where batches have weights, g is weighed, and divided by the sum of the weights instead.
+ * For weighted batches, g is multiplied by the weight and the sum divided by the sum of the weights.
  *
  *     both         sum = (held > 0 ? sum : 0) + g
  *     GROUP.hold   held = held + 1
@@ -42,7 +42,7 @@ glia_tensor glia_rule_state(const glia_rule_scope *s, const char *kind, const ch
     return s->rows ? glia_gather(state, s->rows, 0) : state;
 }
 
-/* leaf becomes the value, which may be rows of it. */
+/* Updates the leaf, or with rows only these rows of it, to the value. */
 static void put(const glia_rule_scope *s, glia_tensor leaf, glia_tensor value) {
     glia_update(leaf, s->rows ? glia_put_rows(leaf, s->rows, value) : value, s->group);
 }
@@ -58,14 +58,14 @@ glia_tensor glia_rule_mean(const glia_rule_scope *s, const char *kind, const cha
     return glia_rule_keep(s, mean, glia_add(glia_mul_scalar(mean, beta), glia_mul_scalar(x, 1 - beta)));
 }
 
-/* -expm1(t log beta) keeps all digits where beta^t is near 1 as well as where it vanishes (from where on it does not
- * matter that f32 cannot tell t from t + 1); a product carried from step to step would drift. */
+/* -expm1(t log beta) is accurate both where beta^t is near 1 and where it vanishes (there f32's failure to tell t from
+ * t + 1 does not matter); a product carried from step to step would drift. */
 glia_tensor glia_rule_correction(glia_tensor steps, glia_dtype dtype, double beta) {
     if (beta == 0 && !glia_is_bad(steps)) return glia_like(glia_cast(steps, dtype), 1);
     return glia_neg(glia_expm1(glia_mul_scalar(glia_cast(steps, dtype), log(beta))));
 }
 
-/* ---- what is asked for -------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------ */
 
 static bool is_within(glia_graph *g, const char *who, const char *name, double value, double below) {
     if (value >= 0 && value < below) return true;
@@ -73,7 +73,7 @@ static bool is_within(glia_graph *g, const char *who, const char *name, double v
     return false;
 }
 
-/* Is the group's pattern that of some parameter, and are its numbers numbers? */
+/* Whether the group's pattern matches a parameter and its numbers are valid. */
 static bool check_group(glia_graph *g, const glia_parameter_group *p, int index) {
     static const char *const names[] = { "lr_scale", "weight_decay", "l1", "l2", "max_norm" };
     const double terms[] = { p->lr_scale, p->weight_decay, p->l1, p->l2, p->max_norm };
@@ -97,7 +97,7 @@ const char *glia_optimizer_name(glia_optimizer_kind kind) {
 glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
     if ((unsigned)o.kind >= GLIA_OPTIMIZER_COUNT) return o;
     const glia_rule *rule = rules[o.kind];
-    if (o.lr == 0) o.lr = rule->lr; /* GLIA_ZERO stays: the result means what `o` means */
+    if (o.lr == 0) o.lr = rule->lr; /* GLIA_ZERO stays: the result has the same meaning as `o` */
     if (o.momentum == 0) o.momentum = rule->momentum;
     if (o.epsilon == 0) o.epsilon = rule->epsilon;
     if (o.beta1 == 0) o.beta1 = 0.9;
@@ -107,7 +107,7 @@ glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
     return o;
 }
 
-/* Fills in the defaults; GLIA_ZERO becomes 0. false: a mistake is in the graph. */
+/* Fills in the defaults; GLIA_ZERO becomes 0. false: the graph holds the error. */
 static bool resolve(glia_graph *g, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: there is no optimiser number %d", (int)o->kind);
@@ -164,7 +164,7 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     return true;
 }
 
-/* The trainable parameters that match, in the graph's arena; *n of them. */
+/* The matching trainable parameters, in the graph's arena; *n is their number. */
 static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
     glia_tensor *found = glia_arena_alloc(&g->arena, (size_t)g->n_nodes * sizeof *found);
     *n = 0;
@@ -176,12 +176,12 @@ static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
     return found;
 }
 
-/* The input that holds the learning rate, or another number that changes from step to step. */
+/* The input that holds the learning rate, or another number that may change at each step. */
 static glia_tensor number_input(glia_graph *g, const char *what, const char *group, double value) {
     const char *name = !strcmp(group, "train") ? what : glia_arena_printf(&g->arena, "%s/%s", what, group);
     if (!name) return glia_graph_fail_nomem(g);
     glia_tensor input = glia_input(g, name, GLIA_F32, GLIA_SCALAR);
-    if (!glia_is_bad(input)) ((glia_leaf *)input->attrs)->value = value; /* what sessions begin with */
+    if (!glia_is_bad(input)) ((glia_leaf *)input->attrs)->value = value; /* the initial value in sessions */
     return input;
 }
 
@@ -202,8 +202,9 @@ static void clip_by_value(glia_tensor *grads, int n, double limit) {
     }
 }
 
-/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where rows
- * with the same index are one; NULL: the gradient is that of a whole parameter. */
+/* Clips gradients by their joint norm. The squares are summed in f32, or in f64 if one of the parameters is f64.
+ * shares[i]: the weight of each row, where rows with the same index count once; NULL: the gradient is that of a whole
+ * parameter. */
 static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, double limit) {
     glia_dtype widest = GLIA_F32;
     for (int i = 0; i < n; i++) {
@@ -225,7 +226,8 @@ static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, d
 
 /* ---- accumulation ------------------------------------------------------------------------- */
 
-/* A scalar that adds up `each` over the runs of GROUP.hold since the last of GROUP; its value with this one. */
+/* A scalar that accumulates `each` over the runs of GROUP.hold since the last run of GROUP. Returns its value with this
+ * run. */
 static glia_tensor add_up(glia_graph *g, const char *name, const char *group, const char *hold, glia_tensor each) {
     glia_tensor held = glia_state(g, name, each->dtype, GLIA_SCALAR, (glia_init){ 0 });
     glia_tensor more = glia_add(held, each);
@@ -234,7 +236,7 @@ static glia_tensor add_up(glia_graph *g, const char *name, const char *group, co
     return more;
 }
 
-/* What all batches together weigh, f32; without labels in any of them 1, since then gradients are 0. */
+/* The total weight of all batches, f32; 1 if none of them has labels, since gradients are then 0. */
 static glia_tensor total_weight(glia_graph *g, const char *group, const char *hold, glia_tensor weight) {
     const char *name = glia_arena_printf(&g->arena, "%s/weight", group);
     if (!name) return glia_graph_fail_nomem(g);
@@ -242,8 +244,8 @@ static glia_tensor total_weight(glia_graph *g, const char *group, const char *ho
     return glia_select(glia_greater(total, zero), total, glia_scalar(g, GLIA_F32, 1));
 }
 
-/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this
- * one counts; NULL: as much as the others. */
+/* Makes the gradients means over the runs of GROUP.hold since the last run of GROUP, and this one. weight: the weight
+ * of this one; NULL: equal to the others. */
 static void accumulate(glia_graph *g, const char *group, glia_tensor weight, glia_tensor *ws, int n,
                        glia_tensor *grads) {
     const char *hold = glia_arena_printf(&g->arena, "%s.hold", group);
@@ -288,14 +290,14 @@ static glia_tensor count_steps(glia_graph *g, const char *group) {
     return now;
 }
 
-/* The index of the parameter group that has this parameter; n_groups: none. */
+/* The index of the parameter group that contains this parameter; n_groups: none. */
 static int group_of(const glia_optimizer *o, const char *name) {
     int i = 0;
     while (i < o->n_groups && !glia_glob(o->groups[i].pattern, name)) i++;
     return i;
 }
 
-/* What holds for the parameters of a group: its own numbers, or the optimiser's. */
+/* The settings for the parameters of a group: its own numbers, else the optimiser's. */
 static glia_parameter_group terms_of(const glia_optimizer *o, int group) {
     const glia_parameter_group none = { 0 }, *own = group < o->n_groups ? &o->groups[group] : &none;
     return (glia_parameter_group){ .lr_scale = glia_option(own->lr_scale, 1),
@@ -317,7 +319,7 @@ static const glia_rule_scope *scope_of(const work *k, int group, glia_dtype dtyp
     return s;
 }
 
-/* The kernel with each unit's weights, what its first axis counts, scaled down to this norm. */
+/* The kernel with each unit's weights (one index of the first axis) scaled down to this norm. */
 static glia_tensor bounded(glia_tensor w, double norm) {
     if (glia_is_bad(w) || w->shape.rank < 2) return w;
     glia_shape axes = { .rank = w->shape.rank - 1 };
@@ -327,7 +329,7 @@ static glia_tensor bounded(glia_tensor w, double norm) {
     return glia_mul(w, glia_div(limit, glia_maximum(size, limit)));
 }
 
-/* The state "GROUP/ema/NAME" follows what the parameter becomes. */
+/* Updates the state "GROUP/ema/NAME" by the parameter's new value. */
 static void average(const work *k, const glia_rule_scope *s, const char *name, glia_tensor before, glia_tensor after) {
     double m = k->opt->ema;
     glia_tensor ema = glia_rule_state(s, "ema", name, before);
@@ -336,7 +338,7 @@ static void average(const work *k, const glia_rule_scope *s, const char *name, g
     glia_rule_keep(s, ema, glia_add(glia_mul_scalar(from, m), glia_mul_scalar(after, 1 - m)));
 }
 
-/* rows: the indices of the rows that the gradient is of; NULL: it is of the whole parameter. */
+/* Updates one parameter. rows: the indices of the gradient's rows; NULL: it is that of the whole parameter. */
 static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, glia_tensor rows) {
     const char *name = glia_leaf_of(leaf)->name;
     glia_rule_scope own = *scope_of(k, group_of(k->opt, name), arithmetic(leaf));
@@ -359,10 +361,10 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, gl
 
 /* ---- sparse gradients --------------------------------------------------------------------- */
 
-enum { MOST_PICKS = 32 }; /* places of a graph that pick from one table */
+enum { MOST_PICKS = 32 }; /* lookups in one table per graph */
 
-/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false: it
- * is something else. */
+/* Finds the rows (P, B...) and their indices (P) that a gradient sums: it must be a sum of scatter_adds along axis 0.
+ * false: it is not. */
 static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *indices, int *n) {
     if (gradient->op == &glia_op_add) {
         return find_picks(gradient->in[0], rows, indices, n) && find_picks(gradient->in[1], rows, indices, n);
@@ -379,8 +381,9 @@ static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *ind
     return true;
 }
 
-/* Where the parameter's name matches o->sparse: *gradient becomes a row for each index, the sum of all of this index, *rows
- * the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph. */
+/* If the parameter's name matches o->sparse: *gradient becomes one row per index, the sum over equal indices, *rows the
+ * indices, *share 1 / the number of times each occurs. Otherwise *rows and *share become NULL. false: the graph holds
+ * the error. */
 static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *gradient, glia_tensor *share,
                         glia_tensor *rows) {
     const char *name = glia_leaf_of(leaf)->name;
@@ -412,12 +415,12 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
     glia_shape column = (*rows)->shape;
     while (column.rank < leaf->shape.rank) column.dim[column.rank++] = 1;
     glia_tensor ones = glia_broadcast(glia_scalar(g, (*gradient)->dtype, 1), column);
-    glia_tensor uses = glia_row_sums(ones, *rows, leaf->shape.dim[0]); /* 0: the index names no row */
+    glia_tensor uses = glia_row_sums(ones, *rows, leaf->shape.dim[0]); /* 0: no row has this index */
     *share = glia_reciprocal(glia_maximum(uses, glia_like(uses, 1)));
     return true;
 }
 
-/* Do the patterns apply to any of the parameters that are to be trained? */
+/* Whether each pattern matches one of the parameters to train. */
 static bool check_patterns(glia_graph *g, const glia_optimizer *o, const char *pattern, const glia_tensor *ws, int n) {
     if (!glia_graph_pattern(g, pattern, true, "glia_minimize")) return false;
     if (n == 0) {
@@ -456,7 +459,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     k.scopes = glia_arena_alloc(&g->arena, 2 * ((size_t)optimizer.n_groups + 1) * sizeof *k.scopes);
     glia_tensor *ws = matching(g, pattern, &n);
     glia_tensor *grads = ws ? glia_arena_alloc(&g->arena, 3 * (size_t)n * sizeof *grads) : NULL;
-    glia_tensor *shares = grads ? grads + n : NULL, *rows = grads ? shares + n : NULL; /* of sparse gradients */
+    glia_tensor *shares = grads ? grads + n : NULL, *rows = grads ? shares + n : NULL; /* for sparse gradients */
     if (!grads || !k.scopes) {
         glia_graph_fail_nomem(g);
         return;

@@ -1,4 +1,4 @@
-/* rmsprop.c - RMSProp (Tieleman and Hinton 2012, lecture 6.5), as torch.optim.RMSprop has it:
+/* rmsprop.c - RMSProp (Tieleman and Hinton 2012, lecture 6.5), as in torch.optim.RMSprop:
  *
  *     s = rho s + (1 - rho) g^2;   u = g / (sqrt(s) + epsilon)
  *     plain      w = w - lr u

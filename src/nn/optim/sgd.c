@@ -1,10 +1,10 @@
-/* sgd.c - stochastic gradient descent (Robbins and Monro 1951) with momentum, as torch.optim.SGD has it:
+/* sgd.c - stochastic gradient descent (Robbins and Monro 1951) with momentum, as in torch.optim.SGD:
  *
  *     plain      w = w - lr g
  *     momentum   v = momentum v + g;   w = w - lr v                  (Polyak 1964; v begins at zero)
  *     nesterov   v = momentum v + g;   w = w - lr (g + momentum v)   (Sutskever et al. 2013, section 2, rewritten)
  *
- * The learning rate stands outside the velocity, so a schedule takes effect at once. State: GROUP/momentum/NAME.
+ * The velocity does not contain the learning rate, so a schedule takes effect at once. State: GROUP/momentum/NAME.
  */
 #include "nn/optim/optim.h"
 

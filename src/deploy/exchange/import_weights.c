@@ -1,4 +1,4 @@
-/* foreign.c - parameters from files that other programs wrote: their names, and where their layouts differ.
+/* import_weights.c - parameters from files that other programs wrote: their names, and where their layouts differ.
  *
  * A row of the table is two patterns, ours and theirs:
  *

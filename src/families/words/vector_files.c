@@ -1,4 +1,4 @@
-/* files.c - word vectors in files: word2vec's text and binary, GloVe's text, safetensors.
+/* vector_files.c - word vectors in files: word2vec's text and binary, GloVe's text, safetensors.
  *
  * Text and binary begin with a line "WORDS SIZE". A binary record is the word, a space and its floats, little-endian;
  * word2vec.c ends it with a line end, others do not, so line ends before a word are passed over. GloVe's text has no

@@ -1,16 +1,16 @@
 /* grad.c - reverse-mode differentiation, graph to graph.
  *
  * The chain rule walked backwards (Linnainmaa 1970; Griewank and Walther 2008, ch. 3): every node that lies on a path
- * from some x to y gets an adjoint, dy/dnode, which is the sum of what its readers contribute; its op's `vjp` turns that
- * into contributions to its inputs. All of it is new nodes of the same graph, made from the same ops, so a gradient can be
- * differentiated again, fused, planned and saved like anything else.
+ * from some x to y gets an adjoint, dy/dnode, which is the sum of what its readers contribute; its op's `vjp` turns
+ * that into contributions to its inputs. All of it is new nodes of the same graph, made from the same ops, so a
+ * gradient can be differentiated again, fused, planned and saved like anything else.
  *
  *        x ──► f ──► g ──► y            forward, oldest first
  *        dx ◄─ vjp_f ◄─ vjp_g ◄─ dy     what this file appends
  *
  * A composite without a vjp of its own is expanded next to itself and differentiated through; the second copy of the
- * forward computation is merged with the first by common-subexpression elimination. A modal one is expanded for both modes,
- * and its gradient is by_mode of the two.
+ * forward computation is merged with the first by common-subexpression elimination. A modal one is expanded for both
+ * modes, and its gradient is by_mode of the two.
  */
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* substitute.c - a part of a graph once more on other tensors, and finding tensors by the names of layers and leaves.
  *
- * What lies between the tensors that are replaced and those that are asked for is copied into the same graph; all else is
- * shared. Random nodes of the copy draw numbers of their own.
+ * What lies between the tensors that are replaced and those that are asked for is copied into the same graph; all else
+ * is shared. Random nodes of the copy draw numbers of their own.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
  *
  * Each has its definition (`expand`), written so that no intermediate value overflows where the result does not, and
  * its derivative in the form that is cheapest and keeps its digits. Where the derivative can be told from the result
- * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. Gradients at zero and
- * NaN are those of PyTorch: at zero the derivative from the left, so relu'(0) = 0; at NaN relu, elu and selu have the
- * derivative of positive x, leaky_relu that of negative x.
+ * (relu, leaky_relu, elu, selu) it is, so that the input need not be kept until the backward pass. Gradients at zero
+ * and NaN are those of PyTorch: at zero the derivative from the left, so relu'(0) = 0; at NaN relu, elu and selu have
+ * the derivative of positive x, leaky_relu that of negative x.
  */
 #include <math.h>
 

@@ -12,8 +12,8 @@
  *     dR = dX, or dX * (1 - tanh(R / c)^2)
  *     dQ = scale dR K       dK = scale dR^T Q                 dV = (P * Z)^T dY
  *
- * where delta, which is sum of rows of P * dP, is told from Y (Dao et al. 2022, section B.2). attention_grad is that and
- * gives one tensor: of qkv's shape; or flat, dq dk dv one after the other (dq dkv), which are then cut out. Its own
+ * where delta, which is sum of rows of P * dP, is told from Y (Dao et al. 2022, section B.2). attention_grad is that
+ * and gives one tensor: of qkv's shape; or flat, dq dk dv one after the other (dq dkv), which are then cut out. Its own
  * gradient is that of its expansion.
  *
  * attention with a rate always drops. attention_dropout is the same and its gradient, but passes in inference.

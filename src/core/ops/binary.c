@@ -75,8 +75,8 @@ const glia_sample glia_samples_div[] = {
     { 0 },
 };
 
-/* In the base: b a^(b-1), and 0 where b is 0. In the exponent: y log a, and 0 where a is 0 and b is not negative. What a
- * select leaves out gets arguments without poles, so that second derivatives are finite there too. */
+/* In the base: b a^(b-1), and 0 where b is 0. In the exponent: y log a, and 0 where a is 0 and b is not negative. What
+ * a select leaves out gets arguments without poles, so that second derivatives are finite there too. */
 static void pow_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_tensor a = y->in[0], b = y->in[1];
     glia_tensor zero = glia_like(a, 0), one = glia_like(a, 1), nothing = glia_like(dy, 0);
@@ -104,7 +104,8 @@ static glia_tensor share(glia_tensor loses, glia_tensor tie, glia_tensor dy) {
 
 EVAL(maximum, a > b || a != a ? a : b) /* NaN if one is */
 VJP(maximum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
-RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric,
+       GLIA_OP_COMMUTES)
 const glia_sample glia_samples_maximum[] = {
     { .name = "plain",
       .n = 2,
@@ -116,7 +117,8 @@ const glia_sample glia_samples_maximum[] = {
 
 EVAL(minimum, a < b || a != a ? a : b)
 VJP(minimum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
-RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric,
+       GLIA_OP_COMMUTES)
 const glia_sample glia_samples_minimum[] = {
     { .name = "plain",
       .n = 2,

@@ -1,7 +1,7 @@
 /* cells.c - a step of each recurrent cell, and a step of its gradient, in graph form.
  *
- * The derivative of a gate follows from its value: s (1 - s) of a sigmoid, 1 - t^2 of a tanh. So the values of the gates
- * are what a cell keeps. a' is what a gate's function is applied to.
+ * The derivative of a gate follows from its value: s (1 - s) of a sigmoid, 1 - t^2 of a tanh. So the values of the
+ * gates are what a cell keeps. a' is what a gate's function is applied to.
  */
 #include "core/ops/recurrent.h"
 

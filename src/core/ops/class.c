@@ -8,8 +8,8 @@ static glia_shape column_of(glia_tensor labels) {
     return column;
 }
 
-/* Labels as floats where that loses nothing: up to 2^24 they are exact, and larger ones stay too large. Comparing floats
- * fuses with the arithmetic around it; comparing integers does not. */
+/* Labels as floats where that loses nothing: up to 2^24 they are exact, and larger ones stay too large. Comparing
+ * floats fuses with the arithmetic around it; comparing integers does not. */
 static glia_tensor comparable(glia_tensor labels, int64_t classes) {
     return classes <= 1 << 24 ? glia_cast(labels, GLIA_F32) : labels;
 }

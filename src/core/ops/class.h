@@ -1,4 +1,5 @@
-/* class.h - what losses and metrics of class labels share. Scores are (..., K), labels i32 (...): mostly (N, K) and (N). */
+/* class.h - what losses and metrics of class labels share. Scores are (..., K), labels i32 (...): mostly (N, K) and
+ * (N). */
 #ifndef GLIA_SRC_CORE_OPS_CLASS_H
 #define GLIA_SRC_CORE_OPS_CLASS_H
 

@@ -28,7 +28,8 @@ static const glia_field conv_fields[] = {
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 
-/* Checks x, (N, C, spatial...), and the kernel against each other and the attributes; fills the shape of conv(x, kernel). */
+/* Checks x, (N, C, spatial...), and the kernel against each other and the attributes; fills the shape of conv(x,
+ * kernel). */
 static bool conv_shape_first(glia_node *n, const glia_shape *x, const glia_shape *kernel, glia_shape *y) {
     const glia_conv_attrs *a = n->attrs;
     int axes = x->rank - 2;
@@ -280,8 +281,8 @@ RECORD(conv, "y[n,k,o] = sum of x[n,c,o s + t d - p] w[k,c,t] over c and t")
 RECORD(conv_input_grad, "x[n,c,i] = sum of y[n,k,o] w[k,c,t] over k and o s + t d - p = i: transposed convolution")
 RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n and o")
 
-/* Each case is a sample of all three. Columns: channels last, stride, dilation, pad, pad_after, groups, x, kernel, y. The
- * golden results are of the usual layout; a test holds the two against each other. */
+/* Each case is a sample of all three. Columns: channels last, stride, dilation, pad, pad_after, groups, x, kernel, y.
+ * The golden results are of the usual layout; a test holds the two against each other. */
 #define CASES(CASE)                                                                                                    \
     CASE(line, false, (1), (1), (0), (0), 1, (2, 3, 7), (4, 3, 3), (2, 4, 5))                                          \
     CASE(line_strided, false, (2), (1), (1), (1), 1, (2, 2, 8), (3, 2, 3), (2, 3, 4))                                  \
@@ -317,8 +318,8 @@ RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
 
 #define ATTRS(name, last, s, d, p, q, g, x, k, y)                                                                      \
-    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last, false },                    \
-                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last, false },                 \
+    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last, false },             \
+                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last, false },          \
                                  name##_k_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST k, last, false };
 CASES(ATTRS)
 

@@ -4,8 +4,8 @@
  *
  * Forward it is y. Backward it pretends that y is a function of x whose derivative is `slope`: surrogate gradients of
  * spikes (Neftci et al. 2019), straight-through estimators (Bengio et al. 2013: slope 1), gradient reversal (Ganin and
- * Lempitsky 2015: y = x, slope -lambda). Nothing flows into y or slope through it, so that a slope may be any graph of x.
- * It vanishes when a program is compiled, as stop_gradient does.
+ * Lempitsky 2015: y = x, slope -lambda). Nothing flows into y or slope through it, so that a slope may be any graph of
+ * x. It vanishes when a program is compiled, as stop_gradient does.
  */
 #include <string.h>
 

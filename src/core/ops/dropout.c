@@ -6,8 +6,8 @@
  * al. 2016).
  *
  * alpha_dropout (Klambauer et al. 2017, section 3) is for what has mean 0 and variance 1, as selu's results have. What
- * is dropped becomes selu's limit at minus infinity, l = -1.7581, and then all is made a x + b, so that mean and variance
- * are kept: with q = 1 - rate,
+ * is dropped becomes selu's limit at minus infinity, l = -1.7581, and then all is made a x + b, so that mean and
+ * variance are kept: with q = 1 - rate,
  *
  *     a = (q + l^2 q rate)^(-1/2),   b = -a rate l
  *

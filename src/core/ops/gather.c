@@ -3,9 +3,9 @@
  *     gather       x (A..., K, B...), indices (I...) -> (A..., I..., B...)      y[a, i, b]  = x[a, indices[i], b]
  *     scatter_add  u (A..., I..., B...), indices (I...) -> (A..., size, B...)   y[a, indices[i], b] += u[a, i, b]
  *
- * A negative index counts from the end, as in numpy.take: -1 is K - 1. An index outside [-K, K) names no slice: gather gives
- * zeros, scatter_add adds nothing, so both remain products with one_hot(indices) and each other's adjoint, and no input can
- * make a kernel read or write elsewhere. In constant indices it is a mistake.
+ * A negative index counts from the end, as in numpy.take: -1 is K - 1. An index outside [-K, K) names no slice: gather
+ * gives zeros, scatter_add adds nothing, so both remain products with one_hot(indices) and each other's adjoint, and no
+ * input can make a kernel read or write elsewhere. In constant indices it is a mistake.
  */
 #include "core/ops/ops.h"
 
@@ -68,7 +68,8 @@ static void gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
-const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along an axis, picked by index, as numpy.take", .arity = 2,
+const glia_op glia_op_gather = { .name = "gather",
+                                 .summary = "slices of x along an axis, picked by index, as numpy.take", .arity = 2,
                                  .attr_size = sizeof(glia_axis_attrs), .fields = axis_fields,
                                  .infer = gather_infer, .eval = gather_eval, .vjp = gather_vjp };
 
@@ -152,7 +153,10 @@ const glia_op glia_op_scatter_add = { .name = "scatter_add",
 #define INTO(k, n) .attrs = &(const glia_scatter_attrs){ k, GLIA_DIMS(n) }
 const glia_sample glia_samples_scatter_add[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, INTO(0, 4) },
-    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, INTO(1, 5) },
+    { .name = "columns",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) },
+      INTO(1, 5) },
     { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I32, 0, 3, 5) }, INTO(1, 3) },
     { 0 },
 };

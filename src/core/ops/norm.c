@@ -6,8 +6,8 @@
  *
  * Layer normalisation (Ba et al. 2016) takes them over the last axis of each sample. Batch normalisation (Ioffe and
  * Szegedy 2015) takes them for each channel, axis 1, over all other axes when training, and uses running averages
- * otherwise. Each pass in training mode moves those: running = (1 - momentum) running + momentum batch, where the variance
- * is the unbiased one (core/passes/statistics.c).
+ * otherwise. Each pass in training mode moves those: running = (1 - momentum) running + momentum batch, where the
+ * variance is the unbiased one (core/passes/statistics.c).
  *
  * The gradient, with g = dy scale and means over the same elements, follows from mean(xhat) = 0 and mean(xhat^2) = 1:
  *
@@ -299,8 +299,8 @@ static bool batch_norm_dx_infer(glia_node *n) {
            is_vector(n, 3, "running_mean", n->shape.dim[1]) && is_vector(n, 4, "running_var", n->shape.dim[1]);
 }
 
-/* With d = x - mean, a = scale r and the sums over a channel's m elements: a dy - d a r^2 sum(dy d) / m - a sum(dy) / m. The
- * sums are those that the gradients of scale and shift are, too. */
+/* With d = x - mean, a = scale r and the sums over a channel's m elements: a dy - d a r^2 sum(dy d) / m - a sum(dy) /
+ * m. The sums are those that the gradients of scale and shift are, too. */
 static glia_tensor batch_norm_dx_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     glia_tensor x = in[0], dy = in[1], r, d = batch_centred(x, in[3], in[4], epsilon_of(n), mode, &r);
     glia_tensor a = glia_mul(by_channel(in[2], x), r);

@@ -8,8 +8,8 @@
  *
  *     dkernel = sum over t, n of dz[t, n]^T h[t - 1, n]
  *
- * is one matrix product whose inner size is N T, and the gradients of the inputs' part, x W^T + b, are those of ordinary
- * ops outside.
+ * is one matrix product whose inner size is N T, and the gradients of the inputs' part, x W^T + b, are those of
+ * ordinary ops outside.
  */
 #include "core/ops/recurrent.h"
 

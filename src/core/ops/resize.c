@@ -1,5 +1,5 @@
-/* resize.c - images made larger: by repeating pixels, by interpolating between them, by moving channels into space. All in
- * terms of other operations, so gradients and kernels come from there. */
+/* resize.c - images made larger: by repeating pixels, by interpolating between them, by moving channels into space. All
+ * in terms of other operations, so gradients and kernels come from there. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,8 +11,8 @@ static glia_tensor fail_shape(const char *what, glia_tensor x, const char *wante
                            wanted);
 }
 
-/* The adjoint of a depthwise convolution with a kernel of ones and as large a stride writes each pixel `factor` times along
- * each axis; convolutions keep their channels where kernels want them. */
+/* The adjoint of a depthwise convolution with a kernel of ones and as large a stride writes each pixel `factor` times
+ * along each axis; convolutions keep their channels where kernels want them. */
 glia_tensor glia_upsample_nearest(glia_tensor x, int factor) {
     if (glia_is_bad(x)) return x;
     const int axes = x->shape.rank - 2;

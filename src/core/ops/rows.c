@@ -1,10 +1,13 @@
 /* rows.c - work on the rows of a table that indices name, and on no others: what sparse updates are made of.
  *
- *     row_sums  u (I..., B...), indices (I...) -> (I..., B...)      y[i] = sum of u[j] over all j with index[j] = index[i]
- *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)      x, but y[index[i]] = u[i]; the last one counts
+ *     row_sums  u (I..., B...), indices (I...) -> (I..., B...)
+ *               y[i] = sum of u[j] over all j with index[j] = index[i]
+ *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)
+ *               x, but y[index[i]] = u[i]; the last one counts
  *
- * row_sums gives each place what scatter_add would give the row that it names, without the table in between. As in gather,
- * negative indices count from the end; for those outside [-K, K) row_sums gives zeros and put_rows replaces nothing.
+ * row_sums gives each place what scatter_add would give the row that it names, without the table in between. As in
+ * gather, negative indices count from the end; for those outside [-K, K) row_sums gives zeros and put_rows replaces
+ * nothing.
  */
 #include "core/ops/ops.h"
 

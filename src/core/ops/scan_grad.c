@@ -151,8 +151,8 @@ static glia_tensor all_rows(gradient *h, glia_node *x) {
     return glia_reshape(all, shape);
 }
 
-/* How many rows of x belong to each sample: x is (k N, ...), as packed results of inner loops are, and gives k; 0: x has
- * no batch in front. */
+/* How many rows of x belong to each sample: x is (k N, ...), as packed results of inner loops are, and gives k; 0: x
+ * has no batch in front. */
 static int64_t rows_of_sample(const gradient *h, const glia_node *x) {
     if (x->shape.rank >= 1 && x->shape.dim[0] == h->loop->rows) return 1;
     return has_rows(h, x) ? x->shape.dim[0] / h->loop->rows : 0;

@@ -4,16 +4,17 @@
  * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets rise from 0 to E. Segments are rows without
  * columns.
  *
- *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of values[e] x[columns[e], f]
+ *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of
+ *                                                                                  values[e] x[columns[e], f]
  *       transposed    values, columns, offsets, x (R, F) -> (size, F)    y[columns[e], f] += values[e] x[r, f]
  *     csr_dot         a (R, F), b (K, F), columns, offsets -> (E)        y[e] = sum over f of a[r, f] b[columns[e], f]
  *     segment_sum     x (E, B...), offsets -> (R, B...)                  y[r] = sum over e in r of x[e]
  *     segment_max     the same with the maximum; 0 where there is no e
  *     segment_spread  x (R, B...), offsets -> (edges, B...)              y[e] = x[r]: the adjoint of segment_sum
  *
- * They are closed under differentiation. Entries are added in the order of e, so results are the same bits at any number of
- * threads. A column outside [0, K) counts as the nearest one inside, offsets are limited to [0, E], and an entry that
- * belongs to no row adds nothing.
+ * They are closed under differentiation. Entries are added in the order of e, so results are the same bits at any
+ * number of threads. A column outside [0, K) counts as the nearest one inside, offsets are limited to [0, E], and an
+ * entry that belongs to no row adds nothing.
  */
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* fixed.c - what frozen programs compute once of the store's values, shared by sessions.
  *
  * Nobody may write the store's values while a session runs. So what was computed for a session that still runs is valid
- * for another one that begins, even if pointers to the values have been given out. When no session runs, values may have
- * been written: what the library writes is counted, and with pointers outside anything may have happened.
+ * for another one that begins, even if pointers to the values have been given out. When no session runs, values may
+ * have been written: what the library writes is counted, and with pointers outside anything may have happened.
  */
 #include <stdlib.h>
 

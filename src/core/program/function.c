@@ -1,9 +1,9 @@
-/* function.c - tensors of a graph as a function of its inputs: a program and a session for each batch size, found or made
- * when it is called, and the inputs checked and copied by name.
+/* function.c - tensors of a graph as a function of its inputs: a program and a session for each batch size, found or
+ * made when it is called, and the inputs checked and copied by name.
  *
- * Batch sizes come from the arrays: an input (N, ...) that is given n samples makes it a call for n. The sessions of the
- * last few sizes are kept, and the one that has not been used for longest makes room. Inputs without a batch (a learning
- * rate) keep the value that they were given last, whatever the size of the next call.
+ * Batch sizes come from the arrays: an input (N, ...) that is given n samples makes it a call for n. The sessions of
+ * the last few sizes are kept, and the one that has not been used for longest makes room. Inputs without a batch (a
+ * learning rate) keep the value that they were given last, whatever the size of the next call.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -48,8 +48,8 @@ typedef enum glia_fixed_check {
 glia_fixed *glia_fixed_join(glia_program *program, void *const *address, glia_error *error);
 /* Frees it when no other session shares it. */
 void glia_fixed_leave(glia_program *program, glia_fixed *fixed);
-/* Begins a run. True: the caller computes what is fixed, and then calls glia_fixed_computed(). Waits while another session
- * does, or while others run and it must be computed. */
+/* Begins a run. True: the caller computes what is fixed, and then calls glia_fixed_computed(). Waits while another
+ * session does, or while others run and it must be computed. */
 bool glia_fixed_enter(glia_program *program, glia_fixed *fixed, const glia_store *store, glia_fixed_check check);
 void glia_fixed_computed(glia_program *program, glia_fixed *fixed);
 void glia_fixed_exit(glia_program *program, glia_fixed *fixed);

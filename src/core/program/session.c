@@ -3,9 +3,9 @@
  * Everything that can fail happens in glia_session_create(). A run walks the launches, copies the few new values that
  * could not be computed in place, and advances the random state; it neither allocates nor decides.
  *
- * A frozen program begins with launches whose results are the same in every run. They are run once, before the first run
- * or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can be,
- * because the plan may need their memory for the next one. What they leave is shared with other sessions (fixed.c).
+ * A frozen program begins with launches whose results are the same in every run. They are run once, before the first
+ * run or by glia_session_refresh(), and between them the setups of the others that pack these results: as soon as can
+ * be, because the plan may need their memory for the next one. What they leave is shared with other sessions (fixed.c).
  */
 #include <stdio.h>
 #include <stdlib.h>

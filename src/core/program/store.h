@@ -17,8 +17,8 @@ glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_
 /* glia_store_find() and glia_store_at() for the library, which says by glia_store_touch() when it has written. */
 bool glia_store_look(const glia_store *store, const char *name, glia_array *array);
 glia_array glia_store_entry(const glia_store *store, int index);
-/* Copies the store's own values, one after the other, to `at`, or with `restore` back from there; NULL: neither. Returns
- * their bytes. */
+/* Copies the store's own values, one after the other, to `at`, or with `restore` back from there; NULL: neither.
+ * Returns their bytes. */
 size_t glia_store_copy(const glia_store *store, void *at, bool restore);
 /* The values of this store, and of what it stands on, have changed. */
 void glia_store_touch(const glia_store *store);

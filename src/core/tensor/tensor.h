@@ -28,7 +28,8 @@ size_t glia_shape_bytes(glia_shape shape, glia_dtype dtype); /* of a shape witho
 bool glia_shape_broadcast(glia_shape a, glia_shape b, glia_shape *out);
 bool glia_shape_broadcasts_to(glia_shape from, glia_shape to);
 
-/* Axes given by a user: negative ones count from the end, rank 0 means all. Sorted, without doubles; false if outside. */
+/* Axes given by a user: negative ones count from the end, rank 0 means all. Sorted, without doubles; false if
+ * outside. */
 bool glia_axes_normalize(glia_shape axes, int rank, glia_shape *out);
 /* -1 .. -rank become rank-1 .. 0; -1 if outside. */
 int glia_axis_normalize(int axis, int rank);

@@ -1,7 +1,7 @@
 /* torch_recurrent.c - the state of PyTorch's recurrent modules as parameters of recurrent layers.
  *
- * The gates are in the same order. PyTorch has two biases: what is added up in a cell is one here, but for the third gate
- * of the GRU, whose recurrent one lies inside the reset.
+ * The gates are in the same order. PyTorch has two biases: what is added up in a cell is one here, but for the third
+ * gate of the GRU, whose recurrent one lies inside the reset.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* beam.c - the likeliest sequences, a few followed at a time.
  *
- * In each step every sequence followed is continued by every token; the 2 x beams likeliest continuations are looked at in
- * order: those that end go to the complete ones, the first `beams` of the others are followed. (Twice as many, because
- * at most half of them can end: there is one end.) Complete ones compete with the length penalty of Wu et al. 2016.
+ * In each step every sequence followed is continued by every token; the 2 x beams likeliest continuations are looked at
+ * in order: those that end go to the complete ones, the first `beams` of the others are followed. (Twice as many,
+ * because at most half of them can end: there is one end.) Complete ones compete with the length penalty of Wu et al.
+ * 2016.
  */
 #include <math.h>
 #include <stdlib.h>

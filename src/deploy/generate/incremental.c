@@ -1,8 +1,8 @@
 /* incremental.c - from a graph over whole sequences to one over the next few tokens.
  *
  * In a dense tensor time is an axis, or a part of one: its index is (offset / inner) mod T, where `inner` is the number
- * of elements from one step to the next. `inner` survives reshaping, so it alone says where time lies, and every shape can
- * be rewritten from T steps to fewer. The pass finds it for each value, from the input on:
+ * of elements from one step to the next. `inner` survives reshaping, so it alone says where time lies, and every shape
+ * can be rewritten from T steps to fewer. The pass finds it for each value, from the input on:
  *
  *     inner = 0    not of time: parameters, constants, positions; computed whole, as before
  *     inner > 0    computed for the new steps only
@@ -93,7 +93,8 @@ static glia_tensor part(const walker *w, glia_tensor x, int axis) {
     return glia_broadcast(spread ? from : part(w, from, own), shape);
 }
 
-/* What stands for x, which is not of time, beside values whose time lies `inner` apart in x's shape; NULL: there is none. */
+/* What stands for x, which is not of time, beside values whose time lies `inner` apart in x's shape; NULL: there is
+ * none. */
 static glia_tensor beside(const walker *w, glia_tensor x, int64_t inner) {
     int axis = time_axis(x->shape, inner);
     double value;
@@ -336,7 +337,8 @@ static glia_tensor query_rows(const walker *w, const glia_node *n, int i, glia_t
     return axis < 0 || n->in[i]->shape.dim[axis] == 1 ? x : part(w, x, axis);
 }
 
-/* Self-attention must be causal, and attends what the states remember; keys of another sequence are there as they are. */
+/* Self-attention must be causal, and attends what the states remember; keys of another sequence are there as they
+ * are. */
 static glia_tensor attention(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_attention_attrs a = *(const glia_attention_attrs *)n->attrs;
     const glia_attention_sizes s = glia_attention_sizes_of(&a, n->in);
@@ -376,7 +378,8 @@ static glia_tensor block(glia_tensor flat, int64_t from, glia_shape shape) {
     return glia_reshape(part, shape);
 }
 
-/* A layer that runs forward from zeros, whose sequence alone is used, goes on from the state that the run before left. */
+/* A layer that runs forward from zeros, whose sequence alone is used, goes on from the state that the run before
+ * left. */
 static glia_tensor recurrent(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     glia_recurrent_attrs a = *(const glia_recurrent_attrs *)n->attrs;
     const glia_recurrent_view v = glia_recurrent_view_of(n, n->in);
@@ -433,8 +436,8 @@ static bool is_loop_of_time(const walker *w, const glia_node *n) {
     return fits;
 }
 
-/* What a state of a loop is before the new steps: what the run before left, in the first run what it begins as. Zeros need
- * no telling, since states are zeros in the beginning. */
+/* What a state of a loop is before the new steps: what the run before left, in the first run what it begins as. Zeros
+ * need no telling, since states are zeros in the beginning. */
 static glia_tensor loop_state(glia_tensor before, glia_tensor begun, glia_tensor initial) {
     double value;
     if (glia_is_constant_scalar(initial, &value) && value == 0) return before;

@@ -78,8 +78,8 @@ static void sift(candidate *heap, int64_t n, int64_t i) {
     heap[i] = x;
 }
 
-/* Puts the `most` highest of n candidates, or those that make up `share` of `total`, at the array's end, the highest last;
- * returns how many. Their scores are probabilities but for a factor when total is not 0. */
+/* Puts the `most` highest of n candidates, or those that make up `share` of `total`, at the array's end, the highest
+ * last; returns how many. Their scores are probabilities but for a factor when total is not 0. */
 static int64_t take_highest(candidate *heap, int64_t n, int64_t most, double share, double total) {
     for (int64_t i = n / 2; i-- > 0;) sift(heap, n, i);
     double sum = 0;

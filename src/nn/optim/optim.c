@@ -202,8 +202,8 @@ static void clip_by_value(glia_tensor *grads, int n, double limit) {
     }
 }
 
-/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where rows
- * with the same index are one; NULL: the gradient is that of a whole parameter. */
+/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where
+ * rows with the same index are one; NULL: the gradient is that of a whole parameter. */
 static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, double limit) {
     glia_dtype widest = GLIA_F32;
     for (int i = 0; i < n; i++) {
@@ -361,8 +361,8 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, gl
 
 enum { MOST_PICKS = 32 }; /* places of a graph that pick from one table */
 
-/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false: it
- * is something else. */
+/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false:
+ * it is something else. */
 static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *indices, int *n) {
     if (gradient->op == &glia_op_add) {
         return find_picks(gradient->in[0], rows, indices, n) && find_picks(gradient->in[1], rows, indices, n);
@@ -379,8 +379,9 @@ static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *ind
     return true;
 }
 
-/* Where the parameter's name matches o->sparse: *gradient becomes a row for each index, the sum of all of this index, *rows
- * the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph. */
+/* Where the parameter's name matches o->sparse: *gradient becomes a row for each index, the sum of all of this index,
+ * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the
+ * graph. */
 static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *gradient, glia_tensor *share,
                         glia_tensor *rows) {
     const char *name = glia_leaf_of(leaf)->name;

@@ -21,7 +21,7 @@ typedef struct glia_rule_scope {
     glia_tensor lr;             /* scalar, scaled for the group */
     glia_tensor momentum;       /* scalar; NULL: opt->momentum */
     glia_tensor common[3];      /* scalars that the page's `share` prepared; else NULL */
-    glia_tensor rows;           /* indices of the rows that w and g are, of the parameter `table`; NULL: w is all of it */
+    glia_tensor rows;           /* w and g are these rows of the parameter `table` (indices); NULL: w is all of it */
     glia_tensor table;
 } glia_rule_scope;
 
@@ -49,8 +49,8 @@ typedef struct glia_rule {
 #include "nn/optim/optim.def"
 #undef GLIA_RULE_ROW
 
-/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is rows
- * of one. */
+/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is
+ * rows of one. */
 glia_tensor glia_rule_state(const glia_rule_scope *scope, const char *kind, const char *name, glia_tensor w);
 /* The state takes this value; returns it. */
 glia_tensor glia_rule_keep(const glia_rule_scope *scope, glia_tensor state, glia_tensor value);

@@ -39,9 +39,9 @@ typedef struct glia_checkpoint_info {
     int64_t done;        /* steps in all */
 } glia_checkpoint_info;
 /* Writes everything that the training consists of: parameters and states, the optimiser's, the schedule's place, the
- * random states, the place in the data, and the callbacks' states. The file is written beside `path`, synced and renamed;
- * what was there before stays as PATH.previous. So whatever happens at whatever moment, one of the two is whole, and a
- * checksum tells which. Call it from step_end or epoch_end. */
+ * random states, the place in the data, and the callbacks' states. The file is written beside `path`, synced and
+ * renamed; what was there before stays as PATH.previous. So whatever happens at whatever moment, one of the two is
+ * whole, and a checksum tells which. Call it from step_end or epoch_end. */
 GLIA_API glia_status glia_training_save(glia_training *training, const char *path, glia_error *error);
 /* Goes on from there: call it from train_begin. The model, the data, the batch size, the seed and the optimiser must be
  * what they were; the training then ends as one that was never interrupted, bit for bit. If `path` is damaged its
@@ -63,20 +63,21 @@ typedef struct glia_early_stopping_opts {
     glia_monitor_mode mode;
     double min_delta;      /* a smaller improvement is none; 0 */
     int64_t patience;      /* epochs without improvement before it stops; 0 */
-    double baseline;       /* improvements that do not reach it count as none for the patience; 0: any counts; GLIA_ZERO: 0 */
+    double baseline;       /* improvements that do not reach it do not reset the patience; 0: any does; GLIA_ZERO: 0 */
     bool restore_best_weights; /* the model ends with the values of its best epoch */
     int64_t start_from_epoch;  /* epochs to wait before it looks; 0 */
 } glia_early_stopping_opts;
 GLIA_API glia_callback glia_early_stopping(glia_early_stopping_opts opts);
 
 typedef struct glia_model_checkpoint_opts {
-    const char *path;    /* "best.safetensors"; {epoch} and {val_loss} and other figures are put in: "m-{epoch}.safetensors" */
+    const char
+        *path; /* "best.safetensors"; {epoch}, {val_loss} and other figures are put in: "m-{epoch}.safetensors" */
     const char *monitor; /* NULL: "val_loss" */
     glia_monitor_mode mode;
     bool save_best_only;
     int64_t save_freq;   /* steps; 0: at the end of each epoch */
-    double min_seconds;  /* with save_best_only: a better model that comes sooner after the last one was saved waits in
-                            memory, until so much time has passed, a checkpoint is made or training ends; 0: none waits */
+    double min_seconds;  /* with save_best_only: a better model that comes sooner after the last saved one is kept in
+                          * memory until this time has passed, a checkpoint is made or training ends; 0: no wait */
 } glia_model_checkpoint_opts;
 /* Saves the model (glia_model_save), for use elsewhere; to go on with training see the next one. A monitor that is not
  * among the figures is reported before the first step. */
@@ -85,7 +86,8 @@ GLIA_API glia_callback glia_model_checkpoint(glia_model_checkpoint_opts opts);
 typedef struct glia_backup_and_restore_opts {
     const char *path;   /* of the checkpoint file */
     int64_t save_freq;  /* steps; 0: at the end of each epoch */
-    double min_seconds; /* with save_freq 0: an epoch that ends sooner after the last checkpoint has none; 0: each has */
+    double
+        min_seconds; /* with save_freq 0: an epoch that ends sooner after the last one makes none; 0: each makes one */
     bool keep;          /* do not delete it when training ends well */
 } glia_backup_and_restore_opts;
 /* Checkpoints, and going on from the last one if there is one when training begins. */
@@ -122,12 +124,12 @@ typedef struct glia_tensorboard_opts {
     int64_t update_freq;     /* steps between scalars of the step; 0: at the end of epochs only */
     bool own_folder;         /* log_dir is for this training alone: when it begins, event files of others are removed */
 } glia_tensorboard_opts;
-/* Event files in log_dir/train and log_dir/validation. A training that is resumed from a checkpoint goes on in the files
- * that it had then. */
+/* Event files in log_dir/train and log_dir/validation. A training that is resumed from a checkpoint goes on in the
+ * files that it had then. */
 GLIA_API glia_callback glia_tensorboard(glia_tensorboard_opts opts);
 
-/* Validates with the moving average of the weights (optimizer.ema) instead of the weights; swap_at_end: and leaves it in
- * the model. Polyak and Juditsky 1992. */
+/* Validates with the moving average of the weights (optimizer.ema) instead of the weights; swap_at_end: and leaves it
+ * in the model. Polyak and Juditsky 1992. */
 GLIA_API glia_callback glia_swap_ema_weights(bool swap_at_end);
 
 typedef struct glia_swa_opts {
@@ -152,9 +154,9 @@ typedef struct glia_lr_point {
     double lr, loss, smooth;
 } glia_lr_point;
 /* Trains with a rate that grows exponentially and looks at the loss (Smith 2017, section 3.3); the model has its values
- * again afterwards. Fills at most `steps` points, *n of them; *suggested (may be NULL) is the rate where the smoothed loss
- * falls most steeply; NaN where it never falls. All other settings are those of `fit`, whose schedule, validation and
- * callbacks are not used. */
+ * again afterwards. Fills at most `steps` points, *n of them; *suggested (may be NULL) is the rate where the smoothed
+ * loss falls most steeply; NaN where it never falls. All other settings are those of `fit`, whose schedule, validation
+ * and callbacks are not used. */
 GLIA_API glia_status glia_lr_find(glia_model *model, const glia_dataset *data, glia_fit_opts fit,
                                   glia_lr_find_opts opts, glia_lr_point *points, int64_t *n, double *suggested,
                                   glia_error *error);

@@ -16,10 +16,10 @@ typedef struct glia_dataset glia_dataset;
  * "idx:IMAGES,LABELS", "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE",
  * "images:FOLDER|ARCHIVE", "npy:X,Y", "npz:FILE", "libsvm:FILE", "raw:FILE?shape=3x32x32", "lines:FILE", "text:FILE",
  * "texts:FOLDER|ARCHIVE": glia_data_formats() lists them with their options, docs/data.md explains them. Named data are
- * searched for in `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test". An
- * address of files is one set, the same for both splits, unless its folders or arrays are named by split, or it says
- * "test=0.2" (and "seed=1"): then a fifth of the samples, drawn by the seed, is the test split. "test=0": no split. Pixels
- * are stored as bytes and scaled to [0, 1] when they are read. */
+ * searched for in `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or "test".
+ * An address of files is one set, the same for both splits, unless its folders or arrays are named by split, or it says
+ * "test=0.2" (and "seed=1"): then a fifth of the samples, drawn by the seed, is the test split. "test=0": no split.
+ * Pixels are stored as bytes and scaled to [0, 1] when they are read. */
 GLIA_API glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error);
 
 /* The same with a tokenizer. */

@@ -48,7 +48,8 @@ typedef struct glia_progress {
 
 /* Something that watches a training and may steer it: functions that are called at its moments, any of them NULL. A
  * status other than GLIA_OK ends the training with it; GLIA_E_INTERRUPTED is the one for "stop here, with what there
- * is". callbacks.h has the usual ones, under Keras's names; this struct, filled in by hand, is Keras's LambdaCallback. */
+ * is". callbacks.h has the usual ones, under Keras's names; this struct, filled in by hand, is Keras's
+ * LambdaCallback. */
 typedef glia_status (*glia_callback_fn)(const glia_progress *progress, void *context, glia_error *error);
 typedef struct glia_callback {
     const char *name;
@@ -94,8 +95,8 @@ typedef struct glia_fit_opts {
  * may be fitted again, and saved, without them. Where the output is a softmax, log-softmax or sigmoid,
  * cross-entropies are computed from its input. A sample of any shape fits an input (N, F) of as many
  * numbers; else shapes must be the same but for axes of length 1, so that (28, 28) fits (N, 1, 28, 28). Integer targets
- * are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable. GLIA_E_ARGUMENT when the loss stops being
- * finite: the model has again the values with which that epoch began. */
+ * are classes. GLIA_E_INTERRUPTED when a callback said so: the model is usable. GLIA_E_ARGUMENT when the loss stops
+ * being finite: the model has again the values with which that epoch began. */
 GLIA_API glia_status glia_fit(glia_model *model, const glia_dataset *data, glia_fit_opts opts, glia_error *error);
 
 typedef struct glia_evaluate_opts {
@@ -113,8 +114,8 @@ GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, 
  * that the model has at that moment. The model keeps the compiled program, frozen (glia_compile_opts), and a backend if
  * none is given, so a second call costs little more than its run. Any number of threads may call it at once: they share
  * programs and packed weights, and each has activations of its own. Samples run in batches of 16 fixed sizes up to 256,
- * filled up with copies where that is cheaper, so any n needs these programs only; n alone decides which, so equal calls
- * give equal bits. The same sample in calls with another n may differ in its last bits. */
+ * filled up with copies where that is cheaper, so any n needs these programs only; n alone decides which, so equal
+ * calls give equal bits. The same sample in calls with another n may differ in its last bits. */
 GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
                                   glia_error *error);
 

@@ -24,8 +24,8 @@ typedef struct glia_sampling {
     bool greedy;               /* the token with the highest score, the first of equals; what follows has no say */
     double temperature;        /* scores are divided by it; 0: 1; GLIA_ZERO: greedy */
     int top_k;                 /* the k with the highest scores remain (Fan et al. 2018); 0: all */
-    double top_p;              /* of these, the fewest that make up this probability, the likeliest first (Holtzman et al.
-                                * 2020); 0: 1; GLIA_ZERO: the likeliest one */
+    double top_p;              /* of these, the fewest that make up this probability, the likeliest first (Holtzman et
+                                * al. 2020); 0: 1; GLIA_ZERO: the likeliest one */
     double min_p;              /* of these, those with at least this share of the likeliest one's probability; 0: all */
     uint64_t seed;             /* the draw is a function of the seed and of how many tokens have come */
 } glia_sampling;
@@ -51,8 +51,8 @@ typedef struct glia_beam_opts {
     int beams;             /* sequences that are followed at the same time; 0: 4; 1: greedy */
     int64_t length;        /* tokens at most, the end included, what it began with not; 0: 128 */
     int32_t end;           /* a sequence is complete with this token; less than 0: none */
-    double length_penalty; /* a in log P / ((5 + tokens) / 6)^a, by which complete sequences are compared (Wu et al. 2016,
-                            * section 7); e.g. 0.6; 0: by log P alone */
+    double length_penalty; /* a in log P / ((5 + tokens) / 6)^a, by which complete sequences are compared (Wu et al.
+                            * 2016, section 7); e.g. 0.6; 0: by log P alone */
 } glia_beam_opts;
 
 typedef struct glia_hypothesis {
@@ -74,7 +74,7 @@ GLIA_API glia_status glia_beam_search(glia_next_scores next, void *context, cons
  * over sequences that grow, and computes for new tokens only: attention keeps the keys and values of the old ones,
  * recurrent layers their states. For that the model's graph is written anew (docs/sequences.md says how); which
  * operations it can be done for is in the message if it cannot. */
-typedef struct glia_generator glia_generator; /* one thread at a time; several generators may share a model and a backend */
+typedef struct glia_generator glia_generator; /* one thread at a time; generators may share a model and a backend */
 
 typedef struct glia_generator_opts {
     int sequences;          /* N, that grow side by side; 0: 1 */
@@ -91,8 +91,8 @@ GLIA_API int64_t glia_generator_context(const glia_generator *generator);
 GLIA_API int64_t glia_generator_length(const glia_generator *generator); /* tokens read since the last reset */
 /* Forgets what it has read. */
 GLIA_API void glia_generator_reset(glia_generator *generator);
-/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the token that follows, valid until the
- * next call. When the context is full the oldest tokens are let go: half of it is read again. */
+/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the token that follows, valid until
+ * the next call. When the context is full the oldest tokens are let go: half of it is read again. */
 GLIA_API glia_status glia_generator_read(glia_generator *generator, const int32_t *tokens, int64_t n,
                                          const float **scores, glia_error *error);
 /* Sequence i becomes a copy of what sequence parents[i] was: what beam search needs. */
@@ -110,8 +110,8 @@ typedef struct glia_generate_opts {
     void *context;
 } glia_generate_opts;
 
-/* Continues the first sequence of a generator after `prompt` (n tokens, at least one): writes at most opts.length tokens
- * and their number. The generator is reset first. */
+/* Continues the first sequence of a generator after `prompt` (n tokens, at least one): writes at most opts.length
+ * tokens and their number. The generator is reset first. */
 GLIA_API glia_status glia_generate(glia_generator *generator, const int32_t *prompt, int64_t n, glia_generate_opts opts,
                                    int32_t *tokens, int64_t *n_tokens, glia_error *error);
 

@@ -72,9 +72,9 @@ typedef struct glia_norm_opts {
 } glia_norm_opts;
 
 /* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space when training, running ones
- * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). Every forward pass
- * in training mode moves the states once: two uses under one name move them twice, in the order of their making. Which
- * programs do so: glia_compile_opts.statistics. */
+ * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). Every forward
+ * pass in training mode moves the states once: two uses under one name move them twice, in the order of their making.
+ * Which programs do so: glia_compile_opts.statistics. */
 GLIA_API glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 /* Ba et al. 2016, over the last axis F. Parameters scale, shift (F). */
 GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts);
@@ -101,8 +101,8 @@ typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
 /* ---- embeddings ---------------------------------------------------------------------------- */
 
 typedef struct glia_embedding_opts {
-    int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather() -1 is the last one, and zeros come of those
-                            * outside [-vocabulary, vocabulary) */
+    int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather() -1 is the last one, and ids outside
+                            * [-vocabulary, vocabulary) give zeros */
     bool pads;             /* ids equal to `padding` give zeros and have no gradient (PyTorch's padding_idx) */
     int padding;           /* the id that it is about, if pads */
     glia_dtype dtype;      /* of the table: f32 or f64 */

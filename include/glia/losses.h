@@ -13,8 +13,8 @@ extern "C" {
 
 /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);
-/* The same, but labels outside [0, K) do not count in the mean either (PyTorch's ignore_index): padding, words that are not
- * asked for. 0 where no label is a class. (N, T, K), i32 (N, T) */
+/* The same, but labels outside [0, K) do not count in the mean either (PyTorch's ignore_index): padding, words that are
+ * not asked for. 0 where no label is a class. (N, T, K), i32 (N, T) */
 GLIA_API glia_tensor glia_cross_entropy_tokens(glia_tensor logits, glia_tensor labels, double label_smoothing);
 /* (N, K) x2 */
 GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing);

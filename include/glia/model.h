@@ -9,8 +9,8 @@ extern "C" {
 #endif
 
 /* A graph with named inputs and outputs, its parameters and its metadata. Threads: any number may predict,
- * evaluate, generate, save and read it at once, from the first call on. A call that changes it (building, glia_model_init(),
- * glia_model_set(), loading weights, glia_fit(), writing values) needs the model alone. */
+ * evaluate, generate, save and read it at once, from the first call on. A call that changes it (building,
+ * glia_model_init(), glia_model_set(), loading weights, glia_fit(), writing values) needs the model alone. */
 typedef struct glia_model glia_model;
 GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
 GLIA_API void glia_model_free(glia_model *model);
@@ -22,8 +22,8 @@ GLIA_API void glia_model_output(glia_model *model, const char *name, glia_tensor
 /* The inputs and outputs in the order of their making; NULL: none at this index. `name` (may be NULL) gets its name. */
 GLIA_API glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name);
 GLIA_API glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name);
-/* The one input that the first output depends on: glia_fit(), glia_evaluate() and glia_predict() feed samples into it and
- * do not need other inputs. NULL: there is none, or there are several (see error). */
+/* The one input that the first output depends on: glia_fit(), glia_evaluate() and glia_predict() feed samples into it
+ * and do not need other inputs. NULL: there is none, or there are several (see error). */
 GLIA_API glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error);
 /* Initialises the parameters. Called by the first action that needs them with seed 0 if you have not. */
 GLIA_API glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error);

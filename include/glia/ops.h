@@ -11,9 +11,9 @@ extern "C" {
 /* Elementwise operations of two tensors broadcast as NumPy does. Negative axes count from the end. A mistake gives a
  * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table.
  *
- * NaN and kinks follow PyTorch. Maxima and minima are NaN if one of their values is; argmax gives the first NaN. At zero
- * the gradient of relu and abs is 0; maximum, minimum and max share it equally among equal values. Where the result is
- * NaN, maximum, minimum and relu pass the gradient on, max shares it among all NaN, and abs gives 0. */
+ * NaN and kinks follow PyTorch. Maxima and minima are NaN if one of their values is; argmax gives the first NaN. At
+ * zero the gradient of relu and abs is 0; maximum, minimum and max share it equally among equal values. Where the
+ * result is NaN, maximum, minimum and relu pass the gradient on, max shares it among all NaN, and abs gives 0. */
 
 GLIA_API glia_tensor glia_add(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_sub(glia_tensor a, glia_tensor b);
@@ -87,7 +87,8 @@ GLIA_API glia_tensor glia_variance(glia_tensor x, glia_shape axes, bool keep); /
 GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
 GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);
-GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, the axis removed; NaN first, else the first of ties */
+GLIA_API glia_tensor glia_argmax(glia_tensor x,
+                                 int axis); /* i32, the axis removed; the first NaN or the first of ties */
 GLIA_API glia_tensor glia_cumsum(glia_tensor x, int axis, bool exclusive, bool reverse);
 
 GLIA_API glia_tensor glia_reshape(glia_tensor x, glia_shape shape); /* one dimension may be 0: computed */
@@ -105,16 +106,16 @@ GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
  * end. An index outside [-K, K) is a mistake if it is a constant; any other gives zeros, and no gradient comes of it:
  * the product with glia_one_hot(indices). */
 GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
-/* A tensor with the dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. Indices are as
- * there; to those outside nothing is added. */
+/* A tensor with the dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. Indices are
+ * as there; to those outside nothing is added. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 /* numpy.take_along_axis: x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...). Negative indices count from the
  * end; others outside give 0 and no gradient, as in glia_gather(). */
 GLIA_API glia_tensor glia_take_along_axis(glia_tensor x, glia_tensor indices, int axis);
 /* Its adjoint: zeros with `size` elements along the axis, to which the updates are added. */
 GLIA_API glia_tensor glia_add_along_axis(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
-/* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on, which
- * counts as the nearest one from which it fits. */
+/* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on,
+ * which counts as the nearest one from which it fits. */
 GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
 /* For work on a few rows of a table (size, B...), where glia_scatter_add() would need all of it. rows (I..., B...) plus
  * others with the same index: what scatter_add would give the row that each is for. */
@@ -177,23 +178,24 @@ GLIA_API glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts);
 GLIA_API glia_tensor glia_global_max_pool(glia_tensor x); /* (N, C, ...) -> (N, C) */
 GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
 
-/* Images made `factor` times larger. nearest: (N, C, spatial...), one to three spatial axes; bilinear: (N, C, H, W), pixel
- * centres as PyTorch's align_corners=False. pixel_shuffle (Shi et al. 2016): (N, C factor factor, H, W) ->
+/* Images made `factor` times larger. nearest: (N, C, spatial...), one to three spatial axes; bilinear: (N, C, H, W),
+ * pixel centres as PyTorch's align_corners=False. pixel_shuffle (Shi et al. 2016): (N, C factor factor, H, W) ->
  * (N, C, H factor, W factor), channel c factor factor + i factor + j to place (i, j) of the pixel. */
 GLIA_API glia_tensor glia_upsample_nearest(glia_tensor x, int factor);
 GLIA_API glia_tensor glia_upsample_bilinear(glia_tensor x, int factor);
 GLIA_API glia_tensor glia_pixel_shuffle(glia_tensor x, int factor);
 
 /* ==== sparse matrices and segments ========================================================== */
-/* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those from
- * offsets[r] up to offsets[r + 1]; offsets rise from 0 to E. Indices are i32 or i64. Sums are taken in the order of the
- * entries, so results are the same bits at any number of threads. */
+/* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those
+ * from offsets[r] up to offsets[r + 1]; offsets rise from 0 to E. Indices are i32 or i64. Sums are taken in the order
+ * of the entries, so results are the same bits at any number of threads. */
 
 /* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
                                                 glia_tensor x, int64_t size);
-/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; the adjoint of csr_matmul in values. */
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; the adjoint of csr_matmul in
+ * values. */
 GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
 /* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
 GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);
@@ -206,8 +208,8 @@ GLIA_API glia_tensor glia_segment_spread(glia_tensor x, glia_tensor offsets, int
 /* ==== gradients ============================================================================= */
 
 /* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x
- * that y does not depend on gets zeros. Gradients follow the mode that is compiled, of any order: those through batch norm
- * in inference take the running statistics for constants. */
+ * that y does not depend on gets zeros. Gradients follow the mode that is compiled, of any order: those through batch
+ * norm in inference take the running statistics for constants. */
 GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
 /* The same from a given dL/dy (a vector-Jacobian product). */
 GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);

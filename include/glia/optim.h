@@ -43,13 +43,14 @@ typedef struct glia_optimizer {
     bool amsgrad;              /* Adam, AdamW: by the largest mean square so far (Reddi et al. 2018) */
     double rho;                /* RMSProp, Adadelta; 0: 0.9 */
     double epsilon;            /* 0: 1e-8; AdaGrad 1e-10, Adadelta and LAMB 1e-6 */
-    double weight_decay;       /* adds weight_decay w to the gradient, or is decoupled, depending on the kind; 0: none */
+    double weight_decay;       /* adds weight_decay w to the gradient, or is decoupled, as the kind says; 0: none */
     double l1, l2;             /* adds l1 sign(w) + l2 w to the gradient, for every kind: the gradient of a penalty
                                 * l1 |w| + l2/2 w^2 */
     double max_norm;           /* Srivastava et al. 2014: after a step each unit's incoming weights (w[i, ...] of a
                                 * kernel of rank 2 or more) are scaled down to this norm; 0: never */
     const glia_parameter_group *groups; /* exceptions, n_groups of them: "no decay of biases" is
-                                         * { .pattern = "*bias", .weight_decay = GLIA_ZERO }; read during the call only */
+                                         * { .pattern = "*bias", .weight_decay = GLIA_ZERO };
+                                         * read during the call only */
     int n_groups;
     double clip_norm;          /* the gradient of all parameters together is scaled down to this norm; 0: never */
     double clip_value;         /* each element into [-v, v]; 0: never */
@@ -81,8 +82,8 @@ GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const ch
 /* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,
  * for `warmup` steps, it rises linearly: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,
  * inverse sqrt) counts s from the beginning of training; what fills the time that is left, or is periodic, begins
- * after the warm-up: t = s - warmup, and ends after T - warmup steps. Lengths are steps, or epochs with `in_epochs`, and
- * may be fractions. */
+ * after the warm-up: t = s - warmup, and ends after T - warmup steps. Lengths are steps, or epochs with `in_epochs`,
+ * and may be fractions. */
 typedef enum glia_lr_schedule_kind {
     GLIA_LR_CONSTANT,
     GLIA_LR_LINEAR,       /* linearly to `low` */
@@ -108,12 +109,13 @@ typedef struct glia_lr_schedule {
     double low;    /* the lowest rate; 0 */
     double power;  /* 0: 1; GLIA_ZERO: the rate stays */
     double gamma;  /* step, multistep 0: 0.1; exponential, exp-range: needed, per period, per step */
-    double period; /* step, exponential 0: 1; the cyclical ones: needed (twice Smith's stepsize); cosine 0: no restarts */
+    double period; /* step, exponential 0: 1; cyclical kinds: needed (twice Smith's stepsize); cosine 0: no restarts */
     double growth; /* of cosine's period at each restart; 0: 1 */
     double milestones[GLIA_MILESTONES]; /* rising; 0: no more */
     double rise, divide, divide_end;    /* one-cycle; 0: 0.3, 25, 10,000 */
-    double momentum_low; /* one-cycle and the cyclical ones: SGD's momentum falls to this as the rate rises, and back (Smith
-                          * 2018, "A disciplined approach", section 4.3); e.g. 0.85; 0: it stays; GLIA_ZERO: to 0 */
+    double momentum_low; /* one-cycle and the cyclical kinds: SGD's momentum falls to this as the rate rises, and back
+                          * (Smith 2018, "A disciplined approach", section 4.3); e.g. 0.85; 0: it stays; GLIA_ZERO: to
+                          * 0 */
     double warmup;                      /* 0: none; from where the other lengths begin see above */
     bool in_epochs;                     /* warmup, period and milestones are epochs */
 } glia_lr_schedule;
@@ -122,8 +124,8 @@ typedef struct glia_lr_schedule {
 GLIA_API double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double lr, int64_t step, int64_t total,
                                    int64_t epoch_steps);
 /* SGD's momentum in that step, where it is `momentum` when the rate is lowest. */
-GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step, int64_t total,
-                                          int64_t epoch_steps);
+GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step,
+                                          int64_t total, int64_t epoch_steps);
 /* As text, and back: "cosine(low=1e-5, warmup=500)", "step(period=30, gamma=0.1, in-epochs)",
  * "multistep(milestones=100:150, in-epochs)". A 0 in text is 0. */
 GLIA_API glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule, glia_error *error);

@@ -2,7 +2,8 @@
  *
  * Threads: handles of different objects may always be used at the same time. Of one object,
  *   backend    any number of threads may compile for it and run sessions on it. While its pool computes for one thread,
- *              the others compute their own launches themselves; the bits are the same. Close it when no thread uses it.
+ *              the others compute their own launches themselves; the bits are the same. Close it when no thread uses
+ *              it.
  *   program    any number of threads may make sessions of it and inspect it.
  *   session    one thread at a time.
  *   function   one thread at a time.
@@ -39,11 +40,12 @@ GLIA_API int glia_store_count(const glia_store *store);
 GLIA_API glia_array glia_store_at(const glia_store *store, int index);
 GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
 /* A promise that nothing is written through the pointers that these two have given so far. Before it, predictions with
- * a model whose store has given out pointers recompute in every call what depends on the values alone: correct, slower. */
+ * a model whose store has given out pointers recompute in every call what depends on the values alone: correct,
+ * slower. */
 GLIA_API void glia_store_settle(glia_store *store);
 
-/* A store in a safetensors file: its tensors by name, without a graph. `pattern` (NULL: all) is a glob of the names that
- * are meant, as for glia_freeze(); one that matches no tensor of the store is an error. */
+/* A store in a safetensors file: its tensors by name, without a graph. `pattern` (NULL: all) is a glob of the names
+ * that are meant, as for glia_freeze(); one that matches no tensor of the store is an error. */
 GLIA_API glia_status glia_store_save(const glia_store *store, const char *path, const char *pattern, glia_error *error);
 
 typedef struct glia_load_report {
@@ -53,8 +55,8 @@ typedef struct glia_load_report {
     char names[384]; /* "missing in the file: 'a', 'b'; unexpected in the file: 'c'", as far as there is room */
 } glia_load_report;
 /* Takes values from a file. strict: the file must have the names of the store and no others, as in PyTorch's
- * load_state_dict(); otherwise it must have one of them at least. A tensor in both with another dtype or shape is always
- * an error. After an error nothing has changed. `report` may be NULL. */
+ * load_state_dict(); otherwise it must have one of them at least. A tensor in both with another dtype or shape is
+ * always an error. After an error nothing has changed. `report` may be NULL. */
 GLIA_API glia_status glia_store_load(glia_store *store, const char *path, const char *pattern, bool strict,
                                      glia_load_report *report, glia_error *error);
 
@@ -92,7 +94,7 @@ GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
     size_t activation_bytes; /* what a session needs, scratch included */
-    size_t fixed_bytes;      /* of these: fixed values and packed weights, shared by the program's sessions over one store */
+    size_t fixed_bytes;      /* of these: fixed values and packed weights, shared by its sessions over one store */
     size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
     size_t unplanned_bytes;  /* what the activations would need without reuse */
     int launches;            /* kernels started by a run */
@@ -105,8 +107,9 @@ GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
 /* The program as text, a launch a line, for reading. Release with free(). */
 GLIA_API char *glia_program_print(const glia_program *program);
 
-/* A running instance: its own activations, the store's parameters (shared). What a frozen program computes once and packs is
- * shared by its sessions over one store. One thread at a time; sessions of one program may run in different threads. */
+/* A running instance: its own activations, the store's parameters (shared). What a frozen program computes once and
+ * packs is shared by its sessions over one store. One thread at a time; sessions of one program may run in different
+ * threads. */
 typedef struct glia_session glia_session;
 GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
 GLIA_API void glia_session_free(glia_session *session);
@@ -114,16 +117,17 @@ GLIA_API void glia_session_free(glia_session *session);
  * nothing that it computes needs it; `error` has the nearest name. */
 GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array, glia_error *error);
 GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
-/* Computes again what a frozen program's sessions keep of the store's values, for all sessions that share it; for after the
- * values have changed, or before the first run, which then is as quick as the others. Waits until no run of these sessions
- * is in progress. Other sessions have nothing to refresh. */
+/* Computes again what a frozen program's sessions keep of the store's values, for all sessions that share it; for after
+ * the values have changed, or before the first run, which then is as quick as the others. Waits until no run of these
+ * sessions is in progress. Other sessions have nothing to refresh. */
 GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *error);
-/* Valid until the next run or refresh; of values that follow from parameters alone: until any sharing session's refresh. */
+/* Valid until the next run or refresh; of values that follow from parameters alone: until any sharing session's
+ * refresh. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
-/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for
- * each batch size, compiled when it is first called for; those of the last four sizes are kept. The graph, the backend and
- * the store must outlive it. One thread at a time. */
+/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a
+ * program for each batch size, compiled when it is first called for; those of the last four sizes are kept. The graph,
+ * the backend and the store must outlive it. One thread at a time. */
 typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
     int n_outputs;
@@ -136,9 +140,9 @@ typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
                                              glia_function_opts opts, glia_error *error);
 GLIA_API void glia_function_free(glia_function *function);
-/* inputs: name, dtype, shape and data of each, the batch size in place of GLIA_BATCH; all checked. An input without a batch
- * axis that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
- * outputs[i], one for each: valid until the next call. */
+/* inputs: name, dtype, shape and data of each, the batch size in place of GLIA_BATCH; all checked. An input without a
+ * batch axis that is not given keeps the value that it was given last, or the one with which it began (a learning
+ * rate). outputs[i], one for each: valid until the next call. */
 GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
                                         glia_array *outputs, glia_error *error);
 

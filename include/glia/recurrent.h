@@ -16,8 +16,8 @@ extern "C" {
 #endif
 
 /* ==== 1. loops ============================================================================== */
-/* A loop over time: operations built between glia_loop_begin() and glia_loop_end() are its body and run in every step. A
- * recurrent layer with a custom cell:
+/* A loop over time: operations built between glia_loop_begin() and glia_loop_end() are its body and run in every step.
+ * A recurrent layer with a custom cell:
  *
  *     glia_loop *loop = glia_loop_begin(graph, (glia_loop_opts){ .lengths = lengths });
  *     glia_tensor x_t = glia_loop_input(loop, x);                            (N, T, F) -> (N, F)
@@ -30,28 +30,28 @@ extern "C" {
  *     glia_loop_end(loop, &next, 1, &all);                                   (N, T, 64)
  *     glia_tensor last = glia_loop_last(loop, h);                            (N, 64)
  *
- * Parameters created in the body belong to the graph and are the same in every step, and so are tensors of the graph that
- * the body reads. Random operations and dropout created between the two calls draw new numbers in each step: at step t
- * the seed s of the graph's random state is replaced by a mixture of s and t. One created before glia_loop_begin() is a
- * tensor of the graph, the same in every step. Loops may be nested. The gradient of a loop is a loop in the other
- * direction; it keeps the states of the forward steps and recomputes the rest.
+ * Parameters created in the body belong to the graph and are the same in every step, and so are tensors of the graph
+ * that the body reads. Random operations and dropout created between the two calls draw new numbers in each step: at
+ * step t the seed s of the graph's random state is replaced by a mixture of s and t. One created before
+ * glia_loop_begin() is a tensor of the graph, the same in every step. Loops may be nested. The gradient of a loop is a
+ * loop in the other direction; it keeps the states of the forward steps and recomputes the rest.
  *
- * States and stacked results are all f32 or all f64; inputs may be of other dtypes, and be cast. A body cannot have batch
- * norm, whose running statistics are not of one step, nor updates. Mistakes stay in the graph, as everywhere. */
+ * States and stacked results are all f32 or all f64; inputs may be of other dtypes, and be cast. A body cannot have
+ * batch norm, whose running statistics are not of one step, nor updates. Mistakes stay in the graph, as everywhere. */
 typedef struct glia_loop glia_loop; /* of the graph, and of its thread; needs no freeing */
 
 typedef struct glia_loop_opts {
     int64_t steps;       /* 0: the length of the first sequence */
     bool reverse;        /* from the last step to the first; stacked results keep the order of the steps */
-    glia_tensor lengths; /* i32 (N), or NULL: in steps from a sample's length on, its states stay and its stacked results are
-                            zero. In reverse it so begins at its last valid step. */
+    glia_tensor lengths; /* i32 (N), or NULL: in steps from a sample's length on, its states stay and its stacked
+                          * results are zero. In reverse a sample therefore begins at its last valid step. */
 } glia_loop_opts;
 
 GLIA_API glia_loop *glia_loop_begin(glia_graph *graph, glia_loop_opts opts);
 /* The step's part (N, ...) of a sequence (N, T, ...) of any dtype. */
 GLIA_API glia_tensor glia_loop_input(glia_loop *loop, glia_tensor sequence);
-/* A state (N, ...), which begins with this value; or with zeros, `sample` being its shape without the N, which an input or
- * another state has told, and its dtype that of the first floating-point one of those (or f32). */
+/* A state (N, ...), which begins with this value; or with zeros, `sample` being its shape without the N, which an input
+ * or another state has told, and its dtype that of the first floating-point one of those (or f32). */
 GLIA_API glia_tensor glia_loop_state(glia_loop *loop, glia_tensor initial);
 GLIA_API glia_tensor glia_loop_state_zeros(glia_loop *loop, glia_shape sample);
 /* In the next step the state is `value`. */
@@ -116,7 +116,8 @@ typedef struct glia_recurrent_opts {
     bool reverse;       /* from the last step to the first; results keep the order of x */
     bool last_only;     /* the result is the last state (N, P), not the sequence (N, T, P): of either direction its own
                          * last, that of the backward one the state at the first step */
-    glia_tensor lengths; /* i32 (N), or NULL: steps from lengths[n] on are padding. The state stays there, results are 0,
+    glia_tensor
+        lengths; /* i32 (N), or NULL: steps from lengths[n] on are padding. The state stays there, results are 0,
                           * the backward direction begins at the last valid step */
     const glia_recurrent_states *initial; /* NULL, or entries that are NULL: zeros */
     glia_recurrent_states *last;          /* filled with the states after the last step, unless NULL */
@@ -156,23 +157,23 @@ GLIA_API glia_status glia_gates_reorder(int gates, int64_t units, int64_t column
 
 /* ==== 3. additive attention ================================================================= */
 
-/* Bahdanau et al. 2015: score(q, m) = v . tanh(Q q + K m), weights = softmax of the scores over the memory, result = the sum
- * of the memory so weighted. Parameters NAME/query/kernel Q (A, features of the query), NAME/key/kernel K (A, M),
- * NAME/score/kernel v (1, A). */
+/* Bahdanau et al. 2015: score(q, m) = v . tanh(Q q + K m), weights = softmax of the scores over the memory, result =
+ * the sum of the memory so weighted. Parameters NAME/query/kernel Q (A, features of the query), NAME/key/kernel K (A,
+ * M), NAME/score/kernel v (1, A). */
 typedef struct glia_additive_attention_opts {
     int units;            /* A; 0: the features of the query */
     glia_tensor lengths;  /* i32 (N), or NULL: memory from a sample's length on is not read */
     glia_tensor *weights; /* becomes the weights (N, S) or (N, T, S), unless NULL */
 } glia_additive_attention_opts;
 
-/* query (N, Q) or (N, T, Q), memory (N, S, M) -> (N, M) or (N, T, M). In a loop's body the memory may be, and best is, a
- * tensor of the graph around it: then K m is computed once. */
+/* query (N, Q) or (N, T, Q), memory (N, S, M) -> (N, M) or (N, T, M). In a loop's body the memory may be, and best is,
+ * a tensor of the graph around it: then K m is computed once. */
 GLIA_API glia_tensor glia_additive_attention(glia_tensor query, glia_tensor memory, const char *name,
                                              glia_additive_attention_opts opts);
 
-/* The sequence-to-sequence LSTM of Bahdanau et al. 2015 and Luong et al. 2015: the encoder in both directions, the decoder
- * with additive attention and input feeding. Parameters under source/, target/ (embed/ if the vocabulary is shared),
- * encoder/ and decoder/. */
+/* The sequence-to-sequence LSTM of Bahdanau et al. 2015 and Luong et al. 2015: the encoder in both directions, the
+ * decoder with additive attention and input feeding. Parameters under source/, target/ (embed/ if the vocabulary is
+ * shared), encoder/ and decoder/. */
 typedef struct glia_lstm_seq2seq_opts {
     int vocabulary, target_vocabulary; /* ids of source and target; 0: one table for both */
     int units;           /* U, of each direction and of the decoder; 0: 512 */
@@ -182,10 +183,11 @@ typedef struct glia_lstm_seq2seq_opts {
     double dropout;      /* of embeddings, between layers, and before the logits */
     glia_tensor *weights;       /* becomes the decoder's weights over the source (N, T, S), unless NULL */
     const glia_tensor *initial; /* the decoder's three states (N, U); NULL: from the memory */
-    glia_tensor *last;          /* become those after the last step, unless NULL; with target (N, 1): a step of decoding */
+    glia_tensor *last; /* become those after the last step, unless NULL; with target (N, 1): a step of decoding */
 } glia_lstm_seq2seq_opts;
 
-/* source i32 (N, S), lengths i32 (N) or NULL, target i32 (N, T), the tokens before those to be predicted (teacher forcing)
+/* source i32 (N, S), lengths i32 (N) or NULL, target i32 (N, T), the tokens before those to be predicted (teacher
+ * forcing)
  * -> logits (N, T, V). */
 GLIA_API glia_tensor glia_lstm_seq2seq(glia_tensor source, glia_tensor lengths, glia_tensor target,
                                        glia_lstm_seq2seq_opts opts);

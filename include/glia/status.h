@@ -19,13 +19,14 @@ extern "C" {
 
 GLIA_API const char *glia_version(void); /* of the library that runs, which may differ from GLIA_VERSION */
 
-/* Options are structs, and a field that is 0 has the default that its comment names. Where a default is not 0, but 0 would be
- * a value too (beta1 = 0, no dropout, temperature 0), it is said so:
+/* Options are structs, and a field that is 0 has the default that its comment names. Where a default is not 0, but 0
+ * would be a value too (beta1 = 0, no dropout, temperature 0), it is said so:
  *
  *     GLIA_ZERO   in a field of type double: exactly 0. It is the smallest normal double, which is never meant itself.
  *     GLIA_NONE   in an integer field: none. Where fields mean something else by -1 their comments say so.
  *
- * Every field of type double of every options struct takes GLIA_ZERO; one whose default is 0 already takes it for that. */
+ * Every field of type double of every options struct takes GLIA_ZERO; one whose default is 0 already takes it for
+ * that. */
 #define GLIA_ZERO 2.2250738585072014e-308
 #define GLIA_NONE (-1)
 

@@ -112,7 +112,7 @@ typedef enum glia_init_kind {
     GLIA_INIT_FAN_IN_UNIFORM,    /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
     GLIA_INIT_SEED,              /* the state of random operations: the seed (its low 53 bits), then zeros */
     GLIA_INIT_PART,              /* value in [low, high) of the elements, shares of their number; 0 in the others */
-    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, the bias of an LSTM that is to remember for up to `value` > 2
+    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, the bias of an LSTM with a memory of up to `value` > 2
                                   * steps: log U(1, value - 1) for the forget gates, less that for the input gates */
 } glia_init_kind;
 
@@ -135,14 +135,14 @@ GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype 
  * glia_minimize() has made updates of it. */
 GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
 
-/* The parameters whose names match the pattern (NULL: all), in the order of their making: fills at most `capacity`, returns
- * how many there are. */
+/* The parameters whose names match the pattern (NULL: all), in the order of their making: fills at most `capacity`,
+ * returns how many there are. */
 GLIA_API int glia_parameters(glia_graph *graph, const char *pattern, glia_tensor *out, int capacity);
 /* What a layer gives: the newest tensor made under its name, "conv1" or "h0/mlp", of built and of loaded models. */
 GLIA_API glia_tensor glia_layer_output(glia_graph *graph, const char *name);
-/* The ys once more, out[i] for ys[i], with to[k] in the place of from[k] (of the same dtype and shape): other weights for the
- * same net (fast weights, target nets), another input, a patched activation. What does not depend on a replaced tensor is
- * shared; random operations of the copy draw anew. A from[k] on which no y depends is an error. */
+/* The ys once more, out[i] for ys[i], with to[k] in the place of from[k] (of the same dtype and shape): other weights
+ * for the same net (fast weights, target nets), another input, a patched activation. What does not depend on a replaced
+ * tensor is shared; random operations of the copy draw anew. A from[k] on which no y depends is an error. */
 GLIA_API void glia_substitute(const glia_tensor *ys, int n_ys, const glia_tensor *from, const glia_tensor *to, int n,
                               glia_tensor *out);
 

@@ -5,8 +5,8 @@
  *
  * A tokenizer is what Hugging Face's tokenizer.json says: a normaliser, a pre-tokenizer that cuts text into pieces, a
  * model that cuts pieces into tokens, a post-processor that puts special tokens around them, a decoder, and added
- * tokens. Glia trains five kinds, saves them in that format, and reads those of other libraries: docs/text.md lists what is
- * supported.
+ * tokens. Glia trains five kinds, saves them in that format, and reads those of other libraries: docs/text.md lists
+ * what is supported.
  *
  * Texts are UTF-8; bytes that are none are carried through where a tokenizer knows bytes, and count as U+FFFD where it
  * knows characters. Places in a text are byte offsets.

@@ -141,7 +141,8 @@ GLIA_API glia_tensor glia_decoder_layer(glia_tensor x, glia_tensor memory, const
 /* Stacks: layers "NAME/h0", "NAME/h1", ..., and "NAME/norm" at the end unless post_norm. A decoder without memory, as
  * GPT has it, is a causal encoder. */
 GLIA_API glia_tensor glia_encoder_stack(glia_tensor x, const char *name, glia_transformer_opts opts);
-GLIA_API glia_tensor glia_decoder_stack(glia_tensor x, glia_tensor memory, const char *name, glia_transformer_opts opts);
+GLIA_API glia_tensor glia_decoder_stack(glia_tensor x, glia_tensor memory, const char *name,
+                                        glia_transformer_opts opts);
 
 /* ---- families ------------------------------------------------------------------------------ */
 
@@ -189,9 +190,9 @@ GLIA_API glia_tensor glia_bert_classes(glia_tensor pooled, int classes, double d
 GLIA_API glia_tensor glia_bert_tags(glia_tensor x, int tags, double dropout);
 GLIA_API glia_tensor glia_bert_question(glia_tensor x);
 
-/* What a masked-word step learns from (Devlin et al. 2019, section 3.1): of the tokens of each of n rows of `length` ids,
- * `share` are chosen, whole words at a time; of these 80 % become `mask`, 10 % a random id and 10 % stay. Labels are the
- * chosen ids, and -1 elsewhere. The draws are a function of (seed, epoch, index of the row). */
+/* What a masked-word step learns from (Devlin et al. 2019, section 3.1): of the tokens of each of n rows of `length`
+ * ids, `share` are chosen, whole words at a time; of these 80 % become `mask`, 10 % a random id and 10 % stay. Labels
+ * are the chosen ids, and -1 elsewhere. The draws are a function of (seed, epoch, index of the row). */
 typedef struct glia_masking_opts {
     int vocabulary, mask;      /* ids */
     int first;                 /* ids below are special: never chosen, never drawn */

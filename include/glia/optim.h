@@ -68,8 +68,10 @@ GLIA_API const char *glia_optimizer_name(glia_optimizer_kind kind); /* "sgd", "a
 /* With what zeros of it mean, for its kind, in their places. GLIA_ZERO stays: the result means the same. */
 GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
 
-/* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
- * change from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the
+/* The learning rate is an input of the graph, "lr", or "GROUP/lr" if the group is not "train", so that it may change
+ * from step to step without compiling again; a session starts with optimizer.lr in it. So is "momentum", or
+ * "GROUP/momentum", with momentum_input. Several optimisers in one graph have groups of their own, and share nothing:
+ * a program with the updates "critic" moves the parameters, states and averages of that group alone. Adds to the graph the
  * gradients of `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters
  * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
  * With accumulate > 1 there is a second update group, "GROUP.hold", that only adds its batch's gradients to the states

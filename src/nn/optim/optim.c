@@ -164,6 +164,26 @@ static bool resolve(glia_graph *g, glia_optimizer *o) {
     return true;
 }
 
+/* Can a program choose the group by its name, and has it no optimiser yet? */
+static bool check_update_group(glia_graph *g, const char *group) {
+    if (!*group || strpbrk(group, "*?,")) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: '%s' is no name of an update group: it is a pattern",
+                        group);
+        return false;
+    }
+    const char *lr = !strcmp(group, "train") ? "lr" : glia_arena_printf(&g->arena, "%s/lr", group);
+    if (!lr) {
+        glia_graph_fail_nomem(g);
+        return false;
+    }
+    const glia_node *taken = glia_graph_find_leaf(g, lr);
+    if (!taken) return true;
+    glia_graph_fail(g, GLIA_E_ARGUMENT,
+                    "glia_minimize: group '%s' has a learning rate '%s' already: each optimiser needs its own group",
+                    group, lr);
+    return false;
+}
+
 /* The trainable parameters that match, in the graph's arena; *n of them. */
 static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
     glia_tensor *found = glia_arena_alloc(&g->arena, (size_t)g->n_nodes * sizeof *found);
@@ -176,9 +196,9 @@ static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
     return found;
 }
 
-/* The input that holds the learning rate, or another number that changes from step to step. */
+/* The input that holds the learning rate, or another number that changes from step to step: "lr", "critic/lr". */
 static glia_tensor number_input(glia_graph *g, const char *what, const char *group, double value) {
-    const char *name = !strcmp(group, "train") ? what : glia_arena_printf(&g->arena, "%s/%s", what, group);
+    const char *name = !strcmp(group, "train") ? what : glia_arena_printf(&g->arena, "%s/%s", group, what);
     if (!name) return glia_graph_fail_nomem(g);
     glia_tensor input = glia_input(g, name, GLIA_F32, GLIA_SCALAR);
     if (!glia_is_bad(input)) ((glia_leaf *)input->attrs)->value = value; /* what sessions begin with */
@@ -440,7 +460,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     pattern = pattern ? pattern : "*";
     group = group ? group : "train";
     char text[GLIA_SHAPE_TEXT];
-    if (!resolve(g, &optimizer)) return;
+    if (!check_update_group(g, group) || !resolve(g, &optimizer)) return;
     if (loss->shape.rank != 0 || !glia_dtype_is_float(loss->dtype)) {
         glia_graph_fail(g, GLIA_E_SHAPE, "glia_minimize: the loss must be one real number, not %s%s",
                         glia_dtype_name(loss->dtype), glia_shape_format(loss->shape, text));

@@ -1,9 +1,9 @@
-/* optim.h - the record that describes an optimiser, one file each.
+/* optim.h - what an optimiser's page says about it, and what the files that all optimisers share give each other.
  *
- * glia_minimize() (optim.c) does what all optimisers share: gradients, clipping, decay, names. An optimiser's file
- * gives the formula for one parameter. The chain of operations and its constants are the same for every parameter, and
- * values common to all parameters (the learning rate, bias corrections) are scalars computed once, so a backend may run
- * the chains as one.
+ * glia_apply_gradients() (optim.c) does what all of them share: clipping, decay, names. A page gives the formula
+ * for one parameter. The chain of operations and its constants are the same for every parameter, and what is the same
+ * for all of them (the learning rate, bias corrections) is a scalar computed once, so a backend may run the chains as
+ * one.
  */
 #ifndef GLIA_SRC_NN_OPTIM_OPTIM_H
 #define GLIA_SRC_NN_OPTIM_OPTIM_H
@@ -11,35 +11,35 @@
 #include "core/ops/ops.h"
 #include "glia/optim.h"
 
-/* Values shared by the formulas for all parameters of one group and dtype. */
+/* What the formulas for the parameters of one group and dtype share. */
 typedef struct glia_rule_scope {
     glia_graph *graph;
     const glia_optimizer *opt; /* defaults filled in */
     const char *group;
     glia_dtype dtype;           /* arithmetic and states: f64 for f64 parameters, f32 for others */
-    glia_parameter_group terms; /* of these parameters; every field is filled in */
+    glia_parameter_group terms; /* of these parameters; nothing is left unsaid */
     glia_tensor lr;             /* scalar, scaled for the group */
     glia_tensor momentum;       /* scalar; NULL: opt->momentum */
-    glia_tensor common[3];      /* scalars prepared by the optimiser's `share`; else NULL */
-    glia_tensor rows;           /* row indices of w and g in the parameter `table`; NULL: w is the whole parameter */
+    glia_tensor common[3];      /* scalars that the page's `share` prepared; else NULL */
+    glia_tensor rows; /* indices of the rows that w and g are, of the parameter `table`; NULL: w is all of it */
     glia_tensor table;
 } glia_rule_scope;
 
-/* The form of weight decay. */
+/* How weight decay acts. */
 typedef enum glia_decay {
     GLIA_DECAY_JOINS, /* g = g + weight_decay w */
     GLIA_DECAY_APART, /* w = w (1 - lr weight_decay), before the formula */
-    GLIA_DECAY_OWN    /* done by the optimiser's file, with scope->terms.weight_decay */
+    GLIA_DECAY_OWN    /* as the page does it, with scope->terms.weight_decay */
 } glia_decay;
 
 typedef struct glia_rule {
     const char *name;
-    double lr, epsilon, beta2, momentum; /* defaults for zeros in glia_optimizer; beta2 0: 0.999 */
+    double lr, epsilon, beta2, momentum; /* what zero in glia_optimizer means; beta2 0: 0.999 */
     glia_decay decay;
-    /* A scalar f32 carried from step to step in a state of the optimiser's own. `steps`: the step's number, i64, from
-     * 1. NULL: there is none. */
+    /* A scalar f32 that lives from step to step, by a state of the page's own. `steps`: the step's number, i64, from 1.
+     * NULL: there is none. */
     glia_tensor (*carry)(glia_graph *graph, const glia_optimizer *opt, const char *group, glia_tensor steps);
-    /* Called once for each group and dtype, before any parameter; carried: the result of `carry`. NULL: not needed. */
+    /* Once for each group and dtype, before any parameter; carried: what `carry` gave. NULL: needs nothing. */
     void (*share)(glia_rule_scope *scope, glia_tensor steps, glia_tensor carried);
     /* The parameter's next value, of scope->dtype and w's shape. */
     glia_tensor (*next)(const glia_rule_scope *scope, const char *name, glia_tensor w, glia_tensor g);
@@ -49,15 +49,40 @@ typedef struct glia_rule {
 #include "nn/optim/optim.def"
 #undef GLIA_RULE_ROW
 
-/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape. If w is rows of a table, the state has the
- * table's shape and these rows of it are returned. */
+/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is rows
+ * of one. */
 glia_tensor glia_rule_state(const glia_rule_scope *scope, const char *kind, const char *name, glia_tensor w);
-/* Updates the state to this value, which it returns. */
+/* The state takes this value; returns it. */
 glia_tensor glia_rule_keep(const glia_rule_scope *scope, glia_tensor state, glia_tensor value);
-/* Updates the state "GROUP/KIND/NAME" to beta state + (1 - beta) value, which it returns. */
+/* The state "GROUP/KIND/NAME" becomes beta state + (1 - beta) value; returns that. */
 glia_tensor glia_rule_mean(const glia_rule_scope *scope, const char *kind, const char *name, double beta,
                            glia_tensor value);
-/* 1 - beta^steps as a scalar of this dtype: the bias correction that such a mean, begun at zero, is divided by. */
+/* 1 - beta^steps as a scalar of this dtype: what such a mean, begun at zero, has to be divided by. */
 glia_tensor glia_rule_correction(glia_tensor steps, glia_dtype dtype, double beta);
+
+/* The dtype of a parameter's arithmetic and states. */
+static inline glia_dtype glia_rule_dtype(glia_tensor w) { return w->dtype == GLIA_F64 ? GLIA_F64 : GLIA_F32; }
+/* x as this dtype. */
+static inline glia_tensor glia_rule_as(glia_tensor x, glia_dtype dtype) {
+    return glia_is_bad(x) || x->dtype == dtype ? x : glia_cast(x, dtype);
+}
+
+/* NULL: there is no such optimiser. */
+const glia_rule *glia_optimizer_rule(glia_optimizer_kind kind);
+/* Fills in the defaults; GLIA_ZERO becomes 0. false: a mistake is in the graph, in the name of the function `who`. */
+bool glia_optimizer_fill(glia_graph *graph, const char *who, glia_optimizer *optimizer);
+/* Can a program choose the update group by its name, and has it no optimiser yet? false: a mistake is in the graph. */
+bool glia_optimizer_group_check(glia_graph *graph, const char *who, const char *group);
+
+/* Where the parameter's name matches opt->sparse: *gradient becomes a row for each index, the sum of all of this index,
+ * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph. */
+bool glia_gradient_rows(const glia_optimizer *opt, const char *who, glia_tensor leaf, glia_tensor *gradient,
+                        glia_tensor *share, glia_tensor *rows);
+/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this one
+ * counts; NULL: as much as the others. */
+void glia_gradients_accumulate(glia_graph *graph, const char *group, glia_tensor weight, const glia_tensor *ws, int n,
+                               glia_tensor *grads);
+/* By value, then by their common norm, as the optimiser asks for. shares: of glia_gradient_rows(). */
+void glia_gradients_clip(const glia_optimizer *opt, glia_tensor *grads, const glia_tensor *shares, int n);
 
 #endif

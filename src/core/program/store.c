@@ -71,6 +71,27 @@ glia_array glia_store_entry(const glia_store *s, int i) {
 
 int glia_store_count(const glia_store *s) { return s ? s->n : 0; }
 
+int glia_store_visible_count(const glia_store *s) {
+    int n = 0;
+    for (; s; s = s->base) n += s->n;
+    return n;
+}
+
+glia_array glia_store_visible(const glia_store *s, int i) {
+    for (; s && i >= s->n; s = s->base) i -= s->n;
+    return glia_store_entry(s, i);
+}
+
+glia_status glia_store_check_pattern(const glia_store *s, const char *pattern, const char *where, glia_error *error) {
+    if (!pattern) return GLIA_OK;
+    const char **names = malloc(((size_t)s->n + 1) * sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    for (int i = 0; i < s->n; i++) names[i] = s->arrays[i].name;
+    glia_status status = glia_glob_check(pattern, names, s->n, where, "tensor of the store", error);
+    free(names);
+    return status;
+}
+
 size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
     size_t total = 0;
     for (int i = 0; i < glia_store_count(s); i++) {

@@ -17,6 +17,12 @@ glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_
 /* glia_store_find() and glia_store_at() for the library, which says by glia_store_touch() when it has written. */
 bool glia_store_look(const glia_store *store, const char *name, glia_array *array);
 glia_array glia_store_entry(const glia_store *store, int index);
+/* The store's own entries, then those of what it stands on: all that glia_store_look() finds. */
+int glia_store_visible_count(const glia_store *store);
+glia_array glia_store_visible(const glia_store *store, int index);
+/* glia_glob_check() of the names of the store's own entries; GLIA_OK without a pattern. */
+glia_status glia_store_check_pattern(const glia_store *store, const char *pattern, const char *where,
+                                     glia_error *error);
 /* Copies the store's own values, one after the other, to `at`, or with `restore` back from there; NULL: neither. Returns
  * their bytes. */
 size_t glia_store_copy(const glia_store *store, void *at, bool restore);

@@ -14,6 +14,9 @@ glia_store *glia_store_create_over(const glia_store *base, glia_error *error);
 /* As glia_store_add(), but the new tensors are zeros: for values that come from a file. */
 glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_error *error);
 
+/* A store with copies of this one's own entries, in their order, over the same base; NULL: see error. */
+glia_store *glia_store_clone(const glia_store *store, glia_error *error);
+
 /* glia_store_find() and glia_store_at() for the library, which says by glia_store_touch() when it has written. */
 bool glia_store_look(const glia_store *store, const char *name, glia_array *array);
 glia_array glia_store_entry(const glia_store *store, int index);

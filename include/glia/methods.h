@@ -1,6 +1,7 @@
 /* methods.h - training by any method: supervised, adversarial, diffusion, ...
  *
- * A method is a way to learn. Its settings are a table, so that programs and the command can list, check and print them:
+ * A method is a way to learn. Its settings are a table, so that programs and the command can list, check and print
+ * them:
  *
  *     glia_train(model, data, "gan", "loss=wgan-gp critic_steps=5", (glia_fit_opts){ .epochs = 20 }, &error);
  *     glia_sample(model, 64, (glia_sample_opts){ .seed = 1 }, pictures, &error);

@@ -14,6 +14,11 @@ extern "C" {
 typedef struct glia_model glia_model;
 GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
 GLIA_API void glia_model_free(glia_model *model);
+/* An independent model with the same graph (outputs, updates and frozen parameters included), values and metadata;
+ * without values if this one has not been initialised. Its tensors are found by glia_model_input_at(),
+ * glia_model_output_at(), glia_layer_output() and glia_parameters(). A loop that has not ended is an error, and so is a
+ * mistake in the graph. */
+GLIA_API glia_model *glia_model_copy(glia_model *model, glia_error *error);
 GLIA_API glia_graph *glia_model_graph(glia_model *model);
 /* An input for samples of this shape; the batch axis is put before it. */
 GLIA_API glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample);

@@ -83,18 +83,20 @@ GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
  * for the weighted mean, the gradient of one large batch. glia_fit weighs batches by their samples, or labels. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
-/* The two halves of glia_minimize(), for gradients that are changed in between or come from elsewhere: clipped by a rule of
- * one's own, with noise, projected (Yu et al. 2020, "Gradient surgery"), estimated from samples (Williams 1992; Spall 1992),
- * or given as inputs of the graph. */
+/* The two halves of glia_minimize(), for gradients that are changed in between or come from elsewhere: clipped by a
+ * rule of one's own, with noise, projected (Yu et al. 2020, "Gradient surgery"), estimated from samples (Williams 1992;
+ * Spall 1992), or given as inputs of the graph. */
 
-/* The trainable parameters that match `pattern` (NULL: all) and the gradients of `loss`, one real number, in them: fills at
- * most `capacity` of each array (either may be NULL), returns how many parameters match; 0: a mistake is in the graph. */
+/* The trainable parameters that match `pattern` (NULL: all) and the gradients of `loss`, one real number, in them:
+ * fills at most `capacity` of each array (either may be NULL), returns how many parameters match; 0: a mistake is in
+ * the graph. */
 GLIA_API int glia_gradients(glia_tensor loss, const char *pattern, glia_tensor *parameters, glia_tensor *gradients,
                             int capacity);
-/* The updates of n parameters for gradients of their shapes (and any floating-point dtype), as update group `group` (NULL:
- * "train"): all that glia_minimize() does after it has the gradients, so accumulation, clipping, penalties and decay act
- * on the given ones. An optimiser's `sparse` needs gradients as glia_gradients() gives them. Mistakes: a tensor that is no
- * parameter of the graph, a frozen one, one that the group changes already, a gradient of another shape. */
+/* The updates of n parameters for gradients of their shapes (and any floating-point dtype), as update group `group`
+ * (NULL: "train"): all that glia_minimize() does after it has the gradients, so accumulation, clipping, penalties and
+ * decay act on the given ones. An optimiser's `sparse` needs gradients as glia_gradients() gives them. Mistakes: a
+ * tensor that is no parameter of the graph, a frozen one, one that the group changes already, a gradient of another
+ * shape. */
 GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters, const glia_tensor *gradients,
                                    int n, const char *group);
 

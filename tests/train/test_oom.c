@@ -232,6 +232,33 @@ static glia_status save_and_load(glia_error *error) {
     return status;
 }
 
+/* Copies a model, mixes and swaps the values of the two, packs and unpacks. */
+static glia_status copy_and_blend(glia_error *error) {
+    glia_model *model = build(error), *copy = NULL;
+    glia_status status = model ? glia_model_set(model, "classes", "a", error) : error->status;
+    if (status == GLIA_OK) status = glia_model_init(model, 1, error);
+    if (status == GLIA_OK) {
+        copy = glia_model_copy(model, error);
+        if (!copy) status = error->status;
+    }
+    glia_store *a = copy ? glia_model_store(model) : NULL, *b = copy ? glia_model_store(copy) : NULL;
+    if (status == GLIA_OK) status = glia_store_blend(a, "", b, "", 0.5, error);
+    if (status == GLIA_OK) status = glia_store_swap(a, "fc/", b, "fc/", error);
+    float flat[200];
+    const int64_t n = status == GLIA_OK ? glia_store_pack_size(a, "fc/*,conv/*", error) : 0;
+    if (n < 0) status = error->status;
+    if (status == GLIA_OK) status = glia_store_pack(a, "fc/*,conv/*", flat, n, error);
+    if (status == GLIA_OK) status = glia_store_unpack(b, "fc/*,conv/*", flat, n, error);
+    glia_model_free(copy);
+    glia_model_free(model);
+    return status;
+}
+
+static void test_copy_and_blend(void **state) {
+    (void)state;
+    every_allocation(copy_and_blend, "copy and blend");
+}
+
 static void test_compile_and_run(void **state) {
     (void)state;
     every_allocation(compile_and_run, "compile and run");
@@ -537,7 +564,7 @@ int main(void) {
         cmocka_unit_test(test_steps_allocate_nothing),
         cmocka_unit_test(test_predictions_allocate_nothing),
         cmocka_unit_test(test_epochs_allocate_nothing),
-        cmocka_unit_test(test_compile_and_run),
+        cmocka_unit_test(test_copy_and_blend), cmocka_unit_test(test_compile_and_run),
         cmocka_unit_test(test_loop_and_run),
         cmocka_unit_test(test_recurrent_and_run),
         cmocka_unit_test(test_load_data),

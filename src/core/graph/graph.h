@@ -339,6 +339,8 @@ glia_status glia_graph_verify(const glia_graph *graph, glia_error *error);
 typedef glia_tensor (*glia_rewrite_rule)(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context);
 glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch,
                                bool keep_leaves, glia_error *error);
+/* All nodes, each with its id, outputs and updates; without a loop that has not ended. */
+glia_graph *glia_graph_copy(const glia_graph *from, glia_error *error);
 /* A copy of one node into `to` with these inputs: the default when a rule returns NULL. */
 glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, int64_t batch);
 

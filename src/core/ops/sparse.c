@@ -4,7 +4,8 @@
  * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets are non-decreasing from 0 to E. Segments
  * are rows without columns.
  *
- *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of values[e] x[columns[e], f]
+ *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of values[e]
+ * x[columns[e], f]
  *       transposed    values, columns, offsets, x (R, F) -> (size, F)    y[columns[e], f] += values[e] x[r, f]
  *     csr_dot         a (R, F), b (K, F), columns, offsets -> (E)        y[e] = sum over f of a[r, f] b[columns[e], f]
  *     segment_sum     x (E, B...), offsets -> (R, B...)                  y[r] = sum over e in r of x[e]

@@ -71,6 +71,27 @@ glia_array glia_store_entry(const glia_store *s, int i) {
 
 int glia_store_count(const glia_store *s) { return s ? s->n : 0; }
 
+int glia_store_visible_count(const glia_store *s) {
+    int n = 0;
+    for (; s; s = s->base) n += s->n;
+    return n;
+}
+
+glia_array glia_store_visible(const glia_store *s, int i) {
+    for (; s && i >= s->n; s = s->base) i -= s->n;
+    return glia_store_entry(s, i);
+}
+
+glia_status glia_store_check_pattern(const glia_store *s, const char *pattern, const char *where, glia_error *error) {
+    if (!pattern) return GLIA_OK;
+    const char **names = malloc(((size_t)s->n + 1) * sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    for (int i = 0; i < s->n; i++) names[i] = s->arrays[i].name;
+    glia_status status = glia_glob_check(pattern, names, s->n, where, "tensor of the store", error);
+    free(names);
+    return status;
+}
+
 size_t glia_store_copy(const glia_store *s, void *at, bool restore) {
     size_t total = 0;
     for (int i = 0; i < glia_store_count(s); i++) {
@@ -163,9 +184,7 @@ static glia_status is_new(const glia_store *s, const glia_node *node, bool *new,
     return GLIA_OK;
 }
 
-static size_t padded(const glia_node *leaf) {
-    return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype));
-}
+static size_t padded(const glia_node *leaf) { return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype)); }
 
 /* Adds the new leaves at their places in `buffer`; the caller has reserved room. */
 static void enter(glia_store *s, glia_node *const *leaves, char *const *names, int n, char *buffer) {
@@ -180,6 +199,27 @@ static void enter(glia_store *s, glia_node *const *leaves, char *const *names, i
     }
 }
 
+/* Makes room for n more entries and for a buffer of this size, which is appended; NULL: see error. */
+static char *make_room(glia_store *s, int n, size_t bytes, glia_error *error) {
+    while (s->capacity < s->n + n) {
+        if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays)) {
+            glia_fail_nomem(error);
+            return NULL;
+        }
+    }
+    if (!glia_hash_reserve(&s->by_name, (size_t)(s->n + n)) ||
+        !glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers)) {
+        glia_fail_nomem(error);
+        return NULL;
+    }
+    void *buffer = glia_alloc_aligned(bytes);
+    if (buffer)
+        s->buffers[s->n_buffers++] = buffer;
+    else
+        glia_fail(error, GLIA_E_NOMEM, "out of memory for %zu bytes of parameters and states", bytes);
+    return buffer;
+}
+
 static glia_status add_leaves(glia_store *s, glia_node *const *leaves, int n, glia_error *error) {
     size_t bytes = 0;
     for (int i = 0; i < n; i++) {
@@ -191,16 +231,8 @@ static glia_status add_leaves(glia_store *s, glia_node *const *leaves, int n, gl
         names[i] = glia_arena_strdup(&s->arena, glia_leaf_of(leaves[i])->name);
         if (!names[i]) return glia_fail_nomem(error);
     }
-    while (s->capacity < s->n + n) {
-        if (!glia_grow((void **)&s->arrays, s->capacity, &s->capacity, sizeof *s->arrays))
-            return glia_fail_nomem(error);
-    }
-    if (!glia_hash_reserve(&s->by_name, (size_t)(s->n + n))) return glia_fail_nomem(error);
-    if (!glia_grow((void **)&s->buffers, s->n_buffers, &s->buffer_capacity, sizeof *s->buffers))
-        return glia_fail_nomem(error);
-    void *buffer = glia_alloc_aligned(bytes);
-    if (!buffer) return glia_fail(error, GLIA_E_NOMEM, "out of memory for %zu bytes of parameters and states", bytes);
-    s->buffers[s->n_buffers++] = buffer;
+    char *buffer = make_room(s, n, bytes, error);
+    if (!buffer) return GLIA_E_NOMEM;
     enter(s, leaves, names, n, buffer);
     return GLIA_OK;
 }
@@ -261,6 +293,34 @@ glia_store *glia_store_create_over(const glia_store *base, glia_error *error) {
 glia_store *glia_store_create(const glia_graph *graph, uint64_t seed, glia_error *error) {
     glia_store *s = glia_store_create_over(NULL, error);
     if (s && glia_store_add(s, graph, seed, error) != GLIA_OK) {
+        glia_store_free(s);
+        s = NULL;
+    }
+    return s;
+}
+
+static glia_status copy_entries(glia_store *to, const glia_store *from, glia_error *error) {
+    size_t bytes = 0;
+    for (int i = 0; i < from->n; i++)
+        bytes += glia_align(glia_shape_bytes(from->arrays[i].shape, from->arrays[i].dtype));
+    char *at = from->n ? make_room(to, from->n, bytes, error) : NULL;
+    if (from->n && !at) return GLIA_E_NOMEM;
+    for (int i = 0; i < from->n; i++) {
+        glia_array a = from->arrays[i];
+        const size_t size = glia_shape_bytes(a.shape, a.dtype);
+        a.name = glia_arena_strdup(&to->arena, a.name);
+        if (!a.name) return glia_fail_nomem(error);
+        a.data = memcpy(at, a.data, size);
+        at += glia_align(size);
+        to->arrays[to->n] = a;
+        glia_hash_add(&to->by_name, hash_of(a.name), to->n++); /* there is room */
+    }
+    return GLIA_OK;
+}
+
+glia_store *glia_store_clone(const glia_store *from, glia_error *error) {
+    glia_store *s = glia_store_create_over(from->base, error);
+    if (s && copy_entries(s, from, error) != GLIA_OK) {
         glia_store_free(s);
         s = NULL;
     }

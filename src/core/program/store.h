@@ -14,9 +14,18 @@ glia_store *glia_store_create_over(const glia_store *base, glia_error *error);
 /* As glia_store_add(), but the new tensors are zeros: for values that are then read from a file. */
 glia_status glia_store_reserve(glia_store *store, const glia_graph *graph, glia_error *error);
 
+/* A store with copies of this one's own entries, in their order, over the same base; NULL: see error. */
+glia_store *glia_store_clone(const glia_store *store, glia_error *error);
+
 /* glia_store_find() and glia_store_at() for use inside the library, which reports its writes by glia_store_touch(). */
 bool glia_store_look(const glia_store *store, const char *name, glia_array *array);
 glia_array glia_store_entry(const glia_store *store, int index);
+/* The store's own entries, then those of what it stands on: all that glia_store_look() finds. */
+int glia_store_visible_count(const glia_store *store);
+glia_array glia_store_visible(const glia_store *store, int index);
+/* glia_glob_check() of the names of the store's own entries; GLIA_OK without a pattern. */
+glia_status glia_store_check_pattern(const glia_store *store, const char *pattern, const char *where,
+                                     glia_error *error);
 /* Copies the store's own values, one after the other, to `at`; with `restore`, from `at` back. NULL: copies nothing.
  * Returns their size in bytes. */
 size_t glia_store_copy(const glia_store *store, void *at, bool restore);

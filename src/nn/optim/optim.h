@@ -49,8 +49,8 @@ typedef struct glia_rule {
 #include "nn/optim/optim.def"
 #undef GLIA_RULE_ROW
 
-/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is rows
- * of one. */
+/* The state "GROUP/KIND/NAME", zeros of the scope's dtype and w's shape; of the table's shape, and its rows, if w is
+ * rows of one. */
 glia_tensor glia_rule_state(const glia_rule_scope *scope, const char *kind, const char *name, glia_tensor w);
 /* The state takes this value; returns it. */
 glia_tensor glia_rule_keep(const glia_rule_scope *scope, glia_tensor state, glia_tensor value);
@@ -75,11 +75,12 @@ bool glia_optimizer_fill(glia_graph *graph, const char *who, glia_optimizer *opt
 bool glia_optimizer_group_check(glia_graph *graph, const char *who, const char *group);
 
 /* Where the parameter's name matches opt->sparse: *gradient becomes a row for each index, the sum of all of this index,
- * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph. */
+ * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph.
+ * */
 bool glia_gradient_rows(const glia_optimizer *opt, const char *who, glia_tensor leaf, glia_tensor *gradient,
                         glia_tensor *share, glia_tensor *rows);
-/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this one
- * counts; NULL: as much as the others. */
+/* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this
+ * one counts; NULL: as much as the others. */
 void glia_gradients_accumulate(glia_graph *graph, const char *group, glia_tensor weight, const glia_tensor *ws, int n,
                                glia_tensor *grads);
 /* By value, then by their common norm, as the optimiser asks for. shares: of glia_gradient_rows(). */

@@ -2,15 +2,16 @@
  *
  *     NAME ...                       the model's parameters and states, including the random state
  *     train/...                      the method's states, such as the optimiser's
- *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped it,
+ *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped
+ * it,
  *                                    whether the epoch has ended
  *     checkpoint/figures             f64: factor and fixed learning rate, seconds of the epoch
  *     checkpoint/means               f64 (2, means): sums of the epoch's means, and their weights
  *     checkpoint/method/NAME         what else the method keeps
  *     checkpoint/callback/I/NAME     u8: the state of callback I
  *
- * The metadata hold the method and the training's options as lines "key=value", and a checksum: the sum of a hash of each tensor
- * (name, dtype, shape, bytes) and of those lines. It does not depend on the order of tensors.
+ * The metadata hold the method and the training's options as lines "key=value", and a checksum: the sum of a hash of
+ * each tensor (name, dtype, shape, bytes) and of those lines. It does not depend on the order of tensors.
  *
  * Saving replaces the newest checkpoint only after the new one is complete on disk:
  *

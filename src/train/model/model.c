@@ -40,6 +40,38 @@ void glia_model_free(glia_model *model) {
     free(model);
 }
 
+/* Fills the empty copy with the model's parts. */
+static glia_status copy_parts(glia_model *copy, glia_model *model, glia_error *error) {
+    copy->graph = glia_graph_copy(model->graph, error);
+    if (!copy->graph) return GLIA_E_NOMEM;
+    for (int i = 0; i < model->n_meta; i++) {
+        const glia_status status = glia_model_set(copy, model->meta[i].key, model->meta[i].value, error);
+        if (status != GLIA_OK) return status;
+    }
+    pthread_mutex_lock(&model->mutex); /* another thread's first call may be initialising */
+    copy->store = model->store ? glia_store_clone(model->store, error) : NULL;
+    const bool done = copy->store || !model->store;
+    pthread_mutex_unlock(&model->mutex);
+    return done ? GLIA_OK : GLIA_E_NOMEM;
+}
+
+glia_model *glia_model_copy(glia_model *model, glia_error *error) {
+    if (!model) {
+        glia_fail_null(error, "glia_model_copy: model");
+        return NULL;
+    }
+    if (model->graph->open) {
+        glia_fail(error, GLIA_E_ARGUMENT, "glia_model_copy: the model has a loop that has not ended: glia_loop_end()");
+        return NULL;
+    }
+    glia_model *copy = glia_model_create(NULL, error);
+    if (!copy) return NULL;
+    glia_graph_free(copy->graph);
+    if (copy_parts(copy, model, error) == GLIA_OK) return copy;
+    glia_model_free(copy);
+    return NULL;
+}
+
 glia_graph *glia_model_graph(glia_model *model) { return model ? model->graph : NULL; }
 glia_store *glia_model_store(glia_model *model) {
     if (!model) return NULL;

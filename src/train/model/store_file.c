@@ -13,23 +13,11 @@
 
 static bool wanted(const char *pattern, const char *name) { return !pattern || glia_glob(pattern, name); }
 
-/* Does the pattern match any tensor of the store? */
-static glia_status check_pattern(const glia_store *s, const char *pattern, const char *where, glia_error *error) {
-    if (!pattern) return GLIA_OK;
-    const int n = glia_store_count(s);
-    const char **names = malloc(((size_t)n + 1) * sizeof *names);
-    if (!names) return glia_fail_nomem(error);
-    for (int i = 0; i < n; i++) names[i] = glia_store_entry(s, i).name;
-    glia_status status = glia_glob_check(pattern, names, n, where, "tensor of the store", error);
-    free(names);
-    return status;
-}
-
 glia_status glia_store_save(const glia_store *s, const char *path, const char *pattern, glia_error *error) {
     if (!s || !path || !path[0]) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_store_save: there is no %s", s ? "path" : "store");
     }
-    glia_status status = check_pattern(s, pattern, "glia_store_save", error);
+    glia_status status = glia_store_check_pattern(s, pattern, "glia_store_save", error);
     if (status != GLIA_OK) return status;
     const int count = glia_store_count(s);
     glia_array *arrays = malloc(((size_t)count + 1) * sizeof *arrays);
@@ -110,7 +98,7 @@ glia_status glia_store_load(glia_store *s, const char *path, const char *pattern
     if (!s || !path || !path[0]) {
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_store_load: there is no %s", s ? "path" : "store");
     }
-    glia_status status = check_pattern(s, pattern, "glia_store_load", error);
+    glia_status status = glia_store_check_pattern(s, pattern, "glia_store_load", error);
     if (status != GLIA_OK) return status;
     glia_file bytes;
     status = glia_file_open(&bytes, path, error);

@@ -2,8 +2,8 @@
  *
  *     begin (method) ──► epochs: ┌ backup, epoch_begin ──► steps (method) ──► measure (method) ──► epoch_end ┐ ──► end
  *
- * The model's values change in place; `states` live as long as the training. Callbacks are called between steps. They may
- * change the learning rate and the position (by restoring a checkpoint before the first step), and may stop the
+ * The model's values change in place; `states` live as long as the training. Callbacks are called between steps. They
+ * may change the learning rate and the position (by restoring a checkpoint before the first step), and may stop the
  * training.
  *
  * When the loss stops being finite, the parameters are usually lost too. The model is then restored from a backup taken

@@ -11,7 +11,7 @@
  *   methods.h      training by any method           exchange.h      weights of other programs
  *   perceptron.h   units of 1943 to 1960            words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
- *   transformers.h attention, BERT, GPT
+ *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are more graph; glia_compile() turns it
  * into a program with a fixed memory plan that runs many times and never allocates.
@@ -34,6 +34,7 @@
 #include "glia/exchange.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
+#include "glia/generative.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
 #include "glia/methods.h"

@@ -9,9 +9,10 @@ extern "C" {
 #endif
 
 /* ==== generative adversarial nets ============================================================ */
-/* A generator makes samples of noise, a critic (discriminator) scores samples. Both are ordinary parts of one graph: build the
- * critic under the same name on real samples and on the generator's, make a loss for each net, and give each its own
- * update group by glia_minimize(loss, optimizer, "critic*", "critic"). A program then runs one group or the other. */
+/* A generator makes samples of noise, a critic (discriminator) scores samples. Both are ordinary parts of one graph:
+ * build the critic under the same name on real samples and on the generator's, make a loss for each net, and give each
+ * its own update group by glia_minimize(loss, optimizer, "critic*", "critic"). A program then runs one group or the
+ * other. */
 
 /* What becomes of scores. Scores are logits: no sigmoid before them. */
 typedef enum glia_gan_loss {
@@ -24,7 +25,8 @@ typedef enum glia_gan_loss {
     GLIA_GAN_LOSS_COUNT
 } glia_gan_loss;
 
-GLIA_API const char *glia_gan_loss_name(glia_gan_loss loss); /* "non-saturating", "wasserstein", ...; NULL: there is none */
+GLIA_API const char *
+glia_gan_loss_name(glia_gan_loss loss); /* "non-saturating", "wasserstein", ...; NULL: there is none */
 /* Scalars, means over the scores of real and of generated samples; their shapes may differ. */
 GLIA_API glia_tensor glia_gan_critic_loss(glia_tensor real, glia_tensor fake, glia_gan_loss loss);
 GLIA_API glia_tensor glia_gan_generator_loss(glia_tensor fake, glia_gan_loss loss);
@@ -34,11 +36,11 @@ typedef struct glia_gradient_penalty_opts {
     bool one_sided; /* only norms above it cost */
 } glia_gradient_penalty_opts;
 
-/* Gulrajani et al. 2017, section 4: the mean over samples of (|d score / d m| - 1)^2 at points m = e real + (1 - e) fake, e
- * uniform in [0, 1) for each sample. `score` is the critic's score (N) or (N, 1) of `x` (N, ...); the critic is applied once
- * more to m by glia_substitute(). real and fake have x's shape (x may be one of them) and count as constants. The paper
- * adds 10 times the result to the critic's loss. Batch norm in the critic is an error: a sample's gradient would not be its
- * own. */
+/* Gulrajani et al. 2017, section 4: the mean over samples of (|d score / d m| - 1)^2 at points m = e real + (1 - e)
+ * fake, e uniform in [0, 1) for each sample. `score` is the critic's score (N) or (N, 1) of `x` (N, ...); the critic is
+ * applied once more to m by glia_substitute(). real and fake have x's shape (x may be one of them) and count as
+ * constants. The paper adds 10 times the result to the critic's loss. Batch norm in the critic is an error: a sample's
+ * gradient would not be its own. */
 GLIA_API glia_tensor glia_gradient_penalty(glia_tensor score, glia_tensor x, glia_tensor real, glia_tensor fake,
                                            glia_gradient_penalty_opts opts);
 
@@ -81,13 +83,14 @@ typedef struct glia_dcgan_opts {
     glia_init kernel_init;  /* default: N(0, 0.02), the paper's */
 } glia_dcgan_opts;
 
-/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in [-1, 1] for
- * `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not below 8: 28 -> 7,
- * 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W must allow at least one
- * halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1", ... */
+/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in [-1,
+ * 1] for `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not below 8:
+ * 28 -> 7, 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W must allow
+ * at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1", ...
+ * */
 GLIA_API glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_shape picture, glia_dcgan_opts opts);
-/* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) -> scores
- * (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
+/* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) ->
+ * scores (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
 GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcgan_opts opts);
 
 #ifdef __cplusplus

@@ -97,8 +97,8 @@ GLIA_API int glia_gradients(glia_tensor loss, const char *pattern, glia_tensor *
  * decay act on the given ones. An optimiser's `sparse` needs gradients as glia_gradients() gives them. Mistakes: a
  * tensor that is no parameter of the graph, a frozen one, one that the group changes already, a gradient of another
  * shape. */
-GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters, const glia_tensor *gradients,
-                                   int n, const char *group);
+GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters,
+                                   const glia_tensor *gradients, int n, const char *group);
 
 /* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,
  * for `warmup` steps, it rises linearly: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,

@@ -58,13 +58,13 @@ static void log_softmax_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
       .n = 1,                                                                                                        \
       .in = { { .shape = GLIA_DIMS(__VA_ARGS__), .kind = GLIA_SAMPLE_DISTINCT, .low = from, .high = to } },          \
       .attrs = &(const glia_axis_attrs){ along } }
-#define SAMPLES(op_name)                                                                                             \
-    const glia_op_sample glia_samples_##op_name[] = {                                                                   \
-        CASE("last", -3, 3, 1, 3, 5),                                                                                \
-        CASE("channels", -2, 2, 1, 2, 4, 3),                                                                         \
-        CASE("first", -2, 2, 0, 4, 3),                                                                               \
-        CASE("far", 800, 810, 1, 2, 3),                                                                              \
-        { 0 },                                                                                                       \
+#define SAMPLES(op_name)                                                                                               \
+    const glia_op_sample glia_samples_##op_name[] = {                                                                  \
+        CASE("last", -3, 3, 1, 3, 5),                                                                                  \
+        CASE("channels", -2, 2, 1, 2, 4, 3),                                                                           \
+        CASE("first", -2, 2, 0, 4, 3),                                                                                 \
+        CASE("far", 800, 810, 1, 2, 3),                                                                                \
+        { 0 },                                                                                                         \
     };
 
 static glia_tensor along(const glia_op *op, glia_tensor x, int axis) {

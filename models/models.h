@@ -14,11 +14,17 @@ typedef glia_tensor (*glia_build_fn)(glia_tensor x, int outputs);
 /* The same for samples of token ids (T); ids are below `vocabulary`. */
 typedef glia_tensor (*glia_build_tokens_fn)(glia_tensor ids, int vocabulary, int outputs);
 
+/* Adds inputs, networks and outputs for samples of this shape to an empty model, as its method wants them. */
+typedef void (*glia_build_networks_fn)(glia_model *model, glia_shape sample);
+
 typedef struct glia_recipe {
     const char *name;
     const char *summary; /* one line */
-    glia_build_fn build;               /* NULL: the samples are token ids */
-    glia_build_tokens_fn build_tokens; /* else NULL */
+    glia_build_fn build; /* one network over numbers; else NULL */
+    glia_build_tokens_fn build_tokens; /* one network over token ids; else NULL */
+    glia_build_networks_fn build_networks; /* several networks, trained by another method than "fit"; else NULL */
+    const char *method;   /* methods.h: "fit", "gan", ... */
+    const char *settings; /* of the method; NULL: its defaults */
     glia_shape sample; /* the design shape; rank 1: any shape, flattened */
     int outputs;    /* models over ids: 0 means the vocabulary size */
     int vocabulary; /* number of ids; 0: the samples are numbers */
@@ -39,8 +45,8 @@ const glia_recipe *glia_recipe_find(const char *name); /* NULL: no such model */
 const char *glia_name_nearest(const char *name, const char *const *candidates, int n);
 const char *glia_recipe_nearest(const char *name);
 
-/* Creates a model from this recipe for the given data, with the recipe's name, input "x" and output "logits"; not yet
- * initialised. Shapes that do not fit are reported by the first action. NULL: see error. For samples of ids the
+/* Creates a model from this recipe for the given data, with the recipe's name, input "x" and output "logits" (or what
+ * its method needs); not yet initialised. Shapes that do not fit are reported by the first action. NULL: see error. For samples of ids the
  * vocabulary size is the recipe's, or `outputs` if the recipe's outputs are the vocabulary. */
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error);
 /* The same for sequences of `length` ids below `vocabulary`; GLIA_E_ARGUMENT if the recipe's samples are numbers. */

@@ -15,6 +15,7 @@
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
       .build = glia_build_##builder_,                                                                                  \
+      .method = "fit",                                                                                                 \
       .sample = sample_,                                                                                               \
       .outputs = outputs_,                                                                                             \
       .data = data_,                                                                                                   \
@@ -29,6 +30,7 @@
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
       .build_tokens = glia_build_##builder_,                                                                           \
+      .method = "fit",                                                                                                 \
       .sample = SHAPE(length_),                                                                                        \
       .vocabulary = vocabulary_,                                                                                       \
       .outputs = outputs_,                                                                                             \
@@ -36,6 +38,18 @@
       .epochs = epochs_,                                                                                               \
       .batch = batch_,                                                                                                 \
       .loss = loss_,                                                                                                   \
+      .schedule = schedule_,                                                                                           \
+      .optimizer = { __VA_ARGS__ } },
+#define NETWORKS(name_, builder_, summary_, sample_, data_, epochs_, batch_, method_, settings_, schedule_, ...)       \
+    { .name = name_,                                                                                                   \
+      .summary = summary_,                                                                                             \
+      .build_networks = glia_build_##builder_,                                                                         \
+      .method = method_,                                                                                               \
+      .settings = settings_,                                                                                           \
+      .sample = sample_,                                                                                               \
+      .data = data_,                                                                                                   \
+      .epochs = epochs_,                                                                                               \
+      .batch = batch_,                                                                                                 \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
 /* as in nanoGPT: weight decay for kernels and embeddings only */
@@ -105,9 +119,13 @@ const char *glia_recipe_nearest(const char *name) {
 static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocabulary, int outputs, glia_error *error) {
     glia_model *model = glia_model_create(recipe->name, error);
     if (!model) return NULL;
-    glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, sample);
-    glia_tensor y = recipe->build ? recipe->build(x, outputs) : recipe->build_tokens(x, vocabulary, outputs);
-    glia_model_output(model, "logits", y);
+    if (recipe->build_networks) {
+        recipe->build_networks(model, sample);
+    } else {
+        glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, sample);
+        glia_tensor y = recipe->build ? recipe->build(x, outputs) : recipe->build_tokens(x, vocabulary, outputs);
+        glia_model_output(model, "logits", y);
+    }
     if (glia_graph_check(glia_model_graph(model), error) != GLIA_OK) {
         glia_model_free(model);
         return NULL;

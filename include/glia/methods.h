@@ -53,6 +53,7 @@ typedef struct glia_method_info {
     const glia_setting *settings;
     int n_settings;
     unsigned uses;
+    bool ranked;  /* a smaller "val_loss" or "loss" means a better model */
     bool samples; /* glia_sample() can draw from its models */
 } glia_method_info;
 /* All methods, in alphabetical order; NULL: none at this index, or of this name. */
@@ -60,9 +61,10 @@ GLIA_API const glia_method_info *glia_method_at(int index);
 GLIA_API const glia_method_info *glia_method_find(const char *name);
 
 /* The settings with all defaults filled in, as "name=value name=value". `settings` (may be NULL) has the same form,
- * separated by spaces or commas. GLIA_E_ARGUMENT for an unknown name (with the nearest one), a value outside its domain
- * or a name that comes twice. NULL: see error. Release with free(). */
-GLIA_API char *glia_method_settings(const char *method, const char *settings, glia_error *error);
+ * separated by spaces or commas; `changes` (may be NULL) override them. GLIA_E_ARGUMENT for an unknown name (with the
+ * nearest one), a value outside its domain or a name that comes twice in one text. NULL: see error. Release with
+ * free(). */
+GLIA_API char *glia_method_settings(const char *method, const char *settings, const char *changes, glia_error *error);
 
 /* Trains the model by this method. Each method says which inputs and outputs the model must have. `settings` as for
  * glia_method_settings(). data may be NULL for methods that need none. The method and its settings become metadata of

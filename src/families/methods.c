@@ -47,25 +47,28 @@ static const glia_method *find(const char *name, glia_error *error) {
     return NULL;
 }
 
-/* Memory of the method with these settings; NULL: see error. */
-static void *parse(const glia_method *method, const char *settings, glia_arena *texts, glia_error *error) {
+/* Memory of the method with these settings and changes of them; NULL: see error. */
+static void *parse(const glia_method *method, const char *settings, const char *changes, glia_arena *texts,
+                   glia_error *error) {
     void *memory = calloc(1, GLIA_MAX(method->bytes, (size_t)1));
     if (!memory) {
         glia_fail_nomem(error);
         return NULL;
     }
-    if (glia_settings_parse(&method->about, settings, memory, texts, error) == GLIA_OK) return memory;
+    glia_status status = glia_settings_parse(&method->about, settings, memory, texts, error);
+    if (status == GLIA_OK) status = glia_settings_change(&method->about, changes, memory, texts, error);
+    if (status == GLIA_OK) return memory;
     free(memory);
     return NULL;
 }
 
-char *glia_method_settings(const char *name, const char *settings, glia_error *error) {
+char *glia_method_settings(const char *name, const char *settings, const char *changes, glia_error *error) {
     const glia_method *method = find(name, error);
     glia_arena texts = { 0 };
-    void *memory = method ? parse(method, settings, &texts, error) : NULL;
     glia_text out = { 0 };
+    void *memory = method ? parse(method, settings, changes, &texts, error) : NULL;
     if (memory) glia_settings_print(&method->about, memory, &out);
-    if (memory && out.failed) {
+    if (out.failed) {
         free(out.bytes);
         out.bytes = NULL;
         glia_fail_nomem(error);
@@ -105,9 +108,8 @@ static glia_status draw(const glia_method *method, glia_model *model, int64_t n,
                         glia_shape *shape, float *samples, glia_error *error) {
     glia_arena texts = { 0 };
     const char *trained = glia_model_get(model, "method.settings");
-    void *memory = parse(method, trained, &texts, error);
+    void *memory = parse(method, trained, opts->settings, &texts, error);
     glia_status status = memory ? GLIA_OK : GLIA_E_ARGUMENT;
-    if (memory && opts->settings) status = glia_settings_change(&method->about, opts->settings, memory, &texts, error);
     if (status == GLIA_OK) status = method->sample(memory, model, n, opts, shape, samples, error);
     free(memory);
     glia_arena_free(&texts);

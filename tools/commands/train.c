@@ -79,13 +79,15 @@ static void tell(const training *t) {
     char samples[SHORT], errors[SHORT];
     text words = { 0 };
     if (t->tested) text_add(&words, "test: loss %s", loss_text(t->scores.loss, samples));
-    if (!t->tested) text_add(&words, "not tested: there is no test split");
+    if (!t->tested && (t->method->uses & GLIA_USES_TARGETS))
+        text_add(&words, "not tested: there is no test split");
+    if (!t->tested && t->method->samples) text_add(&words, "draw samples with: glia sample %s", t->folder);
     if (t->tested && training_labels(t) > 1) text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
     if (t->tested && t->classes) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
                  grouped(training_mistakes(t), errors), grouped(training_answers(t), samples));
     }
-    progress_say("", words.bytes);
+    if (words.length) progress_say("", words.bytes);
     words.length = 0;
     text_add(&words, "saved in %s: model.safetensors, config.json, run.json, curves.csv, steps.csv, report.html",
              t->folder);

@@ -98,18 +98,22 @@ void picture_png(const picture *p, text *out) {
     free(data.bytes);
 }
 
-void picture_base64(const picture *p, text *out) {
+void base64(const void *bytes, size_t length, text *out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    text png = { 0 };
-    picture_png(p, &png);
-    const unsigned char *from = (const unsigned char *)png.bytes;
-    for (size_t i = 0; i < png.length; i += 3) {
-        size_t n = png.length - i;
+    const unsigned char *from = bytes;
+    for (size_t i = 0; i < length; i += 3) {
+        size_t n = length - i;
         uint32_t bits = (uint32_t)from[i] << 16 | (n > 1 ? (uint32_t)from[i + 1] << 8 : 0) | (n > 2 ? from[i + 2] : 0u);
         char four[] = { digits[bits >> 18], digits[bits >> 12 & 63], n > 1 ? digits[bits >> 6 & 63] : '=',
                         n > 2 ? digits[bits & 63] : '=' };
         text_append(out, four, sizeof four);
     }
+}
+
+void picture_base64(const picture *p, text *out) {
+    text png = { 0 };
+    picture_png(p, &png);
+    base64(png.bytes, png.length, out);
     free(png.bytes);
 }
 
@@ -133,6 +137,48 @@ picture picture_sheet(const picture *samples, int n, int columns, int gap, int s
                        (size_t)channels);
     }
     return sheet;
+}
+
+picture picture_grid(const float *values, int64_t n, glia_shape sample, int columns) {
+    enum { GAP = 2, SMALL = 64, PAPER = 255 };
+    if (columns < 1) columns = (int)ceil(sqrt((double)n));
+    picture *samples = allocate((size_t)n, sizeof *samples);
+    for (int64_t i = 0; i < n; i++) samples[i] = picture_of_sample(values + i * glia_shape_count(sample), sample);
+    const int scale = samples[0].width < SMALL ? SMALL / samples[0].width : 1;
+    picture sheet = picture_sheet(samples, (int)n, columns, GAP, scale, PAPER);
+    for (int64_t i = 0; i < n; i++) free(samples[i].pixels);
+    free(samples);
+    return sheet;
+}
+
+/* The least and the most of every second number. */
+static void extent(const float *values, int64_t n, double *least, double *most) {
+    *least = INFINITY, *most = -INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        *least = fmin(*least, (double)values[2 * i]);
+        *most = fmax(*most, (double)values[2 * i]);
+    }
+}
+
+picture picture_points(const float *points, int64_t n, int side) {
+    picture p = { .width = side, .height = side, .channels = 1, .pixels = allocate((size_t)side, (size_t)side) };
+    memset(p.pixels, 255, (size_t)side * (size_t)side);
+    double left, right, bottom, top;
+    extent(points, n, &left, &right);
+    extent(points + 1, n, &bottom, &top);
+    const double span = fmax(fmax(right - left, top - bottom), 1e-9), x0 = (left + right) / 2, y0 = (bottom + top) / 2;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(points[2 * i]) || !isfinite(points[2 * i + 1])) continue;
+        const int x = (int)(((double)points[2 * i] - x0) / span * 0.9 * side + side / 2.0);
+        const int y = (int)((y0 - (double)points[2 * i + 1]) / span * 0.9 * side + side / 2.0);
+        for (int k = 0; k < 4; k++) { /* two pixels square */
+            const int column = x + k % 2, row = y + k / 2;
+            if (column < 0 || row < 0 || column >= side || row >= side) continue;
+            unsigned char *pixel = &p.pixels[(size_t)row * (size_t)side + (size_t)column];
+            *pixel = (unsigned char)(*pixel > 60 ? *pixel - 60 : 0);
+        }
+    }
+    return p;
 }
 
 /* Half blocks show two pixels, one above the other, each in one of the 24 greys of a 256-colour terminal. */

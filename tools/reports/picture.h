@@ -19,9 +19,15 @@ picture picture_of_sample(const float *x, glia_shape shape);
 /* Appends a PNG file (ISO/IEC 15948). Its data are stored, not compressed: samples are small and noisy. */
 void picture_png(const picture *p, text *out);
 void picture_base64(const picture *p, text *out); /* the same, as base64 */
+void base64(const void *bytes, size_t length, text *out);
 
 /* n samples in rows of `columns`, `gap` pixels of `paper` between them. */
 picture picture_sheet(const picture *samples, int n, int columns, int gap, int scale, unsigned char paper);
+
+/* n samples (C, H, W) with values in [0, 1] as a sheet; columns 0: about as many as rows. Small ones are enlarged. */
+picture picture_grid(const float *values, int64_t n, glia_shape sample, int columns);
+/* n points (x, y) as dots on a square of `side` pixels that shows them all. */
+picture picture_points(const float *points, int64_t n, int side);
 
 /* Prints a grey sample in letters, two rows of pixels to a line, `indent` blanks before each; every second pixel where
  * that is enough. */

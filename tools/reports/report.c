@@ -153,7 +153,8 @@ static void learning(const training *t, text *out) {
     for (int k = 0; k < h->n_metrics; k++) {
         for (int64_t i = 0; i < h->n_epochs; i++) loss[i].y = h->epochs[i].metrics[k];
         chart_series series = { .points = loss, .n = (int)h->n_epochs, .colour = 'b', .dots = true };
-        figure(out, h->metrics[k] + 4, KEY("b", "validation"),
+        const bool validated = strncmp(h->metrics[k], "val_", 4) == 0;
+        figure(out, metric_label(h->metrics[k]), validated ? KEY("b", "validation") : "",
                &(chart){ .series = &series, .n_series = 1, .x_name = "epoch", .unit = "", .y_free = true });
     }
     if (strcmp(t->asked.schedule, "constant") != 0 || t->asked.plateau)
@@ -233,6 +234,31 @@ static void mistakes(const training *t, text *out) {
                  100 * (double)worst[i].answer_share, (long long)worst[i].index);
     }
     text_add(out, "</div>");
+}
+
+/* What the method showed after the first epoch, after the last, and between. */
+static void shown(const training *t, text *out) {
+    enum { MOST = 4 };
+    const int64_t n = t->progress.history.n_epochs, some = n < MOST ? n : MOST;
+    bool any = false;
+    for (int64_t i = 0; t->folder && i < some; i++) {
+        const int64_t epoch = some == 1 ? n : 1 + i * (n - 1) / (some - 1);
+        text path = { 0 }, png = { 0 };
+        text_add(&path, "%s/samples/samples-%04lld.png", t->folder, (long long)epoch);
+        if (read_file(path.bytes, &png)) {
+            if (!any)
+                text_add(out, "<h2>Samples</h2><p>Drawn from the model after an epoch, always with the same noise.</p>"
+                              "<div class=two>");
+            text_add(out, "<figure class='card sheet'><figcaption>epoch %lld</figcaption><img alt='' "
+                          "src='data:image/png;base64,", (long long)epoch);
+            base64(png.bytes, png.length, out);
+            text_add(out, "'></figure>");
+            any = true;
+        }
+        free(path.bytes);
+        free(png.bytes);
+    }
+    if (any) text_add(out, "</div>");
 }
 
 /* Training samples, as the model was given them. */
@@ -330,6 +356,7 @@ void report_html(const training *t, text *out) {
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; interrupted" : "");
     tiles(t, out);
     learning(t, out);
+    shown(t, out);
     matrix(t, out);
     mistakes(t, out);
     sheet(t, out);

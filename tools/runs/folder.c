@@ -229,6 +229,20 @@ static void remove_events(const char *folder) {
     free(path);
 }
 
+/* Removes what gallery.c wrote; other files stay. */
+static void remove_samples(const char *folder) {
+    char *path = inside(folder, "samples");
+    DIR *entries = opendir(path);
+    for (struct dirent *entry; entries && (entry = readdir(entries)) != NULL;) {
+        const char *ending = strrchr(entry->d_name, '.');
+        if (ending && (strcmp(ending, ".png") == 0 || strcmp(ending, ".txt") == 0 || strcmp(ending, ".tmp") == 0))
+            unlinkat(dirfd(entries), entry->d_name, 0);
+    }
+    if (entries) closedir(entries);
+    rmdir(path); /* stays if there is something else in it */
+    free(path);
+}
+
 void folder_tidy(const run_folder *f, bool finished) {
     for (int i = 0; i < CHECKPOINTS; i++) {
         if (finished) remove_file(f->path, checkpoints[i], "");
@@ -244,6 +258,7 @@ void folder_begin(run_folder *f) {
     for (int i = 0; i < FILES; i++)
         if (strcmp(files[i], "config.json") != 0) remove_file(f->path, files[i], "");
     remove_events(f->path);
+    remove_samples(f->path);
 }
 
 void folder_release(run_folder *f) {

@@ -141,8 +141,13 @@ static void parse_epoch(history *h, epoch_row *row, const char *head, const char
     row->train.samples = row->samples;
 }
 
+/* Columns of every table; others are metrics of the run. */
 static bool is_metric(const char *name) {
-    return strncmp(name, "val_", 4) == 0 && strcmp(name, "val_loss") != 0 && strcmp(name, "val_accuracy") != 0;
+    static const char *const known[] = { "epoch",   "step",    "loss",    "accuracy",           "val_loss", "val_accuracy",
+                                         "lr",      "seconds", "samples", "samples_per_second" };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(name, known[i]) == 0) return false;
+    return *name != '\0';
 }
 
 static void take_epoch(progress *p, const char *head, const char *line) {

@@ -31,6 +31,12 @@ typedef struct word {
     struct word *next;
 } word;
 
+/* A setting of a method. */
+typedef struct method_value {
+    const char *method, *name, *value;
+    struct method_value *next;
+} method_value;
+
 static void *place(const settings *s, const row *r) { return (char *)s + r->offset; }
 
 settings settings_default(void) {
@@ -50,6 +56,11 @@ void settings_free(settings *s) {
         free(w);
     }
     s->words = NULL;
+    for (method_value *v = s->own, *next; v; v = next) {
+        next = v->next;
+        free(v);
+    }
+    s->own = NULL;
 }
 
 const char *settings_keep(settings *s, const char *words) {
@@ -125,14 +136,119 @@ static int give(settings *s, const row *r, const char *where, const char *value)
     return status;
 }
 
+/* ---- settings of methods --------------------------------------------------------------------- */
+
+/* The method whose name the key begins with, as in gan.critic_steps; NULL: none. */
+static const glia_method_info *method_of(const char *key, size_t length) {
+    const char *dot = memchr(key, '.', length);
+    for (int i = 0; dot && glia_method_at(i); i++) {
+        const char *name = glia_method_at(i)->name;
+        if (strlen(name) == (size_t)(dot - key) && strncmp(name, key, strlen(name)) == 0) return glia_method_at(i);
+    }
+    return NULL;
+}
+
+/* Checks and keeps a method's setting; the key is METHOD.NAME. value NULL: the default. */
+static int give_own(settings *s, const glia_method_info *method, const char *where, const char *key, size_t length,
+                    const char *value) {
+    const size_t skip = strlen(method->name) + 1;
+    text name = { 0 }, assignment = { 0 };
+    text_add(&name, "%.*s", (int)(length - skip), key + skip);
+    for (char *at = name.bytes; *at; at++)
+        if (*at == '-') *at = '_';
+    text_add(&assignment, "%s=%s", name.bytes, value ? value : "");
+    glia_error error;
+    char *checked = value ? glia_method_settings(method->name, assignment.bytes, NULL, &error) : duplicate("");
+    method_value **at = &s->own;
+    while (*at && (strcmp((*at)->method, method->name) != 0 || strcmp((*at)->name, name.bytes) != 0))
+        at = &(*at)->next;
+    if (checked && !*at) {
+        *at = allocate(1, sizeof **at);
+        **at = (method_value){ .method = method->name, .name = settings_keep(s, name.bytes) };
+    }
+    if (checked) (*at)->value = value ? settings_keep(s, value) : NULL;
+    free(name.bytes);
+    free(assignment.bytes);
+    free(checked);
+    return checked ? -1 : misuse("%s: %s", where, error.message);
+}
+
+/* Replaces the values by those of the text "name=value name=value". */
+static void take_resolved(settings *s, const char *method, const char *words) {
+    for (method_value *v = s->own, *next; v; v = next) {
+        next = v->next;
+        free(v);
+    }
+    s->own = NULL;
+    method_value **end = &s->own;
+    for (const char *at = words; *at; at += strcspn(at, " "), at += *at == ' ') {
+        const int name = (int)strcspn(at, "="), value = (int)strcspn(at + name + 1, " ");
+        text pair[2] = { { 0 }, { 0 } };
+        text_add(&pair[0], "%.*s", name, at);
+        text_add(&pair[1], "%.*s", value, at + name + 1);
+        *end = allocate(1, sizeof **end);
+        **end = (method_value){ .method = method,
+                                .name = settings_keep(s, pair[0].bytes),
+                                .value = settings_keep(s, pair[1].bytes) };
+        end = &(*end)->next;
+        free(pair[0].bytes);
+        free(pair[1].bytes);
+    }
+}
+
+int settings_of_method(settings *s, const char *model, const char *method, const char *recipe, const char **out) {
+    text asked = { 0 };
+    int status = -1;
+    for (const method_value *v = s->own; v && status < 0; v = v->next) {
+        if (!v->value) continue;
+        if (strcmp(v->method, method) != 0)
+            status = misuse("%s.%s is a setting of the method %s, and %s is trained by %s", v->method, v->name,
+                            v->method, model, method);
+        text_add(&asked, "%s=%s ", v->name, v->value);
+    }
+    glia_error error;
+    char *resolved = status < 0 ? glia_method_settings(method, recipe, asked.bytes, &error) : NULL;
+    if (status < 0 && !resolved) status = misuse("%s", error.message);
+    if (resolved) {
+        *out = settings_keep(s, resolved);
+        take_resolved(s, glia_method_find(method)->name, *out);
+    }
+    free(resolved);
+    free(asked.bytes);
+    return status;
+}
+
+/* Whether the value is written in quotes. */
+static bool is_quoted(const method_value *v) {
+    const glia_method_info *m = glia_method_find(v->method);
+    for (int i = 0; m && i < m->n_settings; i++) {
+        const glia_setting *s = &m->settings[i];
+        if (strcmp(s->name, v->name) == 0) return s->kind == GLIA_SETTING_CHOICE || s->kind == GLIA_SETTING_TEXT;
+    }
+    return true;
+}
+
+static void write_own(const settings *s, json *j) {
+    if (s->own) json_open(j, s->own->method, '{'); /* resolved: all of one method */
+    for (const method_value *v = s->own; v; v = v->next) {
+        if (is_quoted(v))
+            json_text(j, v->name, v->value);
+        else
+            json_raw(j, v->name, v->value ? v->value : "null");
+    }
+    if (s->own) json_close(j, '}');
+}
+
 int settings_set(settings *s, const char *assignment) {
     const char *equals = strchr(assignment, '=');
     if (!equals) return misuse("--set must be NAME=VALUE, as in optimizer.lr=0.01, not \"%s\"", assignment);
     size_t length = (size_t)(equals - assignment);
-    const row *r = find(assignment, length);
-    if (!r) return unknown("--set", assignment, length);
     bool none = strcmp(equals + 1, "null") == 0 || equals[1] == '\0';
-    return give(s, r, "--set", none ? NULL : equals + 1);
+    const char *value = none ? NULL : equals + 1;
+    const glia_method_info *method = method_of(assignment, length);
+    if (method) return give_own(s, method, "--set", assignment, length, value);
+    const row *r = find(assignment, length);
+    return r ? give(s, r, "--set", value) : unknown("--set", assignment, length);
 }
 
 /* ---- configurations ------------------------------------------------------------------------ */
@@ -147,7 +263,10 @@ static bool read_value(void *context, const char *key, json_kind kind, const cha
     reading *r = context;
     if (strncmp(key, "about.", 6) == 0) return true;
     const row *setting = find(key, strlen(key));
-    if (!setting) {
+    const glia_method_info *method = method_of(key, strlen(key));
+    if (method) {
+        r->status = give_own(r->s, method, r->path, key, strlen(key), kind == JSON_NULL ? NULL : value);
+    } else if (!setting) {
         r->status = unknown(r->path, key, strlen(key));
     } else if (kind != JSON_NULL && (setting->kind == OPTION_TEXT) != (kind == JSON_TEXT)) {
         r->status = misuse("%s: %s must be %s, not %s", r->path, setting->key,
@@ -208,6 +327,7 @@ void settings_write(const settings *s, json *j) {
             json_raw(j, key, value ? value : "null");
     }
     if (section[0]) json_close(j, '}');
+    write_own(s, j);
 }
 
 void settings_each(const settings *s, void (*tell)(void *context, const char *key, const char *value), void *context) {
@@ -215,5 +335,10 @@ void settings_each(const settings *s, void (*tell)(void *context, const char *ke
     for (int i = 0; i < ROWS; i++) {
         const char *value = rows[i].key ? print_value(s, &rows[i], number) : NULL;
         if (value) tell(context, rows[i].key, value);
+    }
+    for (const method_value *v = s->own; v; v = v->next) {
+        char key[2 * SHORT];
+        snprintf(key, sizeof key, "%s.%s", v->method, v->name);
+        if (v->value) tell(context, key, v->value);
     }
 }

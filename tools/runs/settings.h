@@ -4,7 +4,8 @@
  *
  *     {"model": "lenet5", "data": {"address": "mnist", ...}, "optimizer": {"kind": "adam", "lr": 0.001, ...}, ...}
  *
- * A value that is null or not there is the model's default. "about" is informative and not read back.
+ * A value that is null or not there is the model's default. "about" is informative and not read back. Settings of a
+ * method are in a section of its name: {"gan": {"critic_steps": 5}}, --set gan.critic_steps=5.
  */
 #ifndef GLIA_TOOL_SETTINGS_H
 #define GLIA_TOOL_SETTINGS_H
@@ -26,7 +27,8 @@ typedef struct settings {
 #include "runs/settings.def"
 #undef SETTING
 #undef SECTION
-    struct word *words; /* texts that belong to them; copies share them */
+    struct method_value *own; /* settings of methods, in no order; copies share them */
+    struct word *words;       /* texts that belong to them; copies share them */
 } settings;
 
 settings settings_default(void);
@@ -37,6 +39,11 @@ const char *settings_keep(settings *s, const char *words);
 /* Options that fill the settings, headings among them; `out` has room for SETTINGS_OPTIONS. Returns how many. */
 enum { SETTINGS_OPTIONS = 80 };
 int settings_options(settings *s, option *out);
+
+/* Fills in all settings of the method that trains `model`: those of the recipe (NULL: the defaults), overridden by what
+ * was asked for; settings of another method are refused. Returns -1 and the text for glia_train(), or the exit status
+ * after printing an error. */
+int settings_of_method(settings *s, const char *model, const char *method, const char *recipe, const char **text);
 
 /* These return -1, or the exit status after printing an error. */
 int settings_set(settings *s, const char *assignment); /* "optimizer.lr=0.01" */

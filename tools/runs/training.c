@@ -34,7 +34,11 @@ const glia_dataset *training_data(const training *t) { return t->train ? t->trai
 
 static int find_recipe(training *t) {
     t->recipe = glia_recipe_find(t->asked.model);
-    if (t->recipe) return -1;
+    if (t->recipe) {
+        const glia_recipe *r = t->recipe;
+        t->method = glia_method_find(r->method);
+        return settings_of_method(&t->asked, r->name, r->method, r->settings, &t->method_settings);
+    }
     const char *near = glia_recipe_nearest(t->asked.model);
     if (near) return misuse("unknown model \"%s\"; did you mean %s?", t->asked.model, near);
     return misuse("unknown model \"%s\"; `glia models` lists them", t->asked.model);
@@ -115,8 +119,13 @@ static int choose_optimizer(training *t) {
     return choose_numbers(t);
 }
 
+/* Whether the method learns from targets: labels or values. */
+static bool has_targets(const training *t) { return (t->method->uses & GLIA_USES_TARGETS) != 0; }
+
 static int choose_loss(training *t) {
     settings *a = &t->asked;
+    if (isnan(a->label_smoothing)) a->label_smoothing = 0;
+    if (!has_targets(t)) return a->loss ? misuse("--loss: the method %s does not use a loss", t->method->name) : -1;
     t->loss = t->classes ? t->recipe->loss : GLIA_MSE;
     if (t->loss == GLIA_LOSS_DEFAULT) t->loss = GLIA_CROSS_ENTROPY;
     if (a->loss) {
@@ -128,7 +137,6 @@ static int choose_loss(training *t) {
     }
     for (int i = 0; i < LOSSES; i++)
         if (losses[i].loss == t->loss) a->loss = losses[i].name;
-    if (isnan(a->label_smoothing)) a->label_smoothing = 0;
     return -1;
 }
 
@@ -158,11 +166,12 @@ static glia_dataset *open_split(const training *t, const saved_names *names, con
                    : glia_data_open(a->data, split, a->data_folder, error);
 }
 
-/* Opens t->all and t->test. Of data without a test split a fifth becomes it, unless the address says otherwise or
- * nothing is to be held out (--no-validation). */
+/* Opens t->all and, for methods with targets, t->test. Of data without a test split a fifth becomes it, unless the
+ * address says otherwise or nothing is to be held out (--no-validation). */
 static bool open_splits(training *t, const saved_names *names, glia_error *error) {
     settings *a = &t->asked;
     t->all = open_split(t, names, "train", error);
+    if (!has_targets(t)) return t->all != NULL;
     if (t->all && !glia_data_is_split(t->all) && !says_test(a->data) && a->validation != 0) {
         text address = { 0 };
         text_add(&address, "%s%ctest=0.2", a->data, strchr(a->data, '?') ? '&' : '?');
@@ -179,6 +188,8 @@ static bool open_splits(training *t, const saved_names *names, glia_error *error
 static int open_data(training *t) {
     settings *a = &t->asked;
     const char *named = a->data ? a->data : t->recipe->data;
+    if (!(t->method->uses & GLIA_USES_DATA))
+        return a->data ? misuse("--data: the method %s does not use data", t->method->name) : -1;
     if (!named) return misuse("%s needs --data: for instance csv:FILE?label=COLUMN", t->recipe->name);
     a->data = named;
     saved_names names = { 0 };
@@ -192,6 +203,12 @@ static int open_data(training *t) {
 
 /* Holds out the last samples for validation. */
 static int hold_out(training *t) {
+    if (!(t->method->uses & GLIA_USES_VALIDATION)) {
+        if (t->asked.validation > 0)
+            return misuse("--validation-split: the method %s does not use validation data", t->method->name);
+        t->asked.validation = 0;
+        return -1;
+    }
     int64_t n = glia_data_count(t->all), held = n / 10 < 5000 ? n / 10 : 5000;
     double asked = t->asked.validation;
     if (asked >= (double)n)
@@ -289,7 +306,7 @@ static int load_weights(training *t) {
 
 static int build_model(training *t) {
     const settings *a = &t->asked;
-    t->classes = glia_data_classes(t->all);
+    t->classes = has_targets(t) ? glia_data_classes(t->all) : 0;
     int64_t outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
     glia_error error;
     const glia_shape x = glia_data_x_shape(t->all);
@@ -311,7 +328,10 @@ static int build_model(training *t) {
 static int choose_watchers(training *t) {
     settings *a = &t->asked;
     if (a->metrics && !t->validation) return misuse("--metrics need validation data, and there are none");
-    if (!a->monitor) a->monitor = t->validation ? "val_loss" : "loss";
+    if (!a->monitor && t->method->ranked) a->monitor = t->validation ? "val_loss" : "loss";
+    if (!a->monitor && (a->early_stopping || a->plateau))
+        return misuse("--early-stopping and --plateau need --monitor: no figure of the method %s ranks its models",
+                      t->method->name);
     if (a->plateau && isnan(a->plateau_factor)) a->plateau_factor = 0.1;
     if (isnan(a->swa)) a->swa = 0;
     a->checkpoint = a->checkpoint != 0;
@@ -407,10 +427,15 @@ void training_headline(const training *t) {
     if (a->augment) text_add(&words, "; %s", a->augment);
     progress_say("model", words.bytes);
     words.length = 0;
+    if (*t->method_settings) {
+        text_add(&words, "%s: %s", t->method->name, t->method_settings);
+        progress_say("method", words.bytes);
+    }
+    words.length = 0;
     text_add(&words, "%s, %s samples to train on", a->data, grouped(glia_data_count(training_data(t)), number));
     if (t->validation) text_add(&words, ", %s to validate", grouped(glia_data_count(t->validation), number));
     if (t->test) text_add(&words, ", %s to test", grouped(glia_data_count(t->test), number));
-    if (!t->test) text_add(&words, ", none to test");
+    if (!t->test && has_targets(t)) text_add(&words, ", none to test");
     progress_say("data", words.bytes);
     words.length = 0;
     add_positive(t, &words);
@@ -442,15 +467,17 @@ glia_fit_opts training_fit_opts(const training *t) {
                             .max_steps = a->max_steps };
 }
 
-enum { WATCHERS = 18 };
+enum { WATCHERS = 19 };
 
 /* What keeps the run in its folder as it goes. A full disk does not end the training. */
 static int keepers(training *t, glia_callback *out) {
     const settings *a = &t->asked;
     int n = 0;
     char *best = training_file(t, "best.safetensors"), *checkpoint = training_file(t, "checkpoint.safetensors");
-    out[n++] = survive(glia_model_checkpoint((glia_model_checkpoint_opts){
+    if (a->monitor)
+        out[n++] = survive(glia_model_checkpoint((glia_model_checkpoint_opts){
         .path = best, .monitor = a->monitor, .save_best_only = true, .min_seconds = a->checkpoint_seconds }));
+    out[n++] = survive(training_gallery(t));
     if (a->tensorboard) {
         char *logs = training_file(t, "tensorboard");
         out[n++] = survive(glia_tensorboard((glia_tensorboard_opts){
@@ -514,7 +541,8 @@ int training_run(training *t, voice how) {
     opts.n_callbacks = watchers(t, list);
     interrupt_catch();
     glia_error error;
-    glia_status status = glia_fit(t->model, training_data(t), opts, &error);
+    glia_status status =
+        glia_train(t->model, training_data(t), t->method->name, t->method_settings, opts, &error);
     t->stopped = status == GLIA_E_INTERRUPTED;
     if (t->stopped || status == GLIA_OK) record_open(&t->progress); /* a resumed run may have had no step to take */
     record_close(&t->progress);

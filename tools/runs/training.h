@@ -14,6 +14,8 @@ enum { PARAMETER_GROUPS = 16 };
 typedef struct training {
     settings asked; /* with defaults filled in: enough to repeat the run */
     const glia_recipe *recipe;
+    const glia_method_info *method;
+    const char *method_settings; /* all of them; "": it has none */
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
     glia_model *model;
     glia_backend *backend;
@@ -67,6 +69,8 @@ glia_status training_note(const training *t, run_state state, glia_error *error)
 /* A callback that begins the run in its folder when training begins. */
 glia_callback training_begins(training *t);
 char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
+/* gallery.c: a callback that writes what the method shows after each epoch into the folder `samples`. */
+glia_callback training_gallery(const training *t);
 
 /* groups.c: "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS; the patterns are kept by `keeper`. */
 int groups_parse(const char *words, glia_parameter_group *groups, int *n, settings *keeper);

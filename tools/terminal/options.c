@@ -109,7 +109,8 @@ int option_take(const option *o, const char *label, const char *value) {
 
 /* Reads the option at argv[*i]. -1: go on. */
 static int read_option(const options *what, int argc, char **argv, int *i) {
-    const char *name = strcmp(argv[*i], "-o") == 0 ? "out" : argv[*i] + 2;
+    const bool dashes = argv[*i][1] == '-'; /* a name of one letter may have one dash */
+    const char *name = strcmp(argv[*i], "-o") == 0 ? "out" : argv[*i] + (dashes ? 2 : 1);
     const char *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     bool negated;
@@ -129,6 +130,14 @@ static int read_option(const options *what, int argc, char **argv, int *i) {
     return option_take(o, label, equals ? equals + 1 : argv[++*i]);
 }
 
+/* Whether an option has this letter for its name. */
+static bool has_letter(const options *what, char letter) {
+    const char name[2] = { letter, '\0' };
+    for (int i = 0; i < what->n; i++)
+        if (what->table[i].name && strcmp(what->table[i].name, name) == 0) return true;
+    return false;
+}
+
 int options_parse(const options *what, int argc, char **argv, int *count) {
     int n = 0;
     bool ended = false;
@@ -141,7 +150,7 @@ int options_parse(const options *what, int argc, char **argv, int *count) {
         } else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
             options_help(what);
             return EXIT_OK;
-        } else if (word[1] != '-' && strcmp(word, "-o") != 0) {
+        } else if (word[1] != '-' && strcmp(word, "-o") != 0 && (word[2] || !has_letter(what, word[1]))) {
             return misuse("%s has no option %s; `glia help %s` lists them", what->command, word, what->command);
         } else {
             int status = read_option(what, argc, argv, &i);

@@ -204,6 +204,8 @@ static void show_bar(progress *p, const glia_progress *now) {
     free(line.bytes);
 }
 
+const char *metric_label(const char *name) { return strncmp(name, "val_", 4) == 0 ? name + 4 : name; }
+
 /* How much an epoch's line says; the first that fits the terminal is taken. */
 typedef enum detail { WITH_METRICS, BROAD, MIDDLE, NARROW, TINY, LEAST } detail;
 
@@ -235,7 +237,7 @@ static void epoch_text(const progress *p, const glia_progress *now, style s, det
         scores_text(line, &now->validation, s, d);
     }
     for (int i = 0; d == WITH_METRICS && i < h->n_metrics; i++)
-        text_add(line, "  %s%s%s %.4f", s.dim, h->metrics[i] + 4, s.off, row->metrics[i]);
+        text_add(line, "  %s%s%s %.4f", s.dim, metric_label(h->metrics[i]), s.off, row->metrics[i]);
 }
 
 static void show_epoch(const progress *p, const glia_progress *now) {

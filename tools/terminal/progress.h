@@ -26,6 +26,8 @@ typedef struct curve_point {
 } curve_point;
 
 enum { METRICS = 16 };
+/* The name of a metric without "val_". */
+const char *metric_label(const char *name);
 
 typedef struct epoch_row {
     int64_t epoch, step, samples;

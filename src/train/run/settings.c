@@ -28,8 +28,10 @@ static const glia_setting *find(const glia_method_info *m, const char *text, siz
     asked[kept] = 0;
     const char *near = glia_nearest(asked, names, m->n_settings);
     glia_fail(error, GLIA_E_ARGUMENT, "the method %s has no setting '%s'%s%s%s", m->name, asked,
-              near ? "; did you mean '" : m->n_settings ? "" : ": it has no settings of its own", near ? near : "",
-              near ? "'?" : "");
+              near            ? "; did you mean '"
+              : m->n_settings ? ""
+                              : ": it has no settings of its own",
+              near ? near : "", near ? "'?" : "");
     return NULL;
 }
 

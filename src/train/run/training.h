@@ -25,12 +25,12 @@ struct glia_training {
     bool owns_backend;
 
     /* set by the method's begin */
-    glia_store *states;  /* values beside the model's, such as the optimiser's; the method's */
+    glia_store *states;                  /* values beside the model's, such as the optimiser's; the method's */
     const char *groups[GLIA_RUN_GROUPS]; /* update groups that may keep averages, "GROUP/ema/NAME" in states */
     int n_groups;
-    glia_loader *loader; /* batches of the data, one for each step; NULL: steps without batches */
-    int64_t epoch_steps; /* without a loader: steps of an epoch */
-    double full_lr;      /* base rate that the schedule multiplies */
+    glia_loader *loader;                      /* batches of the data, one for each step; NULL: steps without batches */
+    int64_t epoch_steps;                      /* without a loader: steps of an epoch */
+    double full_lr;                           /* base rate that the schedule multiplies */
     size_t activation_bytes, parameter_bytes; /* of a step */
 
     /* position */

@@ -1,0 +1,380 @@
+/* gan_method.c - the method "gan": a generator and a critic, trained against each other.
+ *
+ * The model has an input "z" (N, Z) and an output "sample" (N, ...) that depends on it, and an input "x" of the samples'
+ * shape and an output "score" (N) or (N, 1) that depends on it. Parameters of the two nets are named "generator/..." and
+ * "critic/...".
+ *
+ *     z ~ N(0, 1) ──► generator ──► fake ┐
+ *     batch ──► real ────────────────────┴─► critic ──► losses ──► update groups "critic" and "generator"
+ *
+ * A step is a batch: the critic learns from it, and after every critic_steps of them the generator takes a step. Pictures
+ * are scaled from [0, 1] to [-1, 1] for the critic, and samples back.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/ops/ops.h"
+#include "glia/generative.h"
+#include "train/run/training.h"
+
+enum { CRITIC, GENERATOR, NETS };
+static const char *const groups[NETS] = { "critic", "generator" };
+
+typedef struct gan {
+    /* settings */
+    int loss; /* of LOSSES */
+    int64_t critic_steps, shown;
+    double penalty, clip, critic_lr;
+    /* training */
+    glia_graph *graph;
+    glia_program *programs[NETS];
+    glia_session *sessions[NETS];
+    float *rates[NETS]; /* learning rate inputs */
+    glia_array x;       /* the critic's batch */
+    glia_function *sampler;
+    int loss_mean, critic_mean, real_mean, fake_mean;
+    double base_rates[NETS];
+    double last_loss; /* of the generator */
+} gan;
+
+/* "wgan-gp" is the Wasserstein loss with the gradient penalty, "wgan" with clipped weights. */
+static const glia_gan_loss kinds[] = { GLIA_GAN_NON_SATURATING, GLIA_GAN_WASSERSTEIN, GLIA_GAN_WASSERSTEIN,
+                                       GLIA_GAN_HINGE, GLIA_GAN_LEAST_SQUARES };
+enum { WGAN = 1, WGAN_GP = 2 };
+
+static const glia_setting settings[] = {
+    { "loss", GLIA_SETTING_CHOICE, offsetof(gan, loss), 0, 0, 0, "non-saturating|wgan|wgan-gp|hinge|least-squares",
+      "what scores are turned into" },
+    { "critic_steps", GLIA_SETTING_INT, offsetof(gan, critic_steps), 1, 1, 1000, NULL,
+      "steps of the critic for one of the generator" },
+    { "penalty", GLIA_SETTING_REAL, offsetof(gan, penalty), 10, 0, 1e6, NULL, "weight of wgan-gp's gradient penalty" },
+    { "clip", GLIA_SETTING_REAL, offsetof(gan, clip), 0.01, 1e-9, 1e6, NULL, "limit of the weights of wgan's critic" },
+    { "critic_lr", GLIA_SETTING_REAL, offsetof(gan, critic_lr), 0, 0, 1e6, NULL,
+      "learning rate of the critic; 0: that of the optimizer" },
+    { "shown", GLIA_SETTING_INT, offsetof(gan, shown), 64, 1, 1024, NULL, "samples shown after each epoch" },
+};
+
+/* ---- the model -------------------------------------------------------------------------------- */
+
+static const char *const wanted =
+    "the method gan needs a model with inputs 'z' and 'x' and outputs 'sample' and 'score'";
+
+static glia_node *output_named(const glia_graph *g, const char *name) {
+    for (int i = 0; i < g->n_outputs; i++) {
+        if (strcmp(g->outputs[i].name, name) == 0) return g->outputs[i].node;
+    }
+    return NULL;
+}
+
+/* The four ends of the two nets in a graph. */
+typedef struct ends {
+    glia_node *z, *x, *sample, *score;
+} ends;
+
+static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
+    *e = (ends){ glia_graph_find_leaf(g, "z"), glia_graph_find_leaf(g, "x"), output_named(g, "sample"),
+                 output_named(g, "score") };
+    if (!e->z || !e->x || !e->sample || !e->score) return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    if (glia_shape_equal(e->x->shape, e->sample->shape)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "the method gan: samples are %s, and the critic takes %s",
+                     glia_shape_format(e->sample->shape, a), glia_shape_format(e->x->shape, b));
+}
+
+/* Samples with two or more axes are pictures in [0, 1]. */
+static bool is_picture(const glia_node *sample) { return sample->shape.rank > 2; }
+
+static glia_status check_data(const glia_dataset *data, const glia_node *x, glia_error *error) {
+    const glia_shape have = glia_data_x_shape(data);
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    if (-glia_shape_count(x->shape) == glia_shape_count(have)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the critic takes %s",
+                     glia_data_name(data), glia_shape_format(have, a), glia_shape_format(x->shape, b));
+}
+
+/* ---- building ----------------------------------------------------------------------------------- */
+
+/* The optimiser of one net; the generator's may keep averages. */
+static glia_optimizer optimizer_of(const glia_training *t, double lr, bool averages) {
+    glia_optimizer o = glia_optimizer_resolved(t->opts.optimizer);
+    o.lr = lr;
+    if (!averages) o.ema = 0;
+    return o;
+}
+
+/* score, once more with `x` in the place of the critic's input */
+static glia_tensor score_of(const ends *e, glia_tensor x) {
+    glia_tensor score = NULL;
+    const glia_tensor ys[] = { e->score }, from[] = { e->x }, to[] = { x };
+    glia_substitute(ys, 1, from, to, 1, &score);
+    return score;
+}
+
+/* Compiles the step of one net. */
+static glia_status compile(const glia_training *t, int net, const glia_tensor *outputs, int n, glia_error *error) {
+    gan *m = t->memory;
+    const glia_compile_opts opts = {
+        .outputs = outputs, .n_outputs = n, .mode = GLIA_TRAIN, .updates = groups[net], .batch = t->opts.batch
+    };
+    m->programs[net] = glia_compile(m->graph, t->backend, opts, error);
+    m->sessions[net] = m->programs[net] ? glia_session_create(m->programs[net], t->states, error) : NULL;
+    if (!m->sessions[net]) return GLIA_E_ARGUMENT;
+    char name[32];
+    snprintf(name, sizeof name, "%s/lr", groups[net]);
+    m->rates[net] = glia_session_input(m->sessions[net], name, NULL, error);
+    return m->rates[net] ? GLIA_OK : GLIA_E_NOT_FOUND;
+}
+
+/* Adds losses and updates to the graph and compiles each net's step. */
+static glia_status build(glia_training *t, const ends *e, glia_error *error) {
+    gan *m = t->memory;
+    glia_graph *g = m->graph;
+    glia_tensor fake = NULL;
+    const glia_tensor ys[] = { e->sample }, from[] = { e->z }, to[] = { glia_random_normal(g, e->z->shape) };
+    glia_substitute(ys, 1, from, to, 1, &fake);
+    glia_tensor real = is_picture(e->x) ? glia_add_scalar(glia_mul_scalar(e->x, 2), -1) : e->x;
+    glia_tensor on_real = score_of(e, real), on_fake = score_of(e, fake);
+    glia_tensor critic_loss = glia_gan_critic_loss(on_real, on_fake, kinds[m->loss]);
+    glia_tensor generator_loss = glia_gan_generator_loss(on_fake, kinds[m->loss]);
+    if (m->loss == WGAN_GP) {
+        glia_tensor penalty = glia_gradient_penalty(e->score, e->x, real, fake, (glia_gradient_penalty_opts){ 0 });
+        critic_loss = glia_add(critic_loss, glia_mul_scalar(penalty, m->penalty));
+    }
+    glia_minimize(critic_loss, optimizer_of(t, m->base_rates[CRITIC], false), "critic*", "critic");
+    glia_minimize(generator_loss, optimizer_of(t, m->base_rates[GENERATOR], true), "generator*", "generator");
+    if (m->loss == WGAN) glia_gan_clip_weights(g, "critic*", m->clip, "critic");
+    const glia_tensor critic_outputs[] = { critic_loss, glia_mean(on_real, GLIA_SCALAR, false),
+                                           glia_mean(on_fake, GLIA_SCALAR, false) };
+    glia_status status = glia_graph_check(g, error);
+    if (status == GLIA_OK) status = glia_store_add(t->states, g, t->opts.seed, error);
+    if (status != GLIA_OK) return status;
+    status = compile(t, CRITIC, critic_outputs, GLIA_COUNT(critic_outputs), error);
+    if (status == GLIA_OK) status = compile(t, GENERATOR, &generator_loss, 1, error);
+    if (status == GLIA_OK && !glia_session_input(m->sessions[CRITIC], "x", &m->x, error)) status = GLIA_E_NOT_FOUND;
+    return status;
+}
+
+/* A function of the model itself: z -> sample. */
+static glia_function *make_sampler(glia_model *model, glia_backend *backend, glia_error *error) {
+    const glia_tensor sample = output_named(model->graph, "sample");
+    const glia_function_opts opts = { .outputs = &sample, .n_outputs = 1, .mode = GLIA_INFER };
+    return glia_function_create(model->graph, backend, model->store, opts, error);
+}
+
+static glia_status make_loader(glia_training *t, glia_error *error) {
+    const glia_fit_opts *o = &t->opts;
+    glia_error reason = { 0 };
+    if (glia_data_count(t->data) < o->batch) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the method gan: %lld samples of '%s' do not fill a batch of %lld",
+                         (long long)glia_data_count(t->data), glia_data_name(t->data), (long long)o->batch);
+    }
+    t->loader = glia_loader_create(t->data,
+                                   (glia_loader_opts){ .batch = o->batch,
+                                                       .shuffle = true,
+                                                       .drop_last = true,
+                                                       .seed = o->seed,
+                                                       .workers = o->workers,
+                                                       .augment = o->augment,
+                                                       .weights = o->sample_weights },
+                                   &reason);
+    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+static glia_status begin(glia_training *t, glia_error *error) {
+    gan *m = t->memory;
+    ends e;
+    glia_error reason = { 0 };
+    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    if (status != GLIA_OK) return status;
+    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, 0, true, &reason);
+    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
+    status = find_ends(m->graph, &e, error);
+    if (status == GLIA_OK) status = check_data(t->data, e.x, error);
+    if (status == GLIA_OK) status = make_loader(t, error);
+    if (status != GLIA_OK) return status;
+    t->states = glia_store_create_over(t->model->store, error);
+    if (!t->states) return GLIA_E_NOMEM;
+    t->full_lr = m->base_rates[GENERATOR] = glia_optimizer_resolved(t->opts.optimizer).lr;
+    m->base_rates[CRITIC] = m->critic_lr > 0 ? m->critic_lr : t->full_lr;
+    status = build(t, &e, error);
+    if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, error);
+    if (status == GLIA_OK && !m->sampler) status = GLIA_E_NOMEM;
+    glia_program_info info = m->programs[CRITIC] ? glia_program_inspect(m->programs[CRITIC]) : (glia_program_info){ 0 };
+    t->activation_bytes = info.activation_bytes;
+    t->parameter_bytes = info.parameter_bytes;
+    t->groups[t->n_groups++] = groups[GENERATOR];
+    m->loss_mean = glia_training_mean(t, "loss");
+    m->critic_mean = glia_training_mean(t, "critic_loss");
+    m->real_mean = glia_training_mean(t, "real_score");
+    m->fake_mean = glia_training_mean(t, "fake_score");
+    return status;
+}
+
+static void end(glia_training *t) {
+    gan *m = t->memory;
+    for (int i = 0; i < NETS; i++) {
+        glia_session_free(m->sessions[i]);
+        glia_program_free(m->programs[i]);
+    }
+    glia_function_free(m->sampler);
+    glia_graph_free(m->graph);
+    glia_store_free(t->states);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------- */
+
+/* Takes a step of one net, with its learning rate on the schedule. */
+static glia_status run(glia_training *t, int net, glia_error *error) {
+    const gan *m = t->memory;
+    *m->rates[net] = (float)(m->base_rates[net] * (t->full_lr > 0 ? t->progress.lr / t->full_lr : 0));
+    return glia_session_run(m->sessions[net], error);
+}
+
+static double output_of(const gan *m, int net, int index) {
+    return (double)*(const float *)glia_session_output(m->sessions[net], index).data;
+}
+
+static glia_status critic_step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    const gan *m = t->memory;
+    const double weight = (double)batch->n;
+    memcpy(m->x.data, batch->x, glia_shape_bytes(m->x.shape, m->x.dtype));
+    glia_status status = run(t, CRITIC, error);
+    if (status != GLIA_OK) return status;
+    t->progress.loss = output_of(m, CRITIC, 0);
+    glia_training_add(t, m->critic_mean, t->progress.loss, weight);
+    glia_training_add(t, m->real_mean, output_of(m, CRITIC, 1), weight);
+    glia_training_add(t, m->fake_mean, output_of(m, CRITIC, 2), weight);
+    return GLIA_OK;
+}
+
+static glia_status generator_step(glia_training *t, int64_t n, glia_error *error) {
+    gan *m = t->memory;
+    glia_status status = run(t, GENERATOR, error);
+    if (status != GLIA_OK) return status;
+    m->last_loss = output_of(m, GENERATOR, 0);
+    glia_training_add(t, m->loss_mean, m->last_loss, (double)n);
+    return GLIA_OK;
+}
+
+static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    gan *m = t->memory;
+    t->samples += batch->n;
+    glia_status status = critic_step(t, batch, error);
+    if (status != GLIA_OK || !isfinite(t->progress.loss)) return status;
+    if ((t->done + 1) % m->critic_steps == 0) status = generator_step(t, batch->n, error);
+    t->progress.loss = m->last_loss;
+    return status;
+}
+
+/* Nothing is measured; callbacks may exchange weights and averages around it. */
+static glia_status measure(glia_training *t, glia_error *error) {
+    glia_status status = glia_training_validation(t, true, error);
+    return status == GLIA_OK ? glia_training_validation(t, false, error) : status;
+}
+
+static int arrays(glia_training *t, glia_array *out, int capacity) {
+    gan *m = t->memory;
+    (void)capacity;
+    out[0] = (glia_array){ .name = "last_loss", .dtype = GLIA_F64, .shape = GLIA_SHAPE(1), .data = &m->last_loss };
+    return 1;
+}
+
+/* ---- samples ------------------------------------------------------------------------------------ */
+
+enum { AT_ONCE = 64, STREAM = 0x67616E }; /* samples in one call; of random numbers */
+
+/* n samples of noise by seed, pictures in [0, 1]. */
+static glia_status draw(glia_function *sampler, glia_shape z, uint64_t seed, int64_t n, float *out, glia_error *error) {
+    const int64_t noise = glia_shape_count(z) / z.dim[0];
+    glia_rng rng = { .seed = seed, .stream = STREAM };
+    double *normals = malloc((size_t)(AT_ONCE * noise) * sizeof *normals);
+    float *values = malloc((size_t)(AT_ONCE * noise) * sizeof *values);
+    glia_status status = normals && values ? GLIA_OK : glia_fail_nomem(error);
+    for (int64_t at = 0; status == GLIA_OK && at < n; at += AT_ONCE) {
+        const int64_t some = GLIA_MIN(n - at, (int64_t)AT_ONCE);
+        glia_rng_normals(&rng, normals, some * noise);
+        for (int64_t i = 0; i < some * noise; i++) values[i] = (float)normals[i];
+        z.dim[0] = some;
+        glia_array output, input = { .name = "z", .dtype = GLIA_F32, .shape = z, .data = values };
+        status = glia_function_call(sampler, &input, 1, &output, error);
+        if (status != GLIA_OK) break;
+        const int64_t count = glia_shape_count(output.shape) / some;
+        const bool picture = output.shape.rank > 2;
+        const float *from = output.data;
+        for (int64_t i = 0; i < some * count; i++) {
+            out[at * count + i] = picture ? fminf(fmaxf((from[i] + 1) / 2, 0), 1) : from[i];
+        }
+    }
+    free(normals);
+    free(values);
+    return status;
+}
+
+static glia_shape sample_shape(const glia_node *sample) {
+    glia_shape shape = { .rank = sample->shape.rank - 1 };
+    for (int i = 0; i < shape.rank; i++) shape.dim[i] = sample->shape.dim[i + 1];
+    return shape;
+}
+
+/* The shape of z with a number in the place of the batch. */
+static glia_shape noise_shape(const glia_node *z) {
+    glia_shape shape = z->shape;
+    shape.dim[0] = 1;
+    return shape;
+}
+
+static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
+    const gan *m = t->memory;
+    ends e;
+    glia_status status = find_ends(t->model->graph, &e, error);
+    if (status != GLIA_OK) return status;
+    glia_shown shown = { .name = "samples",
+                         .kind = is_picture(e.sample) ? GLIA_SHOWN_PICTURES : GLIA_SHOWN_POINTS,
+                         .n = m->shown,
+                         .sample = sample_shape(e.sample) };
+    float *values = malloc((size_t)(m->shown * glia_shape_count(shown.sample)) * sizeof *values);
+    if (!values) return glia_fail_nomem(error);
+    status = draw(m->sampler, noise_shape(e.z), t->opts.seed, m->shown, values, error);
+    shown.values = values;
+    if (status == GLIA_OK) status = show_one(context, &shown, error);
+    free(values);
+    return status;
+}
+
+static glia_status sample(const void *memory, glia_model *model, int64_t n, const glia_sample_opts *opts,
+                          glia_shape *shape, float *samples, glia_error *error) {
+    (void)memory;
+    ends e;
+    glia_status status = find_ends(model->graph, &e, error);
+    if (status != GLIA_OK) return status;
+    *shape = sample_shape(e.sample);
+    if (!samples) return GLIA_OK;
+    status = glia_model_ready(model, 0, error);
+    if (status != GLIA_OK) return status;
+    glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, error);
+    glia_function *sampler = backend ? make_sampler(model, backend, error) : NULL;
+    status = sampler ? draw(sampler, noise_shape(e.z), opts->seed, n, samples, error) : GLIA_E_NOMEM;
+    glia_function_free(sampler);
+    if (!opts->backend) glia_backend_close(backend);
+    return status;
+}
+
+const glia_method glia_method_gan = {
+    .about = { .name = "gan",
+               .summary = "a generator against a critic",
+               .paper = "Goodfellow et al. 2014, Arjovsky et al. 2017, Gulrajani et al. 2017",
+               .settings = settings,
+               .n_settings = GLIA_COUNT(settings),
+               .uses = GLIA_USES_DATA | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
+               .samples = true },
+    .bytes = sizeof(gan),
+    .begin = begin,
+    .step = step,
+    .measure = measure,
+    .show = show,
+    .arrays = arrays,
+    .end = end,
+    .sample = sample,
+};

@@ -98,8 +98,8 @@ static glia_tensor as_signs(glia_tensor t, glia_tensor y) {
 
 /* ---- class weights ----------------------------------------------------------------------------- */
 
-/* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number of
- * labels, not over the sum of their weights). */
+/* The mean over all labels of weight[label] times the cross-entropy (Keras's class_weight: the mean is over the number
+ * of labels, not over the sum of their weights). */
 static glia_tensor weighted_cross_entropy(glia_tensor y, glia_tensor t, const double *weights, double smoothing) {
     const int last = y->shape.rank - 1;
     const int64_t classes = y->shape.dim[last];

@@ -2,27 +2,27 @@
  *
  *   status.h       version, status, errors          model.h         models: save, load, summary
  *   tensor.h       dtypes, shapes, graphs           data.h          data sets, loaders
- *   ops.h          operations, gradients            augment.h       random changes of samples
+ *   ops.h          operations, gradients            augment.h       data augmentation
  *   layers.h       layers and activations           text.h          tokenizers
  *   losses.h       losses                           fit.h           fit, evaluate, predict
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *   methods.h      training by any method           exchange.h      weights of other programs
- *   perceptron.h   units of 1943 to 1960            words.h         word vectors
+ *                                                   exchange.h      weights of other frameworks
+ *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
  *
- * Model code builds a graph of tensors once; gradients and optimiser updates are more graph; glia_compile() turns it
- * into a program with a fixed memory plan that runs many times and never allocates.
+ * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
+ * turns it into a program with a fixed memory plan that runs many times and never allocates.
  *
- * Building needs no checks: the first mistake is kept in the graph and the next action reports it. Actions return a
- * glia_status and, if `error` is not NULL, say in words what went wrong and where. Nothing here prints, exits, aborts
- * or keeps global state. A required pointer that is NULL is GLIA_E_ARGUMENT with the argument's name; functions without
- * a status return 0, NULL, false or NaN then. Every free function takes NULL. Options are structs by value; a field
- * left zero means the default that its comment names, GLIA_ZERO zero itself (status.h).
+ * Building needs no checks: the first error is kept in the graph and the next action reports it. Actions return a
+ * glia_status and, if `error` is not NULL, a message that says what failed and where. The library never prints, exits,
+ * aborts or keeps global state. A required pointer that is NULL is GLIA_E_ARGUMENT with the argument's name; functions
+ * without a status return 0, NULL, false or NaN in that case. Every free function takes NULL. Options are structs by
+ * value; a field left zero means the default that its comment names, GLIA_ZERO zero itself (status.h).
  *
- * Shapes in comments are by letter: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
+ * Letters in shapes: N batch, C channels, D depth, H height, W width, T time, F features, K filters.
  */
 #ifndef GLIA_GLIA_H
 #define GLIA_GLIA_H

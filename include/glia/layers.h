@@ -46,13 +46,13 @@ typedef struct glia_conv_opts {
     int kernels[3]; /* by axis, where not 0 */
     int stride, dilation, groups, pad;
     glia_padding padding; /* pad without it means GLIA_EXPLICIT */
-    glia_conv_window window; /* for what the fields above cannot say */
+    glia_conv_window window; /* settings beyond the fields above */
     glia_activation activation;
     bool no_bias;
     glia_init kernel_init, bias_init;
 } glia_conv_opts;
 
-/* (N, C, W), (N, C, H, W), (N, C, D, H, W) -> filters for C. kernel (filters, C/groups, ...), bias (filters). */
+/* (N, C, W), (N, C, H, W), (N, C, D, H, W): `filters` replaces C. kernel (filters, C/groups, ...), bias (filters). */
 GLIA_API glia_tensor glia_conv1d(glia_tensor x, const char *name, glia_conv_opts opts);
 GLIA_API glia_tensor glia_conv2d(glia_tensor x, const char *name, glia_conv_opts opts);
 GLIA_API glia_tensor glia_conv3d(glia_tensor x, const char *name, glia_conv_opts opts);
@@ -66,34 +66,35 @@ GLIA_API glia_tensor glia_avg_pool2d(glia_tensor x, glia_pool_opts opts);
 
 typedef struct glia_norm_opts {
     double epsilon;      /* 0: 1e-5; GLIA_ZERO: none */
-    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1;
-                          * GLIA_ZERO: they stay */
+    double momentum;     /* batch norm's running statistics: running = (1-m) running + m batch; 0: 0.1; GLIA_ZERO: they
+                          * stay unchanged */
     bool no_scale, no_shift;
 } glia_norm_opts;
 
-/* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space when training, running ones
- * otherwise. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). Every forward
- * pass in training mode moves the states once: two uses under one name move them twice, in the order of their making.
- * Which programs do so: glia_compile_opts.statistics. */
+/* Ioffe and Szegedy 2015. (N, C, ...): statistics of each channel over the batch and space in training, running ones in
+ * inference. Parameters scale, shift; states running_mean, running_var (the unbiased variance), all (C). Every forward
+ * pass in training mode updates the states once: two uses under one name update them twice, in order of creation.
+ * glia_compile_opts.statistics selects the programs that do. */
 GLIA_API glia_tensor glia_batch_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 /* Ba et al. 2016, over the last axis F. Parameters scale, shift (F). */
 GLIA_API glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 /* Zhang and Sennrich 2019: x / sqrt(mean(x^2) + epsilon) scale over the last axis. Parameter scale (F). */
 GLIA_API glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 
-/* Wu and He 2018: x (N, C, ...) with C in `groups` equal parts, each normalised over its channels and all places of a
- * sample. Parameters scale, shift (C). */
+/* Wu and He 2018: x (N, C, ...) with C in `groups` equal parts, each normalised over its channels and all positions of
+ * a sample. Parameters scale, shift (C). */
 GLIA_API glia_tensor glia_group_norm(glia_tensor x, const char *name, int groups, glia_norm_opts opts);
-/* Ulyanov et al. 2016: each channel of each sample by itself. */
+/* Ulyanov et al. 2016: each channel of each sample is normalised separately. */
 GLIA_API glia_tensor glia_instance_norm(glia_tensor x, const char *name, glia_norm_opts opts);
 
 /* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);
-/* The same for whole channels of (N, C, ...): neighbours tell each other's values (Tompson et al. 2015). */
+/* Dropout of whole channels of (N, C, ...), since neighbouring values are correlated (Tompson et al. 2015). */
 GLIA_API glia_tensor glia_spatial_dropout(glia_tensor x, double rate);
-/* The same for whole samples of (N, ...): stochastic depth, x + glia_drop_path(branch(x), rate) (Huang et al. 2016). */
+/* Dropout of whole samples of (N, ...): stochastic depth, x + glia_drop_path(branch(x), rate) (Huang et al. 2016). */
 GLIA_API glia_tensor glia_drop_path(glia_tensor x, double rate);
-/* After glia_selu(): drops to selu's lower limit and keeps mean 0 and variance 1 (Klambauer et al. 2017). */
+/* Dropout for use after glia_selu(): drops to selu's lower limit and keeps mean 0 and variance 1 (Klambauer et al.
+ * 2017). */
 GLIA_API glia_tensor glia_alpha_dropout(glia_tensor x, double rate);
 
 typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
@@ -101,10 +102,10 @@ typedef enum glia_norm_kind { GLIA_LAYER_NORM, GLIA_RMS_NORM } glia_norm_kind;
 /* ---- embeddings ---------------------------------------------------------------------------- */
 
 typedef struct glia_embedding_opts {
-    int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather() -1 is the last one, and ids outside
+    int vocabulary, units; /* ids are in [0, vocabulary); as in glia_gather(), -1 is the last one, and ids outside
                             * [-vocabulary, vocabulary) give zeros */
     bool pads;             /* ids equal to `padding` give zeros and have no gradient (PyTorch's padding_idx) */
-    int padding;           /* the id that it is about, if pads */
+    int padding;           /* the padding id, if pads */
     glia_dtype dtype;      /* of the table: f32 or f64 */
     glia_init init;        /* default: uniform in [-0.05, 0.05), as in Keras */
 } glia_embedding_opts;

@@ -1,4 +1,4 @@
-/* losses.h - losses, and shares of right answers. */
+/* losses.h - losses, and accuracy. */
 #ifndef GLIA_LOSSES_H
 #define GLIA_LOSSES_H
 
@@ -8,13 +8,13 @@
 extern "C" {
 #endif
 
-/* A loss is a scalar: the mean over the batch (and over what else the shapes hold). Labels and logits may have more
- * axes, (..., K) and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
+/* A loss is a scalar: the mean over the batch (and over all other axes). Labels and logits may have more axes, (..., K)
+ * and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
 
 /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);
-/* The same, but labels outside [0, K) do not count in the mean either (PyTorch's ignore_index): padding, words that are
- * not asked for. 0 where no label is a class. (N, T, K), i32 (N, T) */
+/* The same, but labels outside [0, K) are also excluded from the mean (PyTorch's ignore_index): padding, unmasked
+ * words. 0 if no label is valid. (N, T, K), i32 (N, T) */
 GLIA_API glia_tensor glia_cross_entropy_tokens(glia_tensor logits, glia_tensor labels, double label_smoothing);
 /* (N, K) x2 */
 GLIA_API glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, double label_smoothing);
@@ -28,13 +28,13 @@ GLIA_API glia_tensor glia_huber(glia_tensor prediction, glia_tensor target, doub
 GLIA_API glia_tensor glia_hinge(glia_tensor score, glia_tensor target);
 /* (N, K): mean over N of sum p (log p - log q) */
 GLIA_API glia_tensor glia_kl_divergence(glia_tensor log_q, glia_tensor p);
-/* (N, K), i32 (N): share of argmax hits */
+/* (N, K), i32 (N): the fraction of samples whose argmax is the label */
 GLIA_API glia_tensor glia_accuracy(glia_tensor scores, glia_tensor labels);
-/* (N, T, K), i32 (N, T): the same of the labels that are classes */
+/* (N, T, K), i32 (N, T): the same over labels in [0, K) */
 GLIA_API glia_tensor glia_accuracy_tokens(glia_tensor scores, glia_tensor labels);
 
 typedef enum glia_loss {
-    GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels (of tokens, where they are (N, T)), MSE for others */
+    GLIA_LOSS_DEFAULT, /* cross-entropy for integer labels (by token, if they are (N, T)), MSE for others */
     GLIA_CROSS_ENTROPY,
     GLIA_CROSS_ENTROPY_ONE_HOT,
     GLIA_BINARY_CROSS_ENTROPY,
@@ -44,7 +44,7 @@ typedef enum glia_loss {
     GLIA_HINGE,
     GLIA_NLL,
     GLIA_KL,
-    GLIA_CROSS_ENTROPY_TOKENS, /* targets (N, T); those less than 0 are none */
+    GLIA_CROSS_ENTROPY_TOKENS, /* targets (N, T); negative ones are ignored */
     GLIA_LOSS_COUNT
 } glia_loss;
 

@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* A graph with named inputs and outputs, its parameters and its metadata. Threads: any number may predict,
- * evaluate, generate, save and read it at once, from the first call on. A call that changes it (building,
- * glia_model_init(), glia_model_set(), loading weights, glia_fit(), writing values) needs the model alone. */
+/* A graph with named inputs and outputs, its parameters and its metadata. Threads: any number may predict, evaluate,
+ * generate, save and read it at once, from the first call on. A call that changes it (building, glia_model_init(),
+ * glia_model_set(), loading weights, glia_fit(), writing values) needs exclusive access. */
 typedef struct glia_model glia_model;
 GLIA_API glia_model *glia_model_create(const char *name, glia_error *error);
 GLIA_API void glia_model_free(glia_model *model);
@@ -20,17 +20,17 @@ GLIA_API void glia_model_free(glia_model *model);
  * mistake in the graph. */
 GLIA_API glia_model *glia_model_copy(glia_model *model, glia_error *error);
 GLIA_API glia_graph *glia_model_graph(glia_model *model);
-/* An input for samples of this shape; the batch axis is put before it. */
+/* An input for samples of this shape; a batch axis is prepended. */
 GLIA_API glia_tensor glia_model_input(glia_model *model, const char *name, glia_dtype dtype, glia_shape sample);
-/* What the model computes; the first output is what losses and predictions use. */
+/* A result of the model; the first output is used for losses and predictions. */
 GLIA_API void glia_model_output(glia_model *model, const char *name, glia_tensor y);
-/* The inputs and outputs in the order of their making; NULL: none at this index. `name` (may be NULL) gets its name. */
+/* The inputs and outputs in order of creation; NULL: no such index. `name` (may be NULL) gets its name. */
 GLIA_API glia_tensor glia_model_input_at(const glia_model *model, int index, const char **name);
 GLIA_API glia_tensor glia_model_output_at(const glia_model *model, int index, const char **name);
-/* The one input that the first output depends on: glia_fit(), glia_evaluate() and glia_predict() feed samples into it
- * and do not need other inputs. NULL: there is none, or there are several (see error). */
+/* The one input that the first output depends on: glia_fit(), glia_evaluate() and glia_predict() feed samples to it and
+ * ignore other inputs. NULL: there is none, or several (see error). */
 GLIA_API glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error);
-/* Initialises the parameters. Called by the first action that needs them with seed 0 if you have not. */
+/* Initialises the parameters. If not called, the first action that needs them does so with seed 0. */
 GLIA_API glia_status glia_model_init(glia_model *model, uint64_t seed, glia_error *error);
 GLIA_API glia_store *glia_model_store(glia_model *model); /* NULL before glia_model_init */
 GLIA_API int64_t glia_model_parameter_count(const glia_model *model, bool trainable_only);
@@ -39,25 +39,25 @@ GLIA_API int64_t glia_model_parameter_count(const glia_model *model, bool traina
 GLIA_API glia_status glia_model_set(glia_model *model, const char *key, const char *value, glia_error *error);
 GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /* NULL: not set */
 
-/* One safetensors file: the values by name, the graph as text and the rest in its metadata. */
+/* One safetensors file: the values by name; the graph as text, and the rest, in its metadata. */
 GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
 GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
-/* Takes the values of the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be
- * NULL) gets their number. A name in both with another shape is an error, and so is a file without any of the names.
- * glia_store_load() of glia_model_store() can be strict. */
+/* Loads the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be NULL) gets their
+ * number. A common name with another shape is an error, and so is a file without any common name. glia_store_load() of
+ * glia_model_store() can be strict. */
 GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
 
-/* The rows of a summary: the operations that belong together by the layer's name, in the order of the graph. */
+/* The rows of a summary: operations grouped by the layer's name, in the order of the graph. */
 enum { GLIA_LAYER_TEXT = 64, GLIA_LAYER_INPUTS = 8 };
 typedef struct glia_layer_info {
     char name[GLIA_LAYER_TEXT];       /* "": operations between layers */
     char operations[GLIA_LAYER_TEXT]; /* "conv add relu" */
     glia_shape output;
     int64_t parameters;
-    int inputs[GLIA_LAYER_INPUTS]; /* the rows that it reads from, at most GLIA_LAYER_INPUTS */
+    int inputs[GLIA_LAYER_INPUTS]; /* the rows whose results it reads, at most GLIA_LAYER_INPUTS */
     int n_inputs;
 } glia_layer_info;
-/* Fills at most `capacity`; returns how many there are, -1 if memory ran out or the graph has a mistake. */
+/* Fills at most `capacity`; returns their number, -1 if out of memory or if the graph has an error. */
 GLIA_API int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity);
 
 /* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */

@@ -8,18 +8,18 @@
 extern "C" {
 #endif
 
-/* Elementwise operations of two tensors broadcast as NumPy does. Negative axes count from the end. A mistake gives a
- * tensor that carries it along; the graph keeps the first one. docs/ops.md has the whole table.
+/* Elementwise operations of two tensors broadcast as in NumPy. Negative axes count from the end. An error gives a
+ * tensor that propagates it; the graph keeps the first one. docs/ops.md has the complete table.
  *
  * NaN and kinks follow PyTorch. Maxima and minima are NaN if one of their values is; argmax gives the first NaN. At
- * zero the gradient of relu and abs is 0; maximum, minimum and max share it equally among equal values. Where the
- * result is NaN, maximum, minimum and relu pass the gradient on, max shares it among all NaN, and abs gives 0. */
+ * zero the gradient of relu and abs is 0; maximum, minimum and max share it equally among equal values. If the result
+ * is NaN, maximum, minimum and relu pass the gradient on, max shares it among all NaN, and abs gives 0. */
 
 GLIA_API glia_tensor glia_add(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_sub(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_mul(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_div(glia_tensor a, glia_tensor b);
-/* Gradient in a: 0 where b = 0. In b: 0 where a = 0 and b >= 0, NaN where a < 0. */
+/* Gradient by a: 0 where b = 0. By b: 0 where a = 0 and b >= 0, NaN where a < 0. */
 GLIA_API glia_tensor glia_pow(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_maximum(glia_tensor a, glia_tensor b); /* gradient of ties: half each */
 GLIA_API glia_tensor glia_minimum(glia_tensor a, glia_tensor b);
@@ -67,28 +67,27 @@ GLIA_API glia_tensor glia_gelu(glia_tensor x);                     /* Hendrycks 
 GLIA_API glia_tensor glia_gelu_tanh(glia_tensor x);                /* its tanh approximation, as GPT-2 uses */
 GLIA_API glia_tensor glia_silu(glia_tensor x);                     /* x sigmoid(x) */
 GLIA_API glia_tensor glia_softplus(glia_tensor x);
-/* x limited to [low, high] (numpy.clip); gradient 1 from low to high, both included, as in PyTorch. */
+/* x limited to [low, high] (numpy.clip); gradient 1 in [low, high], as in PyTorch. */
 GLIA_API glia_tensor glia_clip(glia_tensor x, double low, double high);
 GLIA_API glia_tensor glia_softmax(glia_tensor x, int axis);
 GLIA_API glia_tensor glia_log_softmax(glia_tensor x, int axis);
 
 GLIA_API glia_tensor glia_cast(glia_tensor x, glia_dtype dtype);
 GLIA_API glia_tensor glia_stop_gradient(glia_tensor x);
-/* y, whose gradient goes into x, times `slope` (broadcast to x's shape, which is y's), and nowhere else: surrogate
- * gradients. How y is computed does not matter. */
+/* The value y with a surrogate gradient: it flows into x only, multiplied by `slope` (broadcast to the shape of x and
+ * y). It does not depend on how y is computed. */
 GLIA_API glia_tensor glia_custom_gradient(glia_tensor y, glia_tensor x, glia_tensor slope);
 GLIA_API glia_tensor glia_straight_through(glia_tensor y, glia_tensor x);    /* slope 1 (Bengio et al. 2013) */
 GLIA_API glia_tensor glia_reverse_gradient(glia_tensor x, double scale);      /* x, slope -scale (Ganin 2015) */
 
-/* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions stay, as 1. */
+/* Reductions over the listed axes (rank 0: over all). keep: reduced dimensions are kept, with size 1. */
 GLIA_API glia_tensor glia_sum(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_mean(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_variance(glia_tensor x, glia_shape axes, bool keep); /* mean of (x - mean)^2 */
 GLIA_API glia_tensor glia_max(glia_tensor x, glia_shape axes, bool keep); /* gradient of ties: shared equally */
 GLIA_API glia_tensor glia_min(glia_tensor x, glia_shape axes, bool keep);
 GLIA_API glia_tensor glia_prod(glia_tensor x, glia_shape axes, bool keep);
-GLIA_API glia_tensor glia_argmax(glia_tensor x,
-                                 int axis); /* i32, the axis removed; the first NaN or the first of ties */
+GLIA_API glia_tensor glia_argmax(glia_tensor x, int axis); /* i32, axis removed; NaN first, else the first of ties */
 GLIA_API glia_tensor glia_cumsum(glia_tensor x, int axis, bool exclusive, bool reverse);
 
 GLIA_API glia_tensor glia_reshape(glia_tensor x, glia_shape shape); /* one dimension may be 0: computed */
@@ -96,32 +95,32 @@ GLIA_API glia_tensor glia_flatten(glia_tensor x);                   /* (N, ...) 
 GLIA_API glia_tensor glia_permute(glia_tensor x, glia_shape order); /* output axis i is input axis order.dim[i] */
 GLIA_API glia_tensor glia_transpose(glia_tensor x);                 /* the last two axes swapped */
 GLIA_API glia_tensor glia_broadcast(glia_tensor x, glia_shape shape);
-/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the
- * end and negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
+/* x[start : stop : step] on every axis; a rank of 0 means from 0, to the end, by 1; a stop of INT64_MAX means the end
+ * and negative ones count from it. On a batch axis start and stop are 0 or multiples of GLIA_BATCH. */
 GLIA_API glia_tensor glia_slice(glia_tensor x, glia_shape start, glia_shape stop, glia_shape step);
-/* `before` and `after` elements of `value` around each axis, `between` them (rank 0: none) as well. */
+/* Adds `before` and `after` elements of `value` around each axis, and `between` them (rank 0: none). */
 GLIA_API glia_tensor glia_pad(glia_tensor x, glia_shape before, glia_shape after, glia_shape between, double value);
 GLIA_API glia_tensor glia_concat(const glia_tensor *xs, int n, int axis);
 /* As numpy.take: x (A..., K, B...), indices (I...) of i32 or i64 -> (A..., I..., B...). Negative indices count from the
- * end. An index outside [-K, K) is a mistake if it is a constant; any other gives zeros, and no gradient comes of it:
- * the product with glia_one_hot(indices). */
+ * end. An index outside [-K, K) is an error if it is a constant; otherwise it gives zeros and no gradient, like the
+ * product with glia_one_hot(indices). */
 GLIA_API glia_tensor glia_gather(glia_tensor x, glia_tensor indices, int axis);
-/* A tensor with the dimension `size` at `axis`, zero but for updates added at `indices`: gather's adjoint. Indices are
- * as there; to those outside nothing is added. */
+/* A tensor with the dimension `size` at `axis`, zero except for the updates added at `indices`: gather's adjoint.
+ * Indices count as in gather; out-of-range ones add nothing. */
 GLIA_API glia_tensor glia_scatter_add(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
 /* numpy.take_along_axis: x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...). Negative indices count from the
- * end; others outside give 0 and no gradient, as in glia_gather(). */
+ * end; out-of-range ones give 0 and no gradient, as in glia_gather(). */
 GLIA_API glia_tensor glia_take_along_axis(glia_tensor x, glia_tensor indices, int axis);
 /* Its adjoint: zeros with `size` elements along the axis, to which the updates are added. */
 GLIA_API glia_tensor glia_add_along_axis(glia_tensor updates, glia_tensor indices, int axis, int64_t size);
-/* x with `update`, of its shape but for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on,
- * which counts as the nearest one from which it fits. */
+/* x with `update`, of x's shape except for a shorter `axis`, written over it from `position` (a scalar i32 or i64) on,
+ * which is clamped so that it fits. */
 GLIA_API glia_tensor glia_write(glia_tensor x, glia_tensor update, glia_tensor position, int axis);
-/* For work on a few rows of a table (size, B...), where glia_scatter_add() would need all of it. rows (I..., B...) plus
- * others with the same index: what scatter_add would give the row that each is for. */
+/* For updates of a few rows of a table (size, B...), without forming a whole table as glia_scatter_add() does. Each of
+ * rows (I..., B...) becomes the sum of all rows with the same index, as scatter_add would give it. */
 GLIA_API glia_tensor glia_row_sums(glia_tensor rows, glia_tensor indices, int64_t size);
-/* x (K, B...) with row indices[i] replaced by rows[i], of which the last one counts. As the value of glia_update() of x
- * itself only these rows are written. */
+/* x (K, B...) with row indices[i] replaced by rows[i]; the last of equal indices wins. As the value of glia_update() of
+ * x itself only these rows are written. */
 GLIA_API glia_tensor glia_put_rows(glia_tensor x, glia_tensor indices, glia_tensor rows);
 GLIA_API glia_tensor glia_one_hot(glia_tensor indices, int classes, glia_dtype dtype); /* (...) -> (..., classes) */
 /* 0, 1, 2, ... along axis */
@@ -131,35 +130,35 @@ GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape s
 GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
 
-/* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the place in the graph, on any number of threads. */
+/* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the node's stream, independent of the number of
+ * threads. */
 GLIA_API glia_tensor glia_random_uniform(glia_graph *graph, glia_shape shape);
 GLIA_API glia_tensor glia_random_normal(glia_graph *graph, glia_shape shape);
-/* Uniform whole numbers in [low, high), i32 or i64; at most 2^24 different ones, none beyond 2^24. */
+/* Uniform integers in [low, high), i32 or i64; at most 2^24 different ones, none beyond 2^24. */
 GLIA_API glia_tensor glia_random_integers(glia_graph *graph, glia_dtype dtype, glia_shape shape, int64_t low,
                                           int64_t high);
 /* Draws from softmax(logits): (..., K) -> i32 (...). */
 GLIA_API glia_tensor glia_random_categorical(glia_tensor logits);
 
-/* Convolution (cross-correlation, as every framework has it). x (N, C, spatial...), kernel (K, C/groups, spatial...),
- * result (N, K, spatial...); one to three spatial axes, taken from x's rank. */
+/* Convolution (cross-correlation, as in other frameworks). x (N, C, spatial...), kernel (K, C/groups, spatial...),
+ * result (N, K, spatial...); one to three spatial axes, by x's rank. */
 typedef enum glia_padding {
-    GLIA_VALID,   /* none */
-    GLIA_SAME,    /* ceil(size / stride) outputs, the odd zero at the end (TensorFlow's rule) */
+    GLIA_VALID,   /* no padding */
+    GLIA_SAME,    /* ceil(size / stride) outputs, an odd element of padding at the end (TensorFlow's rule) */
     GLIA_EXPLICIT /* pad and pad_after */
 } glia_padding;
 
 typedef struct glia_conv_window {
     glia_padding padding;
     int stride, dilation;                                /* for every axis; 0: 1 */
-    int pad;                                             /* both sides of every axis; means GLIA_EXPLICIT */
-    int strides[3], dilations[3], pads[3], pads_after[3]; /* by axis; override the above where an entry is not 0 */
+    int pad;                                             /* both sides of every axis; implies GLIA_EXPLICIT */
+    int strides[3], dilations[3], pads[3], pads_after[3]; /* by axis; override the above if not 0 */
     int groups;                                          /* 0: 1; C: depthwise */
 } glia_conv_window;
 
 GLIA_API glia_tensor glia_conv(glia_tensor x, glia_tensor kernel, glia_conv_window window);
-/* The adjoint of glia_conv in x ("deconvolution"). x (N, K, spatial...), kernel (K, C/groups, spatial...), result
- * (N, C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) +
- * 1. */
+/* The adjoint of glia_conv by x ("deconvolution"). x (N, K, spatial...), kernel (K, C/groups, spatial...), result (N,
+ * C, spatial...). output: the result's spatial sizes, rank 0: (in - 1) stride - pads + dilation (kernel - 1) + 1. */
 GLIA_API glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_window window,
                                           glia_shape output);
 
@@ -167,9 +166,9 @@ typedef struct glia_pool_opts {
     int size;          /* of the window, every axis; 0: 2 */
     int stride;        /* 0: size */
     glia_padding padding;
-    int pad;           /* both sides of every axis, smaller than the window; means GLIA_EXPLICIT */
+    int pad;           /* both sides of every axis, smaller than the window; implies GLIA_EXPLICIT */
     int sizes[3], strides[3], pads[3], pads_after[3]; /* by axis, where not 0 */
-    bool count_padding; /* average pooling divides by the whole window, not by the part inside (PyTorch's default) */
+    bool count_padding; /* average pooling divides by the whole window, not by its part inside (PyTorch's default) */
 } glia_pool_opts;
 
 /* Pooling of (N, C, spatial...), one to three spatial axes. Gradient of ties in max: to the first. */
@@ -178,8 +177,8 @@ GLIA_API glia_tensor glia_avg_pool(glia_tensor x, glia_pool_opts opts);
 GLIA_API glia_tensor glia_global_max_pool(glia_tensor x); /* (N, C, ...) -> (N, C) */
 GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
 
-/* Images made `factor` times larger. nearest: (N, C, spatial...), one to three spatial axes; bilinear: (N, C, H, W),
- * pixel centres as PyTorch's align_corners=False. pixel_shuffle (Shi et al. 2016): (N, C factor factor, H, W) ->
+/* Upsampling of images by `factor`. nearest: (N, C, spatial...), one to three spatial axes; bilinear: (N, C, H, W),
+ * pixel centres as with PyTorch's align_corners=False. pixel_shuffle (Shi et al. 2016): (N, C factor factor, H, W) ->
  * (N, C, H factor, W factor), channel c factor factor + i factor + j to place (i, j) of the pixel. */
 GLIA_API glia_tensor glia_upsample_nearest(glia_tensor x, int factor);
 GLIA_API glia_tensor glia_upsample_bilinear(glia_tensor x, int factor);
@@ -187,15 +186,14 @@ GLIA_API glia_tensor glia_pixel_shuffle(glia_tensor x, int factor);
 
 /* ==== sparse matrices and segments ========================================================== */
 /* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those
- * from offsets[r] up to offsets[r + 1]; offsets rise from 0 to E. Indices are i32 or i64. Sums are taken in the order
- * of the entries, so results are the same bits at any number of threads. */
+ * from offsets[r] up to offsets[r + 1]; offsets are non-decreasing from 0 to E. Indices are i32 or i64. Sums are taken
+ * in the order of the entries, so results are bitwise equal for any number of threads. */
 
 /* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
                                                 glia_tensor x, int64_t size);
-/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; the adjoint of csr_matmul in
- * values. */
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values. */
 GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
 /* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
 GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);
@@ -207,9 +205,9 @@ GLIA_API glia_tensor glia_segment_spread(glia_tensor x, glia_tensor offsets, int
 
 /* ==== gradients ============================================================================= */
 
-/* d sum(y) / d xs[i] as new tensors of the same graph: they can be used, and differentiated, like any other. An x
- * that y does not depend on gets zeros. Gradients follow the mode that is compiled, of any order: those through batch
- * norm in inference take the running statistics for constants. */
+/* d sum(y) / d xs[i] as new tensors of the same graph, which can be used and differentiated like any other. An x that y
+ * does not depend on gets zeros. Gradients of any order follow the mode that is compiled: those through batch norm in
+ * inference treat the running statistics as constants. */
 GLIA_API void glia_grad(glia_tensor y, const glia_tensor *xs, int n, glia_tensor *gradients);
 /* The same from a given dL/dy (a vector-Jacobian product). */
 GLIA_API void glia_vjp(glia_tensor y, glia_tensor dy, const glia_tensor *xs, int n, glia_tensor *gradients);

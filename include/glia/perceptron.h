@@ -1,6 +1,6 @@
-/* perceptron.h - where it began: the McCulloch-Pitts unit (1943) and Rosenblatt's perceptron (1958).
+/* perceptron.h - the McCulloch-Pitts unit (1943) and Rosenblatt's perceptron (1958).
  *
- * Neither needs a graph or a gradient. Nothing here allocates; the caller owns all arrays.
+ * Neither uses a graph or a gradient. Nothing is allocated; the caller owns all arrays.
  */
 #ifndef GLIA_PERCEPTRON_H
 #define GLIA_PERCEPTRON_H
@@ -12,17 +12,17 @@ extern "C" {
 #endif
 
 /* ==== the McCulloch-Pitts unit ============================================================== */
-/* "A logical calculus of the ideas immanent in nervous activity", assumptions 2 to 5: all or none; it fires when as
- * many excitatory synapses as its threshold are active and no inhibitory one is (inhibition is absolute). Nothing is
- * learned. */
+/* "A logical calculus of the ideas immanent in nervous activity", assumptions 2 to 5: the unit fires (all or none) if
+ * at least `threshold` excitatory synapses are active and no inhibitory one is (inhibition is absolute). It does not
+ * learn. */
 
 typedef struct glia_mp_unit {
     int inputs;
     int threshold;
-    const int *synapses; /* of each input: how many excitatory ones, or -1: inhibitory; NULL: one excitatory each */
+    const int *synapses; /* by input: the number of excitatory ones, or -1: inhibitory; NULL: one excitatory each */
 } glia_mp_unit;
 
-/* inputs: one for each of the unit's. */
+/* inputs: one value for each input of the unit. */
 GLIA_API bool glia_mp_fires(glia_mp_unit unit, const bool *inputs);
 
 GLIA_API glia_mp_unit glia_mp_and(int inputs); /* threshold: all of them */
@@ -30,9 +30,9 @@ GLIA_API glia_mp_unit glia_mp_or(int inputs);  /* threshold 1 */
 GLIA_API glia_mp_unit glia_mp_not(void);       /* one inhibitory input, threshold 0 */
 
 /* ==== the perceptron ======================================================================== */
-/* A unit that answers +1 where w x + b > 0, else -1, and learns from its mistakes: for a wrong (or undecided) sample
+/* A unit with the output +1 where w x + b > 0, else -1, which learns from its errors: for a wrong (or undecided) sample
  * it adds rate * label * x to the weights and rate * label to the bias. If a plane separates the samples it finds one
- * after at most (R / margin)^2 mistakes (Novikoff 1962); otherwise it never settles (Minsky and Papert 1969). */
+ * after at most (R / margin)^2 errors (Novikoff 1962); otherwise it never converges (Minsky and Papert 1969). */
 
 typedef struct glia_perceptron {
     int inputs;
@@ -46,23 +46,24 @@ GLIA_API int glia_perceptron_predict(const glia_perceptron *perceptron, const do
 typedef struct glia_perceptron_opts {
     int64_t epochs;    /* at most; 0: 1000 */
     double rate;       /* 0: 1; from zero weights it only scales them */
-    int64_t *mistakes; /* may be NULL: how many in each epoch; room for `epochs` */
+    int64_t *mistakes; /* may be NULL: the number in each epoch; room for `epochs` */
 } glia_perceptron_opts;
 
 typedef struct glia_perceptron_result {
-    bool converged;   /* the last epoch had no mistake */
+    bool converged;   /* the last epoch had no errors */
     int64_t epochs;   /* that were run */
     int64_t mistakes; /* in all epochs: the number of corrections */
 } glia_perceptron_result;
 
-/* Goes through n samples x (n, inputs) with labels -1 or 1 in their order until an epoch passes without a mistake.
- * Starts from the weights that are there. Not converging is no error. */
+/* Trains on n samples x (n, inputs) with labels -1 or 1 in their order until an epoch has no errors. Starts from the
+ * current weights. Not converging is not an error status. */
 GLIA_API glia_status glia_perceptron_train(glia_perceptron *perceptron, const double *x, const int *labels, int64_t n,
                                            glia_perceptron_opts opts, glia_perceptron_result *result,
                                            glia_error *error);
 
-/* Novikoff's bound (R / margin)^2 on the mistakes from zero weights, given any perceptron that separates the samples: R
- * is the longest (x, 1), margin the least distance to its plane there. GLIA_E_ARGUMENT if it does not separate them. */
+/* Novikoff's bound (R / margin)^2 on the number of errors from zero weights, given any perceptron that separates the
+ * samples: R is the largest norm of (x, 1), margin the smallest distance to its plane there. GLIA_E_ARGUMENT if it does
+ * not separate them. */
 GLIA_API glia_status glia_perceptron_bound(const glia_perceptron *separator, const double *x, const int *labels,
                                            int64_t n, double *bound, glia_error *error);
 

@@ -1,15 +1,14 @@
-/* program.h - backends, stores, programs and sessions: how a graph is run.
+/* program.h - backends, stores, programs and sessions, which run graphs.
  *
- * Threads: handles of different objects may always be used at the same time. Of one object,
+ * Threads: different objects may always be used at the same time. For one object,
  *   backend    any number of threads may compile for it and run sessions on it. While its pool computes for one thread,
- *              the others compute their own launches themselves; the bits are the same. Close it when no thread uses
- *              it.
+ *              the others compute their launches themselves, with the same bits. Close it when no thread uses it.
  *   program    any number of threads may make sessions of it and inspect it.
  *   session    one thread at a time.
  *   function   one thread at a time.
  *   store      any number of threads may read it. One that writes (glia_store_add(), values, sessions with updates or
- *              random operations) needs it alone: no session over it may run in another thread.
- *   graph      any number of threads may compile it. One that adds to it needs it alone.
+ *              random operations) needs exclusive access: no session over it may run in another thread.
+ *   graph      any number of threads may compile it. One that adds to it needs exclusive access.
  */
 #ifndef GLIA_PROGRAM_H
 #define GLIA_PROGRAM_H
@@ -20,77 +19,50 @@
 extern "C" {
 #endif
 
-/* Where programs run. "cpu": vector kernels chosen for this CPU (or what the environment's GLIA_ISA names: v2, v3,
- * v4, neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's
+/* An execution backend. "cpu": vector kernels chosen for this CPU (or by the environment variable GLIA_ISA: v2, v3, v4,
+ * neon, generic) on a pool of threads. "ref": one thread, everything computed in double from each operation's
  * definition. */
 typedef struct glia_backend glia_backend;
 GLIA_API glia_backend *glia_backend_open(const char *name, int threads, glia_error *error); /* threads 0: all cores */
 GLIA_API void glia_backend_close(glia_backend *backend);
 GLIA_API const char *glia_backend_describe(const glia_backend *backend); /* "cpu, v4 (AVX-512), 2 threads" */
 
-/* Named tensors: the values of a graph's parameters and states. Trainable parameters lie in one flat buffer. */
+/* Named tensors: the values of a graph's parameters and states. Trainable parameters are contiguous in one buffer. */
 typedef struct glia_store glia_store;
 GLIA_API glia_store *glia_store_create(const glia_graph *graph, uint64_t seed, glia_error *error); /* initialised */
 GLIA_API void glia_store_free(glia_store *store);
-/* Adds the leaves of `graph` that the store does not have yet, initialised. */
+/* Adds the leaves of `graph` that are not in the store, initialised. */
 GLIA_API glia_status glia_store_add(glia_store *store, const glia_graph *graph, uint64_t seed, glia_error *error);
 
 GLIA_API int glia_store_count(const glia_store *store);
-/* `data` may be read and written at any time between runs, as long as the store lives. */
+/* `data` may be read and written at any time between runs, as long as the store exists. */
 GLIA_API glia_array glia_store_at(const glia_store *store, int index);
 GLIA_API bool glia_store_find(const glia_store *store, const char *name, glia_array *array);
-/* A promise that nothing is written through the pointers that these two have given so far. Before it, predictions with
- * a model whose store has given out pointers recompute in every call what depends on the values alone: correct,
- * slower. */
+/* A promise that nothing will be written through the pointers that these two have returned so far. Without it,
+ * predictions with a model whose store has given out pointers recompute in every call what depends only on values:
+ * correct, but slower. */
 GLIA_API void glia_store_settle(glia_store *store);
 
-/* A store in a safetensors file: its tensors by name, without a graph. `pattern` (NULL: all) is a glob of the names
- * that are meant, as for glia_freeze(); one that matches no tensor of the store is an error. */
+/* A store as a safetensors file: its tensors by name, without a graph. `pattern` (NULL: all) is a glob of the names to
+ * include, as for glia_freeze(); if it matches no tensor of the store, that is an error. */
 GLIA_API glia_status glia_store_save(const glia_store *store, const char *path, const char *pattern, glia_error *error);
 
 typedef struct glia_load_report {
-    int loaded;      /* tensors that were taken; 0 after an error */
-    int missing;     /* tensors of the store that the file lacks; they stay as they are */
+    int loaded;      /* tensors loaded; 0 after an error */
+    int missing;     /* tensors of the store that the file lacks; they are unchanged */
     int unexpected;  /* tensors of the file that the store lacks */
-    char names[384]; /* "missing in the file: 'a', 'b'; unexpected in the file: 'c'", as far as there is room */
+    char names[384]; /* "missing in the file: 'a', 'b'; unexpected in the file: 'c'", truncated to fit */
 } glia_load_report;
-/* Takes values from a file. strict: the file must have the names of the store and no others, as in PyTorch's
- * load_state_dict(); otherwise it must have one of them at least. A tensor in both with another dtype or shape is
- * always an error. After an error nothing has changed. `report` may be NULL. */
+/* Loads values from a file. strict: the file must have exactly the names of the store, as in PyTorch's
+ * load_state_dict(); otherwise at least one of them. A common name with another dtype or shape is always an error.
+ * After an error nothing has changed. `report` may be NULL. */
 GLIA_API glia_status glia_store_load(glia_store *store, const char *path, const char *pattern, bool strict,
                                      glia_load_report *report, glia_error *error);
 
-/* Values of one store, or of a part of it, into another by name: PREFIX + rest and the other PREFIX + rest are
- * counterparts (NULL is ""). Every value under a prefix that is not empty needs a counterpart of the same dtype and
- * shape; if both are empty, every value of the first store. The stores may be one, but no value may be on both sides. A
- * prefix that no name begins with, and a missing counterpart, are errors; after an error nothing has changed. As after
- * all writes by the library, predictions use the new values; a session of a frozen program needs
- * glia_session_refresh().
- *
- * dst = (1 - share) dst + share src, rounded once; share in [0, 1], 1 copies the bits. Soft updates of target networks
- * (Lillicrap et al. 2016, "Continuous control with deep reinforcement learning", algorithm 1: share is tau) and moving
- * averages of weights. Integers and bools cannot be mixed: they stay as they are unless share is 1. */
-GLIA_API glia_status glia_store_blend(glia_store *dst, const char *dst_prefix, const glia_store *src,
-                                      const char *src_prefix, double share, glia_error *error);
-/* Exchanges the values of two sides: parameters with their averages ("" and "train/ema/" of a training's store) and
- * back. */
-GLIA_API glia_status glia_store_swap(glia_store *a, const char *a_prefix, glia_store *b, const char *b_prefix,
-                                     glia_error *error);
-
-/* The f32 values whose names match `pattern` (a glob; NULL: all parameters, frozen ones too, and no states) as one
- * vector, in the store's order, and back: for search methods that see a point, such as evolution strategies. What
- * matches must be f32. pack_size: how many values these are; -1: see error. n must be that number. After an error
- * nothing has changed. */
-GLIA_API int64_t glia_store_pack_size(const glia_store *store, const char *pattern, glia_error *error);
-GLIA_API glia_status glia_store_pack(const glia_store *store, const char *pattern, float *flat, int64_t n,
-                                     glia_error *error);
-GLIA_API glia_status glia_store_unpack(glia_store *store, const char *pattern, const float *flat, int64_t n,
-                                       glia_error *error);
-
-/* In what precision matrix products and convolutions multiply. Values, sums and parameters are f32 in any case. */
+/* The precision of matrix products and convolutions. Values, sums and parameters are always f32. */
 typedef enum glia_precision {
     GLIA_PRECISION_F32,
-    GLIA_PRECISION_BF16 /* operands are rounded to bf16 (8 bits of mantissa) on their way into a product */
+    GLIA_PRECISION_BF16 /* operands of products are rounded to bf16 (8 bits of mantissa) */
 } glia_precision;
 
 typedef struct glia_compile_opts {
@@ -98,19 +70,19 @@ typedef struct glia_compile_opts {
     int n_outputs;
     glia_mode mode;
     /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; "": none. No two may change
-     * the same leaf. A pattern that matches no group is an error, and so is a name among several that no group has. */
+     * the same leaf. A pattern that matches no group is an error, and so is a name in a list that is not a group. */
     const char *updates;
-    /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean"); NULL: all;
-     * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order,
-     * independently of `updates`: a program makes the passes that its outputs and updates depend on. */
+    /* GLIA_TRAIN only: glob of the running statistics to update ("critic*" matches "critic/bn/running_mean"); NULL:
+     * all; "": none. As in PyTorch each forward pass in training mode updates those of its batch norms once, in order,
+     * independently of `updates`: a program runs the passes that its outputs and updates depend on. */
     const char *statistics;
-    int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
+    int64_t batch;       /* the value of GLIA_BATCH; 0: 1 */
     glia_precision precision;
-    bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
-    /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
-     * What depends on them alone is computed in that run and kept: scales behind a product (batch norm) become part of
-     * its weights, which rounds differently, and the weights are packed as the kernels read them. It takes memory for
-     * the new weights. When the promise was broken, glia_session_refresh(). */
+    bool no_fusion;      /* one launch per operation, for debugging */
+    /* GLIA_INFER only: a promise that the store's parameters and states do not change after a session's first run.
+     * Values that depend only on them are computed in that run and kept: scales after a product (batch norm) are merged
+     * into its weights, which changes rounding, and weights are packed for the kernels. This needs memory for the new
+     * weights. If values have changed, call glia_session_refresh(). */
     bool frozen;
 } glia_compile_opts;
 
@@ -120,41 +92,41 @@ GLIA_API glia_program *glia_compile(glia_graph *graph, glia_backend *backend, gl
 GLIA_API void glia_program_free(glia_program *program); /* after its sessions */
 
 typedef struct glia_program_info {
-    size_t activation_bytes; /* what a session needs, scratch included */
-    size_t fixed_bytes;      /* of these: fixed values and packed weights, shared by its sessions over one store */
-    size_t parameter_bytes;  /* of the leaves that the program touches, in the store */
-    size_t unplanned_bytes;  /* what the activations would need without reuse */
-    int launches;            /* kernels started by a run */
+    size_t activation_bytes; /* memory of a session, scratch included */
+    size_t fixed_bytes;      /* of these: fixed values and packed weights, shared by sessions over one store */
+    size_t parameter_bytes;  /* of the leaves that the program uses, in the store */
+    size_t unplanned_bytes;  /* size of the activations without reuse */
+    int launches;            /* kernels launched per run */
     int launches_once;       /* frozen: additional kernels of the first run */
     int nodes;
     double flops;            /* multiplications and additions of matrix products and convolutions in a run */
-    double bytes;            /* what the kernels of a run read and write, each operand of each of them once */
+    double bytes;            /* bytes that the kernels of a run read and write, each operand of each kernel once */
 } glia_program_info;
 GLIA_API glia_program_info glia_program_inspect(const glia_program *program);
-/* The program as text, a launch a line, for reading. Release with free(). */
+/* The program as readable text, one launch per line. Release with free(). */
 GLIA_API char *glia_program_print(const glia_program *program);
 
-/* A running instance: its own activations, the store's parameters (shared). What a frozen program computes once and
- * packs is shared by its sessions over one store. One thread at a time; sessions of one program may run in different
- * threads. */
+/* A running instance: its own activations, the store's parameters (shared). Values that a frozen program computes once,
+ * and packed weights, are shared by its sessions over one store. One thread at a time; sessions of one program may run
+ * in different threads. */
 typedef struct glia_session glia_session;
 GLIA_API glia_session *glia_session_create(glia_program *program, glia_store *store, glia_error *error);
 GLIA_API void glia_session_free(glia_session *session);
-/* Where to write an input before a run: dense, row-major, of the input's dtype. NULL: the program has no such input, or
- * nothing that it computes needs it; `error` has the nearest name. */
+/* The address of an input, to be written before a run: dense, row-major, of the input's dtype. NULL: the program has no
+ * such input, or does not use it; `error` has the nearest name. */
 GLIA_API void *glia_session_input(glia_session *session, const char *name, glia_array *array, glia_error *error);
 GLIA_API glia_status glia_session_run(glia_session *session, glia_error *error); /* allocates nothing */
-/* Computes again what a frozen program's sessions keep of the store's values, for all sessions that share it; for after
- * the values have changed, or before the first run, which then is as quick as the others. Waits until no run of these
- * sessions is in progress. Other sessions have nothing to refresh. */
+/* Recomputes the values that a frozen program's sessions keep, for all sessions that share them: after the store's
+ * values have changed, or before the first run, which is then as fast as the others. Waits until none of these sessions
+ * is running. Other sessions have nothing to refresh. */
 GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *error);
-/* Valid until the next run or refresh; of values that follow from parameters alone: until any sharing session's
- * refresh. */
+/* Valid until the next run or refresh; for values that depend only on parameters: until a refresh of any sharing
+ * session. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
-/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a
- * program for each batch size, compiled when it is first called for; those of the last four sizes are kept. The graph,
- * the backend and the store must outlive it. One thread at a time. */
+/* Tensors of a graph as a function of its inputs: glia_compile() and sessions, with inputs by name and one program per
+ * batch size, compiled at the first call with it; those of the last four sizes are kept. The graph, the backend and the
+ * store must outlive it. One thread at a time. */
 typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
     int n_outputs;
@@ -167,13 +139,13 @@ typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
                                              glia_function_opts opts, glia_error *error);
 GLIA_API void glia_function_free(glia_function *function);
-/* inputs: name, dtype, shape and data of each, the batch size in place of GLIA_BATCH; all checked. An input without a
- * batch axis that is not given keeps the value that it was given last, or the one with which it began (a learning
- * rate). outputs[i], one for each: valid until the next call. */
+/* inputs: name, dtype, shape and data of each, with the batch size in place of GLIA_BATCH; all are checked. An omitted
+ * input without a batch axis keeps its last value, or its initial one (a learning rate). outputs[i], one for each:
+ * valid until the next call. */
 GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
                                         glia_array *outputs, glia_error *error);
 
-/* The value of x, computed at once on the ref backend, for looking while building: batch 1, parameters as initialised
+/* The value of x, evaluated at once on the ref backend, for inspection while building: batch 1, parameters initialised
  * with seed 0, inputs zero. `values` has room for `capacity` doubles. */
 GLIA_API glia_status glia_eval(glia_tensor x, double *values, int64_t capacity, glia_error *error);
 

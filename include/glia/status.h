@@ -17,30 +17,29 @@ extern "C" {
 #define GLIA_VERSION_PATCH 0
 #define GLIA_VERSION "0.2.0"
 
-GLIA_API const char *glia_version(void); /* of the library that runs, which may differ from GLIA_VERSION */
+GLIA_API const char *glia_version(void); /* of the running library, which may differ from GLIA_VERSION */
 
-/* Options are structs, and a field that is 0 has the default that its comment names. Where a default is not 0, but 0
- * would be a value too (beta1 = 0, no dropout, temperature 0), it is said so:
+/* Options are structs, and a field that is 0 has the default that its comment names. If the default is not 0 but 0 is a
+ * valid value (beta1 = 0, no dropout, temperature 0), 0 is written as:
  *
- *     GLIA_ZERO   in a field of type double: exactly 0. It is the smallest normal double, which is never meant itself.
- *     GLIA_NONE   in an integer field: none. Where fields mean something else by -1 their comments say so.
+ *     GLIA_ZERO   in a field of type double: exactly 0. It is the smallest normal double, never used as a value.
+ *     GLIA_NONE   in an integer field: none. Fields where -1 has another meaning say so in their comments.
  *
- * Every field of type double of every options struct takes GLIA_ZERO; one whose default is 0 already takes it for
- * that. */
+ * Every field of type double of every options struct accepts GLIA_ZERO; if its default is 0 this is the same. */
 #define GLIA_ZERO 2.2250738585072014e-308
 #define GLIA_NONE (-1)
 
 typedef enum glia_status {
     GLIA_OK,
-    GLIA_E_NOMEM,       /* memory ran out; everything is as it was before the call */
+    GLIA_E_NOMEM,       /* out of memory; everything is as before the call */
     GLIA_E_ARGUMENT,    /* a value outside its domain */
-    GLIA_E_SHAPE,       /* shapes or dtypes that do not fit together */
+    GLIA_E_SHAPE,       /* incompatible shapes or dtypes */
     GLIA_E_NOT_FOUND,   /* no such file, data set, tensor, ... */
-    GLIA_E_IO,          /* the operating system refused */
-    GLIA_E_FORMAT,      /* a file that is not what it claims; the message has the offset */
+    GLIA_E_IO,          /* an operating system call failed */
+    GLIA_E_FORMAT,      /* an invalid file; the message has the offset */
     GLIA_E_UNSUPPORTED, /* known, but not on this backend or in this build */
-    GLIA_E_INTERRUPTED, /* a callback asked to stop */
-    GLIA_E_INTERNAL     /* a mistake in Glia */
+    GLIA_E_INTERRUPTED, /* stopped by a callback */
+    GLIA_E_INTERNAL     /* an error in Glia */
 } glia_status;
 
 typedef struct glia_error {

@@ -9,10 +9,10 @@ extern "C" {
 #endif
 
 typedef enum glia_dtype {
-    GLIA_F32, /* zero: what you get when you do not say */
+    GLIA_F32, /* zero, the default */
     GLIA_F64,
-    GLIA_BF16, /* storage: cast before arithmetic */
-    GLIA_F16,  /* storage: cast before arithmetic */
+    GLIA_BF16, /* for storage: cast before arithmetic */
+    GLIA_F16,  /* for storage: cast before arithmetic */
     GLIA_I32,
     GLIA_I64,
     GLIA_U8,
@@ -25,8 +25,8 @@ GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element 
 
 enum { GLIA_MAX_RANK = 8 };
 
-/* Row-major. A negative dimension -k stands for k times the batch size, which compiling fixes:
- * GLIA_SHAPE(GLIA_BATCH, 10) is ten numbers for each sample. */
+/* Row-major. A negative dimension -k is k times the batch size, which is fixed at compilation: GLIA_SHAPE(GLIA_BATCH,
+ * 10) is ten numbers per sample. */
 typedef struct glia_shape {
     int rank; /* 0: a scalar */
     int64_t dim[GLIA_MAX_RANK];
@@ -51,7 +51,7 @@ extern "C" {
 #endif
 
 GLIA_API bool glia_shape_equal(glia_shape a, glia_shape b);
-GLIA_API int64_t glia_shape_count(glia_shape shape); /* elements; negative: that many for each sample */
+GLIA_API int64_t glia_shape_count(glia_shape shape); /* elements; negative: that many per sample */
 
 /* An array in memory with a name: a parameter, a state, an input or an output. */
 typedef struct glia_array {
@@ -64,27 +64,28 @@ typedef struct glia_array {
 
 /* ==== graphs and tensors ==================================================================== */
 
-typedef struct glia_graph glia_graph; /* threads: any number may read and compile it; one that adds needs it alone */
+typedef struct glia_graph glia_graph; /* threads: any number may read and compile it; one that adds needs exclusive
+                                         access */
 typedef struct glia_node *glia_tensor; /* a value in a graph; immutable, owned by the graph */
 
-/* A new empty graph; NULL when memory ran out (building on NULL is allowed, and compiling it reports the cause). */
+/* A new empty graph; NULL if out of memory (building on NULL is allowed, and compiling it reports the cause). */
 GLIA_API glia_graph *glia_graph_create(void);
 GLIA_API void glia_graph_free(glia_graph *graph);
 
-/* GLIA_OK, or the first mistake made while building. */
+/* GLIA_OK, or the first error while building. */
 GLIA_API glia_status glia_graph_check(const glia_graph *graph, glia_error *error);
 
 GLIA_API glia_dtype glia_tensor_dtype(glia_tensor x);
 GLIA_API glia_shape glia_tensor_shape(glia_tensor x);
 GLIA_API glia_graph *glia_tensor_graph(glia_tensor x);
 
-/* How a graph is compiled. */
+/* The mode in which a graph is compiled. */
 typedef enum glia_mode {
     GLIA_INFER, /* dropout does nothing, batch norm uses running statistics, updates run only if named */
-    GLIA_TRAIN  /* dropout drops, batch norm uses the batch's statistics and moves the running ones */
+    GLIA_TRAIN  /* dropout is active, batch norm uses the batch's statistics and updates the running ones */
 } glia_mode;
 
-/* Values given before each run. Names are unique among inputs. */
+/* Values set before each run. Names are unique among inputs. */
 GLIA_API glia_tensor glia_input(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape);
 
 /* A constant. `values` has one double for each element; it is copied. */
@@ -93,10 +94,10 @@ GLIA_API glia_tensor glia_scalar(glia_graph *graph, glia_dtype dtype, double val
 /* A scalar of x's dtype broadcast to x's shape: glia_like(x, 0) is zeros, glia_like(x, 1) ones. */
 GLIA_API glia_tensor glia_like(glia_tensor x, double value);
 
-/* How a parameter begins. fan_in and fan_out of a kernel are computed from its shape: (units, F) for dense,
- * (K, C/groups, spatial...) for convolutions. */
+/* The initialiser of a parameter. fan_in and fan_out of a kernel are computed from its shape: (units, F) for dense, (K,
+ * C/groups, spatial...) for convolutions. */
 typedef enum glia_init_kind {
-    GLIA_INIT_DEFAULT,           /* what the layer takes: Glorot uniform for kernels, zeros for biases, as Keras does */
+    GLIA_INIT_DEFAULT,           /* the layer's default: Glorot uniform for kernels, zeros for biases, as in Keras */
     GLIA_INIT_ZEROS,
     GLIA_INIT_CONSTANT,          /* value */
     GLIA_INIT_UNIFORM,           /* [low, high) */
@@ -111,43 +112,44 @@ typedef enum glia_init_kind {
     GLIA_INIT_ORTHOGONAL,        /* Saxe et al. 2014; gain `value` (0: 1; GLIA_ZERO: zeros) */
     GLIA_INIT_FAN_IN_UNIFORM,    /* U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch.nn's default; `fan_in` if given */
     GLIA_INIT_SEED,              /* the state of random operations: the seed (its low 53 bits), then zeros */
-    GLIA_INIT_PART,              /* value in [low, high) of the elements, shares of their number; 0 in the others */
-    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, the bias of an LSTM with a memory of up to `value` > 2
-                                  * steps: log U(1, value - 1) for the forget gates, less that for the input gates */
+    GLIA_INIT_PART,              /* `value` in [low, high), fractions of the number of elements; 0 elsewhere */
+    GLIA_INIT_CHRONO             /* Tallec and Ollivier 2018, bias of an LSTM for dependencies of up to `value` > 2
+                                  * steps: log U(1, value - 1) for the forget gates, its negative for the input gates */
 } glia_init_kind;
 
 typedef struct glia_init {
     glia_init_kind kind;
-    double value, low, high, mean, stddev; /* as the kind says; stddev 0: 1; GLIA_ZERO: the mean */
+    double value, low, high, mean, stddev; /* used by the kinds above; stddev 0: 1; GLIA_ZERO: the mean */
     double fan_in;                         /* 0: from the shape; a bias has none of its own */
 } glia_init;
 
-/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. Asking
- * for an existing name returns the same leaf, so weights are shared by name: dtype and shape must be the same, and the
- * initialiser too unless it is GLIA_INIT_DEFAULT. */
+/* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. An existing
+ * name returns the same leaf, so weights are shared by name: dtype and shape must be the same, and the initialiser too
+ * unless it is GLIA_INIT_DEFAULT. */
 GLIA_API glia_tensor glia_parameter(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
                                     glia_init init);
 GLIA_API glia_tensor glia_state(glia_graph *graph, const char *name, glia_dtype dtype, glia_shape shape,
                                 glia_init init);
 
-/* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or takes them back.
- * Returns how many matched. A pattern that matches none is a mistake, and so is freezing a parameter after
- * glia_minimize() has made updates of it. */
+/* Excludes parameters whose names match the glob pattern ("conv*,dense1/?ias") from training, or includes them again.
+ * Returns the number of matches. A pattern without a match is an error, and so is freezing a parameter after
+ * glia_minimize() has created its updates. */
 GLIA_API int glia_freeze(glia_graph *graph, const char *pattern, bool frozen);
 
-/* The parameters whose names match the pattern (NULL: all), in the order of their making: fills at most `capacity`,
- * returns how many there are. */
+/* The parameters whose names match the pattern (NULL: all), in order of creation: fills at most `capacity`, returns
+ * their number. */
 GLIA_API int glia_parameters(glia_graph *graph, const char *pattern, glia_tensor *out, int capacity);
-/* What a layer gives: the newest tensor made under its name, "conv1" or "h0/mlp", of built and of loaded models. */
+/* A layer's result: the newest tensor created under its name, "conv1" or "h0/mlp", in built and in loaded models. */
 GLIA_API glia_tensor glia_layer_output(glia_graph *graph, const char *name);
-/* The ys once more, out[i] for ys[i], with to[k] in the place of from[k] (of the same dtype and shape): other weights
- * for the same net (fast weights, target nets), another input, a patched activation. What does not depend on a replaced
- * tensor is shared; random operations of the copy draw anew. A from[k] on which no y depends is an error. */
+/* Copies of the ys, out[i] for ys[i], with from[k] replaced by to[k] (of the same dtype and shape): other weights for
+ * the same net (fast weights, target nets), another input, a patched activation. Nodes that do not depend on a replaced
+ * tensor are shared; random operations of the copy draw their own numbers. A from[k] on which no y depends is an
+ * error. */
 GLIA_API void glia_substitute(const glia_tensor *ys, int n_ys, const glia_tensor *from, const glia_tensor *to, int n,
                               glia_tensor *out);
 
-/* After each run of a program that includes it, `leaf` takes `value`. `group` names updates that a program may choose
- * alone (NULL: "train"). */
+/* After each run of a program that includes it, `value` is assigned to `leaf`. `group` names updates that a program can
+ * select (NULL: "train"). */
 GLIA_API void glia_update(glia_tensor leaf, glia_tensor value, const char *group);
 
 #ifdef __cplusplus

@@ -1,10 +1,10 @@
 /* along_axis.c - elements selected along an axis, each by its own index (numpy.take_along_axis, torch.gather), and the
  * adjoint. The other axes have equal sizes:
  *
- *     take_along_axis   x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...)      y[a, i, b] = x[a, indices[a,
- * i, b], b]
- *     add_along_axis    u (A..., I, B...), indices alike -> (A..., size, B...)            y[a, indices[a, i, b], b] +=
- * u[a, i, b]
+ *     take_along_axis   x (A..., K, B...), indices (A..., I, B...) -> (A..., I, B...)
+ *                           y[a, i, b] = x[a, indices[a, i, b], b]
+ *     add_along_axis    u (A..., I, B...), indices alike -> (A..., size, B...)
+ *                           y[a, indices[a, i, b], b] += u[a, i, b]
  *
  * Negative indices count from the end. An index outside [-K, K) selects no element, as in gather.c: take_along_axis
  * gives 0, add_along_axis adds nothing.

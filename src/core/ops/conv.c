@@ -29,8 +29,7 @@ static const glia_field conv_fields[] = {
 
 /* ---- shapes --------------------------------------------------------------------------------- */
 
-/* Checks x, (N, C, spatial...), and the kernel against each other and the attributes; fills the shape of conv(x,
- * kernel). */
+/* Checks x, (N, C, spatial...), the kernel and the attributes; fills the shape of conv(x, kernel). */
 static bool conv_shape_first(glia_node *n, const glia_shape *x, const glia_shape *kernel, glia_shape *y) {
     const glia_conv_attrs *a = n->attrs;
     int axes = x->rank - 2;

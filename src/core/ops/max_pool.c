@@ -111,8 +111,7 @@ RECORD(max_pool, 1, "largest element of each window; of equal ones the first cou
 RECORD(max_pool_scatter, 2, "dy added where x has the maxima of its windows: max_pool's gradient")
 RECORD(max_pool_gather, 2, "u where x has the maxima of its windows: max_pool_scatter's gradient")
 
-/* Columns: channels last, window, stride, pad, pad_after, x, y. Overlapping windows share maxima, so that gradients add
- * up. */
+/* Columns: channels last, window, stride, pad, pad_after, x, y. Overlapping windows share maxima: gradients add up. */
 #define CASES(CASE)                                                                                                    \
     CASE(plain, false, (2, 2), (2, 2), (0, 0), (0, 0), (2, 3, 4, 6), (2, 3, 2, 3))                                     \
     CASE(rest, false, (2, 2), (2, 2), (0, 0), (0, 0), (1, 2, 5, 7), (1, 2, 2, 3))                                      \

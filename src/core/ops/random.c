@@ -80,8 +80,7 @@ glia_tensor glia_random_integers(glia_graph *g, glia_dtype dtype, glia_shape sha
     return glia_cast(glia_add_scalar(glia_floor(u), (double)low), dtype);
 }
 
-/* The largest of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0 gives
- * -inf. */
+/* The argmax of logits + Gumbel noise, -log(-log u), is a draw from softmax(logits) (Gumbel 1954). u = 0: -inf. */
 glia_tensor glia_random_categorical(glia_tensor logits) {
     if (glia_is_bad(logits)) return logits;
     glia_tensor u = glia_random_uniform(logits->graph, logits->shape); /* in the open loop body, if any */

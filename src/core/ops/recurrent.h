@@ -3,13 +3,13 @@
  * Sequences are time first, (T, N, ...), so that a step is one block. H is the number of units, G the number of a
  * cell's gates, P the size of its output: H, or less with a projection.
  *
- *     recurrent        z (T, N, G H), kernel (G H, P), options  ->  y    the requested results recurrent_saved  the
- *     same                                 ->  s    y, followed by what the gradient needs recurrent_grad   the same
- *     with s in place of z, then dy   ->  d    the gradients
+ *     recurrent        z (T, N, G H), kernel (G H, P), options  ->  y    the requested results
+ *     recurrent_saved  the same                                 ->  s    y, followed by what the gradient needs
+ *     recurrent_grad   the same with s in place of z, then dy   ->  d    the gradients
  *
- * z is the inputs' part of the gates for all steps, x W^T + b, computed outside as one matrix product. The optional
- * inputs follow in this order, if the attributes say so: h0 (N, P) and, for a cell with a memory, c0 (N, H); bias (H)
- * of the GRU's third gate, added to the recurrent product; peephole (3, H); projection (P, H); lengths (N), i32.
+ * z is the inputs' part of the gates for all steps, x W^T + b: one matrix product outside. The optional inputs follow
+ * in this order, if the attributes say so: h0 (N, P) and, for a cell with a memory, c0 (N, H); bias (H) of the GRU's
+ * third gate, added to the recurrent product; peephole (3, H); projection (P, H); lengths (N), i32.
  *
  * An op has one result, so y, s and d are vectors of consecutive blocks. Offsets here are for one sample: multiplied by
  * N they count elements. A missing block has the offset -1.

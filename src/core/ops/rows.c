@@ -1,7 +1,6 @@
 /* rows.c - operations on the indexed rows of a table only, for sparse updates.
  *
- *     row_sums  u (I..., B...), indices (I...) -> (I..., B...)      y[i] = sum of u[j] over all j with index[j] =
- * index[i]
+ *     row_sums  u (I..., B...), indices (I...) -> (I..., B...)   y[i] = sum of u[j] over all j with index[j] = index[i]
  *     put_rows  x (K, B...), indices (I...), u (I..., B...) -> (K, B...)      x with y[index[i]] = u[i]; last i wins
  *
  * row_sums gives each position the sum that scatter_add would give its row, without forming the table. As in gather,

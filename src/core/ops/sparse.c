@@ -4,13 +4,12 @@
  * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets are non-decreasing from 0 to E. Segments
  * are rows without columns.
  *
- *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)       y[r, f] = sum over e in r of values[e]
- * x[columns[e], f]
- *       transposed    values, columns, offsets, x (R, F) -> (size, F)    y[columns[e], f] += values[e] x[r, f]
- *     csr_dot         a (R, F), b (K, F), columns, offsets -> (E)        y[e] = sum over f of a[r, f] b[columns[e], f]
- *     segment_sum     x (E, B...), offsets -> (R, B...)                  y[r] = sum over e in r of x[e]
+ *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)    y[r, f] += values[e] x[columns[e], f] for e in r
+ *       transposed    values, columns, offsets, x (R, F) -> (size, F) y[columns[e], f] += values[e] x[r, f]
+ *     csr_dot         a (R, F), b (K, F), columns, offsets -> (E)     y[e] = sum over f of a[r, f] b[columns[e], f]
+ *     segment_sum     x (E, B...), offsets -> (R, B...)               y[r] = sum over e in r of x[e]
  *     segment_max     the same with the maximum; 0 where there is no e
- *     segment_spread  x (R, B...), offsets -> (edges, B...)              y[e] = x[r]: the adjoint of segment_sum
+ *     segment_spread  x (R, B...), offsets -> (edges, B...)           y[e] = x[r]: the adjoint of segment_sum
  *
  * The family is closed under differentiation. Entries are added in the order of e, so results are bitwise equal for any
  * number of threads. Columns are clamped to [0, K - 1] and offsets to [0, E]; an entry that belongs to no row adds

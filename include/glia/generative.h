@@ -1,8 +1,9 @@
-/* generative.h - models that make new data: generative adversarial nets. */
+/* generative.h - models that make new data: generative adversarial nets, diffusion. */
 #ifndef GLIA_GENERATIVE_H
 #define GLIA_GENERATIVE_H
 
 #include "glia/layers.h"
+#include "glia/program.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,6 +93,140 @@ GLIA_API glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_
 /* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) ->
  * scores (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
 GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcgan_opts opts);
+
+/* ==== diffusion ============================================================================= */
+/* Ho et al. 2020 ("DDPM"). Noise is added to data x0 in steps t = 0, 1, ..., T - 1 (the paper counts from 1):
+ *
+ *     x_t = sqrt(A_t) x0 + sqrt(1 - A_t) noise,    A_t = (1 - beta_0) (1 - beta_1) ... (1 - beta_t)
+ *
+ * and a net that is given x_t and t predicts what was added. Sampling begins with noise and removes it step by step. Data
+ * should lie in [-1, 1]. A glia_diffusion is the schedule and what nets predict; it does not change, and any number of
+ * threads may use it. */
+
+typedef enum glia_beta_schedule {
+    GLIA_BETA_LINEAR, /* Ho et al. 2020: beta from beta_first to beta_last */
+    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0), f(u) = cos^2((u/T + s) / (1 + s) pi/2),
+                       * s = 0.008; beta at most 0.999 */
+    GLIA_BETA_COUNT
+} glia_beta_schedule;
+
+/* What a net predicts; each follows from each other and x_t. */
+typedef enum glia_diffusion_prediction {
+    GLIA_PREDICT_NOISE,    /* Ho et al. 2020, section 3.2 */
+    GLIA_PREDICT_SAMPLE,   /* x0 */
+    GLIA_PREDICT_VELOCITY, /* sqrt(A_t) noise - sqrt(1 - A_t) x0 (Salimans and Ho 2022, section 4) */
+    GLIA_PREDICTION_COUNT
+} glia_diffusion_prediction;
+
+typedef struct glia_diffusion_opts {
+    int steps; /* T; 0: 1,000 */
+    glia_beta_schedule schedule;
+    double beta_first, beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: the paper's 1e-4 and 0.02 for T = 1,000 */
+    glia_diffusion_prediction prediction;
+} glia_diffusion_opts;
+
+typedef struct glia_diffusion glia_diffusion;
+GLIA_API glia_diffusion *glia_diffusion_create(glia_diffusion_opts opts, glia_error *error);
+GLIA_API void glia_diffusion_free(glia_diffusion *diffusion);
+
+typedef struct glia_diffusion_step {
+    double beta;
+    double signal;   /* A_t, in the literature alpha-bar */
+    double before;   /* A_(t-1); of t = 0: 1 */
+    /* q(x_(t-1) | x_t, x0) = N(x0_share x0 + xt_share x_t, variance): Ho et al. 2020, equation 7 */
+    double x0_share, xt_share, variance;
+} glia_diffusion_step;
+GLIA_API int glia_diffusion_steps(const glia_diffusion *diffusion); /* T */
+/* Step t; all NaN for a t outside [0, T). */
+GLIA_API glia_diffusion_step glia_diffusion_at(const glia_diffusion *diffusion, int t);
+GLIA_API const char *glia_beta_schedule_name(glia_beta_schedule schedule); /* "linear", "cosine"; NULL: there is none */
+GLIA_API const char *glia_diffusion_prediction_name(glia_diffusion_prediction prediction); /* "noise", "sample", "velocity" */
+
+/* ---- in graphs ------------------------------------------------------------------------------ */
+/* x0, noise and the like are (N, ...) of one shape, f32 or f64; t is i32 or i64 (N), in [0, T). */
+
+/* x_t of x0 and noise, a draw from q(x_t | x0) if the noise is N(0, 1). */
+GLIA_API glia_tensor glia_diffusion_noised(const glia_diffusion *diffusion, glia_tensor x0, glia_tensor t,
+                                           glia_tensor noise);
+/* What a net should predict. */
+GLIA_API glia_tensor glia_diffusion_target(const glia_diffusion *diffusion, glia_tensor x0, glia_tensor t,
+                                           glia_tensor noise);
+/* x0, and the noise, by a net's prediction for xt. */
+GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt, glia_tensor t);
+GLIA_API glia_tensor glia_diffusion_noise(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
+                                          glia_tensor t);
+/* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1) noise of
+ * each sample, drawn anew in each run. `prediction` is what the net gives for its inputs x and t; the net is applied once more
+ * to the noised x0 and the drawn t by glia_substitute(). x0 may be x: then the program's input x is data. */
+GLIA_API glia_tensor glia_diffusion_loss(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor x,
+                                         glia_tensor t, glia_tensor x0);
+
+/* ---- sampling ------------------------------------------------------------------------------- */
+
+typedef enum glia_diffusion_sampler {
+    GLIA_DDPM,       /* ancestral: Ho et al. 2020, algorithm 2 */
+    GLIA_DDIM,       /* Song et al. 2021, equation 12 */
+    GLIA_DPM_SOLVER, /* DPM-Solver++(2M), second order (Lu et al. 2022, algorithm 2), first order in the last step */
+    GLIA_SAMPLER_COUNT
+} glia_diffusion_sampler;
+GLIA_API const char *glia_diffusion_sampler_name(glia_diffusion_sampler sampler); /* "ddpm", "ddim", "dpm-solver" */
+
+/* After each step of a batch of samples. */
+typedef struct glia_diffusion_progress {
+    int64_t first, n;    /* the batch: samples [first, first + n) */
+    int step, steps;     /* steps that are done, from 1 */
+    int t;               /* the one that was removed */
+    const float *x, *x0; /* (n, sample): what the step gave, and the estimate of x0 that it used */
+} glia_diffusion_progress;
+typedef glia_status (*glia_diffusion_watch)(const glia_diffusion_progress *progress, void *context, glia_error *error);
+
+typedef struct glia_diffusion_sample_opts {
+    glia_diffusion_sampler sampler;
+    int steps;           /* in [1, T], evenly spaced from T - 1 to 0, for DPM-Solver in log(A / (1 - A)); 0: T for DDPM, 50 for
+                          * DDIM, 20 for DPM-Solver, at most T */
+    double eta;          /* DDIM: 0: deterministic; 1: as DDPM */
+    bool large_variance; /* DDPM: noise of variance beta instead of the posterior's (Ho et al. 2020, section 3.2) */
+    double limit;        /* estimates of x0 are cut to [-limit, limit]; 0: 1; GLIA_ZERO: never */
+    uint64_t seed;       /* a sample's noise depends on it and on the sample's index */
+    int64_t batch;       /* samples in one call of the net; 0: 64 */
+    const char *x, *t;   /* names of the net's inputs; NULL: "x", "t" */
+    const glia_array *inputs; /* other inputs, n_inputs of them, each (n, ...): a row for each sample (classes) */
+    int n_inputs;
+    const float *start;  /* x_T (n, sample) instead of noise; NULL: none */
+    glia_diffusion_watch watch; /* may be NULL; a status other than GLIA_OK ends sampling with it */
+    void *context;
+} glia_diffusion_sample_opts;
+
+/* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its inputs x
+ * f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
+GLIA_API glia_status glia_diffusion_sample(const glia_diffusion *diffusion, glia_function *net, int64_t n,
+                                           glia_shape sample, glia_diffusion_sample_opts opts, float *out,
+                                           glia_error *error);
+
+/* ---- UNet ----------------------------------------------------------------------------------- */
+
+enum { GLIA_UNET_LEVELS = 8 };
+typedef struct glia_unet_opts {
+    int channels;                      /* of the first level; 0: 64 (the paper: 128) */
+    int multipliers[GLIA_UNET_LEVELS]; /* of channels, for each level; 0 ends; none: 1, 2, 2 */
+    int blocks;                        /* residual blocks of a level on the way down, one more on the way up; 0: 2 */
+    /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too, unless
+     * the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
+    int attention[GLIA_UNET_LEVELS];
+    int heads;               /* of attention; 0: 1 */
+    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4 (the
+                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the time */
+    int out_channels;        /* 0: as x has */
+    double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
+    glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
+} glia_unet_opts;
+
+/* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group norm
+ * and silu, to which the time's embedding is added (sinusoids, two dense layers of 4 channels); sizes are halved by
+ * convolutions of stride 2 from level to level and doubled (nearest) on the way back, where what each block gave on the way
+ * down is concatenated. The last convolution of each branch and of the net begins with zeros. H and W must be divisible by
+ * 2^(levels - 1). */
+GLIA_API glia_tensor glia_unet(glia_tensor x, glia_tensor t, const char *name, glia_unet_opts opts);
 
 #ifdef __cplusplus
 }

@@ -59,6 +59,33 @@ typedef struct glia_load_report {
 GLIA_API glia_status glia_store_load(glia_store *store, const char *path, const char *pattern, bool strict,
                                      glia_load_report *report, glia_error *error);
 
+/* Values of one store, or of a part of it, into another by name: PREFIX + rest and the other PREFIX + rest are
+ * counterparts (NULL is ""). Every value under a prefix that is not empty needs a counterpart of the same dtype and
+ * shape; if both are empty, every value of the first store. The stores may be one, but no value may be on both sides. A
+ * prefix that no name begins with, and a missing counterpart, are errors; after an error nothing has changed. As after
+ * all writes by the library, predictions use the new values; a session of a frozen program needs
+ * glia_session_refresh().
+ *
+ * dst = (1 - share) dst + share src, rounded once; share in [0, 1], 1 copies the bits. Soft updates of target networks
+ * (Lillicrap et al. 2016, "Continuous control with deep reinforcement learning", algorithm 1: share is tau) and moving
+ * averages of weights. Integers and bools cannot be mixed: they stay as they are unless share is 1. */
+GLIA_API glia_status glia_store_blend(glia_store *dst, const char *dst_prefix, const glia_store *src,
+                                      const char *src_prefix, double share, glia_error *error);
+/* Exchanges the values of two sides: parameters with their averages ("" and "train/ema/" of a training's store) and
+ * back. */
+GLIA_API glia_status glia_store_swap(glia_store *a, const char *a_prefix, glia_store *b, const char *b_prefix,
+                                     glia_error *error);
+
+/* The f32 values whose names match `pattern` (a glob; NULL: all parameters, frozen ones too, and no states) as one
+ * vector, in the store's order, and back: for search methods that see a point, such as evolution strategies. What
+ * matches must be f32. pack_size: how many values these are; -1: see error. n must be that number. After an error
+ * nothing has changed. */
+GLIA_API int64_t glia_store_pack_size(const glia_store *store, const char *pattern, glia_error *error);
+GLIA_API glia_status glia_store_pack(const glia_store *store, const char *pattern, float *flat, int64_t n,
+                                     glia_error *error);
+GLIA_API glia_status glia_store_unpack(glia_store *store, const char *pattern, const float *flat, int64_t n,
+                                       glia_error *error);
+
 /* The precision of matrix products and convolutions. Values, sums and parameters are always f32. */
 typedef enum glia_precision {
     GLIA_PRECISION_F32,

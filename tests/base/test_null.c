@@ -44,6 +44,7 @@ static struct {
     glia_backend *backend;
     glia_dataset *dataset;
     glia_detokenizer *detokenizer;
+    glia_diffusion *diffusion;
     glia_events *events;
     glia_function *function;
     glia_generator *generator; /* NULL, as are function, progress and training: they are complex to create */
@@ -102,6 +103,7 @@ static void fill_handles(void) {
     world.events = glia_events_open("events", &e);
     world.graph = glia_graph_create();
     world.loader = glia_loader_create(world.dataset, (glia_loader_opts){ .workers = -1 }, &e);
+    world.diffusion = glia_diffusion_create((glia_diffusion_opts){ .steps = 3 }, &e);
     world.metric = glia_metric_create("accuracy", 3, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
     world.vectors =
@@ -119,9 +121,9 @@ static void fill_handles(void) {
     glia_tensor x = glia_model_input(world.model, "x", GLIA_F32, GLIA_SHAPE(784));
     glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
-    assert_true(world.augment && world.backend && world.dataset && world.events && world.graph && world.loader &&
-                world.metric && world.sampler && world.vectors && world.tokenizer && world.detokenizer &&
-                world.program && world.store && world.session && world.loop);
+    assert_true(world.augment && world.backend && world.dataset && world.diffusion && world.events && world.graph &&
+                world.loader && world.metric && world.sampler && world.vectors && world.tokenizer &&
+                world.detokenizer && world.program && world.store && world.session && world.loop);
 }
 
 static int fill_world(void **state) {
@@ -154,6 +156,7 @@ static int empty_world(void **state) {
     glia_vectors_free(world.vectors);
     glia_metric_free(world.metric);
     glia_sampler_free(world.sampler);
+    glia_diffusion_free(world.diffusion);
     glia_augment_free(world.augment);
     return glia_events_close(world.events, NULL);
 }

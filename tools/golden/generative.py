@@ -114,6 +114,85 @@ def dcgan_critic(groups):
     return build if groups is None else two
 
 
+# ---- UNet (Ho et al. 2020) ------------------------------------------------------------------------------------------
+
+
+class Unet:
+    """Written from the paper's appendix B and its code's description; attention has its own matrices of q, k and v there,
+    which Glia stacks into one."""
+
+    def __init__(self, net, channels, multipliers, blocks, attention, heads, out):
+        self.net, self.channels, self.multipliers, self.blocks = net, channels, multipliers, blocks
+        self.attention, self.heads, self.out = attention, heads, out
+
+    def norm(self, x, name):
+        groups = max([g for g in range(1, 33) if x.shape[1] % g == 0 and x.shape[1] // g >= 4] or [1])
+        return self.net.norm(x, name, groups)
+
+    def residual(self, x, name, channels):
+        y = self.net.conv(F.silu(self.norm(x, name + "/norm1")), name + "/conv1", channels, 3, 1, 1)
+        y = y + self.net.dense(F.silu(self.time), name + "/time", channels)[:, :, None, None]
+        y = self.net.conv(F.silu(self.norm(y, name + "/norm2")), name + "/conv2", channels, 3, 1, 1)
+        return y + (x if x.shape[1] == channels else self.net.conv(x, name + "/skip", channels, 1))
+
+    def attend(self, x, name):
+        n, c, h, w = x.shape
+        pixels = self.norm(x, name + "/norm").flatten(2).transpose(1, 2)
+        q, k, v = (z.view(n, h * w, self.heads, -1).transpose(1, 2)
+                   for z in self.net.dense(pixels, name + "/qkv", 3 * c).split(c, dim=2))
+        shares = (q @ k.transpose(2, 3) * (c // self.heads) ** -0.5).softmax(-1)
+        y = (shares @ v).transpose(1, 2).reshape(n, h * w, c)
+        return x + self.net.dense(y, name + "/out", c).transpose(1, 2).view(n, c, h, w)
+
+    def block(self, x, name, level):
+        x = self.residual(x, name, self.channels * self.multipliers[level])
+        return self.attend(x, name + "/attention") if x.shape[2] in self.attention else x
+
+    def __call__(self, x, t, condition=None):
+        net, last = self.net, len(self.multipliers) - 1
+        half = self.channels // 2
+        angles = t[:, None] / 10000 ** (torch.arange(half) * 2 / self.channels)
+        self.time = torch.stack((angles.sin(), angles.cos()), -1).flatten(1)
+        self.time = F.silu(net.dense(self.time, "u/time1", 4 * self.channels))
+        self.time = net.dense(self.time, "u/time2", 4 * self.channels)
+        if condition is not None:
+            self.time = self.time + net.dense(condition, "u/condition", 4 * self.channels)
+        x = net.conv(x, "u/in", self.channels, 3, 1, 1)
+        skips = [x]
+        for level in range(last + 1):
+            for i in range(self.blocks):
+                x = self.block(x, "u/down%d_%d" % (level, i), level)
+                skips.append(x)
+            if level < last:
+                x = net.conv(x, "u/halve%d" % level, x.shape[1], 3, 2, 1)
+                skips.append(x)
+        x = self.residual(x, "u/middle0", x.shape[1])
+        if self.attention is not NONE:
+            x = self.attend(x, "u/middle_attention")
+        x = self.residual(x, "u/middle1", x.shape[1])
+        for level in range(last, -1, -1):
+            for i in range(self.blocks + 1):
+                x = self.block(torch.cat((x, skips.pop()), 1), "u/up%d_%d" % (level, i), level)
+            if level:
+                x = net.conv(F.interpolate(x, scale_factor=2), "u/double%d" % level, x.shape[1], 3, 1, 1)
+        assert not skips
+        return net.conv(F.silu(self.norm(x, "u/norm")), "u/out", self.out, 3, 1, 1)
+
+
+NONE = ()
+
+
+def unet(*settings):
+    return lambda net, x, t, **more: Unet(net, *settings)(x, t, **more)
+
+
+def count(*settings, size, channels):
+    """Parameters of a net without writing a file."""
+    net = Net()
+    unet(*settings)(net, torch.zeros(1, channels, size, size), torch.zeros(1))
+    return sum(p.numel() for p in net.p.values())
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "../../tests/golden/generative")
     case(folder, "dcgan_generator", dcgan_generator, z=torch.randn(3, 5))
@@ -121,6 +200,13 @@ def main():
     case(folder, "dcgan_critic_batch", dcgan_critic(0), x=torch.randn(3, 3, 16, 16))
     case(folder, "dcgan_critic_layer", dcgan_critic(1), x=torch.randn(3, 3, 16, 16))
     case(folder, "dcgan_critic_instance", dcgan_critic(4), x=torch.randn(3, 3, 16, 16))
+    steps = torch.tensor([0, 17, 999])
+    case(folder, "unet", unet(4, (1, 2), 1, (4,), 2, 2), x=torch.randn(3, 2, 8, 8), t=steps)
+    case(folder, "unet_plain", unet(4, (1, 1, 3), 2, NONE, 1, 1), x=torch.randn(2, 1, 4, 8), t=steps[1:])
+    case(folder, "unet_condition", unet(6, (2,), 1, (3,), 3, 1), x=torch.randn(2, 1, 3, 3), t=steps[1:],
+         condition=torch.randn(2, 5))
+    print("CIFAR-10, paper:", count(128, (1, 2, 2, 2), 2, (16,), 1, 3, size=32, channels=3))
+    print("defaults, MNIST:", count(64, (1, 2, 2), 2, (14,), 1, 1, size=28, channels=1))
 
 
 main()

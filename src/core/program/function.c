@@ -127,6 +127,8 @@ void glia_function_free(glia_function *f) {
     free(f);
 }
 
+int glia_function_outputs(const glia_function *f) { return f->opts.n_outputs; }
+
 /* ---- calling --------------------------------------------------------------------------------- */
 
 static const glia_node *input_named(const glia_function *f, const char *name) {

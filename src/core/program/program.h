@@ -65,4 +65,8 @@ void glia_session_move(glia_session *session, glia_backend *backend);
 /* The next run recomputes the fixed values if the store may have changed. */
 void glia_session_outdate(glia_session *session);
 
+/* ---- functions (function.c) ------------------------------------------------------------------- */
+
+int glia_function_outputs(const glia_function *function); /* how many a call gives */
+
 #endif

@@ -5,9 +5,8 @@
  * halves (doubles) a size exactly, and every pixel is met by the same number of taps, which avoids chequered pictures
  * (Odena et al. 2016).
  */
-#include "nn/layers/layers.h"
-
 #include "glia/generative.h"
+#include "nn/layers/layers.h"
 
 /* "NAME/part", or "NAME/part3". */
 static const char *part_of(glia_tensor x, const char *name, const char *part, int number) {

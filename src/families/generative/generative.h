@@ -1,0 +1,21 @@
+/* generative.h - what the files of diffusion share: the schedule, and a sampler's step. */
+#ifndef GLIA_SRC_FAMILIES_GENERATIVE_GENERATIVE_H
+#define GLIA_SRC_FAMILIES_GENERATIVE_GENERATIVE_H
+
+#include "base/base.h"
+#include "glia/generative.h"
+
+struct glia_diffusion {
+    glia_diffusion_opts opts; /* resolved */
+    double *beta, *signal;    /* (steps) */
+};
+
+/* x_before = x0 estimate + x x_t + noise N(0, 1). */
+typedef struct glia_diffusion_move {
+    double estimate, x, noise;
+} glia_diffusion_move;
+
+/* A step from the signal share A (alpha-bar) to the larger one `before`. */
+glia_diffusion_move glia_diffusion_move_of(const glia_diffusion_sample_opts *opts, double signal, double before);
+
+#endif

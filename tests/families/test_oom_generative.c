@@ -1,0 +1,95 @@
+/* test_oom_generative.c - fails every allocation (oom.h): a step of adversarial training, a step of a diffusion model's, and
+ * sampling. */
+#include "glia/glia.h"
+#include "oom.h"
+
+/* Runs every update of the graph once; `loss` is the output. */
+static glia_status step(glia_graph *g, glia_tensor loss, glia_error *error) {
+    glia_status status = glia_graph_check(g, error);
+    if (status) return status;
+    glia_backend *backend = glia_backend_open("cpu", 1, error);
+    glia_store *store = backend ? glia_store_create(g, 1, error) : NULL;
+    glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 2 };
+    glia_program *program = store ? glia_compile(g, backend, opts, error) : NULL;
+    glia_session *session = program ? glia_session_create(program, store, error) : NULL;
+    status = session ? glia_session_run(session, error) : error->status;
+    glia_session_free(session);
+    glia_program_free(program);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    return status;
+}
+
+static glia_status adversarial(glia_error *error) {
+    glia_graph *g = glia_graph_create();
+    const glia_dcgan_opts small = { .filters = 2, .norm = GLIA_GAN_LAYER_NORM };
+    glia_tensor real = glia_random_normal(g, GLIA_SHAPE(GLIA_BATCH, 1, 8, 8));
+    glia_tensor fake = glia_dcgan_generator(glia_random_normal(g, GLIA_SHAPE(GLIA_BATCH, 2)), "generator",
+                                            GLIA_SHAPE(1, 8, 8), (glia_dcgan_opts){ .filters = 2 });
+    glia_tensor of_real = glia_dcgan_critic(real, "critic", small), of_fake = glia_dcgan_critic(fake, "critic", small);
+    glia_tensor loss = glia_gan_critic_loss(of_real, of_fake, GLIA_GAN_WASSERSTEIN);
+    loss = glia_add(loss, glia_gradient_penalty(of_real, real, real, fake, (glia_gradient_penalty_opts){ .norm = 1 }));
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD }, "critic*", "critic");
+    glia_gan_clip_weights(g, "critic*", 0.01, "critic");
+    glia_minimize(glia_gan_generator_loss(of_fake, GLIA_GAN_WASSERSTEIN), (glia_optimizer){ .kind = GLIA_SGD },
+                  "generator*", "generator");
+    glia_status status = step(g, loss, error);
+    glia_graph_free(g);
+    return status;
+}
+
+static glia_tensor tiny_unet(glia_tensor x, glia_tensor t) {
+    return glia_unet(x, t, "u", (glia_unet_opts){ .channels = 4, .multipliers = { 1, 2 }, .blocks = 1 });
+}
+
+static glia_status diffusion(glia_error *error) {
+    glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
+    if (!d) return error->status;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_random_normal(g, GLIA_SHAPE(GLIA_BATCH, 1, 2, 2));
+    glia_tensor t = glia_random_integers(g, GLIA_I32, GLIA_SHAPE(GLIA_BATCH), 0, 4);
+    glia_tensor loss = glia_diffusion_loss(d, tiny_unet(x, t), x, t, x);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD }, NULL, NULL);
+    glia_status status = step(g, loss, error);
+    glia_graph_free(g);
+    glia_diffusion_free(d);
+    return status;
+}
+
+static glia_status sampling(glia_error *error) {
+    glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
+    if (!d) return error->status;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3));
+    glia_tensor t = glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor y = glia_add(x, glia_reshape(glia_cast(t, GLIA_F32), GLIA_SHAPE(GLIA_BATCH, 1)));
+    glia_backend *backend = glia_backend_open("cpu", 1, error);
+    glia_store *store = backend ? glia_store_create(g, 1, error) : NULL;
+    glia_function_opts opts = { .outputs = &y, .n_outputs = 1 };
+    glia_function *net = store ? glia_function_create(g, backend, store, opts, error) : NULL;
+    glia_status status = net ? GLIA_OK : error->status;
+    float out[9];
+    for (int k = 0; status == GLIA_OK && k < GLIA_SAMPLER_COUNT; k++) {
+        glia_diffusion_sample_opts how = { .sampler = (glia_diffusion_sampler)k, .batch = 2 };
+        status = glia_diffusion_sample(d, net, 3, GLIA_SHAPE(3), how, out, error);
+    }
+    glia_function_free(net);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_graph_free(g);
+    glia_diffusion_free(d);
+    return status;
+}
+
+static void test_adversarial(void **state) { (void)state, every_allocation(adversarial, "adversarial step"); }
+static void test_diffusion(void **state) { (void)state, every_allocation(diffusion, "diffusion step"); }
+static void test_sampling(void **state) { (void)state, every_allocation(sampling, "sampling"); }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_adversarial),
+        cmocka_unit_test(test_diffusion),
+        cmocka_unit_test(test_sampling),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

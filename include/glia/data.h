@@ -132,6 +132,17 @@ GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, floa
  * resized, and scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
 GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_error *error);
 
+typedef struct glia_image_save_opts {
+    int columns;      /* pictures in a row; 0: as many as make the file nearly square */
+    int gap;          /* white pixels between pictures; 0: 2; GLIA_NONE: none */
+    int scale;        /* every pixel becomes scale x scale; 0: 1 */
+    double low, high; /* what becomes black and white, beyond is cut off; both 0: 0 and 1 */
+} glia_image_save_opts;
+/* Writes n pictures x (n, C, H, W), C 1 or 3, row by row into one file: .png (GLIA_E_UNSUPPORTED in a build without libpng),
+ * .pgm (grey) or .ppm. */
+GLIA_API glia_status glia_image_save(const char *path, glia_shape shape, const float *x, int64_t n,
+                                     glia_image_save_opts opts, glia_error *error);
+
 /* Random changes of samples; see glia/augment.h. */
 typedef struct glia_augment glia_augment; /* while one thread adds to it, no other may use it */
 

@@ -1,4 +1,5 @@
 /* Images: decoders, writers, resizing, damaged files. */
+#include <math.h>
 #include <unistd.h>
 
 #include "glia/glia.h"
@@ -277,12 +278,43 @@ static void test_write_pnm(void **state) {
     assert_int_equal(unlink("a.PGM"), 0);
 }
 
+/* ---- pictures of values ------------------------------------------------------------------- */
+
+static void test_save_sheet(void **state) {
+    (void)state;
+    const float x[] = { 0, 1, 0.5F, -3, NAN, 9 }; /* three pictures of 1 x 2 */
+    const uint8_t sheet[] = { 0, 255, 255, 128, 0, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255 };
+    glia_image back;
+    glia_image_save_opts how = { .columns = 2, .gap = 1 };
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 1, 2), x, 3, how, &error), GLIA_OK);
+    assert_int_equal(glia_image_open("s.pgm", &back, &error), GLIA_OK);
+    expect_pixels(back, 1, 3, 5, sheet);
+    how = (glia_image_save_opts){ .columns = 1, .gap = GLIA_NONE, .scale = 2, .low = -1, .high = 1 };
+    assert_int_equal(glia_image_save("s.ppm", GLIA_SHAPE(3, 1, 1), x, 2, how, &error), GLIA_OK);
+    assert_int_equal(glia_image_open("s.ppm", &back, &error), GLIA_OK);
+    expect_pixels(back, 3, 4, 2, (const uint8_t[]){ 128, 128, 128, 128, 0,   0,   0,   0,   255, 255, 255, 255,
+                                                    0,   0,   0,   0,   191, 191, 191, 191, 255, 255, 255, 255 });
+    assert_int_equal(unlink("s.pgm"), 0);
+    assert_int_equal(unlink("s.ppm"), 0);
+}
+
+static void test_save_refusals(void **state) {
+    (void)state;
+    const float x[4] = { 0 };
+    glia_image_save_opts none = { .gap = 0 }, wrong = { .low = 1, .high = 1 };
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(2, 1, 2), x, 1, none, &error), GLIA_E_SHAPE);
+    assert_int_equal(glia_image_save("s.gif", GLIA_SHAPE(1, 2, 2), x, 1, none, &error), GLIA_E_UNSUPPORTED);
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 2, 2), x, 0, none, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 2, 2), x, 1, wrong, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "from 1 to 1"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pnm),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_png),     cmocka_unit_test(test_png_round_trip),
-        cmocka_unit_test(test_jpeg),    cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_convert), cmocka_unit_test(test_write_pnm),
+        cmocka_unit_test(test_save_sheet), cmocka_unit_test(test_save_refusals), cmocka_unit_test(test_pnm),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_png),           cmocka_unit_test(test_png_round_trip),
+        cmocka_unit_test(test_jpeg),       cmocka_unit_test(test_resize),        cmocka_unit_test(test_convert),
+        cmocka_unit_test(test_write_pnm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

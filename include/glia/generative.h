@@ -99,9 +99,9 @@ GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcg
  *
  *     x_t = sqrt(A_t) x0 + sqrt(1 - A_t) noise,    A_t = (1 - beta_0) (1 - beta_1) ... (1 - beta_t)
  *
- * and a net that is given x_t and t predicts what was added. Sampling begins with noise and removes it step by step. Data
- * should lie in [-1, 1]. A glia_diffusion is the schedule and what nets predict; it does not change, and any number of
- * threads may use it. */
+ * and a net that is given x_t and t predicts what was added. Sampling begins with noise and removes it step by step.
+ * Data should lie in [-1, 1]. A glia_diffusion is the schedule and what nets predict; it does not change, and any
+ * number of threads may use it. */
 
 typedef enum glia_beta_schedule {
     GLIA_BETA_LINEAR, /* Ho et al. 2020: beta from beta_first to beta_last */
@@ -121,7 +121,8 @@ typedef enum glia_diffusion_prediction {
 typedef struct glia_diffusion_opts {
     int steps; /* T; 0: 1,000 */
     glia_beta_schedule schedule;
-    double beta_first, beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: the paper's 1e-4 and 0.02 for T = 1,000 */
+    double beta_first,
+        beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: the paper's 1e-4 and 0.02 for T = 1,000 */
     glia_diffusion_prediction prediction;
 } glia_diffusion_opts;
 
@@ -155,9 +156,10 @@ GLIA_API glia_tensor glia_diffusion_target(const glia_diffusion *diffusion, glia
 GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt, glia_tensor t);
 GLIA_API glia_tensor glia_diffusion_noise(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
                                           glia_tensor t);
-/* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1) noise of
- * each sample, drawn anew in each run. `prediction` is what the net gives for its inputs x and t; the net is applied once more
- * to the noised x0 and the drawn t by glia_substitute(). x0 may be x: then the program's input x is data. */
+/* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1)
+ * noise of each sample, drawn anew in each run. `prediction` is what the net gives for its inputs x and t; the net is
+ * applied once more to the noised x0 and the drawn t by glia_substitute(). x0 may be x: then the program's input x is
+ * data. */
 GLIA_API glia_tensor glia_diffusion_loss(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor x,
                                          glia_tensor t, glia_tensor x0);
 
@@ -197,8 +199,8 @@ typedef struct glia_diffusion_sample_opts {
     void *context;
 } glia_diffusion_sample_opts;
 
-/* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its inputs x
- * f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
+/* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its
+ * inputs x f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
 GLIA_API glia_status glia_diffusion_sample(const glia_diffusion *diffusion, glia_function *net, int64_t n,
                                            glia_shape sample, glia_diffusion_sample_opts opts, float *out,
                                            glia_error *error);
@@ -210,22 +212,23 @@ typedef struct glia_unet_opts {
     int channels;                      /* of the first level; 0: 64 (the paper: 128) */
     int multipliers[GLIA_UNET_LEVELS]; /* of channels, for each level; 0 ends; none: 1, 2, 2 */
     int blocks;                        /* residual blocks of a level on the way down, one more on the way up; 0: 2 */
-    /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too, unless
-     * the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
+    /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too,
+     * unless the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
     int attention[GLIA_UNET_LEVELS];
     int heads;               /* of attention; 0: 1 */
     int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4 (the
-                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the time */
+                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the time
+                              * */
     int out_channels;        /* 0: as x has */
     double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
 } glia_unet_opts;
 
-/* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group norm
- * and silu, to which the time's embedding is added (sinusoids, two dense layers of 4 channels); sizes are halved by
- * convolutions of stride 2 from level to level and doubled (nearest) on the way back, where what each block gave on the way
- * down is concatenated. The last convolution of each branch and of the net begins with zeros. H and W must be divisible by
- * 2^(levels - 1). */
+/* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group
+ * norm and silu, to which the time's embedding is added (sinusoids, two dense layers of 4 channels); sizes are halved
+ * by convolutions of stride 2 from level to level and doubled (nearest) on the way back, where what each block gave on
+ * the way down is concatenated. The last convolution of each branch and of the net begins with zeros. H and W must be
+ * divisible by 2^(levels - 1). */
 GLIA_API glia_tensor glia_unet(glia_tensor x, glia_tensor t, const char *name, glia_unet_opts opts);
 
 #ifdef __cplusplus

@@ -189,6 +189,16 @@ GLIA_API glia_tensor glia_pixel_shuffle(glia_tensor x, int factor);
  * from offsets[r] up to offsets[r + 1]; offsets are non-decreasing from 0 to E. Indices are i32 or i64. Sums are taken
  * in the order of the entries, so results are bitwise equal for any number of threads. */
 
+/* A CSR matrix as constants. */
+typedef struct glia_csr {
+    glia_tensor values, columns, offsets;
+} glia_csr;
+/* From n entries (row, column, value) in any order, as scipy.sparse.csr_array((values, (row, column))) and PyTorch's
+ * COO tensors have them: links of a graph, words of documents. values NULL: ones. Entries of a row keep their order;
+ * two of the same place are both kept, and so add up in products. dtype: of the values, f32 or f64. A row outside [0,
+ * rows), or a negative column, is a mistake. The arrays are copied. */
+GLIA_API glia_csr glia_csr_constant(glia_graph *graph, glia_dtype dtype, int64_t rows, int64_t n, const int32_t *row,
+                                    const int32_t *column, const double *values);
 /* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,

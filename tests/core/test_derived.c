@@ -169,6 +169,30 @@ static void segment_softmax_is_softmax_per_segment(void **state) {
     glia_graph_free(g);
 }
 
+/* The matrix { { 0, 5, 0 }, { 0, 0, 0 }, { 7, 0, 2 + 3 } } from entries in any order, times x and transposed. */
+static void csr_constant_sorts_entries_by_row(void **state) {
+    (void)state;
+    static const int32_t row[4] = { 2, 0, 2, 2 }, column[4] = { 2, 1, 0, 2 };
+    static const double values[4] = { 2, 5, 7, 3 }, x[6] = { 1, 2, 3, 4, 5, 6 };
+    double got[MOST];
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_csr m = glia_csr_constant(g, GLIA_F64, 3, 4, row, column, values);
+    glia_tensor in = numbers(g, GLIA_SHAPE(3, 2), x);
+    evaluate(glia_csr_matmul(m.values, m.columns, m.offsets, in), NULL, got, NULL);
+    compare("product", got, (double[]){ 15, 20, 0, 0, 7 + 25, 14 + 30 }, 6, 0);
+    evaluate(glia_csr_matmul_transposed(m.values, m.columns, m.offsets, in, 3), NULL, got, NULL);
+    compare("transposed", got, (double[]){ 35, 42, 5, 10, 25, 30 }, 6, 0);
+    m = glia_csr_constant(g, GLIA_F64, 3, 4, row, column, NULL);
+    evaluate(glia_segment_sum(m.values, m.offsets), NULL, got, NULL);
+    compare("entries", got, (double[]){ 1, 0, 3 }, 3, 0);
+    assert_int_equal(glia_graph_check(g, &error), GLIA_OK);
+    glia_csr_constant(g, GLIA_F64, 2, 4, row, column, NULL);
+    assert_int_equal(glia_graph_check(g, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "entry 0 is at row 2, column 2 of 2 rows"));
+    glia_graph_free(g);
+}
+
 /* y = round(x) with slope 1; reversal: dx = -2 dy; a surrogate: step(x) with slope 1 / (1 + |x|)^2, of any order. */
 static void custom_gradients_are_used(void **state) {
     (void)state;
@@ -254,6 +278,7 @@ int main(void) {
         cmocka_unit_test(samples_follow_their_probabilities),
         cmocka_unit_test(ranges_of_integers_are_checked),
         cmocka_unit_test(segment_softmax_is_softmax_per_segment),
+        cmocka_unit_test(csr_constant_sorts_entries_by_row),
         cmocka_unit_test(indices_along_an_axis),
         cmocka_unit_test(custom_gradients_are_used),
         cmocka_unit_test(custom_gradients_are_saved),

@@ -143,8 +143,8 @@ static void parse_epoch(history *h, epoch_row *row, const char *head, const char
 
 /* Columns of every table; others are metrics of the run. */
 static bool is_metric(const char *name) {
-    static const char *const known[] = { "epoch",   "step",    "loss",    "accuracy",           "val_loss", "val_accuracy",
-                                         "lr",      "seconds", "samples", "samples_per_second" };
+    static const char *const known[] = { "epoch",        "step", "loss",    "accuracy", "val_loss",
+                                         "val_accuracy", "lr",   "seconds", "samples",  "samples_per_second" };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(name, known[i]) == 0) return false;
     return *name != '\0';

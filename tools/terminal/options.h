@@ -1,8 +1,8 @@
 /* options.h - a subcommand's options as a table.
  *
- * --name VALUE or --name=VALUE (-o is --out, -n is --n); a switch is --name or --no-name; "--" ends the options; the rest are
- * arguments. An unknown option, an invalid number, a value out of range, too few or too many arguments: an error
- * message with the nearest name, and exit status 2.
+ * --name VALUE or --name=VALUE (-o is --out, -n is --n); a switch is --name or --no-name; "--" ends the options; the
+ * rest are arguments. An unknown option, an invalid number, a value out of range, too few or too many arguments: an
+ * error message with the nearest name, and exit status 2.
  */
 #ifndef GLIA_OPTIONS_H
 #define GLIA_OPTIONS_H

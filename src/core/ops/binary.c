@@ -117,7 +117,8 @@ const glia_op_sample glia_samples_maximum[] = {
 
 EVAL(minimum, a < b || a != a ? a : b)
 VJP(minimum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
-RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric,
+       GLIA_OP_COMMUTES)
 const glia_op_sample glia_samples_minimum[] = {
     { .name = "plain",
       .n = 2,

@@ -16,6 +16,7 @@
  * nothing.
  */
 #include <math.h>
+#include <stdlib.h>
 
 #include "core/ops/ops.h"
 
@@ -182,6 +183,51 @@ const glia_op_sample glia_samples_csr_dot[] = {
 glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets) {
     glia_tensor in[4] = { a, b, columns, offsets };
     return glia_node_create(glia_graph_of(in, 4), &glia_op_csr_dot, in, 4, NULL);
+}
+
+/* ---- constants ------------------------------------------------------------------------------ */
+
+/* Fills offset (rows + 1), and place[i], where entry i goes: a counting sort by row. */
+static bool sort_by_row(glia_graph *g, int64_t rows, int64_t n, const int32_t *row, const int32_t *column,
+                        double *offset, int64_t *place) {
+    for (int64_t r = 0; r <= rows; r++) offset[r] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (row[i] < 0 || row[i] >= rows || column[i] < 0) {
+            glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_csr_constant: entry %lld is at row %ld, column %ld of %lld rows",
+                            (long long)i, (long)row[i], (long)column[i], (long long)rows);
+            return false;
+        }
+        place[i] = (int64_t)offset[row[i] + 1]++; /* how many of its row come before it */
+    }
+    for (int64_t r = 0; r < rows; r++) offset[r + 1] += offset[r];
+    for (int64_t i = 0; i < n; i++) place[i] += (int64_t)offset[row[i]];
+    return true;
+}
+
+glia_csr glia_csr_constant(glia_graph *g, glia_dtype dtype, int64_t rows, int64_t n, const int32_t *row,
+                           const int32_t *column, const double *values) {
+    if (!g) return (glia_csr){ 0 };
+    glia_csr csr = { g->bad, g->bad, g->bad };
+    if (rows < 1 || rows >= INT32_MAX || n < 1 || n > INT32_MAX || !row || !column ||
+        (dtype != GLIA_F32 && dtype != GLIA_F64)) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_csr_constant: needs rows, entries, and f32 or f64");
+        return csr;
+    }
+    double *offset = malloc(((size_t)rows + 1) * sizeof *offset), *sorted = malloc((size_t)n * sizeof *sorted);
+    int64_t *place = malloc((size_t)n * sizeof *place);
+    if (!offset || !sorted || !place) {
+        glia_graph_fail_nomem(g);
+    } else if (sort_by_row(g, rows, n, row, column, offset, place)) {
+        for (int64_t i = 0; i < n; i++) sorted[place[i]] = values ? values[i] : 1;
+        csr.values = glia_constant(g, dtype, GLIA_SHAPE(n), sorted);
+        for (int64_t i = 0; i < n; i++) sorted[place[i]] = column[i];
+        csr.columns = glia_constant(g, GLIA_I32, GLIA_SHAPE(n), sorted);
+        csr.offsets = glia_constant(g, GLIA_I32, GLIA_SHAPE(rows + 1), offset);
+    }
+    free(offset);
+    free(sorted);
+    free(place);
+    return csr;
 }
 
 /* ---- segments ------------------------------------------------------------------------------- */

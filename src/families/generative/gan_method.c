@@ -1,14 +1,14 @@
 /* gan_method.c - the method "gan": a generator and a critic, trained against each other.
  *
- * The model has an input "z" (N, Z) and an output "sample" (N, ...) that depends on it, and an input "x" of the samples'
- * shape and an output "score" (N) or (N, 1) that depends on it. Parameters of the two nets are named "generator/..." and
- * "critic/...".
+ * The model has an input "z" (N, Z) and an output "sample" (N, ...) that depends on it, and an input "x" of the
+ * samples' shape and an output "score" (N) or (N, 1) that depends on it. Parameters of the two nets are named
+ * "generator/..." and "critic/...".
  *
  *     z ~ N(0, 1) ──► generator ──► fake ┐
  *     batch ──► real ────────────────────┴─► critic ──► losses ──► update groups "critic" and "generator"
  *
- * A step is a batch: the critic learns from it, and after every critic_steps of them the generator takes a step. Pictures
- * are scaled from [0, 1] to [-1, 1] for the critic, and samples back.
+ * A step is a batch: the critic learns from it, and after every critic_steps of them the generator takes a step.
+ * Pictures are scaled from [0, 1] to [-1, 1] for the critic, and samples back.
  */
 #include <math.h>
 #include <stdio.h>

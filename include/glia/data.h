@@ -146,11 +146,7 @@ typedef struct glia_image_save_opts {
 GLIA_API glia_status glia_image_save(const char *path, glia_shape shape, const float *x, int64_t n,
                                      glia_image_save_opts opts, glia_error *error);
 
-<<<<<<< HEAD
 /* Random transformations of samples; see glia/augment.h. */
-=======
-/* Random changes of samples; see glia/augment.h. */
->>>>>>> programs
 typedef struct glia_augment glia_augment; /* while one thread adds to it, no other may use it */
 
 /* Batches of a data set, prepared in advance by worker threads. Their contents depend only on the seed and the epoch. A

@@ -311,8 +311,14 @@ define(avg_pool_grad=lambda dy, size, **a: gradient(lambda x: avg_pool(x, **a), 
 # ---- loops ---------------------------------------------------------------------------------------
 
 @op
-def scan(x, h, w, s, body, steps, sequences, states, stacked, random, reverse):
-    """The body of the samples: h' = tanh(x w + s h), and x h' beside it."""
+def scan(x, h, *rest, body, steps, sequences, states, stacked, random, index, reverse):
+    """The bodies of the samples: h' = tanh(x w + s h), and x h' beside it; with an index h' = tanh(x + t h) alone."""
+    if index:
+        values = {}
+        for t in reversed(range(steps)) if reverse else range(steps):
+            values[t] = h = torch.tanh(x[:, t] + (rest[0] + t) * h)
+        return torch.stack([values[t] for t in range(steps)], 1).flatten() if stacked else h.flatten()
+    w, s = rest
     values, each = [None] * steps, [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         h = torch.tanh(x[:, t] @ w + s * h)

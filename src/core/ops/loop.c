@@ -139,6 +139,17 @@ glia_tensor glia_loop_state_zeros(glia_loop *loop, glia_shape sample) {
     return glia_loop_state(loop, glia_node_create(loop->outer, &glia_op_constant, NULL, 0, &attrs));
 }
 
+glia_tensor glia_loop_index(glia_loop *loop) {
+    if (!is_open(loop, "glia_loop_index")) return bad_of(loop);
+    glia_graph *body = loop->body;
+    if (body->index) return body->index;
+    glia_tensor first = glia_scalar(loop->outer, GLIA_I32, 0);
+    if (glia_is_bad(first)) return body->bad;
+    const glia_tensor index = glia_graph_capture_apart(body, first);
+    if (!glia_is_bad(index)) body->index = index;
+    return index;
+}
+
 void glia_loop_next(glia_loop *loop, glia_tensor state, glia_tensor value) {
     const char *what = "glia_loop_next";
     if (!is_open(loop, what) || glia_is_bad(state) || glia_is_bad(value)) return;
@@ -215,6 +226,7 @@ static void take_inputs(ending *e) {
         const glia_capture *c = &loop->body->captures[i];
         if (e->live[c->inner->id]) take_item(e, c->outer, c->inner);
         if (e->live[c->inner->id] && c->inner == loop->body->random) e->attrs.random = e->n_in;
+        if (e->live[c->inner->id] && c->inner == loop->body->index) e->attrs.index = e->n_in;
     }
 }
 

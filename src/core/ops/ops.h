@@ -98,6 +98,7 @@ typedef struct glia_scan_attrs {
     const glia_graph *body;
     int64_t steps, sequences, states, stacked;
     int64_t random; /* 1 + the index of the input that is the random state, i64 (2); 0: none */
+    int64_t index;  /* 1 + the index of an i32 scalar to which step t adds t; 0: none */
     bool reverse;
 } glia_scan_attrs;
 /* A value in the packed result of a scan or another op: `count` elements from `start` on; both are negative if they are

@@ -16,13 +16,14 @@ typedef struct context {
 } context;
 
 /* Inputs get their number for a name, since those that nothing reads vanish. What is captured becomes a state; the
- * random state changes with each step. */
+ * random state and the number of the step change with each step. */
 static glia_tensor freeze(glia_graph *to, const glia_node *n, const glia_tensor *in, void *user) {
     context *c = user;
     (void)in;
     if (!glia_is_input(n)) return NULL;
     const int k = c->input++;
-    const bool changes = k < c->attrs->sequences + c->attrs->states || k + 1 == c->attrs->random;
+    const bool changes =
+        k < c->attrs->sequences + c->attrs->states || k + 1 == c->attrs->random || k + 1 == c->attrs->index;
     char name[32];
     snprintf(name, sizeof name, "%d", k);
     return glia_node_create(to, changes ? &glia_op_input : &glia_op_state, NULL, 0,

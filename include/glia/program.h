@@ -95,8 +95,8 @@ typedef struct glia_compile_opts {
     /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; "": none. No two may change
      * the same leaf. A pattern that matches no group is an error, and so is a name among several that no group has. */
     const char *updates;
-    /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean"); NULL: all;
-     * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order,
+    /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean" and the vectors
+     * of spectral norm, "critic/fc/u"); NULL: all; "": none. As in PyTorch each forward pass moves its own once, in order,
      * independently of `updates`: a program makes the passes that its outputs and updates depend on. */
     const char *statistics;
     int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */

@@ -326,6 +326,16 @@ def scan(x, h, *rest, body, steps, sequences, states, stacked, random, index, re
     first = torch.stack(values, 1) if stacked else h
     return torch.cat([first.flatten(), torch.stack(each, 1).flatten()])
 
+@op
+def power_iteration(w, u, v, iterations, epsilon, mode):
+    """As in torch.nn.utils.spectral_norm; a v that is zero up to rounding has not been moved."""
+    if mode == "train" or v.abs().max() < 1e-200:
+        for _ in range(iterations):
+            v = F.normalize(torch.mv(w.t(), u), dim=0, eps=epsilon)
+            u = F.normalize(torch.mv(w, v), dim=0, eps=epsilon)
+    return torch.cat([u, v])
+
+
 def slope(function, x):
     """Of an elementwise function at x."""
     x.requires_grad_()

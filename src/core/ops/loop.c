@@ -288,8 +288,11 @@ static bool is_complete(glia_loop *loop) {
         if (i->kind == GLIA_LOOP_STATE && !i->next) fail(loop, "glia_loop_end", "a state has no next value");
     }
     for (int i = 0; i < loop->body->n_nodes; i++) {
-        if (loop->body->nodes[i]->op == &glia_op_batch_norm)
+        const glia_op *op = loop->body->nodes[i]->op;
+        if (op == &glia_op_batch_norm)
             fail(loop, "glia_loop_end", "batch norm cannot be in a loop; glia_layer_norm() can");
+        else if (op->moves)
+            fail(loop, "glia_loop_end", "spectral norm cannot be in a loop: apply it to the weight before the loop");
     }
     return loop->outer->error.status == GLIA_OK;
 }

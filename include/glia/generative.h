@@ -87,8 +87,8 @@ typedef struct glia_dcgan_opts {
 /* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in [-1,
  * 1] for `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not below 8:
  * 28 -> 7, 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W must allow
- * at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1", ...
- * */
+ * at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1",
+ * ... */
 GLIA_API glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_shape picture, glia_dcgan_opts opts);
 /* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) ->
  * scores (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
@@ -105,7 +105,8 @@ GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcg
 
 typedef enum glia_beta_schedule {
     GLIA_BETA_LINEAR, /* Ho et al. 2020: beta from beta_first to beta_last */
-    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0), f(u) = cos^2((u/T + s) / (1 + s) pi/2),
+    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0), with
+                       * f(u) = cos^2((u/T + s) / (1 + s) pi/2),
                        * s = 0.008; beta at most 0.999 */
     GLIA_BETA_COUNT
 } glia_beta_schedule;
@@ -141,7 +142,8 @@ GLIA_API int glia_diffusion_steps(const glia_diffusion *diffusion); /* T */
 /* Step t; all NaN for a t outside [0, T). */
 GLIA_API glia_diffusion_step glia_diffusion_at(const glia_diffusion *diffusion, int t);
 GLIA_API const char *glia_beta_schedule_name(glia_beta_schedule schedule); /* "linear", "cosine"; NULL: there is none */
-GLIA_API const char *glia_diffusion_prediction_name(glia_diffusion_prediction prediction); /* "noise", "sample", "velocity" */
+GLIA_API const char *
+glia_diffusion_prediction_name(glia_diffusion_prediction prediction); /* "noise", "sample", "velocity" */
 
 /* ---- in graphs ------------------------------------------------------------------------------ */
 /* x0, noise and the like are (N, ...) of one shape, f32 or f64; t is i32 or i64 (N), in [0, T). */
@@ -153,7 +155,8 @@ GLIA_API glia_tensor glia_diffusion_noised(const glia_diffusion *diffusion, glia
 GLIA_API glia_tensor glia_diffusion_target(const glia_diffusion *diffusion, glia_tensor x0, glia_tensor t,
                                            glia_tensor noise);
 /* x0, and the noise, by a net's prediction for xt. */
-GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt, glia_tensor t);
+GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
+                                       glia_tensor t);
 GLIA_API glia_tensor glia_diffusion_noise(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
                                           glia_tensor t);
 /* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1)
@@ -217,8 +220,8 @@ typedef struct glia_unet_opts {
     int attention[GLIA_UNET_LEVELS];
     int heads;               /* of attention; 0: 1 */
     int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4 (the
-                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the time
-                              * */
+                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the
+                              * time */
     int out_channels;        /* 0: as x has */
     double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */

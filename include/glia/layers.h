@@ -35,6 +35,7 @@ typedef struct glia_dense_opts {
     glia_activation activation;
     bool no_bias;
     glia_init kernel_init, bias_init;
+    bool spectral_norm; /* the product is with glia_spectral_norm() of the kernel; states NAME/u, NAME/v */
 } glia_dense_opts;
 
 /* (N, ..., F) -> (N, ..., units). kernel (units, F), bias (units). */
@@ -50,6 +51,7 @@ typedef struct glia_conv_opts {
     glia_activation activation;
     bool no_bias;
     glia_init kernel_init, bias_init;
+    bool spectral_norm; /* as in glia_dense_opts; rows are filters, of transposed layers filters/groups */
 } glia_conv_opts;
 
 /* (N, C, W), (N, C, H, W), (N, C, D, H, W): `filters` replaces C. kernel (filters, C/groups, ...), bias (filters). */
@@ -86,6 +88,20 @@ GLIA_API glia_tensor glia_rms_norm(glia_tensor x, const char *name, glia_norm_op
 GLIA_API glia_tensor glia_group_norm(glia_tensor x, const char *name, int groups, glia_norm_opts opts);
 /* Ulyanov et al. 2016: each channel of each sample is normalised separately. */
 GLIA_API glia_tensor glia_instance_norm(glia_tensor x, const char *name, glia_norm_opts opts);
+
+/* Miyato et al. 2018, "Spectral normalization for generative adversarial networks": w / sigma, where sigma estimates
+ * the largest singular value of w as a matrix, whose rows are the slices at `axis`. */
+typedef struct glia_spectral_norm_opts {
+    int axis;       /* 0 for kernels of dense layers and convolutions, 1 of transposed convolutions */
+    int iterations; /* of the power method in a forward pass; 0: 1 */
+    double epsilon; /* lengths are at least this; 0: 1e-12; GLIA_ZERO: none */
+} glia_spectral_norm_opts;
+/* sigma = u^T w v. Each forward pass in training mode first improves the vectors u (rows) and v by the power method and
+ * keeps them in the states NAME/u and NAME/v, as torch.nn.utils.spectral_norm does; glia_compile_opts.statistics
+ * chooses among them as among batch norm's. Inference takes the states as they are, or does the iterations before the
+ * first training pass. Gradients take u and v as constants. Not in the body of a loop: apply it to the weight
+ * before. */
+GLIA_API glia_tensor glia_spectral_norm(glia_tensor w, const char *name, glia_spectral_norm_opts opts);
 
 /* Srivastava et al. 2014, inverted: kept values are divided by 1 - rate. Training only. */
 GLIA_API glia_tensor glia_dropout(glia_tensor x, double rate);

@@ -99,9 +99,9 @@ typedef struct glia_compile_opts {
     /* Glob of the update groups to include; NULL: all for GLIA_TRAIN, none for GLIA_INFER; "": none. No two may change
      * the same leaf. A pattern that matches no group is an error, and so is a name in a list that is not a group. */
     const char *updates;
-    /* GLIA_TRAIN only: glob of the running statistics to update ("critic*" matches "critic/bn/running_mean"); NULL:
-     * all; "": none. As in PyTorch each forward pass in training mode updates those of its batch norms once, in order,
-     * independently of `updates`: a program runs the passes that its outputs and updates depend on. */
+    /* GLIA_TRAIN only: glob of the running statistics to move ("critic*" matches "critic/bn/running_mean" and the
+     * vectors of spectral norm, "critic/fc/u"); NULL: all; "": none. As in PyTorch each forward pass moves its own
+     * once, in order, independently of `updates`: a program makes the passes that its outputs and updates depend on. */
     const char *statistics;
     int64_t batch;       /* the value of GLIA_BATCH; 0: 1 */
     glia_precision precision;

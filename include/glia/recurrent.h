@@ -55,7 +55,10 @@ GLIA_API glia_tensor glia_loop_input(glia_loop *loop, glia_tensor sequence);
  * input or another state, and the dtype from the first floating-point one of those (or f32). */
 GLIA_API glia_tensor glia_loop_state(glia_loop *loop, glia_tensor initial);
 GLIA_API glia_tensor glia_loop_state_zeros(glia_loop *loop, glia_shape sample);
-/* Sets the state's value in the next step. */
+/* The number of the step, t, as an i32 scalar: from 0 to steps - 1, in reverse from steps - 1 to 0, so in every step it
+ * is the place of the step's parts and results in their sequences. glia_cast() makes it a number for arithmetic. */
+GLIA_API glia_tensor glia_loop_index(glia_loop *loop);
+/* In the next step the state is `value`. */
 GLIA_API void glia_loop_next(glia_loop *loop, glia_tensor state, glia_tensor value);
 /* Ends the body. stacked[i] becomes the (N, T, ...) of each[i] (N, ...), a tensor of the body, for n of them. */
 GLIA_API void glia_loop_end(glia_loop *loop, const glia_tensor *each, int n, glia_tensor *stacked);

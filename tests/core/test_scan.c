@@ -337,6 +337,99 @@ static void loops_nest(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- the number of the step ------------------------------------------------------------------- */
+
+/* A row of a table for each step, weights and the state times functions of t, an exponent learned. t: i32 (). */
+static glia_tensor timed_cell(glia_tensor x, glia_tensor h, glia_tensor t) {
+    glia_graph *g = glia_tensor_graph(h);
+    const glia_init normal = { .kind = GLIA_INIT_NORMAL };
+    glia_tensor w = glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(F, H), normal);
+    glia_tensor rows = glia_parameter(g, "rows", GLIA_F32, GLIA_SHAPE(T, H), normal);
+    glia_tensor rate =
+        glia_parameter(g, "rate", GLIA_F32, GLIA_SCALAR, (glia_init){ .kind = GLIA_INIT_CONSTANT, .value = 0.3 });
+    glia_tensor f = glia_cast(t, GLIA_F32);
+    glia_tensor z = glia_mul(glia_matmul(x, glia_mul(w, glia_cos(f))), glia_add_scalar(f, 0.5));
+    z = glia_add(z, glia_gather(rows, t, 0));
+    return glia_tanh(glia_add(z, glia_mul(h, glia_exp(glia_neg(glia_mul(rate, f))))));
+}
+
+/* Values, gradients and the gradient of their size, in both directions, with and without lengths. */
+static void steps_are_numbered(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        const bool reverse = kind & 1, masked = kind & 2;
+        net m = net_open();
+        glia_tensor y[2][8], each[T], mask = masked ? glia_sequence_mask(m.lengths, T) : NULL;
+        glia_loop *loop =
+            glia_loop_begin(m.g, (glia_loop_opts){ .reverse = reverse, .lengths = masked ? m.lengths : NULL });
+        glia_tensor x = glia_loop_input(loop, m.x), h = glia_loop_state(loop, m.h0), t = glia_loop_index(loop);
+        assert_ptr_equal(glia_loop_index(loop), t);
+        glia_tensor next = timed_cell(x, h, t);
+        glia_loop_next(loop, h, next);
+        glia_loop_end(loop, &next, 1, &y[0][0]);
+        y[0][1] = glia_loop_last(loop, h);
+        h = m.h0;
+        for (int i = 0; i < T; i++) {
+            const int at = reverse ? T - 1 - i : i;
+            next = timed_cell(step_of(m.x, at), h, glia_scalar(m.g, GLIA_I32, at));
+            each[at] = glia_reshape(where_valid(mask, at, next, glia_like(next, 0)), GLIA_SHAPE(GLIA_BATCH, 1, H));
+            h = where_valid(mask, at, next, h);
+        }
+        y[1][0] = glia_concat(each, T, 1);
+        y[1][1] = h;
+        glia_tensor xs[] = { leaf(m.g, "w"), leaf(m.g, "rows"), leaf(m.g, "rate"), m.x, m.h0 }, outputs[16];
+        for (int k = 0; k < 2; k++) {
+            glia_grad(objective(y[k][0], y[k][1]), xs, 5, y[k] + 2);
+            glia_tensor size = glia_sum(glia_square(y[k][2]), GLIA_SCALAR, false);
+            size = glia_add(size, glia_sum(glia_square(y[k][5]), GLIA_SCALAR, false));
+            glia_grad(size, &xs[2], 1, &y[k][7]);
+            memcpy(outputs + 8 * k, y[k], sizeof y[k]);
+        }
+        char what[64];
+        snprintf(what, sizeof what, "numbered, %s, %s", reverse ? "reverse" : "forward",
+                 masked ? "lengths" : "no lengths");
+        check_pairs(m.g, outputs, 8, what);
+        glia_graph_free(m.g);
+    }
+}
+
+/* 10 s + t in step t of the inner loop in step s of the outer one; a loop that stacks nothing else. */
+static void nested_loops_count_their_own_steps(void **state) {
+    (void)state;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_constant(g, GLIA_F64, GLIA_SHAPE(1, 3, 4), (double[12]){ 0 });
+    glia_loop *outer = glia_loop_begin(g, (glia_loop_opts){ 0 });
+    glia_tensor row = glia_loop_input(outer, x), s = glia_loop_index(outer);
+    glia_loop *inner = glia_loop_begin(glia_tensor_graph(row), (glia_loop_opts){ .reverse = true });
+    glia_tensor number = glia_loop_input(inner, row), t = glia_loop_index(inner);
+    number = glia_add(number, glia_cast(glia_add(glia_mul_scalar(s, 10), t), GLIA_F64));
+    glia_tensor numbers, all;
+    glia_loop_end(inner, &number, 1, &numbers);
+    glia_loop_end(outer, &numbers, 1, &all);
+    double is[12];
+    glia_error error;
+    if (glia_eval(all, is, 12, &error) != GLIA_OK) fail_msg("%s", error.message);
+    for (int i = 0; i < 12; i++) assert_true(is[i] == 10 * (i / 4) + i % 4);
+    glia_graph_output(g, "all", all);
+    glia_text once = { 0 };
+    glia_graph_print(g, &once);
+    assert_non_null(strstr(once.bytes, "index=2"));
+    glia_graph *read = glia_graph_parse(once.bytes, once.length, &error);
+    if (!read) fail_msg("%s", error.message);
+    assert_true(glia_graph_equal(g, read));
+    if (glia_eval(read->outputs[0].node, is, 12, &error) != GLIA_OK) fail_msg("%s", error.message);
+    for (int i = 0; i < 12; i++) assert_true(is[i] == 10 * (i / 4) + i % 4);
+    /* An index that is no i32 scalar, or no captured input. */
+    for (int k = 0; k < 2; k++) {
+        *(strstr(once.bytes, "index=") + 6) = "19"[k];
+        assert_null(glia_graph_parse(once.bytes, once.length, &error));
+        assert_non_null(strstr(error.message, "the number of its first step is not an i32 scalar"));
+    }
+    free(once.bytes);
+    glia_graph_free(read);
+    glia_graph_free(g);
+}
+
 /* In each step of the outer loop, the inner loop reads a sequence (N, F, H) of the outermost graph; its gradient there
  * is a part of a packed vector (-K). */
 static void inner_loop_over_captured_sequence(void **state) {
@@ -605,6 +698,7 @@ static void errors_are_named(void **state) {
     expect(g, "number of steps");
     assert_null(glia_loop_begin(NULL, (glia_loop_opts){ 0 }));
     assert_null(glia_loop_input(NULL, NULL));
+    assert_null(glia_loop_index(NULL));
 }
 
 int main(void) {
@@ -614,6 +708,8 @@ int main(void) {
         cmocka_unit_test(unusual_bodies_have_gradients),
         cmocka_unit_test(image_states),
         cmocka_unit_test(loops_nest),
+        cmocka_unit_test(steps_are_numbered),
+        cmocka_unit_test(nested_loops_count_their_own_steps),
         cmocka_unit_test(inner_loop_over_captured_sequence),
         cmocka_unit_test(each_step_draws_new_numbers),
         cmocka_unit_test(results_do_not_depend_on_thread_count),

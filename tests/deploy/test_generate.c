@@ -436,7 +436,8 @@ static glia_model *recurrent_writer(layer_fn layer, glia_recurrent_opts opts) {
 typedef enum loop_fault { NO_FAULT, REVERSE, LAST } loop_fault;
 
 /* A custom loop: a state with a learned initial value and one of another width that starts with zeros; one sequence
- * that depends on the tokens and one that does not; dropout inside; results of three widths. */
+ * that depends on the tokens and one that does not; dropout and the number of the step inside; results of three
+ * widths. */
 static glia_model *loop_writer(loop_fault fault) {
     enum { UNITS = 12 };
     glia_model *m = glia_model_create("loop writer", NULL);
@@ -453,6 +454,7 @@ static glia_model *loop_writer(loop_fault fault) {
     glia_tensor h = glia_loop_state(loop, glia_broadcast(first, GLIA_SHAPE(GLIA_BATCH, UNITS)));
     glia_tensor sum = glia_loop_state_zeros(loop, GLIA_SHAPE(WIDTH)), both[] = { x, h };
     glia_tensor a = glia_add(glia_mul_scalar(glia_matmul(glia_concat(both, 2, 1), mix), 0.3), when);
+    a = glia_add(a, glia_sin(glia_cast(glia_loop_index(loop), GLIA_F32)));
     glia_tensor next = glia_tanh(glia_dropout(a, 0.3));
     glia_tensor total = glia_add(glia_mul_scalar(sum, 0.9), x);
     glia_loop_next(loop, h, next);

@@ -312,14 +312,30 @@ define(avg_pool_grad=lambda dy, size, **a: gradient(lambda x: avg_pool(x, **a), 
 # ---- loops ---------------------------------------------------------------------------------------
 
 @op
-def scan(x, h, w, s, body, steps, sequences, states, stacked, random, reverse):
-    """The body of the samples: h' = tanh(x w + s h), and x h' beside it."""
+def scan(x, h, *rest, body, steps, sequences, states, stacked, random, index, reverse):
+    """The bodies of the samples: h' = tanh(x w + s h), and x h' beside it; with an index h' = tanh(x + t h) alone."""
+    if index:
+        values = {}
+        for t in reversed(range(steps)) if reverse else range(steps):
+            values[t] = h = torch.tanh(x[:, t] + (rest[0] + t) * h)
+        return torch.stack([values[t] for t in range(steps)], 1).flatten() if stacked else h.flatten()
+    w, s = rest
     values, each = [None] * steps, [None] * steps
     for t in reversed(range(steps)) if reverse else range(steps):
         h = torch.tanh(x[:, t] @ w + s * h)
         values[t], each[t] = h, x[:, t] * h
     first = torch.stack(values, 1) if stacked else h
     return torch.cat([first.flatten(), torch.stack(each, 1).flatten()])
+
+@op
+def power_iteration(w, u, v, iterations, epsilon, mode):
+    """As in torch.nn.utils.spectral_norm; a v that is zero up to rounding has not been moved."""
+    if mode == "train" or v.abs().max() < 1e-200:
+        for _ in range(iterations):
+            v = F.normalize(torch.mv(w.t(), u), dim=0, eps=epsilon)
+            u = F.normalize(torch.mv(w, v), dim=0, eps=epsilon)
+    return torch.cat([u, v])
+
 
 def slope(function, x):
     """Of an elementwise function at x."""

@@ -194,6 +194,7 @@ struct glia_graph {
     glia_graph *around;  /* of such a body: the previous value of `open` */
     bool closed;         /* it is an attribute of a node; no nodes can be added */
     glia_node *random;   /* the body's input for the random state; NULL: it draws no random numbers */
+    glia_node *index;    /* the body's input for the number of the step; NULL: nothing has asked for it */
     glia_capture *captures;
     int n_captures, capture_capacity;
     glia_graph *bodies, *next_body; /* created in this graph; freed with it */

@@ -101,8 +101,8 @@ struct glia_backend_kind {
     glia_launch *(*prepare)(const glia_backend *backend, const glia_group *group, void *const *address, void *scratch,
                             void *kept, glia_arena *arena, glia_error *error);
     /* One launch with the effect of `first` then `second`, at lower cost; possible if neither accesses what the other
-     * writes. NULL: not available. Both are from prepare or merge, with the same scratch, and are not run separately.
-     * */
+     * writes. NULL: not available. Both are from prepare or merge, with the same scratch, and are not run
+     * separately. */
     glia_launch *(*merge)(glia_launch *first, glia_launch *second, glia_arena *arena);
 };
 

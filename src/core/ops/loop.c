@@ -139,6 +139,17 @@ glia_tensor glia_loop_state_zeros(glia_loop *loop, glia_shape sample) {
     return glia_loop_state(loop, glia_node_create(loop->outer, &glia_op_constant, NULL, 0, &attrs));
 }
 
+glia_tensor glia_loop_index(glia_loop *loop) {
+    if (!is_open(loop, "glia_loop_index")) return bad_of(loop);
+    glia_graph *body = loop->body;
+    if (body->index) return body->index;
+    glia_tensor first = glia_scalar(loop->outer, GLIA_I32, 0);
+    if (glia_is_bad(first)) return body->bad;
+    const glia_tensor index = glia_graph_capture_apart(body, first);
+    if (!glia_is_bad(index)) body->index = index;
+    return index;
+}
+
 void glia_loop_next(glia_loop *loop, glia_tensor state, glia_tensor value) {
     const char *what = "glia_loop_next";
     if (!is_open(loop, what) || glia_is_bad(state) || glia_is_bad(value)) return;
@@ -215,6 +226,7 @@ static void take_inputs(ending *e) {
         const glia_capture *c = &loop->body->captures[i];
         if (e->live[c->inner->id]) take_item(e, c->outer, c->inner);
         if (e->live[c->inner->id] && c->inner == loop->body->random) e->attrs.random = e->n_in;
+        if (e->live[c->inner->id] && c->inner == loop->body->index) e->attrs.index = e->n_in;
     }
 }
 
@@ -276,8 +288,11 @@ static bool is_complete(glia_loop *loop) {
         if (i->kind == GLIA_LOOP_STATE && !i->next) fail(loop, "glia_loop_end", "a state has no next value");
     }
     for (int i = 0; i < loop->body->n_nodes; i++) {
-        if (loop->body->nodes[i]->op == &glia_op_batch_norm)
+        const glia_op *op = loop->body->nodes[i]->op;
+        if (op == &glia_op_batch_norm)
             fail(loop, "glia_loop_end", "batch norm cannot be in a loop; glia_layer_norm() can");
+        else if (op->moves)
+            fail(loop, "glia_loop_end", "spectral norm cannot be in a loop: apply it to the weight before the loop");
     }
     return loop->outer->error.status == GLIA_OK;
 }

@@ -42,6 +42,7 @@ typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_rand
 
 typedef struct glia_layer_norm_attrs { double epsilon; } glia_layer_norm_attrs; /* also of its gradients */
 typedef struct glia_batch_norm_attrs { double epsilon, momentum; } glia_batch_norm_attrs;
+typedef struct glia_power_iteration_attrs { int64_t iterations; double epsilon; } glia_power_iteration_attrs;
 typedef struct glia_dropout_attrs { double rate; int64_t stream, axes; bool gradient; } glia_dropout_attrs;
 
 /* The packing of attention's q, k and v: separate, (N, T, H, D), (N, S, G, D), (N, S, G, D); in one tensor,
@@ -98,6 +99,7 @@ typedef struct glia_scan_attrs {
     const glia_graph *body;
     int64_t steps, sequences, states, stacked;
     int64_t random; /* 1 + the index of the input that is the random state, i64 (2); 0: none */
+    int64_t index;  /* 1 + the index of an i32 scalar to which step t adds t; 0: none */
     bool reverse;
 } glia_scan_attrs;
 /* A value in the packed result of a scan or another op: `count` elements from `start` on; both are negative if they are
@@ -174,6 +176,9 @@ static inline void glia_walk_step(glia_walk *w) {
         w->index[i] = 0;
     }
 }
+
+/* u (K), then v (M) of a matrix (K, M), from states of these shapes (power_iteration.c). */
+glia_tensor glia_power_iteration_of(glia_tensor matrix, glia_tensor u, glia_tensor v, glia_power_iteration_attrs attrs);
 
 /* softmax(x) in expanded form, so that e^(x - max) can be shared with other expressions (softmax.c). */
 glia_tensor glia_softmax_parts(glia_tensor x, int64_t axis);

@@ -7,8 +7,9 @@
  * results are concatenated in one vector (glia_scan_part); each is a slice of it, which is not copied. Therefore all
  * have the same dtype, and the batch is their first axis.
  *
- * If the body draws random numbers, one captured input is the random state {seed, step}; in step t the body gets
- * {glia_scan_seed(seed, t), step} instead.
+ * If the body draws random numbers, one captured input is the random state {seed, step}; in step t the body is given
+ * {glia_scan_seed(seed, t), step} instead. If it reads the number of the step, one captured input is an i32 scalar, the
+ * number of the first step (0); in step t the body is given that plus t.
  */
 #include <string.h>
 
@@ -120,6 +121,11 @@ static bool scan_infer(glia_node *n) {
         if (!inside || !same_type(n->in[a->random - 1], GLIA_I64, GLIA_SHAPE(2)))
             return glia_node_fail(n, "its random state is not i64(2)");
     }
+    if (a->index) {
+        const bool inside = a->index > a->sequences + a->states && a->index <= n->n_in && a->index != a->random;
+        if (!inside || !same_type(n->in[a->index - 1], GLIA_I32, GLIA_SCALAR))
+            return glia_node_fail(n, "the number of its first step is not an i32 scalar");
+    }
     n->dtype = a->body->outputs[0].node->dtype;
     n->shape = GLIA_SHAPE(total);
     n->graph->n_streams = GLIA_MAX(n->graph->n_streams, a->body->n_streams);
@@ -173,6 +179,8 @@ static void set_inputs(const evaluation *e, int64_t t, bool first) {
         } else if (k + 1 == a->random) {
             e->value[id][0] = (double)glia_scan_seed((int64_t)e->in[k][0], t);
             e->value[id][1] = e->in[k][1];
+        } else if (k + 1 == a->index) {
+            e->value[id][0] = e->in[k][0] + (double)t;
         } else if (first) {
             memcpy(e->value[id], e->in[k], (size_t)count * sizeof(double));
         }
@@ -248,12 +256,15 @@ static double scan_flops(const glia_node *n) {
     return flops * (double)a->steps;
 }
 
-static const glia_field scan_fields[] = {
-    GLIA_FIELD(GRAPH, glia_scan_attrs, body),    GLIA_FIELD(INT, glia_scan_attrs, steps),
-    GLIA_FIELD(INT, glia_scan_attrs, sequences), GLIA_FIELD(INT, glia_scan_attrs, states),
-    GLIA_FIELD(INT, glia_scan_attrs, stacked),   GLIA_FIELD(INT, glia_scan_attrs, random),
-    GLIA_FIELD(BOOL, glia_scan_attrs, reverse),  GLIA_FIELDS_END
-};
+static const glia_field scan_fields[] = { GLIA_FIELD(GRAPH, glia_scan_attrs, body),
+                                          GLIA_FIELD(INT, glia_scan_attrs, steps),
+                                          GLIA_FIELD(INT, glia_scan_attrs, sequences),
+                                          GLIA_FIELD(INT, glia_scan_attrs, states),
+                                          GLIA_FIELD(INT, glia_scan_attrs, stacked),
+                                          GLIA_FIELD(INT, glia_scan_attrs, random),
+                                          GLIA_FIELD(INT, glia_scan_attrs, index),
+                                          GLIA_FIELD(BOOL, glia_scan_attrs, reverse),
+                                          GLIA_FIELDS_END };
 
 const glia_op glia_op_scan = { .name = "scan",
                                .summary = "a loop over time: its body, step by step; all results in one vector",
@@ -313,9 +324,51 @@ static glia_graph sample_body = {
             .body = &sample_body, .steps = 4, .sequences = 1, .states = 1, __VA_ARGS__                                 \
         }                                                                                                              \
     }
+#undef LEAF
+#undef NODE
+
+/* h' = tanh(x + t h), t the number of the step: x (2, 3), h (2, 3). */
+#define LEAF(k, type, ...)                                                                                             \
+    {                                                                                                                  \
+        &counting_body, &glia_op_input, type, __VA_ARGS__, k, 0, NULL,                                                 \
+            &(const glia_leaf){ .name = "in" #k, .dtype = type, .shape = __VA_ARGS__ }, "in" #k                        \
+    }
+#define NODE(k, op, ...)                                                                                               \
+    { &counting_body, &op, GLIA_F64, __VA_ARGS__, NULL }
+static glia_graph counting_body;
+static glia_node counting_nodes[] = {
+    LEAF(0, GLIA_F64, MATRIX),
+    LEAF(1, GLIA_F64, MATRIX),
+    LEAF(2, GLIA_I32, { 0 }),
+    NODE(3, glia_op_cast, { 0 }, 3, 1, OF(&counting_nodes[2]), &(const glia_cast_attrs){ GLIA_F64 }),
+    NODE(4, glia_op_broadcast, MATRIX, 4, 1, OF(&counting_nodes[3]), &(const glia_shape_attrs){ MATRIX }),
+    NODE(5, glia_op_mul, MATRIX, 5, 2, OF(&counting_nodes[4], &counting_nodes[1]), NULL),
+    NODE(6, glia_op_add, MATRIX, 6, 2, OF(&counting_nodes[0], &counting_nodes[5]), NULL),
+    NODE(7, glia_op_tanh, MATRIX, 7, 1, OF(&counting_nodes[6]), NULL),
+};
+static glia_graph counting_body = {
+    .nodes = (glia_node *[]){ &counting_nodes[0], &counting_nodes[1], &counting_nodes[2], &counting_nodes[3],
+                              &counting_nodes[4], &counting_nodes[5], &counting_nodes[6], &counting_nodes[7] },
+    .n_nodes = 8,
+    .outputs = (glia_named[]){ { "state", &counting_nodes[7] } },
+    .n_outputs = 1,
+    .closed = true
+};
+#define COUNTING(title, ...)                                                                                           \
+    {                                                                                                                  \
+        .name = title, .n = 3,                                                                                         \
+        .in = { { .dtype = GLIA_F64, .shape = GLIA_DIMS(2, 4, 3) },                                                    \
+                { .dtype = GLIA_F64, .shape = GLIA_DIMS(2, 3) },                                                       \
+                { .dtype = GLIA_I32, .kind = GLIA_SAMPLE_INTEGER, .low = -2, .high = 3, .constant = true } },          \
+        .attrs = &(const glia_scan_attrs) {                                                                            \
+            .body = &counting_body, .steps = 4, .sequences = 1, .states = 1, .index = 3, __VA_ARGS__                   \
+        }                                                                                                              \
+    }
 const glia_op_sample glia_samples_scan[] = {
     SAMPLE("every state", .stacked = 1),
     SAMPLE("reverse", .stacked = 1, .reverse = true),
     SAMPLE("last state", .stacked = 0),
+    COUNTING("numbered", .stacked = 1),
+    COUNTING("numbered, reverse", .stacked = 0, .reverse = true),
     { 0 },
 };

@@ -72,7 +72,7 @@ static bool varies(gradient *h, const glia_node *n) {
         h->varies = more;
         for (; h->n_varies < h->body->n_nodes; h->n_varies++) {
             const glia_node *x = h->body->nodes[h->n_varies];
-            bool does = glia_is_input(x) && (x == h->body->random || !capture_of(h, x));
+            bool does = glia_is_input(x) && (x == h->body->random || x == h->body->index || !capture_of(h, x));
             for (int i = 0; i < x->n_in; i++) does = does || more[x->in[i]->id];
             more[h->n_varies] = does;
         }
@@ -333,6 +333,7 @@ static void make_inputs(gradient *h) {
         else
             h->inside[k] = glia_graph_capture_apart(h->body, h->scan->in[k]);
         if (k + 1 == a->random && !failed(h)) h->body->random = h->inside[k];
+        if (k + 1 == a->index && !failed(h)) h->body->index = h->inside[k];
     }
 }
 

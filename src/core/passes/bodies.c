@@ -15,14 +15,15 @@ typedef struct context {
     int input; /* index of the next input */
 } context;
 
-/* Inputs are named by their index, since unused ones are removed. Captured values become states; the random state stays
- * an input, because it changes with each step. */
+/* Inputs get their number for a name, since those that nothing reads vanish. What is captured becomes a state; the
+ * random state and the number of the step change with each step. */
 static glia_tensor freeze(glia_graph *to, const glia_node *n, const glia_tensor *in, void *user) {
     context *c = user;
     (void)in;
     if (!glia_is_input(n)) return NULL;
     const int k = c->input++;
-    const bool changes = k < c->attrs->sequences + c->attrs->states || k + 1 == c->attrs->random;
+    const bool changes =
+        k < c->attrs->sequences + c->attrs->states || k + 1 == c->attrs->random || k + 1 == c->attrs->index;
     char name[32];
     snprintf(name, sizeof name, "%d", k);
     return glia_node_create(to, changes ? &glia_op_input : &glia_op_state, NULL, 0,

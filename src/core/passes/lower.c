@@ -32,7 +32,11 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
         c->backend->kind->has_kernel(c->backend, node))
         return NULL;
     c->again = true;
-    if (c->moves && node->graph == c->moving && c->moves[node->id]) glia_statistics_move(to, node, in, c->statistics);
+    glia_tensor before[GLIA_STATISTICS_INPUTS];
+    if (c->moves && node->graph == c->moving && c->moves[node->id]) {
+        glia_statistics_move(to, node, in, c->statistics, before);
+        in = before;
+    }
     return node->op->expand(node, in, c->mode);
 }
 

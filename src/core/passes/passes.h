@@ -40,8 +40,11 @@ glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend 
  * updates running statistics whose names match the glob (NULL: all). GLIA_E_ARGUMENT: nothing in the graph matches, or
  * an update assigns one of them too. */
 glia_status glia_statistics_find(const glia_graph *graph, const char *pattern, bool *moves, glia_error *error);
-/* Adds to `to` the updates of the matching statistics by the forward pass of `node` on these inputs. */
-void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern);
+/* Adds to `to` the updates of the matching statistics by the forward pass of `node` on these inputs. before[i] becomes
+ * in[i], or of a statistic the value that earlier passes have left. */
+enum { GLIA_STATISTICS_INPUTS = 8 }; /* most inputs of an op with `moves` */
+void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern,
+                          glia_tensor before[GLIA_STATISTICS_INPUTS]);
 
 /* ---- fixed values -------------------------------------------------------------------------------- */
 

@@ -14,8 +14,6 @@
 
 #include "core/passes/passes.h"
 
-enum { MOST_INPUTS = 8 }; /* of an op with `moves` */
-
 static const char *const group = "statistics";
 
 static bool matches(const char *pattern, const glia_node *leaf) {
@@ -107,8 +105,9 @@ static glia_change *find_change(glia_graph *g, const glia_node *leaf) {
     return NULL;
 }
 
-void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern) {
-    glia_tensor before[MOST_INPUTS], next[MOST_INPUTS] = { NULL };
+void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tensor *in, const char *pattern,
+                          glia_tensor before[GLIA_STATISTICS_INPUTS]) {
+    glia_tensor next[GLIA_STATISTICS_INPUTS] = { NULL };
     for (int i = 0; i < node->n_in; i++) {
         const glia_change *earlier = glia_is_state(in[i]) ? find_change(to, in[i]) : NULL;
         before[i] = earlier ? earlier->value : in[i];

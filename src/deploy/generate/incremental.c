@@ -477,6 +477,7 @@ static glia_tensor scan(walker *w, glia_graph *to, const glia_node *n, const gli
         if (!begun) begun = state(w, to, "begun", GLIA_F32, GLIA_SHAPE(initial->shape.dim[0]));
         now[a.sequences + i] = loop_state(kept[i], begun, initial);
     }
+    if (a.index) now[a.index - 1] = glia_add(in[a.index - 1], w->position); /* the number of its first step */
     a.steps = w->steps;
     const glia_tensor loop = glia_node_create(to, n->op, now, n->n_in, &a);
     for (int i = 0; i < a.states && !glia_is_bad(loop); i++) glia_update(kept[i], last_value(loop, i), "generate");

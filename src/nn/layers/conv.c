@@ -54,6 +54,7 @@ static glia_tensor conv_layer(glia_tensor x, const char *name, glia_conv_opts o,
     double taps = take_kernel(&layer, &o, axes, &shape);
     if (taps == 0) return glia_layer_bad(x);
     glia_tensor kernel = glia_layer_parameter(&layer, "kernel", shape, o.kernel_init, GLIA_INIT_GLOROT_UNIFORM, 0);
+    if (o.spectral_norm) kernel = glia_spectral_norm(kernel, name, (glia_spectral_norm_opts){ .axis = transposed });
     glia_tensor y = transposed ? glia_conv_transposed(x, kernel, window, GLIA_SCALAR) : glia_conv(x, kernel, window);
     if (!o.no_bias) {
         double fan_in = (double)shape.dim[1] * taps;

@@ -75,8 +75,8 @@ bool glia_optimizer_fill(glia_graph *graph, const char *who, glia_optimizer *opt
 bool glia_optimizer_group_check(glia_graph *graph, const char *who, const char *group);
 
 /* Where the parameter's name matches opt->sparse: *gradient becomes a row for each index, the sum of all of this index,
- * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the graph.
- * */
+ * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the
+ * graph. */
 bool glia_gradient_rows(const glia_optimizer *opt, const char *who, glia_tensor leaf, glia_tensor *gradient,
                         glia_tensor *share, glia_tensor *rows);
 /* Makes the gradients means over the runs of GROUP.hold since the last of GROUP, and this one. weight: how much this

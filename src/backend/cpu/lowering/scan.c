@@ -33,6 +33,8 @@ typedef struct scan_launch {
     int n_ends;
     int64_t *random; /* random state of the body and of the outer graph; NULL: none */
     const int64_t *random_state;
+    int32_t *index; /* number of the step in the body, and of the first step in the outer graph; NULL: none */
+    const int32_t *first_index;
 } scan_launch;
 
 /* ---- copies ------------------------------------------------------------------------------------- */
@@ -86,6 +88,7 @@ static void scan_run(const glia_launch *launch, glia_pool *pool) {
             l->random[0] = glia_scan_seed(l->random_state[0], t);
             l->random[1] = l->random_state[1];
         }
+        if (l->index) *l->index = *l->first_index + (int32_t)t;
         glia_launches_run(&l->launches, pool);
         copy(l, pool, l->results, l->n_results, t, false);
         if (i + 1 < steps) copy(l, pool, l->states, l->n_states, 0, true);
@@ -137,6 +140,10 @@ static void find_inputs(scan_launch *l, const glia_lowering *w, const glia_inner
         if (inside && k + 1 == a->random) {
             l->random = (int64_t *)(void *)inside;
             l->random_state = (const int64_t *)(const void *)outside;
+        }
+        if (inside && k + 1 == a->index) {
+            l->index = (int32_t *)(void *)inside;
+            l->first_index = (const int32_t *)(const void *)outside;
         }
         k++;
     }

@@ -72,12 +72,11 @@ static glia_status check_model(const glia_node *input, const glia_node *output, 
     if (!input || !output) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no %s", input ? "output" : "input");
     if (input->shape.rank != 2 || (input->dtype != GLIA_I32 && input->dtype != GLIA_F32))
         return glia_fail(error, GLIA_E_SHAPE,
-                         "a model that writes reads tokens, i32 (N, T); the input '%s' is not that",
+                         "a model for generation must read tokens, i32 (N, T); the input '%s' is not that",
                          glia_leaf_of(input)->name);
     if (output->shape.rank != 3 || output->dtype != GLIA_F32)
-        return glia_fail(
-            error, GLIA_E_SHAPE,
-            "a model that writes gives scores, f32 (N, T, V), of what follows each token; this one does not");
+        return glia_fail(error, GLIA_E_SHAPE,
+                         "a model for generation must give scores of the next token, f32 (N, T, V); this one does not");
     return GLIA_OK;
 }
 

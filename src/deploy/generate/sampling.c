@@ -32,11 +32,11 @@ static glia_status check(const glia_sampling *s, int64_t vocabulary, glia_error 
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: repetition_penalty must be above 0, not %g",
                          s->repetition_penalty);
     if (s->top_k < 0)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_k must not be negative, as %d is", s->top_k);
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_k must not be negative, but is %d", s->top_k);
     if (!(s->top_p >= 0 && s->top_p <= 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_p must lie in [0, 1], as %g does not", s->top_p);
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_p must be in [0, 1], not %g", s->top_p);
     if (!(s->min_p >= 0 && s->min_p <= 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: min_p must lie in [0, 1], as %g does not", s->min_p);
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: min_p must be in [0, 1], not %g", s->min_p);
     return GLIA_OK;
 }
 

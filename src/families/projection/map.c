@@ -174,7 +174,7 @@ char *glia_map_svg(const double *places, int64_t n, glia_map_opts opts, glia_err
     }
     for (int64_t i = 0; i < 2 * n; i++) {
         if (isfinite(places[i])) continue;
-        glia_fail(error, GLIA_E_ARGUMENT, "map: point %lld has no place", (long long)(i / 2));
+        glia_fail(error, GLIA_E_ARGUMENT, "map: point %lld is not finite", (long long)(i / 2));
         return NULL;
     }
     map m = { .places = places, .n = n, .o = opts, .labels = malloc((size_t)n * sizeof *m.labels) };

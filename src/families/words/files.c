@@ -75,7 +75,7 @@ static glia_status add_word(parse *p, const char *word, size_t length, float **t
     int64_t number;
     const int64_t before = p->table.n;
     *to = NULL;
-    if (memchr(word, 0, length)) return fail_at(p, "a word with a zero byte in it");
+    if (memchr(word, 0, length)) return fail_at(p, "a word contains a zero byte");
     if (!glia_word_table_add(&p->table, word, length, &number)) return glia_fail_nomem(p->error);
     if (number < before) return GLIA_OK;
     const size_t used = (size_t)before * (size_t)p->size, wanted = used + (size_t)p->size;
@@ -123,7 +123,7 @@ static glia_status read_line(parse *p) {
 
 static glia_status parse_text(parse *p, bool has_header) {
     if (!has_header) p->size = count_fields(*p);
-    if (p->size < 1) return fail_on_line(p, "no numbers behind the first word");
+    if (p->size < 1) return fail_on_line(p, "no numbers after the first word");
     if ((uint64_t)p->size > p->length) return fail_on_line(p, "the file is too short for vectors of this size");
     glia_status status = GLIA_OK;
     int64_t lines = 0;
@@ -173,7 +173,7 @@ static glia_status parse_binary(parse *p, bool has_header) {
     glia_status status = GLIA_OK;
     for (int64_t i = 0; i < p->words && !status && !enough(p); i++) status = read_record(p);
     while (!status && !enough(p) && p->at < p->length) {
-        if (p->bytes[p->at] != '\n') return fail_at(p, "bytes behind the last word");
+        if (p->bytes[p->at] != '\n') return fail_at(p, "bytes after the last word");
         p->at++;
     }
     return status;
@@ -204,9 +204,9 @@ static glia_status read_words(parse *p, const glia_safetensor *words, int64_t n)
         p->at = words->offset + at;
         if (!end) return fail_at(p, "fewer words than vectors");
         const size_t length = (size_t)(end - text) - at;
-        if (!length || memchr(text + at, 0, length)) return fail_at(p, "a word that is empty or has a zero byte in it");
+        if (!length || memchr(text + at, 0, length)) return fail_at(p, "a word is empty or contains a zero byte");
         if (!glia_word_table_add(&p->table, text + at, length, &number)) return glia_fail_nomem(p->error);
-        if (number != i) return fail_at(p, "a word that comes a second time");
+        if (number != i) return fail_at(p, "a duplicate word");
         at += length + 1;
     }
     p->at = words->offset + at;
@@ -354,7 +354,7 @@ static glia_status save_safetensors(const glia_vectors *v, const char *path, gli
         const char *word = v->table.words[i];
         if (strchr(word, '\n')) {
             free(words.bytes);
-            return glia_fail(error, GLIA_E_ARGUMENT, "%s: a word with a line end in it", path);
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: a word contains a line end", path);
         }
         glia_text_append(&words, word, strlen(word));
         glia_text_append(&words, "\n", 1);

@@ -138,7 +138,7 @@ static glia_status read_counts(trainer *t, const char *path) {
             if (!glia_word_table_add(&t->table, text, t->reader->length, &word))
                 status = glia_fail_nomem(t->error);
             else if (t->table.n == before)
-                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: \"%.100s\" comes a second time", path,
+                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: \"%.100s\" is a duplicate", path,
                                    (long long)line, text);
         } else if (counted || !glia_number_parse(text, text + t->reader->length, &count) || count != floor(count) ||
                    count < 1 || count > 0x1p53) {

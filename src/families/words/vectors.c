@@ -63,7 +63,7 @@ glia_vectors *glia_vectors_create(const char *const *words, const float *values,
         else if (!glia_word_table_add(&table, words[i], strlen(words[i]), &number))
             status = glia_fail_nomem(error);
         else if (number != i)
-            status = glia_fail(error, GLIA_E_ARGUMENT, "vectors: the word \"%.100s\" comes twice", words[i]);
+            status = glia_fail(error, GLIA_E_ARGUMENT, "vectors: the word \"%.100s\" is a duplicate", words[i]);
         else
             table.counts[i] = counts ? counts[i] : 0;
     }
@@ -208,7 +208,7 @@ int glia_vectors_nearest(const glia_vectors *vectors, glia_nearest_opts opts, gl
     const glia_vectors *v = vectors;
     const int64_t limit = opts.limit > 0 ? GLIA_MIN(opts.limit, v->table.n) : v->table.n;
     if (opts.n_plus < 0 || opts.n_minus < 0 || opts.n_plus + opts.n_minus < 1) {
-        glia_fail(error, GLIA_E_ARGUMENT, "nearest: no word to be near to");
+        glia_fail(error, GLIA_E_ARGUMENT, "nearest: the query has no words");
         return -1;
     }
     double *sum = calloc((size_t)v->size, sizeof *sum), length = 0;

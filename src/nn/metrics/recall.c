@@ -8,7 +8,7 @@ static double of_class(const glia_metric *m, int64_t label) { return ratio(glia_
 static double result(const glia_metric *m) { return glia_hits_average(m, ratio); }
 
 const glia_metric_rule glia_metric_rule_recall = { .name = "recall",
-                                                   .summary = "share found of what is of a class",
+                                                   .summary = "fraction of a class's samples that are found",
                                                    .larger = true,
                                                    .options = GLIA_OPTION_AVERAGE | GLIA_OPTION_THRESHOLD,
                                                    .shape = glia_hits_shape,

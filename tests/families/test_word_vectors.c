@@ -209,7 +209,7 @@ static void test_hostile_files(void **state) {
     REFUSE("2 1\na \0\0\0\0", GLIA_VECTORS_BINARY, "offset 10: the file ends");
     REFUSE("1 1\na \0\0\xC0\x7F", GLIA_VECTORS_BINARY, "not finite");
     REFUSE("1 999999\na \0\0\0\0", GLIA_VECTORS_BINARY, "too short");
-    REFUSE("1 1\na \0\0\0\0b", GLIA_VECTORS_BINARY, "bytes behind");
+    REFUSE("1 1\na \0\0\0\0b", GLIA_VECTORS_BINARY, "bytes after");
     REFUSE("x y\na \0\0\0\0", GLIA_VECTORS_BINARY, "WORDS SIZE");
     glia_vectors *v; /* GloVe: no header line; repeated words are skipped */
     const char glove[] = "a 1 2\nb 3 4\na 5 6\n";

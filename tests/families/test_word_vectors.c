@@ -57,7 +57,7 @@ static void test_questions(void **state) {
     assert_done(glia_vectors_groups(v, 3, group, &error));
     assert_true(group[0] == group[2] && group[1] == group[3] && group[0] != group[1] && group[4] != group[0]);
     assert_null(glia_vectors_create((const char *const[]){ "a", "a" }, values, NULL, 2, 3, &error));
-    assert_non_null(strstr(error.message, "twice"));
+    assert_non_null(strstr(error.message, "is a duplicate"));
     glia_vectors_free(v);
 }
 

@@ -1,4 +1,4 @@
-/* element.c - numbers in files: any width, signedness and byte order. */
+/* binary_numbers.c - numbers in files: any width, signedness and byte order. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* files.c - loads tokenizers from tokenizer.json and from older formats, GPT-2's vocab.json with merges.txt and BERT's
- * vocab.txt, which are first converted to tokenizer.json; trains tokenizers on files.
+/* tokenizer_files.c - loads tokenizers from tokenizer.json and from older formats, GPT-2's vocab.json with merges.txt
+ * and BERT's vocab.txt, which are first converted to tokenizer.json; trains tokenizers on files.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* files.c - word vectors in files: word2vec's text and binary, GloVe's text, safetensors.
+/* vector_files.c - word vectors in files: word2vec's text and binary, GloVe's text, safetensors.
  *
  * Text and binary begin with a line "WORDS SIZE". A binary record is the word, a space and its floats, little-endian;
  * word2vec.c appends a line end, others do not, so line ends before a word are skipped. GloVe's text has no first line.

@@ -1,4 +1,4 @@
-/* steps.c - reads the steps of a tokenizer from JSON; helpers shared by the steps. */
+/* step_reader.c - reads the steps of a tokenizer from JSON; helpers shared by the steps. */
 #include <stdlib.h>
 #include <string.h>
 

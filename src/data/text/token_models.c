@@ -1,4 +1,5 @@
-/* models.c - reads the models that cut a piece of text into tokens from JSON; implements whole words and WordPiece.
+/* token_models.c - reads the models that cut a piece of text into tokens from JSON; implements whole words and
+ * WordPiece.
  *
  * A model reads the bytes of the piece from w->bytes and the offsets of its characters from w->starts. It adds tokens
  * with glia_token_add(), with begin and end in characters.

@@ -1,10 +1,11 @@
-/* attention.c - the memory and time of causal attention with its gradient as T grows, beside what its scores would take.
+/* attention.c - the memory and time of causal attention with its gradient as T grows, beside what its scores would
+ * take.
  *
  *     bench_attention [FIGURE.svg]
  *
  * One sample, two heads of 64, T = 512 to 16384, one thread. "memory" is what the process has grown by at its largest,
- * of which "planned" is the program's; "scores" are the bytes of one T x T matrix for each head, of which who stores them
- * needs several.
+ * of which "planned" is the program's; "scores" are the bytes of one T x T matrix for each head, of which who stores
+ * them needs several.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -126,7 +126,8 @@ class Bench:
                 "--outputs", str(about["outputs"]), *words]
 
     def folder(self, workload):
-        return os.path.join(self.folders, "-".join(map(str, (workload.model, workload.batch, *(workload.sample or ())))))
+        return os.path.join(self.folders, "-".join(
+            map(str, (workload.model, workload.batch, *(workload.sample or ())))))
 
     def prepare(self, workload):
         folder = self.folder(workload)

@@ -232,8 +232,8 @@ PAGE = """# Performance
 
 Printed by `make bench`; a section that a later run did not measure keeps the figures of its own day.
 [bench/bench.py](../bench/bench.py) says how they are measured, [bench/peers.py](../bench/peers.py) what the peers are.
-"As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for that row, the newest
-PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C, here with OpenBLAS;
+"As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for that row, the
+newest PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C, here with OpenBLAS;
 it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training is in samples a
 second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the
 peak of the whole process; PyTorch's is the smaller one of the two. All in f32.

@@ -180,7 +180,8 @@ def kann_settings(sources, build, download):
             return [], (result.stderr.strip().splitlines() or ["git clone failed"])[-1]
     program = os.path.join(os.path.abspath(build), "peer_kann")
     files = [os.path.join(HERE, "peer_kann.c"), *(os.path.join(sources, name) for name in ("kann.c", "kautodiff.c"))]
-    command = ["cc", "-O3", "-march=native", "-w", "-DHAVE_CBLAS", "-DHAVE_PTHREAD", "-I", sources, *files, "-o", program,
+    command = ["cc", "-O3", "-march=native", "-w", "-DHAVE_CBLAS", "-DHAVE_PTHREAD", "-I", sources, *files,
+               "-o", program,
                "-lopenblas", "-lpthread", "-lm"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:

@@ -7,8 +7,8 @@
  *               input "target" each sample in x.bin is the source and then the target; labels are a token each
  *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
  *     infer     the same with single samples through the model, frozen
- *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there again
- *               when its context is full
+ *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there
+ *               again when its context is full
  *     first     one training step, to see how long it takes from the start of the process
  *
  *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn

@@ -1,4 +1,5 @@
-/* fuzz_libsvm.c - sparse rows, plain and gzipped. A libFuzzer harness: fuzz_libsvm [CORPUS FOLDER] [-max_total_time=60]. */
+/* fuzz_libsvm.c - sparse rows, plain and gzipped. A libFuzzer harness:
+ * fuzz_libsvm [CORPUS FOLDER] [-max_total_time=60]. */
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 

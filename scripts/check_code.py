@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""check_code.py [ROOT] - the house rules that a compiler does not know. Exit status 1 if one is broken.
+"""check_code.py [ROOT] - checks code rules that compilers do not check. Exit status 1 if one is broken.
 
-- A file has at most 800 lines, a function at most 60.
-- A name means one thing: no function, type or macro is defined in two files of src/, models/ and tools/ together. A static
-  function, and a type or macro of a .c file, may share its name with another file's only if the name has no prefix
-  `glia_` or `GLIA_`; exported names and what headers define must differ from all others.
+- A file has at most 800 lines, a function at most 60 lines, a line at most 120 columns (rows of Markdown tables in
+  strings may be longer).
+- No function, type or macro of src/, include/, models/ and tools/ is defined in two files. Two files may define a
+  static function, or a type or macro of a .c file, with the same name if it has no prefix `glia_` or `GLIA_`; exported
+  names and names that headers define must be unique.
 
-C is read by lines, as clang-format leaves it: a definition begins in the first column and ends with a line `}`.
+C is read by lines, formatted by clang-format: a definition begins in the first column and ends with a line `}`.
 """
 import collections
 import pathlib
 import re
 import sys
 
-LINES, FUNCTION_LINES = 800, 60
+LINES, FUNCTION_LINES, COLUMNS = 800, 60, 120
 FUNCTION = re.compile(r"^(?!typedef|struct|enum|union|#|/|\*|else|extern)[A-Za-z_][\w\s\*]*?[\s\*](\w+)\((?!\*)")
 FOLDERS = ("src", "include", "models", "tools", "examples", "tests", "bench", "fuzz", "scripts")
 
@@ -47,7 +48,7 @@ def functions(lines):
 
 
 def shared_names(lines, header):
-    """Names that the whole house sees: what begins with glia_ or GLIA_, and what a header defines."""
+    """The names that must be unique: those with the prefix glia_ or GLIA_, and those that a header defines."""
     static = re.compile(r"^static\b")
     for name, first, _ in functions(lines):
         if not name.startswith("GLIA_") and (name.startswith("glia_") or (header and not static.match(lines[first]))):
@@ -69,6 +70,9 @@ def main():
         lines = path.read_text(encoding="utf-8").split("\n")
         if len(lines) - 1 > LINES:
             problems.append(f"{place}: {len(lines) - 1} lines, more than {LINES}")
+        for number, line in enumerate(lines, 1):
+            if len(line) > COLUMNS and not line.startswith("|"):
+                problems.append(f"{place}:{number}: {len(line)} columns, more than {COLUMNS}")
         if path.suffix not in (".c", ".h"):
             continue
         for name, first, last in functions(lines):
@@ -80,7 +84,7 @@ def main():
     for name, places in sorted(defined.items()):
         if len(places) > 1 and not re.fullmatch(r"GLIA_\w+_ROW", name):
             problems.append(f"{name} is defined more than once: {', '.join(places)}")
-    print("\n".join(problems) or "the house rules hold")
+    print("\n".join(problems) or "no rule is broken")
     return bool(problems)
 
 

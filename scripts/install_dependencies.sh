@@ -16,7 +16,9 @@ has_command() { command -v "$1" >/dev/null 2>&1; }
 has_module() { has_command pkg-config && pkg-config --exists "$1"; }
 has_compiler() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c - -o /dev/null 2>/dev/null; }
 has_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
-has_torch() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.util as u; exit(not u.find_spec("torch"))'; }
+has_torch() {
+    [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import importlib.util as u; exit(not u.find_spec("torch"))'
+}
 has_openblas() { ls /usr/lib/*/openblas-openmp/libblas.so.3 /usr/lib/*/openblas-pthread/libblas.so.3; } >/dev/null 2>&1
 has_arm() { { has_command aarch64-linux-gnu-gcc && has_command qemu-aarch64-static &&
     ls /usr/lib/aarch64-linux-gnu/pkgconfig/cmocka.pc; } >/dev/null 2>&1; }
@@ -101,7 +103,8 @@ Missing (by their Debian names):$missing
 They are called
     Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel utf8proc-devel
               libcurl-devel sqlite-devel libcmocka-devel clang compiler-rt
-    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc curl sqlite cmocka clang compiler-rt
+    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc curl sqlite cmocka clang
+              compiler-rt
     Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev libarchive-dev utf8proc-dev
               curl-dev sqlite-dev cmocka-dev clang compiler-rt
     openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libarchive-devel utf8proc-devel

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes src/data/text/properties.def from the Unicode Character Database. Usage: unicode_tables.py FOLDER > properties.def
+"""Writes src/data/text/properties.def from the Unicode Character Database.
 
-FOLDER has Scripts.txt, PropList.txt, PropertyAliases.txt and PropertyValueAliases.txt, as
-https://www.unicode.org/Public/15.0.0/ucd/ and Debian's package unicode-data have them.
+Usage: unicode_tables.py FOLDER > properties.def. FOLDER holds Scripts.txt, PropList.txt, PropertyAliases.txt and
+PropertyValueAliases.txt, from https://www.unicode.org/Public/15.0.0/ucd/ or Debian's package unicode-data.
 """
 import pathlib
 import sys
@@ -53,7 +53,8 @@ def main(folder):
     print("/* properties.def - characters of each script, and of some properties: names and ranges.")
     print(" *")
     print(" * Written by scripts/unicode_tables.py from Scripts.txt and PropList.txt of the Unicode Character")
-    print(" * Database %s, (c) Unicode, Inc., under https://www.unicode.org/terms_of_use.html. clang-format off. */" % version)
+    print(" * Database %s, (c) Unicode, Inc., under https://www.unicode.org/terms_of_use.html. clang-format off. */"
+          % version)
     scripts, others = ranges(folder / "Scripts.txt"), ranges(folder / "PropList.txt")
     for f in rows(folder / "PropertyValueAliases.txt"):
         if f[0] == "sc" and f[2] in scripts:

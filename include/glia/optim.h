@@ -122,8 +122,8 @@ typedef struct glia_lr_schedule {
 GLIA_API double glia_lr_schedule_rate(const glia_lr_schedule *schedule, double lr, int64_t step, int64_t total,
                                    int64_t epoch_steps);
 /* SGD's momentum at that step, if it is `momentum` when the rate is lowest. */
-GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step, int64_t total,
-                                          int64_t epoch_steps);
+GLIA_API double glia_lr_schedule_momentum(const glia_lr_schedule *schedule, double momentum, int64_t step,
+                                          int64_t total, int64_t epoch_steps);
 /* As text, and back: "cosine(low=1e-5, warmup=500)", "step(period=30, gamma=0.1, in-epochs)",
  * "multistep(milestones=100:150, in-epochs)". A 0 in text is 0. */
 GLIA_API glia_status glia_lr_schedule_parse(const char *text, glia_lr_schedule *schedule, glia_error *error);

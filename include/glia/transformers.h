@@ -142,7 +142,8 @@ GLIA_API glia_tensor glia_decoder_layer(glia_tensor x, glia_tensor memory, const
 /* Stacks: layers "NAME/h0", "NAME/h1", ..., and "NAME/norm" at the end unless post_norm. A decoder without memory, as
  * in GPT, is a causal encoder. */
 GLIA_API glia_tensor glia_encoder_stack(glia_tensor x, const char *name, glia_transformer_opts opts);
-GLIA_API glia_tensor glia_decoder_stack(glia_tensor x, glia_tensor memory, const char *name, glia_transformer_opts opts);
+GLIA_API glia_tensor glia_decoder_stack(glia_tensor x, glia_tensor memory, const char *name,
+                                        glia_transformer_opts opts);
 
 /* ---- families ------------------------------------------------------------------------------ */
 

@@ -139,10 +139,17 @@ int glia_cpu_cores(void);
 
 /* ---- cpu features ------------------------------------------------------------------------- */
 
-typedef enum glia_isa { GLIA_ISA_GENERIC, GLIA_ISA_V2, GLIA_ISA_V3, GLIA_ISA_V4, GLIA_ISA_NEON, GLIA_ISA_COUNT } glia_isa;
+typedef enum glia_isa {
+    GLIA_ISA_GENERIC,
+    GLIA_ISA_V2,
+    GLIA_ISA_V3,
+    GLIA_ISA_V4,
+    GLIA_ISA_NEON,
+    GLIA_ISA_COUNT
+} glia_isa;
 
 const char *glia_isa_name(glia_isa isa);                            /* "generic", "v2", "v3", "v4", "neon" */
-glia_status glia_isa_choose(glia_isa *isa, glia_error *error);      /* the best of this CPU, or the value of $GLIA_ISA */
+glia_status glia_isa_choose(glia_isa *isa, glia_error *error);      /* the best of this CPU, or that of $GLIA_ISA */
 
 /* ---- files -------------------------------------------------------------------------------- */
 
@@ -180,7 +187,8 @@ typedef struct glia_log_file {
 /* Opens the log and truncates it to `length` bytes; length 0: creates it if it does not exist.
  * GLIA_E_NOT_FOUND: it or its folder does not exist; GLIA_E_FORMAT: it is shorter than `length`. */
 glia_status glia_log_file_open(glia_log_file *log, const char *path, int64_t length, glia_error *error);
-glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length, glia_error *error);
+glia_status glia_log_file_append(glia_log_file *log, const char *path, const void *bytes, size_t length,
+                                 glia_error *error);
 void glia_log_file_close(glia_log_file *log);
 
 /* ---- numbers as text ---------------------------------------------------------------------- */

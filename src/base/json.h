@@ -30,8 +30,8 @@ typedef struct glia_json {
  * levels. NULL: see error. */
 const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t length, size_t base,
                                  glia_error *error);
-const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member, or not an object */
-bool glia_json_int(const glia_json *value, int64_t *number);                 /* false: not written as an integer, or out of range */
+const glia_json *glia_json_member(const glia_json *object, const char *key); /* NULL: no such member or no object */
+bool glia_json_int(const glia_json *value, int64_t *number); /* false: not written as an integer, or out of range */
 /* Appends the text as a JSON string, quotes included. */
 void glia_json_write_string(glia_text *out, const char *text);
 

@@ -87,7 +87,8 @@ static int distance(const char *a, const char *b) {
         for (size_t j = 1; j <= m; j++) {
             int best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
             best = GLIA_MIN(best, GLIA_MIN(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) best = GLIA_MIN(best, d[i - 2][j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = GLIA_MIN(best, d[i - 2][j - 2] + 1);
             d[i][j] = best;
         }
     }

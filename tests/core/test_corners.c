@@ -25,7 +25,8 @@ static void assert_values(glia_tensor y, const double *should, bool signs) {
     int n = (int)glia_shape_count(y->shape);
     for (int i = 0; i < n; i++) {
         bool same = (isnan(is[i]) && isnan(should[i])) || is[i] == should[i];
-        if (!same || (signs && !isnan(is[i]) && signbit(is[i]) != signbit(should[i]))) fail_msg("element %d is %.17g, should be %.17g", i, is[i], should[i]);
+        if (!same || (signs && !isnan(is[i]) && signbit(is[i]) != signbit(should[i])))
+            fail_msg("element %d is %.17g, should be %.17g", i, is[i], should[i]);
     }
     free(is);
     glia_graph_free(g);
@@ -47,7 +48,9 @@ static void slope_at(glia_tensor (*f)(glia_tensor), int n, const double *x, cons
 
 static glia_tensor max_of_all(glia_tensor x) { return glia_max(x, GLIA_SCALAR, false); }
 static glia_tensor min_of_all(glia_tensor x) { return glia_min(x, GLIA_SCALAR, false); }
-static glia_tensor max_of_rows(glia_tensor x) { return glia_max(glia_reshape(x, GLIA_SHAPE(2, 3)), GLIA_SHAPE(1), true); }
+static glia_tensor max_of_rows(glia_tensor x) {
+    return glia_max(glia_reshape(x, GLIA_SHAPE(2, 3)), GLIA_SHAPE(1), true);
+}
 static glia_tensor argmax(glia_tensor x) { return glia_argmax(x, 0); }
 static glia_tensor larger_than_one(glia_tensor x) { return glia_maximum(x, glia_like(x, 1)); }
 static glia_tensor smaller_than_one(glia_tensor x) { return glia_minimum(x, glia_like(x, 1)); }
@@ -116,7 +119,8 @@ static void cast_to(glia_dtype dtype, int n, const double *x, const double *shou
 static void casts_round_truncate_and_wrap(void **state) {
     (void)state;
     cast_to(GLIA_F32, 4, LIST(1 + 0x1p-24, 1 + 3 * 0x1p-24, 1e300, -0.0), LIST(1, 1 + 0x1p-22, INFINITY, -0.0));
-    cast_to(GLIA_F16, 6, LIST(65504, 65519, 65520, 0x1p-24, 0x1p-25, 1 + 0x1p-11), LIST(65504, 65504, INFINITY, 0x1p-24, 0, 1));
+    cast_to(GLIA_F16, 6, LIST(65504, 65519, 65520, 0x1p-24, 0x1p-25, 1 + 0x1p-11),
+            LIST(65504, 65504, INFINITY, 0x1p-24, 0, 1));
     cast_to(GLIA_BF16, 3, LIST(1 + 0x1p-8, 1 + 3 * 0x1p-8, NAN), LIST(1, 1 + 0x1p-6, NAN));
     cast_to(GLIA_I32, 5, LIST(2.9, -2.9, NAN, 2147483648.0, -0.5), LIST(2, -2, 0, -2147483648.0, 0));
     cast_to(GLIA_U8, 4, LIST(255.9, 256, -1, 300), LIST(255, 0, 255, 44));
@@ -124,7 +128,9 @@ static void casts_round_truncate_and_wrap(void **state) {
 }
 
 /* The gradient of a cast to a float type and back is dy; through integers it is zero. */
-static glia_tensor through_f32(glia_tensor x) { return glia_cast(glia_mul_scalar(glia_cast(x, GLIA_F32), 3), GLIA_F64); }
+static glia_tensor through_f32(glia_tensor x) {
+    return glia_cast(glia_mul_scalar(glia_cast(x, GLIA_F32), 3), GLIA_F64);
+}
 static glia_tensor through_i32(glia_tensor x) { return glia_cast(glia_cast(x, GLIA_I32), GLIA_F64); }
 
 static void casts_between_floats_pass_gradients(void **state) {

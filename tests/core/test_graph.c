@@ -191,7 +191,8 @@ static void out_of_range_indices_are_rejected(void **state) {
     (void)state;
     glia_graph *g = glia_graph_create();
     const double at[] = { -5, 0, 2, 3, 1e18 }, values[] = { 10, 20, 30 }, should[] = { 0, 10, 30, 0, 0 };
-    glia_tensor i = glia_add(glia_constant(g, GLIA_I64, GLIA_SHAPE(5), at), glia_scalar(g, GLIA_I64, 0)), /* no constant */
+    glia_tensor constant = glia_constant(g, GLIA_I64, GLIA_SHAPE(5), at),
+                i = glia_add(constant, glia_scalar(g, GLIA_I64, 0)), /* not a constant */
                 x = glia_constant(g, GLIA_F32, GLIA_SHAPE(3), values);
     glia_tensor taken = glia_gather(x, i, 0), added = glia_scatter_add(taken, i, 0, 3);
     glia_graph_output(g, "taken", taken);
@@ -522,7 +523,8 @@ static void malformed_texts_are_rejected_with_position(void **state) {
         glia_error error = { 0 };
         glia_graph *g = parsed(hostile_texts[i].text, &error);
         if (g) fail_msg("accepted: %s", hostile_texts[i].text);
-        if (!strstr(error.message, hostile_texts[i].says)) fail_msg("'%s' should say '%s'", error.message, hostile_texts[i].says);
+        if (!strstr(error.message, hostile_texts[i].says))
+            fail_msg("'%s' should say '%s'", error.message, hostile_texts[i].says);
         assert_null(parsed(hostile_texts[i].text, NULL));
     }
 }

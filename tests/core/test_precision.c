@@ -1,7 +1,7 @@
 /* test_precision.c - bf16 products: operands rounded, sums in f32, everything else unchanged.
  *
- * The reference rounds the operands first and multiplies in double. A net trained with bf16 products must follow the one
- * trained in f32 as far as eight bits allow.
+ * The reference rounds the operands first and multiplies in double. A net trained with bf16 products must follow the
+ * one trained in f32 as far as eight bits allow.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -238,8 +238,9 @@ static void test_many_chunks(void **state) {
 static void test_options_are_checked(void **state) {
     (void)state;
     const glia_text_source text = { TEXT("a b a b a b a b a b a b c") };
-    const glia_word2vec_opts wrong[] = { { .size = -1 },   { .window = 100000 }, { .negative = -1 }, { .negative = -2 }, { .sample = -1 }, { .epochs = -2 },
-                                         { .rate = -0.5 }, { .min_count = 100 }, { .max_words = 1 } };
+    const glia_word2vec_opts wrong[] = { { .size = -1 },     { .window = 100000 }, { .negative = -1 },
+                                         { .negative = -2 }, { .sample = -1 },     { .epochs = -2 },
+                                         { .rate = -0.5 },   { .min_count = 100 }, { .max_words = 1 } };
     for (int i = 0; i < GLIA_COUNT(wrong); i++) {
         assert_null(glia_word2vec_train(text, wrong[i], &error));
         assert_int_equal(error.status, GLIA_E_ARGUMENT);

@@ -1,6 +1,7 @@
 /* dump_samples.c - every sample of every operation as a line of JSON, for tools/golden/ops.py.
  *
- *     cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm -o dump_samples
+ *     cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm \
+ *        -o dump_samples
  *     ./dump_samples | /usr/bin/python3 tools/golden/ops.py
  *
  * {"op", "sample", "mode" (of operations that have one), "dtype", "shape", "checksum", "attrs", "inputs": [{"dtype",

@@ -473,22 +473,21 @@ static void every_activation_exists(void **state) {
         double e[3] = { exp(-1.5), 1, exp(2) }, total = e[0] + e[1] + e[2];
         for (int i = 0; i < 3; i++) {
             double v = in[i], below = exp(fmin(v, 0)) - 1, s = 1 / (1 + exp(-v));
-            const double expected[GLIA_ACTIVATION_COUNT] = { [GLIA_LINEAR] = v,
-                                                             [GLIA_RELU] = fmax(v, 0),
-                                                             [GLIA_LEAKY_RELU] = v > 0 ? v : 0.01 * v,
-                                                             [GLIA_ELU] = v > 0 ? v : below,
-                                                             [GLIA_SELU] = 1.0507009873554805 *
-                                                                           (v > 0 ? v : 1.6732632423543772 * below),
-                                                             [GLIA_GELU] = v * 0.5 * erfc(-v / sqrt(2)),
-                                                             [GLIA_SILU] = v * s,
-                                                             [GLIA_SIGMOID] = s,
-                                                             [GLIA_TANH] = tanh(v),
-                                                             [GLIA_SOFTPLUS] = log(1 + exp(v)),
-                                                             [GLIA_SOFTMAX] = e[i] / total,
-                                                             [GLIA_LOG_SOFTMAX] = v - log(total),
-                                                             [GLIA_GELU_TANH] = v * 0.5 *
-                                                                                (1 + tanh(sqrt(2 / acos(-1)) *
-                                                                                          (v + 0.044715 * v * v * v))) };
+            const double expected[GLIA_ACTIVATION_COUNT] = {
+                [GLIA_LINEAR] = v,
+                [GLIA_RELU] = fmax(v, 0),
+                [GLIA_LEAKY_RELU] = v > 0 ? v : 0.01 * v,
+                [GLIA_ELU] = v > 0 ? v : below,
+                [GLIA_SELU] = 1.0507009873554805 * (v > 0 ? v : 1.6732632423543772 * below),
+                [GLIA_GELU] = v * 0.5 * erfc(-v / sqrt(2)),
+                [GLIA_SILU] = v * s,
+                [GLIA_SIGMOID] = s,
+                [GLIA_TANH] = tanh(v),
+                [GLIA_SOFTPLUS] = log(1 + exp(v)),
+                [GLIA_SOFTMAX] = e[i] / total,
+                [GLIA_LOG_SOFTMAX] = v - log(total),
+                [GLIA_GELU_TANH] = v * 0.5 * (1 + tanh(sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v)))
+            };
             assert_true(fabs(out[i] - expected[a]) < 1e-12);
         }
         runner_close(&r);

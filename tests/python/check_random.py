@@ -1,15 +1,15 @@
 """Random operations against PyTorch: results, gradients, gradients of gradients.
 Usage: check_random.py TEST_RANDOM_KERNELS [SEED [COUNT]]
 
-Needs the package `torch`; exit status 77 without. TEST_RANDOM_KERNELS --print writes each case with its inputs and what the
-CPU backend makes of them; here the case's expression is evaluated by PyTorch in double precision. A case has the outputs
-y, d.X = gradients of sum(y r) in the inputs X, and e.X = gradients of sum over X of sum(d.X s) in X and r. Without a seed one
-is drawn, and printed.
+Needs the package `torch`; exit status 77 without it. TEST_RANDOM_KERNELS --print writes each case with its inputs and
+the outputs of the CPU backend; this program evaluates the case's expression in PyTorch in double precision. The outputs
+of a case are y, d.X = gradients of sum(y r) in the inputs X, and e.X = gradients of sum over X of sum(d.X s) in X and
+r. Without SEED a random seed is used and printed.
 
-Not everything is compared. Second derivatives at kinks, which inputs of whole numbers meet, are a matter of convention.
-Of cases with infinite or NaN inputs those are left out that PyTorch computes in another way than by the definition
-(products, convolutions, variances, gradients of products over axes). Where rounding to floats may choose another side of
-a kink, a case is wrong only if it is so with three sets of values.
+Some results are not compared: second derivatives at kinks, which integer inputs reach and where the value is a
+convention; cases with infinite or NaN inputs that PyTorch does not compute by the definition (products, convolutions,
+variances, gradients of products over axes). Where rounding to f32 may move an input to the other side of a kink, a case
+fails only if it fails with three sets of values.
 """
 import json
 import math

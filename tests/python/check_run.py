@@ -14,7 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 def main(glia):
     with tempfile.TemporaryDirectory() as folder:
         run = os.path.join(folder, "run")
-        subprocess.run([glia, "train", "lenet5", "--data", "strokes?n=400", "--epochs", "3", "--metrics", "f1", "--quiet",
+        subprocess.run([glia, "train", "lenet5", "--data", "strokes?n=400", "--epochs", "3", "--metrics", "f1",
+                        "--quiet",
                         "--tensorboard", "--out", run], check=True)
         with open(os.path.join(run, "curves.csv")) as file:
             rows = list(csv.DictReader(file))

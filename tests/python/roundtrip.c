@@ -8,7 +8,8 @@
 
 #include "glia/glia.h"
 
-static const char *const names[] = { "conv/kernel", "conv/bias", "norm/scale", "norm/shift", "dense/kernel", "dense/bias" };
+static const char *const names[] = { "conv/kernel", "conv/bias",    "norm/scale",
+                                     "norm/shift",  "dense/kernel", "dense/bias" };
 enum { PARAMETERS = sizeof names / sizeof names[0] };
 
 static glia_model *make_model(glia_error *error) {

@@ -26,7 +26,8 @@ GOOD = {
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
 # Handle types, with the member of the world that holds one.
-HANDLES = ["augment", "backend", "dataset", "detokenizer", "events", "function", "generator", "graph", "loader", "loop", "metric",
+HANDLES = ["augment", "backend", "dataset", "detokenizer", "events", "function", "generator",
+           "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "sampler", "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported

@@ -109,7 +109,8 @@ class Splits(Folder):
         self.pictures("p/train", 20)
         self.pictures("p/test", 5)
         self.assertEqual(self.trained("images:p"), (36, 4, 10))
-        self.refused("train", "mlp", "--data", "images:p?test=0.2", "--out", "no", code=1, says="train and test folders")
+        self.refused("train", "mlp", "--data", "images:p?test=0.2", "--out", "no",
+                     code=1, says="train and test folders")
         self.pictures("q/train", 20)  # without a test folder: a fifth
         self.assertEqual(self.trained("images:q"), (29, 3, 8))
 
@@ -117,7 +118,8 @@ class Splits(Folder):
         with zipfile.ZipFile(self.folder / "a.npz", "w") as file:
             for name, n in (("train", 50), ("test", 10)):
                 file.writestr(f"x_{name}.npy", npy_bytes("<f4", (n, 2), bytes(8 * n)))
-                file.writestr(f"y_{name}.npy", npy_bytes("<i4", (n,), struct.pack(f"<{n}i", *(i % 2 for i in range(n)))))
+                file.writestr(f"y_{name}.npy", npy_bytes("<i4", (n,),
+                                                         struct.pack(f"<{n}i", *(i % 2 for i in range(n)))))
         self.assertEqual(self.trained("npz:a.npz"), (45, 5, 10))
         self.refused("train", "mlp", "--data", "npz:a.npz?test=0.2", "--out", "no", code=1, says="arrays of a test set")
         with zipfile.ZipFile(self.folder / "b.npz", "w") as file:
@@ -191,7 +193,8 @@ class Names(Folder):
         write_table(self.folder / "renamed.csv", renamed, 60)
         write_table(self.folder / "missing.csv", FLOWERS, 60, order=(0, 1, 2, 4))
         write_table(self.folder / "column.csv", FLOWERS, 60, columns=("sl", "sw", "pl", "petal_width", "kind"))
-        for file, says in (("renamed.csv", 'the class "Virginica2" is unknown to the model; the nearest is "virginica"'),
+        for file, says in (("renamed.csv",
+                            'the class "Virginica2" is unknown to the model; the nearest is "virginica"'),
                            ("missing.csv", 'the column "pw" is missing'), ("column.csv", 'the column "pw" is missing')):
             with self.subTest(file=file):
                 self.refused("eval", "run", "--data", "csv:" + file, code=1, says=says)
@@ -215,7 +218,8 @@ class Names(Folder):
         self.assertGreater(told["accuracy"], 0.9)  # as with the initial weights
 
     def test_resume_with_other_names(self):
-        process = subprocess.Popen([GLIA, "train", "dnn", "--data", "csv:all.csv", "--epochs", "1000000", "--log", "json",
+        process = subprocess.Popen([GLIA, "train", "dnn", "--data", "csv:all.csv",
+                                    "--epochs", "1000000", "--log", "json",
                                     "--checkpoint-seconds", "0", "--out", "cut"], cwd=self.folder, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         for _ in range(2):

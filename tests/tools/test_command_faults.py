@@ -19,7 +19,8 @@ SANITIZED = False  # sanitizers reserve terabytes of address space: no limit the
 def npy(shape, values, descr="<i4", code="i"):
     header = repr({"descr": descr, "fortran_order": False, "shape": shape})
     header += " " * (-(len(header) + 11) % 64) + "\n"
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}{code}", *values)
+    return (b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() +
+            struct.pack(f"<{len(values)}{code}", *values))
 
 
 def zipped(members):
@@ -31,7 +32,8 @@ def zipped(members):
             crc = zlib.crc32(bytes(1 << 20), crc)
         crc = zlib.crc32(bytes(size & (1 << 20) - 1), crc)
         head = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 0, crc, len(packed), size, len(name), 0)
-        contents += b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(out)) + name.encode()
+        contents += (b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(out)) +
+                     name.encode())
         out += b"PK\3\4" + head + name.encode() + packed
     end = struct.pack("<HHHHIIH", 0, 0, len(members), len(members), len(contents), len(out), 0)
     return out + contents + b"PK\5\6" + end
@@ -136,14 +138,16 @@ class Faults(unittest.TestCase):
         self.save("zeros.zip", zipped([("a/x.txt", BOMB, zeros)]))
         some = deflated_zeros(BOMB >> 3)
         self.save("many.zip", zipped([(f"a/{i}.txt", BOMB >> 3, some) for i in range(40)]))
-        self.save("few.zip", zipped([("a/x.txt", 1 << 20, deflated_zeros(1 << 20)), ("b/x.txt", 1 << 20, deflated_zeros(1 << 20))]))
+        self.save("few.zip", zipped([("a/x.txt", 1 << 20, deflated_zeros(1 << 20)),
+                                     ("b/x.txt", 1 << 20, deflated_zeros(1 << 20))]))
         for name in "zeros.zip", "many.zip":
             self.refused("data", f"texts:{name}", says="bytes would come out of a zip file", memory=MEMORY)
         self.assertIn("2 samples", self.glia("data", "texts:few.zip?length=16", memory=MEMORY).text)
         head = b"\x93NUMPY\2\0" + struct.pack("<I", 65)
         head += b"{'descr': '<f4', 'fortran_order': False, 'shape': (1024, 24576)}\n"
         packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-        body = packer.compress(head) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) + packer.flush()
+        body = (packer.compress(head) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) +
+                packer.flush())
         self.save("x.npz", zipped([("x.npy", len(head) + BOMB, body)]))
         self.refused("data", "npz:x.npz", says="bytes would come out of a zip file", memory=MEMORY)
         packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -177,7 +181,8 @@ class Faults(unittest.TestCase):
         self.refused("data", "images:p", says="more pixels than a file of this size may hold", memory=MEMORY)
         small = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
         text = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(7 << 20), 9))
-        self.save("p/a/1.png", png + small + text * 200 + chunk(b"IDAT", zlib.compress(b"\0\1\2\0\3\4")) + chunk(b"IEND", b""))
+        self.save("p/a/1.png", png + small + text * 200 + chunk(b"IDAT", zlib.compress(b"\0\1\2\0\3\4")) +
+                  chunk(b"IEND", b""))
         self.assertIn("1 samples of 1x2x2", self.glia("data", "images:p", memory=MEMORY).text)
         (self.folder / "p/a/1.png").unlink()
         frame = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 60000, 60000, 3) + b"\1\x11\0\2\x11\0\3\x11\0"

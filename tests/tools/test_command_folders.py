@@ -60,7 +60,8 @@ class Folders(RunFolder):
     def glia(self, *arguments, code=0):
         if code is not None:
             return super().glia(*arguments, code=code)
-        return subprocess.run([GLIA, *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=600)
+        return subprocess.run([GLIA, *map(str, arguments)], cwd=self.folder,
+                              capture_output=True, text=True, timeout=600)
 
     def test_other_folders_are_not_changed(self):
         for name, content in ("letter.txt", "dear"), ("config.json", "{\"model\": \"mlp\"}"):

@@ -48,7 +48,8 @@ class Docs(unittest.TestCase):
                         self.assertIn(promised, told)
 
     def test_data(self):
-        lines = "".join(blocks("docs/data.md", "sh") + blocks("docs/word2vec.md", "sh") + blocks("docs/text.md", "sh")).splitlines()
+        lines = "".join(blocks("docs/data.md", "sh") + blocks("docs/word2vec.md", "sh") +
+                        blocks("docs/text.md", "sh")).splitlines()
         self.assertGreater(len(lines), 16)
         path = {**os.environ, "PATH": "%s:%s" % (BUILD, os.environ["PATH"])}
         with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,8 @@ SHORT = ["train", "perceptron", "--data", "strokes?n=60", "--epochs", "2", "--ba
          "--checkpoint-every", "2", "--metrics", "f1", "--threads", "1", "--quiet"]
 RANDOM = {
     "steps": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "6", "--batch", "16", "--tensorboard",
-              "--checkpoint-every", "7", "--metrics", "f1,top5", "--augment", "translate(0.1) mixup(0.2)", "--ema", "0.9",
+              "--checkpoint-every", "7", "--metrics", "f1,top5",
+              "--augment", "translate(0.1) mixup(0.2)", "--ema", "0.9",
               "--optimizer", "adamw", "--accumulate", "2", "--threads", "1", "--quiet"],
     "epochs": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "5", "--batch", "16", "--swa", "0.4",
                "--checkpoint-seconds", "0", "--plateau", "1", "--stratified", "--threads", "1", "--quiet"],
@@ -89,7 +90,8 @@ def files(run):
     for path in sorted(path for path in run.rglob("*") if path.is_file()):
         name = str(path.relative_to(run))
         if "events.out.tfevents" in name:  # the name contains time and process id
-            name = str(path.parent.relative_to(run) / ("events %d" % sum(str(path.parent.name) in key for key in found)))
+            name = str(path.parent.relative_to(run) /
+                       ("events %d" % sum(str(path.parent.name) in key for key in found)))
         found[name] = look(path)
     return found
 

@@ -52,13 +52,15 @@ for edge, mode in enumerate(["grid-constant", "nearest", "mirror", "grid-wrap"])
     result = ndimage.map_coordinates(made((h, w)), [at_y, at_x], order=1, mode=mode, cval=0.375)
     case("edge", (1, h, w), [edge], result)
 
-for shape, box in [((3, 8, 8), (1, 2, 5, 4)), ((1, 9, 6), (0, 0, 3, 6)), ((1, 5, 5), (2, 2, 1, 1)), ((2, 6, 7), (0, 0, 6, 7))]:
+for shape, box in [((3, 8, 8), (1, 2, 5, 4)), ((1, 9, 6), (0, 0, 3, 6)), ((1, 5, 5), (2, 2, 1, 1)),
+                   ((2, 6, 7), (0, 0, 6, 7))]:
     result = F.resized_crop(torch_image(shape), *box, shape[1:], InterpolationMode.BILINEAR, antialias=True)
     case("resize", shape, box, result)
 
 for shape, alpha, sigma in [((1, 9, 11), 12, 1.5), ((2, 7, 7), 34, 4)]:
     h, w = shape[1:]
-    field = [ndimage.gaussian_filter(alpha * (2 * made((h, w), 1000 + k * h * w) - 1), sigma, mode="constant", truncate=4)
+    field = [ndimage.gaussian_filter(alpha * (2 * made((h, w), 1000 + k * h * w) - 1), sigma, mode="constant",
+                                     truncate=4)
              for k in range(2)]
     y, x = np.mgrid[0:h, 0:w].astype(float)
     result = [ndimage.map_coordinates(plane, [y + field[1], x + field[0]], order=1, mode="grid-constant", cval=0)
@@ -88,5 +90,6 @@ for shape, knots, sigma in [((1, 1, 40), 4, 0.2), ((3, 1, 25), 1, 0.4), ((2, 1, 
 
 for shape, begin, length in [((2, 1, 20), 3, 14), ((1, 1, 9), 0, 9), ((1, 1, 7), 6, 1)]:
     n = shape[2]
-    window = [np.interp(np.linspace(0, length - 1, n), np.arange(length), x[0, begin:begin + length]) for x in made(shape)]
+    window = [np.interp(np.linspace(0, length - 1, n), np.arange(length), x[0, begin:begin + length])
+              for x in made(shape)]
     case("slice", shape, [begin, length], window)

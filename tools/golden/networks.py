@@ -123,8 +123,8 @@ class GptBlock(nn.Module):
         return x + self.down(nn.functional.gelu(self.up(self.ln_2(x))))
 
     def step(self, x, position, keys, values, mask):
-        """x (1, 1, units) at `position`. Without a mask as many keys are looked at as there are; with one (compilers want
-        shapes that stay) all that there can be."""
+        """x (1, 1, units) at `position`. Without a mask the keys up to `position` are read; with one, all keys of the
+        context, masked, because compilers need fixed shapes."""
         q, k, v = (z.unflatten(-1, (self.heads, -1)).transpose(1, 2) for z in self.qkv(self.ln_1(x)).chunk(3, dim=-1))
         if mask is None:
             keys[:, :, position], values[:, :, position] = k[:, :, 0], v[:, :, 0]

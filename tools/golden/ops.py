@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Computes every sample of every operation by PyTorch or NumPy: the results that Glia's definitions must give.
 
-    cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm -o dump_samples
+    cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm \\
+       -o dump_samples
     ./dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
 
 Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below;

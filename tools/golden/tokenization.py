@@ -1,9 +1,9 @@
-"""Small tokenizers of Hugging Face's `tokenizers` and what they make of texts -> tests/golden/tokenizers/.
+"""Small tokenizers of Hugging Face's `tokenizers` and their encodings of texts -> tests/golden/tokenizers/.
 
-Usage: tokenization.py FOLDER. NAME.json is a tokenizer, NAME.ids has a line for each text: its bytes in hexadecimal, the
-ids with special tokens, and the beginnings of the tokens in bytes. NAME.pair: the ids of the first two texts as a pair.
-gpt2/ and bert/ have vocab.json and merges.txt, vocab.txt of two of them. Needs the packages tokenizers, sentencepiece and
-protobuf.
+Usage: tokenization.py FOLDER. NAME.json is a tokenizer. NAME.ids has a line for each text: its bytes in hexadecimal,
+the ids with special tokens, and the byte offsets at which the tokens begin. NAME.pair has the ids of the first two
+texts encoded as a pair. gpt2/ holds vocab.json and merges.txt, bert/ vocab.txt, of two of the tokenizers. Needs the
+packages tokenizers, sentencepiece and protobuf.
 """
 import io
 import json
@@ -21,10 +21,14 @@ PROSE = """It was the best of times, it was the worst of times, it was the age o
 foolishness, it was the epoch of belief, it was the epoch of incredulity; it's 1859 and we'll don't care.
 Ça va? Émile est naïf. Größe über Maß: 12 345 Stück. 日本語の文 中文字符 한국어 👩‍👩‍👧 🇫🇷 e\u0301.
 """
-TEXTS = ["It was the best of times", "DON'T we'll I've 'tis it's", "", " ", "  two  spaces \t\n\n tabs", "naïve Ça Größe e\u0301\u0323",
-         "日本語 中文 mixed한국어", "👨‍👩‍👧‍👦 🇩🇪🇫🇷 \ufe0f", "12 345,678.90 ½ ² ①", "ﬁne İstanbul ΑΣ ß ẞ", "<mask>x <mask> world [MASK]world",
-         "\u00a0nbsp\u3000wide\u200bzero", "a\x0bb\x1cc\x85d\u2028e", "x" * 120, "ŻÓŁĆ zażółć", "end.\r\n", "…!?—«quoted»"]
-GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+TEXTS = ["It was the best of times", "DON'T we'll I've 'tis it's", "", " ",
+         "  two  spaces \t\n\n tabs", "naïve Ça Größe e\u0301\u0323",
+         "日本語 中文 mixed한국어", "👨‍👩‍👧‍👦 🇩🇪🇫🇷 \ufe0f", "12 345,678.90 ½ ² ①", "ﬁne İstanbul ΑΣ ß ẞ",
+         "<mask>x <mask> world [MASK]world",
+         "\u00a0nbsp\u3000wide\u200bzero", "a\x0bb\x1cc\x85d\u2028e", "x" * 120,
+         "ŻÓŁĆ zażółć", "end.\r\n", "…!?—«quoted»"]
+GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"
+        r"\s*[\r\n]+|\s+(?!\S)|\s+")
 
 
 def bpe(pre, size=420, normalizer=None, decoder=None, post=None, alphabet=True, **options):
@@ -68,7 +72,8 @@ def llama():
 
 def wordpiece(lowercase):
     t = T.Tokenizer(M.WordPiece(unk_token="[UNK]"))
-    t.normalizer, t.pre_tokenizer, t.decoder = N.BertNormalizer(lowercase=lowercase), P.BertPreTokenizer(), D.WordPiece()
+    t.normalizer, t.pre_tokenizer = N.BertNormalizer(lowercase=lowercase), P.BertPreTokenizer()
+    t.decoder = D.WordPiece()
     t.train_from_iterator([PROSE], R.WordPieceTrainer(
         vocab_size=260, show_progress=False, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
     t.post_processor = X.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
@@ -86,9 +91,12 @@ def unigram():
     return t
 
 
-RULES = {"\ufb01": "fi", "\u00bd": "1/2", "\u00df": "ss", "\u1e9e": "ss", "\u0130": "i\u0307", "e\u0301": "\u00e9", "\u00a0": " ",
-         "\u3000": " ", "\u200b": "", "\r": " ", "\n": " ", "\t": " ", "\u0085": " ", "\u2028": " ", "\x0b": "", "\u2026": "...",
-         "\u0391": "\u03b1", "\u03a3": "\u03c3", "\u2460": "1", "\ufe0f": "", "\u200d": "", "\u00ab": '"', "\u00bb": '"',
+RULES = {"\ufb01": "fi", "\u00bd": "1/2", "\u00df": "ss", "\u1e9e": "ss", "\u0130": "i\u0307",
+         "e\u0301": "\u00e9", "\u00a0": " ",
+         "\u3000": " ", "\u200b": "", "\r": " ", "\n": " ", "\t": " ", "\u0085": " ",
+         "\u2028": " ", "\x0b": "", "\u2026": "...",
+         "\u0391": "\u03b1", "\u03a3": "\u03c3", "\u2460": "1", "\ufe0f": "",
+         "\u200d": "", "\u00ab": '"', "\u00bb": '"',
          "\u0323": ""}
 
 
@@ -105,7 +113,8 @@ def precompiled():
     model = sentencepiece_model_pb2.ModelProto()
     model.ParseFromString(out.getvalue())
     t = T.Tokenizer(M.Unigram([(p.piece, p.score) for p in model.pieces], model.trainer_spec.unk_id))
-    t.normalizer = N.Sequence([N.Precompiled(model.normalizer_spec.precompiled_charsmap), N.Replace(T.Regex(" {2,}"), " ")])
+    t.normalizer = N.Sequence([N.Precompiled(model.normalizer_spec.precompiled_charsmap),
+                               N.Replace(T.Regex(" {2,}"), " ")])
     t.pre_tokenizer, t.decoder = P.Metaspace(), D.Metaspace()
     t.post_processor = X.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 2)])
     return t
@@ -114,7 +123,8 @@ def precompiled():
 def words():
     t = T.Tokenizer(M.WordLevel(unk_token="[UNK]"))
     t.normalizer = N.Sequence([N.NFKD(), N.StripAccents(), N.Lowercase(), N.Strip()])
-    t.pre_tokenizer = P.Sequence([P.Whitespace(), P.Punctuation(behavior="contiguous"), P.Digits(individual_digits=True)])
+    t.pre_tokenizer = P.Sequence([P.Whitespace(), P.Punctuation(behavior="contiguous"),
+                                  P.Digits(individual_digits=True)])
     t.train_from_iterator([PROSE], R.WordLevelTrainer(vocab_size=60, show_progress=False, special_tokens=["[UNK]"]))
     return t
 
@@ -122,7 +132,8 @@ def words():
 CASES = {
     "gpt2": lambda: bpe(P.ByteLevel(add_prefix_space=False), decoder=D.ByteLevel()),
     "roberta": roberta,
-    "gpt4": lambda: bpe(P.Sequence([P.Split(T.Regex(GPT4), "isolated"), P.ByteLevel(add_prefix_space=False, use_regex=False)]),
+    "gpt4": lambda: bpe(P.Sequence([P.Split(T.Regex(GPT4), "isolated"),
+                                    P.ByteLevel(add_prefix_space=False, use_regex=False)]),
                         normalizer=N.NFC(), decoder=D.ByteLevel()),
     "llama": llama,
     "suffix": lambda: bpe(P.Whitespace(), size=200, normalizer=N.Sequence([N.NFKC(), N.Lowercase()]), alphabet=False,
@@ -139,7 +150,8 @@ def main(folder):
     folder = pathlib.Path(folder)
     for name, make in CASES.items():
         t = make()
-        (folder / (name + ".json")).write_text(json.dumps(json.loads(t.to_str()), ensure_ascii=False, indent=None) + "\n")
+        text = json.dumps(json.loads(t.to_str()), ensure_ascii=False, indent=None)
+        (folder / (name + ".json")).write_text(text + "\n")
         with open(folder / (name + ".ids"), "w") as out:
             for text in TEXTS:
                 e = t.encode(text)

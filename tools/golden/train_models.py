@@ -3,13 +3,12 @@
 
     /usr/bin/python3 tools/golden/train_models.py [MODEL...]          needs torch and numpy; rewrites the files below
 
-Writes tests/golden/MODEL_losses.txt: the losses, one a line, each the mean cross-entropy of a batch before the step's
-update; and, last, the loss of the last batch once more, as inference computes it after all the updates (batch norm then
-has its running statistics). tests/backend/test_parity.c trains the same nets, from models.def, on the same draws (draws.py).
+Writes tests/golden/MODEL_losses.txt: one loss per line, the mean cross-entropy of a batch before the step's update.
+The last line is the loss of the last batch in inference mode after all updates (batch norm uses its running
+statistics). tests/backend/test_parity.c trains the same nets, from models.def, on the same draws (draws.py).
 
-Each file is computed in f64 (PyTorch's double tensors from the same f32 numbers), so it is the truth that an f32 run,
-ours or PyTorch's, rounds around; the greatest difference of PyTorch's own f32 run is written into its first line. The
-second has the number of parameters.
+Each file is computed in f64 (PyTorch's double tensors from the same f32 numbers), as the reference for f32 runs. The
+first line has the greatest difference of PyTorch's own f32 run from it, the second the number of parameters.
 """
 import os
 import sys

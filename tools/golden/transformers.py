@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/transformers/CASE.safetensors: small nets of PyTorch with random weights, what they are given,
-what they give, and the gradients of sum(y * dy). tests/families/test_transformers.c builds the same nets from these files, by name.
+"""Writes tests/golden/transformers/CASE.safetensors: small PyTorch nets with random weights, their inputs and outputs,
+and the gradients of sum(y * dy). tests/families/test_transformers.c builds the same nets from these files, by name.
 
     PYTHON tools/golden/transformers.py [FOLDER]        PyTorch 2.x; computed in f64, stored in f32
 
 Tensors: "state.NAME" the net's state dict, "grad.NAME" gradients of its parameters, "in.NAME" inputs, "y" and "dy".
 
-GPT is nanoGPT's model.py (Karpathy), GPT-2 and BERT are transformers' modeling_gpt2.py and modeling_bert.py as far as
-names and arithmetic go, written down here from their definitions.
+GPT has the names and the arithmetic of nanoGPT's model.py (Karpathy), GPT-2 and BERT those of transformers'
+modeling_gpt2.py and modeling_bert.py; all are written here from their definitions.
 """
 import json
 import os

@@ -17,7 +17,8 @@ const char chart_style[] =
     ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line.a{stroke:var(--a)}"
     ".line.b{stroke:var(--b)}.line.faint{stroke-width:1;opacity:.4}"
     ".dot{stroke:var(--card);stroke-width:1.5}.dot.a{fill:var(--a)}.dot.b{fill:var(--b)}"
-    ".box{fill:var(--card);stroke:var(--soft);stroke-opacity:.4}.box.trained{stroke:var(--a);stroke-opacity:1}.wire{fill:none;stroke:var(--soft)}"
+    ".box{fill:var(--card);stroke:var(--soft);stroke-opacity:.4}.box.trained{stroke:var(--a);stroke-opacity:1}"
+    ".wire{fill:none;stroke:var(--soft)}"
     ".wire.skip{stroke:var(--b)}.head{fill:var(--soft)}.head.skip{fill:var(--b)}"
     "svg .name{fill:var(--ink);font-size:13px;font-weight:600}";
 /* clang-format on */

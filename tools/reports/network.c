@@ -1,8 +1,8 @@
 /* network.c - a model as a drawing.
  *
- * Each row of the summary is a box: its name and operations on the left, what comes out and the parameters on the right.
- * Boxes stand under each other; a line goes from each to the next that reads it, and what skips boxes runs on tracks to
- * their right, each skip on the first track that is free where it passes.
+ * Each row of the summary is a box: its name and operations on the left, what comes out and the parameters on the
+ * right. Boxes stand under each other; a line goes from each to the next that reads it, and what skips boxes runs on
+ * tracks to their right, each skip on the first track that is free where it passes.
  */
 #include "reports/network.h"
 

@@ -1,7 +1,7 @@
 /* report.c - a run as one HTML file.
  *
- * From top to bottom: what it is, the figures, curves, the confusion matrix, the worst mistakes, a sheet of samples, the
- * network, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
+ * From top to bottom: what it is, the figures, curves, the confusion matrix, the worst mistakes, a sheet of samples,
+ * the network, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
  * light or dark preference through the variables at the head of the style.
  */
 #include "reports/report.h"

@@ -36,8 +36,8 @@ void history_end(history_log *log, const char *status, double seconds, const gli
 /* Brings the row of a finished run up to date with its run.json. */
 void history_refresh(const char *folder);
 
-/* The database of a folder of runs, up to date with the folders: of new ones rows are made, rows of folders that are gone
- * are hidden until they are back. NULL after saying why. To be closed with sqlite3_close(). Its SQL knows
+/* The database of a folder of runs, up to date with the folders: of new ones rows are made, rows of folders that are
+ * gone are hidden until they are back. NULL after saying why. To be closed with sqlite3_close(). Its SQL knows
  * larger_is_better(NAME), and a view `seen` of the runs that are there, with the status as it is now. */
 struct sqlite3 *history_open(const char *runs);
 bool history_larger_is_better(const char *figure);

@@ -76,7 +76,8 @@ static void epoch_line(text *out, const history *h, const epoch_row *row) {
     text_add(out, row->seconds > 0 ? ",%.1f\n" : ",\n", (double)row->samples / row->seconds);
 }
 
-/* Copies the next field of a line, without the comma that ends it (commas in parentheses do not). False: there is none. */
+/* Copies the next field of a line, without the comma that ends it (commas in parentheses do not). False: there is
+ * none. */
 static bool next_field(const char **line, char out[64]) {
     const char *at = *line;
     if (*at == '\0' || *at == '\n') return false;

@@ -18,7 +18,8 @@
 #define SETTING_INT    int64_t
 #define SETTING_SWITCH int
 
-/* settings_default() first. Numbers that are NaN or 0, texts that are NULL, switches that are -1: the model's default. */
+/* settings_default() first. Numbers that are NaN or 0, texts that are NULL, switches that are -1: the model's
+ * default. */
 typedef struct settings {
 #define SECTION(heading)
 #define SETTING(kind, field, key, option, argument, help, least, most) SETTING_##kind field;

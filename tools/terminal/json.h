@@ -1,5 +1,5 @@
-/* json.h - JSON (RFC 8259). Writing: values one after the other, commas and quotes are taken care of. Reading: one visit to
- * each value that is not an object or an array. */
+/* json.h - JSON (RFC 8259). Writing: values one after the other, commas and quotes are taken care of. Reading: one
+ * visit to each value that is not an object or an array. */
 #ifndef GLIA_TOOL_JSON_H
 #define GLIA_TOOL_JSON_H
 

@@ -1,9 +1,9 @@
 /* progress.h - progress display and recording of a training.
  *
  * On a terminal a bar of its width is redrawn as samples go by and each epoch leaves a line; elsewhere there are only
- * the lines; with --log json an object for each epoch, and nothing else. Also records what the curves are drawn from: in
- * memory, and as it happens in the run folder's curves.csv (epochs) and steps.csv (steps, or stretches of them where they
- * are very many), from which a resumed training reads the rows up to its checkpoint.
+ * the lines; with --log json an object for each epoch, and nothing else. Also records what the curves are drawn from:
+ * in memory, and as it happens in the run folder's curves.csv (epochs) and steps.csv (steps, or stretches of them where
+ * they are very many), from which a resumed training reads the rows up to its checkpoint.
  */
 #ifndef GLIA_TOOL_PROGRESS_H
 #define GLIA_TOOL_PROGRESS_H
@@ -92,8 +92,8 @@ void interrupt_catch(void);
 /* From here on SIGPIPE and SIGXFSZ are ignored: a write that fails is an error, not the end of the program. */
 void broken_writes_survive(void);
 bool interrupted(void);
-/* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr. The
- * last of the callbacks. */
+/* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr.
+ * The last of the callbacks. */
 glia_callback interrupt_watch(const char *checkpoint);
 
 #endif

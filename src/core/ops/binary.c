@@ -104,7 +104,8 @@ static glia_tensor share(glia_tensor loses, glia_tensor tie, glia_tensor dy) {
 
 EVAL(maximum, a > b || a != a ? a : b) /* NaN if an input is NaN */
 VJP(maximum, share(glia_less(a, b), glia_equal(a, b), dy), share(glia_greater(a, b), glia_equal(a, b), dy))
-RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+RECORD(maximum, "the larger of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric,
+       GLIA_OP_COMMUTES)
 const glia_sample glia_samples_maximum[] = {
     { .name = "plain",
       .n = 2,
@@ -116,7 +117,8 @@ const glia_sample glia_samples_maximum[] = {
 
 EVAL(minimum, a < b || a != a ? a : b)
 VJP(minimum, share(glia_greater(a, b), glia_equal(a, b), dy), share(glia_less(a, b), glia_equal(a, b), dy))
-RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric, GLIA_OP_COMMUTES)
+RECORD(minimum, "the smaller of a and b, NaN if one is; gradient of ties: half each", glia_infer_numeric,
+       GLIA_OP_COMMUTES)
 const glia_sample glia_samples_minimum[] = {
     { .name = "plain",
       .n = 2,

@@ -318,8 +318,8 @@ RECORD(conv_kernel_grad, "w[k,c,t] = sum of x[n,c,o s + t d - p] y[n,k,o] over n
 #define LIST(...) GLIA_DIMS(__VA_ARGS__)
 
 #define ATTRS(name, last, s, d, p, q, g, x, k, y)                                                                      \
-    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last, false },                    \
-                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last, false },                 \
+    static const glia_conv_attrs name##_attrs = { LIST s, LIST d, LIST p, LIST q, g, { 0 }, last, false },             \
+                                 name##_x_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST x, last, false },          \
                                  name##_k_attrs = { LIST s, LIST d, LIST p, LIST q, g, LIST k, last, false };
 CASES(ATTRS)
 

@@ -152,7 +152,10 @@ const glia_op glia_op_scatter_add = { .name = "scatter_add",
 #define INTO(k, n) .attrs = &(const glia_scatter_attrs){ k, GLIA_DIMS(n) }
 const glia_sample glia_samples_scatter_add[] = {
     { .name = "rows", .n = 2, .in = { { .shape = GLIA_DIMS(6, 3) }, INDICES(GLIA_I32, -4, 4, 6) }, INTO(0, 4) },
-    { .name = "columns", .n = 2, .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) }, INTO(1, 5) },
+    { .name = "columns",
+      .n = 2,
+      .in = { { .shape = GLIA_DIMS(2, 2, 3) }, INDICES(GLIA_I64, -5, 5, 2, 3) },
+      INTO(1, 5) },
     { .name = "middle", .n = 2, .in = { { .shape = GLIA_DIMS(2, 5, 3) }, INDICES(GLIA_I32, 0, 3, 5) }, INTO(1, 3) },
     { 0 },
 };

@@ -49,7 +49,8 @@ static glia_tensor evaluate(glia_graph *to, const glia_node *node, const glia_te
     if (!fixed && node->n_in == 0) return NULL;
 
     const double *values[MOST_INPUTS] = { NULL };
-    double *buffer = calloc((size_t)count + (uniform || fixed ? 0 : (size_t)(largest * (node->n_in + 1))), sizeof *buffer);
+    double *buffer =
+        calloc((size_t)count + (uniform || fixed ? 0 : (size_t)(largest * (node->n_in + 1))), sizeof *buffer);
     if (!buffer) return glia_graph_fail_nomem(to);
     for (int i = 0; i < node->n_in && !fixed; i++) {
         double *at = buffer + count + i * largest;

@@ -81,7 +81,8 @@ void glia_schedule_free(glia_schedule *schedule);
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-glia_status glia_pass_plan(const glia_schedule *schedule, const glia_backend *backend, glia_plan *plan, glia_error *error);
+glia_status glia_pass_plan(const glia_schedule *schedule, const glia_backend *backend, glia_plan *plan,
+                           glia_error *error);
 void glia_plan_free(glia_plan *plan);
 
 #endif

@@ -33,7 +33,8 @@ static glia_tensor relu_of(glia_tensor x) { return glia_maximum(x, glia_like(x, 
 /* select(r <= 0, 0, max_pool_scatter(r, dy)): relu's gradient. */
 static glia_tensor masked_scatter(const glia_tensor *in) {
     const glia_node *mask = in[0], *scatter = in[2];
-    if (mask->op != &glia_op_less_equal || !is_zero(mask->in[1]) || scatter->op != &glia_op_max_pool_scatter) return NULL;
+    if (mask->op != &glia_op_less_equal || !is_zero(mask->in[1]) || scatter->op != &glia_op_max_pool_scatter)
+        return NULL;
     glia_tensor r = mask->in[0], x = under_relu(r), dy = scatter->in[1];
     if (!x || scatter->in[0] != r || !is_zero(in[1])) return NULL;
     glia_tensor pooled = relu_of(glia_node1(&glia_op_max_pool, x, scatter->attrs));

@@ -161,8 +161,8 @@ bool glia_data_available(const char *name, const char *folder) {
 static glia_status fail_not_here(const named *d, bool test, const search *s, glia_error *error) {
     const char *name = d->info.name;
     return glia_fail(error, GLIA_E_NOT_FOUND,
-                     "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of the "
-                     "folders that were tried: %s",
+                     "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of "
+                     "the folders that were tried: %s",
                      name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
                      s->tried.bytes ? s->tried.bytes : "(none)");
 }

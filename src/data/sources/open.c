@@ -549,7 +549,8 @@ static glia_dataset *open_texts(const request *r, glia_error *error) {
 /* Reads the options of token data. test= is the fraction at the end of the text that is the test split. */
 static glia_status token_options(const request *r, glia_token_opts *opts, glia_error *error) {
     const char *test = option(r, "test");
-    *opts = (glia_token_opts){ .tokenizer = { option(r, "tokenizer"), r->tokenizer }, .test = 0.1, .split_test = r->test };
+    *opts =
+        (glia_token_opts){ .tokenizer = { option(r, "tokenizer"), r->tokenizer }, .test = 0.1, .split_test = r->test };
     if (test && (!glia_number_parse(test, test + strlen(test), &opts->test) || opts->test < 0 || opts->test >= 1)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, test);
     }

@@ -38,7 +38,9 @@ static int64_t samples_of(const stack *s, glia_tensor x) { return x->shape.dim[s
 static glia_tensor bias_of(const stack *s, glia_layer *layer, int64_t rows) {
     glia_init init = s->opts->bias_init;
     if (s->cell == GLIA_CELL_LSTM && s->opts->forget_bias != 0 && init.kind == GLIA_INIT_DEFAULT) {
-        init = (glia_init){ .kind = GLIA_INIT_PART, .value = glia_option(s->opts->forget_bias, 0), .low = 0.25, .high = 0.5 };
+        init = (glia_init){
+            .kind = GLIA_INIT_PART, .value = glia_option(s->opts->forget_bias, 0), .low = 0.25, .high = 0.5
+        };
     }
     return glia_layer_parameter(layer, "bias", GLIA_SHAPE(rows), init, GLIA_INIT_ZEROS, (double)s->opts->units);
 }

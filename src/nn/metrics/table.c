@@ -17,7 +17,8 @@ static const glia_metric_rule *const rules[] = {
 
 static const char *options_of(const glia_metric_rule *rule) {
     if (rule->values) return "";
-    if (rule->options & GLIA_OPTION_AVERAGE) return "macro, micro, weighted or binary; positive; threshold; logits; ignore";
+    if (rule->options & GLIA_OPTION_AVERAGE)
+        return "macro, micro, weighted or binary; positive; threshold; logits; ignore";
     if (rule->options & GLIA_OPTION_CURVES) return "macro or weighted; positive; logits; ignore";
     if (rule->options & GLIA_OPTION_WEIGHTS) return "linear or quadratic; threshold; logits; ignore";
     if (rule->options & GLIA_OPTION_NUMBER) return rule->number[0] == 'k' ? "k; ignore" : "bins; logits; ignore";

@@ -41,7 +41,8 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
     if (glia_monitor_better(&e->monitor, value, s->best)) {
         s->best = value;
         s->best_epoch = p->epoch;
-        if (e->opts.baseline == 0 || glia_monitor_better(&e->monitor, value, glia_option(e->opts.baseline, 0))) s->wait = 0;
+        if (e->opts.baseline == 0 || glia_monitor_better(&e->monitor, value, glia_option(e->opts.baseline, 0)))
+            s->wait = 0;
         if (e->opts.restore_best_weights) glia_store_copy(p->model->store, s + 1, false);
     }
     if (s->wait >= GLIA_MAX(e->opts.patience, 1) && p->epoch > 1) glia_training_stop(p->training);

@@ -2,10 +2,10 @@
  *
  *     NAME ...                       the model's parameters and states, including the random state
  *     train/...                      the optimiser's states
- *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped it,
- *                                    whether the epoch has ended
- *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate, seconds
- *                                    of the epoch
+ *     checkpoint/place               i64: epoch, step, done, samples in the epoch's means, whether a callback stopped
+ *                                    it, whether the epoch has ended
+ *     checkpoint/figures             f64: sums of loss, accuracy and their weights, factor and fixed learning rate,
+ *                                    seconds of the epoch
  *     checkpoint/callback/I/NAME     u8: the state of callback I
  *
  * The metadata hold the training's options as lines "key=value", and a checksum: the sum of a hash of each tensor

@@ -127,8 +127,8 @@ glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) 
                   first.outputs[0].name);
     } else {
         glia_fail(error, GLIA_E_ARGUMENT,
-                  "the model's output '%s' depends on the inputs '%s' and '%s', but samples feed only one: compile it with "
-                  "glia_compile()",
+                  "the model's output '%s' depends on the inputs '%s' and '%s', but samples feed only one: compile it "
+                  "with glia_compile()",
                   first.outputs[0].name, glia_leaf_of(found[0])->name, glia_leaf_of(found[1])->name);
     }
     return NULL;

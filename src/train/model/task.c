@@ -31,7 +31,8 @@ static glia_status find_input(glia_task *task, glia_error *error) {
 glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *backend, int threads, glia_mode mode,
                             glia_error *error) {
     *task = (glia_task){
-        .model = model, .mode = mode, .backend = backend, .most = 2, .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
+        .model = model, .mode = mode, .backend = backend, .most = 2,
+        .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
     };
     glia_error reason = { 0 };
     task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);

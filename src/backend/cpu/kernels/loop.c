@@ -447,7 +447,8 @@ void GLIA_KERNEL(loop_f32)(glia_pool *pool, const glia_loop_args *loops, int n) 
     }
 }
 
-void GLIA_KERNEL(loop_block)(const glia_loop_args *l, int number, int64_t row, int64_t rows, int64_t col, int64_t cols) {
+void GLIA_KERNEL(loop_block)(const glia_loop_args *l, int number, int64_t row, int64_t rows, int64_t col,
+                             int64_t cols) {
     worker w = worker_at(l, number);
     const int64_t length = l->dim[l->rank - 1];
     seek_row(&w, row);

@@ -516,7 +516,8 @@ static void place_scratch(glia_loop_args *l, void *scratch) {
     l->worker_bytes = glia_align(glia_loop_worker_bytes(l));
 }
 
-glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop, glia_error *error) {
+glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop,
+                               glia_error *error) {
     glia_draft b = { .plan = plan, .kernels = plan->kernels, .group = plan->group, .arena = arena, .loop = loop };
     *loop = (glia_loop_args){ 0 };
     if (!allocate(&b)) return glia_fail_nomem(error);

@@ -28,7 +28,8 @@ typedef struct glia_program_plan {
 
 /* Fills `loop` for the group: elementwise nodes, broadcasts and scalar constants over group->space, with reductions at
  * the end. If columns > 0, check glia_program_has_columns afterwards. */
-glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop, glia_error *error);
+glia_status glia_program_build(const glia_program_plan *plan, glia_arena *arena, glia_loop_args *loop,
+                               glia_error *error);
 
 /* False if an operand has no single stride along the columns, so that blocks cannot be computed separately. */
 bool glia_program_has_columns(const glia_program_plan *plan, const glia_loop_args *loop);

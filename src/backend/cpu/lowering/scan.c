@@ -174,8 +174,8 @@ glia_launch *glia_cpu_scan_prepare(const glia_lowering *w, const glia_backend *b
     find_addresses(w, inner, constants, address);
     find_inputs(l, w, inner, address);
     find_results(l, w, inner, address);
-    const glia_status status = glia_launches_prepare(&l->launches, backend, &inner->schedule, &inner->plan, address,
-                                                     w->scratch, (char *)w->scratch + inner->plan.fixed_offset, w->arena,
-                                                     w->error);
+    const glia_status status =
+        glia_launches_prepare(&l->launches, backend, &inner->schedule, &inner->plan, address, w->scratch,
+                              (char *)w->scratch + inner->plan.fixed_offset, w->arena, w->error);
     return status == GLIA_OK ? &l->base : NULL;
 }

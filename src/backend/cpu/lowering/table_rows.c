@@ -62,7 +62,8 @@ static void sums_piece(void *context, int64_t piece, int worker) {
     }
     for (int64_t i = 0; i < l->picks; i++) {
         const float *from = y + l->first[i] * l->width;
-        if (l->first[i] != i && index_at(l, i) >= 0) memcpy(y + i * l->width + begin, from + begin, (size_t)(end - begin) * sizeof *y);
+        if (l->first[i] != i && index_at(l, i) >= 0)
+            memcpy(y + i * l->width + begin, from + begin, (size_t)(end - begin) * sizeof *y);
     }
 }
 

@@ -101,6 +101,6 @@ static double share_right(bool both_ways, int iterations) {
 int main(int argc, char **argv) {
     const int iterations = argc > 1 && strcmp(argv[1], "--quick") == 0 ? 300 : 1000;
     const double one = share_right(false, iterations), both = share_right(true, iterations);
-    printf("forwards alone  %6.2f %% of the labels right\nboth ways       %6.2f %%\n", 100 * one, 100 * both);
+    printf("unidirectional  accuracy %6.2f %%\nbidirectional   accuracy %6.2f %%\n", 100 * one, 100 * both);
     return !(both == 1 && one > 0.45 && one < 0.55);
 }

@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     glia_status status = data && held_out ? train_cnn_model(model, data, quick ? 1 : 3, 64, &error) : error.status;
     if (status == GLIA_OK) status = glia_evaluate(model, held_out, (glia_evaluate_opts){ 0 }, &scores, &error);
     if (status == GLIA_OK)
-        printf("on drawings that it has not seen: accuracy %.4f\n", scores.accuracy);
+        printf("test accuracy %.4f\n", scores.accuracy);
     else
         fprintf(stderr, "cnn3: %s\n", error.message);
     glia_model_free(model);

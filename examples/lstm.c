@@ -62,7 +62,7 @@ int main(int argc, char **argv) {
     if (status != GLIA_OK)
         fprintf(stderr, "lstm: %s\n", error.message);
     else
-        printf("%lld pictures that it has not seen: %.2f %% right\n", (long long)scores.samples, 100 * scores.accuracy);
+        printf("test accuracy on %lld images: %.2f %%\n", (long long)scores.samples, 100 * scores.accuracy);
     glia_model_free(model);
     glia_data_free(test);
     glia_data_free(train);

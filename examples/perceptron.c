@@ -1,4 +1,5 @@
-/* perceptron.c - units of 1943 and 1958, and the function that stopped them. */
+/* perceptron.c - the threshold unit of McCulloch and Pitts (1943) and Rosenblatt's perceptron (1958). The perceptron
+ * learns and and or, but not xor, which is not linearly separable. */
 #include <glia/glia.h>
 #include <stdio.h>
 
@@ -21,13 +22,13 @@ static void learn(const char *name, const int labels[4], int64_t epochs) {
 
 int main(int argc, char **argv) {
     (void)argv;
-    printf("McCulloch and Pitts 1943: connections set by hand\n  a b   and or  not a\n");
+    printf("McCulloch and Pitts 1943: weights set by hand\n  a b   and or  not a\n");
     for (int i = 0; i < 4; i++) {
         const bool in[] = { i & 2, i & 1 };
         printf("  %d %d    %d  %d     %d\n", in[0], in[1], glia_mp_fires(glia_mp_and(2), in),
                glia_mp_fires(glia_mp_or(2), in), glia_mp_fires(glia_mp_not(), in));
     }
-    printf("\nRosenblatt 1958: connections learned from mistakes\n");
+    printf("\nRosenblatt 1958: weights learned from mistakes\n");
     learn("and", (const int[]){ -1, -1, -1, 1 }, 0);
     learn("or", (const int[]){ -1, 1, 1, 1 }, 0);
     learn("xor", (const int[]){ -1, 1, 1, -1 },

@@ -1,23 +1,24 @@
-/* reviews.c - is a film praised? TextCNN, and a small BERT with and without pre-training on the reviews themselves.
+/* reviews.c - sentiment classification of film reviews by TextCNN and by a small BERT, with and without masked
+ * language-model pre-training on the same reviews.
  *
  *     reviews [--quick] [--epochs N] [ARCHIVE]
  *
- * ARCHIVE is a folder or an archive with a folder of texts for each class; else movie_reviews/movie_reviews.zip is
- * looked for in $GLIA_DATA (Pang and Lee 2004, 2,000 reviews). A WordPiece tokenizer is trained on four fifths of the
- * texts; the last fifth is for the tests.
+ * ARCHIVE is a folder or an archive with a folder of texts for each class. Default:
+ * $GLIA_DATA/movie_reviews/movie_reviews.zip (Pang and Lee 2004, 2,000 reviews). Four fifths of the texts are the
+ * training set, which also trains a WordPiece tokenizer; the last fifth is the test set.
  *
- *     TextCNN   Kim 2014, over the first 256 tokens and the last 256
- *     BERT      two layers of 128; what it reads of a review is its first 252 tokens and its last 252, in four windows,
- *               and classes are told from the mean of all words; the mean of three trainings, because 400 reviews alone
- *               tell little
- *               without   trained for the two classes only
- *               with      first trained to tell the words that are masked in the training texts, whole words (Devlin et
- *                         al. 2019; without the next sentence): N epochs (8) in rows of 32 tokens, because in longer
- *                         ones it takes much longer until attention finds the neighbours, and till then all that is
- *                         learned is how common words are; then a quarter of that in rows of 128, for the positions
+ *     TextCNN   Kim 2014, on the first 256 and the last 256 tokens of a review
+ *     BERT      two layers of 128; reads the first 252 and the last 252 tokens of a review in four windows and
+ *               classifies the mean over all tokens. The accuracy is the mean of three runs, because a test set of 400
+ *               reviews is small.
+ *               without   trained on the two classes only
+ *               with      pre-trained on whole-word masking (Devlin et al. 2019; no next-sentence prediction): N epochs
+ *                         (8) in rows of 32 tokens, then a quarter of that in rows of 128, to train the positions. In
+ *                         long rows attention takes much longer to find neighbouring tokens; until then the net only
+ *                         learns word frequencies.
  *
- * --quick: texts are drawn from a dozen words, and everything is smaller. Exit status 1 if it then learns less than it
- * can.
+ * --quick: generated texts of a dozen words and smaller nets. Exit status 1 if an accuracy or the perplexity is worse
+ * than expected.
  */
 #include <glia/glia.h>
 #include <math.h>
@@ -27,11 +28,11 @@
 
 enum {
     TEXT_BYTES = 16384,
-    LONG = 512,   /* tokens that TextCNN reads, */
-    LENGTH = 128, /* BERT in a window, */
-    SHORT = 32,   /* and at first */
+    LONG = 512,   /* tokens per review of TextCNN */
+    LENGTH = 128, /* tokens per window of BERT */
+    SHORT = 32,   /* tokens per row in the first part of pre-training */
     WINDOWS = 4,
-    BATCH = 32, /* rows of LENGTH, or more shorter ones */
+    BATCH = 32, /* rows of LENGTH; of shorter rows, as many tokens */
     PADDING = 0,
     SPECIALS = 5
 };
@@ -57,7 +58,7 @@ static uint32_t draw(uint64_t *state, uint32_t below) {
 
 /* ---- texts --------------------------------------------------------------------------------- */
 
-/* The first n_train are for training. */
+/* The first n_train texts are the training set. */
 typedef struct corpus {
     int64_t n, n_train;
     glia_string *texts;
@@ -74,8 +75,8 @@ static char *copy_text(const char *text, size_t length) {
     return bytes;
 }
 
-/* What is good or bad is said once, among words that say nothing; which adjective goes with which verb can be learned
- * without the class. */
+/* Generates texts: one adjective shows the class, the other words are independent of it. Which adjective goes with
+ * which verb can be learned without the class. */
 static void draw_texts(corpus *c) {
     static const char *const said[2][3] = { { "dull", "weak", "tired" }, { "bright", "strong", "fresh" } };
     static const char *const verbs[2] = { "bored", "moved" };
@@ -97,7 +98,7 @@ static void draw_texts(corpus *c) {
     }
 }
 
-/* In a random order, the same each time. */
+/* Reads the texts in a random order that is the same in every run. */
 static void read_texts(corpus *c, glia_dataset *data) {
     glia_error error = { 0 };
     float *bytes = allocate(TEXT_BYTES * sizeof *bytes);
@@ -135,7 +136,7 @@ static corpus read_corpus(const char *archive, bool quick) {
         data = glia_data_open(address, "train", NULL, &error);
         if (!data) die(&error);
         if (glia_data_classes(data) != 2 || glia_data_y_shape(data).rank != 0) {
-            fprintf(stderr, "the archive should have two folders of texts, neg and pos\n");
+            fprintf(stderr, "reviews: the archive must have two folders of texts, neg and pos\n");
             exit(EXIT_FAILURE);
         }
         c.n = glia_data_count(data);
@@ -177,7 +178,7 @@ static void free_corpus(corpus *c) {
     free(c->continues);
 }
 
-/* The beginning of tokens and their end, `length` in all, between [CLS] and [SEP] if they are wanted. */
+/* Fills a row of `length` with the first and the last tokens; around: between [CLS] and [SEP]. */
 static void fill_row(const corpus *c, const int32_t *tokens, int64_t n, int length, bool around, int32_t *row) {
     const int64_t room = length - (around ? 2 : 0), head = n <= room ? n : room / 2, tail = n <= room ? 0 : room - head;
     int at = 0;
@@ -188,7 +189,7 @@ static void fill_row(const corpus *c, const int32_t *tokens, int64_t n, int leng
     while (at < length) row[at++] = PADDING;
 }
 
-/* Reviews [from, to) with their classes; in windows, each with [CLS] and [SEP], or 0: in one row without. */
+/* Reviews [from, to) with their classes, as `windows` windows with [CLS] and [SEP]; 0: one row without them. */
 static glia_dataset *reviews(const corpus *c, int64_t from, int64_t to, int length, int windows) {
     glia_error error = { 0 };
     const int whole = windows ? windows * length : length, room = length - 2;
@@ -219,7 +220,7 @@ static glia_dataset *reviews(const corpus *c, int64_t from, int64_t to, int leng
 
 /* ---- classes ------------------------------------------------------------------------------- */
 
-/* Trains and tests; returns the share of reviews that it gets right. */
+/* Trains the model and returns its accuracy on the test set. */
 static double classify(glia_model *model, const corpus *c, int length, int windows, glia_fit_opts opts) {
     glia_error error = { 0 };
     glia_dataset *train = reviews(c, 0, c->n_train, length, windows),
@@ -249,7 +250,7 @@ static double text_cnn(const corpus *c, bool quick) {
     return accuracy;
 }
 
-/* (N windows, length, units) from ids (N, windows length). */
+/* BERT's output (N windows, length, units) for ids (N, windows length). */
 static glia_tensor bert_of(glia_model *model, const corpus *c, bool quick, int length, int windows, double dropout) {
     glia_tensor ids = glia_model_input(model, "ids", GLIA_I32, GLIA_SHAPE(windows * length));
     return glia_bert(glia_reshape(ids, GLIA_SHAPE(-windows, length)), (glia_bert_opts){ .vocabulary = c->vocabulary,
@@ -262,7 +263,7 @@ static glia_tensor bert_of(glia_model *model, const corpus *c, bool quick, int l
                                                                                         .padding = PADDING });
 }
 
-/* Takes the values that both have. */
+/* Copies the parameters that both have. */
 static void take_values(glia_model *model, const glia_store *from) {
     for (int i = 0; i < glia_store_count(glia_model_store(model)); i++) {
         glia_array to = glia_store_at(glia_model_store(model), i), value;
@@ -271,14 +272,14 @@ static void take_values(glia_model *model, const glia_store *from) {
     }
 }
 
-/* One training for the classes, from the values of `from`, if there is one. */
+/* Trains for the classes, starting from the parameters of `from` unless it is NULL; returns the test accuracy. */
 static double fine_tune(const corpus *c, bool quick, const glia_store *from, uint64_t seed) {
     glia_error error = { 0 };
     glia_model *model = glia_model_create("bert", &error);
     if (!model) die(&error);
     const int length = quick ? 24 : LENGTH, windows = quick ? 1 : WINDOWS, units = quick ? 32 : 128;
     glia_tensor x = bert_of(model, c, quick, length, windows, 0.1);
-    /* of all words: masked ones alone do not teach the first token, [CLS], to gather what the others say */
+    /* the mean over all tokens: pre-training on masked words alone does not train [CLS] to represent the text */
     x = glia_mean(glia_reshape(x, GLIA_SHAPE(-1, windows * length, units)), GLIA_SHAPE(1), false);
     glia_model_output(model, "logits", glia_bert_classes(x, 2, 0.1));
     check(glia_model_init(model, seed, &error), &error);
@@ -305,14 +306,14 @@ static double bert(const corpus *c, bool quick, const glia_store *from, const ch
         fflush(stdout);
         sum += accuracy;
     }
-    printf("%s %.2f %% right\n", runs > 1 ? "; mean" : "", 100 * sum / runs);
+    printf("%s accuracy %.2f %%\n", runs > 1 ? "; mean" : "", 100 * sum / runs);
     fflush(stdout);
     return sum / runs;
 }
 
 /* ---- masked words -------------------------------------------------------------------------- */
 
-/* Rows of so many tokens, cut from texts [from, to). */
+/* Splits texts [from, to) into *n rows of `length` tokens. */
 static int32_t *cut_rows(const corpus *c, int64_t from, int64_t to, int length, int64_t *n) {
     const int64_t room = length - 2;
     *n = 0;
@@ -332,10 +333,10 @@ typedef struct masked_net {
     glia_backend *backend;
     glia_program *programs[2];
     glia_session *train, *test;
-    int batch, length, places; /* of masked words in a row, at most */
+    int batch, length, places; /* places: most masked tokens in a row */
 } masked_net;
 
-/* Words are told at some places of each row, given as rows of the batch's (N T, D). */
+/* Predicts the tokens at `places`, which are row indices into the batch's (N T, D). */
 static masked_net build_masked(const corpus *c, bool quick, int length) {
     glia_error error = { 0 };
     masked_net m = { .model = glia_model_create("masked words", &error),
@@ -376,7 +377,8 @@ static void free_masked(masked_net *m) {
     glia_backend_close(m->backend);
 }
 
-/* Runs on these rows (their numbers), masked anew for this epoch; returns the loss, and how many words it is of. */
+/* Runs the session on the rows `numbers`, masked as for this epoch. Returns the mean loss over the masked tokens, whose
+ * number is *n_words. */
 static double run_masked(const masked_net *m, const corpus *c, glia_session *session, const int32_t *rows,
                          const int64_t *numbers, uint64_t epoch, int *n_words) {
     enum { MOST = BATCH * LENGTH };
@@ -409,7 +411,7 @@ static double run_masked(const masked_net *m, const corpus *c, glia_session *ses
     return (double)*(const float *)glia_session_output(session, 0).data;
 }
 
-/* e to the mean loss over the masked words of the test texts, the same words each time. */
+/* exp(mean loss over the masked tokens of the test texts); the same tokens are masked in every call. */
 static double perplexity(const masked_net *m, const corpus *c) {
     int64_t n, numbers[BATCH * LENGTH];
     int32_t *rows = cut_rows(c, c->n_train, c->n, m->length, &n);
@@ -447,9 +449,8 @@ static void pretrain(const masked_net *m, const corpus *c, int epochs) {
                                                  : (double)(total - done) / (double)(total - warmup));
             sum += run_masked(m, c, m->train, rows, order + step * m->batch, (uint64_t)epoch, &n_words);
         }
-        printf(
-            "pre-training, rows of %d: epoch %d of %d, loss %.4f; perplexity of masked words in the test texts %.2f\n",
-            m->length, epoch + 1, epochs, sum / (double)steps, perplexity(m, c));
+        printf("pre-training, rows of %d: epoch %d of %d, loss %.4f, test perplexity of masked tokens %.2f\n",
+               m->length, epoch + 1, epochs, sum / (double)steps, perplexity(m, c));
         fflush(stdout);
     }
     free(order);
@@ -470,16 +471,16 @@ int main(int argc, char **argv) {
     }
     if (quick) epochs = 10;
     corpus c = read_corpus(archive, quick);
-    printf("%lld texts to learn from, %lld for the tests; %d tokens\n", (long long)c.n_train,
+    printf("%lld training texts, %lld test texts, a vocabulary of %d\n", (long long)c.n_train,
            (long long)(c.n - c.n_train), c.vocabulary);
     const double cnn = text_cnn(&c, quick);
-    printf("TextCNN: %.2f %% right\n", 100 * cnn);
+    printf("TextCNN: accuracy %.2f %%\n", 100 * cnn);
     fflush(stdout);
     bert(&c, quick, NULL, "without");
     masked_net short_rows = build_masked(&c, quick, quick ? 12 : SHORT),
                m = build_masked(&c, quick, quick ? 24 : LENGTH);
     const double before = perplexity(&m, &c);
-    printf("perplexity of masked words before: %.2f\n", before);
+    printf("test perplexity of masked tokens before pre-training: %.2f\n", before);
     pretrain(&short_rows, &c, epochs);
     take_values(m.model, glia_model_store(short_rows.model));
     pretrain(&m, &c, (epochs + 3) / 4);

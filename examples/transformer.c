@@ -1,15 +1,16 @@
-/* transformer.c - an encoder-decoder learns to copy, reverse and sort digits, and shows where it looks.
+/* transformer.c - an encoder-decoder learns to copy, reverse and sort digits; plots its attention weights.
  *
  *     encoder_inputs = Input(shape=(max_length,));  decoder_inputs = Input(shape=(max_length,))
  *     ... Embedding, positional encoding, multi-head attention, Dense(vocab_size, activation='softmax')
  *     model.fit(x=[encoder_input_data, decoder_input_data], y=decoder_target_data)
  *
- * is how tutorials begin, and often put LSTMs where the attention should be. This is the net of Vaswani et al. 2017,
- * small: two layers read the digits, one writes them, one digit at a time, each seeing those before it. Then it writes
- * 1,000 sequences that it has not met, and attention.svg shows which digit it looked at for each that it wrote: the
- * diagonal, the other diagonal, and for sorting the permutation that sorts.
+ * This is the net of Vaswani et al. 2017 on a small scale: two encoder layers and one decoder layer, which generates
+ * one digit at a time from those before it. The test generates 1,000 new sequences. attention.svg shows the attention
+ * of each output digit to the input digits: the diagonal for copying, the other diagonal for reversing, and the sorting
+ * permutation for sorting.
  *
- * --quick: reverses six digits only. Exit status 1 if a digit is wrong, or if it looked elsewhere.
+ * --quick: reverses six digits only. Exit status 1 if a digit is wrong, or if the largest attention weight is at the
+ * correct input digit for fewer than 97 % of the output digits.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -36,7 +37,7 @@ static uint32_t draw(uint64_t *state, uint32_t below) {
     return (uint32_t)(*state >> 33) % below;
 }
 
-/* Place t of the answer is place from[t] of the question; sorting is stable. */
+/* Digit t of the output is digit from[t] of the input; sorting is stable. */
 static void permutation(task which, const int32_t *digits, int length, int *from) {
     for (int t = 0; t < length; t++) from[t] = which == REVERSE ? length - 1 - t : t;
     for (int t = 1; which == SORT && t < length; t++) {
@@ -61,7 +62,7 @@ typedef struct net {
     glia_model *model;
     glia_backend *backend;
     glia_program *programs[2];
-    glia_session *train, *infer; /* batches of BATCH, and one at a time of TESTS */
+    glia_session *train, *infer; /* batches of BATCH and of TESTS */
 } net;
 
 static glia_session *open(net *n, int index, glia_compile_opts opts) {
@@ -130,7 +131,7 @@ static void train(net *n, task which, int length, int steps) {
     }
 }
 
-/* Writes digit by digit, the likeliest each time; what it looked at is in the session then. */
+/* Generates the outputs greedily, digit by digit. The session then holds the attention weights. */
 static void write_all(net *n, int length, const int32_t *questions, int32_t *answers) {
     glia_error error = { 0 };
     memcpy(glia_session_input(n->infer, "question", NULL, NULL), questions,
@@ -152,7 +153,7 @@ static void write_all(net *n, int length, const int32_t *questions, int32_t *ans
 
 /* ---- where it looks ------------------------------------------------------------------------ */
 
-/* The mean over heads of how much it looked at place s for digit t of a test. */
+/* The attention weight of output digit t to input digit s in a test, averaged over the heads. */
 static double look(const net *n, int length, int test, int t, int s) {
     const float *weights = glia_session_output(n->infer, 1).data;
     double sum = 0;
@@ -208,12 +209,12 @@ int main(int argc, char **argv) {
                     best = look(&n, length, i, t, s) > look(&n, length, i, t, best) ? s : best;
                 int from[MOST];
                 permutation(which, questions + i * length, length, from);
-                /* of equal digits, sorting may look at any */
+                /* when sorting equal digits, any of them is correct */
                 seen += which == SORT ? questions[i * length + best] == expected[i * length + t] : best == from[t];
             }
         }
-        printf("%s: %d of %d sequences exact; it looked at the digit that it wrote %.2f %% of the time\n", names[which],
-               right, TESTS, 100.0 * seen / (TESTS * length));
+        printf("%s: %d of %d sequences exact; attention at the correct input digit %.2f %%\n", names[which], right,
+               TESTS, 100.0 * seen / (TESTS * length));
         good = good && right == TESTS && seen >= 0.97 * TESTS * length;
         panel(svg, &n, which, quick ? 0 : width * (int)which, length, questions, written);
         close_net(&n);

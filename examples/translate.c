@@ -1,16 +1,16 @@
-/* translate.c - German into English by a Transformer (Vaswani et al. 2017), from raw text to BLEU; or by LSTMs with
- * additive attention (Bahdanau et al. 2015).
+/* translate.c - translates German to English with a Transformer (Vaswani et al. 2017) or with LSTMs and additive
+ * attention (Bahdanau et al. 2015): from raw text to the BLEU score.
  *
  *     translate [--lstm] [--data FOLDER] [--epochs N] [--beams N] [--resume]
  *
- * FOLDER has Multi30k's train.de.gz, train.en.gz, test_2016_flickr.de.gz, test_2016_flickr.en.gz
- * ($GLIA_DATA/multi30k). One tokenizer of 6,000 byte pairs is trained for both languages; three layers encode and
- * three decode, 256 numbers a token; with --lstm an LSTM of 256 units encodes in each direction, and one decodes.
- * Sentences of like lengths share a batch. After each epoch the net is saved (translate.safetensors, translate.json);
- * in the end the test sentences are translated, greedily and by beam search, and compared with the references by BLEU.
+ * FOLDER holds Multi30k's train.de.gz, train.en.gz, test_2016_flickr.de.gz, test_2016_flickr.en.gz (default:
+ * $GLIA_DATA/multi30k). Both languages share one BPE tokenizer with a vocabulary of 6,000. The Transformer has three
+ * encoder and three decoder layers of width 256; with --lstm, a bidirectional LSTM encoder and an LSTM decoder of 256
+ * units. Sentences of similar length share a batch. The net is saved after each epoch (translate.safetensors,
+ * translate.json). At the end the test sentences are translated, greedily and by beam search, and scored by BLEU.
  *
- * --quick: numbers in words instead, "vierunddreissig" -> "thirty four", which are made here: pairs of them, other
- * pairs to learn from than to be tested with. Exit status 1 if BLEU is below 90.
+ * --quick: translates generated number words instead, "vierunddreissig" -> "thirty four", in pairs; the pairs of the
+ * test set are not in the training set. Exit status 1 if BLEU is below 90.
  */
 #include <glia/glia.h>
 #include <stdio.h>
@@ -43,7 +43,7 @@ typedef struct lines {
     int64_t n;
 } lines;
 
-/* The lines of a small file, which the text functions have for themselves: `gzip -dc` reads what is packed. */
+/* The lines of a small file, decompressed by `gzip -dc` if it is a .gz. */
 static lines read_lines(const char *path) {
     char command[600];
     const size_t length = strlen(path);
@@ -89,7 +89,8 @@ static const char *const units_en[] = {
 static const char *const tens_en[] = { "",      "ten",   "twenty",  "thirty", "forty",
                                        "fifty", "sixty", "seventy", "eighty", "ninety" };
 
-/* Two numbers of two digits in words, which German and English say in different orders; some pairs are for the test. */
+/* Writes pairs of two-digit numbers in words, whose order of tens and units differs between German and English. `test`
+ * selects the pairs of the test set. */
 static void write_numbers(const char *german, const char *english, bool test) {
     FILE *de = need(fopen(german, "w")), *en = need(fopen(english, "w"));
     for (int n = 0; n < 72 * 72; n++) {
@@ -116,16 +117,17 @@ typedef struct net {
     glia_lstm_seq2seq_opts lstm_opts;
     glia_optimizer optimizer;
     glia_graph *graphs[LENGTHS];     /* for training, by length / MULTIPLE - 1 */
-    glia_program *programs[LENGTHS]; /* NULL: not needed yet */
+    glia_program *programs[LENGTHS]; /* NULL: not compiled yet */
     glia_session *sessions[LENGTHS];
 } net;
 
-/* What the source becomes, (N, T, width_of), and the scores of what follows each token of the target. */
+/* The encoder's output (N, T, width_of). */
 static glia_tensor encoded(const net *n, glia_tensor source, glia_tensor lengths) {
     return n->lstm ? glia_lstm_seq2seq_encode(source, lengths, n->lstm_opts)
                    : glia_seq2seq_encode(source, lengths, n->opts);
 }
 
+/* The logits of the next token at each position of `input`. */
 static glia_tensor decoded(const net *n, glia_tensor memory, glia_tensor lengths, glia_tensor input) {
     return n->lstm ? glia_lstm_seq2seq_decode(memory, lengths, input, n->lstm_opts)
                    : glia_seq2seq_decode(memory, lengths, input, n->opts);
@@ -133,7 +135,7 @@ static glia_tensor decoded(const net *n, glia_tensor memory, glia_tensor lengths
 
 static int width_of(const net *n) { return n->lstm ? 2 * n->lstm_opts.units : n->opts.units; }
 
-/* The loss for sentences of this length; updates too. */
+/* The loss for sentences of this length, with the updates of the parameters. */
 static glia_tensor build_loss(const net *n, glia_graph *graph, int64_t length) {
     const glia_shape ids = GLIA_SHAPE(GLIA_BATCH, length);
     glia_tensor source = glia_input(graph, "source", GLIA_I32, ids), input = glia_input(graph, "input", GLIA_I32, ids),
@@ -160,13 +162,13 @@ static net create(int vocabulary, bool lstm, bool quick) {
                                   .heads = 4,
                                   .feed_forward = quick ? 128 : 512,
                                   .dropout = quick ? 0 : 0.1 };
-    /* all parameters, and the optimiser's states */
+    /* creates all parameters and the optimiser's states */
     glia_model_output(n.model, "loss", build_loss(&n, glia_model_graph(n.model), LONGEST));
     check(glia_model_init(n.model, 1, &error), &error);
     return n;
 }
 
-/* The session for batches of a length; lengths share all values. */
+/* The training session for a sentence length; all lengths share parameters and states. */
 static glia_session *session_of(net *n, int64_t length) {
     const int64_t i = length / MULTIPLE - 1;
     glia_error error = { 0 };
@@ -233,7 +235,8 @@ static void train(net *n, glia_pairs *pairs, int64_t epochs, bool quick) {
 
 /* ---- translating ---------------------------------------------------------------------------- */
 
-/* The encoder once, the decoder for `rows` sentences; what it has written grows in `input`. */
+/* Generates translations of `rows` sentences: the encoder runs once, the decoder for each token. `input` holds the
+ * tokens so far. */
 typedef struct writer {
     glia_graph *graphs[2];
     glia_program *programs[2];
@@ -271,7 +274,7 @@ static void close_writer(writer *w) {
     }
 }
 
-/* Row r of the writer reads this sentence. */
+/* Sets the source sentence of row r. */
 static void set_source(writer *w, int r, const glia_encoding *e) {
     int32_t *source = (int32_t *)glia_session_input(w->encode, "source", NULL, NULL) + r * LONGEST,
             *lengths = glia_session_input(w->encode, "lengths", NULL, NULL);
@@ -295,7 +298,7 @@ static int32_t best_of(const float *scores, int n) {
     return best;
 }
 
-/* The likeliest token each time, for as many sentences as there are rows: ids (rows, LONGEST), until END. */
+/* Greedy decoding of all rows: ids (rows, LONGEST), up to END. */
 static void write_greedily(writer *w, int32_t *ids) {
     glia_error error = { 0 };
     int32_t *input = glia_session_input(w->decode, "input", NULL, NULL);
@@ -315,7 +318,7 @@ static void write_greedily(writer *w, int32_t *ids) {
     }
 }
 
-/* For glia_beam_search(): each row is a way to go on with the one sentence. */
+/* For glia_beam_search(): each row is a hypothesis for the same sentence. */
 static glia_status score(const int32_t *tokens, int n, int64_t length, const int *parents, float *scores, void *context,
                          glia_error *error) {
     writer *w = context;

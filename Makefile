@@ -1,4 +1,4 @@
-# The short way in. `make help` lists the targets; CMakeLists.txt and CMakePresets.json are the long way.
+# Shortcuts for common tasks; `make help` lists them. The build itself is in CMakeLists.txt and CMakePresets.json.
 
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
@@ -7,16 +7,16 @@ CMAKE := env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS cmake
 .PHONY: help build demo test docs bench bench-quick install clean
 
 help:
-	@echo 'make demo         install what is missing, build, train a CNN on digits, write glia-demo.html'
-	@echo 'make test         install what is missing, build, run every test'
+	@echo 'make demo         install missing packages, build, train a CNN on digits, write glia-demo.html'
+	@echo 'make test         install missing packages, build, run all tests'
 	@echo 'make build        build only: build/release/glia, libglia.a, libglia.so'
 	@echo 'make docs         build and write docs/ops.md, the table of operations'
 	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
-	@echo 'make bench        measure against PyTorch and oneDNN, 40 minutes; prints a table, writes docs/performance.md'
-	@echo 'make bench-quick  the same in two minutes: fewer and shorter blocks, few settings of PyTorch, writes nothing'
+	@echo 'make bench        compare with PyTorch and oneDNN, 40 minutes; prints a table, writes docs/performance.md'
+	@echo 'make bench-quick  the same in two minutes: few short blocks, few settings of PyTorch; writes nothing'
 	@echo 'make clean        remove build/'
 	@echo
-	@echo 'JOBS=$(JOBS) compilers at a time. Debug, sanitizers, clang, fuzzing: cmake --list-presets'
+	@echo 'JOBS=$(JOBS): parallel compilers. Debug, sanitizers, clang, fuzzing: cmake --list-presets'
 
 build:
 	@$(CMAKE) --preset release
@@ -41,7 +41,7 @@ bench bench-quick:
 	@$(CMAKE) --build --preset bench --parallel $(JOBS)
 	@python3 bench/bench.py --build build/bench $(if $(filter bench-quick,$@),--quick,--write docs/performance.md)
 
-# Tests and examples are not needed for it.
+# Does not build tests and examples.
 install:
 	@$(CMAKE) --preset release
 	@$(CMAKE) --build --preset release --parallel $(JOBS) --target glia_static glia_shared glia_command

@@ -1,11 +1,11 @@
-/* attention.c - the memory and time of causal attention with its gradient as T grows, beside what its scores would
- * take.
+/* attention.c - measures memory and time of causal attention with its gradient for growing T, and compares the memory
+ * with the size of the attention matrix.
  *
  *     bench_attention [FIGURE.svg]
  *
- * One sample, two heads of 64, T = 512 to 16384, one thread. "memory" is what the process has grown by at its largest,
- * of which "planned" is the program's; "scores" are the bytes of one T x T matrix for each head, of which who stores
- * them needs several.
+ * One sample, two heads of 64, T = 512 to 16384, one thread. "memory" is the growth of the peak resident memory,
+ * "planned" the activations of the program, "scores" the size of one T x T matrix per head. An implementation that
+ * stores the scores needs several of these.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static void fail(const glia_error *error) {
     exit(1);
 }
 
-/* The largest resident memory of this process so far, in bytes. */
+/* The peak resident memory of this process, in bytes. */
 static double peak_bytes(void) {
     char line[256];
     long kib = 0;
@@ -72,7 +72,7 @@ static row measure(int64_t t, double before) {
 
 enum { LEFT = 60, TOP = 20, STEP = 80, DOUBLING = 24 };
 
-/* Bytes on a scale of doublings, 1 MiB at the bottom, 4 GiB at the top. */
+/* Height of a number of bytes on a logarithmic axis from 1 MiB to 4 GiB. */
 static double height_of(double bytes) {
     double doublings = 0, unit = 1 << 20;
     while (unit * 2 <= bytes) unit *= 2, doublings++;
@@ -91,7 +91,7 @@ static void draw_line(FILE *f, const row *rows, bool scores, const char *color, 
 static void draw(const char *path, const row *rows) {
     FILE *f = fopen(path, "w");
     if (!f) {
-        fprintf(stderr, "bench_attention: %s cannot be written\n", path);
+        fprintf(stderr, "bench_attention: cannot write %s\n", path);
         exit(1);
     }
     fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"620\" height=\"360\" font-family=\"sans-serif\" "

@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
-"""Trains and runs Glia's models beside PyTorch, multiplies matrices beside oneDNN, and prints one table.
+"""Compares the speed of Glia's models with PyTorch and of its matrix products with oneDNN; prints one table.
 
     make bench          everything, some 40 minutes; writes docs/performance.md
-    make bench-quick    the same rows in two minutes: few and short blocks, few settings of PyTorch; writes nothing
+    make bench-quick    the same rows in two minutes: few short blocks, few settings of PyTorch; writes nothing
     python3 bench/bench.py --build build/bench [--quick] [--only train,infer-mlp,...] [--write FILE]
 
-How it measures
-    Each side is a process of its own that holds a network ready and runs it on command for a block of time. In each
-    round every side gets one block, so that what else the machine does hits all alike; the table has the medians over
-    the rounds. Glia's networks are its own models (models/models.def) through the public API; `bench_worker prepare`
-    writes their initial weights and the data, which every side then reads. The data are MNIST and CIFAR-10 where they
-    are found (see GLIA_DATA), else digits that the library draws, else noise. The losses of the first five steps, and
-    the outputs for the first sample in inference, must agree to one in a thousand, else the rows would compare
-    different things. The peak is that of a loop of multiply-adds in registers (peak.c), which gets a block in each
-    round too. peers.py says what the peers are.
+Method
+    Each side is a process that holds a network and runs it for a block of time on command. In each round every side
+    gets one block, so that other load on the machine affects all sides equally; the table has the medians over the
+    rounds. Glia runs its own models (models/models.def) through the public API. `bench_worker prepare` writes the
+    initial weights and the data, which every side reads. The data are MNIST and CIFAR-10 if found (see GLIA_DATA), else
+    synthetic digits, else noise. The losses of the first five training steps, and in inference the outputs for the
+    first sample, must agree within a relative 1e-3 (bf16: 3e-2); otherwise the row says so. The peak is measured by a
+    loop of multiply-adds in registers (peak.c), which gets a block in each round too. peers.py describes the peers.
 """
 import argparse
 import os
@@ -32,7 +31,7 @@ ROOT = os.path.dirname(HERE)
 
 
 class Workload:
-    """A row: a model of models.def, how it is run, and how many times as fast as the best PyTorch it is to be."""
+    """A row: a model of models.def, how it is run, and the target for its speed relative to the best PyTorch."""
 
     def __init__(self, kind, name, model, target, batch=1, optimizer="sgd", lr=1e-3, momentum=0.0, batches=8, block=1,
                  small=False, isas=(), precision="f32", sample=None):
@@ -48,7 +47,7 @@ class Workload:
                 "momentum": self.momentum, "precision": self.precision}
 
 
-# block: how many times as long as others' its blocks are; small: whether one thread may be faster than several.
+# block: factor for the length of its blocks; small: one thread may be faster than several.
 WORKLOADS = [
     Workload("train", "keras-cnn", "keras-cnn", 3, batch=64, optimizer="adam", isas=("v3", "v2")),
     Workload("train", "lenet-b4", "cifar-net", 5, batch=4, momentum=0.9, small=True),
@@ -71,13 +70,13 @@ WORKLOADS = [
     Workload("infer", "resnet18", "resnet18", 1.2, batches=2),
 ]
 
-# M, N, K and the share of the peak that is wanted
+# M, N, K and the target share of the peak
 PRODUCTS = [(64, 64, 64, 0), (128, 128, 128, 0), (256, 256, 256, 0), (512, 512, 512, 0.92), (1024, 1024, 1024, 0.92),
             (2048, 2048, 2048, 0.92), (64, 128, 784, 0), (64, 512, 512, 0), (4, 120, 400, 0), (256, 1024, 1024, 0),
             (4096, 64, 288, 0)]
 
 
-# How far losses and outputs of two sides may be apart, relatively
+# Relative tolerance between the losses and outputs of two sides
 TOLERANCE = {"f32": 1e-3, "bf16": 3e-2}
 
 
@@ -100,12 +99,12 @@ class Bench:
             if not installed:
                 self.problems.append("No PyTorch is installed (Debian: apt-get install python3-torch).")
             if problem:
-                self.problems.append(f"The newest PyTorch could not take part: {problem}.")
+                self.problems.append(f"The newest PyTorch was not measured: {problem}.")
         self.kann = []
         if not options.no_peers:
             self.kann, problem = kann_settings(options.kann, options.build, not options.quick)
             if problem:
-                self.problems.append(f"kann could not take part: {problem}.")
+                self.problems.append(f"kann was not measured: {problem}.")
         self.peers = Peers(installed, newest, os.path.join(os.path.abspath(options.build), "inductor"))
 
     def program(self, name):
@@ -119,7 +118,7 @@ class Bench:
                        f"threads={CORES}", *words], environment)
 
     def arguments(self, workload):
-        """What peer_torch.py is told besides its setting."""
+        """The arguments of peer_torch.py besides those of its setting."""
         about = self.prepared[self.folder(workload)]
         words = [word for name, value in workload.words().items() for word in (f"--{name}", str(value))]
         return [workload.model, "--folder", self.folder(workload), "--sample", ",".join(map(str, about["sample"])),
@@ -140,7 +139,7 @@ class Bench:
         return self.prepared[folder]["data"]
 
     def measure(self, workload):
-        """One row: medians of interleaved blocks of Glia, PyTorch as installed, PyTorch at its best, and the peak."""
+        """One row: medians of interleaved blocks of Glia, PyTorch as installed, the best PyTorch, and the peak."""
         options, seconds = self.options, self.options.seconds * workload.block
         print(workload.name, flush=True)
         row = {"workload": workload, "data": self.prepare(workload), "setting": "–"}
@@ -153,7 +152,7 @@ class Bench:
             try:
                 sides["installed"] = start(installed)
             except RuntimeError as error:
-                self.problems.append(f"{workload.name}: PyTorch as installed cannot run it: {error}.")
+                self.problems.append(f"{workload.name}: PyTorch as installed fails: {error}.")
         setting, worker = choose(find(workload.pictures, workload.small, options.quick), start, seconds / 2,
                                  0 if options.quick else 3)
         if setting:
@@ -182,7 +181,7 @@ class Bench:
         return row
 
     def isas(self, row):
-        """Rows of other instruction sets, beside the same peers."""
+        """Rows of other instruction sets, compared with the same peers."""
         for isa in row["workload"].isas:
             if isa in row:
                 yield {**row, "glia": row[isa], "isa": isa}
@@ -197,7 +196,7 @@ class Bench:
                 sides["onednn"] = Worker([self.program("bench_gemm"), "onednn", str(CORES)],
                                          {"OMP_NUM_THREADS": str(CORES)})
             except RuntimeError as error:
-                self.problems.append(f"oneDNN could not take part: {error}.")
+                self.problems.append(f"oneDNN was not measured: {error}.")
         peak = Worker([self.program("bench_peak"), str(CORES)])
         rows = []
         for m, n, k, share in PRODUCTS:
@@ -218,7 +217,7 @@ class Bench:
     # ---- the rest -----------------------------------------------------------------------------------------------
 
     def bandwidth(self):
-        """GB/s of a triad within the last cache and beyond it."""
+        """GB/s of a triad in the last-level cache and in memory."""
         worker = Worker([self.program("bench_peak"), str(CORES)])
         figures = {}
         for name, mib in (("cache", 12), ("memory", 1024)):
@@ -229,7 +228,7 @@ class Bench:
         return figures
 
     def first_step(self):
-        """Milliseconds from the start of the process to the end of keras-cnn's first training step, of both."""
+        """Milliseconds from process start to the end of keras-cnn's first training step, for Glia and PyTorch."""
         workload = WORKLOADS[0]
         self.prepare(workload)
         figures, starts = {}, {"glia": lambda: self.glia("first", workload)}
@@ -246,7 +245,7 @@ class Bench:
         return figures
 
     def command_size(self):
-        """Bytes of the stripped command."""
+        """Size of the stripped command in bytes."""
         strip, stripped = shutil.which("strip"), os.path.join(self.folders, "glia")
         if not strip or subprocess.run([strip, "-o", stripped, self.program("glia")], capture_output=True).returncode:
             return None
@@ -255,15 +254,15 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"), help="where bench_worker lies")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build", "bench"), help="folder of bench_worker")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", help="rows, or the beginnings of their names: train,infer-mlp,gemm,extra")
-    parser.add_argument("--rounds", type=int, help="blocks for each side (7; quick: 3)")
-    parser.add_argument("--seconds", type=float, help="of a block (0.5; quick: 0.1)")
-    parser.add_argument("--no-peers", action="store_true", help="Glia alone")
-    parser.add_argument("--venv", default=os.path.join(ROOT, "build", "bench-venv"), help="the newest PyTorch's place")
-    parser.add_argument("--kann", default=os.path.join(ROOT, "build", "kann"), help="the place of kann's sources")
-    parser.add_argument("--write", metavar="FILE", help="write the page there as well; sections not measured stay")
+    parser.add_argument("--only", help="rows, by prefixes of their names: train,infer-mlp,gemm,extra")
+    parser.add_argument("--rounds", type=int, help="blocks per side (7; quick: 3)")
+    parser.add_argument("--seconds", type=float, help="length of a block (0.5; quick: 0.1)")
+    parser.add_argument("--no-peers", action="store_true", help="measure Glia only")
+    parser.add_argument("--venv", default=os.path.join(ROOT, "build", "bench-venv"), help="venv of the newest PyTorch")
+    parser.add_argument("--kann", default=os.path.join(ROOT, "build", "kann"), help="folder of kann's sources")
+    parser.add_argument("--write", metavar="FILE", help="also write the page; keeps sections that were not measured")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
     options.seconds = options.seconds or (0.1 if options.quick else 0.5)
@@ -274,8 +273,8 @@ def main():
     load = os.getloadavg()[0]
     bench = Bench(options)
     if load > CORES / 2:
-        bench.problems.append(f"The machine was busy: a load of {load:.1f} on {CORES} cores before the first row. "
-                              "Peers whose threads spin suffer most from that.")
+        bench.problems.append(f"The machine was busy: load {load:.1f} on {CORES} cores before the first row. This "
+                              "slows down peers with spinning threads most.")
     try:
         results = {"rows": [bench.measure(w) for w in WORKLOADS if wanted(w.name)]}
         results["isas"] = [isa for row in results["rows"] for isa in bench.isas(row)]

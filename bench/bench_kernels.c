@@ -1,10 +1,10 @@
-/* bench_kernels.c - what the matrix product and convolution kernels reach, in GFLOP/s and as a share of the peak that a
- * loop of fused multiply-adds in registers reaches on the same threads at the same moment.
+/* bench_kernels.c - speed of the matrix product and convolution kernels, in GFLOP/s and as a share of the peak. The
+ * peak is measured by a loop of fused multiply-adds in registers, on the same threads at the same time.
  *
  *   bench_kernels [threads]       GLIA_ISA chooses the instruction set
  *
- * Every figure is the best of several medians. With one thread it is processor time, which other programs on the
- * machine disturb less; with more it is time on the clock.
+ * Every figure is the best of several medians. One thread is measured in processor time, which is less sensitive to
+ * other load; several are measured in wall time.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +67,7 @@ static void peak_piece(void *context, int64_t piece, int worker) {
     (void)steps;
 }
 
-/* GFLOP/s of the pool; 0 where there is no loop for the instruction set. */
+/* Peak GFLOP/s of the pool; 0 if there is no loop for the instruction set. */
 static double measure_peak(glia_pool *pool, glia_isa isa) {
     if (isa != GLIA_ISA_V3 && isa != GLIA_ISA_V4) return 0;
     double best = 1e9;
@@ -164,7 +164,7 @@ static void bench_gemm(bench *b, int64_t m, int64_t n, int64_t k, bool transpose
         float *packed = floats((int64_t)(bytes / sizeof(float)));
         b->table->gemm_f32_pack(b->pool, &g, packed);
         b->gemm.packed_b = packed;
-        strcat(what, ", B packed before");
+        strcat(what, ", B packed");
         report(what, measure(launch_gemm, b), flops, b->peak);
         free(packed);
     }
@@ -264,9 +264,9 @@ int main(int argc, char **argv) {
     for (int i = 0; i < GLIA_COUNT(shapes); i++) {
         int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
         bench_gemm(&b, m, n, k, false, false);
-        bench_gemm(&b, m, n, k, false, true);  /* a dense layer: x W^T, */
-        bench_gemm(&b, m, k, n, false, false); /* its dx = dy W, */
-        bench_gemm(&b, n, k, m, true, false);  /* its dW = dy^T x */
+        bench_gemm(&b, m, n, k, false, true);  /* a dense layer: x W^T */
+        bench_gemm(&b, m, k, n, false, false); /* dx = dy W */
+        bench_gemm(&b, n, k, m, true, false);  /* dW = dy^T x */
     }
     bench_conv(&b, "keras 1", 64, 1, 32, 28, 3, 1, 0, 1);
     bench_conv(&b, "keras 2", 64, 32, 64, 13, 3, 1, 0, 1);

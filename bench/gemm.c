@@ -1,11 +1,10 @@
-/* gemm.c - matrix products, f32, C (M, N) = A (M, K) B (K, N), by Glia and by oneDNN: a worker of bench.py.
+/* gemm.c - f32 matrix products C (M, N) = A (M, K) B (K, N) of Glia or oneDNN: a worker of bench.py.
  *
  *     bench_gemm glia|onednn THREADS
  *
- * Glia's is a program of one product of two inputs, through the public API. oneDNN's is dnnl_sgemm() of the system's
- * library, which is looked for when this runs, so that building does not need it; its threads are OMP_NUM_THREADS.
- * Neither has seen the operands before. Prints a line of JSON when it is ready and one for each line "run M N K
- * SECONDS".
+ * For Glia: a program with one product of two inputs, through the public API. For oneDNN: dnnl_sgemm() of the system's
+ * library, loaded at run time, so the build does not need it; its threads are OMP_NUM_THREADS. Neither packs operands
+ * in advance. Prints a line of JSON when it is ready and one for each line "run M N K SECONDS".
  */
 #include <dlfcn.h>
 #include <math.h>
@@ -45,7 +44,7 @@ static double now(void) {
 
 /* ---- the two ------------------------------------------------------------------------------ */
 
-/* dnnl_sgemm, and in `about` what it is of. */
+/* Finds dnnl_sgemm; writes the library's name and version to `about`. */
 static sgemm_fn find_sgemm(char *about, size_t size) {
     typedef struct version {
         int major, minor, patch;
@@ -55,10 +54,10 @@ static sgemm_fn find_sgemm(char *about, size_t size) {
     for (int i = 0; i < 3 && !library; i++) library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     void *symbols[2] = { library ? dlsym(library, "dnnl_sgemm") : NULL,
                          library ? dlsym(library, "dnnl_version") : NULL };
-    if (!symbols[0] || !symbols[1]) fail("there is no libdnnl (Debian: libdnnl2, or libdnnl-dev)");
+    if (!symbols[0] || !symbols[1]) fail("libdnnl was not found (Debian: libdnnl2, or libdnnl-dev)");
     sgemm_fn sgemm;
     const version *(*version_of)(void);
-    memcpy(&sgemm, &symbols[0], sizeof sgemm); /* ISO C knows no cast from void * to a function */
+    memcpy(&sgemm, &symbols[0], sizeof sgemm); /* ISO C has no cast from void * to a function pointer */
     memcpy(&version_of, &symbols[1], sizeof version_of);
     snprintf(about, size, "oneDNN %d.%d.%d", version_of()->major, version_of()->minor, version_of()->patch);
     return sgemm;
@@ -114,16 +113,16 @@ static void tear_down(product *p) {
     glia_graph_free(p->graph);
 }
 
-/* The last element of C, as it should be: what is timed is a product. */
+/* Checks the last element of C. */
 static void check(const product *p) {
     double should = 0, is = (double)p->c[p->m * p->n - 1];
     for (int64_t i = 0; i < p->k; i++) should += (double)p->a[(p->m - 1) * p->k + i] * (double)p->b[(i + 1) * p->n - 1];
-    if (!(fabs(is - should) <= 1e-3 * (1 + fabs(should)))) fail("a wrong product");
+    if (!(fabs(is - should) <= 1e-3 * (1 + fabs(should)))) fail("the product is wrong");
 }
 
 /* ---- timing ------------------------------------------------------------------------------- */
 
-/* Products for about this long, after a tenth of it to warm up. */
+/* Repeats the product for about `seconds`, after a tenth of that as warm-up. */
 static void run_block(product *p, double seconds) {
     set_up(p);
     run(p);

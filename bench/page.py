@@ -1,4 +1,4 @@
-"""The benchmark's results as text: the table, what one needs to know to read it, and docs/performance.md around."""
+"""Formats the results of the benchmark: the table, its notes, and the page docs/performance.md."""
 import datetime
 import statistics
 
@@ -14,7 +14,7 @@ KANN_TARGET = 1.5
 
 
 def seconds_of(row, side):
-    """Of one step or one run."""
+    """Seconds of one step or one run."""
     return row["workload"].batch / row[side]["rate"]
 
 
@@ -27,7 +27,7 @@ def ratio_of(row, side="best"):
 
 
 def torch_memory(row):
-    """The smaller one of the two PyTorches."""
+    """Memory of the PyTorch, installed or best, that uses less."""
     sizes = [row[side]["memory"] for side in ("installed", "best") if side in row and row[side]["memory"]]
     return min(sizes) if sizes else None
 
@@ -81,7 +81,7 @@ def table_of(results):
     for row in results["rows"]:
         lines.append(model_cells(row, target=row["workload"].target))
         if "kann" in row:
-            lines.append(model_cells(row, row["workload"].name + ", beside kann", "kann", KANN_TARGET))
+            lines.append(model_cells(row, row["workload"].name + ", against kann", "kann", KANN_TARGET))
     lines += [model_cells(row, f"{row['workload'].name}, GLIA_ISA={row['isa']}") for row in results["isas"]]
     lines += [product_cells(row) for row in results["products"]]
     head, *body = ["| " + " | ".join(cells) + " |" for cells in lines]
@@ -96,12 +96,12 @@ def short(x):
 
 
 def roofline(name, flops, moved, seconds, peak, bandwidth):
-    """Operations and bytes, what was achieved of each, and how long each alone would take at the measured limits."""
+    """Operations and bytes, the achieved rates, and the time of each alone at the measured limits."""
     return (f"- {name}: {short(flops * 1e-9)} GFLOP and {short(moved * 1e-6)} MB in {short(seconds * 1e3)} ms. "
             f"{flops / seconds * 1e-9:,.0f} of {peak:,.0f} GFLOP/s; {moved / seconds * 1e-9:,.1f} of "
-            f"{bandwidth['cache']:,.0f} (cache) and {bandwidth['memory']:,.0f} GB/s (memory). The operations alone "
-            f"need {short(flops / peak * 1e-6)} ms, the bytes {short(moved / bandwidth['cache'] * 1e-6)} to "
-            f"{short(moved / bandwidth['memory'] * 1e-6)} ms.")
+            f"{bandwidth['cache']:,.0f} (cache) and {bandwidth['memory']:,.0f} GB/s (memory). At these limits "
+            f"the operations take {short(flops / peak * 1e-6)} ms, the bytes "
+            f"{short(moved / bandwidth['cache'] * 1e-6)} to {short(moved / bandwidth['memory'] * 1e-6)} ms.")
 
 
 def missed_models(results):
@@ -111,10 +111,10 @@ def missed_models(results):
         if ratio is not None and ratio < row["workload"].target:
             what.append(f"{ratio:.2f} of {row['workload'].target:g}")
         if "kann" in row and ratio_of(row, "kann") < KANN_TARGET:
-            what.append(f"beside kann {ratio_of(row, 'kann'):.2f} of {KANN_TARGET:g}")
+            what.append(f"against kann {ratio_of(row, 'kann'):.2f} of {KANN_TARGET:g}")
         if memory and row["glia"]["memory"] > memory / 3:
-            what.append(f"memory {row['glia']['memory'] / memory:.2f} of PyTorch's, to be a third; the program's plan "
-                        f"is {ready['planned'] / MIB:,.0f} MiB")
+            what.append(f"memory {row['glia']['memory'] / memory:.2f} of PyTorch's, target a third; the program's "
+                        f"memory plan is {ready['planned'] / MIB:,.0f} MiB")
         if what:
             line = roofline(f"{row['workload'].name} ({'; '.join(what)})", ready["flops"], ready["bytes"],
                             seconds_of(row, "glia"), row["peak"], results["bandwidth"])
@@ -162,10 +162,10 @@ def extras_of(results):
     first, lines = results["first"], []
     if first:
         beside = f"; PyTorch as installed {first['installed']:,.0f} ms" if "installed" in first else ""
-        lines.append(f"- From the start of the process to the end of keras-cnn's first training step: "
+        lines.append(f"- From process start to the end of keras-cnn's first training step: "
                      f"{first['glia']:.1f} ms (target 50){beside}.")
     if results["size"]:
-        lines.append(f"- The stripped command: {results['size'] / 1e6:.2f} MB (target 5).")
+        lines.append(f"- Size of the stripped command: {results['size'] / 1e6:.2f} MB (target 5).")
     return lines
 
 
@@ -191,10 +191,10 @@ def section_text(results):
     seconds = ", ".join(f"{block * options.seconds:g}" for block in blocks)
     parts = [f"{machine()}{peak}, triad {bandwidth['cache']:.0f} GB/s in 12 MiB and {bandwidth['memory']:.0f} in "
              f"1 GiB. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} interleaved blocks of "
-             f"{seconds} s. The command: `python3 {results['command']}`.", table_of(results)]
+             f"{seconds} s. Command: `python3 {results['command']}`.", table_of(results)]
     if results["products"]:
         about = results["products"][0]["about"]
-        parts.append(f"Products beside {about['onednn']}." if "onednn" in about else "")
+        parts.append(f"Compared with {about['onednn']}." if "onednn" in about else "")
     parts.append("\n".join(extras_of(results) + [note_of(row) for row in results["rows"]]
                            + [f"- {problem}" for problem in results["problems"]]))
     missed = [*missed_models(results), *missed_products(results)]
@@ -204,7 +204,7 @@ def section_text(results):
 
 
 def sections_of(results):
-    """The text of each section that has been measured."""
+    """The text of each measured section."""
     parts = {section: part_of(results, section) for section in SECTIONS}
     return {name: section_text(part) for name, part in parts.items()
             if part["rows"] or part["products"] or part["first"]}
@@ -215,7 +215,7 @@ def text_of(sections):
 
 
 def page_of(sections, before):
-    """The page; what has not been measured stays as it was in the page before."""
+    """The page; sections that were not measured are copied from the old page."""
     old = {name: text.strip() for name, _, text in (part.partition("\n") for part in before.split("\n## ")[1:])}
     joined = {name: sections.get(name) or old.get(name) for name in SECTIONS}
     return PAGE.format(text=text_of({name: text for name, text in joined.items() if text}))
@@ -223,28 +223,32 @@ def page_of(sections, before):
 
 LIMITS = """### What limits the rows that miss their targets
 
-Operations are those of products and convolutions, as their definitions have them (those of 3 x 3 kernels in Winograd's
-way are fewer), bytes what the kernels of a step read and write, each operand of each of them once.
+GFLOP counts the operations of matrix products and convolutions by their definitions (Winograd's algorithm for 3 x 3
+kernels needs fewer). MB counts the bytes that the kernels of a step read and write, each operand of a kernel once.
 
 """
 
 PAGE = """# Performance
 
-Printed by `make bench`; a section that a later run did not measure keeps the figures of its own day.
-[bench/bench.py](../bench/bench.py) says how they are measured, [bench/peers.py](../bench/peers.py) what the peers are.
-"As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for that row, the
-newest PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C, here with OpenBLAS;
-it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training is in samples a
-second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the
-peak of the whole process; PyTorch's is the smaller one of the two. All in f32.
+This page is written by `make bench`. A section that a run does not measure keeps its earlier figures and date. The
+method is described in [bench/bench.py](../bench/bench.py), the peers in [bench/peers.py](../bench/peers.py).
+
+- "PyTorch as installed" is the distribution's PyTorch with default settings. "Best peer" is the fastest of all settings
+  tried for that row, including the newest PyTorch, eager and compiled; for matrix products it is oneDNN.
+- kann is a C library, here with OpenBLAS. It has no Adam, so its timed steps use its RMSprop; the steps whose losses
+  are compared use an Adam of the benchmark.
+- Training is in samples per second, generation in tokens per second, inference in microseconds per sample, matrix
+  products (M, N, K) in GFLOP/s.
+- Memory is the peak of the whole process; for PyTorch, the smaller one of the two.
+- All numbers are f32, unless the name of the row says bf16.
 
 {text}
 
 ## The workloads
 
-The networks are Glia's own, by the names of [models.def](../models/models.def), through the public API: training is a
-program of the loss with `glia_minimize`, inference a frozen program. PyTorch's twins begin with the same weights and
-get the same data.
+The networks are models of [models.def](../models/models.def), run through the public API. Training is a compiled
+program of the loss with `glia_minimize`, inference a frozen program. The same networks in PyTorch start with the same
+weights and read the same data.
 
 | name | model | optimizer | batch |
 |---|---|---|---:|
@@ -256,7 +260,7 @@ get the same data.
 | train-lstm28, -lstm128 | lstm-rows: two LSTM layers of 128 over 28 steps of 28 numbers, or 128 of 64; dense 10 | Adam | 64 |
 | train-gpt-tiny | gpt-tiny: 4 layers, 4 heads, 128; context 64, vocabulary 65 | Adam | 12 |
 | train-gpt-mini | gpt-mini: 6 layers, 6 heads, 384; context 256, vocabulary 65 | Adam | 16 |
-| train-enc-dec | enc-dec: Transformer of 3+3 layers, 4 heads, 256, 1024 between; 32 steps, vocabulary 1000 | Adam | 64 |
-| generate-gpt-mini | gpt-mini, a token at a time with cached keys and values, greedy, up to the context and again | – | 1 |
+| train-enc-dec | enc-dec: Transformer of 3+3 layers, 4 heads, width 256, hidden 1024; 32 steps, vocabulary 1000 | Adam | 64 |
+| generate-gpt-mini | gpt-mini, greedy, one token at a time with cached keys and values; restarts when the context is full | – | 1 |
 | infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
 """

@@ -1,15 +1,15 @@
-/* peak.c - what this machine can do at most: multiplications and additions in f32, and bytes to and from memory.
+/* peak.c - measures the limits of the machine: f32 multiply-adds, and memory bandwidth.
  *
  *     bench_peak [THREADS]
  *
  * A worker of bench.py: prints a line of JSON for each line that it reads.
  *
- *     run SECONDS         GFLOP/s. Each thread multiplies and adds twelve independent vectors that stay in registers:
- *                         no memory, no dependencies that the latency of an FMA would show. Everything that is reported
- *                         as "% of peak" is a share of this, measured in the same minute on the same machine.
- *     triad MIB SECONDS   GB/s of a[i] = b[i] + s c[i] (McCalpin's STREAM), the three arrays being MIB together, a part
- *                         for each thread: two reads and a write each. Some MiB are in the caches, some hundred are
- *                         not.
+ *     run SECONDS         GFLOP/s. Each thread multiplies and adds twelve independent vectors in registers, so neither
+ *                         memory nor the latency of an FMA limits it. "% of peak" is relative to this figure, measured
+ *                         in the same minute on the same machine.
+ *     triad MIB SECONDS   GB/s of a[i] = b[i] + s c[i] (McCalpin's STREAM), counting two reads and a write; the three
+ *                         arrays are MIB together, divided among the threads. A few MiB fit into the caches, hundreds
+ *                         do not.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 
 enum { ROUNDS = 100000, CHAINS = 12, MAX_THREADS = 256 };
 
-/* ROUNDS times CHAINS vectors of `lanes` floats; the sum is returned so that nothing can be left out. */
+/* ROUNDS multiply-adds of CHAINS vectors of `lanes` floats; returns the sum, so that the compiler removes nothing. */
 #define DEFINE_LOOP(name, lanes, target)                                                                               \
     typedef float name##_vector __attribute__((vector_size((lanes)*4)));                                               \
     target static float name(float seed) {                                                                             \
@@ -95,7 +95,7 @@ static void *triad(void *argument) {
     return NULL;
 }
 
-/* Lets all threads do their jobs during `seconds`; returns how long it took. */
+/* Runs the jobs of all threads for about `seconds`; returns the time taken. */
 static double run(void *(*what)(void *), job *jobs, int threads, double seconds) {
     pthread_t thread[MAX_THREADS];
     double start = now();
@@ -118,7 +118,7 @@ static double measure_peak(loop_kind kind, int threads, double seconds) {
     return flops / elapsed * 1e-9;
 }
 
-/* GB/s of all threads together, on arrays of so many MiB together. */
+/* GB/s of all threads together, on arrays of `mib` MiB together. */
 static double measure_triad(int threads, double mib, double seconds) {
     static job jobs[MAX_THREADS];
     double bytes = 0;

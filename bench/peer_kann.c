@@ -1,11 +1,10 @@
-/* peer_kann.c - kann's side of the benchmark (github.com/attractivechaos/kann): mlp-512 with OpenBLAS. A worker of
- * bench.py, which compiles it with kann's sources where it finds them.
+/* peer_kann.c - mlp-512 with kann (github.com/attractivechaos/kann) and OpenBLAS. A worker of bench.py, which compiles
+ * it together with kann's sources if it finds them.
  *
- *     peer_kann FOLDER BATCH BATCHES THREADS       THREADS > 1: kann's own; else OpenBLAS has OPENBLAS_NUM_THREADS
+ *     peer_kann FOLDER BATCH BATCHES THREADS       THREADS > 1: kann's threads; 1: OpenBLAS's (OPENBLAS_NUM_THREADS)
  *
- * The protocol, the weights and the data are those of worker.c. kann has no Adam: the first steps, whose losses are
- * compared, take the one written here, from kann's gradients; the steps that are timed end with kann's own RMSprop,
- * which moves less memory.
+ * Protocol, weights and data are those of worker.c. kann has no Adam: the first steps, whose losses are compared, apply
+ * the Adam of this file to kann's gradients; the timed steps use kann's RMSprop, which moves less memory.
  */
 #include <math.h>
 #include <stdio.h>
@@ -77,7 +76,7 @@ static void read_data(net *n, const char *folder) {
     free(labels);
 }
 
-/* The loss of the next batch; its gradients are in kann's buffer. */
+/* Computes the loss of the next batch; the gradients are in kann's buffer. */
 static float next(net *n) {
     size_t b = (size_t)(n->steps++ % n->batches);
     float *x = n->x + b * (size_t)n->batch * INPUTS, *truth = n->truth + b * (size_t)n->batch * CLASSES;

@@ -1,19 +1,19 @@
-"""PyTorch's side of the benchmark: one worker process, the twin of worker.c (same weights, data, protocol).
+"""PyTorch's worker process of the benchmark; same weights, data and protocol as worker.c.
 
     PYTHON bench/peer_torch.py train|infer|generate|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
 
---batch N --batches N         samples in a batch, batches in the folder's files
+--batch N --batches N         batch size, number of batches in the folder's files
 --optimizer adam|sgd --lr X --momentum X
 --precision f32|bf16          bf16: autocast
---threads N                   torch.set_num_threads(N); without it PyTorch decides
+--threads N                   torch.set_num_threads(N); default: PyTorch's
 --channels-last               model and images in the NHWC memory format
---fused                       the optimizer's single-kernel implementation, where this PyTorch has it on CPUs
---compile MODE                torch.compile the model (with its loss); MODE as torch.compile names them
+--fused                       the optimizer's fused implementation, if this PyTorch has one for CPUs
+--compile MODE                torch.compile the model (with its loss) in this mode
 --jit                         infer: torch.jit traced, frozen and optimized for inference
---no-mkldnn                   without oneDNN
+--no-mkldnn                   disables oneDNN
 
-The networks are those of tools/golden/networks.py, the weights and the data what `bench_worker prepare` wrote into the
-folder. Batches lie ready as tensors; no step reads its loss back, so nothing waits for Python more than it must.
+The networks are those of tools/golden/networks.py; `bench_worker prepare` has written the weights and the data into the
+folder. Batches are tensors prepared in advance, and no step reads its loss, to keep the overhead of Python small.
 """
 import argparse
 import contextlib
@@ -48,7 +48,7 @@ def load_model(options):
 def load_batches(options):
     shape = options.sample if options.model != "mlp-512" else (int(np.prod(options.sample)),)
     labels = np.fromfile(os.path.join(options.folder, "labels.bin"), np.int32)
-    if len(options.sample) == 1:  # ids; a source with its target is one sample
+    if len(options.sample) == 1:  # token ids; a source and its target are one sample
         x = np.fromfile(os.path.join(options.folder, "x.bin"), np.int32).astype(np.int64)
         x = x.reshape(-1, options.batch, len(x) // len(labels) * options.sample[0])
         labels = labels.reshape(-1, options.batch, *options.sample)
@@ -105,7 +105,7 @@ def make_inference(options):
         model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, xs[0])))
     if options.compile:
         model = torch.compile(model, mode=options.compile)
-    for _ in range(3):  # the JIT looks on before it optimizes
+    for _ in range(3):  # the JIT profiles before it optimizes
         model(xs[0])
     count = -1
 
@@ -118,8 +118,7 @@ def make_inference(options):
 
 
 def make_generation(options):
-    """A function that reads the likeliest token after the last one, from its cached keys and values, and returns the
-    scores of what follows it."""
+    """A function that generates one token greedily, with cached keys and values, and returns the logits after it."""
     model = load_model(options).eval()
     cache, context, count, token = model.cache(), options.sample[0], 0, torch.zeros(1, 1, dtype=torch.long)
     forward = torch.compile(model.step, mode=options.compile) if options.compile else model.step
@@ -154,7 +153,7 @@ def run_block(step, seconds):
 
 
 def peak_kib():
-    """Of this program; getrusage() would include the process that started it."""
+    """Peak resident memory of this program; getrusage() would include the parent process."""
     with open("/proc/self/status") as file:
         return int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1))
 
@@ -203,7 +202,7 @@ def main():
         torch.set_num_threads(options.threads)
     torch.backends.mkldnn.enabled = not options.no_mkldnn
     if options.mode in ("infer", "generate"):
-        # A compiler wants the newer way to do without gradients, the JIT of older versions the older one.
+        # torch.compile needs inference_mode(), the JIT of older versions no_grad().
         with torch.no_grad() if options.jit else torch.inference_mode(), autocast(options):
             work(options)
     else:

@@ -1,8 +1,8 @@
-"""The peers that the benchmark knows: two PyTorches in many settings, oneDNN, kann.
+"""The peers of the benchmark: two versions of PyTorch in many settings, oneDNN, kann.
 
-"installed" is what the system's python3 has (Debian: python3-torch), with no setting touched. "best" is the fastest
-of all settings tried, for each row alone: OpenMP's BLAS, threads, forced AVX-512, channels-last, frozen by the JIT,
-and the newest PyTorch that pip has (in build/bench-venv: some 3 GB to download, once), eager and compiled.
+"installed" is the PyTorch of the system's python3 (Debian: python3-torch) with default settings. "best" is the fastest
+of all settings tried, chosen for each row: OpenMP's BLAS, threads, forced AVX-512, channels-last, frozen by the JIT,
+and the newest PyTorch on PyPI (in build/bench-venv, a single download of some 3 GB), eager and compiled.
 """
 import os
 import platform
@@ -52,11 +52,11 @@ def installed_python():
 
 
 def newest_python(folder, install):
-    """A Python with the newest PyTorch, installed into `folder` if it is not there yet; or None and why not."""
+    """A Python with the newest PyTorch, installed into `folder` if missing; or None and the reason."""
     python = os.path.join(folder, "bin", "python")
     if not has_module(python, "torch"):
         if not install:
-            return None, "it is not installed yet; `make bench` does that"
+            return None, "it is not installed; `make bench` installs it"
         print(f"installing the newest PyTorch into {os.path.relpath(folder)} (some 3 GB to download) ...", flush=True)
         for command in ([sys.executable, "-m", "venv", folder],
                         [python, "-m", "pip", "install", "--quiet", "torch", "numpy", "setuptools"]):
@@ -70,7 +70,7 @@ def newest_python(folder, install):
 
 
 class Setting:
-    """One way to run PyTorch: which Python, which environment, which options of peer_torch.py."""
+    """A way to run PyTorch: the Python, the environment, the options of peer_torch.py."""
 
     def __init__(self, name, python, environment=None, options=()):
         self.name, self.python, self.environment, self.options = name, python, environment or {}, list(options)
@@ -84,7 +84,7 @@ TUNED = ["--compile", "max-autotune-no-cudagraphs"]
 
 
 class Peers:
-    """What PyTorches there are, and the settings that are worth trying with each."""
+    """The available PyTorch versions and the settings to try with each."""
 
     def __init__(self, installed, newest, cache):
         self.installed, self.newest = installed, newest
@@ -103,7 +103,7 @@ class Peers:
         return Setting("as installed", self.installed) if self.installed else None
 
     def of(self, variants):
-        """Settings from (which, name, options): which is "old" or "new", and "1" behind it means one thread."""
+        """Settings from (which, name, options); which: "old" or "new", followed by "1" for one thread."""
         settings = []
         for which, name, options in variants:
             python, one = (self.installed if which.startswith("old") else self.newest), which.endswith("1")
@@ -169,11 +169,11 @@ class KannSetting:
 
 
 def kann_settings(sources, build, download):
-    """kann with OpenBLAS, threaded by the one or by the other; or none and why not. Its sources are looked for in the
-    folder, and fetched into it if they may be."""
+    """kann with OpenBLAS, with the threads of either; or none and the reason. `sources`: folder of kann's sources,
+    cloned if missing and `download` is true."""
     if not os.path.exists(os.path.join(sources, "kann.c")):
         if not download:
-            return [], "its sources are not there yet; `make bench` fetches them"
+            return [], "its sources are missing; `make bench` clones them"
         result = subprocess.run(["git", "clone", "--quiet", "--depth", "1", KANN, sources], capture_output=True,
                                 text=True, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
         if result.returncode:
@@ -181,8 +181,7 @@ def kann_settings(sources, build, download):
     program = os.path.join(os.path.abspath(build), "peer_kann")
     files = [os.path.join(HERE, "peer_kann.c"), *(os.path.join(sources, name) for name in ("kann.c", "kautodiff.c"))]
     command = ["cc", "-O3", "-march=native", "-w", "-DHAVE_CBLAS", "-DHAVE_PTHREAD", "-I", sources, *files,
-               "-o", program,
-               "-lopenblas", "-lpthread", "-lm"]
+               "-o", program, "-lopenblas", "-lpthread", "-lm"]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         return [], (result.stderr.strip().splitlines() or ["it does not compile"])[0]
@@ -195,8 +194,8 @@ def kann_settings(sources, build, download):
 
 
 def choose(settings, start, seconds, blocks):
-    """The fastest setting with its worker, running. Each gets one short block; the two that were the fastest in it then
-    get `blocks` more each, and the better median wins. Those that fail to run are told and left out."""
+    """The fastest setting and its running worker. Each setting gets one short block; the two fastest then get `blocks`
+    more each, and the better median wins. Settings that fail are printed and skipped."""
     best = []  # at most two (rate, setting, worker)
     for i in range(0, len(settings), CORES):
         batch = settings[i:i + CORES]
@@ -206,7 +205,7 @@ def choose(settings, start, seconds, blocks):
                     raise worker
                 worker.run(seconds)
             except (RuntimeError, OSError, ValueError) as error:
-                print(f"    {setting.name}: does not run ({error})", flush=True)
+                print(f"    {setting.name}: failed ({error})", flush=True)
                 continue
             print(f"    {setting.name}: {worker.rate():,.4g} a second", flush=True)
             best.append((worker.rate(), setting, worker))

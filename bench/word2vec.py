@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Trains word vectors with Glia, Google's word2vec.c and gensim: words per second, and what was learned.
+"""Trains word vectors with Glia, Google's word2vec.c and gensim; prints words per second and the quality.
 
     python3 bench/word2vec.py TEXT... --glia build/release/glia --reference ./word2vec --gensim [--questions FILE]
                               [--similarities FILE] [--repeat 3] [--threads 2] [--models skip-gram,cbow] [--epochs 1,5]
 
-TEXT: files, plain or .gz; their words are letters and digits in small letters, the same for all. --reference is
-word2vec.c, compiled as its makefile says; --gensim is what this Python imports. What is not named is left out.
+TEXT: files, plain or .gz; all programs read the same words, lower-case letters and digits. --reference is word2vec.c,
+compiled with its makefile; --gensim uses the gensim of this Python. Programs that are not given are skipped.
 
-How it measures
-    Each program trains for one and for five epochs (--epochs); the words of the epochs between, over the difference of
-    the times, are words per second of training alone, without counting words, making tables and writing files. The
-    programs take turns, so that what else the machine does hits all alike; the table has the medians. cpu: words per
-    second of processor time, of all threads together, which others do not disturb as much. Words are those of the
-    vocabulary (five times or more), before frequent ones are thinned out. The options are word2vec.c's defaults: 100
-    numbers, window 5, 5 negative, sample 1e-3. The figures of quality are of the longer run.
+Method
+    Each program trains for one and for five epochs (--epochs). The words of the additional epochs, divided by the
+    difference of the times, are the words per second of training alone, without counting words, building tables and
+    writing files. The programs take turns, so that other load on the machine affects all equally; the table has the
+    medians. cpu: words per second of processor time of all threads, which is less sensitive to other load. Words are
+    those of the vocabulary (count of five or more), before subsampling. The options are word2vec.c's defaults: 100
+    dimensions, window 5, 5 negative samples, sample 1e-3. The quality is that of the longer run.
 """
 import argparse
 import collections
@@ -39,7 +39,7 @@ model.wv.save_word2vec_format(out, binary=True)
 
 
 def read_texts(paths):
-    """A line of words for each line."""
+    """The lines of the texts as lines of words."""
     lines = []
     for path in paths:
         with (gzip.open if path.endswith(".gz") else open)(path, "rt", encoding="utf-8", errors="replace") as file:
@@ -82,7 +82,7 @@ def quality(options, vectors):
 
 
 def measure(options, model, text, words, folder):
-    """Rounds of every program, with few epochs and with many."""
+    """Measures all programs in turn, with few and with many epochs, and prints a row for each."""
     times, learned = collections.defaultdict(list), collections.defaultdict(list)
     for _ in range(options.repeat):
         spent = {}
@@ -124,8 +124,8 @@ def main():
         text = os.path.join(folder, "text.txt")
         with open(text, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        print(f"{words:,} words, {sum(c >= 5 for c in counts.values()):,} different ones; {options.threads} threads\n"
-              f"{'model':9}  {'program':20} {'words/s':>12} {'cpu':>12}   learned")
+        print(f"{words:,} words, {sum(c >= 5 for c in counts.values()):,} distinct; {options.threads} threads\n"
+              f"{'model':9}  {'program':20} {'words/s':>12} {'cpu':>12}   quality")
         for model in options.models.split(","):
             measure(options, model, text, words, folder)
 

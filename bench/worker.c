@@ -1,25 +1,25 @@
-/* worker.c - Glia's side of the benchmark: a process that does what bench.py tells it, through the public API alone.
+/* worker.c - Glia's worker process of the benchmark, controlled by bench.py; uses only the public API.
  *
- *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL as models.def names it
+ *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL: a name of models.def
  *
- *     prepare   writes what both sides begin with into the folder: weights.bin, the parameters in the order of the
- *               layers; x.bin and labels.bin, batches of data. Nets over tokens get random ids, and where they have an
- *               input "target" each sample in x.bin is the source and then the target; labels are a token each
- *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
- *     infer     the same with single samples through the model, frozen
- *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there
- *               again when its context is full
- *     first     one training step, to see how long it takes from the start of the process
+ *     prepare   writes the initial weights and the data of all sides into the folder: weights.bin, the parameters in
+ *               the order of the layers; x.bin and labels.bin, batches of data. Token models get random ids; with an
+ *               input "target", each sample in x.bin is the source followed by the target; labels are tokens
+ *     train     trains, one batch at a time, for each line "run SECONDS" of standard input
+ *     infer     the same with single samples through the frozen model
+ *     generate  generates with a token model: a run is one greedy token, starting with token 0; it restarts when the
+ *               context is full
+ *     first     one training step, to measure the time from the start of the process
  *
- *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn
+ *     batch=64 batches=8       batch size, number of batches in the files; they are used in turn
  *     optimizer=adam|sgd lr=0.001 momentum=0
  *     threads=0                0: all cores
  *     precision=f32|bf16       of products and convolutions
- *     sample=1x128x64          the shape of a sample; else what the model was designed for
+ *     sample=1x128x64          the shape of a sample; default: that of the recipe
  *
- * It answers in lines of JSON: one when it is ready, with the losses of the first steps or the outputs for the first
- * sample, which must be the peers'; one for each "run"; and at the end of input its peak resident memory. Each step
- * copies its batch into the session, as a loader would.
+ * It prints lines of JSON: one when it is ready, with the losses of the first steps or the outputs for the first
+ * sample, to be compared with the peers'; one for each "run"; and at the end of input its peak resident memory. Each
+ * step copies its batch into the session, as a loader would.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ static const char *value_of(const char *word, const char *name) {
     return strncmp(word, name, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
 }
 
-/* Three sizes; rank 0: it is something else. */
+/* Parses three sizes; rank 0: invalid. */
 static glia_shape read_shape(const char *text) {
     long long d[3];
     if (sscanf(text, "%lldx%lldx%lld", &d[0], &d[1], &d[2]) != 3) return GLIA_SCALAR;
@@ -102,8 +102,8 @@ static settings read_settings(int argc, char **argv) {
     if (!s.recipe || (s.sample.rank != 3 && !s.recipe->vocabulary))
         fail("usage: bench_worker prepare|train|infer|generate|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
-    if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= takes three sizes: 3x32x32");
-    if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
+    if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= must be three sizes: 3x32x32");
+    if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are required");
     return s;
 }
 
@@ -118,13 +118,13 @@ static FILE *open_file(const settings *s, const char *name, const char *mode) {
 }
 
 static void write_file(FILE *file, const void *values, int64_t bytes) {
-    if (fwrite(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("a file could not be written");
+    if (fwrite(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("cannot write a file");
 }
 
 static void *read_file(const settings *s, const char *name, int64_t bytes) {
     FILE *file = open_file(s, name, "rb");
     void *values = allocate(bytes);
-    if (fread(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("a file is too short");
+    if (fread(values, 1, (size_t)bytes, file) != (size_t)bytes) fail("a file is truncated");
     fclose(file);
     return values;
 }
@@ -150,7 +150,7 @@ static glia_dataset *noise(const settings *s, int64_t n, glia_error *error) {
     return data;
 }
 
-/* What the recipe says, if it is here and fits; else drawn digits for pictures of their size, else noise. */
+/* The recipe's data if found and of the right shape; else synthetic digits for images of their size, else noise. */
 static glia_dataset *open_data(const settings *s, int64_t n, const char **name, glia_error *error) {
     const glia_shape sample = s->sample;
     *name = s->recipe->data;
@@ -160,12 +160,12 @@ static glia_dataset *open_data(const settings *s, int64_t n, const char **name, 
         glia_data_free(data);
     }
     bool digits = glia_shape_equal(sample, GLIA_SHAPE(1, 28, 28));
-    *name = digits ? "drawn digits" : "noise";
+    *name = digits ? "synthetic digits" : "noise";
     return digits ? glia_data_strokes(n, SEED, error) : noise(s, n, error);
 }
 
 static void normalize(glia_dataset *data) {
-    glia_error error = { .message = "the data cannot be read" };
+    glia_error error = { .message = "cannot read the data" };
     double mean[16], stddev[16];
     int n = glia_data_statistics(data, mean, stddev, 16);
     check(n > 0 ? glia_data_normalize(data, mean, stddev, n, &error) : GLIA_E_IO, &error);
@@ -180,7 +180,7 @@ static void write_weights(const settings *s, glia_model *model) {
         glia_array array = glia_store_at(store, i);
         if (array.parameter) write_file(file, array.data, glia_shape_count(array.shape) * (int64_t)sizeof(float));
     }
-    if (fclose(file)) fail("weights.bin could not be written");
+    if (fclose(file)) fail("cannot write weights.bin");
 }
 
 static bool has_target(const glia_model *model) {
@@ -235,19 +235,19 @@ static void prepare(const settings *s, glia_model *model) {
 
 /* ---- train and infer ---------------------------------------------------------------------- */
 
-/* A session with the data that it takes in turn. What it holds lives as long as the process. */
+/* A session and the batches that it uses in turn; never freed. */
 typedef struct runner {
     glia_backend *backend;
     glia_program *program;
     glia_session *session;
-    float *x, *x_input;             /* or ids, of the same size */
-    float *target_input;            /* NULL, or of the second half of each sample */
-    int32_t *labels, *labels_input; /* NULL when inferring */
-    int64_t batch, batches, sample; /* samples in a batch, batches, numbers in a sample */
+    float *x, *x_input;             /* values, or ids of the same size */
+    float *target_input;            /* for the second half of each sample; NULL: none */
+    int32_t *labels, *labels_input; /* NULL in inference */
+    int64_t batch, batches, sample; /* batch size, number of batches, values of a sample */
     int64_t classes;                /* labels of a sample */
-    int64_t runs;                   /* done so far */
-    glia_generator *generator;      /* NULL, or in the place of all the above but `runs` */
-    int32_t token;                  /* that it reads next */
+    int64_t runs;                   /* completed */
+    glia_generator *generator;      /* used instead of all the above except `runs`; NULL: none */
+    int32_t token;                  /* its next input */
     int64_t parameters;
 } runner;
 
@@ -316,7 +316,7 @@ static const float *write_token(runner *r) {
     return scores;
 }
 
-/* Runs the next batch; returns the output: the loss, or the logits. */
+/* Runs the next batch; returns the loss or the logits. */
 static const float *run(runner *r) {
     if (r->generator) return write_token(r);
     int64_t b = r->runs++ % r->batches;
@@ -333,7 +333,7 @@ static const float *run(runner *r) {
     return glia_session_output(r->session, 0).data;
 }
 
-/* The losses of the first steps, or the outputs of the first run. */
+/* Prints the losses of the first steps, or the outputs of the first run. */
 static void print_values(runner *r, int steps) {
     const float *values = run(r);
     for (int i = 0; i < steps; i++) {
@@ -359,7 +359,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Runs for about this long, after a tenth of it to warm up, and says how far it came. */
+/* Runs for about `seconds`, after a tenth of that as warm-up, and prints the number of runs. */
 static void run_block(runner *r, double seconds) {
     for (double start = now(); now() < start + seconds / 10;) run(r);
     int64_t before = r->runs;
@@ -369,7 +369,7 @@ static void run_block(runner *r, double seconds) {
     printf("{\"runs\": %lld, \"seconds\": %.6f}\n", (long long)(r->runs - before), end - start);
 }
 
-/* Peak resident memory of this program; ru_maxrss would include that of the process that started it. */
+/* Peak resident memory of this program; ru_maxrss would include the parent process. */
 static long peak_kib(void) {
     char line[256];
     long kib = 0;

@@ -1,4 +1,4 @@
-"""Processes that hold a network (or a loop) ready and run it on command, a block at a time."""
+"""Worker processes that hold a network (or a loop) and run it for a block of time on command."""
 import concurrent.futures
 import json
 import os
@@ -11,7 +11,7 @@ CORES = len(os.sched_getaffinity(0))
 
 
 class Worker:
-    """Prints a line of JSON when it is ready and one for each command."""
+    """A process that prints a line of JSON when it is ready and one for each command."""
 
     def __init__(self, command, environment=None):
         self.errors = tempfile.TemporaryFile("w+")
@@ -37,7 +37,7 @@ class Worker:
         return self.read()
 
     def run(self, seconds, what=""):
-        """One block; its rate: runs a second, or GFLOP/s where the worker says so."""
+        """Runs one block; its rate is in runs per second, or in GFLOP/s if the worker prints that."""
         answer = self.ask(f"run {what}{seconds}")
         self.rates.append(answer["gflops"] if "gflops" in answer else answer["runs"] / answer["seconds"])
 
@@ -48,7 +48,7 @@ class Worker:
         return (max(self.rates) - min(self.rates)) / self.rate()
 
     def close(self):
-        """Ends the process; returns its peak resident memory in bytes, where it says so."""
+        """Ends the process; returns its peak resident memory in bytes, if it prints that."""
         try:
             self.process.stdin.close()
             line = self.process.stdout.readline()
@@ -60,14 +60,14 @@ class Worker:
 
 
 def interleave(workers, rounds, seconds, what=""):
-    """Lets each worker run one block in each round, so that what else the machine does hits all alike."""
+    """Runs one block of each worker in each round, so that other load on the machine affects all equally."""
     for _ in range(rounds):
         for worker in workers:
             worker.run(seconds, what)
 
 
 def start_all(starts):
-    """Calls the functions, as many at a time as there are cores; what each returns, or the exception that it raised."""
+    """Calls the functions, one per core at a time; returns the result of each, or the exception that it raised."""
     def attempt(start):
         try:
             return start()

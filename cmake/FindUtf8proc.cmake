@@ -1,4 +1,5 @@
-# Finds utf8proc, whose own packages have no CMake configuration everywhere: Utf8proc_FOUND, Utf8proc::Utf8proc.
+# Finds utf8proc, because not all of its packages have a CMake configuration. Defines Utf8proc_FOUND and
+# Utf8proc::Utf8proc.
 find_path(Utf8proc_INCLUDE_DIR utf8proc.h)
 find_library(Utf8proc_LIBRARY NAMES utf8proc utf8proc_static)
 mark_as_advanced(Utf8proc_INCLUDE_DIR Utf8proc_LIBRARY)

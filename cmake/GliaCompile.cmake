@@ -1,11 +1,11 @@
-# How C is compiled here: glia_compile(TARGET) for ordinary code, glia_compile_kernels() for vector kernels.
+# Compiler flags: glia_compile(TARGET) for ordinary code, glia_compile_kernels() for vector kernels.
 
 set(GLIA_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
-if(GLIA_WERROR AND NOT GLIA_SANITIZE) # GCC warns falsely of what its own instrumentation makes
+if(GLIA_WERROR AND NOT GLIA_SANITIZE) # GCC has false warnings in instrumented code
     list(APPEND GLIA_WARNINGS -Werror)
 endif()
 
-# -O2 is as fast as -O3 outside the kernels, and half the size.
+# Outside the kernels, -O2 is as fast as -O3 at half the size.
 if(NOT CMAKE_C_FLAGS_RELEASE OR CMAKE_C_FLAGS_RELEASE STREQUAL "-O3 -DNDEBUG")
     set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG" CACHE STRING "Flags of release builds" FORCE)
 endif()
@@ -21,7 +21,8 @@ if(GLIA_FUZZ)
     list(APPEND GLIA_INSTRUMENT -fsanitize=fuzzer-no-link)
 endif()
 
-# Outside the kernels a product and a sum stay two roundings: drawings, samples and losses are the same on every machine.
+# Outside the kernels, products and sums are rounded separately (no FMA), so that synthetic data and losses are the same
+# on every machine.
 function(glia_compile target)
     target_compile_options(${target} PRIVATE ${GLIA_WARNINGS} ${GLIA_INSTRUMENT} -ffp-contract=off)
     target_link_options(${target} PRIVATE ${GLIA_INSTRUMENT})
@@ -30,13 +31,13 @@ function(glia_compile target)
         C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-# The instruction sets that kernels are compiled for, and the flags of each.
+# The instruction sets of the kernels, and the flags of each.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(GLIA_ISAS v2 v3 v4)
     set(GLIA_ISA_FLAGS_v2 -march=x86-64-v2)
     set(GLIA_ISA_FLAGS_v3 -march=x86-64-v3)
     set(GLIA_ISA_FLAGS_v4 -march=x86-64-v4 -mprefer-vector-width=512)
-    if(GLIA_EMULATE_V4) # the same vectors of sixteen floats, each made of two
+    if(GLIA_EMULATE_V4) # vectors of sixteen floats, each compiled to two of eight
         set(GLIA_ISA_FLAGS_v4 -march=x86-64-v3 -DVLEN=16 -Wno-psabi)
         add_compile_definitions(GLIA_EMULATE_V4)
     endif()
@@ -46,8 +47,8 @@ else()
     set(GLIA_ISAS generic)
 endif()
 
-# Compiles the kernels' sources once per instruction set, as -DGLIA_KERNEL_ISA=v3 and so on. `objects` becomes the list of
-# their objects.
+# Compiles the kernels once per instruction set, with -DGLIA_KERNEL_ISA=v3 and so on. Sets `objects` to the list of their
+# objects.
 function(glia_compile_kernels objects)
     set(result)
     foreach(isa ${GLIA_ISAS})
@@ -57,7 +58,7 @@ function(glia_compile_kernels objects)
         target_compile_definitions(glia_kernels_${isa} PRIVATE GLIA_KERNEL_ISA=${isa})
         target_compile_options(glia_kernels_${isa} PRIVATE
             ${GLIA_ISA_FLAGS_${isa}} -O3 -ffp-contract=fast -fno-math-errno)
-        if(GLIA_FUZZ) # parsers are fuzzed, and instrumented kernels take minutes to compile
+        if(GLIA_FUZZ) # only parsers are fuzzed; instrumented kernels take minutes to compile
             target_compile_options(glia_kernels_${isa} PRIVATE -fno-sanitize=all)
         elseif(GLIA_SANITIZE) # unrolled loops take long to compile with sanitizers
             target_compile_options(glia_kernels_${isa} PRIVATE -O1)

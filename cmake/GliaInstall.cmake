@@ -1,4 +1,4 @@
-# Headers, libraries, the command, a pkg-config file and a CMake package (glia::glia shared, glia::static).
+# Installs headers, libraries, a pkg-config file and a CMake package (glia::glia shared, glia::static).
 
 include(CMakePackageConfigHelpers)
 
@@ -14,8 +14,8 @@ install(FILES ${PROJECT_BINARY_DIR}/gliaConfig.cmake ${PROJECT_BINARY_DIR}/gliaC
     cmake/FindUtf8proc.cmake
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
 
-# The .pc file finds the folders from its own place, so that an installed tree can be moved. Flags of other libraries
-# stand in Libs.private: Requires.private would put their include folders and definitions into `pkg-config --cflags`.
+# The folders in the .pc file are relative to it, so an installed tree can be moved. Flags of other libraries are in
+# Libs.private: Requires.private would add their include folders and definitions to `pkg-config --cflags`.
 list(JOIN GLIA_PACKAGE_PRIVATE " " GLIA_PC_PRIVATE)
 cmake_path(SET pc_folder NORMALIZE "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${pc_folder} OUTPUT_VARIABLE GLIA_PC_UP)

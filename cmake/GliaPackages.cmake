@@ -1,4 +1,4 @@
-# Packages around the core. Each is optional: what needs one answers GLIA_E_UNSUPPORTED without it.
+# Optional packages. Without one, the functions that need it fail with GLIA_E_UNSUPPORTED.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -9,8 +9,8 @@ set(GLIA_CMAKE_PACKAGES)  # names for find_package
 set(GLIA_PACKAGE_PRIVATE) # linker flags for pkg-config --static
 set(GLIA_PACKAGE_REPORT)
 
-# glia_private_flags(LIBRARY FLAG): puts the linker flag FLAG of a library file, with -L if the linker does not look into
-# its folder by itself, before those of libraries that came earlier and that it may need.
+# glia_private_flags(LIBRARY FLAG): prepends the linker flag FLAG of a library file, with -L if its folder is not on the
+# linker's default path. A library comes before the earlier ones because it may need them.
 macro(glia_private_flags library flag)
     get_filename_component(folder "${library}" DIRECTORY)
     if(IS_ABSOLUTE "${folder}" AND NOT folder IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
@@ -20,7 +20,7 @@ macro(glia_private_flags library flag)
     endif()
 endmacro()
 
-# glia_package(OPTION NAME TARGET FLAG PURPOSE): defines GLIA_HAVE_<OPTION> where the package is found.
+# glia_package(OPTION NAME TARGET FLAG PURPOSE): defines GLIA_HAVE_<OPTION> if the package is found.
 macro(glia_package option name target flag purpose)
     if(GLIA_${option})
         find_package(${name} QUIET)
@@ -42,10 +42,10 @@ endmacro()
 glia_package(ZLIB ZLIB ZLIB::ZLIB -lz ".gz and .npz files")
 glia_package(PNG PNG PNG::PNG -lpng "PNG images")
 glia_package(JPEG JPEG JPEG::JPEG -ljpeg "JPEG images")
-glia_package(ARCHIVE LibArchive LibArchive::LibArchive -larchive ".tar.xz, .tar.zst and the like")
+glia_package(ARCHIVE LibArchive LibArchive::LibArchive -larchive ".tar.xz, .tar.zst and similar archives")
 glia_package(UTF8PROC Utf8proc Utf8proc::Utf8proc -lutf8proc "tokenizers")
 
-# The command alone downloads, so the library is not linked with this one.
+# Only the command downloads, so the library is not linked with libcurl.
 set(GLIA_CURL_FOUND OFF)
 if(GLIA_CURL)
     find_package(CURL QUIET)
@@ -59,7 +59,7 @@ else()
     list(APPEND GLIA_PACKAGE_REPORT "CURL: not found, built without (glia data fetch)")
 endif()
 
-# The command's own; the library does not know it. Runs are asked for in JSON, which SQLite reads since 3.38.
+# Only the command uses SQLite. Queries of runs need its JSON functions, built in since 3.38.
 if(GLIA_SQLITE)
     find_package(SQLite3 3.38 QUIET)
 endif()

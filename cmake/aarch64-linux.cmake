@@ -1,4 +1,4 @@
-# A toolchain for 64-bit ARM on another machine: Debian's cross compiler, and QEMU to run what it makes.
+# Toolchain for cross-compiling to 64-bit ARM: Debian's cross compiler, and QEMU to run the programs.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

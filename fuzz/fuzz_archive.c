@@ -1,5 +1,5 @@
-/* fuzz_archive.c - zip, tar and compressed tar: the index, then every file in it. A libFuzzer harness: fuzz_archive
- * [CORPUS FOLDER] [-max_total_time=60]. */
+/* fuzz_archive.c - zip, tar and compressed tar: the index, then every file in it. A libFuzzer harness:
+ * fuzz_archive [CORPUS FOLDER] [-max_total_time=60]. */
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 

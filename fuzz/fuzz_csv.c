@@ -1,5 +1,5 @@
-/* fuzz_csv.c - tables; the first byte chooses the options. A libFuzzer harness: fuzz_csv [CORPUS FOLDER]
- * [-max_total_time=60]. */
+/* fuzz_csv.c - CSV tables; the first byte selects the options. A libFuzzer harness:
+ * fuzz_csv [CORPUS FOLDER] [-max_total_time=60]. */
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 

@@ -1,5 +1,5 @@
-/* fuzz_graph.c - arbitrary bytes as the text of a graph. What is accepted must print and parse to the same text again,
- * and may have its batch fixed and its composites expanded.
+/* fuzz_graph.c - the parser of graph texts. An accepted text must print and parse to the same text again. Then the
+ * batch is fixed and composites are expanded.
  *
  *     cmake -DGLIA_FUZZ=ON ... && fuzz/fuzz_graph -max_len=4096
  */
@@ -16,7 +16,7 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
     return node->op->flags & GLIA_OP_COMPOSITE ? node->op->expand(node, in, *(glia_mode *)mode) : NULL;
 }
 
-/* One round of expansion at batch 3; it may fail, and must be sound if it does not. */
+/* One round of expansion at batch 3. It may fail; otherwise the result must be sound. */
 static void lower(const glia_graph *g, glia_mode mode) {
     glia_error error;
     glia_graph *lowered = glia_graph_rewrite(g, expand, &mode, 3, true, &error);

@@ -1,5 +1,5 @@
-/* fuzz_image.c - PNG, JPEG, PGM and PPM, then resizing and colour. A libFuzzer harness: fuzz_image [CORPUS FOLDER]
- * [-max_total_time=60]. */
+/* fuzz_image.c - PNG, JPEG, PGM and PPM, then resizing and colour conversion. A libFuzzer harness:
+ * fuzz_image [CORPUS FOLDER] [-max_total_time=60]. */
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 

@@ -1,4 +1,4 @@
-/* fuzz_npy.c - arrays of NumPy. A libFuzzer harness: fuzz_npy [CORPUS FOLDER] [-max_total_time=60]. */
+/* fuzz_npy.c - NumPy arrays (.npy). A libFuzzer harness: fuzz_npy [CORPUS FOLDER] [-max_total_time=60]. */
 #include "data/formats/formats.h"
 #include "glia/glia.h"
 

@@ -1,5 +1,5 @@
-/* fuzz_tokenizer.c - tokenizer.json, and texts through it; the first byte chooses: a tokenizer, BERT's vocab.txt, or a
- * pattern. A libFuzzer harness: fuzz_tokenizer [CORPUS FOLDER] [-max_total_time=60].
+/* fuzz_tokenizer.c - the first byte selects a tokenizer.json, which then encodes texts, BERT's vocab.txt, or a regular
+ * expression. A libFuzzer harness: fuzz_tokenizer [CORPUS FOLDER] [-max_total_time=60].
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 #!/bin/sh
-# check_includes.sh [ROOT] - checks which folder includes which. Exit status 1 if an include is not allowed, or folders
-# include each other in a circle.
+# check_includes.sh [ROOT] - checks which folder includes which. Exit status 1 if an include is not allowed or there is
+# a cycle of folders.
 #
-# A folder may include its own files and what its row lists: folders, with all that is in them, or single headers. The
-# row of the longest matching folder counts. System headers are free. docs/design.md draws the same table.
+# A folder may include its own files and those that its row lists: folders with their subfolders, or single headers. The
+# row of the longest matching folder applies. System headers are always allowed. docs/design.md shows the same table.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
@@ -49,15 +49,15 @@ tools                      base models glia
 examples                   glia
 '
 
-# For each file and each  #include "folder/..."  or  #include <glia/...>  print the ones that the file's row does not
-# list. A name without a folder is a file beside the includer.
+# Prints each  #include "folder/..."  and  #include <glia/...>  that the row of the file does not list. A name without a
+# folder is a file in the same folder.
 find src models tools examples -name '*.[ch]' -o -name '*.def' | sort | xargs awk -v table="$table" '
     # The longest folder of `path` that has a row.
     function row_of(path) {
         while (sub(/\/[^\/]*$/, "", path)) if (path in allowed) return path
         return ""
     }
-    # Does `path` lie in the folder `place`, or is it that header?
+    # Is `path` in the folder `place`, or that header?
     function lies_in(path, place) { return path == place || index(path, place "/") == 1 }
     BEGIN {
         n = split(table, line, "\n")
@@ -70,7 +70,7 @@ find src models tools examples -name '*.[ch]' -o -name '*.def' | sort | xargs aw
     }
     FNR == 1 {
         row = row_of(FILENAME)
-        if (row == "") { print FILENAME ": its folder is not in the table of scripts/check_includes.sh"; bad = 1 }
+        if (row == "") { print FILENAME ": the folder is not in the table of scripts/check_includes.sh"; bad = 1 }
         own = row
         sub(/^src\//, "", own)
     }
@@ -79,15 +79,15 @@ find src models tools examples -name '*.[ch]' -o -name '*.def' | sort | xargs aw
         sub(/^[^"<]*["<]/, "", path)
         sub(/[">].*/, "", path)
         if ($0 ~ /include[ \t]*</ && path !~ /^glia\//) next
-        if (path ~ /\.\./) { print FILENAME ":" FNR ": includes upwards by path: " path; bad = 1; next }
+        if (path ~ /\.\./) { print FILENAME ":" FNR ": .. is not allowed in an include: " path; bad = 1; next }
         if (path !~ /\// || lies_in(path, own) || (row == "tools" && path ~ /^(commands|runs|reports|terminal)\//)) next
         places = split(allowed[row], place, " ")
         for (i = 1; i <= places; i++) if (lies_in(path, place[i])) next
         print FILENAME ":" FNR ": " row " may not include " path
         bad = 1
     }
-    END { exit bad }' || { echo "include directions: broken" >&2; exit 1; }
-# No folders of src/ include each other in a circle: tsort names those that do.
+    END { exit bad }' || { echo "include directions: not allowed" >&2; exit 1; }
+# Folders of src/ must not include each other in a cycle; tsort lists the cycles.
 circle=$(find src -name '*.[ch]' -o -name '*.def' | sort | xargs awk '
     /^[ \t]*#[ \t]*include[ \t]*"[^"]*\// {
         to = $0
@@ -98,5 +98,5 @@ circle=$(find src -name '*.[ch]' -o -name '*.def' | sort | xargs awk '
         sub(/\/[^\/]*$/, "", from)
         if (from != to && to !~ /^glia/) print from, to
     }' | sort -u | tsort 2>&1 >/dev/null) || true
-[ -z "$circle" ] || { echo "folders that include each other: $circle" >&2; exit 1; }
-echo "include directions: right"
+[ -z "$circle" ] || { echo "cycle of folders: $circle" >&2; exit 1; }
+echo "include directions: correct"

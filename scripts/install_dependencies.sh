@@ -1,5 +1,5 @@
 #!/bin/sh
-# install_dependencies.sh [test] [bench] [ci] - makes sure that what a build needs is here; instant when it is.
+# install_dependencies.sh [test] [bench] [ci] - installs the packages that a build needs and that are missing.
 #
 #   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, utf8proc, libcurl,
 #            sqlite3 (optional: Glia builds without them)
@@ -8,8 +8,8 @@
 #            and a C++ compiler for the newest PyTorch
 #   ci       clang with its sanitizer and fuzzer run-time, python3 with venv; on x86 a compiler for 64-bit ARM, and QEMU
 #
-# Where there is apt-get it installs what is missing (as root, or with sudo). Elsewhere it says what to install, and
-# stops only for what a build cannot do without.
+# With apt-get, installs missing packages (as root, or with sudo). On other systems prints what to install, and fails
+# only if a required package is missing.
 set -eu
 
 has_command() { command -v "$1" >/dev/null 2>&1; }
@@ -29,9 +29,9 @@ has_fuzzer() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
 
 arm_packages="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static libcmocka-dev:arm64"
 missing=''  # Debian packages
-essential=0 # of them that a build cannot do without
+essential=0 # 1: a required one is missing
 
-# need HOW PACKAGES CHECK...: notes the packages as missing if the check fails. HOW: essential, optional.
+# need HOW PACKAGES CHECK...: adds the packages to `missing` if the check fails. HOW: essential, optional.
 need() {
     how=$1 packages=$2
     shift 2
@@ -75,7 +75,7 @@ find_missing() {
     done
 }
 
-# The package of clang's run-time: libclang-rt-14-dev for clang 14, libclang-rt-dev if clang is not here yet.
+# The package of clang's run-time: libclang-rt-14-dev for clang 14, libclang-rt-dev if clang is not installed.
 fuzzer_package() {
     version=$(clang -dumpversion 2>/dev/null | cut -d. -f1) || version=
     echo "libclang-rt-${version:+$version-}dev"
@@ -99,8 +99,8 @@ if has_command apt-get; then
     echo "    apt-get install$missing" >&2
 else
     cat >&2 <<END
-Missing (by their Debian names):$missing
-They are called
+Missing (Debian names):$missing
+Names in other distributions:
     Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel utf8proc-devel
               libcurl-devel sqlite-devel libcmocka-devel clang compiler-rt
     Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc curl sqlite cmocka clang
@@ -112,4 +112,4 @@ They are called
 END
 fi
 [ "$essential" = 0 ] || exit 1
-echo "Going on without them." >&2
+echo "Continuing without them." >&2

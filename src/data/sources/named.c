@@ -46,7 +46,7 @@ static const named table[] = {
       { "kmnist", "KMNIST/raw" },
       MNIST_FILES,
       .class_names = kmnist_classes },
-    { { "cifar10", "small photographs of ten things (Krizhevsky 2009)",
+    { { "cifar10", "small photographs of ten classes (Krizhevsky 2009)",
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", 50000, 10000, IMAGE_SHAPE(3, 32, 32), 10 },
       { "cifar10", "cifar-10-batches-bin", "cifar10/cifar-10-batches-bin" },
       .train = { "data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin" },
@@ -60,7 +60,7 @@ static const named table[] = {
       { "shakespeare", "tinyshakespeare" },
       .train = { "input.txt" },
       .test = { "input.txt" } },
-    { { "strokes", "digits drawn by Glia itself, with random pens and distortions", NULL, 20000, 4000,
+    { { "strokes", "synthetic handwritten digits, drawn by Glia", NULL, 20000, 4000,
         IMAGE_SHAPE(1, 28, 28), 10 },
       { NULL },
       .train = { NULL } },
@@ -160,11 +160,12 @@ bool glia_data_available(const char *name, const char *folder) {
 
 static glia_status fail_not_here(const named *d, bool test, const search *s, glia_error *error) {
     const char *name = d->info.name;
-    return glia_fail(error, GLIA_E_NOT_FOUND,
-                     "%s: no %s%s here; `glia data fetch %s` downloads it, or get it from %s and put it into one of "
-                     "the folders that were tried: %s",
-                     name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
-                     s->tried.bytes ? s->tried.bytes : "(none)");
+    return glia_fail(
+        error, GLIA_E_NOT_FOUND,
+        "%s: %s%s was not found; `glia data fetch %s` downloads it, or get it from %s and put it into one of "
+        "the folders searched: %s",
+        name, (test ? d->test : d->train)[0], d->cifar ? "" : "[.gz]", name, d->info.source,
+        s->tried.bytes ? s->tried.bytes : "(none)");
 }
 
 glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, const char *address, const char *folder,

@@ -6,7 +6,7 @@ glia_status glia_image_load(const char *path, glia_shape shape, float *x, glia_e
     for (int i = 1; possible && i < 3; i++) possible = shape.dim[i] > 0 && shape.dim[i] <= INT32_MAX;
     if (!possible) {
         char text[GLIA_SHAPE_TEXT];
-        return glia_fail(error, GLIA_E_SHAPE, "%s: a picture cannot be a sample of shape %s, only (1 or 3, H, W)", path,
+        return glia_fail(error, GLIA_E_SHAPE, "%s: an image is a sample of shape (1 or 3, H, W), not %s", path,
                          glia_shape_format(shape, text));
     }
     glia_image file = { 0 }, coloured = { 0 }, resized = { 0 };

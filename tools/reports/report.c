@@ -1,8 +1,8 @@
-/* report.c - a run as one HTML file.
+/* report.c - writes the report of a run as one HTML file.
  *
- * From top to bottom: what it is, the figures, curves, the confusion matrix, the worst mistakes, a sheet of samples,
- * the network, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's
- * light or dark preference through the variables at the head of the style.
+ * Sections: headline, figures, curves, confusion matrix, worst mistakes, a sheet of samples, the network, the settings,
+ * the layers. Curves are SVG, pictures PNG in data: URLs. Colours follow the light or dark preference of the browser by
+ * CSS variables.
  */
 #include "reports/report.h"
 

@@ -117,7 +117,7 @@ static void patterns_of_optimisers_must_match(void **state) {
     } cases[] = {
         { { .lr = 0.1 },
           "fc/kernl",
-          "glia_minimize: no trainable parameter matches 'fc/kernl'; did you mean 'fc/kernel'?" },
+          "optimizer: no trainable parameter matches 'fc/kernl'; did you mean 'fc/kernel'?" },
         { { .lr = 0.1, .groups = &group, .n_groups = 1 }, NULL, "parameter group 0: no parameter matches 'fc/bies'" },
         { { .lr = 0.1, .sparse = "embed*" }, NULL, "sparse: no trainable parameter matches 'embed*'" },
         { { .lr = 0.1, .sparse = "fc/kernel" },

@@ -68,7 +68,8 @@ static void gather_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
-const glia_op glia_op_gather = { .name = "gather", .summary = "slices of x along an axis, by index, as numpy.take", .arity = 2,
+const glia_op glia_op_gather = { .name = "gather",
+                                 .summary = "slices of x along an axis, by index, as numpy.take", .arity = 2,
                                  .attr_size = sizeof(glia_axis_attrs), .fields = axis_fields,
                                  .infer = gather_infer, .eval = gather_eval, .vjp = gather_vjp };
 

@@ -46,8 +46,9 @@ glia_metric *glia_metric_create_named(const char *text, int64_t classes, const c
         m->rule->shape(m);
         settle_threshold(m);
         if (m->n_counts == m->labels * m->labels && m->labels > TABLE_MOST) {
-            status = glia_fail(error, GLIA_E_ARGUMENT, "%s: a table of %lld classes is too large; %d are possible",
-                               m->name, (long long)m->labels, TABLE_MOST);
+            status = glia_fail(error, GLIA_E_ARGUMENT,
+                               "%s: a confusion matrix of %lld classes is too large; the limit is %d", m->name,
+                               (long long)m->labels, TABLE_MOST);
         } else if (!allocate(m)) {
             status = glia_fail_nomem(error);
         }

@@ -78,12 +78,12 @@ static bool check_group(glia_graph *g, const glia_parameter_group *p, int index)
     static const char *const names[] = { "lr_scale", "weight_decay", "l1", "l2", "max_norm" };
     const double terms[] = { p->lr_scale, p->weight_decay, p->l1, p->l2, p->max_norm };
     char where[48];
-    snprintf(where, sizeof where, "glia_minimize: parameter group %d", index);
+    snprintf(where, sizeof where, "optimizer: parameter group %d", index);
     if (!glia_graph_pattern(g, p->pattern, false, where)) return false;
     for (int i = 0; i < GLIA_COUNT(terms); i++) {
         if (terms[i] >= 0 && isfinite(terms[i])) continue;
         glia_graph_fail(g, GLIA_E_ARGUMENT,
-                        "glia_minimize: parameter group '%s': %s is %g, which is not in [0, inf); GLIA_ZERO is none",
+                        "optimizer: parameter group '%s': %s is %g, but must be finite and not negative",
                         p->pattern, names[i], terms[i]);
         return false;
     }
@@ -110,7 +110,7 @@ glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
 /* Fills in the defaults; GLIA_ZERO becomes 0. false: the graph holds the error. */
 static bool resolve(glia_graph *g, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: there is no optimiser number %d", (int)o->kind);
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "optimizer: the kind %d is unknown", (int)o->kind);
         return false;
     }
     const glia_rule *rule = rules[o->kind];
@@ -392,7 +392,7 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
     glia_graph *g = leaf->graph;
     if (o->kind == GLIA_MUON || o->kind == GLIA_LAMB || o->ema > 0 || o->accumulate > 1) {
         glia_graph_fail(g, GLIA_E_UNSUPPORTED,
-                        "glia_minimize: sparse '%s' does not go with Muon, LAMB, ema or accumulate", o->sparse);
+                        "optimizer: sparse '%s' cannot be combined with Muon, LAMB, ema or accumulate", o->sparse);
         return false;
     }
     glia_tensor parts[MOST_PICKS], indices[MOST_PICKS];
@@ -404,7 +404,7 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
             indices[i]->dtype == indices[0]->dtype && (indices[i]->shape.dim[0] < 0) == (indices[0]->shape.dim[0] < 0);
     if (!picked) {
         glia_graph_fail(g, GLIA_E_UNSUPPORTED,
-                        "glia_minimize: sparse '%s': '%s' is used as more than a table from which rows are picked",
+                        "optimizer: sparse '%s': '%s' is used by other operations than gather",
                         o->sparse, name);
         return false;
     }
@@ -422,17 +422,17 @@ static bool make_sparse(const glia_optimizer *o, glia_tensor leaf, glia_tensor *
 
 /* Whether each pattern matches one of the parameters to train. */
 static bool check_patterns(glia_graph *g, const glia_optimizer *o, const char *pattern, const glia_tensor *ws, int n) {
-    if (!glia_graph_pattern(g, pattern, true, "glia_minimize")) return false;
+    if (!glia_graph_pattern(g, pattern, true, "optimizer")) return false;
     if (n == 0) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: no parameter of '%s' is floating-point", pattern);
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "optimizer: no parameter of '%s' is floating-point", pattern);
         return false;
     }
     if (!o->sparse) return true;
-    if (!glia_graph_pattern(g, o->sparse, true, "glia_minimize: sparse")) return false;
+    if (!glia_graph_pattern(g, o->sparse, true, "optimizer: sparse")) return false;
     for (int i = 0; i < n; i++) {
         if (glia_glob(o->sparse, glia_leaf_of(ws[i])->name)) return true;
     }
-    glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_minimize: sparse '%s' matches none of the parameters '%s'", o->sparse,
+    glia_graph_fail(g, GLIA_E_ARGUMENT, "optimizer: sparse '%s' matches none of the parameters '%s'", o->sparse,
                     pattern);
     return false;
 }
@@ -445,13 +445,13 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     char text[GLIA_SHAPE_TEXT];
     if (!resolve(g, &optimizer)) return;
     if (loss->shape.rank != 0 || !glia_dtype_is_float(loss->dtype)) {
-        glia_graph_fail(g, GLIA_E_SHAPE, "glia_minimize: the loss must be one real number, not %s%s",
+        glia_graph_fail(g, GLIA_E_SHAPE, "optimizer: the loss must be a floating-point scalar, not %s%s",
                         glia_dtype_name(loss->dtype), glia_shape_format(loss->shape, text));
         return;
     }
     const glia_tensor weight = optimizer.accumulate > 1 ? optimizer.batch_weight : NULL;
     if (weight && (glia_is_bad(weight) || weight->graph != g || weight->shape.rank != 0)) {
-        glia_graph_fail(g, GLIA_E_SHAPE, "glia_minimize: batch_weight must be one number of the loss's graph");
+        glia_graph_fail(g, GLIA_E_SHAPE, "optimizer: batch_weight must be a scalar of the loss's graph");
         return;
     }
     int n;

@@ -24,23 +24,23 @@
 /* ---- setup -------------------------------------------------------------------------------- */
 
 static glia_status check_opts(const glia_model *model, const glia_dataset *data, glia_fit_opts *o, glia_error *error) {
-    if (!model || !data) return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: needs a model and data");
+    if (!model || !data) return glia_fail(error, GLIA_E_ARGUMENT, "training: needs a model and data");
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: epochs, batch and max_steps cannot be negative");
+        return glia_fail(error, GLIA_E_ARGUMENT, "training: epochs, batch and max_steps cannot be negative");
     }
     if (o->n_callbacks < 0 || (o->n_callbacks > 0 && !o->callbacks)) {
         const int n = o->n_callbacks;
         o->n_callbacks = 0;
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: %d callbacks, but no list of them", n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "training: n_callbacks is %d, but callbacks is NULL", n);
     }
     o->label_smoothing = glia_option(o->label_smoothing, 0);
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
+        return glia_fail(error, GLIA_E_ARGUMENT, "training: label_smoothing is %g, which is not in [0, 1)",
                          o->label_smoothing);
     }
     if (o->metrics && !o->validation) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_fit: metrics are measured on validation data, and there are none");
+                         "training: metrics need validation data");
     }
     if (!o->epochs) o->epochs = 1;
     if (!o->batch) o->batch = 32;
@@ -246,7 +246,7 @@ static glia_status call(glia_training *t, size_t offset, glia_error *error) {
         if (status == GLIA_OK) continue;
         if (reason.message[0]) return glia_fail(error, status, "%s", reason.message);
         if (status != GLIA_E_INTERRUPTED) {
-            return glia_fail(error, status, "the callback %s: %s", c->name ? c->name : "without a name",
+            return glia_fail(error, status, "the callback %s: %s", c->name ? c->name : "(no name)",
                              glia_status_name(status));
         }
         return glia_fail(error, status, "training was stopped in epoch %lld after step %lld of %lld",

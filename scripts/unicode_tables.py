@@ -18,7 +18,7 @@ def rows(path):
 
 
 def ranges(path):
-    """{value: [(first, last), ...]} in order, neighbours joined."""
+    """{value: [(first, last), ...]}, sorted, with adjacent ranges merged."""
     found = {}
     for span, value in sorted((tuple(int(x, 16) for x in f[0].split("..")), f[1]) for f in rows(path)):
         have = found.setdefault(value, [])
@@ -30,7 +30,7 @@ def ranges(path):
 
 
 def plain(names):
-    """As names are compared, each once, the long one first."""
+    """The names in the form used for comparison, without duplicates, the long name first."""
     return " ".join(dict.fromkeys(n.replace("_", "").lower() for n in names))
 
 

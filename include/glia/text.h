@@ -137,7 +137,7 @@ typedef struct glia_pair_batch {
     const int32_t *source;         /* (rows, length): tokens, end, pad ... */
     const int32_t *source_lengths; /* (rows), the end included */
     const int32_t *input;          /* (rows, length): begin, tokens, pad ... */
-    const int32_t *target; /* (rows, length): tokens, end, -1 ..., which glia_cross_entropy_tokens() ignores */
+    const int32_t *target;         /* (rows, length): tokens, end, -1 ..., which glia_cross_entropy_tokens() ignores */
     const int32_t *target_lengths; /* (rows), the end included */
     const int64_t *indices;        /* (rows): indices of the pairs */
 } glia_pair_batch;

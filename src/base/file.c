@@ -87,7 +87,7 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
         code = EISDIR;
     } else if (is_device(&info, fd)) {
         close(fd);
-        return glia_fail(error, GLIA_E_IO, "%s: a device, not a file", path);
+        return glia_fail(error, GLIA_E_IO, "%s is a device, not a file", path);
     } else if (S_ISREG(info.st_mode) && info.st_size > 0 && (uintmax_t)info.st_size <= SIZE_MAX / 2) {
         size_t size = (size_t)info.st_size;
         void *mapping = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -102,7 +102,7 @@ glia_status glia_file_open(glia_file *file, const char *path, glia_error *error)
     }
     close(fd);
     if (code == EFBIG) {
-        return glia_fail(error, GLIA_E_IO, "%s: a stream of more than %d MiB; save it to a file first", path,
+        return glia_fail(error, GLIA_E_IO, "%s: the stream has more than %d MiB; save it to a file first", path,
                          GLIA_FILE_STREAM_MOST >> 20);
     }
     return code ? fail_errno(error, path, code) : GLIA_OK;

@@ -30,7 +30,7 @@ static void *fail_at(reader *r, size_t at, const char *what) {
     if (n > 1) snprintf(line, sizeof line, "line %d, ", n);
     const bool end = at >= r->length;
     glia_fail(r->error, GLIA_E_FORMAT, "%soffset %zu: %s%s", line, r->base + at,
-              *what ? what : "the text ends too early", *what && end ? ", but the text ends" : "");
+              *what ? what : "the text is truncated", *what && end ? ", but the text ends" : "");
     return NULL;
 }
 
@@ -71,7 +71,7 @@ static size_t escape(reader *r, char *out) {
     const char *simple = c ? strchr(from, c) : NULL;
     r->at += 2;
     if (simple) return out[0] = to[simple - from], 1;
-    if (c != 'u') return fail_at(r, start, "an unknown escape"), (size_t)0;
+    if (c != 'u') return fail_at(r, start, "the escape is unknown"), (size_t)0;
     int u = hex4(r, r->at);
     if (u <= 0) {
         return fail_at(r, start, u ? "\\u without four hexadecimal digits" : "\\u0000 is not allowed"), (size_t)0;
@@ -88,7 +88,7 @@ static size_t escape(reader *r, char *out) {
 /* The decoded string at r->at; NULL with an error set. Decoding never lengthens it: the source's length suffices. */
 static char *string(reader *r) {
     size_t start = r->at;
-    if (!take(r, '"')) return fail(r, "a string should begin here");
+    if (!take(r, '"')) return fail(r, "expected a string");
     size_t end = r->at;
     while (end < r->length && r->bytes[end] != '"') end += r->bytes[end] == '\\' ? 2 : 1;
     if (end >= r->length) return fail_at(r, r->length, "");
@@ -126,19 +126,19 @@ static glia_json *number(reader *r, glia_json *v) {
     take(r, '-');
     bool zero = r->at < r->length && r->bytes[r->at] == '0';
     size_t whole = digits(r);
-    if (whole == 0) return fail(r, "a value should begin here");
-    if (zero && whole > 1) return fail_at(r, start, "a number with a leading zero");
-    if (take(r, '.') && !digits(r)) return fail(r, "digits should follow the point");
+    if (whole == 0) return fail(r, "expected a value");
+    if (zero && whole > 1) return fail_at(r, start, "the number has a leading zero");
+    if (take(r, '.') && !digits(r)) return fail(r, "expected digits after the point");
     if (r->at < r->length && (r->bytes[r->at] == 'e' || r->bytes[r->at] == 'E')) {
         r->at++;
         if (!take(r, '-')) take(r, '+');
-        if (!digits(r)) return fail(r, "digits should follow the exponent");
+        if (!digits(r)) return fail(r, "expected digits in the exponent");
     }
     size_t n = r->at - start;
     char *text = glia_arena_alloc(r->arena, n + 1);
     if (!text) return glia_fail_nomem(r->error), NULL;
     memcpy(text, r->bytes + start, n);
-    if (!glia_number_parse(text, text + n, &v->number)) return fail_at(r, start, "a number too large");
+    if (!glia_number_parse(text, text + n, &v->number)) return fail_at(r, start, "the number is too large");
     v->kind = GLIA_JSON_NUMBER;
     v->text = text;
     return v;
@@ -161,7 +161,7 @@ static bool keys_differ(reader *r, const glia_json *object) {
     bool differ = true;
     for (int i = 1; i < n && differ; i++) {
         if (strcmp(members[i - 1]->key, members[i]->key)) continue;
-        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: a second \"%s\" in one object",
+        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: \"%s\" is given twice",
                   r->base + members[i]->key_offset, members[i]->key);
         differ = false;
     }
@@ -174,12 +174,12 @@ static glia_json *container(reader *r, glia_json *v) {
     bool object = r->bytes[r->at] == '{';
     char close = object ? '}' : ']';
     v->kind = object ? GLIA_JSON_OBJECT : GLIA_JSON_ARRAY;
-    if (++r->depth > DEPTH_MOST) return fail(r, "nested deeper than 64 levels");
+    if (++r->depth > DEPTH_MOST) return fail(r, "more than 64 nested levels");
     r->at++;
     skip_space(r);
     for (glia_json **link = &v->first; !take(r, close);) {
         if (v->count) {
-            if (!take(r, ',')) return fail(r, object ? "a comma or } should be here" : "a comma or ] should be here");
+            if (!take(r, ',')) return fail(r, object ? "expected a comma or }" : "expected a comma or ]");
             skip_space(r);
         }
         size_t key_offset = r->at;
@@ -188,7 +188,7 @@ static glia_json *container(reader *r, glia_json *v) {
             key = string(r);
             if (!key) return NULL;
             skip_space(r);
-            if (!take(r, ':')) return fail(r, "a colon should be here");
+            if (!take(r, ':')) return fail(r, "expected a colon");
             skip_space(r);
         }
         glia_json *item = value(r);
@@ -239,7 +239,7 @@ const glia_json *glia_json_parse(glia_arena *arena, const uint8_t *bytes, size_t
     glia_json *v = value(&r);
     if (!v) return NULL;
     skip_space(&r);
-    return r.at == length ? v : fail(&r, "something follows the value");
+    return r.at == length ? v : fail(&r, "there is text after the value");
 }
 
 /* ---- use ---------------------------------------------------------------------------------- */

@@ -117,7 +117,7 @@ static void patterns_of_optimisers_must_match(void **state) {
     } cases[] = {
         { { .lr = 0.1 },
           "fc/kernl",
-          "glia_minimize: no trainable parameter matches 'fc/kernl'; did you mean 'fc/kernel'?" },
+          "optimizer: no trainable parameter matches 'fc/kernl'; did you mean 'fc/kernel'?" },
         { { .lr = 0.1, .groups = &group, .n_groups = 1 }, NULL, "parameter group 0: no parameter matches 'fc/bies'" },
         { { .lr = 0.1, .sparse = "embed*" }, NULL, "sparse: no trainable parameter matches 'embed*'" },
         { { .lr = 0.1, .sparse = "fc/kernel" },
@@ -145,13 +145,13 @@ static void leaves_keep_their_initialiser(void **state) {
     glia_dense(x, "fc", (glia_dense_opts){ .units = 2 });
     assert_int_equal(glia_graph_check(g, NULL), GLIA_OK);
     glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), wider);
-    expect(g, "'w' was made with the initialiser normal and is asked for again with normal of other numbers");
+    expect(g, "'w' was created with the initialiser normal and is requested again with normal of other numbers");
     glia_graph_free(g);
 
     g = glia_graph_create();
     glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), normal);
     glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(2), (glia_init){ .kind = GLIA_INIT_ZEROS });
-    expect(g, "'w' was made with the initialiser normal and is asked for again with zeros");
+    expect(g, "'w' was created with the initialiser normal and is requested again with zeros");
     glia_graph_free(g);
 }
 

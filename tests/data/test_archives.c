@@ -85,9 +85,9 @@ static void test_tar_refusals(void **state) {
         const char *name;
         size_t size;
         const char *says;
-    } bad[] = { { '0', "../../etc/passwd", 0, "leads out" },
-                { '0', "/etc/passwd", 0, "leads out" },
-                { '0', "a/../../b", 0, "leads out" },
+    } bad[] = { { '0', "../../etc/passwd", 0, "is outside" },
+                { '0', "/etc/passwd", 0, "is outside" },
+                { '0', "a/../../b", 0, "is outside" },
                 { '0', "a\xFF", 0, "UTF-8" },
                 { '0', "huge", 0x7FFFFFFFF, "left" },
                 { 'S', "sparse", 0, "sparse" },
@@ -103,7 +103,7 @@ static void test_tar_refusals(void **state) {
     }
     glia_text cut = { 0 };
     tar_put(&cut, '0', "a", "x", 1);
-    refuse(&cut, GLIA_E_FORMAT, "ends too early");
+    refuse(&cut, GLIA_E_FORMAT, "truncated");
     free(cut.bytes);
     glia_text none = { 0 };
     glia_text_append(&none, "no archive", 10);
@@ -148,17 +148,17 @@ static void test_zip_refusals(void **state) {
         glia_status status;
         const char *name, *says;
     } bad[] = {
-        { -1, 0, GLIA_E_FORMAT, "../out", "leads out" },
-        { -1, 0, GLIA_E_FORMAT, "/out", "leads out" },
+        { -1, 0, GLIA_E_FORMAT, "../out", "is outside" },
+        { -1, 0, GLIA_E_FORMAT, "/out", "is outside" },
         { -1, 0, GLIA_E_FORMAT, "\xC0\xAF", "UTF-8" },
         { 8, 1, GLIA_E_UNSUPPORTED, "secret", "encrypted" },
         { 10, 12, GLIA_E_UNSUPPORTED, "bzip2", "method 12" },
-        { 27, 0x7F, GLIA_E_FORMAT, "huge", "cannot be here" }, /* two gigabytes from a few bytes */
+        { 27, 0x7F, GLIA_E_FORMAT, "huge", "do not fit" }, /* two gigabytes from a few bytes */
         { 24, 99, GLIA_E_FORMAT, "longer", "damaged" },
-        { 45, 0x7F, GLIA_E_FORMAT, "elsewhere", "cannot be here" },
-        { 42, 9, GLIA_E_FORMAT, "beside", "no such file" },
-        { 0, 0, GLIA_E_FORMAT, "signature", "not an entry" },
-        { 29, 9, GLIA_E_FORMAT, "name", "longer than the contents" },
+        { 45, 0x7F, GLIA_E_FORMAT, "elsewhere", "do not fit" },
+        { 42, 9, GLIA_E_FORMAT, "beside", "no local header" },
+        { 0, 0, GLIA_E_FORMAT, "signature", "is invalid" },
+        { 29, 9, GLIA_E_FORMAT, "name", "longer than the central directory" },
     };
     for (int i = 0; i < GLIA_COUNT(bad); i++) {
         zip_writer w = { 0 };
@@ -318,7 +318,7 @@ static void test_images_in_folders(void **state) {
     assert_null(glia_data_open("images:nowhere", NULL, NULL, &error));
     ASSERT_SAYS("nowhere");
     assert_null(glia_data_open("images:pets/cat", NULL, NULL, &error));
-    ASSERT_SAYS("no folder of a class");
+    ASSERT_SAYS("not in a class folder");
     write_file("pets/dog/2.pgm", "P5 9 9 255\n", 11);
     data = need(glia_data_open("images:pets", NULL, NULL, &error));
     assert_int_equal(glia_data_count(data), 3);
@@ -333,7 +333,7 @@ static void test_images_in_folders(void **state) {
     glia_data_free(data);
     assert_true(!unlink("pets/dog/1.pgm") && !unlink("pets/dog/2.pgm") && !unlink("pets/cat/1.pgm"));
     assert_null(glia_data_open("images:pets", NULL, NULL, &error));
-    ASSERT_SAYS("no files here");
+    ASSERT_SAYS("has no files");
     assert_true(!rmdir("pets/cat") && !rmdir("pets/dog") && !rmdir("pets"));
 }
 

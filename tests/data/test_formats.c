@@ -146,10 +146,10 @@ static void test_idx_refusals(void **state) {
         { { 0, 0, 0x0A, 1, 0, 0, 0, 1, 9 }, 9, "offset 2: IDX type 0x0A" },
         { { 0, 0, 8, 0 }, 4, "offset 3" },
         { { 0, 0, 8, 9 }, 40, "offset 3" },
-        { { 0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 0 }, 12, "offset 8: an IDX dimension of 0" },
+        { { 0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 0 }, 12, "offset 8: an IDX dimension is 0" },
         { { 0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 2, 3 },
           15,
-          "offset 15: 3 bytes of IDX data where the header promises 4" },
+          "offset 15: 3 bytes of IDX data, but the header says 4" },
         { { 0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3 }, 15, "offset 14" },
         { { 0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1 }, 17, "offset 8" },
         { { 0, 0, 0x0E, 2, 255, 255, 255, 255, 15, 255, 255, 255, 1 }, 13, "offset 13" },
@@ -202,10 +202,10 @@ static void test_gzip(void **state) {
     packed = realloc(packed, 2 * n + 1);
     packed[n] = 0;
     assert_int_equal(parse_idx(packed, n + 1, &error), GLIA_E_FORMAT);
-    ASSERT_SAYS("after the end of the gzip data");
+    ASSERT_SAYS("follow the gzip data");
     memcpy(packed + n, packed, n); /* a second member: more data than the header states */
     assert_int_equal(parse_idx(packed, 2 * n, &error), GLIA_E_FORMAT);
-    ASSERT_SAYS("more than the 308 bytes");
+    ASSERT_SAYS("more than the limit of 308 bytes");
     free(packed);
 }
 
@@ -370,20 +370,20 @@ static void test_csv_refusals(void **state) {
     glia_csv_opts none = { 0 };
     refuse_csv("", none, GLIA_E_FORMAT, "empty");
     refuse_csv("\n\n", none, GLIA_E_FORMAT, "empty");
-    refuse_csv("a,b,c\n", none, GLIA_E_FORMAT, "without rows");
+    refuse_csv("a,b,c\n", none, GLIA_E_FORMAT, "no rows");
     refuse_csv("a,b\n1,2\n3\n", none, GLIA_E_FORMAT, "line 3");
-    refuse_csv("a,b\n1,2\n3,4,5\n", none, GLIA_E_FORMAT, "more than the 2 columns");
+    refuse_csv("a,b\n1,2\n3,4,5\n", none, GLIA_E_FORMAT, "more columns than the 2");
     refuse_csv("a,b\n1,2\nx,4\n", none, GLIA_E_FORMAT, "line 3, column 1");
-    refuse_csv("a,b\n1,2\n\nx,4\n", none, GLIA_E_FORMAT, "in \"a\": \"x\" is no number");
+    refuse_csv("a,b\n1,2\n\nx,4\n", none, GLIA_E_FORMAT, "in \"a\": \"x\" is not a number");
     refuse_csv("a,b\n1,2\n,4\n", none, GLIA_E_FORMAT, "line 3, column 1");
     refuse_csv("a,b\n1,2\n3,\n", none, GLIA_E_FORMAT, "line 3, column 2");
-    refuse_csv("a,b\n1,\"2\n", none, GLIA_E_FORMAT, "a quote is not closed");
+    refuse_csv("a,b\n1,\"2\n", none, GLIA_E_FORMAT, "the quote is not closed");
     refuse_csv("a,b\n1,\"2\"3\n", none, GLIA_E_FORMAT, "closing quote");
     refuse_csv("a,b\n1,2\"3\n", none, GLIA_E_FORMAT, "quote in the middle");
     refuse_csv("a,b\n1e300,2\n", none, GLIA_E_FORMAT, "too large");
     refuse_csv("1,2.5\n", none, GLIA_E_FORMAT, "target=");
     refuse_csv("a,b\n1,\xC0\xAF\n", none, GLIA_E_FORMAT, "UTF-8");
-    refuse_csv("a\n1\n", none, GLIA_E_FORMAT, "no column");
+    refuse_csv("a\n1\n", none, GLIA_E_FORMAT, "none of the 1 columns");
     refuse_csv("width,kind\n1,2\n", (glia_csv_opts){ .label = "knid" }, GLIA_E_NOT_FOUND, "did you mean \"kind\"");
     refuse_csv("1,2\n", (glia_csv_opts){ .label = "kind" }, GLIA_E_ARGUMENT, "no header");
     refuse_csv("1,2\n", (glia_csv_opts){ .label = "7" }, GLIA_E_ARGUMENT, "0 to 1");

@@ -77,7 +77,7 @@ static void test_wordnet(void **state) {
     ASSERT_SAYS("dict/data.adv: line 1 ends");
     put("dict/data.adv", "not a synset\n");
     assert_null(glia_synonyms_open("dict", &error));
-    ASSERT_SAYS("no synset");
+    ASSERT_SAYS("not a synset");
     remove("dict/data.verb");
     assert_null(glia_synonyms_open("dict", &error));
 }

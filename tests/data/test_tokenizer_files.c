@@ -189,20 +189,21 @@ static void assert_refused(const char *json, glia_status status, const char *why
 static void test_refused(void **state) {
     (void)state;
     assert_refused("{}", GLIA_E_FORMAT, "no \"model\"");
-    assert_refused("{\"model\":{\"type\":\"Neural\"}}", GLIA_E_UNSUPPORTED, "no model \"Neural\"");
+    assert_refused("{\"model\":{\"type\":\"Neural\"}}", GLIA_E_UNSUPPORTED, "the model \"Neural\" is not supported");
     assert_refused("{\"normalizer\":{\"type\":\"Neural\"},\"model\":{}}", GLIA_E_UNSUPPORTED, "offset 22");
     assert_refused("{\"normalizer\":{\"type\":\"Precompiled\"},\"model\":{}}", GLIA_E_FORMAT, "offset 14");
     assert_refused(OF_CHARSMAP("AAA"), GLIA_E_FORMAT, "not base64");
     assert_refused(OF_CHARSMAP("AAA*"), GLIA_E_FORMAT, "not base64");
-    assert_refused(OF_CHARSMAP("AAAA"), GLIA_E_FORMAT, "shorter than it says");
-    assert_refused(OF_CHARSMAP("CAAAAAAAAAA="), GLIA_E_FORMAT, "shorter than it says");
+    assert_refused(OF_CHARSMAP("AAAA"), GLIA_E_FORMAT, "shorter than its size field");
+    assert_refused(OF_CHARSMAP("CAAAAAAAAAA="), GLIA_E_FORMAT, "shorter than its size field");
     assert_refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a c\"]}}", GLIA_E_FORMAT,
-                   "a merge of what");
-    assert_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":0}}}", GLIA_E_FORMAT, "second token");
-    assert_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":99999999}}}", GLIA_E_FORMAT, "far beyond");
+                   "not in the vocabulary");
+    assert_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"b\":0}}}", GLIA_E_FORMAT,
+                   "two tokens have the id 0");
+    assert_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":99999999}}}", GLIA_E_FORMAT, "far larger");
     assert_refused("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},\"behavior\":\"Isolated\"},"
                    "\"model\":{}}",
-                   GLIA_E_UNSUPPORTED, "without its )");
+                   GLIA_E_UNSUPPORTED, "the ) of this ( is missing");
 }
 
 /* ---- patterns ------------------------------------------------------------------------------ */

@@ -117,7 +117,7 @@ static void test_pca_degenerate_points(void **state) {
     assert_int_equal(glia_pca(same, 3, 2, 3, (glia_pca_result){ 0 }, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_pca((const float[]){ 1, NAN, 2, 3 }, 2, 2, 1, (glia_pca_result){ 0 }, &error),
                      GLIA_E_ARGUMENT);
-    assert_string_equal(error.message, "pca: number 1 of point 0 is not finite");
+    assert_string_equal(error.message, "pca: value 1 of point 0 is not finite");
 }
 
 /* ---- t-SNE -------------------------------------------------------------------------------- */

@@ -412,7 +412,7 @@ static void errors_are_reported(void **state) {
         { 3, glia_gru, { .units = 2, .peephole = true }, "an option of the LSTM" },
         { 3, glia_lstm, { .units = 2, .projection = 3 }, "projection" },
         { 3, glia_rnn, { .units = 2, .layers = 9 }, "1 to 8 layers" },
-        { 3, glia_rnn, { .units = 2, .bidirectional = true, .reverse = true }, "both" },
+        { 3, glia_rnn, { .units = 2, .bidirectional = true, .reverse = true }, "bidirectional and reverse" },
         { 3, glia_gru, { .units = 2, .stateful = true }, "fixed batch" },
         { 3, glia_gru, { .units = 2, .layer_norm = true, .peephole = true }, "an option of the LSTM" },
         { 3, glia_rnn, { .units = 1, .layer_norm = true }, "one unit" },

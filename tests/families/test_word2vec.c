@@ -252,7 +252,7 @@ static void test_options_are_checked(void **state) {
     glia_vectors_free(v);
     write_file("wrong.txt", "a 3\nb\n", 6);
     assert_null(glia_word2vec_train(text, (glia_word2vec_opts){ .vocabulary = "wrong.txt" }, &error));
-    assert_string_equal(error.message, "wrong.txt: line 2: a word without its count");
+    assert_string_equal(error.message, "wrong.txt: line 2: the word has no count");
 }
 
 /* ---- phrases ------------------------------------------------------------------------------ */

@@ -57,7 +57,7 @@ static void test_questions(void **state) {
     assert_done(glia_vectors_groups(v, 3, group, &error));
     assert_true(group[0] == group[2] && group[1] == group[3] && group[0] != group[1] && group[4] != group[0]);
     assert_null(glia_vectors_create((const char *const[]){ "a", "a" }, values, NULL, 2, 3, &error));
-    assert_non_null(strstr(error.message, "twice"));
+    assert_non_null(strstr(error.message, "is a duplicate"));
     glia_vectors_free(v);
 }
 
@@ -82,7 +82,7 @@ static void test_analogies(void **state) {
     assert_int_equal(r.asked, 1);
     write_file("questions.txt", ": a\nb c\n", 8);
     assert_int_equal(glia_vectors_analogies(v, "questions.txt", 0, 1, &r, &error), GLIA_E_FORMAT);
-    assert_string_equal(error.message, "questions.txt: line 2: 2 words, where a question has four");
+    assert_string_equal(error.message, "questions.txt: line 2: 2 words, but a question has four");
     glia_vectors_free(v);
 }
 
@@ -197,19 +197,19 @@ static void test_hostile_files(void **state) {
     (void)state;
 #define REFUSE(bytes, format, says) refuse(bytes, sizeof(bytes) - 1, format, says)
     REFUSE("", GLIA_VECTORS_DEFAULT, "no numbers");
-    REFUSE("2 2\na 1 2\n", GLIA_VECTORS_TEXT, "line 3 (offset 10): 1 words, where the first line says 2");
-    REFUSE("1 2\na 1 2\nb 1 2\n", GLIA_VECTORS_TEXT, "more words than the first line says");
-    REFUSE("2 2\na 1 2\nb 1\n", GLIA_VECTORS_DEFAULT, "line 3 (offset 13): fewer numbers");
+    REFUSE("2 2\na 1 2\n", GLIA_VECTORS_TEXT, "line 3 (offset 10): 1 words, but the first line says 2");
+    REFUSE("1 2\na 1 2\nb 1 2\n", GLIA_VECTORS_TEXT, "there are more words than the first line says");
+    REFUSE("2 2\na 1 2\nb 1\n", GLIA_VECTORS_DEFAULT, "line 3 (offset 13): the word has fewer numbers");
     REFUSE("1 2\na 1 2 3\n", GLIA_VECTORS_DEFAULT, "more numbers");
-    REFUSE("1 2\na 1 2x\n", GLIA_VECTORS_TEXT, "no number");
+    REFUSE("1 2\na 1 2x\n", GLIA_VECTORS_TEXT, "not a number");
     REFUSE("1 2\na 1 1e99\n", GLIA_VECTORS_TEXT, "too large");
     REFUSE("9 999999999999\na 1 2\n", GLIA_VECTORS_TEXT, "too short");
-    REFUSE("999999999999999 1\na 1\n", GLIA_VECTORS_TEXT, "1 words, where");
+    REFUSE("999999999999999 1\na 1\n", GLIA_VECTORS_TEXT, "1 words, but");
     REFUSE("0 0\n", GLIA_VECTORS_DEFAULT, "");
-    REFUSE("2 1\na \0\0\0\0", GLIA_VECTORS_BINARY, "offset 10: the file ends");
+    REFUSE("2 1\na \0\0\0\0", GLIA_VECTORS_BINARY, "offset 10: the file is truncated");
     REFUSE("1 1\na \0\0\xC0\x7F", GLIA_VECTORS_BINARY, "not finite");
     REFUSE("1 999999\na \0\0\0\0", GLIA_VECTORS_BINARY, "too short");
-    REFUSE("1 1\na \0\0\0\0b", GLIA_VECTORS_BINARY, "bytes behind");
+    REFUSE("1 1\na \0\0\0\0b", GLIA_VECTORS_BINARY, "bytes after");
     REFUSE("x y\na \0\0\0\0", GLIA_VECTORS_BINARY, "WORDS SIZE");
     glia_vectors *v; /* GloVe: no header line; repeated words are skipped */
     const char glove[] = "a 1 2\nb 3 4\na 5 6\n";

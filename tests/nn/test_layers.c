@@ -374,7 +374,7 @@ static void errors_name_the_layer_and_the_shapes(void **state) {
             glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3 }))
     MISTAKE(GLIA_E_SHAPE, "stem: conv", "stride cannot be -1", GLIA_F32, image,
             glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 1, .stride = -1 }))
-    MISTAKE(GLIA_E_ARGUMENT, "GLIA_SAME computes the padding", "conv", GLIA_F32, image,
+    MISTAKE(GLIA_E_ARGUMENT, "pads cannot be given as well", "conv", GLIA_F32, image,
             glia_conv2d(x, "stem", (glia_conv_opts){ .filters = 3, .kernel = 3, .padding = GLIA_SAME, .pad = 1 }))
     MISTAKE(GLIA_E_SHAPE, "conv_input_grad of f32(N, 3, 5, 4)", "gives (N, 3, 4, 4), which does not match", GLIA_F32,
             GLIA_SHAPE(GLIA_BATCH, 3, 5, 4),

@@ -299,7 +299,7 @@ static void test_errors(void **state) {
     expect_mistake((glia_optimizer){ .weight_decay = -0.1 }, NULL, GLIA_E_ARGUMENT, "weight_decay");
     expect_mistake((glia_optimizer){ .kind = GLIA_LION, .amsgrad = true }, NULL, GLIA_E_ARGUMENT, "amsgrad");
     expect_mistake((glia_optimizer){ .nesterov = true }, NULL, GLIA_E_ARGUMENT, "momentum");
-    expect_mistake((glia_optimizer){ .kind = GLIA_OPTIMIZER_COUNT }, NULL, GLIA_E_ARGUMENT, "optimiser");
+    expect_mistake((glia_optimizer){ .kind = GLIA_OPTIMIZER_COUNT }, NULL, GLIA_E_ARGUMENT, "the kind");
     expect_mistake((glia_optimizer){ 0 }, "conv*", GLIA_E_ARGUMENT, "conv*");
 
     problem p = build(GLIA_F32);

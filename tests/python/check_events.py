@@ -1,4 +1,4 @@
-"""Reads an event file that Glia wrote with TensorBoard's own reader, and compares what it finds.
+"""Reads an event file written by Glia with TensorBoard's reader and checks its contents.
 
     PYTHON tests/python/check_events.py build/release/tests/events         needs tensorboard
 """
@@ -66,7 +66,7 @@ def check_plugins(folder):
     assert start.hparams["optimizer"].string_value == "adam" and start.hparams["lr"].number_value == 0.125
     end = plugin_data_pb2.HParamsPluginData.FromString(content["_hparams_/session_end_info"]).session_end_info
     assert end.status == 1 and end.end_time_secs >= start.start_time_secs > 0
-    scalars = multiplexer.Tensors("run", "loss/train")  # TensorBoard's front end reads scalars in this form
+    scalars = multiplexer.Tensors("run", "loss/train")  # the form in which TensorBoard's front end reads scalars
     assert len(scalars) > 0
 
 

@@ -66,7 +66,7 @@ def prod(x, axes, keep):
 
 
 def extreme(pick):
-    """The maximum over axes; NaN shares the gradient, as torch.max() over all elements does, which amax() does not."""
+    """The maximum over axes. NaN elements share the gradient, as in torch.max() over all elements; amax() differs."""
     def f(x, axes, keep):
         rest = [i for i in range(x.dim()) if i not in axes]
         shape = [x.shape[i] for i in rest]
@@ -110,7 +110,7 @@ def tanh_slice(x, start, stop, step):
 
 
 def functions():
-    """What expressions are made of."""
+    """The functions of the expressions, by name."""
     return {
         "conv": conv, "conv_input_grad": conv_input_grad, "conv_kernel_grad": conv_kernel_grad, "max_pool": max_pool,
         "avg_pool": avg_pool, "matmul": torch.matmul, "transposed": lambda x: x.transpose(-1, -2),
@@ -137,7 +137,7 @@ def tensor_of(array):
 
 
 def expected(case, names):
-    """By name what PyTorch makes of the case's outputs."""
+    """PyTorch's results for the case's outputs, by name."""
     leaves = {leaf["name"]: tensor_of(leaf) for leaf in case["leaves"]}
     wanted = [name.split(".")[1] for name in names if "." in name]
     for name in set(wanted):
@@ -163,7 +163,7 @@ def expected(case, names):
 
 
 def difference(is_, should):
-    """What is wrong, or None."""
+    """A description of the first difference, or None."""
     is_, should = is_.flatten(), should.detach().to(torch.float64).flatten()
     finite = should[should.isfinite()].abs()
     most = finite.max().item() if finite.numel() else 0.0

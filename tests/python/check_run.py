@@ -1,4 +1,4 @@
-"""Trains with the command and --tensorboard, and reads the run's folder with TensorBoard's own reader.
+"""Trains with `glia train --tensorboard` and reads the event files with TensorBoard's reader.
 
     PYTHON tests/python/check_run.py build/release/glia         needs tensorboard
 """
@@ -32,7 +32,7 @@ def main(glia):
         tags = train.Tags()
         assert "c1/kernel" in tags["histograms"] and "logits/bias" in tags["histograms"], tags
         assert train.Histograms("c1/kernel")[0].histogram_value.num == 6 * 5 * 5
-        assert tags["images"] in ([], ["c1/kernel"]), tags  # without libpng there are none
+        assert tags["images"] in ([], ["c1/kernel"]), tags  # none without libpng
         assert tags["graph"]
         assert any(node.name.startswith("c1") for node in train.Graph().node)
         print("TensorBoard reads %d figures, %d histograms, %d pictures and the graph" %

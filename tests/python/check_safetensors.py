@@ -1,8 +1,8 @@
-"""Reads the file that tests/data/test_safetensors.c wrote with Python's safetensors: every dtype, odd names, metadata.
+"""Reads the file written by tests/data/test_safetensors.c with Python's safetensors: all dtypes, odd names, metadata.
 
     PYTHON tests/python/check_safetensors.py build/release/tests/scratch/test_safetensors/written.safetensors
 
-Needs safetensors and numpy. bfloat16 is not in NumPy, so of that tensor only the header is looked at.
+Needs safetensors and numpy. NumPy has no bfloat16, so only the header of that tensor is checked.
 """
 import json
 import struct

@@ -1,10 +1,10 @@
-"""The same ids as Hugging Face's `tokenizers`, over whole corpora and hard Unicode.
+"""Compares Glia's tokenizers with Hugging Face's `tokenizers`, on corpora and difficult Unicode.
 Usage: check_tokenizers.py LIBGLIA.SO [KIND ...]
 
-Needs the packages `tokenizers`, `sentencepiece` and `protobuf`, and GLIA_DATA for the corpora; exit status 77 without.
-Trains tokenizers of each kind with the package, as the models that they are named after have them, and reads their
-files with Glia; trains tokenizers with Glia and reads their files with the package. Compares ids, types and decoded
-texts. Byte pairs trained by both have to give the same vocabulary.
+Needs the packages `tokenizers`, `sentencepiece` and `protobuf`, and the corpora in GLIA_DATA; exit status 77 without
+them. Trains tokenizers of each kind with the package, configured as in the models of these names, and reads their files
+with Glia; trains tokenizers with Glia and reads their files with the package. Compares ids, types and decoded texts.
+BPE trained by both must give the same vocabulary.
 """
 import gzip
 import io
@@ -47,7 +47,7 @@ CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 BLOOM = " ?[^(\\s|[.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c])]+"
 
 
-# Their categories have changed since Unicode 8, whose tables the package has for what is BERT's.
+# Characters whose category has changed since Unicode 8, whose tables the package uses for BERT.
 CHANGED = "\u166d\u1734\u1885\u1886"
 
 
@@ -64,7 +64,7 @@ def corpora():
 
 
 def hard():
-    """Spaces of all kinds, marks in all orders, joined emoji, every old assigned character, of Han and Hangul some."""
+    """All kinds of spaces, marks in all orders, joined emoji, all characters of old Unicode, some of Han and Hangul."""
     rng = random.Random(1)
     old = [chr(c) for c in range(1, 0x30000) if unicodedata.category(chr(c)) not in ("Cn", "Co", "Cs")]
     old = [c for c in old if unicodedata.ucd_3_2_0.category(c) != "Cn"]
@@ -101,7 +101,7 @@ def bpe(texts, pre, normalizer=None, decoder=None, post=None, **options):
 
 
 def splits(*patterns):
-    """As many tokenizers of today cut: patterns one after the other, then bytes."""
+    """The usual pre-tokenizer of recent models: several patterns in sequence, then bytes."""
     return P.Sequence([P.Split(T.Regex(p), "isolated") for p in patterns] +
                       [P.ByteLevel(add_prefix_space=False, use_regex=False)])
 
@@ -116,7 +116,7 @@ def clip(texts):
 
 
 def llama(texts):
-    """Spaces as marks, and bytes for what has no token."""
+    """Spaces become U+2581; characters without a token become byte tokens."""
     t = T.Tokenizer(M.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     t.normalizer = N.Sequence([N.Prepend("\u2581"), N.Replace(" ", "\u2581")])
     t.pre_tokenizer = P.Split("\u2581", "merged_with_next")
@@ -127,7 +127,7 @@ def llama(texts):
 
 
 def without_bytes(t):
-    """Bytes are tokens of the model alone, as in Llama's file."""
+    """Removes the byte tokens from the added tokens, so that only the model has them, as in Llama's file."""
     file = json.loads(t.to_str())
     file["added_tokens"] = [a for a in file["added_tokens"] if not a["content"].startswith("<0x")]
     file["pre_tokenizer"] = None
@@ -177,7 +177,7 @@ def words(texts, pre):
 
 
 def precompiled(texts, rule):
-    """SentencePiece's own pieces and table of normalisation, put together as T5's and XLM-R's files are."""
+    """The pieces and the normalisation table of SentencePiece, combined as in the files of T5 and XLM-R."""
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(input=texts, model_writer=out, vocab_size=3000, minloglevel=2,
                                              normalization_rule_name=rule)
@@ -191,7 +191,7 @@ def precompiled(texts, rule):
 
 
 def encode_all(theirs, texts):
-    """None where a text has what the tokenizer has no token for, not even an unknown one."""
+    """The encodings; None for a text that the tokenizer cannot encode for lack of an unknown token."""
     def encode(text):
         try:
             return theirs.encode(text)

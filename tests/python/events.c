@@ -1,4 +1,4 @@
-/* events.c - writes an event file with something of every kind; check_events.py reads it with TensorBoard's reader.
+/* events.c - writes an event file with an event of every kind; check_events.py reads it with TensorBoard's reader.
  *
  *     events FOLDER
  */

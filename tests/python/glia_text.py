@@ -1,4 +1,4 @@
-"""glia_text.py - Glia's tokenizers for Python's tests, by ctypes."""
+"""glia_text.py - Glia's tokenizers in Python, through ctypes, for the tests."""
 import ctypes
 from ctypes import POINTER, Structure, byref, c_bool, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint8, c_void_p
 
@@ -68,7 +68,7 @@ class Tokenizer:
         return ctypes.string_at(self.lib.glia_tokenizer_json(self.handle, byref(length)), length.value).decode()
 
     def encode(self, text, pair=None, specials=True, offsets=True):
-        """Ids, types, and places in bytes."""
+        """Ids, types and byte offsets."""
         data = text if isinstance(text, bytes) else text.encode()
         opts = EncodeOpts(specials, offsets, None, 0)
         if pair is not None:

@@ -1,7 +1,7 @@
-/* roundtrip.c - Glia's half of roundtrip.py: a model's file must be what Python's safetensors takes for one, and back.
+/* roundtrip.c - the C part of roundtrip.py, which exchanges model files with Python's safetensors.
  *
  *     roundtrip write FILE     saves a small model whose values are (10 p + i) / 8 for element i of parameter p
- *     roundtrip read FILE      takes the weights of a file that Python wrote and expects the negatives of those values
+ *     roundtrip read FILE      loads the weights of a file written by Python, which must be the negatives of those
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-"""Reads a model that Glia saved with Python's safetensors, writes one for Glia to read, and compares every value.
+"""Reads a model saved by Glia with Python's safetensors, writes one for Glia to read, and compares every value.
 
     PYTHON tests/python/roundtrip.py build/release/tests/roundtrip         needs safetensors and numpy
 """

@@ -31,7 +31,7 @@ static inline glia_status hostile_try(hostile_parser parse, const uint8_t *bytes
     assert_int_equal(error.status, status);
     if (status == GLIA_OK) return status;
     bool placed = strstr(error.message, "offset ") || strstr(error.message, "line ") ||
-                  strstr(error.message, "pixels is not possible");
+                  strstr(error.message, "pixels is not supported");
     if (!placed) fail_msg("no place in \"%s\"", error.message);
     return status;
 }

@@ -47,10 +47,10 @@ class Configurations(Folder):
 
     def test_configuration_errors(self):
         for content, code, says in [
-            ("{\"model\": \"mlp\"", 1, "offset 15: a comma or } should be here, but the text ends"),
-            ("{\n\"model\": mlp}", 1, "line 2, offset 11: a value"),
-            ("{} {}", 1, "something follows"),
-            ("{\"model\": \"mlp\", \"model\": \"dnn\"}", 1, "a second \"model\""),
+            ("{\"model\": \"mlp\"", 1, "offset 15: expected a comma or }, but the text ends"),
+            ("{\n\"model\": mlp}", 1, "line 2, offset 11: expected a value"),
+            ("{} {}", 1, "after the value"),
+            ("{\"model\": \"mlp\", \"model\": \"dnn\"}", 1, "\"model\" is given twice"),
             ("{\"model\": \"m\xff\"}", 1, "invalid UTF-8"),
             ("{\"model\": \"mlp\", \"optimizer\": {\"ler\": 1}}", 2, "did you mean optimizer.lr?"),
             ("{\"model\": \"mlp\", \"optimizer\": {\"lr\": \"1\"}}", 2, "without quotes"),

@@ -152,8 +152,9 @@ class Splits(Folder):
         self.pictures("p", 5)
         (self.folder / "p/a/notes.txt").write_text("left out")
         self.glia("data", "images:p")
-        for name, says in (("c/1.webp", "a class without samples"), ("c/1", "a class without samples"),
-                           ("a/1.gif", "p/a/1.gif: cannot be read")):
+        for name, says in (("c/1.webp", "the class of its folder has no samples"),
+                           ("c/1", "the class of its folder has no samples"),
+                           ("a/1.gif", "p/a/1.gif: is not supported")):
             with self.subTest(name=name):
                 (self.folder / "p" / name).parent.mkdir(exist_ok=True)
                 (self.folder / "p" / name).write_bytes(b"x")
@@ -278,15 +279,15 @@ class Tokenizers(Folder):
     def test_other_ids(self):
         (self.folder / "l.txt").write_text("good\ta film\nbad\ta poor film\n" * 5)
         self.refused("eval", "run", "--data", "lines:l.txt?label=first&length=8", code=1,
-                     says="no ids of the model's tokenizer")
+                     says="not ids of the model's tokenizer")
         self.glia("tokenize", "train", "bpe", "all.txt", "--vocabulary", 270, "--out", "u.json")
         self.refused("eval", "run", "--data", "texts:texts?tokenizer=u.json&length=8", code=1,
-                     says="u.json is another tokenizer")
+                     says="u.json is not the model's tokenizer")
         self.glia("train", "mlp", "--data", "texts:texts?length=8", "--epochs", 1, "--quiet", "--out", "bytes")
         self.refused("eval", "bytes", "--data", "texts:texts?tokenizer=t.json&length=8", code=1,
-                     says="trained without one")
+                     says="trained without a tokenizer")
         self.refused("train", "mlp", "--data", "texts:texts?tokenizer=t.json&length=8", "--from", "bytes", "--out",
-                     "no", code=1, says="trained without one")
+                     "no", code=1, says="trained without a tokenizer")
 
 
 class Sheets(Folder):

@@ -141,7 +141,7 @@ class Faults(unittest.TestCase):
         self.save("few.zip", zipped([("a/x.txt", 1 << 20, deflated_zeros(1 << 20)),
                                      ("b/x.txt", 1 << 20, deflated_zeros(1 << 20))]))
         for name in "zeros.zip", "many.zip":
-            self.refused("data", f"texts:{name}", says="bytes would come out of a zip file", memory=MEMORY)
+            self.refused("data", f"texts:{name}", says="bytes, the limit for a zip", memory=MEMORY)
         self.assertIn("2 samples", self.glia("data", "texts:few.zip?length=16", memory=MEMORY).text)
         head = b"\x93NUMPY\2\0" + struct.pack("<I", 65)
         head += b"{'descr': '<f4', 'fortran_order': False, 'shape': (1024, 24576)}\n"
@@ -149,12 +149,12 @@ class Faults(unittest.TestCase):
         body = (packer.compress(head) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) +
                 packer.flush())
         self.save("x.npz", zipped([("x.npy", len(head) + BOMB, body)]))
-        self.refused("data", "npz:x.npz", says="bytes would come out of a zip file", memory=MEMORY)
+        self.refused("data", "npz:x.npz", says="bytes, the limit for a zip", memory=MEMORY)
         packer = zlib.compressobj(9, zlib.DEFLATED, 31)
         body = packer.compress(b"\0\0\x08\2" + struct.pack(">II", BOMB >> 20, 1 << 20))
         body += b"".join(packer.compress(bytes(1 << 20)) for _ in range(BOMB >> 20)) + packer.flush()
         self.save("idx.gz", body)
-        self.refused("data", "idx:idx.gz", says="bytes of IDX data in a gzip file", memory=MEMORY)
+        self.refused("data", "idx:idx.gz", says="bytes of IDX data, in a gzip file", memory=MEMORY)
         self.save("t.csv.gz", body)
         self.refused("data", "csv:t.csv.gz", says="more than", memory=MEMORY)
         self.save("tar.gz", body)
@@ -178,7 +178,7 @@ class Faults(unittest.TestCase):
         packer = zlib.compressobj(9)
         rows = packer.compress(bytes(3751 * 30000)) + packer.flush()
         self.save("p/a/1.png", png + wide + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
-        self.refused("data", "images:p", says="more pixels than a file of this size may hold", memory=MEMORY)
+        self.refused("data", "images:p", says="too many pixels for the size of the file", memory=MEMORY)
         small = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
         text = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(7 << 20), 9))
         self.save("p/a/1.png", png + small + text * 200 + chunk(b"IDAT", zlib.compress(b"\0\1\2\0\3\4")) +
@@ -188,7 +188,7 @@ class Faults(unittest.TestCase):
         frame = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 60000, 60000, 3) + b"\1\x11\0\2\x11\0\3\x11\0"
         scan = b"\xff\xda" + struct.pack(">HB", 12, 3) + b"\1\0\2\0\3\0\0\x3f\0"
         self.save("p/a/1.jpg", b"\xff\xd8" + frame + scan + bytes(1000) + b"\xff\xd9")
-        self.refused("data", "images:p", says="more pixels than a file of", memory=MEMORY)
+        self.refused("data", "images:p", says="too many pixels for a file of", memory=MEMORY)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-/* lr_find.c - `glia lr-find`: learning rate range test: records the loss while the learning rate increases, suggests a
- * rate. */
+/* lr_find.c - `glia lr-find`: the learning rate range test. Records the loss while the learning rate increases and
+ * suggests a rate. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

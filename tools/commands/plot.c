@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "reports/network.h"
 #include "runs/saved.h"
@@ -30,22 +29,9 @@ int command_plot(int argc, char **argv) {
     const options what = { "plot", table, sizeof table / sizeof table[0], 1, 1, "a model, a run folder or a file" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
-    const glia_recipe *recipe = glia_recipe_find(argv[1]);
-    struct stat info;
-    if (!recipe && stat(argv[1], &info) != 0) {
-        const char *near = glia_recipe_nearest(argv[1]);
-        if (near) return misuse("no model or file \"%s\"; did you mean %s?", argv[1], near);
-        return misuse("no model or file \"%s\"; `glia models` lists the models", argv[1]);
-    }
-    if (recipe) {
-        glia_error error;
-        glia_model *model = glia_recipe_build(recipe, recipe->sample, recipe->outputs, &error);
-        status = model ? draw(model, argv[1], out) : fail("%s", error.message);
-        glia_model_free(model);
-        return status;
-    }
+    const glia_recipe *recipe;
     saved s;
-    status = saved_open(&s, argv[1]);
+    status = saved_open_or_build(&s, argv[1], &recipe);
     if (status < 0) status = draw(s.model, argv[1], out);
     saved_close(&s);
     return status;

@@ -1,7 +1,6 @@
 /* summary.c - `glia summary` and `glia models`. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "runs/saved.h"
 #include "runs/training.h"
@@ -40,23 +39,10 @@ int command_summary(int argc, char **argv) {
                            1,         1,     "a model, a run folder or a .safetensors file" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
-    const glia_recipe *recipe = glia_recipe_find(argv[1]);
-    struct stat info;
-    if (!recipe && stat(argv[1], &info) != 0) {
-        const char *near = glia_recipe_nearest(argv[1]);
-        if (near) return misuse("no model or file \"%s\"; did you mean %s?", argv[1], near);
-        return misuse("no model or file \"%s\"; `glia models` lists the models", argv[1]);
-    }
-    if (recipe) {
-        glia_error error;
-        glia_model *model = glia_recipe_build(recipe, recipe->sample, recipe->outputs, &error);
-        status = model ? print_model(model, batch ? batch : recipe->batch, program) : fail("%s", error.message);
-        glia_model_free(model);
-        return status;
-    }
+    const glia_recipe *recipe;
     saved s;
-    status = saved_open(&s, argv[1]);
-    if (status < 0) status = print_model(s.model, batch ? batch : 32, program);
+    status = saved_open_or_build(&s, argv[1], &recipe);
+    if (status < 0) status = print_model(s.model, batch ? batch : recipe ? recipe->batch : 32, program);
     saved_close(&s);
     return status;
 }

@@ -96,7 +96,7 @@ static void tell(const training *t) {
 }
 
 static int run(training *t, const request *r) {
-    broken_writes_survive(); /* before the first line */
+    broken_writes_survive(); /* before the first output */
     int status = training_folder(t, r->resume ? r->resume : r->out, r->resume != NULL, r->force);
     if (status >= 0) return status;
     bool people = r->voice == VOICE_BAR || r->voice == VOICE_LINES;
@@ -128,7 +128,7 @@ int command_train(int argc, char **argv) {
         settings_free(&r.settings);
         return status;
     }
-    if (r.out) status = folder_check(r.out, r.force); /* before reading data, which may take long */
+    if (r.out) status = folder_check(r.out, r.force); /* before the data are read, which may take long */
     if (status >= 0) {
         settings_free(&r.settings);
         return status;

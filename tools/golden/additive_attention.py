@@ -2,7 +2,7 @@
 
     /usr/bin/python3 tools/golden/additive_attention.py
 
-A line is a tensor: its name, how many numbers it has, and these. Samples see 5, 3 and 1 of the memory's rows.
+Each line is a tensor: its name, its number of values, the values. The samples attend to 5, 3 and 1 rows of the memory.
 """
 import os
 

@@ -1,9 +1,9 @@
-"""Writes tests/golden/augment.txt: what torchvision and SciPy make of an image by given parameters.
+"""Writes tests/golden/augment.txt: images transformed by torchvision and SciPy with given parameters.
 
 Usage: augment.py OUTPUT      needs torch, torchvision, numpy, scipy
 
 A case is a line "NAME C H W parameters..." and a line of C * H * W results. The image is not in the file: value i is
-(i * 2654435761 mod 2^32) / 2^32, as tests/data/test_augment.c makes it.
+(i * 2654435761 mod 2^32) / 2^32, which tests/data/test_augment.c computes too.
 """
 import math
 import sys
@@ -33,7 +33,7 @@ def torch_image(shape):
     return torch.tensor(made(shape))
 
 
-# Angle, translation, scale, shear: torchvision's affine shears first, then turns and scales, then moves.
+# Angle, translation, scale, shear: torchvision's affine shears first, then rotates and scales, then translates.
 for shape, angle, move, scale, shear in [((3, 7, 6), 30, (0, 0), 1, (0, 0)), ((1, 8, 8), -100, (0, 0), 1, (0, 0)),
                                          ((2, 5, 9), 0, (2, -1), 1, (0, 0)), ((1, 6, 6), 0, (0, 0), 1.4, (0, 0)),
                                          ((1, 6, 7), 0, (0, 0), 0.7, (0, 0)), ((1, 7, 7), 0, (0, 0), 1, (20, 0)),
@@ -42,7 +42,7 @@ for shape, angle, move, scale, shear in [((3, 7, 6), 30, (0, 0), 1, (0, 0)), ((1
     result = F.affine(torch_image(shape), angle, list(move), scale, list(shear), InterpolationMode.BILINEAR)
     case("affine", shape, [angle, *move, scale, *shear], result)
 
-# The edges, by SciPy: rotation about the middle.
+# The edge modes, by SciPy: rotation about the centre.
 for edge, mode in enumerate(["grid-constant", "nearest", "mirror", "grid-wrap"]):
     h, w, angle = 6, 7, math.radians(35)
     y, x = np.mgrid[0:h, 0:w].astype(float)
@@ -79,7 +79,7 @@ for shape, sigma in [((3, 8, 9), 0.6), ((1, 9, 8), 1.3), ((1, 10, 10), 2.0)]:
     size = 2 * math.ceil(3 * sigma) + 1
     case("blur", shape, [sigma], F.gaussian_blur(torch_image(shape), [size, size], [sigma, sigma]))
 
-# Um et al.'s warp of time: a spline of speeds, summed up to new times, and back to even ones.
+# Time warping of Um et al.: a spline of speeds is summed to new times; the series is resampled at even ones.
 for shape, knots, sigma in [((1, 1, 40), 4, 0.2), ((3, 1, 25), 1, 0.4), ((2, 1, 30), 2, 0.3), ((1, 1, 33), 9, 0.25)]:
     n, points = shape[2], knots + 2
     speed = 1 + sigma * (2 * made((points,), 500) - 1)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Computes BLEU with sacreBLEU of sentences made for it and writes what Glia must reach.
+"""Computes BLEU scores of generated sentences with sacreBLEU, as reference values for Glia.
 
     python3 tools/golden/bleu.py          needs sacrebleu; rewrites tests/golden/bleu.txt
 
-Sentences are drawn from words, numbers, symbols, entities and other scripts; a translation is its first reference with
-words left out, doubled, exchanged. Lines of the file, a newline within a text written as \\n:
+Sentences consist of random words, numbers, symbols, entities and other scripts; a translation is its first reference
+with words removed, doubled or exchanged. Lines of the file, with newlines in a text written as \\n:
 
-    corpus NAME        a new one
-    h TEXT, r TEXT     a translation, and its references behind it
-    13a TEXT           the translation tokenised; also char
+    corpus NAME        begins a corpus
+    h TEXT, r TEXT     a translation, followed by its references
+    13a TEXT           the tokenised translation; also char
     score TOKENS SMOOTHING VALUE LOWERCASE EFFECTIVE ORDER   SCORE BREVITY PRECISION...
 """
 import os

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the files of NumPy and scikit-learn that the tests in tests/data read back.
+"""Writes files with NumPy and scikit-learn that the tests in tests/data read.
 
     python3 tools/golden/data_files.py          needs numpy and scikit-learn; rewrites tests/golden/data
 
-Numbers follow a rule that the tests know too: element i, counted row-major, is 7 i mod 11, less 5 where the type has a
-sign, and a quarter of that where it has a fraction.
+Element i in row-major order is 7 i mod 11, minus 5 for signed types, divided by 4 for floating-point types; the tests
+compute the same.
 """
 import os
 

@@ -1,4 +1,4 @@
-"""Random numbers, parameters and images that any language can draw bit by bit; tests/support/draws.h is the same in C.
+"""Random numbers, parameters and images with the same bits in any language; tests/support/draws.h is the C version.
 
 Random numbers   one splitmix64 stream (Steele, Lea and Flood 2014), state 1 at the start. Each draw:
                      state += 0x9e3779b97f4a7c15; z = state
@@ -10,9 +10,9 @@ Parameters       drawn first, in the order of the layers, row-major, in double, 
                      kernels (K, C, window...) and (units, F): a (2u - 1), a = sqrt(6 / (fan_in + fan_out)), where the
                      fans of a convolution are C and K times the window; a batch norm's scale: 1 + 0.1 (2u - 1);
                      biases and shifts: 0.1 (2u - 1)
-Images           drawn next: for each of ten classes and each channel a pattern of cells of 4x4 pixels, a u each. Then,
-                 for each sample: a u, the label being floor(10 u); then a u for each channel and pixel (y, x), which
-                 is (pattern[label][channel][y / 4][x / 4] + u) / 2
+Images           drawn next: for each of ten classes and each channel a pattern with one u for each cell of 4x4 pixels.
+                 Then, for each sample: a u for the label floor(10 u); then a u for each channel and pixel (y, x),
+                 whose value is (pattern[label][channel][y / 4][x / 4] + u) / 2
 """
 import math
 
@@ -22,7 +22,7 @@ CLASSES, CELL = 10, 4
 
 
 class SplitMix:
-    """The stream above; n draws at a time."""
+    """The stream above; draws n numbers per call."""
 
     def __init__(self, state=1):
         self.state = state
@@ -38,7 +38,7 @@ class SplitMix:
 
 
 def draw_parameter(rng, shape, is_scale):
-    """One parameter, f32."""
+    """Draws one parameter in f32."""
     middle, a = (1, 0.1) if is_scale else (0, 0.1)
     if len(shape) > 1:
         a = math.sqrt(6 / (math.prod(shape[2:]) * (shape[0] + shape[1])))
@@ -52,7 +52,7 @@ def draw_patterns(rng, sample):
 
 
 def draw_batch(rng, patterns, batch):
-    """Images (batch, channels, height, width) in f32 and their labels."""
+    """Draws images (batch, channels, height, width) in f32 and their labels."""
     images, labels = [], []
     for _ in range(batch):
         label = int(CLASSES * rng.uniform(1)[0])

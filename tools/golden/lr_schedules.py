@@ -3,9 +3,9 @@
 
     python3 tools/golden/lr_schedules.py        needs torch; rewrites tests/golden/lr_schedules.txt
 
-Each row: the schedule as Glia writes it, then after '|' the rate lr, the steps in all, the steps of an epoch, and after
-another '|' the rates. What has no class in PyTorch (inverse square root: Vaswani et al. 2017, section 5.3; warm-up) is
-written here from its formula.
+Each row: the schedule in Glia's syntax | the rate lr, the total steps, the steps per epoch | the rates. Schedules
+without a class in PyTorch (inverse square root: Vaswani et al. 2017, section 5.3; warm-up) are computed from their
+formulas.
 """
 import math
 import os
@@ -78,7 +78,7 @@ CASES = [
      lambda: rates(lambda o: S.OneCycleLR(o, LR, STEPS, pct_start=0.25, div_factor=10, final_div_factor=100))),
 ]
 
-# rows that begin with "momentum " are SGD's momentum, which is 0.95 where the rate is lowest
+# rows that begin with "momentum " are SGD's momentum, which is 0.95 at the lowest rate
 def cyclic_momentum(mode, **more):
     return lambda o: S.CyclicLR(o, 0.01, LR, step_size_up=6, mode=mode, base_momentum=0.8, max_momentum=0.95, **more)
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Computes every metric of Glia with scikit-learn on drawn scores and writes the figures that Glia must reach.
+"""Computes every metric of Glia with scikit-learn on random scores, as reference values.
 
     python3 tools/golden/metrics.py          needs scikit-learn 1.4 or newer; rewrites tests/golden/metrics.txt
 
-Scores and targets come from a linear congruential generator, which tests/nn/test_metrics.c has too, in numbers that a
-float holds exactly. Probabilities are sixty-fourths, so many are equal; logits hardly ever are.
+Scores and targets come from a linear congruential generator, also in tests/nn/test_metrics.c, and are exact in f32.
+Probabilities are multiples of 1/64, so there are many ties; logits have almost none.
 
-Each row of the file: case, metric as Glia writes it, class (or -1: of all), figure.
+Each row of the file: case, metric in Glia's syntax, class (-1: all), value.
 """
 import os
 import warnings
@@ -37,7 +37,7 @@ def probabilities(draw, classes):
     for _ in range(64 - classes):
         parts[draw.below(classes)] += 1
     to = draw.below(classes)
-    for _ in range(40):  # one class takes from the others
+    for _ in range(40):  # moves probability from the other classes to one
         giver = draw.below(classes)
         if parts[giver] > 1:
             parts[giver] -= 1
@@ -50,7 +50,7 @@ def logits(draw, classes):
 
 
 def labelled(seed, n, classes, form, absent=False):
-    """Half of the labels are what the scores say, the others drawn; absent: none is the last class."""
+    """Half of the labels are the predicted classes, the others random; absent: the last class does not occur."""
     draw = Draw(seed)
     scores, labels = [], []
     for _ in range(n):
@@ -87,7 +87,7 @@ def distribution(scores, form):
 
 
 def calibration(p, y, predicted, bins):
-    """Guo et al. 2017 by its definition; the shares and means are compared with scikit-learn's curve."""
+    """The calibration error of Guo et al. 2017; its shares and means are checked against scikit-learn's curve."""
     confidence, right = p[np.arange(len(p)), predicted], predicted == y
     gaps, sizes = [], []
     for b in range(bins):
@@ -159,7 +159,7 @@ def rows_of_classes(scores, y, form):
         expected, most = calibration(p, y, top, bins)
         yield text("ece", "bins=%d" % bins), -1, expected
         yield text("mce", str(bins)), -1, most
-    if labels > 2 and form == "logits":  # where ties do not matter, scikit-learn's rule for them being another
+    if labels > 2 and form == "logits":  # only without ties: scikit-learn handles them differently
         for k in range(1, labels):
             yield text("topk", "k=%d" % k), -1, sk.top_k_accuracy_score(y, scores, k=k, labels=every)
 

@@ -1,6 +1,6 @@
-"""PyTorch's twins of the nets in models/: the same layers, with their parameters in the same order.
+"""The nets of models/ in PyTorch: the same layers, with parameters in the same order.
 
-Golden files are made with them (train_models.py), and the benchmark's peer (bench/peer_torch.py) trains them.
+Used by train_models.py, which writes golden files, and by the benchmark (bench/peer_torch.py).
 """
 import math
 
@@ -9,7 +9,7 @@ from torch import nn
 
 
 def mlp_512(sample, outputs):
-    """Takes samples as rows."""
+    """Flattens samples to rows."""
     return nn.Sequential(nn.Linear(math.prod(sample), 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(),
                          nn.Linear(512, outputs))
 
@@ -29,7 +29,7 @@ def cifar_net(sample, outputs):
 
 
 class ChannelZeros(nn.Module):
-    """He et al. 2016, option A: every other pixel, between channels of zeros."""
+    """The shortcut of He et al. 2016, option A: every other pixel, padded with channels of zeros."""
 
     def __init__(self, missing):
         super().__init__()
@@ -78,7 +78,7 @@ def resnet18(sample, outputs):
 
 
 class LstmRows(nn.Module):
-    """Reads a picture row by row. Of PyTorch's two biases, which are added up, one stays at zero."""
+    """Reads an image row by row. PyTorch adds two biases; one of them stays at zero."""
 
     def __init__(self, sample, outputs, units=128, layers=2):
         super().__init__()
@@ -90,7 +90,7 @@ class LstmRows(nn.Module):
                 parameter.requires_grad_(False)
 
     def ordered_parameters(self):
-        """As Glia has them."""
+        """The parameters in Glia's order."""
         for layer in range(self.lstm.num_layers):
             for name in ("weight_ih", "bias_ih", "weight_hh"):
                 yield getattr(self.lstm, f"{name}_l{layer}")
@@ -136,7 +136,7 @@ class GptBlock(nn.Module):
 
 
 class Gpt(nn.Module):
-    """nanoGPT without biases and dropout."""
+    """nanoGPT, without biases and dropout."""
 
     def __init__(self, sample, outputs, layers, heads, units):
         super().__init__()
@@ -161,7 +161,7 @@ class Gpt(nn.Module):
         return [[torch.zeros(1, heads, context, units // heads) for _ in range(2)] for _ in self.blocks]
 
     def step(self, token, position, cache, mask=None):
-        """The scores of what follows `token` (1, 1), of which `position` others have come before."""
+        """The logits after `token` (1, 1) at `position`."""
         x = self.wte(token) + self.wpe.weight[position]
         for block, (keys, values) in zip(self.blocks, cache):
             x = block.step(x, position, keys, values, mask)
@@ -169,7 +169,7 @@ class Gpt(nn.Module):
 
 
 class EncDec(nn.Module):
-    """Vaswani et al. 2017 with norms first; a sample is the source and then the target."""
+    """The Transformer of Vaswani et al. 2017 with pre-norm; a sample is the source followed by the target."""
 
     def __init__(self, sample, outputs, layers=3, heads=4, units=256, between=1024):
         super().__init__()
@@ -206,7 +206,7 @@ class EncDec(nn.Module):
         return nn.functional.linear(y, self.embed.weight)
 
 
-# By the names of models.def: what makes the net for samples of a shape and so many outputs.
+# The nets by the names of models.def, as functions of (sample shape, number of outputs).
 NETWORKS = {"mlp-512": mlp_512, "keras-cnn": keras_cnn, "cifar-net": cifar_net, "resnet20": resnet20,
             "resnet18": resnet18, "lstm-rows": LstmRows, "enc-dec": EncDec,
             "gpt-tiny": lambda sample, outputs: Gpt(sample, outputs, 4, 4, 128),

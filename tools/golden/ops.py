@@ -1,19 +1,19 @@
 #!/usr/bin/python3
-"""Computes every sample of every operation by PyTorch or NumPy: the results that Glia's definitions must give.
+"""Computes every sample of every operation with PyTorch or NumPy, as reference results for Glia's definitions.
 
     cc -std=gnu17 -Iinclude -Isrc -Itests/support tests/golden/dump_samples.c build/release/libglia.a -lm \\
        -o dump_samples
     ./dump_samples | /usr/bin/python3 tools/golden/ops.py          needs torch; rewrites tests/golden/ops/*.txt
 
-Everything is computed in float64 from the inputs that the dump holds. An operation is the function of its name below;
-it takes the inputs, then the attributes as keywords. Gradients of windows (conv_input_grad, max_pool_scatter, ...) come
-from PyTorch's own differentiation of the forward operation. Nothing here shares a formula with the C sources on
-purpose: where PyTorch has the operation, it is PyTorch's.
+Everything is computed in float64 from the inputs in the dump. An operation is the function of its name below; it takes
+the inputs, then the attributes as keywords. Gradients of windows (conv_input_grad, max_pool_scatter, ...) come from
+PyTorch's differentiation of the forward operation. The formulas are independent of the C sources: PyTorch's operation
+is used if there is one.
 
-A file holds, for each sample:
+A file has for each sample:
 
-    sample NAME            followed by " / train" or " / infer" where the operation has modes
-    inputs CHECKSUM        of the inputs that were used, as the dump gave it
+    sample NAME            followed by " / train" or " / infer" if the operation has modes
+    inputs CHECKSUM        of the inputs, from the dump
     shape 2 3              of the result
     values 0.5 ...         17 significant digits, row-major
 """
@@ -144,7 +144,7 @@ def variance(x, axes, keep):
 
 @op
 def argmax(x, axis):
-    return np.argmax(x.numpy(), axis=axis)  # the first of ties, which PyTorch does not promise
+    return np.argmax(x.numpy(), axis=axis)  # the first of ties; PyTorch does not specify which
 
 
 @op
@@ -218,7 +218,7 @@ def iota(dtype, shape, axis):
 
 
 def philox(key, counter):
-    """Philox4x32-10 of Salmon et al. 2011, in whole numbers of any size."""
+    """Philox4x32-10 of Salmon et al. 2011, in Python's integers."""
     k, c = list(key), list(counter)
     for _ in range(10):
         p, q = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
@@ -251,7 +251,7 @@ def matmul(a, b, transpose_a, transpose_b):
 
 
 def pads(before, after):
-    """F.pad's order: the last axis first."""
+    """Padding in the order of F.pad: the last axis first."""
     return [v for pair in reversed(list(zip(before, after))) for v in pair]
 
 
@@ -262,7 +262,7 @@ def conv(x, w, stride, dilation, pad, pad_after, groups, size=None):
 
 
 def gradient(function, shape, dy):
-    """Of sum(function(x) dy) in x, of this shape; for functions that are linear in x."""
+    """The gradient of sum(function(x) dy) in x of this shape, for functions that are linear in x."""
     x = torch.zeros(shape, requires_grad=True)
     (function(x) * dy).sum().backward()
     return x.grad
@@ -275,7 +275,7 @@ define(
 
 
 def maxima(x, window, stride, pad, pad_after):
-    """The maxima of the windows and their places in the flattened, padded planes."""
+    """The maxima of the windows and their indices in the flattened, padded planes."""
     function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[x.dim() - 3]
     return function(F.pad(x, pads(pad, pad_after), value=-math.inf), window, stride, return_indices=True)
 
@@ -338,7 +338,7 @@ def power_iteration(w, u, v, iterations, epsilon, mode):
 
 
 def slope(function, x):
-    """Of an elementwise function at x."""
+    """The derivative of an elementwise function at x."""
     x.requires_grad_()
     function(x).sum().backward()
     return x.grad
@@ -386,7 +386,7 @@ APART, QKV, KV = range(3)
 
 
 def attention_heads(inputs, packing, heads, groups):
-    """q (N, H, T, D), k and v (N, G, S, D) of what is packed."""
+    """Unpacks q (N, H, T, D), k and v (N, G, S, D)."""
     if packing == APART:
         parts = inputs
     elif packing == QKV:
@@ -399,7 +399,7 @@ def attention_heads(inputs, packing, heads, groups):
 
 
 def alibi_slopes(n):
-    """As in the authors' code (Press et al. 2022)."""
+    """ALiBi slopes as in the authors' code (Press et al. 2022)."""
     def power_of_2(n):
         start = 2 ** (-(2 ** -(math.log2(n) - 3)))
         return [start * start**i for i in range(n)]
@@ -410,13 +410,13 @@ def alibi_slopes(n):
 
 
 def attention_inputs(inputs, before, a):
-    """The options by name; `before` inputs come first."""
+    """The optional inputs by name; they follow `before` other inputs."""
     names = [name for name in ("lengths", "offsets", "mask", "bias") if a[name]]
     return dict(zip(names, inputs[before:]))
 
 
 def attention_scores(q, k, a, options):
-    """What is added to the scores, -inf where a pair is not allowed; and the capped scores with it."""
+    """The additive mask, -inf for pairs that are not allowed, and the capped scores plus the mask."""
     n, h, t, s = q.shape[0], q.shape[1], q.shape[2], k.shape[2]
     query = torch.arange(t)[None, None, :, None] + (
         options["offsets"].long()[:, None, None, None] if "offsets" in options else s - t)
@@ -466,8 +466,8 @@ def attention(*inputs, **a):
 
 @op
 def attention_grad(*inputs, of_bias, **a):
-    """The gradient is a function of y, too: for another y than the result, delta = sum y dy differs from the one that
-    differentiation has, by as much as the derivative of the logarithm of each row's sum is added."""
+    """The op takes y as an input. If y is not the result of attention, delta = sum y dy differs from that of
+    differentiation; the difference is added through the derivative of the log-sum-exp of each row."""
     n = attention_packed(a["packing"])
     packed, y, dy = [x.clone().requires_grad_() for x in inputs[:n]], inputs[n], inputs[n + 1]
     options = attention_inputs(inputs, n + 2, a)
@@ -482,14 +482,14 @@ def attention_grad(*inputs, of_bias, **a):
         return options["bias"].grad
     return packed[0].grad if n == 1 else torch.cat([x.grad.flatten() for x in packed])
 # ---- recurrent cells ------------------------------------------------------------------------------
-# PyTorch's modules where they have the cell, with the identity as kernel for z; packed sequences for lengths. Backwards
-# is forwards on sequences turned round. What PyTorch does not have is computed step by step, from the papers.
+# PyTorch's modules if they have the cell, with the identity as kernel for z and packed sequences for lengths. The
+# backward direction is the forward one on reversed sequences. Other cells are computed step by step, from the papers.
 
 LSTM, GRU, GRU_BEFORE, TANH, RELU = range(5)
 
 
 def turned(x, lengths):
-    """Each sample's valid steps in the opposite order; x (T, N, ...)."""
+    """Reverses the valid steps of each sample; x (T, N, ...)."""
     y = x.clone()
     for n, length in enumerate(lengths):
         y[:length, n] = x[:length, n].flip(0)
@@ -558,7 +558,7 @@ def recurrent(z, kernel, *options, cell, steps, reverse, sequence, last, initial
 # ---- losses --------------------------------------------------------------------------------------
 
 def known(labels, classes):
-    """Flat labels with PyTorch's mark for those to be left out."""
+    """Flattened labels; ignored ones have PyTorch's ignore_index."""
     labels = labels.long().flatten()
     return torch.where((labels >= 0) & (labels < classes), labels, torch.tensor(-100))
 

@@ -1,18 +1,18 @@
 #!/usr/bin/python3
-"""Runs every optimiser of Glia for 20 steps in PyTorch and writes the parameters that Glia must follow.
+"""Runs every optimiser of Glia for 20 steps in PyTorch and writes the parameters, as reference values.
 
     python3 tools/golden/optimizers.py          needs torch; rewrites tests/golden/optimizers.txt
 
-It should be PyTorch 2: the NAdam of 1.13 takes the momentum of a step twice into the product for the next one.
+Use PyTorch 2: NAdam of 1.13 multiplies the momentum of a step twice into the product for the next step.
 
-The problem, which tests/nn/test_optim.c builds in C: a kernel W (3, 4) and a bias b (3),
+The problem, also in tests/nn/test_optim.c: a kernel W (3, 4) and a bias b (3),
 
     loss = mean over (n, k) of (tanh(x W^T + b) - y)^2 + 0.125 mean(W^2)^2
 
 with W[i] = sin(1 + i) / 2, b[i] = cos(i) / 4, x (5, 4)[i] = sin(0.7 i), y (5, 3)[i] = cos(1.3 i), where i counts
-row-major. Learning rates are powers of two, so they are the same number in f32. Weight decay and L1 touch W alone.
+row-major. Learning rates are powers of two, so they are exact in f32. Weight decay and L1 apply to W only.
 
-Each row of the file: name, step (1, 5, 20), then the 12 numbers of W and the 3 of b after it. All in f64.
+Each row of the file: name, step (1, 5, 20), then the 12 values of W and the 3 of b after that step. All in f64.
 """
 import math
 import os
@@ -45,7 +45,7 @@ SGD, ADAM, ADAMW = torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW
 ADAGRAD, RMSPROP = torch.optim.Adagrad, torch.optim.RMSprop
 ADADELTA, ADAMAX, NADAM, RADAM = torch.optim.Adadelta, torch.optim.Adamax, torch.optim.NAdam, torch.optim.RAdam
 
-# name, optimiser, its options, weight decay of W, and what is done to gradients first
+# name, optimiser, its options, weight decay of W, and the change of the gradients before the step
 CASES = [
     ("sgd", SGD, dict(lr=0.25), 0, {}),
     ("sgd_momentum", SGD, dict(lr=0.125, momentum=0.9), 0, {}),

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""Runs optimisers that PyTorch does not have (or has in bf16 only) for 20 steps, from their papers' formulas.
+"""Runs optimisers that PyTorch lacks (or has in bf16 only) for 20 steps, from the formulas of the papers.
 
     python3 tools/golden/optimizers_papers.py          needs NumPy; rewrites tests/golden/optimizers_papers.txt
 
-The problem is that of optimizers.py, with its gradient written out and checked against differences; the file's rows are
-of the same form. All in f64. Weight decay touches W alone.
+The problem and the format of the file are those of optimizers.py. The gradient is written out and checked by finite
+differences. All in f64. Weight decay applies to W only.
 """
 import os
 
@@ -89,7 +89,7 @@ class Muon:
             return w - self.lr * m_hat / (np.sqrt(v_hat) + self.epsilon)
         self.m = self.momentum * self.m + (1 - self.momentum) * g
         u = (1 - self.momentum) * g + self.momentum * self.m
-        # The iteration acts on singular values alone: here on them, there on matrices.
+        # The iteration changes only the singular values, so it is applied to them instead of the matrix.
         left, sigma, right = np.linalg.svd(u / (np.linalg.norm(u) + 1e-7), full_matrices=False)
         for _ in range(5):
             sigma = 3.4445 * sigma - 4.7750 * sigma**3 + 2.0315 * sigma**5

@@ -1,9 +1,9 @@
-"""Writes tests/golden/projection.txt: principal components, and t-SNE's affinities, divergence and gradient by
-scikit-learn. Needs numpy, scikit-learn.
+"""Writes tests/golden/projection.txt: principal components, and the affinities, divergence and gradient of t-SNE,
+computed by scikit-learn. Needs numpy, scikit-learn.
 
     python3 tools/golden/projection.py
 
-The points are small fractions, so that floats have them exactly: tests/families/test_projection.c makes the same.
+The points are small fractions, exact in f32; tests/families/test_projection.c generates the same.
 """
 import pathlib
 
@@ -15,7 +15,7 @@ OUT = pathlib.Path(__file__).resolve().parents[2] / "tests/golden/projection.txt
 
 
 def draw(seed, count):
-    """The test's generator: fractions of 256 in [-8, 8)."""
+    """The generator of the test: multiples of 1/256 in [-8, 8)."""
     x, out = seed, []
     for _ in range(count):
         x = (1664525 * x + 1013904223) % 2**32
@@ -28,7 +28,7 @@ def write(file, name, values):
 
 
 def affinities(points, perplexity):
-    """p of van der Maaten and Hinton 2008, equations 1 and 2, by bisection in double."""
+    """The affinities p of van der Maaten and Hinton 2008, equations 1 and 2, by bisection in f64."""
     n = len(points)
     distances = ((points[:, None] - points[None]) ** 2).sum(-1)
     p = numpy.zeros((n, n))
@@ -56,7 +56,7 @@ with OUT.open("w") as file:
     points, places = draw(3, n * 5).reshape(n, 5), draw(4, n * 2).reshape(n, 2)
     p = affinities(points, 7.0)
     upper = p[numpy.triu_indices(n, 1)]
-    # scikit-learn takes p condensed, and divides what it makes of 1 / (1 + d^2) by its sum.
+    # scikit-learn takes p in condensed form and normalises 1 / (1 + d^2) itself.
     divergence, gradient = _t_sne._kl_divergence(places.ravel(), upper, 1, n, 2)
     write(file, "affinities", p[0])
     write(file, "divergence", [divergence])

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs PyTorch's recurrent modules and writes their states, outputs and gradients: what Glia's layers must give.
-Layer-normalised cells, which PyTorch has not, are written out below from Ba, Kiros and Hinton 2016.
+"""Runs PyTorch's recurrent modules and writes states, outputs and gradients, as reference values for Glia's layers.
+Layer-normalised cells, which PyTorch lacks, are computed here from Ba, Kiros and Hinton 2016.
 
     PYTHON tools/golden/recurrent.py          needs torch; rewrites tests/golden/recurrent/
 
-For each case NAME.safetensors holds the module's state under the prefix "net." (what glia_model_load_torch_recurrent
-reads), x (N, T, F), lengths (N), y (N, T, ...) the output, h and c the last states, loss = sum(y * weights) with
-"weights", and the gradients of that loss, "grad.x" and "grad.NAME". Everything is computed in f64 from values that are
-exact in f32, and written as f32. Layer-normalised ones have Glia's names: "net/kernel", "grad.net/kernel".
+For each case NAME.safetensors has the module's state with the prefix "net." (for glia_model_load_torch_recurrent), x
+(N, T, F), lengths (N), the output y (N, T, ...), the last states h and c, loss = sum(y * weights) with "weights", and
+the gradients of that loss, "grad.x" and "grad.NAME". Everything is computed in f64 from values that are exact in f32,
+and written as f32. Layer-normalised cases use Glia's names: "net/kernel", "grad.net/kernel".
 """
 import json
 import os
@@ -31,7 +31,7 @@ CASES = {
     "rnn_relu": (nn.RNN, dict(hidden_size=4, nonlinearity="relu", num_layers=2)),
 }
 
-# Layer-normalised: cell, units, then what is not usual.
+# Layer-normalised cases: cell, units, other options.
 NORMED = {
     "lstm_normed": ("lstm", 5, dict()),
     "lstm_normed_deep": ("lstm", 6, dict(layers=2, both=True, projection=4, peephole=True)),
@@ -46,7 +46,7 @@ GATES = {"lstm": 4, "gru": 3, "gru_before": 3, "tanh": 1, "relu": 1}
 
 
 def write(path, tensors):
-    """A safetensors file: the header's length, the header, the values."""
+    """Writes a safetensors file: the header's length, the header, the values."""
     header, data = {}, b""
     for name, value in tensors.items():
         array = value.detach().numpy()
@@ -66,7 +66,7 @@ def exact(shape, generator):
 
 
 def normed_parameters(cell, name, units, features, outputs, bias, peephole, generator):
-    """One direction's parameters by Glia's names; gains are around 1."""
+    """The parameters of one direction by Glia's names; gains are close to 1."""
     rows, shapes = GATES[cell] * units, {}
     shapes["kernel"], shapes["recurrent_kernel"] = (rows, features), (rows, outputs)
     if bias:
@@ -123,7 +123,7 @@ def normed_step(cell, p, x, h, c):
 
 
 def normed_direction(cell, p, x, lengths, units, outputs, backwards):
-    """x (N, T, F) -> y (N, T, P), h (N, P), c (N, H): each sample by itself, without its padding."""
+    """x (N, T, F) -> y (N, T, P), h (N, P), c (N, H); each sample is run separately, without its padding."""
     ys, hs, cs = [], [], []
     for n, length in enumerate(lengths.tolist()):
         h, c, y = torch.zeros(outputs), torch.zeros(units), [torch.zeros(outputs)] * x.shape[1]

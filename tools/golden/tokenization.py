@@ -101,7 +101,7 @@ RULES = {"\ufb01": "fi", "\u00bd": "1/2", "\u00df": "ss", "\u1e9e": "ss", "\u013
 
 
 def precompiled():
-    """SentencePiece with rules of normalisation of our own, put together as T5's and XLM-R's files are."""
+    """SentencePiece with custom normalisation rules, combined as in the files of T5 and XLM-R."""
     out = io.BytesIO()
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:
         for source, target in RULES.items():

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Trains nets of models/ for some steps in PyTorch and writes the losses that Glia must follow.
+"""Trains nets of models/ for some steps in PyTorch and writes the losses, as reference values.
 
     /usr/bin/python3 tools/golden/train_models.py [MODEL...]          needs torch and numpy; rewrites the files below
 

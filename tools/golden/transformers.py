@@ -37,7 +37,7 @@ def write(path, tensors):
 
 
 def randomize(model):
-    """Norms and biases too, so that each of them matters. What f32 can hold."""
+    """Randomises all parameters, norms and biases too, so that each affects the result; values are exact in f32."""
     with torch.no_grad():
         for name, p in model.named_parameters():
             scales = name.endswith("weight") and ("norm" in name.lower() or "ln_" in name)
@@ -146,7 +146,7 @@ class BertLayer(nn.Module):
 
 
 class Bert(nn.Module):
-    """BertForPreTraining; y is its two outputs, flattened, one behind the other."""
+    """BertForPreTraining; y is the concatenation of its two flattened outputs."""
 
     def __init__(self, vocabulary, context, layers, heads, d):
         super().__init__()

@@ -24,8 +24,8 @@ const char chart_style[] =
 /* clang-format on */
 
 typedef struct axes {
-    double x_least, x_most; /* as logarithms where the chart says so */
-    double low, high;       /* y's ends, as logarithms where `logarithmic` */
+    double x_least, x_most; /* range of x; logarithms if its axis is logarithmic */
+    double low, high;       /* range of y; logarithms if `logarithmic` */
     bool logarithmic, x_logarithmic;
 } axes;
 
@@ -67,7 +67,7 @@ static axes fit_axes(const chart *c) {
     return a;
 }
 
-/* 1, 2 or 5 times a power of ten: the least of them that cuts `span` into at most `pieces`. */
+/* The smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `pieces`. */
 static double nice_step(double span, int pieces) {
     double power = pow(10, floor(log10(span / pieces)));
     const double steps[] = { 1, 2, 5, 10 };

@@ -11,26 +11,26 @@ typedef struct chart_point {
 typedef struct chart_series {
     const chart_point *points;
     int n;
-    char colour; /* 'a' or 'b' of the page's */
-    bool dots;   /* on the points */
+    char colour; /* 'a' or 'b', a colour of the page */
+    bool dots;   /* marks the points */
     bool faint;
 } chart_series;
 
-/* x begins at 0 unless it is logarithmic. Where y spans more than a factor of 8 its axis is logarithmic. */
+/* x begins at 0 unless its axis is logarithmic. The axis of y is logarithmic if y spans more than a factor of 8. */
 typedef struct chart {
     const chart_series *series;
     int n_series;
-    const char *x_name, *unit; /* unit: of y, behind a number */
+    const char *x_name, *unit; /* unit: of y, printed after a number */
     bool x_logarithmic;
-    bool y_free; /* no logarithm of y, and it need not show 0 */
+    bool y_free; /* the axis of y is linear and need not include 0 */
     double mark; /* a line at this x; 0: none */
 } chart;
 
 void chart_svg(text *out, const chart *c);
-/* The same as a file of its own, light and dark. */
+/* The chart as a complete SVG file with light and dark colours. */
 void chart_file(text *out, const chart *c);
 
-/* The colours of pages and drawings, and the classes of both kinds of drawings, as CSS. */
+/* CSS: the colours of pages and drawings; the classes of charts and network drawings. */
 extern const char chart_colours[], chart_style[];
 
 #endif

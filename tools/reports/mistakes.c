@@ -24,7 +24,7 @@ static int by_truth_share(const void *a, const void *b) {
     return left->index < right->index ? -1 : left->index > right->index;
 }
 
-/* Fills the shares of m mistakes whose samples x are. */
+/* Fills the probabilities of m mistakes from their samples x. */
 static bool weigh(const training *t, const float *x, mistake *wrong, int m) {
     float *y = allocate((size_t)m * (size_t)t->classes, sizeof *y);
     bool predicted = glia_predict(t->model, x, m, y, t->backend, NULL) == GLIA_OK;
@@ -39,7 +39,7 @@ static bool weigh(const training *t, const float *x, mistake *wrong, int m) {
 }
 
 int worst_mistakes(const training *t, mistake *worst, int capacity) {
-    enum { MOST = 1024 }; /* that are weighed */
+    enum { MOST = 1024 }; /* mistakes whose probabilities are computed */
     if (!t->predicted) return 0;
     size_t size = (size_t)glia_shape_count(glia_data_x_shape(t->test));
     mistake *wrong = allocate(MOST, sizeof *wrong);

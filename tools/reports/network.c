@@ -1,4 +1,4 @@
-/* network.c - a model as a drawing.
+/* network.c - draws a model as SVG.
  *
  * Each row of the summary is a box: its name and operations on the left, what comes out and the parameters on the
  * right. Boxes stand under each other; a line goes from each to the next that reads it, and what skips boxes runs on
@@ -31,20 +31,20 @@ typedef struct drawing {
     const glia_layer_info *layers;
     int n;
     int *top;          /* of each box */
-    int height, width; /* of everything */
+    int height, width; /* of the drawing */
 } drawing;
 
 static bool is_low(const glia_layer_info *l) { return !l->name[0]; }
 static int bottom(const drawing *d, int i) { return d->top[i] + (is_low(&d->layers[i]) ? LOW : TALL); }
 
-/* "32×26×26": without the batch. */
+/* Writes a shape without the batch axis: "32×26×26". */
 static void shape_words(text *out, glia_shape shape) {
     if (shape.rank <= 1) text_add(out, "1");
     for (int i = 1; i < shape.rank; i++)
         text_add(out, "%s%lld", i > 1 ? "\u2009\u00d7\u2009" : "", (long long)shape.dim[i]);
 }
 
-/* At most LETTERS of them: the end of a long one says more. */
+/* Writes at most LETTERS characters: the end of a long name, which is more specific. */
 static void short_words(text *out, const char *words) {
     size_t length = strlen(words);
     if (length > LETTERS) text_add(out, "\u2026");
@@ -78,7 +78,7 @@ static void arrow(text *out, int x, int y, bool skip) {
              x, y);
 }
 
-/* Boxes from..to are neighbours, or there is a track between them; returns the track, from 1. */
+/* Draws the connection from box `from` to box `to`. Returns its track, from 1; 0: the boxes are neighbours. */
 static int draw_wire(text *out, const drawing *d, int from, int to, int *busy) {
     const int x = MARGIN + BOX / 2, right = MARGIN + BOX;
     if (to == from + 1) {

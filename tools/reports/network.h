@@ -4,10 +4,10 @@
 
 #include "terminal/tool.h"
 
-/* False: the model's graph has a mistake. `file`: an SVG file of its own, else a part of a page. */
+/* False: the model's graph has an error. file: writes a complete SVG file, else a part of a page. */
 bool network_svg(text *out, const glia_model *model, bool file);
 
-/* Appends text with what HTML and SVG give a meaning replaced. */
+/* Appends the text with the special characters of HTML and SVG escaped. */
 void escape(text *out, const char *words);
 
 #endif

@@ -1,4 +1,4 @@
-/* picture.c - samples as pictures. */
+/* picture.c - converts samples to pictures: PNG, base64, sheets, terminal output. */
 #include "reports/picture.h"
 
 #include <math.h>
@@ -79,7 +79,7 @@ void picture_png(const picture *p, text *out) {
     big_endian(&header, (uint32_t)p->width);
     big_endian(&header, (uint32_t)p->height);
     const unsigned char kind[] = { 8, p->channels == 3 ? 2 : 0, 0, 0,
-                                   0 }; /* bits, colour; the rest is the only choice */
+                                   0 }; /* bits, colour; the other fields have one possible value */
     text_append(&header, kind, sizeof kind);
 
     size_t stride = (size_t)p->width * (size_t)p->channels;

@@ -1,10 +1,10 @@
-/* picture.h - samples as pictures: PNG files, and digits in letters on a terminal. */
+/* picture.h - samples as pictures: PNG files and text for a terminal. */
 #ifndef GLIA_TOOL_PICTURE_H
 #define GLIA_TOOL_PICTURE_H
 
 #include "terminal/tool.h"
 
-/* Bytes of a picture, pixel by pixel. */
+/* A picture with interleaved channels. */
 typedef struct picture {
     int width, height, channels; /* 1: grey; 3: red, green, blue */
     unsigned char *pixels;       /* (height, width, channels); release with free() */
@@ -13,15 +13,15 @@ typedef struct picture {
 /* Whether samples of this shape can be shown: (1|3, H, W). */
 bool picture_possible(glia_shape shape);
 
-/* x (C, H, W) in [0, 1] as bytes; beyond is cut off. */
+/* Converts x (C, H, W) in [0, 1] to bytes; values outside are clipped. */
 picture picture_of_sample(const float *x, glia_shape shape);
 
-/* Appends a PNG file (ISO/IEC 15948). Its data are stored, not compressed: samples are small and noisy. */
+/* Appends a PNG file (ISO/IEC 15948). The data are stored without compression: samples are small and noisy. */
 void picture_png(const picture *p, text *out);
 void picture_base64(const picture *p, text *out); /* the same, as base64 */
 void base64(const void *bytes, size_t length, text *out);
 
-/* n samples in rows of `columns`, `gap` pixels of `paper` between them. */
+/* n samples in rows of `columns`, with `gap` pixels of the grey value `paper` between them. */
 picture picture_sheet(const picture *samples, int n, int columns, int gap, int scale, unsigned char paper);
 
 /* n samples (C, H, W) with values in [0, 1] as a sheet; columns 0: about as many as rows. Small ones are enlarged. */

@@ -1,4 +1,4 @@
-/* report.c - a run as one HTML file.
+/* report.c - writes the report of a run as one HTML file.
  *
  * From top to bottom: what it is, the figures, curves, the confusion matrix, the worst mistakes, a sheet of samples,
  * the network, the settings, the layers. Curves are SVG, pictures PNG in data: addresses; colours follow the reader's

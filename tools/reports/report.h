@@ -6,17 +6,19 @@
 
 void report_html(const training *t, text *out);
 
-/* A test sample that the model got wrong. */
+/* A misclassified test sample. */
 typedef struct mistake {
     int64_t index;
     int truth, answer;
-    float truth_share, answer_share; /* probabilities that the model gave */
+    float truth_share, answer_share; /* predicted probabilities of the true and the predicted class */
 } mistake;
 
-/* The mistakes on the test data, the worst (least probable truth) first; at most `capacity`. Returns how many. */
+/* The misclassified test samples, lowest probability of the true class first, at most `capacity`. Returns their
+ * number. */
 int worst_mistakes(const training *t, mistake *worst, int capacity);
 
-/* A sample of `data` in [0, 1], without this run's normalisation; (C, H, W) floats to free(). NULL: unreadable. */
+/* A sample of `data` in [0, 1], without this run's normalisation: (C, H, W) floats, released with free(). NULL:
+ * unreadable. */
 float *plain_sample(const training *t, const glia_dataset *data, int64_t index, int32_t *label);
 
 #endif

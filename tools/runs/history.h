@@ -26,14 +26,14 @@ typedef struct history_log history_log;
 /* Begins a run; NULL if it cannot be recorded (the other functions accept NULL). A new run replaces the row of its
  * folder. */
 history_log *history_begin(const history_about *about);
-/* Adds figures that are not there. Values that are not finite are left out. */
+/* Adds the figures that the row does not have yet. Values that are not finite are skipped. */
 void history_epoch(history_log *log, int64_t epoch, const glia_value *figures, int n);
-/* A callback of glia_fit() that keeps all figures of each epoch, and its seconds, in what *log is by then. The first
- * epoch that ends after a run was resumed replaces what the run had of this epoch and later ones. */
+/* A callback of glia_fit() that adds the figures and the seconds of each epoch to *log, which is read at each call. The
+ * first epoch that ends after a run is resumed replaces the recorded figures of this epoch and later ones. */
 glia_callback history_watch(history_log **log);
-/* The run is over; status: "done", "interrupted", "failed". Frees the log. */
+/* Ends the run and frees the log. status: "done", "interrupted", "failed". */
 void history_end(history_log *log, const char *status, double seconds, const glia_value *figures, int n);
-/* Brings the row of a finished run up to date with its run.json. */
+/* Updates the row of a finished run from its run.json. */
 void history_refresh(const char *folder);
 
 /* The database of a folder of runs, up to date with the folders: of new ones rows are made, rows of folders that are

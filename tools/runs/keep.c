@@ -1,16 +1,16 @@
-/* keep.c - the files of a run folder:
+/* keep.c - writes the files of a run folder:
  *
  *     config.json                  all settings, written first; `glia train --config` repeats the run
  *     run.json                     state and figures
- *     curves.csv, steps.csv        figures of epochs and steps, written as training goes (record.c)
+ *     curves.csv, steps.csv        figures of epochs and steps, written during training (record.c)
  *     checkpoint.safetensors       state to resume from; removed when the run is finished
  *     best.safetensors             the model after the best epoch
  *     model.safetensors            the model at the end
  *     report.html                  the report
- *     tensorboard/                 if asked for
+ *     tensorboard/                 event files, with --tensorboard
  *
- * Everything is checked before the folder is changed: glia_fit() calls train_begin when all is prepared. A run is
- * finished when run.json says so, which is written last; work left after that is done by a resumed run.
+ * Everything is checked before the folder is changed: glia_fit() calls train_begin when all is prepared. run.json marks
+ * a run as finished and is written last, so a killed run can be resumed until then.
  */
 #include <errno.h>
 #include <math.h>
@@ -42,7 +42,7 @@ static glia_status keep_text(const training *t, const char *name, text *content,
     return status;
 }
 
-/* A random name for the run. */
+/* A random id for the run. */
 static void make_id(char id[RUN_ID]) {
     uint64_t bits = 0;
     FILE *random = fopen("/dev/urandom", "rb");

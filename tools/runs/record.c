@@ -1,4 +1,4 @@
-/* record.c - the figures of steps and epochs, in memory and in two tables of the run folder.
+/* record.c - records the figures of steps and epochs, in memory and in two tables of the run folder.
  *
  * Rows are written at once, so a killed run leaves its tables. The checkpoint has the number of rows; resumed training
  * keeps these and drops the rest, partial rows too. Values in memory are rounded as in the tables, so results do not
@@ -42,8 +42,8 @@ static epoch_row *add_epoch(history *h) {
 
 static void add_number(text *out, double value) {
     char digits[SHORT] = "";
-    const float rounded = (float)value; /* first, so that what was read from a table is written as it stood there */
-    for (int precision = 6; !isnan(value) && precision <= 9; precision++) { /* the shortest that is the same f32 */
+    const float rounded = (float)value; /* so that values read from a table are written unchanged */
+    for (int precision = 6; !isnan(value) && precision <= 9; precision++) { /* the shortest that reads back as it */
         snprintf(digits, sizeof digits, "%.*g", precision, (double)rounded);
         if (strtof(digits, NULL) == rounded) break;
     }
@@ -112,7 +112,7 @@ static void set_epoch_field(history *h, epoch_row *row, const char *name, double
         if (strcmp(name, h->metrics[i]) == 0) row->metrics[i] = value;
 }
 
-/* Calls `take` with the head and each whole line of at most `rows` behind it. */
+/* Calls `take` with the header and at most `rows` complete lines after it. */
 static void each_line(const char *path, progress *p, int64_t rows,
                       void (*take)(progress *p, const char *head, const char *line)) {
     text content = { 0 };
@@ -175,7 +175,7 @@ static void fall_behind(table_file *table) {
     table->file = NULL;
 }
 
-/* Writes the whole table and leaves it open for more. */
+/* Writes the whole table and keeps it open for appending. */
 static void rewrite(table_file *table, const history *h, void (*print)(const history *h, text *out)) {
     text content = { 0 };
     print(h, &content);
@@ -188,7 +188,7 @@ static void rewrite(table_file *table, const history *h, void (*print)(const his
     free(content.bytes);
 }
 
-/* Appends a line; after a failure rows are only kept in memory, until the table is written anew. */
+/* Appends a line; after a failure rows are only kept in memory, until the table is rewritten. */
 static void put(table_file *table, text *line) {
     if (table->file && (fwrite(line->bytes, 1, line->length, table->file) != line->length || fflush(table->file) != 0))
         fall_behind(table);
@@ -212,7 +212,7 @@ void record_open(progress *p) {
     if (h->n_epochs > 0)
         rewrite(&p->curves, h, print_epochs);
     else
-        remove(p->curves.path); /* its columns are known when the first epoch ends */
+        remove(p->curves.path); /* created when the first epoch ends and its columns are known */
 }
 
 void record_close(progress *p) {
@@ -225,7 +225,7 @@ void record_close(progress *p) {
 
 /* ---- steps and epochs ----------------------------------------------------------------------- */
 
-/* now->train has means since the epoch began; the stretch has what they were, times samples, at its beginning. */
+/* now->train has means over the epoch so far; the stretch has their values, times samples, at its own beginning. */
 void record_step(progress *p, const glia_progress *now) {
     stretch *s = &p->now;
     if (now->step == 1) s->samples = 0, s->accuracy_sum = 0;
@@ -280,7 +280,7 @@ void record_epoch(progress *p, const glia_progress *now) {
     }
     h->seconds = p->now.seconds = p->before + seconds_now() - p->began;
     const bool again =
-        h->n_epochs > 0 && h->epochs[h->n_epochs - 1].epoch == now->epoch; /* once cut short by max_steps */
+        h->n_epochs > 0 && h->epochs[h->n_epochs - 1].epoch == now->epoch; /* ended before by max_steps */
     h->n_epochs -= again;
     epoch_row *row = add_epoch(h);
     *row = row_of(p, now);

@@ -1,15 +1,15 @@
-/* record.h - records the figures of a training. */
+/* record.h - records the figures of a training run. */
 #ifndef GLIA_TOOL_RECORD_H
 #define GLIA_TOOL_RECORD_H
 
 #include "terminal/progress.h"
 
-/* Once the state of a checkpoint has been restored, and before the first of the others: reads the tables of a resumed
- * training up to its checkpoint, cuts them off there and opens them. Later calls do nothing. */
+/* Called after the state of a checkpoint is restored and before the other functions. Opens the tables; for a resumed
+ * training reads them up to its checkpoint and truncates them there. Later calls do nothing. */
 void record_open(progress *p);
 void record_step(progress *p, const glia_progress *now);
 void record_epoch(progress *p, const glia_progress *now);
-/* Closes the tables; writes again one that lacks rows. */
+/* Closes the tables; rewrites a table with missing rows first. */
 void record_close(progress *p);
 
 #endif

@@ -1,4 +1,4 @@
-/* saved.c - the metadata of a model file. */
+/* saved.c - reads and writes the metadata of a model file. */
 #include "runs/saved.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static int set(glia_model *model, const char *key, const char *value) {
     return glia_model_set(model, key, value, &error) == GLIA_OK ? -1 : fail("%s", error.message);
 }
 
-/* A name on a line of its own. */
+/* Appends a name as a line, escaped. */
 static void add_name(text *names, const char *name) {
     if (names->bytes) text_append(names, "\n", 1);
     text_add(names, "%s", ""); /* the first name may be empty */
@@ -92,7 +92,7 @@ static int count_of(const char *words, char separator) {
     return n;
 }
 
-/* n numbers separated by commas; NULL if there are others. */
+/* Parses numbers separated by commas, *n of them; NULL: invalid. */
 static double *split_numbers(const char *words, int *n) {
     *n = count_of(words, ',');
     double *values = allocate((size_t)*n, sizeof *values);
@@ -110,7 +110,7 @@ static double *split_numbers(const char *words, int *n) {
 
 static int bad(const saved *s, const char *key) { return fail("%s: its \"%s\" does not fit the model", s->path, key); }
 
-/* The names in a text of saved_describe(), *n of them; NULL for NULL. */
+/* Splits the names in a text of saved_describe(), *n of them; NULL for NULL. */
 static char **split_names(const char *lines, int *n) {
     *n = lines ? count_of(lines, '\n') : 0;
     char **names = lines ? allocate((size_t)*n, sizeof *names) : NULL;
@@ -176,7 +176,7 @@ static int read_normal(saved *s) {
     return -1;
 }
 
-/* The shape without the batch axis; false: there is no such axis, or there are too many numbers. */
+/* The shape without the batch axis; false: it has no batch axis or too many elements. */
 static bool without_batch(glia_tensor x, glia_shape *sample) {
     glia_shape shape = x ? glia_tensor_shape(x) : GLIA_SCALAR;
     if (shape.rank < 1 || shape.dim[0] != GLIA_BATCH) return false;
@@ -216,6 +216,21 @@ int saved_open(saved *s, const char *path) {
     s->data = glia_model_get(s->model, "data");
     int status = read_names(s);
     return status < 0 ? read_normal(s) : status;
+}
+
+int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe) {
+    *s = (saved){ 0 };
+    *recipe = glia_recipe_find(name);
+    struct stat info;
+    if (!*recipe && stat(name, &info) != 0) {
+        const char *near = glia_recipe_nearest(name);
+        if (near) return misuse("no model or file \"%s\"; did you mean %s?", name, near);
+        return misuse("no model or file \"%s\"; `glia models` lists the models", name);
+    }
+    if (!*recipe) return saved_open(s, name);
+    glia_error error;
+    s->model = glia_recipe_build(*recipe, (*recipe)->sample, (*recipe)->outputs, &error);
+    return s->model ? -1 : fail("%s", error.message);
 }
 
 void saved_close(saved *s) {

@@ -1,9 +1,9 @@
-/* saved.h - a trained model in a file, with what `glia train` wrote about it into the metadata:
+/* saved.h - a trained model in a file with the metadata that `glia train` writes:
  *
- *   data       the address it was trained on          mean, stddev   of the inputs' channels, comma-separated
- *   classes    their names, one a line                loss           "cross-entropy", "mse"
- *   columns    of a table, in order, one a line       tokenizer      the tokenizer.json of its texts
- *   range      "LEAST,MOST" of the inputs before they were normalised, of the first samples
+ *   data       the address of the training data       mean, stddev   of the inputs' channels, comma-separated
+ *   classes    their names, one per line              loss           "cross-entropy", "mse"
+ *   columns    of a table, in order, one per line     tokenizer      the tokenizer.json of its texts
+ *   range      "LEAST,MOST" of the inputs of the first samples before normalisation
  *
  * In names of classes and columns a line break is written \n, a backslash \\.
  */
@@ -36,32 +36,36 @@ typedef struct saved {
     const char *data; /* NULL: unknown */
 } saved;
 
-/* The model's file: in a run folder, or the path itself. To be freed. */
+/* The path of the model file: in a run folder, or the path itself. Release with free(). */
 char *saved_path(const char *path);
 
 /* A run folder or a safetensors file. Returns -1, or the exit status after printing an error. */
 int saved_open(saved *s, const char *path);
+/* The same, or builds a built-in model by name, untrained: then only s->model and *recipe are set. *recipe is NULL for
+ * a file. */
+int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe);
 void saved_close(saved *s);
 
-/* Data as the model was trained on them: matched by name, of the right shape, normalised. Returns as saved_open(). */
+/* Opens data as the model expects them: columns and classes matched by name, shape checked, normalised. Returns as
+ * saved_open(). */
 int saved_data(const saved *s, const char *address, const char *split, const char *folder, glia_dataset **data);
 void saved_normalize_sample(const saved *s, float *x);
-/* Whether pictures, whose values are 0 to 1, are of the kind that the model was trained on; else the range that it was
- * trained on. */
+/* Whether the model was trained on values in [0, 1], as pictures have; otherwise sets the range of its training
+ * data. */
 bool saved_takes_pixels(const saved *s, double *least, double *most);
 
-/* Writes that metadata. */
+/* Input of saved_describe(), which writes the metadata. */
 typedef struct saved_about {
     const glia_dataset *data; /* for the classes */
     const char *address;
     const double *mean, *stddev;
     int n_normal;
-    int64_t labels; /* of a sample: 0: it has values; 1: a class; more: a sequence of them */
-    double least, most; /* of the inputs before they are normalised; least > most: unknown */
+    int64_t labels; /* of a sample; 0: targets are values, 1: a class, more: a sequence of classes */
+    double least, most; /* of the inputs before normalisation; least > most: unknown */
 } saved_about;
 int saved_describe(glia_model *model, const saved_about *about);
 
-/* The least and the most number in the first samples. */
+/* The minimum and maximum of x in the first samples. */
 void data_range(const glia_dataset *data, double *least, double *most);
 
 #endif

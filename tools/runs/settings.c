@@ -1,4 +1,4 @@
-/* settings.c - the table of settings, and configurations. */
+/* settings.c - the table of settings; reads and writes configurations. */
 #include "runs/settings.h"
 
 #include <errno.h>
@@ -99,7 +99,7 @@ static const row *find(const char *key, size_t length) {
     return NULL;
 }
 
-/* The nearest key; also by its last word or its option ("lr" for optimizer.lr). */
+/* Reports an unknown key with the nearest one, also by its last word or its option ("lr" for optimizer.lr). */
 static int unknown(const char *where, const char *key, size_t length) {
     char *asked = duplicate(key);
     asked[length] = '\0';
@@ -119,7 +119,7 @@ static int unknown(const char *where, const char *key, size_t length) {
     return status;
 }
 
-/* value NULL: the default. -1: taken. */
+/* Sets a value; NULL: the default. Returns -1 on success. */
 static int give(settings *s, const row *r, const char *where, const char *value) {
     if (!value) {
         settings fresh = settings_default();
@@ -294,7 +294,7 @@ int settings_read(settings *s, const char *path) {
     return r.status;
 }
 
-/* The value as JSON has it; NULL: the default. */
+/* The value as JSON; NULL: the default. */
 static const char *print_value(const settings *s, const row *r, char out[SHORT]) {
     const void *at = place(s, r);
     switch (r->kind) {

@@ -1,4 +1,4 @@
-/* settings.h - the settings of a training run. Options, configurations and --set name rows of one table.
+/* settings.h - the settings of a training run. Options, configurations and --set refer to rows of one table.
  *
  * A configuration is JSON, as `glia train` writes it into each run's folder:
  *
@@ -36,7 +36,7 @@ void settings_free(settings *s);
 /* Copies a text; the copy is freed with the settings. */
 const char *settings_keep(settings *s, const char *words);
 
-/* Options that fill the settings, headings among them; `out` has room for SETTINGS_OPTIONS. Returns how many. */
+/* Writes the options that set the settings, with headings, to `out` (room for SETTINGS_OPTIONS). Returns the number. */
 enum { SETTINGS_OPTIONS = 80 };
 int settings_options(settings *s, option *out);
 
@@ -47,9 +47,9 @@ int settings_of_method(settings *s, const char *model, const char *method, const
 
 /* These return -1, or the exit status after printing an error. */
 int settings_set(settings *s, const char *assignment); /* "optimizer.lr=0.01" */
-int settings_read(settings *s, const char *path);      /* a configuration, or a run folder that has one */
+int settings_read(settings *s, const char *path);      /* a configuration, or a run folder with one */
 void settings_write(const settings *s, json *j);       /* the members of an object */
-/* Calls `tell` with the key and the value, as text, of each setting that is not at its default. */
+/* Calls `tell` with the key and the value, as text, of each setting that differs from its default. */
 void settings_each(const settings *s, void (*tell)(void *context, const char *key, const char *value), void *context);
 
 #endif

@@ -1,11 +1,11 @@
-/* survive.c - a callback that wraps another. */
+/* survive.c - wraps a callback so that I/O errors do not end training. */
 #include "runs/survive.h"
 
 #include <stdlib.h>
 
 typedef struct survivor {
     glia_callback inner;
-    bool failed; /* the last time */
+    bool failed; /* the last call */
 } survivor;
 
 static glia_status judge(survivor *s, glia_status status, const glia_error *reason, glia_error *error) {

@@ -1,4 +1,4 @@
-/* survive.h - callbacks whose disk may be full. */
+/* survive.h - callbacks that tolerate a full disk. */
 #ifndef GLIA_TOOL_SURVIVE_H
 #define GLIA_TOOL_SURVIVE_H
 

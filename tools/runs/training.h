@@ -12,7 +12,7 @@
 enum { PARAMETER_GROUPS = 16 };
 
 typedef struct training {
-    settings asked; /* with defaults filled in: enough to repeat the run */
+    settings asked; /* with defaults filled in; sufficient to repeat the run */
     const glia_recipe *recipe;
     const glia_method_info *method;
     const char *method_settings; /* all of them; "": it has none */
@@ -32,31 +32,31 @@ typedef struct training {
     char started[SHORT]; /* "2026-01-31 12:00" */
     run_folder place;
     char *folder;        /* its path; NULL: the run has none */
-    char id[RUN_ID];     /* of the run; "": it is older than ids */
-    bool resumed;        /* it goes on in its folder */
+    char id[RUN_ID];     /* of the run; "": written by a version without ids */
+    bool resumed;        /* continues in its folder */
     bool begun;          /* the folder was changed */
-    history_log *log;    /* in the history of runs; NULL: it is not kept */
+    history_log *log;    /* in the run history; NULL: none */
     progress progress;
     bool stopped;       /* by a signal */
     glia_scores scores; /* on the test data */
     bool tested;
     int classes;        /* 0: not a classification */
-    int64_t *confusion; /* (classes, classes), rows the truth */
+    int64_t *confusion; /* (classes, classes), rows are true classes */
     int32_t *predicted; /* of each test sample */
 } training;
 
 /* These return -1 to go on, or the exit status after printing an error. Call order: */
-int training_open(training *t, settings asked);                 /* data, model, backend; the settings are its own now */
-/* Takes the folder `out`, or with NULL a new one; nothing in it is changed before training begins. */
+int training_open(training *t, settings asked);                 /* data, model, backend; takes over the settings */
+/* Takes the folder `out` (NULL: a new one); nothing in it is changed before training begins. */
 int training_folder(training *t, const char *out, bool resume, bool force);
 int training_run(training *t, voice how);                       /* fits; a signal sets `stopped` */
-int training_test(training *t);                                 /* reads the test data, once, if there are any */
+int training_test(training *t);                                 /* evaluates on the test data, if any */
 int training_keep(training *t);                                 /* model, run.json, report.html */
 void training_close(training *t);
 
-const glia_dataset *training_data(const training *t); /* what is trained on */
+const glia_dataset *training_data(const training *t); /* the training split */
 glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
-int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence; 0: it has values */
+int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence, 0 for values */
 int64_t training_answers(const training *t); /* labels of the test data */
 int64_t training_mistakes(const training *t);         /* on the test data */
 void training_headline(const training *t);            /* prints model, data and settings */
@@ -64,15 +64,16 @@ void training_headline(const training *t);            /* prints model, data and 
 /* keep.c */
 typedef enum run_state { RUN_RUNNING, RUN_FINISHED, RUN_STOPPED, RUN_FAILED } run_state;
 void training_json(const training *t, run_state state, text *out, bool epochs); /* the figures of a run as an object */
-/* Writes that as run.json. */
+/* Writes this object to run.json. */
 glia_status training_note(const training *t, run_state state, glia_error *error);
-/* A callback that begins the run in its folder when training begins. */
+/* A callback that creates the files of the run when training begins. */
 glia_callback training_begins(training *t);
 char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
 /* gallery.c: a callback that writes what the method shows after each epoch into the folder `samples`. */
 glia_callback training_gallery(const training *t);
 
-/* groups.c: "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS; the patterns are kept by `keeper`. */
+/* groups.c: parses "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS groups; `keeper` owns the
+ * patterns. */
 int groups_parse(const char *words, glia_parameter_group *groups, int *n, settings *keeper);
 
 #endif

@@ -1,4 +1,4 @@
-/* json.c - writing JSON; visiting the values of a text that base/json.c reads. */
+/* json.c - writes JSON; visits the values of a text parsed by base/json.c. */
 #include "terminal/json.h"
 
 #include <math.h>
@@ -46,7 +46,7 @@ void json_int(json *j, const char *key, int64_t value) {
     text_add(j->out, "%lld", (long long)value);
 }
 
-/* The shortest decimals that read back as the same f32, which is what results deserve. */
+/* Writes the shortest decimal that reads back as the same f32. */
 void json_real(json *j, const char *key, double value) {
     begin(j, key);
     if (!isfinite(value)) {
@@ -79,7 +79,7 @@ typedef struct walk {
     text path;
 } walk;
 
-/* Visits what is in `value`, whose path is w->path. */
+/* Visits the values in `value`, whose path is w->path. */
 static bool visit_all(walk *w, const glia_json *value) {
     const char *path = w->path.bytes ? w->path.bytes : "";
     switch (value->kind) {

@@ -8,8 +8,8 @@
 
 typedef struct json {
     text *out;
-    bool comma; /* the next value needs one before it */
-    bool lines; /* members of objects have lines of their own */
+    bool comma; /* the next value needs a comma before it */
+    bool lines; /* each member of an object is on its own line */
     int depth;
 } json;
 
@@ -20,15 +20,15 @@ void json_text(json *j, const char *key, const char *value); /* NULL: null */
 void json_int(json *j, const char *key, int64_t value);
 void json_real(json *j, const char *key, double value); /* not finite: null */
 void json_bool(json *j, const char *key, bool value);
-void json_raw(json *j, const char *key, const char *value); /* a number, true, false or null, as it is */
+void json_raw(json *j, const char *key, const char *value); /* a number, true, false or null, unchanged */
 
 typedef enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_TEXT } json_kind;
-/* path: "optimizer.lr", "epochs.0.loss". text: a number as it is written, a text without quotes and escapes, true or
- * false. False ends the reading. */
+/* path: "optimizer.lr", "epochs.0.loss". text: a number as in the file, a string without quotes and escapes, true or
+ * false. Returning false ends the reading. */
 typedef bool (*json_visit)(void *context, const char *path, json_kind kind, const char *text);
 
-/* False: `error` says what is wrong, or a visit ended the reading (error->status is GLIA_OK then). Nothing is visited
- * before the whole text was found to be right. */
+/* False: the text is invalid (see error), or a visit ended the reading (error->status is GLIA_OK). Visits begin after
+ * the whole text is checked. */
 bool json_read(const char *bytes, size_t length, json_visit visit, void *context, glia_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* options.c - reading options against a table. */
+/* options.c - parses options by a table. */
 #include "terminal/options.h"
 
 #include <errno.h>
@@ -107,7 +107,7 @@ int option_take(const option *o, const char *label, const char *value) {
     return bounded && (number < o->least || number > o->most) ? out_of_range(o, label, value) : -1;
 }
 
-/* Reads the option at argv[*i]. -1: go on. */
+/* Parses the option at argv[*i]. Returns -1 to continue. */
 static int read_option(const options *what, int argc, char **argv, int *i) {
     const bool dashes = argv[*i][1] == '-'; /* a name of one letter may have one dash */
     const char *name = strcmp(argv[*i], "-o") == 0 ? "out" : argv[*i] + (dashes ? 2 : 1);

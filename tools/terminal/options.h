@@ -41,10 +41,10 @@ typedef struct options {
     const char *missing; /* name of the first missing argument in messages */
 } options;
 
-/* Fills the values and leaves the arguments in argv[1 .. *count]. Returns -1 to go on, else the exit status: 0 after
- * --help, 2 after a mistake. */
+/* Sets the values and moves the arguments to argv[1 .. *count]. Returns -1 to continue, else the exit status: 0 after
+ * --help, 2 after an error. */
 int options_parse(const options *what, int argc, char **argv, int *count);
-/* Sets the value of an option; `label` names it in messages. -1: done. */
+/* Sets the value of an option; `label` names it in messages. Returns -1 on success. */
 int option_take(const option *o, const char *label, const char *value);
 void options_help(const options *what);
 

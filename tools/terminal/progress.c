@@ -1,4 +1,4 @@
-/* progress.c - the live bar, the line of an epoch, and signals. */
+/* progress.c - the progress bar, the line of an epoch, and signals. */
 #include "terminal/progress.h"
 
 #include <math.h>
@@ -48,7 +48,7 @@ static glia_status stop(const glia_progress *now, const char *checkpoint) {
     return GLIA_E_INTERRUPTED;
 }
 
-/* After an epoch's last step its end follows at once, which is the better moment. */
+/* Stops between steps; after the last step of an epoch, waits for the end of the epoch. */
 static glia_status stop_at_step(const glia_progress *now, void *checkpoint, glia_error *error) {
     (void)error;
     return interrupted() && now->step != now->steps ? stop(now, checkpoint) : GLIA_OK;
@@ -86,7 +86,7 @@ bool voice_parse(const char *name, voice *out) {
 
 static bool for_people(const progress *p) { return p->voice == VOICE_BAR || p->voice == VOICE_LINES; }
 
-/* Columns that a line may take without the cursor leaving it. */
+/* The most columns of a line without wrapping. */
 static int columns_of(voice v) { return v == VOICE_BAR ? terminal_columns() - 1 : 1000; }
 
 void progress_say(const char *label, const char *words) {
@@ -133,7 +133,7 @@ static void draw_bar(text *t, const progress *p, int width, double share, style 
     text_add(t, "%s", s.off);
 }
 
-/* The loss so far in `width` columns of eight heights, of its logarithm. */
+/* Draws the logarithm of the loss so far in `width` columns of eight heights. */
 static void draw_curve(text *t, const history *h, int width) {
     static const char *const heights[] = { "\u2581", "\u2582", "\u2583", "\u2584",
                                            "\u2585", "\u2586", "\u2587", "\u2588" };
@@ -154,7 +154,7 @@ static void draw_curve(text *t, const history *h, int width) {
 
 /* epoch 2/10 ━━━━━━━━━╺━━━━━━━━━━  46 %  5,120/s  0:08 left  █▅▃▂▂▁▁▁  loss 0.0712  accuracy  97.81 %
  *
- * The words right of the bar have a fixed width so that it does not tremble; the narrower the terminal, the fewer. */
+ * The texts right of the bar have a fixed width, so its length does not change; a narrow terminal shows fewer. */
 static void show_bar(progress *p, const glia_progress *now) {
     enum { BAR = 10, WIDEST = 60, CURVE = 12, PARTS = 6 };
     double clock = seconds_now();
@@ -171,7 +171,7 @@ static void show_bar(progress *p, const glia_progress *now) {
     int digits = snprintf(number, sizeof number, "%lld", (long long)now->epochs);
     int used = snprintf(head, sizeof head, "epoch %*lld/%lld ", digits, (long long)now->epoch, (long long)now->epochs);
     if (used > columns) used = 0, head[0] = '\0';
-    enum { PERCENT, LOSS, LEFT, ACCURACY, SMALL_CURVE, SPEED }; /* the last ones go first */
+    enum { PERCENT, LOSS, LEFT, ACCURACY, SMALL_CURVE, SPEED }; /* the last ones are dropped first */
     snprintf(parts[PERCENT], sizeof parts[0], " %3.0f %%", 100 * share);
     snprintf(parts[LOSS], sizeof parts[0], "  loss %s", loss_text(now->train.loss, number));
     snprintf(parts[LEFT], sizeof parts[0], "  %5s left", duration(left, time));
@@ -272,7 +272,7 @@ static void show_json(const progress *p, const glia_progress *now) {
     free(out.bytes);
 }
 
-/* The planned bytes, before the first step. */
+/* Prints the planned memory before the first step. */
 static void show_memory(const history *h) {
     char step[SHORT], values[SHORT], words[3 * SHORT];
     snprintf(words, sizeof words, "%s for a step, %s of parameters and states", byte_size(h->activation_bytes, step),

@@ -13,14 +13,14 @@
 #include "terminal/tool.h"
 
 typedef enum voice { VOICE_BAR, VOICE_LINES, VOICE_JSON, VOICE_QUIET } voice;
-/* --log NAME, or what suits stdout where that is NULL. False: there is no such name. */
+/* Parses --log NAME; NULL: chosen by the kind of stdout. False: the name is unknown. */
 bool voice_parse(const char *name, voice *out);
 #define VOICE_NAMES "bar, lines, json or quiet"
 
-/* Means over a stretch of steps that ends with `step`. */
+/* Means over a stretch of steps ending with `step`. */
 typedef struct curve_point {
     int64_t step;
-    double epoch; /* 1.5: half of the second one */
+    double epoch; /* 1.5: in the middle of the second epoch */
     double loss, accuracy, lr;
     double seconds; /* since training began */
 } curve_point;
@@ -50,31 +50,31 @@ typedef struct history {
     size_t activation_bytes, parameter_bytes;
 } history;
 
-/* The state of all this in a checkpoint: rows of the tables, and where the stretch that is not over began. */
+/* The state in a checkpoint: the rows of the tables, and the beginning of the current stretch. */
 typedef struct stretch {
     int64_t epochs, points;        /* rows of curves.csv and steps.csv */
-    int64_t done, samples, steps;  /* samples of the epoch at its beginning; steps in it */
-    double loss, accuracy_sum;     /* sum of losses in it; accuracy times samples of the epoch at its beginning */
+    int64_t done, samples, steps;  /* samples of the epoch before the stretch; steps in the stretch */
+    double loss, accuracy_sum;     /* sum of its losses; accuracy times samples of the epoch before the stretch */
     double seconds, epoch_seconds; /* so far; of the epoch's steps */
 } stretch;
 
 /* A table of the run folder. */
 typedef struct table_file {
-    char *path; /* NULL: none is kept */
+    char *path; /* NULL: no file */
     FILE *file;
-    bool behind; /* rows are missing, since the disk was full */
+    bool behind; /* rows are missing because a write failed */
 } table_file;
 
 typedef struct progress {
     voice voice;
     int64_t samples;    /* in an epoch */
-    bool colours, utf8; /* what stdout can show */
+    bool colours, utf8; /* supported by stdout */
     history history;
     stretch now;
-    bool open;           /* what was before this training went on has been read */
-    double drawn, began; /* when the bar was drawn last; when training began */
-    double before;       /* seconds of it until it was interrupted */
-    int64_t first;       /* steps that were done then */
+    bool open;           /* the tables are open, with the rows of a resumed training read */
+    double drawn, began; /* time of the last drawing of the bar; start time of training */
+    double before;       /* seconds of a resumed training before the interruption */
+    int64_t first;       /* its steps before the interruption */
     int64_t epoch, step; /* of the last step */
     table_file curves, steps;
 } progress;
@@ -85,13 +85,14 @@ glia_callback progress_watch(progress *p);
 void progress_end(progress *p); /* clears the bar */
 void progress_free(progress *p);
 
-/* Prints words behind a label of nine columns, in lines of the terminal's width. */
+/* Prints words after a label of nine columns, wrapped to the terminal's width. */
 void progress_say(const char *label, const char *words);
 
-/* From here on SIGINT (Ctrl-C), SIGTERM and SIGHUP ask training to end after the step in progress. A second SIGINT or
- * SIGTERM ends the program as usual; SIGHUP comes twice when a terminal is closed, and stays ignored under nohup. */
+/* Installs handlers: SIGINT (Ctrl-C), SIGTERM and SIGHUP end training after the current step. A second SIGINT or
+ * SIGTERM ends the program as usual. A second SIGHUP does not, because closing a terminal sends two; under nohup it
+ * stays ignored. */
 void interrupt_catch(void);
-/* From here on SIGPIPE and SIGXFSZ are ignored: a write that fails is an error, not the end of the program. */
+/* Ignores SIGPIPE and SIGXFSZ, so that a failing write is an error and does not end the program. */
 void broken_writes_survive(void);
 bool interrupted(void);
 /* Ends training then, after writing a checkpoint (path NULL: none); that it cannot be written is reported on stderr.

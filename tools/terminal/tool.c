@@ -60,7 +60,7 @@ void text_add(text *t, const char *format, ...) {
 }
 
 bool read_file(const char *path, text *content) {
-    enum { STREAM_MOST = 1 << 26 }; /* bytes of what is no regular file and may have no end */
+    enum { STREAM_MOST = 1 << 26 }; /* bytes read from a file that is not regular and may be endless */
     FILE *file = fopen(path, "rb");
     if (!file) return false;
     struct stat info;
@@ -79,7 +79,7 @@ bool read_file(const char *path, text *content) {
 
 bool write_file(const char *path, const void *bytes, size_t length) {
     struct stat info;
-    bool device = stat(path, &info) == 0 && !S_ISREG(info.st_mode); /* /dev/stdout has no place beside it */
+    bool device = stat(path, &info) == 0 && !S_ISREG(info.st_mode); /* no temporary file beside /dev/stdout */
     text beside = { 0 };
     text_add(&beside, device ? "%s" : "%s.tmp", path);
     FILE *file = fopen(beside.bytes, "wb");

@@ -95,7 +95,7 @@ static glia_graph *innermost(glia_graph *g, const glia_tensor *in, int n_in) {
 
 static glia_tensor fail_foreign(glia_graph *g, const glia_op *op, int i, const glia_node *in) {
     const char *what = in->graph->parent && in->graph->closed
-                           ? "is of the body of a loop that has ended: ask for it with glia_loop_end()"
+                           ? "belongs to the body of a loop that has ended: get it from glia_loop_end()"
                            : "belongs to another graph";
     return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: input %d %s", op->name, i, what);
 }

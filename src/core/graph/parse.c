@@ -208,7 +208,7 @@ static bool take_values(parser *s, glia_numbers *values) {
 static bool take_node(parser *s, glia_node **node) {
     int64_t id;
     if (!expect(s, '%') || !take_int(s, &id)) return false;
-    if (id < 0 || id >= s->g->n_nodes) return fail(s, "%%%lld is not there yet", (long long)id);
+    if (id < 0 || id >= s->g->n_nodes) return fail(s, "%%%lld is not defined yet", (long long)id);
     *node = s->g->nodes[id];
     return true;
 }
@@ -337,7 +337,7 @@ static bool node_line(parser *s) {
     int64_t id;
     char name[MOST_NAME];
     if (!take_int(s, &id)) return false;
-    if (id != s->g->n_nodes) return fail(s, "node %lld comes where %d should be", (long long)id, s->g->n_nodes);
+    if (id != s->g->n_nodes) return fail(s, "node %lld where node %d is expected", (long long)id, s->g->n_nodes);
     if (!expect(s, '=') || !take_word(s, name)) return false;
     const glia_op *op = glia_op_named(name);
     if (!op) return fail(s, "there is no operation '%s'", name);

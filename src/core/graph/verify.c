@@ -27,7 +27,7 @@ static void neighbourhood(const glia_graph *g, const glia_node *n, glia_text *te
 static glia_status wrong(const glia_graph *g, const glia_node *n, glia_error *error, const char *what) {
     glia_text around = { 0 };
     neighbourhood(g, n, &around);
-    glia_status status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: %%%d, %s: %s%s", n->id, n->op->name,
+    glia_status status = glia_fail(error, GLIA_E_INTERNAL, "the graph is invalid: %%%d, %s: %s%s", n->id, n->op->name,
                                    what, around.bytes ? around.bytes : "");
     free(around.bytes);
     return status;
@@ -111,7 +111,7 @@ static glia_status verify_updates(const glia_graph *g, glia_error *error) {
     for (int i = 0; i < g->n_updates; i++) {
         const glia_change *u = &g->updates[i];
         if (!of_graph(g, u->leaf) || !of_graph(g, u->value) || !u->group) {
-            return glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: update %d is not of this graph", i);
+            return glia_fail(error, GLIA_E_INTERNAL, "the graph is invalid: update %d is not of this graph", i);
         }
         if (!glia_is_parameter(u->leaf) && !glia_is_state(u->leaf)) {
             return wrong(g, u->leaf, error, "only a parameter or a state can be updated");
@@ -141,7 +141,7 @@ glia_status glia_graph_verify(const glia_graph *g, glia_error *error) {
     if (status != GLIA_OK) return status;
     for (int id = 0; id < g->n_nodes; id++) {
         const char *what = broken(g, id);
-        if (what) return glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: node %d: %s", id, what);
+        if (what) return glia_fail(error, GLIA_E_INTERNAL, "the graph is invalid: node %d: %s", id, what);
     }
     glia_graph *spare = glia_graph_create();
     if (!spare) return glia_fail_nomem(error);
@@ -149,7 +149,7 @@ glia_status glia_graph_verify(const glia_graph *g, glia_error *error) {
     glia_graph_free(spare);
     for (int i = 0; status == GLIA_OK && i < g->n_outputs; i++) {
         if (of_graph(g, g->outputs[i].node)) continue;
-        status = glia_fail(error, GLIA_E_INTERNAL, "the graph is not sound: output '%s' is not of this graph",
+        status = glia_fail(error, GLIA_E_INTERNAL, "the graph is invalid: output '%s' is not of this graph",
                            g->outputs[i].name);
     }
     if (status == GLIA_OK) status = verify_names(g, error);

@@ -11,7 +11,7 @@ static glia_tensor accuracy_expand(const glia_node *n, const glia_tensor *in, gl
 static void accuracy_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { (void)y, (void)dy, (void)dx; }
 
 const glia_op glia_op_accuracy = { .name = "accuracy",
-                                   .summary = "share of samples whose largest score is at the label",
+                                   .summary = "fraction of samples whose largest score is at the label",
                                    .arity = 2,
                                    .flags = GLIA_OP_COMPOSITE,
                                    .infer = glia_class_infer,

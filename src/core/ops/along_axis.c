@@ -51,7 +51,7 @@ static void take_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field take_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 const glia_op glia_op_take_along_axis = { .name = "take_along_axis",
-                                          .summary = "elements of x along an axis, each picked by its own index",
+                                          .summary = "elements of x along an axis, each by its own index",
                                           .arity = 2,
                                           .attr_size = sizeof(glia_axis_attrs),
                                           .fields = take_fields,

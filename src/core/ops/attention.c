@@ -71,7 +71,7 @@ static bool inputs_fit(glia_node *n) {
         if (x->dtype != n->dtype) return glia_node_fail(n, "the dtypes differ; glia_cast() makes them one");
         if (x->shape.rank != rank) {
             return glia_node_fail(n, rank == 4 ? "q must be (N, T, H, D), k and v (N, S, G, D)"
-                                               : "what is packed must be (N, T, F)");
+                                               : "the packed input must be (N, T, F)");
         }
         for (int k = 1; k < rank; k++) {
             if (x->shape.dim[k] < 1) return glia_node_fail(n, "only the first axis can be the batch");

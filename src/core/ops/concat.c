@@ -47,7 +47,7 @@ static void concat_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
-const glia_op glia_op_concat = { .name = "concat", .summary = "tensors one after the other along an axis", .arity = -1,
+const glia_op glia_op_concat = { .name = "concat", .summary = "tensors concatenated along an axis", .arity = -1,
                                  .attr_size = sizeof(glia_axis_attrs), .fields = axis_fields,
                                  .infer = concat_infer, .eval = concat_eval, .vjp = concat_vjp };
 

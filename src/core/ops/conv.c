@@ -346,7 +346,7 @@ static bool resolve(glia_graph *g, const char *what, const glia_conv_window *w, 
     bool pads = w->pad != 0;
     for (int i = 0; i < 3; i++) pads = pads || w->pads[i] || w->pads_after[i];
     if (pads && w->padding == GLIA_SAME) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: GLIA_SAME computes the padding; it cannot be given as well", what);
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: \"same\" padding is computed; pads cannot be given as well", what);
         return false;
     }
     a->groups = w->groups ? w->groups : 1;

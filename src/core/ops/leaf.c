@@ -106,7 +106,7 @@ static glia_tensor leaf_create(glia_graph *g, const glia_op *op, const char *nam
         if (same && same_init(glia_leaf_of(old), &leaf)) return old;
         if (same) {
             return glia_graph_fail(
-                g, GLIA_E_ARGUMENT, "%s '%s' was made with the initialiser %s and is asked for again with %s%s",
+                g, GLIA_E_ARGUMENT, "%s '%s' was created with the initialiser %s and is requested again with %s%s",
                 op->name, name, init_names[glia_leaf_of(old)->init],
                 leaf.init >= 0 && leaf.init < GLIA_COUNT(init_names) - 1 ? init_names[leaf.init] : "another",
                 glia_leaf_of(old)->init == leaf.init ? " of other numbers" : "");

@@ -269,7 +269,7 @@ static void set_outputs(glia_loop *loop, const glia_tensor *each, int n, int *nu
     for (int i = 0; i < n; i++) {
         glia_tensor x = glia_graph_capture(body, each[i]);
         if (!x || glia_is_bad(x) || !x->shape.rank || x->shape.dim[0] != loop->rows) {
-            fail(loop, "glia_loop_end", "what is stacked must be (N, ...) of the loop's body");
+            fail(loop, "glia_loop_end", "stacked values must be (N, ...) tensors of the loop's body");
             return;
         }
         number[i] = -1;

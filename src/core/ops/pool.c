@@ -70,7 +70,7 @@ bool glia_pool_resolve(const char *what, glia_tensor x, const glia_pool_opts *o,
     bool pads = o->pad != 0;
     for (int i = 0; i < 3; i++) pads = pads || o->pads[i] || o->pads_after[i];
     if (pads && o->padding == GLIA_SAME) {
-        glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s: GLIA_SAME computes the padding; it cannot be given as well",
+        glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "%s: \"same\" padding is computed; pads cannot be given as well",
                         what);
         return false;
     }

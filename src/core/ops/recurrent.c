@@ -97,7 +97,7 @@ static bool is_recurrent(glia_node *n, int more) {
     int wanted = 2 + a->initial * (1 + cell->memory) + a->bias + a->peephole + a->projection + a->lengths + more;
     if (n->n_in != wanted) return glia_node_fail(n, "%d inputs where the attributes name %d", n->n_in, wanted);
     if (n->dtype != GLIA_F32 && n->dtype != GLIA_F64) return glia_node_fail(n, "it takes f32 or f64");
-    if (a->steps < 1 || !(a->sequence || a->last)) return glia_node_fail(n, "nothing is asked for");
+    if (a->steps < 1 || !(a->sequence || a->last)) return glia_node_fail(n, "no result is requested");
     if (((a->peephole || a->projection) && !lstm) || (a->bias && a->cell != GLIA_CELL_GRU)) {
         return glia_node_fail(n, "this cell has no such option");
     }
@@ -145,7 +145,7 @@ static bool grad_infer(glia_node *n) {
     if (!is_recurrent(n, 1)) return false;
     glia_recurrent_view v = glia_recurrent_view_of(n, n->in);
     const glia_shape s = n->in[0]->shape;
-    if (s.rank != 1 || s.dim[0] % v.s_length != 0) return glia_node_fail(n, "s is not what recurrent_saved gives");
+    if (s.rank != 1 || s.dim[0] % v.s_length != 0) return glia_node_fail(n, "s is not a result of recurrent_saved");
     return options_fit(n, &v) && is_shaped(n, v.dy, "dy", GLIA_SHAPE(v.samples * v.y_length)) &&
            set_length(n, &v, v.d_length);
 }

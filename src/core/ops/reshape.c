@@ -27,7 +27,7 @@ static void reshape_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) { dx[0] =
 
 static const glia_field shape_fields[] = { GLIA_FIELD(SHAPE, glia_shape_attrs, shape), GLIA_FIELDS_END };
 
-const glia_op glia_op_reshape = { .name = "reshape", .summary = "the same elements under another shape", .arity = 1,
+const glia_op glia_op_reshape = { .name = "reshape", .summary = "the same elements with another shape", .arity = 1,
                                   .flags = GLIA_OP_ALIAS, .attr_size = sizeof(glia_shape_attrs), .fields = shape_fields,
                                   .infer = reshape_infer, .eval = reshape_eval, .vjp = reshape_vjp };
 

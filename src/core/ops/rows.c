@@ -116,7 +116,7 @@ static void put_rows_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 }
 
 const glia_op glia_op_put_rows = { .name = "put_rows",
-                                   .summary = "x with the rows that indices name replaced",
+                                   .summary = "x with the rows at the indices replaced",
                                    .arity = 3,
                                    .flags = GLIA_OP_OVERWRITES,
                                    .infer = put_rows_infer,

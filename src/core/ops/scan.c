@@ -87,11 +87,10 @@ static bool infer_results(glia_node *n, int64_t *total) {
     for (int i = 0; i < body->n_outputs; i++) {
         const glia_node *y = body->outputs[i].node;
         if (y->dtype != first->dtype || (y->dtype != GLIA_F32 && y->dtype != GLIA_F64))
-            return glia_node_fail(n,
-                                  "states and what is stacked must be all f32 or all f64; glia_cast() makes them so");
+            return glia_node_fail(n, "states and stacked values must be all f32 or all f64; glia_cast() converts them");
         const int most = GLIA_MAX_RANK - (is_stacked(a, i) ? 1 : 0);
         if (y->shape.rank < 1 || y->shape.rank > most || y->shape.dim[0] != first->shape.dim[0])
-            return glia_node_fail(n, "states and what is stacked need one batch axis in front: %s, %s",
+            return glia_node_fail(n, "states and stacked values need the same leading batch axis: %s, %s",
                                   glia_shape_format(first->shape, wants), glia_shape_format(y->shape, is));
         if (i < a->states && !same_type(n->in[a->sequences + i], y->dtype, y->shape))
             return glia_node_fail(n, "state %d begins as %s%s and becomes %s%s", i,

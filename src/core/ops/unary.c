@@ -121,15 +121,15 @@ SAMPLE(erf, GLIA_SAMPLE_UNIFORM, -3, 3)
 /* ---- rounding and tests -------------------------------------------------------------------- */
 
 EVAL(floor, floor(x))
-RECORD(floor, "the largest whole number not above x", glia_infer_float, NULL)
+RECORD(floor, "the largest integer not above x", glia_infer_float, NULL)
 SAMPLE(floor, GLIA_SAMPLE_UNIFORM, -4, 4)
 
 EVAL(ceil, ceil(x))
-RECORD(ceil, "the smallest whole number not below x", glia_infer_float, NULL)
+RECORD(ceil, "the smallest integer not below x", glia_infer_float, NULL)
 SAMPLE(ceil, GLIA_SAMPLE_UNIFORM, -4, 4)
 
 EVAL(round, rint(x))
-RECORD(round, "the nearest whole number, ties to even", glia_infer_float, NULL)
+RECORD(round, "the nearest integer, ties to even", glia_infer_float, NULL)
 SAMPLE(round, GLIA_SAMPLE_UNIFORM, -4, 4)
 
 static bool is_finite_infer(glia_node *n) {

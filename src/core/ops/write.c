@@ -16,7 +16,7 @@ static bool write_infer(glia_node *n) {
     if (position->dtype != GLIA_I32 && position->dtype != GLIA_I64)
         return glia_node_fail(n, "the position must be i32 or i64");
     if (position->shape.rank != 0) return glia_node_fail(n, "the position must be one number, a scalar");
-    if (u->dtype != x->dtype) return glia_node_fail(n, "what is written must have the dtype of what it is written to");
+    if (u->dtype != x->dtype) return glia_node_fail(n, "the update must have the dtype of x");
     if (a->axis < 0 || a->axis >= x->shape.rank)
         return glia_node_fail(n, "the axis %lld is outside", (long long)a->axis);
     bool fits = u->shape.rank == x->shape.rank;
@@ -24,9 +24,8 @@ static bool write_infer(glia_node *n) {
         int64_t had = x->shape.dim[i], has = u->shape.dim[i];
         fits = i != a->axis ? had == has : had > 0 && has > 0 && has <= had;
     }
-    return fits ||
-           glia_node_fail(n, "what is written must have the same shape, but for a shorter axis %d of fixed size",
-                          (int)a->axis);
+    return fits || glia_node_fail(n, "the update must have the shape of x, except for a shorter axis %d of fixed size",
+                                  (int)a->axis);
 }
 
 static void write_eval(const glia_node *n, const double *const *in, double *out) {
@@ -57,7 +56,7 @@ static void write_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
 static const glia_field axis_fields[] = { GLIA_FIELD(INT, glia_axis_attrs, axis), GLIA_FIELDS_END };
 
 const glia_op glia_op_write = { .name = "write",
-                                .summary = "x with a stretch of an axis replaced, from a position on",
+                                .summary = "x with a range of an axis replaced, from a position on",
                                 .arity = 3,
                                 .flags = GLIA_OP_OVERWRITES,
                                 .attr_size = sizeof(glia_axis_attrs),

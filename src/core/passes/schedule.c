@@ -217,7 +217,7 @@ static glia_status arrange(glia_schedule *s, const glia_backend *backend, edges 
     free(heap);
     free(sorted);
     if (failed) return glia_fail_nomem(error);
-    if (done < s->n_groups) return glia_fail(error, GLIA_E_INTERNAL, "the groups wait for each other in a circle");
+    if (done < s->n_groups) return glia_fail(error, GLIA_E_INTERNAL, "the groups depend on each other in a cycle");
     return GLIA_OK;
 }
 

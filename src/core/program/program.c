@@ -143,12 +143,12 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
     if (opts.frozen && (opts.mode == GLIA_TRAIN || (opts.updates && opts.updates[0]))) {
         glia_fail(error, GLIA_E_ARGUMENT,
                   "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
-                  "states stay, and GLIA_TRAIN and updates change them");
+                  "states are fixed, but training mode and updates change them");
         return NULL;
     }
     if (opts.statistics && *opts.statistics && opts.mode != GLIA_TRAIN) {
         glia_fail(error, GLIA_E_ARGUMENT,
-                  "glia_compile: statistics '%s': running statistics move in GLIA_TRAIN mode only", opts.statistics);
+                  "glia_compile: statistics '%s': running statistics change only in training mode", opts.statistics);
         return NULL;
     }
     glia_program *p = calloc(1, sizeof *p);

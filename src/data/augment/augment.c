@@ -87,14 +87,14 @@ static glia_status check_fields(const glia_augment_kind *kind, const void *opts,
         const glia_augment_field *field = &kind->fields[f];
         const int width = field_width(opts, field);
         if (field->kind == GLIA_AUGMENT_LIST_OF && (width < 1 || width > GLIA_AUGMENT_LIST)) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s has %d values; 1 to %d are possible",
+            return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s has %d values; it needs 1 to %d",
                              kind->name, field->name, width, GLIA_AUGMENT_LIST);
         }
         for (int i = 0; i < width; i++) {
             double value = field_at(opts, field, i);
             if (value >= field->least && value <= field->most) continue; /* false for NaN */
-            return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s is %g; %g to %g are possible", kind->name,
-                             field->name, value, field->least, field->most);
+            return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s is %g, but must be from %g to %g",
+                             kind->name, field->name, value, field->least, field->most);
         }
         if (field->kind == GLIA_AUGMENT_RANGE && field_at(opts, field, 0) > field_at(opts, field, 1)) {
             return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: %s's %s begins at %g and ends at %g", kind->name,
@@ -158,7 +158,7 @@ static glia_status check_step(const glia_augment_step *step, glia_shape sample, 
                 (kind->of == GLIA_AUGMENT_SERIES && (sample.rank == 1 || sample.rank == 2));
     if (!fits) {
         char text[GLIA_SHAPE_TEXT];
-        return glia_fail(error, GLIA_E_SHAPE, "augmentation: %s changes %s, not samples of shape %s", kind->name,
+        return glia_fail(error, GLIA_E_SHAPE, "augmentation: %s needs %s, but the samples have shape %s", kind->name,
                          wanted[kind->of], glia_shape_format(sample, text));
     }
     return kind->check ? kind->check(step->opts, glia_augment_frame(kind, sample), error) : GLIA_OK;
@@ -171,7 +171,8 @@ glia_status glia_augment_check(const glia_augment *augment, glia_shape sample, g
     if (sample.rank == 0) return GLIA_OK;
     int64_t count = glia_shape_count(sample);
     if (count < 1 || count > INT32_MAX) {
-        return glia_fail(error, GLIA_E_SHAPE, "augmentation: samples of %lld numbers", (long long)count);
+        return glia_fail(error, GLIA_E_SHAPE, "augmentation: a sample of %lld values is not supported",
+                         (long long)count);
     }
     glia_status status = GLIA_OK;
     for (int i = 0; i < augment->n && !status; i++) status = check_step(&augment->steps[i], sample, error);
@@ -258,8 +259,8 @@ static glia_status parse_edge(const reader *r, const char *end, double *value) {
         if (strlen(edges[i]) == (size_t)(end - r->at) && !strncmp(edges[i], r->at, (size_t)(end - r->at)))
             return GLIA_OK;
     }
-    return complain(r, r->at, "\"%.*s\" is none of constant, edge, reflect, wrap", (int)GLIA_MIN(end - r->at, 40),
-                    r->at);
+    return complain(r, r->at, "\"%.*s\" is not an edge mode: use constant, edge, reflect or wrap",
+                    (int)GLIA_MIN(end - r->at, 40), r->at);
 }
 
 /* Parses numbers in [at, end) separated by `separator`; returns how many, 0: none, too many, or invalid. */
@@ -278,7 +279,7 @@ static int parse_numbers(const char *at, const char *end, const char *separator,
 /* Parses the value in [r->at, end). */
 static glia_status parse_value(reader *r, const char *end, const glia_augment_kind *kind,
                                const glia_augment_field *field, void *opts) {
-    static const char *const what[] = { "a number", "a range LOW..HIGH", "a whole number", "", "numbers A/B/C" };
+    static const char *const what[] = { "a number", "a range LOW..HIGH", "an integer", "", "numbers A/B/C" };
     const glia_augment_field_kind is = field->kind;
     double value[GLIA_AUGMENT_LIST] = { 0 };
     int n = 1;
@@ -292,7 +293,7 @@ static glia_status parse_value(reader *r, const char *end, const glia_augment_ki
     bool right = n > 0 && (is != GLIA_AUGMENT_RANGE || n == 2);
     if (is == GLIA_AUGMENT_WHOLE && (value[0] != floor(value[0]) || fabs(value[0]) > 1e9)) right = false;
     if (!right) {
-        return complain(r, r->at, "%s's %s cannot be \"%.*s\"; it is %s", kind->name, field->name,
+        return complain(r, r->at, "%s's %s is \"%.*s\", but must be %s", kind->name, field->name,
                         (int)GLIA_MIN(end - r->at, 40), r->at, what[is]);
     }
     if (is == GLIA_AUGMENT_LIST_OF) {
@@ -318,7 +319,7 @@ static glia_status parse_argument(reader *r, const glia_augment_kind *kind, int 
             if (strlen(name) == (size_t)length && !strncmp(name, begin, (size_t)length)) break;
         }
         if (index == kind->n_fields)
-            return complain(r, begin, "%s has no %.*s", kind->name, GLIA_MIN(length, 40), begin);
+            return complain(r, begin, "%s has no option %.*s", kind->name, GLIA_MIN(length, 40), begin);
         r->at = after + 1;
         skip_blanks(r);
     }
@@ -360,10 +361,10 @@ static glia_status parse_step(reader *r, glia_augment *augment) {
             glia_status status = parse_argument(r, kind, &next, &given, opts);
             if (status) return status;
         }
-        if (*r->at != ')') return complain(r, r->at, "%s( is not closed", kind->name);
+        if (*r->at != ')') return complain(r, r->at, "\")\" is missing after %s(", kind->name);
         r->at++;
     }
-    if (*r->at && !strchr(" \t\r\n", *r->at)) return complain(r, r->at, "a blank is missing after %s", kind->name);
+    if (*r->at && !strchr(" \t\r\n", *r->at)) return complain(r, r->at, "a space is missing after %s", kind->name);
     glia_augment_add(augment, kind, opts);
     if (!augment->mistake.status) return GLIA_OK;
     return glia_fail(r->error, augment->mistake.status, "%s", augment->mistake.message);
@@ -466,7 +467,7 @@ glia_status glia_augment_apply(const glia_augment *augment, glia_shape sample, u
     if (!x) return glia_fail_null(error, "x");
     glia_status status = glia_augment_check(augment, sample, error);
     if (status) return status;
-    if (sample.rank == 0) return glia_fail(error, GLIA_E_SHAPE, "augmentation: a sample without a shape");
+    if (sample.rank == 0) return glia_fail(error, GLIA_E_SHAPE, "augmentation: a scalar is not a sample");
     float *scratch = malloc(glia_augment_scratch(augment, sample) * sizeof *scratch);
     if (!scratch) return glia_fail_nomem(error);
     glia_augment_run(augment, sample, glia_augment_key(seed, (uint64_t)epoch), index, x, scratch);

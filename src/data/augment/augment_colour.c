@@ -294,8 +294,8 @@ static glia_status check_normalize(const void *opts, glia_frame frame, glia_erro
     const int counts[] = { o->mean.n, o->stddev.n };
     for (int i = 0; i < 2; i++) {
         if (counts[i] == 1 || counts[i] == frame.channels) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: normalize has %d %s for %d channels", counts[i],
-                         i ? "deviations" : "means", frame.channels);
+        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation: normalize has %d %s, but the image has %d channels",
+                         counts[i], i ? "deviations" : "means", frame.channels);
     }
     return GLIA_OK;
 }

@@ -80,11 +80,11 @@ static glia_status add_synset(glia_synonyms *s, const char *at, const char *end,
     char count[8] = { 0 };
     int length = 0;
     for (int i = 0; i < 4; i++) length = next_field(&at, end, &field);
-    if (length < 1 || length > 4) return glia_fail(error, GLIA_E_FORMAT, "line %d is no synset of WordNet", number);
+    if (length < 1 || length > 4) return glia_fail(error, GLIA_E_FORMAT, "line %d is not a synset of WordNet", number);
     memcpy(count, field, (size_t)length);
     char *rest;
     const long n = strtol(count, &rest, 16);
-    if (*rest || n < 1) return glia_fail(error, GLIA_E_FORMAT, "line %d is no synset of WordNet", number);
+    if (*rest || n < 1) return glia_fail(error, GLIA_E_FORMAT, "line %d is not a synset of WordNet", number);
     int kept = 0;
     for (long i = 0; i < n; i++) {
         const char *word, *digit;
@@ -141,7 +141,7 @@ glia_synonyms *glia_synonyms_open(const char *path, glia_error *error) {
     struct stat about;
     const bool folder = stat(path, &about) == 0 && S_ISDIR(about.st_mode);
     glia_status status = folder ? add_wordnet(s, path, error) : add_file(s, path, false, error);
-    if (!status && s->n == 0) status = glia_fail(error, GLIA_E_FORMAT, "%s: there are no synonyms in it", path);
+    if (!status && s->n == 0) status = glia_fail(error, GLIA_E_FORMAT, "%s has no synonyms", path);
     if (status) {
         glia_synonyms_free(s);
         return NULL;
@@ -372,7 +372,7 @@ char *glia_text_augment(const char *text, glia_text_augment_opts o, glia_error *
     for (int i = 0; i < 4; i++) {
         none = none && shares[i] == 0;
         if (shares[i] >= 0 && shares[i] <= 1) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "text augmentation: a share of %g of the words", shares[i]), NULL;
+        return glia_fail(error, GLIA_E_ARGUMENT, "text augmentation: the share %g is not in [0, 1]", shares[i]), NULL;
     }
     if ((o.replace > 0 || o.insert > 0) && !o.synonyms) {
         return glia_fail(error, GLIA_E_ARGUMENT, "text augmentation: replacing and inserting need synonyms"), NULL;

@@ -53,7 +53,7 @@ static glia_status clean_name(build *b, const uint8_t *name, size_t length, size
         valid = n > 0;
         n += !n;
     }
-    if (!valid) return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a file's name that is no valid UTF-8", at);
+    if (!valid) return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a file name is not valid UTF-8", at);
     char *clean = glia_arena_alloc(&b->archive->arena, length + 1);
     if (!clean) return glia_fail_nomem(b->error);
     size_t used = 0;
@@ -68,14 +68,15 @@ static glia_status clean_name(build *b, const uint8_t *name, size_t length, size
     }
     *out = clean;
     if (!leads_out) return GLIA_OK;
-    return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the name \"%.*s\" leads out of the archive", at, shown,
+    return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the name \"%.*s\" is outside the archive", at, shown,
                      (const char *)name);
 }
 
 static glia_status add_member(build *b, glia_member member) {
     glia_archive *a = b->archive;
     if (!*member.name) return GLIA_OK;
-    if (a->n == MEMBERS_MOST) return glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset 0: too many files");
+    if (a->n == MEMBERS_MOST)
+        return glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset 0: the archive has too many files");
     if (!glia_grow((void **)&a->members, a->n, &b->capacity, sizeof *a->members)) return glia_fail_nomem(b->error);
     member.order = a->n;
     a->members[a->n++] = member;
@@ -123,7 +124,7 @@ static glia_status find_contents(const build *b, zip_contents *c) {
     }
     if (!found) {
         return glia_fail(b->error, GLIA_E_FORMAT,
-                         "offset %zu: the zip file has no table of contents; was it cut short?", length);
+                         "offset %zu: the zip file has no central directory; it may be truncated", length);
     }
     *c = (zip_contents){ little32(bytes + at + 16), little32(bytes + at + 12), little16(bytes + at + 10) };
     bool wide = at >= ZIP_LOCATOR64 && !memcmp(bytes + at - ZIP_LOCATOR64, "PK\6\7", 4);
@@ -131,13 +132,13 @@ static glia_status find_contents(const build *b, zip_contents *c) {
         uint64_t end64 = little64(bytes + at - ZIP_LOCATOR64 + 8);
         if (end64 > at - ZIP_LOCATOR64 || at - ZIP_LOCATOR64 - end64 < ZIP_END64 ||
             memcmp(bytes + end64, "PK\6\6", 4)) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a damaged zip64 record", at - ZIP_LOCATOR64);
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the zip64 record is damaged", at - ZIP_LOCATOR64);
         }
         *c = (zip_contents){ little64(bytes + end64 + 48), little64(bytes + end64 + 40), little64(bytes + end64 + 32) };
     }
     if (c->at > at || c->length > at - c->at || c->entries > c->length / ZIP_ENTRY) {
         return glia_fail(b->error, GLIA_E_FORMAT,
-                         "offset %zu: a zip table of contents of %zu files that the file has no room for", at,
+                         "offset %zu: the zip's central directory of %zu files does not fit into the file", at,
                          c->entries);
     }
     return GLIA_OK;
@@ -170,11 +171,12 @@ static bool read_zip64(const uint8_t *extra, size_t length, uint64_t *size, uint
 static glia_status read_zip_entry(build *b, size_t at, size_t rest, size_t *used) {
     const uint8_t *e = b->archive->bytes + at;
     if (rest < ZIP_ENTRY || memcmp(e, "PK\1\2", 4)) {
-        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: not an entry of a zip file's contents", at);
+        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the entry of the zip's central directory is invalid",
+                         at);
     }
     size_t name = little16(e + 28), extra = little16(e + 30), comment = little16(e + 32);
     if (name + extra + comment > rest - ZIP_ENTRY) {
-        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a zip entry longer than the contents", at);
+        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the zip entry is longer than the central directory", at);
     }
     *used = ZIP_ENTRY + name + extra + comment;
     uint64_t packed = little32(e + 20), size = little32(e + 24), local = little32(e + 42);
@@ -184,26 +186,27 @@ static glia_status read_zip_entry(build *b, size_t at, size_t rest, size_t *used
     glia_status status = clean_name(b, e + ZIP_ENTRY, name, at + ZIP_ENTRY, &member.name);
     if (status || folder || link) return status;
     if (!read_zip64(e + ZIP_ENTRY + name, extra, &size, &packed, &local)) {
-        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: \"%s\": a damaged zip64 field", at, member.name);
+        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: \"%s\": the zip64 field is damaged", at, member.name);
     }
     if (little16(e + 8) & 1) {
         return glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset %zu: \"%s\" is encrypted", at, member.name);
     }
     if (little16(e + 10) != 0 && little16(e + 10) != 8) {
         return glia_fail(b->error, GLIA_E_UNSUPPORTED,
-                         "offset %zu: \"%s\" is packed by method %u; zip files are read stored (0) and deflated (8)",
+                         "offset %zu: \"%s\" is compressed by method %u; supported are 0 (stored) and 8 (deflated)",
                          at, member.name, (unsigned)little16(e + 10));
     }
     uint64_t most = b->archive->length;
     if (local > most || packed > most - local || (member.method == 0 ? size != packed : size / 1032 > packed)) {
-        return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: \"%s\": %llu bytes of %llu packed ones cannot be here",
-                         at, member.name, (unsigned long long)size, (unsigned long long)packed);
+        return glia_fail(b->error, GLIA_E_FORMAT,
+                         "offset %zu: \"%s\": %llu bytes, %llu compressed, do not fit into the file", at, member.name,
+                         (unsigned long long)size, (unsigned long long)packed);
     }
     size_t limit = glia_unpack_limit(b->archive->length);
     if (size > limit - b->unpacked) {
         return glia_fail(b->error, GLIA_E_FORMAT,
-                         "offset %zu: \"%s\": more than %zu bytes would come out of a zip file of %zu", at, member.name,
-                         limit, b->archive->length);
+                         "offset %zu: \"%s\": the files unpack to more than %zu bytes, the limit for a zip of %zu", at,
+                         member.name, limit, b->archive->length);
     }
     b->unpacked += size;
     member.offset = local;
@@ -232,7 +235,7 @@ static glia_status find_zip_bytes(const glia_archive *a, const glia_member *m, c
     size_t rest = a->length - m->offset;
     size_t skip = rest < ZIP_LOCAL ? 0 : ZIP_LOCAL + (size_t)little16(local + 26) + little16(local + 28);
     if (rest < ZIP_LOCAL || memcmp(local, "PK\3\4", 4) || skip > rest || m->packed > rest - skip) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: no such file of a zip archive here", m->offset);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the zip has no local header here", m->offset);
     }
     *bytes = local + skip;
     return GLIA_OK;
@@ -267,8 +270,9 @@ static glia_status inflate_member(const glia_member *m, const uint8_t *from, gli
         return GLIA_OK;
     }
     free(out);
-    return code == Z_MEM_ERROR ? glia_fail_nomem(error)
-                               : glia_fail(error, GLIA_E_FORMAT, "offset %zu: deflated bytes damaged", m->offset);
+    return code == Z_MEM_ERROR
+               ? glia_fail_nomem(error)
+               : glia_fail(error, GLIA_E_FORMAT, "offset %zu: the deflated data are damaged", m->offset);
 }
 
 static bool crc_matches(const glia_member *m, const glia_blob *blob) {
@@ -279,7 +283,8 @@ static bool crc_matches(const glia_member *m, const glia_blob *blob) {
 
 static glia_status inflate_member(const glia_member *m, const uint8_t *from, glia_blob *blob, glia_error *error) {
     (void)from, (void)blob;
-    return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: deflated, and this build of Glia has no zlib", m->offset);
+    return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: the file is deflated, but this build of Glia has no zlib",
+                     m->offset);
 }
 
 static bool crc_matches(const glia_member *m, const glia_blob *blob) {
@@ -296,7 +301,7 @@ static glia_status read_zip(const glia_archive *a, const glia_member *m, glia_bl
     if (!status && m->method == 8) status = inflate_member(m, bytes, blob, error);
     if (status || crc_matches(m, blob)) return status;
     glia_blob_free(blob);
-    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the file's checksum is wrong", m->offset);
+    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the checksum does not match", m->offset);
 }
 
 /* ---- tar (POSIX.1-2001 and GNU) ----------------------------------------------------------- */
@@ -396,30 +401,32 @@ static glia_status index_tar(build *b) {
     b->archive->kind = GLIA_ARCHIVE_TAR;
     while (!status) {
         if (length - at < BLOCK) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the tar archive ends too early", length);
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the tar archive is truncated", length);
         }
         const uint8_t *h = bytes + at;
         if (!*h && field_length(h + 1, BLOCK - 1) == 0) break; /* a block of zeros ends the archive */
         uint64_t size;
         if (!is_tar(h, BLOCK) || !tar_number(h + 124, 12, &size)) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a damaged tar header", at);
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the tar header is damaged", at);
         }
         uint8_t type = h[156];
         bool extended = type == 'x' || type == 'g' || type == 'L' || type == 'K';
         if (!extended && next.sized) size = next.size;
         if (type >= '1' && type <= '6') size = 0; /* links, devices, folders have no bytes */
         if (size > length - at - BLOCK) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a file of %llu bytes where %zu are left", at,
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the file has %llu bytes, but only %zu are left", at,
                              (unsigned long long)size, length - at - BLOCK);
         }
         if (type == 'x' && !read_pax(h + BLOCK, size, &next)) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: a damaged extended tar header", at + BLOCK);
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the extended tar header is damaged", at + BLOCK);
         }
         if (type == 'L') {
             next.name = h + BLOCK;
             next.name_length = field_length(h + BLOCK, size);
         }
-        if (type == 'S') status = glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset %zu: a sparse file of GNU tar", at);
+        if (type == 'S')
+            status =
+                glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset %zu: sparse files of GNU tar are not supported", at);
         if (type == '0' || type == 0 || type == '7') status = add_tar_file(b, at, size, &next);
         if (!extended) next = (tar_next){ 0 };
         size_t blocks = size / BLOCK + (size % BLOCK != 0);
@@ -450,7 +457,7 @@ static glia_status fail_archive(struct archive *a, glia_error *error) {
     const char *why = archive_error_string(a);
     if (archive_errno(a) == ENOMEM) return glia_fail_nomem(error);
     return glia_fail(error, GLIA_E_FORMAT, "offset %lld: %s", (long long)archive_filter_bytes(a, -1),
-                     why ? why : "not a compressed file that is known here");
+                     why ? why : "the compression is not supported");
 }
 
 static glia_status pump(struct archive *a, size_t limit, uint8_t **out, size_t *used, glia_error *error) {
@@ -467,7 +474,7 @@ static glia_status pump(struct archive *a, size_t limit, uint8_t **out, size_t *
         if (n == 0) return GLIA_OK;
         *used += (size_t)n;
         if (*used > limit) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %lld: more than %zu bytes come out of it",
+            return glia_fail(error, GLIA_E_FORMAT, "offset %lld: the file unpacks to more than the limit of %zu bytes",
                              (long long)archive_filter_bytes(a, -1), limit);
         }
     }
@@ -487,7 +494,7 @@ static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, si
     if (archive_read_open_memory(a, bytes, length) != ARCHIVE_OK || archive_read_next_header(a, &entry) != ARCHIVE_OK) {
         status = fail_archive(a, error);
     } else if (archive_filter_count(a) < 2) {
-        status = glia_fail(error, GLIA_E_FORMAT, "offset 0: neither zip, tar nor a compressed tar");
+        status = glia_fail(error, GLIA_E_FORMAT, "offset 0: the file is not a zip, a tar or a compressed tar");
     } else {
         status = pump(a, limit, out, out_length, error);
     }
@@ -508,10 +515,11 @@ static glia_status unpack(const uint8_t *bytes, size_t length, uint8_t **out, si
                              "7zXZ",
                       zst[] = "\x28\xB5\x2F\xFD";
     if (length >= 6 && (!memcmp(bytes, xz, 5) || !memcmp(bytes, zst, 4) || !memcmp(bytes, "BZh", 3))) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED,
-                         "offset 0: compressed, and this build of Glia has no libarchive; decompress it first");
+        return glia_fail(
+            error, GLIA_E_UNSUPPORTED,
+            "offset 0: the file is compressed, but this build of Glia has no libarchive; decompress it first");
     }
-    return glia_fail(error, GLIA_E_FORMAT, "offset 0: neither zip, tar nor a compressed tar");
+    return glia_fail(error, GLIA_E_FORMAT, "offset 0: the file is not a zip, a tar or a compressed tar");
 }
 
 #endif
@@ -528,7 +536,7 @@ static int kind_of(const char *path) {
 /* Adds the files below `path` recursively; `inner` is the prefix of their names. */
 static glia_status walk_folder(build *b, const char *path, const char *inner, int depth) {
     if (depth > DEPTH_MOST) {
-        return glia_fail(b->error, GLIA_E_FORMAT, "%s: more than %d folders in one another", path, DEPTH_MOST);
+        return glia_fail(b->error, GLIA_E_FORMAT, "%s: more than %d nested folders", path, DEPTH_MOST);
     }
     DIR *folder = opendir(path);
     if (!folder) {
@@ -570,7 +578,7 @@ static glia_status parse(build *b) {
         a->bytes = a->owned;
         a->length = length;
         if (!is_tar(a->bytes, length)) {
-            return glia_fail(b->error, GLIA_E_FORMAT, "offset 0: what comes out of the compressed file is no tar");
+            return glia_fail(b->error, GLIA_E_FORMAT, "offset 0: the compressed file does not contain a tar");
         }
         glia_file_close(&a->file); /* the whole archive is in memory now */
         status = index_tar(b);

@@ -14,12 +14,12 @@ glia_status glia_cifar_parse(const uint8_t *bytes, size_t length, int64_t *n, gl
     for (size_t i = 0; i < records; i++) {
         uint8_t label = bytes[i * GLIA_CIFAR_RECORD];
         if (label <= 9) continue;
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: label %d; CIFAR-10 has 0 to 9", i * GLIA_CIFAR_RECORD,
-                         label);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: label %d is outside CIFAR-10's 0 to 9",
+                         i * GLIA_CIFAR_RECORD, label);
     }
     if (records == 0 || length % GLIA_CIFAR_RECORD) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes are no record of %d", records * GLIA_CIFAR_RECORD,
-                         length - records * GLIA_CIFAR_RECORD, GLIA_CIFAR_RECORD);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the last %zu bytes are not a record of %d bytes",
+                         records * GLIA_CIFAR_RECORD, length - records * GLIA_CIFAR_RECORD, GLIA_CIFAR_RECORD);
     }
     *n = (int64_t)records;
     return GLIA_OK;

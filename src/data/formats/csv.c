@@ -60,7 +60,7 @@ static glia_status next_quoted(scan *s, field *f) {
     s->scratch.length = 0;
     glia_text_append(&s->scratch, "", 0);
     for (;;) {
-        if (s->at == s->length) return fail_in(s, f, "a quote is not closed");
+        if (s->at == s->length) return fail_in(s, f, "the quote is not closed");
         char c = s->text[s->at++];
         if (c == '\n') s->line++;
         if (c == '"') {
@@ -78,7 +78,7 @@ static glia_status next_quoted(scan *s, field *f) {
 /* Reads the next field of a row. f->column holds the number of the previous field (0 at the start of a row). */
 static glia_status next_field(scan *s, field *f) {
     *f = (field){ .line = s->line, .column = f->column + 1 };
-    if (f->column > COLUMNS_MOST) return fail_in(s, f, "more columns than Glia can take");
+    if (f->column > COLUMNS_MOST) return fail_in(s, f, "too many columns");
     if (s->at < s->length && s->text[s->at] == '"') {
         s->at++;
         glia_status status = next_quoted(s, f);
@@ -86,7 +86,7 @@ static glia_status next_field(scan *s, field *f) {
     } else {
         size_t start = s->at, end;
         while (s->at < s->length && s->text[s->at] != s->separator && s->text[s->at] != '\n') {
-            if (s->text[s->at] == '"') return fail_in(s, f, "a quote in the middle of a field");
+            if (s->text[s->at] == '"') return fail_in(s, f, "there is a quote in the middle of a field");
             s->at++;
         }
         bool crlf = s->at < s->length && s->text[s->at] == '\n' && s->at > start && s->text[s->at - 1] == '\r';
@@ -98,7 +98,7 @@ static glia_status next_field(scan *s, field *f) {
         f->end = s->text + end;
     }
     if (line_break(s)) return f->last = true, GLIA_OK;
-    if (s->text[s->at] != s->separator) return fail_in(s, f, "something follows a closing quote");
+    if (s->text[s->at] != s->separator) return fail_in(s, f, "there is text after a closing quote");
     s->at++;
     return GLIA_OK;
 }
@@ -190,7 +190,7 @@ static glia_status read_header(table *t) {
     do {
         glia_status status = next_field(&t->scan, &f);
         if (status) return status;
-        if (!word_valid(f.text, f.end)) return fail_in(&t->scan, &f, "a name that is no valid UTF-8");
+        if (!word_valid(f.text, f.end)) return fail_in(&t->scan, &f, "the name is not valid UTF-8");
         t->names[f.column - 1] = copy_word(&t->csv->arena, f.text, f.end);
         if (!t->names[f.column - 1]) return glia_fail_nomem(t->scan.error);
     } while (!f.last);
@@ -207,12 +207,12 @@ static glia_status find_column(const table *t, const char *what, const char *nam
     if (end != name && !*end) {
         if (index < 0) index += t->columns;
         if (index >= 0 && index < t->columns) return *column = (int)index, GLIA_OK;
-        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "%s=%s: there are %d columns, 0 to %d", what, name, t->columns,
-                         t->columns - 1);
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "%s=%s: the %d columns have the numbers 0 to %d", what, name,
+                         t->columns, t->columns - 1);
     }
     if (!t->header) {
         return glia_fail(t->scan.error, GLIA_E_ARGUMENT,
-                         "%s=%s: the file has no header; name the column by its number, from 0", what, name);
+                         "%s=%s: the file has no header; give the column by number, from 0", what, name);
     }
     const char *near = glia_nearest(name, (const char *const *)t->names, t->columns);
     return glia_fail(t->scan.error, GLIA_E_NOT_FOUND, "%s=%s: no such column%s%s%s", what, name,
@@ -226,7 +226,7 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
     if (!t->dropped) return glia_fail_nomem(t->scan.error);
     t->y = t->columns - 1;
     if (opts->label && opts->target) {
-        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "either label= or target=, not both");
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "give label= or target=, not both");
     }
     if (opts->label) status = find_column(t, "label", opts->label, &t->y);
     if (opts->target) status = find_column(t, "target", opts->target, &t->y);
@@ -241,7 +241,7 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
     }
     if (status) return status;
     if (t->dropped[t->y]) {
-        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "drop= leaves out the column of the %s",
+        return glia_fail(t->scan.error, GLIA_E_ARGUMENT, "drop= contains the column of the %s",
                          opts->target ? "target" : "label");
     }
     t->csv->names =
@@ -253,7 +253,8 @@ static glia_status assign_columns(table *t, const glia_csv_opts *opts) {
         t->csv->columns++;
     }
     if (!t->csv->columns) {
-        return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset 0: no column is left to learn from (of %d)", t->columns);
+        return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset 0: none of the %d columns is left as a feature",
+                         t->columns);
     }
     return GLIA_OK;
 }
@@ -365,7 +366,7 @@ static glia_status fail_number(const table *t, const field *f) {
     char what[200];
     const char *name = t->header ? t->names[f->column - 1] : "";
     int shown = (int)GLIA_MIN(f->end - f->text, 40);
-    snprintf(what, sizeof what, "%s%.60s%s\"%.*s\" is no number (leave the column out with drop=)",
+    snprintf(what, sizeof what, "%s%.60s%s\"%.*s\" is not a number (drop= ignores a column)",
              t->header ? "in \"" : "", name, t->header ? "\": " : "", shown, f->text);
     return fail_in(&t->scan, f, what);
 }
@@ -375,18 +376,18 @@ static glia_status read_number(const table *t, const field *f, float *out) {
     if (t->sparse && f->text == f->end) return *out = 0, GLIA_OK;
     if (!glia_number_parse(f->text, f->end, &value)) return fail_number(t, f);
     *out = (float)value;
-    return isfinite(*out) ? GLIA_OK : fail_in(&t->scan, f, "a number too large for f32");
+    return isfinite(*out) ? GLIA_OK : fail_in(&t->scan, f, "the number is too large for f32");
 }
 
 static glia_status read_label(const table *t, const field *f, words *w, int32_t *out) {
     double value;
-    if (f->text == f->end) return fail_in(&t->scan, f, "an empty label");
-    if (!word_valid(f->text, f->end)) return fail_in(&t->scan, f, "a label that is no valid UTF-8");
+    if (f->text == f->end) return fail_in(&t->scan, f, "the label is empty");
+    if (!word_valid(f->text, f->end)) return fail_in(&t->scan, f, "the label is not valid UTF-8");
     const char *text = f->text, *end = f->end;
     char whole[16];
     if (!f->quoted && memchr(text, '.', (size_t)(end - text)) && glia_number_parse(text, end, &value)) {
         if (value != floor(value) || fabs(value) > CLASS_MOST) {
-            return fail_in(&t->scan, f, "a label with a fraction is no class; to predict a value use target=COLUMN");
+            return fail_in(&t->scan, f, "a label with a fraction is not a class; for regression use target=COLUMN");
         }
         text = whole; /* 3.0, as written by programs without integers */
         end = whole + snprintf(whole, sizeof whole, "%d", (int)value);
@@ -414,7 +415,7 @@ static glia_status read_row(table *t, words *w) {
         if (status) return status;
     } while (!f.last);
     if (f.column == t->columns) return !t->sparse || keep_row(t) ? GLIA_OK : glia_fail_nomem(t->scan.error);
-    return glia_fail(t->scan.error, GLIA_E_FORMAT, "line %lld (offset %zu): %s than the %d columns of the first line",
+    return glia_fail(t->scan.error, GLIA_E_FORMAT, "line %lld (offset %zu): %s columns than the %d of the first line",
                      (long long)f.line, t->scan.at, f.column < t->columns ? "fewer" : "more", t->columns);
 }
 
@@ -433,7 +434,8 @@ static glia_status parse(table *t, const glia_csv_opts *opts, words *w) {
         t->rows += !status;
     }
     if (status) return status;
-    if (!t->rows) return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset %zu: a header without rows", t->scan.at);
+    if (!t->rows)
+        return glia_fail(t->scan.error, GLIA_E_FORMAT, "offset %zu: the table has a header but no rows", t->scan.at);
     t->csv->n = (int64_t)t->rows;
     return opts->target ? GLIA_OK : number_classes(t, w);
 }

@@ -40,7 +40,7 @@ static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t
         if (code == Z_STREAM_END) {
             if (*at == length) return *done = true, GLIA_OK;
             if (!glia_gzip_is(bytes + *at, length - *at)) {
-                return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes after the end of the gzip data", *at,
+                return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes follow the gzip data", *at,
                                  length - *at);
             }
             if (inflateReset(z) != Z_OK) return glia_fail(error, GLIA_E_INTERNAL, "zlib cannot restart");
@@ -48,10 +48,10 @@ static glia_status fill(z_stream *z, const uint8_t *bytes, size_t length, size_t
         }
         bool stuck = in == z->avail_in && space == z->avail_out;
         if (code != Z_OK && code != Z_BUF_ERROR) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: gzip data damaged: %s", *at,
-                             z->msg ? z->msg : "no dictionary");
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data are damaged: %s", *at,
+                             z->msg ? z->msg : "a preset dictionary is needed");
         }
-        if (stuck) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data end too early", *at);
+        if (stuck) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the gzip data are truncated", *at);
     }
     return GLIA_OK;
 }
@@ -60,7 +60,7 @@ static glia_status begin(z_stream *z, glia_error *error) {
     *z = (z_stream){ 0 };
     int code = inflateInit2(z, 15 + 16); /* the largest window; +16: gzip format */
     if (code == Z_MEM_ERROR) return glia_fail_nomem(error);
-    return code == Z_OK ? GLIA_OK : glia_fail(error, GLIA_E_INTERNAL, "zlib does not start: its version differs");
+    return code == Z_OK ? GLIA_OK : glia_fail(error, GLIA_E_INTERNAL, "zlib cannot start: its version differs");
 }
 
 glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out, size_t *out_length,
@@ -74,7 +74,7 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
     for (bool done = false; !status && !done;) {
         if (used > limit) {
             status = glia_fail(error, GLIA_E_FORMAT,
-                               "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
+                               "offset %zu: the gzip data unpack to more than the limit of %zu bytes", at, limit);
             break;
         }
         size_t wanted = capacity ? capacity * 2 : GLIA_MAX(length * 4, (size_t)4096);
@@ -93,7 +93,7 @@ glia_status glia_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8
     inflateEnd(&z);
     if (!status && used > limit) {
         status = glia_fail(error, GLIA_E_FORMAT,
-                           "offset %zu: the gzip data hold more than the %zu bytes that they should", at, limit);
+                           "offset %zu: the gzip data unpack to more than the limit of %zu bytes", at, limit);
     }
     if (status) {
         free(buffer);

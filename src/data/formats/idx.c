@@ -33,9 +33,9 @@ static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_
         glia_dtype dtype;
     } types[] = { { 0x08, 1, GLIA_U8 },  { 0x09, 1, GLIA_I32 }, { 0x0B, 2, GLIA_I32 },
                   { 0x0C, 4, GLIA_I32 }, { 0x0D, 4, GLIA_F32 }, { 0x0E, 8, GLIA_F64 } };
-    if (length < 4) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX header ends too early", length);
+    if (length < 4) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX header is truncated", length);
     if (bytes[0] || bytes[1]) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an IDX file: it should begin with two zero bytes");
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an IDX file: it does not begin with two zero bytes");
     }
     int row = 0;
     while (row < GLIA_COUNT(types) && types[row].type != bytes[2]) row++;
@@ -44,17 +44,17 @@ static glia_status read_head(const uint8_t *bytes, size_t length, head *h, glia_
     }
     int rank = bytes[3];
     if (rank < 1 || rank > GLIA_MAX_RANK) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 3: an IDX array of rank %d; 1 to %d are possible", rank,
+        return glia_fail(error, GLIA_E_FORMAT, "offset 3: the IDX array has rank %d, but must have 1 to %d", rank,
                          GLIA_MAX_RANK);
     }
     *h = (head){ .type = bytes[2], .element = types[row].element, .bytes = 4 + 4 * (size_t)rank, .count = 1 };
     h->values = (glia_values){ .dtype = types[row].dtype, .shape.rank = rank };
-    if (length < h->bytes) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX header ends too early", length);
+    if (length < h->bytes) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX header is truncated", length);
     for (int i = 0; i < rank; i++) {
         size_t at = 4 + 4 * (size_t)i, size = big32(bytes + at);
-        if (size == 0) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: an IDX dimension of 0", at);
+        if (size == 0) return glia_fail(error, GLIA_E_FORMAT, "offset %zu: an IDX dimension is 0", at);
         if (!glia_mul_fits(h->count, size, &h->count) || h->count > SIZE_MAX / 16) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: IDX dimensions larger than any memory", at);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the IDX array is too large", at);
         }
         h->values.shape.dim[i] = (int64_t)size;
     }
@@ -89,7 +89,7 @@ static glia_status parse_plain(const uint8_t *bytes, size_t length, glia_values 
     size_t wanted = h.count * h.element, there = length - h.bytes;
     if (there != wanted) {
         size_t at = there < wanted ? length : h.bytes + wanted;
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of IDX data where the header promises %zu", at,
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of IDX data, but the header says %zu", at,
                          there, wanted);
     }
     void *data = malloc(h.count * glia_dtype_size(h.values.dtype));
@@ -111,7 +111,8 @@ glia_status glia_idx_parse(const uint8_t *bytes, size_t length, glia_values *val
     if (status) return status;
     const size_t wanted = h.bytes + h.count * h.element, limit = glia_unpack_limit(length);
     if (wanted > limit) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 4: %zu bytes of IDX data in a gzip file of %zu; at most %zu",
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset 4: the header says %zu bytes of IDX data, in a gzip file of %zu bytes; at most %zu",
                          wanted, length, limit);
     }
     uint8_t *plain;

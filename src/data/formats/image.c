@@ -14,8 +14,8 @@ glia_status glia_image_create(int channels, int height, int width, glia_image *i
     *image = (glia_image){ 0 };
     if ((channels != 1 && channels != 3) || height < 1 || width < 1 ||
         (int64_t)height * width > GLIA_IMAGE_MOST / channels) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "an image of %d channels, %d x %d pixels is not possible", channels,
-                         width, height);
+        return glia_fail(error, GLIA_E_ARGUMENT, "an image of %d channels and %d x %d pixels is not supported",
+                         channels, width, height);
     }
     uint8_t *pixels = calloc((size_t)channels * (size_t)height, (size_t)width);
     if (!pixels) return glia_fail_nomem(error);
@@ -36,7 +36,7 @@ glia_status glia_image_decode(const uint8_t *bytes, size_t length, glia_image *i
     if (length >= 3 && !memcmp(bytes, "\xFF\xD8\xFF", 3)) return glia_jpeg_decode(bytes, length, image, error);
     bool pnm = length >= 2 && bytes[0] == 'P' && strchr("2356", bytes[1]) && bytes[1];
     if (pnm) return glia_pnm_decode(bytes, length, image, error);
-    return glia_fail(error, GLIA_E_FORMAT, "offset 0: neither PNG, JPEG, PGM nor PPM");
+    return glia_fail(error, GLIA_E_FORMAT, "offset 0: the file is not PNG, JPEG, PGM or PPM");
 }
 
 glia_status glia_image_open(const char *path, glia_image *image, glia_error *error) {
@@ -76,7 +76,7 @@ static int pnm_sample(const uint8_t *bytes, size_t length, size_t *at, bool text
 
 glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error) {
     *image = (glia_image){ 0 };
-    if (length < 2) return glia_fail(error, GLIA_E_FORMAT, "offset 0: no PGM or PPM");
+    if (length < 2) return glia_fail(error, GLIA_E_FORMAT, "offset 0: the file is not PGM or PPM");
     size_t at = 2;
     bool text = bytes[1] == '2' || bytes[1] == '3';
     int channels = bytes[1] == '2' || bytes[1] == '5' ? 1 : 3;
@@ -85,15 +85,16 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
     int maximum = height < 1 ? -1 : pnm_number(bytes, length, &at, 65535);
     if (maximum < 1 || at >= length) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "offset %zu: the PGM or PPM header should have width, height and maximum", at);
+                         "offset %zu: the PGM or PPM header has no valid width, height and maximum", at);
     }
     at++; /* the one space after the header */
     size_t count, bytes_each = maximum > 255 ? 2 : 1, there = length - at;
     bool fits = glia_mul_fits((size_t)width * (size_t)height, (size_t)channels, &count) && count <= GLIA_IMAGE_MOST;
     /* A text sample takes at least a digit and a space, the last one a digit. */
     if (!fits || (text ? there + 1 < count * 2 : there != count * bytes_each)) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of pixels cannot be %d x %d of %d channels", at,
-                         there, width, height, channels);
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset %zu: %zu bytes of pixels do not match %d x %d pixels of %d channels", at, there, width,
+                         height, channels);
     }
     glia_status status = glia_image_create(channels, height, width, image, error);
     if (status) return status;
@@ -102,7 +103,7 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
         int value = pnm_sample(bytes, length, &at, text, maximum);
         if (value < 0) {
             glia_image_free(image);
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a pixel that is no number up to %d", at, maximum);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a pixel is not a number from 0 to %d", at, maximum);
         }
         image->pixels[i % (size_t)channels * plane + i / (size_t)channels] =
             (uint8_t)((value * 255 + maximum / 2) / maximum);
@@ -110,7 +111,7 @@ glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *ima
     while (text && at < length && bytes[at] && strchr(" \t\r\n\v\f", bytes[at])) at++;
     if (at == length) return GLIA_OK;
     glia_image_free(image);
-    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: something follows the last pixel", at);
+    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: there are bytes after the last pixel", at);
 }
 
 /* ---- resizing ----------------------------------------------------------------------------- */
@@ -239,7 +240,7 @@ glia_status glia_image_write(const char *path, const glia_image *image, glia_err
     }
     if (wanted) return write_pnm(path, image, error);
     if (!end || strcasecmp(end, ".png")) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: images are written as .png, .pgm or .ppm", path);
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: the extension must be .png, .pgm or .ppm", path);
     }
     uint8_t *bytes;
     size_t length;

@@ -66,7 +66,7 @@ static void read_image(job *j, const uint8_t *bytes) {
     j->jpeg.mem->max_memory_to_use = 1L << 30;
     const uint64_t samples = (uint64_t)j->jpeg.image_width * j->jpeg.image_height * (uint64_t)j->jpeg.num_components;
     if (samples > glia_unpack_limit(j->length)) {
-        j->status = glia_fail(j->error, GLIA_E_FORMAT, "offset 0: JPEG: more pixels than a file of %zu bytes may hold",
+        j->status = glia_fail(j->error, GLIA_E_FORMAT, "offset 0: JPEG: too many pixels for a file of %zu bytes",
                               j->length);
         return;
     }

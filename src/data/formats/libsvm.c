@@ -79,10 +79,11 @@ static glia_status read_pair(parse *p, const char *word, const char *end, int32_
     double index, value;
     if (colon && colon - word == 3 && !memcmp(word, "qid", 3)) return GLIA_OK;
     bool good = colon && glia_number_parse(word, colon, &index) && glia_number_parse(colon + 1, end, &value);
-    if (!good) return fail_at(p, "a pair is written INDEX:VALUE");
-    if (index != floor(index) || index < 0 || index > INDEX_MOST) return fail_at(p, "an index that cannot be one");
-    if (index <= *before) return fail_at(p, "indices do not rise");
-    if (!isfinite((float)value)) return fail_at(p, "a value too large for f32");
+    if (!good) return fail_at(p, "a feature must be INDEX:VALUE");
+    if (index != floor(index) || index < 0 || index > INDEX_MOST)
+        return fail_at(p, "the index is not an integer in range");
+    if (index <= *before) return fail_at(p, "the indices are not increasing");
+    if (!isfinite((float)value)) return fail_at(p, "the value is too large for f32");
     *before = (int32_t)index;
     p->largest = GLIA_MAX(p->largest, *before);
     p->zero_based |= index == 0;
@@ -93,8 +94,8 @@ static glia_status read_line(parse *p) {
     const char *end, *word = next_word(p, &end);
     double label;
     if (!word) return GLIA_OK; /* empty, or a comment */
-    if (memchr(word, ',', (size_t)(end - word))) return fail_at(p, "several labels in one row; one can be read");
-    if (!glia_number_parse(word, end, &label)) return fail_at(p, "the label is no number");
+    if (memchr(word, ',', (size_t)(end - word))) return fail_at(p, "the row has several labels; only one is supported");
+    if (!glia_number_parse(word, end, &label)) return fail_at(p, "the label is not a number");
     int32_t before = -1;
     while ((word = next_word(p, &end))) {
         glia_status status = read_pair(p, word, end, &before);
@@ -116,7 +117,8 @@ static glia_status finish_labels(parse *p, bool target) {
         integers &= p->labels[i] == floor(p->labels[i]);
         natural &= p->labels[i] >= 0 && p->labels[i] <= CLASS_MOST;
         if (!isfinite((float)p->labels[i])) {
-            return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: row %lld: a label too large for f32", (long long)i);
+            return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: row %lld: the label is too large for f32",
+                             (long long)i);
         }
     }
     s->y = malloc((size_t)s->n * 4);
@@ -159,19 +161,19 @@ static glia_status finish_labels(parse *p, bool target) {
 
 static glia_status finish(parse *p, glia_libsvm_opts opts) {
     glia_sparse *s = p->rows;
-    if (!s->n) return glia_fail(p->error, GLIA_E_FORMAT, "offset %zu: no rows", p->at);
+    if (!s->n) return glia_fail(p->error, GLIA_E_FORMAT, "offset %zu: the file has no rows", p->at);
     bool from_zero = opts.first == 0 || (opts.first < 0 && p->zero_based);
     if (!from_zero && p->zero_based) {
-        return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: an index of 0, where they should count from 1");
+        return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: an index is 0, but the first must be 1");
     }
     int64_t largest = from_zero ? p->largest : (int64_t)p->largest - 1;
     if (opts.features && largest >= opts.features) {
-        return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: an index of %lld, where there should be %d features",
+        return glia_fail(p->error, GLIA_E_FORMAT, "offset 0: the index %lld is too large for %d features",
                          (long long)p->largest, opts.features);
     }
     if (!opts.features && (size_t)(largest + 1) > glia_unpack_limit(p->file) / sizeof(float)) {
         return glia_fail(p->error, GLIA_E_FORMAT,
-                         "offset 0: an index of %lld in a file of %zu bytes; features=%lld takes rows of that length",
+                         "offset 0: the index %lld is too large for a file of %zu bytes; features=%lld allows it",
                          (long long)p->largest, p->file, (long long)(largest + 1));
     }
     s->features = opts.features ? opts.features : (int)GLIA_MAX(largest + 1, 1);

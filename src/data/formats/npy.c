@@ -60,7 +60,7 @@ static bool read_string(header *h, char out[32]) {
 
 /* (3, 4), (3,) or (). */
 static glia_status read_shape(header *h) {
-    if (!take(h, '(')) return fail_at(h, "the shape is no tuple");
+    if (!take(h, '(')) return fail_at(h, "the shape is not a tuple");
     while (!take(h, ')')) {
         skip_space(h);
         int64_t value = 0;
@@ -68,28 +68,28 @@ static glia_status read_shape(header *h) {
         while (h->at < h->end && h->bytes[h->at] >= '0' && h->bytes[h->at] <= '9' && value < INT64_MAX / 16) {
             value = value * 10 + (h->bytes[h->at++] - '0');
         }
-        if (h->at == start) return fail_at(h, "a size that is no number");
-        if (h->shape.rank == GLIA_MAX_RANK) return fail_at(h, "more axes than Glia has");
-        if (value == 0) return fail_at(h, "an axis of size 0");
+        if (h->at == start) return fail_at(h, "a size is not a number");
+        if (h->shape.rank == GLIA_MAX_RANK) return fail_at(h, "the array has too many axes");
+        if (value == 0) return fail_at(h, "an axis has size 0");
         h->shape.dim[h->shape.rank++] = value;
         if (!take(h, ',') && (h->at >= h->end || h->bytes[h->at] != ')'))
-            return fail_at(h, "a shape that does not end");
+            return fail_at(h, "the shape is not closed");
     }
     return GLIA_OK;
 }
 
 static glia_status read_entry(header *h) {
     char key[32];
-    if (!read_string(h, key)) return fail_at(h, "a key should stand here");
-    if (!take(h, ':')) return fail_at(h, "a colon should stand here");
+    if (!read_string(h, key)) return fail_at(h, "expected a key");
+    if (!take(h, ':')) return fail_at(h, "expected a colon");
     if (!strcmp(key, "descr") && !h->has_descr) {
         h->has_descr = true;
         skip_space(h);
         if (h->at < h->end && h->bytes[h->at] == '[') {
-            return glia_fail(h->error, GLIA_E_UNSUPPORTED, "offset %zu: an NPY array of records, not of numbers",
+            return glia_fail(h->error, GLIA_E_UNSUPPORTED, "offset %zu: NPY arrays of records are not supported",
                              h->at);
         }
-        return read_string(h, h->descr) ? GLIA_OK : fail_at(h, "descr is no string");
+        return read_string(h, h->descr) ? GLIA_OK : fail_at(h, "descr is not a string");
     }
     if (!strcmp(key, "fortran_order") && !h->has_order) {
         h->has_order = true;
@@ -100,19 +100,19 @@ static glia_status read_entry(header *h) {
         h->has_shape = true;
         return read_shape(h);
     }
-    return fail_at(h, "an unknown key, or one that comes twice");
+    return fail_at(h, "the key is unknown or given twice");
 }
 
 static glia_status read_dictionary(header *h) {
-    if (!take(h, '{')) return fail_at(h, "not a dictionary");
+    if (!take(h, '{')) return fail_at(h, "the header is not a dictionary");
     while (!take(h, '}')) {
         glia_status status = read_entry(h);
         if (status) return status;
         if (!take(h, ',') && (h->at >= h->end || h->bytes[h->at] != '}'))
-            return fail_at(h, "a comma should stand here");
+            return fail_at(h, "expected a comma");
     }
     skip_space(h);
-    if (h->at != h->end) return fail_at(h, "something follows the dictionary");
+    if (h->at != h->end) return fail_at(h, "there is text after the dictionary");
     return h->has_descr && h->has_order && h->has_shape ? GLIA_OK
                                                         : fail_at(h, "descr, fortran_order or shape is missing");
 }
@@ -129,7 +129,7 @@ static glia_status read_descr(const header *h, glia_element *element) {
     if (element->kind == 'f' && element->size == 1) element->size = 0;
     if (element->size) return GLIA_OK;
     return glia_fail(h->error, GLIA_E_UNSUPPORTED,
-                     "offset %zu: NPY type \"%s\"%s; numbers of 1 to 8 bytes and bool can be read", h->at, d,
+                     "offset %zu: NPY type \"%s\"%s is not supported; numbers of 1 to 8 bytes and bool are", h->at, d,
                      element->kind == 'O' ? " (pickled objects)" : "");
 }
 
@@ -146,7 +146,7 @@ static glia_status copy(const header *h, glia_element e, const uint8_t *from, gl
     uint8_t *to = values->data;
     for (int64_t n = stride; n > 0; n--, to += size) {
         if (!glia_element_store(e, from + (size_t)at * e.size, to)) {
-            return glia_fail(h->error, GLIA_E_UNSUPPORTED, "offset %zu: an integer above 2^63",
+            return glia_fail(h->error, GLIA_E_UNSUPPORTED, "offset %zu: an integer is above 2^63",
                              (size_t)(from - h->bytes) + (size_t)at * e.size);
         }
         for (int axis = rank - 1; axis >= 0; axis--) { /* increment the multi-index */
@@ -162,15 +162,15 @@ static glia_status copy(const header *h, glia_element e, const uint8_t *from, gl
 glia_status glia_npy_parse(const uint8_t *bytes, size_t length, glia_values *values, glia_error *error) {
     *values = (glia_values){ 0 };
     if (length < 12 || memcmp(bytes, "\x93NUMPY", 6)) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an NPY file: it should begin with \\x93NUMPY");
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: not an NPY file: it does not begin with \\x93NUMPY");
     }
     if (bytes[6] < 1 || bytes[6] > 3) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset 6: NPY version %d; 1 to 3 can be read", bytes[6]);
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset 6: NPY version %d is not supported; 1 to 3 are", bytes[6]);
     }
     size_t wide = bytes[6] == 1 ? 2 : 4, size = (size_t)bytes[8] | (size_t)bytes[9] << 8;
     if (wide == 4) size |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
     if (size > HEADER_MOST || size > length - 8 - wide) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 8: an NPY header of %zu bytes", size);
+        return glia_fail(error, GLIA_E_FORMAT, "offset 8: the NPY header of %zu bytes does not fit", size);
     }
     header h = { .bytes = bytes, .at = 8 + wide, .end = 8 + wide + size, .error = error };
     glia_element element = { 0 };
@@ -183,7 +183,7 @@ glia_status glia_npy_parse(const uint8_t *bytes, size_t length, glia_values *val
         if (wanted == SIZE_MAX) break;
     }
     if (wanted != there) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of NPY data where the header promises %zu",
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes of NPY data, but the header says %zu",
                          wanted > there ? length : h.end + wanted, there, wanted);
     }
     values->dtype = glia_element_dtype(element);

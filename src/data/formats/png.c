@@ -38,7 +38,7 @@ static void read_bytes(png_structp png, png_bytep to, size_t n) {
     job *j = png_get_io_ptr(png);
     if (n > j->length - j->at) {
         j->at = j->length;
-        png_error(png, "the file ends too early");
+        png_error(png, "the file is truncated");
     }
     memcpy(to, j->bytes + j->at, n);
     j->at += n;
@@ -90,9 +90,9 @@ static void read_image(job *j) {
     set_transforms(j);
     int parts = png_get_channels(j->png, j->info);
     size_t stride = png_get_rowbytes(j->png, j->info);
-    if (stride != (size_t)width * (size_t)parts) png_error(j->png, "an unknown kind of pixels");
+    if (stride != (size_t)width * (size_t)parts) png_error(j->png, "the pixel format is not supported");
     if ((uint64_t)stride * height > glia_unpack_limit(j->length))
-        png_error(j->png, "more pixels than a file of this size may hold");
+        png_error(j->png, "too many pixels for the size of the file");
     j->status = glia_image_create(parts < 3 ? 1 : 3, (int)height, (int)width, j->image, j->error);
     if (j->status) return;
     j->row = calloc(height, stride); /* interlaced passes revisit every row */
@@ -105,7 +105,7 @@ static void read_image(job *j) {
         for (png_uint_32 y = 0; y < height; y++) png_read_row(j->png, j->row + (size_t)y * stride, NULL);
     }
     png_read_end(j->png, NULL);
-    if (j->at != j->length) png_error(j->png, "something follows the image");
+    if (j->at != j->length) png_error(j->png, "there are bytes after the image");
     for (png_uint_32 y = 0; y < height; y++) store_row(j, j->row + (size_t)y * stride, (int)y, parts);
 }
 

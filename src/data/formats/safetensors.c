@@ -29,18 +29,18 @@ static const char *const dtype_names[GLIA_DTYPE_COUNT] = {
 /* Reads the shape and computes the size in bytes from shape and dtype. */
 static glia_status read_shape(glia_safetensor *t, const glia_json *shape, glia_error *error) {
     if (shape->count > GLIA_MAX_RANK) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has rank %d; Glia goes to %d",
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: tensor \"%s\" has rank %d; at most %d is supported",
                          shape->offset, t->name, shape->count, GLIA_MAX_RANK);
     }
     size_t bytes = glia_dtype_size(t->dtype);
     for (const glia_json *d = shape->first; d; d = d->next) {
         int64_t size;
         if (!glia_json_int(d, &size) || size < 0) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has a dimension that is no size",
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" has an invalid dimension",
                              d->offset, t->name);
         }
         if (!glia_mul_fits(bytes, (size_t)size, &bytes)) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" is larger than any memory", d->offset,
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: tensor \"%s\" is too large", d->offset,
                              t->name);
         }
         t->shape.dim[t->shape.rank++] = size;
@@ -59,13 +59,13 @@ static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const
                  offsets->kind == GLIA_JSON_ARRAY;
     if (!whole || entry->count != 3) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "offset %zu: tensor \"%s\" should have dtype, shape and data_offsets, and no more",
+                         "offset %zu: tensor \"%s\" must have dtype, shape and data_offsets and nothing else",
                          entry->offset, t->name);
     }
     while (t->dtype < GLIA_DTYPE_COUNT && strcmp(dtype->text, dtype_names[t->dtype])) t->dtype++;
     if (t->dtype == GLIA_DTYPE_COUNT) {
         return glia_fail(error, GLIA_E_UNSUPPORTED,
-                         "offset %zu: tensor \"%s\" has dtype %.32s, which Glia does not have", dtype->offset, t->name,
+                         "offset %zu: tensor \"%s\" has dtype %.32s, which is not supported", dtype->offset, t->name,
                          dtype->text);
     }
     glia_status status = read_shape(t, shape, error);
@@ -81,7 +81,7 @@ static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const
     }
     if ((uint64_t)(end - begin) != t->bytes) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "offset %zu: tensor \"%s\" has %lld bytes where its dtype and shape need %zu", offsets->offset,
+                         "offset %zu: tensor \"%s\" has %lld bytes, but its dtype and shape need %zu", offsets->offset,
                          t->name, (long long)(end - begin), t->bytes);
     }
     t->offset = start + (size_t)begin;
@@ -91,13 +91,14 @@ static glia_status read_tensor(glia_safetensor *t, const glia_json *entry, const
 
 static glia_status read_metadata(glia_safetensors *file, const glia_json *entry, glia_error *error) {
     if (entry->kind != GLIA_JSON_OBJECT) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: __metadata__ is no object", entry->offset);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: __metadata__ is not an object", entry->offset);
     }
     file->metadata = glia_arena_alloc(&file->arena, (size_t)entry->count * sizeof *file->metadata);
     if (!file->metadata) return glia_fail_nomem(error);
     for (const glia_json *m = entry->first; m; m = m->next) {
         if (m->kind != GLIA_JSON_STRING) {
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the metadata \"%s\" are no string", m->offset, m->key);
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the metadata \"%s\" are not a string", m->offset,
+                             m->key);
         }
         file->metadata[file->n_metadata++] = (glia_pair){ m->key, m->text };
     }
@@ -123,13 +124,13 @@ static glia_status check_layout(const glia_safetensors *file, const uint8_t *byt
         }
         for (size_t k = 0; t->dtype == GLIA_BOOL && k < t->bytes; k++) {
             if (bytes[at + k] <= 1) continue;
-            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a bool of tensor \"%s\" is neither 0 nor 1", at + k,
+            return glia_fail(error, GLIA_E_FORMAT, "offset %zu: a value of bool tensor \"%s\" is not 0 or 1", at + k,
                              t->name);
         }
         at += t->bytes;
     }
     if (at != length) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes that belong to no tensor", at, length - at);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: %zu bytes belong to no tensor", at, length - at);
     }
     return GLIA_OK;
 }
@@ -137,17 +138,18 @@ static glia_status check_layout(const glia_safetensors *file, const uint8_t *byt
 static glia_status parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error) {
     uint64_t header = 0;
     if (length < sizeof header) {
-        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the file ends before the header's length", length);
+        return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the file is shorter than the header's length field",
+                         length);
     }
     memcpy(&header, bytes, sizeof header);
     if (header > HEADER_MOST || header > length - sizeof header) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "offset 0: a header of %llu bytes in a file of %zu (at most %d are allowed)",
+                         "offset 0: the header of %llu bytes does not fit into the file of %zu bytes (limit %d)",
                          (unsigned long long)header, length, HEADER_MOST);
     }
     size_t start = sizeof header + (size_t)header;
     if (header == 0 || bytes[8] != '{') {
-        return glia_fail(error, GLIA_E_FORMAT, "offset 8: the header should begin with {");
+        return glia_fail(error, GLIA_E_FORMAT, "offset 8: the header does not begin with {");
     }
     const glia_json *root = glia_json_parse(&file->arena, bytes + 8, (size_t)header, 8, error);
     if (!root) return error ? error->status : GLIA_E_FORMAT;
@@ -229,10 +231,10 @@ static glia_status write_header(glia_text *json, const glia_array *const *order,
     for (int i = 0; i < n; i++) {
         size_t bytes = array_bytes(order[i]), end;
         if (!order[i]->name || !strcmp(order[i]->name, "__metadata__")) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "a tensor needs a name other than __metadata__");
+            return glia_fail(error, GLIA_E_ARGUMENT, "the name of a tensor cannot be __metadata__ or empty");
         }
         if (bytes == SIZE_MAX || __builtin_add_overflow(at, bytes, &end)) {
-            return glia_fail(error, GLIA_E_SHAPE, "tensor \"%s\" has no size in bytes", order[i]->name);
+            return glia_fail(error, GLIA_E_SHAPE, "tensor \"%s\" has no fixed size", order[i]->name);
         }
         glia_text_printf(json, i ? "," : "");
         glia_json_write_string(json, order[i]->name);

@@ -29,9 +29,10 @@ glia_status glia_stream_read(glia_stream *stream, void *bytes, size_t room, size
             if (code == Z_MEM_ERROR) return glia_fail_nomem(error);
             if (code == Z_ERRNO) return glia_fail(error, GLIA_E_IO, "%s: %s", stream->path, strerror(errno));
             if (code == Z_BUF_ERROR)
-                return glia_fail(error, GLIA_E_FORMAT, "%s: offset %lld: the gzip data end too early", stream->path,
+                return glia_fail(error, GLIA_E_FORMAT, "%s: offset %lld: the gzip data are truncated", stream->path,
                                  at);
-            return glia_fail(error, GLIA_E_FORMAT, "%s: offset %lld: gzip data damaged: %s", stream->path, at, why);
+            return glia_fail(error, GLIA_E_FORMAT, "%s: offset %lld: the gzip data are damaged: %s", stream->path, at,
+                             why);
         }
         if (n == 0) break;
         *got += (size_t)n;
@@ -68,7 +69,7 @@ static void close_file(FILE *file) { fclose(file); }
 
 glia_stream *glia_stream_open(const char *path, glia_error *error) {
     if (glia_file_is_device(path)) {
-        glia_fail(error, GLIA_E_IO, "%s: a device, not a file", path);
+        glia_fail(error, GLIA_E_IO, "%s is a device, not a file", path);
         return NULL;
     }
     const size_t length = strlen(path) + 1;

@@ -79,8 +79,8 @@ static glia_status read_changed(const glia_loader *l, int64_t index, int64_t str
 /* Adds `share` to y[label]. */
 static glia_status add_share(const glia_loader *l, int32_t label, double share, float *y, glia_error *error) {
     if (label < 0 || label >= l->data->classes) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "label %d of \"%s\" is none of %d classes", (int)label, l->data->name,
-                         l->data->classes);
+        return glia_fail(error, GLIA_E_ARGUMENT, "label %d of \"%s\" is outside its %d classes", (int)label,
+                         l->data->name, l->data->classes);
     }
     y[label] += (float)share;
     return GLIA_OK;
@@ -181,7 +181,7 @@ static glia_status start_threads(glia_loader *l, int workers, glia_error *error)
         l->n_threads += !code;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code ? glia_fail(error, GLIA_E_IO, "the system gives no thread to a loader: %s", strerror(code)) : GLIA_OK;
+    return code ? glia_fail(error, GLIA_E_IO, "cannot start a loader thread: %s", strerror(code)) : GLIA_OK;
 }
 
 /* Sets the targets' shape and dtype; checks that the augmentation fits the data. */
@@ -198,7 +198,7 @@ static glia_status describe(glia_loader *l, glia_error *error) {
     l->mixes = glia_augment_mixes(augment);
     if (!l->mixes) return GLIA_OK;
     if (data->classes < 1 || data->y_dtype != GLIA_I32 || data->y_shape.rank != 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "mixing samples needs classes, and \"%s\" has none", data->name);
+        return glia_fail(error, GLIA_E_ARGUMENT, "mixing samples needs classes, but \"%s\" has none", data->name);
     }
     l->scratch_count += data->x_count; /* the partner */
     l->y_shape = GLIA_SHAPE(data->classes);
@@ -211,18 +211,19 @@ static glia_status describe(glia_loader *l, glia_error *error) {
 static glia_status plan(glia_loader *l, glia_error *error) {
     const glia_dataset *data = l->data;
     if (l->opts.batch < 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "a loader with batches of %lld", (long long)l->opts.batch);
+        return glia_fail(error, GLIA_E_ARGUMENT, "loader: the batch size %lld is negative", (long long)l->opts.batch);
     }
     if (l->opts.workers < -1 || l->opts.workers > WORKERS_MOST) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "a loader with %d workers; -1 to %d are possible", l->opts.workers,
-                         WORKERS_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "loader: %d workers; the number must be from -1 to %d",
+                         l->opts.workers, WORKERS_MOST);
     }
-    if (data->n > UINT32_MAX) return glia_fail(error, GLIA_E_UNSUPPORTED, "more than 2^32 samples");
+    if (data->n > UINT32_MAX) return glia_fail(error, GLIA_E_UNSUPPORTED, "loader: more than 2^32 samples");
     if (l->opts.batch == 0) l->opts.batch = 32;
     l->batches = (data->n - 1) / l->opts.batch + 1;
     if (l->opts.drop_last) l->batches = data->n / l->opts.batch;
     if (l->batches == 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "drop_last leaves nothing: a batch of %lld from %lld samples",
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "loader: drop_last leaves no batch: %lld samples per batch, %lld in the data",
                          (long long)l->opts.batch, (long long)data->n);
     }
     l->opts.batch = GLIA_MIN(l->opts.batch, data->n);
@@ -230,7 +231,7 @@ static glia_status plan(glia_loader *l, glia_error *error) {
 
     size_t sample = data->x_count * sizeof(float) + l->y_bytes, batch;
     if (!glia_mul_fits(sample, (size_t)l->opts.batch, &batch)) {
-        return glia_fail(error, GLIA_E_SHAPE, "a batch larger than any memory");
+        return glia_fail(error, GLIA_E_SHAPE, "loader: the batch is too large");
     }
     bool alone = l->opts.workers == -1;
     l->group = alone ? 1 : (int64_t)GLIA_MIN(GLIA_MAX(SLOT_BYTES / batch, (size_t)1), (size_t)GROUP_MOST);
@@ -270,7 +271,7 @@ glia_loader *glia_loader_create(const glia_dataset *data, glia_loader_opts opts,
     if (!status) status = plan(l, error);
     if (!status) status = allocate(l, error);
     if (!status && opts.workers < GLIA_NONE)
-        status = glia_fail(error, GLIA_E_ARGUMENT, "a loader cannot have %d workers", opts.workers);
+        status = glia_fail(error, GLIA_E_ARGUMENT, "loader: %d workers are not possible", opts.workers);
     if (!status && opts.workers >= 0) status = start_threads(l, opts.workers ? opts.workers : 1, error);
     if (status) {
         glia_loader_free(l);
@@ -318,9 +319,9 @@ glia_status glia_loader_start(glia_loader *l, int64_t epoch, glia_error *error) 
 
 glia_status glia_loader_start_at(glia_loader *l, int64_t epoch, int64_t batch, glia_error *error) {
     if (!l) return glia_fail_null(error, "loader");
-    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
+    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "loader: the epoch %lld is negative", (long long)epoch);
     if (batch < 0 || batch > l->batches) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "batch %lld of an epoch that has %lld", (long long)batch,
+        return glia_fail(error, GLIA_E_ARGUMENT, "loader: batch %lld is outside the epoch's %lld", (long long)batch,
                          (long long)l->batches);
     }
     if (l->locks) { /* wait until the workers are idle: an epoch may be abandoned before its end */

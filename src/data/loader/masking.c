@@ -59,7 +59,7 @@ static void mask_row(const int32_t *ids, int64_t length, const glia_masking_opts
 glia_status glia_mask_words(const int32_t *ids, int64_t n, int64_t length, const int64_t *indices, glia_masking_opts o,
                             int32_t *masked, int32_t *labels, glia_error *error) {
     if (n < 0 || length < 1 || !ids || !masked || !labels) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_mask_words: needs rows of ids and room for what comes of them");
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_mask_words: needs rows of ids and arrays for the results");
     }
     o.share = glia_option(o.share, 0.15);
     if (o.first < 0 || o.first >= o.vocabulary || o.mask < 0 || o.mask >= o.vocabulary ||

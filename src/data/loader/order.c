@@ -70,12 +70,15 @@ static glia_status prepare_weighted(glia_order *order, const double *weights, gl
     double sum = 0;
     for (int64_t i = 0; i < order->n; i++) {
         if (!(weights[i] >= 0) || !isfinite(weights[i])) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "the weight of sample %lld is %g", (long long)i, weights[i]);
+            return glia_fail(error, GLIA_E_ARGUMENT,
+                             "the weight of sample %lld is %g, but must be finite and not negative", (long long)i,
+                             weights[i]);
         }
         if (weights[i] > 0) order->last = i;
         order->sums[i] = sum += weights[i];
     }
-    if (!(sum > 0) || !isfinite(sum)) return glia_fail(error, GLIA_E_ARGUMENT, "the weights' sum is %g", sum);
+    if (!(sum > 0) || !isfinite(sum))
+        return glia_fail(error, GLIA_E_ARGUMENT, "the weights sum to %g, but the sum must be positive and finite", sum);
     return GLIA_OK;
 }
 
@@ -191,7 +194,7 @@ glia_order *glia_order_create(const glia_dataset *data, glia_loader_opts opts, g
     order->shuffle = opts.shuffle;
     glia_status status = GLIA_OK;
     if (opts.weights && opts.stratified) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "a loader that is weighted and stratified at once");
+        status = glia_fail(error, GLIA_E_ARGUMENT, "a loader cannot be weighted and stratified");
     } else if (opts.weights) {
         status = prepare_weighted(order, opts.weights, error);
     } else if (opts.stratified) {

@@ -73,7 +73,7 @@ glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *
     for (int i = 0; i < n && !status; i++) {
         int member = find_member(&archive, names[i]);
         if (member < 0) {
-            status = glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no %s in it", path, names[i]);
+            status = glia_fail(error, GLIA_E_NOT_FOUND, "%s has no file %s", path, names[i]);
             break;
         }
         glia_blob blob;

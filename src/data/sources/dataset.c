@@ -18,7 +18,7 @@ glia_status glia_data_init(glia_dataset *data, glia_error *error) {
     data->y_bytes = glia_shape_bytes(data->y_shape, data->y_dtype);
     if (!x_bytes || !data->y_bytes) {
         char text[GLIA_SHAPE_TEXT];
-        return glia_fail(error, GLIA_E_SHAPE, "a sample of shape %s is not possible",
+        return glia_fail(error, GLIA_E_SHAPE, "samples of shape %s are not possible",
                          glia_shape_format(x_bytes ? data->y_shape : data->x_shape, text));
     }
     data->x_count = x_bytes / sizeof(float);
@@ -99,8 +99,8 @@ const char *glia_data_class_name(const glia_dataset *data, int label) {
 glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error) {
     if (!data) return glia_fail_null(error, "data");
     if (index < 0 || index >= data->n) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld of \"%s\", which has %lld", (long long)index, data->name,
-                         (long long)data->n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sample %lld is outside \"%s\", which has %lld", (long long)index,
+                         data->name, (long long)data->n);
     }
     return data->kind->read(data, index, x, y, false, error);
 }
@@ -166,7 +166,7 @@ static const glia_data_kind arrays_kind = { arrays_read, arrays_close };
  * mean "none". */
 static glia_status count_classes(array_set *set, int classes, glia_error *error) {
     if (set->base.y_dtype != GLIA_I32 || !set->y) {
-        return classes ? glia_fail(error, GLIA_E_ARGUMENT, "classes are given without i32 labels") : GLIA_OK;
+        return classes ? glia_fail(error, GLIA_E_ARGUMENT, "a number of classes needs i32 labels") : GLIA_OK;
     }
     size_t n = (size_t)set->base.n * set->base.y_bytes / sizeof(int32_t);
     int32_t largest = 0;
@@ -186,7 +186,7 @@ static glia_status count_classes(array_set *set, int classes, glia_error *error)
 static glia_status copy_array(const uint8_t **array, void **owned, int64_t n, size_t bytes, glia_error *error) {
     size_t total;
     if (!glia_mul_fits((size_t)n, bytes, &total)) {
-        return glia_fail(error, GLIA_E_SHAPE, "an array larger than any memory");
+        return glia_fail(error, GLIA_E_SHAPE, "the array is too large");
     }
     *owned = malloc(total);
     if (!*owned) return glia_fail_nomem(error);
@@ -200,11 +200,11 @@ static glia_status fill_arrays(array_set *set, const glia_arrays *a, const char 
     glia_status status = glia_data_init(&set->base, error);
     if (status) return status;
     if (!a->x || a->classes < 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, a->x ? "a negative number of classes" : "a data set needs x");
+        return glia_fail(error, GLIA_E_ARGUMENT, a->x ? "the number of classes is negative" : "a data set needs x");
     }
     set->x_bytes = glia_shape_bytes(a->x_shape, a->x_dtype);
     if (!set->x_bytes || !glia_mul_fits((size_t)a->n, GLIA_MAX(set->x_bytes, set->base.y_bytes), &(size_t){ 0 })) {
-        return glia_fail(error, GLIA_E_SHAPE, "an array larger than any memory");
+        return glia_fail(error, GLIA_E_SHAPE, "the array is too large");
     }
     if (!a->borrow) {
         status = copy_array(&set->x, &set->owned_x, a->n, set->x_bytes, error);
@@ -329,7 +329,7 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
 glia_dataset *glia_data_range(glia_dataset *data, int64_t begin, int64_t end, glia_error *error) {
     if (!data) return glia_fail_null(error, "data"), NULL;
     if (begin < 0 || begin >= end || end > data->n) {
-        glia_fail(error, GLIA_E_ARGUMENT, "samples [%lld, %lld) of \"%s\", which has %lld", (long long)begin,
+        glia_fail(error, GLIA_E_ARGUMENT, "samples [%lld, %lld) are outside \"%s\", which has %lld", (long long)begin,
                   (long long)end, data->name, (long long)data->n);
         return NULL;
     }
@@ -344,13 +344,15 @@ glia_status glia_data_normalize(glia_dataset *data, const double *mean, const do
     if (!mean) return glia_fail_null(error, "mean");
     if (!stddev) return glia_fail_null(error, "stddev");
     if (n != 1 && n != data->channels) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%d means for data of %d channels; 1 or %d are possible", n,
+        return glia_fail(error, GLIA_E_ARGUMENT, "%d means for data of %d channels; give 1 or %d", n,
                          data->channels, data->channels);
     }
     for (int i = 0; i < n; i++) {
         if (isfinite(mean[i]) && isfinite(stddev[i]) && stddev[i] >= 0) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "channel %d cannot have mean %g and standard deviation %g", i, mean[i],
-                         stddev[i]);
+        return glia_fail(
+            error, GLIA_E_ARGUMENT,
+            "channel %d has mean %g and standard deviation %g; both must be finite, the deviation positive", i, mean[i],
+            stddev[i]);
     }
     array_set *bytes = data->kind == &arrays_kind && ((array_set *)data)->table ? (array_set *)data : NULL;
     float *means = malloc((size_t)n * sizeof *means), *scales = malloc((size_t)n * sizeof *scales);

@@ -88,8 +88,8 @@ glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts
     if (opts.whole) split = TREE_TRAIN;
     if (!status) status = glia_tree_read(&set->archive, endings, refused, split, &set->tree, error);
     if (!status && opts.whole && set->tree.has_test) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has train and test folders",
-                           path);
+        status = glia_fail(error, GLIA_E_ARGUMENT,
+                           "%s: test= cannot be used, because the data have train and test folders", path);
     }
     set->base = (glia_dataset){ .kind = &images_kind, .n = set->tree.n, .y_dtype = GLIA_I32 };
     set->base.is_split = set->tree.has_test;

@@ -95,7 +95,7 @@ static glia_status match_classes(match_set *set, const char *const *names, int n
     set->base.classes = n;
     if (data->numbered) {
         if (data->classes <= n) return GLIA_OK;
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %d classes, where the model knows %d", data->name, data->classes,
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s has %d classes, but the model has %d", data->name, data->classes,
                          n);
     }
     set->labels = malloc((size_t)data->classes * sizeof *set->labels);
@@ -114,9 +114,9 @@ static glia_status match_classes(match_set *set, const char *const *names, int n
 static glia_status check_tokenizer(const glia_dataset *data, const char *tokenizer, glia_error *error) {
     if (!tokenizer == !data->tokenizer && (!tokenizer || !strcmp(tokenizer, data->tokenizer))) return GLIA_OK;
     return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s", data->name,
-                     !tokenizer         ? "its samples are a tokenizer's ids, and the model was trained without one"
-                     : !data->tokenizer ? "its samples are no ids of the model's tokenizer (see tokenizer=)"
-                                        : "its samples are ids of another tokenizer than the model's");
+                     !tokenizer         ? "the samples are token ids, but the model was trained without a tokenizer"
+                     : !data->tokenizer ? "the samples are not ids of the model's tokenizer (see tokenizer=)"
+                                        : "the samples are ids of another tokenizer than the model's");
 }
 
 static glia_status fill(match_set *set, const glia_data_names *names, glia_error *error) {

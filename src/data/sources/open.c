@@ -36,7 +36,7 @@ static glia_status split_options(request *r, char *text, glia_error *error) {
     while (*text) {
         char *next = text + strcspn(text, "&"), *value = memchr(text, '=', (size_t)(next - text));
         if (!value) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "%s: an option is written NAME=VALUE, not \"%s\"", r->address,
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: option \"%s\" is not of the form NAME=VALUE", r->address,
                              text);
         }
         if (r->n_options == OPTIONS_MOST) return glia_fail(error, GLIA_E_ARGUMENT, "%s: too many options", r->address);
@@ -57,7 +57,7 @@ static glia_status check_options(const request *r, const char *const *known, int
         for (int k = 0; k < n; k++) found |= !strcmp(r->keys[i], known[k]);
         if (found) continue;
         const char *near = glia_nearest(r->keys[i], known, n);
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no option \"%s\" here%s%s%s", r->address, r->keys[i],
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no option \"%s\"%s%s%s", r->address, r->keys[i],
                          near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     }
     return GLIA_OK;
@@ -71,7 +71,7 @@ static glia_status integer_option(const request *r, const char *key, int64_t low
     if (!text) return GLIA_OK;
     bool good = glia_number_parse(text, text + strlen(text), &number) && number == floor(number);
     if (!good || number < (double)low || number > (double)high) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s should be an integer from %lld to %lld", r->address, key,
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s must be an integer from %lld to %lld", r->address, key,
                          text, (long long)low, (long long)high);
     }
     *value = (int64_t)number;
@@ -153,7 +153,7 @@ static glia_dataset *open_idx(const request *r, glia_error *error) {
     const char *paths[2];
     int n = split_paths(r->rest, paths, 2);
     if (n > 2) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write idx:IMAGES,LABELS", r->address);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; use idx:IMAGES,LABELS", r->address);
         return NULL;
     }
     return glia_data_open_idx(paths[0], n == 2 ? paths[1] : NULL, r->address, NULL, 0, error);
@@ -182,7 +182,7 @@ static glia_status separator_option(const request *r, char *separator, glia_erro
     }
     if (strlen(text) != 1 || strchr("\"\r\n.-+0123456789", text[0])) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "%s: sep=%s should be a character, or comma, semicolon, tab, space, bar", r->address, text);
+                         "%s: sep=%s must be a character, or comma, semicolon, tab, space, bar", r->address, text);
     }
     *separator = text[0];
     return GLIA_OK;
@@ -250,7 +250,7 @@ static glia_status size_option(const request *r, glia_image_opts *opts, glia_err
     if (good && cross) good = glia_number_parse(cross + 1, end, &width);
     if (!good || height < 1 || width < 1 || height > 65535 || width > 65535 || height != floor(height) ||
         width != floor(width)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: size=%s should be HEIGHTxWIDTH, as 32x32", r->address, text);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: size=%s must be HEIGHTxWIDTH, as 32x32", r->address, text);
     }
     opts->height = (int)height;
     opts->width = (int)width;
@@ -262,7 +262,7 @@ static glia_dataset *open_images(const request *r, glia_error *error) {
     int64_t channels = 0;
     if (size_option(r, &opts, error) || integer_option(r, "channels", 1, 3, &channels, error)) return NULL;
     if (channels == 2) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: channels=2; pictures have 1 (grey) or 3 (colours)", r->address);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: channels=2; images have 1 (grey) or 3 (colour)", r->address);
         return NULL;
     }
     opts.channels = (int)channels;
@@ -297,7 +297,8 @@ static glia_status convert_targets(glia_values *y, bool target, glia_error *erro
     if (!data) return glia_fail_nomem(error);
     if (!convert_values(y, to, data, n)) {
         free(data);
-        return glia_fail(error, GLIA_E_FORMAT, "offset 0: a label beyond 32 bits; target=1 takes integers as values");
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "offset 0: a label does not fit 32 bits; target=1 reads integers as values");
     }
     free(y->data);
     y->data = data;
@@ -308,7 +309,7 @@ static glia_status convert_targets(glia_values *y, bool target, glia_error *erro
 /* Transposes (N, H, W, C) to (N, C, H, W). */
 static glia_status channels_first(glia_values *x, glia_error *error) {
     if (x->shape.rank != 4) {
-        return glia_fail(error, GLIA_E_SHAPE, "layout=hwc is for arrays (N, height, width, channels)");
+        return glia_fail(error, GLIA_E_SHAPE, "layout=hwc needs an array (N, height, width, channels)");
     }
     size_t size = glia_dtype_size(x->dtype);
     int64_t n = x->shape.dim[0], plane = x->shape.dim[1] * x->shape.dim[2], channels = x->shape.dim[3];
@@ -332,10 +333,10 @@ static glia_dataset *join_values(const request *r, glia_values x, glia_values y,
     int64_t target = 0;
     glia_status status = integer_option(r, "target", 0, 1, &target, error);
     if (!status && layout && strcmp(layout, "hwc") && strcmp(layout, "chw")) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: layout=%s should be hwc or chw", r->address, layout);
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: layout=%s must be hwc or chw", r->address, layout);
     }
     if (!status && x.shape.rank == 0) {
-        status = glia_fail(error, GLIA_E_SHAPE, "%s: x is a number, not an array of samples", r->address);
+        status = glia_fail(error, GLIA_E_SHAPE, "%s: x is a scalar, not an array of samples", r->address);
     }
     if (!status && y.data && (y.shape.rank == 0 || y.shape.dim[0] != x.shape.dim[0])) {
         char xs[GLIA_SHAPE_TEXT], ys[GLIA_SHAPE_TEXT];
@@ -374,7 +375,7 @@ static glia_dataset *open_npy(const request *r, glia_error *error) {
     glia_values x = { 0 }, y = { 0 };
     int n = split_paths(r->rest, paths, 2);
     if (n > 2) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write npy:X,Y", r->address);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; use npy:X,Y", r->address);
         return NULL;
     }
     glia_status status = read_npy(paths[0], &x, error);
@@ -410,7 +411,7 @@ static glia_status fail_no_array(const request *r, const glia_archive *archive, 
         const char *member = archive->members[i].name;
         glia_text_printf(&list, "%s%.*s", i ? ", " : "", (int)strcspn(member, "."), member);
     }
-    glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no array %s; there are %s", r->address, name,
+    glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no array %s; the file has %s", r->address, name,
               list.bytes ? list.bytes : "none");
     free(list.bytes);
     return GLIA_E_NOT_FOUND;
@@ -429,8 +430,8 @@ static glia_dataset *open_npz(const request *r, glia_error *error) {
     const int test_x = find_array(&archive, NULL, xs[1]), test_y = find_array(&archive, NULL, ys[1]);
     const bool is_split = !option(r, "x") && test_x >= 0;
     if (is_split && option(r, "test")) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has arrays of a test set",
-                           r->address);
+        status = glia_fail(error, GLIA_E_ARGUMENT,
+                           "%s: test= cannot be used, because the file has arrays of a test set", r->address);
     } else if (is_split && r->test) {
         at_x = test_x;
         if (!option(r, "y")) at_y = test_y;
@@ -472,11 +473,11 @@ static glia_status element_option(const request *r, const char *key, glia_elemen
     const char *text = option(r, key), *endian = option(r, "endian");
     if (text && !glia_element_named(text, element)) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "%s: %s=%s should be u8, i8, u16, i16, ..., i64, f16, f32, f64 or bool", r->address, key,
+                         "%s: %s=%s must be u8, i8, u16, i16, ..., i64, f16, f32, f64 or bool", r->address, key,
                          text);
     }
     if (endian && strcmp(endian, "big") && strcmp(endian, "little")) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: endian=%s should be big or little", r->address, endian);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: endian=%s must be big or little", r->address, endian);
     }
     element->big = endian && !strcmp(endian, "big");
     return GLIA_OK;
@@ -491,7 +492,7 @@ static glia_status shape_option(const request *r, glia_shape *shape, glia_error 
         double size;
         bool good = glia_number_parse(p, end, &size) && size >= 1 && size <= INT32_MAX && size == floor(size);
         if (!good || shape->rank == GLIA_MAX_RANK) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "%s: shape=%s should be sizes, as 3x32x32", r->address, text);
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: shape=%s must be sizes, as 3x32x32", r->address, text);
         }
         shape->dim[shape->rank++] = (int64_t)size;
         if (!*end) return GLIA_OK;
@@ -504,7 +505,7 @@ static glia_dataset *open_raw(const request *r, glia_error *error) {
     int n = split_paths(r->rest, paths, 2);
     glia_record_opts opts = { .element = { .kind = 'u', .size = 1 } };
     if (n > 2) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; write raw:SAMPLES,LABELS", r->address);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: more than two files; use raw:SAMPLES,LABELS", r->address);
         return NULL;
     }
     if (n == 2) opts.label = (glia_element){ .kind = 'u', .size = 1 };
@@ -522,7 +523,7 @@ static glia_status text_options(const request *r, glia_text_opts *opts, glia_err
         .separator = '\t', .whole = option(r, "test") != NULL, .tokenizer = { option(r, "tokenizer"), r->tokenizer }
     };
     if (label && strcmp(label, "first") && strcmp(label, "last")) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: label=%s should be first or last", r->address, label);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: label=%s must be first or last", r->address, label);
     }
     opts->label = !label ? 0 : !strcmp(label, "first") ? -1 : 1;
     glia_status status = separator_option(r, &opts->separator, error);
@@ -552,7 +553,7 @@ static glia_status token_options(const request *r, glia_token_opts *opts, glia_e
     *opts =
         (glia_token_opts){ .tokenizer = { option(r, "tokenizer"), r->tokenizer }, .test = 0.1, .split_test = r->test };
     if (test && (!glia_number_parse(test, test + strlen(test), &opts->test) || opts->test < 0 || opts->test >= 1)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, test);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s must be a fraction in [0, 1)", r->address, test);
     }
     glia_status status = integer_option(r, "length", 1, 1 << 20, &opts->length, error);
     return status ? status : integer_option(r, "step", 1, (int64_t)1 << 53, &opts->step, error);
@@ -616,7 +617,7 @@ static glia_dataset *split_data(const request *r, glia_dataset *data, glia_error
     glia_status status = GLIA_OK;
     if (!glia_number_parse(text, text + strlen(text), &fraction) || !(fraction >= 0 && fraction < 1)) {
         status =
-            glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s should be a fraction from 0, below 1", r->address, text);
+            glia_fail(error, GLIA_E_ARGUMENT, "%s: test=%s must be a fraction in [0, 1)", r->address, text);
     }
     if (!status && fraction == 0) return data;
     if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
@@ -646,14 +647,14 @@ static glia_dataset *open_scheme(request *r, glia_error *error) {
         for (int k = 0; schemes[i].options[k]; k++) known[options++] = schemes[i].options[k];
         if (check_options(r, known, options, error)) return NULL;
         if (!*r->rest) {
-            glia_fail(error, GLIA_E_ARGUMENT, "%s: no file is named; write %s", r->address, schemes[i].syntax);
+            glia_fail(error, GLIA_E_ARGUMENT, "%s: the file is missing; use %s", r->address, schemes[i].syntax);
             return NULL;
         }
         return split_data(r, schemes[i].open(r, error), error);
     }
     glia_text list = { 0 };
     for (int i = 0; i < GLIA_COUNT(schemes); i++) glia_text_printf(&list, "%s%s", i ? ", " : "", schemes[i].syntax);
-    glia_fail(error, GLIA_E_NOT_FOUND, "%s: no such kind of data; there are %s", r->address,
+    glia_fail(error, GLIA_E_NOT_FOUND, "%s: the scheme is unknown; there are %s", r->address,
               list.bytes ? list.bytes : "");
     free(list.bytes);
     return NULL;
@@ -725,7 +726,8 @@ glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia
                   .test = split && !strcmp(split, "test") };
     r.split = r.test ? TREE_TEST : TREE_TRAIN;
     if (split && !r.test && strcmp(split, "train")) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\", only \"train\" and \"test\"", address, split);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\"; there are \"train\" and \"test\"", address,
+                  split);
         return NULL;
     }
     char *copy = strdup(address);

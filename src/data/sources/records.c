@@ -50,14 +50,14 @@ static glia_status lay_out(record_set *set, const char *const *paths, int n, gli
     size_t sample = o->element.size, there = set->files[0].length;
     for (int i = 0; i < o->shape.rank; i++) {
         if (!glia_mul_fits(sample, (size_t)o->shape.dim[i], &sample) || sample > SIZE_MAX / 4) {
-            return glia_fail(error, GLIA_E_SHAPE, "%s: a sample larger than any memory", paths[0]);
+            return glia_fail(error, GLIA_E_SHAPE, "%s: the samples are too large", paths[0]);
         }
     }
     size_t inside = n == 1 ? o->label.size : 0, header = (size_t)o->header;
     set->x_stride = sample + inside;
     if (header > there || there - header < set->x_stride || (there - header) % set->x_stride) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "%s: offset %zu: %zu bytes behind a header of %zu are no whole number of records of %zu",
+                         "%s: offset %zu: %zu bytes after the header of %zu are not a multiple of the record size %zu",
                          paths[0], GLIA_MIN(header, there), there - GLIA_MIN(header, there), header, set->x_stride);
     }
     set->base.n = (int64_t)((there - header) / set->x_stride);
@@ -72,8 +72,8 @@ static glia_status lay_out(record_set *set, const char *const *paths, int n, gli
     if ((size_t)set->base.n == set->files[1].length / set->y_stride && set->files[1].length % set->y_stride == 0) {
         return GLIA_OK;
     }
-    return glia_fail(error, GLIA_E_FORMAT, "%s has %lld samples, %s is %zu bytes for labels of %zu each", paths[0],
-                     (long long)set->base.n, paths[1], set->files[1].length, set->y_stride);
+    return glia_fail(error, GLIA_E_FORMAT, "%s has %lld samples, but %s has %zu bytes for labels of %zu bytes",
+                     paths[0], (long long)set->base.n, paths[1], set->files[1].length, set->y_stride);
 }
 
 /* Sets the number of classes from the labels and checks each label. */

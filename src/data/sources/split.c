@@ -52,15 +52,17 @@ glia_status glia_data_split(glia_dataset *data, glia_split_opts opts, glia_datas
     opts.validation = glia_option(opts.validation, silent ? 0.1 : 0);
     opts.test = glia_option(opts.test, 0);
     if (!(opts.validation >= 0 && opts.test >= 0 && opts.validation + opts.test < 1)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "shares of %g and %g leave nothing to train on", opts.validation,
-                         opts.test);
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "the shares %g (validation) and %g (test) must not be negative and must sum to less than 1",
+                         opts.validation, opts.test);
     }
-    if (opts.test > 0 && !test) return glia_fail(error, GLIA_E_ARGUMENT, "a test split, and nowhere to put it");
+    if (opts.test > 0 && !test)
+        return glia_fail(error, GLIA_E_ARGUMENT, "test is given, but the result for the test split is NULL");
     const double share = opts.validation;
     const int64_t n_validation = (int64_t)llrint(share * (double)data->n);
     const int64_t n_test = (int64_t)llrint(opts.test * (double)data->n), rest = n_validation + n_test;
     if ((share > 0 && n_validation < 1) || (opts.test > 0 && n_test < 1) || rest >= data->n) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%lld samples are too few to be split into %g and %g",
+        return glia_fail(error, GLIA_E_ARGUMENT, "%lld samples are too few for shares of %g and %g",
                          (long long)data->n, share, opts.test);
     }
     int64_t *order = order_samples(data, opts.stratified, opts.seed, error);
@@ -86,7 +88,8 @@ glia_status glia_data_fold(glia_dataset *data, int folds, int fold, bool stratif
     error = error ? error : &reason;
     *train = *validation = NULL;
     if (folds < 2 || folds > data->n || fold < 0 || fold >= folds) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "fold %d of %d, of %lld samples", fold, folds, (long long)data->n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "fold %d of %d is not possible for %lld samples", fold, folds,
+                         (long long)data->n);
     }
     int64_t *order = order_samples(data, stratified, seed, error);
     if (!order) return error->status;

@@ -340,7 +340,7 @@ static void draw_piece(void *context, int64_t piece, int worker) {
 
 glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const char *name, glia_error *error) {
     if (n < 1 || n > (int64_t)1 << 31) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%lld drawings; 1 to 2^31 are possible", (long long)n);
+        glia_fail(error, GLIA_E_ARGUMENT, "%lld drawings; the number must be from 1 to 2^31", (long long)n);
         return NULL;
     }
     glia_pool *pool = glia_pool_create(0, error);

@@ -82,7 +82,7 @@ static glia_status read_text(text_set *set, const char *path, const uint8_t **te
     glia_status status = glia_file_open(&set->file, path, error);
     if (status) return status;
     status = glia_gunzip_text(set->file.bytes, set->file.length, text, length, &set->owned, error);
-    if (!status && *length == 0) status = glia_fail(error, GLIA_E_FORMAT, "offset 0: the text is empty");
+    if (!status && *length == 0) status = glia_fail(error, GLIA_E_FORMAT, "offset 0: the file is empty");
     return glia_fail_at_path(error, path, status);
 }
 
@@ -167,8 +167,8 @@ static glia_status cut_lines(text_set *set, const uint8_t *text, size_t length, 
         if (line.length == 0) continue;
         word label = { 0 };
         if (opts.label && !cut_label(&line, opts, &label)) {
-            status = glia_fail(error, GLIA_E_FORMAT, "line %lld (offset %zu): no label in UTF-8 %s a separator",
-                               (long long)number, start, opts.label < 0 ? "before" : "behind");
+            status = glia_fail(error, GLIA_E_FORMAT, "line %lld (offset %zu): there is no UTF-8 label %s a separator",
+                               (long long)number, start, opts.label < 0 ? "before" : "after");
         } else if (opts.label && !glia_grow((void **)&labels, set->n, &capacity, sizeof *labels)) {
             status = glia_fail_nomem(error);
         } else {
@@ -176,7 +176,7 @@ static glia_status cut_lines(text_set *set, const uint8_t *text, size_t length, 
             if (!add_piece(set, line)) status = glia_fail_nomem(error);
         }
     }
-    if (!status && !set->n) status = glia_fail(error, GLIA_E_FORMAT, "offset 0: no lines with anything in them");
+    if (!status && !set->n) status = glia_fail(error, GLIA_E_FORMAT, "offset 0: all lines are empty");
     if (!status && opts.label) status = number_words(set, labels, error);
     free(labels);
     return status;
@@ -227,8 +227,9 @@ glia_dataset *glia_data_open_text(const char *path, glia_text_opts opts, const c
     size_t length, window = (size_t)(opts.length ? opts.length : 64), step = opts.step ? (size_t)opts.step : window;
     glia_status status = read_text(set, path, &text, &length, error);
     if (!status && length < window + 1) {
-        status = glia_fail(error, GLIA_E_FORMAT, "%s: offset %zu: no window of %zu bytes and a next one", path, length,
-                           window);
+        status = glia_fail(error, GLIA_E_FORMAT,
+                           "%s: offset %zu: the text is shorter than a window of %zu bytes and its target", path,
+                           length, window);
     }
     for (size_t at = 0; !status && at + window < length; at += step) {
         if (!add_piece(set, (piece){ .bytes = text + at, .length = window + 1 })) status = glia_fail_nomem(error);
@@ -289,8 +290,8 @@ glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts o
     if (opts.whole) split = TREE_TRAIN;
     if (!status) status = glia_tree_read(&set->archive, endings, none, split, &set->tree, error);
     if (!status && opts.whole && set->tree.has_test) {
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: test= cuts one set in two, and this has train and test folders",
-                           path);
+        status = glia_fail(error, GLIA_E_ARGUMENT,
+                           "%s: test= cannot be used, because the data have train and test folders", path);
     }
     if (!status) status = read_files(set, error);
     if (!status) {

@@ -54,7 +54,7 @@ static glia_status take_split(token_set *set, const glia_encoding *e, glia_token
     set->base.is_split = test > 0;
     set->n = !test ? e->n : o.split_test ? test : train;
     if (set->n < o.length + 1)
-        return glia_fail(error, GLIA_E_FORMAT, "offset 0: %lld tokens are no window of %lld and a next one",
+        return glia_fail(error, GLIA_E_FORMAT, "offset 0: %lld tokens are fewer than a window of %lld and its target",
                          (long long)set->n, (long long)o.length);
     set->ids = malloc((size_t)set->n * sizeof *set->ids);
     if (!set->ids) return glia_fail_nomem(error);
@@ -68,7 +68,7 @@ glia_tokenizer *glia_tokenizer_of_source(glia_tokenizer_source source, glia_erro
     glia_tokenizer *t = glia_tokenizer_parse(source.text, strlen(source.text), error);
     glia_tokenizer *other = t && source.path ? glia_tokenizer_load(source.path, NULL) : NULL; /* the file may be gone */
     if (other && strcmp(glia_tokenizer_json(t, NULL), glia_tokenizer_json(other, NULL)) != 0) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s is another tokenizer than the model's", source.path);
+        glia_fail(error, GLIA_E_ARGUMENT, "%s is not the model's tokenizer", source.path);
         glia_tokenizer_free(t);
         t = NULL;
     }

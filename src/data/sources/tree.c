@@ -130,7 +130,7 @@ static glia_status number_classes(list *l, const glia_archive *archive, tree *t,
         e->class_length = first_part(e->name);
         sorted[i] = e;
         if (e->name[e->class_length]) continue;
-        glia_fail(error, GLIA_E_FORMAT, "lies in no folder of a class; write CLASS/NAME or train/CLASS/NAME");
+        glia_fail(error, GLIA_E_FORMAT, "is not in a class folder; the layout is CLASS/NAME or train/CLASS/NAME");
         status = glia_archive_fail(archive, e->member, error, GLIA_E_FORMAT);
     }
     if (!status) qsort(sorted, (size_t)l->n, sizeof *sorted, compare_classes);
@@ -175,8 +175,9 @@ static glia_status check_left_out(const glia_archive *archive, const char *const
         if (known && !has_ending(name, refused)) continue;
         glia_text kinds = { 0 };
         for (int k = 0; endings[k]; k++) glia_text_printf(&kinds, "%s%s", k ? ", " : "", endings[k]);
-        glia_fail(error, GLIA_E_UNSUPPORTED, "cannot be read, only %s can%s", kinds.bytes ? kinds.bytes : "others",
-                  known ? "" : "; its folder would be a class without samples");
+        glia_fail(error, GLIA_E_UNSUPPORTED, "is not supported; supported are %s%s",
+                  kinds.bytes ? kinds.bytes : "others",
+                  known ? "" : "; without it the class of its folder has no samples");
         free(kinds.bytes);
         return glia_archive_fail(archive, i, error, GLIA_E_UNSUPPORTED);
     }
@@ -247,7 +248,7 @@ glia_status glia_tree_read(const glia_archive *archive, const char *const *endin
     if (!status && l.n == 0) {
         glia_text kinds = { 0 };
         for (int i = 0; endings[i]; i++) glia_text_printf(&kinds, "%s%s", i ? ", " : "", endings[i]);
-        status = glia_fail(error, GLIA_E_NOT_FOUND, "%s: no files here that end with %s", archive->path,
+        status = glia_fail(error, GLIA_E_NOT_FOUND, "%s has no files that end with %s", archive->path,
                            kinds.bytes ? kinds.bytes : "...");
         free(kinds.bytes);
     }

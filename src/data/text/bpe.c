@@ -50,7 +50,7 @@ static glia_status add_merge(glia_token_model *m, const glia_json *item, int32_t
                              glia_step_reader *r) {
     glia_string left, right;
     if (!halves(item, &left, &right))
-        return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a merge should be two tokens");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a merge must be two tokens");
     const size_t prefix = m->prefix ? strlen(m->prefix) : 0;
     both->length = 0;
     glia_text_append(both, left.bytes, left.length);
@@ -61,7 +61,7 @@ static glia_status add_merge(glia_token_model *m, const glia_json *item, int32_t
     const int32_t b = glia_vocabulary_find(&m->vocabulary, right.bytes, right.length);
     const int32_t id = glia_vocabulary_find(&m->vocabulary, both->bytes, both->length);
     if (a < 0 || b < 0 || id < 0)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a merge of what the vocabulary does not have");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, item, "the merge has a token that is not in the vocabulary");
     glia_bpe_merge *slot = slot_of(m, a, b);
     *slot = (glia_bpe_merge){ a, b, rank, id }; /* of duplicates the last is used, as in other implementations */
     return GLIA_OK;
@@ -70,7 +70,7 @@ static glia_status add_merge(glia_token_model *m, const glia_json *item, int32_t
 glia_status glia_bpe_read(glia_token_model *m, const glia_json *json, glia_step_reader *r) {
     const glia_json *merges = glia_json_member(json, "merges");
     if (!merges || merges->kind != GLIA_JSON_ARRAY)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, merges ? merges : json, "\"merges\" should be an array");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, merges ? merges : json, "\"merges\" must be an array");
     uint32_t size = 16;
     while (size < 2 * (uint32_t)merges->count) size *= 2;
     m->merges = malloc(size * sizeof *m->merges);

@@ -173,7 +173,7 @@ static glia_status read_character(glia_step_reader *r, const glia_json *json, co
     if (v && v->kind == GLIA_JSON_STRING) glia_glyphs_decode(&s->pattern, v->text, strlen(v->text));
     if (s->pattern.failed) return glia_fail_nomem(r->error);
     if (s->pattern.n == 1) return GLIA_OK;
-    return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: \"%s\" should be one character",
+    return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: \"%s\" must be one character",
                      v ? v->offset : json->offset, key);
 }
 

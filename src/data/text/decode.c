@@ -181,7 +181,7 @@ static glia_status read_replace(glia_step_reader *r, const glia_json *json, glia
     glia_status status = glia_read_pattern(r, json, "pattern", s);
     if (!status) status = glia_read_text(r, json, "content", &s->content);
     if (!status && s->regex)
-        status = glia_fail_json(r->error, GLIA_E_UNSUPPORTED, json, "Glia has no decoder that replaces a Regex");
+        status = glia_fail_json(r->error, GLIA_E_UNSUPPORTED, json, "a decoder that replaces a Regex is not supported");
     return status;
 }
 

@@ -229,7 +229,7 @@ static void normalize_stretch(const glia_tokenizer *t, const glia_glyph *text, i
 static glia_status encode_with(const glia_tokenizer *t, const char *text, size_t length, glia_workspace *w, taker k,
                                glia_error *error) {
     if (length >= INT32_MAX)
-        return glia_fail(error, GLIA_E_ARGUMENT, "a text of %zu bytes; 2 GiB are possible", length);
+        return glia_fail(error, GLIA_E_ARGUMENT, "the text has %zu bytes; the limit is 2 GiB", length);
     glia_glyphs original = { 0 };
     w->n_tokens = 0;
     w->complaint = NULL;
@@ -403,7 +403,7 @@ glia_status glia_tokenizer_encode_batch(const glia_tokenizer *t, const glia_stri
     if (n > 0 && !texts) return glia_fail_null(error, "texts");
     if (n > 0 && !encodings) return glia_fail_null(error, "encodings");
     enum { PIECES = 64 };
-    if (opts.pair) return glia_fail(error, GLIA_E_ARGUMENT, "a batch has no second texts");
+    if (opts.pair) return glia_fail(error, GLIA_E_ARGUMENT, "second texts in a batch are not supported");
     for (int64_t i = 0; i < n; i++) encodings[i] = (glia_encoding){ 0 };
     const int64_t each = GLIA_MAX((n + PIECES - 1) / PIECES, (int64_t)1), pieces = (n + each - 1) / each;
     glia_pool *pool = glia_pool_create(threads, error);

@@ -82,7 +82,7 @@ glia_pairs *glia_pairs_create(const glia_encoding *sources, const glia_encoding 
     if (n < 0 || opts.batch < 1 || opts.batch > 1 << 20 || opts.longest < 2 || opts.longest > 1 << 16 ||
         opts.multiple < 1 || opts.multiple > opts.longest)
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "batches of %lld pairs of at most %lld tokens, lengths multiples of %lld",
+                         "pairs: a batch of %lld, at most %lld tokens or multiples of %lld are out of range",
                          (long long)opts.batch, (long long)opts.longest, (long long)opts.multiple),
                NULL;
     glia_pairs *p = calloc(1, sizeof *p);
@@ -93,7 +93,7 @@ glia_pairs *glia_pairs_create(const glia_encoding *sources, const glia_encoding 
     }
     if (p->n) return p;
     glia_pairs_free(p);
-    return glia_fail(error, GLIA_E_ARGUMENT, "none of %lld pairs is short enough, with something on both sides",
+    return glia_fail(error, GLIA_E_ARGUMENT, "none of the %lld pairs is short enough and has tokens on both sides",
                      (long long)n),
            NULL;
 }
@@ -167,7 +167,7 @@ glia_pairs *glia_pairs_open(const char *source_path, const char *target_path, co
     glia_status status = read_lines(&s, source_path, source, error);
     if (!status) status = read_lines(&t, target_path, target, error);
     if (!status && s.n != t.n)
-        glia_fail(error, GLIA_E_FORMAT, "%s has %d lines, %s %d", source_path, s.n, target_path, t.n);
+        glia_fail(error, GLIA_E_FORMAT, "%s has %d lines, but %s has %d", source_path, s.n, target_path, t.n);
     else if (!status)
         p = glia_pairs_create(s.encodings, t.encodings, s.n, opts, error);
     lines_free(&s);
@@ -208,7 +208,7 @@ static void plan(glia_pairs *p) {
 
 glia_status glia_pairs_start(glia_pairs *p, int64_t epoch, glia_error *error) {
     if (!p) return glia_fail_null(error, "pairs");
-    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
+    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "pairs: the epoch %lld is negative", (long long)epoch);
     glia_rng rng = { .seed = p->opts.seed, .stream = (uint64_t)epoch };
     for (int64_t i = 0; i < p->n; i++) p->spare[i] = i;
     for (int64_t i = p->n - 1; i > 0 && p->opts.shuffle; i--) {

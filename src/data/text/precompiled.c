@@ -82,15 +82,15 @@ glia_status glia_precompiled_read(glia_step_reader *r, const glia_json *json, gl
     glia_status status = glia_read_text(r, json, "precompiled_charsmap", &coded);
     if (status) return status;
     const glia_json *at = glia_json_member(json, "precompiled_charsmap");
-    if (!coded) return glia_fail_json(r->error, GLIA_E_FORMAT, json, "Precompiled without a \"precompiled_charsmap\"");
+    if (!coded) return glia_fail_json(r->error, GLIA_E_FORMAT, json, "Precompiled has no \"precompiled_charsmap\"");
     const size_t length = strlen(coded);
     uint8_t *bytes = glia_arena_alloc(r->arena, length / 4 * 3 + 1);
     if (!bytes) return glia_fail_nomem(r->error);
     const int64_t n = from_base64(coded, length, bytes);
-    if (n < 0) return glia_fail_json(r->error, GLIA_E_FORMAT, at, "this is not base64");
+    if (n < 0) return glia_fail_json(r->error, GLIA_E_FORMAT, at, "the text is not base64");
     const uint32_t units = n < 4 ? 0 : little_endian(bytes);
     if (n < 4 || units % 4 || units > n - 4)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, at, "a charsmap that is shorter than it says");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, at, "the charsmap is shorter than its size field");
     bytes[n] = 0;
     s->text = (const char *)bytes + 4;
     s->text_length = units;

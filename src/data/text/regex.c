@@ -93,7 +93,7 @@ static bool take_word(parser *p, const char *word) {
 }
 
 static int emit(parser *p, instruction i) {
-    if (p->n >= PROGRAM_MOST) return fail(p, "a pattern this long"), 0;
+    if (p->n >= PROGRAM_MOST) return fail(p, "the pattern is too long"), 0;
     if (!glia_grow((void **)&p->program, p->n, &p->capacity, sizeof *p->program)) return fail(p, "memory"), 0;
     p->program[p->n] = i;
     return p->n++;
@@ -129,7 +129,7 @@ static bool add_property(parser *p, set *s, const char *name, bool posix, bool n
     } else if (!strcmp(name, "word") || !strcmp(name, "Word")) {
         i.kind = WORD;
     } else {
-        return fail(p, "this property of characters");
+        return fail(p, "the character property is not supported");
     }
     add_item(p, s, i);
     return true;
@@ -142,7 +142,7 @@ static bool property(parser *p, set *s, bool negated) {
     if (take(p, '{')) {
         if (take(p, '^')) negated = !negated;
         while (p->p < p->end && !peek(p, '}') && n < sizeof name - 1) name[n++] = (char)(p->p++)->c;
-        if (!take(p, '}')) return fail(p, "a property without its }");
+        if (!take(p, '}')) return fail(p, "the } of the property is missing");
     } else if (p->p < p->end) {
         name[n++] = (char)(p->p++)->c;
     }
@@ -177,13 +177,13 @@ static bool hexadecimal(parser *p, int digits, uint32_t *c) {
         else
             break;
     }
-    if (braces && !take(p, '}')) return fail(p, "a code without its }");
-    return n > 0 || fail(p, "a code without digits");
+    if (braces && !take(p, '}')) return fail(p, "the } of the code is missing");
+    return n > 0 || fail(p, "the code has no digits");
 }
 
 /* Parses what follows a backslash: a class, added to s (*class is true), or one character in *c. */
 static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
-    if (p->p >= p->end) return fail(p, "a \\ at the end");
+    if (p->p >= p->end) return fail(p, "there is a \\ at the end");
     const uint32_t e = (p->p++)->c;
     *class = true;
     switch (e) {
@@ -206,7 +206,7 @@ static bool escaped(parser *p, set *s, bool *class, uint32_t *c) {
     if (e == 'x') return hexadecimal(p, 2, c);
     if (e == 'u') return hexadecimal(p, 4, c);
     if (e < 0x80 && ((e >= 'a' && e <= 'z') || (e >= 'A' && e <= 'Z') || (e >= '0' && e <= '9')))
-        return fail(p, "this escape");
+        return fail(p, "the escape is not supported");
     *c = e;
     return true;
 }
@@ -230,10 +230,10 @@ static void bracket_item(parser *p, set *s) {
         p->p++;
         high = (p->p++)->c;
         if (high == '\\' && (!escaped(p, s, &class, &high) || class)) {
-            fail(p, "this range");
+            fail(p, "the range is not supported");
             return;
         }
-        if (high < low) fail(p, "a range that ends before it begins");
+        if (high < low) fail(p, "the range ends before it begins");
     }
     add_item(p, s, (item){ .kind = RANGE, .low = low, .high = high });
 }
@@ -242,10 +242,10 @@ static void bracket_item(parser *p, set *s) {
 static const set *bracket(parser *p) {
     set *part = new_set(p), *all = NULL;
     if (!part) return NULL;
-    if (++p->depth > DEPTH_MOST) return fail(p, "brackets this deep"), NULL;
+    if (++p->depth > DEPTH_MOST) return fail(p, "the brackets are nested too deeply"), NULL;
     const bool negated = take(p, '^');
     for (bool first = true; !p->wrong && (first || !take(p, ']')); first = false) {
-        if (p->p >= p->end) return fail(p, "a [ without its ]"), NULL;
+        if (p->p >= p->end) return fail(p, "the ] of this [ is missing"), NULL;
         if (!take_word(p, "&&")) {
             bracket_item(p, part);
             continue;
@@ -315,7 +315,7 @@ static bool quantifier(parser *p, instruction *q) {
         if (!low) q->least = 0;
         if (!(low || high) || !take(p, '}')) return p->p = brace, q->least = q->most = 1, false; /* a literal brace */
         if (q->least > REPEAT_MOST || (high && q->most > REPEAT_MOST) || q->most < q->least)
-            return fail(p, "this number of repetitions");
+            return fail(p, "the number of repetitions is out of range");
     } else {
         return false;
     }
@@ -399,7 +399,7 @@ static void look(parser *p, bool negated) {
 /* Parses (...), after the parenthesis. */
 static void group(parser *p) {
     const bool outer = p->any_case;
-    if (++p->depth > DEPTH_MOST) fail(p, "groups this deep");
+    if (++p->depth > DEPTH_MOST) fail(p, "the groups are nested too deeply");
     if (take_word(p, "?=")) {
         look(p, false);
     } else if (take_word(p, "?!")) {
@@ -407,7 +407,7 @@ static void group(parser *p) {
     } else if (take_word(p, "?<=") || take_word(p, "?<!")) {
         const bool negated = p->p[-1].c == '!';
         const set *s = single(p);
-        if (!s) fail(p, "looking behind by more than a character");
+        if (!s) fail(p, "lookbehind of more than one character is not supported");
         emit(p, (instruction){ .code = BEHIND, .set = s, .negated = negated });
     } else if (take_word(p, "?>")) {
         const int at = emit(p, (instruction){ .code = ATOMIC });
@@ -418,12 +418,12 @@ static void group(parser *p) {
         if (take_word(p, "?i:"))
             p->any_case = true;
         else if (!take_word(p, "?:") && peek(p, '?'))
-            fail(p, "this kind of group");
+            fail(p, "the kind of group is not supported");
         alternatives(p);
     }
     p->any_case = outer;
     p->depth--;
-    if (!p->wrong && !take(p, ')')) fail(p, "a ( without its )");
+    if (!p->wrong && !take(p, ')')) fail(p, "the ) of this ( is missing");
 }
 
 /* Parses an atom and its quantifier. */
@@ -451,7 +451,7 @@ static void atom(parser *p) {
     else if (take_word(p, "\\b") || take_word(p, "\\B"))
         emit(p, (instruction){ .code = EDGE, .negated = p->p[-1].c == 'B' });
     else
-        fail(p, "this in a pattern");
+        fail(p, "the construct is not supported");
     if (!p->wrong && quantifier(p, &q) && !p->wrong) repeat(p, from, q);
 }
 
@@ -627,7 +627,7 @@ glia_regex *glia_regex_compile(glia_arena *arena, const char *pattern, glia_erro
     parser p = { .p = g.at, .end = g.at ? g.at + g.n : NULL, .arena = arena }; /* an empty pattern has no glyphs */
     if (!r) p.wrong = "memory";
     if (!p.wrong) alternatives(&p);
-    if (!p.wrong && p.p < p.end) fail(&p, "a ) without its (");
+    if (!p.wrong && p.p < p.end) fail(&p, "the ( of this ) is missing");
     emit(&p, (instruction){ .code = DONE });
     const size_t place = p.p < p.end ? p.p->begin : strlen(pattern);
     if (!p.wrong) {
@@ -644,7 +644,7 @@ glia_regex *glia_regex_compile(glia_arena *arena, const char *pattern, glia_erro
     if (!strcmp(p.wrong, "memory"))
         glia_fail_nomem(error);
     else
-        glia_fail(error, GLIA_E_UNSUPPORTED, "the pattern \"%.200s\", at its byte %zu: %s is not known", pattern, place,
+        glia_fail(error, GLIA_E_UNSUPPORTED, "the pattern \"%.200s\", at its byte %zu: %s", pattern, place,
                   p.wrong);
     return NULL;
 }

@@ -69,8 +69,8 @@ glia_sentences *glia_sentences_create(const glia_tokenizer *t, const glia_string
     if (!opts.batch) opts.batch = 32;
     if (!opts.length) opts.length = 128;
     if (opts.batch < 1 || opts.batch > 1 << 20 || opts.length < 5 || opts.length > 1 << 16)
-        return glia_fail(error, GLIA_E_ARGUMENT, "batches of %lld rows of %lld tokens", (long long)opts.batch,
-                         (long long)opts.length),
+        return glia_fail(error, GLIA_E_ARGUMENT, "sentences: batches of %lld rows of %lld tokens are out of range",
+                         (long long)opts.batch, (long long)opts.length),
                NULL;
     glia_sentences *s = calloc(1, sizeof *s);
     if (!s) return glia_fail_nomem(error), NULL;
@@ -80,7 +80,7 @@ glia_sentences *glia_sentences_create(const glia_tokenizer *t, const glia_string
     for (int64_t i = 0; i < n && !status; i++) status = add_document(s, t, documents[i], &w, error);
     glia_workspace_free(&w);
     if (!status && s->n < opts.batch)
-        status = glia_fail(error, GLIA_E_ARGUMENT, "%lld sentences are no batch of %lld", (long long)s->n,
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%lld sentences are fewer than a batch of %lld", (long long)s->n,
                            (long long)opts.batch);
     s->order = malloc((size_t)GLIA_MAX(s->n, (int64_t)1) * sizeof *s->order);
     s->room = malloc((size_t)(opts.batch * (2 * opts.length + 2)) * sizeof *s->room);
@@ -108,7 +108,7 @@ int64_t glia_sentences_batches(const glia_sentences *s) { return s ? s->n / s->o
 
 glia_status glia_sentences_start(glia_sentences *s, int64_t epoch, glia_error *error) {
     if (!s) return glia_fail_null(error, "sentences");
-    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "epoch %lld", (long long)epoch);
+    if (epoch < 0) return glia_fail(error, GLIA_E_ARGUMENT, "sentences: the epoch %lld is negative", (long long)epoch);
     glia_rng rng = { .seed = s->opts.seed, .stream = (uint64_t)epoch };
     for (int64_t i = 0; i < s->n; i++) s->order[i] = i;
     for (int64_t i = s->n - 1; i > 0; i--) {

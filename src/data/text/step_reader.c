@@ -11,7 +11,7 @@ glia_status glia_fail_json(glia_error *error, glia_status status, const glia_jso
 }
 
 static glia_status fail_member(glia_error *error, const glia_json *at, const char *key, const char *what) {
-    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: \"%s\" should be %s", at->offset, key, what);
+    return glia_fail(error, GLIA_E_FORMAT, "offset %zu: \"%s\" must be %s", at->offset, key, what);
 }
 
 glia_status glia_read_flag(glia_step_reader *r, const glia_json *object, const char *key, bool *flag) {
@@ -61,13 +61,14 @@ const glia_step *glia_step_read(glia_step_reader *r, const glia_step_kind *table
                                 const glia_json *json) {
     const glia_json *type = glia_json_member(json, "type");
     if (!type || type->kind != GLIA_JSON_STRING) {
-        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: a %s without a type", json->offset, what);
+        glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: the %s has no type", json->offset, what);
         return NULL;
     }
     const glia_step_kind *kind = table;
     while (kind->name && strcmp(kind->name, type->text)) kind++;
     if (!kind->name) {
-        glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: Glia has no %s \"%.60s\"", type->offset, what, type->text);
+        glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: the %s \"%.60s\" is not supported", type->offset, what,
+                  type->text);
         return NULL;
     }
     glia_step *step = glia_arena_alloc(r->arena, sizeof *step);
@@ -85,7 +86,7 @@ glia_status glia_read_steps(glia_step_reader *r, const glia_step_kind *table, co
     const glia_json *list = glia_json_member(object, key);
     if (!list || list->kind != GLIA_JSON_ARRAY) return fail_member(r->error, list ? list : object, key, "an array");
     if (list->count > GLIA_COUNT(step->steps))
-        return glia_fail_json(r->error, GLIA_E_UNSUPPORTED, list, "a sequence of more than 16 steps");
+        return glia_fail_json(r->error, GLIA_E_UNSUPPORTED, list, "a sequence has more than 16 steps");
     for (const glia_json *item = list->first; item; item = item->next) {
         const glia_step *inner = glia_step_read(r, table, what, item);
         if (!inner) return r->error ? r->error->status : GLIA_E_FORMAT;
@@ -124,7 +125,7 @@ void glia_give_up(glia_workspace *w) {
     if (w->stack.failed)
         w->failed = true;
     else
-        w->complaint = "a pattern that backtracks without end";
+        w->complaint = "the pattern backtracks too much";
 }
 
 /* ---- GPT-2's characters for bytes --------------------------------------------------------- */

@@ -21,9 +21,9 @@ void glia_token_add(glia_workspace *w, int32_t id, int64_t begin, int64_t end) {
 /* ---- reading ------------------------------------------------------------------------------ */
 
 static glia_status set_token(glia_token_model *m, const char *token, int64_t id, size_t offset, glia_step_reader *r) {
-    if (id < 0 || id > 1 << 25) return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: an id out of range", offset);
+    if (id < 0 || id > 1 << 25) return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: the id is out of range", offset);
     if (id < m->vocabulary.n && m->vocabulary.tokens[id])
-        return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: a second token with the id %lld", offset, (long long)id);
+        return glia_fail(r->error, GLIA_E_FORMAT, "offset %zu: two tokens have the id %lld", offset, (long long)id);
     if (!glia_vocabulary_set(&m->vocabulary, token, strlen(token), (int32_t)id)) return glia_fail_nomem(r->error);
     return GLIA_OK;
 }
@@ -32,12 +32,12 @@ static glia_status set_token(glia_token_model *m, const char *token, int64_t id,
 static glia_status read_vocabulary(glia_token_model *m, const glia_json *json, glia_step_reader *r) {
     const glia_json *vocab = glia_json_member(json, "vocab");
     if (!vocab || vocab->kind != GLIA_JSON_OBJECT)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, vocab ? vocab : json, "\"vocab\" should be an object");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, vocab ? vocab : json, "\"vocab\" must be an object");
     for (const glia_json *item = vocab->first; item; item = item->next) {
         int64_t id;
-        if (!glia_json_int(item, &id)) return glia_fail_json(r->error, GLIA_E_FORMAT, item, "an id should be here");
+        if (!glia_json_int(item, &id)) return glia_fail_json(r->error, GLIA_E_FORMAT, item, "expected an id");
         if (id > 64 + 16 * (int64_t)vocab->count)
-            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "an id far beyond the number of tokens");
+            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "the id is far larger than the number of tokens");
         glia_status status = set_token(m, item->key, id, item->offset, r);
         if (status) return status;
     }
@@ -48,7 +48,7 @@ static glia_status read_vocabulary(glia_token_model *m, const glia_json *json, g
 static glia_status read_scores(glia_token_model *m, const glia_json *json, glia_step_reader *r) {
     const glia_json *vocab = glia_json_member(json, "vocab");
     if (!vocab || vocab->kind != GLIA_JSON_ARRAY || !vocab->count)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, vocab ? vocab : json, "\"vocab\" should be an array of pairs");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, vocab ? vocab : json, "\"vocab\" must be an array of pairs");
     m->scores = calloc((size_t)vocab->count, sizeof *m->scores);
     if (!m->scores) return glia_fail_nomem(r->error);
     int64_t id = 0;
@@ -56,7 +56,7 @@ static glia_status read_scores(glia_token_model *m, const glia_json *json, glia_
     for (const glia_json *item = vocab->first; item; item = item->next, id++) {
         const glia_json *token = item->kind == GLIA_JSON_ARRAY && item->count == 2 ? item->first : NULL;
         if (!token || token->kind != GLIA_JSON_STRING || token->next->kind != GLIA_JSON_NUMBER)
-            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a token and its score should be here");
+            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "expected a token and its score");
         m->scores[id] = token->next->number;
         m->least = fmin(m->least, m->scores[id]);
         const glia_status status = set_token(m, token->text, id, item->offset, r);
@@ -125,7 +125,7 @@ static glia_status read_unigram(glia_token_model *m, const glia_json *json, glia
     if (!status) status = glia_read_flag(r, json, "byte_fallback", &m->byte_fallback);
     if (status) return status;
     if (unknown >= m->vocabulary.n)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, json, "\"unk_id\" is no token of the vocabulary");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, json, "\"unk_id\" is not a token of the vocabulary");
     m->unknown = unknown < 0 ? -1 : (int32_t)unknown;
     find_bytes(m);
     measure(m);
@@ -143,7 +143,7 @@ static void complain(glia_workspace *w, const char *what, const glia_glyph *at) 
 static void cut_words(const glia_token_model *m, const glia_glyph *text, int64_t n, glia_workspace *w) {
     const int32_t id = glia_vocabulary_find(&m->vocabulary, w->bytes.bytes, w->bytes.length);
     if (id < 0 && m->unknown < 0)
-        complain(w, "this is not in the vocabulary, which has no token for what is unknown", text);
+        complain(w, "the text is not in the vocabulary, which has no unknown token", text);
     else
         glia_token_add(w, id < 0 ? m->unknown : id, 0, n);
 }
@@ -175,7 +175,7 @@ static void cut_wordpiece(const glia_token_model *m, const glia_glyph *text, int
     if (known) return;
     w->n_tokens = first;
     if (m->unknown < 0)
-        complain(w, "a word that the vocabulary cannot spell, and it has no token for what is unknown", text);
+        complain(w, "a word is not in the vocabulary, which has no unknown token", text);
     else
         glia_token_add(w, m->unknown, 0, n);
 }
@@ -208,7 +208,8 @@ glia_status glia_token_model_read(glia_token_model *m, const glia_json *json, gl
     const glia_token_model_kind *kind = glia_token_model_kinds;
     while (kind->name && strcmp(kind->name, type)) kind++;
     if (!kind->name)
-        return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: Glia has no model \"%.60s\"", json->offset, type);
+        return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: the model \"%.60s\" is not supported", json->offset,
+                         type);
     m->kind = kind;
     return kind->read(m, json, r);
 }

@@ -23,7 +23,7 @@ static glia_status read_added(glia_tokenizer *t, const glia_json *item, glia_add
     glia_status status = glia_read_text(r, item, "content", &content);
     if (!status) status = glia_read_int(r, item, "id", &id);
     if (!status && (!content || id < 0 || id > 1 << 25 || id > 4096 + 16 * (int64_t)t->model.vocabulary.n))
-        status = glia_fail_json(r->error, GLIA_E_FORMAT, item, "an added token wants \"content\" and an \"id\"");
+        status = glia_fail_json(r->error, GLIA_E_FORMAT, item, "an added token needs \"content\" and an \"id\"");
     if (status) return status;
     a->id = (int32_t)id;
     a->content = content;
@@ -53,7 +53,7 @@ static glia_status find_pattern(glia_tokenizer *t, glia_added *a, glia_step_read
 
 static glia_status read_all_added(glia_tokenizer *t, const glia_json *list, glia_step_reader *r) {
     if (list && list->kind != GLIA_JSON_ARRAY)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, list, "\"added_tokens\" should be an array");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, list, "\"added_tokens\" must be an array");
     const int n = list ? list->count : 0;
     t->added = calloc((size_t)n + 1, sizeof *t->added);
     if (!t->added) return glia_fail_nomem(r->error);
@@ -88,7 +88,7 @@ enum { SLOTS_MOST = 1024 };
 
 static glia_status add_slot(glia_tokenizer *t, glia_template *list, glia_slot slot, glia_step_reader *r) {
     const int capacity = list->n & (list->n + 1) ? 0 : 2 * list->n + 1; /* grows at n = 0, 1, 3, 7, ... */
-    if (list->n == SLOTS_MOST) return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset 0: a template of 1024 places");
+    if (list->n == SLOTS_MOST) return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset 0: a template has 1024 items");
     if (capacity) {
         glia_slot *grown = glia_arena_alloc(&t->arena, (size_t)capacity * sizeof *grown);
         if (!grown) return glia_fail_nomem(r->error);
@@ -104,11 +104,11 @@ static glia_status add_specials(glia_tokenizer *t, glia_template *list, const gl
                                 const glia_json *name, uint8_t type, glia_step_reader *r) {
     const glia_json *ids = glia_json_member(glia_json_member(specials, name->text), "ids");
     if (!ids || ids->kind != GLIA_JSON_ARRAY)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, name, "a special token that \"special_tokens\" does not have");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, name, "the special token is not in \"special_tokens\"");
     for (const glia_json *v = ids->first; v; v = v->next) {
         int64_t id;
         if (!glia_json_int(v, &id) || id < 0 || id > INT32_MAX)
-            return glia_fail_json(r->error, GLIA_E_FORMAT, v, "an id should be here");
+            return glia_fail_json(r->error, GLIA_E_FORMAT, v, "expected an id");
         const glia_status status = add_slot(t, list, (glia_slot){ .id = (int32_t)id, .type = type }, r);
         if (status) return status;
     }
@@ -119,7 +119,7 @@ static glia_status read_template(glia_tokenizer *t, const glia_json *json, const
                                  glia_step_reader *r) {
     const glia_json *items = glia_json_member(json, key);
     if (!items || items->kind != GLIA_JSON_ARRAY)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, items ? items : json, "a template should be an array");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, items ? items : json, "a template must be an array");
     list->n = 0;
     for (const glia_json *item = items->first; item; item = item->next) {
         const glia_json *special = glia_json_member(item, "SpecialToken"),
@@ -129,7 +129,7 @@ static glia_status read_template(glia_tokenizer *t, const glia_json *json, const
         glia_status status = glia_read_int(r, special ? special : sequence, "type_id", &type);
         if (status) return status;
         if (!id || id->kind != GLIA_JSON_STRING || type < 0 || type > 255)
-            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "a place of a template wants an \"id\"");
+            return glia_fail_json(r->error, GLIA_E_FORMAT, item, "an item of a template needs an \"id\"");
         if (special)
             status = add_specials(t, list, glia_json_member(json, "special_tokens"), id, (uint8_t)type, r);
         else
@@ -146,7 +146,7 @@ static glia_status read_named(const glia_json *json, const char *key, int32_t *i
     int64_t value;
     if (!pair || pair->kind != GLIA_JSON_ARRAY || pair->count != 2 || !glia_json_int(pair->first->next, &value) ||
         value < 0 || value > INT32_MAX)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, pair ? pair : json, "a token and its id should be here");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, pair ? pair : json, "expected a token and its id");
     *id = (int32_t)value;
     return GLIA_OK;
 }
@@ -188,8 +188,8 @@ static glia_status read_processor(glia_tokenizer *t, const glia_json *json, int 
     }
     const glia_json *list = glia_json_member(json, "processors");
     if (strcmp(type, "Sequence") || !list || list->kind != GLIA_JSON_ARRAY || depth > 4)
-        return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: Glia has no post-processor \"%.60s\"", json->offset,
-                         type);
+        return glia_fail(r->error, GLIA_E_UNSUPPORTED, "offset %zu: the post-processor \"%.60s\" is not supported",
+                         json->offset, type);
     for (const glia_json *item = list->first; item && !status; item = item->next)
         status = read_processor(t, item, depth + 1, r);
     return status;
@@ -217,7 +217,7 @@ static glia_status read_all(glia_tokenizer *t, const glia_json *root, glia_step_
     const glia_json *model = part_of(root, "model"), *added = part_of(root, "added_tokens"),
                     *processor = part_of(root, "post_processor");
     if (!model || model->kind != GLIA_JSON_OBJECT)
-        return glia_fail_json(r->error, GLIA_E_FORMAT, root, "no \"model\": this is no tokenizer.json");
+        return glia_fail_json(r->error, GLIA_E_FORMAT, root, "there is no \"model\"; this is not a tokenizer.json");
     glia_status status = read_steps(t, root, r);
     if (!status) status = glia_token_model_read(&t->model, model, r);
     if (!status) status = read_all_added(t, added, r);

@@ -47,9 +47,10 @@ static glia_status read_lines(lines *l, const char *at, const char *end, glia_er
     for (glia_string line; next_line(&at, end, &line);) {
         const int number = l->n + 1;
         if (!valid(line) || !line.length)
-            return glia_fail(error, GLIA_E_FORMAT, "line %d: %s", number, line.length ? "invalid UTF-8" : "no token");
+            return glia_fail(error, GLIA_E_FORMAT, "line %d: %s", number,
+                             line.length ? "the token is not valid UTF-8" : "the token is empty");
         if (glia_vocabulary_find(&l->vocabulary, line.bytes, line.length) >= 0)
-            return glia_fail(error, GLIA_E_FORMAT, "line %d: a second token \"%.*s\"", number,
+            return glia_fail(error, GLIA_E_FORMAT, "line %d: the token \"%.*s\" is given twice", number,
                              (int)GLIA_MIN(line.length, (size_t)60), line.bytes);
         char *copy = glia_arena_alloc(&l->arena, line.length + 1);
         if (!copy || !glia_grow((void **)&l->tokens, l->n, &l->capacity, sizeof *l->tokens))
@@ -58,7 +59,7 @@ static glia_status read_lines(lines *l, const char *at, const char *end, glia_er
         if (!glia_vocabulary_set(&l->vocabulary, copy, line.length, l->n)) return glia_fail_nomem(error);
         l->tokens[l->n++] = copy;
     }
-    return l->n ? GLIA_OK : glia_fail(error, GLIA_E_FORMAT, "line 1: no token");
+    return l->n ? GLIA_OK : glia_fail(error, GLIA_E_FORMAT, "line 1: there are no tokens");
 }
 
 /* By the path ("uncased", "cased"); else uncased if no token but those with [ has an upper-case letter. */
@@ -123,7 +124,7 @@ static glia_status write_merges(const glia_file *file, glia_text *out, glia_erro
         const char *space = memchr(line.bytes, ' ', line.length);
         const size_t rest = space ? (size_t)(line.bytes + line.length - space) - 1 : 0;
         if (!rest || space == line.bytes || memchr(space + 1, ' ', rest) || !valid(line))
-            return glia_fail(error, GLIA_E_FORMAT, "line %d: a merge should be two tokens with a space between",
+            return glia_fail(error, GLIA_E_FORMAT, "line %d: a merge must be two tokens separated by a space",
                              number);
         char *copy = strndup(line.bytes, line.length);
         if (!copy) return glia_fail_nomem(error);
@@ -145,7 +146,7 @@ static glia_status write_gpt2(const glia_file *vocab, glia_text *out, glia_error
     const glia_json *json = glia_json_parse(&arena, vocab->bytes, vocab->length, 0, error);
     glia_status status = json ? GLIA_OK : error->status;
     if (json && json->kind != GLIA_JSON_OBJECT)
-        status = glia_fail_json(error, GLIA_E_FORMAT, json, "an object of tokens and their ids should be here");
+        status = glia_fail_json(error, GLIA_E_FORMAT, json, "expected an object of tokens and their ids");
     for (int i = 0; !status && i < GLIA_COUNT(names); i++) {
         int64_t id;
         if (!glia_json_int(glia_json_member(json, names[i]), &id) || id < 0 || id > INT32_MAX) continue;
@@ -251,7 +252,7 @@ glia_tokenizer *glia_tokenizer_load(const char *path, glia_error *error) {
         const glia_status status = glia_gpt2_json(vocab, merges, &json, error);
         t = parse_text(vocab, &json, status, error);
     } else if (folder && !exists(whole) && !exists(words)) {
-        glia_fail(error, GLIA_E_NOT_FOUND, "%s: there is no tokenizer.json, vocab.json or vocab.txt in it", path);
+        glia_fail(error, GLIA_E_NOT_FOUND, "%s has no tokenizer.json, vocab.json or vocab.txt", path);
     } else {
         t = load_file(folder && !exists(whole) ? words : whole, error);
     }

@@ -136,8 +136,9 @@ static glia_status count_texts(const glia_tokenizer *shell, const glia_string *t
     for (int64_t s = 0; s < shares && !status; s++) {
         const tally *t = &c->tallies[s];
         if (c->statuses[s])
-            status = c->statuses[s] == GLIA_E_NOMEM ? glia_fail_nomem(error)
-                                                    : glia_fail(error, c->statuses[s], "a text that cannot be cut");
+            status = c->statuses[s] == GLIA_E_NOMEM
+                         ? glia_fail_nomem(error)
+                         : glia_fail(error, c->statuses[s], "a text cannot be split into words");
         for (int i = 0; s > 0 && i < t->n && !status; i++)
             if (!count_word(&c->tallies[0], t->words[i].bytes, t->words[i].length, t->counts[i]))
                 status = glia_fail_nomem(error);
@@ -307,7 +308,7 @@ static glia_status read_specials(glia_trainer *t, glia_tokenizer_kind kind, char
         if (t->n_specials == GLIA_COUNT(t->specials))
             return glia_fail(t->error, GLIA_E_ARGUMENT, "more than %d special tokens", GLIA_COUNT(t->specials));
         if (special_id(at, t->specials, NULL, t->n_specials) >= 0 || !*at)
-            return glia_fail(t->error, GLIA_E_ARGUMENT, "the special token \"%s\" is given twice, or is empty", at);
+            return glia_fail(t->error, GLIA_E_ARGUMENT, "the special token \"%s\" is empty or given twice", at);
         t->specials[t->n_specials++] = at;
         at = last ? end : end + 1;
     }
@@ -371,9 +372,12 @@ static glia_tokenizer *train(glia_trainer *t, glia_tokenizer_kind kind, char *sp
 glia_tokenizer *glia_tokenizer_train(glia_tokenizer_kind kind, glia_tokenizer_opts opts, const glia_string *texts,
                                      int64_t n, glia_error *error) {
     if (n > 0 && !texts) return glia_fail_null(error, "texts"), NULL;
-    if (!glia_tokenizer_kind_name(kind)) return glia_fail(error, GLIA_E_ARGUMENT, "no such kind of tokenizer"), NULL;
+    if (!glia_tokenizer_kind_name(kind))
+        return glia_fail(error, GLIA_E_ARGUMENT, "the kind of tokenizer is unknown"), NULL;
     if (opts.vocabulary < 0 || opts.vocabulary > 1 << 24 || opts.minimum < 0)
-        return glia_fail(error, GLIA_E_ARGUMENT, "a vocabulary of %lld tokens", (long long)opts.vocabulary), NULL;
+        return glia_fail(error, GLIA_E_ARGUMENT, "a vocabulary of %lld tokens is not possible",
+                         (long long)opts.vocabulary),
+               NULL;
     if (!opts.vocabulary && kind != GLIA_TOKENIZER_CHARACTERS) opts.vocabulary = 8192;
     opts.minimum = GLIA_MAX(opts.minimum, 1);
     char *specials = strdup(opts.specials ? opts.specials : usual_specials(kind));

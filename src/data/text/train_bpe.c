@@ -299,7 +299,7 @@ glia_status glia_train_bpe(const glia_trainer *given, bool wordpiece, glia_text 
     glia_status status = t.failed ? glia_fail_nomem(given->error) : GLIA_OK;
     if (!status && t.vocabulary.n > given->opts.vocabulary)
         status = glia_fail(given->error, GLIA_E_ARGUMENT,
-                           "a vocabulary of %lld tokens, but special tokens and characters alone are %d",
+                           "a vocabulary of %lld tokens is too small: special tokens and characters alone are %d",
                            (long long)given->opts.vocabulary, (int)t.vocabulary.n);
     if (!status) write_model(&t, out);
     for (int i = 0; i < t.n_pairs; i++) free(t.pairs[i].words);

@@ -344,7 +344,7 @@ static glia_status write_model(trainer *t, glia_text *out) {
     const int64_t room = t->t->opts.vocabulary - t->t->n_specials;
     if (room < t->characters)
         return glia_fail(t->t->error, GLIA_E_ARGUMENT,
-                         "a vocabulary of %lld tokens, but special tokens and characters alone are %lld",
+                         "a vocabulary of %lld tokens is too small: special tokens and characters alone are %lld",
                          (long long)t->t->opts.vocabulary, (long long)t->characters + t->t->n_specials);
     if (t->n > t->characters)
         qsort(t->pieces + t->characters, (size_t)(t->n - t->characters), sizeof *t->pieces, by_score);

@@ -133,7 +133,8 @@ static uint32_t compose_pair(uint32_t a, uint32_t b) {
 #else
 
 glia_status glia_unicode_ready(glia_error *error) {
-    return glia_fail(error, GLIA_E_UNSUPPORTED, "this build of Glia has no utf8proc, which this tokenizer needs");
+    return glia_fail(error, GLIA_E_UNSUPPORTED,
+                     "this tokenizer needs utf8proc, which this build of Glia does not have");
 }
 
 static int category(uint32_t c) { return c >= 0x80 ? GLIA_LO : GLIA_CN; }

@@ -47,7 +47,7 @@ static void add_unknown(const glia_token_model *m, int64_t from, int64_t to, con
     if (m->unknown >= 0) {
         glia_token_add(w, m->unknown, from, to);
     } else if (!w->complaint) {
-        w->complaint = "a character that the vocabulary does not have, and it has no token for what is unknown";
+        w->complaint = "a character is not in the vocabulary, which has no unknown token";
         w->place = text[from].begin;
     }
 }

@@ -229,7 +229,7 @@ static glia_status take(const glia_safetensor *const *sources, int n, const rule
     }
     if (filled == rows) return GLIA_OK;
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' %s does not give '%s' %s", sources[0]->offset,
+    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' %s does not match '%s' %s", sources[0]->offset,
                      sources[0]->name, glia_shape_format(sources[0]->shape, a), to->name,
                      glia_shape_format(to->shape, b));
 }
@@ -242,7 +242,7 @@ static glia_status load_one(const work *k, glia_array *to, glia_error *error) {
         const int n = find_sources(k, r, &m, sources);
         if (n > 0) return take(sources, n, r, k->family->conv1d && r->conv1d, to, error);
     }
-    return glia_fail(error, GLIA_E_NOT_FOUND, "has no tensor for the parameter '%s' by the names of %s", to->name,
+    return glia_fail(error, GLIA_E_NOT_FOUND, "has no tensor for the parameter '%s' with the names of %s", to->name,
                      k->family->name);
 }
 

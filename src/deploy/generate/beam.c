@@ -45,13 +45,13 @@ static void search_free(search *s) {
 }
 
 static glia_status check(const glia_beam_opts *o, const int32_t *begin, int64_t n, glia_error *error) {
-    if (n < 1 || !begin) return glia_fail(error, GLIA_E_ARGUMENT, "glia_beam_search: needs a token to begin with");
+    if (n < 1 || !begin) return glia_fail(error, GLIA_E_ARGUMENT, "beam search: needs at least one initial token");
     if (o->vocabulary < 1 || o->vocabulary > INT32_MAX)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_beam_search: vocabulary must be at least 1");
+        return glia_fail(error, GLIA_E_ARGUMENT, "beam search: vocabulary must be at least 1");
     if (o->beams < 0 || o->beams > 4096 || o->length < 0 || o->length > (1 << 24))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_beam_search: beams must lie in [1, 4096], length in [1, 2^24]");
+        return glia_fail(error, GLIA_E_ARGUMENT, "beam search: beams must be in [1, 4096], length in [1, 2^24]");
     if (!(o->length_penalty >= 0 && isfinite(o->length_penalty)))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_beam_search: length_penalty must not be negative");
+        return glia_fail(error, GLIA_E_ARGUMENT, "beam search: length_penalty must not be negative");
     return GLIA_OK;
 }
 
@@ -86,7 +86,7 @@ static glia_status continue_row(search *s, int row, glia_error *error) {
     double highest = -INFINITY, sum = 0;
     for (int64_t v = 0; v < s->opts.vocabulary; v++) {
         if (isnan(scores[v]) || scores[v] == INFINITY)
-            return glia_fail(error, GLIA_E_ARGUMENT, "glia_beam_search: the score of token %lld is not a finite number",
+            return glia_fail(error, GLIA_E_ARGUMENT, "beam search: the score of token %lld is not a finite number",
                              (long long)v);
         highest = fmax(highest, scores[v]);
     }

@@ -72,12 +72,11 @@ static glia_status check_model(const glia_node *input, const glia_node *output, 
     if (!input || !output) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no %s", input ? "output" : "input");
     if (input->shape.rank != 2 || (input->dtype != GLIA_I32 && input->dtype != GLIA_F32))
         return glia_fail(error, GLIA_E_SHAPE,
-                         "a model that writes reads tokens, i32 (N, T); the input '%s' is not that",
+                         "a model for generation must read tokens, i32 (N, T); the input '%s' is not that",
                          glia_leaf_of(input)->name);
     if (output->shape.rank != 3 || output->dtype != GLIA_F32)
-        return glia_fail(
-            error, GLIA_E_SHAPE,
-            "a model that writes gives scores, f32 (N, T, V), of what follows each token; this one does not");
+        return glia_fail(error, GLIA_E_SHAPE,
+                         "a model for generation must give scores of the next token, f32 (N, T, V); this one does not");
     return GLIA_OK;
 }
 
@@ -106,7 +105,7 @@ static glia_status generator_open(glia_generator *g, glia_model *model, glia_gen
 
 glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opts, glia_error *error) {
     if (opts.sequences < 0) {
-        glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_create: %d sequences", opts.sequences);
+        glia_fail(error, GLIA_E_ARGUMENT, "generation: the number of sequences is %d", opts.sequences);
         return NULL;
     }
     glia_generator *g = calloc(1, sizeof *g);
@@ -160,7 +159,7 @@ glia_status glia_generator_reorder(glia_generator *g, const int *parents, glia_e
     const int64_t n = g->sequences;
     for (int64_t i = 0; i < n; i++) {
         if (parents[i] < 0 || parents[i] >= n)
-            return glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_reorder: there is no sequence %d", parents[i]);
+            return glia_fail(error, GLIA_E_ARGUMENT, "generation: there is no sequence %d", parents[i]);
     }
     for (int i = 0; i < glia_store_count(g->store); i++) {
         glia_array a = glia_store_entry(g->store, i);
@@ -231,7 +230,7 @@ glia_status glia_generator_read(glia_generator *g, const int32_t *tokens, int64_
                                 glia_error *error) {
     if (!g) return glia_fail_null(error, "generator");
     if (n > 0 && !tokens) return glia_fail_null(error, "tokens");
-    if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_read: needs at least one token");
+    if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "generation: needs at least one token");
     glia_status status = GLIA_OK;
     for (int64_t done = 0, some; status == GLIA_OK && done < n; done += some) {
         if (g->context && g->kept == g->context) status = let_go(g, error);
@@ -280,13 +279,13 @@ glia_status glia_generate(glia_generator *g, const int32_t *prompt, int64_t n, g
     *n_tokens = 0;
     if (opts.length == 0) opts.length = 256;
     if (n < 1 || opts.length < 0)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_generate: the prompt needs at least one token");
+        return glia_fail(error, GLIA_E_ARGUMENT, "generation: the prompt needs at least one token");
     if (g->sequences != 1)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_generate: the generator has %lld sequences, not one",
+        return glia_fail(error, GLIA_E_ARGUMENT, "generation: the generator has %lld sequences, not one",
                          (long long)g->sequences);
     for (int64_t i = 0; i < n; i++) {
         if (prompt[i] < 0 || prompt[i] >= g->vocabulary)
-            return glia_fail(error, GLIA_E_ARGUMENT, "glia_generate: token %lld of the prompt is %d, outside 0 to %lld",
+            return glia_fail(error, GLIA_E_ARGUMENT, "generation: token %lld of the prompt is %d, outside 0 to %lld",
                              (long long)i, prompt[i], (long long)g->vocabulary - 1);
     }
     glia_generator_reset(g);

@@ -581,7 +581,7 @@ static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *i
     if (y) return y;
     w->stuck = n;
     return glia_graph_fail(to, GLIA_E_UNSUPPORTED,
-                           "the model cannot be run token by token: %s%s%s%s mixes times in a way that is not known",
+                           "the model cannot be run token by token: %s%s%s%s mixes steps in an unsupported way",
                            n->op->name, n->label ? " (\"" : "", n->label ? n->label : "", n->label ? "\")" : "");
 }
 
@@ -599,8 +599,7 @@ glia_graph *glia_incremental(const glia_graph *model, const glia_node *input, co
                              glia_incremental_opts opts, glia_error *error) {
     if (input->shape.rank < 2 || input->shape.dim[0] != GLIA_BATCH || output->shape.rank < 3 ||
         output->shape.dim[0] != GLIA_BATCH || output->shape.dim[1] != input->shape.dim[1]) {
-        glia_fail(error, GLIA_E_SHAPE,
-                  "a model that writes sequences has an input (N, T, ...) and an output (N, T, V)");
+        glia_fail(error, GLIA_E_SHAPE, "a model for generation needs an input (N, T, ...) and an output (N, T, V)");
         return NULL;
     }
     glia_graph *whole = excerpt(model, output, opts.sequences, error);

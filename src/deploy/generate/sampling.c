@@ -25,18 +25,18 @@ struct glia_sampler {
 
 static glia_status check(const glia_sampling *s, int64_t vocabulary, glia_error *error) {
     if (vocabulary < 1 || vocabulary > INT32_MAX)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampler_create: a vocabulary has at least one token");
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: the vocabulary must have at least one token");
     if (!(s->temperature > 0 && isfinite(s->temperature)))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: temperature must be above 0, not %g", s->temperature);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: temperature must be above 0, not %g", s->temperature);
     if (!(s->repetition_penalty > 0 && isfinite(s->repetition_penalty)))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: repetition_penalty must be above 0, not %g",
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: repetition_penalty must be above 0, not %g",
                          s->repetition_penalty);
     if (s->top_k < 0)
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_k must not be negative, as %d is", s->top_k);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: top_k must not be negative, but is %d", s->top_k);
     if (!(s->top_p >= 0 && s->top_p <= 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: top_p must lie in [0, 1], as %g does not", s->top_p);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: top_p must be in [0, 1], not %g", s->top_p);
     if (!(s->min_p >= 0 && s->min_p <= 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampling: min_p must lie in [0, 1], as %g does not", s->min_p);
+        return glia_fail(error, GLIA_E_ARGUMENT, "sampling: min_p must be in [0, 1], not %g", s->min_p);
     return GLIA_OK;
 }
 
@@ -134,8 +134,8 @@ glia_status glia_sampler_next(glia_sampler *s, const float *scores, const int32_
     if (n_past > 0 && !past) return glia_fail_null(error, "past");
     candidate *c = s->heap;
     int64_t n = gather(s, scores, past, n_past);
-    if (n < 0) return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampler_next: a score is not a number");
-    if (n == 0) return glia_fail(error, GLIA_E_ARGUMENT, "glia_sampler_next: no token is left to choose");
+    if (n < 0) return glia_fail(error, GLIA_E_ARGUMENT, "sampling: a score is not a number");
+    if (n == 0) return glia_fail(error, GLIA_E_ARGUMENT, "sampling: all tokens have probability 0");
     if (s->how.greedy) {
         candidate best = c[0];
         for (int64_t i = 1; i < n; i++) best = before(c[i], best) ? c[i] : best;

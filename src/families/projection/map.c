@@ -169,12 +169,13 @@ static void draw(map *m, glia_text *out) {
 char *glia_map_svg(const double *places, int64_t n, glia_map_opts opts, glia_error *error) {
     if (n > 0 && !places) return glia_fail_null(error, "places"), NULL;
     if (n < 1 || opts.width < 0 || opts.width > WIDTH_MOST) {
-        glia_fail(error, GLIA_E_ARGUMENT, "map: %lld points, a width of %d", (long long)n, opts.width);
+        glia_fail(error, GLIA_E_ARGUMENT, "map: %lld points or the width %d are out of range", (long long)n,
+                  opts.width);
         return NULL;
     }
     for (int64_t i = 0; i < 2 * n; i++) {
         if (isfinite(places[i])) continue;
-        glia_fail(error, GLIA_E_ARGUMENT, "map: point %lld has no place", (long long)(i / 2));
+        glia_fail(error, GLIA_E_ARGUMENT, "map: point %lld is not finite", (long long)(i / 2));
         return NULL;
     }
     map m = { .places = places, .n = n, .o = opts, .labels = malloc((size_t)n * sizeof *m.labels) };

@@ -204,12 +204,12 @@ static double *numbers(int64_t a, int64_t b) {
 glia_status glia_pca(const float *x, int64_t n, int64_t size, int components, glia_pca_result result,
                      glia_error *error) {
     if (n < 2 || size < 1 || components < 1 || components > n || components > size) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "pca: %d components of %lld points of %lld numbers", components,
-                         (long long)n, (long long)size);
+        return glia_fail(error, GLIA_E_ARGUMENT, "pca: %d components of %lld points of size %lld are not possible",
+                         components, (long long)n, (long long)size);
     }
     for (int64_t i = 0; i < n * size; i++) {
         if (!isfinite(x[i])) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "pca: number %lld of point %lld is not finite",
+            return glia_fail(error, GLIA_E_ARGUMENT, "pca: value %lld of point %lld is not finite",
                              (long long)(i % size), (long long)(i / size));
         }
     }

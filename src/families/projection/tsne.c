@@ -239,7 +239,7 @@ static void move(const embedding *e, glia_tsne_opts o, double *y, double *memory
 
 static glia_status settle(glia_tsne_opts *o, int64_t n, int64_t size, glia_error *error) {
     if (n < 4 || n > GLIA_TSNE_MOST || size < 1) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %lld points of %lld numbers; from 4 to %d points",
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %lld points of size %lld; there must be 4 to %d points",
                          (long long)n, (long long)size, GLIA_TSNE_MOST);
     }
     o->perplexity = glia_option(o->perplexity, GLIA_MIN(30.0, (double)(n - 1) / 3));
@@ -248,15 +248,15 @@ static glia_status settle(glia_tsne_opts *o, int64_t n, int64_t size, glia_error
     if (!(o->theta >= 0 && o->theta < 2))
         return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: theta is %g, which is not in [0, 2)", o->theta);
     if (o->theta == 0 && n > MEMORY_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the exact one takes %d points at most", MEMORY_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the exact method takes at most %d points", MEMORY_MOST);
     o->exaggeration = glia_option(o->exaggeration, 12);
     if (!(o->perplexity >= 1) || o->perplexity > (double)(n - 1))
-        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: a perplexity of %g for %lld points", o->perplexity,
-                         (long long)n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the perplexity %g is not possible for %lld points",
+                         o->perplexity, (long long)n);
     if (!(o->exaggeration >= 1) || !isfinite(o->exaggeration) || o->iterations < 0 || !(o->rate >= 0) ||
         !isfinite(o->rate))
-        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %d iterations, exaggeration %g, rate %g", o->iterations,
-                         o->exaggeration, o->rate);
+        return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: %d iterations, exaggeration %g or rate %g are out of range",
+                         o->iterations, o->exaggeration, o->rate);
     if (o->rate == GLIA_ZERO) return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: the rate cannot be 0");
     if (o->rate == 0) o->rate = GLIA_MAX((double)n / o->exaggeration / 4, 50.0);
     return GLIA_OK;
@@ -268,7 +268,7 @@ glia_status glia_tsne(const float *x, int64_t n, int64_t size, glia_tsne_opts op
     if (status) return status;
     for (int64_t i = 0; i < n * size; i++) {
         if (!isfinite(x[i])) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: number %lld of point %lld is not finite",
+            return glia_fail(error, GLIA_E_ARGUMENT, "t-SNE: value %lld of point %lld is not finite",
                              (long long)(i % size), (long long)(i / size));
         }
     }

@@ -334,7 +334,7 @@ static const char *mistake_in(const stack *s, glia_tensor x) {
     }
     if (o->units < 1) return "units must be at least 1";
     if (o->layers < 0 || o->layers > GLIA_RECURRENT_LAYERS) return "there can be 1 to 8 layers";
-    if (o->bidirectional && o->reverse) return "it goes both ways, or backwards: not both";
+    if (o->bidirectional && o->reverse) return "bidirectional and reverse exclude each other";
     if ((o->peephole || o->projection || o->forget_bias != 0) && !lstm) return "this is an option of the LSTM";
     if (o->projection < 0 || o->projection > o->units) return "the projection must be to at most as many as the units";
     if (o->layer_norm && o->units == 1) return "one unit alone has no variance to normalise by";

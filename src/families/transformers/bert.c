@@ -71,7 +71,7 @@ glia_tensor glia_bert_masked_words(glia_tensor x, int vocabulary) {
 glia_tensor glia_bert_pooled(glia_tensor x) {
     if (glia_is_bad(x)) return glia_layer_bad(x);
     const glia_shape s = x->shape;
-    if (s.rank != 3) return glia_graph_fail(x->graph, GLIA_E_SHAPE, "bert: what is pooled should be (N, T, D)");
+    if (s.rank != 3) return glia_graph_fail(x->graph, GLIA_E_SHAPE, "bert: the pooled input should be (N, T, D)");
     glia_tensor first = glia_slice(x, GLIA_SHAPE(0, 0, 0), GLIA_SHAPE(s.dim[0], 1, s.dim[2]), GLIA_SHAPE(1, 1, 1));
     return dense(glia_reshape(first, GLIA_SHAPE(s.dim[0], s.dim[2])), "pooler", width(x), GLIA_TANH);
 }

@@ -78,7 +78,7 @@ glia_tensor glia_rotate(glia_tensor x, glia_tensor positions, glia_rotary_opts o
     }
     const int64_t d = x->shape.dim[3], units = o.units ? o.units : d;
     if (units < 2 || units > d || units % 2) {
-        return glia_graph_fail(g, GLIA_E_ARGUMENT, "rotary: %lld of the %lld numbers of a head cannot turn",
+        return glia_graph_fail(g, GLIA_E_ARGUMENT, "rotary: %lld of the %lld elements of a head cannot be rotated",
                                (long long)units, (long long)d);
     }
     if (!positions) positions = glia_iota(g, GLIA_I32, GLIA_SHAPE(x->shape.dim[1]), 0);

@@ -197,7 +197,7 @@ static glia_status ask_all(asking *a, lines *l) {
             const char *name = fields[0][1] ? fields[0] + 1 : n > 1 ? fields[1] : "";
             status = begin_section(a, name, l->line);
         } else if (n != 4) {
-            status = glia_fail(a->error, GLIA_E_FORMAT, "line %lld: %d words, where a question has four",
+            status = glia_fail(a->error, GLIA_E_FORMAT, "line %lld: %d words, but a question has four",
                                (long long)l->line, n);
         } else {
             if (!a->result->n_sections) status = begin_section(a, "questions", l->line);
@@ -317,7 +317,8 @@ static glia_status compare_all(const glia_vectors *v, lines *l, const capitals *
         if (!n || fields[0][0] == '#') continue;
         if (n < 3 || !glia_number_parse(fields[2], fields[2] + strlen(fields[2]), &said)) {
             if (l->line == 1) continue;
-            return glia_fail(error, GLIA_E_FORMAT, "line %lld: a line is two words and a number", (long long)l->line);
+            return glia_fail(error, GLIA_E_FORMAT, "line %lld: the line is not two words and a number",
+                             (long long)l->line);
         }
         result->pairs++;
         const int64_t a = find_capitals(c, fields[0]), b = find_capitals(c, fields[1]);

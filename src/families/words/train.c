@@ -77,19 +77,23 @@ static glia_status settle(glia_word2vec_opts *o, glia_error *error) {
     o->rate = glia_option(o->rate, o->model == GLIA_CBOW ? 0.05 : 0.025);
     if (!o->threads) o->threads = 1;
     if (o->size < 1 || o->size > SIZE_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: size %lld; from 1 to %d", (long long)o->size, SIZE_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the size is %lld, but must be from 1 to %d",
+                         (long long)o->size, SIZE_MOST);
     if (o->window < 1 || o->window > WINDOW_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: window %d; from 1 to %d", o->window, WINDOW_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the window is %d, but must be from 1 to %d", o->window,
+                         WINDOW_MOST);
     if (o->negative < 0 || o->negative > NEGATIVE_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative %d; from 0 to %d", o->negative, NEGATIVE_MOST);
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative is %d, but must be from 0 to %d", o->negative,
+                         NEGATIVE_MOST);
     if (!o->negative && !o->hierarchical_softmax)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: neither negative sampling nor the hierarchical softmax");
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative sampling or hierarchical softmax is needed");
     if (o->epochs < 1 || o->min_count < 1 || o->max_words < 0)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: epochs, min_count and max_words cannot be negative");
     if (!(o->rate > 0) || !isfinite(o->rate) || !(o->sample >= 0) || !isfinite(o->sample))
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: a rate of %g, a sample of %g", o->rate, o->sample);
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the rate %g or the sample %g is out of range", o->rate,
+                         o->sample);
     if (o->model != GLIA_CBOW && o->model != GLIA_SKIP_GRAM)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: no model %d", (int)o->model);
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the model %d is unknown", (int)o->model);
     return GLIA_OK;
 }
 
@@ -128,7 +132,7 @@ static glia_status read_counts(trainer *t, const char *path) {
             status = t->error->status;
         } else if (token != GLIA_ITEM_WORD) {
             if (word >= 0 && !counted)
-                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: a word without its count", path,
+                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: the word has no count", path,
                                    (long long)line);
             word = -1;
             counted = false;
@@ -138,11 +142,11 @@ static glia_status read_counts(trainer *t, const char *path) {
             if (!glia_word_table_add(&t->table, text, t->reader->length, &word))
                 status = glia_fail_nomem(t->error);
             else if (t->table.n == before)
-                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: \"%.100s\" comes a second time", path,
+                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: \"%.100s\" is a duplicate", path,
                                    (long long)line, text);
         } else if (counted || !glia_number_parse(text, text + t->reader->length, &count) || count != floor(count) ||
                    count < 1 || count > 0x1p53) {
-            status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: a line is written WORD COUNT", path,
+            status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: the line is not WORD COUNT", path,
                                (long long)line);
         } else {
             t->table.counts[word] = (int64_t)count;
@@ -161,7 +165,7 @@ static glia_status make_vocabulary(trainer *t, glia_text_source source) {
     for (int64_t i = 0; i < t->table.n; i++) t->total += t->table.counts[i];
     if (t->table.n > 1) return GLIA_OK;
     return glia_fail(t->error, GLIA_E_ARGUMENT,
-                     "word2vec: of %lld different words %lld come %lld times or more: too few to learn from",
+                     "word2vec: of %lld distinct words, %lld occur at least %lld times; that is too few",
                      (long long)different, (long long)t->table.n, (long long)t->o.min_count);
 }
 

@@ -75,7 +75,7 @@ static glia_status add_word(parse *p, const char *word, size_t length, float **t
     int64_t number;
     const int64_t before = p->table.n;
     *to = NULL;
-    if (memchr(word, 0, length)) return fail_at(p, "a word with a zero byte in it");
+    if (memchr(word, 0, length)) return fail_at(p, "a word contains a zero byte");
     if (!glia_word_table_add(&p->table, word, length, &number)) return glia_fail_nomem(p->error);
     if (number < before) return GLIA_OK;
     const size_t used = (size_t)before * (size_t)p->size, wanted = used + (size_t)p->size;
@@ -106,16 +106,16 @@ static int64_t count_fields(parse p) {
 static glia_status read_line(parse *p) {
     const char *end, *word = field(p, &end);
     float *to;
-    glia_status status = word ? add_word(p, word, (size_t)(end - word), &to) : fail_on_line(p, "an empty line");
+    glia_status status = word ? add_word(p, word, (size_t)(end - word), &to) : fail_on_line(p, "the line is empty");
     for (int64_t k = 0; k < p->size && !status; k++) {
         double value;
         const char *begin = field(p, &end);
-        if (!begin) return fail_on_line(p, "fewer numbers than the others have");
-        if (!glia_number_parse(begin, end, &value)) return fail_on_line(p, "this is no number");
-        if (!isfinite((float)value)) return fail_on_line(p, "a number too large for f32");
+        if (!begin) return fail_on_line(p, "the word has fewer numbers than the others");
+        if (!glia_number_parse(begin, end, &value)) return fail_on_line(p, "the text is not a number");
+        if (!isfinite((float)value)) return fail_on_line(p, "the number is too large for f32");
         if (to) to[k] = (float)value;
     }
-    if (!status && field(p, &end)) return fail_on_line(p, "more numbers than the others have");
+    if (!status && field(p, &end)) return fail_on_line(p, "the word has more numbers than the others");
     p->at += p->at < p->length;
     p->line++;
     return status;
@@ -123,18 +123,18 @@ static glia_status read_line(parse *p) {
 
 static glia_status parse_text(parse *p, bool has_header) {
     if (!has_header) p->size = count_fields(*p);
-    if (p->size < 1) return fail_on_line(p, "no numbers behind the first word");
+    if (p->size < 1) return fail_on_line(p, "no numbers after the first word");
     if ((uint64_t)p->size > p->length) return fail_on_line(p, "the file is too short for vectors of this size");
     glia_status status = GLIA_OK;
     int64_t lines = 0;
     for (; p->at < p->length && !enough(p) && !status && (!has_header || lines < p->words); lines++)
         status = read_line(p);
     if (!status && has_header && lines < p->words && !enough(p))
-        return glia_fail(p->error, GLIA_E_FORMAT, "line %lld (offset %zu): %lld words, where the first line says %lld",
+        return glia_fail(p->error, GLIA_E_FORMAT, "line %lld (offset %zu): %lld words, but the first line says %lld",
                          (long long)p->line, p->at, (long long)lines, (long long)p->words);
     while (!status && !enough(p) && p->at < p->length) {
         const uint8_t c = p->bytes[p->at];
-        if (c != '\n' && !is_blank(c)) return fail_on_line(p, "more words than the first line says");
+        if (c != '\n' && !is_blank(c)) return fail_on_line(p, "there are more words than the first line says");
         p->at++;
     }
     return status;
@@ -153,14 +153,14 @@ static glia_status read_record(parse *p) {
     while (p->at < p->length && p->bytes[p->at] == '\n') p->at++;
     const size_t begin = p->at, bytes = (size_t)p->size * 4;
     while (p->at < p->length && p->bytes[p->at] != ' ') p->at++;
-    if (p->at == begin) return fail_at(p, p->at == p->length ? "the file ends before its words do" : "an empty word");
-    if (p->length - p->at < 1 + bytes) return fail_at(p, "the file ends before its words do");
+    if (p->at == begin) return fail_at(p, p->at == p->length ? "the file is truncated" : "the word is empty");
+    if (p->length - p->at < 1 + bytes) return fail_at(p, "the file is truncated");
     float *to;
     glia_status status = add_word(p, (const char *)p->bytes + begin, p->at - begin, &to);
     p->at++;
     for (int64_t k = 0; k < p->size && !status; k++) {
         const float value = little_float(p->bytes + p->at + 4 * k);
-        if (!isfinite(value)) return fail_at(p, "a number that is not finite");
+        if (!isfinite(value)) return fail_at(p, "a number is not finite");
         if (to) to[k] = value;
     }
     p->at += bytes;
@@ -173,7 +173,7 @@ static glia_status parse_binary(parse *p, bool has_header) {
     glia_status status = GLIA_OK;
     for (int64_t i = 0; i < p->words && !status && !enough(p); i++) status = read_record(p);
     while (!status && !enough(p) && p->at < p->length) {
-        if (p->bytes[p->at] != '\n') return fail_at(p, "bytes behind the last word");
+        if (p->bytes[p->at] != '\n') return fail_at(p, "bytes after the last word");
         p->at++;
     }
     return status;
@@ -202,15 +202,15 @@ static glia_status read_words(parse *p, const glia_safetensor *words, int64_t n)
         const char *end = memchr(text + at, '\n', words->bytes - at);
         int64_t number;
         p->at = words->offset + at;
-        if (!end) return fail_at(p, "fewer words than vectors");
+        if (!end) return fail_at(p, "there are fewer words than vectors");
         const size_t length = (size_t)(end - text) - at;
-        if (!length || memchr(text + at, 0, length)) return fail_at(p, "a word that is empty or has a zero byte in it");
+        if (!length || memchr(text + at, 0, length)) return fail_at(p, "a word is empty or contains a zero byte");
         if (!glia_word_table_add(&p->table, text + at, length, &number)) return glia_fail_nomem(p->error);
-        if (number != i) return fail_at(p, "a word that comes a second time");
+        if (number != i) return fail_at(p, "a duplicate word");
         at += length + 1;
     }
     p->at = words->offset + at;
-    return at == words->bytes || p->limit ? GLIA_OK : fail_at(p, "more words than vectors");
+    return at == words->bytes || p->limit ? GLIA_OK : fail_at(p, "there are more words than vectors");
 }
 
 static glia_status take_tensors(parse *p, const glia_safetensors *file) {
@@ -218,11 +218,12 @@ static glia_status take_tensors(parse *p, const glia_safetensors *file) {
                           *words = glia_safetensors_find(file, "words"),
                           *counts = glia_safetensors_find(file, "counts");
     if (!values || values->dtype != GLIA_F32 || values->shape.rank != 2)
-        return fail_at(p, "no tensor \"vectors\" of f32 (words, size)");
-    if (!words || words->dtype != GLIA_U8 || words->shape.rank != 1) return fail_at(p, "no tensor \"words\" of u8");
+        return fail_at(p, "there is no tensor \"vectors\" of f32 (words, size)");
+    if (!words || words->dtype != GLIA_U8 || words->shape.rank != 1)
+        return fail_at(p, "there is no tensor \"words\" of u8");
     const int64_t all = values->shape.dim[0], n = p->limit > 0 ? GLIA_MIN(p->limit, all) : all;
     p->size = values->shape.dim[1];
-    if (p->size < 1) return fail_at(p, "vectors of no numbers");
+    if (p->size < 1) return fail_at(p, "the vectors have size 0");
     if (counts && (counts->dtype != GLIA_I64 || counts->shape.rank != 1 || counts->shape.dim[0] != all))
         return fail_at(p, "\"counts\" are not i64, one for each word");
     glia_status status = read_words(p, words, n);
@@ -233,7 +234,7 @@ static glia_status take_tensors(parse *p, const glia_safetensors *file) {
     memcpy(p->values, values->data, bytes);
     for (size_t i = 0; i < bytes / sizeof(float); i++) {
         p->at = values->offset + 4 * i;
-        if (!isfinite(p->values[i])) return fail_at(p, "a number that is not finite");
+        if (!isfinite(p->values[i])) return fail_at(p, "a number is not finite");
     }
     for (int64_t i = 0; i < n && counts; i++)
         memcpy(&p->table.counts[i], (const char *)counts->data + 8 * i, sizeof(int64_t));
@@ -272,7 +273,7 @@ glia_status glia_vectors_parse(const uint8_t *bytes, size_t length, glia_vectors
     parse p = { .bytes = bytes, .length = length, .line = 1, .limit = limit, .error = error ? error : &own };
     *vectors = NULL;
     glia_status status = parse_all(&p, format);
-    if (!status && !p.table.n) status = glia_fail(p.error, GLIA_E_FORMAT, "offset 0: no words");
+    if (!status && !p.table.n) status = glia_fail(p.error, GLIA_E_FORMAT, "offset 0: the file has no words");
     if (status) {
         glia_word_table_free(&p.table);
         free(p.values);
@@ -328,8 +329,8 @@ static glia_status save_words(const glia_vectors *v, const char *path, bool bina
         const char *word = v->table.words[i];
         if (strpbrk(word, " \t\r\n")) {
             free(out.bytes);
-            return glia_fail(error, GLIA_E_ARGUMENT, "%s: the word \"%.100s\" has white space: save it as safetensors",
-                             path, word);
+            return glia_fail(error, GLIA_E_ARGUMENT,
+                             "%s: the word \"%.100s\" has white space; use the format safetensors", path, word);
         }
         glia_text_append(&out, word, strlen(word));
         if (binary) glia_text_append(&out, " ", 1);
@@ -354,7 +355,7 @@ static glia_status save_safetensors(const glia_vectors *v, const char *path, gli
         const char *word = v->table.words[i];
         if (strchr(word, '\n')) {
             free(words.bytes);
-            return glia_fail(error, GLIA_E_ARGUMENT, "%s: a word with a line end in it", path);
+            return glia_fail(error, GLIA_E_ARGUMENT, "%s: a word contains a line end", path);
         }
         glia_text_append(&words, word, strlen(word));
         glia_text_append(&words, "\n", 1);

@@ -51,7 +51,8 @@ glia_vectors *glia_vectors_create(const char *const *words, const float *values,
     size_t total, bytes = 0;
     glia_word_table table = { 0 };
     if (n < 1 || size < 1) {
-        glia_fail(error, GLIA_E_ARGUMENT, "vectors: %lld words of %lld numbers", (long long)n, (long long)size);
+        glia_fail(error, GLIA_E_ARGUMENT, "vectors: %lld words of size %lld are not possible", (long long)n,
+                  (long long)size);
         return NULL;
     }
     const bool fits = glia_mul_fits((size_t)n, (size_t)size, &total) && glia_mul_fits(total, sizeof(float), &bytes);
@@ -63,7 +64,7 @@ glia_vectors *glia_vectors_create(const char *const *words, const float *values,
         else if (!glia_word_table_add(&table, words[i], strlen(words[i]), &number))
             status = glia_fail_nomem(error);
         else if (number != i)
-            status = glia_fail(error, GLIA_E_ARGUMENT, "vectors: the word \"%.100s\" comes twice", words[i]);
+            status = glia_fail(error, GLIA_E_ARGUMENT, "vectors: the word \"%.100s\" is a duplicate", words[i]);
         else
             table.counts[i] = counts ? counts[i] : 0;
     }
@@ -208,7 +209,7 @@ int glia_vectors_nearest(const glia_vectors *vectors, glia_nearest_opts opts, gl
     const glia_vectors *v = vectors;
     const int64_t limit = opts.limit > 0 ? GLIA_MIN(opts.limit, v->table.n) : v->table.n;
     if (opts.n_plus < 0 || opts.n_minus < 0 || opts.n_plus + opts.n_minus < 1) {
-        glia_fail(error, GLIA_E_ARGUMENT, "nearest: no word to be near to");
+        glia_fail(error, GLIA_E_ARGUMENT, "nearest: the query has no words");
         return -1;
     }
     double *sum = calloc((size_t)v->size, sizeof *sum), length = 0;
@@ -260,7 +261,8 @@ glia_status glia_vectors_groups(const glia_vectors *vectors, int groups, int32_t
     enum { ROUNDS = 50 };
     const glia_vectors *v = vectors;
     if (groups < 1 || groups > v->table.n) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "groups: %d of %lld words", groups, (long long)v->table.n);
+        return glia_fail(error, GLIA_E_ARGUMENT, "groups: %d groups of %lld words are not possible", groups,
+                         (long long)v->table.n);
     }
     double *centres = malloc((size_t)groups * (size_t)v->size * sizeof *centres);
     if (!centres) return glia_fail_nomem(error);

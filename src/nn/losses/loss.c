@@ -116,7 +116,7 @@ static glia_tensor weigh(glia_loss loss, glia_tensor y, glia_tensor t, const gli
     glia_graph *g = y->graph;
     const int last = y->shape.rank - 1;
     if ((loss != GLIA_CROSS_ENTROPY && loss != GLIA_CROSS_ENTROPY_ONE_HOT) || last < 1) {
-        glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights go with cross-entropy, not with %s", losses[loss].name);
+        glia_graph_fail(g, GLIA_E_UNSUPPORTED, "class weights are for cross-entropy, not for %s", losses[loss].name);
         return NULL;
     }
     for (int64_t i = 0; i < y->shape.dim[last]; i++) {

@@ -10,7 +10,7 @@ static void add(glia_metric *m, const float *scores, int32_t label) {
 static double result(const glia_metric *m) { return (double)m->counts[0] / (double)m->samples; }
 
 const glia_metric_rule glia_metric_rule_accuracy = { .name = "accuracy",
-                                                     .summary = "share of samples whose predicted class is right",
+                                                     .summary = "fraction of samples whose predicted class is correct",
                                                      .larger = true,
                                                      .options = GLIA_OPTION_THRESHOLD,
                                                      .shape = shape,

@@ -21,7 +21,7 @@ static double result(const glia_metric *m) {
 }
 
 const glia_metric_rule glia_metric_rule_balanced_accuracy = { .name = "balanced-accuracy",
-                                                              .summary = "mean over classes of the share found",
+                                                              .summary = "mean recall over the classes",
                                                               .larger = true,
                                                               .options = GLIA_OPTION_THRESHOLD,
                                                               .shape = glia_hits_shape,

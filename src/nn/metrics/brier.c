@@ -14,7 +14,7 @@ static void add(glia_metric *m, const float *scores, int32_t label) {
 }
 
 const glia_metric_rule glia_metric_rule_brier = { .name = "brier",
-                                                  .summary = "squared distance of probabilities from what came true",
+                                                  .summary = "mean squared difference of probabilities and outcomes",
                                                   .needs_probabilities = true,
                                                   .shape = glia_mean_shape,
                                                   .add = add,

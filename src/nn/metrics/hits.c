@@ -17,7 +17,10 @@ glia_hits glia_hits_of(const glia_metric *m, int64_t label) {
     return (glia_hits){ .hits = c[0], .predicted = c[1], .actual = c[2] };
 }
 
-double glia_hits_average(const glia_metric *m, double (*of)(glia_hits)) {
+double glia_hits_of_class(const glia_metric *m, int64_t label) { return m->rule->ratio(glia_hits_of(m, label)); }
+
+double glia_hits_result(const glia_metric *m) {
+    double (*const of)(glia_hits) = m->rule->ratio;
     if (m->average == GLIA_AVERAGE_BINARY) return of(glia_hits_of(m, m->positive));
     glia_hits all = { 0 };
     double total = 0, weight = 0;

@@ -46,8 +46,9 @@ glia_metric *glia_metric_create_named(const char *text, int64_t classes, const c
         m->rule->shape(m);
         settle_threshold(m);
         if (m->n_counts == m->labels * m->labels && m->labels > TABLE_MOST) {
-            status = glia_fail(error, GLIA_E_ARGUMENT, "%s: a table of %lld classes is too large; %d are possible",
-                               m->name, (long long)m->labels, TABLE_MOST);
+            status = glia_fail(error, GLIA_E_ARGUMENT,
+                               "%s: a confusion matrix of %lld classes is too large; the limit is %d", m->name,
+                               (long long)m->labels, TABLE_MOST);
         } else if (!allocate(m)) {
             status = glia_fail_nomem(error);
         }
@@ -117,7 +118,7 @@ static bool ignored(const glia_metric *m, int32_t label) { return m->ignores && 
 static glia_status check_labels(const glia_metric *m, const int32_t *labels, int64_t n, glia_error *error) {
     for (int64_t i = 0; i < n; i++) {
         if ((labels[i] >= 0 && labels[i] < m->labels) || ignored(m, labels[i])) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: the label %d of sample %lld is none of %lld classes", m->name,
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: the label %d of sample %lld is outside the %lld classes", m->name,
                          (int)labels[i], (long long)i, (long long)m->labels);
     }
     return GLIA_OK;
@@ -128,8 +129,9 @@ static glia_status check_probabilities(const glia_metric *m, const float *scores
     const float slack = 1e-5f;
     for (int64_t i = 0; i < n * m->classes; i++) {
         if (!(scores[i] < -slack || scores[i] > 1 + slack)) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: the score %g of sample %lld is no probability; say %s(logits)?",
-                         m->name, (double)scores[i], (long long)(i / m->classes), m->rule->name);
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "%s: the score %g of sample %lld is not a probability; did you mean %s(logits)?", m->name,
+                         (double)scores[i], (long long)(i / m->classes), m->rule->name);
     }
     return GLIA_OK;
 }

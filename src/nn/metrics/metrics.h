@@ -48,6 +48,11 @@ typedef enum glia_metric_options {
 
 /* ---- the record ---------------------------------------------------------------------------- */
 
+/* Predictions of a class, counted (hits.c). */
+typedef struct glia_hits {
+    int64_t hits, predicted, actual; /* samples: predicted and true, predicted, true */
+} glia_hits;
+
 typedef struct glia_metric_rule {
     const char *name, *summary;
     bool larger;              /* larger is better */
@@ -60,6 +65,7 @@ typedef struct glia_metric_rule {
     void (*shape)(glia_metric *m);
     void (*add)(glia_metric *m, const float *scores, int32_t label);             /* adds a sample with a label */
     void (*add_values)(glia_metric *m, const float *values, const float *truth); /* or with values */
+    double (*ratio)(glia_hits counts);                                           /* for glia_hits_result() */
     double (*result)(const glia_metric *m);                                      /* for at least one sample */
     double (*of_class)(const glia_metric *m, int64_t label);                     /* NULL: no results by class */
 } glia_metric_rule;
@@ -113,12 +119,10 @@ double glia_metric_log_probability(const glia_metric *m, const float *scores, in
 /* Counts by class (hits.c): shape and add for metrics that need only these. */
 void glia_hits_shape(glia_metric *m);
 void glia_hits_add(glia_metric *m, const float *scores, int32_t label);
-typedef struct glia_hits {
-    int64_t hits, predicted, actual; /* of a class */
-} glia_hits;
 glia_hits glia_hits_of(const glia_metric *m, int64_t label);
-/* A ratio of the counts of each class, averaged over the classes that occur in truth or prediction. */
-double glia_hits_average(const glia_metric *m, double (*of)(glia_hits));
+/* rule->ratio of the counts of a class, and its average over the classes that occur in truth or prediction. */
+double glia_hits_of_class(const glia_metric *m, int64_t label);
+double glia_hits_result(const glia_metric *m);
 
 /* The confusion matrix: counts[truth * labels + predicted]. */
 void glia_table_shape(glia_metric *m);

@@ -47,7 +47,7 @@ static double result(const glia_metric *m) {
 }
 
 const glia_metric_rule glia_metric_rule_r2 = { .name = "r2",
-                                               .summary = "share of the variance that is explained, R squared",
+                                               .summary = "fraction of the variance that is explained, R squared",
                                                .larger = true,
                                                .values = true,
                                                .shape = shape,

@@ -209,7 +209,7 @@ glia_status glia_metric_parse(glia_metric *m, const char *text, const char *cons
         m->threshold = 0.5;
         m->number = m->rule->number_default;
         if (number >= 0 && !take_number(m, NULL, (double)number)) {
-            status = glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no such number of best classes", words_of);
+            status = glia_fail(error, GLIA_E_ARGUMENT, "%s: the number is out of range", words_of);
         }
     }
     for (char *rest = open ? open + 1 : NULL, *option; status == GLIA_OK && rest && *rest;) {

@@ -19,7 +19,7 @@ static void add(glia_metric *m, const float *scores, int32_t label) {
 static double result(const glia_metric *m) { return (double)m->counts[0] / (double)m->samples; }
 
 const glia_metric_rule glia_metric_rule_top_k = { .name = "topk",
-                                                  .summary = "share of samples with the true class among the best k",
+                                                  .summary = "fraction of samples whose true class is among the k best",
                                                   .larger = true,
                                                   .options = GLIA_OPTION_NUMBER,
                                                   .number = "k",

@@ -22,12 +22,12 @@
 static glia_status check_opts(glia_fit_opts *o, glia_error *error) {
     o->label_smoothing = glia_option(o->label_smoothing, 0);
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_fit: label_smoothing is %g, which is not in [0, 1)",
+        return glia_fail(error, GLIA_E_ARGUMENT, "training: label_smoothing is %g, which is not in [0, 1)",
                          o->label_smoothing);
     }
     if (o->metrics && !o->validation) {
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_fit: metrics are measured on validation data, and there are none");
+                         "training: metrics need validation data");
     }
     return GLIA_OK;
 }

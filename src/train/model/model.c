@@ -136,7 +136,7 @@ glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) 
     }
     glia_graph first = *model->graph; /* a view with one output and no updates */
     if (first.n_outputs == 0) {
-        glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
+        glia_fail(error, GLIA_E_ARGUMENT, "the model has no output");
         return NULL;
     }
     first.n_outputs = 1;
@@ -155,8 +155,7 @@ glia_tensor glia_model_sample_input(const glia_model *model, glia_error *error) 
     free(live);
     if (n == 1) return found[0];
     if (n == 0) {
-        glia_fail(error, GLIA_E_ARGUMENT, "the model's output '%s' depends on no input: call glia_model_input()",
-                  first.outputs[0].name);
+        glia_fail(error, GLIA_E_ARGUMENT, "the model's output '%s' depends on no input", first.outputs[0].name);
     } else {
         glia_fail(error, GLIA_E_ARGUMENT,
                   "the model's output '%s' depends on the inputs '%s' and '%s', but samples feed only one: compile it "
@@ -196,7 +195,7 @@ glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error
     glia_status status = glia_graph_check(model->graph, error);
     if (status != GLIA_OK) return status;
     if (model->graph->n_outputs == 0) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output");
     }
     glia_error reason = { 0 };
     pthread_mutex_lock(&model->mutex); /* of concurrent first calls, one initialises */

@@ -117,8 +117,8 @@ static glia_status load(glia_model *model, const glia_safetensors *file, glia_er
     const char *text = glia_safetensors_get(file, "glia.graph");
     if (!text) {
         return glia_fail(error, GLIA_E_FORMAT,
-                         "holds tensors but no graph ('glia.graph' in its metadata): build the model, then "
-                         "glia_model_load_weights()");
+                         "has tensors but no model graph ('glia.graph' in its metadata): only its weights can "
+                         "be loaded");
     }
     glia_error reason = { 0 };
     glia_graph *graph = glia_graph_parse(text, strlen(text), &reason);

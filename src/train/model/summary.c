@@ -287,7 +287,7 @@ char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error) {
     glia_status status = glia_graph_check(model->graph, error);
     if (status != GLIA_OK) return NULL;
     if (model->graph->n_outputs == 0) {
-        glia_fail(error, GLIA_E_ARGUMENT, "the model has no output: call glia_model_output()");
+        glia_fail(error, GLIA_E_ARGUMENT, "the model has no output");
         return NULL;
     }
     table t = { 0 };

@@ -1,5 +1,5 @@
-/* ddpm.c - a diffusion model (Ho et al. 2020) learns MNIST at 14 x 14 and draws digits into ddpm.png. Without MNIST it learns
- * digits that the library draws. --quick: a few steps. */
+/* ddpm.c - a diffusion model (Ho et al. 2020) learns MNIST at 14 x 14 and draws digits into ddpm.png. Without MNIST it
+ * learns digits that the library draws. --quick: a few steps. */
 #include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>

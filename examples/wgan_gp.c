@@ -1,5 +1,5 @@
-/* wgan_gp.c - a Wasserstein GAN with gradient penalty (Gulrajani et al. 2017) learns eight Gaussians on a ring. --quick: 20
- * steps of 10,000. */
+/* wgan_gp.c - a Wasserstein GAN with gradient penalty (Gulrajani et al. 2017) learns eight Gaussians on a ring.
+ * --quick: 20 steps of 10,000. */
 #include <glia/glia.h>
 #include <math.h>
 #include <stdio.h>

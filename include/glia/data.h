@@ -138,8 +138,8 @@ typedef struct glia_image_save_opts {
     int scale;        /* every pixel becomes scale x scale; 0: 1 */
     double low, high; /* what becomes black and white, beyond is cut off; both 0: 0 and 1 */
 } glia_image_save_opts;
-/* Writes n pictures x (n, C, H, W), C 1 or 3, row by row into one file: .png (GLIA_E_UNSUPPORTED in a build without libpng),
- * .pgm (grey) or .ppm. */
+/* Writes n pictures x (n, C, H, W), C 1 or 3, row by row into one file: .png (GLIA_E_UNSUPPORTED in a build without
+ * libpng), .pgm (grey) or .ppm. */
 GLIA_API glia_status glia_image_save(const char *path, glia_shape shape, const float *x, int64_t n,
                                      glia_image_save_opts opts, glia_error *error);
 

@@ -10,9 +10,10 @@ extern "C" {
 #endif
 
 /* ==== generative adversarial nets ============================================================ */
-/* A generator makes samples of noise, a critic (discriminator) scores samples. Both are ordinary parts of one graph: build the
- * critic under the same name on real samples and on the generator's, make a loss for each net, and give each its own
- * update group by glia_minimize(loss, optimizer, "critic*", "critic"). A program then runs one group or the other. */
+/* A generator makes samples of noise, a critic (discriminator) scores samples. Both are ordinary parts of one graph:
+ * build the critic under the same name on real samples and on the generator's, make a loss for each net, and give each
+ * its own update group by glia_minimize(loss, optimizer, "critic*", "critic"). A program then runs one group or the
+ * other. */
 
 /* What becomes of scores. Scores are logits: no sigmoid before them. */
 typedef enum glia_gan_loss {
@@ -25,7 +26,8 @@ typedef enum glia_gan_loss {
     GLIA_GAN_LOSS_COUNT
 } glia_gan_loss;
 
-GLIA_API const char *glia_gan_loss_name(glia_gan_loss loss); /* "non-saturating", "wasserstein", ...; NULL: there is none */
+/* "non-saturating", "wasserstein", "hinge", "least-squares"; NULL: there is none */
+GLIA_API const char *glia_gan_loss_name(glia_gan_loss loss);
 /* Scalars, means over the scores of real and of generated samples; their shapes may differ. */
 GLIA_API glia_tensor glia_gan_critic_loss(glia_tensor real, glia_tensor fake, glia_gan_loss loss);
 GLIA_API glia_tensor glia_gan_generator_loss(glia_tensor fake, glia_gan_loss loss);
@@ -35,11 +37,11 @@ typedef struct glia_gradient_penalty_opts {
     bool one_sided; /* only norms above it cost */
 } glia_gradient_penalty_opts;
 
-/* Gulrajani et al. 2017, section 4: the mean over samples of (|d score / d m| - 1)^2 at points m = e real + (1 - e) fake, e
- * uniform in [0, 1) for each sample. `score` is the critic's score (N) or (N, 1) of `x` (N, ...); the critic is applied once
- * more to m by glia_substitute(). real and fake have x's shape (x may be one of them) and count as constants. The paper
- * adds 10 times the result to the critic's loss. Batch norm in the critic is an error: a sample's gradient would not be its
- * own. */
+/* Gulrajani et al. 2017, section 4: the mean over samples of (|d score / d m| - 1)^2 at points m = e real + (1 - e)
+ * fake, e uniform in [0, 1) for each sample. `score` is the critic's score (N) or (N, 1) of `x` (N, ...); the critic is
+ * applied once more to m by glia_substitute(). real and fake have x's shape (x may be one of them) and count as
+ * constants. The paper adds 10 times the result to the critic's loss. Batch norm in the critic is an error: a sample's
+ * gradient would not be its own. */
 GLIA_API glia_tensor glia_gradient_penalty(glia_tensor score, glia_tensor x, glia_tensor real, glia_tensor fake,
                                            glia_gradient_penalty_opts opts);
 
@@ -82,13 +84,14 @@ typedef struct glia_dcgan_opts {
     glia_init kernel_init;  /* default: N(0, 0.02), the paper's */
 } glia_dcgan_opts;
 
-/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in [-1, 1] for
- * `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not below 8: 28 -> 7,
- * 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W must allow at least one
- * halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1", ... */
+/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in
+ * [-1, 1] for `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not
+ * below 8: 28 -> 7, 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W
+ * must allow at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0",
+ * "NAME/norm1", ... */
 GLIA_API glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_shape picture, glia_dcgan_opts opts);
-/* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) -> scores
- * (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
+/* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) ->
+ * scores (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
 GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcgan_opts opts);
 
 /* ==== diffusion ============================================================================= */
@@ -96,14 +99,14 @@ GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcg
  *
  *     x_t = sqrt(A_t) x0 + sqrt(1 - A_t) noise,    A_t = (1 - beta_0) (1 - beta_1) ... (1 - beta_t)
  *
- * and a net that is given x_t and t predicts what was added. Sampling begins with noise and removes it step by step. Data
- * should lie in [-1, 1]. A glia_diffusion is the schedule and what nets predict; it does not change, and any number of
- * threads may use it. */
+ * and a net that is given x_t and t predicts what was added. Sampling begins with noise and removes it step by step.
+ * Data should lie in [-1, 1]. A glia_diffusion is the schedule and what nets predict; it does not change, and any
+ * number of threads may use it. */
 
 typedef enum glia_beta_schedule {
     GLIA_BETA_LINEAR, /* Ho et al. 2020: beta from beta_first to beta_last */
-    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0), f(u) = cos^2((u/T + s) / (1 + s) pi/2),
-                       * s = 0.008; beta at most 0.999 */
+    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0),
+                       * f(u) = cos^2((u/T + s) / (1 + s) pi/2), s = 0.008; beta at most 0.999 */
     GLIA_BETA_COUNT
 } glia_beta_schedule;
 
@@ -118,7 +121,8 @@ typedef enum glia_diffusion_prediction {
 typedef struct glia_diffusion_opts {
     int steps; /* T; 0: 1,000 */
     glia_beta_schedule schedule;
-    double beta_first, beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: the paper's 1e-4 and 0.02 for T = 1,000 */
+    double beta_first, beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: for T = 1,000 the paper's 1e-4 and
+                                   * 0.02 */
     glia_diffusion_prediction prediction;
 } glia_diffusion_opts;
 
@@ -137,7 +141,8 @@ GLIA_API int glia_diffusion_steps(const glia_diffusion *diffusion); /* T */
 /* Step t; all NaN for a t outside [0, T). */
 GLIA_API glia_diffusion_step glia_diffusion_at(const glia_diffusion *diffusion, int t);
 GLIA_API const char *glia_beta_schedule_name(glia_beta_schedule schedule); /* "linear", "cosine"; NULL: there is none */
-GLIA_API const char *glia_diffusion_prediction_name(glia_diffusion_prediction prediction); /* "noise", "sample", "velocity" */
+/* "noise", "sample", "velocity" */
+GLIA_API const char *glia_diffusion_prediction_name(glia_diffusion_prediction prediction);
 
 /* ---- in graphs ------------------------------------------------------------------------------ */
 /* x0, noise and the like are (N, ...) of one shape, f32 or f64; t is i32 or i64 (N), in [0, T). */
@@ -149,12 +154,14 @@ GLIA_API glia_tensor glia_diffusion_noised(const glia_diffusion *diffusion, glia
 GLIA_API glia_tensor glia_diffusion_target(const glia_diffusion *diffusion, glia_tensor x0, glia_tensor t,
                                            glia_tensor noise);
 /* x0, and the noise, by a net's prediction for xt. */
-GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt, glia_tensor t);
+GLIA_API glia_tensor glia_diffusion_x0(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
+                                       glia_tensor t);
 GLIA_API glia_tensor glia_diffusion_noise(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor xt,
                                           glia_tensor t);
-/* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1) noise of
- * each sample, drawn anew in each run. `prediction` is what the net gives for its inputs x and t; the net is applied once more
- * to the noised x0 and the drawn t by glia_substitute(). x0 may be x: then the program's input x is data. */
+/* Ho et al. 2020, algorithm 1 (the simple loss): the mean square of prediction - target for a uniform t and N(0, 1)
+ * noise of each sample, drawn anew in each run. `prediction` is what the net gives for its inputs x and t; the net is
+ * applied once more to the noised x0 and the drawn t by glia_substitute(). x0 may be x: then the program's input x is
+ * data. */
 GLIA_API glia_tensor glia_diffusion_loss(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor x,
                                          glia_tensor t, glia_tensor x0);
 
@@ -179,8 +186,8 @@ typedef glia_status (*glia_diffusion_watch)(const glia_diffusion_progress *progr
 
 typedef struct glia_diffusion_sample_opts {
     glia_diffusion_sampler sampler;
-    int steps;           /* in [1, T], evenly spaced from T - 1 to 0, for DPM-Solver in log(A / (1 - A)); 0: T for DDPM, 50 for
-                          * DDIM, 20 for DPM-Solver, at most T */
+    int steps;           /* in [1, T], evenly spaced from T - 1 to 0, for DPM-Solver in log(A / (1 - A)); 0: T for DDPM,
+                          * 50 for DDIM, 20 for DPM-Solver, at most T */
     double eta;          /* DDIM: 0: deterministic; 1: as DDPM */
     bool large_variance; /* DDPM: noise of variance beta instead of the posterior's (Ho et al. 2020, section 3.2) */
     double limit;        /* estimates of x0 are cut to [-limit, limit]; 0: 1; GLIA_ZERO: never */
@@ -194,8 +201,8 @@ typedef struct glia_diffusion_sample_opts {
     void *context;
 } glia_diffusion_sample_opts;
 
-/* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its inputs x
- * f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
+/* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its
+ * inputs x f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
 GLIA_API glia_status glia_diffusion_sample(const glia_diffusion *diffusion, glia_function *net, int64_t n,
                                            glia_shape sample, glia_diffusion_sample_opts opts, float *out,
                                            glia_error *error);
@@ -207,22 +214,22 @@ typedef struct glia_unet_opts {
     int channels;                      /* of the first level; 0: 64 (the paper: 128) */
     int multipliers[GLIA_UNET_LEVELS]; /* of channels, for each level; 0 ends; none: 1, 2, 2 */
     int blocks;                        /* residual blocks of a level on the way down, one more on the way up; 0: 2 */
-    /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too, unless
-     * the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
+    /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too,
+     * unless the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
     int attention[GLIA_UNET_LEVELS];
     int heads;               /* of attention; 0: 1 */
-    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4 (the
-                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the time */
+    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4
+                              * (the paper: 32). Groups of one channel are an error: they would remove the time */
     int out_channels;        /* 0: as x has */
     double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
 } glia_unet_opts;
 
-/* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group norm
- * and silu, to which the time's embedding is added (sinusoids, two dense layers of 4 channels); sizes are halved by
- * convolutions of stride 2 from level to level and doubled (nearest) on the way back, where what each block gave on the way
- * down is concatenated. The last convolution of each branch and of the net begins with zeros. H and W must be divisible by
- * 2^(levels - 1). */
+/* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group
+ * norm and silu, to which the time's embedding is added (sinusoids, two dense layers of 4 channels); sizes are halved
+ * by convolutions of stride 2 from level to level and doubled (nearest) on the way back, where what each block gave on
+ * the way down is concatenated. The last convolution of each branch and of the net begins with zeros. H and W must be
+ * divisible by 2^(levels - 1). */
 GLIA_API glia_tensor glia_unet(glia_tensor x, glia_tensor t, const char *name, glia_unet_opts opts);
 
 #ifdef __cplusplus

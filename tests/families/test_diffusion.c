@@ -1,8 +1,8 @@
 /* test_diffusion.c - noise schedules, the loss, and samplers of diffusion models against closed forms.
  *
- * For data N(m, s^2) everything is known: x_t is N(sqrt(A) m, A s^2 + 1 - A), and the best estimate of x0 is linear in x_t. A
- * sampler with that estimate in place of a net moves a Gaussian to a Gaussian, whose mean and variance follow from the
- * sampler's own factors step by step and must end near m and s^2.
+ * For data N(m, s^2) everything is known: x_t is N(sqrt(A) m, A s^2 + 1 - A), and the best estimate of x0 is linear in
+ * x_t. A sampler with that estimate in place of a net moves a Gaussian to a Gaussian, whose mean and variance follow
+ * from the sampler's own factors step by step and must end near m and s^2.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -306,7 +306,8 @@ static void samplers_recover_gaussian_data(void **state) {
 }
 
 /* The deterministic samplers follow one ordinary differential equation, whose solution for Gaussian data is known:
- * x0 = m + s (x_T - sqrt(A_T) m) / sqrt(A_T s^2 + 1 - A_T). The second order's error falls with the square of the steps. */
+ * x0 = m + s (x_T - sqrt(A_T) m) / sqrt(A_T s^2 + 1 - A_T). The second order's error falls with the square of the
+ * steps. */
 static double error_of(const glia_diffusion *d, const sampling *s, glia_diffusion_sampler sampler, int steps) {
     const float start[] = { -2, -0.5F, 0.25F, 1.5F };
     float out[4];

@@ -126,7 +126,8 @@ static void points_lie_uniformly_between_real_and_generated(void **state) {
     }
 }
 
-/* The penalty's gradient in every weight of a critic, against differences; second derivatives of what critics are made of. */
+/* The penalty's gradient in every weight of a critic, against differences; second derivatives of what critics are made
+ * of. */
 static void check_penalty_slopes(glia_tensor (*critic)(glia_tensor x), glia_shape shape) {
     glia_graph *g = glia_graph_create();
     glia_tensor real = glia_random_normal(g, shape), fake = glia_cast(glia_random_normal(g, shape), GLIA_F64);

@@ -1,5 +1,5 @@
-/* test_oom_generative.c - fails every allocation (oom.h): a step of adversarial training, a step of a diffusion model's, and
- * sampling. */
+/* test_oom_generative.c - fails every allocation (oom.h): a step of adversarial training, a step of a diffusion
+ * model's, and sampling. */
 #include "glia/glia.h"
 #include "oom.h"
 

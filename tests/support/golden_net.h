@@ -1,5 +1,6 @@
-/* golden_net.h - compares a net with one of another program, from a file as tools/golden/generative.py writes it: the same
- * parameters by name, the same outputs for the same inputs, the same gradients of sum(y dy) in all parameters and inputs. */
+/* golden_net.h - compares a net with one of another program, from a file as tools/golden/generative.py writes it: the
+ * same parameters by name, the same outputs for the same inputs, the same gradients of sum(y dy) in all parameters and
+ * inputs. */
 #ifndef GLIA_TESTS_GOLDEN_NET_H
 #define GLIA_TESTS_GOLDEN_NET_H
 
@@ -103,7 +104,8 @@ static inline void golden_compare(const golden_net *n, double tolerance) {
     }
 }
 
-/* `build` makes the net in a graph whose inputs have the shapes of the file's; `tolerance` is relative to the largest value. */
+/* `build` makes the net in a graph whose inputs have the shapes of the file's; `tolerance` is relative to the largest
+ * value. */
 static inline void golden_check(const char *path, glia_tensor (*build)(glia_graph *g), const char *backend_name,
                                 double tolerance) {
     glia_error error = { 0 };

@@ -1,7 +1,7 @@
 /* diffusion.c - noise schedules of diffusion models, and what they mean in a graph.
  *
- * Everything follows from A_t, the share of the signal's variance that is left after step t. In a graph the factors of a step
- * are rows of a constant table, gathered by t and broadcast over the sample.
+ * Everything follows from A_t, the share of the signal's variance that is left after step t. In a graph the factors of
+ * a step are rows of a constant table, gathered by t and broadcast over the sample.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* gan.c - what generators and critics of adversarial nets learn from: losses, the gradient penalty, clipped weights.
  *
- * A loss is a pair of functions of scores, a row of the table below. The gradient penalty needs the gradient of a gradient:
- * the score's gradient in its sample is more graph, which glia_minimize() differentiates like any other.
+ * A loss is a pair of functions of scores, a row of the table below. The gradient penalty needs the gradient of a
+ * gradient: the score's gradient in its sample is more graph, which glia_minimize() differentiates like any other.
  */
 #include <stdlib.h>
 #include <string.h>

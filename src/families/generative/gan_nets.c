@@ -1,9 +1,9 @@
 /* gan_nets.c - nets of adversarial training: dense ones, and DCGAN's of convolutions (Radford et al. 2016).
  *
- * DCGAN's generator and critic are mirror images: the sizes of a picture between them, and how often it is halved, come from
- * one function, sizes_of(). With an even kernel of k, stride 2 and padding k/2 - 1 a (transposed) convolution halves
- * (doubles) a size exactly, and every pixel is met by the same number of taps, which avoids chequered pictures (Odena et
- * al. 2016).
+ * DCGAN's generator and critic are mirror images: the sizes of a picture between them, and how often it is halved, come
+ * from one function, sizes_of(). With an even kernel of k, stride 2 and padding k/2 - 1 a (transposed) convolution
+ * halves (doubles) a size exactly, and every pixel is met by the same number of taps, which avoids chequered pictures
+ * (Odena et al. 2016).
  */
 #include "glia/generative.h"
 #include "nn/layers/layers.h"

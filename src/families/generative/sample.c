@@ -1,13 +1,13 @@
 /* sample.c - samples of a diffusion model: from noise, step by step.
  *
- * Every sampler here is a linear rule. With the signal's share A at a step and A' at the next cleaner one, and an estimate E of
- * x0 by the net,
+ * Every sampler here is a linear rule. With the signal's share A at a step and A' at the next cleaner one, and an
+ * estimate E of x0 by the net,
  *
  *     x' = a E + b x + s z,    z ~ N(0, 1)
  *
- * and samplers differ in a, b and s (glia_diffusion_move_of()); DPM-Solver also extrapolates E from the last two estimates.
- * A sampler that skips steps treats the pair (A, A') as one step with beta = 1 - A / A'. The noise of a sample is a function of
- * (seed, index of the sample, step), so it does not depend on how samples are batched.
+ * and samplers differ in a, b and s (glia_diffusion_move_of()); DPM-Solver also extrapolates E from the last two
+ * estimates. A sampler that skips steps treats the pair (A, A') as one step with beta = 1 - A / A'. The noise of a
+ * sample is a function of (seed, index of the sample, step), so it does not depend on how samples are batched.
  */
 #include <math.h>
 #include <stdlib.h>

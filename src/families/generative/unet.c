@@ -4,8 +4,8 @@
  *            |                       |                  |               |
  *            +-- what each gives is kept, and concatenated here, last first --+
  *
- * A residual block is   x + conv(dropout(silu(norm(conv(silu(norm(x))) + dense(silu(time))))))   with a convolution of 1 x 1
- * in place of x where the channels change. Attention treats the pixels as a sequence.
+ * A residual block is   x + conv(dropout(silu(norm(conv(silu(norm(x))) + dense(silu(time))))))   with a convolution of
+ * 1 x 1 in place of x where the channels change. Attention treats the pixels as a sequence.
  */
 #include <stdio.h>
 

@@ -26,8 +26,8 @@ typedef enum glia_gan_loss {
     GLIA_GAN_LOSS_COUNT
 } glia_gan_loss;
 
-GLIA_API const char *
-glia_gan_loss_name(glia_gan_loss loss); /* "non-saturating", "wasserstein", ...; NULL: there is none */
+/* "non-saturating", "wasserstein", "hinge", "least-squares"; NULL: there is none */
+GLIA_API const char *glia_gan_loss_name(glia_gan_loss loss);
 /* Scalars, means over the scores of real and of generated samples; their shapes may differ. */
 GLIA_API glia_tensor glia_gan_critic_loss(glia_tensor real, glia_tensor fake, glia_gan_loss loss);
 GLIA_API glia_tensor glia_gan_generator_loss(glia_tensor fake, glia_gan_loss loss);
@@ -84,11 +84,11 @@ typedef struct glia_dcgan_opts {
     glia_init kernel_init;  /* default: N(0, 0.02), the paper's */
 } glia_dcgan_opts;
 
-/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in [-1,
- * 1] for `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not below 8:
- * 28 -> 7, 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W must allow
- * at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0", "NAME/norm1",
- * ... */
+/* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in
+ * [-1, 1] for `picture` (C, H, W): a dense layer to the smallest size (H and W halved while both are even and not
+ * below 8: 28 -> 7, 32 -> 4, 64 -> 4), then doublings; norm and relu after each layer, tanh after the last. H and W
+ * must allow at least one halving. Parameters "NAME/project", "NAME/up1", ..., "NAME/out", norms "NAME/norm0",
+ * "NAME/norm1", ... */
 GLIA_API glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_shape picture, glia_dcgan_opts opts);
 /* The critic: convolutions of stride 2, leaky relu (0.2), norms after all but the first, a dense layer. (N, C, H, W) ->
  * scores (N). Parameters "NAME/down1", "NAME/down2", ..., "NAME/score", norms "NAME/norm2", ... */
@@ -105,9 +105,8 @@ GLIA_API glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcg
 
 typedef enum glia_beta_schedule {
     GLIA_BETA_LINEAR, /* Ho et al. 2020: beta from beta_first to beta_last */
-    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0), with
-                       * f(u) = cos^2((u/T + s) / (1 + s) pi/2),
-                       * s = 0.008; beta at most 0.999 */
+    GLIA_BETA_COSINE, /* Nichol and Dhariwal 2021, section 3.2: A_t = f(t + 1) / f(0),
+                       * f(u) = cos^2((u/T + s) / (1 + s) pi/2), s = 0.008; beta at most 0.999 */
     GLIA_BETA_COUNT
 } glia_beta_schedule;
 
@@ -122,8 +121,8 @@ typedef enum glia_diffusion_prediction {
 typedef struct glia_diffusion_opts {
     int steps; /* T; 0: 1,000 */
     glia_beta_schedule schedule;
-    double beta_first,
-        beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: the paper's 1e-4 and 0.02 for T = 1,000 */
+    double beta_first, beta_last; /* linear; 0: 0.1 / T and 20 / T, at most 0.999: for T = 1,000 the paper's 1e-4 and
+                                   * 0.02 */
     glia_diffusion_prediction prediction;
 } glia_diffusion_opts;
 
@@ -142,8 +141,8 @@ GLIA_API int glia_diffusion_steps(const glia_diffusion *diffusion); /* T */
 /* Step t; all NaN for a t outside [0, T). */
 GLIA_API glia_diffusion_step glia_diffusion_at(const glia_diffusion *diffusion, int t);
 GLIA_API const char *glia_beta_schedule_name(glia_beta_schedule schedule); /* "linear", "cosine"; NULL: there is none */
-GLIA_API const char *
-glia_diffusion_prediction_name(glia_diffusion_prediction prediction); /* "noise", "sample", "velocity" */
+/* "noise", "sample", "velocity" */
+GLIA_API const char *glia_diffusion_prediction_name(glia_diffusion_prediction prediction);
 
 /* ---- in graphs ------------------------------------------------------------------------------ */
 /* x0, noise and the like are (N, ...) of one shape, f32 or f64; t is i32 or i64 (N), in [0, T). */
@@ -187,8 +186,8 @@ typedef glia_status (*glia_diffusion_watch)(const glia_diffusion_progress *progr
 
 typedef struct glia_diffusion_sample_opts {
     glia_diffusion_sampler sampler;
-    int steps;           /* in [1, T], evenly spaced from T - 1 to 0, for DPM-Solver in log(A / (1 - A)); 0: T for DDPM, 50 for
-                          * DDIM, 20 for DPM-Solver, at most T */
+    int steps;           /* in [1, T], evenly spaced from T - 1 to 0, for DPM-Solver in log(A / (1 - A)); 0: T for DDPM,
+                          * 50 for DDIM, 20 for DPM-Solver, at most T */
     double eta;          /* DDIM: 0: deterministic; 1: as DDPM */
     bool large_variance; /* DDPM: noise of variance beta instead of the posterior's (Ho et al. 2020, section 3.2) */
     double limit;        /* estimates of x0 are cut to [-limit, limit]; 0: 1; GLIA_ZERO: never */
@@ -219,9 +218,8 @@ typedef struct glia_unet_opts {
      * unless the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
     int attention[GLIA_UNET_LEVELS];
     int heads;               /* of attention; 0: 1 */
-    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4 (the
-                              * paper: 32 of 4 or more). Groups of one channel are an error: they would remove the
-                              * time */
+    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4
+                              * (the paper: 32). Groups of one channel are an error: they would remove the time */
     int out_channels;        /* 0: as x has */
     double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */

@@ -1,5 +1,5 @@
-/* test_unet.c - the UNet of diffusion models against PyTorch's (tools/golden/generative.py), its sizes and its errors.
- * */
+/* test_unet.c - the UNet of diffusion models against PyTorch's (tools/golden/generative.py), its sizes and its
+ * errors. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/generative/CASE.safetensors: small generative nets of PyTorch with random weights, what they are given,
-what they give, and the gradients of sum(y * dy). tests/families/test_gan.c and test_unet.c build the same nets.
+"""Writes tests/golden/generative/CASE.safetensors: small generative nets of PyTorch with random weights, what they are
+given, what they give, and the gradients of sum(y * dy). tests/families/test_gan.c and test_unet.c build the same nets.
 
     PYTHON tools/golden/generative.py [FOLDER]        PyTorch 1.13 or newer; computed in f64, stored in f32
 
-Tensors: "state.NAME" parameters by the names that Glia gives them, "grad.NAME" their gradients, "in.NAME" inputs, "y", "dy".
+Tensors: "state.NAME" parameters by the names that Glia gives them, "grad.NAME" their gradients, "in.NAME" inputs, "y",
+"dy".
 """
 import json
 import os
@@ -118,8 +119,8 @@ def dcgan_critic(groups):
 
 
 class Unet:
-    """Written from the paper's appendix B and its code's description; attention has its own matrices of q, k and v there,
-    which Glia stacks into one."""
+    """Written from the paper's appendix B; attention has matrices of its own for q, k and v there, which Glia stacks
+    into one."""
 
     def __init__(self, net, channels, multipliers, blocks, attention, heads, out):
         self.net, self.channels, self.multipliers, self.blocks = net, channels, multipliers, blocks
@@ -194,7 +195,8 @@ def count(*settings, size, channels):
 
 
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "../../tests/golden/generative")
+    here = os.path.join(os.path.dirname(__file__), "../../tests/golden/generative")
+    folder = sys.argv[1] if len(sys.argv) > 1 else here
     case(folder, "dcgan_generator", dcgan_generator, z=torch.randn(3, 5))
     case(folder, "dcgan_critic_plain", dcgan_critic(None), x=torch.randn(3, 2, 16, 8))
     case(folder, "dcgan_critic_batch", dcgan_critic(0), x=torch.randn(3, 3, 16, 16))

@@ -8,8 +8,9 @@
 extern "C" {
 #endif
 
-/* A loss is a scalar: the mean over the batch (and over all other axes). Labels and logits may have more axes, (..., K)
- * and (...). A label outside [0, K) adds nothing to the loss, but counts in the mean. */
+/* A loss is a scalar: the mean over the batch (and over what else the shapes hold); glia_loss_value() below gives sums and
+ * values for each sample, and weighs. Labels and logits may have more axes, (..., K) and (...). A label outside [0, K)
+ * adds nothing to the loss, but counts in the mean. */
 
 /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);
@@ -47,6 +48,34 @@ typedef enum glia_loss {
     GLIA_CROSS_ENTROPY_TOKENS, /* targets (N, T); negative ones are ignored */
     GLIA_LOSS_COUNT
 } glia_loss;
+
+/* What becomes of the losses of a batch. Each loss has a value for each label or distribution, (N) or (N, T), and the
+ * losses of two tensors of one shape (MSE, MAE, Huber, hinge, binary cross-entropy) have one for each element. */
+typedef enum glia_reduction {
+    GLIA_REDUCE_MEAN,    /* a scalar, as the functions above give */
+    GLIA_REDUCE_SUM,     /* a scalar */
+    GLIA_REDUCE_SAMPLES, /* (N): for each sample the mean of its values; of tokens, of those that have a label */
+    GLIA_REDUCE_NONE,    /* all values, PyTorch's reduction='none'; 0 for a label that is no class. KL: summed over K */
+    GLIA_REDUCTION_COUNT
+} glia_reduction;
+
+typedef struct glia_loss_value_opts {
+    glia_loss loss;
+    glia_reduction reduction;
+    double label_smoothing;      /* the cross-entropies: in [0, 1]; 0: none */
+    double delta;                /* Huber; 0: 1 */
+    const double *class_weights; /* the cross-entropies and NLL: K numbers of 0 or more, factors on the classes' terms,
+                                  * PyTorch's `weight`; read during the call only; NULL: 1 each */
+    glia_tensor weights;         /* factors on the values, of their shape or its first axes: (N) weighs samples, (N, T)
+                                  * tokens (importance sampling, masks, advantages). Gradients flow into them: use
+                                  * glia_stop_gradient() where they are no part of the loss. NULL: 1 each */
+    bool weighted_mean;          /* MEAN and SAMPLES divide by the sum of the weights (of `weights`, and of each label's
+                                  * class, as PyTorch's mean does) instead of the number of values; 0 where it is 0 */
+} glia_loss_value_opts;
+
+/* A loss with another reduction, and weights. Prediction and target as its function above takes them (cross-entropies:
+ * logits). Without weights the mean is that function's, bit for bit. */
+GLIA_API glia_tensor glia_loss_value(glia_tensor prediction, glia_tensor target, glia_loss_value_opts opts);
 
 #ifdef __cplusplus
 }

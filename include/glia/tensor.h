@@ -17,10 +17,11 @@ typedef enum glia_dtype {
     GLIA_I64,
     GLIA_U8,
     GLIA_BOOL, /* one byte, 0 or 1 */
+    GLIA_I8,   /* storage: cast before arithmetic */
     GLIA_DTYPE_COUNT
 } glia_dtype;
 
-GLIA_API const char *glia_dtype_name(glia_dtype dtype); /* "f32", "f64", "bf16", "f16", "i32", "i64", "u8", "bool" */
+GLIA_API const char *glia_dtype_name(glia_dtype dtype); /* "f32", "bf16", "i64", "u8", "bool", "i8", ... */
 GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element */
 
 enum { GLIA_MAX_RANK = 8 };
@@ -121,7 +122,7 @@ typedef struct glia_init {
     glia_init_kind kind;
     double value, low, high, mean, stddev; /* used by the kinds above; stddev 0: 1; GLIA_ZERO: the mean */
     double fan_in;                         /* 0: from the shape; a bias has none of its own */
-} glia_init;
+} glia_init; /* integers and bools begin with zeros unless told; kinds of numbers below 1 are refused for them */
 
 /* Named leaves. A parameter is trained; a state (running statistics, counters) is changed by updates only. An existing
  * name returns the same leaf, so weights are shared by name: dtype and shape must be the same, and the initialiser too

@@ -134,7 +134,7 @@ static glia_tensor new_input(random_graph *r, glia_dtype dtype, glia_shape shape
         double u = glia_rng_uniform(&r->rng);
         x[i] = dtype == GLIA_F32    ? glia_round_to(GLIA_F32, 2 * u - 1)
                : dtype == GLIA_BOOL ? u < 0.5
-                                    : floor(u * 200) - (dtype == GLIA_I32 ? 100 : 0);
+                                    : floor(u * 200) - (dtype == GLIA_U8 ? 0 : 100);
     }
     r->x[r->n_x++] = x;
     return glia_input(r->g, name, dtype, shape);
@@ -152,9 +152,10 @@ static glia_shape some_shape(random_graph *r) {
 
 static glia_tensor new_leaf(random_graph *r) {
     glia_shape s = some_shape(r);
-    int kind = draw(r, 8);
-    glia_tensor x = new_input(r, kind == 0 ? GLIA_U8 : kind == 1 ? GLIA_I32 : kind == 2 ? GLIA_BOOL : GLIA_F32, s);
-    if (kind == 0 || kind == 1) x = glia_mul_scalar(glia_cast(x, GLIA_F32), 0.01);
+    static const glia_dtype types[9] = { GLIA_U8, GLIA_I32, GLIA_BOOL, GLIA_I8 }; /* the others: f32 */
+    int kind = draw(r, 9);
+    glia_tensor x = new_input(r, types[kind], s);
+    if (kind == 0 || kind == 1 || kind == 3) x = glia_mul_scalar(glia_cast(x, GLIA_F32), 0.01);
     if (kind == 2) x = glia_cast(x, GLIA_F32);
     if (draw(r, 2)) x = glia_mul(glia_tanh(x), x); /* an intermediate value: its memory is reused */
     return glia_broadcast(x, r->space);

@@ -328,6 +328,10 @@ static void bytes_and_numbers(void **state) {
         for (int k = 0; k < ROWS * WIDTH; k++) {
             assert_true(z[k / WIDTH][k % WIDTH] == (k % WIDTH < n ? bytes[k / WIDTH][k % WIDTH] : 77));
         }
+        table->tile_named("load_i8")->form[0](&t);
+        for (int r = 0; r < ROWS; r++) {
+            for (int k = 0; k < n; k++) assert_true(z[r][k] == (int8_t)bytes[r][k]);
+        }
         t.in[1] = x, t.step[1] = sizeof x[0], t.in[2] = y, t.step[2] = sizeof y[0];
         table->tile_named("select_u8")->form[0](&t);
         for (int r = 0; r < ROWS; r++) {

@@ -124,6 +124,7 @@ static void casts_round_truncate_and_wrap(void **state) {
     cast_to(GLIA_BF16, 3, LIST(1 + 0x1p-8, 1 + 3 * 0x1p-8, NAN), LIST(1, 1 + 0x1p-6, NAN));
     cast_to(GLIA_I32, 5, LIST(2.9, -2.9, NAN, 2147483648.0, -0.5), LIST(2, -2, 0, -2147483648.0, 0));
     cast_to(GLIA_U8, 4, LIST(255.9, 256, -1, 300), LIST(255, 0, 255, 44));
+    cast_to(GLIA_I8, 6, LIST(127.9, 128, -128.9, -129, 300, NAN), LIST(127, -128, -128, 127, 44, 0));
     cast_to(GLIA_BOOL, 4, LIST(0, -0.0, 0.1, -5), LIST(0, 0, 1, 1));
 }
 

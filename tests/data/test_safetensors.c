@@ -201,7 +201,7 @@ static void test_refusals(void **state) {
         { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, GLIA_E_FORMAT, "dtype, shape and data_offsets" },
         { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1, GLIA_E_FORMAT, "nothing else" },
         { "{" TENSOR("a", "F8_E4M3", "[1]", "[0,1]") "}", 1, GLIA_E_UNSUPPORTED, "tensor \"a\" has dtype F8_E4M3" },
-        { "{" TENSOR("a", "I8", "[1]", "[0,1]") "}", 1, GLIA_E_UNSUPPORTED, "I8" },
+        { "{" TENSOR("a", "I16", "[1]", "[0,1]") "}", 1, GLIA_E_UNSUPPORTED, "I16" },
         { "{" TENSOR("a", "U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, GLIA_E_UNSUPPORTED, "rank 9" },
         { "{" TENSOR("a", "U8", "[-1]", "[0,1]") "}", 1, GLIA_E_FORMAT, "invalid dimension" },
         { "{" TENSOR("a", "U8", "[1.0]", "[0,1]") "}", 1, GLIA_E_FORMAT, "invalid dimension" },
@@ -242,6 +242,7 @@ static void test_write_and_read(void **state) {
     (void)state;
     const char *path = "written.safetensors"; /* kept for python/check_safetensors.py */
     uint8_t bytes[] = { 1, 2, 3 }, flags[] = { 0, 1 };
+    int8_t small[] = { -128, -1, 0, 127 };
     float floats[] = { 1.5f, -2 };
     double doubles[] = { 1e-300 };
     uint16_t brains[] = { 0x3FC0 }, halves[] = { 0x3E00 };
@@ -256,6 +257,7 @@ static void test_write_and_read(void **state) {
         { "half", GLIA_F16, GLIA_SHAPE(1), halves, true },
         { "ints", GLIA_I32, GLIA_SHAPE(2), ints, false },
         { "longs", GLIA_I64, GLIA_SHAPE(1, 1), longs, false },
+        { "small", GLIA_I8, GLIA_SHAPE(2, 2), small, true },
         { "none", GLIA_F32, GLIA_SHAPE(0), floats, false },
     };
     glia_pair metadata[] = { { "graph", "line 1\nline \"2\"\t\x01" }, { "\xE4\xB8\xAD", "" } };

@@ -19,6 +19,7 @@ EXPECTED = {
     "half": np.array([1.5], np.float16),
     "ints": np.array([-7, 8], np.int32),
     "longs": np.array([[-(2**63)]], np.int64),
+    "small": np.array([[-128, -1], [0, 127]], np.int8),
     "none": np.zeros((0,), np.float32),
 }
 METADATA = {"graph": 'line 1\nline "2"\t\x01', "\u4e2d": ""}

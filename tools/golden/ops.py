@@ -59,7 +59,7 @@ define(
 del ops["logical_and"]
 
 TORCH = {"f32": torch.float32, "f64": torch.float64, "bf16": torch.bfloat16, "f16": torch.float16, "i32": torch.int32,
-         "i64": torch.int64, "u8": torch.uint8, "bool": torch.bool}
+         "i64": torch.int64, "u8": torch.uint8, "i8": torch.int8, "bool": torch.bool}
 
 
 @op

@@ -160,6 +160,11 @@ static glia_status fill_orthogonal(const glia_leaf *leaf, glia_shape shape, glia
     return status;
 }
 
+/* Kinds of numbers that are mostly between -1 and 1. */
+static bool is_fractional(glia_init_kind kind) {
+    return (kind >= GLIA_INIT_GLOROT_UNIFORM && kind <= GLIA_INIT_FAN_IN_UNIFORM) || kind == GLIA_INIT_CHRONO;
+}
+
 glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t seed, void *data, glia_error *error) {
     if (!glia_shape_valid(shape) || glia_shape_symbolic(shape)) {
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: a parameter or state needs a fixed shape", leaf->name);
@@ -168,7 +173,12 @@ glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t see
         return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no initialiser %lld", leaf->name, (long long)leaf->init);
     }
     glia_init_kind kind = (glia_init_kind)leaf->init;
-    if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
+    const bool whole = !glia_dtype_is_float(leaf->dtype);
+    if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 && !whole ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
+    if (whole && is_fractional(kind)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: this initialiser is for floats; it would be zeros as %s", leaf->name,
+                         glia_dtype_name(leaf->dtype));
+    }
     glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(leaf->name, strlen(leaf->name), 0) };
     if (kind == GLIA_INIT_ORTHOGONAL) return fill_orthogonal(leaf, shape, rng, data, error);
     if (kind == GLIA_INIT_CHRONO) return fill_chrono(leaf, rng, data, glia_shape_count(shape), error);

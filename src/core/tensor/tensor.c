@@ -13,6 +13,7 @@ static const struct {
 } dtypes[GLIA_DTYPE_COUNT] = {
     [GLIA_F32] = { "f32", 4 }, [GLIA_F64] = { "f64", 8 }, [GLIA_BF16] = { "bf16", 2 }, [GLIA_F16] = { "f16", 2 },
     [GLIA_I32] = { "i32", 4 }, [GLIA_I64] = { "i64", 8 }, [GLIA_U8] = { "u8", 1 },     [GLIA_BOOL] = { "bool", 1 },
+    [GLIA_I8] = { "i8", 1 },
 };
 
 const char *glia_dtype_name(glia_dtype t) { return (unsigned)t < GLIA_DTYPE_COUNT ? dtypes[t].name : "?"; }
@@ -89,6 +90,9 @@ void glia_to_double(glia_dtype from, const void *src, double *dst, int64_t n) {
     case GLIA_I64:
         for (int64_t i = 0; i < n; i++) dst[i] = (double)((const int64_t *)src)[i];
         break;
+    case GLIA_I8:
+        for (int64_t i = 0; i < n; i++) dst[i] = ((const int8_t *)src)[i];
+        break;
     default:
         for (int64_t i = 0; i < n; i++) dst[i] = ((const uint8_t *)src)[i];
         break;
@@ -115,6 +119,9 @@ void glia_from_double(glia_dtype to, const double *src, void *dst, int64_t n) {
         break;
     case GLIA_U8:
         for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = (uint8_t)(uint64_t)to_int(src[i]);
+        break;
+    case GLIA_I8:
+        for (int64_t i = 0; i < n; i++) ((int8_t *)dst)[i] = (int8_t)(uint8_t)(uint64_t)to_int(src[i]);
         break;
     default:
         for (int64_t i = 0; i < n; i++) ((uint8_t *)dst)[i] = src[i] != 0;

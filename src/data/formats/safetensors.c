@@ -22,6 +22,7 @@ enum { HEADER_MOST = 100000000, DATA_ALIGN = 64 };
 static const char *const dtype_names[GLIA_DTYPE_COUNT] = {
     [GLIA_F32] = "F32", [GLIA_F64] = "F64", [GLIA_BF16] = "BF16", [GLIA_F16] = "F16",
     [GLIA_I32] = "I32", [GLIA_I64] = "I64", [GLIA_U8] = "U8",     [GLIA_BOOL] = "BOOL",
+    [GLIA_I8] = "I8",
 };
 
 /* ---- reading ------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "core/launch/backend.h"
 
-/* True if the elementwise node or cast can be a step: f32 and bool, and casts from u8 and i32. */
+/* True if the elementwise node or cast can be a step: f32 and bool, and casts from u8, i8 and i32. */
 bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node);
 /* True if the node is a reduction that can end a loop program. */
 bool glia_program_reduces(const glia_node *node);

@@ -184,7 +184,7 @@ static int read_as(glia_draft *b, const glia_node *n, bool raw) {
     const glia_dtype dtype = b->values[*place].dtype;
     if (raw) return *place;
     if (dtype == GLIA_I32) return emit1(b, "load_i32", *place);
-    if (dtype != GLIA_F32) *place = emit1(b, "load_u8", *place);
+    if (dtype != GLIA_F32) *place = emit1(b, dtype == GLIA_I8 ? "load_i8" : "load_u8", *place);
     return *place;
 }
 

@@ -55,7 +55,8 @@ typedef struct glia_layer_info {
 /* Fills at most `capacity`; returns how many there are, -1 if memory ran out or the graph has a mistake. */
 GLIA_API int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity);
 
-/* Layers, shapes, parameters and planned memory for this batch size, as text. Release with free(). */
+/* Layers, shapes, parameters and planned memory for this batch size (0: 32) and as many nodes and edges, as text. Release
+ * with free(). */
 GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error);
 
 #ifdef __cplusplus

@@ -75,7 +75,7 @@ typedef struct glia_compile_opts {
      * "": none. As in PyTorch each forward pass in training mode moves those of its batch norms once, in order,
      * independently of `updates`: a program makes the passes that its outputs and updates depend on. */
     const char *statistics;
-    int64_t batch;       /* what GLIA_BATCH stands for; 0: 1 */
+    int64_t batch, nodes, edges; /* what GLIA_BATCH, GLIA_NODES and GLIA_EDGES stand for; 0: 1 */
     glia_precision precision;
     bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
     /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
@@ -122,7 +122,8 @@ GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *err
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
 /* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for
- * each batch size, compiled when it is first called for; those of the last four sizes are kept. The graph, the backend and
+ * each triple of sizes (batch, nodes, edges), compiled when it is first called for; those of the last four are kept. Batches
+ * of graphs that all differ are better padded to a few sizes (entries that belong to no row of the offsets add nothing). The graph, the backend and
  * the store must outlive it. One thread at a time. */
 typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
@@ -136,8 +137,8 @@ typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
                                              glia_function_opts opts, glia_error *error);
 GLIA_API void glia_function_free(glia_function *function);
-/* inputs: name, dtype, shape and data of each, the batch size in place of GLIA_BATCH; all checked. An input without a batch
- * axis that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
+/* inputs: name, dtype, shape and data of each, with numbers in place of GLIA_BATCH, GLIA_NODES and GLIA_EDGES; all checked,
+ * and against each other. An input of fixed shape that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
  * outputs[i], one for each: valid until the next call. */
 GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
                                         glia_array *outputs, glia_error *error);

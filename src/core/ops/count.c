@@ -1,7 +1,7 @@
 /* count.c - how many elements a tensor has over some axes, as a number of its own dtype.
  *
- * A mean is a sum over a count; while the batch is symbolic the count is not known, and this op stands for it. Once the
- * batch is fixed it is a constant, which folding makes of it.
+ * A mean is a sum over a count; while an axis is symbolic the count is not known, and this op stands for it. Once the
+ * sizes are fixed it is a constant, which folding makes of it.
  */
 #include "core/ops/ops.h"
 

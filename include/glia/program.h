@@ -103,7 +103,7 @@ typedef struct glia_compile_opts {
      * vectors of spectral norm, "critic/fc/u"); NULL: all; "": none. As in PyTorch each forward pass moves its own
      * once, in order, independently of `updates`: a program makes the passes that its outputs and updates depend on. */
     const char *statistics;
-    int64_t batch;       /* the value of GLIA_BATCH; 0: 1 */
+    int64_t batch, nodes, edges; /* what GLIA_BATCH, GLIA_NODES and GLIA_EDGES stand for; 0: 1 */
     glia_precision precision;
     bool no_fusion;      /* one launch per operation, for debugging */
     /* GLIA_INFER only: a promise that the store's parameters and states do not change after a session's first run.
@@ -151,9 +151,10 @@ GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *err
  * session. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
-/* Tensors of a graph as a function of its inputs: glia_compile() and sessions, with inputs by name and one program per
- * batch size, compiled at the first call with it; those of the last four sizes are kept. The graph, the backend and the
- * store must outlive it. One thread at a time. */
+/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for
+ * each triple of sizes (batch, nodes, edges), compiled when it is first called for; those of the last four are kept. Batches
+ * of graphs that all differ are better padded to a few sizes (entries that belong to no row of the offsets add nothing). The graph, the backend and
+ * the store must outlive it. One thread at a time. */
 typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
     int n_outputs;
@@ -166,9 +167,9 @@ typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
                                              glia_function_opts opts, glia_error *error);
 GLIA_API void glia_function_free(glia_function *function);
-/* inputs: name, dtype, shape and data of each, with the batch size in place of GLIA_BATCH; all are checked. An omitted
- * input without a batch axis keeps its last value, or its initial one (a learning rate). outputs[i], one for each:
- * valid until the next call. */
+/* inputs: name, dtype, shape and data of each, with numbers in place of GLIA_BATCH, GLIA_NODES and GLIA_EDGES; all checked,
+ * and against each other. An input of fixed shape that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
+ * outputs[i], one for each: valid until the next call. */
 GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
                                         glia_array *outputs, glia_error *error);
 

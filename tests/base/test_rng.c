@@ -205,7 +205,7 @@ static void copies_keep_their_streams(void **state) {
     glia_graph_output(g, "y", glia_random_uniform(g, GLIA_SHAPE(GLIA_BATCH, 2)));
     glia_random_uniform(g, GLIA_SHAPE(8)); /* dead too, but its stream stays allocated */
     glia_error error;
-    glia_graph *copy = glia_graph_rewrite(g, NULL, NULL, 4, false, &error);
+    glia_graph *copy = glia_graph_rewrite(g, NULL, NULL, &(glia_sizes){ { 4, 1, 1 } }, false, &error);
     assert_non_null(copy);
     assert_int_equal(copy->n_streams, 3);
     glia_graph *once = one_output(glia_random_uniform, GLIA_SHAPE(8));
@@ -213,7 +213,7 @@ static void copies_keep_their_streams(void **state) {
     double *second = draw(copy, 0, 5, 0), *first = draw(once, 0, 5, 0), *third = draw(copy, 1, 5, 0);
     assert_false(same(first, second, 8));
     assert_false(same(third, second, 8));
-    glia_graph *whole = glia_graph_rewrite(g, NULL, NULL, 8, false, &error);
+    glia_graph *whole = glia_graph_rewrite(g, NULL, NULL, &(glia_sizes){ { 8, 1, 1 } }, false, &error);
     double *larger = draw(whole, 0, 5, 0);
     assert_true(same(second, larger, 8)); /* a larger batch starts with the same numbers */
     free(first), free(second), free(third), free(larger);

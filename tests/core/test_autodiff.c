@@ -118,7 +118,7 @@ static void gradients_may_have_symbolic_batches(void **state) {
     glia_graph_output(g, "dw", dw);
     glia_error error;
     for (int64_t batch = 1; batch < 4; batch++) {
-        glia_graph *fixed = glia_graph_rewrite(g, NULL, NULL, batch, true, &error);
+        glia_graph *fixed = glia_graph_rewrite(g, NULL, NULL, &(glia_sizes){ { batch, 1, 1 } }, true, &error);
         if (!fixed) fail_msg("%s", error.message);
         double *values[] = { numbers(batch * 3, 2), numbers(6, 3) }, *is = evaluate(fixed, 0, 2, values);
         for (int k = 0; k < 6; k++) {

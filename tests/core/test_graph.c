@@ -249,7 +249,7 @@ static void a_copy_is_the_same_graph(void **state) {
     glia_parameter(g, "frozen/kernel", GLIA_F32, GLIA_SHAPE(3), (glia_init){ 0 });
     assert_int_equal(glia_freeze(g, "frozen*", true), 1);
     glia_error error;
-    glia_graph *copy = glia_graph_rewrite(g, NULL, NULL, 0, true, &error);
+    glia_graph *copy = glia_graph_rewrite(g, NULL, NULL, NULL, true, &error);
     assert_non_null(copy);
     char *a = printed(g), *b = printed(copy);
     assert_string_equal(a, b);
@@ -268,8 +268,9 @@ static void dead_nodes_are_removed_and_batch_is_fixed(void **state) {
     glia_exp(glia_graph_find_leaf(g, "x"));
     glia_input(g, "unused", GLIA_F32, GLIA_SHAPE(1));
     glia_error error;
-    glia_graph *small = glia_graph_rewrite(g, NULL, NULL, 5, false, &error),
-               *kept = glia_graph_rewrite(g, NULL, NULL, 5, true, &error);
+    const glia_sizes five = { { 5, 1, 1 } };
+    glia_graph *small = glia_graph_rewrite(g, NULL, NULL, &five, false, &error),
+               *kept = glia_graph_rewrite(g, NULL, NULL, &five, true, &error);
     assert_int_equal(small->n_nodes, g->n_nodes - 2);
     assert_int_equal(kept->n_nodes, g->n_nodes - 1);
     assert_true(glia_shape_equal(small->outputs[0].node->shape, GLIA_SHAPE(5, 2)));
@@ -293,7 +294,7 @@ static void rules_replace_nodes(void **state) {
     glia_graph *g = example();
     int count = 0;
     glia_error error;
-    glia_graph *other = glia_graph_rewrite(g, double_instead_of_add, &count, 0, false, &error);
+    glia_graph *other = glia_graph_rewrite(g, double_instead_of_add, &count, NULL, false, &error);
     assert_int_equal(count, 2);
     assert_ptr_equal(other->outputs[0].node->op, &glia_op_mul);
     assert_string_equal(other->outputs[0].node->label, "fc");
@@ -311,7 +312,7 @@ static void errors_in_rules_are_reported(void **state) {
     (void)state;
     glia_graph *g = example();
     glia_error error;
-    assert_null(glia_graph_rewrite(g, mistaken_rule, NULL, 0, false, &error));
+    assert_null(glia_graph_rewrite(g, mistaken_rule, NULL, NULL, false, &error));
     assert_int_equal(error.status, GLIA_E_SHAPE);
     assert_non_null(strstr(error.message, "fc: concat"));
     glia_graph_free(g);

@@ -119,7 +119,7 @@ static inline bool sample_varies(const glia_op_sample *sample, int i) {
 /* ---- expanding and evaluating --------------------------------------------------------------- */
 
 static inline glia_tensor sample_expand_rule(glia_graph *to, const glia_node *node, const glia_tensor *in, void *mode) {
-    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, sample_expand_rule, mode, 0);
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, sample_expand_rule, mode, NULL);
     return node->op->flags & GLIA_OP_COMPOSITE ? node->op->expand(node, in, *(glia_mode *)mode) : NULL;
 }
 
@@ -127,7 +127,7 @@ static inline glia_tensor sample_expand_rule(glia_graph *to, const glia_node *no
 static inline glia_graph *sample_expanded(const glia_graph *g, glia_mode mode, glia_error *error) {
     glia_graph *now = NULL;
     for (bool again = true; again;) {
-        glia_graph *next = glia_graph_rewrite(now ? now : g, sample_expand_rule, &mode, 0, true, error);
+        glia_graph *next = glia_graph_rewrite(now ? now : g, sample_expand_rule, &mode, NULL, true, error);
         glia_graph_free(now);
         if (!next) return NULL;
         now = next;

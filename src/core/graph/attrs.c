@@ -25,14 +25,14 @@ int glia_field_names(const glia_field *f) {
     return n;
 }
 
-void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, int64_t batch) {
+void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, const glia_sizes *sizes) {
     char *copy = glia_arena_alloc(arena, op->attr_size);
     if (!copy) return NULL;
     memcpy(copy, attrs, op->attr_size);
     for (const glia_field *f = op->fields; f && f->name; f++) {
         void *at = copy + f->offset;
-        if (f->type == GLIA_FIELD_SHAPE && batch > 0) {
-            *(glia_shape *)at = glia_shape_at_batch(*(glia_shape *)at, batch);
+        if (f->type == GLIA_FIELD_SHAPE && sizes) {
+            *(glia_shape *)at = glia_shape_at(*(glia_shape *)at, sizes);
         } else if (f->type == GLIA_FIELD_STRING && *(const char **)at) {
             char *text = glia_arena_strdup(arena, *(const char **)at);
             if (!text) return NULL;
@@ -45,7 +45,7 @@ void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, i
             if (bytes) memcpy(v, values->v, bytes);
             values->v = v;
         } else if (f->type == GLIA_FIELD_GRAPH && *(const glia_graph **)at) {
-            const glia_graph *body = glia_graph_embed(*(const glia_graph **)at, arena, batch);
+            const glia_graph *body = glia_graph_embed(*(const glia_graph **)at, arena, sizes);
             if (!body) return NULL;
             *(const glia_graph **)at = body;
         }

@@ -125,7 +125,7 @@ bool glia_node_evaluates(const glia_node *n) {
 static bool embed_node(glia_graph *copy, glia_arena *arena, const glia_node *n) {
     glia_node *to = glia_arena_alloc(arena, sizeof *to);
     glia_node **in = glia_arena_alloc(arena, (size_t)n->n_in * sizeof(glia_node *));
-    void *attrs = n->attrs ? glia_attrs_copy(n->op, n->attrs, arena, 0) : NULL;
+    void *attrs = n->attrs ? glia_attrs_copy(n->op, n->attrs, arena, NULL) : NULL;
     const char *label = n->label ? glia_arena_strdup(arena, n->label) : NULL;
     if (!to || !in || (n->attrs && !attrs) || (n->label && !label)) return false;
     for (int i = 0; i < n->n_in; i++) in[i] = copy->nodes[n->in[i]->id];
@@ -159,9 +159,9 @@ static const glia_graph *embed(const glia_graph *body, glia_arena *arena) {
     return copy;
 }
 
-const glia_graph *glia_graph_embed(const glia_graph *body, glia_arena *arena, int64_t batch) {
-    if (batch == 0) return embed(body, arena);
-    glia_graph *fixed = glia_graph_rewrite(body, NULL, NULL, batch, true, NULL);
+const glia_graph *glia_graph_embed(const glia_graph *body, glia_arena *arena, const glia_sizes *sizes) {
+    if (!sizes) return embed(body, arena);
+    glia_graph *fixed = glia_graph_rewrite(body, NULL, NULL, sizes, true, NULL);
     const glia_graph *copy = fixed ? embed(fixed, arena) : NULL;
     glia_graph_free(fixed);
     return copy;
@@ -177,11 +177,11 @@ void *glia_attrs_with_body(const glia_op *op, const void *attrs, const glia_grap
 }
 
 glia_tensor glia_node_rewrite_body(glia_graph *to, const glia_node *node, const glia_tensor *in, glia_rewrite_rule rule,
-                                   void *context, int64_t batch) {
+                                   void *context, const glia_sizes *sizes) {
     glia_error error = { 0 };
-    glia_graph *body = glia_graph_rewrite(glia_body_of(node), rule, context, batch, true, &error);
+    glia_graph *body = glia_graph_rewrite(glia_body_of(node), rule, context, sizes, true, &error);
     if (!body) return glia_graph_fail(to, error.status ? error.status : GLIA_E_NOMEM, "%s", error.message);
-    const void *attrs = batch > 0 ? glia_attrs_copy(node->op, node->attrs, &to->arena, batch) : node->attrs;
+    const void *attrs = sizes ? glia_attrs_copy(node->op, node->attrs, &to->arena, sizes) : node->attrs;
     if (attrs) attrs = glia_attrs_with_body(node->op, attrs, body, &to->arena);
     const char *before = glia_graph_label(to, node->label);
     glia_tensor made = attrs ? glia_node_create(to, node->op, in, node->n_in, attrs) : glia_graph_fail_nomem(to);

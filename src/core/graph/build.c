@@ -113,7 +113,7 @@ glia_tensor glia_node_create(glia_graph *g, const glia_op *op, const glia_tensor
     }
     glia_node *n = glia_arena_alloc(&g->arena, sizeof *n);
     glia_node **inputs = glia_arena_alloc(&g->arena, (size_t)n_in * sizeof *inputs);
-    void *copy = op->attr_size && attrs ? glia_attrs_copy(op, attrs, &g->arena, 0) : NULL;
+    void *copy = op->attr_size && attrs ? glia_attrs_copy(op, attrs, &g->arena, NULL) : NULL;
     if (!n || !inputs || (op->attr_size && attrs && !copy)) return glia_graph_fail_nomem(g);
     for (int i = 0; i < n_in; i++) {
         inputs[i] = glia_graph_capture(g, in[i]);

@@ -16,8 +16,9 @@ static glia_status eval_node(const glia_node *n, double **values, const double *
         return glia_fail(error, GLIA_E_INTERNAL, "evaluating: %s %s must be expanded first", n->op->name, label);
     }
     if (glia_shape_symbolic(n->shape)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "evaluating: %s %s %s has no fixed batch size", n->op->name, label,
-                         glia_shape_format(n->shape, text));
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "evaluating: %s %s %s has symbolic sizes (batch, nodes, edges) that are not fixed",
+                         n->op->name, label, glia_shape_format(n->shape, text));
     }
     double *out = malloc((size_t)glia_eval_count(n) * sizeof *out); /* below 2^51 bytes: a valid shape */
     if (!out) return glia_fail_nomem(error);

@@ -30,7 +30,7 @@ typedef enum glia_field_type {
     GLIA_FIELD_FLOAT,  /* double */
     GLIA_FIELD_BOOL,   /* bool */
     GLIA_FIELD_DTYPE,  /* glia_dtype */
-    GLIA_FIELD_SHAPE,  /* glia_shape; symbolic dimensions are fixed with the batch */
+    GLIA_FIELD_SHAPE,  /* glia_shape; symbolic dimensions are fixed when compiling */
     GLIA_FIELD_INTS,   /* glia_shape used as a list of integers: axes, strides */
     GLIA_FIELD_STRING, /* const char *, in the arena; may be NULL */
     GLIA_FIELD_VALUES, /* glia_numbers: the numbers of a constant */
@@ -295,8 +295,8 @@ glia_tensor glia_graph_capture_apart(glia_graph *body, glia_tensor x);
 /* Captures tensors where xs are of different, nested graphs. For constructors that inspect several inputs. */
 void glia_graph_join(glia_tensor *xs, int n);
 
-/* A copy of a body in the arena, with symbolic shapes at `batch` (0: kept); NULL: out of memory. */
-const glia_graph *glia_graph_embed(const glia_graph *body, glia_arena *arena, int64_t batch);
+/* A copy of a body in the arena, with symbolic shapes at `sizes` (NULL: kept); NULL: out of memory. */
+const glia_graph *glia_graph_embed(const glia_graph *body, glia_arena *arena, const glia_sizes *sizes);
 bool glia_graph_equal(const glia_graph *a, const glia_graph *b); /* ignores labels */
 uint64_t glia_graph_hash(const glia_graph *graph, uint64_t seed);
 const glia_graph *glia_body_of(const glia_node *node); /* NULL: it has none */
@@ -307,8 +307,8 @@ void *glia_attrs_with_body(const glia_op *op, const void *attrs, const glia_grap
 
 bool glia_attrs_equal(const glia_op *op, const void *a, const void *b);
 uint64_t glia_attrs_hash(const glia_op *op, const void *attrs, uint64_t seed);
-/* A deep copy in the arena with symbolic shapes at `batch` (0: kept); NULL: out of memory. */
-void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, int64_t batch);
+/* A deep copy in the arena with symbolic shapes at `sizes` (NULL: kept); NULL: out of memory. */
+void *glia_attrs_copy(const glia_op *op, const void *attrs, glia_arena *arena, const glia_sizes *sizes);
 
 /* ---- gradients ------------------------------------------------------------------------------ */
 
@@ -335,19 +335,19 @@ glia_status glia_graph_verify(const glia_graph *graph, glia_error *error);
 
 /* Writes a new graph: visits the nodes that outputs and updates depend on (keep_leaves: also all leaves except
  * constants) in topological order, calling `rule` with the inputs already mapped. The rule returns the replacement, in
- * the new graph, or NULL to copy the node as it is. batch > 0 fixes symbolic dimensions. Outputs and updates are
+ * the new graph, or NULL to copy the node as it is. `sizes` (NULL: kept) fixes symbolic dimensions. Outputs and updates are
  * carried over. */
 typedef glia_tensor (*glia_rewrite_rule)(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context);
-glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch,
+glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
                                bool keep_leaves, glia_error *error);
 /* All nodes, each with its id, outputs and updates; without a loop that has not ended. */
 glia_graph *glia_graph_copy(const glia_graph *from, glia_error *error);
 /* A copy of one node into `to` with these inputs: the default when a rule returns NULL. */
-glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, int64_t batch);
+glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, const glia_sizes *sizes);
 
 /* For rules: a copy of the node on these inputs whose body has been rewritten by the same rule. */
-glia_tensor glia_node_rewrite_body(glia_graph *to, const glia_node *node, const glia_tensor *in,
-                                   glia_rewrite_rule rule, void *context, int64_t batch);
+glia_tensor glia_node_rewrite_body(glia_graph *to, const glia_node *node, const glia_tensor *in, glia_rewrite_rule rule,
+                                   void *context, const glia_sizes *sizes);
 
 /* live[id] = true for each node that outputs and updates depend on. */
 void glia_graph_mark_live(const glia_graph *graph, bool *live);

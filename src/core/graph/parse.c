@@ -153,7 +153,27 @@ static bool take_string(parser *s, const char **string) {
     return true;
 }
 
-/* Reads a list of integers between these brackets. With `symbolic`, N and kN stand for -1 and -k. */
+/* The size that a letter after its factor stands for, "N", "V" or "E", and the "+1" behind it. */
+static bool take_size(parser *s, int64_t factor, int64_t *dim) {
+    int size = 0;
+    while (size < GLIA_SIZE_COUNT && *glia_size_letter(size) != *s->p) size++;
+    if (size == GLIA_SIZE_COUNT || factor <= 0) return fail(s, "a size of no batches, nodes or edges");
+    static const int64_t sizes[GLIA_SIZE_COUNT] = { GLIA_BATCH, GLIA_NODES, GLIA_EDGES };
+    s->p++;
+    *dim = glia_dim_times(sizes[size], factor);
+    if (s->p < s->end && *s->p == '+') {
+        int64_t more;
+        s->p++;
+        if (!take_int(s, &more)) return false;
+        if (more != 1) return fail(s, "only 1 can be added to a size");
+        *dim = glia_dim_plus(*dim, 1);
+    }
+    return *dim != GLIA_DIM_NONE || fail(s, "this size is too large");
+}
+
+static bool at_size(const parser *s) { return s->p < s->end && strchr("NVE", *s->p) && *s->p; }
+
+/* A list of whole numbers between these brackets. With `symbolic`, N, 2V, E+1, ... stand for symbolic sizes. */
 static bool take_list(parser *s, char open, char close, bool symbolic, glia_shape *list) {
     *list = (glia_shape){ 0 };
     if (!expect(s, open)) return false;
@@ -162,13 +182,11 @@ static bool take_list(parser *s, char open, char close, bool symbolic, glia_shap
         if (list->rank == GLIA_MAX_RANK) return fail(s, "more than %d entries", GLIA_MAX_RANK);
         int64_t *entry = &list->dim[list->rank];
         skip_blanks(s);
-        bool alone = symbolic && s->p < s->end && *s->p == 'N';
+        const bool alone = symbolic && at_size(s);
         *entry = 1;
         if (!alone && !take_int(s, entry)) return false;
-        if (symbolic && s->p < s->end && *s->p == 'N') {
-            s->p++;
-            if (*entry <= 0) return fail(s, "a size of no batches");
-            *entry = -*entry;
+        if (symbolic && at_size(s)) {
+            if (!take_size(s, *entry, entry)) return false;
         } else if (symbolic && *entry < 0) {
             return fail(s, "a negative size");
         }

@@ -8,11 +8,12 @@
  *     update %1 = %9 "train"
  *     streams 1
  *
- * Each line is a node: its number, op, inputs, non-zero attributes, dtype and shape, and its layer's label. A dimension
- * of N, 2N, ... is a multiple of the batch size. Numbers are decimal, with enough digits to read back the same double;
- * "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH). Enumerations (the kind of an
- * initialiser or of a recurrent cell) are written by name and never omitted. A body is an attribute over several lines,
- * between braces, with its own numbering:
+ * A line is a node: its number, its op, its inputs, the attributes that are not zero, its dtype and shape, and its
+ * layer's label. A dimension of N, 2N, ... is one or more batches, V and E are the nodes and edges of a batch of graphs
+ * (since 0.2), and V+1 is one more, as offsets have it. Numbers are decimal, with as many digits as
+ * bring back the same double; "inf", "-inf" and "nan" may occur. Strings escape ", \ and bytes below 32 (as \xHH).
+ * Enumerations (the kind of an initialiser or of a recurrent cell) are given by name and never left out.
+ * A body is an attribute over several lines, between braces, with numbers of its own:
  *
  *     %5 = scan(%1, %4) {body={
  *     %0 = input() {name="in0", shape=(N, 3)} : f32(N, 3)

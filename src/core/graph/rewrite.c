@@ -40,10 +40,10 @@ static bool attrs_symbolic(const glia_op *op, const void *attrs) {
     return false;
 }
 
-glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, int64_t batch) {
+glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_tensor *in, const glia_sizes *sizes) {
     const void *attrs = node->attrs;
-    if (batch > 0 && attrs_symbolic(node->op, attrs)) {
-        attrs = glia_attrs_copy(node->op, attrs, &to->arena, batch);
+    if (sizes && attrs_symbolic(node->op, attrs)) {
+        attrs = glia_attrs_copy(node->op, attrs, &to->arena, sizes);
         if (!attrs) return glia_graph_fail_nomem(to);
     }
     const char *before = to->label;
@@ -55,14 +55,14 @@ glia_tensor glia_node_copy(glia_graph *to, const glia_node *node, const glia_ten
 
 static bool kept_leaf(const glia_node *n) { return (n->op->flags & GLIA_OP_LEAF) && !glia_is_constant(n); }
 
-/* Maps one node; false: the new graph holds the error. `in` has room for its inputs. */
-static bool map_node(glia_graph *to, const glia_node *n, glia_rewrite_rule rule, void *context, int64_t batch,
+/* Maps one node; false: the new graph holds the mistake. `in` has room for its inputs. */
+static bool map_node(glia_graph *to, const glia_node *n, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
                      glia_node **made, glia_tensor *in) {
     for (int i = 0; i < n->n_in; i++) in[i] = made[n->in[i]->id];
     take_label(to, n->label);
     glia_tensor result = rule ? rule(to, n, in, context) : NULL;
     if (to->error.status != GLIA_OK) return false;
-    if (!result) result = glia_node_copy(to, n, in, batch);
+    if (!result) result = glia_node_copy(to, n, in, sizes);
     if (glia_is_bad(result) || result->graph != to) {
         glia_graph_fail(to, GLIA_E_INTERNAL, "rewriting: the rule for %s gave no tensor of the new graph", n->op->name);
     }
@@ -70,11 +70,11 @@ static bool map_node(glia_graph *to, const glia_node *n, glia_rewrite_rule rule,
     return to->error.status == GLIA_OK;
 }
 
-static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch,
-                         const bool *wanted, glia_node **made, glia_tensor *in) {
+static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_rule rule, void *context,
+                         const glia_sizes *sizes, const bool *wanted, glia_node **made, glia_tensor *in) {
     to->n_streams = from->n_streams;
     for (int id = 0; id < from->n_nodes; id++) {
-        if (wanted[id] && !map_node(to, from->nodes[id], rule, context, batch, made, in)) return false;
+        if (wanted[id] && !map_node(to, from->nodes[id], rule, context, sizes, made, in)) return false;
     }
     for (int i = 0; i < from->n_outputs; i++)
         glia_graph_output(to, from->outputs[i].name, made[from->outputs[i].node->id]);
@@ -86,11 +86,8 @@ static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_ru
     return to->error.status == GLIA_OK;
 }
 
-/* Which nodes are copied: those that outputs and updates depend on, and more. */
-typedef enum kept { KEEP_LIVE, KEEP_LEAVES, KEEP_ALL } kept;
-
-static glia_graph *rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch, kept keep,
-                           glia_error *error) {
+glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
+                               bool keep_leaves, glia_error *error) {
     if (glia_graph_check(from, error) != GLIA_OK) return NULL;
     int most = 1;
     for (int id = 0; id < from->n_nodes; id++) most = GLIA_MAX(most, from->nodes[id]->n_in);
@@ -101,9 +98,8 @@ static glia_graph *rewrite(const glia_graph *from, glia_rewrite_rule rule, void 
     bool done = false;
     if (to && wanted && made && in) {
         glia_graph_mark_live(from, wanted);
-        for (int id = 0; keep != KEEP_LIVE && id < from->n_nodes; id++)
-            wanted[id] |= keep == KEEP_ALL || kept_leaf(from->nodes[id]);
-        done = rewrite_into(to, from, rule, context, batch, wanted, made, in);
+        for (int id = 0; keep_leaves && id < from->n_nodes; id++) wanted[id] |= kept_leaf(from->nodes[id]);
+        done = rewrite_into(to, from, rule, context, sizes, wanted, made, in);
         if (!done) glia_graph_check(to, error);
     } else {
         glia_fail_nomem(error);

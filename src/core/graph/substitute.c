@@ -56,7 +56,7 @@ static bool copy_nodes(glia_graph *g, int n_nodes, const bool *live, glia_node *
             changed |= in[i] != n->in[i];
         }
         if (!changed) continue;
-        made[id] = glia_node_copy(g, n, in, 0);
+        made[id] = glia_node_copy(g, n, in, NULL);
         if (glia_is_bad(made[id])) return false;
         renew_stream(g, made[id]);
     }

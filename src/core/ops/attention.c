@@ -407,9 +407,9 @@ static glia_tensor attention_grad_expand(const glia_node *n, const glia_tensor *
     return packed(&p, grads);
 }
 
-/* The part of a flat gradient that belongs to x; advances *from. Multiples of the batch if x has one. */
+/* The part of a flat gradient that is x's; *from moves on. Symbolic if x's shape is. */
 static glia_tensor cut_out(glia_tensor flat, int64_t *from, glia_tensor x) {
-    const int64_t to = *from + glia_shape_count(x->shape);
+    const int64_t to = glia_dim_plus(*from, glia_shape_count(x->shape));
     glia_tensor part = glia_slice(flat, GLIA_SHAPE(*from), GLIA_SHAPE(to), GLIA_SCALAR);
     *from = to;
     return glia_reshape(part, x->shape);

@@ -1,4 +1,5 @@
-/* concat.c - concatenation along an axis. The axis is fixed in all inputs or symbolic in all of them. */
+/* concat.c - tensors one after the other along an axis. The axis is fixed in all of them, or a multiple of one
+ * symbolic size in all of them. */
 #include <string.h>
 
 #include "core/ops/ops.h"
@@ -10,11 +11,10 @@ static bool concat_infer(glia_node *n) {
     for (int i = 0; i < n->n_in; i++) {
         glia_shape s = n->in[i]->shape, first = n->in[0]->shape;
         if (n->in[i]->dtype != n->dtype) return glia_node_fail(n, "the dtypes differ; glia_cast() makes them one");
-        if (s.rank == first.rank && (s.dim[axis] < 0) != (first.dim[axis] < 0)) {
-            return glia_node_fail(n, "sizes with and without the batch cannot be added");
-        }
-        if (s.rank != first.rank || __builtin_add_overflow(size, s.dim[axis], &size)) {
-            return glia_node_fail(n, "the ranks differ");
+        if (s.rank != first.rank) return glia_node_fail(n, "the ranks differ");
+        size = glia_dim_plus(size, s.dim[axis]);
+        if (size == GLIA_DIM_NONE) {
+            return glia_node_fail(n, "fixed sizes and multiples of N, V and E cannot be added to each other");
         }
         s.dim[axis] = first.dim[axis];
         if (!glia_shape_equal(s, first)) return glia_node_fail(n, "the other axes differ");
@@ -39,7 +39,7 @@ static void concat_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     int64_t axis = ((const glia_axis_attrs *)y->attrs)->axis;
     glia_shape start = { .rank = y->shape.rank }, stop = y->shape;
     for (int i = 0; i < y->n_in; i++) {
-        stop.dim[axis] = start.dim[axis] + y->in[i]->shape.dim[axis];
+        stop.dim[axis] = glia_dim_plus(start.dim[axis], y->in[i]->shape.dim[axis]);
         dx[i] = glia_slice(dy, start, stop, GLIA_SCALAR);
         start.dim[axis] = stop.dim[axis];
     }

@@ -1,7 +1,7 @@
 /* count.c - the number of elements of a tensor over some axes, in the tensor's dtype.
  *
- * A mean is a sum divided by a count. While the batch is symbolic the count is unknown, and this op represents it. With
- * a fixed batch, constant folding replaces it by a constant.
+ * A mean is a sum over a count; while an axis is symbolic the count is not known, and this op stands for it. Once the
+ * sizes are fixed it is a constant, which folding makes of it.
  */
 #include "core/ops/ops.h"
 

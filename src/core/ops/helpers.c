@@ -99,7 +99,7 @@ glia_tensor glia_count_of(glia_tensor x, glia_shape axes) {
     bool fixed = true;
     for (int i = 0; i < attrs.axes.rank; i++) {
         fixed &= x->shape.dim[attrs.axes.dim[i]] > 0;
-        count *= x->shape.dim[attrs.axes.dim[i]];
+        if (fixed) count = glia_dim_times(count, x->shape.dim[attrs.axes.dim[i]]);
     }
     return fixed ? glia_scalar(x->graph, x->dtype, (double)count) : glia_node1(&glia_op_count_of, x, &attrs);
 }
@@ -116,7 +116,8 @@ glia_tensor glia_abs_gradient(glia_tensor x, glia_tensor dy) {
 }
 
 glia_tensor glia_part_of(glia_tensor packed, glia_part part) {
-    glia_tensor piece = glia_slice(packed, GLIA_SHAPE(part.start), GLIA_SHAPE(part.start + part.count), GLIA_SHAPE(1));
+    glia_tensor piece =
+        glia_slice(packed, GLIA_SHAPE(part.start), GLIA_SHAPE(glia_dim_plus(part.start, part.count)), GLIA_SHAPE(1));
     return glia_reshape(piece, part.shape);
 }
 
@@ -130,9 +131,9 @@ glia_tensor glia_part_of_gradient(glia_tensor packed, glia_part part) {
     }
     if (packed->op == &glia_op_pad) {
         const glia_pad_attrs *pad = packed->attrs;
-        const int64_t sign = packed->shape.dim[0] < 0 ? -1 : 1;
-        const int64_t from = sign * pad->before.dim[0], to = from + sign * packed->in[0]->shape.dim[0];
-        const int64_t start = sign * part.start, stop = start + sign * part.count;
+        const int64_t from = glia_dim_of(pad->before.dim[0]).factor, start = glia_dim_of(part.start).factor;
+        const int64_t to = from + glia_dim_of(packed->in[0]->shape.dim[0]).factor;
+        const int64_t stop = start + glia_dim_of(part.count).factor; /* all in units of one size */
         if (pad->value == 0 && pad->between.dim[0] == 0) {
             if (to <= start || stop <= from) return NULL;
             if (from == start && to == stop) return glia_reshape(packed->in[0], part.shape);

@@ -35,6 +35,11 @@ static bool leaf_infer(glia_node *n) {
     n->shape = leaf->shape;
     if ((unsigned)leaf->dtype >= GLIA_DTYPE_COUNT) return glia_node_fail(n, "'%s' has no such dtype", leaf->name);
     if (!leaf->name || !leaf->name[0]) return glia_node_fail(n, "the name is empty");
+    for (int i = 0; i < n->shape.rank && i < GLIA_MAX_RANK; i++) {
+        const int64_t d = n->shape.dim[i];
+        if ((d >= 0 && d < (int64_t)1 << 53) || glia_dim_valid(d)) continue; /* small ones: by glia_shape_valid() */
+        return glia_node_fail(n, "dimension %d of '%s' is neither a size nor GLIA_TIMES(k, ...) of one", i, leaf->name);
+    }
     if (leaf->init < 0 || leaf->init >= GLIA_COUNT(init_names) - 1) {
         return glia_node_fail(n, "'%s' has no such initialiser: %lld", leaf->name, (long long)leaf->init);
     }

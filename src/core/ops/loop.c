@@ -242,7 +242,7 @@ static glia_tensor finish(ending *e) {
         glia_tensor few[8], *in = n->n_in <= GLIA_COUNT(few) ? few : calloc((size_t)n->n_in, sizeof *in);
         if (!in) return glia_graph_fail_nomem(loop->outer);
         for (int i = 0; i < n->n_in; i++) in[i] = e->made[n->in[i]->id];
-        e->made[id] = glia_node_copy(e->to, n, in, 0);
+        e->made[id] = glia_node_copy(e->to, n, in, NULL);
         if (in != few) free(in);
     }
     for (int i = 0; i < body->n_outputs; i++)

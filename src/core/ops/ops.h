@@ -26,7 +26,7 @@ typedef struct glia_axis_attrs { int64_t axis; } glia_axis_attrs;         /* arg
 typedef struct glia_cumsum_attrs { int64_t axis; bool exclusive, reverse; } glia_cumsum_attrs;
 typedef struct glia_permute_attrs { glia_shape order; } glia_permute_attrs;
 /* x[start : stop : step], one entry for each axis; stop is at most the size. start and stop are SHAPEs: on a symbolic
- * axis they too are 0 or multiples of the batch. */
+ * axis they too are 0 or multiples of its size. */
 typedef struct glia_slice_attrs { glia_shape start, stop, step; } glia_slice_attrs;
 /* One entry for each axis; before and after are SHAPEs, as in slice. */
 typedef struct glia_pad_attrs { glia_shape before, after, between; double value; } glia_pad_attrs;
@@ -102,8 +102,8 @@ typedef struct glia_scan_attrs {
     int64_t index;  /* 1 + the index of an i32 scalar to which step t adds t; 0: none */
     bool reverse;
 } glia_scan_attrs;
-/* A value in the packed result of a scan or another op: `count` elements from `start` on; both are negative if they are
- * multiples of the batch. */
+/* A value in the packed result of a scan or another op: `count` elements from `start` on; both are symbolic if the
+ * vector is (the start may be 0). */
 typedef struct glia_part {
     int64_t start, count;
     glia_shape shape;
@@ -157,7 +157,7 @@ glia_tensor glia_sum_to(glia_tensor x, glia_shape shape);
 bool glia_broadcast_pair(const char *what, glia_tensor *a, glia_tensor *b);
 /* x with reduced axes put back as 1 and broadcast to `shape`. */
 glia_tensor glia_expand_reduced(glia_tensor x, const glia_reduce_attrs *attrs, glia_shape shape);
-/* The number of elements over these axes as a scalar of x's dtype: a constant, or the op count_of while the batch is
+/* The number of elements over these axes as a scalar of x's dtype: a constant, or the op count_of while an axis is
  * symbolic. */
 glia_tensor glia_count_of(glia_tensor x, glia_shape axes);
 

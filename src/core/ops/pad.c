@@ -2,7 +2,7 @@
  *
  *     before 2, after 1, between 1:     a b c   ->   . . a . b . c .
  *
- * On a symbolic axis before and after are 0 or multiples of the batch, and between is 0.
+ * On a symbolic axis before and after are 0 or multiples of the same size, and nothing goes between.
  */
 #include "core/ops/ops.h"
 
@@ -16,16 +16,17 @@ static bool pad_infer(glia_node *n) {
     const int64_t most = (int64_t)1 << 40;
     for (int i = 0; i < rank; i++) {
         int64_t size = n->shape.dim[i], before = a->before.dim[i], after = a->after.dim[i], between = a->between.dim[i];
-        bool symbolic = size < 0;
-        if (before < -most || after < -most || before > most || after > most ||
-            between > most / (size > 0 ? size : 1)) {
+        const bool symbolic = size < 0;
+        if (before > most || after > most || between > most / (size > 0 ? size : 1)) {
             return glia_node_fail(n, "axis %d becomes too large", i);
         }
-        if (symbolic ? before > 0 || after > 0 || between != 0 : before < 0 || after < 0 || between < 0) {
-            return glia_node_fail(n, "axis %d cannot take %lld before, %lld after and %lld between", i,
-                                  (long long)before, (long long)after, (long long)between);
+        const int64_t all = glia_dim_plus(glia_dim_plus(before, size), after);
+        if (symbolic ? all == GLIA_DIM_NONE || between != 0 : before < 0 || after < 0 || between < 0) {
+            char first[GLIA_DIM_TEXT], last[GLIA_DIM_TEXT];
+            return glia_node_fail(n, "axis %d cannot take %s before, %s after and %lld between", i,
+                                  glia_dim_format(before, first), glia_dim_format(after, last), (long long)between);
         }
-        n->shape.dim[i] = size + before + after + (symbolic ? 0 : between * (size - 1));
+        n->shape.dim[i] = symbolic ? all : all + between * (size - 1);
     }
     return true;
 }
@@ -50,7 +51,7 @@ static void pad_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     glia_shape stop = a->before, step = a->between, x = y->in[0]->shape;
     for (int i = 0; i < x.rank; i++) {
         step.dim[i]++;
-        stop.dim[i] += x.dim[i] < 0 ? x.dim[i] : (x.dim[i] - 1) * step.dim[i] + 1;
+        stop.dim[i] = glia_dim_plus(stop.dim[i], x.dim[i] < 0 ? x.dim[i] : (x.dim[i] - 1) * step.dim[i] + 1);
     }
     dx[0] = glia_slice(dy, a->before, stop, step);
 }

@@ -63,7 +63,7 @@ glia_recurrent_view glia_recurrent_view_of(const glia_node *n, const glia_tensor
     find_places(&v);
     if (n->op == &glia_op_recurrent_grad) {
         v.dy = in[at];
-        v.samples = in[0]->shape.dim[0] / v.s_length;
+        v.samples = glia_dim_over(in[0]->shape.dim[0], v.s_length);
     } else {
         v.samples = in[0]->shape.dim[1];
     }
@@ -124,8 +124,8 @@ static bool options_fit(glia_node *n, const glia_recurrent_view *v) {
 
 /* Checks for a vector of `length` numbers per sample. */
 static bool set_length(glia_node *n, const glia_recurrent_view *v, int64_t length) {
-    int64_t all;
-    if (__builtin_mul_overflow(length, v->samples, &all)) return glia_node_fail(n, "it is too long");
+    const int64_t all = glia_dim_times(length, v->samples);
+    if (all == GLIA_DIM_NONE) return glia_node_fail(n, "it is too long");
     n->shape = (glia_shape){ .rank = 1, .dim = { all } };
     return true;
 }
@@ -145,8 +145,8 @@ static bool grad_infer(glia_node *n) {
     if (!is_recurrent(n, 1)) return false;
     glia_recurrent_view v = glia_recurrent_view_of(n, n->in);
     const glia_shape s = n->in[0]->shape;
-    if (s.rank != 1 || s.dim[0] % v.s_length != 0) return glia_node_fail(n, "s is not a result of recurrent_saved");
-    return options_fit(n, &v) && is_shaped(n, v.dy, "dy", GLIA_SHAPE(v.samples * v.y_length)) &&
+    if (s.rank != 1 || v.samples == GLIA_DIM_NONE) return glia_node_fail(n, "s is not what recurrent_saved gives");
+    return options_fit(n, &v) && is_shaped(n, v.dy, "dy", GLIA_SHAPE(glia_dim_times(v.samples, v.y_length))) &&
            set_length(n, &v, v.d_length);
 }
 
@@ -156,8 +156,8 @@ glia_tensor glia_recurrent_block(const glia_recurrent_view *v, glia_tensor value
                                  int64_t size) {
     if (glia_is_bad(value)) return value;
     const int64_t length = (steps ? steps : 1) * size;
-    glia_tensor block =
-        glia_slice(value, GLIA_SHAPE(v->samples * offset), GLIA_SHAPE(v->samples * (offset + length)), GLIA_SCALAR);
+    const int64_t start = glia_dim_times(v->samples, offset), stop = glia_dim_times(v->samples, offset + length);
+    glia_tensor block = glia_slice(value, GLIA_SHAPE(start), GLIA_SHAPE(stop), GLIA_SCALAR);
     return glia_reshape(block, steps ? GLIA_SHAPE(steps, v->samples, size) : GLIA_SHAPE(v->samples, size));
 }
 
@@ -322,7 +322,7 @@ static glia_tensor grad_expand(const glia_node *n, const glia_tensor *in, glia_m
 /* The steps [from, to) of x (T, N, size) as rows. */
 static glia_tensor rows_of(const glia_recurrent_view *v, glia_tensor x, int64_t from, int64_t to, int64_t size) {
     glia_tensor part = glia_slice(x, GLIA_SHAPE(from, 0, 0), GLIA_SHAPE(to, v->samples, size), GLIA_SCALAR);
-    return glia_reshape(part, GLIA_SHAPE((to - from) * v->samples, size));
+    return glia_reshape(part, GLIA_SHAPE(glia_dim_times(to - from, v->samples), size));
 }
 
 /* sum over t, n of d[t, n]^T h[before t, n]; d (T, N, size). */
@@ -338,7 +338,7 @@ static glia_tensor product_grad(const glia_recurrent_view *v, glia_tensor d, gli
             glia_tensor inside = glia_less(glia_add_scalar(time, 1), length);
             before = glia_reshape(before, GLIA_SHAPE(steps - 1, v->samples, v->outputs));
             before = flat(glia_select(inside, before, glia_reshape(v->h0, GLIA_SHAPE(1, v->samples, v->outputs))));
-            before = glia_reshape(before, GLIA_SHAPE((steps - 1) * v->samples, v->outputs));
+            before = glia_reshape(before, GLIA_SHAPE(glia_dim_times(steps - 1, v->samples), v->outputs));
         }
         sum =
             glia_transpose(glia_matmul_transposed(before, true, rows_of(v, d, !reverse, steps - reverse, size), false));

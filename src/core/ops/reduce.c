@@ -133,7 +133,8 @@ static void prod_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     for (int reduced = 0; reduced < 2; reduced++) {
         for (int i = 0; i < x->shape.rank; i++) {
             if (glia_axes_contain(&a->axes, i) != reduced) continue;
-            *(reduced ? &factors : &outer) *= x->shape.dim[i];
+            int64_t *product = reduced ? &factors : &outer;
+            *product = glia_dim_times(*product, x->shape.dim[i]);
             back.dim[i] = at;
             order.dim[at++] = i;
         }

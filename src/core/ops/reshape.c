@@ -3,6 +3,8 @@
 
 #include "core/ops/ops.h"
 
+#define CROSSED "the elements of %s are no multiple of one size (N, V or E), so their number is not known"
+
 static bool reshape_infer(glia_node *n) {
     const glia_shape_attrs *a = n->attrs;
     int64_t had = glia_shape_count(n->in[0]->shape), wanted = glia_shape_count(a->shape);
@@ -11,11 +13,14 @@ static bool reshape_infer(glia_node *n) {
     char s[GLIA_SHAPE_TEXT];
     for (int i = 0; i < a->shape.rank && i < GLIA_MAX_RANK; i++) {
         if (a->shape.dim[i] == 0) {
+            if (had == GLIA_DIM_NONE) return glia_node_fail(n, CROSSED, glia_shape_format(n->in[0]->shape, s));
             return glia_node_fail(n, "no size in place of the 0 fits: %s", glia_shape_format(a->shape, s));
         }
     }
     if (!glia_shape_valid(a->shape)) return glia_node_fail(n, "%s is not a shape", glia_shape_format(a->shape, s));
-    if (had == wanted && (had != INT64_MIN || glia_shape_equal(n->in[0]->shape, a->shape))) return true;
+    if (had == wanted && (had != GLIA_DIM_NONE || glia_shape_equal(n->in[0]->shape, a->shape))) return true;
+    if (had == GLIA_DIM_NONE) return glia_node_fail(n, CROSSED, glia_shape_format(n->in[0]->shape, s));
+    if (wanted == GLIA_DIM_NONE) return glia_node_fail(n, CROSSED, glia_shape_format(a->shape, s));
     return glia_node_fail(n, "%s has another number of elements", glia_shape_format(a->shape, s));
 }
 
@@ -49,11 +54,13 @@ static glia_shape completed(glia_shape shape, int64_t count) {
     int open = -1;
     for (int i = 0; i < shape.rank; i++) {
         if (shape.dim[i] == 0 && open >= 0) return shape;
-        if (shape.dim[i] == 0) open = i;
-        else if (__builtin_mul_overflow(rest, shape.dim[i], &rest)) return shape;
+        if (shape.dim[i] == 0)
+            open = i;
+        else
+            rest = glia_dim_times(rest, shape.dim[i]);
     }
-    bool divides = open >= 0 && count != INT64_MIN && rest != INT64_MIN && count % rest == 0;
-    if (divides) shape.dim[open] = count / rest;
+    const int64_t missing = open >= 0 ? glia_dim_over(count, rest) : GLIA_DIM_NONE;
+    if (missing != GLIA_DIM_NONE) shape.dim[open] = missing;
     return shape;
 }
 

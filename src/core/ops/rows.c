@@ -105,7 +105,7 @@ static void put_rows_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     if (glia_is_bad(taken)) return;
     glia_shape one = GLIA_SCALAR, column = indices->shape;
     int64_t picks = 1;
-    for (int i = 0; i < indices->shape.rank; i++) picks *= indices->shape.dim[i];
+    for (int i = 0; i < indices->shape.rank; i++) picks = glia_dim_times(picks, indices->shape.dim[i]);
     for (int i = indices->shape.rank; i < rows->shape.rank; i++) column.dim[column.rank++] = 1;
     one.rank = 1;
     one.dim[0] = picks;

@@ -33,7 +33,7 @@ glia_part glia_scan_part(const glia_node *scan, int i) {
     const glia_scan_attrs *a = attrs_of(scan);
     glia_part part = { 0 };
     for (int k = 0; k <= i; k++) {
-        part.start += part.count;
+        part.start = glia_dim_plus(part.start, part.count);
         part.shape = a->body->outputs[k].node->shape;
         if (is_stacked(a, k)) part.shape = over_steps(part.shape, a->steps);
         part.count = glia_shape_count(part.shape);
@@ -97,11 +97,8 @@ static bool infer_results(glia_node *n, int64_t *total) {
                                   glia_dtype_name(n->in[a->sequences + i]->dtype),
                                   glia_shape_format(n->in[a->sequences + i]->shape, wants), glia_dtype_name(y->dtype),
                                   glia_shape_format(y->shape, is));
-        const int64_t each = glia_shape_count(y->shape);
-        int64_t count;
-        if (each == INT64_MIN || __builtin_mul_overflow(each, is_stacked(a, i) ? a->steps : 1, &count) ||
-            __builtin_add_overflow(*total, count, total))
-            return glia_node_fail(n, "the results are too large");
+        *total = glia_dim_plus(*total, glia_dim_times(glia_shape_count(y->shape), is_stacked(a, i) ? a->steps : 1));
+        if (*total == GLIA_DIM_NONE) return glia_node_fail(n, "the results are too large");
     }
     return true;
 }

@@ -87,7 +87,7 @@ static glia_tensor outside(gradient *h, glia_node *n) {
     glia_tensor few[8], *in = n->n_in <= GLIA_COUNT(few) ? few : calloc((size_t)n->n_in, sizeof *in);
     if (!in) return glia_graph_fail_nomem(h->outer);
     for (int i = 0; i < n->n_in; i++) in[i] = outside(h, n->in[i]);
-    glia_tensor copy = failed(h) ? h->outer->bad : glia_node_copy(h->outer, n, in, 0);
+    glia_tensor copy = failed(h) ? h->outer->bad : glia_node_copy(h->outer, n, in, NULL);
     if (in != few) free(in);
     return copy;
 }
@@ -123,14 +123,14 @@ static glia_tensor sequence_of(const gradient *h, const glia_node *x) {
 /* Whether x is (k N, ...), so that its rows in all steps are available. */
 static bool has_rows(const gradient *h, const glia_node *x) {
     const int64_t rows = h->loop->rows;
-    return x->shape.rank >= 1 && x->shape.rank < GLIA_MAX_RANK - 1 && (x->shape.dim[0] < 0) == (rows < 0) &&
-           x->shape.dim[0] % rows == 0;
+    return x->shape.rank >= 1 && x->shape.rank < GLIA_MAX_RANK - 1 && glia_dim_over(x->shape.dim[0], rows) > 0;
 }
 
 /* x in all steps, (N, T, k, ...) for x (k N, ...). Before the end of the loop records the request and returns NULL. */
 static glia_tensor all_steps(gradient *h, glia_node *x) {
     const int64_t rows = h->loop->rows;
-    glia_shape shape = { .rank = x->shape.rank + 2, .dim = { rows, h->attrs->steps, x->shape.dim[0] / rows } };
+    glia_shape shape = { .rank = x->shape.rank + 2,
+                         .dim = { rows, h->attrs->steps, glia_dim_over(x->shape.dim[0], rows) } };
     for (int i = 1; i < x->shape.rank; i++) shape.dim[i + 2] = x->shape.dim[i];
     glia_tensor sequence = sequence_of(h, x);
     wanted *w = sequence ? NULL : find(h, x, false);
@@ -147,7 +147,7 @@ static glia_tensor all_rows(gradient *h, glia_node *x) {
     glia_tensor all = all_steps(h, x);
     if (!all) return NULL;
     glia_shape shape = x->shape;
-    shape.dim[0] *= h->attrs->steps;
+    shape.dim[0] = glia_dim_times(shape.dim[0], h->attrs->steps);
     return glia_reshape(all, shape);
 }
 
@@ -155,7 +155,7 @@ static glia_tensor all_rows(gradient *h, glia_node *x) {
  * batch. */
 static int64_t rows_of_sample(const gradient *h, const glia_node *x) {
     if (x->shape.rank >= 1 && x->shape.dim[0] == h->loop->rows) return 1;
-    return has_rows(h, x) ? x->shape.dim[0] / h->loop->rows : 0;
+    return has_rows(h, x) ? glia_dim_over(x->shape.dim[0], h->loop->rows) : 0;
 }
 
 /* The value in the first row of a state of this shape, zeros in the others. */
@@ -194,13 +194,16 @@ static glia_tensor added_up(gradient *h, glia_node *x) {
 
 static glia_tensor total(gradient *h, glia_node *v);
 
-/* Whether stacking the operands of v costs less than adding v up in every step. */
+/* A number of elements, or its factor if it is a multiple of a symbolic size. */
+static double size_of(int64_t count) { return (double)glia_dim_of(count).factor; }
+
+/* Is it less work to stack what v is made of than to add v up in every step? */
 static bool is_worth_stacking(const gradient *h, const glia_node *v) {
     double stacked = 0;
     for (int i = 0; i < v->n_in; i++)
-        stacked += sequence_of(h, v->in[i]) ? 0 : fabs((double)glia_shape_count(v->in[i]->shape));
+        stacked += sequence_of(h, v->in[i]) ? 0 : size_of(glia_shape_count(v->in[i]->shape));
     const bool batched = v->shape.rank >= 1 && v->shape.dim[0] == h->loop->rows;
-    const double added = fabs((double)glia_shape_count(v->shape)) * (batched ? 1 : fabs((double)h->loop->rows));
+    const double added = size_of(glia_shape_count(v->shape)) * (batched ? 1 : size_of(h->loop->rows));
     return stacked <= 2 * added;
 }
 
@@ -349,7 +352,7 @@ static void copy_body(gradient *h, glia_node **made) {
             return;
         }
         for (int i = 0; i < n->n_in; i++) in[i] = made[n->in[i]->id];
-        made[id] = glia_is_input(n) ? h->inside[k++] : glia_node_copy(h->body, n, in, 0);
+        made[id] = glia_is_input(n) ? h->inside[k++] : glia_node_copy(h->body, n, in, NULL);
         if (in != few) free(in);
     }
 }

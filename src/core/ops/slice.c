@@ -1,9 +1,17 @@
 /* slice.c - a part of a tensor, every step-th element of a range along each axis: x[start : stop : step].
  *
- * On a symbolic axis (a multiple of the batch) start and stop are 0 or multiples of the batch too, and the step is 1:
- * enough to split a concatenation of batches. Its adjoint is pad, with step - 1 zeros between.
+ * On a symbolic axis (a multiple of a size) start and stop are 0 or multiples of that size too, and the step is 1: that is
+ * what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as zeros between.
  */
 #include "core/ops/ops.h"
+
+/* The length of [from : to] on an axis; less than 1 and not symbolic: it is not inside. */
+static int64_t taken(int64_t size, int64_t from, int64_t to, int64_t step) {
+    if (size > 0) return from < 0 || to <= from || to > size || step < 1 ? 0 : (to - from - 1) / step + 1;
+    if (step != 1 || from > 0 || to >= 0 || glia_dim_minus(size, to) == GLIA_DIM_NONE) return 0;
+    const int64_t length = glia_dim_minus(to, from);
+    return length == GLIA_DIM_NONE || length > 0 ? 0 : length;
+}
 
 static bool slice_infer(glia_node *n) {
     const glia_slice_attrs *a = n->attrs;
@@ -14,14 +22,11 @@ static bool slice_infer(glia_node *n) {
     }
     for (int i = 0; i < rank; i++) {
         int64_t size = n->shape.dim[i], from = a->start.dim[i], to = a->stop.dim[i], step = a->step.dim[i];
-        bool symbolic = size < 0;
-        if (symbolic) size = -size, from = from == INT64_MIN ? from : -from, to = to == INT64_MIN ? to : -to;
-        if (from < 0 || to <= from || to > size || step < 1 || (symbolic && step != 1)) {
-            return glia_node_fail(n, "[%lld : %lld : %lld] is not in axis %d", (long long)a->start.dim[i],
-                                  (long long)a->stop.dim[i], (long long)step, i);
-        }
-        int64_t taken = (to - from - 1) / step + 1;
-        n->shape.dim[i] = symbolic ? -taken : taken;
+        n->shape.dim[i] = taken(size, from, to, step);
+        if (n->shape.dim[i]) continue;
+        char start[GLIA_DIM_TEXT], stop[GLIA_DIM_TEXT];
+        return glia_node_fail(n, "[%s : %s : %lld] is not in axis %d", glia_dim_format(from, start),
+                              glia_dim_format(to, stop), (long long)step, i);
     }
     return true;
 }
@@ -42,9 +47,9 @@ static void slice_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
     const glia_slice_attrs *a = y->attrs;
     glia_shape after = a->start, between = a->step, x = y->in[0]->shape;
     for (int i = 0; i < x.rank; i++) {
+        const int64_t size = y->shape.dim[i], covered = size < 0 ? size : (size - 1) * a->step.dim[i] + 1;
         between.dim[i]--;
-        after.dim[i] = x.dim[i] - a->start.dim[i] -
-                       (y->shape.dim[i] < 0 ? y->shape.dim[i] : (y->shape.dim[i] - 1) * a->step.dim[i] + 1);
+        after.dim[i] = glia_dim_minus(glia_dim_minus(x.dim[i], a->start.dim[i]), covered);
     }
     dx[0] = glia_pad(dy, a->start, after, between, 0);
 }

@@ -1,8 +1,8 @@
 /* sparse.c - sums over the rows of a sparse matrix, and over segments: message passing on graphs, bags of words.
  *
- * A CSR matrix (R, K) with E entries is values (E), columns (E) and offsets (R + 1): the entries of row r are e in
- * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets are non-decreasing from 0 to E. Segments
- * are rows without columns.
+ * A CSR matrix (R, K) with E entries is values (E), columns (E) and offsets (R + 1); R, K and E may be symbolic: the entries of row r are e in
+ * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets rise from 0 to E. Segments are rows without
+ * columns.
  *
  *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)    y[r, f] += values[e] x[columns[e], f] for e in r
  *       transposed    values, columns, offsets, x (R, F) -> (size, F) y[columns[e], f] += values[e] x[r, f]
@@ -38,10 +38,12 @@ static bool check_index(glia_node *n, int input, const char *what) {
     return true;
 }
 
-static bool check_offsets(glia_node *n, int input) {
+/* Sets *rows to R, which may be symbolic. */
+static bool check_offsets(glia_node *n, int input, int64_t *rows) {
     if (!check_index(n, input, "offsets")) return false;
-    if (n->in[input]->shape.dim[0] < 1) return glia_node_fail(n, "the offsets must be (R + 1), a fixed size");
-    return true;
+    *rows = glia_dim_minus(n->in[input]->shape.dim[0], 1);
+    if (*rows != GLIA_DIM_NONE) return true;
+    return glia_node_fail(n, "the offsets must be (R + 1): GLIA_PLUS_ONE(GLIA_NODES) for a row for each node");
 }
 
 /* ---- products ------------------------------------------------------------------------------- */
@@ -49,8 +51,8 @@ static bool check_offsets(glia_node *n, int input) {
 static bool csr_matmul_infer(glia_node *n) {
     const glia_csr_attrs *a = n->attrs;
     const glia_node *values = n->in[0], *columns = n->in[1], *x = n->in[3];
-    if (!check_index(n, 1, "columns") || !check_offsets(n, 2)) return false;
-    const int64_t rows = n->in[2]->shape.dim[0] - 1;
+    int64_t rows;
+    if (!check_index(n, 1, "columns") || !check_offsets(n, 2, &rows)) return false;
     if (!is_real(values) || values->dtype != x->dtype) {
         return glia_node_fail(n, "values and x must both be f32, or both f64");
     }
@@ -58,10 +60,10 @@ static bool csr_matmul_infer(glia_node *n) {
         return glia_node_fail(n, "values and columns must have one length");
     }
     if (x->shape.rank != 2) return glia_node_fail(n, "x must be (%s, F)", a->transposed ? "R" : "K");
-    if (a->transposed && x->shape.dim[0] != rows) {
-        return glia_node_fail(n, "x must have a row for each of the %lld rows", (long long)rows);
+    if (a->transposed && x->shape.dim[0] != rows) return glia_node_fail(n, "x must be (R, F) for offsets (R + 1)");
+    if (a->transposed && (a->size.rank != 1 || !glia_dim_valid(a->size.dim[0]))) {
+        return glia_node_fail(n, "the size is one number");
     }
-    if (a->transposed && (a->size.rank != 1 || a->size.dim[0] < 1)) return glia_node_fail(n, "the size is one number");
     n->dtype = x->dtype;
     n->shape = GLIA_SHAPE(a->transposed ? a->size.dim[0] : rows, x->shape.dim[1]);
     return true;
@@ -139,12 +141,13 @@ glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, 
 
 static bool csr_dot_infer(glia_node *n) {
     const glia_node *a = n->in[0], *b = n->in[1];
-    if (!check_index(n, 2, "columns") || !check_offsets(n, 3)) return false;
+    int64_t rows;
+    if (!check_index(n, 2, "columns") || !check_offsets(n, 3, &rows)) return false;
     if (!is_real(a) || a->dtype != b->dtype) return glia_node_fail(n, "a and b must both be f32, or both f64");
     if (a->shape.rank != 2 || b->shape.rank != 2 || a->shape.dim[1] != b->shape.dim[1]) {
         return glia_node_fail(n, "a and b must be (R, F) and (K, F)");
     }
-    if (a->shape.dim[0] != n->in[3]->shape.dim[0] - 1) return glia_node_fail(n, "a must have a row for each segment");
+    if (a->shape.dim[0] != rows) return glia_node_fail(n, "a must have a row for each segment");
     n->dtype = a->dtype;
     n->shape = n->in[2]->shape;
     return true;
@@ -234,11 +237,12 @@ glia_csr glia_csr_constant(glia_graph *g, glia_dtype dtype, int64_t rows, int64_
 
 static bool segment_reduce_infer(glia_node *n) {
     const glia_node *x = n->in[0];
+    int64_t rows;
     if (!is_real(x) || x->shape.rank < 1) return glia_node_fail(n, "x must be (E, ...), f32 or f64");
-    if (!check_offsets(n, 1)) return false;
+    if (!check_offsets(n, 1, &rows)) return false;
     n->dtype = x->dtype;
     n->shape = x->shape;
-    n->shape.dim[0] = n->in[1]->shape.dim[0] - 1;
+    n->shape.dim[0] = rows;
     return true;
 }
 
@@ -314,8 +318,9 @@ static bool segment_spread_infer(glia_node *n) {
     const glia_node *x = n->in[0];
     const glia_scatter_attrs *a = n->attrs;
     if (!is_real(x) || x->shape.rank < 1) return glia_node_fail(n, "x must be (R, ...), f32 or f64");
-    if (!check_offsets(n, 1)) return false;
-    if (x->shape.dim[0] != n->in[1]->shape.dim[0] - 1) return glia_node_fail(n, "x must have a row for each segment");
+    int64_t rows;
+    if (!check_offsets(n, 1, &rows)) return false;
+    if (x->shape.dim[0] != rows) return glia_node_fail(n, "x must have a row for each segment");
     if (a->size.rank != 1) return glia_node_fail(n, "the size is one number");
     n->dtype = x->dtype;
     n->shape = x->shape;

@@ -42,7 +42,7 @@ static glia_status transform(glia_inner *inner, const glia_node *n, const glia_b
     context c = { .attrs = n->attrs };
     glia_graph **g = &inner->graph;
     error->status = GLIA_OK;
-    glia_status status = advance(g, glia_graph_rewrite(c.attrs->body, freeze, &c, 0, true, error), error);
+    glia_status status = advance(g, glia_graph_rewrite(c.attrs->body, freeze, &c, NULL, true, error), error);
     if (status == GLIA_OK) {
         glia_detach_leaves(*g);
         status = glia_graph_check(*g, error);

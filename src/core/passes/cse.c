@@ -33,8 +33,8 @@ static glia_tensor merge(glia_graph *to, const glia_node *node, const glia_tenso
     int32_t id;
     for (uint32_t at = hash; (id = glia_hash_next(written, hash, &at)) >= 0;)
         if (same(to->nodes[id], node, in)) return to->nodes[id];
-    glia_tensor copy = glia_node_copy(to, node, in, 0);
-    if (!glia_is_bad(copy)) glia_hash_add(written, hash, copy->id); /* room is reserved */
+    glia_tensor copy = glia_node_copy(to, node, in, NULL);
+    if (!glia_is_bad(copy)) glia_hash_add(written, hash, copy->id); /* there is room */
     return copy;
 }
 
@@ -44,7 +44,7 @@ glia_graph *glia_pass_cse(const glia_graph *graph, glia_error *error) {
         glia_fail_nomem(error);
         return NULL;
     }
-    glia_graph *merged = glia_graph_rewrite(graph, merge, &written, 0, false, error);
+    glia_graph *merged = glia_graph_rewrite(graph, merge, &written, NULL, false, error);
     glia_hash_free(&written);
     return merged;
 }

@@ -129,5 +129,5 @@ static glia_tensor fold(glia_graph *to, const glia_node *node, const glia_tensor
 }
 
 glia_graph *glia_pass_fold(const glia_graph *graph, glia_error *error) {
-    return glia_graph_rewrite(graph, fold, NULL, 0, false, error);
+    return glia_graph_rewrite(graph, fold, NULL, NULL, false, error);
 }

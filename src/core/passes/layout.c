@@ -179,5 +179,5 @@ static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *i
 }
 
 glia_graph *glia_pass_layout(const glia_graph *graph, const glia_backend *backend, glia_error *error) {
-    return glia_graph_rewrite(graph, backend->kind->channels_last ? rule : NULL, NULL, 0, false, error);
+    return glia_graph_rewrite(graph, backend->kind->channels_last ? rule : NULL, NULL, NULL, false, error);
 }

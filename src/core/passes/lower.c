@@ -1,6 +1,6 @@
 /* lower.c - lowers a model's graph to the operations that a backend runs.
  *
- * Batch dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it;
+ * Symbolic dimensions become numbers. A composite is replaced by its expansion unless the backend has a kernel for it;
  * modal ones (dropout, batch norm) always, since they depend on the mode. Expansions may contain composites, so the
  * rewriting is repeated until none is left. stop_gradient is removed, since it only affects differentiation. In
  * training, forward passes update running statistics (statistics.c). If a gradient needs the longer form of a value
@@ -16,16 +16,16 @@
 typedef struct context {
     const glia_backend *backend;
     glia_mode mode;
-    int64_t batch;            /* of this round; 0: it is fixed already */
-    const char *statistics;   /* glob of the statistics to update; NULL: all */
-    const bool *moves;        /* by id in the first round's graph: passes that update statistics; NULL: none, or done */
-    const glia_graph *moving; /* the graph of these ids */
-    bool again;               /* a composite was expanded */
+    const glia_sizes *sizes;  /* of this round; NULL: they are fixed already */
+    const char *statistics;   /* glob of those that move; NULL: all */
+    const bool *moves;        /* by id in the first round's graph: passes that move statistics; NULL: none, or over */
+    const glia_graph *moving; /* the graph whose ids these are */
+    bool again;               /* something was expanded */
 } context;
 
 static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tensor *in, void *user) {
     context *c = user;
-    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, expand, c, c->batch);
+    if (glia_body_of(node)) return glia_node_rewrite_body(to, node, in, expand, c, c->sizes);
     if (node->op->flags & GLIA_OP_GRADIENT_ONLY) return in[0];
     if (!(node->op->flags & GLIA_OP_COMPOSITE)) return NULL;
     if (!(node->op->flags & GLIA_OP_MODAL) && c->backend->kind->has_kernel &&
@@ -40,10 +40,10 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
     return node->op->expand(node, in, c->mode);
 }
 
-/* The first round: fixes the batch, expands composites once, and adds updates of running statistics. During it, forward
- * passes that update statistics are outputs, so that they are visited. */
+/* The first round: symbolic dimensions become numbers, composites are expanded once, running statistics get their updates.
+ * Forward passes that move statistics are outputs while it lasts, so that they are visited. */
 static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error *error) {
-    if (c->mode != GLIA_TRAIN) return glia_graph_rewrite(graph, expand, c, c->batch, false, error);
+    if (c->mode != GLIA_TRAIN) return glia_graph_rewrite(graph, expand, c, c->sizes, false, error);
     glia_graph view = *graph, *lowered = NULL;
     bool *moves = malloc((size_t)graph->n_nodes + 1);
     view.outputs = malloc(((size_t)graph->n_outputs + (size_t)graph->n_nodes + 1) * sizeof *view.outputs);
@@ -56,7 +56,7 @@ static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error 
         }
         c->moves = moves;
         c->moving = graph->n_nodes ? graph->nodes[0]->graph : NULL;
-        lowered = glia_graph_rewrite(&view, expand, c, c->batch, false, error);
+        lowered = glia_graph_rewrite(&view, expand, c, c->sizes, false, error);
         if (lowered) lowered->n_outputs = graph->n_outputs;
     }
     c->moves = NULL;
@@ -108,15 +108,15 @@ void glia_detach_leaves(glia_graph *g) {
     for (int i = 0; i < g->n_updates; i++) g->updates[i].value = own(g->updates[i].value, &changed);
 }
 
-glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
-                            const char *statistics, glia_error *error) {
-    context c = { .backend = backend, .mode = mode, .batch = batch, .statistics = statistics, .again = true };
+glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode,
+                            const glia_sizes *sizes, const char *statistics, glia_error *error) {
+    context c = { .backend = backend, .mode = mode, .sizes = sizes, .statistics = statistics, .again = true };
     glia_graph *lowered = NULL;
     for (int round = 0; c.again; round++) {
         c.again = false;
-        if (round) c.batch = 0;
+        if (round) c.sizes = NULL;
         glia_graph *next =
-            lowered ? glia_graph_rewrite(lowered, expand, &c, 0, false, error) : expand_first(graph, &c, error);
+            lowered ? glia_graph_rewrite(lowered, expand, &c, NULL, false, error) : expand_first(graph, &c, error);
         glia_graph_free(lowered);
         if (!next) return NULL;
         lowered = next;
@@ -127,7 +127,7 @@ glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend
         }
     }
     if (has_saving(lowered)) {
-        glia_graph *shared = glia_graph_rewrite(lowered, share, NULL, 0, false, error);
+        glia_graph *shared = glia_graph_rewrite(lowered, share, NULL, NULL, false, error);
         glia_graph_free(lowered);
         if (!shared) return NULL;
         lowered = shared;

@@ -1,6 +1,6 @@
 /* passes.h - the compiler passes, from the user's graph to launches and addresses.
  *
- *   lower     batch size fixed, composites without a kernel expanded, modes resolved     graph -> graph
+ *   lower     sizes fixed, composites without a kernel expanded, modes resolved     graph -> graph
  *   absorb    frozen: scales and shifts after a product merged into weights and bias     graph -> graph
  *   precision products marked to round their operands to bf16                            graph -> graph
  *   sink      relu and sums moved to the far side of max pooling                         graph -> graph
@@ -23,8 +23,8 @@
 #include "core/launch/schedule.h"
 
 /* statistics: which running statistics are updated, as in glia_compile_opts. */
-glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
-                            const char *statistics, glia_error *error);
+glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode,
+                            const glia_sizes *sizes, const char *statistics, glia_error *error);
 glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error);
 glia_graph *glia_pass_precision(const glia_graph *graph, glia_precision precision, glia_error *error);
 glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error);

@@ -8,7 +8,7 @@
 #include "core/passes/passes.h"
 
 static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
-    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, rule, context, 0);
+    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, rule, context, NULL);
     if (n->dtype != GLIA_F32) return NULL;
     if (n->op == &glia_op_matmul) {
         glia_matmul_attrs a = *(const glia_matmul_attrs *)n->attrs;
@@ -24,5 +24,5 @@ static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *i
 }
 
 glia_graph *glia_pass_precision(const glia_graph *graph, glia_precision precision, glia_error *error) {
-    return glia_graph_rewrite(graph, precision == GLIA_PRECISION_BF16 ? rule : NULL, NULL, 0, false, error);
+    return glia_graph_rewrite(graph, precision == GLIA_PRECISION_BF16 ? rule : NULL, NULL, NULL, false, error);
 }

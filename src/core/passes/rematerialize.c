@@ -171,7 +171,7 @@ static glia_tensor make_again(pass *p, glia_graph *to, const glia_node *v) {
             in[j] = p->made[c.nodes[i]->in[j]->id];
             for (int k = 0; k < i; k++) in[j] = c.nodes[k] == c.nodes[i]->in[j] ? copies[k] : in[j];
         }
-        copies[i] = glia_node_copy(to, c.nodes[i], in, 0);
+        copies[i] = glia_node_copy(to, c.nodes[i], in, NULL);
     }
     return p->again[v->id] = copies[c.n - 1];
 }
@@ -179,13 +179,13 @@ static glia_tensor make_again(pass *p, glia_graph *to, const glia_node *v) {
 static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
     pass *p = context;
     glia_tensor inputs[MOST_INPUTS];
-    if (n->n_in > MOST_INPUTS) return p->made[n->id] = glia_node_copy(to, n, in, 0);
+    if (n->n_in > MOST_INPUTS) return p->made[n->id] = glia_node_copy(to, n, in, NULL);
     for (int i = 0; i < n->n_in; i++) {
         const glia_node *v = n->in[i];
         const bool late = p->late[v->id] && n->id >= p->late[v->id];
         inputs[i] = late ? make_again(p, to, v) : in[i];
     }
-    return p->made[n->id] = glia_node_copy(to, n, inputs, 0);
+    return p->made[n->id] = glia_node_copy(to, n, inputs, NULL);
 }
 
 glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend *backend, glia_error *error) {
@@ -204,7 +204,7 @@ glia_graph *glia_pass_rematerialize(const glia_graph *graph, const glia_backend 
     if (p.first_reader && p.next_reader && p.reader && p.stored && p.late && p.made && p.again) {
         find_readers(&p);
         choose(&p);
-        next = glia_graph_rewrite(graph, rule, &p, 0, false, error);
+        next = glia_graph_rewrite(graph, rule, &p, NULL, false, error);
     } else {
         glia_fail_nomem(error);
     }

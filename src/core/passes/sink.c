@@ -61,5 +61,5 @@ static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *i
 }
 
 glia_graph *glia_pass_sink(const glia_graph *graph, glia_error *error) {
-    return glia_graph_rewrite(graph, rule, NULL, 0, false, error);
+    return glia_graph_rewrite(graph, rule, NULL, NULL, false, error);
 }

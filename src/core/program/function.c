@@ -1,9 +1,9 @@
-/* function.c - tensors of a graph as a function of its inputs. One program and session per batch size are found or made
- * at the call; inputs are checked and copied by name.
+/* function.c - tensors of a graph as a function of its inputs: a program and a session for each triple of sizes (batch, nodes,
+ * edges), found or made when it is called, and the inputs checked and copied by name.
  *
- * The batch size comes from the arrays: n samples given to an input (N, ...) make the batch n. The sessions of the last
- * few batch sizes are kept; the least recently used is freed first. Inputs without a batch (a learning rate) keep their
- * last value across calls of any batch size.
+ * Sizes come from the arrays: an input (V, ...) that is given n rows makes it a call for n nodes. The sessions of the last few
+ * triples are kept, and the one that has not been used for longest makes room. Inputs of fixed shape (a learning rate) keep
+ * the value that they were given last, whatever the sizes of the next call.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +14,13 @@
 enum { LANES = 4 };
 
 typedef struct lane {
-    int64_t batch, used;
+    glia_sizes sizes;
+    int64_t used;
     glia_program *program;
     glia_session *session;
 } lane;
 
-/* The last value of an input without a batch. */
+/* The value of an input of fixed shape, as it was given last. */
 typedef struct kept {
     const glia_node *input;
     void *bytes;
@@ -147,24 +148,28 @@ static glia_status fail_unknown(const glia_function *f, const char *name, glia_e
                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Checks an array against its input. *batch: the batch size that earlier arrays gave, 0 if none; updated. */
-static glia_status check_array(const glia_node *input, const glia_array *a, int64_t *batch, glia_error *error) {
+/* Takes the size that a symbolic dimension says. False: an array of `given` there does not fit. */
+static bool take_size(int64_t d, int64_t given, glia_sizes *sizes) {
+    const glia_dim x = glia_dim_of(d);
+    if (x.size < 0) return d == given;
+    sizes->of[x.size] = glia_dim_solve(d, given);
+    return sizes->of[x.size] > 0;
+}
+
+/* Checks an array against its input. sizes: 0, or what the inputs before it said. */
+static glia_status check_array(const glia_node *input, const glia_array *a, glia_sizes *sizes, glia_error *error) {
     char wanted[GLIA_SHAPE_TEXT], given[GLIA_SHAPE_TEXT];
     const glia_shape s = input->shape;
     bool fits = a->dtype == input->dtype && a->shape.rank == s.rank && a->data;
     for (int i = 0; fits && i < s.rank; i++) {
-        if (s.dim[i] >= 0) {
-            fits = a->shape.dim[i] == s.dim[i];
-            continue;
+        const glia_sizes before = *sizes;
+        fits = take_size(s.dim[i], a->shape.dim[i], sizes);
+        for (int k = 0; fits && k < GLIA_SIZE_COUNT; k++) {
+            if (!before.of[k] || before.of[k] == sizes->of[k]) continue;
+            return glia_fail(error, GLIA_E_SHAPE, "glia_function_call: '%s' %s has %lld %s, the inputs before it %lld",
+                             a->name, glia_shape_format(s, wanted), (long long)sizes->of[k], glia_size_noun(k),
+                             (long long)before.of[k]);
         }
-        const int64_t n = a->shape.dim[i] / -s.dim[i];
-        fits = n > 0 && n * -s.dim[i] == a->shape.dim[i];
-        if (fits && *batch && *batch != n) {
-            return glia_fail(error, GLIA_E_SHAPE,
-                             "glia_function_call: '%s' has %lld samples, the inputs before it %lld", a->name,
-                             (long long)n, (long long)*batch);
-        }
-        if (fits) *batch = n;
     }
     if (fits) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "glia_function_call: '%s' is %s%s and cannot take %s%s%s", a->name,
@@ -172,17 +177,17 @@ static glia_status check_array(const glia_node *input, const glia_array *a, int6
                      glia_shape_format(a->shape, given), a->data ? "" : " without data");
 }
 
-static glia_status check_inputs(const glia_function *f, const glia_array *inputs, int n, int64_t *batch,
+static glia_status check_inputs(const glia_function *f, const glia_array *inputs, int n, glia_sizes *sizes,
                                 glia_error *error) {
-    *batch = 0;
+    *sizes = (glia_sizes){ 0 };
     for (int i = 0; i < n; i++) {
         if (!inputs[i].name) return glia_fail(error, GLIA_E_ARGUMENT, "glia_function_call: input %d has no name", i);
         const glia_node *input = input_named(f, inputs[i].name);
         if (!input) return fail_unknown(f, inputs[i].name, error);
-        glia_status status = check_array(input, &inputs[i], batch, error);
+        glia_status status = check_array(input, &inputs[i], sizes, error);
         if (status != GLIA_OK) return status;
     }
-    if (!*batch) *batch = 1;
+    for (int k = 0; k < GLIA_SIZE_COUNT; k++) sizes->of[k] = GLIA_MAX(sizes->of[k], 1);
     for (int i = 0; i < f->n_inputs; i++) {
         const glia_leaf *leaf = glia_leaf_of(f->inputs[i]);
         bool given = leaf->value != 0;
@@ -194,7 +199,7 @@ static glia_status check_inputs(const glia_function *f, const glia_array *inputs
     return GLIA_OK;
 }
 
-/* Remembers the values of inputs without a batch. */
+/* Remembers the values of inputs of fixed shape. */
 static glia_status keep_fixed(glia_function *f, const glia_array *inputs, int n, glia_error *error) {
     for (int i = 0; i < f->n_fixed; i++) {
         kept *k = &f->fixed[i];
@@ -209,10 +214,10 @@ static glia_status keep_fixed(glia_function *f, const glia_array *inputs, int n,
     return GLIA_OK;
 }
 
-static lane *lane_for(glia_function *f, int64_t batch, glia_error *error) {
+static lane *lane_for(glia_function *f, const glia_sizes *sizes, glia_error *error) {
     lane *oldest = &f->lanes[0];
     for (int i = 0; i < LANES; i++) {
-        if (f->lanes[i].session && f->lanes[i].batch == batch) return &f->lanes[i];
+        if (f->lanes[i].session && !memcmp(&f->lanes[i].sizes, sizes, sizeof *sizes)) return &f->lanes[i];
         if (f->lanes[i].used < oldest->used) oldest = &f->lanes[i];
     }
     glia_compile_opts opts = { .outputs = f->outputs,
@@ -220,7 +225,9 @@ static lane *lane_for(glia_function *f, int64_t batch, glia_error *error) {
                                .mode = f->opts.mode,
                                .updates = f->updates,
                                .statistics = f->statistics,
-                               .batch = batch,
+                               .batch = sizes->of[GLIA_SIZE_BATCH],
+                               .nodes = sizes->of[GLIA_SIZE_NODES],
+                               .edges = sizes->of[GLIA_SIZE_EDGES],
                                .precision = f->opts.precision,
                                .frozen = f->opts.frozen };
     lane_free(oldest);
@@ -230,7 +237,7 @@ static lane *lane_for(glia_function *f, int64_t batch, glia_error *error) {
         lane_free(oldest);
         return NULL;
     }
-    oldest->batch = batch;
+    oldest->sizes = *sizes;
     return oldest;
 }
 
@@ -240,12 +247,12 @@ glia_status glia_function_call(glia_function *f, const glia_array *inputs, int n
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "glia_function_call: needs a function, and room for inputs and outputs");
     }
-    int64_t batch;
-    glia_status status = check_inputs(f, inputs, n_inputs, &batch, error);
+    glia_sizes sizes;
+    glia_status status = check_inputs(f, inputs, n_inputs, &sizes, error);
     if (status == GLIA_OK) status = keep_fixed(f, inputs, n_inputs, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    lane *l = lane_for(f, batch, &reason);
+    lane *l = lane_for(f, &sizes, &reason);
     if (!l) return glia_fail(error, reason.status, "%s", reason.message);
     l->used = ++f->calls;
     glia_array at;

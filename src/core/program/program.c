@@ -83,9 +83,10 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     glia_error local = { .status = GLIA_OK };
     error = error ? error : &local;
     error->status = GLIA_OK;
-    int64_t batch = opts.batch ? opts.batch : 1;
+    const glia_sizes sizes = { { opts.batch ? opts.batch : 1, opts.nodes ? opts.nodes : 1,
+                                 opts.edges ? opts.edges : 1 } };
     glia_status status =
-        advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, batch, opts.statistics, error), error);
+        advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, &sizes, opts.statistics, error), error);
     if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_precision(p->graph, opts.precision, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_sink(p->graph, error), error);
@@ -135,9 +136,10 @@ static void count_figures(glia_program *p) {
 
 glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compile_opts opts, glia_error *error) {
     if (glia_graph_check(graph, error) != GLIA_OK) return NULL;
-    if (!backend || opts.batch < 0 || opts.n_outputs < 0 || (opts.n_outputs && !opts.outputs)) {
+    if (!backend || opts.batch < 0 || opts.nodes < 0 || opts.edges < 0 || opts.n_outputs < 0 ||
+        (opts.n_outputs && !opts.outputs)) {
         glia_fail(error, GLIA_E_ARGUMENT,
-                  "glia_compile: needs a backend, a batch size that is not negative, and outputs");
+                  "glia_compile: needs a backend, sizes (batch, nodes, edges) that are not negative, and outputs");
         return NULL;
     }
     if (opts.frozen && (opts.mode == GLIA_TRAIN || (opts.updates && opts.updates[0]))) {

@@ -147,15 +147,10 @@ bool glia_shape_equal(glia_shape a, glia_shape b) {
     return true;
 }
 
-/* Two symbolic dimensions (batch squared) have no count of this form: INT64_MIN, as for an overflow. */
+/* A product of two symbolic dimensions (N N, N V) has no count: GLIA_DIM_NONE, as for an overflow. */
 int64_t glia_shape_count(glia_shape s) {
     int64_t count = 1;
-    bool symbolic = false;
-    for (int i = 0; i < s.rank; i++) {
-        if (s.dim[i] < 0 && symbolic) return INT64_MIN;
-        symbolic |= s.dim[i] < 0;
-        if (__builtin_mul_overflow(count, s.dim[i], &count)) return INT64_MIN;
-    }
+    for (int i = 0; i < s.rank && i < GLIA_MAX_RANK; i++) count = glia_dim_times(count, s.dim[i]);
     return count;
 }
 
@@ -171,17 +166,15 @@ bool glia_shape_valid(glia_shape s) {
     int64_t most = (int64_t)1 << 48; /* elements; more than any memory, small enough that byte counts do not overflow */
     int64_t count = 1;
     for (int i = 0; i < s.rank; i++) {
-        int64_t d = s.dim[i] < 0 ? -s.dim[i] : s.dim[i];
-        if (s.dim[i] == INT64_MIN || d == 0 || d > most / count) return false;
-        count *= d;
+        const int64_t factor = glia_dim_of(s.dim[i]).factor;
+        if (!glia_dim_valid(s.dim[i]) || factor > most / count) return false;
+        count *= factor;
     }
     return true;
 }
 
-glia_shape glia_shape_at_batch(glia_shape s, int64_t batch) {
-    for (int i = 0; i < s.rank; i++) {
-        if (s.dim[i] < 0) s.dim[i] *= -batch;
-    }
+glia_shape glia_shape_at(glia_shape s, const glia_sizes *sizes) {
+    for (int i = 0; i < s.rank; i++) s.dim[i] = glia_dim_at(s.dim[i], sizes);
     return s;
 }
 
@@ -246,13 +239,8 @@ char *glia_shape_format(glia_shape s, char *text) {
     size_t at = 0;
     text[at++] = '(';
     for (int i = 0; i < s.rank && i < GLIA_MAX_RANK; i++) {
-        const char *comma = i ? ", " : "";
-        char *p = text + at;
-        size_t room = GLIA_SHAPE_TEXT - at;
-        int n = s.dim[i] == -1  ? snprintf(p, room, "%sN", comma)
-                : s.dim[i] < -1 ? snprintf(p, room, "%s%lldN", comma, -(long long)s.dim[i])
-                                : snprintf(p, room, "%s%lld", comma, (long long)s.dim[i]);
-        at += (size_t)GLIA_MAX(n, 0);
+        if (i) text[at++] = ',', text[at++] = ' ';
+        at += strlen(glia_dim_format(s.dim[i], text + at));
     }
     text[at++] = ')';
     text[at] = 0;

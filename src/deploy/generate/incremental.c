@@ -118,7 +118,7 @@ static glia_tensor alike(walker *w, glia_graph *to, const glia_node *n, const gl
         now[i] = own == *inner ? in[i] : own ? NULL : beside(w, in[i], *inner);
         if (!now[i]) return NULL;
     }
-    return glia_node_copy(to, n, now, 0);
+    return glia_node_copy(to, n, now, NULL);
 }
 
 static glia_tensor reshape(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
@@ -141,7 +141,7 @@ static glia_tensor permute(walker *w, glia_graph *to, const glia_node *n, const 
     int axis = 0;
     while (a->order.dim[axis] != time_axis(n->in[0]->shape, had)) axis++;
     *inner = moved(n, had, axis);
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 static bool lists(glia_shape axes, int axis) {
@@ -158,7 +158,7 @@ static glia_tensor reduce(walker *w, glia_graph *to, const glia_node *n, const g
     if (lists(a->axes, axis)) return NULL;
     for (int i = 0; !a->keep && i < axis; i++) at -= lists(a->axes, i);
     *inner = moved(n, had, at);
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 static glia_tensor argmax(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
@@ -166,13 +166,13 @@ static glia_tensor argmax(walker *w, glia_graph *to, const glia_node *n, const g
     int axis = time_axis(n->in[0]->shape, had);
     if (along == axis) return NULL;
     *inner = moved(n, had, axis - (along < axis));
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 /* softmax and cumsum along an axis other than time's; cumsum's attributes begin with the axis too. */
 static glia_tensor along_axis(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
     *inner = w->inner[n->in[0]->id];
-    return *(const int64_t *)n->attrs == time_axis(n->shape, *inner) ? NULL : glia_node_copy(to, n, in, 0);
+    return *(const int64_t *)n->attrs == time_axis(n->shape, *inner) ? NULL : glia_node_copy(to, n, in, NULL);
 }
 
 /* Norms over the last axis; scale and shift have only that axis. */
@@ -181,7 +181,7 @@ static glia_tensor norm(walker *w, glia_graph *to, const glia_node *n, const gli
     for (int i = 1; i < n->n_in; i++) {
         if (w->inner[n->in[i]->id]) return NULL;
     }
-    return time_axis(n->shape, *inner) == n->shape.rank - 1 ? NULL : glia_node_copy(to, n, in, 0);
+    return time_axis(n->shape, *inner) == n->shape.rank - 1 ? NULL : glia_node_copy(to, n, in, NULL);
 }
 
 static bool is_stacked(const glia_scan_attrs *a, int i) { return i < a->stacked || i >= a->states; }
@@ -217,7 +217,7 @@ static glia_tensor pad(walker *w, glia_graph *to, const glia_node *n, const glia
     int axis = time_axis(n->in[0]->shape, had);
     if (a->before.dim[axis] || a->after.dim[axis] || (a->between.rank && a->between.dim[axis])) return NULL;
     *inner = moved(n, had, axis);
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 static glia_tensor concat(walker *w, glia_graph *to, const glia_node *n, const glia_tensor *in, int64_t *inner) {
@@ -240,7 +240,7 @@ static glia_tensor concat(walker *w, glia_graph *to, const glia_node *n, const g
         possible = possible && (of_time || is_whole_axis(w, n->shape, *inner));
         now[i] = of_time || !possible ? in[i] : part(w, in[i], axis);
     }
-    glia_tensor y = possible ? glia_node_copy(to, n, now, 0) : NULL;
+    glia_tensor y = possible ? glia_node_copy(to, n, now, NULL) : NULL;
     free(now);
     return y;
 }
@@ -251,12 +251,12 @@ static glia_tensor gather(walker *w, glia_graph *to, const glia_node *n, const g
     if (of_x && of_index) return NULL;
     if (of_index) {
         *inner = of_index * suffix(n->in[0]->shape, axis);
-        return glia_node_copy(to, n, in, 0);
+        return glia_node_copy(to, n, in, NULL);
     }
     int at = time_axis(n->in[0]->shape, of_x);
     if (at == axis) return NULL;
     *inner = moved(n, of_x, at < axis ? at : at - 1 + n->in[1]->shape.rank);
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 /* The position of operand i's time axis in a product's result; -1: it is summed over. */
@@ -286,7 +286,7 @@ static glia_tensor matmul(walker *w, glia_graph *to, const glia_node *n, const g
         bool meets = axis < n->shape.rank - 2 && there >= 0 && other->shape.dim[there] != 1 && !w->inner[other->id];
         if (meets) return NULL;
     }
-    return glia_node_copy(to, n, in, 0);
+    return glia_node_copy(to, n, in, NULL);
 }
 
 /* ---- operations that look back ---------------------------------------------------------------------------- */
@@ -528,14 +528,14 @@ static rule rule_of(const glia_op *op) {
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
 typedef struct expansion {
-    int64_t batch; /* of this pass; 0: it is fixed already */
+    const glia_sizes *sizes; /* of this round; NULL: they are fixed already */
     bool again;
 } expansion;
 
 /* Expands, in bodies, the operations that depend on the mode. */
 static glia_tensor expand_modal(glia_graph *to, const glia_node *n, const glia_tensor *in, void *context) {
     expansion *e = context;
-    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, e->batch);
+    if (glia_body_of(n)) return glia_node_rewrite_body(to, n, in, expand_modal, e, e->sizes);
     if (!(n->op->flags & GLIA_OP_COMPOSITE) || !(n->op->flags & GLIA_OP_MODAL)) return NULL;
     e->again = true;
     return n->op->expand(n, in, GLIA_INFER);
@@ -552,9 +552,10 @@ static glia_tensor expand(glia_graph *to, const glia_node *n, const glia_tensor 
 
 static glia_graph *expanded(const glia_graph *model, int64_t batch, glia_error *error) {
     glia_graph *g = NULL;
-    for (expansion e = { .batch = batch, .again = true }; e.again; e.batch = 0) {
+    const glia_sizes sizes = { { batch, 1, 1 } };
+    for (expansion e = { .sizes = &sizes, .again = true }; e.again; e.sizes = NULL) {
         e.again = false;
-        glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &e, e.batch, false, error);
+        glia_graph *next = glia_graph_rewrite(g ? g : model, expand, &e, e.sizes, false, error);
         glia_graph_free(g);
         if (!next) return NULL;
         g = next;
@@ -613,7 +614,7 @@ glia_graph *glia_incremental(const glia_graph *model, const glia_node *input, co
     else if (!w.input)
         glia_fail(error, GLIA_E_SHAPE, "the model's output does not depend on its input");
     else
-        g = glia_graph_rewrite(whole, step, &w, 0, false, error);
+        g = glia_graph_rewrite(whole, step, &w, NULL, false, error);
     if (g && !is_whole_axis(&w, whole->outputs[0].node->shape, w.inner[whole->outputs[0].node->id])) {
         glia_fail(error, GLIA_E_SHAPE, "the second axis of the model's output is not that of its input");
         glia_graph_free(g);

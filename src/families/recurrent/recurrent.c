@@ -47,7 +47,7 @@ static glia_tensor bias_of(const stack *s, glia_layer *layer, int64_t rows) {
 
 /* x W^T for all steps of all samples, (T N, G H). */
 static glia_tensor product_of(const stack *s, glia_layer *layer, glia_tensor x, int64_t rows) {
-    const int64_t features = x->shape.dim[2], all = x->shape.dim[0] * x->shape.dim[1];
+    const int64_t features = x->shape.dim[2], all = glia_dim_times(x->shape.dim[0], x->shape.dim[1]);
     glia_tensor kernel = glia_layer_parameter(layer, "kernel", GLIA_SHAPE(rows, features), s->opts->kernel_init,
                                               GLIA_INIT_GLOROT_UNIFORM, 0);
     return glia_matmul_transposed(glia_reshape(x, GLIA_SHAPE(all, features)), false, kernel, true);

@@ -158,6 +158,12 @@ static bool fits(glia_graph *g, const loss_row *row, glia_tensor y, glia_tensor 
     return false;
 }
 
+/* (N), (V, 1): one number for each sample, node or edge. */
+static bool one_for_each(glia_shape s) {
+    const glia_dim count = glia_dim_of(glia_shape_count(s));
+    return count.size >= 0 && count.factor == 1 && !count.plus;
+}
+
 /* The predicted and the true class of each sample, i32; NULL if there are no classes. */
 static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_tensor t, glia_tensor *predicted,
                        glia_tensor *truth) {
@@ -168,8 +174,8 @@ static void classes_of(glia_loss loss, const loss_row *row, glia_tensor y, glia_
         if (!are_labels(t, y) && !distribution) return;
         *predicted = glia_argmax(y, last);
         *truth = are_labels(t, y) ? as_labels(t, y) : glia_argmax(as_dense(t, y), last);
-    } else if (is_integer(t) && row->target != LABELS && glia_shape_count(y->shape) == -1) {
-        glia_shape flat = GLIA_SHAPE(GLIA_BATCH);
+    } else if (is_integer(t) && row->target != LABELS && one_for_each(y->shape)) {
+        const glia_shape flat = GLIA_SHAPE(glia_shape_count(y->shape));
         glia_tensor middle = glia_scalar(y->graph, y->dtype, threshold(loss));
         *predicted = glia_cast(glia_greater_equal(glia_reshape(y, flat), middle), GLIA_I32);
         *truth = glia_cast(glia_reshape(t, flat), GLIA_I32);

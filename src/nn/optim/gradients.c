@@ -99,7 +99,7 @@ static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *ind
         return false;
     glia_tensor u = gradient->in[0], at = gradient->in[1];
     glia_shape flat = { .rank = 1, .dim = { 1 } };
-    for (int i = 0; i < at->shape.rank; i++) flat.dim[0] *= at->shape.dim[i];
+    for (int i = 0; i < at->shape.rank; i++) flat.dim[0] = glia_dim_times(flat.dim[0], at->shape.dim[i]);
     const glia_shape picks = flat;
     for (int i = at->shape.rank; i < u->shape.rank; i++) flat.dim[flat.rank++] = u->shape.dim[i];
     rows[*n] = glia_reshape(u, flat);
@@ -124,7 +124,8 @@ bool glia_gradient_rows(const glia_optimizer *o, const char *who, glia_tensor le
     bool picked = find_picks(*gradient, parts, indices, &n);
     for (int i = 0; picked && i < n; i++)
         picked =
-            indices[i]->dtype == indices[0]->dtype && (indices[i]->shape.dim[0] < 0) == (indices[0]->shape.dim[0] < 0);
+            indices[i]->dtype == indices[0]->dtype &&
+            glia_dim_of(indices[i]->shape.dim[0]).size == glia_dim_of(indices[0]->shape.dim[0]).size;
     if (!picked) {
         glia_graph_fail(g, GLIA_E_UNSUPPORTED,
                         "%s: sparse '%s': the gradient of '%s' is more than a sum over rows that are picked from it",

@@ -116,6 +116,10 @@ static glia_status want_output(glia_task *task, glia_error *error) {
         return glia_fail(error, GLIA_E_SHAPE, "the output '%s' %s has no batch axis", output->name,
                          glia_shape_format(shape, text));
     }
+    if (glia_shape_count(shape) == GLIA_DIM_NONE) {
+        return glia_fail(error, GLIA_E_SHAPE, "the output '%s' %s needs fixed sizes behind the batch", output->name,
+                         glia_shape_format(shape, text));
+    }
     glia_task_output(task, output->node);
     return GLIA_OK;
 }

@@ -64,7 +64,7 @@ glia_status glia_model_save(glia_model *model, const char *path, glia_error *err
     glia_status status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    glia_graph *clean = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason); /* without unused nodes */
+    glia_graph *clean = glia_graph_rewrite(model->graph, NULL, NULL, NULL, true, &reason); /* without unused nodes */
     if (!clean) return glia_fail(error, reason.status, "%s", reason.message);
     glia_text texts[3] = { 0 };
     glia_graph_print(clean, &texts[0]);

@@ -38,7 +38,7 @@ static glia_status rewrite(glia_task *task, glia_error *error) {
     glia_graph view = *task->graph;
     view.n_outputs = 1;
     view.n_updates = 0;
-    glia_graph *g = glia_graph_rewrite(&view, set_momentum, NULL, 0, true, error);
+    glia_graph *g = glia_graph_rewrite(&view, set_momentum, NULL, NULL, true, error);
     if (!g) return error && error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
     task->x = glia_graph_find_leaf(g, glia_leaf_of(task->x)->name);
     glia_graph_free(task->graph);

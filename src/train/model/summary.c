@@ -222,36 +222,49 @@ static void print_totals(glia_text *out, const glia_model *model) {
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* Adds the usual loss for the model, and SGD. */
-static glia_status add_training(glia_task *task, glia_error *error) {
-    glia_graph *g = task->graph;
+/* The usual loss of the output, after adding it and SGD. */
+static glia_status add_training(glia_graph *g, glia_tensor *loss, glia_error *error) {
     glia_tensor y = g->outputs[0].node;
-    bool classes = y->shape.rank == 2 && y->shape.dim[1] > 1;
-    glia_tensor target =
-        glia_input(g, "summary/target", classes ? GLIA_I32 : y->dtype, classes ? GLIA_SHAPE(GLIA_BATCH) : y->shape);
-    if (!glia_is_bad(target) && glia_loss_add(y, target, (glia_loss_opts){ 0 }, &task->measures)) {
-        glia_task_output(task, task->measures.loss);
-        glia_minimize(task->measures.loss, (glia_optimizer){ 0 }, NULL, NULL);
+    glia_measures measures;
+    const bool classes = y->shape.rank == 2 && y->shape.dim[1] > 1;
+    glia_tensor target = glia_input(g, "summary/target", classes ? GLIA_I32 : y->dtype,
+                                    classes ? GLIA_SHAPE(y->shape.dim[0]) : y->shape);
+    if (!glia_is_bad(target) && glia_loss_add(y, target, (glia_loss_opts){ 0 }, &measures)) {
+        *loss = measures.loss;
+        glia_minimize(measures.loss, (glia_optimizer){ 0 }, NULL, NULL);
     }
     return glia_graph_check(g, error);
 }
 
-/* Plans a run of the model; false: it cannot be compiled. */
-static bool plan(glia_model *model, glia_backend *backend, int64_t batch, glia_mode mode, glia_program_info *info,
-                 glia_error *error) {
-    glia_task task;
-    glia_status status = glia_task_begin(&task, model, backend, 1, mode, error);
-    if (status == GLIA_OK && mode == GLIA_TRAIN) status = add_training(&task, error);
-    if (status == GLIA_OK && mode == GLIA_INFER) glia_task_output(&task, task.graph->outputs[0].node);
-    glia_program *program = NULL;
-    if (status == GLIA_OK) {
-        glia_compile_opts opts = { .outputs = task.outputs, .n_outputs = task.n_outputs, .mode = mode, .batch = batch };
-        program = glia_compile(task.graph, task.backend, opts, error);
-        if (program) *info = glia_program_inspect(program);
+/* Whether an input has an axis of this size. */
+static bool has_size(const glia_graph *g, int size) {
+    for (int id = 0; id < g->n_nodes; id++) {
+        const glia_shape s = g->nodes[id]->shape;
+        for (int i = 0; i < s.rank && glia_is_input(g->nodes[id]); i++) {
+            if (glia_dim_of(s.dim[i]).size == size) return true;
+        }
     }
+    return false;
+}
+
+/* Plans a run of the model; false: it cannot be compiled. */
+static bool plan(const glia_model *model, glia_backend *backend, int64_t batch, glia_mode mode, glia_program_info *info,
+                 glia_error *error) {
+    glia_graph *g = glia_graph_rewrite(model->graph, NULL, NULL, NULL, true, error);
+    if (!g) return false;
+    glia_tensor output = g->outputs[0].node;
+    glia_program *program = NULL;
+    if (mode == GLIA_INFER || add_training(g, &output, error) == GLIA_OK) {
+        const glia_compile_opts opts = {
+            .outputs = &output, .n_outputs = 1, .mode = mode, .batch = batch, .nodes = batch, .edges = batch
+        };
+        program = glia_compile(g, backend, opts, error);
+    }
+    if (program) *info = glia_program_inspect(program);
+    const bool planned = program != NULL;
     glia_program_free(program);
-    glia_task_end(&task);
-    return program != NULL;
+    glia_graph_free(g);
+    return planned;
 }
 
 static glia_status print_memory(glia_text *out, glia_model *model, int64_t batch, glia_error *error) {
@@ -265,7 +278,11 @@ static glia_status print_memory(glia_text *out, glia_model *model, int64_t batch
         glia_text_printf(out, "%-10s  ", names[mode]);
         if (planned) {
             print_bytes(out, info.activation_bytes);
-            glia_text_printf(out, " of activations in batches of %lld (", (long long)batch);
+            glia_text_printf(out, " of activations in batches of %lld", (long long)batch);
+            for (int k = GLIA_SIZE_NODES; k < GLIA_SIZE_COUNT; k++) {
+                if (has_size(model->graph, k)) glia_text_printf(out, ", %lld %s", (long long)batch, glia_size_noun(k));
+            }
+            glia_text_printf(out, " (");
             print_bytes(out, info.unplanned_bytes);
             glia_text_printf(out, " without sharing), %.4g million multiply-adds\n", info.flops / 2e6);
         } else if (reason.status == GLIA_E_NOMEM) {

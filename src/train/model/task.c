@@ -25,6 +25,11 @@ static glia_status find_input(glia_task *task, glia_error *error) {
     if (s->rank == 0 || s->dim[0] != GLIA_BATCH) {
         return glia_fail(error, GLIA_E_SHAPE, "the model's input '%s' has no batch axis", glia_leaf_of(task->x)->name);
     }
+    char text[GLIA_SHAPE_TEXT];
+    if (glia_shape_count(*s) == GLIA_DIM_NONE) {
+        return glia_fail(error, GLIA_E_SHAPE, "the model's input '%s' %s needs fixed sizes behind the batch",
+                         glia_leaf_of(task->x)->name, glia_shape_format(*s, text));
+    }
     return GLIA_OK;
 }
 
@@ -35,7 +40,7 @@ glia_status glia_task_begin(glia_task *task, glia_model *model, glia_backend *ba
         .loss_at = -1, .accuracy_at = -1, .predicted_at = -1, .weight_at = -1
     };
     glia_error reason = { 0 };
-    task->graph = glia_graph_rewrite(model->graph, NULL, NULL, 0, true, &reason);
+    task->graph = glia_graph_rewrite(model->graph, NULL, NULL, NULL, true, &reason);
     if (!task->graph) return glia_fail(error, reason.status, "%s", reason.message);
     glia_status status = find_input(task, error);
     if (status != GLIA_OK) return status;
@@ -91,7 +96,7 @@ static glia_status check_samples(const glia_task *task, const glia_dataset *data
 /* The number of classes for this number of integer targets; 0: they are not classes. */
 static int64_t classes_of(glia_shape output, int64_t targets) {
     int64_t last = output.rank > 1 ? output.dim[output.rank - 1] : 1;
-    if (-glia_shape_count(output) != targets * last) return 0;
+    if (last < 1 || glia_shape_count(output) != glia_dim_times(GLIA_BATCH, targets * last)) return 0;
     return last > 1 ? last : 2;
 }
 

@@ -60,8 +60,8 @@ typedef struct glia_layer_info {
 /* Fills at most `capacity`; returns their number, -1 if out of memory or if the graph has an error. */
 GLIA_API int glia_model_layers(const glia_model *model, glia_layer_info *out, int capacity);
 
-/* Layers, shapes, parameters and planned memory for this batch size (0: 32) and as many nodes and edges, as text. Release
- * with free(). */
+/* Layers, shapes, parameters and planned memory for this batch size (0: 32) and as many nodes and edges, as text.
+ * Release with free(). */
 GLIA_API char *glia_model_summary(glia_model *model, int64_t batch, glia_error *error);
 
 #ifdef __cplusplus

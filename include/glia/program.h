@@ -151,10 +151,10 @@ GLIA_API glia_status glia_session_refresh(glia_session *session, glia_error *err
  * session. */
 GLIA_API glia_array glia_session_output(const glia_session *session, int index);
 
-/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a program for
- * each triple of sizes (batch, nodes, edges), compiled when it is first called for; those of the last four are kept. Batches
- * of graphs that all differ are better padded to a few sizes (entries that belong to no row of the offsets add nothing). The graph, the backend and
- * the store must outlive it. One thread at a time. */
+/* Tensors of a graph as a function of its inputs: what glia_compile() and sessions do, with inputs by name and a
+ * program for each triple of sizes (batch, nodes, edges), compiled when it is first called for; those of the last four
+ * are kept. Batches of graphs that all differ are better padded to a few sizes (entries that belong to no row of the
+ * offsets add nothing). The graph, the backend and the store must outlive it. One thread at a time. */
 typedef struct glia_function_opts {
     const glia_tensor *outputs; /* n_outputs of them; copied */
     int n_outputs;
@@ -167,9 +167,9 @@ typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,
                                              glia_function_opts opts, glia_error *error);
 GLIA_API void glia_function_free(glia_function *function);
-/* inputs: name, dtype, shape and data of each, with numbers in place of GLIA_BATCH, GLIA_NODES and GLIA_EDGES; all checked,
- * and against each other. An input of fixed shape that is not given keeps the value that it was given last, or the one with which it began (a learning rate).
- * outputs[i], one for each: valid until the next call. */
+/* inputs: name, dtype, shape and data of each, with numbers in place of GLIA_BATCH, GLIA_NODES and GLIA_EDGES; all
+ * checked, and against each other. An input of fixed shape that is not given keeps the value that it was given last, or
+ * the one with which it began (a learning rate). outputs[i], one for each: valid until the next call. */
 GLIA_API glia_status glia_function_call(glia_function *function, const glia_array *inputs, int n_inputs,
                                         glia_array *outputs, glia_error *error);
 

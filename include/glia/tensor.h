@@ -26,15 +26,17 @@ GLIA_API size_t glia_dtype_size(glia_dtype dtype);      /* bytes of one element 
 
 enum { GLIA_MAX_RANK = 8 };
 
-/* Row-major. A negative dimension stands for a size that compiling fixes: GLIA_SHAPE(GLIA_BATCH, 10) is ten numbers for each
- * sample, GLIA_SHAPE(GLIA_NODES, 10) ten for each node of a batch of graphs that have different numbers of nodes. */
+/* Row-major. A negative dimension stands for a size that compiling fixes: GLIA_SHAPE(GLIA_BATCH, 10) is ten numbers for
+ * each sample, GLIA_SHAPE(GLIA_NODES, 10) ten for each node of a batch of graphs that have different numbers of
+ * nodes. */
 typedef struct glia_shape {
     int rank; /* 0: a scalar */
     int64_t dim[GLIA_MAX_RANK];
 } glia_shape;
 
-/* The three symbolic sizes, printed as N, V and E. Nodes and edges are those of all graphs of a batch together; a ragged batch
- * of sequences may have its tokens as nodes. A dimension is a multiple of one size; there are no products such as N V. */
+/* The three symbolic sizes, printed as N, V and E. Nodes and edges are those of all graphs of a batch together; a
+ * ragged batch of sequences may have its tokens as nodes. A dimension is a multiple of one size; there are no products
+ * such as N V. */
 #define GLIA_BATCH (-1)
 #define GLIA_NODES (-(INT64_C(1993) << 52) - 1)
 #define GLIA_EDGES (-(INT64_C(1901) << 52) - 1)
@@ -60,7 +62,8 @@ extern "C" {
 #endif
 
 GLIA_API bool glia_shape_equal(glia_shape a, glia_shape b);
-/* Elements; a dimension as above if one is symbolic; INT64_MIN if that is no multiple of one size (N V), or too large. */
+/* Elements; a dimension as above if one is symbolic; INT64_MIN if that is no multiple of one size (N V), or too
+ * large. */
 GLIA_API int64_t glia_shape_count(glia_shape shape);
 
 /* An array in memory with a name: a parameter, a state, an input or an output. */

@@ -82,8 +82,8 @@ typedef struct net {
     glia_tensor x, weight, columns, offsets, graphs, targets, logits, loss;
 } net;
 
-/* GCN (Kipf and Welling 2017) with edge weights, normed, with dropout; a softmax over the edges of each node; mean over the
- * nodes of each graph; labels for each graph. */
+/* GCN (Kipf and Welling 2017) with edge weights, normed, with dropout; a softmax over the edges of each node; mean over
+ * the nodes of each graph; labels for each graph. */
 static net net_of(glia_dtype dtype, double rate) {
     net n = { .graph = glia_graph_create() };
     glia_graph *g = n.graph;
@@ -280,8 +280,8 @@ static double call(glia_function *f, batch *b, bool wide, glia_array *outputs) {
     return call_of(f, b, wide, 6, outputs);
 }
 
-/* The gradient in the weights of edges, in the features of nodes and in a parameter, against differences, of one graph at
- * several sizes. */
+/* The gradient in the weights of edges, in the features of nodes and in a parameter, against differences, of one graph
+ * at several sizes. */
 static void gradients_are_right_at_all_sizes(void **state) {
     (void)state;
     static const int64_t sizes[][3] = { { 1, 3, 4 }, { 2, 5, 9 }, { 3, 7, 7 } };

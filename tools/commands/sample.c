@@ -44,7 +44,7 @@ static int draw(const request *r, glia_model *model, const char *path) {
     float *samples = allocate((size_t)r->n, (size_t)glia_shape_count(shape) * sizeof *samples);
     glia_error error;
     const glia_sample_opts opts = { .seed = (uint64_t)r->seed, .settings = r->settings, .threads = (int)r->threads };
-    const glia_status status = glia_op_sample(model, r->n, opts, samples, &error);
+    const glia_status status = glia_sample(model, r->n, opts, samples, &error);
     const int result = status == GLIA_OK           ? write_samples(r, samples, shape)
                        : status == GLIA_E_ARGUMENT ? misuse("%s", error.message)
                                                    : fail("%s", error.message);

@@ -335,8 +335,8 @@ glia_status glia_graph_verify(const glia_graph *graph, glia_error *error);
 
 /* Writes a new graph: visits the nodes that outputs and updates depend on (keep_leaves: also all leaves except
  * constants) in topological order, calling `rule` with the inputs already mapped. The rule returns the replacement, in
- * the new graph, or NULL to copy the node as it is. `sizes` (NULL: kept) fixes symbolic dimensions. Outputs and updates are
- * carried over. */
+ * the new graph, or NULL to copy the node as it is. `sizes` (NULL: kept) fixes symbolic dimensions. Outputs and updates
+ * are carried over. */
 typedef glia_tensor (*glia_rewrite_rule)(glia_graph *to, const glia_node *node, const glia_tensor *in, void *context);
 glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
                                bool keep_leaves, glia_error *error);

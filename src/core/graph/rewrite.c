@@ -86,8 +86,11 @@ static bool rewrite_into(glia_graph *to, const glia_graph *from, glia_rewrite_ru
     return to->error.status == GLIA_OK;
 }
 
-glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
-                               bool keep_leaves, glia_error *error) {
+/* Which nodes are copied: those that outputs and updates depend on, and more. */
+typedef enum kept { KEEP_LIVE, KEEP_LEAVES, KEEP_ALL } kept;
+
+static glia_graph *rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
+                           kept keep, glia_error *error) {
     if (glia_graph_check(from, error) != GLIA_OK) return NULL;
     int most = 1;
     for (int id = 0; id < from->n_nodes; id++) most = GLIA_MAX(most, from->nodes[id]->n_in);
@@ -98,7 +101,8 @@ glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, v
     bool done = false;
     if (to && wanted && made && in) {
         glia_graph_mark_live(from, wanted);
-        for (int id = 0; keep_leaves && id < from->n_nodes; id++) wanted[id] |= kept_leaf(from->nodes[id]);
+        for (int id = 0; keep != KEEP_LIVE && id < from->n_nodes; id++)
+            wanted[id] |= keep == KEEP_ALL || kept_leaf(from->nodes[id]);
         done = rewrite_into(to, from, rule, context, sizes, wanted, made, in);
         if (!done) glia_graph_check(to, error);
     } else {
@@ -114,11 +118,11 @@ glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, v
     return to;
 }
 
-glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, int64_t batch,
+glia_graph *glia_graph_rewrite(const glia_graph *from, glia_rewrite_rule rule, void *context, const glia_sizes *sizes,
                                bool keep_leaves, glia_error *error) {
-    return rewrite(from, rule, context, batch, keep_leaves ? KEEP_LEAVES : KEEP_LIVE, error);
+    return rewrite(from, rule, context, sizes, keep_leaves ? KEEP_LEAVES : KEEP_LIVE, error);
 }
 
 glia_graph *glia_graph_copy(const glia_graph *from, glia_error *error) {
-    return rewrite(from, NULL, NULL, 0, KEEP_ALL, error);
+    return rewrite(from, NULL, NULL, NULL, KEEP_ALL, error);
 }

@@ -1,7 +1,7 @@
 /* slice.c - a part of a tensor, every step-th element of a range along each axis: x[start : stop : step].
  *
- * On a symbolic axis (a multiple of a size) start and stop are 0 or multiples of that size too, and the step is 1: that is
- * what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as zeros between.
+ * On a symbolic axis (a multiple of a size) start and stop are 0 or multiples of that size too, and the step is 1: that
+ * is what a concatenation of batches needs to be taken apart again. Its adjoint is pad, with the step as zeros between.
  */
 #include "core/ops/ops.h"
 

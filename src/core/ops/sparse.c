@@ -1,8 +1,8 @@
 /* sparse.c - sums over the rows of a sparse matrix, and over segments: message passing on graphs, bags of words.
  *
- * A CSR matrix (R, K) with E entries is values (E), columns (E) and offsets (R + 1); R, K and E may be symbolic: the entries of row r are e in
- * [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets rise from 0 to E. Segments are rows without
- * columns.
+ * A CSR matrix (R, K) with E entries is values (E), columns (E) and offsets (R + 1); R, K and E may be symbolic: the
+ * entries of row r are e in [offsets[r], offsets[r + 1]), e on with columns[e] and values[e]. Offsets rise from 0 to E.
+ * Segments are rows without columns.
  *
  *     csr_matmul      values, columns, offsets, x (K, F) -> (R, F)    y[r, f] += values[e] x[columns[e], f] for e in r
  *       transposed    values, columns, offsets, x (R, F) -> (size, F) y[columns[e], f] += values[e] x[r, f]

@@ -40,8 +40,8 @@ static glia_tensor expand(glia_graph *to, const glia_node *node, const glia_tens
     return node->op->expand(node, in, c->mode);
 }
 
-/* The first round: symbolic dimensions become numbers, composites are expanded once, running statistics get their updates.
- * Forward passes that move statistics are outputs while it lasts, so that they are visited. */
+/* The first round: symbolic dimensions become numbers, composites are expanded once, running statistics get their
+ * updates. Forward passes that move statistics are outputs while it lasts, so that they are visited. */
 static glia_graph *expand_first(const glia_graph *graph, context *c, glia_error *error) {
     if (c->mode != GLIA_TRAIN) return glia_graph_rewrite(graph, expand, c, c->sizes, false, error);
     glia_graph view = *graph, *lowered = NULL;

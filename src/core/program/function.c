@@ -1,9 +1,9 @@
-/* function.c - tensors of a graph as a function of its inputs: a program and a session for each triple of sizes (batch, nodes,
- * edges), found or made when it is called, and the inputs checked and copied by name.
+/* function.c - tensors of a graph as a function of its inputs: a program and a session for each triple of sizes (batch,
+ * nodes, edges), found or made when it is called, and the inputs checked and copied by name.
  *
- * Sizes come from the arrays: an input (V, ...) that is given n rows makes it a call for n nodes. The sessions of the last few
- * triples are kept, and the one that has not been used for longest makes room. Inputs of fixed shape (a learning rate) keep
- * the value that they were given last, whatever the sizes of the next call.
+ * Sizes come from the arrays: an input (V, ...) that is given n rows makes it a call for n nodes. The sessions of the
+ * last few triples are kept, and the one that has not been used for longest makes room. Inputs of fixed shape (a
+ * learning rate) keep the value that they were given last, whatever the sizes of the next call.
  */
 #include <stdlib.h>
 #include <string.h>

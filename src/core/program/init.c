@@ -176,8 +176,8 @@ glia_status glia_init_fill(const glia_leaf *leaf, glia_shape shape, uint64_t see
     const bool whole = !glia_dtype_is_float(leaf->dtype);
     if (kind == GLIA_INIT_DEFAULT) kind = shape.rank >= 2 && !whole ? GLIA_INIT_GLOROT_UNIFORM : GLIA_INIT_ZEROS;
     if (whole && is_fractional(kind)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: this initialiser is for floats; it would be zeros as %s", leaf->name,
-                         glia_dtype_name(leaf->dtype));
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: this initialiser is for floats; it would be zeros as %s",
+                         leaf->name, glia_dtype_name(leaf->dtype));
     }
     glia_rng rng = { .seed = seed, .stream = glia_hash_bytes(leaf->name, strlen(leaf->name), 0) };
     if (kind == GLIA_INIT_ORTHOGONAL) return fill_orthogonal(leaf, shape, rng, data, error);

@@ -188,7 +188,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     glia_error reason = { 0 };
     glia_status status = glia_model_ready(t->model, t->opts.seed, error);
     if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, 0, true, &reason);
+    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
     if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
     status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = check_data(t->data, e.x, error);

@@ -368,7 +368,7 @@ static void end(glia_training *t) {
     }
 }
 
-/* Writes into the model's metadata by which method and settings it is trained, for glia_op_sample(). */
+/* Writes into the model's metadata by which method and settings it is trained, for glia_sample(). */
 static glia_status describe_method(const glia_training *t, glia_error *error) {
     const glia_method_info *m = &t->method->about;
     if (!m->samples) return GLIA_OK;

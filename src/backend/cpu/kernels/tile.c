@@ -26,8 +26,8 @@ GLIA_INLINE void bytes_store_first(char *p, vi mask, int64_t n) {
     for (int64_t k = 0; k < n; k++) ((uint8_t *)p)[k] = bytes[k];
 }
 
-/* Kinds of operands: a vector of floats, one float per row, one i32 per row, bytes (bool, u8, i8), none. ROW is read once
- * at the beginning of a row, AT is the vector at element i, END the first lanes of the last vector. */
+/* Kinds of operands: a vector of floats, one float per row, one i32 per row, bytes (bool, u8, i8), none. ROW is read
+ * once at the beginning of a row, AT is the vector at element i, END the first lanes of the last vector. */
 #define ROW_V(p)         vf_set(0.0f)
 #define ROW_S(p)         vf_set(*(const float *)(const void *)(p))
 #define ROW_J(p)         ((vf)((vi){ 0 } + *(const int32_t *)(const void *)(p)))

@@ -46,7 +46,8 @@ bool glia_program_fusable(const glia_cpu_kernels *kernels, const glia_node *node
     bool widens = node->op == &glia_op_cast && node->dtype == GLIA_F32;
     for (int i = 0; i < node->n_in; i++) {
         glia_dtype t = node->in[i]->dtype;
-        if (t != GLIA_F32 && t != GLIA_BOOL && !(widens && (t == GLIA_U8 || t == GLIA_I8 || t == GLIA_I32))) return false;
+        if (t != GLIA_F32 && t != GLIA_BOOL && !(widens && (t == GLIA_U8 || t == GLIA_I8 || t == GLIA_I32)))
+            return false;
     }
     if (node->op == &glia_op_cast) return true;
     return (node->op->flags & GLIA_OP_ELEMENTWISE) && kernels->tile_named(node->op->name);

@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
     glia_tensor halved = glia_avg_pool2d(images, (glia_pool_opts){ .size = 2 });
     glia_tensor x0 = glia_add_scalar(glia_mul_scalar(halved, 2), -1); /* in [-1, 1] */
     glia_tensor loss = glia_diffusion_loss(diffusion, noise, x, t, x0);
-    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .clip_norm = 1, .ema = 0.995 }, NULL, NULL);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 2e-3, .clip_norm = 1, .ema = 0.995 }, NULL, NULL);
 
     glia_store *store = glia_store_create(g, 1, &error);
     if (!store) die(&error);

@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
     glia_function *train_generator = glia_function_create(g, backend, store, generator, &error);
     glia_function *generate = glia_function_create(g, backend, store, samples, &error);
     float rate;
-    glia_array rates[2] = { { .name = "lr/critic", .data = &rate }, { .name = "lr/generator", .data = &rate } }, x;
+    glia_array rates[2] = { { .name = "critic/lr", .data = &rate }, { .name = "generator/lr", .data = &rate } }, x;
     for (int step = 0; step < steps && !error.status; step++) {
         rate = (float)(adam.lr * (steps - step) / steps);
         for (int i = 0; i < CRITIC_STEPS; i++) glia_function_call(train_critic, &rates[0], 1, &x, &error);

@@ -1,4 +1,4 @@
-/* generative.c - generators and critics for the method "gan". */
+/* generative.c - generators and critics for the method "gan", nets for "ddpm". */
 #include "builders.h"
 
 enum { NOISE = 100, FILTERS = 32 }; /* the papers' noise; half of DCGAN's filters, since pictures are half as large */
@@ -31,4 +31,12 @@ void glia_build_wgan_gp(glia_model *model, glia_shape sample) {
     const glia_dcgan_opts generator = { .filters = FILTERS },
                           critic = { .filters = FILTERS, .norm = GLIA_GAN_LAYER_NORM };
     declare(model, glia_dcgan_generator(z, "generator", sample, generator), glia_dcgan_critic(x, "critic", critic));
+}
+
+void glia_build_ddpm(glia_model *model, glia_shape sample) {
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
+    glia_unet_opts opts = { .channels = 32, .multipliers = { 1, 2, 2 }, .blocks = 1 };
+    if (sample.rank == 3 && sample.dim[1] % 4 != 0) opts.multipliers[2] = 0; /* cannot be halved twice */
+    glia_model_output(model, "prediction", glia_unet(x, t, "unet", opts));
 }

@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "core/ops/ops.h"
+#include "families/generative/batches.h"
 #include "glia/generative.h"
-#include "train/run/training.h"
 
 enum { CRITIC, GENERATOR, NETS };
 static const char *const groups[NETS] = { "critic", "generator" };
@@ -83,17 +83,6 @@ static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
                      glia_shape_format(e->sample->shape, a), glia_shape_format(e->x->shape, b));
 }
 
-/* Samples with two or more axes are pictures in [0, 1]. */
-static bool is_picture(const glia_node *sample) { return sample->shape.rank > 2; }
-
-static glia_status check_data(const glia_dataset *data, const glia_node *x, glia_error *error) {
-    const glia_shape have = glia_data_x_shape(data);
-    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-    if (-glia_shape_count(x->shape) == glia_shape_count(have)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the critic takes %s",
-                     glia_data_name(data), glia_shape_format(have, a), glia_shape_format(x->shape, b));
-}
-
 /* ---- building ----------------------------------------------------------------------------------- */
 
 /* The optimiser of one net; the generator's may keep averages. */
@@ -134,7 +123,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     glia_tensor fake = NULL;
     const glia_tensor ys[] = { e->sample }, from[] = { e->z }, to[] = { glia_random_normal(g, e->z->shape) };
     glia_substitute(ys, 1, from, to, 1, &fake);
-    glia_tensor real = is_picture(e->x) ? glia_add_scalar(glia_mul_scalar(e->x, 2), -1) : e->x;
+    glia_tensor real = glia_to_net_range(e->x);
     glia_tensor on_real = score_of(e, real), on_fake = score_of(e, fake);
     glia_tensor critic_loss = glia_gan_critic_loss(on_real, on_fake, kinds[m->loss]);
     glia_tensor generator_loss = glia_gan_generator_loss(on_fake, kinds[m->loss]);
@@ -163,25 +152,6 @@ static glia_function *make_sampler(glia_model *model, glia_backend *backend, gli
     return glia_function_create(model->graph, backend, model->store, opts, error);
 }
 
-static glia_status make_loader(glia_training *t, glia_error *error) {
-    const glia_fit_opts *o = &t->opts;
-    glia_error reason = { 0 };
-    if (glia_data_count(t->data) < o->batch) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "the method gan: %lld samples of '%s' do not fill a batch of %lld",
-                         (long long)glia_data_count(t->data), glia_data_name(t->data), (long long)o->batch);
-    }
-    t->loader = glia_loader_create(t->data,
-                                   (glia_loader_opts){ .batch = o->batch,
-                                                       .shuffle = true,
-                                                       .drop_last = true,
-                                                       .seed = o->seed,
-                                                       .workers = o->workers,
-                                                       .augment = o->augment,
-                                                       .weights = o->sample_weights },
-                                   &reason);
-    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
-}
-
 static glia_status begin(glia_training *t, glia_error *error) {
     gan *m = t->memory;
     ends e;
@@ -191,8 +161,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
     m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
     if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
     status = find_ends(m->graph, &e, error);
-    if (status == GLIA_OK) status = check_data(t->data, e.x, error);
-    if (status == GLIA_OK) status = make_loader(t, error);
+    if (status == GLIA_OK) status = glia_check_samples(t->data, e.x, error);
+    if (status == GLIA_OK) status = glia_full_batches(t, error);
     if (status != GLIA_OK) return status;
     t->states = glia_store_create_over(t->model->store, error);
     if (!t->states) return GLIA_E_NOMEM;
@@ -301,21 +271,11 @@ static glia_status draw(glia_function *sampler, glia_shape z, uint64_t seed, int
         status = glia_function_call(sampler, &input, 1, &output, error);
         if (status != GLIA_OK) break;
         const int64_t count = glia_shape_count(output.shape) / some;
-        const bool picture = output.shape.rank > 2;
-        const float *from = output.data;
-        for (int64_t i = 0; i < some * count; i++) {
-            out[at * count + i] = picture ? fminf(fmaxf((from[i] + 1) / 2, 0), 1) : from[i];
-        }
+        glia_from_net_range(output.data, out + at * count, some * count, output.shape.rank > 2);
     }
     free(normals);
     free(values);
     return status;
-}
-
-static glia_shape sample_shape(const glia_node *sample) {
-    glia_shape shape = { .rank = sample->shape.rank - 1 };
-    for (int i = 0; i < shape.rank; i++) shape.dim[i] = sample->shape.dim[i + 1];
-    return shape;
 }
 
 /* The shape of z with a number in the place of the batch. */
@@ -325,22 +285,16 @@ static glia_shape noise_shape(const glia_node *z) {
     return shape;
 }
 
+static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_error *error) {
+    const gan *m = t->memory;
+    const glia_node *z = glia_graph_find_leaf(t->model->graph, "z");
+    return draw(m->sampler, noise_shape(z), t->opts.seed, n, out, error);
+}
+
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     const gan *m = t->memory;
-    ends e;
-    glia_status status = find_ends(t->model->graph, &e, error);
-    if (status != GLIA_OK) return status;
-    glia_shown shown = { .name = "samples",
-                         .kind = is_picture(e.sample) ? GLIA_SHOWN_PICTURES : GLIA_SHOWN_POINTS,
-                         .n = m->shown,
-                         .sample = sample_shape(e.sample) };
-    float *values = malloc((size_t)(m->shown * glia_shape_count(shown.sample)) * sizeof *values);
-    if (!values) return glia_fail_nomem(error);
-    status = draw(m->sampler, noise_shape(e.z), t->opts.seed, m->shown, values, error);
-    shown.values = values;
-    if (status == GLIA_OK) status = show_one(context, &shown, error);
-    free(values);
-    return status;
+    const glia_tensor samples = output_named(t->model->graph, "sample");
+    return glia_show_samples(t, samples, m->shown, draw_shown, show_one, context, error);
 }
 
 static glia_status sample(const void *memory, glia_model *model, int64_t n, const glia_sample_opts *opts,
@@ -349,7 +303,7 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     ends e;
     glia_status status = find_ends(model->graph, &e, error);
     if (status != GLIA_OK) return status;
-    *shape = sample_shape(e.sample);
+    *shape = glia_one_of(e.sample);
     if (!samples) return GLIA_OK;
     status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;

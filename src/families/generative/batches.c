@@ -1,0 +1,62 @@
+/* batches.c - see batches.h. */
+#include "families/generative/batches.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+glia_shape glia_one_of(glia_tensor batch) {
+    glia_shape shape = { .rank = batch->shape.rank - 1 };
+    for (int i = 0; i < shape.rank; i++) shape.dim[i] = batch->shape.dim[i + 1];
+    return shape;
+}
+
+bool glia_are_pictures(glia_tensor batch) { return batch->shape.rank > 2; }
+
+glia_tensor glia_to_net_range(glia_tensor x) {
+    return glia_are_pictures(x) ? glia_add_scalar(glia_mul_scalar(x, 2), -1) : x;
+}
+
+void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures) {
+    for (int64_t i = 0; i < n; i++) to[i] = pictures ? fminf(fmaxf((from[i] + 1) / 2, 0), 1) : from[i];
+}
+
+glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error) {
+    const glia_shape have = glia_data_x_shape(data), wanted = glia_one_of(x);
+    char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+    if (glia_shape_count(wanted) == glia_shape_count(have)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model takes %s", glia_data_name(data),
+                     glia_shape_format(have, a), glia_shape_format(wanted, b));
+}
+
+glia_status glia_full_batches(glia_training *t, glia_error *error) {
+    const glia_fit_opts *o = &t->opts;
+    if (glia_data_count(t->data) < o->batch) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the %lld samples of '%s' do not fill a batch of %lld",
+                         (long long)glia_data_count(t->data), glia_data_name(t->data), (long long)o->batch);
+    }
+    const glia_loader_opts opts = { .batch = o->batch,
+                                    .shuffle = true,
+                                    .drop_last = true,
+                                    .seed = o->seed,
+                                    .workers = o->workers,
+                                    .augment = o->augment,
+                                    .weights = o->sample_weights };
+    glia_error reason = { 0 };
+    t->loader = glia_loader_create(t->data, opts, &reason);
+    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+glia_status glia_show_samples(glia_training *t, glia_tensor like, int64_t n, glia_draw_fn draw, glia_show_fn show,
+                              void *context, glia_error *error) {
+    glia_shown shown = { .name = "samples",
+                         .kind = glia_are_pictures(like) ? GLIA_SHOWN_PICTURES : GLIA_SHOWN_POINTS,
+                         .n = n,
+                         .sample = glia_one_of(like) };
+    float *values = malloc((size_t)(n * glia_shape_count(shown.sample)) * sizeof *values);
+    if (!values) return glia_fail_nomem(error);
+    glia_status status = draw(t, n, values, error);
+    shown.values = values;
+    if (status == GLIA_OK) status = show(context, &shown, error);
+    free(values);
+    return status;
+}

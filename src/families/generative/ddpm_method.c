@@ -213,7 +213,7 @@ static glia_status validate_batch(const ddpm *m, const noised *in, glia_shape sh
 static glia_status validate(glia_training *t, glia_error *error) {
     enum { BATCH = 64, STREAM = 0x64647076 };
     ddpm *m = t->memory;
-    const glia_node *x = glia_graph_find_leaf(m->graph, "x");
+    const glia_tensor x = glia_graph_find_leaf(m->graph, "x");
     glia_shape shape = x->shape;
     const int64_t numbers = glia_shape_count(glia_one_of(x));
     glia_rng rng = { .seed = t->opts.seed, .stream = STREAM };
@@ -248,7 +248,7 @@ static glia_status measure(glia_training *t, glia_error *error) {
 
 /* ---- samples -------------------------------------------------------------------------------------- */
 
-static glia_status draw(const ddpm *m, glia_function *net, const glia_node *x, uint64_t seed, int64_t n, float *out,
+static glia_status draw(const ddpm *m, glia_function *net, glia_tensor x, uint64_t seed, int64_t n, float *out,
                         glia_error *error) {
     const glia_shape shape = glia_one_of(x);
     const bool pictures = glia_are_pictures(x);

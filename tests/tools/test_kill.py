@@ -38,6 +38,11 @@ RANDOM = {
     "stopping": ["train", "perceptron", "--data", "strokes?n=120", "--epochs", "30", "--batch", "16", "--lr", "0.5",
                  "--checkpoint-every", "5", "--early-stopping", "1", "--monitor", "val_accuracy", "--tensorboard",
                  "--threads", "1", "--quiet"],
+    "gan": ["train", "gan-mlp", "--data", "strokes?n=60", "--epochs", "4", "--batch", "16", "--checkpoint-every", "2",
+            "--tensorboard", "--ema", "0.9", "--set", "gan.critic_steps=2", "--set", "gan.shown=4", "--threads", "1",
+            "--quiet"],
+    "ddpm": ["train", "ddpm", "--data", "strokes?n=14", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
+             "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
 }
 
 

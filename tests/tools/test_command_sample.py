@@ -1,0 +1,87 @@
+"""`glia methods`, models of other methods than the supervised fit in `glia train`, and `glia sample`."""
+import json
+import shutil
+
+from command import Folder, main
+
+GAN = ["train", "gan-mlp", "--data", "strokes?n=80", "--epochs", 2, "--batch", 16, "--threads", 1,
+       "--set", "gan.shown=4"]
+
+
+class Methods(Folder):
+    def test_methods_and_their_settings_are_listed(self):
+        self.assertRegex(self.glia("methods").stdout, r"(?s)ddpm .*fit .*gan +gan-mlp")
+        page = self.glia("methods", "gan").stdout
+        self.assertRegex(page, r"critic_steps +steps of the critic.*\(1\)")
+        self.assertIn("Goodfellow", page)
+        self.assertIn("no settings of its own", self.glia("methods", "fit").stdout)
+        self.refused("methods", "gam", says="did you mean 'gan'")
+
+    def test_settings_of_the_method(self):
+        self.glia(*GAN, "--set", "gan.loss=wgan-gp", "--set", "gan.critic-steps=2", "--out", "points", "--quiet")
+        config = json.loads((self.folder / "points/config.json").read_text())
+        self.assertEqual(config["gan"]["loss"], "wgan-gp")
+        self.assertEqual(config["gan"]["critic_steps"], 2)
+        self.assertEqual(config["gan"]["penalty"], 10)
+        self.glia("train", "--config", "points", "--out", "again", "--quiet")
+        self.assertEqual((self.folder / "points/model.safetensors").read_bytes(),
+                         (self.folder / "again/model.safetensors").read_bytes())
+        self.refused(*GAN, "--set", "gan.critic_step=2", says="did you mean 'critic_steps'")
+        self.refused(*GAN, "--set", "gan.critic_steps=0", says="not in [1, 1000]")
+        self.refused(*GAN, "--set", "ddpm.eta=1", says="ddpm.eta is a setting of the method ddpm, and gan-mlp is trained")
+        self.refused("train", "lenet5", "--data", "strokes?n=80", "--set", "gan.loss=hinge", says="trained by fit")
+
+    def test_options_that_the_method_does_not_use(self):
+        self.refused(*GAN, "--loss", "mse", says="the method gan does not use a loss")
+        self.refused(*GAN, "--validation-split", 0.1, says="does not use validation data")
+        self.refused(*GAN, "--metrics", "f1", says="metrics")
+        self.refused(*GAN, "--early-stopping", 2, says="--monitor")
+        self.refused("train", "gan-mlp", "--data", "strokes?n=10", code=1, says="do not fill a batch")
+
+
+class Sampling(Folder):
+    def setUp(self):
+        super().setUp()
+        self.said = self.glia(*GAN, "--out", "digits", "--log", "lines").stdout
+
+    def test_the_run_shows_its_samples(self):
+        self.assertRegex(self.said, r"critic_loss \d")
+        self.assertIn("glia sample digits", self.said)
+        for epoch in (1, 2):
+            self.assertEqual((self.folder / f"digits/samples/samples-000{epoch}.png").read_bytes()[:4], b"\x89PNG")
+        report = (self.folder / "digits/report.html").read_text()
+        self.assertIn("<h2>Samples</h2>", report)
+        self.assertIn("critic_loss", report)
+        self.assertFalse((self.folder / "digits/best.safetensors").exists())
+        head = (self.folder / "digits/curves.csv").read_text().splitlines()[0]
+        self.assertIn("critic_loss,real_score,fake_score", head)
+
+    def test_sample(self):
+        self.assertIn("9 samples in grid.png", self.glia("sample", "digits", "-n", 9, "-o", "grid.png").stdout)
+        self.assertEqual((self.folder / "grid.png").read_bytes()[:4], b"\x89PNG")
+        tables = []
+        for seed, threads in ((1, 1), (1, 2), (2, 1)):
+            self.glia("sample", "digits", "-n", 3, "-o", "x.csv", "--seed", seed, "--threads", threads)
+            tables.append((self.folder / "x.csv").read_text())
+        self.assertEqual(tables[0], tables[1])
+        self.assertNotEqual(tables[0], tables[2])
+        rows = [[float(x) for x in line.split(",")] for line in tables[0].splitlines()]
+        self.assertEqual([len(row) for row in rows], [784] * 3)
+        self.assertTrue(all(0 <= x <= 1 for row in rows for x in row))
+        self.refused("sample", "digits", "--set", "stepz=1", says="no setting 'stepz'")
+        self.refused("sample", "digits", "-n", 0, says="--n")
+        self.refused("sample", "nothing", code=1, says="nothing")
+
+    def test_models_that_cannot_sample(self):
+        self.glia("train", "perceptron", "--data", "strokes?n=60", "--epochs", 1, "--out", "classes", "--quiet")
+        self.refused("sample", "classes", code=1, says="was not trained by a method that draws samples")
+
+    def test_a_new_run_in_the_folder_has_its_own_samples(self):
+        shutil.copy(self.folder / "digits/samples/samples-0002.png", self.folder / "digits/samples/samples-0009.png")
+        self.glia(*GAN, "--out", "digits", "--force", "--quiet")
+        self.assertEqual(sorted(p.name for p in (self.folder / "digits/samples").iterdir()),
+                         ["samples-0001.png", "samples-0002.png"])
+
+
+if __name__ == "__main__":
+    main()

@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-/* A loss is a scalar: the mean over the batch (and over what else the shapes hold); glia_loss_value() below gives sums and
- * values for each sample, and weighs. Labels and logits may have more axes, (..., K) and (...). A label outside [0, K)
- * adds nothing to the loss, but counts in the mean. */
+/* A loss is a scalar: the mean over the batch (and over what else the shapes hold); glia_loss_value() below gives sums
+ * and values for each sample, and weighs. Labels and logits may have more axes, (..., K) and (...). A label outside
+ * [0, K) adds nothing to the loss, but counts in the mean. */
 
 /* (N, K), i32 (N) */
 GLIA_API glia_tensor glia_cross_entropy(glia_tensor logits, glia_tensor labels, double label_smoothing);

@@ -1,5 +1,5 @@
-/* test_apply_gradients.c - gradients and their application apart: the same as glia_minimize() together; gradients that are
- * scaled, projected, estimated from samples or given as inputs in between; mistakes.
+/* test_apply_gradients.c - gradients and their application apart: the same as glia_minimize() together; gradients that
+ * are scaled, projected, estimated from samples or given as inputs in between; mistakes.
  */
 #include "glia/glia.h"
 #include "optim_problem.h"

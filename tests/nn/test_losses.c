@@ -1,8 +1,8 @@
-/* test_losses.c - glia_loss_value against PyTorch: each loss with each reduction and kind of weights, values and gradients;
- * the mean by its own function; mistakes.
+/* test_losses.c - glia_loss_value against PyTorch: each loss with each reduction and kind of weights, values and
+ * gradients; the mean by its own function; mistakes.
  *
- * tools/golden/losses.py documents the inputs and wrote tests/golden/losses.txt. Tolerance: 1e-10 in f64 on the reference
- * backend, 1e-5 in f32 on the CPU backend.
+ * tools/golden/losses.py documents the inputs and wrote tests/golden/losses.txt. Tolerance: 1e-10 in f64 on the
+ * reference backend, 1e-5 in f32 on the CPU backend.
  */
 #include <math.h>
 #include <setjmp.h>

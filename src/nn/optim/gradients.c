@@ -1,4 +1,5 @@
-/* gradients.c - what happens to gradients before an optimiser's formula: rows of sparse ones, sums over batches, clipping. */
+/* gradients.c - what happens to gradients before an optimiser's formula: rows of sparse ones, sums over batches,
+ * clipping. */
 #include <string.h>
 
 #include "nn/optim/optim.h"
@@ -15,8 +16,8 @@ static void clip_by_value(glia_tensor *grads, int n, double limit) {
     }
 }
 
-/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where rows
- * with the same index are one; NULL: the gradient is that of a whole parameter. */
+/* The squares are summed in f32, or in f64 if one of the parameters is. shares[i]: by how much each row counts, where
+ * rows with the same index are one; NULL: the gradient is that of a whole parameter. */
 static void clip_by_norm(glia_tensor *grads, const glia_tensor *shares, int n, double limit) {
     glia_dtype widest = GLIA_F32;
     for (int i = 0; i < n; i++) {
@@ -88,8 +89,8 @@ void glia_gradients_accumulate(glia_graph *g, const char *group, glia_tensor wei
 
 enum { MOST_PICKS = 32 }; /* places of a graph that pick from one table */
 
-/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false: it
- * is something else. */
+/* The places (P, B...) and their indices (P) whose rows a gradient adds up: a sum of scatter_adds along axis 0; false:
+ * it is something else. */
 static bool find_picks(glia_tensor gradient, glia_tensor *rows, glia_tensor *indices, int *n) {
     if (gradient->op == &glia_op_add) {
         return find_picks(gradient->in[0], rows, indices, n) && find_picks(gradient->in[1], rows, indices, n);

@@ -84,8 +84,8 @@ GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
 
 /* The two halves of glia_minimize(), for gradients that are changed in between or come from elsewhere: clipped by a
- * rule of one's own, with noise, projected (Yu et al. 2020, "Gradient surgery"), estimated from samples (Williams 1992;
- * Spall 1992), or given as inputs of the graph. */
+ * rule of one's own, with noise, projected (Yu et al. 2020, "Gradient surgery"), estimated from samples (Williams
+ * 1992; Spall 1992), or given as inputs of the graph. */
 
 /* The trainable parameters that match `pattern` (NULL: all) and the gradients of `loss`, one real number, in them:
  * fills at most `capacity` of each array (either may be NULL), returns how many parameters match; 0: a mistake is in
@@ -99,6 +99,20 @@ GLIA_API int glia_gradients(glia_tensor loss, const char *pattern, glia_tensor *
  * shape. */
 GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters,
                                    const glia_tensor *gradients, int n, const char *group);
+
+typedef struct glia_moving_average_opts {
+    double decay; /* 0: 0.999; GLIA_ZERO: a copy */
+    bool warmup;  /* the decay of step t = 1, 2, ... is min(decay, (1 + t) / (10 + t)) */
+} glia_moving_average_opts;
+/* Moving averages of the trainable parameters that match `pattern` (NULL: all), as glia_optimizer.ema keeps them of an
+ * optimiser's, in states "GROUP/ema/NAME" (f64 for f64 parameters, else f32; zeros before the first run). They belong
+ * to the update group `group` (NULL: "train"): of parameters that this group changes, by an optimiser or glia_update()
+ * before this call, the new values are averaged; of others, the values that a run finds, so that a group of its own
+ * ("ema") averages whenever a program of it is run. Fills at most `capacity` of each array (either may be NULL) with
+ * the parameters and their averages as a run finds them, the parameter itself before the first: what glia_substitute()
+ * takes for a net with averaged weights. Returns how many are averaged; 0: a mistake is in the graph, or it is NULL. */
+GLIA_API int glia_moving_average(glia_graph *graph, const char *pattern, glia_moving_average_opts opts,
+                                 const char *group, glia_tensor *parameters, glia_tensor *averages, int capacity);
 
 /* A learning rate schedule: factors on the optimiser's rate `lr` at step s = 0, 1, ..., T - 1. For the first `warmup`
  * steps it rises linearly: lr (s + 1) / warmup. Open-ended schedules (step, multistep, exponential, inverse sqrt) count

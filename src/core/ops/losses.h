@@ -1,5 +1,5 @@
-/* losses.h - losses before they are summed: what the ops' definitions and weighted losses share. The inputs fit, as the
- * ops of these names check.
+/* losses.h - losses before they are summed: what the ops' definitions and weighted losses share. The inputs fit, as
+ * the ops of these names check.
  */
 #ifndef GLIA_SRC_CORE_OPS_LOSSES_H
 #define GLIA_SRC_CORE_OPS_LOSSES_H

@@ -59,9 +59,9 @@ glia_tensor glia_rule_correction(glia_tensor steps, glia_dtype dtype, double bet
     return glia_neg(glia_expm1(glia_mul_scalar(glia_cast(steps, dtype), log(beta))));
 }
 
-/* The trainable parameters that match, in the graph's arena; *n of them. */
-static glia_tensor *matching(glia_graph *g, const char *pattern, int *n) {
+glia_tensor *glia_optimizer_parameters(glia_graph *g, const char *pattern, int *n) {
     glia_tensor *found = glia_arena_alloc(&g->arena, (size_t)g->n_nodes * sizeof *found);
+    if (!found) glia_graph_fail_nomem(g);
     *n = 0;
     for (int i = 0; found && i < g->n_nodes; i++) {
         glia_node *node = g->nodes[i];
@@ -92,16 +92,6 @@ typedef struct work {
     glia_tensor lr, momentum, steps, carried;
     glia_rule_scope *scopes; /* by parameter group (the last: of none) and dtype; graph NULL: not yet needed */
 } work;
-
-/* The step's number from 1, from the state "GROUP/step" (i64). */
-static glia_tensor count_steps(glia_graph *g, const char *group) {
-    const char *name = glia_arena_printf(&g->arena, "%s/step", group);
-    if (!name) return glia_graph_fail_nomem(g);
-    glia_tensor before = glia_state(g, name, GLIA_I64, GLIA_SCALAR, (glia_init){ 0 });
-    glia_tensor now = glia_add(before, glia_scalar(g, GLIA_I64, 1));
-    glia_update(before, now, group);
-    return now;
-}
 
 /* The index of the parameter group that has this parameter; n_groups: none. */
 static int group_of(const glia_optimizer *o, const char *name) {
@@ -142,15 +132,6 @@ static glia_tensor bounded(glia_tensor w, double norm) {
     return glia_mul(w, glia_div(limit, glia_maximum(size, limit)));
 }
 
-/* The state "GROUP/ema/NAME" follows what the parameter becomes. */
-static void average(const work *k, const glia_rule_scope *s, const char *name, glia_tensor before, glia_tensor after) {
-    double m = k->opt->ema;
-    glia_tensor ema = glia_rule_state(s, "ema", name, before);
-    glia_tensor first = glia_equal(k->steps, glia_scalar(k->graph, GLIA_I64, 1));
-    glia_tensor from = glia_select(first, before, ema);
-    glia_rule_keep(s, ema, glia_add(glia_mul_scalar(from, m), glia_mul_scalar(after, 1 - m)));
-}
-
 /* rows: the indices of the rows that the gradient is of; NULL: it is of the whole parameter. */
 static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, glia_tensor rows) {
     const char *name = glia_leaf_of(leaf)->name;
@@ -169,7 +150,7 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, gl
     glia_tensor next = k->rule->next(s, name, w, g);
     if (terms->max_norm > 0) next = bounded(next, terms->max_norm);
     next = glia_rule_as(next, leaf->dtype);
-    if (k->opt->ema > 0) average(k, s, name, before, glia_rule_as(next, s->dtype));
+    if (k->opt->ema > 0) glia_rule_average(s, name, before, glia_rule_as(next, s->dtype), k->steps, k->opt->ema, false);
     put(s, leaf, next);
 }
 
@@ -200,6 +181,11 @@ static bool check_parameter(glia_graph *g, const work *k, const glia_tensor *ws,
     for (int j = 0; j < i; j++) again = again || ws[j] == w;
     for (int j = 0; j < g->n_updates; j++)
         again = again || (g->updates[j].leaf == w && !strcmp(g->updates[j].group, k->group));
+    if (glia_optimizer_averages(g, k->group, w)) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: group '%s' averages '%s' before it is changed: average it afterwards",
+                        k->who, k->group, name);
+        return false;
+    }
     if (again || glia_leaf_of(w)->frozen) {
         glia_graph_fail(g, GLIA_E_ARGUMENT,
                         again ? "%s: group '%s' would change '%s' twice" : "%s: group '%s': '%s' is frozen", k->who,
@@ -263,7 +249,7 @@ static void add_updates(work *k, const glia_tensor *ws, glia_tensor *grads, int 
     glia_gradients_clip(o, grads, shares, n);
     k->lr = number_input(g, "lr", k->group, o->lr);
     if (o->momentum_input) k->momentum = number_input(g, "momentum", k->group, o->momentum);
-    if (k->rule->share || o->ema > 0) k->steps = count_steps(g, k->group);
+    if (k->rule->share || o->ema > 0) k->steps = glia_optimizer_steps(g, k->group);
     if (k->rule->carry) k->carried = k->rule->carry(g, o, k->group, k->steps);
     for (int i = 0; i < n; i++) update_one(k, ws[i], grads[i], rows[i]);
 }
@@ -311,8 +297,7 @@ static glia_tensor *trained(const char *who, glia_tensor loss, const char *patte
         return NULL;
     }
     if (!glia_graph_pattern(g, pattern, true, who)) return NULL;
-    glia_tensor *ws = matching(g, pattern, n);
-    if (!ws) glia_graph_fail_nomem(g);
+    glia_tensor *ws = glia_optimizer_parameters(g, pattern, n);
     if (!ws || *n > 0) return ws;
     glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: no parameter of '%s' is floating-point", who, pattern);
     return NULL;

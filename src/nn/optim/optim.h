@@ -71,11 +71,24 @@ static inline glia_tensor glia_rule_as(glia_tensor x, glia_dtype dtype) {
 const glia_rule *glia_optimizer_rule(glia_optimizer_kind kind);
 /* Fills in the defaults; GLIA_ZERO becomes 0. false: a mistake is in the graph, in the name of the function `who`. */
 bool glia_optimizer_fill(glia_graph *graph, const char *who, glia_optimizer *optimizer);
-/* Can a program choose the update group by its name, and has it no optimiser yet? false: a mistake is in the graph. */
+/* The trainable floating-point parameters that match, in the graph's arena; *n of them. NULL: no memory, as the graph
+ * says. */
+glia_tensor *glia_optimizer_parameters(glia_graph *graph, const char *pattern, int *n);
+/* Can a program choose the update group by its name? false: a mistake is in the graph. */
+bool glia_optimizer_group_name_check(glia_graph *graph, const char *who, const char *group);
+/* The same, and has it no optimiser yet? */
 bool glia_optimizer_group_check(glia_graph *graph, const char *who, const char *group);
 
-/* Where the parameter's name matches opt->sparse: *gradient becomes a row for each index, the sum of all of this index,
- * *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the
+/* The step's number from 1, from the state "GROUP/step" (i64), which the group counts. */
+glia_tensor glia_optimizer_steps(glia_graph *graph, const char *group);
+/* Is there a state "GROUP/ema/NAME" of the parameter? */
+bool glia_optimizer_averages(const glia_graph *graph, const char *group, glia_tensor parameter);
+/* The state "GROUP/ema/NAME" follows what the parameter becomes, from `before` to `after` in step number `steps`. */
+void glia_rule_average(const glia_rule_scope *scope, const char *name, glia_tensor before, glia_tensor after,
+                       glia_tensor steps, double decay, bool warmup);
+
+/* Where the parameter's name matches opt->sparse: *gradient becomes a row for each index, the sum of all of this
+ * index, *rows the indices, *share 1 / how often each comes. Else the last two become NULL. false: a mistake is in the
  * graph. */
 bool glia_gradient_rows(const glia_optimizer *opt, const char *who, glia_tensor leaf, glia_tensor *gradient,
                         glia_tensor *share, glia_tensor *rows);

@@ -111,11 +111,14 @@ bool glia_optimizer_fill(glia_graph *g, const char *who, glia_optimizer *o) {
     return true;
 }
 
+bool glia_optimizer_group_name_check(glia_graph *g, const char *who, const char *group) {
+    if (*group && !strpbrk(group, "*?,")) return true;
+    glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: '%s' is no name of an update group: it is a pattern", who, group);
+    return false;
+}
+
 bool glia_optimizer_group_check(glia_graph *g, const char *who, const char *group) {
-    if (!*group || strpbrk(group, "*?,")) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: '%s' is no name of an update group: it is a pattern", who, group);
-        return false;
-    }
+    if (!glia_optimizer_group_name_check(g, who, group)) return false;
     const char *lr = !strcmp(group, "train") ? "lr" : glia_arena_printf(&g->arena, "%s/lr", group);
     if (!lr) {
         glia_graph_fail_nomem(g);

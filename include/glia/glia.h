@@ -8,7 +8,7 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *                                                   exchange.h      weights of other programs
+ *   replay.h       growing data, replay memories    exchange.h      weights of other programs
  *   perceptron.h   units of 1943 to 1960            words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT
@@ -44,6 +44,7 @@
 #include "glia/program.h"
 #include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/replay.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"

@@ -115,7 +115,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
         if (t->train.y) glia_session_input(r.session, glia_leaf_of(t->train.y)->name, &lane.y, NULL);
         float *lr = glia_session_input(r.session, "lr", NULL, NULL);
         if (lr) *lr = (float)t->progress.lr; /* a momentum input starts with the optimiser's value */
-        status = glia_lane_run(&lane, batch->x, batch->y, error);
+        status = glia_lane_run_batch(&lane, batch, error);
     }
     if (status == GLIA_OK) name_origin(&r, step, what, capacity);
     glia_session_free(r.session);
@@ -140,7 +140,7 @@ glia_status glia_training_diagnose(glia_training *t, int64_t steps, char *what, 
         t->backup = before;
         glia_training_back_up(t, false);
         glia_lane *lane = glia_training_lane(t, batch.n, error);
-        status = lane ? glia_lane_run(lane, batch.x, batch.y, error) : GLIA_E_INTERNAL;
+        status = lane ? glia_lane_run_batch(lane, &batch, error) : GLIA_E_INTERNAL;
         if (status != GLIA_OK) break;
         found = !isfinite(glia_lane_scalar(lane, t->train.loss_at)) || !store_finite(t->train.model->store);
         if (!found) continue;

@@ -130,6 +130,11 @@ GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean,
 GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
 /* Sample `index` as a model gets it: x as f32, y in its own dtype. Either may be NULL. */
 GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
+/* Whether samples are integers where they are stored (token ids, bytes of text, integer arrays and records) and are not
+ * normalised. Then they can be read as i32, exactly, bytes without scaling; f32 has only the integers up to 2^24. */
+GLIA_API bool glia_data_has_ids(const glia_dataset *data);
+/* Sample `index` of such data: x as i32, y of its own dtype. Either may be NULL. Integers beyond i32 are an error. */
+GLIA_API glia_status glia_data_get_ids(const glia_dataset *data, int64_t index, int32_t *x, void *y, glia_error *error);
 
 /* Reads a PNG, JPEG, PGM or PPM image as input of a model, x (C, H, W): converted to grey (C = 1) or colour (3),
  * resized, and scaled to [0, 1]. GLIA_E_UNSUPPORTED: this build has no decoder for it. */
@@ -160,10 +165,12 @@ typedef struct glia_loader_opts {
     const glia_augment *augment; /* NULL: none; must outlive the loader */
     const double *weights; /* one for each sample, or NULL: samples are drawn with replacement in proportion to them */
     bool stratified;       /* shuffled so that every batch has the class proportions of the data */
+    bool ids;              /* samples as integers; the data must have ids, and there is no augmentation */
 } glia_loader_opts;
 typedef struct glia_batch {
     int64_t n;              /* samples in this batch */
-    const float *x;         /* (n, sample) */
+    const float *x;         /* (n, sample); NULL with ids */
+    const int32_t *ids;     /* (n, sample) if the loader has the option ids; else NULL */
     const void *y;          /* (n, target) of glia_loader_y_dtype() */
     const int64_t *indices; /* indices of the samples */
 } glia_batch;

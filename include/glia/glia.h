@@ -8,7 +8,8 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *                                                   exchange.h      weights of other frameworks
+ *   methods.h      training by any method
+ *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
@@ -46,6 +47,7 @@
 #include "glia/program.h"
 #include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/replay.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"

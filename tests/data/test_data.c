@@ -447,7 +447,7 @@ static void broken_close(glia_dataset *data) { (void)data; }
 
 static void test_loader_failure(void **state) {
     (void)state;
-    static const glia_data_kind kind = { broken_read, broken_close };
+    static const glia_data_kind kind = { .read = broken_read, .close = broken_close };
     glia_dataset *data = calloc(1, sizeof *data);
     assert_non_null(data);
     *data = (glia_dataset){ .kind = &kind, .n = 100, .x_shape = GLIA_SHAPE(4) };

@@ -313,6 +313,34 @@ static glia_status load_data(glia_error *error) {
     return status;
 }
 
+/* A replay is filled, drawn from in three ways, saved and restored. */
+static glia_status keep_replay(glia_error *error) {
+    static const glia_replay_field fields[] = { { "x", GLIA_F32, { 0 } }, { "y", GLIA_I32, { 0 } } };
+    const glia_replay_opts opts = { .capacity = 4, .prioritized = true, .weights = "w" };
+    float x[3] = { 1, 2, 3 };
+    int32_t y[3] = { 1, 2, 3 };
+    const glia_array rows[] = { { "x", GLIA_F32, GLIA_SHAPE(3), x, false }, { "y", GLIA_I32, GLIA_SHAPE(3), y, false } };
+    glia_replay_batch batch;
+    glia_array state[5];
+    glia_replay *r = glia_replay_create(fields, 2, opts, error), *plain = NULL;
+    glia_status status = r ? glia_replay_add(r, rows, 2, error) : error->status;
+    if (status == GLIA_OK) status = glia_replay_sample(r, 5, (glia_replay_draw){ 0 }, &batch, error);
+    if (status == GLIA_OK) status = glia_replay_prioritize(r, batch.rows, x, 3, error);
+    if (status == GLIA_OK) status = glia_replay_restore(r, state, glia_replay_state(r, state, 5), error);
+    if (status == GLIA_OK) plain = glia_replay_create(fields, 2, (glia_replay_opts){ .capacity = 2 }, error);
+    if (status == GLIA_OK) status = plain ? glia_replay_add(plain, rows, 2, error) : error->status;
+    const glia_replay_draw shuffled = { .shuffled = true };
+    if (status == GLIA_OK) status = glia_replay_sample(plain, 2, shuffled, &batch, error);
+    glia_replay_free(r);
+    glia_replay_free(plain);
+    return status;
+}
+
+static void test_replay(void **state) {
+    (void)state;
+    every_allocation(keep_replay, "keep a replay");
+}
+
 static void test_load_data(void **state) {
     (void)state;
     every_allocation(load_data, "load data");
@@ -575,6 +603,7 @@ int main(void) {
         cmocka_unit_test(test_loop_and_run),
         cmocka_unit_test(test_recurrent_and_run),
         cmocka_unit_test(test_load_data),
+        cmocka_unit_test(test_replay),
         cmocka_unit_test(test_augment_data),
         cmocka_unit_test(test_augment_text),
         cmocka_unit_test(test_learn_words),

@@ -21,7 +21,7 @@
 enum { SLOT_BYTES = 1 << 20, GROUP_MOST = 256, WORKERS_MOST = 256 };
 
 typedef struct slot {
-    float *x;
+    float *x; /* with the option ids: i32 */
     uint8_t *y;
     int64_t ready; /* the job in this slot; -1: none */
     glia_status status;
@@ -109,6 +109,10 @@ static glia_status read_mixed(const glia_loader *l, int64_t index, int64_t strea
  * depend on its place in the epoch; otherwise on its index. */
 static glia_status read(const glia_loader *l, int64_t place, float *x, void *y, float *scratch, glia_error *error) {
     const int64_t index = l->order[place], stream = l->opts.weights ? place : index;
+    if (l->opts.ids) { /* an id has the size of a float */
+        glia_status status = l->data->kind->read_ids(l->data, index, (int32_t *)(void *)x, error);
+        return status ? status : l->data->kind->read(l->data, index, NULL, y, false, error);
+    }
     if (!l->opts.augment) return l->data->kind->read(l->data, index, x, y, false, error);
     glia_status status = l->mixes ? read_mixed(l, index, stream, x, y, scratch, error)
                                   : read_changed(l, index, stream, x, y, scratch, error);
@@ -191,6 +195,11 @@ static glia_status describe(glia_loader *l, glia_error *error) {
     l->y_shape = data->y_shape;
     l->y_dtype = data->y_dtype;
     l->y_bytes = data->y_bytes;
+    if (l->opts.ids && (augment || !glia_data_has_ids(data))) {
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "a loader of ids: %s \"%s\"%s",
+                         augment ? "there is an augmentation of" : "the samples of", data->name,
+                         augment ? "" : " are not stored as integers, or are normalised");
+    }
     if (!augment) return GLIA_OK;
     glia_status status = glia_augment_check(augment, data->x_shape, error);
     if (status) return status;
@@ -375,7 +384,8 @@ bool glia_loader_next(glia_loader *l, glia_batch *batch) {
     int64_t first = l->at * l->opts.batch, from = inside * l->opts.batch;
     *batch = (glia_batch){
         .n = GLIA_MIN(l->opts.batch, l->samples - first),
-        .x = s->x + (size_t)from * l->data->x_count,
+        .x = l->opts.ids ? NULL : s->x + (size_t)from * l->data->x_count,
+        .ids = l->opts.ids ? (const int32_t *)(const void *)s->x + (size_t)from * l->data->x_count : NULL,
         .y = s->y + (size_t)from * l->y_bytes,
         .indices = l->order + first,
     };

@@ -17,6 +17,10 @@ typedef struct glia_data_kind {
      * normalisation. Must be thread-safe. */
     glia_status (*read)(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *error);
     void (*close)(glia_dataset *data); /* frees the fields added by the kind, not the struct */
+    /* Whether the samples are integers as they are stored; NULL: never. */
+    bool (*has_ids)(const glia_dataset *data);
+    /* Reads x of a sample that has_ids() as i32, without conversion to f32. Must be thread-safe. */
+    glia_status (*read_ids)(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error);
 } glia_data_kind;
 
 struct glia_dataset {
@@ -49,6 +53,9 @@ glia_status glia_data_name_columns(glia_dataset *data, const char *const *names,
 
 /* Stores the tokenizer's JSON with the data. */
 glia_status glia_data_keep_tokenizer(glia_dataset *data, const glia_tokenizer *tokenizer, glia_error *error);
+
+/* Whether an integer fits an id; if not, reports the sample. */
+glia_status glia_data_check_id(const glia_dataset *data, int64_t index, int64_t value, glia_error *error);
 
 /* x = (x - mean) * scale, if the set has a normalisation. */
 void glia_data_apply_normal(const glia_dataset *data, float *x);

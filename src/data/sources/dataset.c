@@ -105,6 +105,24 @@ glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, voi
     return data->kind->read(data, index, x, y, false, error);
 }
 
+bool glia_data_has_ids(const glia_dataset *data) {
+    return data && !data->normal_n && data->kind->has_ids && data->kind->has_ids(data);
+}
+
+glia_status glia_data_check_id(const glia_dataset *data, int64_t index, int64_t value, glia_error *error) {
+    if (value >= INT32_MIN && value <= INT32_MAX) return GLIA_OK;
+    return glia_fail(error, GLIA_E_UNSUPPORTED, "sample %lld of \"%s\" has %lld, which is no i32", (long long)index,
+                     data->name, (long long)value);
+}
+
+glia_status glia_data_get_ids(const glia_dataset *data, int64_t index, int32_t *x, void *y, glia_error *error) {
+    glia_status status = glia_data_get(data, index, NULL, y, error);
+    if (status != GLIA_OK || !x) return status;
+    if (glia_data_has_ids(data)) return data->kind->read_ids(data, index, x, error);
+    return glia_fail(error, GLIA_E_UNSUPPORTED, "the samples of \"%s\" are not stored as integers, or are normalised",
+                     data->name);
+}
+
 /* ---- arrays ------------------------------------------------------------------------------- */
 
 enum { CLASSES_MOST = 1 << 20 }; /* larger labels are probably values, not labels */
@@ -160,7 +178,30 @@ static void arrays_close(glia_dataset *data) {
     free(set->owned_y);
 }
 
-static const glia_data_kind arrays_kind = { arrays_read, arrays_close };
+static bool arrays_have_ids(const glia_dataset *data) {
+    return !glia_dtype_is_float(((const array_set *)data)->x_dtype);
+}
+
+static glia_status arrays_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    const array_set *set = (const array_set *)data;
+    const uint8_t *from = set->x + (size_t)index * set->x_bytes;
+    glia_status status = GLIA_OK;
+    if (set->x_dtype == GLIA_I32) {
+        memcpy(ids, from, data->x_count * sizeof *ids);
+    } else if (set->x_dtype == GLIA_I64) {
+        for (size_t i = 0; i < data->x_count && !status; i++) {
+            int64_t value;
+            memcpy(&value, from + i * sizeof value, sizeof value);
+            ids[i] = (int32_t)value;
+            status = glia_data_check_id(data, index, value, error);
+        }
+    } else {
+        for (size_t i = 0; i < data->x_count; i++) ids[i] = from[i];
+    }
+    return status;
+}
+
+static const glia_data_kind arrays_kind = { arrays_read, arrays_close, arrays_have_ids, arrays_read_ids };
 
 /* Sets the number of classes from i32 targets and checks each label. If a sample has several labels, negative ones
  * mean "none". */
@@ -281,7 +322,14 @@ static void view_close(glia_dataset *data) {
     if (view->own) glia_data_free(view->of);
 }
 
-static const glia_data_kind view_kind = { view_read, view_close };
+static bool view_has_ids(const glia_dataset *data) { return glia_data_has_ids(((const view_set *)data)->of); }
+
+static glia_status view_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    const view_set *view = (const view_set *)data;
+    return view->of->kind->read_ids(view->of, view->indices ? view->indices[index] : view->begin + index, ids, error);
+}
+
+static const glia_data_kind view_kind = { view_read, view_close, view_has_ids, view_read_ids };
 
 glia_status glia_data_read_raw(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error) {
     while (data->kind == &view_kind) {

@@ -64,7 +64,7 @@ static void images_close(glia_dataset *data) {
     glia_archive_free(&set->archive);
 }
 
-static const glia_data_kind images_kind = { images_read, images_close };
+static const glia_data_kind images_kind = { .read = images_read, .close = images_close };
 
 /* Sets the requested shape; sizes not given are those of the first image. */
 static glia_status choose_shape(image_set *set, glia_image_opts opts, glia_error *error) {

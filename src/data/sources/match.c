@@ -43,7 +43,17 @@ static void match_close(glia_dataset *data) {
     glia_data_free(set->of);
 }
 
-static const glia_data_kind match_kind = { match_read, match_close };
+static bool match_has_ids(const glia_dataset *data) {
+    const match_set *set = (const match_set *)data;
+    return !set->columns && glia_data_has_ids(set->of);
+}
+
+static glia_status match_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    const match_set *set = (const match_set *)data;
+    return set->of->kind->read_ids(set->of, index, ids, error);
+}
+
+static const glia_data_kind match_kind = { match_read, match_close, match_has_ids, match_read_ids };
 
 /* First index of `name` that is not taken, searching from `hint`, wrapping around; -1: none. */
 static int64_t find(const char *name, const char *const *names, int64_t n, const bool *taken, int64_t hint) {

@@ -3,6 +3,7 @@
  *     header bytes | [label] values | [label] values | ...           one file
  *     header bytes | values | ...    and    label | label | ...      two files
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,22 @@ static void records_close(glia_dataset *data) {
     for (int i = 0; i < 2; i++) glia_file_close(&set->files[i]);
 }
 
-static const glia_data_kind records_kind = { records_read, records_close };
+static bool records_have_ids(const glia_dataset *data) { return ((const record_set *)data)->opts.element.kind != 'f'; }
+
+static glia_status records_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    const record_set *set = (const record_set *)data;
+    const uint8_t *from = set->x + (size_t)index * set->x_stride;
+    const glia_element e = set->opts.element;
+    for (size_t i = 0; i < data->x_count; i++) {
+        const double value = glia_element_value(e, from + i * e.size); /* exact up to 2^53 */
+        glia_status status = glia_data_check_id(data, index, (int64_t)fmin(value, 0x1p62), error);
+        if (status != GLIA_OK) return status;
+        ids[i] = (int32_t)value;
+    }
+    return GLIA_OK;
+}
+
+static const glia_data_kind records_kind = { records_read, records_close, records_have_ids, records_read_ids };
 
 /* Splits the files into records; x_shape must be set. */
 static glia_status lay_out(record_set *set, const char *const *paths, int n, glia_error *error) {

@@ -23,7 +23,7 @@ static glia_status sparse_read(const glia_dataset *data, int64_t index, float *x
 
 static void sparse_close(glia_dataset *data) { glia_sparse_free(&((sparse_set *)data)->rows); }
 
-static const glia_data_kind sparse_kind = { sparse_read, sparse_close };
+static const glia_data_kind sparse_kind = { .read = sparse_read, .close = sparse_close };
 
 glia_dataset *glia_data_take_sparse(glia_sparse rows, const char *name, glia_error *error) {
     sparse_set *set = calloc(1, sizeof *set);

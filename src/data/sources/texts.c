@@ -30,24 +30,21 @@ typedef struct text_set {
     int32_t pad;              /* its padding token */
 } text_set;
 
-static void spread(const piece *p, size_t from, size_t n, float *x) {
-    for (size_t i = 0; i < n; i++) x[i] = from + i < p->length ? p->bytes[from + i] : 0;
-}
-
-/* Writes ids, padded or truncated; a special token at the end is kept as the last id on truncation. */
-static void spread_ids(const text_set *set, int64_t index, float *x) {
+/* Number i of a sample: an id or a byte, padded or truncated; a special token at the end is kept as the last id on
+ * truncation. */
+static int32_t id_at(const text_set *set, int64_t index, size_t i) {
+    const size_t n = set->base.x_count;
+    if (!set->encodings) return i < set->pieces[index].length ? set->pieces[index].bytes[i] : 0;
     const glia_encoding *e = &set->encodings[index];
-    const int64_t n = (int64_t)set->base.x_count;
-    for (int64_t i = 0; i < n; i++) x[i] = (float)(i < e->n ? e->ids[i] : set->pad);
-    if (e->n > n && e->types[e->n - 1]) x[n - 1] = (float)e->ids[e->n - 1]; /* see tokenize() */
+    if (i == n - 1 && e->n > (int64_t)n && e->types[e->n - 1]) return e->ids[e->n - 1]; /* see tokenize() */
+    return (int64_t)i < e->n ? e->ids[i] : set->pad;
 }
 
 static glia_status texts_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw, glia_error *error) {
     const text_set *set = (const text_set *)data;
     const piece *p = &set->pieces[index];
     (void)error;
-    if (x && set->encodings) spread_ids(set, index, x);
-    if (x && !set->encodings) spread(p, 0, data->x_count, x);
+    for (size_t i = 0; x && i < data->x_count; i++) x[i] = (float)id_at(set, index, i);
     if (x && !raw) glia_data_apply_normal(data, x);
     if (y && data->y_shape.rank == 0) memcpy(y, &p->label, sizeof p->label);
     for (size_t i = 0; y && data->y_shape.rank && i < data->x_count; i++) {
@@ -69,7 +66,18 @@ static void texts_close(glia_dataset *data) {
     free(set->encodings);
 }
 
-static const glia_data_kind texts_kind = { texts_read, texts_close };
+static bool texts_have_ids(const glia_dataset *data) {
+    (void)data;
+    return true;
+}
+
+static glia_status texts_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    (void)error;
+    for (size_t i = 0; i < data->x_count; i++) ids[i] = id_at((const text_set *)data, index, i);
+    return GLIA_OK;
+}
+
+static const glia_data_kind texts_kind = { texts_read, texts_close, texts_have_ids, texts_read_ids };
 
 static bool add_piece(text_set *set, piece p) {
     if (!glia_grow((void **)&set->pieces, set->n, &set->capacity, sizeof *set->pieces)) return false;

@@ -29,7 +29,19 @@ static glia_status tokens_read(const glia_dataset *data, int64_t index, float *x
 
 static void tokens_close(glia_dataset *data) { free(((token_set *)data)->ids); }
 
-static const glia_data_kind tokens_kind = { tokens_read, tokens_close };
+static bool tokens_have_ids(const glia_dataset *data) {
+    (void)data;
+    return true;
+}
+
+static glia_status tokens_read_ids(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error) {
+    const token_set *set = (const token_set *)data;
+    (void)error;
+    memcpy(ids, set->ids + index * set->step, data->x_count * sizeof *ids);
+    return GLIA_OK;
+}
+
+static const glia_data_kind tokens_kind = { tokens_read, tokens_close, tokens_have_ids, tokens_read_ids };
 
 bool glia_data_is_tokens(const glia_dataset *data) { return data->kind == &tokens_kind; }
 

@@ -116,7 +116,7 @@ static glia_status trace_step(glia_training *t, const glia_batch *batch, int64_t
         if (s->train.y) glia_session_input(r.session, glia_leaf_of(s->train.y)->name, &lane.y, NULL);
         float *lr = glia_session_input(r.session, "lr", NULL, NULL);
         if (lr) *lr = (float)t->progress.lr; /* a momentum input starts with the optimiser's value */
-        status = glia_lane_run(&lane, batch->x, batch->y, error);
+        status = glia_lane_run_batch(&lane, batch, error);
     }
     if (status == GLIA_OK) name_origin(&r, step, what, capacity);
     glia_session_free(r.session);
@@ -143,7 +143,7 @@ glia_status glia_supervised_diagnose(glia_training *t, int64_t steps, char *what
         glia_training_back_up(t, false);
         t->progress.lr = glia_training_rate(t);
         glia_lane *lane = glia_supervised_lane(t, batch.n, error);
-        status = lane ? glia_lane_run(lane, batch.x, batch.y, error) : GLIA_E_INTERNAL;
+        status = lane ? glia_lane_run_batch(lane, &batch, error) : GLIA_E_INTERNAL;
         if (status != GLIA_OK) break;
         found = !isfinite(glia_lane_scalar(lane, s->train.loss_at)) || !store_finite(t->model->store);
         if (!found) continue;

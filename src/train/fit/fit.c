@@ -55,6 +55,7 @@ static glia_status begin_steps(glia_training *t, glia_error *error) {
                              .stratified = o->stratified };
     glia_status status = glia_task_begin(&s->train, t->model, t->backend, 0, GLIA_TRAIN, error);
     if (status != GLIA_OK) return status;
+    how.ids = !o->augment && glia_task_takes_ids(&s->train, t->data);
     t->loader = glia_loader_create(t->data, how, &reason);
     if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
     glia_arrays y = { .y_dtype = glia_loader_y_dtype(t->loader),
@@ -137,8 +138,10 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
     if (status == GLIA_OK) status = glia_task_prepare(&s->validation, glia_data_count(o->validation), BATCH, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
-    s->validation_loader =
-        glia_loader_create(o->validation, (glia_loader_opts){ .batch = BATCH, .workers = o->workers }, &reason);
+    const glia_loader_opts how = { .batch = BATCH,
+                                   .workers = o->workers,
+                                   .ids = glia_task_takes_ids(&s->validation, o->validation) };
+    s->validation_loader = glia_loader_create(o->validation, how, &reason);
     return s->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
@@ -192,7 +195,7 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     glia_supervised *s = t->memory;
     glia_lane *lane = glia_supervised_lane(t, batch->n, error);
     if (!lane) return GLIA_E_INTERNAL;
-    glia_status status = glia_lane_run(lane, batch->x, batch->y, error);
+    glia_status status = glia_lane_run_batch(lane, batch, error);
     if (status != GLIA_OK) return status;
     const int weight_at = s->train.weight_at;
     const double weight = weight_at >= 0 ? glia_lane_scalar(lane, weight_at) : (double)batch->n;

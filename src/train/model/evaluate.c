@@ -72,7 +72,8 @@ static glia_status evaluate(glia_task *task, const glia_dataset *data, glia_eval
     if (status != GLIA_OK) return status;
     glia_task_look(task);
     glia_error reason = { 0 };
-    glia_loader *loader = glia_loader_create(data, (glia_loader_opts){ .batch = o.batch }, &reason);
+    const glia_loader_opts how = { .batch = o.batch, .ids = glia_task_takes_ids(task, data) };
+    glia_loader *loader = glia_loader_create(data, how, &reason);
     if (!loader) return glia_fail(error, reason.status, "%s", reason.message);
     double began = glia_seconds();
     glia_tally tally = { 0 };

@@ -87,7 +87,7 @@ static glia_status run_all(norms *s, glia_task *task, glia_loader *loader, glia_
     while (status == GLIA_OK && glia_loader_next(loader, &batch)) {
         glia_lane *lane = glia_task_lane(task, batch.n, error);
         if (!lane) return GLIA_E_INTERNAL;
-        status = glia_lane_run(lane, batch.x, NULL, error);
+        status = glia_lane_run_batch(lane, &batch, error);
         batches++;
         for (int i = 0; i < s->n; i++) {
             const glia_array *a = &s->list[i].array;
@@ -130,7 +130,8 @@ glia_status glia_norms_measure(glia_model *model, const glia_dataset *data, int6
     if (status == GLIA_OK) status = find(&s, &task, error);
     if (status == GLIA_OK) status = glia_task_prepare(&task, glia_data_count(data), batch, error);
     if (status == GLIA_OK) {
-        loader = glia_loader_create(data, (glia_loader_opts){ .batch = batch, .shuffle = true }, error);
+        const glia_loader_opts how = { .batch = batch, .shuffle = true, .ids = glia_task_takes_ids(&task, data) };
+        loader = glia_loader_create(data, how, error);
         status = loader ? run_all(&s, &task, loader, error) : GLIA_E_NOMEM;
         glia_store_touch(model->store);
     }

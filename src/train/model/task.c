@@ -253,33 +253,66 @@ glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, g
     return ok ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
-/* Converts f32 to the input's dtype. */
-static void put(const float *from, const glia_array *to) {
+/* Converts f32 to the input's dtype. Integers that f32 may have rounded are refused. */
+static glia_status put(const float *from, const glia_array *to, glia_error *error) {
     int64_t n = glia_shape_count(to->shape);
     if (to->dtype == GLIA_F32) {
         memcpy(to->data, from, (size_t)n * sizeof *from);
-        return;
+        return GLIA_OK;
     }
     double wide[256];
     char *out = to->data;
+    const bool integer = !glia_dtype_is_float(to->dtype);
     for (int64_t at = 0; at < n; at += GLIA_COUNT(wide)) {
         int64_t m = GLIA_MIN(n - at, (int64_t)GLIA_COUNT(wide));
-        for (int64_t i = 0; i < m; i++) wide[i] = (double)from[at + i];
+        double most = 0;
+        for (int64_t i = 0; i < m; i++) wide[i] = (double)from[at + i], most = fmax(most, fabs(wide[i]));
+        if (integer && most >= 0x1p24) {
+            return glia_fail(error, GLIA_E_UNSUPPORTED,
+                             "the model's input '%s' is %s and is given %.0f as f32, which is exact below 2^24 only",
+                             to->name, glia_dtype_name(to->dtype), most);
+        }
         glia_from_double(to->dtype, wide, out + (size_t)at * glia_dtype_size(to->dtype), m);
+    }
+    return GLIA_OK;
+}
+
+/* Copies ids to an integer input, or converts them. */
+static void put_ids(const int32_t *from, const glia_array *to) {
+    const int64_t n = glia_shape_count(to->shape);
+    if (to->dtype == GLIA_I32) memcpy(to->data, from, (size_t)n * sizeof *from);
+    for (int64_t i = 0; to->dtype != GLIA_I32 && i < n; i++) {
+        const double value = from[i];
+        glia_from_double(to->dtype, &value, (char *)to->data + (size_t)i * glia_dtype_size(to->dtype), 1);
     }
 }
 
-glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error) {
-    if (lane->x.data) put(x, &lane->x);
+bool glia_task_takes_ids(const glia_task *task, const glia_dataset *data) {
+    return !glia_dtype_is_float(task->x->dtype) && glia_data_has_ids(data);
+}
+
+static glia_status run_on(glia_lane *lane, const void *y, glia_error *error) {
     if (lane->y.data && y) memcpy(lane->y.data, y, glia_shape_bytes(lane->y.shape, lane->y.dtype));
     return glia_session_run(lane->session, error);
+}
+
+glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error) {
+    glia_status status = lane->x.data ? put(x, &lane->x, error) : GLIA_OK;
+    return status == GLIA_OK ? run_on(lane, y, error) : status;
+}
+
+glia_status glia_lane_run_batch(glia_lane *lane, const glia_batch *batch, glia_error *error) {
+    if (!batch->ids) return glia_lane_run(lane, batch->x, batch->y, error);
+    if (lane->x.data) put_ids(batch->ids, &lane->x);
+    return run_on(lane, batch->y, error);
 }
 
 glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error) {
     glia_array first = lane->x;
     if (first.data) {
         first.shape.dim[0] = n;
-        put(x, &first);
+        glia_status status = put(x, &first, error);
+        if (status != GLIA_OK) return status;
         const size_t bytes = glia_shape_bytes(lane->x.shape, lane->x.dtype) / (size_t)lane->batch;
         char *last = (char *)first.data + (size_t)(n - 1) * bytes;
         for (int64_t i = n; i < lane->batch; i++) memcpy(last + (size_t)(i - n + 1) * bytes, last, bytes);
@@ -320,7 +353,7 @@ glia_status glia_task_pass(glia_task *task, glia_loader *loader, int64_t epoch, 
     while (status == GLIA_OK && glia_loader_next(loader, &batch)) {
         glia_lane *lane = glia_task_lane(task, batch.n, error);
         if (!lane) return GLIA_E_INTERNAL;
-        status = glia_lane_run(lane, batch.x, batch.y, error);
+        status = glia_lane_run_batch(lane, &batch, error);
         if (status != GLIA_OK) break;
         glia_tally_add(tally, task, lane);
         if (each) each(context, lane, &batch);

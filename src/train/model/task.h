@@ -74,7 +74,11 @@ void glia_task_look(glia_task *task);
 /* Compiles all lanes that an epoch of `samples` in batches of `batch` needs. */
 glia_status glia_task_prepare(glia_task *task, int64_t samples, int64_t batch, glia_error *error);
 
-/* Copies n samples to the session's inputs, and runs it. y may be NULL. */
+/* Whether the input is integer and the data have ids: batches should come from a loader with the option ids. */
+bool glia_task_takes_ids(const glia_task *task, const glia_dataset *data);
+/* Copies a batch to the session's inputs, x or ids, and runs it. y may be NULL. */
+glia_status glia_lane_run_batch(glia_lane *lane, const glia_batch *batch, glia_error *error);
+/* The same with x as f32; for an integer input all below 2^24. */
 glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error);
 /* As glia_lane_run() without targets, for the first n samples; the rest of the batch is copies of the last one. */
 glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error);

@@ -68,15 +68,50 @@ GLIA_API const char *glia_optimizer_name(glia_optimizer_kind kind); /* "sgd", "a
 /* With what zeros of it mean, for its kind, in their places. GLIA_ZERO stays: the result means the same. */
 GLIA_API glia_optimizer glia_optimizer_resolved(glia_optimizer optimizer);
 
-/* The learning rate is an input of the graph, "lr", or "lr/GROUP" if the group is not "train", so that it may
- * change from step to step without compiling again; a session starts with optimizer.lr in it. Adds to the graph the
- * gradients of `loss` in every trainable parameter that matches `pattern` (NULL: all) and the updates of parameters
- * and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
+/* Adds to the graph the gradients of `loss` in every trainable parameter that matches `pattern` (NULL: all) and the
+ * updates of parameters and optimiser states ("GROUP/momentum/NAME", ...), as update group `group` (NULL: "train").
+ *
+ * The learning rate is an input of the graph, "lr", or "GROUP/lr" if the group is not "train", so that it may change
+ * from step to step without compiling again; a session starts with optimizer.lr in it. So is "momentum", or
+ * "GROUP/momentum", with momentum_input. Several optimisers in one graph have groups of their own, and share nothing:
+ * a program with the updates "critic" moves the parameters, states and averages of that group alone.
+ *
  * With accumulate > 1 there is a second update group, "GROUP.hold", that only adds its batch's gradients to the states
  * "GROUP/sum/NAME". Run accumulate - 1 times a program with the updates "GROUP.hold", then once one with "GROUP": it
  * takes the step for the mean gradient of all these batches, and clears the sums; with batch_weight
  * for the weighted mean, the gradient of one large batch. glia_fit weighs batches by their samples, or labels. */
 GLIA_API void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *pattern, const char *group);
+
+/* The two halves of glia_minimize(), for gradients that are changed in between or come from elsewhere: clipped by a
+ * rule of one's own, with noise, projected (Yu et al. 2020, "Gradient surgery"), estimated from samples (Williams
+ * 1992; Spall 1992), or given as inputs of the graph. */
+
+/* The trainable parameters that match `pattern` (NULL: all) and the gradients of `loss`, one real number, in them:
+ * fills at most `capacity` of each array (either may be NULL), returns how many parameters match; 0: a mistake is in
+ * the graph. */
+GLIA_API int glia_gradients(glia_tensor loss, const char *pattern, glia_tensor *parameters, glia_tensor *gradients,
+                            int capacity);
+/* The updates of n parameters for gradients of their shapes (and any floating-point dtype), as update group `group`
+ * (NULL: "train"): all that glia_minimize() does after it has the gradients, so accumulation, clipping, penalties and
+ * decay act on the given ones. An optimiser's `sparse` needs gradients as glia_gradients() gives them. Mistakes: a
+ * tensor that is no parameter of the graph, a frozen one, one that the group changes already, a gradient of another
+ * shape. */
+GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters,
+                                   const glia_tensor *gradients, int n, const char *group);
+
+typedef struct glia_moving_average_opts {
+    double decay; /* 0: 0.999; GLIA_ZERO: a copy */
+    bool warmup;  /* the decay of step t = 1, 2, ... is min(decay, (1 + t) / (10 + t)) */
+} glia_moving_average_opts;
+/* Moving averages of the trainable parameters that match `pattern` (NULL: all), as glia_optimizer.ema keeps them of an
+ * optimiser's, in states "GROUP/ema/NAME" (f64 for f64 parameters, else f32; zeros before the first run). They belong
+ * to the update group `group` (NULL: "train"): of parameters that this group changes, by an optimiser or glia_update()
+ * before this call, the new values are averaged; of others, the values that a run finds, so that a group of its own
+ * ("ema") averages whenever a program of it is run. Fills at most `capacity` of each array (either may be NULL) with
+ * the parameters and their averages as a run finds them, the parameter itself before the first: what glia_substitute()
+ * takes for a net with averaged weights. Returns how many are averaged; 0: a mistake is in the graph, or it is NULL. */
+GLIA_API int glia_moving_average(glia_graph *graph, const char *pattern, glia_moving_average_opts opts,
+                                 const char *group, glia_tensor *parameters, glia_tensor *averages, int capacity);
 
 /* How the learning rate changes over a fit: a factor of step s = 0, 1, ..., T - 1 on the optimiser's rate `lr`. First,
  * for `warmup` steps, it rises linearly: lr (s + 1) / warmup. What decays by itself (step, multistep, exponential,

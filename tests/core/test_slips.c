@@ -122,7 +122,7 @@ static void patterns_of_optimisers_must_match(void **state) {
         { { .lr = 0.1, .sparse = "embed*" }, NULL, "sparse: no trainable parameter matches 'embed*'" },
         { { .lr = 0.1, .sparse = "fc/kernel" },
           "fc/bias",
-          "sparse 'fc/kernel' matches none of the parameters 'fc/bias'" },
+          "sparse 'fc/kernel' matches none of the parameters of group 'train'" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         glia_graph *g = glia_graph_create();

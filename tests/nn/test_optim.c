@@ -250,8 +250,8 @@ static void test_groups(void **state) {
     glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_ADAM, .lr = 0.5 }, "w", "first");
     glia_minimize(glia_neg(p.loss), (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.125, .momentum = 0.5 }, "b", "second");
     start(&p, "ref");
-    assert_true(*(float *)glia_session_input(p.session, "lr/first", NULL, NULL) == 0.5f);
-    assert_true(*(float *)glia_session_input(p.session, "lr/second", NULL, NULL) == 0.125f);
+    assert_true(*(float *)glia_session_input(p.session, "first/lr", NULL, NULL) == 0.5f);
+    assert_true(*(float *)glia_session_input(p.session, "second/lr", NULL, NULL) == 0.125f);
     glia_session_free(p.session);
     glia_program_free(p.program);
     p.program = glia_compile(p.graph, p.backend, (glia_compile_opts){ .mode = GLIA_TRAIN, .updates = "second" }, NULL);

@@ -41,8 +41,15 @@ static glia_status compile_and_run(glia_error *error) {
     glia_graph *g = glia_graph_create();
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 3)),
                 y = glia_input(g, "y", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
-    glia_tensor loss = glia_cross_entropy(glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }), y, 0);
-    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9 }, NULL, NULL);
+    const double class_weights[CLASSES] = { 1, 0.5, 2 };
+    const glia_loss_value_opts how = { .loss = GLIA_CROSS_ENTROPY,
+                                       .class_weights = class_weights,
+                                       .weighted_mean = true };
+    glia_tensor loss = glia_loss_value(glia_dense(x, "fc", (glia_dense_opts){ .units = CLASSES }), y, how);
+    glia_tensor parameters[2] = { NULL }, gradients[2] = { NULL };
+    const int n = glia_gradients(loss, NULL, parameters, gradients, 2);
+    glia_apply_gradients((glia_optimizer){ .kind = GLIA_SGD, .momentum = 0.9 }, parameters, gradients, n, NULL);
+    glia_moving_average(g, NULL, (glia_moving_average_opts){ .warmup = true }, NULL, parameters, gradients, 2);
     glia_backend *backend = glia_backend_open("cpu", 2, error);
     glia_store *store = backend ? glia_store_create(g, 1, error) : NULL;
     glia_compile_opts opts = { .outputs = &loss, .n_outputs = 1, .mode = GLIA_TRAIN, .batch = 2 };

@@ -11,6 +11,7 @@
  * another class does no harm.
  */
 #include "core/ops/class.h"
+#include "core/ops/losses.h"
 
 typedef struct smoothing_attrs { double smoothing; } smoothing_attrs;
 static const glia_field smoothing_fields[] = { GLIA_FIELD(FLOAT, smoothing_attrs, smoothing), GLIA_FIELDS_END };
@@ -62,19 +63,20 @@ static glia_tensor at_label(glia_tensor x, glia_tensor labels) {
 
 static bool cross_entropy_infer(glia_node *n) { return glia_class_infer(n) && smoothing_fits(n); }
 
+glia_tensor glia_cross_entropy_terms(glia_tensor logits, glia_tensor labels, double smoothing) {
+    glia_tensor log_p = log_softmax(logits);
+    if (glia_is_bad(log_p)) return log_p;
+    const int64_t classes = classes_of(log_p);
+    glia_tensor taken = at_label(log_p, labels);
+    if (smoothing == 0) return taken;
+    glia_tensor spread = glia_mul(glia_mul_scalar(log_p, smoothing / (double)classes),
+                                  glia_class_known(labels, classes, log_p->dtype));
+    return glia_add(glia_mul_scalar(taken, 1 - smoothing), spread);
+}
+
 static glia_tensor cross_entropy_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)mode;
-    double e = smoothing_of(n);
-    int64_t classes = classes_of(n->in[0]);
-    glia_tensor log_p = log_softmax(in[0]);
-    if (glia_is_bad(log_p)) return log_p;
-    glia_tensor taken = at_label(log_p, in[1]);
-    if (e > 0) {
-        glia_tensor spread =
-            glia_mul(glia_mul_scalar(log_p, e / (double)classes), glia_class_known(in[1], classes, log_p->dtype));
-        taken = glia_add(glia_mul_scalar(taken, 1 - e), spread);
-    }
-    return minus_mean(taken);
+    return minus_mean(glia_cross_entropy_terms(in[0], in[1], smoothing_of(n)));
 }
 
 /* (p known - t) dy / samples, where t = (1 - e) at the label + e / K known. */
@@ -128,19 +130,22 @@ static bool distribution_infer(glia_node *n) {
 
 static bool cross_entropy_one_hot_infer(glia_node *n) { return distribution_infer(n) && smoothing_fits(n); }
 
-static glia_tensor smoothed(const glia_node *n, glia_tensor target) {
-    double e = smoothing_of(n);
+static glia_tensor smoothed(glia_tensor target, double e) {
     if (e == 0 || glia_is_bad(target)) return target;
     return glia_add_scalar(glia_mul_scalar(target, 1 - e), e / (double)classes_of(target));
 }
 
+glia_tensor glia_cross_entropy_one_hot_terms(glia_tensor logits, glia_tensor target, double smoothing) {
+    return glia_mul(smoothed(target, smoothing), log_softmax(logits));
+}
+
 static glia_tensor cross_entropy_one_hot_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)mode;
-    return minus_mean(glia_mul(smoothed(n, in[1]), log_softmax(in[0])));
+    return minus_mean(glia_cross_entropy_one_hot_terms(in[0], in[1], smoothing_of(n)));
 }
 
 static void cross_entropy_one_hot_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
-    glia_tensor logits = y->in[0], t = smoothed(y, y->in[1]), each = glia_div(dy, samples_of(logits));
+    glia_tensor logits = y->in[0], t = smoothed(y->in[1], smoothing_of(y)), each = glia_div(dy, samples_of(logits));
     if (glia_is_bad(t)) return;
     glia_tensor total = glia_sum(t, last_axis(logits), true);
     dx[0] = glia_mul(glia_sub(glia_mul(softmax(logits), total), t), each);
@@ -165,9 +170,13 @@ glia_tensor glia_cross_entropy_one_hot(glia_tensor logits, glia_tensor target, d
 
 /* ---- nll(log_probabilities, labels) --------------------------------------------------------- */
 
+glia_tensor glia_nll_terms(glia_tensor log_probabilities, glia_tensor labels) {
+    return at_label(log_probabilities, labels);
+}
+
 static glia_tensor nll_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    return minus_mean(at_label(in[0], in[1]));
+    return minus_mean(glia_nll_terms(in[0], in[1]));
 }
 
 static void nll_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
@@ -201,11 +210,15 @@ static glia_tensor log_positive(glia_tensor p, glia_tensor is_positive) {
 }
 
 /* Terms with p = 0 are 0, whatever q is. */
+glia_tensor glia_kl_divergence_terms(glia_tensor log_q, glia_tensor p) {
+    glia_tensor is_positive = glia_greater(p, glia_like(p, 0));
+    glia_tensor terms = glia_mul(p, glia_sub(log_q, log_positive(p, is_positive)));
+    return glia_select(is_positive, terms, glia_like(p, 0));
+}
+
 static glia_tensor kl_divergence_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    glia_tensor log_q = in[0], p = in[1], is_positive = glia_greater(p, glia_like(p, 0));
-    glia_tensor terms = glia_mul(p, glia_sub(log_q, log_positive(p, is_positive)));
-    return minus_mean(glia_select(is_positive, terms, glia_like(p, 0)));
+    return minus_mean(glia_kl_divergence_terms(in[0], in[1]));
 }
 
 static void kl_divergence_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {

@@ -2,7 +2,7 @@
  *
  * Each is given by that function and its two derivatives, as graph. Kinks have the derivative 0.
  */
-#include "core/ops/ops.h"
+#include "core/ops/losses.h"
 
 static bool pair_infer(glia_node *n) {
     if (!glia_infer_float(n)) return false;
@@ -37,10 +37,14 @@ static void opposite(glia_tensor gradient, glia_tensor *dx) {
 
 #define mse_infer pair_infer
 
+glia_tensor glia_mse_values(glia_tensor prediction, glia_tensor target) {
+    glia_tensor d = glia_sub(prediction, target);
+    return glia_mul(d, d);
+}
+
 static glia_tensor mse_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    glia_tensor d = glia_sub(in[0], in[1]);
-    return mean_of(glia_mul(d, d));
+    return mean_of(glia_mse_values(in[0], in[1]));
 }
 
 static void mse_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
@@ -61,9 +65,13 @@ glia_tensor glia_mse(glia_tensor prediction, glia_tensor target) {
 
 #define mae_infer pair_infer
 
+glia_tensor glia_mae_values(glia_tensor prediction, glia_tensor target) {
+    return glia_abs(glia_sub(prediction, target));
+}
+
 static glia_tensor mae_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    return mean_of(glia_abs(glia_sub(in[0], in[1])));
+    return mean_of(glia_mae_values(in[0], in[1]));
 }
 
 static void mae_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
@@ -92,10 +100,14 @@ static bool huber_infer(glia_node *n) {
 }
 
 /* With m = min(|d|, delta) both branches are m (|d| - m / 2). */
+glia_tensor glia_huber_values(glia_tensor prediction, glia_tensor target, double delta) {
+    glia_tensor a = glia_abs(glia_sub(prediction, target)), m = glia_minimum(a, glia_like(a, delta));
+    return glia_mul(m, glia_sub(a, glia_mul_scalar(m, 0.5)));
+}
+
 static glia_tensor huber_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)mode;
-    glia_tensor a = glia_abs(glia_sub(in[0], in[1])), m = glia_minimum(a, glia_like(a, delta_of(n)));
-    return mean_of(glia_mul(m, glia_sub(a, glia_mul_scalar(m, 0.5))));
+    return mean_of(glia_huber_values(in[0], in[1], delta_of(n)));
 }
 
 static void huber_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
@@ -126,10 +138,14 @@ static glia_tensor margin(glia_tensor score, glia_tensor target) {
     return glia_sub(glia_like(product, 1), product);
 }
 
+glia_tensor glia_hinge_values(glia_tensor score, glia_tensor target) {
+    glia_tensor m = margin(score, target);
+    return glia_maximum(m, glia_like(m, 0));
+}
+
 static glia_tensor hinge_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    glia_tensor m = margin(in[0], in[1]);
-    return mean_of(glia_maximum(m, glia_like(m, 0)));
+    return mean_of(glia_hinge_values(in[0], in[1]));
 }
 
 static void hinge_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
@@ -155,9 +171,13 @@ glia_tensor glia_hinge(glia_tensor score, glia_tensor target) {
 #define binary_cross_entropy_infer pair_infer
 
 /* -t log s(x) - (1 - t) log(1 - s(x)) = softplus(x) - x t, which is finite for every finite logit. */
+glia_tensor glia_binary_cross_entropy_values(glia_tensor logits, glia_tensor target) {
+    return glia_sub(glia_softplus(logits), glia_mul(logits, target));
+}
+
 static glia_tensor binary_cross_entropy_expand(const glia_node *n, const glia_tensor *in, glia_mode mode) {
     (void)n, (void)mode;
-    return mean_of(glia_sub(glia_softplus(in[0]), glia_mul(in[0], in[1])));
+    return mean_of(glia_binary_cross_entropy_values(in[0], in[1]));
 }
 
 static void binary_cross_entropy_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {

@@ -43,6 +43,10 @@ const char *glia_loss_text(glia_loss loss) {
     return (unsigned)loss < GLIA_LOSS_COUNT && losses[loss].name ? losses[loss].name : "default";
 }
 
+glia_tensor glia_loss_mean(glia_loss loss, glia_tensor y, glia_tensor t, double smoothing) {
+    return losses[loss].build(y, t, smoothing);
+}
+
 /* ---- the prediction ----------------------------------------------------------------------- */
 
 /* The output in the form of the loss: before its last activation, or as log-probabilities. */

@@ -24,5 +24,7 @@ typedef struct glia_loss_opts {
  * in the graph. */
 bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts opts, glia_measures *measures);
 const char *glia_loss_text(glia_loss loss);
+/* The loss by its function, which is a mean, from a prediction and a target as that takes them. */
+glia_tensor glia_loss_mean(glia_loss loss, glia_tensor prediction, glia_tensor target, double smoothing);
 
 #endif

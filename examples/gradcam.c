@@ -1,5 +1,5 @@
-/* gradcam.c - Grad-CAM, Selvaraju et al. 2017: where in a picture a convolution net sees its class: the maps of a layer,
- * weighted by how much each raises the score. Writes the picture and, beside it, the heat map to gradcam.png.
+/* gradcam.c - Grad-CAM, Selvaraju et al. 2017: where in a picture a convolution net sees its class: a layer's maps,
+ * each weighted by how much it raises the score. Writes the picture and, beside it, the heat map to gradcam.png.
  *     gradcam [MODEL [LAYER [PICTURE]]]      digits.safetensors, as forty_lines makes it; conv2; a drawn digit */
 #include <glia/glia.h>
 #include <stdio.h>

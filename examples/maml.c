@@ -1,5 +1,5 @@
-/* maml.c - model-agnostic meta-learning, Finn et al. 2017, on sinusoids (section 5.1): weights from which a few steps of
- * gradient descent on a few points fit a new curve. The meta-gradient goes through these steps: second derivatives.
+/* maml.c - model-agnostic meta-learning, Finn et al. 2017, on sinusoids (section 5.1): weights from which a few steps
+ * of gradient descent on a few points fit a new curve. The meta-gradient goes through these steps: second derivatives.
  *     maml [SHOTS] [--quick]      points of each curve, 10 or 5; 30,000 iterations, --quick: 200 */
 #include <glia/glia.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* spiking.c - a spiking net learns by surrogate gradients (Neftci et al. 2019): 784-1000-10 leaky integrate-and-fire units
- * see a digit for 25 steps; the output unit with the most spikes is the class. In the gradient a spike, whose derivative is
- * zero or infinite, has that of an arctangent (Fang et al. 2021). The net of snnTorch's tutorial 5.
+/* spiking.c - a spiking net learns by surrogate gradients (Neftci et al. 2019): 784-1000-10 leaky integrate-and-fire
+ * units see a digit for 25 steps; the output unit with the most spikes is the class. In the gradient a spike, whose
+ * derivative is zero or infinite, has that of an arctangent (Fang et al. 2021). The net of snnTorch's tutorial 5.
  *
  *     spiking [--quick]      one epoch of MNIST; --quick, or without MNIST: drawn digits
  */

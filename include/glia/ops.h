@@ -183,6 +183,9 @@ GLIA_API glia_tensor glia_global_avg_pool(glia_tensor x);
 GLIA_API glia_tensor glia_upsample_nearest(glia_tensor x, int factor);
 GLIA_API glia_tensor glia_upsample_bilinear(glia_tensor x, int factor);
 GLIA_API glia_tensor glia_pixel_shuffle(glia_tensor x, int factor);
+/* (N, C, H, W) -> (N, C, height, width), larger or smaller, interpolated at pixel centres: PyTorch's
+ * interpolate(size=(height, width), mode="bilinear", align_corners=False). Nothing is averaged when it gets smaller. */
+GLIA_API glia_tensor glia_resize_bilinear(glia_tensor x, int height, int width);
 
 /* ==== sparse matrices and segments ========================================================== */
 /* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those

@@ -41,6 +41,25 @@ static void bilinear_resize_matches_pytorch(void **state) {
     glia_graph_free(g);
 }
 
+/* interpolate(x, size=..., mode="bilinear", align_corners=False): larger and smaller. */
+static void bilinear_resize_to_any_size(void **state) {
+    (void)state;
+    static const double x[6] = { 1, 2, 4, 3, -1, 0.5 };
+    static const double want[15] = { 1, 1.4, 2, 3.2, 4, 2, 1.4, 0.5, 1.55, 2.25, 3, 1.4, -1, -0.1, 0.5 };
+    double got[MOST], gradient[MOST];
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor in = numbers(g, GLIA_SHAPE(1, 1, 2, 3), x);
+    evaluate(glia_resize_bilinear(in, 3, 5), NULL, got, NULL);
+    compare("larger", got, want, 15, 1e-12);
+    evaluate(glia_resize_bilinear(in, 1, 2), in, got, gradient);
+    compare("smaller", got, (double[]){ 1.625, 1.8125 }, 2, 1e-12);
+    compare("gradient", gradient, (double[]){ 1.21875, 0.859375, 1.359375, 1.21875, 0.859375, 1.359375 }, 6, 1e-12);
+    glia_resize_bilinear(in, 0, 2);
+    assert_int_equal(glia_graph_check(g, &error), GLIA_E_ARGUMENT);
+    glia_graph_free(g);
+}
+
 static void nearest_repeats_pixels(void **state) {
     (void)state;
     double x[2 * 3 * 2 * 2], got[MOST], gradient[MOST];
@@ -272,6 +291,7 @@ static void indices_along_an_axis(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bilinear_resize_matches_pytorch),
+        cmocka_unit_test(bilinear_resize_to_any_size),
         cmocka_unit_test(nearest_repeats_pixels),
         cmocka_unit_test(pixel_shuffle_moves_channels),
         cmocka_unit_test(group_norm_matches_pytorch),

@@ -1,5 +1,5 @@
-/* resize.c - image upsampling: by repeating pixels, by interpolation, by moving channels into space (pixel shuffle).
- * All are composed of other operations, which provide gradients and kernels. */
+/* resize.c - images of another size: by repeating pixels, by interpolating between them, by moving channels into space.
+ * All in terms of other operations, so gradients and kernels come from there. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -28,29 +28,34 @@ glia_tensor glia_upsample_nearest(glia_tensor x, int factor) {
     return glia_conv_transposed(x, ones, window, GLIA_SCALAR);
 }
 
-/* A matrix of weights (size factor, size): pixel centres are at (i + 1/2) / factor - 1/2, clamped to the border
- * (align_corners=False). NULL: out of memory. */
-static double *bilinear_weights(int64_t size, int64_t factor) {
-    double *w = calloc((size_t)(size * factor * size), sizeof *w);
-    for (int64_t i = 0; w && i < size * factor; i++) {
-        double at = ((double)i + 0.5) / (double)factor - 0.5;
-        at = GLIA_MIN(GLIA_MAX(at, 0), (double)(size - 1));
-        const int64_t left = GLIA_MIN((int64_t)at, size - 1), right = GLIA_MIN(left + 1, size - 1);
-        w[i * size + left] += 1 - (at - (double)left);
-        w[i * size + right] += at - (double)left;
+/* Rows of weights (to, from): of the pixels `from`, whose borders go on outside, at the centres of the pixels `to`, which
+ * cover the same length (align_corners=False). NULL: out of memory. */
+static double *bilinear_weights(int64_t from, int64_t to) {
+    double *w = calloc((size_t)(to * from), sizeof *w);
+    for (int64_t i = 0; w && i < to; i++) {
+        double at = ((double)i + 0.5) * (double)from / (double)to - 0.5;
+        at = GLIA_MIN(GLIA_MAX(at, 0), (double)(from - 1));
+        const int64_t left = GLIA_MIN((int64_t)at, from - 1), right = GLIA_MIN(left + 1, from - 1);
+        w[i * from + left] += 1 - (at - (double)left);
+        w[i * from + right] += at - (double)left;
     }
     return w;
 }
 
-static glia_tensor bilinear_matrix(glia_tensor x, int64_t size, int64_t factor) {
-    double *weights = bilinear_weights(size, factor);
+static glia_tensor bilinear_matrix(glia_tensor x, int64_t from, int64_t to) {
+    double *weights = bilinear_weights(from, to);
     if (!weights) return glia_graph_fail_nomem(x->graph);
-    glia_tensor matrix = glia_constant(x->graph, x->dtype, GLIA_SHAPE(size * factor, size), weights);
+    glia_tensor matrix = glia_constant(x->graph, x->dtype, GLIA_SHAPE(to, from), weights);
     free(weights);
     return matrix;
 }
 
 /* Interpolation along each axis is a product with a matrix of weights. */
+static glia_tensor resize(glia_tensor x, int64_t height, int64_t width) {
+    glia_tensor rows = glia_matmul(bilinear_matrix(x, x->shape.dim[2], height), x);
+    return glia_matmul_transposed(rows, false, bilinear_matrix(x, x->shape.dim[3], width), true);
+}
+
 glia_tensor glia_upsample_bilinear(glia_tensor x, int factor) {
     if (glia_is_bad(x)) return x;
     if (x->shape.rank != 4 || x->shape.dim[2] < 1 || x->shape.dim[3] < 1) {
@@ -59,8 +64,19 @@ glia_tensor glia_upsample_bilinear(glia_tensor x, int factor) {
     if (factor < 1) {
         return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "upsample_bilinear: the factor is %d, not 1 or more", factor);
     }
-    glia_tensor rows = glia_matmul(bilinear_matrix(x, x->shape.dim[2], factor), x);
-    return glia_matmul_transposed(rows, false, bilinear_matrix(x, x->shape.dim[3], factor), true);
+    return resize(x, x->shape.dim[2] * factor, x->shape.dim[3] * factor);
+}
+
+glia_tensor glia_resize_bilinear(glia_tensor x, int height, int width) {
+    if (glia_is_bad(x)) return x;
+    if (x->shape.rank != 4 || x->shape.dim[2] < 1 || x->shape.dim[3] < 1) {
+        return fail_shape("resize_bilinear", x, "(N, C, H, W)");
+    }
+    if (height < 1 || width < 1) {
+        return glia_graph_fail(x->graph, GLIA_E_ARGUMENT, "resize_bilinear: the size is %d x %d, not 1 x 1 or more",
+                               height, width);
+    }
+    return resize(x, height, width);
 }
 
 glia_tensor glia_pixel_shuffle(glia_tensor x, int factor) {

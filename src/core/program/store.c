@@ -114,12 +114,16 @@ void glia_store_touch(const glia_store *s) {
     for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
 }
 
-/* Each write is counted in all stores below too, so the last one's count tells of all. */
+void glia_store_touch_own(const glia_store *s) { atomic_fetch_add(&s->marks->writes, 1); }
+
+bool glia_store_owns(const glia_store *s, const char *name) { return s && find(s, name) >= 0; }
+
+/* The counts of all stores only grow, so their sum tells of all. */
 uint64_t glia_store_writes(const glia_store *s, bool *lent) {
     uint64_t writes = 0;
     *lent = false;
     for (; s; s = s->base) {
-        writes = atomic_load(&s->marks->writes);
+        writes += atomic_load(&s->marks->writes);
         *lent = *lent || atomic_load(&s->marks->lent);
     }
     return writes;
@@ -162,9 +166,7 @@ static glia_status is_new(const glia_store *s, const glia_node *node, bool *new,
     return GLIA_OK;
 }
 
-static size_t padded(const glia_node *leaf) {
-    return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype));
-}
+static size_t padded(const glia_node *leaf) { return glia_align(glia_shape_bytes(leaf->shape, leaf->dtype)); }
 
 /* Enters the new leaves with their places in `buffer`; room for all was made. */
 static void enter(glia_store *s, glia_node *const *leaves, char *const *names, int n, char *buffer) {

@@ -22,6 +22,10 @@ glia_array glia_store_entry(const glia_store *store, int index);
 size_t glia_store_copy(const glia_store *store, void *at, bool restore);
 /* The values of this store, and of what it stands on, have changed. */
 void glia_store_touch(const glia_store *store);
+/* The values of this store alone have changed. */
+void glia_store_touch_own(const glia_store *store);
+/* Does the store itself, without what it stands on, have the tensor? */
+bool glia_store_owns(const glia_store *store, const char *name);
 /* How often the library has written values of this store or of what it stands on. *lent: may callers write them too,
  * through pointers that they were given? store may be NULL. */
 uint64_t glia_store_writes(const glia_store *store, bool *lent);

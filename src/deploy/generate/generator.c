@@ -1,20 +1,29 @@
 /* generator.c - a causal model run over sequences that grow.
  *
- * Two programs share the states: one reads a single token, the other PROMPT of them at once. A store of the generator's
- * own, which stands on the model's, has the states.
+ * One program reads a single token. Programs for several tokens are compiled when a prompt of a new length comes, which
+ * takes less time than running them, and the last few are kept. All share the states, which are in a store of the
+ * generator's own that stands on the model's. The program for single tokens is frozen: its weights are packed once. A
+ * prompt has many rows for each weight, so that packing in each run costs little, and needs no second copy of the weights.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/program/program.h"
+#include "core/program/store.h"
 #include "deploy/generate/incremental.h"
+#include "deploy/generate/moves.h"
 #include "glia/generate.h"
 #include "train/model/model.h"
 
-enum { PROMPT = 32 }; /* tokens of a prompt that are read in one run */
+enum {
+    PROMPT = 512, /* tokens that are read in one run, at most */
+    FEW = 4,      /* fewer are read one by one */
+    LANES = 4     /* programs for several tokens that are kept */
+};
 
 typedef struct lane {
-    int64_t steps;
+    int64_t steps, used; /* used: the number of the run that used it last */
     glia_graph *graph;
     glia_program *program;
     glia_session *session;
@@ -26,13 +35,21 @@ struct glia_generator {
     glia_backend *backend;
     bool owns_backend;
     glia_store *store;
-    lane lanes[2]; /* the longer one first */
-    int n_lanes;
+    const glia_store *values; /* the model's */
+    uint64_t writes;          /* of these when the last sequence began */
+    const glia_node *input, *output;
+    lane one, several[LANES];
+    int64_t runs;
     int64_t sequences, vocabulary;
     int64_t context, length; /* tokens that fit into the states, 0: no limit; and read */
     int64_t kept;            /* of these the last so many are in the states */
     int32_t *past;           /* (N, T): the tokens in the states; only with a limit */
     float *scores;           /* (N, V) */
+    bool recurs;             /* there are states besides keys and values */
+    void *spare;             /* reordering: a row of any state, and lists */
+    glia_move *moves;
+    int64_t *same;
+    int *readers;
 };
 
 /* ---- making ------------------------------------------------------------------------------------------- */
@@ -44,14 +61,20 @@ static bool has_group(const glia_graph *g, const char *group) {
     return false;
 }
 
-static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input, const glia_node *output, int64_t steps,
-                             glia_error *error) {
-    glia_incremental_opts opts = { .sequences = g->sequences, .steps = steps };
-    l->steps = steps;
-    l->graph = glia_incremental(input->graph, input, output, opts, error);
+static void lane_close(lane *l) {
+    glia_session_free(l->session);
+    glia_program_free(l->program);
+    glia_graph_free(l->graph);
+    *l = (lane){ 0 };
+}
+
+static glia_status lane_open(glia_generator *g, lane *l, int64_t steps, glia_error *error) {
+    glia_incremental_opts opts = { .sequences = g->sequences, .steps = steps, .last = true };
+    *l = (lane){ .steps = steps };
+    l->graph = glia_incremental(g->input->graph, g->input, g->output, opts, error);
     if (!l->graph) return GLIA_E_UNSUPPORTED;
     if (glia_store_add(g->store, l->graph, 0, error) != GLIA_OK) return GLIA_E_NOMEM;
-    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1 };
+    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1, .frozen = steps == 1 };
     if (has_group(l->graph, "generate")) how.updates = "generate"; /* a model without states makes no updates */
     l->program = glia_compile(l->graph, g->backend, how, error);
     l->session = l->program ? glia_session_create(l->program, g->store, error) : NULL;
@@ -59,12 +82,6 @@ static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input,
     l->tokens = glia_session_input(l->session, "tokens", NULL, NULL);
     l->position = glia_session_input(l->session, "position", NULL, NULL);
     return GLIA_OK;
-}
-
-static void lane_close(lane *l) {
-    glia_session_free(l->session);
-    glia_program_free(l->program);
-    glia_graph_free(l->graph);
 }
 
 /* What a generator needs of a model. */
@@ -81,6 +98,32 @@ static glia_status check_model(const glia_node *input, const glia_node *output, 
     return GLIA_OK;
 }
 
+/* A state that has what was at each position, (N, T, ...), as attention's keys and values do. */
+static bool is_by_position(const glia_array *a) {
+    const char *what = strrchr(a->name, '/');
+    return what && (!strcmp(what, "/keys") || !strcmp(what, "/values"));
+}
+
+static size_t row_bytes(const glia_generator *g, const glia_array *a) {
+    return (size_t)(glia_shape_count(a->shape) / g->sequences) * glia_dtype_size(a->dtype);
+}
+
+/* Memory for glia_generator_reorder(); false: there is none. */
+static bool prepare_moves(glia_generator *g) {
+    const size_t n = (size_t)g->sequences;
+    size_t most = (size_t)g->context * sizeof *g->past;
+    for (int i = 0; i < glia_store_count(g->store); i++) {
+        const glia_array a = glia_store_entry(g->store, i);
+        g->recurs = g->recurs || !is_by_position(&a);
+        most = GLIA_MAX(most, row_bytes(g, &a));
+    }
+    g->spare = malloc(most + 1);
+    g->moves = calloc(2 * n, sizeof *g->moves);
+    g->same = calloc(n, sizeof *g->same);
+    g->readers = calloc(n, sizeof *g->readers);
+    return g->spare && g->moves && g->same && g->readers;
+}
+
 static glia_status generator_open(glia_generator *g, glia_model *model, glia_generator_opts opts, glia_error *error) {
     const glia_node *input = glia_model_sample_input(model, error), *output = glia_model_output_at(model, 0, NULL);
     if (!input) return GLIA_E_ARGUMENT;
@@ -93,15 +136,16 @@ static glia_status generator_open(glia_generator *g, glia_model *model, glia_gen
     g->owns_backend = !opts.backend;
     g->store = g->backend ? glia_store_create_over(model->store, error) : NULL;
     if (!g->store) return GLIA_E_NOMEM;
-    int64_t whole = input->shape.dim[1];
-    for (int64_t steps = whole > PROMPT ? PROMPT : 1; steps; steps = steps > 1) {
-        status = lane_open(g, &g->lanes[g->n_lanes++], input, output, steps, error);
-        if (status != GLIA_OK) return status;
-    }
-    for (int i = 0; i < g->n_lanes; i++) g->context = g->lanes[i].position ? whole : g->context;
+    g->input = input;
+    g->output = output;
+    g->values = model->store;
+    glia_store_same(g->values, &g->writes);
+    status = lane_open(g, &g->one, 1, error);
+    if (status != GLIA_OK) return status;
+    if (g->one.position) g->context = input->shape.dim[1];
     g->scores = calloc((size_t)(g->sequences * g->vocabulary), sizeof *g->scores);
     g->past = calloc((size_t)(g->sequences * g->context) + 1, sizeof *g->past);
-    return g->scores && g->past ? GLIA_OK : glia_fail_nomem(error);
+    return g->scores && g->past && prepare_moves(g) ? GLIA_OK : glia_fail_nomem(error);
 }
 
 glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opts, glia_error *error) {
@@ -121,11 +165,16 @@ glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opt
 
 void glia_generator_free(glia_generator *g) {
     if (!g) return;
-    for (int i = 0; i < g->n_lanes; i++) lane_close(&g->lanes[i]);
+    lane_close(&g->one);
+    for (int i = 0; i < LANES; i++) lane_close(&g->several[i]);
     glia_store_free(g->store);
     if (g->owns_backend) glia_backend_close(g->backend);
     free(g->past);
     free(g->scores);
+    free(g->spare);
+    free(g->moves);
+    free(g->same);
+    free(g->readers);
     free(g);
 }
 
@@ -135,39 +184,46 @@ int64_t glia_generator_length(const glia_generator *g) { return g ? g->length : 
 
 /* ---- states ------------------------------------------------------------------------------------------- */
 
+/* Keys and values stay: no query attends to positions that have not been read since. */
 void glia_generator_reset(glia_generator *g) {
     if (!g) return;
     for (int i = 0; i < glia_store_count(g->store); i++) {
-        glia_array a = glia_store_entry(g->store, i);
-        if (!a.parameter) memset(a.data, 0, (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype));
+        const glia_array a = glia_store_entry(g->store, i);
+        if (!a.parameter && !is_by_position(&a)) memset(a.data, 0, glia_shape_bytes(a.shape, a.dtype));
     }
+    if (!glia_store_same(g->values, &g->writes)) glia_session_outdate(g->one.session);
     g->length = g->kept = 0;
 }
 
-/* Row i becomes what row parents[i] was, in an array of N rows. */
-static bool reorder(void *rows, int64_t n, size_t bytes, const int *parents) {
-    char *copy = malloc((size_t)n * bytes);
-    if (!copy) return false;
-    memcpy(copy, rows, (size_t)n * bytes);
-    for (int64_t i = 0; i < n; i++) memcpy((char *)rows + (size_t)i * bytes, copy + (size_t)parents[i] * bytes, bytes);
-    free(copy);
-    return true;
+/* The number of leading tokens that two sequences have in common. Their keys and values there are equal as well, unless
+ * other states tell of tokens before those. */
+static int64_t common(const glia_generator *g, int a, int b) {
+    const int32_t *x = g->past + a * g->context, *y = g->past + b * g->context;
+    int64_t n = 0;
+    while (!g->recurs && n < g->kept && x[n] == y[n]) n++;
+    return n;
 }
 
 glia_status glia_generator_reorder(glia_generator *g, const int *parents, glia_error *error) {
     if (!g) return glia_fail_null(error, "generator");
     if (!parents) return glia_fail_null(error, "parents");
-    const int64_t n = g->sequences;
-    for (int64_t i = 0; i < n; i++) {
+    const int n = (int)g->sequences;
+    for (int i = 0; i < n; i++) {
         if (parents[i] < 0 || parents[i] >= n)
             return glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_reorder: there is no sequence %d", parents[i]);
     }
+    for (int i = 0; i < n; i++) g->same[i] = g->context ? common(g, i, parents[i]) : 0;
+    const int n_moves = glia_moves_plan(parents, g->same, n, g->moves, g->readers);
     for (int i = 0; i < glia_store_count(g->store); i++) {
-        glia_array a = glia_store_entry(g->store, i);
-        size_t bytes = (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype);
-        if (!a.parameter && !reorder(a.data, n, bytes / (size_t)n, parents)) return glia_fail_nomem(error);
+        const glia_array a = glia_store_entry(g->store, i);
+        const size_t row = row_bytes(g, &a);
+        if (a.parameter) continue;
+        if (is_by_position(&a))
+            glia_moves_make(g->moves, n_moves, a.data, a.shape.dim[1], row / (size_t)a.shape.dim[1], g->kept, g->spare);
+        else
+            glia_moves_make(g->moves, n_moves, a.data, 1, row, 1, g->spare);
     }
-    if (!reorder(g->past, n, (size_t)g->context * sizeof *g->past, parents)) return glia_fail_nomem(error);
+    if (g->context) glia_moves_make(g->moves, n_moves, g->past, g->context, sizeof *g->past, g->kept, g->spare);
     return GLIA_OK;
 }
 
@@ -194,9 +250,8 @@ static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, 
     glia_status status = glia_session_run(l->session, error);
     if (status != GLIA_OK) return status;
     const float *scores = glia_session_output(l->session, 0).data;
+    memcpy(g->scores, scores, (size_t)(g->sequences * g->vocabulary) * sizeof *scores);
     for (int64_t i = 0; i < g->sequences; i++) {
-        memcpy(g->scores + i * g->vocabulary, scores + ((i + 1) * l->steps - 1) * g->vocabulary,
-               (size_t)g->vocabulary * sizeof *scores);
         for (int64_t t = 0; t < l->steps && g->context; t++)
             g->past[i * g->context + g->kept + t] = tokens[i * stride + t];
     }
@@ -204,16 +259,32 @@ static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, 
     return GLIA_OK;
 }
 
+/* The lane for so many tokens, new or from before; NULL: see error. */
+static lane *lane_for(glia_generator *g, int64_t steps, glia_error *error) {
+    lane *oldest = &g->several[0];
+    for (int i = 0; i < LANES; i++) {
+        if (g->several[i].steps == steps) return &g->several[i];
+        if (g->several[i].used < oldest->used) oldest = &g->several[i];
+    }
+    lane_close(oldest);
+    if (lane_open(g, oldest, steps, error) == GLIA_OK) return oldest;
+    lane_close(oldest);
+    return NULL;
+}
+
 /* n tokens that fit. */
 static glia_status read_some(glia_generator *g, const int32_t *tokens, int64_t n, int64_t stride, glia_error *error) {
-    glia_status status = GLIA_OK;
-    for (int i = 0; status == GLIA_OK && i < g->n_lanes; i++) {
-        for (const lane *l = &g->lanes[i]; status == GLIA_OK && n >= l->steps; n -= l->steps) {
-            status = run(g, l, tokens, stride, error);
-            tokens += l->steps;
-        }
+    glia_error local = { .status = GLIA_OK };
+    error = error ? error : &local;
+    for (int64_t done = 0, some; done < n; done += some) {
+        some = n - done < FEW ? 1 : GLIA_MIN(n - done, (int64_t)PROMPT);
+        lane *l = some == 1 ? &g->one : lane_for(g, some, error);
+        if (!l) return error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
+        l->used = ++g->runs;
+        const glia_status status = run(g, l, tokens + done, stride, error);
+        if (status != GLIA_OK) return status;
     }
-    return status;
+    return GLIA_OK;
 }
 
 /* Reads the last half of what the states hold again, from position 0 on. */

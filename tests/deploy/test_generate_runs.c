@@ -185,6 +185,31 @@ static void long_prompts_equal_single_tokens(void **state) {
     }
 }
 
+/* A prompt that all sequences begin with is read once; so long that the context slides. */
+static void common_prompts_are_read_once(void **state) {
+    (void)state;
+    enum { N = 3, LONG = 300 };
+    int32_t ids[N * LONG], next[N] = { 4, 4, 4 };
+    for (int i = 0; i < N; i++) some_ids(ids + i * LONG, LONG, 7);
+    for (int k = 0; k < GLIA_COUNT(models); k++) {
+        glia_model *m = models[k].make();
+        glia_generator *one = open_generator(m, 1, 1), *all = open_generator(m, N, 2);
+        for (int again = 0; again < 2; again++) {
+            glia_generator_reset(one);
+            glia_generator_reset(all);
+            for (int part = 0; part < 2; part++) {
+                const float *wanted = read_tokens(one, part ? next : ids, part ? 1 : LONG);
+                const float *scores = read_tokens(all, part ? next : ids, part ? 1 : LONG);
+                for (int i = 0; i < N; i++) near(scores + i * VOCABULARY, wanted, models[k].name, i);
+                assert_int_equal(glia_generator_length(all), LONG + part);
+            }
+        }
+        glia_generator_free(one);
+        glia_generator_free(all);
+        glia_model_free(m);
+    }
+}
+
 static void bits_do_not_depend_on_threads(void **state) {
     (void)state;
     int32_t ids[8 * 100];
@@ -327,6 +352,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prompts_equal_the_whole_model),
         cmocka_unit_test(long_prompts_equal_single_tokens),
+        cmocka_unit_test(common_prompts_are_read_once),
         cmocka_unit_test(bits_do_not_depend_on_threads),
         cmocka_unit_test(scores_of_the_last_token_alone),
         cmocka_unit_test(moves_equal_a_copy),

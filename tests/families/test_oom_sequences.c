@@ -224,6 +224,9 @@ static glia_status generate(glia_error *error) {
         status = glia_generator_read(g, tokens, n, NULL, error);
         if (status == GLIA_OK) status = glia_generator_reorder(g, (const int[]){ 1, 0 }, error);
     }
+    static const int32_t alike[2 * 5] = { 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 };
+    glia_generator_reset(g);
+    if (status == GLIA_OK) status = glia_generator_read(g, alike, 5, NULL, error);
     glia_generator_free(g);
     return status;
 }

@@ -40,6 +40,8 @@ struct glia_generator {
     const glia_node *input, *output;
     lane one, several[LANES];
     int64_t runs;
+    glia_model *model;
+    glia_generator *single; /* N > 1: reads a prompt that all sequences begin with; NULL: not needed yet */
     int64_t sequences, vocabulary;
     int64_t context, length; /* tokens that fit into the states, 0: no limit; and read */
     int64_t kept;            /* of these the last so many are in the states */
@@ -138,6 +140,7 @@ static glia_status generator_open(glia_generator *g, glia_model *model, glia_gen
     if (!g->store) return GLIA_E_NOMEM;
     g->input = input;
     g->output = output;
+    g->model = model;
     g->values = model->store;
     glia_store_same(g->values, &g->writes);
     status = lane_open(g, &g->one, 1, error);
@@ -165,6 +168,7 @@ glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opt
 
 void glia_generator_free(glia_generator *g) {
     if (!g) return;
+    glia_generator_free(g->single);
     lane_close(&g->one);
     for (int i = 0; i < LANES; i++) lane_close(&g->several[i]);
     glia_store_free(g->store);
@@ -298,13 +302,50 @@ static glia_status let_go(glia_generator *g, glia_error *error) {
     return read_some(g, g->past, half, g->context, error);
 }
 
+/* Do all sequences begin, and with the same n tokens? */
+static bool all_begin_alike(const glia_generator *g, const int32_t *tokens, int64_t n) {
+    if (g->sequences == 1 || g->length > 0 || n < FEW) return false;
+    for (int64_t i = 1; i < g->sequences; i++) {
+        if (memcmp(tokens, tokens + i * n, (size_t)n * sizeof *tokens)) return false;
+    }
+    return true;
+}
+
+/* Every sequence becomes what the single one is. */
+static void spread(glia_generator *g, const glia_generator *single) {
+    for (int i = 0; i < glia_store_count(g->store); i++) {
+        const glia_array a = glia_store_entry(g->store, i);
+        glia_array from;
+        if (a.parameter || !glia_store_look(single->store, a.name, &from)) continue;
+        size_t row = row_bytes(g, &a), bytes = row;
+        if (is_by_position(&a)) bytes = row / (size_t)a.shape.dim[1] * (size_t)single->kept;
+        for (int64_t k = 0; k < g->sequences; k++) memcpy((char *)a.data + (size_t)k * row, from.data, bytes);
+    }
+    for (int64_t k = 0; k < g->sequences; k++) {
+        memcpy(g->scores + k * g->vocabulary, single->scores, (size_t)g->vocabulary * sizeof *g->scores);
+        memcpy(g->past + k * g->context, single->past, (size_t)g->context * sizeof *g->past);
+    }
+    g->kept = single->kept;
+}
+
+static glia_status read_once(glia_generator *g, const int32_t *tokens, int64_t n, glia_error *error) {
+    if (!g->single) g->single = glia_generator_create(g->model, (glia_generator_opts){ .backend = g->backend }, error);
+    if (!g->single) return GLIA_E_NOMEM;
+    glia_generator_reset(g->single);
+    const glia_status status = glia_generator_read(g->single, tokens, n, NULL, error);
+    if (status == GLIA_OK) spread(g, g->single);
+    return status;
+}
+
 glia_status glia_generator_read(glia_generator *g, const int32_t *tokens, int64_t n, const float **scores,
                                 glia_error *error) {
     if (!g) return glia_fail_null(error, "generator");
     if (n > 0 && !tokens) return glia_fail_null(error, "tokens");
     if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "glia_generator_read: needs at least one token");
     glia_status status = GLIA_OK;
-    for (int64_t done = 0, some; status == GLIA_OK && done < n; done += some) {
+    const bool once = all_begin_alike(g, tokens, n);
+    if (once) status = read_once(g, tokens, n, error);
+    for (int64_t done = once ? n : 0, some; status == GLIA_OK && done < n; done += some) {
         if (g->context && g->kept == g->context) status = let_go(g, error);
         some = g->context ? GLIA_MIN(n - done, g->context - g->kept) : n - done;
         if (status == GLIA_OK) status = read_some(g, tokens + done, some, n, error);

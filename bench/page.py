@@ -235,8 +235,8 @@ Printed by `make bench`; a section that a later run did not measure keeps the fi
 "As installed" is the distribution's PyTorch untouched, "best" the fastest of all settings tried for that row, the newest
 PyTorch, eager and compiled, among them; beside products it is oneDNN. kann is a library of plain C, here with OpenBLAS;
 it has no Adam, so its steps end with its RMSprop, but for those whose losses are compared. Training is in samples a
-second, generation in tokens a second, inference in microseconds a sample, products (M, N, K) in GFLOP/s. Memory is the
-peak of the whole process; PyTorch's is the smaller one of the two. All in f32.
+second, generation in tokens a second, reading prompts in prompts a second, inference in microseconds a sample, products
+(M, N, K) in GFLOP/s. Memory is the peak of the whole process; PyTorch's is the smaller one of the two. All in f32.
 
 {text}
 
@@ -258,5 +258,6 @@ get the same data.
 | train-gpt-mini | gpt-mini: 6 layers, 6 heads, 384; context 256, vocabulary 65 | Adam | 16 |
 | train-enc-dec | enc-dec: Transformer of 3+3 layers, 4 heads, 256, 1024 between; 32 steps, vocabulary 1000 | Adam | 64 |
 | generate-gpt-mini | gpt-mini, a token at a time with cached keys and values, greedy, up to the context and again | – | 1 |
+| prompt-gpt-mini | gpt-mini, 200 tokens into empty keys and values, the scores of what follows | – | 1 |
 | infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
 """

@@ -9,6 +9,7 @@
  *     infer     the same with single samples through the model, frozen
  *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there again
  *               when its context is full
+ *     prompt    reads the first 200 tokens of a sample, all at once, and forgets them: a run is a prompt
  *     first     one training step, to see how long it takes from the start of the process
  *
  *     batch=64 batches=8       samples in a batch, batches in the files; they are used in turn
@@ -30,7 +31,7 @@
 #include "glia/glia.h"
 #include "models/models.h"
 
-enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };
+enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1, PROMPT = 200 };
 
 typedef struct settings {
     const glia_recipe *recipe;
@@ -100,7 +101,7 @@ static settings read_settings(int argc, char **argv) {
     s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
     if (s.recipe) s.sample = s.recipe->sample;
     if (!s.recipe || (s.sample.rank != 3 && !s.recipe->vocabulary))
-        fail("usage: bench_worker prepare|train|infer|generate|first MODEL folder=FOLDER [NAME=VALUE...]");
+        fail("usage: bench_worker prepare|train|infer|generate|prompt|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
     if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= takes three sizes: 3x32x32");
     if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are needed");
@@ -248,6 +249,7 @@ typedef struct runner {
     int64_t runs;                   /* done so far */
     glia_generator *generator;      /* NULL, or in the place of all the above but `runs` */
     int32_t token;                  /* that it reads next */
+    int32_t *prompts;               /* NULL, or `batches` of `sample` tokens */
     int64_t parameters;
 } runner;
 
@@ -291,7 +293,7 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
     return r;
 }
 
-static runner make_writer(const settings *s, glia_model *model) {
+static runner make_writer(const settings *s, glia_model *model, bool prompts) {
     glia_error error = { 0 };
     runner r = { .backend = glia_backend_open("cpu", s->threads, &error) };
     check(error.status, &error);
@@ -299,6 +301,10 @@ static runner make_writer(const settings *s, glia_model *model) {
     r.generator = glia_generator_create(model, (glia_generator_opts){ .backend = r.backend }, &error);
     check(error.status, &error);
     r.parameters = glia_model_parameter_count(model, false);
+    r.batches = s->batches;
+    r.sample = s->sample.dim[0];
+    if (prompts && r.sample < PROMPT) fail("the model's context is shorter than a prompt");
+    if (prompts) r.prompts = read_file(s, "x.bin", r.batches * r.sample * (int64_t)sizeof *r.prompts);
     return r;
 }
 
@@ -316,8 +322,18 @@ static const float *write_token(runner *r) {
     return scores;
 }
 
+static const float *read_prompt(runner *r) {
+    glia_error error;
+    const float *scores;
+    const int32_t *tokens = r->prompts + r->runs++ % r->batches * r->sample;
+    glia_generator_reset(r->generator);
+    check(glia_generator_read(r->generator, tokens, PROMPT, &scores, &error), &error);
+    return scores;
+}
+
 /* Runs the next batch; returns the output: the loss, or the logits. */
 static const float *run(runner *r) {
+    if (r->prompts) return read_prompt(r);
     if (r->generator) return write_token(r);
     int64_t b = r->runs++ % r->batches;
     const float *x = r->x + b * r->batch * r->sample;
@@ -343,7 +359,9 @@ static void print_values(runner *r, int steps) {
 }
 
 static void print_ready(runner *r, int values) {
-    glia_program_info info = { .flops = 2 * (double)r->parameters, .bytes = sizeof(float) * (double)r->parameters };
+    const int tokens = r->prompts ? PROMPT : 1;
+    glia_program_info info = { .flops = 2.0 * tokens * (double)r->parameters,
+                               .bytes = sizeof(float) * (double)r->parameters };
     if (r->program) info = glia_program_inspect(r->program);
     printf("{\"description\": \"Glia %s, %s\", \"flops\": %.0f, \"bytes\": %.0f, \"launches\": %d, \"planned\": %zu, ",
            glia_version(), glia_backend_describe(r->backend), info.flops, info.bytes, info.launches,
@@ -392,8 +410,9 @@ int main(int argc, char **argv) {
         (s.recipe->vocabulary ? prepare_tokens : prepare)(&s, model);
         return 0;
     }
-    bool write = strcmp(mode, "generate") == 0, infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
-    runner r = write ? make_writer(&s, model) : make_runner(&s, model, !infer);
+    bool prompt = strcmp(mode, "prompt") == 0, write = prompt || strcmp(mode, "generate") == 0;
+    bool infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
+    runner r = write ? make_writer(&s, model, prompt) : make_runner(&s, model, !infer);
     print_ready(&r, infer || write ? SHOWN_OUTPUTS : first ? 1 : FIRST_STEPS);
     char line[64];
     double seconds;

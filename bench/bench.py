@@ -67,6 +67,7 @@ WORKLOADS = [
     Workload("infer", "lenet", "cifar-net", 6, small=True),
     Workload("infer", "mlp", "mlp-512", 1.5, small=True),
     Workload("generate", "gpt-mini", "gpt-mini", 5),
+    Workload("prompt", "gpt-mini", "gpt-mini", 0),
     Workload("infer", "resnet18", "resnet18", 1.2, batches=2),
 ]
 
@@ -145,7 +146,7 @@ class Bench:
         row = {"workload": workload, "data": self.prepare(workload), "setting": "–"}
         start = lambda setting: setting.start(workload.kind, self.arguments(workload))  # noqa: E731
         find = {"train": self.peers.training, "infer": self.peers.inference,
-                "generate": self.peers.generation}[workload.kind]
+                "generate": self.peers.generation, "prompt": self.peers.generation}[workload.kind]
         sides = {}
         installed = self.peers.as_installed()
         if installed:

@@ -237,8 +237,8 @@ method is described in [bench/bench.py](../bench/bench.py), the peers in [bench/
   tried for that row, including the newest PyTorch, eager and compiled; for matrix products it is oneDNN.
 - kann is a C library, here with OpenBLAS. It has no Adam, so its timed steps use its RMSprop; the steps whose losses
   are compared use an Adam of the benchmark.
-- Training is in samples per second, generation in tokens per second, inference in microseconds per sample, matrix
-  products (M, N, K) in GFLOP/s.
+- Training is in samples per second, generation in tokens per second, reading of prompts in prompts per second,
+  inference in microseconds per sample, matrix products (M, N, K) in GFLOP/s.
 - Memory is the peak of the whole process; for PyTorch, the smaller one of the two.
 - All numbers are f32, unless the name of the row says bf16.
 
@@ -262,5 +262,6 @@ weights and read the same data.
 | train-gpt-mini | gpt-mini: 6 layers, 6 heads, 384; context 256, vocabulary 65 | Adam | 16 |
 | train-enc-dec | enc-dec: Transformer of 3+3 layers, 4 heads, width 256, hidden 1024; 32 steps, vocabulary 1000 | Adam | 64 |
 | generate-gpt-mini | gpt-mini, greedy, one token at a time with cached keys and values; restarts when the context is full | – | 1 |
+| prompt-gpt-mini | gpt-mini, reads 200 tokens into empty keys and values; the scores of the next token | – | 1 |
 | infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
 """

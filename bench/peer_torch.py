@@ -1,6 +1,6 @@
 """PyTorch's worker process of the benchmark; same weights, data and protocol as worker.c.
 
-    PYTHON bench/peer_torch.py train|infer|generate|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
+    PYTHON bench/peer_torch.py train|infer|generate|prompt|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
 
 --batch N --batches N         batch size, number of batches in the folder's files
 --optimizer adam|sgd --lr X --momentum X
@@ -29,7 +29,7 @@ import torch
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "tools", "golden"))
 from networks import NETWORKS  # noqa: E402
 
-FIRST_STEPS, SHOWN_OUTPUTS = 5, 10
+FIRST_STEPS, SHOWN_OUTPUTS, PROMPT = 5, 10, 200
 
 
 def load_model(options):
@@ -140,6 +140,22 @@ def make_generation(options):
     return step
 
 
+def make_prompts(options):
+    """A function that reads the first tokens of the next sample into the cache and returns what scores follow."""
+    model = load_model(options).eval()
+    cache, count = model.cache(), -1
+    xs = np.fromfile(os.path.join(options.folder, "x.bin"), np.int32).astype(np.int64).reshape(-1, 1, options.sample[0])
+    xs = [torch.from_numpy(x[:, :PROMPT].copy()) for x in xs]
+    forward = torch.compile(model.prompt, mode=options.compile) if options.compile else model.prompt
+
+    def step():
+        nonlocal count
+        count += 1
+        return forward(xs[count % len(xs)], cache)
+
+    return step
+
+
 def run_block(step, seconds):
     start = time.perf_counter()
     while time.perf_counter() < start + seconds / 10:
@@ -162,8 +178,9 @@ def work(options):
     def say(**line):
         print(json.dumps(line), flush=True)
 
-    infer = options.mode in ("infer", "generate")
-    step = {"infer": make_inference, "generate": make_generation}.get(options.mode, make_step)(options)
+    infer = options.mode in ("infer", "generate", "prompt")
+    make = {"infer": make_inference, "generate": make_generation, "prompt": make_prompts}
+    step = make.get(options.mode, make_step)(options)
     if infer:
         values = [float(v) for v in step().flatten()[:SHOWN_OUTPUTS]]
     else:
@@ -180,7 +197,7 @@ def work(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("train", "infer", "generate", "first"))
+    parser.add_argument("mode", choices=("train", "infer", "generate", "prompt", "first"))
     parser.add_argument("model", choices=NETWORKS)
     parser.add_argument("--folder", required=True)
     parser.add_argument("--sample", type=lambda text: tuple(map(int, text.split(","))), required=True)
@@ -201,8 +218,8 @@ def main():
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.backends.mkldnn.enabled = not options.no_mkldnn
-    if options.mode in ("infer", "generate"):
-        # torch.compile needs inference_mode(), the JIT of older versions no_grad().
+    if options.mode in ("infer", "generate", "prompt"):
+        # A compiler wants the newer way to do without gradients, the JIT of older versions the older one.
         with torch.no_grad() if options.jit else torch.inference_mode(), autocast(options):
             work(options)
     else:

@@ -2,14 +2,15 @@
  *
  *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL: a name of models.def
  *
- *     prepare   writes the initial weights and the data of all sides into the folder: weights.bin, the parameters in
- *               the order of the layers; x.bin and labels.bin, batches of data. Token models get random ids; with an
- *               input "target", each sample in x.bin is the source followed by the target; labels are tokens
- *     train     trains, one batch at a time, for each line "run SECONDS" of standard input
- *     infer     the same with single samples through the frozen model
- *     generate  generates with a token model: a run is one greedy token, starting with token 0; it restarts when the
- *               context is full
- *     first     one training step, to measure the time from the start of the process
+ *     prepare   writes what both sides begin with into the folder: weights.bin, the parameters in the order of the
+ *               layers; x.bin and labels.bin, batches of data. Nets over tokens get random ids, and where they have an
+ *               input "target" each sample in x.bin is the source and then the target; labels are a token each
+ *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
+ *     infer     the same with single samples through the model, frozen
+ *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there again
+ *               when its context is full
+ *     prompt    reads the first 200 tokens of a sample, all at once, and forgets them: a run is a prompt
+ *     first     one training step, to see how long it takes from the start of the process
  *
  *     batch=64 batches=8       batch size, number of batches in the files; they are used in turn
  *     optimizer=adam|sgd lr=0.001 momentum=0
@@ -30,7 +31,7 @@
 #include "glia/glia.h"
 #include "models/models.h"
 
-enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1 };
+enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1, PROMPT = 200 };
 
 typedef struct settings {
     const glia_recipe *recipe;
@@ -100,7 +101,7 @@ static settings read_settings(int argc, char **argv) {
     s.recipe = argc > 2 ? glia_recipe_find(argv[2]) : NULL;
     if (s.recipe) s.sample = s.recipe->sample;
     if (!s.recipe || (s.sample.rank != 3 && !s.recipe->vocabulary))
-        fail("usage: bench_worker prepare|train|infer|generate|first MODEL folder=FOLDER [NAME=VALUE...]");
+        fail("usage: bench_worker prepare|train|infer|generate|prompt|first MODEL folder=FOLDER [NAME=VALUE...]");
     for (int i = 3; i < argc; i++) set(&s, argv[i]);
     if (s.sample.rank != 3 && !s.recipe->vocabulary) fail("sample= must be three sizes: 3x32x32");
     if (!s.folder || s.batch < 1 || s.batches < 1) fail("folder=, batch= and batches= are required");
@@ -245,9 +246,10 @@ typedef struct runner {
     int32_t *labels, *labels_input; /* NULL in inference */
     int64_t batch, batches, sample; /* batch size, number of batches, values of a sample */
     int64_t classes;                /* labels of a sample */
-    int64_t runs;                   /* completed */
-    glia_generator *generator;      /* used instead of all the above except `runs`; NULL: none */
-    int32_t token;                  /* its next input */
+    int64_t runs;                   /* done so far */
+    glia_generator *generator;      /* NULL, or in the place of all the above but `runs` */
+    int32_t token;                  /* that it reads next */
+    int32_t *prompts;               /* NULL, or `batches` of `sample` tokens */
     int64_t parameters;
 } runner;
 
@@ -291,7 +293,7 @@ static runner make_runner(const settings *s, glia_model *model, bool train) {
     return r;
 }
 
-static runner make_writer(const settings *s, glia_model *model) {
+static runner make_writer(const settings *s, glia_model *model, bool prompts) {
     glia_error error = { 0 };
     runner r = { .backend = glia_backend_open("cpu", s->threads, &error) };
     check(error.status, &error);
@@ -299,6 +301,10 @@ static runner make_writer(const settings *s, glia_model *model) {
     r.generator = glia_generator_create(model, (glia_generator_opts){ .backend = r.backend }, &error);
     check(error.status, &error);
     r.parameters = glia_model_parameter_count(model, false);
+    r.batches = s->batches;
+    r.sample = s->sample.dim[0];
+    if (prompts && r.sample < PROMPT) fail("the model's context is shorter than a prompt");
+    if (prompts) r.prompts = read_file(s, "x.bin", r.batches * r.sample * (int64_t)sizeof *r.prompts);
     return r;
 }
 
@@ -316,8 +322,18 @@ static const float *write_token(runner *r) {
     return scores;
 }
 
-/* Runs the next batch; returns the loss or the logits. */
+static const float *read_prompt(runner *r) {
+    glia_error error;
+    const float *scores;
+    const int32_t *tokens = r->prompts + r->runs++ % r->batches * r->sample;
+    glia_generator_reset(r->generator);
+    check(glia_generator_read(r->generator, tokens, PROMPT, &scores, &error), &error);
+    return scores;
+}
+
+/* Runs the next batch; returns the output: the loss, or the logits. */
 static const float *run(runner *r) {
+    if (r->prompts) return read_prompt(r);
     if (r->generator) return write_token(r);
     int64_t b = r->runs++ % r->batches;
     const float *x = r->x + b * r->batch * r->sample;
@@ -343,7 +359,9 @@ static void print_values(runner *r, int steps) {
 }
 
 static void print_ready(runner *r, int values) {
-    glia_program_info info = { .flops = 2 * (double)r->parameters, .bytes = sizeof(float) * (double)r->parameters };
+    const int tokens = r->prompts ? PROMPT : 1;
+    glia_program_info info = { .flops = 2.0 * tokens * (double)r->parameters,
+                               .bytes = sizeof(float) * (double)r->parameters };
     if (r->program) info = glia_program_inspect(r->program);
     printf("{\"description\": \"Glia %s, %s\", \"flops\": %.0f, \"bytes\": %.0f, \"launches\": %d, \"planned\": %zu, ",
            glia_version(), glia_backend_describe(r->backend), info.flops, info.bytes, info.launches,
@@ -392,8 +410,9 @@ int main(int argc, char **argv) {
         (s.recipe->vocabulary ? prepare_tokens : prepare)(&s, model);
         return 0;
     }
-    bool write = strcmp(mode, "generate") == 0, infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
-    runner r = write ? make_writer(&s, model) : make_runner(&s, model, !infer);
+    bool prompt = strcmp(mode, "prompt") == 0, write = prompt || strcmp(mode, "generate") == 0;
+    bool infer = strcmp(mode, "infer") == 0, first = strcmp(mode, "first") == 0;
+    runner r = write ? make_writer(&s, model, prompt) : make_runner(&s, model, !infer);
     print_ready(&r, infer || write ? SHOWN_OUTPUTS : first ? 1 : FIRST_STEPS);
     char line[64];
     double seconds;

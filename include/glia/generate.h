@@ -83,7 +83,8 @@ typedef struct glia_generator_opts {
     int threads;            /* 0: all cores */
 } glia_generator_opts;
 
-/* The model must outlive it and must not change while it is in use. */
+/* The model must outlive it. Its values must not change between a reset and the last read of the sequences that begin
+ * there; weights are packed when the first token is read, and again after a reset if they may have changed. */
 GLIA_API glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opts, glia_error *error);
 GLIA_API void glia_generator_free(glia_generator *generator);
 GLIA_API int64_t glia_generator_vocabulary(const glia_generator *generator);
@@ -92,11 +93,15 @@ GLIA_API int64_t glia_generator_context(const glia_generator *generator);
 GLIA_API int64_t glia_generator_length(const glia_generator *generator); /* tokens read since the last reset */
 /* Resets it to empty sequences. */
 GLIA_API void glia_generator_reset(glia_generator *generator);
-/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the next token, valid until the next
- * call. When the context is full the oldest tokens are dropped: the newest half is read again. */
+/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the token that follows, valid until the
+ * next call. Up to 512 tokens are read in one run, of a program that is compiled for their number (the last four are
+ * kept); a prompt that all sequences begin with is read once for all. When the context is full the oldest tokens are let
+ * go: half of it is read again. */
 GLIA_API glia_status glia_generator_read(glia_generator *generator, const int32_t *tokens, int64_t n,
                                          const float **scores, glia_error *error);
-/* Sequence i becomes a copy of the former sequence parents[i], as beam search needs. */
+/* Sequence i becomes a copy of what sequence parents[i] was: what beam search needs. Only sequences with another parent
+ * than themselves are written, and of keys and values only what follows the tokens that both have in common. Allocates
+ * nothing. */
 GLIA_API glia_status glia_generator_reorder(glia_generator *generator, const int *parents, glia_error *error);
 
 /* Called with each new token; GLIA_OK continues, GLIA_E_INTERRUPTED stops, any other status is returned. */

@@ -105,12 +105,16 @@ typedef struct glia_compile_opts {
     const char *statistics;
     int64_t batch, nodes, edges; /* what GLIA_BATCH, GLIA_NODES and GLIA_EDGES stand for; 0: 1 */
     glia_precision precision;
-    bool no_fusion;      /* one launch per operation, for debugging */
-    /* GLIA_INFER only: a promise that the store's parameters and states do not change after a session's first run.
-     * Values that depend only on them are computed in that run and kept: scales after a product (batch norm) are merged
-     * into its weights, which changes rounding, and weights are packed for the kernels. This needs memory for the new
-     * weights. If values have changed, call glia_session_refresh(). */
+    bool no_fusion;      /* keep every operation a launch of its own, to look for mistakes */
+    /* GLIA_INFER only: a promise that the store's parameters and states stay as they are from a session's first run on.
+     * What depends on them alone is computed in that run and kept: scales behind a product (batch norm) become part of
+     * its weights, which rounds differently, and the weights are packed as the kernels read them. It takes memory for
+     * the new weights. When the promise was broken, glia_session_refresh(). What `updates` change is excepted (keys and
+     * values that a generation keeps, states of a recurrent layer), and so is what `changing` names. */
     bool frozen;
+    /* frozen only: glob of parameters and states that others may change between runs (another program's updates, the
+     * caller); NULL: none. A pattern that matches none, or a name among several that is none, is an error. */
+    const char *changing;
 } glia_compile_opts;
 
 typedef struct glia_program glia_program;

@@ -14,6 +14,7 @@
 #include "core/ops/ops.h"
 #include "core/passes/passes.h"
 #include "core/program/program.h"
+#include "core/program/store.h"
 #include "glia/glia.h"
 
 /* ---- programs side by side ---------------------------------------------------------------------- */
@@ -598,6 +599,128 @@ static void constant_values_can_be_outputs(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- states that change ---------------------------------------------------------------------------- */
+
+/* y = (x W) scale + s + other; s becomes s/2 + x V, "flag" a value that parameters alone give. */
+static glia_tensor changing_net(glia_graph *g) {
+    enum { ROWS = 16, UNITS = 12 };
+    const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(ROWS, UNITS));
+    glia_tensor scale = parameter(g, "scale", GLIA_SHAPE(UNITS));
+    glia_tensor s = glia_state(g, "s", GLIA_F32, GLIA_SHAPE(ROWS, UNITS), zeros);
+    glia_tensor flag = glia_state(g, "flag", GLIA_F32, GLIA_SHAPE(UNITS), zeros);
+    glia_tensor other = glia_state(g, "other", GLIA_F32, GLIA_SHAPE(UNITS), zeros);
+    glia_tensor y = glia_mul(glia_matmul(x, parameter(g, "w", GLIA_SHAPE(UNITS, UNITS))), scale);
+    y = glia_add(glia_add(y, glia_mul(s, glia_add_scalar(flag, 1))), glia_exp(other));
+    glia_update(s, glia_add(glia_mul_scalar(s, 0.5), glia_matmul(x, parameter(g, "v", GLIA_SHAPE(UNITS, UNITS)))),
+                "move");
+    glia_update(flag, glia_mul_scalar(scale, 0.25), "move");
+    return y;
+}
+
+/* As a state begins: the flag at zero, others at their own values. */
+static void begin_again(glia_store *store) {
+    glia_array a;
+    assert_true(glia_store_find(store, "flag", &a));
+    memset(a.data, 0, glia_shape_bytes(a.shape, a.dtype));
+}
+
+static void states_change_in_frozen_programs(void **state) {
+    (void)state;
+    const char *const backends[] = { "ref", "cpu", "cpu" };
+    glia_graph *g = glia_graph_create();
+    glia_tensor y = changing_net(g);
+    const glia_compile_opts plain = { .updates = "move" },
+                            opts = { .updates = "move", .frozen = true, .changing = "oth*" };
+    for (int k = 0; k < GLIA_COUNT(backends); k++) {
+        glia_store *stores[] = { make_store(g), make_store(g) };
+        machine a = machine_open(g, stores[0], &y, 1, "ref", 1, plain);
+        machine b = machine_open(g, stores[1], &y, 1, backends[k], k, opts);
+        assert_true(glia_program_inspect(b.program).launches_once > 0);
+        assert_true(k == 0 || glia_program_inspect(b.program).fixed_bytes >= 2 * 12 * 12 * sizeof(float));
+        assert_int_equal(scales_left(a.program) - 2, scales_left(b.program)); /* w has the scale; flag's is fixed */
+        for (uint64_t run = 0; run < 6; run++) {
+            for (int i = 0; i < 2; i++) {
+                glia_array other;
+                assert_true(glia_store_find(stores[i], "other", &other));
+                for (int j = 0; j < 12; j++) ((float *)other.data)[j] = (float)run * 0.1F;
+                if (run == 3) begin_again(stores[i]); /* what parameters alone give is written in every run */
+            }
+            machine_run(&a, run);
+            machine_run(&b, run);
+            assert_same("states", &a, &b, 1e-5);
+        }
+        for (int i = 0; i < 2; i++) { /* parameters stay as they were, until the session is told */
+            glia_array w;
+            assert_true(glia_store_find(stores[i], "w", &w));
+            for (int j = 0; j < 12 * 12; j++) ((float *)w.data)[j] *= -2;
+        }
+        int64_t n;
+        glia_array s[2];
+        assert_true(glia_store_find(stores[0], "s", &s[0]) && glia_store_find(stores[1], "s", &s[1]));
+        memcpy(s[1].data, s[0].data, glia_shape_bytes(s[0].shape, s[0].dtype));
+        machine_run(&a, 9);
+        const float is = *output_of(&a, &n);
+        machine_run(&b, 9);
+        assert_true(fabsf(*output_of(&b, &n) - is) > 1e-3F);
+        assert_int_equal(glia_session_refresh(b.session, NULL), GLIA_OK);
+        machine_run(&a, 10);
+        machine_run(&b, 10);
+        assert_same("refreshed", &a, &b, 1e-5);
+        machine_close(&a);
+        machine_close(&b);
+        for (int i = 0; i < 2; i++) glia_store_free(stores[i]);
+    }
+    glia_graph_free(g);
+}
+
+static void changing_leaves_are_checked(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor y = changing_net(g);
+    glia_backend *b = glia_backend_open("cpu", 1, &error);
+    glia_compile_opts opts = { .outputs = &y, .n_outputs = 1, .frozen = true, .changing = "othr" };
+    assert_null(glia_compile(g, b, opts, &error));
+    assert_int_equal(error.status, GLIA_E_NOT_FOUND);
+    assert_non_null(strstr(error.message, "did you mean 'other'"));
+    opts.changing = "s,nothing";
+    assert_null(glia_compile(g, b, opts, &error));
+    assert_non_null(strstr(error.message, "nothing"));
+    opts = (glia_compile_opts){ .outputs = &y, .n_outputs = 1, .changing = "s" };
+    assert_null(glia_compile(g, b, opts, &error));
+    assert_int_equal(error.status, GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "frozen"));
+    glia_backend_close(b);
+    glia_graph_free(g);
+}
+
+/* What a program changes in a store of its own counts as a write there, and not in the store below. */
+static void own_states_leave_the_base_unwritten(void **state) {
+    (void)state;
+    glia_graph *model = glia_graph_create(), *g = glia_graph_create();
+    glia_tensor ys[2];
+    glia_graph *graphs[] = { model, g };
+    for (int i = 0; i < 2; i++) {
+        glia_tensor x = glia_input(graphs[i], "x", GLIA_F32, GLIA_SHAPE(4));
+        ys[i] = glia_mul(x, parameter(graphs[i], "w", GLIA_SHAPE(4)));
+    }
+    glia_tensor s = glia_state(g, "s", GLIA_F32, GLIA_SHAPE(4), (glia_init){ .kind = GLIA_INIT_ZEROS });
+    glia_update(s, glia_add(s, ys[1]), "move");
+    glia_store *base = glia_store_create(model, 1, NULL), *top = glia_store_create_over(base, NULL);
+    assert_int_equal(glia_store_add(top, g, 1, NULL), GLIA_OK);
+    machine m = machine_open(g, top, &ys[1], 1, "cpu", 1, (glia_compile_opts){ .updates = "move", .frozen = true });
+    bool lent;
+    const uint64_t below = glia_store_writes(base, &lent), above = glia_store_writes(top, &lent);
+    machine_run(&m, 1);
+    assert_true(glia_store_writes(base, &lent) == below && glia_store_writes(top, &lent) > above);
+    machine_close(&m);
+    glia_store_free(top);
+    glia_store_free(base);
+    glia_graph_free(g);
+    glia_graph_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frozen_results_equal_unfrozen),
@@ -612,6 +735,9 @@ int main(void) {
         cmocka_unit_test(matrix_products_are_packed),
         cmocka_unit_test(random_numbers_are_drawn_in_every_run),
         cmocka_unit_test(constant_values_can_be_outputs),
+        cmocka_unit_test(states_change_in_frozen_programs),
+        cmocka_unit_test(changing_leaves_are_checked),
+        cmocka_unit_test(own_states_leave_the_base_unwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* test_oom_sequences.c - fails every allocation (oom.h): tokenizers of every kind and from other programs' files,
- * batches of text, and weights from other programs' files. */
+ * batches of text, weights from other programs' files, and generation. */
 #include <unistd.h>
 
 #include "glia/glia.h"
@@ -209,11 +209,44 @@ static void test_load_foreign(void **state) {
     }
 }
 
+/* ---- generation -------------------------------------------------------------------------------- */
+
+static glia_model *writing;
+
+/* Reads prompts of more lengths than programs are kept; sequences change places. */
+static glia_status generate(glia_error *error) {
+    static const int32_t tokens[2 * 9] = { 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4 };
+    glia_generator *g = glia_generator_create(writing, (glia_generator_opts){ .sequences = 2, .threads = 1 }, error);
+    if (!g) return error->status;
+    glia_status status = GLIA_OK;
+    for (int64_t n = 9; n > 3 && status == GLIA_OK; n--) {
+        glia_generator_reset(g);
+        status = glia_generator_read(g, tokens, n, NULL, error);
+        if (status == GLIA_OK) status = glia_generator_reorder(g, (const int[]){ 1, 0 }, error);
+    }
+    static const int32_t alike[2 * 5] = { 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 };
+    glia_generator_reset(g);
+    if (status == GLIA_OK) status = glia_generator_read(g, alike, 5, NULL, error);
+    glia_generator_free(g);
+    return status;
+}
+
+static void test_generate(void **state) {
+    (void)state;
+    writing = glia_model_create("writer", NULL);
+    glia_tensor ids = glia_model_input(writing, "ids", GLIA_I32, GLIA_SHAPE(10));
+    const glia_gpt_opts opts = { .vocabulary = 7, .context = 10, .layers = 1, .heads = 2, .units = 8 };
+    glia_model_output(writing, "scores", glia_gpt(ids, opts));
+    assert_int_equal(glia_model_init(writing, 1, NULL), GLIA_OK);
+    every_allocation(generate, "generate");
+    glia_model_free(writing);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_tokenizers), cmocka_unit_test(test_load_tokenizers),
         cmocka_unit_test(test_long_numbers),     cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_load_foreign),
+        cmocka_unit_test(test_load_foreign),     cmocka_unit_test(test_generate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,12 @@ class GptBlock(nn.Module):
         x = x + self.out(y.transpose(1, 2).flatten(2))
         return x + self.down(nn.functional.gelu(self.up(self.ln_2(x))))
 
+    def prompt(self, x, keys, values):
+        """x (1, T, units), the first T tokens."""
+        q, k, v = (z.unflatten(-1, (self.heads, -1)).transpose(1, 2) for z in self.qkv(self.ln_1(x)).chunk(3, dim=-1))
+        keys[:, :, :x.shape[1]], values[:, :, :x.shape[1]] = k, v
+        return self.after(x, nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True))
+
     def step(self, x, position, keys, values, mask):
         """x (1, 1, units) at `position`. Without a mask the keys up to `position` are read; with one, all keys of the
         context, masked, because compilers need fixed shapes."""
@@ -159,6 +165,13 @@ class Gpt(nn.Module):
     def cache(self):
         units, context, heads = self.wte.embedding_dim, self.wpe.num_embeddings, self.blocks[0].heads
         return [[torch.zeros(1, heads, context, units // heads) for _ in range(2)] for _ in self.blocks]
+
+    def prompt(self, ids, cache):
+        """The scores of what follows ids (1, T)."""
+        x = self.wte(ids) + self.wpe.weight[:ids.shape[1]]
+        for block, (keys, values) in zip(self.blocks, cache):
+            x = block.prompt(x, keys, values)
+        return nn.functional.linear(self.norm(x[:, -1:]), self.wte.weight)
 
     def step(self, token, position, cache, mask=None):
         """The logits after `token` (1, 1) at `position`."""

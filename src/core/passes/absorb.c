@@ -61,13 +61,14 @@ static int carried_on(const analysis *a, const glia_graph *g, const glia_node *n
     return -1;
 }
 
-static void analyse(analysis *a, const glia_graph *g) {
+static void analyse(analysis *a, const glia_graph *g, const char *changing) {
     glia_graph_mark_live(g, a->live);
-    glia_find_fixed(g, a->fixed);
+    glia_find_fixed(g, changing, a->fixed);
     for (int i = 0; i < g->n_nodes; i++) {
         for (int j = 0; j < g->nodes[i]->n_in && a->live[i]; j++) a->readers[g->nodes[i]->in[j]->id]++;
     }
     for (int i = 0; i < g->n_outputs; i++) a->readers[g->outputs[i].node->id]++;
+    for (int i = 0; i < g->n_updates; i++) a->readers[g->updates[i].value->id]++;
     for (int i = 0; i < g->n_nodes; i++) {
         const glia_node *n = g->nodes[i];
         a->chain[i] = -1;
@@ -149,7 +150,7 @@ static glia_tensor absorb(glia_graph *to, const glia_node *node, const glia_tens
     return b ? shifted(scaled, glia_mul(b, f)) : scaled;
 }
 
-glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error) {
+glia_graph *glia_pass_absorb(const glia_graph *graph, const char *changing, glia_error *error) {
     const size_t n = (size_t)graph->n_nodes + 1;
     analysis a = { .live = calloc(n, sizeof(bool)),
                    .fixed = calloc(n, sizeof(bool)),
@@ -157,8 +158,8 @@ glia_graph *glia_pass_absorb(const glia_graph *graph, glia_error *error) {
                    .chain = calloc(n, sizeof(int)) };
     glia_graph *result = NULL;
     if (a.live && a.fixed && a.readers && a.chain) {
-        analyse(&a, graph);
-        result = glia_graph_rewrite(graph, absorb, &a, NULL, false, error);
+        analyse(&a, graph, changing);
+        result = glia_graph_rewrite(graph, absorb, &a, 0, false, error);
     } else {
         glia_fail_nomem(error);
     }

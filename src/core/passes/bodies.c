@@ -53,6 +53,7 @@ static glia_status transform(glia_inner *inner, const glia_node *n, const glia_b
     if (status == GLIA_OK) status = advance(g, glia_pass_cse(*g, error), error);
     if (status == GLIA_OK) status = advance(g, glia_pass_fold(*g, error), error);
     opts.frozen = true;
+    opts.changing = NULL; /* the names in a body are others */
     if (status == GLIA_OK) status = glia_pass_fuse(*g, backend, opts, &inner->schedule, error);
     if (status == GLIA_OK) status = glia_pass_bodies(&inner->schedule, backend, opts, error);
     if (status == GLIA_OK) status = glia_pass_recompute(&inner->schedule, backend, error);

@@ -460,7 +460,7 @@ glia_status glia_pass_fuse(const glia_graph *graph, const glia_backend *backend,
     *schedule = (glia_schedule){ .graph = graph };
     builder b = { .graph = graph, .backend = backend, .fusion = !opts.no_fusion, .frozen = opts.frozen };
     bool ok = builder_create(&b, schedule);
-    if (ok && b.frozen) glia_find_fixed(graph, b.fixed);
+    if (ok && b.frozen) glia_find_fixed(graph, opts.changing, b.fixed);
     ok = ok && build(&b, schedule);
     builder_free(&b);
     if (ok) return GLIA_OK;

@@ -133,7 +133,7 @@ static bool try_in_place(const glia_schedule *s, const glia_backend *backend, in
     const glia_change *change = &s->graph->updates[u];
     const glia_node *value = s->root[change->value->id];
     int writer = s->group_of[value->id];
-    if (writer < 0) return false;
+    if (writer < 0 || s->fixed[value->id]) return false; /* fixed: computed once, copied in each run */
     if (glia_shape_count(value->shape) != glia_shape_count(change->leaf->shape))
         return false; /* a view: the value is larger than the leaf */
     for (int v = 0; v < s->graph->n_updates; v++) {

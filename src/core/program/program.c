@@ -38,7 +38,37 @@ static glia_status check_groups(const glia_graph *g, const char *pattern, glia_e
     return status;
 }
 
-/* A view of the graph as the options ask for it: it shares the nodes and has its own outputs and updates. */
+/* Does the pattern match any of the graph's parameters and states? */
+static glia_status check_changing(const glia_graph *g, const char *pattern, glia_error *error) {
+    const char **names = malloc(((size_t)g->n_nodes + 1) * sizeof *names);
+    if (!names) return glia_fail_nomem(error);
+    int n = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (glia_is_parameter(g->nodes[i]) || glia_is_state(g->nodes[i])) names[n++] = glia_leaf_of(g->nodes[i])->name;
+    }
+    glia_status status = glia_glob_check(pattern, names, n, "glia_compile: changing", "parameter or state", error);
+    free(names);
+    return status;
+}
+
+/* Options that contradict each other. */
+static glia_status check_opts(const glia_graph *g, glia_compile_opts opts, glia_error *error) {
+    if (opts.frozen && opts.mode == GLIA_TRAIN)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_compile: a frozen program cannot train: frozen promises that parameters stay, and "
+                         "GLIA_TRAIN changes them");
+    if (opts.changing && *opts.changing && !opts.frozen)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_compile: changing '%s' names exceptions of a frozen program; this one is not frozen",
+                         opts.changing);
+    if (opts.statistics && *opts.statistics && opts.mode != GLIA_TRAIN)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_compile: statistics '%s': running statistics move in GLIA_TRAIN mode only",
+                         opts.statistics);
+    return opts.changing && *opts.changing ? check_changing(g, opts.changing, error) : GLIA_OK;
+}
+
+/* The graph as the options want it: a view that shares the nodes and has outputs and updates of its own. */
 static glia_status view_create(glia_graph *view, const glia_graph *graph, glia_compile_opts opts, glia_error *error) {
     *view = *graph;
     view->outputs = calloc((size_t)opts.n_outputs + 1, sizeof *view->outputs);
@@ -87,7 +117,8 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
                                  opts.edges ? opts.edges : 1 } };
     glia_status status =
         advance(&p->graph, glia_pass_lower(view, p->backend, opts.mode, &sizes, opts.statistics, error), error);
-    if (status == GLIA_OK && opts.frozen) status = advance(&p->graph, glia_pass_absorb(p->graph, error), error);
+    if (status == GLIA_OK && opts.frozen)
+        status = advance(&p->graph, glia_pass_absorb(p->graph, opts.changing, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_precision(p->graph, opts.precision, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_sink(p->graph, error), error);
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_layout(p->graph, p->backend, error), error);
@@ -96,7 +127,7 @@ static glia_status transform(glia_program *p, const glia_graph *view, glia_compi
     if (status == GLIA_OK) status = advance(&p->graph, glia_pass_fold(p->graph, error), error);
     if (status == GLIA_OK && opts.mode == GLIA_TRAIN && !opts.no_fusion)
         status = advance(&p->graph, glia_pass_rematerialize(p->graph, p->backend, error), error);
-    glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen };
+    glia_fuse_opts fuse = { .no_fusion = opts.no_fusion, .frozen = opts.frozen, .changing = opts.changing };
     if (status == GLIA_OK) status = glia_pass_fuse(p->graph, p->backend, fuse, &p->schedule, error);
     if (status == GLIA_OK) status = glia_pass_bodies(&p->schedule, p->backend, fuse, error);
     if (status == GLIA_OK) status = glia_pass_recompute(&p->schedule, p->backend, error);
@@ -142,17 +173,7 @@ glia_program *glia_compile(glia_graph *graph, glia_backend *backend, glia_compil
                   "glia_compile: needs a backend, sizes (batch, nodes, edges) that are not negative, and outputs");
         return NULL;
     }
-    if (opts.frozen && (opts.mode == GLIA_TRAIN || (opts.updates && opts.updates[0]))) {
-        glia_fail(error, GLIA_E_ARGUMENT,
-                  "glia_compile: a frozen program cannot train nor make updates: frozen promises that parameters and "
-                  "states are fixed, but training mode and updates change them");
-        return NULL;
-    }
-    if (opts.statistics && *opts.statistics && opts.mode != GLIA_TRAIN) {
-        glia_fail(error, GLIA_E_ARGUMENT,
-                  "glia_compile: statistics '%s': running statistics change only in training mode", opts.statistics);
-        return NULL;
-    }
+    if (check_opts(graph, opts, error) != GLIA_OK) return NULL;
     glia_program *p = calloc(1, sizeof *p);
     if (!p) {
         glia_fail_nomem(error);

@@ -32,7 +32,8 @@ struct glia_session {
     bool fresh;        /* the fixed values have been computed and packed */
     copy *copies;
     int n_copies;
-    int64_t *rng; /* the state "rng" {seed, step}, if the program draws random numbers */
+    int64_t *rng;     /* the state "rng" {seed, step}, if the program draws random numbers */
+    bool writes_base; /* an update changes a tensor that the store finds in what it stands on */
     glia_arena arena;
 };
 
@@ -66,12 +67,18 @@ static glia_status bind(glia_session *s, const glia_store *store, glia_error *er
         if (glia_is_random_state(place->leaf)) s->rng = s->address[i];
         s->address[i] = (char *)s->address[i] + place->offset;
     }
-    for (int u = 0; u < p->graph->n_updates;
-         u++) { /* a leaf that is only written is not among the nodes that the graph reads */
+    return GLIA_OK;
+}
+
+/* What is copied to its leaf after a run, because it could not be computed there. */
+static glia_status bind_copies(glia_session *s, const glia_store *store, glia_error *error) {
+    const glia_program *p = s->program;
+    for (int u = 0; u < p->graph->n_updates; u++) { /* a leaf may be only written, and have no node */
         const glia_change *change = &p->graph->updates[u];
         void *to;
         glia_status status = leaf_address(store, change->leaf, &to, error);
         if (status != GLIA_OK) return status;
+        s->writes_base = s->writes_base || !glia_store_owns(store, glia_leaf_of(change->leaf)->name);
         if (p->schedule.in_place[u]) continue;
         s->copies[s->n_copies++] =
             (copy){ to, s->address[change->value->id], glia_shape_bytes(change->leaf->shape, change->leaf->dtype) };
@@ -132,6 +139,7 @@ glia_session *glia_session_create_on(glia_program *program, glia_backend *backen
     glia_status status = ok ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) status = bind(s, store, error);
     if (status == GLIA_OK) status = bind_fixed(s, error);
+    if (status == GLIA_OK) status = bind_copies(s, store, error);
     if (status == GLIA_OK) {
         fill_inputs(s);
         status = glia_launches_prepare(&s->launches, backend, &program->schedule, &program->plan, s->address,
@@ -223,7 +231,8 @@ glia_status glia_session_run(glia_session *s, glia_error *error) {
     begin(s, s->fresh ? GLIA_FIXED_TRUST : GLIA_FIXED_VERIFY);
     glia_launches_run(&s->launches, s->backend->pool);
     for (int i = 0; i < s->n_copies; i++) memcpy(s->copies[i].to, s->copies[i].from, s->copies[i].bytes);
-    if (p->graph->n_updates) glia_store_touch(s->store);
+    if (p->graph->n_updates && s->writes_base) glia_store_touch(s->store);
+    if (p->graph->n_updates && !s->writes_base) glia_store_touch_own(s->store);
     if (s->rng) s->rng[1]++;
     end(s);
     return GLIA_OK;

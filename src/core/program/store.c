@@ -135,12 +135,16 @@ void glia_store_touch(const glia_store *s) {
     for (; s; s = s->base) atomic_fetch_add(&s->marks->writes, 1);
 }
 
-/* Each write is counted in all stores below too, so the count of the last base covers all. */
+void glia_store_touch_own(const glia_store *s) { atomic_fetch_add(&s->marks->writes, 1); }
+
+bool glia_store_owns(const glia_store *s, const char *name) { return s && find(s, name) >= 0; }
+
+/* The counts of all stores only grow, so their sum tells of all. */
 uint64_t glia_store_writes(const glia_store *s, bool *lent) {
     uint64_t writes = 0;
     *lent = false;
     for (; s; s = s->base) {
-        writes = atomic_load(&s->marks->writes);
+        writes += atomic_load(&s->marks->writes);
         *lent = *lent || atomic_load(&s->marks->lent);
     }
     return writes;

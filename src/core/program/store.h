@@ -31,8 +31,12 @@ glia_status glia_store_check_pattern(const glia_store *store, const char *patter
 size_t glia_store_copy(const glia_store *store, void *at, bool restore);
 /* Records that values of this store or of its bases have changed. */
 void glia_store_touch(const glia_store *store);
-/* The number of writes by the library to values of this store or of its bases. *lent: whether callers may write them
- * too, through pointers that they were given. store may be NULL. */
+/* The values of this store alone have changed. */
+void glia_store_touch_own(const glia_store *store);
+/* Does the store itself, without what it stands on, have the tensor? */
+bool glia_store_owns(const glia_store *store, const char *name);
+/* How often the library has written values of this store or of what it stands on. *lent: may callers write them too,
+ * through pointers that they were given? store may be NULL. */
 uint64_t glia_store_writes(const glia_store *store, bool *lent);
 /* Whether the values are certainly the same as when this function last filled *writes. Fills it. */
 bool glia_store_same(const glia_store *store, uint64_t *writes);

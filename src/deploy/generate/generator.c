@@ -1,20 +1,29 @@
 /* generator.c - runs a causal model over growing sequences.
  *
- * Two programs share the states: one reads a single token, the other PROMPT tokens at once. The states are in a store
- * of the generator's own, whose base is the model's store.
+ * One program reads a single token. Programs for several tokens are compiled when a prompt of a new length comes, which
+ * takes less time than running them, and the last few are kept. All share the states, which are in a store of the
+ * generator's own that stands on the model's. The program for single tokens is frozen: its weights are packed once. A
+ * prompt has many rows for each weight, so that packing in each run costs little, and needs no second copy of the weights.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/program/program.h"
+#include "core/program/store.h"
 #include "deploy/generate/incremental.h"
+#include "deploy/generate/moves.h"
 #include "glia/generate.h"
 #include "train/model/model.h"
 
-enum { PROMPT = 32 }; /* prompt tokens read in one run */
+enum {
+    PROMPT = 512, /* tokens that are read in one run, at most */
+    FEW = 4,      /* fewer are read one by one */
+    LANES = 4     /* programs for several tokens that are kept */
+};
 
 typedef struct lane {
-    int64_t steps;
+    int64_t steps, used; /* used: the number of the run that used it last */
     glia_graph *graph;
     glia_program *program;
     glia_session *session;
@@ -26,13 +35,23 @@ struct glia_generator {
     glia_backend *backend;
     bool owns_backend;
     glia_store *store;
-    lane lanes[2]; /* the one with more steps first */
-    int n_lanes;
+    const glia_store *values; /* the model's */
+    uint64_t writes;          /* of these when the last sequence began */
+    const glia_node *input, *output;
+    lane one, several[LANES];
+    int64_t runs;
+    glia_model *model;
+    glia_generator *single; /* N > 1: reads a prompt that all sequences begin with; NULL: not needed yet */
     int64_t sequences, vocabulary;
     int64_t context, length; /* tokens that fit into the states, 0: no limit; and tokens read */
     int64_t kept;            /* the states hold the last `kept` of these */
     int32_t *past;           /* (N, T): the tokens in the states; only with a limit */
     float *scores;           /* (N, V) */
+    bool recurs;             /* there are states besides keys and values */
+    void *spare;             /* reordering: a row of any state, and lists */
+    glia_move *moves;
+    int64_t *same;
+    int *readers;
 };
 
 /* ---- creation --------------------------------------------------------------------------------------- */
@@ -44,14 +63,20 @@ static bool has_group(const glia_graph *g, const char *group) {
     return false;
 }
 
-static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input, const glia_node *output, int64_t steps,
-                             glia_error *error) {
-    glia_incremental_opts opts = { .sequences = g->sequences, .steps = steps };
-    l->steps = steps;
-    l->graph = glia_incremental(input->graph, input, output, opts, error);
+static void lane_close(lane *l) {
+    glia_session_free(l->session);
+    glia_program_free(l->program);
+    glia_graph_free(l->graph);
+    *l = (lane){ 0 };
+}
+
+static glia_status lane_open(glia_generator *g, lane *l, int64_t steps, glia_error *error) {
+    glia_incremental_opts opts = { .sequences = g->sequences, .steps = steps, .last = true };
+    *l = (lane){ .steps = steps };
+    l->graph = glia_incremental(g->input->graph, g->input, g->output, opts, error);
     if (!l->graph) return GLIA_E_UNSUPPORTED;
     if (glia_store_add(g->store, l->graph, 0, error) != GLIA_OK) return GLIA_E_NOMEM;
-    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1 };
+    glia_compile_opts how = { .outputs = &l->graph->outputs[0].node, .n_outputs = 1, .frozen = steps == 1 };
     if (has_group(l->graph, "generate")) how.updates = "generate"; /* a model without states makes no updates */
     l->program = glia_compile(l->graph, g->backend, how, error);
     l->session = l->program ? glia_session_create(l->program, g->store, error) : NULL;
@@ -61,13 +86,7 @@ static glia_status lane_open(glia_generator *g, lane *l, const glia_node *input,
     return GLIA_OK;
 }
 
-static void lane_close(lane *l) {
-    glia_session_free(l->session);
-    glia_program_free(l->program);
-    glia_graph_free(l->graph);
-}
-
-/* Checks that a generator can use the model. */
+/* What a generator needs of a model. */
 static glia_status check_model(const glia_node *input, const glia_node *output, glia_error *error) {
     if (!input || !output) return glia_fail(error, GLIA_E_ARGUMENT, "the model has no %s", input ? "output" : "input");
     if (input->shape.rank != 2 || (input->dtype != GLIA_I32 && input->dtype != GLIA_F32))
@@ -78,6 +97,32 @@ static glia_status check_model(const glia_node *input, const glia_node *output, 
         return glia_fail(error, GLIA_E_SHAPE,
                          "a model for generation must give scores of the next token, f32 (N, T, V); this one does not");
     return GLIA_OK;
+}
+
+/* A state that has what was at each position, (N, T, ...), as attention's keys and values do. */
+static bool is_by_position(const glia_array *a) {
+    const char *what = strrchr(a->name, '/');
+    return what && (!strcmp(what, "/keys") || !strcmp(what, "/values"));
+}
+
+static size_t row_bytes(const glia_generator *g, const glia_array *a) {
+    return (size_t)(glia_shape_count(a->shape) / g->sequences) * glia_dtype_size(a->dtype);
+}
+
+/* Memory for glia_generator_reorder(); false: there is none. */
+static bool prepare_moves(glia_generator *g) {
+    const size_t n = (size_t)g->sequences;
+    size_t most = (size_t)g->context * sizeof *g->past;
+    for (int i = 0; i < glia_store_count(g->store); i++) {
+        const glia_array a = glia_store_entry(g->store, i);
+        g->recurs = g->recurs || !is_by_position(&a);
+        most = GLIA_MAX(most, row_bytes(g, &a));
+    }
+    g->spare = malloc(most + 1);
+    g->moves = calloc(2 * n, sizeof *g->moves);
+    g->same = calloc(n, sizeof *g->same);
+    g->readers = calloc(n, sizeof *g->readers);
+    return g->spare && g->moves && g->same && g->readers;
 }
 
 static glia_status generator_open(glia_generator *g, glia_model *model, glia_generator_opts opts, glia_error *error) {
@@ -92,15 +137,17 @@ static glia_status generator_open(glia_generator *g, glia_model *model, glia_gen
     g->owns_backend = !opts.backend;
     g->store = g->backend ? glia_store_create_over(model->store, error) : NULL;
     if (!g->store) return GLIA_E_NOMEM;
-    int64_t whole = input->shape.dim[1];
-    for (int64_t steps = whole > PROMPT ? PROMPT : 1; steps; steps = steps > 1) {
-        status = lane_open(g, &g->lanes[g->n_lanes++], input, output, steps, error);
-        if (status != GLIA_OK) return status;
-    }
-    for (int i = 0; i < g->n_lanes; i++) g->context = g->lanes[i].position ? whole : g->context;
+    g->input = input;
+    g->output = output;
+    g->model = model;
+    g->values = model->store;
+    glia_store_same(g->values, &g->writes);
+    status = lane_open(g, &g->one, 1, error);
+    if (status != GLIA_OK) return status;
+    if (g->one.position) g->context = input->shape.dim[1];
     g->scores = calloc((size_t)(g->sequences * g->vocabulary), sizeof *g->scores);
     g->past = calloc((size_t)(g->sequences * g->context) + 1, sizeof *g->past);
-    return g->scores && g->past ? GLIA_OK : glia_fail_nomem(error);
+    return g->scores && g->past && prepare_moves(g) ? GLIA_OK : glia_fail_nomem(error);
 }
 
 glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opts, glia_error *error) {
@@ -120,11 +167,17 @@ glia_generator *glia_generator_create(glia_model *model, glia_generator_opts opt
 
 void glia_generator_free(glia_generator *g) {
     if (!g) return;
-    for (int i = 0; i < g->n_lanes; i++) lane_close(&g->lanes[i]);
+    glia_generator_free(g->single);
+    lane_close(&g->one);
+    for (int i = 0; i < LANES; i++) lane_close(&g->several[i]);
     glia_store_free(g->store);
     if (g->owns_backend) glia_backend_close(g->backend);
     free(g->past);
     free(g->scores);
+    free(g->spare);
+    free(g->moves);
+    free(g->same);
+    free(g->readers);
     free(g);
 }
 
@@ -134,39 +187,46 @@ int64_t glia_generator_length(const glia_generator *g) { return g ? g->length : 
 
 /* ---- states ------------------------------------------------------------------------------------------- */
 
+/* Keys and values stay: no query attends to positions that have not been read since. */
 void glia_generator_reset(glia_generator *g) {
     if (!g) return;
     for (int i = 0; i < glia_store_count(g->store); i++) {
-        glia_array a = glia_store_entry(g->store, i);
-        if (!a.parameter) memset(a.data, 0, (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype));
+        const glia_array a = glia_store_entry(g->store, i);
+        if (!a.parameter && !is_by_position(&a)) memset(a.data, 0, glia_shape_bytes(a.shape, a.dtype));
     }
+    if (!glia_store_same(g->values, &g->writes)) glia_session_outdate(g->one.session);
     g->length = g->kept = 0;
 }
 
-/* In an array of N rows, row i becomes the former row parents[i]. */
-static bool reorder(void *rows, int64_t n, size_t bytes, const int *parents) {
-    char *copy = malloc((size_t)n * bytes);
-    if (!copy) return false;
-    memcpy(copy, rows, (size_t)n * bytes);
-    for (int64_t i = 0; i < n; i++) memcpy((char *)rows + (size_t)i * bytes, copy + (size_t)parents[i] * bytes, bytes);
-    free(copy);
-    return true;
+/* The number of leading tokens that two sequences have in common. Their keys and values there are equal as well, unless
+ * other states tell of tokens before those. */
+static int64_t common(const glia_generator *g, int a, int b) {
+    const int32_t *x = g->past + a * g->context, *y = g->past + b * g->context;
+    int64_t n = 0;
+    while (!g->recurs && n < g->kept && x[n] == y[n]) n++;
+    return n;
 }
 
 glia_status glia_generator_reorder(glia_generator *g, const int *parents, glia_error *error) {
     if (!g) return glia_fail_null(error, "generator");
     if (!parents) return glia_fail_null(error, "parents");
-    const int64_t n = g->sequences;
-    for (int64_t i = 0; i < n; i++) {
+    const int n = (int)g->sequences;
+    for (int i = 0; i < n; i++) {
         if (parents[i] < 0 || parents[i] >= n)
             return glia_fail(error, GLIA_E_ARGUMENT, "generation: there is no sequence %d", parents[i]);
     }
+    for (int i = 0; i < n; i++) g->same[i] = g->context ? common(g, i, parents[i]) : 0;
+    const int n_moves = glia_moves_plan(parents, g->same, n, g->moves, g->readers);
     for (int i = 0; i < glia_store_count(g->store); i++) {
-        glia_array a = glia_store_entry(g->store, i);
-        size_t bytes = (size_t)glia_shape_count(a.shape) * glia_dtype_size(a.dtype);
-        if (!a.parameter && !reorder(a.data, n, bytes / (size_t)n, parents)) return glia_fail_nomem(error);
+        const glia_array a = glia_store_entry(g->store, i);
+        const size_t row = row_bytes(g, &a);
+        if (a.parameter) continue;
+        if (is_by_position(&a))
+            glia_moves_make(g->moves, n_moves, a.data, a.shape.dim[1], row / (size_t)a.shape.dim[1], g->kept, g->spare);
+        else
+            glia_moves_make(g->moves, n_moves, a.data, 1, row, 1, g->spare);
     }
-    if (!reorder(g->past, n, (size_t)g->context * sizeof *g->past, parents)) return glia_fail_nomem(error);
+    if (g->context) glia_moves_make(g->moves, n_moves, g->past, g->context, sizeof *g->past, g->kept, g->spare);
     return GLIA_OK;
 }
 
@@ -193,9 +253,8 @@ static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, 
     glia_status status = glia_session_run(l->session, error);
     if (status != GLIA_OK) return status;
     const float *scores = glia_session_output(l->session, 0).data;
+    memcpy(g->scores, scores, (size_t)(g->sequences * g->vocabulary) * sizeof *scores);
     for (int64_t i = 0; i < g->sequences; i++) {
-        memcpy(g->scores + i * g->vocabulary, scores + ((i + 1) * l->steps - 1) * g->vocabulary,
-               (size_t)g->vocabulary * sizeof *scores);
         for (int64_t t = 0; t < l->steps && g->context; t++)
             g->past[i * g->context + g->kept + t] = tokens[i * stride + t];
     }
@@ -203,16 +262,32 @@ static glia_status run(glia_generator *g, const lane *l, const int32_t *tokens, 
     return GLIA_OK;
 }
 
-/* Reads n tokens, which fit into the states. */
-static glia_status read_some(glia_generator *g, const int32_t *tokens, int64_t n, int64_t stride, glia_error *error) {
-    glia_status status = GLIA_OK;
-    for (int i = 0; status == GLIA_OK && i < g->n_lanes; i++) {
-        for (const lane *l = &g->lanes[i]; status == GLIA_OK && n >= l->steps; n -= l->steps) {
-            status = run(g, l, tokens, stride, error);
-            tokens += l->steps;
-        }
+/* The lane for so many tokens, new or from before; NULL: see error. */
+static lane *lane_for(glia_generator *g, int64_t steps, glia_error *error) {
+    lane *oldest = &g->several[0];
+    for (int i = 0; i < LANES; i++) {
+        if (g->several[i].steps == steps) return &g->several[i];
+        if (g->several[i].used < oldest->used) oldest = &g->several[i];
     }
-    return status;
+    lane_close(oldest);
+    if (lane_open(g, oldest, steps, error) == GLIA_OK) return oldest;
+    lane_close(oldest);
+    return NULL;
+}
+
+/* n tokens that fit. */
+static glia_status read_some(glia_generator *g, const int32_t *tokens, int64_t n, int64_t stride, glia_error *error) {
+    glia_error local = { .status = GLIA_OK };
+    error = error ? error : &local;
+    for (int64_t done = 0, some; done < n; done += some) {
+        some = n - done < FEW ? 1 : GLIA_MIN(n - done, (int64_t)PROMPT);
+        lane *l = some == 1 ? &g->one : lane_for(g, some, error);
+        if (!l) return error->status != GLIA_OK ? error->status : GLIA_E_NOMEM;
+        l->used = ++g->runs;
+        const glia_status status = run(g, l, tokens + done, stride, error);
+        if (status != GLIA_OK) return status;
+    }
+    return GLIA_OK;
 }
 
 /* Frees room: reads the last half of the tokens in the states again, from position 0 on. */
@@ -226,13 +301,50 @@ static glia_status let_go(glia_generator *g, glia_error *error) {
     return read_some(g, g->past, half, g->context, error);
 }
 
+/* Do all sequences begin, and with the same n tokens? */
+static bool all_begin_alike(const glia_generator *g, const int32_t *tokens, int64_t n) {
+    if (g->sequences == 1 || g->length > 0 || n < FEW) return false;
+    for (int64_t i = 1; i < g->sequences; i++) {
+        if (memcmp(tokens, tokens + i * n, (size_t)n * sizeof *tokens)) return false;
+    }
+    return true;
+}
+
+/* Every sequence becomes what the single one is. */
+static void spread(glia_generator *g, const glia_generator *single) {
+    for (int i = 0; i < glia_store_count(g->store); i++) {
+        const glia_array a = glia_store_entry(g->store, i);
+        glia_array from;
+        if (a.parameter || !glia_store_look(single->store, a.name, &from)) continue;
+        size_t row = row_bytes(g, &a), bytes = row;
+        if (is_by_position(&a)) bytes = row / (size_t)a.shape.dim[1] * (size_t)single->kept;
+        for (int64_t k = 0; k < g->sequences; k++) memcpy((char *)a.data + (size_t)k * row, from.data, bytes);
+    }
+    for (int64_t k = 0; k < g->sequences; k++) {
+        memcpy(g->scores + k * g->vocabulary, single->scores, (size_t)g->vocabulary * sizeof *g->scores);
+        memcpy(g->past + k * g->context, single->past, (size_t)g->context * sizeof *g->past);
+    }
+    g->kept = single->kept;
+}
+
+static glia_status read_once(glia_generator *g, const int32_t *tokens, int64_t n, glia_error *error) {
+    if (!g->single) g->single = glia_generator_create(g->model, (glia_generator_opts){ .backend = g->backend }, error);
+    if (!g->single) return GLIA_E_NOMEM;
+    glia_generator_reset(g->single);
+    const glia_status status = glia_generator_read(g->single, tokens, n, NULL, error);
+    if (status == GLIA_OK) spread(g, g->single);
+    return status;
+}
+
 glia_status glia_generator_read(glia_generator *g, const int32_t *tokens, int64_t n, const float **scores,
                                 glia_error *error) {
     if (!g) return glia_fail_null(error, "generator");
     if (n > 0 && !tokens) return glia_fail_null(error, "tokens");
     if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "generation: needs at least one token");
     glia_status status = GLIA_OK;
-    for (int64_t done = 0, some; status == GLIA_OK && done < n; done += some) {
+    const bool once = all_begin_alike(g, tokens, n);
+    if (once) status = read_once(g, tokens, n, error);
+    for (int64_t done = once ? n : 0, some; status == GLIA_OK && done < n; done += some) {
         if (g->context && g->kept == g->context) status = let_go(g, error);
         some = g->context ? GLIA_MIN(n - done, g->context - g->kept) : n - done;
         if (status == GLIA_OK) status = read_some(g, tokens + done, some, n, error);

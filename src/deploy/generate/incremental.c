@@ -8,9 +8,12 @@
  *     inner > 0    computed for the new steps only
  *     PACKED       the results of a loop over time, concatenated in one vector; only whole results are sliced out of it
  *
- * Operations that treat every step separately are unchanged. Where a value independent of time is combined with one
- * that depends on it, along the time axis (an added table of positions), its slice for the new steps is taken.
- * Operations that look back read a state: attention its keys and values, a recurrent layer or a loop its last step.
+ * Operations that treat every step by itself stay what they are. Where a value that is not of time meets one that is,
+ * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
+ * back are told what they need from a state: attention its keys and values, a recurrent layer or a loop the last step.
+ *
+ * If the output is wanted for the last of the new steps only, what follows the last operation that looks back is computed
+ * for that step alone: of a Transformer the end of its last block and the scores of the vocabulary.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +30,10 @@ typedef glia_tensor (*rule)(walker *w, glia_graph *to, const glia_node *n, const
 
 struct walker {
     int64_t *inner; /* by id in the old graph */
+    bool *tail;     /* by id in the old graph: computed for the last new step only */
     int64_t whole, steps;
     const glia_node *input;
-    glia_tensor position;
+    glia_tensor position; /* of the first step that is computed */
     int n_states;
     const glia_node *stuck; /* the node that no rule supports */
 };
@@ -525,6 +529,55 @@ static rule rule_of(const glia_op *op) {
     return op->flags & GLIA_OP_ELEMENTWISE ? alike : NULL;
 }
 
+/* ---- the last step alone ----------------------------------------------------------------------------------- */
+
+static bool looks_back(const glia_node *n) {
+    return n->op == &glia_op_attention || n->op == &glia_op_recurrent || n->op == &glia_op_scan;
+}
+
+/* May the node be computed for the last step alone, if that is all that is wanted of it? */
+static bool can_be_tail(const walker *w, const glia_node *n) {
+    if (n == w->input || looks_back(n) || n->n_in > GLIA_SAMPLE_INPUTS) return false;
+    for (int i = 0; i < n->n_in; i++) {
+        if (n->in[i]->op == &glia_op_scan) return false; /* its results are packed */
+    }
+    return true;
+}
+
+/* Marks the nodes that only lead to the output, by operations that treat every step by itself. */
+static void find_tail(walker *w, const glia_graph *g) {
+    const glia_node *output = g->outputs[0].node;
+    for (int id = 0; id <= output->id; id++) w->tail[id] = true;
+    for (int id = output->id; id >= 0; id--) {
+        const glia_node *n = g->nodes[id];
+        w->tail[id] = w->tail[id] && can_be_tail(w, n);
+        for (int i = 0; i < n->n_in && !w->tail[id]; i++) w->tail[n->in[i]->id] = false;
+    }
+}
+
+/* Of x, which stands for `old` at all new steps, the last one. */
+static glia_tensor last_step(const walker *w, const glia_node *old, glia_tensor x) {
+    const int64_t inner = w->inner[old->id], outer = glia_shape_count(x->shape) / (w->steps * inner);
+    const walker one = { .whole = w->whole, .steps = 1 };
+    x = glia_reshape(x, GLIA_SHAPE(outer, w->steps, inner));
+    x = glia_slice(x, GLIA_SHAPE(0, w->steps - 1, 0), GLIA_SHAPE(outer, w->steps, inner), GLIA_SCALAR);
+    return glia_reshape(x, resized(&one, old->shape, inner));
+}
+
+/* A node of the tail. */
+static glia_tensor make_tail(walker *w, rule make, glia_graph *to, const glia_node *n, const glia_tensor *in,
+                             int64_t *inner) {
+    glia_tensor now[GLIA_SAMPLE_INPUTS];
+    for (int i = 0; i < n->n_in; i++) {
+        const glia_node *old = n->in[i];
+        now[i] = w->inner[old->id] && !w->tail[old->id] ? last_step(w, old, in[i]) : in[i];
+    }
+    walker one = *w;
+    one.steps = 1;
+    one.position = glia_add_scalar(w->position, (double)(w->steps - 1));
+    return make(&one, to, n, now, inner);
+}
+
 /* ---- the walk ---------------------------------------------------------------------------------------------- */
 
 typedef struct expansion {
@@ -578,7 +631,8 @@ static glia_tensor step(glia_graph *to, const glia_node *n, const glia_tensor *i
     }
     if (!of_time) return NULL;
     rule make = packed && n->op != &glia_op_slice ? NULL : rule_of(n->op);
-    glia_tensor y = make ? make(w, to, n, in, inner) : NULL;
+    glia_tensor y = NULL;
+    if (make) y = w->tail[n->id] ? make_tail(w, make, to, n, in, inner) : make(w, to, n, in, inner);
     if (y) return y;
     w->stuck = n;
     return glia_graph_fail(to, GLIA_E_UNSUPPORTED,
@@ -607,9 +661,11 @@ glia_graph *glia_incremental(const glia_graph *model, const glia_node *input, co
     if (!whole) return NULL;
     walker w = { .whole = input->shape.dim[1], .steps = opts.steps };
     w.inner = calloc((size_t)whole->n_nodes + 1, sizeof *w.inner);
+    w.tail = calloc((size_t)whole->n_nodes + 1, sizeof *w.tail);
     w.input = glia_graph_find_leaf(whole, glia_leaf_of(input)->name);
+    if (w.tail && opts.last && opts.steps > 1) find_tail(&w, whole);
     glia_graph *g = NULL;
-    if (!w.inner)
+    if (!w.inner || !w.tail)
         glia_fail_nomem(error);
     else if (!w.input)
         glia_fail(error, GLIA_E_SHAPE, "the model's output does not depend on its input");
@@ -621,6 +677,7 @@ glia_graph *glia_incremental(const glia_graph *model, const glia_node *input, co
         g = NULL;
     }
     free(w.inner);
+    free(w.tail);
     glia_graph_free(whole);
     return g;
 }

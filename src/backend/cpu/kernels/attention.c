@@ -601,9 +601,10 @@ static void forward_piece(void *context, int64_t piece, int worker) {
     const int64_t blocks = (a->queries + LANES - 1) / LANES;
     const int64_t begin = blocks * cut / j->cuts * LANES,
                   end = GLIA_MIN(a->queries, blocks * (cut + 1) / j->cuts * LANES);
-    if (!is_few(a)) {
-        load_rows(&w, a->k, w.group, 0, a->keys, &w.keys);
-        load_rows(&w, a->v, w.group, 0, a->keys, &w.values);
+    if (!is_few(a)) { /* keys up to the last one that is seen: a cache may be far from full */
+        const int64_t seen = begin < end ? keys_of(a, w.sample, end - 1).to : 0;
+        load_rows(&w, a->k, w.group, 0, seen, &w.keys);
+        load_rows(&w, a->v, w.group, 0, seen, &w.values);
     }
     for (int64_t head = w.group * shared; head < (w.group + 1) * shared; head++) {
         for (int64_t from = begin; from < end && !is_few(a); from += LANES) forward_block(&w, head, from, end);

@@ -33,11 +33,13 @@ enum {
     FEW_PIECES = 8,             /* up to this many pieces; */
     LONG_PIECE_FLOPS = 4000000, /* least work of further pieces */
     MAX_PIECES = 32,
-    DOT_PIECE_FLOATS = 96 << 10, /* of Q in a piece where Q is read once: memory traffic limits it */
-    PREFETCHED_K = 32,           /* from this k on, a tile hides the prefetch of its part of C */
-    DOT_ROWS = 4,
-    LINE = 16,      /* floats of a cache line */
-    SPLIT_K = 2048, /* the least K that is cut into parts, and the length of a part */
+    DOT_PIECE_FLOATS = 96 << 10,                /* of Q in a piece where Q is read once: memory traffic limits it */
+    PREFETCHED_K = 32,                          /* from this k on, a tile hides the prefetch of its part of C */
+    DOT_ROWS = 4,                               /* of a tile of dot products, and of a product that consists of them; */
+    DOT_MOST_ROWS = VLEN == 16 ? 12 : DOT_ROWS, /* with many registers up to this many, where the other side has at */
+    DOT_LARGE_FLOATS = 1 << 16,                 /* least so many elements: packing them would cost more than it saves */
+    LINE = 16,                                  /* floats of a cache line */
+    SPLIT_K = 2048,                             /* the least K that is cut into parts, and the length of a part */
     SPLIT_PARTS = 16,
     SPLIT_OUTPUTS = 1 << 18, /* elements of C, at most, for K to be split */
     SUM_ROWS = 16            /* of C in a piece of their sum */
@@ -83,7 +85,8 @@ static double cost(int64_t m, int64_t n, int64_t k, int64_t p_k, bool q_lies, bo
 static void choose_sides(plan *s, bool transpose_a, bool transpose_b) {
     const glia_gemm *g = s->g;
     bool dots = g->k >= VLEN && !transpose_a && transpose_b;
-    s->dot = dots && GLIA_MIN(g->m, g->n) <= DOT_ROWS && !g->packed_b;
+    const int64_t most = g->n * g->k >= DOT_LARGE_FLOATS ? DOT_MOST_ROWS : DOT_ROWS;
+    s->dot = dots && (g->m <= most || g->n <= DOT_ROWS) && !g->packed_b;
     int64_t a_m = transpose_a ? 1 : g->lda, a_k = transpose_a ? g->lda : 1;
     int64_t b_k = transpose_b ? 1 : g->ldb, b_n = transpose_b ? g->ldb : 1;
     if (s->dot)
@@ -523,20 +526,26 @@ static void dot_1(int64_t rows, int64_t k, const float *p, int64_t p_i, const fl
     for (int64_t i = 0; i < rows; i++) dot_tile(1, 1, k, p + i * p_i, p_i, q, 0, sums + i * 4);
 }
 
+/* rows x cols of C at (i, j). */
+static void dot_rows(const plan *s, const matrices *m, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    const float *p = m->p + i * s->p_i, *q = m->q + j * s->q_j;
+    float sums[DOT_ROWS * 4];
+    if (cols == 4)
+        dot_4(rows, s->k, p, s->p_i, q, s->q_j, sums);
+    else
+        dot_1(rows, s->k, p, s->p_i, q, sums);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t l = 0; l < cols; l++) {
+            float *c = c_at(s, m->c, i + r, j + l);
+            *c = s->g->accumulate ? *c + sums[r * 4 + l] : sums[r * 4 + l];
+        }
+    }
+}
+
 static void dot_matrix(const plan *s, const matrices *m, int worker, int64_t j0, int64_t j1) {
     for (int64_t j = j0, cols; j < j1; j += cols) {
-        float sums[DOT_ROWS * 4];
         cols = j1 - j >= 4 ? 4 : 1;
-        if (cols == 4)
-            dot_4(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, s->q_j, sums);
-        else
-            dot_1(s->m, s->k, m->p, s->p_i, m->q + j * s->q_j, sums);
-        for (int64_t i = 0; i < s->m; i++) {
-            for (int64_t l = 0; l < cols; l++) {
-                float *c = c_at(s, m->c, i, j + l);
-                *c = s->g->accumulate ? *c + sums[i * 4 + l] : sums[i * 4 + l];
-            }
-        }
+        for (int64_t i = 0; i < s->m; i += DOT_ROWS) dot_rows(s, m, i, GLIA_MIN(DOT_ROWS, s->m - i), j, cols);
     }
     block whole = { .i0 = 0, .i1 = s->m_panels, .last = true };
     finish(s, m, &whole, worker, j0, j1);
@@ -637,6 +646,7 @@ static void run_split(glia_pool *pool, const glia_gemm *g, int64_t parts, float 
 size_t GLIA_KERNEL(gemm_f32_pack_bytes)(const glia_gemm *g) {
     bool same = g->batch[0] * g->batch[1] == 1 || (!g->b_stride[0] && !g->b_stride[1]);
     if (!same || g->m <= WIDE_MR || g->n < 1 || g->k < 1 || split_parts(g) > 1) return 0;
+    if (make_plan(g).dot) return 0; /* faster than with a packed B */
     return (size_t)(round_up(g->n, NR) * g->k) * sizeof(float);
 }
 

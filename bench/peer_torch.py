@@ -1,6 +1,7 @@
 """PyTorch's worker process of the benchmark; same weights, data and protocol as worker.c.
 
-    PYTHON bench/peer_torch.py train|infer|generate|prompt|first MODEL --folder FOLDER --sample C,H,W --outputs K [OPTIONS]
+    PYTHON bench/peer_torch.py train|infer|generate|prompt|first MODEL --folder FOLDER --sample C,H,W --outputs K
+        [OPTIONS]
 
 --batch N --batches N         batch size, number of batches in the folder's files
 --optimizer adam|sgd --lr X --momentum X

@@ -2,15 +2,15 @@
  *
  *     bench_worker MODE MODEL folder=FOLDER [NAME=VALUE...]         MODEL: a name of models.def
  *
- *     prepare   writes what both sides begin with into the folder: weights.bin, the parameters in the order of the
- *               layers; x.bin and labels.bin, batches of data. Nets over tokens get random ids, and where they have an
- *               input "target" each sample in x.bin is the source and then the target; labels are a token each
- *     train     trains, a batch at a time, for so long as each "run SECONDS" line on standard input says
- *     infer     the same with single samples through the model, frozen
- *     generate  writes with a net over tokens: a run is a token, always the likeliest, from token 0 on, and from there again
- *               when its context is full
- *     prompt    reads the first 200 tokens of a sample, all at once, and forgets them: a run is a prompt
- *     first     one training step, to see how long it takes from the start of the process
+ *     prepare   writes the initial weights and the data of all sides into the folder: weights.bin, the parameters in
+ *               the order of the layers; x.bin and labels.bin, batches of data. Token models get random ids; with an
+ *               input "target", each sample in x.bin is the source followed by the target; labels are tokens
+ *     train     trains, one batch at a time, for each line "run SECONDS" of standard input
+ *     infer     the same with single samples through the frozen model
+ *     generate  generates with a token model: a run is one greedy token, starting with token 0; it restarts when the
+ *               context is full
+ *     prompt    reads the first 200 tokens of a sample at once, then resets: a run is a prompt
+ *     first     one training step, to measure the time from the start of the process
  *
  *     batch=64 batches=8       batch size, number of batches in the files; they are used in turn
  *     optimizer=adam|sgd lr=0.001 momentum=0

@@ -93,10 +93,10 @@ GLIA_API int64_t glia_generator_context(const glia_generator *generator);
 GLIA_API int64_t glia_generator_length(const glia_generator *generator); /* tokens read since the last reset */
 /* Resets it to empty sequences. */
 GLIA_API void glia_generator_reset(glia_generator *generator);
-/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the token that follows, valid until the
- * next call. Up to 512 tokens are read in one run, of a program that is compiled for their number (the last four are
- * kept); a prompt that all sequences begin with is read once for all. When the context is full the oldest tokens are let
- * go: half of it is read again. */
+/* Reads n more tokens of each sequence, tokens (N, n); *scores (N, V) are those of the token that follows, valid until
+ * the next call. Up to 512 tokens are read in one run, of a program that is compiled for their number (the last four
+ * are kept); a prompt that all sequences begin with is read once for all. When the context is full the oldest tokens
+ * are let go: half of it is read again. */
 GLIA_API glia_status glia_generator_read(glia_generator *generator, const int32_t *tokens, int64_t n,
                                          const float **scores, glia_error *error);
 /* Sequence i becomes a copy of what sequence parents[i] was: what beam search needs. Only sequences with another parent

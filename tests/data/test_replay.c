@@ -1,4 +1,5 @@
-/* Growing data sets: the ring, uniform and prioritised draws, passes, checkpoints, use in a function, n-step returns. */
+/* Growing data sets: the ring, uniform and prioritised draws, passes, checkpoints, use in a function, n-step
+ * returns. */
 #include <math.h>
 #include <stdio.h>
 

@@ -276,7 +276,8 @@ static void mistakes_are_named(void **state) {
     (void)state;
     glia_dataset *data = cloud(20), *strokes = glia_data_strokes(20, 1, NULL);
     glia_model *gan = gan_model(), *ddpm = ddpm_model(4);
-    assert_train_fails(gan, data, "gam", (glia_fit_opts){ .batch = 4 }, "there is no method 'gam'; did you mean 'gan'?");
+    assert_train_fails(gan, data, "gam", (glia_fit_opts){ .batch = 4 },
+                       "there is no method 'gam'; did you mean 'gan'?");
     assert_train_fails(gan, NULL, "gan", (glia_fit_opts){ .batch = 4 }, "training by gan: needs data");
     assert_train_fails(gan, data, "gan", (glia_fit_opts){ .batch = 4, .loss = GLIA_MSE }, "does not use a loss");
     assert_train_fails(gan, data, "gan", (glia_fit_opts){ .batch = 4, .metrics = "f1" }, "does not use metrics");
@@ -324,7 +325,9 @@ static void the_generator_learns_after_every_nth_step(void **state) {
     assert_int_equal(glia_shape_count(kernel.shape), COUNT(m.last));
     memcpy(m.last, kernel.data, sizeof m.last);
     glia_dataset *data = cloud(POINTS);
-    const glia_fit_opts o = { .batch = BATCH, .optimizer = { .kind = GLIA_ADAM }, .callbacks = &watch, .n_callbacks = 1 };
+    const glia_fit_opts o = {
+        .batch = BATCH, .optimizer = { .kind = GLIA_ADAM }, .callbacks = &watch, .n_callbacks = 1
+    };
     assert_int_equal(glia_train(model, data, "gan", "critic_steps=3", o, NULL), GLIA_OK);
     for (int i = 1; i <= EPOCH_STEPS; i++) assert_int_equal(m.moved[i], i % 3 == 0);
     glia_model_free(model);

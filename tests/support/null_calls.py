@@ -28,7 +28,8 @@ GOOD = {
 # Handle types, with the member of the world that holds one.
 HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "events", "function", "generator",
            "graph", "loader", "loop", "metric",
-           "model", "pairs", "program", "progress", "replay", "sampler", "sentences", "session", "store", "synonyms", "tokenizer",
+           "model", "pairs", "program", "progress", "replay", "sampler",
+           "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store.

@@ -28,7 +28,8 @@ class Methods(Folder):
                          (self.folder / "again/model.safetensors").read_bytes())
         self.refused(*GAN, "--set", "gan.critic_step=2", says="did you mean 'critic_steps'")
         self.refused(*GAN, "--set", "gan.critic_steps=0", says="not in [1, 1000]")
-        self.refused(*GAN, "--set", "ddpm.eta=1", says="ddpm.eta is a setting of the method ddpm, and gan-mlp is trained")
+        self.refused(*GAN, "--set", "ddpm.eta=1", 
+                     says="ddpm.eta is a setting of the method ddpm, and gan-mlp is trained")
         self.refused("train", "lenet5", "--data", "strokes?n=80", "--set", "gan.loss=hinge", says="trained by fit")
 
     def test_options_that_the_method_does_not_use(self):

@@ -118,8 +118,8 @@ static void loaders_give_ids(void **state) {
     glia_data_free(data);
 }
 
-/* A table of 2^24 + 9 rows, looked up by ids from a file of u32: the mean squared error against the sums of the right rows is
- * 0. A row that f32 would have rounded an id to has 100. */
+/* A table of 2^24 + 9 rows, looked up by ids from a file of u32: the mean squared error against the sums of the right
+ * rows is 0. A row that f32 would have rounded an id to has 100. */
 static void large_ids_find_their_rows(void **state) {
     (void)state;
     static const uint32_t ids[3][2] = { { EDGE + 1, 5 }, { EDGE + 3, EDGE + 5 }, { 7, EDGE + 7 } };

@@ -319,7 +319,8 @@ static glia_status keep_replay(glia_error *error) {
     const glia_replay_opts opts = { .capacity = 4, .prioritized = true, .weights = "w" };
     float x[3] = { 1, 2, 3 };
     int32_t y[3] = { 1, 2, 3 };
-    const glia_array rows[] = { { "x", GLIA_F32, GLIA_SHAPE(3), x, false }, { "y", GLIA_I32, GLIA_SHAPE(3), y, false } };
+    const glia_array rows[] = { { "x", GLIA_F32, GLIA_SHAPE(3), x, false },
+                                { "y", GLIA_I32, GLIA_SHAPE(3), y, false } };
     glia_replay_batch batch;
     glia_array state[5];
     glia_replay *r = glia_replay_create(fields, 2, opts, error), *plain = NULL;

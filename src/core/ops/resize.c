@@ -28,8 +28,8 @@ glia_tensor glia_upsample_nearest(glia_tensor x, int factor) {
     return glia_conv_transposed(x, ones, window, GLIA_SCALAR);
 }
 
-/* Rows of weights (to, from): of the pixels `from`, whose borders go on outside, at the centres of the pixels `to`, which
- * cover the same length (align_corners=False). NULL: out of memory. */
+/* Rows of weights (to, from): of the pixels `from`, whose borders go on outside, at the centres of the pixels `to`,
+ * which cover the same length (align_corners=False). NULL: out of memory. */
 static double *bilinear_weights(int64_t from, int64_t to) {
     double *w = calloc((size_t)(to * from), sizeof *w);
     for (int64_t i = 0; w && i < to; i++) {

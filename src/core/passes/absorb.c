@@ -159,7 +159,7 @@ glia_graph *glia_pass_absorb(const glia_graph *graph, const char *changing, glia
     glia_graph *result = NULL;
     if (a.live && a.fixed && a.readers && a.chain) {
         analyse(&a, graph, changing);
-        result = glia_graph_rewrite(graph, absorb, &a, 0, false, error);
+        result = glia_graph_rewrite(graph, absorb, &a, NULL, false, error);
     } else {
         glia_fail_nomem(error);
     }

@@ -23,8 +23,8 @@
 #include "core/launch/schedule.h"
 
 /* statistics: which running statistics are updated, as in glia_compile_opts. */
-glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode, int64_t batch,
-                            const char *statistics, glia_error *error);
+glia_graph *glia_pass_lower(const glia_graph *graph, const glia_backend *backend, glia_mode mode,
+                            const glia_sizes *sizes, const char *statistics, glia_error *error);
 /* changing: as in glia_compile_opts. */
 glia_graph *glia_pass_absorb(const glia_graph *graph, const char *changing, glia_error *error);
 glia_graph *glia_pass_precision(const glia_graph *graph, glia_precision precision, glia_error *error);
@@ -49,8 +49,8 @@ void glia_statistics_move(glia_graph *to, const glia_node *node, const glia_tens
 
 /* ---- fixed values -------------------------------------------------------------------------------- */
 
-/* fixed[id] = whether the value is the same in every run of a frozen program: it depends on constants, and on parameters
- * and states that no update changes and whose names do not match the glob `changing` (NULL: none), alone. */
+/* fixed[id] = whether the value is the same in every run of a frozen program: it depends on constants, and on
+ * parameters and states that no update changes and whose names do not match the glob `changing` (NULL: none), alone. */
 void glia_find_fixed(const glia_graph *graph, const char *changing, bool *fixed);
 
 /* Outputs and new values that alias a leaf are replaced by copies. */

@@ -1,7 +1,8 @@
 /* replay.c - a ring of rows of named arrays, and draws from it. replay.h of the public headers describes it.
  *
- * Row r lies in slot r mod capacity of each field's buffer, and its weight for draws, (|priority| + epsilon)^alpha, at that
- * place of the sum tree. A draw is a function of (seed, step) by Philox, so a replay needs no random state of its own.
+ * Row r lies in slot r mod capacity of each field's buffer, and its weight for draws, (|priority| + epsilon)^alpha, at
+ * that place of the sum tree. A draw is a function of (seed, step) by Philox, so a replay needs no random state of its
+ * own.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,8 @@
  * One program reads a single token. Programs for several tokens are compiled when a prompt of a new length comes, which
  * takes less time than running them, and the last few are kept. All share the states, which are in a store of the
  * generator's own that stands on the model's. The program for single tokens is frozen: its weights are packed once. A
- * prompt has many rows for each weight, so that packing in each run costs little, and needs no second copy of the weights.
+ * prompt has many rows for each weight, so that packing in each run costs little, and needs no second copy of the
+ * weights.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@
  * along the axis of time (a table of positions that is added), the new steps' part of it is taken. Operations that look
  * back are told what they need from a state: attention its keys and values, a recurrent layer or a loop the last step.
  *
- * If the output is wanted for the last of the new steps only, what follows the last operation that looks back is computed
- * for that step alone: of a Transformer the end of its last block and the scores of the vocabulary.
+ * If the output is wanted for the last of the new steps only, what follows the last operation that looks back is
+ * computed for that step alone: of a Transformer the end of its last block and the scores of the vocabulary.
  */
 #include <stdio.h>
 #include <stdlib.h>

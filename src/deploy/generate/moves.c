@@ -1,7 +1,7 @@
 /* moves.c - beam search's change of parents without a copy of all caches.
  *
- * A row that nobody reads any more can be overwritten. What then remains are circles, in each of which every row is read
- * by one other: one row of the circle goes to a spare place first, which opens it.
+ * A row that nobody reads any more can be overwritten. What then remains are circles, in each of which every row is
+ * read by one other: one row of the circle goes to a spare place first, which opens it.
  */
 #include "deploy/generate/moves.h"
 

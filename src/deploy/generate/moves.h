@@ -13,12 +13,13 @@ typedef struct glia_move {
 } glia_move;
 enum { GLIA_SPARE = -1 };
 
-/* The moves by which row i becomes what row parents[i] was, for n rows of which the first same[i] steps of both are equal:
- * only rows that differ are moved, and no move overwrites a row that a later one reads. moves: room for 2 n; readers: for
- * n, scratch. Returns their number. */
+/* The moves by which row i becomes what row parents[i] was, for n rows of which the first same[i] steps of both are
+ * equal: only rows that differ are moved, and no move overwrites a row that a later one reads. moves: room for 2 n;
+ * readers: for n, scratch. Returns their number. */
 int glia_moves_plan(const int *parents, const int64_t *same, int n, glia_move *moves, int *readers);
 
-/* Makes the moves in an array of rows of `steps` steps of `bytes` bytes, of which the first `filled` count. spare: a row. */
+/* Makes the moves in an array of rows of `steps` steps of `bytes` bytes, of which the first `filled` count. spare: a
+ * row. */
 void glia_moves_make(const glia_move *moves, int n_moves, void *rows, int64_t steps, size_t bytes, int64_t filled,
                      void *spare);
 

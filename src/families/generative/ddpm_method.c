@@ -4,8 +4,8 @@
  *
  *     batch ──► x0 ──► noised by a drawn step t ──► net ──► mean square of prediction - target ──► glia_minimize
  *
- * Pictures are scaled from [0, 1] to [-1, 1], and samples back. The validation loss uses the same steps and noise in each
- * epoch, so that epochs can be compared.
+ * Pictures are scaled from [0, 1] to [-1, 1], and samples back. The validation loss uses the same steps and noise in
+ * each epoch, so that epochs can be compared.
  */
 #include <math.h>
 #include <stdlib.h>

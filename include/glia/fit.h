@@ -115,9 +115,12 @@ GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, 
  * programs and packed weights, and each has activations of its own. Samples run in batches of 16 fixed sizes up to 256,
  * filled up with copies where that is cheaper, so any n needs these programs only; n alone decides which, so equal calls
  * give equal bits. The same sample in calls with another n may differ in its last bits. For an integer input x holds integers
- * below 2^24, which f32 represents; larger ones are refused. */
+ * below 2^24, which f32 represents; larger ones are refused. glia_predict_ids() takes all. */
 GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
                                   glia_error *error);
+/* The same for a model with an integer input. */
+GLIA_API glia_status glia_predict_ids(glia_model *model, const int32_t *x, int64_t n, float *y, glia_backend *backend,
+                                      glia_error *error);
 
 #ifdef __cplusplus
 }

@@ -181,6 +181,28 @@ static void mixed_sizes_are_refused(void **state) {
     }
 }
 
+/* Sizes that must be fixed are not, in layers that multiply them. */
+static void layers_name_sizes_that_must_be_fixed(void **state) {
+    (void)state;
+    for (int k = 0; k < 7; k++) {
+        glia_graph *g = glia_graph_create();
+        glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(N, 4, V, 3)),
+                    y = glia_permute(x, GLIA_SHAPE(0, 1, 3, 2));
+        glia_tensor kernel = glia_input(g, "k", GLIA_F32, GLIA_SHAPE(4, V, 3, 3));
+        switch (k) {
+        case 0: glia_dense(y, "d", (glia_dense_opts){ .units = 2 }), expect_error(g, "fixed F"); break;
+        case 1:
+            glia_conv2d(x, "c", (glia_conv_opts){ .filters = 2, .kernel = 3 }), expect_error(g, "size cannot be V");
+            break;
+        case 2: glia_conv_transposed(x, kernel, (glia_conv_window){ 0 }, ALL), expect_error(g, "conv"); break;
+        case 3: glia_max_pool(x, (glia_pool_opts){ 0 }), expect_error(g, "size cannot be V"); break;
+        case 4: glia_group_norm(x, "n", 2, (glia_norm_opts){ 0 }), expect_error(g, "sizes but N fixed"); break;
+        case 5: glia_layer_norm(y, "n", (glia_norm_opts){ 0 }), expect_error(g, "fixed F"); break;
+        default: glia_upsample_nearest(x, 2), expect_error(g, "conv"); break;
+        }
+    }
+}
+
 /* ---- text ------------------------------------------------------------------------------------ */
 
 static void texts_keep_all_sizes(void **state) {
@@ -501,6 +523,7 @@ int main(void) {
         cmocka_unit_test(graph_nets_infer_all_sizes),
         cmocka_unit_test(operations_keep_nodes_and_edges),
         cmocka_unit_test(mixed_sizes_are_refused),
+        cmocka_unit_test(layers_name_sizes_that_must_be_fixed),
         cmocka_unit_test(texts_keep_all_sizes),
         cmocka_unit_test(hostile_sizes_are_rejected),
         cmocka_unit_test(gradients_are_right_at_all_sizes),

@@ -33,7 +33,8 @@ HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "events"
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store.
-OPTIONAL = {"glia_predict.backend", "glia_train.data", "glia_compile.backend", "glia_events_close.events",
+OPTIONAL = {"glia_predict.backend", "glia_predict_ids.backend", "glia_train.data", "glia_compile.backend",
+            "glia_events_close.events",
             "glia_graph_check.graph", "glia_store_create.graph", "glia_store_add.graph", "glia_compile.graph",
             "glia_session_create.store"}
 

@@ -148,8 +148,19 @@ static void large_ids_find_their_rows(void **state) {
     assert_true(y == 48);
     assert_int_equal(glia_predict(model, large, 1, &y, NULL, &error), GLIA_E_UNSUPPORTED);
     assert_non_null(strstr(error.message, "'ids' is i32 and is given 16777216 as f32"));
+    static const int32_t many[5][2] = { { EDGE + 1, 5 }, { EDGE + 3, EDGE + 5 }, { 7, EDGE + 7 }, { -1, 0 }, { 5, 5 } };
+    float sum[5];
+    assert_int_equal(glia_predict_ids(model, many[0], 5, sum, NULL, &error), GLIA_OK);
+    static const float want[5] = { 17, 6, 40, 100, 32 };
+    for (int i = 0; i < 5; i++) assert_true(sum[i] == want[i]);
     glia_model_free(model);
     glia_data_free(data);
+    model = glia_model_create("floats", &error);
+    glia_model_output(model, "y", glia_relu(glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2))));
+    assert_int_equal(glia_model_init(model, 1, &error), GLIA_OK);
+    assert_int_equal(glia_predict_ids(model, many[0], 2, sum, NULL, &error), GLIA_E_ARGUMENT);
+    assert_non_null(strstr(error.message, "'x' is f32, not an integer"));
+    glia_model_free(model);
 }
 
 int main(void) {

@@ -393,14 +393,16 @@ glia_tensor glia_conv_transposed(glia_tensor x, glia_tensor kernel, glia_conv_wi
     const int64_t *taps = kernel->shape.dim + 2, most = INT32_MAX;
     int64_t in[GLIA_SPATIAL_AXES], size[GLIA_SPATIAL_AXES];
     for (int i = 0; i < axes; i++) {
-        in[i] = GLIA_MIN(x->shape.dim[i + 2], most); /* keeps the products below in range; infer rejects such sizes */
+        /* so that products below fit; infer rejects such sizes */
+        in[i] = GLIA_MAX(GLIA_MIN(x->shape.dim[i + 2], most), -1);
         int stride = window.strides[i] ? window.strides[i] : window.stride ? window.stride : 1;
         size[i] = output.rank ? output.dim[i] : in[i] * stride; /* for GLIA_SAME: in * stride */
     }
     if (!resolve(x->graph, "conv_transposed", &window, axes, size, taps, &a)) return x->graph->bad;
-    a.size = (glia_shape){ .rank = axes + 2, .dim = { x->shape.dim[0], kernel->shape.dim[1] * a.groups } };
+    a.size =
+        (glia_shape){ .rank = axes + 2, .dim = { x->shape.dim[0], glia_dim_times(kernel->shape.dim[1], a.groups) } };
     for (int i = 0; i < axes; i++) {
-        int64_t extent = a.dilation.dim[i] * (GLIA_MIN(taps[i], most) - 1) + 1;
+        int64_t extent = a.dilation.dim[i] * (GLIA_MAX(GLIA_MIN(taps[i], most), 0) - 1) + 1;
         bool computed = !output.rank && window.padding != GLIA_SAME;
         a.size.dim[i + 2] =
             computed ? (in[i] - 1) * a.stride.dim[i] - a.pad.dim[i] - a.pad_after.dim[i] + extent : size[i];

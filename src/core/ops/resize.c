@@ -88,5 +88,6 @@ glia_tensor glia_pixel_shuffle(glia_tensor x, int factor) {
     }
     glia_tensor parts = glia_reshape(x, GLIA_SHAPE(s.dim[0], s.dim[1] / (r * r), r, r, s.dim[2], s.dim[3]));
     parts = glia_permute(parts, GLIA_SHAPE(0, 1, 4, 2, 5, 3));
-    return glia_reshape(parts, GLIA_SHAPE(s.dim[0], s.dim[1] / (r * r), s.dim[2] * r, s.dim[3] * r));
+    return glia_reshape(
+        parts, GLIA_SHAPE(s.dim[0], s.dim[1] / (r * r), glia_dim_times(s.dim[2], r), glia_dim_times(s.dim[3], r)));
 }

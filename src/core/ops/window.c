@@ -39,7 +39,10 @@ bool glia_window_places(glia_node *n, const glia_window *w, int64_t *out) {
     int64_t padded[GLIA_SPATIAL_AXES];
     bool fits = true, pads = false, dilated = false;
     for (int i = 0; i < w->axes; i++) {
-        if (w->size[i] < 1 || w->size[i] > largest) return glia_node_fail(n, "the spatial sizes cannot be %s", size);
+        if (w->size[i] < 1 || w->size[i] > largest) {
+            char text[GLIA_DIM_TEXT];
+            return glia_node_fail(n, "a spatial size cannot be %s", glia_dim_format(w->size[i], text));
+        }
         if (w->taps[i] < 1 || w->taps[i] > largest) return glia_node_fail(n, "the %s cannot be %s", w->name, taps);
         int64_t dilation = w->dilation ? w->dilation->dim[i] : 1, extent = dilation * (w->taps[i] - 1) + 1;
         padded[i] = w->pad->dim[i] + w->size[i] + w->pad_after->dim[i];

@@ -40,8 +40,9 @@ static int64_t encode(int size, int64_t factor, bool plus) {
 }
 
 int64_t glia_dim_times(int64_t a, int64_t b) {
-    const glia_dim x = glia_dim_of(a), y = glia_dim_of(b);
     int64_t factor;
+    if (a >= 0 && b >= 0) return __builtin_mul_overflow(a, b, &factor) ? GLIA_DIM_NONE : factor;
+    const glia_dim x = glia_dim_of(a), y = glia_dim_of(b);
     if (x.size == GLIA_SIZE_BAD || y.size == GLIA_SIZE_BAD) return GLIA_DIM_NONE;
     if (a == 1 || b == 1) return a == 1 ? b : a;
     if (x.size != GLIA_SIZE_NONE && y.size != GLIA_SIZE_NONE) return GLIA_DIM_NONE;

@@ -38,7 +38,7 @@ static glia_tensor norm_of_groups(glia_tensor x, const char *kind, const char *n
     if (!glia_layer_begin(&layer, kind, name, x)) return glia_layer_bad(x);
     const glia_shape s = x->shape;
     int64_t length = s.rank > 1 ? s.dim[1] : 0;
-    for (int i = 2; i < s.rank; i++) length *= s.dim[i];
+    for (int i = 2; i < s.rank; i++) length = glia_dim_times(length, s.dim[i]);
     if (length < 1) return glia_layer_fail(&layer, "x must be (N, C, ...) with all sizes but N fixed");
     if (!groups) groups = (int)s.dim[1];
     if (groups < 0 || s.dim[1] % groups) {

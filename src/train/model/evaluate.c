@@ -155,15 +155,23 @@ static int64_t batch_for(int64_t n) {
     return SIZES[i] == n || n < FEW || SIZES[i] * 8 <= n * 9 ? SIZES[i] : SIZES[i - 1];
 }
 
-static glia_status predict(glia_task *task, const float *x, int64_t n, float *y, glia_error *error) {
+/* All samples of `all`, x or ids. */
+static glia_status predict(glia_task *task, const glia_batch *all, float *y, glia_error *error) {
     glia_error reason = { 0 };
     glia_task_look(task);
+    if (all->ids && glia_dtype_is_float(task->x->dtype)) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict_ids: the model's input '%s' is %s, not an integer",
+                         glia_leaf_of(task->x)->name, glia_dtype_name(task->x->dtype));
+    }
     int64_t x_count = -glia_shape_count(task->x->shape), y_count = -glia_shape_count(task->outputs[0]->shape);
-    for (int64_t at = 0; at < n;) {
-        const int64_t batch = batch_for(n - at), real = GLIA_MIN(batch, n - at);
+    for (int64_t at = 0; at < all->n;) {
+        const int64_t batch = batch_for(all->n - at), real = GLIA_MIN(batch, all->n - at);
         glia_lane *lane = glia_task_lane(task, batch, &reason);
         if (!lane) return glia_fail(error, reason.status, "%s", reason.message);
-        glia_status status = glia_lane_run_padded(lane, x + at * x_count, real, error);
+        const glia_batch some = { .n = real,
+                                  .x = all->x ? all->x + at * x_count : NULL,
+                                  .ids = all->ids ? all->ids + at * x_count : NULL };
+        glia_status status = glia_lane_run_padded(lane, &some, error);
         if (status != GLIA_OK) return status;
         glia_array out = glia_session_output(lane->session, 0);
         out.shape.dim[0] = out.shape.dim[0] / batch * real;
@@ -173,22 +181,35 @@ static glia_status predict(glia_task *task, const float *x, int64_t n, float *y,
     return GLIA_OK;
 }
 
-glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
-                         glia_error *error) {
-    if (!model || n < 0 || (n > 0 && (!x || !y))) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict: needs a model, samples and room for their outputs");
-    }
-    if (n == 0) return glia_model_ready(model, 0, error);
+static glia_status predict_all(glia_model *model, const glia_batch *all, float *y, glia_backend *backend,
+                               glia_error *error) {
+    if (all->n == 0) return glia_model_ready(model, 0, error);
     glia_error reason = { 0 };
     glia_kept *kept = glia_model_take(model, (glia_wanted){ .purpose = GLIA_PREDICT }, backend, 0, &reason);
     if (!kept) return glia_fail(error, reason.status, "%s", reason.message);
     kept->task.most = GLIA_COUNT(SIZES);
     glia_status status = kept->begun ? GLIA_OK : want_output(&kept->task, error);
     kept->begun = true;
-    if (status == GLIA_OK) status = predict(&kept->task, x, n, y, error);
+    if (status == GLIA_OK) status = predict(&kept->task, all, y, error);
     if (status == GLIA_OK)
         glia_model_give(model, kept);
     else
         glia_kept_free(kept);
     return status;
+}
+
+glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
+                         glia_error *error) {
+    if (!model || n < 0 || (n > 0 && (!x || !y))) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict: needs a model, samples and room for their outputs");
+    }
+    return predict_all(model, &(glia_batch){ .n = n, .x = x }, y, backend, error);
+}
+
+glia_status glia_predict_ids(glia_model *model, const int32_t *x, int64_t n, float *y, glia_backend *backend,
+                             glia_error *error) {
+    if (!model || n < 0 || (n > 0 && (!x || !y))) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_predict_ids: needs a model, samples and room for their outputs");
+    }
+    return predict_all(model, &(glia_batch){ .n = n, .ids = x }, y, backend, error);
 }

@@ -307,15 +307,19 @@ glia_status glia_lane_run_batch(glia_lane *lane, const glia_batch *batch, glia_e
     return run_on(lane, batch->y, error);
 }
 
-glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error) {
+glia_status glia_lane_run_padded(glia_lane *lane, const glia_batch *batch, glia_error *error) {
     glia_array first = lane->x;
     if (first.data) {
-        first.shape.dim[0] = n;
-        glia_status status = put(x, &first, error);
+        first.shape.dim[0] = batch->n;
+        glia_status status = GLIA_OK;
+        if (batch->ids)
+            put_ids(batch->ids, &first);
+        else
+            status = put(batch->x, &first, error);
         if (status != GLIA_OK) return status;
         const size_t bytes = glia_shape_bytes(lane->x.shape, lane->x.dtype) / (size_t)lane->batch;
-        char *last = (char *)first.data + (size_t)(n - 1) * bytes;
-        for (int64_t i = n; i < lane->batch; i++) memcpy(last + (size_t)(i - n + 1) * bytes, last, bytes);
+        char *last = (char *)first.data + (size_t)(batch->n - 1) * bytes;
+        for (int64_t i = batch->n; i < lane->batch; i++) memcpy(last + (size_t)(i - batch->n + 1) * bytes, last, bytes);
     }
     return glia_session_run(lane->session, error);
 }

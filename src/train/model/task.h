@@ -80,8 +80,8 @@ bool glia_task_takes_ids(const glia_task *task, const glia_dataset *data);
 glia_status glia_lane_run_batch(glia_lane *lane, const glia_batch *batch, glia_error *error);
 /* The same with x as f32; for an integer input all below 2^24. */
 glia_status glia_lane_run(glia_lane *lane, const float *x, const void *y, glia_error *error);
-/* As glia_lane_run() without targets, for the first n samples; the rest of the batch is copies of the last one. */
-glia_status glia_lane_run_padded(glia_lane *lane, const float *x, int64_t n, glia_error *error);
+/* As glia_lane_run_batch() without targets, for the first batch->n samples; the rest is copies of the last one. */
+glia_status glia_lane_run_padded(glia_lane *lane, const glia_batch *batch, glia_error *error);
 /* A scalar output; NaN for index -1. */
 double glia_lane_scalar(const glia_lane *lane, int index);
 

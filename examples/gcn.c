@@ -29,11 +29,11 @@ int main(int argc, char **argv) {
     glia_graph *g = glia_graph_create();
     glia_csr X = glia_csr_constant(g, GLIA_F32, PAPERS, n_words, paper, word, NULL);
     glia_csr A = glia_csr_constant(g, GLIA_F32, PAPERS, n_links, from, to, NULL);
-    X.values = glia_segment_softmax(X.values, X.offsets); /* of equal numbers: each row is 1 / words */
+    glia_tensor words = glia_reshape(glia_segment_sum(X.values, X.offsets), GLIA_SHAPE(PAPERS, 1));
     glia_tensor s = glia_rsqrt(glia_reshape(glia_segment_sum(A.values, A.offsets), GLIA_SHAPE(PAPERS, 1)));
     A.values = glia_csr_dot(s, s, A.columns, A.offsets); /* D^-1/2 (A + I) D^-1/2 */
     glia_tensor W0 = glia_parameter(g, "W0", GLIA_F32, GLIA_SHAPE(WORDS, 16), (glia_init){ 0 });
-    glia_tensor h = glia_csr_matmul(glia_dropout(X.values, 0.5), X.columns, X.offsets, W0);
+    glia_tensor h = glia_div(glia_csr_matmul(glia_dropout(X.values, 0.5), X.columns, X.offsets, W0), words);
     h = glia_dropout(glia_relu(glia_csr_matmul(A.values, A.columns, A.offsets, h)), 0.5);
     h = glia_dense(h, "W1", (glia_dense_opts){ .units = FIELDS, .no_bias = true });
     glia_tensor Z = glia_csr_matmul(A.values, A.columns, A.offsets, h);

@@ -117,7 +117,8 @@ GLIA_API glia_status glia_evaluate(glia_model *model, const glia_dataset *data, 
  * weights, and each has its own activations. Samples run in batches of 16 fixed sizes up to 256, padded with copies
  * where that is cheaper, so these programs suffice for any n. The sizes depend on n only, so equal calls are bitwise
  * equal. Results for the same sample in calls with another n may differ in the last bits.
- * For an integer input x holds integers below 2^24, which f32 represents; larger ones are refused. glia_predict_ids() takes all. */
+ * For an integer input x holds integers below 2^24, which f32 represents; larger ones are refused. glia_predict_ids()
+ * takes all. */
 GLIA_API glia_status glia_predict(glia_model *model, const float *x, int64_t n, float *y, glia_backend *backend,
                                   glia_error *error);
 /* The same for a model with an integer input. */

@@ -173,7 +173,7 @@ static void mistakes_are_named(void **state) {
     problem p = build(GLIA_F32);
     glia_moving_average(p.graph, "b", (glia_moving_average_opts){ 0 }, NULL, NULL, NULL, 0);
     glia_minimize(p.loss, (glia_optimizer){ 0 }, NULL, NULL);
-    expect(p.graph, "glia_minimize: group 'train' averages 'b' before it is changed: average it afterwards");
+    expect(p.graph, "optimizer: group 'train' averages 'b' before it is changed: average it afterwards");
 }
 
 int main(void) {

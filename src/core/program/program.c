@@ -38,7 +38,7 @@ static glia_status check_groups(const glia_graph *g, const char *pattern, glia_e
     return status;
 }
 
-/* Does the pattern match any of the graph's parameters and states? */
+/* GLIA_E_NOT_FOUND if the pattern matches none of the graph's parameters and states. */
 static glia_status check_changing(const glia_graph *g, const char *pattern, glia_error *error) {
     const char **names = malloc(((size_t)g->n_nodes + 1) * sizeof *names);
     if (!names) return glia_fail_nomem(error);
@@ -55,15 +55,15 @@ static glia_status check_changing(const glia_graph *g, const char *pattern, glia
 static glia_status check_opts(const glia_graph *g, glia_compile_opts opts, glia_error *error) {
     if (opts.frozen && opts.mode == GLIA_TRAIN)
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_compile: a frozen program cannot train: frozen promises that parameters stay, and "
-                         "GLIA_TRAIN changes them");
+                         "glia_compile: a frozen program cannot train: frozen promises that parameters are fixed, and "
+                         "training mode changes them");
     if (opts.changing && *opts.changing && !opts.frozen)
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "glia_compile: changing '%s' names exceptions of a frozen program; this one is not frozen",
                          opts.changing);
     if (opts.statistics && *opts.statistics && opts.mode != GLIA_TRAIN)
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "glia_compile: statistics '%s': running statistics move in GLIA_TRAIN mode only",
+                         "glia_compile: statistics '%s': running statistics change only in training mode",
                          opts.statistics);
     return opts.changing && *opts.changing ? check_changing(g, opts.changing, error) : GLIA_OK;
 }

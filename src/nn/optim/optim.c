@@ -320,7 +320,7 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     glia_graph *g = loss->graph;
     int n;
     group = group ? group : "train";
-    const glia_tensor *ws = trained("glia_minimize", loss, pattern ? pattern : "*", &n);
+    const glia_tensor *ws = trained("optimizer", loss, pattern ? pattern : "*", &n);
     glia_tensor *gradients = ws ? glia_arena_alloc(&g->arena, (size_t)n * sizeof *gradients) : NULL;
     if (!gradients) {
         if (ws) glia_graph_fail_nomem(g);
@@ -329,5 +329,5 @@ void glia_minimize(glia_tensor loss, glia_optimizer optimizer, const char *patte
     const char *label = glia_graph_label(g, group);
     glia_grad(loss, ws, n, gradients);
     glia_graph_label(g, label);
-    if (g->error.status == GLIA_OK) apply("glia_minimize", g, optimizer, ws, gradients, n, group);
+    if (g->error.status == GLIA_OK) apply("optimizer", g, optimizer, ws, gradients, n, group);
 }

@@ -57,7 +57,7 @@ glia_optimizer glia_optimizer_resolved(glia_optimizer o) {
 
 bool glia_optimizer_fill(glia_graph *g, const char *who, glia_optimizer *o) {
     if ((unsigned)o->kind >= GLIA_OPTIMIZER_COUNT) {
-        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: there is no optimiser number %d", who, (int)o->kind);
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: the kind %d is unknown", who, (int)o->kind);
         return false;
     }
     const glia_rule *rule = rules[o->kind];

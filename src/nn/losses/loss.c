@@ -187,7 +187,7 @@ bool glia_loss_add(glia_tensor output, glia_tensor target, glia_loss_opts o, gli
     *m = (glia_measures){ .kind = choose(o.loss, output, target) };
     const bool tokens = m->kind == GLIA_CROSS_ENTROPY && target->shape.rank > 1 && output->shape.rank > 2;
     if (tokens && o.loss == GLIA_LOSS_DEFAULT && !o.class_weights) m->kind = GLIA_CROSS_ENTROPY_TOKENS;
-    if ((unsigned)m->kind >= GLIA_LOSS_COUNT) {
+    if ((unsigned)m->kind >= GLIA_LOSS_COUNT || !losses[m->kind].build) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "there is no loss number %d", (int)o.loss);
         return false;
     }

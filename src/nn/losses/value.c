@@ -180,7 +180,7 @@ glia_tensor glia_loss_value(glia_tensor y, glia_tensor t, glia_loss_value_opts o
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: the target is %s", who,
                                glia_is_bad(t) ? "NULL" : "of another graph");
     o.loss = chosen(o.loss, t);
-    if ((unsigned)o.loss >= GLIA_LOSS_COUNT)
+    if ((unsigned)o.loss >= GLIA_LOSS_OUTPUT)
         return glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: there is no loss number %d", who, (int)o.loss);
     o.label_smoothing = glia_option(o.label_smoothing, 0);
     if (!check_shapes(o.loss, y, t) || !check_options(y, &o)) return g->bad;

@@ -159,8 +159,48 @@ glia_status glia_task_check(const glia_task *task, const glia_dataset *data, gli
     return status == GLIA_OK ? check_labels(task, data, error) : status;
 }
 
+/* The output "loss" of the task's graph becomes the loss. Targets go into an input "target", if there is one. */
+static glia_status take_output_loss(glia_task *task, const glia_dataset *data, const glia_arrays *y,
+                                    const glia_loss_opts *opts, glia_error *error) {
+    glia_graph *g = task->graph;
+    glia_node *loss = NULL, *target = glia_graph_find_leaf(g, "target");
+    for (int i = 0; i < g->n_outputs && !loss; i++) {
+        if (strcmp(g->outputs[i].name, "loss") == 0) loss = g->outputs[i].node;
+    }
+    if (!loss || loss->shape.rank || !glia_dtype_is_float(loss->dtype)) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         loss ? "the model's output 'loss' is not one floating-point number"
+                              : "the model has no output 'loss', which was chosen as the loss");
+    }
+    if (opts->smoothing != 0 || opts->class_weights) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "label smoothing and class weights do not change a loss that is an output of the model");
+    }
+    if (target && glia_is_input(target)) {
+        const glia_shape one = y ? y->y_shape : glia_data_y_shape(data);
+        glia_shape wanted = { .rank = one.rank + 1, .dim = { GLIA_BATCH } };
+        for (int i = 0; i < one.rank && i + 1 < GLIA_MAX_RANK; i++) wanted.dim[i + 1] = one.dim[i];
+        const glia_dtype dtype = y ? y->y_dtype : glia_data_y_dtype(data);
+        char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
+        if (one.rank >= GLIA_MAX_RANK || target->dtype != dtype || !glia_shape_equal(target->shape, wanted)) {
+            return glia_fail(error, GLIA_E_SHAPE, "the model's input 'target' is %s%s, and the data '%s' have %s%s",
+                             glia_dtype_name(target->dtype), glia_shape_format(target->shape, a), glia_data_name(data),
+                             glia_dtype_name(dtype), glia_shape_format(wanted, b));
+        }
+        task->y = target;
+    }
+    task->measures = (glia_measures){ .kind = GLIA_LOSS_OUTPUT, .loss = loss };
+    task->loss_at = glia_task_output(task, loss);
+    return GLIA_OK;
+}
+
 glia_status glia_task_measure(glia_task *task, const glia_dataset *data, const glia_arrays *y, glia_loss_opts loss,
                               glia_error *error) {
+    if (loss.loss == GLIA_LOSS_OUTPUT) {
+        glia_status status = glia_data_count(data) > 0 ? check_samples(task, data, error)
+                                                       : glia_task_check(task, data, error);
+        return status == GLIA_OK ? take_output_loss(task, data, y, &loss, error) : status;
+    }
     glia_status status = glia_task_check(task, data, error);
     if (status != GLIA_OK) return status;
     glia_graph *g = task->graph;

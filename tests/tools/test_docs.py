@@ -2,7 +2,8 @@
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
 docs/augmentation.md, docs/data.md, docs/generative.md, docs/methods.md, docs/sequences.md, docs/word2vec.md: likewise.
-docs/data.md and docs/word2vec.md: the ```sh blocks also run, line by line; a line must print the text in the comment at its end.
+docs/data.md and docs/word2vec.md: the ```sh blocks also run, line by line; a line must print the text in the comment at
+its end.
 docs/add-an-op.md: each ```c page block is a file of src/ops; compiled only.
 README.md: its program is examples/forty_lines.c.
 """

@@ -67,7 +67,8 @@ typedef enum glia_loss {
     GLIA_NLL,
     GLIA_KL,
     GLIA_CROSS_ENTROPY_TOKENS, /* targets (N, T); negative ones are ignored */
-    GLIA_LOSS_OUTPUT, /* fits only: the model's output "loss", one floating-point number; an input "target" gets targets */
+    GLIA_LOSS_OUTPUT, /* fits only: the model's output "loss", one floating-point number; an input "target" gets the
+                       * targets */
     GLIA_LOSS_COUNT
 } glia_loss;
 

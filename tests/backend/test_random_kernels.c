@@ -259,7 +259,8 @@ static bool check_draw(const experiment *e, setting s, uint64_t draw, glia_text 
         right = near(e, &is, &should, &displaced, 5e-4, text);
         results_free(&displaced);
     }
-    if (right && well_conditioned && draw == 0 && e->first_sum >= 0 && e->c.kind == VALUES_UNIFORM) right = check_differences(e, text);
+    if (right && well_conditioned && draw == 0 && e->first_sum >= 0 && e->c.kind == VALUES_UNIFORM)
+        right = check_differences(e, text);
     results_free(&is), results_free(&again), results_free(&should);
     return right;
 }

@@ -4,7 +4,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 CMAKE := env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS cmake
 .DEFAULT_GOAL := help
-.PHONY: help build demo test docs bench bench-quick install clean
+.PHONY: help build demo test docs bench bench-quick figures install clean
 
 help:
 	@echo 'make demo         install missing packages, build, train a CNN on digits, write glia-demo.html'
@@ -14,6 +14,8 @@ help:
 	@echo 'make install      build and install (PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make bench        compare with PyTorch and oneDNN, 40 minutes; prints a table, writes docs/performance.md'
 	@echo 'make bench-quick  the same in two minutes: few short blocks, few settings of PyTorch; writes nothing'
+	@echo 'make figures      measure what the documentation claims of accuracy and quality, hours; writes docs/figures.md;'
+	@echo '                  ONLY=lenet5,gcn: some; SEED=1: another seed; MINUTES=2: those of at most two minutes each'
 	@echo 'make clean        remove build/'
 	@echo
 	@echo 'JOBS=$(JOBS): parallel compilers. Debug, sanitizers, clang, fuzzing: cmake --list-presets'
@@ -40,6 +42,10 @@ bench bench-quick:
 	@$(CMAKE) --preset bench
 	@$(CMAKE) --build --preset bench --parallel $(JOBS)
 	@python3 bench/bench.py --build build/bench $(if $(filter bench-quick,$@),--quick,--write docs/performance.md)
+
+figures: build
+	@python3 bench/figures.py --build build/release $(if $(ONLY),--only '$(ONLY)') $(if $(SEED),--seed $(SEED)) \
+	    $(if $(MINUTES),--minutes $(MINUTES))
 
 # Does not build tests and examples.
 install:

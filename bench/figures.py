@@ -253,7 +253,8 @@ def cells(figure, runs):
     several = list(runs.values())
     seeds = ", ".join(sorted(runs, key=lambda s: int(s or 0))) or "–"
     dates = sorted({run["date"] for run in several})
-    minutes = f"{sum(run['minutes'] for run in several) / len(several):.1f}" if several else f"about {figure.minutes:g}"
+    minutes = sum(run["minutes"] for run in several) / len(several) if several else None
+    minutes = f"about {figure.minutes:g}" if minutes is None else f"{minutes:.1f}" if minutes >= 0.05 else "< 0.1"
     for at, value in enumerate(figure.values):
         text, is_met = verdict(figure, value, runs)
         unit = f" {value.unit}" if value.unit else ""

@@ -372,7 +372,7 @@ def choose(figures, only, minutes):
     return [f for f in figures if f.name in chosen and (minutes is None or f.minutes <= minutes)]
 
 
-def run_all(options, figures, results):
+def run_all(options, figures):
     """Measures the chosen figures, and stores each result and the page at once; returns the exit status."""
     build = pathlib.Path(options.build).resolve()
     data = pathlib.Path(os.environ.get("GLIA_DATA") or ROOT / "data").resolve()
@@ -389,6 +389,7 @@ def run_all(options, figures, results):
         if not seed and options.seed:
             print(f"{figure.name:18} has no seed to choose", flush=True)
         run = measure(figure, options.seed, build, data, version)
+        results = load_results(options.results, figures)  # another run may have added some
         results[figure.name][seed] = run
         show(figure, run)
         save_results(options.results, figures, results)
@@ -414,9 +415,9 @@ def main():
     options = parser.parse_args()
     try:
         figures = read_table(pathlib.Path(options.table).read_text())
-        results = load_results(options.results, figures)
         if not options.render:
-            return run_all(options, figures, results)
+            return run_all(options, figures)
+        results = load_results(options.results, figures)
         save_results(options.results, figures, results)
         replace_file(options.page, page_text(figures, results))
         return 0

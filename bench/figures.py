@@ -212,7 +212,7 @@ def verdict(figure, value, runs):
     text = "not measured" if not runs else "–"
     if numbers:
         text = number_text(sum(numbers) / len(numbers))
-    if len(numbers) > 1:
+    if len(set(numbers)) > 1:
         text += f" ({number_text(min(numbers))} to {number_text(max(numbers))})"
     if not runs:
         return text, "not measured"
@@ -271,7 +271,7 @@ def summary(figures, results):
     by = collections.defaultdict(list)
     for figure in figures:
         by[figure_verdict(figure, results[figure.name])].append(f"`{figure.name}`")
-    lines = [f"{len(figures)} figures; {len(by['met'])} meet their targets."]
+    lines = [f"{len(figures)} figures, {len(by['met'])} of them measured with no target missed."]
     for kind, words in (("missed", "Miss a target"), ("failed", "Failed"), ("not measured", "Not measured yet")):
         if by[kind]:
             lines.append(f"{words}: {', '.join(by[kind])}.")
@@ -294,8 +294,7 @@ def machines(figures, results):
             busy.append(f"`{figure.name}`")
     lines = [f"- {about}: {', '.join(names)}." for about, names in where.items()]
     if busy:
-        lines.append("- Other programs used the machine when these began, which lengthens times and changes nothing "
-                     f"else: {', '.join(busy)}.")
+        lines.append(f"- Other programs used the machine when these began, which lengthens times: {', '.join(busy)}.")
     return "\n".join(lines) or "Nothing was measured yet."
 
 

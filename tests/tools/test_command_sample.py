@@ -73,6 +73,17 @@ class Sampling(Folder):
         self.refused("sample", "digits", "-n", 0, says="--n")
         self.refused("sample", "nothing", code=1, says="nothing")
 
+    def test_other_commands(self):
+        self.assertIn("generator/out", self.glia("summary", "digits").stdout)
+        self.assertIn("<svg", self.glia("plot", "digits").stdout)
+        self.glia("train", "ddpm", "--data", "strokes?n=10", "--epochs", 1, "--batch", 4, "--max-steps", 1, "--set",
+                  "ddpm.sampling_steps=1", "--set", "ddpm.shown=1", "--out", "noise", "--quiet")
+        self.assertIn("unet", self.glia("summary", "noise").stdout)
+        self.glia("sample", "noise", "-n", 1, "--set", "sampling_steps=1")
+        for command in ("eval", "predict"):
+            self.refused(command, "digits", *["mnist#1"] * (command == "predict"), code=1, says="by the method gan")
+        self.refused("lr-find", "gan-mlp", "--data", "strokes?n=80", says="lr-find takes supervised models")
+
     def test_models_that_cannot_sample(self):
         self.glia("train", "perceptron", "--data", "strokes?n=60", "--epochs", 1, "--out", "classes", "--quiet")
         self.refused("sample", "classes", code=1, says="was not trained by a method that draws samples")

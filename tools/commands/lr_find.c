@@ -170,6 +170,9 @@ int command_lr_find(int argc, char **argv) {
     }
     training t;
     status = training_open(&t, r.settings);
+    if (status < 0 && strcmp(t.method->name, "fit") != 0)
+        status =
+            misuse("lr-find takes supervised models; %s is trained by the method %s", t.recipe->name, t.method->name);
     if (status < 0) status = run(&t, &r);
     training_close(&t);
     return status;

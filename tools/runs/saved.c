@@ -193,7 +193,8 @@ char *saved_path(const char *path) {
     return file.bytes;
 }
 
-int saved_open(saved *s, const char *path) {
+/* Loads the model, of whatever method. Returns as saved_open(). */
+static int load(saved *s, const char *path) {
     *s = (saved){ 0 };
     struct stat info;
     if (stat(path, &info) != 0) {
@@ -204,8 +205,16 @@ int saved_open(saved *s, const char *path) {
     s->path = saved_path(path);
     glia_error error;
     s->model = glia_model_load(s->path, &error);
-    if (!s->model) return fail("%s", error.message);
+    return s->model ? -1 : fail("%s", error.message);
+}
 
+int saved_open(saved *s, const char *path) {
+    int status = load(s, path);
+    if (status >= 0) return status;
+    const char *method = glia_model_get(s->model, "method");
+    if (method && strcmp(method, "fit") != 0)
+        return fail("%s was trained by the method %s and has no predictions; try `glia sample %s`", path, method, path);
+    glia_error error;
     glia_shape output;
     glia_tensor input = glia_model_sample_input(s->model, &error);
     if (!input) return fail("%s: %s", s->path, error.message);
@@ -214,7 +223,7 @@ int saved_open(saved *s, const char *path) {
         return fail("%s: the model's output has no batch axis", s->path);
     s->outputs = (int)glia_shape_count(output);
     s->data = glia_model_get(s->model, "data");
-    int status = read_names(s);
+    status = read_names(s);
     return status < 0 ? read_normal(s) : status;
 }
 
@@ -227,7 +236,7 @@ int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe) 
         if (near) return misuse("no model or file \"%s\"; did you mean %s?", name, near);
         return misuse("no model or file \"%s\"; `glia models` lists the models", name);
     }
-    if (!*recipe) return saved_open(s, name);
+    if (!*recipe) return load(s, name);
     glia_error error;
     s->model = glia_recipe_build(*recipe, (*recipe)->sample, (*recipe)->outputs, &error);
     return s->model ? -1 : fail("%s", error.message);

@@ -39,7 +39,7 @@ typedef struct saved {
 /* The path of the model file: in a run folder, or the path itself. Release with free(). */
 char *saved_path(const char *path);
 
-/* A run folder or a safetensors file. Returns -1, or the exit status after printing an error. */
+/* A run folder or a safetensors file of a supervised model. Returns -1, or the exit status after printing an error. */
 int saved_open(saved *s, const char *path);
 /* The same, or builds a built-in model by name, untrained: then only s->model and *recipe are set. *recipe is NULL for
  * a file. */

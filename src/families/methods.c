@@ -108,8 +108,9 @@ static glia_status draw(const glia_method *method, glia_model *model, int64_t n,
                         glia_shape *shape, float *samples, glia_error *error) {
     glia_arena texts = { 0 };
     const char *trained = glia_model_get(model, "method.settings");
-    void *memory = parse(method, trained, opts->settings, &texts, error);
-    glia_status status = memory ? GLIA_OK : GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    void *memory = parse(method, trained, opts->settings, &texts, &reason);
+    glia_status status = memory ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
     if (status == GLIA_OK) status = method->sample(memory, model, n, opts, shape, samples, error);
     free(memory);
     glia_arena_free(&texts);

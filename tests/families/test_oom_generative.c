@@ -1,5 +1,5 @@
 /* test_oom_generative.c - fails every allocation (oom.h): a step of adversarial training, a step of a diffusion
- * model's, and sampling. */
+ * model's, sampling, and training by the methods. */
 #include "glia/glia.h"
 #include "oom.h"
 
@@ -81,15 +81,66 @@ static glia_status sampling(glia_error *error) {
     return status;
 }
 
+static glia_status look(void *context, const glia_shown *shown, glia_error *error) {
+    (void)context, (void)shown, (void)error;
+    return GLIA_OK;
+}
+
+static glia_status show(const glia_progress *p, void *context, glia_error *error) {
+    return glia_training_show(p->training, look, context, error);
+}
+
+/* A step, what it shows, and samples, of a model on points in the plane. */
+static glia_status train(glia_model *model, const char *method, const char *settings, glia_error *error) {
+    static const float points[8];
+    const glia_callback watch = { .epoch_end = show };
+    glia_dataset *data =
+        model ? glia_data_arrays((glia_arrays){ .n = 4, .x = points, .x_shape = GLIA_SHAPE(2) }, error) : NULL;
+    const bool validates = strcmp(method, "ddpm") == 0;
+    const glia_fit_opts o = { .batch = 4,
+                              .optimizer = { .kind = GLIA_ADAM },
+                              .validation = validates ? data : NULL,
+                              .callbacks = &watch,
+                              .n_callbacks = 1,
+                              .workers = GLIA_NONE,
+                              .threads = 1 };
+    float out[4];
+    glia_status status = data ? glia_train(model, data, method, settings, o, error) : error->status;
+    if (status == GLIA_OK) status = glia_sample(model, 2, (glia_sample_opts){ .threads = 1 }, out, error);
+    glia_data_free(data);
+    glia_model_free(model);
+    return status;
+}
+
+static glia_status gan(glia_error *error) {
+    glia_model *model = glia_model_create("gan", error);
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(2));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
+    const glia_gan_dense_opts small = { .units = 2, .layers = 1 };
+    glia_model_output(model, "sample", glia_gan_dense_generator(z, "generator", GLIA_SHAPE(2), small));
+    glia_model_output(model, "score", glia_gan_dense_critic(x, "critic", small));
+    return train(model, "gan", "shown=2 loss=wgan", error);
+}
+
+static glia_status ddpm(glia_error *error) {
+    glia_model *model = glia_model_create("ddpm", error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
+    glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
+    glia_tensor both[] = { x, glia_reshape(glia_cast(t, GLIA_F32), GLIA_SHAPE(GLIA_BATCH, 1)) };
+    glia_model_output(model, "noise", glia_dense(glia_concat(both, 2, 1), "out", (glia_dense_opts){ .units = 2 }));
+    return train(model, "ddpm", "timesteps=4 sampling_steps=2 shown=2", error);
+}
+
+static void test_gan(void **state) { (void)state, every_allocation(gan, "the method gan"); }
+static void test_ddpm(void **state) { (void)state, every_allocation(ddpm, "the method ddpm"); }
 static void test_adversarial(void **state) { (void)state, every_allocation(adversarial, "adversarial step"); }
 static void test_diffusion(void **state) { (void)state, every_allocation(diffusion, "diffusion step"); }
 static void test_sampling(void **state) { (void)state, every_allocation(sampling, "sampling"); }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_adversarial),
-        cmocka_unit_test(test_diffusion),
-        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_adversarial), cmocka_unit_test(test_diffusion), cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_gan),         cmocka_unit_test(test_ddpm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

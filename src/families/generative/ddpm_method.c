@@ -68,8 +68,9 @@ static glia_status make_diffusion(ddpm *m, glia_error *error) {
     const glia_diffusion_opts opts = { .steps = (int)m->timesteps,
                                        .schedule = (glia_beta_schedule)m->schedule,
                                        .prediction = (glia_diffusion_prediction)m->prediction };
-    m->diffusion = glia_diffusion_create(opts, error);
-    return m->diffusion ? GLIA_OK : GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->diffusion = glia_diffusion_create(opts, &reason);
+    return m->diffusion ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 /* ---- building ------------------------------------------------------------------------------------- */
@@ -89,11 +90,12 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
                                      .updates = "train",
                                      .batch = t->opts.batch,
                                      .precision = t->opts.precision };
-    m->program = glia_compile(g, t->backend, opts, error);
-    m->session = m->program ? glia_session_create(m->program, t->states, error) : NULL;
-    if (!m->session) return GLIA_E_ARGUMENT;
-    m->rate = glia_session_input(m->session, "lr", NULL, error);
-    if (!m->rate || !glia_session_input(m->session, "x", &m->x, error)) return GLIA_E_NOT_FOUND;
+    glia_error reason = { 0 };
+    m->program = glia_compile(g, t->backend, opts, &reason);
+    m->session = m->program ? glia_session_create(m->program, t->states, &reason) : NULL;
+    m->rate = m->session ? glia_session_input(m->session, "lr", NULL, &reason) : NULL;
+    if (!m->rate || !glia_session_input(m->session, "x", &m->x, &reason))
+        return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
     const glia_program_info info = glia_program_inspect(m->program);
     t->activation_bytes = info.activation_bytes;
@@ -143,8 +145,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";
     m->loss_mean = glia_training_mean(t, "loss");
-    m->sampling = make_net(t->model, t->backend, error);
-    return m->sampling ? begin_validation(t, error) : GLIA_E_ARGUMENT;
+    m->sampling = make_net(t->model, t->backend, &reason);
+    return m->sampling ? begin_validation(t, error) : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 static void end(glia_training *t) {
@@ -284,9 +286,11 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     status = glia_model_ready(model, 0, error);
     if (status == GLIA_OK) status = make_diffusion(&m, error);
     if (status != GLIA_OK) return status;
-    glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, error);
-    glia_function *net = backend ? make_net(model, backend, error) : NULL;
-    status = net ? draw(&m, net, e.x, opts->seed, n, samples, error) : GLIA_E_NOMEM;
+    glia_error reason = { 0 };
+    glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, &reason);
+    glia_function *net = backend ? make_net(model, backend, &reason) : NULL;
+    status =
+        net ? draw(&m, net, e.x, opts->seed, n, samples, error) : glia_fail(error, reason.status, "%s", reason.message);
     glia_function_free(net);
     if (!opts->backend) glia_backend_close(backend);
     glia_diffusion_free(m.diffusion);

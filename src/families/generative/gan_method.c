@@ -24,7 +24,7 @@ static const char *const groups[NETS] = { "critic", "generator" };
 
 typedef struct gan {
     /* settings */
-    int loss; /* of LOSSES */
+    int loss; /* index in `kinds` */
     int64_t critic_steps, shown;
     double penalty, clip, critic_lr;
     /* training */
@@ -107,13 +107,13 @@ static glia_status compile(const glia_training *t, int net, const glia_tensor *o
     const glia_compile_opts opts = {
         .outputs = outputs, .n_outputs = n, .mode = GLIA_TRAIN, .updates = groups[net], .batch = t->opts.batch
     };
-    m->programs[net] = glia_compile(m->graph, t->backend, opts, error);
-    m->sessions[net] = m->programs[net] ? glia_session_create(m->programs[net], t->states, error) : NULL;
-    if (!m->sessions[net]) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
     char name[32];
     snprintf(name, sizeof name, "%s/lr", groups[net]);
-    m->rates[net] = glia_session_input(m->sessions[net], name, NULL, error);
-    return m->rates[net] ? GLIA_OK : GLIA_E_NOT_FOUND;
+    m->programs[net] = glia_compile(m->graph, t->backend, opts, &reason);
+    m->sessions[net] = m->programs[net] ? glia_session_create(m->programs[net], t->states, &reason) : NULL;
+    m->rates[net] = m->sessions[net] ? glia_session_input(m->sessions[net], name, NULL, &reason) : NULL;
+    return m->rates[net] ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 /* Adds losses and updates to the graph and compiles each net's step. */
@@ -169,8 +169,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
     t->full_lr = m->base_rates[GENERATOR] = glia_optimizer_resolved(t->opts.optimizer).lr;
     m->base_rates[CRITIC] = m->critic_lr > 0 ? m->critic_lr : t->full_lr;
     status = build(t, &e, error);
-    if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, error);
-    if (status == GLIA_OK && !m->sampler) status = GLIA_E_NOMEM;
+    if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, &reason);
+    if (status == GLIA_OK && !m->sampler) status = glia_fail(error, reason.status, "%s", reason.message);
     glia_program_info info = m->programs[CRITIC] ? glia_program_inspect(m->programs[CRITIC]) : (glia_program_info){ 0 };
     t->activation_bytes = info.activation_bytes;
     t->parameter_bytes = info.parameter_bytes;
@@ -307,9 +307,11 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     if (!samples) return GLIA_OK;
     status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;
-    glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, error);
-    glia_function *sampler = backend ? make_sampler(model, backend, error) : NULL;
-    status = sampler ? draw(sampler, noise_shape(e.z), opts->seed, n, samples, error) : GLIA_E_NOMEM;
+    glia_error reason = { 0 };
+    glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, &reason);
+    glia_function *sampler = backend ? make_sampler(model, backend, &reason) : NULL;
+    status = sampler ? draw(sampler, noise_shape(e.z), opts->seed, n, samples, error)
+                     : glia_fail(error, reason.status, "%s", reason.message);
     glia_function_free(sampler);
     if (!opts->backend) glia_backend_close(backend);
     return status;

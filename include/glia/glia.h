@@ -13,6 +13,7 @@
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
+ *   autoencoders.h autoencoders, VAE
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -29,6 +30,7 @@
 #define GLIA_GLIA_H
 
 #include "glia/augment.h"
+#include "glia/autoencoders.h"
 #include "glia/callbacks.h"
 #include "glia/data.h"
 #include "glia/events.h"

@@ -310,6 +310,8 @@ static int build_model(training *t) {
     int64_t outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
     glia_error error;
     const glia_shape x = glia_data_x_shape(t->all);
+    if (t->recipe->build_conditional && !(outputs = glia_data_classes(t->all)))
+        return fail("%s is trained on samples with classes; %s has none", t->recipe->name, a->data);
     t->model = glia_recipe_build(t->recipe, x, (int)outputs, &error);
     if (!t->model && x.rank == 2 && t->recipe->sample.rank == 3) /* grey pictures without their axis of channels */
         t->model = glia_recipe_build(t->recipe, GLIA_SHAPE(1, x.dim[0], x.dim[1]), (int)outputs, NULL);

@@ -61,21 +61,14 @@ static const glia_setting settings[] = {
 static const char *const wanted =
     "the method gan needs a model with inputs 'z' and 'x' and outputs 'sample' and 'score'";
 
-static glia_node *output_named(const glia_graph *g, const char *name) {
-    for (int i = 0; i < g->n_outputs; i++) {
-        if (strcmp(g->outputs[i].name, name) == 0) return g->outputs[i].node;
-    }
-    return NULL;
-}
-
 /* The four ends of the two nets in a graph. */
 typedef struct ends {
     glia_node *z, *x, *sample, *score;
 } ends;
 
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
-    *e = (ends){ glia_graph_find_leaf(g, "z"), glia_graph_find_leaf(g, "x"), output_named(g, "sample"),
-                 output_named(g, "score") };
+    *e = (ends){ glia_graph_find_leaf(g, "z"), glia_graph_find_leaf(g, "x"), glia_output_named(g, "sample"),
+                 glia_output_named(g, "score") };
     if (!e->z || !e->x || !e->sample || !e->score) return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (glia_shape_equal(e->x->shape, e->sample->shape)) return GLIA_OK;
@@ -147,7 +140,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
 
 /* A function of the model itself: z -> sample. */
 static glia_function *make_sampler(glia_model *model, glia_backend *backend, glia_error *error) {
-    const glia_tensor sample = output_named(model->graph, "sample");
+    const glia_tensor sample = glia_output_named(model->graph, "sample");
     const glia_function_opts opts = { .outputs = &sample, .n_outputs = 1, .mode = GLIA_INFER };
     return glia_function_create(model->graph, backend, model->store, opts, error);
 }
@@ -293,7 +286,7 @@ static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_erro
 
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     const gan *m = t->memory;
-    const glia_tensor samples = output_named(t->model->graph, "sample");
+    const glia_tensor samples = glia_output_named(t->model->graph, "sample");
     return glia_show_samples(t, samples, m->shown, draw_shown, show_one, context, error);
 }
 

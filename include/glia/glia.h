@@ -15,6 +15,7 @@
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
+ *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -52,6 +53,7 @@
 #include "glia/recurrent.h"
 #include "glia/replay.h"
 #include "glia/settings.h"
+#include "glia/spiking.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"

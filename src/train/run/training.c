@@ -378,7 +378,8 @@ static glia_status describe_method(const glia_training *t, glia_error *error) {
     const glia_method_info *m = &t->method->about;
     if (!m->samples) return GLIA_OK;
     glia_text settings = { 0 };
-    glia_settings_print(m, t->memory, &settings);
+    const glia_setting_table table = glia_method_table(m);
+    glia_settings_print(&table, t->memory, &settings);
     glia_status status = settings.failed ? glia_fail_nomem(error) : glia_model_set(t->model, "method", m->name, error);
     if (status == GLIA_OK) status = glia_model_set(t->model, "method.settings", settings.bytes, error);
     free(settings.bytes);
@@ -390,7 +391,8 @@ static glia_status begin(glia_training *t, const char *settings, glia_error *err
     if (status != GLIA_OK) return status;
     t->memory = calloc(1, GLIA_MAX(t->method->bytes, (size_t)1));
     if (!t->memory) return glia_fail_nomem(error);
-    status = glia_settings_parse(&t->method->about, settings, t->memory, &t->texts, error);
+    const glia_setting_table table = glia_method_table(&t->method->about);
+    status = glia_settings_parse(&table, settings, t->memory, &t->texts, error);
     if (status == GLIA_OK) status = open_backend(t, error);
     if (status == GLIA_OK) status = t->method->begin(t, error);
     if (status == GLIA_OK) status = describe_method(t, error);

@@ -29,6 +29,7 @@ typedef struct training {
     glia_augment *augment;  /* NULL: none */
     double *class_weights;  /* NULL: none */
     double *sample_weights; /* NULL: none */
+    struct corpus *corpus;  /* text; NULL: none */
     double *mean, *stddev;
     int n_normal;
     char started[SHORT]; /* "2026-01-31 12:00" */
@@ -59,6 +60,7 @@ int training_keep(training *t);                                 /* model, run.js
 void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* the training split */
+const glia_text_source *training_text(const training *t); /* NULL: it learns from none */
 bool training_has_targets(const training *t); /* the method learns from targets: labels or values */
 glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
 int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence, 0 for values */

@@ -318,7 +318,8 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     t->seconds = 0;
     t->ended = false;
     t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
-    t->progress.lr = glia_training_rate(t);
+    /* after a checkpoint of the last step only the end of the epoch remains: the rate is that step's */
+    t->progress.lr = glia_training_rate_at(t, t->step && t->step == t->progress.steps ? t->done - 1 : t->done);
     tell(t, began, false);
     glia_training_back_up(t, false);
     t->began_at = t->step;

@@ -38,6 +38,7 @@
 #include "glia/data.h"
 #include "glia/environments.h"
 #include "glia/events.h"
+#include "glia/evolution.h"
 #include "glia/exchange.h"
 #include "glia/fit.h"
 #include "glia/generate.h"

@@ -16,6 +16,7 @@
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
  *   spiking.h      spiking neurons, plasticity, memories
+ *   autoencoders.h autoencoders, VAE
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -32,6 +33,7 @@
 #define GLIA_GLIA_H
 
 #include "glia/augment.h"
+#include "glia/autoencoders.h"
 #include "glia/callbacks.h"
 #include "glia/data.h"
 #include "glia/environments.h"

@@ -27,7 +27,8 @@ enum {
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
     GLIA_USES_PRECISION = 32, /* precision */
-    GLIA_USES_ENVIRONMENT = 64 /* needs environment; without this flag one is refused */
+    GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
+    GLIA_USES_TEXT = 256      /* needs text */
 };
 
 typedef struct glia_method_info {

@@ -171,12 +171,15 @@ static int open_dataset(training *t) {
     if (status < 0) status = hold_out(t);
     if (status >= 0) return status;
     t->classes = training_has_targets(t) ? glia_data_classes(t->all) : 0;
+    if (t->recipe->build_conditional && !glia_data_classes(t->all))
+        return fail("%s is trained on samples with classes; %s has none", t->recipe->name, t->asked.data);
     return -1;
 }
 
 static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
     *x = glia_data_x_shape(t->all);
-    *outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
+    const int classes = t->recipe->build_conditional ? glia_data_classes(t->all) : t->classes;
+    *outputs = classes ? classes : glia_shape_count(glia_data_y_shape(t->all));
 }
 
 static int prepare(training *t) {

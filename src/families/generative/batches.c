@@ -3,6 +3,40 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- classes ------------------------------------------------------------------------------------ */
+
+int glia_classes_of(const glia_model *model) {
+    const char *number = glia_model_get(model, "y.classes");
+    const int n = number && glia_graph_find_leaf(model->graph, "y") ? atoi(number) : 0;
+    return n > 0 ? n : 0;
+}
+
+glia_status glia_check_classes(const glia_dataset *data, const glia_model *model, glia_error *error) {
+    const int wanted = glia_classes_of(model), have = glia_data_classes(data);
+    if (!glia_graph_find_leaf(model->graph, "y")) return GLIA_OK;
+    if (!wanted)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model has an input 'y', but no metadata \"y.classes\"");
+    if (have && glia_data_y_dtype(data) == GLIA_I32 && glia_shape_count(glia_data_y_shape(data)) == 1 && have <= wanted)
+        return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "the model needs samples of %d classes; the data '%s' have %d", wanted,
+                     glia_data_name(data), have);
+}
+
+glia_status glia_choose_classes(const glia_model *model, int64_t wanted, int64_t n, int32_t *y, glia_error *error) {
+    const int classes = glia_classes_of(model);
+    if (!classes && wanted >= 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "class %lld was asked for, but the model was trained without classes",
+                         (long long)wanted);
+    if (wanted >= 0 && wanted >= classes)
+        return glia_fail(error, GLIA_E_ARGUMENT, "there is no class %lld: the model has %d", (long long)wanted,
+                         classes);
+    for (int64_t i = 0; i < n; i++) y[i] = wanted >= 0 ? (int32_t)wanted : classes ? (int32_t)(i % classes) : 0;
+    return GLIA_OK;
+}
+
+/* ---- samples ------------------------------------------------------------------------------------ */
 
 glia_shape glia_one_of(glia_tensor batch) {
     glia_shape shape = { .rank = batch->shape.rank - 1 };
@@ -44,7 +78,10 @@ static glia_status load_full_batches(glia_training *t, glia_error *error) {
                                     .weights = o->sample_weights };
     glia_error reason = { 0 };
     t->loader = glia_loader_create(t->data, opts, &reason);
-    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
+    if (glia_classes_of(t->model) && glia_loader_y_dtype(t->loader) != GLIA_I32)
+        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation that mixes samples leaves no classes for the model");
+    return GLIA_OK;
 }
 
 glia_status glia_copy_graph(glia_training *t, glia_graph **graph, glia_error *error) {

@@ -4,6 +4,14 @@
 
 #include "train/run/training.h"
 
+/* Models with classes have an input "y", i32 (N), and their number in the metadata "y.classes". 0: without. */
+int glia_classes_of(const glia_model *model);
+/* Checks that the data have a label of these classes for each sample, if the model has classes. */
+glia_status glia_check_classes(const glia_dataset *data, const glia_model *model, glia_error *error);
+/* Classes of n samples to draw: all `wanted`, or with -1 one after the other. An error if the model has no such class,
+ * or none at all and `wanted` is not -1. */
+glia_status glia_choose_classes(const glia_model *model, int64_t wanted, int64_t n, int32_t *y, glia_error *error);
+
 /* The shape of one sample of a tensor (N, ...). */
 glia_shape glia_one_of(glia_tensor batch);
 /* Samples with two or more axes are pictures: in [0, 1] in data and results, in [-1, 1] in nets. */

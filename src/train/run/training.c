@@ -40,6 +40,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
         { GLIA_USES_OPTIMIZER, o->optimizer.kind != none.kind || o->optimizer.lr != 0, "an optimiser" },
         { GLIA_USES_OPTIMIZER, o->schedule.kind != GLIA_LR_CONSTANT, "a learning rate schedule" },
+        { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
     };
     for (int i = 0; i < GLIA_COUNT(options); i++) {
@@ -57,6 +58,8 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
     if (!o->environment && (m->uses & GLIA_USES_ENVIRONMENT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs an environment", m->name);
+    if (!o->text && (m->uses & GLIA_USES_TEXT))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: epochs, batch and max_steps cannot be negative",
                          m->name);
@@ -258,10 +261,12 @@ glia_status glia_training_show(glia_training *t, glia_show_fn show, void *contex
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-double glia_training_rate(const glia_training *t) {
+double glia_training_rate_at(const glia_training *t, int64_t step) {
     if (!isnan(t->fixed_lr)) return t->fixed_lr;
-    return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, t->done, t->total, t->epoch_steps);
+    return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, step, t->total, t->epoch_steps);
 }
+
+double glia_training_rate(const glia_training *t) { return glia_training_rate_at(t, t->done); }
 
 static glia_status diverged(glia_training *t, double loss, glia_error *error) {
     char origin[360] = "";

@@ -11,7 +11,7 @@
  *   methods.h      training by any method
  *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
- *   environments.h CartPole, Taxi, pixel games, ...
+ *   environments.h CartPole, Taxi, pixel games, ... reinforcement.h learning by acting
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
@@ -54,6 +54,7 @@
 #include "glia/program.h"
 #include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/reinforcement.h"
 #include "glia/replay.h"
 #include "glia/settings.h"
 #include "glia/spiking.h"

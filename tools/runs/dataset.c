@@ -183,7 +183,8 @@ static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
 }
 
 static int prepare(training *t) {
-    int status = choose_augment(t);
+    int status = source_refuse_environment(t);
+    if (status < 0) status = choose_augment(t);
     if (status < 0) status = choose_class_weights(t);
     if (status < 0) status = choose_samples(t);
     if (status >= 0) return status;

@@ -29,6 +29,10 @@ static const struct {
 };
 enum { LOSSES = sizeof losses / sizeof losses[0] };
 
+const char *training_source(const training *t) {
+    return t->asked.data ? t->asked.data : t->asked.environment ? t->asked.environment : "";
+}
+
 bool training_has_targets(const training *t) { return (t->method->uses & GLIA_USES_TARGETS) != 0; }
 
 /* ---- what to train ------------------------------------------------------------------------ */
@@ -265,6 +269,7 @@ glia_fit_opts training_fit_opts(const training *t) {
                             .metrics = a->metrics,
                             .augment = t->augment,
                             .sample_weights = t->sample_weights,
+                            .environment = t->environment,
                             .stratified = a->stratified,
                             .seed = (uint64_t)a->seed,
                             .backend = t->backend,

@@ -13,6 +13,7 @@
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
+ *   graphs.h       data and networks of graphs
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -36,6 +37,7 @@
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"
+#include "glia/graphs.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
 #include "glia/methods.h"

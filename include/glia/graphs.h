@@ -162,6 +162,95 @@ GLIA_API int glia_graph_data_formats(glia_graph_format *out, int capacity);
  * GLIA_E_FORMAT: "molecule 3, position 7: the ring 1 is not closed". */
 GLIA_API glia_graph_data *glia_graph_data_smiles(const char *const *texts, int64_t n, glia_error *error);
 
+/* ==== layers ====================================================================================== */
+
+/* Edges in a computation graph: a CSR matrix whose rows are targets. */
+typedef struct glia_edges {
+    glia_tensor sources; /* (E) i32 */
+    glia_tensor offsets; /* (V + 1) i32: of the edges into each node */
+    glia_tensor weights; /* (E) f32; NULL: all 1 */
+} glia_edges;
+/* The inputs "edges/sources" (GLIA_EDGES), "edges/offsets" (GLIA_PLUS_ONE(GLIA_NODES)) and, if weighted,
+ * "edges/weights" (GLIA_EDGES) of a graph. */
+GLIA_API glia_edges glia_edges_input(glia_graph *graph, bool weighted);
+/* Data as constants of a graph, with these factors. */
+GLIA_API glia_edges glia_edges_constant(glia_graph *graph, const glia_graph_data *data, glia_edge_norm norm);
+/* Rong et al. 2020, "DropEdge": in training each edge is left out with this probability, anew in each step; nothing is
+ * rescaled. */
+GLIA_API glia_edges glia_edge_dropout(glia_edges edges, double rate);
+
+/* x (V, F) -> (V, F): the sum of w x_from over the edges into each node; the mean (not weighted); the maximum (0 for a
+ * node without edges). */
+GLIA_API glia_tensor glia_propagate(glia_tensor x, glia_edges edges);
+GLIA_API glia_tensor glia_propagate_mean(glia_tensor x, glia_edges edges);
+GLIA_API glia_tensor glia_propagate_max(glia_tensor x, glia_edges edges);
+/* x (V, heads units), weights (E, heads): the sum with weights of its own for each head. */
+GLIA_API glia_tensor glia_propagate_heads(glia_tensor x, glia_edges edges, glia_tensor weights);
+/* SGC's smoothing, Wu et al. 2019: `steps` times glia_propagate(). */
+GLIA_API glia_tensor glia_smooth(glia_tensor x, glia_edges edges, int steps);
+/* Gasteiger et al. 2019, "Predict then propagate": z <- (1 - alpha) A z + alpha x, `steps` times from z = x. */
+GLIA_API glia_tensor glia_appnp(glia_tensor x, glia_edges edges, int steps, double alpha);
+/* He et al. 2020, "LightGCN": the mean of x, A x, ..., A^layers x. */
+GLIA_API glia_tensor glia_lightgcn(glia_tensor x, glia_edges edges, int layers);
+
+/* Options of layers on nodes: x (V, F) -> (V, units). `sparse` with `features` columns stands in the place of x (then
+ * NULL): bags of words need no dense matrix; its kernel is (features, units). */
+typedef struct glia_node_opts {
+    int units;
+    bool no_bias;
+    glia_init kernel_init; /* default: Glorot uniform */
+    glia_csr sparse;
+    int features;
+} glia_node_opts;
+/* Kipf and Welling 2017: A x kernel^T + bias, for edges with GLIA_EDGES_SYMMETRIC factors and loops. Parameters kernel
+ * (units, F), bias (units). */
+GLIA_API glia_tensor glia_gcn(glia_tensor x, glia_edges edges, const char *name, glia_node_opts opts);
+/* x kernel^T + bias for dense or sparse features. */
+GLIA_API glia_tensor glia_node_dense(glia_tensor x, const char *name, glia_node_opts opts);
+/* Veličković et al. 2018: heads of `units` numbers, each a mean of neighbours by weights
+ * softmax(leaky_relu(a_to h_to + a_from h_from)); v2: Brody et al. 2022, a leaky_relu(h_to + h_from) with two kernels.
+ * Result (V, heads units), or with `average` (V, units). Data need loops for a node to see itself. */
+typedef struct glia_gat_opts {
+    glia_node_opts node;
+    int heads;      /* 0: 1 */
+    bool average;   /* of the heads, for the last layer */
+    bool v2;
+    double slope;   /* of leaky relu; 0: 0.2 */
+    double dropout; /* of the weights */
+} glia_gat_opts;
+/* Parameters kernel (heads units, F), from and to (heads, units), bias; v2: kernel_from and kernel_to (heads units, F)
+ * with bias_from and bias_to, attention (heads, units), bias. */
+GLIA_API glia_tensor glia_gat(glia_tensor x, glia_edges edges, const char *name, glia_gat_opts opts);
+/* Hamilton et al. 2017, GraphSAGE: kernel_self x + kernel (mean of neighbours) + bias; pool: the maximum of
+ * relu(pool/kernel x_from + pool/bias) instead of the mean. */
+typedef struct glia_sage_opts {
+    glia_node_opts node;
+    bool pool;
+    bool normalize; /* rows of the result get length 1 */
+} glia_sage_opts;
+GLIA_API glia_tensor glia_sage(glia_tensor x, glia_edges edges, const char *name, glia_sage_opts opts);
+/* Xu et al. 2019, GIN: (1 + eps) x + the sum of neighbours, before an MLP of the caller; parameter eps (), 0 at first,
+ * if `learns`. */
+GLIA_API glia_tensor glia_gin_sum(glia_tensor x, glia_edges edges, const char *name, bool learns);
+/* Gilmer et al. 2017, "Neural message passing": kernel_self x + the sum of theta_e x_from + bias. theta (E, units F),
+ * made from features of edges: theta[e] is a matrix (F, units). */
+GLIA_API glia_tensor glia_edge_conv(glia_tensor x, glia_edges edges, glia_tensor theta, const char *name, int units);
+/* Schlichtkrull et al. 2018, R-GCN: kernel_self x + over relations r the mean of kernel[r] x_from over edges of type r +
+ * bias. types (E) i32 in [0, relations). Parameters kernel (relations, F, units), kernel_self (F, units), bias. */
+GLIA_API glia_tensor glia_rgcn(glia_tensor x, glia_edges edges, glia_tensor types, int relations, const char *name,
+                               int units);
+
+/* Cai et al. 2021, GraphNorm: x - mean_scale mean, divided by its deviation within each graph. starts (N + 1): the nodes
+ * of each graph. Parameters scale, shift, mean_scale (F). */
+GLIA_API glia_tensor glia_graph_norm(glia_tensor x, glia_tensor starts, const char *name);
+/* Xu et al. 2018, "Jumping knowledge": n layers (V, F) together: side by side, or the maximum. */
+typedef enum glia_jump { GLIA_JUMP_CONCAT, GLIA_JUMP_MAX } glia_jump;
+GLIA_API glia_tensor glia_jumping_knowledge(const glia_tensor *xs, int n, glia_jump jump);
+/* x (V, F) -> (N, F) over the nodes of each graph. ATTENTION: the sum of softmax(gate) x, where gate is a dense layer
+ * NAME/gate of one unit (Li et al. 2016); other kinds need no name. */
+typedef enum glia_read_out_kind { GLIA_READ_SUM, GLIA_READ_MEAN, GLIA_READ_MAX, GLIA_READ_ATTENTION } glia_read_out_kind;
+GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
+ *   graphs.h       data and networks of graphs
  *   spiking.h      spiking neurons, plasticity, memories
  *   autoencoders.h autoencoders, VAE
  *
@@ -43,6 +44,7 @@
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"
+#include "glia/graphs.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
 #include "glia/methods.h"

@@ -45,6 +45,7 @@ src/families/transformers  train nn data backend core base glia
 src/families/words         train nn data backend core base glia
 src/families/projection    train nn data backend core base glia
 src/families/generative    train nn data backend core base glia
+src/families/spiking       train nn data backend core base glia
 src/deploy                 train nn data backend core base glia
 src/deploy/generate        train nn data backend core base glia
 src/deploy/exchange        train nn data backend core base glia

@@ -14,6 +14,7 @@
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
  *   autoencoders.h autoencoders, VAE
+ *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -50,6 +51,7 @@
 #include "glia/projection.h"
 #include "glia/recurrent.h"
 #include "glia/replay.h"
+#include "glia/spiking.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"

@@ -1,4 +1,4 @@
-/* methods.c - the table of methods, and training and sampling by a method's name. */
+/* methods.c - the table of methods, and training, sampling and assessing by a method's name. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,14 +102,18 @@ static const glia_method *sampler_of(const glia_model *model, glia_error *error)
     return NULL;
 }
 
-/* Settings of the model, then those of the caller. The result has the shape of a sample, and with `samples` not NULL
- * n samples. */
+/* The method's memory with the settings of the model and then those of the caller. NULL: see error. */
+static void *recall(const glia_method *method, const glia_model *model, const char *settings, glia_arena *texts,
+                    glia_error *error) {
+    return parse(method, glia_model_get(model, "method.settings"), settings, texts, error);
+}
+
+/* The result has the shape of a sample, and with `samples` not NULL n samples. */
 static glia_status draw(const glia_method *method, glia_model *model, int64_t n, const glia_sample_opts *opts,
                         glia_shape *shape, float *samples, glia_error *error) {
     glia_arena texts = { 0 };
-    const char *trained = glia_model_get(model, "method.settings");
     glia_error reason = { 0 };
-    void *memory = parse(method, trained, opts->settings, &texts, &reason);
+    void *memory = recall(method, model, opts->settings, &texts, &reason);
     glia_status status = memory ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
     if (status == GLIA_OK) status = method->sample(memory, model, n, opts, shape, samples, error);
     free(memory);
@@ -134,4 +138,24 @@ glia_shape glia_sample_shape(const glia_model *model) {
     if (method && draw(method, (glia_model *)(uintptr_t)model, 0, &opts, &shape, NULL, NULL) != GLIA_OK)
         return (glia_shape){ 0 };
     return shape;
+}
+
+glia_status glia_assess(glia_model *model, glia_assess_opts opts, glia_assessment *out, glia_error *error) {
+    if (!model || !out) return glia_fail_null(error, model ? "out" : "model");
+    const glia_method *method = look_up(glia_model_get(model, "method"));
+    if (!method || !method->assess)
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "the model was not trained by a method that assesses its models");
+    const char *name = method->about.name;
+    if (opts.count < 0) return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: count is negative", name);
+    if (!opts.data && (method->about.uses & GLIA_USES_DATA))
+        return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: needs data", name);
+    *out = (glia_assessment){ 0 };
+    glia_arena texts = { 0 };
+    glia_error reason = { 0 };
+    void *memory = recall(method, model, opts.settings, &texts, &reason);
+    glia_status status = memory ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    if (status == GLIA_OK) status = method->assess(memory, model, &opts, out, error);
+    free(memory);
+    glia_arena_free(&texts);
+    return status;
 }

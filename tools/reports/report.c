@@ -76,6 +76,10 @@ static void tiles(const training *t, text *out) {
         snprintf(value, sizeof value, "%.3g", exp(t->scores.loss));
         tile(out, value, "perplexity");
     }
+    for (int i = 0; t->assessed && i < t->assessment.n; i++) {
+        snprintf(value, sizeof value, "%.5g", t->assessment.values[i].value);
+        tile(out, value, t->assessment.values[i].name);
+    }
     const history *h = &t->progress.history;
     int64_t samples = 0;
     double seconds = 0;

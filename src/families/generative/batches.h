@@ -4,9 +4,6 @@
 
 #include "train/run/training.h"
 
-/* The graph's output of this name; NULL: there is none. */
-glia_tensor glia_output_named(const glia_graph *graph, const char *name);
-
 /* Models with classes have an input "y", i32 (N), and their number in the metadata "y.classes". 0: without. */
 int glia_classes_of(const glia_model *model);
 /* Checks that the data have a label of these classes for each sample, if the model has classes. */
@@ -26,8 +23,17 @@ void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures)
 
 /* Checks that the data's samples have as many numbers as those of x. */
 glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error);
-/* Creates the training's loader of shuffled full batches. */
-glia_status glia_full_batches(glia_training *training, glia_error *error);
+
+/* ---- steps of begin --------------------------------------------------------------------------- */
+
+/* A copy of the model's graph, to which losses and updates may be added; the model's values are initialised. */
+glia_status glia_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
+/* Checks the data against the input x and the classes, and creates the loader, of shuffled full batches, and the states. */
+glia_status glia_begin_samples(glia_training *training, glia_tensor x, glia_error *error);
+/* Takes the sizes that the run reports from the program of a step. */
+void glia_tell_sizes(glia_training *training, const glia_program *program);
+
+/* ---- samples ---------------------------------------------------------------------------------- */
 
 /* Draws n samples into `out`. */
 typedef glia_status (*glia_draw_fn)(glia_training *training, int64_t n, float *out, glia_error *error);

@@ -17,9 +17,9 @@ glia_status glia_vae_find(const glia_graph *g, glia_vae_ends *e, glia_error *err
     *e = (glia_vae_ends){ .x = glia_graph_find_leaf(g, "x"),
                           .z = glia_graph_find_leaf(g, "z"),
                           .y = glia_graph_find_leaf(g, "y"),
-                          .mean = glia_output_named(g, "mean"),
-                          .logvar = glia_output_named(g, "logvar"),
-                          .decoded = glia_output_named(g, "decoded") };
+                          .mean = glia_graph_find_output(g, "mean"),
+                          .logvar = glia_graph_find_output(g, "logvar"),
+                          .decoded = glia_graph_find_output(g, "decoded") };
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (!e->x || !e->z || !e->mean || !e->decoded) {
         return glia_fail(error, GLIA_E_ARGUMENT,

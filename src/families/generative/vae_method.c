@@ -121,21 +121,15 @@ static glia_status build(glia_training *t, const glia_vae_ends *e, glia_error *e
         (e->y && !glia_session_input(m->session, "y", &m->y, &reason)))
         return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
-    const glia_program_info info = glia_program_inspect(m->program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_tell_sizes(t, m->program);
     return GLIA_OK;
-}
-
-static glia_status check_data(const glia_training *t, const glia_dataset *data, glia_tensor x, glia_error *error) {
-    glia_status status = glia_check_samples(data, x, error);
-    return status == GLIA_OK ? glia_check_classes(data, t->model, error) : status;
 }
 
 static glia_status begin_validation(glia_training *t, const glia_vae_ends *e, glia_error *error) {
     vae *m = t->memory;
     if (!t->opts.validation) return GLIA_OK;
-    glia_status status = check_data(t, t->opts.validation, e->x, error);
+    glia_status status = glia_check_samples(t->opts.validation, e->x, error);
+    if (status == GLIA_OK) status = glia_check_classes(t->opts.validation, t->model, error);
     if (status != GLIA_OK) return status;
     glia_error reason = { 0 };
     const glia_loader_opts opts = { .batch = 250, .workers = t->opts.workers };
@@ -149,18 +143,10 @@ static glia_status begin_validation(glia_training *t, const glia_vae_ends *e, gl
 static glia_status begin(glia_training *t, glia_error *error) {
     vae *m = t->memory;
     glia_vae_ends e;
-    glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = glia_vae_find(m->graph, &e, error);
-    if (status == GLIA_OK) status = check_data(t, t->data, e.x, error);
-    if (status == GLIA_OK) status = glia_full_batches(t, error);
-    if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    if (!t->states) return GLIA_E_NOMEM;
-    status = build(t, &e, error);
+    glia_status status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = glia_vae_find(m->graph, &e, error);
+    if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
+    if (status == GLIA_OK) status = build(t, &e, error);
     if (status == GLIA_OK) status = glia_vae_open(&m->nets, t->model, m->means, t->backend, error);
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";

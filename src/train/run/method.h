@@ -43,7 +43,15 @@ typedef struct glia_method {
     /* Draws n samples; memory holds the settings only. With samples NULL only *shape is set. NULL: cannot. */
     glia_status (*sample)(const void *memory, glia_model *model, int64_t n, const glia_sample_opts *opts,
                           glia_shape *shape, float *samples, glia_error *error);
+    /* See glia_assess(); memory holds the settings only, and data are there if the method uses them. NULL: cannot. */
+    glia_status (*assess)(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error);
 } glia_method;
+
+/* Adds a value; `name` must be a constant. Values beyond GLIA_ASSESSED are left out. */
+static inline void glia_assessment_add(glia_assessment *out, const char *name, double value) {
+    if (out->n < GLIA_ASSESSED) out->values[out->n++] = (glia_value){ name, value };
+}
 
 /* ---- settings.c ------------------------------------------------------------------------------- */
 

@@ -32,6 +32,7 @@ src/data/sources           data/text data/formats core base glia
 src/data/augment           data/sources data/text data/formats core base glia
 src/data/loader            data core base glia
 src/data/replay            data/sources data/text data/formats core base glia
+src/data/environments      core base glia
 src/train/model            nn data backend core base glia
 src/train/events           core base glia
 src/train/run              train/model nn data backend core base glia

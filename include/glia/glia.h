@@ -9,7 +9,9 @@
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
  *   methods.h      training by any method
+ *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
+ *   environments.h CartPole, Taxi, pixel games, ...
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
@@ -34,6 +36,7 @@
 #include "glia/autoencoders.h"
 #include "glia/callbacks.h"
 #include "glia/data.h"
+#include "glia/environments.h"
 #include "glia/events.h"
 #include "glia/exchange.h"
 #include "glia/fit.h"
@@ -51,6 +54,7 @@
 #include "glia/projection.h"
 #include "glia/recurrent.h"
 #include "glia/replay.h"
+#include "glia/settings.h"
 #include "glia/spiking.h"
 #include "glia/status.h"
 #include "glia/tensor.h"

@@ -13,29 +13,11 @@
 #define GLIA_METHODS_H
 
 #include "glia/callbacks.h"
+#include "glia/settings.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum glia_setting_kind {
-    GLIA_SETTING_REAL,   /* double */
-    GLIA_SETTING_INT,    /* int64_t */
-    GLIA_SETTING_SWITCH, /* bool: true or false */
-    GLIA_SETTING_CHOICE, /* int: index of one of the names in `choices` */
-    GLIA_SETTING_TEXT    /* const char *, NULL if not set; without spaces */
-} glia_setting_kind;
-
-/* One setting of a method. */
-typedef struct glia_setting {
-    const char *name; /* "critic_steps"; in texts - and _ are the same */
-    glia_setting_kind kind;
-    size_t offset;        /* of the value in the method's memory */
-    double initial;       /* default; of a choice its index; of texts unused */
-    double least, most;   /* inclusive; of reals and integers */
-    const char *choices;  /* "gan|wgan-gp" */
-    const char *help;     /* one line */
-} glia_setting;
 
 /* Which fields of glia_fit_opts a method uses. Setting another one is an error. */
 enum {
@@ -44,7 +26,8 @@ enum {
     GLIA_USES_VALIDATION = 4, /* validation */
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
-    GLIA_USES_PRECISION = 32  /* precision */
+    GLIA_USES_PRECISION = 32, /* precision */
+    GLIA_USES_TEXT = 256      /* needs text */
 };
 
 typedef struct glia_method_info {

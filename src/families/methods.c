@@ -55,8 +55,9 @@ static void *parse(const glia_method *method, const char *settings, const char *
         glia_fail_nomem(error);
         return NULL;
     }
-    glia_status status = glia_settings_parse(&method->about, settings, memory, texts, error);
-    if (status == GLIA_OK) status = glia_settings_change(&method->about, changes, memory, texts, error);
+    const glia_setting_table table = glia_method_table(&method->about);
+    glia_status status = glia_settings_parse(&table, settings, memory, texts, error);
+    if (status == GLIA_OK) status = glia_settings_change(&table, changes, memory, texts, error);
     if (status == GLIA_OK) return memory;
     free(memory);
     return NULL;
@@ -67,7 +68,10 @@ char *glia_method_settings(const char *name, const char *settings, const char *c
     glia_arena texts = { 0 };
     glia_text out = { 0 };
     void *memory = method ? parse(method, settings, changes, &texts, error) : NULL;
-    if (memory) glia_settings_print(&method->about, memory, &out);
+    if (memory) {
+        const glia_setting_table table = glia_method_table(&method->about);
+        glia_settings_print(&table, memory, &out);
+    }
     if (out.failed) {
         free(out.bytes);
         out.bytes = NULL;

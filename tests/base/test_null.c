@@ -58,6 +58,7 @@ static struct {
     glia_progress *progress;
     glia_sampler *sampler;
     glia_replay *replay;
+    glia_env *env;
     glia_sentences *sentences;
     glia_session *session;
     glia_store *store;
@@ -108,6 +109,7 @@ static void fill_handles(void) {
     world.metric = glia_metric_create("accuracy", 3, &e);
     static const glia_replay_field field = { .name = "x" };
     world.replay = glia_replay_create(&field, 1, (glia_replay_opts){ .capacity = 4, .prioritized = true }, &e);
+    world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
     world.vectors =
@@ -126,8 +128,8 @@ static void fill_handles(void) {
     glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
     assert_true(world.augment && world.backend && world.dataset && world.diffusion && world.events && world.graph &&
-                world.loader && world.metric && world.replay && world.sampler && world.vectors && world.tokenizer &&
-                world.detokenizer && world.program && world.store && world.session && world.loop);
+                world.loader && world.metric && world.replay && world.env && world.sampler && world.vectors &&
+                world.tokenizer && world.detokenizer && world.program && world.store && world.session && world.loop);
 }
 
 static int fill_world(void **state) {
@@ -160,6 +162,7 @@ static int empty_world(void **state) {
     glia_vectors_free(world.vectors);
     glia_metric_free(world.metric);
     glia_replay_free(world.replay);
+    glia_env_free(world.env);
     glia_sampler_free(world.sampler);
     glia_diffusion_free(world.diffusion);
     glia_augment_free(world.augment);

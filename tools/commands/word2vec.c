@@ -120,6 +120,7 @@ static int train(const request *r, char **arguments, int n) {
     const char *file = NULL;
     char *phrases = r->phrases ? join_phrases(r, &source, &file) : NULL;
     if (r->phrases && !phrases) return EXIT_FAILED;
+    source.vocabulary = r->vocabulary;
     const glia_word2vec_opts opts = {
         .model = skip_gram ? GLIA_SKIP_GRAM : GLIA_CBOW,
         .size = r->size,
@@ -136,7 +137,6 @@ static int train(const request *r, char **arguments, int n) {
         .rate = r->rate,
         .seed = (uint64_t)r->seed,
         .threads = (int)r->threads,
-        .vocabulary = r->vocabulary,
         .watch = watch,
         .context = &shown,
     };

@@ -171,6 +171,8 @@ static int open_dataset(training *t) {
     if (status < 0) status = hold_out(t);
     if (status >= 0) return status;
     t->classes = training_has_targets(t) ? glia_data_classes(t->all) : 0;
+    if (t->recipe->build_conditional && !glia_data_classes(t->all))
+        return fail("%s is trained on samples with classes; %s has none", t->recipe->name, t->asked.data);
     return -1;
 }
 

@@ -141,7 +141,8 @@ static void describe(const glia_training *t, glia_text *text) {
     glia_text_printf(text, "method=%s\n", method->name);
     if (method->n_settings) {
         glia_text_printf(text, "settings=");
-        glia_settings_print(method, t->memory, text);
+        const glia_setting_table table = glia_method_table(method);
+        glia_settings_print(&table, t->memory, text);
         glia_text_printf(text, "\n");
     }
     if (t->data) {

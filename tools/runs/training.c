@@ -154,8 +154,6 @@ static int build_model(training *t) {
     glia_shape x;
     int64_t outputs;
     t->source->sizes(t, &x, &outputs);
-    if (t->recipe->build_conditional && !outputs)
-        return fail("%s is trained on samples with classes; %s has none", t->recipe->name, a->data);
     glia_error error;
     t->model = glia_recipe_build(t->recipe, x, (int)outputs, &error);
     if (!t->model && x.rank == 2 && t->recipe->sample.rank == 3) /* grey pictures without their axis of channels */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "families/generative/batches.h"
 #include "families/generative/vae.h"
 #include "glia/projection.h"
@@ -58,8 +59,8 @@ static const glia_setting settings[] = {
 glia_status glia_vae_meaning_of(const glia_model *model, glia_vae_meaning *means, glia_error *error) {
     vae m = { 0 };
     glia_arena texts = { 0 };
-    const glia_method_info about = { .name = "vae", .settings = settings, .n_settings = GLIA_COUNT(settings) };
-    glia_status status = glia_settings_parse(&about, glia_model_get(model, "method.settings"), &m, &texts, error);
+    const glia_setting_table table = { "method", "vae", settings, GLIA_COUNT(settings) };
+    glia_status status = glia_settings_parse(&table, glia_model_get(model, "method.settings"), &m, &texts, error);
     glia_arena_free(&texts);
     *means = m.means;
     return status;

@@ -18,6 +18,7 @@
  *   graphs.h       data and networks of graphs
  *   spiking.h      spiking neurons, plasticity, memories
  *   autoencoders.h autoencoders, VAE
+ *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.

@@ -158,6 +158,12 @@ static void describe(const glia_training *t, glia_text *text) {
     }
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
+    for (int i = 0; i < t->opts.n_phases; i++) {
+        const glia_phase *p = &t->opts.phases[i];
+        glia_text_printf(text, "phase=%s of %s, %lld steps by %s, learning rate %s\n", p->group, p->loss,
+                         (long long)GLIA_MAX(p->steps, 1), glia_optimizer_name(p->optimizer.kind),
+                         glia_number_print(p->optimizer.lr, number));
+    }
     if (!(method->uses & GLIA_USES_OPTIMIZER)) return;
     glia_text_printf(text, "optimizer=%s\n", glia_optimizer_name(o->kind));
     glia_text_printf(text, "accumulate=%lld\n", (long long)GLIA_MAX(o->accumulate, 1));

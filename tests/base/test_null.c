@@ -60,6 +60,8 @@ static struct {
     glia_replay *replay;
     glia_env *env;
     glia_search *search;
+    glia_graph_data *graph_data;
+    glia_agent *agent; /* stays NULL: it needs a trained model */
     glia_sentences *sentences;
     glia_session *session;
     glia_store *store;
@@ -113,6 +115,7 @@ static void fill_handles(void) {
     world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.graph_data = glia_graph_data_smiles((const char *const[]){ "CCO" }, 1, &e);
     world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
         glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
@@ -130,8 +133,8 @@ static void fill_handles(void) {
     glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
     assert_true(world.augment && world.backend && world.dataset && world.diffusion && world.events && world.graph &&
-                world.loader && world.metric && world.replay && world.env && world.sampler && world.vectors &&
-                world.tokenizer && world.detokenizer && world.program && world.store && world.session && world.loop);
+                world.loader && world.metric && world.replay && world.env && world.graph_data &&
+                world.sampler && world.vectors && world.tokenizer && world.detokenizer && world.program && world.store && world.session && world.loop);
 }
 
 static int fill_world(void **state) {
@@ -153,6 +156,7 @@ static int empty_world(void **state) {
     (void)state;
     glia_session_free(world.session);
     glia_search_free(world.search);
+    glia_graph_data_free(world.graph_data);
     glia_store_free(world.store);
     glia_program_free(world.program);
     glia_backend_close(world.backend);

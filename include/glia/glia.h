@@ -8,7 +8,7 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *   methods.h      training by any method
+ *   methods.h      training by any method           explain.h       attributions, SHAP, LIME
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
@@ -33,6 +33,7 @@
 #include "glia/data.h"
 #include "glia/events.h"
 #include "glia/exchange.h"
+#include "glia/explain.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"

@@ -26,7 +26,7 @@ GOOD = {
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
 # Handle types, with the member of the world that holds one.
-HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "events", "function", "generator",
+HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "events", "explainer", "function", "generator",
            "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "replay", "sampler",
            "sentences", "session", "store", "synonyms", "tokenizer",

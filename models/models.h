@@ -17,12 +17,16 @@ typedef glia_tensor (*glia_build_tokens_fn)(glia_tensor ids, int vocabulary, int
 /* Adds inputs, networks and outputs for samples of this shape to an empty model, as its method wants them. */
 typedef void (*glia_build_networks_fn)(glia_model *model, glia_shape sample);
 
+/* The same for models of samples with classes. */
+typedef void (*glia_build_conditional_fn)(glia_model *model, glia_shape sample, int classes);
+
 typedef struct glia_recipe {
     const char *name;
     const char *summary; /* one line */
     glia_build_fn build; /* one network over numbers; else NULL */
     glia_build_tokens_fn build_tokens; /* one network over token ids; else NULL */
     glia_build_networks_fn build_networks; /* several networks, trained by another method than "fit"; else NULL */
+    glia_build_conditional_fn build_conditional; /* the same, of samples with classes; else NULL */
     const char *method;   /* methods.h: "fit", "gan", ... */
     const char *settings; /* of the method; NULL: its defaults */
     glia_shape sample; /* the design shape; rank 1: any shape, flattened */

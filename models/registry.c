@@ -52,6 +52,19 @@
       .batch = batch_,                                                                                                 \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
+#define CONDITIONAL(name_, builder_, summary_, sample_, data_, epochs_, batch_, method_, settings_, schedule_, ...)    \
+    { .name = name_,                                                                                                   \
+      .summary = summary_,                                                                                             \
+      .outputs = 10,                                                                                                   \
+      .build_conditional = glia_build_##builder_,                                                                      \
+      .method = method_,                                                                                               \
+      .settings = settings_,                                                                                           \
+      .sample = sample_,                                                                                               \
+      .data = data_,                                                                                                   \
+      .epochs = epochs_,                                                                                               \
+      .batch = batch_,                                                                                                 \
+      .schedule = schedule_,                                                                                           \
+      .optimizer = { __VA_ARGS__ } },
 /* as in nanoGPT: weight decay for kernels and embeddings only */
 static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = GLIA_ZERO } };
 static const glia_recipe recipes[] = {
@@ -121,6 +134,8 @@ static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocab
     if (!model) return NULL;
     if (recipe->build_networks) {
         recipe->build_networks(model, sample);
+    } else if (recipe->build_conditional) {
+        recipe->build_conditional(model, sample, outputs);
     } else {
         glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, sample);
         glia_tensor y = recipe->build ? recipe->build(x, outputs) : recipe->build_tokens(x, vocabulary, outputs);

@@ -59,6 +59,8 @@ static struct {
     glia_progress *progress;
     glia_sampler *sampler;
     glia_replay *replay;
+    glia_env *env;
+    glia_search *search;
     glia_sentences *sentences;
     glia_session *session;
     glia_store *store;
@@ -117,8 +119,10 @@ static void fill_handles(void) {
     world.metric = glia_metric_create("accuracy", 3, &e);
     static const glia_replay_field field = { .name = "x" };
     world.replay = glia_replay_create(&field, 1, (glia_replay_opts){ .capacity = 4, .prioritized = true }, &e);
+    world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
         glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
     world.tokenizer =
@@ -135,8 +139,9 @@ static void fill_handles(void) {
     glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
     assert_true(world.augment && world.backend && world.dataset && world.diffusion && world.explainer && world.events &&
-                world.graph && world.loader && world.metric && world.replay && world.sampler && world.vectors &&
-                world.tokenizer && world.detokenizer && world.program && world.store && world.session && world.loop);
+                world.graph && world.loader && world.metric && world.replay && world.env && world.sampler &&
+                world.vectors && world.tokenizer && world.detokenizer && world.program && world.store &&
+                world.session && world.loop);
 }
 
 static int fill_world(void **state) {
@@ -157,6 +162,7 @@ static int fill_world(void **state) {
 static int empty_world(void **state) {
     (void)state;
     glia_session_free(world.session);
+    glia_search_free(world.search);
     glia_store_free(world.store);
     glia_program_free(world.program);
     glia_backend_close(world.backend);
@@ -169,6 +175,7 @@ static int empty_world(void **state) {
     glia_vectors_free(world.vectors);
     glia_metric_free(world.metric);
     glia_replay_free(world.replay);
+    glia_env_free(world.env);
     glia_sampler_free(world.sampler);
     glia_diffusion_free(world.diffusion);
     glia_explainer_free(world.explainer);

@@ -26,9 +26,9 @@ GOOD = {
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
 # Handle types, with the member of the world that holds one.
-HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "events", "explainer", "function", "generator",
+HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "explainer", "function", "generator",
            "graph", "loader", "loop", "metric",
-           "model", "pairs", "program", "progress", "replay", "sampler",
+           "model", "pairs", "program", "progress", "replay", "sampler", "search",
            "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported

@@ -97,9 +97,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (!m->rate || !glia_session_input(m->session, "x", &m->x, &reason))
         return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
-    const glia_program_info info = glia_program_inspect(m->program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_tell_sizes(t, m->program);
     return GLIA_OK;
 }
 
@@ -131,17 +129,10 @@ static glia_status begin(glia_training *t, glia_error *error) {
     ends e;
     glia_error reason = { 0 };
     glia_status status = make_diffusion(m, error);
-    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = find_ends(m->graph, &e, error);
-    if (status == GLIA_OK) status = glia_check_samples(t->data, e.x, error);
-    if (status == GLIA_OK) status = glia_full_batches(t, error);
-    if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    if (!t->states) return GLIA_E_NOMEM;
-    status = build(t, &e, error);
+    if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
+    if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
+    if (status == GLIA_OK) status = build(t, &e, error);
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";
     m->loss_mean = glia_training_mean(t, "loss");

@@ -61,21 +61,16 @@ static const glia_setting settings[] = {
 static const char *const wanted =
     "the method gan needs a model with inputs 'z' and 'x' and outputs 'sample' and 'score'";
 
-static glia_node *output_named(const glia_graph *g, const char *name) {
-    for (int i = 0; i < g->n_outputs; i++) {
-        if (strcmp(g->outputs[i].name, name) == 0) return g->outputs[i].node;
-    }
-    return NULL;
-}
-
 /* The four ends of the two nets in a graph. */
 typedef struct ends {
     glia_node *z, *x, *sample, *score;
 } ends;
 
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
-    *e = (ends){ glia_graph_find_leaf(g, "z"), glia_graph_find_leaf(g, "x"), output_named(g, "sample"),
-                 output_named(g, "score") };
+    *e = (ends){ .z = glia_graph_find_leaf(g, "z"),
+                 .x = glia_graph_find_leaf(g, "x"),
+                 .sample = glia_graph_find_output(g, "sample"),
+                 .score = glia_graph_find_output(g, "score") };
     if (!e->z || !e->x || !e->sample || !e->score) return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (glia_shape_equal(e->x->shape, e->sample->shape)) return GLIA_OK;
@@ -147,7 +142,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
 
 /* A function of the model itself: z -> sample. */
 static glia_function *make_sampler(glia_model *model, glia_backend *backend, glia_error *error) {
-    const glia_tensor sample = output_named(model->graph, "sample");
+    const glia_tensor sample = glia_graph_find_output(model->graph, "sample");
     const glia_function_opts opts = { .outputs = &sample, .n_outputs = 1, .mode = GLIA_INFER };
     return glia_function_create(model->graph, backend, model->store, opts, error);
 }
@@ -156,24 +151,16 @@ static glia_status begin(glia_training *t, glia_error *error) {
     gan *m = t->memory;
     ends e;
     glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    glia_status status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
+    if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
     if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = find_ends(m->graph, &e, error);
-    if (status == GLIA_OK) status = glia_check_samples(t->data, e.x, error);
-    if (status == GLIA_OK) status = glia_full_batches(t, error);
-    if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    if (!t->states) return GLIA_E_NOMEM;
     t->full_lr = m->base_rates[GENERATOR] = glia_optimizer_resolved(t->opts.optimizer).lr;
     m->base_rates[CRITIC] = m->critic_lr > 0 ? m->critic_lr : t->full_lr;
     status = build(t, &e, error);
     if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, &reason);
     if (status == GLIA_OK && !m->sampler) status = glia_fail(error, reason.status, "%s", reason.message);
-    glia_program_info info = m->programs[CRITIC] ? glia_program_inspect(m->programs[CRITIC]) : (glia_program_info){ 0 };
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    if (m->programs[CRITIC]) glia_tell_sizes(t, m->programs[CRITIC]);
     t->groups[t->n_groups++] = groups[GENERATOR];
     m->loss_mean = glia_training_mean(t, "loss");
     m->critic_mean = glia_training_mean(t, "critic_loss");
@@ -293,7 +280,7 @@ static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_erro
 
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     const gan *m = t->memory;
-    const glia_tensor samples = output_named(t->model->graph, "sample");
+    const glia_tensor samples = glia_graph_find_output(t->model->graph, "sample");
     return glia_show_samples(t, samples, m->shown, draw_shown, show_one, context, error);
 }
 

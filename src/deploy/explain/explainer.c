@@ -100,7 +100,8 @@ static glia_status begin(glia_explainer *e, const glia_explain_opts *o, glia_err
     }
     e->memory = calloc(1, e->method->bytes + 1);
     if (!e->memory) return glia_fail_nomem(error);
-    glia_status status = glia_settings_parse(about, o->settings, e->memory, &e->texts, error);
+    const glia_setting_table table = { "method", about->name, about->settings, about->n_settings };
+    glia_status status = glia_settings_parse(&table, o->settings, e->memory, &e->texts, error);
     if (status == GLIA_OK) status = take_background(e, o, error);
     if (status == GLIA_OK) status = take_groups(e, o, error);
     if (status == GLIA_OK && e->model) status = take_backend(e, o, error);

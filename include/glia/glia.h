@@ -8,6 +8,7 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
+ *   methods.h      training by any method           explain.h       attributions, SHAP, LIME
  *   methods.h      training by any method
  *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
@@ -42,6 +43,7 @@
 #include "glia/events.h"
 #include "glia/evolution.h"
 #include "glia/exchange.h"
+#include "glia/explain.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"

@@ -15,7 +15,7 @@
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
- *   autoencoders.h autoencoders, VAE
+ *   autoencoders.h autoencoders, VAE               samples.h       how good drawn samples are
  *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
@@ -54,6 +54,7 @@
 #include "glia/projection.h"
 #include "glia/recurrent.h"
 #include "glia/replay.h"
+#include "glia/samples.h"
 #include "glia/settings.h"
 #include "glia/spiking.h"
 #include "glia/status.h"

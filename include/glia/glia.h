@@ -19,6 +19,7 @@
  *   graphs.h       data and networks of graphs
  *   spiking.h      spiking neurons, plasticity, memories
  *   autoencoders.h autoencoders, VAE
+ *   autoencoders.h autoencoders, VAE               samples.h       how good drawn samples are
  *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
@@ -61,6 +62,7 @@
 #include "glia/recurrent.h"
 #include "glia/reinforcement.h"
 #include "glia/replay.h"
+#include "glia/samples.h"
 #include "glia/settings.h"
 #include "glia/spiking.h"
 #include "glia/status.h"

@@ -56,10 +56,10 @@ static const source source_nothing = { .open = source_refuse_dataset,
 
 /* ---- the kinds ----------------------------------------------------------------------------- */
 
-extern const source source_dataset;
+extern const source source_dataset, source_graphs;
 
 const source *source_of(const glia_method_info *method) {
-    static const source *const kinds[] = { &source_dataset };
+    static const source *const kinds[] = { &source_dataset, &source_graphs };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (method->uses & kinds[i]->flag) return kinds[i];
     return &source_nothing;

@@ -39,6 +39,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
         { GLIA_USES_OPTIMIZER, o->optimizer.kind != none.kind || o->optimizer.lr != 0, "an optimiser" },
         { GLIA_USES_OPTIMIZER, o->schedule.kind != GLIA_LR_CONSTANT, "a learning rate schedule" },
+        { GLIA_USES_GRAPHS, o->graphs != NULL, "graphs" },
         { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
     };
@@ -55,6 +56,8 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
     if (!t->model) return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs a model", m->name);
     if (!t->data && (m->uses & GLIA_USES_DATA))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
+    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
     if (!o->text && (m->uses & GLIA_USES_TEXT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
@@ -376,7 +379,7 @@ static void end(glia_training *t) {
 /* Writes into the model's metadata by which method and settings it is trained, for glia_sample(). */
 static glia_status describe_method(const glia_training *t, glia_error *error) {
     const glia_method_info *m = &t->method->about;
-    if (!m->samples) return GLIA_OK;
+    if (!m->samples && !m->assesses) return GLIA_OK;
     glia_text settings = { 0 };
     const glia_setting_table table = glia_method_table(m);
     glia_settings_print(&table, t->memory, &settings);

@@ -145,6 +145,10 @@ GLIA_API void glia_link_split_free(glia_link_split *split);
  *   esol, bbbp, ...                    molecules/NAME.csv there; "smiles:FILE": a CSV with SMILES (column smiles=NAME),
  *                                      target=COLUMN (values) or label=COLUMN (classes)
  *
+ * Options of all: split=random:VALIDATION:TEST (shares), split=class:TRAIN:VALIDATION (of each class), or
+ * split=scaffold:VALIDATION:TEST; fold=K/FOLDS: stratified, the fold K is for the test, the next one for validation;
+ * seed=N of these. They (re)write the array "split".
+ *
  * Self edges and repeated edges of files are dropped. NULL: see error, with file and line. */
 GLIA_API glia_graph_data *glia_graph_data_open(const char *address, const char *folder, glia_error *error);
 /* Whether this address is one of graphs. */
@@ -250,6 +254,47 @@ GLIA_API glia_tensor glia_jumping_knowledge(const glia_tensor *xs, int n, glia_j
  * NAME/gate of one unit (Li et al. 2016); other kinds need no name. */
 typedef enum glia_read_out_kind { GLIA_READ_SUM, GLIA_READ_MEAN, GLIA_READ_MAX, GLIA_READ_ATTENTION } glia_read_out_kind;
 GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
+
+/* ==== models ======================================================================================= */
+
+/* What a model for data must fit. */
+typedef struct glia_graph_sizes {
+    int features, edge_features; /* columns of "x" of nodes and edges; 0: there are none */
+    int outputs;                 /* classes of "label" of nodes (one graph) or of graphs, or columns of "target" */
+    int relations;               /* 1 + the largest "type" of edges; 0: there are none */
+    int64_t nodes;
+    bool graphs;   /* the answers are of graphs */
+    bool sparse;   /* fewer than a tenth of the features are not 0, and one graph */
+} glia_graph_sizes;
+GLIA_API glia_graph_sizes glia_graph_data_sizes(const glia_graph_data *data);
+
+/* A model of graphs is a glia_model whose inputs have these names; methods and predictions fill in those that it has:
+ *
+ *     x                                 (V, F) f32
+ *     x/values, x/columns, x/offsets    the same as a sparse matrix: (N), (N) i32, (V + 1) i32
+ *     edges/sources, edges/offsets      (E) i32, (V + 1) i32
+ *     edges/weights, edges/types, edges/x    (E), (E) i32, (E, F)
+ *     graphs/starts                     (N + 1) i32: nodes of each graph; only without a sparse x
+ *
+ * Its first output is (V, K) for nodes, (N, K) for graphs. glia_model_nodes() declares x as it suits the sizes, and
+ * returns options of the first layer with units; *x is NULL if it is sparse. glia_model_edges() declares edges, and
+ * notes in the model's metadata ("graph.edges") what is to be done to data: loops and factors. */
+GLIA_API glia_node_opts glia_model_nodes(glia_model *model, glia_graph_sizes sizes, int units, glia_tensor *x);
+GLIA_API glia_edges glia_model_edges(glia_model *model, glia_edge_norm norm, bool loops);
+GLIA_API glia_tensor glia_model_starts(glia_model *model);
+
+/* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or, if
+ * there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
+ * from which and on which to measure; without it all are learned from. docs/graphs.md has settings and figures.
+ *
+ * glia_graph_predict() writes the first output for all nodes (V, K) or graphs (N, K): out has room for `capacity`
+ * floats; *columns gets K. With out NULL only *columns is set. */
+typedef struct glia_graph_predict_opts {
+    glia_backend *backend; /* NULL: "cpu" with `threads` */
+    int threads;
+} glia_graph_predict_opts;
+GLIA_API glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, glia_graph_predict_opts opts,
+                                        float *out, int64_t capacity, int64_t *columns, glia_error *error);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,8 @@ typedef struct source {
     int (*open)(training *t);
     /* The shape of one input and the number of outputs of the model that is to be built. */
     void (*sizes)(const training *t, glia_shape *x, int64_t *outputs);
+    /* Builds the model by its row; NULL: glia_recipe_build() of these sizes. */
+    glia_model *(*build)(const training *t, glia_error *error);
     /* Once the model is built: checks options, changes the samples, writes metadata of the model. */
     int (*prepare)(training *t);
     int64_t (*samples)(const training *t); /* to train on in an epoch; 0: there is no such number */

@@ -165,7 +165,9 @@ static int build_model(training *t) {
     int64_t outputs;
     t->source->sizes(t, &x, &outputs);
     glia_error error;
-    t->model = glia_recipe_build(t->recipe, x, (int)outputs, &error);
+    t->model = t->source->build ? t->source->build(t, &error)
+                                : glia_recipe_build(t->recipe, x, (int)outputs, &error);
+    if (!t->model && t->source->build) return fail("%s: %s", t->recipe->name, error.message);
     if (!t->model && x.rank == 2 && t->recipe->sample.rank == 3) /* grey pictures without their axis of channels */
         t->model = glia_recipe_build(t->recipe, GLIA_SHAPE(1, x.dim[0], x.dim[1]), (int)outputs, NULL);
     char shape[SHORT], made[SHORT];
@@ -266,6 +268,7 @@ glia_fit_opts training_fit_opts(const training *t) {
                             .optimizer = t->optimizer,
                             .schedule = t->schedule,
                             .validation = t->validation,
+                            .graphs = t->graphs,
                             .metrics = a->metrics,
                             .augment = t->augment,
                             .sample_weights = t->sample_weights,

@@ -20,6 +20,7 @@ typedef struct training {
     const struct source *source; /* see source.h */
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
     glia_env *environment; /* NULL: none */
+    glia_graph_data *graphs;   /* NULL: the method uses none */
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;

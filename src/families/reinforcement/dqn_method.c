@@ -293,14 +293,8 @@ static glia_status act(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     memcpy(m->before, a->now.observations, (size_t)a->copies * a->bytes);
     status = glia_actor_step(t, a, m->actions, error);
-    for (int64_t i = 0; status == GLIA_OK && i < a->copies; i++) {
-        if (a->now.started[i]) continue;
-        const uint8_t *after = (const uint8_t *)a->now.observations + (size_t)i * a->bytes;
-        status = glia_n_step_add(&m->n_steps, i, m->before + (size_t)i * a->bytes, m->actions + i, a->now.rewards[i],
-                                 after, a->now.terminated[i], a->now.truncated[i], m->replay, error);
-    }
     m->counters[0] += a->copies;
-    return status;
+    return status == GLIA_OK ? glia_n_step_take(&m->n_steps, m->before, m->actions, &a->now, m->replay, error) : status;
 }
 
 /* ---- learning ----------------------------------------------------------------------------------------- */
@@ -353,45 +347,16 @@ static glia_status measure(glia_training *t, glia_error *error) {
     return glia_actor_measure(t, &m->actor, m->eval_episodes, error);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------------- */
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     dqn *m = t->memory;
-    int n = 0;
-    out[n++] = (glia_array){ "steps", GLIA_I64, GLIA_SHAPE(2), m->counters, false };
-    glia_n_step_arrays(&m->n_steps, out + n);
-    n += GLIA_N_STEP_ARRAYS;
-    n += glia_env_save(m->actor.env, out + n, capacity - n);
-    return n + glia_replay_state(m->replay, out + n, capacity - n);
-}
-
-static const char *const replay_names[] = { "rows/", "counters", "priorities", "largest" };
-
-static bool is_of_replay(const char *name) {
-    for (int i = 0; i < GLIA_COUNT(replay_names); i++) {
-        if (!strncmp(name, replay_names[i], strlen(replay_names[i]))) return true;
-    }
-    return false;
+    return glia_replaying_arrays(&m->actor, &m->n_steps, m->replay, m->counters, out, capacity);
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     dqn *m = t->memory;
-    glia_array replay[GLIA_RUN_ARRAYS], own[1 + GLIA_N_STEP_ARRAYS];
-    int rows = 0;
-    for (int i = 0; i < n && rows < GLIA_RUN_ARRAYS; i++) {
-        if (is_of_replay(from[i].name)) replay[rows++] = from[i];
-    }
-    glia_status status = glia_actor_restore(&m->actor, from, n, check_only, error);
-    if (status == GLIA_OK)
-        status = (check_only ? glia_replay_check(m->replay, replay, rows, error)
-                             : glia_replay_restore(m->replay, replay, rows, error));
-    own[0] = (glia_array){ "steps", GLIA_I64, GLIA_SHAPE(2), m->counters, false };
-    glia_n_step_arrays(&m->n_steps, own + 1);
-    for (int i = 0; status == GLIA_OK && i < GLIA_COUNT(own); i++) {
-        status = glia_actor_take(&own[i], from, n, check_only, error);
-    }
-    if (status == GLIA_OK && check_only) status = glia_n_step_check(&m->n_steps, from, n, error);
-    return status;
+    return glia_replaying_restore(&m->actor, &m->n_steps, m->replay, m->counters, from, n, check_only, error);
 }
 
 const glia_method glia_method_dqn = {

@@ -45,7 +45,8 @@ typedef int32_t masks __attribute__((vector_size(4 * GLIA_COMPETITION_LANES), al
 
 struct glia_competition_run {
     int64_t steps;      /* that a sample is shown, and most of the pause that is computed */
-    float *v, *ge, *gi; /* (width) */
+    int64_t width;               /* cells, padded to a multiple of the lanes; the padding never fires */
+    float *v, *ge, *gi, *limit; /* (width); limit: the threshold */
     int32_t *held;      /* (n): the step at which the cell may fire again */
     int32_t *last;      /* (n): the step of its last spike, -1: none */
     int32_t *active;    /* cells that have fired, in order of their first spike */
@@ -61,13 +62,20 @@ struct glia_competition_run {
     float *pre, *post1, *post2; /* decay of traces by age in steps */
     double drawn[DRAWN];
     int n_drawn;
+    void (*watch)(void *context, int64_t step, int64_t cell);
+    void *watcher;
 };
+
+static size_t padded(const glia_competition *net) {
+    const size_t lanes_of = GLIA_COMPETITION_LANES;
+    return ((size_t)net->n + lanes_of - 1) / lanes_of * lanes_of;
+}
 
 static int64_t steps_of(double ms, double dt) { return (int64_t)llround(ms / dt); }
 
 void glia_competition_run_free(glia_competition_run *r) {
     if (!r) return;
-    void *const blocks[] = { r->v,     r->ge,      r->gi,      r->held,       r->last, r->active,
+    void *const blocks[] = { r->v, r->limit,     r->ge,      r->gi,      r->held,       r->last, r->active,
                              r->inner, r->inner_v, r->inner_g, r->inner_held, r->seen, r->head,
                              r->next,  r->source,  r->pre,     r->post1,      r->post2 };
     for (int i = 0; i < GLIA_COUNT(blocks); i++) free(blocks[i]);
@@ -78,10 +86,11 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     const glia_competition_rules *u = &net->rules;
     glia_competition_run *r = calloc(1, sizeof *r);
     if (!r) return NULL;
-    const size_t n = (size_t)net->n, width = (size_t)net->width, inputs = (size_t)net->inputs;
+    const size_t n = (size_t)net->n, width = padded(net), inputs = (size_t)net->inputs;
     r->steps = steps_of(u->shown, u->dt);
     r->capacity = 4096;
-    float **const reals[] = { &r->v, &r->ge, &r->gi };
+    r->width = (int64_t)width;
+    float **const reals[] = { &r->v, &r->ge, &r->gi, &r->limit };
     for (int i = 0; i < GLIA_COUNT(reals); i++) *reals[i] = glia_alloc_aligned(width * sizeof(float));
     int32_t **const counts[] = { &r->held, &r->last, &r->active, &r->inner, &r->inner_held };
     for (int i = 0; i < GLIA_COUNT(counts); i++) *counts[i] = malloc(n * sizeof(int32_t));
@@ -94,7 +103,7 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     const size_t ages = (size_t)(r->steps + steps_of(u->rest, u->dt) + 1);
     const double taus[] = { u->tau_pre, u->tau_post1, u->tau_post2 };
     float **const traces[] = { &r->pre, &r->post1, &r->post2 };
-    bool made = r->v && r->ge && r->gi && r->held && r->last && r->active && r->inner && r->inner_v && r->inner_g &&
+    bool made = r->v && r->ge && r->gi && r->limit && r->held && r->last && r->active && r->inner && r->inner_v && r->inner_g &&
                 r->inner_held && r->seen && r->head && r->next && r->source;
     for (int i = 0; i < GLIA_COUNT(traces); i++) {
         *traces[i] = malloc(ages * sizeof(float));
@@ -104,6 +113,12 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     if (made) return r;
     glia_competition_run_free(r);
     return NULL;
+}
+
+void glia_competition_watch(glia_competition_run *r, void (*watch)(void *context, int64_t step, int64_t cell),
+                            void *context) {
+    r->watch = watch;
+    r->watcher = context;
 }
 
 /* ---- the spikes of the inputs --------------------------------------------------------------------- */
@@ -151,9 +166,12 @@ static void draw_spikes(const glia_competition *net, glia_competition_run *r, co
 /* ---- one step --------------------------------------------------------------------------------------- */
 
 static void begin_run(const glia_competition *net, glia_competition_run *r) {
-    for (int64_t j = 0; j < net->width; j++) r->v[j] = REST;
-    memset(r->ge, 0, (size_t)net->width * sizeof *r->ge);
-    memset(r->gi, 0, (size_t)net->width * sizeof *r->gi);
+    for (int64_t j = 0; j < r->width; j++) {
+        r->v[j] = REST;
+        r->limit[j] = j < net->n ? net->theta[j] + OFFSET : INFINITY;
+    }
+    memset(r->ge, 0, (size_t)r->width * sizeof *r->ge);
+    memset(r->gi, 0, (size_t)r->width * sizeof *r->gi);
     memset(r->held, 0, (size_t)net->n * sizeof *r->held);
     memset(r->last, 0xFF, (size_t)net->n * sizeof *r->last);
     memset(r->seen, 0xFF, (size_t)net->inputs * sizeof *r->seen);
@@ -164,17 +182,19 @@ static void begin_run(const glia_competition *net, glia_competition_run *r) {
 /* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells. */
 static void deliver(const glia_competition *net, glia_competition_run *r, int64_t input, int64_t t, bool learns,
                     glia_competition_told *told) {
-    float *row = net->weights + input * net->width, *ge = r->ge;
-    for (int64_t j = 0; j < net->width; j += GLIA_COMPETITION_LANES) {
+    float *row = net->weights + input * net->n, *ge = r->ge;
+    int64_t j = 0;
+    for (; j + GLIA_COMPETITION_LANES <= net->n; j += GLIA_COMPETITION_LANES) {
         *(lanes *)(void *)(ge + j) += *(const lanes *)(const void *)(row + j);
     }
+    for (; j < net->n; j++) ge[j] += row[j];
     told->operations += net->n;
     r->seen[input] = (int32_t)t;
     if (!learns) return;
     const float rate = (float)net->rules.rate_pre;
     for (int64_t k = 0; k < r->n_active; k++) {
-        const int32_t j = r->active[k];
-        row[j] = fmaxf(row[j] - rate * r->post1[t - r->last[j]], 0);
+        const int32_t cell = r->active[k];
+        row[cell] = fmaxf(row[cell] - rate * r->post1[t - r->last[cell]], 0);
     }
     told->operations += r->n_active;
 }
@@ -184,7 +204,7 @@ static bool move_cells(const glia_competition *net, glia_competition_run *r, boo
     const float leak = (float)(net->rules.dt / TAU), fall_e = (float)exp(-net->rules.dt / TAU_E),
                 fall_i = (float)exp(-net->rules.dt / TAU_I);
     masks any = { 0 };
-    for (int64_t j = 0; j < net->width; j += GLIA_COMPETITION_LANES) {
+    for (int64_t j = 0; j < r->width; j += GLIA_COMPETITION_LANES) {
         lanes *v = (lanes *)(void *)(r->v + j), *ge = (lanes *)(void *)(r->ge + j), *gi = (lanes *)(void *)(r->gi + j);
         lanes d = (REST - *v) - *ge * *v;
         if (inhibited) {
@@ -193,7 +213,7 @@ static bool move_cells(const glia_competition *net, glia_competition_run *r, boo
         }
         *ge *= fall_e;
         *v += leak * d;
-        any |= *v > *(const lanes *)(const void *)(net->theta + j) + OFFSET;
+        any |= *v > *(const lanes *)(const void *)(r->limit + j);
     }
     int32_t all = 0;
     for (int i = 0; i < GLIA_COMPETITION_LANES; i++) all |= any[i];
@@ -206,6 +226,7 @@ static void fire(glia_competition *net, glia_competition_run *r, int64_t j, int6
     const glia_competition_rules *u = &net->rules;
     counts[j]++;
     told->spikes++;
+    if (r->watch) r->watch(r->watcher, t, j);
     r->v[j] = RESET;
     r->held[j] = (int32_t)(t + steps_of(HELD, u->dt));
     if (r->inner_held[j] < 0) { /* its inhibitory cell was at rest */
@@ -219,11 +240,12 @@ static void fire(glia_competition *net, glia_competition_run *r, int64_t j, int6
         const float before = r->last[j] < 0 ? 0 : r->post2[t - r->last[j]], rate = (float)u->rate_post * before;
         for (int64_t i = 0; before > 0 && i < net->inputs; i++) {
             if (r->seen[i] < 0) continue;
-            float *w = net->weights + i * net->width + j;
+            float *w = net->weights + i * net->n + j;
             *w = fminf(*w + rate * r->pre[t - r->seen[i]], 1);
         }
         told->operations += net->inputs;
         net->theta[j] += (float)u->theta_plus;
+        r->limit[j] = net->theta[j] + OFFSET;
     }
     if (r->last[j] < 0) r->active[r->n_active++] = (int32_t)j;
     r->last[j] = (int32_t)t;
@@ -241,7 +263,7 @@ static bool move_inner(const glia_competition *net, glia_competition_run *r, int
         *g *= fall;
         if (r->inner_held[j] <= t && *v > INNER_THRESHOLD) {
             const float own = r->gi[j];
-            for (int64_t i = 0; i < net->width; i++) r->gi[i] += (float)net->rules.inhibition;
+            for (int64_t i = 0; i < r->width; i++) r->gi[i] += (float)net->rules.inhibition;
             r->gi[j] = own;
             *v = INNER_RESET;
             r->inner_held[j] = (int32_t)(t + steps_of(INNER_HELD, net->rules.dt));
@@ -265,7 +287,7 @@ static void step_cells(glia_competition *net, glia_competition_run *r, int64_t t
         if (r->held[r->active[k]] > t) r->v[r->active[k]] = RESET;
     }
     for (int64_t j = 0; any && j < net->n; j++) {
-        if (r->v[j] > net->theta[j] + OFFSET) fire(net, r, j, t, learns, counts, told);
+        if (r->v[j] > r->limit[j]) fire(net, r, j, t, learns, counts, told);
     }
 }
 
@@ -273,9 +295,9 @@ static void step_cells(glia_competition *net, glia_competition_run *r, int64_t t
 
 static void normalize(glia_competition *net, int64_t j) {
     double sum = 0;
-    for (int64_t i = 0; i < net->inputs; i++) sum += (double)net->weights[i * net->width + j];
+    for (int64_t i = 0; i < net->inputs; i++) sum += (double)net->weights[i * net->n + j];
     const float scale = (float)(sum > 0 ? net->rules.norm / sum : 1);
-    for (int64_t i = 0; i < net->inputs; i++) net->weights[i * net->width + j] *= scale;
+    for (int64_t i = 0; i < net->inputs; i++) net->weights[i * net->n + j] *= scale;
 }
 
 void glia_competition_normalize(glia_competition *net) {

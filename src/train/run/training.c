@@ -41,6 +41,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
         { GLIA_USES_OPTIMIZER, o->optimizer.kind != none.kind || o->optimizer.lr != 0, "an optimiser" },
         { GLIA_USES_OPTIMIZER, o->schedule.kind != GLIA_LR_CONSTANT, "a learning rate schedule" },
+        { GLIA_USES_GRAPHS, o->graphs != NULL, "graphs" },
         { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
     };
@@ -59,6 +60,8 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
     if (!o->environment && (m->uses & GLIA_USES_ENVIRONMENT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs an environment", m->name);
+    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
     if (!o->text && (m->uses & GLIA_USES_TEXT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {

@@ -160,8 +160,8 @@ GLIA_API glia_genome_size glia_genome_measure(const glia_genome *genome);
 /* A genome as text, a line for each gene: "node 4 hidden sigmoid", "link 7 from 0 to 4 weight 0.5 [disabled]
  * [recurrent]". Release with free(). */
 GLIA_API char *glia_genome_print(const glia_genome *genome, glia_error *error);
-/* GLIA_E_FORMAT with the line for what is no genome: unknown nodes, cycles of links that are not recurrent, numbers that
- * come twice. Release with glia_genome_free(). */
+/* GLIA_E_FORMAT with the line for what is no genome: unknown nodes, cycles of links that are not recurrent, numbers
+ * that come twice. Release with glia_genome_free(). */
 GLIA_API glia_genome *glia_genome_parse(const char *text, glia_error *error);
 GLIA_API void glia_genome_free(glia_genome *genome);
 
@@ -243,8 +243,8 @@ GLIA_API glia_status glia_neat_restore(glia_neat *neat, const glia_array *arrays
 /* A fitness for each genome, by threads. `seed` differs from genome to genome and from generation to generation. */
 typedef glia_status (*glia_fitness_fn)(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
                                        glia_error *error);
-/* Evaluates and tells until the champion's fitness is at least `enough`, or for some generations. The same result at any
- * number of threads (0: all cores). */
+/* Evaluates and tells until the champion's fitness is at least `enough`, or for some generations. The same result at
+ * any number of threads (0: all cores). */
 GLIA_API glia_status glia_neat_run(glia_neat *neat, glia_fitness_fn fitness, void *context, double enough,
                                    int64_t generations, int threads, glia_error *error);
 

@@ -185,8 +185,8 @@ static void the_same_change_has_the_same_number(void **state) {
     glia_neat_free(neat);
 }
 
-/* The distance of Stanley and Miikkulainen, section 3.3: two excess links, one disjoint, common weights that differ by 1
- * on average. */
+/* The distance of Stanley and Miikkulainen, section 3.3: two excess links, one disjoint, common weights that differ by
+ * 1 on average. */
 static void distances_count_genes(void **state) {
     (void)state;
     glia_link_gene a[] = { { 0, 0, 2, 1, true, false }, { 1, 1, 2, 1, true, false }, { 2, 0, 3, 1, true, false } },

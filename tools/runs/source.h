@@ -1,4 +1,4 @@
-/* source.h - what a run learns from: a dataset, or nothing. A kind is one file with one record, listed in source.c and
+/* source.h - what a run learns from: a dataset, an environment, or nothing. A kind is one file with one record, a row of sources.def, and
  * found by the flag of the methods that use it.
  */
 #ifndef GLIA_TOOL_SOURCE_H
@@ -13,6 +13,8 @@ typedef struct source {
     int (*open)(training *t);
     /* The shape of one input and the number of outputs of the model that is to be built. */
     void (*sizes)(const training *t, glia_shape *x, int64_t *outputs);
+    /* Builds the model by its row; NULL: glia_recipe_build() of these sizes. */
+    glia_model *(*build)(const training *t, glia_error *error);
     /* Once the model is built: checks options, changes the samples, writes metadata of the model. */
     int (*prepare)(training *t);
     int64_t (*samples)(const training *t); /* to train on in an epoch; 0: there is no such number */
@@ -24,7 +26,8 @@ typedef struct source {
 
 const source *source_of(const glia_method_info *method);
 
-/* Refuses the options that concern datasets, for other kinds of sources. */
+/* Refuses the options that concern datasets, or environments, for other kinds of sources. */
 int source_refuse_dataset(training *t);
+int source_refuse_environment(training *t);
 
 #endif

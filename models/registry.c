@@ -55,6 +55,7 @@
 #define CONDITIONAL(name_, builder_, summary_, sample_, data_, epochs_, batch_, method_, settings_, schedule_, ...)    \
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
+      .outputs = 10,                                                                                                   \
       .build_conditional = glia_build_##builder_,                                                                      \
       .method = method_,                                                                                               \
       .settings = settings_,                                                                                           \

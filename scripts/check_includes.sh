@@ -45,7 +45,9 @@ src/families/classic       train nn data backend core base glia
 src/families/recurrent     train nn data backend core base glia
 src/families/transformers  train nn data backend core base glia
 src/families/words         train nn data backend core base glia
+src/families/reinforcement train nn data backend core base glia
 src/families/projection    train nn data backend core base glia
+src/families/evolution     train nn data backend core base glia
 src/families/generative    train nn data backend core base glia
 src/families/graphs        train nn data backend core base glia
 src/families/spiking       train nn data backend core base glia

@@ -3,6 +3,7 @@
 #define GLIA_FIT_H
 
 #include "glia/data.h"
+#include "glia/environments.h"
 #include "glia/losses.h"
 #include "glia/model.h"
 #include "glia/optim.h"
@@ -90,6 +91,7 @@ typedef struct glia_fit_opts {
     int workers;           /* of the loader; 0: 1 */
     glia_precision precision;
     const struct glia_graph_data *graphs; /* of graphs.h, for methods that learn from graphs; NULL: none */
+    glia_env *environment; /* for methods that learn by acting: it is reset and acted in; NULL: none */
     const struct glia_text_source *text; /* of words.h, for methods that learn from text; NULL: none */
     int64_t max_steps;     /* stop after this many steps in total; 0: no limit */
 } glia_fit_opts;

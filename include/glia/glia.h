@@ -11,13 +11,14 @@
  *   methods.h      training by any method
  *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
- *   environments.h CartPole, Taxi, pixel games, ...
+ *   environments.h CartPole, Taxi, pixel games, ... reinforcement.h learning by acting
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
  *   graphs.h       data and networks of graphs
  *   spiking.h      spiking neurons, plasticity, memories
  *   autoencoders.h autoencoders, VAE
+ *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -39,6 +40,7 @@
 #include "glia/data.h"
 #include "glia/environments.h"
 #include "glia/events.h"
+#include "glia/evolution.h"
 #include "glia/exchange.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
@@ -55,6 +57,7 @@
 #include "glia/program.h"
 #include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/reinforcement.h"
 #include "glia/replay.h"
 #include "glia/settings.h"
 #include "glia/spiking.h"

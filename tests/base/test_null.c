@@ -59,6 +59,7 @@ static struct {
     glia_sampler *sampler;
     glia_replay *replay;
     glia_env *env;
+    glia_search *search;
     glia_sentences *sentences;
     glia_session *session;
     glia_store *store;
@@ -112,6 +113,7 @@ static void fill_handles(void) {
     world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
         glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
     world.tokenizer =
@@ -150,6 +152,7 @@ static int fill_world(void **state) {
 static int empty_world(void **state) {
     (void)state;
     glia_session_free(world.session);
+    glia_search_free(world.search);
     glia_store_free(world.store);
     glia_program_free(world.program);
     glia_backend_close(world.backend);

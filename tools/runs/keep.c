@@ -82,7 +82,7 @@ static void begin_history(training *t) {
     t->log = history_begin(&(history_about){ .key = key.bytes,
                                              .folder = t->folder,
                                              .model = t->recipe->name,
-                                             .data = t->asked.data,
+                                             .data = training_source(t),
                                              .started = t->started,
                                              .settings = asked.bytes,
                                              .resumed = t->resumed });
@@ -150,7 +150,7 @@ void training_json(const training *t, run_state state, text *out, bool epochs) {
     json_open(&j, NULL, '{');
     json_text(&j, "glia", glia_version());
     json_text(&j, "model", t->recipe->name);
-    json_text(&j, "data", t->asked.data);
+    json_text(&j, "data", training_source(t));
     json_text(&j, "run", t->folder);
     json_text(&j, "started", t->started);
     json_text(&j, "backend", glia_backend_describe(t->backend));

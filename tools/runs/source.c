@@ -26,6 +26,13 @@ int source_refuse_dataset(training *t) {
     return -1;
 }
 
+int source_refuse_environment(training *t) {
+    const settings *a = &t->asked;
+    if (!a->environment && !a->copies) return -1;
+    return misuse("--%s: the method %s does not act in an environment", a->environment ? "env" : "copies",
+                  t->method->name);
+}
+
 /* ---- nothing ------------------------------------------------------------------------------- */
 
 /* The model is built as its row says. */
@@ -34,10 +41,7 @@ static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
     *outputs = t->recipe->outputs;
 }
 
-static int prepare(training *t) {
-    (void)t;
-    return -1;
-}
+static int prepare(training *t) { return source_refuse_environment(t); }
 
 static int64_t samples(const training *t) {
     (void)t;
@@ -56,10 +60,16 @@ static const source source_nothing = { .open = source_refuse_dataset,
 
 /* ---- the kinds ----------------------------------------------------------------------------- */
 
-extern const source source_dataset, source_graphs;
+#define SOURCE(name) extern const source source_##name;
+#include "runs/sources.def"
+#undef SOURCE
 
 const source *source_of(const glia_method_info *method) {
-    static const source *const kinds[] = { &source_dataset, &source_graphs };
+    static const source *const kinds[] = {
+#define SOURCE(name) &source_##name,
+#include "runs/sources.def"
+#undef SOURCE
+    };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (method->uses & kinds[i]->flag) return kinds[i];
     return &source_nothing;

@@ -1,4 +1,4 @@
-/* source.h - what a run learns from: a dataset, or nothing. A kind is one file with one record, listed in source.c and
+/* source.h - what a run learns from: a dataset, an environment, or nothing. A kind is one file with one record, a row of sources.def, and
  * found by the flag of the methods that use it.
  */
 #ifndef GLIA_TOOL_SOURCE_H
@@ -26,7 +26,8 @@ typedef struct source {
 
 const source *source_of(const glia_method_info *method);
 
-/* Refuses the options that concern datasets, for other kinds of sources. */
+/* Refuses the options that concern datasets, or environments, for other kinds of sources. */
 int source_refuse_dataset(training *t);
+int source_refuse_environment(training *t);
 
 #endif

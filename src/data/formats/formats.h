@@ -15,6 +15,7 @@
  *   libsvm       sparse rows
  *   archive      zip, tar, compressed tar, folders
  *   safetensors  named tensors
+ *   torch        the same from files of torch.save()
  */
 #ifndef GLIA_SRC_DATA_FORMATS_FORMATS_H
 #define GLIA_SRC_DATA_FORMATS_FORMATS_H
@@ -271,5 +272,17 @@ const char *glia_safetensors_get(const glia_safetensors *file, const char *key);
  * unique valid UTF-8. */
 glia_status glia_safetensors_write(const char *path, const glia_array *arrays, int n, const glia_pair *metadata,
                                    int n_metadata, glia_error *error);
+
+/* ---- files of torch.save() ---------------------------------------------------------------- */
+
+/* The tensors in a zip or an older file of PyTorch, as of a file of safetensors, without executing anything (pickle.h).
+ * Names are the keys on the way to a tensor, joined by dots. Of a checkpoint only the state of the model counts
+ * ("state_dict", "model_state_dict", "model_state", "model", "net"), and the "module." of DataParallel is left out.
+ * Tensors whose elements are not in one piece are copied; the others point into the caller's bytes. Dtypes and
+ * functions other than those of dense tensors are GLIA_E_UNSUPPORTED. */
+glia_status glia_torch_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
+bool glia_torch_is(const uint8_t *bytes, size_t length); /* begins like one */
+/* A file of torch.save() or of safetensors. */
+glia_status glia_tensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
 
 #endif

@@ -147,7 +147,7 @@ glia_status glia_model_load_torch_recurrent(glia_model *model, const char *name,
     if (status != GLIA_OK) return status;
     glia_safetensors file;
     glia_error reason = { 0 };
-    status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
+    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
     if (status == GLIA_OK) {
         status = take(model, name, &file, prefix, &reason);
         glia_safetensors_free(&file);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/settings.h"
 #include "families/generative/batches.h"
 #include "families/generative/vae.h"
 #include "glia/projection.h"
@@ -145,10 +146,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
     glia_vae_ends e;
     glia_status status = glia_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = glia_vae_find(m->graph, &e, error);
-    if (status == GLIA_OK) status = glia_check_classes(t->data, t->model, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
-    if (status != GLIA_OK) return status;
-    status = build(t, &e, error);
+    if (status == GLIA_OK) status = build(t, &e, error);
     if (status == GLIA_OK) status = glia_vae_open(&m->nets, t->model, m->means, t->backend, error);
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";

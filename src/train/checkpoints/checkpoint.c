@@ -150,6 +150,13 @@ static void describe(const glia_training *t, glia_text *text) {
         describe_names("columns", glia_data_column_name, t->data, text);
         describe_names("classes", class_name, t->data, text);
     }
+    if (t->opts.environment) {
+        char *address = glia_env_address(t->opts.environment, NULL);
+        text->failed |= !address;
+        glia_text_printf(text, "environment=%lld x %s\n", (long long)glia_env_copies(t->opts.environment),
+                         address ? address : "");
+        free(address);
+    }
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
     if (!(method->uses & GLIA_USES_OPTIMIZER)) return;

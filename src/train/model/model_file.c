@@ -141,7 +141,7 @@ glia_model *glia_model_load(const char *path, glia_error *error) {
     glia_safetensors file;
     glia_model *model = NULL;
     glia_error reason = { 0 };
-    glia_status status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
+    glia_status status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
     if (status == GLIA_OK) {
         model = glia_model_create(NULL, &reason);
         status = model ? load(model, &file, &reason) : GLIA_E_NOMEM;
@@ -152,12 +152,4 @@ glia_model *glia_model_load(const char *path, glia_error *error) {
     glia_model_free(model);
     glia_fail(error, status, "%s: %s", path, reason.message);
     return NULL;
-}
-
-glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error) {
-    glia_load_report report = { 0 };
-    glia_status status = glia_model_ready(model, 0, error);
-    if (status == GLIA_OK) status = glia_store_load(model->store, path, NULL, false, &report, error);
-    if (loaded) *loaded = report.loaded;
-    return status;
 }

@@ -105,7 +105,7 @@ glia_status glia_store_load(glia_store *s, const char *path, const char *pattern
     if (status != GLIA_OK) return status;
     glia_safetensors file;
     glia_error reason = { 0 };
-    status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
+    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
     if (status == GLIA_OK) {
         status = take(s, &file, pattern, strict, counts, &reason);
         glia_safetensors_free(&file);

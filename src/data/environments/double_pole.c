@@ -1,9 +1,9 @@
 /* double_pole.c - a cart with two poles of different lengths (Wieland 1991), the benchmark of neuroevolution.
  *
- * State: x (m), its speed, angle (rad) and its speed of the long pole, of the short pole, then
- * |x| + |speed| + |angle| + |spin| of the last 100 steps as a ring, and the number of steps. Equations and constants are
- * those of Gomez and Miikkulainen 1997: friction of the cart and the hinges, two Runge-Kutta steps of 0.01 s with the
- * same force. The action is a force in [-1, 1], times 10 N.
+ * State: x (m), its speed, angle (rad) and its speed of the long pole, of the short pole, then a ring of
+ * |x| + |speed| + |angle| + |spin| in the last 100 steps, and the number of steps. Equations and constants are those of
+ * Gomez and Miikkulainen 1997, with friction of the hinges but none of the track: two Runge-Kutta steps of 0.01 s with
+ * the same force. The action is a force in [-1, 1], times 10 N.
  *
  * The info "jiggle" is the sum of the ring: the denominator of Gruau's fitness (Gruau et al. 1996).
  */

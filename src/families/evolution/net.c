@@ -79,6 +79,20 @@ static void order(workbench *w, glia_net_plan *p) {
     }
 }
 
+/* The id of a node in a cycle; -1: there is none. Going back from a node without a place long enough ends in one. */
+static int find_cycle(const workbench *w, const glia_net_plan *p) {
+    const glia_genome *g = w->genome;
+    int at = g->inputs + 1;
+    while (at < g->n_nodes && (!w->used[at] || p->slot[at] >= 0)) at++;
+    if (at == g->n_nodes) return -1;
+    for (int steps = 0; steps < g->n_nodes; steps++) {
+        int l = w->into[at];
+        while (g->links[l].recurrent || p->slot[w->from[l]] >= 0) l = w->next[l];
+        at = w->from[l];
+    }
+    return g->nodes[at].id;
+}
+
 static void gather(const workbench *w, glia_net_plan *p) {
     const glia_genome *g = w->genome;
     p->slots = g->inputs + 1 + p->n_order;
@@ -114,9 +128,8 @@ glia_status glia_net_plan_make(const glia_genome *g, glia_net_plan *p, glia_erro
     connect(&w);
     mark_used(&w);
     order(&w, p);
-    for (int i = g->inputs + 1; i < g->n_nodes; i++) {
-        if (!w.used[i] || p->slot[i] >= 0) continue;
-        const int id = g->nodes[i].id;
+    const int id = find_cycle(&w, p);
+    if (id >= 0) {
         glia_net_plan_free(p);
         return glia_fail(error, GLIA_E_FORMAT, "a genome: node %d is in a cycle of links that are not recurrent", id);
     }

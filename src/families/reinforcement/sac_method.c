@@ -16,6 +16,7 @@
 #include "families/reinforcement/agent.h"
 #include "families/reinforcement/n_step.h"
 #include "glia/layers.h"
+#include "glia/losses.h"
 
 enum { EXPLORATION = 0x7363, CRITICS = 2, GROUPS = 3 };
 static const char *const groups[GROUPS] = { "actor", "critic", "alpha" };
@@ -87,7 +88,7 @@ static drawn draw_action(const sac *m, glia_tensor features) {
     /* log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)) */
     glia_tensor squashed = glia_mul_scalar(
         glia_sub(glia_add_scalar(glia_neg(u), 0.6931471805599453), glia_softplus(glia_mul_scalar(u, -2))), 2);
-    glia_tensor log_prob = glia_sub(glia_gaussian_log_prob(mean, log_std, u), glia_sum(squashed, GLIA_SHAPE(1), false));
+    glia_tensor log_prob = glia_sub(glia_action_log_prob(mean, log_std, u), glia_sum(squashed, GLIA_SHAPE(1), false));
     return (drawn){ glia_tanh(u), log_prob };
 }
 
@@ -228,7 +229,7 @@ static glia_status build(glia_training *t, glia_error *error) {
     };
     status = glia_agent_compile(t, m->graph, opts, &m->act, error);
     if (status == GLIA_OK) find_inputs(m, glia_leaf_of(x)->name);
-    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, "", 1, error) : status;
+    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, NULL, 1, error) : status;
 }
 
 static glia_status find_bounds(sac *m, glia_error *error) {

@@ -72,9 +72,9 @@ typedef struct glia_vae_estimate_opts {
 } glia_vae_estimate_opts;
 
 typedef struct glia_vae_estimate {
-    double log_likelihood;  /* mean over the data of log p(x), nats */
-    double standard_error;  /* of this mean, as the data are a sample */
-    double sampling_error;  /* of this mean, as the z are a sample (delta method) */
+    double log_likelihood;            /* mean over the data of log p(x), nats */
+    double standard_error;            /* of this mean, as the data are a sample */
+    double sampling_error;            /* of this mean, as the z are a sample (delta method) */
     double bound, reconstruction, kl; /* means: log p(x) >= bound = reconstruction - kl */
     int64_t count, samples;
 } glia_vae_estimate;

@@ -2,6 +2,7 @@
  *
  *   1  neurons: one cell over time, by exact integration where the equation allows it
  *   2  codes: values as spikes and back
+ *   3  layers that learn by surrogate gradients
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -132,6 +133,71 @@ GLIA_API glia_status glia_decode(const glia_code *code, const int8_t *spikes, in
 /* How far an estimate may be from x: of random codes its standard deviation, of others the largest error. NaN for
  * GLIA_CODE_RANK, which keeps only the order. */
 GLIA_API double glia_code_error(const glia_code *code, double x);
+
+/* ==== 3. surrogate gradients ================================================================ */
+/* Layers over (N, T, ...): samples, steps, features. Products are computed for all steps at once, and a loop over time
+ * moves the membranes, so the elementwise work of a step is one fused group. The loop keeps membranes (and synaptic
+ * currents, where there are any) of all steps, 4 bytes each, and recomputes the rest in the gradient:
+ * glia_program_inspect() states the memory of a step. */
+
+/* The derivative that a spike pretends to have at u = membrane - threshold (Neftci et al. 2019); k is the slope. */
+typedef enum glia_surrogate {
+    GLIA_SURROGATE_ARCTANGENT,      /* k/2 / (1 + (pi/2 k u)^2), k 0: 2 (Fang et al. 2021) */
+    GLIA_SURROGATE_FAST_SIGMOID,    /* 1 / (1 + k |u|)^2, k 0: 25 (Zenke and Ganguli 2018) */
+    GLIA_SURROGATE_TRIANGLE,        /* max(0, 1 - k |u|), k 0: 1 (Bellec et al. 2018) */
+    GLIA_SURROGATE_STRAIGHT_THROUGH, /* 1 (Bengio et al. 2013) */
+    GLIA_SURROGATE_COUNT
+} glia_surrogate;
+
+/* 1 where u > 0, else 0, with this derivative. */
+GLIA_API glia_tensor glia_spike(glia_tensor u, glia_surrogate surrogate, double slope);
+
+typedef struct glia_spiking_opts {
+    double beta;         /* what the membrane keeps in a step, exp(-dt / tau) in [0, 1]; 0: 0.9; GLIA_ZERO: nothing */
+    double alpha;        /* what a synaptic current keeps; 0: there is none, the input is the current */
+    double threshold;    /* 0: 1 */
+    bool to_zero;        /* a spike resets the membrane to 0; else it subtracts the threshold */
+    bool silent;         /* a read-out: no spikes and no reset; the result is the membrane */
+    double adapt, rho;   /* Bellec et al. 2018: the threshold is raised by adapt a, a = rho a + spike; 0: none, 0.97 */
+    glia_surrogate surrogate;
+    double slope;        /* 0: the surrogate's own */
+    int64_t steps;       /* the input (N, ...) is the same in each of these steps; 0: it has steps, (N, T, ...) */
+    bool recurrent;      /* dense layers: spikes of a step also enter the next, by NAME/recurrent_kernel */
+    glia_tensor *membrane; /* set to the membranes of all steps, unless NULL */
+} glia_spiking_opts;
+
+/* Leaky integrate-and-fire units: current -> spikes (N, T, ...). As in snnTorch (reset_delay):
+ *     i = alpha i + current     u' = beta u + i - (reset of the spike before)     spike = u' > threshold
+ * The reset has no gradient. */
+GLIA_API glia_tensor glia_lif(glia_tensor current, glia_spiking_opts opts);
+/* A dense layer or a convolution and its units. x (N, T, F) or (N, T, C, H, W); with opts.steps without T. */
+GLIA_API glia_tensor glia_spiking_dense(glia_tensor x, const char *name, glia_dense_opts dense,
+                                        glia_spiking_opts opts);
+GLIA_API glia_tensor glia_spiking_conv2d(glia_tensor x, const char *name, glia_conv_opts conv, glia_spiking_opts opts);
+/* (N, T, ...) -> (T N, ...), where any layer can be applied to all steps, and back. */
+GLIA_API glia_tensor glia_fold_steps(glia_tensor x);
+GLIA_API glia_tensor glia_unfold_steps(glia_tensor x, int64_t steps);
+
+/* Codes in the graph, x (N, ...) in [0, 1] -> (N, T, ...). rate: Bernoulli, new in each run; latency: one spike in step
+ * (1 - x) (steps - 1), none where x = 0. */
+GLIA_API glia_tensor glia_spikes_by_rate(glia_tensor x, int64_t steps);
+GLIA_API glia_tensor glia_spikes_by_latency(glia_tensor x, int64_t steps);
+
+/* Losses of an output layer, scalars. */
+typedef enum glia_spike_loss {
+    GLIA_SPIKE_LOSS_COUNT,    /* cross-entropy of the numbers of spikes (snnTorch's ce_count_loss) */
+    GLIA_SPIKE_LOSS_RATE,     /* the mean over steps of the cross-entropy of the step's spikes (ce_rate_loss) */
+    GLIA_SPIKE_LOSS_MEMBRANE, /* cross-entropy of the largest membranes, given membranes (ce_max_membrane_loss) */
+    GLIA_SPIKE_LOSS_LATENCY,  /* cross-entropy of minus the step of the first spike: the label should be first */
+    GLIA_SPIKE_LOSS_KINDS
+} glia_spike_loss;
+/* spikes (or membranes) (N, T, classes), labels i32 (N). */
+GLIA_API glia_tensor glia_spike_loss_of(glia_tensor spikes, glia_tensor labels, glia_spike_loss loss);
+/* The step of each unit's first spike, (N, T, ...) -> (N, ...), T where there is none; it has a gradient in the spikes
+ * up to the first. */
+GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
+/* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
+GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
 
 #ifdef __cplusplus
 }

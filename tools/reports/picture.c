@@ -151,33 +151,11 @@ picture picture_grid(const float *values, int64_t n, glia_shape sample, int colu
     return sheet;
 }
 
-/* The least and the most of every second number. */
-static void extent(const float *values, int64_t n, double *least, double *most) {
-    *least = INFINITY, *most = -INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        *least = fmin(*least, (double)values[2 * i]);
-        *most = fmax(*most, (double)values[2 * i]);
-    }
-}
-
 picture picture_points(const float *points, int64_t n, int side) {
-    picture p = { .width = side, .height = side, .channels = 1, .pixels = allocate((size_t)side, (size_t)side) };
-    memset(p.pixels, 255, (size_t)side * (size_t)side);
-    double left, right, bottom, top;
-    extent(points, n, &left, &right);
-    extent(points + 1, n, &bottom, &top);
-    const double span = fmax(fmax(right - left, top - bottom), 1e-9), x0 = (left + right) / 2, y0 = (bottom + top) / 2;
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(points[2 * i]) || !isfinite(points[2 * i + 1])) continue;
-        const int x = (int)(((double)points[2 * i] - x0) / span * 0.9 * side + side / 2.0);
-        const int y = (int)((y0 - (double)points[2 * i + 1]) / span * 0.9 * side + side / 2.0);
-        for (int k = 0; k < 4; k++) { /* two pixels square */
-            const int column = x + k % 2, row = y + k / 2;
-            if (column < 0 || row < 0 || column >= side || row >= side) continue;
-            unsigned char *pixel = &p.pixels[(size_t)row * (size_t)side + (size_t)column];
-            *pixel = (unsigned char)(*pixel > 60 ? *pixel - 60 : 0);
-        }
-    }
+    float *dots = allocate((size_t)side * (size_t)side, sizeof *dots);
+    glia_image_points(points, n, side, dots);
+    const picture p = picture_of_sample(dots, GLIA_SHAPE(1, side, side));
+    free(dots);
     return p;
 }
 

@@ -178,13 +178,12 @@ static int open_dataset(training *t) {
 
 static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
     *x = glia_data_x_shape(t->all);
-    const int classes = t->recipe->build_conditional ? glia_data_classes(t->all) : t->classes;
-    *outputs = classes ? classes : glia_shape_count(glia_data_y_shape(t->all));
+    *outputs = t->classes ? t->classes : glia_shape_count(glia_data_y_shape(t->all));
+    if (t->recipe->build_conditional) *outputs = glia_data_classes(t->all);
 }
 
 static int prepare(training *t) {
-    int status = source_refuse_environment(t);
-    if (status < 0) status = choose_augment(t);
+    int status = choose_augment(t);
     if (status < 0) status = choose_class_weights(t);
     if (status < 0) status = choose_samples(t);
     if (status >= 0) return status;
@@ -249,6 +248,7 @@ static void close_dataset(training *t) {
 }
 
 const source source_dataset = { .flag = GLIA_USES_DATA,
+                                .takes = SOURCE_ADDRESS | SOURCE_SAMPLES,
                                 .open = open_dataset,
                                 .sizes = sizes,
                                 .prepare = prepare,

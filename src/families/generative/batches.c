@@ -94,6 +94,7 @@ glia_status glia_copy_graph(glia_training *t, glia_graph **graph, glia_error *er
 
 glia_status glia_begin_samples(glia_training *t, glia_tensor x, glia_error *error) {
     glia_status status = glia_check_samples(t->data, x, error);
+    if (status == GLIA_OK) status = glia_check_classes(t->data, t->model, error);
     if (status == GLIA_OK) status = load_full_batches(t, error);
     if (status != GLIA_OK) return status;
     t->states = glia_store_create_over(t->model->store, error);

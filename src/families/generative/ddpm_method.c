@@ -13,6 +13,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "glia/generative.h"
 
 typedef struct ddpm {
@@ -20,6 +21,7 @@ typedef struct ddpm {
     int64_t timesteps, sampling_steps, shown;
     int schedule, prediction, sampler; /* of generative.h's enums */
     double eta;
+    const char *features;
     /* training */
     glia_diffusion *diffusion;
     glia_graph *graph;
@@ -45,6 +47,8 @@ static const glia_setting settings[] = {
       "steps of the sampler; 0: all for ddpm, 50 for ddim, 20 for dpm-solver" },
     { "eta", GLIA_SETTING_REAL, offsetof(ddpm, eta), 0, 0, 1, NULL, "noise of ddim: 0 none, 1 as ddpm" },
     { "shown", GLIA_SETTING_INT, offsetof(ddpm, shown), 36, 1, 1024, NULL, "samples shown after each epoch" },
+    { "features", GLIA_SETTING_TEXT, offsetof(ddpm, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged; none: one is trained on the data" },
 };
 
 /* ---- the model ---------------------------------------------------------------------------------- */
@@ -288,6 +292,12 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     return status;
 }
 
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const ddpm *m = memory;
+    return glia_judge((glia_judged){ &glia_method_ddpm, memory, m->features, -1 }, model, opts, out, error);
+}
+
 const glia_method glia_method_ddpm = {
     .about = { .name = "ddpm",
                .summary = "diffusion: a net removes noise step by step",
@@ -297,7 +307,8 @@ const glia_method glia_method_ddpm = {
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
                        GLIA_USES_PRECISION,
                .ranked = true,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(ddpm),
     .begin = begin,
     .step = step,
@@ -305,4 +316,5 @@ const glia_method glia_method_ddpm = {
     .show = show,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

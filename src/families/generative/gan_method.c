@@ -17,6 +17,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "glia/generative.h"
 
 enum { CRITIC, GENERATOR, NETS };
@@ -27,6 +28,7 @@ typedef struct gan {
     int loss; /* index in `kinds` */
     int64_t critic_steps, shown;
     double penalty, clip, critic_lr;
+    const char *features;
     /* training */
     glia_graph *graph;
     glia_program *programs[NETS];
@@ -54,6 +56,8 @@ static const glia_setting settings[] = {
     { "critic_lr", GLIA_SETTING_REAL, offsetof(gan, critic_lr), 0, 0, 1e6, NULL,
       "learning rate of the critic; 0: that of the optimizer" },
     { "shown", GLIA_SETTING_INT, offsetof(gan, shown), 64, 1, 1024, NULL, "samples shown after each epoch" },
+    { "features", GLIA_SETTING_TEXT, offsetof(gan, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged; none: one is trained on the data" },
 };
 
 /* ---- the model -------------------------------------------------------------------------------- */
@@ -304,6 +308,12 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     return status;
 }
 
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const gan *m = memory;
+    return glia_judge((glia_judged){ &glia_method_gan, memory, m->features, -1 }, model, opts, out, error);
+}
+
 const glia_method glia_method_gan = {
     .about = { .name = "gan",
                .summary = "a generator against a critic",
@@ -311,7 +321,8 @@ const glia_method glia_method_gan = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(gan),
     .begin = begin,
     .step = step,
@@ -320,4 +331,5 @@ const glia_method glia_method_gan = {
     .arrays = arrays,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

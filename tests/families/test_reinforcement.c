@@ -240,7 +240,7 @@ static void densities_are_those_of_their_distributions(void **unused) {
     glia_graph *g = glia_graph_create();
     glia_tensor m = constant(g, GLIA_SHAPE(2, 2), mean), s = constant(g, GLIA_SHAPE(2), log_std);
     const double logits[] = { 1, 2, 0.5, 0, 0, 0 };
-    glia_tensor out[] = { glia_action_log_prob(m, s, constant(g, GLIA_SHAPE(2, 2), x)), glia_action_entropy(m, s),
+    glia_tensor out[] = { glia_gaussian_log_prob(m, s, constant(g, GLIA_SHAPE(2, 2), x)), glia_gaussian_entropy(m, s),
                           glia_categorical_entropy(constant(g, GLIA_SHAPE(2, 3), logits)) };
     runner r = runner_open(g, out, 3, GLIA_INFER, 2, 1);
     runner_run(&r);

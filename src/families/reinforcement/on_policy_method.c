@@ -117,8 +117,8 @@ static glia_status build_learning(glia_training *t, const ends *e, glia_error *e
     glia_tensor old = input(g, "log_prob"), advantage = input(g, "advantage"), weight = input(g, "weight");
     glia_tensor wanted = input(g, "return"), before = input(g, "before");
     glia_tensor log_prob =
-        m->box ? glia_action_log_prob(e->policy, e->log_std, action) : glia_categorical_log_prob(e->policy, action);
-    glia_tensor entropies = m->box ? glia_action_entropy(e->policy, e->log_std) : glia_categorical_entropy(e->policy);
+        m->box ? glia_gaussian_log_prob(e->policy, e->log_std, action) : glia_categorical_log_prob(e->policy, action);
+    glia_tensor entropies = m->box ? glia_gaussian_entropy(e->policy, e->log_std) : glia_categorical_entropy(e->policy);
     glia_tensor values = glia_reshape(e->value, GLIA_SHAPE(GLIA_BATCH)), log_ratio = glia_sub(log_prob, old);
     const glia_tensor outputs[MEANS] = {
         weighted(glia_policy_loss(log_prob, old, advantage, m->clip), weight),

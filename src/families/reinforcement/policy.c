@@ -1,16 +1,20 @@
-/* policy.c - densities of actions that are numbers, and the losses of policies. */
+/* policy.c - distributions of actions and the losses of policies. */
+#include <math.h>
+
 #include "base/base.h"
 #include "core/graph/graph.h"
 #include "glia/losses.h"
 #include "glia/ops.h"
 #include "glia/reinforcement.h"
 
-glia_tensor glia_action_log_prob(glia_tensor mean, glia_tensor log_std, glia_tensor actions) {
-    return glia_sum(glia_normal_log_prob(actions, mean, log_std), GLIA_SHAPE(1), false);
+static glia_tensor sum_actions(glia_tensor x) { return glia_sum(x, GLIA_SHAPE(1), false); }
+
+glia_tensor glia_gaussian_log_prob(glia_tensor mean, glia_tensor log_std, glia_tensor actions) {
+    return sum_actions(glia_normal_log_prob(actions, mean, log_std));
 }
 
-glia_tensor glia_action_entropy(glia_tensor mean, glia_tensor log_std) {
-    return glia_sum(glia_add(glia_like(mean, 0), glia_normal_entropy(log_std)), GLIA_SHAPE(1), false);
+glia_tensor glia_gaussian_entropy(glia_tensor mean, glia_tensor log_std) {
+    return sum_actions(glia_add(glia_like(mean, 0), glia_normal_entropy(log_std)));
 }
 
 glia_tensor glia_policy_loss(glia_tensor log_prob, glia_tensor old_log_prob, glia_tensor advantages, double clip) {

@@ -88,7 +88,7 @@ static drawn draw_action(const sac *m, glia_tensor features) {
     /* log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)) */
     glia_tensor squashed = glia_mul_scalar(
         glia_sub(glia_add_scalar(glia_neg(u), 0.6931471805599453), glia_softplus(glia_mul_scalar(u, -2))), 2);
-    glia_tensor log_prob = glia_sub(glia_action_log_prob(mean, log_std, u), glia_sum(squashed, GLIA_SHAPE(1), false));
+    glia_tensor log_prob = glia_sub(glia_gaussian_log_prob(mean, log_std, u), glia_sum(squashed, GLIA_SHAPE(1), false));
     return (drawn){ glia_tanh(u), log_prob };
 }
 

@@ -36,12 +36,12 @@ static void assert_refused(const char *method, const char *settings, const char 
 
 static void settings_have_defaults_and_domains(void **state) {
     (void)state;
-    const char *defaults = "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64";
+    const char *defaults = "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64 class=-1";
     assert_settings("fit", NULL, NULL, "");
     assert_settings("gan", NULL, NULL, defaults);
     assert_settings("gan", "", " ", defaults);
     assert_settings("gan", "loss=wgan-gp,critic-steps=5", "critic_steps=2 penalty=0.5",
-                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64");
+                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64 class=-1");
     assert_refused("gen", NULL, "there is no method 'gen'; did you mean 'gan'?");
     assert_refused("gan", "critic_step=5", "the method gan has no setting 'critic_step'; did you mean 'critic_steps'?");
     assert_refused("fit", "loss=mse", "the method fit has no setting 'loss': it has no settings of its own");

@@ -28,8 +28,8 @@ GOOD = {
 }
 # Handle types, with the member of the world that holds one.
 HANDLES = ["agent", "augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "explainer",
-           "function", "generator", "graph", "graph_data", "loader", "loop", "metric", "model", "pairs", "program",
-           "progress", "replay", "sampler", "search", "sentences", "session", "store", "synonyms", "tokenizer",
+           "function", "generator", "genome", "graph", "graph_data", "loader", "loop", "metric", "model",
+           "neat", "net", "pairs", "program", "progress", "replay", "sampler", "search", "sentences", "session", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store. The world has no agent, so it is what is missing.

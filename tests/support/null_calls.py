@@ -29,7 +29,7 @@ GOOD = {
 HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "function", "generator",
            "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "replay", "sampler", "search",
-           "sentences", "session", "store", "synonyms", "tokenizer",
+           "sentences", "session", "spike_net", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store.

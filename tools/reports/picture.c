@@ -32,8 +32,7 @@ static void big_endian(text *out, uint32_t value) {
     text_append(out, bytes, sizeof bytes);
 }
 
-/* The CRC of PNG and gzip: polynomial 0xEDB88320, reflected. */
-static uint32_t crc32(const void *bytes, size_t length) {
+uint32_t crc32_of(const void *bytes, size_t length) {
     uint32_t crc = 0xFFFFFFFFu;
     for (size_t i = 0; i < length; i++) {
         crc ^= ((const unsigned char *)bytes)[i];
@@ -56,7 +55,7 @@ static void chunk(text *out, const char *type, const void *bytes, size_t length)
     size_t begin = out->length;
     text_append(out, type, 4);
     text_append(out, bytes, length);
-    big_endian(out, crc32(out->bytes + begin, out->length - begin));
+    big_endian(out, crc32_of(out->bytes + begin, out->length - begin));
 }
 
 /* A zlib stream (RFC 1950) of stored blocks (RFC 1951, 3.2.4), at most 65,535 bytes each. */

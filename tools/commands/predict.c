@@ -141,7 +141,7 @@ static int answer_graphs(const saved *s, const request *q, graph_answers *a) {
 static int predict_item(const saved *s, const request *q, const graph_answers *a, const char *input) {
     int64_t index = 0;
     const char *noun = a->part == GLIA_OF_NODES ? "node" : "graph";
-    const size_t length = sample_address(input, &index);
+    const size_t length = input_address(input, &index);
     if (length != strlen(noun) || memcmp(input, noun, length) != 0)
         return misuse("%s: the model answers for %ss: %s#17", input, noun, noun);
     if (index < 0 || index >= a->rows) return misuse("%s: there are %lld %ss", input, (long long)a->rows, noun);

@@ -1,5 +1,8 @@
-/* spiking.c - spiking nets that see a picture for 25 steps: hidden units spike, and the membranes of the output units,
- * which do not, are the logits, as means over the steps (Neftci et al. 2019, section "supervised learning").
+/* spiking.c - spiking nets.
+ *
+ * By gradients: nets that see a picture for 25 steps; hidden units spike, and the membranes of the output units,
+ * which do not, are the logits, as means over the steps (Neftci et al. 2019). By spike times: cells for the method
+ * "stdp", in whose graph only the cells' parameters matter; the output is the drive of each cell by its inputs.
  */
 #include "builders.h"
 
@@ -32,3 +35,21 @@ glia_tensor glia_build_snn_conv(glia_tensor x, int outputs) {
     x = glia_unfold_steps(glia_max_pool2d(x, (glia_pool_opts){ .size = 2 }), STEPS);
     return read_out(flat(glia_fold_steps(glia_lif(x, hidden))), outputs);
 }
+
+/* ---- spike times ------------------------------------------------------------------------------------ */
+
+static void build_cells(glia_model *model, glia_shape sample, int64_t cells) {
+    glia_graph *g = glia_model_graph(model);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    const glia_init uniform = { .kind = GLIA_INIT_UNIFORM, .low = 0.003, .high = 0.303 };
+    const glia_init theta = { .kind = GLIA_INIT_CONSTANT, .value = 20 },
+                    none = { .kind = GLIA_INIT_CONSTANT, .value = -1 };
+    glia_tensor weights =
+        glia_parameter(g, "cells/weights", GLIA_F32, GLIA_SHAPE(glia_shape_count(sample), cells), uniform);
+    glia_state(g, "cells/theta", GLIA_F32, GLIA_SHAPE(cells), theta);
+    glia_state(g, "cells/label", GLIA_I32, GLIA_SHAPE(cells), none);
+    glia_model_output(model, "drive", glia_matmul(glia_flatten(x), weights));
+}
+
+void glia_build_snn_stdp(glia_model *model, glia_shape sample) { build_cells(model, sample, 100); }
+void glia_build_snn_stdp_400(glia_model *model, glia_shape sample) { build_cells(model, sample, 400); }

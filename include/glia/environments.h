@@ -138,7 +138,8 @@ GLIA_API glia_env *glia_env_clone(const glia_env *env, glia_error *error);
 GLIA_API glia_env *glia_env_like(const glia_env *env, int64_t copies, glia_error *error);
 GLIA_API void glia_env_free(glia_env *env);
 
-/* The address, from which glia_env_create() makes an environment like this one. NULL: see error. Release with free(). */
+/* The address, from which glia_env_create() makes an environment like this one. NULL: see error. Release with
+ * free(). */
 GLIA_API char *glia_env_address(const glia_env *env, glia_error *error);
 GLIA_API const glia_env_kind *glia_env_kind_of(const glia_env *env);
 GLIA_API glia_space glia_env_observation_space(const glia_env *env); /* of one copy */

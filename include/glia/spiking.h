@@ -3,6 +3,7 @@
  *   1  neurons: one cell over time, by exact integration where the equation allows it
  *   2  codes: values as spikes and back
  *   3  layers that learn by surrogate gradients
+ *   4  networks by events, with plasticity
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -198,6 +199,68 @@ GLIA_API glia_tensor glia_spike_loss_of(glia_tensor spikes, glia_tensor labels, 
 GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
 /* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
 GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
+
+/* ==== 4. networks by events ================================================================= */
+/* Cells that integrate and fire, and synapses with delays. Nothing is computed between events: a membrane, a trace, an
+ * eligibility is moved by its exact decay when an event needs it, so time costs nothing, and a run costs one delivery
+ * for each spike and synapse. */
+
+typedef enum glia_stdp_rule {
+    GLIA_STDP_NONE,
+    GLIA_STDP_PAIR,   /* Song, Miller and Abbott 2000: w -= a_minus y at a presynaptic spike, += a_plus x at a
+                       * postsynaptic one */
+    GLIA_STDP_TRIPLET /* Pfister and Gerstner 2006: w -= y (a_minus + a3_minus x2), += x (a_plus + a3_plus y2) */
+} glia_stdp_rule;
+
+/* How a synapse learns. A field left 0 has the default in its comment. */
+typedef struct glia_stdp {
+    glia_stdp_rule rule;
+    double a_plus, a_minus;     /* 0: 0.01, 0.0105; GLIA_ZERO: none */
+    double a3_plus, a3_minus;   /* 0: 0.0062, 0.00023, of triplets */
+    double tau_plus, tau_minus; /* of the traces x and y; 0: 20, 20 ms */
+    double tau_x, tau_y;        /* of the slow traces x2 and y2; 0: 101, 125 ms */
+    bool nearest;               /* a spike sets its trace to 1; else it adds 1 (all pairs count) */
+    double least, most;         /* limits of the weight; 0: 0 and 1 */
+    double power;               /* Gütig et al. 2003: growth times ((most - w) / range)^power, decrease times
+                                 * ((w - least) / range)^power; 0: additive, 1: multiplicative */
+    double tau_eligibility;     /* reward-modulated (Izhikevich 2007): changes go into an eligibility with this decay, and
+                                 * glia_spike_net_reward() turns it into weight; 0: none */
+} glia_stdp;
+
+typedef struct glia_spike_cell {
+    double tau;        /* 0: 20 ms */
+    double threshold;  /* above rest, which is 0; 0: 1 */
+    double refractory; /* ms; 0: none */
+    double theta_plus, tau_theta; /* homeostasis: each spike raises the threshold, which decays; 0: none, 1e7 ms */
+} glia_spike_cell;
+
+typedef struct glia_spike_event {
+    double time; /* ms */
+    int64_t cell;
+} glia_spike_event;
+
+typedef struct glia_spike_net glia_spike_net; /* one thread at a time */
+/* NULL: see error. */
+GLIA_API glia_spike_net *glia_spike_net_create(int64_t cells, glia_spike_cell cell, glia_error *error);
+GLIA_API void glia_spike_net_free(glia_spike_net *net);
+/* A synapse: `delay` ms after a spike of `from` the membrane of `to` moves by the weight. Before the first run. */
+GLIA_API glia_status glia_spike_net_connect(glia_spike_net *net, int64_t from, int64_t to, double weight, double delay,
+                                            const glia_stdp *stdp, glia_error *error);
+/* Runs to the time `until`. events (n), in order of time and not before the end of the last run: cells that are made to
+ * fire. `spikes` (may be NULL) gets the first `capacity` spikes of all cells in order of time, *n_spikes (may be NULL)
+ * their number. */
+GLIA_API glia_status glia_spike_net_run(glia_spike_net *net, const glia_spike_event *events, int64_t n, double until,
+                                        glia_spike_event *spikes, int64_t capacity, int64_t *n_spikes,
+                                        glia_error *error);
+/* Reward (or punishment) now: each synapse with an eligibility gains reward times it. */
+GLIA_API glia_status glia_spike_net_reward(glia_spike_net *net, double reward, glia_error *error);
+/* The weights of all synapses, in order of connection; returns their number and fills at most `capacity`. */
+GLIA_API int64_t glia_spike_net_weights(const glia_spike_net *net, double *weights, int64_t capacity);
+typedef struct glia_spike_work {
+    int64_t spikes;     /* of all cells */
+    int64_t deliveries; /* synaptic operations */
+} glia_spike_work;
+GLIA_API glia_spike_work glia_spike_net_work(const glia_spike_net *net); /* since it was created */
 
 #ifdef __cplusplus
 }

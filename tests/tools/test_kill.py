@@ -48,6 +48,13 @@ RANDOM = {
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
+    "dqn": ["train", "dqn", "--env", "cartpole", "--copies", "2", "--epochs", "2", "--batch", "8", "--checkpoint-every",
+            "4", "--set", "dqn.steps=40", "--set", "dqn.learning_starts=10", "--set", "dqn.capacity=24", "--set",
+            "dqn.prioritized=true", "--set", "dqn.n_step=3", "--set", "dqn.noisy=true", "--set", "dqn.eval_episodes=2",
+            "--threads", "1", "--quiet"],
+    "ppo": ["train", "ppo", "--env", "pendulum", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2", "--set",
+            "ppo.steps=80", "--set", "ppo.rollout=20", "--set", "ppo.passes=2", "--set", "ppo.eval_episodes=2",
+            "--threads", "1", "--quiet"],
 }
 
 

@@ -19,6 +19,8 @@ picture picture_of_sample(const float *x, glia_shape shape);
 /* Appends a PNG file (ISO/IEC 15948). The data are stored without compression: samples are small and noisy. */
 void picture_png(const picture *p, text *out);
 void picture_base64(const picture *p, text *out); /* the same, as base64 */
+/* The CRC of PNG, gzip and zip: polynomial 0xEDB88320, reflected. */
+uint32_t crc32_of(const void *bytes, size_t length);
 void base64(const void *bytes, size_t length, text *out);
 
 /* n samples in rows of `columns`, with `gap` pixels of the grey value `paper` between them. */

@@ -16,6 +16,7 @@
 #include "families/reinforcement/agent.h"
 #include "families/reinforcement/n_step.h"
 #include "glia/layers.h"
+#include "glia/losses.h"
 
 enum { EXPLORATION = 0x7363, CRITICS = 2, GROUPS = 3 };
 static const char *const groups[GROUPS] = { "actor", "critic", "alpha" };
@@ -228,7 +229,7 @@ static glia_status build(glia_training *t, glia_error *error) {
     };
     status = glia_agent_compile(t, m->graph, opts, &m->act, error);
     if (status == GLIA_OK) find_inputs(m, glia_leaf_of(x)->name);
-    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, "", 1, error) : status;
+    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, NULL, 1, error) : status;
 }
 
 static glia_status find_bounds(sac *m, glia_error *error) {

@@ -3,6 +3,8 @@
  * The model has an input "x" (N, ...) of values in [0, 1], the parameter "cells/weights" (inputs, cells) and the states
  * "cells/theta" (cells) and "cells/label" i32 (cells). There is no graph to run: competition.c simulates the network.
  *
+ * The optimiser's learning rate is a factor on both rates of plasticity; 0: 1.
+ *
  * Samples are learned one after the other; a step is a batch of them. At the end of an epoch cells get labels: the class
  * for which a cell fires most, by the responses to samples of the training data while nothing is learned. A sample is then
  * given the class whose cells fire most on average. Nothing lasts from sample to sample but weights and theta, and the
@@ -53,8 +55,10 @@ static const glia_setting settings[] = {
     { "theta_plus", GLIA_SETTING_REAL, RULE(theta_plus), 0.05, 0, 10, NULL,
       "growth of a cell's threshold with each of its spikes, mV" },
     { "tau_theta", GLIA_SETTING_REAL, RULE(tau_theta), 1e7, 1, 1e12, NULL, "decay of that, ms" },
-    { "excitation", GLIA_SETTING_REAL, RULE(excitation), 10.4, 0, 1000, NULL, "weight of a cell to its inhibitory one" },
-    { "inhibition", GLIA_SETTING_REAL, RULE(inhibition), 17, 0, 1000, NULL, "weight of an inhibitory cell to the others" },
+    { "excitation", GLIA_SETTING_REAL, RULE(excitation), 10.4, 0, 1000, NULL,
+      "weight of a cell to its inhibitory one" },
+    { "inhibition", GLIA_SETTING_REAL, RULE(inhibition), 17, 0, 1000, NULL,
+      "weight of an inhibitory cell to the others" },
     { "label_samples", GLIA_SETTING_INT, offsetof(stdp, label_samples), 10000, 0, 1e9, NULL,
       "training samples by which cells get their labels; 0: all" },
     { "shown", GLIA_SETTING_INT, offsetof(stdp, shown), 100, 1, 1024, NULL, "cells whose weights are shown" },
@@ -79,9 +83,8 @@ static glia_status take(stdp *m, glia_model *model, glia_error *error) {
         weights.shape.dim[0] != inputs || !glia_shape_equal(theta.shape, cells) ||
         !glia_shape_equal(label.shape, cells))
         return glia_fail(error, GLIA_E_SHAPE, "%s", wanted);
-    m->net = (glia_competition){
-        .rules = m->rules, .inputs = inputs, .n = n, .weights = weights.data, .theta = theta.data
-    };
+    m->net =
+        (glia_competition){ .rules = m->rules, .inputs = inputs, .n = n, .weights = weights.data, .theta = theta.data };
     m->labels = label.data;
     return GLIA_OK;
 }
@@ -100,9 +103,10 @@ static glia_status check_data(const stdp *m, const glia_dataset *data, glia_erro
 static glia_status check_sample(const float *x, int64_t n, glia_error *error) {
     for (int64_t i = 0; i < n; i++) {
         if (x[i] >= 0 && x[i] <= 1) continue;
-        return glia_fail(error, GLIA_E_ARGUMENT,
-                         "the method stdp: a sample has the value %g; rates are made of values in [0, 1] (not normalised)",
-                         (double)x[i]);
+        return glia_fail(
+            error, GLIA_E_ARGUMENT,
+            "the method stdp: a sample has the value %g; rates are made of values in [0, 1] (not normalised)",
+            (double)x[i]);
     }
     return GLIA_OK;
 }
@@ -126,6 +130,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
                                     .workers = t->opts.workers,
                                     .augment = t->opts.augment,
                                     .weights = t->opts.sample_weights };
+    t->full_lr = t->opts.optimizer.lr > 0 ? t->opts.optimizer.lr : 1;
     t->loader = glia_loader_create(t->data, opts, &reason);
     if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
     glia_competition_normalize(&m->net);
@@ -147,6 +152,8 @@ static void end(glia_training *t) {
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     stdp *m = t->memory;
     double spikes = 0;
+    m->net.rules.rate_pre = m->rules.rate_pre * t->progress.lr;
+    m->net.rules.rate_post = m->rules.rate_post * t->progress.lr;
     for (int64_t i = 0; i < batch->n; i++) {
         const float *x = batch->x + i * m->net.inputs;
         glia_status status = check_sample(x, m->net.inputs, error);
@@ -173,13 +180,13 @@ typedef struct showing {
     int64_t count;
     uint64_t seed, stream;
     int classes;
-    bool votes;              /* by the labels of the cells; else `responses` are added up */
-    int64_t *responses;      /* (workers, n, classes) */
-    int64_t *samples;        /* (workers, classes) */
-    int64_t *right;          /* (workers) */
+    bool votes;                  /* by the labels of the cells; else `responses` are added up */
+    int64_t *responses;          /* (workers, n, classes) */
+    int64_t *samples;            /* (workers, classes) */
+    int64_t *right;              /* (workers) */
     glia_competition_told *told; /* (workers) */
     glia_competition_run **runs;
-    glia_status *status;     /* (workers) */
+    glia_status *status; /* (workers) */
     glia_error *errors;
 } showing;
 
@@ -209,8 +216,8 @@ static glia_status show_sample(const showing *s, int64_t i, int worker, float *x
     glia_status status = glia_data_get(s->data, index, x, &y, &s->errors[worker]);
     if (status == GLIA_OK) status = check_sample(x, m->net.inputs, &s->errors[worker]);
     if (status != GLIA_OK) return status;
-    const glia_competition_told told = glia_competition_show(&m->net, s->runs[worker], x, s->seed,
-                                                             (uint64_t)index * 4 + s->stream, false, counts);
+    const glia_competition_told told =
+        glia_competition_show(&m->net, s->runs[worker], x, s->seed, (uint64_t)index * 4 + s->stream, false, counts);
     s->told[worker].spikes += told.spikes;
     s->told[worker].input_spikes += told.input_spikes;
     s->told[worker].operations += told.operations;
@@ -340,7 +347,7 @@ static glia_status measure(glia_training *t, glia_error *error) {
 
 /* Published energies of a 45 nm chip (Horowitz 2014): addition, and multiplication with addition, of f32 numbers. */
 #define ADDITION_PJ 0.9
-#define PRODUCT_PJ 4.6
+#define PRODUCT_PJ  4.6
 
 static void add_figures(const showing *s, double accuracy, glia_assessment *out) {
     const double n = (double)s->count, operations = (double)s->told[0].operations / n;
@@ -351,9 +358,10 @@ static void add_figures(const showing *s, double accuracy, glia_assessment *out)
     glia_assessment_add(out, "synaptic_operations", operations);
     glia_assessment_add(out, "energy_nj", operations * ADDITION_PJ / 1000);
     glia_assessment_add(out, "dense_energy_nj", twin * PRODUCT_PJ / 1000);
-    snprintf(out->note, sizeof out->note,
-             "labels of the cells are from training data; energies are estimates for a 45 nm chip (Horowitz 2014: 0.9 pJ "
-             "an addition, 4.6 pJ a product), without memory; dense: one product by the same weights");
+    snprintf(
+        out->note, sizeof out->note,
+        "labels of the cells are from training data; energies are estimates for a 45 nm chip (Horowitz 2014: 0.9 pJ "
+        "an addition, 4.6 pJ a product), without memory; dense: one product by the same weights");
 }
 
 static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
@@ -469,7 +477,8 @@ const glia_method glia_method_stdp = {
                .paper = "Diehl and Cook 2015",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT },
+               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
+               .assesses = true },
     .bytes = sizeof(stdp),
     .begin = begin,
     .step = step,

@@ -43,6 +43,8 @@ RANDOM = {
             "--quiet"],
     "ddpm": ["train", "ddpm", "--data", "strokes?n=14", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
              "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
+    "cgan": ["train", "cgan", "--data", "strokes?n=24", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2",
+             "--ema", "0.9", "--set", "gan.shown=2", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
 }

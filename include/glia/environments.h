@@ -127,14 +127,20 @@ typedef struct glia_env_opts {
     int64_t limit;        /* time limit in steps; 0: the environment's own; GLIA_NONE: none */
 } glia_env_opts;
 
-/* GLIA_E_NOT_FOUND for an unknown name, with the nearest one; GLIA_E_ARGUMENT for wrong settings. */
+/* name: of a record, or an address "NAME?limit=200,SETTING=VALUE" with settings that come before those of the options.
+ * GLIA_E_NOT_FOUND for an unknown name, with the nearest one; GLIA_E_ARGUMENT for wrong settings. */
 GLIA_API glia_env *glia_env_create(const char *name, glia_env_opts opts, glia_error *error);
 /* An environment of one's own. The record must outlive the handle. */
 GLIA_API glia_env *glia_env_create_kind(const glia_env_kind *kind, glia_env_opts opts, glia_error *error);
 /* A copy with the same state, whose later steps are the same. */
 GLIA_API glia_env *glia_env_clone(const glia_env *env, glia_error *error);
+/* The same record and settings with another number of copies, before the first reset. */
+GLIA_API glia_env *glia_env_like(const glia_env *env, int64_t copies, glia_error *error);
 GLIA_API void glia_env_free(glia_env *env);
 
+/* The address, from which glia_env_create() makes an environment like this one. NULL: see error. Release with
+ * free(). */
+GLIA_API char *glia_env_address(const glia_env *env, glia_error *error);
 GLIA_API const glia_env_kind *glia_env_kind_of(const glia_env *env);
 GLIA_API glia_space glia_env_observation_space(const glia_env *env); /* of one copy */
 GLIA_API glia_space glia_env_action_space(const glia_env *env);
@@ -180,6 +186,8 @@ GLIA_API int glia_env_save(const glia_env *env, glia_array *out, int capacity);
 /* Takes such arrays of an environment of the same record, settings and copies; later steps are the same, bit for bit.
  * After an error nothing has changed. */
 GLIA_API glia_status glia_env_restore(glia_env *env, const glia_array *arrays, int n, glia_error *error);
+/* Whether glia_env_restore() would take these arrays. */
+GLIA_API glia_status glia_env_check(const glia_env *env, const glia_array *arrays, int n, glia_error *error);
 
 /* The marks of a picture of one copy; 0: this environment cannot be drawn. */
 GLIA_API int glia_env_draw(const glia_env *env, int64_t copy, glia_mark *marks, int capacity);

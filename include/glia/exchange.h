@@ -8,13 +8,42 @@
 extern "C" {
 #endif
 
-/* Loads a model's parameters from a safetensors file of another framework, by the names and layouts of `family`:
- *     "torch"    torch.nn.TransformerEncoder, TransformerDecoder, Transformer, MultiheadAttention
- *     "nanogpt"  nanoGPT's model.py
- *     "gpt2"     transformers' GPT2Model and GPT2LMHeadModel (kernels transposed)
- *     "bert"     transformers' BertModel, BertForPreTraining, BertForSequenceClassification, ...
- * f16, bf16 and f64 are converted. docs/sequences.md has the table. Every parameter of the model must be in the file;
- * `prefix` (may be NULL) precedes the file's names. */
+/* Which values to take from a file. */
+typedef struct glia_weights_opts {
+    /* The file's names and layouts:
+     *     NULL       the model's own names, or those of "torch"
+     *     "torch"    PyTorch's and torchvision's: kernel, scale and table are "weight", bias and shift "bias", "." for
+     *                "/"; torch.nn.TransformerEncoder, TransformerDecoder, Transformer, MultiheadAttention
+     *     "timm"     timm's vision transformers; its other nets are as torchvision's
+     *     "nanogpt"  nanoGPT's model.py
+     *     "gpt2"     transformers' GPT2Model and GPT2LMHeadModel (kernels transposed)
+     *     "bert"     transformers' BertModel, BertForPreTraining, BertForSequenceClassification, ... */
+    const char *family;
+    const char *prefix;  /* precedes the file's names; NULL: nothing */
+    const char *pattern; /* glob of the model's names to load; NULL: all */
+    bool partial;        /* the file need not have all parameters and running statistics */
+    bool strict;         /* the file may have nothing else (but counters of batches, which are never used) */
+    bool new_head;       /* the layer of the model's last parameter keeps its values if the file's have other shapes */
+} glia_weights_opts;
+
+typedef struct glia_weights_report {
+    int loaded;     /* values of the model; 0 after an error */
+    int missing;    /* parameters and running statistics that the file lacks; they are unchanged */
+    int unexpected; /* tensors of the file that nothing takes; not counted with a pattern */
+    int misshapen;  /* of another shape */
+    int reset;      /* values of a new head, which are unchanged */
+    char *list;     /* a line for each tensor that is missing, unexpected or misshapen; NULL: none. Release with
+                       free() */
+} glia_weights_report;
+
+/* Loads a model's values from a safetensors file or one of torch.save() (.pt, .pth, .th; zip or older). Pickles are
+ * read without executing anything: a file with code in it is refused by name and offset. f16, bf16 and f64 are
+ * converted. After an error nothing has changed. `report` may be NULL. */
+GLIA_API glia_status glia_model_import_weights(glia_model *model, const char *path, glia_weights_opts opts,
+                                               glia_weights_report *report, glia_error *error);
+
+/* The same with a family and a prefix (may be NULL): every parameter of the model must be in the file.
+ * docs/sequences.md has the table of names. */
 GLIA_API glia_status glia_model_load_foreign(glia_model *model, const char *path, const char *family,
                                              const char *prefix, glia_error *error);
 

@@ -27,6 +27,8 @@ enum {
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
     GLIA_USES_PRECISION = 32, /* precision */
+    GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
+    GLIA_USES_GRAPHS = 128,   /* needs graphs */
     GLIA_USES_TEXT = 256      /* needs text */
 };
 
@@ -104,6 +106,8 @@ GLIA_API glia_shape glia_sample_shape(const glia_model *model);
 
 typedef struct glia_assess_opts {
     const glia_dataset *data; /* for methods that use data: those to measure on, normalised as for training */
+    const glia_env *environment; /* to play in; NULL: that of the training, by the model's metadata */
+    const struct glia_graph_data *graphs; /* for methods that use graphs (graphs.h) */
     int64_t count;            /* of samples to draw or episodes to play; 0: the method's default */
     uint64_t seed;
     const char *settings;  /* of the method, instead of those that the model was trained with; NULL: none */

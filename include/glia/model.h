@@ -42,9 +42,11 @@ GLIA_API const char *glia_model_get(const glia_model *model, const char *key); /
 /* One safetensors file: the values by name; the graph as text, and the rest, in its metadata. */
 GLIA_API glia_status glia_model_save(glia_model *model, const char *path, glia_error *error);
 GLIA_API glia_model *glia_model_load(const char *path, glia_error *error);
-/* Loads the tensors in a safetensors file whose names, shapes and dtypes match; `loaded` (may be NULL) gets their
- * number. A common name with another shape is an error, and so is a file without any common name. glia_store_load() of
- * glia_model_store() can be strict. */
+/* Loads what a file has of the model's parameters and states: a safetensors file, or one of torch.save() (.pt, .pth,
+ * .th), which is read without executing anything. Names are the model's own or PyTorch's ("layer1/0/conv1/kernel" is
+ * "layer1.0.conv1.weight" there); f16, bf16 and f64 are converted. `loaded` (may be NULL) gets their number. A tensor
+ * of another shape is an error, and so is a file without any common name; then nothing has changed. The message lists
+ * what does not fit, glia_model_import_weights() all of it. */
 GLIA_API glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error);
 
 /* The rows of a summary: operations grouped by the layer's name, in the order of the graph. */

@@ -2,6 +2,8 @@
  *
  *   1  neurons: one cell over time, by exact integration where the equation allows it
  *   2  codes: values as spikes and back
+ *   3  layers that learn by surrogate gradients
+ *   4  networks by events, with plasticity
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -132,6 +134,133 @@ GLIA_API glia_status glia_decode(const glia_code *code, const int8_t *spikes, in
 /* How far an estimate may be from x: of random codes its standard deviation, of others the largest error. NaN for
  * GLIA_CODE_RANK, which keeps only the order. */
 GLIA_API double glia_code_error(const glia_code *code, double x);
+
+/* ==== 3. surrogate gradients ================================================================ */
+/* Layers over (N, T, ...): samples, steps, features. Products are computed for all steps at once, and a loop over time
+ * moves the membranes, so the elementwise work of a step is one fused group. The loop keeps membranes (and synaptic
+ * currents, where there are any) of all steps, 4 bytes each, and recomputes the rest in the gradient:
+ * glia_program_inspect() states the memory of a step. */
+
+/* The derivative that a spike pretends to have at u = membrane - threshold (Neftci et al. 2019); k is the slope. */
+typedef enum glia_surrogate {
+    GLIA_SURROGATE_ARCTANGENT,      /* k/2 / (1 + (pi/2 k u)^2), k 0: 2 (Fang et al. 2021) */
+    GLIA_SURROGATE_FAST_SIGMOID,    /* 1 / (1 + k |u|)^2, k 0: 25 (Zenke and Ganguli 2018) */
+    GLIA_SURROGATE_TRIANGLE,        /* max(0, 1 - k |u|), k 0: 1 (Bellec et al. 2018) */
+    GLIA_SURROGATE_STRAIGHT_THROUGH, /* 1 (Bengio et al. 2013) */
+    GLIA_SURROGATE_COUNT
+} glia_surrogate;
+
+/* 1 where u > 0, else 0, with this derivative. */
+GLIA_API glia_tensor glia_spike(glia_tensor u, glia_surrogate surrogate, double slope);
+
+typedef struct glia_spiking_opts {
+    double beta;         /* what the membrane keeps in a step, exp(-dt / tau) in [0, 1]; 0: 0.9; GLIA_ZERO: nothing */
+    double alpha;        /* what a synaptic current keeps; 0: there is none, the input is the current */
+    double threshold;    /* 0: 1 */
+    bool to_zero;        /* a spike resets the membrane to 0; else it subtracts the threshold */
+    bool silent;         /* a read-out: no spikes and no reset; the result is the membrane */
+    double adapt, rho;   /* Bellec et al. 2018: the threshold is raised by adapt a, a = rho a + spike; 0: none, 0.97 */
+    glia_surrogate surrogate;
+    double slope;        /* 0: the surrogate's own */
+    int64_t steps;       /* the input (N, ...) is the same in each of these steps; 0: it has steps, (N, T, ...) */
+    bool recurrent;      /* dense layers: spikes of a step also enter the next, by NAME/recurrent_kernel */
+    glia_tensor *membrane; /* set to the membranes of all steps, unless NULL */
+} glia_spiking_opts;
+
+/* Leaky integrate-and-fire units: current -> spikes (N, T, ...). As in snnTorch (reset_delay):
+ *     i = alpha i + current     u' = beta u + i - (reset of the spike before)     spike = u' > threshold
+ * The reset has no gradient. */
+GLIA_API glia_tensor glia_lif(glia_tensor current, glia_spiking_opts opts);
+/* A dense layer or a convolution and its units. x (N, T, F) or (N, T, C, H, W); with opts.steps without T. */
+GLIA_API glia_tensor glia_spiking_dense(glia_tensor x, const char *name, glia_dense_opts dense,
+                                        glia_spiking_opts opts);
+GLIA_API glia_tensor glia_spiking_conv2d(glia_tensor x, const char *name, glia_conv_opts conv, glia_spiking_opts opts);
+/* (N, T, ...) -> (T N, ...), where any layer can be applied to all steps, and back. */
+GLIA_API glia_tensor glia_fold_steps(glia_tensor x);
+GLIA_API glia_tensor glia_unfold_steps(glia_tensor x, int64_t steps);
+
+/* Codes in the graph, x (N, ...) in [0, 1] -> (N, T, ...). rate: Bernoulli, new in each run; latency: one spike in step
+ * (1 - x) (steps - 1), none where x = 0. */
+GLIA_API glia_tensor glia_spikes_by_rate(glia_tensor x, int64_t steps);
+GLIA_API glia_tensor glia_spikes_by_latency(glia_tensor x, int64_t steps);
+
+/* Losses of an output layer, scalars. */
+typedef enum glia_spike_loss {
+    GLIA_SPIKE_LOSS_COUNT,    /* cross-entropy of the numbers of spikes (snnTorch's ce_count_loss) */
+    GLIA_SPIKE_LOSS_RATE,     /* the mean over steps of the cross-entropy of the step's spikes (ce_rate_loss) */
+    GLIA_SPIKE_LOSS_MEMBRANE, /* cross-entropy of the largest membranes, given membranes (ce_max_membrane_loss) */
+    GLIA_SPIKE_LOSS_LATENCY,  /* cross-entropy of minus the step of the first spike: the label should be first */
+    GLIA_SPIKE_LOSS_KINDS
+} glia_spike_loss;
+/* spikes (or membranes) (N, T, classes), labels i32 (N). */
+GLIA_API glia_tensor glia_spike_loss_of(glia_tensor spikes, glia_tensor labels, glia_spike_loss loss);
+/* The step of each unit's first spike, (N, T, ...) -> (N, ...), T where there is none; it has a gradient in the spikes
+ * up to the first. */
+GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
+/* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
+GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
+
+/* ==== 4. networks by events ================================================================= */
+/* Cells that integrate and fire, and synapses with delays. Nothing is computed between events: a membrane, a trace, an
+ * eligibility is moved by its exact decay when an event needs it, so time costs nothing, and a run costs one delivery
+ * for each spike and synapse. */
+
+typedef enum glia_stdp_rule {
+    GLIA_STDP_NONE,
+    GLIA_STDP_PAIR,   /* Song, Miller and Abbott 2000: w -= a_minus y at a presynaptic spike, += a_plus x at a
+                       * postsynaptic one */
+    GLIA_STDP_TRIPLET /* Pfister and Gerstner 2006: w -= y (a_minus + a3_minus x2), += x (a_plus + a3_plus y2) */
+} glia_stdp_rule;
+
+/* How a synapse learns. A field left 0 has the default in its comment. */
+typedef struct glia_stdp {
+    glia_stdp_rule rule;
+    double a_plus, a_minus;     /* 0: 0.01, 0.0105; GLIA_ZERO: none */
+    double a3_plus, a3_minus;   /* 0: 0.0062, 0.00023, of triplets */
+    double tau_plus, tau_minus; /* of the traces x and y; 0: 20, 20 ms */
+    double tau_x, tau_y;        /* of the slow traces x2 and y2; 0: 101, 125 ms */
+    bool nearest;               /* a spike sets its trace to 1; else it adds 1 (all pairs count) */
+    double least, most;         /* limits of the weight; 0: 0 and 1 */
+    double power;               /* Gütig et al. 2003: growth times ((most - w) / range)^power, decrease times
+                                 * ((w - least) / range)^power; 0: additive, 1: multiplicative */
+    double tau_eligibility;     /* reward-modulated (Izhikevich 2007): changes go into an eligibility with this decay, and
+                                 * glia_spike_net_reward() turns it into weight; 0: none */
+} glia_stdp;
+
+typedef struct glia_spike_cell {
+    double tau;        /* 0: 20 ms */
+    double threshold;  /* above rest, which is 0; 0: 1 */
+    double refractory; /* ms; 0: none */
+    double theta_plus, tau_theta; /* homeostasis: each spike raises the threshold, which decays; 0: none, 1e7 ms */
+} glia_spike_cell;
+
+typedef struct glia_spike_event {
+    double time; /* ms */
+    int64_t cell;
+} glia_spike_event;
+
+typedef struct glia_spike_net glia_spike_net; /* one thread at a time */
+/* NULL: see error. */
+GLIA_API glia_spike_net *glia_spike_net_create(int64_t cells, glia_spike_cell cell, glia_error *error);
+GLIA_API void glia_spike_net_free(glia_spike_net *net);
+/* A synapse: `delay` ms after a spike of `from` the membrane of `to` moves by the weight. Before the first run. */
+GLIA_API glia_status glia_spike_net_connect(glia_spike_net *net, int64_t from, int64_t to, double weight, double delay,
+                                            const glia_stdp *stdp, glia_error *error);
+/* Runs to the time `until`. events (n), in order of time and not before the end of the last run: cells that are made to
+ * fire. `spikes` (may be NULL) gets the first `capacity` spikes of all cells in order of time, *n_spikes (may be NULL)
+ * their number. */
+GLIA_API glia_status glia_spike_net_run(glia_spike_net *net, const glia_spike_event *events, int64_t n, double until,
+                                        glia_spike_event *spikes, int64_t capacity, int64_t *n_spikes,
+                                        glia_error *error);
+/* Reward (or punishment) now: each synapse with an eligibility gains reward times it. */
+GLIA_API glia_status glia_spike_net_reward(glia_spike_net *net, double reward, glia_error *error);
+/* The weights of all synapses, in order of connection; returns their number and fills at most `capacity`. */
+GLIA_API int64_t glia_spike_net_weights(const glia_spike_net *net, double *weights, int64_t capacity);
+typedef struct glia_spike_work {
+    int64_t spikes;     /* of all cells */
+    int64_t deliveries; /* synaptic operations */
+} glia_spike_work;
+GLIA_API glia_spike_work glia_spike_net_work(const glia_spike_net *net); /* since it was created */
 
 #ifdef __cplusplus
 }

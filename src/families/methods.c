@@ -157,6 +157,8 @@ glia_status glia_assess(glia_model *model, glia_assess_opts opts, glia_assessmen
     if (opts.count < 0) return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: count is negative", name);
     if (!opts.data && (method->about.uses & GLIA_USES_DATA))
         return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: needs data", name);
+    if (!opts.graphs && (method->about.uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: needs graphs", name);
     *out = (glia_assessment){ 0 };
     glia_arena texts = { 0 };
     glia_error reason = { 0 };

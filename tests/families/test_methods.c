@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -115,17 +116,6 @@ static glia_model *ddpm_model(int units) {
     }
     glia_model_output(model, "noise", glia_dense(h, "out", (glia_dense_opts){ .units = 2 }));
     return model;
-}
-
-static void assert_same_model(glia_model *a, glia_model *b) {
-    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
-    assert_int_equal(glia_store_count(s), glia_store_count(t));
-    for (int i = 0; i < glia_store_count(s); i++) {
-        glia_array x = glia_store_at(s, i), y;
-        assert_true(glia_store_find(t, x.name, &y));
-        if (memcmp(x.data, y.data, (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype)))
-            fail_msg("'%s' differs", x.name);
-    }
 }
 
 /* ---- the run -------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runs/graphs.h"
 #include "runs/saved.h"
 #include "terminal/json.h"
 #include "terminal/options.h"
@@ -154,7 +155,14 @@ static int assess(const saved *s, const request *q, const glia_method_info *meth
         return fail("%s was trained by the method %s, which has no figures for a trained model", s->path, method->name);
     if (q->samples && q->episodes) return misuse("--samples and --episodes are the same number under two names");
     glia_dataset *data = NULL;
-    if (method->uses & GLIA_USES_DATA) {
+    glia_graph_data *graphs = NULL;
+    if (method->uses & GLIA_USES_GRAPHS) {
+        const char *address = q->data ? q->data : glia_model_get(s->model, "data");
+        if (!address) return misuse("eval needs --data: the model file does not name its training data");
+        glia_error error;
+        graphs = graphs_open(address, q->folder, &error);
+        if (!graphs) return fail("%s", error.message);
+    } else if (method->uses & GLIA_USES_DATA) {
         const char *address = q->data ? q->data : s->data;
         if (!address) return misuse("eval needs --data: the model file does not name its training data");
         const int status = saved_data(s, address, q->split, q->folder, &data);
@@ -163,6 +171,7 @@ static int assess(const saved *s, const request *q, const glia_method_info *meth
         return misuse("--data: the method %s does not use data", method->name);
     }
     const glia_assess_opts opts = { .data = data,
+                                    .graphs = graphs,
                                     .count = q->samples ? q->samples : q->episodes,
                                     .seed = (uint64_t)q->seed,
                                     .settings = q->settings,
@@ -172,6 +181,7 @@ static int assess(const saved *s, const request *q, const glia_method_info *meth
     const glia_status status = glia_assess(s->model, opts, &assessment, &error);
     if (status == GLIA_OK) tell_assessment(s, &assessment, q->json);
     glia_data_free(data);
+    glia_graph_data_free(graphs);
     return status == GLIA_OK           ? EXIT_OK
            : status == GLIA_E_ARGUMENT ? misuse("%s", error.message)
                                        : fail("%s", error.message);

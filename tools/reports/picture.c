@@ -32,8 +32,7 @@ static void big_endian(text *out, uint32_t value) {
     text_append(out, bytes, sizeof bytes);
 }
 
-/* The CRC of PNG and gzip: polynomial 0xEDB88320, reflected. */
-static uint32_t crc32(const void *bytes, size_t length) {
+uint32_t crc32_of(const void *bytes, size_t length) {
     uint32_t crc = 0xFFFFFFFFu;
     for (size_t i = 0; i < length; i++) {
         crc ^= ((const unsigned char *)bytes)[i];
@@ -56,7 +55,7 @@ static void chunk(text *out, const char *type, const void *bytes, size_t length)
     size_t begin = out->length;
     text_append(out, type, 4);
     text_append(out, bytes, length);
-    big_endian(out, crc32(out->bytes + begin, out->length - begin));
+    big_endian(out, crc32_of(out->bytes + begin, out->length - begin));
 }
 
 /* A zlib stream (RFC 1950) of stored blocks (RFC 1951, 3.2.4), at most 65,535 bytes each. */
@@ -186,33 +185,11 @@ picture picture_grid(const float *values, int64_t n, glia_shape sample, int colu
     return sheet;
 }
 
-/* The least and the most of every second number. */
-static void extent(const float *values, int64_t n, double *least, double *most) {
-    *least = INFINITY, *most = -INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        *least = fmin(*least, (double)values[2 * i]);
-        *most = fmax(*most, (double)values[2 * i]);
-    }
-}
-
 picture picture_points(const float *points, int64_t n, int side) {
-    picture p = { .width = side, .height = side, .channels = 1, .pixels = allocate((size_t)side, (size_t)side) };
-    memset(p.pixels, 255, (size_t)side * (size_t)side);
-    double left, right, bottom, top;
-    extent(points, n, &left, &right);
-    extent(points + 1, n, &bottom, &top);
-    const double span = fmax(fmax(right - left, top - bottom), 1e-9), x0 = (left + right) / 2, y0 = (bottom + top) / 2;
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(points[2 * i]) || !isfinite(points[2 * i + 1])) continue;
-        const int x = (int)(((double)points[2 * i] - x0) / span * 0.9 * side + side / 2.0);
-        const int y = (int)((y0 - (double)points[2 * i + 1]) / span * 0.9 * side + side / 2.0);
-        for (int k = 0; k < 4; k++) { /* two pixels square */
-            const int column = x + k % 2, row = y + k / 2;
-            if (column < 0 || row < 0 || column >= side || row >= side) continue;
-            unsigned char *pixel = &p.pixels[(size_t)row * (size_t)side + (size_t)column];
-            *pixel = (unsigned char)(*pixel > 60 ? *pixel - 60 : 0);
-        }
-    }
+    float *dots = allocate((size_t)side * (size_t)side, sizeof *dots);
+    glia_image_points(points, n, side, dots);
+    const picture p = picture_of_sample(dots, GLIA_SHAPE(1, side, side));
+    free(dots);
     return p;
 }
 

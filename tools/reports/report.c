@@ -353,10 +353,10 @@ void report_html(const training *t, text *out) {
         out,
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>");
     text_add(out, "%s on ", t->recipe->name);
-    escape(out, t->asked.data);
+    escape(out, training_source(t));
     text_add(out, "</title><style>%s%s%s</style><main><h1>%s <span>on ", chart_colours, chart_style, style,
              t->recipe->name);
-    escape(out, t->asked.data);
+    escape(out, training_source(t));
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; interrupted" : "");
     tiles(t, out);
     learning(t, out);

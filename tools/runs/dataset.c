@@ -248,6 +248,7 @@ static void close_dataset(training *t) {
 }
 
 const source source_dataset = { .flag = GLIA_USES_DATA,
+                                .takes = SOURCE_ADDRESS | SOURCE_SAMPLES,
                                 .open = open_dataset,
                                 .sizes = sizes,
                                 .prepare = prepare,

@@ -29,6 +29,10 @@ static const struct {
 };
 enum { LOSSES = sizeof losses / sizeof losses[0] };
 
+const char *training_source(const training *t) {
+    return t->asked.data ? t->asked.data : t->asked.environment ? t->asked.environment : "";
+}
+
 bool training_has_targets(const training *t) { return (t->method->uses & GLIA_USES_TARGETS) != 0; }
 
 /* ---- what to train ------------------------------------------------------------------------ */
@@ -144,6 +148,12 @@ static int choose_loss(training *t) {
 static int load_weights(training *t) {
     char *path = saved_path(t->asked.from);
     glia_error error;
+    if (!glia_model_output_at(t->model, 0, NULL)) { /* its method builds it, or goes on with a whole one */
+        glia_model_free(t->model);
+        t->model = glia_model_load(path, &error);
+        free(path);
+        return t->model ? -1 : fail("%s", error.message);
+    }
     int status = glia_model_load_weights(t->model, path, NULL, &error) == GLIA_OK ? -1 : fail("%s", error.message);
     free(path);
     return status;
@@ -155,7 +165,9 @@ static int build_model(training *t) {
     int64_t outputs;
     t->source->sizes(t, &x, &outputs);
     glia_error error;
-    t->model = glia_recipe_build(t->recipe, x, (int)outputs, &error);
+    t->model = t->source->build ? t->source->build(t, &error)
+                                : glia_recipe_build(t->recipe, x, (int)outputs, &error);
+    if (!t->model && t->source->build) return fail("%s: %s", t->recipe->name, error.message);
     if (!t->model && x.rank == 2 && t->recipe->sample.rank == 3) /* grey pictures without their axis of channels */
         t->model = glia_recipe_build(t->recipe, GLIA_SHAPE(1, x.dim[0], x.dim[1]), (int)outputs, NULL);
     char shape[SHORT], made[SHORT];
@@ -197,8 +209,7 @@ int training_open(training *t, settings asked) {
     settings *a = &t->asked;
     if (!a->epochs) a->epochs = t->recipe->epochs;
     if (!a->batch) a->batch = t->recipe->batch;
-    t->source = source_of(t->method);
-    status = t->source->open(t);
+    status = source_open(t);
     if (status < 0) status = build_model(t);
     if (status < 0) status = choose_loss(t);
     if (status < 0) status = choose_watchers(t);
@@ -225,8 +236,10 @@ void training_headline(const training *t) {
     char number[SHORT];
     const settings *a = &t->asked;
     text words = { 0 };
-    text_add(&words, "%s, %s parameters; %s, learning rate %g", t->recipe->name,
-             grouped(glia_model_parameter_count(t->model, false), number), a->optimizer, t->optimizer.lr);
+    const int64_t parameters = glia_model_parameter_count(t->model, false); /* 0: the method builds the model */
+    text_add(&words, "%s", t->recipe->name);
+    if (parameters) text_add(&words, ", %s parameters", grouped(parameters, number));
+    text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
     if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
     text_add(&words, ", batches of %lld", (long long)a->batch);
     if (a->augment) text_add(&words, "; %s", a->augment);
@@ -254,14 +267,17 @@ glia_fit_opts training_fit_opts(const training *t) {
                             .optimizer = t->optimizer,
                             .schedule = t->schedule,
                             .validation = t->validation,
+                            .graphs = t->graphs,
                             .metrics = a->metrics,
                             .augment = t->augment,
                             .sample_weights = t->sample_weights,
+                            .environment = t->environment,
                             .stratified = a->stratified,
                             .seed = (uint64_t)a->seed,
                             .backend = t->backend,
                             .workers = (int)a->workers,
                             .precision = t->precision,
+                            .text = training_text(t),
                             .max_steps = a->max_steps };
 }
 

@@ -19,6 +19,8 @@ typedef struct training {
     const char *method_settings; /* all of them; "": it has none */
     const struct source *source; /* see source.h */
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
+    glia_env *environment; /* NULL: none */
+    glia_graph_data *graphs;   /* NULL: the method uses none */
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;
@@ -29,6 +31,7 @@ typedef struct training {
     glia_augment *augment;  /* NULL: none */
     double *class_weights;  /* NULL: none */
     double *sample_weights; /* NULL: none */
+    struct corpus *corpus;  /* text; NULL: none */
     double *mean, *stddev;
     int n_normal;
     char started[SHORT]; /* "2026-01-31 12:00" */
@@ -59,6 +62,8 @@ int training_keep(training *t);                                 /* model, run.js
 void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* the training split */
+const glia_text_source *training_text(const training *t); /* NULL: it learns from none */
+const char *training_source(const training *t);       /* address of its dataset or environment; else "" */
 bool training_has_targets(const training *t); /* the method learns from targets: labels or values */
 glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
 int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence, 0 for values */

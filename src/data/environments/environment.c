@@ -397,48 +397,84 @@ static glia_status check_saved(const glia_env *e, const glia_array *mine, int n,
     return GLIA_OK;
 }
 
-glia_status glia_env_restore(glia_env *e, const glia_array *arrays, int n, glia_error *error) {
-    glia_array mine[FIXED_ARRAYS + 1];
-    const glia_array *from[FIXED_ARRAYS + 1] = { 0 };
+/* Finds and checks the saved counterparts `from` of the handle's own arrays; *n: how many there are. */
+static glia_status match_saved(const glia_env *e, const glia_array *arrays, int n_arrays, glia_array *mine,
+                               const glia_array **from, int *n, glia_error *error) {
     if (!e) return glia_fail_null(error, "env");
     if (!arrays) return glia_fail_null(error, "arrays");
     if (e->kind->open) {
-        return glia_fail(error, GLIA_E_UNSUPPORTED, "the environment %s cannot be restored", e->kind->name);
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "the environment %s cannot be saved and restored", e->kind->name);
     }
-    const int own = list(e, mine);
-    for (int i = 0; i < own; i++) from[i] = find(arrays, n, mine[i].name);
-    glia_status status = check_saved(e, mine, own, from, error);
+    *n = list(e, mine);
+    for (int i = 0; i < *n; i++) from[i] = find(arrays, n_arrays, mine[i].name);
+    return check_saved(e, mine, *n, from, error);
+}
+
+glia_status glia_env_check(const glia_env *e, const glia_array *arrays, int n, glia_error *error) {
+    glia_array mine[FIXED_ARRAYS + 1];
+    const glia_array *from[FIXED_ARRAYS + 1] = { 0 };
+    int own = 0;
+    return match_saved(e, arrays, n, mine, from, &own, error);
+}
+
+glia_status glia_env_restore(glia_env *e, const glia_array *arrays, int n, glia_error *error) {
+    glia_array mine[FIXED_ARRAYS + 1];
+    const glia_array *from[FIXED_ARRAYS + 1] = { 0 };
+    int own = 0;
+    glia_status status = match_saved(e, arrays, n, mine, from, &own, error);
     if (status != GLIA_OK) return status;
     for (int i = 0; i < own; i++) memmove(mine[i].data, from[i]->data, glia_shape_bytes(mine[i].shape, mine[i].dtype));
     for (int64_t i = 0; i < e->n; i++) set_flags(e, i);
     return GLIA_OK;
 }
 
+glia_env *glia_env_like(const glia_env *e, int64_t copies, glia_error *error) {
+    if (!e) return glia_fail_null(error, "env"), NULL;
+    const glia_setting_table table = { "environment", e->kind->name, e->kind->settings, e->kind->n_settings };
+    glia_text text = { 0 }; /* the new handle reads the same settings from it */
+    glia_settings_print(&table, e->settings, &text);
+    glia_env *like = NULL;
+    if (text.failed) {
+        glia_fail_nomem(error);
+    } else {
+        const glia_env_opts opts = { text.bytes, copies, e->limit ? e->limit : GLIA_NONE };
+        like = glia_env_create_kind(e->kind, opts, error);
+    }
+    free(text.bytes);
+    return like;
+}
+
 glia_env *glia_env_clone(const glia_env *e, glia_error *error) {
-    glia_array all[FIXED_ARRAYS + 1];
+    glia_array all[FIXED_ARRAYS + 1], from[FIXED_ARRAYS + 1] = { 0 };
     if (!e) return glia_fail_null(error, "env"), NULL;
     if (e->kind->open) {
         glia_fail(error, GLIA_E_UNSUPPORTED, "the environment %s cannot be cloned", e->kind->name);
         return NULL;
     }
-    const glia_setting_table table = { "environment", e->kind->name, e->kind->settings, e->kind->n_settings };
-    glia_text text = { 0 }; /* a new handle reads the same settings from it */
-    glia_settings_print(&table, e->settings, &text);
-    glia_env *copy = NULL;
-    if (text.failed) {
-        glia_fail_nomem(error);
-    } else {
-        const glia_env_opts opts = { text.bytes, e->n, e->limit ? e->limit : GLIA_NONE };
-        copy = glia_env_create_kind(e->kind, opts, error);
-    }
-    free(text.bytes);
+    glia_env *copy = glia_env_like(e, e->n, error);
     if (!copy) return NULL;
-    glia_array from[FIXED_ARRAYS + 1] = { 0 };
     const int n = list(e, from);
     list(copy, all);
     for (int i = 0; i < n; i++) memcpy(all[i].data, from[i].data, glia_shape_bytes(all[i].shape, all[i].dtype));
     for (int64_t i = 0; i < copy->n; i++) set_flags(copy, i);
     return copy;
+}
+
+char *glia_env_address(const glia_env *e, glia_error *error) {
+    if (!e) return glia_fail_null(error, "env"), NULL;
+    const glia_setting_table table = { "environment", e->kind->name, e->kind->settings, e->kind->n_settings };
+    glia_text text = { 0 };
+    glia_text_printf(&text, "%s?limit=%lld", e->kind->name, (long long)e->limit);
+    if (e->kind->n_settings) glia_text_append(&text, ",", 1);
+    const size_t first = text.length;
+    if (e->kind->n_settings) glia_settings_print(&table, e->settings, &text);
+    for (size_t i = first; !text.failed && i < text.length; i++) {
+        if (text.bytes[i] == ' ') text.bytes[i] = ',';
+    }
+    if (!text.failed) return text.bytes;
+    free(text.bytes);
+    glia_fail_nomem(error);
+    return NULL;
 }
 
 int glia_env_draw(const glia_env *e, int64_t copy, glia_mark *marks, int capacity) {

@@ -1,12 +1,15 @@
-/* foreign.c - parameters from files of other frameworks: a map of names and of layout differences.
+/* import_weights.c - values from files, by name: a map of names and of layout differences.
  *
  * A row of the table has two patterns, Glia's and the file's:
  *
  *     *   the path in front: empty, or names of layers, each followed by "/" (Glia) or "." (file)
  *     #   a layer's number
- *     @   the kind of tensor: kernel, scale or table is "weight" in the file, bias or shift is "bias"
+ *     @   the kind of tensor: kernel, scale or table is "weight" in the file, bias or shift is "bias", others are
+ *         called the same
  *
  * A row with several sources concatenates their rows; `from` and `to` select thirds of one source's rows.
+ *
+ * Everything is compared first, and what does not fit is listed; values are copied only if all is well.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +17,7 @@
 #include <string.h>
 
 #include "data/formats/formats.h"
-#include "glia/transformers.h"
+#include "glia/exchange.h"
 #include "train/model/model.h"
 
 enum { SOURCES = 3, NAME = 256 };
@@ -77,6 +80,23 @@ static const rule bert_rules[] = {
     { 0 },
 };
 
+/* The vision transformer of timm; its other nets have torchvision's names. */
+#define LAYER "encoder/layers/encoder_layer_#/"
+static const rule timm_rules[] = {
+    { .ours = "class_token@", .theirs = { "cls_token@" } },
+    { .ours = "conv_proj/@", .theirs = { "patch_embed.proj.@" } },
+    { .ours = "encoder/pos_embedding@", .theirs = { "pos_embed@" } },
+    { .ours = LAYER "ln_#/@", .theirs = { "blocks.#.norm#.@" } },
+    { .ours = LAYER "self_attention/qkv/@", .theirs = { "blocks.#.attn.qkv.@" } },
+    { .ours = LAYER "self_attention/out/@", .theirs = { "blocks.#.attn.proj.@" } },
+    { .ours = LAYER "mlp/0/@", .theirs = { "blocks.#.mlp.fc1.@" } },
+    { .ours = LAYER "mlp/3/@", .theirs = { "blocks.#.mlp.fc2.@" } },
+    { .ours = "encoder/ln/@", .theirs = { "norm.@" } },
+    { .ours = "heads/head/@", .theirs = { "head.@" } },
+    { .ours = "*@", .theirs = { "*@" } },
+    { 0 },
+};
+
 /* Prefixes that may precede the names besides the caller's: the name of the net within a larger one. */
 static const struct family {
     const char *name;
@@ -86,7 +106,8 @@ static const struct family {
 } families[] = { { "torch", torch_rules, "", false },
                  { "nanogpt", gpt_rules, "transformer.", false },
                  { "gpt2", gpt_rules, "transformer.", true },
-                 { "bert", bert_rules, "bert.", false } };
+                 { "bert", bert_rules, "bert.", false },
+                 { "timm", timm_rules, "", false } };
 
 /* ---- names --------------------------------------------------------------------------------- */
 
@@ -97,20 +118,20 @@ typedef struct match {
     int path_length, n_numbers;
     const char *numbers[NUMBERS];
     int digits[NUMBERS];
-    bool weight;
+    const char *kind; /* of tensor, as the file calls it */
 } match;
 
-/* Whether the end of Glia's name gives the kind of tensor. */
+/* The kind of tensor that the end of Glia's name gives. */
 static bool match_kind(const char *name, match *m) {
     static const char *const weights[] = { "kernel", "scale", "table" }, *const biases[] = { "bias", "shift" };
+    m->kind = name;
     for (int i = 0; i < GLIA_COUNT(weights); i++) {
-        if (strcmp(name, weights[i]) == 0) return m->weight = true;
+        if (strcmp(name, weights[i]) == 0) m->kind = "weight";
     }
-    m->weight = false;
     for (int i = 0; i < GLIA_COUNT(biases); i++) {
-        if (strcmp(name, biases[i]) == 0) return true;
+        if (strcmp(name, biases[i]) == 0) m->kind = "bias";
     }
-    return false;
+    return !strchr(name, '/');
 }
 
 static bool match_rest(const char *pattern, const char *name, match *m) {
@@ -158,7 +179,7 @@ static bool spell(const char *pattern, const match *m, bool with_path, const cha
             length += snprintf(at, room, "%.*s", m->digits[number], m->numbers[number]);
             number++;
         } else if (*pattern == '@') {
-            length += snprintf(at, room, "%s", m->weight ? "weight" : "bias");
+            length += snprintf(at, room, "%s", m->kind);
         } else {
             length += snprintf(at, room, "%c", *pattern);
         }
@@ -172,29 +193,61 @@ typedef struct work {
     const struct family *family;
     const glia_safetensors *file;
     const char *prefix;
+    bool own;       /* the file may have Glia's own names */
+    bool *used;     /* of the file's tensors */
+    glia_weights_opts opts;
+    glia_weights_report *report;
+    glia_text list;
+    glia_error *error;
 } work;
 
-/* Finds the sources of a rule for Glia's name; 0 if the file lacks one of them. */
-static int find_sources(const work *k, const rule *r, const match *m, const glia_safetensor *sources[SOURCES]) {
+/* What a value of the model is made of. */
+typedef struct source {
+    const rule *rule; /* NULL: the tensor of the same name */
+    const glia_safetensor *parts[SOURCES];
+    int n; /* 0: none */
+} source;
+
+/* Finds the parts for a rule and Glia's name; 0 if the file lacks one of them. */
+static int find_parts(const work *k, const rule *r, const match *m, const glia_safetensor *parts[SOURCES]) {
     const char *within[] = { "", k->family->within };
     for (int attempt = 0; attempt < 4; attempt++) {
         int n = 0;
         for (; n < SOURCES && r->theirs[n]; n++) {
             char name[NAME];
             if (!spell(r->theirs[n], m, attempt < 2, k->prefix, within[attempt % 2], name)) return 0;
-            sources[n] = glia_safetensors_find(k->file, name);
-            if (!sources[n]) break;
+            parts[n] = glia_safetensors_find(k->file, name);
+            if (!parts[n]) break;
         }
         if (n == SOURCES || (n > 0 && !r->theirs[n])) return n;
     }
     return 0;
 }
 
-/* Copies rows [first, first + rows) of one source, each of `columns` values, to f32 or f64. */
+static source find_source(const work *k, const char *name) {
+    source s = { 0 };
+    match m;
+    char own[NAME];
+    const int length = snprintf(own, sizeof own, "%s%s", k->prefix, name);
+    if (k->own && length < NAME && (s.parts[0] = glia_safetensors_find(k->file, own))) s.n = 1;
+    for (const rule *r = k->family->rules; r->ours && s.n == 0; r++) {
+        if (!match_name(r->ours, name, &m)) continue;
+        s.rule = r;
+        s.n = find_parts(k, r, &m, s.parts);
+    }
+    for (int i = 0; i < s.n; i++) k->used[s.parts[i] - k->file->tensors] = true;
+    return s;
+}
+
+/* Copies rows [first, first + rows) of one tensor, each of `columns` values, and converts them. */
 static void copy_rows(const glia_safetensor *from, int64_t first, int64_t rows, int64_t columns, bool transposed,
                       glia_dtype dtype, char *to) {
     const size_t size = glia_dtype_size(from->dtype), own = glia_dtype_size(dtype);
-    const int64_t stride = from->shape.dim[from->shape.rank - 1];
+    const int64_t stride = transposed ? from->shape.dim[1] : columns;
+    if (!transposed && dtype == from->dtype) {
+        memcpy(to, (const char *)from->data + (size_t)(first * columns) * size, (size_t)(rows * columns) * size);
+        return;
+    }
     for (int64_t i = 0; i < rows * columns; i++) {
         const int64_t row = first + i / columns, column = i % columns;
         unsigned char bytes[8];
@@ -207,77 +260,181 @@ static void copy_rows(const glia_safetensor *from, int64_t first, int64_t rows, 
     }
 }
 
-/* Fills `to` from its sources. */
-static glia_status take(const glia_safetensor *const *sources, int n, const rule *r, bool transposed, glia_array *to,
-                        glia_error *error) {
-    const int64_t columns = to->shape.rank == 2 ? to->shape.dim[1] : 1, rows = to->shape.dim[0];
-    int64_t filled = 0;
-    for (int i = 0; i < n; i++) {
-        const glia_safetensor *s = sources[i];
-        const bool flips = transposed && s->shape.rank == 2;
-        const int64_t theirs = s->shape.rank ? s->shape.dim[flips ? 1 : 0] : 0;
-        const int64_t wide = s->shape.rank == 2 ? s->shape.dim[flips ? 0 : 1] : 1;
-        const int64_t first = r->to ? theirs / 3 * r->from : 0, last = r->to ? theirs / 3 * r->to : theirs;
-        if (s->shape.rank != to->shape.rank || to->shape.rank < 1 || to->shape.rank > 2 || wide != columns ||
-            filled + last - first > rows || (r->to && theirs % 3)) {
-            filled = -1;
-            break;
-        }
-        copy_rows(s, first, last - first, columns, flips, to->dtype,
-                  (char *)to->data + (size_t)(filled * columns) * glia_dtype_size(to->dtype));
+/* Whether one number of each may become the other: of the same kind, or both real. */
+static bool converts(glia_dtype from, glia_dtype to) {
+    return from == to || (glia_dtype_is_float(from) && glia_dtype_is_float(to));
+}
+
+/* Fills `to` from its parts; false: they do not fit. With `only_check` nothing is written. */
+static bool take(const work *k, const source *s, const glia_array *to, bool only_check) {
+    const int64_t rows = to->shape.rank ? to->shape.dim[0] : 1;
+    int64_t columns = 1, filled = 0;
+    for (int i = 1; i < to->shape.rank; i++) columns *= to->shape.dim[i];
+    for (int i = 0; i < s->n; i++) {
+        const glia_safetensor *t = s->parts[i];
+        const bool flips = s->rule && s->rule->conv1d && k->family->conv1d && t->shape.rank == 2;
+        if (t->shape.rank != to->shape.rank || !converts(t->dtype, to->dtype)) return false;
+        const int64_t theirs = t->shape.rank ? t->shape.dim[flips ? 1 : 0] : 1;
+        bool equal = !flips || t->shape.dim[0] == columns;
+        for (int d = 1; d < t->shape.rank && !flips; d++) equal &= t->shape.dim[d] == to->shape.dim[d];
+        const int thirds = s->rule ? s->rule->to : 0;
+        const int64_t first = thirds ? theirs / 3 * s->rule->from : 0, last = thirds ? theirs / 3 * thirds : theirs;
+        if (!equal || filled + last - first > rows || (thirds && theirs % 3)) return false;
+        if (!only_check)
+            copy_rows(t, first, last - first, columns, flips, to->dtype,
+                      (char *)to->data + (size_t)(filled * columns) * glia_dtype_size(to->dtype));
         filled += last - first;
     }
-    if (filled == rows) return GLIA_OK;
+    return filled == rows;
+}
+
+/* ---- what does not fit ---------------------------------------------------------------------- */
+
+static bool ends(const char *name, const char *end) {
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && !strcmp(name + n - m, end);
+}
+
+/* Values that a model cannot do without: its parameters and running statistics. States of random operations and the
+ * like begin anew. */
+static bool is_needed(const glia_array *a) {
+    return a->parameter || ends(a->name, "running_mean") || ends(a->name, "running_var");
+}
+
+/* Whether a value belongs to the layer of the model's last parameter. */
+static bool is_of_head(const glia_store *store, const char *name) {
+    const char *last = "";
+    for (int i = 0; i < glia_store_count(store); i++) {
+        const glia_array a = glia_store_entry(store, i);
+        if (a.parameter) last = a.name;
+    }
+    const char *slash = strrchr(last, '/');
+    return slash && !strncmp(name, last, (size_t)(slash - last) + 1);
+}
+
+static void note_shape(work *k, const source *s, const glia_array *to) {
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
-    return glia_fail(error, GLIA_E_SHAPE, "offset %zu: tensor '%s' %s does not match '%s' %s", sources[0]->offset,
-                     sources[0]->name, glia_shape_format(sources[0]->shape, a), to->name,
+    const glia_safetensor *t = s->parts[0];
+    glia_text_printf(&k->list, "offset %zu: tensor '%s' %s%s does not match '%s' %s%s\n", t->offset, t->name,
+                     glia_dtype_name(t->dtype), glia_shape_format(t->shape, a), to->name, glia_dtype_name(to->dtype),
                      glia_shape_format(to->shape, b));
 }
 
-static glia_status load_one(const work *k, glia_array *to, glia_error *error) {
-    const glia_safetensor *sources[SOURCES];
-    match m;
-    for (const rule *r = k->family->rules; r->ours; r++) {
-        if (!match_name(r->ours, to->name, &m)) continue;
-        const int n = find_sources(k, r, &m, sources);
-        if (n > 0) return take(sources, n, r, k->family->conv1d && r->conv1d, to, error);
+/* Compares the model with the file; lists everything that is on one side only or has another shape. */
+static void compare(work *k, const glia_store *store) {
+    glia_weights_report *r = k->report;
+    for (int i = 0; i < glia_store_count(store); i++) {
+        const glia_array to = glia_store_entry(store, i);
+        if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
+        const source s = find_source(k, to.name);
+        if (s.n == 0 && is_needed(&to)) {
+            r->missing++;
+            glia_text_printf(&k->list, "missing in the file: '%s'\n", to.name);
+        } else if (s.n > 0 && take(k, &s, &to, true)) {
+            r->loaded++;
+        } else if (s.n > 0 && k->opts.new_head && is_of_head(store, to.name)) {
+            r->reset++;
+        } else if (s.n > 0) {
+            r->misshapen++;
+            note_shape(k, &s, &to);
+        }
     }
-    return glia_fail(error, GLIA_E_NOT_FOUND, "has no tensor for the parameter '%s' with the names of %s", to->name,
-                     k->family->name);
+    for (int i = 0; i < k->file->n && !k->opts.pattern; i++) {
+        if (k->used[i] || ends(k->file->tensors[i].name, "num_batches_tracked")) continue;
+        r->unexpected++;
+        glia_text_printf(&k->list, "unexpected in the file: '%s'\n", k->file->tensors[i].name);
+    }
 }
 
-static glia_status load(const glia_store *store, const work *k, glia_error *error) {
-    glia_status status = GLIA_OK;
+static glia_status judge(const work *k) {
+    const glia_weights_report *r = k->report;
+    if (k->list.failed) return glia_fail_nomem(k->error);
+    const bool lacks = r->missing > 0 && !k->opts.partial, more = r->unexpected > 0 && k->opts.strict;
+    if (r->misshapen == 0 && !lacks && !more && r->loaded > 0) return GLIA_OK;
+    const glia_status status = r->misshapen ? GLIA_E_SHAPE : GLIA_E_NOT_FOUND;
+    glia_text words = { 0 };
+    if (r->loaded == 0 && r->misshapen == 0) glia_text_printf(&words, "the file has no tensor of the model: ");
+    glia_text_printf(&words, "%d missing, %d unexpected, %d of another shape: %s", r->missing, r->unexpected,
+                     r->misshapen, k->list.bytes ? k->list.bytes : "");
+    for (size_t i = 0; i < words.length; i++) {
+        if (words.bytes[i] == '\n') words.bytes[i] = i + 1 < words.length ? ';' : 0;
+    }
+    glia_fail(k->error, status, "%s", words.failed ? "the tensors of the file and of the model differ" : words.bytes);
+    free(words.bytes);
+    return status;
+}
+
+static glia_status load(glia_store *store, work *k) {
+    k->used = calloc((size_t)k->file->n + 1, sizeof *k->used);
+    if (!k->used) return glia_fail_nomem(k->error);
+    compare(k, store);
+    glia_status status = judge(k);
     for (int i = 0; status == GLIA_OK && i < glia_store_count(store); i++) {
-        glia_array to = glia_store_entry(store, i);
-        if (to.parameter) status = load_one(k, &to, error);
+        const glia_array to = glia_store_entry(store, i);
+        if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
+        const source s = find_source(k, to.name);
+        if (s.n > 0 && take(k, &s, &to, true)) take(k, &s, &to, false);
     }
     glia_store_touch(store);
+    free(k->used);
     return status;
+}
+
+/* ---- from a file ---------------------------------------------------------------------------- */
+
+static glia_status load_file(glia_model *model, const char *path, work *k, glia_error *error) {
+    glia_weights_report local, *report = k->report ? k->report : &local;
+    *report = (glia_weights_report){ 0 };
+    k->report = report;
+    if (!path || !path[0]) return glia_fail(error, GLIA_E_ARGUMENT, "loading weights: there is no path");
+    glia_status status = glia_model_ready(model, 0, error);
+    if (status == GLIA_OK && k->opts.pattern)
+        status = glia_store_check_pattern(model->store, k->opts.pattern, "loading weights", error);
+    glia_tensor_file file;
+    if (status == GLIA_OK) status = glia_tensors_open(path, &file, error);
+    if (status != GLIA_OK) return status;
+    glia_error reason = { 0 };
+    k->error = &reason;
+    k->file = &file.tensors;
+    status = load(model->store, k);
+    glia_tensors_close(&file);
+    if (report == &local || !k->list.length) {
+        free(k->list.bytes);
+    } else {
+        report->list = k->list.bytes;
+    }
+    if (status == GLIA_OK) return GLIA_OK;
+    report->loaded = 0;
+    return glia_fail(error, status, "%s: %s", path, reason.message);
+}
+
+glia_status glia_model_import_weights(glia_model *model, const char *path, glia_weights_opts opts,
+                                      glia_weights_report *report, glia_error *error) {
+    if (!model) return glia_fail_null(error, "glia_model_import_weights: model");
+    work k = { .prefix = opts.prefix ? opts.prefix : "", .opts = opts, .report = report, .own = !opts.family };
+    const char *family = opts.family ? opts.family : "torch", *names[GLIA_COUNT(families)];
+    for (int i = 0; i < GLIA_COUNT(families); i++) {
+        names[i] = families[i].name;
+        if (strcmp(family, families[i].name) == 0) k.family = &families[i];
+    }
+    if (k.family) return load_file(model, path, &k, error);
+    if (report) *report = (glia_weights_report){ 0 };
+    const char *near = glia_nearest(family, names, GLIA_COUNT(families));
+    return glia_fail(error, GLIA_E_ARGUMENT, "loading weights: '%s' is not torch, timm, nanogpt, gpt2 or bert%s%s%s",
+                     family, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 glia_status glia_model_load_foreign(glia_model *model, const char *path, const char *family, const char *prefix,
                                     glia_error *error) {
-    work k = { .prefix = prefix ? prefix : "" };
-    for (int i = 0; family && i < GLIA_COUNT(families); i++) {
-        if (strcmp(family, families[i].name) == 0) k.family = &families[i];
-    }
-    if (!k.family) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "glia_model_load_foreign: '%s' is not torch, nanogpt, gpt2 or bert",
-                         family ? family : "");
-    }
-    glia_status status = glia_model_ready(model, 0, error);
-    glia_file bytes;
-    if (status == GLIA_OK) status = glia_file_open(&bytes, path, error);
-    if (status != GLIA_OK) return status;
-    glia_safetensors file;
-    glia_error reason = { 0 };
-    status = glia_safetensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        k.file = &file;
-        status = load(model->store, &k, &reason);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
-    return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s: %s", path, reason.message);
+    const glia_weights_opts opts = { .family = family ? family : "", .prefix = prefix };
+    return glia_model_import_weights(model, path, opts, NULL, error);
+}
+
+glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error) {
+    glia_weights_report report;
+    const glia_weights_opts opts = { .partial = true };
+    const glia_status status = glia_model_import_weights(model, path, opts, &report, error);
+    free(report.list);
+    if (loaded) *loaded = report.loaded;
+    return status;
 }

@@ -29,16 +29,19 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         const char *name;
     } options[] = {
         { GLIA_USES_DATA, data != NULL, "data" },
+        { GLIA_USES_ENVIRONMENT, o->environment != NULL, "an environment" },
         { GLIA_USES_TARGETS, o->loss != GLIA_LOSS_DEFAULT, "a loss" },
         { GLIA_USES_TARGETS, glia_option(o->label_smoothing, 0) != 0, "label smoothing" },
         { GLIA_USES_TARGETS, o->class_weights != NULL, "class weights" },
         { GLIA_USES_TARGETS, o->stratified, "stratified batches" },
         { GLIA_USES_TARGETS, o->metrics != NULL, "metrics" },
+        { GLIA_USES_TARGETS, o->n_phases != 0, "phases" },
         { GLIA_USES_VALIDATION, o->validation != NULL, "validation data" },
         { GLIA_USES_AUGMENT, o->augment != NULL, "augmentation" },
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
         { GLIA_USES_OPTIMIZER, o->optimizer.kind != none.kind || o->optimizer.lr != 0, "an optimiser" },
         { GLIA_USES_OPTIMIZER, o->schedule.kind != GLIA_LR_CONSTANT, "a learning rate schedule" },
+        { GLIA_USES_GRAPHS, o->graphs != NULL, "graphs" },
         { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
     };
@@ -55,6 +58,10 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
     if (!t->model) return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs a model", m->name);
     if (!t->data && (m->uses & GLIA_USES_DATA))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
+    if (!o->environment && (m->uses & GLIA_USES_ENVIRONMENT))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs an environment", m->name);
+    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
     if (!o->text && (m->uses & GLIA_USES_TEXT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
@@ -318,7 +325,8 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     t->seconds = 0;
     t->ended = false;
     t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
-    t->progress.lr = glia_training_rate(t);
+    /* after a checkpoint of the last step only the end of the epoch remains: the rate is that step's */
+    t->progress.lr = glia_training_rate_at(t, t->step && t->step == t->progress.steps ? t->done - 1 : t->done);
     tell(t, began, false);
     glia_training_back_up(t, false);
     t->began_at = t->step;
@@ -373,10 +381,11 @@ static void end(glia_training *t) {
     }
 }
 
-/* Writes into the model's metadata by which method and settings it is trained, for glia_sample(). */
+/* Writes into the model's metadata by which method and settings it is trained, for glia_sample() and
+ * glia_assess(). */
 static glia_status describe_method(const glia_training *t, glia_error *error) {
     const glia_method_info *m = &t->method->about;
-    if (!m->samples) return GLIA_OK;
+    if (!m->samples && !m->assesses) return GLIA_OK;
     glia_text settings = { 0 };
     const glia_setting_table table = glia_method_table(m);
     glia_settings_print(&table, t->memory, &settings);

@@ -1,0 +1,143 @@
+/* Values from files by name: of torch.save() (tools/golden/torch_files.py) and of safetensors; what is missing,
+ * unexpected or misshapen. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "asserts.h"
+#include "glia/glia.h"
+
+static glia_error error;
+
+static const char *golden(const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/torch/%s", GLIA_GOLDEN_DIR, name);
+    return path;
+}
+
+/* The layers of layers.pth, with as many classes. */
+static glia_model *make(int filters, int classes, bool more) {
+    glia_model *model = glia_model_create("layers", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2, 3, 3));
+    x = glia_conv2d(x, "conv1", (glia_conv_opts){ .filters = filters, .kernel = 3 });
+    x = glia_batch_norm(x, "bn1", (glia_norm_opts){ 0 });
+    if (more) x = glia_conv2d(x, "conv2", (glia_conv_opts){ .filters = 3, .kernel = 1 });
+    glia_model_output(model, "y", glia_dense(glia_flatten(x), "fc", (glia_dense_opts){ .units = classes }));
+    assert_int_equal(glia_model_init(model, 1, &error), GLIA_OK);
+    return model;
+}
+
+static const float *values(glia_model *model, const char *name) {
+    glia_array a;
+    assert_true(glia_store_find(glia_model_store(model), name, &a));
+    return a.data;
+}
+
+static void test_names_of_torch(void **state) {
+    (void)state;
+    float first[6];
+    static const char *const files[] = { "layers.pth", "layers.safetensors", "wrapped.th" };
+    for (int i = 0; i < 3; i++) {
+        glia_model *model = make(3, 2, false);
+        int loaded;
+        if (glia_model_load_weights(model, golden(files[i]), &loaded, &error) != GLIA_OK)
+            fail_msg("%s", error.message);
+        assert_int_equal(loaded, 8);
+        assert_true(values(model, "bn1/running_mean")[1] == 2 && values(model, "bn1/running_var")[2] == 6);
+        assert_true(values(model, "bn1/scale")[0] == 1 && values(model, "bn1/shift")[0] == 0);
+        if (i == 0) memcpy(first, values(model, "fc/kernel"), sizeof first);
+        assert_memory_equal(first, values(model, "fc/kernel"), sizeof first);
+        glia_weights_report report;
+        const glia_weights_opts strict = { .strict = true }; /* counters of batches do not count */
+        assert_int_equal(glia_model_import_weights(model, golden(files[i]), strict, &report, &error), GLIA_OK);
+        assert_true(report.loaded == 8 && !report.missing && !report.unexpected && !report.misshapen && !report.list);
+        glia_model_free(model);
+    }
+}
+
+static void test_all_that_differs_is_listed(void **state) {
+    (void)state;
+    glia_weights_report report;
+    glia_model *model = make(3, 2, true);
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), (glia_weights_opts){ 0 }, &report, &error),
+                     GLIA_E_NOT_FOUND);
+    ASSERT_SAYS("layers.pth: 2 missing, 0 unexpected, 0 of another shape: missing in the file: 'conv2/kernel';missing "
+                "in the file: 'conv2/bias'");
+    assert_true(report.missing == 2 && report.loaded == 0);
+    assert_string_equal(report.list, "missing in the file: 'conv2/kernel'\nmissing in the file: 'conv2/bias'\n");
+    free(report.list);
+    const glia_weights_opts partial = { .partial = true };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), partial, &report, &error), GLIA_OK);
+    assert_true(report.missing == 2 && report.loaded == 8 && report.list);
+    free(report.list);
+    glia_model_free(model);
+
+    model = make(4, 5, false);
+    const float before = values(model, "conv1/kernel")[0];
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), partial, &report, &error), GLIA_E_SHAPE);
+    ASSERT_SAYS("tensor 'conv1.weight' f32(3, 2, 3, 3) does not match 'conv1/kernel' f32(4, 2, 3, 3)");
+    assert_true(report.misshapen == 8 && values(model, "conv1/kernel")[0] == before);
+    free(report.list);
+    glia_model_free(model);
+
+    model = glia_model_create("part", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2, 3, 3));
+    glia_model_output(model, "y", glia_conv2d(x, "conv1", (glia_conv_opts){ .filters = 3, .kernel = 3 }));
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), (glia_weights_opts){ .strict = true },
+                                               &report, &error),
+                     GLIA_E_NOT_FOUND);
+    ASSERT_SAYS("0 missing, 6 unexpected, 0 of another shape: unexpected in the file: 'bn1.weight'");
+    free(report.list);
+    glia_model_free(model);
+}
+
+static void test_new_head(void **state) {
+    (void)state;
+    glia_model *model = make(3, 5, false);
+    glia_weights_report report;
+    const float before = values(model, "fc/kernel")[4];
+    const glia_weights_opts opts = { .new_head = true };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), opts, &report, &error), GLIA_OK);
+    assert_true(report.loaded == 6 && report.reset == 2);
+    assert_true(values(model, "fc/kernel")[4] == before && values(model, "bn1/running_mean")[1] == 2);
+    const glia_weights_opts part = { .pattern = "bn1/*" };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), part, &report, &error), GLIA_OK);
+    assert_int_equal(report.loaded, 4);
+    glia_model_free(model);
+}
+
+static void test_mistakes(void **state) {
+    (void)state;
+    glia_model *model = make(3, 2, false);
+    assert_int_equal(glia_model_load_weights(model, golden("code.pt"), NULL, &error), GLIA_E_UNSUPPORTED);
+    ASSERT_SAYS("code.pt: offset ");
+    ASSERT_SAYS("system' is no part of a file of tensors, and nothing is executed");
+    assert_int_equal(glia_model_load_weights(model, golden("none.pt"), NULL, &error), GLIA_E_NOT_FOUND);
+    const glia_weights_opts unknown = { .family = "tim" };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), unknown, NULL, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("did you mean timm?");
+    const glia_weights_opts nothing = { .pattern = "bn2*" };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), nothing, NULL, &error), GLIA_E_NOT_FOUND);
+    ASSERT_SAYS("bn2*");
+    const glia_weights_opts other = { .prefix = "backbone." };
+    assert_int_equal(glia_model_import_weights(model, golden("layers.pth"), other, NULL, &error), GLIA_E_NOT_FOUND);
+    ASSERT_SAYS("the file has no tensor of the model");
+    glia_model_free(model);
+    assert_null(glia_model_load(golden("layers.pth"), &error));
+    ASSERT_SAYS("only its weights can be loaded");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_of_torch),
+        cmocka_unit_test(test_all_that_differs_is_listed),
+        cmocka_unit_test(test_new_head),
+        cmocka_unit_test(test_mistakes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -44,6 +44,8 @@ RANDOM = {
             "--quiet"],
     "ddpm": ["train", "ddpm", "--data", "strokes?n=14", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
              "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
+    "cgan": ["train", "cgan", "--data", "strokes?n=24", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2",
+             "--ema", "0.9", "--set", "gan.shown=2", "--threads", "1", "--quiet"],
     "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",

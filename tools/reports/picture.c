@@ -73,28 +73,63 @@ static void store(text *out, const unsigned char *bytes, size_t length) {
     big_endian(out, adler32(bytes, length));
 }
 
-void picture_png(const picture *p, text *out) {
-    text header = { 0 }, rows = { 0 }, data = { 0 };
+static void signature_and_header(const picture *p, text *out) {
+    text header = { 0 };
     big_endian(&header, (uint32_t)p->width);
     big_endian(&header, (uint32_t)p->height);
     const unsigned char kind[] = { 8, p->channels == 3 ? 2 : 0, 0, 0,
                                    0 }; /* bits, colour; the other fields have one possible value */
     text_append(&header, kind, sizeof kind);
+    text_append(out, "\x89PNG\r\n\x1a\n", 8);
+    chunk(out, "IHDR", header.bytes, header.length);
+    free(header.bytes);
+}
 
+/* Appends the contents of a data chunk. */
+static void image_data(const picture *p, text *out) {
+    text rows = { 0 };
     size_t stride = (size_t)p->width * (size_t)p->channels;
     for (int y = 0; y < p->height; y++) {
         text_append(&rows, "", 1); /* filter: none */
         text_append(&rows, p->pixels + (size_t)y * stride, stride);
     }
-    store(&data, (const unsigned char *)rows.bytes, rows.length);
+    store(out, (const unsigned char *)rows.bytes, rows.length);
+    free(rows.bytes);
+}
 
-    text_append(out, "\x89PNG\r\n\x1a\n", 8);
-    chunk(out, "IHDR", header.bytes, header.length);
+void picture_png(const picture *p, text *out) {
+    text data = { 0 };
+    image_data(p, &data);
+    signature_and_header(p, out);
     chunk(out, "IDAT", data.bytes, data.length);
     chunk(out, "IEND", "", 0);
-    free(header.bytes);
-    free(rows.bytes);
     free(data.bytes);
+}
+
+void picture_apng(const picture *frames, int n, int hundredths, text *out) {
+    uint32_t number = 0; /* of control and frame data chunks together */
+    signature_and_header(frames, out);
+    text part = { 0 };
+    big_endian(&part, (uint32_t)n);
+    big_endian(&part, 0); /* repetitions: no end */
+    chunk(out, "acTL", part.bytes, part.length);
+    for (int i = 0; i < n; i++) {
+        const unsigned char delay[] = { (unsigned char)(hundredths >> 8), (unsigned char)hundredths, 0, 100, 0, 0 };
+        part.length = 0;
+        big_endian(&part, number++);
+        big_endian(&part, (uint32_t)frames[i].width);
+        big_endian(&part, (uint32_t)frames[i].height);
+        big_endian(&part, 0);
+        big_endian(&part, 0);
+        text_append(&part, delay, sizeof delay);
+        chunk(out, "fcTL", part.bytes, part.length);
+        part.length = 0;
+        if (i) big_endian(&part, number++);
+        image_data(&frames[i], &part);
+        chunk(out, i ? "fdAT" : "IDAT", part.bytes, part.length);
+    }
+    chunk(out, "IEND", "", 0);
+    free(part.bytes);
 }
 
 void base64(const void *bytes, size_t length, text *out) {

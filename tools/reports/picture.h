@@ -18,6 +18,8 @@ picture picture_of_sample(const float *x, glia_shape shape);
 
 /* Appends a PNG file (ISO/IEC 15948). The data are stored without compression: samples are small and noisy. */
 void picture_png(const picture *p, text *out);
+/* n pictures of one size as an animated PNG (APNG 1.0), each shown for `hundredths` of a second, over and over. */
+void picture_apng(const picture *frames, int n, int hundredths, text *out);
 void picture_base64(const picture *p, text *out); /* the same, as base64 */
 /* The CRC of PNG, gzip and zip: polynomial 0xEDB88320, reflected. */
 uint32_t crc32_of(const void *bytes, size_t length);

@@ -4,6 +4,7 @@
  *   2  codes: values as spikes and back
  *   3  layers that learn by surrogate gradients
  *   4  networks by events, with plasticity
+ *   5  associative memories, maps and components by local rules
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -261,6 +262,57 @@ typedef struct glia_spike_work {
     int64_t deliveries; /* synaptic operations */
 } glia_spike_work;
 GLIA_API glia_spike_work glia_spike_net_work(const glia_spike_net *net); /* since it was created */
+
+/* ==== 5. memories, maps, components ========================================================= */
+
+/* Hopfield 1982: n units of -1 or 1. Stores p patterns (p, n) by Hebb's rule, weights (n, n) = sum x x^T / n without a
+ * diagonal; adds to what is stored. Random patterns are recalled up to p = 0.138 n (Amit et al. 1985). */
+GLIA_API glia_status glia_hopfield_store(float *weights, int64_t n, const float *patterns, int64_t p,
+                                         glia_error *error);
+typedef struct glia_hopfield_opts {
+    int64_t sweeps; /* at most, over all units in random order; 0: 100 */
+    uint64_t seed;  /* of the order */
+} glia_hopfield_opts;
+/* Changes `state` (n) unit by unit until nothing moves; returns the number of sweeps, the last one included, -1: see
+ * error. The energy never rises. */
+GLIA_API int64_t glia_hopfield_recall(const float *weights, int64_t n, glia_hopfield_opts opts, float *state,
+                                      glia_error *error);
+GLIA_API double glia_hopfield_energy(const float *weights, int64_t n, const float *state); /* -x^T W x / 2 */
+
+/* Ramsauer et al. 2021: continuous states, energy -log sum exp(beta p x) / beta + x x / 2 + constants, update
+ * x = P^T softmax(beta P x), which is attention; the number of patterns that can be stored is exponential in n. */
+GLIA_API glia_status glia_modern_hopfield_recall(const float *patterns, int64_t p, int64_t n, double beta,
+                                                 int64_t steps, float *state, glia_error *error);
+GLIA_API double glia_modern_hopfield_energy(const float *patterns, int64_t p, int64_t n, double beta,
+                                            const float *state);
+
+/* Kohonen 1982: a map of rows x columns units with weights (rows, columns, features). */
+typedef struct glia_som {
+    int64_t rows, columns, features;
+    float *weights;
+} glia_som;
+typedef struct glia_som_opts {
+    double rate, sigma; /* at first; both fall as 1 / (1 + 2 t / iterations); 0: 0.5 and 1 */
+    int64_t iterations; /* of the whole training */
+} glia_som_opts;
+/* Iteration t: the unit nearest to x and its neighbours move towards x by rate exp(-distance^2 / (2 sigma^2)), as MiniSom
+ * does by default. */
+GLIA_API glia_status glia_som_step(glia_som *som, const float *x, int64_t t, glia_som_opts opts, glia_error *error);
+/* The unit nearest to x, row columns + column; `second` (may be NULL) gets the next one. -1: wrong arguments. */
+GLIA_API int64_t glia_som_winner(const glia_som *som, const float *x, int64_t *second);
+/* Over n samples x (n, features): the mean distance to the nearest unit; the fraction whose two nearest units are not
+ * neighbours (diagonals count as neighbours). NaN: wrong arguments. */
+GLIA_API double glia_som_quantization_error(const glia_som *som, const float *x, int64_t n);
+GLIA_API double glia_som_topographic_error(const glia_som *som, const float *x, int64_t n);
+
+typedef enum glia_hebbian_rule {
+    GLIA_HEBB,  /* Hebb 1949: w += rate y x, without a limit */
+    GLIA_OJA,   /* Oja 1982: w += rate y (x - y w), each unit for itself: all become the first component */
+    GLIA_SANGER /* Sanger 1989: w_k += rate y_k (x - sum over l <= k of y_l w_l): the first k components in order */
+} glia_hebbian_rule;
+/* One sample x (features), which should have mean 0, and weights (units, features): y = W x, then the rule. */
+GLIA_API glia_status glia_hebbian_step(glia_hebbian_rule rule, double *weights, int64_t units, int64_t features,
+                                       const double *x, double rate, glia_error *error);
 
 #ifdef __cplusplus
 }

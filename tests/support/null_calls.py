@@ -28,7 +28,7 @@ GOOD = {
 # Handle types, with the member of the world that holds one.
 HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "function", "generator",
            "graph", "loader", "loop", "metric",
-           "model", "pairs", "program", "progress", "replay", "sampler", "search",
+           "model", "pairs", "program", "progress", "replay", "reservoir", "sampler", "search",
            "sentences", "session", "spike_net", "store", "synonyms", "tokenizer",
            "training", "vectors"]
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported

@@ -17,7 +17,7 @@
  * initialised as in He et al. 2015, as in the paper.
  */
 #include "builders.h"
-#include "parts.h"
+#include "pieces.h"
 
 typedef enum shortcut { SHORTCUT_NONE, SHORTCUT_ZEROS, SHORTCUT_PROJECTION } shortcut;
 
@@ -39,9 +39,9 @@ static glia_tensor pad_channels(glia_tensor x, int filters, int stride) {
 static glia_tensor shorten(glia_tensor x, const plan *p, const char *path, int filters, int stride) {
     if (stride == 1 && glia_tensor_shape(x).dim[1] == filters) return x;
     if (p->shortcut == SHORTCUT_ZEROS) return pad_channels(x, filters, stride);
-    x = glia_part_conv(x, glia_part_name("%s/downsample/0", path).name,
-                       (glia_part_conv_opts){ .filters = filters, .kernel = 1, .stride = stride });
-    return p->before ? x : glia_part_norm(x, glia_part_name("%s/downsample/1", path).name);
+    x = glia_piece_conv(x, glia_piece_name("%s/downsample/0", path).name,
+                       (glia_piece_conv_opts){ .filters = filters, .kernel = 1, .stride = stride });
+    return p->before ? x : glia_piece_norm(x, glia_piece_name("%s/downsample/1", path).name);
 }
 
 /* The convolutions of a block. */
@@ -50,14 +50,14 @@ static glia_tensor residual(glia_tensor y, const plan *p, const char *path, int 
     for (int i = 1; i <= n; i++) {
         const bool wide = p->bottleneck && i == n, small = p->bottleneck && i != 2;
         const bool strided = i == (p->bottleneck ? 2 : 1);
-        const glia_part conv = glia_part_name("%s/conv%d", path, i), norm = glia_part_name("%s/bn%d", path, i);
-        if (p->before && i > 1) y = glia_relu(glia_part_norm(y, norm.name));
-        y = glia_part_conv(y, conv.name,
-                           (glia_part_conv_opts){ .filters = wide ? 4 * filters : filters,
+        const glia_piece conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
+        if (p->before && i > 1) y = glia_relu(glia_piece_norm(y, norm.name));
+        y = glia_piece_conv(y, conv.name,
+                           (glia_piece_conv_opts){ .filters = wide ? 4 * filters : filters,
                                                   .kernel = small ? 1 : 3,
                                                   .stride = strided ? stride : 1 });
         if (p->before) continue;
-        y = glia_part_norm(y, norm.name);
+        y = glia_piece_norm(y, norm.name);
         if (i < n) y = glia_relu(y);
     }
     return y;
@@ -67,7 +67,7 @@ static glia_tensor block(glia_tensor x, const plan *p, const char *path, int fil
     const int out = p->bottleneck ? 4 * filters : filters;
     if (p->before) {
         const bool changes = stride != 1 || glia_tensor_shape(x).dim[1] != out;
-        glia_tensor y = glia_relu(glia_part_norm(x, glia_part_name("%s/bn1", path).name));
+        glia_tensor y = glia_relu(glia_piece_norm(x, glia_piece_name("%s/bn1", path).name));
         glia_tensor kept = changes ? shorten(y, p, path, out, stride) : x;
         return glia_add(residual(y, p, path, filters, stride), kept);
     }
@@ -81,19 +81,19 @@ static glia_tensor stages(glia_tensor x, const plan *p, const char *head, int ou
     int filters = p->filters;
     for (int stage = 0; stage < 4 && p->blocks[stage]; stage++, filters *= 2) {
         for (int i = 0; i < p->blocks[stage]; i++) {
-            const glia_part path = glia_part_name("layer%d/%d", stage + 1, i);
+            const glia_piece path = glia_piece_name("layer%d/%d", stage + 1, i);
             x = block(x, p, path.name, filters, stage > 0 && i == 0 ? 2 : 1);
         }
     }
-    if (p->before) x = glia_relu(glia_part_norm(x, "norm"));
-    return glia_part_dense(glia_global_avg_pool(x), head, outputs, GLIA_LINEAR);
+    if (p->before) x = glia_relu(glia_piece_norm(x, "norm"));
+    return glia_piece_dense(glia_global_avg_pool(x), head, outputs, GLIA_LINEAR);
 }
 
 /* Section 4.2: (3, 32, 32) -> 16@32x32 -> n blocks each of 16@32x32, 32@16x16, 64@8x8 -> 64 -> 10; 6 n + 2 layers. */
 static glia_tensor small(glia_tensor x, int outputs, int n, shortcut how) {
     const plan p = { .blocks = { n, n, n }, .filters = 16, .shortcut = how };
     x = glia_relu(
-        glia_part_conv_norm(x, "conv1", "bn1", (glia_part_conv_opts){ .filters = 16, .kernel = 3, .stride = 1 }));
+        glia_piece_conv_norm(x, "conv1", "bn1", (glia_piece_conv_opts){ .filters = 16, .kernel = 3, .stride = 1 }));
     return stages(x, &p, "linear", outputs);
 }
 
@@ -113,8 +113,8 @@ glia_tensor glia_build_plain110(glia_tensor x, int outputs) { return small(x, ou
 static glia_tensor large(glia_tensor x, int outputs, plan p) {
     p.filters = 64;
     p.shortcut = SHORTCUT_PROJECTION;
-    x = glia_part_conv(x, "conv1", (glia_part_conv_opts){ .filters = 64, .kernel = 7, .stride = 2 });
-    if (!p.before) x = glia_relu(glia_part_norm(x, "bn1"));
+    x = glia_piece_conv(x, "conv1", (glia_piece_conv_opts){ .filters = 64, .kernel = 7, .stride = 2 });
+    if (!p.before) x = glia_relu(glia_piece_norm(x, "bn1"));
     x = glia_max_pool2d(x, (glia_pool_opts){ .size = 3, .stride = 2, .pad = 1 });
     return stages(x, &p, "fc", outputs);
 }

@@ -7,7 +7,7 @@
  * paper's pictures of 224x224 are padded so that 55x55 maps result, as its text has them.
  */
 #include "builders.h"
-#include "parts.h"
+#include "pieces.h"
 
 static glia_tensor conv(glia_tensor x, const char *name, glia_conv_opts opts) {
     opts.activation = GLIA_RELU;
@@ -20,10 +20,10 @@ static glia_tensor classify(glia_tensor x, bool dropout_first, int outputs) {
     x = glia_flatten(x);
     for (int i = 0; i < 2; i++) {
         if (dropout_first) x = glia_dropout(x, 0.5);
-        x = glia_part_dense(x, glia_part_name("classifier/%d", 3 * i + dropout_first).name, 4096, GLIA_RELU);
+        x = glia_piece_dense(x, glia_piece_name("classifier/%d", 3 * i + dropout_first).name, 4096, GLIA_RELU);
         if (!dropout_first) x = glia_dropout(x, 0.5);
     }
-    return glia_part_dense(x, "classifier/6", outputs, GLIA_LINEAR);
+    return glia_piece_dense(x, "classifier/6", outputs, GLIA_LINEAR);
 }
 
 /* ---- AlexNet -------------------------------------------------------------------------------- */
@@ -38,7 +38,7 @@ glia_tensor glia_build_alexnet(glia_tensor x, int outputs) {
     x = conv(x, "features/6", (glia_conv_opts){ .filters = 384, .kernel = 3, .pad = 1 });
     x = conv(x, "features/8", (glia_conv_opts){ .filters = 256, .kernel = 3, .pad = 1 });
     x = pool3(conv(x, "features/10", (glia_conv_opts){ .filters = 256, .kernel = 3, .pad = 1 }));
-    return classify(glia_part_adaptive_pool(x, 6), true, outputs);
+    return classify(glia_piece_adaptive_pool(x, 6), true, outputs);
 }
 
 /* Section 3.3: x / (2 + 1e-4 sum of the squares in 5 neighbouring maps)^0.75. */
@@ -64,7 +64,7 @@ glia_tensor glia_build_alexnet_two_towers(glia_tensor x, int outputs) {
     x = conv(x, "features/8", (glia_conv_opts){ .filters = 384, .kernel = 3, .pad = 1 });
     x = conv(x, "features/10", (glia_conv_opts){ .filters = 384, .kernel = 3, .pad = 1, .groups = 2 });
     x = conv(x, "features/12", (glia_conv_opts){ .filters = 256, .kernel = 3, .pad = 1, .groups = 2 });
-    return classify(glia_part_adaptive_pool(pool3(x), 6), true, outputs);
+    return classify(glia_piece_adaptive_pool(pool3(x), 6), true, outputs);
 }
 
 /* ---- VGG ------------------------------------------------------------------------------------ */
@@ -75,16 +75,16 @@ static glia_tensor vgg(glia_tensor x, int outputs, const char *sizes, bool norm)
     for (int block = 0; block < 5; block++) {
         const int filters = block < 3 ? 64 << block : 512;
         for (int i = '0'; i < sizes[block]; i++) {
-            x = glia_part_conv(x, glia_part_name("features/%d", at++).name,
-                               (glia_part_conv_opts){ .filters = filters, .kernel = 3, .stride = 1, .bias = true });
-            if (norm) x = glia_part_norm(x, glia_part_name("features/%d", at++).name);
+            x = glia_piece_conv(x, glia_piece_name("features/%d", at++).name,
+                               (glia_piece_conv_opts){ .filters = filters, .kernel = 3, .stride = 1, .bias = true });
+            if (norm) x = glia_piece_norm(x, glia_piece_name("features/%d", at++).name);
             x = glia_relu(x);
             at++;
         }
         x = glia_max_pool2d(x, (glia_pool_opts){ .size = 2 });
         at++;
     }
-    return classify(glia_part_adaptive_pool(x, 7), false, outputs);
+    return classify(glia_piece_adaptive_pool(x, 7), false, outputs);
 }
 
 glia_tensor glia_build_vgg11(glia_tensor x, int outputs) { return vgg(x, outputs, "11222", false); }

@@ -21,7 +21,7 @@ GLIA_API void glia_model_head(glia_model *model, const char *name, glia_tensor y
 
 /* The blocks of a model, in the order of the graph: layers under one path up to its first number, "layer1/0",
  * "encoder/layers/encoder_layer_3", "conv1"; a layer of scales and shifts alone, such as a batch norm, belongs to the
- * block before it. Fills at most `capacity` names, returns their number; -1: out of memory, or a mistake in the graph. */
+ * block before it. Fills at most `capacity`, returns their number; -1: out of memory, or a mistake in the graph. */
 enum { GLIA_BLOCK_TEXT = 96 };
 typedef struct glia_block {
     char name[GLIA_BLOCK_TEXT];

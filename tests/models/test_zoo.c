@@ -106,7 +106,8 @@ static void test_counts_and_names(void **state) {
         if (!recipe) fail_msg("no model %s", name);
         glia_model *model = glia_recipe_build(recipe, recipe->sample, recipe->outputs, &error);
         if (!model) fail_msg("%s", error.message);
-        if (glia_model_parameter_count(model, false) != parameters) fail_msg("%s: not %lld parameters", name, parameters);
+        if (glia_model_parameter_count(model, false) != parameters)
+            fail_msg("%s: not %lld parameters", name, parameters);
         if (parameters < 15000000) {
             check(glia_model_init(model, 0, &error));
             if (state_hash(model) != hash) fail_msg("%s: names or shapes differ from torchvision's", name);

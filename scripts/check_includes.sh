@@ -32,6 +32,8 @@ src/data/sources           data/text data/formats core base glia
 src/data/augment           data/sources data/text data/formats core base glia
 src/data/loader            data core base glia
 src/data/replay            data/sources data/text data/formats core base glia
+src/data/graphs            data/formats core base glia
+src/data/environments      core base glia
 src/train/model            nn data backend core base glia
 src/train/events           core base glia
 src/train/run              train/model nn data backend core base glia
@@ -43,11 +45,16 @@ src/families/classic       train nn data backend core base glia
 src/families/recurrent     train nn data backend core base glia
 src/families/transformers  train nn data backend core base glia
 src/families/words         train nn data backend core base glia
+src/families/reinforcement train nn data backend core base glia
 src/families/projection    train nn data backend core base glia
+src/families/evolution     train nn data backend core base glia
 src/families/generative    train nn data backend core base glia
+src/families/graphs        train nn data backend core base glia
+src/families/spiking       train nn data backend core base glia
 src/deploy                 train nn data backend core base glia
 src/deploy/generate        train nn data backend core base glia
 src/deploy/exchange        train nn data backend core base glia
+src/deploy/explain         train nn data backend core base glia
 models                     glia
 tools                      base models glia
 examples                   glia

@@ -17,7 +17,8 @@ typedef struct glia_dataset glia_dataset;
  * "idx:IMAGES,LABELS", "csv:FILE?label=COLUMN" (also target=, header=, sep=, drop=), "cifar:FILE,FILE",
  * "images:FOLDER|ARCHIVE", "npy:X,Y", "npz:FILE", "libsvm:FILE", "raw:FILE?shape=3x32x32", "lines:FILE", "text:FILE",
  * "texts:FOLDER|ARCHIVE": glia_data_formats() lists them with their options, docs/data.md explains them. Named data
- * sets are searched for in `folder` (may be NULL), $GLIA_DATA, ./data and ~/.cache/glia. split: "train" (NULL: that) or
+ * sets, and files that are not where the address says, are searched for in `folder` (may be NULL), $GLIA_DATA, ./data
+ * and ~/.cache/glia. split: "train" (NULL: that) or
  * "test". An address of files gives the same set for both splits, unless its folders or arrays are named by split, or
  * it has "test=0.2" (and "seed=1"): then a fifth of the samples, chosen by the seed, is the test split. "test=0": no
  * split. Pixels are stored as bytes and scaled to [0, 1] when they are read. */
@@ -60,6 +61,11 @@ typedef struct glia_data_info {
 /* Fills at most `capacity`; returns their number. */
 GLIA_API int glia_data_list(glia_data_info *out, int capacity);
 GLIA_API bool glia_data_available(const char *name, const char *folder); /* glia_data_open() would find its files */
+
+/* The path of a file or folder: itself if it exists, else within `folder` (may be NULL), $GLIA_DATA, ./data or
+ * ~/.cache/glia, the first where it exists; if it is nowhere, itself. Addresses of files are looked up so. Release with
+ * free(); NULL: no file, or out of memory. */
+GLIA_API char *glia_data_find_file(const char *file, const char *folder);
 
 /* The kinds of addresses. */
 typedef struct glia_data_format {

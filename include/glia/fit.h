@@ -3,6 +3,7 @@
 #define GLIA_FIT_H
 
 #include "glia/data.h"
+#include "glia/environments.h"
 #include "glia/losses.h"
 #include "glia/model.h"
 #include "glia/optim.h"
@@ -89,6 +90,9 @@ typedef struct glia_fit_opts {
     int threads;           /* 0: all cores */
     int workers;           /* of the loader; 0: 1 */
     glia_precision precision;
+    glia_env *environment; /* for methods that learn by acting: it is reset and acted in; NULL: none */
+    const struct glia_graph_data *graphs; /* of graphs.h, for methods that learn from graphs; NULL: none */
+    const struct glia_text_source *text; /* of words.h, for methods that learn from text; NULL: none */
     int64_t max_steps;     /* stop after this many steps in total; 0: no limit */
 } glia_fit_opts;
 

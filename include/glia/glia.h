@@ -8,11 +8,19 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
+ *   methods.h      training by any method           explain.h       attributions, SHAP, LIME
  *   methods.h      training by any method
+ *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
+ *   environments.h CartPole, Taxi, pixel games, ... reinforcement.h learning by acting
  *   perceptron.h   units of 1943 and 1958           words.h         word vectors
  *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
  *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
+ *   graphs.h       data and networks of graphs
+ *   spiking.h      spiking neurons, plasticity, memories
+ *   autoencoders.h autoencoders, VAE
+ *   autoencoders.h autoencoders, VAE               samples.h       how good drawn samples are
+ *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.
@@ -29,13 +37,18 @@
 #define GLIA_GLIA_H
 
 #include "glia/augment.h"
+#include "glia/autoencoders.h"
 #include "glia/callbacks.h"
 #include "glia/data.h"
+#include "glia/environments.h"
 #include "glia/events.h"
+#include "glia/evolution.h"
 #include "glia/exchange.h"
+#include "glia/explain.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"
+#include "glia/graphs.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
 #include "glia/methods.h"
@@ -47,7 +60,11 @@
 #include "glia/program.h"
 #include "glia/projection.h"
 #include "glia/recurrent.h"
+#include "glia/reinforcement.h"
 #include "glia/replay.h"
+#include "glia/samples.h"
+#include "glia/settings.h"
+#include "glia/spiking.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"

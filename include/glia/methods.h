@@ -13,29 +13,11 @@
 #define GLIA_METHODS_H
 
 #include "glia/callbacks.h"
+#include "glia/settings.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef enum glia_setting_kind {
-    GLIA_SETTING_REAL,   /* double */
-    GLIA_SETTING_INT,    /* int64_t */
-    GLIA_SETTING_SWITCH, /* bool: true or false */
-    GLIA_SETTING_CHOICE, /* int: index of one of the names in `choices` */
-    GLIA_SETTING_TEXT    /* const char *, NULL if not set; without spaces */
-} glia_setting_kind;
-
-/* One setting of a method. */
-typedef struct glia_setting {
-    const char *name; /* "critic_steps"; in texts - and _ are the same */
-    glia_setting_kind kind;
-    size_t offset;        /* of the value in the method's memory */
-    double initial;       /* default; of a choice its index; of texts unused */
-    double least, most;   /* inclusive; of reals and integers */
-    const char *choices;  /* "gan|wgan-gp" */
-    const char *help;     /* one line */
-} glia_setting;
 
 /* Which fields of glia_fit_opts a method uses. Setting another one is an error. */
 enum {
@@ -44,7 +26,10 @@ enum {
     GLIA_USES_VALIDATION = 4, /* validation */
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
-    GLIA_USES_PRECISION = 32  /* precision */
+    GLIA_USES_PRECISION = 32, /* precision */
+    GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
+    GLIA_USES_GRAPHS = 128,   /* needs graphs */
+    GLIA_USES_TEXT = 256      /* needs text */
 };
 
 typedef struct glia_method_info {
@@ -55,6 +40,7 @@ typedef struct glia_method_info {
     unsigned uses;
     bool ranked;  /* a smaller "val_loss" or "loss" means a better model */
     bool samples; /* glia_sample() can draw from its models */
+    bool assesses; /* glia_assess() knows its models */
 } glia_method_info;
 /* All methods, in alphabetical order; NULL: none at this index, or of this name. */
 GLIA_API const glia_method_info *glia_method_at(int index);
@@ -107,6 +93,29 @@ GLIA_API glia_status glia_sample(glia_model *model, int64_t n, glia_sample_opts 
                                  glia_error *error);
 /* The shape of one sample; rank 0: glia_sample() cannot draw from this model. */
 GLIA_API glia_shape glia_sample_shape(const glia_model *model);
+
+/* ---- figures of a trained model ------------------------------------------------------------------- */
+
+typedef struct glia_assess_opts {
+    const glia_dataset *data; /* for methods that use data: those to measure on, normalised as for training */
+    const glia_env *environment; /* to play in; NULL: that of the training, by the model's metadata */
+    const struct glia_graph_data *graphs; /* for methods that use graphs (graphs.h) */
+    int64_t count;            /* of samples to draw or episodes to play; 0: the method's default */
+    uint64_t seed;
+    const char *settings;  /* of the method, instead of those that the model was trained with; NULL: none */
+    glia_backend *backend; /* NULL: "cpu" with `threads` */
+    int threads;           /* 0: all cores */
+} glia_assess_opts;
+enum { GLIA_ASSESSED = 32 };
+typedef struct glia_assessment {
+    glia_value values[GLIA_ASSESSED]; /* by name: "return", "fid"; names are never freed */
+    int n;
+    char note[256]; /* what a reader must know to compare the values; "": nothing */
+} glia_assessment;
+/* Measures a model that glia_train() trained, as its method does: returns of episodes, distances between drawn and real
+ * samples, ... The same options give the same values at any number of threads. GLIA_E_UNSUPPORTED: the model's method
+ * has no such measure; models of "fit" are measured by glia_evaluate(). */
+GLIA_API glia_status glia_assess(glia_model *model, glia_assess_opts opts, glia_assessment *out, glia_error *error);
 
 #ifdef __cplusplus
 }

@@ -86,6 +86,8 @@ GLIA_API int glia_replay_state(const glia_replay *replay, glia_array *out, int c
 /* Takes a state of a replay that was created with the same fields and options; what is drawn afterwards is the same,
  * bit for bit. After an error nothing has changed. */
 GLIA_API glia_status glia_replay_restore(glia_replay *replay, const glia_array *state, int n, glia_error *error);
+/* Whether glia_replay_restore() would take this state. */
+GLIA_API glia_status glia_replay_check(const glia_replay *replay, const glia_array *state, int n, glia_error *error);
 
 /* Returns of n steps along one trajectory (Sutton and Barto 2018, section 7.1), to be stored in place of rewards:
  *

@@ -12,7 +12,7 @@
 #ifndef GLIA_WORDS_H
 #define GLIA_WORDS_H
 
-#include "glia/tensor.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,7 +80,7 @@ GLIA_API glia_vectors *glia_vectors_load(const char *path, glia_vectors_format f
 /* Text has enough digits to read back the same floats. Words with white space require safetensors. */
 GLIA_API glia_status glia_vectors_save(const glia_vectors *vectors, const char *path, glia_vectors_format format,
                                        glia_error *error);
-/* Writes a line "WORD COUNT" for each word, as glia_word2vec_opts.vocabulary reads it. */
+/* Writes a line "WORD COUNT" for each word, as glia_text_source.vocabulary reads it. */
 GLIA_API glia_status glia_vectors_save_counts(const glia_vectors *vectors, const char *path, glia_error *error);
 
 /* ==== 3. evaluation ========================================================================= */
@@ -134,7 +134,24 @@ typedef struct glia_text_source {
     size_t length;
     glia_word_rule rule;
     bool lowercase; /* letters of ASCII, Latin-1, Greek and Cyrillic */
+    const char *vocabulary; /* training: a file of "WORD COUNT" lines to use instead of counting; NULL: none */
 } glia_text_source;
+
+/* Training is the method "word2vec" of methods.h, on an empty model:
+ *
+ *     glia_model *model = glia_model_create("words", &error);
+ *     glia_fit_opts how = { .text = &source, .epochs = 5, .schedule = { .kind = GLIA_LR_LINEAR } };
+ *     glia_train(model, NULL, "word2vec", "size=100 window=5", how, &error);
+ *     glia_vectors *vectors = glia_vectors_from_model(model, &error);
+ *
+ * Its settings have the names and defaults of the options below; glia_word2vec_train() is all of this in one call. A
+ * step is `batch` words, rounded up to 10,000s. The optimiser is sgd with a learning rate alone (0: 0.025 for
+ * skip-gram, 0.05 for CBOW), which changes along the schedule within steps too. "loss" is measured on a few words of
+ * each step. A model that was trained on the same words goes on from its vectors. The input of the trained model is
+ * "word" (N), the index of a word, its output "vector" (N, size). */
+
+/* The vectors of a model that was trained by the method "word2vec". */
+GLIA_API glia_vectors *glia_vectors_from_model(const glia_model *model, glia_error *error);
 
 typedef enum glia_word2vec_model {
     GLIA_CBOW,     /* predicts a word from the mean of the words around it */
@@ -170,14 +187,13 @@ typedef struct glia_word2vec_opts {
      * (Recht et al. 2011, "Hogwild!"): faster, but not reproducible, the only such case in the library. -1: one per
      * core. */
     int threads;
-    const char *vocabulary; /* a file of "WORD COUNT" lines to use instead of counting; NULL: none */
     glia_word2vec_watch watch;
     void *context;
 } glia_word2vec_opts;
 
-/* The words, most frequent first, with their vectors. The text is read once to count its words, and again for every
- * epoch unless its words (4 bytes each) fit into 64 MiB. GLIA_E_INTERRUPTED or another status if `watch` returned
- * it. */
+/* The words, most frequent first, with their vectors. The text is read once to count its words and once to number them;
+ * if these numbers (4 bytes each) do not fit into 64 MiB, again for every epoch. GLIA_E_INTERRUPTED or another status if
+ * `watch` returned it. */
 GLIA_API glia_vectors *glia_word2vec_train(glia_text_source source, glia_word2vec_opts opts, glia_error *error);
 
 /* Clusters words by k-means of their unit vectors: group (n) gets each word's cluster, from 0 to groups - 1. */

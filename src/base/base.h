@@ -10,6 +10,7 @@
  *   cpu      which instruction sets this machine has
  *   text     growing strings, glob patterns, nearest names
  *   number   decimal text to double and back
+ *   eigen    eigenvalues and eigenvectors of symmetric matrices
  *   utf8     checking and writing UTF-8 sequences
  *   json     in json.h: a strict reader, into a tree
  *   hash     in hash.h: a hash of bytes, a hash table of indices
@@ -199,6 +200,13 @@ bool glia_number_parse(const char *text, const char *end, double *value);
 /* Writes the shortest decimal that parses to the same number; returns `out`. */
 enum { GLIA_NUMBER_TEXT = 32 };
 char *glia_number_print(double value, char out[GLIA_NUMBER_TEXT]);
+
+/* ---- eigenvectors ------------------------------------------------------------------------- */
+
+/* Eigenvalues and eigenvectors of a symmetric matrix a (m, m), the largest eigenvalue first; row i of `vectors` is the
+ * unit eigenvector of values[i]. Overwrites `a`; work (m). false: no convergence, which does not happen for finite
+ * matrices. */
+bool glia_symmetric_eigen(double *a, int64_t m, double *values, double *vectors, double *work);
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* methods.c - the table of methods, and training and sampling by a method's name. */
+/* methods.c - the table of methods, and training, sampling and assessing by a method's name. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,8 +55,9 @@ static void *parse(const glia_method *method, const char *settings, const char *
         glia_fail_nomem(error);
         return NULL;
     }
-    glia_status status = glia_settings_parse(&method->about, settings, memory, texts, error);
-    if (status == GLIA_OK) status = glia_settings_change(&method->about, changes, memory, texts, error);
+    const glia_setting_table table = glia_method_table(&method->about);
+    glia_status status = glia_settings_parse(&table, settings, memory, texts, error);
+    if (status == GLIA_OK) status = glia_settings_change(&table, changes, memory, texts, error);
     if (status == GLIA_OK) return memory;
     free(memory);
     return NULL;
@@ -67,7 +68,10 @@ char *glia_method_settings(const char *name, const char *settings, const char *c
     glia_arena texts = { 0 };
     glia_text out = { 0 };
     void *memory = method ? parse(method, settings, changes, &texts, error) : NULL;
-    if (memory) glia_settings_print(&method->about, memory, &out);
+    if (memory) {
+        const glia_setting_table table = glia_method_table(&method->about);
+        glia_settings_print(&table, memory, &out);
+    }
     if (out.failed) {
         free(out.bytes);
         out.bytes = NULL;
@@ -102,14 +106,18 @@ static const glia_method *sampler_of(const glia_model *model, glia_error *error)
     return NULL;
 }
 
-/* Settings of the model, then those of the caller. The result has the shape of a sample, and with `samples` not NULL
- * n samples. */
+/* The method's memory with the settings of the model and then those of the caller. NULL: see error. */
+static void *recall(const glia_method *method, const glia_model *model, const char *settings, glia_arena *texts,
+                    glia_error *error) {
+    return parse(method, glia_model_get(model, "method.settings"), settings, texts, error);
+}
+
+/* The result has the shape of a sample, and with `samples` not NULL n samples. */
 static glia_status draw(const glia_method *method, glia_model *model, int64_t n, const glia_sample_opts *opts,
                         glia_shape *shape, float *samples, glia_error *error) {
     glia_arena texts = { 0 };
-    const char *trained = glia_model_get(model, "method.settings");
     glia_error reason = { 0 };
-    void *memory = parse(method, trained, opts->settings, &texts, &reason);
+    void *memory = recall(method, model, opts->settings, &texts, &reason);
     glia_status status = memory ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
     if (status == GLIA_OK) status = method->sample(memory, model, n, opts, shape, samples, error);
     free(memory);
@@ -134,4 +142,26 @@ glia_shape glia_sample_shape(const glia_model *model) {
     if (method && draw(method, (glia_model *)(uintptr_t)model, 0, &opts, &shape, NULL, NULL) != GLIA_OK)
         return (glia_shape){ 0 };
     return shape;
+}
+
+glia_status glia_assess(glia_model *model, glia_assess_opts opts, glia_assessment *out, glia_error *error) {
+    if (!model || !out) return glia_fail_null(error, model ? "out" : "model");
+    const glia_method *method = look_up(glia_model_get(model, "method"));
+    if (!method || !method->assess)
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "the model was not trained by a method that assesses its models");
+    const char *name = method->about.name;
+    if (opts.count < 0) return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: count is negative", name);
+    if (!opts.data && (method->about.uses & GLIA_USES_DATA))
+        return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: needs data", name);
+    if (!opts.graphs && (method->about.uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "assessing by %s: needs graphs", name);
+    *out = (glia_assessment){ 0 };
+    glia_arena texts = { 0 };
+    glia_error reason = { 0 };
+    void *memory = recall(method, model, opts.settings, &texts, &reason);
+    glia_status status = memory ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    if (status == GLIA_OK) status = method->assess(memory, model, &opts, out, error);
+    free(memory);
+    glia_arena_free(&texts);
+    return status;
 }

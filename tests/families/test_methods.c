@@ -141,9 +141,26 @@ static const struct {
     { "gan", "loss=least-squares", 0 },
     { "ddpm", "timesteps=100", 0.9 },
     { "ddpm", "timesteps=50 schedule=cosine prediction=velocity sampler=ddpm", 0 },
+    { "vae", "likelihood=gaussian stddev=0.5", 0.9 },
+    { "vae", "likelihood=gaussian corruption=masking beta=0.5", 0 },
 };
 
-static glia_model *model_for(int how) { return strcmp(hows[how].method, "gan") == 0 ? gan_model() : ddpm_model(8); }
+static glia_model *vae_model(void) {
+    glia_model *model = glia_model_create("points", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(1));
+    const glia_vae_opts opts = { .latent = 1, .units = { 8 } };
+    const glia_vae_code code = glia_vae_dense_encoder(x, "encoder", opts);
+    glia_model_output(model, "mean", code.mean);
+    glia_model_output(model, "logvar", code.logvar);
+    glia_model_output(model, "decoded", glia_vae_dense_decoder(z, "decoder", GLIA_SHAPE(2), opts));
+    return model;
+}
+
+static glia_model *model_for(int how) {
+    const char *method = hows[how].method;
+    return strcmp(method, "gan") == 0 ? gan_model() : strcmp(method, "vae") == 0 ? vae_model() : ddpm_model(8);
+}
 
 static glia_status stop_here(const glia_progress *p, void *context, glia_error *error) {
     (void)p, (void)error;

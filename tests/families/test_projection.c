@@ -78,35 +78,6 @@ static void test_pca_matches_scikit_learn(void **state) {
     check_pca("wide", 8, 30, 2);
 }
 
-/* A v = lambda v, orthogonal vectors, descending values; includes equal values and a diagonal matrix. */
-static void test_eigenvectors(void **state) {
-    (void)state;
-    enum { MOST = 60 };
-    static double a[MOST * MOST], lost[MOST * MOST], vectors[MOST * MOST], values[MOST], work[MOST], drawn[MOST * MOST];
-    for (int round = 0; round < 12; round++) {
-        const int m = round < 6 ? round + 1 : 10 * (round - 5);
-        draw((uint32_t)round + 7, m * m, drawn);
-        for (int i = 0; i < m; i++)
-            for (int j = 0; j < m; j++)
-                a[i * m + j] = round == 5 ? (i == j ? 2 : 0) : round == 4 ? 1 : drawn[i * m + j] + drawn[j * m + i];
-        memcpy(lost, a, sizeof lost);
-        assert_true(glia_symmetric_eigen(lost, m, values, vectors, work));
-        for (int i = 0; i < m; i++) {
-            if (i) assert_true(values[i] <= values[i - 1]);
-            for (int k = 0; k < m; k++) {
-                double product = 0;
-                for (int j = 0; j < m; j++) product += a[k * m + j] * vectors[i * m + j];
-                assert_near(product, values[i] * vectors[i * m + k], 1e-11);
-            }
-            for (int j = 0; j <= i; j++) {
-                double product = 0;
-                for (int k = 0; k < m; k++) product += vectors[i * m + k] * vectors[j * m + k];
-                assert_near(product, i == j, 1e-12);
-            }
-        }
-    }
-}
-
 static void test_pca_degenerate_points(void **state) {
     (void)state;
     const float same[] = { 1, 2, 1, 2, 1, 2 };
@@ -321,7 +292,6 @@ static void test_map(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pca_matches_scikit_learn),
-        cmocka_unit_test(test_eigenvectors),
         cmocka_unit_test(test_pca_degenerate_points),
         cmocka_unit_test(test_tsne_matches_scikit_learn),
         cmocka_unit_test(test_tsne_gradient_matches_differences),

@@ -114,16 +114,19 @@ static char *topics(size_t *length) {
     return text;
 }
 
-static glia_vectors *learn(glia_word2vec_opts opts) {
+static glia_vectors *learn_with(glia_word2vec_opts opts, const char *vocabulary) {
     size_t length;
     char *text = topics(&length);
+    const glia_text_source source = { .text = text, .length = length, .vocabulary = vocabulary };
     if (!opts.size) opts.size = 20;
     opts.sample = GLIA_ZERO;
-    glia_vectors *vectors = glia_word2vec_train((glia_text_source){ .text = text, .length = length }, opts, &error);
+    glia_vectors *vectors = glia_word2vec_train(source, opts, &error);
     if (!vectors) fail_msg("%s", error.message);
     free(text);
     return vectors;
 }
+
+static glia_vectors *learn(glia_word2vec_opts opts) { return learn_with(opts, NULL); }
 
 /* The number of words whose nearest neighbours are the other seven of their topic. */
 static int sorted_words(const glia_vectors *v) {
@@ -210,20 +213,18 @@ static void test_progress_and_stopping(void **state) {
     free(text);
 }
 
-/* If the counts in the vocabulary file indicate a short text, chunks are small, and the text is read in each epoch. */
-static void test_many_chunks(void **state) {
+/* If the counts in the vocabulary file indicate a short text, it is not kept in memory but read in each epoch. */
+static void test_reading_in_each_epoch(void **state) {
     (void)state;
     char counts[TOPICS * WORDS * 8];
     size_t n = 0;
     for (int i = 0; i < TOPICS * WORDS; i++) n += (size_t)sprintf(counts + n, "t%dw%d 5\n", i / WORDS, i % WORDS);
     write_file("counts.txt", counts, n);
     watched w = { 0 };
-    glia_vectors *v = learn((glia_word2vec_opts){ .model = GLIA_SKIP_GRAM,
-                                                  .vocabulary = "counts.txt",
-                                                  .epochs = 3,
-                                                  .watch = count_calls,
-                                                  .context = &w,
-                                                  .rate = 1 });
+    const glia_word2vec_opts opts = {
+        .model = GLIA_SKIP_GRAM, .epochs = 3, .watch = count_calls, .context = &w, .rate = 1
+    };
+    glia_vectors *v = learn_with(opts, "counts.txt");
     assert_int_equal(w.words, 3 * 8 * SENTENCES); /* all were read */
     assert_int_equal(glia_vectors_count(v, 0), 5);
     assert_done(glia_vectors_save_counts(v, "written.txt", &error));
@@ -251,7 +252,9 @@ static void test_options_are_checked(void **state) {
     assert_int_equal(glia_vectors_count(v, 0), 6);
     glia_vectors_free(v);
     write_file("wrong.txt", "a 3\nb\n", 6);
-    assert_null(glia_word2vec_train(text, (glia_word2vec_opts){ .vocabulary = "wrong.txt" }, &error));
+    glia_text_source counted = text;
+    counted.vocabulary = "wrong.txt";
+    assert_null(glia_word2vec_train(counted, (glia_word2vec_opts){ 0 }, &error));
     assert_string_equal(error.message, "wrong.txt: line 2: the word has no count");
 }
 
@@ -311,7 +314,7 @@ int main(void) {
         cmocka_unit_test(test_training_finds_topics),
         cmocka_unit_test(test_one_thread_is_deterministic),
         cmocka_unit_test(test_progress_and_stopping),
-        cmocka_unit_test(test_many_chunks),
+        cmocka_unit_test(test_reading_in_each_epoch),
         cmocka_unit_test(test_options_are_checked),
         cmocka_unit_test(test_phrases),
         cmocka_unit_test(test_abc),

@@ -40,6 +40,24 @@ class Word2Vec(Folder):
             labels = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}title")]
             self.assertIn("cat", labels)
 
+    def test_runs(self):
+        self.glia("train", "word2vec", "--data", "text.txt?words=letters&lowercase=true", "--set",
+                  "word2vec.sample=0 size=20", "--epochs", 8, "--out", "run", "--quiet")
+        near = self.glia("word2vec", "nearest", "run", "cat", "--top", 3).stdout
+        self.assertEqual({line.split()[1] for line in near.splitlines()}, {"dog", "cow", "horse"})
+        self.assertIn("v.txt: 16 words", self.glia("word2vec", "save", "run", "-o", "v.txt").stdout)
+        self.assertEqual(near, self.glia("word2vec", "nearest", "v.txt", "cat", "--top", 3).stdout)
+        self.assertIn("dog: ", (self.folder / "run/samples/neighbours-0008.txt").read_text())
+        self.glia("train", "cbow", "--data", "text.txt", "--from", "run", "--epochs", 1, "--set",
+                  "word2vec.size=20", "--quiet")
+        self.refused("train", "word2vec", "--data", "text.txt?word=letters", says="words=spaces|letters")
+        self.refused("train", "word2vec", "--data", "text.txt", "--augment", "flip", says="does not use it")
+        self.refused("train", "word2vec", "--data", "no.txt", code=1, says="no.txt")
+        self.refused("train", "word2vec", "--data", "text.txt", "--optimizer", "adam", code=1, says="learns by sgd")
+        self.refused("train", "word2vec", "--data", "text.txt", "--from", "run", code=1,
+                     says="trained on the same words")
+        self.refused("summary", "word2vec", code=1, says="built when it is trained")
+
     def test_mistakes(self):
         self.refused("word2vec", says="needs a subcommand")
         self.refused("word2vec", "trian", "text.txt", says="glia word2vec train")

@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 GLIA = KILL_AT = None
 SKIP, KILLED = 77, 137
+TEXT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "performance.md"
 
 SHORT = ["train", "perceptron", "--data", "strokes?n=60", "--epochs", "2", "--batch", "20", "--tensorboard",
          "--checkpoint-every", "2", "--metrics", "f1", "--threads", "1", "--quiet"]
@@ -43,6 +44,10 @@ RANDOM = {
             "--quiet"],
     "ddpm": ["train", "ddpm", "--data", "strokes?n=14", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
              "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
+    "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
+                 "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
+    "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
+            "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
 }
 
 

@@ -1,16 +1,17 @@
-/* eval.c - `glia eval`: evaluates a trained model on a dataset. */
+/* eval.c - `glia eval`: evaluates a trained model: on a dataset, or as its method assesses models. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runs/graphs.h"
 #include "runs/saved.h"
 #include "terminal/json.h"
 #include "terminal/options.h"
 
 typedef struct request {
-    const char *data, *folder, *split;
-    int64_t batch, threads;
+    const char *data, *folder, *split, *settings;
+    int64_t batch, threads, samples, episodes, seed;
     bool json;
 } request;
 
@@ -127,6 +128,76 @@ static int evaluate(const saved *s, const request *q) {
     return status < 0 ? EXIT_OK : status;
 }
 
+/* ---- models of other methods than fit ------------------------------------------------------- */
+
+static void tell_assessment(const saved *s, const glia_assessment *a, bool as_json) {
+    const char *name = glia_model_get(s->model, "name"), *method = glia_model_get(s->model, "method");
+    if (!as_json) {
+        printf("%s, trained by %s\n", name ? name : s->path, method);
+        for (int i = 0; i < a->n; i++) printf("%-24s %.6g\n", a->values[i].name, a->values[i].value);
+        if (*a->note) printf("%s\n", a->note);
+        return;
+    }
+    text out = { 0 };
+    json j = { .out = &out };
+    json_open(&j, NULL, '{');
+    json_text(&j, "model", name);
+    json_text(&j, "method", method);
+    for (int i = 0; i < a->n; i++) json_real(&j, a->values[i].name, a->values[i].value);
+    if (*a->note) json_text(&j, "note", a->note);
+    json_close(&j, '}');
+    printf("%s\n", out.bytes);
+    free(out.bytes);
+}
+
+static int assess(const saved *s, const request *q, const glia_method_info *method) {
+    if (!method->assesses)
+        return fail("%s was trained by the method %s, which has no figures for a trained model", s->path, method->name);
+    if (q->samples && q->episodes) return misuse("--samples and --episodes are the same number under two names");
+    glia_dataset *data = NULL;
+    glia_graph_data *graphs = NULL;
+    if (method->uses & GLIA_USES_GRAPHS) {
+        const char *address = q->data ? q->data : glia_model_get(s->model, "data");
+        if (!address) return misuse("eval needs --data: the model file does not name its training data");
+        glia_error error;
+        graphs = graphs_open(address, q->folder, &error);
+        if (!graphs) return fail("%s", error.message);
+    } else if (method->uses & GLIA_USES_DATA) {
+        const char *address = q->data ? q->data : s->data;
+        if (!address) return misuse("eval needs --data: the model file does not name its training data");
+        const int status = saved_data(s, address, q->split, q->folder, &data);
+        if (status >= 0) return status;
+    } else if (q->data) {
+        return misuse("--data: the method %s does not use data", method->name);
+    }
+    const glia_assess_opts opts = { .data = data,
+                                    .graphs = graphs,
+                                    .count = q->samples ? q->samples : q->episodes,
+                                    .seed = (uint64_t)q->seed,
+                                    .settings = q->settings,
+                                    .threads = (int)q->threads };
+    glia_assessment assessment;
+    glia_error error;
+    const glia_status status = glia_assess(s->model, opts, &assessment, &error);
+    if (status == GLIA_OK) tell_assessment(s, &assessment, q->json);
+    glia_data_free(data);
+    glia_graph_data_free(graphs);
+    return status == GLIA_OK           ? EXIT_OK
+           : status == GLIA_E_ARGUMENT ? misuse("%s", error.message)
+                                       : fail("%s", error.message);
+}
+
+/* By the method that the file names. */
+static int run(const request *q, saved *s) {
+    const char *name = glia_model_get(s->model, "method");
+    const glia_method_info *method = name && strcmp(name, "fit") != 0 ? glia_method_find(name) : NULL;
+    if (method) return assess(s, q, method);
+    if (q->samples || q->episodes || q->settings)
+        return misuse("--samples, --episodes and --set are for models of other methods than fit");
+    const int status = saved_supervised(s);
+    return status < 0 ? evaluate(s, q) : status;
+}
+
 int command_eval(int argc, char **argv) {
     request q = { .split = "test" };
     const option table[] = {
@@ -137,13 +208,18 @@ int command_eval(int argc, char **argv) {
         { "batch", OPTION_INT, &q.batch, "N", "batch size (256)", 1, 1 << 20 },
         { "threads", OPTION_INT, &q.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
         { "json", OPTION_FLAG, &q.json, NULL, "print one JSON object", 0, 0 },
+        { .help = "models of other methods than fit" },
+        { "samples", OPTION_INT, &q.samples, "N", "samples to draw and measure (the method's default)", 1, 1e9 },
+        { "episodes", OPTION_INT, &q.episodes, "N", "episodes to play (the method's default)", 1, 1e9 },
+        { "seed", OPTION_INT, &q.seed, "N", "random seed (0)", 0, 9e15 },
+        { "set", OPTION_TEXT, &q.settings, "SETTINGS", "settings of the method: \"sampling_steps=50\"", 0, 0 },
     };
     const options what = { "eval", table, sizeof table / sizeof table[0], 1, 1, "a run folder or a .safetensors file" };
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     saved s;
-    status = saved_open(&s, argv[1]);
-    if (status < 0) status = evaluate(&s, &q);
+    status = saved_open_method(&s, argv[1]);
+    if (status < 0) status = run(&q, &s);
     saved_close(&s);
     return status;
 }

@@ -42,6 +42,8 @@ int command_summary(int argc, char **argv) {
     const glia_recipe *recipe;
     saved s;
     status = saved_open_or_build(&s, argv[1], &recipe);
+    if (status < 0 && recipe && !glia_model_output_at(s.model, 0, NULL))
+        status = fail("%s is built when it is trained, once its method knows the data", recipe->name);
     if (status < 0) status = print_model(s.model, batch ? batch : recipe ? recipe->batch : 32, program);
     saved_close(&s);
     return status;

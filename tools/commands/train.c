@@ -87,6 +87,8 @@ static void tell(const training *t) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
                  grouped(training_mistakes(t), errors), grouped(training_answers(t), samples));
     }
+    for (int i = 0; t->assessed && i < t->assessment.n; i++)
+        text_add(&words, "%s%s %.5g", i ? ", " : "test: ", t->assessment.values[i].name, t->assessment.values[i].value);
     if (words.length) progress_say("", words.bytes);
     words.length = 0;
     text_add(&words, "saved in %s: model.safetensors, config.json, run.json, curves.csv, steps.csv, report.html",

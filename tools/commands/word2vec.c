@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "glia/glia.h"
+#include "runs/saved.h"
 #include "terminal/options.h"
 #include "terminal/tool.h"
 
@@ -27,9 +29,20 @@ typedef struct request {
 
 typedef int (*action_fn)(const request *r, char **arguments, int n);
 
-static glia_vectors *load(const char *path, int64_t limit) {
+/* Vectors of a file, or of a run of the method word2vec. */
+static glia_vectors *load(const char *path) {
     glia_error error;
-    glia_vectors *vectors = glia_vectors_load(path, GLIA_VECTORS_DEFAULT, limit, &error);
+    struct stat info;
+    glia_vectors *vectors = NULL;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        char *file = saved_path(path);
+        glia_model *model = glia_model_load(file, &error);
+        if (model) vectors = glia_vectors_from_model(model, &error);
+        glia_model_free(model);
+        free(file);
+    } else {
+        vectors = glia_vectors_load(path, GLIA_VECTORS_DEFAULT, 0, &error);
+    }
     if (!vectors) fail("%s", error.message);
     return vectors;
 }
@@ -104,6 +117,17 @@ static int save(const request *r, const glia_vectors *vectors) {
     return EXIT_OK;
 }
 
+/* Writes the vectors of a run into files. */
+static int save_run(const request *r, char **arguments, int n) {
+    if (n != 1) return misuse("word2vec save needs a run");
+    if (!r->groups != !r->groups_file) return misuse("--groups and --groups-file go together");
+    glia_vectors *vectors = load(arguments[0]);
+    if (!vectors) return EXIT_FAILED;
+    const int status = save(r, vectors);
+    glia_vectors_free(vectors);
+    return status;
+}
+
 static int train(const request *r, char **arguments, int n) {
     const bool skip_gram = !strcmp(r->model, "skip-gram");
     if (!skip_gram && strcmp(r->model, "cbow") != 0)
@@ -120,6 +144,7 @@ static int train(const request *r, char **arguments, int n) {
     const char *file = NULL;
     char *phrases = r->phrases ? join_phrases(r, &source, &file) : NULL;
     if (r->phrases && !phrases) return EXIT_FAILED;
+    source.vocabulary = r->vocabulary;
     const glia_word2vec_opts opts = {
         .model = skip_gram ? GLIA_SKIP_GRAM : GLIA_CBOW,
         .size = r->size,
@@ -136,7 +161,6 @@ static int train(const request *r, char **arguments, int n) {
         .rate = r->rate,
         .seed = (uint64_t)r->seed,
         .threads = (int)r->threads,
-        .vocabulary = r->vocabulary,
         .watch = watch,
         .context = &shown,
     };
@@ -166,7 +190,7 @@ static int print_nearest(const glia_vectors *vectors, glia_nearest_opts opts, in
 /* The nearest words to the mean of the words. */
 static int nearest(const request *r, char **arguments, int n) {
     if (n < 2) return misuse("word2vec nearest needs a file of vectors and words");
-    glia_vectors *vectors = load(arguments[0], 0);
+    glia_vectors *vectors = load(arguments[0]);
     if (!vectors) return EXIT_FAILED;
     const glia_nearest_opts opts = { .plus = (const char *const *)arguments + 1, .n_plus = n - 1, .limit = r->limit };
     const int status = print_nearest(vectors, opts, r->top);
@@ -176,7 +200,7 @@ static int nearest(const request *r, char **arguments, int n) {
 
 static int analogy(const request *r, char **arguments, int n) {
     if (n != 4) return misuse("word2vec analogy needs a file of vectors and three words: man king woman");
-    glia_vectors *vectors = load(arguments[0], 0);
+    glia_vectors *vectors = load(arguments[0]);
     if (!vectors) return EXIT_FAILED;
     const char *const plus[] = { arguments[2], arguments[3] }, *const minus[] = { arguments[1] };
     const glia_nearest_opts opts = { .plus = plus, .n_plus = 2, .minus = minus, .n_minus = 1, .limit = r->limit };
@@ -188,7 +212,7 @@ static int analogy(const request *r, char **arguments, int n) {
 static int similarity(const request *r, char **arguments, int n) {
     (void)r;
     if (n != 3) return misuse("word2vec similarity needs a file of vectors and two words");
-    glia_vectors *vectors = load(arguments[0], 0);
+    glia_vectors *vectors = load(arguments[0]);
     if (!vectors) return EXIT_FAILED;
     glia_error error;
     double cosine;
@@ -240,7 +264,7 @@ static int evaluate(const request *r, char **arguments, int n) {
     if (n != 1) return misuse("word2vec evaluate needs a file of vectors");
     if (!r->questions && !r->similarities)
         return misuse("word2vec evaluate needs --questions FILE, --similarities FILE, or both");
-    glia_vectors *vectors = load(arguments[0], 0);
+    glia_vectors *vectors = load(arguments[0]);
     if (!vectors) return EXIT_FAILED;
     int status = r->questions ? print_analogies(r, vectors) : EXIT_OK;
     if (status == EXIT_OK && r->similarities) status = print_similarities(r, vectors);
@@ -339,7 +363,7 @@ static int draw(const request *r, const glia_vectors *vectors, const drawn *d) {
 static int plot(const request *r, char **arguments, int n) {
     if (strcmp(r->method, "t-sne") != 0 && strcmp(r->method, "pca") != 0)
         return misuse("--method must be t-sne or pca, not \"%s\"", r->method);
-    glia_vectors *vectors = load(arguments[0], 0);
+    glia_vectors *vectors = load(arguments[0]);
     if (!vectors) return EXIT_FAILED;
     const size_t most = n > 1 ? (size_t)(n - 1) * (size_t)(r->top + 1) : (size_t)r->count;
     drawn d = { .words = allocate(most, sizeof *d.words), .groups = allocate(most, sizeof *d.groups) };
@@ -359,6 +383,7 @@ static const struct {
 } actions[] = {
     { "train", train },           { "nearest", nearest },   { "analogy", analogy },
     { "similarity", similarity }, { "evaluate", evaluate }, { "plot", plot },
+    { "save", save_run },
 };
 enum { ACTIONS = sizeof actions / sizeof actions[0] };
 
@@ -385,7 +410,8 @@ static int parse(request *r, int argc, char **argv, int *n) {
               "`glia word2vec train TEXT...` trains on files, plain or .gz; `nearest VECTORS WORD...`, `analogy" },
         { .help = "VECTORS man king woman`, `similarity VECTORS A B` and `evaluate VECTORS` query the vectors." },
         { .help = "`plot VECTORS [WORD...]` plots the most frequent words, or the nearest to the given ones." },
-        { .help = "train" },
+        { .help = "VECTORS is a file, or a run of `glia train word2vec`, which `save RUN` writes into a file." },
+        { .help = "train; save (with --out, --save-vocabulary, --groups)" },
         { "out", OPTION_TEXT, &r->out, "FILE", "vectors: .bin, .safetensors, else text (vectors.txt)", 0, 0 },
         { "model", OPTION_TEXT, &r->model, "NAME", "skip-gram or cbow (cbow)", 0, 0 },
         { "size", OPTION_INT, &r->size, "N", "vector size (100)", 1, 1 << 20 },
@@ -423,7 +449,7 @@ static int parse(request *r, int argc, char **argv, int *n) {
     };
     const options what = {
         "word2vec", table, sizeof table / sizeof table[0],
-        1,          -1,    "a subcommand: train, nearest, analogy, similarity, evaluate, plot"
+        1,          -1,    "a subcommand: train, nearest, analogy, similarity, evaluate, plot, save"
     };
     return options_parse(&what, argc, argv, n);
 }

@@ -76,6 +76,10 @@ static void tiles(const training *t, text *out) {
         snprintf(value, sizeof value, "%.3g", exp(t->scores.loss));
         tile(out, value, "perplexity");
     }
+    for (int i = 0; t->assessed && i < t->assessment.n; i++) {
+        snprintf(value, sizeof value, "%.5g", t->assessment.values[i].value);
+        tile(out, value, t->assessment.values[i].name);
+    }
     const history *h = &t->progress.history;
     int64_t samples = 0;
     double seconds = 0;
@@ -349,10 +353,10 @@ void report_html(const training *t, text *out) {
         out,
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>");
     text_add(out, "%s on ", t->recipe->name);
-    escape(out, t->asked.data);
+    escape(out, training_source(t));
     text_add(out, "</title><style>%s%s%s</style><main><h1>%s <span>on ", chart_colours, chart_style, style,
              t->recipe->name);
-    escape(out, t->asked.data);
+    escape(out, training_source(t));
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; interrupted" : "");
     tiles(t, out);
     learning(t, out);

@@ -82,7 +82,7 @@ static void begin_history(training *t) {
     t->log = history_begin(&(history_about){ .key = key.bytes,
                                              .folder = t->folder,
                                              .model = t->recipe->name,
-                                             .data = t->asked.data,
+                                             .data = training_source(t),
                                              .started = t->started,
                                              .settings = asked.bytes,
                                              .resumed = t->resumed });
@@ -150,7 +150,7 @@ void training_json(const training *t, run_state state, text *out, bool epochs) {
     json_open(&j, NULL, '{');
     json_text(&j, "glia", glia_version());
     json_text(&j, "model", t->recipe->name);
-    json_text(&j, "data", t->asked.data);
+    json_text(&j, "data", training_source(t));
     json_text(&j, "run", t->folder);
     json_text(&j, "started", t->started);
     json_text(&j, "backend", glia_backend_describe(t->backend));
@@ -172,6 +172,12 @@ void training_json(const training *t, run_state state, text *out, bool epochs) {
         json_close(&j, ']');
     }
     if (t->tested) scores_json(&j, "test", &t->scores);
+    if (t->assessed) {
+        json_open(&j, "test", '{');
+        for (int i = 0; i < t->assessment.n; i++)
+            json_real(&j, t->assessment.values[i].name, t->assessment.values[i].value);
+        json_close(&j, '}');
+    }
     json_close(&j, '}');
     text_append(out, "\n", 1);
 }
@@ -180,6 +186,13 @@ glia_status training_note(const training *t, run_state state, glia_error *error)
     text run = { 0 };
     training_json(t, state, &run, true);
     return keep_text(t, "run.json", &run, error);
+}
+
+/* The run history gets the figures of the finished model. */
+static void keep_figures(training *t) {
+    const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
+    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds,
+                t->assessed ? t->assessment.values : test, t->assessed ? t->assessment.n : t->tested ? 2 : 0);
 }
 
 int training_keep(training *t) {
@@ -194,8 +207,7 @@ int training_keep(training *t) {
     }
     if (status == GLIA_OK) status = training_note(t, t->stopped ? RUN_STOPPED : RUN_FINISHED, &error);
     if (status != GLIA_OK) return fail("%s", error.message);
-    const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
-    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, t->tested ? 2 : 0);
+    keep_figures(t);
     t->log = NULL;
     folder_tidy(&t->place, !t->stopped);
     return -1;

@@ -154,25 +154,25 @@ glia_dataset *saved_names_open(const saved_names *names, const char *address, co
     return data ? glia_data_match(data, &wanted, error) : NULL;
 }
 
-static int read_names(saved *s) {
-    saved_names_read(&s->names, s->model);
-    if (s->names.classes && s->names.n_classes != s->outputs) return bad(s, "classes");
-    if (s->names.columns && (s->sample.rank != 1 || s->names.n_columns != s->sample.dim[0])) return bad(s, "columns");
-    s->classes = s->names.classes;
-    return -1;
-}
-
 static int read_normal(saved *s) {
     const char *mean = glia_model_get(s->model, "mean"), *stddev = glia_model_get(s->model, "stddev");
     if (!mean || !stddev) return -1;
     int n = 0;
     s->mean = split_numbers(mean, &s->n_normal);
     s->stddev = split_numbers(stddev, &n);
-    bool ranked = s->sample.rank == 1 || s->sample.rank == 3;
-    if (!s->mean || !s->stddev || n != s->n_normal || (n != 1 && !(ranked && n == s->sample.dim[0])))
-        return bad(s, "mean");
+    if (!s->mean || !s->stddev || n != s->n_normal) return bad(s, "mean");
     for (int i = 0; i < n; i++)
         if (s->stddev[i] == 0) s->stddev[i] = 1;
+    return -1;
+}
+
+/* Whether names and statistics fit the model's input and output. */
+static int check_metadata(saved *s) {
+    if (s->names.classes && s->names.n_classes != s->outputs) return bad(s, "classes");
+    if (s->names.columns && (s->sample.rank != 1 || s->names.n_columns != s->sample.dim[0])) return bad(s, "columns");
+    s->classes = s->names.classes;
+    const bool ranked = s->sample.rank == 1 || s->sample.rank == 3;
+    if (s->n_normal > 1 && !(ranked && s->n_normal == s->sample.dim[0])) return bad(s, "mean");
     return -1;
 }
 
@@ -208,12 +208,19 @@ static int load(saved *s, const char *path) {
     return s->model ? -1 : fail("%s", error.message);
 }
 
-int saved_open(saved *s, const char *path) {
-    int status = load(s, path);
+int saved_open_method(saved *s, const char *path) {
+    const int status = load(s, path);
     if (status >= 0) return status;
+    s->data = glia_model_get(s->model, "data");
+    saved_names_read(&s->names, s->model);
+    return read_normal(s);
+}
+
+int saved_supervised(saved *s) {
     const char *method = glia_model_get(s->model, "method");
     if (method && strcmp(method, "fit") != 0)
-        return fail("%s was trained by the method %s and has no predictions; try `glia sample %s`", path, method, path);
+        return fail("%s was trained by the method %s and has no predictions; try `glia sample %s`", s->path, method,
+                    s->path);
     glia_error error;
     glia_shape output;
     glia_tensor input = glia_model_sample_input(s->model, &error);
@@ -222,9 +229,12 @@ int saved_open(saved *s, const char *path) {
     if (!without_batch(glia_model_output_at(s->model, 0, NULL), &output))
         return fail("%s: the model's output has no batch axis", s->path);
     s->outputs = (int)glia_shape_count(output);
-    s->data = glia_model_get(s->model, "data");
-    status = read_names(s);
-    return status < 0 ? read_normal(s) : status;
+    return check_metadata(s);
+}
+
+int saved_open(saved *s, const char *path) {
+    const int status = saved_open_method(s, path);
+    return status < 0 ? saved_supervised(s) : status;
 }
 
 int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe) {
@@ -264,7 +274,7 @@ int saved_data(const saved *s, const char *address, const char *split, const cha
     glia_error error;
     *data = saved_names_open(&s->names, address, split, folder, &error);
     if (!*data) return fail("%s", error.message);
-    int status = check_fit(s, *data, address);
+    int status = s->sample.rank > 0 ? check_fit(s, *data, address) : -1;
     if (status < 0 && s->n_normal > 0 &&
         glia_data_normalize(*data, s->mean, s->stddev, s->n_normal, &error) != GLIA_OK)
         status = fail("%s", error.message);

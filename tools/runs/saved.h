@@ -27,7 +27,7 @@ glia_dataset *saved_names_open(const saved_names *names, const char *address, co
 typedef struct saved {
     glia_model *model;
     char *path;        /* of the file */
-    glia_shape sample; /* of the input, without the batch axis */
+    glia_shape sample; /* of the input, without the batch axis; rank 0: not known */
     int outputs;       /* values per output */
     saved_names names;
     char **classes; /* those of names, outputs of them; NULL: not a classification */
@@ -41,8 +41,12 @@ char *saved_path(const char *path);
 
 /* A run folder or a safetensors file of a supervised model. Returns -1, or the exit status after printing an error. */
 int saved_open(saved *s, const char *path);
-/* The same, or builds a built-in model by name, untrained: then only s->model and *recipe are set. *recipe is NULL for
- * a file. */
+/* The same in two steps: opens a file of whatever method, where `sample` and `outputs` are not set and saved_data()
+ * does not check them; and requires that it is a supervised model. */
+int saved_open_method(saved *s, const char *path);
+int saved_supervised(saved *s);
+/* As saved_open(), or builds a built-in model by name, untrained: then only s->model and *recipe are set. *recipe is
+ * NULL for a file. */
 int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe);
 void saved_close(saved *s);
 

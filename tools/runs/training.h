@@ -11,12 +11,16 @@
 
 enum { PARAMETER_GROUPS = 16 };
 
+struct source;
 typedef struct training {
     settings asked; /* with defaults filled in; sufficient to repeat the run */
     const glia_recipe *recipe;
     const glia_method_info *method;
     const char *method_settings; /* all of them; "": it has none */
+    const struct source *source; /* see source.h */
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
+    glia_env *environment; /* NULL: none */
+    glia_graph_data *graphs;   /* NULL: the method uses none */
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;
@@ -27,6 +31,7 @@ typedef struct training {
     glia_augment *augment;  /* NULL: none */
     double *class_weights;  /* NULL: none */
     double *sample_weights; /* NULL: none */
+    struct corpus *corpus;  /* text; NULL: none */
     double *mean, *stddev;
     int n_normal;
     char started[SHORT]; /* "2026-01-31 12:00" */
@@ -43,6 +48,8 @@ typedef struct training {
     int classes;        /* 0: not a classification */
     int64_t *confusion; /* (classes, classes), rows are true classes */
     int32_t *predicted; /* of each test sample */
+    glia_assessment assessment; /* of the finished model, by its method */
+    bool assessed;
 } training;
 
 /* These return -1 to go on, or the exit status after printing an error. Call order: */
@@ -50,11 +57,14 @@ int training_open(training *t, settings asked);                 /* data, model, 
 /* Takes the folder `out` (NULL: a new one); nothing in it is changed before training begins. */
 int training_folder(training *t, const char *out, bool resume, bool force);
 int training_run(training *t, voice how);                       /* fits; a signal sets `stopped` */
-int training_test(training *t);                                 /* evaluates on the test data, if any */
+int training_test(training *t);                                 /* evaluates on the test data, or assesses, if it can */
 int training_keep(training *t);                                 /* model, run.json, report.html */
 void training_close(training *t);
 
 const glia_dataset *training_data(const training *t); /* the training split */
+const glia_text_source *training_text(const training *t); /* NULL: it learns from none */
+const char *training_source(const training *t);       /* address of its dataset or environment; else "" */
+bool training_has_targets(const training *t); /* the method learns from targets: labels or values */
 glia_fit_opts training_fit_opts(const training *t);   /* without callbacks */
 int64_t training_labels(const training *t);  /* of a sample: 1 for a class, T for a sequence, 0 for values */
 int64_t training_answers(const training *t); /* labels of the test data */

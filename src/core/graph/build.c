@@ -201,6 +201,13 @@ void glia_update(glia_tensor leaf, glia_tensor value, const char *group) {
     g->updates[g->n_updates++] = (glia_change){ leaf, value, copy };
 }
 
+glia_node *glia_graph_find_output(const glia_graph *g, const char *name) {
+    for (int i = 0; i < g->n_outputs; i++) {
+        if (!strcmp(g->outputs[i].name, name)) return g->outputs[i].node;
+    }
+    return NULL;
+}
+
 glia_node *glia_graph_find_leaf(const glia_graph *g, const char *name) {
     for (int i = 0; g && i < g->n_nodes; i++) {
         glia_node *n = g->nodes[i];

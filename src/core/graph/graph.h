@@ -234,6 +234,7 @@ const char *glia_graph_label(glia_graph *graph, const char *label);
 bool glia_graph_pattern(glia_graph *graph, const char *pattern, bool trainable, const char *where);
 
 bool glia_graph_output(glia_graph *graph, const char *name, glia_node *node);
+glia_node *glia_graph_find_output(const glia_graph *graph, const char *name); /* NULL: there is none */
 glia_node *glia_graph_find_leaf(const glia_graph *graph, const char *name); /* input, parameter or state; NULL: none */
 
 /* True if the graph has a leaf of this name, or the outermost enclosing graph, which holds the leaves of bodies. */

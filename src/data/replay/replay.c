@@ -476,6 +476,13 @@ static glia_status check_state(const glia_replay *r, const glia_array *state, in
     return GLIA_OK;
 }
 
+glia_status glia_replay_check(const glia_replay *r, const glia_array *state, int n, glia_error *error) {
+    int64_t counters[2];
+    if (!r) return glia_fail_null(error, "replay");
+    if (!state) return glia_fail_null(error, "state");
+    return check_state(r, state, n, counters, error);
+}
+
 glia_status glia_replay_restore(glia_replay *r, const glia_array *state, int n, glia_error *error) {
     int64_t counters[2];
     if (!r) return glia_fail_null(error, "replay");

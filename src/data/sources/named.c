@@ -117,16 +117,42 @@ static bool look_in(search *s, const char *folder, const named *d, bool test) {
     return false;
 }
 
-static bool find(search *s, const named *d, bool test, const char *folder) {
+enum { ROOTS = 4 };
+
+/* The folders in which data are looked for; some may be NULL or empty. */
+static void find_roots(const char *folder, glia_arena *arena, const char *roots[ROOTS]) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache && *cache) {
-        cache = glia_arena_printf(&s->arena, "%s/glia", cache);
+        cache = glia_arena_printf(arena, "%s/glia", cache);
     } else {
-        cache = home ? glia_arena_printf(&s->arena, "%s/.cache/glia", home) : NULL;
+        cache = home ? glia_arena_printf(arena, "%s/.cache/glia", home) : NULL;
     }
-    const char *roots[] = { folder, getenv("GLIA_DATA"), "data", cache };
+    memcpy(roots, (const char *[ROOTS]){ folder, getenv("GLIA_DATA"), "data", cache }, ROOTS * sizeof *roots);
+}
+
+char *glia_data_find_file(const char *file, const char *folder) {
+    if (!file) return NULL;
+    glia_arena arena = { 0 };
+    const char *roots[ROOTS], *path = file;
+    const bool there = !access(file, F_OK) || file[0] == '/';
+    find_roots(folder, &arena, roots);
+    for (int i = 0; !there && i < ROOTS; i++) {
+        if (!roots[i] || !*roots[i]) continue;
+        const char *within = glia_arena_printf(&arena, "%s/%s", roots[i], file);
+        if (!within || access(within, F_OK)) continue;
+        path = within;
+        break;
+    }
+    char *copy = strdup(path);
+    glia_arena_free(&arena);
+    return copy;
+}
+
+static bool find(search *s, const named *d, bool test, const char *folder) {
+    const char *roots[ROOTS];
+    find_roots(folder, &s->arena, roots);
     if (folder && *folder && look_in(s, folder, d, test)) return true;
-    for (int i = 0; i < GLIA_COUNT(roots); i++) {
+    for (int i = 0; i < ROOTS; i++) {
         for (int k = 0; roots[i] && *roots[i] && k < FOLDERS_MOST && d->folders[k]; k++) {
             const char *path = glia_arena_printf(&s->arena, "%s/%s", roots[i], d->folders[k]);
             if (path && look_in(s, path, d, test)) return true;

@@ -713,6 +713,37 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     return NULL;
 }
 
+/* The files of an address where they are; NULL: out of memory. A comma separates files, unless it is of a name. */
+static char *find_files(const request *r) {
+    char *whole = glia_data_find_file(r->rest, r->folder);
+    if (!whole || !*r->rest || strcmp(whole, r->rest) != 0 || !strchr(r->rest, ',')) return whole;
+    free(whole);
+    glia_text found = { 0 };
+    for (char *at = r->rest; *at; at += *at == ',') {
+        const size_t n = strcspn(at, ",");
+        const char after = at[n];
+        at[n] = 0;
+        char *path = glia_data_find_file(at, r->folder);
+        at[n] = after;
+        found.failed |= !path;
+        glia_text_printf(&found, "%s%s", path ? path : "", after ? "," : "");
+        free(path);
+        at += n;
+    }
+    if (!found.failed) return found.bytes;
+    free(found.bytes);
+    return NULL;
+}
+
+static glia_dataset *open_files(request *r, glia_error *error) {
+    char *found = find_files(r);
+    if (!found) return glia_fail_nomem(error), NULL;
+    r->rest = found;
+    glia_dataset *data = open_scheme(r, error);
+    free(found);
+    return data;
+}
+
 glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
     return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
 }
@@ -738,7 +769,7 @@ glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia
     r.rest = colon ? colon + 1 : copy;
     glia_dataset *data = NULL;
     if (!options || !split_options(&r, options, error)) {
-        data = colon ? open_scheme(&r, error) : open_name(&r, copy, error);
+        data = colon ? open_files(&r, error) : open_name(&r, copy, error);
     }
     free(copy);
     return data;

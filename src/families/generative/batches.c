@@ -3,6 +3,40 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* ---- classes ------------------------------------------------------------------------------------ */
+
+int glia_classes_of(const glia_model *model) {
+    const char *number = glia_model_get(model, "y.classes");
+    const int n = number && glia_graph_find_leaf(model->graph, "y") ? atoi(number) : 0;
+    return n > 0 ? n : 0;
+}
+
+glia_status glia_check_classes(const glia_dataset *data, const glia_model *model, glia_error *error) {
+    const int wanted = glia_classes_of(model), have = glia_data_classes(data);
+    if (!glia_graph_find_leaf(model->graph, "y")) return GLIA_OK;
+    if (!wanted)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model has an input 'y', but no metadata \"y.classes\"");
+    if (have && glia_data_y_dtype(data) == GLIA_I32 && glia_shape_count(glia_data_y_shape(data)) == 1 && have <= wanted)
+        return GLIA_OK;
+    return glia_fail(error, GLIA_E_SHAPE, "the model needs samples of %d classes; the data '%s' have %d", wanted,
+                     glia_data_name(data), have);
+}
+
+glia_status glia_choose_classes(const glia_model *model, int64_t wanted, int64_t n, int32_t *y, glia_error *error) {
+    const int classes = glia_classes_of(model);
+    if (!classes && wanted >= 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "class %lld was asked for, but the model was trained without classes",
+                         (long long)wanted);
+    if (wanted >= 0 && wanted >= classes)
+        return glia_fail(error, GLIA_E_ARGUMENT, "there is no class %lld: the model has %d", (long long)wanted,
+                         classes);
+    for (int64_t i = 0; i < n; i++) y[i] = wanted >= 0 ? (int32_t)wanted : classes ? (int32_t)(i % classes) : 0;
+    return GLIA_OK;
+}
+
+/* ---- samples ------------------------------------------------------------------------------------ */
 
 glia_shape glia_one_of(glia_tensor batch) {
     glia_shape shape = { .rank = batch->shape.rank - 1 };
@@ -28,7 +62,8 @@ glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_err
                      glia_shape_format(have, a), glia_shape_format(wanted, b));
 }
 
-glia_status glia_full_batches(glia_training *t, glia_error *error) {
+/* Creates the training's loader. */
+static glia_status load_full_batches(glia_training *t, glia_error *error) {
     const glia_fit_opts *o = &t->opts;
     if (glia_data_count(t->data) < o->batch) {
         return glia_fail(error, GLIA_E_ARGUMENT, "the %lld samples of '%s' do not fill a batch of %lld",
@@ -43,7 +78,33 @@ glia_status glia_full_batches(glia_training *t, glia_error *error) {
                                     .weights = o->sample_weights };
     glia_error reason = { 0 };
     t->loader = glia_loader_create(t->data, opts, &reason);
-    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
+    if (glia_classes_of(t->model) && glia_loader_y_dtype(t->loader) != GLIA_I32)
+        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation that mixes samples leaves no classes for the model");
+    return GLIA_OK;
+}
+
+glia_status glia_copy_graph(glia_training *t, glia_graph **graph, glia_error *error) {
+    glia_error reason = { 0 };
+    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    if (status != GLIA_OK) return status;
+    *graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
+    return *graph ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+glia_status glia_begin_samples(glia_training *t, glia_tensor x, glia_error *error) {
+    glia_status status = glia_check_samples(t->data, x, error);
+    if (status == GLIA_OK) status = glia_check_classes(t->data, t->model, error);
+    if (status == GLIA_OK) status = load_full_batches(t, error);
+    if (status != GLIA_OK) return status;
+    t->states = glia_store_create_over(t->model->store, error);
+    return t->states ? GLIA_OK : GLIA_E_NOMEM;
+}
+
+void glia_tell_sizes(glia_training *t, const glia_program *program) {
+    const glia_program_info info = glia_program_inspect(program);
+    t->activation_bytes = info.activation_bytes;
+    t->parameter_bytes = info.parameter_bytes;
 }
 
 glia_status glia_show_samples(glia_training *t, glia_tensor like, int64_t n, glia_draw_fn draw, glia_show_fn show,

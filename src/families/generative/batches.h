@@ -4,6 +4,14 @@
 
 #include "train/run/training.h"
 
+/* Models with classes have an input "y", i32 (N), and their number in the metadata "y.classes". 0: without. */
+int glia_classes_of(const glia_model *model);
+/* Checks that the data have a label of these classes for each sample, if the model has classes. */
+glia_status glia_check_classes(const glia_dataset *data, const glia_model *model, glia_error *error);
+/* Classes of n samples to draw: all `wanted`, or with -1 one after the other. An error if the model has no such class,
+ * or none at all and `wanted` is not -1. */
+glia_status glia_choose_classes(const glia_model *model, int64_t wanted, int64_t n, int32_t *y, glia_error *error);
+
 /* The shape of one sample of a tensor (N, ...). */
 glia_shape glia_one_of(glia_tensor batch);
 /* Samples with two or more axes are pictures: in [0, 1] in data and results, in [-1, 1] in nets. */
@@ -15,8 +23,17 @@ void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures)
 
 /* Checks that the data's samples have as many numbers as those of x. */
 glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error);
-/* Creates the training's loader of shuffled full batches. */
-glia_status glia_full_batches(glia_training *training, glia_error *error);
+
+/* ---- steps of begin --------------------------------------------------------------------------- */
+
+/* A copy of the model's graph, to which losses and updates may be added; the model's values are initialised. */
+glia_status glia_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
+/* Checks the data against the input x and the classes, and creates the loader, of shuffled full batches, and the states. */
+glia_status glia_begin_samples(glia_training *training, glia_tensor x, glia_error *error);
+/* Takes the sizes that the run reports from the program of a step. */
+void glia_tell_sizes(glia_training *training, const glia_program *program);
+
+/* ---- samples ---------------------------------------------------------------------------------- */
 
 /* Draws n samples into `out`. */
 typedef glia_status (*glia_draw_fn)(glia_training *training, int64_t n, float *out, glia_error *error);

@@ -13,6 +13,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "glia/generative.h"
 
 typedef struct ddpm {
@@ -20,6 +21,7 @@ typedef struct ddpm {
     int64_t timesteps, sampling_steps, shown;
     int schedule, prediction, sampler; /* of generative.h's enums */
     double eta;
+    const char *features;
     /* training */
     glia_diffusion *diffusion;
     glia_graph *graph;
@@ -45,6 +47,8 @@ static const glia_setting settings[] = {
       "steps of the sampler; 0: all for ddpm, 50 for ddim, 20 for dpm-solver" },
     { "eta", GLIA_SETTING_REAL, offsetof(ddpm, eta), 0, 0, 1, NULL, "noise of ddim: 0 none, 1 as ddpm" },
     { "shown", GLIA_SETTING_INT, offsetof(ddpm, shown), 36, 1, 1024, NULL, "samples shown after each epoch" },
+    { "features", GLIA_SETTING_TEXT, offsetof(ddpm, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged; none: one is trained on the data" },
 };
 
 /* ---- the model ---------------------------------------------------------------------------------- */
@@ -97,9 +101,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (!m->rate || !glia_session_input(m->session, "x", &m->x, &reason))
         return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
-    const glia_program_info info = glia_program_inspect(m->program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_tell_sizes(t, m->program);
     return GLIA_OK;
 }
 
@@ -131,17 +133,10 @@ static glia_status begin(glia_training *t, glia_error *error) {
     ends e;
     glia_error reason = { 0 };
     glia_status status = make_diffusion(m, error);
-    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = find_ends(m->graph, &e, error);
-    if (status == GLIA_OK) status = glia_check_samples(t->data, e.x, error);
-    if (status == GLIA_OK) status = glia_full_batches(t, error);
-    if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    if (!t->states) return GLIA_E_NOMEM;
-    status = build(t, &e, error);
+    if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
+    if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
+    if (status == GLIA_OK) status = build(t, &e, error);
     if (status != GLIA_OK) return status;
     t->groups[t->n_groups++] = "train";
     m->loss_mean = glia_training_mean(t, "loss");
@@ -297,6 +292,12 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     return status;
 }
 
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const ddpm *m = memory;
+    return glia_judge((glia_judged){ &glia_method_ddpm, memory, m->features, -1 }, model, opts, out, error);
+}
+
 const glia_method glia_method_ddpm = {
     .about = { .name = "ddpm",
                .summary = "diffusion: a net removes noise step by step",
@@ -306,7 +307,8 @@ const glia_method glia_method_ddpm = {
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
                        GLIA_USES_PRECISION,
                .ranked = true,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(ddpm),
     .begin = begin,
     .step = step,
@@ -314,4 +316,5 @@ const glia_method glia_method_ddpm = {
     .show = show,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

@@ -17,6 +17,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "glia/generative.h"
 
 enum { CRITIC, GENERATOR, NETS };
@@ -27,6 +28,7 @@ typedef struct gan {
     int loss; /* index in `kinds` */
     int64_t critic_steps, shown;
     double penalty, clip, critic_lr;
+    const char *features;
     /* training */
     glia_graph *graph;
     glia_program *programs[NETS];
@@ -54,6 +56,8 @@ static const glia_setting settings[] = {
     { "critic_lr", GLIA_SETTING_REAL, offsetof(gan, critic_lr), 0, 0, 1e6, NULL,
       "learning rate of the critic; 0: that of the optimizer" },
     { "shown", GLIA_SETTING_INT, offsetof(gan, shown), 64, 1, 1024, NULL, "samples shown after each epoch" },
+    { "features", GLIA_SETTING_TEXT, offsetof(gan, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged; none: one is trained on the data" },
 };
 
 /* ---- the model -------------------------------------------------------------------------------- */
@@ -61,21 +65,16 @@ static const glia_setting settings[] = {
 static const char *const wanted =
     "the method gan needs a model with inputs 'z' and 'x' and outputs 'sample' and 'score'";
 
-static glia_node *output_named(const glia_graph *g, const char *name) {
-    for (int i = 0; i < g->n_outputs; i++) {
-        if (strcmp(g->outputs[i].name, name) == 0) return g->outputs[i].node;
-    }
-    return NULL;
-}
-
 /* The four ends of the two nets in a graph. */
 typedef struct ends {
     glia_node *z, *x, *sample, *score;
 } ends;
 
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
-    *e = (ends){ glia_graph_find_leaf(g, "z"), glia_graph_find_leaf(g, "x"), output_named(g, "sample"),
-                 output_named(g, "score") };
+    *e = (ends){ .z = glia_graph_find_leaf(g, "z"),
+                 .x = glia_graph_find_leaf(g, "x"),
+                 .sample = glia_graph_find_output(g, "sample"),
+                 .score = glia_graph_find_output(g, "score") };
     if (!e->z || !e->x || !e->sample || !e->score) return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (glia_shape_equal(e->x->shape, e->sample->shape)) return GLIA_OK;
@@ -147,7 +146,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
 
 /* A function of the model itself: z -> sample. */
 static glia_function *make_sampler(glia_model *model, glia_backend *backend, glia_error *error) {
-    const glia_tensor sample = output_named(model->graph, "sample");
+    const glia_tensor sample = glia_graph_find_output(model->graph, "sample");
     const glia_function_opts opts = { .outputs = &sample, .n_outputs = 1, .mode = GLIA_INFER };
     return glia_function_create(model->graph, backend, model->store, opts, error);
 }
@@ -156,24 +155,16 @@ static glia_status begin(glia_training *t, glia_error *error) {
     gan *m = t->memory;
     ends e;
     glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    glia_status status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
+    if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
     if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = find_ends(m->graph, &e, error);
-    if (status == GLIA_OK) status = glia_check_samples(t->data, e.x, error);
-    if (status == GLIA_OK) status = glia_full_batches(t, error);
-    if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    if (!t->states) return GLIA_E_NOMEM;
     t->full_lr = m->base_rates[GENERATOR] = glia_optimizer_resolved(t->opts.optimizer).lr;
     m->base_rates[CRITIC] = m->critic_lr > 0 ? m->critic_lr : t->full_lr;
     status = build(t, &e, error);
     if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, &reason);
     if (status == GLIA_OK && !m->sampler) status = glia_fail(error, reason.status, "%s", reason.message);
-    glia_program_info info = m->programs[CRITIC] ? glia_program_inspect(m->programs[CRITIC]) : (glia_program_info){ 0 };
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    if (m->programs[CRITIC]) glia_tell_sizes(t, m->programs[CRITIC]);
     t->groups[t->n_groups++] = groups[GENERATOR];
     m->loss_mean = glia_training_mean(t, "loss");
     m->critic_mean = glia_training_mean(t, "critic_loss");
@@ -293,7 +284,7 @@ static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_erro
 
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     const gan *m = t->memory;
-    const glia_tensor samples = output_named(t->model->graph, "sample");
+    const glia_tensor samples = glia_graph_find_output(t->model->graph, "sample");
     return glia_show_samples(t, samples, m->shown, draw_shown, show_one, context, error);
 }
 
@@ -317,6 +308,12 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     return status;
 }
 
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const gan *m = memory;
+    return glia_judge((glia_judged){ &glia_method_gan, memory, m->features, -1 }, model, opts, out, error);
+}
+
 const glia_method glia_method_gan = {
     .about = { .name = "gan",
                .summary = "a generator against a critic",
@@ -324,7 +321,8 @@ const glia_method glia_method_gan = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(gan),
     .begin = begin,
     .step = step,
@@ -333,4 +331,5 @@ const glia_method glia_method_gan = {
     .arrays = arrays,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

@@ -5,11 +5,6 @@
 #include "data/formats/formats.h"
 #include "glia/projection.h"
 
-/* Eigenvalues and eigenvectors of a symmetric matrix a (m, m), the largest eigenvalue first; row i of `vectors` is the
- * unit eigenvector of values[i]. Overwrites `a`; work (m). false: no convergence, which does not happen for finite
- * matrices. */
-bool glia_symmetric_eigen(double *a, int64_t m, double *values, double *vectors, double *work);
-
 /* p (n, n), symmetric, sums to 1: the affinities of points, with neighbours by the perplexity. */
 glia_status glia_tsne_affinities(glia_pool *pool, const float *x, int64_t n, int64_t size, double perplexity, double *p,
                                  glia_error *error);

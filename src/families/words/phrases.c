@@ -106,6 +106,8 @@ static glia_status write_file(joiner *j, const char *path) {
 glia_status glia_word_phrases(glia_text_source source, glia_phrases_opts opts, const char *path, int64_t *phrases,
                               glia_error *error) {
     glia_error own;
+    if (source.vocabulary)
+        return glia_fail(error, GLIA_E_ARGUMENT, "glia_word_phrases: words are counted, not taken from a vocabulary");
     joiner *j = calloc(1, sizeof *j);
     if (!j) return glia_fail_nomem(error);
     j->error = error ? error : &own;

@@ -1,185 +1,46 @@
-/* train.c - trains word vectors on text (word2vec).
+/* train.c - the steps by which word vectors learn from text (word2vec).
  *
- * Words are counted. Then the text is read in chunks of word numbers, which are cut into pieces of whole sentences;
- * while the threads train on one chunk, one of them reads the next. Each piece has its own random numbers, so that
- * training with one thread is reproducible. Several threads update the same rows without locks, as in word2vec.c.
+ * The text becomes word numbers. A text that fits into memory is numbered once; a longer one is read again in each
+ * epoch, the words of a step while the step before trains. A step is cut into pieces of whole sentences. Each piece has
+ * its own random numbers, so that training with one thread is reproducible, also from the middle. Several threads
+ * update the same rows without locks, as in word2vec.c.
  *
- * A step computes the words around a word, as rows of the input table, against the word itself and its negative
+ * A sentence trains the words around a word, as rows of the input table, against the word itself and its negative
  * samples, or the nodes of its path, as rows of the output tables: a small matrix product (Ji et al. 2016,
  * "Parallelizing word2vec in shared and distributed memory"), done by the kernel word_step_f32.
  */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backend/cpu/kernels/kernels.h"
-#include "families/words/words.h"
+#include "families/words/trainer.h"
 
 enum {
-    SENTENCE = 1000,    /* words, at most */
-    CHUNK = 1 << 24,    /* words in memory */
-    PIECE = 10000,      /* words per task */
-    ROW = 16,           /* rows are padded to multiples of this many floats */
-    WINDOW_MOST = 1000, /* and of these: so that sizes do not overflow */
-    NEGATIVE_MOST = 10000,
-    SIZE_MOST = 1 << 20
+    SENTENCE = 1000, /* words, at most */
+    WHOLE = 1 << 24, /* words of a text that is kept in memory */
+    PROBES = 8      /* words of a step of which the loss is measured */
 };
 
-typedef struct chunk {
-    int32_t *ids; /* -1 ends a sentence */
-    int64_t n, capacity;
-} chunk;
-
-typedef struct worker {
+struct glia_word_worker {
     int32_t *sentence;            /* without the subsampled words */
     float **in, **out[2], **grad; /* rows of a step; two sets of output rows, one being prepared */
     float *label[2];
     int n_out[2];
     float *errors, *hidden;
     uint64_t random;
+    int64_t words; /* seen in this step */
     void *memory;
-} worker;
-
-typedef struct trainer {
-    glia_word2vec_opts o;
-    glia_word_table table;
-    int64_t total;       /* words of the text that are in the table */
-    uint32_t *kept;      /* probability times 2^32, by word */
-    glia_word_tree tree; /* with hierarchical softmax */
-    glia_word_draws draws;
-    int64_t row;                   /* floats */
-    float *input, *nodes, *output; /* (n, row); nodes of the tree; words as outputs */
-    const glia_cpu_kernels *kernels;
-    glia_word_reader *reader;
-    chunk now, next;
-    bool last; /* `next` is empty: the text has ended */
-    worker *workers;
-    glia_pool *pool;
-    int64_t epoch, first_piece; /* of this chunk, in the epoch */
-    _Atomic int64_t done;       /* words, over all epochs */
-    _Atomic int stop;           /* a glia_status */
-    glia_error *error;
-    glia_status read_status;
-    struct timespec begun;
-} trainer;
-
-/* ---- options ------------------------------------------------------------------------------ */
-
-static glia_status settle(glia_word2vec_opts *o, glia_error *error) {
-    if (!o->size) o->size = 100;
-    if (!o->window) o->window = 5;
-    o->sample = glia_option(o->sample, 1e-3);
-    o->negative = (int)glia_option_count(o->negative, o->hierarchical_softmax ? 0 : 5);
-    if (!o->epochs) o->epochs = 5;
-    if (!o->min_count) o->min_count = 5;
-    o->rate = glia_option(o->rate, o->model == GLIA_CBOW ? 0.05 : 0.025);
-    if (!o->threads) o->threads = 1;
-    if (o->size < 1 || o->size > SIZE_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the size is %lld, but must be from 1 to %d",
-                         (long long)o->size, SIZE_MOST);
-    if (o->window < 1 || o->window > WINDOW_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the window is %d, but must be from 1 to %d", o->window,
-                         WINDOW_MOST);
-    if (o->negative < 0 || o->negative > NEGATIVE_MOST)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative is %d, but must be from 0 to %d", o->negative,
-                         NEGATIVE_MOST);
-    if (!o->negative && !o->hierarchical_softmax)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative sampling or hierarchical softmax is needed");
-    if (o->epochs < 1 || o->min_count < 1 || o->max_words < 0)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: epochs, min_count and max_words cannot be negative");
-    if (!(o->rate > 0) || !isfinite(o->rate) || !(o->sample >= 0) || !isfinite(o->sample))
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the rate %g or the sample %g is out of range", o->rate,
-                         o->sample);
-    if (o->model != GLIA_CBOW && o->model != GLIA_SKIP_GRAM)
-        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the model %d is unknown", (int)o->model);
-    return GLIA_OK;
-}
-
-/* ---- the vocabulary ----------------------------------------------------------------------- */
-
-static glia_status count_words(trainer *t, glia_text_source source) {
-    glia_status status = GLIA_OK;
-    glia_word_reader_start(t->reader, source);
-    for (glia_word_item token; !status;) {
-        token = glia_word_reader_next(t->reader, t->error);
-        if (token == GLIA_ITEM_END) break;
-        if (token == GLIA_ITEM_FAILED) status = t->error->status;
-        if (token != GLIA_ITEM_WORD) continue;
-        int64_t i;
-        if (!glia_word_table_add(&t->table, t->reader->word, t->reader->length, &i))
-            status = glia_fail_nomem(t->error);
-        else
-            t->table.counts[i]++;
-    }
-    glia_word_reader_close(t->reader);
-    return status;
-}
-
-/* "WORD COUNT" lines. */
-static glia_status read_counts(trainer *t, const char *path) {
-    const char *const files[] = { path };
-    glia_status status = GLIA_OK;
-    int64_t line = 1, word = -1;
-    bool counted = false;
-    glia_word_reader_start(t->reader, (glia_text_source){ .files = files, .n_files = 1 });
-    for (glia_word_item token = GLIA_ITEM_LINE; !status && token != GLIA_ITEM_END;) {
-        token = glia_word_reader_next(t->reader, t->error);
-        const char *text = t->reader->word;
-        double count;
-        if (token == GLIA_ITEM_FAILED) {
-            status = t->error->status;
-        } else if (token != GLIA_ITEM_WORD) {
-            if (word >= 0 && !counted)
-                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: the word has no count", path,
-                                   (long long)line);
-            word = -1;
-            counted = false;
-            line++;
-        } else if (word < 0) {
-            const int64_t before = t->table.n;
-            if (!glia_word_table_add(&t->table, text, t->reader->length, &word))
-                status = glia_fail_nomem(t->error);
-            else if (t->table.n == before)
-                status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: \"%.100s\" is a duplicate", path,
-                                   (long long)line, text);
-        } else if (counted || !glia_number_parse(text, text + t->reader->length, &count) || count != floor(count) ||
-                   count < 1 || count > 0x1p53) {
-            status = glia_fail(t->error, GLIA_E_FORMAT, "%s: line %lld: the line is not WORD COUNT", path,
-                               (long long)line);
-        } else {
-            t->table.counts[word] = (int64_t)count;
-            counted = true;
-        }
-    }
-    glia_word_reader_close(t->reader);
-    return status;
-}
-
-static glia_status make_vocabulary(trainer *t, glia_text_source source) {
-    glia_status status = t->o.vocabulary ? read_counts(t, t->o.vocabulary) : count_words(t, source);
-    if (status) return status;
-    const int64_t different = t->table.n;
-    if (!glia_word_table_sort(&t->table, t->o.min_count, t->o.max_words)) return glia_fail_nomem(t->error);
-    for (int64_t i = 0; i < t->table.n; i++) t->total += t->table.counts[i];
-    if (t->table.n > 1) return GLIA_OK;
-    return glia_fail(t->error, GLIA_E_ARGUMENT,
-                     "word2vec: of %lld distinct words, %lld occur at least %lld times; that is too few",
-                     (long long)different, (long long)t->table.n, (long long)t->o.min_count);
-}
+};
+typedef struct glia_word_worker worker;
+typedef glia_word_trainer trainer;
+typedef glia_word_chunk chunk;
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-static float *rows(int64_t n, int64_t row) {
-    size_t count, bytes;
-    if (!glia_mul_fits((size_t)n, (size_t)row, &count) || !glia_mul_fits(count, sizeof(float), &bytes)) return NULL;
-    return glia_alloc_aligned(bytes);
-}
-
 /* Allocates all memory of a thread in one block. */
 static bool make_worker(worker *w, const trainer *t) {
-    const size_t ins = 2 * (size_t)t->o.window, outs = 1 + (size_t)t->o.negative + (size_t)t->tree.longest,
+    const size_t ins = 2 * (size_t)t->how.window, outs = 1 + (size_t)t->how.negative + (size_t)t->tree.longest,
                  row = (size_t)t->row;
     const size_t bytes[] = {
         (ins + 1) * row * sizeof(float), ins * outs * sizeof(float) + GLIA_ALIGN,
@@ -206,61 +67,29 @@ static bool make_worker(worker *w, const trainer *t) {
     return true;
 }
 
-static bool make_chunk(chunk *c, int64_t words) {
-    /* Line ends at most double it; short texts need less than CHUNK. */
-    c->capacity = GLIA_MIN((int64_t)CHUNK, 2 * words + 2);
-    c->ids = malloc((size_t)c->capacity * sizeof *c->ids);
+static glia_status make_workers(trainer *t, glia_error *error) {
+    const int n = glia_pool_size(t->pool);
+    t->workers = calloc((size_t)n, sizeof *t->workers);
+    bool good = t->workers != NULL;
+    for (int i = 0; i < n && good; i++) good = make_worker(&t->workers[i], t);
+    return good ? GLIA_OK : glia_fail_nomem(error);
+}
+
+static bool make_chunk(chunk *c, int64_t capacity) {
+    *c = (chunk){ .capacity = capacity, .ids = malloc((size_t)capacity * sizeof *c->ids) };
     return c->ids != NULL;
 }
 
-/* Input rows are uniform in [-1/2, 1/2) / size, output rows zero. */
-static void begin_rows(trainer *t) {
-    glia_rng rng = { .seed = t->o.seed, .stream = 0x776F726473 };
-    for (int64_t i = 0; i < t->table.n; i++) {
-        for (int64_t k = 0; k < t->o.size; k++)
-            t->input[i * t->row + k] = (float)((glia_rng_uniform(&rng) - 0.5) / (double)t->o.size);
-    }
-}
-
-static glia_status make_tables(trainer *t) {
+/* What words are drawn and predicted by. */
+static glia_status make_tables(trainer *t, glia_error *error) {
     const int64_t n = t->table.n;
-    t->row = (t->o.size + ROW - 1) / ROW * ROW;
     t->kept = malloc((size_t)n * sizeof *t->kept);
-    t->input = rows(n, t->row);
-    bool good = t->kept && t->input;
-    if (good && t->o.hierarchical_softmax) {
-        t->nodes = rows(n, t->row);
-        good = t->nodes && glia_word_tree_build(&t->tree, t->table.counts, n);
-    }
-    if (good && t->o.negative) {
-        t->output = rows(n, t->row);
-        good = t->output && glia_word_draws_build(&t->draws, t->table.counts, n, 0.75);
-    }
-    if (!good || !make_chunk(&t->now, t->total)) return glia_fail_nomem(t->error);
-    for (int64_t i = 0; i < n; i++)
-        t->kept[i] = (uint32_t)(glia_word_kept(t->table.counts[i], t->total, t->o.sample) * (double)UINT32_MAX);
-    begin_rows(t);
-    t->workers = calloc((size_t)glia_pool_size(t->pool), sizeof *t->workers);
-    good = t->workers != NULL;
-    for (int i = 0; i < glia_pool_size(t->pool) && good; i++) good = make_worker(&t->workers[i], t);
-    return good ? GLIA_OK : glia_fail_nomem(t->error);
-}
-
-static void free_trainer(trainer *t) {
-    for (int i = 0; t->workers && i < glia_pool_size(t->pool); i++) free(t->workers[i].memory);
-    free(t->workers);
-    glia_pool_free(t->pool);
-    if (t->reader) glia_word_reader_close(t->reader);
-    free(t->reader);
-    free(t->now.ids);
-    free(t->next.ids);
-    free(t->kept);
-    free(t->input);
-    free(t->nodes);
-    free(t->output);
-    glia_word_tree_free(&t->tree);
-    glia_word_draws_free(&t->draws);
-    glia_word_table_free(&t->table);
+    bool good = t->kept != NULL;
+    if (good && t->how.hierarchical) good = glia_word_tree_build(&t->tree, t->table.counts, n);
+    if (good && t->how.negative) good = glia_word_draws_build(&t->draws, t->table.counts, n, 0.75);
+    for (int64_t i = 0; i < n && good; i++)
+        t->kept[i] = (uint32_t)(glia_word_kept(t->table.counts[i], t->total, t->how.sample) * (double)UINT32_MAX);
+    return good ? GLIA_OK : glia_fail_nomem(error);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -271,8 +100,8 @@ static glia_status read_chunk(trainer *t, chunk *c, bool *ended) {
     *ended = false;
     c->n = 0;
     while (c->n + 2 <= c->capacity) {
-        const glia_word_item token = glia_word_reader_next(t->reader, t->error);
-        if (token == GLIA_ITEM_FAILED) return t->error->status;
+        const glia_word_item token = glia_word_reader_next(t->reader, &t->reason);
+        if (token == GLIA_ITEM_FAILED) return t->reason.status;
         *ended = token == GLIA_ITEM_END;
         if (token == GLIA_ITEM_WORD) {
             const int64_t i = glia_word_table_find(&t->table, t->reader->word, t->reader->length);
@@ -290,21 +119,124 @@ static glia_status read_chunk(trainer *t, chunk *c, bool *ended) {
     return GLIA_OK;
 }
 
-/* ---- steps -------------------------------------------------------------------------------- */
+static void restart(trainer *t) {
+    glia_word_reader_close(t->reader);
+    glia_word_reader_start(t->reader, t->source);
+}
+
+/* Keeps the numbers of the whole text, if they fit; else counts the steps that it takes. */
+static glia_status make_text(trainer *t, glia_error *error) {
+    const int64_t of_step = t->how.step_pieces * GLIA_WORD_PIECE;
+    bool ended = false;
+    /* line ends at most double the words */
+    if (!make_chunk(&t->now, GLIA_MIN((int64_t)WHOLE, 2 * t->total + 2))) return glia_fail_nomem(error);
+    restart(t);
+    glia_status status = read_chunk(t, &t->now, &ended);
+    t->whole = ended;
+    t->steps = GLIA_MAX((t->now.n + of_step - 1) / of_step, (int64_t)1);
+    if (status == GLIA_OK && t->whole && !t->now.n)
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the text has none of the words of the vocabulary");
+    if (status == GLIA_OK && !t->whole) {
+        free(t->now.ids);
+        t->now = (chunk){ 0 };
+        if (!make_chunk(&t->now, of_step) || !make_chunk(&t->next, of_step)) return glia_fail_nomem(error);
+        restart(t);
+        for (t->steps = 0; status == GLIA_OK && !ended; t->steps++) status = read_chunk(t, &t->next, &ended);
+    }
+    t->ahead = -1;
+    return status == GLIA_OK ? status : glia_fail(error, status, "%s", t->reason.message);
+}
+
+/* Reads the words of a step into `next`. */
+static glia_status read_ahead(trainer *t, int64_t step) {
+    bool ended;
+    glia_status status = GLIA_OK;
+    if (step == 0 || t->ahead < 0 || step != t->ahead + 1) {
+        restart(t);
+        t->ahead = -1;
+    }
+    while (status == GLIA_OK && t->ahead < step) {
+        status = read_chunk(t, &t->next, &ended);
+        t->ahead++;
+    }
+    if (status != GLIA_OK) t->ahead = -1;
+    return status;
+}
+
+/* Brings the words of a step into `now`. */
+static glia_status fetch(trainer *t, int64_t step) {
+    const glia_status status = t->ahead == step ? GLIA_OK : read_ahead(t, step);
+    const chunk swap = t->now;
+    t->now = t->next;
+    t->next = swap;
+    return status;
+}
+
+/* ---- begin and end ------------------------------------------------------------------------ */
+
+glia_status glia_word_trainer_begin(glia_word_trainer *t, glia_text_source source, int64_t min_count,
+                                    int64_t max_words, glia_error *error) {
+    glia_isa isa;
+    glia_error reason = { 0 };
+    glia_status status = glia_isa_choose(&isa, error);
+    if (status != GLIA_OK) return status;
+    t->source = source;
+    t->kernels = glia_cpu_kernels_for(isa);
+    t->row = glia_word_row(t->how.size);
+    t->reader = malloc(sizeof *t->reader);
+    if (!t->reader) return glia_fail_nomem(error);
+    glia_word_reader_start(t->reader, source);
+    t->pool = t->how.threads == 1 ? NULL : glia_pool_create(t->how.threads, &reason);
+    status = reason.status;
+    if (status == GLIA_OK && t->pool) {
+        t->how.step_pieces = GLIA_MAX(t->how.step_pieces, 4 * (int64_t)glia_pool_size(t->pool));
+    }
+    if (status == GLIA_OK)
+        status = glia_word_vocabulary(&t->table, t->reader, source, min_count, max_words, &t->total, &reason);
+    if (status != GLIA_OK) return glia_fail(error, status, "%s", reason.message);
+    status = make_tables(t, error);
+    if (status == GLIA_OK) status = make_workers(t, error);
+    return status == GLIA_OK ? make_text(t, error) : status;
+}
+
+void glia_word_trainer_rows(const glia_word_trainer *t) {
+    glia_rng rng = { .seed = t->how.seed, .stream = 0x776F726473 };
+    for (int64_t i = 0; i < t->table.n; i++) {
+        float *row = t->input + i * t->row;
+        for (int64_t k = 0; k < t->row; k++)
+            row[k] = k < t->how.size ? (float)((glia_rng_uniform(&rng) - 0.5) / (double)t->how.size) : 0;
+    }
+}
+
+void glia_word_trainer_free(glia_word_trainer *t) {
+    for (int i = 0; t->workers && i < glia_pool_size(t->pool); i++) free(t->workers[i].memory);
+    free(t->workers);
+    glia_pool_free(t->pool);
+    if (t->reader) glia_word_reader_close(t->reader);
+    free(t->reader);
+    free(t->now.ids);
+    free(t->next.ids);
+    free(t->kept);
+    glia_word_tree_free(&t->tree);
+    glia_word_draws_free(&t->draws);
+    glia_word_table_free(&t->table);
+}
+
+/* ---- sentences ---------------------------------------------------------------------------- */
 
 static inline void prefetch(const float *row, int64_t length) {
-    for (int64_t i = 0; i < length; i += ROW) __builtin_prefetch(row + i, 1);
+    for (int64_t i = 0; i < length; i += GLIA_WORD_ROW) __builtin_prefetch(row + i, 1);
 }
 
 /* The output rows for a word and their targets: the word, its negative samples, its path. */
 static void choose(const trainer *t, worker *w, int set, int32_t word) {
     float **out = w->out[set], *label = w->label[set];
     int n = 0;
-    if (t->o.negative) {
+    if (t->how.negative) {
         out[n] = t->output + word * t->row;
         label[n++] = 1;
     }
-    for (int k = 0; k < t->o.negative; k++) {
+    for (int k = 0; k < t->how.negative; k++) {
         const int32_t drawn = glia_word_draw(&t->draws, glia_word_random(&w->random));
         if (drawn == word) continue;
         out[n] = t->output + drawn * t->row;
@@ -322,14 +254,14 @@ static void choose(const trainer *t, worker *w, int set, int32_t word) {
 
 /* Trains on a sentence of n words. */
 static void train_sentence(const trainer *t, worker *w, int64_t n, float rate) {
-    const bool skip_gram = t->o.model == GLIA_SKIP_GRAM, own = skip_gram && t->o.own_negatives;
+    const bool skip_gram = t->how.skip_gram, own = skip_gram && t->how.own_negatives;
     glia_word_step step = {
         .length = t->row, .rate = rate, .errors = w->errors, .average = !skip_gram, .grad = w->grad, .hidden = w->hidden
     };
     int set = 0;
     if (!own) choose(t, w, 0, w->sentence[0]);
     for (int64_t i = 0; i < n; i++, set ^= !own) {
-        const int64_t reach = 1 + (int64_t)((glia_word_random(&w->random) >> 32) * (uint64_t)t->o.window >> 32);
+        const int64_t reach = 1 + (int64_t)((glia_word_random(&w->random) >> 32) * (uint64_t)t->how.window >> 32);
         step.n_in = 0;
         for (int64_t k = GLIA_MAX(i - reach, (int64_t)0); k <= i + reach && k < n; k++)
             if (k != i) w->in[step.n_in++] = t->input + w->sentence[k] * t->row;
@@ -348,137 +280,107 @@ static void train_sentence(const trainer *t, worker *w, int64_t n, float rate) {
     }
 }
 
-static double seconds_since(const struct timespec *begun) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - begun->tv_sec) + 1e-9 * (double)(now.tv_nsec - begun->tv_nsec);
+/* ---- the loss ----------------------------------------------------------------------------- */
+
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+
+/* The loss of predicting the word number i of the text from a word beside it, or by CBOW from the mean of those around
+ * it. NaN: there is none beside it. */
+static double loss_at(const trainer *t, worker *w, int64_t i, glia_rng *rng) {
+    const int32_t *ids = t->now.ids;
+    const int64_t reach = 1 + (int64_t)glia_rng_below(rng, (uint64_t)t->how.window);
+    int n = 0;
+    for (int64_t k = i - 1; k >= GLIA_MAX(i - reach, (int64_t)0) && ids[k] >= 0; k--)
+        w->in[n++] = t->input + ids[k] * t->row;
+    for (int64_t k = i + 1; k <= i + reach && ids[k] >= 0; k++) w->in[n++] = t->input + ids[k] * t->row;
+    if (!n) return NAN;
+    const int only = t->how.skip_gram ? (int)glia_rng_below(rng, (uint64_t)n) : -1;
+    for (int64_t j = 0; j < t->row; j++) {
+        float sum = 0;
+        for (int k = 0; k < n && only < 0; k++) sum += w->in[k][j];
+        w->hidden[j] = only < 0 ? sum / (float)n : w->in[only][j];
+    }
+    choose(t, w, 0, ids[i]);
+    double loss = 0;
+    for (int o = 0; o < w->n_out[0]; o++) {
+        double dot = 0;
+        for (int64_t j = 0; j < t->row; j++) dot += (double)w->hidden[j] * (double)w->out[0][o][j];
+        loss += softplus(w->label[0][o] > 0 ? -dot : dot);
+    }
+    return loss;
 }
 
-static double rate_at(const trainer *t, int64_t done) {
-    const double left = 1 - (double)done / ((double)t->o.epochs * (double)t->total + 1);
-    return t->o.rate * GLIA_MAX(left, 1e-4);
+/* The mean loss of a few words of a step, drawn by seed and step. */
+static double probe(trainer *t, const glia_word_place *at, int64_t first, int64_t count, int64_t *n) {
+    glia_rng rng = { .seed = t->how.seed, .stream = 0x6C6F7373 };
+    rng.stream += (uint64_t)(at->epoch * t->steps + at->step) << 32;
+    worker *w = &t->workers[0];
+    w->random = glia_rng_below(&rng, UINT64_MAX);
+    double sum = 0;
+    *n = 0;
+    for (int k = 0; k < PROBES && count > 0; k++) {
+        const int64_t i = first + (int64_t)glia_rng_below(&rng, (uint64_t)count);
+        const double loss = t->now.ids[i] < 0 ? NAN : loss_at(t, w, i, &rng);
+        if (isnan(loss)) continue;
+        sum += loss;
+        ++*n;
+    }
+    return *n ? sum / (double)*n : 0;
 }
 
-static void report(trainer *t) {
-    const int64_t done = atomic_load_explicit(&t->done, memory_order_relaxed);
-    glia_word2vec_progress p = { .epoch = t->epoch + 1,
-                                 .epochs = t->o.epochs,
-                                 .words = done,
-                                 .total = t->o.epochs * t->total,
-                                 .vocabulary = t->table.n,
-                                 .rate = rate_at(t, done),
-                                 .seconds = seconds_since(&t->begun) };
-    const glia_status status = t->o.watch(&p, t->o.context);
-    if (status) atomic_store(&t->stop, (int)status);
-}
+/* ---- steps -------------------------------------------------------------------------------- */
 
-/* Trains on the sentences that begin in a piece of the chunk. */
+/* Trains on the sentences that begin in a piece of the step. */
 static void train_piece(trainer *t, int64_t piece, int index) {
     worker *w = &t->workers[index];
+    const glia_word_place *place = &t->place;
     const int32_t *ids = t->now.ids;
-    int64_t at = piece * PIECE, end = GLIA_MIN(at + PIECE, t->now.n);
+    int64_t at = t->first + piece * GLIA_WORD_PIECE;
+    const int64_t end = GLIA_MIN(at + GLIA_WORD_PIECE, t->first + t->count);
     uint32_t word[4];
-    const uint32_t key[2] = { (uint32_t)t->o.seed, (uint32_t)(t->o.seed >> 32) };
-    const uint64_t number = (uint64_t)(t->first_piece + piece);
-    glia_philox(key, (const uint32_t[]){ (uint32_t)number, (uint32_t)(number >> 32), (uint32_t)t->epoch, 0x77327665 },
-                word);
+    const uint32_t key[2] = { (uint32_t)t->how.seed, (uint32_t)(t->how.seed >> 32) };
+    const uint64_t number = (uint64_t)(place->step * t->how.step_pieces + piece);
+    const uint32_t counter[4] = { (uint32_t)number, (uint32_t)(number >> 32), (uint32_t)place->epoch, 0x77327665 };
+    glia_philox(key, counter, word);
     w->random = (uint64_t)word[0] << 32 | word[1];
     while (at > 0 && at < end && ids[at - 1] >= 0) at++;
-    while (at < end && !atomic_load_explicit(&t->stop, memory_order_relaxed)) {
-        int64_t n = 0, seen = 0;
-        for (; ids[at] >= 0; at++, seen++) {
+    while (at < end) {
+        const double share = (double)(at - t->first) / (double)t->count;
+        int64_t n = 0;
+        for (; ids[at] >= 0; at++, w->words++) {
             const int32_t id = ids[at];
             if (t->kept[id] == UINT32_MAX || (uint32_t)(glia_word_random(&w->random) >> 32) < t->kept[id])
                 w->sentence[n++] = id;
         }
         at++;
-        const int64_t done = atomic_fetch_add_explicit(&t->done, seen, memory_order_relaxed);
-        if (n > 1) train_sentence(t, w, n, (float)rate_at(t, done));
+        if (n > 1) train_sentence(t, w, n, (float)(place->rate + share * (place->next_rate - place->rate)));
     }
-    if (index == 0 && t->o.watch) report(t);
 }
 
 static void run_piece(void *context, int64_t piece, int index) {
     trainer *t = context;
-    if (piece > 0) {
+    if (t->whole)
+        train_piece(t, piece, index);
+    else if (piece > 0)
         train_piece(t, piece - 1, index);
-    } else if (!t->last) {
-        t->read_status = read_chunk(t, &t->next, &t->last);
-    }
+    else
+        t->read_status = read_ahead(t, (t->place.step + 1) % t->steps);
 }
 
-/* One pass over the text; its first chunk is in `now`. */
-static glia_status train_epoch(trainer *t, bool last) {
-    t->last = last;
-    t->first_piece = 0;
-    for (;;) {
-        const bool more = !t->last;
-        const int64_t pieces = (t->now.n + PIECE - 1) / PIECE;
-        t->read_status = GLIA_OK;
-        glia_parallel_for(t->pool, pieces + 1, run_piece, t);
-        if (t->read_status) return t->read_status;
-        if (atomic_load(&t->stop))
-            return glia_fail(t->error, (glia_status)atomic_load(&t->stop), "word2vec: training was stopped");
-        if (!more) return GLIA_OK;
-        t->first_piece += pieces;
-        chunk swap = t->now;
-        t->now = t->next;
-        t->next = swap;
-    }
-}
-
-static glia_status train(trainer *t, glia_text_source source) {
-    bool last = false;
-    clock_gettime(CLOCK_MONOTONIC, &t->begun);
-    for (t->epoch = 0; t->epoch < t->o.epochs; t->epoch++) {
-        if (t->epoch == 0 || !last) { /* else the whole text is in the first chunk */
-            glia_word_reader_close(t->reader);
-            glia_word_reader_start(t->reader, source);
-            glia_status status = read_chunk(t, &t->now, &last);
-            if (status) return status;
-            if (!last && !t->next.ids && !make_chunk(&t->next, t->total)) return glia_fail_nomem(t->error);
-        }
-        glia_status status = train_epoch(t, last);
-        if (status) return status;
-    }
+glia_status glia_word_trainer_step(glia_word_trainer *t, glia_word_place place, glia_word_result *result,
+                                   glia_error *error) {
+    const int64_t most = t->how.step_pieces * GLIA_WORD_PIECE;
+    glia_status status = t->whole ? GLIA_OK : fetch(t, place.step);
+    if (status != GLIA_OK) return glia_fail(error, status, "%s", t->reason.message);
+    t->place = place;
+    t->first = t->whole ? place.step * most : 0;
+    t->count = GLIA_MIN(most, t->now.n - t->first);
+    result->loss = probe(t, &place, t->first, t->count, &result->probes);
+    t->read_status = GLIA_OK;
+    for (int i = 0; i < glia_pool_size(t->pool); i++) t->workers[i].words = 0;
+    glia_parallel_for(t->pool, (t->count + GLIA_WORD_PIECE - 1) / GLIA_WORD_PIECE + !t->whole, run_piece, t);
+    if (t->read_status != GLIA_OK) return glia_fail(error, t->read_status, "%s", t->reason.message);
+    result->words = 0;
+    for (int i = 0; i < glia_pool_size(t->pool); i++) result->words += t->workers[i].words;
     return GLIA_OK;
-}
-
-/* The input rows without their padding. */
-static glia_vectors *finish(trainer *t) {
-    float *values = rows(t->table.n, t->o.size);
-    if (!values) {
-        glia_fail_nomem(t->error);
-        return NULL;
-    }
-    for (int64_t i = 0; i < t->table.n; i++)
-        memcpy(values + i * t->o.size, t->input + i * t->row, (size_t)t->o.size * sizeof *values);
-    glia_word_table table = t->table;
-    t->table = (glia_word_table){ 0 };
-    return glia_vectors_take(&table, values, t->o.size, t->error);
-}
-
-glia_vectors *glia_word2vec_train(glia_text_source source, glia_word2vec_opts opts, glia_error *error) {
-    glia_error own;
-    trainer t = { .o = opts, .error = error ? error : &own };
-    glia_vectors *vectors = NULL;
-    glia_isa isa;
-    glia_status status = settle(&t.o, t.error);
-    if (!status) status = glia_isa_choose(&isa, t.error);
-    if (!status) {
-        t.kernels = glia_cpu_kernels_for(isa);
-        t.reader = malloc(sizeof *t.reader);
-        t.pool = t.o.threads == 1 ? NULL : glia_pool_create(t.o.threads, t.error);
-        if (!t.reader)
-            status = glia_fail_nomem(t.error);
-        else
-            glia_word_reader_start(t.reader, source);
-        if (!status && t.o.threads != 1 && !t.pool) status = t.error->status;
-    }
-    if (!status) status = make_vocabulary(&t, source);
-    if (!status) status = make_tables(&t);
-    if (!status) status = train(&t, source);
-    if (!status) vectors = finish(&t);
-    free_trainer(&t);
-    return vectors;
 }

@@ -2,6 +2,7 @@
  *
  *   table     words by number and numbers by word
  *   reader    text as a stream of words and line ends
+ *   vocabulary   the words that are learned
  *   tree      Huffman codes of words by their counts
  *   draws     words in proportion to a power of their counts
  *   vectors   the public object, its files and queries
@@ -97,6 +98,13 @@ static inline uint64_t glia_word_random(uint64_t *state) {
 
 /* The probability that a word with this count is kept when words with a frequency above `sample` are subsampled. */
 double glia_word_kept(int64_t count, int64_t total, double sample);
+
+/* ---- the vocabulary ----------------------------------------------------------------------- */
+
+/* Fills the empty table with the words of the text that occur at least min_count times, at most max_words of them
+ * (0: all), the most frequent first; total: their occurrences. */
+glia_status glia_word_vocabulary(glia_word_table *table, glia_word_reader *reader, glia_text_source source,
+                                 int64_t min_count, int64_t max_words, int64_t *total, glia_error *error);
 
 /* ---- vectors ------------------------------------------------------------------------------ */
 

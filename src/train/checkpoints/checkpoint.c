@@ -141,13 +141,21 @@ static void describe(const glia_training *t, glia_text *text) {
     glia_text_printf(text, "method=%s\n", method->name);
     if (method->n_settings) {
         glia_text_printf(text, "settings=");
-        glia_settings_print(method, t->memory, text);
+        const glia_setting_table table = glia_method_table(method);
+        glia_settings_print(&table, t->memory, text);
         glia_text_printf(text, "\n");
     }
     if (t->data) {
         glia_text_printf(text, "samples=%lld\n", (long long)glia_data_count(t->data));
         describe_names("columns", glia_data_column_name, t->data, text);
         describe_names("classes", class_name, t->data, text);
+    }
+    if (t->opts.environment) {
+        char *address = glia_env_address(t->opts.environment, NULL);
+        text->failed |= !address;
+        glia_text_printf(text, "environment=%lld x %s\n", (long long)glia_env_copies(t->opts.environment),
+                         address ? address : "");
+        free(address);
     }
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);

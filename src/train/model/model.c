@@ -105,8 +105,7 @@ void glia_model_output(glia_model *model, const char *name, glia_tensor y) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_model_output: '%s' belongs to another graph", name);
         return;
     }
-    for (int i = 0; i < g->n_outputs; i++) {
-        if (strcmp(g->outputs[i].name, name)) continue;
+    if (glia_graph_find_output(g, name)) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_model_output: there is an output '%s' already", name);
         return;
     }

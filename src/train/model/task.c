@@ -163,10 +163,7 @@ glia_status glia_task_check(const glia_task *task, const glia_dataset *data, gli
 static glia_status take_output_loss(glia_task *task, const glia_dataset *data, const glia_arrays *y,
                                     const glia_loss_opts *opts, glia_error *error) {
     glia_graph *g = task->graph;
-    glia_node *loss = NULL, *target = glia_graph_find_leaf(g, "target");
-    for (int i = 0; i < g->n_outputs && !loss; i++) {
-        if (strcmp(g->outputs[i].name, "loss") == 0) loss = g->outputs[i].node;
-    }
+    glia_node *loss = glia_graph_find_output(g, "loss"), *target = glia_graph_find_leaf(g, "target");
     if (!loss || loss->shape.rank || !glia_dtype_is_float(loss->dtype)) {
         return glia_fail(error, GLIA_E_ARGUMENT,
                          loss ? "the model's output 'loss' is not one floating-point number"

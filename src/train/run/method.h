@@ -9,7 +9,7 @@
 #ifndef GLIA_SRC_TRAIN_RUN_METHOD_H
 #define GLIA_SRC_TRAIN_RUN_METHOD_H
 
-#include "base/base.h"
+#include "base/settings.h"
 #include "glia/methods.h"
 
 typedef struct glia_method {
@@ -43,18 +43,20 @@ typedef struct glia_method {
     /* Draws n samples; memory holds the settings only. With samples NULL only *shape is set. NULL: cannot. */
     glia_status (*sample)(const void *memory, glia_model *model, int64_t n, const glia_sample_opts *opts,
                           glia_shape *shape, float *samples, glia_error *error);
+    /* See glia_assess(); memory holds the settings only, and data are there if the method uses them. NULL: cannot. */
+    glia_status (*assess)(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error);
 } glia_method;
 
-/* ---- settings.c ------------------------------------------------------------------------------- */
+/* The settings of a method, for base/settings.h. */
+static inline glia_setting_table glia_method_table(const glia_method_info *method) {
+    return (glia_setting_table){ "method", method->name, method->settings, method->n_settings };
+}
 
-/* Writes the defaults, then what the text says, into `memory`. Texts are copied to the arena. */
-glia_status glia_settings_parse(const glia_method_info *method, const char *text, void *memory, glia_arena *texts,
-                                glia_error *error);
-/* Changes only what the text names. */
-glia_status glia_settings_change(const glia_method_info *method, const char *text, void *memory, glia_arena *texts,
-                                 glia_error *error);
-/* Appends "name=value name=value". */
-void glia_settings_print(const glia_method_info *method, const void *memory, glia_text *out);
+/* Adds a value; `name` must be a constant. Values beyond GLIA_ASSESSED are left out. */
+static inline void glia_assessment_add(glia_assessment *out, const char *name, double value) {
+    if (out->n < GLIA_ASSESSED) out->values[out->n++] = (glia_value){ name, value };
+}
 
 /* Runs a training by this method: everything that glia_train() and glia_fit() do. */
 glia_status glia_training_run(const glia_method *method, const char *settings, glia_model *model,

@@ -29,6 +29,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         const char *name;
     } options[] = {
         { GLIA_USES_DATA, data != NULL, "data" },
+        { GLIA_USES_ENVIRONMENT, o->environment != NULL, "an environment" },
         { GLIA_USES_TARGETS, o->loss != GLIA_LOSS_DEFAULT, "a loss" },
         { GLIA_USES_TARGETS, glia_option(o->label_smoothing, 0) != 0, "label smoothing" },
         { GLIA_USES_TARGETS, o->class_weights != NULL, "class weights" },
@@ -39,6 +40,8 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
         { GLIA_USES_OPTIMIZER, o->optimizer.kind != none.kind || o->optimizer.lr != 0, "an optimiser" },
         { GLIA_USES_OPTIMIZER, o->schedule.kind != GLIA_LR_CONSTANT, "a learning rate schedule" },
+        { GLIA_USES_GRAPHS, o->graphs != NULL, "graphs" },
+        { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
     };
     for (int i = 0; i < GLIA_COUNT(options); i++) {
@@ -54,6 +57,12 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
     if (!t->model) return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs a model", m->name);
     if (!t->data && (m->uses & GLIA_USES_DATA))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
+    if (!o->environment && (m->uses & GLIA_USES_ENVIRONMENT))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs an environment", m->name);
+    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
+    if (!o->text && (m->uses & GLIA_USES_TEXT))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: epochs, batch and max_steps cannot be negative",
                          m->name);
@@ -255,10 +264,12 @@ glia_status glia_training_show(glia_training *t, glia_show_fn show, void *contex
 
 /* ---- running ------------------------------------------------------------------------------ */
 
-double glia_training_rate(const glia_training *t) {
+double glia_training_rate_at(const glia_training *t, int64_t step) {
     if (!isnan(t->fixed_lr)) return t->fixed_lr;
-    return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, t->done, t->total, t->epoch_steps);
+    return t->scale * glia_lr_schedule_rate(&t->opts.schedule, t->full_lr, step, t->total, t->epoch_steps);
 }
+
+double glia_training_rate(const glia_training *t) { return glia_training_rate_at(t, t->done); }
 
 static glia_status diverged(glia_training *t, double loss, glia_error *error) {
     char origin[360] = "";
@@ -313,7 +324,8 @@ static glia_status run_epoch(glia_training *t, glia_error *error) {
     t->seconds = 0;
     t->ended = false;
     t->progress.steps = GLIA_MIN(t->epoch_steps, t->step + t->total - t->done);
-    t->progress.lr = glia_training_rate(t);
+    /* after a checkpoint of the last step only the end of the epoch remains: the rate is that step's */
+    t->progress.lr = glia_training_rate_at(t, t->step && t->step == t->progress.steps ? t->done - 1 : t->done);
     tell(t, began, false);
     glia_training_back_up(t, false);
     t->began_at = t->step;
@@ -368,12 +380,14 @@ static void end(glia_training *t) {
     }
 }
 
-/* Writes into the model's metadata by which method and settings it is trained, for glia_sample(). */
+/* Writes into the model's metadata by which method and settings it is trained, for glia_sample() and
+ * glia_assess(). */
 static glia_status describe_method(const glia_training *t, glia_error *error) {
     const glia_method_info *m = &t->method->about;
-    if (!m->samples) return GLIA_OK;
+    if (!m->samples && !m->assesses) return GLIA_OK;
     glia_text settings = { 0 };
-    glia_settings_print(m, t->memory, &settings);
+    const glia_setting_table table = glia_method_table(m);
+    glia_settings_print(&table, t->memory, &settings);
     glia_status status = settings.failed ? glia_fail_nomem(error) : glia_model_set(t->model, "method", m->name, error);
     if (status == GLIA_OK) status = glia_model_set(t->model, "method.settings", settings.bytes, error);
     free(settings.bytes);
@@ -385,7 +399,8 @@ static glia_status begin(glia_training *t, const char *settings, glia_error *err
     if (status != GLIA_OK) return status;
     t->memory = calloc(1, GLIA_MAX(t->method->bytes, (size_t)1));
     if (!t->memory) return glia_fail_nomem(error);
-    status = glia_settings_parse(&t->method->about, settings, t->memory, &t->texts, error);
+    const glia_setting_table table = glia_method_table(&t->method->about);
+    status = glia_settings_parse(&table, settings, t->memory, &t->texts, error);
     if (status == GLIA_OK) status = open_backend(t, error);
     if (status == GLIA_OK) status = t->method->begin(t, error);
     if (status == GLIA_OK) status = describe_method(t, error);

@@ -78,6 +78,8 @@ double glia_training_mean_value(const glia_training *training, int mean);
 
 /* The learning rate of the next step. */
 double glia_training_rate(const glia_training *training);
+/* That of the step after `step` others, if nothing else changes it. */
+double glia_training_rate_at(const glia_training *training, int64_t step);
 
 /* Copies the model's values, with keeps_states also the method's, to the backup or back. */
 void glia_training_back_up(glia_training *training, bool restore);

@@ -1,10 +1,9 @@
-/* settings.c - the settings of methods: from text into the method's memory, and back. */
+/* settings.c - settings by a table: from text into the owner's memory, and back. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
-#include "train/run/method.h"
+#include "base/settings.h"
 
 enum { MOST_SETTINGS = 64, LONGEST_NAME = 64, LONGEST_VALUE = 256 };
 
@@ -16,21 +15,21 @@ static bool same_name(const char *name, const char *text, size_t length) {
     return true;
 }
 
-static const glia_setting *find(const glia_method_info *m, const char *text, size_t length, glia_error *error) {
+static const glia_setting *find(const glia_setting_table *m, const char *text, size_t length, glia_error *error) {
     const char *names[MOST_SETTINGS];
-    for (int i = 0; i < m->n_settings; i++) {
-        if (same_name(m->settings[i].name, text, length)) return &m->settings[i];
-        names[i] = m->settings[i].name;
+    for (int i = 0; i < m->n; i++) {
+        if (same_name(m->rows[i].name, text, length)) return &m->rows[i];
+        names[i] = m->rows[i].name;
     }
     char asked[LONGEST_NAME];
     const size_t kept = GLIA_MIN(length, sizeof asked - 1);
     memcpy(asked, text, kept);
     asked[kept] = 0;
-    const char *near = glia_nearest(asked, names, m->n_settings);
-    glia_fail(error, GLIA_E_ARGUMENT, "the method %s has no setting '%s'%s%s%s", m->name, asked,
-              near            ? "; did you mean '"
-              : m->n_settings ? ""
-                              : ": it has no settings of its own",
+    const char *near = glia_nearest(asked, names, m->n);
+    glia_fail(error, GLIA_E_ARGUMENT, "the %s %s has no setting '%s'%s%s%s", m->owner, m->name, asked,
+              near   ? "; did you mean '"
+              : m->n ? ""
+                     : ": it has no settings of its own",
               near ? near : "", near ? "'?" : "");
     return NULL;
 }
@@ -46,7 +45,7 @@ static int find_choice(const char *choices, const char *value, size_t length) {
     }
 }
 
-static glia_status take_number(const glia_method_info *m, const glia_setting *s, const char *value, size_t length,
+static glia_status take_number(const glia_setting_table *m, const glia_setting *s, const char *value, size_t length,
                                void *to, glia_error *error) {
     double number;
     const bool whole = s->kind == GLIA_SETTING_INT;
@@ -65,7 +64,7 @@ static glia_status take_number(const glia_method_info *m, const glia_setting *s,
     return GLIA_OK;
 }
 
-static glia_status take(const glia_method_info *m, const glia_setting *s, const char *value, size_t length, void *to,
+static glia_status take(const glia_setting_table *m, const glia_setting *s, const char *value, size_t length, void *to,
                         glia_arena *texts, glia_error *error) {
     if (s->kind == GLIA_SETTING_REAL || s->kind == GLIA_SETTING_INT) {
         return take_number(m, s, value, length, to, error);
@@ -100,13 +99,13 @@ static void write_initial(const glia_setting *s, void *to) {
     }
 }
 
-glia_status glia_settings_parse(const glia_method_info *m, const char *text, void *memory, glia_arena *texts,
+glia_status glia_settings_parse(const glia_setting_table *m, const char *text, void *memory, glia_arena *texts,
                                 glia_error *error) {
-    for (int i = 0; i < m->n_settings; i++) write_initial(&m->settings[i], (char *)memory + m->settings[i].offset);
+    for (int i = 0; i < m->n; i++) write_initial(&m->rows[i], (char *)memory + m->rows[i].offset);
     return glia_settings_change(m, text, memory, texts, error);
 }
 
-glia_status glia_settings_change(const glia_method_info *m, const char *text, void *memory, glia_arena *texts,
+glia_status glia_settings_change(const glia_setting_table *m, const char *text, void *memory, glia_arena *texts,
                                  glia_error *error) {
     static const char separators[] = " ,\t\n";
     bool seen[MOST_SETTINGS] = { false };
@@ -122,7 +121,7 @@ glia_status glia_settings_change(const glia_method_info *m, const char *text, vo
         }
         const glia_setting *s = find(m, at, name, error);
         if (!s) return GLIA_E_ARGUMENT;
-        bool *again = &seen[s - m->settings];
+        bool *again = &seen[s - m->rows];
         if (*again) return glia_fail(error, GLIA_E_ARGUMENT, "%s.%s is set twice", m->name, s->name);
         *again = true;
         const glia_status status = take(m, s, at + name + 1, length - name - 1, bytes + s->offset, texts, error);
@@ -138,11 +137,11 @@ static void print_choice(const char *choices, int index, glia_text *out) {
     glia_text_append(out, choices, strcspn(choices, "|"));
 }
 
-void glia_settings_print(const glia_method_info *m, const void *memory, glia_text *out) {
+void glia_settings_print(const glia_setting_table *m, const void *memory, glia_text *out) {
     char number[GLIA_NUMBER_TEXT];
     bool first = true;
-    for (int i = 0; i < m->n_settings; i++) {
-        const glia_setting *s = &m->settings[i];
+    for (int i = 0; i < m->n; i++) {
+        const glia_setting *s = &m->rows[i];
         const void *value = (const char *)memory + s->offset;
         if (s->kind == GLIA_SETTING_TEXT && !*(const char *const *)value) continue;
         glia_text_printf(out, "%s%s=", first ? "" : " ", s->name);

@@ -1,0 +1,23 @@
+/* environments.h - what the files of environments share. */
+#ifndef GLIA_SRC_DATA_ENVIRONMENTS_ENVIRONMENTS_H
+#define GLIA_SRC_DATA_ENVIRONMENTS_ENVIRONMENTS_H
+
+#include "base/base.h"
+#include "core/tensor/tensor.h"
+#include "glia/environments.h"
+
+struct glia_env_random {
+    glia_rng rng;
+    const double *script; /* tests: numbers in [0, 1) that are drawn instead; NULL: none */
+};
+
+/* The first outcome whose cumulated probability exceeds a drawn number, as Gymnasium's categorical_sample(). */
+int glia_env_choose(glia_env_random *random, const double *probabilities, int n);
+
+/* Is x a whole number in [0, n)? */
+static inline bool glia_env_is_index(double x, int64_t n) { return x >= 0 && x < (double)n && x == (double)(int64_t)x; }
+
+/* Where a cell of a drawn grid lies: a box that leaves a thin border. Row 0 is at the top. */
+glia_mark glia_env_cell(int row, int column, int rows, int columns, uint32_t colour);
+
+#endif

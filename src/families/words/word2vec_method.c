@@ -1,0 +1,290 @@
+/* word2vec_method.c - the method "word2vec": vectors of the words of a text (Mikolov et al. 2013).
+ *
+ * The model is empty when training begins, or one that was trained on the same words. Once the words are counted it
+ * gets an input "word" (N), i32, and an output "vector" (N, size): a row of the parameter "vectors" (words, row), whose
+ * rows are padded with zeros to multiples of 16 floats, as the kernel wants them. The words and their counts become
+ * metadata. The output tables are states of the training.
+ *
+ *     text ──► word numbers ──► windows of words ──► kernel ──► "vectors", "output", "nodes"
+ *
+ * A step is `batch` words, rounded up to pieces of 10,000. The loss is measured on a few words of each step.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/program/store.h"
+#include "families/words/trainer.h"
+#include "train/model/model.h"
+#include "train/run/training.h"
+
+enum { CBOW = 0, SKIP_GRAM = 1 };
+
+typedef struct word2vec {
+    /* settings */
+    int architecture;
+    int64_t size, window, negative, min_count, max_words, threads, shown;
+    double sample;
+    bool hierarchical, own_negatives;
+    /* training */
+    glia_word_trainer trainer;
+    glia_graph *graph; /* of the output tables */
+    int64_t words_hash;
+    int loss_mean;
+} word2vec;
+
+static const glia_setting settings[] = {
+    { "architecture", GLIA_SETTING_CHOICE, offsetof(word2vec, architecture), SKIP_GRAM, 0, 0, "cbow|skip-gram",
+      "predict a word from the mean of those around it, or those around it from it" },
+    { "size", GLIA_SETTING_INT, offsetof(word2vec, size), 100, 1, 1 << 20, NULL, "numbers in a vector" },
+    { "window", GLIA_SETTING_INT, offsetof(word2vec, window), 5, 1, 1000, NULL, "words on either side, at most" },
+    { "negative", GLIA_SETTING_INT, offsetof(word2vec, negative), -1, -1, 10000, NULL,
+      "negative samples; -1: 5, or none with hierarchical_softmax" },
+    { "hierarchical_softmax", GLIA_SETTING_SWITCH, offsetof(word2vec, hierarchical), 0, 0, 0, NULL,
+      "predict a word by its path in a Huffman tree" },
+    { "own_negatives", GLIA_SETTING_SWITCH, offsetof(word2vec, own_negatives), 0, 0, 0, NULL,
+      "skip-gram: new negative samples for each pair of words" },
+    { "sample", GLIA_SETTING_REAL, offsetof(word2vec, sample), 1e-3, 0, 1e9, NULL,
+      "subsample words above this share of the text; 0: none" },
+    { "min_count", GLIA_SETTING_INT, offsetof(word2vec, min_count), 5, 1, 1e15, NULL, "rarer words are left out" },
+    { "max_words", GLIA_SETTING_INT, offsetof(word2vec, max_words), 0, 0, 1e15, NULL,
+      "keep only so many words, the most frequent; 0: all" },
+    { "threads", GLIA_SETTING_INT, offsetof(word2vec, threads), 1, -1, 4096, NULL,
+      "threads that update the same vectors without locks; more than 1 is not reproducible; -1: one per core" },
+    { "shown", GLIA_SETTING_INT, offsetof(word2vec, shown), 12, 1, 1000, NULL,
+      "words whose neighbours are shown after each epoch" },
+};
+
+/* ---- the model -------------------------------------------------------------------------------- */
+
+/* Declares input, parameter and output for the words. */
+static void declare(glia_model *model, int64_t words, int64_t size) {
+    glia_graph *g = model->graph;
+    const int64_t row = glia_word_row(size);
+    const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
+    glia_tensor word = glia_model_input(model, "word", GLIA_I32, GLIA_SCALAR);
+    glia_tensor vectors = glia_parameter(g, "vectors", GLIA_F32, GLIA_SHAPE(words, row), zeros);
+    glia_tensor vector = glia_gather(vectors, word, 0);
+    if (row != size) vector = glia_slice(vector, GLIA_SHAPE(0, 0), GLIA_SHAPE(GLIA_BATCH, size), GLIA_SHAPE(1, 1));
+    glia_model_output(model, "vector", vector);
+}
+
+/* Writes words and counts, one a line, into the metadata. */
+static glia_status describe(glia_model *model, const glia_word_table *table, glia_error *error) {
+    glia_text words = { 0 }, counts = { 0 };
+    for (int64_t i = 0; i < table->n; i++) {
+        glia_text_printf(&words, "%s%s", i ? "\n" : "", table->words[i]);
+        glia_text_printf(&counts, "%s%lld", i ? "\n" : "", (long long)table->counts[i]);
+    }
+    glia_status status = words.failed || counts.failed ? glia_fail_nomem(error) : GLIA_OK;
+    if (status == GLIA_OK) status = glia_model_set(model, "words", words.bytes, error);
+    if (status == GLIA_OK) status = glia_model_set(model, "word_counts", counts.bytes, error);
+    free(words.bytes);
+    free(counts.bytes);
+    return status;
+}
+
+/* GLIA_E_ARGUMENT unless the model was trained on the same words. */
+static glia_status check_same(const glia_model *model, const glia_word_trainer *w, glia_error *error) {
+    const char *at = glia_model_get(model, "words");
+    const glia_node *vectors = glia_graph_find_leaf(model->graph, "vectors");
+    bool same = at && vectors && glia_shape_equal(vectors->shape, GLIA_SHAPE(w->table.n, w->row));
+    for (int64_t i = 0; same && i < w->table.n; i++) {
+        const size_t n = strlen(w->table.words[i]);
+        same = !strncmp(at, w->table.words[i], n) && at[n] == (i + 1 < w->table.n ? '\n' : 0);
+        at += n + 1;
+    }
+    if (same) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT,
+                     "the method word2vec needs an empty model, or one that was trained on the same words");
+}
+
+/* ---- begin and end ---------------------------------------------------------------------------- */
+
+/* The kernel does plain SGD. */
+static glia_status check_optimizer(const glia_optimizer *o, glia_error *error) {
+    const double unused[] = { o->momentum, o->weight_decay, o->l1, o->l2, o->max_norm, o->clip_norm, o->clip_value,
+                              o->ema };
+    bool plain = o->kind == GLIA_SGD && !o->nesterov && !o->n_groups && o->accumulate <= 1 && !o->sparse;
+    for (int i = 0; i < GLIA_COUNT(unused); i++) plain &= glia_option(unused[i], 0) == 0;
+    if (!plain)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the method word2vec learns by sgd with a learning rate alone");
+    if (o->lr >= 0 && isfinite(o->lr)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the learning rate is %g", o->lr);
+}
+
+static glia_status begin_trainer(glia_training *t, glia_error *error) {
+    word2vec *m = t->memory;
+    const int64_t negative = m->negative >= 0 ? m->negative : m->hierarchical ? 0 : 5;
+    if (!negative && !m->hierarchical)
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative sampling or hierarchical softmax is needed");
+    if (m->own_negatives && m->architecture != SKIP_GRAM)
+        return glia_fail(error, GLIA_E_ARGUMENT, "word2vec.own_negatives is a setting of skip-gram");
+    m->trainer.how =
+        (glia_word_how){ .skip_gram = m->architecture == SKIP_GRAM,
+                         .own_negatives = m->own_negatives,
+                         .hierarchical = m->hierarchical,
+                         .size = m->size,
+                         .window = (int)m->window,
+                         .negative = (int)negative,
+                         .sample = m->sample,
+                         .seed = t->opts.seed,
+                         .threads = m->threads ? (int)m->threads : 1,
+                         .step_pieces = (t->opts.batch + GLIA_WORD_PIECE - 1) / GLIA_WORD_PIECE };
+    return glia_word_trainer_begin(&m->trainer, *t->opts.text, m->min_count, m->max_words, error);
+}
+
+static float *values_of(const glia_store *store, const char *name) {
+    glia_array a;
+    return glia_store_look(store, name, &a) ? a.data : NULL;
+}
+
+/* The output tables, which begin with zeros. */
+static glia_status make_outputs(glia_training *t, glia_error *error) {
+    word2vec *m = t->memory;
+    glia_word_trainer *w = &m->trainer;
+    const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
+    const glia_shape shape = GLIA_SHAPE(w->table.n, w->row);
+    m->graph = glia_graph_create();
+    if (!m->graph) return glia_fail_nomem(error);
+    if (w->how.negative) glia_parameter(m->graph, "output", GLIA_F32, shape, zeros);
+    if (w->how.hierarchical) glia_parameter(m->graph, "nodes", GLIA_F32, shape, zeros);
+    glia_status status = glia_graph_check(m->graph, error);
+    if (status != GLIA_OK) return status;
+    t->states = glia_store_create_over(t->model->store, error);
+    status = t->states ? glia_store_add(t->states, m->graph, t->opts.seed, error) : GLIA_E_NOMEM;
+    w->output = values_of(t->states, "output");
+    w->nodes = values_of(t->states, "nodes");
+    return status;
+}
+
+static glia_status make_model(glia_training *t, glia_error *error) {
+    word2vec *m = t->memory;
+    glia_word_trainer *w = &m->trainer;
+    glia_model *model = t->model;
+    const bool fresh = model->graph->n_nodes == 0;
+    if (fresh)
+        declare(model, w->table.n, w->how.size);
+    else if (check_same(model, w, error) != GLIA_OK)
+        return GLIA_E_ARGUMENT;
+    glia_status status = glia_model_ready(model, t->opts.seed, error);
+    if (status != GLIA_OK) return status;
+    w->input = values_of(model->store, "vectors");
+    if (fresh) glia_word_trainer_rows(w);
+    glia_store_touch(model->store);
+    return describe(model, &w->table, error);
+}
+
+static glia_status begin(glia_training *t, glia_error *error) {
+    word2vec *m = t->memory;
+    glia_status status = check_optimizer(&t->opts.optimizer, error);
+    if (status == GLIA_OK) status = begin_trainer(t, error);
+    if (status == GLIA_OK) status = make_model(t, error);
+    if (status == GLIA_OK) status = make_outputs(t, error);
+    if (status != GLIA_OK) return status;
+    const double asked = t->opts.optimizer.lr;
+    t->full_lr = asked > 0 ? asked : m->architecture == SKIP_GRAM ? 0.025 : 0.05;
+    t->epoch_steps = m->trainer.steps;
+    t->parameter_bytes = (size_t)(m->trainer.table.n * m->trainer.row) * sizeof(float);
+    const char *words = glia_model_get(t->model, "words");
+    m->words_hash = (int64_t)glia_hash_bytes(words, strlen(words), 0);
+    m->loss_mean = glia_training_mean(t, "loss");
+    return GLIA_OK;
+}
+
+const glia_word_trainer *glia_word_trainer_of(const glia_training *t) {
+    const word2vec *m = t->memory;
+    return &m->trainer;
+}
+
+static void end(glia_training *t) {
+    word2vec *m = t->memory;
+    glia_word_trainer_free(&m->trainer);
+    glia_store_free(t->states);
+    glia_graph_free(m->graph);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------- */
+
+static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    word2vec *m = t->memory;
+    (void)batch;
+    const glia_word_place place = { .epoch = t->epoch,
+                                    .step = t->step,
+                                    .rate = t->progress.lr,
+                                    .next_rate = glia_training_rate_at(t, t->done + 1) };
+    glia_word_result result;
+    glia_status status = glia_word_trainer_step(&m->trainer, place, &result, error);
+    if (status != GLIA_OK) return status;
+    glia_store_touch(t->model->store);
+    t->samples += result.words;
+    t->progress.loss = result.loss;
+    glia_training_add(t, m->loss_mean, result.loss, (double)result.probes);
+    return GLIA_OK;
+}
+
+static int arrays(glia_training *t, glia_array *out, int capacity) {
+    word2vec *m = t->memory;
+    (void)capacity;
+    out[0] = (glia_array){ .name = "words", .dtype = GLIA_I64, .shape = GLIA_SHAPE(1), .data = &m->words_hash };
+    return 1;
+}
+
+/* A checkpoint is of the same words; all else is checked by its shape. */
+static glia_status restore(glia_training *t, const glia_array *arrays, int n, bool check_only, glia_error *error) {
+    const word2vec *m = t->memory;
+    (void)check_only;
+    if (n == 1 && arrays->dtype == GLIA_I64 && glia_shape_count(arrays->shape) == 1 &&
+        *(const int64_t *)arrays->data == m->words_hash)
+        return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "was made with another text: its words are others");
+}
+
+/* ---- neighbours --------------------------------------------------------------------------------- */
+
+/* Words from frequent to rare, a line each: "water: rain flood rivers". */
+static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
+    enum { NEAR = 6 };
+    const word2vec *m = t->memory;
+    glia_error reason = { 0 };
+    glia_vectors *vectors = glia_vectors_from_model(t->model, &reason);
+    if (!vectors) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_text text = { 0 };
+    int64_t last = -1;
+    for (int64_t i = 0; i < m->shown; i++) {
+        const double share = (double)(i + 1) / (double)(m->shown + 1); /* of the logarithm of the number of words */
+        const int64_t at = (int64_t)pow((double)glia_vectors_words(vectors), 0.25 + 0.75 * share) - 1;
+        if (at == last) continue;
+        last = at;
+        const char *word = glia_vectors_word(vectors, at);
+        glia_neighbour near[NEAR];
+        const glia_nearest_opts query = { .plus = &word, .n_plus = 1 };
+        const int n = glia_vectors_nearest(vectors, query, near, NEAR, &reason);
+        glia_text_printf(&text, "%s:", word);
+        for (int k = 0; k < n; k++) glia_text_printf(&text, " %s", glia_vectors_word(vectors, near[k].word));
+        glia_text_printf(&text, "\n");
+    }
+    glia_vectors_free(vectors);
+    const glia_shown shown = { .name = "neighbours", .kind = GLIA_SHOWN_TEXT, .n = 1, .text = text.bytes };
+    glia_status status = text.failed ? glia_fail_nomem(error) : reason.status;
+    if (status == GLIA_OK) status = show_one(context, &shown, error);
+    free(text.bytes);
+    return status;
+}
+
+const glia_method glia_method_word2vec = {
+    .about = { .name = "word2vec",
+               .summary = "vectors of words, from the words around them",
+               .paper = "Mikolov et al. 2013",
+               .settings = settings,
+               .n_settings = GLIA_COUNT(settings),
+               .uses = GLIA_USES_TEXT | GLIA_USES_OPTIMIZER,
+               .ranked = true },
+    .bytes = sizeof(word2vec),
+    .begin = begin,
+    .step = step,
+    .show = show,
+    .arrays = arrays,
+    .restore = restore,
+    .end = end,
+};

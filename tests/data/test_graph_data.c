@@ -1,0 +1,357 @@
+/* test_graph_data.c - data of graphs: edges, arrays, batches, splits, links, readers of text, and their mistakes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "asserts.h"
+#include "files.h"
+#include "glia/glia.h"
+
+static glia_error error;
+
+static void write_text(const char *path, const char *text) { write_file(path, text, strlen(text)); }
+
+/* 0 - 1 - 2 - 3 and 1 - 3; node 4 is isolated. */
+static const int32_t from[] = { 0, 2, 1, 3 }, to[] = { 1, 1, 3, 2 };
+static const glia_graph_edges kite = { .nodes = 5, .edges = 4, .from = from, .to = to, .undirected = true };
+
+static glia_graph_data *make_kite(void) {
+    glia_graph_data *d = glia_graph_data_create("kite", kite, &error);
+    assert_non_null(d);
+    const int32_t labels[] = { 0, 1, 0, 1, 0 };
+    const float weights[] = { 1, 2, 3, 4 };
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_NODES, "label", GLIA_I32, GLIA_SCALAR, labels, &error), GLIA_OK);
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_EDGES, "weight", GLIA_F32, GLIA_SCALAR, weights, &error), GLIA_OK);
+    return d;
+}
+
+static void assert_edges(const glia_graph_data *d, int64_t n, const int32_t *sources, const int32_t *offsets) {
+    assert_int_equal(glia_graph_data_edges(d), n);
+    assert_memory_equal(glia_graph_data_sources(d), sources, (size_t)n * sizeof *sources);
+    assert_memory_equal(glia_graph_data_offsets(d), offsets, ((size_t)glia_graph_data_nodes(d) + 1) * sizeof *offsets);
+}
+
+static void edges_are_sorted_by_target(void **state) {
+    (void)state;
+    glia_graph_data *d = make_kite();
+    assert_edges(d, 8, (int32_t[]){ 1, 0, 2, 3, 1, 3, 1, 2 }, (int32_t[]){ 0, 1, 4, 6, 8, 8 });
+    assert_true(glia_graph_data_symmetric(d));
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_EDGES, "weight", &a));
+    assert_memory_equal(a.data, ((float[]){ 1, 1, 2, 3, 2, 4, 3, 4 }), 8 * sizeof(float));
+    assert_int_equal(glia_graph_data_classes(d, GLIA_OF_NODES), 2);
+    float weights[8];
+    assert_int_equal(glia_graph_data_weights(d, GLIA_EDGES_MEAN, weights, &error), GLIA_OK);
+    ASSERT_NEAR(weights[1], 1.0 / 6, 1e-7); /* of 1 + 2 + 3 */
+    assert_int_equal(glia_graph_data_weights(d, GLIA_EDGES_SYMMETRIC, weights, &error), GLIA_OK);
+    ASSERT_NEAR(weights[3], 3 / 6.48074069840786, 1e-6); /* 3 / sqrt(6 * 7) */
+    glia_graph_data_free(d);
+}
+
+static void self_and_repeated_edges_follow_the_rules(void **state) {
+    (void)state;
+    const int32_t a[] = { 0, 1, 1, 0 }, b[] = { 1, 1, 0, 1 };
+    glia_graph_edges e = { .nodes = 2, .edges = 4, .from = a, .to = b };
+    glia_graph_data *d = glia_graph_data_create("x", e, &error);
+    assert_edges(d, 4, (int32_t[]){ 1, 0, 0, 1 }, (int32_t[]){ 0, 1, 4 });
+    glia_graph_data_free(d);
+    e.self = e.repeated = GLIA_EDGES_DROP;
+    e.undirected = true;
+    d = glia_graph_data_create("x", e, &error);
+    assert_edges(d, 2, (int32_t[]){ 1, 0 }, (int32_t[]){ 0, 1, 2 });
+    glia_graph_data_free(d);
+    e.self = GLIA_EDGES_REFUSE;
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("edge 1 goes from node 1 to itself");
+    e.self = GLIA_EDGES_KEEP;
+    e.repeated = GLIA_EDGES_REFUSE;
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("is given twice");
+}
+
+static void wrong_edges_are_refused(void **state) {
+    (void)state;
+    glia_graph_edges e = kite;
+    e.nodes = 3;
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("edge 2: there is no node 3 among 3 nodes");
+    e = kite;
+    e.graphs = 2;
+    e.node_counts = (int64_t[]){ 2, 3 };
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("connects two graphs");
+    e.node_counts = (int64_t[]){ 2, 4 };
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("not the 5 of all");
+    e.node_counts = (int64_t[]){ 5, 0 };
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("graph 1 has no nodes");
+    e = (glia_graph_edges){ 0 };
+    assert_null(glia_graph_data_create("x", e, &error));
+    ASSERT_SAYS("needs 1 to");
+    glia_graph_data *d = make_kite();
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_NODES, "label", GLIA_F32, GLIA_SCALAR, &error, &error),
+                     GLIA_E_ARGUMENT);
+    ASSERT_SAYS("already an array 'label' of nodes");
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_NODES, "y", GLIA_F32, GLIA_SHAPE(INT64_MAX / 2), &error, &error),
+                     GLIA_E_SHAPE);
+    glia_graph_data_free(d);
+}
+
+static void parts_have_their_arrays(void **state) {
+    (void)state;
+    glia_graph_data *d = make_kite();
+    glia_graph_data *p = glia_graph_data_induce(d, (int32_t[]){ 3, 1, 4 }, 3, &error);
+    assert_edges(p, 2, (int32_t[]){ 1, 0 }, (int32_t[]){ 0, 1, 2, 2 });
+    glia_array a;
+    assert_true(glia_graph_data_find(p, GLIA_OF_EDGES, "weight", &a));
+    ASSERT_NEAR(((float *)a.data)[0], 3, 0);
+    assert_true(glia_graph_data_find(p, GLIA_OF_NODES, "label", &a));
+    assert_memory_equal(a.data, ((int32_t[]){ 1, 1, 0 }), 12);
+    glia_graph_data_free(p);
+    p = glia_graph_data_add_loops(d, &error);
+    assert_edges(p, 13, (int32_t[]){ 0, 1, 0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 4 }, (int32_t[]){ 0, 2, 6, 9, 12, 13 });
+    assert_true(glia_graph_data_find(p, GLIA_OF_EDGES, "weight", &a));
+    assert_memory_equal(a.data, ((float[]){ 1, 1, 1, 1, 2, 3, 2, 1, 4, 3, 4, 1, 1 }), 13 * sizeof(float));
+    glia_graph_data_free(p);
+    p = glia_graph_data_filter(d, (uint8_t[]){ 1, 1, 0, 1, 1, 1, 1, 1 }, &error);
+    assert_edges(p, 7, (int32_t[]){ 1, 0, 3, 1, 3, 1, 2 }, (int32_t[]){ 0, 1, 3, 5, 7, 7 });
+    assert_false(glia_graph_data_symmetric(p));
+    glia_graph_data_free(p);
+    assert_null(glia_graph_data_induce(d, (int32_t[]){ 1, 1 }, 2, &error));
+    ASSERT_SAYS("node 1 is not there, or chosen twice");
+    glia_graph_data_free(d);
+}
+
+static void graphs_are_batched_without_padding(void **state) {
+    (void)state;
+    const char *const texts[] = { "CCO", "C", "c1ccccc1" };
+    glia_graph_data *d = glia_graph_data_smiles(texts, 3, &error);
+    assert_non_null(d);
+    assert_int_equal(glia_graph_data_graphs(d), 3);
+    assert_int_equal(glia_graph_data_nodes(d), 10);
+    assert_int_equal(glia_graph_data_edges(d), 16);
+    glia_graph_data *b = glia_graph_data_select(d, (int64_t[]){ 2, 0, 2 }, 3, &error);
+    assert_int_equal(glia_graph_data_nodes(b), 15);
+    assert_memory_equal(glia_graph_data_starts(b), ((int32_t[]){ 0, 6, 9, 15 }), 16);
+    for (int e = 0; e < 12; e++)
+        assert_int_equal(glia_graph_data_sources(b)[e] + 9, glia_graph_data_sources(b)[e + 16]);
+    glia_array a;
+    assert_true(glia_graph_data_find(b, GLIA_OF_NODES, "atomic_number", &a));
+    assert_int_equal(((int32_t *)a.data)[8], 8);
+    glia_graph_data_free(b);
+    assert_null(glia_graph_data_select(d, (int64_t[]){ 3 }, 1, &error));
+    ASSERT_SAYS("no graph 3 among 3");
+    glia_graph_data_free(d);
+}
+
+/* ---- splits ---------------------------------------------------------------------------------------- */
+
+enum { RING = 200 };
+static glia_graph_data *make_ring(void) {
+    static int32_t a[RING], b[RING], labels[RING];
+    for (int i = 0; i < RING; i++) a[i] = i, b[i] = (i + 1) % RING, labels[i] = i % 4 == 3;
+    glia_graph_data *d = glia_graph_data_create(
+        "ring", (glia_graph_edges){ .nodes = RING, .edges = RING, .from = a, .to = b, .undirected = true }, &error);
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_NODES, "label", GLIA_I32, GLIA_SCALAR, labels, &error), GLIA_OK);
+    return d;
+}
+
+static void nodes_are_split_by_class_and_into_folds(void **state) {
+    (void)state;
+    glia_graph_data *d = make_ring();
+    assert_int_equal(glia_graph_split_by_class(d, GLIA_OF_NODES, 20, 10, 1, &error), GLIA_OK);
+    glia_array split, label;
+    glia_graph_data_find(d, GLIA_OF_NODES, "split", &split);
+    glia_graph_data_find(d, GLIA_OF_NODES, "label", &label);
+    int counts[2][4] = { { 0 } };
+    for (int i = 0; i < RING; i++) counts[((int32_t *)label.data)[i]][((uint8_t *)split.data)[i]]++;
+    for (int c = 0; c < 2; c++) {
+        assert_int_equal(counts[c][GLIA_PART_TRAIN], 20);
+        assert_int_equal(counts[c][GLIA_PART_VALIDATION], 10);
+    }
+    assert_int_equal(glia_graph_split_by_class(d, GLIA_OF_NODES, 40, 20, 1, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("class 1 has 50 members, fewer than 40 + 20");
+    int32_t folds[RING];
+    int each[10] = { 0 }, ones[10] = { 0 };
+    assert_int_equal(glia_graph_folds(d, GLIA_OF_NODES, 10, 3, folds, &error), GLIA_OK);
+    for (int i = 0; i < RING; i++) each[folds[i]]++, ones[folds[i]] += ((int32_t *)label.data)[i];
+    for (int k = 0; k < 10; k++) {
+        assert_int_equal(each[k], 20);
+        assert_int_equal(ones[k], 5);
+    }
+    assert_int_equal(glia_graph_split_randomly(d, GLIA_OF_NODES, 0.5, 0.6, 1, &error), GLIA_E_ARGUMENT);
+    glia_graph_data_free(d);
+}
+
+static void links_are_held_out_with_pairs_that_have_none(void **state) {
+    (void)state;
+    glia_graph_data *d = make_ring();
+    glia_link_split s;
+    assert_int_equal(glia_graph_split_links(d, 0.05, 0.1, 7, &s, &error), GLIA_OK);
+    assert_int_equal(s.n[0], 10);
+    assert_int_equal(s.n[1], 20);
+    assert_int_equal(glia_graph_data_edges(s.train), 2 * RING - 60);
+    assert_true(glia_graph_data_symmetric(s.train));
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < s.n[k]; i++) {
+            const int apart = abs(s.edges[k][2 * i] - s.edges[k][2 * i + 1]);
+            const int other = abs(s.others[k][2 * i] - s.others[k][2 * i + 1]);
+            assert_true(apart == 1 || apart == RING - 1);
+            assert_true(other > 1 && other < RING - 1);
+        }
+    }
+    glia_link_split again;
+    assert_int_equal(glia_graph_split_links(d, 0.05, 0.1, 7, &again, &error), GLIA_OK);
+    assert_memory_equal(s.others[1], again.others[1], 40 * sizeof(int32_t));
+    glia_link_split_free(&s);
+    glia_link_split_free(&again);
+    glia_graph_data_free(d);
+}
+
+/* ---- readers --------------------------------------------------------------------------------------- */
+
+static glia_graph_data *open_good(const char *address) {
+    glia_graph_data *d = glia_graph_data_open(address, NULL, &error);
+    if (!d) fail_msg("%s: %s", address, error.message);
+    return d;
+}
+
+static void assert_refused(const char *address, const char *part) {
+    assert_null(glia_graph_data_open(address, NULL, &error));
+    if (!strstr(error.message, part)) fail_msg("%s: \"%s\" does not say \"%s\"", address, error.message, part);
+}
+
+static void edge_lists_are_read(void **state) {
+    (void)state;
+    write_text("list.txt", "# Nodes: 5\n0\t1\n1 2\r\n2 0\n1 0\n3 3\n");
+    glia_graph_data *d = open_good("edges:list.txt");
+    assert_edges(d, 6, (int32_t[]){ 1, 2, 0, 2, 0, 1 }, (int32_t[]){ 0, 2, 4, 6, 6 });
+    glia_graph_data_free(d);
+    d = open_good("edges:list.txt?directed=1&nodes=7");
+    assert_int_equal(glia_graph_data_nodes(d), 7);
+    assert_int_equal(glia_graph_data_edges(d), 4);
+    glia_graph_data_free(d);
+    write_text("weights.csv", "from,to,weight\n0,1,0.5\n1,2,2\n");
+    d = open_good("edges:weights.csv");
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_EDGES, "weight", &a));
+    assert_memory_equal(a.data, ((float[]){ 0.5F, 0.5F, 2, 2 }), 16);
+    glia_graph_data_free(d);
+    assert_refused("edges:list.txt?nodes=3", "list.txt: line 6: the first node is '3', not a whole number from 0 to 2");
+    assert_refused("edges:list.txt?nods=3", "has no option 'nods'");
+    assert_refused("edges:none.txt", "none.txt");
+    assert_refused("cors", "there are no graph data 'cors'; did you mean 'cora'?");
+    write_text("bad.txt", "0 1\n1 x\n");
+    assert_refused("edges:bad.txt", "line 2: the second node is 'x'");
+    write_text("bad.txt", "0 1 2\n1 0\n");
+    assert_refused("edges:bad.txt", "line 2: the weight of the edge is missing");
+    write_text("bad.txt", "\n");
+    assert_refused("edges:bad.txt", "no edge");
+}
+
+static void tables_are_read(void **state) {
+    (void)state;
+    write_text("nodes.csv", "id,age,label,split\nann,30,x,train\nbob,25.5,y,val\n\"c, d\",1,x,test\n");
+    write_text("links.csv", "source,target,type\nann,bob,knows\n\"c, d\",ann,likes\n");
+    glia_graph_data *d = open_good("table:nodes.csv,links.csv");
+    assert_edges(d, 4, (int32_t[]){ 1, 2, 0, 0 }, (int32_t[]){ 0, 2, 3, 4 });
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "x", &a));
+    assert_memory_equal(a.data, ((float[]){ 30, 25.5F, 1 }), 12);
+    assert_true(glia_graph_data_find(d, GLIA_OF_EDGES, "type", &a));
+    assert_memory_equal(a.data, ((int32_t[]){ 0, 1, 0, 1 }), 16);
+    char number[16];
+    assert_string_equal(glia_graph_data_class_name(d, 1, number), "y");
+    assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "split", &a));
+    assert_memory_equal(a.data, ((uint8_t[]){ GLIA_PART_TRAIN, GLIA_PART_VALIDATION, GLIA_PART_TEST }), 3);
+    glia_graph_data_free(d);
+    write_text("links.csv", "source,target\nann,eve\n");
+    assert_refused("table:nodes.csv,links.csv", "links.csv: line 2: there is no node 'eve'");
+    write_text("nodes2.csv", "id,age\na,1\na,2\n");
+    assert_refused("table:nodes2.csv,links.csv", "the id 'a' is there twice");
+    write_text("nodes2.csv", "id,age\na,1,3\n");
+    assert_refused("table:nodes2.csv,links.csv", "line 2: more than 2 fields");
+    write_text("nodes2.csv", "id,age\na,old\n");
+    assert_refused("table:nodes2.csv,links.csv", "line 2: column 2: 'old' is not a number");
+    assert_refused("table:nodes.csv", "table:NODES.csv,EDGES.csv");
+}
+
+static void collections_are_read(void **state) {
+    (void)state;
+    write_text("gin.txt", "2\n3 7\n0 1 1\n5 2 0 2\n0 1 1\n1 -1\n5 0\n");
+    glia_graph_data *d = open_good("gin:gin.txt");
+    assert_int_equal(glia_graph_data_graphs(d), 2);
+    assert_edges(d, 4, (int32_t[]){ 1, 0, 2, 1 }, (int32_t[]){ 0, 1, 3, 4, 4 });
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "x", &a));
+    assert_memory_equal(a.data, ((float[]){ 1, 0, 0, 1, 1, 0, 0, 1 }), 32);
+    assert_string_equal(glia_graph_data_class_name(d, 1, NULL), "-1");
+    glia_graph_data_free(d);
+    write_text("gin.txt", "2\n3 7\n0 1 1\n5 2 0 3\n0 1 1\n1 -1\n5 0\n");
+    assert_refused("gin:gin.txt", "line 4: a neighbour is '3', not a whole number from 0 to 2");
+    write_text("gin.txt", "2\n2 7\n0 1 1\n0 1 0\n");
+    assert_refused("gin:gin.txt", "graph 1 is missing");
+    write_text("gin.txt", "999999999999\n");
+    assert_refused("gin:gin.txt", "the number of graphs is '999999999999'");
+    write_text("T_A.txt", "1, 2\n2, 1\n3, 4\n");
+    write_text("T_graph_indicator.txt", "1\n1\n2\n2\n");
+    write_text("T_graph_labels.txt", "1\n-1\n");
+    write_text("T_node_attributes.txt", "0.5, 1\n1, 1\n2, 1\n3, 1\n");
+    d = open_good("tu:T");
+    assert_edges(d, 3, (int32_t[]){ 1, 0, 2 }, (int32_t[]){ 0, 1, 2, 2, 3 });
+    assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "x", &a));
+    assert_memory_equal(a.data, ((float[]){ 0.5F, 1, 1, 1, 2, 1, 3, 1 }), 32);
+    glia_graph_data_free(d);
+    write_text("T_A.txt", "1, 2\n2, 5\n");
+    assert_refused("tu:T", "T_A.txt: line 2: the second node is '5'");
+    write_text("T_A.txt", "1, 2\n2, 3\n");
+    assert_refused("tu:T", "connects two graphs");
+    write_text("T_A.txt", "1, 2\n");
+    write_text("T_node_attributes.txt", "0.5, 1\n1, 1\n2\n3, 1\n");
+    assert_refused("tu:T", "line 3: 1 numbers, but 2");
+}
+
+static void real_graphs_have_their_sizes(void **state) {
+    (void)state;
+    if (!getenv("GLIA_DATA")) skip();
+    static const struct {
+        const char *name;
+        int64_t graphs, nodes, edges;
+        int classes;
+    } sets[] = { { "cora", 1, 2708, 2 * 5278, 7 },
+                 { "pubmed_graph", 1, 19717, 2 * 44324, 3 },
+                 { "amazon_photo", 1, 7487, 2 * 119043, 8 },
+                 { "mutag", 188, 3371, 2 * 3721, 2 },
+                 { "proteins", 1113, 43471, 2 * 81044, 2 } };
+    for (int i = 0; i < (int)(sizeof sets / sizeof sets[0]); i++) {
+        glia_graph_data *d = open_good(sets[i].name);
+        assert_int_equal(glia_graph_data_graphs(d), sets[i].graphs);
+        assert_int_equal(glia_graph_data_nodes(d), sets[i].nodes);
+        assert_int_equal(glia_graph_data_edges(d), sets[i].edges);
+        assert_int_equal(glia_graph_data_classes(d, sets[i].graphs > 1 ? GLIA_OF_GRAPHS : GLIA_OF_NODES),
+                         sets[i].classes);
+        glia_graph_data_free(d);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(edges_are_sorted_by_target),
+        cmocka_unit_test(self_and_repeated_edges_follow_the_rules),
+        cmocka_unit_test(wrong_edges_are_refused),
+        cmocka_unit_test(parts_have_their_arrays),
+        cmocka_unit_test(graphs_are_batched_without_padding),
+        cmocka_unit_test(nodes_are_split_by_class_and_into_folds),
+        cmocka_unit_test(links_are_held_out_with_pairs_that_have_none),
+        cmocka_unit_test(edge_lists_are_read),
+        cmocka_unit_test(tables_are_read),
+        cmocka_unit_test(collections_are_read),
+        cmocka_unit_test(real_graphs_have_their_sizes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

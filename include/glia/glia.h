@@ -68,6 +68,7 @@
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"
+#include "glia/transfer.h"
 #include "glia/transformers.h"
 #include "glia/words.h"
 

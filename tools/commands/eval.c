@@ -10,7 +10,7 @@
 #include "terminal/options.h"
 
 typedef struct request {
-    const char *data, *folder, *split, *settings;
+    const char *data, *folder, *split, *settings, *weights, *mean, *stddev;
     int64_t batch, threads, samples, episodes, seed;
     bool json;
 } request;
@@ -208,6 +208,9 @@ int command_eval(int argc, char **argv) {
         { "batch", OPTION_INT, &q.batch, "N", "batch size (256)", 1, 1 << 20 },
         { "threads", OPTION_INT, &q.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
         { "json", OPTION_FLAG, &q.json, NULL, "print one JSON object", 0, 0 },
+        { "weights", OPTION_TEXT, &q.weights, "FILE", "values for a built-in model: .safetensors, .pth, .pt", 0, 0 },
+        { "mean", OPTION_TEXT, &q.mean, "LIST", "with --weights: means of the channels, \"0.5,0.5,0.5\"", 0, 0 },
+        { "stddev", OPTION_TEXT, &q.stddev, "LIST", "with --weights: their standard deviations", 0, 0 },
         { .help = "models of other methods than fit" },
         { "samples", OPTION_INT, &q.samples, "N", "samples to draw and measure (the method's default)", 1, 1e9 },
         { "episodes", OPTION_INT, &q.episodes, "N", "episodes to play (the method's default)", 1, 1e9 },
@@ -218,7 +221,8 @@ int command_eval(int argc, char **argv) {
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     saved s;
-    status = saved_open_method(&s, argv[1]);
+    const bool built = q.weights || q.mean || q.stddev;
+    status = built ? saved_open_with(&s, argv[1], q.weights, q.mean, q.stddev) : saved_open_method(&s, argv[1]);
     if (status < 0) status = run(&q, &s);
     saved_close(&s);
     return status;

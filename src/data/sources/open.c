@@ -699,6 +699,21 @@ static glia_dataset *open_named_text(const request *r, const char *name, glia_er
     return glia_data_open_named_text(name, opts, r->address, r->folder, error);
 }
 
+/* The options of named pictures: classes=0-4, per_class=10 of the training split, seed=, size=28. */
+static glia_status subset_options(const request *r, glia_subset_opts *part, glia_error *error) {
+    static const char *const known[] = { "classes", "per_class", "seed", "size" };
+    int64_t seed = 0, size = 0;
+    glia_status status = check_options(r, known, GLIA_COUNT(known), error);
+    if (!status) status = integer_option(r, "per_class", 1, (int64_t)1 << 31, &part->per_class, error);
+    if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
+    if (!status) status = integer_option(r, "size", 1, 4096, &size, error);
+    part->classes = option(r, "classes");
+    part->seed = (uint64_t)seed;
+    part->size = (int)size;
+    if (r->test) part->per_class = 0;
+    return status;
+}
+
 static glia_dataset *open_name(const request *r, const char *name, glia_error *error) {
     glia_data_info infos[NAMES_MOST];
     const char *names[NAMES_MOST];
@@ -708,10 +723,12 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
         if (strcmp(name, names[i])) continue;
         const bool strokes = !strcmp(name, "strokes"), points = infos[i].x_shape.rank == 1 && !infos[i].source;
         if (infos[i].x_shape.rank == 1 && !points) return open_named_text(r, name, error);
-        if (!strokes && !points && check_options(r, NULL, 0, error)) return NULL;
+        glia_subset_opts part = { 0 };
+        if (!strokes && !points && subset_options(r, &part, error)) return NULL;
         glia_dataset *data = strokes  ? open_strokes(r, &infos[i], error)
                              : points ? open_gaussians(r, &infos[i], error)
                                       : glia_data_open_named(name, r->test, r->folder, error);
+        if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;
     }

@@ -94,4 +94,13 @@ glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, 
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
                                            glia_error *error);
 
+/* A part of a set of pictures with classes; it takes ownership of `data`, also on failure. */
+typedef struct glia_subset_opts {
+    const char *classes; /* "0-4", "cat+dog"; NULL: all */
+    int64_t per_class;   /* samples; 0: all */
+    uint64_t seed;       /* chooses them */
+    int size;            /* of both sides; 0: as they are */
+} glia_subset_opts;
+glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_error *error);
+
 #endif

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Explains the same samples of the same model with Glia and with the Python packages shap and lime; prints seconds.
 
-    PYTHON bench/explain.py --glia build/release/glia --table TABLE.csv [--samples 20] [--repeat 3] [--threads 1]
+    PYTHON bench/explain.py --glia build/release/glia --table TABLE.csv [--model dnn] [--samples 20] [--repeat 3]
+                            [--threads 1]
 
 Needs torch, shap, lime and NumPy. TABLE.csv: a header, the class in the last column.
 
 Method
-    `glia train dnn` makes the model (64-32 relu units); PyTorch gets its weights. Both explain the first samples before
+    `glia train` makes the model, dnn (64-32 relu units) or perceptron (a linear one); PyTorch gets its weights. Both explain the first samples before
     the same background of 100 rows with as many evaluations: Kernel SHAP with 2 features + 2048 coalitions (shap's
     default, without its selection of features), LIME of tables with 5,000 neighbours and 10 features. Glia's time is
     that of the whole command, with loading and compiling, Python's that of the explanations alone. The programs take
@@ -37,8 +38,9 @@ def tensors_of(path):
         length = struct.unpack("<Q", file.read(8))[0]
         header = json.loads(file.read(length))
         data = file.read()
-    return {name: torch.from_numpy(numpy.frombuffer(data[slice(*t["data_offsets"])], dtype="<f4").copy()).view(t["shape"])
-            for name, t in header.items() if name != "__metadata__" and t["dtype"] == "F32"}, header["__metadata__"]
+    def values(t):
+        return torch.from_numpy(numpy.frombuffer(data[slice(*t["data_offsets"])], dtype="<f4").copy()).view(t["shape"])
+    return {name: values(t) for name, t in header.items() if t.get("dtype") == "F32"}, header["__metadata__"]
 
 
 class Net:
@@ -85,6 +87,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--glia", required=True)
     parser.add_argument("--table", required=True)
+    parser.add_argument("--model", default="dnn")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
@@ -94,8 +97,8 @@ def main():
     with open(a.table) as file:
         rows = numpy.array([[float(v) for v in row[:-1]] for row in list(csv.reader(file))[1:]])
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([a.glia, "train", "dnn", "--data", f"csv:{a.table}?test=0", "--epochs", "10", "--threads", "1", "--quiet",
-                        "--no-validation", "--out", folder + "/run"], check=True)
+        subprocess.run([a.glia, "train", a.model, "--data", f"csv:{a.table}?test=0", "--epochs", "10", "--threads", "1",
+                        "--quiet", "--normalize", "--no-validation", "--out", folder + "/run"], check=True)
         net = Net(folder + "/run/model.safetensors")
         background = rows[[i * len(rows) // BACKGROUND for i in range(BACKGROUND)]]
         kernel = shap.KernelExplainer(lambda x: net.scores(x).numpy()[:, 0], background)
@@ -103,7 +106,8 @@ def main():
         samples = 2 * rows.shape[1] + 2048
         python = {
             "Kernel SHAP": lambda: kernel.shap_values(rows[:a.samples], nsamples=samples, l1_reg=0, silent=True),
-            "LIME": lambda: [lime.explain_instance(x, net.shares, labels=(0,), num_samples=5000) for x in rows[:a.samples]],
+            "LIME": lambda: [lime.explain_instance(x, net.shares, labels=(0,), num_samples=5000)
+                             for x in rows[:a.samples]],
         }
         ours = {
             "Kernel SHAP": lambda: glia(a, folder, "kernel-shap", f"samples={samples} most={samples} tolerance=0"),

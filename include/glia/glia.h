@@ -71,6 +71,7 @@
 #include "glia/text.h"
 #include "glia/transfer.h"
 #include "glia/transformers.h"
+#include "glia/vision.h"
 #include "glia/words.h"
 
 #endif

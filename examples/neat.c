@@ -22,7 +22,7 @@ typedef struct task {
 
 static const task tasks[] = {
     { "xor", { .inputs = 2, .outputs = 1, .add_node = 0.05, .add_link = 0.1 }, 200, 9 },
-    { "poles", { .inputs = 6, .outputs = 1 }, 500, 100000 },
+    { "poles", { .inputs = 6, .outputs = 1, .add_node = 0.01 }, 500, 100000 },
     { "poles-no-velocities",
       { .inputs = 3,
         .outputs = 1,

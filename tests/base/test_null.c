@@ -46,6 +46,8 @@ static struct {
     glia_detokenizer *detokenizer;
     glia_diffusion *diffusion;
     glia_explainer *explainer;
+    glia_spike_net *spike_net;
+    glia_reservoir *reservoir;
     glia_events *events;
     glia_function *function;
     glia_generator *generator; /* NULL, as are function, progress and training: they are complex to create */
@@ -118,6 +120,8 @@ static void fill_handles(void) {
     world.events = glia_events_open("events", &e);
     world.graph = glia_graph_create();
     world.loader = glia_loader_create(world.dataset, (glia_loader_opts){ .workers = -1 }, &e);
+    world.reservoir = glia_reservoir_create((glia_reservoir_opts){ .inputs = 1, .units = 1 }, &e);
+    world.spike_net = glia_spike_net_create(2, (glia_spike_cell){ 0 }, &e);
     world.diffusion = glia_diffusion_create((glia_diffusion_opts){ .steps = 3 }, &e);
     world.explainer =
         glia_explainer_of_function(values_of_rows, NULL, GLIA_SHAPE(2), 1, "occlusion", (glia_explain_opts){ 0 }, &e);
@@ -193,6 +197,8 @@ static int empty_world(void **state) {
     glia_sampler_free(world.sampler);
     glia_diffusion_free(world.diffusion);
     glia_explainer_free(world.explainer);
+    glia_spike_net_free(world.spike_net);
+    glia_reservoir_free(world.reservoir);
     glia_augment_free(world.augment);
     return glia_events_close(world.events, NULL);
 }

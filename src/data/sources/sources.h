@@ -94,4 +94,25 @@ glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, 
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
                                            glia_error *error);
 
+/* A part of a set of pictures with classes; it takes ownership of `data`, also on failure. */
+typedef struct glia_subset_opts {
+    const char *classes; /* "0-4", "cat+dog"; NULL: all */
+    int64_t per_class;   /* samples; 0: all */
+    uint64_t seed;       /* chooses them */
+    int size;            /* of both sides; 0: as they are */
+} glia_subset_opts;
+glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_error *error);
+
+/* ---- pictures with masks ------------------------------------------------------------------ */
+
+typedef struct glia_mask_opts {
+    const char *x, *y;  /* folders of the pictures and of the masks */
+    int height, width;  /* of a tile; 0: the whole picture */
+    bool turns;         /* the training split has each tile in eight positions */
+    int last;           /* that many pictures, the last by name, are the test split; 0: the folders are one split */
+    int ignore;         /* value of a mask without a class; -1: none */
+    bool test, is_split;
+} glia_mask_opts;
+glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts opts, const char *name, glia_error *error);
+
 #endif

@@ -94,8 +94,8 @@ GLIA_API glia_graph_data *glia_graph_data_filter(const glia_graph_data *data, co
 /* With a self edge at each node that has none. Their values: weight 1, all others 0. */
 GLIA_API glia_graph_data *glia_graph_data_add_loops(const glia_graph_data *data, glia_error *error);
 
-/* Neighbour sampling, Hamilton et al. 2017: the part of a graph with these different nodes (they are its first ones), at
- * most fanouts[0] of the edges into each of them, fanouts[1] of those into the nodes found so, and so on; edges are
+/* Neighbour sampling, Hamilton et al. 2017: the part of a graph with these different nodes (they are its first ones),
+ * at most fanouts[0] of the edges into each of them, fanouts[1] of those into the nodes found so, and so on; edges are
  * chosen without replacement, and all arrays of nodes and edges come along. The same seed gives the same part. The
  * sampler holds memory for one call at a time; the data must outlive it. Time and memory of a call are in proportion to
  * the part. */
@@ -104,8 +104,8 @@ GLIA_API glia_graph_sampler *glia_graph_sampler_create(const glia_graph_data *da
 GLIA_API void glia_graph_sampler_free(glia_graph_sampler *sampler);
 GLIA_API glia_graph_data *glia_graph_sample(glia_graph_sampler *sampler, const int32_t *nodes, int64_t n,
                                             const int *fanouts, int layers, uint64_t seed, glia_error *error);
-/* cluster[v] in [0, clusters): groups of at most ceil(nodes / clusters) nodes, grown breadth first, so that many edges lie within one;
- * glia_graph_data_induce() makes a batch of some (Chiang et al. 2019, "Cluster-GCN", which uses METIS). */
+/* cluster[v] in [0, clusters): groups of at most ceil(nodes / clusters) nodes, grown breadth first, so that many edges
+ * lie within one; glia_graph_data_induce() makes a batch of some (Chiang et al. 2019, "Cluster-GCN", which uses METIS). */
 GLIA_API glia_status glia_graph_clusters(const glia_graph_data *data, int64_t clusters, uint64_t seed,
                                          int32_t *cluster, glia_error *error);
 
@@ -257,20 +257,25 @@ GLIA_API glia_tensor glia_gin_sum(glia_tensor x, glia_edges edges, const char *n
 /* Gilmer et al. 2017, "Neural message passing": kernel_self x + the sum of theta_e x_from + bias. theta (E, units F),
  * made from features of edges: theta[e] is a matrix (F, units). */
 GLIA_API glia_tensor glia_edge_conv(glia_tensor x, glia_edges edges, glia_tensor theta, const char *name, int units);
-/* Schlichtkrull et al. 2018, R-GCN: kernel_self x + over relations r the mean of kernel[r] x_from over edges of type r +
- * bias. types (E) i32 in [0, relations). Parameters kernel (relations, F, units), kernel_self (F, units), bias. */
+/* Schlichtkrull et al. 2018, R-GCN: kernel_self x + over relations r the mean of kernel[r] x_from over edges of type r
+ * + bias. types (E) i32 in [0, relations). Parameters kernel (relations, F, units), kernel_self (F, units), bias. */
 GLIA_API glia_tensor glia_rgcn(glia_tensor x, glia_edges edges, glia_tensor types, int relations, const char *name,
                                int units);
 
-/* Cai et al. 2021, GraphNorm: x - mean_scale mean, divided by its deviation within each graph. starts (N + 1): the nodes
- * of each graph. Parameters scale, shift, mean_scale (F). */
+/* Cai et al. 2021, GraphNorm: x - mean_scale mean, divided by its deviation within each graph. starts (N + 1): the
+ * nodes of each graph. Parameters scale, shift, mean_scale (F). */
 GLIA_API glia_tensor glia_graph_norm(glia_tensor x, glia_tensor starts, const char *name);
 /* Xu et al. 2018, "Jumping knowledge": n layers (V, F) together: side by side, or the maximum. */
 typedef enum glia_jump { GLIA_JUMP_CONCAT, GLIA_JUMP_MAX } glia_jump;
 GLIA_API glia_tensor glia_jumping_knowledge(const glia_tensor *xs, int n, glia_jump jump);
 /* x (V, F) -> (N, F) over the nodes of each graph. ATTENTION: the sum of softmax(gate) x, where gate is a dense layer
  * NAME/gate of one unit (Li et al. 2016); other kinds need no name. */
-typedef enum glia_read_out_kind { GLIA_READ_SUM, GLIA_READ_MEAN, GLIA_READ_MAX, GLIA_READ_ATTENTION } glia_read_out_kind;
+typedef enum glia_read_out_kind {
+    GLIA_READ_SUM,
+    GLIA_READ_MEAN,
+    GLIA_READ_MAX,
+    GLIA_READ_ATTENTION
+} glia_read_out_kind;
 GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
 
 /* ==== models ======================================================================================= */
@@ -301,8 +306,8 @@ GLIA_API glia_node_opts glia_model_nodes(glia_model *model, glia_graph_sizes siz
 GLIA_API glia_edges glia_model_edges(glia_model *model, glia_edge_norm norm, bool loops);
 GLIA_API glia_tensor glia_model_starts(glia_model *model);
 
-/* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or, if
- * there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
+/* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or,
+ * if there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
  * from which and on which to measure; without it all are learned from. docs/graphs.md has settings and figures.
  *
  * glia_graph_predict() writes the first output for all nodes (V, K) or graphs (N, K): out has room for `capacity`

@@ -17,7 +17,8 @@ typedef struct glia_pairs {
 glia_status glia_pairs_check(const glia_model *model, const char *method, int64_t *width, glia_error *error);
 /* The dot products of vectors of the nodes in two lists: (n). */
 glia_tensor glia_pairs_dot(glia_tensor vector, glia_tensor a, glia_tensor b);
-/* Prepares the data (rows: as in glia_graph_prepared()) and copies the model's graph, in which the caller builds the loss. */
+/* Prepares the data (rows: as in glia_graph_prepared()) and copies the model's graph, in which the caller builds the
+ * loss. */
 glia_status glia_pairs_begin(glia_training *t, glia_pairs *p, const char *method, const glia_graph_data *data,
                              bool rows, glia_error *error);
 /* Updates for p->loss; programs; what a training declares. Call after the loss is built. */

@@ -14,8 +14,9 @@
 #ifndef GLIA_SPIKING_H
 #define GLIA_SPIKING_H
 
+#include "glia/data.h"
 #include "glia/layers.h"
-#include "glia/program.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -202,6 +203,26 @@ GLIA_API glia_tensor glia_spike_loss_of(glia_tensor spikes, glia_tensor labels, 
 GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
 /* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
 GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
+
+/* ---- conversion of trained nets ---------------------------------------------------------------------- */
+/* A net of layers with relu, one after the other, becomes integrate-and-fire units with the same weights (Diehl et al.
+ * 2015, Rueckauer et al. 2017): units of a layer share a threshold, a percentile of the layer's activations on data, and
+ * a spike carries the threshold's value. Rates become activations as steps go on. The input is a constant current, the
+ * result what reaches the output on average. Max pooling lets the unit through that has fired most. */
+typedef struct glia_converted glia_converted;
+typedef struct glia_convert_opts {
+    double percentile; /* 0: 99.9; 100: the maximum */
+    int64_t samples;   /* of the data, by which thresholds are balanced; 0: 256 */
+    int threads;       /* 0: all cores */
+} glia_convert_opts;
+/* The model must outlive it. NULL: see error. */
+GLIA_API glia_converted *glia_convert_to_spiking(glia_model *model, const glia_dataset *data, glia_convert_opts opts,
+                                                 glia_error *error);
+GLIA_API void glia_converted_free(glia_converted *converted);
+/* n samples x for `steps` steps: outputs (n, ...) like the model's; *spikes (may be NULL): of all units. One thread at a
+ * time. */
+GLIA_API glia_status glia_converted_run(glia_converted *converted, const float *x, int64_t n, int64_t steps,
+                                        float *outputs, int64_t *spikes, glia_error *error);
 
 /* ==== 4. networks by events ================================================================= */
 /* Cells that integrate and fire, and synapses with delays. Nothing is computed between events: a membrane, a trace, an

@@ -1,7 +1,6 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
-docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-The pages in PAGES: likewise.
+The pages in PAGES: each ```c block is the body of a main(), run in one folder in the order of the page.
 docs/data.md and docs/word2vec.md: the ```sh blocks also run, line by line; a line must print the text in the comment at
 its end.
 docs/add-an-op.md: each ```c page block is a file of src/ops; compiled only.

@@ -15,7 +15,7 @@ static glia_tensor norm_relu_conv(glia_tensor x, const char *norm, const char *c
 }
 
 static glia_tensor dense_layer(glia_tensor x, int block, int layer) {
-    const glia_piece path = glia_piece_name("features/denseblock%d/denselayer%d", block, layer);
+    const glia_layer_path path = glia_piece_name("features/denseblock%d/denselayer%d", block, layer);
     glia_tensor y = norm_relu_conv(x, glia_piece_name("%s/norm1", path.name).name,
                                    glia_piece_name("%s/conv1", path.name).name, BETWEEN, 1);
     return norm_relu_conv(y, glia_piece_name("%s/norm2", path.name).name, glia_piece_name("%s/conv2", path.name).name,

@@ -18,7 +18,7 @@ static glia_tensor conv(glia_tensor x, const char *path, int filters, int kernel
 
 static glia_tensor inverted_residual(glia_tensor x, int index, int widen, int filters, int stride) {
     const int maps = (int)glia_tensor_shape(x).dim[1], wide = maps * widen;
-    const glia_piece path = glia_piece_name("features/%d/conv", index);
+    const glia_layer_path path = glia_piece_name("features/%d/conv", index);
     glia_tensor y = x;
     int at = 0;
     if (widen != 1) y = conv(y, glia_piece_name("%s/%d", path.name, at++).name, wide, 1, 1, 1);

@@ -6,11 +6,11 @@
 #include "glia/glia.h"
 
 enum { GLIA_PIECE_NAME = 96 };
-typedef struct glia_piece {
+typedef struct glia_layer_path {
     char name[GLIA_PIECE_NAME];
-} glia_piece;
+} glia_layer_path;
 /* A layer's name: glia_piece_name("layer%d/%d/conv1", 1, 0).name. */
-glia_piece glia_piece_name(const char *format, ...) __attribute__((format(printf, 1, 2)));
+glia_layer_path glia_piece_name(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 typedef struct glia_piece_conv_opts {
     int filters, kernel, stride, groups; /* 0: 1 */

@@ -50,7 +50,7 @@ static glia_tensor residual(glia_tensor y, const plan *p, const char *path, int 
     for (int i = 1; i <= n; i++) {
         const bool wide = p->bottleneck && i == n, small = p->bottleneck && i != 2;
         const bool strided = i == (p->bottleneck ? 2 : 1);
-        const glia_piece conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
+        const glia_layer_path conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
         if (p->before && i > 1) y = glia_relu(glia_piece_norm(y, norm.name));
         y = glia_piece_conv(y, conv.name,
                            (glia_piece_conv_opts){ .filters = wide ? 4 * filters : filters,
@@ -81,7 +81,7 @@ static glia_tensor stages(glia_tensor x, const plan *p, const char *head, int ou
     int filters = p->filters;
     for (int stage = 0; stage < 4 && p->blocks[stage]; stage++, filters *= 2) {
         for (int i = 0; i < p->blocks[stage]; i++) {
-            const glia_piece path = glia_piece_name("layer%d/%d", stage + 1, i);
+            const glia_layer_path path = glia_piece_name("layer%d/%d", stage + 1, i);
             x = block(x, p, path.name, filters, stage > 0 && i == 0 ? 2 : 1);
         }
     }

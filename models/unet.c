@@ -11,7 +11,7 @@ enum { LEVELS = 4, MAPS = 16 };
 
 static glia_tensor twice(glia_tensor x, const char *path, int maps) {
     for (int i = 1; i <= 2; i++) {
-        const glia_piece conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
+        const glia_layer_path conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
         x = glia_relu(glia_piece_conv_norm(x, conv.name, norm.name,
                                            (glia_piece_conv_opts){ .filters = maps, .kernel = 3, .stride = 1 }));
     }

@@ -15,10 +15,10 @@ static glia_tensor norm_relu_conv(glia_tensor x, const char *norm, const char *c
 }
 
 static glia_tensor dense_layer(glia_tensor x, int block, int layer) {
-    const glia_layer_path path = glia_piece_name("features/denseblock%d/denselayer%d", block, layer);
-    glia_tensor y = norm_relu_conv(x, glia_piece_name("%s/norm1", path.name).name,
-                                   glia_piece_name("%s/conv1", path.name).name, BETWEEN, 1);
-    return norm_relu_conv(y, glia_piece_name("%s/norm2", path.name).name, glia_piece_name("%s/conv2", path.name).name,
+    const glia_part_name path = glia_name_part("features/denseblock%d/denselayer%d", block, layer);
+    glia_tensor y = norm_relu_conv(x, glia_name_part("%s/norm1", path.name).name,
+                                   glia_name_part("%s/conv1", path.name).name, BETWEEN, 1);
+    return norm_relu_conv(y, glia_name_part("%s/norm2", path.name).name, glia_name_part("%s/conv2", path.name).name,
                           GROWTH, 3);
 }
 
@@ -32,8 +32,8 @@ static glia_tensor densenet(glia_tensor x, int outputs, const int layers[4]) {
             x = glia_concat((const glia_tensor[]){ x, dense_layer(x, block, layer) }, 2, 1);
         if (block == 4) break;
         const int half = (int)glia_tensor_shape(x).dim[1] / 2;
-        x = norm_relu_conv(x, glia_piece_name("features/transition%d/norm", block).name,
-                           glia_piece_name("features/transition%d/conv", block).name, half, 1);
+        x = norm_relu_conv(x, glia_name_part("features/transition%d/norm", block).name,
+                           glia_name_part("features/transition%d/conv", block).name, half, 1);
         x = glia_avg_pool2d(x, (glia_pool_opts){ .size = 2 });
     }
     x = glia_relu(glia_piece_norm(x, "features/norm5"));

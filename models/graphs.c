@@ -10,15 +10,18 @@ static glia_tensor dropped(glia_tensor x, glia_node_opts *o, double rate) {
 
 static void answer(glia_model *model, glia_tensor y) { glia_model_output(model, "answer", y); }
 
-/* Kipf and Welling 2017: 16 hidden units. */
-void glia_build_gcn(glia_model *model, glia_graph_sizes s) {
+/* Kipf and Welling 2017. */
+static void build_gcn(glia_model *model, glia_graph_sizes s, int hidden) {
     glia_tensor x;
-    glia_node_opts o = glia_model_nodes(model, s, 16, &x);
+    glia_node_opts o = glia_model_nodes(model, s, hidden, &x);
     glia_edges e = glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true);
     x = dropped(x, &o, 0.5);
     glia_tensor h = glia_dropout(glia_relu(glia_gcn(x, e, "conv1", o)), 0.5);
     answer(model, glia_gcn(h, e, "conv2", (glia_node_opts){ .units = s.outputs }));
 }
+
+void glia_build_gcn(glia_model *model, glia_graph_sizes s) { build_gcn(model, s, 16); }
+void glia_build_gcn_64(glia_model *model, glia_graph_sizes s) { build_gcn(model, s, 64); }
 
 /* Veličković et al. 2018: 8 heads of 8, then one for each class. */
 static void build_gat(glia_model *model, glia_graph_sizes s, bool v2) {

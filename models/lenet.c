@@ -44,9 +44,9 @@ static glia_tensor subsample(glia_tensor x, const char *name) {
     glia_graph *g = glia_tensor_graph(x);
     const int64_t maps = glia_tensor_shape(x).dim[1];
     x = glia_mul_scalar(glia_avg_pool2d(x, (glia_pool_opts){ .size = 2 }), 4);
-    glia_tensor weight = glia_parameter(g, glia_piece_name("%s/scale", name).name, GLIA_F32, GLIA_SHAPE(maps, 1, 1),
+    glia_tensor weight = glia_parameter(g, glia_name_part("%s/scale", name).name, GLIA_F32, GLIA_SHAPE(maps, 1, 1),
                                         begin(4));
-    glia_tensor bias = glia_parameter(g, glia_piece_name("%s/shift", name).name, GLIA_F32, GLIA_SHAPE(maps, 1, 1),
+    glia_tensor bias = glia_parameter(g, glia_name_part("%s/shift", name).name, GLIA_F32, GLIA_SHAPE(maps, 1, 1),
                                       begin(4));
     return squash(glia_add(glia_mul(x, weight), bias));
 }
@@ -63,7 +63,7 @@ static glia_tensor convolve_some(glia_tensor x) {
         for (const char *m = table_1[i]; *m; m++, n++)
             read[n] = glia_slice(x, GLIA_SHAPE(0, *m - '0', 0, 0),
                                  GLIA_SHAPE(INT64_MAX, *m - '0' + 1, INT64_MAX, INT64_MAX), GLIA_SCALAR);
-        maps[i] = convolve(glia_concat(read, n, 1), glia_piece_name("c3/%d", i).name, 1);
+        maps[i] = convolve(glia_concat(read, n, 1), glia_name_part("c3/%d", i).name, 1);
     }
     return squash(glia_concat(maps, 16, 1));
 }

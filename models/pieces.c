@@ -6,8 +6,8 @@
 
 static const glia_init he = { .kind = GLIA_INIT_HE_NORMAL };
 
-glia_layer_path glia_piece_name(const char *format, ...) {
-    glia_layer_path part;
+glia_part_name glia_name_part(const char *format, ...) {
+    glia_part_name part;
     va_list args;
     va_start(args, format);
     vsnprintf(part.name, sizeof part.name, format, args);

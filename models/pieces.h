@@ -6,11 +6,11 @@
 #include "glia/glia.h"
 
 enum { GLIA_PIECE_NAME = 96 };
-typedef struct glia_layer_path {
+typedef struct glia_part_name {
     char name[GLIA_PIECE_NAME];
-} glia_layer_path;
-/* A layer's name: glia_piece_name("layer%d/%d/conv1", 1, 0).name. */
-glia_layer_path glia_piece_name(const char *format, ...) __attribute__((format(printf, 1, 2)));
+} glia_part_name;
+/* A layer's name: glia_name_part("layer%d/%d/conv1", 1, 0).name. */
+glia_part_name glia_name_part(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 typedef struct glia_piece_conv_opts {
     int filters, kernel, stride, groups; /* 0: 1 */

@@ -39,9 +39,9 @@ static glia_tensor pad_channels(glia_tensor x, int filters, int stride) {
 static glia_tensor shorten(glia_tensor x, const plan *p, const char *path, int filters, int stride) {
     if (stride == 1 && glia_tensor_shape(x).dim[1] == filters) return x;
     if (p->shortcut == SHORTCUT_ZEROS) return pad_channels(x, filters, stride);
-    x = glia_piece_conv(x, glia_piece_name("%s/downsample/0", path).name,
+    x = glia_piece_conv(x, glia_name_part("%s/downsample/0", path).name,
                        (glia_piece_conv_opts){ .filters = filters, .kernel = 1, .stride = stride });
-    return p->before ? x : glia_piece_norm(x, glia_piece_name("%s/downsample/1", path).name);
+    return p->before ? x : glia_piece_norm(x, glia_name_part("%s/downsample/1", path).name);
 }
 
 /* The convolutions of a block. */
@@ -50,7 +50,7 @@ static glia_tensor residual(glia_tensor y, const plan *p, const char *path, int 
     for (int i = 1; i <= n; i++) {
         const bool wide = p->bottleneck && i == n, small = p->bottleneck && i != 2;
         const bool strided = i == (p->bottleneck ? 2 : 1);
-        const glia_layer_path conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
+        const glia_part_name conv = glia_name_part("%s/conv%d", path, i), norm = glia_name_part("%s/bn%d", path, i);
         if (p->before && i > 1) y = glia_relu(glia_piece_norm(y, norm.name));
         y = glia_piece_conv(y, conv.name,
                            (glia_piece_conv_opts){ .filters = wide ? 4 * filters : filters,
@@ -67,7 +67,7 @@ static glia_tensor block(glia_tensor x, const plan *p, const char *path, int fil
     const int out = p->bottleneck ? 4 * filters : filters;
     if (p->before) {
         const bool changes = stride != 1 || glia_tensor_shape(x).dim[1] != out;
-        glia_tensor y = glia_relu(glia_piece_norm(x, glia_piece_name("%s/bn1", path).name));
+        glia_tensor y = glia_relu(glia_piece_norm(x, glia_name_part("%s/bn1", path).name));
         glia_tensor kept = changes ? shorten(y, p, path, out, stride) : x;
         return glia_add(residual(y, p, path, filters, stride), kept);
     }
@@ -81,7 +81,7 @@ static glia_tensor stages(glia_tensor x, const plan *p, const char *head, int ou
     int filters = p->filters;
     for (int stage = 0; stage < 4 && p->blocks[stage]; stage++, filters *= 2) {
         for (int i = 0; i < p->blocks[stage]; i++) {
-            const glia_layer_path path = glia_piece_name("layer%d/%d", stage + 1, i);
+            const glia_part_name path = glia_name_part("layer%d/%d", stage + 1, i);
             x = block(x, p, path.name, filters, stage > 0 && i == 0 ? 2 : 1);
         }
     }

@@ -11,7 +11,7 @@ enum { LEVELS = 4, MAPS = 16 };
 
 static glia_tensor twice(glia_tensor x, const char *path, int maps) {
     for (int i = 1; i <= 2; i++) {
-        const glia_layer_path conv = glia_piece_name("%s/conv%d", path, i), norm = glia_piece_name("%s/bn%d", path, i);
+        const glia_part_name conv = glia_name_part("%s/conv%d", path, i), norm = glia_name_part("%s/bn%d", path, i);
         x = glia_relu(glia_piece_conv_norm(x, conv.name, norm.name,
                                            (glia_piece_conv_opts){ .filters = maps, .kernel = 3, .stride = 1 }));
     }
@@ -23,15 +23,15 @@ glia_tensor glia_build_unet(glia_tensor x, int outputs) {
     glia_tensor kept[LEVELS];
     const glia_shape shape = glia_tensor_shape(x);
     for (int level = 0; level < LEVELS; level++) {
-        kept[level] = twice(x, glia_piece_name("down%d", level).name, MAPS << level);
+        kept[level] = twice(x, glia_name_part("down%d", level).name, MAPS << level);
         x = glia_max_pool2d(kept[level], (glia_pool_opts){ .size = 2 });
     }
     x = twice(x, "bottom", MAPS << LEVELS);
     for (int level = LEVELS - 1; level >= 0; level--) {
-        x = glia_conv2d_transposed(x, glia_piece_name("up%d/grow", level).name,
+        x = glia_conv2d_transposed(x, glia_name_part("up%d/grow", level).name,
                                    (glia_conv_opts){ .filters = MAPS << level, .kernel = 2, .stride = 2 });
         x = glia_concat((const glia_tensor[]){ kept[level], x }, 2, 1);
-        x = twice(x, glia_piece_name("up%d", level).name, MAPS << level);
+        x = twice(x, glia_name_part("up%d", level).name, MAPS << level);
     }
     x = glia_conv2d(x, "scores", (glia_conv_opts){ .filters = outputs, .kernel = 1 });
     return glia_reshape(glia_permute(x, GLIA_SHAPE(0, 2, 3, 1)),

@@ -20,7 +20,7 @@ static glia_tensor classify(glia_tensor x, bool dropout_first, int outputs) {
     x = glia_flatten(x);
     for (int i = 0; i < 2; i++) {
         if (dropout_first) x = glia_dropout(x, 0.5);
-        x = glia_piece_dense(x, glia_piece_name("classifier/%d", 3 * i + dropout_first).name, 4096, GLIA_RELU);
+        x = glia_piece_dense(x, glia_name_part("classifier/%d", 3 * i + dropout_first).name, 4096, GLIA_RELU);
         if (!dropout_first) x = glia_dropout(x, 0.5);
     }
     return glia_piece_dense(x, "classifier/6", outputs, GLIA_LINEAR);
@@ -75,9 +75,9 @@ static glia_tensor vgg(glia_tensor x, int outputs, const char *sizes, bool norm)
     for (int block = 0; block < 5; block++) {
         const int filters = block < 3 ? 64 << block : 512;
         for (int i = '0'; i < sizes[block]; i++) {
-            x = glia_piece_conv(x, glia_piece_name("features/%d", at++).name,
+            x = glia_piece_conv(x, glia_name_part("features/%d", at++).name,
                                (glia_piece_conv_opts){ .filters = filters, .kernel = 3, .stride = 1, .bias = true });
-            if (norm) x = glia_piece_norm(x, glia_piece_name("features/%d", at++).name);
+            if (norm) x = glia_piece_norm(x, glia_name_part("features/%d", at++).name);
             x = glia_relu(x);
             at++;
         }

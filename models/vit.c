@@ -14,18 +14,18 @@ typedef struct plan {
 static const glia_init narrow = { .kind = GLIA_INIT_TRUNCATED_NORMAL, .stddev = 0.02 };
 
 static glia_tensor norm(glia_tensor x, const char *path, const char *name) {
-    return glia_layer_norm(x, glia_piece_name("%s/%s", path, name).name, (glia_norm_opts){ .epsilon = 1e-6 });
+    return glia_layer_norm(x, glia_name_part("%s/%s", path, name).name, (glia_norm_opts){ .epsilon = 1e-6 });
 }
 
 static glia_tensor encoder_layer(glia_tensor x, int index, const plan *p) {
-    const glia_layer_path path = glia_piece_name("encoder/layers/encoder_layer_%d", index);
-    const glia_layer_path attention = glia_piece_name("%s/self_attention", path.name);
+    const glia_part_name path = glia_name_part("encoder/layers/encoder_layer_%d", index);
+    const glia_part_name attention = glia_name_part("%s/self_attention", path.name);
     const glia_multihead_opts heads = { .heads = p->heads };
     x = glia_add(x, glia_multihead(norm(x, path.name, "ln_1"), NULL, attention.name, heads));
     glia_tensor y = norm(x, path.name, "ln_2");
-    y = glia_dense(y, glia_piece_name("%s/mlp/0", path.name).name,
+    y = glia_dense(y, glia_name_part("%s/mlp/0", path.name).name,
                    (glia_dense_opts){ .units = 4 * p->units, .activation = GLIA_GELU });
-    y = glia_dense(y, glia_piece_name("%s/mlp/3", path.name).name, (glia_dense_opts){ .units = p->units });
+    y = glia_dense(y, glia_name_part("%s/mlp/3", path.name).name, (glia_dense_opts){ .units = p->units });
     return glia_add(x, y);
 }
 

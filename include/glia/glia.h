@@ -39,6 +39,7 @@
 #include "glia/augment.h"
 #include "glia/autoencoders.h"
 #include "glia/callbacks.h"
+#include "glia/cyclegan.h"
 #include "glia/data.h"
 #include "glia/environments.h"
 #include "glia/events.h"

@@ -296,6 +296,16 @@ typedef struct glia_graph_predict_opts {
 GLIA_API glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, glia_graph_predict_opts opts,
                                         float *out, int64_t capacity, int64_t *columns, glia_error *error);
 
+/* A drawing of a graph as SVG, its nodes placed by forces (Fruchterman and Reingold 1991). */
+typedef struct glia_graph_svg_opts {
+    const int32_t *groups; /* (nodes): coloured by group, with eight colours; NULL: all the same */
+    const int32_t *truth;  /* (nodes): nodes of another group than this get a dark rim; NULL: none */
+    int width;             /* pixels; 0: by the number of nodes */
+    uint64_t seed;         /* of the places */
+} glia_graph_svg_opts;
+/* Release with free(). NULL: see error. */
+GLIA_API char *glia_graph_svg(const glia_graph_data *data, glia_graph_svg_opts opts, glia_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -59,9 +59,8 @@ GLIA_API glia_tensor glia_quantile_huber(glia_tensor quantiles, glia_tensor targ
 
 /* ---- policies -------------------------------------------------------------------------------------- */
 
-/* log softmax(logits)[action]: logits (N, A), actions i32 (N) -> (N). */
-GLIA_API glia_tensor glia_categorical_log_prob(glia_tensor logits, glia_tensor actions);
-GLIA_API glia_tensor glia_categorical_entropy(glia_tensor logits); /* (N, A) -> (N) */
+/* Of discrete actions: glia_categorical_log_prob(), glia_categorical_entropy() (losses.h). */
+
 /* Log density of independent normals with these means (N, A) and logarithms of deviations (A) or (N, A): (N). */
 GLIA_API glia_tensor glia_gaussian_log_prob(glia_tensor mean, glia_tensor log_std, glia_tensor actions);
 GLIA_API glia_tensor glia_gaussian_entropy(glia_tensor mean, glia_tensor log_std); /* (N) */

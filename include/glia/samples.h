@@ -19,8 +19,8 @@ typedef struct glia_features {
 } glia_features;
 
 /* Fréchet distance of two normal distributions with the means and covariances (over n - 1) of the sets (Heusel et al.
- * 2017, "FID"): |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Both need at least two rows; with fewer rows than `size` it is
- * biased upwards, and in any case by about 1/n. */
+ * 2017, "FID"): |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Both need at least two rows. It is biased upwards by about
+ * 1/n, much more with fewer rows than `size`. */
 GLIA_API glia_status glia_frechet_distance(glia_features a, glia_features b, double *distance, glia_error *error);
 
 typedef struct glia_kernel_distance_opts {
@@ -28,14 +28,14 @@ typedef struct glia_kernel_distance_opts {
     int64_t subsets; /* 0: 100; 1 if a subset is the whole of both sets */
     uint64_t seed;
 } glia_kernel_distance_opts;
-/* Kernel distance (Binkowski et al. 2018, "KID"): the unbiased estimate of the squared maximum mean discrepancy with the
- * kernel (x . y / size + 1)^3, mean over subsets. `stddev` (may be NULL): the standard deviation over subsets. May be
+/* Kernel distance (Binkowski et al. 2018, "KID"): the unbiased estimate of the squared maximum mean discrepancy with
+ * the kernel (x . y / size + 1)^3, mean over subsets. `stddev` (may be NULL): the standard deviation over subsets. May be
  * negative. */
 GLIA_API glia_status glia_kernel_distance(glia_features a, glia_features b, glia_kernel_distance_opts opts,
                                           double *distance, double *stddev, glia_error *error);
 
-/* Kynkäänniemi et al. 2019: precision is the share of drawn samples that lie within the distance of some real sample to
- * its k-th nearest real neighbour, recall the share of real samples within that of drawn ones. k 0: 3. */
+/* Kynkäänniemi et al. 2019: precision is the share of drawn samples that lie within the distance of some real sample
+ * to its k-th nearest real neighbour, recall the share of real samples within that of drawn ones. k 0: 3. */
 GLIA_API glia_status glia_precision_recall(glia_features real, glia_features drawn, int k, double *precision,
                                            double *recall, glia_error *error);
 

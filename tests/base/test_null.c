@@ -46,14 +46,19 @@ static struct {
     glia_detokenizer *detokenizer;
     glia_diffusion *diffusion;
     glia_explainer *explainer;
+    glia_spike_net *spike_net;
+    glia_reservoir *reservoir;
     glia_events *events;
     glia_function *function;
     glia_generator *generator; /* NULL, as are function, progress and training: they are complex to create */
+    glia_genome *genome;
     glia_graph *graph;
     glia_loader *loader;
     glia_loop *loop;
     glia_metric *metric;
     glia_model *model;
+    glia_neat *neat;
+    glia_net *net;
     glia_pairs *pairs;
     glia_program *program;
     glia_progress *progress;
@@ -115,6 +120,8 @@ static void fill_handles(void) {
     world.events = glia_events_open("events", &e);
     world.graph = glia_graph_create();
     world.loader = glia_loader_create(world.dataset, (glia_loader_opts){ .workers = -1 }, &e);
+    world.reservoir = glia_reservoir_create((glia_reservoir_opts){ .inputs = 1, .units = 1 }, &e);
+    world.spike_net = glia_spike_net_create(2, (glia_spike_cell){ 0 }, &e);
     world.diffusion = glia_diffusion_create((glia_diffusion_opts){ .steps = 3 }, &e);
     world.explainer =
         glia_explainer_of_function(values_of_rows, NULL, GLIA_SHAPE(2), 1, "occlusion", (glia_explain_opts){ 0 }, &e);
@@ -124,6 +131,9 @@ static void fill_handles(void) {
     world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.genome = glia_genome_parse("genome 1 inputs 1 outputs\nnode 0 input\nnode 1 bias\nnode 2 output tanh\n", &e);
+    world.net = glia_net_create(world.genome, &e);
+    world.neat = glia_neat_create((glia_neat_opts){ .inputs = 1, .outputs = 1, .population = 4 }, &e);
     world.graph_data = glia_graph_data_smiles((const char *const[]){ "CCO" }, 1, &e);
     world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
@@ -167,6 +177,9 @@ static int empty_world(void **state) {
     (void)state;
     glia_session_free(world.session);
     glia_search_free(world.search);
+    glia_net_free(world.net);
+    glia_neat_free(world.neat);
+    glia_genome_free(world.genome);
     glia_graph_data_free(world.graph_data);
     glia_store_free(world.store);
     glia_program_free(world.program);
@@ -184,6 +197,8 @@ static int empty_world(void **state) {
     glia_sampler_free(world.sampler);
     glia_diffusion_free(world.diffusion);
     glia_explainer_free(world.explainer);
+    glia_spike_net_free(world.spike_net);
+    glia_reservoir_free(world.reservoir);
     glia_augment_free(world.augment);
     return glia_events_close(world.events, NULL);
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -102,13 +103,6 @@ static glia_model *trained(int how) {
     return model;
 }
 
-static void assert_same_vectors(glia_model *a, glia_model *b) {
-    glia_array x, y;
-    assert_true(glia_store_find(glia_model_store(a), "vectors", &x));
-    assert_true(glia_store_find(glia_model_store(b), "vectors", &y));
-    assert_memory_equal(x.data, y.data, (size_t)glia_shape_count(x.shape) * sizeof(float));
-}
-
 static void resumed_training_equals_uninterrupted(void **state) {
     (void)state;
     for (int how = 0; how < COUNT(hows); how++) {
@@ -121,7 +115,7 @@ static void resumed_training_equals_uninterrupted(void **state) {
             glia_model_free(model);
             model = empty();
             if (train(model, how, true, 0) != GLIA_OK) fail_msg("%s", error.message);
-            assert_same_vectors(whole, model);
+            assert_same_model(whole, model);
             glia_model_free(model);
         }
         glia_model_free(whole);
@@ -134,7 +128,7 @@ static void threads_of_the_backend_change_nothing(void **state) {
     glia_fit_opts o = usual(topics());
     o.threads = 3;
     assert_int_equal(glia_train(more, NULL, "word2vec", hows[0].settings, o, &error), GLIA_OK);
-    assert_same_vectors(one, more);
+    assert_same_model(one, more);
     glia_model_free(one);
     glia_model_free(more);
 }

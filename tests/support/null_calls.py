@@ -26,11 +26,9 @@ GOOD = {
     "glia_bleu *": "&world.bleu", "const glia_bleu *": "&world.bleu",
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
-# Handle types, with the member of the world that holds one.
-HANDLES = ["agent", "augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "explainer",
-           "function", "generator", "graph", "graph_data", "loader", "loop", "metric", "model", "pairs", "program",
-           "progress", "replay", "sampler", "search", "sentences", "session", "store", "synonyms", "tokenizer",
-           "training", "vectors"]
+# Handle types: the members of test_null.c's world that are named like their type.
+WORLD = (pathlib.Path(__file__).parent / "../base/test_null.c").read_text()
+HANDLES = re.findall(r"^    glia_(\w+) \*\1;", WORLD, flags=re.MULTILINE)
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store. The world has no agent, so it is what is missing.
 OPTIONAL = {"glia_predict.backend", "glia_predict_ids.backend", "glia_train.data", "glia_compile.backend",

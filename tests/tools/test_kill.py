@@ -44,10 +44,22 @@ RANDOM = {
             "--quiet"],
     "ddpm": ["train", "ddpm", "--data", "strokes?n=14", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
              "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
+    "cyclegan": ["train", "cyclegan", "--data", "strokes?n=6", "--set", "cyclegan.other=strokes?n=8&seed=2", "--epochs",
+                 "2", "--batch", "2", "--checkpoint-every", "2", "--set", "cyclegan.buffer=3", "--set",
+                 "cyclegan.shown=1", "--threads", "1", "--quiet"],
+    "cgan": ["train", "cgan", "--data", "strokes?n=24", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2",
+             "--ema", "0.9", "--set", "gan.shown=2", "--threads", "1", "--quiet"],
     "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
+    "dqn": ["train", "dqn", "--env", "cartpole", "--copies", "2", "--epochs", "2", "--batch", "8", "--checkpoint-every",
+            "4", "--set", "dqn.steps=40", "--set", "dqn.learning_starts=10", "--set", "dqn.capacity=24", "--set",
+            "dqn.prioritized=true", "--set", "dqn.n_step=3", "--set", "dqn.noisy=true", "--set", "dqn.eval_episodes=2",
+            "--threads", "1", "--quiet"],
+    "ppo": ["train", "ppo", "--env", "pendulum", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2", "--set",
+            "ppo.steps=80", "--set", "ppo.rollout=20", "--set", "ppo.passes=2", "--set", "ppo.eval_episodes=2",
+            "--threads", "1", "--quiet"],
 }
 
 

@@ -6,23 +6,10 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "reports/picture.h"
 
 static const char *const descr[GLIA_DTYPE_COUNT] = { [GLIA_F32] = "<f4", [GLIA_F64] = "<f8", [GLIA_I32] = "<i4",
                                                      [GLIA_I64] = "<i8", [GLIA_U8] = "|u1",  [GLIA_BOOL] = "|b1" };
-
-/* CRC-32 of ISO 3309, bit by bit with a table of nibbles. */
-static uint32_t crc(uint32_t sum, const void *bytes, size_t length) {
-    static const uint32_t table[16] = { 0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-                                        0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
-                                        0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C };
-    const uint8_t *p = bytes;
-    sum = ~sum;
-    for (size_t i = 0; i < length; i++) {
-        sum = table[(sum ^ p[i]) & 15] ^ sum >> 4;
-        sum = table[(sum ^ (uint32_t)(p[i] >> 4)) & 15] ^ sum >> 4;
-    }
-    return ~sum;
-}
 
 static void put(glia_text *out, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; i++) glia_text_append(out, &(char){ (char)(value >> 8 * i) }, 1);
@@ -68,7 +55,7 @@ glia_status npz_write(const char *path, const npz_array *arrays, int n, glia_err
         const size_t bytes = (size_t)glia_shape_count(a->shape) * glia_dtype_size(a->dtype);
         glia_text npy = { 0 };
         npy_header(&npy, a);
-        const uint32_t sum = crc(npy.bytes ? crc(0, npy.bytes, npy.length) : 0, a->data, bytes);
+        const uint32_t sum = crc32_of(npy.bytes ? crc32_of(0, npy.bytes, npy.length) : 0, a->data, bytes);
         const size_t size = npy.length + bytes, begin = at;
         put(&heads[i], 0x04034B50, 4);
         common(&heads[i], a, sum, size);

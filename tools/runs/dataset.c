@@ -190,8 +190,7 @@ static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
 }
 
 static int prepare(training *t) {
-    int status = source_refuse_environment(t);
-    if (status < 0) status = choose_augment(t);
+    int status = choose_augment(t);
     if (status < 0) status = choose_class_weights(t);
     if (status < 0) status = choose_samples(t);
     if (status >= 0) return status;
@@ -256,6 +255,7 @@ static void close_dataset(training *t) {
 }
 
 const source source_dataset = { .flag = GLIA_USES_DATA,
+                                .takes = SOURCE_ADDRESS | SOURCE_SAMPLES,
                                 .open = open_dataset,
                                 .sizes = sizes,
                                 .prepare = prepare,

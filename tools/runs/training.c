@@ -192,8 +192,7 @@ int training_open(training *t, settings asked) {
     settings *a = &t->asked;
     if (!a->epochs) a->epochs = t->recipe->epochs;
     if (!a->batch) a->batch = t->recipe->batch;
-    t->source = source_of(t->method);
-    status = t->source->open(t);
+    status = source_open(t);
     if (status < 0) status = build_model(t);
     if (status < 0) status = choose_loss(t);
     if (status < 0) status = choose_watchers(t);

@@ -69,6 +69,14 @@ static const named table[] = {
         IMAGE_SHAPE(1, 28, 28), 10 },
       { NULL },
       .train = { NULL } },
+    { { "ring", "points of eight normal distributions on a circle, drawn by Glia", NULL, 50000, 10000,
+        { .rank = 1, .dim = { 2 } }, 8 },
+      { NULL },
+      .train = { NULL } },
+    { { "grid", "points of 25 normal distributions on a grid, drawn by Glia", NULL, 50000, 10000,
+        { .rank = 1, .dim = { 2 } }, 25 },
+      { NULL },
+      .train = { NULL } },
 };
 
 int glia_data_list(glia_data_info *out, int capacity) {

@@ -642,6 +642,25 @@ static glia_dataset *open_strokes(const request *r, const glia_data_info *info, 
     return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
+/* "ring" and "grid": n, the number of points, seed, and modes, of a grid a square number. */
+static glia_dataset *open_gaussians(const request *r, const glia_data_info *info, glia_error *error) {
+    static const char *const known[] = { "n", "seed", "modes" };
+    const bool grid = info->classes != 8;
+    int64_t n = info->train, seed = 0, modes = info->classes;
+    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
+    if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
+    if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
+    if (integer_option(r, "modes", 1, 10000, &modes, error)) return NULL;
+    const int64_t side = (int64_t)llround(sqrt((double)modes));
+    if (grid && side * side != modes) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: modes=%lld is not a square number", r->address, (long long)modes);
+        return NULL;
+    }
+    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
+    if (r->test) n = GLIA_MAX(n / 5, 1);
+    return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+}
+
 /* A named text: windows of its characters or tokens. */
 static glia_dataset *open_named_text(const request *r, const char *name, glia_error *error) {
     static const char *const known[] = { "length", "step", "tokenizer", "test" };
@@ -672,12 +691,13 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) {
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
-        if (infos[i].x_shape.rank == 1) return open_named_text(r, name, error);
-        const bool drawn = !strcmp(name, "strokes");
+        const bool strokes = !strcmp(name, "strokes"), points = infos[i].x_shape.rank == 1 && !infos[i].source;
+        if (infos[i].x_shape.rank == 1 && !points) return open_named_text(r, name, error);
         glia_subset_opts part = { 0 };
-        if (!drawn && subset_options(r, &part, error)) return NULL;
-        glia_dataset *data = drawn ? open_strokes(r, &infos[i], error)
-                                   : glia_data_open_named(name, r->test, r->folder, error);
+        if (!strokes && !points && subset_options(r, &part, error)) return NULL;
+        glia_dataset *data = strokes  ? open_strokes(r, &infos[i], error)
+                             : points ? open_gaussians(r, &infos[i], error)
+                                      : glia_data_open_named(name, r->test, r->folder, error);
         if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;

@@ -393,19 +393,14 @@ static glia_status load_file(glia_model *model, const char *path, work *k, glia_
     glia_status status = glia_model_ready(model, 0, error);
     if (status == GLIA_OK && k->opts.pattern)
         status = glia_store_check_pattern(model->store, k->opts.pattern, "loading weights", error);
-    glia_file bytes;
-    if (status == GLIA_OK) status = glia_file_open(&bytes, path, error);
+    glia_tensor_file file;
+    if (status == GLIA_OK) status = glia_tensors_open(path, &file, error);
     if (status != GLIA_OK) return status;
-    glia_safetensors file;
     glia_error reason = { 0 };
     k->error = &reason;
-    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        k->file = &file;
-        status = load(model->store, k);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
+    k->file = &file.tensors;
+    status = load(model->store, k);
+    glia_tensors_close(&file);
     if (report == &local || !k->list.length) {
         free(k->list.bytes);
     } else {

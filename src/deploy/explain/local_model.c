@@ -35,16 +35,18 @@ static glia_status sums_begin(sums *s, glia_error *error) {
     if (!(s->total > 0)) return glia_fail(error, GLIA_E_ARGUMENT, "explain: all weights of the local model are 0");
     s->y_mean /= s->total;
     for (int64_t a = 0; a < d; a++) s->mean[a] /= s->total;
-    double *row = s->solution;
-    for (int64_t i = 0; i < n; i++) {
-        const double w = s->weight[i], y = s->y[i] - s->y_mean;
-        for (int64_t a = 0; a < d; a++) row[a] = s->z[i * d + a] - s->mean[a];
+    for (int64_t i = 0; i < n; i++) { /* of columns as they are: those of LIME are mostly 0 and 1 */
+        const double w = s->weight[i], y = s->y[i] - s->y_mean, *row = s->z + i * d;
         for (int64_t a = 0; a < d; a++) {
+            if (row[a] == 0) continue;
             const double v = w * row[a];
             s->moment[a] += v * y;
             for (int64_t b = 0; b <= a; b++) s->gram[a * d + b] += v * row[b];
         }
         s->y_square += w * y * y;
+    }
+    for (int64_t a = 0; a < d; a++) { /* centred; y is already */
+        for (int64_t b = 0; b <= a; b++) s->gram[a * d + b] -= s->total * s->mean[a] * s->mean[b];
     }
     return GLIA_OK;
 }

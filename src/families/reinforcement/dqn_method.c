@@ -221,12 +221,13 @@ static glia_status begin(glia_training *t, glia_error *error) {
     const glia_replay_opts opts = { .capacity = m->capacity,
                                     .prioritized = m->prioritized,
                                     .alpha = m->alpha > 0 ? m->alpha : GLIA_ZERO };
-    m->replay = glia_n_step_replay(&m->n_steps, opts, error);
-    if (!m->replay) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->replay = glia_n_step_replay(&m->n_steps, opts, &reason);
+    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
     m->actions = calloc((size_t)m->actor.copies, sizeof *m->actions);
     m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
     if (!m->actions || !m->before) return glia_fail_nomem(error);
-    status = glia_store_blend(t->states, "target/", t->model->store, NULL, 1, error);
+    status = glia_store_blend(t->states, "target/", t->states, NULL, 1, error);
     t->full_lr = (double)*m->rate;
     t->epoch_steps = GLIA_MAX(m->steps / (m->train_every * m->actor.copies), 1);
     t->groups[t->n_groups++] = "train";
@@ -324,7 +325,7 @@ static glia_status learn(glia_training *t, glia_error *error) {
         status = glia_replay_prioritize(m->replay, batch.rows, found, n, error);
     }
     if (status == GLIA_OK && ++m->counters[1] % m->target_every == 0 && !follows(m))
-        status = glia_store_blend(t->states, "target/", t->model->store, NULL, m->tau, error);
+        status = glia_store_blend(t->states, "target/", t->states, NULL, m->tau, error);
     return status;
 }
 

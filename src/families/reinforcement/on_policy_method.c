@@ -12,6 +12,7 @@
 
 #include "families/reinforcement/agent.h"
 #include "glia/layers.h"
+#include "glia/losses.h"
 
 enum { ACTIONS = 0x7061, SHUFFLES = 0x7073, MEANS = 4 }; /* streams of random numbers */
 

@@ -16,6 +16,7 @@
 #include "families/reinforcement/agent.h"
 #include "families/reinforcement/n_step.h"
 #include "glia/layers.h"
+#include "glia/losses.h"
 
 enum { EXPLORATION = 0x7363, CRITICS = 2, GROUPS = 3 };
 static const char *const groups[GROUPS] = { "actor", "critic", "alpha" };
@@ -228,7 +229,7 @@ static glia_status build(glia_training *t, glia_error *error) {
     };
     status = glia_agent_compile(t, m->graph, opts, &m->act, error);
     if (status == GLIA_OK) find_inputs(m, glia_leaf_of(x)->name);
-    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, "", 1, error) : status;
+    return status == GLIA_OK ? glia_store_blend(t->states, "target/", t->states, NULL, 1, error) : status;
 }
 
 static glia_status find_bounds(sac *m, glia_error *error) {
@@ -255,8 +256,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status == GLIA_OK) status = build(t, error);
     if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
     if (status != GLIA_OK) return status;
-    m->replay = glia_n_step_replay(&m->n_steps, (glia_replay_opts){ .capacity = m->capacity }, error);
-    if (!m->replay) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->replay = glia_n_step_replay(&m->n_steps, (glia_replay_opts){ .capacity = m->capacity }, &reason);
+    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
     m->actions = calloc((size_t)(m->actor.copies * m->actor.actions), sizeof *m->actions);
     m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
     if (!m->actions || !m->before) return glia_fail_nomem(error);

@@ -4,8 +4,8 @@
  *     Q(s, a) += rate (r + gamma max Q(s', .) - Q(s, a))        q-table
  *     Q(s, a) += rate (r + gamma Q(s', a') - Q(s, a))           sarsa; a' is the action that follows
  *
- * The table is the kernel (actions, states) of the model's layer "q" over one-hot observations. The rate is the learning
- * rate of the run.
+ * The table is the kernel (actions, states) of the model's layer "q" over one-hot observations. The rate is the
+ * learning rate of the run.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -44,12 +44,12 @@ typedef float lanes __attribute__((vector_size(4 * GLIA_COMPETITION_LANES), alig
 typedef int32_t masks __attribute__((vector_size(4 * GLIA_COMPETITION_LANES), aligned(4)));
 
 struct glia_competition_run {
-    int64_t steps;      /* that a sample is shown, and most of the pause that is computed */
-    int64_t width;               /* cells, padded to a multiple of the lanes; the padding never fires */
+    int64_t steps;              /* that a sample is shown, and most of the pause that is computed */
+    int64_t width;              /* cells, padded to a multiple of the lanes; the padding never fires */
     float *v, *ge, *gi, *limit; /* (width); limit: the threshold */
-    int32_t *held;      /* (n): the step at which the cell may fire again */
-    int32_t *last;      /* (n): the step of its last spike, -1: none */
-    int32_t *active;    /* cells that have fired, in order of their first spike */
+    int32_t *held;              /* (n): the step at which the cell may fire again */
+    int32_t *last;              /* (n): the step of its last spike, -1: none */
+    int32_t *active;            /* cells that have fired, in order of their first spike */
     int64_t n_active;
     int32_t *inner; /* inhibitory cells that are not at rest */
     int64_t n_inner;
@@ -75,9 +75,9 @@ static int64_t steps_of(double ms, double dt) { return (int64_t)llround(ms / dt)
 
 void glia_competition_run_free(glia_competition_run *r) {
     if (!r) return;
-    void *const blocks[] = { r->v, r->limit,     r->ge,      r->gi,      r->held,       r->last, r->active,
-                             r->inner, r->inner_v, r->inner_g, r->inner_held, r->seen, r->head,
-                             r->next,  r->source,  r->pre,     r->post1,      r->post2 };
+    void *const blocks[] = { r->v,      r->limit, r->ge,      r->gi,      r->held,       r->last,
+                             r->active, r->inner, r->inner_v, r->inner_g, r->inner_held, r->seen,
+                             r->head,   r->next,  r->source,  r->pre,     r->post1,      r->post2 };
     for (int i = 0; i < GLIA_COUNT(blocks); i++) free(blocks[i]);
     free(r);
 }
@@ -103,8 +103,8 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     const size_t ages = (size_t)(r->steps + steps_of(u->rest, u->dt) + 1);
     const double taus[] = { u->tau_pre, u->tau_post1, u->tau_post2 };
     float **const traces[] = { &r->pre, &r->post1, &r->post2 };
-    bool made = r->v && r->ge && r->gi && r->limit && r->held && r->last && r->active && r->inner && r->inner_v && r->inner_g &&
-                r->inner_held && r->seen && r->head && r->next && r->source;
+    bool made = r->v && r->ge && r->gi && r->limit && r->held && r->last && r->active && r->inner && r->inner_v &&
+                r->inner_g && r->inner_held && r->seen && r->head && r->next && r->source;
     for (int i = 0; i < GLIA_COUNT(traces); i++) {
         *traces[i] = malloc(ages * sizeof(float));
         made = made && *traces[i];
@@ -308,13 +308,14 @@ void glia_competition_normalize(glia_competition *net) {
 static int64_t show_once(glia_competition *net, glia_competition_run *r, bool learns, int32_t *counts,
                          glia_competition_told *told) {
     const glia_competition_rules *u = &net->rules;
-    const int64_t pause = steps_of(u->rest, u->dt), spent = steps_of(6 * TAU_I, u->dt);
+    const int64_t pause = steps_of(u->rest, u->dt), spent = steps_of(10 * TAU_I, u->dt);
     int64_t inhibited = 0, before = told->spikes, shown = 0;
     begin_run(net, r);
     for (int64_t t = 0; t < r->steps + pause; t++) {
         for (int32_t s = t < r->steps ? r->head[t] : -1; s >= 0; s = r->next[s]) {
             deliver(net, r, r->source[s], t, learns, told);
         }
+        if (inhibited == t) memset(r->gi, 0, (size_t)r->width * sizeof *r->gi); /* e^-10 of it is left */
         step_cells(net, r, t, inhibited > t, learns, counts, told);
         if (r->n_inner > 0 && move_inner(net, r, t, told)) inhibited = t + spent;
         if (t + 1 == r->steps) shown = told->spikes - before;

@@ -70,8 +70,8 @@ static void product(const double *a, const double *b, double *out, int64_t d, bo
         }
 }
 
-/* The trace of (S T)^(1/2): the sum of the roots of the eigenvalues of R T R, where R is the root of S. Overwrites s and
- * t; m[0..2] (d, d), values and work (d). false: not finite. */
+/* The trace of (S T)^(1/2): the sum of the roots of the eigenvalues of R T R, where R is the root of S. Overwrites s
+ * and t; m[0..2] (d, d), values and work (d). false: not finite. */
 static bool root_trace(double *s, double *t, double *const m[3], double *values, double *work, int64_t d,
                        double *trace) {
     if (!glia_symmetric_eigen(s, d, values, m[0], work)) return false;

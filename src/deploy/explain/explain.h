@@ -121,7 +121,7 @@ typedef struct glia_game {
     int *feature;    /* (players): which feature */
     int64_t *starts; /* (players + 1), into elements */
     int64_t *elements;
-    int32_t *picked; /* (size): whether the element comes from x, for one coalition */
+    int32_t *picked; /* (size): -1 where the element comes from x, else 0, for one coalition */
     int features;
     double empty, full; /* values of the empty coalition and of all players */
     float *rows;        /* (capacity, size) */

@@ -31,12 +31,12 @@ static glia_tensor encoder_layer(glia_tensor x, int index, const plan *p) {
 
 static glia_tensor vit(glia_tensor x, int outputs, plan p) {
     glia_graph *g = glia_tensor_graph(x);
+    const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
+    glia_tensor first = glia_parameter(g, "class_token", GLIA_F32, GLIA_SHAPE(1, 1, p.units), zeros);
     x = glia_conv2d(x, "conv_proj", (glia_conv_opts){ .filters = p.units, .kernel = p.patch, .stride = p.patch });
     const glia_shape maps = glia_tensor_shape(x);
     const int64_t tokens = maps.dim[2] * maps.dim[3];
     x = glia_permute(glia_reshape(x, GLIA_SHAPE(GLIA_BATCH, p.units, tokens)), GLIA_SHAPE(0, 2, 1));
-    const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
-    glia_tensor first = glia_parameter(g, "class_token", GLIA_F32, GLIA_SHAPE(1, 1, p.units), zeros);
     first = glia_broadcast(first, GLIA_SHAPE(GLIA_BATCH, 1, p.units));
     x = glia_concat((const glia_tensor[]){ first, x }, 2, 1);
     x = glia_add(x, glia_parameter(g, "encoder/pos_embedding", GLIA_F32, GLIA_SHAPE(1, tokens + 1, p.units), narrow));

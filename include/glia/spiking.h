@@ -7,6 +7,7 @@
  *   5  associative memories, maps and components by local rules
  *   6  learning exact spike times
  *   7  reservoirs: echo state nets and liquid state machines
+ *   8  recordings of event cameras: N-MNIST, AEDAT
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -14,8 +15,9 @@
 #ifndef GLIA_SPIKING_H
 #define GLIA_SPIKING_H
 
+#include "glia/data.h"
 #include "glia/layers.h"
-#include "glia/program.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -203,6 +205,26 @@ GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
 /* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
 GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
 
+/* ---- conversion of trained nets ---------------------------------------------------------------------- */
+/* A net of layers with relu, one after the other, becomes integrate-and-fire units with the same weights (Diehl et al.
+ * 2015, Rueckauer et al. 2017): units of a layer share a threshold, a percentile of the layer's activations on data, and
+ * a spike carries the threshold's value. Rates become activations as steps go on. The input is a constant current, the
+ * result what reaches the output on average. Max pooling lets the unit through that has fired most. */
+typedef struct glia_converted glia_converted;
+typedef struct glia_convert_opts {
+    double percentile; /* 0: 99.9; 100: the maximum */
+    int64_t samples;   /* of the data, by which thresholds are balanced; 0: 256 */
+    int threads;       /* 0: all cores */
+} glia_convert_opts;
+/* The model must outlive it. NULL: see error. */
+GLIA_API glia_converted *glia_convert_to_spiking(glia_model *model, const glia_dataset *data, glia_convert_opts opts,
+                                                 glia_error *error);
+GLIA_API void glia_converted_free(glia_converted *converted);
+/* n samples x for `steps` steps: outputs (n, ...) like the model's; *spikes (may be NULL): of all units. One thread at a
+ * time. */
+GLIA_API glia_status glia_converted_run(glia_converted *converted, const float *x, int64_t n, int64_t steps,
+                                        float *outputs, int64_t *spikes, glia_error *error);
+
 /* ==== 4. networks by events ================================================================= */
 /* Cells that integrate and fire, and synapses with delays. Nothing is computed between events: a membrane, a trace, an
  * eligibility is moved by its exact decay when an event needs it, so time costs nothing, and a run costs one delivery
@@ -389,6 +411,23 @@ GLIA_API glia_status glia_reservoir_run(const glia_reservoir *reservoir, const f
  * sum |w (x, 1) - y|^2 + ridge |w|^2 over n samples x (n, features), y (n, outputs). */
 GLIA_API glia_status glia_ridge_fit(const float *x, const float *y, int64_t n, int64_t features, int64_t outputs,
                                     double ridge, float *w, glia_error *error);
+
+/* ==== 8. event cameras ====================================================================== */
+
+typedef struct glia_camera_event {
+    int64_t time; /* microseconds */
+    int32_t x, y;
+    int32_t polarity; /* 1: brighter, 0: darker */
+} glia_camera_event;
+/* Reads a recording. By the file's beginning or ending: "#!AER-DAT2.0" or 1.0 (a DVS128's 32-bit addresses and times, the
+ * first bit of an address the polarity), "#!AER-DAT3.1" (polarity packets), else N-MNIST's and N-Caltech101's .bin of
+ * 5-byte events (Orchard et al. 2015). *events: free() it. Times are as in the file; GLIA_E_FORMAT names the offset of
+ * an event that is incomplete or, in AEDAT 3.1, out of its packet. */
+GLIA_API glia_status glia_camera_load(const char *path, glia_camera_event **events, int64_t *n, glia_error *error);
+/* Events as frames (steps, 2, height, width): the number of events of each polarity in each of `steps` equal parts of the
+ * recording. GLIA_E_ARGUMENT: an event outside the frame, or times out of order. */
+GLIA_API glia_status glia_camera_frames(const glia_camera_event *events, int64_t n, int64_t steps, int32_t height,
+                                        int32_t width, float *frames, glia_error *error);
 
 #ifdef __cplusplus
 }

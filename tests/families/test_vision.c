@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "asserts.h"
-#include "models.h"
+#include "models/models.h"
 
 static glia_error error;
 

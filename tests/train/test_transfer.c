@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "asserts.h"
-#include "models.h"
+#include "models/models.h"
 
 static glia_error error;
 

@@ -1,5 +1,5 @@
-/* features.c - `glia features`: what a layer of a trained model gives for the samples of a data set, as .npz; or how far
- * a probe of these features gets. */
+/* features.c - `glia features`: what a layer of a trained model gives for the samples of a data set, as .npz; or how
+ * far a probe of these features gets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,8 @@ static int compute(const saved *s, const request *q, const char *split, features
     if (status >= 0) return status;
     glia_error error;
     glia_backend *backend = glia_backend_open("cpu", (int)q->threads, &error);
-    const bool done = backend && glia_model_features(s->model, q->layer, data, &f->x, &f->size, backend, &error) == GLIA_OK;
+    const bool done =
+        backend && glia_model_features(s->model, q->layer, data, &f->x, &f->size, backend, &error) == GLIA_OK;
     f->n = glia_data_count(data);
     f->classes = glia_data_classes(data);
     const bool labelled = f->classes && glia_shape_count(glia_data_y_shape(data)) == 1;

@@ -1,5 +1,5 @@
-/* transfer.c - what --from and the options beside it do to a model: values of another one, a new head, freezing, rates by
- * depth, batch norms with fixed statistics. */
+/* transfer.c - what --from and the options beside it do to a model: values of another one, a new head, freezing, rates
+ * by depth, batch norms with fixed statistics. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,8 @@ int transfer_prepare(training *t) {
     if (a->train_last && glia_model_freeze_blocks(t->model, (int)a->train_last, &error) != GLIA_OK)
         return misuse("--train-last: %s", error.message);
     a->fixed_norms = a->fixed_norms > 0;
-    if (a->fixed_norms && !a->from) return misuse("--fixed-norms needs --from: the statistics are to be those of a model");
+    if (a->fixed_norms && !a->from)
+        return misuse("--fixed-norms needs --from: the statistics are to be those of a model");
     if (a->fixed_norms && glia_model_fix_norms(t->model, NULL, &error) != GLIA_OK)
         return misuse("--fixed-norms: %s", error.message);
     if (isnan(a->depth_decay)) return -1;

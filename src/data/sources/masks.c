@@ -3,8 +3,8 @@
  * An archive has a folder of pictures and one of masks, whose files are paired by name. A mask's grey values are the
  * classes, numbered in rising order; one value may mean "no class" (label -1, which losses and scores leave out).
  *
- * A sample is a tile of a picture, all of one grid, so every pixel is seen once. With `turns` the training split has each
- * tile in the eight positions of a square (four quarter turns, mirrored or not), and the mask moves with it.
+ * A sample is a tile of a picture, all of one grid, so every pixel is seen once. With `turns` the training split has
+ * each tile in the eight positions of a square (four quarter turns, mirrored or not), and the mask moves with it.
  */
 #include <stdio.h>
 #include <stdlib.h>

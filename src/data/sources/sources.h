@@ -38,6 +38,13 @@ typedef struct glia_image_opts {
 glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts opts, const char *name,
                                     glia_error *error);
 
+/* ---- NumPy arrays ------------------------------------------------------------------------- */
+
+/* Converts integers to i32 labels, or to f32 values with `target`; floats to f32 values. */
+glia_status glia_values_to_targets(glia_values *y, bool target, glia_error *error);
+/* Transposes (N, H, W, C) to (N, C, H, W). */
+glia_status glia_values_channels_first(glia_values *x, glia_error *error);
+
 /* ---- rows, records, texts ----------------------------------------------------------------- */
 
 /* Takes ownership of the rows, also on failure. */

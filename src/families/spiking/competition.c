@@ -147,6 +147,14 @@ static bool add_spike(glia_competition_run *r, int64_t step, int64_t input) {
     return true;
 }
 
+/* The step of a spike, moved by a normal number (Box and Muller) but kept inside the presentation. */
+static int64_t jittered(const glia_competition *net, glia_competition_run *r, int64_t step, glia_rng *rng) {
+    if (net->rules.jitter <= 0) return step;
+    const double u = sqrt(-2 * log1p(-uniform(r, rng))), angle = 6.283185307179586 * uniform(r, rng);
+    const double by = net->rules.jitter / net->rules.dt * u * cos(angle);
+    return (int64_t)fmin(fmax(round((double)step + by), 0), (double)(r->steps - 1));
+}
+
 /* Draws all spikes of the presentation: distances between spikes of an input are geometric. If memory runs out, the rest
  * is missing. */
 static void draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
@@ -158,7 +166,8 @@ static void draw_spikes(const glia_competition *net, glia_competition_run *r, co
         if (!(chance > 0)) continue;
         const double scale = chance < 1 ? 1 / log1p(-chance) : 0;
         for (double t = -1; (t += 1 + floor(log1p(-uniform(r, rng)) * scale)) < (double)r->steps;) {
-            if (!add_spike(r, (int64_t)t, i)) return;
+            if (net->rules.loss > 0 && uniform(r, rng) < net->rules.loss) continue;
+            if (!add_spike(r, jittered(net, r, (int64_t)t, rng), i)) return;
         }
     }
 }

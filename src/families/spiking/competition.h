@@ -16,6 +16,8 @@ typedef struct glia_competition_rules {
     double norm; /* of each cell's weights, their sum */
     double theta_plus, tau_theta;
     double excitation, inhibition;
+    double loss;   /* part of the input spikes that are lost on the way */
+    double jitter; /* deviation of the input spikes' times, ms */
 } glia_competition_rules;
 
 /* weights (inputs, n), theta (n): memory of the caller. */

@@ -67,6 +67,8 @@ static const glia_setting settings[] = {
       "weight of a cell to its inhibitory one" },
     { "inhibition", GLIA_SETTING_REAL, RULE(inhibition), 17, 0, 1000, NULL,
       "weight of an inhibitory cell to the others" },
+    { "spike_loss", GLIA_SETTING_REAL, RULE(loss), 0, 0, 1, NULL, "part of the input spikes that are lost" },
+    { "jitter", GLIA_SETTING_REAL, RULE(jitter), 0, 0, 1000, NULL, "deviation of the input spikes' times, ms" },
     { "label_samples", GLIA_SETTING_INT, offsetof(stdp, label_samples), 10000, 0, 1e9, NULL,
       "training samples by which the responses of the cells are measured; 0: all" },
     { "readout", GLIA_SETTING_CHOICE, offsetof(stdp, readout), 0, 0, 0, "class|share|bayes",

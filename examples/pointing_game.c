@@ -1,6 +1,7 @@
 /* pointing_game.c - does an explanation point at the digit? A net learns digits placed at random in clutter; the
- * largest value of a map should lie in the digit's box (Zhang et al. 2018). Then layers get random parameters from the
- * output down: explanations of the trained net should not survive it (Adebayo et al. 2018).
+ * largest value of a map should lie in the digit's box, or within 4 pixels of it (Zhang et al. 2018; their programs
+ * allow 15 pixels where the shorter side has 224). Then layers get random parameters from the output down:
+ * explanations of the trained net should not survive it (Adebayo et al. 2018).
  *     pointing_game [--quick]      MNIST in $GLIA_DATA; --quick: drawn digits, and a net that is hardly trained */
 #include <glia/glia.h>
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 56, DIGIT = 28, PATCH = 8, PATCHES = 6, LAYERS = 4 };
+enum { SIDE = 56, DIGIT = 28, PATCH = 8, PATCHES = 6, LAYERS = 4, NEAR = 4 };
 
 typedef struct box {
     int top, left, bottom, right; /* of the ink, both ends included */
@@ -57,27 +58,30 @@ static glia_model *build(glia_error *e) {
     x = glia_conv2d(x, "conv2", (glia_conv_opts){ .filters = 24, .kernel = 3, .pad = 1, .activation = GLIA_RELU });
     x = glia_max_pool2d(x, (glia_pool_opts){ .size = 2 });
     x = glia_conv2d(x, "conv3", (glia_conv_opts){ .filters = 48, .kernel = 5, .pad = 2, .activation = GLIA_RELU });
-    glia_model_output(model, "scores", glia_dense(glia_global_avg_pool(x), "out", (glia_dense_opts){ .units = 10 }));
+    glia_model_output(model, "scores", glia_dense(glia_global_max_pool(x), "out", (glia_dense_opts){ .units = 10 }));
     return model;
 }
 
+static bool points_at(const glia_explanation *map, box b, int near) {
+    return glia_explain_points_at(map->values, SIDE, SIDE, b.top - near, b.left - near, b.bottom - b.top + 1 + 2 * near,
+                                  b.right - b.left + 1 + 2 * near);
+}
+
 /* Prints the share of n pictures where the method's map of the true class points at the digit. */
-static void points(glia_model *model, const char *method, const float *x, const int32_t *y, const int32_t *predicted,
-                   const box *boxes, int n, glia_error *e) {
+static void points(glia_model *model, const char *method, const float *x, const int32_t *y, const box *boxes, int n,
+                   glia_error *e) {
     glia_explainer *why = glia_explainer_create(model, method, (glia_explain_opts){ .threads = 1 }, e);
-    int hits = 0, right = 0, both = 0;
+    int hits = 0, strict = 0;
     for (int i = 0; why && i < n; i++) {
         glia_explanation map;
         if (glia_explain(why, x + i * SIDE * SIDE, y[i], &map, e) != GLIA_OK) return;
-        const box b = boxes[i];
-        const bool hit =
-            glia_explain_points_at(map.values, SIDE, SIDE, b.top, b.left, b.bottom - b.top + 1, b.right - b.left + 1);
-        hits += hit, right += predicted[i] == y[i], both += hit && predicted[i] == y[i];
+        hits += points_at(&map, boxes[i], NEAR), strict += points_at(&map, boxes[i], 0);
         glia_explanation_free(&map);
     }
     glia_explainer_free(why);
-    printf("%s points at the digit in %.1f %%, in %.1f %% of those that the net classifies right\n", method,
-           100.0 * hits / n, 100.0 * both / right);
+    printf("%s points at the digit in %.1f %%, into its box in %.1f %%\n", method, 100.0 * hits / n,
+           100.0 * strict / n);
+    fflush(stdout);
 }
 
 /* Mean rank correlations, of sizes, after each step of the randomization. */
@@ -103,7 +107,6 @@ int main(int argc, char **argv) {
     if (!train || !test) return fprintf(stderr, "pointing_game: %s\n", e.message), 1;
     float *x = malloc((size_t)n * SIDE * SIDE * sizeof *x), *tx = malloc((size_t)tests * SIDE * SIDE * sizeof *tx);
     int32_t *y = malloc((size_t)n * sizeof *y), *ty = malloc((size_t)tests * sizeof *ty);
-    int32_t *predicted = malloc((size_t)tests * sizeof *predicted);
     box *boxes = malloc((size_t)tests * sizeof *boxes);
     make(train, n, x, y, NULL), make(test, tests, tx, ty, boxes);
     glia_arrays a = {
@@ -114,25 +117,25 @@ int main(int argc, char **argv) {
     };
     glia_dataset *cluttered = glia_data_arrays(a, &e), *held_out = glia_data_arrays(b, &e);
     glia_model *model = build(&e);
-    glia_fit_opts how = { .epochs = quick ? 1 : 8,
+    glia_fit_opts how = { .epochs = quick ? 1 : 6,
                           .batch = 64,
-                          .optimizer = { .kind = GLIA_ADAM, .lr = 3e-3 },
+                          .optimizer = { .kind = GLIA_ADAM, .lr = 2e-3 },
                           .seed = 1,
                           .schedule = { .kind = GLIA_LR_COSINE },
                           .threads = 1 };
     glia_scores scores;
     if (glia_fit(model, cluttered, how, &e) ||
-        glia_evaluate(model, held_out, (glia_evaluate_opts){ .threads = 1, .predicted = predicted }, &scores, &e))
+        glia_evaluate(model, held_out, (glia_evaluate_opts){ .threads = 1 }, &scores, &e))
         return fprintf(stderr, "pointing_game: %s\n", e.message), 1;
     printf("accuracy %.1f %%\n", 100 * scores.accuracy);
     static const char *const methods[] = { "grad-cam", "grad-cam++", "guided-backprop", "saliency",
                                            "gradient-x-input" };
-    for (int k = 0; k < 5; k++) points(model, methods[k], tx, ty, predicted, boxes, tests, &e);
+    for (int k = 0; k < 4; k++) points(model, methods[k], tx, ty, boxes, tests, &e);
     printf("rank correlation with explanations of the trained net, random down to\n");
-    for (int k = 0; k < 5; k++) randomize(model, methods[k], tx, ty, quick ? 2 : 20, &e);
+    for (int k = 0; k < 4; k++) randomize(model, methods[k], tx, ty, quick ? 2 : 20, &e);
     if (e.status) fprintf(stderr, "pointing_game: %s\n", e.message);
     glia_model_free(model), glia_data_free(cluttered), glia_data_free(held_out), glia_data_free(train),
         glia_data_free(test);
-    free(x), free(y), free(tx), free(ty), free(boxes), free(predicted);
+    free(x), free(y), free(tx), free(ty), free(boxes);
     return e.status != GLIA_OK;
 }

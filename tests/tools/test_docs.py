@@ -31,7 +31,7 @@ def run(*arguments, folder=None):
 
 
 PAGES = ["api", "data", "augmentation", "text", "sequences", "word2vec", "generative", "methods", "explaining",
-         "reinforcement", "vision"]
+         "reinforcement", "vision", "graphs", "spiking", "evolution"]
 
 
 class Docs(unittest.TestCase):

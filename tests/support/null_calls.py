@@ -26,8 +26,8 @@ GOOD = {
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
 # Handle types, with the member of the world that holds one.
-HANDLES = ["augment", "backend", "converted", "dataset", "detokenizer", "diffusion", "env", "events", "function", "generator",
-           "graph", "loader", "loop", "metric",
+HANDLES = ["augment", "backend", "converted", "dataset", "detokenizer", "diffusion", "env", "events", "function",
+           "generator", "graph", "loader", "loop", "metric",
            "model", "pairs", "program", "progress", "replay", "reservoir", "sampler", "search",
            "sentences", "session", "spike_net", "store", "synonyms", "tokenizer",
            "training", "vectors"]

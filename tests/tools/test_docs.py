@@ -1,7 +1,8 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
 docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-docs/augmentation.md, docs/data.md, docs/generative.md, docs/methods.md, docs/sequences.md, docs/word2vec.md: likewise.
+docs/augmentation.md, docs/data.md, docs/generative.md, docs/methods.md, docs/sequences.md, docs/spiking.md,
+docs/word2vec.md: likewise.
 docs/data.md and docs/word2vec.md: the ```sh blocks also run, line by line; a line must print the text in the comment at
 its end.
 docs/add-an-op.md: each ```c page block is a file of src/ops; compiled only.
@@ -37,6 +38,7 @@ class Docs(unittest.TestCase):
         snippets += blocks("docs/text.md", "c") + blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
         snippets += blocks("docs/generative.md", "c")
         snippets += blocks("docs/methods.md", "c")
+        snippets += blocks("docs/spiking.md", "c")
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):

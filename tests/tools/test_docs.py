@@ -31,7 +31,7 @@ def run(*arguments, folder=None):
 
 
 PAGES = ["api", "data", "augmentation", "text", "sequences", "word2vec", "generative", "methods", "explaining",
-         "reinforcement", "vision", "graphs", "spiking", "evolution"]
+         "reinforcement", "vision", "graphs", "spiking"]
 
 
 class Docs(unittest.TestCase):

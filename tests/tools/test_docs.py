@@ -36,6 +36,7 @@ class Docs(unittest.TestCase):
         snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
         snippets += blocks("docs/text.md", "c") + blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
         snippets += blocks("docs/generative.md", "c")
+        snippets += blocks("docs/evolution.md", "c")
         snippets += blocks("docs/methods.md", "c")
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:

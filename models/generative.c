@@ -72,6 +72,15 @@ void glia_build_cgan(glia_model *model, glia_shape sample, int classes) {
     declare(model, glia_dcgan_generator(z, "generator", sample, generator), glia_dcgan_critic(x, "critic", critic));
 }
 
+void glia_build_cyclegan(glia_model *model, glia_shape sample) {
+    const glia_cyclegan_opts opts = { .filters = 16, .halvings = 2, .blocks = 2 };
+    glia_tensor a = glia_model_input(model, "a", GLIA_F32, sample), b = glia_model_input(model, "b", GLIA_F32, sample);
+    glia_model_output(model, "to_b", glia_cyclegan_generator(a, "to_b", opts));
+    glia_model_output(model, "to_a", glia_cyclegan_generator(b, "to_a", opts));
+    glia_model_output(model, "score_a", glia_cyclegan_critic(a, "critic_a", opts));
+    glia_model_output(model, "score_b", glia_cyclegan_critic(b, "critic_b", opts));
+}
+
 static void unet(glia_model *model, glia_shape sample, glia_tensor condition) {
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
     glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);

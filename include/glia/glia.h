@@ -39,6 +39,7 @@
 #include "glia/augment.h"
 #include "glia/autoencoders.h"
 #include "glia/callbacks.h"
+#include "glia/cyclegan.h"
 #include "glia/data.h"
 #include "glia/environments.h"
 #include "glia/events.h"
@@ -68,7 +69,9 @@
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"
+#include "glia/transfer.h"
 #include "glia/transformers.h"
+#include "glia/vision.h"
 #include "glia/words.h"
 
 #endif

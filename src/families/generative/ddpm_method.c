@@ -107,7 +107,8 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (e->y && m->drop_class > 0) {
         glia_tensor lost = glia_less(glia_random_uniform(g, e->y->shape), glia_scalar(g, GLIA_F32, m->drop_class));
         glia_tensor y = glia_select(lost, glia_like(e->y, glia_classes_of(t->model)), e->y);
-        glia_substitute(&loss, 1, &e->y, &y, 1, &loss);
+        glia_tensor whole = loss;
+        glia_substitute(&whole, 1, &e->y, &y, 1, &loss);
     }
     glia_minimize(loss, t->opts.optimizer, NULL, NULL);
     glia_status status = glia_graph_check(g, error);

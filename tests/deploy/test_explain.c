@@ -566,6 +566,32 @@ static void rollout_is_a_product(void **state) {
     glia_model_free(model);
 }
 
+/* Patches of a picture after a class token: the values of a patch are those of its token, and all sum to its pixels. */
+static void rollout_of_patches(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("patches", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 4, 6));
+    glia_tensor token = glia_broadcast(glia_mean(x, GLIA_SHAPE(1, 2, 3), true), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    glia_tensor patches = glia_avg_pool2d(x, (glia_pool_opts){ .size = 2 });
+    glia_tensor parts[2] = { glia_reshape(token, GLIA_SHAPE(GLIA_BATCH, 1, 1)),
+                             glia_reshape(patches, GLIA_SHAPE(GLIA_BATCH, 6, 1)) };
+    x = glia_dense(glia_concat(parts, 2, 1), "embed", (glia_dense_opts){ .units = 4 });
+    x = glia_multihead(x, NULL, "a", (glia_multihead_opts){ .heads = 2 });
+    glia_model_output(model, "y", glia_mean(x, GLIA_SHAPE(1), false));
+    glia_explainer *why = glia_explainer_create(model, "attention-rollout", (glia_explain_opts){ 0 }, &error);
+    if (!why) fail_msg("%s", error.message);
+    float sample[24];
+    for (int i = 0; i < 24; i++) sample[i] = (float)sin(i);
+    glia_explanation e;
+    assert_int_equal(glia_explain(why, sample, 0, &e, &error), GLIA_OK);
+    assert_true(glia_shape_equal(e.shape, GLIA_SHAPE(4, 6)));
+    assert_true(e.values[0] == e.values[1] && e.values[0] == e.values[7] && e.values[0] != e.values[2]);
+    glia_explanation_free(&e);
+    glia_explainer_free(why);
+    glia_model_free(model);
+}
+
 /* SmoothGrad of a linear function is its gradient, without error; of a square it is the gradient of the mean. */
 static void smoothgrad(void **state) {
     (void)state;
@@ -700,6 +726,7 @@ int main(void) {
         cmocka_unit_test(linear_models_are_explained_exactly),
         cmocka_unit_test(models_of_tokens),
         cmocka_unit_test(rollout_is_a_product),
+        cmocka_unit_test(rollout_of_patches),
         cmocka_unit_test(smoothgrad),
         cmocka_unit_test(checks_of_explanations),
         cmocka_unit_test(deletion_and_insertion),

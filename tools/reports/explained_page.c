@@ -25,7 +25,9 @@ static const char style[] =
 
 /* ---- heat maps -------------------------------------------------------------------------------- */
 
-bool explained_has_heat(const explained *x) { return picture_possible(x->s->sample) && x->e[0].n > 0; }
+bool explained_has_heat(const explained *x) {
+    return picture_possible(x->s->sample) && (x->e[0].groups || glia_shape_count(x->s->sample) % x->e[0].n == 0);
+}
 
 /* The sum over channels of the values of each pixel, and the largest size. */
 static double *heat_of(const explained *x, int64_t i, double *largest) {

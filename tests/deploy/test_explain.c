@@ -174,6 +174,34 @@ static void shapley_values_agree_with_shap(void **state) {
     close_golden(&g);
 }
 
+/* Batch norm, a shortcut, mean pooling, silu, dropout: values still sum to the difference of scores. */
+static void deep_shap_of_a_residual_net(void **state) {
+    (void)state;
+    enum { N = 192 };
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("residual", &error);
+    const glia_conv_opts conv = { .filters = 6, .kernel = 3, .pad = 1 };
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(3, 8, 8));
+    x = glia_relu(glia_batch_norm(glia_conv2d(x, "c1", conv), "b1", (glia_norm_opts){ 0 }));
+    glia_tensor y = glia_batch_norm(glia_conv2d(x, "c2", conv), "b2", (glia_norm_opts){ 0 });
+    x = glia_global_avg_pool(glia_relu(glia_add(x, y)));
+    x = glia_dropout(glia_silu(glia_dense(x, "fc", (glia_dense_opts){ .units = 16 })), 0.5);
+    glia_model_output(model, "y", glia_dense(x, "out", (glia_dense_opts){ .units = 4 }));
+    float sample[N], background[3 * N];
+    for (int i = 0; i < N; i++) sample[i] = (float)(2 * sin(1.3 * i));
+    for (int i = 0; i < 3 * N; i++) background[i] = (float)cos(0.7 * i);
+    const glia_explain_opts opts = { .background = background, .n_background = 3, .threads = 1 };
+    glia_explainer *why = glia_explainer_create(model, "deep-shap", opts, &error);
+    if (!why) fail_msg("%s", error.message);
+    glia_explanation e;
+    assert_int_equal(glia_explain(why, sample, 1, &e, &error), GLIA_OK);
+    assert_true(fabs(e.output_value - e.base_value) > 1e-3);
+    assert_true(fabs(e.residual) < 1e-5);
+    glia_explanation_free(&e);
+    glia_explainer_free(why);
+    glia_model_free(model);
+}
+
 /* Draws agree with the exact values within 4.5 of their own standard errors, and say so when they have converged. */
 static void draws_agree_with_exact_values(void **state) {
     (void)state;
@@ -714,6 +742,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_agree_with_captum),
         cmocka_unit_test(shapley_values_agree_with_shap),
+        cmocka_unit_test(deep_shap_of_a_residual_net),
         cmocka_unit_test(draws_agree_with_exact_values),
         cmocka_unit_test(exact_values_equal_brute_force),
         cmocka_unit_test(groups_and_equal_features),

@@ -77,7 +77,9 @@ class Explaining(Folder):
         page = self.glia("explain", "words", "lines:t.txt?label=last&length=20#1", "--method", "lime", "--set",
                          "samples=200 most=200", "-o", "x.html", "--threads", 1)
         self.assertIn("class='card words'", (self.folder / "x.html").read_text())
-        self.assertIn("R2", page.stdout)
+        self.assertRegex(page.stdout, r"(?s)\bgood +[+-]0.*R2")
+        self.refused("explain", "words", "lines:t.txt?label=last&length=20#0:3", "--method", "lime",
+                     says="one at a time")
 
     def test_mistakes(self):
         self.refused("explain", "run", "csv:t.csv#0", says="--method NAME is missing")

@@ -108,7 +108,7 @@ static void words(const explained *x, text *out) {
         text_add(out, "<span title='%+.4g' style='background:color-mix(in oklab,var(--%s) %.0f%%,transparent)'>", v,
                  v > 0 ? "up" : "down", largest > 0 ? 70 * fabs(v) / largest : 0);
         escape(out, x->tokens[k]);
-        text_add(out, "</span>%s", strcmp(x->tokens[k], "\n") == 0 ? "<br>" : " ");
+        text_add(out, "</span>%s", x->s->names.tokenizer ? " " : "");
     }
     text_add(out, "</div>");
 }

@@ -1,6 +1,7 @@
 /* stdp.c - a cell finds a pattern that repeats in noise, by spike times alone (Masquelier, Guyonneau and Thorpe 2008,
- * smaller): 200 inputs fire at random at 10 Hz; half of them repeat the same 50 ms again and again. The cell begins to fire
- * at random times, and ends as a detector of the pattern, because inputs that fire just before it are strengthened.
+ * smaller): 200 inputs fire at random at 10 Hz; half of them repeat the same 50 ms again and again. The cell begins to
+ * fire at random times, and ends as a detector of the pattern, because inputs that fire just before it are
+ * strengthened.
  */
 #include <glia/glia.h>
 #include <stdio.h>

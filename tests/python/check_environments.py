@@ -4,8 +4,8 @@
     NPY_DISABLE_CPU_FEATURES="AVX2 FMA3 AVX512F AVX512_SKX" PYTHON check_environments.py LIBGLIA.so [EPISODES]
 
 States in double to 1e-12; each step begins from Gymnasium's state, so an error cannot grow in chaos. Rewards to 1e-9:
-NumPy squares Pendulum's f32 torque by powf, which sometimes rounds the last bit otherwise. Of the grid worlds every result must be one of Gymnasium's transitions, with its probability. Exit status 77
-without gymnasium.
+NumPy squares Pendulum's f32 torque by powf, which sometimes rounds the last bit otherwise. Of the grid worlds every
+result must be one of Gymnasium's transitions, with its probability. Exit status 77 without gymnasium.
 """
 import ctypes
 import sys
@@ -118,7 +118,8 @@ def main():
     for name, settings, text in (("CartPole-v1", {}, ""), ("Acrobot-v1", {}, ""), ("MountainCar-v0", {}, ""),
                                  ("MountainCarContinuous-v0", {}, ""), ("Pendulum-v1", {}, ""),
                                  ("FrozenLake-v1", {}, ""), ("FrozenLake-v1", {"map_name": "8x8"}, "map=8x8"),
-                                 ("CliffWalking-v1", {}, ""), ("CliffWalking-v1", {"is_slippery": True}, "slippery=true"),
+                                 ("CliffWalking-v1", {}, ""),
+                                 ("CliffWalking-v1", {"is_slippery": True}, "slippery=true"),
                                  ("Taxi-v4", {}, ""), ("Taxi-v4", {"is_rainy": True}, "rainy=true")):
         env = gymnasium.make(name, disable_env_checker=True, **settings)
         while not hasattr(env, "P") and hasattr(env, "env") and env is not env.unwrapped:

@@ -16,7 +16,7 @@ import unittest
 
 COMPILER, SOURCE, BUILD = None, None, None
 FLAGS = ["-std=gnu17", "-Wall", "-Wextra", "-Werror"]
-BEGIN = "#include <glia/glia.h>\n#include <stdio.h>\n#include <string.h>\n\nint main(void) {\n"
+BEGIN = "#include <glia/glia.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\nint main(void) {\n"
 END = "\n    return 0;\n}\n"
 
 
@@ -31,7 +31,7 @@ def run(*arguments, folder=None):
 
 
 PAGES = ["api", "data", "augmentation", "text", "sequences", "word2vec", "generative", "methods", "explaining",
-         "reinforcement", "vision"]
+         "reinforcement", "vision", "graphs", "spiking"]
 
 
 class Docs(unittest.TestCase):

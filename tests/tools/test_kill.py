@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 GLIA = KILL_AT = None
 SKIP, KILLED = 77, 137
 TEXT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+GRAPHS = pathlib.Path(__file__).resolve().parents[1] / "golden" / "data"
 
 SHORT = ["train", "perceptron", "--data", "strokes?n=60", "--epochs", "2", "--batch", "20", "--tensorboard",
          "--checkpoint-every", "2", "--metrics", "f1", "--threads", "1", "--quiet"]
@@ -51,6 +52,14 @@ RANDOM = {
              "--ema", "0.9", "--set", "gan.shown=2", "--threads", "1", "--quiet"],
     "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
+    "nodes": ["train", "gat", "--data", "table:%s/people.csv,%s/friends.csv" % (GRAPHS, GRAPHS), "--epochs", "8",
+              "--checkpoint-every", "2", "--threads", "1", "--quiet"],
+    "graphs": ["train", "gin", "--data", "gin:%s/rings.txt?fold=0/4" % GRAPHS, "--epochs", "4", "--batch", "5",
+               "--checkpoint-every", "2", "--threads", "1", "--quiet"],
+    "links": ["train", "vgae", "--data", "table:%s/people.csv,%s/friends.csv" % (GRAPHS, GRAPHS), "--epochs", "8",
+              "--checkpoint-every", "3", "--threads", "1", "--quiet"],
+    "recommend": ["train", "lightgcn", "--data", "ratings:%s/likes.csv" % GRAPHS, "--epochs", "3", "--batch", "16",
+                  "--checkpoint-every", "2", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
     "dqn": ["train", "dqn", "--env", "cartpole", "--copies", "2", "--epochs", "2", "--batch", "8", "--checkpoint-every",

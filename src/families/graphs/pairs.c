@@ -9,6 +9,8 @@
 
 glia_status glia_pairs_check(const glia_model *model, const char *method, int64_t *width, glia_error *error) {
     glia_tensor y = glia_graph_answer(model->graph, NULL);
+    const glia_status status = glia_graph_check(model->graph, error);
+    if (status != GLIA_OK) return status;
     if (y && y->shape.rank == 2 && y->shape.dim[1] > 0 && y->dtype == GLIA_F32) {
         *width = y->shape.dim[1];
         return GLIA_OK;
@@ -45,7 +47,8 @@ glia_status glia_pairs_build(glia_training *t, glia_pairs *p, glia_error *error)
                         (glia_compile_opts){ .outputs = &p->vector, .n_outputs = 1, .mode = GLIA_INFER }, p->data, 0);
     t->full_lr = glia_optimizer_resolved(t->opts.optimizer).lr;
     t->groups[t->n_groups++] = "net";
-    if (!glia_graph_net_feed(&p->train, p->data, error)) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    if (!glia_graph_net_feed(&p->train, p->data, &reason)) return glia_fail(error, reason.status, "%s", reason.message);
     const glia_program_info info = glia_program_inspect(p->train.programs[0]);
     t->activation_bytes = info.activation_bytes;
     t->parameter_bytes = info.parameter_bytes;

@@ -5,8 +5,9 @@
  *
  *     u(t) = sum over s <= t of f(spikes(s)) - threshold count(t),      a spike where u >= threshold
  *
- * and it begins at half a threshold. Layers between two relus are affine or max pooling of what units have fired so far,
- * so the sum is t f(mean of the spikes up to t): one call of the stage for each step, with rates in place of spikes.
+ * and it begins at half a threshold. Layers between two relus are affine or max pooling of what units have fired so
+ * far, so the sum is t f(mean of the spikes up to t): one call of the stage for each step, with rates in place of
+ * spikes.
  */
 #include <math.h>
 #include <stdio.h>

@@ -165,9 +165,9 @@ GLIA_API char *glia_genome_print(const glia_genome *genome, glia_error *error);
 GLIA_API glia_genome *glia_genome_parse(const char *text, glia_error *error);
 GLIA_API void glia_genome_free(glia_genome *genome);
 
-/* The genome as an ordinary model: input "x" (N, inputs), output "y" (N, outputs), one dense layer for each level of
- * nodes, with zeros where there is no link. A recurrent one has an input "state" and an output "next" (N, nodes)
- * besides. */
+/* The genome as an ordinary model: input "x" (N, inputs), output "policy" (N, outputs), one dense layer for each level
+ * of nodes, with zeros where there is no link. A recurrent one has an input "state" and an output "next" (N, nodes)
+ * besides, others the output "features" (N, inputs and nodes). */
 GLIA_API glia_model *glia_genome_model(const glia_genome *genome, const char *name, glia_error *error);
 /* A drawing as SVG: inputs at the left, outputs at the right, blue links positive, red negative, as wide as strong.
  * Release with free(). */
@@ -247,6 +247,70 @@ typedef glia_status (*glia_fitness_fn)(void *context, const glia_genome *genome,
  * any number of threads (0: all cores). */
 GLIA_API glia_status glia_neat_run(glia_neat *neat, glia_fitness_fn fitness, void *context, double enough,
                                    int64_t generations, int threads, glia_error *error);
+
+/* ==== nets that grow ============================================================================== */
+
+/* Neural developmental programs: Najarro, Sudhakaran and Risi 2023, "Towards self-assembling artificial neural networks
+ * through neural developmental programs". A graph grows from one node by a net that every node runs. In each cycle:
+ *
+ *     steps of S <- f(A' S)                        f, g, w: nets with one hidden layer of tanh
+ *     a node whose g(S_i) is above 0 gets a child, linked to it and to its neighbours, S their mean
+ *     A_ij = w(S_i, S_j) for the edges             not for binary graphs
+ *
+ * A genome is [S of the first node, g, f, w], each net as W1 (hidden, in), b1, W2, b2. */
+typedef struct glia_ndp_opts {
+    int embedding, hidden; /* numbers of S, hidden units; 0: 5, 5 */
+    int cycles;            /* 0: 5 */
+    int growth_steps;      /* beyond the graph's diameter, in a cycle; 0: 5; GLIA_NONE: none */
+    int rollout_steps;     /* beyond the diameter, when the grown net runs; 0: 5; GLIA_NONE: none */
+    bool binary;           /* edges have weight 1 */
+    double loop;           /* weight of the first node's self-loop; 0: -0.9; binary: 1 */
+    int most;              /* nodes; growth ends before it exceeds them; 0: 256 */
+} glia_ndp_opts;
+GLIA_API int glia_ndp_parameters(glia_ndp_opts opts); /* numbers of a genome; 0: the options are outside their domain */
+
+typedef struct glia_grown {
+    int n;            /* nodes */
+    double *weights;  /* (n, n), symmetric; row: from, column: to */
+    double *states;   /* (n, embedding) */
+    int cycles;
+    int *sizes;       /* (cycles + 1) nodes before the first cycle and after each: node i was born where size > i */
+    int diameter;
+} glia_grown;
+/* GLIA_E_ARGUMENT for a genome of another length or with numbers that are not finite. */
+GLIA_API glia_grown *glia_ndp_grow(const double *genome, int n, glia_ndp_opts opts, glia_error *error);
+GLIA_API void glia_grown_free(glia_grown *grown);
+GLIA_API int glia_grown_edges(const glia_grown *grown); /* undirected, self-loops included */
+/* The grown net as a policy: x (inputs) is held on the first nodes while values (n), kept from call to call, take the
+ * steps v <- tanh(A' v); y (outputs) are the last nodes. false: too few nodes, y is not written. */
+GLIA_API bool glia_grown_run(const glia_grown *grown, glia_ndp_opts opts, double *values, const double *x, int inputs,
+                             double *y, int outputs);
+/* How small a world the graph is (Humphries and Gurney 2008): transitivity over that of random graphs with the same
+ * degrees, divided by the same ratio of mean path lengths, as networkx's sigma; 10 graphs by the seed. NaN: not
+ * connected, or without triangles. */
+GLIA_API double glia_grown_small_world(const glia_grown *grown, uint64_t seed, glia_error *error);
+/* The graph as SVG after `cycle` cycles (0: one node ... cycles: all); places are those of the final graph. Release
+ * with free(). */
+GLIA_API char *glia_grown_svg(const glia_grown *grown, int cycle, glia_error *error);
+
+/* ==== HyperNEAT =================================================================================== */
+
+/* Stanley, D'Ambrosio and Gauci 2009, "A hypercube-based encoding for evolving large-scale neural networks". A genome
+ * with two outputs or one is a function of places (a CPPN, Stanley 2007): of 4 inputs x1, y1, x2, y2, or of 6 with
+ * x2 - x1, y2 - y1 besides.
+ *
+ * weights (targets, sources): the CPPN's first output between each two places (x, y), rows of `to` and of `from`. Below
+ * `threshold` in size there is no link; beyond, sizes from threshold to 1 become 0 to `limit`. GLIA_E_ARGUMENT for a
+ * genome with other inputs, or a threshold outside [0, 1). */
+GLIA_API glia_status glia_cppn_weights(const glia_genome *cppn, const double *from, int sources, const double *to,
+                                       int targets, double threshold, double limit, double *weights,
+                                       glia_error *error);
+/* The CPPN as a picture (height, width) in [0, 1]: of 2 inputs x, y, of 3 with the distance from the centre; of 4 or 6
+ * the weights from the centre. */
+GLIA_API glia_status glia_cppn_picture(const glia_genome *cppn, int width, int height, float *pixels,
+                                       glia_error *error);
+/* Places (side side, 2) of a square grid in [-1, 1], row by row from the top. */
+GLIA_API void glia_grid_places(int side, double *places);
 
 #ifdef __cplusplus
 }

@@ -69,7 +69,9 @@
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"
+#include "glia/transfer.h"
 #include "glia/transformers.h"
+#include "glia/vision.h"
 #include "glia/words.h"
 
 #endif

@@ -163,7 +163,8 @@ static int write_one(const explained *x, const request *r, const char *path) {
     if (ending && strcmp(ending, ".json") == 0) {
         explained_json(x, &content);
     } else if (ending && strcmp(ending, ".npz") == 0) {
-        explained_npz(x, &content);
+        glia_error error;
+        return explained_npz(x, path, &error) == GLIA_OK ? -1 : fail("%s", error.message);
     } else if (ending && strcmp(ending, ".html") == 0) {
         explained_html(x, &content);
     } else if (ending && strcmp(ending, ".svg") == 0) {

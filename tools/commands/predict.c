@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runs/graphs.h"
 #include "runs/input.h"
+#include "runs/saved.h"
 #include "terminal/json.h"
 #include "terminal/options.h"
 
@@ -110,10 +112,78 @@ static int predict(const saved *s, const request *q, const char *input) {
     return status;
 }
 
+/* ---- graphs ------------------------------------------------------------------------------- */
+
+typedef struct graph_answers {
+    glia_graph_data *data;
+    glia_graph_part part;
+    int64_t rows, k;
+    float *y;
+} graph_answers;
+
+static int answer_graphs(const saved *s, const request *q, graph_answers *a) {
+    const char *address = glia_model_get(s->model, "data");
+    glia_error error;
+    if (!address) return fail("%s does not name its data", s->path);
+    a->data = graphs_open(address, q->how.folder, &error);
+    if (!a->data) return fail("%s", error.message);
+    a->part = glia_graph_data_sizes(a->data).graphs ? GLIA_OF_GRAPHS : GLIA_OF_NODES;
+    a->rows = a->part == GLIA_OF_NODES ? glia_graph_data_nodes(a->data) : glia_graph_data_graphs(a->data);
+    const glia_graph_predict_opts how = { 0 };
+    if (glia_graph_predict(s->model, a->data, how, NULL, 0, &a->k, &error) != GLIA_OK) return fail("%s", error.message);
+    a->y = allocate((size_t)(a->rows * a->k), sizeof *a->y);
+    if (glia_graph_predict(s->model, a->data, how, a->y, a->rows * a->k, &a->k, &error) != GLIA_OK)
+        return fail("%s", error.message);
+    return -1;
+}
+
+/* "node#17" or "graph#3" */
+static int predict_item(const saved *s, const request *q, const graph_answers *a, const char *input) {
+    int64_t index = 0;
+    const char *noun = a->part == GLIA_OF_NODES ? "node" : "graph";
+    const size_t length = input_address(input, &index);
+    if (length != strlen(noun) || memcmp(input, noun, length) != 0)
+        return misuse("%s: the model answers for %ss: %s#17", input, noun, noun);
+    if (index < 0 || index >= a->rows) return misuse("%s: there are %lld %ss", input, (long long)a->rows, noun);
+    glia_array label;
+    char *truth = NULL;
+    if (s->classes && glia_graph_data_find(a->data, a->part, "label", &label)) {
+        const int32_t class = ((const int32_t *)label.data)[index];
+        if (class >= 0 && class < s->outputs) truth = duplicate(s->classes[class]);
+    }
+    float *y = a->y + index * a->k;
+    if (s->classes) softmax(y, s->outputs);
+    if (q->json)
+        tell_json(s, q, input, y, truth);
+    else
+        tell(s, q, input, y, truth, NULL);
+    free(truth);
+    return -1;
+}
+
+static int predict_graphs(saved *s, const request *q, int n, char **inputs) {
+    graph_answers a = { 0 };
+    int status = answer_graphs(s, q, &a);
+    s->outputs = (int)a.k;
+    saved_names_read(&s->names, s->model);
+    if (s->names.n_classes == s->outputs) s->classes = s->names.classes;
+    for (int i = 0; i < n && status < 0; i++) status = predict_item(s, q, &a, inputs[i]);
+    glia_graph_data_free(a.data);
+    free(a.y);
+    return status;
+}
+
+static bool of_graphs(const saved *s) {
+    const char *name = glia_model_get(s->model, "method");
+    const glia_method_info *method = name ? glia_method_find(name) : NULL;
+    return method && (method->uses & GLIA_USES_GRAPHS);
+}
+
 int command_predict(int argc, char **argv) {
     request q = { .top = 3 };
     const option table[] = {
-        { .help = "an input is an image (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3)" },
+        { .help = "an input is an image (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3);\n"
+                  "of models of graphs: node#17, graph#3" },
         { "top", OPTION_INT, &q.top, "N", "number of classes to print (3)", 1, 1 << 20 },
         { "digit", OPTION_FLAG, &q.how.digit, NULL, "invert and centre images like MNIST digits", 0, 0 },
         { "data-folder", OPTION_TEXT, &q.how.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
@@ -124,7 +194,13 @@ int command_predict(int argc, char **argv) {
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     saved s;
-    status = saved_open(&s, argv[1]);
+    status = saved_open_method(&s, argv[1]);
+    if (status < 0 && of_graphs(&s)) {
+        status = predict_graphs(&s, &q, n - 1, argv + 2);
+        saved_close(&s);
+        return status < 0 ? EXIT_OK : status;
+    }
+    if (status < 0) status = saved_supervised(&s);
     for (int i = 2; i <= n && status < 0; i++) status = predict(&s, &q, argv[i]);
     saved_close(&s);
     return status < 0 ? EXIT_OK : status;

@@ -191,29 +191,33 @@ static glia_shape with_samples(int64_t n, glia_shape one) {
     return all;
 }
 
-void explained_npz(const explained *x, text *out) {
-    npz z = { 0 };
-    const int64_t each = x->e[0].n;
-    double *values = allocate((size_t)(x->n * each), sizeof *values), *one = allocate((size_t)x->n, sizeof *one);
+glia_status explained_npz(const explained *x, const char *path, glia_error *error) {
+    enum { NUMBERS = 4, MOST = NUMBERS + 3 };
+    static const char *const names[NUMBERS] = { "base_values", "output_values", "outputs", "residuals" };
+    const int64_t n = x->n, each = x->e[0].n;
+    double *values[2], *numbers = allocate((size_t)(NUMBERS * n), sizeof *numbers);
+    npz_array arrays[MOST];
+    int m = 0;
     for (int kind = 0; kind < 2; kind++) { /* values, errors */
-        for (int64_t i = 0; i < x->n; i++) {
+        values[kind] = allocate((size_t)(n * each), sizeof *values[kind]);
+        for (int64_t i = 0; i < n; i++) {
             const double *from = kind ? x->e[i].errors : x->e[i].values;
-            if (from) memcpy(values + i * each, from, (size_t)GLIA_MIN(each, x->e[i].n) * sizeof *values);
+            if (from) memcpy(values[kind] + i * each, from, (size_t)GLIA_MIN(each, x->e[i].n) * sizeof *from);
         }
-        if (!kind || x->e[0].errors) npz_add(&z, kind ? "errors" : "values", with_samples(x->n, x->e[0].shape), values);
+        if (!kind || x->e[0].errors)
+            arrays[m++] = (npz_array){ kind ? "errors" : "values", GLIA_F64, with_samples(n, x->e[0].shape),
+                                       values[kind] };
     }
-    static const char *const names[] = { "base_values", "output_values", "outputs", "residuals" };
-    for (int k = 0; k < 4; k++) {
-        for (int64_t i = 0; i < x->n; i++) {
+    for (int k = 0; k < NUMBERS; k++) {
+        for (int64_t i = 0; i < n; i++) {
             const glia_explanation *e = &x->e[i];
-            one[i] = k == 0 ? e->base_value : k == 1 ? e->output_value : k == 2 ? e->output : e->residual;
+            numbers[k * n + i] = k == 0 ? e->base_value : k == 1 ? e->output_value : k == 2 ? e->output : e->residual;
         }
-        npz_add(&z, names[k], GLIA_SHAPE(x->n), one);
+        arrays[m++] = (npz_array){ names[k], GLIA_F64, GLIA_SHAPE(n), numbers + k * n };
     }
-    npz_add(&z, "data", with_samples(x->n, x->s->sample), x->data);
-    npz_end(&z);
-    text_append(out, z.bytes.bytes, z.bytes.length);
-    npz_free(&z);
-    free(values);
-    free(one);
+    arrays[m++] = (npz_array){ "data", GLIA_F64, with_samples(n, x->s->sample), x->data };
+    const glia_status status = npz_write(path, arrays, m, error);
+    for (int kind = 0; kind < 2; kind++) free(values[kind]);
+    free(numbers);
+    return status;
 }

@@ -33,7 +33,7 @@ int64_t *explained_order(const explained *x);
 
 void explained_print(const explained *x, int64_t i, int most); /* on stdout */
 void explained_json(const explained *x, text *out);            /* with the field names of shap's Explanation */
-void explained_npz(const explained *x, text *out);
+glia_status explained_npz(const explained *x, const char *path, glia_error *error);
 
 /* A picture of sample i with its heat map over it: blue for values below 0, red for those above. */
 bool explained_has_heat(const explained *x);

@@ -1,19 +1,17 @@
-/* npz.h - writes arrays as NumPy's .npz: a zip of .npy files, without compression. */
+/* npz.h - writes arrays as NumPy's .npz. */
 #ifndef GLIA_TOOL_NPZ_H
 #define GLIA_TOOL_NPZ_H
 
-#include "terminal/tool.h"
+#include "glia/glia.h"
 
-/* A file in the making. Zero-initialise. */
-typedef struct npz {
-    text bytes, directory;
-    int n;
-} npz;
+typedef struct npz_array {
+    const char *name;
+    glia_dtype dtype; /* f32, f64, i32, i64, u8 or bool */
+    glia_shape shape;
+    const void *data;
+} npz_array;
 
-/* Adds an array of doubles ("<f8") of this shape, whose first axis may have any length. */
-void npz_add(npz *z, const char *name, glia_shape shape, const double *values);
-/* Ends the file: z->bytes is complete. */
-void npz_end(npz *z);
-void npz_free(npz *z);
+/* Replaces the file: a zip with NAME.npy for each array, stored, as numpy.savez writes it. At most 4 GiB. */
+glia_status npz_write(const char *path, const npz_array *arrays, int n, glia_error *error);
 
 #endif

@@ -32,13 +32,17 @@ static void big_endian(text *out, uint32_t value) {
     text_append(out, bytes, sizeof bytes);
 }
 
-uint32_t crc32_of(const void *bytes, size_t length) {
-    uint32_t crc = 0xFFFFFFFFu;
+uint32_t crc32_of(uint32_t sum, const void *bytes, size_t length) {
+    static const uint32_t table[16] = { 0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
+                                        0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                        0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C };
+    const unsigned char *p = bytes;
+    sum = ~sum;
     for (size_t i = 0; i < length; i++) {
-        crc ^= ((const unsigned char *)bytes)[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
+        sum = table[(sum ^ p[i]) & 15] ^ sum >> 4;
+        sum = table[(sum ^ (uint32_t)(p[i] >> 4)) & 15] ^ sum >> 4;
     }
-    return ~crc;
+    return ~sum;
 }
 
 static uint32_t adler32(const void *bytes, size_t length) {
@@ -55,7 +59,7 @@ static void chunk(text *out, const char *type, const void *bytes, size_t length)
     size_t begin = out->length;
     text_append(out, type, 4);
     text_append(out, bytes, length);
-    big_endian(out, crc32_of(out->bytes + begin, out->length - begin));
+    big_endian(out, crc32_of(0, out->bytes + begin, out->length - begin));
 }
 
 /* A zlib stream (RFC 1950) of stored blocks (RFC 1951, 3.2.4), at most 65,535 bytes each. */

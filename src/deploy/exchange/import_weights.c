@@ -327,7 +327,9 @@ static void compare(work *k, const glia_store *store) {
         const glia_array to = glia_store_entry(store, i);
         if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
         const source s = find_source(k, to.name);
-        if (s.n == 0 && is_needed(&to)) {
+        if (k->opts.fresh_head && is_of_head(store, to.name)) {
+            r->reset++;
+        } else if (s.n == 0 && is_needed(&to)) {
             r->missing++;
             glia_text_printf(&k->list, "missing in the file: '%s'\n", to.name);
         } else if (s.n > 0 && take(k, &s, &to, true)) {
@@ -372,6 +374,7 @@ static glia_status load(glia_store *store, work *k) {
     for (int i = 0; status == GLIA_OK && i < glia_store_count(store); i++) {
         const glia_array to = glia_store_entry(store, i);
         if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
+        if (k->opts.fresh_head && is_of_head(store, to.name)) continue;
         const source s = find_source(k, to.name);
         if (s.n > 0 && take(k, &s, &to, true)) take(k, &s, &to, false);
     }

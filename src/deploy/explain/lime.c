@@ -31,7 +31,8 @@ typedef struct lime {
     float *hidden;          /* (size): what is shown instead of a feature */
     double *z, *y, *weight; /* (capacity, d), (capacity), (capacity) */
     int64_t n, capacity;
-    int *order; /* (d) */
+    int *order;       /* (d) */
+    double *uniforms; /* (d) */
 } lime;
 
 static const glia_setting settings[] = {
@@ -149,7 +150,7 @@ static void draw_neighbour(const glia_explainer *e, lime *m, int64_t i, float *r
     glia_rng rng = glia_explain_rng(e, (uint64_t)i);
     if (m->kind == TABLE) {
         const bool bins = m->discretize == 0;
-        if (i > 0) glia_lime_draw(m->columns, m->x, e->size, bins, &rng, row, z);
+        if (i > 0) glia_lime_draw(m->columns, m->x, e->size, bins, &rng, row, z, m->uniforms);
         for (int64_t k = 0; i == 0 && k < e->size; k++) {
             const glia_lime_column *c = &m->columns[k];
             row[k] = m->x[k];
@@ -236,9 +237,11 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     glia_status status = find_features(e, m, error);
     if (status == GLIA_OK) {
         m->order = malloc((size_t)m->d * sizeof *m->order);
+        m->uniforms = malloc((size_t)m->d * sizeof *m->uniforms);
         const bool whole = m->kind == TABLE || (!e->groups && m->kind == TEXT);
-        status = m->order ? glia_explanation_start(out, whole ? e->sample : GLIA_SHAPE(m->d), true, error)
-                          : glia_fail_nomem(error);
+        status = m->order && m->uniforms
+                     ? glia_explanation_start(out, whole ? e->sample : GLIA_SHAPE(m->d), true, error)
+                     : glia_fail_nomem(error);
         if (status == GLIA_OK) status = fit_rounds(e, out, error);
         if (!whole && status == GLIA_OK) out->groups = m->groups, m->groups = NULL;
     }
@@ -248,7 +251,8 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     free(m->y);
     free(m->weight);
     free(m->order);
-    m->groups = NULL, m->hidden = NULL, m->z = m->y = m->weight = NULL, m->order = NULL;
+    free(m->uniforms);
+    m->groups = NULL, m->hidden = NULL, m->z = m->y = m->weight = NULL, m->order = NULL, m->uniforms = NULL;
     return status;
 }
 

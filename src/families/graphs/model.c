@@ -22,7 +22,9 @@ static int64_t count_entries(const glia_graph_data *d) {
     glia_array x;
     int64_t n = 0;
     if (!glia_graph_data_find(d, GLIA_OF_NODES, "x", &x) || x.dtype != GLIA_F32) return 0;
-    for (int64_t i = 0; i < glia_shape_count(x.shape); i++) n += ((const float *)x.data)[i] != 0;
+    const float *values = x.data;
+    const int64_t all = glia_shape_count(x.shape);
+    for (int64_t i = 0; i < all; i++) n += values[i] != 0;
     return n;
 }
 

@@ -221,8 +221,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     const glia_replay_opts opts = { .capacity = m->capacity,
                                     .prioritized = m->prioritized,
                                     .alpha = m->alpha > 0 ? m->alpha : GLIA_ZERO };
-    m->replay = glia_n_step_replay(&m->n_steps, opts, error);
-    if (!m->replay) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->replay = glia_n_step_replay(&m->n_steps, opts, &reason);
+    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
     m->actions = calloc((size_t)m->actor.copies, sizeof *m->actions);
     m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
     if (!m->actions || !m->before) return glia_fail_nomem(error);

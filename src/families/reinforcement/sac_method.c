@@ -256,8 +256,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status == GLIA_OK) status = build(t, error);
     if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
     if (status != GLIA_OK) return status;
-    m->replay = glia_n_step_replay(&m->n_steps, (glia_replay_opts){ .capacity = m->capacity }, error);
-    if (!m->replay) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->replay = glia_n_step_replay(&m->n_steps, (glia_replay_opts){ .capacity = m->capacity }, &reason);
+    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
     m->actions = calloc((size_t)(m->actor.copies * m->actor.actions), sizeof *m->actions);
     m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
     if (!m->actions || !m->before) return glia_fail_nomem(error);

@@ -1,15 +1,21 @@
 /* stdp_method.c - the method "stdp": cells that inhibit each other learn without labels (Diehl and Cook 2015).
  *
  * The model has an input "x" (N, ...) of values in [0, 1], the parameter "cells/weights" (inputs, cells) and the states
- * "cells/theta" (cells) and "cells/label" i32 (cells). There is no graph to run: competition.c simulates the network.
+ * "cells/theta" (cells) and "cells/response" (cells, classes). There is no graph to run: competition.c simulates the
+ * network.
  *
  * The optimiser's learning rate is a factor on both rates of plasticity; 0: 1.
  *
- * Samples are learned one after the other; a step is a batch of them. At the end of an epoch cells get labels: the class
- * for which a cell fires most, by the responses to samples of the training data while nothing is learned. A sample is then
- * given the class whose cells fire most on average. Nothing lasts from sample to sample but weights and theta, and the
- * random numbers of a sample are those of its number, so a checkpoint is the model, and samples that are not learned
- * from are shown by all threads.
+ * Samples are learned one after the other; a step is a batch of them. At the end of an epoch the responses of the cells
+ * to samples of the training data are measured, while nothing is learned: mean spikes by class. They say what a sample
+ * is:
+ *
+ *     class   a cell has the class to which it responds most; the class whose cells fire most, on average (the paper)
+ *     share   each spike counts for all classes, in proportion to the cell's responses
+ *     bayes   the product over spikes of these proportions, each plus 0.02
+ *
+ * Nothing lasts from sample to sample but weights and theta, and the random numbers of a sample are those of its
+ * number, so a checkpoint is the model, and samples that are not learned from are shown by all threads.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,16 +29,20 @@
 
 enum { PIECE = 50, MOST_CLASSES = 1000 }; /* samples shown by one thread at a time */
 enum { STREAM_LEARN = 1, STREAM_LABEL, STREAM_TEST };
+enum { BY_CLASS, BY_SHARE, BY_BAYES, READOUTS };
 
 typedef struct stdp {
     /* settings */
     glia_competition_rules rules;
     int64_t label_samples, shown;
+    int readout;
     /* training */
     glia_competition net;
     glia_competition_run *run;
     glia_pool *pool;
-    int32_t *counts, *labels;
+    int32_t *counts;
+    float *response; /* (cells, classes) */
+    int classes;
     int spikes_mean, operations_mean, accuracy;
 } stdp;
 
@@ -59,8 +69,12 @@ static const glia_setting settings[] = {
       "weight of a cell to its inhibitory one" },
     { "inhibition", GLIA_SETTING_REAL, RULE(inhibition), 17, 0, 1000, NULL,
       "weight of an inhibitory cell to the others" },
+    { "spike_loss", GLIA_SETTING_REAL, RULE(loss), 0, 0, 1, NULL, "part of the input spikes that are lost" },
+    { "jitter", GLIA_SETTING_REAL, RULE(jitter), 0, 0, 1000, NULL, "deviation of the input spikes' times, ms" },
     { "label_samples", GLIA_SETTING_INT, offsetof(stdp, label_samples), 10000, 0, 1e9, NULL,
-      "training samples by which cells get their labels; 0: all" },
+      "training samples by which the responses of the cells are measured; 0: all" },
+    { "readout", GLIA_SETTING_CHOICE, offsetof(stdp, readout), 0, 0, 0, "class|share|bayes",
+      "how the spikes of the cells say a class" },
     { "shown", GLIA_SETTING_INT, offsetof(stdp, shown), 100, 1, 1024, NULL, "cells whose weights are shown" },
 };
 
@@ -68,32 +82,34 @@ static const glia_setting settings[] = {
 
 static const char *const wanted =
     "the method stdp needs a model with an input 'x', a parameter 'cells/weights' (inputs, cells) and states "
-    "'cells/theta' and 'cells/label' (cells)";
+    "'cells/theta' (cells) and 'cells/response' (cells, classes)";
 
-/* Fills in net and labels from the model's values. */
+/* Fills in net and responses from the model's values. */
 static glia_status take(stdp *m, glia_model *model, glia_error *error) {
-    glia_array weights, theta, label;
+    glia_array weights, theta, response;
     const glia_node *x = glia_graph_find_leaf(model->graph, "x");
     if (!x || !glia_store_look(model->store, "cells/weights", &weights) ||
-        !glia_store_look(model->store, "cells/theta", &theta) || !glia_store_look(model->store, "cells/label", &label))
+        !glia_store_look(model->store, "cells/theta", &theta) ||
+        !glia_store_look(model->store, "cells/response", &response))
         return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
-    const int64_t inputs = glia_shape_count(x->shape) / x->shape.dim[0], n = weights.shape.dim[1];
-    const glia_shape cells = GLIA_SHAPE(n);
-    if (weights.shape.rank != 2 || weights.dtype != GLIA_F32 || theta.dtype != GLIA_F32 || label.dtype != GLIA_I32 ||
-        weights.shape.dim[0] != inputs || !glia_shape_equal(theta.shape, cells) ||
-        !glia_shape_equal(label.shape, cells))
+    const int64_t inputs = glia_shape_count(x->shape) / x->shape.dim[0];
+    if (weights.shape.rank != 2 || response.shape.rank != 2 || weights.dtype != GLIA_F32 || theta.dtype != GLIA_F32 ||
+        response.dtype != GLIA_F32 || weights.shape.dim[0] != inputs || response.shape.dim[0] != weights.shape.dim[1] ||
+        !glia_shape_equal(theta.shape, GLIA_SHAPE(weights.shape.dim[1])) || response.shape.dim[1] > MOST_CLASSES)
         return glia_fail(error, GLIA_E_SHAPE, "%s", wanted);
-    m->net =
-        (glia_competition){ .rules = m->rules, .inputs = inputs, .n = n, .weights = weights.data, .theta = theta.data };
-    m->labels = label.data;
+    m->net = (glia_competition){
+        .rules = m->rules, .inputs = inputs, .n = weights.shape.dim[1], .weights = weights.data, .theta = theta.data
+    };
+    m->response = response.data;
+    m->classes = (int)response.shape.dim[1];
     return GLIA_OK;
 }
 
 static glia_status check_data(const stdp *m, const glia_dataset *data, glia_error *error) {
     if (!glia_data_classes(data) || glia_data_y_dtype(data) != GLIA_I32 ||
-        glia_shape_count(glia_data_y_shape(data)) != 1 || glia_data_classes(data) > MOST_CLASSES)
-        return glia_fail(error, GLIA_E_ARGUMENT, "the method stdp needs data with a class for each sample (at most %d)",
-                         MOST_CLASSES);
+        glia_shape_count(glia_data_y_shape(data)) != 1 || glia_data_classes(data) > m->classes)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "the method stdp needs data with a class for each sample, of the model's %d", m->classes);
     if (glia_shape_count(glia_data_x_shape(data)) == m->net.inputs) return GLIA_OK;
     char text[GLIA_SHAPE_TEXT];
     return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model takes %lld numbers",
@@ -161,6 +177,7 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
         const uint64_t stream = (uint64_t)(t->done * t->opts.batch + i) * 4 + STREAM_LEARN;
         const glia_competition_told told =
             glia_competition_show(&m->net, m->run, x, t->opts.seed, stream, true, m->counts);
+        if (told.failed) return glia_fail_nomem(error);
         spikes += (double)told.spikes;
         glia_training_add(t, m->spikes_mean, (double)told.spikes, 1);
         glia_training_add(t, m->operations_mean, (double)told.operations, 1);
@@ -190,23 +207,46 @@ typedef struct showing {
     glia_error *errors;
 } showing;
 
-/* The class whose cells fire most, on average; ties go to the first. */
-static int vote(const stdp *m, const int32_t *counts, int classes) {
-    double best = -1;
-    int winner = 0;
-    for (int c = 0; c < classes; c++) {
-        double sum = 0;
-        int64_t cells = 0;
-        for (int64_t j = 0; j < m->net.n; j++) {
-            if (m->labels[j] != c) continue;
-            sum += counts[j];
-            cells++;
-        }
-        if (cells == 0 || sum / (double)cells <= best) continue;
-        best = sum / (double)cells;
-        winner = c;
+/* A cell's class: that to which it responds most; -1 if it never fired. */
+static int class_of(const stdp *m, int64_t j) {
+    int best = -1;
+    for (int c = 0; c < m->classes; c++) {
+        const float r = m->response[j * m->classes + c];
+        if (r > (best < 0 ? 0 : m->response[j * m->classes + best])) best = c;
     }
-    return winner;
+    return best;
+}
+
+/* Scores of the classes by one readout. */
+static void score(const stdp *m, const int32_t *counts, int readout, double *scores, int64_t *cells) {
+    for (int c = 0; c < m->classes; c++) scores[c] = 0, cells[c] = 0;
+    for (int64_t j = 0; j < m->net.n; j++) {
+        const float *r = m->response + j * m->classes;
+        const int own = class_of(m, j);
+        if (own < 0) continue;
+        cells[own]++;
+        if (readout == BY_CLASS) scores[own] += counts[j];
+        double sum = 0;
+        for (int c = 0; c < m->classes; c++) sum += (double)r[c];
+        for (int c = 0; readout != BY_CLASS && counts[j] > 0 && c < m->classes; c++) {
+            const double share = (double)r[c] / sum;
+            scores[c] += counts[j] * (readout == BY_SHARE ? share : log(share + 0.02));
+        }
+    }
+    for (int c = 0; readout == BY_CLASS && c < m->classes; c++)
+        scores[c] = cells[c] ? scores[c] / (double)cells[c] : -1;
+}
+
+/* The class with the highest score; ties go to the first. */
+static int vote(const stdp *m, const int32_t *counts, int readout) {
+    double scores[MOST_CLASSES];
+    int64_t cells[MOST_CLASSES];
+    score(m, counts, readout, scores, cells);
+    int best = 0;
+    for (int c = 1; c < m->classes; c++) {
+        if (scores[c] > scores[best]) best = c;
+    }
+    return best;
 }
 
 static glia_status show_sample(const showing *s, int64_t i, int worker, float *x, int32_t *counts) {
@@ -218,13 +258,14 @@ static glia_status show_sample(const showing *s, int64_t i, int worker, float *x
     if (status != GLIA_OK) return status;
     const glia_competition_told told =
         glia_competition_show(&m->net, s->runs[worker], x, s->seed, (uint64_t)index * 4 + s->stream, false, counts);
+    if (told.failed) return glia_fail_nomem(&s->errors[worker]);
     s->told[worker].spikes += told.spikes;
     s->told[worker].input_spikes += told.input_spikes;
     s->told[worker].operations += told.operations;
-    if (y < 0 || y >= s->classes) return GLIA_OK;
-    s->samples[worker * s->classes + y]++;
-    if (s->votes) s->right[worker] += vote(m, counts, s->classes) == y;
-    for (int64_t j = 0; !s->votes && j < n; j++) s->responses[(worker * n + j) * s->classes + y] += counts[j];
+    if (y < 0 || y >= m->classes) return GLIA_OK;
+    s->samples[worker * m->classes + y]++;
+    for (int k = 0; s->votes && k < READOUTS; k++) s->right[worker * READOUTS + k] += vote(m, counts, k) == y;
+    for (int64_t j = 0; !s->votes && j < n; j++) s->responses[(worker * n + j) * m->classes + y] += counts[j];
     return GLIA_OK;
 }
 
@@ -243,10 +284,10 @@ static void show_piece(void *context, int64_t piece, int worker) {
 /* Adds up what the workers counted, in the first worker's place. */
 static void add_up(const showing *s, int workers) {
     for (int w = 1; w < workers; w++) {
-        for (int64_t k = 0; !s->votes && k < s->m->net.n * s->classes; k++)
-            s->responses[k] += s->responses[w * s->m->net.n * s->classes + k];
-        for (int c = 0; c < s->classes; c++) s->samples[c] += s->samples[w * s->classes + c];
-        s->right[0] += s->right[w];
+        for (int64_t k = 0; !s->votes && k < s->m->net.n * s->m->classes; k++)
+            s->responses[k] += s->responses[w * s->m->net.n * s->m->classes + k];
+        for (int c = 0; c < s->m->classes; c++) s->samples[c] += s->samples[w * s->m->classes + c];
+        for (int k = 0; k < READOUTS; k++) s->right[k] += s->right[w * READOUTS + k];
         s->told[0].spikes += s->told[w].spikes;
         s->told[0].input_spikes += s->told[w].input_spikes;
         s->told[0].operations += s->told[w].operations;
@@ -260,10 +301,10 @@ static void free_showing(const showing *s, int workers) {
 }
 
 static glia_status show_all(showing *s, glia_pool *pool, glia_error *error) {
-    const size_t workers = (size_t)glia_pool_size(pool), classes = (size_t)s->classes;
+    const size_t workers = (size_t)glia_pool_size(pool), classes = (size_t)s->m->classes;
     s->responses = calloc(s->votes ? 1 : workers * (size_t)s->m->net.n * classes, sizeof *s->responses);
     s->samples = calloc(workers * classes, sizeof *s->samples);
-    s->right = calloc(workers, sizeof *s->right);
+    s->right = calloc(workers * READOUTS, sizeof *s->right);
     s->told = calloc(workers, sizeof *s->told);
     s->runs = calloc(workers, sizeof *s->runs);
     s->status = calloc(workers, sizeof *s->status);
@@ -278,39 +319,33 @@ static glia_status show_all(showing *s, glia_pool *pool, glia_error *error) {
     return GLIA_OK;
 }
 
-/* A cell's label is the class to which it responds most, on average; -1 if it never fired. */
-static void choose_labels(const showing *s) {
+/* Mean spikes by cell and class. */
+static void keep_responses(const showing *s) {
     const stdp *m = s->m;
     for (int64_t j = 0; j < m->net.n; j++) {
-        double best = 0;
-        m->labels[j] = -1;
-        for (int c = 0; c < s->classes; c++) {
-            if (s->samples[c] == 0) continue;
-            const double mean = (double)s->responses[j * s->classes + c] / (double)s->samples[c];
-            if (mean <= best) continue;
-            best = mean;
-            m->labels[j] = c;
+        for (int c = 0; c < m->classes; c++) {
+            const double sum = (double)s->responses[j * m->classes + c];
+            m->response[j * m->classes + c] = (float)(s->samples[c] ? sum / (double)s->samples[c] : 0);
         }
     }
 }
 
 static int64_t samples_seen(const showing *s) {
     int64_t n = 0;
-    for (int c = 0; c < s->classes; c++) n += s->samples[c];
+    for (int c = 0; c < s->m->classes; c++) n += s->samples[c];
     return n;
 }
 
-static glia_status assign_labels(glia_training *t, glia_error *error) {
+static glia_status measure_responses(glia_training *t, glia_error *error) {
     stdp *m = t->memory;
     const int64_t all = glia_data_count(t->data);
     showing s = { .m = m,
                   .data = t->data,
                   .count = m->label_samples ? GLIA_MIN(m->label_samples, all) : all,
                   .seed = t->opts.seed,
-                  .stream = STREAM_LABEL,
-                  .classes = glia_data_classes(t->data) };
+                  .stream = STREAM_LABEL };
     glia_status status = show_all(&s, m->pool, error);
-    if (status == GLIA_OK) choose_labels(&s);
+    if (status == GLIA_OK) keep_responses(&s);
     free_showing(&s, glia_pool_size(m->pool));
     glia_store_touch(t->model->store);
     return status;
@@ -321,21 +356,18 @@ static glia_status test(showing *s, glia_pool *pool, double *accuracy, glia_erro
     s->votes = true;
     s->stream = STREAM_TEST;
     glia_status status = show_all(s, pool, error);
-    *accuracy = status == GLIA_OK ? (double)s->right[0] / (double)GLIA_MAX(samples_seen(s), (int64_t)1) : NAN;
+    *accuracy =
+        status == GLIA_OK ? (double)s->right[s->m->readout] / (double)GLIA_MAX(samples_seen(s), (int64_t)1) : NAN;
     return status;
 }
 
 static glia_status measure(glia_training *t, glia_error *error) {
     stdp *m = t->memory;
-    glia_status status = assign_labels(t, error);
+    glia_status status = measure_responses(t, error);
     if (status == GLIA_OK) status = glia_training_validation(t, true, error);
     const glia_dataset *data = t->opts.validation;
     if (status == GLIA_OK && data) {
-        showing s = { .m = m,
-                      .data = data,
-                      .count = glia_data_count(data),
-                      .seed = t->opts.seed,
-                      .classes = glia_data_classes(data) };
+        showing s = { .m = m, .data = data, .count = glia_data_count(data), .seed = t->opts.seed };
         status = test(&s, m->pool, &t->figures[m->accuracy].value, error);
         free_showing(&s, glia_pool_size(m->pool));
     }
@@ -352,7 +384,10 @@ static glia_status measure(glia_training *t, glia_error *error) {
 static void add_figures(const showing *s, double accuracy, glia_assessment *out) {
     const double n = (double)s->count, operations = (double)s->told[0].operations / n;
     const double twin = (double)(s->m->net.inputs * s->m->net.n);
+    static const char *const names[READOUTS] = { "accuracy_class", "accuracy_share", "accuracy_bayes" };
     glia_assessment_add(out, "accuracy", accuracy);
+    for (int k = 0; k < READOUTS; k++)
+        glia_assessment_add(out, names[k], (double)s->right[k] / (double)GLIA_MAX(samples_seen(s), (int64_t)1));
     glia_assessment_add(out, "input_spikes", (double)s->told[0].input_spikes / n);
     glia_assessment_add(out, "spikes", (double)s->told[0].spikes / n);
     glia_assessment_add(out, "synaptic_operations", operations);
@@ -360,7 +395,7 @@ static void add_figures(const showing *s, double accuracy, glia_assessment *out)
     glia_assessment_add(out, "dense_energy_nj", twin * PRODUCT_PJ / 1000);
     snprintf(
         out->note, sizeof out->note,
-        "labels of the cells are from training data; energies are estimates for a 45 nm chip (Horowitz 2014: 0.9 pJ "
+        "responses of the cells are from training data; energies are estimates for a 45 nm chip (Horowitz 2014: 0.9 pJ "
         "an addition, 4.6 pJ a product), without memory; dense: one product by the same weights");
 }
 
@@ -375,11 +410,9 @@ static glia_status assess(const void *memory, glia_model *model, const glia_asse
     glia_pool *pool = glia_pool_create(opts->threads, &reason);
     if (!pool) return glia_fail(error, reason.status, "%s", reason.message);
     const int64_t all = glia_data_count(opts->data);
-    showing s = { .m = &m,
-                  .data = opts->data,
-                  .count = opts->count > 0 ? GLIA_MIN(opts->count, all) : all,
-                  .seed = opts->seed,
-                  .classes = glia_data_classes(opts->data) };
+    showing s = {
+        .m = &m, .data = opts->data, .count = opts->count > 0 ? GLIA_MIN(opts->count, all) : all, .seed = opts->seed
+    };
     double accuracy;
     status = test(&s, pool, &accuracy, error);
     if (status == GLIA_OK) add_figures(&s, accuracy, out);
@@ -456,8 +489,9 @@ static glia_status show_labels(glia_training *t, glia_show_fn show_one, void *co
     const stdp *m = t->memory;
     glia_text text = { 0 };
     for (int64_t j = 0; j < m->net.n; j++) {
+        const int own = class_of(m, j);
         glia_text_printf(&text, "cell %lld  theta %.2f mV  %s\n", (long long)j, (double)m->net.theta[j],
-                         m->labels[j] < 0 ? "-" : glia_data_class_name(t->data, m->labels[j]));
+                         own < 0 ? "-" : glia_data_class_name(t->data, own));
     }
     const glia_shown shown = { .name = "cells", .kind = GLIA_SHOWN_TEXT, .n = 1, .text = text.bytes };
     glia_status status = text.failed ? glia_fail_nomem(error) : show_one(context, &shown, error);

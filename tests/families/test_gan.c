@@ -72,8 +72,8 @@ static void unknown_losses_are_errors(void **state) {
 /* ---- known games ---------------------------------------------------------------------------- */
 
 /* Two places: data are at them with the shares 3/4 and 1/4, samples with 1/4 and 3/4. The best critic says log p / q
- * (Goodfellow et al. 2014, proposition 1): its loss is 2 log 2 - 2 JS(p, q), and the generator's exceeds E -log(1 - D) by
- * KL(q, p). */
+ * (Goodfellow et al. 2014, proposition 1): its loss is 2 log 2 - 2 JS(p, q), and the generator's exceeds E -log(1 - D)
+ * by KL(q, p). */
 static void the_best_critic_measures_divergences(void **state) {
     (void)state;
     const double s = log(3), real[4] = { s, s, s, -s }, fake[4] = { s, -s, -s, -s };

@@ -14,7 +14,7 @@ static int refuse_others(training *t) {
         bool set;
         const char *option, *instead;
     } refused[] = {
-        { a->validation >= 0, "validation-split", "; --data 'NAME?split=random:0.1:0.1' splits it" },
+        { a->validation > 0, "validation-split", "; --data 'NAME?split=random:0.1:0.1' splits it" },
         { a->normalize > 0, "normalize", "" },
         { a->augment != NULL, "augment", "" },
         { a->stratified > 0, "stratified", "" },

@@ -46,6 +46,13 @@ RANDOM = {
              "--set", "ddpm.sampling_steps=2", "--set", "ddpm.shown=1", "--threads", "1", "--quiet"],
     "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
+    "stdp": ["train", "snn-stdp", "--data", "strokes?n=24", "--epochs", "2", "--batch", "4", "--checkpoint-every", "2",
+             "--set", "stdp.presentation=40", "--set", "stdp.pause=10", "--set", "stdp.rate=100", "--set",
+             "stdp.shown=2", "--tensorboard", "--threads", "1", "--quiet"],
+    "som": ["train", "som", "--data", "strokes?n=60", "--epochs", "3", "--batch", "10", "--checkpoint-every", "2",
+            "--threads", "1", "--quiet"],
+    "hopfield": ["train", "hopfield", "--data", "strokes?n=12", "--epochs", "1", "--batch", "2",
+                 "--checkpoint-every", "1", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
 }

@@ -8,10 +8,12 @@
 #define TOKENS(name, builder, ...) glia_tensor glia_build_##builder(glia_tensor ids, int vocabulary, int outputs);
 #define NETWORKS(name, builder, ...) void glia_build_##builder(glia_model *model, glia_shape sample);
 #define CONDITIONAL(name, builder, ...) void glia_build_##builder(glia_model *model, glia_shape sample, int classes);
+#define GRAPHS(name, builder, ...) void glia_build_##builder(glia_model *model, glia_graph_sizes sizes);
 #include "models.def"
 #undef MODEL
 #undef TOKENS
 #undef NETWORKS
 #undef CONDITIONAL
+#undef GRAPHS
 
 #endif

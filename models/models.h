@@ -20,6 +20,9 @@ typedef void (*glia_build_networks_fn)(glia_model *model, glia_shape sample);
 /* The same for models of samples with classes. */
 typedef void (*glia_build_conditional_fn)(glia_model *model, glia_shape sample, int classes);
 
+/* The same for models of graphs. */
+typedef void (*glia_build_graphs_fn)(glia_model *model, glia_graph_sizes sizes);
+
 typedef struct glia_recipe {
     const char *name;
     const char *summary; /* one line */
@@ -27,6 +30,7 @@ typedef struct glia_recipe {
     glia_build_tokens_fn build_tokens; /* one network over token ids; else NULL */
     glia_build_networks_fn build_networks; /* several networks, trained by another method than "fit"; else NULL */
     glia_build_conditional_fn build_conditional; /* the same, of samples with classes; else NULL */
+    glia_build_graphs_fn build_graphs; /* of graphs; else NULL */
     const char *method;   /* methods.h: "fit", "gan", ... */
     const char *settings; /* of the method; NULL: its defaults */
     glia_shape sample; /* the design shape; rank 1: any shape, flattened */
@@ -56,5 +60,7 @@ glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int 
 /* The same for sequences of `length` ids below `vocabulary`; GLIA_E_ARGUMENT if the recipe's samples are numbers. */
 glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,
                                      glia_error *error);
+/* The same for data of graphs of these sizes; GLIA_E_ARGUMENT if the recipe is of other data. */
+glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error);
 
 #endif

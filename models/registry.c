@@ -65,6 +65,21 @@
       .batch = batch_,                                                                                                 \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
+#define GRAPHS(name_, builder_, summary_, data_, epochs_, batch_, method_, settings_, schedule_, ...)                  \
+    { .name = name_,                                                                                                   \
+      .summary = summary_,                                                                                             \
+      .build_graphs = glia_build_##builder_,                                                                           \
+      .method = method_,                                                                                               \
+      .settings = settings_,                                                                                           \
+      .data = data_,                                                                                                   \
+      .epochs = epochs_,                                                                                               \
+      .batch = batch_,                                                                                                 \
+      .schedule = schedule_,                                                                                           \
+      .optimizer = { __VA_ARGS__ } },
+/* the first layer only, as in the authors' code */
+static const glia_parameter_group decay_of_first[] = { { .pattern = "conv1/kernel", .l2 = 5e-4 } };
+static const glia_parameter_group decay_of_mlp[] = { { .pattern = "dense1/kernel", .l2 = 5e-4 } };
+static const glia_parameter_group decay_of_appnp[] = { { .pattern = "dense1/kernel", .l2 = 5e-3 } };
 /* as in nanoGPT: weight decay for kernels and embeddings only */
 static const glia_parameter_group no_decay_of_norms[] = { { .pattern = "*norm*", .weight_decay = GLIA_ZERO } };
 static const glia_recipe recipes[] = {
@@ -127,6 +142,21 @@ const char *glia_recipe_nearest(const char *name) {
     const char *names[sizeof recipes / sizeof recipes[0]];
     for (int i = 0; i < glia_recipe_count(); i++) names[i] = recipes[i].name;
     return glia_name_nearest(name, names, glia_recipe_count());
+}
+
+glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error) {
+    if (!recipe->build_graphs) {
+        if (error) {
+            error->status = GLIA_E_ARGUMENT;
+            snprintf(error->message, sizeof error->message, "%s is no model of graphs", recipe->name);
+        }
+        return NULL;
+    }
+    glia_model *model = glia_model_create(recipe->name, error);
+    if (model) recipe->build_graphs(model, sizes);
+    if (!model || glia_graph_check(glia_model_graph(model), error) == GLIA_OK) return model;
+    glia_model_free(model);
+    return NULL;
 }
 
 static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocabulary, int outputs, glia_error *error) {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -315,10 +316,12 @@ static void mistakes_are_named(void **state) {
     glia_gat(nodes_of(g), edges_of(g, EDGES, false), "a", (glia_gat_opts){ .node = units, .heads = -1 });
     assert_graph_says(g, "-1 heads");
     g = glia_graph_create();
-    glia_edge_conv(nodes_of(g), edges_of(g, EDGES, false), nodes_of(g), "e", UNITS);
+    glia_tensor x = nodes_of(g);
+    glia_edge_conv(x, edges_of(g, EDGES, false), x, "e", UNITS);
     assert_graph_says(g, "theta must be (E, 20)");
     g = glia_graph_create();
-    glia_rgcn(nodes_of(g), edges_of(g, EDGES, false), nodes_of(g), 0, "r", UNITS);
+    x = nodes_of(g);
+    glia_rgcn(x, edges_of(g, EDGES, false), x, 0, "r", UNITS);
     assert_graph_says(g, "0 relations");
     g = glia_graph_create();
     glia_edges_constant(g, NULL, GLIA_EDGES_PLAIN);

@@ -31,6 +31,9 @@ static const kind kinds[] = {
       "642 molecules, energy of hydration" },
     { "lipophilicity", "molecules/Lipophilicity.csv", glia_read_smiles_table, "", "smiles=smiles&target=exp",
       "lipophilicity", "4,200 molecules, octanol/water distribution" },
+    { "movielens", "movielens/ratings.csv", glia_read_ratings, "", "", "movielens",
+      "100,000 ratings of 1,682 films by 943 people" },
+    { "ratings", NULL, glia_read_ratings, "", "", "ratings:FILE", "a table with columns user, item, rating" },
     { "gin", NULL, glia_read_gin_text, "", "", "gin:FILE", "graphs in GIN's text" },
     { "tu", NULL, glia_read_tu_collection, "", "", "tu:FOLDER/NAME", "a TU collection, NAME_A.txt, ..." },
     { "edges", NULL, glia_read_edge_list, "nodes,directed", "", "edges:FILE?nodes=N&directed=1",
@@ -82,15 +85,80 @@ static glia_status read_options(glia_graph_source *s, char *text, const char *al
         if (!value || s->n == GLIA_GRAPH_OPTIONS)
             return glia_fail(error, GLIA_E_ARGUMENT, "the option '%.60s' of '%.60s' has no value", text, s->name);
         *value++ = 0;
-        if (allowed && (!*allowed || !glia_glob(allowed, text)))
-            return glia_fail(error, GLIA_E_ARGUMENT, "'%.60s' has no option '%.60s'%s%s", s->name, text,
-                             *allowed ? "; it has " : "", allowed);
+        if (allowed && !glia_glob("split,fold,seed", text) && (!*allowed || !glia_glob(allowed, text)))
+            return glia_fail(error, GLIA_E_ARGUMENT, "'%.60s' has no option '%.60s'; it has split, fold, seed%s%s",
+                             s->name, text, *allowed ? "," : "", allowed);
         s->keys[s->n] = text;
         s->values[s->n++] = value;
         text = next;
     }
     return GLIA_OK;
 }
+
+/* ---- splits ---------------------------------------------------------------------------------------- */
+
+/* Numbers with colons; how many, -1: not numbers. */
+static int read_numbers(const char *text, double *numbers, int most) {
+    int n = 0;
+    while (*text && n < most) {
+        const char *end = text + strcspn(text, ":/");
+        if (!glia_number_parse(text, end, &numbers[n++])) return -1;
+        text = *end ? end + 1 : end;
+    }
+    return *text ? -1 : n;
+}
+
+static glia_graph_part answered_part(const glia_graph_data *d) {
+    const bool graphs = glia_graph_data_find(d, GLIA_OF_GRAPHS, "label", NULL) ||
+                        glia_graph_data_find(d, GLIA_OF_GRAPHS, "target", NULL);
+    return graphs ? GLIA_OF_GRAPHS : GLIA_OF_NODES;
+}
+
+/* "3/10": the fold is for the test, the next one for validation. */
+static glia_status split_by_fold(glia_graph_data *d, const double *of, uint64_t seed, glia_error *error) {
+    const glia_graph_part part = answered_part(d);
+    const int64_t n = glia_graph_items(d, part);
+    if (of[1] < 2 || of[1] > (double)n || of[0] < 0 || of[0] >= of[1] || of[0] != (int)of[0] || of[1] != (int)of[1])
+        return glia_fail(error, GLIA_E_ARGUMENT, "there is no fold %g of %g", of[0], of[1]);
+    const int folds = (int)of[1], fold = (int)of[0];
+    glia_status status = glia_graph_split_randomly(d, part, 0, 0, seed, error);
+    int32_t *of_items = malloc((size_t)n * sizeof *of_items);
+    if (!of_items) return glia_fail_nomem(error);
+    if (status == GLIA_OK) status = glia_graph_folds(d, part, folds, seed, of_items, error);
+    glia_array split;
+    for (int64_t i = 0; status == GLIA_OK && glia_graph_data_find(d, part, "split", &split) && i < n; i++)
+        ((uint8_t *)split.data)[i] = of_items[i] == fold                 ? GLIA_PART_TEST
+                                     : of_items[i] == (fold + 1) % folds ? GLIA_PART_VALIDATION
+                                                                         : GLIA_PART_TRAIN;
+    free(of_items);
+    return status;
+}
+
+static glia_status apply_split(glia_graph_data *d, const glia_graph_source *s, glia_error *error) {
+    const char *how = glia_graph_option(s, "split"), *fold = glia_graph_option(s, "fold");
+    const char *seed_text = glia_graph_option(s, "seed");
+    double numbers[2] = { 0.1, 0.1 };
+    int64_t seed = 0;
+    if (seed_text && (!glia_parse_integer(seed_text, seed_text + strlen(seed_text), &seed) || seed < 0))
+        return glia_fail(error, GLIA_E_ARGUMENT, "seed=%.40s is not a seed", seed_text);
+    if (fold && read_numbers(fold, numbers, 2) == 2) return split_by_fold(d, numbers, (uint64_t)seed, error);
+    if (fold) return glia_fail(error, GLIA_E_ARGUMENT, "fold=%.40s is not FOLD/FOLDS", fold);
+    if (!how) return GLIA_OK;
+    const size_t word = strcspn(how, ":");
+    const int n = how[word] ? read_numbers(how + word + 1, numbers, 2) : 0;
+    if (word == 6 && !memcmp(how, "random", word) && n != -1)
+        return glia_graph_split_randomly(d, answered_part(d), numbers[0], numbers[1], (uint64_t)seed, error);
+    if (word == 8 && !memcmp(how, "scaffold", word) && n != -1)
+        return glia_graph_split_by_scaffold(d, numbers[0], numbers[1], error);
+    if (word == 5 && !memcmp(how, "class", word) && n == 2)
+        return glia_graph_split_by_class(d, answered_part(d), (int64_t)numbers[0], (int64_t)numbers[1], (uint64_t)seed,
+                                         error);
+    return glia_fail(error, GLIA_E_ARGUMENT,
+                     "split=%.40s: it is random:VALIDATION:TEST, scaffold:VALIDATION:TEST or class:TRAIN:VALIDATION",
+                     how);
+}
+
+/* ---- opening --------------------------------------------------------------------------------------- */
 
 /* The first place that has the files of a named one; in `path`. */
 static glia_status search(const char *name, const char *relative, const char *folder, char *path, size_t room,
@@ -144,6 +212,10 @@ glia_graph_data *glia_graph_data_open(const char *address, const char *folder, g
     if (status == GLIA_OK) status = read_options(&s, options, k->options, error);
     if (status == GLIA_OK) status = read_options(&s, defaults, NULL, error);
     if (status == GLIA_OK) data = k->read(&s, error);
+    if (data && apply_split(data, &s, error) != GLIA_OK) {
+        glia_graph_data_free(data);
+        data = NULL;
+    }
     free(words);
     free(defaults);
     return data;

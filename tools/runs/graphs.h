@@ -1,0 +1,10 @@
+/* graphs.h - data of graphs for commands. */
+#ifndef GLIA_TOOL_GRAPHS_H
+#define GLIA_TOOL_GRAPHS_H
+
+#include "glia/graphs.h"
+
+/* Opens data; without a split a tenth is for validation and a tenth for the test. NULL: see error. */
+glia_graph_data *graphs_open(const char *address, const char *folder, glia_error *error);
+
+#endif

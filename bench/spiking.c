@@ -1,10 +1,10 @@
-/* spiking.c - the worker of bench/spiking.py: runs training steps of a spiking net, or shows samples to the cells of Diehl
- * and Cook, for as long as it is told.
+/* spiking.c - the worker of bench/spiking.py: runs training steps of a spiking net, or shows samples to the cells of
+ * Diehl and Cook, for as long as it is told.
  *
  *     bench_spiking constant|spikes|stdp
  *
- * constant: a step of 784-1000-10 units, T = 25, batch 128, Adam, with an input that is the same in each step. spikes: the
- * input is a spike train, new in each run. stdp: samples of drawn digits, 100 cells, 350 ms in steps of 0.5.
+ * constant: a step of 784-1000-10 units, T = 25, batch 128, Adam, with an input that is the same in each step. spikes:
+ * the input is a spike train, new in each run. stdp: samples of drawn digits, 100 cells, 350 ms in steps of 0.5.
  * Protocol: a line of JSON when ready; for each line "run SECONDS" a line {"runs": N, "seconds": CPU}.
  */
 #include <glia/glia.h>

@@ -3,10 +3,10 @@
 
     PYTHON bench/spiking.py --build BUILD [--rounds 5] [--seconds 3]      those of the peers that PYTHON has
 
-Training: a step of 784-1000-10 leaky integrate-and-fire units, T = 25, batch 128, Adam, with the input constant over the
-steps (snnTorch's tutorial 5) and as spike trains (N, T, 784). Spike times: a sample shown for 350 ms in steps of 0.5 to
-the 100 cells of Diehl and Cook 2015. One thread each; workers take turns, so all see the same machine; times are CPU
-seconds of the process, the median over rounds.
+Training: a step of 784-1000-10 leaky integrate-and-fire units, T = 25, batch 128, Adam, with the input constant in all
+steps (snnTorch's tutorial 5) and as spike trains (N, T, 784). Spike times: a sample shown for 350 ms in steps of 0.5
+to the 100 cells of Diehl and Cook 2015. One thread each; workers take turns, so all see the same machine; times are
+CPU seconds of the process, the median over rounds.
 """
 import argparse
 import json
@@ -116,7 +116,8 @@ def main():
     parser.add_argument("--modes", default="constant,spikes,stdp")
     options = parser.parse_args()
     one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    for mode, peers in (("constant", ("snnTorch", "Norse")), ("spikes", ("snnTorch", "Norse")), ("stdp", ("BindsNET",))):
+    both = ("snnTorch", "Norse")
+    for mode, peers in (("constant", both), ("spikes", both), ("stdp", ("BindsNET",))):
         if mode not in options.modes.split(","):
             continue
         workers = {"Glia": Worker([os.path.join(options.build, "bench_spiking"), mode], one)}
@@ -129,8 +130,9 @@ def main():
             for worker in workers.values():
                 worker.run(options.seconds)
         for name, worker in workers.items():
-            print("%-9s %-9s %8.2f ms   %5.1f times Glia's" %
-                  (mode, name, 1000 / statistics.median(worker.rates), workers["Glia"].rate() / worker.rate()), flush=True)
+            rate = statistics.median(worker.rates)
+            print("%-9s %-9s %8.2f ms   %5.1f times Glia's" % (mode, name, 1000 / rate, workers["Glia"].rate() / rate),
+                  flush=True)
 
 
 if __name__ == "__main__":

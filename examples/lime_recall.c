@@ -1,4 +1,4 @@
-/* lime_recall.c - does LIME find the words that a model uses? Ribeiro et al. 2016, section 5.2: a logistic regression and
+/* lime_recall.c - does LIME find the words of a model? Ribeiro et al. 2016, section 5.2: a logistic regression and
  * a decision tree that use at most ten words of any review, and the share of these words among LIME's ten.
  *     lime_recall [--quick]      film reviews in $GLIA_DATA/movie_reviews; --quick: random texts */
 #include <glia/glia.h>

@@ -3,6 +3,7 @@
  *     neat xor [RUNS [SEED [OPTION...]]]             OPTION: no-speciation, no-crossover, no-growth
  *     neat poles [RUNS [SEED [OPTION...]]]           with the velocities observed
  *     neat poles-no-velocities [RUNS [SEED]]         without, Gruau's fitness and test of generalisation
+ *     neat cartpole [POPULATION [GENERATIONS [THREADS]]]    speed: generations and steps a CPU second
  *
  * Prints the mean of evaluations until a solution, and the sizes of the nets found.
  */
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "glia/glia.h"
 
@@ -156,9 +158,57 @@ static outcome run(const task *t, glia_neat_opts opts, FILE *drawing) {
     return o;
 }
 
+/* ---- speed ---------------------------------------------------------------------------------------------- */
+
+/* CPU seconds of all threads of this process: other programs on the machine do not count. */
+static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+/* Steps of one episode of CartPole. */
+static glia_status cartpole_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
+                                    glia_error *error) {
+    glia_env *env = glia_env_like(context, 1, error);
+    glia_net *net = env ? glia_net_create(genome, error) : NULL;
+    glia_env_result now;
+    glia_status status = net ? glia_env_reset(env, seed, &now, error) : GLIA_E_NOMEM;
+    while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
+        double x[4], y[2];
+        for (int i = 0; i < 4; i++) x[i] = (double)((const float *)now.observations)[i];
+        glia_net_run(net, x, y);
+        const int32_t action = y[1] > y[0];
+        status = glia_env_step(env, &action, &now, error);
+    }
+    if (status == GLIA_OK) *fitness = now.returns[0];
+    glia_net_free(net);
+    glia_env_free(env);
+    return status;
+}
+
+static int speed(int population, int generations, int threads) {
+    glia_error error;
+    glia_env *env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &error);
+    glia_neat *neat = glia_neat_create(
+        (glia_neat_opts){ .inputs = 4, .outputs = 2, .population = population, .output = GLIA_NODE_TANH }, &error);
+    double steps = 0;
+    const double began = seconds();
+    for (int g = 0; neat && env && g < generations; g++) {
+        if (glia_neat_run(neat, cartpole_fitness, env, INFINITY, 1, threads, &error) != GLIA_OK)
+            return fprintf(stderr, "neat: %s\n", error.message), 1;
+        steps += glia_neat_inspect(neat).mean * population;
+    }
+    const double took = seconds() - began;
+    printf("cartpole: population %d, %d generations, best %.0f: %.1f generations a CPU second, "
+           "%.2f million steps a CPU second\n",
+           population, generations, glia_neat_inspect(neat).champion, generations / took, steps / took / 1e6);
+    glia_neat_free(neat);
+    glia_env_free(env);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     const task *t = tasks;
+    if (argc > 1 && strcmp(argv[1], "cartpole") == 0)
+        return speed(argc > 2 ? atoi(argv[2]) : 150, argc > 3 ? atoi(argv[3]) : 30, argc > 4 ? atoi(argv[4]) : 1);
     while (!quick && argc > 1 && t < tasks + 3 && strcmp(t->name, argv[1]) != 0) t++;
     if (t == tasks + 3)
         return fprintf(stderr, "usage: neat xor|poles|poles-no-velocities [RUNS [SEED [OPTION...]]]\n"), 2;

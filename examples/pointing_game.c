@@ -1,6 +1,7 @@
-/* pointing_game.c - does an explanation point at the digit? A net learns digits placed at random in clutter; the largest
- * value of a map should lie in the digit's box (Zhang et al. 2018). Then layers get random parameters from the output
- * down: explanations of the trained net should not survive it (Adebayo et al. 2018).
+/* pointing_game.c - does an explanation point at the digit? A net learns digits placed at random in clutter; the
+ * largest value of a map should lie in the digit's box, or within 4 pixels of it (Zhang et al. 2018; their programs
+ * allow 15 pixels where the shorter side has 224). Then layers get random parameters from the output down:
+ * explanations of the trained net should not survive it (Adebayo et al. 2018).
  *     pointing_game [--quick]      MNIST in $GLIA_DATA; --quick: drawn digits, and a net that is hardly trained */
 #include <glia/glia.h>
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIDE = 56, DIGIT = 28, PATCH = 8, PATCHES = 6, LAYERS = 4 };
+enum { SIDE = 56, DIGIT = 28, PATCH = 8, PATCHES = 6, LAYERS = 4, NEAR = 4 };
 
 typedef struct box {
     int top, left, bottom, right; /* of the ink, both ends included */
@@ -61,21 +62,26 @@ static glia_model *build(glia_error *e) {
     return model;
 }
 
-/* The share of n pictures where the method's map of the true class points at the digit, in percent; -1: failed. */
-static double points(glia_model *model, const char *method, const float *x, const int32_t *y, const box *boxes, int n,
-                     glia_error *e) {
+static bool points_at(const glia_explanation *map, box b, int near) {
+    return glia_explain_points_at(map->values, SIDE, SIDE, b.top - near, b.left - near, b.bottom - b.top + 1 + 2 * near,
+                                  b.right - b.left + 1 + 2 * near);
+}
+
+/* Prints the share of n pictures where the method's map of the true class points at the digit. */
+static void points(glia_model *model, const char *method, const float *x, const int32_t *y, const box *boxes, int n,
+                   glia_error *e) {
     glia_explainer *why = glia_explainer_create(model, method, (glia_explain_opts){ .threads = 1 }, e);
-    int hits = 0;
+    int hits = 0, strict = 0;
     for (int i = 0; why && i < n; i++) {
         glia_explanation map;
-        if (glia_explain(why, x + i * SIDE * SIDE, y[i], &map, e) != GLIA_OK) return -1;
-        const box b = boxes[i];
-        hits +=
-            glia_explain_points_at(map.values, SIDE, SIDE, b.top, b.left, b.bottom - b.top + 1, b.right - b.left + 1);
+        if (glia_explain(why, x + i * SIDE * SIDE, y[i], &map, e) != GLIA_OK) return;
+        hits += points_at(&map, boxes[i], NEAR), strict += points_at(&map, boxes[i], 0);
         glia_explanation_free(&map);
     }
     glia_explainer_free(why);
-    return why ? 100.0 * hits / n : -1;
+    printf("%s points at the digit in %.1f %%, into its box in %.1f %%\n", method, 100.0 * hits / n,
+           100.0 * strict / n);
+    fflush(stdout);
 }
 
 /* Mean rank correlations, of sizes, after each step of the randomization. */
@@ -124,10 +130,9 @@ int main(int argc, char **argv) {
     printf("accuracy %.1f %%\n", 100 * scores.accuracy);
     static const char *const methods[] = { "grad-cam", "grad-cam++", "guided-backprop", "saliency",
                                            "gradient-x-input" };
-    for (int k = 0; k < 5; k++)
-        printf("%s points at the digit in %.1f %%\n", methods[k], points(model, methods[k], tx, ty, boxes, tests, &e));
+    for (int k = 0; k < 4; k++) points(model, methods[k], tx, ty, boxes, tests, &e);
     printf("rank correlation with explanations of the trained net, random down to\n");
-    for (int k = 0; k < 5; k++) randomize(model, methods[k], tx, ty, quick ? 2 : 20, &e);
+    for (int k = 0; k < 4; k++) randomize(model, methods[k], tx, ty, quick ? 2 : 20, &e);
     if (e.status) fprintf(stderr, "pointing_game: %s\n", e.message);
     glia_model_free(model), glia_data_free(cluttered), glia_data_free(held_out), glia_data_free(train),
         glia_data_free(test);

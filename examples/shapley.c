@@ -1,5 +1,5 @@
-/* shapley.c - Shapley's values of a function that is anything but additive: by all orders of its features, as he defined
- * them in 1953, and as explain.h has them.
+/* shapley.c - Shapley's values of a function that is anything but additive: by all orders of its features, as he
+ * defined them in 1953, and as explain.h has them.
  *     shapley [--quick] */
 #include <glia/glia.h>
 #include <math.h>

@@ -149,3 +149,28 @@ void glia_build_mpnn(glia_model *model, glia_graph_sizes s) {
         glia_dense(glia_concat(reads, 3, 1), "read1", (glia_dense_opts){ .units = 2 * STATE, .activation = GLIA_RELU });
     answer(model, glia_dense(y, "read2", (glia_dense_opts){ .units = s.outputs }));
 }
+
+/* ---- vectors of nodes --------------------------------------------------------------------------------- */
+
+/* Kipf and Welling 2016: two layers of graph convolutions, 32 hidden units, 16 numbers a node. */
+static void build_gae(glia_model *model, glia_graph_sizes s, bool variational) {
+    glia_tensor x;
+    const glia_node_opts o = glia_model_nodes(model, s, 32, &x), last = { .units = 16 };
+    glia_edges e = glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true);
+    glia_tensor h = glia_relu(glia_gcn(x, e, "conv1", o));
+    glia_model_output(model, "vector", glia_gcn(h, e, "mean", last));
+    if (variational) glia_model_output(model, "log_deviation", glia_gcn(h, e, "deviation", last));
+}
+void glia_build_gae(glia_model *model, glia_graph_sizes s) { build_gae(model, s, false); }
+void glia_build_vgae(glia_model *model, glia_graph_sizes s) { build_gae(model, s, true); }
+
+/* He et al. 2020; with no layers it is a factorisation of the matrix of users and items. */
+static void build_factors(glia_model *model, glia_graph_sizes s, int layers) {
+    const glia_init init = { .kind = GLIA_INIT_NORMAL, .stddev = 0.02 };
+    glia_tensor table = glia_parameter(glia_model_graph(model), "table", GLIA_F32, GLIA_SHAPE(s.nodes, 64), init);
+    glia_tensor x = glia_gather(table, glia_iota(glia_model_graph(model), GLIA_I32, GLIA_SHAPE(GLIA_NODES), 0), 0);
+    if (layers) x = glia_lightgcn(x, glia_model_edges(model, GLIA_EDGES_SYMMETRIC, false), layers);
+    glia_model_output(model, "vector", x);
+}
+void glia_build_lightgcn(glia_model *model, glia_graph_sizes s) { build_factors(model, s, 3); }
+void glia_build_bpr(glia_model *model, glia_graph_sizes s) { build_factors(model, s, 0); }

@@ -65,7 +65,7 @@
       .batch = batch_,                                                                                                 \
       .schedule = schedule_,                                                                                           \
       .optimizer = { __VA_ARGS__ } },
-#define GRAPHS(name_, builder_, summary_, data_, epochs_, batch_, method_, settings_, schedule_, ...)                   \
+#define GRAPHS(name_, builder_, summary_, data_, epochs_, batch_, method_, settings_, schedule_, ...)                  \
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
       .build_graphs = glia_build_##builder_,                                                                           \

@@ -165,9 +165,9 @@ GLIA_API char *glia_genome_print(const glia_genome *genome, glia_error *error);
 GLIA_API glia_genome *glia_genome_parse(const char *text, glia_error *error);
 GLIA_API void glia_genome_free(glia_genome *genome);
 
-/* The genome as an ordinary model: input "x" (N, inputs), output "y" (N, outputs), one dense layer for each level of
- * nodes, with zeros where there is no link. A recurrent one has an input "state" and an output "next" (N, nodes)
- * besides. */
+/* The genome as an ordinary model: input "x" (N, inputs), output "policy" (N, outputs), one dense layer for each level
+ * of nodes, with zeros where there is no link. A recurrent one has an input "state" and an output "next" (N, nodes)
+ * besides, others the output "features" (N, inputs and nodes). */
 GLIA_API glia_model *glia_genome_model(const glia_genome *genome, const char *name, glia_error *error);
 /* A drawing as SVG: inputs at the left, outputs at the right, blue links positive, red negative, as wide as strong.
  * Release with free(). */

@@ -59,8 +59,8 @@ typedef struct glia_gan_dense_opts {
     glia_activation output;     /* of the generator: GLIA_LINEAR for points, GLIA_TANH for pictures in [-1, 1] */
     glia_init kernel_init;      /* default: He normal for hidden layers, Glorot uniform for the last */
     bool spectral_norm;         /* of the critic's kernels (Miyato et al. 2018) */
-    /* Classes, one-hot (N, classes), appended to z (Mirza and Osindero 2014); the critic's score gets the product of its
-     * last hidden layer with a learned vector of the class, "NAME/class" (Miyato and Koyama 2018). NULL: none */
+    /* Classes, one-hot (N, classes), appended to z (Mirza and Osindero 2014); the critic's score gets the product of
+     * its last hidden layer with a learned vector of the class, "NAME/class" (Miyato and Koyama 2018). NULL: none */
     glia_tensor condition;
 } glia_gan_dense_opts;
 
@@ -203,8 +203,8 @@ typedef struct glia_diffusion_sample_opts {
     const glia_array *inputs; /* other inputs, n_inputs of them, each (n, ...): a row for each sample (classes) */
     int n_inputs;
     const float *start; /* x_T (n, sample) instead of noise; NULL: none */
-    /* Inpainting: where mask (n, sample) is not 0, samples become `known` (n, sample): after each step they get its value
-     * with the noise of that step (Lugmayr et al. 2022, section 4.1, without repetitions). Both or neither. */
+    /* Inpainting: where mask (n, sample) is not 0, samples become `known` (n, sample): after each step they get its
+     * value with the noise of that step (Lugmayr et al. 2022, section 4.1, without repetitions). Both or neither. */
     const float *known, *mask;
     glia_diffusion_watch watch; /* may be NULL; a status other than GLIA_OK ends sampling with it */
     void *context;
@@ -222,9 +222,9 @@ typedef struct glia_diffusion_bound_opts {
     const glia_array *inputs; /* as in glia_diffusion_sample_opts */
     int n_inputs;
 } glia_diffusion_bound_opts;
-/* The variational bound of -log p(x0) for each of n samples x0 (n, sample) in [-1, 1] of 256 equally spaced values, nats
- * (Ho et al. 2020, equation 5): an unbiased estimate by drawn noise and steps. Divided by log 2 and the numbers of a
- * sample these are bits per dimension. */
+/* The variational bound of -log p(x0) for each of n samples x0 (n, sample) in [-1, 1] of 256 equally spaced values,
+ * nats (Ho et al. 2020, equation 5): an unbiased estimate by drawn noise and steps. Divided by log 2 and the numbers of
+ * a sample these are bits per dimension. */
 GLIA_API glia_status glia_diffusion_bound(const glia_diffusion *diffusion, glia_function *net, const float *x0,
                                           int64_t n, glia_shape sample, glia_diffusion_bound_opts opts, double *nats,
                                           glia_error *error);

@@ -94,6 +94,21 @@ GLIA_API glia_graph_data *glia_graph_data_filter(const glia_graph_data *data, co
 /* With a self edge at each node that has none. Their values: weight 1, all others 0. */
 GLIA_API glia_graph_data *glia_graph_data_add_loops(const glia_graph_data *data, glia_error *error);
 
+/* Neighbour sampling, Hamilton et al. 2017: the part of a graph with these different nodes (they are its first ones),
+ * at most fanouts[0] of the edges into each of them, fanouts[1] of those into the nodes found so, and so on; edges are
+ * chosen without replacement, and all arrays of nodes and edges come along. The same seed gives the same part. The
+ * sampler holds memory for one call at a time; the data must outlive it. Time and memory of a call are in proportion to
+ * the part. */
+typedef struct glia_graph_sampler glia_graph_sampler;
+GLIA_API glia_graph_sampler *glia_graph_sampler_create(const glia_graph_data *data, glia_error *error);
+GLIA_API void glia_graph_sampler_free(glia_graph_sampler *sampler);
+GLIA_API glia_graph_data *glia_graph_sample(glia_graph_sampler *sampler, const int32_t *nodes, int64_t n,
+                                            const int *fanouts, int layers, uint64_t seed, glia_error *error);
+/* cluster[v] in [0, clusters): groups of at most ceil(nodes / clusters) nodes, grown breadth first, so that many edges
+ * lie within one; glia_graph_data_induce() makes a batch of some (Chiang et al. 2019, "Cluster-GCN", which uses METIS). */
+GLIA_API glia_status glia_graph_clusters(const glia_graph_data *data, int64_t clusters, uint64_t seed,
+                                         int32_t *cluster, glia_error *error);
+
 /* Factors of edges, (edges), from their weights ("weight", or 1) and the sums of weights into each node, d:
  * SYMMETRIC w / sqrt(d_from d_to), Kipf and Welling 2017, after glia_graph_data_add_loops(); MEAN w / d_to. 0 where d
  * is 0. */
@@ -144,6 +159,9 @@ GLIA_API void glia_link_split_free(glia_link_split *split);
  *                                      from, to (or source, target), weight, type, numbers (features x). directed=1
  *   esol, bbbp, ...                    molecules/NAME.csv there; "smiles:FILE": a CSV with SMILES (column smiles=NAME),
  *                                      target=COLUMN (values) or label=COLUMN (classes)
+ *
+ *   movielens                          movielens/ratings.csv there; "ratings:FILE": columns user, item, rating: a graph
+ *                                      of users and items
  *
  * Options of all: split=random:VALIDATION:TEST (shares), split=class:TRAIN:VALIDATION (of each class), or
  * split=scaffold:VALIDATION:TEST; fold=K/FOLDS: stratified, the fold K is for the test, the next one for validation;
@@ -239,20 +257,25 @@ GLIA_API glia_tensor glia_gin_sum(glia_tensor x, glia_edges edges, const char *n
 /* Gilmer et al. 2017, "Neural message passing": kernel_self x + the sum of theta_e x_from + bias. theta (E, units F),
  * made from features of edges: theta[e] is a matrix (F, units). */
 GLIA_API glia_tensor glia_edge_conv(glia_tensor x, glia_edges edges, glia_tensor theta, const char *name, int units);
-/* Schlichtkrull et al. 2018, R-GCN: kernel_self x + over relations r the mean of kernel[r] x_from over edges of type r +
- * bias. types (E) i32 in [0, relations). Parameters kernel (relations, F, units), kernel_self (F, units), bias. */
+/* Schlichtkrull et al. 2018, R-GCN: kernel_self x + over relations r the mean of kernel[r] x_from over edges of type r
+ * + bias. types (E) i32 in [0, relations). Parameters kernel (relations, F, units), kernel_self (F, units), bias. */
 GLIA_API glia_tensor glia_rgcn(glia_tensor x, glia_edges edges, glia_tensor types, int relations, const char *name,
                                int units);
 
-/* Cai et al. 2021, GraphNorm: x - mean_scale mean, divided by its deviation within each graph. starts (N + 1): the nodes
- * of each graph. Parameters scale, shift, mean_scale (F). */
+/* Cai et al. 2021, GraphNorm: x - mean_scale mean, divided by its deviation within each graph. starts (N + 1): the
+ * nodes of each graph. Parameters scale, shift, mean_scale (F). */
 GLIA_API glia_tensor glia_graph_norm(glia_tensor x, glia_tensor starts, const char *name);
 /* Xu et al. 2018, "Jumping knowledge": n layers (V, F) together: side by side, or the maximum. */
 typedef enum glia_jump { GLIA_JUMP_CONCAT, GLIA_JUMP_MAX } glia_jump;
 GLIA_API glia_tensor glia_jumping_knowledge(const glia_tensor *xs, int n, glia_jump jump);
 /* x (V, F) -> (N, F) over the nodes of each graph. ATTENTION: the sum of softmax(gate) x, where gate is a dense layer
  * NAME/gate of one unit (Li et al. 2016); other kinds need no name. */
-typedef enum glia_read_out_kind { GLIA_READ_SUM, GLIA_READ_MEAN, GLIA_READ_MAX, GLIA_READ_ATTENTION } glia_read_out_kind;
+typedef enum glia_read_out_kind {
+    GLIA_READ_SUM,
+    GLIA_READ_MEAN,
+    GLIA_READ_MAX,
+    GLIA_READ_ATTENTION
+} glia_read_out_kind;
 GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
 
 /* ==== models ======================================================================================= */
@@ -283,8 +306,8 @@ GLIA_API glia_node_opts glia_model_nodes(glia_model *model, glia_graph_sizes siz
 GLIA_API glia_edges glia_model_edges(glia_model *model, glia_edge_norm norm, bool loops);
 GLIA_API glia_tensor glia_model_starts(glia_model *model);
 
-/* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or, if
- * there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
+/* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or,
+ * if there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
  * from which and on which to measure; without it all are learned from. docs/graphs.md has settings and figures.
  *
  * glia_graph_predict() writes the first output for all nodes (V, K) or graphs (N, K): out has room for `capacity`
@@ -305,6 +328,37 @@ typedef struct glia_graph_svg_opts {
 } glia_graph_svg_opts;
 /* Release with free(). NULL: see error. */
 GLIA_API char *glia_graph_svg(const glia_graph_data *data, glia_graph_svg_opts opts, glia_error *error);
+
+/* ==== links and recommendations ===================================================================== */
+
+/* The ranking of n scores of edges and m of pairs without one. auc: area under the ROC curve; ap: average precision;
+ * equal scores count half, or have one rank. hits10, hits50, hits100: the share of edges above the 10th (50th, 100th)
+ * best of the others; mrr: the mean of 1 / (1 + the number of others that are better) (Hu et al. 2020, "Open graph
+ * benchmark"). */
+typedef struct glia_ranking {
+    double auc, ap, hits10, hits50, hits100, mrr;
+} glia_ranking;
+GLIA_API glia_status glia_rank_links(const float *edges, int64_t n, const float *others, int64_t m, glia_ranking *out,
+                                     glia_error *error);
+
+/* Adds one user's figures at k (at most GLIA_RECOMMENDED_MOST) to sums over users: nDCG (log2 discounts, binary), the
+ * mean average precision (precisions at the ranks of hits, divided by min(k, relevant items)), precision, recall. Items
+ * where seen[i] is not 0 are left out; a user without relevant items is not counted. */
+enum { GLIA_RECOMMENDED_MOST = 1000 };
+typedef struct glia_recommended {
+    double ndcg, map, precision, recall; /* sums */
+    int64_t users;
+} glia_recommended;
+GLIA_API void glia_rank_items(const float *scores, const uint8_t *relevant, const uint8_t *seen, int64_t items, int k,
+                              glia_recommended *sum);
+
+/* The methods "links" and "recommend" learn vectors of nodes so that the dot product of two says how likely they are
+ * connected. The model's first output "vector" is (V, K).
+ *
+ *     links       graph auto-encoders, Kipf and Welling 2016: held out edges against pairs without one. With an output
+ *                 "log_deviation" (V, K) the vectors are drawn in training, and their divergence from N(0, 1) is added
+ *     recommend   users and items ("kind" of nodes: 0 and 1): a user's item before one that is not (BPR, Rendle et al.
+ *                 2009). A share of the edges is for the test */
 
 #ifdef __cplusplus
 }

@@ -29,8 +29,8 @@ typedef struct glia_kernel_distance_opts {
     uint64_t seed;
 } glia_kernel_distance_opts;
 /* Kernel distance (Binkowski et al. 2018, "KID"): the unbiased estimate of the squared maximum mean discrepancy with
- * the kernel (x . y / size + 1)^3, mean over subsets. `stddev` (may be NULL): the standard deviation over subsets. May be
- * negative. */
+ * the kernel (x . y / size + 1)^3, mean over subsets. `stddev` (may be NULL): the standard deviation over subsets. May
+ * be negative. */
 GLIA_API glia_status glia_kernel_distance(glia_features a, glia_features b, glia_kernel_distance_opts opts,
                                           double *distance, double *stddev, glia_error *error);
 

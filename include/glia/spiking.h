@@ -7,6 +7,7 @@
  *   5  associative memories, maps and components by local rules
  *   6  learning exact spike times
  *   7  reservoirs: echo state nets and liquid state machines
+ *   8  recordings of event cameras: N-MNIST, AEDAT
  *
  * Units of cells: milliseconds, millivolts, nanoamperes, megaohms; rates are in hertz. Spikes are bytes, 1 or 0; a
  * delta code also has -1. Functions here have no global state and may be called by any number of threads.
@@ -14,8 +15,9 @@
 #ifndef GLIA_SPIKING_H
 #define GLIA_SPIKING_H
 
+#include "glia/data.h"
 #include "glia/layers.h"
-#include "glia/program.h"
+#include "glia/model.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,16 +85,16 @@ typedef struct glia_neuron_run {
 } glia_neuron_run;
 /* LIF and adaptive cells are exact: between steps v has a closed form, spikes have their times inside a step (the
  * adaptive one's to 1e-12 ms), and integration goes on from there. A conductance-based cell takes the conductances of
- * the middle of a step, an error of O(dt^2). Izhikevich's takes Euler steps, v before u, as in the paper. GLIA_E_ARGUMENT
- * names what is wrong. */
+ * the middle of a step, an error of O(dt^2). Izhikevich's takes Euler steps, v before u, as in the paper.
+ * GLIA_E_ARGUMENT names what is wrong. */
 GLIA_API glia_status glia_neuron_simulate(const glia_neuron *neuron, glia_neuron_run *run, glia_error *error);
 
 /* The rate in Hz at a constant current: closed form for GLIA_LIF with a hard reset, the root of one equation for
  * GLIA_LIF_ADAPTIVE; NaN for others. */
 GLIA_API double glia_neuron_rate(const glia_neuron *neuron, double current);
 
-/* Izhikevich 2004, figure 1: the twenty patterns of cells, A "tonic spiking" to T "inhibition-induced bursting", with the
- * published parameters. NULL: there is none. */
+/* Izhikevich 2004, figure 1: the twenty patterns of cells, A "tonic spiking" to T "inhibition-induced bursting", with
+ * the published parameters. NULL: there is none. */
 typedef struct glia_firing_pattern {
     const char *name;
     glia_neuron neuron;
@@ -203,6 +205,26 @@ GLIA_API glia_tensor glia_first_spike(glia_tensor spikes);
 /* A penalty on spikes: the mean over units of max(0, spikes per sample - most)^2. */
 GLIA_API glia_tensor glia_spike_penalty(glia_tensor spikes, double most);
 
+/* ---- conversion of trained nets ---------------------------------------------------------------------- */
+/* A net of layers with relu, one after the other, becomes integrate-and-fire units with the same weights (Diehl et al.
+ * 2015, Rueckauer et al. 2017): units of a layer share a threshold, a percentile of the layer's activations on data,
+ * and a spike carries the threshold's value. Rates become activations as steps go on. The input is a constant current,
+ * the result what reaches the output on average. Max pooling lets the unit through that has fired most. */
+typedef struct glia_converted glia_converted;
+typedef struct glia_convert_opts {
+    double percentile; /* 0: 99.9; 100: the maximum */
+    int64_t samples;   /* of the data, by which thresholds are balanced; 0: 256 */
+    int threads;       /* 0: all cores */
+} glia_convert_opts;
+/* The model must outlive it. NULL: see error. */
+GLIA_API glia_converted *glia_convert_to_spiking(glia_model *model, const glia_dataset *data, glia_convert_opts opts,
+                                                 glia_error *error);
+GLIA_API void glia_converted_free(glia_converted *converted);
+/* n samples x for `steps` steps: outputs (n, ...) like the model's; *spikes (may be NULL): of all units. One thread at
+ * a time. */
+GLIA_API glia_status glia_converted_run(glia_converted *converted, const float *x, int64_t n, int64_t steps,
+                                        float *outputs, int64_t *spikes, glia_error *error);
+
 /* ==== 4. networks by events ================================================================= */
 /* Cells that integrate and fire, and synapses with delays. Nothing is computed between events: a membrane, a trace, an
  * eligibility is moved by its exact decay when an event needs it, so time costs nothing, and a run costs one delivery
@@ -226,8 +248,8 @@ typedef struct glia_stdp {
     double least, most;         /* limits of the weight; 0: 0 and 1 */
     double power;               /* Gütig et al. 2003: growth times ((most - w) / range)^power, decrease times
                                  * ((w - least) / range)^power; 0: additive, 1: multiplicative */
-    double tau_eligibility;     /* reward-modulated (Izhikevich 2007): changes go into an eligibility with this decay, and
-                                 * glia_spike_net_reward() turns it into weight; 0: none */
+    double tau_eligibility;     /* reward-modulated (Izhikevich 2007): changes go into an eligibility with this decay,
+                                 * and glia_spike_net_reward() turns it into weight; 0: none */
 } glia_stdp;
 
 typedef struct glia_spike_cell {
@@ -297,8 +319,8 @@ typedef struct glia_som_opts {
     double rate, sigma; /* at first; both fall as 1 / (1 + 2 t / iterations); 0: 0.5 and 1 */
     int64_t iterations; /* of the whole training */
 } glia_som_opts;
-/* Iteration t: the unit nearest to x and its neighbours move towards x by rate exp(-distance^2 / (2 sigma^2)), as MiniSom
- * does by default. */
+/* Iteration t: the unit nearest to x and its neighbours move towards x by rate exp(-distance^2 / (2 sigma^2)), as
+ * MiniSom does by default. */
 GLIA_API glia_status glia_som_step(glia_som *som, const float *x, int64_t t, glia_som_opts opts, glia_error *error);
 /* The unit nearest to x, row columns + column; `second` (may be NULL) gets the next one. -1: wrong arguments. */
 GLIA_API int64_t glia_som_winner(const glia_som *som, const float *x, int64_t *second);
@@ -319,8 +341,8 @@ GLIA_API glia_status glia_hebbian_step(glia_hebbian_rule rule, double *weights, 
 /* ==== 6. exact times ======================================================================== */
 
 /* One cell whose membrane is a sum of kernels K(t) = v0 (exp(-t / tau) - exp(-t / tau_s)) with the maximum 1, one for
- * each input spike, times the input's weight; a spike of its own subtracts threshold exp(-t / tau). Maxima and crossings
- * between input spikes are computed, not searched in steps. */
+ * each input spike, times the input's weight; a spike of its own subtracts threshold exp(-t / tau). Maxima and
+ * crossings between input spikes are computed, not searched in steps. */
 typedef struct glia_kernel_cell {
     int64_t inputs;
     double *weights;   /* (inputs) */
@@ -333,13 +355,13 @@ typedef struct glia_kernel_cell {
 GLIA_API glia_status glia_kernel_cell_run(const glia_kernel_cell *cell, const glia_spike_event *events, int64_t n,
                                           double until, double *spikes, int64_t capacity, int64_t *n_spikes,
                                           double *peak, double *height, glia_error *error);
-/* The tempotron (Gütig and Sompolinsky 2006): the cell should fire at least once, or not at all. On an error the weights
- * move by rate K(peak - t), up or down. *wrong: whether there was one. */
+/* The tempotron (Gütig and Sompolinsky 2006): the cell should fire at least once, or not at all. On an error the
+ * weights move by rate K(peak - t), up or down. *wrong: whether there was one. */
 GLIA_API glia_status glia_tempotron_step(glia_kernel_cell *cell, const glia_spike_event *events, int64_t n,
                                          double until, bool fires, double rate, bool *wrong, glia_error *error);
 /* ReSuMe (Ponulak and Kasinski 2010): at each wanted time weights grow by rate (0.05 + the input's trace of 10 ms), at
- * each spike of the cell they fall by as much. *distance: the mean of |wanted - nearest spike| over wanted times, `until`
- * where the numbers of spikes differ. */
+ * each spike of the cell they fall by as much. *distance: the mean of |wanted - nearest spike| over wanted times,
+ * `until` where the numbers of spikes differ. */
 GLIA_API glia_status glia_resume_step(glia_kernel_cell *cell, const glia_spike_event *events, int64_t n, double until,
                                       const double *wanted, int64_t n_wanted, double rate, double *distance,
                                       glia_error *error);
@@ -359,8 +381,8 @@ GLIA_API glia_status glia_spikeprop_init(glia_spikeprop *net, uint64_t seed, gli
 /* Times of the inputs (inputs) -> times of the outputs (outputs), in ms. */
 GLIA_API glia_status glia_spikeprop_run(const glia_spikeprop *net, const double *input, double *output,
                                         glia_error *error);
-/* One step of gradient descent on sum (output - target)^2 / 2; *loss (may be NULL): its value before. `gradient` (may be
- * NULL) gets the gradient (glia_spikeprop_weights()). */
+/* One step of gradient descent on sum (output - target)^2 / 2; *loss (may be NULL): its value before. `gradient` (may
+ * be NULL) gets the gradient (glia_spikeprop_weights()). */
 GLIA_API glia_status glia_spikeprop_step(glia_spikeprop *net, const double *input, const double *target, double rate,
                                          double *loss, double *gradient, glia_error *error);
 
@@ -389,6 +411,23 @@ GLIA_API glia_status glia_reservoir_run(const glia_reservoir *reservoir, const f
  * sum |w (x, 1) - y|^2 + ridge |w|^2 over n samples x (n, features), y (n, outputs). */
 GLIA_API glia_status glia_ridge_fit(const float *x, const float *y, int64_t n, int64_t features, int64_t outputs,
                                     double ridge, float *w, glia_error *error);
+
+/* ==== 8. event cameras ====================================================================== */
+
+typedef struct glia_camera_event {
+    int64_t time; /* microseconds */
+    int32_t x, y;
+    int32_t polarity; /* 1: brighter, 0: darker */
+} glia_camera_event;
+/* Reads a recording. By the file's beginning or ending: "#!AER-DAT2.0" or 1.0 (a DVS128's 32-bit addresses and times,
+ * the first bit of an address the polarity), "#!AER-DAT3.1" (polarity packets), else N-MNIST's and N-Caltech101's .bin
+ * of 5-byte events (Orchard et al. 2015). *events: free() it. Times are as in the file; GLIA_E_FORMAT names the offset
+ * of an event that is incomplete or, in AEDAT 3.1, out of its packet. */
+GLIA_API glia_status glia_camera_load(const char *path, glia_camera_event **events, int64_t *n, glia_error *error);
+/* Events as frames (steps, 2, height, width): the number of events of each polarity in each of `steps` equal parts of
+ * the recording. GLIA_E_ARGUMENT: an event outside the frame, or times out of order. */
+GLIA_API glia_status glia_camera_frames(const glia_camera_event *events, int64_t n, int64_t steps, int32_t height,
+                                        int32_t width, float *frames, glia_error *error);
 
 #ifdef __cplusplus
 }

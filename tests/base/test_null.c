@@ -47,6 +47,7 @@ static struct {
     glia_diffusion *diffusion;
     glia_explainer *explainer;
     glia_spike_net *spike_net;
+    glia_converted *converted;
     glia_reservoir *reservoir;
     glia_events *events;
     glia_function *function;
@@ -149,12 +150,14 @@ static void fill_handles(void) {
     world.loop = glia_loop_begin(world.graph, (glia_loop_opts){ 0 });
     world.model = glia_model_create("m", &e);
     glia_tensor x = glia_model_input(world.model, "x", GLIA_F32, GLIA_SHAPE(784));
-    glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
+    glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10, .activation = GLIA_RELU }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
+    world.converted = glia_convert_to_spiking(world.model, world.dataset, (glia_convert_opts){ .threads = 1 }, &e);
     const void *const made[] = { world.augment,   world.backend,  world.dataset,    world.diffusion, world.explainer,
                                  world.events,    world.graph,    world.graph_data, world.loader,    world.metric,
                                  world.replay,    world.env,      world.sampler,    world.vectors,   world.tokenizer,
-                                 world.detokenizer, world.program, world.store,     world.session,   world.loop };
+                                 world.detokenizer, world.program, world.store,     world.session,   world.loop,
+                                 world.converted };
     for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) assert_non_null(made[i]);
 }
 
@@ -198,6 +201,7 @@ static int empty_world(void **state) {
     glia_diffusion_free(world.diffusion);
     glia_explainer_free(world.explainer);
     glia_spike_net_free(world.spike_net);
+    glia_converted_free(world.converted);
     glia_reservoir_free(world.reservoir);
     glia_augment_free(world.augment);
     return glia_events_close(world.events, NULL);

@@ -213,6 +213,48 @@ static void links_are_held_out_with_pairs_that_have_none(void **state) {
     glia_graph_data_free(d);
 }
 
+static void neighbours_are_sampled(void **state) {
+    (void)state;
+    glia_graph_data *d = make_kite();
+    glia_graph_sampler *s = glia_graph_sampler_create(d, &error);
+    glia_graph_data *p = glia_graph_sample(s, (int32_t[]){ 0, 4 }, 2, (int[]){ 5, 2 }, 2, 1, &error);
+    assert_non_null(p); /* 0 <- 1 <- two of 0, 2, 3 */
+    assert_in_range(glia_graph_data_nodes(p), 4, 5);
+    assert_int_equal(glia_graph_data_edges(p), 3);
+    assert_memory_equal(glia_graph_data_offsets(p), ((int32_t[]){ 0, 1, 1, 3 }), 16);
+    glia_array label;
+    assert_true(glia_graph_data_find(p, GLIA_OF_NODES, "label", &label));
+    assert_memory_equal(label.data, ((int32_t[]){ 0, 0, 1 }), 12);
+    glia_graph_data_free(p);
+    p = glia_graph_sample(s, (int32_t[]){ 0, 1, 2, 3, 4 }, 5, (int[]){ 9 }, 1, 1, &error);
+    assert_edges(p, 8, glia_graph_data_sources(d), glia_graph_data_offsets(d)); /* everything */
+    glia_graph_data_free(p);
+    assert_null(glia_graph_sample(s, (int32_t[]){ 1, 1 }, 2, (int[]){ 5 }, 1, 1, &error));
+    ASSERT_SAYS("must be there and different");
+    p = glia_graph_sample(s, (int32_t[]){ 1 }, 1, (int[]){ 1 }, 1, 1, &error); /* the sampler is as before */
+    assert_int_equal(glia_graph_data_edges(p), 1);
+    glia_graph_data_free(p);
+    glia_graph_sampler_free(s);
+    glia_graph_data_free(d);
+}
+
+static void clusters_keep_neighbours_together(void **state) {
+    (void)state;
+    glia_graph_data *d = make_ring();
+    int32_t cluster[RING];
+    assert_int_equal(glia_graph_clusters(d, 8, 3, cluster, &error), GLIA_OK);
+    int members[8] = { 0 }, cut = 0;
+    for (int i = 0; i < RING; i++) {
+        assert_in_range(cluster[i], 0, 7);
+        members[cluster[i]]++;
+        cut += cluster[i] != cluster[(i + 1) % RING];
+    }
+    for (int i = 0; i < 8; i++) assert_int_equal(members[i], RING / 8);
+    assert_true(cut <= 16);
+    assert_int_equal(glia_graph_clusters(d, 0, 3, cluster, &error), GLIA_E_ARGUMENT);
+    glia_graph_data_free(d);
+}
+
 /* ---- readers --------------------------------------------------------------------------------------- */
 
 static glia_graph_data *open_good(const char *address) {
@@ -252,6 +294,38 @@ static void edge_lists_are_read(void **state) {
     assert_refused("edges:bad.txt", "line 2: the weight of the edge is missing");
     write_text("bad.txt", "\n");
     assert_refused("edges:bad.txt", "no edge");
+}
+
+static void ratings_are_read(void **state) {
+    (void)state;
+    write_text("ratings.csv", "user,item,rating\nann,x,3\nbob,y,4.5\nann,y,1\n");
+    glia_graph_data *d = open_good("ratings:ratings.csv");
+    assert_edges(d, 6, (int32_t[]){ 2, 3, 3, 0, 0, 1 }, (int32_t[]){ 0, 2, 3, 4, 6 });
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "kind", &a));
+    assert_memory_equal(a.data, ((int32_t[]){ 0, 0, 1, 1 }), 16);
+    glia_graph_data_free(d);
+    write_text("ratings.csv", "user,item,rating\nann,x,good\n");
+    assert_refused("ratings:ratings.csv", "line 2: the rating is not a number");
+    write_text("ratings.csv", "user,thing\nann,x\n");
+    assert_refused("ratings:ratings.csv", "no columns user and item");
+}
+
+static void splits_are_options_of_addresses(void **state) {
+    (void)state;
+    write_text("gin.txt", "4\n1 7\n0 0\n1 -1\n5 0\n1 7\n0 0\n1 -1\n5 0\n");
+    glia_graph_data *d = open_good("gin:gin.txt?fold=1/2");
+    glia_array a;
+    assert_true(glia_graph_data_find(d, GLIA_OF_GRAPHS, "split", &a));
+    int counts[4] = { 0 };
+    for (int i = 0; i < 4; i++) counts[((uint8_t *)a.data)[i]]++;
+    assert_int_equal(counts[GLIA_PART_TEST], 2);
+    glia_graph_data_free(d);
+    assert_refused("gin:gin.txt?fold=2/2", "there is no fold 2 of 2");
+    assert_refused("gin:gin.txt?fold=x", "fold=x is not FOLD/FOLDS");
+    assert_refused("gin:gin.txt?split=rundom", "split=rundom: it is random");
+    assert_refused("gin:gin.txt?split=random:0.6:0.6", "leave nothing to train with");
+    assert_refused("gin:gin.txt?seed=-1", "is not a seed");
 }
 
 static void tables_are_read(void **state) {
@@ -348,7 +422,11 @@ int main(void) {
         cmocka_unit_test(graphs_are_batched_without_padding),
         cmocka_unit_test(nodes_are_split_by_class_and_into_folds),
         cmocka_unit_test(links_are_held_out_with_pairs_that_have_none),
+        cmocka_unit_test(neighbours_are_sampled),
+        cmocka_unit_test(clusters_keep_neighbours_together),
         cmocka_unit_test(edge_lists_are_read),
+        cmocka_unit_test(ratings_are_read),
+        cmocka_unit_test(splits_are_options_of_addresses),
         cmocka_unit_test(tables_are_read),
         cmocka_unit_test(collections_are_read),
         cmocka_unit_test(real_graphs_have_their_sizes),

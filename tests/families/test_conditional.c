@@ -159,8 +159,8 @@ static void known_parts_are_kept(void **state) {
     glia_model_free(gan);
 }
 
-/* A net whose x0 is x_t scaled moves samples linearly: the walk's ends are samples of the ends' noise, and its middle is
- * the same combination of theirs as of the noise. */
+/* A net whose x0 is x_t scaled moves samples linearly: the walk's ends are samples of the ends' noise, and its middle
+ * is the same combination of theirs as of the noise. */
 static void walks_combine_noise(void **state) {
     (void)state;
     glia_model *model = glia_model_create("linear", NULL);

@@ -1,4 +1,5 @@
-/* test_cyclegan.c - the method cyclegan: same bits at any number of threads and after resuming, conversion, mistakes. */
+/* test_cyclegan.c - the method cyclegan: same bits at any number of threads and after resuming, conversion, mistakes.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -107,6 +107,41 @@ static glia_model *graph_model(const glia_graph_data *d) {
     return model;
 }
 
+/* Vectors of nodes, drawn in training. */
+static glia_model *link_model(const glia_graph_data *d) {
+    glia_model *model = glia_model_create("vgae", &error);
+    glia_tensor x;
+    glia_node_opts o = glia_model_nodes(model, glia_graph_data_sizes(d), 8, &x);
+    glia_edges e = glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true);
+    glia_tensor h = glia_relu(glia_gcn(x, e, "conv1", o));
+    glia_model_output(model, "vector", glia_gcn(h, e, "mean", (glia_node_opts){ .units = 4 }));
+    glia_model_output(model, "log_deviation", glia_gcn(h, e, "deviation", (glia_node_opts){ .units = 4 }));
+    return model;
+}
+
+/* 20 users, 30 items; a user likes items whose number has the same rest by 3. */
+static glia_graph_data *likes(void) {
+    static int32_t from[300], to[300], kinds[50];
+    int n = 0;
+    for (int user = 0; user < 20; user++)
+        for (int item = user % 3; item < 30; item += 3) from[n] = user, to[n++] = 20 + item;
+    for (int i = 20; i < 50; i++) kinds[i] = 1;
+    glia_graph_data *d = glia_graph_data_create(
+        "likes", (glia_graph_edges){ .nodes = 50, .edges = n, .from = from, .to = to, .undirected = true }, &error);
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_NODES, "kind", GLIA_I32, GLIA_SCALAR, kinds, &error), GLIA_OK);
+    return d;
+}
+
+static glia_model *taste_model(const glia_graph_data *d) {
+    glia_model *model = glia_model_create("lightgcn", &error);
+    glia_graph *g = glia_model_graph(model);
+    const glia_init init = { .kind = GLIA_INIT_NORMAL, .stddev = 0.1 };
+    glia_tensor table = glia_parameter(g, "table", GLIA_F32, GLIA_SHAPE(glia_graph_data_nodes(d), 8), init);
+    glia_tensor x = glia_gather(table, glia_iota(g, GLIA_I32, GLIA_SHAPE(GLIA_NODES), 0), 0);
+    glia_model_output(model, "vector", glia_lightgcn(x, glia_model_edges(model, GLIA_EDGES_SYMMETRIC, false), 2));
+    return model;
+}
+
 typedef struct how {
     const char *method, *settings;
     glia_graph_data *(*data)(void);
@@ -117,7 +152,10 @@ static const how hows[] = {
     { "nodes", NULL, two_groups, node_model, 60, 1 },
     { "nodes", "features=rows", two_groups, node_model, 60, 1 },
     { "graphs", NULL, rings_and_paths, graph_model, 30, 4 },
+    { "links", NULL, two_groups, link_model, 60, 1 },
+    { "recommend", NULL, likes, taste_model, 5, 21 },
 };
+enum { ANSWERING = 3 }; /* the first ones give classes */
 
 static glia_status stop_at(const glia_progress *p, void *context, glia_error *e) {
     (void)e;
@@ -196,7 +234,7 @@ static double figure(const glia_assessment *a, const char *name) {
 
 static void they_learn_and_are_assessed(void **state) {
     (void)state;
-    for (int i = 0; i < GLIA_COUNT(hows); i++) {
+    for (int i = 0; i < ANSWERING; i++) {
         glia_graph_data *d = hows[i].data();
         glia_model *model = trained(&hows[i], 1);
         glia_assessment a;
@@ -224,6 +262,43 @@ static void they_learn_and_are_assessed(void **state) {
         glia_model_free(model);
         glia_graph_data_free(d);
     }
+}
+
+static void vectors_predict_links_and_likes(void **state) {
+    (void)state;
+    for (int i = ANSWERING; i < GLIA_COUNT(hows); i++) {
+        glia_graph_data *d = hows[i].data();
+        glia_model *model = trained(&hows[i], 1);
+        glia_assessment a;
+        if (glia_assess(model, (glia_assess_opts){ .graphs = d }, &a, &error) != GLIA_OK) fail_msg("%s", error.message);
+        if (i == ANSWERING)
+            assert_true(figure(&a, "test_auc") > 0.6);
+        else
+            assert_true(figure(&a, "test_ndcg") > 0.9 && figure(&a, "popular_ndcg") < 0.6);
+        glia_model_free(model);
+        glia_graph_data_free(d);
+    }
+}
+
+/* By hand: edges 5, 3, 3 against 4, 3, 1: of 9 pairs 3 + 1.5 + 1.5 are right. */
+static void rankings_have_closed_forms(void **state) {
+    (void)state;
+    glia_ranking r;
+    assert_int_equal(glia_rank_links((float[]){ 5, 3, 3 }, 3, (float[]){ 4, 3, 1 }, 3, &r, &error), GLIA_OK);
+    ASSERT_NEAR(r.auc, 6.0 / 9, 1e-12);
+    ASSERT_NEAR(r.ap, (1 + 2 * 3.0 / 5) / 3, 1e-12); /* scikit-learn's average_precision_score */
+    ASSERT_NEAR(r.mrr, (1 + 0.5 + 0.5) / 3, 1e-12);
+    ASSERT_NEAR(r.hits10, 1, 1e-12); /* all are above the worst of the others */
+    assert_int_equal(glia_rank_links((float[]){ 1 }, 1, (float[]){ 1 }, 0, &r, &error), GLIA_E_ARGUMENT);
+    glia_recommended sum = { 0 };
+    const float scores[] = { 9, 8, 7, 6, 5 };
+    glia_rank_items(scores, (uint8_t[]){ 0, 1, 0, 1, 1 }, (uint8_t[]){ 1, 0, 0, 0, 0 }, 5, 3, &sum);
+    ASSERT_NEAR(sum.precision, 2.0 / 3, 1e-12); /* 1 and 3 of 1, 2, 3 */
+    ASSERT_NEAR(sum.recall, 2.0 / 3, 1e-12);
+    ASSERT_NEAR(sum.ndcg, (1 + 0.5) / (1 + 1 / log2(3) + 0.5), 1e-12);
+    ASSERT_NEAR(sum.map, (1 + 2.0 / 3) / 3, 1e-12);
+    glia_rank_items(scores, (uint8_t[]){ 0, 0, 0, 0, 0 }, (uint8_t[]){ 0, 0, 0, 0, 0 }, 5, 3, &sum);
+    assert_int_equal(sum.users, 1);
 }
 
 /* ---- mistakes ------------------------------------------------------------------------------------------ */
@@ -265,6 +340,8 @@ int main(void) {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(resumed_training_equals_uninterrupted),
         cmocka_unit_test(they_learn_and_are_assessed),
+        cmocka_unit_test(vectors_predict_links_and_likes),
+        cmocka_unit_test(rankings_have_closed_forms),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,19 @@ static void nets_compute_what_the_genome_says(void **state) {
     glia_genome_free(g);
 }
 
+static void functions_of_nodes_are_accurate(void **state) {
+    (void)state;
+    for (double x = -30; x <= 30; x += 0.01) {
+        ASSERT_NEAR(glia_node_value(GLIA_NODE_TANH, x), tanh(x), 1e-15);
+        ASSERT_NEAR(glia_node_value(GLIA_NODE_SIGMOID, x), sigmoid(x), 1e-15);
+        ASSERT_NEAR(glia_node_value(GLIA_NODE_GAUSSIAN, x), exp(-x * x), 1e-15);
+    }
+    ASSERT_NEAR(glia_node_value(GLIA_NODE_TANH, 1e308), 1, 0);
+    ASSERT_NEAR(glia_node_value(GLIA_NODE_TANH, -1e308), -1, 0);
+    ASSERT_NEAR(glia_node_value(GLIA_NODE_SIGMOID, -1e308), 0, 1e-300);
+    assert_true(isnan(glia_node_value(GLIA_NODE_TANH, NAN)));
+}
+
 static void models_compute_the_same(void **state) {
     (void)state;
     glia_genome *g = glia_genome_parse(text, &error);
@@ -302,6 +315,7 @@ static void mistakes_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nets_compute_what_the_genome_says),
+        cmocka_unit_test(functions_of_nodes_are_accurate),
         cmocka_unit_test(models_compute_the_same),
         cmocka_unit_test(genomes_are_printed_and_parsed),
         cmocka_unit_test(hostile_genomes_are_refused),

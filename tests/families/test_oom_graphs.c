@@ -60,6 +60,98 @@ static glia_status parts(glia_error *error) {
     return status;
 }
 
+/* Trains for two steps, then assesses. */
+static glia_status learn(glia_model *model, const glia_graph_data *d, const char *method, glia_error *error) {
+    const glia_fit_opts how = {
+        .epochs = 2, .batch = 1, .graphs = d, .max_steps = 2, .threads = 1, .optimizer = { .kind = GLIA_ADAM }
+    };
+    glia_assessment a;
+    glia_status status = glia_train(model, NULL, method, NULL, how, error);
+    if (status == GLIA_OK) status = glia_assess(model, (glia_assess_opts){ .graphs = d, .threads = 1 }, &a, error);
+    return status;
+}
+
+static glia_status nodes_and_links(glia_error *error) {
+    write_text("oom-nodes.csv", "id,a,label,split\nx,1,u,train\ny,2,v,val\nz,1,u,test\nw,2,v,train\n");
+    write_text("oom-edges.csv", "from,to\nx,y\ny,z\nz,w\nx,w\n");
+    glia_graph_data *d = glia_graph_data_open("table:oom-nodes.csv,oom-edges.csv", NULL, error);
+    if (!d) return error->status;
+    glia_status status = GLIA_OK;
+    static const char *const methods[] = { "nodes", "links" };
+    for (int i = 0; status == GLIA_OK && i < 2; i++) {
+        glia_model *model = glia_model_create("gcn", error);
+        glia_tensor x;
+        glia_node_opts o = model ? glia_model_nodes(model, glia_graph_data_sizes(d), 2, &x) : (glia_node_opts){ 0 };
+        if (model)
+            glia_model_output(model, "answer",
+                              glia_gcn(x, glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true), "conv", o));
+        status = model ? learn(model, d, methods[i], error) : error->status;
+        glia_model_free(model);
+    }
+    glia_graph_data_free(d);
+    return status;
+}
+
+static glia_status whole_graphs(glia_error *error) {
+    write_text("oom-gin.txt", "3\n2 7\n0 1 1\n5 1 0\n1 -1\n5 0\n1 7\n0 0\n");
+    glia_graph_data *d = glia_graph_data_open("gin:oom-gin.txt", NULL, error);
+    glia_model *model = d ? glia_model_create("gin", error) : NULL;
+    glia_status status = model ? GLIA_OK : error->status;
+    if (model) {
+        glia_tensor x;
+        glia_model_nodes(model, glia_graph_data_sizes(d), 2, &x);
+        glia_tensor h = glia_gin_sum(x, glia_model_edges(model, GLIA_EDGES_PLAIN, false), "gin", true);
+        h = glia_read_out(h, glia_model_starts(model), GLIA_READ_SUM, NULL);
+        glia_model_output(model, "answer", glia_dense(h, "out", (glia_dense_opts){ .units = 2 }));
+        status = learn(model, d, "graphs", error);
+    }
+    glia_model_free(model);
+    glia_graph_data_free(d);
+    return status;
+}
+
+static glia_status recommending(glia_error *error) {
+    write_text("oom-likes.csv", "user,item\na,x\na,y\nb,y\nb,z\n");
+    glia_graph_data *d = glia_graph_data_open("ratings:oom-likes.csv", NULL, error);
+    glia_model *model = d ? glia_model_create("bpr", error) : NULL;
+    glia_status status = model ? GLIA_OK : error->status;
+    if (model) {
+        glia_graph *g = glia_model_graph(model);
+        glia_tensor table = glia_parameter(g, "table", GLIA_F32, GLIA_SHAPE(5, 2), (glia_init){ 0 });
+        glia_tensor x = glia_gather(table, glia_iota(g, GLIA_I32, GLIA_SHAPE(GLIA_NODES), 0), 0);
+        glia_model_output(model, "vector", glia_lightgcn(x, glia_model_edges(model, GLIA_EDGES_SYMMETRIC, false), 1));
+        status = learn(model, d, "recommend", error);
+    }
+    glia_model_free(model);
+    glia_graph_data_free(d);
+    return status;
+}
+
+static glia_status sampling_and_drawing(glia_error *error) {
+    write_text("oom-list.txt", "0 1\n1 2\n2 3\n3 4\n");
+    glia_graph_data *d = glia_graph_data_open("edges:oom-list.txt", NULL, error);
+    glia_graph_sampler *s = d ? glia_graph_sampler_create(d, error) : NULL;
+    glia_status status = s ? GLIA_OK : error->status;
+    int32_t clusters[5];
+    if (status == GLIA_OK)
+        status = opened(glia_graph_sample(s, (int32_t[]){ 1 }, 1, (int[]){ 1, 1 }, 2, 1, error), error);
+    if (status == GLIA_OK) status = glia_graph_clusters(d, 2, 1, clusters, error);
+    char *svg = status == GLIA_OK ? glia_graph_svg(d, (glia_graph_svg_opts){ .groups = clusters }, error) : NULL;
+    if (status == GLIA_OK && !svg) status = error->status;
+    free(svg);
+    glia_graph_sampler_free(s);
+    glia_graph_data_free(d);
+    return status;
+}
+
+static void learning_from_graphs(void **state) {
+    (void)state;
+    every_allocation(sampling_and_drawing, "sampling_and_drawing");
+    every_allocation(nodes_and_links, "nodes_and_links");
+    every_allocation(whole_graphs, "whole_graphs");
+    every_allocation(recommending, "recommending");
+}
+
 static void reading_graphs(void **state) {
     (void)state;
     every_allocation(molecules, "molecules");
@@ -70,6 +162,6 @@ static void reading_graphs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(reading_graphs) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(reading_graphs), cmocka_unit_test(learning_from_graphs) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 GLIA = KILL_AT = None
 SKIP, KILLED = 77, 137
 TEXT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+GRAPHS = pathlib.Path(__file__).resolve().parents[1] / "golden" / "data"
 
 SHORT = ["train", "perceptron", "--data", "strokes?n=60", "--epochs", "2", "--batch", "20", "--tensorboard",
          "--checkpoint-every", "2", "--metrics", "f1", "--threads", "1", "--quiet"]
@@ -51,12 +52,26 @@ RANDOM = {
              "--ema", "0.9", "--set", "gan.shown=2", "--threads", "1", "--quiet"],
     "word2vec": ["train", "word2vec", "--data", "%s?lowercase=true" % TEXT, "--epochs", "3", "--checkpoint-every", "1",
                  "--set", "word2vec.size=8", "--tensorboard", "--threads", "1", "--quiet"],
+    "nodes": ["train", "gat", "--data", "table:%s/people.csv,%s/friends.csv" % (GRAPHS, GRAPHS), "--epochs", "8",
+              "--checkpoint-every", "2", "--threads", "1", "--quiet"],
+    "graphs": ["train", "gin", "--data", "gin:%s/rings.txt?fold=0/4" % GRAPHS, "--epochs", "4", "--batch", "5",
+               "--checkpoint-every", "2", "--threads", "1", "--quiet"],
+    "links": ["train", "vgae", "--data", "table:%s/people.csv,%s/friends.csv" % (GRAPHS, GRAPHS), "--epochs", "8",
+              "--checkpoint-every", "3", "--threads", "1", "--quiet"],
+    "recommend": ["train", "lightgcn", "--data", "ratings:%s/likes.csv" % GRAPHS, "--epochs", "3", "--batch", "16",
+                  "--checkpoint-every", "2", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
     "dqn": ["train", "dqn", "--env", "cartpole", "--copies", "2", "--epochs", "2", "--batch", "8", "--checkpoint-every",
             "4", "--set", "dqn.steps=40", "--set", "dqn.learning_starts=10", "--set", "dqn.capacity=24", "--set",
             "dqn.prioritized=true", "--set", "dqn.n_step=3", "--set", "dqn.noisy=true", "--set", "dqn.eval_episodes=2",
             "--threads", "1", "--quiet"],
+    "neat": ["train", "neat", "--env", "cartpole", "--epochs", "2", "--checkpoint-every", "2", "--set",
+             "neat.generations=3", "--set", "neat.population=8", "--set", "neat.episodes=1", "--set",
+             "neat.eval_episodes=1", "--set", "neat.enough=1e9", "--threads", "1", "--quiet"],
+    "ndp": ["train", "ndp", "--env", "cartpole", "--epochs", "2", "--checkpoint-every", "2", "--set",
+            "ndp.generations=3", "--set", "ndp.population=8", "--set", "ndp.episodes=1", "--set",
+            "ndp.eval_episodes=1", "--set", "ndp.enough=1e9", "--threads", "1", "--quiet"],
     "ppo": ["train", "ppo", "--env", "pendulum", "--epochs", "2", "--batch", "8", "--checkpoint-every", "2", "--set",
             "ppo.steps=80", "--set", "ppo.rollout=20", "--set", "ppo.passes=2", "--set", "ppo.eval_episodes=2",
             "--threads", "1", "--quiet"],

@@ -12,7 +12,7 @@
 #include "reports/explained.h"
 #include "reports/network.h"
 
-enum { WIDTH = 640, LEFT = 200, RIGHT = 70, ROW = 26, TOP = 22, MOST = 12 };
+enum { WIDTH = 680, LEFT = 240, RIGHT = 70, ROW = 26, TOP = 22, MOST = 12 };
 
 /* clang-format off */
 const char explained_style[] =
@@ -122,10 +122,9 @@ static void waterfall(const explained *x, text *out, int64_t unused) {
         at += step[k];
     }
     axis(out, &s, TOP + (n + rest) * ROW + 6, "score");
-    label(out, LEFT, 12, "start", "", "");
     number(out, place(&s, at), 14, "middle", e->output_value, "f(x) = %.4g");
     if (!isnan(e->base_value))
-        number(out, place(&s, e->base_value), TOP + (n + rest) * ROW + 4, "middle", e->base_value, "base %.4g");
+        number(out, place(&s, e->base_value), TOP + (n + rest) * ROW + 38, "middle", e->base_value, "base %.4g");
     free(order);
 }
 

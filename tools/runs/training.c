@@ -101,8 +101,16 @@ static int choose_numbers(training *t) {
     return -1;
 }
 
+/* Methods without an optimiser refuse what concerns one. */
+static int refuse_optimizer(const training *t) {
+    const settings *a = &t->asked;
+    const char *given = a->optimizer ? "optimizer" : !isnan(a->lr) ? "lr" : a->schedule ? "schedule" : NULL;
+    return given ? misuse("the method %s does not use --%s", t->method->name, given) : -1;
+}
+
 static int choose_optimizer(training *t) {
     settings *a = &t->asked;
+    if (!(t->method->uses & GLIA_USES_OPTIMIZER)) return refuse_optimizer(t);
     t->optimizer = t->recipe->optimizer;
     t->schedule = t->recipe->schedule;
     const char *names[GLIA_OPTIMIZER_COUNT];
@@ -224,9 +232,11 @@ void training_headline(const training *t) {
     const int64_t parameters = glia_model_parameter_count(t->model, false); /* 0: the method builds the model */
     text_add(&words, "%s", t->recipe->name);
     if (parameters) text_add(&words, ", %s parameters", grouped(parameters, number));
-    text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
-    if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
-    text_add(&words, ", batches of %lld", (long long)a->batch);
+    if (a->optimizer) {
+        text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
+        if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
+        text_add(&words, ", batches of %lld", (long long)a->batch);
+    }
     if (a->augment) text_add(&words, "; %s", a->augment);
     progress_say("model", words.bytes);
     words.length = 0;

@@ -40,6 +40,9 @@ bool glia_graph_has_edge(const glia_graph_data *data, int32_t from, int32_t to);
 bool glia_graph_symmetric(const glia_graph_data *data); /* looks at each edge */
 /* The target of each edge, malloc()ed; NULL: out of memory. */
 int32_t *glia_graph_targets(const glia_graph_data *data);
+/* A new object for this many graphs, nodes and edges, without arrays, with name and symmetry of another; NULL: out of
+ * memory. */
+glia_graph_data *glia_graph_blank(const glia_graph_data *like, int64_t graphs, int64_t nodes, int64_t edges);
 /* An array of `data` for items chosen from another: item i is that of choice[i]; -1: zeros. */
 glia_status glia_graph_copy_arrays(glia_graph_data *to, const glia_graph_data *from, glia_graph_part part,
                                    const int64_t *choice, glia_error *error);

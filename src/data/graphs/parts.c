@@ -5,8 +5,7 @@
 
 #include "data/graphs/graph_data.h"
 
-/* A new object for this many graphs, nodes and edges, without arrays; NULL: out of memory. */
-static glia_graph_data *blank(const glia_graph_data *like, int64_t graphs, int64_t nodes, int64_t edges) {
+glia_graph_data *glia_graph_blank(const glia_graph_data *like, int64_t graphs, int64_t nodes, int64_t edges) {
     glia_graph_data *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     d->graphs = graphs;
@@ -99,7 +98,7 @@ glia_graph_data *glia_graph_data_select(const glia_graph_data *d, const int64_t 
         return NULL;
     }
     if (count_graphs(d, graphs, n, &nodes, &edges, error) != GLIA_OK) return NULL;
-    glia_graph_data *to = blank(d, n, nodes, edges);
+    glia_graph_data *to = glia_graph_blank(d, n, nodes, edges);
     choices c = { { 0 } };
     const bool good = to && make_choices(&c, to);
     if (good) copy_graphs(to, d, graphs, &c);
@@ -168,7 +167,7 @@ glia_graph_data *glia_graph_data_induce(const glia_graph_data *d, const int32_t 
     int64_t edges = 0;
     int32_t *place = malloc((size_t)d->nodes * sizeof *place);
     glia_status status = place ? number_nodes(d, nodes, n, place, &edges, error) : glia_fail_nomem(error);
-    glia_graph_data *to = status == GLIA_OK ? blank(d, 1, n, edges) : NULL;
+    glia_graph_data *to = status == GLIA_OK ? glia_graph_blank(d, 1, n, edges) : NULL;
     choices c = { { 0 } };
     if (status == GLIA_OK && (!to || !make_choices(&c, to))) status = glia_fail_nomem(error);
     if (status == GLIA_OK) status = induce_edges(to, d, nodes, place, &c, error);
@@ -188,7 +187,7 @@ glia_graph_data *glia_graph_data_filter(const glia_graph_data *d, const uint8_t 
     }
     int64_t n = 0;
     for (int64_t e = 0; e < d->edges; e++) n += keep[e] != 0;
-    glia_graph_data *to = blank(d, d->graphs, d->nodes, n);
+    glia_graph_data *to = glia_graph_blank(d, d->graphs, d->nodes, n);
     choices c = { { 0 } };
     if (!to || !make_choices(&c, to)) return finish(to, d, &c, glia_fail_nomem(error), error);
     identity(c.of[GLIA_OF_NODES], d->nodes);
@@ -223,7 +222,7 @@ glia_graph_data *glia_graph_data_add_loops(const glia_graph_data *d, glia_error 
     }
     int64_t n = d->edges;
     for (int64_t v = 0; v < d->nodes; v++) n += !has_loop(d, v);
-    glia_graph_data *to = n < INT32_MAX ? blank(d, d->graphs, d->nodes, n) : NULL;
+    glia_graph_data *to = n < INT32_MAX ? glia_graph_blank(d, d->graphs, d->nodes, n) : NULL;
     choices c = { { 0 } };
     if (!to || !make_choices(&c, to)) return finish(to, d, &c, glia_fail_nomem(error), error);
     identity(c.of[GLIA_OF_NODES], d->nodes);

@@ -1,7 +1,8 @@
 /* gaussians.c - points of normal distributions on a ring or a grid, to see which modes a model of samples misses.
  *
- * Lin et al. 2018 (PacGAN), section 4.1: eight of deviation 0.01 on the unit circle, 25 of deviation 0.05 at {-4, -2, 0,
- * 2, 4} squared. A point's label is its mode; modes are equally frequent. A point is a function of the seed and its index.
+ * Lin et al. 2018 (PacGAN), section 4.1: eight of deviation 0.01 on the unit circle, 25 of deviation 0.05 at {-4, -2,
+ * 0, 2, 4} squared. A point's label is its mode; modes are equally frequent. A point is a function of the seed and its
+ * index.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -30,8 +30,7 @@ typedef struct deep {
 } deep;
 
 static const glia_setting settings[] = {
-    { "layer", GLIA_SETTING_TEXT, offsetof(deep, layer), 0, 0, 0, NULL,
-      "the layer whose result is attributed (the input; of token ids their embedding)" },
+    GLIA_LAYER_SETTING(deep),
 };
 
 /* ---- expansion -------------------------------------------------------------------------------- */

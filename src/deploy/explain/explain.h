@@ -83,6 +83,13 @@ typedef struct glia_point {
 
 /* (y->id + 1): which nodes y depends on, itself included; NULL: out of memory. Release with free(). */
 bool *glia_live_of(const glia_node *y);
+/* The setting of the layer, in the settings of methods whose memory (a `type`) has a member `layer`. */
+#define GLIA_LAYER_SETTING(type)                                                                                       \
+    {                                                                                                                  \
+        "layer", GLIA_SETTING_TEXT, offsetof(type, layer), 0, 0, 0, NULL,                                              \
+            "the layer whose result is attributed (the input; of token ids their embedding)"                           \
+    }
+
 /* Builds the score. layer: name of the layer; NULL: the input, for ids the first table that they are looked up in. */
 glia_status glia_point_begin(glia_explainer *e, const char *layer, glia_point *p, glia_error *error);
 /* Makes p->gradient: score and d score / d at. Called when the graph is as it should be. */
@@ -121,7 +128,7 @@ typedef struct glia_game {
     int *feature;    /* (players): which feature */
     int64_t *starts; /* (players + 1), into elements */
     int64_t *elements;
-    int32_t *picked; /* (size): whether the element comes from x, for one coalition */
+    int32_t *picked; /* (size): -1 where the element comes from x, else 0, for one coalition */
     int features;
     double empty, full; /* values of the empty coalition and of all players */
     float *rows;        /* (capacity, size) */

@@ -91,10 +91,27 @@ void glia_game_end(glia_game *g) {
 /* Elements of the coalition, and those that belong to no group, come from x. */
 static void pick(const glia_game *g, const uint8_t *members) {
     const glia_explainer *e = g->e;
-    for (int64_t i = 0; i < e->size; i++) g->picked[i] = e->groups && e->groups[i] < 0;
+    for (int64_t i = 0; i < e->size; i++) g->picked[i] = e->groups && e->groups[i] < 0 ? -1 : 0;
     for (int p = 0; p < g->players; p++) {
-        for (int64_t k = g->starts[p]; members[p] && k < g->starts[p + 1]; k++) g->picked[g->elements[k]] = 1;
+        for (int64_t k = g->starts[p]; members[p] && k < g->starts[p + 1]; k++) g->picked[g->elements[k]] = -1;
     }
+}
+
+typedef uint32_t quad __attribute__((vector_size(16)));
+static quad load(const void *from) {
+    quad q;
+    memcpy(&q, from, sizeof q);
+    return q;
+}
+
+/* Most of the time of a small model goes here, so four elements at once. */
+static void mix(const int32_t *picked, const float *x, const float *background, int64_t size, float *row) {
+    int64_t k = 0;
+    for (; k + 4 <= size; k += 4) {
+        const quad mask = load(picked + k), mixed = (load(x + k) & mask) | (load(background + k) & ~mask);
+        memcpy(row + k, &mixed, sizeof mixed);
+    }
+    for (; k < size; k++) row[k] = picked[k] ? x[k] : background[k];
 }
 
 /* Rows number (coalition, background) from `first` on fill the buffer; sums go to the coalitions. */
@@ -104,10 +121,7 @@ static glia_status fill_and_add(glia_game *g, const uint8_t *members, int64_t fi
     for (int64_t i = 0; i < count; i++) {
         const int64_t c = (first + i) / rows, b = (first + i) % rows;
         if (i == 0 || b == 0) pick(g, members + c * g->players);
-        float *restrict row = g->rows + i * size;
-        const float *from = g->e->background + b * size, *x = g->x;
-        const int32_t *picked = g->picked;
-        for (int64_t k = 0; k < size; k++) row[k] = picked[k] ? x[k] : from[k];
+        mix(g->picked, g->x, g->e->background + b * size, size, g->rows + i * size);
     }
     glia_status status = glia_explainer_values(g->e, g->rows, count, g->output, g->scores, error);
     for (int64_t i = 0; i < count && status == GLIA_OK; i++) {

@@ -19,13 +19,7 @@ typedef struct plain {
     glia_point point;
 } plain;
 
-#define LAYER_SETTING(type)                                                                                            \
-    {                                                                                                                  \
-        "layer", GLIA_SETTING_TEXT, offsetof(type, layer), 0, 0, 0, NULL,                                              \
-            "the layer whose result is attributed (the input; of token ids their embedding)"                           \
-    }
-
-static const glia_setting plain_settings[] = { LAYER_SETTING(plain) };
+static const glia_setting plain_settings[] = { GLIA_LAYER_SETTING(plain) };
 
 static glia_status begin_plain(glia_explainer *e, glia_error *error) {
     plain *m = e->memory;
@@ -142,7 +136,7 @@ typedef struct smooth {
 enum { SIGNED, ABSOLUTE, SQUARED };
 
 static const glia_setting smooth_settings[] = {
-    LAYER_SETTING(smooth),
+    GLIA_LAYER_SETTING(smooth),
     { "noise", GLIA_SETTING_REAL, offsetof(smooth, noise), 0.15, 1e-6, 100, NULL,
       "standard deviation of the noise, as a share of the sample's range" },
     { "samples", GLIA_SETTING_INT, offsetof(smooth, samples), 50, 2, 1000000, NULL, "gradients in a round" },

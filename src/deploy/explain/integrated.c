@@ -24,14 +24,8 @@ typedef struct path {
     double *values;        /* (size) */
 } path;
 
-#define LAYER_SETTING                                                                                                  \
-    {                                                                                                                  \
-        "layer", GLIA_SETTING_TEXT, offsetof(path, layer), 0, 0, 0, NULL,                                              \
-            "the layer whose result is attributed (the input; of token ids their embedding)"                           \
-    }
-
 static const glia_setting integrated_settings[] = {
-    LAYER_SETTING,
+    GLIA_LAYER_SETTING(path),
     { "steps", GLIA_SETTING_INT, offsetof(path, steps), 50, 1, 1000000, NULL, "points of the first quadrature" },
     { "most", GLIA_SETTING_INT, offsetof(path, most), 1600, 1, 1000000, NULL, "points of the last one at most" },
     { "tolerance", GLIA_SETTING_REAL, offsetof(path, tolerance), 0.001, 0, 1, NULL,
@@ -39,7 +33,7 @@ static const glia_setting integrated_settings[] = {
 };
 
 static const glia_setting expected_settings[] = {
-    LAYER_SETTING,
+    GLIA_LAYER_SETTING(path),
     { "samples", GLIA_SETTING_INT, offsetof(path, steps), 200, 2, 1000000, NULL, "gradients in a round" },
     { "most", GLIA_SETTING_INT, offsetof(path, most), 20000, 2, 100000000, NULL, "gradients at most" },
     { "tolerance", GLIA_SETTING_REAL, offsetof(path, tolerance), 0.02, 0, 1, NULL,

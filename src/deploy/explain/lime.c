@@ -32,7 +32,7 @@ typedef struct lime {
     double *z, *y, *weight; /* (capacity, d), (capacity), (capacity) */
     int64_t n, capacity;
     int *order;       /* (d) */
-    double *uniforms; /* (2 d) */
+    double *uniforms; /* (d) */
 } lime;
 
 static const glia_setting settings[] = {
@@ -237,7 +237,7 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     glia_status status = find_features(e, m, error);
     if (status == GLIA_OK) {
         m->order = malloc((size_t)m->d * sizeof *m->order);
-        m->uniforms = malloc(2 * (size_t)m->d * sizeof *m->uniforms);
+        m->uniforms = malloc((size_t)m->d * sizeof *m->uniforms);
         const bool whole = m->kind == TABLE || (!e->groups && m->kind == TEXT);
         status = m->order && m->uniforms
                      ? glia_explanation_start(out, whole ? e->sample : GLIA_SHAPE(m->d), true, error)

@@ -21,6 +21,6 @@ int glia_lime_bin(const glia_lime_column *c, double value);
 /* A neighbour: row (size) for the model and z (size) for the regression: whether each value is in the bin of x, or
  * without bins the standardised values. */
 void glia_lime_draw(const glia_lime_column *columns, const float *x, int64_t size, bool bins, glia_rng *rng, float *row,
-                    double *z, double *uniforms); /* uniforms: room for 2 size */
+                    double *z, double *uniforms); /* uniforms: room for size */
 
 #endif

@@ -93,7 +93,7 @@ static double normal_quantile(double p) {
                                 -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00 };
     static const double d[] = { 7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
                                 3.754408661907416e+00 };
-    const double tail = fmin(p, 1 - p);
+    const double tail = p < 0.5 ? p : 1 - p;
     if (tail > 0.02425) {
         const double q = p - 0.5, r = q * q;
         return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
@@ -107,15 +107,16 @@ static double normal_quantile(double p) {
 
 static double draw_in_bin(const glia_lime_column *c, int b, double u) {
     const double z = c->stddev[b] > 0 ? normal_quantile(c->below[b] + u * c->within[b]) : 0;
-    return fmin(fmax(c->mean[b] + c->stddev[b] * z, c->edge[b]), c->edge[b + 1]);
+    const double v = c->mean[b] + c->stddev[b] * z;
+    return v < c->edge[b] ? c->edge[b] : v > c->edge[b + 1] ? c->edge[b + 1] : v;
 }
 
 void glia_lime_draw(const glia_lime_column *columns, const float *x, int64_t size, bool bins, glia_rng *rng, float *row,
                     double *z, double *uniforms) {
-    glia_rng_uniforms(rng, uniforms, 2 * size);
+    glia_rng_uniforms(rng, uniforms, size);
     for (int64_t i = 0; i < size; i++) {
         const glia_lime_column *c = &columns[i];
-        double u = uniforms[2 * i];
+        double u = uniforms[i];
         if (!bins) {
             z[i] = normal_quantile(u);
             row[i] = (float)(c->whole_mean + c->whole_stddev * z[i]);
@@ -123,7 +124,7 @@ void glia_lime_draw(const glia_lime_column *columns, const float *x, int64_t siz
         }
         int b = 0;
         while (b < c->bins - 1 && u >= c->share[b]) u -= c->share[b++];
-        row[i] = (float)draw_in_bin(c, b, uniforms[2 * i + 1]);
+        row[i] = (float)draw_in_bin(c, b, u / c->share[b]); /* what is left of u is uniform in the bin */
         z[i] = b == glia_lime_bin(c, (double)x[i]);
     }
 }

@@ -104,20 +104,35 @@ static void choose_largest(sums *s, int features, int *chosen, double *size) {
     }
 }
 
-/* Standard errors by the rows' influence: (G + ridge)^-1 w r z. */
-static void estimate_errors(const sums *s, const int *chosen, int k, double *influence, double *errors) {
+/* Sums over the rows of (w r)^2 z z^T, z the centred chosen columns, r the residual: meat (k, k), its lower half. */
+static void add_influence(const sums *s, const int *chosen, int k, double *row, double *meat) {
     for (int64_t i = 0; i < s->n; i++) {
         double residual = s->y[i] - s->y_mean;
         for (int a = 0; a < k; a++) {
-            residual -= s->solution[a] * (s->z[i * s->d + chosen[a]] - s->mean[chosen[a]]);
+            row[a] = s->z[i * s->d + chosen[a]] - s->mean[chosen[a]];
+            residual -= s->solution[a] * row[a];
         }
+        const double square = s->weight[i] * residual * s->weight[i] * residual;
         for (int a = 0; a < k; a++) {
-            influence[a] = s->weight[i] * residual * (s->z[i * s->d + chosen[a]] - s->mean[chosen[a]]);
+            const double v = square * row[a];
+            for (int b = 0; b <= a; b++) meat[a * k + b] += v * row[b];
         }
-        glia_solve(s->factor, k, influence);
-        for (int a = 0; a < k; a++) errors[chosen[a]] += influence[a] * influence[a];
     }
-    for (int a = 0; a < k; a++) errors[chosen[a]] = sqrt(errors[chosen[a]]);
+}
+
+/* Standard errors: the roots of the diagonal of G^-1 meat G^-1, G with its ridge. */
+static void estimate_errors(const sums *s, const int *chosen, int k, double *row, double *meat, double *errors) {
+    memset(meat, 0, (size_t)k * (size_t)k * sizeof *meat);
+    add_influence(s, chosen, k, row, meat);
+    for (int c = 0; c < k; c++) {
+        double variance = 0;
+        for (int a = 0; a < k; a++) row[a] = a == c;
+        glia_solve(s->factor, k, row);
+        for (int a = 0; a < k; a++) {
+            for (int b = 0; b <= a; b++) variance += (a == b ? 1 : 2) * row[a] * row[b] * meat[a * k + b];
+        }
+        errors[chosen[c]] = sqrt(fmax(variance, 0));
+    }
 }
 
 static void finish(sums *s, const int *chosen, int k, double *scratch, glia_local_model *model) {
@@ -129,7 +144,7 @@ static void finish(sums *s, const int *chosen, int k, double *scratch, glia_loca
         model->weights[chosen[a]] = s->solution[a];
         model->intercept -= s->solution[a] * s->mean[chosen[a]];
     }
-    if (model->errors) estimate_errors(s, chosen, k, scratch, model->errors);
+    if (model->errors) estimate_errors(s, chosen, k, scratch, s->gram, model->errors); /* gram is done with */
 }
 
 glia_status glia_local_fit(const double *z, const double *y, const double *weight, int64_t n, int64_t d, int features,

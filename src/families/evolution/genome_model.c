@@ -104,7 +104,8 @@ static bool build_outputs(const building *b, glia_model *model) {
     glia_tensor *columns = malloc((size_t)GLIA_MAX(outputs, p->n_order) * sizeof *columns);
     if (!columns) return false;
     for (int i = 0; i < outputs; i++) columns[i] = column_of(b, p->output[i]);
-    glia_model_output(model, "y", outputs > 1 ? glia_concat(columns, outputs, 1) : columns[0]);
+    glia_model_output(model, "policy", outputs > 1 ? glia_concat(columns, outputs, 1) : columns[0]);
+    if (!b->state) glia_model_output(model, "features", b->seen); /* all nodes, as agents want them */
     if (b->state) {
         for (int k = 0; k < p->n_order; k++) columns[k] = column_of(b, b->genome->inputs + 1 + k);
         glia_model_output(model, "next", p->n_order > 1 ? glia_concat(columns, p->n_order, 1) : columns[0]);

@@ -2,10 +2,11 @@
  *
  * Ho et al. 2020, equation 5, with the posterior's variances:
  *
- *     -log p(x0) <= KL(q(x_T | x0) || N(0, 1)) + sum over t >= 1 of KL(q(x_(t-1) | x_t, x0) || p) - log p(x0 | x at t = 0)
+ *     -log p(x0) <= KL(q(x_T | x0) || N(0, 1)) + sum over t >= 1 of KL(q(x_(t-1) | x_t, x0) || p)
+ *                   - log p(x0 | x at t = 0)
  *
- * Both distributions of a term of the sum have one variance, so it is x0_share^2 |x0 - E|^2 / (2 variance). The last one
- * is a normal distribution over the values that a pixel can have (section 3.3), with the variance of step 1.
+ * Both distributions of a term of the sum have one variance, so it is x0_share^2 |x0 - E|^2 / (2 variance). The last
+ * one is a normal distribution over the values that a pixel can have (section 3.3), with the variance of step 1.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -29,8 +30,8 @@ typedef struct bounding {
     glia_array *inputs, *outputs;
 } bounding;
 
-/* log of the chance that a normal number of this mean and deviation is rounded to x; LEVELS values in [-1, 1], the outer
- * ones with all beyond. */
+/* log of the chance that a normal number of this mean and deviation is rounded to x; LEVELS values in [-1, 1], the
+ * outer ones with all beyond. */
 static double log_chance(double x, double mean, double deviation) {
     const double half = 1.0 / (LEVELS - 1), root = 1.4142135623730951 * deviation;
     const double above = (x + half - mean) / root, below = (x - half - mean) / root;

@@ -1,8 +1,8 @@
 /* cyclegan_method.c - the method "cyclegan": pictures of one kind become pictures of another, without pairs (Zhu et al.
  * 2017).
  *
- * The model has inputs "a" and "b" and outputs "to_b", "to_a", "score_a", "score_b" (cyclegan.h). A step is one batch of
- * each kind:
+ * The model has inputs "a" and "b" and outputs "to_b", "to_a", "score_a", "score_b" (cyclegan.h). A step is one batch
+ * of each kind:
  *
  *     a, b ──► both generators' losses ──► update; their pictures ──► buffers ──► both critics' losses ──► update
  *
@@ -265,8 +265,8 @@ static glia_status next_second(glia_training *t, glia_batch *batch, glia_error *
     return glia_loader_next(m->seconds, batch) ? GLIA_OK : glia_loader_check(m->seconds, error);
 }
 
-/* Section 4: until the buffer is full pictures are added to it; then each is, with probability 1/2, exchanged for one of
- * it. The pictures `made` go to the critics' input. */
+/* Section 4: until the buffer is full pictures are added to it; then each is, with probability 1/2, exchanged for one
+ * of it. The pictures `made` go to the critics' input. */
 static void use_buffer(const glia_training *t, int kind, const float *made) {
     enum { STREAM = 0x6379636C };
     cyclegan *m = t->memory;

@@ -30,8 +30,8 @@ static glia_tensor with_condition(glia_tensor z, glia_tensor condition) {
     return condition ? glia_concat(both, 2, 1) : z;
 }
 
-/* What becomes of the last hidden layer (N, F): one score for each sample, and with classes the product with the class's
- * vector. */
+/* What becomes of the last hidden layer (N, F): one score for each sample, and with classes the product with the
+ * class's vector. */
 static glia_tensor score_of(glia_tensor h, const char *name, glia_init init, bool spectral, glia_tensor condition) {
     if (glia_is_bad(h)) return h;
     glia_dense_opts how = { .units = 1, .kernel_init = init, .spectral_norm = spectral };

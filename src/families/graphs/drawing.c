@@ -1,9 +1,9 @@
 /* drawing.c - a graph as SVG: nodes placed by forces, coloured by group.
  *
  * Fruchterman and Reingold 1991: edges pull their ends together by d^2 / k, all nodes push each other away by k^2 / d,
- * and a step is at most as long as the temperature, which falls to 0. Nodes push only those within 2 k of them, found by
- * a grid, so a step takes time in proportion to nodes and edges; a weak pull to the centre keeps what is not connected
- * together.
+ * and a step is at most as long as the temperature, which falls to 0. Nodes push only those within 2 k of them, found
+ * by a grid, so a step takes time in proportion to nodes and edges; a weak pull to the centre keeps together what is
+ * not connected.
  */
 #include <math.h>
 #include <stdio.h>

@@ -43,6 +43,8 @@ static glia_status check_output(learn *m, const glia_graph *g, glia_error *error
     glia_tensor y = glia_graph_answer(g, NULL);
     const int64_t first = m->part == GLIA_OF_NODES ? GLIA_NODES : GLIA_BATCH;
     char shape[GLIA_SHAPE_TEXT];
+    const glia_status status = glia_graph_check(g, error);
+    if (status != GLIA_OK) return status;
     if (!y || y->shape.rank != 2 || y->shape.dim[0] != first || y->shape.dim[1] < 1)
         return glia_fail(error, GLIA_E_SHAPE, "the method %s needs a model whose first output is (%s, K), not %s",
                          part_word(m), m->part == GLIA_OF_NODES ? "V" : "N",
@@ -169,7 +171,7 @@ static glia_status begin(glia_training *t, glia_graph_part part, glia_error *err
     if (status != GLIA_OK) return status;
     declare(t);
     if (part != GLIA_OF_NODES) return GLIA_OK;
-    if (!glia_graph_net_feed(&m->train, m->data, error)) return GLIA_E_ARGUMENT;
+    if (!glia_graph_net_feed(&m->train, m->data, &reason)) return glia_fail(error, reason.status, "%s", reason.message);
     const glia_program_info info = glia_program_inspect(m->train.programs[0]);
     t->activation_bytes = info.activation_bytes;
     t->parameter_bytes = info.parameter_bytes;

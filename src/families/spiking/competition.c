@@ -88,7 +88,7 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     if (!r) return NULL;
     const size_t n = (size_t)net->n, width = padded(net), inputs = (size_t)net->inputs;
     r->steps = steps_of(u->shown, u->dt);
-    r->capacity = 4096;
+    r->capacity = 1024;
     r->width = (int64_t)width;
     float **const reals[] = { &r->v, &r->ge, &r->gi, &r->limit };
     for (int i = 0; i < GLIA_COUNT(reals); i++) *reals[i] = glia_alloc_aligned(width * sizeof(float));
@@ -147,9 +147,17 @@ static bool add_spike(glia_competition_run *r, int64_t step, int64_t input) {
     return true;
 }
 
-/* Draws all spikes of the presentation: distances between spikes of an input are geometric. If memory runs out, the rest
- * is missing. */
-static void draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
+/* The step of a spike, moved by a normal number (Box and Muller) but kept inside the presentation. */
+static int64_t jittered(const glia_competition *net, glia_competition_run *r, int64_t step, glia_rng *rng) {
+    if (net->rules.jitter <= 0) return step;
+    const double u = sqrt(-2 * log1p(-uniform(r, rng))), angle = 6.283185307179586 * uniform(r, rng);
+    const double by = net->rules.jitter / net->rules.dt * u * cos(angle);
+    return (int64_t)fmin(fmax(round((double)step + by), 0), (double)(r->steps - 1));
+}
+
+/* Draws all spikes of the presentation: distances between spikes of an input are geometric. false: out of
+ * memory. */
+static bool draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
                         glia_rng *rng) {
     memset(r->head, 0xFF, (size_t)r->steps * sizeof *r->head);
     r->n_spikes = 0;
@@ -158,9 +166,11 @@ static void draw_spikes(const glia_competition *net, glia_competition_run *r, co
         if (!(chance > 0)) continue;
         const double scale = chance < 1 ? 1 / log1p(-chance) : 0;
         for (double t = -1; (t += 1 + floor(log1p(-uniform(r, rng)) * scale)) < (double)r->steps;) {
-            if (!add_spike(r, (int64_t)t, i)) return;
+            if (net->rules.loss > 0 && uniform(r, rng) < net->rules.loss) continue;
+            if (!add_spike(r, jittered(net, r, (int64_t)t, rng), i)) return false;
         }
     }
+    return true;
 }
 
 /* ---- one step --------------------------------------------------------------------------------------- */
@@ -179,7 +189,8 @@ static void begin_run(const glia_competition *net, glia_competition_run *r) {
     r->n_active = r->n_inner = 0;
 }
 
-/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells. */
+/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells.
+ * */
 static void deliver(const glia_competition *net, glia_competition_run *r, int64_t input, int64_t t, bool learns,
                     glia_competition_told *told) {
     float *row = net->weights + input * net->n, *ge = r->ge;
@@ -337,8 +348,8 @@ glia_competition_told glia_competition_show(glia_competition *net, glia_competit
     r->n_drawn = 0;
     for (double intensity = net->rules.intensity; intensity <= BRIGHTEST; intensity++) {
         memset(counts, 0, (size_t)net->n * sizeof *counts);
-        draw_spikes(net, r, x, intensity, &rng);
-        if (show_once(net, r, learns, counts, &told) >= net->rules.least || r->n_spikes == 0) break;
+        told.failed = !draw_spikes(net, r, x, intensity, &rng);
+        if (told.failed || show_once(net, r, learns, counts, &told) >= net->rules.least || r->n_spikes == 0) break;
     }
     return told;
 }

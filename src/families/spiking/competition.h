@@ -16,6 +16,8 @@ typedef struct glia_competition_rules {
     double norm; /* of each cell's weights, their sum */
     double theta_plus, tau_theta;
     double excitation, inhibition;
+    double loss;   /* part of the input spikes that are lost on the way */
+    double jitter; /* deviation of the input spikes' times, ms */
 } glia_competition_rules;
 
 /* weights (inputs, n), theta (n): memory of the caller. */
@@ -40,6 +42,7 @@ typedef struct glia_competition_told {
     int64_t operations;           /* synaptic: additions of a weight to a conductance, and changes of weights */
     int64_t shown;                /* times that it was shown */
     double milliseconds;          /* simulated */
+    bool failed;                  /* out of memory; nothing was learned */
 } glia_competition_told;
 
 /* Shows x (inputs) in [0, 1], with random numbers by seed and stream; counts (n) become the spikes of the cells. With

@@ -4,8 +4,8 @@
  *                   └──► arrival at a synapse ──► membrane above threshold ──► spike ──► an arrival for each synapse
  *
  * What decays is kept as a value and the time when it had that value. At an arrival the synapse sees the trace of the
- * cell after it; at a spike the cell sees the traces of its incoming synapses. So the work is in proportion to spikes and
- * synapses, and a silent hour costs nothing.
+ * cell after it; at a spike the cell sees the traces of its incoming synapses. So the work is in proportion to spikes
+ * and synapses, and a silent hour costs nothing.
  *
  * Events of the same time are taken in the order in which they were made.
  */

@@ -4,8 +4,8 @@
  * learning rate is the first rate of the map; 0: 0.5.
  *
  * hopfield: an input "x" and a parameter "memory/weights" (units, units). What is above 1/2 in a sample is 1, the rest
- * -1. Each sample is stored once, so an epoch is enough. The figure is the part of the units that are right after recall
- * from samples with `noise` of their units turned.
+ * -1. Each sample is stored once, so an epoch is enough. The figure is the part of the units that are right after
+ * recall from samples with `noise` of their units turned.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,19 +1,21 @@
 /* stdp_method.c - the method "stdp": cells that inhibit each other learn without labels (Diehl and Cook 2015).
  *
  * The model has an input "x" (N, ...) of values in [0, 1], the parameter "cells/weights" (inputs, cells) and the states
- * "cells/theta" (cells) and "cells/response" (cells, classes). There is no graph to run: competition.c simulates the network.
+ * "cells/theta" (cells) and "cells/response" (cells, classes). There is no graph to run: competition.c simulates the
+ * network.
  *
  * The optimiser's learning rate is a factor on both rates of plasticity; 0: 1.
  *
- * Samples are learned one after the other; a step is a batch of them. At the end of an epoch the responses of the cells to
- * samples of the training data are measured, while nothing is learned: mean spikes by class. They say what a sample is:
+ * Samples are learned one after the other; a step is a batch of them. At the end of an epoch the responses of the cells
+ * to samples of the training data are measured, while nothing is learned: mean spikes by class. They say what a sample
+ * is:
  *
  *     class   a cell has the class to which it responds most; the class whose cells fire most, on average (the paper)
  *     share   each spike counts for all classes, in proportion to the cell's responses
  *     bayes   the product over spikes of these proportions, each plus 0.02
  *
- * Nothing lasts from sample to sample but weights and theta, and the random numbers of a sample are those of its number,
- * so a checkpoint is the model, and samples that are not learned from are shown by all threads.
+ * Nothing lasts from sample to sample but weights and theta, and the random numbers of a sample are those of its
+ * number, so a checkpoint is the model, and samples that are not learned from are shown by all threads.
  */
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +69,8 @@ static const glia_setting settings[] = {
       "weight of a cell to its inhibitory one" },
     { "inhibition", GLIA_SETTING_REAL, RULE(inhibition), 17, 0, 1000, NULL,
       "weight of an inhibitory cell to the others" },
+    { "spike_loss", GLIA_SETTING_REAL, RULE(loss), 0, 0, 1, NULL, "part of the input spikes that are lost" },
+    { "jitter", GLIA_SETTING_REAL, RULE(jitter), 0, 0, 1000, NULL, "deviation of the input spikes' times, ms" },
     { "label_samples", GLIA_SETTING_INT, offsetof(stdp, label_samples), 10000, 0, 1e9, NULL,
       "training samples by which the responses of the cells are measured; 0: all" },
     { "readout", GLIA_SETTING_CHOICE, offsetof(stdp, readout), 0, 0, 0, "class|share|bayes",
@@ -173,6 +177,7 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
         const uint64_t stream = (uint64_t)(t->done * t->opts.batch + i) * 4 + STREAM_LEARN;
         const glia_competition_told told =
             glia_competition_show(&m->net, m->run, x, t->opts.seed, stream, true, m->counts);
+        if (told.failed) return glia_fail_nomem(error);
         spikes += (double)told.spikes;
         glia_training_add(t, m->spikes_mean, (double)told.spikes, 1);
         glia_training_add(t, m->operations_mean, (double)told.operations, 1);
@@ -253,6 +258,7 @@ static glia_status show_sample(const showing *s, int64_t i, int worker, float *x
     if (status != GLIA_OK) return status;
     const glia_competition_told told =
         glia_competition_show(&m->net, s->runs[worker], x, s->seed, (uint64_t)index * 4 + s->stream, false, counts);
+    if (told.failed) return glia_fail_nomem(&s->errors[worker]);
     s->told[worker].spikes += told.spikes;
     s->told[worker].input_spikes += told.input_spikes;
     s->told[worker].operations += told.operations;

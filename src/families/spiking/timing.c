@@ -4,8 +4,8 @@
  *
  *     t* = tau tau_s / (tau - tau_s) log((B / tau_s) / (A / tau)),
  *
- * if A and B are positive, so between two input spikes V rises to t* and falls then: a crossing is found by bisection in
- * the rising part.
+ * if A and B are positive, so between two input spikes V rises to t* and falls then: a crossing is found by bisection
+ * in the rising part.
  */
 #include <math.h>
 #include <stdlib.h>

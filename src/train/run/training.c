@@ -361,6 +361,10 @@ static glia_status run(glia_training *t, glia_error *error) {
         status = t->backup ? GLIA_OK : glia_fail_nomem(error);
     }
     while (status == GLIA_OK && goes_on(t)) status = run_epoch(t, error);
+    if ((status == GLIA_OK || status == GLIA_E_INTERRUPTED) && t->method->finish) {
+        glia_status finished = t->method->finish(t, status == GLIA_OK ? error : NULL);
+        if (status == GLIA_OK) status = finished;
+    }
     glia_error late = { 0 };
     glia_status ended = CALL(t, train_end, &late);
     if (status == GLIA_OK && ended != GLIA_OK) status = glia_fail(error, ended, "%s", late.message);

@@ -1,0 +1,86 @@
+/* test_oom_evolution.c - fails each allocation of searches, genomes and growth in turn. */
+#include "oom.h"
+
+static glia_status search(glia_error *error) {
+    const double start[2] = { 1, 1 };
+    double x[64], values[64];
+    glia_search *s = glia_search_create(start, 2, (glia_search_opts){ .restarts = GLIA_IPOP }, error);
+    if (!s) return error->status;
+    glia_status status = GLIA_OK;
+    for (int g = 0; status == GLIA_OK && g < 3; g++) {
+        status = glia_search_ask(s, x, error);
+        for (int i = 0; i < glia_search_count(s); i++) values[i] = glia_test_function("sphere", x + 2 * i, 2);
+        if (status == GLIA_OK) status = glia_search_tell(s, values, error);
+    }
+    glia_search_free(s);
+    return status;
+}
+
+static glia_status neat(glia_error *error) {
+    glia_neat *n = glia_neat_create(
+        (glia_neat_opts){ .inputs = 2, .outputs = 1, .population = 6, .add_node = 0.5, .add_link = 0.5 }, error);
+    if (!n) return error->status;
+    glia_status status = GLIA_OK;
+    for (int g = 0; status == GLIA_OK && g < 4; g++) {
+        const double fitness[6] = { 1, 2, 3, 4, 5, 6 };
+        status = glia_neat_tell(n, fitness, error);
+    }
+    char *svg = status == GLIA_OK ? glia_genome_svg(glia_neat_champion(n), error) : NULL;
+    if (status == GLIA_OK && !svg) status = error->status;
+    free(svg);
+    glia_neat_free(n);
+    return status;
+}
+
+static glia_status genome(glia_error *error) {
+    glia_genome *g = glia_genome_parse("genome 1 inputs 1 outputs\nnode 0 input\nnode 1 bias\nnode 2 output tanh\n"
+                                       "link 0 from 0 to 2 weight 1\n",
+                                       error);
+    if (!g) return error->status;
+    char *text = glia_genome_print(g, error);
+    glia_net *net = text ? glia_net_create(g, error) : NULL;
+    const glia_status status = net ? GLIA_OK : error->status;
+    glia_net_free(net);
+    free(text);
+    glia_genome_free(g);
+    return status;
+}
+
+static glia_status growth(glia_error *error) {
+    const double numbers[14] = { 0.5, -1, 0.5, 1, 0.5, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    const glia_ndp_opts opts = { .embedding = 1, .hidden = 1, .cycles = 2 };
+    glia_grown *g = glia_ndp_grow(numbers, 14, opts, error);
+    if (!g) return error->status;
+    char *svg = glia_grown_svg(g, 1, error);
+    const glia_status status = svg ? GLIA_OK : error->status;
+    free(svg);
+    glia_grown_free(g);
+    return status;
+}
+
+static void every_search(void **state) {
+    (void)state;
+    every_allocation(search, "search");
+}
+static void every_neat(void **state) {
+    (void)state;
+    every_allocation(neat, "neat");
+}
+static void every_genome(void **state) {
+    (void)state;
+    every_allocation(genome, "genome");
+}
+static void every_growth(void **state) {
+    (void)state;
+    every_allocation(growth, "growth");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_search),
+        cmocka_unit_test(every_neat),
+        cmocka_unit_test(every_genome),
+        cmocka_unit_test(every_growth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

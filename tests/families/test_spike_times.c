@@ -32,7 +32,8 @@ static void peaks_and_spikes_are_those_of_a_fine_search(void **state) {
     double best = -1, at = 0, spikes[8], found[8], peak, height;
     int n_found = 0;
     int64_t n;
-    for (double t = 0, above = 0; t < 80; t += 1e-3) {
+    bool above = false;
+    for (double t = 0; t < 80; t += 1e-3) {
         double v = 0, free_v;
         for (int i = 0; i < COUNT; i++) v += weights[events[i].cell] * kernel(t - events[i].time);
         free_v = v;

@@ -19,7 +19,8 @@ GOOD = {
     "glia_tensor": "world.tensor", "const glia_tensor *": "tensors", "glia_tensor *": "buffer",
     "glia_shape": "GLIA_SHAPE(2, 3)", "glia_dtype": "GLIA_F32", "glia_lr_fn": "rate", "glia_next_scores": "scores",
     "const glia_string *": "strings", "glia_encoding *": "&world.encoding", "const glia_encoding *": "&world.encoding",
-    "glia_dataset **": "buffer", "const glia_array *": "buffer", "const glia_hparam *": "buffer",
+    "glia_camera_event **": "buffer", "glia_dataset **": "buffer",
+    "const glia_array *": "buffer", "const glia_hparam *": "buffer",
     "const glia_data_names *": "buffer", "glia_arrays": "world.arrays",
     "glia_perceptron *": "&world.perceptron", "const glia_perceptron *": "&world.perceptron",
     "const glia_lr_schedule *": "&world.schedule", "glia_lr_schedule *": "&world.schedule",
@@ -53,7 +54,7 @@ def good(kind, name, function):
         return "s" if kind == "const char *" else "p" if "*" in kind else "v", GOOD[kind]
     if re.fullmatch(r"glia_\w+", kind):
         return "v", "(%s){ 0 }" % kind
-    if re.fullmatch(r"(const )?glia_\w+ \*", kind):
+    if re.fullmatch(r"(const )?(float|glia_\w+) \*\*?", kind):
         return "p", "buffer"  # a zeroed struct, or one that the function fills
     sys.exit(f"null_calls.py: {function}: give the type \"{kind}\" of {name} a value")
 

@@ -152,7 +152,8 @@ static int64_t jittered(const glia_competition *net, glia_competition_run *r, in
     if (net->rules.jitter <= 0) return step;
     const double u = sqrt(-2 * log1p(-uniform(r, rng))), angle = 6.283185307179586 * uniform(r, rng);
     const double by = net->rules.jitter / net->rules.dt * u * cos(angle);
-    return (int64_t)fmin(fmax(round((double)step + by), 0), (double)(r->steps - 1));
+    const double last = (double)(r->steps - 1), at = fabs(round((double)step + by)); /* reflected at both ends */
+    return (int64_t)fmin(fmax(at > last ? 2 * last - at : at, 0), last);
 }
 
 /* Draws all spikes of the presentation: distances between spikes of an input are geometric. false: out of

@@ -69,6 +69,10 @@ WORKLOADS = [
     Workload("generate", "gpt-mini", "gpt-mini", 5),
     Workload("prompt", "gpt-mini", "gpt-mini", 0),
     Workload("infer", "resnet18", "resnet18", 1.2, batches=2),
+    Workload("infer", "resnet50", "resnet50", 1.2, batches=2),
+    Workload("infer", "vgg16", "vgg16", 1.2, batches=2),
+    Workload("infer", "vit-b16", "vit-b16", 1.2, batches=2),
+    Workload("infer", "mobilenet-v2", "mobilenet-v2", 1.2, batches=2),
 ]
 
 # M, N, K and the target share of the peak

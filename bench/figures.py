@@ -39,7 +39,7 @@ Value = collections.namedtuple("Value", "what unit reading target sample")
 ROWS = {"SECTION": 1, "FIGURE": 6, "VALUE": 5}
 TOKEN = re.compile(r'\s+|/\*.*?\*/|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<number>\d+(?:\.\d+)?)|(?P<word>\w+)|'
                    r'(?P<mark>[(),])', re.DOTALL)
-TARGET = re.compile(r"(<=|>=|<|>) (?:(-?\d+(?:\.\d+)?)|\[(.+)\])")
+TARGET = re.compile(r"(<=|>=|<|>) (?:(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)|\[(.+)\])")
 
 
 class Wrong(Exception):

@@ -59,7 +59,7 @@ def newest_python(folder, install):
             return None, "it is not installed; `make bench` installs it"
         print(f"installing the newest PyTorch into {os.path.relpath(folder)} (some 3 GB to download) ...", flush=True)
         for command in ([sys.executable, "-m", "venv", folder],
-                        [python, "-m", "pip", "install", "--quiet", "torch", "numpy", "setuptools"]):
+                        [python, "-m", "pip", "install", "--quiet", "torch", "torchvision", "numpy", "setuptools"]):
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 return None, (result.stderr.strip().splitlines() or ["no reason given"])[-1]

@@ -1,7 +1,7 @@
 /* reviews.c - sentiment classification of film reviews by TextCNN and by a small BERT, with and without masked
  * language-model pre-training on the same reviews.
  *
- *     reviews [--quick] [--epochs N] [ARCHIVE]
+ *     reviews [--quick] [--epochs N] [--labelled N] [ARCHIVE]
  *
  * ARCHIVE is a folder or an archive with a folder of texts for each class. Default:
  * $GLIA_DATA/movie_reviews/movie_reviews.zip (Pang and Lee 2004, 2,000 reviews). Four fifths of the texts are the
@@ -17,6 +17,9 @@
  *                         long rows attention takes much longer to find neighbouring tokens; until then the net only
  *                         learns word frequencies.
  *
+ * --labelled N: BERT only, five runs with N labelled reviews each, different ones. Pre-training reads all training
+ * reviews and the texts of abc, multi30k and shakespeare in $GLIA_DATA: N epochs (2) in short rows.
+ *
  * --quick: generated texts of a dozen words and smaller nets. Exit status 1 if an accuracy or the perplexity is worse
  * than expected.
  */
@@ -28,6 +31,7 @@
 
 enum {
     TEXT_BYTES = 16384,
+    LINE_BYTES = 2048,
     LONG = 512,   /* tokens per review of TextCNN */
     LENGTH = 128, /* tokens per window of BERT */
     SHORT = 32,   /* tokens per row in the first part of pre-training */
@@ -58,9 +62,10 @@ static uint32_t draw(uint64_t *state, uint32_t below) {
 
 /* ---- texts --------------------------------------------------------------------------------- */
 
-/* The first n_train texts are the training set. */
+/* The first n_train texts are the training set, those from n on are for pre-training only. */
 typedef struct corpus {
-    int64_t n, n_train;
+    int64_t n, n_train, n_all;
+    int64_t labelled; /* of the training set, whose classes are used; 0: all */
     glia_string *texts;
     int32_t *labels;
     glia_tokenizer *tokenizer;
@@ -121,9 +126,34 @@ static void read_texts(corpus *c, glia_dataset *data) {
     free(order);
 }
 
-static corpus read_corpus(const char *archive, bool quick) {
+/* Lines of a file, joined to texts of TEXT_BYTES / 4, after the others. */
+static void read_lines(corpus *c, const char *file) {
     glia_error error = { 0 };
-    corpus c = { .n = 600 };
+    char address[200];
+    snprintf(address, sizeof address, "lines:%s?length=%d", file, LINE_BYTES);
+    glia_dataset *data = glia_data_open(address, "train", NULL, &error);
+    if (!data) die(&error);
+    int32_t *bytes = allocate(LINE_BYTES * sizeof *bytes);
+    char *text = allocate(TEXT_BYTES);
+    size_t length = 0;
+    for (int64_t i = 0, n = glia_data_count(data); i < n; i++) {
+        check(glia_data_get_ids(data, i, bytes, NULL, &error), &error);
+        for (int k = 0; k < LINE_BYTES && bytes[k] != 0; k++) text[length++] = (char)bytes[k];
+        text[length++] = '\n';
+        if (length < TEXT_BYTES / 4 && i + 1 < n) continue;
+        c->texts = realloc(c->texts, (size_t)(c->n_all + 1) * sizeof *c->texts);
+        if (!c->texts) exit(2);
+        c->texts[c->n_all++] = (glia_string){ copy_text(text, length), length };
+        length = 0;
+    }
+    free(bytes);
+    free(text);
+    glia_data_free(data);
+}
+
+static corpus read_corpus(const char *archive, bool quick, int64_t labelled) {
+    glia_error error = { 0 };
+    corpus c = { .n = 600, .labelled = labelled };
     glia_dataset *data = NULL;
     if (!quick) {
         char address[1200];
@@ -144,16 +174,21 @@ static corpus read_corpus(const char *archive, bool quick) {
     c.n_train = c.n * 4 / 5;
     c.texts = allocate((size_t)c.n * sizeof *c.texts);
     c.labels = allocate((size_t)c.n * sizeof *c.labels);
-    c.tokens = allocate((size_t)c.n * sizeof *c.tokens);
     if (data)
         read_texts(&c, data);
     else
         draw_texts(&c);
     glia_data_free(data);
+    c.n_all = c.n;
+    static const char *const more[] = { "abc/rural.txt.gz", "abc/science.txt.gz", "multi30k/train.en.gz",
+                                        "shakespeare/input.txt" };
+    for (int i = 0; labelled && !quick && i < (int)(sizeof more / sizeof *more); i++) read_lines(&c, more[i]);
+    c.tokens = allocate((size_t)c.n_all * sizeof *c.tokens);
     glia_tokenizer_opts opts = { .vocabulary = 8192, .minimum = 3, .lowercase = true };
     c.tokenizer = glia_tokenizer_train(GLIA_TOKENIZER_WORDPIECE, opts, c.texts, c.n_train, &error);
     if (!c.tokenizer) die(&error);
-    check(glia_tokenizer_encode_batch(c.tokenizer, c.texts, c.n, (glia_encode_opts){ 0 }, 0, c.tokens, &error), &error);
+    const glia_encode_opts plain = { 0 };
+    check(glia_tokenizer_encode_batch(c.tokenizer, c.texts, c.n_all, plain, 0, c.tokens, &error), &error);
     c.vocabulary = (int)glia_tokenizer_size(c.tokenizer);
     c.begin = (int)glia_tokenizer_id(c.tokenizer, "[CLS]");
     c.end = (int)glia_tokenizer_id(c.tokenizer, "[SEP]");
@@ -167,7 +202,7 @@ static corpus read_corpus(const char *archive, bool quick) {
 }
 
 static void free_corpus(corpus *c) {
-    for (int64_t i = 0; i < c->n; i++) {
+    for (int64_t i = 0; i < c->n_all; i++) {
         free((void *)(uintptr_t)c->texts[i].bytes);
         glia_encoding_free(&c->tokens[i]);
     }
@@ -220,10 +255,11 @@ static glia_dataset *reviews(const corpus *c, int64_t from, int64_t to, int leng
 
 /* ---- classes ------------------------------------------------------------------------------- */
 
-/* Trains the model and returns its accuracy on the test set. */
+/* Trains the model and returns its accuracy on the test set. With few labels each run has others. */
 static double classify(glia_model *model, const corpus *c, int length, int windows, glia_fit_opts opts) {
     glia_error error = { 0 };
-    glia_dataset *train = reviews(c, 0, c->n_train, length, windows),
+    const int64_t n = c->labelled ? c->labelled : c->n_train, first = c->labelled ? (int64_t)(opts.seed - 1) * n : 0;
+    glia_dataset *train = reviews(c, first, first + n, length, windows),
                  *test = reviews(c, c->n_train, c->n, length, windows);
     glia_scores scores;
     opts.loss = GLIA_CROSS_ENTROPY;
@@ -285,8 +321,8 @@ static double fine_tune(const corpus *c, bool quick, const glia_store *from, uin
     check(glia_model_init(model, seed, &error), &error);
     if (from) take_values(model, from);
     glia_fit_opts fit = {
-        .epochs = quick ? 6 : 4,
-        .batch = BATCH,
+        .epochs = quick ? 6 : c->labelled ? 12 : 4,
+        .batch = c->labelled ? 10 : BATCH,
         .optimizer = { .kind = GLIA_ADAMW, .lr = quick ? 2e-3 : 1e-3, .weight_decay = 0.01, .clip_norm = 1 },
         .schedule = { .kind = GLIA_LR_LINEAR, .warmup = 20 },
         .seed = seed
@@ -297,7 +333,7 @@ static double fine_tune(const corpus *c, bool quick, const glia_store *from, uin
 }
 
 static double bert(const corpus *c, bool quick, const glia_store *from, const char *name) {
-    const int runs = quick ? 1 : 3;
+    const int runs = quick ? 1 : c->labelled ? 5 : 3;
     double sum = 0;
     printf("BERT %s pre-training:", name);
     for (int run = 1; run <= runs; run++) {
@@ -325,6 +361,18 @@ static int32_t *cut_rows(const corpus *c, int64_t from, int64_t to, int length, 
             fill_row(c, c->tokens[i].ids + at, left < room ? left : room, length, true, row);
         }
     }
+    return rows;
+}
+
+/* Of the training set and of the texts after the test set. */
+static int32_t *training_rows(const corpus *c, int length, int64_t *n) {
+    int64_t n_more;
+    int32_t *rows = cut_rows(c, 0, c->n_train, length, n), *more = cut_rows(c, c->n, c->n_all, length, &n_more);
+    rows = realloc(rows, (size_t)((*n + n_more) * length + 1) * sizeof *rows);
+    if (!rows) exit(2);
+    memcpy(rows + *n * length, more, (size_t)(n_more * length) * sizeof *rows);
+    *n += n_more;
+    free(more);
     return rows;
 }
 
@@ -429,7 +477,7 @@ static double perplexity(const masked_net *m, const corpus *c) {
 
 static void pretrain(const masked_net *m, const corpus *c, int epochs) {
     int64_t n, done = 0;
-    int32_t *rows = cut_rows(c, 0, c->n_train, m->length, &n);
+    int32_t *rows = training_rows(c, m->length, &n);
     int64_t *order = allocate((size_t)n * sizeof *order);
     float *rate = glia_session_input(m->train, "lr", NULL, NULL);
     const float full = *rate;
@@ -459,22 +507,29 @@ static void pretrain(const masked_net *m, const corpus *c, int epochs) {
 
 int main(int argc, char **argv) {
     bool quick = false;
-    int epochs = 8;
+    int epochs = 0;
+    int64_t labelled = 0;
     const char *archive = NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--quick") == 0)
             quick = true;
         else if (strcmp(argv[i], "--epochs") == 0 && i + 1 < argc)
             epochs = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--labelled") == 0 && i + 1 < argc)
+            labelled = atoi(argv[++i]);
         else
             archive = argv[i];
     }
-    if (quick) epochs = 10;
-    corpus c = read_corpus(archive, quick);
+    if (quick || !epochs) epochs = quick ? 10 : labelled ? 2 : 8;
+    corpus c = read_corpus(archive, quick, labelled);
+    if (labelled < 0 || 5 * labelled > c.n_train) {
+        fprintf(stderr, "reviews: five runs need %lld labelled texts\n", 5 * (long long)labelled);
+        return EXIT_FAILURE;
+    }
     printf("%lld training texts, %lld test texts, a vocabulary of %d\n", (long long)c.n_train,
            (long long)(c.n - c.n_train), c.vocabulary);
-    const double cnn = text_cnn(&c, quick);
-    printf("TextCNN: accuracy %.2f %%\n", 100 * cnn);
+    const double cnn = labelled ? 1 : text_cnn(&c, quick);
+    if (!labelled) printf("TextCNN: accuracy %.2f %%\n", 100 * cnn);
     fflush(stdout);
     bert(&c, quick, NULL, "without");
     masked_net short_rows = build_masked(&c, quick, quick ? 12 : SHORT),

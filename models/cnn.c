@@ -75,3 +75,5 @@ glia_tensor glia_build_cnn64(glia_tensor x, int outputs) {
     x = dense(glia_flatten(x), "dense1", 128);
     return logits(x, outputs);
 }
+
+glia_tensor glia_build_feature_net(glia_tensor x, int outputs) { return glia_feature_net(x, outputs); }

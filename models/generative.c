@@ -11,12 +11,15 @@ static void declare(glia_model *model, glia_tensor sample, glia_tensor score) {
     glia_model_output(model, "score", score);
 }
 
+static void tell_classes(glia_model *model, int classes) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", classes);
+    glia_model_set(model, "y.classes", number, NULL);
+}
+
 /* The input "y" of a model with classes: one-hot (N, classes). */
 static glia_tensor declare_classes(glia_model *model, int classes) {
-    char number[16];
-    glia_error error;
-    snprintf(number, sizeof number, "%d", classes);
-    if (glia_model_set(model, "y.classes", number, &error) != GLIA_OK) return NULL;
+    tell_classes(model, classes);
     return glia_one_hot(glia_model_input(model, "y", GLIA_I32, GLIA_SCALAR), classes, GLIA_F32);
 }
 
@@ -27,6 +30,13 @@ void glia_build_gan_mlp(glia_model *model, glia_shape sample) {
     declare(model,
             glia_gan_dense_generator(z, "generator", sample, (glia_gan_dense_opts){ .units = 256, .output = last }),
             glia_gan_dense_critic(x, "critic", (glia_gan_dense_opts){ .units = 256 }));
+}
+
+void glia_build_gan_points(glia_model *model, glia_shape sample) {
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(8));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    const glia_gan_dense_opts opts = { .units = 64 };
+    declare(model, glia_gan_dense_generator(z, "generator", sample, opts), glia_gan_dense_critic(x, "critic", opts));
 }
 
 void glia_build_dcgan(glia_model *model, glia_shape sample) {
@@ -44,12 +54,48 @@ void glia_build_wgan_gp(glia_model *model, glia_shape sample) {
     declare(model, glia_dcgan_generator(z, "generator", sample, generator), glia_dcgan_critic(x, "critic", critic));
 }
 
-void glia_build_ddpm(glia_model *model, glia_shape sample) {
+void glia_build_sn_gan(glia_model *model, glia_shape sample) {
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(NOISE));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    const glia_dcgan_opts generator = { .filters = FILTERS },
+                          critic = { .filters = FILTERS, .norm = GLIA_GAN_NO_NORM, .spectral_norm = true };
+    declare(model, glia_dcgan_generator(z, "generator", sample, generator), glia_dcgan_critic(x, "critic", critic));
+}
+
+void glia_build_cgan(glia_model *model, glia_shape sample, int classes) {
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(NOISE));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_tensor y = declare_classes(model, classes);
+    const glia_dcgan_opts generator = { .filters = FILTERS, .condition = y }, critic = {
+        .filters = FILTERS, .norm = GLIA_GAN_NO_NORM, .spectral_norm = true, .condition = y
+    };
+    declare(model, glia_dcgan_generator(z, "generator", sample, generator), glia_dcgan_critic(x, "critic", critic));
+}
+
+void glia_build_cyclegan(glia_model *model, glia_shape sample) {
+    const glia_cyclegan_opts opts = { .filters = 16, .halvings = 2, .blocks = 2 };
+    glia_tensor a = glia_model_input(model, "a", GLIA_F32, sample), b = glia_model_input(model, "b", GLIA_F32, sample);
+    glia_model_output(model, "to_b", glia_cyclegan_generator(a, "to_b", opts));
+    glia_model_output(model, "to_a", glia_cyclegan_generator(b, "to_a", opts));
+    glia_model_output(model, "score_a", glia_cyclegan_critic(a, "critic_a", opts));
+    glia_model_output(model, "score_b", glia_cyclegan_critic(b, "critic_b", opts));
+}
+
+static void unet(glia_model *model, glia_shape sample, glia_tensor condition) {
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
     glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
-    glia_unet_opts opts = { .channels = 32, .multipliers = { 1, 2, 2 }, .blocks = 1 };
+    glia_unet_opts opts = { .channels = 32, .multipliers = { 1, 2, 2 }, .blocks = 1, .condition = condition };
     if (sample.rank == 3 && sample.dim[1] % 4 != 0) opts.multipliers[2] = 0; /* cannot be halved twice */
     glia_model_output(model, "prediction", glia_unet(x, t, "unet", opts));
+}
+
+void glia_build_ddpm(glia_model *model, glia_shape sample) { unet(model, sample, NULL); }
+
+/* The class after the last stands for none. */
+void glia_build_ddpm_classes(glia_model *model, glia_shape sample, int classes) {
+    tell_classes(model, classes);
+    glia_tensor y = glia_model_input(model, "y", GLIA_I32, GLIA_SCALAR);
+    unet(model, sample, glia_embedding(y, "class", (glia_embedding_opts){ .vocabulary = classes + 1, .units = 64 }));
 }
 
 /* ---- autoencoders ------------------------------------------------------------------------------- */

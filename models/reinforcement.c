@@ -20,3 +20,22 @@ void glia_build_dqn_conv(glia_model *model, glia_shape sample) {
     y = glia_dense(glia_flatten(y), "dense", (glia_dense_opts){ .units = 128, .activation = GLIA_RELU });
     glia_model_output(model, "features", y);
 }
+
+/* Policy and values have nets of their own, with orthogonal kernels (Andrychowicz et al. 2021). */
+void glia_build_ppo(glia_model *model, glia_shape sample) {
+    const glia_init init = { .kind = GLIA_INIT_ORTHOGONAL, .value = 1.4142135623730951 };
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_model_output(model, "features", hidden(x, "dense1", "dense2", 64, GLIA_TANH, init));
+    glia_model_output(model, "value_features", hidden(x, "value1", "value2", 64, GLIA_TANH, init));
+}
+
+/* The table of the methods "q-table" and "sarsa" is a layer over the one-hot states themselves. */
+void glia_build_q_table(glia_model *model, glia_shape sample) {
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_model_output(model, "features", glia_flatten(x));
+}
+
+void glia_build_sac(glia_model *model, glia_shape sample) {
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    glia_model_output(model, "features", hidden(x, "dense1", "dense2", 64, GLIA_RELU, (glia_init){ 0 }));
+}

@@ -54,6 +54,7 @@ src/families/spiking       train nn data backend core base glia
 src/deploy                 train nn data backend core base glia
 src/deploy/generate        train nn data backend core base glia
 src/deploy/exchange        train nn data backend core base glia
+src/deploy/explain         train nn data backend core base glia
 models                     glia
 tools                      base models glia
 examples                   glia

@@ -72,9 +72,9 @@ typedef struct glia_vae_estimate_opts {
 } glia_vae_estimate_opts;
 
 typedef struct glia_vae_estimate {
-    double log_likelihood;  /* mean over the data of log p(x), nats */
-    double standard_error;  /* of this mean, as the data are a sample */
-    double sampling_error;  /* of this mean, as the z are a sample (delta method) */
+    double log_likelihood;            /* mean over the data of log p(x), nats */
+    double standard_error;            /* of this mean, as the data are a sample */
+    double sampling_error;            /* of this mean, as the z are a sample (delta method) */
     double bound, reconstruction, kl; /* means: log p(x) >= bound = reconstruction - kl */
     int64_t count, samples;
 } glia_vae_estimate;
@@ -82,8 +82,8 @@ typedef struct glia_vae_estimate {
  *
  *     log p(x) ~ log 1/k sum_i p(x | z_i) p(z_i) / q(z_i | x),  z_i ~ q(z | x)
  *
- * in expectation a lower bound that grows with k. The bound itself is estimated from the same draws. GLIA_E_UNSUPPORTED:
- * the model is no VAE. The same result at any number of threads. */
+ * in expectation a lower bound that grows with k. The bound itself is estimated from the same draws.
+ * GLIA_E_UNSUPPORTED: the model is no VAE. The same result at any number of threads. */
 GLIA_API glia_status glia_vae_log_likelihood_of(glia_model *model, const glia_dataset *data,
                                                 glia_vae_estimate_opts opts, glia_vae_estimate *estimate,
                                                 glia_error *error);

@@ -120,7 +120,8 @@ typedef struct glia_tensorboard_opts {
     const char *log_dir;     /* NULL: "logs" */
     int64_t histogram_freq;  /* epochs between histograms of parameters; 0: none */
     bool write_graph;
-    bool write_images;       /* kernels of first convolutions as images, with the histograms */
+    bool write_images;       /* kernels of first convolutions as images, with the histograms; after each epoch what the
+                              * method shows (glia_training_show), as images and texts */
     int64_t update_freq;     /* steps between scalars of the step; 0: only at the ends of epochs */
     bool own_folder;         /* log_dir is used by this training only: event files of others are removed at the start */
 } glia_tensorboard_opts;

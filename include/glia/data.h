@@ -136,6 +136,9 @@ GLIA_API glia_status glia_data_normalize(glia_dataset *data, const double *mean,
 GLIA_API int glia_data_statistics(const glia_dataset *data, double *mean, double *stddev, int capacity);
 /* Sample `index` as a model gets it: x as f32, y in its own dtype. Either may be NULL. */
 GLIA_API glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, void *y, glia_error *error);
+/* Samples [first, first + n) as glia_data_get() gives them: x (n, sample), y (n, target); either may be NULL. */
+GLIA_API glia_status glia_data_read(const glia_dataset *data, int64_t first, int64_t n, float *x, void *y,
+                                    glia_error *error);
 /* Whether samples are integers where they are stored (token ids, bytes of text, integer arrays and records) and are not
  * normalised. Then they can be read as i32, exactly, bytes without scaling; f32 has only the integers up to 2^24. */
 GLIA_API bool glia_data_has_ids(const glia_dataset *data);
@@ -148,14 +151,18 @@ GLIA_API glia_status glia_image_load(const char *path, glia_shape shape, float *
 
 typedef struct glia_image_save_opts {
     int columns;      /* pictures in a row; 0: as many as make the file nearly square */
-    int gap;          /* white pixels between pictures; 0: 2; GLIA_NONE: none */
+    int gap;          /* pixels between pictures; 0: 2; GLIA_NONE: none */
     int scale;        /* every pixel becomes scale x scale; 0: 1 */
     double low, high; /* what becomes black and white, beyond is cut off; both 0: 0 and 1 */
+    double paper;     /* brightness of the gaps, from 0 to 1; 0: 1; GLIA_ZERO: black */
 } glia_image_save_opts;
 /* Writes n pictures x (n, C, H, W), C 1 or 3, row by row into one file: .png (GLIA_E_UNSUPPORTED in a build without
  * libpng), .pgm (grey) or .ppm. */
 GLIA_API glia_status glia_image_save(const char *path, glia_shape shape, const float *x, int64_t n,
                                      glia_image_save_opts opts, glia_error *error);
+
+/* n points (x, y) as dots on a white picture (1, side, side) that shows them all. */
+GLIA_API void glia_image_points(const float *points, int64_t n, int64_t side, float *picture);
 
 /* Random transformations of samples; see glia/augment.h. */
 typedef struct glia_augment glia_augment; /* while one thread adds to it, no other may use it */

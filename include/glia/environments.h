@@ -121,24 +121,40 @@ GLIA_API const glia_env_kind *glia_env_find(const char *name);
 
 typedef struct glia_env glia_env;
 
+/* Changes of observations and rewards, in this order, after Gymnasium's wrappers of these names. Returns and lengths
+ * of episodes are those before. Means and variances run over all steps so far; they are part of saved states, and
+ * glia_env_like() takes them as they are and keeps them so: for evaluations. */
+typedef struct glia_env_wrappers {
+    bool normalize_observations; /* (x - mean) / sqrt(variance + 1e-8), number by number */
+    bool normalize_rewards;      /* divided by the deviation of discounted returns */
+    double gamma;                /* their discount; 0: 0.99 */
+    double clip_observations;    /* to [-c, c]; 0: no limits */
+    double clip_rewards;         /* to [-c, c]; 0: no limits */
+    int64_t frames;              /* the last frames along a new first axis, or along the planes of pictures (C, H, W),
+                                    the oldest first; an episode begins with copies of its first; 0: 1 */
+} glia_env_wrappers;
+
 typedef struct glia_env_opts {
     const char *settings; /* "slippery=false map=8x8", of the record; NULL: defaults */
     int64_t copies;       /* 0: 1 */
     int64_t limit;        /* time limit in steps; 0: the environment's own; GLIA_NONE: none */
+    glia_env_wrappers wrappers;
 } glia_env_opts;
 
-/* name: of a record, or an address "NAME?limit=200,SETTING=VALUE" with settings that come before those of the options.
+/* name: of a record, or an address "NAME?limit=200,frames=4,SETTING=VALUE" with settings, the limit and wrappers; where
+ * the options say something else, they count.
  * GLIA_E_NOT_FOUND for an unknown name, with the nearest one; GLIA_E_ARGUMENT for wrong settings. */
 GLIA_API glia_env *glia_env_create(const char *name, glia_env_opts opts, glia_error *error);
 /* An environment of one's own. The record must outlive the handle. */
 GLIA_API glia_env *glia_env_create_kind(const glia_env_kind *kind, glia_env_opts opts, glia_error *error);
 /* A copy with the same state, whose later steps are the same. */
 GLIA_API glia_env *glia_env_clone(const glia_env *env, glia_error *error);
-/* The same record and settings with another number of copies, before the first reset. */
+/* The same record, settings and wrappers with another number of copies, before the first reset. */
 GLIA_API glia_env *glia_env_like(const glia_env *env, int64_t copies, glia_error *error);
 GLIA_API void glia_env_free(glia_env *env);
 
-/* The address, from which glia_env_create() makes an environment like this one. NULL: see error. Release with free(). */
+/* The address, from which glia_env_create() makes an environment like this one. NULL: see error. Release with
+ * free(). */
 GLIA_API char *glia_env_address(const glia_env *env, glia_error *error);
 GLIA_API const glia_env_kind *glia_env_kind_of(const glia_env *env);
 GLIA_API glia_space glia_env_observation_space(const glia_env *env); /* of one copy */

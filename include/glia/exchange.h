@@ -24,6 +24,7 @@ typedef struct glia_weights_opts {
     bool partial;        /* the file need not have all parameters and running statistics */
     bool strict;         /* the file may have nothing else (but counters of batches, which are never used) */
     bool new_head;       /* the layer of the model's last parameter keeps its values if the file's have other shapes */
+    bool fresh_head;     /* that layer keeps its values in any case */
 } glia_weights_opts;
 
 typedef struct glia_weights_report {

@@ -68,6 +68,18 @@ typedef struct glia_callback {
     bool after_others; /* called after all other callbacks, e.g. to save their states */
 } glia_callback;
 
+/* One of several parts of a model that learn in turn, each from a loss of its own: a critic for five batches, then a
+ * generator for one. */
+typedef struct glia_phase {
+    const char *group;         /* "critic": its update group; its loss is the mean "critic_loss" of an epoch */
+    int64_t steps;             /* batches in a row; 0: 1 */
+    const char *loss;          /* the output of the model that it minimises, one number */
+    const char *parameters;    /* a glob of those that it changes; NULL: those that begin with "GROUP/" */
+    glia_optimizer optimizer;  /* without accumulation */
+    glia_lr_schedule schedule; /* over the steps of the whole training */
+} glia_phase;
+enum { GLIA_PHASES = 4 };
+
 typedef struct glia_fit_opts {
     int64_t epochs; /* 0: 1 */
     int64_t batch;  /* 0: 32 */
@@ -76,6 +88,11 @@ typedef struct glia_fit_opts {
     const double *class_weights; /* (classes): weight of a sample's loss, by its class; NULL: 1 */
     glia_optimizer optimizer;    /* zero: SGD */
     glia_lr_schedule schedule;      /* of the learning rate; zero: constant */
+    /* n_phases, at most GLIA_PHASES, in turn; then `loss`, `optimizer` and `schedule` are unused. "loss" and "val_loss"
+     * are the loss of the last one. progress.lr is the rate of the first; callbacks that change it change all in
+     * proportion. NULL: none. */
+    const glia_phase *phases;
+    int n_phases;
     const glia_dataset *validation;
     const char *metrics;         /* of metrics.h, comma-separated, besides loss and accuracy: "f1,roc-auc"; NULL:
                                     none */
@@ -90,8 +107,8 @@ typedef struct glia_fit_opts {
     int threads;           /* 0: all cores */
     int workers;           /* of the loader; 0: 1 */
     glia_precision precision;
-    const struct glia_graph_data *graphs; /* of graphs.h, for methods that learn from graphs; NULL: none */
     glia_env *environment; /* for methods that learn by acting: it is reset and acted in; NULL: none */
+    const struct glia_graph_data *graphs; /* of graphs.h, for methods that learn from graphs; NULL: none */
     const struct glia_text_source *text; /* of words.h, for methods that learn from text; NULL: none */
     int64_t max_steps;     /* stop after this many steps in total; 0: no limit */
 } glia_fit_opts;

@@ -58,6 +58,10 @@ typedef struct glia_gan_dense_opts {
     glia_activation activation; /* of hidden layers; 0: GLIA_RELU in the generator, leaky relu (0.2) in the critic */
     glia_activation output;     /* of the generator: GLIA_LINEAR for points, GLIA_TANH for pictures in [-1, 1] */
     glia_init kernel_init;      /* default: He normal for hidden layers, Glorot uniform for the last */
+    bool spectral_norm;         /* of the critic's kernels (Miyato et al. 2018) */
+    /* Classes, one-hot (N, classes), appended to z (Mirza and Osindero 2014); the critic's score gets the product of
+     * its last hidden layer with a learned vector of the class, "NAME/class" (Miyato and Koyama 2018). NULL: none */
+    glia_tensor condition;
 } glia_gan_dense_opts;
 
 /* Noise z (N, Z) -> (N, sample). Parameters "NAME/dense1", ..., "NAME/out", each a kernel and a bias. */
@@ -77,11 +81,13 @@ typedef enum glia_gan_norm {
 } glia_gan_norm;
 
 typedef struct glia_dcgan_opts {
-    int filters;            /* of the layer next to the picture, doubled at each halving of its size; 0: 64 */
-    int kernel;             /* even sizes of at least 4: then each tap meets as many pixels; 0: 4 (the paper: 5) */
+    int filters; /* of the layer next to the picture, doubled at each halving of its size; 0: 64 */
+    int kernel;  /* even sizes of at least 4: then each tap meets as many pixels; 0: 4 (the paper: 5) */
     glia_gan_norm norm;
-    int groups;             /* of GLIA_GAN_GROUP_NORM; 0: 8 */
-    glia_init kernel_init;  /* default: N(0, 0.02), the paper's */
+    int groups;            /* of GLIA_GAN_GROUP_NORM; 0: 8 */
+    glia_init kernel_init; /* default: N(0, 0.02), the paper's */
+    bool spectral_norm;    /* as in glia_gan_dense_opts, and so is: */
+    glia_tensor condition;
 } glia_dcgan_opts;
 
 /* Radford et al. 2016: pictures of C channels by transposed convolutions of stride 2. z (N, Z) -> (N, C, H, W) in
@@ -132,8 +138,8 @@ GLIA_API void glia_diffusion_free(glia_diffusion *diffusion);
 
 typedef struct glia_diffusion_step {
     double beta;
-    double signal;   /* A_t, in the literature alpha-bar */
-    double before;   /* A_(t-1); of t = 0: 1 */
+    double signal; /* A_t, in the literature alpha-bar */
+    double before; /* A_(t-1); of t = 0: 1 */
     /* q(x_(t-1) | x_t, x0) = N(x0_share x0 + xt_share x_t, variance): Ho et al. 2020, equation 7 */
     double x0_share, xt_share, variance;
 } glia_diffusion_step;
@@ -196,7 +202,10 @@ typedef struct glia_diffusion_sample_opts {
     const char *x, *t;   /* names of the net's inputs; NULL: "x", "t" */
     const glia_array *inputs; /* other inputs, n_inputs of them, each (n, ...): a row for each sample (classes) */
     int n_inputs;
-    const float *start;  /* x_T (n, sample) instead of noise; NULL: none */
+    const float *start; /* x_T (n, sample) instead of noise; NULL: none */
+    /* Inpainting: where mask (n, sample) is not 0, samples become `known` (n, sample): after each step they get its
+     * value with the noise of that step (Lugmayr et al. 2022, section 4.1, without repetitions). Both or neither. */
+    const float *known, *mask;
     glia_diffusion_watch watch; /* may be NULL; a status other than GLIA_OK ends sampling with it */
     void *context;
 } glia_diffusion_sample_opts;
@@ -206,6 +215,19 @@ typedef struct glia_diffusion_sample_opts {
 GLIA_API glia_status glia_diffusion_sample(const glia_diffusion *diffusion, glia_function *net, int64_t n,
                                            glia_shape sample, glia_diffusion_sample_opts opts, float *out,
                                            glia_error *error);
+
+typedef struct glia_diffusion_bound_opts {
+    int64_t draws; /* steps t >= 1 drawn for each sample, one of each of so many equal parts; 0: all of them */
+    uint64_t seed;
+    const glia_array *inputs; /* as in glia_diffusion_sample_opts */
+    int n_inputs;
+} glia_diffusion_bound_opts;
+/* The variational bound of -log p(x0) for each of n samples x0 (n, sample) in [-1, 1] of 256 equally spaced values,
+ * nats (Ho et al. 2020, equation 5): an unbiased estimate by drawn noise and steps. Divided by log 2 and the numbers of
+ * a sample these are bits per dimension. */
+GLIA_API glia_status glia_diffusion_bound(const glia_diffusion *diffusion, glia_function *net, const float *x0,
+                                          int64_t n, glia_shape sample, glia_diffusion_bound_opts opts, double *nats,
+                                          glia_error *error);
 
 /* ---- UNet ----------------------------------------------------------------------------------- */
 
@@ -217,12 +239,12 @@ typedef struct glia_unet_opts {
     /* Heights of the levels with self-attention; 0 ends; none: the first of at most 16. The middle has attention too,
      * unless the first entry is GLIA_NONE: no attention at all. A height that no level has is an error. */
     int attention[GLIA_UNET_LEVELS];
-    int heads;               /* of attention; 0: 1 */
-    int groups;              /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4
+    int heads;             /* of attention; 0: 1 */
+    int groups;            /* of group norms; 0: the most up to 32 that divide the channels into groups of at least 4
                               * (the paper: 32). Groups of one channel are an error: they would remove the time */
-    int out_channels;        /* 0: as x has */
-    double dropout;          /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
-    glia_tensor condition;   /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
+    int out_channels;      /* 0: as x has */
+    double dropout;        /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
+    glia_tensor condition; /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
 } glia_unet_opts;
 
 /* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group

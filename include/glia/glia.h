@@ -8,6 +8,7 @@
  *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
  *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
  *   program.h      programs, sessions, stores       generate.h      sampling, beam search
+ *   methods.h      training by any method           explain.h       attributions, SHAP, LIME
  *   methods.h      training by any method
  *   settings.h     settings as tables
  *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
@@ -18,6 +19,7 @@
  *   graphs.h       data and networks of graphs
  *   spiking.h      spiking neurons, plasticity, memories
  *   autoencoders.h autoencoders, VAE
+ *   autoencoders.h autoencoders, VAE               samples.h       how good drawn samples are
  *   spiking.h      spiking neurons, plasticity, memories
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
@@ -37,11 +39,13 @@
 #include "glia/augment.h"
 #include "glia/autoencoders.h"
 #include "glia/callbacks.h"
+#include "glia/cyclegan.h"
 #include "glia/data.h"
 #include "glia/environments.h"
 #include "glia/events.h"
 #include "glia/evolution.h"
 #include "glia/exchange.h"
+#include "glia/explain.h"
 #include "glia/fit.h"
 #include "glia/generate.h"
 #include "glia/generative.h"
@@ -59,12 +63,15 @@
 #include "glia/recurrent.h"
 #include "glia/reinforcement.h"
 #include "glia/replay.h"
+#include "glia/samples.h"
 #include "glia/settings.h"
 #include "glia/spiking.h"
 #include "glia/status.h"
 #include "glia/tensor.h"
 #include "glia/text.h"
+#include "glia/transfer.h"
 #include "glia/transformers.h"
+#include "glia/vision.h"
 #include "glia/words.h"
 
 #endif

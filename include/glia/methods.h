@@ -27,8 +27,8 @@ enum {
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
     GLIA_USES_PRECISION = 32, /* precision */
-    GLIA_USES_GRAPHS = 128,   /* needs graphs */
     GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
+    GLIA_USES_GRAPHS = 128,   /* needs graphs */
     GLIA_USES_TEXT = 256      /* needs text */
 };
 
@@ -41,6 +41,7 @@ typedef struct glia_method_info {
     bool ranked;  /* a smaller "val_loss" or "loss" means a better model */
     bool samples; /* glia_sample() can draw from its models */
     bool assesses; /* glia_assess() knows its models */
+    bool inpaints; /* glia_sample() uses known and mask */
 } glia_method_info;
 /* All methods, in alphabetical order; NULL: none at this index, or of this name. */
 GLIA_API const glia_method_info *glia_method_at(int index);
@@ -86,6 +87,13 @@ typedef struct glia_sample_opts {
     const char *settings; /* of the method, instead of those that the model was trained with; NULL: none */
     glia_backend *backend; /* NULL: "cpu" with `threads` */
     int threads;           /* 0: all cores */
+    /* Inpainting, by methods that can: all samples keep `known` (sample) where mask (sample) is not 0. NULL: neither */
+    const float *known, *mask;
+    /* Called by methods that sample in steps, after each, with the samples [first, first + n) as they are then (n,
+     * sample); a status other than GLIA_OK ends sampling with it. NULL: none */
+    glia_status (*watch)(void *context, const float *samples, int64_t first, int64_t n, int step, int steps,
+                         glia_error *error);
+    void *context;
 } glia_sample_opts;
 /* Draws n samples from a model that glia_train() trained: samples (n, sample), f32; pictures lie in [0, 1].
  * GLIA_E_UNSUPPORTED: the model was not trained by a method that draws samples. */
@@ -98,8 +106,8 @@ GLIA_API glia_shape glia_sample_shape(const glia_model *model);
 
 typedef struct glia_assess_opts {
     const glia_dataset *data; /* for methods that use data: those to measure on, normalised as for training */
-    const struct glia_graph_data *graphs; /* for methods that use graphs (graphs.h) */
     const glia_env *environment; /* to play in; NULL: that of the training, by the model's metadata */
+    const struct glia_graph_data *graphs; /* for methods that use graphs (graphs.h) */
     int64_t count;            /* of samples to draw or episodes to play; 0: the method's default */
     uint64_t seed;
     const char *settings;  /* of the method, instead of those that the model was trained with; NULL: none */

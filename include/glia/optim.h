@@ -96,8 +96,9 @@ GLIA_API int glia_gradients(glia_tensor loss, const char *pattern, glia_tensor *
  * (NULL: "train"): all that glia_minimize() does after it has the gradients, so accumulation, clipping, penalties and
  * decay act on the given ones. An optimiser's `sparse` needs gradients as glia_gradients() gives them. Mistakes: a
  * tensor that is no parameter of the graph, a frozen one, one that the group changes already, a gradient of another
- * shape. */
-GLIA_API void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters,
+ * shape. Returns n; 0: nothing is updated, because n is below 1, or of a mistake, which is in the graph if a tensor has
+ * one. */
+GLIA_API int glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters,
                                    const glia_tensor *gradients, int n, const char *group);
 
 typedef struct glia_moving_average_opts {

@@ -165,7 +165,9 @@ typedef struct glia_function_opts {
     glia_mode mode;
     const char *updates, *statistics; /* as in glia_compile_opts */
     glia_precision precision;
-    bool frozen;         /* as in glia_compile_opts; fixed values are recomputed in each call */
+    bool frozen;         /* as in glia_compile_opts; fixed values are recomputed in each call, unless: */
+    const char *changing; /* frozen only: a promise that no parameters and states but these (a glob, "": none) change
+                           * after the first call of a size, so fixed values are kept; NULL: any may */
 } glia_function_opts;
 typedef struct glia_function glia_function;
 GLIA_API glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, glia_store *store,

@@ -57,6 +57,18 @@ GLIA_API glia_tensor glia_categorical_projection(glia_tensor probabilities, glia
  * samples of the target (N, M): (N). Mean over targets, sum over quantiles. */
 GLIA_API glia_tensor glia_quantile_huber(glia_tensor quantiles, glia_tensor targets);
 
+/* ---- policies -------------------------------------------------------------------------------------- */
+
+/* Of discrete actions: glia_categorical_log_prob(), glia_categorical_entropy() (losses.h). */
+
+/* Log density of independent normals with these means (N, A) and logarithms of deviations (A) or (N, A): (N). */
+GLIA_API glia_tensor glia_gaussian_log_prob(glia_tensor mean, glia_tensor log_std, glia_tensor actions);
+GLIA_API glia_tensor glia_gaussian_entropy(glia_tensor mean, glia_tensor log_std); /* (N) */
+/* For each sample the clipped surrogate loss (Schulman et al. 2017, equation 7), negated for minimising: (N). clip 0:
+ * the plain policy gradient, -log_prob advantage. */
+GLIA_API glia_tensor glia_policy_loss(glia_tensor log_prob, glia_tensor old_log_prob, glia_tensor advantages,
+                                      double clip);
+
 /* ---- advantages ------------------------------------------------------------------------------------ */
 
 /* One rollout of `steps` steps in `copies` copies of an environment; arrays are (steps, copies), values (steps + 1,

@@ -191,9 +191,9 @@ typedef struct glia_word2vec_opts {
     void *context;
 } glia_word2vec_opts;
 
-/* The words, most frequent first, with their vectors. The text is read once to count its words and once to number them;
- * if these numbers (4 bytes each) do not fit into 64 MiB, again for every epoch. GLIA_E_INTERRUPTED or another status if
- * `watch` returned it. */
+/* The words, most frequent first, with their vectors. The text is read once to count its words and once to number
+ * them; if these numbers (4 bytes each) do not fit into 64 MiB, again for every epoch. GLIA_E_INTERRUPTED or another
+ * status if `watch` returned it. */
 GLIA_API glia_vectors *glia_word2vec_train(glia_text_source source, glia_word2vec_opts opts, glia_error *error);
 
 /* Clusters words by k-means of their unit vectors: group (n) gets each word's cluster, from 0 to groups - 1. */

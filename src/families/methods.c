@@ -130,6 +130,10 @@ glia_status glia_sample(glia_model *model, int64_t n, glia_sample_opts opts, flo
     if (!method) return model ? GLIA_E_UNSUPPORTED : GLIA_E_ARGUMENT;
     if (!samples) return glia_fail_null(error, "samples");
     if (n < 1) return glia_fail(error, GLIA_E_ARGUMENT, "glia_sample: n is %lld", (long long)n);
+    if (!opts.known != !opts.mask) return glia_fail_null(error, opts.known ? "mask" : "known");
+    if (opts.known && !method->about.inpaints)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the method %s cannot complete samples of which a part is known",
+                         method->about.name);
     glia_shape shape;
     return draw(method, model, n, &opts, &shape, samples, error);
 }

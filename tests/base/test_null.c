@@ -45,14 +45,21 @@ static struct {
     glia_dataset *dataset;
     glia_detokenizer *detokenizer;
     glia_diffusion *diffusion;
+    glia_explainer *explainer;
+    glia_spike_net *spike_net;
+    glia_converted *converted;
+    glia_reservoir *reservoir;
     glia_events *events;
     glia_function *function;
     glia_generator *generator; /* NULL, as are function, progress and training: they are complex to create */
+    glia_genome *genome;
     glia_graph *graph;
     glia_loader *loader;
     glia_loop *loop;
     glia_metric *metric;
     glia_model *model;
+    glia_neat *neat;
+    glia_net *net;
     glia_pairs *pairs;
     glia_program *program;
     glia_progress *progress;
@@ -60,6 +67,8 @@ static struct {
     glia_replay *replay;
     glia_env *env;
     glia_search *search;
+    glia_graph_data *graph_data;
+    glia_agent *agent; /* stays NULL: it needs a trained model */
     glia_sentences *sentences;
     glia_session *session;
     glia_store *store;
@@ -98,6 +107,12 @@ static glia_status scores(const int32_t *tokens, int n, int64_t length, const in
 
 #include "null_calls.h"
 
+static glia_status values_of_rows(const float *rows, int64_t n, double *values, void *context, glia_error *error) {
+    (void)rows, (void)context, (void)error;
+    for (int64_t i = 0; i < n; i++) values[i] = 1;
+    return GLIA_OK;
+}
+
 static void fill_handles(void) {
     glia_error e = { 0 };
     world.augment = glia_augment_create(&e);
@@ -106,13 +121,21 @@ static void fill_handles(void) {
     world.events = glia_events_open("events", &e);
     world.graph = glia_graph_create();
     world.loader = glia_loader_create(world.dataset, (glia_loader_opts){ .workers = -1 }, &e);
+    world.reservoir = glia_reservoir_create((glia_reservoir_opts){ .inputs = 1, .units = 1 }, &e);
+    world.spike_net = glia_spike_net_create(2, (glia_spike_cell){ 0 }, &e);
     world.diffusion = glia_diffusion_create((glia_diffusion_opts){ .steps = 3 }, &e);
+    world.explainer =
+        glia_explainer_of_function(values_of_rows, NULL, GLIA_SHAPE(2), 1, "occlusion", (glia_explain_opts){ 0 }, &e);
     world.metric = glia_metric_create("accuracy", 3, &e);
     static const glia_replay_field field = { .name = "x" };
     world.replay = glia_replay_create(&field, 1, (glia_replay_opts){ .capacity = 4, .prioritized = true }, &e);
     world.env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &e);
     glia_replay_add(world.replay, &(glia_array){ "x", GLIA_F32, GLIA_SHAPE(1), bytes, false }, 1, &e);
     world.sampler = glia_sampler_create(4, (glia_sampling){ 0 }, &e);
+    world.genome = glia_genome_parse("genome 1 inputs 1 outputs\nnode 0 input\nnode 1 bias\nnode 2 output tanh\n", &e);
+    world.net = glia_net_create(world.genome, &e);
+    world.neat = glia_neat_create((glia_neat_opts){ .inputs = 1, .outputs = 1, .population = 4 }, &e);
+    world.graph_data = glia_graph_data_smiles((const char *const[]){ "CCO" }, 1, &e);
     world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
         glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
@@ -127,11 +150,15 @@ static void fill_handles(void) {
     world.loop = glia_loop_begin(world.graph, (glia_loop_opts){ 0 });
     world.model = glia_model_create("m", &e);
     glia_tensor x = glia_model_input(world.model, "x", GLIA_F32, GLIA_SHAPE(784));
-    glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10 }));
+    glia_model_output(world.model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 10, .activation = GLIA_RELU }));
     assert_int_equal(glia_model_init(world.model, 1, &e), GLIA_OK);
-    assert_true(world.augment && world.backend && world.dataset && world.diffusion && world.events && world.graph &&
-                world.loader && world.metric && world.replay && world.env && world.sampler && world.vectors &&
-                world.tokenizer && world.detokenizer && world.program && world.store && world.session && world.loop);
+    world.converted = glia_convert_to_spiking(world.model, world.dataset, (glia_convert_opts){ .threads = 1 }, &e);
+    const void *const made[] = { world.augment,   world.backend,  world.dataset,    world.diffusion, world.explainer,
+                                 world.events,    world.graph,    world.graph_data, world.loader,    world.metric,
+                                 world.replay,    world.env,      world.sampler,    world.vectors,   world.tokenizer,
+                                 world.detokenizer, world.program, world.store,     world.session,   world.loop,
+                                 world.converted };
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) assert_non_null(made[i]);
 }
 
 static int fill_world(void **state) {
@@ -153,6 +180,10 @@ static int empty_world(void **state) {
     (void)state;
     glia_session_free(world.session);
     glia_search_free(world.search);
+    glia_net_free(world.net);
+    glia_neat_free(world.neat);
+    glia_genome_free(world.genome);
+    glia_graph_data_free(world.graph_data);
     glia_store_free(world.store);
     glia_program_free(world.program);
     glia_backend_close(world.backend);
@@ -168,6 +199,10 @@ static int empty_world(void **state) {
     glia_env_free(world.env);
     glia_sampler_free(world.sampler);
     glia_diffusion_free(world.diffusion);
+    glia_explainer_free(world.explainer);
+    glia_spike_net_free(world.spike_net);
+    glia_converted_free(world.converted);
+    glia_reservoir_free(world.reservoir);
     glia_augment_free(world.augment);
     return glia_events_close(world.events, NULL);
 }

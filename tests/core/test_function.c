@@ -70,6 +70,51 @@ static void sizes_and_kept_inputs(void **state) {
     }
 }
 
+/* y of one sample after w and s have changed: products of parameters are fixed values. */
+static double after_changes(const char *changing) {
+    glia_error error = { 0 };
+    glia_graph *g = glia_graph_create();
+    glia_backend *backend = glia_backend_open("cpu", 1, &error);
+    const glia_init ones = { .kind = GLIA_INIT_CONSTANT, .value = 1 };
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor w = glia_parameter(g, "w", GLIA_F32, GLIA_SHAPE(1), ones),
+                s = glia_state(g, "s", GLIA_F32, GLIA_SHAPE(1), ones);
+    glia_tensor y = glia_add(glia_mul(x, glia_exp(w)), glia_exp(s));
+    glia_store *store = glia_store_create(g, 1, &error);
+    const glia_function_opts opts = { .outputs = &y, .n_outputs = 1, .frozen = true, .changing = changing };
+    glia_function *f = glia_function_create(g, backend, store, opts, &error);
+    if (!f) fail_msg("%s", error.message);
+    float one = 1;
+    glia_array in = floats("x", GLIA_SHAPE(1), &one), out, value;
+    for (int call = 0; call < 2; call++) {
+        if (glia_function_call(f, &in, 1, &out, &error) != GLIA_OK) fail_msg("%s", error.message);
+        for (int i = 0; i < 2; i++) {
+            assert_true(glia_store_find(store, i ? "s" : "w", &value));
+            *(float *)value.data = i ? 3 : 2;
+        }
+    }
+    const double result = *(const float *)out.data;
+    glia_function_free(f);
+    glia_store_free(store);
+    glia_backend_close(backend);
+    glia_graph_free(g);
+    return result;
+}
+
+static void frozen_functions_keep_what_does_not_change(void **state) {
+    (void)state;
+    assert_true(fabs(after_changes(NULL) - (exp(2) + exp(3))) < 1e-4);
+    assert_true(fabs(after_changes("s") - (exp(1) + exp(3))) < 1e-4);
+    assert_true(fabs(after_changes("w") - (exp(2) + exp(1))) < 1e-4);
+    assert_true(fabs(after_changes("") - (exp(1) + exp(1))) < 1e-4);
+    net n = net_open("ref");
+    glia_error error;
+    glia_function_opts opts = { .outputs = &n.y, .n_outputs = 1, .changing = "fc*" };
+    assert_null(glia_function_create(n.graph, n.backend, n.store, opts, &error));
+    assert_non_null(strstr(error.message, "exceptions of a frozen function"));
+    net_close(&n);
+}
+
 static void expect_refusal(net *n, const glia_array *in, int n_in, glia_status status, const char *words) {
     glia_array out;
     glia_error error;
@@ -194,6 +239,7 @@ static void layers_are_found_by_name(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_and_kept_inputs),
+        cmocka_unit_test(frozen_functions_keep_what_does_not_change),
         cmocka_unit_test(errors_name_the_input),
         cmocka_unit_test(updates_run_with_defaults),
         cmocka_unit_test(gradient_through_inner_step),

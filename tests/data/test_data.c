@@ -137,6 +137,28 @@ static void test_ranges(void **state) {
     glia_data_free(data);
 }
 
+static void test_read(void **state) {
+    (void)state;
+    enum { FIRST = 3, N = 5 };
+    glia_dataset *data = make_bytes(10);
+    float all[N][12], one[12];
+    int32_t labels[N], label;
+    assert_int_equal(glia_data_read(data, FIRST, N, &all[0][0], labels, &error), GLIA_OK);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(glia_data_get(data, FIRST + i, one, &label, &error), GLIA_OK);
+        assert_memory_equal(one, all[i], sizeof one);
+        assert_int_equal(label, labels[i]);
+    }
+    assert_int_equal(glia_data_read(data, 10, 0, one, NULL, &error), GLIA_OK);
+    assert_int_equal(glia_data_read(data, 0, 10, NULL, NULL, &error), GLIA_OK);
+    assert_int_equal(glia_data_read(data, 6, 5, &all[0][0], NULL, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("5 samples from 6 are not within");
+    assert_int_equal(glia_data_read(data, -1, 1, one, NULL, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_data_read(data, INT64_MAX, 2, one, NULL, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_data_read(data, 1, -1, one, NULL, &error), GLIA_E_ARGUMENT);
+    glia_data_free(data);
+}
+
 static void test_normalize(void **state) {
     (void)state;
     glia_dataset *data = make_bytes(16);
@@ -170,6 +192,29 @@ static void test_normalize(void **state) {
 }
 
 /* ---- addresses ---------------------------------------------------------------------------- */
+
+static void test_files_are_looked_for(void **state) {
+    (void)state;
+    static const char table[] = "a,b\n1,2\n3,4\n";
+    mkdir("elsewhere", 0777);
+    write_file("elsewhere/far.csv", table, sizeof table - 1);
+    assert_null(glia_data_open("csv:far.csv", NULL, NULL, &error));
+    glia_data_free(need(glia_data_open("csv:far.csv?label=b", NULL, "elsewhere", &error)));
+    static const struct {
+        const char *file, *folder, *found;
+    } cases[] = {
+        { "far.csv", "elsewhere", "elsewhere/far.csv" }, { "far.csv", NULL, "far.csv" },
+        { "elsewhere/far.csv", "elsewhere", "elsewhere/far.csv" }, { "/far.csv", "elsewhere", "/far.csv" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = glia_data_find_file(cases[i].file, cases[i].folder);
+        assert_string_equal(path, cases[i].found);
+        free(path);
+    }
+    assert_null(glia_data_find_file(NULL, "elsewhere"));
+    unlink("elsewhere/far.csv");
+    rmdir("elsewhere");
+}
 
 static void test_files(void **state) {
     (void)state;
@@ -476,6 +521,7 @@ int main(void) {
         cmocka_unit_test(test_arrays),         cmocka_unit_test(test_array_refusals),
         cmocka_unit_test(test_ranges),         cmocka_unit_test(test_normalize),
         cmocka_unit_test(test_files),          cmocka_unit_test(test_names),
+        cmocka_unit_test(test_read),           cmocka_unit_test(test_files_are_looked_for),
         cmocka_unit_test(test_cifar),          cmocka_unit_test(test_mnist),
         cmocka_unit_test(test_shuffle),        cmocka_unit_test(test_loader_workers),
         cmocka_unit_test(test_loader_sizes),   cmocka_unit_test(test_loader_left),

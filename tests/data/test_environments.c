@@ -28,7 +28,7 @@ static void ok(glia_status status) {
 
 /* ---- Gymnasium's episodes ------------------------------------------------------------------------- */
 
-enum { MOST = 64 };
+enum { MOST = 200 };
 typedef struct list {
     int n;
     double x[MOST];
@@ -51,7 +51,7 @@ typedef struct episode {
     const glia_env_kind *kind;
     glia_arena texts;
     void *settings;
-    double state[MOST], info[MOST];
+    double state[512], info[MOST];
     glia_space observation;
     int steps;
 } episode;
@@ -75,14 +75,33 @@ static void compare(const episode *e, const glia_env_at *at, char *line) {
     union {
         float f[MOST];
         int32_t i;
-    } mine;
+        bool pixels[1000];
+    } mine = { { 0 } };
     if (!seen.n) return;
     e->kind->observe(at, &mine);
+    if (e->observation.dtype == GLIA_BOOL) {
+        int set = 0;
+        for (int i = 0; i < (int)sizeof mine.pixels; i++) set += mine.pixels[i];
+        assert_int_equal(set, seen.n);
+        for (int i = 0; i < seen.n; i++) assert_true(mine.pixels[(int)seen.x[i]]);
+        return;
+    }
     for (int i = 0; i < seen.n; i++) {
         const double value = e->observation.kind == GLIA_SPACE_BOX ? (double)mine.f[i] : mine.i;
         ASSERT_NEAR(value, seen.x[i], fabs(seen.x[i]) * 1.2e-7); /* a unit in the last place of f32 */
     }
     for (int i = 0; i < state.n; i++) ASSERT_NEAR(e->state[i], state.x[i], 1e-12);
+}
+
+/* Begins the episode by the record's own reset. */
+static void reset(episode *e, char *line) {
+    const list in = numbers(&line);
+    glia_env_random draws = { .script = in.x };
+    const glia_env_at copy = { e->settings, e->state, &draws, 0 };
+    glia_env_outcome got = { .info = e->info };
+    memset(e->state, 0, sizeof e->state);
+    ok(e->kind->reset(&copy, &got, &error));
+    assert_true(draws.script == in.x + in.n);
 }
 
 static void repeat(episode *e, char *line) {
@@ -98,6 +117,7 @@ static void repeat(episode *e, char *line) {
     assert_true(draws.script == in.x + in.n); /* it drew as many numbers */
     ASSERT_NEAR(got.reward, out.x[0], 1e-12);
     assert_int_equal(got.terminated, (int)out.x[1]);
+    assert_true(!e->kind->valid || e->kind->valid(&copy));
     if (e->kind->n_infos) ASSERT_NEAR(e->info[0], out.x[2], 1e-15);
     compare(e, &copy, at);
     e->steps++;
@@ -120,6 +140,8 @@ static void episodes_equal_gymnasiums(void **unused) {
             assert_true(start.n <= e.kind->state);
             memset(e.state, 0, sizeof e.state);
             memcpy(e.state, start.x, (size_t)start.n * sizeof *start.x);
+        } else if (!strncmp(line, "reset", 5)) {
+            reset(&e, rest);
         } else {
             repeat(&e, rest);
         }
@@ -127,7 +149,7 @@ static void episodes_equal_gymnasiums(void **unused) {
     fclose(file);
     free(e.settings);
     glia_arena_free(&e.texts);
-    assert_true(episodes == 36 && e.steps > 1000);
+    assert_true(episodes == 42 && e.steps > 1000);
 }
 
 /* ---- the handle ------------------------------------------------------------------------------------ */

@@ -294,19 +294,38 @@ static void test_save_sheet(void **state) {
     assert_int_equal(glia_image_open("s.ppm", &back, &error), GLIA_OK);
     expect_pixels(back, 3, 4, 2, (const uint8_t[]){ 128, 128, 128, 128, 0,   0,   0,   0,   255, 255, 255, 255,
                                                     0,   0,   0,   0,   191, 191, 191, 191, 255, 255, 255, 255 });
+    how = (glia_image_save_opts){ .columns = 2, .gap = 1, .paper = 0.2 };
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 1, 1), x, 2, how, &error), GLIA_OK);
+    assert_int_equal(glia_image_open("s.pgm", &back, &error), GLIA_OK);
+    expect_pixels(back, 1, 1, 3, (const uint8_t[]){ 0, 51, 255 });
     assert_int_equal(unlink("s.pgm"), 0);
     assert_int_equal(unlink("s.ppm"), 0);
+}
+
+/* The middle of the picture is that of the points; the larger extent takes nine tenths of a side. */
+static void test_points(void **state) {
+    (void)state;
+    enum { SIDE = 20 };
+    const float points[] = { 3, 5, 5, 5, NAN, 5, 4, 5, 4, 5 };
+    float picture[SIDE * SIDE], sum = 0;
+    glia_image_points(points, 5, SIDE, picture);
+    const float twice = 1 - 120 / 255.0F;
+    for (int k = 0; k < 4; k++) assert_true(fabsf(picture[(10 + k / 2) * SIDE + 10 + k % 2] - twice) < 1e-6F);
+    for (int i = 0; i < SIDE * SIDE; i++) sum += 1 - picture[i];
+    assert_true(fabsf(sum - 14 * 60 / 255.0F) < 1e-4F); /* at the right edge half a dot is cut off */
 }
 
 static void test_save_refusals(void **state) {
     (void)state;
     const float x[4] = { 0 };
-    glia_image_save_opts none = { .gap = 0 }, wrong = { .low = 1, .high = 1 };
+    glia_image_save_opts none = { .gap = 0 }, wrong = { .low = 1, .high = 1 },
+                         bright = { .paper = 2 };
     assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(2, 1, 2), x, 1, none, &error), GLIA_E_SHAPE);
     assert_int_equal(glia_image_save("s.gif", GLIA_SHAPE(1, 2, 2), x, 1, none, &error), GLIA_E_UNSUPPORTED);
     assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 2, 2), x, 0, none, &error), GLIA_E_ARGUMENT);
     assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 2, 2), x, 1, wrong, &error), GLIA_E_ARGUMENT);
     assert_non_null(strstr(error.message, "from 1 to 1"));
+    assert_int_equal(glia_image_save("s.pgm", GLIA_SHAPE(1, 2, 2), x, 1, bright, &error), GLIA_E_ARGUMENT);
 }
 
 int main(void) {
@@ -314,7 +333,7 @@ int main(void) {
         cmocka_unit_test(test_save_sheet), cmocka_unit_test(test_save_refusals), cmocka_unit_test(test_pnm),
         cmocka_unit_test(test_refusals),   cmocka_unit_test(test_png),           cmocka_unit_test(test_png_round_trip),
         cmocka_unit_test(test_jpeg),       cmocka_unit_test(test_resize),        cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_write_pnm),
+        cmocka_unit_test(test_write_pnm),    cmocka_unit_test(test_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include "asserts.h"
 #include "base/base.h"
 #include "glia/glia.h"
+#include "models.h"
 
 static glia_error error;
 static const char path[] = "graphs.checkpoint", previous[] = "graphs.checkpoint.previous";
@@ -187,17 +188,6 @@ static glia_model *trained(const how *h, int threads) {
     if (train(h, model, d, threads, false, 0) != GLIA_OK) fail_msg("%s: %s", h->method, error.message);
     glia_graph_data_free(d);
     return model;
-}
-
-static void assert_same_model(glia_model *a, glia_model *b) {
-    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
-    assert_int_equal(glia_store_count(s), glia_store_count(t));
-    for (int i = 0; i < glia_store_count(s); i++) {
-        glia_array x = glia_store_at(s, i), y;
-        assert_true(glia_store_find(t, x.name, &y));
-        if (memcmp(x.data, y.data, (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype)))
-            fail_msg("'%s' differs", x.name);
-    }
 }
 
 static void any_number_of_threads_gives_the_same_bits(void **state) {

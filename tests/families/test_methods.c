@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -35,12 +36,12 @@ static void assert_refused(const char *method, const char *settings, const char 
 
 static void settings_have_defaults_and_domains(void **state) {
     (void)state;
-    const char *defaults = "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64";
+    const char *defaults = "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64 class=-1";
     assert_settings("fit", NULL, NULL, "");
     assert_settings("gan", NULL, NULL, defaults);
     assert_settings("gan", "", " ", defaults);
     assert_settings("gan", "loss=wgan-gp,critic-steps=5", "critic_steps=2 penalty=0.5",
-                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64");
+                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64 class=-1");
     assert_refused("gen", NULL, "there is no method 'gen'; did you mean 'gan'?");
     assert_refused("gan", "critic_step=5", "the method gan has no setting 'critic_step'; did you mean 'critic_steps'?");
     assert_refused("fit", "loss=mse", "the method fit has no setting 'loss': it has no settings of its own");
@@ -115,17 +116,6 @@ static glia_model *ddpm_model(int units) {
     }
     glia_model_output(model, "noise", glia_dense(h, "out", (glia_dense_opts){ .units = 2 }));
     return model;
-}
-
-static void assert_same_model(glia_model *a, glia_model *b) {
-    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
-    assert_int_equal(glia_store_count(s), glia_store_count(t));
-    for (int i = 0; i < glia_store_count(s); i++) {
-        glia_array x = glia_store_at(s, i), y;
-        assert_true(glia_store_find(t, x.name, &y));
-        if (memcmp(x.data, y.data, (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype)))
-            fail_msg("'%s' differs", x.name);
-    }
 }
 
 /* ---- the run -------------------------------------------------------------------------------------- */

@@ -163,6 +163,45 @@ static void losses_follow_their_formulas(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- conversion ----------------------------------------------------------------------------------- */
+
+/* Rates become activations: with thresholds at the largest activation the outputs differ by O(1 / T). */
+static void converted_nets_converge_to_their_twins(void **state) {
+    (void)state;
+    enum { SAMPLES = 20, OUT = 4 };
+    glia_dataset *data = glia_data_strokes(SAMPLES, 1, NULL);
+    glia_model *model = glia_model_create("twin", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    x = glia_conv2d(x, "c", (glia_conv_opts){ .filters = 3, .kernel = 5, .stride = 2, .activation = GLIA_RELU });
+    x = glia_flatten(glia_max_pool2d(x, (glia_pool_opts){ .size = 2 }));
+    x = glia_dense(x, "d", (glia_dense_opts){ .units = 12, .activation = GLIA_RELU });
+    glia_model_output(model, "y", glia_dense(x, "e", (glia_dense_opts){ .units = OUT }));
+    const glia_convert_opts opts = { .percentile = 100, .samples = SAMPLES, .threads = 1 };
+    glia_converted *c = glia_convert_to_spiking(model, data, opts, &error);
+    if (!c) fail_msg("%s", error.message);
+    static float in[SAMPLES * 784], wanted[SAMPLES * OUT], got[SAMPLES * OUT];
+    for (int i = 0; i < SAMPLES; i++) assert_int_equal(glia_data_get(data, i, in + i * 784, NULL, &error), GLIA_OK);
+    assert_int_equal(glia_predict(model, in, SAMPLES, wanted, NULL, &error), GLIA_OK);
+    double scale = 0, off[2] = { 0 };
+    int64_t spikes[2];
+    for (int i = 0; i < SAMPLES * OUT; i++) scale = fmax(scale, fabs((double)wanted[i]));
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(glia_converted_run(c, in, SAMPLES, k ? 512 : 32, got, &spikes[k], &error), GLIA_OK);
+        for (int i = 0; i < SAMPLES * OUT; i++) off[k] = fmax(off[k], fabs((double)(got[i] - wanted[i])) / scale);
+    }
+    if (!(off[1] < 0.02 && off[1] < off[0] / 3)) fail_msg("off by %g and %g", off[0], off[1]);
+    assert_true(spikes[1] > 10 * spikes[0] && spikes[0] > 0);
+    glia_converted_free(c);
+    glia_model *flat = glia_model_create("flat", NULL);
+    x = glia_model_input(flat, "x", GLIA_F32, GLIA_SHAPE(784));
+    glia_model_output(flat, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 2 }));
+    assert_null(glia_convert_to_spiking(flat, data, opts, &error));
+    ASSERT_SAYS("no relu whose units could spike");
+    glia_model_free(flat);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
 /* ---- mistakes ------------------------------------------------------------------------------------- */
 
 static void assert_graph_says(glia_graph *g, const char *part) {
@@ -193,11 +232,9 @@ static void mistakes_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nets_are_those_of_snntorch),
-        cmocka_unit_test(spikes_and_what_is_left_add_up),
-        cmocka_unit_test(codes_agree_with_those_outside),
-        cmocka_unit_test(losses_follow_their_formulas),
-        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(converted_nets_converge_to_their_twins), cmocka_unit_test(nets_are_those_of_snntorch),
+        cmocka_unit_test(spikes_and_what_is_left_add_up),         cmocka_unit_test(codes_agree_with_those_outside),
+        cmocka_unit_test(losses_follow_their_formulas),           cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,8 +182,9 @@ static void autoencoders_learn_digits(void **state) {
         bool plain;
         int classes;
         const char *settings;
-    } kinds[] = { { true, 0, NULL }, { true, 0, "corruption=masking" }, { false, 0, "binarize=true" },
-                  { false, 10, "beta=2" } };
+    } kinds[] = {
+        { true, 0, NULL }, { true, 0, "corruption=masking" }, { false, 0, "binarize=true" }, { false, 10, "beta=2" }
+    };
     glia_dataset *data = glia_data_strokes(400, 1, NULL);
     for (int k = 0; k < (int)(sizeof kinds / sizeof kinds[0]); k++) {
         glia_model *model = digits_model(kinds[k].plain, kinds[k].classes);

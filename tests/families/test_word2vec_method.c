@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -102,13 +103,6 @@ static glia_model *trained(int how) {
     return model;
 }
 
-static void assert_same_vectors(glia_model *a, glia_model *b) {
-    glia_array x, y;
-    assert_true(glia_store_find(glia_model_store(a), "vectors", &x));
-    assert_true(glia_store_find(glia_model_store(b), "vectors", &y));
-    assert_memory_equal(x.data, y.data, (size_t)glia_shape_count(x.shape) * sizeof(float));
-}
-
 static void resumed_training_equals_uninterrupted(void **state) {
     (void)state;
     for (int how = 0; how < COUNT(hows); how++) {
@@ -121,7 +115,7 @@ static void resumed_training_equals_uninterrupted(void **state) {
             glia_model_free(model);
             model = empty();
             if (train(model, how, true, 0) != GLIA_OK) fail_msg("%s", error.message);
-            assert_same_vectors(whole, model);
+            assert_same_model(whole, model);
             glia_model_free(model);
         }
         glia_model_free(whole);
@@ -134,7 +128,7 @@ static void threads_of_the_backend_change_nothing(void **state) {
     glia_fit_opts o = usual(topics());
     o.threads = 3;
     assert_int_equal(glia_train(more, NULL, "word2vec", hows[0].settings, o, &error), GLIA_OK);
-    assert_same_vectors(one, more);
+    assert_same_model(one, more);
     glia_model_free(one);
     glia_model_free(more);
 }
@@ -211,9 +205,12 @@ static void a_saved_model_has_the_vectors(void **state) {
     assert_int_equal(glia_predict_ids(loaded, (const int32_t[]){ 4, 1 }, 2, y, NULL, &error), GLIA_OK);
     assert_memory_equal(y, glia_vectors_at(v, 4), 33 * sizeof(float));
     assert_memory_equal(y + 33, glia_vectors_at(v, 1), 33 * sizeof(float));
-    assert_int_equal(glia_model_set(loaded, "words", "a\nb", &error), GLIA_OK);
-    assert_null(glia_vectors_from_model(loaded, &error));
-    assert_non_null(strstr(error.message, "is damaged"));
+    static const char *const damaged[] = { "a\nb", "\n", "", "a\\x00b\nc" };
+    for (int i = 0; i < COUNT(damaged); i++) {
+        assert_int_equal(glia_model_set(loaded, "words", damaged[i], &error), GLIA_OK);
+        assert_null(glia_vectors_from_model(loaded, &error));
+        assert_non_null(strstr(error.message, "is damaged"));
+    }
     glia_model_free(loaded);
     loaded = empty();
     assert_null(glia_vectors_from_model(loaded, &error));
@@ -222,6 +219,25 @@ static void a_saved_model_has_the_vectors(void **state) {
     glia_vectors_free(v);
     glia_vectors_free(w);
     glia_model_free(model);
+}
+
+static void words_may_be_any_bytes(void **state) {
+    (void)state;
+    static const char text[] = "caf\xE9 na\xEFve a\\b \xC3\xA9 caf\xE9 na\xEFve a\\b \xC3\xA9";
+    const glia_text_source source = { .text = text, .length = sizeof text - 1 };
+    const glia_fit_opts o = { .text = &source };
+    glia_model *model = empty();
+    assert_int_equal(glia_train(model, NULL, "word2vec", "min_count=1 size=4", o, &error), GLIA_OK);
+    if (glia_model_save(model, "words.safetensors", &error) != GLIA_OK) fail_msg("%s", error.message);
+    glia_model *loaded = glia_model_load("words.safetensors", &error);
+    assert_non_null(loaded);
+    glia_vectors *v = glia_vectors_from_model(loaded, &error);
+    assert_non_null(v);
+    static const char *const words[] = { "caf\xE9", "na\xEFve", "a\\b", "\xC3\xA9" };
+    for (int i = 0; i < 4; i++) assert_int_equal(glia_vectors_find(v, words[i]), i);
+    glia_vectors_free(v);
+    glia_model_free(model);
+    glia_model_free(loaded);
 }
 
 /* The words, the one with the smallest share of neighbours of its own topic being at `least`. */
@@ -330,6 +346,7 @@ int main(void) {
         cmocka_unit_test(one_call_is_the_same_training),
         cmocka_unit_test(the_first_loss_is_that_of_a_coin),
         cmocka_unit_test(a_saved_model_has_the_vectors),
+        cmocka_unit_test(words_may_be_any_bytes),
         cmocka_unit_test(neighbours_are_of_the_same_topic_and_training_goes_on),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(a_checkpoint_of_another_text_is_refused),

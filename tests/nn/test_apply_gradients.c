@@ -71,7 +71,8 @@ static void gradients_may_be_changed_in_between(void **state) {
             const int n = glia_gradients(p.loss, only_w ? "w" : NULL, ws, grads, 2);
             assert_int_equal(n, 2 - only_w);
             for (int i = 0; i < n && mine; i++) grads[i] = glia_mul_scalar(grads[i], 4);
-            glia_apply_gradients((glia_optimizer){ .kind = GLIA_SGD, .lr = mine ? 0.125 : 0.5 }, ws, grads, n, NULL);
+            const glia_optimizer sgd = { .kind = GLIA_SGD, .lr = mine ? 0.125 : 0.5 };
+            assert_int_equal(glia_apply_gradients(sgd, ws, grads, n, NULL), n);
             start(&p, "cpu");
             run(&p, 3);
             values_of(&p, mine ? changed : plain);
@@ -220,7 +221,9 @@ static void mistakes_name_the_tensor(void **state) {
         if (i == DTYPE) grads[1] = glia_cast(grads[1], GLIA_I32);
         if (i == OPTION) o.beta1 = 2;
         if (i == SPARSE) o.sparse = "w";
-        glia_apply_gradients(o, ws, i == NO_ARRAY ? NULL : grads, 2, i == GROUP ? "policy*" : "policy");
+        const char *group = i == GROUP ? "policy*" : "policy";
+        assert_int_equal(glia_apply_gradients(o, ws, grads, 0, group), 0);
+        assert_int_equal(glia_apply_gradients(o, ws, i == NO_ARRAY ? NULL : grads, 2, group), 0);
         glia_error error = { 0 };
         const glia_status status = glia_graph_check(p.graph, &error);
         if (status != slips[i].status || !strstr(error.message, slips[i].words))

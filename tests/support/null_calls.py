@@ -15,6 +15,7 @@ GOOD = {
     "int32_t *": "buffer", "const int32_t *": "buffer", "size_t *": "buffer", "bool *": "buffer",
     "const bool *": "buffer", "double *": "buffer", "const double *": "buffer", "float *": "buffer",
     "const float *": "buffer", "const float **": "buffer", "void *": "buffer", "const void *": "buffer",
+    "uint8_t *": "buffer", "const uint8_t *": "buffer", "int8_t *": "buffer", "const int8_t *": "buffer",
     "glia_tensor": "world.tensor", "const glia_tensor *": "tensors", "glia_tensor *": "buffer",
     "glia_shape": "GLIA_SHAPE(2, 3)", "glia_dtype": "GLIA_F32", "glia_lr_fn": "rate", "glia_next_scores": "scores",
     "const glia_string *": "strings", "glia_encoding *": "&world.encoding", "const glia_encoding *": "&world.encoding",
@@ -25,16 +26,13 @@ GOOD = {
     "glia_bleu *": "&world.bleu", "const glia_bleu *": "&world.bleu",
     "glia_mp_unit": "glia_mp_and(2)", "glia_text_source": "world.source",
 }
-# Handle types, with the member of the world that holds one.
-HANDLES = ["augment", "backend", "dataset", "detokenizer", "diffusion", "env", "events", "function", "generator",
-           "graph", "loader", "loop", "metric",
-           "model", "pairs", "program", "progress", "replay", "sampler", "search",
-           "sentences", "session", "store", "synonyms", "tokenizer",
-           "training", "vectors"]
+# Handle types: the members of test_null.c's world that are named like their type.
+WORLD = (pathlib.Path(__file__).parent / "../base/test_null.c").read_text()
+HANDLES = re.findall(r"^    glia_(\w+) \*\1;", WORLD, flags=re.MULTILINE)
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
-# as out of memory; a program without parameters needs no store.
+# as out of memory; a program without parameters needs no store. The world has no agent, so it is what is missing.
 OPTIONAL = {"glia_predict.backend", "glia_predict_ids.backend", "glia_train.data", "glia_compile.backend",
-            "glia_events_close.events",
+            "glia_events_close.events", "glia_agent_play.env",
             "glia_graph_check.graph", "glia_store_create.graph", "glia_store_add.graph", "glia_compile.graph",
             "glia_session_create.store"}
 

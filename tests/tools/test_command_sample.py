@@ -80,9 +80,31 @@ class Sampling(Folder):
                   "ddpm.sampling_steps=1", "--set", "ddpm.shown=1", "--out", "noise", "--quiet")
         self.assertIn("unet", self.glia("summary", "noise").stdout)
         self.glia("sample", "noise", "-n", 1, "--set", "sampling_steps=1")
-        for command in ("eval", "predict"):
-            self.refused(command, "digits", *["mnist#1"] * (command == "predict"), code=1, says="by the method gan")
+        self.refused("predict", "digits", "mnist#1", code=1, says="by the method gan")
+        self.assertIn("fid_floor", self.glia("eval", "digits", "--data", "strokes?n=200", "--samples", 20).stdout)
+        self.refused("eval", "digits", "--data", "strokes?n=200", "--samples", 21, says="twice as many real ones")
         self.refused("lr-find", "gan-mlp", "--data", "strokes?n=80", says="lr-find takes supervised models")
+
+    def test_options_of_some_methods(self):
+        self.refused("sample", "digits", "--guidance", 2, says="models of the method gan have no such option")
+        self.refused("sample", "digits", "--class", 2, says="trained without classes")
+        self.refused("sample", "digits", "--way", "way.png", says="do not sample in steps")
+        self.refused("sample", "digits", "--hole", "0,0,1,1", says="needs --inpaint")
+
+    def test_diffusion(self):
+        self.glia("train", "ddpm-classes", "--data", "strokes?n=32", "--epochs", 1, "--batch", 8, "--max-steps", 2,
+                  "--set", "ddpm.sampling_steps=1", "--set", "ddpm.shown=1", "--out", "noise", "--quiet")
+        few = ["sample", "noise", "-n", 4, "--steps", 3]
+        self.assertIn("3 moments of the way", self.glia(*few, "--class", 3, "--guidance", 3, "--way", "way.png").stdout)
+        way = (self.folder / "way.png").read_bytes()
+        self.assertEqual((way.count(b"fcTL"), way.count(b"IDAT"), way.count(b"fdAT")), (3, 1, 2))
+        self.glia(*few, "--interpolate", 2, "--sampler", "dpm-solver")
+        self.glia(*few, "--inpaint", "digits/samples/samples-0001.png", "--hole", "2,3,4,5")
+        self.refused(*few, "--inpaint", "digits/samples/samples-0001.png", "--hole", "2,3,40,5", says="not within")
+        self.refused(*few, "--inpaint", "nothing.png", code=1, says="nothing.png")
+        self.refused(*few, "--class", 10, says="there is no class 10")
+        self.refused("sample", "noise", "--steps", 1001, says="1001 steps of a schedule that has 1000")
+        self.refused("sample", "noise", "--sampler", "ddpn", says="sampler")
 
     def test_models_that_cannot_sample(self):
         self.glia("train", "perceptron", "--data", "strokes?n=60", "--epochs", 1, "--out", "classes", "--quiet")

@@ -48,6 +48,9 @@ class Word2Vec(Folder):
         self.assertIn("v.txt: 16 words", self.glia("word2vec", "save", "run", "-o", "v.txt").stdout)
         self.assertEqual(near, self.glia("word2vec", "nearest", "v.txt", "cat", "--top", 3).stdout)
         self.assertIn("dog: ", (self.folder / "run/samples/neighbours-0008.txt").read_text())
+        report = (self.folder / "run/report.html").read_text()
+        self.assertIn("<h2>Neighbours</h2>", report)
+        self.assertIn("dog: ", report)
         self.glia("train", "cbow", "--data", "text.txt", "--from", "run", "--epochs", 1, "--set",
                   "word2vec.size=20", "--quiet")
         self.refused("train", "word2vec", "--data", "text.txt?word=letters", says="words=spaces|letters")

@@ -1,7 +1,6 @@
 """The programs in the documentation compile and run. Usage: test_docs.py COMPILER SOURCE BUILD
 
-docs/api.md: each ```c block is the body of a main(), run in one folder in the order of the page.
-docs/augmentation.md, docs/data.md, docs/generative.md, docs/graphs.md, docs/methods.md, docs/sequences.md, docs/word2vec.md: likewise.
+The pages in PAGES: each ```c block is the body of a main(), run in one folder in the order of the page.
 docs/data.md and docs/word2vec.md: the ```sh blocks also run, line by line; a line must print the text in the comment at
 its end.
 docs/add-an-op.md: each ```c page block is a file of src/ops; compiled only.
@@ -17,7 +16,7 @@ import unittest
 
 COMPILER, SOURCE, BUILD = None, None, None
 FLAGS = ["-std=gnu17", "-Wall", "-Wextra", "-Werror"]
-BEGIN = "#include <glia/glia.h>\n#include <stdio.h>\n#include <string.h>\n\nint main(void) {\n"
+BEGIN = "#include <glia/glia.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\nint main(void) {\n"
 END = "\n    return 0;\n}\n"
 
 
@@ -31,13 +30,13 @@ def run(*arguments, folder=None):
     return done.stdout
 
 
+PAGES = ["api", "data", "augmentation", "text", "sequences", "word2vec", "generative", "methods", "explaining",
+         "reinforcement", "vision", "graphs", "spiking"]
+
+
 class Docs(unittest.TestCase):
     def test_api(self):
-        snippets = blocks("docs/api.md", "c") + blocks("docs/data.md", "c") + blocks("docs/augmentation.md", "c")
-        snippets += blocks("docs/text.md", "c") + blocks("docs/sequences.md", "c") + blocks("docs/word2vec.md", "c")
-        snippets += blocks("docs/generative.md", "c")
-        snippets += blocks("docs/graphs.md", "c")
-        snippets += blocks("docs/methods.md", "c")
+        snippets = [snippet for page in PAGES for snippet in blocks(f"docs/{page}.md", "c")]
         self.assertGreater(len(snippets), 6)
         with tempfile.TemporaryDirectory() as folder:
             for i, snippet in enumerate(snippets):

@@ -53,7 +53,7 @@ class Table(unittest.TestCase):
 
     def test_programs_and_models_exist(self):
         table = (SOURCE / "models/models.def").read_text()
-        models = set(re.findall(r'^(?:MODEL|TOKENS|NETWORKS)\("([^"]+)"', table, re.MULTILINE))
+        models = set(re.findall(r'^[A-Z]+\("([^"]+)"', table, re.MULTILINE))
         commands = set(re.findall(r"^COMMAND\((\w+),", (SOURCE / "tools/commands/commands.def").read_text(),
                                   re.MULTILINE))
         for figure in TABLE:

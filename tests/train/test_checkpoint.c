@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -87,17 +88,6 @@ static glia_status train(glia_model *model, const how *h, int threads, int64_t e
     glia_data_free(data);
     glia_data_free(held);
     return status;
-}
-
-static void assert_same_model(glia_model *a, glia_model *b) {
-    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
-    assert_int_equal(glia_store_count(s), glia_store_count(t));
-    for (int i = 0; i < glia_store_count(s); i++) {
-        glia_array x = glia_store_at(s, i), y;
-        assert_true(glia_store_find(t, x.name, &y));
-        size_t bytes = (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype);
-        if (memcmp(x.data, y.data, bytes)) fail_msg("'%s' differs", x.name);
-    }
 }
 
 static char *whole_file(const char *name) {

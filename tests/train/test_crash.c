@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "glia/glia.h"
+#include "models.h"
 
 static const char path[] = "crash.checkpoint", previous[] = "crash.checkpoint.previous";
 
@@ -67,17 +68,6 @@ static glia_model *left_alone(int threads) {
     glia_model *model = net();
     if (train(model, NULL, 0, threads, &error) != GLIA_OK) fail_msg("%s", error.message);
     return model;
-}
-
-static void assert_same_model(glia_model *a, glia_model *b) {
-    glia_store *s = glia_model_store(a), *t = glia_model_store(b);
-    for (int i = 0; i < glia_store_count(s); i++) {
-        glia_array x = glia_store_at(s, i), y;
-        assert_true(glia_store_find(t, x.name, &y));
-        if (memcmp(x.data, y.data, (size_t)glia_shape_count(x.shape) * glia_dtype_size(x.dtype))) {
-            fail_msg("'%s' differs", x.name);
-        }
-    }
 }
 
 /* ---- before and after random checkpoints ------------------------------------------------------------- */

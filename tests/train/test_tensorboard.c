@@ -133,6 +133,43 @@ static void test_scalars(void **state) {
     glia_data_free(held_out);
 }
 
+/* Generator and critic of one layer each. */
+static glia_model *adversaries(void) {
+    glia_model *model = glia_model_create("adversaries", NULL);
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(4));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    const glia_gan_dense_opts opts = { .units = 4, .layers = 1 };
+    glia_model_output(model, "sample", glia_gan_dense_generator(z, "generator", GLIA_SHAPE(1, 28, 28), opts));
+    glia_model_output(model, "score", glia_gan_dense_critic(x, "critic", opts));
+    return model;
+}
+
+static void test_what_methods_show(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_dataset *data = glia_data_strokes(8, 1, &error);
+    const char text[] = "a b c a b c a b c a b c a b c";
+    const glia_text_source source = { .text = text, .length = sizeof text - 1 };
+    for (int words = 0; words < 2; words++) {
+        glia_model *model = words ? glia_model_create("words", &error) : adversaries();
+        const glia_tensorboard_opts board = { .log_dir = "logs", .write_images = true };
+        const glia_callback callback = glia_tensorboard(board);
+        glia_fit_opts opts = { .epochs = EPOCHS, .batch = 4, .callbacks = &callback, .n_callbacks = 1 };
+        if (words) opts.text = &source;
+        const glia_status status = words ? glia_train(model, NULL, "word2vec", "size=4", opts, &error)
+                                         : glia_train(model, data, "gan", "shown=5", opts, &error);
+        if (status != GLIA_OK) fail_msg("%s", error.message);
+        size_t length;
+        unsigned char *train = read_events("logs/train", &length);
+        rmdir("logs");
+        const int n = records_of(train, length, words ? "neighbours" : "samples", 0, NAN);
+        assert_true(n == EPOCHS || (n == 0 && !words)); /* without libpng there are no pictures */
+        free(train);
+        glia_model_free(model);
+    }
+    glia_data_free(data);
+}
+
 static void test_errors(void **state) {
     (void)state;
     glia_error error = { 0 };
@@ -151,6 +188,7 @@ static void test_errors(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_scalars), cmocka_unit_test(test_errors) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_scalars), cmocka_unit_test(test_what_methods_show),
+                                        cmocka_unit_test(test_errors) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include "terminal/options.h"
 
 typedef struct request {
-    const char *data, *folder, *split, *settings;
+    const char *data, *folder, *split, *settings, *weights, *mean, *stddev;
     int64_t batch, threads, samples, episodes, seed;
     bool json;
 } request;
@@ -19,6 +19,7 @@ typedef struct result {
     glia_scores scores;
     int64_t *confusion; /* NULL: not a classification, or more than 1000 classes */
     int classes;
+    int64_t *pixels; /* of a segmentation: the confusion matrix of the pixels, (classes, classes); NULL: it is none */
     bool seen; /* the samples are those that the model was trained on */
 } result;
 
@@ -35,6 +36,11 @@ static void tell_json(const saved *s, const char *address, const glia_dataset *d
     json_real(&j, "loss", r->scores.loss);
     json_real(&j, "accuracy", r->scores.accuracy);
     json_real(&j, "seconds", r->scores.seconds);
+    if (r->pixels) {
+        const glia_overlap mean = glia_overlap_of(r->pixels, glia_data_classes(data), NULL, NULL);
+        json_real(&j, "mean_iou", mean.mean_iou);
+        json_real(&j, "mean_dice", mean.mean_dice);
+    }
     if (r->confusion) {
         json_open(&j, "classes", '[');
         for (int i = 0; i < r->classes; i++) json_text(&j, NULL, glia_data_class_name(data, i));
@@ -85,6 +91,20 @@ static void print_confusion(const glia_dataset *data, const result *r) {
     }
 }
 
+static void print_overlap(const glia_dataset *data, const result *r) {
+    const int classes = glia_data_classes(data);
+    double *iou = allocate((size_t)classes, sizeof *iou), *dice = allocate((size_t)classes, sizeof *dice);
+    const glia_overlap mean = glia_overlap_of(r->pixels, classes, iou, dice);
+    printf("\n%14s      IoU     Dice\n", "class");
+    for (int c = 0; c < classes; c++) {
+        if (isnan(iou[c])) continue;
+        printf("%14.14s %8.4f %8.4f\n", glia_data_class_name(data, c), iou[c], dice[c]);
+    }
+    printf("%14s %8.4f %8.4f\n", "mean", mean.mean_iou, mean.mean_dice);
+    free(iou);
+    free(dice);
+}
+
 static void tell(const saved *s, const char *address, const glia_dataset *data, const result *r) {
     char number[SHORT], errors[SHORT], time[SHORT];
     const char *name = glia_model_get(s->model, "name");
@@ -95,11 +115,12 @@ static void tell(const saved *s, const char *address, const glia_dataset *data, 
     if (!isnan(r->scores.accuracy)) {
         int64_t answers = r->scores.samples * glia_shape_count(glia_data_y_shape(data));
         int64_t wrong = answers - llround(r->scores.accuracy * (double)answers);
-        if (answers > r->scores.samples) printf(", perplexity %.3g", exp(r->scores.loss));
+        if (answers > r->scores.samples && !r->pixels) printf(", perplexity %.3g", exp(r->scores.loss));
         printf(", accuracy %.2f %%, %s wrong", 100 * r->scores.accuracy, grouped(wrong, errors));
     }
     printf("\n");
     if (r->confusion) print_confusion(data, r);
+    if (r->pixels) print_overlap(data, r);
 }
 
 static int measure(const saved *s, glia_dataset *data, const request *q, result *r) {
@@ -110,7 +131,13 @@ static int measure(const saved *s, glia_dataset *data, const request *q, result 
     if (r->classes && r->classes <= MOST_CONFUSED && r->classes == glia_data_classes(data))
         r->confusion = allocate((size_t)r->classes * (size_t)r->classes, sizeof *r->confusion);
     glia_evaluate_opts opts = { .batch = q->batch, .threads = (int)q->threads, .confusion = r->confusion };
-    return glia_evaluate(s->model, data, opts, &r->scores, &error) == GLIA_OK ? -1 : fail("%s", error.message);
+    if (glia_evaluate(s->model, data, opts, &r->scores, &error) != GLIA_OK) return fail("%s", error.message);
+    const int classes = glia_data_classes(data);
+    if (!classes || glia_data_x_shape(data).rank != 3 || glia_shape_count(glia_data_y_shape(data)) == 1) return -1;
+    r->pixels = allocate((size_t)classes * (size_t)classes, sizeof *r->pixels);
+    return glia_segmentation_confusion(s->model, data, classes, r->pixels, NULL, &error) == GLIA_OK
+               ? -1
+               : fail("%s", error.message);
 }
 
 static int evaluate(const saved *s, const request *q) {
@@ -124,6 +151,7 @@ static int evaluate(const saved *s, const request *q) {
     status = measure(s, data, q, &r);
     if (status < 0) (q->json ? tell_json : tell)(s, address, data, &r);
     free(r.confusion);
+    free(r.pixels);
     glia_data_free(data);
     return status < 0 ? EXIT_OK : status;
 }
@@ -208,6 +236,9 @@ int command_eval(int argc, char **argv) {
         { "batch", OPTION_INT, &q.batch, "N", "batch size (256)", 1, 1 << 20 },
         { "threads", OPTION_INT, &q.threads, "N", "CPU threads; does not change the result (all cores)", 1, 1024 },
         { "json", OPTION_FLAG, &q.json, NULL, "print one JSON object", 0, 0 },
+        { "weights", OPTION_TEXT, &q.weights, "FILE", "values for a built-in model: .safetensors, .pth, .pt", 0, 0 },
+        { "mean", OPTION_TEXT, &q.mean, "LIST", "with --weights: means of the channels, \"0.5,0.5,0.5\"", 0, 0 },
+        { "stddev", OPTION_TEXT, &q.stddev, "LIST", "with --weights: their standard deviations", 0, 0 },
         { .help = "models of other methods than fit" },
         { "samples", OPTION_INT, &q.samples, "N", "samples to draw and measure (the method's default)", 1, 1e9 },
         { "episodes", OPTION_INT, &q.episodes, "N", "episodes to play (the method's default)", 1, 1e9 },
@@ -218,7 +249,8 @@ int command_eval(int argc, char **argv) {
     int n, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
     saved s;
-    status = saved_open_method(&s, argv[1]);
+    const bool built = q.weights || q.mean || q.stddev;
+    status = built ? saved_open_with(&s, argv[1], q.weights, q.mean, q.stddev) : saved_open_method(&s, argv[1]);
     if (status < 0) status = run(&q, &s);
     saved_close(&s);
     return status;

@@ -1,152 +1,20 @@
-/* predict.c - `glia predict`: predictions of a trained model for single inputs.
- *
- * An input is a picture (digit.png) or a sample of a data set (mnist#17, idx:IMAGES#5, csv:FILE?label=y#3; the test
- * split where there is one). A picture is converted to the model's channels and resized, like images: data.
- * --digit also normalises it like MNIST: inverted if the background is light, cropped to the ink, scaled to 20 of 28
- * pixels on the longer side, its centre of mass in the centre (LeCun et al. 1998, section III.A).
- */
+/* predict.c - `glia predict`: predictions of a trained model for single inputs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/picture.h"
 #include "runs/graphs.h"
+#include "runs/input.h"
 #include "runs/saved.h"
 #include "terminal/json.h"
 #include "terminal/options.h"
 
 typedef struct request {
-    const char *folder;
+    input_how how;
     int64_t top;
-    bool json, digit;
+    bool json;
 } request;
-
-/* ---- pictures ----------------------------------------------------------------------------- */
-
-enum { FINE = 140 }; /* side of the picture searched for ink */
-
-static bool border_is_lighter(const float *x, int height, int width) {
-    double border = 0, inside = 0;
-    int n = 0;
-    for (int r = 0; r < height; r++) {
-        for (int c = 0; c < width; c++) {
-            bool edge = r == 0 || c == 0 || r == height - 1 || c == width - 1;
-            *(edge ? &border : &inside) += (double)x[r * width + c];
-            n += edge;
-        }
-    }
-    return border / n > inside / (height * width - n);
-}
-
-typedef struct box {
-    int top, left, bottom, right; /* bottom and right exclusive */
-} box;
-
-/* The bounding box of the ink: pixels of at least a quarter of the maximum. */
-static box find_ink(const float *x) {
-    float most = 0;
-    for (int i = 0; i < FINE * FINE; i++) most = fmaxf(most, x[i]);
-    box b = { FINE, FINE, 0, 0 };
-    for (int i = 0; i < FINE * FINE && most > 0; i++) {
-        int r = i / FINE, c = i % FINE;
-        if (x[i] < most / 4) continue;
-        if (r < b.top) b.top = r;
-        if (c < b.left) b.left = c;
-        if (r >= b.bottom) b.bottom = r + 1;
-        if (c >= b.right) b.right = c + 1;
-    }
-    return b;
-}
-
-/* Mean of x over [top, bottom) x [left, right), with fractional bounds; outside is 0. */
-static double area(const float *x, double top, double left, double bottom, double right) {
-    double sum = 0;
-    for (int r = (int)floor(top); r < bottom; r++) {
-        double high = fmin(bottom, r + 1) - fmax(top, r);
-        for (int c = (int)floor(left); c < right; c++) {
-            if (r < 0 || c < 0 || r >= FINE || c >= FINE) continue;
-            sum += high * (fmin(right, c + 1) - fmax(left, c)) * (double)x[r * FINE + c];
-        }
-    }
-    return sum / ((bottom - top) * (right - left));
-}
-
-/* Scales and centres the ink of `fine` into out (height, width). */
-static void lay_ink(const float *fine, float *out, int height, int width) {
-    box b = find_ink(fine);
-    if (b.top >= b.bottom) return;
-    double mass = 0, row = 0, column = 0, most = 0;
-    for (int r = b.top; r < b.bottom; r++) {
-        for (int c = b.left; c < b.right; c++) {
-            double ink = (double)fine[r * FINE + c];
-            mass += ink;
-            row += ink * (r + 0.5);
-            column += ink * (c + 0.5);
-            most = fmax(most, ink);
-        }
-    }
-    int longer = b.bottom - b.top > b.right - b.left ? b.bottom - b.top : b.right - b.left;
-    int shorter = height < width ? height : width;
-    double pixel = longer / (shorter * 20.0 / 28.0); /* size of an output pixel in pixels of `fine` */
-    double top = row / mass - pixel * height / 2, left = column / mass - pixel * width / 2;
-    for (int r = 0; r < height; r++)
-        for (int c = 0; c < width; c++)
-            out[r * width + c] = (float)fmin(
-                1, area(fine, top + r * pixel, left + c * pixel, top + (r + 1) * pixel, left + (c + 1) * pixel) / most);
-}
-
-/* -1: x is read. `note`: the preprocessing applied. */
-static int read_picture(const saved *s, const request *q, const char *path, float *x, const char **note) {
-    if (!picture_possible(s->sample)) {
-        char shape[SHORT];
-        return fail("%s: the model takes %s numbers, not images", path, shape_text(s->sample, shape));
-    }
-    double least, most;
-    if (!saved_takes_pixels(s, &least, &most))
-        return fail("%s: the model was trained on numbers from %g to %g, images have 0 to 1", path, least, most);
-    if (q->digit && s->sample.dim[0] != 1) return fail("--digit: the model takes colour images");
-    glia_error error;
-    bool ink = q->digit;
-    glia_shape shape = ink ? GLIA_SHAPE(1, FINE, FINE) : s->sample;
-    float *fine = ink ? allocate(FINE * FINE, sizeof *fine) : x;
-    int status = glia_image_load(path, shape, fine, &error) == GLIA_OK ? -1 : fail("%s", error.message);
-    if (status < 0 && ink) {
-        bool inverted = border_is_lighter(fine, FINE, FINE);
-        for (int i = 0; inverted && i < FINE * FINE; i++) fine[i] = 1 - fine[i];
-        memset(x, 0, (size_t)glia_shape_count(s->sample) * sizeof *x);
-        lay_ink(fine, x, (int)s->sample.dim[1], (int)s->sample.dim[2]);
-        *note = inverted ? "inverted and centred" : "centred";
-    }
-    if (ink) free(fine);
-    if (status < 0) saved_normalize_sample(s, x);
-    return status;
-}
-
-/* ---- samples of data ---------------------------------------------------------------------- */
-
-/* The length of ADDRESS in "ADDRESS#INDEX"; 0: not of this form. */
-static size_t sample_address(const char *input, int64_t *index) {
-    const char *hash = strrchr(input, '#');
-    if (!hash || hash == input || !hash[1]) return 0;
-    char *end;
-    *index = strtoll(hash + 1, &end, 10);
-    return *end ? 0 : (size_t)(hash - input);
-}
-
-static int read_sample(const saved *s, const request *q, const char *address, int64_t index, float *x, char **truth) {
-    glia_error error;
-    glia_dataset *data;
-    int status = saved_data(s, address, "test", q->folder, &data);
-    if (status >= 0) return status;
-    int32_t label = -1;
-    if (sample_class(data, index, x, &label, &error) != GLIA_OK)
-        status = fail("%s", error.message);
-    else if (glia_data_class_name(data, label))
-        *truth = duplicate(glia_data_class_name(data, label));
-    glia_data_free(data);
-    return status;
-}
 
 /* ---- predictions -------------------------------------------------------------------------- */
 
@@ -226,12 +94,9 @@ static bool are_shares(const float *y, int n) {
 
 static int predict(const saved *s, const request *q, const char *input) {
     float *x = allocate((size_t)glia_shape_count(s->sample), sizeof *x), *y = allocate((size_t)s->outputs, sizeof *y);
-    char *truth = NULL, *address = duplicate(input);
+    char *truth = NULL;
     const char *note = NULL;
-    int64_t index = 0;
-    size_t length = sample_address(input, &index);
-    address[length] = '\0';
-    int status = length ? read_sample(s, q, address, index, x, &truth) : read_picture(s, q, input, x, &note);
+    int status = input_read(s, &q->how, input, x, &truth, &note);
     glia_error error;
     if (status < 0 && glia_predict(s->model, x, 1, y, NULL, &error) != GLIA_OK) status = fail("%s", error.message);
     if (status < 0) {
@@ -244,7 +109,6 @@ static int predict(const saved *s, const request *q, const char *input) {
     free(x);
     free(y);
     free(truth);
-    free(address);
     return status;
 }
 
@@ -261,7 +125,7 @@ static int answer_graphs(const saved *s, const request *q, graph_answers *a) {
     const char *address = glia_model_get(s->model, "data");
     glia_error error;
     if (!address) return fail("%s does not name its data", s->path);
-    a->data = graphs_open(address, q->folder, &error);
+    a->data = graphs_open(address, q->how.folder, &error);
     if (!a->data) return fail("%s", error.message);
     a->part = glia_graph_data_sizes(a->data).graphs ? GLIA_OF_GRAPHS : GLIA_OF_NODES;
     a->rows = a->part == GLIA_OF_NODES ? glia_graph_data_nodes(a->data) : glia_graph_data_graphs(a->data);
@@ -277,7 +141,7 @@ static int answer_graphs(const saved *s, const request *q, graph_answers *a) {
 static int predict_item(const saved *s, const request *q, const graph_answers *a, const char *input) {
     int64_t index = 0;
     const char *noun = a->part == GLIA_OF_NODES ? "node" : "graph";
-    const size_t length = sample_address(input, &index);
+    const size_t length = input_address(input, &index);
     if (length != strlen(noun) || memcmp(input, noun, length) != 0)
         return misuse("%s: the model answers for %ss: %s#17", input, noun, noun);
     if (index < 0 || index >= a->rows) return misuse("%s: there are %lld %ss", input, (long long)a->rows, noun);
@@ -321,8 +185,8 @@ int command_predict(int argc, char **argv) {
         { .help = "an input is an image (digit.png) or a sample of a data set (mnist#17, idx:FILE#5, csv:FILE#3);\n"
                   "of models of graphs: node#17, graph#3" },
         { "top", OPTION_INT, &q.top, "N", "number of classes to print (3)", 1, 1 << 20 },
-        { "digit", OPTION_FLAG, &q.digit, NULL, "invert and centre images like MNIST digits", 0, 0 },
-        { "data-folder", OPTION_TEXT, &q.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
+        { "digit", OPTION_FLAG, &q.how.digit, NULL, "invert and centre images like MNIST digits", 0, 0 },
+        { "data-folder", OPTION_TEXT, &q.how.folder, "FOLDER", "folder searched first for named datasets", 0, 0 },
         { "json", OPTION_FLAG, &q.json, NULL, "print a JSON object for each input", 0, 0 },
     };
     const options what = { "predict", table, sizeof table / sizeof table[0],

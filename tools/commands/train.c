@@ -82,7 +82,8 @@ static void tell(const training *t) {
     if (!t->tested && (t->method->uses & GLIA_USES_TARGETS))
         text_add(&words, "not tested: there is no test split");
     if (!t->tested && t->method->samples) text_add(&words, "draw samples with: glia sample %s", t->folder);
-    if (t->tested && training_labels(t) > 1) text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
+    if (t->tested && training_labels(t) > 1 && glia_data_x_shape(t->test).rank != 3)
+        text_add(&words, ", perplexity %.3g", exp(t->scores.loss));
     if (t->tested && t->classes) {
         text_add(&words, ", accuracy %.2f %%: %s of %s wrong", 100 * t->scores.accuracy,
                  grouped(training_mistakes(t), errors), grouped(training_answers(t), samples));

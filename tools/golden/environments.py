@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 """Writes tests/golden/environments.txt: episodes of Gymnasium's environments, which tests/data/test_environments.c repeats.
 
-    NPY_DISABLE_CPU_FEATURES="AVX2 FMA3 AVX512F AVX512_SKX" PYTHON tools/golden/environments.py [FILE]    gymnasium 1.x
+    NPY_DISABLE_CPU_FEATURES="AVX2 FMA3 AVX512F AVX512_SKX" PYTHON tools/golden/environments.py [FILE]
+
+Needs gymnasium 1.x and minatar 1.0.
 
 The variable makes NumPy take sin and cos from libm, as C does. Lines:
 
     episode NAME SETTINGS               "-" for none
-    start NUMBERS                       the state in which it begins
+    start NUMBERS                       the state in which it begins,
+    reset DRAWS                         or the random numbers that the beginning takes
     step ACTION DRAWS ; REWARD TERMINATED PROB ; OBSERVATION ; STATE
 
-DRAWS are the random numbers in [0, 1) that the step took. A step without OBSERVATION and STATE is not compared there.
+Of MinAtar the OBSERVATION is the list of pixels that are set, planes first, and there is no STATE. DRAWS are the random numbers in [0, 1) that the step took. A step without OBSERVATION and STATE is not compared there.
 """
 import random
 import sys
 
 import gymnasium
+import minatar
 import numpy as np
 
 FULL = 25  # every FULL-th step is written with observation and state
@@ -32,6 +36,15 @@ class Draws:
 
     def choice(self, items):
         return items[int(self.random() * len(items))]
+
+
+    def rand(self, n=None):
+        return self.random() if n is None else np.array([self.random() for _ in range(n)])
+
+    def randint(self, low, high=None, n=None):
+        low, high = (0, low) if high is None else (low, high)
+        draw = [low + int(self.random() * (high - low)) for _ in range(n or 1)]
+        return np.array(draw) if n else draw[0]
 
 
 def numbers(values):
@@ -87,6 +100,30 @@ def episode(out, name, settings, text, policy, seed, most):
             break
 
 
+def pixel_episode(out, name, game, text, minimal, seed, most):
+    """Of MinAtar; the player moves and fires at random, but mostly follows the ball."""
+    env, draws, rng = minatar.Environment(game), Draws(seed), random.Random(seed)
+    env.random = env.env.random = draws
+    env.reset()
+    out.write(f"episode {name} {text}\nreset {numbers(draws.taken)}\n")
+    actions = env.minimal_action_set() if minimal else list(range(6))
+    for i in range(most):
+        draws.taken = []
+        action = rng.randrange(len(actions))
+        if game == "breakout" and rng.random() < 0.9:
+            aim = env.env.ball_x + (1 if env.env.ball_dir in (1, 2) else -1)
+            action = actions.index(1 if env.env.pos > aim else 3 if env.env.pos < aim else 0)
+        if game == "freeway" and rng.random() < 0.8:
+            action = actions.index(2)
+        reward, terminated = env.act(actions[action])
+        out.write(f"step {action} {numbers(draws.taken)} ; {int(reward)} {int(terminated)} 0")
+        if i % FULL == 0 or terminated or i == most - 1:
+            out.write(f" ; {single(np.flatnonzero(env.state().transpose(2, 0, 1)))}")
+        out.write("\n")
+        if terminated:
+            break
+
+
 def main():
     with open(sys.argv[1] if len(sys.argv) > 1 else "tests/golden/environments.txt", "w") as out:
         for name, settings, text, policy, most in (
@@ -105,6 +142,10 @@ def main():
                  "fickle_passenger=true,fickle_probability=1", "", 150)):
             for seed in (1, 2):
                 episode(out, name, settings, text, policy, seed, most)
+        for name, game in (("MinAtar/Breakout-v1", "breakout"), ("MinAtar/Freeway-v1", "freeway"),
+                           ("MinAtar/SpaceInvaders-v1", "space_invaders")):
+            for text, minimal in (("-", True), ("minimal=false", False)):
+                pixel_episode(out, name, game, text, minimal, 3, 250)
 
 
 main()

@@ -219,8 +219,18 @@ class EncDec(nn.Module):
         return nn.functional.linear(y, self.embed.weight)
 
 
+def torchvision_net(name):
+    """A function that builds torchvision's net of this name."""
+    def build(_, outputs):
+        import torchvision
+        return getattr(torchvision.models, name)(num_classes=outputs)
+    return build
+
+
 # The nets by the names of models.def, as functions of (sample shape, number of outputs).
 NETWORKS = {"mlp-512": mlp_512, "keras-cnn": keras_cnn, "cifar-net": cifar_net, "resnet20": resnet20,
             "resnet18": resnet18, "lstm-rows": LstmRows, "enc-dec": EncDec,
+            **{name: torchvision_net(name.replace("-v", "_v").replace("vit-b16", "vit_b_16"))
+               for name in ("resnet50", "vgg16", "mobilenet-v2", "vit-b16")},
             "gpt-tiny": lambda sample, outputs: Gpt(sample, outputs, 4, 4, 128),
             "gpt-mini": lambda sample, outputs: Gpt(sample, outputs, 6, 6, 384)}

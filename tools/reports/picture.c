@@ -32,14 +32,17 @@ static void big_endian(text *out, uint32_t value) {
     text_append(out, bytes, sizeof bytes);
 }
 
-/* The CRC of PNG and gzip: polynomial 0xEDB88320, reflected. */
-static uint32_t crc32(const void *bytes, size_t length) {
-    uint32_t crc = 0xFFFFFFFFu;
+uint32_t crc32_of(uint32_t sum, const void *bytes, size_t length) {
+    static const uint32_t table[16] = { 0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
+                                        0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                        0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C };
+    const unsigned char *p = bytes;
+    sum = ~sum;
     for (size_t i = 0; i < length; i++) {
-        crc ^= ((const unsigned char *)bytes)[i];
-        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
+        sum = table[(sum ^ p[i]) & 15] ^ sum >> 4;
+        sum = table[(sum ^ (uint32_t)(p[i] >> 4)) & 15] ^ sum >> 4;
     }
-    return ~crc;
+    return ~sum;
 }
 
 static uint32_t adler32(const void *bytes, size_t length) {
@@ -56,7 +59,7 @@ static void chunk(text *out, const char *type, const void *bytes, size_t length)
     size_t begin = out->length;
     text_append(out, type, 4);
     text_append(out, bytes, length);
-    big_endian(out, crc32(out->bytes + begin, out->length - begin));
+    big_endian(out, crc32_of(0, out->bytes + begin, out->length - begin));
 }
 
 /* A zlib stream (RFC 1950) of stored blocks (RFC 1951, 3.2.4), at most 65,535 bytes each. */
@@ -74,28 +77,63 @@ static void store(text *out, const unsigned char *bytes, size_t length) {
     big_endian(out, adler32(bytes, length));
 }
 
-void picture_png(const picture *p, text *out) {
-    text header = { 0 }, rows = { 0 }, data = { 0 };
+static void signature_and_header(const picture *p, text *out) {
+    text header = { 0 };
     big_endian(&header, (uint32_t)p->width);
     big_endian(&header, (uint32_t)p->height);
     const unsigned char kind[] = { 8, p->channels == 3 ? 2 : 0, 0, 0,
                                    0 }; /* bits, colour; the other fields have one possible value */
     text_append(&header, kind, sizeof kind);
+    text_append(out, "\x89PNG\r\n\x1a\n", 8);
+    chunk(out, "IHDR", header.bytes, header.length);
+    free(header.bytes);
+}
 
+/* Appends the contents of a data chunk. */
+static void image_data(const picture *p, text *out) {
+    text rows = { 0 };
     size_t stride = (size_t)p->width * (size_t)p->channels;
     for (int y = 0; y < p->height; y++) {
         text_append(&rows, "", 1); /* filter: none */
         text_append(&rows, p->pixels + (size_t)y * stride, stride);
     }
-    store(&data, (const unsigned char *)rows.bytes, rows.length);
+    store(out, (const unsigned char *)rows.bytes, rows.length);
+    free(rows.bytes);
+}
 
-    text_append(out, "\x89PNG\r\n\x1a\n", 8);
-    chunk(out, "IHDR", header.bytes, header.length);
+void picture_png(const picture *p, text *out) {
+    text data = { 0 };
+    image_data(p, &data);
+    signature_and_header(p, out);
     chunk(out, "IDAT", data.bytes, data.length);
     chunk(out, "IEND", "", 0);
-    free(header.bytes);
-    free(rows.bytes);
     free(data.bytes);
+}
+
+void picture_apng(const picture *frames, int n, int hundredths, text *out) {
+    uint32_t number = 0; /* of control and frame data chunks together */
+    signature_and_header(frames, out);
+    text part = { 0 };
+    big_endian(&part, (uint32_t)n);
+    big_endian(&part, 0); /* repetitions: no end */
+    chunk(out, "acTL", part.bytes, part.length);
+    for (int i = 0; i < n; i++) {
+        const unsigned char delay[] = { (unsigned char)(hundredths >> 8), (unsigned char)hundredths, 0, 100, 0, 0 };
+        part.length = 0;
+        big_endian(&part, number++);
+        big_endian(&part, (uint32_t)frames[i].width);
+        big_endian(&part, (uint32_t)frames[i].height);
+        big_endian(&part, 0);
+        big_endian(&part, 0);
+        text_append(&part, delay, sizeof delay);
+        chunk(out, "fcTL", part.bytes, part.length);
+        part.length = 0;
+        if (i) big_endian(&part, number++);
+        image_data(&frames[i], &part);
+        chunk(out, i ? "fdAT" : "IDAT", part.bytes, part.length);
+    }
+    chunk(out, "IEND", "", 0);
+    free(part.bytes);
 }
 
 void base64(const void *bytes, size_t length, text *out) {
@@ -151,33 +189,11 @@ picture picture_grid(const float *values, int64_t n, glia_shape sample, int colu
     return sheet;
 }
 
-/* The least and the most of every second number. */
-static void extent(const float *values, int64_t n, double *least, double *most) {
-    *least = INFINITY, *most = -INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        *least = fmin(*least, (double)values[2 * i]);
-        *most = fmax(*most, (double)values[2 * i]);
-    }
-}
-
 picture picture_points(const float *points, int64_t n, int side) {
-    picture p = { .width = side, .height = side, .channels = 1, .pixels = allocate((size_t)side, (size_t)side) };
-    memset(p.pixels, 255, (size_t)side * (size_t)side);
-    double left, right, bottom, top;
-    extent(points, n, &left, &right);
-    extent(points + 1, n, &bottom, &top);
-    const double span = fmax(fmax(right - left, top - bottom), 1e-9), x0 = (left + right) / 2, y0 = (bottom + top) / 2;
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(points[2 * i]) || !isfinite(points[2 * i + 1])) continue;
-        const int x = (int)(((double)points[2 * i] - x0) / span * 0.9 * side + side / 2.0);
-        const int y = (int)((y0 - (double)points[2 * i + 1]) / span * 0.9 * side + side / 2.0);
-        for (int k = 0; k < 4; k++) { /* two pixels square */
-            const int column = x + k % 2, row = y + k / 2;
-            if (column < 0 || row < 0 || column >= side || row >= side) continue;
-            unsigned char *pixel = &p.pixels[(size_t)row * (size_t)side + (size_t)column];
-            *pixel = (unsigned char)(*pixel > 60 ? *pixel - 60 : 0);
-        }
-    }
+    float *dots = allocate((size_t)side * (size_t)side, sizeof *dots);
+    glia_image_points(points, n, side, dots);
+    const picture p = picture_of_sample(dots, GLIA_SHAPE(1, side, side));
+    free(dots);
     return p;
 }
 

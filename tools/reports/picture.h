@@ -18,7 +18,11 @@ picture picture_of_sample(const float *x, glia_shape shape);
 
 /* Appends a PNG file (ISO/IEC 15948). The data are stored without compression: samples are small and noisy. */
 void picture_png(const picture *p, text *out);
+/* n pictures of one size as an animated PNG (APNG 1.0), each shown for `hundredths` of a second, over and over. */
+void picture_apng(const picture *frames, int n, int hundredths, text *out);
 void picture_base64(const picture *p, text *out); /* the same, as base64 */
+/* The CRC of PNG, gzip and zip (polynomial 0xEDB88320, reflected) of bytes after others with this sum; 0: the first. */
+uint32_t crc32_of(uint32_t sum, const void *bytes, size_t length);
 void base64(const void *bytes, size_t length, text *out);
 
 /* n samples in rows of `columns`, with `gap` pixels of the grey value `paper` between them. */

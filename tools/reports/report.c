@@ -15,6 +15,7 @@
 #include "reports/chart.h"
 #include "reports/network.h"
 #include "reports/picture.h"
+#include "reports/shown.h"
 
 /* clang-format off */
 static const char style[] =
@@ -240,31 +241,6 @@ static void mistakes(const training *t, text *out) {
     text_add(out, "</div>");
 }
 
-/* What the method showed after the first epoch, after the last, and between. */
-static void shown(const training *t, text *out) {
-    enum { MOST = 4 };
-    const int64_t n = t->progress.history.n_epochs, some = n < MOST ? n : MOST;
-    bool any = false;
-    for (int64_t i = 0; t->folder && i < some; i++) {
-        const int64_t epoch = some == 1 ? n : 1 + i * (n - 1) / (some - 1);
-        text path = { 0 }, png = { 0 };
-        text_add(&path, "%s/samples/samples-%04lld.png", t->folder, (long long)epoch);
-        if (read_file(path.bytes, &png)) {
-            if (!any)
-                text_add(out, "<h2>Samples</h2><p>Drawn from the model after an epoch, always with the same noise.</p>"
-                              "<div class=two>");
-            text_add(out, "<figure class='card sheet'><figcaption>epoch %lld</figcaption><img alt='' "
-                          "src='data:image/png;base64,", (long long)epoch);
-            base64(png.bytes, png.length, out);
-            text_add(out, "'></figure>");
-            any = true;
-        }
-        free(path.bytes);
-        free(png.bytes);
-    }
-    if (any) text_add(out, "</div>");
-}
-
 /* Training samples, as the model was given them. */
 static void sheet(const training *t, text *out) {
     enum { COLUMNS = 20, ROWS = 5 };
@@ -360,7 +336,7 @@ void report_html(const training *t, text *out) {
     text_add(out, "</span></h1><p>%s%s</p>", t->started, t->stopped ? " &middot; interrupted" : "");
     tiles(t, out);
     learning(t, out);
-    shown(t, out);
+    report_shown(t, out);
     matrix(t, out);
     mistakes(t, out);
     sheet(t, out);

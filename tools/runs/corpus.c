@@ -53,13 +53,10 @@ static int read_options(training *t, char *words) {
 
 static int open_corpus(training *t) {
     settings *a = &t->asked;
-    const char *address = a->data ? a->data : t->recipe->data, *folder = a->data_folder;
-    a->data = a->data_folder = NULL; /* the other options of datasets are refused */
-    int status = source_refuse_dataset(t);
-    a->data = address;
-    a->data_folder = folder;
-    if (status < 0 && !address) status = misuse("%s needs --data: files of text", t->recipe->name);
-    if (status >= 0) return status;
+    if (!a->data) a->data = t->recipe->data;
+    const char *address = a->data;
+    if (!address) return misuse("%s needs --data: files of text", t->recipe->name);
+    int status = -1;
     t->corpus = allocate(1, sizeof *t->corpus);
     for (int i = 0; i < NAMED; i++)
         if (strcmp(address, named[i].name) == 0) address = named[i].address;
@@ -101,6 +98,7 @@ static void tell(const training *t) { progress_say("data", t->asked.data); }
 static void close_corpus(training *t) { free(t->corpus); }
 
 const source source_corpus = { .flag = GLIA_USES_TEXT,
+                               .takes = SOURCE_ADDRESS,
                                .open = open_corpus,
                                .sizes = sizes,
                                .prepare = prepare,

@@ -64,6 +64,13 @@ static int open_data(training *t) {
     read_names(t, &names);
     glia_error error;
     bool opened = open_splits(t, &names, &error);
+    if (!opened && error.status == GLIA_E_NOT_FOUND && names.classes) { /* other classes: with a new head */
+        saved_names other = { .columns = names.columns, .n_columns = names.n_columns, .tokenizer = names.tokenizer };
+        glia_data_free(t->all);
+        t->all = NULL;
+        glia_error plain;
+        opened = t->new_classes = open_splits(t, &other, &plain);
+    }
     saved_names_free(&names);
     if (opened) return -1;
     return fail("%s%s", error.message, strcmp(named, "mnist") == 0 ? " (--data strokes needs no file)" : "");
@@ -183,8 +190,7 @@ static void sizes(const training *t, glia_shape *x, int64_t *outputs) {
 }
 
 static int prepare(training *t) {
-    int status = source_refuse_environment(t);
-    if (status < 0) status = choose_augment(t);
+    int status = choose_augment(t);
     if (status < 0) status = choose_class_weights(t);
     if (status < 0) status = choose_samples(t);
     if (status >= 0) return status;
@@ -249,6 +255,7 @@ static void close_dataset(training *t) {
 }
 
 const source source_dataset = { .flag = GLIA_USES_DATA,
+                                .takes = SOURCE_ADDRESS | SOURCE_SAMPLES,
                                 .open = open_dataset,
                                 .sizes = sizes,
                                 .prepare = prepare,

@@ -6,8 +6,6 @@
 
 static int open_environment(training *t) {
     settings *a = &t->asked;
-    const int status = source_refuse_dataset(t);
-    if (status >= 0) return status;
     const char *named = a->environment ? a->environment : t->recipe->data;
     if (!named) return misuse("%s needs --env: `glia envs` lists environments", t->recipe->name);
     if (!a->copies) a->copies = 1;
@@ -54,6 +52,7 @@ static void close_environment(training *t) {
 }
 
 const source source_environment = { .flag = GLIA_USES_ENVIRONMENT,
+                                    .takes = SOURCE_ACTIONS,
                                     .open = open_environment,
                                     .sizes = sizes,
                                     .prepare = prepare,

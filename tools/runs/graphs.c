@@ -7,30 +7,6 @@
 
 #include "runs/source.h"
 
-/* Options of datasets that graphs do not have. */
-static int refuse_others(training *t) {
-    settings *a = &t->asked;
-    const struct {
-        bool set;
-        const char *option, *instead;
-    } refused[] = {
-        { a->validation > 0, "validation-split", "; --data 'NAME?split=random:0.1:0.1' splits it" },
-        { a->normalize > 0, "normalize", "" },
-        { a->augment != NULL, "augment", "" },
-        { a->stratified > 0, "stratified", "" },
-        { a->balanced > 0, "balanced", "" },
-        { a->class_weights != NULL, "class-weights", "" },
-    };
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        if (refused[i].set)
-            return misuse("--%s: the method %s does not use it%s", refused[i].option, t->method->name,
-                          refused[i].instead);
-    }
-    a->validation = 0;
-    a->normalize = a->stratified = a->balanced = 0;
-    return -1;
-}
-
 glia_graph_data *graphs_open(const char *address, const char *folder, glia_error *error) {
     glia_graph_data *d = glia_graph_data_open(address, folder, error);
     if (!d) return NULL;
@@ -45,8 +21,6 @@ glia_graph_data *graphs_open(const char *address, const char *folder, glia_error
 
 static int open_graphs(training *t) {
     settings *a = &t->asked;
-    int status = refuse_others(t);
-    if (status >= 0) return status;
     a->data = a->data ? a->data : t->recipe->data;
     if (!a->data) return misuse("%s needs --data: cora, mutag, table:NODES.csv,EDGES.csv, ...", t->recipe->name);
     glia_error error;
@@ -108,6 +82,8 @@ static void assess(const training *t, glia_assess_opts *opts) { opts->graphs = t
 static void close_graphs(training *t) { glia_graph_data_free(t->graphs); }
 
 const source source_graphs = { .flag = GLIA_USES_GRAPHS,
+                               .takes = SOURCE_ADDRESS,
+                               .instead = "--data 'NAME?split=random:0.1:0.1' splits it",
                                .open = open_graphs,
                                .sizes = sizes,
                                .build = build,

@@ -188,11 +188,16 @@ glia_status training_note(const training *t, run_state state, glia_error *error)
     return keep_text(t, "run.json", &run, error);
 }
 
-/* The run history gets the figures of the finished model. */
+/* The run history gets the figures of the finished model, as "test_NAME". */
 static void keep_figures(training *t) {
-    const glia_value test[] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
-    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds,
-                t->assessed ? t->assessment.values : test, t->assessed ? t->assessment.n : t->tested ? 2 : 0);
+    glia_value test[GLIA_ASSESSED] = { { "test_loss", t->scores.loss }, { "test_accuracy", t->scores.accuracy } };
+    char names[GLIA_ASSESSED][SHORT];
+    const int n = t->assessed ? t->assessment.n : t->tested ? 2 : 0;
+    for (int i = 0; t->assessed && i < n; i++) {
+        snprintf(names[i], SHORT, "test_%.40s", t->assessment.values[i].name);
+        test[i] = (glia_value){ names[i], t->assessment.values[i].value };
+    }
+    history_end(t->log, t->stopped ? "interrupted" : "done", t->progress.history.seconds, test, n);
 }
 
 int training_keep(training *t) {

@@ -252,6 +252,29 @@ int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe) 
     return s->model ? -1 : fail("%s", error.message);
 }
 
+int saved_open_with(saved *s, const char *name, const char *weights, const char *mean, const char *stddev) {
+    if (!weights) {
+        *s = (saved){ 0 };
+        return mean || stddev ? misuse("--mean and --stddev need --weights: a run has its own") : saved_open(s, name);
+    }
+    const glia_recipe *recipe;
+    int status = saved_open_or_build(s, name, &recipe);
+    if (status < 0 && !recipe) status = misuse("--weights needs the name of a model; %s is a file", name);
+    if (status >= 0) return status;
+    if (!mean != !stddev) return misuse("--mean and --stddev go together");
+    s->path = duplicate(weights);
+    glia_error error;
+    glia_weights_report report;
+    const glia_status done = glia_model_import_weights(s->model, weights, (glia_weights_opts){ 0 }, &report, &error);
+    if (done != GLIA_OK && report.list) fputs(report.list, stderr);
+    free(report.list);
+    if (done != GLIA_OK) return fail("%s", error.message);
+    if (mean) status = set(s->model, "mean", mean);
+    if (mean && status < 0) status = set(s->model, "stddev", stddev);
+    if (status < 0) status = read_normal(s);
+    return status < 0 ? saved_supervised(s) : status;
+}
+
 void saved_close(saved *s) {
     saved_names_free(&s->names);
     free(s->mean);

@@ -48,6 +48,9 @@ int saved_supervised(saved *s);
 /* As saved_open(), or builds a built-in model by name, untrained: then only s->model and *recipe are set. *recipe is
  * NULL for a file. */
 int saved_open_or_build(saved *s, const char *name, const glia_recipe **recipe);
+/* As saved_open(); with `weights` (may be NULL) a built-in model of its default shape with the values of that file, and
+ * mean and stddev (may be NULL), numbers separated by commas, for the normalisation. */
+int saved_open_with(saved *s, const char *name, const char *weights, const char *mean, const char *stddev);
 void saved_close(saved *s);
 
 /* Opens data as the model expects them: columns and classes matched by name, shape checked, normalised. Returns as

@@ -1,14 +1,22 @@
-/* source.h - what a run learns from: a dataset, an environment, or nothing. A kind is one file with one record, a row of sources.def, and
- * found by the flag of the methods that use it.
+/* source.h - what a run learns from: a dataset, text, graphs, an environment, or nothing. A kind is one file with one
+ * record, a row of sources.def, and found by the flag of the methods that use it.
  */
 #ifndef GLIA_TOOL_SOURCE_H
 #define GLIA_TOOL_SOURCE_H
 
 #include "runs/training.h"
 
+enum {
+    SOURCE_ADDRESS = 1, /* --data, --data-folder */
+    SOURCE_SAMPLES = 2, /* --validation-split, --normalize, --augment, weights of classes */
+    SOURCE_ACTIONS = 4  /* --env, --copies */
+};
+
 /* Functions that return int return -1 to go on, or the exit status after printing an error. */
 typedef struct source {
     unsigned flag; /* GLIA_USES_DATA, ...; 0: of methods that use nothing */
+    unsigned takes;      /* SOURCE_ADDRESS | ...: options that concern it; others are refused */
+    const char *instead; /* added to a refusal of SOURCE_SAMPLES; NULL: nothing */
     /* Opens what the settings name, or the model's default, and fills in the settings that concern it. */
     int (*open)(training *t);
     /* The shape of one input and the number of outputs of the model that is to be built. */
@@ -24,10 +32,7 @@ typedef struct source {
     void (*close)(training *t);
 } source;
 
-const source *source_of(const glia_method_info *method);
-
-/* Refuses the options that concern datasets, or environments, for other kinds of sources. */
-int source_refuse_dataset(training *t);
-int source_refuse_environment(training *t);
+/* Finds the method's kind of source as t->source and opens it. */
+int source_open(training *t);
 
 #endif

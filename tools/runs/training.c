@@ -101,8 +101,16 @@ static int choose_numbers(training *t) {
     return -1;
 }
 
+/* Methods without an optimiser refuse what concerns one. */
+static int refuse_optimizer(const training *t) {
+    const settings *a = &t->asked;
+    const char *given = a->optimizer ? "optimizer" : !isnan(a->lr) ? "lr" : a->schedule ? "schedule" : NULL;
+    return given ? misuse("the method %s does not use --%s", t->method->name, given) : -1;
+}
+
 static int choose_optimizer(training *t) {
     settings *a = &t->asked;
+    if (!(t->method->uses & GLIA_USES_OPTIMIZER)) return refuse_optimizer(t);
     t->optimizer = t->recipe->optimizer;
     t->schedule = t->recipe->schedule;
     const char *names[GLIA_OPTIMIZER_COUNT];
@@ -145,20 +153,6 @@ static int choose_loss(training *t) {
 
 /* ---- the model ---------------------------------------------------------------------------- */
 
-static int load_weights(training *t) {
-    char *path = saved_path(t->asked.from);
-    glia_error error;
-    if (!glia_model_output_at(t->model, 0, NULL)) { /* its method builds it, or goes on with a whole one */
-        glia_model_free(t->model);
-        t->model = glia_model_load(path, &error);
-        free(path);
-        return t->model ? -1 : fail("%s", error.message);
-    }
-    int status = glia_model_load_weights(t->model, path, NULL, &error) == GLIA_OK ? -1 : fail("%s", error.message);
-    free(path);
-    return status;
-}
-
 static int build_model(training *t) {
     const settings *a = &t->asked;
     glia_shape x;
@@ -176,11 +170,8 @@ static int build_model(training *t) {
         return fail("%s takes samples of %s, %s has %s: %s", t->recipe->name, shape_text(t->recipe->sample, made),
                     a->data, shape_text(x, shape), error.message);
     if (glia_model_init(t->model, (uint64_t)a->seed, &error) != GLIA_OK) return fail("%s", error.message);
-    int status = a->from ? load_weights(t) : -1;
-    if (status >= 0) return status;
-    if (a->freeze && glia_freeze(glia_model_graph(t->model), a->freeze, true) == 0)
-        return fail("--freeze %s matches no parameter; `glia summary %s` lists them", a->freeze, t->recipe->name);
-    return -1;
+    int status = a->from ? transfer_load(t) : -1;
+    return status < 0 ? transfer_prepare(t) : status;
 }
 
 static int choose_watchers(training *t) {
@@ -209,8 +200,7 @@ int training_open(training *t, settings asked) {
     settings *a = &t->asked;
     if (!a->epochs) a->epochs = t->recipe->epochs;
     if (!a->batch) a->batch = t->recipe->batch;
-    t->source = source_of(t->method);
-    status = t->source->open(t);
+    status = source_open(t);
     if (status < 0) status = build_model(t);
     if (status < 0) status = choose_loss(t);
     if (status < 0) status = choose_watchers(t);
@@ -228,6 +218,8 @@ void training_close(training *t) {
     glia_model_free(t->model);
     if (t->source) t->source->close(t);
     settings_free(&t->asked);
+    free(t->depth_groups);
+    free(t->all_groups);
     free(t->confusion);
     free(t->predicted);
     folder_release(&t->place);
@@ -240,9 +232,11 @@ void training_headline(const training *t) {
     const int64_t parameters = glia_model_parameter_count(t->model, false); /* 0: the method builds the model */
     text_add(&words, "%s", t->recipe->name);
     if (parameters) text_add(&words, ", %s parameters", grouped(parameters, number));
-    text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
-    if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
-    text_add(&words, ", batches of %lld", (long long)a->batch);
+    if (a->optimizer) {
+        text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
+        if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
+        text_add(&words, ", batches of %lld", (long long)a->batch);
+    }
     if (a->augment) text_add(&words, "; %s", a->augment);
     progress_say("model", words.bytes);
     words.length = 0;
@@ -252,6 +246,7 @@ void training_headline(const training *t) {
     }
     words.length = 0;
     t->source->tell(t);
+    if (t->from_note) progress_say("from", t->from_note);
     progress_say("machine", glia_backend_describe(t->backend));
     free(words.bytes);
 }

@@ -19,12 +19,15 @@ typedef struct training {
     const char *method_settings; /* all of them; "": it has none */
     const struct source *source; /* see source.h */
     glia_dataset *all, *train, *validation, *test; /* NULL: none; train NULL: it is `all` */
-    glia_graph_data *graphs;   /* NULL: the method uses none */
     glia_env *environment; /* NULL: none */
+    glia_graph_data *graphs;   /* NULL: the method uses none */
     glia_model *model;
     glia_backend *backend;
     glia_optimizer optimizer;
     glia_parameter_group groups[PARAMETER_GROUPS];
+    glia_parameter_group *depth_groups, *all_groups; /* of --depth-decay; NULL: none */
+    bool new_classes;      /* the data have other classes than the model of --from */
+    const char *from_note; /* what was taken from there; NULL: nothing */
     glia_lr_schedule schedule;
     glia_precision precision;
     glia_loss loss;
@@ -81,6 +84,10 @@ glia_callback training_begins(training *t);
 char *training_file(const training *t, const char *name); /* its path in the run folder; to be freed */
 /* gallery.c: a callback that writes what the method shows after each epoch into the folder `samples`. */
 glia_callback training_gallery(const training *t);
+
+/* transfer.c: --from, and what concerns it: --freeze, --train-last, --depth-decay, --fixed-norms. */
+int transfer_load(training *t);
+int transfer_prepare(training *t);
 
 /* groups.c: parses "PATTERN(lr=0.1, weight-decay=0) ..." into at most PARAMETER_GROUPS groups; `keeper` owns the
  * patterns. */

@@ -32,7 +32,7 @@ struct glia_function {
     glia_store *store;
     glia_function_opts opts; /* with copies of outputs and updates */
     glia_tensor *outputs;
-    char *updates, *statistics;
+    char *updates, *statistics, *changing;
     lane lanes[LANES];
     int64_t calls;
     kept *fixed;
@@ -75,6 +75,10 @@ static glia_status check_outputs(const glia_graph *graph, glia_function_opts opt
         return glia_fail(error, GLIA_E_ARGUMENT, "glia_function_create: %d outputs, but no list of them",
                          opts.n_outputs);
     }
+    if (opts.changing && !opts.frozen) {
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "glia_function_create: changing '%s' names exceptions of a frozen function", opts.changing);
+    }
     for (int i = 0; i < opts.n_outputs; i++) {
         if (glia_is_bad(opts.outputs[i]) || opts.outputs[i]->graph != graph) {
             return glia_fail(error, GLIA_E_ARGUMENT, "glia_function_create: output %d is not a tensor of this graph",
@@ -97,8 +101,10 @@ glia_function *glia_function_create(glia_graph *graph, glia_backend *backend, gl
         f->outputs = malloc(((size_t)opts.n_outputs + 1) * sizeof *f->outputs);
         f->updates = opts.updates ? strdup(opts.updates) : NULL;
         f->statistics = opts.statistics ? strdup(opts.statistics) : NULL;
+        f->changing = opts.changing ? strdup(opts.changing) : NULL;
     }
-    if (!f || !f->outputs || (opts.updates && !f->updates) || (opts.statistics && !f->statistics)) {
+    if (!f || !f->outputs || (opts.updates && !f->updates) || (opts.statistics && !f->statistics) ||
+        (opts.changing && !f->changing)) {
         glia_function_free(f);
         glia_fail_nomem(error);
         return NULL;
@@ -125,6 +131,7 @@ void glia_function_free(glia_function *f) {
     free(f->outputs);
     free(f->updates);
     free(f->statistics);
+    free(f->changing);
     free(f);
 }
 
@@ -229,7 +236,8 @@ static lane *lane_for(glia_function *f, const glia_sizes *sizes, glia_error *err
                                .nodes = sizes->of[GLIA_SIZE_NODES],
                                .edges = sizes->of[GLIA_SIZE_EDGES],
                                .precision = f->opts.precision,
-                               .frozen = f->opts.frozen };
+                               .frozen = f->opts.frozen,
+                               .changing = f->changing };
     lane_free(oldest);
     oldest->program = glia_compile(f->graph, f->backend, opts, error);
     if (oldest->program) oldest->session = glia_session_create(oldest->program, f->store, error);
@@ -265,7 +273,7 @@ glia_status glia_function_call(glia_function *f, const glia_array *inputs, int n
         void *to = k->bytes ? glia_session_input(l->session, glia_leaf_of(k->input)->name, &at, NULL) : NULL;
         if (to) memcpy(to, k->bytes, glia_shape_bytes(at.shape, at.dtype));
     }
-    if (f->opts.frozen) status = glia_session_refresh(l->session, error);
+    if (f->opts.frozen && !f->changing) status = glia_session_refresh(l->session, error);
     if (status == GLIA_OK) status = glia_session_run(l->session, error);
     for (int i = 0; status == GLIA_OK && i < f->opts.n_outputs; i++) outputs[i] = glia_session_output(l->session, i);
     return status;

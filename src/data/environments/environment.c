@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "base/settings.h"
-#include "data/environments/environments.h"
+#include "data/environments/wrappers.h"
 
 /* Of one copy, as checkpoints have it. */
 enum { FLAGS, SEED, STREAM, POSITION, COUNTERS };
 enum { TERMINATED = 1, TRUNCATED = 2, STARTED = 4, BEGUN = 8, ALL_FLAGS = 15 };
-enum { MOST_INFOS = 16, FIXED_ARRAYS = 6, STREAM_BASE = 0x656e7600 };
+enum { MOST_INFOS = 16, FIXED_ARRAYS = 6, MOST_ARRAYS = FIXED_ARRAYS + 2, STREAM_BASE = 0x656e7600 };
 
 struct glia_env {
     const glia_env_kind *kind;
@@ -32,6 +32,7 @@ struct glia_env {
     bool *flags;                            /* (3, n): terminated, truncated, started */
     double *info, *outcome_info;            /* (n, numbers) info by info; of one copy */
     glia_array info_arrays[MOST_INFOS];
+    glia_wrappers wrappers;
     bool opened;
 };
 
@@ -111,6 +112,9 @@ static glia_status fill(glia_env *e, const glia_env_opts *opts, glia_error *erro
         return glia_fail(error, GLIA_E_SHAPE, "the environment '%s' has no possible space of %s", kind->name,
                          is_good_space(&e->observation, true) ? "actions" : "observations");
     }
+    e->wrappers.asked = opts->wrappers;
+    status = glia_wrappers_init(&e->wrappers, kind->name, e->n, &e->observation, error);
+    if (status != GLIA_OK) return status;
     e->observation_bytes = glia_space_bytes(&e->observation);
     e->action_bytes = glia_space_bytes(&e->action);
     return allocate(e, error);
@@ -139,6 +143,7 @@ void glia_env_free(glia_env *e) {
     if (!e) return;
     if (e->opened && e->kind->close) e->kind->close(e->settings);
     glia_arena_free(&e->texts);
+    glia_wrappers_free(&e->wrappers);
     free(e->settings);
     free(e->state);
     free(e->counters);
@@ -166,8 +171,14 @@ static glia_env_at at_copy(const glia_env *e, int64_t copy, glia_env_random *ran
     return (glia_env_at){ e->settings, e->state + copy * e->kind->state, random, copy };
 }
 
+/* Where a copy's observation is written. */
 static void *observation_of(const glia_env *e, int64_t copy) {
-    return e->observations + (size_t)copy * e->observation_bytes;
+    const glia_wrappers *w = &e->wrappers;
+    return w->raw ? w->raw + (size_t)copy * w->raw_bytes : e->observations + (size_t)copy * e->observation_bytes;
+}
+
+static void wrap(glia_env *e) {
+    if (e->wrappers.raw) glia_wrappers_apply(&e->wrappers, e->observations, e->rewards, e->flags, e->flags + 2 * e->n);
 }
 
 static void set_flags(glia_env *e, int64_t copy) {
@@ -205,7 +216,8 @@ static glia_status take(glia_env *e, const glia_env_at *at, const glia_env_outco
     e->kind->observe(at, o);
     if (e->observation.dtype == GLIA_F32) {
         float sum = 0; /* not finite if a number is not */
-        for (size_t i = 0; i < e->observation_bytes / sizeof *o; i++) sum += 0 * o[i];
+        for (size_t i = 0; i < (e->wrappers.raw ? e->wrappers.raw_bytes : e->observation_bytes) / sizeof *o; i++)
+            sum += 0 * o[i];
         if (!(sum == 0)) {
             return glia_fail(error, GLIA_E_ARGUMENT, "%s, copy %lld: an observation after %lld steps is not finite",
                              e->kind->name, (long long)copy, (long long)length);
@@ -250,6 +262,7 @@ glia_status glia_env_reset(glia_env *e, uint64_t seed, glia_env_result *result, 
         glia_status status = begin_episode(e, i, error);
         if (status != GLIA_OK) return status;
     }
+    wrap(e);
     if (result) fill_result(e, result);
     return GLIA_OK;
 }
@@ -294,8 +307,10 @@ glia_status glia_env_step(glia_env *e, const void *actions, glia_env_result *res
     for (int64_t i = 0; i < e->n && status == GLIA_OK; i++) {
         status = step_copy(e, i, (const uint8_t *)actions + (size_t)i * e->action_bytes, error);
     }
-    if (status == GLIA_OK && result) fill_result(e, result);
-    return status;
+    if (status != GLIA_OK) return status;
+    wrap(e);
+    if (result) fill_result(e, result);
+    return GLIA_OK;
 }
 
 glia_status glia_env_last(const glia_env *e, glia_env_result *result, glia_error *error) {
@@ -327,6 +342,9 @@ glia_status glia_env_put(glia_env *e, int64_t copy, const double *state, int n, 
     glia_env_random random = { { (uint64_t)c[SEED], (uint64_t)c[STREAM], (uint64_t)c[POSITION] }, NULL };
     const glia_env_at at = at_copy(e, copy, &random);
     const glia_env_outcome out = { 0, false, e->outcome_info };
+    if (e->wrappers.raw) {
+        return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: states cannot be put behind wrappers", e->kind->name);
+    }
     memcpy(at.state, state, (size_t)n * sizeof *state);
     return take(e, &at, &out, STARTED, error);
 }
@@ -336,7 +354,7 @@ const double *glia_env_state(const glia_env *e, int64_t copy) {
 }
 
 /* Everything that later steps and the next result depend on. */
-static int list(const glia_env *e, glia_array out[FIXED_ARRAYS + 1]) {
+static int list(const glia_env *e, glia_array out[MOST_ARRAYS]) {
     glia_shape observations = GLIA_SHAPE(e->n);
     for (int i = 0; i < e->observation.shape.rank; i++) {
         observations.dim[observations.rank++] = e->observation.shape.dim[i];
@@ -353,13 +371,20 @@ static int list(const glia_env *e, glia_array out[FIXED_ARRAYS + 1]) {
           .data = e->observations },
         { .name = "environment/info", .dtype = GLIA_F64, .shape = GLIA_SHAPE(e->n, e->info_numbers), .data = e->info },
     };
-    const int n = FIXED_ARRAYS + (e->info_numbers > 0);
+    int n = FIXED_ARRAYS + (e->info_numbers > 0);
     memcpy(out, all, (size_t)n * sizeof *all);
+    const int64_t statistics = glia_wrappers_statistics(&e->wrappers);
+    if (statistics > 0) {
+        out[n++] = (glia_array){ .name = "environment/statistics",
+                                 .dtype = GLIA_F64,
+                                 .shape = GLIA_SHAPE(statistics),
+                                 .data = e->wrappers.statistics };
+    }
     return n;
 }
 
 int glia_env_save(const glia_env *e, glia_array *out, int capacity) {
-    glia_array all[FIXED_ARRAYS + 1];
+    glia_array all[MOST_ARRAYS];
     if (!e || !out || e->kind->open) return 0;
     const int n = list(e, all);
     for (int i = 0; i < GLIA_MIN(n, capacity); i++) out[i] = all[i];
@@ -411,15 +436,15 @@ static glia_status match_saved(const glia_env *e, const glia_array *arrays, int 
 }
 
 glia_status glia_env_check(const glia_env *e, const glia_array *arrays, int n, glia_error *error) {
-    glia_array mine[FIXED_ARRAYS + 1];
-    const glia_array *from[FIXED_ARRAYS + 1] = { 0 };
+    glia_array mine[MOST_ARRAYS];
+    const glia_array *from[MOST_ARRAYS] = { 0 };
     int own = 0;
     return match_saved(e, arrays, n, mine, from, &own, error);
 }
 
 glia_status glia_env_restore(glia_env *e, const glia_array *arrays, int n, glia_error *error) {
-    glia_array mine[FIXED_ARRAYS + 1];
-    const glia_array *from[FIXED_ARRAYS + 1] = { 0 };
+    glia_array mine[MOST_ARRAYS];
+    const glia_array *from[MOST_ARRAYS] = { 0 };
     int own = 0;
     glia_status status = match_saved(e, arrays, n, mine, from, &own, error);
     if (status != GLIA_OK) return status;
@@ -437,15 +462,20 @@ glia_env *glia_env_like(const glia_env *e, int64_t copies, glia_error *error) {
     if (text.failed) {
         glia_fail_nomem(error);
     } else {
-        const glia_env_opts opts = { text.bytes, copies, e->limit ? e->limit : GLIA_NONE };
+        const glia_env_opts opts = { text.bytes, copies, e->limit ? e->limit : GLIA_NONE, e->wrappers.asked };
         like = glia_env_create_kind(e->kind, opts, error);
     }
     free(text.bytes);
+    if (like && glia_wrappers_statistics(&e->wrappers) > 0) {
+        const size_t shared = (size_t)(2 * e->wrappers.numbers + 4); /* without the copies' own returns */
+        memcpy(like->wrappers.statistics, e->wrappers.statistics, shared * sizeof(double));
+        like->wrappers.frozen = true;
+    }
     return like;
 }
 
 glia_env *glia_env_clone(const glia_env *e, glia_error *error) {
-    glia_array all[FIXED_ARRAYS + 1], from[FIXED_ARRAYS + 1] = { 0 };
+    glia_array all[MOST_ARRAYS], from[MOST_ARRAYS] = { 0 };
     if (!e) return glia_fail_null(error, "env"), NULL;
     if (e->kind->open) {
         glia_fail(error, GLIA_E_UNSUPPORTED, "the environment %s cannot be cloned", e->kind->name);
@@ -453,6 +483,7 @@ glia_env *glia_env_clone(const glia_env *e, glia_error *error) {
     }
     glia_env *copy = glia_env_like(e, e->n, error);
     if (!copy) return NULL;
+    copy->wrappers.frozen = e->wrappers.frozen;
     const int n = list(e, from);
     list(copy, all);
     for (int i = 0; i < n; i++) memcpy(all[i].data, from[i].data, glia_shape_bytes(all[i].shape, all[i].dtype));
@@ -460,22 +491,12 @@ glia_env *glia_env_clone(const glia_env *e, glia_error *error) {
     return copy;
 }
 
-char *glia_env_address(const glia_env *e, glia_error *error) {
-    if (!e) return glia_fail_null(error, "env"), NULL;
+void glia_env_print_settings(const glia_env *e, glia_text *out) {
     const glia_setting_table table = { "environment", e->kind->name, e->kind->settings, e->kind->n_settings };
-    glia_text text = { 0 };
-    glia_text_printf(&text, "%s?limit=%lld", e->kind->name, (long long)e->limit);
-    if (e->kind->n_settings) glia_text_append(&text, ",", 1);
-    const size_t first = text.length;
-    if (e->kind->n_settings) glia_settings_print(&table, e->settings, &text);
-    for (size_t i = first; !text.failed && i < text.length; i++) {
-        if (text.bytes[i] == ' ') text.bytes[i] = ',';
-    }
-    if (!text.failed) return text.bytes;
-    free(text.bytes);
-    glia_fail_nomem(error);
-    return NULL;
+    glia_settings_print(&table, e->settings, out);
 }
+
+const glia_wrappers *glia_env_wrappers_of(const glia_env *e) { return &e->wrappers; }
 
 int glia_env_draw(const glia_env *e, int64_t copy, glia_mark *marks, int capacity) {
     if (!e || !marks || copy < 0 || copy >= e->n || capacity < 0 || !e->kind->draw) return 0;

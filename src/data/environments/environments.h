@@ -11,6 +11,14 @@ struct glia_env_random {
     const double *script; /* tests: numbers in [0, 1) that are drawn instead; NULL: none */
 };
 
+/* GLIA_E_NOT_FOUND with the nearest name. */
+void glia_env_fail_unknown(const char *name, glia_error *error);
+/* Appends the values of the record's settings. */
+void glia_env_print_settings(const glia_env *env, glia_text *out);
+/* The running statistics as text, and back into a handle that keeps them so; NULL: none, or out of memory. */
+char *glia_env_statistics_text(const glia_env *env);
+glia_status glia_env_take_statistics(glia_env *env, const char *text, glia_error *error);
+
 /* The first outcome whose cumulated probability exceeds a drawn number, as Gymnasium's categorical_sample(). */
 int glia_env_choose(glia_env_random *random, const double *probabilities, int n);
 

@@ -25,7 +25,7 @@ const glia_env_kind *glia_env_find(const char *name) {
     return NULL;
 }
 
-static void fail_unknown(const char *name, glia_error *error) {
+void glia_env_fail_unknown(const char *name, glia_error *error) {
     const char *names[2 * GLIA_COUNT(kinds)];
     int n = 0;
     for (int i = 0; i < GLIA_COUNT(kinds); i++) {
@@ -35,49 +35,6 @@ static void fail_unknown(const char *name, glia_error *error) {
     const char *near = glia_nearest(name, names, n);
     glia_fail(error, GLIA_E_NOT_FOUND, "there is no environment '%.64s'%s%s%s", name, near ? "; did you mean '" : "",
               near ? near : "", near ? "'?" : "");
-}
-
-/* Takes "limit=N" out of the settings of an address. */
-static glia_status take_limit(char *settings, int64_t *limit, glia_error *error) {
-    static const char key[] = "limit=";
-    for (char *at = settings; *at; at += strcspn(at, ","), at += *at == ',') {
-        if (strncmp(at, key, sizeof key - 1) != 0) continue;
-        const char *value = at + sizeof key - 1;
-        const size_t length = strcspn(at, ",");
-        double number;
-        if (!glia_number_parse(value, at + length, &number) || !(number >= 0 && number < 1e15) ||
-            number != (double)(int64_t)number) {
-            return glia_fail(error, GLIA_E_ARGUMENT, "an environment's limit is a number of steps, not '%.*s'",
-                             (int)(length - (sizeof key - 1)), value);
-        }
-        *limit = number > 0 ? (int64_t)number : GLIA_NONE;
-        memset(at, ',', length);
-        return GLIA_OK;
-    }
-    return GLIA_OK;
-}
-
-glia_env *glia_env_create(const char *name, glia_env_opts opts, glia_error *error) {
-    if (!name) return glia_fail_null(error, "name"), NULL;
-    glia_arena texts = { 0 };
-    const size_t length = strcspn(name, "?");
-    const char *plain = glia_arena_printf(&texts, "%.*s", (int)length, name);
-    char *settings =
-        glia_arena_printf(&texts, "%s,%s", name[length] ? name + length + 1 : "", opts.settings ? opts.settings : "");
-    int64_t limit = opts.limit;
-    glia_env *env = NULL;
-    const glia_env_kind *kind = plain ? glia_env_find(plain) : NULL;
-    if (!plain || !settings) {
-        glia_fail_nomem(error);
-    } else if (!kind) {
-        fail_unknown(plain, error);
-    } else if (take_limit(settings, &limit, error) == GLIA_OK) {
-        opts.settings = settings;
-        if (!opts.limit) opts.limit = limit;
-        env = glia_env_create_kind(kind, opts, error);
-    }
-    glia_arena_free(&texts);
-    return env;
 }
 
 double glia_env_uniform(glia_env_random *random, double low, double high) {

@@ -150,6 +150,10 @@ glia_status glia_image_write(const char *path, const glia_image *image, glia_err
 
 /* One decoder for each format; glia_image_decode() selects it. */
 glia_status glia_png_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
+struct glia_image_save_opts;
+/* An image of n pictures x (n, C, H, W), C 1 or 3, as glia_image_save() arranges them. */
+glia_status glia_image_sheet(glia_shape shape, const float *x, int64_t n, struct glia_image_save_opts opts,
+                             glia_image *image, glia_error *error);
 glia_status glia_png_encode(const glia_image *image, uint8_t **bytes, size_t *length, glia_error *error);
 glia_status glia_jpeg_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
 glia_status glia_pnm_decode(const uint8_t *bytes, size_t length, glia_image *image, glia_error *error);
@@ -284,5 +288,13 @@ glia_status glia_torch_parse(const uint8_t *bytes, size_t length, glia_safetenso
 bool glia_torch_is(const uint8_t *bytes, size_t length); /* begins like one */
 /* A file of torch.save() or of safetensors. */
 glia_status glia_tensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
+
+/* The same of a file on disk; errors name the path. Release with glia_tensors_close() on success. */
+typedef struct glia_tensor_file {
+    glia_safetensors tensors;
+    glia_file bytes;
+} glia_tensor_file;
+glia_status glia_tensors_open(const char *path, glia_tensor_file *file, glia_error *error);
+void glia_tensors_close(glia_tensor_file *file);
 
 #endif

@@ -522,3 +522,16 @@ glia_status glia_tensors_parse(const uint8_t *bytes, size_t length, glia_safeten
     return glia_torch_is(bytes, length) ? glia_torch_parse(bytes, length, file, error)
                                         : glia_safetensors_parse(bytes, length, file, error);
 }
+
+glia_status glia_tensors_open(const char *path, glia_tensor_file *file, glia_error *error) {
+    glia_status status = glia_file_open(&file->bytes, path, error);
+    if (status != GLIA_OK) return status;
+    status = glia_tensors_parse(file->bytes.bytes, file->bytes.length, &file->tensors, error);
+    if (status != GLIA_OK) glia_file_close(&file->bytes);
+    return glia_fail_at_path(error, path, status);
+}
+
+void glia_tensors_close(glia_tensor_file *file) {
+    glia_safetensors_free(&file->tensors);
+    glia_file_close(&file->bytes);
+}

@@ -88,6 +88,10 @@ void glia_order_fill(const glia_order *order, uint64_t epoch, int64_t batch, int
 /* Drawings [first, first + n) of `seed`. */
 glia_dataset *glia_strokes_create(int64_t first, int64_t n, uint64_t seed, const char *name, glia_error *error);
 
+/* Points [first, first + n) of `seed`, from normal distributions on a ring or a square grid. */
+glia_dataset *glia_gaussians_create(bool grid, int64_t modes, int64_t first, int64_t n, uint64_t seed,
+                                    const char *name, glia_error *error);
+
 /* Open IDX files, or `n_paths` CIFAR batches, concatenated. labels_path may be NULL: all targets are 0. */
 glia_dataset *glia_data_open_idx(const char *images_path, const char *labels_path, const char *name,
                                  const char *const *class_names, int classes, glia_error *error);

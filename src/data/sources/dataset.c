@@ -105,6 +105,20 @@ glia_status glia_data_get(const glia_dataset *data, int64_t index, float *x, voi
     return data->kind->read(data, index, x, y, false, error);
 }
 
+glia_status glia_data_read(const glia_dataset *data, int64_t first, int64_t n, float *x, void *y, glia_error *error) {
+    if (!data) return glia_fail_null(error, "data");
+    if (first < 0 || n < 0 || n > data->n || first > data->n - n) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "%lld samples from %lld are not within \"%s\", which has %lld",
+                         (long long)n, (long long)first, data->name, (long long)data->n);
+    }
+    glia_status status = GLIA_OK;
+    for (int64_t i = 0; i < n && status == GLIA_OK; i++) {
+        float *to = x ? x + (size_t)i * data->x_count : NULL;
+        status = data->kind->read(data, first + i, to, y ? (char *)y + (size_t)i * data->y_bytes : NULL, false, error);
+    }
+    return status;
+}
+
 bool glia_data_has_ids(const glia_dataset *data) {
     return data && !data->normal_n && data->kind->has_ids && data->kind->has_ids(data);
 }

@@ -239,9 +239,9 @@ static glia_dataset *open_csv(const request *r, glia_error *error) {
     return data;
 }
 
-/* size= is HEIGHTxWIDTH, or one number for both. */
-static glia_status size_option(const request *r, glia_image_opts *opts, glia_error *error) {
-    const char *text = option(r, "size");
+/* The option is HEIGHTxWIDTH, or one number for both. */
+static glia_status sides_option(const request *r, const char *key, glia_image_opts *opts, glia_error *error) {
+    const char *text = option(r, key);
     if (!text) return GLIA_OK;
     const char *cross = strchr(text, 'x'), *end = text + strlen(text);
     double height, width;
@@ -250,7 +250,8 @@ static glia_status size_option(const request *r, glia_image_opts *opts, glia_err
     if (good && cross) good = glia_number_parse(cross + 1, end, &width);
     if (!good || height < 1 || width < 1 || height > 65535 || width > 65535 || height != floor(height) ||
         width != floor(width)) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "%s: size=%s must be HEIGHTxWIDTH, as 32x32", r->address, text);
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: %s=%s must be HEIGHTxWIDTH, as 32x32", r->address, key,
+                         text);
     }
     opts->height = (int)height;
     opts->width = (int)width;
@@ -260,7 +261,7 @@ static glia_status size_option(const request *r, glia_image_opts *opts, glia_err
 static glia_dataset *open_images(const request *r, glia_error *error) {
     glia_image_opts opts = { .whole = option(r, "test") != NULL };
     int64_t channels = 0;
-    if (size_option(r, &opts, error) || integer_option(r, "channels", 1, 3, &channels, error)) return NULL;
+    if (sides_option(r, "size", &opts, error) || integer_option(r, "channels", 1, 3, &channels, error)) return NULL;
     if (channels == 2) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: channels=2; images have 1 (grey) or 3 (colour)", r->address);
         return NULL;
@@ -269,63 +270,31 @@ static glia_dataset *open_images(const request *r, glia_error *error) {
     return glia_data_open_images(r->rest, r->split, opts, r->address, error);
 }
 
+/* ---- pictures with masks -------------------------------------------------------------------- */
+
+/* x= and y= name the folders, by default image and label; test_x= and test_y= those of the test split. */
+static glia_dataset *open_masks(const request *r, glia_error *error) {
+    const char *x = option(r, "x"), *y = option(r, "y"), *test_x = option(r, "test_x"), *test_y = option(r, "test_y");
+    glia_mask_opts o = { .x = x ? x : "image", .y = y ? y : "label", .test = r->test, .is_split = test_x != NULL };
+    int64_t turns = 0, last = 0, ignore = -1;
+    glia_image_opts size = { 0 };
+    if (integer_option(r, "turns", 0, 1, &turns, error) || integer_option(r, "last", 1, 1 << 20, &last, error) ||
+        integer_option(r, "ignore", 0, 255, &ignore, error) || sides_option(r, "tile", &size, error))
+        return NULL;
+    if (!test_x != !test_y || (test_x && last)) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: the test split is test_x= and test_y=, or last=", r->address);
+        return NULL;
+    }
+    if (r->test && test_x) o.x = test_x, o.y = test_y;
+    o.turns = turns;
+    o.last = (int)last;
+    o.ignore = (int)ignore;
+    o.height = size.height;
+    o.width = size.width;
+    return glia_data_open_masks(r->rest, o, r->address, error);
+}
+
 /* ---- NumPy arrays ------------------------------------------------------------------------- */
-
-/* Converts n values to i32 or f32 in dst; false: a label does not fit i32. */
-static bool convert_values(const glia_values *v, glia_dtype to, void *dst, int64_t n) {
-    size_t size = glia_dtype_size(v->dtype);
-    for (int64_t i = 0; i < n; i++) {
-        double value;
-        glia_to_double(v->dtype, (const uint8_t *)v->data + (size_t)i * size, &value, 1);
-        if (to == GLIA_F32) {
-            ((float *)dst)[i] = (float)value;
-        } else if (value >= INT32_MIN && value <= INT32_MAX) {
-            ((int32_t *)dst)[i] = (int32_t)value;
-        } else {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Converts integers to i32 labels, or to f32 values with `target`; floats to f32 values. */
-static glia_status convert_targets(glia_values *y, bool target, glia_error *error) {
-    glia_dtype to = target || glia_dtype_is_float(y->dtype) ? GLIA_F32 : GLIA_I32;
-    if (y->dtype == to) return GLIA_OK;
-    int64_t n = glia_shape_count(y->shape);
-    void *data = malloc((size_t)n * 4);
-    if (!data) return glia_fail_nomem(error);
-    if (!convert_values(y, to, data, n)) {
-        free(data);
-        return glia_fail(error, GLIA_E_FORMAT,
-                         "offset 0: a label does not fit 32 bits; target=1 reads integers as values");
-    }
-    free(y->data);
-    y->data = data;
-    y->dtype = to;
-    return GLIA_OK;
-}
-
-/* Transposes (N, H, W, C) to (N, C, H, W). */
-static glia_status channels_first(glia_values *x, glia_error *error) {
-    if (x->shape.rank != 4) {
-        return glia_fail(error, GLIA_E_SHAPE, "layout=hwc needs an array (N, height, width, channels)");
-    }
-    size_t size = glia_dtype_size(x->dtype);
-    int64_t n = x->shape.dim[0], plane = x->shape.dim[1] * x->shape.dim[2], channels = x->shape.dim[3];
-    uint8_t *data = malloc((size_t)glia_shape_count(x->shape) * size), *to = data;
-    if (!data) return glia_fail_nomem(error);
-    for (int64_t i = 0; i < n; i++) {
-        const uint8_t *from = (const uint8_t *)x->data + (size_t)(i * plane * channels) * size;
-        for (int64_t c = 0; c < channels; c++) {
-            for (int64_t k = 0; k < plane; k++, to += size) memcpy(to, from + (size_t)(k * channels + c) * size, size);
-        }
-    }
-    free(x->data);
-    x->data = data;
-    x->shape = GLIA_SHAPE(n, channels, x->shape.dim[1], x->shape.dim[2]);
-    return GLIA_OK;
-}
 
 /* Creates a data set from both arrays (y.data may be NULL). Takes ownership of them, also on failure. */
 static glia_dataset *join_values(const request *r, glia_values x, glia_values y, glia_error *error) {
@@ -343,8 +312,8 @@ static glia_dataset *join_values(const request *r, glia_values x, glia_values y,
         status = glia_fail(error, GLIA_E_SHAPE, "%s: x %s and y %s have different numbers of samples", r->address,
                            glia_shape_format(x.shape, xs), glia_shape_format(y.shape, ys));
     }
-    if (!status && layout && !strcmp(layout, "hwc")) status = channels_first(&x, error);
-    if (!status && y.data) status = convert_targets(&y, target, error);
+    if (!status && layout && !strcmp(layout, "hwc")) status = glia_values_channels_first(&x, error);
+    if (!status && y.data) status = glia_values_to_targets(&y, target, error);
     if (status) {
         glia_values_free(&x);
         glia_values_free(&y);
@@ -582,6 +551,7 @@ static const char *const options_images[] = { "size", "channels", NULL };
 static const char *const options_npy[] = { "layout", "target", NULL };
 static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };
 static const char *const options_libsvm[] = { "features", "first", "target", NULL };
+static const char *const options_masks[] = { "x", "y", "test_x", "test_y", "tile", "turns", "last", "ignore", NULL };
 static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
 static const char *const options_lines[] = { "length", "label", "sep", NULL };
 static const char *const options_text[] = { "length", "step", NULL };
@@ -672,12 +642,46 @@ static glia_dataset *open_strokes(const request *r, const glia_data_info *info, 
     return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
+/* "ring" and "grid": n, the number of points, seed, and modes, of a grid a square number. */
+static glia_dataset *open_gaussians(const request *r, const glia_data_info *info, glia_error *error) {
+    static const char *const known[] = { "n", "seed", "modes" };
+    const bool grid = info->classes != 8;
+    int64_t n = info->train, seed = 0, modes = info->classes;
+    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
+    if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
+    if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
+    if (integer_option(r, "modes", 1, 10000, &modes, error)) return NULL;
+    const int64_t side = (int64_t)llround(sqrt((double)modes));
+    if (grid && side * side != modes) {
+        glia_fail(error, GLIA_E_ARGUMENT, "%s: modes=%lld is not a square number", r->address, (long long)modes);
+        return NULL;
+    }
+    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
+    if (r->test) n = GLIA_MAX(n / 5, 1);
+    return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+}
+
 /* A named text: windows of its characters or tokens. */
 static glia_dataset *open_named_text(const request *r, const char *name, glia_error *error) {
     static const char *const known[] = { "length", "step", "tokenizer", "test" };
     glia_token_opts opts;
     if (check_options(r, known, GLIA_COUNT(known), error) || token_options(r, &opts, error)) return NULL;
     return glia_data_open_named_text(name, opts, r->address, r->folder, error);
+}
+
+/* The options of named pictures: classes=0-4, per_class=10 of the training split, seed=, size=28. */
+static glia_status subset_options(const request *r, glia_subset_opts *part, glia_error *error) {
+    static const char *const known[] = { "classes", "per_class", "seed", "size" };
+    int64_t seed = 0, size = 0;
+    glia_status status = check_options(r, known, GLIA_COUNT(known), error);
+    if (!status) status = integer_option(r, "per_class", 1, (int64_t)1 << 31, &part->per_class, error);
+    if (!status) status = integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error);
+    if (!status) status = integer_option(r, "size", 1, 4096, &size, error);
+    part->classes = option(r, "classes");
+    part->seed = (uint64_t)seed;
+    part->size = (int)size;
+    if (r->test) part->per_class = 0;
+    return status;
 }
 
 static glia_dataset *open_name(const request *r, const char *name, glia_error *error) {
@@ -687,11 +691,14 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) {
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
-        if (infos[i].x_shape.rank == 1) return open_named_text(r, name, error);
-        const bool drawn = !strcmp(name, "strokes");
-        if (!drawn && check_options(r, NULL, 0, error)) return NULL;
-        glia_dataset *data = drawn ? open_strokes(r, &infos[i], error)
-                                   : glia_data_open_named(name, r->test, r->folder, error);
+        const bool strokes = !strcmp(name, "strokes"), points = infos[i].x_shape.rank == 1 && !infos[i].source;
+        if (infos[i].x_shape.rank == 1 && !points) return open_named_text(r, name, error);
+        glia_subset_opts part = { 0 };
+        if (!strokes && !points && subset_options(r, &part, error)) return NULL;
+        glia_dataset *data = strokes  ? open_strokes(r, &infos[i], error)
+                             : points ? open_gaussians(r, &infos[i], error)
+                                      : glia_data_open_named(name, r->test, r->folder, error);
+        if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;
     }

@@ -38,6 +38,13 @@ typedef struct glia_image_opts {
 glia_dataset *glia_data_open_images(const char *path, int split, glia_image_opts opts, const char *name,
                                     glia_error *error);
 
+/* ---- NumPy arrays ------------------------------------------------------------------------- */
+
+/* Converts integers to i32 labels, or to f32 values with `target`; floats to f32 values. */
+glia_status glia_values_to_targets(glia_values *y, bool target, glia_error *error);
+/* Transposes (N, H, W, C) to (N, C, H, W). */
+glia_status glia_values_channels_first(glia_values *x, glia_error *error);
+
 /* ---- rows, records, texts ----------------------------------------------------------------- */
 
 /* Takes ownership of the rows, also on failure. */
@@ -93,5 +100,26 @@ glia_dataset *glia_data_open_named_text(const char *name, glia_token_opts opts, 
 /* CIFAR batches with these file names, in any folder of the archive. */
 glia_dataset *glia_data_open_cifar_archive(const char *path, const char *const *names, int n, const char *name,
                                            glia_error *error);
+
+/* A part of a set of pictures with classes; it takes ownership of `data`, also on failure. */
+typedef struct glia_subset_opts {
+    const char *classes; /* "0-4", "cat+dog"; NULL: all */
+    int64_t per_class;   /* samples; 0: all */
+    uint64_t seed;       /* chooses them */
+    int size;            /* of both sides; 0: as they are */
+} glia_subset_opts;
+glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_error *error);
+
+/* ---- pictures with masks ------------------------------------------------------------------ */
+
+typedef struct glia_mask_opts {
+    const char *x, *y;  /* folders of the pictures and of the masks */
+    int height, width;  /* of a tile; 0: the whole picture */
+    bool turns;         /* the training split has each tile in eight positions */
+    int last;           /* that many pictures, the last by name, are the test split; 0: the folders are one split */
+    int ignore;         /* value of a mask without a class; -1: none */
+    bool test, is_split;
+} glia_mask_opts;
+glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts opts, const char *name, glia_error *error);
 
 #endif

@@ -327,7 +327,9 @@ static void compare(work *k, const glia_store *store) {
         const glia_array to = glia_store_entry(store, i);
         if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
         const source s = find_source(k, to.name);
-        if (s.n == 0 && is_needed(&to)) {
+        if (k->opts.fresh_head && is_of_head(store, to.name)) {
+            r->reset++;
+        } else if (s.n == 0 && is_needed(&to)) {
             r->missing++;
             glia_text_printf(&k->list, "missing in the file: '%s'\n", to.name);
         } else if (s.n > 0 && take(k, &s, &to, true)) {
@@ -372,6 +374,7 @@ static glia_status load(glia_store *store, work *k) {
     for (int i = 0; status == GLIA_OK && i < glia_store_count(store); i++) {
         const glia_array to = glia_store_entry(store, i);
         if (k->opts.pattern && !glia_glob(k->opts.pattern, to.name)) continue;
+        if (k->opts.fresh_head && is_of_head(store, to.name)) continue;
         const source s = find_source(k, to.name);
         if (s.n > 0 && take(k, &s, &to, true)) take(k, &s, &to, false);
     }
@@ -390,19 +393,14 @@ static glia_status load_file(glia_model *model, const char *path, work *k, glia_
     glia_status status = glia_model_ready(model, 0, error);
     if (status == GLIA_OK && k->opts.pattern)
         status = glia_store_check_pattern(model->store, k->opts.pattern, "loading weights", error);
-    glia_file bytes;
-    if (status == GLIA_OK) status = glia_file_open(&bytes, path, error);
+    glia_tensor_file file;
+    if (status == GLIA_OK) status = glia_tensors_open(path, &file, error);
     if (status != GLIA_OK) return status;
-    glia_safetensors file;
     glia_error reason = { 0 };
     k->error = &reason;
-    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        k->file = &file;
-        status = load(model->store, k);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
+    k->file = &file.tensors;
+    status = load(model->store, k);
+    glia_tensors_close(&file);
     if (report == &local || !k->list.length) {
         free(k->list.bytes);
     } else {

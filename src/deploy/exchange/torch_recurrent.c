@@ -142,16 +142,11 @@ glia_status glia_model_load_torch_recurrent(glia_model *model, const char *name,
                                             glia_error *error) {
     glia_status status = glia_model_ready(model, 0, error);
     if (status != GLIA_OK) return status;
-    glia_file bytes;
-    status = glia_file_open(&bytes, path, error);
-    if (status != GLIA_OK) return status;
-    glia_safetensors file;
+    glia_tensor_file file;
     glia_error reason = { 0 };
-    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        status = take(model, name, &file, prefix, &reason);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
+    status = glia_tensors_open(path, &file, error);
+    if (status != GLIA_OK) return status;
+    status = take(model, name, &file.tensors, prefix, &reason);
+    glia_tensors_close(&file);
     return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s: %s", path, reason.message);
 }

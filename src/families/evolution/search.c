@@ -121,22 +121,26 @@ static glia_status check_start(const glia_search *s, const double *start, glia_e
 static bool reserve(glia_search *s, int64_t population) {
     if (population <= s->capacity) return true;
     const size_t n = (size_t)s->n, k = (size_t)population;
-    double *x = malloc(k * n * sizeof *x), *z = malloc(k * n * sizeof *z), *values = malloc(k * sizeof *values);
+    double *x = malloc(k * n * sizeof *x), *z = malloc(k * n * sizeof *z), *values = malloc(k * sizeof *values),
+           *told = malloc(k * sizeof *told);
     int32_t *order = malloc(2 * k * sizeof *order);
-    if (!x || !z || !values || !order) {
+    if (!x || !z || !values || !told || !order) {
         free(x);
         free(z);
         free(values);
+        free(told);
         free(order);
         return false;
     }
     free(s->x);
     free(s->z);
     free(s->values);
+    free(s->told);
     free(s->order);
     s->x = x;
     s->z = z;
     s->values = values;
+    s->told = told;
     s->order = order;
     s->capacity = population;
     return true;
@@ -232,6 +236,7 @@ void glia_search_free(glia_search *s) {
     free(s->x);
     free(s->z);
     free(s->values);
+    free(s->told);
     free(s->order);
     free(s);
 }
@@ -400,6 +405,7 @@ glia_status glia_search_tell(glia_search *s, const double *values, glia_error *e
     const int64_t count = glia_search_count(s), evaluations = count * (int64_t)p->repeats;
     for (int64_t i = 0; i < p->population; i++) s->values[i] = isnan(values[i]) ? INFINITY : values[i];
     const double noise = s->opts.noise ? measure_noise(s, values + p->population) : 0;
+    memcpy(s->told, s->values, (size_t)p->population * sizeof *s->told);
     glia_sort_indices(s->values, s->order, p->population);
     keep_best(s);
     s->strategy->tell(s, &rng);
@@ -447,9 +453,7 @@ const void *glia_search_state(const glia_search *s, size_t *bytes) {
     return s ? s->place : NULL;
 }
 
-glia_status glia_search_restore(glia_search *s, const void *state, size_t bytes, glia_error *error) {
-    if (!s) return glia_fail_null(error, "search");
-    if (!state) return glia_fail_null(error, "state");
+glia_status glia_search_check(const glia_search *s, const void *state, size_t bytes, glia_error *error) {
     if (bytes != s->bytes)
         return glia_fail(error, GLIA_E_FORMAT, "a state of %zu bytes, where this search has %zu", bytes, s->bytes);
     glia_search_place p;
@@ -461,6 +465,16 @@ glia_status glia_search_restore(glia_search *s, const void *state, size_t bytes,
         p.large < 0 || p.large > s->opts.max_restarts || !(p.sigma >= 0) || !(p.repeats >= 1) ||
         p.repeats > s->opts.max_repeats || p.why[GLIA_SEARCH_WHY - 1])
         return glia_fail(error, GLIA_E_FORMAT, "a damaged state of a search");
+    return GLIA_OK;
+}
+
+glia_status glia_search_restore(glia_search *s, const void *state, size_t bytes, glia_error *error) {
+    if (!s) return glia_fail_null(error, "search");
+    if (!state) return glia_fail_null(error, "state");
+    glia_status status = glia_search_check(s, state, bytes, error);
+    if (status != GLIA_OK) return status;
+    glia_search_place p;
+    memcpy(&p, state, sizeof p);
     if (!reserve(s, p.population)) return glia_fail_nomem(error);
     memcpy(s->place, state, bytes);
     s->proposed = -1;

@@ -32,6 +32,7 @@ struct glia_search {
     int64_t capacity, proposed; /* proposed: the generation whose candidates it holds; -1: none */
     double *x, *z;              /* (population, n): candidates before reflection, and the normal numbers behind them */
     double *values;             /* (population) */
+    double *told;               /* (population) values of the last generation, as they were told */
     int32_t *order;             /* candidates by value; room for twice as many */
     double *work;               /* (4 n), with a full covariance (n n + 4 n); at least (population) */
 };
@@ -52,6 +53,8 @@ struct glia_strategy {
 #include "families/evolution/strategies.def"
 #undef GLIA_STRATEGY_ROW
 
+/* Whether glia_search_restore() would take this state. */
+glia_status glia_search_check(const glia_search *s, const void *state, size_t bytes, glia_error *error);
 /* Indices of values (n) in ascending order; equal values keep their order. `order` has room for 2 n. */
 void glia_sort_indices(const double *values, int32_t *order, int64_t n);
 /* x reflected into [lower, upper], either of which may be infinite. */

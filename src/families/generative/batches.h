@@ -28,7 +28,7 @@ glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_err
 
 /* A copy of the model's graph, to which losses and updates may be added; the model's values are initialised. */
 glia_status glia_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
-/* Checks the data against the input x and the classes, and creates the loader, of shuffled full batches, and the states. */
+/* Checks the data against the input x and the classes; creates the loader, of shuffled full batches, and the states. */
 glia_status glia_begin_samples(glia_training *training, glia_tensor x, glia_error *error);
 /* Takes the sizes that the run reports from the program of a step. */
 void glia_tell_sizes(glia_training *training, const glia_program *program);

@@ -17,6 +17,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "glia/generative.h"
 
 enum { CRITIC, GENERATOR, NETS };
@@ -25,14 +26,16 @@ static const char *const groups[NETS] = { "critic", "generator" };
 typedef struct gan {
     /* settings */
     int loss; /* index in `kinds` */
-    int64_t critic_steps, shown;
+    int64_t critic_steps, shown, wanted_class;
     double penalty, clip, critic_lr;
+    const char *features;
     /* training */
     glia_graph *graph;
     glia_program *programs[NETS];
     glia_session *sessions[NETS];
     float *rates[NETS]; /* learning rate inputs */
     glia_array x;       /* the critic's batch */
+    glia_array y[NETS]; /* classes of a batch, for both nets; data NULL: none */
     glia_function *sampler;
     int loss_mean, critic_mean, real_mean, fake_mean;
     double base_rates[NETS];
@@ -54,6 +57,10 @@ static const glia_setting settings[] = {
     { "critic_lr", GLIA_SETTING_REAL, offsetof(gan, critic_lr), 0, 0, 1e6, NULL,
       "learning rate of the critic; 0: that of the optimizer" },
     { "shown", GLIA_SETTING_INT, offsetof(gan, shown), 64, 1, 1024, NULL, "samples shown after each epoch" },
+    { "class", GLIA_SETTING_INT, offsetof(gan, wanted_class), -1, -1, 1e6, NULL,
+      "class of samples; -1: one after the other" },
+    { "features", GLIA_SETTING_TEXT, offsetof(gan, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged; none: one is trained on the data" },
 };
 
 /* ---- the model -------------------------------------------------------------------------------- */
@@ -61,14 +68,15 @@ static const glia_setting settings[] = {
 static const char *const wanted =
     "the method gan needs a model with inputs 'z' and 'x' and outputs 'sample' and 'score'";
 
-/* The four ends of the two nets in a graph. */
+/* The ends of the two nets in a graph; y NULL: no classes. */
 typedef struct ends {
-    glia_node *z, *x, *sample, *score;
+    glia_node *z, *x, *y, *sample, *score;
 } ends;
 
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
     *e = (ends){ .z = glia_graph_find_leaf(g, "z"),
                  .x = glia_graph_find_leaf(g, "x"),
+                 .y = glia_graph_find_leaf(g, "y"),
                  .sample = glia_graph_find_output(g, "sample"),
                  .score = glia_graph_find_output(g, "score") };
     if (!e->z || !e->x || !e->sample || !e->score) return glia_fail(error, GLIA_E_ARGUMENT, "%s", wanted);
@@ -137,10 +145,13 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     status = compile(t, CRITIC, critic_outputs, GLIA_COUNT(critic_outputs), error);
     if (status == GLIA_OK) status = compile(t, GENERATOR, &generator_loss, 1, error);
     if (status == GLIA_OK && !glia_session_input(m->sessions[CRITIC], "x", &m->x, error)) status = GLIA_E_NOT_FOUND;
+    for (int net = 0; status == GLIA_OK && e->y && net < NETS; net++) {
+        if (!glia_session_input(m->sessions[net], "y", &m->y[net], error)) status = GLIA_E_NOT_FOUND;
+    }
     return status;
 }
 
-/* A function of the model itself: z -> sample. */
+/* A function of the model itself: z and perhaps y -> sample. */
 static glia_function *make_sampler(glia_model *model, glia_backend *backend, glia_error *error) {
     const glia_tensor sample = glia_graph_find_output(model->graph, "sample");
     const glia_function_opts opts = { .outputs = &sample, .n_outputs = 1, .mode = GLIA_INFER };
@@ -197,6 +208,8 @@ static glia_status critic_step(glia_training *t, const glia_batch *batch, glia_e
     const gan *m = t->memory;
     const double weight = (double)batch->n;
     memcpy(m->x.data, batch->x, glia_shape_bytes(m->x.shape, m->x.dtype));
+    for (int net = 0; m->y[CRITIC].data && net < NETS; net++)
+        memcpy(m->y[net].data, batch->y, glia_shape_bytes(m->y[net].shape, m->y[net].dtype));
     glia_status status = run(t, CRITIC, error);
     if (status != GLIA_OK) return status;
     t->progress.loss = output_of(m, CRITIC, 0);
@@ -242,26 +255,48 @@ static int arrays(glia_training *t, glia_array *out, int capacity) {
 
 enum { AT_ONCE = 64, STREAM = 0x67616E }; /* samples in one call; of random numbers */
 
+/* What samples are drawn with. */
+typedef struct drawing {
+    glia_function *sampler;
+    const glia_model *model;
+    glia_shape z; /* with a number in the place of the batch */
+    int64_t wanted_class;
+    uint64_t seed;
+} drawing;
+
+/* n samples of the noise `values` (n, Z) and the classes y. */
+static glia_status call_sampler(const drawing *d, int64_t n, const float *values, const int32_t *y, float *out,
+                                glia_error *error) {
+    glia_array output, inputs[2] = { { .name = "z", .dtype = GLIA_F32, .shape = d->z },
+                                     { .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(n) } };
+    inputs[0].shape.dim[0] = n;
+    inputs[0].data = (void *)(uintptr_t)values;
+    inputs[1].data = (void *)(uintptr_t)y;
+    const glia_status status =
+        glia_function_call(d->sampler, inputs, glia_classes_of(d->model) ? 2 : 1, &output, error);
+    if (status == GLIA_OK) glia_from_net_range(output.data, out, glia_shape_count(output.shape), output.shape.rank > 2);
+    return status;
+}
+
 /* n samples of noise by seed, pictures in [0, 1]. */
-static glia_status draw(glia_function *sampler, glia_shape z, uint64_t seed, int64_t n, float *out, glia_error *error) {
-    const int64_t noise = glia_shape_count(z) / z.dim[0];
-    glia_rng rng = { .seed = seed, .stream = STREAM };
+static glia_status draw(const drawing *d, int64_t n, float *out, glia_error *error) {
+    const glia_tensor sample = glia_graph_find_output(d->model->graph, "sample");
+    const int64_t noise = glia_shape_count(d->z) / d->z.dim[0], count = glia_shape_count(glia_one_of(sample));
+    glia_rng rng = { .seed = d->seed, .stream = STREAM };
     double *normals = malloc((size_t)(AT_ONCE * noise) * sizeof *normals);
     float *values = malloc((size_t)(AT_ONCE * noise) * sizeof *values);
-    glia_status status = normals && values ? GLIA_OK : glia_fail_nomem(error);
+    int32_t *y = calloc((size_t)n, sizeof *y);
+    glia_status status =
+        normals && values && y ? glia_choose_classes(d->model, d->wanted_class, n, y, error) : glia_fail_nomem(error);
     for (int64_t at = 0; status == GLIA_OK && at < n; at += AT_ONCE) {
         const int64_t some = GLIA_MIN(n - at, (int64_t)AT_ONCE);
         glia_rng_normals(&rng, normals, some * noise);
         for (int64_t i = 0; i < some * noise; i++) values[i] = (float)normals[i];
-        z.dim[0] = some;
-        glia_array output, input = { .name = "z", .dtype = GLIA_F32, .shape = z, .data = values };
-        status = glia_function_call(sampler, &input, 1, &output, error);
-        if (status != GLIA_OK) break;
-        const int64_t count = glia_shape_count(output.shape) / some;
-        glia_from_net_range(output.data, out + at * count, some * count, output.shape.rank > 2);
+        status = call_sampler(d, some, values, y + at, out + at * count, error);
     }
     free(normals);
     free(values);
+    free(y);
     return status;
 }
 
@@ -275,7 +310,8 @@ static glia_shape noise_shape(const glia_node *z) {
 static glia_status draw_shown(glia_training *t, int64_t n, float *out, glia_error *error) {
     const gan *m = t->memory;
     const glia_node *z = glia_graph_find_leaf(t->model->graph, "z");
-    return draw(m->sampler, noise_shape(z), t->opts.seed, n, out, error);
+    const drawing d = { m->sampler, t->model, noise_shape(z), m->wanted_class, t->opts.seed };
+    return draw(&d, n, out, error);
 }
 
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
@@ -286,7 +322,7 @@ static glia_status show(glia_training *t, glia_show_fn show_one, void *context, 
 
 static glia_status sample(const void *memory, glia_model *model, int64_t n, const glia_sample_opts *opts,
                           glia_shape *shape, float *samples, glia_error *error) {
-    (void)memory;
+    const gan *m = memory;
     ends e;
     glia_status status = find_ends(model->graph, &e, error);
     if (status != GLIA_OK) return status;
@@ -297,11 +333,17 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     glia_error reason = { 0 };
     glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, &reason);
     glia_function *sampler = backend ? make_sampler(model, backend, &reason) : NULL;
-    status = sampler ? draw(sampler, noise_shape(e.z), opts->seed, n, samples, error)
-                     : glia_fail(error, reason.status, "%s", reason.message);
+    const drawing d = { sampler, model, noise_shape(e.z), m->wanted_class, opts->seed };
+    status = sampler ? draw(&d, n, samples, error) : glia_fail(error, reason.status, "%s", reason.message);
     glia_function_free(sampler);
     if (!opts->backend) glia_backend_close(backend);
     return status;
+}
+
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const gan *m = memory;
+    return glia_judge((glia_judged){ &glia_method_gan, memory, m->features, m->wanted_class }, model, opts, out, error);
 }
 
 const glia_method glia_method_gan = {
@@ -311,7 +353,8 @@ const glia_method glia_method_gan = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(gan),
     .begin = begin,
     .step = step,
@@ -320,4 +363,5 @@ const glia_method glia_method_gan = {
     .arrays = arrays,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

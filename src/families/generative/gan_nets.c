@@ -16,6 +16,33 @@ static const char *part_of(glia_tensor x, const char *name, const char *part, in
     return full ? full : part;
 }
 
+/* ---- classes -------------------------------------------------------------------------------- */
+
+/* Checks the condition, NULL or (N, classes); false: an error is recorded. */
+static bool good_condition(glia_layer *layer, glia_tensor condition) {
+    if (!condition || (!glia_is_bad(condition) && condition->shape.rank == 2)) return true;
+    glia_layer_fail(layer, "condition must be (N, classes)");
+    return false;
+}
+
+static glia_tensor with_condition(glia_tensor z, glia_tensor condition) {
+    const glia_tensor both[] = { z, condition };
+    return condition ? glia_concat(both, 2, 1) : z;
+}
+
+/* What becomes of the last hidden layer (N, F): one score for each sample, and with classes the product with the
+ * class's vector. */
+static glia_tensor score_of(glia_tensor h, const char *name, glia_init init, bool spectral, glia_tensor condition) {
+    if (glia_is_bad(h)) return h;
+    glia_dense_opts how = { .units = 1, .kernel_init = init, .spectral_norm = spectral };
+    glia_tensor score = glia_reshape(glia_dense(h, part_of(h, name, "score", -1), how), GLIA_SHAPE(h->shape.dim[0]));
+    if (!condition || glia_is_bad(score)) return score;
+    how.units = (int)h->shape.dim[1];
+    how.no_bias = true;
+    glia_tensor vector = glia_dense(condition, part_of(h, name, "class", -1), how);
+    return glia_add(score, glia_sum(glia_mul(vector, h), GLIA_SHAPE(1), false));
+}
+
 /* ---- dense ---------------------------------------------------------------------------------- */
 
 /* The hidden layers on x (N, F). */
@@ -24,6 +51,7 @@ static glia_tensor hidden(glia_tensor x, const char *name, const glia_gan_dense_
     for (int i = 0; i < layers && !glia_is_bad(x); i++) {
         glia_dense_opts how = { .units = o->units ? o->units : 128, .kernel_init = o->kernel_init };
         if (!how.kernel_init.kind) how.kernel_init.kind = GLIA_INIT_HE_NORMAL;
+        how.spectral_norm = critic && o->spectral_norm;
         how.activation = o->activation ? o->activation : critic ? GLIA_LINEAR : GLIA_RELU;
         x = glia_dense(x, part_of(x, name, "dense", i + 1), how);
         if (critic && !o->activation) x = glia_leaky_relu(x, 0.2);
@@ -39,7 +67,8 @@ glia_tensor glia_gan_dense_generator(glia_tensor z, const char *name, glia_shape
     if (count < 1 || count > INT32_MAX || sample.rank >= GLIA_MAX_RANK) {
         return glia_layer_fail(&layer, "a sample must have fixed sizes");
     }
-    glia_tensor y = hidden(z, name, &o, false);
+    if (!good_condition(&layer, o.condition)) return glia_layer_bad(z);
+    glia_tensor y = hidden(with_condition(z, o.condition), name, &o, false);
     if (glia_is_bad(y)) return glia_layer_end(&layer, y);
     y = glia_dense(y, part_of(z, name, "out", -1),
                    (glia_dense_opts){ .units = (int)count, .activation = o.output, .kernel_init = o.kernel_init });
@@ -48,20 +77,13 @@ glia_tensor glia_gan_dense_generator(glia_tensor z, const char *name, glia_shape
     return glia_layer_end(&layer, glia_reshape(y, shape));
 }
 
-/* One score for each sample: (N, F) -> (N). */
-static glia_tensor score_of(glia_tensor x, const char *name, glia_init init) {
-    if (glia_is_bad(x)) return x;
-    const int64_t n = x->shape.dim[0];
-    glia_tensor y = glia_dense(x, part_of(x, name, "score", -1), (glia_dense_opts){ .units = 1, .kernel_init = init });
-    return glia_reshape(y, GLIA_SHAPE(n));
-}
-
 glia_tensor glia_gan_dense_critic(glia_tensor x, const char *name, glia_gan_dense_opts o) {
     glia_layer layer;
     if (!glia_layer_begin(&layer, "gan_dense_critic", name, x)) return glia_layer_bad(x);
     if (x->shape.rank < 2) return glia_layer_fail(&layer, "x must be (N, ...)");
+    if (!good_condition(&layer, o.condition)) return glia_layer_bad(x);
     glia_tensor y = hidden(x->shape.rank > 2 ? glia_flatten(x) : x, name, &o, true);
-    return glia_layer_end(&layer, score_of(y, name, o.kernel_init));
+    return glia_layer_end(&layer, score_of(y, name, o.kernel_init, o.spectral_norm, o.condition));
 }
 
 /* ---- DCGAN ---------------------------------------------------------------------------------- */
@@ -128,7 +150,8 @@ glia_tensor glia_dcgan_generator(glia_tensor z, const char *name, glia_shape pic
     int filters = s.filters << (s.doublings - 1);
     const int64_t units = s.height * s.width * filters;
     if (units > INT32_MAX) return glia_layer_fail(&layer, "%d filters are not possible", s.filters);
-    glia_tensor y = glia_dense(z, part_of(z, name, "project", -1),
+    if (!good_condition(&layer, o.condition)) return glia_layer_bad(z);
+    glia_tensor y = glia_dense(with_condition(z, o.condition), part_of(z, name, "project", -1),
                                (glia_dense_opts){ .units = (int)units, .kernel_init = s.init, .no_bias = !plain });
     y = glia_reshape(y, GLIA_SHAPE(z->shape.dim[0], filters, s.height, s.width));
     y = glia_relu(normed(y, name, 0, &o));
@@ -148,12 +171,15 @@ glia_tensor glia_dcgan_critic(glia_tensor x, const char *name, glia_dcgan_opts o
     if (!glia_layer_begin(&layer, "dcgan_critic", name, x)) return glia_layer_bad(x);
     if (x->shape.rank != 4) return glia_layer_fail(&layer, "x must be (N, C, H, W)");
     if (!sizes_of(&layer, x->shape.dim + 1, &o, &s)) return glia_layer_bad(x);
+    if (!good_condition(&layer, o.condition)) return glia_layer_bad(x);
     glia_tensor y = x;
     for (int i = 1; i <= s.doublings; i++) {
         const bool has_norm = i > 1 && o.norm != GLIA_GAN_NO_NORM;
-        y = glia_conv2d(y, part_of(x, name, "down", i), conv_of(&s, s.filters << (i - 1), has_norm));
+        glia_conv_opts how = conv_of(&s, s.filters << (i - 1), has_norm);
+        how.spectral_norm = o.spectral_norm;
+        y = glia_conv2d(y, part_of(x, name, "down", i), how);
         if (has_norm) y = normed(y, name, i, &o);
         y = glia_leaky_relu(y, 0.2);
     }
-    return glia_layer_end(&layer, score_of(glia_flatten(y), name, s.init));
+    return glia_layer_end(&layer, score_of(glia_flatten(y), name, s.init, o.spectral_norm, o.condition));
 }

@@ -144,6 +144,16 @@ static double extrapolation(const run *r, int k) {
     return h / (2 * before);
 }
 
+/* Puts what is known into sample `index`, with noise that leaves the share `signal`. */
+static void put_known(const run *r, float *x, int64_t index, int k, double signal) {
+    const float *known = r->opts.known + index * r->size, *mask = r->opts.mask + index * r->size;
+    const double keep = sqrt(signal), add = sqrt(1 - signal);
+    if (add > 0) draw(r, index, r->opts.steps + 1 + k); /* other numbers than those of the moves */
+    for (int64_t j = 0; j < r->size; j++) {
+        if (mask[j] != 0) x[j] = (float)(keep * (double)known[j] + (add > 0 ? add * r->noise[j] : 0));
+    }
+}
+
 /* Move k of samples [first, first + n). */
 static glia_status advance(run *r, float *x, int64_t first, int64_t n, int k, glia_error *error) {
     const int steps = r->opts.steps, t = r->steps[k];
@@ -161,6 +171,7 @@ static glia_status advance(run *r, float *x, int64_t first, int64_t n, int k, gl
             if (more > 0) e += more * (e - (double)r->older[at]);
             x[at] = (float)(m.estimate * e + m.x * (double)x[at] + (m.noise > 0 ? m.noise * r->noise[j] : 0));
         }
+        if (r->opts.known) put_known(r, x + i * r->size, first + i, k, before);
     }
     if (status == GLIA_OK && r->opts.watch) {
         const glia_diffusion_progress p = { first, n, k + 1, steps, t, x, r->x0 };
@@ -201,6 +212,7 @@ static glia_status check_run(run *r, const float *out, glia_error *error) {
         return glia_fail(error, GLIA_E_ARGUMENT, "diffusion_sample: %s has no %s", names[o->sampler],
                          o->eta > 0 ? "eta" : "large_variance");
     }
+    if (!o->known != !o->mask) return glia_fail_null(error, o->known ? "mask" : "known");
     o->limit = glia_option(o->limit, 1);
     if (r->size < 1 || r->n < 1 || r->sample.rank >= GLIA_MAX_RANK || !(o->limit >= 0) || o->batch < 0) {
         return glia_fail(error, GLIA_E_ARGUMENT, "diffusion_sample: %lld samples of %s within %g, %lld at once",

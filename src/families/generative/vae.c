@@ -53,8 +53,8 @@ glia_status glia_vae_open(glia_vae_nets *n, glia_model *model, glia_vae_meaning 
         const glia_tensor code[] = { n->ends.mean, n->ends.logvar };
         const bool bernoulli = means.likelihood == GLIA_VAE_BERNOULLI;
         glia_tensor shown = bernoulli ? glia_sigmoid(n->ends.decoded) : n->ends.decoded;
-        glia_tensor score = glia_vae_log_likelihood(n->ends.decoded, n->ends.x,
-                                                    (glia_vae_likelihood)means.likelihood, means.stddev);
+        glia_tensor score =
+            glia_vae_log_likelihood(n->ends.decoded, n->ends.x, (glia_vae_likelihood)means.likelihood, means.stddev);
         n->size = glia_shape_count(glia_one_of(n->ends.x));
         n->latent = n->ends.z->shape.dim[1];
         n->encode = function_of(n, model, backend, code, n->ends.logvar ? 2 : 1, &reason);
@@ -83,7 +83,8 @@ static glia_array rows_of(const char *name, glia_tensor like, const float *value
 /* The classes; none for a model without. */
 static int add_classes(const glia_vae_nets *n, const int32_t *y, int64_t count, glia_array *inputs, int at) {
     if (!n->ends.y) return at;
-    inputs[at] = (glia_array){ .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(count), .data = (void *)(uintptr_t)y };
+    inputs[at] =
+        (glia_array){ .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(count), .data = (void *)(uintptr_t)y };
     return at + 1;
 }
 
@@ -185,8 +186,8 @@ static glia_vae_terms terms_of(const draws *d, int64_t i) {
 
 /* Scores rows [0, n), which belong to draws from number `at` on. */
 static glia_status score_rows(const draws *d, int64_t at, int64_t n, glia_vae_terms *terms, glia_error *error) {
-    glia_array output, inputs[3] = { rows_of("x", d->nets->ends.x, d->rows, n),
-                                     rows_of("z", d->nets->ends.z, d->z, n) };
+    glia_array output,
+        inputs[3] = { rows_of("x", d->nets->ends.x, d->rows, n), rows_of("z", d->nets->ends.z, d->z, n) };
     const int n_inputs = add_classes(d->nets, d->classes, n, inputs, 2);
     const glia_status status = glia_function_call(d->nets->score, inputs, n_inputs, &output, error);
     const float *scores = status == GLIA_OK ? output.data : NULL;

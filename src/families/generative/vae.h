@@ -35,8 +35,8 @@ glia_status glia_vae_open(glia_vae_nets *nets, glia_model *model, glia_vae_meani
 void glia_vae_close(glia_vae_nets *nets);
 
 /* Codes (n, latent) of x (n, sample): logvar may be NULL. y: classes (n), read if the model has them. */
-glia_status glia_vae_encode(glia_vae_nets *nets, const float *x, const int32_t *y, int64_t n, float *mean, float *logvar,
-                            glia_error *error);
+glia_status glia_vae_encode(glia_vae_nets *nets, const float *x, const int32_t *y, int64_t n, float *mean,
+                            float *logvar, glia_error *error);
 /* What z (n, latent) becomes, in the data's range: of Bernoulli decoders the probabilities of white. */
 glia_status glia_vae_decode(glia_vae_nets *nets, const float *z, const int32_t *y, int64_t n, float *x,
                             glia_error *error);

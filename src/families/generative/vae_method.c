@@ -14,6 +14,7 @@
 
 #include "base/settings.h"
 #include "families/generative/batches.h"
+#include "families/generative/judge.h"
 #include "families/generative/vae.h"
 #include "glia/projection.h"
 
@@ -22,7 +23,8 @@ typedef struct vae {
     glia_vae_meaning means;
     int corruption; /* of `corruptions` */
     double beta, noise;
-    int64_t shown, wanted_class, interpolate;
+    int64_t shown, wanted_class, interpolate, draws, measured;
+    const char *features;
     /* training */
     glia_graph *graph;
     glia_program *program;
@@ -54,6 +56,12 @@ static const glia_setting settings[] = {
     { "interpolate", GLIA_SETTING_INT, offsetof(vae, interpolate), 0, 0, 1000, NULL,
       "samples are walks of this length from one code to another; 0: they are drawn one by one" },
     { "shown", GLIA_SETTING_INT, offsetof(vae, shown), 64, 1, 1024, NULL, "samples shown after each epoch" },
+    { "draws", GLIA_SETTING_INT, offsetof(vae, draws), 5000, 1, 1 << 24, NULL,
+      "draws of z for the likelihood of each sample" },
+    { "measured", GLIA_SETTING_INT, offsetof(vae, measured), 1000, 1, 1e9, NULL,
+      "samples whose likelihood is measured, at most the data's" },
+    { "features", GLIA_SETTING_TEXT, offsetof(vae, features), 0, 0, 0, NULL,
+      "classifier by whose features samples are judged, besides the likelihood; none: they are not" },
 };
 
 glia_status glia_vae_meaning_of(const glia_model *model, glia_vae_meaning *means, glia_error *error) {
@@ -190,14 +198,13 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
 }
 
 /* Sums of a batch's -log p(x | z), z drawn once, and KL. A plain autoencoder's z is its code. */
-static glia_status validate_batch(vae *m, uint64_t seed, const glia_batch *batch, float *x, int64_t first, double sums[2],
-                                  glia_error *error) {
+static glia_status validate_batch(vae *m, uint64_t seed, const glia_batch *batch, float *x, int64_t first,
+                                  double sums[2], glia_error *error) {
     const int64_t size = m->nets.size;
     glia_vae_terms *terms = calloc((size_t)batch->n, sizeof *terms);
     if (!terms) return glia_fail_nomem(error);
     memcpy(x, batch->x, (size_t)(batch->n * size) * sizeof *x);
-    for (int64_t i = 0; m->means.binarize && i < batch->n; i++)
-        glia_vae_binarize(x + i * size, size, first + i, seed);
+    for (int64_t i = 0; m->means.binarize && i < batch->n; i++) glia_vae_binarize(x + i * size, size, first + i, seed);
     glia_status status = glia_vae_measure(&m->nets, x, batch->y, batch->n, first, 1, seed, terms, error);
     for (int64_t i = 0; i < batch->n; i++) {
         sums[0] -= terms[i].reconstruction;
@@ -253,8 +260,8 @@ static void draw_codes(int64_t latent, uint64_t seed, int64_t n, int64_t steps, 
     }
 }
 
-static glia_status draw(const vae *m, glia_vae_nets *nets, const glia_model *model, uint64_t seed, int64_t n, float *out,
-                        glia_error *error) {
+static glia_status draw(const vae *m, glia_vae_nets *nets, const glia_model *model, uint64_t seed, int64_t n,
+                        float *out, glia_error *error) {
     float *z = malloc((size_t)(n * nets->latent) * sizeof *z);
     int32_t *y = calloc((size_t)n, sizeof *y);
     glia_status status = z && y ? glia_choose_classes(model, m->wanted_class, n, y, error) : glia_fail_nomem(error);
@@ -414,6 +421,30 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
     return status;
 }
 
+/* The likelihood, and with a classifier's features the samples. */
+static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
+                          glia_error *error) {
+    const vae *m = memory;
+    const glia_vae_estimate_opts how = { .samples = m->draws,
+                                         .count = GLIA_MIN(m->measured, glia_data_count(opts->data)),
+                                         .seed = opts->seed,
+                                         .backend = opts->backend,
+                                         .threads = opts->threads };
+    glia_vae_estimate e;
+    glia_status status = glia_vae_log_likelihood_of(model, opts->data, how, &e, error);
+    if (status != GLIA_OK) return status;
+    glia_assessment_add(out, "log_likelihood", e.log_likelihood);
+    glia_assessment_add(out, "standard_error", e.standard_error);
+    glia_assessment_add(out, "sampling_error", e.sampling_error);
+    glia_assessment_add(out, "bound", e.bound);
+    glia_assessment_add(out, "reconstruction", e.reconstruction);
+    glia_assessment_add(out, "kl", e.kl);
+    glia_assessment_add(out, "measured", (double)e.count);
+    glia_assessment_add(out, "draws", (double)e.samples);
+    if (!m->features) return GLIA_OK;
+    return glia_judge((glia_judged){ &glia_method_vae, memory, m->features, m->wanted_class }, model, opts, out, error);
+}
+
 const glia_method glia_method_vae = {
     .about = { .name = "vae",
                .summary = "an encoder to few numbers and a decoder of them",
@@ -423,7 +454,8 @@ const glia_method glia_method_vae = {
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
                        GLIA_USES_PRECISION,
                .ranked = true,
-               .samples = true },
+               .samples = true,
+               .assesses = true },
     .bytes = sizeof(vae),
     .begin = begin,
     .step = step,
@@ -431,4 +463,5 @@ const glia_method glia_method_vae = {
     .show = show,
     .end = end,
     .sample = sample,
+    .assess = assess,
 };

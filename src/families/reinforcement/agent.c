@@ -251,7 +251,13 @@ glia_status glia_agent_play(glia_agent *a, const glia_env *env, int64_t episodes
 glia_env *glia_env_of_model(const glia_model *model, int64_t copies, glia_error *error) {
     if (!model) return glia_fail_null(error, "model"), NULL;
     const char *address = glia_model_get(model, "environment");
-    if (address) return glia_env_create(address, (glia_env_opts){ .copies = copies }, error);
+    if (address) {
+        glia_env *env = glia_env_create(address, (glia_env_opts){ .copies = copies }, error);
+        const char *statistics = env ? glia_model_get(model, "environment.statistics") : NULL;
+        if (!statistics || glia_env_take_statistics(env, statistics, error) == GLIA_OK) return env;
+        glia_env_free(env);
+        return NULL;
+    }
     glia_fail(error, GLIA_E_NOT_FOUND, "the model does not name the environment that it was trained in");
     return NULL;
 }
@@ -339,8 +345,17 @@ static double mean_of(const double *x, int64_t n) {
     return sum / (double)n;
 }
 
+/* Running statistics of observations belong to the model as its weights do. */
+static glia_status keep_statistics(const glia_training *t, const glia_actor *a, glia_error *error) {
+    char *text = glia_env_statistics_text(a->env);
+    const glia_status status = text ? glia_model_set(t->model, "environment.statistics", text, error) : GLIA_OK;
+    free(text);
+    return status;
+}
+
 glia_status glia_actor_measure(glia_training *t, glia_actor *a, int64_t episodes, glia_error *error) {
     glia_status status = glia_training_validation(t, true, error);
+    if (status == GLIA_OK) status = keep_statistics(t, a, error);
     if (status == GLIA_OK && episodes > 0) {
         double *returns = calloc((size_t)episodes, sizeof *returns);
         status = returns ? GLIA_OK : glia_fail_nomem(error);

@@ -4,6 +4,7 @@
 
 #include "core/ops/ops.h"
 #include "data/environments/environments.h"
+#include "families/reinforcement/n_step.h"
 #include "glia/reinforcement.h"
 #include "train/run/training.h"
 
@@ -38,6 +39,11 @@ glia_status glia_actor_measure(glia_training *training, glia_actor *actor, int64
 glia_status glia_actor_restore(glia_actor *actor, const glia_array *arrays, int n, bool check_only, glia_error *error);
 /* Checks that a checkpoint has this array, and with check_only false copies it. */
 glia_status glia_actor_take(const glia_array *own, const glia_array *arrays, int n, bool check_only, glia_error *error);
+/* Checkpoints of methods with a replay: steps of all copies and updates are counted in `counters`. */
+int glia_replaying_arrays(const glia_actor *actor, const glia_n_step *steps, const glia_replay *replay,
+                          int64_t counters[2], glia_array *out, int capacity);
+glia_status glia_replaying_restore(glia_actor *actor, glia_n_step *steps, glia_replay *replay, int64_t counters[2],
+                                   const glia_array *from, int n, bool check_only, glia_error *error);
 /* The method hook `assess`. */
 glia_status glia_actor_assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
                               glia_error *error);

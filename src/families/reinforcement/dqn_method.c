@@ -221,12 +221,13 @@ static glia_status begin(glia_training *t, glia_error *error) {
     const glia_replay_opts opts = { .capacity = m->capacity,
                                     .prioritized = m->prioritized,
                                     .alpha = m->alpha > 0 ? m->alpha : GLIA_ZERO };
-    m->replay = glia_n_step_replay(&m->n_steps, opts, error);
-    if (!m->replay) return GLIA_E_ARGUMENT;
+    glia_error reason = { 0 };
+    m->replay = glia_n_step_replay(&m->n_steps, opts, &reason);
+    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
     m->actions = calloc((size_t)m->actor.copies, sizeof *m->actions);
     m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
     if (!m->actions || !m->before) return glia_fail_nomem(error);
-    status = glia_store_blend(t->states, "target/", t->model->store, NULL, 1, error);
+    status = glia_store_blend(t->states, "target/", t->states, NULL, 1, error);
     t->full_lr = (double)*m->rate;
     t->epoch_steps = GLIA_MAX(m->steps / (m->train_every * m->actor.copies), 1);
     t->groups[t->n_groups++] = "train";
@@ -293,14 +294,8 @@ static glia_status act(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     memcpy(m->before, a->now.observations, (size_t)a->copies * a->bytes);
     status = glia_actor_step(t, a, m->actions, error);
-    for (int64_t i = 0; status == GLIA_OK && i < a->copies; i++) {
-        if (a->now.started[i]) continue;
-        const uint8_t *after = (const uint8_t *)a->now.observations + (size_t)i * a->bytes;
-        status = glia_n_step_add(&m->n_steps, i, m->before + (size_t)i * a->bytes, m->actions + i, a->now.rewards[i],
-                                 after, a->now.terminated[i], a->now.truncated[i], m->replay, error);
-    }
     m->counters[0] += a->copies;
-    return status;
+    return status == GLIA_OK ? glia_n_step_take(&m->n_steps, m->before, m->actions, &a->now, m->replay, error) : status;
 }
 
 /* ---- learning ----------------------------------------------------------------------------------------- */
@@ -330,7 +325,7 @@ static glia_status learn(glia_training *t, glia_error *error) {
         status = glia_replay_prioritize(m->replay, batch.rows, found, n, error);
     }
     if (status == GLIA_OK && ++m->counters[1] % m->target_every == 0 && !follows(m))
-        status = glia_store_blend(t->states, "target/", t->model->store, NULL, m->tau, error);
+        status = glia_store_blend(t->states, "target/", t->states, NULL, m->tau, error);
     return status;
 }
 
@@ -353,45 +348,16 @@ static glia_status measure(glia_training *t, glia_error *error) {
     return glia_actor_measure(t, &m->actor, m->eval_episodes, error);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------------- */
+/* ---- checkpoints ----------------------------------------------------------------------------------- */
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     dqn *m = t->memory;
-    int n = 0;
-    out[n++] = (glia_array){ "steps", GLIA_I64, GLIA_SHAPE(2), m->counters, false };
-    glia_n_step_arrays(&m->n_steps, out + n);
-    n += GLIA_N_STEP_ARRAYS;
-    n += glia_env_save(m->actor.env, out + n, capacity - n);
-    return n + glia_replay_state(m->replay, out + n, capacity - n);
-}
-
-static const char *const replay_names[] = { "rows/", "counters", "priorities", "largest" };
-
-static bool is_of_replay(const char *name) {
-    for (int i = 0; i < GLIA_COUNT(replay_names); i++) {
-        if (!strncmp(name, replay_names[i], strlen(replay_names[i]))) return true;
-    }
-    return false;
+    return glia_replaying_arrays(&m->actor, &m->n_steps, m->replay, m->counters, out, capacity);
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     dqn *m = t->memory;
-    glia_array replay[GLIA_RUN_ARRAYS], own[1 + GLIA_N_STEP_ARRAYS];
-    int rows = 0;
-    for (int i = 0; i < n && rows < GLIA_RUN_ARRAYS; i++) {
-        if (is_of_replay(from[i].name)) replay[rows++] = from[i];
-    }
-    glia_status status = glia_actor_restore(&m->actor, from, n, check_only, error);
-    if (status == GLIA_OK)
-        status = (check_only ? glia_replay_check(m->replay, replay, rows, error)
-                             : glia_replay_restore(m->replay, replay, rows, error));
-    own[0] = (glia_array){ "steps", GLIA_I64, GLIA_SHAPE(2), m->counters, false };
-    glia_n_step_arrays(&m->n_steps, own + 1);
-    for (int i = 0; status == GLIA_OK && i < GLIA_COUNT(own); i++) {
-        status = glia_actor_take(&own[i], from, n, check_only, error);
-    }
-    if (status == GLIA_OK && check_only) status = glia_n_step_check(&m->n_steps, from, n, error);
-    return status;
+    return glia_replaying_restore(&m->actor, &m->n_steps, m->replay, m->counters, from, n, check_only, error);
 }
 
 const glia_method glia_method_dqn = {

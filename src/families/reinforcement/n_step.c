@@ -83,6 +83,19 @@ glia_status glia_n_step_add(glia_n_step *s, int64_t copy, const void *observatio
     return status;
 }
 
+glia_status glia_n_step_take(glia_n_step *s, const void *observations, const void *actions, const glia_env_result *now,
+                             glia_replay *replay, glia_error *error) {
+    glia_status status = GLIA_OK;
+    for (int64_t i = 0; status == GLIA_OK && i < s->copies; i++) {
+        const size_t seen = (size_t)i * s->observation_bytes, done = (size_t)i * s->action_bytes;
+        if (now->started[i]) continue;
+        status = glia_n_step_add(s, i, (const uint8_t *)observations + seen, (const uint8_t *)actions + done,
+                                 now->rewards[i], (const uint8_t *)now->observations + seen, now->terminated[i],
+                                 now->truncated[i], replay, error);
+    }
+    return status;
+}
+
 void glia_n_step_arrays(const glia_n_step *s, glia_array out[GLIA_N_STEP_ARRAYS]) {
     const int64_t waiting = s->n * s->copies;
     const glia_array all[GLIA_N_STEP_ARRAYS] = {

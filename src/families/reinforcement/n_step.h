@@ -27,6 +27,9 @@ glia_replay *glia_n_step_replay(const glia_n_step *s, glia_replay_opts opts, gli
 /* One step of a copy: adds the transitions that are now complete to the replay. `next` is the observation after it. */
 glia_status glia_n_step_add(glia_n_step *s, int64_t copy, const void *observation, const void *action, double reward,
                             const void *next, bool terminated, bool truncated, glia_replay *replay, glia_error *error);
+/* A step of all copies: observations before it, actions, its result. Copies that only began an episode add nothing. */
+glia_status glia_n_step_take(glia_n_step *s, const void *observations, const void *actions, const glia_env_result *now,
+                             glia_replay *replay, glia_error *error);
 /* For checkpoints: fills 4 arrays, of the handle's own memory. */
 enum { GLIA_N_STEP_ARRAYS = 4 };
 /* Whether such arrays of a checkpoint have possible counts. */

@@ -44,11 +44,12 @@ typedef float lanes __attribute__((vector_size(4 * GLIA_COMPETITION_LANES), alig
 typedef int32_t masks __attribute__((vector_size(4 * GLIA_COMPETITION_LANES), aligned(4)));
 
 struct glia_competition_run {
-    int64_t steps;      /* that a sample is shown, and most of the pause that is computed */
-    float *v, *ge, *gi; /* (width) */
-    int32_t *held;      /* (n): the step at which the cell may fire again */
-    int32_t *last;      /* (n): the step of its last spike, -1: none */
-    int32_t *active;    /* cells that have fired, in order of their first spike */
+    int64_t steps;              /* that a sample is shown, and most of the pause that is computed */
+    int64_t width;              /* cells, padded to a multiple of the lanes; the padding never fires */
+    float *v, *ge, *gi, *limit; /* (width); limit: the threshold */
+    int32_t *held;              /* (n): the step at which the cell may fire again */
+    int32_t *last;              /* (n): the step of its last spike, -1: none */
+    int32_t *active;            /* cells that have fired, in order of their first spike */
     int64_t n_active;
     int32_t *inner; /* inhibitory cells that are not at rest */
     int64_t n_inner;
@@ -61,15 +62,22 @@ struct glia_competition_run {
     float *pre, *post1, *post2; /* decay of traces by age in steps */
     double drawn[DRAWN];
     int n_drawn;
+    void (*watch)(void *context, int64_t step, int64_t cell);
+    void *watcher;
 };
+
+static size_t padded(const glia_competition *net) {
+    const size_t lanes_of = GLIA_COMPETITION_LANES;
+    return ((size_t)net->n + lanes_of - 1) / lanes_of * lanes_of;
+}
 
 static int64_t steps_of(double ms, double dt) { return (int64_t)llround(ms / dt); }
 
 void glia_competition_run_free(glia_competition_run *r) {
     if (!r) return;
-    void *const blocks[] = { r->v,     r->ge,      r->gi,      r->held,       r->last, r->active,
-                             r->inner, r->inner_v, r->inner_g, r->inner_held, r->seen, r->head,
-                             r->next,  r->source,  r->pre,     r->post1,      r->post2 };
+    void *const blocks[] = { r->v,      r->limit, r->ge,      r->gi,      r->held,       r->last,
+                             r->active, r->inner, r->inner_v, r->inner_g, r->inner_held, r->seen,
+                             r->head,   r->next,  r->source,  r->pre,     r->post1,      r->post2 };
     for (int i = 0; i < GLIA_COUNT(blocks); i++) free(blocks[i]);
     free(r);
 }
@@ -78,10 +86,11 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     const glia_competition_rules *u = &net->rules;
     glia_competition_run *r = calloc(1, sizeof *r);
     if (!r) return NULL;
-    const size_t n = (size_t)net->n, width = (size_t)net->width, inputs = (size_t)net->inputs;
+    const size_t n = (size_t)net->n, width = padded(net), inputs = (size_t)net->inputs;
     r->steps = steps_of(u->shown, u->dt);
-    r->capacity = 4096;
-    float **const reals[] = { &r->v, &r->ge, &r->gi };
+    r->capacity = 1024;
+    r->width = (int64_t)width;
+    float **const reals[] = { &r->v, &r->ge, &r->gi, &r->limit };
     for (int i = 0; i < GLIA_COUNT(reals); i++) *reals[i] = glia_alloc_aligned(width * sizeof(float));
     int32_t **const counts[] = { &r->held, &r->last, &r->active, &r->inner, &r->inner_held };
     for (int i = 0; i < GLIA_COUNT(counts); i++) *counts[i] = malloc(n * sizeof(int32_t));
@@ -94,8 +103,8 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     const size_t ages = (size_t)(r->steps + steps_of(u->rest, u->dt) + 1);
     const double taus[] = { u->tau_pre, u->tau_post1, u->tau_post2 };
     float **const traces[] = { &r->pre, &r->post1, &r->post2 };
-    bool made = r->v && r->ge && r->gi && r->held && r->last && r->active && r->inner && r->inner_v && r->inner_g &&
-                r->inner_held && r->seen && r->head && r->next && r->source;
+    bool made = r->v && r->ge && r->gi && r->limit && r->held && r->last && r->active && r->inner && r->inner_v &&
+                r->inner_g && r->inner_held && r->seen && r->head && r->next && r->source;
     for (int i = 0; i < GLIA_COUNT(traces); i++) {
         *traces[i] = malloc(ages * sizeof(float));
         made = made && *traces[i];
@@ -104,6 +113,12 @@ glia_competition_run *glia_competition_run_create(const glia_competition *net) {
     if (made) return r;
     glia_competition_run_free(r);
     return NULL;
+}
+
+void glia_competition_watch(glia_competition_run *r, void (*watch)(void *context, int64_t step, int64_t cell),
+                            void *context) {
+    r->watch = watch;
+    r->watcher = context;
 }
 
 /* ---- the spikes of the inputs --------------------------------------------------------------------- */
@@ -132,9 +147,17 @@ static bool add_spike(glia_competition_run *r, int64_t step, int64_t input) {
     return true;
 }
 
-/* Draws all spikes of the presentation: distances between spikes of an input are geometric. If memory runs out, the rest
- * is missing. */
-static void draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
+/* The step of a spike, moved by a normal number (Box and Muller) but kept inside the presentation. */
+static int64_t jittered(const glia_competition *net, glia_competition_run *r, int64_t step, glia_rng *rng) {
+    if (net->rules.jitter <= 0) return step;
+    const double u = sqrt(-2 * log1p(-uniform(r, rng))), angle = 6.283185307179586 * uniform(r, rng);
+    const double by = net->rules.jitter / net->rules.dt * u * cos(angle);
+    return (int64_t)fmin(fmax(round((double)step + by), 0), (double)(r->steps - 1));
+}
+
+/* Draws all spikes of the presentation: distances between spikes of an input are geometric. false: out of
+ * memory. */
+static bool draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
                         glia_rng *rng) {
     memset(r->head, 0xFF, (size_t)r->steps * sizeof *r->head);
     r->n_spikes = 0;
@@ -143,17 +166,22 @@ static void draw_spikes(const glia_competition *net, glia_competition_run *r, co
         if (!(chance > 0)) continue;
         const double scale = chance < 1 ? 1 / log1p(-chance) : 0;
         for (double t = -1; (t += 1 + floor(log1p(-uniform(r, rng)) * scale)) < (double)r->steps;) {
-            if (!add_spike(r, (int64_t)t, i)) return;
+            if (net->rules.loss > 0 && uniform(r, rng) < net->rules.loss) continue;
+            if (!add_spike(r, jittered(net, r, (int64_t)t, rng), i)) return false;
         }
     }
+    return true;
 }
 
 /* ---- one step --------------------------------------------------------------------------------------- */
 
 static void begin_run(const glia_competition *net, glia_competition_run *r) {
-    for (int64_t j = 0; j < net->width; j++) r->v[j] = REST;
-    memset(r->ge, 0, (size_t)net->width * sizeof *r->ge);
-    memset(r->gi, 0, (size_t)net->width * sizeof *r->gi);
+    for (int64_t j = 0; j < r->width; j++) {
+        r->v[j] = REST;
+        r->limit[j] = j < net->n ? net->theta[j] + OFFSET : INFINITY;
+    }
+    memset(r->ge, 0, (size_t)r->width * sizeof *r->ge);
+    memset(r->gi, 0, (size_t)r->width * sizeof *r->gi);
     memset(r->held, 0, (size_t)net->n * sizeof *r->held);
     memset(r->last, 0xFF, (size_t)net->n * sizeof *r->last);
     memset(r->seen, 0xFF, (size_t)net->inputs * sizeof *r->seen);
@@ -161,20 +189,23 @@ static void begin_run(const glia_competition *net, glia_competition_run *r) {
     r->n_active = r->n_inner = 0;
 }
 
-/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells. */
+/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells.
+ * */
 static void deliver(const glia_competition *net, glia_competition_run *r, int64_t input, int64_t t, bool learns,
                     glia_competition_told *told) {
-    float *row = net->weights + input * net->width, *ge = r->ge;
-    for (int64_t j = 0; j < net->width; j += GLIA_COMPETITION_LANES) {
+    float *row = net->weights + input * net->n, *ge = r->ge;
+    int64_t j = 0;
+    for (; j + GLIA_COMPETITION_LANES <= net->n; j += GLIA_COMPETITION_LANES) {
         *(lanes *)(void *)(ge + j) += *(const lanes *)(const void *)(row + j);
     }
+    for (; j < net->n; j++) ge[j] += row[j];
     told->operations += net->n;
     r->seen[input] = (int32_t)t;
     if (!learns) return;
     const float rate = (float)net->rules.rate_pre;
     for (int64_t k = 0; k < r->n_active; k++) {
-        const int32_t j = r->active[k];
-        row[j] = fmaxf(row[j] - rate * r->post1[t - r->last[j]], 0);
+        const int32_t cell = r->active[k];
+        row[cell] = fmaxf(row[cell] - rate * r->post1[t - r->last[cell]], 0);
     }
     told->operations += r->n_active;
 }
@@ -184,7 +215,7 @@ static bool move_cells(const glia_competition *net, glia_competition_run *r, boo
     const float leak = (float)(net->rules.dt / TAU), fall_e = (float)exp(-net->rules.dt / TAU_E),
                 fall_i = (float)exp(-net->rules.dt / TAU_I);
     masks any = { 0 };
-    for (int64_t j = 0; j < net->width; j += GLIA_COMPETITION_LANES) {
+    for (int64_t j = 0; j < r->width; j += GLIA_COMPETITION_LANES) {
         lanes *v = (lanes *)(void *)(r->v + j), *ge = (lanes *)(void *)(r->ge + j), *gi = (lanes *)(void *)(r->gi + j);
         lanes d = (REST - *v) - *ge * *v;
         if (inhibited) {
@@ -193,7 +224,7 @@ static bool move_cells(const glia_competition *net, glia_competition_run *r, boo
         }
         *ge *= fall_e;
         *v += leak * d;
-        any |= *v > *(const lanes *)(const void *)(net->theta + j) + OFFSET;
+        any |= *v > *(const lanes *)(const void *)(r->limit + j);
     }
     int32_t all = 0;
     for (int i = 0; i < GLIA_COMPETITION_LANES; i++) all |= any[i];
@@ -206,6 +237,7 @@ static void fire(glia_competition *net, glia_competition_run *r, int64_t j, int6
     const glia_competition_rules *u = &net->rules;
     counts[j]++;
     told->spikes++;
+    if (r->watch) r->watch(r->watcher, t, j);
     r->v[j] = RESET;
     r->held[j] = (int32_t)(t + steps_of(HELD, u->dt));
     if (r->inner_held[j] < 0) { /* its inhibitory cell was at rest */
@@ -219,11 +251,12 @@ static void fire(glia_competition *net, glia_competition_run *r, int64_t j, int6
         const float before = r->last[j] < 0 ? 0 : r->post2[t - r->last[j]], rate = (float)u->rate_post * before;
         for (int64_t i = 0; before > 0 && i < net->inputs; i++) {
             if (r->seen[i] < 0) continue;
-            float *w = net->weights + i * net->width + j;
+            float *w = net->weights + i * net->n + j;
             *w = fminf(*w + rate * r->pre[t - r->seen[i]], 1);
         }
         told->operations += net->inputs;
         net->theta[j] += (float)u->theta_plus;
+        r->limit[j] = net->theta[j] + OFFSET;
     }
     if (r->last[j] < 0) r->active[r->n_active++] = (int32_t)j;
     r->last[j] = (int32_t)t;
@@ -241,7 +274,7 @@ static bool move_inner(const glia_competition *net, glia_competition_run *r, int
         *g *= fall;
         if (r->inner_held[j] <= t && *v > INNER_THRESHOLD) {
             const float own = r->gi[j];
-            for (int64_t i = 0; i < net->width; i++) r->gi[i] += (float)net->rules.inhibition;
+            for (int64_t i = 0; i < r->width; i++) r->gi[i] += (float)net->rules.inhibition;
             r->gi[j] = own;
             *v = INNER_RESET;
             r->inner_held[j] = (int32_t)(t + steps_of(INNER_HELD, net->rules.dt));
@@ -265,7 +298,7 @@ static void step_cells(glia_competition *net, glia_competition_run *r, int64_t t
         if (r->held[r->active[k]] > t) r->v[r->active[k]] = RESET;
     }
     for (int64_t j = 0; any && j < net->n; j++) {
-        if (r->v[j] > net->theta[j] + OFFSET) fire(net, r, j, t, learns, counts, told);
+        if (r->v[j] > r->limit[j]) fire(net, r, j, t, learns, counts, told);
     }
 }
 
@@ -273,9 +306,9 @@ static void step_cells(glia_competition *net, glia_competition_run *r, int64_t t
 
 static void normalize(glia_competition *net, int64_t j) {
     double sum = 0;
-    for (int64_t i = 0; i < net->inputs; i++) sum += (double)net->weights[i * net->width + j];
+    for (int64_t i = 0; i < net->inputs; i++) sum += (double)net->weights[i * net->n + j];
     const float scale = (float)(sum > 0 ? net->rules.norm / sum : 1);
-    for (int64_t i = 0; i < net->inputs; i++) net->weights[i * net->width + j] *= scale;
+    for (int64_t i = 0; i < net->inputs; i++) net->weights[i * net->n + j] *= scale;
 }
 
 void glia_competition_normalize(glia_competition *net) {
@@ -286,13 +319,14 @@ void glia_competition_normalize(glia_competition *net) {
 static int64_t show_once(glia_competition *net, glia_competition_run *r, bool learns, int32_t *counts,
                          glia_competition_told *told) {
     const glia_competition_rules *u = &net->rules;
-    const int64_t pause = steps_of(u->rest, u->dt), spent = steps_of(6 * TAU_I, u->dt);
+    const int64_t pause = steps_of(u->rest, u->dt), spent = steps_of(10 * TAU_I, u->dt);
     int64_t inhibited = 0, before = told->spikes, shown = 0;
     begin_run(net, r);
     for (int64_t t = 0; t < r->steps + pause; t++) {
         for (int32_t s = t < r->steps ? r->head[t] : -1; s >= 0; s = r->next[s]) {
             deliver(net, r, r->source[s], t, learns, told);
         }
+        if (inhibited == t) memset(r->gi, 0, (size_t)r->width * sizeof *r->gi); /* e^-10 of it is left */
         step_cells(net, r, t, inhibited > t, learns, counts, told);
         if (r->n_inner > 0 && move_inner(net, r, t, told)) inhibited = t + spent;
         if (t + 1 == r->steps) shown = told->spikes - before;
@@ -314,8 +348,8 @@ glia_competition_told glia_competition_show(glia_competition *net, glia_competit
     r->n_drawn = 0;
     for (double intensity = net->rules.intensity; intensity <= BRIGHTEST; intensity++) {
         memset(counts, 0, (size_t)net->n * sizeof *counts);
-        draw_spikes(net, r, x, intensity, &rng);
-        if (show_once(net, r, learns, counts, &told) >= net->rules.least || r->n_spikes == 0) break;
+        told.failed = !draw_spikes(net, r, x, intensity, &rng);
+        if (told.failed || show_once(net, r, learns, counts, &told) >= net->rules.least || r->n_spikes == 0) break;
     }
     return told;
 }

@@ -4,7 +4,7 @@
 
 #include "base/base.h"
 
-enum { GLIA_COMPETITION_LANES = 8 }; /* rows of weights are padded to a multiple */
+enum { GLIA_COMPETITION_LANES = 8 }; /* cells that are moved at once */
 
 /* What does not change while a sample is shown. The fields are in the paper's units: ms, mV. */
 typedef struct glia_competition_rules {
@@ -16,12 +16,14 @@ typedef struct glia_competition_rules {
     double norm; /* of each cell's weights, their sum */
     double theta_plus, tau_theta;
     double excitation, inhibition;
+    double loss;   /* part of the input spikes that are lost on the way */
+    double jitter; /* deviation of the input spikes' times, ms */
 } glia_competition_rules;
 
-/* Cells n, padded to `width` columns; weights (inputs, width), theta (width); the padding never fires. */
+/* weights (inputs, n), theta (n): memory of the caller. */
 typedef struct glia_competition {
     glia_competition_rules rules;
-    int64_t inputs, n, width;
+    int64_t inputs, n;
     float *weights, *theta;
 } glia_competition;
 
@@ -30,12 +32,17 @@ typedef struct glia_competition_run glia_competition_run;
 glia_competition_run *glia_competition_run_create(const glia_competition *net); /* NULL: out of memory */
 void glia_competition_run_free(glia_competition_run *run);
 
+/* Calls `watch` at each spike of a cell. */
+void glia_competition_watch(glia_competition_run *run, void (*watch)(void *context, int64_t step, int64_t cell),
+                            void *context);
+
 /* What happened while one sample was shown. */
 typedef struct glia_competition_told {
     int64_t input_spikes, spikes; /* of the inputs, of the cells */
     int64_t operations;           /* synaptic: additions of a weight to a conductance, and changes of weights */
     int64_t shown;                /* times that it was shown */
     double milliseconds;          /* simulated */
+    bool failed;                  /* out of memory; nothing was learned */
 } glia_competition_told;
 
 /* Shows x (inputs) in [0, 1], with random numbers by seed and stream; counts (n) become the spikes of the cells. With

@@ -1,5 +1,5 @@
-/* izhikevich.c - Izhikevich's cell of two variables (2003, "Simple model of spiking neurons"), and the twenty patterns of
- * "Which model to use for cortical spiking neurons?" (2004, figure 1).
+/* izhikevich.c - Izhikevich's cell of two variables (2003, "Simple model of spiking neurons"), and the twenty patterns
+ * of "Which model to use for cortical spiking neurons?" (2004, figure 1).
  *
  *     dv/dt = 0.04 v^2 + 5 v + 140 - u + I      du/dt = a (b v - u)      at v >= 30 mV: v = c, u += d
  *

@@ -1,4 +1,5 @@
-/* stochastic.c - the integrate-and-fire cell with escape noise (Gerstner 2000, "Population dynamics of spiking neurons").
+/* stochastic.c - the integrate-and-fire cell with escape noise (Gerstner 2000, "Population dynamics of spiking
+ * neurons").
  *
  * The membrane is that of lif.c. It fires at any v, with the hazard escape exp((v - threshold) / width) per ms, so the
  * probability of a spike in a step is 1 - exp(-hazard dt), with the mean of the hazards at both ends. A spike is at the

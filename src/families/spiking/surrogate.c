@@ -91,6 +91,7 @@ static glia_tensor step(units *u, glia_tensor input) {
         glia_loop_next(u->loop, u->current, i);
     }
     glia_tensor old = u->membrane, next = NULL, over = glia_add_scalar(old, -o->threshold);
+    if (glia_is_bad(over) || glia_is_bad(i)) return over;
     if (a) over = glia_sub(over, glia_mul_scalar(a, o->adapt));
     if (o->silent) {
         next = glia_add(glia_mul_scalar(old, o->beta), i);
@@ -138,6 +139,7 @@ static glia_tensor run_units(glia_tensor current, glia_tensor kernel, glia_spiki
     for (int i = 0; i < GLIA_COUNT(states); i++) {
         if (states[i]) *states[i] = zeros ? glia_loop_state(u.loop, zeros) : glia_loop_state_zeros(u.loop, one);
     }
+    if (glia_is_bad(input) || glia_is_bad(u.membrane) || (u.o.adapt != 0 && glia_is_bad(u.adaptation))) return g->bad;
     if (kernel) input = glia_add(input, glia_matmul_transposed(u.before, false, kernel, true));
     glia_tensor each[2] = { step(&u, input), u.membrane }, all[2] = { g->bad, g->bad };
     each[1] = u.membrane;
@@ -248,6 +250,7 @@ glia_tensor glia_first_spike(glia_tensor spikes) {
     glia_loop *loop = glia_loop_begin(g, (glia_loop_opts){ 0 });
     glia_tensor s = glia_loop_input(loop, spikes), steps = glia_loop_state_zeros(loop, one);
     glia_tensor fired = glia_loop_state_zeros(loop, one); /* 1 from the first spike on */
+    if (glia_is_bad(s) || glia_is_bad(steps) || glia_is_bad(fired)) return g->bad;
     glia_tensor waits = glia_mul(glia_sub(glia_like(fired, 1), fired), glia_sub(glia_like(s, 1), s));
     glia_loop_next(loop, fired, glia_sub(glia_like(waits, 1), waits));
     glia_tensor next = glia_add(steps, waits), all = NULL;

@@ -86,3 +86,29 @@ bool glia_word_table_sort(glia_word_table *table, int64_t least, int64_t most) {
     if (good) *table = sorted;
     return good;
 }
+
+/* ---- words as UTF-8 ----------------------------------------------------------------------- */
+
+void glia_word_escape(const char *word, glia_text *out) {
+    const uint8_t *p = (const uint8_t *)word;
+    for (size_t rest = strlen(word), n; rest > 0; p += n, rest -= n) {
+        n = *p == '\\' ? 0 : glia_utf8_length(p, rest);
+        if (n)
+            glia_text_append(out, (const char *)p, n);
+        else
+            glia_text_printf(out, "\\x%02X", *p), n = 1;
+    }
+}
+
+static int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+
+size_t glia_word_unescape(const char *escaped, size_t length, char *word) {
+    size_t n = 0;
+    for (size_t i = 0; i < length; i++) {
+        const bool coded = i + 3 < length && escaped[i] == '\\' && escaped[i + 1] == 'x';
+        const int high = coded ? digit(escaped[i + 2]) : -1, low = coded ? digit(escaped[i + 3]) : -1;
+        word[n++] = high >= 0 && low >= 0 ? (char)(16 * high + low) : escaped[i];
+        if (high >= 0 && low >= 0) i += 3;
+    }
+    return n;
+}

@@ -11,16 +11,18 @@ static glia_vectors *take_vectors(const glia_array *a, int64_t size, const char 
     const int64_t n = a->shape.dim[0], row = a->shape.dim[1];
     glia_word_table table = { 0 };
     float *values = malloc((size_t)(n * size) * sizeof *values);
-    glia_status status = values ? GLIA_OK : glia_fail_nomem(error);
+    char *word = malloc(strlen(names) + 1);
+    glia_status status = values && word ? GLIA_OK : glia_fail_nomem(error);
     for (int64_t i = 0, number; i < n && status == GLIA_OK; i++) {
-        const size_t length = strcspn(names, "\n");
+        const size_t length = strcspn(names, "\n"), bytes = glia_word_unescape(names, length, word);
         char *end = NULL;
         const long long count = strtoll(counts, &end, 10);
-        const bool last = i + 1 == n;
-        if (!length || end == counts || count < 0 || names[length] != (last ? 0 : '\n') || *end != (last ? 0 : '\n')) {
+        const char after = i + 1 == n ? 0 : '\n';
+        const bool good = bytes && !memchr(word, 0, bytes) && end != counts && count >= 0;
+        if (!good || names[length] != after || *end != after) {
             status = glia_fail(error, GLIA_E_FORMAT, "the model's word %lld of %lld is damaged", (long long)i,
                                (long long)n);
-        } else if (!glia_word_table_add(&table, names, length, &number)) {
+        } else if (!glia_word_table_add(&table, word, bytes, &number)) {
             status = glia_fail_nomem(error);
         } else if (number != i) {
             status = glia_fail(error, GLIA_E_FORMAT, "the model's word \"%.*s\" is a duplicate",
@@ -32,6 +34,7 @@ static glia_vectors *take_vectors(const glia_array *a, int64_t size, const char 
             counts = end + 1;
         }
     }
+    free(word);
     if (status == GLIA_OK) return glia_vectors_take(&table, values, size, error);
     glia_word_table_free(&table);
     free(values);

@@ -69,32 +69,24 @@ static void declare(glia_model *model, int64_t words, int64_t size) {
     glia_model_output(model, "vector", vector);
 }
 
-/* Writes words and counts, one a line, into the metadata. */
-static glia_status describe(glia_model *model, const glia_word_table *table, glia_error *error) {
-    glia_text words = { 0 }, counts = { 0 };
+/* Words and counts, one a line. */
+static glia_status list_words(const glia_word_table *table, glia_text *words, glia_text *counts, glia_error *error) {
     for (int64_t i = 0; i < table->n; i++) {
-        glia_text_printf(&words, "%s%s", i ? "\n" : "", table->words[i]);
-        glia_text_printf(&counts, "%s%lld", i ? "\n" : "", (long long)table->counts[i]);
+        if (i) glia_text_append(words, "\n", 1);
+        glia_word_escape(table->words[i], words);
+        glia_text_printf(counts, "%s%lld", i ? "\n" : "", (long long)table->counts[i]);
     }
-    glia_status status = words.failed || counts.failed ? glia_fail_nomem(error) : GLIA_OK;
-    if (status == GLIA_OK) status = glia_model_set(model, "words", words.bytes, error);
-    if (status == GLIA_OK) status = glia_model_set(model, "word_counts", counts.bytes, error);
-    free(words.bytes);
-    free(counts.bytes);
-    return status;
+    return words->failed || counts->failed ? glia_fail_nomem(error) : GLIA_OK;
 }
 
 /* GLIA_E_ARGUMENT unless the model was trained on the same words. */
-static glia_status check_same(const glia_model *model, const glia_word_trainer *w, glia_error *error) {
-    const char *at = glia_model_get(model, "words");
+static glia_status check_same(const glia_model *model, const glia_word_trainer *w, const char *words,
+                              glia_error *error) {
+    const char *known = glia_model_get(model, "words");
     const glia_node *vectors = glia_graph_find_leaf(model->graph, "vectors");
-    bool same = at && vectors && glia_shape_equal(vectors->shape, GLIA_SHAPE(w->table.n, w->row));
-    for (int64_t i = 0; same && i < w->table.n; i++) {
-        const size_t n = strlen(w->table.words[i]);
-        same = !strncmp(at, w->table.words[i], n) && at[n] == (i + 1 < w->table.n ? '\n' : 0);
-        at += n + 1;
-    }
-    if (same) return GLIA_OK;
+    if (known && strcmp(known, words) == 0 && vectors &&
+        glia_shape_equal(vectors->shape, GLIA_SHAPE(w->table.n, w->row)))
+        return GLIA_OK;
     return glia_fail(error, GLIA_E_ARGUMENT,
                      "the method word2vec needs an empty model, or one that was trained on the same words");
 }
@@ -158,21 +150,34 @@ static glia_status make_outputs(glia_training *t, glia_error *error) {
     return status;
 }
 
-static glia_status make_model(glia_training *t, glia_error *error) {
+/* Builds the model, or takes one of the same words, and writes the words into its metadata. */
+static glia_status fill_model(glia_training *t, const char *words, const char *counts, glia_error *error) {
     word2vec *m = t->memory;
     glia_word_trainer *w = &m->trainer;
     glia_model *model = t->model;
     const bool fresh = model->graph->n_nodes == 0;
     if (fresh)
         declare(model, w->table.n, w->how.size);
-    else if (check_same(model, w, error) != GLIA_OK)
+    else if (check_same(model, w, words, error) != GLIA_OK)
         return GLIA_E_ARGUMENT;
     glia_status status = glia_model_ready(model, t->opts.seed, error);
     if (status != GLIA_OK) return status;
     w->input = values_of(model->store, "vectors");
     if (fresh) glia_word_trainer_rows(w);
     glia_store_touch(model->store);
-    return describe(model, &w->table, error);
+    m->words_hash = (int64_t)glia_hash_bytes(words, strlen(words), glia_hash_bytes(counts, strlen(counts), 0));
+    status = glia_model_set(model, "words", words, error);
+    return status == GLIA_OK ? glia_model_set(model, "word_counts", counts, error) : status;
+}
+
+static glia_status make_model(glia_training *t, glia_error *error) {
+    const word2vec *m = t->memory;
+    glia_text words = { 0 }, counts = { 0 };
+    glia_status status = list_words(&m->trainer.table, &words, &counts, error);
+    if (status == GLIA_OK) status = fill_model(t, words.bytes, counts.bytes, error);
+    free(words.bytes);
+    free(counts.bytes);
+    return status;
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {
@@ -186,8 +191,6 @@ static glia_status begin(glia_training *t, glia_error *error) {
     t->full_lr = asked > 0 ? asked : m->architecture == SKIP_GRAM ? 0.025 : 0.05;
     t->epoch_steps = m->trainer.steps;
     t->parameter_bytes = (size_t)(m->trainer.table.n * m->trainer.row) * sizeof(float);
-    const char *words = glia_model_get(t->model, "words");
-    m->words_hash = (int64_t)glia_hash_bytes(words, strlen(words), 0);
     m->loss_mean = glia_training_mean(t, "loss");
     return GLIA_OK;
 }
@@ -260,9 +263,12 @@ static glia_status show(glia_training *t, glia_show_fn show_one, void *context, 
         glia_neighbour near[NEAR];
         const glia_nearest_opts query = { .plus = &word, .n_plus = 1 };
         const int n = glia_vectors_nearest(vectors, query, near, NEAR, &reason);
-        glia_text_printf(&text, "%s:", word);
-        for (int k = 0; k < n; k++) glia_text_printf(&text, " %s", glia_vectors_word(vectors, near[k].word));
-        glia_text_printf(&text, "\n");
+        glia_word_escape(word, &text);
+        for (int k = 0; k < n; k++) {
+            glia_text_append(&text, k ? " " : ": ", k ? 1 : 2);
+            glia_word_escape(glia_vectors_word(vectors, near[k].word), &text);
+        }
+        glia_text_append(&text, "\n", 1);
     }
     glia_vectors_free(vectors);
     const glia_shown shown = { .name = "neighbours", .kind = GLIA_SHOWN_TEXT, .n = 1, .text = text.bytes };

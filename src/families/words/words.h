@@ -34,6 +34,11 @@ bool glia_word_table_add(glia_word_table *table, const char *word, size_t length
  * the first that occurred. */
 bool glia_word_table_sort(glia_word_table *table, int64_t least, int64_t most);
 
+/* Appends a word as UTF-8: a backslash and bytes that are not UTF-8 become \xHH. */
+void glia_word_escape(const char *word, glia_text *out);
+/* The word of `length` escaped bytes, written to `word`, which has room for as many; returns its length. */
+size_t glia_word_unescape(const char *escaped, size_t length, char *word);
+
 /* ---- reading text ------------------------------------------------------------------------- */
 
 typedef enum glia_word_item { GLIA_ITEM_WORD, GLIA_ITEM_LINE, GLIA_ITEM_END, GLIA_ITEM_FAILED } glia_word_item;

@@ -18,6 +18,7 @@ typedef struct glia_loss_opts {
     glia_loss loss;
     double smoothing;
     const double *class_weights; /* one per class, or NULL */
+    const char *output;          /* GLIA_LOSS_OUTPUT: its name; NULL: "loss" */
 } glia_loss_opts;
 
 /* Adds to the graph the loss of `output` against `target` (both (N, ...)) and the measures. false: an error is recorded

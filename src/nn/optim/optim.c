@@ -273,18 +273,19 @@ static void apply(const char *who, glia_graph *g, glia_optimizer optimizer, cons
     glia_graph_label(g, label);
 }
 
-void glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters, const glia_tensor *gradients, int n,
-                          const char *group) {
+int glia_apply_gradients(glia_optimizer optimizer, const glia_tensor *parameters, const glia_tensor *gradients, int n,
+                         const char *group) {
     glia_graph *g = NULL;
     for (int i = 0; i < n && parameters && !g; i++) g = glia_tensor_graph(parameters[i]);
     for (int i = 0; i < n && gradients && !g; i++) g = glia_tensor_graph(gradients[i]);
-    if (!g || g->error.status != GLIA_OK) return;
+    if (!g || g->error.status != GLIA_OK) return 0;
     if (!parameters || !gradients) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "glia_apply_gradients: %s is NULL",
                         parameters ? "gradients" : "parameters");
-        return;
+        return 0;
     }
     apply("glia_apply_gradients", g, optimizer, parameters, gradients, n, group ? group : "train");
+    return g->error.status == GLIA_OK ? n : 0;
 }
 
 /* The trainable parameters that match, in the graph's arena; NULL: a mistake is in the graph. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "data/formats/formats.h"
+#include "glia/methods.h"
 #include "train/callbacks/callbacks.h"
 #include "train/events/events.h"
 
@@ -34,7 +35,7 @@ typedef struct tensorboard {
     bool no_images;      /* this build cannot encode images */
 } tensorboard;
 
-/* ---- images of kernels -------------------------------------------------------------------------- */
+/* ---- pictures ----------------------------------------------------------------------------------- */
 
 /* True for the kernel (K, C, H, W) of a convolution on images. */
 static bool is_visible(const glia_array *a) {
@@ -42,53 +43,72 @@ static bool is_visible(const glia_array *a) {
            (a->shape.dim[1] == 1 || a->shape.dim[1] == 3);
 }
 
-/* Draws the kernels side by side, separated by one grey pixel; each weight is a square of SCALE pixels. The smallest
- * weight is black, the largest white. */
-static glia_status draw_kernels(const glia_array *a, glia_image *out, glia_error *error) {
-    enum { SCALE = 8 };
-    const int64_t n = a->shape.dim[0], channels = a->shape.dim[1], h = a->shape.dim[2], w = a->shape.dim[3];
-    const float *x = a->data;
-    float least = x[0], most = x[0];
-    for (int64_t i = 1; i < glia_shape_count(a->shape); i++) {
-        least = fminf(least, x[i]);
-        most = fmaxf(most, x[i]);
-    }
-    const float range = most > least ? most - least : 1;
-    const int64_t columns = (int64_t)ceil(sqrt((double)n)), rows = (n + columns - 1) / columns;
-    const int64_t cell_h = h * SCALE + 1, cell_w = w * SCALE + 1, height = rows * cell_h, width = columns * cell_w;
-    *out = (glia_image){ .channels = (int)channels, .height = (int)height, .width = (int)width };
-    out->pixels = malloc((size_t)(channels * height * width));
-    if (!out->pixels) return glia_fail_nomem(error);
-    memset(out->pixels, 128, (size_t)(channels * height * width));
-    for (int64_t k = 0; k < n; k++) {
-        for (int64_t c = 0; c < channels; c++) {
-            uint8_t *corner = out->pixels + (c * height + k / columns * cell_h) * width + k % columns * cell_w;
-            for (int64_t i = 0; i < h * SCALE * w * SCALE; i++) {
-                const int64_t y = i / (w * SCALE), at = i % (w * SCALE);
-                const float value = x[((k * channels + c) * h + y / SCALE) * w + at / SCALE];
-                corner[y * width + at] = (uint8_t)lrintf(255 * (value - least) / range);
-            }
-        }
-    }
-    return GLIA_OK;
-}
-
-static glia_status write_image(tensorboard *b, const glia_array *a, int64_t epoch, glia_error *error) {
-    glia_image image = { 0 };
+/* Writes the pictures as one image. */
+static glia_status write_pictures(tensorboard *b, const char *tag, int64_t epoch, glia_shape shape, const float *x,
+                                  int64_t n, glia_image_save_opts opts, glia_error *error) {
+    glia_image image;
     uint8_t *png = NULL;
     size_t length = 0;
     glia_error reason = { 0 };
-    glia_status status = draw_kernels(a, &image, error);
+    glia_status status = glia_image_sheet(shape, x, n, opts, &image, error);
     if (status != GLIA_OK) return status;
     status = glia_png_encode(&image, &png, &length, &reason);
     if (status == GLIA_OK)
-        status = glia_events_image(b->train, a->name, epoch, png, length, &reason);
+        status = glia_events_image(b->train, tag, epoch, png, length, &reason);
     else if (status == GLIA_E_UNSUPPORTED)
         b->no_images = true, status = GLIA_OK;
     free(png);
     glia_image_free(&image);
     return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s", reason.message);
 }
+
+/* The kernels side by side; the smallest weight is black, the largest white. */
+static glia_status write_kernels(tensorboard *b, const glia_array *a, int64_t epoch, glia_error *error) {
+    const float *x = a->data;
+    glia_image_save_opts opts = { .gap = 1, .scale = 8, .paper = 0.5 };
+    double least = (double)x[0], most = least;
+    for (int64_t i = 1; i < glia_shape_count(a->shape); i++) {
+        least = fmin(least, (double)x[i]);
+        most = fmax(most, (double)x[i]);
+    }
+    if (!(most > least)) least = isnan(least) ? 0 : least, most = least + 1;
+    opts.low = least == 0 ? GLIA_ZERO : least;
+    opts.high = most == 0 ? GLIA_ZERO : most;
+    const glia_shape shape = GLIA_SHAPE(a->shape.dim[1], a->shape.dim[2], a->shape.dim[3]);
+    return write_pictures(b, a->name, epoch, shape, x, a->shape.dim[0], opts, error);
+}
+
+/* ---- what the method shows ---------------------------------------------------------------------- */
+
+typedef struct moment {
+    tensorboard *board;
+    int64_t epoch;
+} moment;
+
+static glia_status write_points(tensorboard *b, const glia_shown *s, int64_t epoch, glia_error *error) {
+    enum { SIDE = 320 };
+    float *dots = malloc(SIDE * SIDE * sizeof *dots);
+    if (!dots) return glia_fail_nomem(error);
+    glia_image_points(s->values, s->n, SIDE, dots);
+    const glia_image_save_opts opts = { 0 };
+    glia_status status = write_pictures(b, s->name, epoch, GLIA_SHAPE(1, SIDE, SIDE), dots, 1, opts, error);
+    free(dots);
+    return status;
+}
+
+static glia_status write_shown(void *context, const glia_shown *s, glia_error *error) {
+    enum { SMALL = 64 };
+    const moment *m = context;
+    tensorboard *b = m->board;
+    if (s->kind == GLIA_SHOWN_TEXT) return glia_events_text(b->train, s->name, m->epoch, s->text, error);
+    if (b->no_images) return GLIA_OK;
+    if (s->kind == GLIA_SHOWN_POINTS) return write_points(b, s, m->epoch, error);
+    const int64_t width = s->sample.dim[s->sample.rank - 1];
+    const glia_image_save_opts opts = { .scale = width < SMALL ? (int)(SMALL / width) : 1 };
+    return write_pictures(b, s->name, m->epoch, s->sample, s->values, s->n, opts, error);
+}
+
+/* ---- parameters ----------------------------------------------------------------------------------- */
 
 static glia_status write_parameters(tensorboard *b, const glia_progress *p, int64_t epoch, glia_error *error) {
     const glia_store *store = p->model->store;
@@ -98,7 +118,7 @@ static glia_status write_parameters(tensorboard *b, const glia_progress *p, int6
         if (!a.parameter || a.dtype != GLIA_F32) continue;
         status = glia_events_histogram(b->train, a.name, epoch, a.data, glia_shape_count(a.shape), error);
         if (status == GLIA_OK && b->opts.write_images && !b->no_images && is_visible(&a)) {
-            status = write_image(b, &a, epoch, error);
+            status = write_kernels(b, &a, epoch, error);
         }
     }
     return status;
@@ -211,6 +231,8 @@ static glia_status epoch_end(const glia_progress *p, void *context, glia_error *
     if (status == GLIA_OK && b->opts.histogram_freq > 0 && epoch % b->opts.histogram_freq == 0) {
         status = write_parameters(b, p, epoch, error);
     }
+    moment m = { .board = b, .epoch = epoch };
+    if (status == GLIA_OK && b->opts.write_images) status = glia_training_show(p->training, write_shown, &m, error);
     return status == GLIA_OK ? flush(b, error) : status;
 }
 

@@ -31,8 +31,7 @@
 #include "train/run/training.h"
 
 struct glia_restored {
-    glia_file bytes;
-    glia_safetensors file;
+    glia_tensor_file file;
 };
 
 enum { PLACE = 6, FIGURES = 3 };
@@ -159,6 +158,12 @@ static void describe(const glia_training *t, glia_text *text) {
     }
     glia_text_printf(text, "batch=%lld\n", (long long)t->opts.batch);
     glia_text_printf(text, "seed=%llu\n", (unsigned long long)t->opts.seed);
+    for (int i = 0; i < t->opts.n_phases; i++) {
+        const glia_phase *p = &t->opts.phases[i];
+        glia_text_printf(text, "phase=%s of %s, %lld steps by %s, learning rate %s\n", p->group, p->loss,
+                         (long long)GLIA_MAX(p->steps, 1), glia_optimizer_name(p->optimizer.kind),
+                         glia_number_print(p->optimizer.lr, number));
+    }
     if (!(method->uses & GLIA_USES_OPTIMIZER)) return;
     glia_text_printf(text, "optimizer=%s\n", glia_optimizer_name(o->kind));
     glia_text_printf(text, "accumulate=%lld\n", (long long)GLIA_MAX(o->accumulate, 1));
@@ -229,21 +234,17 @@ glia_status glia_training_save(glia_training *t, const char *path, glia_error *e
 /* ---- restoring ------------------------------------------------------------------------------ */
 
 static glia_status open_checkpoint(const char *path, struct glia_restored *r, glia_error *error) {
-    glia_status status = glia_file_open(&r->bytes, path, error);
+    glia_status status = glia_tensors_open(path, &r->file, error);
     if (status != GLIA_OK) return status;
-    status = glia_safetensors_parse(r->bytes.bytes, r->bytes.length, &r->file, error);
-    if (status != GLIA_OK) {
-        glia_file_close(&r->bytes);
-        return glia_fail_at_path(error, path, status);
-    }
-    const char *asked = glia_safetensors_get(&r->file, "glia.checkpoint");
-    const char *checksum = glia_safetensors_get(&r->file, "glia.checksum");
+    const glia_safetensors *file = &r->file.tensors;
+    const char *asked = glia_safetensors_get(file, "glia.checkpoint");
+    const char *checksum = glia_safetensors_get(file, "glia.checksum");
     if (!asked || !checksum) {
         status = glia_fail(error, GLIA_E_FORMAT, "%s: is not a training checkpoint", path);
     } else {
         uint64_t sum = glia_hash_bytes(asked, strlen(asked), 0);
-        for (int i = 0; i < r->file.n; i++) {
-            const glia_safetensor *x = &r->file.tensors[i];
+        for (int i = 0; i < file->n; i++) {
+            const glia_safetensor *x = &file->tensors[i];
             sum += hash_tensor(x->name, x->dtype, &x->shape, x->data);
         }
         char found[17];
@@ -253,10 +254,7 @@ static glia_status open_checkpoint(const char *path, struct glia_restored *r, gl
                 glia_fail(error, GLIA_E_FORMAT, "%s: is damaged: its checksum is %s, not %.16s", path, found, checksum);
         }
     }
-    if (status != GLIA_OK) {
-        glia_safetensors_free(&r->file);
-        glia_file_close(&r->bytes);
-    }
+    if (status != GLIA_OK) glia_tensors_close(&r->file);
     return status;
 }
 
@@ -268,7 +266,7 @@ static glia_status check_asked(const glia_training *t, const struct glia_restore
         free(text.bytes);
         return glia_fail_nomem(error);
     }
-    const char *a = glia_safetensors_get(&r->file, "glia.checkpoint"), *b = text.bytes;
+    const char *a = glia_safetensors_get(&r->file.tensors, "glia.checkpoint"), *b = text.bytes;
     glia_status status = GLIA_OK;
     while (status == GLIA_OK && (*a || *b)) {
         size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
@@ -286,7 +284,7 @@ static glia_status check_asked(const glia_training *t, const struct glia_restore
 /* The file's tensor, which must have this dtype and shape; NULL: see error. */
 static const glia_safetensor *wanted(const struct glia_restored *r, const char *name, glia_dtype dtype,
                                      const glia_shape *shape, glia_error *error) {
-    const glia_safetensor *x = glia_safetensors_find(&r->file, name);
+    const glia_safetensor *x = glia_safetensors_find(&r->file.tensors, name);
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (x && x->dtype == dtype && glia_shape_equal(x->shape, *shape)) return x;
     if (!x) {
@@ -335,8 +333,8 @@ static glia_status take_method(glia_training *t, const struct glia_restored *r, 
     glia_array arrays[GLIA_RUN_ARRAYS];
     int n = 0;
     if (t->method->restore) {
-        for (int i = 0; i < r->file.n && n < GLIA_RUN_ARRAYS; i++) {
-            const glia_safetensor *x = &r->file.tensors[i];
+        for (int i = 0; i < r->file.tensors.n && n < GLIA_RUN_ARRAYS; i++) {
+            const glia_safetensor *x = &r->file.tensors.tensors[i];
             if (strncmp(x->name, method_prefix, prefix) != 0) continue;
             /* restore() only reads them */
             arrays[n++] = (glia_array){
@@ -453,7 +451,6 @@ glia_status glia_training_restore_callbacks(glia_training *t, glia_error *error)
 
 void glia_restored_free(struct glia_restored *r) {
     if (!r) return;
-    glia_safetensors_free(&r->file);
-    glia_file_close(&r->bytes);
+    glia_tensors_close(&r->file);
     free(r);
 }

@@ -42,6 +42,16 @@ static glia_tensor batch_weight(const glia_training *t) {
     return glia_count_of(train->measures.loss->graph->outputs[0].node, GLIA_SHAPE(0));
 }
 
+/* The loss of training or validation; with phases that of the last. */
+static glia_loss_opts loss_of(const glia_training *t, bool training) {
+    const glia_fit_opts *o = &t->opts;
+    if (o->n_phases)
+        return (glia_loss_opts){ .loss = GLIA_LOSS_OUTPUT,
+                                 .output = glia_supervised_of(t)->phases[o->n_phases - 1].loss };
+    if (!training) return (glia_loss_opts){ .loss = o->loss };
+    return (glia_loss_opts){ .loss = o->loss, .smoothing = o->label_smoothing, .class_weights = o->class_weights };
+}
+
 static glia_status begin_steps(glia_training *t, glia_error *error) {
     glia_supervised *s = t->memory;
     glia_fit_opts *o = &t->opts;
@@ -60,10 +70,10 @@ static glia_status begin_steps(glia_training *t, glia_error *error) {
     if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
     glia_arrays y = { .y_dtype = glia_loader_y_dtype(t->loader),
                       .y_shape = glia_loader_y_shape(t->loader) };
-    glia_loss_opts loss = { o->loss, o->label_smoothing, o->class_weights };
-    status = glia_task_measure(&s->train, t->data, &y, loss, error);
+    status = glia_task_measure(&s->train, t->data, &y, loss_of(t, true), error);
     if (status != GLIA_OK) return status;
     s->train.precision = o->precision;
+    if (o->n_phases) return glia_phases_begin(t, error);
     if (o->schedule.momentum_low > 0) o->optimizer.momentum_input = true;
     glia_optimizer optimizer = o->optimizer;
     optimizer.batch_weight = batch_weight(t);
@@ -133,7 +143,7 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
     if (!o->validation) return GLIA_OK;
     glia_status status = glia_task_begin(&s->validation, t->model, t->backend, 0, GLIA_INFER, error);
     if (status == GLIA_OK)
-        status = glia_task_measure(&s->validation, o->validation, NULL, (glia_loss_opts){ .loss = o->loss }, error);
+        status = glia_task_measure(&s->validation, o->validation, NULL, loss_of(t, false), error);
     if (status == GLIA_OK) status = make_metrics(t, error);
     if (status == GLIA_OK) status = glia_task_prepare(&s->validation, glia_data_count(o->validation), BATCH, error);
     if (status != GLIA_OK) return status;
@@ -156,9 +166,11 @@ static void declare(glia_training *t) {
         for (int i = 0; i < s->n_metrics; i++) glia_training_figure(t, s->names[i]);
     }
     t->states = s->train.store;
-    t->groups[t->n_groups++] = "train";
-    const float *lr = glia_session_input(s->train.lanes[0].session, "lr", NULL, NULL);
-    t->full_lr = lr ? (double)*lr : 0;
+    if (!t->opts.n_phases) {
+        t->groups[t->n_groups++] = "train";
+        const float *lr = glia_session_input(s->train.lanes[0].session, "lr", NULL, NULL);
+        t->full_lr = lr ? (double)*lr : 0;
+    }
     glia_program_info info = glia_program_inspect(s->train.lanes[0].program);
     t->activation_bytes = info.activation_bytes;
     t->parameter_bytes = info.parameter_bytes;
@@ -166,6 +178,7 @@ static void declare(glia_training *t) {
 
 static glia_status begin(glia_training *t, glia_error *error) {
     glia_status status = check_opts(&t->opts, error);
+    if (status == GLIA_OK) status = glia_phases_check(t, error);
     if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
     if (status == GLIA_OK) status = begin_steps(t, error);
     if (status == GLIA_OK) status = begin_validation(t, error);
@@ -177,6 +190,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
 
 glia_lane *glia_supervised_lane(glia_training *t, int64_t batch, glia_error *error) {
     glia_supervised *s = t->memory;
+    if (t->opts.n_phases) return glia_phases_lane(t, batch, error);
     const int64_t k = t->opts.optimizer.accumulate;
     s->train.updates = accumulates(t) && (t->done + 1) % k ? "train.hold" : "train";
     glia_lane *lane = glia_task_lane(&s->train, batch, error);
@@ -201,7 +215,9 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     const double weight = weight_at >= 0 ? glia_lane_scalar(lane, weight_at) : (double)batch->n;
     t->progress.loss = glia_lane_scalar(lane, s->train.loss_at);
     t->samples += batch->n;
-    glia_training_add(t, s->loss_mean, t->progress.loss, weight);
+    const int phase = t->opts.n_phases ? glia_phase_now(t) : -1;
+    if (phase >= 0) glia_training_add(t, s->phase_means[phase], t->progress.loss, weight);
+    if (phase == t->opts.n_phases - 1) glia_training_add(t, s->loss_mean, t->progress.loss, weight);
     if (s->accuracy_mean >= 0)
         glia_training_add(t, s->accuracy_mean, glia_lane_scalar(lane, s->train.accuracy_at), weight);
     return GLIA_OK;

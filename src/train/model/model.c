@@ -40,6 +40,18 @@ void glia_model_free(glia_model *model) {
     free(model);
 }
 
+void glia_model_adopt(glia_model *model, glia_model *from) {
+    glia_graph *graph = model->graph;
+    glia_store *store = model->store;
+    glia_model_forget(model);
+    glia_model_forget(from);
+    model->graph = from->graph;
+    model->store = from->store;
+    from->graph = graph;
+    from->store = store;
+    glia_model_free(from);
+}
+
 /* Fills the empty copy with the model's parts. */
 static glia_status copy_parts(glia_model *copy, glia_model *model, glia_error *error) {
     copy->graph = glia_graph_copy(model->graph, error);

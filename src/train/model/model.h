@@ -21,4 +21,7 @@ struct glia_model {
 /* Reports errors from building, and initialises with `seed` if that has not been done. Thread-safe. */
 glia_status glia_model_ready(glia_model *model, uint64_t seed, glia_error *error);
 
+/* The model gets the graph and the values of `from`, which is freed, and keeps its own metadata. */
+void glia_model_adopt(glia_model *model, glia_model *from);
+
 #endif

@@ -136,18 +136,12 @@ static glia_status load(glia_model *model, const glia_safetensors *file, glia_er
 }
 
 glia_model *glia_model_load(const char *path, glia_error *error) {
-    glia_file bytes;
-    if (glia_file_open(&bytes, path, error) != GLIA_OK) return NULL;
-    glia_safetensors file;
-    glia_model *model = NULL;
+    glia_tensor_file file;
     glia_error reason = { 0 };
-    glia_status status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        model = glia_model_create(NULL, &reason);
-        status = model ? load(model, &file, &reason) : GLIA_E_NOMEM;
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
+    if (glia_tensors_open(path, &file, error) != GLIA_OK) return NULL;
+    glia_model *model = glia_model_create(NULL, &reason);
+    const glia_status status = model ? load(model, &file.tensors, &reason) : GLIA_E_NOMEM;
+    glia_tensors_close(&file);
     if (status == GLIA_OK) return model;
     glia_model_free(model);
     glia_fail(error, status, "%s: %s", path, reason.message);

@@ -100,17 +100,12 @@ glia_status glia_store_load(glia_store *s, const char *path, const char *pattern
     }
     glia_status status = glia_store_check_pattern(s, pattern, "glia_store_load", error);
     if (status != GLIA_OK) return status;
-    glia_file bytes;
-    status = glia_file_open(&bytes, path, error);
-    if (status != GLIA_OK) return status;
-    glia_safetensors file;
+    glia_tensor_file file;
     glia_error reason = { 0 };
-    status = glia_tensors_parse(bytes.bytes, bytes.length, &file, &reason);
-    if (status == GLIA_OK) {
-        status = take(s, &file, pattern, strict, counts, &reason);
-        glia_safetensors_free(&file);
-    }
-    glia_file_close(&bytes);
+    status = glia_tensors_open(path, &file, error);
+    if (status != GLIA_OK) return status;
+    status = take(s, &file.tensors, pattern, strict, counts, &reason);
+    glia_tensors_close(&file);
     if (status == GLIA_OK) return GLIA_OK;
     counts->loaded = 0;
     return glia_fail(error, status, "%s: %s", path, reason.message);

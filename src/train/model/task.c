@@ -159,16 +159,16 @@ glia_status glia_task_check(const glia_task *task, const glia_dataset *data, gli
     return status == GLIA_OK ? check_labels(task, data, error) : status;
 }
 
-/* The output "loss" of the task's graph becomes the loss. Targets go into an input "target", if there is one. */
+/* An output of the task's graph becomes the loss. Targets go into an input "target", if there is one. */
 static glia_status take_output_loss(glia_task *task, const glia_dataset *data, const glia_arrays *y,
                                     const glia_loss_opts *opts, glia_error *error) {
     glia_graph *g = task->graph;
-    glia_node *loss = glia_graph_find_output(g, "loss"), *target = glia_graph_find_leaf(g, "target");
-    if (!loss || loss->shape.rank || !glia_dtype_is_float(loss->dtype)) {
-        return glia_fail(error, GLIA_E_ARGUMENT,
-                         loss ? "the model's output 'loss' is not one floating-point number"
-                              : "the model has no output 'loss', which was chosen as the loss");
-    }
+    const char *name = opts->output ? opts->output : "loss";
+    glia_node *loss = glia_graph_find_output(g, name), *target = glia_graph_find_leaf(g, "target");
+    if (!loss)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model has no output '%s', which was chosen as the loss", name);
+    if (loss->shape.rank || !glia_dtype_is_float(loss->dtype))
+        return glia_fail(error, GLIA_E_ARGUMENT, "the model's output '%s' is not one floating-point number", name);
     if (opts->smoothing != 0 || opts->class_weights) {
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "label smoothing and class weights do not change a loss that is an output of the model");

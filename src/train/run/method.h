@@ -27,6 +27,10 @@ typedef struct glia_method {
     /* See glia_training_show(). NULL: nothing to show. */
     glia_status (*show)(glia_training *training, glia_show_fn show, void *context, glia_error *error);
 
+    /* After the last step, also when a callback has stopped the training: puts the result into the model. NULL: it is
+     * there already. */
+    glia_status (*finish)(glia_training *training, glia_error *error);
+
     /* What a checkpoint keeps besides the values of model and states: fills at most `capacity` arrays, whose data stay
      * in place until the next call, and returns their number. NULL: nothing. */
     int (*arrays)(glia_training *training, glia_array *arrays, int capacity);

@@ -35,6 +35,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_TARGETS, o->class_weights != NULL, "class weights" },
         { GLIA_USES_TARGETS, o->stratified, "stratified batches" },
         { GLIA_USES_TARGETS, o->metrics != NULL, "metrics" },
+        { GLIA_USES_TARGETS, o->n_phases != 0, "phases" },
         { GLIA_USES_VALIDATION, o->validation != NULL, "validation data" },
         { GLIA_USES_AUGMENT, o->augment != NULL, "augmentation" },
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
@@ -57,10 +58,10 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
     if (!t->model) return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs a model", m->name);
     if (!t->data && (m->uses & GLIA_USES_DATA))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs data", m->name);
-    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
-        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
     if (!o->environment && (m->uses & GLIA_USES_ENVIRONMENT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs an environment", m->name);
+    if (!o->graphs && (m->uses & GLIA_USES_GRAPHS))
+        return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs graphs", m->name);
     if (!o->text && (m->uses & GLIA_USES_TEXT))
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: needs text", m->name);
     if (o->epochs < 0 || o->batch < 0 || o->max_steps < 0) {
@@ -360,6 +361,10 @@ static glia_status run(glia_training *t, glia_error *error) {
         status = t->backup ? GLIA_OK : glia_fail_nomem(error);
     }
     while (status == GLIA_OK && goes_on(t)) status = run_epoch(t, error);
+    if ((status == GLIA_OK || status == GLIA_E_INTERRUPTED) && t->method->finish) {
+        glia_status finished = t->method->finish(t, status == GLIA_OK ? error : NULL);
+        if (status == GLIA_OK) status = finished;
+    }
     glia_error late = { 0 };
     glia_status ended = CALL(t, train_end, &late);
     if (status == GLIA_OK && ended != GLIA_OK) status = glia_fail(error, ended, "%s", late.message);

@@ -1,0 +1,250 @@
+/* neat.c - NEAT on the tasks of Stanley and Miikkulainen 2002: XOR, and two poles on a cart.
+ *
+ *     neat xor [RUNS [SEED [OPTION...]]]             OPTION: no-speciation, no-crossover, no-growth
+ *     neat poles [RUNS [SEED [OPTION...]]]           with the velocities observed
+ *     neat poles-no-velocities [RUNS [SEED]]         without, Gruau's fitness and test of generalisation
+ *     neat cartpole [POPULATION [GENERATIONS [THREADS]]]    speed: generations and steps a CPU second
+ *
+ * Prints the mean of evaluations until a solution, and the sizes of the nets found.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "glia/glia.h"
+
+typedef struct task {
+    const char *name;
+    glia_neat_opts opts;
+    int64_t generations;
+    double enough; /* fitness from which on a genome may be a solution */
+} task;
+
+static const task tasks[] = {
+    { "xor", { .inputs = 2, .outputs = 1, .add_node = 0.05, .add_link = 0.1 }, 200, 9 },
+    { "poles", { .inputs = 6, .outputs = 1, .add_node = 0.01 }, 500, 100000 },
+    { "poles-no-velocities",
+      { .inputs = 3,
+        .outputs = 1,
+        .population = 1000,
+        .recurrent = true,
+        .weights = 3,
+        .threshold = 4,
+        .add_link = 0.3 },
+      200,
+      1e9 },
+};
+
+/* ---- XOR ------------------------------------------------------------------------------------------------ */
+
+/* (4 - sum of errors)^2, and 1,000 more if all four answers are on the right side. */
+static glia_status xor_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
+                               glia_error *error) {
+    (void)context, (void)seed;
+    glia_net *net = glia_net_create(genome, error);
+    if (!net) return error ? error->status : GLIA_E_NOMEM;
+    double sum = 0;
+    bool right = true;
+    for (int i = 0; i < 4; i++) {
+        const double x[2] = { i & 1, i >> 1 }, wanted = (i & 1) != i >> 1;
+        double y;
+        glia_net_reset(net);
+        glia_net_run(net, x, &y);
+        sum += fabs(y - wanted);
+        right = right && (y > 0.5) == (wanted > 0.5);
+    }
+    glia_net_free(net);
+    *fitness = (4 - sum) * (4 - sum) + (right ? 1000 : 0);
+    return GLIA_OK;
+}
+
+/* ---- poles ---------------------------------------------------------------------------------------------- */
+
+/* Steps until a pole falls, at most `limit`; `jiggle` (may be NULL): how much cart and long pole moved in the last 100
+ * of them. */
+static int64_t balance(glia_env *env, glia_net *net, int64_t limit, double *jiggle, glia_error *error) {
+    glia_env_result now;
+    int64_t steps = 0;
+    glia_net_reset(net);
+    if (glia_env_last(env, &now, error) != GLIA_OK) return -1;
+    for (; steps < limit; steps++) {
+        double x[6], y;
+        const float *seen = now.observations;
+        const int n = (int)glia_env_observation_space(env).shape.dim[0];
+        for (int i = 0; i < n; i++) x[i] = (double)seen[i];
+        glia_net_run(net, x, &y);
+        const float action = (float)(2 * y - 1);
+        if (glia_env_step(env, &action, &now, error) != GLIA_OK) return -1;
+        if (jiggle) *jiggle = ((const double *)now.info[0].data)[0];
+        if (now.terminated[0]) break;
+    }
+    return steps;
+}
+
+static glia_status poles_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
+                                 glia_error *error) {
+    const bool velocities = genome->inputs == 6;
+    (void)context, (void)seed;
+    glia_env *env = glia_env_create(velocities ? "double-pole" : "double-pole?velocities=false",
+                                    (glia_env_opts){ .limit = GLIA_NONE }, error);
+    glia_net *net = env ? glia_net_create(genome, error) : NULL;
+    double jiggle = 0;
+    glia_status status = net ? glia_env_reset(env, 1, NULL, error) : GLIA_E_NOMEM;
+    const int64_t limit = velocities ? 100000 : 1000;
+    const int64_t steps = status == GLIA_OK ? balance(env, net, limit, &jiggle, error) : -1;
+    const double still = steps < 100 ? 0 : 0.75 / jiggle;
+    *fitness = velocities ? (double)steps : 0.1 * (double)steps / 1000 + 0.9 * still;
+    glia_net_free(net);
+    glia_env_free(env);
+    return steps < 0 ? GLIA_E_NOMEM : GLIA_OK;
+}
+
+/* Does the best genome of a generation balance for 100,000 steps, and from 200 of 625 states for 1,000? */
+static int generalisation(const glia_genome *genome) {
+    static const double parts[5] = { 0.05, 0.25, 0.5, 0.75, 0.95 };
+    static const double ranges[4] = { 2.16, 1.35, 0.0628319, 0.15009832 };
+    glia_env *env = glia_env_create("double-pole?velocities=false", (glia_env_opts){ .limit = GLIA_NONE }, NULL);
+    glia_net *net = glia_net_create(genome, NULL);
+    int passed = 0;
+    if (env && net && glia_env_reset(env, 1, NULL, NULL) == GLIA_OK &&
+        balance(env, net, 100000, NULL, NULL) == 100000) {
+        double state[107] = { 0 };
+        for (int i = 0; i < 625; i++) {
+            for (int k = 0, rest = i; k < 4; k++, rest /= 5) state[k] = ranges[k] * (2 * parts[rest % 5] - 1);
+            if (glia_env_put(env, 0, state, 107, NULL) != GLIA_OK) break;
+            passed += balance(env, net, 1000, NULL, NULL) == 1000;
+        }
+    }
+    glia_net_free(net);
+    glia_env_free(env);
+    return passed;
+}
+
+/* ---- runs ----------------------------------------------------------------------------------------------- */
+
+typedef struct outcome {
+    bool solved;
+    int64_t evaluations, generations;
+    glia_genome_size size;
+    int passed;
+} outcome;
+
+static outcome run(const task *t, glia_neat_opts opts, FILE *drawing) {
+    glia_error error;
+    outcome o = { .solved = false };
+    const bool is_xor = t == tasks, memory = t == tasks + 2;
+    glia_neat *neat = glia_neat_create(opts, &error);
+    for (int64_t g = 0; neat && g < t->generations && !o.solved; g++) {
+        const int64_t before = glia_neat_inspect(neat).evaluations;
+        if (glia_neat_run(neat, is_xor ? xor_fitness : poles_fitness, NULL, INFINITY, 1, 1, &error) != GLIA_OK) {
+            fprintf(stderr, "neat: %s\n", error.message);
+            exit(1);
+        }
+        const glia_genome *champion = glia_neat_champion(neat);
+        (void)before;
+        if (memory) o.passed = generalisation(champion);
+        o.solved = memory ? o.passed >= 200 : is_xor ? champion->fitness >= 1000 : champion->fitness >= t->enough;
+        o.size = glia_genome_measure(champion);
+    }
+    if (!neat) fprintf(stderr, "neat: %s\n", error.message), exit(1);
+    o.evaluations = glia_neat_inspect(neat).evaluations;
+    o.generations = glia_neat_inspect(neat).generation;
+    char *svg = drawing ? glia_genome_svg(glia_neat_champion(neat), NULL) : NULL;
+    if (svg) fputs(svg, drawing);
+    free(svg);
+    glia_neat_free(neat);
+    return o;
+}
+
+/* ---- speed ---------------------------------------------------------------------------------------------- */
+
+/* CPU seconds of all threads of this process: other programs on the machine do not count. */
+static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+/* Steps of one episode of CartPole. */
+static glia_status cartpole_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
+                                    glia_error *error) {
+    glia_env *env = glia_env_like(context, 1, error);
+    glia_net *net = env ? glia_net_create(genome, error) : NULL;
+    glia_env_result now;
+    glia_status status = net ? glia_env_reset(env, seed, &now, error) : GLIA_E_NOMEM;
+    while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
+        double x[4], y[2];
+        for (int i = 0; i < 4; i++) x[i] = (double)((const float *)now.observations)[i];
+        glia_net_run(net, x, y);
+        const int32_t action = y[1] > y[0];
+        status = glia_env_step(env, &action, &now, error);
+    }
+    if (status == GLIA_OK) *fitness = now.returns[0];
+    glia_net_free(net);
+    glia_env_free(env);
+    return status;
+}
+
+static int speed(int population, int generations, int threads) {
+    glia_error error;
+    glia_env *env = glia_env_create("cartpole", (glia_env_opts){ 0 }, &error);
+    glia_neat *neat = glia_neat_create(
+        (glia_neat_opts){ .inputs = 4, .outputs = 2, .population = population, .output = GLIA_NODE_TANH }, &error);
+    double steps = 0;
+    const double began = seconds();
+    for (int g = 0; neat && env && g < generations; g++) {
+        if (glia_neat_run(neat, cartpole_fitness, env, INFINITY, 1, threads, &error) != GLIA_OK)
+            return fprintf(stderr, "neat: %s\n", error.message), 1;
+        steps += glia_neat_inspect(neat).mean * population;
+    }
+    const double took = seconds() - began;
+    printf("cartpole: population %d, %d generations, best %.0f: %.1f generations a CPU second, "
+           "%.2f million steps a CPU second\n",
+           population, generations, glia_neat_inspect(neat).champion, generations / took, steps / took / 1e6);
+    glia_neat_free(neat);
+    glia_env_free(env);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    const task *t = tasks;
+    if (argc > 1 && strcmp(argv[1], "cartpole") == 0)
+        return speed(argc > 2 ? atoi(argv[2]) : 150, argc > 3 ? atoi(argv[3]) : 30, argc > 4 ? atoi(argv[4]) : 1);
+    while (!quick && argc > 1 && t < tasks + 3 && strcmp(t->name, argv[1]) != 0) t++;
+    if (t == tasks + 3)
+        return fprintf(stderr, "usage: neat xor|poles|poles-no-velocities [RUNS [SEED [OPTION...]]]\n"), 2;
+    const int runs = quick ? 2 : argc > 2 ? atoi(argv[2]) : 100;
+    glia_neat_opts opts = t->opts;
+    for (int i = 4; i < argc; i++) {
+        if (strcmp(argv[i], "no-speciation") == 0)
+            opts.no_speciation = true;
+        else if (strcmp(argv[i], "no-crossover") == 0)
+            opts.no_crossover = 1;
+        else if (strcmp(argv[i], "no-growth") == 0)
+            opts.no_growth = true, opts.hidden = 10;
+        else
+            return fprintf(stderr, "neat: unknown option %s\n", argv[i]), 2;
+    }
+    int solved = 0;
+    double evaluations = 0, squares = 0, generations = 0, hidden = 0, links = 0, passed = 0, worst = 0;
+    for (int i = 0; i < runs; i++) {
+        opts.seed = (uint64_t)(argc > 3 && !quick ? atoi(argv[3]) : 0) + (uint64_t)i;
+        FILE *drawing = i == 0 ? fopen("champion.svg", "w") : NULL;
+        const outcome o = run(t, opts, drawing);
+        if (drawing) fclose(drawing);
+        solved += o.solved;
+        evaluations += (double)o.evaluations / runs;
+        squares += (double)o.evaluations * (double)o.evaluations / runs;
+        generations += (double)o.generations / runs;
+        hidden += (double)o.size.hidden / runs;
+        links += (double)o.size.links / runs;
+        passed += (double)o.passed / runs;
+        worst = fmax(worst, (double)o.evaluations);
+    }
+    printf("%s: %d of %d runs solved; evaluations: mean %.0f, deviation %.0f, worst %.0f; generations %.1f; "
+           "hidden nodes %.2f, links %.2f",
+           t->name, solved, runs, evaluations, sqrt(fmax(squares - evaluations * evaluations, 0)), worst, generations,
+           hidden, links);
+    if (t == tasks + 2) printf("; generalisation %.0f of 625", passed);
+    printf("\n");
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* evolving.h - what the methods of evolution share: the settings of episodes, figures, the end. */
+#ifndef GLIA_SRC_FAMILIES_EVOLUTION_EVOLVING_H
+#define GLIA_SRC_FAMILIES_EVOLUTION_EVOLVING_H
+
+#include "families/evolution/policy.h"
+#include "train/run/training.h"
+
+/* Begins the memory of each method. */
+typedef struct glia_evolving {
+    /* settings */
+    int64_t generations, episodes, eval_episodes;
+    double enough;
+    /* training */
+    glia_stage stage;
+    int loss_mean, best_figure, mean_figure, eval_figure, size_figure, links_figure;
+    double best, mean; /* returns in the last generation */
+} glia_evolving;
+
+#define GLIA_EVOLVING_SETTINGS                                                                                         \
+    {                                                                                                                  \
+        "generations", GLIA_SETTING_INT,         offsetof(glia_evolving, generations), 10, 1, 1e9,                     \
+        NULL,          "generations in an epoch"                                                                       \
+    },                                                                                                                 \
+        { "episodes",                                                                                                  \
+          GLIA_SETTING_INT,                                                                                            \
+          offsetof(glia_evolving, episodes),                                                                           \
+          5,                                                                                                           \
+          1,                                                                                                           \
+          1e6,                                                                                                         \
+          NULL,                                                                                                        \
+          "episodes by which a candidate is judged; the same ones for all of a generation" },                          \
+        { "eval_episodes",                                                                                             \
+          GLIA_SETTING_INT,                                                                                            \
+          offsetof(glia_evolving, eval_episodes),                                                                      \
+          20,                                                                                                          \
+          1,                                                                                                           \
+          1e6,                                                                                                         \
+          NULL,                                                                                                        \
+          "episodes that the best plays after an epoch" },                                                             \
+    {                                                                                                                  \
+        "enough", GLIA_SETTING_REAL, offsetof(glia_evolving, enough), 0, -1e300, 1e300, NULL,                          \
+            "training ends when the best returns this after an epoch; 0: the environment's threshold"                  \
+    }
+
+/* Sets the stage; declares the mean "loss" and figures; names the environment in the model's metadata. */
+glia_status glia_evolving_begin(glia_training *training, const char *size, const char *links, glia_error *error);
+/* The first seed of this generation's episodes. */
+uint64_t glia_evolving_seed(const glia_training *training);
+/* After a generation of `population` candidates. */
+void glia_evolving_count(glia_training *training, int64_t population, double best, double mean);
+/* Plays with the best policy, sets the figures, ends the training if that is enough. */
+glia_status glia_evolving_measure(glia_training *training, const glia_policy *best, glia_error *error);
+/* Shows a text, and an SVG file as text; both may be NULL. They are freed. */
+glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error);
+
+/* The method hook `assess`: plays with the model, which is fed its own "next" as "state" if it has them. */
+glia_status glia_evolving_assess(const void *memory, glia_model *model, const glia_assess_opts *opts,
+                                 glia_assessment *out, glia_error *error);
+
+#endif

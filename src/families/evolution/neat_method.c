@@ -1,0 +1,257 @@
+/* neat_method.c - the methods "neat" and "hyperneat": nets that evolve in an environment.
+ *
+ *     genome ──► net ──► episodes ──► mean return = fitness ──► next generation             a step
+ *     hyperneat: genome = function of places ──► weights from inputs to outputs ──► net
+ *
+ * The champion, the best of all generations, becomes the model.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "families/evolution/evolving.h"
+#include "families/evolution/neat.h"
+#include "train/model/model.h"
+
+typedef struct neat {
+    glia_evolving evolving; /* first */
+    int64_t population, stagnation, species;
+    double add_node, add_link, threshold, weights, step, no_crossover;
+    bool recurrent, no_speciation, no_growth;
+    bool places;               /* hyperneat */
+    double *sources, *targets; /* places of inputs and outputs */
+    glia_neat *neat;
+    uint64_t seed; /* of the episodes of this generation */
+    int species_figure;
+} neat;
+
+static const glia_setting settings[] = {
+    GLIA_EVOLVING_SETTINGS,
+    { "population", GLIA_SETTING_INT, offsetof(neat, population), 150, 2, 1e6, NULL, "genomes in a generation" },
+    { "add_node", GLIA_SETTING_REAL, offsetof(neat, add_node), 0.03, 0, 1, NULL, "probability of a new node" },
+    { "add_link", GLIA_SETTING_REAL, offsetof(neat, add_link), 0.05, 0, 1, NULL, "probability of a new link" },
+    { "recurrent", GLIA_SETTING_SWITCH, offsetof(neat, recurrent), 0, 0, 0, NULL, "recurrent links may appear" },
+    { "threshold", GLIA_SETTING_REAL, offsetof(neat, threshold), 3, 0, 1e6, NULL, "distance between species" },
+    { "species", GLIA_SETTING_INT, offsetof(neat, species), 0, 0, 1e6, NULL,
+      "the threshold moves towards so many species; 0: it is fixed" },
+    { "weights", GLIA_SETTING_REAL, offsetof(neat, weights), 0.4, 0, 1e6, NULL, "share of weights in distances" },
+    { "step", GLIA_SETTING_REAL, offsetof(neat, step), 2.5, 0, 1e6, NULL, "largest change of a weight" },
+    { "no_crossover", GLIA_SETTING_REAL, offsetof(neat, no_crossover), 0.25, 0, 1, NULL,
+      "part of children with one parent; 1: no crossover" },
+    { "stagnation", GLIA_SETTING_INT, offsetof(neat, stagnation), 15, 1, 1e9, NULL,
+      "generations after which a species without progress dies" },
+    { "no_speciation", GLIA_SETTING_SWITCH, offsetof(neat, no_speciation), 0, 0, 0, NULL, "one species only" },
+    { "no_growth", GLIA_SETTING_SWITCH, offsetof(neat, no_growth), 0, 0, 0, NULL, "no new nodes and links" },
+};
+
+/* ---- hyperneat ------------------------------------------------------------------------------------------ */
+
+/* A row of n places at this height. */
+static void place_row(double *places, int n, double y) {
+    for (int i = 0; i < n; i++) {
+        places[2 * i] = n > 1 ? 2.0 * i / (n - 1) - 1 : 0;
+        places[2 * i + 1] = y;
+    }
+}
+
+static glia_status make_places(neat *m, glia_error *error) {
+    const glia_stage *s = &m->evolving.stage;
+    m->sources = malloc((size_t)(2 * s->inputs) * sizeof *m->sources);
+    m->targets = malloc((size_t)(2 * s->outputs) * sizeof *m->targets);
+    if (!m->sources || !m->targets) return glia_fail_nomem(error);
+    place_row(m->sources, s->inputs, -1);
+    place_row(m->targets, s->outputs, 1);
+    return GLIA_OK;
+}
+
+/* The net whose weights the genome gives, as a genome of direct links. */
+static glia_status express(const neat *m, const glia_genome *cppn, glia_arena *arena, glia_genome *out,
+                           glia_error *error) {
+    const int inputs = m->evolving.stage.inputs, outputs = m->evolving.stage.outputs, n = inputs * outputs;
+    double *weights = glia_arena_alloc(arena, (size_t)n * sizeof *weights);
+    *out = (glia_genome){ .inputs = inputs, .outputs = outputs, .n_nodes = inputs + 1 + outputs };
+    out->nodes = glia_arena_alloc(arena, (size_t)out->n_nodes * sizeof *out->nodes);
+    out->links = glia_arena_alloc(arena, (size_t)n * sizeof *out->links);
+    if (!weights || !out->nodes || !out->links) return glia_fail_nomem(error);
+    glia_status status = glia_cppn_weights(cppn, m->sources, inputs, m->targets, outputs, 0.2, 3, weights, error);
+    for (int i = 0; i < out->n_nodes; i++) {
+        const glia_node_kind kind = i < inputs ? GLIA_NODE_INPUT : i == inputs ? GLIA_NODE_BIAS : GLIA_NODE_OUTPUT;
+        out->nodes[i] = (glia_node_gene){ .id = i, .kind = kind, .function = GLIA_NODE_TANH };
+    }
+    for (int i = 0; status == GLIA_OK && i < n; i++) {
+        if (weights[i] == 0) continue;
+        out->links[out->n_links++] = (glia_link_gene){
+            .innovation = i, .from = i % inputs, .to = inputs + 1 + i / inputs, .weight = weights[i], .enabled = true
+        };
+    }
+    return status;
+}
+
+/* ---- the method ------------------------------------------------------------------------------------------- */
+
+/* The genome of the net that acts. */
+static glia_status acting(const neat *m, const glia_genome *genome, glia_arena *arena, glia_genome *out,
+                          glia_error *error) {
+    *out = *genome;
+    return m->places ? express(m, genome, arena, out, error) : GLIA_OK;
+}
+
+static glia_status make_policy(const neat *m, const glia_genome *genome, glia_policy *policy, glia_error *error) {
+    glia_arena arena = { 0 };
+    glia_genome net;
+    *policy = (glia_policy){ .net = NULL };
+    glia_status status = acting(m, genome, &arena, &net, error);
+    if (status == GLIA_OK) status = glia_policy_of_genome(&net, policy, error);
+    glia_arena_free(&arena);
+    return status;
+}
+
+static double or_zero(double value) { return value == 0 ? GLIA_ZERO : value; }
+
+static glia_status begin(glia_training *t, glia_error *error) {
+    enum { CPPN_INPUTS = 6 };
+    neat *m = t->memory;
+    m->places = strcmp(t->method->about.name, "hyperneat") == 0;
+    glia_status status = glia_evolving_begin(t, "hidden_nodes", "links", error);
+    if (status == GLIA_OK && m->places) status = make_places(m, error);
+    if (status != GLIA_OK) return status;
+    m->species_figure = glia_training_figure(t, "species");
+    const uint32_t shapes = 1U << GLIA_NODE_GAUSSIAN | 1U << GLIA_NODE_SINE | 1U << GLIA_NODE_TANH |
+                            1U << GLIA_NODE_ABS | 1U << GLIA_NODE_LINEAR;
+    const glia_neat_opts opts = { .inputs = m->places ? CPPN_INPUTS : m->evolving.stage.inputs,
+                                  .outputs = m->places ? 1 : m->evolving.stage.outputs,
+                                  .population = (int)m->population,
+                                  .recurrent = m->recurrent && !m->places,
+                                  .output = GLIA_NODE_TANH,
+                                  .functions = m->places ? shapes : 0,
+                                  .weights = or_zero(m->weights),
+                                  .threshold = or_zero(m->threshold),
+                                  .species = (int)m->species,
+                                  .add_node = or_zero(m->add_node),
+                                  .add_link = or_zero(m->add_link),
+                                  .step = or_zero(m->step),
+                                  .no_crossover = or_zero(m->no_crossover),
+                                  .stagnation = (int)m->stagnation,
+                                  .no_speciation = m->no_speciation,
+                                  .no_growth = m->no_growth,
+                                  .seed = t->opts.seed };
+    glia_error reason = { 0 };
+    m->neat = glia_neat_create(opts, &reason);
+    return m->neat ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+static void end(glia_training *t) {
+    neat *m = t->memory;
+    glia_neat_free(m->neat);
+    free(m->sources);
+    free(m->targets);
+}
+
+static glia_status fitness(void *context, const glia_genome *genome, uint64_t seed, double *value, glia_error *error) {
+    const neat *m = context;
+    glia_policy policy;
+    (void)seed; /* all are judged by the same episodes */
+    glia_status status = make_policy(m, genome, &policy, error);
+    if (status == GLIA_OK)
+        status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->evolving.episodes, value, error);
+    glia_policy_free(&policy);
+    return status;
+}
+
+static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    neat *m = t->memory;
+    (void)batch;
+    m->seed = glia_evolving_seed(t);
+    glia_status status = glia_neat_run(m->neat, fitness, m, INFINITY, 1, t->opts.threads, error);
+    const glia_neat_info info = glia_neat_inspect(m->neat);
+    if (status == GLIA_OK) glia_evolving_count(t, m->population, info.best, info.mean);
+    return status;
+}
+
+static glia_status measure(glia_training *t, glia_error *error) {
+    neat *m = t->memory;
+    const glia_genome *champion = glia_neat_champion(m->neat);
+    glia_policy policy;
+    glia_status status = make_policy(m, champion, &policy, error);
+    if (status == GLIA_OK) status = glia_evolving_measure(t, &policy, error);
+    glia_policy_free(&policy);
+    const glia_genome_size size = glia_genome_measure(champion);
+    t->figures[m->evolving.size_figure].value = size.hidden;
+    t->figures[m->evolving.links_figure].value = size.links;
+    t->figures[m->species_figure].value = glia_neat_inspect(m->neat).species;
+    return status;
+}
+
+static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
+    enum { MOST = 64 };
+    const neat *m = t->memory;
+    const glia_genome *champion = glia_neat_champion(m->neat);
+    if (!champion) return GLIA_OK;
+    int32_t ids[MOST];
+    int sizes[MOST];
+    const int n = glia_neat_species(m->neat, ids, sizes, MOST);
+    glia_text text = { 0 };
+    for (int i = 0; i < GLIA_MIN(n, (int)MOST); i++)
+        glia_text_printf(&text, "species %d: %d genomes\n", (int)ids[i], sizes[i]);
+    char *genome = glia_genome_print(champion, error), *svg = genome ? glia_genome_svg(champion, error) : NULL;
+    if (genome) glia_text_printf(&text, "\n%s", genome);
+    free(genome);
+    if (svg && !text.failed) return glia_evolving_show(text.bytes, svg, show_one, context, error);
+    free(text.bytes);
+    free(svg);
+    return glia_fail_nomem(error);
+}
+
+/* The champion becomes the model, and its genome metadata. */
+static glia_status finish(glia_training *t, glia_error *error) {
+    neat *m = t->memory;
+    const glia_genome *champion = glia_neat_champion(m->neat);
+    if (!champion) return GLIA_OK; /* stopped before the first generation */
+    glia_arena arena = { 0 };
+    glia_genome net;
+    glia_error reason = { 0 };
+    char *text = glia_genome_print(champion, &reason);
+    glia_status status = text ? glia_model_set(t->model, "genome", text, &reason) : GLIA_E_NOMEM;
+    if (status == GLIA_OK) status = acting(m, champion, &arena, &net, &reason);
+    glia_model *model = status == GLIA_OK ? glia_genome_model(&net, "champion", &reason) : NULL;
+    if (model) glia_model_adopt(t->model, model);
+    free(text);
+    glia_arena_free(&arena);
+    return model ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------------------------- */
+
+static int arrays(glia_training *t, glia_array *out, int capacity) {
+    const neat *m = t->memory;
+    return GLIA_MAX(glia_neat_save(m->neat, out, capacity), 0); /* a checkpoint without them is refused later */
+}
+
+static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
+    const neat *m = t->memory;
+    return glia_neat_restore(m->neat, from, n, check_only, error);
+}
+
+#define METHOD(name_, summary_, paper_)                                                                                \
+    const glia_method glia_method_##name_ = {                                                                          \
+        .about = { .name = #name_,                                                                                     \
+                   .summary = summary_,                                                                                \
+                   .paper = paper_,                                                                                    \
+                   .settings = settings,                                                                               \
+                   .n_settings = GLIA_COUNT(settings),                                                                 \
+                   .uses = GLIA_USES_ENVIRONMENT,                                                                      \
+                   .assesses = true },                                                                                 \
+        .bytes = sizeof(neat),                                                                                         \
+        .begin = begin,                                                                                                \
+        .step = step,                                                                                                  \
+        .measure = measure,                                                                                            \
+        .show = show,                                                                                                  \
+        .finish = finish,                                                                                              \
+        .arrays = arrays,                                                                                              \
+        .restore = restore,                                                                                            \
+        .end = end,                                                                                                    \
+        .assess = glia_evolving_assess,                                                                                \
+    }
+
+METHOD(neat, "structure and weights of nets evolve together", "Stanley and Miikkulainen 2002");
+METHOD(hyperneat, "a function of places that gives all weights evolves", "Stanley, D'Ambrosio and Gauci 2009");

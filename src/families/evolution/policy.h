@@ -1,0 +1,48 @@
+/* policy.h - nets that act: made of what evolves, played in environments, turned into models. */
+#ifndef GLIA_SRC_FAMILIES_EVOLUTION_POLICY_H
+#define GLIA_SRC_FAMILIES_EVOLUTION_POLICY_H
+
+#include "families/evolution/growth.h"
+#include "glia/environments.h"
+
+/* A net that acts for one episode after the other; one thread at a time. */
+typedef struct glia_policy {
+    void *net;
+    void (*reset)(void *net);                           /* before an episode */
+    void (*act)(void *net, const double *x, double *y); /* numbers of an observation -> one number for each action */
+    void (*free)(void *net);
+    double lack; /* not 0: it cannot act, and this negative number is its return */
+} glia_policy;
+void glia_policy_free(glia_policy *policy);
+
+/* Who acts where: sizes of what a policy reads and gives. */
+typedef struct glia_stage {
+    const glia_env *env;
+    glia_space observation, action;
+    int inputs, outputs;
+} glia_stage;
+/* GLIA_E_ARGUMENT: observations or actions that policies cannot have. */
+glia_status glia_stage_set(glia_stage *stage, const glia_env *env, glia_error *error);
+/* The mean return of `episodes` episodes, the k-th from the seed `seed` + k. Choices: the largest y. Numbers: y in
+ * [-1, 1] scaled to the bounds. */
+glia_status glia_stage_play(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
+                            double *mean, glia_error *error);
+
+/* A net of a genome, with outputs in [-1, 1]. */
+glia_status glia_policy_of_genome(const glia_genome *genome, glia_policy *policy, glia_error *error);
+
+/* How numbers encode a policy, for black-box search. */
+typedef struct glia_encoding_opts {
+    int inputs, outputs;
+    int layers, hidden; /* of a chain of dense layers with tanh */
+    glia_ndp_opts ndp;
+} glia_encoding_opts;
+typedef struct glia_policy_code {
+    int (*numbers)(const glia_encoding_opts *o);
+    glia_status (*decode)(const double *numbers, const glia_encoding_opts *o, glia_policy *policy, glia_error *error);
+    glia_model *(*model)(const double *numbers, const glia_encoding_opts *o, glia_error *error);
+    double start; /* the first mean is uniform in [-start, start] */
+} glia_policy_code;
+extern const glia_policy_code glia_code_dense, glia_code_ndp;
+
+#endif

@@ -1,0 +1,257 @@
+/* search_method.c - the methods "cma-es", "es" and "ndp": black-box search for the numbers of a policy.
+ *
+ *     numbers ──► policy ──► episodes ──► -mean return = value ──► strategy        a step
+ *
+ * cma-es and es search for the weights of a chain of dense layers, ndp for the genome of a net that grows. The best
+ * candidate, and under ndp the net that it grows, becomes the model.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "families/evolution/evolving.h"
+#include "families/evolution/search.h"
+#include "train/model/model.h"
+
+typedef struct searching {
+    glia_evolving evolving; /* first */
+    int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps;
+    double sigma, rate;
+    glia_encoding_opts code_opts;
+    const glia_policy_code *code;
+    glia_search *search;
+    int n;
+    double *best; /* (n) the candidate that becomes the model */
+    uint64_t seed;
+    int sigma_figure;
+} searching;
+
+#define POPULATION                                                                                                     \
+    { "population", GLIA_SETTING_INT, offsetof(searching, population), 64, 4, 1e6, NULL, "candidates in a generation" }
+#define SIGMA(default_)                                                                                                \
+    {                                                                                                                  \
+        "sigma", GLIA_SETTING_REAL, offsetof(searching, sigma), default_, 1e-9, 1e9, NULL,                             \
+            "standard deviation of the first candidates"                                                               \
+    }
+#define CHAIN                                                                                                          \
+    { "layers", GLIA_SETTING_INT, offsetof(searching, layers), 1, 0, 8, NULL, "hidden layers of the policy" }, {       \
+        "hidden", GLIA_SETTING_INT, offsetof(searching, hidden), 16, 1, 1024, NULL, "units of each"                    \
+    }
+
+static const glia_setting cma_settings[] = { GLIA_EVOLVING_SETTINGS, POPULATION, SIGMA(0.5), CHAIN };
+static const glia_setting es_settings[] = {
+    GLIA_EVOLVING_SETTINGS,
+    POPULATION,
+    SIGMA(0.1),
+    CHAIN,
+    { "rate", GLIA_SETTING_REAL, offsetof(searching, rate), 0.05, 1e-9, 1e9, NULL, "learning rate of Adam" },
+};
+static const glia_setting ndp_settings[] = {
+    GLIA_EVOLVING_SETTINGS,
+    POPULATION,
+    SIGMA(0.1),
+    { "embedding", GLIA_SETTING_INT, offsetof(searching, embedding), 5, 1, 256, NULL, "numbers of a node's state" },
+    { "hidden", GLIA_SETTING_INT, offsetof(searching, hidden), 5, 1, 256, NULL, "units of the nets that nodes run" },
+    { "cycles", GLIA_SETTING_INT, offsetof(searching, cycles), 5, 1, 64, NULL, "cycles of growth" },
+    { "growth_steps", GLIA_SETTING_INT, offsetof(searching, growth_steps), 5, 0, 4096, NULL,
+      "steps beyond the diameter in a cycle" },
+    { "rollout_steps", GLIA_SETTING_INT, offsetof(searching, rollout_steps), 5, 0, 4096, NULL,
+      "steps beyond the diameter in an act" },
+};
+
+/* ---- begin ------------------------------------------------------------------------------------------------- */
+
+static glia_strategy_kind strategy_of(const glia_training *t) {
+    return strcmp(t->method->about.name, "es") == 0 ? GLIA_OPENAI_ES : GLIA_CMA_ES;
+}
+
+static void choose_code(glia_training *t) {
+    searching *m = t->memory;
+    const bool grows = strcmp(t->method->about.name, "ndp") == 0;
+    m->code = grows ? &glia_code_ndp : &glia_code_dense;
+    m->code_opts = (glia_encoding_opts){
+        .inputs = m->evolving.stage.inputs,
+        .outputs = m->evolving.stage.outputs,
+        .layers = (int)m->layers,
+        .hidden = (int)m->hidden,
+        .ndp = { .embedding = (int)m->embedding,
+                 .hidden = (int)m->hidden,
+                 .cycles = (int)m->cycles,
+                 .growth_steps = m->growth_steps ? (int)m->growth_steps : GLIA_NONE,
+                 .rollout_steps = m->rollout_steps ? (int)m->rollout_steps : GLIA_NONE,
+                 .most = 128 },
+    };
+}
+
+static glia_status begin(glia_training *t, glia_error *error) {
+    enum { START = 0x7374 };
+    searching *m = t->memory;
+    glia_status status = glia_evolving_begin(t, "sigma", NULL, error);
+    if (status != GLIA_OK) return status;
+    choose_code(t);
+    m->n = m->code->numbers(&m->code_opts);
+    m->best = calloc((size_t)GLIA_MAX(m->n, 1), sizeof *m->best);
+    if (!m->best) return glia_fail_nomem(error);
+    glia_rng rng = { .seed = t->opts.seed, .stream = START };
+    for (int i = 0; i < m->n; i++) m->best[i] = m->code->start * (2 * glia_rng_uniform(&rng) - 1);
+    const glia_search_opts opts = { .kind = strategy_of(t),
+                                    .population = (int)m->population,
+                                    .sigma = m->sigma,
+                                    .rate = m->rate,
+                                    .seed = t->opts.seed };
+    glia_error reason = { 0 };
+    m->search = glia_search_create(m->best, m->n, opts, &reason);
+    return m->search ? GLIA_OK : glia_fail(error, reason.status, "%s: %s", t->method->about.name, reason.message);
+}
+
+static void end(glia_training *t) {
+    searching *m = t->memory;
+    glia_search_free(m->search);
+    free(m->best);
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------------- */
+
+static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
+    const searching *m = context;
+    glia_policy policy = { .net = NULL };
+    double mean = 0;
+    (void)n;
+    (void)seed; /* all are judged by the same episodes */
+    glia_status status = m->code->decode(x, &m->code_opts, &policy, error);
+    if (status == GLIA_OK)
+        status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->evolving.episodes, &mean, error);
+    glia_policy_free(&policy);
+    *value = -mean;
+    return status;
+}
+
+static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    searching *m = t->memory;
+    (void)batch;
+    m->seed = glia_evolving_seed(t);
+    if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
+        glia_evolving_count(t, 0, m->evolving.best, m->evolving.mean);
+        t->progress.loss = isfinite(m->evolving.best) ? -m->evolving.best : 0;
+        return GLIA_OK;
+    }
+    glia_status status = glia_search_run(m->search, value_of, m, 1, t->opts.threads, error);
+    if (status != GLIA_OK) return status;
+    double best = INFINITY, sum = 0;
+    for (int64_t i = 0; i < m->population; i++) {
+        best = fmin(best, m->search->told[i]);
+        sum += m->search->told[i];
+    }
+    glia_evolving_count(t, m->population, -best, -sum / (double)m->population);
+    return GLIA_OK;
+}
+
+/* The best candidate of all, or the centre of the distribution, whichever plays better after an epoch. */
+static glia_status measure(glia_training *t, glia_error *error) {
+    enum { CHOICE = 1 << 28 };
+    searching *m = t->memory;
+    double *two[2] = { malloc((size_t)m->n * sizeof(double)), malloc((size_t)m->n * sizeof(double)) }, reached[2];
+    glia_status status = two[0] && two[1] ? GLIA_OK : glia_fail_nomem(error);
+    glia_policy policies[2] = { { .net = NULL }, { .net = NULL } };
+    if (status == GLIA_OK) {
+        glia_search_best(m->search, two[0]);
+        glia_search_mean(m->search, two[1]);
+    }
+    for (int i = 0; status == GLIA_OK && i < 2; i++) {
+        status = m->code->decode(two[i], &m->code_opts, &policies[i], error);
+        if (status == GLIA_OK)
+            status = glia_stage_play(&m->evolving.stage, &policies[i], (t->opts.seed << 32) + CHOICE,
+                                     m->evolving.eval_episodes, &reached[i], error);
+    }
+    if (status == GLIA_OK) {
+        const int better = reached[1] >= reached[0];
+        memcpy(m->best, two[better], (size_t)m->n * sizeof *m->best);
+        status = glia_evolving_measure(t, &policies[better], error);
+        t->figures[m->evolving.size_figure].value = glia_search_inspect(m->search).sigma;
+    }
+    for (int i = 0; i < 2; i++) {
+        glia_policy_free(&policies[i]);
+        free(two[i]);
+    }
+    return status;
+}
+
+/* Nets that grow are drawn. */
+static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
+    const searching *m = t->memory;
+    if (m->code != &glia_code_ndp) return GLIA_OK;
+    glia_error reason = { 0 };
+    glia_grown *grown = glia_ndp_grow(m->best, m->n, m->code_opts.ndp, &reason);
+    char *svg = grown ? glia_grown_svg(grown, grown->cycles, &reason) : NULL;
+    glia_text text = { 0 };
+    for (int i = 0; grown && i <= grown->cycles; i++) glia_text_printf(&text, "%d nodes\n", grown->sizes[i]);
+    if (grown) glia_text_printf(&text, "%d edges\n", glia_grown_edges(grown));
+    glia_grown_free(grown);
+    if (svg && !text.failed) return glia_evolving_show(text.bytes, svg, show_one, context, error);
+    free(text.bytes);
+    free(svg);
+    return reason.status ? glia_fail(error, reason.status, "%s", reason.message) : glia_fail_nomem(error);
+}
+
+static glia_status finish(glia_training *t, glia_error *error) {
+    searching *m = t->memory;
+    glia_error reason = { 0 };
+    glia_model *model = m->code->model(m->best, &m->code_opts, &reason);
+    if (!model) return glia_fail(error, reason.status, "%s", reason.message);
+    glia_model_adopt(t->model, model);
+    return GLIA_OK;
+}
+
+/* ---- checkpoints ----------------------------------------------------------------------------------------------- */
+
+static int arrays(glia_training *t, glia_array *out, int capacity) {
+    searching *m = t->memory;
+    size_t bytes;
+    void *state = (void *)(uintptr_t)glia_search_state(m->search, &bytes);
+    (void)capacity;
+    out[0] = (glia_array){ .name = "search", .dtype = GLIA_U8, .shape = GLIA_SHAPE((int64_t)bytes), .data = state };
+    out[1] = (glia_array){ .name = "best", .dtype = GLIA_F64, .shape = GLIA_SHAPE(m->n), .data = m->best };
+    return 2;
+}
+
+static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
+    searching *m = t->memory;
+    const glia_array *state = NULL, *best = NULL;
+    for (int i = 0; i < n; i++) {
+        if (strcmp(from[i].name, "search") == 0) state = &from[i];
+        if (strcmp(from[i].name, "best") == 0) best = &from[i];
+    }
+    if (!state || !best || state->dtype != GLIA_U8 || best->dtype != GLIA_F64 || glia_shape_count(best->shape) != m->n)
+        return glia_fail(error, GLIA_E_FORMAT, "the state of the search is missing");
+    const size_t bytes = (size_t)glia_shape_count(state->shape);
+    if (check_only) return glia_search_check(m->search, state->data, bytes, error);
+    glia_status status = glia_search_restore(m->search, state->data, bytes, error);
+    if (status == GLIA_OK) memcpy(m->best, best->data, (size_t)m->n * sizeof *m->best);
+    return status;
+}
+
+#define METHOD(name_, text_, settings_, summary_, paper_)                                                              \
+    const glia_method glia_method_##name_ = {                                                                          \
+        .about = { .name = text_,                                                                                      \
+                   .summary = summary_,                                                                                \
+                   .paper = paper_,                                                                                    \
+                   .settings = settings_,                                                                              \
+                   .n_settings = GLIA_COUNT(settings_),                                                                \
+                   .uses = GLIA_USES_ENVIRONMENT,                                                                      \
+                   .assesses = true },                                                                                 \
+        .bytes = sizeof(searching),                                                                                    \
+        .begin = begin,                                                                                                \
+        .step = step,                                                                                                  \
+        .measure = measure,                                                                                            \
+        .show = show,                                                                                                  \
+        .finish = finish,                                                                                              \
+        .arrays = arrays,                                                                                              \
+        .restore = restore,                                                                                            \
+        .end = end,                                                                                                    \
+        .assess = glia_evolving_assess,                                                                                \
+    }
+
+METHOD(cma_es, "cma-es", cma_settings, "weights by a covariance that adapts to the task",
+       "Hansen 2016, \"The CMA evolution strategy: a tutorial\"");
+METHOD(es, "es", es_settings, "weights by a gradient estimated from mirrored noise", "Salimans et al. 2017");
+METHOD(ndp, "ndp", ndp_settings, "nets that grow from one node, by a genome that evolves", "Najarro et al. 2023");

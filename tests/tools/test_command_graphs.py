@@ -39,8 +39,8 @@ class Graphs(Folder):
     def test_links_and_likes(self):
         self.train("gae", "--data", PEOPLE, "--epochs", 30)
         self.assertIn("test_auc", json.loads(self.glia("eval", "run", "--json").stdout))
-        self.glia("train", "bpr-mf", "--data", f"ratings:{DATA}/likes.csv", "--batch", 16, "--threads", 1, "--out", "likes",
-                  "--quiet")
+        self.glia("train", "bpr-mf", "--data", f"ratings:{DATA}/likes.csv", "--batch", 16, "--threads", 1,
+                  "--out", "likes", "--quiet")
         figures = json.loads(self.glia("eval", "likes", "--json").stdout)
         self.assertGreater(figures["test_ndcg"], figures["popular_ndcg"])
 

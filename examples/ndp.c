@@ -135,6 +135,7 @@ static int evolve(const task *t, int generations, uint64_t seed) {
     for (int i = 0; x && i < n; i++) x[i] = 2.0 * rand() / RAND_MAX - 1;
     const glia_search_opts opts = { .population = 64,
                                     .sigma = t->sigma,
+                                    .restarts = t == tasks ? GLIA_BIPOP : GLIA_NO_RESTARTS,
                                     .target = t == tasks       ? 0.01
                                               : t == tasks + 1 ? -500
                                                                : -127,

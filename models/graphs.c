@@ -15,9 +15,10 @@ static void build_gcn(glia_model *model, glia_graph_sizes s, int hidden) {
     glia_tensor x;
     glia_node_opts o = glia_model_nodes(model, s, hidden, &x);
     glia_edges e = glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true);
+    o.no_bias = true; /* as in the authors' code */
     x = dropped(x, &o, 0.5);
     glia_tensor h = glia_dropout(glia_relu(glia_gcn(x, e, "conv1", o)), 0.5);
-    answer(model, glia_gcn(h, e, "conv2", (glia_node_opts){ .units = s.outputs }));
+    answer(model, glia_gcn(h, e, "conv2", (glia_node_opts){ .units = s.outputs, .no_bias = true }));
 }
 
 void glia_build_gcn(glia_model *model, glia_graph_sizes s) { build_gcn(model, s, 16); }
@@ -110,7 +111,7 @@ void glia_build_gin(glia_model *model, glia_graph_sizes s) {
         x = glia_relu(glia_graph_norm(x, starts, numbered(a, sizeof a, "norm", i)));
         sums[i] = glia_segment_sum(x, starts);
     }
-    glia_tensor y = glia_dense(glia_dropout(glia_concat(sums, LAYERS + 1, 1), 0.5), "read1",
+    glia_tensor y = glia_dense(glia_concat(sums, LAYERS + 1, 1), "read1",
                                (glia_dense_opts){ .units = WIDTH, .activation = GLIA_RELU });
     answer(model, glia_dense(glia_dropout(y, 0.5), "read2", (glia_dense_opts){ .units = s.outputs }));
 }

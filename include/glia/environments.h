@@ -61,7 +61,8 @@ typedef struct glia_env_at {
 typedef struct glia_env_outcome {
     double reward;
     bool terminated;
-    double *info; /* (n_info) */
+    double *info;   /* (n_info) */
+    bool truncated; /* cut by a limit of the environment's own; others are the handle's */
 } glia_env_outcome;
 
 /* Named numbers beside each observation. */

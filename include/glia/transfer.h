@@ -10,8 +10,8 @@ extern "C" {
 #endif
 
 /* A new model that ends at a layer: its only output, called "features", is what the layer gives, (N, ...). It has the
- * values of those layers that are left, and the metadata. GLIA_E_NOT_FOUND: there is no such layer (with the nearest
- * name; glia_model_layers() lists them). NULL: see error. */
+ * values of those layers that are left (none if the model has not been initialised) and the metadata.
+ * GLIA_E_NOT_FOUND: there is no such layer (with the nearest name; glia_model_layers() lists them). NULL: see error. */
 GLIA_API glia_model *glia_model_cut(glia_model *model, const char *layer, glia_error *error);
 /* Makes y the model's only output: another head on a model that was cut, for instance
  *     glia_tensor x = glia_model_output_at(model, 0, NULL);

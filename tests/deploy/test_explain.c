@@ -174,6 +174,34 @@ static void shapley_values_agree_with_shap(void **state) {
     close_golden(&g);
 }
 
+/* Batch norm, a shortcut, mean pooling, silu, dropout: values still sum to the difference of scores. */
+static void deep_shap_of_a_residual_net(void **state) {
+    (void)state;
+    enum { N = 192 };
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("residual", &error);
+    const glia_conv_opts conv = { .filters = 6, .kernel = 3, .pad = 1 };
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(3, 8, 8));
+    x = glia_relu(glia_batch_norm(glia_conv2d(x, "c1", conv), "b1", (glia_norm_opts){ 0 }));
+    glia_tensor y = glia_batch_norm(glia_conv2d(x, "c2", conv), "b2", (glia_norm_opts){ 0 });
+    x = glia_global_avg_pool(glia_relu(glia_add(x, y)));
+    x = glia_dropout(glia_silu(glia_dense(x, "fc", (glia_dense_opts){ .units = 16 })), 0.5);
+    glia_model_output(model, "y", glia_dense(x, "out", (glia_dense_opts){ .units = 4 }));
+    float sample[N], background[3 * N];
+    for (int i = 0; i < N; i++) sample[i] = (float)(2 * sin(1.3 * i));
+    for (int i = 0; i < 3 * N; i++) background[i] = (float)cos(0.7 * i);
+    const glia_explain_opts opts = { .background = background, .n_background = 3, .threads = 1 };
+    glia_explainer *why = glia_explainer_create(model, "deep-shap", opts, &error);
+    if (!why) fail_msg("%s", error.message);
+    glia_explanation e;
+    assert_int_equal(glia_explain(why, sample, 1, &e, &error), GLIA_OK);
+    assert_true(fabs(e.output_value - e.base_value) > 1e-3);
+    assert_true(fabs(e.residual) < 1e-5);
+    glia_explanation_free(&e);
+    glia_explainer_free(why);
+    glia_model_free(model);
+}
+
 /* Draws agree with the exact values within 4.5 of their own standard errors, and say so when they have converged. */
 static void draws_agree_with_exact_values(void **state) {
     (void)state;
@@ -566,6 +594,32 @@ static void rollout_is_a_product(void **state) {
     glia_model_free(model);
 }
 
+/* Patches of a picture after a class token: the values of a patch are those of its token, and all sum to its pixels. */
+static void rollout_of_patches(void **state) {
+    (void)state;
+    glia_error error = { 0 };
+    glia_model *model = glia_model_create("patches", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 4, 6));
+    glia_tensor token = glia_broadcast(glia_mean(x, GLIA_SHAPE(1, 2, 3), true), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    glia_tensor patches = glia_avg_pool2d(x, (glia_pool_opts){ .size = 2 });
+    glia_tensor parts[2] = { glia_reshape(token, GLIA_SHAPE(GLIA_BATCH, 1, 1)),
+                             glia_reshape(patches, GLIA_SHAPE(GLIA_BATCH, 6, 1)) };
+    x = glia_dense(glia_concat(parts, 2, 1), "embed", (glia_dense_opts){ .units = 4 });
+    x = glia_multihead(x, NULL, "a", (glia_multihead_opts){ .heads = 2 });
+    glia_model_output(model, "y", glia_mean(x, GLIA_SHAPE(1), false));
+    glia_explainer *why = glia_explainer_create(model, "attention-rollout", (glia_explain_opts){ 0 }, &error);
+    if (!why) fail_msg("%s", error.message);
+    float sample[24];
+    for (int i = 0; i < 24; i++) sample[i] = (float)sin(i);
+    glia_explanation e;
+    assert_int_equal(glia_explain(why, sample, 0, &e, &error), GLIA_OK);
+    assert_true(glia_shape_equal(e.shape, GLIA_SHAPE(4, 6)));
+    assert_true(e.values[0] == e.values[1] && e.values[0] == e.values[7] && e.values[0] != e.values[2]);
+    glia_explanation_free(&e);
+    glia_explainer_free(why);
+    glia_model_free(model);
+}
+
 /* SmoothGrad of a linear function is its gradient, without error; of a square it is the gradient of the mean. */
 static void smoothgrad(void **state) {
     (void)state;
@@ -688,6 +742,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_agree_with_captum),
         cmocka_unit_test(shapley_values_agree_with_shap),
+        cmocka_unit_test(deep_shap_of_a_residual_net),
         cmocka_unit_test(draws_agree_with_exact_values),
         cmocka_unit_test(exact_values_equal_brute_force),
         cmocka_unit_test(groups_and_equal_features),
@@ -700,6 +755,7 @@ int main(void) {
         cmocka_unit_test(linear_models_are_explained_exactly),
         cmocka_unit_test(models_of_tokens),
         cmocka_unit_test(rollout_is_a_product),
+        cmocka_unit_test(rollout_of_patches),
         cmocka_unit_test(smoothgrad),
         cmocka_unit_test(checks_of_explanations),
         cmocka_unit_test(deletion_and_insertion),

@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include "asserts.h"
+#include "data/formats/formats.h"
 #include "glia/glia.h"
+#include "models/models.h"
 
 static glia_error error;
 
@@ -111,6 +113,74 @@ static void test_new_head(void **state) {
     glia_model_free(model);
 }
 
+/* timm's name of a value of a vision transformer. */
+static void spell_timm(const char *name, char out[128]) {
+    static const struct {
+        const char *ours, *theirs;
+    } parts[] = { { "class_token", "cls_token" },
+                  { "encoder/pos_embedding", "pos_embed" },
+                  { "conv_proj/", "patch_embed.proj." },
+                  { "encoder/ln/", "norm." },
+                  { "heads/head/", "head." } },
+      inner[] = { { "ln_1/", "norm1." },
+                  { "ln_2/", "norm2." },
+                  { "self_attention/qkv/", "attn.qkv." },
+                  { "self_attention/out/", "attn.proj." },
+                  { "mlp/0/", "mlp.fc1." },
+                  { "mlp/3/", "mlp.fc2." } };
+    int layer, used = 0, length = 0;
+    const char *rest = name, *kind;
+    if (sscanf(name, "encoder/layers/encoder_layer_%d/%n", &layer, &used) == 1 && used) {
+        length = snprintf(out, 128, "blocks.%d.", layer);
+        for (int i = 0; i < 6; i++) {
+            const size_t n = strlen(inner[i].ours);
+            if (strncmp(name + used, inner[i].ours, n) != 0) continue;
+            length += snprintf(out + length, 128 - (size_t)length, "%s", inner[i].theirs);
+            rest = name + used + n;
+        }
+    }
+    for (int i = 0; i < 5 && !used; i++) {
+        const size_t n = strlen(parts[i].ours);
+        if (strncmp(name, parts[i].ours, n) != 0) continue;
+        length = snprintf(out, 128, "%s", parts[i].theirs);
+        rest = name + n;
+    }
+    kind = strcmp(rest, "kernel") == 0 || strcmp(rest, "scale") == 0 ? "weight"
+           : strcmp(rest, "shift") == 0                              ? "bias"
+                                                                     : rest;
+    snprintf(out + length, 128 - (size_t)length, "%s", kind);
+}
+
+static void test_names_of_timm(void **state) {
+    (void)state;
+    enum { MOST = 128 };
+    const glia_recipe *recipe = glia_recipe_find("vit-cifar");
+    glia_model *from = glia_recipe_build(recipe, GLIA_SHAPE(3, 16, 16), 4, &error);
+    glia_model *to = glia_recipe_build(recipe, GLIA_SHAPE(3, 16, 16), 4, &error);
+    assert_int_equal(glia_model_init(from, 1, &error), GLIA_OK);
+    assert_int_equal(glia_model_init(to, 2, &error), GLIA_OK);
+    glia_array arrays[MOST];
+    static char names[MOST][128];
+    glia_store *store = glia_model_store(from);
+    const int n = glia_store_count(store);
+    assert_true(n < MOST);
+    for (int i = 0; i < n; i++) {
+        arrays[i] = glia_store_at(store, i);
+        spell_timm(arrays[i].name, names[i]);
+        arrays[i].name = names[i];
+    }
+    assert_int_equal(glia_safetensors_write("timm.safetensors", arrays, n, NULL, 0, &error), GLIA_OK);
+    const glia_weights_opts opts = { .family = "timm", .strict = true };
+    if (glia_model_import_weights(to, "timm.safetensors", opts, NULL, &error) != GLIA_OK) fail_msg("%s", error.message);
+    for (int i = 0; i < n; i++) {
+        const glia_array a = glia_store_at(store, i);
+        assert_memory_equal(values(to, a.name), a.data, (size_t)glia_shape_count(a.shape) * sizeof(float));
+    }
+    remove("timm.safetensors");
+    glia_model_free(from);
+    glia_model_free(to);
+}
+
 static void test_mistakes(void **state) {
     (void)state;
     glia_model *model = make(3, 2, false);
@@ -137,6 +207,7 @@ int main(void) {
         cmocka_unit_test(test_names_of_torch),
         cmocka_unit_test(test_all_that_differs_is_listed),
         cmocka_unit_test(test_new_head),
+        cmocka_unit_test(test_names_of_timm),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

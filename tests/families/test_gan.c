@@ -69,6 +69,48 @@ static void unknown_losses_are_errors(void **state) {
     glia_graph_free(g);
 }
 
+/* ---- known games ---------------------------------------------------------------------------- */
+
+/* Two places: data are at them with the shares 3/4 and 1/4, samples with 1/4 and 3/4. The best critic says log p / q
+ * (Goodfellow et al. 2014, proposition 1): its loss is 2 log 2 - 2 JS(p, q), and the generator's exceeds E -log(1 - D)
+ * by KL(q, p). */
+static void the_best_critic_measures_divergences(void **state) {
+    (void)state;
+    const double s = log(3), real[4] = { s, s, s, -s }, fake[4] = { s, -s, -s, -s };
+    const double kl = 0.5 * log(3), middle = 0.75 * log(1.5) + 0.25 * log(0.5); /* KL of either from the mixture */
+    glia_graph *g = glia_graph_create();
+    glia_tensor r = glia_constant(g, GLIA_F64, GLIA_SHAPE(4), real),
+                f = glia_constant(g, GLIA_F64, GLIA_SHAPE(4), fake);
+    double critic, generator, saturating;
+    assert_int_equal(glia_eval(glia_gan_critic_loss(r, f, GLIA_GAN_NON_SATURATING), &critic, 1, &error), GLIA_OK);
+    assert_int_equal(glia_eval(glia_gan_generator_loss(f, GLIA_GAN_NON_SATURATING), &generator, 1, &error), GLIA_OK);
+    assert_int_equal(glia_eval(glia_mean(glia_softplus(f), GLIA_SCALAR, false), &saturating, 1, &error), GLIA_OK);
+    ASSERT_NEAR(critic, 2 * log(2) - 2 * middle, 1e-12);
+    ASSERT_NEAR(generator, saturating + kl, 1e-12);
+    glia_graph_free(g);
+}
+
+/* W(N(0, 1), N(2, 1)) = 2, and the best critic of slope 1 is linear: here its weight is clipped to [-1, 1]. */
+static void a_clipped_critic_measures_the_distance_of_gaussians(void **state) {
+    (void)state;
+    enum { POINTS = 20000, STEPS_OF_CRITIC = 40 };
+    glia_graph *g = glia_graph_create();
+    glia_tensor fake = glia_random_normal(g, GLIA_SHAPE(GLIA_BATCH, 1));
+    glia_tensor real = glia_add_scalar(glia_random_normal(g, GLIA_SHAPE(GLIA_BATCH, 1)), 2);
+    const glia_gan_dense_opts linear = { .layers = GLIA_NONE };
+    glia_tensor loss = glia_gan_critic_loss(glia_gan_dense_critic(real, "critic", linear),
+                                            glia_gan_dense_critic(fake, "critic", linear), GLIA_GAN_WASSERSTEIN);
+    glia_minimize(loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.1 }, "critic*", "critic");
+    assert_int_equal(glia_gan_clip_weights(g, "critic*", 1, "critic"), 2);
+    runner r = runner_open(g, &loss, 1, GLIA_TRAIN, POINTS, 5);
+    double is = 0;
+    for (int i = 0; i < STEPS_OF_CRITIC; i++) runner_run(&r);
+    assert_int_equal(runner_get(&r, 0, &is), 1);
+    ASSERT_NEAR(-is, 2, 0.04);
+    runner_close(&r);
+    glia_graph_free(g);
+}
+
 /* ---- gradient penalty ----------------------------------------------------------------------- */
 
 enum { ROWS = 3, COLUMNS = 2 };
@@ -374,6 +416,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_follow_their_formulas),
         cmocka_unit_test(unknown_losses_are_errors),
+        cmocka_unit_test(the_best_critic_measures_divergences),
+        cmocka_unit_test(a_clipped_critic_measures_the_distance_of_gaussians),
         cmocka_unit_test(penalty_of_a_quadratic_critic_is_exact),
         cmocka_unit_test(points_lie_uniformly_between_real_and_generated),
         cmocka_unit_test(penalty_gradients_agree_with_differences),

@@ -143,6 +143,78 @@ static glia_status vae(glia_error *error) {
     return train(model, "vae", "likelihood=gaussian shown=2", error);
 }
 
+/* Two pictures of 4 x 4 as a NumPy file, for the second data set. */
+static void write_pictures(const char *path) {
+    static const float pixels[2 * 16] = { 0.25f, 1, 0.5f };
+    char header[128];
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    memset(header, ' ', sizeof header);
+    memcpy(header, "\x93NUMPY\1\0\x76\0", 10);
+    const char *words = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, 4, 4), }";
+    memcpy(header + 10, words, strlen(words));
+    header[127] = '\n';
+    assert_int_equal(fwrite(header, 1, sizeof header, file), sizeof header);
+    assert_int_equal(fwrite(pixels, 1, sizeof pixels, file), sizeof pixels);
+    fclose(file);
+}
+
+static glia_status cyclegan(glia_error *error) {
+    static const float pixels[2 * 16] = { 1, 0.5f };
+    const glia_cyclegan_opts small = { .filters = 1, .halvings = 1, .blocks = 1 };
+    const glia_callback watch = { .epoch_end = show };
+    glia_model *model = glia_model_create("cyclegan", error);
+    glia_tensor a = glia_model_input(model, "a", GLIA_F32, GLIA_SHAPE(1, 4, 4));
+    glia_tensor b = glia_model_input(model, "b", GLIA_F32, GLIA_SHAPE(1, 4, 4));
+    glia_model_output(model, "to_b", glia_cyclegan_generator(a, "to_b", small));
+    glia_model_output(model, "to_a", glia_cyclegan_generator(b, "to_a", small));
+    glia_model_output(model, "score_a", glia_cyclegan_critic(a, "critic_a", small));
+    glia_model_output(model, "score_b", glia_cyclegan_critic(b, "critic_b", small));
+    const glia_arrays arrays = { .n = 2, .x = pixels, .x_shape = GLIA_SHAPE(1, 4, 4) };
+    glia_dataset *data = model ? glia_data_arrays(arrays, error) : NULL;
+    const glia_fit_opts o = { .batch = 2,
+                              .optimizer = { .kind = GLIA_SGD },
+                              .callbacks = &watch,
+                              .n_callbacks = 1,
+                              .workers = GLIA_NONE,
+                              .threads = 1 };
+    float out[16];
+    glia_status status =
+        data ? glia_train(model, data, "cyclegan", "other=npy:pictures.npy buffer=1 shown=1", o, error) : error->status;
+    const glia_cyclegan_convert_opts how = { .threads = 1 };
+    if (status == GLIA_OK) status = glia_cyclegan_convert(model, pixels, 1, GLIA_SHAPE(1, 4, 4), how, out, error);
+    glia_data_free(data);
+    glia_model_free(model);
+    return status;
+}
+
+/* Modes of points; the likelihood of a VAE. */
+static glia_status assessed(glia_error *error) {
+    static const float points[16] = { 0, 0, 1, 1, 0, 0.5f, 1, 1.5f };
+    static const int32_t labels[8] = { 0, 1, 0, 1, 0, 1, 0, 1 };
+    const glia_arrays arrays = {
+        .n = 8, .x = points, .x_shape = GLIA_SHAPE(2), .y = labels, .y_dtype = GLIA_I32, .classes = 2, .borrow = true
+    };
+    glia_model *model = glia_model_create("gan", error);
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(2));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
+    glia_model_output(model, "sample", glia_mul_scalar(z, 1));
+    glia_model_output(model, "score", glia_sum(x, GLIA_SHAPE(1), false));
+    glia_dataset *data = model ? glia_data_arrays(arrays, error) : NULL;
+    glia_status status = data ? glia_model_set(model, "method", "gan", error) : error->status;
+    glia_assessment a;
+    if (status == GLIA_OK) status = glia_assess(model, (glia_assess_opts){ .data = data, .threads = 1 }, &a, error);
+    glia_data_free(data);
+    glia_model_free(model);
+    return status;
+}
+
+static void test_cyclegan(void **state) {
+    (void)state;
+    write_pictures("pictures.npy");
+    every_allocation(cyclegan, "the method cyclegan");
+}
+static void test_assessed(void **state) { (void)state, every_allocation(assessed, "assessing points"); }
 static void test_vae(void **state) { (void)state, every_allocation(vae, "the method vae"); }
 static void test_gan(void **state) { (void)state, every_allocation(gan, "the method gan"); }
 static void test_ddpm(void **state) { (void)state, every_allocation(ddpm, "the method ddpm"); }
@@ -153,8 +225,8 @@ static void test_sampling(void **state) { (void)state, every_allocation(sampling
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adversarial), cmocka_unit_test(test_diffusion), cmocka_unit_test(test_sampling),
-        cmocka_unit_test(test_gan),         cmocka_unit_test(test_ddpm),
-        cmocka_unit_test(test_vae),
+        cmocka_unit_test(test_gan),         cmocka_unit_test(test_ddpm),      cmocka_unit_test(test_vae),
+        cmocka_unit_test(test_cyclegan),    cmocka_unit_test(test_assessed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ def good(kind, name, function):
         return "s" if kind == "const char *" else "p" if "*" in kind else "v", GOOD[kind]
     if re.fullmatch(r"glia_\w+", kind):
         return "v", "(%s){ 0 }" % kind
-    if re.fullmatch(r"(const )?glia_\w+ \*", kind):
+    if re.fullmatch(r"(const )?(float|glia_\w+) \*\*?", kind):
         return "p", "buffer"  # a zeroed struct, or one that the function fills
     sys.exit(f"null_calls.py: {function}: give the type \"{kind}\" of {name} a value")
 

@@ -8,7 +8,8 @@ TINY = ["--epochs", 1, "--threads", 1, "--quiet", "--out", "run", "--force"]
 
 class Agents(Folder):
     def test_a_trained_agent_is_measured_and_shown(self):
-        self.glia("train", "dqn", "--env", "cartpole", "--set", "dqn.steps=60", "--set", "dqn.learning_starts=20", *TINY)
+        self.glia("train", "dqn", "--env", "cartpole", "--set", "dqn.steps=60", "--set", "dqn.learning_starts=20",
+                  *TINY)
         run = json.loads((self.folder / "run/run.json").read_text())
         self.assertEqual(run["data"], "CartPole-v1?limit=500,sutton_barto_reward=false")
         self.assertIn("return", run["test"])
@@ -39,7 +40,8 @@ class Agents(Folder):
     def test_mistakes_are_named(self):
         self.refused("train", "dqn", "--env", "cartpol", *TINY, says="did you mean 'cartpole'?")
         self.refused("train", "dqn", "--data", DATA, *TINY, says="--data: the method dqn does not use it")
-        self.refused("train", "perceptron", "--data", DATA, "--env", "cartpole", *TINY, says="--env: the method fit does not use it")
+        self.refused("train", "perceptron", "--data", DATA, "--env", "cartpole", *TINY,
+                     says="--env: the method fit does not use it")
         self.refused("train", "dqn", "--env", "pendulum", *TINY, code=1, says="needs actions that are choices")
         self.glia("train", "q-table", "--set", "q-table.steps=100", *TINY)
         self.assertIn("must end in .gif", self.glia("play", "run", "--out", "film.mp4", code=2).stderr)

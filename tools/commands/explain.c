@@ -130,6 +130,27 @@ static char **read_tokens(const saved *s, const float *x) {
     return tokens;
 }
 
+/* Groups tokens to words: bytes between blanks, pieces of a tokenizer that continue a word. Blanks and padding at the
+ * end belong to none. Returns the number of words. */
+static int group_words(const saved *s, const float *x, char **tokens, int32_t *groups) {
+    const int64_t n = glia_shape_count(s->sample);
+    glia_tokenizer *t =
+        s->names.tokenizer ? glia_tokenizer_parse(s->names.tokenizer, strlen(s->names.tokenizer), NULL) : NULL;
+    bool *continues = t ? allocate((size_t)glia_tokenizer_size(t), sizeof *continues) : NULL;
+    if (t) glia_tokenizer_continues(t, continues);
+    int64_t end = n;
+    while (end > 0 && x[end - 1] == 0) end--;
+    int words = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const bool blank = i >= end || !tokens[i][0] || (tokens[i][0] == ' ' && !tokens[i][1]);
+        const bool same = i > 0 && groups[i - 1] >= 0 && (t ? continues[(int32_t)x[i]] : true);
+        groups[i] = blank ? -1 : same ? groups[i - 1] : words++;
+    }
+    free(continues);
+    glia_tokenizer_free(t);
+    return words;
+}
+
 /* ---- explaining ------------------------------------------------------------------------------- */
 
 /* Index of the class; GLIA_LARGEST_OUTPUT without one. Returns -1, or the exit status after printing an error. */
@@ -253,10 +274,15 @@ static int explain(const saved *s, const request *r, explained *x) {
         if (!background) status = EXIT_FAILED;
     }
     if (status < 0) x->tokens = read_tokens(s, rows);
+    if (x->tokens && x->n > 1) status = misuse("texts are explained one at a time");
+    int32_t *groups = x->tokens ? allocate((size_t)size, sizeof *groups) : NULL;
+    if (groups && !glia_explain_needs_model(x->method->name) && group_words(s, rows, x->tokens, groups) > 0)
+        opts.groups = groups;
     if (status < 0) status = explain_all(x, r, rows, opts, output);
     for (int64_t i = 0; x->tokens && i < size; i++) free(x->tokens[i]);
     for (int64_t i = 0; i < x->n; i++) free(x->truths[i]);
     free(x->tokens);
+    free(groups);
     free(x->truths);
     free(x->data);
     free(x->e);

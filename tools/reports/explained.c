@@ -17,10 +17,24 @@ const char *explained_output(const explained *x, int k, char number[SHORT]) {
     return number;
 }
 
+/* The tokens of a feature, as far as they fit. */
+static void name_word(const explained *x, int64_t feature, char name[SHORT]) {
+    size_t length = 0;
+    for (int64_t i = 0; i < glia_shape_count(x->s->sample); i++) {
+        const size_t n = x->e[0].groups[i] == feature ? strlen(x->tokens[i]) : 0;
+        if (length + n >= SHORT) break;
+        memcpy(name + length, x->tokens[i], n);
+        length += n;
+    }
+    name[length] = '\0';
+}
+
 char *explained_feature(const explained *x, int64_t feature, char name[SHORT]) {
     const glia_explanation *e = &x->e[0];
     const int64_t width = e->shape.rank > 1 ? e->shape.dim[e->shape.rank - 1] : 1;
-    if (x->tokens && e->n == glia_shape_count(x->s->sample))
+    if (x->tokens && e->groups)
+        name_word(x, feature, name);
+    else if (x->tokens && e->n == glia_shape_count(x->s->sample))
         snprintf(name, SHORT, "%s", x->tokens[feature]);
     else if (e->groups)
         snprintf(name, SHORT, "%s %lld", picture_possible(x->s->sample) ? "superpixel" : "feature", (long long)feature);
@@ -205,8 +219,8 @@ glia_status explained_npz(const explained *x, const char *path, glia_error *erro
             if (from) memcpy(values[kind] + i * each, from, (size_t)GLIA_MIN(each, x->e[i].n) * sizeof *from);
         }
         if (!kind || x->e[0].errors)
-            arrays[m++] = (npz_array){ kind ? "errors" : "values", GLIA_F64, with_samples(n, x->e[0].shape),
-                                       values[kind] };
+            arrays[m++] =
+                (npz_array){ kind ? "errors" : "values", GLIA_F64, with_samples(n, x->e[0].shape), values[kind] };
     }
     for (int k = 0; k < NUMBERS; k++) {
         for (int64_t i = 0; i < n; i++) {

@@ -25,7 +25,9 @@ static const char style[] =
 
 /* ---- heat maps -------------------------------------------------------------------------------- */
 
-bool explained_has_heat(const explained *x) { return picture_possible(x->s->sample) && x->e[0].n > 0; }
+bool explained_has_heat(const explained *x) {
+    return picture_possible(x->s->sample) && (x->e[0].groups || glia_shape_count(x->s->sample) % x->e[0].n == 0);
+}
 
 /* The sum over channels of the values of each pixel, and the largest size. */
 static double *heat_of(const explained *x, int64_t i, double *largest) {
@@ -106,7 +108,7 @@ static void words(const explained *x, text *out) {
         text_add(out, "<span title='%+.4g' style='background:color-mix(in oklab,var(--%s) %.0f%%,transparent)'>", v,
                  v > 0 ? "up" : "down", largest > 0 ? 70 * fabs(v) / largest : 0);
         escape(out, x->tokens[k]);
-        text_add(out, "</span>%s", strcmp(x->tokens[k], "\n") == 0 ? "<br>" : " ");
+        text_add(out, "</span>%s", x->s->names.tokenizer ? " " : "");
     }
     text_add(out, "</div>");
 }

@@ -232,7 +232,7 @@ static glia_status begin_episode(glia_env *e, int64_t copy, glia_error *error) {
     const int64_t *c = counters_of(e, copy);
     glia_env_random random = { { (uint64_t)c[SEED], (uint64_t)c[STREAM], (uint64_t)c[POSITION] }, NULL };
     const glia_env_at at = at_copy(e, copy, &random);
-    glia_env_outcome out = { 0, false, e->outcome_info };
+    glia_env_outcome out = { .info = e->outcome_info };
     glia_status status = e->kind->reset(&at, &out, error);
     return status == GLIA_OK ? take(e, &at, &out, STARTED, error) : status;
 }
@@ -295,9 +295,10 @@ static glia_status step_copy(glia_env *e, int64_t copy, const void *action, glia
     if (c[FLAGS] & (TERMINATED | TRUNCATED)) return begin_episode(e, copy, error);
     glia_env_random random = { { (uint64_t)c[SEED], (uint64_t)c[STREAM], (uint64_t)c[POSITION] }, NULL };
     const glia_env_at at = at_copy(e, copy, &random);
-    glia_env_outcome out = { 0, false, e->outcome_info };
+    glia_env_outcome out = { .info = e->outcome_info };
     glia_status status = e->kind->step(&at, action, &out, error);
-    return status == GLIA_OK ? take(e, &at, &out, out.terminated ? TERMINATED : 0, error) : status;
+    const int64_t flags = (out.terminated ? TERMINATED : 0) | (out.truncated ? TRUNCATED : 0);
+    return status == GLIA_OK ? take(e, &at, &out, flags, error) : status;
 }
 
 glia_status glia_env_step(glia_env *e, const void *actions, glia_env_result *result, glia_error *error) {
@@ -341,7 +342,7 @@ glia_status glia_env_put(glia_env *e, int64_t copy, const double *state, int n, 
     const int64_t *c = counters_of(e, copy);
     glia_env_random random = { { (uint64_t)c[SEED], (uint64_t)c[STREAM], (uint64_t)c[POSITION] }, NULL };
     const glia_env_at at = at_copy(e, copy, &random);
-    const glia_env_outcome out = { 0, false, e->outcome_info };
+    const glia_env_outcome out = { .info = e->outcome_info };
     if (e->wrappers.raw) {
         return glia_fail(error, GLIA_E_UNSUPPORTED, "%s: states cannot be put behind wrappers", e->kind->name);
     }

@@ -113,11 +113,38 @@ static void pass_layer(const rollout *m, const float *weights, int64_t heads, do
     memcpy(r, next, (size_t)(t * t) * sizeof *r);
 }
 
-static void take_row(const rollout *m, const double *r, double *values) {
+static void take_row(const rollout *m, const double *r, double *row) {
     const int64_t t = m->tokens, from = m->token == LAST ? t - 1 : 0, to = m->token == FIRST ? 1 : t;
+    memset(row, 0, (size_t)t * sizeof *row);
     for (int64_t q = from; q < to; q++) {
-        for (int64_t i = 0; i < t; i++) values[i] += r[q * t + i] / (double)(to - from);
+        for (int64_t i = 0; i < t; i++) row[i] += r[q * t + i] / (double)(to - from);
     }
+}
+
+/* The side of the patches of a picture whose tokens are its patches, row by row, after `skip` others (a class token);
+ * 0: the tokens are no such patches. */
+static int64_t patch_side(const glia_explainer *e, int64_t tokens, int64_t *skip) {
+    for (*skip = 0; e->sample.rank == 3 && *skip < 2; ++*skip) {
+        const int64_t height = e->sample.dim[1], width = e->sample.dim[2];
+        for (int64_t side = 1; side <= height; side++) {
+            if (height % side || width % side) continue;
+            if (height / side * (width / side) == tokens - *skip) return side;
+        }
+    }
+    return 0;
+}
+
+/* Values of tokens, or of the pixels of their patches. */
+static glia_status take_values(const glia_explainer *e, const double *row, glia_explanation *out, glia_error *error) {
+    const rollout *m = e->memory;
+    int64_t skip;
+    const int64_t side = patch_side(e, m->tokens, &skip), width = side ? e->sample.dim[2] : 0;
+    const glia_shape shape = side ? GLIA_SHAPE(e->sample.dim[1], width) : GLIA_SHAPE(m->tokens);
+    glia_status status = glia_explanation_start(out, shape, false, error);
+    for (int64_t i = 0; status == GLIA_OK && i < out->n; i++) {
+        out->values[i] = side ? row[skip + i / width / side * (width / side) + i % width / side] : row[i];
+    }
+    return status;
 }
 
 static glia_status run(glia_explainer *e, const float *x, int output, glia_explanation *out, glia_error *error) {
@@ -126,8 +153,7 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     double *r = calloc(2 * square, sizeof *r);
     glia_array *results = calloc((size_t)m->layers + 1, sizeof *results);
     float *at = malloc((size_t)m->point.size * sizeof *at);
-    glia_status status =
-        r && results && at ? glia_explanation_start(out, GLIA_SHAPE(m->tokens), false, error) : glia_fail_nomem(error);
+    glia_status status = r && results && at ? GLIA_OK : glia_fail_nomem(error);
     if (status == GLIA_OK) status = glia_point_embed(e, &m->point, x, 1, at, error);
     if (status == GLIA_OK) {
         status = glia_point_call(e, &m->point, m->function, x, at, 1, output, NULL, 0, results, error);
@@ -137,7 +163,8 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
         pass_layer(m, results[l].data, results[l].shape.dim[1], r, r + square);
     }
     if (status == GLIA_OK) {
-        take_row(m, r, out->values);
+        take_row(m, r, r + square);
+        status = take_values(e, r + square, out, error);
         out->output_value = (double)*(const float *)results[m->layers].data;
     }
     free(r);

@@ -194,7 +194,9 @@ glia_status glia_judge(glia_judged judged, glia_model *model, const glia_assess_
     trial t = { .judged = &judged, .opts = opts };
     const int64_t half = glia_data_count(opts->data) / 2;
     const glia_sample_opts none = { 0 };
-    glia_status status = judged.method->sample(judged.memory, model, 0, &none, &t.sample, NULL, error);
+    glia_status status = glia_model_ready(model, 0, error);
+    if (status == GLIA_OK)
+        status = judged.method->sample(judged.memory, model, 0, &none, &t.sample, NULL, error);
     if (status != GLIA_OK) return status;
     t.count = opts->count ? opts->count : GLIA_MIN(half, (int64_t)USUAL);
     t.size = glia_shape_count(t.sample);

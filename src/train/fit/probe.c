@@ -34,7 +34,7 @@ glia_status glia_model_features(glia_model *model, const char *layer, const glia
     if (!size) return glia_fail_null(error, "glia_model_features: size");
     *x = NULL;
     glia_error reason = { 0 };
-    glia_model *part = glia_model_cut(model, layer, &reason);
+    glia_model *part = glia_model_cut(model, layer, &reason); /* an untrained model begins with seed 0 */
     if (!part) return glia_fail(error, reason.status, "%s", reason.message);
     const glia_tensor input = glia_model_sample_input(part, &reason);
     const int64_t wanted = input ? -glia_shape_count(glia_tensor_shape(input)) : 0;

@@ -45,7 +45,7 @@ static glia_graph *cut_graph(const glia_graph *from, const char *layer, glia_err
 glia_model *glia_model_cut(glia_model *model, const char *layer, glia_error *error) {
     if (!model) return glia_fail_null(error, "glia_model_cut: model"), NULL;
     if (!layer) return glia_fail_null(error, "glia_model_cut: layer"), NULL;
-    if (glia_model_ready(model, 0, error) != GLIA_OK) return NULL;
+    if (glia_graph_check(model->graph, error) != GLIA_OK) return NULL;
     glia_error reason = { 0 };
     glia_model *part = glia_model_create(NULL, &reason);
     glia_graph *graph = part ? cut_graph(model->graph, layer, &reason) : NULL;
@@ -53,8 +53,8 @@ glia_model *glia_model_cut(glia_model *model, const char *layer, glia_error *err
     if (done) {
         glia_graph_free(part->graph);
         part->graph = graph;
-        part->store = take_values(graph, model->store, &reason);
-        done = part->store != NULL;
+        part->store = model->store ? take_values(graph, model->store, &reason) : NULL;
+        done = part->store || !model->store;
     }
     for (int i = 0; done && i < model->n_meta; i++)
         done = glia_model_set(part, model->meta[i].key, model->meta[i].value, &reason) == GLIA_OK;

@@ -1,5 +1,5 @@
-/* firing_patterns.c - the twenty patterns of cells in Izhikevich 2004, figure 1, as an SVG picture: membrane above, current
- * below.
+/* firing_patterns.c - the twenty patterns of cells in Izhikevich 2004, figure 1, as an SVG picture: membrane above,
+ * current below.
  *
  *     firing_patterns > patterns.svg
  */

@@ -41,7 +41,8 @@ GLIA_API glia_status glia_model_depth_rates(const glia_model *model, double deca
  * the graph: tensors of it from before the call are invalid. */
 GLIA_API glia_status glia_model_fix_norms(glia_model *model, const char *pattern, glia_error *error);
 
-/* What a layer gives for all samples of the data, flattened: *x (count, *size), to be released with free(). */
+/* What a layer gives for all samples of the data, flattened: *x (count, *size), to be released with free().
+ * backend NULL: "cpu" with all cores. */
 GLIA_API glia_status glia_model_features(glia_model *model, const char *layer, const glia_dataset *data, float **x,
                                          int64_t *size, glia_backend *backend, glia_error *error);
 

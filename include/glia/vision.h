@@ -19,7 +19,7 @@ typedef struct glia_overlap {
 /* iou and dice (classes) may be NULL. */
 GLIA_API glia_overlap glia_overlap_of(const int64_t *confusion, int classes, double *iou, double *dice);
 /* The confusion matrix (classes, classes) of a model's scores (N, pixels, classes) on data with a label for each pixel;
- * pixels labelled -1 do not count. */
+ * pixels labelled -1 do not count. backend NULL: "cpu" with all cores. */
 GLIA_API glia_status glia_segmentation_confusion(glia_model *model, const glia_dataset *data, int classes,
                                                  int64_t *confusion, glia_backend *backend, glia_error *error);
 

@@ -68,6 +68,8 @@ static struct {
     glia_env *env;
     glia_search *search;
     glia_graph_data *graph_data;
+    glia_graph_sampler *graph_sampler;
+    glia_grown *grown; /* stays NULL: it needs a genome */
     glia_agent *agent; /* stays NULL: it needs a trained model */
     glia_sentences *sentences;
     glia_session *session;
@@ -136,6 +138,7 @@ static void fill_handles(void) {
     world.net = glia_net_create(world.genome, &e);
     world.neat = glia_neat_create((glia_neat_opts){ .inputs = 1, .outputs = 1, .population = 4 }, &e);
     world.graph_data = glia_graph_data_smiles((const char *const[]){ "CCO" }, 1, &e);
+    world.graph_sampler = glia_graph_sampler_create(world.graph_data, &e);
     world.search = glia_search_create((const double[]){ 0, 0 }, 2, (glia_search_opts){ 0 }, &e);
     world.vectors =
         glia_vectors_create((const char *const[]){ "x", "y" }, (const float[]){ 1, 2, 3, 4 }, NULL, 2, 2, &e);
@@ -183,6 +186,7 @@ static int empty_world(void **state) {
     glia_net_free(world.net);
     glia_neat_free(world.neat);
     glia_genome_free(world.genome);
+    glia_graph_sampler_free(world.graph_sampler);
     glia_graph_data_free(world.graph_data);
     glia_store_free(world.store);
     glia_program_free(world.program);

@@ -33,7 +33,8 @@ HANDLES = re.findall(r"^    glia_(\w+) \*\1;", WORLD, flags=re.MULTILINE)
 # Handles that may be NULL according to their headers. A NULL graph means that its allocation failed, and is reported
 # as out of memory; a program without parameters needs no store. The world has no agent, so it is what is missing.
 OPTIONAL = {"glia_predict.backend", "glia_predict_ids.backend", "glia_train.data", "glia_compile.backend",
-            "glia_events_close.events", "glia_agent_play.env",
+            "glia_events_close.events", "glia_agent_play.env", "glia_model_features.backend",
+            "glia_segmentation_confusion.backend",
             "glia_graph_check.graph", "glia_store_create.graph", "glia_store_add.graph", "glia_compile.graph",
             "glia_session_create.store"}
 

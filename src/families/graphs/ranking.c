@@ -85,6 +85,7 @@ void glia_rank_items(const float *scores, const uint8_t *relevant, const uint8_t
     double gain = 0, ideal = 0, precision = 0;
     int64_t best[GLIA_RECOMMENDED_MOST];
     int n = 0;
+    if (!scores || !relevant || !seen || !sum) return;
     k = GLIA_MIN(k, GLIA_RECOMMENDED_MOST);
     for (int64_t i = 0; i < items; i++) {
         wanted += relevant[i] != 0;

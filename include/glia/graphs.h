@@ -105,7 +105,8 @@ GLIA_API void glia_graph_sampler_free(glia_graph_sampler *sampler);
 GLIA_API glia_graph_data *glia_graph_sample(glia_graph_sampler *sampler, const int32_t *nodes, int64_t n,
                                             const int *fanouts, int layers, uint64_t seed, glia_error *error);
 /* cluster[v] in [0, clusters): groups of at most ceil(nodes / clusters) nodes, grown breadth first, so that many edges
- * lie within one; glia_graph_data_induce() makes a batch of some (Chiang et al. 2019, "Cluster-GCN", which uses METIS). */
+ * lie within one; glia_graph_data_induce() makes a batch of some (Chiang et al. 2019, "Cluster-GCN", which uses
+ * METIS). */
 GLIA_API glia_status glia_graph_clusters(const glia_graph_data *data, int64_t clusters, uint64_t seed,
                                          int32_t *cluster, glia_error *error);
 

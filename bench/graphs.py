@@ -149,7 +149,7 @@ def main():
         medians = [[statistics.median(row[k][c] for row in rows) for c in (0, 1)] for k in range(len(rows[0]))]
         best = min(medians[1:])
         print("%s  %.2f/%.2f  %.2f/%.2f  %.1fx wall, %.1fx CPU (target %dx)"
-              % (name, *medians[0], *best, best[0] / medians[0][0], best[1] / medians[0][1], target))
+              % (name, *medians[0], *best, best[0] / medians[0][0], best[1] / medians[0][1], target), flush=True)
 
 
 if __name__ == "__main__":

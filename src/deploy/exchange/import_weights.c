@@ -434,7 +434,7 @@ glia_status glia_model_load_foreign(glia_model *model, const char *path, const c
 }
 
 glia_status glia_model_load_weights(glia_model *model, const char *path, int *loaded, glia_error *error) {
-    glia_weights_report report;
+    glia_weights_report report = { 0 };
     const glia_weights_opts opts = { .partial = true };
     const glia_status status = glia_model_import_weights(model, path, opts, &report, error);
     free(report.list);

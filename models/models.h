@@ -55,7 +55,8 @@ const char *glia_recipe_nearest(const char *name);
 
 /* Creates a model from this recipe for the given data, with the recipe's name, input "x" and output "logits" (or what
  * its method needs); not yet initialised. Shapes that do not fit are reported by the first action. NULL: see error. For
- * samples of ids the vocabulary size is the recipe's, or `outputs` if the recipe's outputs are the vocabulary. */
+ * samples of ids the vocabulary size is the recipe's, or `outputs` if the recipe's outputs are the vocabulary. A recipe
+ * of graphs ignores sample and outputs and takes the sizes of its default data. */
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error);
 /* The same for sequences of `length` ids below `vocabulary`; GLIA_E_ARGUMENT if the recipe's samples are numbers. */
 glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,

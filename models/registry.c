@@ -159,11 +159,21 @@ glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes
     return NULL;
 }
 
+/* Sizes of the data that a recipe of graphs names: Cora, MUTAG, MovieLens-100K. */
+static glia_graph_sizes design_sizes(const glia_recipe *recipe) {
+    if (strcmp(recipe->method, "graphs") == 0)
+        return (glia_graph_sizes){ .features = 7, .edge_features = 4, .outputs = 2, .graphs = true };
+    if (strcmp(recipe->method, "recommend") == 0) return (glia_graph_sizes){ .nodes = 943 + 1682 };
+    return (glia_graph_sizes){ .features = 1433, .outputs = 7, .nodes = 2708, .sparse = true };
+}
+
 static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocabulary, int outputs, glia_error *error) {
     glia_model *model = glia_model_create(recipe->name, error);
     if (!model) return NULL;
     if (recipe->build_networks) {
         recipe->build_networks(model, sample);
+    } else if (recipe->build_graphs) {
+        recipe->build_graphs(model, design_sizes(recipe));
     } else if (recipe->build_conditional) {
         recipe->build_conditional(model, sample, outputs);
     } else {

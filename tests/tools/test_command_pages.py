@@ -67,7 +67,12 @@ class Pages(Folder):
     def test_every_model_can_be_drawn(self):
         models = re.findall(r"^([\w-]+) +\d", self.glia("models").stdout, re.MULTILINE)
         self.assertGreater(len(models), 8)
+        later = {"word2vec", "cbow"}  # built when the vocabulary is known
+        tables = {"lightgcn", "bpr-mf"}  # their vectors belong to no layer
         for model in models:
+            if model in later:
+                self.refused("plot", model, code=1, says="is built when it is trained")
+                continue
             with self.subTest(model):
                 self.glia("plot", model, "-o", "net.svg")
                 tree = xml.etree.ElementTree.parse(self.folder / "net.svg").getroot()
@@ -75,8 +80,9 @@ class Pages(Folder):
                 words = " ".join(tree.itertext())
                 listed = re.search(r"Parameters +([\d,]+)", self.glia("summary", model).stdout).group(1)
                 drawn = sum(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) parameters", words))
-                self.assertEqual(drawn, int(listed.replace(",", "")))
-        self.assertIn("skip", (self.folder / "net.svg").read_text())  # the last one is a residual net
+                self.assertEqual(drawn, 0 if model in tables else int(listed.replace(",", "")))
+        self.glia("plot", "resnet20", "-o", "net.svg")
+        self.assertIn("skip", (self.folder / "net.svg").read_text())
         seen = self.look("<style>body{background:#fff;color:#000}</style>" + (self.folder / "net.svg").read_text(), 800,
                          False)
         self.assertEqual(seen["overlaps"], [])

@@ -55,6 +55,21 @@ static bool open_splits(training *t, const saved_names *names, glia_error *error
     return t->test != NULL;
 }
 
+/* Data none of whose classes the model of --from knows get a new head. If it knows some of them, another is more likely
+ * misspelt. */
+static bool open_other_classes(training *t, const saved_names *names) {
+    const saved_names other = { .columns = names->columns, .n_columns = names->n_columns,
+                                .tokenizer = names->tokenizer };
+    glia_data_free(t->all);
+    t->all = NULL;
+    bool opened = open_splits(t, &other, NULL);
+    for (int i = 0; opened && i < glia_data_classes(t->all); i++)
+        for (int k = 0; opened && k < names->n_classes; k++)
+            opened = strcmp(glia_data_class_name(t->all, i), names->classes[k]) != 0;
+    t->new_classes = opened;
+    return opened;
+}
+
 static int open_data(training *t) {
     settings *a = &t->asked;
     const char *named = a->data ? a->data : t->recipe->data;
@@ -64,13 +79,7 @@ static int open_data(training *t) {
     read_names(t, &names);
     glia_error error;
     bool opened = open_splits(t, &names, &error);
-    if (!opened && error.status == GLIA_E_NOT_FOUND && names.classes) { /* other classes: with a new head */
-        saved_names other = { .columns = names.columns, .n_columns = names.n_columns, .tokenizer = names.tokenizer };
-        glia_data_free(t->all);
-        t->all = NULL;
-        glia_error plain;
-        opened = t->new_classes = open_splits(t, &other, &plain);
-    }
+    if (!opened && error.status == GLIA_E_NOT_FOUND && names.classes) opened = open_other_classes(t, &names);
     saved_names_free(&names);
     if (opened) return -1;
     return fail("%s%s", error.message, strcmp(named, "mnist") == 0 ? " (--data strokes needs no file)" : "");

@@ -162,7 +162,7 @@ static void learning(const training *t, text *out) {
         figure(out, metric_label(h->metrics[k]), validated ? KEY("b", "validation") : "",
                &(chart){ .series = &series, .n_series = 1, .x_name = "epoch", .unit = "", .y_free = true });
     }
-    if (strcmp(t->asked.schedule, "constant") != 0 || t->asked.plateau)
+    if ((t->asked.schedule && strcmp(t->asked.schedule, "constant") != 0) || t->asked.plateau)
         curves(t, out, "Learning rate", "", lr_of, NULL);
     text_add(out, "</div>");
     free(loss);

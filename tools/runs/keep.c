@@ -136,7 +136,7 @@ static void epoch_json(json *j, const training *t, const epoch_row *row) {
     json_open(j, NULL, '{');
     json_int(j, "epoch", row->epoch);
     json_real(j, "seconds", row->seconds);
-    json_real(j, "lr", row->lr);
+    if (t->method->uses & GLIA_USES_OPTIMIZER) json_real(j, "lr", row->lr);
     scores_json(j, "train", &row->train);
     if (t->validation) scores_json(j, "validation", &validation);
     for (int i = 0; i < h->n_metrics; i++) json_real(j, h->metrics[i], row->metrics[i]);

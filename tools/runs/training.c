@@ -336,7 +336,7 @@ static void tell_history(const training *t) {
                                            { "accuracy", row->train.accuracy },
                                            { "val_loss", row->validation.loss },
                                            { "val_accuracy", row->validation.accuracy },
-                                           { "lr", row->lr },
+                                           { "lr", t->method->uses & GLIA_USES_OPTIMIZER ? row->lr : NAN },
                                            { "seconds", row->seconds } };
         for (int k = 0; k < h->n_metrics; k++) values[6 + k] = (glia_value){ h->metrics[k], row->metrics[k] };
         history_epoch(t->log, row->epoch, values, 6 + h->n_metrics);

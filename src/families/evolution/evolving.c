@@ -15,7 +15,7 @@ glia_status glia_evolving_begin(glia_training *t, const char *size, const char *
     status = glia_model_set(t->model, "environment", address, error);
     free(address);
     t->epoch_steps = e->generations;
-    e->best = e->mean = NAN;
+    e->last[0] = e->last[1] = NAN;
     e->loss_mean = glia_training_mean(t, "loss");
     e->best_figure = glia_training_figure(t, "best_return");
     e->mean_figure = glia_training_figure(t, "mean_return");
@@ -33,10 +33,27 @@ uint64_t glia_evolving_seed(const glia_training *t) {
 void glia_evolving_count(glia_training *t, int64_t population, double best, double mean) {
     glia_evolving *e = t->memory;
     t->samples += population;
-    e->best = best;
-    e->mean = mean;
+    e->last[0] = best;
+    e->last[1] = mean;
     t->progress.loss = -best;
     glia_training_add(t, e->loss_mean, -best, (double)population);
+}
+
+glia_array glia_evolving_array(glia_training *t) {
+    glia_evolving *e = t->memory;
+    return (glia_array){ .name = "last", .dtype = GLIA_F64, .shape = GLIA_SHAPE(2), .data = e->last };
+}
+
+glia_status glia_evolving_restore(glia_training *t, const glia_array *from, int n, bool check_only,
+                                  glia_error *error) {
+    glia_evolving *e = t->memory;
+    for (int i = 0; i < n; i++) {
+        if (strcmp(from[i].name, "last") != 0) continue;
+        if (from[i].dtype != GLIA_F64 || glia_shape_count(from[i].shape) != 2) break;
+        if (!check_only) memcpy(e->last, from[i].data, sizeof e->last);
+        return GLIA_OK;
+    }
+    return glia_fail(error, GLIA_E_FORMAT, "the returns of the last generation are missing");
 }
 
 glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, glia_error *error) {
@@ -48,8 +65,8 @@ glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, gli
     if (status == GLIA_OK) status = glia_stage_play(&e->stage, best, seed, e->eval_episodes, &reached, error);
     if (status == GLIA_OK) status = glia_training_validation(t, false, error);
     if (status != GLIA_OK) return status;
-    t->figures[e->best_figure].value = e->best;
-    t->figures[e->mean_figure].value = e->mean;
+    t->figures[e->best_figure].value = e->last[0];
+    t->figures[e->mean_figure].value = e->last[1];
     t->figures[e->eval_figure].value = reached;
     const double enough = e->enough != 0 ? e->enough : glia_env_kind_of(e->stage.env)->threshold;
     if (reached >= enough) t->stop = true;

@@ -13,7 +13,7 @@ typedef struct glia_evolving {
     /* training */
     glia_stage stage;
     int loss_mean, best_figure, mean_figure, eval_figure, size_figure, links_figure;
-    double best, mean; /* returns in the last generation */
+    double last[2]; /* best and mean return of the last generation */
 } glia_evolving;
 
 #define GLIA_EVOLVING_SETTINGS                                                                                         \
@@ -48,6 +48,10 @@ glia_status glia_evolving_begin(glia_training *training, const char *size, const
 uint64_t glia_evolving_seed(const glia_training *training);
 /* After a generation of `population` candidates. */
 void glia_evolving_count(glia_training *training, int64_t population, double best, double mean);
+/* What a checkpoint keeps of this memory, as an array; and takes back, if `check_only` is false. */
+glia_array glia_evolving_array(glia_training *training);
+glia_status glia_evolving_restore(glia_training *training, const glia_array *from, int n, bool check_only,
+                                  glia_error *error);
 /* Plays with the best policy, sets the figures, ends the training if that is enough. */
 glia_status glia_evolving_measure(glia_training *training, const glia_policy *best, glia_error *error);
 /* Shows a text, and an SVG file as text; both may be NULL. They are freed. */

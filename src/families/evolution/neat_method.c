@@ -224,12 +224,15 @@ static glia_status finish(glia_training *t, glia_error *error) {
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     const neat *m = t->memory;
-    return GLIA_MAX(glia_neat_save(m->neat, out, capacity), 0); /* a checkpoint without them is refused later */
+    const int n = GLIA_MAX(glia_neat_save(m->neat, out, capacity - 1), 0); /* without them it is refused later */
+    out[n] = glia_evolving_array(t);
+    return n + 1;
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     const neat *m = t->memory;
-    return glia_neat_restore(m->neat, from, n, check_only, error);
+    const glia_status status = glia_evolving_restore(t, from, n, check_only, error);
+    return status == GLIA_OK ? glia_neat_restore(m->neat, from, n, check_only, error) : status;
 }
 
 #define METHOD(name_, summary_, paper_)                                                                                \

@@ -131,8 +131,8 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     (void)batch;
     m->seed = glia_evolving_seed(t);
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
-        glia_evolving_count(t, 0, m->evolving.best, m->evolving.mean);
-        t->progress.loss = isfinite(m->evolving.best) ? -m->evolving.best : 0;
+        glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);
+        t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
         return GLIA_OK;
     }
     glia_status status = glia_search_run(m->search, value_of, m, 1, t->opts.threads, error);
@@ -211,7 +211,8 @@ static int arrays(glia_training *t, glia_array *out, int capacity) {
     (void)capacity;
     out[0] = (glia_array){ .name = "search", .dtype = GLIA_U8, .shape = GLIA_SHAPE((int64_t)bytes), .data = state };
     out[1] = (glia_array){ .name = "best", .dtype = GLIA_F64, .shape = GLIA_SHAPE(m->n), .data = m->best };
-    return 2;
+    out[2] = glia_evolving_array(t);
+    return 3;
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
@@ -224,6 +225,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     if (!state || !best || state->dtype != GLIA_U8 || best->dtype != GLIA_F64 || glia_shape_count(best->shape) != m->n)
         return glia_fail(error, GLIA_E_FORMAT, "the state of the search is missing");
     const size_t bytes = (size_t)glia_shape_count(state->shape);
+    if (glia_evolving_restore(t, from, n, check_only, error) != GLIA_OK) return GLIA_E_FORMAT;
     if (check_only) return glia_search_check(m->search, state->data, bytes, error);
     glia_status status = glia_search_restore(m->search, state->data, bytes, error);
     if (status == GLIA_OK) memcpy(m->best, best->data, (size_t)m->n * sizeof *m->best);

@@ -1,5 +1,5 @@
 /* pointing_game.c - does an explanation point at the digit? A net learns digits placed at random in clutter; the
- * largest value of a map should lie in the digit's box, or within 4 pixels of it (Zhang et al. 2018; their programs
+ * largest value of a map should lie in the digit's box, or within 4 pixels of it (Zhang et al. 2018; some programs
  * allow 15 pixels where the shorter side has 224). Then layers get random parameters from the output down:
  * explanations of the trained net should not survive it (Adebayo et al. 2018).
  *     pointing_game [--quick]      MNIST in $GLIA_DATA; --quick: drawn digits, and a net that is hardly trained */

@@ -64,7 +64,8 @@ GLIA_API glia_status glia_train(glia_model *model, const glia_dataset *data, con
 typedef enum glia_shown_kind {
     GLIA_SHOWN_PICTURES, /* values (n, C, H, W) in [0, 1], C 1 or 3 */
     GLIA_SHOWN_POINTS,   /* values (n, 2) */
-    GLIA_SHOWN_TEXT      /* text */
+    GLIA_SHOWN_TEXT,     /* text */
+    GLIA_SHOWN_DRAWING   /* text: an SVG file */
 } glia_shown_kind;
 typedef struct glia_shown {
     const char *name; /* "samples" */

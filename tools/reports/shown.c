@@ -17,10 +17,10 @@ typedef struct names {
     int n;
 } names;
 
-/* The name of NAME-0001.png or .txt; false: another file. */
+/* The name of NAME-0001.png, .svg or .txt; false: another file. */
 static bool name_of(const char *file, char name[NAME]) {
     const char *dot = strrchr(file, '.'), *dash = dot;
-    if (!dot || (strcmp(dot, ".png") != 0 && strcmp(dot, ".txt") != 0)) return false;
+    if (!dot || (strcmp(dot, ".png") != 0 && strcmp(dot, ".svg") != 0 && strcmp(dot, ".txt") != 0)) return false;
     while (dash > file && isdigit((unsigned char)dash[-1])) dash--;
     const size_t n = dash > file ? (size_t)(dash - file) - 1 : 0;
     if (dash == dot || n < 1 || n >= NAME || dash[-1] != '-') return false;
@@ -60,23 +60,30 @@ static void begin(text *out, const char *name) {
                                         : "What the model shows after an epoch.");
 }
 
-static void add_name(const char *folder, const char *name, int64_t n, text *out) {
+/* Pictures (PNG) or drawings (SVG) of some epochs. */
+static void add_pictures(const char *folder, const char *name, int64_t n, const char *ending, const char *type,
+                         text *out) {
     enum { MOST = 4 };
     const int64_t some = n < MOST ? n : MOST;
     bool any = false;
     for (int64_t i = 0; i < some; i++) {
         const int64_t epoch = some == 1 ? n : 1 + i * (n - 1) / (some - 1);
-        text png = { 0 };
-        if (!read_shown(folder, name, epoch, "png", &png)) continue;
+        text bytes = { 0 };
+        if (!read_shown(folder, name, epoch, ending, &bytes)) continue;
         if (!any) begin(out, name);
         text_add(out, "%s<figure class='card sheet'><figcaption>epoch %lld</figcaption><img alt='' "
-                      "src='data:image/png;base64,", any ? "" : "<div class=two>", (long long)epoch);
-        base64(png.bytes, png.length, out);
+                      "src='data:image/%s;base64,", any ? "" : "<div class=two>", (long long)epoch, type);
+        base64(bytes.bytes, bytes.length, out);
         text_add(out, "'></figure>");
         any = true;
-        free(png.bytes);
+        free(bytes.bytes);
     }
     if (any) text_add(out, "</div>");
+}
+
+static void add_name(const char *folder, const char *name, int64_t n, text *out) {
+    add_pictures(folder, name, n, "png", "png", out);
+    add_pictures(folder, name, n, "svg", "svg+xml", out);
     text words = { 0 };
     if (read_shown(folder, name, n, "txt", &words)) {
         begin(out, name);

@@ -2,6 +2,7 @@
  *
  *     samples/NAME-0003.png     pictures as a grid, points as dots
  *     samples/NAME-0003.txt     text
+ *     samples/NAME-0003.svg     a drawing
  *
  * The number is the epoch. The report shows some of them. The same training writes the same files, so those of a killed
  * and resumed run are those of an unbroken one.
@@ -51,6 +52,7 @@ static glia_status show(void *context, const glia_shown *s, glia_error *error) {
     switch (s->kind) {
     case GLIA_SHOWN_PICTURES: return keep_picture(m, s->name, picture_grid(s->values, s->n, s->sample, 0), error);
     case GLIA_SHOWN_POINTS: return keep_picture(m, s->name, picture_points(s->values, s->n, SIDE), error);
+    case GLIA_SHOWN_DRAWING: return keep_shown(m, s->name, "svg", s->text, strlen(s->text), error);
     default: return keep_shown(m, s->name, "txt", s->text, strlen(s->text), error);
     }
 }

@@ -73,14 +73,15 @@ glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, gli
     return GLIA_OK;
 }
 
-static glia_status show_one(const char *name, const char *text, glia_show_fn show, void *context, glia_error *error) {
-    const glia_shown shown = { .name = name, .kind = GLIA_SHOWN_TEXT, .text = text };
+static glia_status show_one(const char *name, glia_shown_kind kind, const char *text, glia_show_fn show, void *context,
+                            glia_error *error) {
+    const glia_shown shown = { .name = name, .kind = kind, .text = text };
     return text ? show(context, &shown, error) : GLIA_OK;
 }
 
 glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error) {
-    glia_status status = show_one("champion", text, show, context, error);
-    if (status == GLIA_OK) status = show_one("drawing", svg, show, context, error);
+    glia_status status = show_one("champion", GLIA_SHOWN_TEXT, text, show, context, error);
+    if (status == GLIA_OK) status = show_one("drawing", GLIA_SHOWN_DRAWING, svg, show, context, error);
     free(text);
     free(svg);
     return status;

@@ -54,7 +54,7 @@ glia_status glia_evolving_restore(glia_training *training, const glia_array *fro
                                   glia_error *error);
 /* Plays with the best policy, sets the figures, ends the training if that is enough. */
 glia_status glia_evolving_measure(glia_training *training, const glia_policy *best, glia_error *error);
-/* Shows a text, and an SVG file as text; both may be NULL. They are freed. */
+/* Shows a text and a drawing (SVG); both may be NULL. They are freed. */
 glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error);
 
 /* The method hook `assess`: plays with the model, which is fed its own "next" as "state" if it has them. */

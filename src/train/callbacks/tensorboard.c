@@ -100,6 +100,7 @@ static glia_status write_shown(void *context, const glia_shown *s, glia_error *e
     enum { SMALL = 64 };
     const moment *m = context;
     tensorboard *b = m->board;
+    if (s->kind == GLIA_SHOWN_DRAWING) return GLIA_OK; /* TensorBoard shows no SVG */
     if (s->kind == GLIA_SHOWN_TEXT) return glia_events_text(b->train, s->name, m->epoch, s->text, error);
     if (b->no_images) return GLIA_OK;
     if (s->kind == GLIA_SHOWN_POINTS) return write_points(b, s, m->epoch, error);

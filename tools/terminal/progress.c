@@ -173,7 +173,8 @@ static void show_bar(progress *p, const glia_progress *now) {
     if (used > columns) used = 0, head[0] = '\0';
     enum { PERCENT, LOSS, LEFT, ACCURACY, SMALL_CURVE, SPEED }; /* the last ones are dropped first */
     snprintf(parts[PERCENT], sizeof parts[0], " %3.0f %%", 100 * share);
-    snprintf(parts[LOSS], sizeof parts[0], "  loss %s", loss_text(now->train.loss, number));
+    if (!isnan(now->train.loss))
+        snprintf(parts[LOSS], sizeof parts[0], "  loss %s", loss_text(now->train.loss, number));
     snprintf(parts[LEFT], sizeof parts[0], "  %5s left", duration(left, time));
     if (!isnan(now->train.accuracy))
         snprintf(parts[ACCURACY], sizeof parts[0], "  accuracy %6.2f %%", 100 * now->train.accuracy);
@@ -209,9 +210,10 @@ const char *metric_label(const char *name) { return strncmp(name, "val_", 4) == 
 /* How much an epoch's line says; the first that fits the terminal is taken. */
 typedef enum detail { WITH_METRICS, BROAD, MIDDLE, NARROW, TINY, LEAST } detail;
 
+/* Some methods have no loss. */
 static void scores_text(text *t, const glia_scores *scores, style s, detail d) {
     char loss[SHORT];
-    text_add(t, "%sloss%s %s", s.dim, s.off, loss_text(scores->loss, loss));
+    if (!isnan(scores->loss)) text_add(t, "%sloss%s %s", s.dim, s.off, loss_text(scores->loss, loss));
     if (isnan(scores->accuracy) || d == LEAST) return;
     if (d <= BROAD) text_add(t, "  %saccuracy%s", s.dim, s.off);
     text_add(t, " %6.2f %%", 100 * scores->accuracy);
@@ -237,7 +239,8 @@ static void epoch_text(const progress *p, const glia_progress *now, style s, det
         scores_text(line, &now->validation, s, d);
     }
     for (int i = 0; d == WITH_METRICS && i < h->n_metrics; i++)
-        text_add(line, "  %s%s%s %.4f", s.dim, metric_label(h->metrics[i]), s.off, row->metrics[i]);
+        if (!isnan(row->metrics[i]))
+            text_add(line, "  %s%s%s %.4f", s.dim, metric_label(h->metrics[i]), s.off, row->metrics[i]);
 }
 
 static void show_epoch(const progress *p, const glia_progress *now) {

@@ -46,7 +46,8 @@ typedef struct visit {
 static void walk(const glia_molecule *m, const bool *only, int start, visit *v, int *stack, bool *ring) {
     int depth = 0, time = 0;
     stack[depth++] = start;
-    v[start] = (visit){ ++time, time, -1, 0 };
+    time++;
+    v[start] = (visit){ time, time, -1, 0 };
     while (depth) {
         const int atom = stack[depth - 1];
         visit *const here = &v[atom];
@@ -65,7 +66,8 @@ static void walk(const glia_molecule *m, const bool *only, int start, visit *v, 
             here->low = GLIA_MIN(here->low, v[other].entered);
             ring[bond] = true;
         } else {
-            v[other] = (visit){ ++time, time, bond, 0 };
+            time++;
+            v[other] = (visit){ time, time, bond, 0 };
             stack[depth++] = other;
         }
     }

@@ -6,7 +6,8 @@
  *     {"step": 1}    ──► {"observation": [...], "reward": 1, "terminated": false, "truncated": false}
  *
  * Each copy is a process of its own. One that does not answer in time, ends, or answers something else is an error that
- * names it; the processes are killed when the handle is freed. Its state is its own, so it cannot be saved or cloned.
+ * names it; the processes, with those that they have started, are killed when the handle is freed. Its state is its
+ * own, so it cannot be saved or cloned.
  */
 #include <errno.h>
 #include <math.h>
@@ -129,12 +130,17 @@ static glia_status start(process *p, int64_t copy, glia_error *error) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) return fail_of(p, copy, error, strerror(errno));
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t how; /* a group of its own, which ends with all that it has started */
     posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&how);
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&how, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     char *const arguments[] = { (char *)(uintptr_t)p->command, NULL };
     child *c = &p->children[copy];
-    const int failed = posix_spawnp(&c->pid, p->command, &actions, NULL, arguments, environ);
+    const int failed = posix_spawnp(&c->pid, p->command, &actions, &how, arguments, environ);
+    posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     c->socket = ends[0];
@@ -150,7 +156,7 @@ static void close_process(void *settings_of) {
         child *c = &p->children[i];
         if (c->socket >= 0) close(c->socket);
         if (c->pid > 0) {
-            kill(c->pid, SIGKILL);
+            kill(-c->pid, SIGKILL);
             while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) continue;
         }
         free(c->read.bytes);

@@ -165,7 +165,6 @@ static int predict_graphs(saved *s, const request *q, int n, char **inputs) {
     graph_answers a = { 0 };
     int status = answer_graphs(s, q, &a);
     s->outputs = (int)a.k;
-    saved_names_read(&s->names, s->model);
     if (s->names.n_classes == s->outputs) s->classes = s->names.classes;
     for (int i = 0; i < n && status < 0; i++) status = predict_item(s, q, &a, inputs[i]);
     glia_graph_data_free(a.data);

@@ -1,6 +1,6 @@
 /* oom.h - fails every allocation in turn.
  *
- * For programs linked with --wrap for every function that allocates or starts a thread (WRAPPING in CMakeLists.txt). A
+ * For programs linked with --wrap for every function that allocates or starts a thread (tests/CMakeLists.txt). A
  * scenario runs once to count its allocations, then once per allocation with that allocation failing, alone or with all
  * later ones. Each time the library must return GLIA_E_NOMEM (or succeed without the memory, or GLIA_E_IO if a thread
  * could not be started) and free every block; under AddressSanitizer it must not make invalid accesses either.

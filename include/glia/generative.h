@@ -245,6 +245,8 @@ typedef struct glia_unet_opts {
     int out_channels;      /* 0: as x has */
     double dropout;        /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition; /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
+    glia_tensor context;   /* (N, L, E), such as vectors of words: each self-attention is followed by attention of the
+                            * pixels to them (Rombach et al. 2022, section 3.3); NULL: none */
 } glia_unet_opts;
 
 /* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group

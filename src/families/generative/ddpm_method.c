@@ -15,6 +15,7 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/diffusion_settings.h"
 #include "families/generative/judge.h"
 #include "glia/generative.h"
 
@@ -26,9 +27,9 @@ typedef struct net {
 
 typedef struct ddpm {
     /* settings */
-    int64_t timesteps, sampling_steps, shown, wanted_class, interpolate, measured, draws;
-    int schedule, prediction, sampler; /* of generative.h's enums */
-    double eta, drop_class, guidance;
+    glia_diffusion_settings how;
+    int64_t shown, wanted_class, interpolate, measured, draws;
+    double drop_class, guidance;
     const char *features;
     /* training */
     glia_diffusion *diffusion;
@@ -43,17 +44,7 @@ typedef struct ddpm {
 } ddpm;
 
 static const glia_setting settings[] = {
-    { "timesteps", GLIA_SETTING_INT, offsetof(ddpm, timesteps), 1000, 2, 100000, NULL,
-      "steps in which noise is added" },
-    { "schedule", GLIA_SETTING_CHOICE, offsetof(ddpm, schedule), GLIA_BETA_LINEAR, 0, 0, "linear|cosine",
-      "how much noise each step adds" },
-    { "prediction", GLIA_SETTING_CHOICE, offsetof(ddpm, prediction), GLIA_PREDICT_NOISE, 0, 0, "noise|sample|velocity",
-      "what the net predicts" },
-    { "sampler", GLIA_SETTING_CHOICE, offsetof(ddpm, sampler), GLIA_DDIM, 0, 0, "ddpm|ddim|dpm-solver",
-      "how samples are drawn" },
-    { "sampling_steps", GLIA_SETTING_INT, offsetof(ddpm, sampling_steps), 0, 0, 100000, NULL,
-      "steps of the sampler; 0: all for ddpm, 50 for ddim, 20 for dpm-solver" },
-    { "eta", GLIA_SETTING_REAL, offsetof(ddpm, eta), 0, 0, 1, NULL, "noise of ddim: 0 none, 1 as ddpm" },
+    GLIA_DIFFUSION_SETTINGS(ddpm, how, GLIA_BETA_LINEAR, GLIA_PREDICT_NOISE, GLIA_DDIM),
     { "shown", GLIA_SETTING_INT, offsetof(ddpm, shown), 36, 1, 1024, NULL, "samples shown after each epoch" },
     { "drop_class", GLIA_SETTING_REAL, offsetof(ddpm, drop_class), 0.1, 0, 1, NULL,
       "share of the samples that are trained without their class" },
@@ -86,15 +77,6 @@ static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
     if (glia_shape_equal(e->x->shape, e->prediction->shape)) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "the method ddpm: the output %s must have the shape of 'x' %s",
                      glia_shape_format(e->prediction->shape, a), glia_shape_format(e->x->shape, b));
-}
-
-static glia_status make_diffusion(ddpm *m, glia_error *error) {
-    const glia_diffusion_opts opts = { .steps = (int)m->timesteps,
-                                       .schedule = (glia_beta_schedule)m->schedule,
-                                       .prediction = (glia_diffusion_prediction)m->prediction };
-    glia_error reason = { 0 };
-    m->diffusion = glia_diffusion_create(opts, &reason);
-    return m->diffusion ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 /* ---- building ------------------------------------------------------------------------------------- */
@@ -188,7 +170,7 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     ddpm *m = t->memory;
     ends e;
-    glia_status status = make_diffusion(m, error);
+    glia_status status = glia_diffusion_of_settings(&m->how, &m->diffusion, error);
     if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
@@ -238,15 +220,15 @@ typedef struct noised {
 static void add_noise(const ddpm *m, const glia_batch *batch, int64_t numbers, bool picture, glia_rng *rng,
                       const noised *out) {
     for (int64_t i = 0; i < batch->n; i++) {
-        out->t[i] = (int32_t)glia_rng_below(rng, (uint64_t)m->timesteps);
+        out->t[i] = (int32_t)glia_rng_below(rng, (uint64_t)m->how.timesteps);
         const double signal = glia_diffusion_at(m->diffusion, out->t[i]).signal, a = sqrt(signal), b = sqrt(1 - signal);
         for (int64_t k = i * numbers; k < (i + 1) * numbers; k++) {
             const double x0 = picture ? 2 * (double)batch->x[k] - 1 : (double)batch->x[k];
             const double noise = glia_rng_normal(rng);
             out->xt[k] = (float)(a * x0 + b * noise);
-            out->target[k] = (float)(m->prediction == GLIA_PREDICT_NOISE    ? noise
-                                     : m->prediction == GLIA_PREDICT_SAMPLE ? x0
-                                                                            : a * noise - b * x0);
+            out->target[k] = (float)(m->how.prediction == GLIA_PREDICT_NOISE    ? noise
+                                     : m->how.prediction == GLIA_PREDICT_SAMPLE ? x0
+                                                                                : a * noise - b * x0);
         }
     }
 }
@@ -356,7 +338,7 @@ static glia_status watch(const glia_diffusion_progress *p, void *context, glia_e
 static glia_status prepare(drawing *d, int64_t n, int64_t size, glia_error *error) {
     const ddpm *m = d->m;
     const size_t bytes = (size_t)(n * size) * sizeof(float);
-    if (m->interpolate == 1 || (m->interpolate > 1 && (m->sampler == GLIA_DDPM || m->eta > 0)))
+    if (m->interpolate == 1 || (m->interpolate > 1 && (m->how.sampler == GLIA_DDPM || m->how.eta > 0)))
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "a walk takes 2 samples or more by a sampler without noise: ddim with eta=0, or dpm-solver");
     d->y = calloc((size_t)n, sizeof *d->y);
@@ -379,9 +361,9 @@ static glia_status draw(drawing *d, int64_t n, float *out, glia_error *error) {
     const bool pictures = glia_are_pictures(d->x);
     glia_status status = prepare(d, n, glia_shape_count(shape), error);
     const glia_array classes = { .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(n), .data = d->y };
-    const glia_diffusion_sample_opts opts = { .sampler = (glia_diffusion_sampler)m->sampler,
-                                              .steps = (int)m->sampling_steps,
-                                              .eta = m->eta,
+    const glia_diffusion_sample_opts opts = { .sampler = (glia_diffusion_sampler)m->how.sampler,
+                                              .steps = (int)m->how.sampling_steps,
+                                              .eta = m->how.eta,
                                               .limit = pictures ? 0 : GLIA_ZERO,
                                               .seed = d->opts->seed,
                                               .inputs = &classes,
@@ -436,7 +418,7 @@ static glia_status open_model(opened *o, const void *memory, glia_model *model, 
     glia_error reason = { 0 };
     glia_status status = find_ends(model->graph, &o->e, error);
     if (status == GLIA_OK) status = glia_model_ready(model, 0, error);
-    if (status == GLIA_OK) status = make_diffusion(&o->m, error);
+    if (status == GLIA_OK) status = glia_diffusion_of_settings(&o->m.how, &o->m.diffusion, error);
     if (status != GLIA_OK) return status;
     if (!backend) o->backend = o->own = glia_backend_open("cpu", threads, &reason);
     status = o->backend ? open_net(&o->m, model, o->backend, &o->net, error)

@@ -5,9 +5,9 @@
  *     "a large red seven above a small blue circle"     "a small white cross at the left"
  *
  * The data set "scenes" (data.h) has pictures (3, 32, 32) with captions as targets: GLIA_SCENE_WORDS ids of words,
- * whose names are those of the classes; shorter captions end with zeros. Each object has one colour that its training split
- * never shows, and its test split shows only these: the captions of the test are combinations of known words that no
- * picture of the training had.
+ * whose names are those of the classes; shorter captions end with zeros. Each object has one colour that its training
+ * split never shows, and its test split shows only these: the captions of the test are combinations of known words that
+ * no picture of the training had.
  */
 #ifndef GLIA_SCENES_H
 #define GLIA_SCENES_H

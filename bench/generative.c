@@ -3,9 +3,9 @@
  *     bench_generative dcgan|ddpm|vae|ddim
  *
  * dcgan: a critic's and a generator's step of 28 x 28, 32 filters, batch 64. ddpm: a step of a UNet of 32, 64 and 128
- * channels, 28 x 28, batch 64. vae: a step of 784-200-200-50 and back, batch 100. ddim: 64 pictures by that UNet and DDIM
- * with 50 steps. Adam; one thread. Protocol: a line of JSON when ready; for each line "run SECONDS" a line {"runs": N,
- * "seconds": CPU}.
+ * channels, 28 x 28, batch 64. vae: a step of 784-200-200-50 and back, batch 100. ddim: 64 pictures by that UNet and
+ * DDIM with 50 steps. Adam; one thread. Protocol: a line of JSON when ready; for each line "run SECONDS" a line
+ * {"runs": N, "seconds": CPU}.
  */
 #include <glia/glia.h>
 #include <stdio.h>

@@ -49,7 +49,8 @@ def unet_of(torch):
     class Attention(nn.Module):
         def __init__(self, channels):
             super().__init__()
-            self.norm, self.qkv, self.out = norm(channels), nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
+            self.norm, self.qkv = norm(channels), nn.Linear(channels, 3 * channels)
+            self.out = nn.Linear(channels, channels)
 
         def forward(self, x):
             q, k, v = self.qkv(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, 2)

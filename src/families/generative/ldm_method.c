@@ -23,7 +23,7 @@ static const char *const patterns[STAGES] = { "encoder/*,decoder/*", "unet/*,tex
 
 static const glia_setting settings[] = {
     GLIA_DIFFUSION_SETTINGS(glia_ldm, how, GLIA_BETA_COSINE, GLIA_PREDICT_VELOCITY, GLIA_DPM_SOLVER),
-    { "autoencoder", GLIA_SETTING_REAL, offsetof(glia_ldm, autoencoder), 0.15, 0.001, 0.999, NULL,
+    { "autoencoder", GLIA_SETTING_REAL, offsetof(glia_ldm, autoencoder), 0.2, 0.001, 0.999, NULL,
       "share of the steps that train the autoencoder; the others train the diffusion" },
     { "kl", GLIA_SETTING_REAL, offsetof(glia_ldm, kl), 1e-5, 0, 1e6, NULL,
       "weight of the latents' KL, of each number" },

@@ -56,6 +56,22 @@ static glia_status diffusion(glia_error *error) {
     return status;
 }
 
+/* Only the graph: what compiles it is the same as above. */
+static glia_status hybrid(glia_error *error) {
+    glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
+    if (!d) return error->status;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, 2, 2));
+    glia_tensor t = glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor shift = glia_reshape(glia_cast(t, GLIA_F32), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    glia_tensor both[] = { glia_add(x, shift), x };
+    glia_diffusion_hybrid_loss(d, glia_concat(both, 2, 1), x, t, x, 0);
+    const glia_status status = glia_graph_check(g, error);
+    glia_graph_free(g);
+    glia_diffusion_free(d);
+    return status;
+}
+
 static glia_status sampling(glia_error *error) {
     glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
     if (!d) return error->status;
@@ -265,6 +281,7 @@ static void test_gan(void **state) { (void)state, every_allocation(gan, "the met
 static void test_ddpm(void **state) { (void)state, every_allocation(ddpm, "the method ddpm"); }
 static void test_adversarial(void **state) { (void)state, every_allocation(adversarial, "adversarial step"); }
 static void test_diffusion(void **state) { (void)state, every_allocation(diffusion, "diffusion step"); }
+static void test_hybrid(void **state) { (void)state, every_allocation(hybrid, "learned variances"); }
 static void test_sampling(void **state) { (void)state, every_allocation(sampling, "sampling"); }
 
 int main(void) {
@@ -272,6 +289,7 @@ int main(void) {
         cmocka_unit_test(test_adversarial), cmocka_unit_test(test_diffusion), cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_gan),         cmocka_unit_test(test_ddpm),      cmocka_unit_test(test_vae),
         cmocka_unit_test(test_cyclegan),    cmocka_unit_test(test_assessed),  cmocka_unit_test(test_ldm),
+        cmocka_unit_test(test_hybrid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

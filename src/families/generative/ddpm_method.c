@@ -1,6 +1,7 @@
 /* ddpm_method.c - the method "ddpm": a net learns to predict what noise was added to samples (Ho et al. 2020).
  *
- * The model has an input "x" (N, ...) and an integer input "t" (N), and its first output is of x's shape. A model of
+ * The model has an input "x" (N, ...) and an integer input "t" (N), and its first output is of x's shape, or has twice
+ * its channels: then it learns variances too (learned_variance.c). A model of
  * samples with classes has an input "y" (N): a class, or the number of classes, which stands for none. In training some
  * samples lose their class, so that sampling may be guided (Ho and Salimans 2021).
  *
@@ -16,6 +17,7 @@
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
 #include "families/generative/diffusion_settings.h"
+#include "families/generative/generative.h"
 #include "families/generative/judge.h"
 #include "glia/generative.h"
 
@@ -68,13 +70,21 @@ typedef struct ends {
     glia_node *x, *t, *prediction, *y;
 } ends;
 
+/* Whether the output has twice the channels of pictures x: the prediction, and variances (Nichol and Dhariwal 2021). */
+static bool learns_variance(const ends *e) {
+    glia_shape twice = e->x->shape;
+    if (twice.rank < 3) return false;
+    twice.dim[1] *= 2;
+    return glia_shape_equal(e->prediction->shape, twice);
+}
+
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
     *e = (ends){ glia_graph_find_leaf(g, "x"), glia_graph_find_leaf(g, "t"), g->n_outputs ? g->outputs[0].node : NULL,
                  glia_graph_find_leaf(g, "y") };
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (!e->x || !e->t || !e->prediction)
         return glia_fail(error, GLIA_E_ARGUMENT, "the method ddpm needs a model with inputs 'x' and 't' and an output");
-    if (glia_shape_equal(e->x->shape, e->prediction->shape)) return GLIA_OK;
+    if (glia_shape_equal(e->x->shape, e->prediction->shape) || learns_variance(e)) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "the method ddpm: the output %s must have the shape of 'x' %s",
                      glia_shape_format(e->prediction->shape, a), glia_shape_format(e->x->shape, b));
 }
@@ -85,7 +95,9 @@ static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
 static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     ddpm *m = t->memory;
     glia_graph *g = m->graph;
-    glia_tensor loss = glia_diffusion_loss(m->diffusion, e->prediction, e->x, e->t, glia_to_net_range(e->x));
+    glia_tensor x0 = glia_to_net_range(e->x);
+    glia_tensor loss = learns_variance(e) ? glia_diffusion_hybrid_loss(m->diffusion, e->prediction, e->x, e->t, x0, 0)
+                                          : glia_diffusion_loss(m->diffusion, e->prediction, e->x, e->t, x0);
     if (e->y && m->drop_class > 0) {
         glia_tensor lost = glia_less(glia_random_uniform(g, e->y->shape), glia_scalar(g, GLIA_F32, m->drop_class));
         glia_tensor y = glia_select(lost, glia_like(e->y, glia_classes_of(t->model)), e->y);
@@ -141,6 +153,9 @@ static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *back
             glia_tensor none = glia_like(e.y, glia_classes_of(model)), plain;
             glia_substitute(&prediction, 1, &e.y, &none, 1, &plain);
             prediction = glia_add(plain, glia_mul_scalar(glia_sub(prediction, plain), m->guidance));
+            glia_tensor both[] = { prediction, e.prediction };
+            for (int i = 0; learns_variance(&e) && i < 2; i++) both[i] = glia_diffusion_half(both[i], i);
+            if (learns_variance(&e)) prediction = glia_concat(both, 2, 1);
         }
         const glia_function_opts opts = { .outputs = &prediction, .n_outputs = 1, .mode = GLIA_INFER };
         n->function = glia_function_create(n->graph, backend, model->store, opts, &reason);
@@ -245,8 +260,10 @@ static glia_status validate_batch(const ddpm *m, const noised *in, const void *c
     const int n = m->y.data ? 3 : 2;
     glia_status status = glia_function_call(m->sampling.function, inputs, n, &prediction, error);
     const float *y = status == GLIA_OK ? prediction.data : NULL;
+    const int64_t size = glia_shape_count(shape) / shape.dim[0];
+    const int64_t stride = y ? glia_shape_count(prediction.shape) / shape.dim[0] : 0;
     for (int64_t k = 0; y && k < glia_shape_count(shape); k++) {
-        const double d = (double)y[k] - (double)in->target[k];
+        const double d = (double)y[k / size * stride + k % size] - (double)in->target[k];
         *sum += d * d;
     }
     return status;

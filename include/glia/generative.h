@@ -173,9 +173,10 @@ GLIA_API glia_tensor glia_diffusion_loss(const glia_diffusion *diffusion, glia_t
 
 /* Nichol and Dhariwal 2021, section 3.1: the loss of a net that also learns variances. Its output has twice the
  * channels of x (N, C, ...): the prediction, and v, by which the variance of step t is exp(v log beta + (1 - v)
- * log beta~), beta~ the posterior's. The simple loss of the prediction, and `weight` times the variational bound, in bits of a number, by
- * which only v learns; 0: 0.001. x0 is in [-1, 1], of 256 equally spaced values. glia_diffusion_sample() and
- * glia_diffusion_bound() take such nets as they are: GLIA_DDPM draws with these variances. */
+ * log beta~), beta~ the posterior's. The simple loss of the prediction, and `weight` times the variational bound, in
+ * bits of a number, by which only v learns; 0: 0.001. x0 is in [-1, 1], of 256 equally spaced values.
+ * glia_diffusion_sample() and glia_diffusion_bound() take such nets as they are: GLIA_DDPM draws with these
+ * variances. */
 GLIA_API glia_tensor glia_diffusion_hybrid_loss(const glia_diffusion *diffusion, glia_tensor output, glia_tensor x,
                                                 glia_tensor t, glia_tensor x0, double weight);
 

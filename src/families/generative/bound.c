@@ -6,7 +6,8 @@
  *                   - log p(x0 | x at t = 0)
  *
  * Both distributions of a term of the sum have one variance, so it is x0_share^2 |x0 - E|^2 / (2 variance), unless the
- * net learns variances (learned_variance.c). The last one is a normal distribution over the values that a pixel can have (section 3.3), with the variance of step 1.
+ * net learns variances (learned_variance.c). The last one is a normal distribution over the values that a pixel can
+ * have (section 3.3), with the variance of step 1.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* learned_variance.c - diffusion models that also learn the variances of their steps (Nichol and Dhariwal 2021, section
  * 3.1).
  *
- * The second half of the net's channels is v, and the variance of step t is exp(v log beta + (1 - v) log beta~), between
- * the posterior's, v = 0, and beta, v = 1. It learns by the terms of the variational bound (bound.c), through which no
- * gradient reaches the prediction:
+ * The second half of the net's channels is v, and the variance of step t is exp(v log beta + (1 - v) log beta~),
+ * between the posterior's, v = 0, and beta, v = 1. It learns by the terms of the variational bound (bound.c), through
+ * which no gradient reaches the prediction:
  *
  *     t >= 1:  (log S - log beta~ + (beta~ + x0_share^2 (x0 - E)^2) / S - 1) / 2        E: the estimate of x0
  *     t = 0:   -log of the chance of a normal number around E to be rounded to x0, of 256 values in [-1, 1]

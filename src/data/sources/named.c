@@ -77,6 +77,10 @@ static const named table[] = {
         { .rank = 1, .dim = { 2 } }, 25 },
       { NULL },
       .train = { NULL } },
+    { { "scenes", "pictures of one or two things with captions, drawn by Glia; classes are words", NULL, 20000, 4000,
+        IMAGE_SHAPE(3, 32, 32), 35 },
+      { NULL },
+      .train = { NULL } },
 };
 
 int glia_data_list(glia_data_info *out, int capacity) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/sources/scenes.h"
 #include "data/sources/sources.h"
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
@@ -630,35 +631,26 @@ static glia_dataset *open_scheme(request *r, glia_error *error) {
     return NULL;
 }
 
-/* "strokes" has options: n, the number of drawings, and seed. */
-static glia_dataset *open_strokes(const request *r, const glia_data_info *info, glia_error *error) {
-    static const char *const known[] = { "n", "seed" };
-    int64_t n = info->train, seed = 0;
-    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
-    if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
-    if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
-    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
-    if (r->test) n = GLIA_MAX(n / 5, 1);
-    return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
-}
-
-/* "ring" and "grid": n, the number of points, seed, and modes, of a grid a square number. */
-static glia_dataset *open_gaussians(const request *r, const glia_data_info *info, glia_error *error) {
+/* Data that are drawn have options: n, the number of samples, and seed; ring and grid also modes, of the grid a square
+ * number. The test split has other drawings of the same seed. */
+static glia_dataset *open_drawn(const request *r, const glia_data_info *info, glia_error *error) {
     static const char *const known[] = { "n", "seed", "modes" };
-    const bool grid = info->classes != 8;
+    const bool points = info->x_shape.rank == 1, grid = info->classes != 8;
+    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
     int64_t n = info->train, seed = 0, modes = info->classes;
-    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
+    if (check_options(r, known, points ? 3 : 2, error)) return NULL;
     if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
     if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
     if (integer_option(r, "modes", 1, 10000, &modes, error)) return NULL;
+    if (r->test) n = GLIA_MAX(n / 5, 1);
     const int64_t side = (int64_t)llround(sqrt((double)modes));
-    if (grid && side * side != modes) {
+    if (points && grid && side * side != modes) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: modes=%lld is not a square number", r->address, (long long)modes);
         return NULL;
     }
-    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
-    if (r->test) n = GLIA_MAX(n / 5, 1);
-    return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+    if (points) return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+    if (!strcmp(info->name, "scenes")) return glia_scenes_create(r->test, n, (uint64_t)seed, r->address, error);
+    return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
 /* A named text: windows of its characters or tokens. */
@@ -691,13 +683,12 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) {
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
-        const bool strokes = !strcmp(name, "strokes"), points = infos[i].x_shape.rank == 1 && !infos[i].source;
-        if (infos[i].x_shape.rank == 1 && !points) return open_named_text(r, name, error);
+        const bool text = infos[i].x_shape.rank == 1 && infos[i].source;
+        if (text) return open_named_text(r, name, error);
         glia_subset_opts part = { 0 };
-        if (!strokes && !points && subset_options(r, &part, error)) return NULL;
-        glia_dataset *data = strokes  ? open_strokes(r, &infos[i], error)
-                             : points ? open_gaussians(r, &infos[i], error)
-                                      : glia_data_open_named(name, r->test, r->folder, error);
+        if (infos[i].source && subset_options(r, &part, error)) return NULL;
+        glia_dataset *data = infos[i].source ? glia_data_open_named(name, r->test, r->folder, error)
+                                             : open_drawn(r, &infos[i], error);
         if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;

@@ -82,6 +82,8 @@ GLIA_API glia_status glia_detection_precision(glia_model *model, const glia_data
  * each pixel as a square of scale x scale. */
 GLIA_API void glia_draw_boxes(const float *x, glia_shape shape, const glia_box *boxes, int64_t n, int scale,
                               float *out);
+/* The same with the colour of each pixel's class over half of it: labels (H, W), -1: no class; out (3, H, W). */
+GLIA_API void glia_draw_mask(const float *x, glia_shape shape, const int32_t *labels, float *out);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-/* test_oom_detector.c - fails every allocation (oom.h): reading boxes, training a detector and finding boxes, names that
- * stand for addresses. */
+/* test_oom_detector.c - fails every allocation (oom.h): reading boxes, training a detector and finding boxes, names
+ * that stand for addresses. */
 #include <string.h>
 #include <sys/stat.h>
 

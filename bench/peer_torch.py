@@ -19,6 +19,7 @@ folder. Batches are tensors prepared in advance, and no step reads its loss, to 
 """
 import argparse
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -103,7 +104,8 @@ def onnx_session(model, x, options):
     """The model as a function, in ONNX Runtime."""
     import onnxruntime
     path = os.path.join(options.folder, f"{os.getpid()}.onnx")
-    torch.onnx.export(model, (x,), path, input_names=["x"], output_names=["y"], opset_version=17, dynamo=False)
+    more = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(model, (x,), path, input_names=["x"], output_names=["y"], opset_version=16, **more)
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = options.threads or 0
     session = onnxruntime.InferenceSession(path, how, providers=["CPUExecutionProvider"])

@@ -36,6 +36,8 @@ static const kind kinds[] = {
     { "ratings", NULL, glia_read_ratings, "", "", "ratings:FILE", "a table with columns user, item, rating" },
     { "gin", NULL, glia_read_gin_text, "", "", "gin:FILE", "graphs in GIN's text" },
     { "tu", NULL, glia_read_tu_collection, "", "", "tu:FOLDER/NAME", "a TU collection, NAME_A.txt, ..." },
+    { "planetoid", NULL, glia_read_planetoid, "", "", "planetoid:FOLDER/NAME",
+      "Planetoid's pickles, FOLDER/ind.NAME.x, ... (nothing is executed)" },
     { "edges", NULL, glia_read_edge_list, "nodes,directed", "", "edges:FILE?nodes=N&directed=1",
       "a line an edge: SNAP, CSV" },
     { "table", NULL, glia_read_graph_tables, "directed", "", "table:NODES.csv,EDGES.csv?directed=1",

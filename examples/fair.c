@@ -44,8 +44,8 @@ static glia_model *build(const glia_graph_data *data, settings s, glia_error *er
         reads[i] = glia_read_out(x, starts, GLIA_READ_SUM, NULL);
     }
     glia_tensor y = glia_dense(glia_concat(reads, s.edges ? LAYERS + 1 : 1, 1), "read", wide);
-    glia_model_output(model, "answer", glia_dense(glia_dropout(y, s.dropout), "out",
-                                                  (glia_dense_opts){ .units = sizes.outputs }));
+    glia_model_output(model, "answer",
+                      glia_dense(glia_dropout(y, s.dropout), "out", (glia_dense_opts){ .units = sizes.outputs }));
     return model;
 }
 
@@ -82,7 +82,7 @@ static glia_status train(const glia_graph_data *data, settings s, uint64_t seed,
     return status;
 }
 
-/* The test accuracy of one fold: the settings from `first` on that are best in its validation part, tested in `runs`. */
+/* The test accuracy of one fold: of the settings from `first` on that are best in its validation part, in `runs`. */
 static glia_status one_fold(const glia_graph_data *data, int first, int runs, int fold, double *accuracy,
                             glia_error *error) {
     glia_assessment a;
@@ -146,7 +146,8 @@ int main(int argc, char **argv) {
         for (int kind = 0; !gin && !status && kind < 2; kind++)
             status = one_fold(data, kind * CHOICES, runs, fold, &accuracy[kind][fold], &error);
         if (status) return fprintf(stderr, "fair: %s\n", error.message), 1;
-        if (!gin) printf("fold %d: GIN %.1f %%, no edges %.1f %%\n", fold, 100 * accuracy[0][fold], 100 * accuracy[1][fold]);
+        const double *gins = accuracy[0], *others = accuracy[1];
+        if (!gin) printf("fold %d: GIN %.1f %%, no edges %.1f %%\n", fold, 100 * gins[fold], 100 * others[fold]);
         fflush(stdout);
         glia_graph_data_free(data);
     }

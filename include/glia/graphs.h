@@ -112,8 +112,8 @@ GLIA_API glia_status glia_graph_clusters(const glia_graph_data *data, int64_t cl
 
 /* Random walks of second order, Grover and Leskovec 2016, "node2vec": from v, reached from t, to x in proportion to the
  * weight of the edge ("weight", or 1) times 1/p if x is t, 1 if an edge goes from t to x, else 1/q. With p = q = 1 they
- * are DeepWalk's (Perozzi et al. 2014). `walks` from each node, (walks nodes, length), in turns of all nodes; -1 after a
- * node that no edge leaves. Each walk is a function of seed and its index. */
+ * are DeepWalk's (Perozzi et al. 2014). `walks` from each node, (walks nodes, length), in turns of all nodes; -1 after
+ * a node that no edge leaves. Each walk is a function of seed and its index. */
 typedef struct glia_walk_opts {
     int64_t walks, length; /* of each node; nodes of a walk */
     double p, q;           /* 0: 1 */
@@ -303,8 +303,8 @@ typedef enum glia_read_out_kind {
 } glia_read_out_kind;
 GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
 /* Vinyals et al. 2016, "Order matters", as Gilmer et al. 2017 use it: x (V, F) -> (N, 2 F). `steps` times an LSTM asks
- * with q, and the next thing that it sees is q beside the sum of softmax(q x) x over the nodes of each graph. Parameters
- * kernel (4 F, 2 F), recurrent (4 F, F), bias (4 F), gates in PyTorch's order. */
+ * with q, and the next thing that it sees is q beside the sum of softmax(q x) x over the nodes of each graph.
+ * Parameters kernel (4 F, 2 F), recurrent (4 F, F), bias (4 F), gates in PyTorch's order. */
 GLIA_API glia_tensor glia_set2set(glia_tensor x, glia_tensor starts, int steps, const char *name);
 
 /* ==== models ======================================================================================= */
@@ -334,8 +334,8 @@ GLIA_API glia_graph_sizes glia_graph_data_sizes(const glia_graph_data *data);
 GLIA_API glia_node_opts glia_model_nodes(glia_model *model, glia_graph_sizes sizes, int units, glia_tensor *x);
 GLIA_API glia_edges glia_model_edges(glia_model *model, glia_edge_norm norm, bool loops);
 GLIA_API glia_tensor glia_model_starts(glia_model *model);
-/* y times a deviation plus a mean, states "target/deviation" and "target/mean" (K) that the methods "nodes" and "graphs"
- * set to those of the targets to learn from, so that y has mean 0 and deviation 1. y (N, K) or (V, K). */
+/* y times a deviation plus a mean, states "target/deviation" and "target/mean" (K) that the methods "nodes" and
+ * "graphs" set to those of the targets to learn from, so that y has mean 0 and deviation 1. y (N, K) or (V, K). */
 GLIA_API glia_tensor glia_model_scale(glia_model *model, glia_tensor y);
 
 /* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or,
@@ -351,22 +351,21 @@ typedef struct glia_graph_predict_opts {
 GLIA_API glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, glia_graph_predict_opts opts,
                                         float *out, int64_t capacity, int64_t *columns, glia_error *error);
 
-/* Answers of a net for all nodes of a large graph, layer by layer (Hamilton et al. 2017): of each layer for `batch` nodes
- * and all their neighbours at a time, so memory is that of the vectors of two layers, and no vector is computed twice.
- *
- * `build` makes layer 0, 1, ... of x (V, F): it must be the net that the store's parameters are of, one layer a call. */
+/* Answers of a net for all nodes of a large graph, layer by layer (Hamilton et al. 2017): of each layer for `batch`
+ * nodes and all their neighbours at a time, so memory is that of the vectors of two layers, and no vector is computed
+ * twice. `build` makes layer 0, 1, ... of x (V, F), of the net whose parameters the store has. */
 typedef glia_tensor glia_graph_layer(glia_tensor x, glia_edges edges, int layer, void *context);
 typedef struct glia_graph_layers {
     glia_graph_layer *build;
     void *context;
     int layers;
-    glia_edge_norm norm; /* PLAIN: edges have no factors */
-    int64_t batch;       /* 0: 4096 */
+    glia_edge_norm norm;   /* PLAIN: edges have no factors */
+    int64_t batch;         /* 0: 4096 */
     glia_backend *backend; /* NULL: "cpu" with `threads` */
     int threads;
 } glia_graph_layers;
-/* From the array "x" of nodes (f32) to out (nodes, K) of the last layer, K = `columns`; GLIA_E_SHAPE if K is another. The
- * bits are the same at any number of threads. */
+/* From the array "x" of nodes (f32) to out (nodes, K) of the last layer, K = `columns`; GLIA_E_SHAPE if K is another.
+ * The bits are the same at any number of threads. */
 GLIA_API glia_status glia_graph_infer_layers(const glia_graph_data *data, glia_store *store, glia_graph_layers how,
                                              float *out, int64_t columns, glia_error *error);
 

@@ -486,7 +486,8 @@ static void walks_follow_directions_and_weights(void **state) {
 static void groups_are_judged_by_closed_forms(void **state) {
     (void)state;
     const int32_t a[] = { 0, 1, 2, 3, 4, 5, 0 }, b[] = { 1, 2, 0, 4, 5, 3, 3 }, halves[] = { 0, 0, 0, 1, 1, 1 };
-    const int32_t cross[] = { 0, 1, 0, 1 }, pairs[] = { 1, 1, 0, 0 }, part[] = { -1, 1, 1, 0 }, far[] = { 0, 9, 0, 0, 0, 0 };
+    const int32_t cross[] = { 0, 1, 0, 1 }, pairs[] = { 1, 1, 0, 0 }, part[] = { -1, 1, 1, 0 };
+    const int32_t far[] = { 0, 9, 0, 0, 0, 0 };
     glia_graph_data *d = glia_graph_data_create(
         "triangles", (glia_graph_edges){ .nodes = 6, .edges = 7, .from = a, .to = b, .undirected = true }, &error);
     double value;
@@ -568,7 +569,8 @@ static void hostile_files_of_planetoid_are_refused(void **state) {
         assert_null(glia_graph_data_open("planetoid:bad", NULL, &error));
         write_part(planetoid_files[i], bytes[i], n[i]);
     }
-    static const char evil[] = "\x80\x02" "cos\nsystem\n.";
+    static const char evil[] = "\x80\x02"
+                               "cos\nsystem\n.";
     write_part("x", (const uint8_t *)evil, sizeof evil - 1);
     assert_refused("planetoid:bad", "ind.bad.x: offset 2: pickle: 'os.system' is no part");
     write_part("x", bytes[1], n[1]);

@@ -402,7 +402,8 @@ static void layers_one_by_one_give_what_the_net_gives(void **state) {
         glia_model_output(model, "answer", sage_or_gcn(sage_or_gcn(x, e, 0, &gcn), e, 1, &gcn));
         float whole[2 * PEOPLE], parts[2 * PEOPLE], again[2 * PEOPLE];
         int64_t columns;
-        if (glia_graph_predict(model, d, (glia_graph_predict_opts){ 0 }, whole, 2 * PEOPLE, &columns, &error) != GLIA_OK)
+        const glia_graph_predict_opts all = { 0 };
+        if (glia_graph_predict(model, d, all, whole, 2 * PEOPLE, &columns, &error) != GLIA_OK)
             fail_msg("%s", error.message);
         glia_graph_layers layers = { .build = sage_or_gcn, .context = &gcn, .layers = 2, .norm = norm, .batch = 7 };
         glia_store *store = glia_model_store(model);

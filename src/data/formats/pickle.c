@@ -209,8 +209,8 @@ static glia_status add_items(machine *m, int n, bool pairs) {
     const int below = m->depth - n - marked - 1;
     if (n < 0 || below < 0 || (!marked && there >= 0 && n >= there)) return fail(m, "the stack has too few values");
     glia_pickle *to = m->stack[below];
-    const bool right = pairs ? to->kind == GLIA_PICKLE_DICT || to->kind == GLIA_PICKLE_CALL
-                             : to->kind == GLIA_PICKLE_LIST;
+    const bool right =
+        pairs ? to->kind == GLIA_PICKLE_DICT || to->kind == GLIA_PICKLE_CALL : to->kind == GLIA_PICKLE_LIST;
     if (!right || (pairs && n % 2)) return fail(m, "items are added to a value that takes none");
     glia_status status = append(m, to, n);
     m->depth -= marked;

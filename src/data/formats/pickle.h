@@ -1,8 +1,9 @@
 /* pickle.h - Python's pickles, read into a tree without executing anything.
  *
  * A pickle is a program for a stack machine that may call any function of Python. This reader knows only the opcodes
- * with which dictionaries, lists, tuples, texts, numbers, arrays and tensors are written, and only functions and classes that
- * the caller lists. A call of one of them becomes a node of the tree; everything else is refused by name and offset.
+ * with which dictionaries, lists, tuples, texts, numbers, arrays and tensors are written, and only functions and
+ * classes that the caller lists. A call of one of them becomes a node of the tree; everything else is refused by name
+ * and offset.
  */
 #ifndef GLIA_SRC_DATA_FORMATS_PICKLE_H
 #define GLIA_SRC_DATA_FORMATS_PICKLE_H

@@ -1,5 +1,5 @@
-/* folds.c - folds of graphs or nodes that a file gives: folds.csv beside the data, with a column "graph" (or "node"), one
- * for each way to fold, and perhaps "dataset". */
+/* folds.c - folds of graphs or nodes that a file gives: folds.csv beside the data, with a column "graph" (or "node"),
+ * one for each way to fold, and perhaps "dataset". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +47,7 @@ static bool read_row(fold_table *t, int64_t items, int64_t *item, int64_t *fold)
     bool other = false;
     *item = *fold = -1;
     for (int i = 0; i < COLUMNS && glia_lines_field(&t->lines, &word, &end); i++) {
-        if (i == t->dataset)
-            other = (size_t)(end - word) != t->set_length || memcmp(word, t->set, t->set_length) != 0;
+        if (i == t->dataset) other = (size_t)(end - word) != t->set_length || memcmp(word, t->set, t->set_length) != 0;
         if (i == t->item && !other && !read_cell(t, word, end, "item", 0, items - 1, item)) return false;
         if (i == t->fold && !other && !read_cell(t, word, end, "fold", -1, 1000, fold)) return false;
     }

@@ -137,8 +137,8 @@ static glia_status split_rest(glia_graph_data *d, const double *of, int n, const
     return GLIA_OK;
 }
 
-static glia_status split_by_fold(glia_graph_data *d, const glia_graph_source *s, const double *of, int n,
-                                 uint64_t seed, glia_error *error) {
+static glia_status split_by_fold(glia_graph_data *d, const glia_graph_source *s, const double *of, int n, uint64_t seed,
+                                 glia_error *error) {
     const glia_graph_part part = answered_part(d);
     const int64_t items = glia_graph_items(d, part);
     const char *of_what = glia_graph_option(s, "part");

@@ -145,10 +145,11 @@ typedef struct group {
     int64_t first, members;
 } group;
 
+/* Of equal groups the one that begins last comes first, as in DeepChem. */
 static int largest_first(const void *a, const void *b) {
     const group *x = a, *y = b;
     if (x->members != y->members) return x->members > y->members ? -1 : 1;
-    return (x->first > y->first) - (x->first < y->first);
+    return (x->first < y->first) - (x->first > y->first);
 }
 
 glia_status glia_graph_split_by_scaffold(glia_graph_data *d, double validation, double test, glia_error *error) {

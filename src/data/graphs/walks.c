@@ -52,8 +52,9 @@ static glia_status add_up(ways *w, glia_error *error) {
         double sum = 0;
         for (int32_t e = w->offsets[v]; e < w->offsets[v + 1]; e++) {
             if (!(w->sums[e] >= 0) || !isfinite(w->sums[e]))
-                return glia_fail(error, GLIA_E_ARGUMENT, "a walk along the edge %lld to %d with weight %g is impossible",
-                                 (long long)v, (int)w->to[e], w->sums[e]);
+                return glia_fail(error, GLIA_E_ARGUMENT,
+                                 "a walk along the edge %lld to %d with weight %g is impossible", (long long)v,
+                                 (int)w->to[e], w->sums[e]);
             sum += w->sums[e];
             w->sums[e] = sum;
         }

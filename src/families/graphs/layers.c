@@ -243,8 +243,8 @@ glia_tensor glia_set2set(glia_tensor x, glia_tensor starts, int steps, const cha
     glia_tensor sums = glia_segment_sum(x, starts), both[2] = { glia_like(sums, 0), glia_like(sums, 0) };
     glia_tensor seen = glia_concat(both, 2, 1), q = both[0], cell = both[0];
     for (int i = 0; i < steps; i++) {
-        glia_tensor gates = glia_add(glia_matmul_transposed(seen, false, kernel, true),
-                                     glia_matmul_transposed(q, false, again, true));
+        glia_tensor gates =
+            glia_add(glia_matmul_transposed(seen, false, kernel, true), glia_matmul_transposed(q, false, again, true));
         gates = glia_layer_add_bias(gates, bias, 1);
         glia_tensor in = glia_sigmoid(columns_of(gates, 0, f)), keep = glia_sigmoid(columns_of(gates, f, 2 * f));
         glia_tensor new = glia_tanh(columns_of(gates, 2 * f, 3 * f)), out = columns_of(gates, 3 * f, 4 * f);

@@ -1,7 +1,7 @@
 /* layerwise.c - answers for all nodes of a large graph: one layer after the other, each for some nodes at a time.
  *
- * The edges into nodes [a, b) lie one after the other, so a batch is a piece of the edges. Its nodes are renumbered: the
- * targets first, then the other sources in order of their first edge, which get no edges:
+ * The edges into nodes [a, b) lie one after the other, so a batch is a piece of the edges. Its nodes are renumbered:
+ * the targets first, then the other sources in order of their first edge, which get no edges:
  *
  *     x (all nodes) ──► rows of the batch and its neighbours ──► layer ──► first b - a rows ──► next x
  */
@@ -23,9 +23,7 @@ typedef struct layerwise {
     int64_t most_nodes, most_edges; /* of a batch */
 } layerwise;
 
-static int64_t last_of(const layerwise *w, int64_t first) {
-    return GLIA_MIN(first + w->how->batch, w->data->nodes);
-}
+static int64_t last_of(const layerwise *w, int64_t first) { return GLIA_MIN(first + w->how->batch, w->data->nodes); }
 
 /* Gives the nodes of a batch their places. */
 static void enter(layerwise *w, int64_t first, int64_t last) {
@@ -78,8 +76,7 @@ static void fill(const layerwise *w, glia_session *s, const float *x, int64_t wi
         for (int64_t i = 0; i < w->n_others; i++)
             memcpy(rows + (last - first + i) * width, x + w->others[i] * width, row);
     }
-    for (int64_t i = 0; sources && i < w->most_edges; i++)
-        sources[i] = i < edges ? w->place[d->sources[edge + i]] : 0;
+    for (int64_t i = 0; sources && i < w->most_edges; i++) sources[i] = i < edges ? w->place[d->sources[edge + i]] : 0;
     for (int64_t i = 0; weights && i < w->most_edges; i++) weights[i] = i < edges ? w->factors[edge + i] : 0;
     for (int64_t i = 0; offsets && i <= w->most_nodes; i++)
         offsets[i] = i <= last - first ? d->offsets[first + i] - edge : edges;
@@ -96,8 +93,7 @@ static glia_status run_batches(layerwise *w, glia_session *s, const float *x, in
         leave(w, first, last);
         status = glia_session_run(s, error);
         if (status == GLIA_OK)
-            memcpy(y + first * columns, glia_session_output(s, 0).data,
-                   (size_t)((last - first) * columns) * sizeof *y);
+            memcpy(y + first * columns, glia_session_output(s, 0).data, (size_t)((last - first) * columns) * sizeof *y);
     }
     return status;
 }
@@ -136,8 +132,7 @@ static glia_status run_layer(layerwise *w, int layer, const float *x, int64_t wi
     return status == GLIA_OK ? GLIA_OK : glia_fail(error, status, "%s", reason.message);
 }
 
-static glia_status run_layers(layerwise *w, const glia_graph_array *x, float *out, int64_t columns,
-                              glia_error *error) {
+static glia_status run_layers(layerwise *w, const glia_graph_array *x, float *out, int64_t columns, glia_error *error) {
     const float *now = (const float *)(const void *)x->values;
     int64_t width = (int64_t)(x->bytes / sizeof(float));
     float *owned = NULL;

@@ -386,6 +386,8 @@ glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, g
     if (!y || y->shape.rank != 2 || (y->shape.dim[0] != GLIA_NODES && y->shape.dim[0] != GLIA_BATCH) ||
         y->shape.dim[1] < 1 || y->dtype != GLIA_F32)
         return glia_fail(error, GLIA_E_SHAPE, "glia_graph_predict: the model's first output is not (V, K) or (N, K)");
+    if (y->shape.dim[0] == GLIA_BATCH && !glia_graph_find_leaf(model->graph, "graphs/starts"))
+        return glia_fail(error, GLIA_E_SHAPE, "glia_graph_predict: the model has no input graphs/starts");
     const int64_t rows = y->shape.dim[0] == GLIA_NODES ? data->nodes : data->graphs;
     *columns = y->shape.dim[1];
     if (!out) return GLIA_OK;

@@ -55,9 +55,7 @@ static glia_status write_walks(glia_training *t, glia_error *error) {
     if (n > INT64_MAX / 8 / m->length) return glia_fail(error, GLIA_E_ARGUMENT, "node2vec: too many walks");
     int32_t *walks = malloc((size_t)(n * m->length) * sizeof *walks);
     if (!walks) return glia_fail_nomem(error);
-    const glia_walk_opts how = {
-        .walks = m->walks, .length = m->length, .p = m->p, .q = m->q, .seed = t->opts.seed
-    };
+    const glia_walk_opts how = { .walks = m->walks, .length = m->length, .p = m->p, .q = m->q, .seed = t->opts.seed };
     const glia_status status = glia_graph_walks(d, how, walks, error);
     for (int64_t i = 0; status == GLIA_OK && i < n * m->length; i++) {
         char word[16];
@@ -133,12 +131,16 @@ typedef struct reading {
     int classes;
     const int32_t *labels;
     const uint8_t *split;
-    float *x;                    /* (nodes, size): vectors, each column with mean 0 and deviation 1 */
-    float *known_x, *logits;     /* those of the nodes to learn from; (nodes, classes) */
+    float *x;                /* (nodes, size): vectors, each column with mean 0 and deviation 1 */
+    float *known_x, *logits; /* those of the nodes to learn from; (nodes, classes) */
     int32_t *known_y;
     int64_t known;
-    double best[3], penalty;     /* accuracies by part, with the penalty that is best in the validation part */
+    double best[3], penalty; /* accuracies by part, with the penalty that is best in the validation part */
 } reading;
+
+static bool is_known(const reading *r, int64_t v) {
+    return (!r->split || r->split[v] == GLIA_PART_TRAIN) && r->labels[v] >= 0;
+}
 
 static void standardise(const reading *r) {
     for (int64_t k = 0; k < r->size; k++) {
@@ -221,7 +223,7 @@ static glia_status read_classes(reading *r, glia_error *error) {
 }
 
 static glia_status assess_classes(reading *r, const glia_vectors *vectors, glia_assessment *out, glia_error *error) {
-    for (int64_t v = 0; v < r->nodes; v++) r->known += (!r->split || r->split[v] == GLIA_PART_TRAIN) && r->labels[v] >= 0;
+    for (int64_t v = 0; v < r->nodes; v++) r->known += is_known(r, v);
     if (!r->known || r->classes < 2) return GLIA_OK;
     const size_t width = (size_t)r->size * sizeof(float);
     r->x = malloc((size_t)r->nodes * width);
@@ -233,7 +235,7 @@ static glia_status assess_classes(reading *r, const glia_vectors *vectors, glia_
         memcpy(r->x, glia_vectors_at(vectors, 0), (size_t)r->nodes * width);
         standardise(r);
         for (int64_t v = 0, at = 0; v < r->nodes; v++) {
-            if ((r->split && r->split[v] != GLIA_PART_TRAIN) || r->labels[v] < 0) continue;
+            if (!is_known(r, v)) continue;
             memcpy(r->known_x + at * r->size, r->x + v * r->size, width);
             r->known_y[at++] = r->labels[v];
         }

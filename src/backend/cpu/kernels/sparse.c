@@ -2,16 +2,18 @@
  *
  * Rows are distributed over threads; a row is summed in the order of its entries, so results do not depend on the
  * number of threads. The transposed product adds entries to the rows of their columns. A few threads each look through
- * all entries for columns of their share; for more, the entries are first sorted by column (a counting sort, which keeps
- * their order), and it is then a product by rows: the same sums in the same order.
+ * all entries for columns of their share; for more, the entries are first sorted by column (a counting sort, which
+ * keeps their order), and it is then a product by rows: the same sums in the same order.
  */
 #include <string.h>
 
 #include "backend/cpu/kernels/rows.h"
 
-enum { GRAIN = 1 << 14, /* products per piece */
-       LOOKING = 4,     /* threads that look through all entries of a transposed product */
-       BLOCK = 16 };    /* columns of a product that stay in registers */
+enum {
+    GRAIN = 1 << 14, /* products per piece */
+    LOOKING = 4,     /* threads that look through all entries of a transposed product */
+    BLOCK = 16
+}; /* columns of a product that stay in registers */
 
 typedef struct csr_job {
     const glia_csr_args *c;

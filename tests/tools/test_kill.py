@@ -73,6 +73,8 @@ RANDOM = {
     "detect": ["train", "detector", "--data", "boxes:%s/squares,%s/squares.csv?test=0" % (GRAPHS, GRAPHS), "--epochs",
                "2", "--batch", "3", "--checkpoint-every", "1", "--augment", "flip translate(0.1)", "--set",
                "detect.shown=1", "--threads", "1", "--quiet"],
+    "node2vec": ["train", "node2vec", "--data", "table:%s/people.csv,%s/friends.csv" % (GRAPHS, GRAPHS), "--epochs",
+                 "2", "--checkpoint-every", "1", "--set", "node2vec.size=16", "--threads", "1", "--quiet"],
     "vae": ["train", "cvae", "--data", "strokes?n=60", "--epochs", "3", "--batch", "16", "--checkpoint-every", "2",
             "--tensorboard", "--ema", "0.9", "--set", "vae.shown=4", "--threads", "1", "--quiet"],
     "dqn": ["train", "dqn", "--env", "cartpole", "--copies", "2", "--epochs", "2", "--batch", "8", "--checkpoint-every",

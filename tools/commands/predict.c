@@ -251,12 +251,8 @@ static int answer_graphs(const saved *s, const request *q, graph_answers *a) {
     if (!a->data) return fail("%s", error.message);
     a->part = glia_graph_data_sizes(a->data).graphs ? GLIA_OF_GRAPHS : GLIA_OF_NODES;
     a->rows = a->part == GLIA_OF_NODES ? glia_graph_data_nodes(a->data) : glia_graph_data_graphs(a->data);
-    const glia_graph_predict_opts how = { 0 };
-    if (glia_graph_predict(s->model, a->data, how, NULL, 0, &a->k, &error) != GLIA_OK) return fail("%s", error.message);
-    a->y = allocate((size_t)(a->rows * a->k), sizeof *a->y);
-    if (glia_graph_predict(s->model, a->data, how, a->y, a->rows * a->k, &a->k, &error) != GLIA_OK)
-        return fail("%s", error.message);
-    return -1;
+    a->y = graphs_answers(s->model, a->data, 0, &a->k, &error);
+    return a->y ? -1 : fail("%s", error.message);
 }
 
 /* "node#17" or "graph#3" */

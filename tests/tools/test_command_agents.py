@@ -40,6 +40,8 @@ class Agents(Folder):
     def test_mistakes_are_named(self):
         self.refused("train", "dqn", "--env", "cartpol", *TINY, says="did you mean 'cartpole'?")
         self.refused("train", "dqn", "--data", DATA, *TINY, says="--data: the method dqn does not use it")
+        self.refused("train", "a2c", "--batch", "8", *TINY, says="--batch: the method a2c does not use it")
+        self.refused("train", "ppo", "--workers", "2", *TINY, says="--workers: the method ppo does not use it")
         self.refused("train", "perceptron", "--data", DATA, "--env", "cartpole", *TINY,
                      says="--env: the method fit does not use it")
         self.refused("train", "dqn", "--env", "pendulum", *TINY, code=1, says="needs actions that are choices")

@@ -47,7 +47,8 @@ class Agents(Folder):
                      says="--env: the method fit does not use it")
         self.refused("train", "dqn", "--env", "pendulum", *TINY, code=1, says="needs actions that are choices")
         self.glia("train", "q-table", "--set", "q-table.steps=100", *TINY)
-        for options, says in ((["--out", "film.mp4"], "must end in .gif"), (["--out", "a.svg", "--size", 9], "any size"),
+        for options, says in ((["--out", "film.mp4"], "must end in .gif"),
+                              (["--out", "a.svg", "--size", 9], "any size"),
                               (["--out", "a.png", "--fps", 9], "does not move")):
             self.refused("play", "run", *options, says=says)
 

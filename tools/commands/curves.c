@@ -1,7 +1,7 @@
 /* curves.c - `glia curves`: figures of epochs of several runs as one chart.
  *
- * Runs whose names differ only in a number at their end ("double-0", "double-1") are one curve: the mean, with a band of
- * one standard deviation over the runs to both sides.
+ * Runs whose names differ only in a number at their end ("double-0", "double-1") are one curve: the mean, with a band
+ * of one standard deviation over the runs to both sides.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -180,8 +180,8 @@ static int write_chart(const char *path, const text *svg) {
 int command_curves(int argc, char **argv) {
     const char *out = NULL, *of = "eval_return", *over = "epoch";
     const option table[] = {
-        { .help = "Runs whose names differ only in the number at their end, as best-0 and best-1, are one curve: their" },
-        { .help = "mean, with a band of one standard deviation to both sides." },
+        { .help = "Runs whose names differ only in the number at their end, as best-0 and best-1, are one curve:" },
+        { .help = "their mean, with a band of one standard deviation to both sides." },
         { .help = "options" },
         { "of", OPTION_TEXT, &of, "FIGURE", "what is drawn: a column of curves.csv (eval_return)", 0, 0 },
         { "over", OPTION_TEXT, &over, "FIGURE", "along which: epoch, step, samples or seconds (epoch)", 0, 0 },

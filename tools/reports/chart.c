@@ -12,9 +12,13 @@ enum { WIDTH = 460, HEIGHT = 250, LEFT = 46, RIGHT = 12, TOP = 14, BOTTOM = 30 }
 /* clang-format off */
 const char chart_colours[] =
     ":root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#6b7178;--line:#e6e6e3;"
-    "--a:#2f6fde;--b:#d9730d;--c:#2e8b57;--d:#8e5bd0;--e:#c43d5c;--f:#1499a8;--g:#8c6d3b;--h:#6b7178;--hit:47,111,222;--miss:214,69,51}"
+    "--a:#2f6fde;--b:#d9730d;"
+    "--c:#2e8b57;--d:#8e5bd0;--e:#c43d5c;--f:#1499a8;--g:#8c6d3b;--h:#6b7178;"
+    "--hit:47,111,222;--miss:214,69,51}"
     "@media(prefers-color-scheme:dark){:root{--paper:#141517;--card:#1c1e21;--ink:#e9e9e7;--soft:#9aa0a6;"
-    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;--c:#6fcf97;--d:#c0a0ff;--e:#ff8fa6;--f:#5fd0dc;--g:#cbb27c;--h:#9aa0a6;--hit:110,155,255;--miss:255,110,92}}";
+    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;"
+    "--c:#6fcf97;--d:#c0a0ff;--e:#ff8fa6;--f:#5fd0dc;--g:#cbb27c;--h:#9aa0a6;"
+    "--hit:110,155,255;--miss:255,110,92}}";
 const char chart_style[] =
     "svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.mark{stroke:var(--b);stroke-dasharray:4 4}"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line.faint{stroke-width:1;opacity:.4}"
@@ -90,8 +94,8 @@ static void y_tick(text *out, const chart *c, const axes *a, double y) {
 
 static void y_axis(text *out, const chart *c, const axes *a) {
     if (!a->logarithmic) {
-        double step = nice_step(a->high - a->low, 5);
-        for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step + 0.0); /* no -0 */
+        double step = nice_step(a->high - a->low, 5); /* -0 + 0.0 prints as 0 */
+        for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step + 0.0);
         return;
     }
     static const struct {
@@ -124,7 +128,8 @@ static void x_axis(text *out, const chart *c, const axes *a) {
 }
 
 static void line(text *out, const chart_series *s, const axes *a) {
-    text_add(out, "<polyline class='line%s' style='stroke:var(--%c)' points='", s->faint ? " faint" : "", s->colour);
+    text_add(out, "<polyline class='line%s' style='stroke:var(--%c)' points='", s->faint ? " faint" : "",
+             s->colour);
     for (int i = 0; i < s->n; i++)
         if (isfinite(s->points[i].y))
             text_add(out, "%.1f,%.1f ", place_x(a, s->points[i].x), place_y(a, s->points[i].y));

@@ -404,7 +404,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     return status == GLIA_OK ? glia_actor_take(&own, from, n, check_only, error) : status;
 }
 
-#define METHOD(name_, uses_, summary_, paper_)                                                                               \
+#define METHOD(name_, uses_, summary_, paper_)                                                                         \
     const glia_method glia_method_##name_ = {                                                                          \
         .about = { .name = #name_,                                                                                     \
                    .summary = summary_,                                                                                \

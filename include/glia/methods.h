@@ -22,7 +22,7 @@ extern "C" {
 /* Which fields of glia_fit_opts a method uses. Setting another one is an error. */
 enum {
     GLIA_USES_DATA = 1,       /* needs data; without this flag data and workers are refused */
-    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics */
+    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics, optimizer.accumulate */
     GLIA_USES_VALIDATION = 4, /* validation */
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */

@@ -395,6 +395,7 @@ static void unused_options_are_refused(void **unused) {
         { "reinforce", { .batch = 8 }, "the method reinforce does not use a batch size" },
         { "sarsa", { .batch = 1 }, "the method sarsa does not use a batch size" },
         { "ppo", { .workers = 2 }, "the method ppo does not use workers" },
+        { "dqn", { .optimizer = { .accumulate = 2 } }, "the method dqn does not use accumulated gradients" },
         { "q-table", { .optimizer = { .kind = GLIA_ADAM } }, "q-table learns by sgd with a learning rate alone" },
         { "sarsa", { .optimizer = { .clip_norm = 1 } }, "sarsa learns by sgd with a learning rate alone" },
     };

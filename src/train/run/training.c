@@ -36,6 +36,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_TARGETS, o->stratified, "stratified batches" },
         { GLIA_USES_TARGETS, o->metrics != NULL, "metrics" },
         { GLIA_USES_TARGETS, o->n_phases != 0, "phases" },
+        { GLIA_USES_TARGETS, o->optimizer.accumulate > 1, "accumulated gradients" },
         { GLIA_USES_VALIDATION, o->validation != NULL, "validation data" },
         { GLIA_USES_AUGMENT, o->augment != NULL, "augmentation" },
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },

@@ -26,15 +26,9 @@ static const task tasks[] = {
     { "xor", { .inputs = 2, .outputs = 1, .add_node = 0.05, .add_link = 0.1 }, 200, 1000 },
     { "poles", { .inputs = 6, .outputs = 1, .add_node = 0.01 }, 500, 100000 },
     { "poles-no-velocities",
-      { .inputs = 3,
-        .outputs = 1,
-        .population = 1000,
-        .recurrent = true,
-        .weights = 3,
-        .threshold = 4,
-        .add_link = 0.3 },
+      { .inputs = 3, .outputs = 1, .population = 1000, .recurrent = true, .species = 20, .step = 1, .add_link = 0.1 },
       200,
-      1e9 },
+      INFINITY },
 };
 
 /* ---- XOR ------------------------------------------------------------------------------------------------ */

@@ -35,7 +35,7 @@ typedef struct glia_evolving {
         { "eval_episodes",                                                                                             \
           GLIA_SETTING_INT,                                                                                            \
           offsetof(glia_evolving, eval_episodes),                                                                      \
-          20,                                                                                                          \
+          100,                                                                                                         \
           1,                                                                                                           \
           1e6,                                                                                                         \
           NULL,                                                                                                        \

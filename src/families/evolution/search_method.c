@@ -15,7 +15,7 @@
 
 typedef struct searching {
     glia_evolving evolving; /* first */
-    int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps;
+    int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps, most;
     int64_t nodes, node_features, edge_features, propagation, development; /* of lndp, as the switches */
     double density;
     bool structure, plasticity;
@@ -56,7 +56,7 @@ static const glia_setting es_settings[] = {
 static const glia_setting ndp_settings[] = {
     GLIA_EVOLVING_SETTINGS,
     POPULATION(64),
-    SIGMA(0.1),
+    SIGMA(0.3),
     { "embedding", GLIA_SETTING_INT, offsetof(searching, embedding), 5, 1, 256, NULL, "numbers of a node's state" },
     { "hidden", GLIA_SETTING_INT, offsetof(searching, hidden), 5, 1, 256, NULL, "units of the nets that nodes run" },
     { "cycles", GLIA_SETTING_INT, offsetof(searching, cycles), 5, 1, 64, NULL, "cycles of growth" },
@@ -64,6 +64,7 @@ static const glia_setting ndp_settings[] = {
       "steps beyond the diameter in a cycle" },
     { "rollout_steps", GLIA_SETTING_INT, offsetof(searching, rollout_steps), 5, 0, 4096, NULL,
       "steps beyond the diameter in an act" },
+    { "most", GLIA_SETTING_INT, offsetof(searching, most), 16, 1, 4096, NULL, "nodes at which growth ends" },
 };
 static const glia_setting lndp_settings[] = {
     GLIA_EVOLVING_SETTINGS_WITH(3),
@@ -109,7 +110,7 @@ static glia_encoding_opts encoding_of(const searching *m) {
                  .cycles = (int)m->cycles,
                  .growth_steps = m->growth_steps ? (int)m->growth_steps : GLIA_NONE,
                  .rollout_steps = m->rollout_steps ? (int)m->rollout_steps : GLIA_NONE,
-                 .most = 128 },
+                 .most = (int)m->most },
         .lndp = { .inputs = inputs,
                   .outputs = outputs,
                   .nodes = (int)m->nodes,

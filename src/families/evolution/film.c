@@ -90,9 +90,12 @@ char *glia_lndp_svg(const glia_lndp *net, const char *title, glia_error *error) 
             double x, y, to_x, to_y;
             place(net, i, &x, &y);
             place(net, k, &to_x, &to_y);
+            /* bent to one side, so that both directions are seen */
             glia_text_printf(&out,
-                             "<path d=\"M%.1f %.1fL%.1f %.1f\" stroke=\"%s\" stroke-width=\"%.1f\" opacity=\"0.7\"/>\n",
-                             x, y, to_x, to_y, weight < 0 ? "#c53030" : "#2b6cb0", 0.3 + 1.5 * fabs(weight));
+                             "<path d=\"M%.1f %.1fQ%.1f %.1f %.1f %.1f\" fill=\"none\" stroke=\"%s\" "
+                             "stroke-width=\"%.1f\" opacity=\"0.7\"/>\n",
+                             x, y, (x + to_x) / 2 + (y - to_y) / 12, (y + to_y) / 2 + (to_x - x) / 12, to_x, to_y,
+                             weight < 0 ? "#c53030" : "#2b6cb0", 0.3 + 1.5 * fabs(weight));
         }
     }
     draw_nodes(net, &out);

@@ -16,7 +16,7 @@
 typedef struct searching {
     glia_evolving evolving; /* first */
     int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps, most;
-    int64_t nodes, node_features, edge_features, propagation, development; /* of lndp, as the switches */
+    int64_t lives, nodes, node_features, edge_features, propagation, development; /* of lndp, as the switches */
     double density;
     bool structure, plasticity;
     int covariance;
@@ -72,6 +72,8 @@ static const glia_setting lndp_settings[] = {
     SIGMA(0.5),
     { "covariance", GLIA_SETTING_CHOICE, offsetof(searching, covariance), 0, 0, 0, "diagonal|full",
       "of the search; a full one is slow for thousands of numbers" },
+    { "lives", GLIA_SETTING_INT, offsetof(searching, lives), 1, 1, 1e6, NULL,
+      "lives of `episodes` episodes by which a candidate is judged" },
     { "nodes", GLIA_SETTING_INT, offsetof(searching, nodes), 32, 3, 256, NULL, "nodes of the net" },
     { "node_features", GLIA_SETTING_INT, offsetof(searching, node_features), 8, 1, 64, NULL,
       "numbers of a node's state" },
@@ -166,6 +168,9 @@ static void end(glia_training *t) {
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
 
+/* By which a candidate is judged. */
+static int64_t episodes_of(const searching *m) { return m->evolving.episodes * GLIA_MAX(m->lives, 1); }
+
 static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
     const searching *m = context;
     glia_policy policy = { .net = NULL };
@@ -173,8 +178,7 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     (void)n;
     (void)seed; /* all are judged by the same episodes */
     glia_status status = m->code->decode(x, &m->code_opts, &policy, error);
-    if (status == GLIA_OK)
-        status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->evolving.episodes, &mean, error);
+    if (status == GLIA_OK) status = glia_stage_play(&m->evolving.stage, &policy, m->seed, episodes_of(m), &mean, error);
     glia_policy_free(&policy);
     *value = -mean;
     return status;
@@ -183,7 +187,7 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
-    m->seed = glia_evolving_seed(t);
+    m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * episodes_of(m));
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
         glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);
         t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
@@ -200,34 +204,37 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     return GLIA_OK;
 }
 
-/* The best candidate of all, or the centre of the distribution, whichever plays better after an epoch. */
+/* The best candidate of all, the centre of the distribution, or what was the best after an earlier epoch: whichever
+ * plays best, in the same episodes after each epoch. */
 static glia_status measure(glia_training *t, glia_error *error) {
-    enum { CHOICE = 1 << 28 };
+    enum { CHOICE = 1 << 28, CHOICES = 3 };
     searching *m = t->memory;
-    double *two[2] = { malloc((size_t)m->n * sizeof(double)), malloc((size_t)m->n * sizeof(double)) }, reached[2];
-    glia_status status = two[0] && two[1] ? GLIA_OK : glia_fail_nomem(error);
-    glia_policy policies[2] = { { .net = NULL }, { .net = NULL } };
+    const size_t n = (size_t)m->n;
+    double *x = malloc(CHOICES * n * sizeof *x), most = -INFINITY;
+    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
+    glia_policy policies[CHOICES] = { { .net = NULL } };
+    int chosen = 0;
     if (status == GLIA_OK) {
-        glia_search_best(m->search, two[0]);
-        glia_search_mean(m->search, two[1]);
+        memcpy(x, m->best, n * sizeof *x);
+        glia_search_best(m->search, x + n);
+        glia_search_mean(m->search, x + 2 * n);
     }
-    for (int i = 0; status == GLIA_OK && i < 2; i++) {
-        status = m->code->decode(two[i], &m->code_opts, &policies[i], error);
+    for (int i = 0; status == GLIA_OK && i < CHOICES; i++) {
+        double reached = 0;
+        status = m->code->decode(x + (size_t)i * n, &m->code_opts, &policies[i], error);
         if (status == GLIA_OK)
             status = glia_stage_play(&m->evolving.stage, &policies[i], (t->opts.seed << 32) + CHOICE,
-                                     m->evolving.eval_episodes, &reached[i], error);
+                                     m->evolving.eval_episodes, &reached, error);
+        if (status == GLIA_OK && reached >= most) chosen = i, most = reached;
     }
     if (status == GLIA_OK) {
-        const int better = reached[1] >= reached[0];
-        memcpy(m->best, two[better], (size_t)m->n * sizeof *m->best);
-        status = glia_evolving_measure(t, &policies[better], error);
-        if (m->density_figure >= 0) t->figures[m->density_figure].value = glia_lndp_policy_density(&policies[better]);
+        memcpy(m->best, x + (size_t)chosen * n, n * sizeof *m->best);
+        status = glia_evolving_measure(t, &policies[chosen], error);
+        if (m->density_figure >= 0) t->figures[m->density_figure].value = glia_lndp_policy_density(&policies[chosen]);
         t->figures[m->evolving.size_figure].value = glia_search_inspect(m->search).sigma;
     }
-    for (int i = 0; i < 2; i++) {
-        glia_policy_free(&policies[i]);
-        free(two[i]);
-    }
+    for (int i = 0; i < CHOICES; i++) glia_policy_free(&policies[i]);
+    free(x);
     return status;
 }
 

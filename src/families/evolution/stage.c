@@ -34,7 +34,7 @@ static void read_observation(const glia_stage *s, const void *seen, double *x) {
         x[i] = space->dtype == GLIA_BOOL ? (double)((const bool *)seen)[i] : (double)((const float *)seen)[i];
 }
 
-/* The action for y: a choice in `choice`, or numbers in `action`. Both compare and give floats, so that the model, which
+/* The action for y: a choice in `choice`, or numbers in `action`. Floats are compared, so that the model, which
  * computes with floats, acts the same: there tanh of 10 and of 11 are equal. */
 static const void *choose(const glia_stage *s, const double *y, int32_t *choice, float *action) {
     const glia_space *space = &s->action;

@@ -15,9 +15,11 @@
 enum { EPISODES = 3, POPULATION = 32 };
 
 typedef struct task {
+    const char *name; /* what it does without */
     const glia_env *env;
     glia_lndp_opts opts;
     int development;
+    uint64_t generation; /* all candidates of one are judged by the same lives */
 } task;
 
 /* An episode of a life: its return. */
@@ -44,12 +46,18 @@ static void begin_life(const task *t, glia_lndp *net, uint64_t seed) {
     glia_lndp_develop(net, t->development);
 }
 
+/* Minus the mean return of the episodes of two lives. */
 static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
+    enum { LIVES = 2 };
     const task *t = context;
+    (void)seed;
     glia_lndp *net = glia_lndp_create(x, n, t->opts, error);
     if (!net) return error ? error->status : GLIA_E_NOMEM;
-    begin_life(t, net, seed);
-    for (int k = 0; k < EPISODES; k++) *value = (k ? *value : 0) - episode(t, net, seed + (uint64_t)k) / EPISODES;
+    *value = 0;
+    for (uint64_t life = t->generation * LIVES; life < (t->generation + 1) * LIVES; life++) {
+        begin_life(t, net, life);
+        for (uint64_t k = 0; k < EPISODES; k++) *value -= episode(t, net, life * EPISODES + k) / (LIVES * EPISODES);
+    }
     glia_lndp_free(net);
     return GLIA_OK;
 }
@@ -64,8 +72,8 @@ static void show(const task *t, const double *genome, int n) {
         for (int k = 0; k < EPISODES; k++)
             returns[k] += episode(t, net, 2000000 + life * EPISODES + (uint64_t)k) / LIVES;
     }
-    printf("returns of the episodes of a life: %.1f %.1f %.1f; %d of %d possible edges\n", returns[0], returns[1],
-           returns[2], glia_lndp_edges(net), glia_lndp_places(net));
+    printf("%s: returns of the episodes of a life %.1f %.1f %.1f; %d of %d possible edges\n", t->name, returns[0],
+           returns[1], returns[2], glia_lndp_edges(net), glia_lndp_places(net));
     char *svg = glia_lndp_svg(net, "after a life", NULL);
     FILE *file = svg ? fopen("life.svg", "w") : NULL;
     if (file) {
@@ -76,7 +84,7 @@ static void show(const task *t, const double *genome, int n) {
     glia_lndp_free(net);
 }
 
-static int evolve(const task *t, int generations, uint64_t seed) {
+static int evolve(task *t, int generations, uint64_t seed) {
     glia_error error;
     const int n = glia_lndp_parameters(t->opts);
     double *genome = calloc((size_t)n + 1, sizeof *genome);
@@ -84,7 +92,8 @@ static int evolve(const task *t, int generations, uint64_t seed) {
     glia_search *search = genome ? glia_search_create(genome, n, opts, &error) : NULL;
     if (!search) return fprintf(stderr, "lndp: %s\n", genome ? error.message : "out of memory"), 1;
     for (int g = 0; g < generations; g++) {
-        if (glia_search_run(search, value_of, (void *)t, 1, 0, &error) != GLIA_OK)
+        t->generation = (uint64_t)g;
+        if (glia_search_run(search, value_of, t, 1, 0, &error) != GLIA_OK)
             return fprintf(stderr, "lndp: %s\n", error.message), 1;
         if (g % 10 == 9)
             printf("generation %d: best return of a life %.1f\n", g + 1, -glia_search_inspect(search).best);
@@ -107,7 +116,8 @@ int main(int argc, char **argv) {
     if (seen.kind != GLIA_SPACE_BOX || seen.dtype != GLIA_F32 || seen.shape.rank != 1 || seen.shape.dim[0] > 8 ||
         acts.kind != GLIA_SPACE_DISCRETE)
         return fprintf(stderr, "lndp: needs at most 8 numbers to see and choices to make\n"), 1;
-    task t = { .env = env,
+    task t = { .name = argc > 4 ? argv[4] : "whole",
+               .env = env,
                .opts = { .inputs = (int)seen.shape.dim[0], .outputs = (int)acts.n, .nodes = 10 },
                .development = quick ? 3 : 30 };
     for (int i = 4; i < argc; i++) {

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/sources/audio.h"
 #include "data/sources/scenes.h"
 #include "data/sources/sources.h"
-#include "data/sources/audio.h"
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
 

@@ -148,7 +148,7 @@ static void band(text *out, const chart_series *s, const axes *a) {
     text_add(out, "' />");
 }
 
-enum { LEGEND_ROW = 17, LEGEND_COLUMNS = 3 };
+enum { LEGEND_ROW = 17, LEGEND_COLUMNS = 2 };
 
 /* Returns its height. */
 static int legend(text *out, const chart *c) {

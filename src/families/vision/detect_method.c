@@ -244,7 +244,7 @@ const glia_method glia_method_detect = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
-                       GLIA_USES_PRECISION,
+                       GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .assesses = true },
     .bytes = sizeof(detect),
     .begin = begin,

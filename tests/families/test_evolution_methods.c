@@ -17,6 +17,8 @@
 static glia_error error;
 static const char path[] = "evolution.checkpoint";
 static const char *const common = "generations=3 episodes=1 eval_episodes=2 population=10 enough=1e9";
+static const char *const small_lndp = "generations=3 episodes=1 eval_episodes=2 population=10 enough=1e9 nodes=24 "
+                                      "node_features=2 edge_features=1 development=2";
 static const char *const methods[] = { "neat", "hyperneat", "cma-es", "es", "ndp", "lndp" };
 
 static glia_status stop_here(const glia_progress *p, void *context, glia_error *e) {
@@ -32,7 +34,7 @@ static glia_status train(glia_model *model, const char *method, const char *env_
     if (saves) c[n++] = glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 });
     if (stop) c[n++] = (glia_callback){ .step_end = stop_here, .context = &stop, .after_others = true };
     const glia_status status = glia_train(
-        model, NULL, method, common,
+        model, NULL, method, strcmp(method, "lndp") == 0 ? small_lndp : common,
         (glia_fit_opts){
             .epochs = 2, .environment = env, .callbacks = c, .n_callbacks = n, .seed = 3, .threads = threads },
         &error);

@@ -351,6 +351,23 @@ GLIA_API char *glia_lndp_svg(const glia_lndp *net, const char *title, glia_error
 GLIA_API glia_status glia_cppn_weights(const glia_genome *cppn, const double *from, int sources, const double *to,
                                        int targets, double threshold, double limit, double *weights,
                                        glia_error *error);
+/* Risi and Stanley 2012, "An enhanced hypercube-based encoding for evolving the placement, density, and connectivity of
+ * neurons" (ES-HyperNEAT): hidden nodes lie where the weights vary. From each input a quadtree over [-1, 1] x [-1, 1]
+ * is divided `initial_depth` times, then while the four weights of a square vary more than `division`; squares below
+ * `variance` are not looked into; one whose weight differs by `band` from both neighbours, beside or above and below,
+ * is a hidden node with a link. From those the search goes on `iterations` times; links to outputs come from nodes
+ * found. */
+typedef struct glia_evolvable_opts {
+    int initial_depth, max_depth; /* at most 6; 0: 3, as initial_depth */
+    double division, variance;    /* 0: 0.03; GLIA_ZERO: 0 */
+    double band;                  /* 0: 0.3; GLIA_ZERO: 0 */
+    int iterations;               /* 0: 1; GLIA_NONE: no links between hidden nodes */
+    double limit;                 /* of weights; 0: 3 */
+} glia_evolvable_opts;
+/* The net with inputs at `from` (inputs, 2) and outputs at `to` (outputs, 2), nodes of tanh; links back to nodes that
+ * were found earlier are recurrent. Release with glia_genome_free(). */
+GLIA_API glia_genome *glia_cppn_substrate(const glia_genome *cppn, const double *from, int inputs, const double *to,
+                                          int outputs, glia_evolvable_opts opts, glia_error *error);
 /* The CPPN as a picture (height, width) in [0, 1]: of 2 inputs x, y, of 3 with the distance from the centre; of 4 or 6
  * the weights from the centre. */
 GLIA_API glia_status glia_cppn_picture(const glia_genome *cppn, int width, int height, float *pixels,

@@ -17,6 +17,8 @@
 static glia_error error;
 static const char path[] = "evolution.checkpoint";
 static const char *const common = "generations=3 episodes=1 eval_episodes=2 population=10 enough=1e9";
+static const char *const small_lndp = "generations=3 episodes=1 eval_episodes=2 population=10 enough=1e9 nodes=24 "
+                                      "node_features=2 edge_features=1 development=2";
 static const char *const methods[] = { "neat", "hyperneat", "cma-es", "es", "ndp", "lndp" };
 
 static glia_status stop_here(const glia_progress *p, void *context, glia_error *e) {
@@ -32,7 +34,7 @@ static glia_status train(glia_model *model, const char *method, const char *env_
     if (saves) c[n++] = glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 });
     if (stop) c[n++] = (glia_callback){ .step_end = stop_here, .context = &stop, .after_others = true };
     const glia_status status = glia_train(
-        model, NULL, method, common,
+        model, NULL, method, strcmp(method, "lndp") == 0 ? small_lndp : common,
         (glia_fit_opts){
             .epochs = 2, .environment = env, .callbacks = c, .n_callbacks = n, .seed = 3, .threads = threads },
         &error);
@@ -156,6 +158,24 @@ static void mistakes_are_named(void **state) {
     opts.optimizer = (glia_optimizer){ 0 };
     assert_int_equal(glia_train(model, NULL, "es", "population=5", opts, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("the population is even");
+    assert_int_equal(glia_train(model, NULL, "neat", "evolvable=true", opts, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("for hyperneat");
+    assert_int_equal(glia_train(model, NULL, "lndp", "nodes=6", opts, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("6 nodes are too few for 4 inputs and 2 outputs");
+    glia_env_free(env);
+    glia_model_free(model);
+}
+
+static void hidden_nodes_may_be_placed_by_the_genome(void **state) {
+    (void)state;
+    glia_model *model = build("hyperneat");
+    glia_env *env = glia_env_create("cartpole", (glia_env_opts){ .limit = 40 }, &error);
+    const glia_fit_opts opts = { .epochs = 1, .environment = env, .seed = 3, .threads = 2 };
+    const char *const settings = "evolvable=true generations=2 population=10 episodes=1 eval_episodes=2 enough=1e9";
+    if (glia_train(model, NULL, "hyperneat", settings, opts, &error) != GLIA_OK) fail_msg("%s", error.message);
+    glia_assessment found;
+    assert_int_equal(glia_assess(model, (glia_assess_opts){ .count = 3, .threads = 1 }, &found, &error), GLIA_OK);
+    assert_true(found.values[0].value >= 8);
     glia_env_free(env);
     glia_model_free(model);
 }
@@ -168,6 +188,7 @@ int main(void) {
         cmocka_unit_test(actions_may_be_numbers_and_observations_choices),
         cmocka_unit_test(cma_es_learns_to_balance),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(hidden_nodes_may_be_placed_by_the_genome),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,6 +266,56 @@ static void mistakes_about_lives_are_named(void **state) {
     free(genome);
 }
 
+/* ---- substrates ------------------------------------------------------------------------------------------ */
+
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* tools/golden/substrate.py */
+static void substrates_are_found_as_in_numpy(void **state) {
+    (void)state;
+    static const double from[] = { -1, -1, 0, -1, 1, -1 }, to[] = { -0.5, 1, 0.5, 1 };
+    const glia_evolvable_opts opts[] = { { .initial_depth = 2, .max_depth = 4 },
+                                         { .division = 0.1, .variance = 0.2, .band = 0.1 } };
+    glia_genome *cppn = glia_genome_parse("genome 6 inputs 1 outputs\nnode 0 input\nnode 1 input\nnode 2 input\n"
+                                          "node 3 input\nnode 4 input\nnode 5 input\nnode 6 bias\nnode 7 output tanh\n"
+                                          "node 8 hidden gaussian\nnode 9 hidden sine\n"
+                                          "link 0 from 4 to 8 weight 2\nlink 1 from 6 to 8 weight 0.3\n"
+                                          "link 2 from 5 to 9 weight 3\nlink 3 from 8 to 7 weight 1.5\n"
+                                          "link 4 from 9 to 7 weight -1\nlink 5 from 0 to 7 weight 0.4\n",
+                                          &error);
+    if (!cppn) fail_msg("%s", error.message);
+    FILE *file = fopen(GLIA_GOLDEN_DIR "/substrate.txt", "r");
+    assert_non_null(file);
+    for (int k = 0; k < 2; k++) {
+        glia_genome *net = glia_cppn_substrate(cppn, from, 3, to, 2, opts[k], &error);
+        if (!net) fail_msg("%s", error.message);
+        int hidden, links;
+        assert_int_equal(fscanf(file, " substrate %d %d", &hidden, &links), 2);
+        assert_int_equal(net->n_nodes - 6, hidden);
+        assert_int_equal(net->n_links, links);
+        double *weights = malloc((size_t)links * sizeof *weights), wanted;
+        for (int i = 0; i < links; i++) weights[i] = net->links[i].weight;
+        qsort(weights, (size_t)links, sizeof *weights, ascending);
+        for (int i = 0; i < links; i++) {
+            assert_int_equal(fscanf(file, "%lf", &wanted), 1);
+            ASSERT_NEAR(weights[i], wanted, 1e-7);
+        }
+        glia_net *runs = glia_net_create(net, &error);
+        if (!runs) fail_msg("%s", error.message);
+        glia_net_free(runs);
+        free(weights);
+        glia_genome_free(net);
+    }
+    assert_null(glia_cppn_substrate(cppn, from, 3, to, 2, (glia_evolvable_opts){ .max_depth = 7 }, &error));
+    ASSERT_SAYS("outside its domain");
+    assert_null(glia_cppn_substrate(cppn, from, 0, to, 2, opts[0], &error));
+    fclose(file);
+    glia_genome_free(cppn);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xor_grows_four_nodes),
@@ -279,6 +329,7 @@ int main(void) {
         cmocka_unit_test(plasticity_can_be_switched_off),
         cmocka_unit_test(edges_are_where_they_may_be),
         cmocka_unit_test(mistakes_about_lives_are_named),
+        cmocka_unit_test(substrates_are_found_as_in_numpy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,20 @@ static glia_status life(glia_error *error) {
     return status;
 }
 
+static glia_status substrate(glia_error *error) {
+    static const double from[] = { -1, -1, 1, -1 }, to[] = { 0, 1 };
+    glia_genome *cppn = glia_genome_parse("genome 4 inputs 1 outputs\nnode 0 input\nnode 1 input\nnode 2 input\n"
+                                          "node 3 input\nnode 4 bias\nnode 5 output tanh\nnode 6 hidden sine\n"
+                                          "link 0 from 2 to 6 weight 9\nlink 1 from 6 to 5 weight 3\n",
+                                          error);
+    if (!cppn) return error->status;
+    glia_genome *net = glia_cppn_substrate(cppn, from, 2, to, 1, (glia_evolvable_opts){ .initial_depth = 2 }, error);
+    const glia_status status = net ? GLIA_OK : error->status;
+    glia_genome_free(net);
+    glia_genome_free(cppn);
+    return status;
+}
+
 static void every_search(void **state) {
     (void)state;
     every_allocation(search, "search");
@@ -92,6 +106,11 @@ static void every_life(void **state) {
     every_allocation(life, "life");
 }
 
+static void every_substrate(void **state) {
+    (void)state;
+    every_allocation(substrate, "substrate");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_search),
@@ -99,6 +118,7 @@ int main(void) {
         cmocka_unit_test(every_genome),
         cmocka_unit_test(every_growth),
         cmocka_unit_test(every_life),
+        cmocka_unit_test(every_substrate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ typedef struct neat {
     double add_node, add_link, threshold, weights, step, no_crossover;
     bool recurrent, no_speciation, no_growth;
     bool places;               /* hyperneat */
+    bool evolvable;            /* with hidden nodes where the weights vary */
     double *sources, *targets; /* places of inputs and outputs */
     glia_neat *neat;
     uint64_t seed;    /* of the episodes that are played now */
@@ -47,6 +48,8 @@ static const glia_setting settings[] = {
     { "final_episodes", GLIA_SETTING_INT, offsetof(neat, final_episodes), 50, 1, 1e6, NULL, "episodes of the finals" },
     { "no_speciation", GLIA_SETTING_SWITCH, offsetof(neat, no_speciation), 0, 0, 0, NULL, "one species only" },
     { "no_growth", GLIA_SETTING_SWITCH, offsetof(neat, no_growth), 0, 0, 0, NULL, "no new nodes and links" },
+    { "evolvable", GLIA_SETTING_SWITCH, offsetof(neat, evolvable), 0, 0, 0, NULL,
+      "hyperneat: hidden nodes where the weights vary (ES-HyperNEAT)" },
 };
 
 /* ---- hyperneat ------------------------------------------------------------------------------------------ */
@@ -67,6 +70,19 @@ static glia_status make_places(neat *m, glia_error *error) {
     place_row(m->sources, s->inputs, -1);
     place_row(m->targets, s->outputs, 1);
     return GLIA_OK;
+}
+
+/* The net with hidden nodes that the genome places itself. */
+static glia_status express_evolvable(const neat *m, const glia_genome *cppn, glia_arena *arena, glia_genome *out,
+                                     glia_error *error) {
+    const glia_stage *s = &m->evolving.stage;
+    const glia_evolvable_opts opts = { .initial_depth = 2, .max_depth = 4 };
+    glia_error reason = { 0 };
+    glia_genome *net = glia_cppn_substrate(cppn, m->sources, s->inputs, m->targets, s->outputs, opts, &reason);
+    if (!net) return glia_fail(error, reason.status, "%s", reason.message);
+    const bool copied = glia_genome_copy(arena, net, 0, 0, out);
+    glia_genome_free(net);
+    return copied ? GLIA_OK : glia_fail_nomem(error);
 }
 
 /* The net whose weights the genome gives, as a genome of direct links. */
@@ -98,6 +114,7 @@ static glia_status express(const neat *m, const glia_genome *cppn, glia_arena *a
 static glia_status acting(const neat *m, const glia_genome *genome, glia_arena *arena, glia_genome *out,
                           glia_error *error) {
     *out = *genome;
+    if (m->places && m->evolvable) return express_evolvable(m, genome, arena, out, error);
     return m->places ? express(m, genome, arena, out, error) : GLIA_OK;
 }
 
@@ -117,6 +134,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     enum { CPPN_INPUTS = 6 };
     neat *m = t->memory;
     m->places = strcmp(t->method->about.name, "hyperneat") == 0;
+    if (m->evolvable && !m->places) return glia_fail(error, GLIA_E_ARGUMENT, "neat: 'evolvable' is for hyperneat");
     glia_status status = glia_evolving_begin(t, "hidden_nodes", "links", error);
     if (status == GLIA_OK && m->places) status = make_places(m, error);
     if (status != GLIA_OK) return status;

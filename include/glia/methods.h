@@ -42,6 +42,7 @@ typedef struct glia_method_info {
     bool samples; /* glia_sample() can draw from its models */
     bool assesses; /* glia_assess() knows its models */
     bool inpaints; /* glia_sample() uses known and mask */
+    bool prompts;  /* glia_sample() uses prompt */
 } glia_method_info;
 /* All methods, in alphabetical order; NULL: none at this index, or of this name. */
 GLIA_API const glia_method_info *glia_method_at(int index);
@@ -90,6 +91,7 @@ typedef struct glia_sample_opts {
     int threads;           /* 0: all cores */
     /* Inpainting, by methods that can: all samples keep `known` (sample) where mask (sample) is not 0. NULL: neither */
     const float *known, *mask;
+    const char *prompt; /* words that all samples follow, by methods that know words; NULL: none */
     /* Called by methods that sample in steps, after each, with the samples [first, first + n) as they are then (n,
      * sample); a status other than GLIA_OK ends sampling with it. NULL: none */
     glia_status (*watch)(void *context, const float *samples, int64_t first, int64_t n, int step, int steps,

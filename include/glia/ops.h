@@ -202,11 +202,13 @@ typedef struct glia_csr {
  * rows), or a negative column, is a mistake. The arrays are copied. */
 GLIA_API glia_csr glia_csr_constant(glia_graph *graph, glia_dtype dtype, int64_t rows, int64_t n, const int32_t *row,
                                     const int32_t *column, const double *values);
-/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
+/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. With values (E, H), a weight for each part of a row:
+ * (K, H, U) -> (R, H, U). */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
                                                 glia_tensor x, int64_t size);
-/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values. */
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values.
+ * a (R, H, U), b (K, H, U) -> (E, H). */
 GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
 /* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
 GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);

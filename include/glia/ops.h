@@ -129,6 +129,9 @@ GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape s
 /* (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. transpose_a: a is (..., K, M). */
 GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
+/* The same result; says that most of a is zeros (spikes, counts of words): where few elements of it are not, only their
+ * products are computed, here and in the gradient of b. */
+GLIA_API glia_tensor glia_matmul_sparse(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
 
 /* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the node's stream, independent of the number of
  * threads. */
@@ -202,13 +205,11 @@ typedef struct glia_csr {
  * rows), or a negative column, is a mistake. The arrays are copied. */
 GLIA_API glia_csr glia_csr_constant(glia_graph *graph, glia_dtype dtype, int64_t rows, int64_t n, const int32_t *row,
                                     const int32_t *column, const double *values);
-/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. With values (E, H), a weight for each part of a row:
- * (K, H, U) -> (R, H, U). */
+/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
                                                 glia_tensor x, int64_t size);
-/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values.
- * a (R, H, U), b (K, H, U) -> (E, H). */
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values. */
 GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
 /* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
 GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);

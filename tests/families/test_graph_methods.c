@@ -172,8 +172,9 @@ static glia_status train(const how *h, glia_model *model, const glia_graph_data 
         c[n++] = glia_backup_and_restore(every);
         c[n++] = (glia_callback){ .step_end = stop_at, .context = &stop };
     }
+    const unsigned uses = glia_method_find(h->method)->uses;
     const glia_fit_opts o = { .epochs = h->epochs,
-                              .batch = 7,
+                              .batch = uses & GLIA_USES_BATCH ? 7 : 0,
                               .graphs = d,
                               .optimizer = { .kind = GLIA_ADAM, .lr = 0.02 },
                               .seed = 5,

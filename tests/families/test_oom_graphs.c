@@ -62,9 +62,12 @@ static glia_status parts(glia_error *error) {
 
 /* Trains for two steps, then assesses. */
 static glia_status learn(glia_model *model, const glia_graph_data *d, const char *method, glia_error *error) {
-    const glia_fit_opts how = {
-        .epochs = 2, .batch = 1, .graphs = d, .max_steps = 2, .threads = 1, .optimizer = { .kind = GLIA_ADAM }
-    };
+    const glia_fit_opts how = { .epochs = 2,
+                                .batch = (glia_method_find(method)->uses & GLIA_USES_BATCH) != 0,
+                                .graphs = d,
+                                .max_steps = 2,
+                                .threads = 1,
+                                .optimizer = { .kind = GLIA_ADAM } };
     glia_assessment a;
     glia_status status = glia_train(model, NULL, method, NULL, how, error);
     if (status == GLIA_OK) status = glia_assess(model, (glia_assess_opts){ .graphs = d, .threads = 1 }, &a, error);

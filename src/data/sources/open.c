@@ -9,6 +9,7 @@
 
 #include "data/sources/scenes.h"
 #include "data/sources/sources.h"
+#include "data/sources/audio.h"
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
 
@@ -304,6 +305,15 @@ static glia_dataset *open_boxes(const request *r, glia_error *error) {
     return glia_fail(error, GLIA_E_ARGUMENT, "%s: needs an archive of pictures and a table", r->address), NULL;
 }
 
+/* speaker= is the test split; without it, recordings with an index below first= of each speaker are. */
+static glia_dataset *open_audio(const request *r, glia_error *error) {
+    glia_audio_opts o = { .steps = 64, .bands = 32, .first = 5, .speaker = option(r, "speaker"), .test = r->test };
+    if (integer_option(r, "steps", 1, 4096, &o.steps, error) || integer_option(r, "bands", 1, 512, &o.bands, error) ||
+        integer_option(r, "first", 1, 1 << 30, &o.first, error))
+        return NULL;
+    return glia_data_open_audio(r->rest, o, r->address, error);
+}
+
 /* ---- NumPy arrays ------------------------------------------------------------------------- */
 
 /* Creates a data set from both arrays (y.data may be NULL). Takes ownership of them, also on failure. */
@@ -563,6 +573,7 @@ static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };
 static const char *const options_libsvm[] = { "features", "first", "target", NULL };
 static const char *const options_masks[] = { "x", "y", "test_x", "test_y", "tile", "turns", "last", "ignore", NULL };
 static const char *const options_boxes[] = { "size", NULL };
+static const char *const options_audio[] = { "steps", "bands", "speaker", "first", NULL };
 static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
 static const char *const options_lines[] = { "length", "label", "sep", NULL };
 static const char *const options_text[] = { "length", "step", NULL };

@@ -80,18 +80,6 @@ static glia_status check_same(const glia_model *model, const glia_word_trainer *
 
 /* ---- begin and end ---------------------------------------------------------------------------- */
 
-/* The kernel does plain SGD. */
-static glia_status check_optimizer(const glia_optimizer *o, glia_error *error) {
-    const double unused[] = { o->momentum, o->weight_decay, o->l1, o->l2, o->max_norm, o->clip_norm, o->clip_value,
-                              o->ema };
-    bool plain = o->kind == GLIA_SGD && !o->nesterov && !o->n_groups && o->accumulate <= 1 && !o->sparse;
-    for (int i = 0; i < GLIA_COUNT(unused); i++) plain &= glia_option(unused[i], 0) == 0;
-    if (!plain)
-        return glia_fail(error, GLIA_E_ARGUMENT, "the method word2vec learns by sgd with a learning rate alone");
-    if (o->lr >= 0 && isfinite(o->lr)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the learning rate is %g", o->lr);
-}
-
 static glia_status begin_trainer(glia_training *t, glia_error *error) {
     glia_word2vec *m = t->memory;
     const int64_t negative = m->negative >= 0 ? m->negative : m->hierarchical ? 0 : 5;
@@ -169,7 +157,7 @@ static glia_status make_model(glia_training *t, glia_error *error) {
 
 glia_status glia_word2vec_begin(glia_training *t, glia_error *error) {
     glia_word2vec *m = t->memory;
-    glia_status status = check_optimizer(&t->opts.optimizer, error);
+    glia_status status = glia_training_plain_sgd(t, error);
     if (status == GLIA_OK) status = begin_trainer(t, error);
     if (status == GLIA_OK) status = make_model(t, error);
     if (status == GLIA_OK) status = make_outputs(t, error);
@@ -272,7 +260,7 @@ const glia_method glia_method_word2vec = {
                .paper = "Mikolov et al. 2013",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_TEXT | GLIA_USES_OPTIMIZER,
+               .uses = GLIA_USES_TEXT | GLIA_USES_OPTIMIZER | GLIA_USES_BATCH,
                .ranked = true },
     .bytes = sizeof(glia_word2vec),
     .begin = glia_word2vec_begin,

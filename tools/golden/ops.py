@@ -81,6 +81,9 @@ def dense_of(values, columns, offsets, size):
 
 @op
 def csr_matmul(values, columns, offsets, x, transposed=False, size=None):
+    if values.dim() == 2:  # each part of a row with values of its own
+        parts = [csr_matmul(values[:, h], columns, offsets, x[:, h], transposed, size) for h in range(values.shape[1])]
+        return torch.stack(parts, 1)
     if transposed:
         return dense_of(values, columns, offsets, int(size[0])).T @ x
     return dense_of(values, columns, offsets, x.shape[0]) @ x
@@ -88,6 +91,8 @@ def csr_matmul(values, columns, offsets, x, transposed=False, size=None):
 
 @op
 def csr_dot(a, b, columns, offsets):
+    if a.dim() == 3:
+        return torch.stack([csr_dot(a[:, h], b[:, h], columns, offsets) for h in range(a.shape[1])], 1)
     return (a @ b.T)[rows_of(offsets), columns.long()]
 
 

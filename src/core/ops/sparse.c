@@ -11,6 +11,8 @@
  *     segment_max     the same with the maximum; 0 where there is no e
  *     segment_spread  x (R, B...), offsets -> (edges, B...)           y[e] = x[r]: the adjoint of segment_sum
  *
+ * With values (E, H) the rows have H parts of their own weights, (K, H, U) -> (R, H, U), and csr_dot gives (E, H).
+ *
  * The family is closed under differentiation. Entries are added in the order of e, so results are bitwise equal for any
  * number of threads. Columns are clamped to [0, K - 1] and offsets to [0, E]; an entry that belongs to no row adds
  * nothing.
@@ -56,30 +58,40 @@ static bool csr_matmul_infer(glia_node *n) {
     if (!is_real(values) || values->dtype != x->dtype) {
         return glia_node_fail(n, "values and x must both be f32, or both f64");
     }
-    if (values->shape.rank != 1 || values->shape.dim[0] != columns->shape.dim[0]) {
+    if (values->shape.rank < 1 || values->shape.rank > 2 || values->shape.dim[0] != columns->shape.dim[0]) {
         return glia_node_fail(n, "values and columns must have one length");
     }
-    if (x->shape.rank != 2) return glia_node_fail(n, "x must be (%s, F)", a->transposed ? "R" : "K");
+    const bool parts = values->shape.rank == 2;
+    if (x->shape.rank != (parts ? 3 : 2)) {
+        return glia_node_fail(n, parts ? "x must be (%s, H, U) for values (E, H)" : "x must be (%s, F)",
+                              a->transposed ? "R" : "K");
+    }
+    if (parts && x->shape.dim[1] != values->shape.dim[1]) return glia_node_fail(n, "x and values differ in H");
     if (a->transposed && x->shape.dim[0] != rows) return glia_node_fail(n, "x must be (R, F) for offsets (R + 1)");
     if (a->transposed && (a->size.rank != 1 || !glia_dim_valid(a->size.dim[0]))) {
         return glia_node_fail(n, "the size is one number");
     }
     n->dtype = x->dtype;
-    n->shape = GLIA_SHAPE(a->transposed ? a->size.dim[0] : rows, x->shape.dim[1]);
+    n->shape = x->shape;
+    n->shape.dim[0] = a->transposed ? a->size.dim[0] : rows;
     return true;
 }
 
+/* Numbers in a row of x, and in a part of it. */
+static int64_t row_of(const glia_node *x) { return x->shape.dim[1] * (x->shape.rank == 3 ? x->shape.dim[2] : 1); }
+static int64_t heads_of(const glia_node *x) { return x->shape.rank == 3 ? x->shape.dim[1] : 1; }
+
 static void csr_matmul_eval(const glia_node *n, const double *const *in, double *out) {
     const bool transposed = ((const glia_csr_attrs *)n->attrs)->transposed;
-    const int64_t rows = n->in[2]->shape.dim[0] - 1, edges = n->in[1]->shape.dim[0], width = n->shape.dim[1];
-    const int64_t columns = transposed ? n->shape.dim[0] : n->in[3]->shape.dim[0];
+    const int64_t rows = n->in[2]->shape.dim[0] - 1, edges = n->in[1]->shape.dim[0], width = row_of(n);
+    const int64_t heads = heads_of(n), columns = transposed ? n->shape.dim[0] : n->in[3]->shape.dim[0];
     for (int64_t i = 0; i < glia_shape_count(n->shape); i++) out[i] = 0;
     FOR_ROWS(in[2], rows, edges) {
         for (; e < end; e++) {
             const int64_t c = limited(in[1][e], 0, columns - 1);
             double *to = out + (transposed ? c : r) * width;
             const double *from = in[3] + (transposed ? r : c) * width;
-            for (int64_t f = 0; f < width; f++) to[f] += in[0][e] * from[f];
+            for (int64_t f = 0; f < width; f++) to[f] += in[0][e * heads + f * heads / width] * from[f];
         }
     }
 }
@@ -92,9 +104,7 @@ static void csr_matmul_vjp(glia_node *y, glia_tensor dy, glia_tensor *dx) {
                        : glia_csr_matmul_transposed(values, columns, offsets, dy, x->shape.dim[0]);
 }
 
-static double csr_matmul_flops(const glia_node *n) {
-    return 2.0 * (double)n->in[1]->shape.dim[0] * (double)n->shape.dim[1];
-}
+static double csr_matmul_flops(const glia_node *n) { return 2.0 * (double)n->in[1]->shape.dim[0] * (double)row_of(n); }
 
 static const glia_field csr_fields[] = { GLIA_FIELD(BOOL, glia_csr_attrs, transposed),
                                          GLIA_FIELD(SHAPE, glia_csr_attrs, size), GLIA_FIELDS_END };
@@ -124,6 +134,14 @@ const glia_op_sample glia_samples_csr_matmul[] = {
       .n = 4,
       .in = { VALUES(7), INDICES(4, 7), OFFSETS(3, 7), VALUES(3, 5) },
       .attrs = &(const glia_csr_attrs){ true, GLIA_DIMS(4) } },
+    { .name = "parts",
+      .n = 4,
+      .in = { VALUES(7, 2), INDICES(4, 7), OFFSETS(3, 7), VALUES(4, 2, 8) },
+      .attrs = &(const glia_csr_attrs){ 0 } },
+    { .name = "parts, transposed",
+      .n = 4,
+      .in = { VALUES(7, 2), INDICES(4, 7), OFFSETS(3, 7), VALUES(3, 2, 3) },
+      .attrs = &(const glia_csr_attrs){ true, GLIA_DIMS(4) } },
     { 0 },
 };
 
@@ -144,23 +162,26 @@ static bool csr_dot_infer(glia_node *n) {
     int64_t rows;
     if (!check_index(n, 2, "columns") || !check_offsets(n, 3, &rows)) return false;
     if (!is_real(a) || a->dtype != b->dtype) return glia_node_fail(n, "a and b must both be f32, or both f64");
-    if (a->shape.rank != 2 || b->shape.rank != 2 || a->shape.dim[1] != b->shape.dim[1]) {
-        return glia_node_fail(n, "a and b must be (R, F) and (K, F)");
+    const int rank = a->shape.rank;
+    if (rank < 2 || rank > 3 || b->shape.rank != rank || a->shape.dim[1] != b->shape.dim[1] ||
+        a->shape.dim[rank - 1] != b->shape.dim[rank - 1]) {
+        return glia_node_fail(n, "a and b must be (R, F) and (K, F), or (R, H, U) and (K, H, U)");
     }
     if (a->shape.dim[0] != rows) return glia_node_fail(n, "a must have a row for each segment");
     n->dtype = a->dtype;
     n->shape = n->in[2]->shape;
+    if (rank == 3) n->shape = GLIA_SHAPE(n->shape.dim[0], a->shape.dim[1]);
     return true;
 }
 
 static void csr_dot_eval(const glia_node *n, const double *const *in, double *out) {
-    const int64_t rows = n->in[0]->shape.dim[0], columns = n->in[1]->shape.dim[0], width = n->in[0]->shape.dim[1];
-    const int64_t edges = n->shape.dim[0];
-    for (int64_t i = 0; i < edges; i++) out[i] = 0;
+    const int64_t rows = n->in[0]->shape.dim[0], columns = n->in[1]->shape.dim[0], width = row_of(n->in[0]);
+    const int64_t edges = n->shape.dim[0], heads = heads_of(n->in[0]);
+    for (int64_t i = 0; i < edges * heads; i++) out[i] = 0;
     FOR_ROWS(in[3], rows, edges) {
         for (; e < end; e++) {
             const double *b = in[1] + limited(in[2][e], 0, columns - 1) * width;
-            for (int64_t f = 0; f < width; f++) out[e] += in[0][r * width + f] * b[f];
+            for (int64_t f = 0; f < width; f++) out[e * heads + f * heads / width] += in[0][r * width + f] * b[f];
         }
     }
 }
@@ -180,6 +201,7 @@ const glia_op glia_op_csr_dot = { .name = "csr_dot",
 
 const glia_op_sample glia_samples_csr_dot[] = {
     { .name = "plain", .n = 4, .in = { VALUES(3, 5), VALUES(4, 5), INDICES(4, 6), OFFSETS(3, 6) } },
+    { .name = "parts", .n = 4, .in = { VALUES(3, 2, 8), VALUES(4, 2, 8), INDICES(4, 6), OFFSETS(3, 6) } },
     { 0 },
 };
 

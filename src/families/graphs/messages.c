@@ -64,10 +64,10 @@ glia_tensor glia_propagate_heads(glia_tensor x, glia_edges e, glia_tensor weight
     if (glia_is_bad(x) || glia_is_bad(weights) || glia_is_bad(e.sources)) return glia_is_bad(x) ? x : weights;
     if (x->shape.rank != 2 || weights->shape.rank != 2 || x->shape.dim[1] % weights->shape.dim[1] != 0)
         return glia_graph_fail(x->graph, GLIA_E_SHAPE, "glia_propagate_heads: x must be (V, heads units)");
-    const int64_t edges = e.sources->shape.dim[0], heads = weights->shape.dim[1], width = x->shape.dim[1];
-    glia_tensor sent = glia_reshape(glia_gather(x, e.sources, 0), GLIA_SHAPE(edges, heads, width / heads));
-    sent = glia_mul(sent, glia_reshape(weights, GLIA_SHAPE(edges, heads, 1)));
-    return glia_segment_sum(glia_reshape(sent, GLIA_SHAPE(edges, width)), e.offsets);
+    const int64_t heads = weights->shape.dim[1], width = x->shape.dim[1];
+    x = glia_reshape(x, GLIA_SHAPE(x->shape.dim[0], heads, width / heads));
+    glia_tensor y = glia_csr_matmul(weights, e.sources, e.offsets, x);
+    return glia_is_bad(y) ? y : glia_reshape(y, GLIA_SHAPE(y->shape.dim[0], width));
 }
 
 glia_tensor glia_propagate_mean(glia_tensor x, glia_edges e) {

@@ -12,8 +12,9 @@
 enum {
     GRAIN = 1 << 14, /* products per piece */
     LOOKING = 4,     /* threads that look through all entries of a transposed product */
-    BLOCK = 16
-}; /* columns of a product that stay in registers */
+    BLOCK = 16,      /* columns of a product that stay in registers */
+    LANES = 8        /* a usual width of parts */
+};
 
 typedef struct csr_job {
     const glia_csr_args *c;
@@ -38,6 +39,22 @@ static inline void entries_of(const glia_csr_args *c, int64_t r, int64_t *begin,
 
 static inline void add_scaled(float *restrict y, const float *restrict x, float v, int64_t n) {
     for (int64_t f = 0; f < n; f++) y[f] += v * x[f];
+}
+
+/* Adds entry e of x to y, each part with its value. */
+static inline void add_entry(const glia_csr_args *c, int64_t e, float *restrict y, const float *restrict x) {
+    if (c->heads == 1) {
+        add_scaled(y, x, c->value[e], c->width);
+        return;
+    }
+    const int64_t units = c->width / c->heads;
+    const float *v = c->value + e * c->heads;
+    for (int64_t h = 0; h < c->heads; h++) {
+        if (units == LANES)
+            add_scaled(y + h * LANES, x + h * LANES, v[h], LANES);
+        else
+            add_scaled(y + h * units, x + h * units, v[h], units);
+    }
 }
 
 static int64_t pieces_of(const glia_csr_args *c, int64_t rows) {
@@ -70,7 +87,7 @@ static inline void sum_block(const glia_csr_args *c, int64_t e, int64_t end, int
 static void product_piece(void *context, int64_t piece, int worker) {
     const csr_job *j = context;
     const glia_csr_args *c = j->c;
-    const int64_t blocks = c->width / BLOCK * BLOCK, rest = c->width - blocks;
+    const int64_t blocks = c->heads == 1 ? c->width / BLOCK * BLOCK : 0, rest = c->width - blocks;
     int64_t row, last, e, end;
     (void)worker;
     for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
@@ -78,8 +95,13 @@ static void product_piece(void *context, int64_t piece, int worker) {
         entries_of(c, row, &e, &end);
         for (int64_t f = 0; f < blocks; f += BLOCK) sum_block(c, e, end, f, y);
         memset(y + blocks, 0, (size_t)rest * sizeof *y);
-        for (; rest && e < end; e++)
-            add_scaled(y + blocks, c->x + column_at(c, e) * c->width + blocks, c->value[e], rest);
+        for (; rest && e < end; e++) {
+            const float *x = c->x + column_at(c, e) * c->width + blocks;
+            if (c->heads == 1)
+                add_scaled(y + blocks, x, c->value[e], rest);
+            else
+                add_entry(c, e, y, x);
+        }
     }
 }
 
@@ -97,7 +119,7 @@ static void transposed_piece(void *context, int64_t piece, int worker) {
         float *y = c->y + column * c->width;
         memset(y, 0, (size_t)c->width * sizeof *y);
         for (int64_t i = j->first[column]; i < j->first[column + 1]; i++)
-            add_scaled(y, c->x + j->row[i] * c->width, c->value[j->entry[i]], c->width);
+            add_entry(c, j->entry[i], y, c->x + j->row[i] * c->width);
     }
 }
 
@@ -116,8 +138,7 @@ static void looking_piece(void *context, int64_t piece, int worker) {
     for (int64_t r = 0; r < c->rows; r++) {
         for (entries_of(c, r, &e, &end), e = GLIA_MAX(e, used), used = GLIA_MAX(used, end); e < end; e++) {
             const int64_t column = column_at(c, e);
-            if (column >= first && column < last)
-                add_scaled(c->y + column * c->width, c->x + r * c->width, c->value[e], c->width);
+            if (column >= first && column < last) add_entry(c, e, c->y + column * c->width, c->x + r * c->width);
         }
     }
 }
@@ -151,29 +172,35 @@ void GLIA_KERNEL(csr_transposed_f32)(glia_pool *pool, const glia_csr_args *c, vo
     share(pool, &j, c->columns, transposed_piece);
 }
 
+static inline float product_of(const float *a, const float *b, int64_t n) {
+    float sum[LANES] = { 0 };
+    int64_t f = 0;
+    for (; f + LANES <= n; f += LANES) {
+        for (int k = 0; k < LANES; k++) sum[k] += a[f + k] * b[f + k];
+    }
+    for (; f < n; f++) sum[0] += a[f] * b[f];
+    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
 static void dot_piece(void *context, int64_t piece, int worker) {
     const csr_job *j = context;
     const glia_csr_args *c = j->c;
     int64_t row, last, e, end;
     (void)worker;
+    const int64_t units = c->width / c->heads;
     for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
         const float *a = c->x + row * c->width;
         for (entries_of(c, row, &e, &end); e < end; e++) {
             const float *b = c->b + column_at(c, e) * c->width;
-            float sum[8] = { 0 };
-            int64_t f = 0;
-            for (; f + 8 <= c->width; f += 8) {
-                for (int k = 0; k < 8; k++) sum[k] += a[f + k] * b[f + k];
-            }
-            for (; f < c->width; f++) sum[0] += a[f] * b[f];
-            c->y[e] = ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+            for (int64_t h = 0; h < c->heads; h++)
+                c->y[e * c->heads + h] = product_of(a + h * units, b + h * units, units);
         }
     }
 }
 
 void GLIA_KERNEL(csr_dot_f32)(glia_pool *pool, const glia_csr_args *csr) {
     csr_job j = { .c = csr };
-    memset(csr->y, 0, (size_t)csr->entries * sizeof *csr->y); /* entries of no row */
+    memset(csr->y, 0, (size_t)(csr->entries * csr->heads) * sizeof *csr->y); /* entries of no row */
     share(pool, &j, csr->rows, dot_piece);
 }
 

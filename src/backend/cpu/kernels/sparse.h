@@ -7,6 +7,7 @@
 
 typedef struct glia_csr_args {
     int64_t rows, columns, entries, width; /* width: of x and y, F */
+    int64_t heads;      /* of products: parts of a row with values of their own, (entries, heads) */
     const void *column, *offset; /* (entries), (rows + 1); i32, or i64 where wide_ says so; column NULL: segments */
     bool wide_column, wide_offset;
     const float *value; /* (entries); NULL: 1 */

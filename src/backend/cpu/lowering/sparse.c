@@ -35,7 +35,8 @@ static glia_csr_args product_of(const glia_node *n, const glia_lowering *w) {
                                    : transposed ? n->shape.dim[0]
                                                 : x->shape.dim[0],
                         .entries = columns->shape.dim[0],
-                        .width = x->shape.dim[1],
+                        .width = x->shape.dim[1] * (x->shape.rank == 3 ? x->shape.dim[2] : 1),
+                        .heads = x->shape.rank == 3 ? x->shape.dim[1] : 1,
                         .wide_column = columns->dtype == GLIA_I64,
                         .wide_offset = offsets->dtype == GLIA_I64 };
     if (!w) return c;

@@ -81,21 +81,52 @@ void glia_build_cyclegan(glia_model *model, glia_shape sample) {
     glia_model_output(model, "score_b", glia_cyclegan_critic(b, "critic_b", opts));
 }
 
-static void unet(glia_model *model, glia_shape sample, glia_tensor condition) {
+/* outputs: what the net gives for each channel. */
+static void unet(glia_model *model, glia_shape sample, glia_tensor condition, int outputs) {
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
     glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
     glia_unet_opts opts = { .channels = 32, .multipliers = { 1, 2, 2 }, .blocks = 1, .condition = condition };
+    if (sample.rank == 3) opts.out_channels = outputs * (int)sample.dim[0];
     if (sample.rank == 3 && sample.dim[1] % 4 != 0) opts.multipliers[2] = 0; /* cannot be halved twice */
     glia_model_output(model, "prediction", glia_unet(x, t, "unet", opts));
 }
 
-void glia_build_ddpm(glia_model *model, glia_shape sample) { unet(model, sample, NULL); }
+void glia_build_ddpm(glia_model *model, glia_shape sample) { unet(model, sample, NULL, 1); }
+void glia_build_iddpm(glia_model *model, glia_shape sample) { unet(model, sample, NULL, 2); }
 
 /* The class after the last stands for none. */
 void glia_build_ddpm_classes(glia_model *model, glia_shape sample, int classes) {
     tell_classes(model, classes);
     glia_tensor y = glia_model_input(model, "y", GLIA_I32, GLIA_SCALAR);
-    unet(model, sample, glia_embedding(y, "class", (glia_embedding_opts){ .vocabulary = classes + 1, .units = 64 }));
+    unet(model, sample, glia_embedding(y, "class", (glia_embedding_opts){ .vocabulary = classes + 1, .units = 64 }), 1);
+}
+
+/* Latents of 16 x H/8 x W/8, a UNet of 48 and 96 channels, captions of at most 16 words. */
+void glia_build_ldm(glia_model *model, glia_shape sample, int words) {
+    enum { CHANNELS = 16, HALVINGS = 3, LENGTH = 16 };
+    char number[16];
+    snprintf(number, sizeof number, "%d", words);
+    glia_model_set(model, "words.count", number, NULL);
+    const glia_latent_opts latent = { .channels = CHANNELS, .filters = 24, .halvings = HALVINGS };
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    const glia_vae_code code = glia_latent_encoder(x, "encoder", latent);
+    const int64_t height = sample.rank == 3 ? sample.dim[1] >> HALVINGS : 0,
+                  width = sample.rank == 3 ? sample.dim[2] >> HALVINGS : 0;
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(CHANNELS, height, width));
+    glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
+    glia_tensor ids = glia_model_input(model, "words", GLIA_I32, GLIA_SHAPE(LENGTH));
+    glia_tensor text = glia_caption_encoder(ids, "text", (glia_caption_opts){ .vocabulary = words });
+    const glia_unet_opts opts = { .channels = 48,
+                                  .multipliers = { 1, 2 },
+                                  .blocks = 1,
+                                  .heads = 4,
+                                  .attention = { (int)height, (int)height / 2 },
+                                  .condition = glia_flatten(text),
+                                  .context = text };
+    glia_model_output(model, "mean", code.mean);
+    glia_model_output(model, "logvar", code.logvar);
+    glia_model_output(model, "decoded", glia_latent_decoder(z, "decoder", (int)sample.dim[0], latent));
+    glia_model_output(model, "prediction", glia_unet(z, t, "unet", opts));
 }
 
 /* ---- autoencoders ------------------------------------------------------------------------------- */

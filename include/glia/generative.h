@@ -171,6 +171,15 @@ GLIA_API glia_tensor glia_diffusion_noise(const glia_diffusion *diffusion, glia_
 GLIA_API glia_tensor glia_diffusion_loss(const glia_diffusion *diffusion, glia_tensor prediction, glia_tensor x,
                                          glia_tensor t, glia_tensor x0);
 
+/* Nichol and Dhariwal 2021, section 3.1: the loss of a net that also learns variances. Its output has twice the
+ * channels of x (N, C, ...): the prediction, and v, by which the variance of step t is exp(v log beta + (1 - v)
+ * log beta~), beta~ the posterior's. The simple loss of the prediction, and `weight` times the variational bound, in
+ * bits of a number, by which only v learns; 0: 0.001. x0 is in [-1, 1], of 256 equally spaced values.
+ * glia_diffusion_sample() and glia_diffusion_bound() take such nets as they are: GLIA_DDPM draws with these
+ * variances. */
+GLIA_API glia_tensor glia_diffusion_hybrid_loss(const glia_diffusion *diffusion, glia_tensor output, glia_tensor x,
+                                                glia_tensor t, glia_tensor x0, double weight);
+
 /* ---- sampling ------------------------------------------------------------------------------- */
 
 typedef enum glia_diffusion_sampler {
@@ -211,7 +220,8 @@ typedef struct glia_diffusion_sample_opts {
 } glia_diffusion_sample_opts;
 
 /* n samples of this shape into `out` (n, sample). `net`'s first output is the prediction (N, sample), f32, for its
- * inputs x f32 (N, sample) and t i32 (N). The same samples at any number of threads. */
+ * inputs x f32 (N, sample) and t i32 (N), or the prediction and v (N, 2C, ...) of glia_diffusion_hybrid_loss(). The
+ * same samples at any number of threads. */
 GLIA_API glia_status glia_diffusion_sample(const glia_diffusion *diffusion, glia_function *net, int64_t n,
                                            glia_shape sample, glia_diffusion_sample_opts opts, float *out,
                                            glia_error *error);
@@ -245,6 +255,8 @@ typedef struct glia_unet_opts {
     int out_channels;      /* 0: as x has */
     double dropout;        /* in residual blocks; 0: none (the paper: 0.1 for CIFAR-10) */
     glia_tensor condition; /* (N, E), such as a class's embedding, added to the time's by a dense layer; NULL: none */
+    glia_tensor context;   /* (N, L, E), such as vectors of words: each self-attention is followed by attention of the
+                            * pixels to them (Rombach et al. 2022, section 3.3); NULL: none */
 } glia_unet_opts;
 
 /* Ho et al. 2020, appendix B: x (N, C, H, W) and t (N), integers -> (N, out_channels, H, W). Residual blocks with group

@@ -21,15 +21,16 @@ extern "C" {
 
 /* Which fields of glia_fit_opts a method uses. Setting another one is an error. */
 enum {
-    GLIA_USES_DATA = 1,       /* needs data; without this flag data are refused */
-    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics */
+    GLIA_USES_DATA = 1,       /* needs data; without this flag data and workers are refused */
+    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics, optimizer.accumulate */
     GLIA_USES_VALIDATION = 4, /* validation */
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
     GLIA_USES_PRECISION = 32, /* precision */
     GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
     GLIA_USES_GRAPHS = 128,   /* needs graphs */
-    GLIA_USES_TEXT = 256      /* needs text */
+    GLIA_USES_TEXT = 256,     /* needs text */
+    GLIA_USES_BATCH = 512     /* batch */
 };
 
 typedef struct glia_method_info {
@@ -42,6 +43,7 @@ typedef struct glia_method_info {
     bool samples; /* glia_sample() can draw from its models */
     bool assesses; /* glia_assess() knows its models */
     bool inpaints; /* glia_sample() uses known and mask */
+    bool prompts;  /* glia_sample() uses prompt */
 } glia_method_info;
 /* All methods, in alphabetical order; NULL: none at this index, or of this name. */
 GLIA_API const glia_method_info *glia_method_at(int index);
@@ -90,6 +92,7 @@ typedef struct glia_sample_opts {
     int threads;           /* 0: all cores */
     /* Inpainting, by methods that can: all samples keep `known` (sample) where mask (sample) is not 0. NULL: neither */
     const float *known, *mask;
+    const char *prompt; /* words that all samples follow, by methods that know words; NULL: none */
     /* Called by methods that sample in steps, after each, with the samples [first, first + n) as they are then (n,
      * sample); a status other than GLIA_OK ends sampling with it. NULL: none */
     glia_status (*watch)(void *context, const float *samples, int64_t first, int64_t n, int step, int steps,

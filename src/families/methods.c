@@ -134,6 +134,11 @@ glia_status glia_sample(glia_model *model, int64_t n, glia_sample_opts opts, flo
     if (opts.known && !method->about.inpaints)
         return glia_fail(error, GLIA_E_ARGUMENT, "the method %s cannot complete samples of which a part is known",
                          method->about.name);
+    if (opts.prompt && !method->about.prompts)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "a prompt needs a model that learned from captions; the method %s knows "
+                         "no words",
+                         method->about.name);
     glia_shape shape;
     return draw(method, model, n, &opts, &shape, samples, error);
 }

@@ -56,6 +56,22 @@ static glia_status diffusion(glia_error *error) {
     return status;
 }
 
+/* Only the graph: what compiles it is the same as above. */
+static glia_status hybrid(glia_error *error) {
+    glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
+    if (!d) return error->status;
+    glia_graph *g = glia_graph_create();
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, 2, 2));
+    glia_tensor t = glia_input(g, "t", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
+    glia_tensor shift = glia_reshape(glia_cast(t, GLIA_F32), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    glia_tensor both[] = { glia_add(x, shift), x };
+    glia_diffusion_hybrid_loss(d, glia_concat(both, 2, 1), x, t, x, 0);
+    const glia_status status = glia_graph_check(g, error);
+    glia_graph_free(g);
+    glia_diffusion_free(d);
+    return status;
+}
+
 static glia_status sampling(glia_error *error) {
     glia_diffusion *d = glia_diffusion_create((glia_diffusion_opts){ .steps = 4 }, error);
     if (!d) return error->status;
@@ -188,6 +204,50 @@ static glia_status cyclegan(glia_error *error) {
     return status;
 }
 
+/* One step of each stage of latent diffusion, and a sample for a prompt. */
+static glia_status ldm(glia_error *error) {
+    static const float pixels[2 * 16] = { 1, 0.5f };
+    static const int32_t captions[2 * 2] = { 1, 0, 1, 1 };
+    const glia_latent_opts small = { .channels = 1, .filters = 1, .halvings = 1 };
+    const glia_callback watch = { .epoch_end = show };
+    glia_model *model = glia_model_create("ldm", error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 4, 4));
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(1, 2, 2));
+    glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
+    glia_tensor words = glia_model_input(model, "words", GLIA_I32, GLIA_SHAPE(2));
+    const glia_conv_opts half = { .filters = 1, .kernel = 2, .stride = 2 };
+    glia_tensor text = glia_embedding(words, "text", (glia_embedding_opts){ .vocabulary = 2, .units = 4 });
+    glia_tensor shift = glia_reshape(glia_cast(t, GLIA_F32), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    text = glia_reshape(glia_sum(text, GLIA_SHAPE(1), false), GLIA_SHAPE(GLIA_BATCH, 1, 2, 2));
+    glia_model_output(model, "mean", glia_conv2d(x, "encoder/mean", half));
+    glia_model_output(model, "logvar", glia_conv2d(x, "encoder/logvar", half));
+    glia_model_output(model, "decoded", glia_latent_decoder(z, "decoder", 1, small));
+    glia_model_output(model, "prediction", glia_add(glia_mul(z, text), shift));
+    const glia_arrays arrays = { .n = 2,
+                                 .x = pixels,
+                                 .x_shape = GLIA_SHAPE(1, 4, 4),
+                                 .y = captions,
+                                 .y_dtype = GLIA_I32,
+                                 .y_shape = GLIA_SHAPE(2),
+                                 .classes = 2 };
+    glia_dataset *data = model ? glia_data_arrays(arrays, error) : NULL;
+    glia_status status = data ? glia_model_set(model, "words.count", "2", error) : error->status;
+    const glia_fit_opts o = { .batch = 1,
+                              .optimizer = { .kind = GLIA_SGD },
+                              .callbacks = &watch,
+                              .n_callbacks = 1,
+                              .workers = GLIA_NONE,
+                              .threads = 1 };
+    const char *settings = "timesteps=4 sampling_steps=1 shown=1 autoencoder=0.5";
+    float out[16];
+    if (status == GLIA_OK) status = glia_train(model, data, "ldm", settings, o, error);
+    const glia_sample_opts how = { .prompt = "1", .threads = 1 };
+    if (status == GLIA_OK) status = glia_sample(model, 1, how, out, error);
+    glia_data_free(data);
+    glia_model_free(model);
+    return status;
+}
+
 /* Modes of points; the likelihood of a VAE. */
 static glia_status assessed(glia_error *error) {
     static const float points[16] = { 0, 0, 1, 1, 0, 0.5f, 1, 1.5f };
@@ -214,19 +274,22 @@ static void test_cyclegan(void **state) {
     write_pictures("pictures.npy");
     every_allocation(cyclegan, "the method cyclegan");
 }
+static void test_ldm(void **state) { (void)state, every_allocation(ldm, "the method ldm"); }
 static void test_assessed(void **state) { (void)state, every_allocation(assessed, "assessing points"); }
 static void test_vae(void **state) { (void)state, every_allocation(vae, "the method vae"); }
 static void test_gan(void **state) { (void)state, every_allocation(gan, "the method gan"); }
 static void test_ddpm(void **state) { (void)state, every_allocation(ddpm, "the method ddpm"); }
 static void test_adversarial(void **state) { (void)state, every_allocation(adversarial, "adversarial step"); }
 static void test_diffusion(void **state) { (void)state, every_allocation(diffusion, "diffusion step"); }
+static void test_hybrid(void **state) { (void)state, every_allocation(hybrid, "learned variances"); }
 static void test_sampling(void **state) { (void)state, every_allocation(sampling, "sampling"); }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adversarial), cmocka_unit_test(test_diffusion), cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_gan),         cmocka_unit_test(test_ddpm),      cmocka_unit_test(test_vae),
-        cmocka_unit_test(test_cyclegan),    cmocka_unit_test(test_assessed),
+        cmocka_unit_test(test_cyclegan),    cmocka_unit_test(test_assessed),  cmocka_unit_test(test_ldm),
+        cmocka_unit_test(test_hybrid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,12 +39,25 @@ static glia_tensor conditional(glia_graph *g) {
                                        .condition = glia_input(g, "condition", GLIA_F32, GLIA_SHAPE(2, 5)) });
 }
 
+static glia_tensor with_context(glia_graph *g) {
+    glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 2, 4, 4));
+    return glia_unet(x, steps_of(g, 2), "u",
+                     (glia_unet_opts){ .channels = 4,
+                                       .multipliers = { 1, 2 },
+                                       .blocks = 1,
+                                       .heads = 2,
+                                       .attention = { 4 },
+                                       .context = glia_input(g, "context", GLIA_F32, GLIA_SHAPE(2, 3, 5)) });
+}
+
 static void nets_agree_with_pytorch(void **state) {
     (void)state;
     static const struct {
         const char *name;
         glia_tensor (*build)(glia_graph *g);
-    } cases[] = { { "unet", square }, { "unet_plain", plain }, { "unet_condition", conditional } };
+    } cases[] = {
+        { "unet", square }, { "unet_plain", plain }, { "unet_condition", conditional }, { "unet_context", with_context }
+    };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char path[512];
         snprintf(path, sizeof path, GLIA_GOLDEN_DIR "/generative/%s.safetensors", cases[i].name);
@@ -117,6 +130,21 @@ static void impossible_nets_are_errors(void **state) {
     glia_tensor x = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, 1, 16, 16));
     glia_unet(x, glia_input(g, "t", GLIA_F32, GLIA_SHAPE(GLIA_BATCH)), "net", (glia_unet_opts){ .channels = 0 });
     assert_int_not_equal(glia_graph_check(g, &error), GLIA_OK);
+    glia_graph_free(g);
+    g = glia_graph_create();
+    glia_tensor two = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 1, 16, 16));
+    glia_unet(two, steps_of(g, 2), "net",
+              (glia_unet_opts){ .context = glia_input(g, "c", GLIA_F32, GLIA_SHAPE(2, 3)) });
+    assert_int_not_equal(glia_graph_check(g, &error), GLIA_OK);
+    ASSERT_SAYS("context must be (N, L, E)");
+    glia_graph_free(g);
+    g = glia_graph_create();
+    two = glia_input(g, "x", GLIA_F32, GLIA_SHAPE(2, 1, 16, 16));
+    glia_unet(
+        two, steps_of(g, 2), "net",
+        (glia_unet_opts){ .attention = { GLIA_NONE }, .context = glia_input(g, "c", GLIA_F32, GLIA_SHAPE(2, 3, 4)) });
+    assert_int_not_equal(glia_graph_check(g, &error), GLIA_OK);
+    ASSERT_SAYS("a context goes in by attention");
     glia_graph_free(g);
 }
 

@@ -106,6 +106,19 @@ class Sampling(Folder):
         self.refused("sample", "noise", "--steps", 1001, says="1001 steps of a schedule that has 1000")
         self.refused("sample", "noise", "--sampler", "ddpn", says="sampler")
 
+    def test_pictures_from_words(self):
+        self.glia("train", "ldm", "--data", "scenes?n=16", "--epochs", 2, "--batch", 4, "--max-steps", 3, "--set",
+                  "ldm.autoencoder=0.2", "--set", "ldm.sampling_steps=2", "--set", "ldm.shown=2", "--out", "words",
+                  "--quiet")
+        captions = (self.folder / "words/samples/captions-0001.txt").read_text().splitlines()
+        self.assertEqual(len(captions), 2)
+        self.assertTrue(all(line.startswith("a ") for line in captions))
+        few = ["sample", "words", "-n", 2, "--steps", 2]
+        self.glia(*few, "--prompt", "a large red circle above a small blue square", "--guidance", 3, "--way", "way.png")
+        self.refused(*few, "--prompt", "a large red circel", says="did you mean 'circle'?")
+        self.refused("sample", "digits", "--prompt", "seven", says="the method gan knows no words")
+        self.assertRegex(self.glia("eval", "words", "--samples", 2).stdout, r"right_real +1\n")
+
     def test_models_that_cannot_sample(self):
         self.glia("train", "perceptron", "--data", "strokes?n=60", "--epochs", 1, "--out", "classes", "--quiet")
         self.refused("sample", "classes", code=1, says="was not trained by a method that draws samples")

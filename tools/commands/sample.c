@@ -10,7 +10,7 @@
 #include "terminal/options.h"
 
 typedef struct request {
-    const char *out, *settings, *sampler, *inpaint, *hole, *way;
+    const char *out, *settings, *sampler, *inpaint, *hole, *way, *prompt;
     int64_t n, seed, columns, threads, steps, wanted_class, interpolate;
     double guidance;
 } request;
@@ -157,6 +157,7 @@ static int draw_with(const request *r, glia_model *model, glia_shape shape, cons
                                         .threads = (int)r->threads,
                                         .known = known,
                                         .mask = mask,
+                                        .prompt = r->prompt,
                                         .watch = watch,
                                         .context = &w };
         const glia_status status = glia_sample(model, r->n, opts, samples, &error);
@@ -202,6 +203,8 @@ int command_sample(int argc, char **argv) {
         { "steps", OPTION_INT, &r.steps, "N", "steps of the sampler", 1, 100000 },
         { "sampler", OPTION_TEXT, &r.sampler, "NAME", "ddpm, ddim or dpm-solver", 0, 0 },
         { "guidance", OPTION_REAL, &r.guidance, "S", "how far samples follow their class (1: as trained)", 0, 100 },
+        { "prompt", OPTION_TEXT, &r.prompt, "WORDS", "what the pictures show: \"a large red circle at the left\"", 0,
+          0 },
         { "inpaint", OPTION_TEXT, &r.inpaint, "FILE", "a picture of which a part is drawn anew", 0, 0 },
         { "hole", OPTION_TEXT, &r.hole, "X,Y,W,H", "that part, in pixels (the right half)", 0, 0 },
         { "way", OPTION_TEXT, &r.way, "FILE", "animated PNG of the steps from noise to samples", 0, 0 },

@@ -137,10 +137,17 @@ class Unet:
         return y + (x if x.shape[1] == channels else self.net.conv(x, name + "/skip", channels, 1))
 
     def attend(self, x, name):
+        x = self.attend_to(x, None, name)
+        return x if self.context is None else self.attend_to(x, self.context, name + "/context")
+
+    def attend_to(self, x, memory, name):
         n, c, h, w = x.shape
         pixels = self.norm(x, name + "/norm").flatten(2).transpose(1, 2)
-        q, k, v = (z.view(n, h * w, self.heads, -1).transpose(1, 2)
-                   for z in self.net.dense(pixels, name + "/qkv", 3 * c).split(c, dim=2))
+        if memory is None:
+            parts = self.net.dense(pixels, name + "/qkv", 3 * c).split(c, dim=2)
+        else:
+            parts = (self.net.dense(pixels, name + "/q", c), *self.net.dense(memory, name + "/kv", 2 * c).split(c, dim=2))
+        q, k, v = (z.view(n, z.shape[1], self.heads, -1).transpose(1, 2) for z in parts)
         shares = (q @ k.transpose(2, 3) * (c // self.heads) ** -0.5).softmax(-1)
         y = (shares @ v).transpose(1, 2).reshape(n, h * w, c)
         return x + self.net.dense(y, name + "/out", c).transpose(1, 2).view(n, c, h, w)
@@ -149,7 +156,8 @@ class Unet:
         x = self.residual(x, name, self.channels * self.multipliers[level])
         return self.attend(x, name + "/attention") if x.shape[2] in self.attention else x
 
-    def __call__(self, x, t, condition=None):
+    def __call__(self, x, t, condition=None, context=None):
+        self.context = context
         net, last = self.net, len(self.multipliers) - 1
         half = self.channels // 2
         angles = t[:, None] / 10000 ** (torch.arange(half) * 2 / self.channels)
@@ -207,6 +215,8 @@ def main():
     case(folder, "unet_plain", unet(4, (1, 1, 3), 2, NONE, 1, 1), x=torch.randn(2, 1, 4, 8), t=steps[1:])
     case(folder, "unet_condition", unet(6, (2,), 1, (3,), 3, 1), x=torch.randn(2, 1, 3, 3), t=steps[1:],
          condition=torch.randn(2, 5))
+    case(folder, "unet_context", unet(4, (1, 2), 1, (4,), 2, 2), x=torch.randn(2, 2, 4, 4), t=steps[1:],
+         context=torch.randn(2, 3, 5))
     print("CIFAR-10, paper:", count(128, (1, 2, 2, 2), 2, (16,), 1, 3, size=32, channels=3))
     print("defaults, MNIST:", count(64, (1, 2, 2), 2, (14,), 1, 1, size=28, channels=1))
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/sources/scenes.h"
+#include "data/sources/sources.h"
 #include "data/sources/audio.h"
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
@@ -294,6 +296,15 @@ static glia_dataset *open_masks(const request *r, glia_error *error) {
     return glia_data_open_masks(r->rest, o, r->address, error);
 }
 
+static glia_dataset *open_boxes(const request *r, glia_error *error) {
+    const char *paths[2];
+    glia_image_opts opts = { .whole = option(r, "test") != NULL };
+    if (sides_option(r, "size", &opts, error)) return NULL;
+    if (split_paths(r->rest, paths, 2) == 2)
+        return glia_data_open_boxes(paths[0], paths[1], opts, r->test, r->address, error);
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s: needs an archive of pictures and a table", r->address), NULL;
+}
+
 /* speaker= is the test split; without it, recordings with an index below first= of each speaker are. */
 static glia_dataset *open_audio(const request *r, glia_error *error) {
     glia_audio_opts o = { .steps = 64, .bands = 32, .first = 5, .speaker = option(r, "speaker"), .test = r->test };
@@ -561,6 +572,7 @@ static const char *const options_npy[] = { "layout", "target", NULL };
 static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };
 static const char *const options_libsvm[] = { "features", "first", "target", NULL };
 static const char *const options_masks[] = { "x", "y", "test_x", "test_y", "tile", "turns", "last", "ignore", NULL };
+static const char *const options_boxes[] = { "size", NULL };
 static const char *const options_audio[] = { "steps", "bands", "speaker", "first", NULL };
 static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
 static const char *const options_lines[] = { "length", "label", "sep", NULL };
@@ -640,35 +652,26 @@ static glia_dataset *open_scheme(request *r, glia_error *error) {
     return NULL;
 }
 
-/* "strokes" has options: n, the number of drawings, and seed. */
-static glia_dataset *open_strokes(const request *r, const glia_data_info *info, glia_error *error) {
-    static const char *const known[] = { "n", "seed" };
-    int64_t n = info->train, seed = 0;
-    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
-    if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
-    if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
-    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
-    if (r->test) n = GLIA_MAX(n / 5, 1);
-    return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
-}
-
-/* "ring" and "grid": n, the number of points, seed, and modes, of a grid a square number. */
-static glia_dataset *open_gaussians(const request *r, const glia_data_info *info, glia_error *error) {
+/* Data that are drawn have options: n, the number of samples, and seed; ring and grid also modes, of the grid a square
+ * number. The test split has other drawings of the same seed. */
+static glia_dataset *open_drawn(const request *r, const glia_data_info *info, glia_error *error) {
     static const char *const known[] = { "n", "seed", "modes" };
-    const bool grid = info->classes != 8;
+    const bool points = info->x_shape.rank == 1, grid = info->classes != 8;
+    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
     int64_t n = info->train, seed = 0, modes = info->classes;
-    if (check_options(r, known, GLIA_COUNT(known), error)) return NULL;
+    if (check_options(r, known, points ? 3 : 2, error)) return NULL;
     if (integer_option(r, "n", 1, (int64_t)1 << 31, &n, error)) return NULL;
     if (integer_option(r, "seed", 0, (int64_t)1 << 53, &seed, error)) return NULL;
     if (integer_option(r, "modes", 1, 10000, &modes, error)) return NULL;
+    if (r->test) n = GLIA_MAX(n / 5, 1);
     const int64_t side = (int64_t)llround(sqrt((double)modes));
-    if (grid && side * side != modes) {
+    if (points && grid && side * side != modes) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: modes=%lld is not a square number", r->address, (long long)modes);
         return NULL;
     }
-    const int64_t first = r->test ? (int64_t)1 << 40 : 0;
-    if (r->test) n = GLIA_MAX(n / 5, 1);
-    return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+    if (points) return glia_gaussians_create(grid, modes, first, n, (uint64_t)seed, r->address, error);
+    if (!strcmp(info->name, "scenes")) return glia_scenes_create(r->test, n, (uint64_t)seed, r->address, error);
+    return glia_strokes_create(first, n, (uint64_t)seed, r->address, error);
 }
 
 /* A named text: windows of its characters or tokens. */
@@ -701,13 +704,12 @@ static glia_dataset *open_name(const request *r, const char *name, glia_error *e
     for (int i = 0; i < n; i++) {
         names[i] = infos[i].name;
         if (strcmp(name, names[i])) continue;
-        const bool strokes = !strcmp(name, "strokes"), points = infos[i].x_shape.rank == 1 && !infos[i].source;
-        if (infos[i].x_shape.rank == 1 && !points) return open_named_text(r, name, error);
+        const bool text = infos[i].x_shape.rank == 1 && infos[i].source;
+        if (text) return open_named_text(r, name, error);
         glia_subset_opts part = { 0 };
-        if (!strokes && !points && subset_options(r, &part, error)) return NULL;
-        glia_dataset *data = strokes  ? open_strokes(r, &infos[i], error)
-                             : points ? open_gaussians(r, &infos[i], error)
-                                      : glia_data_open_named(name, r->test, r->folder, error);
+        if (infos[i].source && subset_options(r, &part, error)) return NULL;
+        glia_dataset *data = infos[i].source ? glia_data_open_named(name, r->test, r->folder, error)
+                                             : open_drawn(r, &infos[i], error);
         if (data && (part.classes || part.per_class || part.size)) data = glia_data_subset(data, part, error);
         if (data) data->is_split = true;
         return data;
@@ -761,23 +763,16 @@ static glia_dataset *open_files(request *r, glia_error *error) {
     return data;
 }
 
-glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
-    return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
-}
-
-glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error) {
-    if (!address) return glia_fail_null(error, "address"), NULL;
+static glia_dataset *open_address(const char *address, glia_data_opts opts, glia_error *error) {
     const char *split = opts.split;
     request r = { .address = address,
                   .folder = opts.folder,
                   .tokenizer = opts.tokenizer,
                   .test = split && !strcmp(split, "test") };
     r.split = r.test ? TREE_TEST : TREE_TRAIN;
-    if (split && !r.test && strcmp(split, "train")) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\"; there are \"train\" and \"test\"", address,
-                  split);
-        return NULL;
-    }
+    if (split && !r.test && strcmp(split, "train"))
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\"; there are \"train\" and \"test\"",
+                         address, split), NULL;
     char *copy = strdup(address);
     if (!copy) return glia_fail_nomem(error), NULL;
     char *options = strchr(copy, '?');
@@ -789,5 +784,18 @@ glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia
         data = colon ? open_files(&r, error) : open_name(&r, copy, error);
     }
     free(copy);
+    return data;
+}
+
+glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
+    return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
+}
+
+glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error) {
+    if (!address) return glia_fail_null(error, "address"), NULL;
+    char *expanded = glia_data_expand(address);
+    if (!expanded) return glia_fail_nomem(error), NULL;
+    glia_dataset *data = open_address(expanded, opts, error);
+    free(expanded);
     return data;
 }

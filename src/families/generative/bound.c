@@ -5,8 +5,9 @@
  *     -log p(x0) <= KL(q(x_T | x0) || N(0, 1)) + sum over t >= 1 of KL(q(x_(t-1) | x_t, x0) || p)
  *                   - log p(x0 | x at t = 0)
  *
- * Both distributions of a term of the sum have one variance, so it is x0_share^2 |x0 - E|^2 / (2 variance). The last
- * one is a normal distribution over the values that a pixel can have (section 3.3), with the variance of step 1.
+ * Both distributions of a term of the sum have one variance, so it is x0_share^2 |x0 - E|^2 / (2 variance), unless the
+ * net learns variances (learned_variance.c). The last one is a normal distribution over the values that a pixel can
+ * have (section 3.3), with the variance of step 1.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ typedef struct bounding {
     glia_diffusion_bound_opts opts;
     glia_shape shape; /* (rows, sample) */
     int64_t size;
+    bool learns; /* the net gives variances too */
     float *xt;
     int32_t *t;
     double *noise;
@@ -57,14 +59,17 @@ static double estimate(const bounding *b, double signal, double x, double p) {
 /* The term of step t for one sample. */
 static double term_of(const bounding *b, const float *x0, const float *prediction, int t) {
     const glia_diffusion_step s = glia_diffusion_at(b->d, t);
-    const double variance = b->d->opts.steps > 1 ? glia_diffusion_at(b->d, t ? t : 1).variance : s.beta;
+    const glia_diffusion_variances v = glia_diffusion_variances_of(b->d, t);
+    const double variance = exp(v.least), range = v.most - v.least;
     double sum = 0;
     for (int64_t k = 0; k < b->size; k++) {
         const double x = (double)x0[k], e = estimate(b, s.signal, (double)b->xt[k], (double)prediction[k]);
+        const double more = b->learns ? (double)prediction[b->size + k] * range : 0; /* log of the variance's factor */
         if (t == 0) {
-            sum -= log_chance(x, e, sqrt(variance));
+            sum -= log_chance(x, e, sqrt(variance * exp(more)));
         } else {
-            sum += s.x0_share * s.x0_share * (x - e) * (x - e) / (2 * variance);
+            const double miss = s.x0_share * s.x0_share * (x - e) * (x - e);
+            sum += 0.5 * (more + (variance + miss) / (variance * exp(more)) - 1);
         }
     }
     return sum;
@@ -98,7 +103,11 @@ static glia_status predict(bounding *b, const float *x0, int64_t i, int t, const
         one->data = (char *)one->data + (size_t)(i * count) * glia_dtype_size(one->dtype);
     }
     glia_status status = glia_function_call(b->net, b->inputs, 2 + b->opts.n_inputs, b->outputs, error);
-    if (status == GLIA_OK && !glia_shape_equal(b->outputs[0].shape, b->shape))
+    if (status != GLIA_OK) return status;
+    glia_shape twice = b->shape;
+    if (twice.rank > 1) twice.dim[1] *= 2;
+    b->learns = twice.rank > 1 && glia_shape_equal(b->outputs[0].shape, twice);
+    if (!b->learns && !glia_shape_equal(b->outputs[0].shape, b->shape))
         status = glia_fail(error, GLIA_E_SHAPE, "diffusion_bound: the net's output does not have the samples' shape");
     *prediction = b->outputs[0].data;
     return status;

@@ -1,6 +1,7 @@
 /* ddpm_method.c - the method "ddpm": a net learns to predict what noise was added to samples (Ho et al. 2020).
  *
- * The model has an input "x" (N, ...) and an integer input "t" (N), and its first output is of x's shape. A model of
+ * The model has an input "x" (N, ...) and an integer input "t" (N), and its first output is of x's shape, or has twice
+ * its channels: then it learns variances too (learned_variance.c). A model of
  * samples with classes has an input "y" (N): a class, or the number of classes, which stands for none. In training some
  * samples lose their class, so that sampling may be guided (Ho and Salimans 2021).
  *
@@ -15,6 +16,8 @@
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
+#include "families/generative/diffusion_settings.h"
+#include "families/generative/generative.h"
 #include "families/generative/judge.h"
 #include "glia/generative.h"
 
@@ -26,9 +29,9 @@ typedef struct net {
 
 typedef struct ddpm {
     /* settings */
-    int64_t timesteps, sampling_steps, shown, wanted_class, interpolate, measured, draws;
-    int schedule, prediction, sampler; /* of generative.h's enums */
-    double eta, drop_class, guidance;
+    glia_diffusion_settings how;
+    int64_t shown, wanted_class, interpolate, measured, draws;
+    double drop_class, guidance;
     const char *features;
     /* training */
     glia_diffusion *diffusion;
@@ -43,17 +46,7 @@ typedef struct ddpm {
 } ddpm;
 
 static const glia_setting settings[] = {
-    { "timesteps", GLIA_SETTING_INT, offsetof(ddpm, timesteps), 1000, 2, 100000, NULL,
-      "steps in which noise is added" },
-    { "schedule", GLIA_SETTING_CHOICE, offsetof(ddpm, schedule), GLIA_BETA_LINEAR, 0, 0, "linear|cosine",
-      "how much noise each step adds" },
-    { "prediction", GLIA_SETTING_CHOICE, offsetof(ddpm, prediction), GLIA_PREDICT_NOISE, 0, 0, "noise|sample|velocity",
-      "what the net predicts" },
-    { "sampler", GLIA_SETTING_CHOICE, offsetof(ddpm, sampler), GLIA_DDIM, 0, 0, "ddpm|ddim|dpm-solver",
-      "how samples are drawn" },
-    { "sampling_steps", GLIA_SETTING_INT, offsetof(ddpm, sampling_steps), 0, 0, 100000, NULL,
-      "steps of the sampler; 0: all for ddpm, 50 for ddim, 20 for dpm-solver" },
-    { "eta", GLIA_SETTING_REAL, offsetof(ddpm, eta), 0, 0, 1, NULL, "noise of ddim: 0 none, 1 as ddpm" },
+    GLIA_DIFFUSION_SETTINGS(ddpm, how, GLIA_BETA_LINEAR, GLIA_PREDICT_NOISE, GLIA_DDIM),
     { "shown", GLIA_SETTING_INT, offsetof(ddpm, shown), 36, 1, 1024, NULL, "samples shown after each epoch" },
     { "drop_class", GLIA_SETTING_REAL, offsetof(ddpm, drop_class), 0.1, 0, 1, NULL,
       "share of the samples that are trained without their class" },
@@ -77,24 +70,23 @@ typedef struct ends {
     glia_node *x, *t, *prediction, *y;
 } ends;
 
+/* Whether the output has twice the channels of pictures x: the prediction, and variances (Nichol and Dhariwal 2021). */
+static bool learns_variance(const ends *e) {
+    glia_shape twice = e->x->shape;
+    if (twice.rank < 3) return false;
+    twice.dim[1] *= 2;
+    return glia_shape_equal(e->prediction->shape, twice);
+}
+
 static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
     *e = (ends){ glia_graph_find_leaf(g, "x"), glia_graph_find_leaf(g, "t"), g->n_outputs ? g->outputs[0].node : NULL,
                  glia_graph_find_leaf(g, "y") };
     char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
     if (!e->x || !e->t || !e->prediction)
         return glia_fail(error, GLIA_E_ARGUMENT, "the method ddpm needs a model with inputs 'x' and 't' and an output");
-    if (glia_shape_equal(e->x->shape, e->prediction->shape)) return GLIA_OK;
+    if (glia_shape_equal(e->x->shape, e->prediction->shape) || learns_variance(e)) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "the method ddpm: the output %s must have the shape of 'x' %s",
                      glia_shape_format(e->prediction->shape, a), glia_shape_format(e->x->shape, b));
-}
-
-static glia_status make_diffusion(ddpm *m, glia_error *error) {
-    const glia_diffusion_opts opts = { .steps = (int)m->timesteps,
-                                       .schedule = (glia_beta_schedule)m->schedule,
-                                       .prediction = (glia_diffusion_prediction)m->prediction };
-    glia_error reason = { 0 };
-    m->diffusion = glia_diffusion_create(opts, &reason);
-    return m->diffusion ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 /* ---- building ------------------------------------------------------------------------------------- */
@@ -103,7 +95,9 @@ static glia_status make_diffusion(ddpm *m, glia_error *error) {
 static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     ddpm *m = t->memory;
     glia_graph *g = m->graph;
-    glia_tensor loss = glia_diffusion_loss(m->diffusion, e->prediction, e->x, e->t, glia_to_net_range(e->x));
+    glia_tensor x0 = glia_to_net_range(e->x);
+    glia_tensor loss = learns_variance(e) ? glia_diffusion_hybrid_loss(m->diffusion, e->prediction, e->x, e->t, x0, 0)
+                                          : glia_diffusion_loss(m->diffusion, e->prediction, e->x, e->t, x0);
     if (e->y && m->drop_class > 0) {
         glia_tensor lost = glia_less(glia_random_uniform(g, e->y->shape), glia_scalar(g, GLIA_F32, m->drop_class));
         glia_tensor y = glia_select(lost, glia_like(e->y, glia_classes_of(t->model)), e->y);
@@ -159,6 +153,9 @@ static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *back
             glia_tensor none = glia_like(e.y, glia_classes_of(model)), plain;
             glia_substitute(&prediction, 1, &e.y, &none, 1, &plain);
             prediction = glia_add(plain, glia_mul_scalar(glia_sub(prediction, plain), m->guidance));
+            glia_tensor both[] = { prediction, e.prediction };
+            for (int i = 0; learns_variance(&e) && i < 2; i++) both[i] = glia_diffusion_half(both[i], i);
+            if (learns_variance(&e)) prediction = glia_concat(both, 2, 1);
         }
         const glia_function_opts opts = { .outputs = &prediction, .n_outputs = 1, .mode = GLIA_INFER };
         n->function = glia_function_create(n->graph, backend, model->store, opts, &reason);
@@ -188,7 +185,7 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     ddpm *m = t->memory;
     ends e;
-    glia_status status = make_diffusion(m, error);
+    glia_status status = glia_diffusion_of_settings(&m->how, &m->diffusion, error);
     if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
@@ -238,15 +235,15 @@ typedef struct noised {
 static void add_noise(const ddpm *m, const glia_batch *batch, int64_t numbers, bool picture, glia_rng *rng,
                       const noised *out) {
     for (int64_t i = 0; i < batch->n; i++) {
-        out->t[i] = (int32_t)glia_rng_below(rng, (uint64_t)m->timesteps);
+        out->t[i] = (int32_t)glia_rng_below(rng, (uint64_t)m->how.timesteps);
         const double signal = glia_diffusion_at(m->diffusion, out->t[i]).signal, a = sqrt(signal), b = sqrt(1 - signal);
         for (int64_t k = i * numbers; k < (i + 1) * numbers; k++) {
             const double x0 = picture ? 2 * (double)batch->x[k] - 1 : (double)batch->x[k];
             const double noise = glia_rng_normal(rng);
             out->xt[k] = (float)(a * x0 + b * noise);
-            out->target[k] = (float)(m->prediction == GLIA_PREDICT_NOISE    ? noise
-                                     : m->prediction == GLIA_PREDICT_SAMPLE ? x0
-                                                                            : a * noise - b * x0);
+            out->target[k] = (float)(m->how.prediction == GLIA_PREDICT_NOISE    ? noise
+                                     : m->how.prediction == GLIA_PREDICT_SAMPLE ? x0
+                                                                                : a * noise - b * x0);
         }
     }
 }
@@ -263,8 +260,10 @@ static glia_status validate_batch(const ddpm *m, const noised *in, const void *c
     const int n = m->y.data ? 3 : 2;
     glia_status status = glia_function_call(m->sampling.function, inputs, n, &prediction, error);
     const float *y = status == GLIA_OK ? prediction.data : NULL;
+    const int64_t size = glia_shape_count(shape) / shape.dim[0];
+    const int64_t stride = y ? glia_shape_count(prediction.shape) / shape.dim[0] : 0;
     for (int64_t k = 0; y && k < glia_shape_count(shape); k++) {
-        const double d = (double)y[k] - (double)in->target[k];
+        const double d = (double)y[k / size * stride + k % size] - (double)in->target[k];
         *sum += d * d;
     }
     return status;
@@ -356,7 +355,7 @@ static glia_status watch(const glia_diffusion_progress *p, void *context, glia_e
 static glia_status prepare(drawing *d, int64_t n, int64_t size, glia_error *error) {
     const ddpm *m = d->m;
     const size_t bytes = (size_t)(n * size) * sizeof(float);
-    if (m->interpolate == 1 || (m->interpolate > 1 && (m->sampler == GLIA_DDPM || m->eta > 0)))
+    if (m->interpolate == 1 || (m->interpolate > 1 && (m->how.sampler == GLIA_DDPM || m->how.eta > 0)))
         return glia_fail(error, GLIA_E_ARGUMENT,
                          "a walk takes 2 samples or more by a sampler without noise: ddim with eta=0, or dpm-solver");
     d->y = calloc((size_t)n, sizeof *d->y);
@@ -379,9 +378,9 @@ static glia_status draw(drawing *d, int64_t n, float *out, glia_error *error) {
     const bool pictures = glia_are_pictures(d->x);
     glia_status status = prepare(d, n, glia_shape_count(shape), error);
     const glia_array classes = { .name = "y", .dtype = GLIA_I32, .shape = GLIA_SHAPE(n), .data = d->y };
-    const glia_diffusion_sample_opts opts = { .sampler = (glia_diffusion_sampler)m->sampler,
-                                              .steps = (int)m->sampling_steps,
-                                              .eta = m->eta,
+    const glia_diffusion_sample_opts opts = { .sampler = (glia_diffusion_sampler)m->how.sampler,
+                                              .steps = (int)m->how.sampling_steps,
+                                              .eta = m->how.eta,
                                               .limit = pictures ? 0 : GLIA_ZERO,
                                               .seed = d->opts->seed,
                                               .inputs = &classes,
@@ -436,7 +435,7 @@ static glia_status open_model(opened *o, const void *memory, glia_model *model, 
     glia_error reason = { 0 };
     glia_status status = find_ends(model->graph, &o->e, error);
     if (status == GLIA_OK) status = glia_model_ready(model, 0, error);
-    if (status == GLIA_OK) status = make_diffusion(&o->m, error);
+    if (status == GLIA_OK) status = glia_diffusion_of_settings(&o->m.how, &o->m.diffusion, error);
     if (status != GLIA_OK) return status;
     if (!backend) o->backend = o->own = glia_backend_open("cpu", threads, &reason);
     status = o->backend ? open_net(&o->m, model, o->backend, &o->net, error)
@@ -517,7 +516,7 @@ const glia_method glia_method_ddpm = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
-                       GLIA_USES_PRECISION,
+                       GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .ranked = true,
                .samples = true,
                .assesses = true,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/ops/ops.h"
+#include "families/generative/diffusion_settings.h"
 #include "families/generative/generative.h"
 
 /* ---- schedules ------------------------------------------------------------------------------ */
@@ -85,6 +86,16 @@ glia_diffusion *glia_diffusion_create(glia_diffusion_opts o, glia_error *error) 
     double signal = 1;
     for (int t = 0; t < o.steps; t++) d->signal[t] = signal *= 1 - d->beta[t];
     return d;
+}
+
+glia_status glia_diffusion_of_settings(const glia_diffusion_settings *s, glia_diffusion **diffusion,
+                                       glia_error *error) {
+    const glia_diffusion_opts opts = { .steps = (int)s->timesteps,
+                                       .schedule = (glia_beta_schedule)s->schedule,
+                                       .prediction = (glia_diffusion_prediction)s->prediction };
+    glia_error reason = { 0 };
+    *diffusion = glia_diffusion_create(opts, &reason);
+    return *diffusion ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 void glia_diffusion_free(glia_diffusion *d) {

@@ -10,6 +10,14 @@ struct glia_diffusion {
     double *beta, *signal;    /* (steps) */
 };
 
+/* Logarithms of the variances between which step t may learn its own. */
+typedef struct glia_diffusion_variances {
+    double least, most;
+} glia_diffusion_variances;
+glia_diffusion_variances glia_diffusion_variances_of(const glia_diffusion *diffusion, int t);
+/* Half 0 of the channels of such a net's output, the prediction, or half 1, v. */
+glia_tensor glia_diffusion_half(glia_tensor output, int index);
+
 /* x_before = x0 estimate + x x_t + noise N(0, 1). */
 typedef struct glia_diffusion_move {
     double estimate, x, noise;

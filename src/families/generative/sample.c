@@ -6,8 +6,9 @@
  *     x' = a E + b x + s z,    z ~ N(0, 1)
  *
  * and samplers differ in a, b and s (glia_diffusion_move_of()); DPM-Solver also extrapolates E from the last two
- * estimates. A sampler that skips steps treats the pair (A, A') as one step with beta = 1 - A / A'. The noise of a
- * sample is a function of (seed, index of the sample, step), so it does not depend on how samples are batched.
+ * estimates. A net that learns variances says s of each number for DDPM. A sampler that skips steps treats the pair
+ * (A, A') as one step with beta = 1 - A / A'. The noise of a sample is a function of (seed, index of the sample, step),
+ * so it does not depend on how samples are batched.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -68,6 +69,7 @@ typedef struct run {
     int32_t *t;                   /* (batch) */
     int *steps;                   /* (opts.steps): the t of each move */
     double *noise;                /* (sample) */
+    int64_t stride;               /* numbers of an output for a sample: twice the size if the net learns variances */
     glia_array *inputs, *outputs; /* of a call */
 } run;
 
@@ -118,6 +120,13 @@ static glia_status predict(run *r, const float *x, int64_t first, int64_t n, int
     glia_status status = glia_function_call(r->net, r->inputs, 2 + r->opts.n_inputs, r->outputs, error);
     if (status != GLIA_OK) return status;
     const glia_array y = r->outputs[0];
+    r->stride = r->size;
+    if (shape.rank > 1 && y.shape.rank == shape.rank && y.shape.dim[1] == 2 * shape.dim[1]) {
+        r->stride *= 2;
+        shape.dim[1] *= 2;
+        if (r->opts.large_variance)
+            return glia_fail(error, GLIA_E_ARGUMENT, "diffusion_sample: large_variance of a net that learns variances");
+    }
     if (y.dtype != GLIA_F32 || !glia_shape_equal(y.shape, shape)) {
         char a[GLIA_SHAPE_TEXT], b[GLIA_SHAPE_TEXT];
         return glia_fail(error, GLIA_E_SHAPE, "diffusion_sample: the net's output is %s%s and should be f32%s",
@@ -134,6 +143,12 @@ static double estimate(const run *r, double signal, double x, double p) {
     if (r->d->opts.prediction == GLIA_PREDICT_VELOCITY) x0 = sqrt(signal) * x - sqrt(1 - signal) * p;
     const double limit = r->opts.limit;
     return limit > 0 && x0 > limit ? limit : limit > 0 && x0 < -limit ? -limit : x0;
+}
+
+/* The deviation of the noise of a DDPM move from the signal share A to `before`, by what the net says of a number. */
+static double learned_deviation(double v, double signal, double before) {
+    const double beta = 1 - signal / before, posterior = (1 - before) / (1 - signal) * beta;
+    return exp(0.5 * (v * log(beta) + (1 - v) * log(posterior)));
 }
 
 /* By how much the estimate exceeds the one before in DPM-Solver's extrapolation: h / (2 h_before). */
@@ -162,14 +177,17 @@ static glia_status advance(run *r, float *x, int64_t first, int64_t n, int k, gl
     const double more = extrapolation(r, k);
     const float *prediction = NULL;
     glia_status status = predict(r, x, first, n, t, &prediction, error);
+    const bool learns = r->opts.sampler == GLIA_DDPM && r->stride > r->size;
     for (int64_t i = 0; status == GLIA_OK && i < n; i++) {
         if (m.noise > 0) draw(r, first + i, k + 1);
         for (int64_t j = 0; j < r->size; j++) {
             const int64_t at = i * r->size + j;
-            double e = estimate(r, signal, (double)x[at], (double)prediction[at]);
+            const float *said = prediction + i * r->stride + j;
+            double e = estimate(r, signal, (double)x[at], (double)*said), deviation = m.noise;
+            if (learns && m.noise > 0) deviation = learned_deviation((double)said[r->size], signal, before);
             r->x0[at] = (float)e;
             if (more > 0) e += more * (e - (double)r->older[at]);
-            x[at] = (float)(m.estimate * e + m.x * (double)x[at] + (m.noise > 0 ? m.noise * r->noise[j] : 0));
+            x[at] = (float)(m.estimate * e + m.x * (double)x[at] + (m.noise > 0 ? deviation * r->noise[j] : 0));
         }
         if (r->opts.known) put_known(r, x + i * r->size, first + i, k, before);
     }

@@ -5,7 +5,8 @@
  *            +-- what each gives is kept, and concatenated here, last first --+
  *
  * A residual block is   x + conv(dropout(silu(norm(conv(silu(norm(x))) + dense(silu(time))))))   with a convolution of
- * 1 x 1 in place of x where the channels change. Attention treats the pixels as a sequence.
+ * 1 x 1 in place of x where the channels change. Attention treats the pixels as a sequence; with a context each
+ * attention is followed by one to its rows.
  */
 #include <stdio.h>
 
@@ -70,15 +71,21 @@ static glia_tensor residual(const unet *u, glia_tensor x, const char *name, int 
     return glia_add(x, y);
 }
 
-static glia_tensor attend(const unet *u, glia_tensor x, const char *name) {
+/* Of the pixels to one another, or to the memory's rows. */
+static glia_tensor attend_to(const unet *u, glia_tensor x, glia_tensor memory, const char *name) {
     if (glia_is_bad(x)) return x;
     const glia_shape s = x->shape;
     const int64_t pixels = s.dim[2] * s.dim[3];
     glia_tensor y = norm(u, x, inside(u, name, "norm"));
     y = glia_transpose(glia_reshape(y, GLIA_SHAPE(s.dim[0], s.dim[1], pixels)));
-    y = glia_multihead(y, NULL, name,
+    y = glia_multihead(y, memory, name,
                        (glia_multihead_opts){ .heads = u->opts.heads, .out_init = { .kind = GLIA_INIT_ZEROS } });
     return glia_add(x, glia_reshape(glia_transpose(y), s));
+}
+
+static glia_tensor attend(const unet *u, glia_tensor x, const char *name) {
+    x = attend_to(u, x, NULL, name);
+    return u->opts.context ? attend_to(u, x, u->opts.context, inside(u, name, "context")) : x;
 }
 
 /* ---- the way down and up -------------------------------------------------------------------- */
@@ -183,6 +190,10 @@ static bool resolve_attention(unet *u, glia_layer *layer, int64_t height) {
     for (int i = 0; !o->attention[0] && i < u->levels; i++) {
         if (height >> i <= 16) o->attention[0] = (int)(height >> i);
     }
+    if (o->attention[0] == GLIA_NONE && o->context) {
+        glia_layer_fail(layer, "a context goes in by attention, and there is none");
+        return false;
+    }
     if (o->attention[0] == GLIA_NONE) return true;
     for (int i = 0; i < GLIA_UNET_LEVELS && o->attention[i]; i++) {
         bool found = false;
@@ -197,7 +208,8 @@ static bool resolve_attention(unet *u, glia_layer *layer, int64_t height) {
 glia_tensor glia_unet(glia_tensor x, glia_tensor t, const char *name, glia_unet_opts o) {
     glia_layer layer;
     if (!glia_layer_begin(&layer, "unet", name, x)) return glia_layer_bad(x);
-    if (glia_is_bad(t) || (o.condition && glia_is_bad(o.condition))) return glia_layer_end(&layer, glia_layer_bad(x));
+    if (glia_is_bad(t) || (o.condition && glia_is_bad(o.condition)) || (o.context && glia_is_bad(o.context)))
+        return glia_layer_end(&layer, glia_layer_bad(x));
     if (x->shape.rank != 4 || x->shape.dim[1] < 1 || x->shape.dim[1] > INT16_MAX || x->shape.dim[2] < 1 ||
         x->shape.dim[3] < 1) {
         return glia_layer_fail(&layer, "x must be (N, C, H, W)");
@@ -205,6 +217,9 @@ glia_tensor glia_unet(glia_tensor x, glia_tensor t, const char *name, glia_unet_
     if (t->shape.rank != 1 || t->shape.dim[0] != x->shape.dim[0]) return glia_layer_fail(&layer, "t must be (N)");
     if (o.condition && (o.condition->shape.rank != 2 || o.condition->shape.dim[0] != x->shape.dim[0])) {
         return glia_layer_fail(&layer, "condition must be (N, E)");
+    }
+    if (o.context && (o.context->shape.rank != 3 || o.context->shape.dim[0] != x->shape.dim[0])) {
+        return glia_layer_fail(&layer, "context must be (N, L, E)");
     }
     unet u = { .graph = x->graph, .name = name, .opts = o };
     if (!resolve(&u, &layer, x) || !resolve_attention(&u, &layer, x->shape.dim[2])) return glia_layer_bad(x);

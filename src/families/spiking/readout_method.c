@@ -84,7 +84,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
                                     .shuffle = true,
                                     .seed = t->opts.seed,
                                     .workers = t->opts.workers,
-                                    .augment = t->opts.augment };
+                                    .augment = t->opts.augment,
+                                    .weights = t->opts.sample_weights };
     t->loader = m->pool ? glia_loader_create(t->data, opts, &reason) : NULL;
     if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = 1;
@@ -168,7 +169,7 @@ const glia_method glia_method_readout = {
                .paper = "Jaeger 2001, Maass, Natschläger and Markram 2002",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT,
+               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_BATCH,
                .assesses = true },
     .bytes = sizeof(readout),
     .begin = begin,

@@ -1,5 +1,5 @@
-/* readout_method.c - the method "readout": a net of random weights stays as it is, and a linear layer learns to read its
- * states: echo state nets (Jaeger 2001), liquid state machines (Maass, Natschläger and Markram 2002).
+/* readout_method.c - the method "readout": a net of random weights stays as it is, and a linear layer learns to read
+ * its states: echo state nets (Jaeger 2001), liquid state machines (Maass, Natschläger and Markram 2002).
  *
  * The model has an input "x" (N, ...), an output "states" (N, features) and the parameters "readout/kernel" (classes,
  * features) and "readout/bias" (classes), which only its output of classes uses.
@@ -84,7 +84,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
                                     .shuffle = true,
                                     .seed = t->opts.seed,
                                     .workers = t->opts.workers,
-                                    .augment = t->opts.augment };
+                                    .augment = t->opts.augment,
+                                    .weights = t->opts.sample_weights };
     t->loader = m->pool ? glia_loader_create(t->data, opts, &reason) : NULL;
     if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = 1;

@@ -423,40 +423,80 @@ static glia_status assess(const void *memory, glia_model *model, const glia_asse
 
 /* ---- what is shown ------------------------------------------------------------------------------------ */
 
-enum { RASTER_STEPS = 4, RASTER_MOST = 512 }; /* steps in a column; columns */
+/* A drawing of the cells' spikes while samples are shown one after the other. */
+enum { RASTER_SAMPLES = 8, SAMPLE_WIDTH = 100, ROW_HEIGHT = 4, LEFT = 40, TOP = 24, BOTTOM = 36 };
 
 typedef struct raster {
-    float *pixels;
-    int64_t rows, columns;
+    glia_text *text;
+    size_t began; /* length of the text before this sample */
+    int64_t last; /* step of the last spike */
+    double left, scale;
 } raster;
 
 static void mark(void *context, int64_t step, int64_t cell) {
-    const raster *r = context;
-    const int64_t column = step / RASTER_STEPS;
-    if (cell < r->rows && column < r->columns) r->pixels[cell * r->columns + column] = 0;
+    raster *r = context;
+    if (step < r->last && r->text->bytes) { /* it is shown again: what came before does not count */
+        r->text->length = r->began;
+        r->text->bytes[r->began] = 0;
+    }
+    r->last = step;
+    glia_text_printf(r->text, "<circle cx=\"%.1f\" cy=\"%lld\" r=\"2\"/>\n", r->left + r->scale * (double)step,
+                     (long long)(TOP + cell * ROW_HEIGHT + ROW_HEIGHT / 2));
 }
 
-/* White, with a black point for each spike of a cell (row) while the first training sample is shown. */
+/* A name as text of an SVG. */
+static void put_name(glia_text *text, const char *name) {
+    for (; *name; name++) {
+        if (strchr("<>&", *name))
+            glia_text_printf(text, "&#%d;", *name);
+        else
+            glia_text_append(text, name, 1);
+    }
+}
+
+static glia_status draw_sample(stdp *m, const glia_training *t, int64_t index, float *x, glia_text *text,
+                               glia_error *error) {
+    int32_t y = 0;
+    glia_status status = glia_data_get(t->data, index, x, &y, error);
+    if (status != GLIA_OK) return status;
+    const double left = LEFT + (double)index * SAMPLE_WIDTH, height = (double)m->net.n * ROW_HEIGHT;
+    glia_text_printf(text, "<path d=\"M%.0f %d v%.0f\" stroke=\"#bbb\"/><text x=\"%.0f\" y=\"16\">", left, TOP, height,
+                     left + 4);
+    if (y >= 0 && y < m->classes) put_name(text, glia_data_class_name(t->data, y));
+    glia_text_printf(text, "</text>\n");
+    raster r = { .text = text,
+                 .began = text->length,
+                 .left = left,
+                 .scale = SAMPLE_WIDTH * m->rules.dt / (m->rules.shown + m->rules.rest) };
+    glia_competition_watch(m->run, mark, &r);
+    const glia_competition_told told =
+        glia_competition_show(&m->net, m->run, x, t->opts.seed, STREAM_TEST, false, m->counts);
+    glia_competition_watch(m->run, NULL, NULL);
+    return told.failed ? glia_fail_nomem(error) : GLIA_OK;
+}
+
+/* Cells are rows; above, the classes of the samples. */
 static glia_status show_raster(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     stdp *m = t->memory;
-    raster r = { .rows = GLIA_MIN(m->net.n, (int64_t)RASTER_MOST) };
-    r.columns = GLIA_MIN((int64_t)(m->rules.shown / m->rules.dt) / RASTER_STEPS + 1, (int64_t)RASTER_MOST);
-    r.pixels = malloc((size_t)(r.rows * r.columns) * sizeof *r.pixels);
+    const int64_t samples = GLIA_MIN((int64_t)RASTER_SAMPLES, glia_data_count(t->data));
+    const long long width = LEFT + samples * SAMPLE_WIDTH + 10, height = m->net.n * ROW_HEIGHT;
     float *x = malloc((size_t)m->net.inputs * sizeof *x);
-    glia_status status = r.pixels && x ? glia_data_get(t->data, 0, x, NULL, error) : glia_fail_nomem(error);
-    if (status == GLIA_OK) {
-        for (int64_t i = 0; i < r.rows * r.columns; i++) r.pixels[i] = 1;
-        glia_competition_watch(m->run, mark, &r);
-        glia_competition_show(&m->net, m->run, x, t->opts.seed, STREAM_TEST, false, m->counts);
-        glia_competition_watch(m->run, NULL, NULL);
-        const glia_shown shown = { .name = "raster",
-                                   .kind = GLIA_SHOWN_PICTURES,
-                                   .n = 1,
-                                   .sample = GLIA_SHAPE(1, r.rows, r.columns),
-                                   .values = r.pixels };
-        status = show_one(context, &shown, error);
-    }
-    free(r.pixels);
+    glia_text text = { 0 };
+    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
+    glia_text_printf(
+        &text,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%lld\" height=\"%lld\" font-family=\"sans-serif\" "
+        "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+        width, TOP + height + BOTTOM);
+    for (int64_t i = 0; status == GLIA_OK && i < samples; i++) status = draw_sample(m, t, i, x, &text, error);
+    glia_text_printf(&text,
+                     "<text x=\"%d\" y=\"%lld\">time; a sample takes %.0f ms</text>\n"
+                     "<text x=\"-%lld\" y=\"16\" transform=\"rotate(-90)\">%lld cells</text>\n</svg>\n",
+                     LEFT, TOP + height + 20, m->rules.shown + m->rules.rest, TOP + height, (long long)m->net.n);
+    if (status == GLIA_OK && text.failed) status = glia_fail_nomem(error);
+    const glia_shown shown = { .name = "raster", .kind = GLIA_SHOWN_DRAWING, .n = 1, .text = text.bytes };
+    if (status == GLIA_OK) status = show_one(context, &shown, error);
+    free(text.bytes);
     free(x);
     return status;
 }

@@ -73,6 +73,9 @@ WORKLOADS = [
     Workload("infer", "vgg16", "vgg16", 1.2, batches=2),
     Workload("infer", "vit-b16", "vit-b16", 1.2, batches=2),
     Workload("infer", "mobilenet-v2", "mobilenet-v2", 1.2, batches=2),
+    Workload("infer", "resnet50-b8", "resnet50", 1.2, batch=8, batches=2, block=3),
+    Workload("infer", "vgg16-b8", "vgg16", 1.2, batch=8, batches=2, block=5),
+    Workload("infer", "vit-b16-b8", "vit-b16", 1.2, batch=8, batches=2, block=5),
 ]
 
 # M, N, K and the target share of the peak

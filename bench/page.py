@@ -264,5 +264,5 @@ weights and read the same data.
 | generate-gpt-mini | gpt-mini, greedy, one token at a time with cached keys and values; restarts when the context is full | – | 1 |
 | prompt-gpt-mini | gpt-mini, reads 200 tokens into empty keys and values; the scores of the next token | – | 1 |
 | infer-keras-cnn, -lenet, -mlp, -resnet18 | the same models | – | 1 |
-| infer-resnet50, -vgg16, -vit-b16, -mobilenet-v2 | torchvision's nets of these names, 224×224×3, 1000 classes | – | 1 |
+| infer-resnet50, -vgg16, -vit-b16, -mobilenet-v2 | torchvision's nets of these names, 224×224×3, 1000 classes | – | 1, with -b8 8 |
 """

@@ -11,6 +11,7 @@
 --fused                       the optimizer's fused implementation, if this PyTorch has one for CPUs
 --compile MODE                torch.compile the model (with its loss) in this mode
 --jit                         infer: torch.jit traced, frozen and optimized for inference
+--onnx                        infer: the network exported to ONNX and run by ONNX Runtime, with all its optimisations
 --no-mkldnn                   disables oneDNN
 
 The networks are those of tools/golden/networks.py; `bench_worker prepare` has written the weights and the data into the
@@ -18,6 +19,7 @@ folder. Batches are tensors prepared in advance, and no step reads its loss, to 
 """
 import argparse
 import contextlib
+import inspect
 import json
 import os
 import re
@@ -98,10 +100,24 @@ def make_step(options):
     return step
 
 
+def onnx_session(model, x, options):
+    """The model as a function, in ONNX Runtime."""
+    import onnxruntime
+    path = os.path.join(options.folder, f"{os.getpid()}.onnx")
+    more = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(model, (x,), path, input_names=["x"], output_names=["y"], opset_version=16, **more)
+    how = onnxruntime.SessionOptions()
+    how.intra_op_num_threads = options.threads or 0
+    session = onnxruntime.InferenceSession(path, how, providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
 def make_inference(options):
     """A function that returns the outputs for the next sample."""
     model = load_model(options).eval()
     xs, _ = load_batches(options)
+    if options.onnx:
+        model = onnx_session(model, xs[0], options)
     if options.jit:
         model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, xs[0])))
     if options.compile:
@@ -214,6 +230,7 @@ def main():
     parser.add_argument("--fused", action="store_true")
     parser.add_argument("--compile", metavar="MODE")
     parser.add_argument("--jit", action="store_true")
+    parser.add_argument("--onnx", action="store_true")
     parser.add_argument("--no-mkldnn", action="store_true")
     options = parser.parse_args()
     if options.threads:
@@ -221,7 +238,7 @@ def main():
     torch.backends.mkldnn.enabled = not options.no_mkldnn
     if options.mode in ("infer", "generate", "prompt"):
         # A compiler wants the newer way to do without gradients, the JIT of older versions the older one.
-        with torch.no_grad() if options.jit else torch.inference_mode(), autocast(options):
+        with torch.no_grad() if options.jit or options.onnx else torch.inference_mode(), autocast(options):
             work(options)
     else:
         work(options)

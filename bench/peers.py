@@ -2,7 +2,8 @@
 
 "installed" is the PyTorch of the system's python3 (Debian: python3-torch) with default settings. "best" is the fastest
 of all settings tried, chosen for each row: OpenMP's BLAS, threads, forced AVX-512, channels-last, frozen by the JIT,
-and the newest PyTorch on PyPI (in build/bench-venv, a single download of some 3 GB), eager and compiled.
+and the newest PyTorch on PyPI (in build/bench-venv, a single download of some 3 GB), eager, compiled, and exported to
+ONNX Runtime.
 """
 import os
 import platform
@@ -59,7 +60,8 @@ def newest_python(folder, install):
             return None, "it is not installed; `make bench` installs it"
         print(f"installing the newest PyTorch into {os.path.relpath(folder)} (some 3 GB to download) ...", flush=True)
         for command in ([sys.executable, "-m", "venv", folder],
-                        [python, "-m", "pip", "install", "--quiet", "torch", "torchvision", "numpy", "setuptools"]):
+                        [python, "-m", "pip", "install", "--quiet", "torch", "torchvision", "numpy", "setuptools",
+                         "onnx", "onnxruntime"]):
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 return None, (result.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -146,7 +148,8 @@ class Peers:
         if quick:
             return self.of([("old" + one, "frozen JIT", ["--jit"])])
         variants = [("old" + one, "frozen JIT", ["--jit"]), ("new" + one, "frozen JIT", ["--jit"]),
-                    ("old" + one, "", []), ("new" + one, "eager", []), ("new" + one, "compiled", default)]
+                    ("old" + one, "", []), ("new" + one, "eager", []), ("new" + one, "compiled", default),
+                    ("new" + one, "ONNX Runtime", ["--onnx"])]
         if small:
             variants += [("old", "frozen JIT", ["--jit"]), ("new", "compiled", default)]
         else:

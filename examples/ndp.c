@@ -23,7 +23,7 @@ static const task tasks[] = {
       "xor-best.npy",
       { .embedding = 1, .hidden = 1, .cycles = 4, .growth_steps = GLIA_NONE, .rollout_steps = GLIA_NONE },
       1 },
-    { "cartpole", "cartpole-weighted-centroid.npy", { .cycles = 5 }, 0.1 },
+    { "cartpole", "cartpole-weighted-centroid.npy", { .most = 16 }, 0.3 },
     { "small-world", "small-world-best.npy", { .hidden = 10, .cycles = 7, .binary = true, .most = 50 }, 0.1 },
 };
 
@@ -69,10 +69,11 @@ static double cartpole_return(const glia_grown *g, glia_ndp_opts opts, uint64_t 
 static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
     const task *t = context;
     int right;
+    (void)seed; /* all play the same episodes */
     glia_grown *g = glia_ndp_grow(x, n, t->opts, error);
     if (!g) return GLIA_E_NOMEM;
     if (t == tasks) *value = xor_error(g, t->opts, &right);
-    if (t == tasks + 1) *value = -cartpole_return(g, t->opts, seed, 5);
+    if (t == tasks + 1) *value = -cartpole_return(g, t->opts, 0, 10);
     if (t == tasks + 2) {
         const double sigma = g->n >= 10 ? glia_grown_small_world(g, 1, NULL) : NAN;
         *value = isnan(sigma) ? 10 - g->n : -100 * sigma;
@@ -142,11 +143,14 @@ static int evolve(const task *t, int generations, uint64_t seed) {
                                     .seed = seed };
     glia_search *s = x ? glia_search_create(x, n, opts, &error) : NULL;
     if (!s) return fprintf(stderr, "ndp: %s\n", x ? error.message : "out of memory"), 1;
-    if (glia_search_run(s, value_of, (void *)t, generations, 0, &error) != GLIA_OK)
-        return fprintf(stderr, "ndp: %s\n", error.message), 1;
-    const glia_search_info info = glia_search_inspect(s);
-    printf("generation %lld: %s, best value %g\n", (long long)info.generation,
-           glia_search_stopped(s) ? glia_search_stopped(s) : "generations", info.best);
+    for (int g = 0; g < generations && !glia_search_stopped(s); g += 10) {
+        if (glia_search_run(s, value_of, (void *)t, generations - g < 10 ? generations - g : 10, 0, &error) != GLIA_OK)
+            return fprintf(stderr, "ndp: %s\n", error.message), 1;
+        const glia_search_info info = glia_search_inspect(s);
+        printf("generation %lld: best value %g\n", (long long)info.generation, info.best);
+        fflush(stdout);
+    }
+    if (glia_search_stopped(s)) printf("stopped: %s\n", glia_search_stopped(s));
     glia_search_best(s, x);
     glia_grown *g = glia_ndp_grow(x, n, t->opts, &error);
     if (g) tell(t, g);

@@ -127,28 +127,40 @@ void glia_build_graph_mlp(glia_model *model, glia_graph_sizes s) {
     answer(model, glia_dense(glia_dropout(x, 0.5), "dense3", (glia_dense_opts){ .units = s.outputs }));
 }
 
-/* Gilmer et al. 2017: messages through matrices made from the bonds, added to the node's state. */
+/* A gated unit, Cho et al. 2014: the new state of each node from its state and its message. */
+static glia_tensor gated(glia_tensor h, glia_tensor message, int units) {
+    glia_tensor both[] = { message, h };
+    const glia_dense_opts gate = { .units = units, .activation = GLIA_SIGMOID };
+    glia_tensor in = glia_concat(both, 2, 1), update = glia_dense(in, "update", gate);
+    both[1] = glia_mul(glia_dense(in, "reset", gate), h);
+    glia_tensor new =
+        glia_dense(glia_concat(both, 2, 1), "candidate", (glia_dense_opts){ .units = units, .activation = GLIA_TANH });
+    return glia_add(new, glia_mul(update, glia_sub(h, new)));
+}
+
+/* Gilmer et al. 2017: messages through matrices made from the bonds, gated into the state of each node; set2set reads
+ * it out. Layers of one name share their weights. */
 void glia_build_mpnn(glia_model *model, glia_graph_sizes s) {
-    enum { STATE = 32, STEPS = 3 };
+    enum { STATE = 32, STEPS = 4 };
     glia_tensor x;
-    char a[32];
     glia_model_nodes(model, s, STATE, &x);
     glia_edges e = glia_model_edges(model, GLIA_EDGES_PLAIN, false);
     glia_tensor starts = glia_model_starts(model);
     glia_tensor h = glia_dense(x, "state", (glia_dense_opts){ .units = STATE, .activation = GLIA_RELU });
     glia_tensor bonds =
         glia_input(glia_model_graph(model), "edges/x", GLIA_F32, GLIA_SHAPE(GLIA_EDGES, s.edge_features));
-    glia_tensor theta = glia_dense(bonds, "bonds", (glia_dense_opts){ .units = STATE * STATE });
-    for (int i = 1; i <= STEPS; i++) {
-        glia_tensor message = glia_edge_conv(h, e, theta, numbered(a, sizeof a, "message", i), STATE);
-        h = glia_add(h, glia_relu(glia_graph_norm(message, starts, numbered(a, sizeof a, "norm", i))));
+    bonds = glia_dense(bonds, "bonds1", (glia_dense_opts){ .units = STATE, .activation = GLIA_RELU });
+    glia_tensor theta = glia_dense(bonds, "bonds2", (glia_dense_opts){ .units = STATE * STATE });
+    for (int i = 0; i < STEPS; i++) {
+        glia_tensor message = glia_edge_conv(h, e, theta, "message", STATE);
+        h = gated(h, glia_relu(message), STATE);
     }
     glia_tensor both[] = { h, x };
     h = glia_dense(glia_concat(both, 2, 1), "last", (glia_dense_opts){ .units = 2 * STATE, .activation = GLIA_RELU });
-    glia_tensor reads[] = { glia_segment_sum(h, starts), glia_segment_mean(h, starts), glia_segment_max(h, starts) };
+    glia_tensor reads[] = { glia_set2set(h, starts, 3, "set2set"), glia_segment_sum(h, starts) };
     glia_tensor y =
-        glia_dense(glia_concat(reads, 3, 1), "read1", (glia_dense_opts){ .units = 2 * STATE, .activation = GLIA_RELU });
-    answer(model, glia_dense(y, "read2", (glia_dense_opts){ .units = s.outputs }));
+        glia_dense(glia_concat(reads, 2, 1), "read1", (glia_dense_opts){ .units = 2 * STATE, .activation = GLIA_RELU });
+    answer(model, glia_model_scale(model, glia_dense(y, "read2", (glia_dense_opts){ .units = s.outputs })));
 }
 
 /* ---- vectors of nodes --------------------------------------------------------------------------------- */
@@ -156,8 +168,10 @@ void glia_build_mpnn(glia_model *model, glia_graph_sizes s) {
 /* Kipf and Welling 2016: two layers of graph convolutions, 32 hidden units, 16 numbers a node. */
 static void build_gae(glia_model *model, glia_graph_sizes s, bool variational) {
     glia_tensor x;
-    const glia_node_opts o = glia_model_nodes(model, s, 32, &x), last = { .units = 16 };
+    glia_node_opts o = glia_model_nodes(model, s, 32, &x);
+    const glia_node_opts last = { .units = 16, .no_bias = true };
     glia_edges e = glia_model_edges(model, GLIA_EDGES_SYMMETRIC, true);
+    o.no_bias = true; /* as in the authors' code */
     glia_tensor h = glia_relu(glia_gcn(x, e, "conv1", o));
     glia_model_output(model, "vector", glia_gcn(h, e, "mean", last));
     if (variational) glia_model_output(model, "log_deviation", glia_gcn(h, e, "deviation", last));

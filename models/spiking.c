@@ -57,6 +57,61 @@ void glia_build_snn_stdp_400(glia_model *model, glia_shape sample, int classes) 
     build_cells(model, sample, 400, classes);
 }
 
+/* ---- reservoirs ------------------------------------------------------------------------------------- */
+
+enum { UNITS = 300, WINDOWS = 6 };
+
+/* A random matrix of this size has a spectral radius near `radius` (Girko 1985). */
+static glia_init random_of_radius(double radius) {
+    return (glia_init){ .kind = GLIA_INIT_NORMAL, .stddev = radius / 17.320508075688775 }; /* sqrt(UNITS) */
+}
+
+/* What is read: means of the states (N, T, UNITS) over WINDOWS parts of the time. */
+static void read_states(glia_model *model, glia_tensor states, int classes) {
+    const int64_t steps = glia_tensor_shape(states).dim[1], length = steps > WINDOWS ? steps / WINDOWS : 1;
+    glia_tensor parts[WINDOWS];
+    for (int64_t i = 0; i < WINDOWS; i++) {
+        const int64_t last = i == WINDOWS - 1 ? steps : (i + 1) * length;
+        parts[i] = glia_slice(states, GLIA_SHAPE(0, i * length, 0), GLIA_SHAPE(GLIA_BATCH, last, UNITS), GLIA_SCALAR);
+        parts[i] = glia_mean(parts[i], GLIA_SHAPE(1), false);
+    }
+    glia_tensor all = glia_concat(parts, WINDOWS, 1);
+    glia_model_output(model, "logits", glia_dense(all, "readout", (glia_dense_opts){ .units = classes }));
+    glia_model_output(model, "states", all);
+}
+
+/* x (N, T, F); the rows of a grey picture are steps. */
+static glia_tensor sequence(glia_model *model, glia_shape sample) {
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, sample);
+    if (sample.rank != 3 || sample.dim[0] != 1) return x;
+    return glia_reshape(x, GLIA_SHAPE(GLIA_BATCH, sample.dim[1], sample.dim[2]));
+}
+
+void glia_build_lsm(glia_model *model, glia_shape sample, int classes) {
+    glia_tensor x = sequence(model, sample);
+    const glia_init in = { .kind = GLIA_INIT_UNIFORM, .low = -0.25, .high = 0.25 };
+    const glia_dense_opts dense = { .units = UNITS, .no_bias = true, .kernel_init = in };
+    const glia_spiking_opts liquid = { .beta = 0.9, .recurrent = true, .to_zero = true };
+    read_states(model, glia_spiking_dense(x, "liquid", dense, liquid), classes);
+}
+
+void glia_build_esn(glia_model *model, glia_shape sample, int classes) {
+    const double leak = 0.3;
+    glia_tensor x = sequence(model, sample);
+    const glia_init in = { .kind = GLIA_INIT_UNIFORM, .low = -0.5, .high = 0.5 };
+    const glia_dense_opts from_input = { .units = UNITS, .no_bias = true, .kernel_init = in };
+    glia_tensor drive = glia_dense(x, "input", from_input), all;
+    glia_tensor kernel = glia_parameter(glia_model_graph(model), "echo/kernel", GLIA_F32, GLIA_SHAPE(UNITS, UNITS),
+                                        random_of_radius(0.9));
+    glia_loop *loop = glia_loop_begin(glia_model_graph(model), (glia_loop_opts){ 0 });
+    glia_tensor u = glia_loop_input(loop, drive), h = glia_loop_state_zeros(loop, GLIA_SHAPE(UNITS));
+    glia_tensor next = glia_tanh(glia_add(u, glia_matmul_transposed(h, false, kernel, true)));
+    next = glia_add(glia_mul_scalar(h, 1 - leak), glia_mul_scalar(next, leak));
+    glia_loop_next(loop, h, next);
+    glia_loop_end(loop, &next, 1, &all);
+    read_states(model, all, classes);
+}
+
 /* ---- memories --------------------------------------------------------------------------------------- */
 
 /* A map of 10 x 10 units; the output is the squared distance of each, without the square of x. */

@@ -28,7 +28,7 @@ src/nn/optim               core base glia
 src/nn/metrics             core base glia
 src/data/formats           core base glia
 src/data/text              data/formats core base glia
-src/data/sources           data/text data/formats core base glia
+src/data/sources           data/graphs/readers.h data/text data/formats core base glia
 src/data/augment           data/sources data/text data/formats core base glia
 src/data/loader            data core base glia
 src/data/replay            data/sources data/text data/formats core base glia

@@ -293,6 +293,52 @@ GLIA_API double glia_grown_small_world(const glia_grown *grown, uint64_t seed, g
  * with free(). */
 GLIA_API char *glia_grown_svg(const glia_grown *grown, int cycle, glia_error *error);
 
+/* Lifelong neural developmental programs: Plantec, Pedersen, Montero, Nisioti and Risi 2024, "Evolving self-assembling
+ * neural networks: from spontaneous activity to experience-dependent learning". Nodes and directed edges have states;
+ * in each step
+ *
+ *     x <- W [degrees, kind, activities, h]            what a node perceives
+ *     x <- graph transformer: 3 heads, each node gives its value to all, scores times a linear function of [e,
+ *          edge?, edge back?, itself?]
+ *     h <- GRU(x, h),   e <- GRU([activities, h of both ends, reward], e)
+ *     an edge goes where prune(e) > 0.6, and appears where add(h_i, h_k) > 0.6
+ *
+ * and an act is `propagation` steps of a <- tanh(w' a) from 0, with the inputs held; w is the first number of e. Edges
+ * lead from inputs to hidden nodes, between these, and to outputs. Before the first act, the same steps run on
+ * spontaneous activity of the inputs, an Ornstein-Uhlenbeck process x <- x + rate (mean - x) + scale z.
+ *
+ * A genome is [W, b; query, key, value; edges to heads, b; merge, b; GRU of nodes: in, kept, b, b of new; GRU of edges:
+ * of the source, of the target, of the reward, kept, b, b of new; add: of the source, of the target, b, out; prune: in,
+ * b, out; mean, rate (in [0, 1]), scale (inputs, inputs; in [-1, 1])], each matrix (out, in) by rows. */
+typedef struct glia_lndp_opts {
+    int inputs, outputs;  /* the first and the last nodes */
+    int nodes;            /* at most 256; 0: 32 */
+    int node_features;    /* at most 64; 0: 8 */
+    int edge_features;    /* at most 16; 0: 4 */
+    int propagation;      /* steps of activity in an act, at most 16; 0: 3 */
+    double density;       /* probability of an edge when a life begins; 0: 0.1; GLIA_ZERO: none */
+    bool fixed_structure; /* edges neither appear nor go */
+    bool frozen;          /* nothing changes after development */
+} glia_lndp_opts;
+/* Numbers of a genome; 0: the options are outside their domain. */
+GLIA_API int glia_lndp_parameters(glia_lndp_opts opts);
+
+typedef struct glia_lndp glia_lndp; /* one thread at a time */
+/* GLIA_E_ARGUMENT for a genome of another length or with numbers beyond 1e6. The net begins a life by the seed 0. */
+GLIA_API glia_lndp *glia_lndp_create(const double *genome, int n, glia_lndp_opts opts, glia_error *error);
+GLIA_API void glia_lndp_free(glia_lndp *net);
+/* A new life: random edges and states. The same seed gives the same life, bit for bit. */
+GLIA_API void glia_lndp_begin(glia_lndp *net, uint64_t seed);
+GLIA_API void glia_lndp_develop(glia_lndp *net, int64_t steps); /* of spontaneous activity */
+/* The reward of the last act changes the net, then x (inputs) -> y (outputs) in [-1, 1]. */
+GLIA_API void glia_lndp_act(glia_lndp *net, double reward, const double *x, double *y);
+GLIA_API int glia_lndp_edges(const glia_lndp *net);
+GLIA_API int glia_lndp_places(const glia_lndp *net); /* where edges may be */
+GLIA_API void glia_lndp_weights(const glia_lndp *net, double *weights); /* (nodes, nodes), from the row to the column */
+/* The net as SVG: inputs at the left, outputs at the right, blue edges positive, red negative; `title` (may be NULL)
+ * below. Release with free(). */
+GLIA_API char *glia_lndp_svg(const glia_lndp *net, const char *title, glia_error *error);
+
 /* ==== HyperNEAT =================================================================================== */
 
 /* Stanley, D'Ambrosio and Gauci 2009, "A hypercube-based encoding for evolving large-scale neural networks". A genome

@@ -11,10 +11,14 @@ extern "C" {
 /* Which values to take from a file. */
 typedef struct glia_weights_opts {
     /* The file's names and layouts:
-     *     NULL       the model's own names, or those of "torch"
+     *     NULL       the model's own names, or those of "torch"; of a .npz those of "keras"
      *     "torch"    PyTorch's and torchvision's: kernel, scale and table are "weight", bias and shift "bias", "." for
      *                "/"; torch.nn.TransformerEncoder, TransformerDecoder, Transformer, MultiheadAttention
      *     "timm"     timm's vision transformers; its other nets are as torchvision's
+     *     "keras"    Keras's: "/" as here, scale and shift are "gamma" and "beta", running_mean and running_var
+     *                "moving_mean" and "moving_variance", table "embeddings"; names may end in ":0". Kernels have the
+     *                channels last, also those after a flattened picture. Arrays without names ("arr_0", ..., of
+     *                numpy.savez(file, *model.get_weights())) are taken in the order of the layers
      *     "nanogpt"  nanoGPT's model.py
      *     "gpt2"     transformers' GPT2Model and GPT2LMHeadModel (kernels transposed)
      *     "bert"     transformers' BertModel, BertForPreTraining, BertForSequenceClassification, ... */
@@ -37,7 +41,7 @@ typedef struct glia_weights_report {
                        free() */
 } glia_weights_report;
 
-/* Loads a model's values from a safetensors file or one of torch.save() (.pt, .pth, .th; zip or older). Pickles are
+/* Loads a model's values from a file of safetensors, .npz, or torch.save() (.pt, .pth, .th; zip or older). Pickles are
  * read without executing anything: a file with code in it is refused by name and offset. f16, bf16 and f64 are
  * converted. After an error nothing has changed. `report` may be NULL. */
 GLIA_API glia_status glia_model_import_weights(glia_model *model, const char *path, glia_weights_opts opts,

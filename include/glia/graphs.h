@@ -110,6 +110,26 @@ GLIA_API glia_graph_data *glia_graph_sample(glia_graph_sampler *sampler, const i
 GLIA_API glia_status glia_graph_clusters(const glia_graph_data *data, int64_t clusters, uint64_t seed,
                                          int32_t *cluster, glia_error *error);
 
+/* Random walks of second order, Grover and Leskovec 2016, "node2vec": from v, reached from t, to x in proportion to the
+ * weight of the edge ("weight", or 1) times 1/p if x is t, 1 if an edge goes from t to x, else 1/q. With p = q = 1 they
+ * are DeepWalk's (Perozzi et al. 2014). `walks` from each node, (walks nodes, length), in turns of all nodes; -1 after
+ * a node that no edge leaves. Each walk is a function of seed and its index. */
+typedef struct glia_walk_opts {
+    int64_t walks, length; /* of each node; nodes of a walk */
+    double p, q;           /* 0: 1 */
+    uint64_t seed;
+} glia_walk_opts;
+GLIA_API glia_status glia_graph_walks(const glia_graph_data *data, glia_walk_opts opts, int32_t *walks,
+                                      glia_error *error);
+/* Newman and Girvan 2004: the share of edges within groups, less what it would be by the degrees alone. groups (nodes),
+ * from 0. NaN without edges. */
+GLIA_API glia_status glia_graph_modularity(const glia_graph_data *data, const int32_t *groups, double *modularity,
+                                           glia_error *error);
+/* What two groupings of n items tell of each other, divided by the mean of their entropies: 1 if they are the same but
+ * for names. Items in a group below 0 are left out; groups are below n. */
+GLIA_API glia_status glia_normalized_mutual_information(const int32_t *a, const int32_t *b, int64_t n,
+                                                        double *information, glia_error *error);
+
 /* Factors of edges, (edges), from their weights ("weight", or 1) and the sums of weights into each node, d:
  * SYMMETRIC w / sqrt(d_from d_to), Kipf and Welling 2017, after glia_graph_data_add_loops(); MEAN w / d_to. 0 where d
  * is 0. */
@@ -161,12 +181,16 @@ GLIA_API void glia_link_split_free(glia_link_split *split);
  *   esol, bbbp, ...                    molecules/NAME.csv there; "smiles:FILE": a CSV with SMILES (column smiles=NAME),
  *                                      target=COLUMN (values) or label=COLUMN (classes)
  *
+ *   planetoid:FOLDER/NAME              Planetoid's ind.NAME.x, .y, .tx, .ty, .allx, .ally, .graph and .test.index
  *   movielens                          movielens/ratings.csv there; "ratings:FILE": columns user, item, rating: a graph
  *                                      of users and items
  *
  * Options of all: split=random:VALIDATION:TEST (shares), split=class:TRAIN:VALIDATION (of each class), or
  * split=scaffold:VALIDATION:TEST; fold=K/FOLDS: stratified, the fold K is for the test, the next one for validation;
- * seed=N of these. They (re)write the array "split".
+ * seed=N of these. fold=K/FOLDS/SHARE: instead of the next fold, this share of all others, stratified, is for
+ * validation; 0: none. folds=COLUMN: the folds are those of this column of folds.csv beside the file (columns dataset,
+ * graph and others), not drawn. part=validation: the fold is for validation and nothing for the test, as the authors of
+ * GIN do. They (re)write the array "split".
  *
  * Self edges and repeated edges of files are dropped. NULL: see error, with file and line. */
 GLIA_API glia_graph_data *glia_graph_data_open(const char *address, const char *folder, glia_error *error);
@@ -278,6 +302,10 @@ typedef enum glia_read_out_kind {
     GLIA_READ_ATTENTION
 } glia_read_out_kind;
 GLIA_API glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind kind, const char *name);
+/* Vinyals et al. 2016, "Order matters", as Gilmer et al. 2017 use it: x (V, F) -> (N, 2 F). `steps` times an LSTM asks
+ * with q, and the next thing that it sees is q beside the sum of softmax(q x) x over the nodes of each graph.
+ * Parameters kernel (4 F, 2 F), recurrent (4 F, F), bias (4 F), gates in PyTorch's order. */
+GLIA_API glia_tensor glia_set2set(glia_tensor x, glia_tensor starts, int steps, const char *name);
 
 /* ==== models ======================================================================================= */
 
@@ -306,6 +334,9 @@ GLIA_API glia_graph_sizes glia_graph_data_sizes(const glia_graph_data *data);
 GLIA_API glia_node_opts glia_model_nodes(glia_model *model, glia_graph_sizes sizes, int units, glia_tensor *x);
 GLIA_API glia_edges glia_model_edges(glia_model *model, glia_edge_norm norm, bool loops);
 GLIA_API glia_tensor glia_model_starts(glia_model *model);
+/* y times a deviation plus a mean, states "target/deviation" and "target/mean" (K) that the methods "nodes" and
+ * "graphs" set to those of the targets to learn from, so that y has mean 0 and deviation 1. y (N, K) or (V, K). */
+GLIA_API glia_tensor glia_model_scale(glia_model *model, glia_tensor y);
 
 /* The methods "nodes" and "graphs" (glia_train() with glia_fit_opts.graphs) learn classes from the array "label", or,
  * if there is none, values from "target": of nodes with one graph in full, of graphs in batches. The array "split" says
@@ -319,6 +350,24 @@ typedef struct glia_graph_predict_opts {
 } glia_graph_predict_opts;
 GLIA_API glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, glia_graph_predict_opts opts,
                                         float *out, int64_t capacity, int64_t *columns, glia_error *error);
+
+/* Answers of a net for all nodes of a large graph, layer by layer (Hamilton et al. 2017): of each layer for `batch`
+ * nodes and all their neighbours at a time, so memory is that of the vectors of two layers, and no vector is computed
+ * twice. `build` makes layer 0, 1, ... of x (V, F), of the net whose parameters the store has. */
+typedef glia_tensor glia_graph_layer(glia_tensor x, glia_edges edges, int layer, void *context);
+typedef struct glia_graph_layers {
+    glia_graph_layer *build;
+    void *context;
+    int layers;
+    glia_edge_norm norm;   /* PLAIN: edges have no factors */
+    int64_t batch;         /* 0: 4096 */
+    glia_backend *backend; /* NULL: "cpu" with `threads` */
+    int threads;
+} glia_graph_layers;
+/* From the array "x" of nodes (f32) to out (nodes, K) of the last layer, K = `columns`; GLIA_E_SHAPE if K is another.
+ * The bits are the same at any number of threads. */
+GLIA_API glia_status glia_graph_infer_layers(const glia_graph_data *data, glia_store *store, glia_graph_layers how,
+                                             float *out, int64_t columns, glia_error *error);
 
 /* A drawing of a graph as SVG, its nodes placed by forces (Fruchterman and Reingold 1991). */
 typedef struct glia_graph_svg_opts {
@@ -360,6 +409,15 @@ GLIA_API void glia_rank_items(const float *scores, const uint8_t *relevant, cons
  *                 "log_deviation" (V, K) the vectors are drawn in training, and their divergence from N(0, 1) is added
  *     recommend   users and items ("kind" of nodes: 0 and 1): a user's item before one that is not (BPR, Rendle et al.
  *                 2009). A share of the edges is for the test */
+
+/* ==== vectors of nodes by walks ===================================================================== */
+
+/* The method "node2vec", on an empty model: word2vec (words.h) on glia_graph_walks(), whose words are the numbers of
+ * nodes. Optimiser and schedule are those of word2vec. glia_assess() gives the accuracy of a logistic regression on the
+ * vectors, and groups of nodes by k-means: their modularity, and their mutual information with the labels.
+ *
+ * The vectors of such a model for a graph of `nodes` nodes: word i, "i", is node i. NULL: see error. */
+GLIA_API glia_vectors *glia_node_vectors(const glia_model *model, int64_t nodes, glia_error *error);
 
 #ifdef __cplusplus
 }

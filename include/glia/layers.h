@@ -36,6 +36,7 @@ typedef struct glia_dense_opts {
     bool no_bias;
     glia_init kernel_init, bias_init;
     bool spectral_norm; /* the product is with glia_spectral_norm() of the kernel; states NAME/u, NAME/v */
+    bool sparse;        /* most of x is zeros, as in spikes; the result is the same (glia_matmul_sparse) */
 } glia_dense_opts;
 
 /* (N, ..., F) -> (N, ..., units). kernel (units, F), bias (units). */

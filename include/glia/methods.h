@@ -21,15 +21,16 @@ extern "C" {
 
 /* Which fields of glia_fit_opts a method uses. Setting another one is an error. */
 enum {
-    GLIA_USES_DATA = 1,       /* needs data; without this flag data are refused */
-    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics */
+    GLIA_USES_DATA = 1,       /* needs data; without this flag data and workers are refused */
+    GLIA_USES_TARGETS = 2,    /* loss, label_smoothing, class_weights, stratified, metrics, optimizer.accumulate */
     GLIA_USES_VALIDATION = 4, /* validation */
     GLIA_USES_AUGMENT = 8,    /* augment, sample_weights */
     GLIA_USES_OPTIMIZER = 16, /* optimizer, schedule */
     GLIA_USES_PRECISION = 32, /* precision */
     GLIA_USES_ENVIRONMENT = 64, /* needs environment; without this flag one is refused */
     GLIA_USES_GRAPHS = 128,   /* needs graphs */
-    GLIA_USES_TEXT = 256      /* needs text */
+    GLIA_USES_TEXT = 256,     /* needs text */
+    GLIA_USES_BATCH = 512     /* batch */
 };
 
 typedef struct glia_method_info {

@@ -129,6 +129,9 @@ GLIA_API glia_tensor glia_iota(glia_graph *graph, glia_dtype dtype, glia_shape s
 /* (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. transpose_a: a is (..., K, M). */
 GLIA_API glia_tensor glia_matmul(glia_tensor a, glia_tensor b);
 GLIA_API glia_tensor glia_matmul_transposed(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
+/* The same result; says that most of a is zeros (spikes, counts of words): where few elements of it are not, only their
+ * products are computed, here and in the gradient of b. */
+GLIA_API glia_tensor glia_matmul_sparse(glia_tensor a, bool transpose_a, glia_tensor b, bool transpose_b);
 
 /* Uniform [0, 1) and N(0, 1): functions of the seed, the step and the node's stream, independent of the number of
  * threads. */

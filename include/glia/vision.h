@@ -25,6 +25,11 @@ GLIA_API glia_status glia_segmentation_confusion(glia_model *model, const glia_d
 
 /* ---- detection ------------------------------------------------------------------------------ */
 
+/* Data with boxes, as from the address "boxes:": x (C, H, W) and y (boxes, 5), f32: label, left, top, right and bottom
+ * in pixels; label -1: no box. Augmentation moves the boxes with the pictures: each becomes the box around its moved
+ * corners, cut at the edges, and no box if less than a quarter of it is left. names (classes) may be NULL: numbers. */
+GLIA_API glia_dataset *glia_data_boxes(glia_arrays arrays, int classes, const char *const *names, glia_error *error);
+
 /* A box in pixels; corners, right and bottom exclusive. */
 typedef struct glia_box {
     double left, top, right, bottom;
@@ -46,6 +51,39 @@ typedef enum glia_precision_rule {
 } glia_precision_rule;
 GLIA_API double glia_average_precision(const glia_box *truth, int64_t n_truth, const glia_box *found, int64_t n_found,
                                        int label, double iou, glia_precision_rule rule, glia_error *error);
+
+/* Detectors: models with an input "x" (C, H, W) and outputs "heat" (classes, h, w), logits of a box of the class with
+ * its middle there, and "sides" (4, h, w), the pixels from there to its left, top, right and bottom, positive. The
+ * method "detect" trains them (Zhou et al. 2019, "Objects as Points"; Liu et al. 2020, "Training-Time-Friendly
+ * Network"). Boxes are peaks of "heat" among their 8 neighbours, after glia_suppress(). */
+typedef struct glia_detect_opts {
+    double score;   /* least score, in [0, 1]; 0: 0.05; GLIA_ZERO: none */
+    double overlap; /* of glia_suppress(); 0: 0.6 */
+    int64_t most;   /* boxes of a picture; 0: 100 */
+    glia_backend *backend; /* NULL: "cpu" with `threads` */
+    int threads;           /* 0: all cores */
+} glia_detect_opts;
+/* The boxes in n pictures x (n, sample), normalised as for training; box.image is the picture, from 0. Release *boxes
+ * with free(). */
+GLIA_API glia_status glia_detect(glia_model *model, const float *x, int64_t n, glia_detect_opts opts, glia_box **boxes,
+                                 int64_t *n_boxes, glia_error *error);
+
+typedef struct glia_detection_scores {
+    double map50; /* mean average precision over the classes, overlap 0.5, by the rule GLIA_VOC */
+    double map;   /* COCO's: the mean over overlaps of 0.5, 0.55, ..., 0.95, GLIA_COCO */
+    int64_t boxes; /* true ones */
+} glia_detection_scores;
+/* Of a detector on data with boxes. each (the model's classes) may be NULL: average precision at 0.5, NaN for a class
+ * that does not occur. */
+GLIA_API glia_status glia_detection_precision(glia_model *model, const glia_dataset *data, glia_detect_opts opts,
+                                              double *each, glia_detection_scores *scores, glia_error *error);
+
+/* A picture x (1 or 3, H, W) in [0, 1] with outlines of boxes, in a colour for each label: out (3, scale H, scale W),
+ * each pixel as a square of scale x scale. */
+GLIA_API void glia_draw_boxes(const float *x, glia_shape shape, const glia_box *boxes, int64_t n, int scale,
+                              float *out);
+/* The same with the colour of each pixel's class over half of it: labels (H, W), -1: no class; out (3, H, W). */
+GLIA_API void glia_draw_mask(const float *x, glia_shape shape, const int32_t *labels, float *out);
 
 #ifdef __cplusplus
 }

@@ -131,6 +131,28 @@ glia_status glia_settings_change(const glia_setting_table *m, const char *text, 
     return GLIA_OK;
 }
 
+static bool is_initial(const glia_setting *s, const void *value) {
+    switch (s->kind) {
+    case GLIA_SETTING_REAL: return *(const double *)value == s->initial;
+    case GLIA_SETTING_INT: return *(const int64_t *)value == (int64_t)s->initial;
+    case GLIA_SETTING_SWITCH: return *(const bool *)value == (s->initial != 0);
+    case GLIA_SETTING_CHOICE: return *(const int *)value == (int)s->initial;
+    case GLIA_SETTING_TEXT: return true;
+    }
+    return true;
+}
+
+glia_status glia_settings_check(const glia_setting_table *m, const void *memory, const glia_setting_need *needs, int n,
+                                glia_error *error) {
+    for (int i = 0; i < n; i++) {
+        const glia_setting *s = needs[i].met ? NULL : find(m, needs[i].name, strlen(needs[i].name), error);
+        if (!s || is_initial(s, (const char *)memory + s->offset)) continue;
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s.%s has no effect: it needs %s.%s", m->name, s->name, m->name,
+                         needs[i].needs);
+    }
+    return GLIA_OK;
+}
+
 /* Appends the choice at this index. */
 static void print_choice(const char *choices, int index, glia_text *out) {
     for (; index > 0; index--) choices += strcspn(choices, "|") + 1;

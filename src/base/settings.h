@@ -17,6 +17,15 @@ glia_status glia_settings_parse(const glia_setting_table *table, const char *tex
 /* Changes only what the text names. */
 glia_status glia_settings_change(const glia_setting_table *table, const char *text, void *memory, glia_arena *texts,
                                  glia_error *error);
+/* A setting that has an effect in some cases only. */
+typedef struct glia_setting_need {
+    const char *name;
+    bool met;
+    const char *needs; /* "prioritized=true" */
+} glia_setting_need;
+/* GLIA_E_ARGUMENT if a setting differs from its default and its need is not met. Not for texts. */
+glia_status glia_settings_check(const glia_setting_table *table, const void *memory, const glia_setting_need *needs,
+                                int n, glia_error *error);
 /* Appends "name=value name=value". */
 void glia_settings_print(const glia_setting_table *table, const void *memory, glia_text *out);
 

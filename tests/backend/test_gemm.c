@@ -6,6 +6,8 @@ typedef struct gemm_case {
     int64_t m, n, k;
     int64_t batch[2];
     bool transpose_a, transpose_b, accumulate, repeat_b, epilogue, pack_b;
+    int sparse;  /* 1: A, 2: B is mostly zeros, and gemm_few_f32 is called */
+    double part; /* of it that is not zero */
 } gemm_case;
 
 typedef struct gemm_data {
@@ -41,6 +43,10 @@ static gemm_data make_data(gemm_case t) {
     d.expected = calloc((size_t)d.c_count + 1, sizeof(double));
     assert_non_null(d.expected);
     g->a = d.a, g->b = d.b, g->c = d.c;
+    glia_rng rng = { .seed = 5 };
+    float *const sparse = t.sparse == 1 ? d.a : d.b;
+    for (int64_t i = 0; t.sparse && i < (t.sparse == 1 ? g->a_stride[1] : b_rows * g->ldb); i++)
+        sparse[i] = glia_rng_uniform(&rng) < t.part ? sparse[i] : 0;
     return d;
 }
 
@@ -78,7 +84,8 @@ static void check(const glia_cpu_kernels *table, gemm_case t) {
     for (int i = 0; i < GLIA_COUNT(threads); i++) {
         glia_pool *pool = threads[i] == 1 ? NULL : glia_pool_create(threads[i], NULL);
         assert_int_equal(glia_pool_size(pool), threads[i]);
-        size_t bytes = table->gemm_f32_scratch(&d.g, threads[i]);
+        size_t bytes = t.sparse ? table->gemm_few_f32_scratch(&d.g, t.sparse == 2, threads[i])
+                                : table->gemm_f32_scratch(&d.g, threads[i]);
         unsigned char *scratch = scratch_alloc(bytes);
         memcpy(d.c, d.start, (size_t)d.c_count * sizeof(float));
         glia_gemm g = d.g;
@@ -88,7 +95,10 @@ static void check(const glia_cpu_kernels *table, gemm_case t) {
             table->gemm_f32_pack(pool, &g, packed);
             g.packed_b = packed, g.b = NULL;
         }
-        table->gemm_f32(pool, &g, scratch);
+        if (t.sparse)
+            table->gemm_few_f32(pool, &g, t.sparse == 2, scratch);
+        else
+            table->gemm_f32(pool, &g, scratch);
         if (packed) scratch_free(packed, packed_bytes);
         scratch_free(scratch, bytes);
         glia_pool_free(pool);
@@ -209,11 +219,36 @@ static void test_larger(void **state) {
     }
 }
 
+/* Products that leave out zeros, and those that find too few of them. */
+static void test_sparse_factors(void **state) {
+    (void)state;
+    const int64_t shapes[][3] = { { 70, 100, 37 }, { 530, 34, 1040 }, { 5, 150, 64 }, { 3, 8, 20 } };
+    const double parts[] = { 0.1, 0.9, 0 };
+    const glia_cpu_kernels *tables[GLIA_ISA_COUNT];
+    int n = tables_of_machine(tables);
+    for (int i = 0; i < n * GLIA_COUNT(shapes) * GLIA_COUNT(parts); i++) {
+        const int64_t *shape = shapes[i % GLIA_COUNT(shapes)];
+        const double part = parts[i / GLIA_COUNT(shapes) % GLIA_COUNT(parts)];
+        for (int flags = 0; flags < 16; flags++) {
+            if (shape[2] > 1000 && (flags % 8 != 2 || part > 0.5)) continue; /* several blocks */
+            check(tables[i / (GLIA_COUNT(shapes) * GLIA_COUNT(parts))], (gemm_case){ .m = shape[0],
+                                                                                     .n = shape[1],
+                                                                                     .k = shape[2],
+                                                                                     .batch = { 1, 1 },
+                                                                                     .transpose_a = flags & 1,
+                                                                                     .transpose_b = flags & 2,
+                                                                                     .epilogue = flags & 4,
+                                                                                     .sparse = flags & 8 ? 2 : 1,
+                                                                                     .part = part });
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),       cmocka_unit_test(test_every_small_shape),
         cmocka_unit_test(test_packing_pays), cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_larger),
+        cmocka_unit_test(test_larger),       cmocka_unit_test(test_sparse_factors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

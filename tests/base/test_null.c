@@ -55,6 +55,7 @@ static struct {
     glia_genome *genome;
     glia_graph *graph;
     glia_loader *loader;
+    glia_lndp *lndp; /* stays NULL: it needs a genome */
     glia_loop *loop;
     glia_metric *metric;
     glia_model *model;

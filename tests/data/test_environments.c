@@ -329,6 +329,28 @@ static void errors_name_the_thing(void **unused) {
     glia_env_free(env);
 }
 
+/* Always to the right: food in each second step, or less often when it changes sides after every trial. */
+static void food_changes_sides(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *settings;
+        double wanted;
+    } cases[] = { { "p_switch=0", 500 }, { "p_switch=1", 90 }, { "p_switch=1 patience=2", 250 }, { "size=7", 0 } };
+    const double begin[3] = { 2, 1, 0 }, left[3] = { 2, 0, 0 }, outside[3] = { 5, 0, 0 };
+    const int32_t right = 1, stay = 2;
+    for (int k = 0; k < GLIA_COUNT(cases); k++) {
+        glia_env *env = create("foraging", (glia_env_opts){ .settings = cases[k].settings });
+        glia_env_result now;
+        ok(glia_env_reset(env, 1, &now, &error));
+        ok(glia_env_put(env, 0, k == 3 ? left : begin, 3, &error));
+        for (int t = 0; t < 100; t++) ok(glia_env_step(env, k == 3 ? &stay : &right, &now, &error));
+        assert_true(now.truncated[0] && !now.terminated[0]);
+        ASSERT_NEAR(now.returns[0], cases[k].wanted, 0);
+        if (k < 3) assert_int_equal(glia_env_put(env, 0, outside, 3, &error), GLIA_E_ARGUMENT);
+        glia_env_free(env);
+    }
+}
+
 /* ---- an environment of the user's own -------------------------------------------------------------- */
 
 /* A walk on 0 ... 4 by actions -1 and +1; reward 1 at the right end. The observation is NaN at 3 if `broken`. */
@@ -408,6 +430,7 @@ int main(void) {
         cmocka_unit_test(clones_and_saved_states_go_on_the_same),
         cmocka_unit_test(impossible_states_are_refused),
         cmocka_unit_test(errors_name_the_thing),
+        cmocka_unit_test(food_changes_sides),
         cmocka_unit_test(own_environments_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,6 +327,29 @@ static void splits_are_options_of_addresses(void **state) {
     assert_refused("gin:gin.txt?split=rundom", "split=rundom: it is random");
     assert_refused("gin:gin.txt?split=random:0.6:0.6", "leave nothing to train with");
     assert_refused("gin:gin.txt?seed=-1", "is not a seed");
+    write_text("folds.csv", "dataset,graph,label,mine\ngin,0,7,1\nother,9,7,1\ngin,1,-1,2\ngin,2,7,\ngin,3,-1,1\n");
+    d = open_good("gin:gin.txt?folds=mine&fold=0/2");
+    assert_true(glia_graph_data_find(d, GLIA_OF_GRAPHS, "split", &a));
+    assert_memory_equal(a.data, ((uint8_t[]){ 2, 1, 3, 2 }), 4);
+    glia_graph_data_free(d);
+    d = open_good("gin:gin.txt?folds=mine&fold=1/2&part=validation");
+    assert_true(glia_graph_data_find(d, GLIA_OF_GRAPHS, "split", &a));
+    assert_memory_equal(a.data, ((uint8_t[]){ 0, 1, 3, 0 }), 4);
+    glia_graph_data_free(d);
+    d = open_good("gin:gin.txt?folds=mine&fold=1/2/0.5");
+    assert_true(glia_graph_data_find(d, GLIA_OF_GRAPHS, "split", &a));
+    assert_int_equal(((uint8_t *)a.data)[0] + ((uint8_t *)a.data)[3], GLIA_PART_VALIDATION); /* one of these two */
+    assert_int_equal(((uint8_t *)a.data)[1], GLIA_PART_TEST);
+    glia_graph_data_free(d);
+    assert_refused("gin:gin.txt?folds=yours&fold=0/2", "there is no column 'yours'");
+    assert_refused("gin:gin.txt?folds=mine&fold=2/3", "the fold 2 of 3 is empty");
+    assert_refused("gin:gin.txt?folds=mine", "need fold=FOLD/FOLDS");
+    assert_refused("gin:gin.txt?fold=0/2&part=none", "a fold is for test or validation");
+    assert_refused("gin:gin.txt?fold=0/2/1", "there is no fold 0 of 2");
+    write_text("folds.csv", "dataset,graph,mine\ngin,4,1\n");
+    assert_refused("gin:gin.txt?folds=mine&fold=0/2", "folds.csv: line 2: the item is '4'");
+    write_text("folds.csv", "dataset,graph,mine\nother,0,1\n");
+    assert_refused("gin:gin.txt?folds=mine&fold=0/2", "folds.csv has no folds of 'gin'");
 }
 
 static void tables_are_read(void **state) {
@@ -390,6 +414,176 @@ static void collections_are_read(void **state) {
     assert_refused("tu:T", "line 3: 1 numbers, but 2");
 }
 
+/* ---- walks and groups --------------------------------------------------------------------------------- */
+
+/* Triangle 0, 1, 2 with a tail 1 - 3. */
+static glia_graph_data *triangle_with_tail(void) {
+    const int32_t a[] = { 0, 1, 0, 1 }, b[] = { 1, 2, 2, 3 };
+    glia_graph_data *d = glia_graph_data_create(
+        "tail", (glia_graph_edges){ .nodes = 4, .edges = 4, .from = a, .to = b, .undirected = true }, &error);
+    assert_non_null(d);
+    return d;
+}
+
+/* From 1, reached from 0: to 0 by 1/p = 2, to 2 (a neighbour of 0) by 1, to 3 by 1/q = 1/4. */
+static void walks_have_the_probabilities_of_node2vec(void **state) {
+    (void)state;
+    enum { WALKS = 4000, LENGTH = 6 };
+    glia_graph_data *d = triangle_with_tail();
+    static int32_t walks[4 * WALKS * LENGTH], again[4 * LENGTH];
+    glia_walk_opts how = { .walks = WALKS, .length = LENGTH, .p = 0.5, .q = 4, .seed = 3 };
+    assert_int_equal(glia_graph_walks(d, how, walks, &error), GLIA_OK);
+    double next[4] = { 0 }, all = 0;
+    for (int i = 0; i < 4 * WALKS; i++) {
+        const int32_t *w = walks + i * LENGTH;
+        assert_int_equal(w[0], i % 4);
+        for (int k = 2; k < LENGTH; k++) {
+            if (w[k - 2] != 0 || w[k - 1] != 1) continue;
+            next[w[k]]++;
+            all++;
+        }
+    }
+    ASSERT_NEAR(next[0] / all, 2 / 3.25, 0.02);
+    ASSERT_NEAR(next[2] / all, 1 / 3.25, 0.02);
+    ASSERT_NEAR(next[3] / all, 0.25 / 3.25, 0.02);
+    how.walks = 1; /* each walk is a function of seed and index */
+    assert_int_equal(glia_graph_walks(d, how, again, &error), GLIA_OK);
+    assert_memory_equal(walks, again, sizeof again);
+    how.p = -1;
+    assert_int_equal(glia_graph_walks(d, how, again, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("p and q must be above 0");
+    how.length = 0;
+    assert_int_equal(glia_graph_walks(d, how, again, &error), GLIA_E_ARGUMENT);
+    glia_graph_data_free(d);
+}
+
+static void walks_follow_directions_and_weights(void **state) {
+    (void)state;
+    enum { WALKS = 4000 };
+    const int32_t a[] = { 0, 0, 1 }, b[] = { 1, 2, 2 };
+    float weights[] = { 3, 1, 1 };
+    glia_graph_data *d =
+        glia_graph_data_create("arrows", (glia_graph_edges){ .nodes = 3, .edges = 3, .from = a, .to = b }, &error);
+    assert_int_equal(glia_graph_data_add(d, GLIA_OF_EDGES, "weight", GLIA_F32, GLIA_SCALAR, weights, &error), GLIA_OK);
+    static int32_t walks[3 * WALKS * 3];
+    const glia_walk_opts how = { .walks = WALKS, .length = 3, .seed = 1 };
+    assert_int_equal(glia_graph_walks(d, how, walks, &error), GLIA_OK);
+    double first = 0;
+    for (int i = 0; i < WALKS; i++) {
+        first += walks[9 * i + 1] == 1;
+        assert_int_equal(walks[9 * i + 2], walks[9 * i + 1] == 1 ? 2 : -1);
+        assert_memory_equal(walks + 9 * i + 6, ((int32_t[]){ 2, -1, -1 }), 12); /* nothing leaves 2 */
+    }
+    ASSERT_NEAR(first / WALKS, 0.75, 0.03);
+    glia_array w;
+    glia_graph_data_find(d, GLIA_OF_EDGES, "weight", &w);
+    ((float *)w.data)[0] = -1;
+    assert_int_equal(glia_graph_walks(d, how, walks, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("with weight -1 is impossible");
+    glia_graph_data_free(d);
+}
+
+static void groups_are_judged_by_closed_forms(void **state) {
+    (void)state;
+    const int32_t a[] = { 0, 1, 2, 3, 4, 5, 0 }, b[] = { 1, 2, 0, 4, 5, 3, 3 }, halves[] = { 0, 0, 0, 1, 1, 1 };
+    const int32_t cross[] = { 0, 1, 0, 1 }, pairs[] = { 1, 1, 0, 0 }, part[] = { -1, 1, 1, 0 };
+    const int32_t far[] = { 0, 9, 0, 0, 0, 0 };
+    glia_graph_data *d = glia_graph_data_create(
+        "triangles", (glia_graph_edges){ .nodes = 6, .edges = 7, .from = a, .to = b, .undirected = true }, &error);
+    double value;
+    assert_int_equal(glia_graph_modularity(d, halves, &value, &error), GLIA_OK);
+    ASSERT_NEAR(value, 6.0 / 7 - 0.5, 1e-12); /* 6 of 7 edges within; each group has half of the degrees */
+    assert_int_equal(glia_graph_modularity(d, far, &value, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_normalized_mutual_information(halves, halves, 6, &value, &error), GLIA_OK);
+    ASSERT_NEAR(value, 1, 1e-12);
+    assert_int_equal(glia_normalized_mutual_information(cross, pairs, 4, &value, &error), GLIA_OK);
+    ASSERT_NEAR(value, 0, 1e-12);
+    assert_int_equal(glia_normalized_mutual_information(part, pairs, 4, &value, &error), GLIA_OK);
+    ASSERT_NEAR(value, 0.2740175421, 1e-9); /* ln 3 / 3 - ... of the table (1, 0; 1, 1): 2 I / (2 H(1/3)) */
+    assert_int_equal(glia_normalized_mutual_information(far, pairs, 4, &value, &error), GLIA_E_ARGUMENT);
+    glia_graph_data_free(d);
+}
+
+/* ---- Planetoid ------------------------------------------------------------------------------------------ */
+
+static const char *const planetoid_files[] = { "x", "y", "tx", "ty", "allx", "ally", "graph", "test.index" };
+enum { PLANETOID_FILES = 8 };
+
+/* tools/golden/planetoid.py says what these data are. */
+static void planetoids_files_are_read(void **state) {
+    (void)state;
+    static const char *const names[] = { "old", "new" };
+    for (int i = 0; i < 2; i++) {
+        char address[512];
+        snprintf(address, sizeof address, "planetoid:%s/planetoid/%s", GLIA_GOLDEN_DIR, names[i]);
+        glia_graph_data *d = open_good(address);
+        assert_edges(d, 8, (int32_t[]){ 1, 0, 2, 1, 6, 6, 3, 4 }, (int32_t[]){ 0, 1, 3, 4, 5, 6, 6, 8 });
+        glia_array x, label, split;
+        assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "x", &x));
+        for (int v = 0; v < 7; v++)
+            for (int k = 0; k < 4; k++)
+                assert_true(((float *)x.data)[4 * v + k] == (v != 5 && (v + k) % 3 == 0 ? (float)(v + 1) : 0));
+        assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "label", &label));
+        assert_memory_equal(label.data, ((int32_t[]){ 0, 1, 2, 0, 1, -1, 0 }), 28);
+        assert_true(glia_graph_data_find(d, GLIA_OF_NODES, "split", &split));
+        assert_memory_equal(split.data, ((uint8_t[]){ 0, 0, 1, 1, 2, 3, 2 }), 7);
+        glia_graph_data_free(d);
+    }
+}
+
+static size_t read_golden(const char *file, uint8_t *bytes, size_t room) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/planetoid/ind.old.%s", GLIA_GOLDEN_DIR, file);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    const size_t n = fread(bytes, 1, room, f);
+    fclose(f);
+    return n;
+}
+
+static void write_part(const char *file, const uint8_t *bytes, size_t n) {
+    char path[64];
+    snprintf(path, sizeof path, "ind.bad.%s", file);
+    write_file(path, bytes, n);
+}
+
+/* Each file in turn with bytes changed, or cut: refused or read, but nothing beyond an array. */
+static void hostile_files_of_planetoid_are_refused(void **state) {
+    (void)state;
+    uint8_t bytes[PLANETOID_FILES][512];
+    size_t n[PLANETOID_FILES];
+    for (int i = 0; i < PLANETOID_FILES; i++) {
+        n[i] = read_golden(planetoid_files[i], bytes[i], sizeof bytes[i]);
+        write_part(planetoid_files[i], bytes[i], n[i]);
+    }
+    glia_graph_data_free(open_good("planetoid:bad"));
+    for (int i = 0; i < PLANETOID_FILES; i++) {
+        for (size_t at = (size_t)i % 5; at < n[i]; at += 5) {
+            const uint8_t kept = bytes[i][at];
+            bytes[i][at] ^= at % 2 ? 0xFF : 1;
+            write_part(planetoid_files[i], bytes[i], n[i]);
+            glia_graph_data_free(glia_graph_data_open("planetoid:bad", NULL, &error));
+            bytes[i][at] = kept;
+        }
+        write_part(planetoid_files[i], bytes[i], n[i] / 2);
+        assert_null(glia_graph_data_open("planetoid:bad", NULL, &error));
+        write_part(planetoid_files[i], bytes[i], n[i]);
+    }
+    static const char evil[] = "\x80\x02"
+                               "cos\nsystem\n.";
+    write_part("x", (const uint8_t *)evil, sizeof evil - 1);
+    assert_refused("planetoid:bad", "ind.bad.x: offset 2: pickle: 'os.system' is no part");
+    write_part("x", bytes[1], n[1]);
+    assert_refused("planetoid:bad", "differ in number");
+    write_part("x", bytes[0], n[0]);
+    write_text("ind.bad.test.index", "6\n6\n");
+    assert_refused("planetoid:bad", "the node 6 is twice in test.index");
+    write_text("ind.bad.test.index", "3\n6\n");
+    assert_refused("planetoid:bad", "ind.bad.test.index: line 1: the node is '3'");
+    write_text("ind.bad.test.index", "6\n");
+    assert_refused("planetoid:bad", "2 rows for the 1 nodes of test.index");
+}
+
 static void real_graphs_have_their_sizes(void **state) {
     (void)state;
     if (!getenv("GLIA_DATA")) skip();
@@ -429,6 +623,11 @@ int main(void) {
         cmocka_unit_test(splits_are_options_of_addresses),
         cmocka_unit_test(tables_are_read),
         cmocka_unit_test(collections_are_read),
+        cmocka_unit_test(walks_have_the_probabilities_of_node2vec),
+        cmocka_unit_test(walks_follow_directions_and_weights),
+        cmocka_unit_test(groups_are_judged_by_closed_forms),
+        cmocka_unit_test(planetoids_files_are_read),
+        cmocka_unit_test(hostile_files_of_planetoid_are_refused),
         cmocka_unit_test(real_graphs_have_their_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,7 @@ static void scaffolds_group_molecules(void **state) {
     assert_memory_equal(a.data, ((int32_t[]){ 0, 1, 0, 3, 1, 5, 0 }), 7 * sizeof(int32_t));
     assert_int_equal(glia_graph_split_by_scaffold(d, 0.15, 0.15, &error), GLIA_OK);
     assert_true(glia_graph_data_find(d, GLIA_OF_GRAPHS, "split", &a));
-    assert_memory_equal(a.data, ((uint8_t[]){ 0, 1, 0, 0, 1, 2, 0 }), 7);
+    assert_memory_equal(a.data, ((uint8_t[]){ 0, 1, 0, 2, 1, 0, 0 }), 7);
     glia_graph_data_free(d);
 }
 

@@ -158,7 +158,8 @@ static void test_pickles(void **state) {
     (void)state;
     REFUSE_PICKLE("\x80\x02(ios\nsystem\n.", "offset 103: pickle: the opcode INST is not");
     REFUSE_PICKLE("\x80\x02)o.", "offset 103: pickle: the opcode OBJ is not");
-    REFUSE_PICKLE("\x80\x02)\x81.", "offset 103: pickle: the opcode NEWOBJ is not");
+    REFUSE_PICKLE("\x80\x02N)\x81.", "offset 104: pickle: NEWOBJ makes something");
+    REFUSE_PICKLE("\x80\x02T\x04\0\0\0abc", "the pickle is truncated");
     REFUSE_PICKLE("\x80\x02\x82\x01.", "offset 102: pickle: the opcode EXT1 is not");
     REFUSE_PICKLE("\x80\x02\xF0.", "offset 102: pickle: 0xF0 is no opcode");
     REFUSE_PICKLE("\x80\x02" "cbuiltins\neval\n.", "offset 102: pickle: 'builtins.eval' is no part");

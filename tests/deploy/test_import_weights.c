@@ -1,5 +1,5 @@
-/* Values from files by name: of torch.save() (tools/golden/torch_files.py) and of safetensors; what is missing,
- * unexpected or misshapen. */
+/* Values from files by name: of torch.save() (tools/golden/torch_files.py), of safetensors and of Keras
+ * (tools/golden/keras_files.py); what is missing, unexpected or misshapen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -181,6 +181,56 @@ static void test_names_of_timm(void **state) {
     glia_model_free(to);
 }
 
+/* The net of tools/golden/keras_files.py. */
+static glia_model *make_keras(int units) {
+    glia_model *model = glia_model_create("net", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2, 8, 6));
+    x = glia_conv2d(x, "c1", (glia_conv_opts){ .filters = 3, .kernels = { 3, 2 } });
+    x = glia_relu(glia_batch_norm(x, "bn", (glia_norm_opts){ 0 }));
+    x = glia_conv2d(x, "d1", (glia_conv_opts){ .filters = 3, .kernel = 3, .groups = 3, .pad = 1 });
+    x = glia_dropout(glia_flatten(x), 0.5);
+    x = glia_dense(x, "f1", (glia_dense_opts){ .units = 5, .activation = GLIA_TANH });
+    glia_model_output(model, "y", glia_dense(x, "f2", (glia_dense_opts){ .units = units }));
+    assert_int_equal(glia_model_init(model, 1, &error), GLIA_OK);
+    return model;
+}
+
+static void test_files_of_keras(void **state) {
+    (void)state;
+    glia_tensor_file answer;
+    if (glia_tensors_open(GLIA_GOLDEN_DIR "/keras/answer.npz", &answer, &error) != GLIA_OK)
+        fail_msg("%s", error.message);
+    float x[3 * 2 * 8 * 6], y[12], wanted[12];
+    const float *theirs = glia_safetensors_find(&answer.tensors, "x")->data; /* (3, 8, 6, 2) */
+    for (int i = 0; i < 3 * 96; i++) x[i / 96 * 96 + i % 2 * 48 + i % 96 / 2] = theirs[i];
+    memcpy(wanted, glia_safetensors_find(&answer.tensors, "y")->data, sizeof wanted);
+    glia_tensors_close(&answer);
+    static const char *const files[] = { "named.npz", "keras2.npz", "order.npz" };
+    for (int f = 0; f < 3; f++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/keras/%s", GLIA_GOLDEN_DIR, files[f]);
+        glia_model *model = make_keras(4);
+        glia_weights_report report;
+        const glia_weights_opts opts = { .family = f == 2 ? NULL : "keras",
+                                         .strict = true,
+                                         .prefix = f == 0 ? "sequential/" : NULL };
+        if (glia_model_import_weights(model, path, opts, &report, &error) != GLIA_OK) fail_msg("%s", error.message);
+        assert_int_equal(report.loaded, 12);
+        assert_int_equal(glia_predict(model, x, 3, y, NULL, &error), GLIA_OK);
+        for (int i = 0; i < 12; i++) ASSERT_NEAR(y[i], wanted[i], 1e-5);
+        glia_model_free(model);
+    }
+    glia_model *model = make_keras(3);
+    const glia_weights_opts opts = { .family = "keras", .prefix = "sequential/" };
+    assert_int_equal(glia_model_import_weights(model, GLIA_GOLDEN_DIR "/keras/named.npz", opts, NULL, &error),
+                     GLIA_E_SHAPE);
+    ASSERT_SAYS("tensor 'sequential/f2/kernel' f32(5, 4) does not match 'f2/kernel' f32(3, 5)");
+    const glia_weights_opts partial = { .family = "keras", .prefix = "sequential/", .new_head = true };
+    assert_int_equal(glia_model_import_weights(model, GLIA_GOLDEN_DIR "/keras/named.npz", partial, NULL, &error),
+                     GLIA_OK);
+    glia_model_free(model);
+}
+
 static void test_mistakes(void **state) {
     (void)state;
     glia_model *model = make(3, 2, false);
@@ -208,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_all_that_differs_is_listed),
         cmocka_unit_test(test_new_head),
         cmocka_unit_test(test_names_of_timm),
+        cmocka_unit_test(test_files_of_keras),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

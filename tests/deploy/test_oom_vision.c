@@ -23,12 +23,30 @@ static glia_status load_weights(glia_error *error) {
     return status;
 }
 
+/* The same from a .npz of Keras. */
+static glia_status load_keras(glia_error *error) {
+    glia_model *model = glia_model_create("net", error);
+    if (!model) return error->status;
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(5));
+    glia_model_output(model, "y", glia_dense(x, "f2", (glia_dense_opts){ .units = 4 }));
+    const glia_weights_opts opts = { .prefix = "sequential/" };
+    const glia_status status =
+        glia_model_import_weights(model, GLIA_GOLDEN_DIR "/keras/named.npz", opts, NULL, error);
+    glia_model_free(model);
+    return status;
+}
+
+static void test_load_keras(void **state) {
+    (void)state;
+    every_allocation(load_keras, "load weights of Keras");
+}
+
 static void test_load_weights(void **state) {
     (void)state;
     every_allocation(load_weights, "load weights");
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_load_weights) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_load_weights), cmocka_unit_test(test_load_keras) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,11 @@ static glia_model *net(int64_t numbers) {
     return model;
 }
 
+/* For methods that have batches. */
+static int64_t batch_of(const char *method, int64_t n) {
+    return glia_method_find(method)->uses & GLIA_USES_BATCH ? n : 0;
+}
+
 static void train(glia_model *model, glia_env *env, const char *method, const char *settings, glia_fit_opts o) {
     o.environment = env;
     if (!o.threads) o.threads = 1;
@@ -181,7 +186,7 @@ static void truncation_bootstraps_and_termination_does_not(void **unused) {
             glia_env *env = make(ends ? &bandit : &endless, 1);
             glia_model *model = table_model(1);
             train(model, env, rows[i].method, rows[i].settings,
-                  (glia_fit_opts){ .optimizer = rows[i].optimizer, .batch = 16 });
+                  (glia_fit_opts){ .optimizer = rows[i].optimizer, .batch = batch_of(rows[i].method, 16) });
             double q[3];
             values_of(model, 1, 3, q);
             for (int k = 0; k < 3; k++) ASSERT_NEAR(q[k], k + 1 + (ends ? 0 : 3), rows[i].tolerance);
@@ -201,7 +206,7 @@ static void agents_find_the_best_arm(void **unused) {
         { "dqn", "gamma=0.5 steps=1500 learning_starts=100 double=true duelling=true", 1e-2 },
         { "dqn", "gamma=0.5 steps=1500 learning_starts=100 prioritized=true n_step=3", 1e-2 },
         { "dqn", "gamma=0.5 steps=1500 learning_starts=100 noisy=true distribution=c51 low=0 high=8 atoms=9", 1e-2 },
-        { "dqn", "gamma=0.5 steps=1500 learning_starts=100 distribution=qr atoms=5 loss=mse", 1e-2 },
+        { "dqn", "gamma=0.5 steps=1500 learning_starts=100 distribution=qr atoms=5", 1e-2 },
         { "reinforce", "gamma=0.5 steps=3000 rollout=50", 5e-2 },
         { "a2c", "gamma=0.5 steps=3000 rollout=10", 2e-2 },
         { "ppo", "gamma=0.5 steps=2000 rollout=50 passes=4", 2e-2 },
@@ -210,7 +215,8 @@ static void agents_find_the_best_arm(void **unused) {
         glia_env *env = make(&endless, 2);
         glia_model *model = table_model(1);
         train(model, env, rows[i].method, rows[i].settings,
-              (glia_fit_opts){ .optimizer = { .kind = GLIA_ADAM, .lr = rows[i].lr }, .batch = 16 });
+              (glia_fit_opts){ .optimizer = { .kind = GLIA_ADAM, .lr = rows[i].lr },
+                               .batch = batch_of(rows[i].method, 16) });
         glia_assessment found;
         const glia_assess_opts how = { .environment = env, .count = 5, .threads = 1 };
         assert_int_equal(glia_assess(model, how, &found, &error), GLIA_OK);
@@ -261,7 +267,7 @@ static glia_status run(glia_model *model, int how, int threads, bool checkpoints
             glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1, .keep = true });
     if (stop) callbacks[n++] = (glia_callback){ .step_end = stop_at, .context = &stop };
     const glia_fit_opts o = { .epochs = 2,
-                              .batch = 8,
+                              .batch = batch_of(hows[how].method, 8),
                               .seed = 5,
                               .threads = threads,
                               .environment = env,
@@ -371,6 +377,43 @@ static void mistakes_are_named(void **unused) {
     assert_refused("dqn", "distribution=c51 low=3 high=2", "cartpole", net(4), "dqn.high 2 must be above dqn.low 3");
     assert_refused("dqn", "duelling=maybe", "cartpole", net(4), "must be one of false|true");
     assert_refused("ppo", NULL, "cliffwalking", net(48), "has no limit of steps");
+    assert_refused("dqn", "alpha=0.5", "cartpole", net(4), "dqn.alpha has no effect: it needs dqn.prioritized=true");
+    assert_refused("dqn", "noisy=true epsilon-last=0.2", "cartpole", net(4), "it needs dqn.noisy=false");
+    assert_refused("dqn", "distribution=qr low=0", "cartpole", net(4), "it needs dqn.distribution=c51");
+    assert_refused("dqn", "atoms=5", "cartpole", net(4), "it needs dqn.distribution=c51 or qr");
+    assert_refused("sac", "tuned=false target_entropy=-2", "pendulum", net(3), "it needs sac.tuned=true");
+}
+
+static void unused_options_are_refused(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *method;
+        glia_fit_opts o;
+        const char *part;
+    } rows[] = {
+        { "a2c", { .batch = 8 }, "the method a2c does not use a batch size" },
+        { "reinforce", { .batch = 8 }, "the method reinforce does not use a batch size" },
+        { "sarsa", { .batch = 1 }, "the method sarsa does not use a batch size" },
+        { "ppo", { .workers = 2 }, "the method ppo does not use workers" },
+        { "dqn", { .optimizer = { .accumulate = 2 } }, "the method dqn does not use accumulated gradients" },
+        { "q-table", { .optimizer = { .kind = GLIA_ADAM } }, "q-table learns by sgd with a learning rate alone" },
+        { "sarsa", { .optimizer = { .clip_norm = 1 } }, "sarsa learns by sgd with a learning rate alone" },
+    };
+    for (int i = 0; i < COUNT(rows); i++) {
+        glia_env *env = glia_env_create("frozenlake", (glia_env_opts){ 0 }, &error);
+        glia_model *model = table_model(16);
+        glia_fit_opts o = rows[i].o;
+        o.environment = env;
+        o.threads = 1;
+        assert_int_equal(glia_train(model, NULL, rows[i].method, NULL, o, &error), GLIA_E_ARGUMENT);
+        ASSERT_SAYS(rows[i].part);
+        glia_model_free(model);
+        glia_env_free(env);
+    }
+}
+
+static void untrained_models_do_not_play(void **unused) {
+    (void)unused;
     glia_model *untrained = net(4);
     glia_assessment found;
     assert_int_equal(glia_assess(untrained, (glia_assess_opts){ 0 }, &found, &error), GLIA_E_UNSUPPORTED);
@@ -411,6 +454,8 @@ int main(void) {
         cmocka_unit_test(resumed_training_equals_uninterrupted),
         cmocka_unit_test(checkpoints_of_other_environments_are_refused),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(unused_options_are_refused),
+        cmocka_unit_test(untrained_models_do_not_play),
         cmocka_unit_test(saved_models_play_in_their_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 static glia_error error;
 static const char path[] = "evolution.checkpoint";
 static const char *const common = "generations=3 episodes=1 eval_episodes=2 population=10 enough=1e9";
-static const char *const methods[] = { "neat", "hyperneat", "cma-es", "es", "ndp" };
+static const char *const methods[] = { "neat", "hyperneat", "cma-es", "es", "ndp", "lndp" };
 
 static glia_status stop_here(const glia_progress *p, void *context, glia_error *e) {
     (void)e;

@@ -72,6 +72,7 @@ static glia_tensor read_max(glia_graph *g) { return glia_read_out(nodes_of(g), s
 static glia_tensor read_attention(glia_graph *g) {
     return glia_read_out(nodes_of(g), starts_of(g), GLIA_READ_ATTENTION, "g");
 }
+static glia_tensor set2set(glia_graph *g) { return glia_set2set(nodes_of(g), starts_of(g), 3, "g"); }
 
 static void layers_are_those_of_pytorch_geometric(void **state) {
     (void)state;
@@ -95,7 +96,8 @@ static void layers_are_those_of_pytorch_geometric(void **state) {
                   { "read_sum", read_sum },
                   { "read_mean", read_mean },
                   { "read_max", read_max },
-                  { "read_attention", read_attention } };
+                  { "read_attention", read_attention },
+                  { "set2set", set2set } };
     for (int i = 0; i < (int)(sizeof cases / sizeof cases[0]); i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/graphs/%s.safetensors", GLIA_GOLDEN_DIR, cases[i].name);
@@ -323,6 +325,9 @@ static void mistakes_are_named(void **state) {
     x = nodes_of(g);
     glia_rgcn(x, edges_of(g, EDGES, false), x, 0, "r", UNITS);
     assert_graph_says(g, "0 relations");
+    g = glia_graph_create();
+    glia_set2set(nodes_of(g), starts_of(g), 0, "s");
+    assert_graph_says(g, "0 steps");
     g = glia_graph_create();
     glia_edges_constant(g, NULL, GLIA_EDGES_PLAIN);
     assert_graph_says(g, "needs data with edges");

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -171,8 +172,9 @@ static glia_status train(const how *h, glia_model *model, const glia_graph_data 
         c[n++] = glia_backup_and_restore(every);
         c[n++] = (glia_callback){ .step_end = stop_at, .context = &stop };
     }
+    const unsigned uses = glia_method_find(h->method)->uses;
     const glia_fit_opts o = { .epochs = h->epochs,
-                              .batch = 7,
+                              .batch = uses & GLIA_USES_BATCH ? 7 : 0,
                               .graphs = d,
                               .optimizer = { .kind = GLIA_ADAM, .lr = 0.02 },
                               .seed = 5,
@@ -301,6 +303,126 @@ static void rankings_have_closed_forms(void **state) {
     assert_int_equal(sum.users, 1);
 }
 
+/* ---- vectors by walks ------------------------------------------------------------------------------------ */
+
+static glia_status walk(glia_model *model, const glia_graph_data *d, glia_optimizer_kind kind, int64_t stop) {
+    glia_callback c[] = { glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 1 }),
+                          { .step_end = stop_at, .context = &stop } };
+    const glia_fit_opts o = { .epochs = 2,
+                              .graphs = d,
+                              .optimizer = { .kind = kind, .lr = 0.05 },
+                              .schedule = { .kind = GLIA_LR_LINEAR },
+                              .seed = 2,
+                              .callbacks = c,
+                              .n_callbacks = 2 };
+    return glia_train(model, NULL, "node2vec", "walks=8 length=60 size=16 window=3 q=2", o, &error);
+}
+
+/* 60 nodes, 8 walks of 60: 28,800 words, 3 steps an epoch. */
+static void walks_give_vectors_of_nodes(void **state) {
+    (void)state;
+    glia_graph_data *d = two_groups();
+    glia_model *whole = glia_model_create("walks", &error), *model = glia_model_create("walks", &error);
+    unlink(path);
+    if (walk(whole, d, GLIA_SGD, 0) != GLIA_OK) fail_msg("%s", error.message);
+    unlink(path);
+    assert_int_equal(walk(model, d, GLIA_SGD, 4), GLIA_E_INTERRUPTED);
+    glia_model_free(model);
+    model = glia_model_create("walks", &error);
+    assert_int_equal(walk(model, d, GLIA_SGD, 0), GLIA_OK);
+    assert_same_model(whole, model);
+    glia_assessment a;
+    if (glia_assess(model, (glia_assess_opts){ .graphs = d }, &a, &error) != GLIA_OK) fail_msg("%s", error.message);
+    assert_true(figure(&a, "test_accuracy") >= 0.9 && figure(&a, "nmi") > 0.6 && figure(&a, "modularity") > 0.3);
+    glia_vectors *vectors = glia_node_vectors(model, PEOPLE, &error);
+    assert_non_null(vectors);
+    assert_int_equal(glia_vectors_size(vectors), 16);
+    assert_string_equal(glia_vectors_word(vectors, 17), "17");
+    glia_vectors_free(vectors);
+    assert_null(glia_node_vectors(model, PEOPLE - 1, &error));
+    ASSERT_SAYS("the model has vectors of 60 nodes, not of these 59");
+    unlink(path);
+    assert_int_equal(walk(model, d, GLIA_ADAM, 0), GLIA_E_ARGUMENT);
+    glia_graph_data *many = rings_and_paths();
+    assert_int_equal(walk(model, many, GLIA_SGD, 0), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("needs one graph");
+    glia_model_free(whole);
+    glia_model_free(model);
+    glia_graph_data_free(d);
+    glia_graph_data_free(many);
+}
+
+/* ---- scales, layers ---------------------------------------------------------------------------------------- */
+
+/* Without a step of training the answers of zeros are the mean of the targets to learn from. */
+static void answers_have_the_scale_of_the_targets(void **state) {
+    (void)state;
+    const float targets[] = { 1, 3, 100, NAN };
+    const uint8_t split[] = { GLIA_PART_TRAIN, GLIA_PART_TRAIN, GLIA_PART_TEST, GLIA_PART_TRAIN };
+    const char *const texts[] = { "C", "CC", "CCC", "CCCC" };
+    glia_graph_data *d = glia_graph_data_smiles(texts, 4, &error);
+    glia_graph_data_add(d, GLIA_OF_GRAPHS, "target", GLIA_F32, GLIA_SHAPE(1), targets, &error);
+    glia_graph_data_add(d, GLIA_OF_GRAPHS, "split", GLIA_U8, GLIA_SCALAR, split, &error);
+    glia_model *model = glia_model_create("zeros", &error);
+    glia_tensor x;
+    glia_model_nodes(model, glia_graph_data_sizes(d), 1, &x);
+    const glia_dense_opts zero = { .units = 1, .kernel_init = { .kind = GLIA_INIT_ZEROS } };
+    glia_tensor y = glia_dense(glia_read_out(x, glia_model_starts(model), GLIA_READ_SUM, NULL), "out", zero);
+    glia_model_output(model, "answer", glia_model_scale(model, y));
+    const glia_fit_opts o = { .graphs = d, .optimizer = { .kind = GLIA_SGD, .lr = 1e-30 } };
+    if (glia_train(model, NULL, "graphs", NULL, o, &error) != GLIA_OK) fail_msg("%s", error.message);
+    float answers[4];
+    int64_t columns;
+    assert_int_equal(glia_graph_predict(model, d, (glia_graph_predict_opts){ 0 }, answers, 4, &columns, &error),
+                     GLIA_OK);
+    for (int i = 0; i < 4; i++) ASSERT_NEAR(answers[i], 2, 1e-6);
+    glia_model_free(model);
+    glia_graph_data_free(d);
+}
+
+static glia_tensor sage_or_gcn(glia_tensor x, glia_edges e, int layer, void *context) {
+    const bool *gcn = context;
+    char name[16];
+    snprintf(name, sizeof name, "layer%d", layer);
+    const glia_node_opts o = { .units = layer == 1 ? 2 : 5 };
+    glia_tensor y = *gcn ? glia_gcn(x, e, name, o) : glia_sage(x, e, name, (glia_sage_opts){ .node = o });
+    return layer == 1 ? y : glia_relu(y);
+}
+
+/* Layer by layer in small batches as all at once. */
+static void layers_one_by_one_give_what_the_net_gives(void **state) {
+    (void)state;
+    glia_graph_data *d = two_groups();
+    for (int i = 0; i < 2; i++) {
+        bool gcn = i == 1;
+        const glia_edge_norm norm = gcn ? GLIA_EDGES_SYMMETRIC : GLIA_EDGES_PLAIN;
+        glia_model *model = glia_model_create("net", &error);
+        glia_tensor x;
+        glia_model_nodes(model, glia_graph_data_sizes(d), 1, &x);
+        glia_edges e = glia_model_edges(model, norm, false);
+        glia_model_output(model, "answer", sage_or_gcn(sage_or_gcn(x, e, 0, &gcn), e, 1, &gcn));
+        float whole[2 * PEOPLE], parts[2 * PEOPLE], again[2 * PEOPLE];
+        int64_t columns;
+        const glia_graph_predict_opts all = { 0 };
+        if (glia_graph_predict(model, d, all, whole, 2 * PEOPLE, &columns, &error) != GLIA_OK)
+            fail_msg("%s", error.message);
+        glia_graph_layers layers = { .build = sage_or_gcn, .context = &gcn, .layers = 2, .norm = norm, .batch = 7 };
+        glia_store *store = glia_model_store(model);
+        for (layers.threads = 1; layers.threads <= 3; layers.threads += 2) {
+            float *out = layers.threads == 1 ? parts : again;
+            if (glia_graph_infer_layers(d, store, layers, out, 2, &error) != GLIA_OK) fail_msg("%s", error.message);
+        }
+        assert_memory_equal(parts, again, sizeof parts);
+        for (int k = 0; k < 2 * PEOPLE; k++) ASSERT_NEAR(parts[k], whole[k], 1e-5);
+        assert_int_equal(glia_graph_infer_layers(d, store, layers, parts, 3, &error), GLIA_E_SHAPE);
+        ASSERT_SAYS("the last layer has 2 columns, not 3");
+        layers.layers = 0;
+        assert_int_equal(glia_graph_infer_layers(d, store, layers, parts, 2, &error), GLIA_E_ARGUMENT);
+        glia_model_free(model);
+    }
+    glia_graph_data_free(d);
+}
+
 /* ---- mistakes ------------------------------------------------------------------------------------------ */
 
 static void assert_fails(const char *method, glia_model *model, const glia_graph_data *d, const char *part) {
@@ -342,6 +464,9 @@ int main(void) {
         cmocka_unit_test(they_learn_and_are_assessed),
         cmocka_unit_test(vectors_predict_links_and_likes),
         cmocka_unit_test(rankings_have_closed_forms),
+        cmocka_unit_test(walks_give_vectors_of_nodes),
+        cmocka_unit_test(answers_have_the_scale_of_the_targets),
+        cmocka_unit_test(layers_one_by_one_give_what_the_net_gives),
         cmocka_unit_test(mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

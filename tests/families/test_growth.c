@@ -140,6 +140,132 @@ static void mistakes_are_named(void **state) {
     assert_int_equal(glia_ndp_parameters((glia_ndp_opts){ .embedding = 16, .hidden = 10 }) - 16, 868);
 }
 
+/* ---- nets that change as long as they live --------------------------------------------------------------- */
+
+static double *waves(int n) {
+    double *genome = malloc((size_t)n * sizeof *genome);
+    for (int i = 0; i < n; i++) genome[i] = sin(1 + 2.3 * i + 0.017 * i * i);
+    return genome;
+}
+
+/* tools/golden/lndp.py. A few steps: differences between floats and doubles grow threefold in each. */
+static void a_life_goes_as_in_numpy(void **state) {
+    (void)state;
+    const glia_lndp_opts opts = { .inputs = 2, .outputs = 2, .nodes = 11, .density = 0.3 };
+    const int n = glia_lndp_parameters(opts);
+    double *genome = waves(n), weights[11 * 11], wanted, x[2], y[2], answer[2];
+    glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
+    if (!net) fail_msg("%s", error.message);
+    FILE *file = fopen(GLIA_GOLDEN_DIR "/lndp.txt", "r");
+    assert_non_null(file);
+    int edges;
+    glia_lndp_begin(net, 5);
+    for (int t = 0; t < 5; t++) {
+        glia_lndp_develop(net, 1);
+        assert_int_equal(fscanf(file, " step %d %*d %*d", &edges), 1);
+        assert_int_equal(glia_lndp_edges(net), edges);
+    }
+    for (int t = 0; t < 3; t++) {
+        x[0] = sin(t), x[1] = cos(t);
+        glia_lndp_act(net, t % 3 == 0, x, y);
+        assert_int_equal(fscanf(file, " act %d %lf %lf", &edges, &answer[0], &answer[1]), 3);
+        assert_int_equal(glia_lndp_edges(net), edges);
+        for (int i = 0; i < 2; i++) ASSERT_NEAR(y[i], answer[i], 1e-3);
+    }
+    glia_lndp_weights(net, weights);
+    for (int i = 0; i < 11 * 11; i++) {
+        assert_int_equal(fscanf(file, "%lf", &wanted), 1);
+        ASSERT_NEAR(weights[i], wanted, 1e-3);
+    }
+    fclose(file);
+    glia_lndp_free(net);
+    free(genome);
+}
+
+static void lives_by_the_same_seed_are_the_same(void **state) {
+    (void)state;
+    const glia_lndp_opts opts = { .inputs = 3, .outputs = 1, .edge_features = 2, .propagation = 1 };
+    const int n = glia_lndp_parameters(opts);
+    double *genome = waves(n), first[32 * 32], again[32 * 32];
+    glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
+    for (int seed = 0; seed < 2; seed++) {
+        glia_lndp_begin(net, (uint64_t)seed);
+        glia_lndp_develop(net, 9);
+        glia_lndp_weights(net, seed ? again : first);
+    }
+    assert_memory_not_equal(first, again, sizeof first);
+    glia_lndp_begin(net, 0);
+    glia_lndp_develop(net, 9);
+    glia_lndp_weights(net, again);
+    assert_memory_equal(first, again, sizeof first);
+    glia_lndp_free(net);
+    free(genome);
+}
+
+/* Without structural plasticity edges stay where they are; frozen nets answer the same whatever the reward. */
+static void plasticity_can_be_switched_off(void **state) {
+    (void)state;
+    for (int frozen = 0; frozen < 2; frozen++) {
+        const glia_lndp_opts opts = { .inputs = 1, .outputs = 1, .fixed_structure = !frozen, .frozen = frozen };
+        const int n = glia_lndp_parameters(opts);
+        double *genome = waves(n), x = 1, y[2], before[32 * 32], after[32 * 32];
+        glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
+        glia_lndp_begin(net, 1);
+        const int edges = glia_lndp_edges(net);
+        glia_lndp_develop(net, 5);
+        assert_true((edges == glia_lndp_edges(net)) == !frozen);
+        glia_lndp_weights(net, before);
+        for (int t = 0; t < 2; t++) glia_lndp_act(net, 10 * t, &x, &y[t]);
+        glia_lndp_weights(net, after);
+        assert_true((memcmp(before, after, sizeof before) == 0) == (frozen != 0));
+        assert_true((y[0] == y[1]) == (frozen != 0));
+        glia_lndp_free(net);
+        free(genome);
+    }
+}
+
+/* No edge ends at an input, begins at an output, leads from input to output or back to its node. */
+static void edges_are_where_they_may_be(void **state) {
+    (void)state;
+    const glia_lndp_opts opts = { .inputs = 3, .outputs = 2, .nodes = 9, .density = 1 };
+    const int n = glia_lndp_parameters(opts);
+    double *genome = waves(n), weights[81];
+    glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
+    assert_int_equal(glia_lndp_places(net), 3 * 4 + 4 * 3 + 4 * 2);
+    assert_int_equal(glia_lndp_edges(net), 32);
+    glia_lndp_develop(net, 7);
+    glia_lndp_weights(net, weights);
+    for (int i = 0; i < 9; i++) {
+        for (int k = 0; k < 9; k++) {
+            if (i == k || k < 3 || i > 6 || (i < 3 && k > 6)) ASSERT_NEAR(weights[9 * i + k], 0, 0);
+        }
+    }
+    char *svg = glia_lndp_svg(net, "a < b & c", &error);
+    assert_non_null(strstr(svg, "a &lt; b &amp; c"));
+    free(svg);
+    glia_lndp_free(net);
+    free(genome);
+}
+
+static void mistakes_about_lives_are_named(void **state) {
+    (void)state;
+    const glia_lndp_opts opts = { .inputs = 1, .outputs = 1 };
+    const int n = glia_lndp_parameters(opts);
+    double *genome = waves(n);
+    assert_null(glia_lndp_create(genome, n - 1, opts, &error));
+    ASSERT_SAYS("numbers, where");
+    genome[7] = NAN;
+    assert_null(glia_lndp_create(genome, n, opts, &error));
+    ASSERT_SAYS("genome[7] is nan");
+    genome[7] = 1e9;
+    assert_null(glia_lndp_create(genome, n, opts, &error));
+    ASSERT_SAYS("genome[7] is 1e+09");
+    assert_null(glia_lndp_create(genome, n, (glia_lndp_opts){ .inputs = 31, .outputs = 1 }, &error));
+    ASSERT_SAYS("outside its domain");
+    assert_int_equal(glia_lndp_parameters((glia_lndp_opts){ .inputs = 1 }), 0);
+    free(genome);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xor_grows_four_nodes),
@@ -148,6 +274,11 @@ int main(void) {
         cmocka_unit_test(growth_is_drawn_step_by_step),
         cmocka_unit_test(small_worlds_have_more_triangles_than_random_graphs),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(a_life_goes_as_in_numpy),
+        cmocka_unit_test(lives_by_the_same_seed_are_the_same),
+        cmocka_unit_test(plasticity_can_be_switched_off),
+        cmocka_unit_test(edges_are_where_they_may_be),
+        cmocka_unit_test(mistakes_about_lives_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static glia_status train(const char *method, const char *settings, const char *n
     glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(numbers));
     glia_model_output(model, "features", glia_flatten(x));
     const glia_fit_opts o = { .environment = env,
-                              .batch = 2,
+                              .batch = table ? 0 : 2,
                               .max_steps = 2,
                               .threads = 1,
                               .optimizer = { .kind = table ? GLIA_SGD : GLIA_ADAM, .lr = 0.1 } };

@@ -58,6 +58,18 @@ static glia_status growth(glia_error *error) {
     return status;
 }
 
+static glia_status life(glia_error *error) {
+    const glia_lndp_opts opts = { .inputs = 1, .outputs = 1, .nodes = 4, .node_features = 1, .edge_features = 1 };
+    double numbers[512] = { 1 };
+    glia_lndp *net = glia_lndp_create(numbers, glia_lndp_parameters(opts), opts, error);
+    if (!net) return error->status;
+    char *svg = glia_lndp_svg(net, "at first", error);
+    const glia_status status = svg ? GLIA_OK : error->status;
+    free(svg);
+    glia_lndp_free(net);
+    return status;
+}
+
 static void every_search(void **state) {
     (void)state;
     every_allocation(search, "search");
@@ -75,12 +87,18 @@ static void every_growth(void **state) {
     every_allocation(growth, "growth");
 }
 
+static void every_life(void **state) {
+    (void)state;
+    every_allocation(life, "life");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_search),
         cmocka_unit_test(every_neat),
         cmocka_unit_test(every_genome),
         cmocka_unit_test(every_growth),
+        cmocka_unit_test(every_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

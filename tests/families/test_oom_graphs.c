@@ -62,9 +62,12 @@ static glia_status parts(glia_error *error) {
 
 /* Trains for two steps, then assesses. */
 static glia_status learn(glia_model *model, const glia_graph_data *d, const char *method, glia_error *error) {
-    const glia_fit_opts how = {
-        .epochs = 2, .batch = 1, .graphs = d, .max_steps = 2, .threads = 1, .optimizer = { .kind = GLIA_ADAM }
-    };
+    const glia_fit_opts how = { .epochs = 2,
+                                .batch = (glia_method_find(method)->uses & GLIA_USES_BATCH) != 0,
+                                .graphs = d,
+                                .max_steps = 2,
+                                .threads = 1,
+                                .optimizer = { .kind = GLIA_ADAM } };
     glia_assessment a;
     glia_status status = glia_train(model, NULL, method, NULL, how, error);
     if (status == GLIA_OK) status = glia_assess(model, (glia_assess_opts){ .graphs = d, .threads = 1 }, &a, error);
@@ -144,12 +147,60 @@ static glia_status sampling_and_drawing(glia_error *error) {
     return status;
 }
 
+static glia_status planetoid(glia_error *error) {
+    return opened(glia_graph_data_open("planetoid:" GLIA_GOLDEN_DIR "/planetoid/old", NULL, error), error);
+}
+
+static glia_status given_folds(glia_error *error) {
+    write_text("oom-gin.txt", "3\n2 7\n0 1 1\n5 1 0\n1 -1\n5 0\n1 7\n0 0\n");
+    write_text("folds.csv", "graph,f\n0,1\n1,2\n2,2\n");
+    return opened(glia_graph_data_open("gin:oom-gin.txt?folds=f&fold=0/2/0.5", NULL, error), error);
+}
+
+static glia_status walking(glia_error *error) {
+    write_text("oom-list.txt", "0 1 2\n1 2 1\n2 3 1\n");
+    glia_graph_data *d = glia_graph_data_open("edges:oom-list.txt?directed=1", NULL, error);
+    glia_model *model = d ? glia_model_create("walks", error) : NULL;
+    glia_status status = model ? GLIA_OK : error->status;
+    const glia_fit_opts how = { .graphs = d, .threads = 1 };
+    glia_assessment a;
+    if (status == GLIA_OK)
+        status = glia_train(model, NULL, "node2vec", "walks=1 length=4 size=4 communities=2", how, error);
+    if (status == GLIA_OK) status = glia_assess(model, (glia_assess_opts){ .graphs = d, .threads = 1 }, &a, error);
+    glia_model_free(model);
+    glia_graph_data_free(d);
+    return status;
+}
+
+static glia_tensor smoothed(glia_tensor x, glia_edges e, int layer, void *context) {
+    (void)layer, (void)context;
+    return glia_propagate(x, e);
+}
+
+static glia_status layer_by_layer(glia_error *error) {
+    write_text("oom-nodes.csv", "id,a\nx,1\ny,2\nz,1\n");
+    write_text("oom-edges.csv", "from,to\nx,y\ny,z\n");
+    glia_graph_data *d = glia_graph_data_open("table:oom-nodes.csv,oom-edges.csv", NULL, error);
+    glia_model *model = d ? glia_model_create("smoothing", error) : NULL;
+    glia_status status = model ? glia_model_init(model, 1, error) : error->status;
+    float out[3];
+    const glia_graph_layers how = {
+        .build = smoothed, .layers = 2, .norm = GLIA_EDGES_SYMMETRIC, .batch = 2, .threads = 1
+    };
+    if (status == GLIA_OK) status = glia_graph_infer_layers(d, glia_model_store(model), how, out, 1, error);
+    glia_model_free(model);
+    glia_graph_data_free(d);
+    return status;
+}
+
 static void learning_from_graphs(void **state) {
     (void)state;
     every_allocation(sampling_and_drawing, "sampling_and_drawing");
     every_allocation(nodes_and_links, "nodes_and_links");
     every_allocation(whole_graphs, "whole_graphs");
     every_allocation(recommending, "recommending");
+    every_allocation(walking, "walking");
+    every_allocation(layer_by_layer, "layer_by_layer");
 }
 
 static void reading_graphs(void **state) {
@@ -159,6 +210,8 @@ static void reading_graphs(void **state) {
     every_allocation(collections, "collections");
     every_allocation(smiles_table, "smiles_table");
     every_allocation(parts, "parts");
+    every_allocation(planetoid, "planetoid");
+    every_allocation(given_folds, "given_folds");
 }
 
 int main(void) {

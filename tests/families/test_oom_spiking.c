@@ -122,9 +122,11 @@ static glia_status train(const char *method, const char *settings, glia_error *e
         glia_parameter(g, "map/weights", GLIA_F32, GLIA_SHAPE(1, 2, 4), half);
         glia_model_output(model, "y",
                           glia_matmul(in, glia_parameter(g, "memory/weights", GLIA_F32, GLIA_SHAPE(4, 4), zeros)));
+        glia_model_output(model, "classes", glia_dense(in, "readout", (glia_dense_opts){ .units = 4 }));
+        glia_model_output(model, "states", in);
     }
     const glia_callback watch = { .epoch_end = show };
-    const bool labelled = strcmp(method, "stdp") == 0;
+    const bool labelled = !strcmp(method, "stdp") || !strcmp(method, "readout");
     const glia_fit_opts o = {
         .batch = 1, .threads = 1, .callbacks = &watch, .n_callbacks = 1, .validation = labelled ? data : NULL
     };
@@ -140,6 +142,7 @@ static glia_status train(const char *method, const char *settings, glia_error *e
 static glia_status stdp(glia_error *error) {
     return train("stdp", "presentation=20 pause=10 rate=1000 norm=8 least_spikes=1", error);
 }
+static glia_status readout(glia_error *error) { return train("readout", NULL, error); }
 static glia_status som(glia_error *error) { return train("som", NULL, error); }
 static glia_status hopfield(glia_error *error) { return train("hopfield", NULL, error); }
 
@@ -153,6 +156,7 @@ static void every_failure_is_reported(void **state) {
     every_allocation(reservoir, "reservoir");
     run(codes, 1, false, "codes");
     every_allocation(stdp, "stdp");
+    every_allocation(readout, "readout");
     every_allocation(som, "som");
     every_allocation(hopfield, "hopfield");
 }

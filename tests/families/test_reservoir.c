@@ -1,4 +1,5 @@
-/* test_reservoir.c - reservoirs forget, remember and classify; the read-out solves its normal equations. */
+/* test_reservoir.c - reservoirs forget, remember and classify; the read-out solves its normal equations, and the method
+ * "readout" gives the same result at any number of threads and after a resume. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -121,6 +123,130 @@ static void mistakes_are_named(void **state) {
     ASSERT_SAYS("a larger ridge helps");
 }
 
+/* ---- the method ----------------------------------------------------------------------------------- */
+
+enum { SAMPLES = 60, WIDE = 4, READ = 24, CLASSES = 3 };
+static float samples[SAMPLES * WIDE];
+static int32_t labels[SAMPLES];
+static const char path[] = "readout.checkpoint";
+
+/* Classes are thirds of a circle of which the states are random functions. */
+static glia_dataset *circle(void) {
+    glia_rng rng = { .seed = 12 };
+    for (int i = 0; i < SAMPLES; i++) {
+        const double at = glia_rng_uniform(&rng);
+        labels[i] = (int32_t)(at * CLASSES);
+        for (int k = 0; k < WIDE; k++) samples[i * WIDE + k] = (float)sin(6.283185 * (at + 0.13 * k));
+    }
+    return glia_data_arrays((glia_arrays){ .n = SAMPLES,
+                                           .x = samples,
+                                           .x_shape = GLIA_SHAPE(WIDE),
+                                           .y = labels,
+                                           .y_dtype = GLIA_I32,
+                                           .classes = CLASSES },
+                            &error);
+}
+
+static glia_model *random_net(void) {
+    glia_model *model = glia_model_create("random", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(WIDE));
+    const glia_init wide = { .kind = GLIA_INIT_NORMAL, .stddev = 1 };
+    glia_tensor h = glia_tanh(glia_dense(x, "random", (glia_dense_opts){ .units = READ, .kernel_init = wide }));
+    glia_model_output(model, "logits", glia_dense(h, "readout", (glia_dense_opts){ .units = CLASSES }));
+    glia_model_output(model, "states", h);
+    return model;
+}
+
+static glia_status stop_here(const glia_progress *p, void *context, glia_error *e) {
+    (void)p, (void)e;
+    return --*(int64_t *)context == 0 ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+static glia_status train(glia_model *model, const glia_dataset *data, int threads, int64_t stop) {
+    glia_callback c[2];
+    int n = 0;
+    if (stop >= 0) c[n++] = glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 2 });
+    if (stop > 0) c[n++] = (glia_callback){ .step_end = stop_here, .context = &stop, .after_others = true };
+    const glia_fit_opts o = {
+        .batch = 8, .epochs = 2, .seed = 5, .threads = threads, .validation = data, .callbacks = c, .n_callbacks = n
+    };
+    return glia_train(model, data, "readout", "ridge=0.01", o, &error);
+}
+
+static void assert_same_readout(glia_model *a, glia_model *b) {
+    glia_array x, y;
+    assert_true(glia_store_find(glia_model_store(a), "readout/kernel", &x));
+    assert_true(glia_store_find(glia_model_store(b), "readout/kernel", &y));
+    assert_memory_equal(x.data, y.data, CLASSES * READ * sizeof(float));
+}
+
+static void the_method_repeats_and_resumes(void **state) {
+    (void)state;
+    glia_dataset *data = circle();
+    glia_model *one = random_net(), *three = random_net();
+    if (train(one, data, 1, -1)) fail_msg("%s", error.message);
+    assert_int_equal(train(three, data, 3, -1), GLIA_OK);
+    assert_same_readout(one, three);
+    for (int64_t stop = 3; stop < 14; stop += 4) {
+        unlink(path);
+        glia_model *model = random_net();
+        assert_int_equal(train(model, data, 1, stop), GLIA_E_INTERRUPTED);
+        glia_model_free(model);
+        model = random_net();
+        if (train(model, data, 1, 0)) fail_msg("%s", error.message);
+        assert_same_readout(one, model);
+        glia_model_free(model);
+    }
+    glia_assessment a;
+    if (glia_assess(one, (glia_assess_opts){ .data = data, .threads = 1 }, &a, &error)) fail_msg("%s", error.message);
+    assert_true(a.n == 1 && a.values[0].value > 0.9);
+    unlink(path);
+    glia_model_free(one);
+    glia_model_free(three);
+    glia_data_free(data);
+}
+
+/* What it learns is the ridge regression of all samples, each seen twice. */
+static void the_method_is_a_ridge_regression(void **state) {
+    (void)state;
+    glia_dataset *data = circle();
+    glia_model *model = random_net();
+    if (train(model, data, 1, -1)) fail_msg("%s", error.message);
+    static float h[SAMPLES * READ], y[SAMPLES * CLASSES], fitted[CLASSES * (READ + 1)];
+    glia_array random, kernel;
+    assert_true(glia_store_find(glia_model_store(model), "random/kernel", &random));
+    assert_true(glia_store_find(glia_model_store(model), "readout/kernel", &kernel));
+    memset(y, 0, sizeof y);
+    for (int s = 0; s < SAMPLES; s++) {
+        y[s * CLASSES + labels[s]] = 1;
+        for (int u = 0; u < READ; u++) {
+            double sum = 0;
+            for (int k = 0; k < WIDE; k++)
+                sum += (double)(((float *)random.data)[u * WIDE + k] * samples[s * WIDE + k]);
+            h[s * READ + u] = (float)tanh(sum);
+        }
+    }
+    assert_int_equal(glia_ridge_fit(h, y, SAMPLES, READ, CLASSES, 0.005, fitted, &error), GLIA_OK);
+    for (int c = 0; c < CLASSES; c++) {
+        for (int u = 0; u < READ; u++)
+            ASSERT_NEAR(((float *)kernel.data)[c * READ + u], fitted[c * (READ + 1) + u], 2e-3);
+    }
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+static void wrong_models_are_refused(void **state) {
+    (void)state;
+    glia_dataset *data = circle();
+    glia_model *model = glia_model_create("other", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(WIDE));
+    glia_model_output(model, "y", glia_dense(x, "d", (glia_dense_opts){ .units = 1 }));
+    assert_int_equal(train(model, data, 1, -1), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("an output 'states' (N, features)");
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(echo_states_remember_recent_inputs),
@@ -128,6 +254,9 @@ int main(void) {
         cmocka_unit_test(a_liquid_spikes_and_decays),
         cmocka_unit_test(the_read_out_minimises_its_loss),
         cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(the_method_repeats_and_resumes),
+        cmocka_unit_test(the_method_is_a_ridge_regression),
+        cmocka_unit_test(wrong_models_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

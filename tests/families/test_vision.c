@@ -72,6 +72,33 @@ static void test_average_precision(void **state) {
     assert_true(glia_average_precision(truth, 3, NULL, 0, 0, 0.5, GLIA_VOC, &error) == 0);
 }
 
+/* As pycocotools has it (tools/golden/detection.py). */
+static void test_average_precision_is_that_of_coco(void **state) {
+    (void)state;
+    enum { MOST = 256 };
+    glia_box truth[MOST], found[MOST];
+    int n_truth = 0, n_found = 0, compared = 0;
+    FILE *file = fopen(GLIA_GOLDEN_DIR "/detection.txt", "r");
+    assert_non_null(file);
+    for (char line[256]; fgets(line, sizeof line, file);) {
+        glia_box b = { 0 };
+        int label;
+        double iou, wanted;
+        if (sscanf(line, "truth %d %d %lf %lf %lf %lf", &b.image, &b.label, &b.left, &b.top, &b.right, &b.bottom) == 6)
+            truth[n_truth++] = b;
+        if (sscanf(line, "found %d %d %lf %lf %lf %lf %lf", &b.image, &b.label, &b.left, &b.top, &b.right, &b.bottom,
+                   &b.score) == 7)
+            found[n_found++] = b;
+        assert_true(n_truth < MOST && n_found < MOST);
+        if (sscanf(line, "ap %d %lf %lf", &label, &iou, &wanted) != 3) continue;
+        const double got = glia_average_precision(truth, n_truth, found, n_found, label, iou, GLIA_COCO, &error);
+        ASSERT_NEAR(got, wanted, 1e-6);
+        compared++;
+    }
+    fclose(file);
+    assert_int_equal(compared, 30);
+}
+
 /* ---- data with masks ------------------------------------------------------------------------ */
 
 static void write_grey(const char *path, int height, int width, const uint8_t *pixels) {
@@ -189,7 +216,8 @@ static void test_unet_learns(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overlap),       cmocka_unit_test(test_boxes),
-        cmocka_unit_test(test_average_precision), cmocka_unit_test(test_masks_move_with_the_pixels),
+        cmocka_unit_test(test_average_precision),
+        cmocka_unit_test(test_average_precision_is_that_of_coco), cmocka_unit_test(test_masks_move_with_the_pixels),
         cmocka_unit_test(test_masks_refused), cmocka_unit_test(test_unet_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

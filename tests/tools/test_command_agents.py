@@ -1,5 +1,6 @@
 """Commands of agents: training in an environment, `glia eval`, `glia play`, `glia envs`."""
 import json
+import re
 
 from command import DATA, Folder, main
 
@@ -40,11 +41,39 @@ class Agents(Folder):
     def test_mistakes_are_named(self):
         self.refused("train", "dqn", "--env", "cartpol", *TINY, says="did you mean 'cartpole'?")
         self.refused("train", "dqn", "--data", DATA, *TINY, says="--data: the method dqn does not use it")
+        self.refused("train", "a2c", "--batch", "8", *TINY, says="--batch: the method a2c does not use it")
+        self.refused("train", "ppo", "--workers", "2", *TINY, says="--workers: the method ppo does not use it")
         self.refused("train", "perceptron", "--data", DATA, "--env", "cartpole", *TINY,
                      says="--env: the method fit does not use it")
         self.refused("train", "dqn", "--env", "pendulum", *TINY, code=1, says="needs actions that are choices")
         self.glia("train", "q-table", "--set", "q-table.steps=100", *TINY)
-        self.assertIn("must end in .gif", self.glia("play", "run", "--out", "film.mp4", code=2).stderr)
+        for options, says in ((["--out", "film.mp4"], "must end in .gif"),
+                              (["--out", "a.svg", "--size", 9], "any size"),
+                              (["--out", "a.png", "--fps", 9], "does not move")):
+            self.refused("play", "run", *options, says=says)
+
+    def test_curves_are_means_with_bands(self):
+        for name, returns in (("good-0", "1,3,5"), ("good-1", "3,3,9"), ("bad-7", "1,1")):
+            (self.folder / name).mkdir()
+            rows = "".join(f"{i + 1},{r},{10 * i}\n" for i, r in enumerate(returns.split(",")))
+            (self.folder / name / "curves.csv").write_text("epoch,eval_return,samples\n" + rows)
+        self.glia("curves", "good-0", "good-1", "bad-7/", "-o", "c.svg")
+        svg = (self.folder / "c.svg").read_text()
+        lines = re.findall(r"<polyline[^>]*points='([^']*)'", svg)
+        band, = re.findall(r"<polygon[^>]*points='([^']*)'", svg)
+        points = [tuple(map(float, p.split(","))) for p in lines[0].split()]
+        self.assertEqual([len(line.split()) for line in lines], [3, 2])
+        self.assertEqual(len(band.split()), 6)
+        zero, one = [(band.split()[i].split(",")[1], band.split()[5 - i].split(",")[1]) for i in (0, 1)]
+        self.assertGreater(float(zero[1]), float(zero[0]))
+        self.assertEqual(one[0], one[1])  # both runs are 3 there
+        self.assertAlmostEqual(points[2][1] - points[1][1], 4 * (points[1][1] - points[0][1]), delta=0.4)  # 2, 3, 7
+        self.assertIn("good (2 runs)", svg)
+        self.assertIn(">bad<", svg)
+        self.assertIn("<svg", self.glia("curves", "good-0", "--over", "samples").stdout)
+        self.refused("curves", "good-0", "--of", "eval_retrun", says="did you mean eval_return?")
+        self.refused("curves", "absent", code=1, says="absent/curves.csv")
+        self.refused("curves", *["good-0", *(f"bad{c}-7" for c in "abc")], code=1, says="bada-7/curves.csv")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,17 @@ class Explaining(Folder):
         self.assertEqual((self.folder / "x.png").read_bytes()[:4], b"\x89PNG")
         self.assertRegex(said, r"random down to c1 +rank correlation")
         self.assertIn("data:image/png;base64,", (self.folder / "x.html").read_text())
+        said = self.glia("explain", "digits", "strokes?n=20#0", "--method", "integrated-gradients", "--curves",
+                         "--score", "probability", "-o", "x.json", "-o", "x.html", "--threads", 1).stdout
+        self.assertRegex(said, r"area of deletion 0\.\d+, of insertion 0\.\d+")
+        sample = json.loads((self.folder / "x.json").read_text())["samples"][0]
+        gone, come = sample["deletion"], sample["insertion"]
+        self.assertEqual([len(gone), len(come)], [21, 21])
+        self.assertAlmostEqual(gone[0], come[-1], delta=1e-5)  # the sample itself
+        self.assertAlmostEqual(gone[-1], come[0], delta=1e-5)  # zeros
+        area = sum((a + b) / 40 for a, b in zip(gone, gone[1:]))
+        self.assertAlmostEqual(sample["deletion_area"], area, delta=1e-9)
+        self.assertIn("Deletion and insertion", (self.folder / "x.html").read_text())
 
     def test_text(self):
         lines = [f"{'good' if i % 2 else 'bad'} film number {i}\t{'yes' if i % 2 else 'no'}\n" for i in range(40)]

@@ -44,6 +44,18 @@ class Graphs(Folder):
         figures = json.loads(self.glia("eval", "likes", "--json").stdout)
         self.assertGreater(figures["test_ndcg"], figures["popular_ndcg"])
 
+    def test_walks(self):
+        self.train("node2vec", "--data", PEOPLE, "--set", "node2vec.size=16")
+        figures = json.loads(self.glia("eval", "run", "--json").stdout)
+        self.assertGreater(figures["test_accuracy"], 0.8)
+        self.assertGreater(figures["modularity"], 0.3)
+        self.assertIn("node#3", self.glia("predict", "run", "node#3").stdout)
+        self.glia("graph", "run", "-o", "people.svg", "--map", "map.svg")
+        self.assertEqual((self.folder / "people.svg").read_text().count("<circle"), 40)
+        (self.folder / "few.txt").write_text("0 1\n1 2\n")
+        self.refused("graph", "run", "--data", "edges:few.txt", code=1, says="vectors of 40 nodes, not of these 3")
+        self.refused("train", "node2vec", "--data", RINGS, code=1, says="needs one graph")
+
     def test_mistakes(self):
         self.refused("train", "gcn", "--data", "cors", code=1, says="did you mean 'cora'")
         self.refused("train", "gcn", "--data", PEOPLE, "--validation-split", 0.1, says="split=random")

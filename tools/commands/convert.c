@@ -69,9 +69,7 @@ static int convert(const request *r, glia_model *model, const glia_dataset *data
     float *made = allocate((size_t)n, (size_t)glia_shape_count(shape) * sizeof *made);
     int32_t *labels = labelled ? allocate((size_t)n, sizeof *labels) : NULL;
     glia_error error;
-    glia_status status = GLIA_OK;
-    for (int64_t i = 0; status == GLIA_OK && i < n; i++)
-        status = glia_data_get(data, i, x + i * size, labels ? labels + i : NULL, &error);
+    glia_status status = glia_data_read(data, 0, n, x, labels, &error);
     const glia_cyclegan_convert_opts how = { .back = r->back, .threads = (int)r->threads };
     if (status == GLIA_OK) status = glia_cyclegan_convert(model, x, n, sample, how, made, &error);
     const int result = status == GLIA_OK ? write_result(r, data, made, labels, n, shape) : fail("%s", error.message);

@@ -20,6 +20,8 @@ static int list(const request *q) {
     enum { MOST = 64 };
     glia_data_info infos[MOST];
     int n = glia_data_list(infos, MOST);
+    text names = { 0 };
+    fetch_names(&names);
     printf("%-14s %-8s %8s %8s %8s  %-9s  %s\n", "data", "sample", "classes", "train", "test", "", "description");
     for (int i = 0; i < n && i < MOST; i++) {
         char shape[SHORT], train[SHORT], test[SHORT];
@@ -27,8 +29,12 @@ static int list(const request *q) {
         printf("%-14s %-8s %8d %8s %8s  %-9s  %s\n", infos[i].name, shape_text(infos[i].x_shape, shape),
                infos[i].classes, grouped(infos[i].train, train), grouped(infos[i].test, test),
                here ? "here" : "not here", infos[i].what);
-        if (!here) printf("%14s from %s; glia data fetch %s\n", "", infos[i].source, infos[i].name);
+        if (here) continue;
+        const bool fetched = strstr(names.bytes, infos[i].name) != NULL;
+        printf("%14s from %s%s%s\n", "", infos[i].source, fetched ? "; glia data fetch " : "",
+               fetched ? infos[i].name : "");
     }
+    free(names.bytes);
     printf("\nData in files are given by an address (all take ?test=0.2 for a test split; see docs/data.md):\n");
     glia_data_format formats[MOST];
     n = glia_data_formats(formats, MOST);

@@ -37,9 +37,19 @@ static void tell_json(const saved *s, const char *address, const glia_dataset *d
     json_real(&j, "accuracy", r->scores.accuracy);
     json_real(&j, "seconds", r->scores.seconds);
     if (r->pixels) {
-        const glia_overlap mean = glia_overlap_of(r->pixels, glia_data_classes(data), NULL, NULL);
+        const int classes = glia_data_classes(data);
+        double *iou = allocate((size_t)classes, sizeof *iou), *dice = allocate((size_t)classes, sizeof *dice);
+        const glia_overlap mean = glia_overlap_of(r->pixels, classes, iou, dice);
         json_real(&j, "mean_iou", mean.mean_iou);
         json_real(&j, "mean_dice", mean.mean_dice);
+        json_open(&j, "iou", '[');
+        for (int i = 0; i < classes; i++) json_real(&j, NULL, iou[i]);
+        json_close(&j, ']');
+        json_open(&j, "dice", '[');
+        for (int i = 0; i < classes; i++) json_real(&j, NULL, dice[i]);
+        json_close(&j, ']');
+        free(iou);
+        free(dice);
     }
     if (r->confusion) {
         json_open(&j, "classes", '[');

@@ -16,7 +16,7 @@ typedef struct request {
     const char *method, *settings, *class, *score, *background, *plot, *feature;
     option_list out;
     int64_t samples, seed, threads, top;
-    bool json, check;
+    bool json, check, curves;
 } request;
 
 /* ---- methods ---------------------------------------------------------------------------------- */
@@ -221,6 +221,27 @@ static int tell(const explained *x, const request *r) {
     return status;
 }
 
+/* Deletion and insertion for sample i, by pixel in pictures, against a sample of zeros. */
+static glia_status draw_curves(const explained *x, glia_explainer *why, const float *row, int64_t i,
+                               glia_error *error) {
+    const glia_shape sample = x->s->sample;
+    const int64_t size = glia_shape_count(sample), places = sample.rank == 3 ? size / sample.dim[0] : size;
+    const int output = x->e[i].output;
+    explained_curves *c = &x->curves[i];
+    double *values = allocate((size_t)size, sizeof *values);
+    glia_status status = glia_explanation_spread(&x->e[i], sample, values, error);
+    for (int64_t k = places; k < size; k++) values[k % places] += values[k];
+    if (status == GLIA_OK) {
+        c->deleted =
+            glia_explain_deletion(why, row, output, values, places, NULL, EXPLAINED_STEPS, c->deletion, error);
+        c->inserted =
+            glia_explain_insertion(why, row, output, values, places, NULL, EXPLAINED_STEPS, c->insertion, error);
+        if (isnan(c->deleted) || isnan(c->inserted)) status = error->status ? error->status : GLIA_E_ARGUMENT;
+    }
+    free(values);
+    return status;
+}
+
 /* Explains every input and tells; the samples are read. */
 static int explain_all(explained *x, const request *r, const float *rows, glia_explain_opts opts, int output) {
     glia_error error = { 0 };
@@ -228,9 +249,11 @@ static int explain_all(explained *x, const request *r, const float *rows, glia_e
     if (!why) return error.status == GLIA_E_ARGUMENT ? misuse("%s", error.message) : fail("%s", error.message);
     const int64_t size = glia_shape_count(x->s->sample);
     int status = -1;
+    if (r->curves) x->curves = allocate((size_t)x->n, sizeof *x->curves);
     for (int64_t i = 0; i < x->n && status < 0; i++) {
-        if (glia_explain(why, rows + i * size, output, &x->e[i], &error) != GLIA_OK)
-            status = fail("%s: %s", x->inputs[i], error.message);
+        glia_status done = glia_explain(why, rows + i * size, output, &x->e[i], &error);
+        if (done == GLIA_OK && r->curves) done = draw_curves(x, why, rows + i * size, i, &error);
+        if (done != GLIA_OK) status = fail("%s: %s", x->inputs[i], error.message);
     }
     glia_explainer_free(why);
     glia_randomization_step steps[MOST_STEPS];
@@ -242,6 +265,7 @@ static int explain_all(explained *x, const request *r, const float *rows, glia_e
     }
     if (status < 0) status = tell(x, r);
     for (int64_t i = 0; i < x->n; i++) glia_explanation_free(&x->e[i]);
+    free(x->curves);
     return status;
 }
 
@@ -336,6 +360,7 @@ int command_explain(int argc, char **argv) {
         { "feature", OPTION_TEXT, &r.feature, "NAME", "of the dependence plot (the first)", 0, 0 },
         { "top", OPTION_INT, &r.top, "N", "features to print (10)", 1, 1 << 20 },
         { "check", OPTION_FLAG, &r.check, NULL, "compare with explanations of random parameters (Adebayo 2018)", 0, 0 },
+        { "curves", OPTION_FLAG, &r.curves, NULL, "the score while important parts go, and come (Petsiuk 2018)", 0, 0 },
         { "json", OPTION_FLAG, &r.json, NULL, "print a JSON object with shap's field names", 0, 0 },
     };
     const options what = { "explain", table, sizeof table / sizeof table[0],

@@ -1,5 +1,5 @@
-/* graph.c - `glia graph`: draws a graph, coloured by what a trained model says of its nodes or by their labels; and a
- * map of the model's answers. */
+/* graph.c - `glia graph`: draws a graph, coloured by what a trained model says of its nodes (classes, or communities by
+ * their vectors) or by their labels; and a map of the model's answers. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +32,36 @@ static int32_t *best_of(const float *answers, int64_t rows, int64_t k) {
     return best;
 }
 
+/* Communities: groups of nodes by k-means of their vectors. */
+static int32_t *communities_of(const float *vectors, int64_t rows, int64_t k, int groups, glia_error *error) {
+    const char **names = allocate((size_t)rows, sizeof *names);
+    char(*numbers)[SHORT] = allocate((size_t)rows, sizeof *numbers);
+    int32_t *group = allocate((size_t)rows, sizeof *group);
+    for (int64_t i = 0; i < rows; i++) {
+        snprintf(numbers[i], SHORT, "%lld", (long long)i);
+        names[i] = numbers[i];
+    }
+    glia_vectors *all = glia_vectors_create(names, vectors, NULL, rows, k, error);
+    const bool good = all && glia_vectors_groups(all, groups < rows ? groups : (int)rows, group, error) == GLIA_OK;
+    glia_vectors_free(all);
+    free(names);
+    free(numbers);
+    if (good) return group;
+    free(group);
+    return NULL;
+}
+
+/* Classes by the best answers, or communities if the answers are vectors. */
+static int32_t *groups_of(const glia_model *model, const glia_graph_data *d, const float *answers, int64_t k,
+                          bool *classes, glia_error *error) {
+    const char *name = "";
+    glia_model_output_at(model, 0, &name);
+    *classes = strcmp(name, "vector") != 0;
+    const int n = glia_graph_data_classes(d, GLIA_OF_NODES);
+    if (*classes) return best_of(answers, glia_graph_data_nodes(d), k);
+    return communities_of(answers, glia_graph_data_nodes(d), k, n ? n : 8, error);
+}
+
 /* t-SNE of the answers. */
 static int draw_map(const request *q, const float *answers, int64_t rows, int64_t k, const int32_t *groups) {
     glia_error error;
@@ -55,15 +85,11 @@ static int draw(const request *q, glia_model *model, const glia_graph_data *all)
     int64_t k = 0;
     const bool labelled = glia_graph_data_find(all, GLIA_OF_NODES, "label", &label);
     const bool one = glia_graph_data_graphs(all) == 1;
+    bool classes = true;
     if (model && one) {
-        const int64_t nodes = glia_graph_data_nodes(all);
-        const glia_graph_predict_opts how = { .threads = (int)q->threads };
-        if (glia_graph_predict(model, all, how, NULL, 0, &k, &error) != GLIA_OK) return fail("%s", error.message);
-        answers = allocate((size_t)(nodes * k), sizeof *answers);
-        if (glia_graph_predict(model, all, how, answers, nodes * k, &k, &error) != GLIA_OK)
-            status = fail("%s", error.message);
-        else
-            best = best_of(answers, nodes, k);
+        answers = graphs_answers(model, all, (int)q->threads, &k, &error);
+        best = answers ? groups_of(model, all, answers, k, &classes, &error) : NULL;
+        if (!best) status = fail("%s", error.message);
     }
     glia_graph_data *chosen = one ? NULL : glia_graph_data_select(all, &q->graph, 1, &error);
     if (!one && !chosen) status = misuse("%s", error.message);
@@ -73,7 +99,7 @@ static int draw(const request *q, glia_model *model, const glia_graph_data *all)
                                                  : atoms           ? numbers.data
                                                  : labelled && one ? label.data
                                                                    : NULL,
-                                       .truth = best && labelled ? label.data : NULL,
+                                       .truth = best && classes && labelled ? label.data : NULL,
                                        .seed = (uint64_t)q->seed,
                                        .width = (int)q->width };
     if (status < 0) status = write_text(q->out, glia_graph_svg(one ? all : chosen, opts, &error), "drawing", &error);

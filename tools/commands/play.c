@@ -9,12 +9,14 @@
 #include "runs/saved.h"
 #include "terminal/options.h"
 
-enum { STRIP = 12, COLUMNS = 6, MOST_FRAMES = 2000, PIXELS = 160 };
+enum { STRIP = 12, COLUMNS = 6, MOST_FRAMES = 2000 };
+typedef enum format { TERMINAL, GIF, SVG, PNG } format;
 
 typedef struct request {
     const char *out, *env;
     int64_t episodes, seed, fps, threads, side;
     bool quiet;
+    format format;
 } request;
 
 typedef struct film {
@@ -76,36 +78,32 @@ static int play_episode(const request *r, glia_agent *agent, glia_env *env, int6
     return -1;
 }
 
-static picture strip_pixels(const scene *frames, int n) {
+static picture strip_pixels(const scene *frames, int n, int side) {
     picture all[STRIP] = { { 0 } };
-    for (int i = 0; i < n; i++) all[i] = scene_pixels(&frames[i], PIXELS);
+    for (int i = 0; i < n; i++) all[i] = scene_pixels(&frames[i], side);
     picture sheet = picture_sheet(all, n, COLUMNS, 6, 1, 0xDD);
     for (int i = 0; i < n; i++) free(all[i].pixels);
     return sheet;
 }
 
 static int write_film(const request *r, const film *f) {
-    const char *ending = strrchr(r->out, '.');
     text content = { 0 };
     scene strip[STRIP]; /* moments that are equally far from each other */
-    const int n = f->n < STRIP ? f->n : STRIP;
+    const int n = f->n < STRIP ? f->n : STRIP, side = (int)r->side;
     for (int i = 0; i < n; i++) strip[i] = f->frames[n > 1 ? i * (f->n - 1) / (n - 1) : 0];
     if (f->frames[0].n == 0) return fail("this environment has no pictures");
-    if (ending && strcmp(ending, ".gif") == 0) {
-        scene_gif(f->frames, f->n, PIXELS, (int)(100 / r->fps), &content);
-    } else if (ending && strcmp(ending, ".svg") == 0) {
-        scene_svg(strip, n, COLUMNS, &content);
-    } else if (ending && strcmp(ending, ".png") == 0) {
-        picture p = strip_pixels(strip, n);
+    if (r->format == GIF) scene_gif(f->frames, f->n, side, (int)(100 / r->fps), &content);
+    if (r->format == SVG) scene_svg(strip, n, COLUMNS, &content);
+    if (r->format == PNG) {
+        picture p = strip_pixels(strip, n, side);
         picture_png(&p, &content);
         free(p.pixels);
-    } else {
-        return misuse("--out %s: the name must end in .gif, .svg or .png", r->out);
     }
     const int status =
         write_file(r->out, content.bytes, content.length) ? EXIT_OK : fail("%s: %s", r->out, strerror(errno));
     free(content.bytes);
-    if (status == EXIT_OK) printf("%d frames in %s\n", ending[1] == 'g' ? f->n : n, r->out);
+    if (status != EXIT_OK || r->quiet) return status;
+    printf("%d frames in %s%s\n", r->format == GIF ? f->n : n, r->out, f->n == MOST_FRAMES ? ", which ends there" : "");
     return status;
 }
 
@@ -126,8 +124,23 @@ static int play(const request *r, glia_model *model) {
     return status;
 }
 
+/* What the options that were given mean for the format; options without effect are refused. */
+static int choose_format(request *r) {
+    static const char *const endings[] = { [GIF] = ".gif", [SVG] = ".svg", [PNG] = ".png" };
+    const char *ending = r->out ? strrchr(r->out, '.') : NULL;
+    for (int i = GIF; i <= PNG && ending; i++)
+        if (strcmp(ending, endings[i]) == 0) r->format = (format)i;
+    if (r->out && r->format == TERMINAL)
+        return misuse("--out %s: the name must end in .gif, .svg or .png", r->out);
+    if (r->fps && (r->format == SVG || r->format == PNG)) return misuse("--fps: a strip of pictures does not move");
+    if (r->side && r->format == SVG) return misuse("--size: an .svg has any size");
+    if (!r->fps) r->fps = 30;
+    if (!r->side) r->side = r->format == TERMINAL ? 48 : 160;
+    return -1;
+}
+
 int command_play(int argc, char **argv) {
-    request r = { .episodes = 1, .fps = 30, .side = 48 };
+    request r = { .episodes = 1 };
     const option table[] = {
         { .help = "options" },
         { "out", OPTION_TEXT, &r.out, "FILE", "an animation NAME.gif, or a strip NAME.svg or NAME.png", 0, 0 },
@@ -135,12 +148,13 @@ int command_play(int argc, char **argv) {
         { "seed", OPTION_INT, &r.seed, "N", "random seed of the first episode (0)", 0, 9e15 },
         { "env", OPTION_TEXT, &r.env, "NAME", "environment to play in (that of the training)", 0, 0 },
         { "fps", OPTION_INT, &r.fps, "N", "pictures in a second (30)", 1, 100 },
-        { "size", OPTION_INT, &r.side, "N", "columns of a picture on the terminal (48)", 8, 400 },
+        { "size", OPTION_INT, &r.side, "N", "columns on the terminal (48), or pixels of a picture (160)", 8, 400 },
         { "threads", OPTION_INT, &r.threads, "N", "CPU threads (all cores)", 1, 1024 },
-        { "quiet", OPTION_FLAG, &r.quiet, NULL, "print returns only", 0, 0 },
+        { "quiet", OPTION_FLAG, &r.quiet, NULL, "print returns only, no pictures", 0, 0 },
     };
     const options what = { "play", table, sizeof table / sizeof table[0], 1, 1, "a run folder or a .safetensors file" };
     int n, status = options_parse(&what, argc, argv, &n);
+    if (status < 0) status = choose_format(&r);
     if (status >= 0) return status;
     char *path = saved_path(argv[1]);
     glia_error error;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/competition.txt: the network of Diehl and Cook 2015, small and with inputs that fire in every step,
-by NumPy-like loops over dense arrays as in the authors' program; for tests/families/test_spiking_learning.c.
+by loops over dense arrays in the order of the authors' program: all membranes and conductances move by an Euler step,
+then spikes arrive; for tests/families/test_spiking_learning.c.
 
     PYTHON tools/golden/competition.py > tests/golden/competition.txt        Python 3, no packages
 
@@ -38,12 +39,19 @@ def run():
         spikes = []
         for j in range(CELLS):
             v[j] += DT / 100 * ((-65 - v[j]) + ge[j] * (0 - v[j]) + gi[j] * (-100 - v[j]))
-            ge[j] *= math.exp(-DT / 1)
-            gi[j] *= math.exp(-DT / 2)
+            ge[j] -= DT / 1 * ge[j]
+            gi[j] -= DT / 2 * gi[j]
             if held[j] > t:
                 v[j] = -65.0
             elif v[j] > theta[j] - 72:
                 spikes.append(j)
+        inner = []
+        for k in range(CELLS):
+            if ih[k] <= t:
+                iv[k] += DT / 10 * ((-60 - iv[k]) - ig[k] * iv[k])
+            ig[k] -= DT / 1 * ig[k]
+            if ih[k] <= t and iv[k] > -40:
+                inner.append(k)
         for j in spikes:
             v[j], held[j] = -65.0, t + 10
             counts[j] += 1
@@ -53,15 +61,11 @@ def run():
             theta[j] += 0.05
             post1[j] = post2[j] = 1.0
             fired[j] = True
-        for k in range(CELLS):
-            if ih[k] <= t:
-                iv[k] += DT / 10 * ((-60 - iv[k]) - ig[k] * iv[k])
-            ig[k] *= math.exp(-DT / 1)
-            if ih[k] <= t and iv[k] > -40:
-                iv[k], ih[k] = -45.0, t + 4
-                for j in range(CELLS):
-                    if j != k:
-                        gi[j] += 17.0
+        for k in inner:
+            iv[k], ih[k] = -45.0, t + 4
+            for j in range(CELLS):
+                if j != k:
+                    gi[j] += 17.0
     theta = [x * math.exp(-(SHOWN + PAUSE) / 1e7) for x in theta]
     for j in range(CELLS):
         if fired[j]:

@@ -119,6 +119,12 @@ def main():
     for name, pool in (("sum", pyg.global_add_pool), ("mean", pyg.global_mean_pool), ("max", pyg.global_max_pool)):
         case(folder, "read_" + name, False, torch.nn.Identity(), {}, lambda m, x, e: pool(x, graph),
              {"starts": starts})
+    set2set = shuffle(pyg.aggr.Set2Set(FEATURES, processing_steps=3))
+    with torch.no_grad():
+        set2set.lstm.bias_hh_l0.zero_()  # the sum of both counts
+    case(folder, "set2set", False, set2set,
+         {"lstm.weight_ih_l0": "g/kernel", "lstm.weight_hh_l0": "g/recurrent", "lstm.bias_ih_l0": "g/bias"},
+         lambda m, x, e: m(x, graph), {"starts": starts})
 
 
 if __name__ == "__main__":

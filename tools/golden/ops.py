@@ -246,8 +246,36 @@ def one_hot(indices, classes, dtype):
 # ---- products, convolution, pooling --------------------------------------------------------------
 
 @op
-def matmul(a, b, transpose_a, transpose_b):
+def matmul(a, b, transpose_a, transpose_b, bf16=False, sparse=0):
     return torch.matmul(a.mT if transpose_a else a, b.mT if transpose_b else b)
+
+
+SUBTRACT, TO_ZERO = 0, 1  # resets
+
+
+@op
+def lif(current, beta, threshold, reset, steps, reverse=False):
+    x = current.unsqueeze(1).expand(-1, steps, *current.shape[1:]) if steps else current
+    u, all_steps = torch.zeros_like(x[:, 0]), []
+    for t in range(x.shape[1]):
+        fired = (u > threshold).double()
+        if reset == TO_ZERO:
+            u = u * (1 - fired)
+        u = beta * u + x[:, t] - (threshold * fired if reset == SUBTRACT else 0)
+        all_steps.append(u)
+    return torch.stack(all_steps, 1)
+
+
+@op
+def lif_filter(x, u, beta, threshold, reset, steps, reverse):
+    """Sums of what reaches a step from each other one, by the factors on the way."""
+    stays = beta * ((u <= threshold).double() if reset == TO_ZERO else torch.ones_like(u))
+    y, steps = torch.zeros_like(x), x.shape[1]
+    for t in range(steps):
+        for s in range(steps):
+            if s >= t if reverse else s <= t:
+                y[:, t] += x[:, s] * torch.prod(stays[:, min(s, t):max(s, t)], 1)
+    return y
 
 
 def pads(before, after):

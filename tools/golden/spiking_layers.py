@@ -2,7 +2,7 @@
 """Writes tests/golden/spiking/CASE.safetensors: small spiking nets of snnTorch with random weights, what they are given,
 what they give and the gradients of sum(y * dy), for tests/families/test_spiking_layers.c.
 
-    PYTHON tools/golden/spiking_layers.py [FOLDER]        PyTorch 2, snnTorch, safetensors; computed in f32
+    PYTHON tools/golden/spiking_layers.py [FOLDER]        PyTorch 2, snnTorch, safetensors; f32, computed in f64
 
 Tensors as in tools/golden/generative.py.
 """
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from snntorch import surrogate
 
-torch.set_default_dtype(torch.float32)
+torch.set_default_dtype(torch.float64)
 N, T = 3, 12
 
 
@@ -25,7 +25,7 @@ class Triangle(torch.autograd.Function):
     @staticmethod
     def forward(ctx, u):
         ctx.save_for_backward(u)
-        return (u > 0).float()
+        return (u > 0).to(u.dtype)
 
     @staticmethod
     def backward(ctx, dy):
@@ -42,22 +42,23 @@ class Case:
         self.p, self.given = {}, {}
 
     def take(self, name, *shape, scale=1.0):
-        self.p[name] = (scale * torch.randn(shape) * max(1, torch.Size(shape[1:]).numel()) ** -0.5).requires_grad_()
+        draws = scale * torch.randn(shape, dtype=torch.float32) * max(1, torch.Size(shape[1:]).numel()) ** -0.5
+        self.p[name] = draws.double().requires_grad_()
         return self.p[name]
 
     def give(self, name, *shape):
-        self.given[name] = torch.rand(shape).requires_grad_()
+        self.given[name] = torch.rand(shape, dtype=torch.float32).double().requires_grad_()
         return self.given[name]
 
     def save(self, folder, name, y):
-        dy = torch.randn(y.shape)
+        dy = torch.randn(y.shape, dtype=torch.float32).double()
         (y * dy).sum().backward()
         tensors = {"y": y.detach(), "dy": dy}
         tensors |= {"state." + k: v.detach() for k, v in self.p.items()}
         tensors |= {"grad." + k: v.grad for k, v in self.p.items()}
         tensors |= {"in." + k: v.detach() for k, v in self.given.items()}
         tensors |= {"grad.in." + k: v.grad for k, v in self.given.items()}
-        save_file({k: v.contiguous() for k, v in tensors.items()}, os.path.join(folder, name + ".safetensors"))
+        save_file({k: v.float().contiguous() for k, v in tensors.items()}, os.path.join(folder, name + ".safetensors"))
 
 
 def over_time(unit, current):
@@ -65,7 +66,7 @@ def over_time(unit, current):
     membrane, spikes, membranes = None, [], []
     for t in range(current.shape[1]):
         spike, membrane = unit(current[:, t], membrane)
-        spikes.append(spike)
+        spikes.append(spike.double())  # snnTorch gives f32
         membranes.append(membrane)
     return torch.stack(spikes, 1), torch.stack(membranes, 1)
 
@@ -87,7 +88,7 @@ def synaptic(folder):
     unit, syn, mem, out = snn.Synaptic(alpha=0.7, beta=0.9, spike_grad=SURROGATES["arctangent"]), None, None, []
     for t in range(T):
         spike, syn, mem = unit(h[:, t], syn, mem)
-        out.append(spike + mem)
+        out.append(spike.double() + mem)
     c.save(folder, "synaptic", torch.stack(out, 1))
 
 
@@ -101,8 +102,8 @@ def recurrent(folder):
     c.p["hidden/recurrent_kernel"] = unit.recurrent.weight
     spike, mem, out = None, None, []
     for t in range(T):
-        spike, mem = unit(h[:, t], spike, mem)
-        out.append(spike + mem)
+        spike, mem = unit(h[:, t], spike.double() if t else None, mem)
+        out.append(spike.double() + mem)
     c.save(folder, "recurrent", torch.stack(out, 1))
 
 

@@ -3,19 +3,26 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "reports/network.h"
 
 enum { WIDTH = 460, HEIGHT = 250, LEFT = 46, RIGHT = 12, TOP = 14, BOTTOM = 30 }; /* of the drawing, in its own units */
 
 /* clang-format off */
 const char chart_colours[] =
     ":root{color-scheme:light dark;--paper:#fbfbfa;--card:#fff;--ink:#1c1e21;--soft:#6b7178;--line:#e6e6e3;"
-    "--a:#2f6fde;--b:#d9730d;--hit:47,111,222;--miss:214,69,51}"
+    "--a:#2f6fde;--b:#d9730d;"
+    "--c:#2e8b57;--d:#8e5bd0;--e:#c43d5c;--f:#1499a8;--g:#8c6d3b;--h:#6b7178;"
+    "--hit:47,111,222;--miss:214,69,51}"
     "@media(prefers-color-scheme:dark){:root{--paper:#141517;--card:#1c1e21;--ink:#e9e9e7;--soft:#9aa0a6;"
-    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;--hit:110,155,255;--miss:255,110,92}}";
+    "--line:#2d3034;--a:#7fa9ff;--b:#f2a65a;"
+    "--c:#6fcf97;--d:#c0a0ff;--e:#ff8fa6;--f:#5fd0dc;--g:#cbb27c;--h:#9aa0a6;"
+    "--hit:110,155,255;--miss:255,110,92}}";
 const char chart_style[] =
     "svg text{fill:var(--soft);font-size:12px}.grid{stroke:var(--line)}.mark{stroke:var(--b);stroke-dasharray:4 4}"
-    ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line.a{stroke:var(--a)}"
-    ".line.b{stroke:var(--b)}.line.faint{stroke-width:1;opacity:.4}"
+    ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.line.faint{stroke-width:1;opacity:.4}"
+    ".band{opacity:.16;stroke:none}"
     ".dot{stroke:var(--card);stroke-width:1.5}.dot.a{fill:var(--a)}.dot.b{fill:var(--b)}"
     ".box{fill:var(--card);stroke:var(--soft);stroke-opacity:.4}.box.trained{stroke:var(--a);stroke-opacity:1}"
     ".wire{fill:none;stroke:var(--soft)}"
@@ -47,8 +54,9 @@ static axes fit_axes(const chart *c) {
         for (int i = 0; i < c->series[k].n; i++) {
             chart_point p = c->series[k].points[i];
             if (!isfinite(p.y)) continue;
-            least = fmin(least, p.y);
-            most = fmax(most, p.y);
+            const double apart = c->series[k].apart ? c->series[k].apart[i] : 0;
+            least = fmin(least, p.y - apart);
+            most = fmax(most, p.y + apart);
             a.x_least = fmin(a.x_least, c->x_logarithmic ? log10(p.x) : 0);
             a.x_most = fmax(a.x_most, c->x_logarithmic ? log10(p.x) : p.x);
         }
@@ -86,8 +94,8 @@ static void y_tick(text *out, const chart *c, const axes *a, double y) {
 
 static void y_axis(text *out, const chart *c, const axes *a) {
     if (!a->logarithmic) {
-        double step = nice_step(a->high - a->low, 5);
-        for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step);
+        double step = nice_step(a->high - a->low, 5); /* -0 + 0.0 prints as 0 */
+        for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step + 0.0);
         return;
     }
     static const struct {
@@ -120,11 +128,43 @@ static void x_axis(text *out, const chart *c, const axes *a) {
 }
 
 static void line(text *out, const chart_series *s, const axes *a) {
-    text_add(out, "<polyline class='line %c%s' points='", s->colour, s->faint ? " faint" : "");
+    text_add(out, "<polyline class='line%s' style='stroke:var(--%c)' points='", s->faint ? " faint" : "",
+             s->colour);
     for (int i = 0; i < s->n; i++)
         if (isfinite(s->points[i].y))
             text_add(out, "%.1f,%.1f ", place_x(a, s->points[i].x), place_y(a, s->points[i].y));
     text_add(out, "' />");
+}
+
+/* A band is cut off where it leaves the axes. */
+static void band(text *out, const chart_series *s, const axes *a) {
+    text_add(out, "<polygon class='band' style='fill:var(--%c)' points='", s->colour);
+    for (int i = 0; i < 2 * s->n; i++) {
+        const int at = i < s->n ? i : 2 * s->n - 1 - i;
+        const chart_point p = s->points[at];
+        const double y = i < s->n ? p.y + s->apart[at] : p.y - s->apart[at];
+        if (isfinite(y)) text_add(out, "%.1f,%.1f ", place_x(a, p.x), place_y(a, y));
+    }
+    text_add(out, "' />");
+}
+
+enum { LEGEND_ROW = 17, LEGEND_COLUMNS = 3 };
+
+/* Returns its height. */
+static int legend(text *out, const chart *c) {
+    int n = 0;
+    for (int i = 0; i < c->n_series; i++) {
+        const chart_series *s = &c->series[i];
+        if (!s->name) continue;
+        const int x = LEFT + n % LEGEND_COLUMNS * (WIDTH - LEFT) / LEGEND_COLUMNS;
+        const int y = HEIGHT + 24 + n / LEGEND_COLUMNS * LEGEND_ROW;
+        text_add(out, "<path d='M%d %dh14' style='stroke:var(--%c);stroke-width:3' /><text x='%d' y='%d'>", x, y - 4,
+                 s->colour, x + 20, y);
+        escape(out, s->name);
+        text_add(out, "</text>");
+        n++;
+    }
+    return n ? (n + LEGEND_COLUMNS - 1) / LEGEND_COLUMNS * LEGEND_ROW + 12 : 0;
 }
 
 static void dots(text *out, const chart_series *s, const chart *c, const axes *a) {
@@ -140,9 +180,17 @@ static void draw(text *out, const chart *c) {
     axes a = fit_axes(c);
     y_axis(out, c, &a);
     x_axis(out, c, &a);
+    if (c->y_name) {
+        text_add(out, "<text x='%d' y='%d'>", LEFT, TOP - 6);
+        escape(out, c->y_name);
+        text_add(out, "</text>");
+    }
     if (c->mark > 0)
         text_add(out, "<line class='mark' x1='%.1f' x2='%.1f' y1='%d' y2='%d' />", place_x(&a, c->mark),
                  place_x(&a, c->mark), TOP, HEIGHT - BOTTOM);
+    for (int i = 0; i < c->n_series; i++) {
+        if (c->series[i].apart) band(out, &c->series[i], &a);
+    }
     for (int i = 0; i < c->n_series; i++) {
         line(out, &c->series[i], &a);
         if (c->series[i].dots || c->series[i].n == 1) dots(out, &c->series[i], c, &a);
@@ -156,10 +204,13 @@ void chart_svg(text *out, const chart *c) {
 }
 
 void chart_file(text *out, const chart *c) {
+    text names = { 0 };
+    const int height = HEIGHT + 24 + legend(&names, c);
     text_add(out,
              "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-10 -6 %d %d' width='%d' height='%d' "
              "font-family='system-ui,sans-serif'><style>%s%s svg{background:var(--card)}</style>",
-             WIDTH + 20, HEIGHT + 24, 2 * (WIDTH + 20), 2 * (HEIGHT + 24), chart_colours, chart_style);
+             WIDTH + 20, height, 2 * (WIDTH + 20), 2 * height, chart_colours, chart_style);
     draw(out, c);
-    text_add(out, "</svg>\n");
+    text_add(out, "%s</svg>\n", names.length ? names.bytes : "");
+    free(names.bytes);
 }

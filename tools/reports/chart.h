@@ -11,16 +11,20 @@ typedef struct chart_point {
 typedef struct chart_series {
     const chart_point *points;
     int n;
-    char colour; /* 'a' or 'b', a colour of the page */
+    char colour; /* 'a' to 'h', a colour of the page */
     bool dots;   /* marks the points */
     bool faint;
+    const double *apart; /* (n): a band from y - apart to y + apart; NULL: none */
+    const char *name;    /* in a legend below; NULL: not there */
 } chart_series;
+enum { CHART_COLOURS = 8 };
 
 /* x begins at 0 unless its axis is logarithmic. The axis of y is logarithmic if y spans more than a factor of 8. */
 typedef struct chart {
     const chart_series *series;
     int n_series;
     const char *x_name, *unit; /* unit: of y, printed after a number */
+    const char *y_name;        /* above the axis of y; NULL: nothing */
     bool x_logarithmic;
     bool y_free; /* the axis of y is linear and need not include 0 */
     double mark; /* a line at this x; 0: none */

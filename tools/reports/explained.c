@@ -111,6 +111,8 @@ void explained_print(const explained *x, int64_t i, int most) {
     }
     if (e->n > most) printf("  ... and %lld more\n", (long long)(e->n - most));
     print_quality(e);
+    if (x->curves)
+        printf("  area of deletion %.4g, of insertion %.4g\n", x->curves[i].deleted, x->curves[i].inserted);
     free(order);
 }
 
@@ -142,6 +144,12 @@ static void sample_json(const explained *x, json *j, int64_t i) {
     for (int k = 0; k < e->shape.rank; k++) json_int(j, NULL, e->shape.dim[k]);
     json_close(j, ']');
     if (e->errors) reals(j, "errors", e->errors, e->n);
+    if (x->curves) {
+        reals(j, "deletion", x->curves[i].deletion, EXPLAINED_STEPS + 1);
+        reals(j, "insertion", x->curves[i].insertion, EXPLAINED_STEPS + 1);
+        json_real(j, "deletion_area", x->curves[i].deleted);
+        json_real(j, "insertion_area", x->curves[i].inserted);
+    }
     if (e->groups) {
         json_open(j, "groups", '[');
         for (int64_t k = 0; k < size; k++) json_int(j, NULL, e->groups[k]);

@@ -5,6 +5,13 @@
 #include "reports/picture.h"
 #include "runs/saved.h"
 
+/* The score while what the explanation values most is taken away from the sample, or put into a blank one. */
+enum { EXPLAINED_STEPS = 20 };
+typedef struct explained_curves {
+    double deletion[EXPLAINED_STEPS + 1], insertion[EXPLAINED_STEPS + 1];
+    double deleted, inserted; /* the areas under them */
+} explained_curves;
+
 /* Explanations of the same output, or of each sample's largest one, by one method. */
 typedef struct explained {
     const saved *s;
@@ -20,6 +27,7 @@ typedef struct explained {
     char **tokens;                          /* (sample) of the first sample, if it is text; else NULL */
     const glia_randomization_step *checked; /* NULL: no such check */
     int n_checked;
+    explained_curves *curves; /* (n); NULL: not asked for */
 } explained;
 
 /* The name of output `k`, or its number. */

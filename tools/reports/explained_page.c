@@ -177,6 +177,28 @@ static void checks(const explained *x, text *out) {
     text_add(out, "</table></div>");
 }
 
+static void curves(const explained *x, text *out) {
+    text_add(out, "<h2>Deletion and insertion</h2><p>The score while the places with the largest values become zero "
+                  "(blue), and while they are put into a sample of zeros (orange), one after the other (Petsiuk et al. "
+                  "2018). A small area of deletion and a large one of insertion speak for the explanation.</p>");
+    for (int64_t i = 0; i < x->n && i < 4; i++) {
+        const explained_curves *c = &x->curves[i];
+        chart_point gone[EXPLAINED_STEPS + 1], come[EXPLAINED_STEPS + 1];
+        for (int k = 0; k <= EXPLAINED_STEPS; k++) {
+            gone[k] = (chart_point){ 100.0 * k / EXPLAINED_STEPS, c->deletion[k] };
+            come[k] = (chart_point){ 100.0 * k / EXPLAINED_STEPS, c->insertion[k] };
+        }
+        const chart_series series[] = { { gone, EXPLAINED_STEPS + 1, 'a', true, false },
+                                        { come, EXPLAINED_STEPS + 1, 'b', true, false } };
+        text_add(out, "<div class=card><p>");
+        escape(out, x->inputs[i]);
+        text_add(out, ": areas %.4g and %.4g</p>", c->deleted, c->inserted);
+        chart_svg(out, &(chart){ .series = series, .n_series = 2, .x_name = "% of the places", .unit = "",
+                                 .y_free = true });
+        text_add(out, "</div>");
+    }
+}
+
 void explained_html(const explained *x, text *out) {
     text_add(out,
              "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -192,6 +214,7 @@ void explained_html(const explained *x, text *out) {
     if (x->tokens) words(x, out);
     plots(x, out);
     quality(x, out);
+    if (x->curves) curves(x, out);
     if (x->checked) checks(x, out);
     text_add(out, "<footer>Glia %s</footer></main></html>\n", glia_version());
 }

@@ -12,15 +12,15 @@ enum { PAPER = 0xFFFFFF };
 
 static double squared(double x) { return x * x; }
 
-/* Is the point part of the mark? */
-static bool covers(const glia_mark *m, double x, double y) {
+/* Is the centre of a pixel part of the mark? Lines are at least a pixel thick, or some would fall between centres. */
+static bool covers(const glia_mark *m, double x, double y, double pixel) {
     const double ax = (double)m->ax, ay = (double)m->ay, bx = (double)m->bx, by = (double)m->by, size = (double)m->size;
     if (m->kind == GLIA_MARK_BOX)
         return x >= fmin(ax, bx) && x <= fmax(ax, bx) && y >= fmin(ay, by) && y <= fmax(ay, by);
     if (m->kind == GLIA_MARK_DISC) return squared(x - ax) + squared(y - ay) <= size * size;
     const double dx = bx - ax, dy = by - ay, length = dx * dx + dy * dy;
     const double along = length > 0 ? fmin(fmax(((x - ax) * dx + (y - ay) * dy) / length, 0), 1) : 0;
-    return squared(x - ax - along * dx) + squared(y - ay - along * dy) <= squared(size / 2);
+    return squared(x - ax - along * dx) + squared(y - ay - along * dy) <= squared(fmax(size, 1.01 * pixel) / 2);
 }
 
 picture scene_pixels(const scene *s, int side) {
@@ -29,7 +29,7 @@ picture scene_pixels(const scene *s, int side) {
         const double x = (i % side + 0.5) / side, y = 1 - (i / side + 0.5) / side;
         uint32_t colour = PAPER;
         for (int k = s->n - 1; k >= 0; k--) {
-            if (!covers(&s->marks[k], x, y)) continue;
+            if (!covers(&s->marks[k], x, y, 1.0 / side)) continue;
             colour = s->marks[k].colour;
             break;
         }

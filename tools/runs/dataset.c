@@ -213,6 +213,7 @@ static int prepare(training *t) {
                                                     .stddev = t->stddev,
                                                     .n_normal = t->n_normal,
                                                     .labels = training_labels(t),
+                                                    .of_classes = t->recipe->build_conditional != NULL,
                                                     .least = least,
                                                     .most = most });
 }

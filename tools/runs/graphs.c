@@ -19,6 +19,30 @@ glia_graph_data *graphs_open(const char *address, const char *folder, glia_error
     return NULL;
 }
 
+/* The vectors of nodes in their order. */
+static float *walked(const glia_model *model, int64_t nodes, int64_t *k, glia_error *error) {
+    glia_vectors *vectors = glia_node_vectors(model, nodes, error);
+    if (!vectors) return NULL;
+    *k = glia_vectors_size(vectors);
+    float *answers = allocate((size_t)(nodes * *k), sizeof *answers);
+    memcpy(answers, glia_vectors_at(vectors, 0), (size_t)(nodes * *k) * sizeof *answers);
+    glia_vectors_free(vectors);
+    return answers;
+}
+
+float *graphs_answers(glia_model *model, const glia_graph_data *data, int threads, int64_t *k, glia_error *error) {
+    const char *method = glia_model_get(model, "method");
+    const glia_graph_predict_opts how = { .threads = threads };
+    const int64_t nodes = glia_graph_data_nodes(data);
+    const int64_t rows = glia_graph_data_sizes(data).graphs ? glia_graph_data_graphs(data) : nodes;
+    if (method && strcmp(method, "node2vec") == 0) return walked(model, nodes, k, error);
+    if (glia_graph_predict(model, data, how, NULL, 0, k, error) != GLIA_OK) return NULL;
+    float *answers = allocate((size_t)(rows * *k), sizeof *answers);
+    if (glia_graph_predict(model, data, how, answers, rows * *k, k, error) == GLIA_OK) return answers;
+    free(answers);
+    return NULL;
+}
+
 static int open_graphs(training *t) {
     settings *a = &t->asked;
     a->data = a->data ? a->data : t->recipe->data;

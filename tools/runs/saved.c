@@ -40,7 +40,7 @@ static int set_names(glia_model *model, const char *key, text *names) {
 int saved_describe(glia_model *model, const saved_about *about) {
     int status = set(model, "data", about->address);
     if (status < 0) status = set(model, "loss", about->labels ? "cross-entropy" : "mse");
-    if (status < 0 && about->labels == 1) {
+    if (status < 0 && (about->labels == 1 || about->of_classes)) {
         text names = { 0 };
         for (int i = 0; i < glia_data_classes(about->data); i++) add_name(&names, glia_data_class_name(about->data, i));
         status = set_names(model, "classes", &names);

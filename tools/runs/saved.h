@@ -67,6 +67,7 @@ typedef struct saved_about {
     const char *address;
     const double *mean, *stddev;
     int n_normal;
+    bool of_classes; /* the model knows the data's classes, though they are not its targets */
     int64_t labels; /* of a sample; 0: targets are values, 1: a class, more: a sequence of classes */
     double least, most; /* of the inputs before normalisation; least > most: unknown */
 } saved_about;

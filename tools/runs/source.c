@@ -68,6 +68,7 @@ static int check_options(training *t) {
         { SOURCE_SAMPLES, a->stratified > 0, "stratified" },
         { SOURCE_SAMPLES, a->balanced > 0, "balanced" },
         { SOURCE_SAMPLES, a->class_weights != NULL, "class-weights" },
+        { SOURCE_SAMPLES, a->workers > 0, "workers" },
         { SOURCE_ACTIONS, a->environment != NULL, "env" },
         { SOURCE_ACTIONS, a->copies > 0, "copies" },
     };

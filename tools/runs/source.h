@@ -8,7 +8,7 @@
 
 enum {
     SOURCE_ADDRESS = 1, /* --data, --data-folder */
-    SOURCE_SAMPLES = 2, /* --validation-split, --normalize, --augment, weights of classes */
+    SOURCE_SAMPLES = 2, /* --validation-split, --normalize, --augment, weights of classes, --workers */
     SOURCE_ACTIONS = 4  /* --env, --copies */
 };
 

@@ -199,7 +199,9 @@ int training_open(training *t, settings asked) {
     if (status >= 0) return status;
     settings *a = &t->asked;
     if (!a->epochs) a->epochs = t->recipe->epochs;
-    if (!a->batch) a->batch = t->recipe->batch;
+    if (a->batch && !(t->method->uses & GLIA_USES_BATCH))
+        return misuse("--batch: the method %s does not use it", t->method->name);
+    if (!a->batch && (t->method->uses & GLIA_USES_BATCH)) a->batch = t->recipe->batch;
     status = source_open(t);
     if (status < 0) status = build_model(t);
     if (status < 0) status = choose_loss(t);
@@ -235,7 +237,7 @@ void training_headline(const training *t) {
     if (a->optimizer) {
         text_add(&words, "; %s, learning rate %g", a->optimizer, t->optimizer.lr);
         if (strcmp(a->schedule, "constant") != 0) text_add(&words, " %s", a->schedule);
-        text_add(&words, ", batches of %lld", (long long)a->batch);
+        if (a->batch) text_add(&words, ", batches of %lld", (long long)a->batch);
     }
     if (a->augment) text_add(&words, "; %s", a->augment);
     progress_say("model", words.bytes);

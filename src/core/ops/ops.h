@@ -35,8 +35,18 @@ typedef struct glia_scatter_attrs { int64_t axis; glia_shape size; } glia_scatte
 typedef struct glia_csr_attrs { bool transposed; glia_shape size; } glia_csr_attrs;
 typedef struct glia_row_sums_attrs { int64_t size; } glia_row_sums_attrs; /* number of rows of the indexed table */
 typedef struct glia_iota_attrs { glia_dtype dtype; glia_shape shape; int64_t axis; } glia_iota_attrs;
-/* bf16 (here and in convolutions): f32 operands are rounded to bf16 before they are multiplied; sums stay f32. */
-typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; } glia_matmul_attrs;
+/* bf16 (here and in convolutions): f32 operands are rounded to bf16 before they are multiplied; sums stay f32.
+ * sparse: 1: most of the first factor, 2: of the second, is zeros, so a backend may leave these out; 0: neither. */
+typedef struct glia_matmul_attrs { bool transpose_a, transpose_b, bf16; int64_t sparse; } glia_matmul_attrs;
+/* lif, lif_filter (lif.c). reset: after a spike the membrane loses the threshold, is set to 0, or stays (no spikes).
+ * steps: lif: of an input that is the same in all of them; 0: the input has a step axis. reverse: lif_filter. */
+typedef enum glia_lif_reset {
+    GLIA_RESET_SUBTRACT,
+    GLIA_RESET_TO_ZERO,
+    GLIA_RESET_NONE,
+    GLIA_RESET_COUNT
+} glia_lif_reset;
+typedef struct glia_lif_attrs { double beta, threshold; int64_t reset, steps; bool reverse; } glia_lif_attrs;
 /* input: the state "rng", i64 (2): seed, step */
 typedef struct glia_random_attrs { glia_shape shape; int64_t stream; } glia_random_attrs;
 
@@ -144,6 +154,9 @@ glia_tensor glia_batch_norm_of(const glia_tensor in[5], glia_batch_norm_attrs at
 glia_tensor glia_relu_gradient(glia_tensor y, glia_tensor dy);
 /* dy where x is positive, -dy where it is negative, 0 where it is 0 or NaN: the gradient of |x|. */
 glia_tensor glia_abs_gradient(glia_tensor x, glia_tensor dy);
+
+/* Membranes of spiking units, (N, T, ...), from their currents. */
+glia_tensor glia_lif_of(glia_tensor current, glia_lif_attrs attrs);
 
 /* A value packed into the vector x (K) or (-K). */
 glia_tensor glia_part_of(glia_tensor packed, glia_part part);

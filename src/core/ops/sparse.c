@@ -386,12 +386,13 @@ glia_tensor glia_segment_mean(glia_tensor x, glia_tensor offsets) {
     return glia_div(sum, glia_maximum(n, glia_like(n, 1)));
 }
 
-/* e^(x - max) divided by its sum; subtracting the maximum does not change the result, so no gradient flows through
- * it. */
+/* e^(x - max) divided by its sum; subtracting the maximum does not change the result, so no gradient flows through it.
+ * A sum is 1 or more, or 0 for entries of no segment, which must not divide by it. */
 glia_tensor glia_segment_softmax(glia_tensor x, glia_tensor offsets) {
     if (glia_is_bad(x) || glia_is_bad(offsets)) return glia_segment_sum(x, offsets);
     const int64_t edges = x->shape.rank ? x->shape.dim[0] : 0;
     glia_tensor most = glia_segment_spread(glia_stop_gradient(glia_segment_max(x, offsets)), offsets, edges);
     glia_tensor e = glia_exp(glia_sub(x, most));
-    return glia_div(e, glia_segment_spread(glia_segment_sum(e, offsets), offsets, edges));
+    glia_tensor sum = glia_segment_spread(glia_segment_sum(e, offsets), offsets, edges);
+    return glia_div(e, glia_maximum(sum, glia_like(sum, 0.5)));
 }

@@ -415,8 +415,9 @@ glia_rng glia_augment_rng(uint64_t key, int64_t index, int step) {
 static const glia_motion stay = { .m = { 1, 0, 0, 0, 1, 0 } };
 
 /* Applies the accumulated map and resets it. */
-static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *work) {
+static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *work, const glia_target *target) {
     const double *m = motion->m;
+    if (memcmp(m, stay.m, sizeof stay.m)) glia_augment_move_target(target, frame, motion, work->spare);
     if (motion->sampled && memcmp(m, stay.m, sizeof stay.m)) {
         glia_augment_move(work->x, work->spare, frame, motion);
         glia_augment_exchange(work);
@@ -429,16 +430,41 @@ static void settle(glia_motion *motion, glia_frame frame, glia_augment_work *wor
 
 /* Composes a step with the accumulated map; applies that first if both sample with a different edge or fill. */
 static void gather(const glia_augment_step *step, glia_frame frame, glia_rng *rng, glia_motion *motion,
-                   glia_augment_work *work) {
+                   glia_augment_work *work, const glia_target *target) {
     glia_motion next = stay;
     step->kind->move(step->opts, frame, rng, &next);
     const bool other = next.edge != motion->edge || next.fill != motion->fill;
-    if (motion->sampled && next.sampled && other) settle(motion, frame, work);
+    if (motion->sampled && next.sampled && other) settle(motion, frame, work, target);
     *motion = glia_motion_join(*motion, next);
 }
 
+/* Changes the sample, and then the target with the same random numbers. */
+static void run_step(const glia_augment_step *step, glia_frame frame, glia_rng rng, glia_augment_work *work,
+                     const glia_target *target) {
+    const glia_augment_kind *kind = step->kind;
+    glia_rng same = rng;
+    kind->run(step->opts, frame, &rng, work);
+    if (kind->follow && target->kind != GLIA_TARGETS_ELSEWHERE) {
+        glia_motion motion = stay;
+        kind->follow(step->opts, frame, &same, &motion);
+        if (motion.sampled) glia_augment_move_target(target, frame, &motion, work->spare);
+    } else if (kind->displaces && target->kind == GLIA_TARGETS_MASK) {
+        const float *field = work->extra;
+        glia_augment_displace_mask(target->y, frame, field, field + (size_t)frame.height * (size_t)frame.width,
+                                   kind->edge(step->opts), (int32_t *)(void *)work->spare);
+    }
+}
+
+glia_status glia_augment_check_targets(const glia_augment *augment, glia_targets kind, glia_error *error) {
+    for (int i = 0; kind == GLIA_TARGETS_BOXES && i < augment->n; i++)
+        if (augment->steps[i].kind->displaces)
+            return glia_fail(error, GLIA_E_UNSUPPORTED, "augmentation: boxes cannot follow %s",
+                             augment->steps[i].kind->name);
+    return GLIA_OK;
+}
+
 void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t key, int64_t index, float *x,
-                      float *scratch) {
+                      const glia_target *target, float *scratch) {
     const size_t count = (size_t)glia_shape_count(sample);
     glia_augment_work work = { .x = x, .spare = scratch, .extra = scratch + count };
     glia_motion motion = stay;
@@ -451,13 +477,13 @@ void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t k
         const glia_frame frame = glia_augment_frame(step->kind, sample);
         if (step->kind->move) {
             moved = frame;
-            gather(step, frame, &rng, &motion, &work);
+            gather(step, frame, &rng, &motion, &work, target);
         } else {
-            settle(&motion, moved, &work);
-            step->kind->run(step->opts, frame, &rng, &work);
+            settle(&motion, moved, &work, target);
+            run_step(step, frame, rng, &work, target);
         }
     }
-    settle(&motion, moved, &work);
+    settle(&motion, moved, &work, target);
     if (work.x != x) memcpy(x, work.x, count * sizeof *x);
 }
 
@@ -470,7 +496,8 @@ glia_status glia_augment_apply(const glia_augment *augment, glia_shape sample, u
     if (sample.rank == 0) return glia_fail(error, GLIA_E_SHAPE, "augmentation: a scalar is not a sample");
     float *scratch = malloc(glia_augment_scratch(augment, sample) * sizeof *scratch);
     if (!scratch) return glia_fail_nomem(error);
-    glia_augment_run(augment, sample, glia_augment_key(seed, (uint64_t)epoch), index, x, scratch);
+    glia_augment_run(augment, sample, glia_augment_key(seed, (uint64_t)epoch), index, x, &(glia_target){ 0 },
+                     scratch);
     free(scratch);
     return GLIA_OK;
 }

@@ -70,6 +70,13 @@ typedef struct glia_mix {
     glia_rectangle part;
 } glia_mix;
 
+/* What moves with a picture; elsewhere: nothing. */
+typedef struct glia_target {
+    glia_targets kind; /* what y is, as in data.h */
+    void *y;
+    int64_t boxes;
+} glia_target;
+
 typedef struct glia_augment_kind {
     const char *name;
     enum { GLIA_AUGMENT_ANY, GLIA_AUGMENT_IMAGE, GLIA_AUGMENT_SERIES } of;
@@ -83,6 +90,11 @@ typedef struct glia_augment_kind {
     void (*run)(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work);
     void (*move)(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion);
     void (*mix)(const void *opts, glia_frame frame, glia_rng *rng, glia_mix *mix);
+    /* Of a run that moves pixels, for targets: the map of the run with the same random numbers. NULL: it moves none. */
+    void (*follow)(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion);
+    /* The run leaves its field in `extra`: dx (H, W), then dy, where each pixel comes from; the edge of its options. */
+    bool displaces;
+    glia_edge (*edge)(const void *opts);
 } glia_augment_kind;
 
 #define GLIA_AUGMENT_ROW(name) extern const glia_augment_kind glia_augment_##name##_kind;
@@ -117,9 +129,12 @@ size_t glia_augment_scratch(const glia_augment *augment, glia_shape sample);
 uint64_t glia_augment_key(uint64_t seed, uint64_t epoch);
 glia_rng glia_augment_rng(uint64_t key, int64_t index, int step);
 
-/* Changes x in place; never fails. */
+/* Changes x, and the target with it, in place; never fails. */
 void glia_augment_run(const glia_augment *augment, glia_shape sample, uint64_t key, int64_t index, float *x,
-                      float *scratch);
+                      const glia_target *target, float *scratch);
+
+/* Whether targets of this kind can follow all steps. */
+glia_status glia_augment_check_targets(const glia_augment *augment, glia_targets kind, glia_error *error);
 
 bool glia_augment_mixes(const glia_augment *augment); /* targets become class shares (soft labels); NULL: false */
 
@@ -155,6 +170,13 @@ glia_motion glia_motion_translate(double x, double y, glia_edge edge, double fil
 /* Composition: first, then second. */
 glia_motion glia_motion_join(glia_motion first, glia_motion second);
 void glia_augment_move(const float *in, float *out, glia_frame frame, const glia_motion *motion);
+
+/* The same for targets. Pixels of a mask are those that lie nearest, -1 beyond a constant edge. A box becomes the box
+ * around its moved corners, cut at the edges; its label becomes -1 if less than a quarter of it is left. `spare` has
+ * room for a mask. */
+void glia_augment_move_target(const glia_target *target, glia_frame frame, const glia_motion *motion, void *spare);
+void glia_augment_displace_mask(int32_t *mask, glia_frame frame, const float *dx, const float *dy, glia_edge edge,
+                                int32_t *spare);
 
 /* Resizes the part [top, top + height) x [left, left + width) to the frame: bilinear, half-pixel centres. */
 void glia_augment_resize(const float *in, float *out, glia_frame frame, int top, int left, int height, int width);

@@ -186,10 +186,22 @@ static glia_rectangle middle_part(glia_frame frame, const double ratio[2]) {
     return part;
 }
 
-static void resized_crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
-    const glia_augment_resized_crop_opts *o = opts;
+static glia_rectangle draw_crop(const glia_augment_resized_crop_opts *o, glia_frame frame, glia_rng *rng) {
     glia_rectangle part;
     if (!glia_augment_draw_part(frame, o->scale, o->ratio, rng, &part)) part = middle_part(frame, o->ratio);
+    return part;
+}
+
+/* Pixel x is sampled at (x + 1/2) step + left - 1/2. */
+static void resized_crop_follow(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
+    const glia_rectangle part = draw_crop(opts, frame, rng);
+    const double step_x = (double)part.width / frame.width, step_y = (double)part.height / frame.height;
+    *motion = motion_of(step_x, 0, part.left + (part.width - frame.width) / 2.0, 0, step_y,
+                        part.top + (part.height - frame.height) / 2.0, GLIA_EDGE_REPEAT, 0);
+}
+
+static void resized_crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
+    const glia_rectangle part = draw_crop(opts, frame, rng);
     if (part.height == frame.height && part.width == frame.width) return;
     glia_augment_resize(work->x, work->spare, frame, part.top, part.left, part.height, part.width);
     glia_augment_exchange(work);
@@ -207,6 +219,7 @@ const glia_augment_kind glia_augment_resized_crop_kind = {
     .n_fields = GLIA_COUNT(resized_crop_fields),
     .opts_bytes = sizeof(glia_augment_resized_crop_opts),
     .run = resized_crop_run,
+    .follow = resized_crop_follow,
 };
 
 void glia_augment_resized_crop(glia_augment *augment, glia_augment_resized_crop_opts opts) {
@@ -242,6 +255,8 @@ static void elastic_run(const void *opts, glia_frame frame, glia_rng *rng, glia_
     glia_augment_exchange(work);
 }
 
+static glia_edge elastic_edge(const void *opts) { return ((const glia_augment_elastic_opts *)opts)->edge; }
+
 static size_t elastic_extra(const void *opts, glia_frame frame) {
     (void)opts;
     return 2 * (size_t)frame.height * (size_t)frame.width + glia_augment_gauss_scratch(frame.height, frame.width);
@@ -261,6 +276,8 @@ const glia_augment_kind glia_augment_elastic_kind = {
     .opts_bytes = sizeof(glia_augment_elastic_opts),
     .extra = elastic_extra,
     .run = elastic_run,
+    .displaces = true,
+    .edge = elastic_edge,
 };
 
 void glia_augment_elastic(glia_augment *augment, glia_augment_elastic_opts opts) {

@@ -28,10 +28,24 @@ void glia_augment_shift_pixels(const float *in, float *out, glia_frame frame, in
     }
 }
 
+static void draw_place(const glia_augment_crop_opts *o, glia_rng *rng, int *top, int *left) {
+    const uint64_t places = 2 * (uint64_t)o->pad + 1;
+    *top = (int)glia_rng_below(rng, places) - o->pad;
+    *left = (int)glia_rng_below(rng, places) - o->pad;
+}
+
+static void crop_follow(const void *opts, glia_frame frame, glia_rng *rng, glia_motion *motion) {
+    const glia_augment_crop_opts *o = opts;
+    int top, left;
+    (void)frame;
+    draw_place(o, rng, &top, &left);
+    *motion = glia_motion_translate(-left, -top, o->edge, o->fill);
+}
+
 static void crop_run(const void *opts, glia_frame frame, glia_rng *rng, glia_augment_work *work) {
     const glia_augment_crop_opts *o = opts;
-    const uint64_t places = 2 * (uint64_t)o->pad + 1;
-    int top = (int)glia_rng_below(rng, places) - o->pad, left = (int)glia_rng_below(rng, places) - o->pad;
+    int top, left;
+    draw_place(o, rng, &top, &left);
     if (!top && !left) return;
     glia_augment_shift_pixels(work->x, work->spare, frame, top, left, o->edge, (float)o->fill);
     glia_augment_exchange(work);
@@ -49,6 +63,7 @@ const glia_augment_kind glia_augment_crop_kind = {
     .n_fields = GLIA_COUNT(crop_fields),
     .opts_bytes = sizeof(glia_augment_crop_opts),
     .run = crop_run,
+    .follow = crop_follow,
 };
 
 void glia_augment_crop(glia_augment *augment, glia_augment_crop_opts opts) {

@@ -286,7 +286,10 @@ glia_status glia_safetensors_write(const char *path, const glia_array *arrays, i
  * functions other than those of dense tensors are GLIA_E_UNSUPPORTED. */
 glia_status glia_torch_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
 bool glia_torch_is(const uint8_t *bytes, size_t length); /* begins like one */
-/* A file of torch.save() or of safetensors. */
+/* The arrays of a .npz by their names, without ".npy"; copied. */
+glia_status glia_npz_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
+bool glia_npz_is(const uint8_t *bytes, size_t length); /* a zip whose first file is a .npy */
+/* A file of torch.save(), of safetensors or of numpy.savez(). */
 glia_status glia_tensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error);
 
 /* The same of a file on disk; errors name the path. Release with glia_tensors_close() on success. */

@@ -159,22 +159,34 @@ static glia_status op_real(machine *m, int unused) {
     return push(m, value);
 }
 
-/* A text whose length takes `bytes` bytes. */
-static glia_status op_text(machine *m, int bytes) {
+static bool is_text(const uint8_t *bytes, size_t length) {
+    for (size_t i = 0, n; i < length; i += n) {
+        n = glia_utf8_length(bytes + i, length - i);
+        if (n == 0 || !bytes[i]) return false;
+    }
+    return true;
+}
+
+/* A text or bytes with a length that takes `bytes` bytes. */
+static glia_status push_bytes(machine *m, int bytes, bool needs_text, bool may_be_text) {
     uint64_t length;
     if (!take(m, (size_t)bytes, &length) || length > m->length - m->at) return fail_end(m);
-    for (size_t i = 0, n; i < length; i += n) {
-        n = glia_utf8_length(m->bytes + m->at + i, (size_t)length - i);
-        if (n == 0 || !m->bytes[m->at + i]) return fail(m, "a text is not valid UTF-8");
-    }
-    glia_pickle *value = create(m, GLIA_PICKLE_TEXT);
+    const bool text = may_be_text && is_text(m->bytes + m->at, (size_t)length);
+    if (needs_text && !text) return fail(m, "a text is not valid UTF-8");
+    glia_pickle *value = create(m, text ? GLIA_PICKLE_TEXT : GLIA_PICKLE_BYTES);
     char *copy = value ? glia_arena_alloc(m->arena, (size_t)length + 1) : NULL;
     if (!copy) return glia_fail_nomem(m->error);
     memcpy(copy, m->bytes + m->at, (size_t)length);
     m->at += (size_t)length;
     value->text = copy;
+    value->integer = (int64_t)length;
     return push(m, value);
 }
+
+static glia_status op_text(machine *m, int bytes) { return push_bytes(m, bytes, true, true); }
+/* A string of Python 2: a text, or bytes. */
+static glia_status op_string(machine *m, int bytes) { return push_bytes(m, bytes, false, true); }
+static glia_status op_bytes(machine *m, int bytes) { return push_bytes(m, bytes, false, false); }
 
 /* A tuple of n values; n -1: of those above the mark. */
 static glia_status op_tuple(machine *m, int n) {
@@ -197,8 +209,8 @@ static glia_status add_items(machine *m, int n, bool pairs) {
     const int below = m->depth - n - marked - 1;
     if (n < 0 || below < 0 || (!marked && there >= 0 && n >= there)) return fail(m, "the stack has too few values");
     glia_pickle *to = m->stack[below];
-    const bool right = pairs ? to->kind == GLIA_PICKLE_DICT || to->kind == GLIA_PICKLE_CALL
-                             : to->kind == GLIA_PICKLE_LIST;
+    const bool right =
+        pairs ? to->kind == GLIA_PICKLE_DICT || to->kind == GLIA_PICKLE_CALL : to->kind == GLIA_PICKLE_LIST;
     if (!right || (pairs && n % 2)) return fail(m, "items are added to a value that takes none");
     glia_status status = append(m, to, n);
     m->depth -= marked;
@@ -292,11 +304,12 @@ static glia_status op_stack_global(machine *m, int unused) {
                      (int)GLIA_MIN(strlen(name->text), (size_t)4096));
 }
 
-static glia_status op_reduce(machine *m, int unused) {
-    (void)unused;
+/* A call, or with `makes` a new object of a class. */
+static glia_status op_reduce(machine *m, int makes) {
     glia_pickle *args = pop(m), *callee = args ? pop(m) : NULL;
     if (!callee || callee->kind != GLIA_PICKLE_NAME || args->kind != GLIA_PICKLE_TUPLE)
-        return fail(m, "REDUCE calls something that is not a known function");
+        return fail(m, makes ? "NEWOBJ makes something that is not of a known class"
+                             : "REDUCE calls something that is not a known function");
     glia_pickle *call = create(m, GLIA_PICKLE_CALL);
     if (!call) return glia_fail_nomem(m->error);
     call->name = callee->name;
@@ -304,11 +317,13 @@ static glia_status op_reduce(machine *m, int unused) {
     return push(m, call);
 }
 
-/* State of an object: nothing that tensors need, so it is dropped. */
+/* The state of an object. */
 static glia_status op_build(machine *m, int unused) {
     (void)unused;
-    const glia_pickle *state = pop(m), *object = state ? top(m) : NULL;
-    return object && object->kind == GLIA_PICKLE_CALL ? GLIA_OK : fail(m, "BUILD changes something that is no object");
+    glia_pickle *state = pop(m), *object = state ? top(m) : NULL;
+    if (!object || object->kind != GLIA_PICKLE_CALL) return fail(m, "BUILD changes something that is no object");
+    object->state = state;
+    return GLIA_OK;
 }
 
 static glia_status op_reference(machine *m, int unused) {
@@ -345,7 +360,11 @@ static const struct opcode {
     ['X'] = { "BINUNICODE", op_text, 4 },
     [0x8C] = { "SHORT_BINUNICODE", op_text, 1 },
     [0x8D] = { "BINUNICODE8", op_text, 8 },
-    ['U'] = { "SHORT_BINSTRING", op_text, 1 },
+    ['U'] = { "SHORT_BINSTRING", op_string, 1 },
+    ['T'] = { "BINSTRING", op_string, 4 },
+    ['C'] = { "SHORT_BINBYTES", op_bytes, 1 },
+    ['B'] = { "BINBYTES", op_bytes, 4 },
+    [0x8E] = { "BINBYTES8", op_bytes, 8 },
     ['t'] = { "TUPLE", op_tuple, -1 },
     [0x85] = { "TUPLE1", op_tuple, 1 },
     [0x86] = { "TUPLE2", op_tuple, 2 },
@@ -362,16 +381,13 @@ static const struct opcode {
     ['c'] = { "GLOBAL", op_global, 0 },
     [0x93] = { "STACK_GLOBAL", op_stack_global, 0 },
     ['R'] = { "REDUCE", op_reduce, 0 },
+    [0x81] = { "NEWOBJ", op_reduce, 1 },
     ['b'] = { "BUILD", op_build, 0 },
     ['Q'] = { "BINPERSID", op_reference, 0 },
     ['I'] = { "INT", NULL, 0 },
     ['L'] = { "LONG", NULL, 0 },
     [0x8B] = { "LONG4", NULL, 0 },
     ['S'] = { "STRING", NULL, 0 },
-    ['T'] = { "BINSTRING", NULL, 0 },
-    ['B'] = { "BINBYTES", NULL, 0 },
-    ['C'] = { "SHORT_BINBYTES", NULL, 0 },
-    [0x8E] = { "BINBYTES8", NULL, 0 },
     [0x96] = { "BYTEARRAY8", NULL, 0 },
     [0x97] = { "NEXT_BUFFER", NULL, 0 },
     [0x98] = { "READONLY_BUFFER", NULL, 0 },
@@ -389,7 +405,6 @@ static const struct opcode {
     ['P'] = { "PERSID", NULL, 0 },
     ['i'] = { "INST", NULL, 0 },
     ['o'] = { "OBJ", NULL, 0 },
-    [0x81] = { "NEWOBJ", NULL, 0 },
     [0x92] = { "NEWOBJ_EX", NULL, 0 },
     [0x82] = { "EXT1", NULL, 0 },
     [0x83] = { "EXT2", NULL, 0 },

@@ -1,8 +1,9 @@
 /* pickle.h - Python's pickles, read into a tree without executing anything.
  *
  * A pickle is a program for a stack machine that may call any function of Python. This reader knows only the opcodes
- * with which dictionaries, lists, tuples, texts, numbers and tensors are written, and only functions and classes that
- * the caller lists. A call of one of them becomes a node of the tree; everything else is refused by name and offset.
+ * with which dictionaries, lists, tuples, texts, numbers, arrays and tensors are written, and only functions and
+ * classes that the caller lists. A call of one of them becomes a node of the tree; everything else is refused by name
+ * and offset.
  */
 #ifndef GLIA_SRC_DATA_FORMATS_PICKLE_H
 #define GLIA_SRC_DATA_FORMATS_PICKLE_H
@@ -14,7 +15,8 @@ typedef enum glia_pickle_kind {
     GLIA_PICKLE_BOOL, /* integer: 0 or 1 */
     GLIA_PICKLE_INT,
     GLIA_PICKLE_REAL,
-    GLIA_PICKLE_TEXT,
+    GLIA_PICKLE_TEXT,  /* text, and its length as integer */
+    GLIA_PICKLE_BYTES, /* the same; bytes that are no text */
     GLIA_PICKLE_TUPLE,
     GLIA_PICKLE_LIST,
     GLIA_PICKLE_DICT,      /* items: key, value, key, value, ... */
@@ -34,6 +36,7 @@ typedef struct glia_pickle {
     struct glia_pickle **items; /* a node may be the item of several, and of itself */
     int n, capacity;
     struct glia_pickle *args;
+    struct glia_pickle *state; /* of a CALL: what BUILD gave it; NULL: nothing */
 } glia_pickle;
 
 /* Reads one pickle of the protocols 2 to 5; `offset` is that of `bytes` in the file. known: "module name" of n_known

@@ -519,6 +519,7 @@ glia_status glia_torch_parse(const uint8_t *bytes, size_t length, glia_safetenso
 }
 
 glia_status glia_tensors_parse(const uint8_t *bytes, size_t length, glia_safetensors *file, glia_error *error) {
+    if (glia_npz_is(bytes, length)) return glia_npz_parse(bytes, length, file, error);
     return glia_torch_is(bytes, length) ? glia_torch_parse(bytes, length, file, error)
                                         : glia_safetensors_parse(bytes, length, file, error);
 }

@@ -54,6 +54,9 @@ void *glia_graph_add_zeros(glia_graph_data *data, glia_graph_part part, const ch
  * needs. */
 const glia_graph_array *glia_graph_need(const glia_graph_data *data, glia_graph_part part, const char *name,
                                         glia_dtype dtype, const char *who, glia_error *error);
+/* Of the items to learn from, this share of each class goes to validation; the array "split" must be there. */
+glia_status glia_graph_hold_out(glia_graph_data *data, glia_graph_part part, double share, uint64_t seed,
+                                glia_error *error);
 const char *glia_graph_part_name(glia_graph_part part); /* "nodes" */
 
 #endif

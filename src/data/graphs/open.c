@@ -36,6 +36,8 @@ static const kind kinds[] = {
     { "ratings", NULL, glia_read_ratings, "", "", "ratings:FILE", "a table with columns user, item, rating" },
     { "gin", NULL, glia_read_gin_text, "", "", "gin:FILE", "graphs in GIN's text" },
     { "tu", NULL, glia_read_tu_collection, "", "", "tu:FOLDER/NAME", "a TU collection, NAME_A.txt, ..." },
+    { "planetoid", NULL, glia_read_planetoid, "", "", "planetoid:FOLDER/NAME",
+      "Planetoid's pickles, FOLDER/ind.NAME.x, ... (nothing is executed)" },
     { "edges", NULL, glia_read_edge_list, "nodes,directed", "", "edges:FILE?nodes=N&directed=1",
       "a line an edge: SNAP, CSV" },
     { "table", NULL, glia_read_graph_tables, "directed", "", "table:NODES.csv,EDGES.csv?directed=1",
@@ -85,9 +87,10 @@ static glia_status read_options(glia_graph_source *s, char *text, const char *al
         if (!value || s->n == GLIA_GRAPH_OPTIONS)
             return glia_fail(error, GLIA_E_ARGUMENT, "the option '%.60s' of '%.60s' has no value", text, s->name);
         *value++ = 0;
-        if (allowed && !glia_glob("split,fold,seed", text) && (!*allowed || !glia_glob(allowed, text)))
-            return glia_fail(error, GLIA_E_ARGUMENT, "'%.60s' has no option '%.60s'; it has split, fold, seed%s%s",
-                             s->name, text, *allowed ? "," : "", allowed);
+        if (allowed && !glia_glob("split,fold,folds,part,seed", text) && (!*allowed || !glia_glob(allowed, text)))
+            return glia_fail(error, GLIA_E_ARGUMENT,
+                             "'%.60s' has no option '%.60s'; it has split, fold, folds, part, seed%s%s", s->name, text,
+                             *allowed ? "," : "", allowed);
         s->keys[s->n] = text;
         s->values[s->n++] = value;
         text = next;
@@ -114,22 +117,53 @@ static glia_graph_part answered_part(const glia_graph_data *d) {
     return graphs ? GLIA_OF_GRAPHS : GLIA_OF_NODES;
 }
 
-/* "3/10": the fold is for the test, the next one for validation. */
-static glia_status split_by_fold(glia_graph_data *d, const double *of, uint64_t seed, glia_error *error) {
+/* Folds as the file gives them, or drawn. */
+static glia_status find_folds(const glia_graph_data *d, const glia_graph_source *s, int folds, uint64_t seed,
+                              int32_t *of_items, glia_error *error) {
+    const char *column = glia_graph_option(s, "folds");
     const glia_graph_part part = answered_part(d);
-    const int64_t n = glia_graph_items(d, part);
-    if (of[1] < 2 || of[1] > (double)n || of[0] < 0 || of[0] >= of[1] || of[0] != (int)of[0] || of[1] != (int)of[1])
+    if (!column) return glia_graph_folds(d, part, folds, seed, of_items, error);
+    return glia_read_folds(s->path, column, glia_graph_items(d, part), of_items, error);
+}
+
+/* What items outside the fold are for: "3/10": the next fold is for validation; "3/10/0.1": a tenth of them. */
+static glia_status split_rest(glia_graph_data *d, const double *of, int n, const int32_t *of_items, uint8_t *split,
+                              uint64_t seed, glia_error *error) {
+    const glia_graph_part part = answered_part(d);
+    if (n == 3) return glia_graph_hold_out(d, part, of[2], seed, error);
+    for (int64_t i = 0; i < glia_graph_items(d, part); i++) {
+        if (of_items[i] == ((int)of[0] + 1) % (int)of[1]) split[i] = GLIA_PART_VALIDATION;
+    }
+    return GLIA_OK;
+}
+
+static glia_status split_by_fold(glia_graph_data *d, const glia_graph_source *s, const double *of, int n, uint64_t seed,
+                                 glia_error *error) {
+    const glia_graph_part part = answered_part(d);
+    const int64_t items = glia_graph_items(d, part);
+    const char *of_what = glia_graph_option(s, "part");
+    const bool test = !of_what || strcmp(of_what, "test") == 0;
+    if (!test && strcmp(of_what, "validation") != 0)
+        return glia_fail(error, GLIA_E_ARGUMENT, "part=%.40s: a fold is for test or validation", of_what);
+    if (of[1] < 2 || of[1] > (double)items || of[0] < 0 || of[0] >= of[1] || of[0] != (int)of[0] ||
+        of[1] != (int)of[1] || (n == 3 && !(of[2] >= 0 && of[2] < 1)))
         return glia_fail(error, GLIA_E_ARGUMENT, "there is no fold %g of %g", of[0], of[1]);
-    const int folds = (int)of[1], fold = (int)of[0];
     glia_status status = glia_graph_split_randomly(d, part, 0, 0, seed, error);
-    int32_t *of_items = malloc((size_t)n * sizeof *of_items);
+    int32_t *of_items = malloc((size_t)items * sizeof *of_items);
     if (!of_items) return glia_fail_nomem(error);
-    if (status == GLIA_OK) status = glia_graph_folds(d, part, folds, seed, of_items, error);
-    glia_array split;
-    for (int64_t i = 0; status == GLIA_OK && glia_graph_data_find(d, part, "split", &split) && i < n; i++)
-        ((uint8_t *)split.data)[i] = of_items[i] == fold                 ? GLIA_PART_TEST
-                                     : of_items[i] == (fold + 1) % folds ? GLIA_PART_VALIDATION
-                                                                         : GLIA_PART_TRAIN;
+    if (status == GLIA_OK) status = find_folds(d, s, (int)of[1], seed, of_items, error);
+    int64_t members = 0;
+    for (int64_t i = 0; status == GLIA_OK && i < items; i++) members += of_items[i] == (int)of[0];
+    if (status == GLIA_OK && !members)
+        status = glia_fail(error, GLIA_E_ARGUMENT, "the fold %g of %g is empty", of[0], of[1]);
+    glia_array a;
+    const bool there = status == GLIA_OK && glia_graph_data_find(d, part, "split", &a);
+    uint8_t *split = there ? a.data : NULL;
+    for (int64_t i = 0; split && i < items; i++)
+        split[i] = of_items[i] == (int)of[0] ? test ? GLIA_PART_TEST : GLIA_PART_VALIDATION
+                   : of_items[i] < 0         ? GLIA_PART_NONE
+                                             : GLIA_PART_TRAIN;
+    if (split && test) status = split_rest(d, of, n, of_items, split, seed, error);
     free(of_items);
     return status;
 }
@@ -141,8 +175,14 @@ static glia_status apply_split(glia_graph_data *d, const glia_graph_source *s, g
     int64_t seed = 0;
     if (seed_text && (!glia_parse_integer(seed_text, seed_text + strlen(seed_text), &seed) || seed < 0))
         return glia_fail(error, GLIA_E_ARGUMENT, "seed=%.40s is not a seed", seed_text);
-    if (fold && read_numbers(fold, numbers, 2) == 2) return split_by_fold(d, numbers, (uint64_t)seed, error);
-    if (fold) return glia_fail(error, GLIA_E_ARGUMENT, "fold=%.40s is not FOLD/FOLDS", fold);
+    if (fold) {
+        double of[3];
+        const int n = read_numbers(fold, of, 3);
+        if (n == 2 || n == 3) return split_by_fold(d, s, of, n, (uint64_t)seed, error);
+        return glia_fail(error, GLIA_E_ARGUMENT, "fold=%.40s is not FOLD/FOLDS or FOLD/FOLDS/SHARE", fold);
+    }
+    if (glia_graph_option(s, "folds") || glia_graph_option(s, "part"))
+        return glia_fail(error, GLIA_E_ARGUMENT, "the options folds and part need fold=FOLD/FOLDS");
     if (!how) return GLIA_OK;
     const size_t word = strcspn(how, ":");
     const int n = how[word] ? read_numbers(how + word + 1, numbers, 2) : 0;

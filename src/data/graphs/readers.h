@@ -75,7 +75,10 @@ const char *glia_graph_option(const glia_graph_source *source, const char *key);
 /* The type of a reader: NULL after an error. */
 typedef glia_graph_data *glia_graph_reader(const glia_graph_source *source, glia_error *error);
 glia_graph_reader glia_read_graph_folder, glia_read_gin_text, glia_read_tu_collection, glia_read_edge_list,
-    glia_read_graph_tables, glia_read_smiles_table, glia_read_ratings;
+    glia_read_graph_tables, glia_read_smiles_table, glia_read_ratings, glia_read_planetoid;
+
+/* folds (items) from the column of folds.csv beside a file of data; -1: in none. */
+glia_status glia_read_folds(const char *path, const char *column, int64_t items, int32_t *folds, glia_error *error);
 
 /* Marks "split" from words train, val, valid, validation, test; -1: another word. */
 int glia_graph_split_named(const char *word, const char *end);

@@ -5,7 +5,7 @@
 
 #include "data/graphs/graph_data.h"
 
-enum { STREAM_NODES = 0x6E6F6473, STREAM_LINKS = 0x6C696E6B, STREAM_FOLDS = 0x666F6C64 };
+enum { STREAM_NODES = 0x6E6F6473, STREAM_LINKS = 0x6C696E6B, STREAM_FOLDS = 0x666F6C64, STREAM_HELD_OUT = 0x68656C64 };
 
 /* A random order of 0 to n - 1 (Fisher-Yates); NULL: out of memory. */
 static int64_t *random_order(int64_t n, glia_rng *rng) {
@@ -111,6 +111,33 @@ glia_status glia_graph_folds(const glia_graph_data *d, glia_graph_part part, int
     return GLIA_OK;
 }
 
+glia_status glia_graph_hold_out(glia_graph_data *d, glia_graph_part part, double share, uint64_t seed,
+                                glia_error *error) {
+    glia_error reason = { 0 };
+    glia_array label;
+    uint8_t *split = split_array(d, part, &reason);
+    if (!split) return glia_fail(error, reason.status, "%s", reason.message);
+    const int64_t n = glia_graph_items(d, part);
+    const int classes = glia_graph_data_classes(d, part);
+    const int32_t *labels = classes && glia_graph_data_find(d, part, "label", &label) ? label.data : NULL;
+    glia_rng rng = { .seed = seed, .stream = STREAM_HELD_OUT };
+    int64_t *order = random_order(n, &rng);
+    if (!order) return glia_fail_nomem(error);
+    double due = 0; /* the rests of the classes add up */
+    for (int c = -1; c < GLIA_MAX(classes, 1); c++) {
+        for (int64_t i = 0; i < n; i++) {
+            const int64_t item = order[i];
+            if (split[item] != GLIA_PART_TRAIN || (labels ? labels[item] : 0) != c) continue;
+            due += share;
+            if (due < 1) continue;
+            split[item] = GLIA_PART_VALIDATION;
+            due -= 1;
+        }
+    }
+    free(order);
+    return GLIA_OK;
+}
+
 /* ---- scaffolds ------------------------------------------------------------------------------------ */
 
 typedef struct group {
@@ -118,10 +145,11 @@ typedef struct group {
     int64_t first, members;
 } group;
 
+/* Of equal groups the one that begins last comes first, as in DeepChem. */
 static int largest_first(const void *a, const void *b) {
     const group *x = a, *y = b;
     if (x->members != y->members) return x->members > y->members ? -1 : 1;
-    return (x->first > y->first) - (x->first < y->first);
+    return (x->first < y->first) - (x->first > y->first);
 }
 
 glia_status glia_graph_split_by_scaffold(glia_graph_data *d, double validation, double test, glia_error *error) {

@@ -72,7 +72,8 @@ struct glia_loader {
 static glia_status read_changed(const glia_loader *l, int64_t index, int64_t stream, float *x, void *y, float *scratch,
                                 glia_error *error) {
     glia_status status = glia_data_read_raw(l->data, index, x, y, error);
-    if (!status) glia_augment_run(l->opts.augment, l->data->x_shape, l->key, stream, x, scratch);
+    const glia_target target = { l->data->targets, y, l->data->y_shape.dim[0] };
+    if (!status) glia_augment_run(l->opts.augment, l->data->x_shape, l->key, stream, x, &target, scratch);
     return status;
 }
 
@@ -202,6 +203,7 @@ static glia_status describe(glia_loader *l, glia_error *error) {
     }
     if (!augment) return GLIA_OK;
     glia_status status = glia_augment_check(augment, data->x_shape, error);
+    if (!status) status = glia_augment_check_targets(augment, data->targets, error);
     if (status) return status;
     l->scratch_count = glia_augment_scratch(augment, data->x_shape);
     l->mixes = glia_augment_mixes(augment);

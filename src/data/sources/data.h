@@ -23,12 +23,20 @@ typedef struct glia_data_kind {
     glia_status (*read_ids)(const glia_dataset *data, int64_t index, int32_t *ids, glia_error *error);
 } glia_data_kind;
 
+/* What targets are in the picture x, and so what augmentation does to them. */
+typedef enum glia_targets {
+    GLIA_TARGETS_ELSEWHERE, /* nothing in it: they stay as they are */
+    GLIA_TARGETS_MASK,      /* y (H W), i32: the class of each pixel */
+    GLIA_TARGETS_BOXES      /* y (boxes, 5), f32: label (-1: no box), left, top, right, bottom in pixels */
+} glia_targets;
+
 struct glia_dataset {
     const glia_data_kind *kind;
     char *name;
     int64_t n;
     glia_shape x_shape, y_shape; /* of a sample */
     glia_dtype y_dtype;
+    glia_targets targets;
     size_t x_count, y_bytes; /* values in x, bytes of y */
     int classes;             /* 0: not a classification */
     char **class_names;      /* (classes), or NULL */

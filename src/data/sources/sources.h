@@ -122,4 +122,16 @@ typedef struct glia_mask_opts {
 } glia_mask_opts;
 glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts opts, const char *name, glia_error *error);
 
+/* ---- names that stand for addresses -------------------------------------------------------- */
+
+/* The address that a name such as "bccd?size=128x160" stands for, else the text itself. Release with free(); NULL: out
+ * of memory. */
+char *glia_data_expand(const char *address);
+
+/* ---- pictures with boxes ------------------------------------------------------------------ */
+
+/* An archive of pictures, resized to height x width (0: those of the first), and a table of boxes. */
+glia_dataset *glia_data_open_boxes(const char *pictures, const char *table, glia_image_opts opts, bool test,
+                                   const char *name, glia_error *error);
+
 #endif

@@ -4,8 +4,8 @@
  *
  *     *   the path in front: empty, or names of layers, each followed by "/" (Glia) or "." (file)
  *     #   a layer's number
- *     @   the kind of tensor: kernel, scale or table is "weight" in the file, bias or shift is "bias", others are
- *         called the same
+ *     @   the kind of tensor, by the family's list: kernel, scale or table is "weight" in PyTorch's files; those that
+ *         are not in the list are called the same
  *
  * A row with several sources concatenates their rows; `from` and `to` select thirds of one source's rows.
  *
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "data/formats/formats.h"
+#include "deploy/exchange/keras.h"
 #include "glia/exchange.h"
 #include "train/model/model.h"
 
@@ -97,17 +98,40 @@ static const rule timm_rules[] = {
     { 0 },
 };
 
+/* Of the files of Keras 3, and of Keras 2, which repeat the layer: "conv/conv/kernel:0". */
+static const rule keras_rules[] = {
+    { .ours = "*@", .theirs = { "*@" } },
+    { .ours = "*@", .theirs = { "*@:0" } },
+    { .ours = "*@", .theirs = { "**@:0" } },
+    { 0 },
+};
+
+/* Kinds of tensors: Glia's and the file's. */
+typedef struct kind {
+    const char *ours, *theirs;
+} kind;
+static const kind torch_kinds[] = { { "kernel", "weight" }, { "scale", "weight" }, { "table", "weight" },
+                                    { "bias", "bias" },     { "shift", "bias" },   { NULL, NULL } };
+static const kind keras_kinds[] = { { "scale", "gamma" },
+                                    { "shift", "beta" },
+                                    { "table", "embeddings" },
+                                    { "running_mean", "moving_mean" },
+                                    { "running_var", "moving_variance" },
+                                    { NULL, NULL } };
+
 /* Prefixes that may precede the names besides the caller's: the name of the net within a larger one. */
 static const struct family {
     const char *name;
     const rule *rules;
     const char *within;
     bool conv1d;
-} families[] = { { "torch", torch_rules, "", false },
-                 { "nanogpt", gpt_rules, "transformer.", false },
-                 { "gpt2", gpt_rules, "transformer.", true },
-                 { "bert", bert_rules, "bert.", false },
-                 { "timm", timm_rules, "", false } };
+    bool keras; /* its kinds and layouts; values without names in the model's order */
+} families[] = { { "torch", torch_rules, "", false, false },
+                 { "nanogpt", gpt_rules, "transformer.", false, false },
+                 { "gpt2", gpt_rules, "transformer.", true, false },
+                 { "bert", bert_rules, "bert.", false, false },
+                 { "timm", timm_rules, "", false, false },
+                 { "keras", keras_rules, "", false, true } };
 
 /* ---- names --------------------------------------------------------------------------------- */
 
@@ -119,17 +143,14 @@ typedef struct match {
     const char *numbers[NUMBERS];
     int digits[NUMBERS];
     const char *kind; /* of tensor, as the file calls it */
+    bool keras;       /* the family's kinds and its "/" */
 } match;
 
 /* The kind of tensor that the end of Glia's name gives. */
 static bool match_kind(const char *name, match *m) {
-    static const char *const weights[] = { "kernel", "scale", "table" }, *const biases[] = { "bias", "shift" };
     m->kind = name;
-    for (int i = 0; i < GLIA_COUNT(weights); i++) {
-        if (strcmp(name, weights[i]) == 0) m->kind = "weight";
-    }
-    for (int i = 0; i < GLIA_COUNT(biases); i++) {
-        if (strcmp(name, biases[i]) == 0) m->kind = "bias";
+    for (const kind *k = m->keras ? keras_kinds : torch_kinds; k->ours; k++) {
+        if (strcmp(name, k->ours) == 0) m->kind = k->theirs;
     }
     return !strchr(name, '/');
 }
@@ -174,7 +195,7 @@ static bool spell(const char *pattern, const match *m, bool with_path, const cha
         if (*pattern == '*') {
             if (!with_path) continue;
             length += snprintf(at, room, "%.*s", m->path_length, m->path);
-            for (; *at; at++) *at = *at == '/' ? '.' : *at;
+            for (; *at && !m->keras; at++) *at = *at == '/' ? '.' : *at;
         } else if (*pattern == '#') {
             length += snprintf(at, room, "%.*s", m->digits[number], m->numbers[number]);
             number++;
@@ -192,6 +213,7 @@ static bool spell(const char *pattern, const match *m, bool with_path, const cha
 typedef struct work {
     const struct family *family;
     const glia_safetensors *file;
+    const glia_model *model;
     const char *prefix;
     bool own;       /* the file may have Glia's own names */
     bool *used;     /* of the file's tensors */
@@ -200,6 +222,11 @@ typedef struct work {
     glia_text list;
     glia_error *error;
 } work;
+
+static bool ends(const char *name, const char *end) {
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && !strcmp(name + n - m, end);
+}
 
 /* What a value of the model is made of. */
 typedef struct source {
@@ -224,9 +251,42 @@ static int find_parts(const work *k, const rule *r, const match *m, const glia_s
     return 0;
 }
 
+/* Values that a model cannot do without: its parameters and running statistics. States of random operations and the
+ * like begin anew. */
+static bool is_needed(const glia_array *a) {
+    return a->parameter || ends(a->name, "running_mean") || ends(a->name, "running_var");
+}
+
+/* The place of a value's layer: that of the first value with the same path. */
+static int layer_place(const glia_store *store, const char *name) {
+    const char *slash = strrchr(name, '/');
+    const size_t n = slash ? (size_t)(slash - name) + 1 : strlen(name) + 1;
+    int at = 0;
+    while (strncmp(glia_store_entry(store, at).name, name, n) != 0) at++;
+    return at;
+}
+
+/* The array that numpy.savez(file, *model.get_weights()) has for this value: "arr_0", "arr_1", ... layer by layer. */
+static const glia_safetensor *find_by_order(const work *k, const char *name) {
+    const glia_store *store = k->model->store;
+    const int layer = layer_place(store, name);
+    int before = 0;
+    bool passed = false;
+    for (int i = 0; i < glia_store_count(store); i++) {
+        const glia_array a = glia_store_entry(store, i);
+        if (strcmp(a.name, name) == 0 && !is_needed(&a)) return NULL;
+        passed |= strcmp(a.name, name) == 0;
+        const int other = is_needed(&a) ? layer_place(store, a.name) : INT32_MAX;
+        before += other < layer || (other == layer && !passed);
+    }
+    char number[32];
+    snprintf(number, sizeof number, "%sarr_%d", k->prefix, before);
+    return glia_safetensors_find(k->file, number);
+}
+
 static source find_source(const work *k, const char *name) {
     source s = { 0 };
-    match m;
+    match m = { .keras = k->family->keras };
     char own[NAME];
     const int length = snprintf(own, sizeof own, "%s%s", k->prefix, name);
     if (k->own && length < NAME && (s.parts[0] = glia_safetensors_find(k->file, own))) s.n = 1;
@@ -235,6 +295,7 @@ static source find_source(const work *k, const char *name) {
         s.rule = r;
         s.n = find_parts(k, r, &m, s.parts);
     }
+    if (s.n == 0 && k->family->keras && (s.parts[0] = find_by_order(k, name))) s.n = 1;
     for (int i = 0; i < s.n; i++) k->used[s.parts[i] - k->file->tensors] = true;
     return s;
 }
@@ -267,6 +328,8 @@ static bool converts(glia_dtype from, glia_dtype to) {
 
 /* Fills `to` from its parts; false: they do not fit. With `only_check` nothing is written. */
 static bool take(const work *k, const source *s, const glia_array *to, bool only_check) {
+    if (k->family->keras && s->n == 1)
+        return glia_keras_take(s->parts[0], to, glia_keras_picture(k->model->graph, to->name), only_check);
     const int64_t rows = to->shape.rank ? to->shape.dim[0] : 1;
     int64_t columns = 1, filled = 0;
     for (int i = 1; i < to->shape.rank; i++) columns *= to->shape.dim[i];
@@ -289,17 +352,6 @@ static bool take(const work *k, const source *s, const glia_array *to, bool only
 }
 
 /* ---- what does not fit ---------------------------------------------------------------------- */
-
-static bool ends(const char *name, const char *end) {
-    const size_t n = strlen(name), m = strlen(end);
-    return n >= m && !strcmp(name + n - m, end);
-}
-
-/* Values that a model cannot do without: its parameters and running statistics. States of random operations and the
- * like begin anew. */
-static bool is_needed(const glia_array *a) {
-    return a->parameter || ends(a->name, "running_mean") || ends(a->name, "running_var");
-}
 
 /* Whether a value belongs to the layer of the model's last parameter. */
 static bool is_of_head(const glia_store *store, const char *name) {
@@ -396,6 +448,9 @@ static glia_status load_file(glia_model *model, const char *path, work *k, glia_
     glia_tensor_file file;
     if (status == GLIA_OK) status = glia_tensors_open(path, &file, error);
     if (status != GLIA_OK) return status;
+    const bool npz = glia_npz_is(file.bytes.bytes, file.bytes.length);
+    for (int i = 0; npz && k->own && i < GLIA_COUNT(families); i++)
+        if (families[i].keras) k->family = &families[i];
     glia_error reason = { 0 };
     k->error = &reason;
     k->file = &file.tensors;
@@ -414,7 +469,8 @@ static glia_status load_file(glia_model *model, const char *path, work *k, glia_
 glia_status glia_model_import_weights(glia_model *model, const char *path, glia_weights_opts opts,
                                       glia_weights_report *report, glia_error *error) {
     if (!model) return glia_fail_null(error, "glia_model_import_weights: model");
-    work k = { .prefix = opts.prefix ? opts.prefix : "", .opts = opts, .report = report, .own = !opts.family };
+    work k = { .model = model, .opts = opts, .report = report, .own = !opts.family };
+    k.prefix = opts.prefix ? opts.prefix : "";
     const char *family = opts.family ? opts.family : "torch", *names[GLIA_COUNT(families)];
     for (int i = 0; i < GLIA_COUNT(families); i++) {
         names[i] = families[i].name;
@@ -423,8 +479,9 @@ glia_status glia_model_import_weights(glia_model *model, const char *path, glia_
     if (k.family) return load_file(model, path, &k, error);
     if (report) *report = (glia_weights_report){ 0 };
     const char *near = glia_nearest(family, names, GLIA_COUNT(families));
-    return glia_fail(error, GLIA_E_ARGUMENT, "loading weights: '%s' is not torch, timm, nanogpt, gpt2 or bert%s%s%s",
-                     family, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return glia_fail(error, GLIA_E_ARGUMENT,
+                     "loading weights: '%s' is not torch, timm, keras, nanogpt, gpt2 or bert%s%s%s", family,
+                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 glia_status glia_model_load_foreign(glia_model *model, const char *path, const char *family, const char *prefix,

@@ -21,6 +21,7 @@ glia_status glia_evolving_begin(glia_training *t, const char *size, const char *
     e->mean_figure = glia_training_figure(t, "mean_return");
     e->eval_figure = glia_training_figure(t, "eval_return");
     e->size_figure = size ? glia_training_figure(t, size) : -1;
+    e->first_figure = -1;
     e->links_figure = links ? glia_training_figure(t, links) : -1;
     return status;
 }
@@ -44,8 +45,7 @@ glia_array glia_evolving_array(glia_training *t) {
     return (glia_array){ .name = "last", .dtype = GLIA_F64, .shape = GLIA_SHAPE(2), .data = e->last };
 }
 
-glia_status glia_evolving_restore(glia_training *t, const glia_array *from, int n, bool check_only,
-                                  glia_error *error) {
+glia_status glia_evolving_restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     glia_evolving *e = t->memory;
     for (int i = 0; i < n; i++) {
         if (strcmp(from[i].name, "last") != 0) continue;
@@ -56,14 +56,27 @@ glia_status glia_evolving_restore(glia_training *t, const glia_array *from, int 
     return glia_fail(error, GLIA_E_FORMAT, "the returns of the last generation are missing");
 }
 
+double glia_evolving_firsts(const double *returns, int64_t n, int64_t life) {
+    double sum = 0, count = 0;
+    for (int64_t k = 0; k < n; k += life, count++) sum += returns[k];
+    return sum / count;
+}
+
 glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, glia_error *error) {
     enum { EVALUATION = 1 << 30 };
     const glia_evolving *e = t->memory;
-    double reached;
+    const int64_t n = e->eval_episodes;
+    double *returns = malloc((size_t)n * sizeof *returns), reached = 0;
+    if (!returns) return glia_fail_nomem(error);
     glia_status status = glia_training_validation(t, true, error);
     const uint64_t seed = (t->opts.seed << 32) + EVALUATION;
-    if (status == GLIA_OK) status = glia_stage_play(&e->stage, best, seed, e->eval_episodes, &reached, error);
+    if (status == GLIA_OK) status = glia_stage_returns(&e->stage, best, seed, n, returns, error);
     if (status == GLIA_OK) status = glia_training_validation(t, false, error);
+    if (status == GLIA_OK) {
+        reached = glia_evolving_firsts(returns, n, 1);
+        if (e->first_figure >= 0) t->figures[e->first_figure].value = glia_evolving_firsts(returns, n, e->episodes);
+    }
+    free(returns);
     if (status != GLIA_OK) return status;
     t->figures[e->best_figure].value = e->last[0];
     t->figures[e->mean_figure].value = e->last[1];
@@ -97,8 +110,9 @@ typedef struct modelled {
     bool failed;
 } modelled;
 
-static void reset_model(void *net) {
+static void reset_model(void *net, uint64_t seed) {
     modelled *m = net;
+    (void)seed;
     if (m->states) memset(m->state, 0, (size_t)m->states * sizeof *m->state);
 }
 
@@ -155,21 +169,30 @@ static glia_status play_model(glia_model *model, const glia_env *env, glia_backe
     return status;
 }
 
+glia_status glia_evolving_environment(const glia_model *model, const glia_assess_opts *opts, const glia_env **env,
+                                      glia_env **own, glia_error *error) {
+    *own = NULL;
+    *env = opts->environment;
+    if (*env) return GLIA_OK;
+    glia_error reason = { 0 };
+    const char *address = glia_model_get(model, "environment");
+    if (!address) return glia_fail(error, GLIA_E_NOT_FOUND, "the model does not name its environment");
+    *env = *own = glia_env_create(address, (glia_env_opts){ 0 }, &reason);
+    return *own ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
 glia_status glia_evolving_assess(const void *memory, glia_model *model, const glia_assess_opts *opts,
                                  glia_assessment *out, glia_error *error) {
     (void)memory;
     glia_error reason = { 0 };
-    const char *address = glia_model_get(model, "environment");
-    glia_env *own = opts->environment || !address ? NULL : glia_env_create(address, (glia_env_opts){ 0 }, &reason);
-    const glia_env *env = opts->environment ? opts->environment : own;
-    if (!env) {
-        return address ? glia_fail(error, reason.status, "%s", reason.message)
-                       : glia_fail(error, GLIA_E_NOT_FOUND, "the model does not name its environment");
-    }
+    const glia_env *env;
+    glia_env *own;
+    glia_status status = glia_evolving_environment(model, opts, &env, &own, error);
+    if (status != GLIA_OK) return status;
     glia_backend *backend = opts->backend ? opts->backend : glia_backend_open("cpu", opts->threads, &reason);
     double reached = 0;
-    glia_status status = backend ? play_model(model, env, backend, opts, &reached, error)
-                                 : glia_fail(error, reason.status, "%s", reason.message);
+    status = backend ? play_model(model, env, backend, opts, &reached, error)
+                     : glia_fail(error, reason.status, "%s", reason.message);
     if (status == GLIA_OK) glia_assessment_add(out, "return", reached);
     if (!opts->backend) glia_backend_close(backend);
     glia_env_free(own);

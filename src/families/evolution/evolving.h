@@ -13,10 +13,13 @@ typedef struct glia_evolving {
     /* training */
     glia_stage stage;
     int loss_mean, best_figure, mean_figure, eval_figure, size_figure, links_figure;
-    double last[2]; /* best and mean return of the last generation */
+    int first_figure; /* of methods whose nets live for `episodes` episodes: the mean return of the first; -1: others */
+    double last[2];   /* best and mean return of the last generation */
 } glia_evolving;
 
-#define GLIA_EVOLVING_SETTINGS                                                                                         \
+#define GLIA_EVOLVING_SETTINGS GLIA_EVOLVING_SETTINGS_WITH(5)
+/* With another number of episodes. */
+#define GLIA_EVOLVING_SETTINGS_WITH(episodes_)                                                                         \
     {                                                                                                                  \
         "generations", GLIA_SETTING_INT,         offsetof(glia_evolving, generations), 10, 1, 1e9,                     \
         NULL,          "generations in an epoch"                                                                       \
@@ -24,7 +27,7 @@ typedef struct glia_evolving {
         { "episodes",                                                                                                  \
           GLIA_SETTING_INT,                                                                                            \
           offsetof(glia_evolving, episodes),                                                                           \
-          5,                                                                                                           \
+          episodes_,                                                                                                   \
           1,                                                                                                           \
           1e6,                                                                                                         \
           NULL,                                                                                                        \
@@ -32,7 +35,7 @@ typedef struct glia_evolving {
         { "eval_episodes",                                                                                             \
           GLIA_SETTING_INT,                                                                                            \
           offsetof(glia_evolving, eval_episodes),                                                                      \
-          20,                                                                                                          \
+          100,                                                                                                         \
           1,                                                                                                           \
           1e6,                                                                                                         \
           NULL,                                                                                                        \
@@ -57,6 +60,11 @@ glia_status glia_evolving_measure(glia_training *training, const glia_policy *be
 /* Shows a text and a drawing (SVG); both may be NULL. They are freed. */
 glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error);
 
+/* Where to play: opts->environment, or that of the model's training, which is also put into *own, to be freed. */
+glia_status glia_evolving_environment(const glia_model *model, const glia_assess_opts *opts, const glia_env **env,
+                                      glia_env **own, glia_error *error);
+/* The mean of every `life`th value of returns (n), from the first. */
+double glia_evolving_firsts(const double *returns, int64_t n, int64_t life);
 /* The method hook `assess`: plays with the model, which is fed its own "next" as "state" if it has them. */
 glia_status glia_evolving_assess(const void *memory, glia_model *model, const glia_assess_opts *opts,
                                  glia_assessment *out, glia_error *error);

@@ -53,7 +53,7 @@ static int distances_from(const double *a, int stride, int n, int from, int *dis
     for (int i = 0; i < n; i++) distance[i] = -1;
     distance[from] = 0;
     queue[tail++] = from;
-    while (head < tail) {
+    while (head < tail && tail < n) {
         const int at = queue[head++];
         for (int k = 0; k < n; k++) {
             if (a[at * stride + k] == 0 || distance[k] >= 0) continue;
@@ -62,6 +62,14 @@ static int distances_from(const double *a, int stride, int n, int from, int *dis
         }
     }
     return distance[queue[tail - 1]];
+}
+
+bool glia_graph_connected(const double *a, int stride, int n, int *work) {
+    distances_from(a, stride, n, 0, work, work + n);
+    for (int k = 0; k < n; k++) {
+        if (work[k] < 0) return false;
+    }
+    return true;
 }
 
 double glia_graph_paths(const double *a, int stride, int n, int *work, int *diameter) {

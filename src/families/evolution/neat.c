@@ -378,9 +378,9 @@ static bool breed(glia_neat *neat) {
 
 /* ---- telling ------------------------------------------------------------------------------------------------ */
 
-/* Keeps the best genome, if it is better than all before. */
-static bool keep_champion(glia_neat *neat, const glia_genome *best) {
-    if (neat->has_champion && !(best->fitness > neat->champion.fitness)) return true;
+/* Keeps a genome with this score, if it is better than all before. */
+static bool keep_champion(glia_neat *neat, const glia_genome *best, double score) {
+    if (neat->has_champion && !(score > neat->champion.fitness)) return true;
     glia_arena memory = { 0 };
     glia_genome copy;
     if (!glia_genome_copy(&memory, best, 0, 0, &copy)) {
@@ -390,15 +390,20 @@ static bool keep_champion(glia_neat *neat, const glia_genome *best) {
     glia_arena_free(&neat->champion_memory);
     neat->champion_memory = memory;
     neat->champion = copy;
+    neat->champion.fitness = score;
     neat->has_champion = true;
     neat->improved = neat->generation;
     return true;
 }
 
 glia_status glia_neat_tell(glia_neat *neat, const double *fitness, glia_error *error) {
+    return glia_neat_tell_scored(neat, fitness, fitness, error);
+}
+
+glia_status glia_neat_tell_scored(glia_neat *neat, const double *fitness, const double *scores, glia_error *error) {
     if (!neat) return glia_fail_null(error, "neat");
     if (!fitness) return glia_fail_null(error, "fitness");
-    int best = 0;
+    int best = 0, crowned = 0;
     double worst = INFINITY, sum = 0;
     for (int i = 0; i < neat->opts.population; i++) {
         if (!isfinite(fitness[i])) {
@@ -407,11 +412,12 @@ glia_status glia_neat_tell(glia_neat *neat, const double *fitness, glia_error *e
                              (long long)neat->generation, fitness[i]);
         }
         if (fitness[i] > fitness[best]) best = i;
+        if (scores[i] > scores[crowned]) crowned = i;
         worst = fmin(worst, fitness[i]);
         sum += fitness[i];
     }
     for (int i = 0; i < neat->opts.population; i++) neat->genomes[i].fitness = fitness[i];
-    if (!keep_champion(neat, &neat->genomes[best])) return glia_fail_nomem(error);
+    if (!keep_champion(neat, &neat->genomes[crowned], scores[crowned])) return glia_fail_nomem(error);
     neat->best = fitness[best];
     neat->mean = sum / neat->opts.population;
     judge(neat, fmin(worst, 0));

@@ -40,6 +40,12 @@ struct glia_neat {
     void *saved; /* what the arrays of a save point into */
 };
 
+/* glia_neat_tell() with a champion that is chosen by other numbers than those which evolve: scores (population),
+ * -infinity for those that may not be it. */
+glia_status glia_neat_tell_scored(glia_neat *neat, const double *fitness, const double *scores, glia_error *error);
+/* values (population) of all genomes, or of those whose value is not -infinity if `again`. */
+glia_status glia_neat_evaluate(const glia_neat *neat, glia_fitness_fn fitness, void *context, bool again,
+                               double *values, glia_pool *pool, glia_error *error);
 /* The first generation. */
 glia_status glia_neat_begin(glia_neat *neat, glia_error *error);
 /* Genomes, species and champion of a state; takes over what `from` holds and leaves it empty. */

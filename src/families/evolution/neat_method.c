@@ -3,7 +3,8 @@
  *     genome ──► net ──► episodes ──► mean return = fitness ──► next generation             a step
  *     hyperneat: genome = function of places ──► weights from inputs to outputs ──► net
  *
- * The champion, the best of all generations, becomes the model.
+ * A return of a few episodes may be luck: the best of each generation play many more, the same in all generations, and
+ * the best of these finals, the champion, becomes the model.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,13 +16,14 @@
 
 typedef struct neat {
     glia_evolving evolving; /* first */
-    int64_t population, stagnation, species;
+    int64_t population, stagnation, species, finalists, final_episodes;
     double add_node, add_link, threshold, weights, step, no_crossover;
     bool recurrent, no_speciation, no_growth;
     bool places;               /* hyperneat */
     double *sources, *targets; /* places of inputs and outputs */
     glia_neat *neat;
-    uint64_t seed; /* of the episodes of this generation */
+    uint64_t seed;    /* of the episodes that are played now */
+    int64_t episodes; /* how many */
     int species_figure;
 } neat;
 
@@ -40,6 +42,9 @@ static const glia_setting settings[] = {
       "part of children with one parent; 1: no crossover" },
     { "stagnation", GLIA_SETTING_INT, offsetof(neat, stagnation), 15, 1, 1e9, NULL,
       "generations after which a species without progress dies" },
+    { "finalists", GLIA_SETTING_INT, offsetof(neat, finalists), 3, 0, 1e6, NULL,
+      "best genomes of a generation that may become champion, by finals; 0: by the return in their generation" },
+    { "final_episodes", GLIA_SETTING_INT, offsetof(neat, final_episodes), 50, 1, 1e6, NULL, "episodes of the finals" },
     { "no_speciation", GLIA_SETTING_SWITCH, offsetof(neat, no_speciation), 0, 0, 0, NULL, "one species only" },
     { "no_growth", GLIA_SETTING_SWITCH, offsetof(neat, no_growth), 0, 0, 0, NULL, "no new nodes and links" },
 };
@@ -152,17 +157,47 @@ static glia_status fitness(void *context, const glia_genome *genome, uint64_t se
     glia_policy policy;
     (void)seed; /* all are judged by the same episodes */
     glia_status status = make_policy(m, genome, &policy, error);
-    if (status == GLIA_OK)
-        status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->evolving.episodes, value, error);
+    if (status == GLIA_OK) status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->episodes, value, error);
     glia_policy_free(&policy);
     return status;
+}
+
+/* Leaves the best `finalists` of values (population) and makes the others -infinity; of equal ones the first. */
+static void choose_finalists(const neat *m, const double *values, double *scores) {
+    for (int64_t i = 0; i < m->population; i++) {
+        int64_t better = 0;
+        for (int64_t k = 0; k < m->population; k++)
+            better += values[k] > values[i] || (values[k] == values[i] && k < i);
+        scores[i] = better < m->finalists ? values[i] : -INFINITY;
+    }
+}
+
+/* values, scores (population) */
+static glia_status generation(glia_training *t, double *values, double *scores, glia_pool *pool, glia_error *error) {
+    enum { FINALS = 3 << 28 };
+    neat *m = t->memory;
+    m->seed = glia_evolving_seed(t);
+    m->episodes = m->evolving.episodes;
+    glia_status status = glia_neat_evaluate(m->neat, fitness, m, false, values, pool, error);
+    if (status != GLIA_OK || m->finalists == 0)
+        return status == GLIA_OK ? glia_neat_tell(m->neat, values, error) : status;
+    choose_finalists(m, values, scores);
+    m->seed = (t->opts.seed << 32) + FINALS;
+    m->episodes = m->final_episodes;
+    status = glia_neat_evaluate(m->neat, fitness, m, true, scores, pool, error);
+    return status == GLIA_OK ? glia_neat_tell_scored(m->neat, values, scores, error) : status;
 }
 
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     neat *m = t->memory;
     (void)batch;
-    m->seed = glia_evolving_seed(t);
-    glia_status status = glia_neat_run(m->neat, fitness, m, INFINITY, 1, t->opts.threads, error);
+    glia_error reason = { 0 };
+    glia_pool *pool = glia_pool_create(t->opts.threads, &reason);
+    if (!pool) return glia_fail(error, reason.status, "%s", reason.message);
+    double *values = malloc(2 * (size_t)m->population * sizeof *values);
+    glia_status status = values ? generation(t, values, values + m->population, pool, error) : glia_fail_nomem(error);
+    free(values);
+    glia_pool_free(pool);
     const glia_neat_info info = glia_neat_inspect(m->neat);
     if (status == GLIA_OK) glia_evolving_count(t, m->population, info.best, info.mean);
     return status;

@@ -6,17 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "families/evolution/film.h"
 #include "glia/layers.h"
 
 /* ---- genomes -------------------------------------------------------------------------------------------- */
 
-static void reset_net(void *net) { glia_net_reset(net); }
+static void reset_net(void *net, uint64_t seed) {
+    (void)seed;
+    glia_net_reset(net);
+}
 static void run_net(void *net, const double *x, double *y) { glia_net_run(net, x, y); }
 static void free_net(void *net) { glia_net_free(net); }
 
 glia_status glia_policy_of_genome(const glia_genome *genome, glia_policy *policy, glia_error *error) {
     glia_error reason = { 0 };
-    *policy = (glia_policy){ glia_net_create(genome, &reason), reset_net, run_net, free_net, 0 };
+    *policy =
+        (glia_policy){ .net = glia_net_create(genome, &reason), .reset = reset_net, .act = run_net, .free = free_net };
     return policy->net ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
@@ -76,8 +81,7 @@ static glia_status decode_dense(const double *numbers, const glia_encoding_opts 
     return GLIA_OK;
 }
 
-/* Copies numbers into a parameter of the model. */
-static bool put(glia_model *model, const char *layer, const char *part, const double *numbers) {
+bool glia_policy_put(glia_model *model, const char *layer, const char *part, const double *numbers) {
     char name[48];
     glia_array array;
     snprintf(name, sizeof name, "%s/%s", layer, part);
@@ -94,7 +98,8 @@ static glia_status fill_dense(glia_model *model, const int *width, int layers, c
     for (int l = 0; status == GLIA_OK && l < layers; l++) {
         char name[32];
         snprintf(name, sizeof name, "dense%d", l + 1);
-        all = all && put(model, name, "kernel", numbers) && put(model, name, "bias", numbers + width[l + 1] * width[l]);
+        all = all && glia_policy_put(model, name, "kernel", numbers) &&
+              glia_policy_put(model, name, "bias", numbers + width[l + 1] * width[l]);
         numbers += width[l + 1] * (width[l] + 1);
     }
     return status != GLIA_OK || all ? status : glia_fail(error, GLIA_E_INTERNAL, "a layer of the policy is missing");
@@ -119,7 +124,7 @@ static glia_model *dense_model(const double *numbers, const glia_encoding_opts *
     return NULL;
 }
 
-const glia_policy_code glia_code_dense = { dense_numbers, decode_dense, dense_model, 0 };
+const glia_policy_code glia_code_dense = { dense_numbers, decode_dense, dense_model, 0, NULL };
 
 /* ---- grown nets --------------------------------------------------------------------------------------------- */
 
@@ -132,8 +137,9 @@ typedef struct developed {
 
 static int ndp_numbers(const glia_encoding_opts *o) { return glia_ndp_parameters(o->ndp); }
 
-static void reset_grown(void *net) {
+static void reset_grown(void *net, uint64_t seed) {
     developed *d = net;
+    (void)seed;
     memset(d->values, 0, (size_t)d->grown->n * sizeof *d->values);
 }
 
@@ -154,7 +160,7 @@ static glia_status decode_ndp(const double *numbers, const glia_encoding_opts *o
     enum { NEVER = -10000 };
     glia_error reason = { 0 };
     developed *d = calloc(1, sizeof *d);
-    *policy = (glia_policy){ d, reset_grown, act_grown, free_grown, 0 };
+    *policy = (glia_policy){ .net = d, .reset = reset_grown, .act = act_grown, .free = free_grown };
     if (!d) return glia_fail_nomem(error);
     d->opts = o->ndp;
     d->inputs = o->inputs;
@@ -194,7 +200,7 @@ static glia_model *ndp_model(const double *numbers, const glia_encoding_opts *o,
                       glia_slice(v, GLIA_SHAPE(0, n - outputs), GLIA_SHAPE(GLIA_BATCH, n), GLIA_SCALAR));
     glia_model_output(model, "next", v);
     glia_status status = glia_model_init(model, 0, error);
-    if (status == GLIA_OK && !put(model, "grown", "kernel", g->weights)) /* symmetric: no transposition */
+    if (status == GLIA_OK && !glia_policy_put(model, "grown", "kernel", g->weights)) /* symmetric: no transposition */
         status = glia_fail(error, GLIA_E_INTERNAL, "the grown layer is missing");
     glia_grown_free(g);
     if (status == GLIA_OK) return model;
@@ -202,4 +208,27 @@ static glia_model *ndp_model(const double *numbers, const glia_encoding_opts *o,
     return NULL;
 }
 
-const glia_policy_code glia_code_ndp = { ndp_numbers, decode_ndp, ndp_model, 1 };
+/* The graph after each cycle. */
+static glia_status portray_ndp(const double *numbers, const glia_encoding_opts *o, const glia_stage *stage, char **text,
+                               char **svg, glia_error *error) {
+    glia_error reason = { 0 };
+    glia_text told = { 0 };
+    glia_film film = { .n = 0 };
+    (void)stage;
+    glia_grown *g = glia_ndp_grow(numbers, glia_ndp_parameters(o->ndp), o->ndp, &reason);
+    const int skip = g ? GLIA_MAX(g->cycles + 1 - GLIA_FILM, 0) : 0;
+    for (int i = 0; g && i <= g->cycles; i++) {
+        glia_text_printf(&told, "%d nodes\n", g->sizes[i]);
+        if (i >= skip) glia_film_add(&film, glia_grown_svg(g, i, &reason));
+    }
+    if (g) glia_text_printf(&told, "%d edges\n", glia_grown_edges(g));
+    glia_grown_free(g);
+    *text = told.bytes;
+    *svg = glia_film_end(&film, &reason);
+    if (g && *svg && !told.failed) return GLIA_OK;
+    free(*text);
+    free(*svg);
+    return reason.status ? glia_fail(error, reason.status, "%s", reason.message) : glia_fail_nomem(error);
+}
+
+const glia_policy_code glia_code_ndp = { ndp_numbers, decode_ndp, ndp_model, 1, portray_ndp };

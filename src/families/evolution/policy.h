@@ -8,8 +8,9 @@
 /* A net that acts for one episode after the other; one thread at a time. */
 typedef struct glia_policy {
     void *net;
-    void (*reset)(void *net);                           /* before an episode */
+    void (*reset)(void *net, uint64_t seed);            /* before the episode of this seed; NULL: nothing to do */
     void (*act)(void *net, const double *x, double *y); /* numbers of an observation -> one number for each action */
+    void (*reward)(void *net, double reward);           /* after an act; NULL: it does not matter */
     void (*free)(void *net);
     double lack; /* not 0: it cannot act, and this negative number is its return */
 } glia_policy;
@@ -23,8 +24,11 @@ typedef struct glia_stage {
 } glia_stage;
 /* GLIA_E_ARGUMENT: observations or actions that policies cannot have. */
 glia_status glia_stage_set(glia_stage *stage, const glia_env *env, glia_error *error);
-/* The mean return of `episodes` episodes, the k-th from the seed `seed` + k. Choices: the largest y. Numbers: y in
+/* The returns of `episodes` episodes, the k-th from the seed `seed` + k. Choices: the largest y. Numbers: y in
  * [-1, 1] scaled to the bounds. */
+glia_status glia_stage_returns(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
+                               double *returns, glia_error *error);
+/* Their mean. */
 glia_status glia_stage_play(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
                             double *mean, glia_error *error);
 
@@ -36,13 +40,23 @@ typedef struct glia_encoding_opts {
     int inputs, outputs;
     int layers, hidden; /* of a chain of dense layers with tanh */
     glia_ndp_opts ndp;
+    glia_lndp_opts lndp;
+    int64_t development, life; /* steps before the first episode; episodes of a life */
 } glia_encoding_opts;
 typedef struct glia_policy_code {
     int (*numbers)(const glia_encoding_opts *o);
     glia_status (*decode)(const double *numbers, const glia_encoding_opts *o, glia_policy *policy, glia_error *error);
     glia_model *(*model)(const double *numbers, const glia_encoding_opts *o, glia_error *error);
     double start; /* the first mean is uniform in [-start, start] */
+    /* What there is to see of it, as text and SVG, to be freed; plays on the stage if it must. NULL: nothing. */
+    glia_status (*portray)(const double *numbers, const glia_encoding_opts *o, const glia_stage *stage, char **text,
+                           char **svg, glia_error *error);
 } glia_policy_code;
-extern const glia_policy_code glia_code_dense, glia_code_ndp;
+extern const glia_policy_code glia_code_dense, glia_code_ndp, glia_code_lndp;
+
+/* How many of the possible edges a net of glia_code_lndp has. */
+double glia_lndp_policy_density(const glia_policy *policy);
+/* Copies numbers into a parameter of the model; false: there is none of this name. */
+bool glia_policy_put(glia_model *model, const char *layer, const char *part, const double *numbers);
 
 #endif

@@ -1,9 +1,9 @@
-/* search_method.c - the methods "cma-es", "es" and "ndp": black-box search for the numbers of a policy.
+/* search_method.c - the methods "cma-es", "es", "ndp" and "lndp": black-box search for the numbers of a policy.
  *
  *     numbers ──► policy ──► episodes ──► -mean return = value ──► strategy        a step
  *
- * cma-es and es search for the weights of a chain of dense layers, ndp for the genome of a net that grows. The best
- * candidate, and under ndp the net that it grows, becomes the model.
+ * cma-es and es search for the weights of a chain of dense layers, ndp for the genome of a net that grows, lndp for
+ * that of one that changes as long as it lives. The best candidate, or the net that it grows, becomes the model.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,11 @@
 
 typedef struct searching {
     glia_evolving evolving; /* first */
-    int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps;
+    int64_t population, layers, hidden, embedding, cycles, growth_steps, rollout_steps, most;
+    int64_t lives, nodes, node_features, edge_features, propagation, development; /* of lndp, as the switches */
+    double density;
+    bool structure, plasticity;
+    int covariance;
     double sigma, rate;
     glia_encoding_opts code_opts;
     const glia_policy_code *code;
@@ -23,11 +27,14 @@ typedef struct searching {
     int n;
     double *best; /* (n) the candidate that becomes the model */
     uint64_t seed;
-    int sigma_figure;
+    int density_figure;
 } searching;
 
-#define POPULATION                                                                                                     \
-    { "population", GLIA_SETTING_INT, offsetof(searching, population), 64, 4, 1e6, NULL, "candidates in a generation" }
+#define POPULATION(default_)                                                                                           \
+    {                                                                                                                  \
+        "population", GLIA_SETTING_INT, offsetof(searching, population), default_, 4, 1e6, NULL,                       \
+            "candidates in a generation"                                                                               \
+    }
 #define SIGMA(default_)                                                                                                \
     {                                                                                                                  \
         "sigma", GLIA_SETTING_REAL, offsetof(searching, sigma), default_, 1e-9, 1e9, NULL,                             \
@@ -38,18 +45,18 @@ typedef struct searching {
         "hidden", GLIA_SETTING_INT, offsetof(searching, hidden), 16, 1, 1024, NULL, "units of each"                    \
     }
 
-static const glia_setting cma_settings[] = { GLIA_EVOLVING_SETTINGS, POPULATION, SIGMA(0.5), CHAIN };
+static const glia_setting cma_settings[] = { GLIA_EVOLVING_SETTINGS, POPULATION(64), SIGMA(0.5), CHAIN };
 static const glia_setting es_settings[] = {
     GLIA_EVOLVING_SETTINGS,
-    POPULATION,
+    POPULATION(64),
     SIGMA(0.1),
     CHAIN,
     { "rate", GLIA_SETTING_REAL, offsetof(searching, rate), 0.05, 1e-9, 1e9, NULL, "learning rate of Adam" },
 };
 static const glia_setting ndp_settings[] = {
     GLIA_EVOLVING_SETTINGS,
-    POPULATION,
-    SIGMA(0.1),
+    POPULATION(64),
+    SIGMA(0.3),
     { "embedding", GLIA_SETTING_INT, offsetof(searching, embedding), 5, 1, 256, NULL, "numbers of a node's state" },
     { "hidden", GLIA_SETTING_INT, offsetof(searching, hidden), 5, 1, 256, NULL, "units of the nets that nodes run" },
     { "cycles", GLIA_SETTING_INT, offsetof(searching, cycles), 5, 1, 64, NULL, "cycles of growth" },
@@ -57,21 +64,47 @@ static const glia_setting ndp_settings[] = {
       "steps beyond the diameter in a cycle" },
     { "rollout_steps", GLIA_SETTING_INT, offsetof(searching, rollout_steps), 5, 0, 4096, NULL,
       "steps beyond the diameter in an act" },
+    { "most", GLIA_SETTING_INT, offsetof(searching, most), 16, 1, 4096, NULL, "nodes at which growth ends" },
+};
+static const glia_setting lndp_settings[] = {
+    GLIA_EVOLVING_SETTINGS_WITH(3),
+    POPULATION(256),
+    SIGMA(0.5),
+    { "covariance", GLIA_SETTING_CHOICE, offsetof(searching, covariance), 0, 0, 0, "diagonal|full",
+      "of the search; a full one is slow for thousands of numbers" },
+    { "lives", GLIA_SETTING_INT, offsetof(searching, lives), 1, 1, 1e6, NULL,
+      "lives of `episodes` episodes by which a candidate is judged" },
+    { "nodes", GLIA_SETTING_INT, offsetof(searching, nodes), 32, 3, 256, NULL, "nodes of the net" },
+    { "node_features", GLIA_SETTING_INT, offsetof(searching, node_features), 8, 1, 64, NULL,
+      "numbers of a node's state" },
+    { "edge_features", GLIA_SETTING_INT, offsetof(searching, edge_features), 4, 1, 16, NULL,
+      "numbers of an edge's state, the first is its weight" },
+    { "propagation", GLIA_SETTING_INT, offsetof(searching, propagation), 3, 1, 16, NULL,
+      "steps of activity in an act" },
+    { "density", GLIA_SETTING_REAL, offsetof(searching, density), 0.1, 0, 1, NULL,
+      "probability of an edge when a life begins" },
+    { "development", GLIA_SETTING_INT, offsetof(searching, development), 100, 0, 1e6, NULL,
+      "steps of spontaneous activity before the first episode; 0: none" },
+    { "structure", GLIA_SETTING_SWITCH, offsetof(searching, structure), 1, 0, 0, NULL, "edges appear and go" },
+    { "plasticity", GLIA_SETTING_SWITCH, offsetof(searching, plasticity), 1, 0, 0, NULL,
+      "the net changes while it acts, not only in its development" },
 };
 
 /* ---- begin ------------------------------------------------------------------------------------------------- */
 
+static bool is(const glia_training *t, const char *method) { return strcmp(t->method->about.name, method) == 0; }
+
 static glia_strategy_kind strategy_of(const glia_training *t) {
-    return strcmp(t->method->about.name, "es") == 0 ? GLIA_OPENAI_ES : GLIA_CMA_ES;
+    const searching *m = t->memory;
+    if (is(t, "es")) return GLIA_OPENAI_ES;
+    return is(t, "lndp") && m->covariance == 0 ? GLIA_SEP_CMA_ES : GLIA_CMA_ES;
 }
 
-static void choose_code(glia_training *t) {
-    searching *m = t->memory;
-    const bool grows = strcmp(t->method->about.name, "ndp") == 0;
-    m->code = grows ? &glia_code_ndp : &glia_code_dense;
-    m->code_opts = (glia_encoding_opts){
-        .inputs = m->evolving.stage.inputs,
-        .outputs = m->evolving.stage.outputs,
+static glia_encoding_opts encoding_of(const searching *m) {
+    const int inputs = m->evolving.stage.inputs, outputs = m->evolving.stage.outputs;
+    return (glia_encoding_opts){
+        .inputs = inputs,
+        .outputs = outputs,
         .layers = (int)m->layers,
         .hidden = (int)m->hidden,
         .ndp = { .embedding = (int)m->embedding,
@@ -79,17 +112,40 @@ static void choose_code(glia_training *t) {
                  .cycles = (int)m->cycles,
                  .growth_steps = m->growth_steps ? (int)m->growth_steps : GLIA_NONE,
                  .rollout_steps = m->rollout_steps ? (int)m->rollout_steps : GLIA_NONE,
-                 .most = 128 },
+                 .most = (int)m->most },
+        .lndp = { .inputs = inputs,
+                  .outputs = outputs,
+                  .nodes = (int)m->nodes,
+                  .node_features = (int)m->node_features,
+                  .edge_features = (int)m->edge_features,
+                  .propagation = (int)m->propagation,
+                  .density = m->density != 0 ? m->density : GLIA_ZERO,
+                  .fixed_structure = !m->structure,
+                  .frozen = !m->plasticity },
+        .development = m->development,
+        .life = m->evolving.episodes,
     };
+}
+
+static glia_status choose_code(glia_training *t, glia_error *error) {
+    searching *m = t->memory;
+    const bool lives = is(t, "lndp");
+    m->code = lives ? &glia_code_lndp : is(t, "ndp") ? &glia_code_ndp : &glia_code_dense;
+    m->code_opts = encoding_of(m);
+    m->density_figure = lives ? glia_training_figure(t, "density") : -1;
+    if (lives) m->evolving.first_figure = glia_training_figure(t, "first_return");
+    m->n = m->code->numbers(&m->code_opts);
+    if (m->n > 0) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s: %lld nodes are too few for %d inputs and %d outputs",
+                     t->method->about.name, (long long)m->nodes, m->code_opts.inputs, m->code_opts.outputs);
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {
     enum { START = 0x7374 };
     searching *m = t->memory;
     glia_status status = glia_evolving_begin(t, "sigma", NULL, error);
+    if (status == GLIA_OK) status = choose_code(t, error);
     if (status != GLIA_OK) return status;
-    choose_code(t);
-    m->n = m->code->numbers(&m->code_opts);
     m->best = calloc((size_t)GLIA_MAX(m->n, 1), sizeof *m->best);
     if (!m->best) return glia_fail_nomem(error);
     glia_rng rng = { .seed = t->opts.seed, .stream = START };
@@ -112,6 +168,9 @@ static void end(glia_training *t) {
 
 /* ---- steps --------------------------------------------------------------------------------------------------- */
 
+/* By which a candidate is judged. */
+static int64_t episodes_of(const searching *m) { return m->evolving.episodes * GLIA_MAX(m->lives, 1); }
+
 static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
     const searching *m = context;
     glia_policy policy = { .net = NULL };
@@ -119,8 +178,7 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     (void)n;
     (void)seed; /* all are judged by the same episodes */
     glia_status status = m->code->decode(x, &m->code_opts, &policy, error);
-    if (status == GLIA_OK)
-        status = glia_stage_play(&m->evolving.stage, &policy, m->seed, m->evolving.episodes, &mean, error);
+    if (status == GLIA_OK) status = glia_stage_play(&m->evolving.stage, &policy, m->seed, episodes_of(m), &mean, error);
     glia_policy_free(&policy);
     *value = -mean;
     return status;
@@ -129,7 +187,7 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
-    m->seed = glia_evolving_seed(t);
+    m->seed = (t->opts.seed << 32) + (uint64_t)(t->done * episodes_of(m));
     if (glia_search_stopped(m->search)) { /* converged: nothing changes any more */
         glia_evolving_count(t, 0, m->evolving.last[0], m->evolving.last[1]);
         t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
@@ -146,60 +204,127 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     return GLIA_OK;
 }
 
-/* The best candidate of all, or the centre of the distribution, whichever plays better after an epoch. */
+/* The best candidate of all, the centre of the distribution, or what was the best after an earlier epoch: whichever
+ * plays best, in the same episodes after each epoch. */
 static glia_status measure(glia_training *t, glia_error *error) {
-    enum { CHOICE = 1 << 28 };
+    enum { CHOICE = 1 << 28, CHOICES = 3 };
     searching *m = t->memory;
-    double *two[2] = { malloc((size_t)m->n * sizeof(double)), malloc((size_t)m->n * sizeof(double)) }, reached[2];
-    glia_status status = two[0] && two[1] ? GLIA_OK : glia_fail_nomem(error);
-    glia_policy policies[2] = { { .net = NULL }, { .net = NULL } };
+    const size_t n = (size_t)m->n;
+    double *x = malloc(CHOICES * n * sizeof *x), most = -INFINITY;
+    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
+    glia_policy policies[CHOICES] = { { .net = NULL } };
+    int chosen = 0;
     if (status == GLIA_OK) {
-        glia_search_best(m->search, two[0]);
-        glia_search_mean(m->search, two[1]);
+        memcpy(x, m->best, n * sizeof *x);
+        glia_search_best(m->search, x + n);
+        glia_search_mean(m->search, x + 2 * n);
     }
-    for (int i = 0; status == GLIA_OK && i < 2; i++) {
-        status = m->code->decode(two[i], &m->code_opts, &policies[i], error);
+    for (int i = 0; status == GLIA_OK && i < CHOICES; i++) {
+        double reached = 0;
+        status = m->code->decode(x + (size_t)i * n, &m->code_opts, &policies[i], error);
         if (status == GLIA_OK)
             status = glia_stage_play(&m->evolving.stage, &policies[i], (t->opts.seed << 32) + CHOICE,
-                                     m->evolving.eval_episodes, &reached[i], error);
+                                     m->evolving.eval_episodes, &reached, error);
+        if (status == GLIA_OK && reached >= most) chosen = i, most = reached;
     }
     if (status == GLIA_OK) {
-        const int better = reached[1] >= reached[0];
-        memcpy(m->best, two[better], (size_t)m->n * sizeof *m->best);
-        status = glia_evolving_measure(t, &policies[better], error);
+        memcpy(m->best, x + (size_t)chosen * n, n * sizeof *m->best);
+        status = glia_evolving_measure(t, &policies[chosen], error);
+        if (m->density_figure >= 0) t->figures[m->density_figure].value = glia_lndp_policy_density(&policies[chosen]);
         t->figures[m->evolving.size_figure].value = glia_search_inspect(m->search).sigma;
     }
-    for (int i = 0; i < 2; i++) {
-        glia_policy_free(&policies[i]);
-        free(two[i]);
-    }
+    for (int i = 0; i < CHOICES; i++) glia_policy_free(&policies[i]);
+    free(x);
     return status;
 }
 
 /* Nets that grow are drawn. */
 static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     const searching *m = t->memory;
-    if (m->code != &glia_code_ndp) return GLIA_OK;
-    glia_error reason = { 0 };
-    glia_grown *grown = glia_ndp_grow(m->best, m->n, m->code_opts.ndp, &reason);
-    char *svg = grown ? glia_grown_svg(grown, grown->cycles, &reason) : NULL;
+    char *text, *svg;
+    if (!m->code->portray) return GLIA_OK;
+    glia_status status = m->code->portray(m->best, &m->code_opts, &m->evolving.stage, &text, &svg, error);
+    return status == GLIA_OK ? glia_evolving_show(text, svg, show_one, context, error) : status;
+}
+
+/* What lndp's model cannot do without: the genome, from which it grows anew in each life. */
+static glia_status keep_genome(const searching *m, glia_model *model, glia_error *error) {
     glia_text text = { 0 };
-    for (int i = 0; grown && i <= grown->cycles; i++) glia_text_printf(&text, "%d nodes\n", grown->sizes[i]);
-    if (grown) glia_text_printf(&text, "%d edges\n", glia_grown_edges(grown));
-    glia_grown_free(grown);
-    if (svg && !text.failed) return glia_evolving_show(text.bytes, svg, show_one, context, error);
+    char number[GLIA_NUMBER_TEXT];
+    for (int i = 0; i < m->n; i++) glia_text_printf(&text, "%s%s", i ? " " : "", glia_number_print(m->best[i], number));
+    glia_status status = text.failed ? glia_fail_nomem(error) : glia_model_set(model, "genome", text.bytes, error);
     free(text.bytes);
-    free(svg);
-    return reason.status ? glia_fail(error, reason.status, "%s", reason.message) : glia_fail_nomem(error);
+    return status;
 }
 
 static glia_status finish(glia_training *t, glia_error *error) {
     searching *m = t->memory;
     glia_error reason = { 0 };
+    if (m->code == &glia_code_lndp && keep_genome(m, t->model, error) != GLIA_OK) return GLIA_E_NOMEM;
     glia_model *model = m->code->model(m->best, &m->code_opts, &reason);
     if (!model) return glia_fail(error, reason.status, "%s", reason.message);
     glia_model_adopt(t->model, model);
     return GLIA_OK;
+}
+
+/* ---- assessing lndp ---------------------------------------------------------------------------------------------- */
+
+/* The numbers of the model's genome; NULL: see error. */
+static double *read_genome(const glia_model *model, int n, glia_error *error) {
+    const char *at = glia_model_get(model, "genome");
+    double *genome = malloc((size_t)GLIA_MAX(n, 1) * sizeof *genome);
+    if (!genome) return glia_fail_nomem(error), NULL;
+    bool right = at != NULL;
+    for (int i = 0; right && i < n; i++) {
+        const size_t length = strcspn(at, " ");
+        right = glia_number_parse(at, at + length, &genome[i]) && (at[length] == ' ') == (i + 1 < n);
+        at += length + (at[length] == ' ');
+    }
+    if (right) return genome;
+    free(genome);
+    return glia_fail(error, GLIA_E_FORMAT, "the model has no genome of %d numbers", n), NULL;
+}
+
+/* Lives of `episodes` episodes, as in training. */
+static glia_status play_lives(const searching *m, const double *genome, const glia_assess_opts *opts,
+                              glia_assessment *out, glia_error *error) {
+    enum { EPISODES = 99, ASSESSMENT = 1 << 29 };
+    const int64_t n = opts->count ? opts->count : EPISODES;
+    double *returns = malloc((size_t)n * sizeof *returns);
+    glia_policy policy = { .net = NULL };
+    glia_status status = returns ? GLIA_OK : glia_fail_nomem(error);
+    if (status == GLIA_OK) status = glia_code_lndp.decode(genome, &m->code_opts, &policy, error);
+    if (status == GLIA_OK)
+        status = glia_stage_returns(&m->evolving.stage, &policy, opts->seed + ASSESSMENT, n, returns, error);
+    if (status == GLIA_OK) {
+        glia_assessment_add(out, "return", glia_evolving_firsts(returns, n, 1));
+        glia_assessment_add(out, "first_return", glia_evolving_firsts(returns, n, m->evolving.episodes));
+        glia_assessment_add(out, "density", glia_lndp_policy_density(&policy));
+    }
+    glia_policy_free(&policy);
+    free(returns);
+    return status;
+}
+
+/* The model plays as its genome grows it, not as the net that it holds. */
+static glia_status assess_lives(const void *memory, glia_model *model, const glia_assess_opts *opts,
+                                glia_assessment *out, glia_error *error) {
+    searching m = *(const searching *)memory;
+    const glia_env *env;
+    glia_env *own;
+    glia_status status = glia_evolving_environment(model, opts, &env, &own, error);
+    if (status == GLIA_OK) status = glia_stage_set(&m.evolving.stage, env, error);
+    double *genome = NULL;
+    if (status == GLIA_OK) {
+        m.code_opts = encoding_of(&m);
+        glia_error reason = { 0 };
+        genome = read_genome(model, glia_code_lndp.numbers(&m.code_opts), &reason);
+        status = genome ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    }
+    if (status == GLIA_OK) status = play_lives(&m, genome, opts, out, error);
+    free(genome);
+    glia_env_free(own);
+    return status;
 }
 
 /* ---- checkpoints ----------------------------------------------------------------------------------------------- */
@@ -232,7 +357,7 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     return status;
 }
 
-#define METHOD(name_, text_, settings_, summary_, paper_)                                                              \
+#define METHOD(name_, text_, settings_, assess_, summary_, paper_)                                                     \
     const glia_method glia_method_##name_ = {                                                                          \
         .about = { .name = text_,                                                                                      \
                    .summary = summary_,                                                                                \
@@ -250,10 +375,14 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
         .arrays = arrays,                                                                                              \
         .restore = restore,                                                                                            \
         .end = end,                                                                                                    \
-        .assess = glia_evolving_assess,                                                                                \
+        .assess = assess_,                                                                                             \
     }
 
-METHOD(cma_es, "cma-es", cma_settings, "weights by a covariance that adapts to the task",
+METHOD(cma_es, "cma-es", cma_settings, glia_evolving_assess, "weights by a covariance that adapts to the task",
        "Hansen 2016, \"The CMA evolution strategy: a tutorial\"");
-METHOD(es, "es", es_settings, "weights by a gradient estimated from mirrored noise", "Salimans et al. 2017");
-METHOD(ndp, "ndp", ndp_settings, "nets that grow from one node, by a genome that evolves", "Najarro et al. 2023");
+METHOD(es, "es", es_settings, glia_evolving_assess, "weights by a gradient estimated from mirrored noise",
+       "Salimans et al. 2017");
+METHOD(ndp, "ndp", ndp_settings, glia_evolving_assess, "nets that grow from one node, by a genome that evolves",
+       "Najarro et al. 2023");
+METHOD(lndp, "lndp", lndp_settings, assess_lives, "nets that change with their experience, by a genome that evolves",
+       "Plantec et al. 2024");

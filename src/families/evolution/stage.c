@@ -34,12 +34,13 @@ static void read_observation(const glia_stage *s, const void *seen, double *x) {
         x[i] = space->dtype == GLIA_BOOL ? (double)((const bool *)seen)[i] : (double)((const float *)seen)[i];
 }
 
-/* The action for y: a choice in `choice`, or numbers in `action`. */
+/* The action for y: a choice in `choice`, or numbers in `action`. Floats are compared, so that the model, which
+ * computes with floats, acts the same: there tanh of 10 and of 11 are equal. */
 static const void *choose(const glia_stage *s, const double *y, int32_t *choice, float *action) {
     const glia_space *space = &s->action;
     if (space->kind == GLIA_SPACE_DISCRETE) {
         *choice = 0;
-        for (int i = 1; i < s->outputs; i++) *choice = y[i] > y[*choice] ? i : *choice;
+        for (int i = 1; i < s->outputs; i++) *choice = (float)y[i] > (float)y[*choice] ? i : *choice;
         return choice;
     }
     for (int i = 0; i < s->outputs; i++) {
@@ -51,36 +52,47 @@ static const void *choose(const glia_stage *s, const double *y, int32_t *choice,
 }
 
 static glia_status play_episode(const glia_stage *s, const glia_policy *p, glia_env *env, uint64_t seed, double *x,
-                                double *total, glia_error *error) {
+                                double *reached, glia_error *error) {
     double *y = x + s->inputs;
     float *action = (float *)(void *)(y + s->outputs);
     glia_env_result now;
     glia_status status = glia_env_reset(env, seed, &now, error);
-    if (p->reset) p->reset(p->net);
+    if (p->reset) p->reset(p->net, seed);
     while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
         int32_t choice;
         read_observation(s, now.observations, x);
         p->act(p->net, x, y);
         status = glia_env_step(env, choose(s, y, &choice, action), &now, error);
+        if (status == GLIA_OK && p->reward) p->reward(p->net, now.rewards[0]);
     }
-    if (status == GLIA_OK) *total += now.returns[0];
+    if (status == GLIA_OK) *reached = now.returns[0];
+    return status;
+}
+
+glia_status glia_stage_returns(const glia_stage *s, const glia_policy *p, uint64_t seed, int64_t episodes,
+                               double *returns, glia_error *error) {
+    for (int64_t k = 0; k < episodes; k++) returns[k] = p->lack;
+    if (p->lack != 0) return GLIA_OK;
+    glia_error reason = { 0 };
+    glia_env *env = glia_env_like(s->env, 1, &reason);
+    if (!env) return glia_fail(error, reason.status, "%s", reason.message);
+    double *x = malloc((size_t)(s->inputs + 2 * s->outputs) * sizeof *x);
+    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
+    for (int64_t k = 0; status == GLIA_OK && k < episodes; k++)
+        status = play_episode(s, p, env, seed + (uint64_t)k, x, &returns[k], error);
+    free(x);
+    glia_env_free(env);
     return status;
 }
 
 glia_status glia_stage_play(const glia_stage *s, const glia_policy *p, uint64_t seed, int64_t episodes, double *mean,
                             glia_error *error) {
-    *mean = p->lack;
-    if (p->lack != 0) return GLIA_OK;
-    glia_error reason = { 0 };
-    glia_env *env = glia_env_like(s->env, 1, &reason);
-    if (!env) return glia_fail(error, reason.status, "%s", reason.message);
-    double *x = malloc((size_t)(s->inputs + 2 * s->outputs) * sizeof *x), total = 0;
-    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
-    for (int64_t k = 0; status == GLIA_OK && k < episodes; k++)
-        status = play_episode(s, p, env, seed + (uint64_t)k, x, &total, error);
+    double *returns = malloc((size_t)episodes * sizeof *returns), total = 0;
+    if (!returns) return glia_fail_nomem(error);
+    glia_status status = glia_stage_returns(s, p, seed, episodes, returns, error);
+    for (int64_t k = 0; status == GLIA_OK && k < episodes; k++) total += returns[k];
     *mean = total / (double)episodes;
-    free(x);
-    glia_env_free(env);
+    free(returns);
     return status;
 }
 

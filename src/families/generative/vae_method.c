@@ -452,7 +452,7 @@ const glia_method glia_method_vae = {
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
                .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
-                       GLIA_USES_PRECISION,
+                       GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .ranked = true,
                .samples = true,
                .assesses = true },

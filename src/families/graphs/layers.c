@@ -223,3 +223,37 @@ glia_tensor glia_read_out(glia_tensor x, glia_tensor starts, glia_read_out_kind 
     glia_tensor gate = glia_dense(x, part_of(&l, "gate"), (glia_dense_opts){ .units = 1 });
     return glia_layer_end(&l, glia_segment_sum(glia_mul(glia_segment_softmax(gate, starts), x), starts));
 }
+
+/* x (N, columns) -> columns [first, last). */
+static glia_tensor columns_of(glia_tensor x, int64_t first, int64_t last) {
+    if (glia_is_bad(x)) return x;
+    return glia_slice(x, GLIA_SHAPE(0, first), GLIA_SHAPE(x->shape.dim[0], last), GLIA_SHAPE(1, 1));
+}
+
+glia_tensor glia_set2set(glia_tensor x, glia_tensor starts, int steps, const char *name) {
+    glia_layer l;
+    if (!glia_layer_begin(&l, "set2set", name, x)) return glia_layer_bad(x);
+    if (x->shape.rank != 2 || x->shape.dim[1] < 1) return glia_layer_fail(&l, "x must be (V, F) with a fixed F");
+    if (steps < 1) return glia_layer_fail(&l, "%d steps", steps);
+    const int64_t nodes = x->shape.dim[0], f = x->shape.dim[1];
+    const glia_init_kind glorot = GLIA_INIT_GLOROT_UNIFORM;
+    glia_tensor kernel = glia_layer_parameter(&l, "kernel", GLIA_SHAPE(4 * f, 2 * f), (glia_init){ 0 }, glorot, 0);
+    glia_tensor again = glia_layer_parameter(&l, "recurrent", GLIA_SHAPE(4 * f, f), (glia_init){ 0 }, glorot, 0);
+    glia_tensor bias = glia_layer_parameter(&l, "bias", GLIA_SHAPE(4 * f), (glia_init){ 0 }, GLIA_INIT_ZEROS, 0);
+    glia_tensor sums = glia_segment_sum(x, starts), both[2] = { glia_like(sums, 0), glia_like(sums, 0) };
+    glia_tensor seen = glia_concat(both, 2, 1), q = both[0], cell = both[0];
+    for (int i = 0; i < steps; i++) {
+        glia_tensor gates =
+            glia_add(glia_matmul_transposed(seen, false, kernel, true), glia_matmul_transposed(q, false, again, true));
+        gates = glia_layer_add_bias(gates, bias, 1);
+        glia_tensor in = glia_sigmoid(columns_of(gates, 0, f)), keep = glia_sigmoid(columns_of(gates, f, 2 * f));
+        glia_tensor new = glia_tanh(columns_of(gates, 2 * f, 3 * f)), out = columns_of(gates, 3 * f, 4 * f);
+        cell = glia_add(glia_mul(keep, cell), glia_mul(in, new));
+        q = glia_mul(glia_sigmoid(out), glia_tanh(cell));
+        glia_tensor score = glia_sum(glia_mul(x, glia_segment_spread(q, starts, nodes)), GLIA_SHAPE(1), true);
+        both[0] = q;
+        both[1] = glia_segment_sum(glia_mul(glia_segment_softmax(score, starts), x), starts);
+        seen = glia_concat(both, 2, 1);
+    }
+    return glia_layer_end(&l, seen);
+}

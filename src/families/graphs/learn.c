@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/ops/ops.h"
+#include "core/program/store.h"
 #include "data/graphs/graph_data.h"
 #include "families/graphs/net.h"
 #include "train/model/model.h"
@@ -111,6 +112,32 @@ static glia_status choose_items(learn *m, glia_error *error) {
     return m->n ? GLIA_OK : glia_fail(error, GLIA_E_ARGUMENT, "none of the %s is to be learned from", part_word(m));
 }
 
+/* The scale of a model's answers, from the targets to learn from; one that it has already stays. */
+static void set_scale(const learn *m, glia_model *model) {
+    glia_array means, deviations;
+    int64_t width = 0;
+    const float *targets = glia_graph_targets_of(m->data, m->part, &width);
+    if (!targets || glia_graph_labels(m->data, m->part) || !glia_store_look(model->store, GLIA_TARGET_MEAN, &means) ||
+        !glia_store_look(model->store, GLIA_TARGET_DEVIATION, &deviations))
+        return;
+    for (int64_t c = 0; c < GLIA_MIN(width, glia_shape_count(means.shape)); c++) {
+        float *mean = (float *)means.data + c, *deviation = (float *)deviations.data + c;
+        double sum = 0, square = 0, n = 0;
+        for (int64_t i = 0; i < m->n; i++) {
+            const double value = (double)targets[m->chosen[i] * width + c];
+            if (isnan(value)) continue;
+            sum += value;
+            square += value * value;
+            n++;
+        }
+        const double variance = n > 0 ? square / n - sum / n * (sum / n) : 0;
+        if (*mean != 0 || *deviation != 1 || !(variance > 0)) continue;
+        *mean = (float)(sum / n);
+        *deviation = (float)sqrt(variance);
+    }
+    glia_store_touch(model->store);
+}
+
 /* Loss and updates in a copy of the model's graph; programs for the data's sizes. */
 static glia_status build(glia_training *t, glia_error *error) {
     learn *m = t->memory;
@@ -167,6 +194,7 @@ static glia_status begin(glia_training *t, glia_graph_part part, glia_error *err
     if (status == GLIA_OK) m->data = glia_graph_prepared(t->model, data, m->features == 1, &reason);
     if (status == GLIA_OK && !m->data) status = glia_fail(error, reason.status, "%s", reason.message);
     if (status == GLIA_OK) status = choose_items(m, error);
+    if (status == GLIA_OK) set_scale(m, t->model);
     if (status == GLIA_OK) status = build(t, error);
     if (status != GLIA_OK) return status;
     declare(t);
@@ -358,6 +386,8 @@ glia_status glia_graph_predict(glia_model *model, const glia_graph_data *data, g
     if (!y || y->shape.rank != 2 || (y->shape.dim[0] != GLIA_NODES && y->shape.dim[0] != GLIA_BATCH) ||
         y->shape.dim[1] < 1 || y->dtype != GLIA_F32)
         return glia_fail(error, GLIA_E_SHAPE, "glia_graph_predict: the model's first output is not (V, K) or (N, K)");
+    if (y->shape.dim[0] == GLIA_BATCH && !glia_graph_find_leaf(model->graph, "graphs/starts"))
+        return glia_fail(error, GLIA_E_SHAPE, "glia_graph_predict: the model has no input graphs/starts");
     const int64_t rows = y->shape.dim[0] == GLIA_NODES ? data->nodes : data->graphs;
     *columns = y->shape.dim[1];
     if (!out) return GLIA_OK;
@@ -397,7 +427,7 @@ const glia_method glia_method_graphs = {
                .paper = "Xu et al. 2019, Gilmer et al. 2017",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_GRAPHS | GLIA_USES_OPTIMIZER,
+               .uses = GLIA_USES_GRAPHS | GLIA_USES_OPTIMIZER | GLIA_USES_BATCH,
                .ranked = true,
                .assesses = true },
     .bytes = sizeof(learn),

@@ -1,12 +1,15 @@
 /* links_method.c - the method "links": graph auto-encoders (Kipf and Welling 2016, "Variational graph auto-encoders").
  *
  * Some edges are held out for validation and test, each with as many pairs that have no edge. The model sees the other
- * edges; a step is all of them against as many random pairs of nodes:
+ * edges; a step is all of them against random pairs of nodes:
  *
- *     loss = mean softplus(-a . b) over edges + mean softplus(a . b) over random pairs [+ divergence / nodes]
+ *     loss = 1/2 mean softplus(-a . b) over edges + 1/2 mean softplus(a . b) over random pairs [+ divergence / nodes]
+ *
+ * which is the authors' weighted cross-entropy over all pairs, but for the drawing of those without an edge.
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/ops/ops.h"
 #include "data/graphs/graph_data.h"
@@ -17,7 +20,8 @@ enum { STREAM = 0x70616972 };
 typedef struct links {
     int features; /* settings */
     double validation, test;
-    int64_t split_seed;
+    int64_t split_seed, others;
+    bool loops;
     glia_pairs pairs;
     glia_link_split split;
     int32_t *edges; /* (2, n): both ends of the undirected edges to learn from */
@@ -32,6 +36,9 @@ static const glia_setting settings[] = {
       "share of the edges for validation" },
     { "test", GLIA_SETTING_REAL, offsetof(links, test), 0.1, 0, 0.9, NULL, "share of the edges for the test" },
     { "split_seed", GLIA_SETTING_INT, offsetof(links, split_seed), 0, 0, 1e15, NULL, "which edges these are" },
+    { "others", GLIA_SETTING_INT, offsetof(links, others), 1, 1, 1000, NULL, "random pairs in a step for each edge" },
+    { "loops", GLIA_SETTING_SWITCH, offsetof(links, loops), 0, 0, 0, NULL,
+      "each node counts as connected to itself, as in the authors' code" },
 };
 
 /* Vectors for training: drawn, if the model says how exactly they are known. */
@@ -52,10 +59,17 @@ static void build_loss(links *m) {
     glia_pairs *p = &m->pairs;
     static const char *const names[] = { "train/from", "train/to", "train/other_from", "train/other_to" };
     glia_tensor ends[4], divergence, vector = drawn(p, &divergence);
-    for (int i = 0; i < 4; i++) ends[i] = glia_input(p->graph, names[i], GLIA_I32, GLIA_SHAPE(m->n));
+    for (int i = 0; i < 4; i++)
+        ends[i] = glia_input(p->graph, names[i], GLIA_I32, GLIA_SHAPE(i < 2 ? m->n : m->n * m->others));
     glia_tensor edges = glia_pairs_dot(vector, ends[0], ends[1]), others = glia_pairs_dot(vector, ends[2], ends[3]);
-    p->loss = glia_add(glia_mean(glia_softplus(glia_neg(edges)), GLIA_SCALAR, false),
-                       glia_mean(glia_softplus(others), GLIA_SCALAR, false));
+    edges = glia_mean(glia_softplus(glia_neg(edges)), GLIA_SCALAR, false);
+    if (m->loops) {
+        glia_tensor self = glia_softplus(glia_neg(glia_sum(glia_square(vector), GLIA_SHAPE(1), false)));
+        const double all = 2 * (double)m->n + (double)p->data->nodes; /* an edge has two places in the matrix */
+        edges = glia_add(glia_mul_scalar(edges, 2 * (double)m->n / all),
+                         glia_mul_scalar(glia_sum(self, GLIA_SCALAR, false), 1 / all));
+    }
+    p->loss = glia_mul_scalar(glia_add(edges, glia_mean(glia_softplus(others), GLIA_SCALAR, false)), 0.5);
     if (divergence) p->loss = glia_add(p->loss, divergence);
 }
 
@@ -110,9 +124,10 @@ static void fill(glia_training *t, glia_session *s) {
     int32_t *const b = glia_session_input(s, "train/other_to", NULL, NULL);
     const uint64_t nodes = (uint64_t)m->pairs.data->nodes;
     glia_rng rng = { .seed = t->opts.seed, .stream = STREAM + ((uint64_t)t->done << 32) };
-    for (int64_t i = 0; from && to && a && b && i < m->n; i++) {
-        from[i] = m->edges[i];
-        to[i] = m->edges[m->n + i];
+    if (!from || !to || !a || !b) return;
+    memcpy(from, m->edges, (size_t)m->n * sizeof *from);
+    memcpy(to, m->edges + m->n, (size_t)m->n * sizeof *to);
+    for (int64_t i = 0; i < m->n * m->others; i++) {
         a[i] = (int32_t)glia_rng_below(&rng, nodes);
         b[i] = (int32_t)glia_rng_below(&rng, nodes);
     }

@@ -82,6 +82,17 @@ glia_tensor glia_model_starts(glia_model *model) {
     return glia_input(model->graph, "graphs/starts", GLIA_I32, GLIA_SHAPE(GLIA_PLUS_ONE(GLIA_BATCH)));
 }
 
+glia_tensor glia_model_scale(glia_model *model, glia_tensor y) {
+    if (!model || glia_is_bad(y)) return y;
+    if (y->shape.rank != 2 || y->shape.dim[1] < 1)
+        return glia_graph_fail(model->graph, GLIA_E_SHAPE, "glia_model_scale: y must be (N, K) with a fixed K");
+    const glia_shape shape = GLIA_SHAPE(y->shape.dim[1]);
+    const glia_init one = { .kind = GLIA_INIT_CONSTANT, .value = 1 }, zero = { .kind = GLIA_INIT_ZEROS };
+    glia_tensor deviation = glia_state(model->graph, GLIA_TARGET_DEVIATION, GLIA_F32, shape, one);
+    glia_tensor mean = glia_state(model->graph, GLIA_TARGET_MEAN, GLIA_F32, shape, zero);
+    return glia_add(glia_mul(y, deviation), mean);
+}
+
 /* ---- data ----------------------------------------------------------------------------------------- */
 
 static void scale_rows(const glia_array *x) {

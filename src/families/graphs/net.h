@@ -43,6 +43,9 @@ glia_tensor glia_graph_answer(const glia_graph *graph, const char *name);
 /* The label of nodes or graphs, or NULL; targets with *width numbers each, or NULL. */
 const int32_t *glia_graph_labels(const glia_graph_data *data, glia_graph_part part);
 const float *glia_graph_targets_of(const glia_graph_data *data, glia_graph_part part, int64_t *width);
+/* States of glia_model_scale(). */
+#define GLIA_TARGET_MEAN "target/mean"
+#define GLIA_TARGET_DEVIATION "target/deviation"
 /* The split, or NULL: all are of GLIA_PART_TRAIN. */
 const uint8_t *glia_graph_split_of(const glia_graph_data *data, glia_graph_part part);
 

@@ -49,7 +49,7 @@ static const glia_setting settings[] = {
       "updates between those of the target net" },
     { "tau", GLIA_SETTING_REAL, offsetof(dqn, tau), 0.01, 0, 1, NULL, "share of the net in the target net; 1: a copy" },
     { "epsilon_first", GLIA_SETTING_REAL, offsetof(dqn, epsilon_first), 1, 0, 1, NULL, "random actions at first" },
-    { "epsilon_last", GLIA_SETTING_REAL, offsetof(dqn, epsilon_last), 0.02, 0, 1, NULL, "random actions at last" },
+    { "epsilon_last", GLIA_SETTING_REAL, offsetof(dqn, epsilon_last), 0.1, 0, 1, NULL, "random actions at last" },
     { "exploration", GLIA_SETTING_REAL, offsetof(dqn, exploration), 0.1, 0, 1, NULL,
       "part of the training in which they become fewer" },
     { "double", GLIA_SETTING_SWITCH, offsetof(dqn, double_q), 0, 0, 0, NULL,
@@ -210,11 +210,26 @@ static glia_status build(glia_training *t, glia_error *error) {
     return GLIA_OK;
 }
 
+static glia_status check_settings(const glia_training *t, glia_error *error) {
+    const dqn *m = t->memory;
+    const bool mean = m->distribution == GLIA_Q_MEAN, categorical = m->distribution == GLIA_Q_CATEGORICAL;
+    const glia_setting_need needs[] = {
+        { "alpha", m->prioritized, "prioritized=true" }, { "beta", m->prioritized, "prioritized=true" },
+        { "epsilon_first", !m->noisy, "noisy=false" },   { "epsilon_last", !m->noisy, "noisy=false" },
+        { "exploration", !m->noisy, "noisy=false" },     { "atoms", !mean, "distribution=c51 or qr" },
+        { "low", categorical, "distribution=c51" },      { "high", categorical, "distribution=c51" },
+        { "loss", mean, "distribution=mean" },
+    };
+    if (categorical && !(m->high > m->low))
+        return glia_fail(error, GLIA_E_ARGUMENT, "dqn.high %g must be above dqn.low %g", m->high, m->low);
+    const glia_setting_table table = glia_method_table(&t->method->about);
+    return glia_settings_check(&table, m, needs, GLIA_COUNT(needs), error);
+}
+
 static glia_status begin(glia_training *t, glia_error *error) {
     dqn *m = t->memory;
-    if (m->distribution == GLIA_Q_CATEGORICAL && !(m->high > m->low))
-        return glia_fail(error, GLIA_E_ARGUMENT, "dqn.high %g must be above dqn.low %g", m->high, m->low);
-    glia_status status = glia_actor_begin(t, &m->actor, false, error);
+    glia_status status = check_settings(t, error);
+    if (status == GLIA_OK) status = glia_actor_begin(t, &m->actor, false, error);
     if (status == GLIA_OK) status = build(t, error);
     if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
     if (status != GLIA_OK) return status;
@@ -366,7 +381,7 @@ const glia_method glia_method_dqn = {
                .paper = "Mnih et al. 2015, Hessel et al. 2018",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION,
+               .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .assesses = true },
     .bytes = sizeof(dqn),
     .begin = begin,

@@ -192,11 +192,10 @@ static glia_status begin(glia_training *t, glia_error *error) {
     glia_status status = glia_actor_begin(t, &m->actor, true, error);
     if (status != GLIA_OK) return status;
     const int64_t all = m->rollout * m->actor.copies;
-    const bool one_step = m->passes == 0; /* reinforce and a2c do not have the setting */
     m->box = m->actor.action.kind == GLIA_SPACE_BOX;
     m->action_numbers = m->box ? m->actor.actions : 1;
-    m->passes = GLIA_MAX(m->passes, 1);
-    m->batch = one_step ? all : GLIA_MIN(t->opts.batch, all);
+    m->passes = GLIA_MAX(m->passes, 1); /* reinforce and a2c do not have the setting, and no batches */
+    m->batch = t->opts.batch ? GLIA_MIN(t->opts.batch, all) : all;
     status = build(t, error);
     if (status == GLIA_OK) status = allocate(m, error);
     if (status != GLIA_OK) return status;
@@ -405,14 +404,14 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
     return status == GLIA_OK ? glia_actor_take(&own, from, n, check_only, error) : status;
 }
 
-#define METHOD(name_, summary_, paper_)                                                                                \
+#define METHOD(name_, uses_, summary_, paper_)                                                                         \
     const glia_method glia_method_##name_ = {                                                                          \
         .about = { .name = #name_,                                                                                     \
                    .summary = summary_,                                                                                \
                    .paper = paper_,                                                                                    \
                    .settings = name_##_settings,                                                                       \
                    .n_settings = GLIA_COUNT(name_##_settings),                                                         \
-                   .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION,                          \
+                   .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION | (uses_),                \
                    .assesses = true },                                                                                 \
         .bytes = sizeof(on_policy),                                                                                    \
         .begin = begin,                                                                                                \
@@ -424,6 +423,6 @@ static glia_status restore(glia_training *t, const glia_array *from, int n, bool
         .assess = glia_actor_assess,                                                                                   \
     }
 
-METHOD(a2c, "policy and values from rollouts of a few steps", "Mnih et al. 2016");
-METHOD(ppo, "policy and values with a clipped ratio of probabilities", "Schulman et al. 2017");
-METHOD(reinforce, "the policy gradient with a learned baseline", "Williams 1992");
+METHOD(a2c, 0, "policy and values from rollouts of a few steps", "Mnih et al. 2016");
+METHOD(ppo, GLIA_USES_BATCH, "policy and values with a clipped ratio of probabilities", "Schulman et al. 2017");
+METHOD(reinforce, 0, "the policy gradient with a learned baseline", "Williams 1992");

@@ -251,7 +251,10 @@ static glia_status find_bounds(sac *m, glia_error *error) {
 
 static glia_status begin(glia_training *t, glia_error *error) {
     sac *m = t->memory;
-    glia_status status = glia_actor_begin(t, &m->actor, true, error);
+    const glia_setting_table table = glia_method_table(&t->method->about);
+    const glia_setting_need need = { "target_entropy", m->tuned, "tuned=true" };
+    glia_status status = glia_settings_check(&table, m, &need, 1, error);
+    if (status == GLIA_OK) status = glia_actor_begin(t, &m->actor, true, error);
     if (status == GLIA_OK) status = find_bounds(m, error);
     if (status == GLIA_OK) status = build(t, error);
     if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
@@ -382,7 +385,7 @@ const glia_method glia_method_sac = {
                .paper = "Haarnoja et al. 2018",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION,
+               .uses = GLIA_USES_ENVIRONMENT | GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .assesses = true },
     .bytes = sizeof(sac),
     .begin = begin,

@@ -49,8 +49,7 @@ static glia_status check(const glia_training *t, glia_error *error) {
         return glia_fail(error, GLIA_E_ARGUMENT, "the method %s needs states that can be counted; %s has numbers",
                          method, glia_env_kind_of(m->actor.env)->name);
     }
-    if (t->opts.optimizer.kind == GLIA_SGD && t->opts.optimizer.momentum == 0) return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT, "the method %s needs the optimizer sgd without momentum", method);
+    return glia_training_plain_sgd(t, error);
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {

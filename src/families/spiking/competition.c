@@ -3,8 +3,9 @@
  *
  *     inputs ──(weights, STDP)──► cells ──(one to one)──► inhibitory cells ──(all but the own)──► cells
  *
- * A cell: tau dv/dt = rest - v + ge (0 - v) + gi (-100 - v), conductances in leaks, by Euler steps of dt as in the
- * authors' program; its threshold is theta - 72 mV, where theta grows with each of its spikes.
+ * A cell: tau dv/dt = rest - v + ge (0 - v) + gi (-100 - v), conductances in leaks, all by Euler steps of dt as in the
+ * authors' program (so ge halves in a step of 0.5 ms); its threshold is theta - 72 mV, where theta grows with each of
+ * its spikes.
  *
  * What costs time are events. Inputs fire as Poisson processes, whose next times are drawn, so steps without a spike
  * draw nothing. A spike of an input adds a row of weights to ge. Traces are kept as the time of the last spike, because
@@ -211,10 +212,12 @@ static void deliver(const glia_competition *net, glia_competition_run *r, int64_
     told->operations += r->n_active;
 }
 
+/* What an Euler step leaves of a conductance. */
+static float decay(const glia_competition *net, double tau) { return (float)fmax(1 - net->rules.dt / tau, 0); }
+
 /* Moves all membranes by dt. Returns whether one is above its threshold. */
 static bool move_cells(const glia_competition *net, glia_competition_run *r, bool inhibited) {
-    const float leak = (float)(net->rules.dt / TAU), fall_e = (float)exp(-net->rules.dt / TAU_E),
-                fall_i = (float)exp(-net->rules.dt / TAU_I);
+    const float leak = (float)(net->rules.dt / TAU), fall_e = decay(net, TAU_E), fall_i = decay(net, TAU_I);
     masks any = { 0 };
     for (int64_t j = 0; j < r->width; j += GLIA_COMPETITION_LANES) {
         lanes *v = (lanes *)(void *)(r->v + j), *ge = (lanes *)(void *)(r->ge + j), *gi = (lanes *)(void *)(r->gi + j);
@@ -265,7 +268,7 @@ static void fire(glia_competition *net, glia_competition_run *r, int64_t j, int6
 
 /* Moves the inhibitory cells that are not at rest. Returns whether any fired. */
 static bool move_inner(const glia_competition *net, glia_competition_run *r, int64_t t, glia_competition_told *told) {
-    const float leak = (float)(net->rules.dt / INNER_TAU), fall = (float)exp(-net->rules.dt / TAU_E);
+    const float leak = (float)(net->rules.dt / INNER_TAU), fall = decay(net, TAU_E);
     bool any = false;
     int64_t kept = 0;
     for (int64_t k = 0; k < r->n_inner; k++) {
@@ -292,15 +295,18 @@ static bool move_inner(const glia_competition *net, glia_competition_run *r, int
     return any;
 }
 
-static void step_cells(glia_competition *net, glia_competition_run *r, int64_t t, bool inhibited, bool learns,
+/* All membranes move before spikes arrive, as in the authors' program: a cell's spike moves its inhibitory cell in the
+ * next step, and that one's spike the cells in the step after it. Returns whether an inhibitory cell fired. */
+static bool step_cells(glia_competition *net, glia_competition_run *r, int64_t t, bool inhibited, bool learns,
                        int32_t *counts, glia_competition_told *told) {
-    const bool any = move_cells(net, r, inhibited);
+    const bool any = move_cells(net, r, inhibited), inner = r->n_inner > 0 && move_inner(net, r, t, told);
     for (int64_t k = 0; k < r->n_active; k++) {
         if (r->held[r->active[k]] > t) r->v[r->active[k]] = RESET;
     }
     for (int64_t j = 0; any && j < net->n; j++) {
         if (r->v[j] > r->limit[j]) fire(net, r, j, t, learns, counts, told);
     }
+    return inner;
 }
 
 /* ---- presentations ---------------------------------------------------------------------------------- */
@@ -328,8 +334,7 @@ static int64_t show_once(glia_competition *net, glia_competition_run *r, bool le
             deliver(net, r, r->source[s], t, learns, told);
         }
         if (inhibited == t) memset(r->gi, 0, (size_t)r->width * sizeof *r->gi); /* e^-10 of it is left */
-        step_cells(net, r, t, inhibited > t, learns, counts, told);
-        if (r->n_inner > 0 && move_inner(net, r, t, told)) inhibited = t + spent;
+        if (step_cells(net, r, t, inhibited > t, learns, counts, told)) inhibited = t + spent;
         if (t + 1 == r->steps) shown = told->spikes - before;
         if (t >= r->steps + spent && r->n_inner == 0 && inhibited <= t) break; /* all that is left is one decay */
     }

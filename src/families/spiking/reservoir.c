@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
+#include "families/spiking/ridge.h"
 #include "glia/spiking.h"
 
 struct glia_reservoir {
@@ -208,6 +208,69 @@ static void solve(const double *l, int64_t n, double *b) {
     }
 }
 
+glia_status glia_ridge_open(glia_ridge *r, int64_t features, int64_t outputs, glia_error *error) {
+    const int64_t f = features + 1;
+    *r = (glia_ridge){ .features = features, .outputs = outputs };
+    r->a = calloc((size_t)(f * f), sizeof *r->a);
+    r->b = calloc((size_t)(outputs * f), sizeof *r->b);
+    return r->a && r->b ? GLIA_OK : glia_fail_nomem(error);
+}
+
+void glia_ridge_close(glia_ridge *r) {
+    free(r->a);
+    free(r->b);
+}
+
+/* Samples to be added, and the sums. */
+typedef struct addition {
+    glia_ridge *r;
+    const float *x, *y;
+    int64_t n;
+} addition;
+
+enum { ROWS = 16 }; /* of the sums, added up by one thread */
+
+static void add_rows(void *context, int64_t piece, int worker) {
+    const addition *d = context;
+    const glia_ridge *r = d->r;
+    const int64_t f = r->features + 1;
+    (void)worker;
+    for (int64_t s = 0; s < d->n; s++) {
+        const float *row = d->x + s * r->features;
+        for (int64_t i = piece * ROWS; i < GLIA_MIN((piece + 1) * ROWS, f); i++) {
+            const double xi = i < r->features ? (double)row[i] : 1;
+            if (xi == 0) continue;
+            double *to = r->a + i * f;
+            for (int64_t k = 0; k < GLIA_MIN(i + 1, r->features); k++) to[k] += xi * (double)row[k];
+            if (i == r->features) to[i] += 1;
+            for (int64_t o = 0; o < r->outputs; o++) r->b[o * f + i] += xi * (double)d->y[s * r->outputs + o];
+        }
+    }
+}
+
+void glia_ridge_add(glia_ridge *r, const float *x, const float *y, int64_t n, glia_pool *pool) {
+    addition d = { r, x, y, n };
+    glia_parallel_for(pool, (r->features + ROWS) / ROWS, add_rows, &d);
+}
+
+glia_status glia_ridge_solve(const glia_ridge *r, double ridge, float *w, glia_error *error) {
+    const int64_t f = r->features + 1;
+    double *a = malloc((size_t)(f * f) * sizeof *a), *b = malloc((size_t)f * sizeof *b);
+    glia_status status = a && b ? GLIA_OK : glia_fail_nomem(error);
+    if (status == GLIA_OK) memcpy(a, r->a, (size_t)(f * f) * sizeof *a);
+    for (int64_t i = 0; status == GLIA_OK && i < r->features; i++) a[i * f + i] += ridge;
+    if (status == GLIA_OK && !factor(a, f))
+        status = glia_fail(error, GLIA_E_ARGUMENT, "ridge: the features depend on each other; a larger ridge helps");
+    for (int64_t o = 0; status == GLIA_OK && o < r->outputs; o++) {
+        memcpy(b, r->b + o * f, (size_t)f * sizeof *b);
+        solve(a, f, b);
+        for (int64_t i = 0; i < f; i++) w[o * f + i] = (float)b[i];
+    }
+    free(a);
+    free(b);
+    return status;
+}
+
 glia_status glia_ridge_fit(const float *x, const float *y, int64_t n, int64_t features, int64_t outputs, double ridge,
                            float *w, glia_error *error) {
     if (!x) return glia_fail_null(error, "x");
@@ -217,26 +280,10 @@ glia_status glia_ridge_fit(const float *x, const float *y, int64_t n, int64_t fe
     if (n < 1 || features < 1 || features > MOST || outputs < 1 || !(ridge >= 0))
         return glia_fail(error, GLIA_E_ARGUMENT, "ridge: %lld samples, %lld features, %lld outputs, ridge %g",
                          (long long)n, (long long)features, (long long)outputs, ridge);
-    const int64_t f = features + 1;
-    double *a = calloc((size_t)(f * f), sizeof *a), *b = calloc((size_t)(outputs * f), sizeof *b);
-    glia_status status = a && b ? GLIA_OK : glia_fail_nomem(error);
-    for (int64_t s = 0; status == GLIA_OK && s < n; s++) {
-        const float *row = x + s * features;
-        for (int64_t i = 0; i < f; i++) {
-            const double xi = i < features ? (double)row[i] : 1;
-            if (xi == 0) continue;
-            for (int64_t k = 0; k <= i; k++) a[i * f + k] += xi * (k < features ? (double)row[k] : 1);
-            for (int64_t o = 0; o < outputs; o++) b[o * f + i] += xi * (double)y[s * outputs + o];
-        }
-    }
-    for (int64_t i = 0; status == GLIA_OK && i < features; i++) a[i * f + i] += ridge;
-    if (status == GLIA_OK && !factor(a, f))
-        status = glia_fail(error, GLIA_E_ARGUMENT, "ridge: the features depend on each other; a larger ridge helps");
-    for (int64_t o = 0; status == GLIA_OK && o < outputs; o++) {
-        solve(a, f, b + o * f);
-        for (int64_t i = 0; i < f; i++) w[o * f + i] = (float)b[o * f + i];
-    }
-    free(a);
-    free(b);
+    glia_ridge r = { 0 };
+    glia_status status = glia_ridge_open(&r, features, outputs, error);
+    if (status == GLIA_OK) glia_ridge_add(&r, x, y, n, NULL);
+    if (status == GLIA_OK) status = glia_ridge_solve(&r, ridge, w, error);
+    glia_ridge_close(&r);
     return status;
 }

@@ -511,7 +511,8 @@ const glia_method glia_method_stdp = {
                .paper = "Diehl and Cook 2015",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER,
+               .uses = GLIA_USES_DATA | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT | GLIA_USES_OPTIMIZER |
+                       GLIA_USES_BATCH,
                .assesses = true },
     .bytes = sizeof(stdp),
     .begin = begin,

@@ -1,15 +1,19 @@
 /* surrogate.c - spiking layers that learn by gradients (Neftci, Mostafa and Zenke 2019).
  *
- *     x (N, T, F) ──► product for all steps ──► loop over time: membranes, spikes ──► (N, T, units)
+ *     x (N, T, F) ──► product for all steps ──► membranes u of all steps ──► spikes ──► (N, T, units)
  *
  * The derivative of a spike in the membrane is zero or infinite. In the gradient it is replaced by a bounded function
- * (glia_custom_gradient), and the gradient of a loop is a loop in reverse, which carries dL/du from step to step:
+ * (glia_custom_gradient), and dL/du is carried from step to step in reverse:
  *
  *     du_t = ds_t surrogate(u_t - threshold) + beta du_t+1
+ *
+ * Both directions are one pass over memory each (the op lif). Units whose input or threshold depends on spikes of the
+ * layer itself, recurrent or adaptive ones, are a loop over the graph of a step.
  */
 #include <math.h>
 
 #include "core/ops/loop.h"
+#include "core/ops/ops.h"
 #include "glia/losses.h"
 #include "glia/recurrent.h"
 #include "glia/spiking.h"
@@ -120,6 +124,19 @@ static glia_shape one_of(glia_shape shape, int from) {
     return one;
 }
 
+/* Units whose spikes change nothing but their own membranes. */
+static glia_tensor units_at_once(glia_tensor current, const glia_spiking_opts *o) {
+    int64_t steps = o->steps;
+    if (o->alpha > 0) {
+        current = glia_lif_of(current, (glia_lif_attrs){ o->alpha, 1, GLIA_RESET_NONE, steps, false });
+        steps = 0;
+    }
+    const glia_lif_reset reset = o->silent ? GLIA_RESET_NONE : o->to_zero ? GLIA_RESET_TO_ZERO : GLIA_RESET_SUBTRACT;
+    glia_tensor u = glia_lif_of(current, (glia_lif_attrs){ o->beta, o->threshold, reset, steps, false });
+    if (o->membrane) *o->membrane = u;
+    return o->silent ? u : glia_spike(glia_add_scalar(u, -o->threshold), o->surrogate, o->slope);
+}
+
 /* Units over `current`; kernel (units, units) of recurrent connections, or NULL. */
 static glia_tensor run_units(glia_tensor current, glia_tensor kernel, glia_spiking_opts opts) {
     glia_graph *g = current->graph;
@@ -130,6 +147,7 @@ static glia_tensor run_units(glia_tensor current, glia_tensor kernel, glia_spiki
     if (shape.rank <= from || (from == 2 && shape.dim[1] < 1))
         return glia_graph_fail(g, GLIA_E_SHAPE, "spiking units: the input must be %s",
                                from == 1 ? "(N, ...), since opts.steps is given" : "(N, T, ...), or opts.steps given");
+    if (!kernel && u.o.adapt == 0) return units_at_once(current, &u.o);
     u.loop = glia_loop_begin(g, (glia_loop_opts){ .steps = u.o.steps });
     glia_tensor input = u.o.steps > 0 ? current : glia_loop_input(u.loop, current), zeros = NULL;
     const glia_shape one = one_of(shape, from);
@@ -180,6 +198,7 @@ glia_tensor glia_unfold_steps(glia_tensor x, int64_t steps) {
 
 glia_tensor glia_spiking_dense(glia_tensor x, const char *name, glia_dense_opts dense, glia_spiking_opts opts) {
     if (opts.membrane) *opts.membrane = x;
+    dense.sparse = dense.sparse || opts.steps == 0; /* x is spikes */
     glia_tensor current = glia_dense(x, name, dense), kernel = NULL;
     if (glia_is_bad(current)) return current;
     glia_layer layer;

@@ -14,44 +14,31 @@
 #include <string.h>
 
 #include "core/program/store.h"
-#include "families/words/trainer.h"
+#include "families/words/word2vec_method.h"
 #include "train/model/model.h"
 #include "train/run/training.h"
 
-enum { CBOW = 0, SKIP_GRAM = 1 };
-
-typedef struct word2vec {
-    /* settings */
-    int architecture;
-    int64_t size, window, negative, min_count, max_words, threads, shown;
-    double sample;
-    bool hierarchical, own_negatives;
-    /* training */
-    glia_word_trainer trainer;
-    glia_graph *graph; /* of the output tables */
-    int64_t words_hash;
-    int loss_mean;
-} word2vec;
 
 static const glia_setting settings[] = {
-    { "architecture", GLIA_SETTING_CHOICE, offsetof(word2vec, architecture), SKIP_GRAM, 0, 0, "cbow|skip-gram",
+    { "architecture", GLIA_SETTING_CHOICE, offsetof(glia_word2vec, architecture), GLIA_WORDS_SKIP_GRAM, 0, 0,
+      "cbow|skip-gram",
       "predict a word from the mean of those around it, or those around it from it" },
-    { "size", GLIA_SETTING_INT, offsetof(word2vec, size), 100, 1, 1 << 20, NULL, "numbers in a vector" },
-    { "window", GLIA_SETTING_INT, offsetof(word2vec, window), 5, 1, 1000, NULL, "words on either side, at most" },
-    { "negative", GLIA_SETTING_INT, offsetof(word2vec, negative), -1, -1, 10000, NULL,
+    { "size", GLIA_SETTING_INT, offsetof(glia_word2vec, size), 100, 1, 1 << 20, NULL, "numbers in a vector" },
+    { "window", GLIA_SETTING_INT, offsetof(glia_word2vec, window), 5, 1, 1000, NULL, "words on either side, at most" },
+    { "negative", GLIA_SETTING_INT, offsetof(glia_word2vec, negative), -1, -1, 10000, NULL,
       "negative samples; -1: 5, or none with hierarchical_softmax" },
-    { "hierarchical_softmax", GLIA_SETTING_SWITCH, offsetof(word2vec, hierarchical), 0, 0, 0, NULL,
+    { "hierarchical_softmax", GLIA_SETTING_SWITCH, offsetof(glia_word2vec, hierarchical), 0, 0, 0, NULL,
       "predict a word by its path in a Huffman tree" },
-    { "own_negatives", GLIA_SETTING_SWITCH, offsetof(word2vec, own_negatives), 0, 0, 0, NULL,
+    { "own_negatives", GLIA_SETTING_SWITCH, offsetof(glia_word2vec, own_negatives), 0, 0, 0, NULL,
       "skip-gram: new negative samples for each pair of words" },
-    { "sample", GLIA_SETTING_REAL, offsetof(word2vec, sample), 1e-3, 0, 1e9, NULL,
+    { "sample", GLIA_SETTING_REAL, offsetof(glia_word2vec, sample), 1e-3, 0, 1e9, NULL,
       "subsample words above this share of the text; 0: none" },
-    { "min_count", GLIA_SETTING_INT, offsetof(word2vec, min_count), 5, 1, 1e15, NULL, "rarer words are left out" },
-    { "max_words", GLIA_SETTING_INT, offsetof(word2vec, max_words), 0, 0, 1e15, NULL,
+    { "min_count", GLIA_SETTING_INT, offsetof(glia_word2vec, min_count), 5, 1, 1e15, NULL, "rarer words are left out" },
+    { "max_words", GLIA_SETTING_INT, offsetof(glia_word2vec, max_words), 0, 0, 1e15, NULL,
       "keep only so many words, the most frequent; 0: all" },
-    { "threads", GLIA_SETTING_INT, offsetof(word2vec, threads), 1, -1, 4096, NULL,
+    { "threads", GLIA_SETTING_INT, offsetof(glia_word2vec, threads), 1, -1, 4096, NULL,
       "threads that update the same vectors without locks; more than 1 is not reproducible; -1: one per core" },
-    { "shown", GLIA_SETTING_INT, offsetof(word2vec, shown), 12, 1, 1000, NULL,
+    { "shown", GLIA_SETTING_INT, offsetof(glia_word2vec, shown), 12, 1, 1000, NULL,
       "words whose neighbours are shown after each epoch" },
 };
 
@@ -93,27 +80,15 @@ static glia_status check_same(const glia_model *model, const glia_word_trainer *
 
 /* ---- begin and end ---------------------------------------------------------------------------- */
 
-/* The kernel does plain SGD. */
-static glia_status check_optimizer(const glia_optimizer *o, glia_error *error) {
-    const double unused[] = { o->momentum, o->weight_decay, o->l1, o->l2, o->max_norm, o->clip_norm, o->clip_value,
-                              o->ema };
-    bool plain = o->kind == GLIA_SGD && !o->nesterov && !o->n_groups && o->accumulate <= 1 && !o->sparse;
-    for (int i = 0; i < GLIA_COUNT(unused); i++) plain &= glia_option(unused[i], 0) == 0;
-    if (!plain)
-        return glia_fail(error, GLIA_E_ARGUMENT, "the method word2vec learns by sgd with a learning rate alone");
-    if (o->lr >= 0 && isfinite(o->lr)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: the learning rate is %g", o->lr);
-}
-
 static glia_status begin_trainer(glia_training *t, glia_error *error) {
-    word2vec *m = t->memory;
+    glia_word2vec *m = t->memory;
     const int64_t negative = m->negative >= 0 ? m->negative : m->hierarchical ? 0 : 5;
     if (!negative && !m->hierarchical)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec: negative sampling or hierarchical softmax is needed");
-    if (m->own_negatives && m->architecture != SKIP_GRAM)
+    if (m->own_negatives && m->architecture != GLIA_WORDS_SKIP_GRAM)
         return glia_fail(error, GLIA_E_ARGUMENT, "word2vec.own_negatives is a setting of skip-gram");
     m->trainer.how =
-        (glia_word_how){ .skip_gram = m->architecture == SKIP_GRAM,
+        (glia_word_how){ .skip_gram = m->architecture == GLIA_WORDS_SKIP_GRAM,
                          .own_negatives = m->own_negatives,
                          .hierarchical = m->hierarchical,
                          .size = m->size,
@@ -133,7 +108,7 @@ static float *values_of(const glia_store *store, const char *name) {
 
 /* The output tables, which begin with zeros. */
 static glia_status make_outputs(glia_training *t, glia_error *error) {
-    word2vec *m = t->memory;
+    glia_word2vec *m = t->memory;
     glia_word_trainer *w = &m->trainer;
     const glia_init zeros = { .kind = GLIA_INIT_ZEROS };
     const glia_shape shape = GLIA_SHAPE(w->table.n, w->row);
@@ -152,7 +127,7 @@ static glia_status make_outputs(glia_training *t, glia_error *error) {
 
 /* Builds the model, or takes one of the same words, and writes the words into its metadata. */
 static glia_status fill_model(glia_training *t, const char *words, const char *counts, glia_error *error) {
-    word2vec *m = t->memory;
+    glia_word2vec *m = t->memory;
     glia_word_trainer *w = &m->trainer;
     glia_model *model = t->model;
     const bool fresh = model->graph->n_nodes == 0;
@@ -171,7 +146,7 @@ static glia_status fill_model(glia_training *t, const char *words, const char *c
 }
 
 static glia_status make_model(glia_training *t, glia_error *error) {
-    const word2vec *m = t->memory;
+    const glia_word2vec *m = t->memory;
     glia_text words = { 0 }, counts = { 0 };
     glia_status status = list_words(&m->trainer.table, &words, &counts, error);
     if (status == GLIA_OK) status = fill_model(t, words.bytes, counts.bytes, error);
@@ -180,15 +155,15 @@ static glia_status make_model(glia_training *t, glia_error *error) {
     return status;
 }
 
-static glia_status begin(glia_training *t, glia_error *error) {
-    word2vec *m = t->memory;
-    glia_status status = check_optimizer(&t->opts.optimizer, error);
+glia_status glia_word2vec_begin(glia_training *t, glia_error *error) {
+    glia_word2vec *m = t->memory;
+    glia_status status = glia_training_plain_sgd(t, error);
     if (status == GLIA_OK) status = begin_trainer(t, error);
     if (status == GLIA_OK) status = make_model(t, error);
     if (status == GLIA_OK) status = make_outputs(t, error);
     if (status != GLIA_OK) return status;
     const double asked = t->opts.optimizer.lr;
-    t->full_lr = asked > 0 ? asked : m->architecture == SKIP_GRAM ? 0.025 : 0.05;
+    t->full_lr = asked > 0 ? asked : m->architecture == GLIA_WORDS_SKIP_GRAM ? 0.025 : 0.05;
     t->epoch_steps = m->trainer.steps;
     t->parameter_bytes = (size_t)(m->trainer.table.n * m->trainer.row) * sizeof(float);
     m->loss_mean = glia_training_mean(t, "loss");
@@ -196,12 +171,12 @@ static glia_status begin(glia_training *t, glia_error *error) {
 }
 
 const glia_word_trainer *glia_word_trainer_of(const glia_training *t) {
-    const word2vec *m = t->memory;
+    const glia_word2vec *m = t->memory;
     return &m->trainer;
 }
 
-static void end(glia_training *t) {
-    word2vec *m = t->memory;
+void glia_word2vec_end(glia_training *t) {
+    glia_word2vec *m = t->memory;
     glia_word_trainer_free(&m->trainer);
     glia_store_free(t->states);
     glia_graph_free(m->graph);
@@ -209,8 +184,8 @@ static void end(glia_training *t) {
 
 /* ---- steps -------------------------------------------------------------------------------------- */
 
-static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
-    word2vec *m = t->memory;
+glia_status glia_word2vec_step(glia_training *t, const glia_batch *batch, glia_error *error) {
+    glia_word2vec *m = t->memory;
     (void)batch;
     const glia_word_place place = { .epoch = t->epoch,
                                     .step = t->step,
@@ -226,16 +201,17 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     return GLIA_OK;
 }
 
-static int arrays(glia_training *t, glia_array *out, int capacity) {
-    word2vec *m = t->memory;
+int glia_word2vec_arrays(glia_training *t, glia_array *out, int capacity) {
+    glia_word2vec *m = t->memory;
     (void)capacity;
     out[0] = (glia_array){ .name = "words", .dtype = GLIA_I64, .shape = GLIA_SHAPE(1), .data = &m->words_hash };
     return 1;
 }
 
 /* A checkpoint is of the same words; all else is checked by its shape. */
-static glia_status restore(glia_training *t, const glia_array *arrays, int n, bool check_only, glia_error *error) {
-    const word2vec *m = t->memory;
+glia_status glia_word2vec_restore(glia_training *t, const glia_array *arrays, int n, bool check_only,
+                                  glia_error *error) {
+    const glia_word2vec *m = t->memory;
     (void)check_only;
     if (n == 1 && arrays->dtype == GLIA_I64 && glia_shape_count(arrays->shape) == 1 &&
         *(const int64_t *)arrays->data == m->words_hash)
@@ -246,9 +222,9 @@ static glia_status restore(glia_training *t, const glia_array *arrays, int n, bo
 /* ---- neighbours --------------------------------------------------------------------------------- */
 
 /* Words from frequent to rare, a line each: "water: rain flood rivers". */
-static glia_status show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
+glia_status glia_word2vec_show(glia_training *t, glia_show_fn show_one, void *context, glia_error *error) {
     enum { NEAR = 6 };
-    const word2vec *m = t->memory;
+    const glia_word2vec *m = t->memory;
     glia_error reason = { 0 };
     glia_vectors *vectors = glia_vectors_from_model(t->model, &reason);
     if (!vectors) return glia_fail(error, reason.status, "%s", reason.message);
@@ -284,13 +260,13 @@ const glia_method glia_method_word2vec = {
                .paper = "Mikolov et al. 2013",
                .settings = settings,
                .n_settings = GLIA_COUNT(settings),
-               .uses = GLIA_USES_TEXT | GLIA_USES_OPTIMIZER,
+               .uses = GLIA_USES_TEXT | GLIA_USES_OPTIMIZER | GLIA_USES_BATCH,
                .ranked = true },
-    .bytes = sizeof(word2vec),
-    .begin = begin,
-    .step = step,
-    .show = show,
-    .arrays = arrays,
-    .restore = restore,
-    .end = end,
+    .bytes = sizeof(glia_word2vec),
+    .begin = glia_word2vec_begin,
+    .step = glia_word2vec_step,
+    .show = glia_word2vec_show,
+    .arrays = glia_word2vec_arrays,
+    .restore = glia_word2vec_restore,
+    .end = glia_word2vec_end,
 };

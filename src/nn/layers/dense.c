@@ -11,7 +11,8 @@ glia_tensor glia_dense(glia_tensor x, const char *name, glia_dense_opts opts) {
     glia_tensor kernel = glia_layer_parameter(&layer, "kernel", GLIA_SHAPE(opts.units, features), opts.kernel_init,
                                               GLIA_INIT_GLOROT_UNIFORM, 0);
     if (opts.spectral_norm) kernel = glia_spectral_norm(kernel, name, (glia_spectral_norm_opts){ 0 });
-    glia_tensor y = glia_matmul_transposed(x, false, kernel, true);
+    glia_tensor y = opts.sparse ? glia_matmul_sparse(x, false, kernel, true)
+                                : glia_matmul_transposed(x, false, kernel, true);
     if (!opts.no_bias) {
         glia_tensor bias = glia_layer_parameter(&layer, "bias", GLIA_SHAPE(opts.units), opts.bias_init, GLIA_INIT_ZEROS,
                                                 (double)features);

@@ -272,7 +272,7 @@ const glia_method glia_method_fit = {
     .about = { .name = "fit",
                .summary = "supervised: the model's output against targets",
                .uses = GLIA_USES_DATA | GLIA_USES_TARGETS | GLIA_USES_VALIDATION | GLIA_USES_AUGMENT |
-                       GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION,
+                       GLIA_USES_OPTIMIZER | GLIA_USES_PRECISION | GLIA_USES_BATCH,
                .ranked = true },
     .bytes = sizeof(glia_supervised),
     .begin = begin,

@@ -36,6 +36,7 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_TARGETS, o->stratified, "stratified batches" },
         { GLIA_USES_TARGETS, o->metrics != NULL, "metrics" },
         { GLIA_USES_TARGETS, o->n_phases != 0, "phases" },
+        { GLIA_USES_TARGETS, o->optimizer.accumulate > 1, "accumulated gradients" },
         { GLIA_USES_VALIDATION, o->validation != NULL, "validation data" },
         { GLIA_USES_AUGMENT, o->augment != NULL, "augmentation" },
         { GLIA_USES_AUGMENT, o->sample_weights != NULL, "sample weights" },
@@ -44,6 +45,8 @@ static glia_status check_unused(const glia_method_info *m, const glia_dataset *d
         { GLIA_USES_GRAPHS, o->graphs != NULL, "graphs" },
         { GLIA_USES_TEXT, o->text != NULL, "text" },
         { GLIA_USES_PRECISION, o->precision != GLIA_PRECISION_F32, "a precision" },
+        { GLIA_USES_BATCH, o->batch != 0, "a batch size" },
+        { GLIA_USES_DATA, o->workers != 0, "workers" },
     };
     for (int i = 0; i < GLIA_COUNT(options); i++) {
         if (options[i].set && !(m->uses & options[i].flag))
@@ -74,9 +77,22 @@ static glia_status check_opts(glia_training *t, glia_error *error) {
         return glia_fail(error, GLIA_E_ARGUMENT, "training by %s: %d callbacks, but no list of them", m->name, n);
     }
     if (!o->epochs) o->epochs = 1;
-    if (!o->batch) o->batch = 32;
     glia_status status = check_unused(m, t->data, o, error);
+    if (!o->batch && (m->uses & GLIA_USES_BATCH)) o->batch = 32;
     return status == GLIA_OK ? glia_lr_schedule_check(&o->schedule, error) : status;
+}
+
+glia_status glia_training_plain_sgd(const glia_training *t, glia_error *error) {
+    const char *method = t->method->about.name;
+    const glia_optimizer *o = &t->opts.optimizer;
+    const double unused[] = { o->momentum, o->weight_decay, o->l1, o->l2, o->max_norm, o->clip_norm, o->clip_value,
+                              o->ema };
+    bool plain = o->kind == GLIA_SGD && !o->nesterov && !o->n_groups && o->accumulate <= 1 && !o->sparse;
+    for (int i = 0; i < GLIA_COUNT(unused); i++) plain &= glia_option(unused[i], 0) == 0;
+    if (!plain)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the method %s learns by sgd with a learning rate alone", method);
+    if (o->lr >= 0 && isfinite(o->lr)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "%s: the learning rate is %g", method, o->lr);
 }
 
 static glia_status open_backend(glia_training *t, glia_error *error) {

@@ -76,6 +76,9 @@ int glia_training_figure(glia_training *training, const char *name);
 /* The mean so far; NaN before the first step. */
 double glia_training_mean_value(const glia_training *training, int mean);
 
+/* GLIA_E_ARGUMENT unless the optimiser is SGD with a learning rate alone: for methods with updates of their own. */
+glia_status glia_training_plain_sgd(const glia_training *training, glia_error *error);
+
 /* The learning rate of the next step. */
 double glia_training_rate(const glia_training *training);
 /* That of the step after `step` others, if nothing else changes it. */

@@ -90,6 +90,17 @@ typedef struct glia_attention_args {
     glia_attention_rows dy, dq, dk, dv; /* the gradient's */
 } glia_attention_args;
 
+/* Spiking units as defined in core/ops/lif.c: x and y are (samples, steps, width), but x (samples, width) if
+ * `constant`. y may be x unless `constant`. lif_filter: u is the membranes. */
+typedef struct glia_lif_args {
+    int64_t samples, steps, width;
+    bool constant, reverse;
+    glia_lif_reset reset;
+    float beta, threshold;
+    const float *x, *u;
+    float *y;
+} glia_lif_args;
+
 /* A training step of word vectors (Mikolov et al. 2013). Input rows x_i and output rows o_k with labels l_k in {0, 1}
  * have the loss - sum over i, k of log sigmoid(o_k . x_i) where l_k = 1, log sigmoid(-o_k . x_i) where it is 0; all
  * rows move by `rate` against its gradient. average: there is one x instead, the mean of the input rows, and each of

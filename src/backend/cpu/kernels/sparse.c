@@ -1,14 +1,19 @@
 /* sparse.c - products with sparse (CSR) matrices, and sums and maxima over segments.
  *
  * Rows are distributed over threads; a row is summed in the order of its entries, so results do not depend on the
- * number of threads. The transposed product first sorts the entries by column (a counting sort, which keeps their
- * order), and is then a product by rows.
+ * number of threads. The transposed product adds entries to the rows of their columns. A few threads each look through
+ * all entries for columns of their share; for more, the entries are first sorted by column (a counting sort, which
+ * keeps their order), and it is then a product by rows: the same sums in the same order.
  */
 #include <string.h>
 
 #include "backend/cpu/kernels/rows.h"
 
-enum { GRAIN = 1 << 14 }; /* products per piece */
+enum {
+    GRAIN = 1 << 14, /* products per piece */
+    LOOKING = 4,     /* threads that look through all entries of a transposed product */
+    BLOCK = 16
+}; /* columns of a product that stay in registers */
 
 typedef struct csr_job {
     const glia_csr_args *c;
@@ -52,16 +57,29 @@ static void share(glia_pool *pool, csr_job *j, int64_t rows, void (*fn)(void *, 
 
 /* ---- products ----------------------------------------------------------------------------------------- */
 
+/* y[f ... f + BLOCK) of a row. */
+static inline void sum_block(const glia_csr_args *c, int64_t e, int64_t end, int64_t f, float *restrict y) {
+    float sum[BLOCK] = { 0 };
+    for (; e < end; e++) {
+        const float *x = c->x + column_at(c, e) * c->width + f, v = c->value[e];
+        for (int k = 0; k < BLOCK; k++) sum[k] += v * x[k];
+    }
+    memcpy(y + f, sum, sizeof sum);
+}
+
 static void product_piece(void *context, int64_t piece, int worker) {
     const csr_job *j = context;
     const glia_csr_args *c = j->c;
+    const int64_t blocks = c->width / BLOCK * BLOCK, rest = c->width - blocks;
     int64_t row, last, e, end;
     (void)worker;
     for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
         float *y = c->y + row * c->width;
-        memset(y, 0, (size_t)c->width * sizeof *y);
-        for (entries_of(c, row, &e, &end); e < end; e++)
-            add_scaled(y, c->x + column_at(c, e) * c->width, c->value[e], c->width);
+        entries_of(c, row, &e, &end);
+        for (int64_t f = 0; f < blocks; f += BLOCK) sum_block(c, e, end, f, y);
+        memset(y + blocks, 0, (size_t)rest * sizeof *y);
+        for (; rest && e < end; e++)
+            add_scaled(y + blocks, c->x + column_at(c, e) * c->width + blocks, c->value[e], rest);
     }
 }
 
@@ -87,8 +105,30 @@ size_t GLIA_KERNEL(csr_transposed_f32_scratch)(const glia_csr_args *csr) {
     return ((size_t)csr->columns + 1 + 2 * (size_t)csr->entries) * sizeof(int64_t);
 }
 
+/* The columns of a share, by looking through all entries; one belongs to the first row that has it. */
+static void looking_piece(void *context, int64_t piece, int worker) {
+    const csr_job *j = context;
+    const glia_csr_args *c = j->c;
+    int64_t first, last, e, end, used = 0;
+    (void)worker;
+    rows_of(c->columns, j, piece, &first, &last);
+    memset(c->y + first * c->width, 0, (size_t)((last - first) * c->width) * sizeof *c->y);
+    for (int64_t r = 0; r < c->rows; r++) {
+        for (entries_of(c, r, &e, &end), e = GLIA_MAX(e, used), used = GLIA_MAX(used, end); e < end; e++) {
+            const int64_t column = column_at(c, e);
+            if (column >= first && column < last)
+                add_scaled(c->y + column * c->width, c->x + r * c->width, c->value[e], c->width);
+        }
+    }
+}
+
 void GLIA_KERNEL(csr_transposed_f32)(glia_pool *pool, const glia_csr_args *c, void *scratch) {
     csr_job j = { .c = c, .first = scratch };
+    if (glia_pool_size(pool) <= LOOKING) {
+        j.pieces = GLIA_MIN(glia_pool_size(pool), pieces_of(c, c->columns));
+        glia_parallel_for(pool, j.pieces, looking_piece, &j);
+        return;
+    }
     j.entry = j.first + c->columns + 1;
     j.row = j.entry + c->entries;
     memset(j.first, 0, (size_t)(c->columns + 1) * sizeof *j.first);

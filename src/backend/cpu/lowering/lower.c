@@ -57,6 +57,7 @@ static const glia_cpu_row *row_of(const glia_node *node) {
     if (!row) row = row_in(glia_cpu_attentions, node);
     if (!row) row = row_in(glia_cpu_table_rows, node);
     if (!row) row = row_in(glia_cpu_sparse, node);
+    if (!row) row = row_in(glia_cpu_units, node);
     return row ? row : row_in(glia_cpu_sequences, node);
 }
 

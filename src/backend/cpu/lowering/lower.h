@@ -1,6 +1,6 @@
 /* lower.h - chooses and prepares the kernel for a node. lower.c has the table and the backend's record. The rows are by
  * family: products.c (matrix products, convolutions, pooling), moves.c (data movement, random bits), attention.c,
- * recurrent.c (cells over sequences), sparse.c (sparse matrices, segments), table_rows.c. */
+ * recurrent.c (cells over sequences), lif.c (spiking units), sparse.c (sparse matrices, segments), table_rows.c. */
 #ifndef GLIA_SRC_BACKEND_CPU_LOWERING_LOWER_H
 #define GLIA_SRC_BACKEND_CPU_LOWERING_LOWER_H
 
@@ -30,7 +30,7 @@ typedef struct glia_cpu_row {
 } glia_cpu_row;
 
 extern const glia_cpu_row glia_cpu_products[], glia_cpu_moves[], glia_cpu_attentions[], glia_cpu_sequences[],
-    glia_cpu_sparse[], glia_cpu_table_rows[]; /* end with a NULL op */
+    glia_cpu_sparse[], glia_cpu_table_rows[], glia_cpu_units[]; /* end with a NULL op */
 
 /* The product of a group with an epilogue: writes to c, and calls the epilogue for blocks of the result, taken as a
  * matrix (all leading dimensions and rows) x columns; epilogue.fn NULL: none. The rows of a call are consecutive. */

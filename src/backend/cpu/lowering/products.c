@@ -95,7 +95,7 @@ typedef struct product_launch {
     glia_launch base;
     const glia_cpu_kernels *kernels;
     product p;
-    int64_t calls;
+    int64_t calls, sparse;
     void *packed; /* B, packed by the setup; NULL: read in place */
     void *scratch;
     glia_cpu_rows_fn epilogue;
@@ -130,18 +130,25 @@ static void product_run(const glia_launch *launch, glia_pool *pool) {
         g.b = l->p.gemm.b + b;
         g.c = l->p.gemm.c + c;
         if (l->epilogue.fn) g.epilogue = (glia_epilogue){ product_block, &block };
-        l->kernels->gemm_f32(pool, &g, l->scratch);
+        if (l->sparse)
+            l->kernels->gemm_few_f32(pool, &g, l->sparse == 2, l->scratch);
+        else
+            l->kernels->gemm_f32(pool, &g, l->scratch);
     }
 }
+
+static int64_t sparse_of(const glia_node *n) { return ((const glia_matmul_attrs *)n->attrs)->sparse; }
 
 static size_t matmul_scratch(const glia_cpu_kernels *kernels, const glia_node *n, bool packed, int workers) {
     (void)packed;
     product p = describe(n);
+    if (sparse_of(n)) return kernels->gemm_few_f32_scratch(&p.gemm, sparse_of(n) == 2, workers);
     return kernels->gemm_f32_scratch(&p.gemm, workers);
 }
 
 static size_t matmul_keeps(const glia_cpu_kernels *kernels, const glia_node *n) {
     product p = describe(n);
+    if (sparse_of(n)) return 0; /* rows of B are picked where it lies */
     for (int k = 0; k < p.rank; k++) {
         if (p.b_step[k]) return 0; /* B differs between calls */
     }
@@ -156,10 +163,14 @@ static void product_setup(const glia_launch *launch, glia_pool *pool) {
 static glia_launch *prepare_matmul(const glia_lowering *w, float *c, glia_cpu_rows_fn epilogue) {
     product_launch *l = glia_lowering_alloc(w, sizeof *l);
     if (!l) return NULL;
-    *l = (product_launch){ .base = { .run = product_run, .kernel = epilogue.fn ? "gemm_f32+" : "gemm_f32" },
+    *l = (product_launch){ .base = { .run = product_run,
+                                     .kernel = sparse_of(w->node) ? "gemm_few_f32"
+                                               : epilogue.fn      ? "gemm_f32+"
+                                                                  : "gemm_f32" },
                            .kernels = w->kernels,
                            .p = describe(w->node),
                            .calls = 1,
+                           .sparse = sparse_of(w->node),
                            .packed = w->kept,
                            .scratch = w->scratch,
                            .epilogue = epilogue };

@@ -188,8 +188,8 @@ static void curves(const explained *x, text *out) {
             gone[k] = (chart_point){ 100.0 * k / EXPLAINED_STEPS, c->deletion[k] };
             come[k] = (chart_point){ 100.0 * k / EXPLAINED_STEPS, c->insertion[k] };
         }
-        const chart_series series[] = { { gone, EXPLAINED_STEPS + 1, 'a', true, false },
-                                        { come, EXPLAINED_STEPS + 1, 'b', true, false } };
+        const chart_series series[] = { { gone, EXPLAINED_STEPS + 1, 'a', true, false, NULL, NULL },
+                                        { come, EXPLAINED_STEPS + 1, 'b', true, false, NULL, NULL } };
         text_add(out, "<div class=card><p>");
         escape(out, x->inputs[i]);
         text_add(out, ": areas %.4g and %.4g</p>", c->deleted, c->inserted);

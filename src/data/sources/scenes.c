@@ -82,29 +82,38 @@ glia_status glia_scene_caption(const glia_scene *s, int32_t *ids, glia_error *er
     return GLIA_OK;
 }
 
+static bool is_one_of(int32_t id, int first, int n) { return id >= first && id < first + n; }
+
 /* Reads four words; false: they are no thing. */
 static bool find_thing(const int32_t *ids, glia_scene_thing *t) {
+    if (ids[0] != A || !is_one_of(ids[1], LARGE, 2) || !is_one_of(ids[2], COLOURS, GLIA_SCENE_COLOURS) ||
+        !is_one_of(ids[3], OBJECTS, GLIA_SCENE_OBJECTS))
+        return false;
     *t = (glia_scene_thing){ .object = ids[3] - OBJECTS, .colour = ids[2] - COLOURS, .large = ids[1] == LARGE };
-    return ids[0] == A && (ids[1] == LARGE || ids[1] == SMALL) && t->colour >= 0 && t->colour < GLIA_SCENE_COLOURS &&
-           t->object >= 0 && t->object < GLIA_SCENE_OBJECTS;
+    return true;
+}
+
+/* Reads what follows the first thing; false: it is neither a place nor a place and a second thing. */
+static bool find_place(const int32_t *ids, glia_scene *s) {
+    if (ids[0] == AT || ids[0] == IN) {
+        if (ids[1] != THE || !is_one_of(ids[2], LEFT, GLIA_SCENE_PLACES)) return false;
+        s->place = (glia_scene_place)(ids[2] - LEFT);
+        return true;
+    }
+    s->n = 2;
+    if (ids[0] == ABOVE || ids[0] == BELOW) {
+        s->place = ids[0] == ABOVE ? GLIA_SCENE_TOP : GLIA_SCENE_BOTTOM;
+        return find_thing(ids + 1, &s->things[1]);
+    }
+    s->place = ids[0] == LEFT ? GLIA_SCENE_LEFT : GLIA_SCENE_RIGHT;
+    return (ids[0] == LEFT || ids[0] == RIGHT) && ids[1] == OF && find_thing(ids + 2, &s->things[1]);
 }
 
 glia_status glia_scene_of_caption(const int32_t *ids, glia_scene *s, glia_error *error) {
     if (!ids || !s) return glia_fail_null(error, ids ? "scene" : "ids");
     *s = (glia_scene){ .n = 1 };
-    int at = 5;
-    bool good = find_thing(ids, &s->things[0]);
-    if (ids[4] == AT || ids[4] == IN) {
-        good = good && ids[5] == THE && ids[6] >= LEFT && ids[6] <= MIDDLE;
-        s->place = (glia_scene_place)(ids[6] - LEFT);
-    } else {
-        const bool beside = ids[4] == LEFT || ids[4] == RIGHT;
-        s->n = 2;
-        s->place = beside ? (glia_scene_place)(ids[4] - LEFT) : ids[4] == ABOVE ? GLIA_SCENE_TOP : GLIA_SCENE_BOTTOM;
-        good = good && (beside ? ids[at++] == OF : ids[4] == ABOVE || ids[4] == BELOW) &&
-               find_thing(ids + at, &s->things[1]);
-    }
-    return good ? GLIA_OK : glia_fail(error, GLIA_E_ARGUMENT, "the words are no caption of a scene");
+    if (find_thing(ids, &s->things[0]) && find_place(ids + 4, s)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "the words are no caption of a scene");
 }
 
 /* ---- outlines ------------------------------------------------------------------------------------- */
@@ -221,7 +230,7 @@ static glia_scene_thing choose_thing(glia_rng *rng, uint64_t seed, bool held_out
 
 glia_scene glia_scene_at(uint64_t seed, uint64_t index, bool held_out) {
     enum { STREAM = 0x73636E65, ALONE = 4 }; /* one scene of four has one thing */
-    glia_rng rng = { .seed = seed, .stream = ((uint64_t)STREAM << 32 ^ index) + held_out };
+    glia_rng rng = { .seed = seed, .stream = (uint64_t)(STREAM + held_out) << 32 ^ index };
     glia_scene s = { .n = glia_rng_below(&rng, ALONE) == 0 ? 1 : 2 };
     s.place = (glia_scene_place)glia_rng_below(&rng, s.n == 1 ? GLIA_SCENE_PLACES : GLIA_SCENE_PLACES - 1);
     for (int i = 0; i < s.n; i++) {

@@ -138,8 +138,10 @@ static glia_status check_guidance(const ddpm *m, const ends *e, glia_error *erro
                      e->y ? ", some samples without theirs (drop_class)" : "");
 }
 
-/* Guidance s: the prediction without class, and s times the difference that the class makes. */
-static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *backend, net *n, glia_error *error) {
+/* Guidance s: the prediction without class, and s times the difference that the class makes. frozen: the values do not
+ * change any more. */
+static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *backend, bool frozen, net *n,
+                            glia_error *error) {
     glia_error reason = { 0 };
     ends e;
     *n = (net){ 0 };
@@ -157,7 +159,9 @@ static glia_status open_net(const ddpm *m, glia_model *model, glia_backend *back
             for (int i = 0; learns_variance(&e) && i < 2; i++) both[i] = glia_diffusion_half(both[i], i);
             if (learns_variance(&e)) prediction = glia_concat(both, 2, 1);
         }
-        const glia_function_opts opts = { .outputs = &prediction, .n_outputs = 1, .mode = GLIA_INFER };
+        const glia_function_opts opts = {
+            .outputs = &prediction, .n_outputs = 1, .mode = GLIA_INFER, .frozen = frozen, .changing = frozen ? "" : NULL
+        };
         n->function = glia_function_create(n->graph, backend, model->store, opts, &reason);
         if (n->function) return GLIA_OK;
     }
@@ -196,7 +200,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     status = check_guidance(m, &e, error);
     ddpm plain = *m;
     plain.guidance = 1; /* the validation's loss is that of training */
-    if (status == GLIA_OK) status = open_net(&plain, t->model, t->backend, &m->sampling, error);
+    if (status == GLIA_OK) status = open_net(&plain, t->model, t->backend, false, &m->sampling, error);
     return status == GLIA_OK ? begin_validation(t, error) : status;
 }
 
@@ -438,7 +442,7 @@ static glia_status open_model(opened *o, const void *memory, glia_model *model, 
     if (status == GLIA_OK) status = glia_diffusion_of_settings(&o->m.how, &o->m.diffusion, error);
     if (status != GLIA_OK) return status;
     if (!backend) o->backend = o->own = glia_backend_open("cpu", threads, &reason);
-    status = o->backend ? open_net(&o->m, model, o->backend, &o->net, error)
+    status = o->backend ? open_net(&o->m, model, o->backend, true, &o->net, error)
                         : glia_fail(error, reason.status, "%s", reason.message);
     if (status != GLIA_OK) close_model(o);
     return status;

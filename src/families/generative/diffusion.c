@@ -204,17 +204,22 @@ glia_tensor glia_diffusion_noise(const glia_diffusion *d, glia_tensor prediction
     }
 }
 
+glia_diffusion_trial glia_diffusion_try(const glia_diffusion *d, glia_tensor output, glia_tensor x, glia_tensor t,
+                                        glia_tensor x0) {
+    glia_graph *g = x->graph;
+    glia_diffusion_trial drawn = { .step = glia_random_integers(g, t->dtype, t->shape, 0, d->opts.steps) };
+    glia_tensor noise = glia_cast(glia_random_normal(g, x0->shape), x0->dtype);
+    drawn.xt = glia_diffusion_noised(d, x0, drawn.step, noise);
+    const glia_tensor from[] = { x, t }, to[] = { drawn.xt, drawn.step };
+    glia_substitute(&output, 1, from, to, 2, &drawn.output);
+    drawn.target = glia_diffusion_target(d, x0, drawn.step, noise);
+    return drawn;
+}
+
 glia_tensor glia_diffusion_loss(const glia_diffusion *d, glia_tensor prediction, glia_tensor x, glia_tensor t,
                                 glia_tensor x0) {
     if (!check_pair(d, "diffusion_loss", x, x0, t)) return bad_of(x, x0, t);
     if (!check_pair(d, "diffusion_loss", prediction, x0, t)) return bad_of(prediction, x0, t);
-    glia_graph *g = x->graph;
-    glia_tensor step = glia_random_integers(g, t->dtype, t->shape, 0, d->opts.steps);
-    glia_tensor noise = glia_cast(glia_random_normal(g, x0->shape), x0->dtype);
-    glia_tensor xt = glia_diffusion_noised(d, x0, step, noise);
-    const glia_tensor from[] = { x, t }, to[] = { xt, step };
-    glia_tensor again;
-    glia_substitute(&prediction, 1, from, to, 2, &again);
-    glia_tensor miss = glia_sub(again, glia_diffusion_target(d, x0, step, noise));
-    return glia_mean(glia_square(miss), GLIA_SCALAR, false);
+    const glia_diffusion_trial drawn = glia_diffusion_try(d, prediction, x, t, x0);
+    return glia_mean(glia_square(glia_sub(drawn.output, drawn.target)), GLIA_SCALAR, false);
 }

@@ -15,6 +15,13 @@ typedef struct glia_diffusion_variances {
     double least, most;
 } glia_diffusion_variances;
 glia_diffusion_variances glia_diffusion_variances_of(const glia_diffusion *diffusion, int t);
+/* A net's output for x0 noised by a drawn step, and what it should have predicted. */
+typedef struct glia_diffusion_trial {
+    glia_tensor step, xt, target, output;
+} glia_diffusion_trial;
+glia_diffusion_trial glia_diffusion_try(const glia_diffusion *diffusion, glia_tensor output, glia_tensor x,
+                                        glia_tensor t, glia_tensor x0);
+
 /* Half 0 of the channels of such a net's output, the prediction, or half 1, v. */
 glia_tensor glia_diffusion_half(glia_tensor output, int index);
 

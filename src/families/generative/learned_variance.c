@@ -89,16 +89,11 @@ glia_tensor glia_diffusion_hybrid_loss(const glia_diffusion *d, glia_tensor outp
         return glia_graph_fail(g, GLIA_E_SHAPE,
                                "diffusion_hybrid_loss: the output %s must have twice the channels of %s",
                                glia_shape_format(output->shape, a), glia_shape_format(x0->shape, b));
-    glia_tensor step = glia_random_integers(g, t->dtype, t->shape, 0, d->opts.steps);
-    glia_tensor noise = glia_cast(glia_random_normal(g, x0->shape), x0->dtype);
-    glia_tensor xt = glia_diffusion_noised(d, x0, step, noise);
-    const glia_tensor from[] = { x, t }, to[] = { xt, step };
-    glia_tensor again;
-    glia_substitute(&output, 1, from, to, 2, &again);
-    if (glia_is_bad(again)) return again;
-    glia_tensor prediction = glia_diffusion_half(again, 0);
-    glia_tensor miss = glia_sub(prediction, glia_diffusion_target(d, x0, step, noise));
-    glia_tensor terms = terms_of(d, prediction, glia_diffusion_half(again, 1), xt, step, x0);
+    const glia_diffusion_trial drawn = glia_diffusion_try(d, output, x, t, x0);
+    if (glia_is_bad(drawn.output)) return drawn.output;
+    glia_tensor prediction = glia_diffusion_half(drawn.output, 0);
+    glia_tensor miss = glia_sub(prediction, drawn.target);
+    glia_tensor terms = terms_of(d, prediction, glia_diffusion_half(drawn.output, 1), drawn.xt, drawn.step, x0);
     const double bits = d->opts.steps / 0.6931471805599453;
     return glia_add(glia_mean(glia_square(miss), GLIA_SCALAR, false),
                     glia_mul_scalar(glia_mean(terms, GLIA_SCALAR, false), glia_option(weight, 1e-3) * bits));

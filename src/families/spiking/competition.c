@@ -218,12 +218,14 @@ static float decay(const glia_competition *net, double tau) { return (float)fmax
 /* Moves all membranes by dt. Returns whether one is above its threshold. */
 static bool move_cells(const glia_competition *net, glia_competition_run *r, bool inhibited) {
     const float leak = (float)(net->rules.dt / TAU), fall_e = decay(net, TAU_E), fall_i = decay(net, TAU_I);
+    const lanes most = 1 / leak - (lanes){ 0 }; /* what takes v to E_INH in a step: beyond it Euler is unstable */
     masks any = { 0 };
     for (int64_t j = 0; j < r->width; j += GLIA_COMPETITION_LANES) {
         lanes *v = (lanes *)(void *)(r->v + j), *ge = (lanes *)(void *)(r->ge + j), *gi = (lanes *)(void *)(r->gi + j);
         lanes d = (REST - *v) - *ge * *v;
         if (inhibited) {
-            d += *gi * (E_INH - *v);
+            const masks low = *gi < most;
+            d += (lanes)(((masks)*gi & low) | ((masks)most & ~low)) * (E_INH - *v);
             *gi *= fall_i;
         }
         *ge *= fall_e;

@@ -289,10 +289,8 @@ static glia_dataset *open_masks(const request *r, glia_error *error) {
     }
     if (r->test && test_x) o.x = test_x, o.y = test_y;
     o.turns = turns;
-    o.last = (int)last;
-    o.ignore = (int)ignore;
-    o.height = size.height;
-    o.width = size.width;
+    o.last = (int)last, o.ignore = (int)ignore;
+    o.height = size.height, o.width = size.width;
     return glia_data_open_masks(r->rest, o, r->address, error);
 }
 

@@ -106,6 +106,7 @@ static void test_training(void **state) { (void)state, every_allocation(training
 static void test_detecting(void **state) { (void)state, every_allocation(detecting, "finding boxes"); }
 
 int main(void) {
+    unsetenv("GLIA_DATA"); /* the pictures of "bccd" are not read again and again */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_named),

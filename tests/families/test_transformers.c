@@ -299,7 +299,7 @@ static void missing_tensors_are_named(void **state) {
     net n = net_create(nanogpt);
     assert_int_equal(glia_model_load_foreign(n.model, path, "nanogpt", "state.", &error), GLIA_E_NOT_FOUND);
     assert_non_null(strstr(error.message, "wte/table"));
-    assert_int_equal(glia_model_load_foreign(n.model, path, "keras", NULL, &error), GLIA_E_ARGUMENT);
+    assert_int_equal(glia_model_load_foreign(n.model, path, "caffe", NULL, &error), GLIA_E_ARGUMENT);
     glia_model_free(n.model);
     /* Loaded as GPT-2, nanoGPT's kernels have the wrong shape, except square ones. */
     snprintf(path, sizeof path, GLIA_GOLDEN_DIR "/transformers/nanogpt.safetensors");

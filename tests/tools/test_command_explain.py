@@ -77,7 +77,7 @@ class Explaining(Folder):
         self.assertAlmostEqual(gone[0], come[-1], delta=1e-5)  # the sample itself
         self.assertAlmostEqual(gone[-1], come[0], delta=1e-5)  # zeros
         area = sum((a + b) / 40 for a, b in zip(gone, gone[1:]))
-        self.assertAlmostEqual(sample["deletion_area"], area, delta=1e-9)
+        self.assertAlmostEqual(sample["deletion_area"], area, delta=1e-7)
         self.assertIn("Deletion and insertion", (self.folder / "x.html").read_text())
 
     def test_text(self):

@@ -62,49 +62,15 @@ glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_err
                      glia_shape_format(have, a), glia_shape_format(wanted, b));
 }
 
-/* Creates the training's loader. */
-static glia_status load_full_batches(glia_training *t, glia_error *error) {
-    const glia_fit_opts *o = &t->opts;
-    if (glia_data_count(t->data) < o->batch) {
-        return glia_fail(error, GLIA_E_ARGUMENT, "the %lld samples of '%s' do not fill a batch of %lld",
-                         (long long)glia_data_count(t->data), glia_data_name(t->data), (long long)o->batch);
-    }
-    const glia_loader_opts opts = { .batch = o->batch,
-                                    .shuffle = true,
-                                    .drop_last = true,
-                                    .seed = o->seed,
-                                    .workers = o->workers,
-                                    .augment = o->augment,
-                                    .weights = o->sample_weights };
-    glia_error reason = { 0 };
-    t->loader = glia_loader_create(t->data, opts, &reason);
-    if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
-    if (glia_classes_of(t->model) && glia_loader_y_dtype(t->loader) != GLIA_I32)
-        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation that mixes samples leaves no classes for the model");
-    return GLIA_OK;
-}
-
-glia_status glia_copy_graph(glia_training *t, glia_graph **graph, glia_error *error) {
-    glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    *graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    return *graph ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
-}
-
 glia_status glia_begin_samples(glia_training *t, glia_tensor x, glia_error *error) {
     glia_status status = glia_check_samples(t->data, x, error);
     if (status == GLIA_OK) status = glia_check_classes(t->data, t->model, error);
-    if (status == GLIA_OK) status = load_full_batches(t, error);
+    if (status == GLIA_OK) status = glia_training_load(t, true, error);
     if (status != GLIA_OK) return status;
+    if (glia_classes_of(t->model) && glia_loader_y_dtype(t->loader) != GLIA_I32)
+        return glia_fail(error, GLIA_E_ARGUMENT, "augmentation that mixes samples leaves no classes for the model");
     t->states = glia_store_create_over(t->model->store, error);
     return t->states ? GLIA_OK : GLIA_E_NOMEM;
-}
-
-void glia_tell_sizes(glia_training *t, const glia_program *program) {
-    const glia_program_info info = glia_program_inspect(program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
 }
 
 glia_status glia_show_samples(glia_training *t, glia_tensor like, int64_t n, glia_draw_fn draw, glia_show_fn show,

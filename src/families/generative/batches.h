@@ -24,14 +24,10 @@ void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures)
 /* Checks that the data's samples have as many numbers as those of x. */
 glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error);
 
-/* ---- steps of begin --------------------------------------------------------------------------- */
+/* ---- a step of begin --------------------------------------------------------------------------- */
 
-/* A copy of the model's graph, to which losses and updates may be added; the model's values are initialised. */
-glia_status glia_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
 /* Checks the data against the input x and the classes; creates the loader, of shuffled full batches, and the states. */
 glia_status glia_begin_samples(glia_training *training, glia_tensor x, glia_error *error);
-/* Takes the sizes that the run reports from the program of a step. */
-void glia_tell_sizes(glia_training *training, const glia_program *program);
 
 /* ---- samples ---------------------------------------------------------------------------------- */
 

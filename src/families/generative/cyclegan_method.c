@@ -212,7 +212,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     cyclegan *m = t->memory;
     ends e;
     glia_error reason = { 0 };
-    glia_status status = glia_copy_graph(t, &m->graph, error);
+    glia_status status = glia_training_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = check_pictures(glia_data_name(t->data), glia_data_x_shape(t->data), e.in[A], error);
     if (status == GLIA_OK) status = open_second(t, e.in[A], error);
@@ -229,7 +229,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
         if (!m->convert[k]) return glia_fail(error, reason.status, "%s", reason.message);
     }
     m->next = -1;
-    glia_tell_sizes(t, m->programs[GENERATORS]);
+    glia_training_take_sizes(t, m->programs[GENERATORS]);
     t->groups[t->n_groups++] = groups[GENERATORS];
     m->loss_mean = glia_training_mean(t, "loss");
     m->cycle_mean = glia_training_mean(t, "cycle");

@@ -122,7 +122,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
         (e->y && !glia_session_input(m->session, "y", &m->y, &reason)))
         return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
-    glia_tell_sizes(t, m->program);
+    glia_training_take_sizes(t, m->program);
     return GLIA_OK;
 }
 
@@ -190,7 +190,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     ddpm *m = t->memory;
     ends e;
     glia_status status = glia_diffusion_of_settings(&m->how, &m->diffusion, error);
-    if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = glia_training_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
     if (status == GLIA_OK) status = build(t, &e, error);

@@ -162,7 +162,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     gan *m = t->memory;
     ends e;
     glia_error reason = { 0 };
-    glia_status status = glia_copy_graph(t, &m->graph, error);
+    glia_status status = glia_training_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
     if (status != GLIA_OK) return status;
@@ -171,7 +171,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     status = build(t, &e, error);
     if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, &reason);
     if (status == GLIA_OK && !m->sampler) status = glia_fail(error, reason.status, "%s", reason.message);
-    if (m->programs[CRITIC]) glia_tell_sizes(t, m->programs[CRITIC]);
+    if (m->programs[CRITIC]) glia_training_take_sizes(t, m->programs[CRITIC]);
     t->groups[t->n_groups++] = groups[GENERATOR];
     m->loss_mean = glia_training_mean(t, "loss");
     m->critic_mean = glia_training_mean(t, "critic_loss");

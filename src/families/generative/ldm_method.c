@@ -102,7 +102,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     glia_ldm *m = t->memory;
     glia_ldm_ends e;
     glia_status status = glia_diffusion_of_settings(&m->how, &m->diffusion, error);
-    if (status == GLIA_OK) status = glia_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = glia_training_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = glia_ldm_find_ends(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_ldm_check_captions(t->data, t->model, &e, error);
     if (status == GLIA_OK) status = glia_ldm_keep_words(t->data, t->model, error);
@@ -114,7 +114,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     t->full_lr = glia_optimizer_resolved(t->opts.optimizer).lr;
     m->first = llround(m->autoencoder * (double)(t->opts.epochs * glia_loader_batches(t->loader)));
-    glia_tell_sizes(t, m->programs[GLIA_LDM_DIFFUSION]);
+    glia_training_take_sizes(t, m->programs[GLIA_LDM_DIFFUSION]);
     t->groups[t->n_groups++] = groups[GLIA_LDM_DIFFUSION];
     m->loss_mean = glia_training_mean(t, "loss");
     m->reconstruction_mean = glia_training_mean(t, "reconstruction");

@@ -130,7 +130,7 @@ static glia_status build(glia_training *t, const glia_vae_ends *e, glia_error *e
         (e->y && !glia_session_input(m->session, "y", &m->y, &reason)))
         return glia_fail(error, reason.status, "%s", reason.message);
     t->full_lr = (double)*m->rate;
-    glia_tell_sizes(t, m->program);
+    glia_training_take_sizes(t, m->program);
     return GLIA_OK;
 }
 
@@ -152,7 +152,7 @@ static glia_status begin_validation(glia_training *t, const glia_vae_ends *e, gl
 static glia_status begin(glia_training *t, glia_error *error) {
     vae *m = t->memory;
     glia_vae_ends e;
-    glia_status status = glia_copy_graph(t, &m->graph, error);
+    glia_status status = glia_training_copy_graph(t, &m->graph, error);
     if (status == GLIA_OK) status = glia_vae_find(m->graph, &e, error);
     if (status == GLIA_OK) status = glia_begin_samples(t, e.x, error);
     if (status == GLIA_OK) status = build(t, &e, error);

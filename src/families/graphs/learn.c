@@ -200,9 +200,7 @@ static glia_status begin(glia_training *t, glia_graph_part part, glia_error *err
     declare(t);
     if (part != GLIA_OF_NODES) return GLIA_OK;
     if (!glia_graph_net_feed(&m->train, m->data, &reason)) return glia_fail(error, reason.status, "%s", reason.message);
-    const glia_program_info info = glia_program_inspect(m->train.programs[0]);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_training_take_sizes(t, m->train.programs[0]);
     return GLIA_OK;
 }
 

@@ -49,9 +49,7 @@ glia_status glia_pairs_build(glia_training *t, glia_pairs *p, glia_error *error)
     t->groups[t->n_groups++] = "net";
     glia_error reason = { 0 };
     if (!glia_graph_net_feed(&p->train, p->data, &reason)) return glia_fail(error, reason.status, "%s", reason.message);
-    const glia_program_info info = glia_program_inspect(p->train.programs[0]);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_training_take_sizes(t, p->train.programs[0]);
     return GLIA_OK;
 }
 

@@ -48,7 +48,6 @@ static const glia_setting hopfield_settings[] = {
 /* Finds the parameter and makes the loader. */
 static glia_status begin_with(glia_training *t, const char *name, glia_array *weights, glia_error *error) {
     memories *m = t->memory;
-    glia_error reason = { 0 };
     glia_status status = glia_model_ready(t->model, t->opts.seed, error);
     if (status != GLIA_OK) return status;
     const glia_node *x = glia_graph_find_leaf(t->model->graph, "x");
@@ -67,13 +66,9 @@ static glia_status begin_with(glia_training *t, const char *name, glia_array *we
     for (int64_t i = 0; i < m->measured && status == GLIA_OK; i++)
         status = glia_data_get(t->data, i, m->held + i * m->features, NULL, error);
     if (status != GLIA_OK) return status;
-    const glia_loader_opts opts = {
-        .batch = t->opts.batch, .shuffle = true, .seed = t->opts.seed, .workers = t->opts.workers
-    };
-    t->loader = glia_loader_create(t->data, opts, &reason);
     t->full_lr = t->opts.optimizer.lr > 0 ? t->opts.optimizer.lr : 0.5;
     t->parameter_bytes = (size_t)glia_shape_count(weights->shape) * sizeof(float);
-    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    return glia_training_load(t, false, error);
 }
 
 static void end(glia_training *t) {

@@ -80,14 +80,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     m->targets = malloc((size_t)(t->opts.batch * classes) * sizeof *m->targets);
     if (!m->targets) return glia_fail_nomem(error);
     m->pool = glia_pool_create(t->opts.threads, &reason);
-    const glia_loader_opts opts = { .batch = t->opts.batch,
-                                    .shuffle = true,
-                                    .seed = t->opts.seed,
-                                    .workers = t->opts.workers,
-                                    .augment = t->opts.augment,
-                                    .weights = t->opts.sample_weights };
-    t->loader = m->pool ? glia_loader_create(t->data, opts, &reason) : NULL;
-    if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
+    if (!m->pool) return glia_fail(error, reason.status, "%s", reason.message);
+    status = glia_training_load(t, false, error);
+    if (status != GLIA_OK) return status;
     t->full_lr = 1;
     t->parameter_bytes = (size_t)(glia_shape_count(m->kernel.shape) + classes) * sizeof(float);
     if (t->opts.validation) m->accuracy = glia_training_figure(t, "val_accuracy");

@@ -140,15 +140,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     m->pool = m->run && m->counts ? glia_pool_create(t->opts.threads, &reason) : NULL;
     if (!m->run || !m->counts) return glia_fail_nomem(error);
     if (!m->pool) return glia_fail(error, reason.status, "%s", reason.message);
-    const glia_loader_opts opts = { .batch = t->opts.batch,
-                                    .shuffle = true,
-                                    .seed = t->opts.seed,
-                                    .workers = t->opts.workers,
-                                    .augment = t->opts.augment,
-                                    .weights = t->opts.sample_weights };
     t->full_lr = t->opts.optimizer.lr > 0 ? t->opts.optimizer.lr : 1;
-    t->loader = glia_loader_create(t->data, opts, &reason);
-    if (!t->loader) return glia_fail(error, reason.status, "%s", reason.message);
+    status = glia_training_load(t, false, error);
+    if (status != GLIA_OK) return status;
     glia_competition_normalize(&m->net);
     glia_store_touch(t->model->store);
     t->parameter_bytes = (size_t)(m->net.n * (m->net.inputs + 1)) * sizeof(float);

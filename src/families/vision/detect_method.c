@@ -88,41 +88,17 @@ static glia_status build(glia_training *t, glia_error *error) {
     m->program = glia_compile(m->graph, t->backend, opts, &reason);
     m->session = m->program ? glia_session_create(m->program, t->states, &reason) : NULL;
     if (!m->session) return glia_fail(error, reason.status, "%s", reason.message);
-    const glia_program_info info = glia_program_inspect(m->program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_training_take_sizes(t, m->program);
     return find_inputs(m, t, error);
-}
-
-static glia_status load(glia_training *t, glia_error *error) {
-    const glia_fit_opts *o = &t->opts;
-    if (t->data->n < o->batch)
-        return glia_fail(error, GLIA_E_ARGUMENT, "the %lld pictures of '%s' do not fill a batch of %lld",
-                         (long long)t->data->n, t->data->name, (long long)o->batch);
-    glia_error reason = { 0 };
-    t->loader = glia_loader_create(t->data,
-                                   (glia_loader_opts){ .batch = o->batch,
-                                                       .shuffle = true,
-                                                       .drop_last = true,
-                                                       .seed = o->seed,
-                                                       .workers = o->workers,
-                                                       .augment = o->augment,
-                                                       .weights = o->sample_weights },
-                                   &reason);
-    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {
     detect *m = t->memory;
-    glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
-    status = glia_detector_find(m->graph, &m->ends, error);
+    glia_status status = glia_training_copy_graph(t, &m->graph, error);
+    if (status == GLIA_OK) status = glia_detector_find(m->graph, &m->ends, error);
     if (status == GLIA_OK) status = glia_detector_check(t->data, &m->ends, error);
     if (status == GLIA_OK && t->opts.validation) status = glia_detector_check(t->opts.validation, &m->ends, error);
-    if (status == GLIA_OK) status = load(t, error);
+    if (status == GLIA_OK) status = glia_training_load(t, true, error);
     if (status != GLIA_OK) return status;
     t->states = glia_store_create_over(t->model->store, error);
     status = t->states ? build(t, error) : GLIA_E_NOMEM;

@@ -171,9 +171,7 @@ static void declare(glia_training *t) {
         const float *lr = glia_session_input(s->train.lanes[0].session, "lr", NULL, NULL);
         t->full_lr = lr ? (double)*lr : 0;
     }
-    glia_program_info info = glia_program_inspect(s->train.lanes[0].program);
-    t->activation_bytes = info.activation_bytes;
-    t->parameter_bytes = info.parameter_bytes;
+    glia_training_take_sizes(t, s->train.lanes[0].program);
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {

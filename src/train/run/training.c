@@ -95,6 +95,42 @@ glia_status glia_training_plain_sgd(const glia_training *t, glia_error *error) {
     return glia_fail(error, GLIA_E_ARGUMENT, "%s: the learning rate is %g", method, o->lr);
 }
 
+/* ---- steps of begin ------------------------------------------------------------------------------ */
+
+glia_status glia_training_copy_graph(glia_training *t, glia_graph **graph, glia_error *error) {
+    glia_error reason = { 0 };
+    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    if (status != GLIA_OK) return status;
+    *graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
+    return *graph ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+glia_status glia_training_load(glia_training *t, bool full, glia_error *error) {
+    const glia_fit_opts *o = &t->opts;
+    if (full && glia_data_count(t->data) < o->batch) {
+        return glia_fail(error, GLIA_E_ARGUMENT, "the %lld samples of '%s' do not fill a batch of %lld",
+                         (long long)glia_data_count(t->data), glia_data_name(t->data), (long long)o->batch);
+    }
+    const glia_loader_opts opts = { .batch = o->batch,
+                                    .shuffle = true,
+                                    .drop_last = full,
+                                    .seed = o->seed,
+                                    .workers = o->workers,
+                                    .augment = o->augment,
+                                    .weights = o->sample_weights };
+    glia_error reason = { 0 };
+    t->loader = glia_loader_create(t->data, opts, &reason);
+    return t->loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+}
+
+void glia_training_take_sizes(glia_training *t, const glia_program *program) {
+    const glia_program_info info = glia_program_inspect(program);
+    t->activation_bytes = info.activation_bytes;
+    t->parameter_bytes = info.parameter_bytes;
+}
+
+/* ---- the backend and random numbers --------------------------------------------------------------- */
+
 static glia_status open_backend(glia_training *t, glia_error *error) {
     t->backend = t->opts.backend;
     if (t->backend) return GLIA_OK;

@@ -76,6 +76,15 @@ int glia_training_figure(glia_training *training, const char *name);
 /* The mean so far; NaN before the first step. */
 double glia_training_mean_value(const glia_training *training, int mean);
 
+/* Steps of `begin`. A copy of the model's graph, to which losses and updates may be added; the model's values are
+ * initialised. */
+glia_status glia_training_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
+/* Creates the loader, of shuffled batches of the data. full: without a last one that is smaller, and an error if the
+ * data do not fill one. */
+glia_status glia_training_load(glia_training *training, bool full, glia_error *error);
+/* Takes the sizes that the run reports from the program of a step. */
+void glia_training_take_sizes(glia_training *training, const glia_program *program);
+
 /* GLIA_E_ARGUMENT unless the optimiser is SGD with a learning rate alone: for methods with updates of their own. */
 glia_status glia_training_plain_sgd(const glia_training *training, glia_error *error);
 

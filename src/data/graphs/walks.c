@@ -147,8 +147,9 @@ glia_status glia_graph_modularity(const glia_graph_data *data, const int32_t *gr
                              (long long)v, (int)groups[v]);
         n = GLIA_MAX(n, groups[v] + 1);
     }
-    double *into = calloc(2 * (size_t)n, sizeof *into), *from = into + n, within = 0;
+    double *into = calloc(2 * (size_t)n, sizeof *into), within = 0;
     if (!into) return glia_fail_nomem(error);
+    double *from = into + n;
     for (int64_t v = 0; v < data->nodes; v++) {
         for (int32_t e = data->offsets[v]; e < data->offsets[v + 1]; e++) {
             within += groups[v] == groups[data->sources[e]];

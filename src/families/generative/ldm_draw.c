@@ -237,11 +237,14 @@ glia_status glia_ldm_show(glia_training *t, glia_show_fn show, void *context, gl
     if (status != GLIA_OK) return status;
     const int64_t n = GLIA_MIN(m->shown, glia_data_count(t->data)), length = glia_ldm_length(&e),
                   size = glia_shape_count(glia_one_of(e.x));
-    float *pictures = malloc((size_t)(4 * n * size) * sizeof *pictures), *made = pictures + n * size,
-          *pairs = made + n * size;
+    float *pictures = malloc((size_t)(4 * n * size) * sizeof *pictures), *made = NULL, *pairs = NULL;
     int32_t *captions = malloc((size_t)(n * length) * sizeof *captions);
-    status = pictures && captions ? glia_ldm_read_data(t->data, n, pictures, captions, length, error)
-                                  : glia_fail_nomem(error);
+    status = pictures && captions ? GLIA_OK : glia_fail_nomem(error);
+    if (status == GLIA_OK) {
+        made = pictures + n * size;
+        pairs = made + n * size;
+        status = glia_ldm_read_data(t->data, n, pictures, captions, length, error);
+    }
     if (status == GLIA_OK) status = glia_ldm_reconstruct(&m->nets, &e, pictures, n, made, error);
     for (int64_t i = 0; status == GLIA_OK && i < n; i++) {
         memcpy(pairs + 2 * i * size, pictures + i * size, (size_t)size * sizeof *pairs);

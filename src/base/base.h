@@ -90,6 +90,8 @@ typedef struct glia_text {
 void glia_text_append(glia_text *text, const char *bytes, size_t length);
 void glia_text_printf(glia_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void glia_text_vprintf(glia_text *text, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+/* Escapes words for XML. Invalid UTF-8 and characters not allowed in XML become question marks. */
+void glia_text_escape(glia_text *text, const char *words);
 
 /* Shell-like pattern with * and ?; a comma separates alternatives: "conv*,dense1/bias". */
 bool glia_glob(const char *pattern, const char *name);

@@ -45,6 +45,26 @@ void glia_text_printf(glia_text *t, const char *format, ...) {
     va_end(args);
 }
 
+void glia_text_escape(glia_text *out, const char *words) {
+    const uint8_t *p = (const uint8_t *)words;
+    size_t rest = strlen(words);
+    while (rest > 0) {
+        const size_t n = glia_utf8_length(p, rest);
+        if (n == 0 || *p < 0x20)
+            glia_text_append(out, "?", 1);
+        else if (*p == '<')
+            glia_text_append(out, "&lt;", 4);
+        else if (*p == '>')
+            glia_text_append(out, "&gt;", 4);
+        else if (*p == '&')
+            glia_text_append(out, "&amp;", 5);
+        else
+            glia_text_append(out, (const char *)p, n);
+        p += n ? n : 1;
+        rest -= n ? n : 1;
+    }
+}
+
 /* One alternative, pattern[0, end), matched against the whole name: greedy, backtracking to the last star. */
 static bool glob_one(const char *p, const char *end, const char *s) {
     const char *star = NULL, *mark = NULL;

@@ -38,9 +38,7 @@ typedef struct build {
     glia_error *error;
 } build;
 
-static uint32_t little16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-static uint32_t little32(const uint8_t *p) { return little16(p) | little16(p + 2) << 16; }
-static uint64_t little64(const uint8_t *p) { return little32(p) | (uint64_t)little32(p + 4) << 32; }
+static uint64_t little64(const uint8_t *p) { return glia_little32(p) | (uint64_t)glia_little32(p + 4) << 32; }
 
 /* ---- names -------------------------------------------------------------------------------- */
 
@@ -120,13 +118,14 @@ static glia_status find_contents(const build *b, zip_contents *c) {
     bool found = false;
     while (at > least && !found) {
         at--;
-        found = !memcmp(bytes + at, "PK\5\6", 4) && at + ZIP_END + little16(bytes + at + 20) == length;
+        found = !memcmp(bytes + at, "PK\5\6", 4) && at + ZIP_END + glia_little16(bytes + at + 20) == length;
     }
     if (!found) {
         return glia_fail(b->error, GLIA_E_FORMAT,
                          "offset %zu: the zip file has no central directory; it may be truncated", length);
     }
-    *c = (zip_contents){ little32(bytes + at + 16), little32(bytes + at + 12), little16(bytes + at + 10) };
+    const uint8_t *end = bytes + at;
+    *c = (zip_contents){ glia_little32(end + 16), glia_little32(end + 12), glia_little16(end + 10) };
     bool wide = at >= ZIP_LOCATOR64 && !memcmp(bytes + at - ZIP_LOCATOR64, "PK\6\7", 4);
     if (wide) {
         uint64_t end64 = little64(bytes + at - ZIP_LOCATOR64 + 8);
@@ -147,9 +146,9 @@ static glia_status find_contents(const build *b, zip_contents *c) {
 /* Reads 64-bit sizes and offset from the extra field where the 32-bit ones are 0xFFFFFFFF. */
 static bool read_zip64(const uint8_t *extra, size_t length, uint64_t *size, uint64_t *packed, uint64_t *local) {
     while (length >= 4) {
-        size_t n = little16(extra + 2);
+        size_t n = glia_little16(extra + 2);
         if (n > length - 4) return false;
-        if (little16(extra) == 1) {
+        if (glia_little16(extra) == 1) {
             uint64_t *const wide[] = { size, packed, local };
             const uint8_t *p = extra + 4;
             for (int i = 0; i < 3; i++) {
@@ -174,27 +173,27 @@ static glia_status read_zip_entry(build *b, size_t at, size_t rest, size_t *used
         return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the entry of the zip's central directory is invalid",
                          at);
     }
-    size_t name = little16(e + 28), extra = little16(e + 30), comment = little16(e + 32);
+    size_t name = glia_little16(e + 28), extra = glia_little16(e + 30), comment = glia_little16(e + 32);
     if (name + extra + comment > rest - ZIP_ENTRY) {
         return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the zip entry is longer than the central directory", at);
     }
     *used = ZIP_ENTRY + name + extra + comment;
-    uint64_t packed = little32(e + 20), size = little32(e + 24), local = little32(e + 42);
+    uint64_t packed = glia_little32(e + 20), size = glia_little32(e + 24), local = glia_little32(e + 42);
     bool folder = name && e[ZIP_ENTRY + name - 1] == '/';
-    bool link = e[5] == 3 && (little32(e + 38) >> 16 & 0170000) == 0120000; /* made by Unix, S_IFLNK */
-    glia_member member = { .method = (uint8_t)little16(e + 10), .crc = little32(e + 16) };
+    bool link = e[5] == 3 && (glia_little32(e + 38) >> 16 & 0170000) == 0120000; /* made by Unix, S_IFLNK */
+    glia_member member = { .method = (uint8_t)glia_little16(e + 10), .crc = glia_little32(e + 16) };
     glia_status status = clean_name(b, e + ZIP_ENTRY, name, at + ZIP_ENTRY, &member.name);
     if (status || folder || link) return status;
     if (!read_zip64(e + ZIP_ENTRY + name, extra, &size, &packed, &local)) {
         return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: \"%s\": the zip64 field is damaged", at, member.name);
     }
-    if (little16(e + 8) & 1) {
+    if (glia_little16(e + 8) & 1) {
         return glia_fail(b->error, GLIA_E_UNSUPPORTED, "offset %zu: \"%s\" is encrypted", at, member.name);
     }
-    if (little16(e + 10) != 0 && little16(e + 10) != 8) {
+    if (glia_little16(e + 10) != 0 && glia_little16(e + 10) != 8) {
         return glia_fail(b->error, GLIA_E_UNSUPPORTED,
                          "offset %zu: \"%s\" is compressed by method %u; supported are 0 (stored) and 8 (deflated)",
-                         at, member.name, (unsigned)little16(e + 10));
+                         at, member.name, (unsigned)glia_little16(e + 10));
     }
     uint64_t most = b->archive->length;
     if (local > most || packed > most - local || (member.method == 0 ? size != packed : size / 1032 > packed)) {
@@ -233,7 +232,7 @@ static glia_status find_zip_bytes(const glia_archive *a, const glia_member *m, c
                                   glia_error *error) {
     const uint8_t *local = a->bytes + m->offset;
     size_t rest = a->length - m->offset;
-    size_t skip = rest < ZIP_LOCAL ? 0 : ZIP_LOCAL + (size_t)little16(local + 26) + little16(local + 28);
+    size_t skip = rest < ZIP_LOCAL ? 0 : ZIP_LOCAL + (size_t)glia_little16(local + 26) + glia_little16(local + 28);
     if (rest < ZIP_LOCAL || memcmp(local, "PK\3\4", 4) || skip > rest || m->packed > rest - skip) {
         return glia_fail(error, GLIA_E_FORMAT, "offset %zu: the zip has no local header here", m->offset);
     }

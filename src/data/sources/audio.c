@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/graphs/readers.h"
+
 /* A file's name in parts; the strings are in the archive. */
 typedef struct recording {
-    int member;
-    const char *label, *speaker;
-    int label_length, speaker_length;
+    int member, class;
+    const char *label, *label_end, *speaker, *speaker_end;
     int64_t index;
 } recording;
 
@@ -22,15 +23,11 @@ static bool parse_name(const char *path, recording *r) {
     char *end;
     *r = (recording){ .member = r->member,
                       .label = name,
-                      .label_length = (int)(first - name),
+                      .label_end = first,
                       .speaker = first + 1,
-                      .speaker_length = (int)(last - first - 1) };
+                      .speaker_end = last };
     r->index = strtoll(last + 1, &end, 10);
     return end == dot && end > last + 1;
-}
-
-static bool is_speaker(const recording *r, const char *name) {
-    return (int)strlen(name) == r->speaker_length && !strncmp(name, r->speaker, strlen(name));
 }
 
 typedef struct audio {
@@ -38,38 +35,25 @@ typedef struct audio {
     const glia_audio_opts *opts;
     recording *all;
     int64_t n, kept;
-    char **names; /* of the classes, in order */
-    int classes;
-    glia_arena arena;
+    glia_names classes; /* in order */
     float *x;
     int32_t *y;
 } audio;
-
-static int class_of(const audio *a, const recording *r) {
-    for (int c = 0; c < a->classes; c++) {
-        if ((int)strlen(a->names[c]) == r->label_length && !strncmp(a->names[c], r->label, strlen(a->names[c])))
-            return c;
-    }
-    return -1;
-}
 
 /* Names in the order of the files, which are sorted. */
 static glia_status find_all(audio *a, glia_error *error) {
     enum { CLASSES_MOST = 1000 };
     a->all = malloc((size_t)GLIA_MAX(a->archive->n, 1) * sizeof *a->all);
-    a->names = glia_arena_alloc(&a->arena, CLASSES_MOST * sizeof *a->names);
-    if (!a->all || !a->names) return glia_fail_nomem(error);
+    if (!a->all) return glia_fail_nomem(error);
     bool known = !a->opts->speaker;
     for (int i = 0; i < a->archive->n; i++) {
         recording r = { .member = i };
         if (!parse_name(a->archive->members[i].name, &r)) continue;
-        if (class_of(a, &r) < 0) {
-            if (a->classes == CLASSES_MOST)
-                return glia_fail(error, GLIA_E_UNSUPPORTED, "more than %d classes", CLASSES_MOST);
-            a->names[a->classes] = glia_arena_printf(&a->arena, "%.*s", r.label_length, r.label);
-            if (!a->names[a->classes++]) return glia_fail_nomem(error);
-        }
-        const bool is_test = a->opts->speaker ? is_speaker(&r, a->opts->speaker) : r.index < a->opts->first;
+        r.class = glia_names_add(&a->classes, r.label, r.label_end);
+        if (r.class < 0) return glia_fail_nomem(error);
+        if (r.class == CLASSES_MOST) return glia_fail(error, GLIA_E_UNSUPPORTED, "more than %d classes", CLASSES_MOST);
+        const bool is_test = a->opts->speaker ? glia_word_is(r.speaker, r.speaker_end, a->opts->speaker)
+                                              : r.index < a->opts->first;
         known = known || is_test;
         a->n++;
         if (is_test == a->opts->test) a->all[a->kept++] = r;
@@ -91,7 +75,7 @@ static glia_status read_one(audio *a, int64_t i, glia_error *error) {
     if (status == GLIA_OK) status = glia_wav_features(&wav, o->steps, o->bands, a->x + i * o->steps * o->bands, error);
     free(wav.samples);
     glia_blob_free(&blob);
-    a->y[i] = class_of(a, &a->all[i]);
+    a->y[i] = a->all[i].class;
     return status == GLIA_OK ? status : glia_archive_fail(a->archive, member, error, status);
 }
 
@@ -118,9 +102,9 @@ glia_dataset *glia_data_open_audio(const char *path, glia_audio_opts o, const ch
                                      .x_shape = GLIA_SHAPE(o.steps, o.bands),
                                      .y = a.y,
                                      .y_dtype = GLIA_I32,
-                                     .classes = a.classes };
+                                     .classes = a.classes.n };
         a.x = NULL, a.y = NULL; /* owned by glia_data_take() */
-        data = glia_data_take(arrays, name, (const char *const *)a.names, error);
+        data = glia_data_take(arrays, name, (const char *const *)a.classes.at, error);
     } else {
         glia_fail_at_path(error, path, status);
     }
@@ -128,7 +112,7 @@ glia_dataset *glia_data_open_audio(const char *path, glia_audio_opts o, const ch
     free(a.x);
     free(a.y);
     free(a.all);
-    glia_arena_free(&a.arena);
+    glia_names_free(&a.classes);
     glia_archive_free(&archive);
     return data;
 }

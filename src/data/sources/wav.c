@@ -7,13 +7,10 @@
 
 enum { FFT_MOST = 1 << 14, BANDS_MOST = 512, PCM = 1, EXTENSIBLE = 0xFFFE };
 
-static uint32_t little16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-static uint32_t little32(const uint8_t *p) { return little16(p) | little16(p + 2) << 16; }
-
 /* The first chunk of this name; its size is cut to the file. NULL: none. */
 static const uint8_t *find_chunk(const uint8_t *bytes, size_t length, const char *name, size_t *size) {
     for (size_t at = 12; at + 8 <= length;) {
-        const size_t stated = little32(bytes + at + 4);
+        const size_t stated = glia_little32(bytes + at + 4);
         *size = GLIA_MIN(stated, length - at - 8);
         if (!memcmp(bytes + at, name, 4)) return bytes + at + 8;
         at += 8 + *size + (*size & 1);
@@ -29,8 +26,8 @@ glia_status glia_wav_parse(const uint8_t *bytes, size_t length, glia_wav *wav, g
     const uint8_t *data = find_chunk(bytes, length, "data", &size);
     if (!format || format_size < 16) return glia_fail(error, GLIA_E_FORMAT, "offset 12: there is no format");
     if (!data) return glia_fail(error, GLIA_E_FORMAT, "offset 12: there are no samples");
-    const uint32_t kind = little16(format), channels = little16(format + 2), rate = little32(format + 4),
-                   bits = little16(format + 14);
+    const uint32_t kind = glia_little16(format), channels = glia_little16(format + 2), rate = glia_little32(format + 4),
+                   bits = glia_little16(format + 14);
     if ((kind != PCM && kind != EXTENSIBLE) || (bits != 8 && bits != 16))
         return glia_fail(error, GLIA_E_UNSUPPORTED, "offset %zu: format %u with %u bits; PCM of 8 or 16 is read",
                          (size_t)(format - bytes), kind, bits);
@@ -45,7 +42,7 @@ glia_status glia_wav_parse(const uint8_t *bytes, size_t length, glia_wav *wav, g
         float sum = 0;
         for (uint32_t c = 0; c < channels; c++) {
             const uint8_t *p = data + (size_t)i * one + c * bits / 8;
-            sum += bits == 8 ? ((float)p[0] - 128) / 128 : (float)(int16_t)little16(p) / 32768;
+            sum += bits == 8 ? ((float)p[0] - 128) / 128 : (float)(int16_t)glia_little16(p) / 32768;
         }
         wav->samples[i] = sum / (float)channels;
     }

@@ -67,12 +67,7 @@ static void draw_nodes(const glia_lndp *net, glia_text *out) {
 static void write_title(const char *title, glia_text *out) {
     glia_text_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-family=\"sans-serif\" font-size=\"15\">",
                      GLIA_FRAME / 2, GLIA_FRAME - 6);
-    for (; *title; title++) {
-        if (*title == '<' || *title == '&')
-            glia_text_printf(out, "%s", *title == '<' ? "&lt;" : "&amp;");
-        else
-            glia_text_printf(out, "%c", *title);
-    }
+    glia_text_escape(out, title);
     glia_text_printf(out, "</text>\n");
 }
 

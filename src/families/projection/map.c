@@ -34,27 +34,6 @@ static const char style[] =
     ".c0{fill:var(--0)}.c1{fill:var(--1)}.c2{fill:var(--2)}.c3{fill:var(--3)}.c4{fill:var(--4)}.c5{fill:var(--5)}"
     ".c6{fill:var(--6)}.c7{fill:var(--7)}</style>";
 
-/* Escapes text for XML. Invalid UTF-8 and characters not allowed in XML become question marks. */
-static void escape(glia_text *out, const char *words) {
-    const uint8_t *p = (const uint8_t *)words;
-    size_t rest = strlen(words);
-    while (rest > 0) {
-        const size_t n = glia_utf8_length(p, rest);
-        if (n == 0 || *p < 0x20)
-            glia_text_append(out, "?", 1);
-        else if (*p == '<')
-            glia_text_append(out, "&lt;", 4);
-        else if (*p == '>')
-            glia_text_append(out, "&gt;", 4);
-        else if (*p == '&')
-            glia_text_append(out, "&amp;", 5);
-        else
-            glia_text_append(out, (const char *)p, n);
-        p += n ? n : 1;
-        rest -= n ? n : 1;
-    }
-}
-
 /* The approximate width of a text: ASCII letters in four widths, CJK characters as wide as high. */
 static double width_of(const char *words) {
     double width = 0;
@@ -140,7 +119,7 @@ static void draw(map *m, glia_text *out) {
     glia_text_printf(out, "<rect width='%.0f' height='%.0f' fill='var(--paper)'/>", m->width, m->height);
     if (m->o.title) {
         glia_text_printf(out, "<text class='title' x='%d' y='%d'>", MARGIN, TITLE - 6);
-        escape(out, m->o.title);
+        glia_text_escape(out, m->o.title);
         glia_text_printf(out, "</text>");
     }
     for (int64_t i = 0; i < m->n && !out->failed; i++) {
@@ -150,7 +129,7 @@ static void draw(map *m, glia_text *out) {
                          (double)y / 10);
         if (m->o.labels) {
             glia_text_printf(out, "<title>");
-            escape(out, m->o.labels[i]);
+            glia_text_escape(out, m->o.labels[i]);
             glia_text_printf(out, "</title>");
         }
         glia_text_printf(out, "</circle>\n");
@@ -160,7 +139,7 @@ static void draw(map *m, glia_text *out) {
         if (!*m->o.labels[i] || !place_label(m, i, &b)) continue;
         glia_text_printf(out, "<text x='%.0f' y='%.0f' text-anchor='middle'>", (b.left + b.right) / 2,
                          (b.top + b.bottom) / 2 + FONT * 0.35);
-        escape(out, m->o.labels[i]);
+        glia_text_escape(out, m->o.labels[i]);
         glia_text_printf(out, "</text>\n");
     }
     glia_text_printf(out, "</svg>\n");

@@ -14,14 +14,9 @@
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
-static glia_node *find_output(const glia_graph *g, const char *name) {
-    for (int i = 0; i < g->n_outputs; i++)
-        if (!strcmp(g->outputs[i].name, name)) return g->outputs[i].node;
-    return NULL;
-}
-
 glia_status glia_detector_find(const glia_graph *g, glia_detector_ends *e, glia_error *error) {
-    *e = (glia_detector_ends){ glia_graph_find_leaf(g, "x"), find_output(g, "heat"), find_output(g, "sides"),
+    *e = (glia_detector_ends){ glia_graph_find_leaf(g, "x"), glia_graph_find_output(g, "heat"),
+                               glia_graph_find_output(g, "sides"),
                                0, 0, 0, 0, 0 };
     if (!e->x || !e->heat || !e->sides)
         return glia_fail(error, GLIA_E_ARGUMENT, "a detector is a model with an input 'x', outputs 'heat' and 'sides'");

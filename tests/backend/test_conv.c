@@ -13,7 +13,7 @@ typedef struct sums {
 } sums;
 
 /* Adds all products of the convolution to y, dx and dw. */
-static void walk(const glia_conv_shape *s, const sums *t) {
+UNCHECKED static void walk(const glia_conv_shape *s, const sums *t) {
     int64_t cg = s->c / s->groups, kg = s->k / s->groups;
     int64_t outs = volume(s->out), taps = volume(s->kernel), ins = volume(s->in);
     for (int64_t o = 0; o < outs; o++) {
@@ -30,13 +30,15 @@ static void walk(const glia_conv_shape *s, const sums *t) {
             }
             for (int64_t n = 0; n < s->n && inside; n++) {
                 for (int64_t k = 0; k < s->k; k++) {
-                    for (int64_t c = 0; c < cg; c++) {
-                        int64_t x = (n * ins + i) * s->c + k / kg * cg + c, w = (k * cg + c) * taps + tap;
-                        int64_t y = (n * outs + o) * s->k + k;
-                        t->y[y] += (double)t->x[x] * (double)t->w[w];
-                        t->dx[x] += (double)t->dy[y] * (double)t->w[w];
-                        t->dw[w] += (double)t->x[x] * (double)t->dy[y];
+                    int64_t y = (n * outs + o) * s->k + k;
+                    int64_t x = (n * ins + i) * s->c + k / kg * cg, w = k * cg * taps + tap;
+                    double sum = 0, dy = (double)t->dy[y];
+                    for (int64_t c = 0; c < cg; c++, x++, w += taps) {
+                        sum += (double)t->x[x] * (double)t->w[w];
+                        t->dx[x] += dy * (double)t->w[w];
+                        t->dw[w] += (double)t->x[x] * dy;
                     }
+                    t->y[y] += sum;
                 }
             }
         }

@@ -50,21 +50,22 @@ static gemm_data make_data(gemm_case t) {
     return d;
 }
 
-static void expect(gemm_data *d, bool epilogue) {
+UNCHECKED static void expect(gemm_data *d, bool epilogue) {
     const glia_gemm *g = &d->g;
     for (int64_t i = 0; i < d->c_count; i++) d->expected[i] = (double)d->start[i];
     for (int64_t batch = 0; batch < g->batch[0] * g->batch[1]; batch++) {
         const float *a = g->a + batch * g->a_stride[1], *b = g->b + batch * g->b_stride[1];
         double *c = d->expected + batch * g->c_stride[1];
+        int64_t b_row = g->transpose_b ? 1 : g->ldb, b_col = g->transpose_b ? g->ldb : 1;
         for (int64_t i = 0; i < g->m; i++) {
-            for (int64_t j = 0; j < g->n; j++) {
-                double sum = g->accumulate ? c[i * g->ldc + j] : 0;
-                for (int64_t k = 0; k < g->k; k++) {
-                    sum += (double)(g->transpose_a ? a[k * g->lda + i] : a[i * g->lda + k]) *
-                           (double)(g->transpose_b ? b[j * g->ldb + k] : b[k * g->ldb + j]);
-                }
-                c[i * g->ldc + j] = epilogue ? 2 * sum + 1 + (double)((batch * 7 + i * 3 + j) % 11) : sum;
+            double *row = c + i * g->ldc;
+            for (int64_t j = 0; j < g->n && !g->accumulate; j++) row[j] = 0;
+            for (int64_t k = 0; k < g->k; k++) {
+                double factor = (double)(g->transpose_a ? a[k * g->lda + i] : a[i * g->lda + k]);
+                for (int64_t j = 0; j < g->n; j++) row[j] += factor * (double)b[k * b_row + j * b_col];
             }
+            for (int64_t j = 0; j < g->n && epilogue; j++)
+                row[j] = 2 * row[j] + 1 + (double)((batch * 7 + i * 3 + j) % 11);
         }
     }
 }

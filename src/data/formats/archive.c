@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "data/formats/formats.h"
 
 #if GLIA_HAVE_ZLIB
@@ -37,8 +38,6 @@ typedef struct build {
     size_t unpacked; /* bytes of all members of a zip */
     glia_error *error;
 } build;
-
-static uint64_t little64(const uint8_t *p) { return glia_little32(p) | (uint64_t)glia_little32(p + 4) << 32; }
 
 /* ---- names -------------------------------------------------------------------------------- */
 
@@ -128,12 +127,13 @@ static glia_status find_contents(const build *b, zip_contents *c) {
     *c = (zip_contents){ glia_little32(end + 16), glia_little32(end + 12), glia_little16(end + 10) };
     bool wide = at >= ZIP_LOCATOR64 && !memcmp(bytes + at - ZIP_LOCATOR64, "PK\6\7", 4);
     if (wide) {
-        uint64_t end64 = little64(bytes + at - ZIP_LOCATOR64 + 8);
+        uint64_t end64 = glia_little64(bytes + at - ZIP_LOCATOR64 + 8);
         if (end64 > at - ZIP_LOCATOR64 || at - ZIP_LOCATOR64 - end64 < ZIP_END64 ||
             memcmp(bytes + end64, "PK\6\6", 4)) {
             return glia_fail(b->error, GLIA_E_FORMAT, "offset %zu: the zip64 record is damaged", at - ZIP_LOCATOR64);
         }
-        *c = (zip_contents){ little64(bytes + end64 + 48), little64(bytes + end64 + 40), little64(bytes + end64 + 32) };
+        end = bytes + end64;
+        *c = (zip_contents){ glia_little64(end + 48), glia_little64(end + 40), glia_little64(end + 32) };
     }
     if (c->at > at || c->length > at - c->at || c->entries > c->length / ZIP_ENTRY) {
         return glia_fail(b->error, GLIA_E_FORMAT,
@@ -154,7 +154,7 @@ static bool read_zip64(const uint8_t *extra, size_t length, uint64_t *size, uint
             for (int i = 0; i < 3; i++) {
                 if (*wide[i] != UINT32_MAX) continue;
                 if (n < 8) return false;
-                *wide[i] = little64(p);
+                *wide[i] = glia_little64(p);
                 p += 8;
                 n -= 8;
             }

@@ -24,10 +24,6 @@
 #include "base/json.h"
 #include "glia/tensor.h"
 
-/* Little-endian numbers at any address. */
-static inline uint32_t glia_little16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
-static inline uint32_t glia_little32(const uint8_t *p) { return glia_little16(p) | glia_little16(p + 2) << 16; }
-
 /* ---- common ------------------------------------------------------------------------------- */
 
 /* Numbers read from a file. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "data/sources/audio.h"
 
 enum { FFT_MOST = 1 << 14, BANDS_MOST = 512, PCM = 1, EXTENSIBLE = 0xFFFE };

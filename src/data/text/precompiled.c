@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "data/text/text.h"
 
 enum { WHOLE_BELOW = 6 };
@@ -43,14 +44,10 @@ static int64_t from_base64(const char *text, size_t length, uint8_t *out) {
 
 /* ---- the double array --------------------------------------------------------------------- */
 
-static uint32_t little_endian(const uint8_t *p) {
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 /* false: index out of range, so the array is damaged. */
 static bool unit_at(const glia_step *s, uint32_t i, uint32_t *unit) {
     if (i >= s->text_length / 4) return false;
-    *unit = little_endian((const uint8_t *)s->text + (size_t)i * 4);
+    *unit = glia_little32((const uint8_t *)s->text + (size_t)i * 4);
     return true;
 }
 
@@ -88,7 +85,7 @@ glia_status glia_precompiled_read(glia_step_reader *r, const glia_json *json, gl
     if (!bytes) return glia_fail_nomem(r->error);
     const int64_t n = from_base64(coded, length, bytes);
     if (n < 0) return glia_fail_json(r->error, GLIA_E_FORMAT, at, "the text is not base64");
-    const uint32_t units = n < 4 ? 0 : little_endian(bytes);
+    const uint32_t units = n < 4 ? 0 : glia_little32(bytes);
     if (n < 4 || units % 4 || units > n - 4)
         return glia_fail_json(r->error, GLIA_E_FORMAT, at, "the charsmap is shorter than its size field");
     bytes[n] = 0;

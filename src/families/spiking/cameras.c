@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "glia/spiking.h"
 
 typedef struct reader {
@@ -20,13 +21,6 @@ static glia_status add(reader *r, int64_t time, uint32_t x, uint32_t y, uint32_t
 
 static glia_status truncated(const reader *r, glia_error *error) {
     return glia_fail(error, GLIA_E_FORMAT, "an event at byte %zu is incomplete", r->at);
-}
-
-static uint32_t big_endian(const uint8_t *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-static uint32_t little_endian(const uint8_t *p) {
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
 /* x, y, then a bit of polarity and 23 bits of microseconds. */
@@ -54,8 +48,8 @@ static glia_status read_aedat(reader *r, size_t wide, glia_error *error) {
     for (; r->at < r->length && status == GLIA_OK; r->at += wide + 4) {
         const uint8_t *p = r->bytes + r->at;
         if (r->length - r->at < wide + 4) return truncated(r, error);
-        const uint32_t address = wide == 4 ? big_endian(p) : (uint32_t)p[0] << 8 | p[1];
-        status = add(r, big_endian(p + wide), 127 - (address >> 1 & 0x7F), address >> 8 & 0x7F, address & 1, error);
+        const uint32_t address = wide == 4 ? glia_big32(p) : glia_big16(p);
+        status = add(r, glia_big32(p + wide), 127 - (address >> 1 & 0x7F), address >> 8 & 0x7F, address & 1, error);
     }
     return status;
 }
@@ -67,17 +61,17 @@ static glia_status read_aedat3(reader *r, glia_error *error) {
     while (r->at < r->length && status == GLIA_OK) {
         const uint8_t *p = r->bytes + r->at;
         if (r->length - r->at < HEADER) return truncated(r, error);
-        const uint32_t type = p[0] | (uint32_t)p[1] << 8, size = little_endian(p + 4), n = little_endian(p + 20);
-        const int64_t overflow = little_endian(p + 12);
+        const uint32_t type = glia_little16(p), size = glia_little32(p + 4), n = glia_little32(p + 20);
+        const int64_t overflow = glia_little32(p + 12);
         r->at += HEADER;
         if ((r->length - r->at) / GLIA_MAX(size, 1u) < n || (type == POLARITY && size != EVENT))
             return glia_fail(error, GLIA_E_FORMAT, "a packet of %u events of %u bytes at byte %zu does not fit", n,
                              size, r->at);
         for (uint32_t i = 0; type == POLARITY && i < n && status == GLIA_OK; i++) {
             const uint8_t *e = r->bytes + r->at + (size_t)i * EVENT;
-            const uint32_t data = little_endian(e);
+            const uint32_t data = glia_little32(e);
             if (data & 1) /* valid */
-                status = add(r, (overflow << 31) + little_endian(e + 4), data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1,
+                status = add(r, (overflow << 31) + glia_little32(e + 4), data >> 17, data >> 2 & 0x7FFF, data >> 1 & 1,
                              error);
         }
         r->at += (size_t)n * size;

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 struct glia_events {
     glia_log_file log;
     glia_text pending; /* records not yet written to the file */
@@ -214,10 +216,6 @@ glia_status glia_events_histogram(glia_events *e, const char *tag, int64_t step,
     return write_value(e, tag, step, &fields, error);
 }
 
-static int64_t big_endian(const uint8_t *at) {
-    return (int64_t)((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]);
-}
-
 glia_status glia_events_image(glia_events *e, const char *tag, int64_t step, const void *png, size_t length,
                               glia_error *error) {
     if (!e) return glia_fail_null(error, "events");
@@ -230,8 +228,8 @@ glia_status glia_events_image(glia_events *e, const char *tag, int64_t step, con
         return glia_fail(error, GLIA_E_FORMAT, "glia_events_image: %s is not a PNG file at offset 0", tag);
     }
     glia_text image = { 0 }, fields = { 0 };
-    glia_proto_int(&image, 1, big_endian(at + 20));
-    glia_proto_int(&image, 2, big_endian(at + 16));
+    glia_proto_int(&image, 1, glia_big32(at + 20));
+    glia_proto_int(&image, 2, glia_big32(at + 16));
     glia_proto_int(&image, 3, colours[at[25]]);
     glia_proto_bytes(&image, 4, png, length);
     glia_proto_message(&fields, VALUE_IMAGE, &image);

@@ -36,7 +36,8 @@ GLIA_API const char *glia_strategy_name(glia_strategy_kind kind); /* "cma-es", "
                                                                      "differential-evolution", "random" */
 
 /* What CMA-ES does when a run has converged: another with twice the population (Auger and Hansen 2005), or the same in
- * turn with short runs of small populations and steps (Hansen 2009). */
+ * turn with short runs of small populations and steps (Hansen 2009). Runs begin anywhere within finite bounds; without
+ * bounds all begin at the same start. */
 typedef enum glia_restarts { GLIA_NO_RESTARTS, GLIA_IPOP, GLIA_BIPOP } glia_restarts;
 
 typedef struct glia_search_opts {

@@ -22,28 +22,31 @@ typedef struct task {
     uint64_t generation; /* all candidates of one are judged by the same lives */
 } task;
 
-/* An episode of a life: its return. */
-static double episode(const task *t, glia_lndp *net, uint64_t seed) {
+/* An episode of a life: its return. `reward`: the last one of the life before and after, 0 at first. */
+static double episode(const task *t, glia_lndp *net, uint64_t seed, double *reward) {
     glia_env *env = glia_env_like(t->env, 1, NULL);
     glia_env_result now = { 0 };
-    double x[64], y[64], reward = 0, sum = 0;
+    double x[64], y[64], sum = 0;
     bool on = env && glia_env_reset(env, seed, &now, NULL) == GLIA_OK;
     while (on && !now.terminated[0] && !now.truncated[0]) {
         for (int i = 0; i < t->opts.inputs; i++) x[i] = (double)((const float *)now.observations)[i];
-        glia_lndp_act(net, reward, x, y);
+        glia_lndp_act(net, *reward, x, y);
         int32_t action = 0;
         for (int i = 1; i < t->opts.outputs; i++) action = y[i] > y[action] ? i : action;
         on = glia_env_step(env, &action, &now, NULL) == GLIA_OK;
-        reward = on ? now.rewards[0] : 0;
-        sum += reward;
+        *reward = on ? now.rewards[0] : 0;
+        sum += *reward;
     }
     glia_env_free(env);
     return sum;
 }
 
-static void begin_life(const task *t, glia_lndp *net, uint64_t seed) {
-    glia_lndp_begin(net, seed);
+/* A life of some episodes from a new graph on; their returns are added to `returns`. */
+static void live(const task *t, glia_lndp *net, uint64_t life, uint64_t seed, double *returns) {
+    double reward = 0;
+    glia_lndp_begin(net, life);
     glia_lndp_develop(net, t->development);
+    for (uint64_t k = 0; k < EPISODES; k++) returns[k] += episode(t, net, seed + k, &reward);
 }
 
 /* Minus the mean return of the episodes of two lives. */
@@ -53,11 +56,11 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     (void)seed;
     glia_lndp *net = glia_lndp_create(x, n, t->opts, error);
     if (!net) return error ? error->status : GLIA_E_NOMEM;
+    double returns[EPISODES] = { 0 };
+    for (uint64_t life = t->generation * LIVES; life < (t->generation + 1) * LIVES; life++)
+        live(t, net, life, life * EPISODES, returns);
     *value = 0;
-    for (uint64_t life = t->generation * LIVES; life < (t->generation + 1) * LIVES; life++) {
-        begin_life(t, net, life);
-        for (uint64_t k = 0; k < EPISODES; k++) *value -= episode(t, net, life * EPISODES + k) / (LIVES * EPISODES);
-    }
+    for (int k = 0; k < EPISODES; k++) *value -= returns[k] / (LIVES * EPISODES);
     glia_lndp_free(net);
     return GLIA_OK;
 }
@@ -67,11 +70,9 @@ static void show(const task *t, const double *genome, int n) {
     enum { LIVES = 20 };
     double returns[EPISODES] = { 0 };
     glia_lndp *net = glia_lndp_create(genome, n, t->opts, NULL);
-    for (uint64_t life = 0; net && life < LIVES; life++) {
-        begin_life(t, net, 1000000 + life);
-        for (int k = 0; k < EPISODES; k++)
-            returns[k] += episode(t, net, 2000000 + life * EPISODES + (uint64_t)k) / LIVES;
-    }
+    for (uint64_t life = 0; net && life < LIVES; life++)
+        live(t, net, 1000000 + life, 2000000 + life * EPISODES, returns);
+    for (int k = 0; k < EPISODES; k++) returns[k] /= LIVES;
     printf("%s: returns of the episodes of a life %.1f %.1f %.1f; %d of %d possible edges\n", t->name, returns[0],
            returns[1], returns[2], glia_lndp_edges(net), glia_lndp_places(net));
     char *svg = glia_lndp_svg(net, "after a life", NULL);

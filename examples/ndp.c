@@ -15,32 +15,37 @@
 typedef struct task {
     const char *name, *file;
     glia_ndp_opts opts;
-    double sigma;
+    double sigma, target;
+    double bound; /* within which runs begin; 0: none */
 } task;
 
 static const task tasks[] = {
     { "xor",
       "xor-best.npy",
       { .embedding = 1, .hidden = 1, .cycles = 4, .growth_steps = GLIA_NONE, .rollout_steps = GLIA_NONE },
-      1 },
-    { "cartpole", "cartpole-weighted-centroid.npy", { .most = 16 }, 0.3 },
-    { "small-world", "small-world-best.npy", { .hidden = 10, .cycles = 7, .binary = true, .most = 50 }, 0.1 },
+      1,
+      1,
+      3 },
+    { "cartpole", "cartpole-weighted-centroid.npy", { .most = 16 }, 0.3, -500, 0 },
+    { "small-world", "small-world-best.npy", { .hidden = 10, .cycles = 7, .binary = true, .most = 50 }, 0.1, -127, 0 },
 };
 
 /* ---- the tasks: smaller is better ----------------------------------------------------------------------- */
 
-/* The sum of squared errors; `right`: answers on the right side of 1/2. */
-static double xor_error(const glia_grown *g, glia_ndp_opts opts, int *right) {
+/* The cross-entropy of answers whose logits are 8 (y - 1/2), and 1 more for each on the wrong side of 1/2: below 1 all
+ * are right. Squared errors have local minima with all answers near 1/2. `right`: how many are. */
+static double xor_loss(const glia_grown *g, glia_ndp_opts opts, int *right) {
     double sum = 0;
     *right = 0;
     for (int i = 0; i < 4; i++) {
         double values[4096] = { 0 }, y = 0;
-        const double x[2] = { i & 1, i >> 1 }, wanted = (i & 1) != i >> 1;
-        if (!glia_grown_run(g, opts, values, x, 2, &y, 1)) return 8 - g->n;
-        sum += (y - wanted) * (y - wanted);
-        *right += (y > 0.5) == (wanted > 0.5);
+        const double x[2] = { i & 1, i >> 1 };
+        const bool wanted = (i & 1) != i >> 1;
+        if (!glia_grown_run(g, opts, values, x, 2, &y, 1)) return 20 - g->n;
+        sum += log1p(exp((wanted ? -8 : 8) * (y - 0.5)));
+        *right += (y > 0.5) == wanted;
     }
-    return sum;
+    return sum + 4 - *right;
 }
 
 static double cartpole_return(const glia_grown *g, glia_ndp_opts opts, uint64_t seed, int episodes) {
@@ -72,7 +77,7 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     (void)seed; /* all play the same episodes */
     glia_grown *g = glia_ndp_grow(x, n, t->opts, error);
     if (!g) return GLIA_E_NOMEM;
-    if (t == tasks) *value = xor_error(g, t->opts, &right);
+    if (t == tasks) *value = xor_loss(g, t->opts, &right);
     if (t == tasks + 1) *value = -cartpole_return(g, t->opts, 0, 10);
     if (t == tasks + 2) {
         const double sigma = g->n >= 10 ? glia_grown_small_world(g, 1, NULL) : NAN;
@@ -90,8 +95,8 @@ static void tell(const task *t, const glia_grown *g) {
     printf("; %d nodes, %d edges", g->n, glia_grown_edges(g));
     int right;
     if (t == tasks) {
-        const double error = xor_error(g, t->opts, &right);
-        printf("; %d of 4 right, squared error %.4f", right, error);
+        const double loss = xor_loss(g, t->opts, &right);
+        printf("; %d of 4 right, loss %.3f", right, loss);
     }
     if (t == tasks + 1) printf("; return %.1f over 100 episodes", cartpole_return(g, t->opts, 1000, 100));
     if (t == tasks + 2) printf("; sigma %.3f", glia_grown_small_world(g, 1, NULL));
@@ -128,18 +133,24 @@ static int replay(const task *t) {
     return 0;
 }
 
+/* 0; 1 after an error; 2 if the target was not reached. */
 static int evolve(const task *t, int generations, uint64_t seed) {
     glia_error error;
     const int n = glia_ndp_parameters(t->opts);
-    double *x = calloc((size_t)n, sizeof *x);
+    double *x = calloc(3 * (size_t)n, sizeof *x), *lower = x ? x + n : NULL, *upper = x ? lower + n : NULL;
     srand((unsigned)seed + 1);
-    for (int i = 0; x && i < n; i++) x[i] = 2.0 * rand() / RAND_MAX - 1;
+    for (int i = 0; x && i < n; i++) {
+        x[i] = 2.0 * rand() / RAND_MAX - 1;
+        upper[i] = t->bound;
+        lower[i] = -t->bound;
+    }
+    const bool bounded = t->bound > 0; /* without bounds every run would begin where the first did */
     const glia_search_opts opts = { .population = 64,
                                     .sigma = t->sigma,
-                                    .restarts = t == tasks ? GLIA_BIPOP : GLIA_NO_RESTARTS,
-                                    .target = t == tasks       ? 0.01
-                                              : t == tasks + 1 ? -500
-                                                               : -127,
+                                    .lower = bounded ? lower : NULL,
+                                    .upper = bounded ? upper : NULL,
+                                    .restarts = bounded ? GLIA_BIPOP : GLIA_NO_RESTARTS,
+                                    .target = t->target,
                                     .seed = seed };
     glia_search *s = x ? glia_search_create(x, n, opts, &error) : NULL;
     if (!s) return fprintf(stderr, "ndp: %s\n", x ? error.message : "out of memory"), 1;
@@ -150,14 +161,16 @@ static int evolve(const task *t, int generations, uint64_t seed) {
         printf("generation %lld: best value %g\n", (long long)info.generation, info.best);
         fflush(stdout);
     }
-    if (glia_search_stopped(s)) printf("stopped: %s\n", glia_search_stopped(s));
+    const char *why = glia_search_stopped(s);
+    const bool reached = why && strcmp(why, "target") == 0;
+    if (why) printf("stopped: %s\n", why);
     glia_search_best(s, x);
     glia_grown *g = glia_ndp_grow(x, n, t->opts, &error);
     if (g) tell(t, g);
     glia_grown_free(g);
     glia_search_free(s);
     free(x);
-    return 0;
+    return reached ? 0 : 2;
 }
 
 int main(int argc, char **argv) {
@@ -168,5 +181,6 @@ int main(int argc, char **argv) {
     if (t == tasks + 3 || (strcmp(what, "replay") != 0 && strcmp(what, "evolve") != 0))
         return fprintf(stderr, "usage: ndp replay|evolve xor|cartpole|small-world [GENERATIONS [SEED]]\n"), 2;
     if (strcmp(what, "replay") == 0) return replay(t);
-    return evolve(t, quick ? 5 : argc > 3 ? atoi(argv[3]) : 200, argc > 4 ? (uint64_t)atoi(argv[4]) : 0);
+    if (quick) return evolve(t, 100, 6);
+    return evolve(t, argc > 3 ? atoi(argv[3]) : 200, argc > 4 ? (uint64_t)atoi(argv[4]) : 0) == 1;
 }

@@ -2,8 +2,8 @@
  *
  *     neat xor [RUNS [SEED [OPTION...]]]             OPTION: no-speciation, no-crossover, no-growth
  *     neat poles [RUNS [SEED [OPTION...]]]           with the velocities observed
- *     neat poles-no-velocities [RUNS [SEED]]         without, Gruau's fitness and test of generalisation
- *     neat cartpole [POPULATION [GENERATIONS [THREADS]]]    speed: generations and steps a CPU second
+ *     neat poles-no-velocities [RUNS [SEED [OPTION...]]]    without, Gruau's fitness and test of generalisation
+ *     neat cartpole [POPULATION [GENERATIONS [THREADS]]]    speed: generations and steps a second
  *
  * Prints the mean of evaluations until a solution, and the sizes of the nets found.
  */
@@ -19,16 +19,24 @@ typedef struct task {
     const char *name;
     glia_neat_opts opts;
     int64_t generations;
-    double enough; /* fitness from which on a genome may be a solution */
+    double enough; /* fitness from which on a genome is a solution, or above which it is tested */
 } task;
 
 static const task tasks[] = {
     { "xor", { .inputs = 2, .outputs = 1, .add_node = 0.05, .add_link = 0.1 }, 200, 1000 },
     { "poles", { .inputs = 6, .outputs = 1, .add_node = 0.01 }, 500, 100000 },
     { "poles-no-velocities",
-      { .inputs = 3, .outputs = 1, .population = 1000, .recurrent = true, .species = 20, .step = 1, .add_link = 0.1 },
+      { .inputs = 3,
+        .outputs = 1,
+        .population = 500,
+        .recurrent = true,
+        .species = 20,
+        .step = 1,
+        .survival = 0.15,
+        .add_node = 0.005,
+        .add_link = 0.2 },
       200,
-      INFINITY },
+      0.1 },
 };
 
 /* ---- XOR ------------------------------------------------------------------------------------------------ */
@@ -95,7 +103,7 @@ static glia_status poles_fitness(void *context, const glia_genome *genome, uint6
     return steps < 0 ? GLIA_E_NOMEM : GLIA_OK;
 }
 
-/* Does the best genome of a generation balance for 100,000 steps, and from 200 of 625 states for 1,000? */
+/* From how many of 625 states does a genome balance for 1,000 steps? 0 if it does not for 100,000 from the first. */
 static int generalisation(const glia_genome *genome) {
     static const double parts[5] = { 0.05, 0.25, 0.5, 0.75, 0.95 };
     static const double ranges[4] = { 2.16, 1.35, 0.0628319, 0.15009832 };
@@ -122,7 +130,7 @@ typedef struct outcome {
     bool solved;
     int64_t evaluations, generations;
     glia_genome_size size;
-    int passed;
+    int tests, passed; /* tests of generalisation, and how many states the last one passed */
 } outcome;
 
 static void stop(const glia_error *error) {
@@ -130,7 +138,30 @@ static void stop(const glia_error *error) {
     exit(1);
 }
 
-/* A generation: all genomes are evaluated, its best is tested, then the next one is born. */
+/* The test of generalisation, for the best genome of each species if it balances for 1,000 steps and is fitter than
+ * those of its species that were tested before. Stanley's program tests one genome in a generation. */
+static void generalise(const task *t, const glia_neat *neat, const double *fitness, outcome *o) {
+    enum { SPECIES = 1 << 17 };
+    static double tested[SPECIES];
+    static int best[SPECIES]; /* 1 + its index */
+    if (glia_neat_inspect(neat).generation == 0) memset(tested, 0, sizeof tested);
+    memset(best, 0, sizeof best);
+    for (int i = 0; i < glia_neat_population(neat); i++) {
+        const int32_t k = glia_neat_genome(neat, i)->species;
+        if (fitness[i] > fmax(t->enough, tested[k]) && (!best[k] || fitness[i] > fitness[best[k] - 1])) best[k] = i + 1;
+    }
+    for (int i = 0; i < glia_neat_population(neat) && !o->solved; i++) {
+        const glia_genome *genome = glia_neat_genome(neat, i);
+        if (best[genome->species] != i + 1) continue;
+        tested[genome->species] = fitness[i];
+        o->tests++;
+        o->passed = generalisation(genome);
+        o->solved = o->passed >= 200;
+        if (o->solved) o->size = glia_genome_measure(genome);
+    }
+}
+
+/* A generation: all genomes are evaluated, solutions looked for, then the next one is born. */
 static void generation(const task *t, glia_neat *neat, outcome *o) {
     static double fitness[1000];
     glia_error error;
@@ -140,10 +171,11 @@ static void generation(const task *t, glia_neat *neat, outcome *o) {
         if ((t == tasks ? xor_fitness : poles_fitness)(NULL, genome, 0, &fitness[i], &error) != GLIA_OK) stop(&error);
         if (fitness[i] > fitness[best]) best = i;
     }
-    const glia_genome *champion = glia_neat_genome(neat, best);
-    o->size = glia_genome_measure(champion);
-    if (t == tasks + 2) o->passed = generalisation(champion);
-    o->solved = t == tasks + 2 ? o->passed >= 200 : fitness[best] >= t->enough;
+    o->size = glia_genome_measure(glia_neat_genome(neat, best));
+    if (t == tasks + 2)
+        generalise(t, neat, fitness, o);
+    else
+        o->solved = fitness[best] >= t->enough;
     if (glia_neat_tell(neat, fitness, &error) != GLIA_OK) stop(&error);
 }
 
@@ -164,8 +196,14 @@ static outcome run(const task *t, glia_neat_opts opts, FILE *drawing) {
 
 /* ---- speed ---------------------------------------------------------------------------------------------- */
 
-/* CPU seconds of all threads of this process: other programs on the machine do not count. */
-static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+/* CPU seconds of all threads of this process, for which other programs on the machine do not count. */
+static double cpu_seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
+
+static double seconds(void) {
+    struct timespec now;
+    timespec_get(&now, TIME_UTC);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 /* Steps of one episode of CartPole. */
 static glia_status cartpole_fitness(void *context, const glia_genome *genome, uint64_t seed, double *fitness,
@@ -193,16 +231,17 @@ static int speed(int population, int generations, int threads) {
     glia_neat *neat = glia_neat_create(
         (glia_neat_opts){ .inputs = 4, .outputs = 2, .population = population, .output = GLIA_NODE_TANH }, &error);
     double steps = 0;
-    const double began = seconds();
+    const double began = seconds(), cpu_began = cpu_seconds();
     for (int g = 0; neat && env && g < generations; g++) {
         if (glia_neat_run(neat, cartpole_fitness, env, INFINITY, 1, threads, &error) != GLIA_OK)
             return fprintf(stderr, "neat: %s\n", error.message), 1;
         steps += glia_neat_inspect(neat).mean * population;
     }
-    const double took = seconds() - began;
+    const double took = seconds() - began, cpu = cpu_seconds() - cpu_began;
     printf("cartpole: population %d, %d generations, best %.0f: %.1f generations a CPU second, "
-           "%.2f million steps a CPU second\n",
-           population, generations, glia_neat_inspect(neat).champion, generations / took, steps / took / 1e6);
+           "%.2f million steps a CPU second, %.2f a second by %d threads\n",
+           population, generations, glia_neat_inspect(neat).champion, generations / cpu, steps / cpu / 1e6,
+           steps / took / 1e6, threads);
     glia_neat_free(neat);
     glia_env_free(env);
     return 0;
@@ -236,8 +275,8 @@ int main(int argc, char **argv) {
         const outcome o = run(t, opts, drawing);
         if (drawing) fclose(drawing);
         if (t == tasks + 2) {
-            printf("run %d: %s after %lld evaluations, generalisation %d of 625\n", i,
-                   o.solved ? "solved" : "not solved", (long long)o.evaluations, o.passed);
+            printf("run %d: %s after %lld evaluations and %d tests, generalisation %d of 625\n", i,
+                   o.solved ? "solved" : "not solved", (long long)o.evaluations, o.tests, o.passed);
             fflush(stdout);
         }
         solved += o.solved;

@@ -11,71 +11,37 @@
     }
 #define SCHEDULE(...)                                                                                                  \
     { .kind = __VA_ARGS__ }
-#define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
+#define FIELDS(...) __VA_ARGS__
+/* What all rows have; `own`, in parentheses, are the fields of one kind of rows. */
+#define RECIPE(own, name_, summary_, method_, data_, epochs_, batch_, ...)                                             \
     { .name = name_,                                                                                                   \
       .summary = summary_,                                                                                             \
-      .build = glia_build_##builder_,                                                                                  \
-      .method = "fit",                                                                                                 \
-      .sample = sample_,                                                                                               \
-      .outputs = outputs_,                                                                                             \
+      .method = method_,                                                                                               \
       .data = data_,                                                                                                   \
       .epochs = epochs_,                                                                                               \
       .batch = batch_,                                                                                                 \
-      .loss = loss_,                                                                                                   \
-      .normalize = normalize_,                                                                                         \
-      .schedule = schedule_,                                                                                           \
-      .optimizer = { __VA_ARGS__ } },
+      .optimizer = { __VA_ARGS__ },                                                                                    \
+      FIELDS own },
+#define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
+    RECIPE((.build = glia_build_##builder_, .sample = sample_, .outputs = outputs_, .loss = loss_,                     \
+            .normalize = normalize_, .schedule = schedule_),                                                           \
+           name_, summary_, "fit", data_, epochs_, batch_, __VA_ARGS__)
 #define TOKENS(name_, builder_, summary_, length_, vocabulary_, outputs_, data_, epochs_, batch_, loss_, schedule_,    \
                ...)                                                                                                    \
-    { .name = name_,                                                                                                   \
-      .summary = summary_,                                                                                             \
-      .build_tokens = glia_build_##builder_,                                                                           \
-      .method = "fit",                                                                                                 \
-      .sample = SHAPE(length_),                                                                                        \
-      .vocabulary = vocabulary_,                                                                                       \
-      .outputs = outputs_,                                                                                             \
-      .data = data_,                                                                                                   \
-      .epochs = epochs_,                                                                                               \
-      .batch = batch_,                                                                                                 \
-      .loss = loss_,                                                                                                   \
-      .schedule = schedule_,                                                                                           \
-      .optimizer = { __VA_ARGS__ } },
+    RECIPE((.build_tokens = glia_build_##builder_, .sample = SHAPE(length_), .vocabulary = vocabulary_,                \
+            .outputs = outputs_, .loss = loss_, .schedule = schedule_),                                                \
+           name_, summary_, "fit", data_, epochs_, batch_, __VA_ARGS__)
 #define NETWORKS(name_, builder_, summary_, sample_, data_, epochs_, batch_, method_, settings_, schedule_, ...)       \
-    { .name = name_,                                                                                                   \
-      .summary = summary_,                                                                                             \
-      .build_networks = glia_build_##builder_,                                                                         \
-      .method = method_,                                                                                               \
-      .settings = settings_,                                                                                           \
-      .sample = sample_,                                                                                               \
-      .data = data_,                                                                                                   \
-      .epochs = epochs_,                                                                                               \
-      .batch = batch_,                                                                                                 \
-      .schedule = schedule_,                                                                                           \
-      .optimizer = { __VA_ARGS__ } },
+    RECIPE((.build_networks = glia_build_##builder_, .settings = settings_, .sample = sample_,                         \
+            .schedule = schedule_),                                                                                    \
+           name_, summary_, method_, data_, epochs_, batch_, __VA_ARGS__)
 #define CONDITIONAL(name_, builder_, summary_, sample_, data_, epochs_, batch_, method_, settings_, schedule_, ...)    \
-    { .name = name_,                                                                                                   \
-      .summary = summary_,                                                                                             \
-      .outputs = 10,                                                                                                   \
-      .build_conditional = glia_build_##builder_,                                                                      \
-      .method = method_,                                                                                               \
-      .settings = settings_,                                                                                           \
-      .sample = sample_,                                                                                               \
-      .data = data_,                                                                                                   \
-      .epochs = epochs_,                                                                                               \
-      .batch = batch_,                                                                                                 \
-      .schedule = schedule_,                                                                                           \
-      .optimizer = { __VA_ARGS__ } },
+    RECIPE((.build_conditional = glia_build_##builder_, .settings = settings_, .sample = sample_, .outputs = 10,       \
+            .schedule = schedule_),                                                                                    \
+           name_, summary_, method_, data_, epochs_, batch_, __VA_ARGS__)
 #define GRAPHS(name_, builder_, summary_, data_, epochs_, batch_, method_, settings_, schedule_, ...)                  \
-    { .name = name_,                                                                                                   \
-      .summary = summary_,                                                                                             \
-      .build_graphs = glia_build_##builder_,                                                                           \
-      .method = method_,                                                                                               \
-      .settings = settings_,                                                                                           \
-      .data = data_,                                                                                                   \
-      .epochs = epochs_,                                                                                               \
-      .batch = batch_,                                                                                                 \
-      .schedule = schedule_,                                                                                           \
-      .optimizer = { __VA_ARGS__ } },
+    RECIPE((.build_graphs = glia_build_##builder_, .settings = settings_, .schedule = schedule_), name_, summary_,     \
+           method_, data_, epochs_, batch_, __VA_ARGS__)
 /* the first layer only, as in the authors' code */
 static const glia_parameter_group decay_of_first[] = { { .pattern = "conv1/kernel", .l2 = 5e-4 } };
 static const glia_parameter_group decay_of_mlp[] = { { .pattern = "dense1/kernel", .l2 = 5e-4 } };
@@ -144,20 +110,7 @@ const char *glia_recipe_nearest(const char *name) {
     return glia_name_nearest(name, names, glia_recipe_count());
 }
 
-glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error) {
-    if (!recipe->build_graphs) {
-        if (error) {
-            error->status = GLIA_E_ARGUMENT;
-            snprintf(error->message, sizeof error->message, "%s is no model of graphs", recipe->name);
-        }
-        return NULL;
-    }
-    glia_model *model = glia_model_create(recipe->name, error);
-    if (model) recipe->build_graphs(model, sizes);
-    if (!model || glia_graph_check(glia_model_graph(model), error) == GLIA_OK) return model;
-    glia_model_free(model);
-    return NULL;
-}
+/* ---- building ------------------------------------------------------------------------------------------- */
 
 /* Sizes of the data that a recipe of graphs names: Cora, MUTAG, MovieLens-100K. */
 static glia_graph_sizes design_sizes(const glia_recipe *recipe) {
@@ -167,39 +120,58 @@ static glia_graph_sizes design_sizes(const glia_recipe *recipe) {
     return (glia_graph_sizes){ .features = 1433, .outputs = 7, .nodes = 2708, .sparse = true };
 }
 
-static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocabulary, int outputs, glia_error *error) {
+/* What a model is built for; a recipe uses what its data have. */
+typedef struct purpose {
+    glia_shape sample;
+    int vocabulary, outputs;
+    glia_graph_sizes graphs;
+} purpose;
+
+static glia_model *build(const glia_recipe *recipe, const purpose *p, glia_error *error) {
     glia_model *model = glia_model_create(recipe->name, error);
     if (!model) return NULL;
     if (recipe->build_networks) {
-        recipe->build_networks(model, sample);
+        recipe->build_networks(model, p->sample);
     } else if (recipe->build_graphs) {
-        recipe->build_graphs(model, design_sizes(recipe));
+        recipe->build_graphs(model, p->graphs);
     } else if (recipe->build_conditional) {
-        recipe->build_conditional(model, sample, outputs);
+        recipe->build_conditional(model, p->sample, p->outputs);
     } else {
-        glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, sample);
-        glia_tensor y = recipe->build ? recipe->build(x, outputs) : recipe->build_tokens(x, vocabulary, outputs);
+        glia_tensor x = glia_model_input(model, "x", recipe->build ? GLIA_F32 : GLIA_I32, p->sample);
+        glia_tensor y =
+            recipe->build ? recipe->build(x, p->outputs) : recipe->build_tokens(x, p->vocabulary, p->outputs);
         glia_model_output(model, "logits", y);
     }
-    if (glia_graph_check(glia_model_graph(model), error) != GLIA_OK) {
-        glia_model_free(model);
-        return NULL;
+    if (glia_graph_check(glia_model_graph(model), error) == GLIA_OK) return model;
+    glia_model_free(model);
+    return NULL;
+}
+
+/* GLIA_E_ARGUMENT: the recipe's name and what is wrong. */
+static glia_model *refuse(const glia_recipe *recipe, const char *why, glia_error *error) {
+    if (error) {
+        error->status = GLIA_E_ARGUMENT;
+        snprintf(error->message, sizeof error->message, "%s %s", recipe->name, why);
     }
-    return model;
+    return NULL;
 }
 
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
     const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs;
-    return build(recipe, sample, vocabulary, outputs ? outputs : vocabulary, error);
+    const purpose p = { sample, vocabulary, outputs ? outputs : vocabulary, design_sizes(recipe) };
+    return build(recipe, &p, error);
 }
 
 glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,
                                      glia_error *error) {
-    if (recipe->build_tokens)
-        return build(recipe, GLIA_SHAPE(length), vocabulary, outputs ? outputs : vocabulary, error);
-    if (error) {
-        error->status = GLIA_E_ARGUMENT;
-        snprintf(error->message, sizeof error->message, "%s takes numbers, not tokens", recipe->name);
-    }
-    return NULL;
+    if (!recipe->build_tokens) return refuse(recipe, "takes numbers, not tokens", error);
+    const purpose p = {
+        .sample = GLIA_SHAPE(length), .vocabulary = vocabulary, .outputs = outputs ? outputs : vocabulary
+    };
+    return build(recipe, &p, error);
+}
+
+glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error) {
+    if (!recipe->build_graphs) return refuse(recipe, "is no model of graphs", error);
+    return build(recipe, &(purpose){ .graphs = sizes }, error);
 }

@@ -36,7 +36,8 @@ GLIA_API const char *glia_strategy_name(glia_strategy_kind kind); /* "cma-es", "
                                                                      "differential-evolution", "random" */
 
 /* What CMA-ES does when a run has converged: another with twice the population (Auger and Hansen 2005), or the same in
- * turn with short runs of small populations and steps (Hansen 2009). */
+ * turn with short runs of small populations and steps (Hansen 2009). Runs begin anywhere within finite bounds; without
+ * bounds all begin at the same start. */
 typedef enum glia_restarts { GLIA_NO_RESTARTS, GLIA_IPOP, GLIA_BIPOP } glia_restarts;
 
 typedef struct glia_search_opts {
@@ -195,7 +196,7 @@ typedef struct glia_neat_opts {
     uint32_t functions;               /* of hidden nodes: bits 1 << glia_node_function; 0: as outputs */
     double excess, disjoint, weights; /* coefficients of the distance: 0: 1, 1, 0.4 */
     double threshold;                 /* of distances within a species; 0: 3 */
-    int species;                      /* the threshold moves by 0.1 a generation towards so many; 0: it is fixed */
+    int species;                      /* the threshold moves by 0.3 a generation towards so many; 0: it is fixed */
     double add_node, add_link;        /* probabilities of a child; 0: 0.03, 0.05 */
     double toggle;                    /* that a link of a child is enabled or disabled; 0: 0.01 */
     double perturb;                   /* that a child's weights change; 0: 0.8. Of these a tenth is drawn anew */

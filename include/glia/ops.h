@@ -192,8 +192,15 @@ GLIA_API glia_tensor glia_resize_bilinear(glia_tensor x, int height, int width);
 
 /* ==== sparse matrices and segments ========================================================== */
 /* A CSR matrix (R, K) with E entries: values (E), columns (E), offsets (R + 1), where the entries of row r are those
- * from offsets[r] up to offsets[r + 1]; offsets are non-decreasing from 0 to E. Indices are i32 or i64. Sums are taken
- * in the order of the entries, so results are bitwise equal for any number of threads. */
+ * from offsets[r] up to offsets[r + 1]; offsets are non-decreasing from 0 to E. Indices are i32 or i64. Entries of a
+ * row may be in any order, and of one column more than one. For messages along the edges of a graph a row is a node,
+ * its entries are the edges that end there, and their columns the nodes from which they come.
+ *
+ * Values may be (E, H) instead: H matrices with the same entries, for heads of attention. Rows of x and of the result
+ * then have H parts of U numbers, and matrix h is multiplied with part h: x (K, H, U) -> (R, H, U).
+ *
+ * Threads share the rows of a result, and each number is summed by one thread in the order of the entries, so results
+ * are bitwise equal for any number of threads. */
 
 /* A CSR matrix as constants. */
 typedef struct glia_csr {
@@ -205,18 +212,22 @@ typedef struct glia_csr {
  * rows), or a negative column, is a mistake. The arrays are copied. */
 GLIA_API glia_csr glia_csr_constant(glia_graph *graph, glia_dtype dtype, int64_t rows, int64_t n, const int32_t *row,
                                     const int32_t *column, const double *values);
-/* x (K, F) -> (R, F); transposed: x (R, F) -> (size, F), size: K. */
+/* x (K, F) -> (R, F), y[r] = sum of values[e] x[columns[e]] over the entries e of row r. Transposed: x (R, F) ->
+ * (size, F), where size is K, y[k] = sum of values[e] x[row of e] over the entries of column k. Values (E, H): x is
+ * (K, H, U) or (R, H, U). Gradients: each is the other's by x, and csr_dot by the values. */
 GLIA_API glia_tensor glia_csr_matmul(glia_tensor values, glia_tensor columns, glia_tensor offsets, glia_tensor x);
 GLIA_API glia_tensor glia_csr_matmul_transposed(glia_tensor values, glia_tensor columns, glia_tensor offsets,
                                                 glia_tensor x, int64_t size);
-/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry: scores of edges; csr_matmul's adjoint by values. */
+/* a (R, F), b (K, F) -> (E): a[r] . b[columns[e]] for each entry e of row r: scores of edges. Of parts, a (R, H, U) and
+ * b (K, H, U) -> (E, H): one score for each head. */
 GLIA_API glia_tensor glia_csr_dot(glia_tensor a, glia_tensor b, glia_tensor columns, glia_tensor offsets);
-/* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...). Empty ones give 0. */
+/* Over the segments offsets[r] to offsets[r + 1] of the first axis: x (E, ...) -> (R, ...), such as (E, H) -> (R, H).
+ * Empty ones give 0. */
 GLIA_API glia_tensor glia_segment_sum(glia_tensor x, glia_tensor offsets);
 GLIA_API glia_tensor glia_segment_mean(glia_tensor x, glia_tensor offsets);
 GLIA_API glia_tensor glia_segment_max(glia_tensor x, glia_tensor offsets); /* gradient of ties: shared equally */
 GLIA_API glia_tensor glia_segment_softmax(glia_tensor x, glia_tensor offsets); /* (E, ...) -> (E, ...) */
-/* x (R, ...) -> (E, ...): each element of a segment gets its row. */
+/* x (R, ...) -> (edges, ...): each element of a segment gets its row; those in no segment get 0. */
 GLIA_API glia_tensor glia_segment_spread(glia_tensor x, glia_tensor offsets, int64_t edges);
 
 /* ==== gradients ============================================================================= */

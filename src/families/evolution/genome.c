@@ -12,20 +12,24 @@ const char *glia_node_function_name(glia_node_function function) {
     return (int)function >= 0 && function < GLIA_NODE_FUNCTION_COUNT ? functions[function] : "unknown";
 }
 
-/* exp(x) to about one unit in the last place, inlined: half the time of a small net is spent here. 2^k times the Taylor
- * series of the rest, which is at most log(2) / 2. */
+/* exp(x) to about one unit in the last place, inlined and without branches: half the time of a small net is spent here.
+ * 2^k times the Taylor series of the rest, which is at most log(2) / 2. Adding `whole` rounds to an integer, which the
+ * lowest bits of the sum then are. */
 static inline double exponential(double x) {
-    const double clipped = x > 700 ? 700 : x < -700 ? -700 : x;
+    static const double whole = 0x1.8p52;
+    const double clipped = x > 700 ? 700 : x < -700 ? -700 : x, shifted = clipped * 1.4426950408889634 + whole;
+    const double k = shifted - whole;
     if (isnan(x)) return x;
-    const int64_t k = (int64_t)(clipped * 1.4426950408889634 + (clipped > 0 ? 0.5 : -0.5));
-    const double r = (clipped - (double)k * 6.93147180369123816490e-01) - (double)k * 1.90821492927058770002e-10;
+    const double r = (clipped - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
     const double r2 = r * r, r4 = r2 * r2;
     const double low = 1 + r + r2 * (1.0 / 2 + r * (1.0 / 6));
     const double middle = 1.0 / 24 + r * (1.0 / 120) + r2 * (1.0 / 720 + r * (1.0 / 5040));
     const double high = 1.0 / 40320 + r * (1.0 / 362880) + r2 * (1.0 / 3628800 + r * (1.0 / 39916800)) +
                         r4 * (1.0 / 479001600 + r * (1.0 / 6227020800));
-    const uint64_t bits = (uint64_t)(k + 1023) << 52;
+    uint64_t bits;
     double scale;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 1023) << 52;
     memcpy(&scale, &bits, sizeof scale);
     return scale * (low + r4 * (middle + r4 * high));
 }

@@ -19,8 +19,8 @@ static int numbers(const glia_encoding_opts *o) { return glia_lndp_parameters(o-
 
 static void reset(void *net, uint64_t seed) {
     living *l = net;
+    if (l->episode++ % l->life != 0) return; /* the last reward is felt in the next episode */
     l->reward = 0;
-    if (l->episode++ % l->life != 0) return;
     glia_lndp_begin(l->net, seed);
     glia_lndp_develop(l->net, l->development);
 }

@@ -4,7 +4,8 @@
  *     x <- attention over all nodes; scores times a linear function of the edge's state
  *     h <- GRU(x, h)
  *     e <- GRU([a, h of both ends, reward], e)         of the edges that exist
- *     an edge goes where a net of e is above 0.6, and appears where a net of both h is
+ *     an edge goes where a net of e is above 0.6, and appears where a net of both h is; its state is 0 at first, and
+ *     that of an edge that goes has a last say in the activity of this step
  *
  * All loops run along rows of nodes, by vectors of floats.
  */
@@ -178,6 +179,14 @@ static vi wanted_block(const glia_lndp *net, int i, int j, const float *from, co
     return sum > decided;
 }
 
+/* Does the net of pruning let edges with the state 0 go, as new ones are? Then none appears. */
+static bool goes_at_zero(const glia_lndp *net) {
+    const float *out = net->genome + net->part.prune_out, *bias = net->genome + net->part.prune_bias;
+    float sum = out[LNDP_HIDDEN];
+    for (int m = 0; m < LNDP_HIDDEN; m++) sum += out[m] * GLIA_MAX(bias[m], 0);
+    return sum > decided;
+}
+
 GLIA_INLINE bool any(vf v) { return vf_sum(v) > 0; }
 
 static void update_edges(glia_lndp *net, float reward) {
@@ -192,6 +201,7 @@ static void update_edges(glia_lndp *net, float reward) {
     linear(g + part->edge_to, net->seen, NULL, gates, net->seen, net->activity, s, to);
     linear(g + part->add_from, net->features, g + part->add_bias, LNDP_HIDDEN, net->features, net->h, s, add_from);
     linear(g + part->add_to, net->features, NULL, LNDP_HIDDEN, net->features, net->h, s, add_to);
+    const bool grows = !net->opts.fixed_structure && !goes_at_zero(net);
     for (int i = 0; i < net->n; i++) {
         for (int j = 0; j < s; j += VLEN) {
             float *a = net->a + i * s + j;
@@ -201,16 +211,11 @@ static void update_edges(glia_lndp *net, float reward) {
                 /* the usual number of features as a constant */
                 const vi goes =
                     n == 4 ? update_block(net, 4, i, j, from, to, there) : update_block(net, n, i, j, from, to, there);
-                if (!net->opts.fixed_structure) {
-                    next = vf_select(goes, none, there);
-                    for (int f = 0; f < n; f++) {
-                        float *e = net->e + f * plane + i * s + j;
-                        vf_store(e, vf_select(goes, none, vf_load(e)));
-                    }
-                }
+                if (!net->opts.fixed_structure) next = vf_select(goes, none, there);
+            } else {
+                for (int f = 0; f < n; f++) vf_store(net->e + f * plane + i * s + j, none);
             }
-            if (!net->opts.fixed_structure && any(free))
-                next += vf_select(wanted_block(net, i, j, add_from, add_to), free, none);
+            if (grows && any(free)) next += vf_select(wanted_block(net, i, j, add_from, add_to), free, none);
             vf_store(a, next);
             for (int k = 0; k < VLEN && j + k < net->n; k++) net->turned[(j + k) * s + i] = next[k];
         }

@@ -110,7 +110,7 @@ static void speciate(glia_neat *neat) {
     }
     neat->n_species = kept;
     if (neat->opts.species == 0 || neat->opts.no_speciation || kept == neat->opts.species) return;
-    neat->threshold = fmax(0.3, neat->threshold + (kept > neat->opts.species ? 0.1 : -0.1));
+    neat->threshold = fmax(0.3, neat->threshold + (kept > neat->opts.species ? 0.3 : -0.3));
 }
 
 /* ---- the first generation --------------------------------------------------------------------------------- */

@@ -138,18 +138,12 @@ static void set_scale(const learn *m, glia_model *model) {
     glia_store_touch(model->store);
 }
 
-/* Loss and updates in a copy of the model's graph; programs for the data's sizes. */
+/* Loss and updates in the copy of the model's graph; programs for the data's sizes. */
 static glia_status build(glia_training *t, glia_error *error) {
     learn *m = t->memory;
-    glia_error reason = { 0 };
-    m->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!m->graph) return glia_fail(error, reason.status, "%s", reason.message);
     m->loss = loss_of(m, glia_graph_labels(m->data, m->part) != NULL);
     glia_minimize(m->loss, t->opts.optimizer, NULL, "net");
-    glia_status status = glia_graph_check(m->graph, error);
-    t->states = status == GLIA_OK ? glia_store_create_over(t->model->store, error) : NULL;
-    if (status == GLIA_OK && !t->states) return GLIA_E_NOMEM;
-    if (status == GLIA_OK) status = glia_store_add(t->states, m->graph, t->opts.seed, error);
+    const glia_status status = glia_training_add_states(t, m->graph, error);
     if (status != GLIA_OK) return status;
     const bool whole = m->part == GLIA_OF_NODES;
     m->answer = glia_graph_answer(t->model->graph, NULL);
@@ -189,7 +183,7 @@ static glia_status begin(glia_training *t, glia_graph_part part, glia_error *err
                          (long long)data->graphs);
     glia_status status = check_output(m, t->model->graph, error);
     if (status == GLIA_OK) status = check_answers(m, data, error);
-    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
+    if (status == GLIA_OK) status = glia_training_copy_graph(t, &m->graph, error);
     glia_error reason = { 0 };
     if (status == GLIA_OK) m->data = glia_graph_prepared(t->model, data, m->features == 1, &reason);
     if (status == GLIA_OK && !m->data) status = glia_fail(error, reason.status, "%s", reason.message);

@@ -1,11 +1,10 @@
 /* links_method.c - the method "links": graph auto-encoders (Kipf and Welling 2016, "Variational graph auto-encoders").
  *
  * Some edges are held out for validation and test, each with as many pairs that have no edge. The model sees the other
- * edges; a step is all of them against random pairs of nodes:
+ * edges; a step is all of them against random pairs of nodes, or against all pairs without an edge, as in the authors'
+ * code:
  *
- *     loss = 1/2 mean softplus(-a . b) over edges + 1/2 mean softplus(a . b) over random pairs [+ divergence / nodes]
- *
- * which is the authors' weighted cross-entropy over all pairs, but for the drawing of those without an edge.
+ *     loss = 1/2 mean softplus(-a . b) over edges + 1/2 mean softplus(a . b) over the others [+ divergence / nodes]
  */
 #include <math.h>
 #include <stdlib.h>
@@ -36,7 +35,8 @@ static const glia_setting settings[] = {
       "share of the edges for validation" },
     { "test", GLIA_SETTING_REAL, offsetof(links, test), 0.1, 0, 0.9, NULL, "share of the edges for the test" },
     { "split_seed", GLIA_SETTING_INT, offsetof(links, split_seed), 0, 0, 1e15, NULL, "which edges these are" },
-    { "others", GLIA_SETTING_INT, offsetof(links, others), 1, 1, 1000, NULL, "random pairs in a step for each edge" },
+    { "others", GLIA_SETTING_INT, offsetof(links, others), 1, 0, 1000, NULL,
+      "random pairs in a step for each edge; 0: all pairs without an edge, as in the authors' code" },
     { "loops", GLIA_SETTING_SWITCH, offsetof(links, loops), 0, 0, 0, NULL,
       "each node counts as connected to itself, as in the authors' code" },
 };
@@ -55,21 +55,32 @@ static glia_tensor drawn(glia_pairs *p, glia_tensor *divergence) {
     return glia_add(mean, glia_mul(spread, noise));
 }
 
+/* Sums of softplus over all pairs of nodes that have no edge, which are all but the edges, in both directions, and
+ * `self`, each node with itself if that counts as an edge. */
+static glia_tensor sum_of_others(glia_tensor vector, glia_tensor edges, glia_tensor self) {
+    glia_tensor all = glia_matmul_transposed(vector, false, vector, true);
+    all = glia_sum(glia_softplus(all), GLIA_SCALAR, false);
+    all = glia_sub(all, glia_mul_scalar(glia_sum(glia_softplus(edges), GLIA_SCALAR, false), 2));
+    return self ? glia_sub(all, glia_sum(glia_softplus(self), GLIA_SCALAR, false)) : all;
+}
+
 static void build_loss(links *m) {
     glia_pairs *p = &m->pairs;
     static const char *const names[] = { "train/from", "train/to", "train/other_from", "train/other_to" };
+    const double nodes = (double)p->data->nodes, both = 2 * (double)m->n; /* places of edges in the matrix */
     glia_tensor ends[4], divergence, vector = drawn(p, &divergence);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < (m->others ? 4 : 2); i++)
         ends[i] = glia_input(p->graph, names[i], GLIA_I32, GLIA_SHAPE(i < 2 ? m->n : m->n * m->others));
-    glia_tensor edges = glia_pairs_dot(vector, ends[0], ends[1]), others = glia_pairs_dot(vector, ends[2], ends[3]);
-    edges = glia_mean(glia_softplus(glia_neg(edges)), GLIA_SCALAR, false);
-    if (m->loops) {
-        glia_tensor self = glia_softplus(glia_neg(glia_sum(glia_square(vector), GLIA_SHAPE(1), false)));
-        const double all = 2 * (double)m->n + (double)p->data->nodes; /* an edge has two places in the matrix */
-        edges = glia_add(glia_mul_scalar(edges, 2 * (double)m->n / all),
-                         glia_mul_scalar(glia_sum(self, GLIA_SCALAR, false), 1 / all));
-    }
-    p->loss = glia_mul_scalar(glia_add(edges, glia_mean(glia_softplus(others), GLIA_SCALAR, false)), 0.5);
+    glia_tensor edges = glia_pairs_dot(vector, ends[0], ends[1]);
+    glia_tensor self = m->loops ? glia_sum(glia_square(vector), GLIA_SHAPE(1), false) : NULL;
+    glia_tensor found = glia_mean(glia_softplus(glia_neg(edges)), GLIA_SCALAR, false), others;
+    if (self)
+        found = glia_add(found, glia_mul_scalar(glia_sum(glia_softplus(glia_neg(self)), GLIA_SCALAR, false), 1 / both));
+    if (m->others)
+        others = glia_mean(glia_softplus(glia_pairs_dot(vector, ends[2], ends[3])), GLIA_SCALAR, false);
+    else
+        others = glia_mul_scalar(sum_of_others(vector, edges, self), 1 / (nodes * nodes - both));
+    p->loss = glia_mul_scalar(glia_add(found, others), 0.5);
     if (divergence) p->loss = glia_add(p->loss, divergence);
 }
 
@@ -120,11 +131,11 @@ static void fill(glia_training *t, glia_session *s) {
     const links *m = t->memory;
     int32_t *const from = glia_session_input(s, "train/from", NULL, NULL);
     int32_t *const to = glia_session_input(s, "train/to", NULL, NULL);
-    int32_t *const a = glia_session_input(s, "train/other_from", NULL, NULL);
-    int32_t *const b = glia_session_input(s, "train/other_to", NULL, NULL);
+    int32_t *const a = m->others ? glia_session_input(s, "train/other_from", NULL, NULL) : NULL;
+    int32_t *const b = m->others ? glia_session_input(s, "train/other_to", NULL, NULL) : NULL;
     const uint64_t nodes = (uint64_t)m->pairs.data->nodes;
     glia_rng rng = { .seed = t->opts.seed, .stream = STREAM + ((uint64_t)t->done << 32) };
-    if (!from || !to || !a || !b) return;
+    if (!from || !to || (m->others && (!a || !b))) return;
     memcpy(from, m->edges, (size_t)m->n * sizeof *from);
     memcpy(to, m->edges + m->n, (size_t)m->n * sizeof *to);
     for (int64_t i = 0; i < m->n * m->others; i++) {

@@ -26,19 +26,15 @@ glia_status glia_pairs_begin(glia_training *t, glia_pairs *p, const char *method
                              bool rows, glia_error *error) {
     glia_error reason = { 0 };
     glia_status status = glia_pairs_check(t->model, method, &p->width, error);
-    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
+    if (status == GLIA_OK) status = glia_training_copy_graph(t, &p->graph, error);
     if (status != GLIA_OK) return status;
     p->data = glia_graph_prepared(t->model, data, rows, &reason);
-    if (p->data) p->graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    return p->graph ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
+    return p->data ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
 glia_status glia_pairs_build(glia_training *t, glia_pairs *p, glia_error *error) {
     glia_minimize(p->loss, t->opts.optimizer, NULL, "net");
-    glia_status status = glia_graph_check(p->graph, error);
-    t->states = status == GLIA_OK ? glia_store_create_over(t->model->store, error) : NULL;
-    if (status == GLIA_OK && !t->states) return GLIA_E_NOMEM;
-    if (status == GLIA_OK) status = glia_store_add(t->states, p->graph, t->opts.seed, error);
+    const glia_status status = glia_training_add_states(t, p->graph, error);
     if (status != GLIA_OK) return status;
     p->vector = glia_graph_answer(t->model->graph, NULL);
     glia_graph_net_open(&p->train, p->graph, t->backend, t->states,

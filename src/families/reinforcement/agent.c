@@ -61,9 +61,8 @@ glia_status glia_agent_output(glia_training *t, const char *name, glia_tensor y,
 }
 
 glia_status glia_agent_graph(glia_training *t, glia_graph **graph, glia_error *error) {
-    glia_error reason = { 0 };
-    *graph = glia_graph_rewrite(t->model->graph, NULL, NULL, NULL, true, &reason);
-    if (!*graph) return glia_fail(error, reason.status, "%s", reason.message);
+    const glia_status status = glia_training_copy_graph(t, graph, error);
+    if (status != GLIA_OK) return status;
     t->states = glia_store_create_over(t->model->store, error);
     return t->states ? GLIA_OK : GLIA_E_NOMEM;
 }

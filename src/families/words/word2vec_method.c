@@ -116,10 +116,8 @@ static glia_status make_outputs(glia_training *t, glia_error *error) {
     if (!m->graph) return glia_fail_nomem(error);
     if (w->how.negative) glia_parameter(m->graph, "output", GLIA_F32, shape, zeros);
     if (w->how.hierarchical) glia_parameter(m->graph, "nodes", GLIA_F32, shape, zeros);
-    glia_status status = glia_graph_check(m->graph, error);
+    const glia_status status = glia_training_add_states(t, m->graph, error);
     if (status != GLIA_OK) return status;
-    t->states = glia_store_create_over(t->model->store, error);
-    status = t->states ? glia_store_add(t->states, m->graph, t->opts.seed, error) : GLIA_E_NOMEM;
     w->output = values_of(t->states, "output");
     w->nodes = values_of(t->states, "nodes");
     return status;

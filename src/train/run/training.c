@@ -105,6 +105,13 @@ glia_status glia_training_copy_graph(glia_training *t, glia_graph **graph, glia_
     return *graph ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
+glia_status glia_training_add_states(glia_training *t, const glia_graph *graph, glia_error *error) {
+    const glia_status status = glia_graph_check(graph, error);
+    if (status != GLIA_OK) return status;
+    t->states = glia_store_create_over(t->model->store, error);
+    return t->states ? glia_store_add(t->states, graph, t->opts.seed, error) : GLIA_E_NOMEM;
+}
+
 glia_status glia_training_load(glia_training *t, bool full, glia_error *error) {
     const glia_fit_opts *o = &t->opts;
     if (full && glia_data_count(t->data) < o->batch) {

@@ -79,6 +79,8 @@ double glia_training_mean_value(const glia_training *training, int mean);
 /* Steps of `begin`. A copy of the model's graph, to which losses and updates may be added; the model's values are
  * initialised. */
 glia_status glia_training_copy_graph(glia_training *training, glia_graph **graph, glia_error *error);
+/* Creates the training's states, the model's values and those that such a graph has besides. */
+glia_status glia_training_add_states(glia_training *training, const glia_graph *graph, glia_error *error);
 /* Creates the loader, of shuffled batches of the data. full: without a last one that is smaller, and an error if the
  * data do not fill one. */
 glia_status glia_training_load(glia_training *training, bool full, glia_error *error);

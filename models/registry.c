@@ -1,4 +1,5 @@
 /* registry.c - the table of models.def, and look-up by name. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
     {                                                                                                                  \
         .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ }                    \
     }
+/* The same for pictures whose sides must be multiples of a number of pixels. */
+#define SIDES(multiple_, ...) SHAPE(__VA_ARGS__), .multiple = multiple_
 #define SCHEDULE(...)                                                                                                  \
     { .kind = __VA_ARGS__ }
 #define MODEL(name_, builder_, summary_, sample_, outputs_, data_, epochs_, batch_, loss_, normalize_, schedule_, ...) \
@@ -144,12 +147,19 @@ const char *glia_recipe_nearest(const char *name) {
     return glia_name_nearest(name, names, glia_recipe_count());
 }
 
+static void fail(glia_error *error, glia_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void fail(glia_error *error, glia_status status, const char *format, ...) {
+    if (!error) return;
+    va_list args;
+    va_start(args, format);
+    error->status = status;
+    vsnprintf(error->message, sizeof error->message, format, args);
+    va_end(args);
+}
+
 glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error) {
     if (!recipe->build_graphs) {
-        if (error) {
-            error->status = GLIA_E_ARGUMENT;
-            snprintf(error->message, sizeof error->message, "%s is no model of graphs", recipe->name);
-        }
+        fail(error, GLIA_E_ARGUMENT, "%s is no model of graphs", recipe->name);
         return NULL;
     }
     glia_model *model = glia_model_create(recipe->name, error);
@@ -189,7 +199,11 @@ static glia_model *build(const glia_recipe *recipe, glia_shape sample, int vocab
 }
 
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
-    const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs;
+    const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs, m = recipe->multiple;
+    if (m && sample.rank == 3 && (sample.dim[1] % m || sample.dim[2] % m)) {
+        fail(error, GLIA_E_SHAPE, "the sides of pictures must be multiples of %d pixels", m);
+        return NULL;
+    }
     return build(recipe, sample, vocabulary, outputs ? outputs : vocabulary, error);
 }
 
@@ -197,9 +211,6 @@ glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, 
                                      glia_error *error) {
     if (recipe->build_tokens)
         return build(recipe, GLIA_SHAPE(length), vocabulary, outputs ? outputs : vocabulary, error);
-    if (error) {
-        error->status = GLIA_E_ARGUMENT;
-        snprintf(error->message, sizeof error->message, "%s takes numbers, not tokens", recipe->name);
-    }
+    fail(error, GLIA_E_ARGUMENT, "%s takes numbers, not tokens", recipe->name);
     return NULL;
 }

@@ -34,6 +34,7 @@ typedef struct glia_recipe {
     const char *method;   /* methods.h: "fit", "gan", ... */
     const char *settings; /* of the method; NULL: its defaults */
     glia_shape sample; /* the design shape; rank 1: any shape, flattened */
+    int multiple; /* pictures: both sides must be multiples of it; 0: any sides */
     int outputs;    /* models over ids: 0 means the vocabulary size */
     int vocabulary; /* number of ids; 0: the samples are numbers */
     const char *data; /* default training data */

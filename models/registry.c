@@ -9,6 +9,8 @@
     {                                                                                                                  \
         .rank = (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), .dim = { __VA_ARGS__ }                    \
     }
+/* The same for pictures whose sides must be multiples of a number of pixels. */
+#define SIDES(multiple_, ...) SHAPE(__VA_ARGS__), .multiple = multiple_
 #define SCHEDULE(...)                                                                                                  \
     { .kind = __VA_ARGS__ }
 #define FIELDS(...) __VA_ARGS__
@@ -147,24 +149,29 @@ static glia_model *build(const glia_recipe *recipe, const purpose *p, glia_error
     return NULL;
 }
 
-/* GLIA_E_ARGUMENT: the recipe's name and what is wrong. */
-static glia_model *refuse(const glia_recipe *recipe, const char *why, glia_error *error) {
+/* The error: the recipe's name and what is wrong. */
+static glia_model *refuse(const glia_recipe *recipe, glia_status status, const char *why, glia_error *error) {
     if (error) {
-        error->status = GLIA_E_ARGUMENT;
+        error->status = status;
         snprintf(error->message, sizeof error->message, "%s %s", recipe->name, why);
     }
     return NULL;
 }
 
 glia_model *glia_recipe_build(const glia_recipe *recipe, glia_shape sample, int outputs, glia_error *error) {
-    const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs;
+    const int vocabulary = recipe->outputs || outputs == 0 ? recipe->vocabulary : outputs, m = recipe->multiple;
+    if (m && sample.rank == 3 && (sample.dim[1] % m || sample.dim[2] % m)) {
+        char why[80];
+        snprintf(why, sizeof why, "takes pictures whose sides are multiples of %d pixels", m);
+        return refuse(recipe, GLIA_E_SHAPE, why, error);
+    }
     const purpose p = { sample, vocabulary, outputs ? outputs : vocabulary, design_sizes(recipe) };
     return build(recipe, &p, error);
 }
 
 glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, int vocabulary, int outputs,
                                      glia_error *error) {
-    if (!recipe->build_tokens) return refuse(recipe, "takes numbers, not tokens", error);
+    if (!recipe->build_tokens) return refuse(recipe, GLIA_E_ARGUMENT, "takes numbers, not tokens", error);
     const purpose p = {
         .sample = GLIA_SHAPE(length), .vocabulary = vocabulary, .outputs = outputs ? outputs : vocabulary
     };
@@ -172,6 +179,6 @@ glia_model *glia_recipe_build_tokens(const glia_recipe *recipe, int64_t length, 
 }
 
 glia_model *glia_recipe_build_graphs(const glia_recipe *recipe, glia_graph_sizes sizes, glia_error *error) {
-    if (!recipe->build_graphs) return refuse(recipe, "is no model of graphs", error);
+    if (!recipe->build_graphs) return refuse(recipe, GLIA_E_ARGUMENT, "is no model of graphs", error);
     return build(recipe, &(purpose){ .graphs = sizes }, error);
 }

@@ -27,7 +27,8 @@ GLIA_API glia_status glia_segmentation_confusion(glia_model *model, const glia_d
 
 /* Data with boxes, as from the address "boxes:": x (C, H, W) and y (boxes, 5), f32: label, left, top, right and bottom
  * in pixels; label -1: no box. Augmentation moves the boxes with the pictures: each becomes the box around its moved
- * corners, cut at the edges, and no box if less than a quarter of it is left. names (classes) may be NULL: numbers. */
+ * corners, cut at the edges, and no box if less than a quarter of it is left. names (classes) may be NULL: numbers.
+ * GLIA_E_ARGUMENT: an unknown label, a box that is empty or more than a pixel outside its picture. */
 GLIA_API glia_dataset *glia_data_boxes(glia_arrays arrays, int classes, const char *const *names, glia_error *error);
 
 /* A box in pixels; corners, right and bottom exclusive. */

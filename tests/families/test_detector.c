@@ -92,6 +92,9 @@ static void test_wrong_tables_are_refused(void **state) {
     refuse(HEADER, "there are no boxes");
     refuse(HEADER "a.pgm,train,x,1,2,3\n", "line 2: ymax is missing");
     refuse(HEADER "a.pgm,train,x,1,2,1,4\n", "line 2: the box is empty");
+    refuse(HEADER "a.pgm,train,x,1,2,10,4\n", "line 2: the box from 1, 2 to 10, 4 is not inside 'a.pgm', which has 8 "
+                                              "columns and 4 rows of pixels");
+    refuse(HEADER "a.pgm,train,x,-2,2,5,4\n", "is not inside");
     refuse(HEADER "a.pgm,train,x,1,2,nan,4\n", "xmax is 'nan', not a number of pixels");
     refuse(HEADER "a.pgm,train,,1,2,3,4\n", "the class is missing");
     refuse(HEADER "a.pgm,some,x,1,2,3,4\n", "split 'some'");
@@ -106,7 +109,14 @@ static void test_wrong_tables_are_refused(void **state) {
     glia_arrays arrays = { .n = 1, .x = &one, .x_shape = GLIA_SHAPE(1, 1, 1), .y = label, .y_dtype = GLIA_F32,
                            .y_shape = GLIA_SHAPE(1, 5) };
     assert_null(glia_data_boxes(arrays, 2, NULL, &error));
-    assert_non_null(strstr(error.message, "label 2 of box 0"));
+    assert_non_null(strstr(error.message, "box 0 has label 2; there are 0 to 1"));
+    const float outside[] = { 1, 0, 0, 3, 1 }, empty[] = { 1, 0.5F, 0, 0.5F, 1 };
+    arrays.y = outside;
+    assert_null(glia_data_boxes(arrays, 2, NULL, &error));
+    assert_non_null(strstr(error.message, "from 0, 0 to 3, 1, is empty or not inside pictures of 1 columns"));
+    arrays.y = empty;
+    assert_null(glia_data_boxes(arrays, 2, NULL, &error));
+    arrays.y = label;
     arrays.y_shape = GLIA_SHAPE(5);
     assert_null(glia_data_boxes(arrays, 3, NULL, &error));
 }

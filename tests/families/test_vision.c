@@ -170,6 +170,24 @@ static void test_masks_refused(void **state) {
     refuse("masks:pairs?x=pictures", "no pictures in a folder pictures/");
     refuse("masks:pairs?test_x=image", "test_x= and test_y=");
     refuse("masks:pairs?tiles=5", "did you mean");
+    mkdir("pairs/test", 0777);
+    const uint8_t unknown[32] = { [9] = 3 }, one[32] = { 0 };
+    write_grey("pairs/test/0.pgm", 4, 8, unknown);
+    assert_null(glia_data_open("masks:pairs?test_x=test&test_y=test", "test", NULL, &error));
+    ASSERT_SAYS("the pixel in row 1, column 1 has the value 3, which is in no mask of the training split");
+    write_grey("pairs/test/0.pgm", 4, 8, one); /* a class less: the others keep their numbers */
+    glia_dataset *data = glia_data_open("masks:pairs?test_x=test&test_y=test", "test", NULL, &error);
+    if (!data) fail_msg("%s", error.message);
+    assert_int_equal(glia_data_classes(data), 3);
+    glia_data_free(data);
+    refuse("masks:pairs?x=test&y=test", "all pixels of the masks in test/ are of one class");
+    FILE *file = fopen("pairs/test/0.ppm", "wb");
+    assert_non_null(file);
+    fprintf(file, "P6\n2 1\n255\n%c%c%c%c%c%c", 1, 1, 1, 1, 2, 3);
+    fclose(file);
+    assert_int_equal(remove("pairs/test/0.pgm"), 0);
+    refuse("masks:pairs?x=test&y=test", "the mask has colours");
+    assert_int_equal(remove("pairs/test/0.ppm"), 0);
     assert_int_equal(remove("pairs/label/1.pgm"), 0);
     refuse("masks:pairs", "it has no mask in label/");
     uint8_t small[4] = { 0 };

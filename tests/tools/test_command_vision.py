@@ -31,7 +31,8 @@ class Vision(Folder):
         self.refused("train", "detector", "--data", SQUARES, "--augment", "elastic", "--batch", 2, "--quiet", code=1,
                      says="boxes cannot follow elastic")
         self.refused("train", "detector", "--data", "strokes?n=20", "--quiet", code=1,
-                     says="detector takes samples of 3x128x160")
+                     says="takes pictures whose sides are multiples of 16 pixels")
+        self.refused("train", "unet", "--data", SQUARES, "--quiet", code=1, says="boxes are for the method detect")
 
     def test_masks(self):
         for name in ("image", "label"):
@@ -52,6 +53,9 @@ class Vision(Folder):
         self.assertEqual(sum(json.loads(self.glia("predict", "run", data + "#1", "--json").stdout)["pixels"]), 256)
         self.assertEqual((self.folder / "x.png").read_bytes()[:4], b"\x89PNG")
         self.refused("predict", "run", data + "#99", says="99", code=1)
+        self.refused("train", "unet", "--data", "masks:cells?tile=20", "--quiet", code=1,
+                     says="takes pictures whose sides are multiples of 16 pixels")
+        self.refused("train", "detector", "--data", data, "--quiet", code=1, says="needs data with boxes")
 
 
 main()

@@ -5,11 +5,16 @@
 
     model NAME PARAMETERS HASH         HASH: of the names and shapes of the state, see `state_hash`
     case NAME SIDE                     a net with the values of `draw`, on two pictures of SIDE pixels
+    shift NAME NUMBER                  added to a bias, so that no unit behind it is near a kink of its ReLU (see below)
     logits VALUES                      the first of each picture
     gradient NAME PROJECTION NORM      of sum(logits * draw("weights")) in inference mode, by a parameter or by x: its
                                        product with draw(NAME + "?")
 
 Computed in f64. The nets that torchvision lacks are built here from their papers.
+
+A unit that is 1e-7 on one side of zero in f64 and on the other in f32 changes all gradients before it by much more than
+rounding does. So the last bias before each ReLU gets a shift, the same for all channels, that puts zero (and the six of
+ReLU6) into the widest gap of what all units of the layer are. Then gradients in f32 must agree to rounding.
 """
 import pathlib
 
@@ -162,6 +167,49 @@ SIDES = {"alexnet": 64, "resnet18": 64, "resnet50": 64, "resnet50-v2": 64, "dens
          "vit-ti16": 32, "vit-cifar": 32, "resnet20": 32, "plain20": 32, "vgg11-bn": 32}
 
 
+class Shifts:
+    """Shifts biases while a net runs, and keeps the least distance of a unit from a kink, in deviations of its layer."""
+
+    def __init__(self, net):
+        self.names = {module: key + ".bias" for key, module in net.named_modules()}
+        self.found, self.last, self.least = {}, None, numpy.inf
+
+    def remember(self, module, _, __):
+        if getattr(module, "bias", None) is not None and module in self.names:
+            self.last = module
+
+    def shift(self, x, kinks):
+        values, bias = numpy.sort(x.detach().numpy().ravel()), self.last.bias
+        deviation = values.std()
+        near = values[abs(values) < 0.3 * deviation]
+        gaps = numpy.argsort(near[:-1] - near[1:])[:100]
+        def distance(d):
+            return min(abs(values + d - k).min() for k in kinks)
+        d = numpy.float32(max((-(near[g] + near[g + 1]) / 2 for g in gaps), key=distance))
+        self.least = min(self.least, distance(d) / deviation)
+        name = self.names[self.last]
+        self.found[name] = numpy.float32(self.found.get(name, 0) + d)
+        with torch.no_grad():
+            bias.copy_((bias.float() + torch.tensor(d)).double())
+        return x + float(d)
+
+
+def run_shifted(net, x):
+    """Shifts the biases of the net for this input."""
+    s, usual = Shifts(net), (nn.functional.relu, torch.relu, nn.functional.hardtanh)
+    hook = nn.modules.module.register_module_forward_hook(s.remember)
+    def relu(x, inplace=False):
+        return usual[1](s.shift(x, (0,)))
+    def relu6(x, low, high, inplace=False):
+        return usual[2](s.shift(x, (low, high)), low, high)
+    nn.functional.relu, torch.relu, nn.functional.hardtanh = relu, relu, relu6
+    with torch.no_grad():
+        net(x)
+    nn.functional.relu, torch.relu, nn.functional.hardtanh = usual
+    hook.remove()
+    return s
+
+
 def case(name, side, out):
     net = vit(32, 16, 12, 3, 192, 1000) if name == "vit-ti16" else NETS[name]()
     net = net.double().eval()
@@ -175,9 +223,13 @@ def case(name, side, out):
         run = net
     x = torch.from_numpy(draw("x", 2 * 3 * side * side).astype(numpy.float32).astype(numpy.float64))
     x = x.reshape(2, 3, side, side).requires_grad_()
+    shifts = run_shifted(run, x.detach())
     y = run(x).flatten(1)
     (y * torch.from_numpy(draw("weights", y.numel())).reshape(y.shape)).sum().backward()
     print("case", name, side, file=out)
+    for key, number in shifts.found.items():
+        print("shift", ("features." if run is not net else "") + key, f"{number:.9g}", file=out)
+    print(f"{name}: no unit is within {shifts.least:.1e} deviations of a kink")
     print("logits", *(f"{v:.9g}" for row in y for v in row[:5]), file=out)
     parameters = list(net.named_parameters())
     chosen = [("x", x)] + [parameters[i] for i in sorted({0, 1, len(parameters) // 2, len(parameters) - 2,

@@ -75,8 +75,7 @@ static axes fit_axes(const chart *c) {
     return a;
 }
 
-/* The smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `pieces`. */
-static double nice_step(double span, int pieces) {
+double chart_step(double span, int pieces) {
     double power = pow(10, floor(log10(span / pieces)));
     const double steps[] = { 1, 2, 5, 10 };
     for (int i = 0; i < 4; i++)
@@ -94,7 +93,7 @@ static void y_tick(text *out, const chart *c, const axes *a, double y) {
 
 static void y_axis(text *out, const chart *c, const axes *a) {
     if (!a->logarithmic) {
-        double step = nice_step(a->high - a->low, 5); /* -0 + 0.0 prints as 0 */
+        double step = chart_step(a->high - a->low, 5); /* -0 + 0.0 prints as 0 */
         for (double k = ceil(a->low / step); k * step <= a->high + 1e-9 * step; k++) y_tick(out, c, a, k * step + 0.0);
         return;
     }
@@ -121,7 +120,7 @@ static void x_axis(text *out, const chart *c, const axes *a) {
         for (int power = (int)ceil(a->x_least - 1e-9); power <= a->x_most + 1e-9; power++)
             x_tick(out, a, pow(10, power));
     } else {
-        double step = fmax(nice_step(a->x_most, 8), a->x_most >= 1 ? 1 : 0);
+        double step = fmax(chart_step(a->x_most, 8), a->x_most >= 1 ? 1 : 0);
         for (double k = 0; k * step <= a->x_most + 1e-9; k++) x_tick(out, a, k * step);
     }
     text_add(out, "<text x='%d' y='%d' text-anchor='end'>%s</text>", WIDTH - RIGHT, HEIGHT + 4, c->x_name);

@@ -30,6 +30,8 @@ typedef struct chart {
     double mark; /* a line at this x; 0: none */
 } chart;
 
+/* The smallest of 1, 2 and 5 times a power of ten that divides `span` into at most `pieces`: the distance of ticks. */
+double chart_step(double span, int pieces);
 void chart_svg(text *out, const chart *c);
 /* The chart as a complete SVG file with light and dark colours. */
 void chart_file(text *out, const chart *c);

@@ -143,7 +143,7 @@ static void cell(text *out, double value) {
     if (isnan(value))
         text_add(out, "<td>");
     else
-        text_add(out, "<td>%.4g", value);
+        text_add(out, "<td style='white-space:nowrap'>%.*g", fabs(value) < 1e-6 ? 2 : 4, value);
 }
 
 static void quality(const explained *x, text *out) {
@@ -195,8 +195,8 @@ static void curves(const explained *x, text *out) {
         text_add(out, "<div class=card><p>");
         escape(out, x->inputs[i]);
         text_add(out, ": areas %.4g and %.4g</p>", c->deleted, c->inserted);
-        chart_svg(out, &(chart){ .series = series, .n_series = 2, .x_name = "% of the places", .unit = "",
-                                 .y_free = true });
+        chart_svg(out,
+                  &(chart){ .series = series, .n_series = 2, .x_name = "% of the places", .unit = "", .y_free = true });
         text_add(out, "</div>");
     }
 }

@@ -21,19 +21,21 @@ const char explained_style[] =
     ".join{stroke:var(--soft);stroke-dasharray:2 3}.seen{fill-opacity:.75}";
 /* clang-format on */
 
-/* A linear axis over [low, high]. */
+/* A linear axis over [low, high], from `left` to `right`. */
 typedef struct scale {
     double low, high;
+    int left, right;
 } scale;
 
+/* With a margin at both ends, but none beyond 0. */
 static scale scale_of(double low, double high) {
-    if (!(high > low)) return (scale){ low - 0.5, low + 0.5 };
+    if (!(high > low)) return (scale){ low - 0.5, low + 0.5, LEFT, WIDTH - RIGHT };
     const double margin = 0.04 * (high - low);
-    return (scale){ low - margin, high + margin };
+    return (scale){ low == 0 ? 0 : low - margin, high == 0 ? 0 : high + margin, LEFT, WIDTH - RIGHT };
 }
 
 static double place(const scale *s, double v) {
-    return LEFT + (WIDTH - LEFT - RIGHT) * (v - s->low) / (s->high - s->low);
+    return s->left + (s->right - s->left) * (v - s->low) / (s->high - s->low);
 }
 
 static void label(text *out, double x, double y, const char *anchor, const char *style, const char *words) {
@@ -48,14 +50,16 @@ static void number(text *out, double x, double y, const char *anchor, double val
     label(out, x, y, anchor, "", words);
 }
 
-/* Three numbers under the plot. */
+/* Round numbers under the plot. */
 static void axis(text *out, const scale *s, double bottom, const char *name) {
-    text_add(out, "<line class='axis' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/>", LEFT, WIDTH - RIGHT, bottom, bottom);
-    for (int k = 0; k <= 2; k++) {
-        const double v = s->low + k * (s->high - s->low) / 2;
-        number(out, place(s, v), bottom + 16, "middle", v, "%.3g");
+    const double step = chart_step(s->high - s->low, 5);
+    text_add(out, "<line class='axis' x1='%d' x2='%d' y1='%.1f' y2='%.1f'/>", s->left, s->right, bottom, bottom);
+    for (double k = ceil(s->low / step); k * step <= s->high; k++) {
+        const double at = place(s, k * step);
+        text_add(out, "<line class='axis' x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f'/>", at, at, bottom, bottom + 4);
+        number(out, at, bottom + 17, "middle", k * step + 0.0, "%.6g");
     }
-    label(out, (LEFT + WIDTH - RIGHT) / 2.0, bottom + 32, "middle", "", name);
+    label(out, (s->left + s->right) / 2.0, bottom + 33, "middle", "", name);
 }
 
 static void feature_label(const explained *x, text *out, int64_t sample, int64_t feature, double y) {
@@ -124,19 +128,18 @@ static void waterfall(const explained *x, text *out, int64_t unused) {
     axis(out, &s, TOP + (n + rest) * ROW + 6, "score");
     number(out, place(&s, at), 14, "middle", e->output_value, "f(x) = %.4g");
     if (!isnan(e->base_value))
-        number(out, place(&s, e->base_value), TOP + (n + rest) * ROW + 38, "middle", e->base_value, "base %.4g");
+        number(out, place(&s, e->base_value), TOP + (n + rest) * ROW + 39, "middle", e->base_value, "base %.4g");
     free(order);
 }
 
 /* ---- force ------------------------------------------------------------------------------------ */
 
-enum { FORCE_TOP = 60, FORCE_HEIGHT = 34 };
+enum { FORCE_TOP = 60, FORCE_HEIGHT = 34, LETTER = 7 };
 
 /* One side of the meeting point: arrows from `at`, the largest next to it. */
 static void push(const explained *x, text *out, const int64_t *order, bool up, double at, double unit) {
     const glia_explanation *e = &x->e[0];
     char name[SHORT];
-    int labels = 0;
     for (int64_t k = 0; k < e->n; k++) {
         const double v = e->values[order[k]], width = fabs(v) * unit, outward = up ? -1 : 1;
         if ((v > 0) != up || width < 1) continue;
@@ -147,10 +150,8 @@ static void push(const explained *x, text *out, const int64_t *order, bool up, d
                  far, middle, far + tip, FORCE_TOP);
         escape(out, explained_feature(x, order[k], name));
         text_add(out, " %+.4g</title></path>", v);
-        if (width > 40 && labels++ < 6) {
-            name[(size_t)fmin(width / 7, SHORT - 1)] = '\0';
+        if ((double)strlen(name) * LETTER <= width) /* the title has the others */
             label(out, (at + far) / 2, FORCE_TOP + FORCE_HEIGHT + 16, "middle", "feature", name);
-        }
         at = far;
     }
 }
@@ -235,7 +236,7 @@ static void beeswarm(const explained *x, text *out, int64_t unused) {
 
 /* ---- dependence ------------------------------------------------------------------------------- */
 
-enum { DEPENDENCE_HEIGHT = 260 };
+enum { DEPENDENCE_WIDTH = 400, DEPENDENCE_HEIGHT = 240, DEPENDENCE_LEFT = 56 };
 
 static void dependence(const explained *x, text *out, int64_t feature) {
     char name[SHORT];
@@ -245,17 +246,20 @@ static void dependence(const explained *x, text *out, int64_t feature) {
         least = fmin(least, x->e[i].values[feature]);
         most = fmax(most, x->e[i].values[feature]);
     }
-    const scale across = scale_of(low, high), up = scale_of(least, most);
-    const double height = DEPENDENCE_HEIGHT - TOP;
+    scale across = scale_of(low, high), up = scale_of(least, most);
+    across.left = DEPENDENCE_LEFT, across.right = DEPENDENCE_WIDTH - 16;
+    const double height = DEPENDENCE_HEIGHT - TOP, step = chart_step(up.high - up.low, 5);
+    for (double k = ceil(up.low / step); k * step <= up.high; k++) {
+        const double y = TOP + height * (up.high - k * step) / (up.high - up.low);
+        text_add(out, "<line class='axis' x1='%d' x2='%d' y1='%.1f' y2='%.1f' stroke-dasharray='1 4'/>", across.left,
+                 across.right, y, y);
+        number(out, across.left - 8, y + 4, "end", k * step + 0.0, "%.6g");
+    }
     for (int64_t i = 0; i < x->n; i++) {
         const double v = x->e[i].values[feature];
         dot(out, place(&across, datum_of(x, i, feature)), TOP + height * (up.high - v) / (up.high - up.low), v > 0);
     }
-    for (int k = 0; k <= 2; k++) {
-        const double v = up.low + k * (up.high - up.low) / 2;
-        number(out, LEFT - 10, TOP + height * (up.high - v) / (up.high - up.low) + 4, "end", v, "%.3g");
-    }
-    label(out, LEFT - 70, TOP + height / 2, "end", "feature", "value");
+    label(out, 4, TOP - 10, "start", "feature", "value");
     axis(out, &across, TOP + height + 6, explained_feature(x, feature, name));
 }
 
@@ -286,14 +290,14 @@ static int height_of_plot(const explained *x, explained_plot draw) {
 
 void explained_svg(const explained *x, const char *plot, int64_t feature, bool file, text *out) {
     const explained_plot draw = explained_plot_named(plot);
-    const int height = height_of_plot(x, draw);
+    const int height = height_of_plot(x, draw), width = draw == dependence ? DEPENDENCE_WIDTH : WIDTH;
     if (file)
         text_add(out,
                  "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d' "
                  "font-family='system-ui,sans-serif'><style>%s%s%s svg{background:var(--card)}</style>",
-                 WIDTH, height, WIDTH, height, chart_colours, chart_style, explained_style);
+                 width, height, width, height, chart_colours, chart_style, explained_style);
     else
-        text_add(out, "<svg viewBox='0 0 %d %d' role='img'>", WIDTH, height);
+        text_add(out, "<svg viewBox='0 0 %d %d' role='img'>", width, height);
     draw(x, out, feature);
     text_add(out, "</svg>%s", file ? "\n" : "");
 }

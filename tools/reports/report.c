@@ -6,6 +6,7 @@
  */
 #include "reports/report.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,6 +58,13 @@ static const char style[] =
 
 /* ---- figures ------------------------------------------------------------------------------ */
 
+/* A metric's name as words, "heat_loss" as "heat loss"; `words` has room for SHORT. */
+static const char *spelled(const char *name, char *words) {
+    snprintf(words, SHORT, "%s", name);
+    for (char *at = words; *at; at++) *at = *at == '_' ? ' ' : *at;
+    return words;
+}
+
 static void tile(text *out, const char *value, const char *what) {
     text_add(out, "<div class=tile><b>%s</b><span>", value);
     escape(out, what);
@@ -79,7 +87,7 @@ static void tiles(const training *t, text *out) {
     }
     for (int i = 0; t->assessed && i < t->assessment.n; i++) {
         snprintf(value, sizeof value, "%.5g", t->assessment.values[i].value);
-        tile(out, value, t->assessment.values[i].name);
+        tile(out, value, spelled(t->assessment.values[i].name, number));
     }
     const history *h = &t->progress.history;
     int64_t samples = 0;
@@ -152,14 +160,17 @@ static void learning(const training *t, text *out) {
     text_add(
         out,
         "<h2>Learning</h2><p>Training values are means over stretches of an epoch, taken while the weights change; "
-        "validation is measured when an epoch ends.</p><div class=two>");
+        "what has dots is measured when an epoch ends.</p><div class=two>");
     curves(t, out, "Loss", "", loss_of, h->validated ? loss : NULL);
     if (t->classes) curves(t, out, "Error", " %", error_of, h->validated ? error : NULL);
     for (int k = 0; k < h->n_metrics; k++) {
         for (int64_t i = 0; i < h->n_epochs; i++) loss[i].y = h->epochs[i].metrics[k];
         chart_series series = { .points = loss, .n = (int)h->n_epochs, .colour = 'b', .dots = true };
         const bool validated = strncmp(h->metrics[k], "val_", 4) == 0;
-        figure(out, metric_label(h->metrics[k]), validated ? KEY("b", "validation") : "",
+        char name[SHORT];
+        spelled(metric_label(h->metrics[k]), name);
+        name[0] = (char)toupper((unsigned char)name[0]);
+        figure(out, name, validated ? KEY("b", "validation") : "",
                &(chart){ .series = &series, .n_series = 1, .x_name = "epoch", .unit = "", .y_free = true });
     }
     if ((t->asked.schedule && strcmp(t->asked.schedule, "constant") != 0) || t->asked.plateau)

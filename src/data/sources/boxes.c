@@ -204,10 +204,28 @@ static glia_status decode(set *s, const row *r, glia_image *image, glia_image *o
     return glia_archive_fail(s->archive, member, error, status);
 }
 
+/* Annotations that count pixels from 1, or their far edges as inside, are one pixel out. */
+static bool inside(const double *side, double height, double width) {
+    return side[0] >= -1 && side[1] >= -1 && side[2] <= width + 1 && side[3] <= height + 1;
+}
+
+static glia_status check_boxes(const set *s, const row *rows, int64_t n, const glia_image *image, glia_error *error) {
+    for (const row *r = rows; r < rows + n; r++) {
+        if (inside(r->side, image->height, image->width)) continue;
+        return glia_fail(error, GLIA_E_FORMAT,
+                         "%s: line %lld: the box from %g, %g to %g, %g is not inside '%.*s', which has %d columns and "
+                         "%d rows of pixels",
+                         s->t->lines.path, (long long)r->line, r->side[0], r->side[1], r->side[2], r->side[3],
+                         (int)GLIA_MIN(r->end - r->image, 80), r->image, image->width, image->height);
+    }
+    return GLIA_OK;
+}
+
 /* Adds the picture of n rows. */
 static glia_status add_picture(set *s, const row *rows, int64_t n, glia_error *error) {
     glia_image image = { 0 }, old = { 0 };
     glia_status status = decode(s, rows, &image, &old, error);
+    if (status == GLIA_OK) status = check_boxes(s, rows, n, &old, error);
     const size_t bytes = (size_t)s->channels * (size_t)s->height * (size_t)s->width;
     uint8_t *grown = status == GLIA_OK ? realloc(s->x, (size_t)(s->n + 1) * bytes) : NULL;
     if (status == GLIA_OK && !grown) status = glia_fail_nomem(error);
@@ -327,6 +345,22 @@ glia_dataset *glia_data_open_boxes(const char *pictures, const char *path, glia_
     return data;
 }
 
+/* One of arrays: label -1 is none. */
+static glia_status check_box(const float *box, int64_t i, int classes, glia_shape x, glia_error *error) {
+    if (box[0] == -1) return GLIA_OK;
+    if (!(box[0] >= 0 && box[0] < (float)classes && box[0] == (float)(int)box[0]))
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "data with boxes: box %lld has label %g; there are 0 to %d, and -1 for no box", (long long)i,
+                         (double)box[0], classes - 1);
+    double side[SIDES];
+    for (int k = 0; k < SIDES; k++) side[k] = (double)box[k + 1];
+    if (side[0] < side[2] && side[1] < side[3] && inside(side, (double)x.dim[1], (double)x.dim[2])) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT,
+                     "data with boxes: box %lld, from %g, %g to %g, %g, is empty or not inside pictures of %lld "
+                     "columns and %lld rows",
+                     (long long)i, side[0], side[1], side[2], side[3], (long long)x.dim[2], (long long)x.dim[1]);
+}
+
 glia_dataset *glia_data_boxes(glia_arrays arrays, int classes, const char *const *names, glia_error *error) {
     if (arrays.y_dtype != GLIA_F32 || arrays.x_shape.rank != 3 || arrays.y_shape.rank != 2 ||
         arrays.y_shape.dim[1] != SIDES + 1 || !arrays.y)
@@ -336,9 +370,7 @@ glia_dataset *glia_data_boxes(glia_arrays arrays, int classes, const char *const
                          CLASSES_MOST), NULL;
     const float *box = arrays.y;
     for (int64_t i = 0; i < arrays.n * arrays.y_shape.dim[0]; i++, box += SIDES + 1)
-        if (!(box[0] >= -1 && box[0] < (float)classes && box[0] == (float)(int)box[0]))
-            return glia_fail(error, GLIA_E_ARGUMENT, "data with boxes: label %g of box %lld", (double)box[0],
-                             (long long)i), NULL;
+        if (check_box(box, i, classes, arrays.x_shape, error) != GLIA_OK) return NULL;
     arrays.classes = 0;
     glia_dataset *data = glia_data_arrays(arrays, error);
     if (!data || mark_boxes(data, classes, names, error) == GLIA_OK) return data;

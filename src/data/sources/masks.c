@@ -21,6 +21,7 @@ typedef struct mask_set {
     int rows, columns, turns;              /* tiles of a picture; positions of each */
     uint8_t *x;                            /* (pictures, C, H, W) */
     uint8_t *y;                            /* (pictures, H, W) */
+    bool seen[VALUES];                     /* in the masks that say which classes there are */
     int16_t class_of[VALUES];              /* -1: none */
 } mask_set;
 
@@ -108,11 +109,60 @@ static glia_status decode(const glia_archive *a, int member, int channels, glia_
     return glia_archive_fail(a, member, error, status);
 }
 
+/* A mask: grey values, perhaps stored as colours. */
+static glia_status decode_mask(const glia_archive *a, int member, glia_image *mask, glia_error *error) {
+    glia_status status = decode(a, member, 0, mask, error);
+    if (status != GLIA_OK || mask->channels == 1) return status;
+    const size_t pixels = (size_t)mask->height * (size_t)mask->width;
+    bool grey = true;
+    for (size_t i = 0; i < pixels && mask->channels >= 3; i++) {
+        const uint8_t value = mask->pixels[i];
+        grey &= mask->pixels[pixels + i] == value && mask->pixels[2 * pixels + i] == value;
+    }
+    if (!grey)
+        return glia_archive_fail(a, member, error,
+                                 glia_fail(error, GLIA_E_FORMAT, "the mask has colours; a mask's grey values are the "
+                                           "classes of its pixels"));
+    glia_image_free(mask);
+    return decode(a, member, 1, mask, error);
+}
+
+/* Which values the masks of a folder have. */
+static glia_status see_classes(mask_set *s, const glia_archive *a, const char *folder, glia_error *error) {
+    glia_status status = GLIA_OK;
+    for (int i = 0; status == GLIA_OK && i < a->n; i++) {
+        if (!inside(a->members[i].name, folder)) continue;
+        glia_image mask;
+        status = decode_mask(a, i, &mask, error);
+        for (size_t k = 0; status == GLIA_OK && k < (size_t)mask.height * (size_t)mask.width; k++)
+            s->seen[mask.pixels[k]] = true;
+        glia_image_free(&mask);
+    }
+    return status;
+}
+
+/* Whether all values of a mask were seen in training. */
+static glia_status check_classes(const mask_set *s, const glia_archive *a, int member, const glia_image *mask,
+                                 int ignore, glia_error *error) {
+    for (int i = 0; i < mask->height * mask->width; i++) {
+        const int value = mask->pixels[i];
+        if (s->seen[value] || value == ignore) continue;
+        return glia_archive_fail(a, member, error,
+                                 glia_fail(error, GLIA_E_FORMAT,
+                                           "the pixel in row %d, column %d has the value %d, which is in no mask of "
+                                           "the training split",
+                                           i / mask->width, i % mask->width, value));
+    }
+    return GLIA_OK;
+}
+
 /* Adds one picture and its mask, which must have the size of the first. */
-static glia_status add_pair(mask_set *s, const glia_archive *a, int picture, int mask, glia_error *error) {
+static glia_status add_pair(mask_set *s, const glia_archive *a, int picture, int mask, int ignore,
+                            glia_error *error) {
     glia_image x, y = { 0 };
     glia_status status = decode(a, picture, s->channels, &x, error);
-    if (status == GLIA_OK) status = decode(a, mask, 1, &y, error);
+    if (status == GLIA_OK) status = decode_mask(a, mask, &y, error);
+    if (status == GLIA_OK) status = check_classes(s, a, mask, &y, ignore, error);
     if (status == GLIA_OK && !s->pictures) s->channels = x.channels, s->height = x.height, s->width = x.width;
     if (status == GLIA_OK &&
         (x.height != s->height || x.width != s->width || y.height != s->height || y.width != s->width))
@@ -136,13 +186,14 @@ static glia_status add_pair(mask_set *s, const glia_archive *a, int picture, int
     return status;
 }
 
-static glia_status read_pairs(mask_set *s, const glia_archive *a, const char *x, const char *y, glia_error *error) {
-    glia_status status = GLIA_OK;
+static glia_status read_pairs(mask_set *s, const glia_archive *a, const glia_mask_opts *o, glia_error *error) {
+    const char *x = o->x, *y = o->y;
+    glia_status status = see_classes(s, a, o->classes, error);
     for (int i = 0; status == GLIA_OK && i < a->n; i++) {
         const char *base = inside(a->members[i].name, x);
         if (!base) continue;
         const int mask = partner(a, y, base);
-        status = mask >= 0 ? add_pair(s, a, i, mask, error)
+        status = mask >= 0 ? add_pair(s, a, i, mask, o->ignore, error)
                            : glia_archive_fail(a, i, error,
                                                glia_fail(error, GLIA_E_NOT_FOUND, "it has no mask in %s/", y));
     }
@@ -151,12 +202,10 @@ static glia_status read_pairs(mask_set *s, const glia_archive *a, const char *x,
     return status;
 }
 
-/* Numbers the values of the masks; returns the number of classes. */
+/* Numbers the values of the masks in rising order; returns the number of classes. */
 static int number_classes(mask_set *s, int ignore) {
-    bool seen[VALUES] = { false };
     int n = 0;
-    for (size_t i = 0; i < (size_t)s->pictures * (size_t)s->height * (size_t)s->width; i++) seen[s->y[i]] = true;
-    for (int v = 0; v < VALUES; v++) s->class_of[v] = (int16_t)(seen[v] && v != ignore ? n++ : -1);
+    for (int v = 0; v < VALUES; v++) s->class_of[v] = (int16_t)(s->seen[v] && v != ignore ? n++ : -1);
     return n;
 }
 
@@ -192,10 +241,13 @@ glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts o, const cha
     glia_archive a = { 0 };
     glia_status status = glia_archive_open(path, &a, error);
     if (status == GLIA_OK) {
-        status = read_pairs(s, &a, o.x, o.y, error);
+        status = read_pairs(s, &a, &o, error);
         glia_archive_free(&a);
     }
     const int classes = status == GLIA_OK ? number_classes(s, o.ignore) : 0;
+    if (status == GLIA_OK && classes < 2)
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: all pixels of the masks in %s/ are of one class", path,
+                           o.classes);
     if (status == GLIA_OK && (o.last < 0 || o.last >= s->pictures))
         status = glia_fail(error, GLIA_E_ARGUMENT, "%s: last=%d of %d pictures", path, o.last, s->pictures);
     if (status == GLIA_OK && o.last) keep(s, o.test ? s->pictures - o.last : 0, o.test ? o.last : s->pictures - o.last);

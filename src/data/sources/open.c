@@ -287,6 +287,7 @@ static glia_dataset *open_masks(const request *r, glia_error *error) {
         glia_fail(error, GLIA_E_ARGUMENT, "%s: the test split is test_x= and test_y=, or last=", r->address);
         return NULL;
     }
+    o.classes = o.y;
     if (r->test && test_x) o.x = test_x, o.y = test_y;
     o.turns = turns;
     o.last = (int)last, o.ignore = (int)ignore;

@@ -74,7 +74,7 @@ typedef struct glia_text_opts {
         step;  /* length, 0: of the longest sample, at most 1,024; for windows 64; step between windows, 0: length */
     int label; /* of a line: -1 before the first separator, 1 after the last, 0 none */
     char separator;
-    bool whole; /* as in glia_image_opts */
+    bool whole;                      /* as in glia_image_opts */
     glia_tokenizer_source tokenizer; /* if given, samples are token ids, not bytes */
 } glia_text_opts;
 
@@ -85,9 +85,9 @@ glia_dataset *glia_data_open_texts(const char *path, int split, glia_text_opts o
 
 typedef struct glia_token_opts {
     glia_tokenizer_source tokenizer; /* none: one token per character of the text */
-    int64_t length, step;  /* length of a window, 0: 64; step between windows, 0: length */
-    double test;           /* share of the text, at its end, that is the test split */
-    bool split_test;       /* true: the test split; false: the train split */
+    int64_t length, step;            /* length of a window, 0: 64; step between windows, 0: length */
+    double test;                     /* share of the text, at its end, that is the test split */
+    bool split_test;                 /* true: the test split; false: the train split */
 } glia_token_opts;
 
 /* Windows of one text as token ids; the targets are the next ids. */
@@ -113,11 +113,12 @@ glia_dataset *glia_data_subset(glia_dataset *data, glia_subset_opts opts, glia_e
 /* ---- pictures with masks ------------------------------------------------------------------ */
 
 typedef struct glia_mask_opts {
-    const char *x, *y;  /* folders of the pictures and of the masks */
-    int height, width;  /* of a tile; 0: the whole picture */
-    bool turns;         /* the training split has each tile in eight positions */
-    int last;           /* that many pictures, the last by name, are the test split; 0: the folders are one split */
-    int ignore;         /* value of a mask without a class; -1: none */
+    const char *x, *y;   /* folders of the pictures and of the masks */
+    const char *classes; /* the folder of the training split's masks, whose values are the classes */
+    int height, width;   /* of a tile; 0: the whole picture */
+    bool turns;          /* the training split has each tile in eight positions */
+    int last;            /* that many pictures, the last by name, are the test split; 0: the folders are one split */
+    int ignore;          /* value of a mask without a class; -1: none */
     bool test, is_split;
 } glia_mask_opts;
 glia_dataset *glia_data_open_masks(const char *path, glia_mask_opts opts, const char *name, glia_error *error);

@@ -20,6 +20,7 @@
 #include "core/tensor/tensor.h"
 #include "deploy/explain/explain.h"
 
+enum { INPUTS_MOST = 64 }; /* of an operation */
 static const char reference_name[] = "explain/reference";
 
 typedef struct deep {
@@ -35,13 +36,6 @@ static const glia_setting settings[] = {
 
 /* ---- expansion -------------------------------------------------------------------------------- */
 
-static bool is_named(const glia_node *n, const char *const *names) {
-    for (; *names; names++) {
-        if (strcmp(n->op->name, *names) == 0) return true;
-    }
-    return false;
-}
-
 static bool stays(const glia_node *n) {
     return !(n->op->flags & GLIA_OP_COMPOSITE) || (n->op->flags & GLIA_OP_ELEMENTWISE && n->n_in == 1);
 }
@@ -51,12 +45,12 @@ static bool stays(const glia_node *n) {
 static bool expand_once(glia_tensor *y, glia_tensor *made, const bool *live) {
     glia_graph *g = (*y)->graph;
     const int last = (*y)->id;
-    glia_tensor in[64];
+    glia_tensor in[INPUTS_MOST];
     bool changed = false;
     for (int id = 0; id <= last && g->error.status == GLIA_OK; id++) {
         const glia_node *n = g->nodes[id];
         made[id] = g->nodes[id];
-        if (!live[id] || n->n_in > GLIA_COUNT(in)) continue;
+        if (!live[id] || n->n_in > INPUTS_MOST) continue;
         bool moved = false;
         for (int i = 0; i < n->n_in; i++) in[i] = made[n->in[i]->id], moved |= in[i] != n->in[i];
         if (!stays(n)) {
@@ -91,14 +85,6 @@ typedef struct twin {
     glia_tensor reference, ruled;
 } twin;
 
-static const char *const linear[] = { "add",     "sub",       "neg",   "cast", "sum",    "cumsum",   "reshape",
-                                      "permute", "broadcast", "slice", "pad",  "concat", "avg_pool", NULL };
-/* Linear in the first input if the others do not depend on `at`. */
-static const char *const linear_first[] = {
-    "div", "conv", "conv_input_grad", "gather", "take_along_axis", "scatter_add", "add_along_axis", NULL
-};
-/* Linear in whichever one input depends on it. */
-static const char *const bilinear[] = { "mul", "matmul", NULL };
 static const char *const maxima[] = { "max_pool", "max", NULL };
 
 /* The one input of a node that depends on `at`, counting equal ones once; -1: several. */
@@ -110,19 +96,6 @@ static int only_input(const glia_node *n, const twin *twins) {
         found = found < 0 ? i : found;
     }
     return found;
-}
-
-static bool used_once(const glia_node *n, const twin *twins) {
-    int count = 0;
-    for (int i = 0; i < n->n_in; i++) count += twins[n->in[i]->id].ruled != NULL;
-    return count == 1;
-}
-
-static bool is_linear(const glia_node *n, const twin *twins) {
-    if (is_named(n, linear)) return true;
-    if (is_named(n, linear_first)) return used_once(n, twins) && twins[n->in[0]->id].ruled;
-    if (strcmp(n->op->name, "select") == 0) return !twins[n->in[0]->id].ruled;
-    return is_named(n, bilinear) && used_once(n, twins);
 }
 
 static glia_tensor far_from_zero(glia_tensor d) { return glia_greater(glia_abs(d), glia_like(d, 1e-6)); }
@@ -159,23 +132,26 @@ static glia_tensor refuse(const glia_node *n) {
                            n->op->name, n->label ? n->label : "");
 }
 
-static twin follow(glia_tensor n, const twin *twins, glia_tensor *in) {
+static twin follow(glia_tensor n, const twin *twins) {
     twin t;
+    glia_tensor in[INPUTS_MOST];
+    bool depends[INPUTS_MOST];
     for (int i = 0; i < n->n_in; i++) {
         const twin *of = &twins[n->in[i]->id];
-        in[i] = of->ruled ? of->reference : n->in[i];
+        depends[i] = of->ruled != NULL;
+        in[i] = depends[i] ? of->reference : n->in[i];
     }
     t.reference = glia_node_copy(n->graph, n, in, NULL);
     for (int i = 0; i < n->n_in; i++) {
-        if (twins[n->in[i]->id].ruled) in[i] = twins[n->in[i]->id].ruled;
+        if (depends[i]) in[i] = twins[n->in[i]->id].ruled;
     }
     const int only = only_input(n, twins);
     const bool elementwise = n->op->flags & GLIA_OP_ELEMENTWISE;
-    if (n->dtype != GLIA_F32 || is_linear(n, twins))
+    if (n->dtype != GLIA_F32 || glia_is_linear(n, depends))
         t.ruled = glia_node_copy(n->graph, n, in, NULL);
     else if (only >= 0 && elementwise)
         t.ruled = rescale(n, n->in[only], &twins[n->in[only]->id], t.reference);
-    else if (only >= 0 && is_named(n, maxima))
+    else if (only >= 0 && glia_is_named(n, maxima))
         t.ruled = share_maximum(n, n->in[only], &twins[n->in[only]->id], t.reference);
     else
         t.ruled = refuse(n);
@@ -186,8 +162,6 @@ static twin follow(glia_tensor n, const twin *twins, glia_tensor *in) {
 static glia_status apply_rules(deep *m, glia_tensor y, glia_tensor outputs[3], glia_error *error) {
     glia_graph *g = m->point.graph;
     const int last = y->id, at = m->point.at->id;
-    enum { MOST = 64 };
-    glia_tensor in[MOST];
     twin *twins = calloc((size_t)last + 1, sizeof *twins);
     bool *live = glia_live_of(y);
     if (!twins || !live) {
@@ -200,8 +174,8 @@ static glia_status apply_rules(deep *m, glia_tensor y, glia_tensor outputs[3], g
         bool any = false;
         for (int i = 0; i < g->nodes[id]->n_in; i++) any |= twins[g->nodes[id]->in[i]->id].ruled != NULL;
         if (!any || !live[id]) continue;
-        twins[id] =
-            g->nodes[id]->n_in <= MOST ? follow(g->nodes[id], twins, in) : (twin){ .ruled = refuse(g->nodes[id]) };
+        const bool few = g->nodes[id]->n_in <= INPUTS_MOST;
+        twins[id] = few ? follow(g->nodes[id], twins) : (twin){ .ruled = refuse(g->nodes[id]) };
     }
     const twin t = twins[last];
     free(twins);

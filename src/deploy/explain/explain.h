@@ -47,6 +47,8 @@ struct glia_explainer {
     int n_groups;
     uint64_t seed;
     int64_t evaluations; /* rows, in this explanation */
+    struct glia_affine *affine; /* of games; NULL: the net has none, or none was looked for */
+    bool looked_for_affine;
 };
 
 /* ---- explainer.c ------------------------------------------------------------------------------ */
@@ -54,6 +56,9 @@ struct glia_explainer {
 /* The score of one output for n rows (n, size). */
 glia_status glia_explainer_values(glia_explainer *e, const float *rows, int64_t n, int output, double *values,
                                   glia_error *error);
+/* The score of an output of y (outputs); one that is not finite is an error. */
+glia_status glia_explainer_score(const glia_explainer *e, const double *y, int output, double *score,
+                                 glia_error *error);
 /* Memory for n values of this shape, with errors if asked; figures are NaN, error 0, converged true. */
 glia_status glia_explanation_start(glia_explanation *out, glia_shape shape, bool errors, glia_error *error);
 /* Takes the residual from values, base and output; `error` from errors, if there are any. */
@@ -116,6 +121,13 @@ glia_shape glia_point_values(const glia_point *p);
 /* Adds attributions (size) to values, over the last axis of an embedding. */
 void glia_point_add(const glia_point *p, const double *attributions, double *values);
 
+/* ---- linear.c --------------------------------------------------------------------------------- */
+
+/* Whether the node's op is one of these names; NULL ends them. */
+bool glia_is_named(const glia_node *n, const char *const *names);
+/* Whether the node is affine in those of its inputs that depend on the sample: depends (n_in). */
+bool glia_is_linear(const glia_node *n, const bool *depends);
+
 /* ---- game.c ----------------------------------------------------------------------------------- */
 
 /* A sample as a game: players are its features, and a coalition's value is the score with its features from x and the
@@ -137,6 +149,8 @@ typedef struct glia_game {
 } glia_game;
 glia_status glia_game_begin(glia_explainer *e, const float *x, int output, glia_game *g, glia_error *error);
 void glia_game_end(glia_game *g);
+/* Rows number (coalition, background) from `first` on, to g->rows: count <= g->capacity. */
+void glia_game_fill(glia_game *g, const uint8_t *members, int64_t first, int64_t count);
 /* Values of n coalitions; members (n, players), 0 or 1. */
 glia_status glia_game_values(glia_game *g, const uint8_t *members, int64_t n, double *values, glia_error *error);
 /* Starts the explanation and writes Shapley values (players) and errors (players; NULL: none) to their features. */
@@ -144,6 +158,17 @@ glia_status glia_game_explain(const glia_game *g, const double *phi, const doubl
                               glia_error *error);
 /* Whether errors (n) are within tolerance times the largest of |values|. 0: no tolerance to meet. */
 bool glia_within(const double *errors, const double *values, int64_t n, double tolerance);
+
+/* ---- affine.c --------------------------------------------------------------------------------- */
+
+/* The affine part with which a model begins. made: NULL if it has none, or if using it would not pay. */
+typedef struct glia_affine glia_affine;
+glia_status glia_affine_begin(glia_explainer *e, int features, glia_affine **made, glia_error *error);
+void glia_affine_free(glia_affine *a);
+/* Looks at the sample of a game, whose players are known. */
+glia_status glia_affine_sample(glia_game *g, glia_error *error);
+/* Adds the values of n coalitions to `values`; members (n, players). */
+glia_status glia_affine_values(glia_game *g, const uint8_t *members, int64_t n, double *values, glia_error *error);
 
 /* ---- solve.c ---------------------------------------------------------------------------------- */
 

@@ -151,6 +151,7 @@ glia_explainer *glia_explainer_of_function(glia_row_function function, void *con
 void glia_explainer_free(glia_explainer *e) {
     if (!e) return;
     if (e->memory && e->method->end) e->method->end(e);
+    glia_affine_free(e->affine);
     if (e->owns_backend) glia_backend_close(e->backend);
     glia_model_free(e->model);
     glia_arena_free(&e->texts);
@@ -169,6 +170,13 @@ static double score_of(const glia_explainer *e, const double *y, int output) {
     for (int i = 1; i < e->outputs; i++) most = fmax(most, y[i]);
     for (int i = 0; i < e->outputs; i++) sum += exp(y[i] - most);
     return exp(y[output] - most) / sum;
+}
+
+glia_status glia_explainer_score(const glia_explainer *e, const double *y, int output, double *score,
+                                 glia_error *error) {
+    *score = score_of(e, y, output);
+    if (isfinite(*score)) return GLIA_OK;
+    return glia_fail(error, GLIA_E_ARGUMENT, "explain: the score of a sample is not finite");
 }
 
 /* Outputs (n, outputs) of at most CHUNK rows. */
@@ -192,10 +200,7 @@ glia_status glia_explainer_values(glia_explainer *e, const float *rows, int64_t 
         const int64_t count = GLIA_MIN(n - first, CHUNK);
         status = outputs_of(e, rows + first * e->size, count, y, scratch, error);
         for (int64_t i = 0; status == GLIA_OK && i < count; i++) {
-            values[first + i] = score_of(e, y + i * e->outputs, output);
-            if (!isfinite(values[first + i])) {
-                status = glia_fail(error, GLIA_E_ARGUMENT, "explain: the score of a sample is not finite");
-            }
+            status = glia_explainer_score(e, y + i * e->outputs, output, &values[first + i], error);
         }
     }
     free(y);

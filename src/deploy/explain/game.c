@@ -67,6 +67,11 @@ glia_status glia_game_begin(glia_explainer *e, const float *x, int output, glia_
         members = calloc(2 * (size_t)g->players + 1, 1);
         if (!members) status = glia_fail_nomem(error);
     }
+    if (status == GLIA_OK && e->model && !e->looked_for_affine) {
+        status = glia_affine_begin(e, g->features, &e->affine, error);
+        e->looked_for_affine = status == GLIA_OK;
+    }
+    if (status == GLIA_OK && e->affine) status = glia_affine_sample(g, error);
     double values[2] = { 0 };
     if (status == GLIA_OK) {
         memset(members + g->players, 1, (size_t)g->players);
@@ -114,15 +119,18 @@ static void mix(const int32_t *picked, const float *x, const float *background, 
     for (; k < size; k++) row[k] = picked[k] ? x[k] : background[k];
 }
 
-/* Rows number (coalition, background) from `first` on fill the buffer; sums go to the coalitions. */
-static glia_status fill_and_add(glia_game *g, const uint8_t *members, int64_t first, int64_t count, double *values,
-                                glia_error *error) {
+void glia_game_fill(glia_game *g, const uint8_t *members, int64_t first, int64_t count) {
     const int64_t rows = g->e->n_background, size = g->e->size;
     for (int64_t i = 0; i < count; i++) {
         const int64_t c = (first + i) / rows, b = (first + i) % rows;
         if (i == 0 || b == 0) pick(g, members + c * g->players);
         mix(g->picked, g->x, g->e->background + b * size, size, g->rows + i * size);
     }
+}
+
+/* Adds the scores of the rows in the buffer to the values of their coalitions. */
+static glia_status add_scores(glia_game *g, int64_t first, int64_t count, double *values, glia_error *error) {
+    const int64_t rows = g->e->n_background;
     glia_status status = glia_explainer_values(g->e, g->rows, count, g->output, g->scores, error);
     for (int64_t i = 0; i < count && status == GLIA_OK; i++) {
         values[(first + i) / rows] += g->scores[i] / (double)rows;
@@ -132,10 +140,13 @@ static glia_status fill_and_add(glia_game *g, const uint8_t *members, int64_t fi
 
 glia_status glia_game_values(glia_game *g, const uint8_t *members, int64_t n, double *values, glia_error *error) {
     memset(values, 0, (size_t)n * sizeof *values);
+    if (g->e->affine) return glia_affine_values(g, members, n, values, error);
     const int64_t total = n * g->e->n_background;
     glia_status status = GLIA_OK;
     for (int64_t first = 0; first < total && status == GLIA_OK; first += g->capacity) {
-        status = fill_and_add(g, members, first, GLIA_MIN(g->capacity, total - first), values, error);
+        const int64_t count = GLIA_MIN(g->capacity, total - first);
+        glia_game_fill(g, members, first, count);
+        status = add_scores(g, first, count, values, error);
     }
     return status;
 }

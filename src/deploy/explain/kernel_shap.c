@@ -37,7 +37,8 @@ typedef struct design {
     double *sizes;  /* (m): the chance of a drawn pair to be of this size; 0: enumerated */
     double rest;    /* weight of all drawn ones together */
     int64_t n, complete, capacity;
-    double *factor, *phi, *errors; /* (m - 1, m - 1), (m), (m) */
+    double *factor, *spread; /* (m - 1, m - 1) */
+    double *phi, *errors;    /* (m) */
 } design;
 
 static double choose(int n, int k) {
@@ -165,23 +166,48 @@ static void regress(design *d, double *row) {
     for (int64_t p = 0; p < k; p++) d->phi[k] -= d->phi[p];
 }
 
-/* Standard errors: of the influence of each drawn pair on the solution. */
-static void estimate_errors(design *d, double *row, double *influence) {
+/* Adds g g^T of each drawn pair to spread (k, k), lower half; g: the pair's part of the regression's gradient. */
+static void add_gradients(const design *d, double *row, double *g, double *spread) {
     const int64_t k = d->m - 1;
-    memset(d->errors, 0, (size_t)d->m * sizeof *d->errors);
     for (int64_t i = d->complete; i + 1 < d->n; i += 2) {
-        memset(influence, 0, (size_t)k * sizeof *influence);
+        memset(g, 0, (size_t)k * sizeof *g);
         for (int side = 0; side < 2; side++) {
             double residual = row_of(d, i + side, row);
             for (int64_t p = 0; p < k; p++) residual -= row[p] * d->phi[p];
-            for (int64_t p = 0; p < k; p++) influence[p] += weight_of(d, i) * residual * row[p];
+            for (int64_t p = 0; p < k; p++) g[p] += weight_of(d, i) * residual * row[p];
         }
-        glia_solve(d->factor, k, influence);
-        double sum = 0;
-        for (int64_t p = 0; p < k; p++) d->errors[p] += influence[p] * influence[p], sum += influence[p];
-        d->errors[k] += sum * sum;
+        for (int64_t a = 0; a < k; a++) {
+            for (int64_t b = 0; b <= a; b++) spread[a * k + b] += g[a] * g[b];
+        }
     }
-    for (int64_t p = 0; p <= k; p++) d->errors[p] = sqrt(d->errors[p]);
+}
+
+/* Standard errors: the diagonal of A^-1 (sum of g g^T) A^-1, and of the last player, whose value is the rest, the sum
+ * of all its entries. */
+static void estimate_errors(design *d, double *row, double *g) {
+    const int64_t k = d->m - 1;
+    double *spread = d->spread;
+    memset(spread, 0, (size_t)(k * k) * sizeof *spread);
+    memset(d->errors, 0, (size_t)d->m * sizeof *d->errors);
+    if (d->complete == d->n) return;
+    add_gradients(d, row, g, spread);
+    for (int64_t a = 0; a < k; a++) {
+        for (int64_t b = 0; b < a; b++) spread[b * k + a] = spread[a * k + b];
+    }
+    for (int side = 0; side < 2; side++) { /* A^-1 from the left, twice: the matrix in between is transposed */
+        for (int64_t a = 0; a < k; a++) glia_solve(d->factor, k, spread + a * k);
+        for (int64_t a = 0; a < k; a++) {
+            for (int64_t b = 0; b < a; b++) {
+                const double swap = spread[a * k + b];
+                spread[a * k + b] = spread[b * k + a];
+                spread[b * k + a] = swap;
+            }
+        }
+    }
+    double all = 0;
+    for (int64_t i = 0; i < k * k; i++) all += spread[i];
+    for (int64_t p = 0; p < k; p++) d->errors[p] = sqrt(fmax(spread[p * k + p], 0));
+    d->errors[k] = sqrt(fmax(all, 0));
 }
 
 /* Rounds until the tolerance is met; *converged says whether it was. */
@@ -218,9 +244,10 @@ static glia_status solve(design *d, const kernel *s, bool *converged, glia_error
     const size_t m = (size_t)GLIA_MAX(d->m, 1);
     d->sizes = calloc(m + 1, sizeof *d->sizes);
     d->factor = calloc(m * m, sizeof *d->factor);
+    d->spread = calloc(m * m, sizeof *d->spread);
     d->phi = calloc(m, sizeof *d->phi);
     d->errors = calloc(m, sizeof *d->errors);
-    if (!d->sizes || !d->factor || !d->phi || !d->errors) return glia_fail_nomem(error);
+    if (!d->sizes || !d->factor || !d->spread || !d->phi || !d->errors) return glia_fail_nomem(error);
     if (d->m > 1) return rounds(d, s, converged, error);
     d->phi[0] = d->game->full - d->game->empty;
     return GLIA_OK;
@@ -240,6 +267,7 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     free(d.weight);
     free(d.sizes);
     free(d.factor);
+    free(d.spread);
     free(d.phi);
     free(d.errors);
     glia_game_end(&g);

@@ -31,8 +31,9 @@ typedef struct lime {
     float *hidden;          /* (size): what is shown instead of a feature */
     double *z, *y, *weight; /* (capacity, d), (capacity), (capacity) */
     int64_t n, capacity;
-    int *order;       /* (d) */
-    double *uniforms; /* (d) */
+    int *order; /* (d) */
+    int *bins;  /* (d): those of x in a table with bins */
+    glia_lime_scratch scratch;
 } lime;
 
 static const glia_setting settings[] = {
@@ -150,7 +151,7 @@ static void draw_neighbour(const glia_explainer *e, lime *m, int64_t i, float *r
     glia_rng rng = glia_explain_rng(e, (uint64_t)i);
     if (m->kind == TABLE) {
         const bool bins = m->discretize == 0;
-        if (i > 0) glia_lime_draw(m->columns, m->x, e->size, bins, &rng, row, z, m->uniforms);
+        if (i > 0) glia_lime_draw(m->columns, bins ? m->bins : NULL, e->size, &rng, row, z, &m->scratch);
         for (int64_t k = 0; i == 0 && k < e->size; k++) {
             const glia_lime_column *c = &m->columns[k];
             row[k] = m->x[k];
@@ -236,13 +237,22 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     m->n = 0;
     glia_status status = find_features(e, m, error);
     if (status == GLIA_OK) {
-        m->order = malloc((size_t)m->d * sizeof *m->order);
-        m->uniforms = malloc((size_t)m->d * sizeof *m->uniforms);
+        const size_t d = (size_t)m->d;
+        m->order = malloc(3 * d * sizeof *m->order);
+        m->scratch.p = malloc(2 * (d + 1) * sizeof *m->scratch.p);
         const bool whole = m->kind == TABLE || (!e->groups && m->kind == TEXT);
-        status = m->order && m->uniforms
+        status = m->order && m->scratch.p
                      ? glia_explanation_start(out, whole ? e->sample : GLIA_SHAPE(m->d), true, error)
                      : glia_fail_nomem(error);
-        if (status == GLIA_OK) status = fit_rounds(e, out, error);
+        if (status == GLIA_OK) {
+            m->bins = m->order + d;
+            m->scratch.bin = m->bins + d;
+            m->scratch.quantile = m->scratch.p + d + 1;
+            for (int k = 0; m->kind == TABLE && k < m->d; k++) {
+                m->bins[k] = glia_lime_bin(&m->columns[k], (double)x[k]);
+            }
+            status = fit_rounds(e, out, error);
+        }
         if (!whole && status == GLIA_OK) out->groups = m->groups, m->groups = NULL;
     }
     free(m->groups);
@@ -251,8 +261,8 @@ static glia_status run(glia_explainer *e, const float *x, int output, glia_expla
     free(m->y);
     free(m->weight);
     free(m->order);
-    free(m->uniforms);
-    m->groups = NULL, m->hidden = NULL, m->z = m->y = m->weight = NULL, m->order = NULL, m->uniforms = NULL;
+    free(m->scratch.p);
+    m->groups = NULL, m->hidden = NULL, m->z = m->y = m->weight = NULL, m->order = NULL, m->scratch.p = NULL;
     return status;
 }
 

@@ -40,6 +40,18 @@ static void cut(glia_lime_column *c, const double *sorted, int64_t n) {
     c->edge[c->bins] = sorted[n - 1];
 }
 
+/* Where the bins begin among uniform numbers; empty ones at the end, and those that do not exist, beyond all. */
+static void stack(glia_lime_column *c) {
+    double sum = 0;
+    int last = 0;
+    for (int b = 0; b < c->bins; b++) {
+        c->from[b] = sum;
+        sum += c->share[b];
+        if (c->share[b] > 0) last = b;
+    }
+    for (int b = last + 1; b < GLIA_LIME_BINS; b++) c->from[b] = 2;
+}
+
 static double normal_share(double z) { return 0.5 * erfc(-z * sqrt(0.5)); }
 
 static void describe(glia_lime_column *c, const double *values, int64_t n) {
@@ -59,10 +71,13 @@ static void describe(glia_lime_column *c, const double *values, int64_t n) {
     for (int b = 0; b < c->bins; b++) {
         c->share[b] = count[b] / (double)n;
         c->stddev[b] = count[b] > 0 ? sqrt(square[b] / count[b]) : 0;
+        c->below[b] = 0.5; /* the mean */
         if (c->stddev[b] == 0) continue;
         c->below[b] = normal_share((c->edge[b] - c->mean[b]) / c->stddev[b]);
-        c->within[b] = normal_share((c->edge[b + 1] - c->mean[b]) / c->stddev[b]) - c->below[b];
+        const double end = normal_share((c->edge[b + 1] - c->mean[b]) / c->stddev[b]);
+        c->slope[b] = (end - c->below[b]) / c->share[b];
     }
+    stack(c);
     c->whole_stddev = whole > 0 ? sqrt(whole / (double)n) : 1;
 }
 
@@ -83,48 +98,66 @@ glia_lime_column *glia_lime_columns(const float *rows, int64_t n, int64_t size) 
     return columns;
 }
 
-/* The quantile of N(0, 1) for p in (0, 1): rational functions of Acklam 2003, relative error below 1.2e-9. */
-static double normal_quantile(double p) {
+/* Quantiles of N(0, 1): rational functions of Acklam 2003, relative error below 1.2e-9. */
+static const double tail_share = 0.02425;
+
+static double tail_quantile(double p) {
+    static const double a[] = { -7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
+                                -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00 };
+    static const double b[] = { 7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
+                                3.754408661907416e+00 };
+    const double q = sqrt(-2 * log(fmax(p < 0.5 ? p : 1 - p, 1e-300)));
+    const double low = (((((a[0] * q + a[1]) * q + a[2]) * q + a[3]) * q + a[4]) * q + a[5]) /
+                       ((((b[0] * q + b[1]) * q + b[2]) * q + b[3]) * q + 1);
+    return p < 0.5 ? low : -low;
+}
+
+typedef double pair __attribute__((vector_size(16), aligned(8), may_alias));
+
+static pair middle_quantiles(pair p) {
     static const double a[] = { -3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
                                 1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00 };
     static const double b[] = { -5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
                                 6.680131188771972e+01, -1.328068155288572e+01 };
-    static const double c[] = { -7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
-                                -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00 };
-    static const double d[] = { 7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
-                                3.754408661907416e+00 };
-    const double tail = p < 0.5 ? p : 1 - p;
-    if (tail > 0.02425) {
-        const double q = p - 0.5, r = q * q;
-        return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
-               (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+    const pair q = p - 0.5, r = q * q;
+    return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
+           (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+}
+
+/* z (n): the quantiles of p (n). Both have room for n + 1. Most are in the middle, which is computed for all, without
+ * branches. */
+static void normal_quantiles(double *p, int64_t n, double *z) {
+    p[n] = 0.5;
+    for (int64_t i = 0; i < n; i += 2) *(pair *)(z + i) = middle_quantiles(*(const pair *)(p + i));
+    for (int64_t i = 0; i < n; i++) {
+        if (fabs(p[i] - 0.5) >= 0.5 - tail_share) z[i] = tail_quantile(p[i]);
     }
-    const double q = sqrt(-2 * log(fmax(tail, 1e-300)));
-    const double low = (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
-                       ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
-    return p < 0.5 ? low : -low;
 }
 
-static double draw_in_bin(const glia_lime_column *c, int b, double u) {
-    const double z = c->stddev[b] > 0 ? normal_quantile(c->below[b] + u * c->within[b]) : 0;
-    const double v = c->mean[b] + c->stddev[b] * z;
-    return v < c->edge[b] ? c->edge[b] : v > c->edge[b + 1] ? c->edge[b + 1] : v;
+/* Which bin a uniform number chooses. */
+static int bin_of(const glia_lime_column *c, double u) {
+    return (u >= c->from[1]) + (u >= c->from[2]) + (u >= c->from[3]);
 }
 
-void glia_lime_draw(const glia_lime_column *columns, const float *x, int64_t size, bool bins, glia_rng *rng, float *row,
-                    double *z, double *uniforms) {
-    glia_rng_uniforms(rng, uniforms, size);
+void glia_lime_draw(const glia_lime_column *columns, const int *bin_of_x, int64_t size, glia_rng *rng, float *row,
+                    double *z, glia_lime_scratch *s) {
+    glia_rng_uniforms(rng, s->p, size);
+    for (int64_t i = 0; bin_of_x && i < size; i++) {
+        const glia_lime_column *c = &columns[i];
+        const int b = s->bin[i] = bin_of(c, s->p[i]);
+        s->p[i] = c->below[b] + (s->p[i] - c->from[b]) * c->slope[b];
+    }
+    normal_quantiles(s->p, size, s->quantile);
     for (int64_t i = 0; i < size; i++) {
         const glia_lime_column *c = &columns[i];
-        double u = uniforms[i];
-        if (!bins) {
-            z[i] = normal_quantile(u);
+        if (!bin_of_x) {
+            z[i] = s->quantile[i];
             row[i] = (float)(c->whole_mean + c->whole_stddev * z[i]);
             continue;
         }
-        int b = 0;
-        while (b < c->bins - 1 && u >= c->share[b]) u -= c->share[b++];
-        row[i] = (float)draw_in_bin(c, b, u / c->share[b]); /* what is left of u is uniform in the bin */
-        z[i] = b == glia_lime_bin(c, (double)x[i]);
+        const int b = s->bin[i];
+        const double v = c->mean[b] + c->stddev[b] * s->quantile[i];
+        row[i] = (float)GLIA_MIN(GLIA_MAX(v, c->edge[b]), c->edge[b + 1]);
+        z[i] = b == bin_of_x[i];
     }
 }

@@ -17,12 +17,32 @@ typedef struct sums {
     double *mean, *gram, *moment; /* (d), (d, d), (d) */
     double total, y_mean, y_square;
     double *factor, *solution; /* (d, d), (d) of a selection */
+    int64_t *filled;           /* (d): columns of a row that are not 0 */
 } sums;
+
+/* Adds row i, of columns as they are: those of LIME are mostly 0, and the others 1. */
+static void add_products(sums *s, int64_t i) {
+    const double w = s->weight[i], y = s->y[i] - s->y_mean, *row = s->z + i * s->d;
+    int64_t filled = 0;
+    for (int64_t a = 0; a < s->d; a++) {
+        s->filled[filled] = a;
+        filled += row[a] != 0;
+    }
+    for (int64_t k = 0; k < filled; k++) {
+        const int64_t a = s->filled[k];
+        const double v = w * row[a];
+        double *gram = s->gram + a * s->d;
+        s->moment[a] += v * y;
+        for (int64_t l = 0; l <= k; l++) gram[s->filled[l]] += v * row[s->filled[l]];
+    }
+    s->y_square += w * y * y;
+}
 
 static glia_status sums_begin(sums *s, glia_error *error) {
     const int64_t n = s->n, d = s->d;
     s->mean = calloc((size_t)(2 * d * d + 3 * d), sizeof *s->mean);
-    if (!s->mean) return glia_fail_nomem(error);
+    s->filled = malloc((size_t)d * sizeof *s->filled);
+    if (!s->mean || !s->filled) return glia_fail_nomem(error);
     s->moment = s->mean + d;
     s->solution = s->moment + d;
     s->gram = s->solution + d;
@@ -35,16 +55,7 @@ static glia_status sums_begin(sums *s, glia_error *error) {
     if (!(s->total > 0)) return glia_fail(error, GLIA_E_ARGUMENT, "explain: all weights of the local model are 0");
     s->y_mean /= s->total;
     for (int64_t a = 0; a < d; a++) s->mean[a] /= s->total;
-    for (int64_t i = 0; i < n; i++) { /* of columns as they are: those of LIME are mostly 0 and 1 */
-        const double w = s->weight[i], y = s->y[i] - s->y_mean, *row = s->z + i * d;
-        for (int64_t a = 0; a < d; a++) {
-            if (row[a] == 0) continue;
-            const double v = w * row[a];
-            s->moment[a] += v * y;
-            for (int64_t b = 0; b <= a; b++) s->gram[a * d + b] += v * row[b];
-        }
-        s->y_square += w * y * y;
-    }
+    for (int64_t i = 0; i < n; i++) add_products(s, i);
     for (int64_t a = 0; a < d; a++) { /* centred; y is already */
         for (int64_t b = 0; b <= a; b++) s->gram[a * d + b] -= s->total * s->mean[a] * s->mean[b];
     }
@@ -166,6 +177,7 @@ glia_status glia_local_fit(const double *z, const double *y, const double *weigh
         finish(&s, chosen, k, scratch, model);
     }
     free(s.mean);
+    free(s.filled);
     free(chosen);
     free(scratch);
     return status;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "core/ops/ops.h"
+#include "data/sources/data.h"
 
 /* ---- setup -------------------------------------------------------------------------------- */
 
@@ -176,6 +177,9 @@ static void declare(glia_training *t) {
 
 static glia_status begin(glia_training *t, glia_error *error) {
     glia_status status = check_opts(&t->opts, error);
+    if (status == GLIA_OK && t->data->targets == GLIA_TARGETS_BOXES)
+        status = glia_fail(error, GLIA_E_ARGUMENT, "%s: boxes are for the method detect, not for a loss",
+                           t->data->name);
     if (status == GLIA_OK) status = glia_phases_check(t, error);
     if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
     if (status == GLIA_OK) status = begin_steps(t, error);

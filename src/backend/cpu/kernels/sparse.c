@@ -12,7 +12,8 @@
 enum {
     GRAIN = 1 << 14, /* products per piece */
     LOOKING = 4,     /* threads that look through all entries of a transposed product */
-    BLOCK = 16,      /* columns of a product that stay in registers */
+    BLOCK = 16,      /* columns of a product that stay in registers, */
+    WIDE = 4 * VLEN, /* and those of a wide one */
     LANES = 8        /* a usual width of parts */
 };
 
@@ -28,7 +29,7 @@ static inline int64_t index_at(const void *index, bool wide, int64_t i) {
 
 static inline int64_t column_at(const glia_csr_args *c, int64_t e) {
     const int64_t k = index_at(c->column, c->wide_column, e);
-    return GLIA_MIN(GLIA_MAX(k, 0), c->columns - 1);
+    return (uint64_t)k < (uint64_t)c->columns ? k : k < 0 ? 0 : c->columns - 1;
 }
 
 /* The entries of a row, limited to the existing ones. */
@@ -84,16 +85,31 @@ static inline void sum_block(const glia_csr_args *c, int64_t e, int64_t end, int
     memcpy(y + f, sum, sizeof sum);
 }
 
+/* y[f ... f + WIDE) of a row. */
+GLIA_INLINE void sum_wide(const glia_csr_args *c, int64_t e, int64_t end, int64_t f, float *restrict y) {
+    vf sum[4] = { { 0 } };
+    for (; e < end; e++) {
+        const float *x = c->x + column_at(c, e) * c->width + f;
+        const vf v = vf_set(c->value[e]);
+        GLIA_UNROLL
+        for (int k = 0; k < 4; k++) sum[k] += v * vf_load(x + k * VLEN);
+    }
+    GLIA_UNROLL
+    for (int k = 0; k < 4; k++) vf_store(y + f + k * VLEN, sum[k]);
+}
+
 static void product_piece(void *context, int64_t piece, int worker) {
     const csr_job *j = context;
     const glia_csr_args *c = j->c;
+    const int64_t wide = c->heads == 1 ? c->width / WIDE * WIDE : 0;
     const int64_t blocks = c->heads == 1 ? c->width / BLOCK * BLOCK : 0, rest = c->width - blocks;
     int64_t row, last, e, end;
     (void)worker;
     for (rows_of(c->rows, j, piece, &row, &last); row < last; row++) {
         float *y = c->y + row * c->width;
         entries_of(c, row, &e, &end);
-        for (int64_t f = 0; f < blocks; f += BLOCK) sum_block(c, e, end, f, y);
+        for (int64_t f = 0; f < wide; f += WIDE) sum_wide(c, e, end, f, y);
+        for (int64_t f = wide; f < blocks; f += BLOCK) sum_block(c, e, end, f, y);
         memset(y + blocks, 0, (size_t)rest * sizeof *y);
         for (; rest && e < end; e++) {
             const float *x = c->x + column_at(c, e) * c->width + blocks;

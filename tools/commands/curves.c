@@ -1,7 +1,7 @@
 /* curves.c - `glia curves`: figures of epochs of several runs as one chart.
  *
- * Runs whose names differ only in a number at their end ("double-0", "double-1") are one curve: the mean, with a band
- * of one standard deviation over the runs to both sides.
+ * Runs whose names differ only in a number at their end ("double-0", "double-1"; but "plain20" is a name of its own) are
+ * one curve: the mean, with a band of one standard deviation over the runs to both sides.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -98,7 +98,7 @@ static int read_curve(const char *run, const char *of, const char *over, curve *
 
 /* ---- groups ------------------------------------------------------------------------------- */
 
-/* The folder's name without a number at its end: "runs/double-0" -> "double". */
+/* The folder's name without a number behind "-", "_" or "." at its end: "runs/double-0" -> "double". */
 static void name_of(const char *run, char out[SHORT]) {
     size_t end = strlen(run);
     while (end > 1 && run[end - 1] == '/') end--;
@@ -106,8 +106,9 @@ static void name_of(const char *run, char out[SHORT]) {
     while (start > 0 && run[start - 1] != '/') start--;
     size_t length = end - start;
     while (length > 0 && isdigit((unsigned char)run[start + length - 1])) length--;
+    const size_t digits = length;
     while (length > 0 && strchr("-_.", run[start + length - 1])) length--;
-    if (length == 0) length = end - start; /* the whole name is a number */
+    if (length == 0 || length == digits) length = end - start;
     snprintf(out, SHORT, "%.*s", (int)length, run + start);
 }
 

@@ -77,6 +77,8 @@ static glia_status times(glia_error *error) {
     if (status == GLIA_OK) status = glia_spikeprop_run(&net, input, &out, error);
     if (status == GLIA_OK) status = glia_spikeprop_step(&net, input, &target, 0.1, NULL, NULL, error);
     if (status == GLIA_OK) status = glia_resume_step(&cell, given, 2, 20, &target, 1, 0.1, NULL, error);
+    const glia_chronotron_opts chronotron = { .rate = 0.1 };
+    if (status == GLIA_OK) status = glia_chronotron_step(&cell, given, 2, 20, &target, 1, chronotron, NULL, error);
     return status;
 }
 

@@ -325,6 +325,10 @@ static void wrong_models_and_data_are_refused(void **state) {
     ASSERT_SAYS("needs data with a class for each sample");
     assert_int_equal(glia_train(other, strokes, "stdp", NULL, o, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("needs a model with an input 'x', a parameter 'cells/weights'");
+    glia_fit_opts adam = o;
+    adam.optimizer.kind = GLIA_ADAM;
+    assert_int_equal(glia_train(model, strokes, "stdp", NULL, adam, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("the method stdp learns by sgd with a learning rate alone");
     const double mean = 0.5, deviation = 0.5;
     assert_int_equal(glia_data_normalize(strokes, &mean, &deviation, 1, &error), GLIA_OK);
     assert_int_equal(glia_train(model, strokes, "stdp", NULL, o, &error), GLIA_E_ARGUMENT);

@@ -4,7 +4,8 @@
  * "cells/theta" (cells) and "cells/response" (cells, classes). There is no graph to run: competition.c simulates the
  * network.
  *
- * The optimiser's learning rate is a factor on both rates of plasticity; 0: 1.
+ * The optimiser's learning rate, the only one of its options that counts, is a factor on both rates of plasticity;
+ * 0: 1.
  *
  * Samples are learned one after the other; a step is a batch of them. At the end of an epoch the responses of the cells
  * to samples of the training data are measured, while nothing is learned: mean spikes by class. They say what a sample
@@ -130,7 +131,8 @@ static glia_status check_sample(const float *x, int64_t n, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     stdp *m = t->memory;
     glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    glia_status status = glia_training_plain_sgd(t, error);
+    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
     if (status == GLIA_OK) status = take(m, t->model, error);
     if (status == GLIA_OK) status = check_data(m, t->data, error);
     if (status == GLIA_OK && t->opts.validation) status = check_data(m, t->opts.validation, error);

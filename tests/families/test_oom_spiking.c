@@ -148,6 +148,18 @@ static glia_status readout(glia_error *error) { return train("readout", NULL, er
 static glia_status som(glia_error *error) { return train("som", NULL, error); }
 static glia_status hopfield(glia_error *error) { return train("hopfield", NULL, error); }
 
+static glia_status nir(glia_error *error) {
+    glia_model *model = glia_model_create("units", error);
+    if (!model) return error->status;
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 2));
+    x = glia_spiking_dense(glia_flatten(x), "d", (glia_dense_opts){ .units = 2 }, (glia_spiking_opts){ .steps = 3 });
+    glia_model_output(model, "y", x);
+    glia_status status = glia_model_init(model, 1, error);
+    if (status == GLIA_OK) status = glia_model_export_nir(model, "oom.nir", 0, error);
+    glia_model_free(model);
+    return status;
+}
+
 static void every_failure_is_reported(void **state) {
     (void)state;
     every_allocation(layers, "spiking layers");
@@ -161,6 +173,7 @@ static void every_failure_is_reported(void **state) {
     every_allocation(readout, "readout");
     every_allocation(som, "som");
     every_allocation(hopfield, "hopfield");
+    every_allocation(nir, "nir");
 }
 
 int main(void) {

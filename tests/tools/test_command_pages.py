@@ -90,6 +90,20 @@ class Pages(Folder):
         self.assertIn("7,850", self.glia("plot", "run").stdout)
         self.refused("plot", "lenet6", says="did you mean lenet5?")
 
+    def test_spiking_nets_are_exported(self):
+        quick = ("--data", "strokes?n=64", "--no-validation", "--epochs", 1, "--quiet")
+        self.glia("train", "snn-mlp", *quick, "--out", "spikes")
+        self.assertIn("saved net.nir", self.glia("export", "spikes", "-o", "net.nir", "--dt", "0.001").stdout)
+        content = (self.folder / "net.nir").read_bytes()
+        self.assertEqual(content[:8], b"\x89HDF\r\n\x1a\n")
+        for words in (b"NIRGraph", b"hidden.units", b"output.affine"):
+            self.assertIn(words, content)
+        self.refused("export", "spikes", "-o", "net.onnx", says="-o FILE.nir")
+        self.refused("export", "spikes", says="-o FILE.nir")
+        self.glia("train", "mlp", *quick, "--out", "plain")
+        self.refused("export", "plain", "-o", "plain.nir", code=1, says="'relu'")
+        self.assertFalse((self.folder / "plain.nir").exists())
+
     def test_a_learning_rate_is_found(self):
         done = self.glia("lr-find", "mlp", "--data", "strokes?n=1000", "-o", "lr.svg")
         suggested = float(re.search("--lr ([0-9.e-]+);", done.stdout).group(1))

@@ -68,8 +68,13 @@ typedef struct task {
 /* Weights are uniform in [low, 0.05) at first. */
 static task make_task(int inputs, int patterns, double duration, double low, uint64_t random) {
     const size_t n = (size_t)inputs, p = (size_t)patterns;
-    task t = { inputs, patterns, duration, malloc(n * p * sizeof *t.events), malloc(p * sizeof *t.wanted),
-               malloc(n * sizeof *t.weights), calloc(n, sizeof *t.change) };
+    task t = { inputs,
+               patterns,
+               duration,
+               malloc(n * p * sizeof *t.events),
+               malloc(p * sizeof *t.wanted),
+               malloc(n * sizeof *t.weights),
+               calloc(n, sizeof *t.change) };
     if (!t.events || !t.wanted || !t.weights || !t.change) exit(1);
     for (size_t i = 0; i < n * p; i++)
         t.events[i] = (glia_spike_event){ duration * uniform(&random), (int32_t)(i % n) };
@@ -104,8 +109,8 @@ static bool chronotron(task *t, int p, int cycle) {
     glia_kernel_cell cell = { .inputs = t->inputs, .weights = t->weights, .tau = 10, .tau_s = 5 };
     double distance = 1;
     (void)cycle;
-    glia_chronotron_step(&cell, t->events + (size_t)p * (size_t)t->inputs, t->inputs, t->duration + 50,
-                         &t->wanted[p], 1, opts, &distance, NULL);
+    glia_chronotron_step(&cell, t->events + (size_t)p * (size_t)t->inputs, t->inputs, t->duration + 50, &t->wanted[p],
+                         1, opts, &distance, NULL);
     return distance > 0.1 * 0.1 / 2; /* (1 ms / tau_q)^2 / 2 */
 }
 
@@ -121,8 +126,8 @@ static int learn(task *t, bool (*step)(task *t, int p, int cycle), int cycles, i
 
 /* A row for each load: how many of some draws of the patterns are learned without an error, the mean cycles of these,
  * and the mean part of the patterns that are wrong in the end. */
-static void curve(const char *name, bool (*step)(task *t, int p, int cycle), int inputs, double duration,
-                  double low, const double *loads, int n, int cycles) {
+static void curve(const char *name, bool (*step)(task *t, int p, int cycle), int inputs, double duration, double low,
+                  const double *loads, int n, int cycles) {
     enum { DRAWS = 5 };
     printf("%s, %d inputs, at most %d cycles\n  load  learned  cycles  wrong\n", name, inputs, cycles);
     for (int k = 0; k < n; k++) {

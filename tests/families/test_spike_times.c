@@ -204,8 +204,7 @@ static void a_chronotron_step_is_the_rule_of_the_paper(void **state) {
             for (int c = 0; c < CELLS && !reached[k]; c++)
                 expected[c] += 0.03 * kernels_before(events, EVENTS, c, wanted[k]);
         }
-        assert_int_equal(glia_chronotron_step(&cell, events, EVENTS, 120, wanted, m, opts, &distance, &error),
-                         GLIA_OK);
+        assert_int_equal(glia_chronotron_step(&cell, events, EVENTS, 120, wanted, m, opts, &distance, &error), GLIA_OK);
         ASSERT_NEAR(distance, price, 1e-9);
         for (int c = 0; c < CELLS; c++) ASSERT_NEAR(weights[c], expected[c], 1e-9);
     }
@@ -239,8 +238,7 @@ static void a_chronotron_learns_times(void **state) {
     }
     assert_int_equal(wrong, 0);
     const double late[2] = { 20, 10 };
-    assert_int_equal(glia_chronotron_step(&cell, events[0], INPUTS, 200, late, 2, opts, NULL, &error),
-                     GLIA_E_ARGUMENT);
+    assert_int_equal(glia_chronotron_step(&cell, events[0], INPUTS, 200, late, 2, opts, NULL, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("the wanted spike 1 at 10 ms is out of order");
 }
 

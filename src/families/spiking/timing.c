@@ -148,8 +148,7 @@ glia_status glia_kernel_cell_run(const glia_kernel_cell *c, const glia_spike_eve
 
 /* Adds `by` times the kernels of each input's spikes at time t: what its weight is multiplied with in the membrane. */
 static void add_kernels(double *to, const membrane *m, const glia_spike_event *events, int64_t n, double t, double by) {
-    for (int64_t i = 0; i < n && events[i].time < t; i++)
-        to[events[i].cell] += by * kernel(m, t - events[i].time);
+    for (int64_t i = 0; i < n && events[i].time < t; i++) to[events[i].cell] += by * kernel(m, t - events[i].time);
 }
 
 glia_status glia_tempotron_step(glia_kernel_cell *c, const glia_spike_event *events, int64_t n, double until,

@@ -13,6 +13,7 @@
 
 #include "core/ops/ops.h"
 #include "core/program/store.h"
+#include "families/spiking/check_data.h"
 #include "glia/spiking.h"
 #include "train/run/training.h"
 
@@ -56,10 +57,8 @@ static glia_status begin_with(glia_training *t, const char *name, glia_array *we
                          t->method->about.name, name);
     m->features = glia_shape_count(x->shape) / x->shape.dim[0];
     m->weights = weights->data;
-    if (glia_shape_count(glia_data_x_shape(t->data)) != m->features)
-        return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples of %lld numbers, but the model takes %lld",
-                         glia_data_name(t->data), (long long)glia_shape_count(glia_data_x_shape(t->data)),
-                         (long long)m->features);
+    status = glia_spiking_check_data(t->data, t->method->about.name, m->features, 0, error);
+    if (status != GLIA_OK) return status;
     m->measured = GLIA_MIN(m->measured, glia_data_count(t->data));
     m->held = malloc((size_t)(m->measured * m->features) * sizeof *m->held);
     if (!m->held) return glia_fail_nomem(error);

@@ -26,6 +26,7 @@
 #include "core/ops/ops.h"
 #include "core/program/store.h"
 #include "families/spiking/competition.h"
+#include "families/spiking/check_data.h"
 #include "train/run/training.h"
 
 enum { PIECE = 50, MOST_CLASSES = 1000 }; /* samples shown by one thread at a time */
@@ -107,14 +108,7 @@ static glia_status take(stdp *m, glia_model *model, glia_error *error) {
 }
 
 static glia_status check_data(const stdp *m, const glia_dataset *data, glia_error *error) {
-    if (!glia_data_classes(data) || glia_data_y_dtype(data) != GLIA_I32 ||
-        glia_shape_count(glia_data_y_shape(data)) != 1 || glia_data_classes(data) > m->classes)
-        return glia_fail(error, GLIA_E_ARGUMENT,
-                         "the method stdp needs data with a class for each sample, of the model's %d", m->classes);
-    if (glia_shape_count(glia_data_x_shape(data)) == m->net.inputs) return GLIA_OK;
-    char text[GLIA_SHAPE_TEXT];
-    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model takes %lld numbers",
-                     glia_data_name(data), glia_shape_format(glia_data_x_shape(data), text), (long long)m->net.inputs);
+    return glia_spiking_check_data(data, "stdp", m->net.inputs, m->classes, error);
 }
 
 static glia_status check_sample(const float *x, int64_t n, glia_error *error) {

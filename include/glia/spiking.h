@@ -237,7 +237,7 @@ typedef enum glia_stdp_rule {
     GLIA_STDP_TRIPLET /* Pfister and Gerstner 2006: w -= y (a_minus + a3_minus x2), += x (a_plus + a3_plus y2) */
 } glia_stdp_rule;
 
-/* How a synapse learns. A field left 0 has the default in its comment. */
+/* How a synapse learns. A field left 0 has the default in its comment; one that the rule does not use must be 0. */
 typedef struct glia_stdp {
     glia_stdp_rule rule;
     double a_plus, a_minus;     /* 0: 0.01, 0.0105; GLIA_ZERO: none */

@@ -153,6 +153,11 @@ static void mistakes_are_named(void **state) {
     const glia_stdp pair = { .rule = GLIA_STDP_PAIR };
     assert_int_equal(glia_spike_net_connect(net, 0, 1, 3, 0, &pair, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("a weight of 3, and the rule's limits are 0 and 1");
+    const glia_stdp third = { .rule = GLIA_STDP_PAIR, .a3_plus = 0.1 }, none = { .a_plus = 0.1 };
+    assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, &third, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("settings of triplets; the rule is pairs");
+    assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, &none, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("settings of plasticity, but no rule");
     assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, NULL, &error), GLIA_OK);
     assert_int_equal(glia_spike_net_connect(net, 1, 0, 1, 0, NULL, &error), GLIA_OK);
     assert_int_equal(run_one(net, 5, 0, 6), GLIA_E_ARGUMENT);

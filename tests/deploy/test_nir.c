@@ -79,7 +79,11 @@ static void what_nir_does_not_have_is_named(void **state) {
         glia_model_output(model, "y", k == 3 ? glia_softmax(x, 2) : x);
         assert_refused(model, words[k]);
     }
-    glia_model *model = tiny(&error);
+    glia_model *model = glia_model_create("no steps", &error);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(4));
+    glia_model_output(model, "y", glia_dense(x, "dense", units));
+    assert_refused(model, "the output should be (N, T, F)");
+    model = tiny(&error);
     assert_int_equal(glia_model_export_nir(model, "refused.nir", -1, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("a step of -1 seconds");
     assert_int_equal(glia_model_export_nir(model, "no/folder/x.nir", 0, &error), GLIA_E_NOT_FOUND);

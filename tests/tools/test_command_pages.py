@@ -101,7 +101,7 @@ class Pages(Folder):
         self.refused("export", "spikes", "-o", "net.onnx", says="-o FILE.nir")
         self.refused("export", "spikes", says="-o FILE.nir")
         self.glia("train", "mlp", *quick, "--out", "plain")
-        self.refused("export", "plain", "-o", "plain.nir", code=1, says="'relu'")
+        self.refused("export", "plain", "-o", "plain.nir", code=1, says="the output should be (N, T, F)")
         self.assertFalse((self.folder / "plain.nir").exists())
 
     def test_a_learning_rate_is_found(self):

@@ -217,6 +217,7 @@ static glia_status follow(export *x, const glia_node *n) {
             return unknown(x, n, "a mean should be over the steps");
         n = n->in[0];
     }
+    if (n->shape.rank != 3) return unknown(x, n, "the output should be (N, T, F), or its mean or sum over T");
     glia_status status = add_end(x, "output", "Output", &n->shape, 2);
     bool same_in_all_steps = false;
     while (status == GLIA_OK && !glia_is_input(n)) {

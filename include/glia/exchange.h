@@ -63,7 +63,8 @@ GLIA_API glia_status glia_model_load_torch_recurrent(glia_model *model, const ch
  * flattened samples Flatten, units LIF, IF, CubaLIF, and LI and CubaLI where they are silent: steps of dt by Euler's
  * method are the model's (tau = dt / (1 - beta), r = tau / dt). NIR's reset to v_reset is that of units with to_zero;
  * it has no reset by subtraction, so "reset" in a unit's metadata says "subtract" or "zero". A mean or a sum over the
- * steps at the end is left out. GLIA_E_UNSUPPORTED names what is not exported: max pooling, recurrent units, ... */
+ * steps at the end is left out. GLIA_E_UNSUPPORTED names what is not exported: max pooling, recurrent units, ...; or
+ * this is a build without libhdf5. */
 GLIA_API glia_status glia_model_export_nir(const glia_model *model, const char *path, double dt, glia_error *error);
 
 #ifdef __cplusplus

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree
 
-from command import DATA, Folder, main
+from command import DATA, Folder, glia, main
 
 
 class Pages(Folder):
@@ -93,13 +93,16 @@ class Pages(Folder):
     def test_spiking_nets_are_exported(self):
         quick = ("--data", "strokes?n=64", "--no-validation", "--epochs", 1, "--quiet")
         self.glia("train", "snn-mlp", *quick, "--out", "spikes")
-        self.assertIn("saved net.nir", self.glia("export", "spikes", "-o", "net.nir", "--dt", "0.001").stdout)
+        self.refused("export", "spikes", "-o", "net.onnx", says="-o FILE.nir")
+        self.refused("export", "spikes", says="-o FILE.nir")
+        done = glia("export", "spikes", "-o", "net.nir", "--dt", "0.001", folder=self.folder)
+        if done.returncode and "no HDF5" in done.stderr:
+            self.skipTest("built without HDF5")
+        self.assertIn("saved net.nir", done.stdout)
         content = (self.folder / "net.nir").read_bytes()
         self.assertEqual(content[:8], b"\x89HDF\r\n\x1a\n")
         for words in (b"NIRGraph", b"hidden.units", b"output.affine"):
             self.assertIn(words, content)
-        self.refused("export", "spikes", "-o", "net.onnx", says="-o FILE.nir")
-        self.refused("export", "spikes", says="-o FILE.nir")
         self.glia("train", "mlp", *quick, "--out", "plain")
         self.refused("export", "plain", "-o", "plain.nir", code=1, says="the output should be (N, T, F)")
         self.assertFalse((self.folder / "plain.nir").exists())

@@ -1,206 +1,148 @@
-/* hdf5.c - writes HDF5 files by the HDF5 File Format Specification, version 3.0, with the structures of HDF5 1.8:
+/* hdf5.c - writes HDF5 files by libhdf5, in memory, so that they are saved as atomically as all others.
  *
- *     48 bytes    superblock, version 2: sizes of numbers, the file's length, the address of the root group
- *     arrays      their bytes, and an object header: dataspace, datatype, fill value, contiguous layout
- *     groups      an object header: link info, group info and a link (name, address) for each member
+ * The same content gives the same bytes with the same libhdf5: nothing keeps a time. Files are little-endian and have
+ * libhdf5's oldest structures, its default, which every reader knows. (With H5F_LIBVER_V18, libhdf5 2.0 refuses what
+ * H5Fget_file_image() of 1.10.8 returns: a checksum is wrong.)
  *
- * Object headers have version 2: a signature, the length of their messages, the messages, and a checksum (Jenkins 2006,
- * lookup3). Members come before their group, so that addresses are known when they are written. Little-endian.
+ * libhdf5 keeps its state in global variables, and most builds of it, Debian's too, may be called by one thread at a
+ * time. A mutex is held as long as a file is open. It does not know of calls that a program makes by itself: a program
+ * that uses libhdf5 in other threads needs a build that is thread-safe.
  */
 #include "data/formats/hdf5.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays are written as they lie in memory");
+#if GLIA_HAVE_HDF5
+#include <hdf5.h>
+#include <pthread.h>
 
-enum { SUPERBLOCK = 48 };
-enum { DATASPACE = 1, LINK_INFO = 2, DATATYPE = 3, FILL_VALUE = 5, LINK = 6, LAYOUT = 8, GROUP_INFO = 10 };
-#define NOWHERE UINT64_MAX
+struct glia_hdf5 {
+    hid_t file, group, array, link; /* the file, and how its groups, arrays and links are made */
+    H5E_auto2_t print;              /* what prints libhdf5's errors for the program while no file is open here */
+    void *context;
+    glia_status status;
+    glia_error *error;
+};
 
-static void put(glia_text *to, uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; i++) {
-        const char byte = (char)(value >> 8 * i & 255);
-        glia_text_append(to, &byte, 1);
-    }
+static pthread_mutex_t only_one = PTHREAD_MUTEX_INITIALIZER;
+
+/* The words of libhdf5's first error, which lies deepest. */
+static herr_t deepest(unsigned n, const H5E_error2_t *reason, void *words) {
+    if (n == 0) *(const char **)words = reason->desc;
+    return 0;
 }
 
-/* ---- checksums ------------------------------------------------------------------------------------ */
-
-static uint32_t turn(uint32_t x, int by) { return x << by | x >> (32 - by); }
-
-static void mix(uint32_t s[3]) {
-    static const int by[6] = { 4, 6, 8, 16, 19, 4 };
-    for (int i = 0; i < 6; i++) {
-        uint32_t *a = &s[i % 3], *c = &s[(i + 2) % 3];
-        *a -= *c;
-        *a ^= turn(*c, by[i]);
-        *c += s[(i + 1) % 3];
-    }
+/* What libhdf5 does in memory fails for want of it. */
+static void fail(glia_hdf5 *file, const char *what) {
+    const char *words = "out of memory";
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, deepest, &words);
+    file->status = glia_fail(file->error, GLIA_E_NOMEM, "hdf5: %s: %s", what, words ? words : "unknown");
 }
 
-static void finish(uint32_t s[3]) {
-    static const int by[7] = { 14, 11, 25, 16, 4, 14, 24 };
-    for (int i = 0; i < 7; i++) {
-        uint32_t *to = &s[(i + 2) % 3], from = s[(i + 1) % 3];
-        *to ^= from;
-        *to -= turn(from, by[i]);
-    }
-}
-
-/* lookup3's hashlittle with the initial value 0. */
-static uint32_t checksum(const char *bytes, size_t n) {
-    const uint32_t first = 0xdeadbeef + (uint32_t)n;
-    uint32_t s[3] = { first, first, first };
-    for (size_t from = 0; from < n; from += 12) {
-        for (size_t i = from; i < n && i < from + 12; i++)
-            s[(i - from) / 4] += (uint32_t)(uint8_t)bytes[i] << 8 * ((i - from) % 4);
-        if (from + 12 < n)
-            mix(s);
-        else
-            finish(s);
-    }
-    return s[2];
-}
-
-/* ---- objects -------------------------------------------------------------------------------------- */
-
-static void message(glia_text *to, int kind, const glia_text *content) {
-    put(to, (uint64_t)kind, 1);
-    put(to, content->length, 2);
-    put(to, 0, 1); /* flags */
-    glia_text_append(to, content->bytes, content->length);
-    to->failed |= content->failed;
-}
-
-static uint64_t end_of(glia_hdf5 *file) {
-    for (uint64_t i = file->bytes.length; i < SUPERBLOCK; i++) glia_text_append(&file->bytes, "", 1);
-    return file->bytes.length;
-}
-
-static uint64_t object(glia_hdf5 *file, glia_text *messages) {
-    const uint64_t at = end_of(file);
-    glia_text header = { 0 };
-    glia_text_append(&header, "OHDR\2\2", 6); /* version 2; the length has 4 bytes */
-    put(&header, messages->length, 4);
-    glia_text_append(&header, messages->bytes, messages->length);
-    if (!header.failed) put(&header, checksum(header.bytes, header.length), 4);
-    glia_text_append(&file->bytes, header.bytes, header.length);
-    file->bytes.failed |= header.failed | messages->failed;
-    free(header.bytes);
-    return at;
-}
-
-/* An array of any datatype. */
-static uint64_t dataset(glia_hdf5 *file, glia_shape shape, size_t size, const void *data, const glia_text *type) {
-    const uint64_t at = end_of(file), length = (uint64_t)glia_shape_count(shape) * size;
-    glia_text_append(&file->bytes, data, length);
-    glia_text messages = { 0 }, space = { 0 }, fill = { 0 }, layout = { 0 };
-    put(&space, 2, 1); /* version; the shape can not grow */
-    put(&space, (uint64_t)shape.rank, 1);
-    put(&space, 0, 1);
-    put(&space, shape.rank > 0, 1);
-    for (int i = 0; i < shape.rank; i++) put(&space, (uint64_t)shape.dim[i], 8);
-    put(&fill, 3, 1);
-    put(&fill, 0x0a, 1); /* space is allocated late, the value is written if it is set, and it is not */
-    put(&layout, 3, 1);
-    put(&layout, 1, 1); /* contiguous */
-    put(&layout, length ? at : NOWHERE, 8);
-    put(&layout, length, 8);
-    message(&messages, DATASPACE, &space);
-    message(&messages, DATATYPE, type);
-    message(&messages, FILL_VALUE, &fill);
-    message(&messages, LAYOUT, &layout);
-    const uint64_t header = object(file, &messages);
-    free(messages.bytes), free(space.bytes), free(fill.bytes), free(layout.bytes);
-    return header;
-}
-
-uint64_t glia_hdf5_array(glia_hdf5 *file, glia_dtype dtype, glia_shape shape, const void *data) {
-    const size_t size = glia_dtype_size(dtype);
-    const bool real = dtype == GLIA_F32 || dtype == GLIA_F64, wide = size == 8;
-    glia_text type = { 0 };
-    put(&type, real ? 0x11 : 0x10, 1); /* version 1, class 1 or 0 */
-    put(&type, real ? 0x20 : 0x08, 1); /* the first bit of a mantissa is implied; an integer has a sign */
-    put(&type, real ? 8 * size - 1 : 0, 1);
-    put(&type, 0, 1);
-    put(&type, size, 4);
-    put(&type, 0, 2); /* offset and number of bits */
-    put(&type, 8 * size, 2);
-    if (real) { /* place and bits of the exponent, of the mantissa; the bias */
-        put(&type, wide ? 52 : 23, 1);
-        put(&type, wide ? 11 : 8, 1);
-        put(&type, 0, 1);
-        put(&type, wide ? 52 : 23, 1);
-        put(&type, wide ? 1023 : 127, 4);
-    }
-    const uint64_t at = dataset(file, shape, size, data, &type);
-    free(type.bytes);
-    return at;
-}
-
-uint64_t glia_hdf5_texts(glia_hdf5 *file, glia_shape shape, size_t width, const char *data) {
-    glia_text type = { 0 };
-    put(&type, 0x13, 1); /* version 1, class 3 */
-    put(&type, 0x11, 1); /* padded with zeros, UTF-8 */
-    put(&type, 0, 2);
-    put(&type, width, 4);
-    const uint64_t at = dataset(file, shape, width, data, &type);
-    free(type.bytes);
-    return at;
-}
-
-uint64_t glia_hdf5_group(glia_hdf5 *file, const glia_hdf5_link *links, int n) {
-    glia_text messages = { 0 }, info = { 0 }, group = { 0 };
-    put(&info, 0, 2); /* version, flags; no index of names */
-    put(&info, NOWHERE, 8);
-    put(&info, NOWHERE, 8);
-    put(&group, 0, 2);
-    message(&messages, LINK_INFO, &info);
-    message(&messages, GROUP_INFO, &group);
-    for (int i = 0; i < n; i++) {
-        glia_text link = { 0 };
-        const size_t length = strlen(links[i].name);
-        put(&link, 1, 1);
-        put(&link, 0x10, 1); /* a hard link; the character set is given, the name's length has 1 byte */
-        put(&link, 1, 1);    /* UTF-8 */
-        put(&link, length, 1);
-        glia_text_append(&link, links[i].name, length);
-        put(&link, links[i].address, 8);
-        message(&messages, LINK, &link);
-        free(link.bytes);
-    }
-    const uint64_t at = object(file, &messages);
-    free(messages.bytes), free(info.bytes), free(group.bytes);
-    return at;
-}
-
-/* ---- files ---------------------------------------------------------------------------------------- */
-
-glia_status glia_hdf5_save(glia_hdf5 *file, uint64_t root, const char *path, glia_error *error) {
-    glia_text block = { 0 };
-    glia_text_append(&block, "\211HDF\r\n\032\n", 8);
-    put(&block, 2, 1); /* version */
-    put(&block, 8, 1); /* bytes of an address, of a length */
-    put(&block, 8, 1);
-    put(&block, 0, 1);
-    put(&block, 0, 8); /* addresses count from here */
-    put(&block, NOWHERE, 8);
-    put(&block, end_of(file), 8);
-    put(&block, root, 8);
-    glia_status status = GLIA_E_NOMEM;
-    if (!block.failed && !file->bytes.failed) {
-        put(&block, checksum(block.bytes, block.length), 4);
-        const glia_span pieces[] = { { block.bytes, block.length },
-                                     { file->bytes.bytes + SUPERBLOCK, file->bytes.length - SUPERBLOCK } };
-        if (!block.failed) status = glia_file_replace(path, pieces, 2, error);
-    }
-    if (status == GLIA_E_NOMEM) glia_fail_nomem(error);
-    free(block.bytes);
+glia_status glia_hdf5_open(glia_hdf5 **out, glia_error *error) {
+    *out = NULL;
+    glia_hdf5 *file = calloc(1, sizeof *file);
+    if (!file) return glia_fail_nomem(error);
+    pthread_mutex_lock(&only_one);
+    file->error = error;
+    H5Eget_auto2(H5E_DEFAULT, &file->print, &file->context);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    file->group = H5Pcreate(H5P_GROUP_CREATE);
+    file->array = H5Pcreate(H5P_DATASET_CREATE);
+    file->link = H5Pcreate(H5P_LINK_CREATE);
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
+    const bool ready = H5Pset_obj_track_times(file->group, false) >= 0 &&
+                       H5Pset_obj_track_times(file->array, false) >= 0 && H5Pset_obj_track_times(create, false) >= 0 &&
+                       H5Pset_char_encoding(file->link, H5T_CSET_UTF8) >= 0 &&
+                       H5Pset_fapl_core(access, 1 << 16, false) >= 0;
+    /* Nothing of this name is written to disk. */
+    file->file = ready ? H5Fcreate("glia's hdf5 in memory", H5F_ACC_TRUNC, create, access) : H5I_INVALID_HID;
+    if (file->file < 0) fail(file, "a file in memory");
+    H5Pclose(access);
+    H5Pclose(create);
+    const glia_status status = file->status;
+    if (status == GLIA_OK)
+        *out = file;
+    else
+        glia_hdf5_free(file);
     return status;
 }
 
 void glia_hdf5_free(glia_hdf5 *file) {
-    free(file->bytes.bytes);
-    *file = (glia_hdf5){ 0 };
+    if (!file) return;
+    if (file->file >= 0) H5Fclose(file->file);
+    H5Pclose(file->group);
+    H5Pclose(file->array);
+    H5Pclose(file->link);
+    H5Eset_auto2(H5E_DEFAULT, file->print, file->context);
+    pthread_mutex_unlock(&only_one);
+    free(file);
 }
+
+void glia_hdf5_group(glia_hdf5 *file, const char *name) {
+    if (file->status != GLIA_OK) return;
+    const hid_t group = H5Gcreate2(file->file, name, file->link, file->group, H5P_DEFAULT);
+    if (group < 0 || H5Gclose(group) < 0) fail(file, name);
+}
+
+/* `type` in the file, `here` in memory. */
+static void write_array(glia_hdf5 *file, const char *name, hid_t type, hid_t here, glia_shape shape, const void *data) {
+    if (file->status != GLIA_OK) return;
+    hsize_t sizes[GLIA_MAX_RANK];
+    for (int i = 0; i < shape.rank; i++) sizes[i] = (hsize_t)shape.dim[i];
+    const hid_t space = shape.rank ? H5Screate_simple(shape.rank, sizes, NULL) : H5Screate(H5S_SCALAR);
+    const hid_t array = H5Dcreate2(file->file, name, type, space, file->link, file->array, H5P_DEFAULT);
+    if (array < 0 || H5Dwrite(array, here, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) fail(file, name);
+    H5Dclose(array);
+    H5Sclose(space);
+}
+
+void glia_hdf5_array(glia_hdf5 *file, const char *name, glia_dtype dtype, glia_shape shape, const void *data) {
+    const bool real = dtype == GLIA_F32 || dtype == GLIA_F64, wide = glia_dtype_size(dtype) == 8;
+    const hid_t type = real ? (wide ? H5T_IEEE_F64LE : H5T_IEEE_F32LE) : wide ? H5T_STD_I64LE : H5T_STD_I32LE;
+    const hid_t here = real ? (wide ? H5T_NATIVE_DOUBLE : H5T_NATIVE_FLOAT)
+                            : (wide ? H5T_NATIVE_INT64 : H5T_NATIVE_INT32);
+    write_array(file, name, type, here, shape, data);
+}
+
+void glia_hdf5_texts(glia_hdf5 *file, const char *name, glia_shape shape, size_t width, const char *data) {
+    if (file->status != GLIA_OK) return;
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    const bool ready = H5Tset_size(type, width) >= 0 && H5Tset_cset(type, H5T_CSET_UTF8) >= 0 &&
+                       H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0;
+    if (!ready) fail(file, name);
+    write_array(file, name, type, type, shape, data);
+    H5Tclose(type);
+}
+
+glia_status glia_hdf5_save(glia_hdf5 *file, const char *path) {
+    if (file->status != GLIA_OK) return file->status;
+    const ssize_t length = H5Fflush(file->file, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(file->file, NULL, 0);
+    if (length < 0) return fail(file, path), file->status;
+    char *image = malloc((size_t)length);
+    if (!image) return glia_fail_nomem(file->error);
+    if (H5Fget_file_image(file->file, image, (size_t)length) != length) fail(file, path);
+    glia_status status = file->status;
+    if (status == GLIA_OK) status = glia_file_replace(path, &(glia_span){ image, (size_t)length }, 1, file->error);
+    free(image);
+    return status;
+}
+
+#else
+
+/* Without an open file, there is nothing that the other functions could be called with. */
+glia_status glia_hdf5_open(glia_hdf5 **out, glia_error *error) {
+    *out = NULL;
+    return glia_fail(error, GLIA_E_UNSUPPORTED, "hdf5: this build of Glia has no HDF5 (libhdf5-dev)");
+}
+void glia_hdf5_free(glia_hdf5 *file) { (void)file; }
+void glia_hdf5_group(glia_hdf5 *file, const char *name) { (void)file, (void)name; }
+void glia_hdf5_array(glia_hdf5 *file, const char *name, glia_dtype dtype, glia_shape shape, const void *data) {
+    (void)file, (void)name, (void)dtype, (void)shape, (void)data;
+}
+void glia_hdf5_texts(glia_hdf5 *file, const char *name, glia_shape shape, size_t width, const char *data) {
+    (void)file, (void)name, (void)shape, (void)width, (void)data;
+}
+glia_status glia_hdf5_save(glia_hdf5 *file, const char *path) { return (void)file, (void)path, GLIA_E_UNSUPPORTED; }
+
+#endif

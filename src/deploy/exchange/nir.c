@@ -23,51 +23,48 @@
 #include "glia/exchange.h"
 #include "train/model/model.h"
 
-enum { MOST_NODES = 256, MOST_FIELDS = 12, NAME = 128 };
+enum { MOST_NODES = 256, NAME = 128 };
 
 typedef struct export {
     const glia_model *model;
     double dt;
-    glia_hdf5 file;
+    glia_hdf5 *file;
     int n; /* nodes, from the output on */
     char names[MOST_NODES][NAME];
-    uint64_t addresses[MOST_NODES];
+    char path[NAME + 64]; /* see path_of() */
     glia_error *error;
 }
 export;
 
 /* ---- nodes of the file ---------------------------------------------------------------------------- */
 
-typedef struct fields {
-    glia_hdf5_link links[MOST_FIELDS];
-    int n;
-} fields;
-
-static void add_field(fields *f, const char *name, uint64_t address) {
-    f->links[f->n++] = (glia_hdf5_link){ name, address };
+/* The path of a field of the last node; "": of the node. */
+static const char *path_of(export *x, const char *field) {
+    snprintf(x->path, sizeof x->path, "node/nodes/%s%s%s", x->names[x->n - 1], *field ? "/" : "", field);
+    return x->path;
 }
 
-static uint64_t text_of(export *x, const char *words) {
-    return glia_hdf5_texts(&x->file, GLIA_SCALAR, strlen(words), words);
+static void add_text(export *x, const char *path, const char *words) {
+    glia_hdf5_texts(x->file, path, GLIA_SCALAR, strlen(words), words);
 }
 
 /* `value` for each of n units. */
-static glia_status add_same(export *x, fields *f, const char *name, int64_t n, double value) {
+static glia_status add_same(export *x, const char *field, int64_t n, double value) {
     float *values = malloc((size_t)n * sizeof *values);
     if (!values) return glia_fail_nomem(x->error);
     for (int64_t i = 0; i < n; i++) values[i] = (float)value;
-    add_field(f, name, glia_hdf5_array(&x->file, GLIA_F32, GLIA_SHAPE(n), values));
+    glia_hdf5_array(x->file, path_of(x, field), GLIA_F32, GLIA_SHAPE(n), values);
     free(values);
     return GLIA_OK;
 }
 
 /* Sizes of a shape from `axis` on, as an array of integers. */
-static uint64_t sizes_of(export *x, const glia_shape *shape, int axis) {
-    return glia_hdf5_array(&x->file, GLIA_I64, GLIA_SHAPE(shape->rank - axis), shape->dim + axis);
+static void add_sizes(export *x, const char *field, const glia_shape *shape, int axis) {
+    glia_hdf5_array(x->file, path_of(x, field), GLIA_I64, GLIA_SHAPE(shape->rank - axis), shape->dim + axis);
 }
 
-/* Ends a node "LAYER.SUFFIX", or "SUFFIX" without a layer. '/' separates groups in HDF5, so layers have '.'. */
-static glia_status add_node(export *x, const char *layer, const char *suffix, const char *type, fields *f) {
+/* Begins a node "LAYER.SUFFIX", or "SUFFIX" without a layer. '/' separates groups in HDF5, so layers have '.'. */
+static glia_status add_node(export *x, const char *layer, const char *suffix, const char *type) {
     if (x->n == MOST_NODES) return glia_fail(x->error, GLIA_E_UNSUPPORTED, "nir: more than %d nodes", MOST_NODES);
     char *name = x->names[x->n];
     const int length = snprintf(name, NAME, "%s%s%s", layer, *layer ? "." : "", suffix);
@@ -77,8 +74,9 @@ static glia_status add_node(export *x, const char *layer, const char *suffix, co
         if (strcmp(x->names[i], name) == 0)
             return glia_fail(x->error, GLIA_E_UNSUPPORTED, "nir: two nodes would be called '%s'", name);
     }
-    add_field(f, "type", text_of(x, type));
-    x->addresses[x->n++] = glia_hdf5_group(&x->file, f->links, f->n);
+    x->n++;
+    glia_hdf5_group(x->file, path_of(x, ""));
+    add_text(x, path_of(x, "type"), type);
     return GLIA_OK;
 }
 
@@ -123,25 +121,23 @@ static void name_layer(const glia_node *product, char layer[NAME]) {
     snprintf(layer, NAME, "%.*s", (int)(end ? end - kernel : (ptrdiff_t)strlen(kernel)), kernel);
 }
 
-static glia_status add_parameter(export *x, fields *f, const char *name, const glia_node *leaf) {
+static glia_status add_parameter(export *x, const char *field, const glia_node *leaf) {
     glia_array values;
     const char *wanted = glia_leaf_of(leaf)->name;
     if (!x->model->store || !glia_store_look(x->model->store, wanted, &values) || values.dtype != GLIA_F32)
         return glia_fail(x->error, GLIA_E_ARGUMENT, "nir: the model has no f32 values of '%s'", wanted);
-    add_field(f, name, glia_hdf5_array(&x->file, GLIA_F32, values.shape, values.data));
+    glia_hdf5_array(x->file, path_of(x, field), GLIA_F32, values.shape, values.data);
     return GLIA_OK;
 }
 
 /* ---- the walk ------------------------------------------------------------------------------------- */
 
 static glia_status add_layer(export *x, const glia_node *product, const glia_node *bias) {
-    fields f = { 0 };
     char layer[NAME];
     name_layer(product, layer);
-    glia_status status = add_parameter(x, &f, "weight", product->in[1]);
-    if (status == GLIA_OK && bias) status = add_parameter(x, &f, "bias", bias);
-    if (status != GLIA_OK) return status;
-    return add_node(x, layer, bias ? "affine" : "linear", bias ? "Affine" : "Linear", &f);
+    glia_status status = add_node(x, layer, bias ? "affine" : "linear", bias ? "Affine" : "Linear");
+    if (status == GLIA_OK) status = add_parameter(x, "weight", product->in[1]);
+    return status == GLIA_OK && bias ? add_parameter(x, "bias", bias) : status;
 }
 
 /* Units with the membranes u; *source becomes their input. */
@@ -173,27 +169,24 @@ static glia_status add_units(export *x, const glia_node *u, bool silent, const g
                    { "v_reset", !silent, 0 },
                    { "tau_syn", synapse != NULL, tau_syn },
                    { "w_in", synapse != NULL, tau_syn / x->dt } };
-    fields f = { 0 };
-    glia_status status = GLIA_OK;
-    for (int i = 0; i < GLIA_COUNT(values) && status == GLIA_OK; i++) {
-        if (values[i].given) status = add_same(x, &f, values[i].name, n, values[i].value);
-    }
-    if (status != GLIA_OK) return status;
-    if (!silent) {
-        const char *mode = a->reset == GLIA_RESET_SUBTRACT ? "subtract" : "zero";
-        const glia_hdf5_link reset = { "reset", text_of(x, mode) };
-        add_field(&f, "metadata", glia_hdf5_group(&x->file, &reset, 1));
-    }
     char layer[NAME];
     name_layer(product, layer);
     const char *type = integrates ? "IF" : synapse ? (silent ? "CubaLI" : "CubaLIF") : silent ? "LI" : "LIF";
-    return add_node(x, layer, "units", type, &f);
+    glia_status status = add_node(x, layer, "units", type);
+    for (int i = 0; i < GLIA_COUNT(values) && status == GLIA_OK; i++) {
+        if (values[i].given) status = add_same(x, values[i].name, n, values[i].value);
+    }
+    if (status == GLIA_OK && !silent) {
+        glia_hdf5_group(x->file, path_of(x, "metadata"));
+        add_text(x, path_of(x, "metadata/reset"), a->reset == GLIA_RESET_SUBTRACT ? "subtract" : "zero");
+    }
+    return status;
 }
 
 static glia_status add_end(export *x, const char *name, const char *type, const glia_shape *shape, int axis) {
-    fields f = { 0 };
-    add_field(&f, "shape", sizes_of(x, shape, axis));
-    return add_node(x, "", name, type, &f);
+    glia_status status = add_node(x, "", name, type);
+    if (status == GLIA_OK) add_sizes(x, "shape", shape, axis);
+    return status;
 }
 
 /* A reshape of samples to vectors; spikes that are already vectors stay as they are. */
@@ -202,12 +195,13 @@ static glia_status add_flatten(export *x, const glia_node *n) {
     const bool steps = n->shape.rank == 3;
     if (n->shape.rank - steps != 2 || from->rank < 2 + steps || (steps && from->dim[1] != n->shape.dim[1]))
         return unknown(x, n, "a reshape should flatten each sample");
-    fields f = { 0 };
+    glia_status status = add_node(x, "", "flatten", "Flatten");
+    if (status != GLIA_OK) return status;
     const int64_t first = 0, last = -1;
-    add_field(&f, "start_dim", glia_hdf5_array(&x->file, GLIA_I64, GLIA_SCALAR, &first));
-    add_field(&f, "end_dim", glia_hdf5_array(&x->file, GLIA_I64, GLIA_SCALAR, &last));
-    add_field(&f, "input_type", sizes_of(x, from, 1 + steps));
-    return add_node(x, "", "flatten", "Flatten", &f);
+    glia_hdf5_array(x->file, path_of(x, "start_dim"), GLIA_I64, GLIA_SCALAR, &first);
+    glia_hdf5_array(x->file, path_of(x, "end_dim"), GLIA_I64, GLIA_SCALAR, &last);
+    add_sizes(x, "input_type", from, 1 + steps);
+    return GLIA_OK;
 }
 
 static glia_status follow(export *x, const glia_node *n) {
@@ -243,31 +237,34 @@ static glia_status follow(export *x, const glia_node *n) {
 /* ---- the file ------------------------------------------------------------------------------------- */
 
 /* (edges, 2) names, from the input on, as wide as the longest. */
-static uint64_t write_edges(export *x) {
+static glia_status add_edges(export *x) {
     size_t width = 1;
     for (int i = 0; i < x->n; i++) width = GLIA_MAX(width, strlen(x->names[i]));
     const size_t edges = (size_t)x->n - 1;
     char *names = calloc(2 * edges, width);
-    if (!names) return x->file.bytes.failed = true, 0;
+    if (!names) return glia_fail_nomem(x->error);
     for (size_t i = 0; i < edges; i++) {
         const char *from = x->names[edges - i], *to = x->names[edges - i - 1];
         memcpy(names + 2 * i * width, from, strlen(from));
         memcpy(names + (2 * i + 1) * width, to, strlen(to));
     }
-    const uint64_t at = glia_hdf5_texts(&x->file, GLIA_SHAPE((int64_t)edges, 2), width, names);
+    glia_hdf5_texts(x->file, "node/edges", GLIA_SHAPE((int64_t)edges, 2), width, names);
     free(names);
-    return at;
+    return GLIA_OK;
 }
 
-static glia_status write_graph(export *x, const char *path) {
-    glia_hdf5_link nodes[MOST_NODES];
-    for (int i = 0; i < x->n; i++) nodes[i] = (glia_hdf5_link){ x->names[i], x->addresses[i] };
-    const glia_hdf5_link graph[] = { { "type", text_of(x, "NIRGraph") },
-                                     { "nodes", glia_hdf5_group(&x->file, nodes, x->n) },
-                                     { "edges", write_edges(x) } };
-    const glia_hdf5_link root[] = { { "version", text_of(x, "1.0.8") },
-                                    { "node", glia_hdf5_group(&x->file, graph, GLIA_COUNT(graph)) } };
-    return glia_hdf5_save(&x->file, glia_hdf5_group(&x->file, root, GLIA_COUNT(root)), path, x->error);
+static glia_status write_graph(export *x, const glia_node *output, const char *path) {
+    glia_status status = glia_hdf5_open(&x->file, x->error);
+    if (status != GLIA_OK) return status;
+    add_text(x, "version", "1.0.8");
+    glia_hdf5_group(x->file, "node");
+    glia_hdf5_group(x->file, "node/nodes");
+    add_text(x, "node/type", "NIRGraph");
+    status = follow(x, output);
+    if (status == GLIA_OK) status = add_edges(x);
+    if (status == GLIA_OK) status = glia_hdf5_save(x->file, path);
+    glia_hdf5_free(x->file);
+    return status;
 }
 
 glia_status glia_model_export_nir(const glia_model *model, const char *path, double dt, glia_error *error) {
@@ -278,9 +275,8 @@ glia_status glia_model_export_nir(const glia_model *model, const char *path, dou
     if (!x) return glia_fail_nomem(error);
     x->model = model, x->dt = dt > 0 ? dt : 1e-4, x->error = error;
     const glia_node *output = glia_model_output_at(model, 0, NULL);
-    glia_status status = output ? follow(x, output) : glia_fail(error, GLIA_E_ARGUMENT, "nir: the model has no output");
-    if (status == GLIA_OK) status = write_graph(x, path);
-    glia_hdf5_free(&x->file);
+    const glia_status status = output ? write_graph(x, output, path)
+                                      : glia_fail(error, GLIA_E_ARGUMENT, "nir: the model has no output");
     free(x);
     return status;
 }

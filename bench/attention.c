@@ -9,9 +9,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "glia/glia.h"
+#include "worker.h"
 
 enum { HEADS = 2, SIZE = 64, UNITS = HEADS * SIZE, ROWS = 6, FIRST = 512 };
 
@@ -23,22 +23,6 @@ typedef struct row {
 static void fail(const glia_error *error) {
     fprintf(stderr, "bench_attention: %s\n", error->message);
     exit(1);
-}
-
-/* The peak resident memory of this process, in bytes. */
-static double peak_bytes(void) {
-    char line[256];
-    long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %ld", &kib) != 1) continue;
-    if (file) fclose(file);
-    return 1024.0 * (double)kib;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static row measure(int64_t t, double before) {
@@ -55,11 +39,11 @@ static row measure(int64_t t, double before) {
     if (!session) fail(&error);
     float *x = glia_session_input(session, "qkv", NULL, NULL);
     for (int64_t i = 0; i < t * 3 * UNITS; i++) x[i] = (float)(i * 7919 % 2001) / 1000 - 1;
-    const double begin = now();
+    const double begin = cpu_seconds();
     if (glia_session_run(session, &error) != GLIA_OK) fail(&error);
-    row r = { .t = t, .seconds = now() - begin, .scores = 4.0 * HEADS * (double)t * (double)t };
+    row r = { .t = t, .seconds = cpu_seconds() - begin, .scores = 4.0 * HEADS * (double)t * (double)t };
     r.planned = (double)glia_program_inspect(program).activation_bytes;
-    r.memory = peak_bytes() - before;
+    r.memory = 1024.0 * (double)peak_kib() - before;
     glia_session_free(session);
     glia_store_free(store);
     glia_program_free(program);
@@ -117,7 +101,7 @@ static void draw(const char *path, const row *rows) {
 int main(int argc, char **argv) {
     row rows[ROWS];
     measure(64, 0);
-    const double before = peak_bytes(), mib = 1 << 20;
+    const double before = 1024.0 * (double)peak_kib(), mib = 1 << 20;
     printf(
         "|     T | memory, MiB | planned, MiB | scores, MiB | forward and backward, s |\n|---:|---:|---:|---:|---:|\n");
     for (int i = 0; i < ROWS; i++) {

@@ -4,14 +4,14 @@
  *
  * dcgan: a critic's and a generator's step of 28 x 28, 32 filters, batch 64. ddpm: a step of a UNet of 32, 64 and 128
  * channels, 28 x 28, batch 64. vae: a step of 784-200-200-50 and back, batch 100. ddim: 64 pictures by that UNet and
- * DDIM with 50 steps. Adam; one thread. Protocol: a line of JSON when ready; for each line "run SECONDS" a line
- * {"runs": N, "seconds": CPU}.
+ * DDIM with 50 steps. Adam; one thread. The protocol is that of worker.h.
  */
 #include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "worker.h"
 
 enum { PROGRAMS = 2, SAMPLES = 64, STEPS = 50 };
 
@@ -24,12 +24,6 @@ typedef struct work {
     glia_diffusion *diffusion;
     glia_function *net;
 } work;
-
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void check(glia_status status, const glia_error *error) {
     if (status == GLIA_OK) return;
@@ -100,7 +94,8 @@ static void diffusion(work *w, bool samples) {
     compile(w, 0, loss, NULL, 64);
 }
 
-static void run(const work *w) {
+static long run(void *context) {
+    const work *w = context;
     static float pictures[SAMPLES * 784];
     glia_error error = { 0 };
     const glia_diffusion_sample_opts ddim = { .sampler = GLIA_DDIM, .steps = STEPS, .batch = SAMPLES };
@@ -109,6 +104,7 @@ static void run(const work *w) {
               &error);
     }
     for (int i = 0; i < PROGRAMS && w->sessions[i]; i++) check(glia_session_run(w->sessions[i], &error), &error);
+    return 1;
 }
 
 int main(int argc, char **argv) {
@@ -120,18 +116,11 @@ int main(int argc, char **argv) {
         dcgan(&w);
     else if (strcmp(mode, "vae") == 0)
         vae(&w);
-    else
+    else if (strcmp(mode, "ddpm") == 0 || strcmp(mode, "ddim") == 0)
         diffusion(&w, strcmp(mode, "ddim") == 0);
+    else
+        return fprintf(stderr, "bench_generative: the mode is dcgan, ddpm, vae or ddim, not %s\n", mode), 1;
     if (!w.net) run(&w);
-    printf("{}\n");
-    fflush(stdout);
-    double seconds;
-    while (scanf(" run %lf", &seconds) == 1) {
-        const double began = cpu_seconds();
-        long runs = 0;
-        for (; runs == 0 || cpu_seconds() - began < seconds; runs++) run(&w);
-        printf("{\"runs\": %ld, \"seconds\": %.9f}\n", runs, cpu_seconds() - began);
-        fflush(stdout);
-    }
+    serve(run, &w);
     return 0;
 }

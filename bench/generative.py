@@ -10,14 +10,12 @@ turns, so all see the same machine; times are CPU seconds of the process, the me
 settings counts.
 """
 import argparse
-import json
 import math
 import os
-import statistics
 import sys
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from workers import compare, serve
+
 SETTINGS = ("eager", "channels-last", "compiled")
 
 
@@ -199,18 +197,10 @@ def work(setting, mode):
     step = STEPS[mode](torch, prepare)
     if mode != "ddim" or setting == "compiled":
         step()
-    print("{}", flush=True)
-    for line in sys.stdin:
-        began, runs = time.process_time(), 0
-        while runs == 0 or time.process_time() - began < float(line.split()[1]):
-            step()
-            runs += 1
-        print(json.dumps({"runs": runs, "seconds": time.process_time() - began}), flush=True)
+    serve(step)
 
 
 def main():
-    sys.path.insert(0, HERE)
-    from workers import Worker
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--rounds", type=int, default=3)
@@ -218,23 +208,11 @@ def main():
     parser.add_argument("--modes", default=",".join(STEPS))
     parser.add_argument("--settings", default=",".join(SETTINGS))
     options = parser.parse_args()
-    one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for mode in options.modes.split(","):
-        workers = {"Glia": Worker([os.path.join(options.build, "bench_generative"), mode], one)}
+        commands = {"Glia": [os.path.join(options.build, "bench_generative"), mode]}
         for setting in options.settings.split(","):
-            try:
-                workers[setting] = Worker([sys.executable, os.path.abspath(__file__), "worker", setting, mode], one)
-            except RuntimeError as error:
-                print("%s: %s" % (setting, error), file=sys.stderr)
-        for _ in range(options.rounds):
-            for worker in workers.values():
-                worker.run(options.seconds)
-        own = statistics.median(workers["Glia"].rates)
-        for name, worker in workers.items():
-            rate = statistics.median(worker.rates)
-            print("%-6s %-14s %9.2f ms   %5.2f times Glia's" % (mode, name, 1000 / rate, own / rate), flush=True)
-            worker.process.stdin.close()
-            worker.process.wait()
+            commands[setting] = [sys.executable, os.path.abspath(__file__), "worker", setting, mode]
+        compare(mode, commands, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

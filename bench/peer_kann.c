@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "glia/glia.h"
 #include "kann.h"
+#include "worker.h"
 
 enum { INPUTS = 784, HIDDEN = 512, CLASSES = 10, LAYERS = 3, FIRST_STEPS = 5 };
 
@@ -114,15 +114,6 @@ static void run_block(net *n, double seconds) {
     do step(n);
     while ((end = now()) < start + seconds);
     printf("{\"runs\": %ld, \"seconds\": %.6f}\n", n->steps - before, end - start);
-}
-
-static long peak_kib(void) {
-    char line[256];
-    long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %ld", &kib) != 1) continue;
-    if (file) fclose(file);
-    return kib;
 }
 
 int main(int argc, char **argv) {

@@ -5,23 +5,17 @@
  *
  * constant: a step of 784-1000-10 units, T = 25, batch 128, Adam, with an input that is the same in each step. spikes:
  * the input is a spike train, new in each run. stdp: samples of drawn digits, 100 cells, 350 ms in steps of 0.5.
- * Protocol: a line of JSON when ready; for each line "run SECONDS" a line {"runs": N, "seconds": CPU}.
+ * The protocol is that of worker.h.
  */
 #include <glia/glia.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "models.h"
+#include "worker.h"
 
 enum { BATCH = 128, STEPS = 25, HIDDEN = 1000, CLASSES = 10, SAMPLES = 100 };
-
-static double cpu_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- gradients ------------------------------------------------------------------------------------- */
 
@@ -66,25 +60,34 @@ static glia_status show_samples(glia_error *error) {
     return status;
 }
 
+/* ---- runs ------------------------------------------------------------------------------------------- */
+
+static void check(glia_status status, const glia_error *error) {
+    if (status == GLIA_OK) return;
+    fprintf(stderr, "bench_spiking: %s\n", error->message);
+    exit(1);
+}
+
+/* A step of the session, or samples if there is none. */
+static long run(void *session) {
+    glia_error error = { 0 };
+    check(session ? glia_session_run(session, &error) : show_samples(&error), &error);
+    return session ? 1 : SAMPLES;
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "constant";
-    const bool stdp = strcmp(mode, "stdp") == 0;
     glia_error error = { 0 };
-    glia_session *session = stdp ? NULL : make_step(strcmp(mode, "spikes") == 0, &error);
-    if (!stdp && (!session || glia_session_run(session, &error))) return fprintf(stderr, "%s\n", error.message), 1;
-    printf("{}\n");
-    fflush(stdout);
-    double seconds;
-    while (scanf(" run %lf", &seconds) == 1) {
-        const double began = cpu_seconds();
-        long runs = 0;
-        while (cpu_seconds() - began < seconds) {
-            if (stdp ? show_samples(&error) : glia_session_run(session, &error))
-                return fprintf(stderr, "%s\n", error.message), 1;
-            runs += stdp ? SAMPLES : 1;
-        }
-        printf("{\"runs\": %ld, \"seconds\": %.9f}\n", runs, cpu_seconds() - began);
-        fflush(stdout);
+    glia_session *session = NULL;
+    const bool spikes = strcmp(mode, "spikes") == 0;
+    if (spikes || strcmp(mode, "constant") == 0) {
+        session = make_step(spikes, &error);
+        check(session ? GLIA_OK : GLIA_E_ARGUMENT, &error);
+        run(session);
+    } else if (strcmp(mode, "stdp") != 0) {
+        fprintf(stderr, "bench_spiking: the mode is constant, spikes or stdp, not %s\n", mode);
+        return 1;
     }
+    serve(run, session);
     return 0;
 }

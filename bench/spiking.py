@@ -9,14 +9,12 @@ to the 100 cells of Diehl and Cook 2015. One thread each; workers take turns, so
 CPU seconds of the process, the median over rounds.
 """
 import argparse
-import json
 import os
-import statistics
 import sys
-import time
+
+from workers import compare, serve
 
 BATCH, STEPS, HIDDEN, CLASSES = 128, 25, 1000, 10
-HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def step_of_snntorch(spikes):
@@ -72,7 +70,6 @@ def torch_step(net, spikes):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return 1
     return step
 
 
@@ -86,7 +83,6 @@ def step_of_bindsnet(_):
     def step():
         net.run(inputs={"X": poisson(x, time=350, dt=0.5)}, time=350)
         net.reset_state_variables()
-        return 1
     return step
 
 
@@ -98,41 +94,21 @@ def work(peer, mode):
     torch.set_num_threads(1)
     step = PEERS[peer](mode == "spikes")
     step()
-    print("{}", flush=True)
-    for line in sys.stdin:
-        began, runs = time.process_time(), 0
-        while time.process_time() - began < float(line.split()[1]):
-            runs += step()
-        print(json.dumps({"runs": runs, "seconds": time.process_time() - began}), flush=True)
+    serve(step)
 
 
 def main():
-    sys.path.insert(0, HERE)
-    from workers import Worker
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--modes", default="constant,spikes,stdp")
     options = parser.parse_args()
-    one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    both = ("snnTorch", "Norse")
-    for mode, peers in (("constant", both), ("spikes", both), ("stdp", ("BindsNET",))):
-        if mode not in options.modes.split(","):
-            continue
-        workers = {"Glia": Worker([os.path.join(options.build, "bench_spiking"), mode], one)}
-        for peer in peers:
-            try:
-                workers[peer] = Worker([sys.executable, os.path.abspath(__file__), "worker", peer, mode], one)
-            except RuntimeError as error:
-                print("%s: %s" % (peer, error), file=sys.stderr)
-        for _ in range(options.rounds):
-            for worker in workers.values():
-                worker.run(options.seconds)
-        for name, worker in workers.items():
-            rate = statistics.median(worker.rates)
-            print("%-9s %-9s %8.2f ms   %5.1f times Glia's" % (mode, name, 1000 / rate, workers["Glia"].rate() / rate),
-                  flush=True)
+    for mode in options.modes.split(","):
+        commands = {"Glia": [os.path.join(options.build, "bench_spiking"), mode]}
+        for peer in ("BindsNET",) if mode == "stdp" else ("snnTorch", "Norse"):
+            commands[peer] = [sys.executable, os.path.abspath(__file__), "worker", peer, mode]
+        compare(mode, commands, options.rounds, options.seconds)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "glia/glia.h"
 #include "models/models.h"
+#include "worker.h"
 
 enum { FIRST_STEPS = 5, SHOWN_OUTPUTS = 10, SEED = 1, PROMPT = 200 };
 
@@ -385,18 +385,6 @@ static void run_block(runner *r, double seconds) {
     do run(r);
     while ((end = now()) < start + seconds);
     printf("{\"runs\": %lld, \"seconds\": %.6f}\n", (long long)(r->runs - before), end - start);
-}
-
-/* Peak resident memory of this program; ru_maxrss would include the parent process. */
-static long peak_kib(void) {
-    char line[256];
-    long kib = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof line, file) && sscanf(line, "VmHWM: %ld", &kib) != 1) continue;
-    if (file) fclose(file);
-    struct rusage usage;
-    if (!kib && getrusage(RUSAGE_SELF, &usage) == 0) kib = usage.ru_maxrss;
-    return kib;
 }
 
 int main(int argc, char **argv) {

@@ -4,10 +4,12 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 CORES = len(os.sched_getaffinity(0))
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Worker:
@@ -64,6 +66,37 @@ def interleave(workers, rounds, seconds, what=""):
     for _ in range(rounds):
         for worker in workers:
             worker.run(seconds, what)
+
+
+def compare(mode, commands, rounds, seconds):
+    """Prints the time of a run of each command and how many times Glia's it is. commands: by name, Glia's first. Peers
+    that cannot start are named and left out."""
+    workers = {}
+    for name, command in commands.items():
+        try:
+            workers[name] = Worker(command, ONE_THREAD)
+        except RuntimeError as error:
+            if not workers:
+                raise
+            print("%s: %s" % (name, error), file=sys.stderr)
+    interleave(workers.values(), rounds, seconds)
+    ours = next(iter(workers.values())).rate()
+    for name, worker in workers.items():
+        print("%-9s %-14s %9.2f ms   %6.2f times Glia's" % (mode, name, 1000 / worker.rate(), ours / worker.rate()),
+              flush=True)
+        worker.close()
+
+
+def serve(step):
+    """What a worker in Python does: says that it is ready, then calls step() for as long as each line says. CPU seconds
+    of this process; at least one call."""
+    print("{}", flush=True)
+    for line in sys.stdin:
+        began, runs = time.process_time(), 0
+        while runs == 0 or time.process_time() - began < float(line.split()[1]):
+            step()
+            runs += 1
+        print(json.dumps({"runs": runs, "seconds": time.process_time() - began}), flush=True)
 
 
 def start_all(starts):

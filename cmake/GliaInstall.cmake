@@ -11,7 +11,7 @@ configure_package_config_file(cmake/gliaConfig.cmake.in ${PROJECT_BINARY_DIR}/gl
     INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/gliaConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/gliaConfig.cmake ${PROJECT_BINARY_DIR}/gliaConfigVersion.cmake
-    cmake/FindUtf8proc.cmake
+    cmake/FindUtf8proc.cmake cmake/FindHDF5C.cmake
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/glia)
 
 # The folders in the .pc file are relative to it, so an installed tree can be moved. Flags of other libraries are in

@@ -44,6 +44,7 @@ glia_package(PNG PNG PNG::PNG -lpng "PNG images")
 glia_package(JPEG JPEG JPEG::JPEG -ljpeg "JPEG images")
 glia_package(ARCHIVE LibArchive LibArchive::LibArchive -larchive ".tar.xz, .tar.zst and similar archives")
 glia_package(UTF8PROC Utf8proc Utf8proc::Utf8proc -lutf8proc "tokenizers")
+glia_package(HDF5 HDF5C HDF5C::HDF5C -lhdf5 "NIR files of spiking nets")
 
 # Only the command downloads, so the library is not linked with libcurl.
 set(GLIA_CURL_FOUND OFF)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # install_dependencies.sh [test] [bench] [ci] - installs the packages that a build needs and that are missing.
 #
-#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, utf8proc, libcurl,
-#            sqlite3 (optional: Glia builds without them)
+#   always   C compiler, cmake >= 3.22, make, pkg-config; zlib, libpng, libjpeg, libarchive, utf8proc, libhdf5,
+#            libcurl, sqlite3 (optional: Glia builds without them)
 #   test     cmocka
 #   bench    Debian's PyTorch with both builds of OpenBLAS; oneDNN; OpenBLAS's headers, for kann; python3 with venv
 #            and a C++ compiler for the newest PyTorch
@@ -14,6 +14,7 @@ set -eu
 
 has_command() { command -v "$1" >/dev/null 2>&1; }
 has_module() { has_command pkg-config && pkg-config --exists "$1"; }
+has_hdf5() { has_module hdf5-serial || has_module hdf5; } # Debian's name, the others'
 has_compiler() { echo 'int main(void) { return 0; }' | "${CC:-cc}" -x c - -o /dev/null 2>/dev/null; }
 has_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 has_torch() {
@@ -53,6 +54,7 @@ find_missing() {
     need optional libsqlite3-dev has_module sqlite3
     need optional libarchive-dev has_module libarchive
     need optional libutf8proc-dev has_module libutf8proc
+    need optional libhdf5-dev has_hdf5
     need optional libcurl4-openssl-dev has_module libcurl
     for group in "$@"; do
         case $group in
@@ -102,13 +104,13 @@ else
 Missing (Debian names):$missing
 Names in other distributions:
     Fedora    gcc cmake make pkgconf zlib-devel libpng-devel libjpeg-turbo-devel libarchive-devel utf8proc-devel
-              libcurl-devel sqlite-devel libcmocka-devel clang compiler-rt
-    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc curl sqlite cmocka clang
-              compiler-rt
+              hdf5-devel libcurl-devel sqlite-devel libcmocka-devel clang compiler-rt
+    Arch      gcc cmake make pkgconf zlib libpng libjpeg-turbo libarchive libutf8proc hdf5 curl sqlite cmocka
+              clang compiler-rt
     Alpine    build-base cmake pkgconf zlib-dev libpng-dev libjpeg-turbo-dev libarchive-dev utf8proc-dev
-              curl-dev sqlite-dev cmocka-dev clang compiler-rt
+              hdf5-dev curl-dev sqlite-dev cmocka-dev clang compiler-rt
     openSUSE  gcc cmake make pkgconf zlib-devel libpng16-devel libjpeg8-devel libarchive-devel utf8proc-devel
-              libcurl-devel sqlite3-devel libcmocka-devel clang
+              hdf5-devel libcurl-devel sqlite3-devel libcmocka-devel clang
 END
 fi
 [ "$essential" = 0 ] || exit 1

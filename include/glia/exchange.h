@@ -1,4 +1,4 @@
-/* exchange.h - weights from files of other frameworks. */
+/* exchange.h - weights from files of other frameworks, and models as files for them. */
 #ifndef GLIA_EXCHANGE_H
 #define GLIA_EXCHANGE_H
 
@@ -57,6 +57,15 @@ GLIA_API glia_status glia_model_load_foreign(glia_model *model, const char *path
  * "weight_hr_l0", ..., "_reverse". A missing tensor or one of another shape is an error, and nothing is changed. */
 GLIA_API glia_status glia_model_load_torch_recurrent(glia_model *model, const char *name, const char *path,
                                                      const char *prefix, glia_error *error);
+
+/* Writes a spiking model as a file of NIR, the Neuromorphic Intermediate Representation (Pedersen et al. 2024), for
+ * simulators and neuromorphic chips. `dt`: the seconds of a step; 0: 1e-4. Dense layers become Affine and Linear,
+ * flattened samples Flatten, units LIF, IF, CubaLIF, and LI and CubaLI where they are silent: steps of dt by Euler's
+ * method are the model's (tau = dt / (1 - beta), r = tau / dt). NIR's reset to v_reset is that of units with to_zero;
+ * it has no reset by subtraction, so "reset" in a unit's metadata says "subtract" or "zero". A mean or a sum over the
+ * steps at the end is left out. GLIA_E_UNSUPPORTED names what is not exported: max pooling, recurrent units, ...; or
+ * this is a build without libhdf5. */
+GLIA_API glia_status glia_model_export_nir(const glia_model *model, const char *path, double dt, glia_error *error);
 
 #ifdef __cplusplus
 }

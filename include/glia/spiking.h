@@ -237,7 +237,7 @@ typedef enum glia_stdp_rule {
     GLIA_STDP_TRIPLET /* Pfister and Gerstner 2006: w -= y (a_minus + a3_minus x2), += x (a_plus + a3_plus y2) */
 } glia_stdp_rule;
 
-/* How a synapse learns. A field left 0 has the default in its comment. */
+/* How a synapse learns. A field left 0 has the default in its comment; one that the rule does not use must be 0. */
 typedef struct glia_stdp {
     glia_stdp_rule rule;
     double a_plus, a_minus;     /* 0: 0.01, 0.0105; GLIA_ZERO: none */
@@ -355,16 +355,36 @@ typedef struct glia_kernel_cell {
 GLIA_API glia_status glia_kernel_cell_run(const glia_kernel_cell *cell, const glia_spike_event *events, int64_t n,
                                           double until, double *spikes, int64_t capacity, int64_t *n_spikes,
                                           double *peak, double *height, glia_error *error);
-/* The tempotron (Gütig and Sompolinsky 2006): the cell should fire at least once, or not at all. On an error the
- * weights move by rate K(peak - t), up or down. *wrong: whether there was one. */
+/* The tempotron (Gütig and Sompolinsky 2006): the cell should fire at least once, or not at all. On an error each
+ * weight changes by rate K(peak - t), up or down, plus `momentum` times its change at the error before. *wrong: whether
+ * there was one. The published load, 3 patterns an input, needs the momentum: examples/capacity.c. */
+typedef struct glia_tempotron_opts {
+    double rate;
+    double momentum; /* 0.99 in the paper; 0: none */
+    double *change;  /* (inputs), zeros at first: the last change of each weight; needed with a momentum, else NULL */
+} glia_tempotron_opts;
 GLIA_API glia_status glia_tempotron_step(glia_kernel_cell *cell, const glia_spike_event *events, int64_t n,
-                                         double until, bool fires, double rate, bool *wrong, glia_error *error);
+                                         double until, bool fires, glia_tempotron_opts opts, bool *wrong,
+                                         glia_error *error);
 /* ReSuMe (Ponulak and Kasinski 2010): at each wanted time weights grow by rate (0.05 + the input's trace of 10 ms), at
  * each spike of the cell they fall by as much. *distance: the mean of |wanted - nearest spike| over wanted times,
- * `until` where the numbers of spikes differ. */
+ * `until` where the numbers of spikes differ. Wanted times are in order. */
 GLIA_API glia_status glia_resume_step(glia_kernel_cell *cell, const glia_spike_event *events, int64_t n, double until,
                                       const double *wanted, int64_t n_wanted, double rate, double *distance,
                                       glia_error *error);
+/* E-learning, the rule of the chronotron (Florian 2012). The distance from the cell's spikes t to the wanted ones w is
+ * the least price of turning one train into the other: 1 for a spike inserted or removed, ((t - w) / tau_q)^2 / 2 for
+ * one moved (Victor and Purpura 1996). With K(t), the kernels of an input's spikes before t, its weight grows by
+ * rate (K(w) of inserted spikes - K(t) of removed ones + shift / tau_q^2 (t - w) K(t) of moved ones).
+ * *distance: before the step. */
+typedef struct glia_chronotron_opts {
+    double rate;
+    double tau_q; /* 0: 10 ms */
+    double shift; /* gamma_r of the paper; 0: tau_q */
+} glia_chronotron_opts;
+GLIA_API glia_status glia_chronotron_step(glia_kernel_cell *cell, const glia_spike_event *events, int64_t n,
+                                          double until, const double *wanted, int64_t n_wanted,
+                                          glia_chronotron_opts opts, double *distance, glia_error *error);
 
 /* SpikeProp (Bohte, Kok and La Poutre 2002): layers of cells that fire once; each connection has `delays` synapses with
  * delays of 1, 2, ... ms and weights of their own, a spike adds w (s / tau) exp(1 - s / tau). Weights: hidden (hidden,

@@ -186,6 +186,14 @@ static void methods_learn(void **state) {
     assert_true(glia_som_quantization_error(&som, samples, 8) < 6); /* random weights: 14 */
     assert_int_equal(glia_train(memory, data, "som", NULL, once, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("a parameter 'map/weights'");
+    const glia_fit_opts momentum = { .optimizer = { .momentum = 0.9 } }, rate = { .optimizer = { .lr = 0.1 } };
+    assert_int_equal(glia_train(map, data, "som", NULL, momentum, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("the method som learns by sgd with a learning rate alone");
+    assert_int_equal(glia_train(map, data, "som", NULL, rate, &error), GLIA_OK);
+    assert_int_equal(glia_train(memory, data, "hopfield", NULL, rate, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("the method hopfield does not use an optimiser");
+    assert_int_equal(glia_train(memory, data, "hopfield", NULL, o, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("stores each sample once: 1 epoch, not 20");
     glia_model_free(map);
     glia_model_free(memory);
     glia_data_free(data);

@@ -77,6 +77,8 @@ static glia_status times(glia_error *error) {
     if (status == GLIA_OK) status = glia_spikeprop_run(&net, input, &out, error);
     if (status == GLIA_OK) status = glia_spikeprop_step(&net, input, &target, 0.1, NULL, NULL, error);
     if (status == GLIA_OK) status = glia_resume_step(&cell, given, 2, 20, &target, 1, 0.1, NULL, error);
+    const glia_chronotron_opts chronotron = { .rate = 0.1 };
+    if (status == GLIA_OK) status = glia_chronotron_step(&cell, given, 2, 20, &target, 1, chronotron, NULL, error);
     return status;
 }
 
@@ -146,6 +148,20 @@ static glia_status readout(glia_error *error) { return train("readout", NULL, er
 static glia_status som(glia_error *error) { return train("som", NULL, error); }
 static glia_status hopfield(glia_error *error) { return train("hopfield", NULL, error); }
 
+#if GLIA_HAVE_HDF5 /* its own allocations do not fail: libhdf5 is a shared library, where nothing is wrapped */
+static glia_status nir(glia_error *error) {
+    glia_model *model = glia_model_create("units", error);
+    if (!model) return error->status;
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 2));
+    x = glia_spiking_dense(glia_flatten(x), "d", (glia_dense_opts){ .units = 2 }, (glia_spiking_opts){ .steps = 3 });
+    glia_model_output(model, "y", x);
+    glia_status status = glia_model_init(model, 1, error);
+    if (status == GLIA_OK) status = glia_model_export_nir(model, "oom.nir", 0, error);
+    glia_model_free(model);
+    return status;
+}
+#endif
+
 static void every_failure_is_reported(void **state) {
     (void)state;
     every_allocation(layers, "spiking layers");
@@ -159,6 +175,9 @@ static void every_failure_is_reported(void **state) {
     every_allocation(readout, "readout");
     every_allocation(som, "som");
     every_allocation(hopfield, "hopfield");
+#if GLIA_HAVE_HDF5
+    every_allocation(nir, "nir");
+#endif
 }
 
 int main(void) {

@@ -153,6 +153,11 @@ static void mistakes_are_named(void **state) {
     const glia_stdp pair = { .rule = GLIA_STDP_PAIR };
     assert_int_equal(glia_spike_net_connect(net, 0, 1, 3, 0, &pair, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("a weight of 3, and the rule's limits are 0 and 1");
+    const glia_stdp third = { .rule = GLIA_STDP_PAIR, .a3_plus = 0.1 }, none = { .a_plus = 0.1 };
+    assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, &third, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("settings of triplets; the rule is pairs");
+    assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, &none, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("settings of plasticity, but no rule");
     assert_int_equal(glia_spike_net_connect(net, 0, 1, 1, 0, NULL, &error), GLIA_OK);
     assert_int_equal(glia_spike_net_connect(net, 1, 0, 1, 0, NULL, &error), GLIA_OK);
     assert_int_equal(run_one(net, 5, 0, 6), GLIA_E_ARGUMENT);
@@ -325,6 +330,10 @@ static void wrong_models_and_data_are_refused(void **state) {
     ASSERT_SAYS("needs data with a class for each sample");
     assert_int_equal(glia_train(other, strokes, "stdp", NULL, o, &error), GLIA_E_ARGUMENT);
     ASSERT_SAYS("needs a model with an input 'x', a parameter 'cells/weights'");
+    glia_fit_opts adam = o;
+    adam.optimizer.kind = GLIA_ADAM;
+    assert_int_equal(glia_train(model, strokes, "stdp", NULL, adam, &error), GLIA_E_ARGUMENT);
+    ASSERT_SAYS("the method stdp learns by sgd with a learning rate alone");
     const double mean = 0.5, deviation = 0.5;
     assert_int_equal(glia_data_normalize(strokes, &mean, &deviation, 1, &error), GLIA_OK);
     assert_int_equal(glia_train(model, strokes, "stdp", NULL, o, &error), GLIA_E_ARGUMENT);

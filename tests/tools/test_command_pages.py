@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree
 
-from command import DATA, Folder, main
+from command import DATA, Folder, glia, main
 
 
 class Pages(Folder):
@@ -89,6 +89,23 @@ class Pages(Folder):
         self.glia("train", "perceptron", "--data", DATA, "--epochs", 1, "--quiet", "--out", "run")
         self.assertIn("7,850", self.glia("plot", "run").stdout)
         self.refused("plot", "lenet6", says="did you mean lenet5?")
+
+    def test_spiking_nets_are_exported(self):
+        quick = ("--data", "strokes?n=64", "--no-validation", "--epochs", 1, "--quiet")
+        self.glia("train", "snn-mlp", *quick, "--out", "spikes")
+        self.refused("export", "spikes", "-o", "net.onnx", says="-o FILE.nir")
+        self.refused("export", "spikes", says="-o FILE.nir")
+        done = glia("export", "spikes", "-o", "net.nir", "--dt", "0.001", folder=self.folder)
+        if done.returncode and "no HDF5" in done.stderr:
+            self.skipTest("built without HDF5")
+        self.assertIn("saved net.nir", done.stdout)
+        content = (self.folder / "net.nir").read_bytes()
+        self.assertEqual(content[:8], b"\x89HDF\r\n\x1a\n")
+        for words in (b"NIRGraph", b"hidden.units", b"output.affine"):
+            self.assertIn(words, content)
+        self.glia("train", "mlp", *quick, "--out", "plain")
+        self.refused("export", "plain", "-o", "plain.nir", code=1, says="the output should be (N, T, F)")
+        self.assertFalse((self.folder / "plain.nir").exists())
 
     def test_a_learning_rate_is_found(self):
         done = self.glia("lr-find", "mlp", "--data", "strokes?n=1000", "-o", "lr.svg")

@@ -5,8 +5,8 @@
  *
  * The equations are linear, so
  *
- *     v(t) = target + (v0 - target) e^(-t/tau) - R w0 k (e^(-t/tau_adapt) - e^(-t/tau)),  k = tau_adapt/(tau_adapt -
- * tau)
+ *     v(t) = target + (v0 - target) e^(-t/tau) - R w0 k (e^(-t/tau_adapt) - e^(-t/tau))
+ *     k = tau_adapt / (tau_adapt - tau)
  *
  * (for equal time constants R w0 (t / tau) e^(-t/tau)). v - threshold may have a maximum inside a step, so a spike is
  * looked for before the maximum and after it; its time is found by bisection.

@@ -157,8 +157,7 @@ static int64_t jittered(const glia_competition *net, glia_competition_run *r, in
     return (int64_t)fmin(fmax(at > last ? 2 * last - at : at, 0), last);
 }
 
-/* Draws all spikes of the presentation: distances between spikes of an input are geometric. false: out of
- * memory. */
+/* Draws all spikes of the presentation: distances between spikes of an input are geometric. false: out of memory. */
 static bool draw_spikes(const glia_competition *net, glia_competition_run *r, const float *x, double intensity,
                         glia_rng *rng) {
     memset(r->head, 0xFF, (size_t)r->steps * sizeof *r->head);
@@ -191,8 +190,7 @@ static void begin_run(const glia_competition *net, glia_competition_run *r) {
     r->n_active = r->n_inner = 0;
 }
 
-/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the traces of the cells.
- * */
+/* An input fires: its row of weights is added to the conductances; with `learns` it falls by the cells' traces. */
 static void deliver(const glia_competition *net, glia_competition_run *r, int64_t input, int64_t t, bool learns,
                     glia_competition_told *told) {
     float *row = net->weights + input * net->n, *ge = r->ge;

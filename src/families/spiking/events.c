@@ -147,11 +147,27 @@ static glia_status check_synapse(const glia_spike_net *net, int64_t from, int64_
     return GLIA_OK;
 }
 
+/* Settings that the rule would not use. */
+static glia_status check_unused(const glia_stdp *p, glia_error *error) {
+    const bool triplets = p->a3_plus != 0 || p->a3_minus != 0 || p->tau_x != 0 || p->tau_y != 0;
+    const double pairs[] = { p->a_plus, p->a_minus, p->tau_plus, p->tau_minus,      p->least,
+                             p->most,   p->power,   p->nearest,  p->tau_eligibility };
+    bool any = triplets;
+    for (int i = 0; i < GLIA_COUNT(pairs); i++) any |= pairs[i] != 0;
+    if (p->rule == GLIA_STDP_NONE && any)
+        return glia_fail(error, GLIA_E_ARGUMENT, "spike net: settings of plasticity, but no rule");
+    if (p->rule == GLIA_STDP_PAIR && triplets)
+        return glia_fail(error, GLIA_E_ARGUMENT,
+                         "spike net: a3_plus, a3_minus, tau_x and tau_y are settings of triplets; the rule is pairs");
+    return GLIA_OK;
+}
+
 glia_status glia_spike_net_connect(glia_spike_net *net, int64_t from, int64_t to, double weight, double delay,
                                    const glia_stdp *stdp, glia_error *error) {
     if (!net) return glia_fail_null(error, "net");
     const glia_stdp p = resolved(stdp);
-    glia_status status = check_synapse(net, from, to, weight, delay, &p, error);
+    glia_status status = stdp ? check_unused(stdp, error) : GLIA_OK;
+    if (status == GLIA_OK) status = check_synapse(net, from, to, weight, delay, &p, error);
     if (status != GLIA_OK) return status;
     if (!glia_grow((void **)&net->synapses, net->n_synapses, &net->synapse_capacity, sizeof *net->synapses))
         return glia_fail_nomem(error);

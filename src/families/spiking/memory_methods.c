@@ -1,10 +1,10 @@
 /* memory_methods.c - the methods "som" and "hopfield": memories that learn from samples one by one.
  *
  * som: the model has an input "x" (N, ...) and a parameter "map/weights" (rows, columns, features). The optimiser's
- * learning rate is the first rate of the map; 0: 0.5.
+ * learning rate, the only one of its options that counts, is the first rate of the map; 0: 0.5.
  *
  * hopfield: an input "x" and a parameter "memory/weights" (units, units). What is above 1/2 in a sample is 1, the rest
- * -1. Each sample is stored once, so an epoch is enough. The figure is the part of the units that are right after
+ * -1. Each sample is stored once, in one epoch. The figure is the part of the units that are right after
  * recall from samples with `noise` of their units turned.
  */
 #include <math.h>
@@ -13,6 +13,7 @@
 
 #include "core/ops/ops.h"
 #include "core/program/store.h"
+#include "families/spiking/check_data.h"
 #include "glia/spiking.h"
 #include "train/run/training.h"
 
@@ -56,17 +57,14 @@ static glia_status begin_with(glia_training *t, const char *name, glia_array *we
                          t->method->about.name, name);
     m->features = glia_shape_count(x->shape) / x->shape.dim[0];
     m->weights = weights->data;
-    if (glia_shape_count(glia_data_x_shape(t->data)) != m->features)
-        return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples of %lld numbers, but the model takes %lld",
-                         glia_data_name(t->data), (long long)glia_shape_count(glia_data_x_shape(t->data)),
-                         (long long)m->features);
+    status = glia_spiking_check_data(t->data, t->method->about.name, m->features, 0, error);
+    if (status != GLIA_OK) return status;
     m->measured = GLIA_MIN(m->measured, glia_data_count(t->data));
     m->held = malloc((size_t)(m->measured * m->features) * sizeof *m->held);
     if (!m->held) return glia_fail_nomem(error);
     for (int64_t i = 0; i < m->measured && status == GLIA_OK; i++)
         status = glia_data_get(t->data, i, m->held + i * m->features, NULL, error);
     if (status != GLIA_OK) return status;
-    t->full_lr = t->opts.optimizer.lr > 0 ? t->opts.optimizer.lr : 0.5;
     t->parameter_bytes = (size_t)glia_shape_count(weights->shape) * sizeof(float);
     return glia_training_load(t, false, error);
 }
@@ -81,8 +79,10 @@ static void end(glia_training *t) {
 static glia_status begin_som(glia_training *t, glia_error *error) {
     memories *m = t->memory;
     glia_array w;
-    glia_status status = begin_with(t, "map/weights", &w, error);
+    glia_status status = glia_training_plain_sgd(t, error);
+    if (status == GLIA_OK) status = begin_with(t, "map/weights", &w, error);
     if (status != GLIA_OK) return status;
+    t->full_lr = t->opts.optimizer.lr > 0 ? t->opts.optimizer.lr : 0.5;
     if (w.shape.rank != 3 || w.shape.dim[2] != m->features)
         return glia_fail(error, GLIA_E_SHAPE, "the method som: 'map/weights' must be (rows, columns, %lld)",
                          (long long)m->features);
@@ -132,8 +132,12 @@ static glia_status show_som(glia_training *t, glia_show_fn show_one, void *conte
 static glia_status begin_hopfield(glia_training *t, glia_error *error) {
     memories *m = t->memory;
     glia_array w;
+    if (t->opts.epochs > 1)
+        return glia_fail(error, GLIA_E_ARGUMENT, "the method hopfield stores each sample once: 1 epoch, not %lld",
+                         (long long)t->opts.epochs);
     glia_status status = begin_with(t, "memory/weights", &w, error);
     if (status != GLIA_OK) return status;
+    t->full_lr = 1;
     if (w.shape.rank != 2 || w.shape.dim[0] != m->features || w.shape.dim[1] != m->features)
         return glia_fail(error, GLIA_E_SHAPE, "the method hopfield: 'memory/weights' must be (%lld, %lld)",
                          (long long)m->features, (long long)m->features);
@@ -200,7 +204,7 @@ const glia_method glia_method_hopfield = {
                .paper = "Hopfield 1982",
                .settings = hopfield_settings,
                .n_settings = GLIA_COUNT(hopfield_settings),
-               .uses = GLIA_USES_DATA | GLIA_USES_OPTIMIZER | GLIA_USES_BATCH },
+               .uses = GLIA_USES_DATA | GLIA_USES_BATCH },
     .bytes = sizeof(memories),
     .begin = begin_hopfield,
     .step = step_hopfield,

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/program/store.h"
+#include "families/spiking/check_data.h"
 #include "families/spiking/ridge.h"
 #include "glia/program.h"
 #include "train/run/training.h"
@@ -54,17 +55,8 @@ static glia_status take(readout *m, glia_training *t, glia_error *error) {
 }
 
 static glia_status check_data(const readout *m, const glia_dataset *data, glia_error *error) {
-    const int64_t classes = m->kernel.shape.dim[0], values = glia_shape_count(m->x) / m->x.dim[0];
-    if (glia_shape_count(glia_data_x_shape(data)) != values)
-        return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples of %lld numbers, but the model takes %lld",
-                         glia_data_name(data), (long long)glia_shape_count(glia_data_x_shape(data)), (long long)values);
-    if (glia_data_classes(data) && glia_data_classes(data) <= classes && glia_data_y_dtype(data) == GLIA_I32 &&
-        glia_shape_count(glia_data_y_shape(data)) == 1)
-        return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT,
-                     "the method readout needs data with a class for each sample, of the "
-                     "model's %lld",
-                     (long long)classes);
+    return glia_spiking_check_data(data, "readout", glia_shape_count(m->x) / m->x.dim[0], m->kernel.shape.dim[0],
+                                   error);
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {

@@ -133,7 +133,8 @@ static void add_input(const glia_reservoir *r, const float *u, float *y) {
     }
 }
 
-/* Moves spiking units: v in `memory`, rest in `held`, spikes in `s`. */
+/* Moves spiking units by their drive: membranes v, steps of rest that are left, spikes s, traces. Returns the number of
+ * spikes. */
 static int64_t move_liquid(const glia_reservoir *r, const float *drive, float *v, int32_t *held, float *s,
                            float *trace) {
     int64_t spikes = 0;

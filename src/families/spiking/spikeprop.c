@@ -1,12 +1,13 @@
 /* spikeprop.c - error back-propagation for the times of first spikes (Bohte, Kok and La Poutre 2002).
  *
- *     x_j(t) = sum over i, k of w_ijk e(t - t_i - d_k),  e(s) = s / tau exp(1 - s / tau)        t_j: x_j reaches
- * threshold
+ *     x_j(t) = sum over i, k of w_ijk e(t - t_i - d_k),  e(s) = s / tau exp(1 - s / tau)
+ *
+ * Cell j fires at t_j, where x_j reaches the threshold.
  *
  * At the crossing dt_j = -dx_j / x_j'(t_j), so with d_j = dE/dt_j
  *
- *     dE/dw_ijk = -d_j e(t_j - t_i - d_k) / x_j'(t_j)       d_i = sum over j, k of d_j w_ijk e'(t_j - t_i - d_k) /
- * x_j'(t_j)
+ *     dE/dw_ijk = -d_j e(t_j - t_i - d_k) / x_j'(t_j)
+ *     d_i = sum over j, k of d_j w_ijk e'(t_j - t_i - d_k) / x_j'(t_j)
  *
  * A cell that does not reach its threshold before the horizon counts as firing there, with x' of `SLOPE`, so that its
  * weights grow if it should fire earlier. Slopes below `SLOPE` count as that: gradients stay bounded.
@@ -65,8 +66,7 @@ static void fire(const layer *l, int cell) {
     l->slopes[cell] = fmax(sum_at(l, cell, high, slope_of), SLOPE);
 }
 
-/* Adds the gradient of a layer; d (cells): dE/dt of its cells; back (inputs): becomes that of its inputs, unless NULL.
- * */
+/* Adds the gradient of a layer. d (cells): dE/dt of its cells; back (inputs; NULL: not wanted): that of its inputs. */
 static void differentiate(const layer *l, const double *d, double *gradient, double *back) {
     for (int i = 0; back && i < l->inputs; i++) back[i] = 0;
     for (int j = 0; j < l->cells; j++) {

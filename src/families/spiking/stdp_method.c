@@ -4,7 +4,8 @@
  * "cells/theta" (cells) and "cells/response" (cells, classes). There is no graph to run: competition.c simulates the
  * network.
  *
- * The optimiser's learning rate is a factor on both rates of plasticity; 0: 1.
+ * The optimiser's learning rate, the only one of its options that counts, is a factor on both rates of plasticity;
+ * 0: 1.
  *
  * Samples are learned one after the other; a step is a batch of them. At the end of an epoch the responses of the cells
  * to samples of the training data are measured, while nothing is learned: mean spikes by class. They say what a sample
@@ -25,6 +26,7 @@
 #include "core/ops/ops.h"
 #include "core/program/store.h"
 #include "families/spiking/competition.h"
+#include "families/spiking/check_data.h"
 #include "train/run/training.h"
 
 enum { PIECE = 50, MOST_CLASSES = 1000 }; /* samples shown by one thread at a time */
@@ -106,14 +108,7 @@ static glia_status take(stdp *m, glia_model *model, glia_error *error) {
 }
 
 static glia_status check_data(const stdp *m, const glia_dataset *data, glia_error *error) {
-    if (!glia_data_classes(data) || glia_data_y_dtype(data) != GLIA_I32 ||
-        glia_shape_count(glia_data_y_shape(data)) != 1 || glia_data_classes(data) > m->classes)
-        return glia_fail(error, GLIA_E_ARGUMENT,
-                         "the method stdp needs data with a class for each sample, of the model's %d", m->classes);
-    if (glia_shape_count(glia_data_x_shape(data)) == m->net.inputs) return GLIA_OK;
-    char text[GLIA_SHAPE_TEXT];
-    return glia_fail(error, GLIA_E_SHAPE, "the data '%s' have samples %s, but the model takes %lld numbers",
-                     glia_data_name(data), glia_shape_format(glia_data_x_shape(data), text), (long long)m->net.inputs);
+    return glia_spiking_check_data(data, "stdp", m->net.inputs, m->classes, error);
 }
 
 static glia_status check_sample(const float *x, int64_t n, glia_error *error) {
@@ -130,7 +125,8 @@ static glia_status check_sample(const float *x, int64_t n, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     stdp *m = t->memory;
     glia_error reason = { 0 };
-    glia_status status = glia_model_ready(t->model, t->opts.seed, error);
+    glia_status status = glia_training_plain_sgd(t, error);
+    if (status == GLIA_OK) status = glia_model_ready(t->model, t->opts.seed, error);
     if (status == GLIA_OK) status = take(m, t->model, error);
     if (status == GLIA_OK) status = check_data(m, t->data, error);
     if (status == GLIA_OK && t->opts.validation) status = check_data(m, t->opts.validation, error);

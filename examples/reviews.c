@@ -18,7 +18,7 @@
  *                         learns word frequencies.
  *
  * --labelled N: BERT only, five runs with N labelled reviews each, different ones. Pre-training reads all training
- * reviews and the texts of abc, multi30k and shakespeare in $GLIA_DATA: N epochs (2) in short rows.
+ * reviews and the texts of abc, multi30k and shakespeare in $GLIA_DATA: N epochs (16) in short rows.
  *
  * --quick: generated texts of a dozen words and smaller nets. Exit status 1 if an accuracy or the perplexity is worse
  * than expected.
@@ -520,7 +520,7 @@ int main(int argc, char **argv) {
         else
             archive = argv[i];
     }
-    if (quick || !epochs) epochs = quick ? 10 : labelled ? 2 : 8;
+    if (quick || !epochs) epochs = quick ? 10 : labelled ? 16 : 8;
     corpus c = read_corpus(archive, quick, labelled);
     if (labelled < 0 || 5 * labelled > c.n_train) {
         fprintf(stderr, "reviews: five runs need %lld labelled texts\n", 5 * (long long)labelled);

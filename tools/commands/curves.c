@@ -1,7 +1,7 @@
 /* curves.c - `glia curves`: figures of epochs of several runs as one chart.
  *
- * Runs whose names differ only in a number at their end ("double-0", "double-1"; but "plain20" is a name of its own) are
- * one curve: the mean, with a band of one standard deviation over the runs to both sides.
+ * Runs whose names differ only in a number behind a dash at their end are one curve: "double-0" and "double-1", but not
+ * "plain20" and "plain56". It is the mean, with a band of one standard deviation over the runs to both sides.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -52,7 +52,7 @@ class Sampling(Folder):
             self.assertEqual((self.folder / f"digits/samples/samples-000{epoch}.png").read_bytes()[:4], b"\x89PNG")
         report = (self.folder / "digits/report.html").read_text()
         self.assertIn("<h2>Samples</h2>", report)
-        self.assertIn("critic_loss", report)
+        self.assertIn("Critic loss", report)
         self.assertFalse((self.folder / "digits/best.safetensors").exists())
         head = (self.folder / "digits/curves.csv").read_text().splitlines()[0]
         self.assertIn("critic_loss,real_score,fake_score", head)

@@ -189,29 +189,29 @@ static bool same_bits(const experiment *e, const results *a, const results *b, g
 }
 
 /* The derivative of a sum in the direction of fill(), from the gradients from `from` on. */
-static double slope_by_gradients(const experiment *e, const results *r, int from, int to) {
+static double slope_by_gradients(const experiment *e, const results *r, int from, int to, uint64_t draw) {
     double sum = 0;
     for (int i = from; i < to; i++) {
         const int leaf = e->first_of[i];
         if (leaf >= e->c.n) continue; /* r is not displaced */
-        glia_rng rng = { .seed = e->c.seed, .stream = e->c.number * 64 + (uint64_t)leaf };
+        glia_rng rng = { .seed = e->c.seed ^ draw << 32, .stream = e->c.number * 64 + (uint64_t)leaf };
         for (int64_t k = 0; k < r->n[i]; k++) sum += r->v[i][k] * (double)(float)(2 * glia_rng_uniform(&rng) - 1);
     }
     return sum;
 }
 
 /* First and second derivatives in one direction against differences, in f64 on the ref backend. */
-static bool check_differences(const experiment *e, glia_text *text) {
+static bool check_differences(const experiment *e, uint64_t draw, glia_text *text) {
     const double h = 1e-6;
     experiment d = experiment_of(e->c.seed, e->c.number, GLIA_F64);
-    results at = run(&d, (setting){ .backend = "ref", .threads = 1 });
-    results above = run(&d, (setting){ .backend = "ref", .threads = 1, .step = h });
-    results below = run(&d, (setting){ .backend = "ref", .threads = 1, .step = -h });
+    results at = run(&d, (setting){ .backend = "ref", .threads = 1, .draw = draw });
+    results above = run(&d, (setting){ .backend = "ref", .threads = 1, .draw = draw, .step = h });
+    results below = run(&d, (setting){ .backend = "ref", .threads = 1, .draw = draw, .step = -h });
     bool right = true;
     for (int order = 1; order <= 2 && right; order++) {
         const int from = order == 1 ? d.first : d.second, to = order == 1 ? d.second : d.first_sum;
         const int sum = d.first_sum + order - 1;
-        const double is = slope_by_gradients(&d, &at, from, to), up = above.v[sum][0], down = below.v[sum][0];
+        const double is = slope_by_gradients(&d, &at, from, to, draw), up = above.v[sum][0], down = below.v[sum][0];
         const double should = (up - down) / (2 * h), scale = 1 + fabs(should) + fabs(up) * 1e-3;
         if (from == to || fabs(is - should) <= 2e-5 * scale) continue;
         glia_text_printf(text, "derivative of order %d is %.9g, by differences %.9g", order, is, should);
@@ -259,8 +259,8 @@ static bool check_draw(const experiment *e, setting s, uint64_t draw, glia_text 
         right = near(e, &is, &should, &displaced, 5e-4, text);
         results_free(&displaced);
     }
-    if (right && well_conditioned && draw == 0 && e->first_sum >= 0 && e->c.kind == VALUES_UNIFORM)
-        right = check_differences(e, text);
+    if (right && well_conditioned && e->first_sum >= 0 && e->c.kind == VALUES_UNIFORM)
+        right = check_differences(e, draw, text);
     results_free(&is), results_free(&again), results_free(&should);
     return right;
 }

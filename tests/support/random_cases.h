@@ -184,6 +184,7 @@ static inline void case_pool(random_case *c) {
                           { 0 },
                           false };
     c->y = glia_node1(mean ? &glia_op_avg_pool : &glia_op_max_pool, case_input(c, x), &a);
+    c->kinks |= !mean;
     glia_text_printf(&c->text, "%s(x0", mean ? "avg_pool" : "max_pool");
     say_list(c, "window", w.taps, w.axes);
     say_windows(c, &w);

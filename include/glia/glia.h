@@ -1,26 +1,26 @@
 /* glia.h - Glia: deep learning in C17. This header includes the whole public API.
  *
- *   status.h       version, status, errors          model.h         models: save, load, summary
- *   tensor.h       dtypes, shapes, graphs           data.h          data sets, loaders
- *   ops.h          operations, gradients            augment.h       data augmentation
- *   layers.h       layers and activations           text.h          tokenizers
- *   losses.h       losses                           fit.h           fit, evaluate, predict
- *   optim.h        optimisers, schedules            callbacks.h     early stopping, checkpoints, ...
- *   metrics.h      F1, ROC AUC, BLEU, ...           events.h        event files for TensorBoard
- *   program.h      programs, sessions, stores       generate.h      sampling, beam search
- *   methods.h      training by any method           explain.h       attributions, SHAP, LIME
- *   methods.h      training by any method
- *   settings.h     settings as tables
- *   replay.h       growing data, replay memories    exchange.h      weights of other frameworks
- *   environments.h CartPole, Taxi, pixel games, ... reinforcement.h learning by acting
- *   perceptron.h   units of 1943 and 1958           words.h         word vectors
- *   recurrent.h    RNN, LSTM, GRU, loops            projection.h    PCA, t-SNE
- *   transformers.h attention, BERT, GPT             generative.h    adversarial nets, diffusion
- *   graphs.h       data and networks of graphs
- *   spiking.h      spiking neurons, plasticity, memories
- *   autoencoders.h autoencoders, VAE
- *   autoencoders.h autoencoders, VAE               samples.h       how good drawn samples are
- *   spiking.h      spiking neurons, plasticity, memories
+ *   status.h       version, status, errors        model.h         models: save, load, summary
+ *   tensor.h       dtypes, shapes, graphs         data.h          data sets, loaders
+ *   ops.h          operations, gradients          augment.h       data augmentation
+ *   layers.h       layers and activations         text.h          tokenizers
+ *   losses.h       losses                         fit.h           fit, evaluate, predict
+ *   optim.h        optimisers, schedules          callbacks.h     early stopping, checkpoints, ...
+ *   metrics.h      F1, ROC AUC, BLEU, ...         events.h        event files for TensorBoard
+ *   program.h      programs, sessions, stores     generate.h      sampling, beam search
+ *   methods.h      training by any method         explain.h       attributions, SHAP, LIME
+ *   settings.h     settings as tables             exchange.h      weights of other frameworks
+ *   replay.h       growing data, replay           transfer.h      cutting, heads, freezing
+ *
+ *   perceptron.h   units of 1943 and 1958         words.h         word vectors
+ *   recurrent.h    RNN, LSTM, GRU, loops          projection.h    PCA, t-SNE
+ *   transformers.h attention, BERT, GPT           graphs.h        data and networks of graphs
+ *   generative.h   adversarial nets, diffusion    vision.h        IoU, mean average precision
+ *   autoencoders.h autoencoders, VAE              environments.h  CartPole, Taxi, pixel games, ...
+ *   cyclegan.h     unpaired conversion            reinforcement.h learning by acting
+ *   latent.h       pictures from words            spiking.h       spiking neurons, memories
+ *   scenes.h       drawn scenes, captions         evolution.h     search, NEAT, growth
+ *   samples.h      how good drawn samples are
  *
  * Model code builds a graph of tensors once; gradients and optimiser updates are added to the graph; glia_compile()
  * turns it into a program with a fixed memory plan that runs many times and never allocates.

@@ -39,11 +39,31 @@ glia_status glia_actor_measure(glia_training *training, glia_actor *actor, int64
 glia_status glia_actor_restore(glia_actor *actor, const glia_array *arrays, int n, bool check_only, glia_error *error);
 /* Checks that a checkpoint has this array, and with check_only false copies it. */
 glia_status glia_actor_take(const glia_array *own, const glia_array *arrays, int n, bool check_only, glia_error *error);
-/* Checkpoints of methods with a replay: steps of all copies and updates are counted in `counters`. */
-int glia_replaying_arrays(const glia_actor *actor, const glia_n_step *steps, const glia_replay *replay,
-                          int64_t counters[2], glia_array *out, int capacity);
-glia_status glia_replaying_restore(glia_actor *actor, glia_n_step *steps, glia_replay *replay, int64_t counters[2],
-                                   const glia_array *from, int n, bool check_only, glia_error *error);
+
+/* What methods with a replay share; their settings fill the first part. */
+typedef struct glia_replaying {
+    int64_t steps, learning_starts, capacity, train_every, gradient_steps, n_step, eval_episodes;
+    double gamma;
+    glia_actor actor;
+    glia_n_step waiting; /* transitions whose return is not complete */
+    glia_replay *replay;
+    uint8_t *before;     /* the observations before a step */
+    int64_t counters[2]; /* steps of all copies together, updates */
+} glia_replaying;
+
+/* After glia_actor_begin(); capacity is filled in. */
+glia_status glia_replaying_begin(glia_training *training, glia_replaying *r, glia_replay_opts opts, glia_error *error);
+void glia_replaying_end(glia_replaying *r); /* also the actor */
+
+typedef glia_status (*glia_replaying_fn)(glia_training *training, glia_error *error);
+/* A round: train_every steps of all copies with what `choose` puts into `actions`; the transitions go to the replay.
+ * Then gradient_steps times `learn`, once enough was seen. */
+glia_status glia_replaying_round(glia_training *training, glia_replaying *r, const void *actions,
+                                 glia_replaying_fn choose, glia_replaying_fn learn, glia_error *error);
+int glia_replaying_arrays(glia_replaying *r, glia_array *out, int capacity);
+glia_status glia_replaying_restore(glia_replaying *r, const glia_array *from, int n, bool check_only,
+                                   glia_error *error);
+
 /* The method hook `assess`. */
 glia_status glia_actor_assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
                               glia_error *error);

@@ -12,39 +12,36 @@
 #include <string.h>
 
 #include "families/reinforcement/agent.h"
-#include "families/reinforcement/n_step.h"
 #include "glia/losses.h"
 
 enum { EXPLORATION = 0x6471, DRAWS = 4 }; /* stream of random numbers; how many a step of one copy may use */
 
 typedef struct dqn {
     /* settings */
-    int64_t steps, learning_starts, capacity, train_every, gradient_steps, target_every, n_step, atoms, eval_episodes;
-    double gamma, tau, epsilon_first, epsilon_last, exploration, alpha, beta, low, high;
+    int64_t target_every, atoms;
+    double tau, epsilon_first, epsilon_last, exploration, alpha, beta, low, high;
     bool double_q, duelling, prioritized, noisy;
     int distribution, loss;
+    glia_replaying run; /* settings and state of the steps */
     /* training */
-    glia_actor actor;
-    glia_n_step n_steps;
-    glia_replay *replay;
     glia_graph *graph;
     glia_agent_program act, learn;
     float *act_x, *rate;
     float *x, *next, *returns, *discounts, *weights; /* inputs of `learn` */
     int32_t *chosen, *actions;
-    uint8_t *before;     /* the observations before a step */
-    int64_t counters[2]; /* steps of all copies together, gradient steps */
     int loss_mean, epsilon_figure;
 } dqn;
 
 static const glia_setting settings[] = {
-    { "steps", GLIA_SETTING_INT, offsetof(dqn, steps), 5000, 1, 1e12, NULL, "steps in the environment in an epoch" },
-    { "gamma", GLIA_SETTING_REAL, offsetof(dqn, gamma), 0.99, 0, 1, NULL, "discount of a step" },
-    { "learning_starts", GLIA_SETTING_INT, offsetof(dqn, learning_starts), 1000, 0, 1e12, NULL,
+    { "steps", GLIA_SETTING_INT, offsetof(dqn, run.steps), 5000, 1, 1e12, NULL,
+      "steps in the environment in an epoch" },
+    { "gamma", GLIA_SETTING_REAL, offsetof(dqn, run.gamma), 0.99, 0, 1, NULL, "discount of a step" },
+    { "learning_starts", GLIA_SETTING_INT, offsetof(dqn, run.learning_starts), 1000, 0, 1e12, NULL,
       "steps before the first update" },
-    { "capacity", GLIA_SETTING_INT, offsetof(dqn, capacity), 50000, 1, 1e9, NULL, "transitions in the replay" },
-    { "train_every", GLIA_SETTING_INT, offsetof(dqn, train_every), 1, 1, 1e6, NULL, "steps of each copy per round" },
-    { "gradient_steps", GLIA_SETTING_INT, offsetof(dqn, gradient_steps), 1, 1, 1e6, NULL, "updates per round" },
+    { "capacity", GLIA_SETTING_INT, offsetof(dqn, run.capacity), 50000, 1, 1e9, NULL, "transitions in the replay" },
+    { "train_every", GLIA_SETTING_INT, offsetof(dqn, run.train_every), 1, 1, 1e6, NULL,
+      "steps of each copy per round" },
+    { "gradient_steps", GLIA_SETTING_INT, offsetof(dqn, run.gradient_steps), 1, 1, 1e6, NULL, "updates per round" },
     { "target_every", GLIA_SETTING_INT, offsetof(dqn, target_every), 1, 1, 1e9, NULL,
       "updates between those of the target net" },
     { "tau", GLIA_SETTING_REAL, offsetof(dqn, tau), 0.01, 0, 1, NULL, "share of the net in the target net; 1: a copy" },
@@ -61,7 +58,7 @@ static const glia_setting settings[] = {
     { "alpha", GLIA_SETTING_REAL, offsetof(dqn, alpha), 0.6, 0, 10, NULL, "exponent of priorities" },
     { "beta", GLIA_SETTING_REAL, offsetof(dqn, beta), 0.4, 0, 1, NULL,
       "exponent of importance weights at first; rises to 1" },
-    { "n_step", GLIA_SETTING_INT, offsetof(dqn, n_step), 1, 1, 1000, NULL, "steps of a return (Sutton 1988)" },
+    { "n_step", GLIA_SETTING_INT, offsetof(dqn, run.n_step), 1, 1, 1000, NULL, "steps of a return (Sutton 1988)" },
     { "noisy", GLIA_SETTING_SWITCH, offsetof(dqn, noisy), 0, 0, 0, NULL,
       "noise on the weights of the head in place of random actions (Fortunato et al. 2018)" },
     { "distribution", GLIA_SETTING_CHOICE, offsetof(dqn, distribution), GLIA_Q_MEAN, 0, 0, "mean|c51|qr",
@@ -70,14 +67,14 @@ static const glia_setting settings[] = {
     { "low", GLIA_SETTING_REAL, offsetof(dqn, low), -100, -1e9, 1e9, NULL, "least return of c51" },
     { "high", GLIA_SETTING_REAL, offsetof(dqn, high), 100, -1e9, 1e9, NULL, "largest return of c51" },
     { "loss", GLIA_SETTING_CHOICE, offsetof(dqn, loss), 0, 0, 0, "huber|mse", "of TD errors" },
-    { "eval_episodes", GLIA_SETTING_INT, offsetof(dqn, eval_episodes), 20, 0, 1e6, NULL,
+    { "eval_episodes", GLIA_SETTING_INT, offsetof(dqn, run.eval_episodes), 20, 0, 1e6, NULL,
       "episodes played without exploration after an epoch" },
 };
 
 /* ---- the graph --------------------------------------------------------------------------------------- */
 
 static glia_q_head_opts head_opts(const dqn *m, bool silent) {
-    return (glia_q_head_opts){ .actions = (int)m->actor.actions,
+    return (glia_q_head_opts){ .actions = (int)m->run.actor.actions,
                                .duelling = m->duelling,
                                .noisy = m->noisy,
                                .silent = silent,
@@ -158,7 +155,7 @@ static errors compare(const dqn *m, glia_tensor chosen, glia_tensor promised, gl
 static glia_status build_learning(glia_training *t, glia_tensor x, glia_tensor head, glia_error *error) {
     dqn *m = t->memory;
     glia_graph *g = m->graph;
-    const int64_t actions = m->actor.actions;
+    const int64_t actions = m->run.actor.actions;
     glia_tensor next = glia_input(g, "next", GLIA_F32, x->shape), now, target;
     glia_tensor action = glia_input(g, "action", GLIA_I32, GLIA_SHAPE(GLIA_BATCH));
     glia_tensor returns = glia_input(g, "return", GLIA_F32, GLIA_SHAPE(GLIA_BATCH));
@@ -195,7 +192,9 @@ static glia_status build(glia_training *t, glia_error *error) {
     status = build_learning(t, x, head, error);
     if (status != GLIA_OK) return status;
     const glia_tensor values = glia_q_values(head, head_opts(m, false));
-    const glia_compile_opts opts = { .outputs = &values, .n_outputs = 1, .mode = GLIA_INFER, .batch = m->actor.copies };
+    const glia_compile_opts opts = {
+        .outputs = &values, .n_outputs = 1, .mode = GLIA_INFER, .batch = m->run.actor.copies
+    };
     status = glia_agent_compile(t, m->graph, opts, &m->act, error);
     if (status != GLIA_OK) return status;
     const char *input = glia_leaf_of(x)->name;
@@ -229,22 +228,15 @@ static glia_status check_settings(const glia_training *t, glia_error *error) {
 static glia_status begin(glia_training *t, glia_error *error) {
     dqn *m = t->memory;
     glia_status status = check_settings(t, error);
-    if (status == GLIA_OK) status = glia_actor_begin(t, &m->actor, false, error);
+    if (status == GLIA_OK) status = glia_actor_begin(t, &m->run.actor, false, error);
     if (status == GLIA_OK) status = build(t, error);
-    if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
+    const glia_replay_opts opts = { .prioritized = m->prioritized, .alpha = m->alpha > 0 ? m->alpha : GLIA_ZERO };
+    if (status == GLIA_OK) status = glia_replaying_begin(t, &m->run, opts, error);
     if (status != GLIA_OK) return status;
-    const glia_replay_opts opts = { .capacity = m->capacity,
-                                    .prioritized = m->prioritized,
-                                    .alpha = m->alpha > 0 ? m->alpha : GLIA_ZERO };
-    glia_error reason = { 0 };
-    m->replay = glia_n_step_replay(&m->n_steps, opts, &reason);
-    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
-    m->actions = calloc((size_t)m->actor.copies, sizeof *m->actions);
-    m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
-    if (!m->actions || !m->before) return glia_fail_nomem(error);
+    m->actions = calloc((size_t)m->run.actor.copies, sizeof *m->actions);
+    if (!m->actions) return glia_fail_nomem(error);
     status = glia_store_blend(t->states, "target/", t->states, NULL, 1, error);
     t->full_lr = (double)*m->rate;
-    t->epoch_steps = GLIA_MAX(m->steps / (m->train_every * m->actor.copies), 1);
     t->groups[t->n_groups++] = "train";
     m->loss_mean = glia_training_mean(t, "loss");
     m->epsilon_figure = glia_training_figure(t, "epsilon");
@@ -253,15 +245,12 @@ static glia_status begin(glia_training *t, glia_error *error) {
 
 static void end(glia_training *t) {
     dqn *m = t->memory;
-    glia_actor_end(&m->actor);
-    glia_n_step_free(&m->n_steps);
-    glia_replay_free(m->replay);
+    glia_replaying_end(&m->run);
     glia_agent_program_free(&m->act);
     glia_agent_program_free(&m->learn);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
     free(m->actions);
-    free(m->before);
 }
 
 /* ---- acting ------------------------------------------------------------------------------------------- */
@@ -278,12 +267,12 @@ static double epsilon(const glia_training *t) {
 
 static glia_status choose(glia_training *t, glia_error *error) {
     dqn *m = t->memory;
-    glia_actor *a = &m->actor;
-    const double random = m->counters[0] < m->learning_starts ? 1 : epsilon(t);
-    glia_rng rng = { .seed = t->opts.seed, .stream = EXPLORATION, .position = (uint64_t)m->counters[0] * DRAWS };
+    glia_actor *a = &m->run.actor;
+    const double random = m->run.counters[0] < m->run.learning_starts ? 1 : epsilon(t);
+    glia_rng rng = { .seed = t->opts.seed, .stream = EXPLORATION, .position = (uint64_t)m->run.counters[0] * DRAWS };
     int64_t guided = 0;
     for (int64_t i = 0; i < a->copies; i++) {
-        rng.position = (uint64_t)(m->counters[0] + i) * DRAWS;
+        rng.position = (uint64_t)(m->run.counters[0] + i) * DRAWS;
         const bool at_random = glia_rng_uniform(&rng) < random;
         m->actions[i] = at_random ? (int32_t)(glia_rng_uniform(&rng) * (double)a->actions) : -1;
         guided += !at_random;
@@ -301,28 +290,18 @@ static glia_status choose(glia_training *t, glia_error *error) {
     return GLIA_OK;
 }
 
-/* One step of all copies, whose transitions go to the replay. */
-static glia_status act(glia_training *t, glia_error *error) {
-    dqn *m = t->memory;
-    glia_actor *a = &m->actor;
-    glia_status status = choose(t, error);
-    if (status != GLIA_OK) return status;
-    memcpy(m->before, a->now.observations, (size_t)a->copies * a->bytes);
-    status = glia_actor_step(t, a, m->actions, error);
-    m->counters[0] += a->copies;
-    return status == GLIA_OK ? glia_n_step_take(&m->n_steps, m->before, m->actions, &a->now, m->replay, error) : status;
-}
-
 /* ---- learning ----------------------------------------------------------------------------------------- */
 
 static glia_status learn(glia_training *t, glia_error *error) {
     dqn *m = t->memory;
-    const glia_space *space = &m->actor.observation;
+    const glia_space *space = &m->run.actor.observation;
     const int64_t n = t->opts.batch;
     const double beta = m->beta + progress(t) * (1 - m->beta);
     glia_replay_batch batch;
-    const glia_replay_draw draw = { .seed = t->opts.seed, .step = m->counters[1], .beta = beta > 0 ? beta : GLIA_ZERO };
-    glia_status status = glia_replay_sample(m->replay, n, draw, &batch, error);
+    const glia_replay_draw draw = {
+        .seed = t->opts.seed, .step = m->run.counters[1], .beta = beta > 0 ? beta : GLIA_ZERO
+    };
+    glia_status status = glia_replay_sample(m->run.replay, n, draw, &batch, error);
     if (status != GLIA_OK) return status;
     glia_observation_floats(space, batch.arrays[0].data, n, m->x);
     memcpy(m->chosen, batch.arrays[1].data, (size_t)n * sizeof *m->chosen);
@@ -337,42 +316,35 @@ static glia_status learn(glia_training *t, glia_error *error) {
     glia_training_add(t, m->loss_mean, t->progress.loss, 1);
     if (m->prioritized && isfinite(t->progress.loss)) {
         const float *found = glia_session_output(m->learn.session, 1).data;
-        status = glia_replay_prioritize(m->replay, batch.rows, found, n, error);
+        status = glia_replay_prioritize(m->run.replay, batch.rows, found, n, error);
     }
-    if (status == GLIA_OK && ++m->counters[1] % m->target_every == 0 && !follows(m))
+    if (status == GLIA_OK && ++m->run.counters[1] % m->target_every == 0 && !follows(m))
         status = glia_store_blend(t->states, "target/", t->states, NULL, m->tau, error);
     return status;
 }
 
 static glia_status step(glia_training *t, const glia_batch *unused, glia_error *error) {
     dqn *m = t->memory;
-    glia_status status = GLIA_OK;
     (void)unused;
-    t->progress.loss = 0;
-    for (int64_t i = 0; status == GLIA_OK && i < m->train_every; i++) status = act(t, error);
-    if (m->counters[0] < m->learning_starts || glia_replay_count(m->replay) == 0) return status;
-    for (int64_t i = 0; status == GLIA_OK && i < m->gradient_steps && isfinite(t->progress.loss); i++) {
-        status = learn(t, error);
-    }
-    return status;
+    return glia_replaying_round(t, &m->run, m->actions, choose, learn, error);
 }
 
 static glia_status measure(glia_training *t, glia_error *error) {
     dqn *m = t->memory;
     t->figures[m->epsilon_figure].value = epsilon(t);
-    return glia_actor_measure(t, &m->actor, m->eval_episodes, error);
+    return glia_actor_measure(t, &m->run.actor, m->run.eval_episodes, error);
 }
 
 /* ---- checkpoints ----------------------------------------------------------------------------------- */
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     dqn *m = t->memory;
-    return glia_replaying_arrays(&m->actor, &m->n_steps, m->replay, m->counters, out, capacity);
+    return glia_replaying_arrays(&m->run, out, capacity);
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     dqn *m = t->memory;
-    return glia_replaying_restore(&m->actor, &m->n_steps, m->replay, m->counters, from, n, check_only, error);
+    return glia_replaying_restore(&m->run, from, n, check_only, error);
 }
 
 const glia_method glia_method_dqn = {

@@ -14,7 +14,6 @@
 
 #include "core/program/store.h"
 #include "families/reinforcement/agent.h"
-#include "families/reinforcement/n_step.h"
 #include "glia/layers.h"
 #include "glia/losses.h"
 
@@ -23,40 +22,38 @@ static const char *const groups[GROUPS] = { "actor", "critic", "alpha" };
 
 typedef struct sac {
     /* settings */
-    int64_t steps, learning_starts, capacity, train_every, gradient_steps, units, n_step, eval_episodes;
-    double gamma, tau, alpha, target_entropy;
+    int64_t units;
+    double tau, alpha, target_entropy;
     bool tuned;
+    glia_replaying run; /* settings and state of the steps */
     /* training */
-    glia_actor actor;
-    glia_n_step n_steps;
-    glia_replay *replay;
     glia_graph *graph;
     glia_agent_program act, learn;
     float *act_x, *rates[GROUPS];
     float *x, *next, *returns, *discounts, *action; /* inputs of `learn` */
     float *centre, *scale;                          /* (actions) of the bounds */
     float *actions;                                 /* (copies, actions) */
-    uint8_t *before;
-    int64_t counters[2]; /* steps of all copies together, gradient steps */
     int loss_mean, actor_mean, alpha_mean;
 } sac;
 
 static const glia_setting settings[] = {
-    { "steps", GLIA_SETTING_INT, offsetof(sac, steps), 1000, 1, 1e12, NULL, "steps in the environment in an epoch" },
-    { "gamma", GLIA_SETTING_REAL, offsetof(sac, gamma), 0.99, 0, 1, NULL, "discount of a step" },
-    { "learning_starts", GLIA_SETTING_INT, offsetof(sac, learning_starts), 500, 0, 1e12, NULL,
+    { "steps", GLIA_SETTING_INT, offsetof(sac, run.steps), 1000, 1, 1e12, NULL,
+      "steps in the environment in an epoch" },
+    { "gamma", GLIA_SETTING_REAL, offsetof(sac, run.gamma), 0.99, 0, 1, NULL, "discount of a step" },
+    { "learning_starts", GLIA_SETTING_INT, offsetof(sac, run.learning_starts), 500, 0, 1e12, NULL,
       "random steps before the first update" },
-    { "capacity", GLIA_SETTING_INT, offsetof(sac, capacity), 100000, 1, 1e9, NULL, "transitions in the replay" },
-    { "train_every", GLIA_SETTING_INT, offsetof(sac, train_every), 1, 1, 1e6, NULL, "steps of each copy per round" },
-    { "gradient_steps", GLIA_SETTING_INT, offsetof(sac, gradient_steps), 1, 1, 1e6, NULL, "updates per round" },
-    { "n_step", GLIA_SETTING_INT, offsetof(sac, n_step), 1, 1, 1000, NULL, "steps of a return" },
+    { "capacity", GLIA_SETTING_INT, offsetof(sac, run.capacity), 100000, 1, 1e9, NULL, "transitions in the replay" },
+    { "train_every", GLIA_SETTING_INT, offsetof(sac, run.train_every), 1, 1, 1e6, NULL,
+      "steps of each copy per round" },
+    { "gradient_steps", GLIA_SETTING_INT, offsetof(sac, run.gradient_steps), 1, 1, 1e6, NULL, "updates per round" },
+    { "n_step", GLIA_SETTING_INT, offsetof(sac, run.n_step), 1, 1, 1000, NULL, "steps of a return" },
     { "tau", GLIA_SETTING_REAL, offsetof(sac, tau), 0.005, 0, 1, NULL, "share of the critics in their targets" },
     { "units", GLIA_SETTING_INT, offsetof(sac, units), 64, 1, 1e5, NULL, "of both layers of a critic" },
     { "tuned", GLIA_SETTING_SWITCH, offsetof(sac, tuned), 1, 0, 0, NULL, "alpha follows the entropy" },
     { "alpha", GLIA_SETTING_REAL, offsetof(sac, alpha), 1, 1e-9, 1e9, NULL, "weight of the entropy, at first" },
     { "target_entropy", GLIA_SETTING_REAL, offsetof(sac, target_entropy), 0, -1e9, 1e9, NULL,
       "0: minus the number of actions" },
-    { "eval_episodes", GLIA_SETTING_INT, offsetof(sac, eval_episodes), 10, 0, 1e6, NULL,
+    { "eval_episodes", GLIA_SETTING_INT, offsetof(sac, run.eval_episodes), 10, 0, 1e6, NULL,
       "episodes played by the mean action after an epoch" },
 };
 
@@ -73,7 +70,7 @@ static glia_tensor dense(glia_tensor x, const char *name, int units) {
 }
 
 static glia_tensor mean_action(const sac *m, glia_tensor features) {
-    return dense(features, "policy/mean", (int)m->actor.actions);
+    return dense(features, "policy/mean", (int)m->run.actor.actions);
 }
 
 typedef struct drawn {
@@ -82,7 +79,7 @@ typedef struct drawn {
 
 static drawn draw_action(const sac *m, glia_tensor features) {
     glia_tensor mean = mean_action(m, features);
-    glia_tensor log_std = glia_clip(dense(features, "policy/log_std", (int)m->actor.actions), -20, 2);
+    glia_tensor log_std = glia_clip(dense(features, "policy/log_std", (int)m->run.actor.actions), -20, 2);
     glia_tensor noise = glia_random_normal(m->graph, mean->shape);
     glia_tensor u = glia_add(mean, glia_mul(glia_exp(log_std), noise));
     /* log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)) */
@@ -151,7 +148,7 @@ static glia_status build_losses(glia_training *t, glia_tensor x, glia_tensor fea
     glia_graph *g = m->graph;
     const glia_shape many = GLIA_SHAPE(GLIA_BATCH);
     glia_tensor next = glia_input(g, "next", GLIA_F32, x->shape), next_features, target;
-    glia_tensor performed = glia_input(g, "action", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, m->actor.actions));
+    glia_tensor performed = glia_input(g, "action", GLIA_F32, GLIA_SHAPE(GLIA_BATCH, m->run.actor.actions));
     glia_tensor returns = glia_input(g, "return", GLIA_F32, many),
                 discounts = glia_input(g, "discount", GLIA_F32, many);
     glia_tensor log_alpha = glia_parameter(g, "alpha/log", GLIA_F32, GLIA_SCALAR,
@@ -165,7 +162,7 @@ static glia_status build_losses(glia_training *t, glia_tensor x, glia_tensor fea
     glia_tensor wanted = glia_stop_gradient(glia_add(returns, glia_mul(discounts, soft)));
     glia_tensor first = glia_sub(criticize(m, 0, x, performed), wanted);
     glia_tensor second = glia_sub(criticize(m, 1, x, performed), wanted);
-    const double entropy = m->target_entropy != 0 ? m->target_entropy : -(double)m->actor.actions;
+    const double entropy = m->target_entropy != 0 ? m->target_entropy : -(double)m->run.actor.actions;
     losses[0] = mean(glia_sub(glia_mul(alpha, now.log_prob), least(m, x, now.action)));
     losses[1] = glia_mul_scalar(mean(glia_add(glia_square(first), glia_square(second))), 0.5);
     glia_tensor lack = glia_stop_gradient(mean(glia_add_scalar(now.log_prob, entropy)));
@@ -196,8 +193,8 @@ static glia_status build_learning(glia_training *t, glia_tensor x, glia_tensor f
 
 static glia_tensor to_bounds(const sac *m, glia_tensor squashed) {
     glia_graph *g = squashed->graph;
-    return glia_add(glia_mul(squashed, numbers(g, m->scale, m->actor.actions)),
-                    numbers(g, m->centre, m->actor.actions));
+    return glia_add(glia_mul(squashed, numbers(g, m->scale, m->run.actor.actions)),
+                    numbers(g, m->centre, m->run.actor.actions));
 }
 
 static void find_inputs(sac *m, const char *x) {
@@ -216,7 +213,7 @@ static glia_status build(glia_training *t, glia_error *error) {
     glia_tensor x, features;
     glia_status status = glia_agent_ends(t->model->graph, "sac", &x, &features, error);
     if (status != GLIA_OK) return status;
-    glia_tensor log_std = dense(features, "policy/log_std", (int)m->actor.actions);
+    glia_tensor log_std = dense(features, "policy/log_std", (int)m->run.actor.actions);
     status = glia_agent_output(t, "policy", to_bounds(m, glia_tanh(mean_action(m, features))), error);
     if (status == GLIA_OK) status = glia_agent_output(t, "log_std", log_std, error);
     if (status == GLIA_OK) status = glia_agent_graph(t, &m->graph, error);
@@ -225,7 +222,7 @@ static glia_status build(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     const glia_tensor performed = to_bounds(m, draw_action(m, features).action);
     const glia_compile_opts opts = {
-        .outputs = &performed, .n_outputs = 1, .mode = GLIA_INFER, .batch = m->actor.copies
+        .outputs = &performed, .n_outputs = 1, .mode = GLIA_INFER, .batch = m->run.actor.copies
     };
     status = glia_agent_compile(t, m->graph, opts, &m->act, error);
     if (status == GLIA_OK) find_inputs(m, glia_leaf_of(x)->name);
@@ -233,8 +230,8 @@ static glia_status build(glia_training *t, glia_error *error) {
 }
 
 static glia_status find_bounds(sac *m, glia_error *error) {
-    const glia_space *space = &m->actor.action;
-    const size_t n = (size_t)m->actor.actions;
+    const glia_space *space = &m->run.actor.action;
+    const size_t n = (size_t)m->run.actor.actions;
     m->centre = calloc(n, sizeof *m->centre);
     m->scale = calloc(n, sizeof *m->scale);
     if (!m->centre || !m->scale) return glia_fail_nomem(error);
@@ -254,19 +251,14 @@ static glia_status begin(glia_training *t, glia_error *error) {
     const glia_setting_table table = glia_method_table(&t->method->about);
     const glia_setting_need need = { "target_entropy", m->tuned, "tuned=true" };
     glia_status status = glia_settings_check(&table, m, &need, 1, error);
-    if (status == GLIA_OK) status = glia_actor_begin(t, &m->actor, true, error);
+    if (status == GLIA_OK) status = glia_actor_begin(t, &m->run.actor, true, error);
     if (status == GLIA_OK) status = find_bounds(m, error);
     if (status == GLIA_OK) status = build(t, error);
-    if (status == GLIA_OK) status = glia_n_step_init(&m->n_steps, m->actor.env, m->n_step, m->gamma, error);
+    if (status == GLIA_OK) status = glia_replaying_begin(t, &m->run, (glia_replay_opts){ 0 }, error);
     if (status != GLIA_OK) return status;
-    glia_error reason = { 0 };
-    m->replay = glia_n_step_replay(&m->n_steps, (glia_replay_opts){ .capacity = m->capacity }, &reason);
-    if (!m->replay) return glia_fail(error, reason.status, "%s", reason.message);
-    m->actions = calloc((size_t)(m->actor.copies * m->actor.actions), sizeof *m->actions);
-    m->before = calloc((size_t)m->actor.copies, m->actor.bytes);
-    if (!m->actions || !m->before) return glia_fail_nomem(error);
+    m->actions = calloc((size_t)(m->run.actor.copies * m->run.actor.actions), sizeof *m->actions);
+    if (!m->actions) return glia_fail_nomem(error);
     t->full_lr = (double)*m->rates[0];
-    t->epoch_steps = GLIA_MAX(m->steps / (m->train_every * m->actor.copies), 1);
     t->groups[t->n_groups++] = groups[0];
     m->loss_mean = glia_training_mean(t, "loss");
     m->actor_mean = glia_training_mean(t, "actor_loss");
@@ -276,9 +268,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
 
 static void end(glia_training *t) {
     sac *m = t->memory;
-    glia_actor_end(&m->actor);
-    glia_n_step_free(&m->n_steps);
-    glia_replay_free(m->replay);
+    glia_replaying_end(&m->run);
     glia_agent_program_free(&m->act);
     glia_agent_program_free(&m->learn);
     glia_graph_free(m->graph);
@@ -286,19 +276,18 @@ static void end(glia_training *t) {
     free(m->centre);
     free(m->scale);
     free(m->actions);
-    free(m->before);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------- */
 
 static glia_status choose(glia_training *t, glia_error *error) {
     sac *m = t->memory;
-    glia_actor *a = &m->actor;
+    glia_actor *a = &m->run.actor;
     const int64_t all = a->copies * a->actions;
-    if (m->counters[0] < m->learning_starts) {
+    if (m->run.counters[0] < m->run.learning_starts) {
         glia_rng rng = { .seed = t->opts.seed,
                          .stream = EXPLORATION,
-                         .position = (uint64_t)(m->counters[0] * a->actions * 2) };
+                         .position = (uint64_t)(m->run.counters[0] * a->actions * 2) };
         for (int64_t i = 0; i < all; i++) {
             const double drawn_number = 2 * glia_rng_uniform(&rng) - 1;
             m->actions[i] = m->centre[i % a->actions] + m->scale[i % a->actions] * (float)drawn_number;
@@ -312,24 +301,13 @@ static glia_status choose(glia_training *t, glia_error *error) {
     return GLIA_OK;
 }
 
-static glia_status act(glia_training *t, glia_error *error) {
-    sac *m = t->memory;
-    glia_actor *a = &m->actor;
-    glia_status status = choose(t, error);
-    if (status != GLIA_OK) return status;
-    memcpy(m->before, a->now.observations, (size_t)a->copies * a->bytes);
-    status = glia_actor_step(t, a, m->actions, error);
-    m->counters[0] += a->copies;
-    return status == GLIA_OK ? glia_n_step_take(&m->n_steps, m->before, m->actions, &a->now, m->replay, error) : status;
-}
-
 static glia_status learn(glia_training *t, glia_error *error) {
     sac *m = t->memory;
-    const glia_space *space = &m->actor.observation;
-    const int64_t n = t->opts.batch, each = m->actor.actions;
+    const glia_space *space = &m->run.actor.observation;
+    const int64_t n = t->opts.batch, each = m->run.actor.actions;
     glia_replay_batch batch;
-    const glia_replay_draw draw = { .seed = t->opts.seed, .step = m->counters[1]++ };
-    glia_status status = glia_replay_sample(m->replay, n, draw, &batch, error);
+    const glia_replay_draw draw = { .seed = t->opts.seed, .step = m->run.counters[1]++ };
+    glia_status status = glia_replay_sample(m->run.replay, n, draw, &batch, error);
     if (status != GLIA_OK) return status;
     glia_observation_floats(space, batch.arrays[0].data, n, m->x);
     const float *performed = batch.arrays[1].data;
@@ -353,30 +331,23 @@ static glia_status learn(glia_training *t, glia_error *error) {
 
 static glia_status step(glia_training *t, const glia_batch *unused, glia_error *error) {
     sac *m = t->memory;
-    glia_status status = GLIA_OK;
     (void)unused;
-    t->progress.loss = 0;
-    for (int64_t i = 0; status == GLIA_OK && i < m->train_every; i++) status = act(t, error);
-    if (m->counters[0] < m->learning_starts || glia_replay_count(m->replay) == 0) return status;
-    for (int64_t i = 0; status == GLIA_OK && i < m->gradient_steps && isfinite(t->progress.loss); i++) {
-        status = learn(t, error);
-    }
-    return status;
+    return glia_replaying_round(t, &m->run, m->actions, choose, learn, error);
 }
 
 static glia_status measure(glia_training *t, glia_error *error) {
     sac *m = t->memory;
-    return glia_actor_measure(t, &m->actor, m->eval_episodes, error);
+    return glia_actor_measure(t, &m->run.actor, m->run.eval_episodes, error);
 }
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     sac *m = t->memory;
-    return glia_replaying_arrays(&m->actor, &m->n_steps, m->replay, m->counters, out, capacity);
+    return glia_replaying_arrays(&m->run, out, capacity);
 }
 
 static glia_status restore(glia_training *t, const glia_array *from, int n, bool check_only, glia_error *error) {
     sac *m = t->memory;
-    return glia_replaying_restore(&m->actor, &m->n_steps, m->replay, m->counters, from, n, check_only, error);
+    return glia_replaying_restore(&m->run, from, n, check_only, error);
 }
 
 const glia_method glia_method_sac = {

@@ -252,23 +252,27 @@ static void mistakes(const training *t, text *out) {
     text_add(out, "</div>");
 }
 
-/* Training samples, as the model was given them. */
+/* Training samples, as the model was given them; fewer of large pictures, whose PNG is not compressed. */
 static void sheet(const training *t, text *out) {
-    enum { COLUMNS = 20, ROWS = 5 };
+    enum { COLUMNS = 20, ROWS = 5, WIDTH = 1000, PIXELS = 1 << 19 };
     const glia_dataset *data = training_data(t);
-    int n = glia_data_count(data) < COLUMNS * ROWS ? (int)glia_data_count(data) : COLUMNS * ROWS;
-    if (!picture_possible(glia_data_x_shape(data)) || n < 1) return;
+    const glia_shape shape = glia_data_x_shape(data);
+    if (!picture_possible(shape)) return;
+    const int columns = (int)fmin(fmax(WIDTH / (int)shape.dim[2], 1), COLUMNS);
+    const int room = (int)fmin(fmax(PIXELS / (int)(shape.dim[1] * shape.dim[2]), 1), COLUMNS * ROWS);
+    const int n = glia_data_count(data) < room ? (int)glia_data_count(data) : room;
+    if (n < 1) return;
     picture samples[COLUMNS * ROWS];
     int read = 0;
     for (; read < n; read++) {
         int32_t label;
         float *x = plain_sample(t, data, read, &label);
         if (!x) break;
-        samples[read] = picture_of_sample(x, glia_data_x_shape(data));
+        samples[read] = picture_of_sample(x, shape);
         free(x);
     }
     if (read > 0) {
-        picture all = picture_sheet(samples, read, COLUMNS, 0, 1, 0);
+        picture all = picture_sheet(samples, read, columns, 0, 1, 0);
         text_add(out,
                  "<h2>Data</h2><p>The first of %s training samples.</p><div class='card sheet'><img alt='' "
                  "src='data:image/png;base64,",

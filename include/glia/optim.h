@@ -63,6 +63,8 @@ typedef struct glia_optimizer {
                                 * decay only when it is used). Not with Muon, LAMB, ema or accumulate */
     double ema;                /* keeps averages of the parameters, average = ema average + (1 - ema) w after each step,
                                 * in states "GROUP/ema/NAME"; e.g. 0.99; 0: none (Polyak and Juditsky 1992) */
+    bool ema_warmup;           /* in step t averages decay by min(ema, (1 + t) / (10 + t)), so that they forget the
+                                * initial weights soon (as TensorFlow's with num_updates); not without ema */
 } glia_optimizer;
 
 GLIA_API const char *glia_optimizer_name(glia_optimizer_kind kind); /* "sgd", "adam", ...; NULL: there is none */

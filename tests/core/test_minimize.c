@@ -102,6 +102,7 @@ static void test_group_errors(void **state) {
     expect_mistake((glia_optimizer){ .n_groups = 1 }, "parameter groups");
     expect_mistake((glia_optimizer){ .accumulate = -2 }, "accumulate");
     expect_mistake((glia_optimizer){ .ema = 1 }, "ema");
+    expect_mistake((glia_optimizer){ .ema_warmup = true }, "ema_warmup needs ema");
     expect_mistake((glia_optimizer){ .max_norm = -1 }, "max_norm");
     expect_mistake((glia_optimizer){ .l2 = -1 }, "l2");
 }
@@ -294,14 +295,15 @@ static void test_conflicting_groups(void **state) {
 
 /* ---- averages ------------------------------------------------------------------------------- */
 
-static void check_average(glia_dtype dtype, const char *backend, double tolerance) {
-    const double m = 0.75;
+static void check_average(glia_dtype dtype, const char *backend, bool warmup, double tolerance) {
     problem p = build(dtype);
-    glia_minimize(p.loss, (glia_optimizer){ .kind = GLIA_SGD, .lr = 0.25, .momentum = 0.5, .ema = m }, NULL, NULL);
+    glia_optimizer sgd = { .kind = GLIA_SGD, .lr = 0.25, .momentum = 0.5, .ema = 0.3, .ema_warmup = warmup };
+    glia_minimize(p.loss, sgd, NULL, NULL);
     start(&p, backend);
     double wanted[COUNT];
     for (int i = 0; i < COUNT; i++) wanted[i] = before(i);
     for (int step = 1; step <= 4; step++) {
+        const double rising = (1.0 + step) / (10.0 + step), m = warmup && rising < sgd.ema ? rising : sgd.ema;
         run(&p, 1);
         for (int i = 0; i < COUNT; i++) {
             wanted[i] = m * wanted[i] + (1 - m) * after(&p, i);
@@ -315,9 +317,11 @@ static void check_average(glia_dtype dtype, const char *backend, double toleranc
 
 static void test_average(void **state) {
     (void)state;
-    check_average(GLIA_F64, "ref", 1e-12);
-    check_average(GLIA_F32, "ref", 1e-6);
-    check_average(GLIA_F32, "cpu", 1e-6);
+    for (int warmup = 0; warmup < 2; warmup++) { /* it ends with the third step of four */
+        check_average(GLIA_F64, "ref", warmup, 1e-12);
+        check_average(GLIA_F32, "ref", warmup, 1e-6);
+        check_average(GLIA_F32, "cpu", warmup, 1e-6);
+    }
 }
 
 /* ---- sparse gradients ---------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ static int read_options(request *r, int argc, char **argv, int *n) {
         static const char *const without[] = {
             "from", "lr",          "schedule",         "warmup",         "epochs",  "max-steps",
             "swa",  "plateau",     "monitor",          "early-stopping", "metrics", "checkpoint",
-            "ema",  "tensorboard", "checkpoint-every", "plateau-factor"
+            "ema",  "ema-warmup",  "tensorboard",      "checkpoint-every", "plateau-factor"
         };
         bool out = !table[i].name && strcmp(table[i].help, "monitoring and checkpoints") == 0;
         for (size_t k = 0; table[i].name && k < sizeof without / sizeof without[0]; k++)

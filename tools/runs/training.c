@@ -86,6 +86,8 @@ static int choose_numbers(training *t) {
         if (!isnan(*numbers[i].asked)) *numbers[i].to = *numbers[i].asked == 0 ? GLIA_ZERO : *numbers[i].asked;
     if (a->nesterov >= 0) o->nesterov = a->nesterov;
     if (a->amsgrad >= 0) o->amsgrad = a->amsgrad;
+    if (a->ema_warmup >= 0) o->ema_warmup = a->ema_warmup;
+    else if (a->ema == 0) o->ema_warmup = false; /* of a model whose averages are off now */
     if (a->accumulate) o->accumulate = a->accumulate;
     if (a->groups) {
         int status = groups_parse(a->groups, t->groups, &o->n_groups, a);
@@ -96,6 +98,7 @@ static int choose_numbers(training *t) {
     for (int i = 0; i < NUMBERS; i++) *numbers[i].asked = *numbers[i].to == GLIA_ZERO ? 0 : *numbers[i].to;
     a->nesterov = o->nesterov;
     a->amsgrad = o->amsgrad;
+    a->ema_warmup = o->ema_warmup;
     a->accumulate = o->accumulate > 1 ? o->accumulate : 1;
     a->optimizer = glia_optimizer_name(o->kind);
     return -1;

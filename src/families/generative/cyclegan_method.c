@@ -165,6 +165,7 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     }
     glia_optimizer plain = t->opts.optimizer;
     plain.ema = 0;
+    plain.ema_warmup = false;
     glia_minimize(outputs[0], t->opts.optimizer, patterns[GENERATORS], groups[GENERATORS]);
     glia_minimize(critic_loss, plain, patterns[CRITICS], groups[CRITICS]);
     glia_status status = glia_graph_check(g, error);

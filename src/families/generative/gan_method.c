@@ -92,7 +92,7 @@ static glia_status find_ends(const glia_graph *g, ends *e, glia_error *error) {
 static glia_optimizer optimizer_of(const glia_training *t, double lr, bool averages) {
     glia_optimizer o = glia_optimizer_resolved(t->opts.optimizer);
     o.lr = lr;
-    if (!averages) o.ema = 0;
+    if (!averages) o.ema = 0, o.ema_warmup = false;
     return o;
 }
 

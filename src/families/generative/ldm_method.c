@@ -90,6 +90,7 @@ static glia_status build(glia_training *t, const glia_ldm_ends *e, glia_error *e
     second = diffusion_loss(m, e);
     glia_optimizer plain = t->opts.optimizer;
     plain.ema = 0;
+    plain.ema_warmup = false;
     glia_minimize(first[0], plain, patterns[GLIA_LDM_AUTOENCODER], groups[GLIA_LDM_AUTOENCODER]);
     glia_minimize(second, t->opts.optimizer, patterns[GLIA_LDM_DIFFUSION], groups[GLIA_LDM_DIFFUSION]);
     glia_status status = glia_graph_check(m->graph, error);

@@ -150,7 +150,8 @@ static void update_one(const work *k, glia_tensor leaf, glia_tensor gradient, gl
     glia_tensor next = k->rule->next(s, name, w, g);
     if (terms->max_norm > 0) next = bounded(next, terms->max_norm);
     next = glia_rule_as(next, leaf->dtype);
-    if (k->opt->ema > 0) glia_rule_average(s, name, before, glia_rule_as(next, s->dtype), k->steps, k->opt->ema, false);
+    if (k->opt->ema > 0) glia_rule_average(s, name, before, glia_rule_as(next, s->dtype), k->steps, k->opt->ema,
+                                             k->opt->ema_warmup);
     put(s, leaf, next);
 }
 

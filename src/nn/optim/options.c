@@ -104,6 +104,10 @@ bool glia_optimizer_fill(glia_graph *g, const char *who, glia_optimizer *o) {
                         "%s: only the momentum of sgd can change from step to step, where it has one", rule->name);
         return false;
     }
+    if (o->ema_warmup && o->ema == 0) {
+        glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: ema_warmup needs ema, e.g. 0.999", rule->name);
+        return false;
+    }
     if (o->nesterov && o->momentum == 0) {
         glia_graph_fail(g, GLIA_E_ARGUMENT, "%s: nesterov needs momentum, e.g. 0.9", rule->name);
         return false;

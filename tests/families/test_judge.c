@@ -11,6 +11,8 @@
 #include "asserts.h"
 #include "glia/glia.h"
 
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
+
 static glia_error error;
 
 static double value_of(const glia_assessment *a, const char *name) {
@@ -139,11 +141,159 @@ static void classifiers_are_checked(void **state) {
     glia_model_free(plain);
 }
 
+/* ---- in training ---------------------------------------------------------------------------------- */
+
+enum { EPOCHS = 3, SAMPLES = 60, JUDGED = 30 };
+static const char *const curves[] = { "fid", "kid", "precision", "recall", "classifier_score" };
+typedef struct told {
+    double values[EPOCHS][COUNT(curves)];
+    int64_t stop; /* after so many steps; 0: never */
+} told;
+
+static glia_status tell(const glia_progress *p, void *context, glia_error *e) {
+    (void)e;
+    told *out = context;
+    for (int i = 0; i < COUNT(curves); i++) out->values[p->epoch - 1][i] = glia_progress_value(p, curves[i]);
+    return GLIA_OK;
+}
+
+static glia_status stop(const glia_progress *p, void *context, glia_error *e) {
+    (void)e;
+    return p->done == ((told *)context)->stop ? GLIA_E_INTERRUPTED : GLIA_OK;
+}
+
+static glia_model *model_of(const char *method) {
+    if (strcmp(method, "gan") == 0) return picture_model();
+    glia_model *model = glia_model_create("pictures", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    glia_tensor t = glia_model_input(model, "t", GLIA_I32, GLIA_SCALAR);
+    glia_tensor step = glia_reshape(glia_mul_scalar(glia_cast(t, GLIA_F32), 0.1), GLIA_SHAPE(GLIA_BATCH, 1, 1, 1));
+    glia_model_output(model, "noise",
+                      glia_conv2d(glia_add(x, step), "out", (glia_conv_opts){ .filters = 1, .kernel = 1 }));
+    return model;
+}
+
+/* A classifier that has not learned: its features are as good as others to compare bits. */
+static void save_features(void) {
+    glia_model *model = glia_model_create("features", NULL);
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
+    glia_model_output(model, "logits", glia_feature_net(x, 10));
+    assert_int_equal(glia_model_init(model, 1, NULL), GLIA_OK);
+    assert_int_equal(glia_model_save(model, "features.safetensors", &error), GLIA_OK);
+    glia_model_free(model);
+}
+
+static const char *settings_of(const char *method) {
+    return strcmp(method, "gan") == 0 ? "features=features.safetensors judged=30"
+                                      : "features=features.safetensors judged=30 timesteps=20 sampling_steps=3";
+}
+
+/* Trains with averages, which are what is judged, and a checkpoint after every 4 steps. */
+static glia_status train(glia_model *model, const char *method, const glia_dataset *data, int threads, told *out) {
+    static const char path[] = "judged.checkpoint";
+    const glia_callback list[] = {
+        glia_swap_ema_weights(true),
+        glia_backup_and_restore((glia_backup_and_restore_opts){ .path = path, .save_freq = 4 }),
+        { .epoch_end = tell, .context = out },
+        { .step_end = stop, .context = out, .after_others = true },
+    };
+    const glia_fit_opts how = { .epochs = EPOCHS,
+                                .batch = 10,
+                                .optimizer = { .kind = GLIA_ADAM, .lr = 1e-3, .ema = 0.9 },
+                                .callbacks = list,
+                                .n_callbacks = COUNT(list),
+                                .seed = 7,
+                                .threads = threads };
+    return glia_train(model, data, method, settings_of(method), how, &error);
+}
+
+static void assert_judged_alike(const char *method) {
+    told whole = { 0 }, parts = { .stop = 9 };
+    glia_dataset *data = glia_data_strokes(SAMPLES, 5, NULL);
+    glia_model *model = model_of(method);
+    if (train(model, method, data, 1, &whole) != GLIA_OK) fail_msg("%s", error.message);
+    /* every second sample of the data is a real one for both */
+    glia_assessment a;
+    const glia_assess_opts how = { .data = data, .count = JUDGED, .seed = 7, .threads = 2 };
+    if (glia_assess(model, how, &a, &error) != GLIA_OK) fail_msg("%s", error.message);
+    for (int i = 0; i < COUNT(curves); i++) assert_true(whole.values[EPOCHS - 1][i] == value_of(&a, curves[i]));
+    glia_model_free(model);
+    model = model_of(method);
+    assert_int_equal(train(model, method, data, 3, &parts), GLIA_E_INTERRUPTED);
+    glia_model_free(model);
+    model = model_of(method);
+    parts.stop = 0;
+    if (train(model, method, data, 2, &parts) != GLIA_OK) fail_msg("%s", error.message);
+    assert_memory_equal(whole.values, parts.values, sizeof whole.values);
+    assert_true(whole.values[0][0] != whole.values[1][0] && whole.values[1][0] != whole.values[2][0]);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+/* A curve is what glia_assess() says of the model at the end of the epoch, with any number of threads and after a
+ * resumed training. */
+static void epochs_are_judged_like_models(void **state) {
+    (void)state;
+    save_features();
+    assert_judged_alike("gan");
+    assert_judged_alike("ddpm");
+}
+
+static glia_status tell_modes(const glia_progress *p, void *context, glia_error *e) {
+    (void)e;
+    ((double *)context)[0] = glia_progress_value(p, "modes_covered");
+    ((double *)context)[1] = glia_progress_value(p, "good_share");
+    return GLIA_OK;
+}
+
+/* A generator that has not learned yet gives points near 0, one of the modes. */
+static void points_are_judged_by_modes_in_training(void **state) {
+    (void)state;
+    double values[2] = { NAN, NAN };
+    const glia_callback watch = { .epoch_end = tell_modes, .context = values };
+    const glia_fit_opts how = { .batch = 100,
+                                .max_steps = 1,
+                                .optimizer = { .kind = GLIA_SGD, .lr = 1e-9 },
+                                .callbacks = &watch,
+                                .n_callbacks = 1 };
+    glia_dataset *data = two_modes(true);
+    glia_model *model = glia_model_create("points", NULL);
+    glia_tensor z = glia_model_input(model, "z", GLIA_F32, GLIA_SHAPE(2));
+    glia_tensor x = glia_model_input(model, "x", GLIA_F32, GLIA_SHAPE(2));
+    const glia_gan_dense_opts opts = { .units = 4,
+                                       .layers = 1,
+                                       .kernel_init = { .kind = GLIA_INIT_NORMAL, .stddev = 0.01 } };
+    glia_model_output(model, "sample", glia_gan_dense_generator(z, "generator", GLIA_SHAPE(2), opts));
+    glia_model_output(model, "score", glia_gan_dense_critic(x, "critic", opts));
+    if (glia_train(model, data, "gan", "judged=1000", how, &error) != GLIA_OK) fail_msg("%s", error.message);
+    ASSERT_NEAR(values[0], 1, 0);
+    ASSERT_NEAR(values[1], 1, 0);
+    glia_model_free(model);
+    glia_data_free(data);
+}
+
+static void impossible_numbers_of_judged_samples_are_errors(void **state) {
+    (void)state;
+    glia_dataset *data = glia_data_strokes(20, 5, NULL);
+    for (int i = 0; i < 2; i++) {
+        glia_model *model = picture_model();
+        const glia_fit_opts how = { .batch = 10, .threads = 1 };
+        assert_int_equal(glia_train(model, data, "gan", i ? "judged=21" : "judged=3", how, &error), GLIA_E_ARGUMENT);
+        ASSERT_SAYS(i ? "judged=21: samples are compared with as many real ones, at least 4, and 'strokes"
+                      : "judged=3");
+        glia_model_free(model);
+    }
+    glia_data_free(data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_are_those_of_the_datas_classes),
         cmocka_unit_test(pictures_have_floors),
         cmocka_unit_test(classifiers_are_checked),
+        cmocka_unit_test(epochs_are_judged_like_models),
+        cmocka_unit_test(points_are_judged_by_modes_in_training),
+        cmocka_unit_test(impossible_numbers_of_judged_samples_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

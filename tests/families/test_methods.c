@@ -36,12 +36,13 @@ static void assert_refused(const char *method, const char *settings, const char 
 
 static void settings_have_defaults_and_domains(void **state) {
     (void)state;
-    const char *defaults = "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64 class=-1";
+    const char *defaults =
+        "loss=non-saturating critic_steps=1 penalty=10 clip=0.01 critic_lr=0 shown=64 class=-1 judged=0";
     assert_settings("fit", NULL, NULL, "");
     assert_settings("gan", NULL, NULL, defaults);
     assert_settings("gan", "", " ", defaults);
     assert_settings("gan", "loss=wgan-gp,critic-steps=5", "critic_steps=2 penalty=0.5",
-                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64 class=-1");
+                    "loss=wgan-gp critic_steps=2 penalty=0.5 clip=0.01 critic_lr=0 shown=64 class=-1 judged=0");
     assert_refused("gen", NULL, "there is no method 'gen'; did you mean 'gan'?");
     assert_refused("gan", "critic_step=5", "the method gan has no setting 'critic_step'; did you mean 'critic_steps'?");
     assert_refused("fit", "loss=mse", "the method fit has no setting 'loss': it has no settings of its own");
@@ -353,6 +354,32 @@ static void wgan_keeps_the_critics_weights_in_their_limits(void **state) {
     glia_model_free(model);
 }
 
+static glia_status keep_scores(const glia_progress *p, void *context, glia_error *error) {
+    (void)error;
+    static const char *const names[] = { "real_score", "fake_score", "critic_distance" };
+    for (int i = 0; i < COUNT(names); i++) ((double *)context)[i] = glia_progress_value(p, names[i]);
+    return GLIA_OK;
+}
+
+static void the_wasserstein_losses_tell_the_distance(void **state) {
+    (void)state;
+    for (int how = 0; how < COUNT(hows) && strcmp(hows[how].method, "gan") == 0; how++) {
+        double scores[3] = { NAN, NAN, NAN };
+        glia_error error;
+        glia_model *model = gan_model();
+        glia_dataset *data = cloud(POINTS);
+        const glia_callback watch = { .epoch_end = keep_scores, .context = scores };
+        const glia_fit_opts o = { .batch = BATCH, .callbacks = &watch, .n_callbacks = 1, .threads = 1 };
+        if (glia_train(model, data, "gan", hows[how].settings, o, &error) != GLIA_OK) fail_msg("%s", error.message);
+        if (hows[how].settings && strstr(hows[how].settings, "wgan"))
+            assert_true(fabs(scores[2] - (scores[0] - scores[1])) <= 1e-6 * fabs(scores[0]));
+        else
+            assert_true(isfinite(scores[0]) && isnan(scores[2]));
+        glia_data_free(data);
+        glia_model_free(model);
+    }
+}
+
 /* Mean and standard deviation of each axis of n points. */
 static void describe(const float *points, int n, double mean[2], double deviation[2]) {
     for (int axis = 0; axis < 2; axis++) {
@@ -451,6 +478,7 @@ int main(void) {
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(the_generator_learns_after_every_nth_step),
         cmocka_unit_test(wgan_keeps_the_critics_weights_in_their_limits),
+        cmocka_unit_test(the_wasserstein_losses_tell_the_distance),
         cmocka_unit_test(diffusion_learns_a_normal_distribution),
         cmocka_unit_test(validation_of_a_net_that_predicts_nothing_is_one),
     };

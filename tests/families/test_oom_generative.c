@@ -108,10 +108,13 @@ static glia_status show(const glia_progress *p, void *context, glia_error *error
 
 /* A step, what it shows, and samples, of a model on points in the plane. */
 static glia_status train(glia_model *model, const char *method, const char *settings, glia_error *error) {
-    static const float points[8];
+    static const float points[8] = { 0, 0, 1, 1, 0, 0.5f, 1, 1.5f };
+    static const int32_t labels[4] = { 0, 1, 0, 1 };
     const glia_callback watch = { .epoch_end = show };
-    glia_dataset *data =
-        model ? glia_data_arrays((glia_arrays){ .n = 4, .x = points, .x_shape = GLIA_SHAPE(2) }, error) : NULL;
+    const glia_arrays arrays = {
+        .n = 4, .x = points, .x_shape = GLIA_SHAPE(2), .y = labels, .y_dtype = GLIA_I32, .classes = 2
+    };
+    glia_dataset *data = model ? glia_data_arrays(arrays, error) : NULL;
     const bool validates = strcmp(method, "gan") != 0;
     const glia_fit_opts o = { .batch = 4,
                               .optimizer = { .kind = GLIA_ADAM },
@@ -135,7 +138,7 @@ static glia_status gan(glia_error *error) {
     const glia_gan_dense_opts small = { .units = 2, .layers = 1 };
     glia_model_output(model, "sample", glia_gan_dense_generator(z, "generator", GLIA_SHAPE(2), small));
     glia_model_output(model, "score", glia_gan_dense_critic(x, "critic", small));
-    return train(model, "gan", "shown=2 loss=wgan", error);
+    return train(model, "gan", "shown=2 loss=wgan judged=4", error);
 }
 
 static glia_status ddpm(glia_error *error) {

@@ -75,6 +75,14 @@ class Agents(Folder):
         (self.folder / "good20/curves.csv").write_text((self.folder / "good-0/curves.csv").read_text())
         self.assertIn(">good20<", self.glia("curves", "good-0", "good20").stdout)
         self.refused("curves", "good-0", "--of", "eval_retrun", says="did you mean eval_return?")
+        for rows, told in (("1,1\n2,2\n3,\n9,1.5\n", "Spearman 0.5000 over 3 epochs"),
+                           ("1,4\n5,0\n", "Spearman -1.0000 over 2 epochs")):
+            (self.folder / "bad-7/curves.csv").write_text("critic_distance,fid\n" + rows)
+            ranks = self.glia("curves", "bad-7", "--of", "fid", "--over", "critic_distance", "--correlation").stdout
+            self.assertIn(told, ranks)
+        self.refused("curves", "bad-7", "--of", "fid", "--over", "fid", "--correlation", "-o", "x.svg", says="no use")
+        (self.folder / "bad-7/curves.csv").write_text("epoch,fid\n1,2\n2,2\n")
+        self.refused("curves", "bad-7", "--of", "fid", "--correlation", code=1, says="in which fid and epoch differ")
         self.refused("curves", "absent", code=1, says="absent/curves.csv")
         self.refused("curves", *["good-0", *(f"bad{c}-7" for c in "abc")], code=1, says="bada-7/curves.csv")
 

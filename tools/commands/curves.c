@@ -2,6 +2,7 @@
  *
  * Runs whose names differ only in a number behind a dash at their end are one curve: "double-0" and "double-1", but not
  * "plain20" and "plain56". It is the mean, with a band of one standard deviation over the runs to both sides.
+ * With --correlation nothing is drawn: the rank correlation of the two figures is printed for each run.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -170,6 +171,26 @@ static void draw(group *groups, int n, const char *of, const char *over, text *o
     for (int i = 0; i < n; i++) free(names[i].bytes);
 }
 
+/* ---- correlation -------------------------------------------------------------------------- */
+
+/* Over the epochs that have both figures. */
+static int tell_correlation(const char *run, const char *of, const char *over) {
+    curve c = { 0 };
+    int status = read_curve(run, of, over, &c), n = 0;
+    for (int i = 0; i < c.n; i++) {
+        if (!isfinite(c.x[i]) || !isfinite(c.y[i])) continue;
+        c.x[n] = c.x[i];
+        c.y[n++] = c.y[i];
+    }
+    const double spearman = status < 0 ? glia_spearman(c.x, c.y, n) : NAN;
+    if (status < 0 && isnan(spearman))
+        status = fail("%s: a rank correlation needs two epochs or more in which %s and %s differ", run, of, over);
+    if (status < 0) printf("%s, %s with %s: Spearman %.4f over %d epochs\n", run, of, over, spearman, n);
+    free(c.x);
+    free(c.y);
+    return status;
+}
+
 /* ---- the command -------------------------------------------------------------------------- */
 
 static int write_chart(const char *path, const text *svg) {
@@ -180,6 +201,7 @@ static int write_chart(const char *path, const text *svg) {
 
 int command_curves(int argc, char **argv) {
     const char *out = NULL, *of = "eval_return", *over = "epoch";
+    bool correlation = false;
     const option table[] = {
         { .help = "Runs whose names differ only in the number at their end, as best-0 and best-1, are one curve:" },
         { .help = "their mean, with a band of one standard deviation to both sides." },
@@ -187,10 +209,15 @@ int command_curves(int argc, char **argv) {
         { "of", OPTION_TEXT, &of, "FIGURE", "what is drawn: a column of curves.csv (eval_return)", 0, 0 },
         { "over", OPTION_TEXT, &over, "FIGURE", "along which: epoch, step, samples or seconds (epoch)", 0, 0 },
         { "out", OPTION_TEXT, &out, "FILE", "the SVG file (stdout)", 0, 0 },
+        { "correlation", OPTION_FLAG, &correlation, NULL,
+          "draw nothing: print Spearman's rank correlation of the two figures over each run's epochs", 0, 0 },
     };
     const options what = { "curves", table, sizeof table / sizeof table[0], 1, -1, "run folders" };
     int n, n_groups = 0, status = options_parse(&what, argc, argv, &n);
     if (status >= 0) return status;
+    if (correlation && out) return misuse("--correlation draws nothing, so --out has no use");
+    for (int i = 1; correlation && i <= n && status < 0; i++) status = tell_correlation(argv[i], of, over);
+    if (correlation) return status < 0 ? EXIT_OK : status;
     group *groups = allocate(CHART_COLOURS, sizeof *groups);
     for (int i = 1; i <= n && status < 0; i++) status = add_run(argv[i], of, over, groups, &n_groups);
     if (status < 0) {

@@ -30,7 +30,7 @@ typedef struct net {
 typedef struct ddpm {
     /* settings */
     glia_diffusion_settings how;
-    int64_t shown, wanted_class, interpolate, measured, draws;
+    int64_t shown, wanted_class, interpolate, measured, draws, judged;
     double drop_class, guidance;
     const char *features;
     /* training */
@@ -42,6 +42,7 @@ typedef struct ddpm {
     glia_array x, y; /* a batch; y.data NULL: no classes */
     net sampling;
     glia_loader *validation_loader; /* NULL: no validation */
+    glia_judge *judge;              /* NULL: samples are not judged in training */
     int loss_mean, val_loss;
 } ddpm;
 
@@ -61,6 +62,8 @@ static const glia_setting settings[] = {
     { "draws", GLIA_SETTING_INT, offsetof(ddpm, draws), 20, 1, 100000, NULL, "steps drawn for each of these" },
     { "features", GLIA_SETTING_TEXT, offsetof(ddpm, features), 0, 0, 0, NULL,
       "classifier by whose features samples are judged; none: one is trained on the data" },
+    { "judged", GLIA_SETTING_INT, offsetof(ddpm, judged), 0, 0, 1e6, NULL,
+      "samples drawn and judged after each epoch, at least 4; 0: none" },
 };
 
 /* ---- the model ---------------------------------------------------------------------------------- */
@@ -186,6 +189,10 @@ static glia_status begin_validation(glia_training *t, glia_error *error) {
     return m->validation_loader ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
 }
 
+static glia_judged judged_by(const ddpm *m) {
+    return (glia_judged){ &glia_method_ddpm, m, m->features, m->wanted_class };
+}
+
 static glia_status begin(glia_training *t, glia_error *error) {
     ddpm *m = t->memory;
     ends e;
@@ -201,11 +208,14 @@ static glia_status begin(glia_training *t, glia_error *error) {
     ddpm plain = *m;
     plain.guidance = 1; /* the validation's loss is that of training */
     if (status == GLIA_OK) status = open_net(&plain, t->model, t->backend, false, &m->sampling, error);
-    return status == GLIA_OK ? begin_validation(t, error) : status;
+    if (status == GLIA_OK) status = begin_validation(t, error);
+    return status == GLIA_OK ? glia_judge_begin(t, judged_by(m), glia_one_of(e.x), m->judged, &m->judge, error)
+                             : status;
 }
 
 static void end(glia_training *t) {
     ddpm *m = t->memory;
+    glia_judge_end(m->judge);
     glia_loader_free(m->validation_loader);
     close_net(&m->sampling);
     glia_session_free(m->session);
@@ -305,7 +315,8 @@ static glia_status measure(glia_training *t, glia_error *error) {
     const ddpm *m = t->memory;
     glia_status status = glia_training_validation(t, true, error);
     if (status == GLIA_OK && m->validation_loader) status = validate(t, error);
-    glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
+    if (status == GLIA_OK) status = glia_judge_epoch(m->judge, t, error);
+    const glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
     return status == GLIA_OK ? after : status;
 }
 
@@ -500,10 +511,8 @@ static glia_status measure_bits(const opened *o, const glia_model *model, const 
 
 static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
                           glia_error *error) {
-    const ddpm *m = memory;
     opened o;
-    const glia_judged judged = { &glia_method_ddpm, memory, m->features, m->wanted_class };
-    glia_status status = glia_judge(judged, model, opts, out, error);
+    glia_status status = glia_judge_model(judged_by(memory), model, opts, out, error);
     if (status != GLIA_OK) return status;
     status = open_model(&o, memory, model, opts->backend, opts->threads, error);
     if (status != GLIA_OK) return status;

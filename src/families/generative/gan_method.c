@@ -7,7 +7,9 @@
  *     z ~ N(0, 1) ──► generator ──► fake ┐
  *     batch ──► real ────────────────────┴─► critic ──► losses ──► update groups "critic" and "generator"
  *
- * A step is a batch: the critic learns from it, and after every critic_steps of them the generator takes a step.
+ * A step is a batch: the critic learns from it, and after every critic_steps of them the generator takes a step. With
+ * the Wasserstein losses, the mean score of real samples less that of generated ones is the critic's estimate of the
+ * distance between their distributions, "critic_distance" (Arjovsky et al. 2017, figure 3).
  * Pictures are scaled from [0, 1] to [-1, 1] for the critic, and samples back.
  */
 #include <math.h>
@@ -26,7 +28,7 @@ static const char *const groups[NETS] = { "critic", "generator" };
 typedef struct gan {
     /* settings */
     int loss; /* index in `kinds` */
-    int64_t critic_steps, shown, wanted_class;
+    int64_t critic_steps, shown, wanted_class, judged;
     double penalty, clip, critic_lr;
     const char *features;
     /* training */
@@ -37,7 +39,8 @@ typedef struct gan {
     glia_array x;       /* the critic's batch */
     glia_array y[NETS]; /* classes of a batch, for both nets; data NULL: none */
     glia_function *sampler;
-    int loss_mean, critic_mean, real_mean, fake_mean;
+    glia_judge *judge; /* NULL: samples are not judged in training */
+    int loss_mean, critic_mean, real_mean, fake_mean, distance_mean;
     double base_rates[NETS];
     double last_loss; /* of the generator */
 } gan;
@@ -61,6 +64,8 @@ static const glia_setting settings[] = {
       "class of samples; -1: one after the other" },
     { "features", GLIA_SETTING_TEXT, offsetof(gan, features), 0, 0, 0, NULL,
       "classifier by whose features samples are judged; none: one is trained on the data" },
+    { "judged", GLIA_SETTING_INT, offsetof(gan, judged), 0, 0, 1e6, NULL,
+      "samples drawn and judged after each epoch, at least 4; 0: none" },
 };
 
 /* ---- the model -------------------------------------------------------------------------------- */
@@ -158,6 +163,10 @@ static glia_function *make_sampler(glia_model *model, glia_backend *backend, gli
     return glia_function_create(model->graph, backend, model->store, opts, error);
 }
 
+static glia_judged judged_by(const gan *m) {
+    return (glia_judged){ &glia_method_gan, m, m->features, m->wanted_class };
+}
+
 static glia_status begin(glia_training *t, glia_error *error) {
     gan *m = t->memory;
     ends e;
@@ -177,6 +186,9 @@ static glia_status begin(glia_training *t, glia_error *error) {
     m->critic_mean = glia_training_mean(t, "critic_loss");
     m->real_mean = glia_training_mean(t, "real_score");
     m->fake_mean = glia_training_mean(t, "fake_score");
+    if (kinds[m->loss] == GLIA_GAN_WASSERSTEIN) m->distance_mean = glia_training_mean(t, "critic_distance");
+    if (status == GLIA_OK)
+        status = glia_judge_begin(t, judged_by(m), glia_one_of(e.sample), m->judged, &m->judge, error);
     return status;
 }
 
@@ -186,6 +198,7 @@ static void end(glia_training *t) {
         glia_session_free(m->sessions[i]);
         glia_program_free(m->programs[i]);
     }
+    glia_judge_end(m->judge);
     glia_function_free(m->sampler);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
@@ -214,8 +227,10 @@ static glia_status critic_step(glia_training *t, const glia_batch *batch, glia_e
     if (status != GLIA_OK) return status;
     t->progress.loss = output_of(m, CRITIC, 0);
     glia_training_add(t, m->critic_mean, t->progress.loss, weight);
-    glia_training_add(t, m->real_mean, output_of(m, CRITIC, 1), weight);
-    glia_training_add(t, m->fake_mean, output_of(m, CRITIC, 2), weight);
+    const double real = output_of(m, CRITIC, 1), fake = output_of(m, CRITIC, 2);
+    glia_training_add(t, m->real_mean, real, weight);
+    glia_training_add(t, m->fake_mean, fake, weight);
+    if (kinds[m->loss] == GLIA_GAN_WASSERSTEIN) glia_training_add(t, m->distance_mean, real - fake, weight);
     return GLIA_OK;
 }
 
@@ -238,10 +253,13 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     return status;
 }
 
-/* Nothing is measured; callbacks may exchange weights and averages around it. */
+/* Callbacks may exchange weights and averages around it. */
 static glia_status measure(glia_training *t, glia_error *error) {
+    const gan *m = t->memory;
     glia_status status = glia_training_validation(t, true, error);
-    return status == GLIA_OK ? glia_training_validation(t, false, error) : status;
+    if (status == GLIA_OK) status = glia_judge_epoch(m->judge, t, error);
+    const glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
+    return status == GLIA_OK ? after : status;
 }
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
@@ -342,8 +360,7 @@ static glia_status sample(const void *memory, glia_model *model, int64_t n, cons
 
 static glia_status assess(const void *memory, glia_model *model, const glia_assess_opts *opts, glia_assessment *out,
                           glia_error *error) {
-    const gan *m = memory;
-    return glia_judge((glia_judged){ &glia_method_gan, memory, m->features, m->wanted_class }, model, opts, out, error);
+    return glia_judge_model(judged_by(memory), model, opts, out, error);
 }
 
 const glia_method glia_method_gan = {

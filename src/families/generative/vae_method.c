@@ -442,7 +442,8 @@ static glia_status assess(const void *memory, glia_model *model, const glia_asse
     glia_assessment_add(out, "measured", (double)e.count);
     glia_assessment_add(out, "draws", (double)e.samples);
     if (!m->features) return GLIA_OK;
-    return glia_judge((glia_judged){ &glia_method_vae, memory, m->features, m->wanted_class }, model, opts, out, error);
+    const glia_judged judged = { &glia_method_vae, memory, m->features, m->wanted_class };
+    return glia_judge_model(judged, model, opts, out, error);
 }
 
 const glia_method glia_method_vae = {

@@ -130,10 +130,20 @@ static double **draw(const net *t) {
     return x;
 }
 
-static void layout_pass_preserves_results_and_gradients(void **state) {
-    (void)state;
+/* Group norm, then pixels as a sequence and back, as in attention. */
+static glia_tensor attentive(net *t) {
+    glia_tensor x = conv3(t, new_input(t, GLIA_SHAPE(2, 3, 4, 4)), 6, 1);
+    const glia_shape s = x->shape;
+    x = glia_silu(glia_group_norm(x, "norm", 3, (glia_norm_opts){ .no_scale = true, .no_shift = true }));
+    glia_tensor y = glia_transpose(glia_reshape(x, GLIA_SHAPE(s.dim[0], s.dim[1], s.dim[2] * s.dim[3])));
+    y = glia_matmul(y, new_input(t, GLIA_SHAPE(6, 6)));
+    y = glia_add(x, glia_reshape(glia_transpose(y), s));
+    return glia_sum(conv3(t, y, 4, 1), GLIA_SHAPE(2, 3), false);
+}
+
+static void check_layout(glia_tensor (*build)(net *t), const char *what) {
     net t = { .g = glia_graph_create() };
-    glia_tensor y = residual(&t), dx[MOST_INPUTS], loss = glia_sum(glia_mul(y, glia_tanh(y)), GLIA_SHAPE(0, 1), false);
+    glia_tensor y = build(&t), dx[MOST_INPUTS], loss = glia_sum(glia_mul(y, glia_tanh(y)), GLIA_SHAPE(0, 1), false);
     glia_error error;
     glia_grad(loss, t.in, t.n, dx);
     glia_graph_output(t.g, "loss", loss);
@@ -144,7 +154,7 @@ static void layout_pass_preserves_results_and_gradients(void **state) {
     }
     glia_graph *plain = sample_expanded(t.g, GLIA_TRAIN, &error), *last = laid_out(plain);
     double **x = draw(&t);
-    for (int k = 0; k <= t.n; k++) assert_same(plain, last, k, t.n, x, "residual net");
+    for (int k = 0; k <= t.n; k++) assert_same(plain, last, k, t.n, x, what);
     glia_graph *folded = glia_pass_fold(last, &error), *merged = glia_pass_cse(folded, &error);
     /* Only the input images and the gradient in them are permuted. */
     assert_int_equal(count_op(merged, &glia_op_permute), 2);
@@ -155,6 +165,12 @@ static void layout_pass_preserves_results_and_gradients(void **state) {
     glia_graph_free(last);
     glia_graph_free(plain);
     glia_graph_free(t.g);
+}
+
+static void layout_pass_preserves_results_and_gradients(void **state) {
+    (void)state;
+    check_layout(residual, "residual net");
+    check_layout(attentive, "attentive net");
 }
 
 /* Grey images and pooled planes of one element need no permutation. */

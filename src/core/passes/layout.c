@@ -155,6 +155,27 @@ static glia_tensor reduce_rule(const glia_node *n, const glia_tensor *in) {
     return glia_reshape(as_first(glia_node1(n->op, in[0]->in[0], &b)), n->shape);
 }
 
+/* Whether n exchanges the last two axes of three. */
+static bool is_transpose(const glia_node *n) {
+    return n->op == &glia_op_permute && n->shape.rank == 3 &&
+           glia_shape_equal(((const glia_permute_attrs *)n->attrs)->order, GLIA_SHAPE(0, 2, 1));
+}
+
+/* Whether `flat` is (N, C, P) and `full` is (N, C, spatial...) with P places. */
+static bool is_flattened(glia_shape flat, glia_shape full) {
+    return flat.rank == 3 && full.rank > 3 && flat.dim[0] == full.dim[0] && flat.dim[1] == full.dim[1];
+}
+
+/* Images as sequences of pixels (N, P, C) and back, which are the same bytes channels last. NULL: n is neither. */
+static glia_tensor sequence_rule(const glia_node *n, const glia_tensor *in) {
+    const glia_node *x = in[0];
+    if (is_transpose(n) && x->op == &glia_op_reshape && is_flattened(x->shape, x->in[0]->shape) && lies_last(x->in[0]))
+        return glia_reshape(x->in[0]->in[0], n->shape);
+    if (n->op == &glia_op_reshape && is_transpose(x) && is_flattened(x->shape, n->shape))
+        return as_first(glia_reshape(x->in[0], glia_channels_last(n->shape, true)));
+    return NULL;
+}
+
 static bool is_f32(const glia_node *n, const glia_tensor *in) {
     return n->dtype == GLIA_F32 && in[0]->dtype == GLIA_F32;
 }
@@ -170,6 +191,7 @@ static glia_tensor rule(glia_graph *to, const glia_node *n, const glia_tensor *i
         op == &glia_op_avg_pool || op == &glia_op_avg_pool_grad) {
         return is_f32(n, in) && !((const glia_pool_attrs *)n->attrs)->channels_last ? pool_rule(n, in) : NULL;
     }
+    if (op == &glia_op_permute || op == &glia_op_reshape) return sequence_rule(n, in);
     bool any = false;
     for (int i = 0; i < n->n_in; i++) any = any || lies_last(in[i]);
     if (!any) return NULL;

@@ -33,27 +33,40 @@ glia_tensor glia_layer_norm(glia_tensor x, const char *name, glia_norm_opts opts
     return glia_layer_end(&layer, glia_layer_norm_of(x, scale, shift, glia_option(opts.epsilon, 1e-5)));
 }
 
+/* a and b (N, C, 1, ...), so that x a + b has mean 0 and variance 1 in each group of channels. The moments of groups
+ * are composed of those of their channels (Chan et al. 1979), which are sums over pixels in any memory layout. */
+static void normalize_groups(glia_tensor x, int groups, double epsilon, glia_tensor *a, glia_tensor *b) {
+    const glia_shape s = x->shape, grouped = GLIA_SHAPE(s.dim[0], groups, s.dim[1] / groups);
+    glia_shape vector = { .rank = s.rank, .dim = { s.dim[0], s.dim[1] } }, places = { 0 };
+    for (int i = 2; i < s.rank; i++) vector.dim[i] = 1, places.dim[places.rank++] = i;
+    glia_tensor level = glia_reshape(places.rank ? glia_mean(x, places, true) : x, grouped);
+    glia_tensor mean = glia_mean(level, GLIA_SHAPE(2), true), square = glia_square(glia_sub(level, mean));
+    if (places.rank) square = glia_add(square, glia_reshape(glia_variance(x, places, true), grouped));
+    glia_tensor r = glia_rsqrt(glia_add_scalar(glia_mean(square, GLIA_SHAPE(2), true), epsilon));
+    *a = glia_reshape(glia_broadcast(r, grouped), vector);
+    *b = glia_reshape(glia_broadcast(glia_neg(glia_mul(mean, r)), grouped), vector);
+}
+
 static glia_tensor norm_of_groups(glia_tensor x, const char *kind, const char *name, int groups, glia_norm_opts opts) {
     glia_layer layer;
     if (!glia_layer_begin(&layer, kind, name, x)) return glia_layer_bad(x);
     const glia_shape s = x->shape;
-    int64_t length = s.rank > 1 ? s.dim[1] : 0;
-    for (int i = 2; i < s.rank; i++) length = glia_dim_times(length, s.dim[i]);
-    if (length < 1) return glia_layer_fail(&layer, "x must be (N, C, ...) with all sizes but N fixed");
+    bool fixed = s.rank > 1;
+    for (int i = 1; i < s.rank; i++) fixed = fixed && s.dim[i] >= 1;
+    if (!fixed) return glia_layer_fail(&layer, "x must be (N, C, ...) with all sizes but N fixed");
     if (!groups) groups = (int)s.dim[1];
     if (groups < 0 || s.dim[1] % groups) {
         return glia_layer_fail(&layer, "%lld channels are not %d equal groups", (long long)s.dim[1], groups);
     }
-    length /= groups;
-    glia_tensor one = glia_broadcast(glia_scalar(x->graph, x->dtype, 1), GLIA_SHAPE(length));
-    glia_tensor zero = glia_broadcast(glia_scalar(x->graph, x->dtype, 0), GLIA_SHAPE(length));
-    glia_tensor rows = glia_reshape(x, GLIA_SHAPE(s.dim[0], groups, length));
-    rows = glia_layer_norm_of(rows, one, zero, glia_option(opts.epsilon, 1e-5));
-    glia_tensor y = glia_reshape(rows, s);
+    glia_tensor a, b;
+    normalize_groups(x, groups, glia_option(opts.epsilon, 1e-5), &a, &b);
     glia_shape each = { .rank = s.rank - 1, .dim = { s.dim[1], 1, 1, 1, 1, 1, 1 } };
-    if (!opts.no_scale) y = glia_mul(y, glia_reshape(affine(&layer, "scale", s.dim[1], false, 1), each));
-    if (!opts.no_shift) y = glia_add(y, glia_reshape(affine(&layer, "shift", s.dim[1], false, 0), each));
-    return glia_layer_end(&layer, y);
+    if (!opts.no_scale) {
+        glia_tensor scale = glia_reshape(affine(&layer, "scale", s.dim[1], false, 1), each);
+        a = glia_mul(a, scale), b = glia_mul(b, scale);
+    }
+    if (!opts.no_shift) b = glia_add(b, glia_reshape(affine(&layer, "shift", s.dim[1], false, 0), each));
+    return glia_layer_end(&layer, glia_add(glia_mul(x, a), b));
 }
 
 glia_tensor glia_group_norm(glia_tensor x, const char *name, int groups, glia_norm_opts opts) {

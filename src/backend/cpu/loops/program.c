@@ -21,6 +21,7 @@ enum {
     MOST_PIECES = 128,
     MOST_PARTS = 4096,
     FEW_PARTS = 16,
+    ENOUGH_SLICES = 32, /* so many pieces that have no parts to combine are better than more that have */
     SHORT_ROW = 16 /* rows shorter than this do not fill a vector */
 };
 
@@ -405,7 +406,8 @@ static void split_reduction(const glia_draft *b, int64_t pieces) {
         l->way = GLIA_LOOP_EACH_ROW;
         l->chunk = ceil_div(rows, pieces);
         l->pieces = ceil_div(rows, l->chunk);
-    } else if (kept == 0 && (l->dim[0] >= pieces || reduced < 0 || l->n_results > MOST_PARTS)) {
+    } else if (kept == 0 &&
+               (l->dim[0] >= GLIA_MIN(pieces, ENOUGH_SLICES) || reduced < 0 || l->n_results > MOST_PARTS)) {
         split_at(b, GLIA_LOOP_SLICES, 0, pieces);
     } else if (reduced >= 0 && (l->n_results <= MOST_PARTS || kept < 0)) {
         split_at(b, GLIA_LOOP_PARTS, reduced, pieces);

@@ -3,7 +3,8 @@
  *     lndp ENVIRONMENT [GENERATIONS [SEED [OPTION...]]]     OPTION: no-plasticity, no-structure, no-development
  *
  * CMA-ES with a diagonal covariance evolves a genome. Each candidate begins a life with a random graph, develops by
- * spontaneous activity, then acts for three episodes in a row: rewards change its edges. Prints the returns of the
+ * spontaneous activity, then acts for three episodes in a row: rewards change its edges. All candidates of a generation
+ * live side by side. Prints the returns of the
  * episodes of new lives, and writes life.svg, the net at the end of one.
  */
 #include <stdio.h>
@@ -12,98 +13,131 @@
 
 #include "glia/glia.h"
 
-enum { EPISODES = 3, POPULATION = 32 };
+enum { EPISODES = 3, POPULATION = 32, SHOWN = 20, MOST = 8 };
 
 typedef struct task {
     const char *name; /* what it does without */
     const glia_env *env;
     glia_lndp_opts opts;
     int development;
-    uint64_t generation; /* all candidates of one are judged by the same lives */
 } task;
 
-/* An episode of a life: its return. `reward`: the last one of the life before and after, 0 at first. */
-static double episode(const task *t, glia_lndp *net, uint64_t seed, double *reward) {
-    glia_env *env = glia_env_like(t->env, 1, NULL);
-    glia_env_result now = { 0 };
-    double x[64], y[64], sum = 0;
-    bool on = env && glia_env_reset(env, seed, &now, NULL) == GLIA_OK;
-    while (on && !now.terminated[0] && !now.truncated[0]) {
-        for (int i = 0; i < t->opts.inputs; i++) x[i] = (double)((const float *)now.observations)[i];
-        glia_lndp_act(net, *reward, x, y);
-        int32_t action = 0;
-        for (int i = 1; i < t->opts.outputs; i++) action = y[i] > y[action] ? i : action;
-        on = glia_env_step(env, &action, &now, NULL) == GLIA_OK;
-        *reward = on ? now.rewards[0] : 0;
-        sum += *reward;
+/* Where a net of those that live side by side acts, and how often it has. */
+typedef struct place {
+    glia_env *env;
+    glia_env_result now;
+    int episode;
+} place;
+
+static int choose(const double *y, int n) {
+    int best = 0;
+    for (int i = 1; i < n; i++) best = y[i] > y[best] ? i : best;
+    return best;
+}
+
+/* The act y of a net at its place, and what follows: the reward, and the next episode when one is over. Returns whether
+ * this life goes on. */
+static bool step(const task *t, place *p, const double *y, uint64_t seed, double *reward, double *returns) {
+    if (p->episode == EPISODES) return false;
+    const int32_t action = choose(y, t->opts.outputs);
+    bool fine = glia_env_step(p->env, &action, &p->now, NULL) == GLIA_OK;
+    *reward = fine ? p->now.rewards[0] : 0;
+    if (fine && !p->now.terminated[0] && !p->now.truncated[0]) return true;
+    returns[p->episode++] += p->now.returns[0];
+    if (fine && p->episode < EPISODES)
+        fine = glia_env_reset(p->env, seed + (uint64_t)p->episode, &p->now, NULL) == GLIA_OK;
+    if (!fine) p->episode = EPISODES;
+    return p->episode < EPISODES;
+}
+
+/* A life of some episodes of each net, from a new graph on, by the seeds `life`, `life` + apart ... Their returns are
+ * added to returns (nets, EPISODES). */
+static void live(const task *t, glia_lndp *nets, int n, uint64_t life, int apart, double *returns) {
+    place places[POPULATION] = { { .episode = 0 } };
+    double rewards[POPULATION] = { 0 }, x[POPULATION * MOST], y[POPULATION * MOST];
+    for (int k = 0; k < n; k++) {
+        glia_lndp_begin(nets, k, life + (uint64_t)(k * apart));
+        places[k].env = glia_env_like(t->env, 1, NULL);
+        const uint64_t seed = (life + (uint64_t)(k * apart)) * EPISODES;
+        if (!places[k].env || glia_env_reset(places[k].env, seed, &places[k].now, NULL) != GLIA_OK)
+            places[k].episode = EPISODES;
     }
-    glia_env_free(env);
-    return sum;
+    glia_lndp_develop(nets, t->development);
+    for (bool alive = true; alive;) { /* a net whose life is over acts on until all are, and nobody looks */
+        alive = false;
+        for (int k = 0; k < n; k++) {
+            for (int i = 0; i < t->opts.inputs; i++)
+                x[k * t->opts.inputs + i] = places[k].env ? (double)((const float *)places[k].now.observations)[i] : 0;
+        }
+        glia_lndp_act(nets, rewards, x, y);
+        for (int k = 0; k < n; k++) {
+            const uint64_t seed = (life + (uint64_t)(k * apart)) * EPISODES;
+            if (step(t, &places[k], y + k * t->opts.outputs, seed, &rewards[k], returns + k * EPISODES)) alive = true;
+        }
+    }
+    for (int k = 0; k < n; k++) glia_env_free(places[k].env);
 }
 
-/* A life of some episodes from a new graph on; their returns are added to `returns`. */
-static void live(const task *t, glia_lndp *net, uint64_t life, uint64_t seed, double *returns) {
-    double reward = 0;
-    glia_lndp_begin(net, life);
-    glia_lndp_develop(net, t->development);
-    for (uint64_t k = 0; k < EPISODES; k++) returns[k] += episode(t, net, seed + k, &reward);
-}
-
-/* Minus the mean return of the episodes of two lives. */
-static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
+/* Minus the mean returns of the episodes of two lives, the same ones for all candidates. */
+static glia_status judge(const task *t, const double *genomes, int n, uint64_t generation, double *values,
+                         glia_error *error) {
     enum { LIVES = 2 };
-    const task *t = context;
-    (void)seed;
-    glia_lndp *net = glia_lndp_create(x, n, t->opts, error);
-    if (!net) return error ? error->status : GLIA_E_NOMEM;
-    double returns[EPISODES] = { 0 };
-    for (uint64_t life = t->generation * LIVES; life < (t->generation + 1) * LIVES; life++)
-        live(t, net, life, life * EPISODES, returns);
-    *value = 0;
-    for (int k = 0; k < EPISODES; k++) *value -= returns[k] / (LIVES * EPISODES);
-    glia_lndp_free(net);
+    double returns[POPULATION * EPISODES] = { 0 };
+    glia_lndp_opts opts = t->opts;
+    opts.nets = POPULATION;
+    glia_lndp *nets = glia_lndp_create(genomes, n, opts, error);
+    if (!nets) return error->status;
+    for (uint64_t life = generation * LIVES; life < (generation + 1) * LIVES; life++)
+        live(t, nets, POPULATION, life, 0, returns);
+    for (int k = 0; k < POPULATION; k++) {
+        values[k] = 0;
+        for (int i = 0; i < EPISODES; i++) values[k] -= returns[k * EPISODES + i] / (LIVES * EPISODES);
+    }
+    glia_lndp_free(nets);
     return GLIA_OK;
 }
 
-/* Lives that the search has not seen. */
-static void show(const task *t, const double *genome, int n) {
-    enum { LIVES = 20 };
-    double returns[EPISODES] = { 0 };
-    glia_lndp *net = glia_lndp_create(genome, n, t->opts, NULL);
-    for (uint64_t life = 0; net && life < LIVES; life++)
-        live(t, net, 1000000 + life, 2000000 + life * EPISODES, returns);
-    for (int k = 0; k < EPISODES; k++) returns[k] /= LIVES;
-    printf("%s: returns of the episodes of a life %.1f %.1f %.1f; %d of %d possible edges\n", t->name, returns[0],
-           returns[1], returns[2], glia_lndp_edges(net), glia_lndp_places(net));
-    char *svg = glia_lndp_svg(net, "after a life", NULL);
+/* Lives that the search has not seen. genomes: room for several of n numbers, of which the first is shown. */
+static void show(const task *t, double *genomes, int n) {
+    double returns[SHOWN * EPISODES] = { 0 }, means[EPISODES] = { 0 };
+    glia_lndp_opts opts = t->opts;
+    opts.nets = SHOWN;
+    for (int k = 1; k < SHOWN; k++) memcpy(genomes + k * n, genomes, (size_t)n * sizeof *genomes);
+    glia_lndp *nets = glia_lndp_create(genomes, n, opts, NULL);
+    if (nets) live(t, nets, SHOWN, 1000000, 1, returns);
+    for (int k = 0; k < SHOWN * EPISODES; k++) means[k % EPISODES] += returns[k] / SHOWN;
+    printf("%s: returns of the episodes of a life %.1f %.1f %.1f; %d of %d possible edges\n", t->name, means[0],
+           means[1], means[2], glia_lndp_edges(nets, 0), glia_lndp_places(nets));
+    char *svg = glia_lndp_svg(nets, 0, "after a life", NULL);
     FILE *file = svg ? fopen("life.svg", "w") : NULL;
     if (file) {
         fputs(svg, file);
         fclose(file);
     }
     free(svg);
-    glia_lndp_free(net);
+    glia_lndp_free(nets);
 }
 
-static int evolve(task *t, int generations, uint64_t seed) {
+static int evolve(const task *t, int generations, uint64_t seed) {
     glia_error error;
     const int n = glia_lndp_parameters(t->opts);
-    double *genome = calloc((size_t)n + 1, sizeof *genome);
+    double *genomes = calloc((size_t)n * POPULATION + 1, sizeof *genomes), values[POPULATION];
     const glia_search_opts opts = { .kind = GLIA_SEP_CMA_ES, .population = POPULATION, .sigma = 0.3, .seed = seed };
-    glia_search *search = genome ? glia_search_create(genome, n, opts, &error) : NULL;
-    if (!search) return fprintf(stderr, "lndp: %s\n", genome ? error.message : "out of memory"), 1;
+    glia_search *search = genomes ? glia_search_create(genomes, n, opts, &error) : NULL;
+    if (!search) return fprintf(stderr, "lndp: %s\n", genomes ? error.message : "out of memory"), 1;
     for (int g = 0; g < generations; g++) {
-        t->generation = (uint64_t)g;
-        if (glia_search_run(search, value_of, t, 1, 0, &error) != GLIA_OK)
+        if (glia_search_ask(search, genomes, &error) != GLIA_OK ||
+            judge(t, genomes, n, (uint64_t)g, values, &error) != GLIA_OK ||
+            glia_search_tell(search, values, &error) != GLIA_OK)
             return fprintf(stderr, "lndp: %s\n", error.message), 1;
         if (g % 10 == 9)
             printf("generation %d: best return of a life %.1f\n", g + 1, -glia_search_inspect(search).best);
         fflush(stdout);
     }
-    glia_search_mean(search, genome);
-    show(t, genome, n);
+    glia_search_mean(search, genomes);
+    show(t, genomes, n);
     glia_search_free(search);
-    free(genome);
+    free(genomes);
     return 0;
 }
 
@@ -114,9 +148,9 @@ int main(int argc, char **argv) {
     glia_env *env = glia_env_create(quick ? "cartpole?limit=50" : argv[1], (glia_env_opts){ 0 }, &error);
     if (!env) return fprintf(stderr, "lndp: %s\n", error.message), 1;
     const glia_space seen = glia_env_observation_space(env), acts = glia_env_action_space(env);
-    if (seen.kind != GLIA_SPACE_BOX || seen.dtype != GLIA_F32 || seen.shape.rank != 1 || seen.shape.dim[0] > 8 ||
-        acts.kind != GLIA_SPACE_DISCRETE)
-        return fprintf(stderr, "lndp: needs at most 8 numbers to see and choices to make\n"), 1;
+    if (seen.kind != GLIA_SPACE_BOX || seen.dtype != GLIA_F32 || seen.shape.rank != 1 || seen.shape.dim[0] > MOST ||
+        acts.kind != GLIA_SPACE_DISCRETE || acts.n > MOST)
+        return fprintf(stderr, "lndp: needs at most 8 numbers to see and 8 choices to make\n"), 1;
     task t = { .name = argc > 4 ? argv[4] : "whole",
                .env = env,
                .opts = { .inputs = (int)seen.shape.dim[0], .outputs = (int)acts.n, .nodes = 10 },

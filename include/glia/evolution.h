@@ -320,25 +320,28 @@ typedef struct glia_lndp_opts {
     double density;       /* probability of an edge when a life begins; 0: 0.1; GLIA_ZERO: none */
     bool fixed_structure; /* edges neither appear nor go */
     bool frozen;          /* nothing changes after development */
+    int nets;             /* that live side by side, several of them as fast as one; 0: 1 */
 } glia_lndp_opts;
 /* Numbers of a genome; 0: the options are outside their domain. */
 GLIA_API int glia_lndp_parameters(glia_lndp_opts opts);
 
 typedef struct glia_lndp glia_lndp; /* one thread at a time */
-/* GLIA_E_ARGUMENT for a genome of another length or with numbers beyond 1e6. The net begins a life by the seed 0. */
-GLIA_API glia_lndp *glia_lndp_create(const double *genome, int n, glia_lndp_opts opts, glia_error *error);
-GLIA_API void glia_lndp_free(glia_lndp *net);
-/* A new life: random edges and states. The same seed gives the same life, bit for bit. */
-GLIA_API void glia_lndp_begin(glia_lndp *net, uint64_t seed);
-GLIA_API void glia_lndp_develop(glia_lndp *net, int64_t steps); /* of spontaneous activity */
-/* The reward of the last act changes the net, then x (inputs) -> y (outputs) in [-1, 1]. */
-GLIA_API void glia_lndp_act(glia_lndp *net, double reward, const double *x, double *y);
-GLIA_API int glia_lndp_edges(const glia_lndp *net);
-GLIA_API int glia_lndp_places(const glia_lndp *net); /* where edges may be */
-GLIA_API void glia_lndp_weights(const glia_lndp *net, double *weights); /* (nodes, nodes), from the row to the column */
-/* The net as SVG: inputs at the left, outputs at the right, blue edges positive, red negative; `title` (may be NULL)
+/* genomes (nets, n); n is the length of each. GLIA_E_ARGUMENT for another length or for numbers beyond 1e6. All nets
+ * begin a life by the seed 0. What one of them does does not depend on the others. */
+GLIA_API glia_lndp *glia_lndp_create(const double *genomes, int n, glia_lndp_opts opts, glia_error *error);
+GLIA_API void glia_lndp_free(glia_lndp *nets);
+/* A new life of one net: random edges and states. The same seed gives the same life, bit for bit. */
+GLIA_API void glia_lndp_begin(glia_lndp *nets, int which, uint64_t seed);
+GLIA_API void glia_lndp_develop(glia_lndp *nets, int64_t steps); /* of spontaneous activity, all nets */
+/* The rewards (nets) of the last act change the nets, then x (nets, inputs) -> y (nets, outputs) in [-1, 1]. */
+GLIA_API void glia_lndp_act(glia_lndp *nets, const double *rewards, const double *x, double *y);
+GLIA_API int glia_lndp_edges(const glia_lndp *nets, int which);
+GLIA_API int glia_lndp_places(const glia_lndp *nets); /* where edges may be, in each net */
+/* weights (nodes, nodes), from the row to the column. */
+GLIA_API void glia_lndp_weights(const glia_lndp *nets, int which, double *weights);
+/* A net as SVG: inputs at the left, outputs at the right, blue edges positive, red negative; `title` (may be NULL)
  * below. Release with free(). */
-GLIA_API char *glia_lndp_svg(const glia_lndp *net, const char *title, glia_error *error);
+GLIA_API char *glia_lndp_svg(const glia_lndp *nets, int which, const char *title, glia_error *error);
 
 /* ==== HyperNEAT =================================================================================== */
 

@@ -10,7 +10,7 @@
 
 #include "asserts.h"
 #include "base/base.h"
-#include "families/evolution/policy.h"
+#include "families/evolution/lndp.h"
 #include "glia/glia.h"
 
 static glia_error error;
@@ -160,20 +160,20 @@ static void a_life_goes_as_in_numpy(void **state) {
     FILE *file = fopen(GLIA_GOLDEN_DIR "/lndp.txt", "r");
     assert_non_null(file);
     int edges;
-    glia_lndp_begin(net, 5);
+    glia_lndp_begin(net, 0, 5);
     for (int t = 0; t < 2; t++) {
         glia_lndp_develop(net, 1);
         assert_int_equal(fscanf(file, " step %d %*d %*d", &edges), 1);
-        assert_int_equal(glia_lndp_edges(net), edges);
+        assert_int_equal(glia_lndp_edges(net, 0), edges);
     }
     for (int t = 0; t < 2; t++) {
         x[0] = sin(t), x[1] = cos(t);
-        glia_lndp_act(net, t == 0, x, y);
+        glia_lndp_act(net, (double[]){ t == 0 }, x, y);
         assert_int_equal(fscanf(file, " act %d %lf %lf", &edges, &answer[0], &answer[1]), 3);
-        assert_int_equal(glia_lndp_edges(net), edges);
+        assert_int_equal(glia_lndp_edges(net, 0), edges);
         for (int i = 0; i < 2; i++) ASSERT_NEAR(y[i], answer[i], 1e-4);
     }
-    glia_lndp_weights(net, weights);
+    glia_lndp_weights(net, 0, weights);
     for (int i = 0; i < 11 * 11; i++) {
         assert_int_equal(fscanf(file, "%lf", &wanted), 1);
         ASSERT_NEAR(weights[i], wanted, 1e-4);
@@ -190,14 +190,14 @@ static void lives_by_the_same_seed_are_the_same(void **state) {
     double *genome = waves(n), first[32 * 32], again[32 * 32];
     glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
     for (int seed = 0; seed < 2; seed++) {
-        glia_lndp_begin(net, (uint64_t)seed);
+        glia_lndp_begin(net, 0, (uint64_t)seed);
         glia_lndp_develop(net, 9);
-        glia_lndp_weights(net, seed ? again : first);
+        glia_lndp_weights(net, 0, seed ? again : first);
     }
     assert_memory_not_equal(first, again, sizeof first);
-    glia_lndp_begin(net, 0);
+    glia_lndp_begin(net, 0, 0);
     glia_lndp_develop(net, 9);
-    glia_lndp_weights(net, again);
+    glia_lndp_weights(net, 0, again);
     assert_memory_equal(first, again, sizeof first);
     glia_lndp_free(net);
     free(genome);
@@ -211,13 +211,13 @@ static void plasticity_can_be_switched_off(void **state) {
         const int n = glia_lndp_parameters(opts);
         double *genome = waves(n), x = 1, y[2], before[32 * 32], after[32 * 32];
         glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
-        glia_lndp_begin(net, 1);
-        const int edges = glia_lndp_edges(net);
+        glia_lndp_begin(net, 0, 1);
+        const int edges = glia_lndp_edges(net, 0);
         glia_lndp_develop(net, 5);
-        assert_true((edges == glia_lndp_edges(net)) == !frozen);
-        glia_lndp_weights(net, before);
-        for (int t = 0; t < 2; t++) glia_lndp_act(net, 10 * t, &x, &y[t]);
-        glia_lndp_weights(net, after);
+        assert_true((edges == glia_lndp_edges(net, 0)) == !frozen);
+        glia_lndp_weights(net, 0, before);
+        for (int t = 0; t < 2; t++) glia_lndp_act(net, (double[]){ 10 * t }, &x, &y[t]);
+        glia_lndp_weights(net, 0, after);
         assert_true((memcmp(before, after, sizeof before) == 0) == (frozen != 0));
         assert_true((y[0] == y[1]) == (frozen != 0));
         glia_lndp_free(net);
@@ -225,24 +225,93 @@ static void plasticity_can_be_switched_off(void **state) {
     }
 }
 
+/* Each of twenty nets, more than vectors have lanes, does what it does alone. */
+static void nets_side_by_side_do_not_meet(void **state) {
+    (void)state;
+    enum { NETS = 20, N = 9 };
+    glia_lndp_opts opts = { .inputs = 2, .outputs = 1, .nodes = N, .density = 0.4, .nets = NETS };
+    const int n = glia_lndp_parameters(opts);
+    double *genomes = waves(NETS * n), x[2 * NETS], y[NETS], rewards[NETS], weights[N * N], alone[N * N], answer;
+    for (int i = 0; i < 2 * NETS; i++) x[i] = sin(i), rewards[i / 2] = i % 5;
+    glia_lndp *all = glia_lndp_create(genomes, n, opts, &error);
+    if (!all) fail_msg("%s", error.message);
+    for (int k = 0; k < NETS; k++) glia_lndp_begin(all, k, (uint64_t)k);
+    glia_lndp_develop(all, 3);
+    for (int t = 0; t < 3; t++) glia_lndp_act(all, rewards, x, y);
+    opts.nets = 1;
+    for (int k = 0; k < NETS; k++) {
+        glia_lndp *net = glia_lndp_create(genomes + k * n, n, opts, &error);
+        glia_lndp_begin(net, 0, (uint64_t)k);
+        glia_lndp_develop(net, 3);
+        for (int t = 0; t < 3; t++) glia_lndp_act(net, rewards + k, x + 2 * k, &answer);
+        ASSERT_NEAR(y[k], answer, 0);
+        glia_lndp_weights(net, 0, alone);
+        glia_lndp_weights(all, k, weights);
+        assert_memory_equal(weights, alone, sizeof alone);
+        glia_lndp_free(net);
+    }
+    glia_lndp_begin(all, NETS, 0); /* there is no such net */
+    assert_int_equal(glia_lndp_edges(all, NETS), 0);
+    assert_null(glia_lndp_svg(all, -1, NULL, &error));
+    ASSERT_SAYS("no net -1 of 20");
+    glia_lndp_free(all);
+    free(genomes);
+}
+
+/* Episodes of one step: the return is the action, and `bonus`. */
+static double bonus;
+static glia_status reset_echo(const glia_env_at *at, glia_env_outcome *out, glia_error *e) {
+    (void)at, (void)out, (void)e;
+    return GLIA_OK;
+}
+static glia_status step_echo(const glia_env_at *at, const void *action, glia_env_outcome *out, glia_error *e) {
+    (void)at, (void)e;
+    out->reward = (double)*(const float *)action + bonus;
+    out->terminated = true;
+    return GLIA_OK;
+}
+static void observe_echo(const glia_env_at *at, void *observation) {
+    (void)at;
+    *(float *)observation = 1;
+}
+static const glia_env_kind echo = {
+    .name = "Echo",
+    .observation = { GLIA_SPACE_BOX, 0, GLIA_F32, { 1, { 1 } }, NULL, NULL },
+    .action = { GLIA_SPACE_BOX, 0, GLIA_F32, { 1, { 1 } }, NULL, NULL },
+    .state = 1,
+    .reset = reset_echo,
+    .step = step_echo,
+    .observe = observe_echo,
+};
+
 /* The last reward of an episode is felt in the next one of the same life, not in another life. */
 static void rewards_last_as_long_as_a_life(void **state) {
     (void)state;
     glia_encoding_opts opts = { .inputs = 1, .outputs = 1, .lndp = { .inputs = 1, .outputs = 1 }, .development = 2 };
-    double *genome = waves(glia_code_lndp.numbers(&opts)), x = 1, first, y[2];
+    double *genome = waves(glia_code_lndp.numbers(&opts)), y[2][2];
+    glia_env *env = glia_env_create_kind(&echo, (glia_env_opts){ 0 }, &error);
+    glia_stage stage;
+    assert_int_equal(glia_stage_set(&stage, env, &error), GLIA_OK);
     for (opts.life = 1; opts.life <= 2; opts.life++) {
-        for (int rewarded = 0; rewarded < 2; rewarded++) {
-            glia_policy policy;
-            assert_int_equal(glia_code_lndp.decode(genome, &opts, &policy, &error), GLIA_OK);
-            policy.reset(policy.net, 1);
-            policy.act(policy.net, &x, &first);
-            policy.reward(policy.net, rewarded);
-            policy.reset(policy.net, 2);
-            policy.act(policy.net, &x, &y[rewarded]);
-            glia_policy_free(&policy);
+        for (int k = 0; k < 2; k++) {
+            double densities[2] = { 0 };
+            const glia_lndp_lives lives = { .stage = &stage,
+                                            .o = &opts,
+                                            .genomes = genome,
+                                            .count = 1,
+                                            .seed = 1,
+                                            .episodes = 2,
+                                            .threads = 1,
+                                            .returns = y[k],
+                                            .densities = densities };
+            bonus = k;
+            assert_int_equal(glia_lndp_live(&lives, &error), GLIA_OK);
+            assert_true(densities[0] > 0 && (densities[1] > 0) == (opts.life == 1));
         }
-        assert_true((y[0] == y[1]) == (opts.life == 1));
+        ASSERT_NEAR(y[0][0], y[1][0] - 1, 0);
+        assert_true((y[0][1] == y[1][1] - 1) == (opts.life == 1));
     }
+    glia_env_free(env);
     free(genome);
 }
 
@@ -254,15 +323,15 @@ static void edges_are_where_they_may_be(void **state) {
     double *genome = waves(n), weights[81];
     glia_lndp *net = glia_lndp_create(genome, n, opts, &error);
     assert_int_equal(glia_lndp_places(net), 3 * 4 + 4 * 3 + 4 * 2);
-    assert_int_equal(glia_lndp_edges(net), 32);
+    assert_int_equal(glia_lndp_edges(net, 0), 32);
     glia_lndp_develop(net, 7);
-    glia_lndp_weights(net, weights);
+    glia_lndp_weights(net, 0, weights);
     for (int i = 0; i < 9; i++) {
         for (int k = 0; k < 9; k++) {
             if (i == k || k < 3 || i > 6 || (i < 3 && k > 6)) ASSERT_NEAR(weights[9 * i + k], 0, 0);
         }
     }
-    char *svg = glia_lndp_svg(net, "a < b & c", &error);
+    char *svg = glia_lndp_svg(net, 0, "a < b & c", &error);
     assert_non_null(strstr(svg, "a &lt; b &amp; c"));
     free(svg);
     glia_lndp_free(net);
@@ -349,6 +418,7 @@ int main(void) {
         cmocka_unit_test(a_life_goes_as_in_numpy),
         cmocka_unit_test(lives_by_the_same_seed_are_the_same),
         cmocka_unit_test(plasticity_can_be_switched_off),
+        cmocka_unit_test(nets_side_by_side_do_not_meet),
         cmocka_unit_test(rewards_last_as_long_as_a_life),
         cmocka_unit_test(edges_are_where_they_may_be),
         cmocka_unit_test(mistakes_about_lives_are_named),

@@ -63,7 +63,7 @@ static glia_status life(glia_error *error) {
     double numbers[512] = { 1 };
     glia_lndp *net = glia_lndp_create(numbers, glia_lndp_parameters(opts), opts, error);
     if (!net) return error->status;
-    char *svg = glia_lndp_svg(net, "at first", error);
+    char *svg = glia_lndp_svg(net, 0, "at first", error);
     const glia_status status = svg ? GLIA_OK : error->status;
     free(svg);
     glia_lndp_free(net);

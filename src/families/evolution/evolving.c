@@ -21,7 +21,7 @@ glia_status glia_evolving_begin(glia_training *t, const char *size, const char *
     e->mean_figure = glia_training_figure(t, "mean_return");
     e->eval_figure = glia_training_figure(t, "eval_return");
     e->size_figure = size ? glia_training_figure(t, size) : -1;
-    e->first_figure = -1;
+    e->first_figure = e->last_figure = -1;
     e->links_figure = links ? glia_training_figure(t, links) : -1;
     return status;
 }
@@ -56,34 +56,41 @@ glia_status glia_evolving_restore(glia_training *t, const glia_array *from, int 
     return glia_fail(error, GLIA_E_FORMAT, "the returns of the last generation are missing");
 }
 
-double glia_evolving_firsts(const double *returns, int64_t n, int64_t life) {
+double glia_evolving_every(const double *returns, int64_t n, int64_t first, int64_t life) {
     double sum = 0, count = 0;
-    for (int64_t k = 0; k < n; k += life, count++) sum += returns[k];
+    for (int64_t k = first; k < n; k += life, count++) sum += returns[k];
     return sum / count;
 }
 
-glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, glia_error *error) {
+uint64_t glia_evolving_eval_seed(const glia_training *t) {
     enum { EVALUATION = 1 << 30 };
+    return (t->opts.seed << 32) + EVALUATION;
+}
+
+void glia_evolving_judge(glia_training *t, const double *returns) {
     const glia_evolving *e = t->memory;
-    const int64_t n = e->eval_episodes;
-    double *returns = malloc((size_t)n * sizeof *returns), reached = 0;
-    if (!returns) return glia_fail_nomem(error);
-    glia_status status = glia_training_validation(t, true, error);
-    const uint64_t seed = (t->opts.seed << 32) + EVALUATION;
-    if (status == GLIA_OK) status = glia_stage_returns(&e->stage, best, seed, n, returns, error);
-    if (status == GLIA_OK) status = glia_training_validation(t, false, error);
-    if (status == GLIA_OK) {
-        reached = glia_evolving_firsts(returns, n, 1);
-        if (e->first_figure >= 0) t->figures[e->first_figure].value = glia_evolving_firsts(returns, n, e->episodes);
-    }
-    free(returns);
-    if (status != GLIA_OK) return status;
+    const int64_t n = e->eval_episodes, life = e->episodes;
+    const double reached = glia_evolving_every(returns, n, 0, 1);
     t->figures[e->best_figure].value = e->last[0];
     t->figures[e->mean_figure].value = e->last[1];
     t->figures[e->eval_figure].value = reached;
+    if (e->first_figure >= 0) t->figures[e->first_figure].value = glia_evolving_every(returns, n, 0, life);
+    if (e->last_figure >= 0) t->figures[e->last_figure].value = glia_evolving_every(returns, n, life - 1, life);
     const double enough = e->enough != 0 ? e->enough : glia_env_kind_of(e->stage.env)->threshold;
     if (reached >= enough) t->stop = true;
-    return GLIA_OK;
+}
+
+glia_status glia_evolving_measure(glia_training *t, const glia_policy *best, glia_error *error) {
+    const glia_evolving *e = t->memory;
+    const int64_t n = e->eval_episodes;
+    double *returns = malloc((size_t)n * sizeof *returns);
+    if (!returns) return glia_fail_nomem(error);
+    glia_status status = glia_training_validation(t, true, error);
+    if (status == GLIA_OK) status = glia_stage_returns(&e->stage, best, glia_evolving_eval_seed(t), n, returns, error);
+    if (status == GLIA_OK) status = glia_training_validation(t, false, error);
+    if (status == GLIA_OK) glia_evolving_judge(t, returns);
+    free(returns);
+    return status;
 }
 
 static glia_status show_one(const char *name, glia_shown_kind kind, const char *text, glia_show_fn show, void *context,

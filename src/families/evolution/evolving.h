@@ -13,8 +13,9 @@ typedef struct glia_evolving {
     /* training */
     glia_stage stage;
     int loss_mean, best_figure, mean_figure, eval_figure, size_figure, links_figure;
-    int first_figure; /* of methods whose nets live for `episodes` episodes: the mean return of the first; -1: others */
-    double last[2];   /* best and mean return of the last generation */
+    /* mean returns of the first and last episode, if nets live for `episodes` episodes; -1: they do not */
+    int first_figure, last_figure;
+    double last[2]; /* best and mean return of the last generation */
 } glia_evolving;
 
 #define GLIA_EVOLVING_SETTINGS GLIA_EVOLVING_SETTINGS_WITH(5)
@@ -55,7 +56,11 @@ void glia_evolving_count(glia_training *training, int64_t population, double bes
 glia_array glia_evolving_array(glia_training *training);
 glia_status glia_evolving_restore(glia_training *training, const glia_array *from, int n, bool check_only,
                                   glia_error *error);
-/* Plays with the best policy, sets the figures, ends the training if that is enough. */
+/* The first seed of the `eval_episodes` episodes after an epoch. By their returns: sets the figures, ends the training
+ * if that is enough. */
+uint64_t glia_evolving_eval_seed(const glia_training *training);
+void glia_evolving_judge(glia_training *training, const double *returns);
+/* Plays them with the best policy, and judges. */
 glia_status glia_evolving_measure(glia_training *training, const glia_policy *best, glia_error *error);
 /* Shows a text and a drawing (SVG); both may be NULL. They are freed. */
 glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *context, glia_error *error);
@@ -63,8 +68,8 @@ glia_status glia_evolving_show(char *text, char *svg, glia_show_fn show, void *c
 /* Where to play: opts->environment, or that of the model's training, which is also put into *own, to be freed. */
 glia_status glia_evolving_environment(const glia_model *model, const glia_assess_opts *opts, const glia_env **env,
                                       glia_env **own, glia_error *error);
-/* The mean of every `life`th value of returns (n), from the first. */
-double glia_evolving_firsts(const double *returns, int64_t n, int64_t life);
+/* The mean of every `life`th value of returns (n), from `first` on; NaN: there is none. */
+double glia_evolving_every(const double *returns, int64_t n, int64_t first, int64_t life);
 /* The method hook `assess`: plays with the model, which is fed its own "next" as "state" if it has them. */
 glia_status glia_evolving_assess(const void *memory, glia_model *model, const glia_assess_opts *opts,
                                  glia_assessment *out, glia_error *error);

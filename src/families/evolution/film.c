@@ -39,10 +39,10 @@ char *glia_film_end(glia_film *film, glia_error *error) {
 
 /* Inputs and outputs in columns at the sides, hidden nodes in a circle. */
 static void place(const glia_lndp *net, int i, double *x, double *y) {
-    const int inputs = net->opts.inputs, outputs = net->opts.outputs, hidden = net->n - inputs - outputs;
+    const int inputs = net->opts.inputs, outputs = net->opts.outputs, hidden = net->opts.nodes - inputs - outputs;
     const double margin = 24, side = GLIA_FRAME;
-    if (i < inputs || i >= net->n - outputs) {
-        const int count = i < inputs ? inputs : outputs, at = i < inputs ? i : i - (net->n - outputs);
+    if (i < inputs || i >= net->opts.nodes - outputs) {
+        const int count = i < inputs ? inputs : outputs, at = i < inputs ? i : i - (net->opts.nodes - outputs);
         *x = i < inputs ? margin : side - margin;
         *y = margin + (side - 2 * margin) * (at + 0.5) / count;
         return;
@@ -53,10 +53,10 @@ static void place(const glia_lndp *net, int i, double *x, double *y) {
 }
 
 static void draw_nodes(const glia_lndp *net, glia_text *out) {
-    for (int i = 0; i < net->n; i++) {
+    for (int i = 0; i < net->opts.nodes; i++) {
         double x, y;
         place(net, i, &x, &y);
-        const bool input = i < net->opts.inputs, output = i >= net->n - net->opts.outputs;
+        const bool input = i < net->opts.inputs, output = i >= net->opts.nodes - net->opts.outputs;
         glia_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"6\" fill=\"%s\" stroke=\"#4a5568\"/>\n", x, y,
                          input    ? "#9ae6b4"
                          : output ? "#f6ad55"
@@ -71,18 +71,19 @@ static void write_title(const char *title, glia_text *out) {
     glia_text_printf(out, "</text>\n");
 }
 
-char *glia_lndp_svg(const glia_lndp *net, const char *title, glia_error *error) {
-    if (!net) return glia_fail_null(error, "net"), NULL;
+char *glia_lndp_svg(const glia_lndp *net, int which, const char *title, glia_error *error) {
+    if (!net) return glia_fail_null(error, "nets"), NULL;
+    if (which < 0 || which >= net->opts.nets)
+        return glia_fail(error, GLIA_E_ARGUMENT, "lndp: there is no net %d of %d", which, net->opts.nets), NULL;
     glia_text out = { 0 };
     glia_text_printf(&out,
                      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n"
                      "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
                      GLIA_FRAME, GLIA_FRAME, GLIA_FRAME, GLIA_FRAME);
-    for (int i = 0; i < net->n; i++) {
-        for (int k = 0; k < net->n; k++) {
-            const double weight = (double)net->e[i * net->stride + k];
-            if (net->a[i * net->stride + k] == 0) continue;
-            double x, y, to_x, to_y;
+    for (int i = 0; i < net->opts.nodes; i++) {
+        for (int k = 0; k < net->opts.nodes; k++) {
+            double weight, x, y, to_x, to_y;
+            if (!glia_lndp_edge(net, which, i, k, &weight)) continue;
             place(net, i, &x, &y);
             place(net, k, &to_x, &to_y);
             /* bent to one side, so that both directions are seen */

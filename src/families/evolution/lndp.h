@@ -1,59 +1,61 @@
-/* lndp.h - inside a lifelong developmental program: the genome's parts, the state, a step of plasticity. */
+/* lndp.h - inside lifelong developmental programs: nets that live side by side, and their lives in environments. */
 #ifndef GLIA_SRC_FAMILIES_EVOLUTION_LNDP_H
 #define GLIA_SRC_FAMILIES_EVOLUTION_LNDP_H
 
+#include "backend/cpu/kernels/kernels.h"
 #include "base/base.h"
+#include "families/evolution/policy.h"
 #include "glia/evolution.h"
 
-enum {
-    LNDP_MARKS = 5, /* incoming, outgoing and all edges; is an input; is an output */
-    LNDP_HEADS = 3,
-    LNDP_KEY = 4,     /* numbers of a head's key */
-    LNDP_VALUE = 8,   /* and value */
-    LNDP_HIDDEN = 16, /* units of the nets that decide about edges */
-    LNDP_EDGE_MOST = 16,
-};
+/* Net k is lane k % lanes of group k / lanes; each group has its own memory. */
+typedef struct glia_lndp_group {
+    glia_lndp_nets nets;
+    float *genome;             /* nets.genome */
+    float *spontaneous, *seen; /* (inputs, lanes) */
+    float *changes, *rewards;  /* (lanes) */
+} glia_lndp_group;
 
-/* Where the parts lie in a genome: weights (out, in) by rows, and biases. "seen": activities and features of a node. */
-typedef struct glia_lndp_parts {
-    int perceive, perceive_bias;                 /* (F, 5 + seen), (F) */
-    int query, key, value, attend, attend_bias;  /* (12, F), (12, F), (24, F), (3, E + 3), (3) */
-    int merge, merge_bias;                       /* (F, 24), (F) */
-    int node_in, node_keep, node_bias, node_new; /* (3F, F), (3F, F), (3F), (F) */
-    int edge_from, edge_to, edge_reward;         /* (3E, seen), (3E, seen), (3E) */
-    int edge_keep, edge_bias, edge_new;          /* (3E, E), (3E), (E) */
-    int add_from, add_to, add_bias, add_out;     /* (16, F), (16, F), (16), (17): weights and bias */
-    int prune_in, prune_bias, prune_out;         /* (16, E), (16), (17) */
-    int noise_mean, noise_rate, noise_scale;     /* (inputs), (inputs), (inputs, inputs) */
-    int numbers;
-} glia_lndp_parts;
+/* What a net does in a step. */
+typedef enum glia_lndp_phase { GLIA_LNDP_RESTS, GLIA_LNDP_DEVELOPS, GLIA_LNDP_ACTS } glia_lndp_phase;
 
-/* Rows of nodes are `stride` floats, a multiple of the vectors' length; those beyond the nodes mean nothing in
- * features, and are 0 in edges. */
 struct glia_lndp {
     glia_lndp_opts opts; /* with all defaults */
-    glia_lndp_parts part;
-    int n, stride, features, seen, edge_features;
+    const glia_cpu_kernels *kernels;
+    int lanes, groups, width, numbers;
+    glia_lndp_group *group;
     float *memory;
-    float *genome;
-    float *marks;       /* (5, stride) */
-    float *activity;    /* (propagation + 1, stride), behind the marks */
-    float *h;           /* (features, stride), behind the activity */
-    float *e;           /* (edge_features, n, stride); the first is the weight */
-    float *a, *turned;  /* (n, stride) 1: an edge from the row's node to the column's; the transpose */
-    float *allowed;     /* (n, stride) 1: where an edge may be */
-    float *spontaneous; /* (inputs) */
-    float *work;
-    glia_rng rng; /* of this life */
+    int (*ends)[2], *place; /* see glia_lndp_nets */
+    glia_rng *rng;          /* of each life */
+    glia_lndp_phase *phases;
 };
 
-/* Floats between rows of so many nodes. */
-int glia_lndp_stride(int nodes);
-/* Floats of `work`. */
-size_t glia_lndp_work(const glia_lndp *net);
-/* One step of nodes, edges and structure, after this reward. */
-void glia_lndp_update(glia_lndp *net, float reward);
-/* The activities of a step with these inputs: the nodes' last ones are the answer. */
-void glia_lndp_propagate(glia_lndp *net, const float *x);
+/* How many nets side by side cost as much as one on this CPU. */
+glia_status glia_lndp_lanes(int *lanes, glia_error *error);
+/* Net `which` gets this genome; its life goes on until glia_lndp_begin(). */
+glia_status glia_lndp_inherit(glia_lndp *net, int which, const double *genome, glia_error *error);
+/* One step of all nets; rewards, x and y are read and written as by glia_lndp_act(), where nets act. */
+void glia_lndp_step(glia_lndp *net, const glia_lndp_phase *phases, const double *rewards, const double *x, double *y);
+/* Is there an edge from node i to node k, and its weight. */
+bool glia_lndp_edge(const glia_lndp *net, int which, int i, int k, double *weight);
+
+/* Lives to be lived: of each genome `episodes` episodes of the seeds `seed`, `seed` + 1 ...; after each o->life of them
+ * a new life begins, by the seed of its first episode. */
+typedef struct glia_lndp_lives {
+    const glia_stage *stage;
+    const glia_encoding_opts *o;
+    const double *genomes; /* (count, numbers) */
+    int64_t count;
+    uint64_t seed;
+    int64_t episodes;
+    int threads;
+    double *returns;   /* (count, episodes) */
+    double *densities; /* (count, lives) at the end of each; NULL: not wanted */
+    /* Called in each life after its development (episode 0) and its episodes (1, 2 ...), by several threads at once
+     * unless `threads` is 1. NULL: nobody watches. */
+    void (*watch)(void *watcher, const glia_lndp *nets, int which, int64_t episode, double reached);
+    void *watcher;
+} glia_lndp_lives;
+int64_t glia_lndp_count_lives(const glia_lndp_lives *lives); /* of a genome */
+glia_status glia_lndp_live(const glia_lndp_lives *lives, glia_error *error);
 
 #endif

@@ -24,8 +24,13 @@ typedef struct glia_stage {
 } glia_stage;
 /* GLIA_E_ARGUMENT: observations or actions that policies cannot have. */
 glia_status glia_stage_set(glia_stage *stage, const glia_env *env, glia_error *error);
-/* The returns of `episodes` episodes, the k-th from the seed `seed` + k. Choices: the largest y. Numbers: y in
- * [-1, 1] scaled to the bounds. */
+/* What is seen, as numbers x (inputs). */
+void glia_stage_read(const glia_stage *stage, const void *seen, double *x);
+/* The action for y (outputs): in `choice` the largest y, or in `action` numbers from [-1, 1] scaled to the bounds.
+ * Floats are compared, so that the model, which computes with floats, acts the same: there tanh of 10 and of 11 are
+ * equal. */
+const void *glia_stage_choose(const glia_stage *stage, const double *y, int32_t *choice, float *action);
+/* The returns of `episodes` episodes, the k-th from the seed `seed` + k. */
 glia_status glia_stage_returns(const glia_stage *stage, const glia_policy *policy, uint64_t seed, int64_t episodes,
                                double *returns, glia_error *error);
 /* Their mean. */
@@ -45,6 +50,7 @@ typedef struct glia_encoding_opts {
 } glia_encoding_opts;
 typedef struct glia_policy_code {
     int (*numbers)(const glia_encoding_opts *o);
+    /* NULL: it lives, see lndp.h. */
     glia_status (*decode)(const double *numbers, const glia_encoding_opts *o, glia_policy *policy, glia_error *error);
     glia_model *(*model)(const double *numbers, const glia_encoding_opts *o, glia_error *error);
     double start; /* the first mean is uniform in [-start, start] */
@@ -54,8 +60,6 @@ typedef struct glia_policy_code {
 } glia_policy_code;
 extern const glia_policy_code glia_code_dense, glia_code_ndp, glia_code_lndp;
 
-/* How many of the possible edges a net of glia_code_lndp has. */
-double glia_lndp_policy_density(const glia_policy *policy);
 /* Copies numbers into a parameter of the model; false: there is none of this name. */
 bool glia_policy_put(glia_model *model, const char *layer, const char *part, const double *numbers);
 

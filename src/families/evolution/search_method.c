@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "families/evolution/evolving.h"
+#include "families/evolution/lndp.h"
 #include "families/evolution/search.h"
 #include "train/model/model.h"
 
@@ -134,6 +135,7 @@ static glia_status choose_code(glia_training *t, glia_error *error) {
     m->code_opts = encoding_of(m);
     m->density_figure = lives ? glia_training_figure(t, "density") : -1;
     if (lives) m->evolving.first_figure = glia_training_figure(t, "first_return");
+    if (lives) m->evolving.last_figure = glia_training_figure(t, "last_return");
     m->n = m->code->numbers(&m->code_opts);
     if (m->n > 0) return GLIA_OK;
     return glia_fail(error, GLIA_E_ARGUMENT, "%s: %lld nodes are too few for %d inputs and %d outputs",
@@ -171,6 +173,32 @@ static void end(glia_training *t) {
 /* By which a candidate is judged. */
 static int64_t episodes_of(const searching *m) { return m->evolving.episodes * GLIA_MAX(m->lives, 1); }
 
+/* returns (count, episodes) of genomes (count, n); densities (count, lives) of nets that live, NULL: not wanted. */
+static glia_status play(const searching *m, const double *genomes, int64_t count, uint64_t seed, int64_t episodes,
+                        int threads, double *returns, double *densities, glia_error *error) {
+    if (!m->code->decode) {
+        return glia_lndp_live(&(glia_lndp_lives){ .stage = &m->evolving.stage,
+                                                  .o = &m->code_opts,
+                                                  .genomes = genomes,
+                                                  .count = count,
+                                                  .seed = seed,
+                                                  .episodes = episodes,
+                                                  .threads = threads,
+                                                  .returns = returns,
+                                                  .densities = densities },
+                              error);
+    }
+    glia_status status = GLIA_OK;
+    for (int64_t i = 0; status == GLIA_OK && i < count; i++) {
+        glia_policy policy = { .net = NULL };
+        status = m->code->decode(genomes + i * m->n, &m->code_opts, &policy, error);
+        if (status == GLIA_OK)
+            status = glia_stage_returns(&m->evolving.stage, &policy, seed, episodes, returns + i * episodes, error);
+        glia_policy_free(&policy);
+    }
+    return status;
+}
+
 static glia_status value_of(void *context, const double *x, int n, uint64_t seed, double *value, glia_error *error) {
     const searching *m = context;
     glia_policy policy = { .net = NULL };
@@ -184,6 +212,23 @@ static glia_status value_of(void *context, const double *x, int n, uint64_t seed
     return status;
 }
 
+/* A generation of nets that live: all lives of all candidates are one piece of work. */
+static glia_status run_lives(searching *m, int threads, glia_error *error) {
+    const int count = glia_search_count(m->search);
+    const int64_t episodes = episodes_of(m);
+    double *x = malloc(((size_t)m->n + 1 + (size_t)episodes) * (size_t)count * sizeof *x);
+    if (!x) return glia_fail_nomem(error);
+    double *values = x + (size_t)m->n * (size_t)count, *returns = values + count;
+    glia_status status = glia_search_ask(m->search, x, error);
+    if (status == GLIA_OK) status = play(m, x, count, m->seed, episodes, threads, returns, NULL, error);
+    if (status == GLIA_OK) {
+        for (int i = 0; i < count; i++) values[i] = -glia_evolving_every(returns + i * episodes, episodes, 0, 1);
+        status = glia_search_tell(m->search, values, error);
+    }
+    free(x);
+    return status;
+}
+
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     searching *m = t->memory;
     (void)batch;
@@ -193,7 +238,8 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
         t->progress.loss = isfinite(m->evolving.last[0]) ? -m->evolving.last[0] : 0;
         return GLIA_OK;
     }
-    glia_status status = glia_search_run(m->search, value_of, m, 1, t->opts.threads, error);
+    glia_status status = m->code->decode ? glia_search_run(m->search, value_of, m, 1, t->opts.threads, error)
+                                         : run_lives(m, t->opts.threads, error);
     if (status != GLIA_OK) return status;
     double best = INFINITY, sum = 0;
     for (int64_t i = 0; i < m->population; i++) {
@@ -210,30 +256,32 @@ static glia_status measure(glia_training *t, glia_error *error) {
     enum { CHOICE = 1 << 28, CHOICES = 3 };
     searching *m = t->memory;
     const size_t n = (size_t)m->n;
-    double *x = malloc(CHOICES * n * sizeof *x), most = -INFINITY;
-    glia_status status = x ? GLIA_OK : glia_fail_nomem(error);
-    glia_policy policies[CHOICES] = { { .net = NULL } };
+    const int64_t episodes = m->evolving.eval_episodes,
+                  lives = (episodes + m->evolving.episodes - 1) / m->evolving.episodes;
+    double *x = malloc((CHOICES * (n + (size_t)episodes) + (size_t)lives) * sizeof *x), most = -INFINITY;
+    if (!x) return glia_fail_nomem(error);
+    double *returns = x + CHOICES * n, *densities = returns + CHOICES * episodes;
     int chosen = 0;
-    if (status == GLIA_OK) {
-        memcpy(x, m->best, n * sizeof *x);
-        glia_search_best(m->search, x + n);
-        glia_search_mean(m->search, x + 2 * n);
-    }
+    memcpy(x, m->best, n * sizeof *x);
+    glia_search_best(m->search, x + n);
+    glia_search_mean(m->search, x + 2 * n);
+    glia_status status =
+        play(m, x, CHOICES, (t->opts.seed << 32) + CHOICE, episodes, t->opts.threads, returns, NULL, error);
     for (int i = 0; status == GLIA_OK && i < CHOICES; i++) {
-        double reached = 0;
-        status = m->code->decode(x + (size_t)i * n, &m->code_opts, &policies[i], error);
-        if (status == GLIA_OK)
-            status = glia_stage_play(&m->evolving.stage, &policies[i], (t->opts.seed << 32) + CHOICE,
-                                     m->evolving.eval_episodes, &reached, error);
-        if (status == GLIA_OK && reached >= most) chosen = i, most = reached;
+        const double reached = glia_evolving_every(returns + i * episodes, episodes, 0, 1);
+        if (reached >= most) chosen = i, most = reached;
     }
+    if (status == GLIA_OK) status = glia_training_validation(t, true, error);
     if (status == GLIA_OK) {
         memcpy(m->best, x + (size_t)chosen * n, n * sizeof *m->best);
-        status = glia_evolving_measure(t, &policies[chosen], error);
-        if (m->density_figure >= 0) t->figures[m->density_figure].value = glia_lndp_policy_density(&policies[chosen]);
+        status = play(m, m->best, 1, glia_evolving_eval_seed(t), episodes, t->opts.threads, returns, densities, error);
+    }
+    if (status == GLIA_OK) status = glia_training_validation(t, false, error);
+    if (status == GLIA_OK) {
+        glia_evolving_judge(t, returns);
+        if (m->density_figure >= 0) t->figures[m->density_figure].value = glia_evolving_every(densities, lives, 0, 1);
         t->figures[m->evolving.size_figure].value = glia_search_inspect(m->search).sigma;
     }
-    for (int i = 0; i < CHOICES; i++) glia_policy_free(&policies[i]);
     free(x);
     return status;
 }
@@ -288,20 +336,18 @@ static double *read_genome(const glia_model *model, int n, glia_error *error) {
 /* Lives of `episodes` episodes, as in training. */
 static glia_status play_lives(const searching *m, const double *genome, const glia_assess_opts *opts,
                               glia_assessment *out, glia_error *error) {
-    enum { EPISODES = 99, ASSESSMENT = 1 << 29 };
-    const int64_t n = opts->count ? opts->count : EPISODES;
-    double *returns = malloc((size_t)n * sizeof *returns);
-    glia_policy policy = { .net = NULL };
-    glia_status status = returns ? GLIA_OK : glia_fail_nomem(error);
-    if (status == GLIA_OK) status = glia_code_lndp.decode(genome, &m->code_opts, &policy, error);
-    if (status == GLIA_OK)
-        status = glia_stage_returns(&m->evolving.stage, &policy, opts->seed + ASSESSMENT, n, returns, error);
+    enum { LIVES = 33, ASSESSMENT = 1 << 29 };
+    const int64_t life = m->evolving.episodes, n = opts->count ? opts->count : LIVES * life;
+    const int64_t lives = (n + life - 1) / life;
+    double *returns = malloc((size_t)(n + lives) * sizeof *returns);
+    if (!returns) return glia_fail_nomem(error);
+    glia_status status = play(m, genome, 1, opts->seed + ASSESSMENT, n, opts->threads, returns, returns + n, error);
     if (status == GLIA_OK) {
-        glia_assessment_add(out, "return", glia_evolving_firsts(returns, n, 1));
-        glia_assessment_add(out, "first_return", glia_evolving_firsts(returns, n, m->evolving.episodes));
-        glia_assessment_add(out, "density", glia_lndp_policy_density(&policy));
+        glia_assessment_add(out, "return", glia_evolving_every(returns, n, 0, 1));
+        glia_assessment_add(out, "first_return", glia_evolving_every(returns, n, 0, life));
+        if (n >= life) glia_assessment_add(out, "last_return", glia_evolving_every(returns, n, life - 1, life));
+        glia_assessment_add(out, "density", glia_evolving_every(returns + n, lives, 0, 1));
     }
-    glia_policy_free(&policy);
     free(returns);
     return status;
 }
@@ -317,6 +363,7 @@ static glia_status assess_lives(const void *memory, glia_model *model, const gli
     double *genome = NULL;
     if (status == GLIA_OK) {
         m.code_opts = encoding_of(&m);
+        m.code = &glia_code_lndp;
         glia_error reason = { 0 };
         genome = read_genome(model, glia_code_lndp.numbers(&m.code_opts), &reason);
         status = genome ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);

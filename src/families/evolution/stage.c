@@ -23,7 +23,7 @@ glia_status glia_stage_set(glia_stage *s, const glia_env *env, glia_error *error
     return GLIA_OK;
 }
 
-static void read_observation(const glia_stage *s, const void *seen, double *x) {
+void glia_stage_read(const glia_stage *s, const void *seen, double *x) {
     const glia_space *space = &s->observation;
     if (space->kind == GLIA_SPACE_DISCRETE) {
         memset(x, 0, (size_t)s->inputs * sizeof *x);
@@ -34,9 +34,7 @@ static void read_observation(const glia_stage *s, const void *seen, double *x) {
         x[i] = space->dtype == GLIA_BOOL ? (double)((const bool *)seen)[i] : (double)((const float *)seen)[i];
 }
 
-/* The action for y: a choice in `choice`, or numbers in `action`. Floats are compared, so that the model, which
- * computes with floats, acts the same: there tanh of 10 and of 11 are equal. */
-static const void *choose(const glia_stage *s, const double *y, int32_t *choice, float *action) {
+const void *glia_stage_choose(const glia_stage *s, const double *y, int32_t *choice, float *action) {
     const glia_space *space = &s->action;
     if (space->kind == GLIA_SPACE_DISCRETE) {
         *choice = 0;
@@ -60,9 +58,9 @@ static glia_status play_episode(const glia_stage *s, const glia_policy *p, glia_
     if (p->reset) p->reset(p->net, seed);
     while (status == GLIA_OK && !now.terminated[0] && !now.truncated[0]) {
         int32_t choice;
-        read_observation(s, now.observations, x);
+        glia_stage_read(s, now.observations, x);
         p->act(p->net, x, y);
-        status = glia_env_step(env, choose(s, y, &choice, action), &now, error);
+        status = glia_env_step(env, glia_stage_choose(s, y, &choice, action), &now, error);
         if (status == GLIA_OK && p->reward) p->reward(p->net, now.rewards[0]);
     }
     if (status == GLIA_OK) *reached = now.returns[0];

@@ -12,6 +12,7 @@
 #ifndef GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
 #define GLIA_SRC_BACKEND_CPU_KERNELS_KERNELS_H
 
+#include "backend/cpu/kernels/lndp.h"
 #include "backend/cpu/kernels/loop.h"
 #include "backend/cpu/kernels/move.h"
 #include "backend/cpu/kernels/recurrent.h"

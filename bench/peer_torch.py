@@ -104,9 +104,9 @@ def onnx_session(model, x, options):
     """The model as a function, in ONNX Runtime."""
     import onnxruntime
     path = os.path.join(options.folder, f"{os.getpid()}.onnx")
+    torch.backends.mha.set_fastpath_enabled(False)  # its fused operation has no counterpart in ONNX
     more = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    with contextlib.redirect_stdout(sys.stderr):
-        torch.onnx.export(model, (x,), path, input_names=["x"], output_names=["y"], opset_version=16, **more)
+    torch.onnx.export(model, (x,), path, input_names=["x"], output_names=["y"], opset_version=16, **more)
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = options.threads or 0
     session = onnxruntime.InferenceSession(path, how, providers=["CPUExecutionProvider"])
@@ -194,8 +194,11 @@ def peak_kib():
 
 
 def work(options):
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # the exporter to ONNX prints
+
     def say(**line):
-        print(json.dumps(line), flush=True)
+        print(json.dumps(line), file=answers, flush=True)
 
     infer = options.mode in ("infer", "generate", "prompt")
     make = {"infer": make_inference, "generate": make_generation, "prompt": make_prompts}

@@ -4,6 +4,7 @@
     make bench          everything, some 40 minutes; writes docs/performance.md
     make bench-quick    the same rows in two minutes: few short blocks, few settings of PyTorch; writes nothing
     python3 bench/bench.py --build build/bench [--quick] [--only train,infer-mlp,...] [--write FILE]
+    BENCH_CORES=1 python3 bench/bench.py ...    one thread each, measured in CPU seconds: for a busy machine
 
 Method
     Each side is a process that holds a network and runs it for a block of time on command. In each round every side
@@ -25,7 +26,7 @@ import tempfile
 
 import page
 from peers import HERE, Peers, choose, has_avx512, installed_python, kann_settings, newest_python
-from workers import CORES, Worker, interleave
+from workers import CLOCK, CORES, Worker, interleave
 
 ROOT = os.path.dirname(HERE)
 
@@ -281,8 +282,10 @@ def main():
     load = os.getloadavg()[0]
     bench = Bench(options)
     if load > CORES / 2:
-        bench.problems.append(f"The machine was busy: load {load:.1f} on {CORES} cores before the first row. This "
-                              "slows down peers with spinning threads most.")
+        bench.problems.append(f"The machine was busy: load {load:.1f} on {os.cpu_count()} cores before the first row. "
+                              + ("" if CLOCK else "This slows down peers with spinning threads most."))
+    if CLOCK:
+        bench.problems.append("All sides run one thread; their times are CPU seconds.")
     try:
         results = {"rows": [bench.measure(w) for w in WORKLOADS if wanted(w.name)]}
         results["isas"] = [isa for row in results["rows"] for isa in bench.isas(row)]
@@ -292,7 +295,8 @@ def main():
         results["size"] = bench.command_size() if wanted("extra") else None
     finally:
         shutil.rmtree(bench.folders, ignore_errors=True)
-    results.update(problems=bench.problems, options=options, command=" ".join(["bench/bench.py", *sys.argv[1:]]))
+    one_thread = "BENCH_CORES=1 " if CLOCK else ""
+    results.update(problems=bench.problems, options=options, command=f"{one_thread}python3 bench/bench.py " + " ".join(sys.argv[1:]))
     sections = page.sections_of(results)
     print(f"\n{page.text_of(sections)}")
     if options.write:

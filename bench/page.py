@@ -191,7 +191,7 @@ def section_text(results):
     seconds = ", ".join(f"{block * options.seconds:g}" for block in blocks)
     parts = [f"{machine()}{peak}, triad {bandwidth['cache']:.0f} GB/s in 12 MiB and {bandwidth['memory']:.0f} in "
              f"1 GiB. {about}. {datetime.date.today().isoformat()}. Medians of {options.rounds} interleaved blocks of "
-             f"{seconds} s. Command: `python3 {results['command']}`.", table_of(results)]
+             f"{seconds} s. Command: `{results['command']}`.", table_of(results)]
     if results["products"]:
         about = results["products"][0]["about"]
         parts.append(f"Compared with {about['onednn']}." if "onednn" in about else "")

@@ -16,7 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "worker.h"
 
 enum { ROUNDS = 100000, CHAINS = 12, MAX_THREADS = 256 };
 
@@ -56,12 +57,6 @@ static loop_kind best_kind(void) {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return (loop_kind){ loop_avx2, 8, "AVX2" };
 #endif
     return (loop_kind){ loop_plain, 4, "128 bit" };
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 typedef struct job {

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "kann.h"
 #include "worker.h"
@@ -94,12 +93,6 @@ static void adam(net *n, int step) {
         n->square[i] = (float)(0.999 * (double)n->square[i] + 0.001 * g * g);
         n->kann->x[i] -= (float)(rate * (double)n->mean[i] / (sqrt((double)n->square[i]) + epsilon));
     }
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void step(net *n) {

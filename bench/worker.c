@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "glia/glia.h"
 #include "models/models.h"
@@ -369,12 +368,6 @@ static void print_ready(runner *r, int values) {
     printf("\"values\": [");
     print_values(r, values);
     printf("]}\n");
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Runs for about `seconds`, after a tenth of that as warm-up, and prints the number of runs. */

@@ -8,8 +8,10 @@ import sys
 import tempfile
 import time
 
-CORES = len(os.sched_getaffinity(0))
+CORES = int(os.environ.get("BENCH_CORES") or len(os.sched_getaffinity(0)))
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+# One thread each is measured in CPU seconds, which other load on the machine affects less.
+CLOCK = {"BENCH_CPU_SECONDS": "1", **ONE_THREAD} if CORES == 1 else {}
 
 
 class Worker:
@@ -19,7 +21,7 @@ class Worker:
         self.errors = tempfile.TemporaryFile("w+")
         started = time.perf_counter()
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        stderr=self.errors, env={**os.environ, **(environment or {})})
+                                        stderr=self.errors, env={**os.environ, **CLOCK, **(environment or {})})
         self.rates = []
         self.ready = self.read()
         self.start_seconds = time.perf_counter() - started

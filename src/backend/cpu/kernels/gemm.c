@@ -21,7 +21,8 @@ enum {
     K_BLOCK = 384,              /* k of a tile at most */
     PACKED_FLOATS = 1 << 18,    /* of both sides packed at a time: fits the second-level cache */
     SHARED_FLOATS = 1 << 20,    /* of a side packed at a time by all threads */
-    BLOCK_PANELS = 192 / MR,    /* panels of P at a time: a block for the second-level cache */
+    BLOCK_PANELS = 192 / MR,    /* panels of P at a time, up to half more or less: a block for the second-level cache */
+    MOST_PANELS = BLOCK_PANELS + BLOCK_PANELS / 2,
     STRIPE = 4 * NR,            /* columns between two epilogues */
     PART_PANELS = 16,           /* panels of P in a part at least, where there are several: they share the copy of Q */
     IN_PLACE_FLOATS = 1 << 15,  /* P in columns is packed if it is larger than this and is read */
@@ -120,7 +121,7 @@ static void choose_pieces(plan *s) {
         return;
     }
     int64_t parts = (want + s->batches - 1) / s->batches;
-    if (!s->dot) s->m_parts = GLIA_MIN(parts, (s->m_panels + PART_PANELS - 1) / PART_PANELS);
+    if (!s->dot) s->m_parts = GLIA_MIN(parts, GLIA_MAX(1, s->m_panels / PART_PANELS));
     s->n_parts = GLIA_MIN((parts + s->m_parts - 1) / s->m_parts, s->n_panels);
     s->m_panels = round_up(s->m_panels, s->m_parts);
 }
@@ -163,7 +164,7 @@ static plan make_plan(const glia_gemm *g) {
     int64_t q_floats = s.q_side == PRIVATE  ? (s.n_panels / s.n_parts + 1) * NR * k_block
                        : s.q_side == DIRECT ? NR * k_block
                                             : 0;
-    s.p_floats = s.p_side == PRIVATE ? round_up(BLOCK_PANELS * MR * k_block, 16) : 0;
+    s.p_floats = s.p_side == PRIVATE ? round_up(MOST_PANELS * MR * k_block, 16) : 0;
     s.worker_floats = round_up(s.p_floats + q_floats, 16);
     return s;
 }
@@ -276,7 +277,7 @@ static void run_columns(const plan *s, const matrices *m, const block *b, const 
                              .q = x->q.data,
                              .q_step = x->q.step,
                              .q_copy = x->copy,
-                             .next_step = s->q_k,
+                             .next_step = s->q_side == DIRECT ? s->q_k : NR,
                              .c_at = c_row,
                              .add = b->add };
     for (int64_t panel_index = b->i0; panel_index < b->i1; panel_index++) {
@@ -290,7 +291,7 @@ static void run_columns(const plan *s, const matrices *m, const block *b, const 
         else
             run_aside(s, fn, &args, x, c, rows);
         if (args.q_copy) args.q = x->copy, args.q_step = NR, args.q_copy = NULL;
-        args.next = x->next && asked < k ? x->next + asked * s->q_k : NULL;
+        args.next = x->next && asked < k ? x->next + asked * args.next_step : NULL;
         asked += chunks;
     }
 }
@@ -339,10 +340,12 @@ static columns direct_columns(const plan *s, const matrices *m, const block *b, 
 
 static columns packed_columns(const block *b, int64_t j) {
     int64_t cols = GLIA_MIN(b->j1 - j, NR);
+    const float *q = b->packed_q + (j - b->j0) / NR * b->packed_step;
     return (columns){ .j = j,
                       .cols = cols,
                       .full = cols > VLEN ? NR : VLEN,
-                      .q = { b->packed_q + (j - b->j0) / NR * b->packed_step, NR } };
+                      .q = { q, NR },
+                      .next = j + cols < b->j1 ? q + b->packed_step : NULL };
 }
 
 static void run_block(const plan *s, const matrices *m, const block *b, int worker) {
@@ -431,6 +434,7 @@ static void run_part(const phase *f, const matrices *m, int worker, int64_t m_pa
     int64_t panels = (f->j1 - f->j0 + NR - 1) / NR;
     int64_t j0 = f->j0 + panels * n_part / s->n_parts * NR, j1 = f->j0 + panels * (n_part + 1) / s->n_parts * NR;
     int64_t i_low = s->m_panels * m_part / s->m_parts, i_high = s->m_panels * (m_part + 1) / s->m_parts;
+    const int64_t p_panels = i_high - i_low, blocks = GLIA_MAX(1, (p_panels + BLOCK_PANELS / 2) / BLOCK_PANELS);
     j1 = GLIA_MIN(j1, f->j1);
     if (j0 >= j1) return;
     for (int64_t kb = 0; kb < k_blocks(f); kb++) {
@@ -438,8 +442,8 @@ static void run_part(const phase *f, const matrices *m, int worker, int64_t m_pa
         b.add = s->g->accumulate || b.k0 > 0;
         b.last = b.k1 == s->k;
         take_q(f, m, &b, private_q);
-        for (b.i0 = i_low; b.i0 < i_high; b.i0 = b.i1) {
-            b.i1 = GLIA_MIN(b.i0 + BLOCK_PANELS, i_high);
+        for (int64_t i = 0; i < blocks; i++) {
+            b.i0 = i_low + p_panels * i / blocks, b.i1 = i_low + p_panels * (i + 1) / blocks;
             take_p(f, m, &b, private_p);
             run_block(s, m, &b, worker);
         }

@@ -129,7 +129,7 @@ static void classifiers_are_checked(void **state) {
     glia_dataset *bare = glia_data_arrays(arrays, NULL), *points = two_modes(true);
     assert_refused(model, bare, NULL, "name a model by features=RUN");
     assert_refused(model, bare, "features=nowhere.safetensors", "nowhere.safetensors");
-    assert_refused(model, points, NULL, "are not those that the model draws");
+    assert_refused(model, points, NULL, "are (2), and the model draws (1, 28, 28)");
     glia_tensor x = glia_model_input(plain, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
     glia_model_output(plain, "logits", glia_dense(glia_flatten(x), "out", (glia_dense_opts){ .units = 3 }));
     assert_int_equal(glia_model_init(plain, 1, NULL), GLIA_OK);

@@ -125,8 +125,8 @@ static void close_net(net *n) {
 
 static glia_status check_guidance(const ddpm *m, const ends *e, glia_error *error) {
     if (m->guidance == 1 || (e->y && m->drop_class > 0)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT, "guidance needs a model that was trained with classes%s",
-                     e->y ? ", some samples without theirs (drop_class)" : "");
+    return glia_fail(error, GLIA_E_ARGUMENT, "guidance needs a model that was trained with classes%s; 1 is none",
+                     e->y ? ", some samples without theirs (drop_class above 0)" : "");
 }
 
 /* Guidance s: the prediction without class, and s times the difference that the class makes. frozen: the values do not

@@ -185,13 +185,15 @@ static glia_status measure(const glia_judge *j, int which, double values[], glia
 /* Everything but drawn samples. */
 static glia_status prepare(glia_judge *j, glia_error *error) {
     const glia_dataset *data = j->data;
+    char have[GLIA_SHAPE_TEXT], drawn[GLIA_SHAPE_TEXT];
     j->size = glia_shape_count(j->sample);
     j->pictures = j->sample.rank > 1;
     j->labelled = glia_data_classes(data) > 0 && glia_data_y_dtype(data) == GLIA_I32 &&
                   glia_shape_count(glia_data_y_shape(data)) == 1;
     if (glia_shape_count(glia_data_x_shape(data)) != j->size)
-        return glia_fail(error, GLIA_E_SHAPE, "the samples of '%s' are not those that the model draws",
-                         glia_data_name(data));
+        return glia_fail(error, GLIA_E_SHAPE, "the samples of '%s' are %s, and the model draws %s",
+                         glia_data_name(data), glia_shape_format(glia_data_x_shape(data), have),
+                         glia_shape_format(j->sample, drawn));
     glia_status status = GLIA_OK;
     if (j->pictures)
         status = glia_feature_reader_open(&j->reader, j->judged.features, data, j->sample, j->backend, error);

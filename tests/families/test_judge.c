@@ -67,7 +67,7 @@ static void modes_are_those_of_the_datas_classes(void **state) {
     ASSERT_NEAR(value_of(&a, "modes"), 2, 0);
     ASSERT_NEAR(value_of(&a, "good_share"), 1 - exp(-1.125), 0.04);
     ASSERT_NEAR(value_of(&a, "good_share_real"), 1, 0);
-    ASSERT_NEAR(value_of(&a, "modes_divergence_real"), 0, 1e-9);
+    ASSERT_NEAR(value_of(&a, "modes_divergence_real"), 0, 1e-3);
     ASSERT_NEAR(value_of(&a, "samples"), POINTS / 2, 0);
     assert_non_null(strstr(a.note, "three standard deviations (0.5 each)"));
     assert_int_equal(glia_assess(model, (glia_assess_opts){ .data = bare, .threads = 1 }, &a, &error),
@@ -105,7 +105,7 @@ static void pictures_have_floors(void **state) {
     assert_true(value_of(&a, "kid") > value_of(&a, "kid_floor"));
     assert_true(value_of(&a, "precision") < value_of(&a, "precision_floor"));
     assert_true(value_of(&a, "recall") < value_of(&a, "recall_floor"));
-    assert_true(value_of(&a, "classifier_score_real") > 2 && value_of(&a, "right_class_real") > 0.5);
+    assert_true(value_of(&a, "classifier_score_real") > 1.5 && value_of(&a, "right_class_real") > 0.5);
     assert_non_null(strstr(a.note, "hash"));
     assert_int_equal(glia_assess(model, (glia_assess_opts){ .data = data, .threads = 3 }, &b, &error), GLIA_OK);
     assert_string_equal(a.note, b.note);
@@ -129,7 +129,7 @@ static void classifiers_are_checked(void **state) {
     glia_dataset *bare = glia_data_arrays(arrays, NULL), *points = two_modes(true);
     assert_refused(model, bare, NULL, "name a model by features=RUN");
     assert_refused(model, bare, "features=nowhere.safetensors", "nowhere.safetensors");
-    assert_refused(model, points, NULL, "are not those that the model draws");
+    assert_refused(model, points, NULL, "are (2), and the model draws (1, 28, 28)");
     glia_tensor x = glia_model_input(plain, "x", GLIA_F32, GLIA_SHAPE(1, 28, 28));
     glia_model_output(plain, "logits", glia_dense(glia_flatten(x), "out", (glia_dense_opts){ .units = 3 }));
     assert_int_equal(glia_model_init(plain, 1, NULL), GLIA_OK);
@@ -212,7 +212,6 @@ static void assert_judged_alike(const char *method) {
     glia_dataset *data = glia_data_strokes(SAMPLES, 5, NULL);
     glia_model *model = model_of(method);
     if (train(model, method, data, 1, &whole) != GLIA_OK) fail_msg("%s", error.message);
-    /* every second sample of the data is a real one for both */
     glia_assessment a;
     const glia_assess_opts how = { .data = data, .count = JUDGED, .seed = 7, .threads = 2 };
     if (glia_assess(model, how, &a, &error) != GLIA_OK) fail_msg("%s", error.message);
@@ -237,6 +236,25 @@ static void epochs_are_judged_like_models(void **state) {
     save_features();
     assert_judged_alike("gan");
     assert_judged_alike("ddpm");
+}
+
+/* Black and white pictures in turn: real ones in the place of the drawn ones must not be all of one kind. */
+static void real_sets_are_alike_in_data_whose_kinds_take_turns(void **state) {
+    (void)state;
+    enum { N = 80 };
+    static float pixels[N][784];
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < 784; k++) pixels[i][k] = (float)(i % 2) * (float)(k + i) / (784 + N);
+    save_features();
+    glia_model *model = picture_model();
+    glia_dataset *data =
+        glia_data_arrays((glia_arrays){ .n = N, .x = pixels, .x_shape = GLIA_SHAPE(1, 28, 28), .borrow = true }, NULL);
+    glia_assessment a;
+    const glia_assess_opts how = { .data = data, .settings = "features=features.safetensors", .threads = 1 };
+    if (glia_assess(model, how, &a, &error) != GLIA_OK) fail_msg("%s", error.message);
+    assert_true(value_of(&a, "precision_floor") > 0.8 && value_of(&a, "recall_floor") > 0.8);
+    glia_data_free(data);
+    glia_model_free(model);
 }
 
 static glia_status tell_modes(const glia_progress *p, void *context, glia_error *e) {
@@ -292,6 +310,7 @@ int main(void) {
         cmocka_unit_test(pictures_have_floors),
         cmocka_unit_test(classifiers_are_checked),
         cmocka_unit_test(epochs_are_judged_like_models),
+        cmocka_unit_test(real_sets_are_alike_in_data_whose_kinds_take_turns),
         cmocka_unit_test(points_are_judged_by_modes_in_training),
         cmocka_unit_test(impossible_numbers_of_judged_samples_are_errors),
     };

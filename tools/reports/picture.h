@@ -28,7 +28,9 @@ void base64(const void *bytes, size_t length, text *out);
 /* n samples in rows of `columns`, with `gap` pixels of the grey value `paper` between them. */
 picture picture_sheet(const picture *samples, int n, int columns, int gap, int scale, unsigned char paper);
 
-/* n samples (C, H, W) with values in [0, 1] as a sheet; columns 0: about as many as rows. Small ones are enlarged. */
+/* n samples (C, H, W) with values in [0, 1] as a sheet; columns 0: about as many as rows. Small ones are enlarged. The
+ * library's glia_image_save() writes such sheets to files, as PNG only if it was built with libpng; reports and runs
+ * need PNG in every build, in memory too. */
 picture picture_grid(const float *values, int64_t n, glia_shape sample, int columns);
 /* n points (x, y) as dots on a square of `side` pixels that shows them all. */
 picture picture_points(const float *points, int64_t n, int side);

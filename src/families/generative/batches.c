@@ -16,8 +16,7 @@ int glia_classes_of(const glia_model *model) {
 glia_status glia_check_classes(const glia_dataset *data, const glia_model *model, glia_error *error) {
     const int wanted = glia_classes_of(model), have = glia_data_classes(data);
     if (!glia_graph_find_leaf(model->graph, "y")) return GLIA_OK;
-    if (!wanted)
-        return glia_fail(error, GLIA_E_ARGUMENT, "the model has an input 'y', but no metadata \"y.classes\"");
+    if (!wanted) return glia_fail(error, GLIA_E_ARGUMENT, "the model has an input 'y', but no metadata \"y.classes\"");
     if (have && glia_data_y_dtype(data) == GLIA_I32 && glia_shape_count(glia_data_y_shape(data)) == 1 && have <= wanted)
         return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "the model needs samples of %d classes; the data '%s' have %d", wanted,
@@ -69,8 +68,15 @@ glia_status glia_begin_samples(glia_training *t, glia_tensor x, glia_error *erro
     if (status != GLIA_OK) return status;
     if (glia_classes_of(t->model) && glia_loader_y_dtype(t->loader) != GLIA_I32)
         return glia_fail(error, GLIA_E_ARGUMENT, "augmentation that mixes samples leaves no classes for the model");
-    t->states = glia_store_create_over(t->model->store, error);
-    return t->states ? GLIA_OK : GLIA_E_NOMEM;
+    return GLIA_OK;
+}
+
+glia_status glia_measure_samples(glia_training *t, glia_status (*measure)(glia_training *t, glia_error *error),
+                                 glia_error *error) {
+    glia_status status = glia_training_validation(t, true, error);
+    if (status == GLIA_OK && measure) status = measure(t, error);
+    const glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
+    return status == GLIA_OK ? after : status;
 }
 
 glia_status glia_show_samples(glia_training *t, glia_tensor like, int64_t n, glia_draw_fn draw, glia_show_fn show,

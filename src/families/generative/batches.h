@@ -24,10 +24,15 @@ void glia_from_net_range(const float *from, float *to, int64_t n, bool pictures)
 /* Checks that the data's samples have as many numbers as those of x. */
 glia_status glia_check_samples(const glia_dataset *data, glia_tensor x, glia_error *error);
 
-/* ---- a step of begin --------------------------------------------------------------------------- */
+/* ---- begin and measure -------------------------------------------------------------------------- */
 
-/* Checks the data against the input x and the classes; creates the loader, of shuffled full batches, and the states. */
+/* A step of `begin`: checks the data against the input x and the classes; creates the loader, of shuffled full
+ * batches. */
 glia_status glia_begin_samples(glia_training *training, glia_tensor x, glia_error *error);
+/* `measure`: what callbacks do around a validation, such as exchanging weights and averages, and between it `measure`
+ * (NULL: nothing). */
+glia_status glia_measure_samples(glia_training *training,
+                                 glia_status (*measure)(glia_training *training, glia_error *error), glia_error *error);
 
 /* ---- samples ---------------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
 #include "families/generative/feature_net.h"
+#include "families/generative/steps.h"
 #include "glia/cyclegan.h"
 #include "glia/generative.h"
 #include "train/run/method.h"
@@ -33,9 +34,7 @@ typedef struct cyclegan {
     int64_t buffer, shown;
     /* training */
     glia_graph *graph;
-    glia_program *programs[NETS];
-    glia_session *sessions[NETS];
-    float *rates[NETS];
+    glia_net_step steps[NETS];
     glia_array x[NETS][KINDS]; /* batches, for both programs */
     glia_array fake[KINDS];    /* of the critics' program */
     glia_dataset *second;
@@ -114,23 +113,6 @@ static glia_tensor once_more(glia_tensor y, glia_tensor from, glia_tensor to) {
 static glia_tensor mean_of(glia_tensor x) { return glia_mean(x, GLIA_SCALAR, false); }
 static glia_tensor difference(glia_tensor a, glia_tensor b) { return mean_of(glia_abs(glia_sub(a, b))); }
 
-static glia_status compile(const glia_training *t, int net, const glia_tensor *outputs, int n, glia_error *error) {
-    cyclegan *m = t->memory;
-    const glia_compile_opts opts = {
-        .outputs = outputs, .n_outputs = n, .mode = GLIA_TRAIN, .updates = groups[net], .batch = t->opts.batch
-    };
-    glia_error reason = { 0 };
-    char name[32];
-    snprintf(name, sizeof name, "%s/lr", groups[net]);
-    m->programs[net] = glia_compile(m->graph, t->backend, opts, &reason);
-    m->sessions[net] = m->programs[net] ? glia_session_create(m->programs[net], t->states, &reason) : NULL;
-    m->rates[net] = m->sessions[net] ? glia_session_input(m->sessions[net], name, NULL, &reason) : NULL;
-    if (!m->rates[net] || !glia_session_input(m->sessions[net], "real_a", &m->x[net][A], &reason) ||
-        !glia_session_input(m->sessions[net], "real_b", &m->x[net][B], &reason))
-        return glia_fail(error, reason.status, "%s", reason.message);
-    return GLIA_OK;
-}
-
 /* What the generators minimise; out[0] the loss, then cycle and identity terms, then their pictures of B and of A. */
 static void generator_losses(const cyclegan *m, const ends *e, const glia_tensor real[KINDS], glia_tensor out[5]) {
     glia_tensor made[KINDS], total = NULL, cycles = NULL, same = NULL;
@@ -168,15 +150,16 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     plain.ema_warmup = false;
     glia_minimize(outputs[0], t->opts.optimizer, patterns[GENERATORS], groups[GENERATORS]);
     glia_minimize(critic_loss, plain, patterns[CRITICS], groups[CRITICS]);
-    glia_status status = glia_graph_check(g, error);
-    if (status == GLIA_OK) status = glia_store_add(t->states, g, t->opts.seed, error);
-    if (status == GLIA_OK) status = compile(t, GENERATORS, outputs, 5, error);
-    if (status == GLIA_OK) status = compile(t, CRITICS, &critic_loss, 1, error);
-    for (int k = 0; status == GLIA_OK && k < KINDS; k++) {
-        if (!glia_session_input(m->sessions[CRITICS], k == A ? "fake_a" : "fake_b", &m->fake[k], error))
-            status = GLIA_E_NOT_FOUND;
+    glia_status status = glia_training_add_states(t, g, error);
+    for (int net = 0; status == GLIA_OK && net < NETS; net++) {
+        const bool makes = net == GENERATORS;
+        glia_net_step *s = &m->steps[net];
+        status = glia_net_step_open(s, t, g, groups[net], makes ? outputs : &critic_loss, makes ? 5 : 1, error);
+        if (status == GLIA_OK) status = glia_net_step_input(s, "real_a", &m->x[net][A], error);
+        if (status == GLIA_OK) status = glia_net_step_input(s, "real_b", &m->x[net][B], error);
     }
-    return status;
+    if (status == GLIA_OK) status = glia_net_step_input(&m->steps[CRITICS], "fake_a", &m->fake[A], error);
+    return status == GLIA_OK ? glia_net_step_input(&m->steps[CRITICS], "fake_b", &m->fake[B], error) : status;
 }
 
 static glia_status open_second(glia_training *t, glia_tensor like, glia_error *error) {
@@ -230,7 +213,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
         if (!m->convert[k]) return glia_fail(error, reason.status, "%s", reason.message);
     }
     m->next = -1;
-    glia_training_take_sizes(t, m->programs[GENERATORS]);
+    glia_training_take_sizes(t, m->steps[GENERATORS].program);
     t->groups[t->n_groups++] = groups[GENERATORS];
     m->loss_mean = glia_training_mean(t, "loss");
     m->cycle_mean = glia_training_mean(t, "cycle");
@@ -241,9 +224,8 @@ static glia_status begin(glia_training *t, glia_error *error) {
 
 static void end(glia_training *t) {
     cyclegan *m = t->memory;
+    for (int i = 0; i < NETS; i++) glia_net_step_close(&m->steps[i]);
     for (int k = 0; k < KINDS; k++) {
-        glia_session_free(m->sessions[k]);
-        glia_program_free(m->programs[k]);
         glia_function_free(m->convert[k]);
         free(m->kept[k]);
     }
@@ -292,42 +274,35 @@ static void use_buffer(const glia_training *t, int kind, const float *made) {
     }
 }
 
-static double output_of(const cyclegan *m, int net, int index) {
-    return (double)*(const float *)glia_session_output(m->sessions[net], index).data;
-}
-
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     cyclegan *m = t->memory;
     glia_batch second = { 0 };
     const double n = (double)batch->n;
+    const glia_net_step *generators = &m->steps[GENERATORS], *critics = &m->steps[CRITICS];
     glia_status status = next_second(t, &second, error);
     if (status != GLIA_OK) return status;
     for (int net = 0; net < NETS; net++) {
-        memcpy(m->x[net][A].data, batch->x, glia_shape_bytes(m->x[net][A].shape, GLIA_F32));
-        memcpy(m->x[net][B].data, second.x, glia_shape_bytes(m->x[net][B].shape, GLIA_F32));
-        *m->rates[net] = (float)t->progress.lr;
+        glia_net_step_put(&m->x[net][A], batch->x);
+        glia_net_step_put(&m->x[net][B], second.x);
     }
-    status = glia_session_run(m->sessions[GENERATORS], error);
+    status = glia_net_step_run(generators, t->progress.lr, error);
     if (status != GLIA_OK) return status;
-    use_buffer(t, B, glia_session_output(m->sessions[GENERATORS], 3).data);
-    use_buffer(t, A, glia_session_output(m->sessions[GENERATORS], 4).data);
+    use_buffer(t, B, glia_session_output(generators->session, 3).data);
+    use_buffer(t, A, glia_session_output(generators->session, 4).data);
     m->n_kept = GLIA_MIN(m->n_kept + t->opts.batch, m->buffer);
-    status = glia_session_run(m->sessions[CRITICS], error);
+    status = glia_net_step_run(critics, t->progress.lr, error);
     if (status != GLIA_OK) return status;
     t->samples += batch->n;
-    const double critics = output_of(m, CRITICS, 0);
-    t->progress.loss = isfinite(critics) ? output_of(m, GENERATORS, 0) : critics;
+    const double critic_loss = glia_net_step_output(critics, 0);
+    t->progress.loss = isfinite(critic_loss) ? glia_net_step_output(generators, 0) : critic_loss;
     glia_training_add(t, m->loss_mean, t->progress.loss, n);
-    glia_training_add(t, m->cycle_mean, output_of(m, GENERATORS, 1), n);
-    glia_training_add(t, m->identity_mean, output_of(m, GENERATORS, 2), n);
-    glia_training_add(t, m->critic_mean, critics, n);
+    glia_training_add(t, m->cycle_mean, glia_net_step_output(generators, 1), n);
+    glia_training_add(t, m->identity_mean, glia_net_step_output(generators, 2), n);
+    glia_training_add(t, m->critic_mean, critic_loss, n);
     return GLIA_OK;
 }
 
-static glia_status measure(glia_training *t, glia_error *error) {
-    glia_status status = glia_training_validation(t, true, error);
-    return status == GLIA_OK ? glia_training_validation(t, false, error) : status;
-}
+static glia_status measure(glia_training *t, glia_error *error) { return glia_measure_samples(t, NULL, error); }
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     cyclegan *m = t->memory;

@@ -19,6 +19,7 @@
 #include "families/generative/diffusion_settings.h"
 #include "families/generative/generative.h"
 #include "families/generative/judge.h"
+#include "families/generative/steps.h"
 #include "glia/generative.h"
 
 /* The model as a function: x, t and perhaps y -> prediction, guided. */
@@ -36,9 +37,7 @@ typedef struct ddpm {
     /* training */
     glia_diffusion *diffusion;
     glia_graph *graph;
-    glia_program *program;
-    glia_session *session;
-    float *rate;
+    glia_net_step learn;
     glia_array x, y; /* a batch; y.data NULL: no classes */
     net sampling;
     glia_loader *validation_loader; /* NULL: no validation */
@@ -108,24 +107,13 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
         glia_substitute(&whole, 1, &e->y, &y, 1, &loss);
     }
     glia_minimize(loss, t->opts.optimizer, NULL, NULL);
-    glia_status status = glia_graph_check(g, error);
-    if (status == GLIA_OK) status = glia_store_add(t->states, g, t->opts.seed, error);
+    glia_status status = glia_training_add_states(t, g, error);
+    if (status == GLIA_OK) status = glia_net_step_open(&m->learn, t, g, "train", &loss, 1, error);
+    if (status == GLIA_OK) status = glia_net_step_input(&m->learn, "x", &m->x, error);
+    if (status == GLIA_OK && e->y) status = glia_net_step_input(&m->learn, "y", &m->y, error);
     if (status != GLIA_OK) return status;
-    const glia_compile_opts opts = { .outputs = &loss,
-                                     .n_outputs = 1,
-                                     .mode = GLIA_TRAIN,
-                                     .updates = "train",
-                                     .batch = t->opts.batch,
-                                     .precision = t->opts.precision };
-    glia_error reason = { 0 };
-    m->program = glia_compile(g, t->backend, opts, &reason);
-    m->session = m->program ? glia_session_create(m->program, t->states, &reason) : NULL;
-    m->rate = m->session ? glia_session_input(m->session, "lr", NULL, &reason) : NULL;
-    if (!m->rate || !glia_session_input(m->session, "x", &m->x, &reason) ||
-        (e->y && !glia_session_input(m->session, "y", &m->y, &reason)))
-        return glia_fail(error, reason.status, "%s", reason.message);
-    t->full_lr = (double)*m->rate;
-    glia_training_take_sizes(t, m->program);
+    t->full_lr = (double)*m->learn.rate;
+    glia_training_take_sizes(t, m->learn.program);
     return GLIA_OK;
 }
 
@@ -137,8 +125,8 @@ static void close_net(net *n) {
 
 static glia_status check_guidance(const ddpm *m, const ends *e, glia_error *error) {
     if (m->guidance == 1 || (e->y && m->drop_class > 0)) return GLIA_OK;
-    return glia_fail(error, GLIA_E_ARGUMENT, "guidance needs a model that was trained with classes%s",
-                     e->y ? ", some samples without theirs (drop_class)" : "");
+    return glia_fail(error, GLIA_E_ARGUMENT, "guidance needs a model that was trained with classes%s; 1 is none",
+                     e->y ? ", some samples without theirs (drop_class above 0)" : "");
 }
 
 /* Guidance s: the prediction without class, and s times the difference that the class makes. frozen: the values do not
@@ -218,8 +206,7 @@ static void end(glia_training *t) {
     glia_judge_end(m->judge);
     glia_loader_free(m->validation_loader);
     close_net(&m->sampling);
-    glia_session_free(m->session);
-    glia_program_free(m->program);
+    glia_net_step_close(&m->learn);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
     glia_diffusion_free(m->diffusion);
@@ -229,12 +216,11 @@ static void end(glia_training *t) {
 
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     const ddpm *m = t->memory;
-    memcpy(m->x.data, batch->x, glia_shape_bytes(m->x.shape, m->x.dtype));
-    if (m->y.data) memcpy(m->y.data, batch->y, glia_shape_bytes(m->y.shape, m->y.dtype));
-    *m->rate = (float)t->progress.lr;
-    glia_status status = glia_session_run(m->session, error);
+    glia_net_step_put(&m->x, batch->x);
+    glia_net_step_put(&m->y, batch->y);
+    glia_status status = glia_net_step_run(&m->learn, t->progress.lr, error);
     if (status != GLIA_OK) return status;
-    t->progress.loss = (double)*(const float *)glia_session_output(m->session, 0).data;
+    t->progress.loss = glia_net_step_output(&m->learn, 0);
     t->samples += batch->n;
     glia_training_add(t, m->loss_mean, t->progress.loss, (double)batch->n);
     return GLIA_OK;
@@ -311,13 +297,14 @@ static glia_status validate(glia_training *t, glia_error *error) {
     return status;
 }
 
-static glia_status measure(glia_training *t, glia_error *error) {
+static glia_status validate_and_judge(glia_training *t, glia_error *error) {
     const ddpm *m = t->memory;
-    glia_status status = glia_training_validation(t, true, error);
-    if (status == GLIA_OK && m->validation_loader) status = validate(t, error);
-    if (status == GLIA_OK) status = glia_judge_epoch(m->judge, t, error);
-    const glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
-    return status == GLIA_OK ? after : status;
+    const glia_status status = m->validation_loader ? validate(t, error) : GLIA_OK;
+    return status == GLIA_OK ? glia_judge_epoch(m->judge, t, error) : status;
+}
+
+static glia_status measure(glia_training *t, glia_error *error) {
+    return glia_measure_samples(t, validate_and_judge, error);
 }
 
 /* ---- samples -------------------------------------------------------------------------------------- */

@@ -13,13 +13,13 @@
  * Pictures are scaled from [0, 1] to [-1, 1] for the critic, and samples back.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/ops/ops.h"
 #include "families/generative/batches.h"
 #include "families/generative/judge.h"
+#include "families/generative/steps.h"
 #include "glia/generative.h"
 
 enum { CRITIC, GENERATOR, NETS };
@@ -33,9 +33,7 @@ typedef struct gan {
     const char *features;
     /* training */
     glia_graph *graph;
-    glia_program *programs[NETS];
-    glia_session *sessions[NETS];
-    float *rates[NETS]; /* learning rate inputs */
+    glia_net_step steps[NETS];
     glia_array x;       /* the critic's batch */
     glia_array y[NETS]; /* classes of a batch, for both nets; data NULL: none */
     glia_function *sampler;
@@ -109,21 +107,6 @@ static glia_tensor score_of(const ends *e, glia_tensor x) {
     return score;
 }
 
-/* Compiles the step of one net. */
-static glia_status compile(const glia_training *t, int net, const glia_tensor *outputs, int n, glia_error *error) {
-    gan *m = t->memory;
-    const glia_compile_opts opts = {
-        .outputs = outputs, .n_outputs = n, .mode = GLIA_TRAIN, .updates = groups[net], .batch = t->opts.batch
-    };
-    glia_error reason = { 0 };
-    char name[32];
-    snprintf(name, sizeof name, "%s/lr", groups[net]);
-    m->programs[net] = glia_compile(m->graph, t->backend, opts, &reason);
-    m->sessions[net] = m->programs[net] ? glia_session_create(m->programs[net], t->states, &reason) : NULL;
-    m->rates[net] = m->sessions[net] ? glia_session_input(m->sessions[net], name, NULL, &reason) : NULL;
-    return m->rates[net] ? GLIA_OK : glia_fail(error, reason.status, "%s", reason.message);
-}
-
 /* Adds losses and updates to the graph and compiles each net's step. */
 static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     gan *m = t->memory;
@@ -144,16 +127,15 @@ static glia_status build(glia_training *t, const ends *e, glia_error *error) {
     if (m->loss == WGAN) glia_gan_clip_weights(g, "critic*", m->clip, "critic");
     const glia_tensor critic_outputs[] = { critic_loss, glia_mean(on_real, GLIA_SCALAR, false),
                                            glia_mean(on_fake, GLIA_SCALAR, false) };
-    glia_status status = glia_graph_check(g, error);
-    if (status == GLIA_OK) status = glia_store_add(t->states, g, t->opts.seed, error);
-    if (status != GLIA_OK) return status;
-    status = compile(t, CRITIC, critic_outputs, GLIA_COUNT(critic_outputs), error);
-    if (status == GLIA_OK) status = compile(t, GENERATOR, &generator_loss, 1, error);
-    if (status == GLIA_OK && !glia_session_input(m->sessions[CRITIC], "x", &m->x, error)) status = GLIA_E_NOT_FOUND;
-    for (int net = 0; status == GLIA_OK && e->y && net < NETS; net++) {
-        if (!glia_session_input(m->sessions[net], "y", &m->y[net], error)) status = GLIA_E_NOT_FOUND;
+    const glia_tensor *const outputs[NETS] = { critic_outputs, &generator_loss };
+    const int numbers[NETS] = { GLIA_COUNT(critic_outputs), 1 };
+    glia_status status = glia_training_add_states(t, g, error);
+    for (int net = 0; status == GLIA_OK && net < NETS; net++) {
+        glia_net_step *s = &m->steps[net];
+        status = glia_net_step_open(s, t, g, groups[net], outputs[net], numbers[net], error);
+        if (status == GLIA_OK && e->y) status = glia_net_step_input(s, "y", &m->y[net], error);
     }
-    return status;
+    return status == GLIA_OK ? glia_net_step_input(&m->steps[CRITIC], "x", &m->x, error) : status;
 }
 
 /* A function of the model itself: z and perhaps y -> sample. */
@@ -180,7 +162,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     status = build(t, &e, error);
     if (status == GLIA_OK) m->sampler = make_sampler(t->model, t->backend, &reason);
     if (status == GLIA_OK && !m->sampler) status = glia_fail(error, reason.status, "%s", reason.message);
-    if (m->programs[CRITIC]) glia_training_take_sizes(t, m->programs[CRITIC]);
+    if (m->steps[CRITIC].program) glia_training_take_sizes(t, m->steps[CRITIC].program);
     t->groups[t->n_groups++] = groups[GENERATOR];
     m->loss_mean = glia_training_mean(t, "loss");
     m->critic_mean = glia_training_mean(t, "critic_loss");
@@ -194,10 +176,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
 
 static void end(glia_training *t) {
     gan *m = t->memory;
-    for (int i = 0; i < NETS; i++) {
-        glia_session_free(m->sessions[i]);
-        glia_program_free(m->programs[i]);
-    }
+    for (int i = 0; i < NETS; i++) glia_net_step_close(&m->steps[i]);
     glia_judge_end(m->judge);
     glia_function_free(m->sampler);
     glia_graph_free(m->graph);
@@ -209,25 +188,21 @@ static void end(glia_training *t) {
 /* Takes a step of one net, with its learning rate on the schedule. */
 static glia_status run(glia_training *t, int net, glia_error *error) {
     const gan *m = t->memory;
-    *m->rates[net] = (float)(m->base_rates[net] * (t->full_lr > 0 ? t->progress.lr / t->full_lr : 0));
-    return glia_session_run(m->sessions[net], error);
-}
-
-static double output_of(const gan *m, int net, int index) {
-    return (double)*(const float *)glia_session_output(m->sessions[net], index).data;
+    const double share = t->full_lr > 0 ? t->progress.lr / t->full_lr : 0;
+    return glia_net_step_run(&m->steps[net], m->base_rates[net] * share, error);
 }
 
 static glia_status critic_step(glia_training *t, const glia_batch *batch, glia_error *error) {
     const gan *m = t->memory;
     const double weight = (double)batch->n;
-    memcpy(m->x.data, batch->x, glia_shape_bytes(m->x.shape, m->x.dtype));
-    for (int net = 0; m->y[CRITIC].data && net < NETS; net++)
-        memcpy(m->y[net].data, batch->y, glia_shape_bytes(m->y[net].shape, m->y[net].dtype));
+    glia_net_step_put(&m->x, batch->x);
+    for (int net = 0; net < NETS; net++) glia_net_step_put(&m->y[net], batch->y);
     glia_status status = run(t, CRITIC, error);
     if (status != GLIA_OK) return status;
-    t->progress.loss = output_of(m, CRITIC, 0);
+    const glia_net_step *s = &m->steps[CRITIC];
+    t->progress.loss = glia_net_step_output(s, 0);
     glia_training_add(t, m->critic_mean, t->progress.loss, weight);
-    const double real = output_of(m, CRITIC, 1), fake = output_of(m, CRITIC, 2);
+    const double real = glia_net_step_output(s, 1), fake = glia_net_step_output(s, 2);
     glia_training_add(t, m->real_mean, real, weight);
     glia_training_add(t, m->fake_mean, fake, weight);
     if (kinds[m->loss] == GLIA_GAN_WASSERSTEIN) glia_training_add(t, m->distance_mean, real - fake, weight);
@@ -238,7 +213,7 @@ static glia_status generator_step(glia_training *t, int64_t n, glia_error *error
     gan *m = t->memory;
     glia_status status = run(t, GENERATOR, error);
     if (status != GLIA_OK) return status;
-    m->last_loss = output_of(m, GENERATOR, 0);
+    m->last_loss = glia_net_step_output(&m->steps[GENERATOR], 0);
     glia_training_add(t, m->loss_mean, m->last_loss, (double)n);
     return GLIA_OK;
 }
@@ -253,14 +228,12 @@ static glia_status step(glia_training *t, const glia_batch *batch, glia_error *e
     return status;
 }
 
-/* Callbacks may exchange weights and averages around it. */
-static glia_status measure(glia_training *t, glia_error *error) {
+static glia_status judge(glia_training *t, glia_error *error) {
     const gan *m = t->memory;
-    glia_status status = glia_training_validation(t, true, error);
-    if (status == GLIA_OK) status = glia_judge_epoch(m->judge, t, error);
-    const glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
-    return status == GLIA_OK ? after : status;
+    return glia_judge_epoch(m->judge, t, error);
 }
+
+static glia_status measure(glia_training *t, glia_error *error) { return glia_measure_samples(t, judge, error); }
 
 static int arrays(glia_training *t, glia_array *out, int capacity) {
     gan *m = t->memory;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/sources/data.h"
 #include "families/generative/batches.h"
 #include "families/generative/feature_net.h"
 
@@ -61,16 +62,19 @@ static int values_of(const glia_judge *j) { return j->pictures ? (int)PICTURE_VA
 
 /* ---- samples ------------------------------------------------------------------------------------- */
 
-/* Real samples are spread evenly over the data, which may be sorted, and go to one set and the other in turn. */
+/* Real samples are drawn without replacement, the same in each call: data may be sorted, or classes take turns. */
 static glia_status read_real(glia_judge *j, glia_error *error) {
-    const int64_t wanted = j->reals * j->count, have = glia_data_count(j->data);
-    for (int64_t i = 0; i < wanted; i++) {
-        const set *s = &j->sets[i % j->reals];
-        const int64_t at = i / j->reals, from = i * (have / wanted) + i * (have % wanted) / wanted;
-        const glia_status status = glia_data_get(j->data, from, s->x + at * j->size, s->y ? s->y + at : NULL, error);
-        if (status != GLIA_OK) return status;
+    const int64_t have = glia_data_count(j->data);
+    int64_t *order = malloc((size_t)have * sizeof *order);
+    glia_status status = order ? GLIA_OK : glia_fail_nomem(error);
+    if (order) glia_data_shuffle(order, have, 0, 0);
+    for (int64_t i = 0; status == GLIA_OK && i < j->reals * j->count; i++) {
+        const set *s = &j->sets[i / j->count];
+        const int64_t at = i % j->count;
+        status = glia_data_get(j->data, order[i], s->x + at * j->size, s->y ? s->y + at : NULL, error);
     }
-    return GLIA_OK;
+    free(order);
+    return status;
 }
 
 static glia_status make_sets(glia_judge *j, glia_error *error) {
@@ -185,13 +189,15 @@ static glia_status measure(const glia_judge *j, int which, double values[], glia
 /* Everything but drawn samples. */
 static glia_status prepare(glia_judge *j, glia_error *error) {
     const glia_dataset *data = j->data;
+    char have[GLIA_SHAPE_TEXT], drawn[GLIA_SHAPE_TEXT];
     j->size = glia_shape_count(j->sample);
     j->pictures = j->sample.rank > 1;
     j->labelled = glia_data_classes(data) > 0 && glia_data_y_dtype(data) == GLIA_I32 &&
                   glia_shape_count(glia_data_y_shape(data)) == 1;
     if (glia_shape_count(glia_data_x_shape(data)) != j->size)
-        return glia_fail(error, GLIA_E_SHAPE, "the samples of '%s' are not those that the model draws",
-                         glia_data_name(data));
+        return glia_fail(error, GLIA_E_SHAPE, "the samples of '%s' are %s, and the model draws %s",
+                         glia_data_name(data), glia_shape_format(glia_data_x_shape(data), have),
+                         glia_shape_format(j->sample, drawn));
     glia_status status = GLIA_OK;
     if (j->pictures)
         status = glia_feature_reader_open(&j->reader, j->judged.features, data, j->sample, j->backend, error);

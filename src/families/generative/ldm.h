@@ -3,7 +3,7 @@
 #define GLIA_SRC_FAMILIES_GENERATIVE_LDM_H
 
 #include "families/generative/diffusion_settings.h"
-#include "train/run/training.h"
+#include "families/generative/steps.h"
 
 /* Stages of a training. */
 enum { GLIA_LDM_AUTOENCODER, GLIA_LDM_DIFFUSION, GLIA_LDM_STAGES };
@@ -23,9 +23,7 @@ typedef struct glia_ldm {
     /* training */
     glia_diffusion *diffusion;
     glia_graph *graph;
-    glia_program *programs[GLIA_LDM_STAGES];
-    glia_session *sessions[GLIA_LDM_STAGES];
-    float *rates[GLIA_LDM_STAGES];
+    glia_net_step steps[GLIA_LDM_STAGES];
     glia_array x[GLIA_LDM_STAGES], words; /* inputs of a step */
     int64_t first;                        /* step of the diffusion */
     glia_ldm_nets nets;

@@ -73,7 +73,8 @@ glia_status glia_ldm_open(glia_ldm_nets *nets, const glia_ldm *m, glia_graph *g,
     if (status != GLIA_OK) return status;
     if (m->guidance != 1 && m->drop_words == 0)
         return glia_fail(error, GLIA_E_ARGUMENT,
-                         "guidance needs a model that was trained with some samples without their words (drop_words)");
+                         "guidance needs a model that was trained with some samples without their words (drop_words "
+                         "above 0); 1 is none");
     glia_tensor code[2], mirrored[2], prediction = guided(&e, m->guidance);
     glia_ldm_encoded(&e, code);
     glia_tensor unit = glia_div(code[0], e.scale);

@@ -64,25 +64,6 @@ static glia_tensor diffusion_loss(const glia_ldm *m, const glia_ldm_ends *e) {
     return once_more(loss, e->words, glia_select(lost, glia_like(e->words, 0), e->words));
 }
 
-static glia_status compile(glia_training *t, int stage, const glia_tensor *outputs, int n, glia_error *error) {
-    glia_ldm *m = t->memory;
-    const glia_compile_opts opts = { .outputs = outputs,
-                                     .n_outputs = n,
-                                     .mode = GLIA_TRAIN,
-                                     .updates = groups[stage],
-                                     .batch = t->opts.batch,
-                                     .precision = t->opts.precision };
-    glia_error reason = { 0 };
-    m->programs[stage] = glia_compile(m->graph, t->backend, opts, &reason);
-    m->sessions[stage] = m->programs[stage] ? glia_session_create(m->programs[stage], t->states, &reason) : NULL;
-    glia_session *s = m->sessions[stage];
-    m->rates[stage] = s ? glia_session_input(s, stage ? "diffusion/lr" : "autoencoder/lr", NULL, &reason) : NULL;
-    if (!m->rates[stage] || !glia_session_input(s, "x", &m->x[stage], &reason) ||
-        (stage == GLIA_LDM_DIFFUSION && !glia_session_input(s, "words", &m->words, &reason)))
-        return glia_fail(error, reason.status, "%s", reason.message);
-    return GLIA_OK;
-}
-
 static glia_status build(glia_training *t, const glia_ldm_ends *e, glia_error *error) {
     glia_ldm *m = t->memory;
     glia_tensor first[3], second;
@@ -93,10 +74,14 @@ static glia_status build(glia_training *t, const glia_ldm_ends *e, glia_error *e
     plain.ema_warmup = false;
     glia_minimize(first[0], plain, patterns[GLIA_LDM_AUTOENCODER], groups[GLIA_LDM_AUTOENCODER]);
     glia_minimize(second, t->opts.optimizer, patterns[GLIA_LDM_DIFFUSION], groups[GLIA_LDM_DIFFUSION]);
-    glia_status status = glia_graph_check(m->graph, error);
-    if (status == GLIA_OK) status = glia_store_add(t->states, m->graph, t->opts.seed, error);
-    if (status == GLIA_OK) status = compile(t, GLIA_LDM_AUTOENCODER, first, 3, error);
-    return status == GLIA_OK ? compile(t, GLIA_LDM_DIFFUSION, &second, 1, error) : status;
+    const glia_tensor *const outputs[STAGES] = { first, &second };
+    const int numbers[STAGES] = { GLIA_COUNT(first), 1 };
+    glia_status status = glia_training_add_states(t, m->graph, error);
+    for (int i = 0; status == GLIA_OK && i < STAGES; i++) {
+        status = glia_net_step_open(&m->steps[i], t, m->graph, groups[i], outputs[i], numbers[i], error);
+        if (status == GLIA_OK) status = glia_net_step_input(&m->steps[i], "x", &m->x[i], error);
+    }
+    return status == GLIA_OK ? glia_net_step_input(&m->steps[GLIA_LDM_DIFFUSION], "words", &m->words, error) : status;
 }
 
 static glia_status begin(glia_training *t, glia_error *error) {
@@ -115,7 +100,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
     if (status != GLIA_OK) return status;
     t->full_lr = glia_optimizer_resolved(t->opts.optimizer).lr;
     m->first = llround(m->autoencoder * (double)(t->opts.epochs * glia_loader_batches(t->loader)));
-    glia_training_take_sizes(t, m->programs[GLIA_LDM_DIFFUSION]);
+    glia_training_take_sizes(t, m->steps[GLIA_LDM_DIFFUSION].program);
     t->groups[t->n_groups++] = groups[GLIA_LDM_DIFFUSION];
     m->loss_mean = glia_training_mean(t, "loss");
     m->reconstruction_mean = glia_training_mean(t, "reconstruction");
@@ -127,10 +112,7 @@ static glia_status begin(glia_training *t, glia_error *error) {
 static void end(glia_training *t) {
     glia_ldm *m = t->memory;
     glia_ldm_close(&m->nets);
-    for (int i = 0; i < STAGES; i++) {
-        glia_session_free(m->sessions[i]);
-        glia_program_free(m->programs[i]);
-    }
+    for (int i = 0; i < STAGES; i++) glia_net_step_close(&m->steps[i]);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
     glia_diffusion_free(m->diffusion);
@@ -157,10 +139,6 @@ static glia_status set_scale(glia_training *t, const glia_batch *batch, glia_err
     return GLIA_OK;
 }
 
-static double output_of(const glia_ldm *m, int stage, int index) {
-    return (double)*(const float *)glia_session_output(m->sessions[stage], index).data;
-}
-
 static void put_words(const glia_training *t, const glia_batch *batch) {
     const glia_ldm *m = t->memory;
     const int64_t length = m->words.shape.dim[1], given = glia_shape_count(glia_data_y_shape(t->data));
@@ -173,30 +151,27 @@ static void put_words(const glia_training *t, const glia_batch *batch) {
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     const glia_ldm *m = t->memory;
     const int stage = t->done < m->first ? GLIA_LDM_AUTOENCODER : GLIA_LDM_DIFFUSION;
+    const glia_net_step *s = &m->steps[stage];
     const double n = (double)batch->n;
     glia_status status = t->done == m->first ? set_scale(t, batch, error) : GLIA_OK;
     if (status != GLIA_OK) return status;
-    memcpy(m->x[stage].data, batch->x, glia_shape_bytes(m->x[stage].shape, m->x[stage].dtype));
+    glia_net_step_put(&m->x[stage], batch->x);
     if (stage == GLIA_LDM_DIFFUSION) put_words(t, batch);
-    *m->rates[stage] = (float)t->progress.lr;
-    status = glia_session_run(m->sessions[stage], error);
+    status = glia_net_step_run(s, t->progress.lr, error);
     if (status != GLIA_OK) return status;
     t->samples += batch->n;
-    t->progress.loss = output_of(m, stage, 0);
+    t->progress.loss = glia_net_step_output(s, 0);
     glia_training_add(t, m->loss_mean, t->progress.loss, n);
     if (stage == GLIA_LDM_DIFFUSION) {
         glia_training_add(t, m->prediction_mean, t->progress.loss, n);
     } else {
-        glia_training_add(t, m->reconstruction_mean, output_of(m, stage, 1), n);
-        glia_training_add(t, m->kl_mean, output_of(m, stage, 2), n);
+        glia_training_add(t, m->reconstruction_mean, glia_net_step_output(s, 1), n);
+        glia_training_add(t, m->kl_mean, glia_net_step_output(s, 2), n);
     }
     return GLIA_OK;
 }
 
-static glia_status measure(glia_training *t, glia_error *error) {
-    const glia_status status = glia_training_validation(t, true, error);
-    return status == GLIA_OK ? glia_training_validation(t, false, error) : status;
-}
+static glia_status measure(glia_training *t, glia_error *error) { return glia_measure_samples(t, NULL, error); }
 
 const glia_method glia_method_ldm = {
     .about = { .name = "ldm",

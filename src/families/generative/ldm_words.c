@@ -19,10 +19,10 @@ glia_status glia_ldm_check_captions(const glia_dataset *data, const glia_model *
         return glia_fail(error, GLIA_E_ARGUMENT, "the model has no metadata \"%s\", the number of its words",
                          number_key);
     if (!have || glia_data_y_dtype(data) != GLIA_I32 || caption.rank != 1)
-        return glia_fail(
-            error, GLIA_E_SHAPE,
-            "the method ldm needs pictures with captions as targets, such as 'scenes'; those of '%s' are %s",
-            glia_data_name(data), glia_shape_format(caption, text));
+        return glia_fail(error, GLIA_E_SHAPE,
+                         "the method ldm needs pictures with captions as targets, ids of words (L), such as 'scenes'; "
+                         "'%s' has targets %s",
+                         glia_data_name(data), caption.rank ? glia_shape_format(caption, text) : "of one number");
     if (have <= known && caption.dim[0] <= glia_ldm_length(e)) return GLIA_OK;
     return glia_fail(error, GLIA_E_SHAPE, "the model takes captions of %lld words out of %d; '%s' has %lld out of %d",
                      (long long)glia_ldm_length(e), known, glia_data_name(data), (long long)caption.dim[0], have);

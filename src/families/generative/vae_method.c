@@ -15,6 +15,7 @@
 #include "base/settings.h"
 #include "families/generative/batches.h"
 #include "families/generative/judge.h"
+#include "families/generative/steps.h"
 #include "families/generative/vae.h"
 #include "glia/projection.h"
 
@@ -27,9 +28,7 @@ typedef struct vae {
     const char *features;
     /* training */
     glia_graph *graph;
-    glia_program *program;
-    glia_session *session;
-    float *rate;
+    glia_net_step learn;
     glia_array x, y;
     glia_vae_nets nets;
     glia_loader *validation_loader; /* NULL: no validation */
@@ -113,24 +112,14 @@ static glia_status build(glia_training *t, const glia_vae_ends *e, glia_error *e
     glia_tensor losses[3];
     make_losses(m, e, losses);
     glia_minimize(losses[0], t->opts.optimizer, NULL, NULL);
-    glia_status status = glia_graph_check(m->graph, error);
-    if (status == GLIA_OK) status = glia_store_add(t->states, m->graph, t->opts.seed, error);
+    glia_status status = glia_training_add_states(t, m->graph, error);
+    if (status == GLIA_OK)
+        status = glia_net_step_open(&m->learn, t, m->graph, "train", losses, losses[2] ? 3 : 2, error);
+    if (status == GLIA_OK) status = glia_net_step_input(&m->learn, "x", &m->x, error);
+    if (status == GLIA_OK && e->y) status = glia_net_step_input(&m->learn, "y", &m->y, error);
     if (status != GLIA_OK) return status;
-    const glia_compile_opts opts = { .outputs = losses,
-                                     .n_outputs = losses[2] ? 3 : 2,
-                                     .mode = GLIA_TRAIN,
-                                     .updates = "train",
-                                     .batch = t->opts.batch,
-                                     .precision = t->opts.precision };
-    glia_error reason = { 0 };
-    m->program = glia_compile(m->graph, t->backend, opts, &reason);
-    m->session = m->program ? glia_session_create(m->program, t->states, &reason) : NULL;
-    m->rate = m->session ? glia_session_input(m->session, "lr", NULL, &reason) : NULL;
-    if (!m->rate || !glia_session_input(m->session, "x", &m->x, &reason) ||
-        (e->y && !glia_session_input(m->session, "y", &m->y, &reason)))
-        return glia_fail(error, reason.status, "%s", reason.message);
-    t->full_lr = (double)*m->rate;
-    glia_training_take_sizes(t, m->program);
+    t->full_lr = (double)*m->learn.rate;
+    glia_training_take_sizes(t, m->learn.program);
     return GLIA_OK;
 }
 
@@ -169,31 +158,25 @@ static void end(glia_training *t) {
     vae *m = t->memory;
     glia_loader_free(m->validation_loader);
     glia_vae_close(&m->nets);
-    glia_session_free(m->session);
-    glia_program_free(m->program);
+    glia_net_step_close(&m->learn);
     glia_graph_free(m->graph);
     glia_store_free(t->states);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------- */
 
-static double output_of(const vae *m, int index) {
-    return (double)*(const float *)glia_session_output(m->session, index).data;
-}
-
 static glia_status step(glia_training *t, const glia_batch *batch, glia_error *error) {
     const vae *m = t->memory;
     const double n = (double)batch->n;
-    memcpy(m->x.data, batch->x, glia_shape_bytes(m->x.shape, m->x.dtype));
-    if (m->y.data) memcpy(m->y.data, batch->y, glia_shape_bytes(m->y.shape, m->y.dtype));
-    *m->rate = (float)t->progress.lr;
-    glia_status status = glia_session_run(m->session, error);
+    glia_net_step_put(&m->x, batch->x);
+    glia_net_step_put(&m->y, batch->y);
+    glia_status status = glia_net_step_run(&m->learn, t->progress.lr, error);
     if (status != GLIA_OK) return status;
-    t->progress.loss = output_of(m, 0);
+    t->progress.loss = glia_net_step_output(&m->learn, 0);
     t->samples += batch->n;
     glia_training_add(t, m->loss_mean, t->progress.loss, n);
-    glia_training_add(t, m->reconstruction_mean, output_of(m, 1), n);
-    if (m->nets.ends.logvar) glia_training_add(t, m->kl_mean, output_of(m, 2), n);
+    glia_training_add(t, m->reconstruction_mean, glia_net_step_output(&m->learn, 1), n);
+    if (m->nets.ends.logvar) glia_training_add(t, m->kl_mean, glia_net_step_output(&m->learn, 2), n);
     return GLIA_OK;
 }
 
@@ -236,10 +219,7 @@ static glia_status validate(glia_training *t, glia_error *error) {
 
 static glia_status measure(glia_training *t, glia_error *error) {
     const vae *m = t->memory;
-    glia_status status = glia_training_validation(t, true, error);
-    if (status == GLIA_OK && m->validation_loader) status = validate(t, error);
-    glia_status after = glia_training_validation(t, false, status == GLIA_OK ? error : NULL);
-    return status == GLIA_OK ? after : status;
+    return glia_measure_samples(t, m->validation_loader ? validate : NULL, error);
 }
 
 /* ---- samples -------------------------------------------------------------------------------------- */
